@@ -1,0 +1,38 @@
+package athletev1
+
+import "time"
+
+// Source of every event of this boundary.
+const Source = "paceline.athlete"
+
+// Detail types.
+const (
+	ErasureRequestedType = "ErasureRequested.v1"
+	ErasureCompletedType = "ErasureCompleted.v1"
+)
+
+// ErasureRequested says that the athlete asked to leave.
+type ErasureRequested struct {
+	AthleteID   int64     `json:"athlete_id"`
+	Generation  int64     `json:"generation"`
+	Receipt     string    `json:"receipt"`
+	RequestedAt time.Time `json:"requested_at"`
+}
+
+// Source implements event.Fact.
+func (ErasureRequested) Source() string { return Source }
+
+// DetailType implements event.Fact.
+func (ErasureRequested) DetailType() string { return ErasureRequestedType }
+
+// ErasureCompleted says that this boundary holds nothing more of the athlete
+// that the receipt stands for.
+type ErasureCompleted struct {
+	Receipt string `json:"receipt"`
+}
+
+// Source implements event.Fact.
+func (ErasureCompleted) Source() string { return Source }
+
+// DetailType implements event.Fact.
+func (ErasureCompleted) DetailType() string { return ErasureCompletedType }

@@ -1,0 +1,113 @@
+package credentialsv1
+
+import "time"
+
+// Source of every event of this boundary.
+const Source = "paceline.credentials"
+
+// Detail types.
+const (
+	AthleteAuthorizedType     = "AthleteAuthorized.v1"
+	AuthorizationDegradedType = "AuthorizationDegraded.v1"
+	AuthorizationRevokedType  = "AuthorizationRevoked.v1"
+	ErasureReceiptIssuedType  = "ErasureReceiptIssued.v1"
+	WebhookConfiguredType     = "WebhookConfigured.v1"
+)
+
+// AthleteAuthorized says that an athlete granted access and that the token
+// pair is safe.
+type AthleteAuthorized struct {
+	AthleteID  int64 `json:"athlete_id"`
+	Generation int64 `json:"generation"`
+	// Scopes are the ones the athlete accepted, in Strava's spelling.
+	Scopes []string `json:"scopes"`
+}
+
+// Source implements event.Fact.
+func (AthleteAuthorized) Source() string { return Source }
+
+// DetailType implements event.Fact.
+func (AthleteAuthorized) DetailType() string { return AthleteAuthorizedType }
+
+// Reasons why an authorization is degraded.
+const (
+	// DegradedTokenRefused: Strava refuses the stored refresh token for good.
+	DegradedTokenRefused = "token_refused"
+)
+
+// AuthorizationDegraded says that calls for the athlete cannot succeed until
+// the athlete connects again. Nothing is erased.
+type AuthorizationDegraded struct {
+	AthleteID  int64  `json:"athlete_id"`
+	Generation int64  `json:"generation"`
+	Reason     string `json:"reason"`
+}
+
+// Source implements event.Fact.
+func (AuthorizationDegraded) Source() string { return Source }
+
+// DetailType implements event.Fact.
+func (AuthorizationDegraded) DetailType() string { return AuthorizationDegradedType }
+
+// Reasons why an authorization ended.
+const (
+	// RevokedLeft: the athlete asked to leave.
+	RevokedLeft = "left"
+	// RevokedDeauthorized: the athlete withdrew access at Strava, and Strava
+	// confirmed it.
+	RevokedDeauthorized = "deauthorized"
+)
+
+// AuthorizationRevoked says that the authorization is over and its tokens are
+// gone. Whoever holds data of the athlete erases it, keeps a tombstone for
+// this generation, and answers with ErasureCompleted for the receipt.
+type AuthorizationRevoked struct {
+	AthleteID  int64 `json:"athlete_id"`
+	Generation int64 `json:"generation"`
+	// Receipt names the erasure; it is unguessable and tells nothing of the
+	// athlete.
+	Receipt string `json:"receipt"`
+	Reason  string `json:"reason"`
+}
+
+// Source implements event.Fact.
+func (AuthorizationRevoked) Source() string { return Source }
+
+// DetailType implements event.Fact.
+func (AuthorizationRevoked) DetailType() string { return AuthorizationRevokedType }
+
+// ErasureReceiptIssued says that every boundary has erased what the receipt
+// stands for.
+type ErasureReceiptIssued struct {
+	Receipt     string    `json:"receipt"`
+	RequestedAt time.Time `json:"requested_at"`
+	CompletedAt time.Time `json:"completed_at"`
+}
+
+// Source implements event.Fact.
+func (ErasureReceiptIssued) Source() string { return Source }
+
+// DetailType implements event.Fact.
+func (ErasureReceiptIssued) DetailType() string { return ErasureReceiptIssuedType }
+
+// WebhookConfigured tells the webhook's receiver what to accept. The secrets
+// themselves stay where they are: only their SHA-256 travels, which is enough
+// to recognise them and, both being 256 random bits, of no other use.
+type WebhookConfigured struct {
+	// CallbackKeySHA256 is the hex digest of the callback URL's secret last
+	// path segment.
+	CallbackKeySHA256 string `json:"callback_key_sha256"`
+	// VerifyTokenSHA256 is the hex digest of hub.verify_token.
+	VerifyTokenSHA256 string `json:"verify_token_sha256"`
+	// SubscriptionID is Strava's id of the push subscription; 0 while there
+	// is none.
+	SubscriptionID int64 `json:"subscription_id"`
+	// Version grows with every change; a consumer keeps the largest.
+	Version int64 `json:"version"`
+}
+
+// Source implements event.Fact.
+func (WebhookConfigured) Source() string { return Source }
+
+// DetailType implements event.Fact.
+func (WebhookConfigured) DetailType() string { return WebhookConfiguredType }

@@ -1,0 +1,8 @@
+// Package credentialsv1 is what the credentials boundary announces.
+//
+// Every fact about an athlete carries the generation of the authorization it
+// belongs to: the Unix time in milliseconds at which the athlete authorized.
+// A later authorization of the same athlete always has a larger generation,
+// so a consumer can tell a late fact of an ended authorization from a fact of
+// the present one.
+package credentialsv1

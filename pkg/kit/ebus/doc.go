@@ -1,0 +1,2 @@
+// Package ebus publishes events on the EventBridge bus.
+package ebus

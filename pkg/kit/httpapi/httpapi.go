@@ -1,0 +1,142 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/paceline/paceline/pkg/kit/fault"
+)
+
+// Request and Response are API Gateway's, payload format 2.0.
+type (
+	Request  = events.APIGatewayV2HTTPRequest
+	Response = events.APIGatewayV2HTTPResponse
+)
+
+// Handler answers one route.
+type Handler func(ctx context.Context, req Request) (Response, error)
+
+// Identity is whom a session belongs to.
+type Identity struct {
+	AthleteID int64
+	// Generation of the authorization that the session was opened under.
+	Generation int64
+}
+
+// Keys of the authorizer's context. Values are decimal strings: API Gateway
+// would turn large numbers into floats.
+const (
+	contextAthleteID  = "athlete_id"
+	contextGeneration = "generation"
+)
+
+// Context is the identity as the authorizer hands it on.
+func (id Identity) Context() map[string]any {
+	return map[string]any{
+		contextAthleteID:  strconv.FormatInt(id.AthleteID, 10),
+		contextGeneration: strconv.FormatInt(id.Generation, 10),
+	}
+}
+
+func identify(req Request) (Identity, bool) {
+	a := req.RequestContext.Authorizer
+	if a == nil {
+		return Identity{}, false
+	}
+	number := func(key string) int64 {
+		s, _ := a.Lambda[key].(string)
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil {
+			return 0
+		}
+		return n
+	}
+	id := Identity{AthleteID: number(contextAthleteID), Generation: number(contextGeneration)}
+	return id, id.AthleteID > 0 && id.Generation > 0
+}
+
+// Authenticated answers 401 when there is no identity and calls handle
+// otherwise.
+func Authenticated(handle func(ctx context.Context, id Identity, req Request) (Response, error)) Handler {
+	return func(ctx context.Context, req Request) (Response, error) {
+		id, ok := identify(req)
+		if !ok {
+			return Unauthorized(), nil
+		}
+		return handle(ctx, id, req)
+	}
+}
+
+// Mux makes the Lambda handler that serves the routes, whose keys are API
+// Gateway's: "GET /v1/me". An error becomes a problem by its fault kind and is
+// logged, once, here; its text is not shown to the caller unless the input
+// was invalid.
+func Mux(log *slog.Logger, routes map[string]Handler) func(context.Context, Request) (Response, error) {
+	return func(ctx context.Context, req Request) (Response, error) {
+		handle, ok := routes[req.RouteKey]
+		if !ok {
+			return Problem(http.StatusNotFound, "There is nothing here."), nil
+		}
+		res, err := handle(ctx, req)
+		if err == nil {
+			return res, nil
+		}
+		kind := fault.Of(err)
+		switch kind {
+		case fault.Invalid:
+			return Problem(http.StatusBadRequest, err.Error()), nil
+		case fault.NotFound:
+			return Problem(http.StatusNotFound, "There is no such thing, or it isn't yours."), nil
+		}
+		log.ErrorContext(ctx, "request failed", "route", req.RouteKey, "fault", kind, "error", err.Error())
+		if kind == fault.Transient || kind == fault.Conflict {
+			return Problem(http.StatusServiceUnavailable, "Please try again in a moment."), nil
+		}
+		return Problem(http.StatusInternalServerError, "The request could not be served."), nil
+	}
+}
+
+// JSON is an answer that no cache may keep.
+func JSON(status int, body any) Response { return respond(status, "application/json", body) }
+
+// Problem is an error answer as of RFC 9457; its title is the status's own.
+func Problem(status int, detail string) Response {
+	return respond(status, "application/problem+json", struct {
+		Type   string `json:"type"`
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Detail string `json:"detail"`
+	}{"about:blank", http.StatusText(status), status, detail})
+}
+
+// Unauthorized is the answer to a call without a live session.
+func Unauthorized() Response {
+	return Problem(http.StatusUnauthorized, "There is no session, or it has ended. Connect with Strava to open one.")
+}
+
+// Redirect is a 302 to location.
+func Redirect(location string, cookies ...string) Response {
+	return Response{
+		StatusCode: http.StatusFound,
+		Headers:    map[string]string{"Location": location, "Cache-Control": "no-store"},
+		Cookies:    cookies,
+	}
+}
+
+func respond(status int, contentType string, body any) Response {
+	b, err := json.Marshal(body)
+	if err != nil {
+		// Answers are plain structs of ours; one that cannot be encoded is a
+		// defect, which Lambda reports.
+		panic(err)
+	}
+	return Response{
+		StatusCode: status,
+		Headers:    map[string]string{"Content-Type": contentType, "Cache-Control": "no-store"},
+		Body:       string(b),
+	}
+}
