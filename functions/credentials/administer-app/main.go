@@ -1,0 +1,41 @@
+// Command administer-app is the admin function. It has no public route: who may
+// invoke it is IAM's to say.
+package main
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/ddb"
+	"github.com/paceline/paceline/pkg/credentials/lambdain"
+	"github.com/paceline/paceline/pkg/credentials/settings"
+	"github.com/paceline/paceline/pkg/credentials/ssm"
+	"github.com/paceline/paceline/pkg/credentials/strava"
+	"github.com/paceline/paceline/pkg/kit/boot"
+	"github.com/paceline/paceline/pkg/kit/ebus"
+)
+
+func main() {
+	var s settings.AdministerApp
+	cfg, _ := boot.Load(context.Background(), &s)
+	admin := &lambdain.Admin{Service: &credentials.Admin{
+		Grants:      ddb.New(dynamodb.NewFromConfig(cfg), s.GrantsTable),
+		Vault:       ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID),
+		Push:        strava.NewPush(http.DefaultClient, s.StravaPushURL),
+		Publisher:   ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
+		Minter:      boot.Minter(),
+		NewSecret:   boot.NewSecret,
+		CallbackURL: s.SiteURL + "/webhooks/strava",
+		Sleep:       boot.Sleep,
+	}}
+	lambda.Start(func(ctx context.Context, req lambdain.AdminRequest) (lambdain.AdminResponse, error) {
+		ctx, cancel := boot.WithReserve(ctx)
+		defer cancel()
+		return admin.Handle(ctx, req)
+	})
+}

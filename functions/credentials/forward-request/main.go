@@ -1,0 +1,42 @@
+// Command forward-request is the requester: it makes one call to Strava in one
+// athlete's name, so that no other function ever holds a token.
+package main
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/ddb"
+	"github.com/paceline/paceline/pkg/credentials/settings"
+	"github.com/paceline/paceline/pkg/credentials/ssm"
+	"github.com/paceline/paceline/pkg/credentials/strava"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/kit/boot"
+	"github.com/paceline/paceline/pkg/kit/ebus"
+)
+
+func main() {
+	var s settings.ForwardRequest
+	cfg, _ := boot.Load(context.Background(), &s)
+	requester := &credentials.Requester{
+		Tokens: &credentials.Tokens{
+			Grants:    ddb.New(dynamodb.NewFromConfig(cfg), s.GrantsTable),
+			Vault:     ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID),
+			OAuth:     strava.NewOAuth(http.DefaultClient, s.StravaOAuthURL),
+			Publisher: ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
+			Minter:    boot.Minter(),
+			Sleep:     boot.Sleep,
+		},
+		API: strava.NewAPI(http.DefaultClient, s.StravaAPIURL),
+	}
+	lambda.Start(func(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
+		ctx, cancel := boot.WithReserve(ctx)
+		defer cancel()
+		return requester.Forward(ctx, req)
+	})
+}

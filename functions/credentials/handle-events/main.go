@@ -1,0 +1,50 @@
+// Command handle-events ends authorizations: it acts on athletes who leave, on
+// deauthorizations reported by webhook, and on confirmed erasures.
+package main
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/ddb"
+	"github.com/paceline/paceline/pkg/credentials/lambdain"
+	"github.com/paceline/paceline/pkg/credentials/settings"
+	"github.com/paceline/paceline/pkg/credentials/ssm"
+	"github.com/paceline/paceline/pkg/credentials/strava"
+	"github.com/paceline/paceline/pkg/kit/boot"
+	"github.com/paceline/paceline/pkg/kit/consume"
+	"github.com/paceline/paceline/pkg/kit/ebus"
+)
+
+func main() {
+	var s settings.HandleEvents
+	cfg, log := boot.Load(context.Background(), &s)
+	table := ddb.New(dynamodb.NewFromConfig(cfg), s.GrantsTable)
+	vault := ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID)
+	oauth := strava.NewOAuth(http.DefaultClient, s.StravaOAuthURL)
+	bus := ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName)
+	departure := &credentials.Departure{
+		Grants:   table,
+		Erasures: table,
+		Vault:    vault,
+		OAuth:    oauth,
+		Tokens: &credentials.Tokens{
+			Grants: table, Vault: vault, OAuth: oauth, Publisher: bus, Minter: boot.Minter(), Sleep: boot.Sleep,
+		},
+		Publisher: bus,
+		Minter:    boot.Minter(),
+		NewSecret: boot.NewSecret,
+	}
+	handle := consume.Handler(log, lambdain.EventRoutes(departure)...)
+	lambda.Start(func(ctx context.Context, in events.SQSEvent) (events.SQSEventResponse, error) {
+		ctx, cancel := boot.WithReserve(ctx)
+		defer cancel()
+		return handle(ctx, in)
+	})
+}

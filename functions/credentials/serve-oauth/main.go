@@ -1,0 +1,45 @@
+// Command serve-oauth leads athletes through OAuth and out of their session.
+package main
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
+	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/ddb"
+	"github.com/paceline/paceline/pkg/credentials/kms"
+	"github.com/paceline/paceline/pkg/credentials/lambdain"
+	"github.com/paceline/paceline/pkg/credentials/settings"
+	"github.com/paceline/paceline/pkg/credentials/ssm"
+	"github.com/paceline/paceline/pkg/credentials/strava"
+	"github.com/paceline/paceline/pkg/kit/boot"
+	"github.com/paceline/paceline/pkg/kit/ebus"
+	"github.com/paceline/paceline/pkg/kit/httpapi"
+)
+
+func main() {
+	var s settings.ServeOAuth
+	cfg, log := boot.Load(context.Background(), &s)
+	table := ddb.New(dynamodb.NewFromConfig(cfg), s.GrantsTable)
+	oauth := &lambdain.OAuth{
+		Connect: &credentials.Connect{
+			Grants:      table,
+			States:      table,
+			Vault:       ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID),
+			OAuth:       strava.NewOAuth(http.DefaultClient, s.StravaOAuthURL),
+			Sessions:    kms.NewSigner(awskms.NewFromConfig(cfg), s.SessionKeyID),
+			Publisher:   ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
+			Minter:      boot.Minter(),
+			NewSecret:   boot.NewSecret,
+			RedirectURI: s.SiteURL + "/oauth/callback",
+		},
+		SecureCookies: s.Stage != "local",
+		Log:           log,
+	}
+	lambda.Start(httpapi.Mux(log, oauth.Routes()))
+}

@@ -1,0 +1,215 @@
+package credentials
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/secret"
+)
+
+// Admin is what the operator may do. It is reached by IAM only.
+type Admin struct {
+	Grants    Grants
+	Vault     Vault
+	Push      Push
+	Publisher Publisher
+	Minter    event.Minter
+	// NewSecret returns at least 128 unguessable bits as URL-safe text.
+	NewSecret func() string
+	// CallbackURL is the public URL of the webhook without its last, secret
+	// segment, and without a slash at its end.
+	CallbackURL string
+	// Sleep waits, or returns early with the context's error.
+	Sleep func(context.Context, time.Duration) error
+}
+
+// SetApp stores the application's credentials. An empty verifyToken keeps the
+// one in use, or makes one at first. The error is an invalid fault when the
+// input is.
+func (a *Admin) SetApp(ctx context.Context, clientID string, clientSecret, verifyToken secret.String) error {
+	if n, err := strconv.ParseInt(clientID, 10, 64); err != nil || n <= 0 {
+		return fault.New(fault.Invalid, "the client id is not a positive number")
+	}
+	if clientSecret.Empty() {
+		return fault.New(fault.Invalid, "the client secret is empty")
+	}
+	app, err := a.Vault.App(ctx)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return fmt.Errorf("read app: %w", err)
+	}
+	if app.ClientID != clientID {
+		// Another application: the push subscription was the old one's.
+		app.SubscriptionID = 0
+	}
+	app.ClientID, app.ClientSecret = clientID, clientSecret
+	if !verifyToken.Empty() {
+		app.VerifyToken = verifyToken
+	}
+	if app.VerifyToken.Empty() {
+		app.VerifyToken = secret.New(a.NewSecret())
+	}
+	if app.CallbackKey.Empty() {
+		app.CallbackKey = secret.New(a.NewSecret())
+	}
+	if err := a.Vault.SaveApp(ctx, app); err != nil {
+		return fmt.Errorf("save app: %w", err)
+	}
+	return a.configureWebhook(ctx, app)
+}
+
+// configureWebhook tells the receiver what to accept.
+func (a *Admin) configureWebhook(ctx context.Context, app App) error {
+	err := a.Publisher.Publish(ctx, a.Minter.First(credentialsv1.WebhookConfigured{
+		CallbackKeySHA256: app.CallbackKey.SHA256(),
+		VerifyTokenSHA256: app.VerifyToken.SHA256(),
+		SubscriptionID:    app.SubscriptionID,
+		Version:           a.Minter.Now().UnixMicro(),
+	}))
+	if err != nil {
+		return fmt.Errorf("configure the webhook: %w", err)
+	}
+	return nil
+}
+
+// handshakeTries and handshakePause bound how long EnsureSubscription waits
+// for the receiver to have learned what to accept.
+const (
+	handshakeTries = 40
+	handshakePause = time.Second
+)
+
+// EnsureSubscription brings Strava's push subscription to where it should be:
+// one, on our callback URL. It changes nothing when it is there already. The
+// callback is tried out before Strava is asked to, so that a wrong URL or a
+// proxy in the way leads to an error that names it.
+func (a *Admin) EnsureSubscription(ctx context.Context) (Subscription, error) {
+	app, err := a.Vault.App(ctx)
+	if err != nil {
+		return Subscription{}, fmt.Errorf("read app: %w", err)
+	}
+	callback := a.CallbackURL + "/" + app.CallbackKey.Reveal()
+	sub, err := a.Push.Subscription(ctx, app)
+	switch {
+	case err == nil && sub.CallbackURL == callback:
+		return sub, a.remember(ctx, app, sub)
+	case err == nil:
+		if err := a.Push.Unsubscribe(ctx, app, sub.ID); err != nil {
+			return Subscription{}, fmt.Errorf("delete the subscription to another callback: %w", err)
+		}
+	case !fault.Is(err, fault.NotFound):
+		return Subscription{}, fmt.Errorf("look for the subscription: %w", err)
+	}
+	app.SubscriptionID = 0
+	if err := a.configureWebhook(ctx, app); err != nil {
+		return Subscription{}, err
+	}
+	for try := 1; ; try++ {
+		err := a.Push.Handshake(ctx, app, callback, a.NewSecret())
+		if err == nil {
+			break
+		}
+		if try == handshakeTries {
+			return Subscription{}, fmt.Errorf("the callback does not answer as Strava needs it to: %w", err)
+		}
+		if err := a.Sleep(ctx, handshakePause); err != nil {
+			return Subscription{}, fault.New(fault.Transient, "wait for the callback: %w", err)
+		}
+	}
+	if sub, err = a.Push.Subscribe(ctx, app, callback); err != nil {
+		return Subscription{}, fmt.Errorf("create the subscription: %w", err)
+	}
+	return sub, a.remember(ctx, app, sub)
+}
+
+func (a *Admin) remember(ctx context.Context, app App, sub Subscription) error {
+	if app.SubscriptionID != sub.ID {
+		app.SubscriptionID = sub.ID
+		if err := a.Vault.SaveApp(ctx, app); err != nil {
+			return fmt.Errorf("save the subscription id: %w", err)
+		}
+	}
+	return a.configureWebhook(ctx, app)
+}
+
+// ShowSubscription returns what Strava has; a not-found fault when it has none.
+func (a *Admin) ShowSubscription(ctx context.Context) (Subscription, error) {
+	app, err := a.Vault.App(ctx)
+	if err != nil {
+		return Subscription{}, fmt.Errorf("read app: %w", err)
+	}
+	return a.Push.Subscription(ctx, app)
+}
+
+// DeleteSubscription deletes what Strava has. Webhooks that still arrive are
+// refused from then on.
+func (a *Admin) DeleteSubscription(ctx context.Context) error {
+	app, err := a.Vault.App(ctx)
+	if err != nil {
+		return fmt.Errorf("read app: %w", err)
+	}
+	sub, err := a.Push.Subscription(ctx, app)
+	if err != nil {
+		return fmt.Errorf("look for the subscription: %w", err)
+	}
+	if err := a.Push.Unsubscribe(ctx, app, sub.ID); err != nil {
+		return fmt.Errorf("delete the subscription: %w", err)
+	}
+	app.SubscriptionID = 0
+	if err := a.Vault.SaveApp(ctx, app); err != nil {
+		return fmt.Errorf("forget the subscription id: %w", err)
+	}
+	return a.configureWebhook(ctx, app)
+}
+
+// Athletes pages through the grants.
+func (a *Admin) Athletes(ctx context.Context, cursor string, limit int) (page []Grant, next string, err error) {
+	if limit < 1 || limit > 200 {
+		return nil, "", fault.New(fault.Invalid, "the limit is not between 1 and 200")
+	}
+	return a.Grants.List(ctx, ProviderStrava, cursor, limit)
+}
+
+// Status is the deployment at a glance.
+type Status struct {
+	ClientID string
+	// Subscription is the zero value when Strava has none.
+	Subscription Subscription
+	// Athletes counts the grants by state.
+	Athletes map[State]int
+}
+
+// Status looks at everything the admin has a say in. The application not being
+// set is part of the picture, not an error.
+func (a *Admin) Status(ctx context.Context) (Status, error) {
+	s := Status{Athletes: map[State]int{}}
+	app, err := a.Vault.App(ctx)
+	switch {
+	case err == nil:
+		s.ClientID = app.ClientID
+		s.Subscription, err = a.Push.Subscription(ctx, app)
+		if err != nil && !fault.Is(err, fault.NotFound) && !errors.Is(err, ErrAppRefused) {
+			return Status{}, fmt.Errorf("look for the subscription: %w", err)
+		}
+	case !fault.Is(err, fault.NotFound):
+		return Status{}, fmt.Errorf("read app: %w", err)
+	}
+	for cursor := ""; ; {
+		page, next, err := a.Grants.List(ctx, ProviderStrava, cursor, 200)
+		if err != nil {
+			return Status{}, fmt.Errorf("count the grants: %w", err)
+		}
+		for _, g := range page {
+			s.Athletes[g.State]++
+		}
+		if next == "" {
+			return s, nil
+		}
+		cursor = next
+	}
+}

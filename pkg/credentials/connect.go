@@ -1,0 +1,167 @@
+package credentials
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/secret"
+)
+
+// stateLife is how long an athlete may take on Strava's consent screen.
+const stateLife = 5 * time.Minute
+
+// SessionLife is how long a session lasts.
+const SessionLife = 7 * 24 * time.Hour
+
+// requestedScopes are asked for together: athletes may untick any of them, and
+// Strava sends no webhooks to an application that asked for activity:read_all
+// alone and was refused it.
+var requestedScopes = []string{"read", "activity:read", "activity:read_all"}
+
+// Connect leads athletes through OAuth.
+type Connect struct {
+	Grants    Grants
+	States    States
+	Vault     Vault
+	OAuth     OAuth
+	Sessions  Sessions
+	Publisher Publisher
+	Minter    event.Minter
+	// NewSecret returns at least 128 unguessable bits as URL-safe text.
+	NewSecret func() string
+	// RedirectURI is the callback's public URL.
+	RedirectURI string
+}
+
+// Start begins a connect. nonce binds it to the browser: pass what the
+// browser's cookie holds, or an empty one to be given a new one to set. It
+// returns the URL of Strava's consent screen. A not-found fault means that the
+// application's credentials have not been set.
+func (c *Connect) Start(ctx context.Context, nonce secret.String) (authorizeURL string, _ secret.String, _ error) {
+	app, err := c.Vault.App(ctx)
+	if err != nil {
+		return "", nonce, fmt.Errorf("read app: %w", err)
+	}
+	if nonce.Empty() {
+		nonce = secret.New(c.NewSecret())
+	}
+	state := secret.New(c.NewSecret())
+	if err := c.States.PutState(ctx, state.SHA256(), nonce.SHA256(), c.Minter.Now().Add(stateLife)); err != nil {
+		return "", nonce, fmt.Errorf("remember state: %w", err)
+	}
+	return c.OAuth.AuthorizeURL(app.ClientID, c.RedirectURI, state.Reveal(), requestedScopes), nonce, nil
+}
+
+// Callback is what Strava's consent screen sends the browser back with.
+type Callback struct {
+	State secret.String
+	Code  secret.String
+	// Scope is the comma-separated list of accepted scopes.
+	Scope string
+	// Error is "access_denied" when the athlete refused.
+	Error string
+	// Nonce is the browser's.
+	Nonce secret.String
+}
+
+// Finish completes a connect: it checks the answer, exchanges the code, stores
+// the tokens and the grant, announces the athlete, and opens a session.
+//
+// Errors: ErrState, ErrAccessDenied, ErrMissingScope, ErrAppFull,
+// ErrStravaUnavailable, or another fault.
+func (c *Connect) Finish(ctx context.Context, cb Callback) (token secret.String, _ error) {
+	if err := c.takeState(ctx, cb.State, cb.Nonce); err != nil {
+		return secret.String{}, err
+	}
+	if cb.Error != "" {
+		return secret.String{}, ErrAccessDenied
+	}
+	scopes := splitScopes(cb.Scope)
+	if !enough(scopes) {
+		return secret.String{}, ErrMissingScope
+	}
+	app, err := c.Vault.App(ctx)
+	if err != nil {
+		return secret.String{}, fmt.Errorf("read app: %w", err)
+	}
+	auth, err := c.OAuth.Exchange(ctx, app, cb.Code)
+	switch {
+	case errors.Is(err, ErrCodeRefused):
+		return secret.String{}, fmt.Errorf("%w: %w", ErrState, err)
+	case errors.Is(err, ErrAppFull):
+		return secret.String{}, err
+	case err != nil:
+		return secret.String{}, fmt.Errorf("%w: exchange: %w", ErrStravaUnavailable, err)
+	}
+	if len(auth.Scopes) > 0 {
+		// What the redirect says passed through the browser; this did not.
+		if scopes = auth.Scopes; !enough(scopes) {
+			return secret.String{}, ErrMissingScope
+		}
+	}
+
+	version, err := c.Vault.SaveTokens(ctx, auth.AthleteID, auth.Tokens)
+	if err != nil {
+		return secret.String{}, fmt.Errorf("save tokens: %w", err)
+	}
+	grant, err := c.Grants.Update(ctx, auth.AthleteID, func(g *Grant) error {
+		*g = Grant{
+			AthleteID:    auth.AthleteID,
+			Provider:     ProviderStrava,
+			Generation:   max(c.Minter.Now().UnixMilli(), g.Generation+1),
+			Scopes:       scopes,
+			State:        Active,
+			TokenVersion: version,
+		}
+		return nil
+	})
+	if err != nil {
+		return secret.String{}, fmt.Errorf("save grant: %w", err)
+	}
+	err = c.Publisher.Publish(ctx, c.Minter.First(credentialsv1.AthleteAuthorized{
+		AthleteID: grant.AthleteID, Generation: grant.Generation, Scopes: grant.Scopes,
+	}))
+	if err != nil {
+		return secret.String{}, fmt.Errorf("announce athlete: %w", err)
+	}
+	now := c.Minter.Now()
+	token, err = c.Sessions.Sign(ctx, Session{grant.AthleteID, grant.Generation}, now, now.Add(SessionLife))
+	if err != nil {
+		return secret.String{}, fmt.Errorf("open session: %w", err)
+	}
+	return token, nil
+}
+
+func (c *Connect) takeState(ctx context.Context, state, nonce secret.String) error {
+	if state.Empty() || nonce.Empty() {
+		return ErrState
+	}
+	wantNonce, expiresAt, err := c.States.TakeState(ctx, state.SHA256())
+	if fault.Is(err, fault.NotFound) {
+		return ErrState
+	}
+	if err != nil {
+		return fmt.Errorf("take state: %w", err)
+	}
+	if !c.Minter.Now().Before(expiresAt) || wantNonce != nonce.SHA256() {
+		return ErrState
+	}
+	return nil
+}
+
+// splitScopes reads a scope list; Strava separates by commas, OAuth by spaces.
+func splitScopes(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+// enough reports whether the scopes let us see activities at all.
+func enough(scopes []string) bool {
+	return slices.Contains(scopes, "activity:read") || slices.Contains(scopes, "activity:read_all")
+}

@@ -1,0 +1,134 @@
+package credentials_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/credentialstest"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/secret"
+	"github.com/paceline/paceline/test/strava"
+)
+
+func TestConnect(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	token, err := w.connect.Finish(t.Context(), w.consent(id, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token.Empty() {
+		t.Error("no session")
+	}
+	g := w.grant(id)
+	if g.State != credentials.Active || g.Generation != w.clock.Now().UnixMilli() || g.Provider != credentials.ProviderStrava {
+		t.Errorf("grant %+v", g)
+	}
+	if want := []string{"read", "activity:read", "activity:read_all"}; !slices.Equal(g.Scopes, want) {
+		t.Errorf("scopes %v", g.Scopes)
+	}
+	announced := credentialstest.Facts[credentialsv1.AthleteAuthorized](w.bus)
+	if len(announced) != 1 || announced[0].AthleteID != id || announced[0].Generation != g.Generation {
+		t.Errorf("announced %+v", announced)
+	}
+	w.mustAnswer(id, g.Generation)
+}
+
+func TestConnectKeepsWhatTheAthleteAccepted(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	if _, err := w.connect.Finish(t.Context(), w.consent(id, "&accept_scope=read,activity:read")); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.grant(id).Scopes; !slices.Equal(got, []string{"read", "activity:read"}) {
+		t.Errorf("scopes %v", got)
+	}
+}
+
+func TestConnectAgainIsANewGeneration(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	first := w.connected(id)
+	second := w.connected(id) // The clock stands still.
+	if second <= first {
+		t.Fatalf("generation %d after %d", second, first)
+	}
+	w.mustAnswer(id, second)
+	if res := w.forward(id, first); res.Outcome != credentialsv1.OutcomeRevoked {
+		t.Errorf("a call for the first authorization: %s", res.Outcome)
+	}
+}
+
+func TestConnectRefuses(t *testing.T) {
+	for name, tc := range map[string]struct {
+		settings strava.Settings
+		more     string
+		change   func(*world, *credentials.Callback)
+		want     error
+	}{
+		"a denial":                         {more: "&deny=1", want: credentials.ErrAccessDenied},
+		"no activity scope":                {more: "&accept_scope=read", want: credentials.ErrMissingScope},
+		"a scope that looks like":          {change: func(_ *world, cb *credentials.Callback) { cb.Scope = "read,activity:readable" }, want: credentials.ErrMissingScope},
+		"a scope that the browser made up": {more: "&accept_scope=read", change: func(_ *world, cb *credentials.Callback) { cb.Scope = "read,activity:read" }, want: credentials.ErrMissingScope},
+		"no state":                         {change: func(_ *world, cb *credentials.Callback) { cb.State = secret.String{} }, want: credentials.ErrState},
+		"a made-up state":                  {change: func(_ *world, cb *credentials.Callback) { cb.State = secret.New("x") }, want: credentials.ErrState},
+		"another browser":                  {change: func(_ *world, cb *credentials.Callback) { cb.Nonce = secret.New("x") }, want: credentials.ErrState},
+		"no cookie":                        {change: func(_ *world, cb *credentials.Callback) { cb.Nonce = secret.String{} }, want: credentials.ErrState},
+		"a late answer":                    {change: func(w *world, _ *credentials.Callback) { w.clock.Advance(5 * time.Minute) }, want: credentials.ErrState},
+		"a made-up code":                   {change: func(_ *world, cb *credentials.Callback) { cb.Code = secret.New("x") }, want: credentials.ErrState},
+		"one athlete too many":             {settings: strava.Settings{Capacity: 1}, change: func(w *world, _ *credentials.Callback) { w.connected(w.athlete(1)) }, want: credentials.ErrAppFull},
+		"Strava down": {change: func(w *world, _ *credentials.Callback) {
+			if err := w.strava.Inject(strava.Fault{Endpoint: "exchange", Kind: strava.Fault503}); err != nil {
+				t.Fatal(err)
+			}
+		}, want: credentials.ErrStravaUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, tc.settings)
+			id := w.athlete(0)
+			cb := w.consent(id, tc.more)
+			if tc.change != nil {
+				tc.change(w, &cb)
+			}
+			if _, err := w.connect.Finish(t.Context(), cb); !errors.Is(err, tc.want) {
+				t.Fatalf("got %v, want %v", err, tc.want)
+			}
+			if _, err := w.store.Grant(t.Context(), id); !fault.Is(err, fault.NotFound) {
+				t.Error("there is a grant all the same")
+			}
+			if w.vault.Holds(id) {
+				t.Error("there are tokens all the same")
+			}
+		})
+	}
+}
+
+func TestAnswerCountsOnce(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	cb := w.consent(w.athlete(0), "")
+	if _, err := w.connect.Finish(t.Context(), cb); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.connect.Finish(t.Context(), cb); !errors.Is(err, credentials.ErrState) {
+		t.Fatalf("the second time: %v", err)
+	}
+}
+
+func TestTwoTabsConnectSideBySide(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	_, nonce, err := w.connect.Start(t.Context(), secret.String{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, again, err := w.connect.Start(t.Context(), nonce)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !again.Equal(nonce) {
+		t.Error("the second tab would take the first one's cookie away")
+	}
+}

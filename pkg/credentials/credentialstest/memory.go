@@ -1,0 +1,260 @@
+package credentialstest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/secret"
+)
+
+// Store is the grants table in memory.
+type Store struct {
+	mu       sync.Mutex
+	grants   map[int64]credentials.Grant
+	revision map[int64]int
+	states   map[string]state
+	erasures map[string]credentials.Erasure
+}
+
+type state struct {
+	nonce     string
+	expiresAt time.Time
+}
+
+// NewStore makes an empty one.
+func NewStore() *Store {
+	return &Store{
+		grants: map[int64]credentials.Grant{}, revision: map[int64]int{},
+		states: map[string]state{}, erasures: map[string]credentials.Erasure{},
+	}
+}
+
+func clone(g credentials.Grant) credentials.Grant {
+	g.Scopes = slices.Clone(g.Scopes)
+	return g
+}
+
+// Grant implements [credentials.Grants].
+func (s *Store) Grant(_ context.Context, athleteID int64) (credentials.Grant, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g, ok := s.grants[athleteID]
+	if !ok {
+		return credentials.Grant{}, fault.New(fault.NotFound, "no such grant")
+	}
+	return clone(g), nil
+}
+
+// Update implements [credentials.Grants]. Like a real store it runs change
+// outside any lock and writes only if nobody else did meanwhile.
+func (s *Store) Update(_ context.Context, athleteID int64, change func(*credentials.Grant) error) (credentials.Grant, error) {
+	for {
+		s.mu.Lock()
+		g, seen := clone(s.grants[athleteID]), s.revision[athleteID]
+		s.mu.Unlock()
+		g.AthleteID = athleteID
+		if err := change(&g); err != nil {
+			return credentials.Grant{}, err
+		}
+		s.mu.Lock()
+		if s.revision[athleteID] == seen {
+			s.grants[athleteID] = clone(g)
+			s.revision[athleteID]++
+			s.mu.Unlock()
+			return g, nil
+		}
+		s.mu.Unlock()
+	}
+}
+
+// List implements [credentials.Grants].
+func (s *Store) List(_ context.Context, provider, cursor string, limit int) ([]credentials.Grant, string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	after, err := strconv.ParseInt("0"+cursor, 10, 64)
+	if err != nil {
+		return nil, "", fault.New(fault.Invalid, "the cursor is malformed")
+	}
+	page := []credentials.Grant{}
+	for _, id := range slices.Sorted(maps.Keys(s.grants)) {
+		if id <= after || s.grants[id].Provider != provider {
+			continue
+		}
+		if len(page) == limit {
+			return page, strconv.FormatInt(page[limit-1].AthleteID, 10), nil
+		}
+		page = append(page, clone(s.grants[id]))
+	}
+	return page, "", nil
+}
+
+// PutState implements [credentials.States].
+func (s *Store) PutState(_ context.Context, key, nonce string, expiresAt time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.states[key] = state{nonce, expiresAt}
+	return nil
+}
+
+// TakeState implements [credentials.States].
+func (s *Store) TakeState(_ context.Context, key string) (string, time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st, ok := s.states[key]
+	if !ok {
+		return "", time.Time{}, fault.New(fault.NotFound, "no such state")
+	}
+	delete(s.states, key)
+	return st.nonce, st.expiresAt, nil
+}
+
+// Open implements [credentials.Erasures].
+func (s *Store) Open(_ context.Context, e credentials.Erasure) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.erasures[e.Receipt]; !ok {
+		e.Pending = slices.Sorted(slices.Values(e.Pending))
+		s.erasures[e.Receipt] = e
+	}
+	return nil
+}
+
+// Confirm implements [credentials.Erasures].
+func (s *Store) Confirm(_ context.Context, receipt, part string) (credentials.Erasure, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.erasures[receipt]
+	if !ok {
+		return credentials.Erasure{}, fault.New(fault.NotFound, "no such erasure")
+	}
+	e.Pending = slices.DeleteFunc(slices.Clone(e.Pending), func(p string) bool { return p == part })
+	s.erasures[receipt] = e
+	return e, nil
+}
+
+// Complete implements [credentials.Erasures].
+func (s *Store) Complete(_ context.Context, receipt string, at time.Time) (time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.erasures[receipt]
+	if !ok {
+		return time.Time{}, fault.New(fault.NotFound, "no such erasure")
+	}
+	if e.CompletedAt.IsZero() {
+		e.CompletedAt = at
+		s.erasures[receipt] = e
+	}
+	return e.CompletedAt, nil
+}
+
+// Vault is the parameter store in memory.
+type Vault struct {
+	mu     sync.Mutex
+	app    *credentials.App
+	tokens map[int64][]credentials.TokenPair
+	// Reads counts how often tokens were read.
+	Reads int
+}
+
+// NewVault makes an empty one.
+func NewVault() *Vault { return &Vault{tokens: map[int64][]credentials.TokenPair{}} }
+
+// App implements [credentials.Vault].
+func (v *Vault) App(context.Context) (credentials.App, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.app == nil {
+		return credentials.App{}, fault.New(fault.NotFound, "no app")
+	}
+	return *v.app, nil
+}
+
+// SaveApp implements [credentials.Vault].
+func (v *Vault) SaveApp(_ context.Context, app credentials.App) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.app = &app
+	return nil
+}
+
+// Tokens implements [credentials.Vault].
+func (v *Vault) Tokens(_ context.Context, athleteID, version int64) (credentials.TokenPair, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.Reads++
+	versions := v.tokens[athleteID]
+	if version < 1 || version > int64(len(versions)) {
+		return credentials.TokenPair{}, fault.New(fault.NotFound, "no such version")
+	}
+	return versions[version-1], nil
+}
+
+// SaveTokens implements [credentials.Vault].
+func (v *Vault) SaveTokens(_ context.Context, athleteID int64, pair credentials.TokenPair) (int64, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.tokens[athleteID] = append(v.tokens[athleteID], pair)
+	return int64(len(v.tokens[athleteID])), nil
+}
+
+// DropTokens implements [credentials.Vault].
+func (v *Vault) DropTokens(_ context.Context, athleteID int64) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.tokens, athleteID)
+	return nil
+}
+
+// Holds reports whether any version of the athlete's tokens exists.
+func (v *Vault) Holds(athleteID int64) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.tokens[athleteID]) > 0
+}
+
+// Bus remembers what was published.
+type Bus struct {
+	mu     sync.Mutex
+	events []event.Event
+	// Fail, when not nil, is what Publish returns.
+	Fail error
+}
+
+// Publish implements [credentials.Publisher].
+func (b *Bus) Publish(_ context.Context, events ...event.Event) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.Fail != nil {
+		return b.Fail
+	}
+	b.events = append(b.events, events...)
+	return nil
+}
+
+// Facts returns the facts published so far, by type.
+func Facts[T event.Fact](b *Bus) (facts []T) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range b.events {
+		if f, ok := e.Fact.(T); ok {
+			facts = append(facts, f)
+		}
+	}
+	return facts
+}
+
+// Sessions signs sessions that anybody can read.
+type Sessions struct{}
+
+// Sign implements [credentials.Sessions].
+func (Sessions) Sign(_ context.Context, s credentials.Session, _, expiresAt time.Time) (secret.String, error) {
+	return secret.New(fmt.Sprintf("%d.%d.%d", s.AthleteID, s.Generation, expiresAt.Unix())), nil
+}

@@ -1,0 +1,13 @@
+package credentialstest_test
+
+import (
+	"testing"
+
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/credentialstest"
+)
+
+func TestMemory(t *testing.T) {
+	credentialstest.RunStorage(t, func(*testing.T) credentialstest.Storage { return credentialstest.NewStore() })
+	credentialstest.RunVault(t, func(*testing.T) credentials.Vault { return credentialstest.NewVault() })
+}

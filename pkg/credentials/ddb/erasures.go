@@ -1,0 +1,93 @@
+package ddb
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/kit/fault"
+)
+
+// erasureItem is a duty to erase. It is kept as the audit log of erasures and
+// holds nothing that leads to the athlete.
+type erasureItem struct {
+	PK          string   `dynamodbav:"pk"`
+	RequestedAt int64    `dynamodbav:"requested_at"` // Unix ms
+	Pending     []string `dynamodbav:"pending,stringset,omitempty"`
+	CompletedAt int64    `dynamodbav:"completed_at,omitempty"` // Unix ms
+}
+
+func erasureKey(receipt string) string { return "erasure#" + receipt }
+
+func (i erasureItem) erasure() credentials.Erasure {
+	e := credentials.Erasure{
+		Receipt:     i.PK[len(erasureKey("")):],
+		RequestedAt: time.UnixMilli(i.RequestedAt).UTC(),
+		Pending:     slices.Sorted(slices.Values(i.Pending)),
+	}
+	if i.CompletedAt != 0 {
+		e.CompletedAt = time.UnixMilli(i.CompletedAt).UTC()
+	}
+	return e
+}
+
+// Open implements [credentials.Erasures].
+func (t *Table) Open(ctx context.Context, e credentials.Erasure) error {
+	item, err := attributevalue.MarshalMap(erasureItem{
+		PK: erasureKey(e.Receipt), RequestedAt: e.RequestedAt.UnixMilli(), Pending: e.Pending,
+	})
+	if err != nil {
+		return fmt.Errorf("encode erasure: %w", err)
+	}
+	_, err = t.client.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: aws.String(t.name), Item: item, ConditionExpression: aws.String("attribute_not_exists(pk)"),
+	})
+	if err != nil && !refused(err) {
+		return fault.New(fault.Transient, "put erasure: %w", err)
+	}
+	return nil
+}
+
+// Confirm implements [credentials.Erasures].
+func (t *Table) Confirm(ctx context.Context, receipt, part string) (credentials.Erasure, error) {
+	return t.updateErasure(ctx, receipt, "DELETE pending :part", map[string]types.AttributeValue{
+		":part": &types.AttributeValueMemberSS{Value: []string{part}},
+	})
+}
+
+// Complete implements [credentials.Erasures].
+func (t *Table) Complete(ctx context.Context, receipt string, at time.Time) (time.Time, error) {
+	e, err := t.updateErasure(ctx, receipt, "SET completed_at = if_not_exists(completed_at, :at)", map[string]types.AttributeValue{
+		":at": &types.AttributeValueMemberN{Value: strconv.FormatInt(at.UnixMilli(), 10)},
+	})
+	return e.CompletedAt, err
+}
+
+func (t *Table) updateErasure(ctx context.Context, receipt, update string, values map[string]types.AttributeValue) (credentials.Erasure, error) {
+	out, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                 aws.String(t.name),
+		Key:                       key(erasureKey(receipt)),
+		UpdateExpression:          aws.String(update),
+		ConditionExpression:       aws.String("attribute_exists(pk)"),
+		ExpressionAttributeValues: values,
+		ReturnValues:              types.ReturnValueAllNew,
+	})
+	if refused(err) {
+		return credentials.Erasure{}, fault.New(fault.NotFound, "no such erasure")
+	}
+	if err != nil {
+		return credentials.Erasure{}, fault.New(fault.Transient, "update erasure: %w", err)
+	}
+	var item erasureItem
+	if err := attributevalue.UnmarshalMap(out.Attributes, &item); err != nil {
+		return credentials.Erasure{}, fault.New(fault.Permanent, "read erasure: %w", err)
+	}
+	return item.erasure(), nil
+}

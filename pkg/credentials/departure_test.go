@@ -1,0 +1,288 @@
+package credentials_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/credentialstest"
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/secret"
+	"github.com/paceline/paceline/test/strava"
+)
+
+func cause() event.Meta { return event.Meta{ID: "cause", CorrelationID: "correlation"} }
+
+func TestLeavingRevokesAtStravaDropsTheTokensAndIssuesAReceipt(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	requestedAt := w.clock.Now()
+	if err := w.departure.Left(t.Context(), cause(), id, generation, "receipt", requestedAt); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.strava.Counters().Total(strava.EndpointRevoke, 0); n != 1 {
+		t.Errorf("Strava was told %d times", n)
+	}
+	if w.strava.Athletes()[0].Connected {
+		t.Error("Strava still counts the athlete")
+	}
+	if w.vault.Holds(id) {
+		t.Error("tokens are left")
+	}
+	if res := w.forward(id, generation); res.Outcome != credentialsv1.OutcomeRevoked {
+		t.Errorf("outcome %s", res.Outcome)
+	}
+	revoked := credentialstest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
+	if len(revoked) != 1 || revoked[0] != (credentialsv1.AuthorizationRevoked{
+		AthleteID: id, Generation: generation, Receipt: "receipt", Reason: credentialsv1.RevokedLeft,
+	}) {
+		t.Errorf("announced %+v", revoked)
+	}
+
+	for i, part := range []string{credentials.PartActivity, credentials.PartAthlete, credentials.PartAthlete, credentials.PartGathering} {
+		if n := len(credentialstest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)); n != 0 {
+			t.Fatalf("a receipt after %d confirmations", i)
+		}
+		w.clock.Advance(time.Second)
+		if err := w.departure.Confirm(t.Context(), cause(), "receipt", part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	issued := credentialstest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)
+	if len(issued) != 1 || issued[0].Receipt != "receipt" || !issued[0].RequestedAt.Equal(requestedAt) || !issued[0].CompletedAt.Equal(w.clock.Now()) {
+		t.Errorf("issued %+v", issued)
+	}
+}
+
+func TestARepeatedDepartureChangesNothing(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	for range 3 {
+		if err := w.departure.Left(t.Context(), cause(), id, generation, "receipt", w.clock.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := w.strava.Counters().Total(strava.EndpointRevoke, 0); n != 1 {
+		t.Errorf("Strava was told %d times", n)
+	}
+}
+
+func TestALateDepartureDoesNotEndANewAuthorization(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	first := w.connected(id)
+	second := w.connected(id)
+	if err := w.departure.Left(t.Context(), cause(), id, first, "receipt", w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	w.mustAnswer(id, second)
+	// What the first one gathered is to be erased all the same.
+	if n := len(credentialstest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 1 {
+		t.Errorf("announced %d times", n)
+	}
+}
+
+func TestConnectingAfterLeaving(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	first := w.connected(id)
+	if err := w.departure.Left(t.Context(), cause(), id, first, "receipt", w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	second := w.connected(id)
+	if second <= first {
+		t.Errorf("generation %d after %d", second, first)
+	}
+	w.mustAnswer(id, second)
+}
+
+func TestAForgedDeauthorizationDestroysNothing(t *testing.T) {
+	for _, rotation := range rotations {
+		w := newWorld(t, strava.Settings{Rotation: rotation})
+		id := w.athlete(0)
+		generation := w.connected(id)
+		w.clock.Advance(5*time.Hour + 30*time.Minute)
+		if err := w.departure.Deauthorized(t.Context(), cause(), id); err != nil {
+			t.Fatal(err)
+		}
+		w.mustAnswer(id, generation)
+		if n := len(credentialstest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 0 {
+			t.Errorf("%s: announced", rotation)
+		}
+	}
+}
+
+func TestADeauthorizationThatCannotBeConfirmedIsBroughtAgain(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	w.connected(id)
+	if err := w.strava.Deauthorize(id); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.strava.Inject(strava.Fault{Endpoint: strava.EndpointRefresh, Kind: strava.Fault503}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.departure.Deauthorized(t.Context(), cause(), id); !fault.Is(err, fault.Transient) {
+		t.Fatalf("got %v", err)
+	}
+	if g := w.grant(id); g.State != credentials.Active {
+		t.Errorf("state %s", g.State)
+	}
+	if err := w.departure.Deauthorized(t.Context(), cause(), id); err != nil {
+		t.Fatal(err)
+	}
+	if g := w.grant(id); g.State != credentials.Revoked || w.vault.Holds(id) {
+		t.Errorf("state %s, tokens held: %v", g.State, w.vault.Holds(id))
+	}
+}
+
+func TestADeauthorizationOfAStrangerIsNothing(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	if err := w.departure.Deauthorized(t.Context(), cause(), 99); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(credentialstest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 0 {
+		t.Error("announced")
+	}
+}
+
+// cut stops a departure at its nth call to a port.
+type cut struct{ left int }
+
+var errCut = fault.New(fault.Transient, "cut off")
+
+func (c *cut) step() error {
+	if c.left--; c.left < 0 {
+		return errCut
+	}
+	return nil
+}
+
+type cutGrants struct {
+	credentials.Grants
+	*cut
+}
+
+func (c cutGrants) Update(ctx context.Context, id int64, change func(*credentials.Grant) error) (credentials.Grant, error) {
+	if err := c.step(); err != nil {
+		return credentials.Grant{}, err
+	}
+	return c.Grants.Update(ctx, id, change)
+}
+
+type cutErasures struct {
+	credentials.Erasures
+	*cut
+}
+
+func (c cutErasures) Open(ctx context.Context, e credentials.Erasure) error {
+	if err := c.step(); err != nil {
+		return err
+	}
+	return c.Erasures.Open(ctx, e)
+}
+
+func (c cutErasures) Confirm(ctx context.Context, receipt, part string) (credentials.Erasure, error) {
+	if err := c.step(); err != nil {
+		return credentials.Erasure{}, err
+	}
+	return c.Erasures.Confirm(ctx, receipt, part)
+}
+
+type cutVault struct {
+	credentials.Vault
+	*cut
+}
+
+func (c cutVault) DropTokens(ctx context.Context, id int64) error {
+	if err := c.step(); err != nil {
+		return err
+	}
+	return c.Vault.DropTokens(ctx, id)
+}
+
+type cutOAuth struct {
+	credentials.OAuth
+	*cut
+}
+
+func (c cutOAuth) Revoke(ctx context.Context, app credentials.App, token secret.String) error {
+	if err := c.step(); err != nil {
+		return err
+	}
+	return c.OAuth.Revoke(ctx, app, token)
+}
+
+type cutBus struct {
+	credentials.Publisher
+	*cut
+}
+
+func (c cutBus) Publish(ctx context.Context, events ...event.Event) error {
+	if err := c.step(); err != nil {
+		return err
+	}
+	return c.Publisher.Publish(ctx, events...)
+}
+
+func TestADepartureCutOffAnywhereIsTakenUpAgain(t *testing.T) {
+	for name, depart := range map[string]func(*world, *credentials.Departure, int64, int64) error{
+		"left": func(w *world, d *credentials.Departure, id, generation int64) error {
+			return d.Left(w.t.Context(), cause(), id, generation, "receipt", w.clock.Now())
+		},
+		"deauthorized": func(w *world, d *credentials.Departure, id, _ int64) error {
+			return d.Deauthorized(w.t.Context(), cause(), id)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			steps := 0
+			for ; ; steps++ {
+				w := newWorld(t, strava.Settings{})
+				id := w.athlete(0)
+				generation := w.connected(id)
+				if name == "deauthorized" {
+					if err := w.strava.Deauthorize(id); err != nil {
+						t.Fatal(err)
+					}
+				}
+				c := &cut{steps}
+				broken := *w.departure
+				broken.Grants = cutGrants{w.store, c}
+				broken.Erasures = cutErasures{w.store, c}
+				broken.Vault = cutVault{w.vault, c}
+				broken.OAuth = cutOAuth{w.oauth, c}
+				broken.Publisher = cutBus{w.bus, c}
+				first := depart(w, &broken, id, generation)
+				if err := depart(w, w.departure, id, generation); err != nil {
+					t.Fatalf("cut at step %d: taken up again: %v", steps, err)
+				}
+				if g := w.grant(id); g.State != credentials.Revoked || g.TokenVersion != 0 || w.vault.Holds(id) || w.strava.Athletes()[0].Connected {
+					t.Fatalf("cut at step %d: %+v, tokens held: %v", steps, g, w.vault.Holds(id))
+				}
+				revoked := credentialstest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
+				if len(revoked) == 0 {
+					t.Fatalf("cut at step %d: never announced", steps)
+				}
+				for _, part := range []string{credentials.PartActivity, credentials.PartAthlete, credentials.PartGathering} {
+					if err := w.departure.Confirm(t.Context(), cause(), revoked[0].Receipt, part); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if len(credentialstest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)) == 0 {
+					t.Fatalf("cut at step %d: no receipt", steps)
+				}
+				if first == nil {
+					break
+				}
+			}
+			if steps < 5 {
+				t.Fatalf("only %d steps were cut", steps)
+			}
+		})
+	}
+}

@@ -1,0 +1,25 @@
+// Package credentials is the boundary that holds everything that could act in
+// an athlete's name. It connects athletes by OAuth, keeps their tokens, lends
+// them to nobody, and ends authorizations.
+//
+// Owns: the dedicated KMS key; the SecureStrings with the application's
+// secrets and one token pair per athlete; the grants table; the session signing
+// key; the requester, which adds an access token to one call and forwards it
+// to Strava; the admin function; the push subscription.
+//
+// Emits: AthleteAuthorized, AuthorizationDegraded, AuthorizationRevoked,
+// ErasureReceiptIssued, WebhookConfigured.
+//
+// Consumes: DeauthorizationReported and ErasureCompleted of gathering,
+// ErasureRequested and ErasureCompleted of the athlete plane, ErasureCompleted
+// of the activity plane.
+//
+// # How tokens stay whole
+//
+// The grant (grants table) says which version of the athlete's SecureString
+// holds the valid token pair. SSM numbers the versions of a parameter and
+// keeps old ones, so writing a pair destroys nothing; it becomes the valid one
+// only when the grant is changed to name it, by a conditional write that fails
+// when the authorization has ended, has been renewed, or when another refresh
+// was faster. A lease in the grant keeps refreshes of one athlete apart.
+package credentials

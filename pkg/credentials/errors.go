@@ -1,0 +1,38 @@
+package credentials
+
+import "errors"
+
+// Ways in which connecting fails that the athlete can do something about.
+var (
+	// ErrAccessDenied: the athlete refused.
+	ErrAccessDenied = errors.New("access denied by the athlete")
+	// ErrMissingScope: the athlete accepted too little to gather activities.
+	ErrMissingScope = errors.New("no activity scope was accepted")
+	// ErrState: the answer does not belong to a connect of this browser, or
+	// comes too late or twice.
+	ErrState = errors.New("the state is unknown, used, expired or another browser's")
+	// ErrAppFull: the application has as many athletes as Strava allows.
+	ErrAppFull = errors.New("the application is at its athlete capacity")
+	// ErrStravaUnavailable: Strava cannot be asked now.
+	ErrStravaUnavailable = errors.New("Strava is unavailable")
+)
+
+// What a provider's answers mean for a token.
+var (
+	// ErrTokenRefused: the refresh token is not valid. It was revoked, or
+	// somebody else has exchanged it for a newer one.
+	ErrTokenRefused = errors.New("refresh token refused")
+	// ErrCodeRefused: the authorization code is wrong, used or too old.
+	ErrCodeRefused = errors.New("authorization code refused")
+	// ErrAppRefused: the application's own credentials are refused, or it has
+	// lost access. No athlete is to blame.
+	ErrAppRefused = errors.New("application refused")
+)
+
+// Why a call cannot be made for an athlete.
+var (
+	// ErrRevoked: there is no such authorization, or not any more.
+	ErrRevoked = errors.New("authorization revoked")
+	// ErrDegraded: the athlete has to connect again.
+	ErrDegraded = errors.New("authorization degraded")
+)

@@ -1,0 +1,6 @@
+// Package kms signs sessions with an asymmetric KMS key and verifies them with
+// its public half, offline.
+//
+// A session is a JWT (RFC 7519) by ES256: sub is the athlete id, gen the
+// generation of the authorization that it was opened under.
+package kms

@@ -1,0 +1,112 @@
+package lambdain
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/kit/httpapi"
+	"github.com/paceline/paceline/pkg/kit/secret"
+)
+
+const (
+	// sessionCookie holds the session token.
+	sessionCookie = "paceline_session"
+	// nonceCookie binds a connect to the browser that began it.
+	nonceCookie = "paceline_oauth"
+	nonceMaxAge = 5 * time.Minute
+)
+
+// OAuth serves the OAuth routes.
+type OAuth struct {
+	Connect *credentials.Connect
+	// SecureCookies is false only where the site has no TLS: in the local
+	// cloud.
+	SecureCookies bool
+	Log           *slog.Logger
+}
+
+// Routes by API Gateway's route keys.
+func (o *OAuth) Routes() map[string]httpapi.Handler {
+	return map[string]httpapi.Handler{
+		"GET /oauth/connect":  o.connect,
+		"GET /oauth/callback": o.callback,
+		"POST /oauth/logout":  o.logout,
+	}
+}
+
+func (o *OAuth) connect(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
+	target, nonce, err := o.Connect.Start(ctx, cookie(req, nonceCookie))
+	if err != nil {
+		o.Log.ErrorContext(ctx, "connect failed", "error", err.Error())
+		return toSite("strava_unavailable"), nil
+	}
+	return httpapi.Redirect(target, o.cookie(nonceCookie, "/oauth", nonce, nonceMaxAge)), nil
+}
+
+func (o *OAuth) callback(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
+	q := req.QueryStringParameters
+	session, err := o.Connect.Finish(ctx, credentials.Callback{
+		State: secret.New(q["state"]),
+		Code:  secret.New(q["code"]),
+		Scope: q["scope"],
+		Error: q["error"],
+		Nonce: cookie(req, nonceCookie),
+	})
+	switch {
+	case err == nil:
+		return httpapi.Redirect("/", o.cookie(sessionCookie, "/", session, credentials.SessionLife)), nil
+	case errors.Is(err, credentials.ErrAccessDenied):
+		return toSite("access_denied"), nil
+	case errors.Is(err, credentials.ErrMissingScope):
+		return toSite("missing_scope"), nil
+	case errors.Is(err, credentials.ErrState):
+		return toSite("state"), nil
+	case errors.Is(err, credentials.ErrAppFull):
+		o.Log.WarnContext(ctx, "the application is at its athlete capacity")
+		return toSite("app_full"), nil
+	}
+	o.Log.ErrorContext(ctx, "connect failed", "error", err.Error())
+	return toSite("strava_unavailable"), nil
+}
+
+func (o *OAuth) logout(context.Context, httpapi.Request) (httpapi.Response, error) {
+	return httpapi.Response{
+		StatusCode: http.StatusNoContent,
+		Headers:    map[string]string{"Cache-Control": "no-store"},
+		Cookies:    []string{o.cookie(sessionCookie, "/", secret.String{}, -1)},
+	}, nil
+}
+
+// toSite leads back to the first page, which has a sentence for each code.
+func toSite(code string) httpapi.Response { return httpapi.Redirect("/?error=" + code) }
+
+func (o *OAuth) cookie(name, path string, value secret.String, life time.Duration) string {
+	maxAge := int(life / time.Second)
+	if life < 0 {
+		maxAge = -1
+	}
+	return (&http.Cookie{
+		Name: name, Value: value.Reveal(), Path: path, MaxAge: maxAge,
+		HttpOnly: true, Secure: o.SecureCookies, SameSite: http.SameSiteLaxMode,
+	}).String()
+}
+
+// cookie reads one of the request's cookies; empty when it isn't there.
+func cookie(req httpapi.Request, name string) secret.String {
+	for _, line := range req.Cookies {
+		cookies, err := http.ParseCookie(line)
+		if err != nil {
+			continue
+		}
+		for _, c := range cookies {
+			if c.Name == name {
+				return secret.New(c.Value)
+			}
+		}
+	}
+	return secret.String{}
+}

@@ -1,0 +1,143 @@
+package credentials
+
+import (
+	"context"
+	"time"
+
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/kit/secret"
+)
+
+// Grants stores grants.
+type Grants interface {
+	// Grant returns the athlete's grant, strongly consistent. A missing one
+	// is a not-found fault.
+	Grant(ctx context.Context, athleteID int64) (Grant, error)
+	// Update changes the athlete's grant: change is given what is stored, or
+	// a Grant with the AthleteID alone, and what it leaves is written only if
+	// nobody wrote in between; otherwise it is called again on what is then
+	// stored. It must therefore make no calls. An error of change is returned
+	// as it is and nothing is written.
+	Update(ctx context.Context, athleteID int64, change func(*Grant) error) (Grant, error)
+	// List pages through a provider's grants. cursor is empty for the first
+	// page, next is empty after the last.
+	List(ctx context.Context, provider, cursor string, limit int) (page []Grant, next string, err error)
+}
+
+// States stores what a started connect has to prove. Keys are digests: the
+// values themselves stay in the athlete's browser.
+type States interface {
+	// PutState remembers the digest of a state with the digest of the
+	// browser's nonce, until expiresAt.
+	PutState(ctx context.Context, state, nonce string, expiresAt time.Time) error
+	// TakeState returns what was remembered for the state and forgets it. A
+	// state that is unknown or was taken before is a not-found fault.
+	TakeState(ctx context.Context, state string) (nonce string, expiresAt time.Time, err error)
+}
+
+// Erasures stores the duties to erase.
+type Erasures interface {
+	// Open stores an erasure unless there is one for that receipt.
+	Open(ctx context.Context, e Erasure) error
+	// Confirm strikes part off the receipt's pending list and returns what is
+	// left. An unknown receipt is a not-found fault.
+	Confirm(ctx context.Context, receipt, part string) (Erasure, error)
+	// Complete remembers when the last part confirmed; at a repeat the first
+	// time stands. It returns the time that stands.
+	Complete(ctx context.Context, receipt string, at time.Time) (time.Time, error)
+}
+
+// Vault keeps secrets encrypted under the dedicated key.
+type Vault interface {
+	// App returns the application's registration; a not-found fault when it
+	// has not been set.
+	App(ctx context.Context) (App, error)
+	// SaveApp replaces the application's registration.
+	SaveApp(ctx context.Context, app App) error
+	// Tokens returns one version of the athlete's pair; a not-found fault
+	// when that version does not exist.
+	Tokens(ctx context.Context, athleteID, version int64) (TokenPair, error)
+	// SaveTokens stores a pair as a new version and returns its number. The
+	// versions before stay readable.
+	SaveTokens(ctx context.Context, athleteID int64, pair TokenPair) (version int64, err error)
+	// DropTokens destroys all versions of the athlete's pair. Dropping what
+	// is not there is no error.
+	DropTokens(ctx context.Context, athleteID int64) error
+}
+
+// Authorization is what a provider answers to an authorization code.
+type Authorization struct {
+	AthleteID int64
+	Tokens    TokenPair
+	// Scopes as the token answer names them; empty when it names none.
+	Scopes []string
+}
+
+// OAuth is a provider's authorization server.
+type OAuth interface {
+	// AuthorizeURL is where the athlete is asked for consent.
+	AuthorizeURL(clientID, redirectURI, state string, scopes []string) string
+	// Exchange turns a code into tokens. Errors: ErrCodeRefused, ErrAppFull,
+	// ErrAppRefused, or a transient fault.
+	Exchange(ctx context.Context, app App, code secret.String) (Authorization, error)
+	// Refresh renews a pair. Errors: ErrTokenRefused, ErrAppRefused, or a
+	// transient fault.
+	Refresh(ctx context.Context, app App, refresh secret.String) (TokenPair, error)
+	// Revoke ends the authorization that the token belongs to; an unknown
+	// token is no error. Errors: ErrAppRefused, or a transient fault.
+	Revoke(ctx context.Context, app App, refresh secret.String) error
+}
+
+// APIAnswer is Strava's answer to a forwarded call.
+type APIAnswer struct {
+	Status int
+	// Header holds the header fields that the caller may see, by their
+	// canonical names.
+	Header map[string]string
+	Body   []byte
+}
+
+// API is Strava's REST API.
+type API interface {
+	// Get calls path with the access token. An error means that there was no
+	// answer; it is a transient fault.
+	Get(ctx context.Context, access secret.String, path string, query map[string]string) (APIAnswer, error)
+}
+
+// Subscription is the application's push subscription at Strava.
+type Subscription struct {
+	ID          int64
+	CallbackURL string
+}
+
+// Push is Strava's push subscriptions resource.
+type Push interface {
+	// Subscription returns the application's one push subscription; a
+	// not-found fault when there is none.
+	Subscription(ctx context.Context, app App) (Subscription, error)
+	// Subscribe creates it. Strava calls back during the call.
+	Subscribe(ctx context.Context, app App, callbackURL string) (Subscription, error)
+	// Unsubscribe deletes it.
+	Unsubscribe(ctx context.Context, app App, id int64) error
+	// Handshake asks the callback as Strava does in Subscribe, and returns an
+	// error unless it answers rightly.
+	Handshake(ctx context.Context, app App, callbackURL, challenge string) error
+}
+
+// Publisher puts events on the bus. An error is a transient fault after which
+// all of them are to be published again.
+type Publisher interface {
+	Publish(ctx context.Context, events ...event.Event) error
+}
+
+// Session is whom a session belongs to.
+type Session struct {
+	AthleteID  int64
+	Generation int64
+}
+
+// Sessions signs sessions.
+type Sessions interface {
+	// Sign returns a token that proves the session until expiresAt.
+	Sign(ctx context.Context, s Session, issuedAt, expiresAt time.Time) (secret.String, error)
+}

@@ -1,0 +1,148 @@
+package ssm
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/secret"
+)
+
+// Vault implements [credentials.Vault].
+type Vault struct {
+	client *ssm.Client
+	path   string
+	keyID  string
+}
+
+// New makes a vault of the parameters below path, encrypted under the KMS key.
+func New(client *ssm.Client, path, keyID string) *Vault {
+	return &Vault{client, strings.TrimSuffix(path, "/"), keyID}
+}
+
+// appValue is the plain text of <path>/app.
+type appValue struct {
+	ClientID       string `json:"client_id"`
+	ClientSecret   string `json:"client_secret"`
+	VerifyToken    string `json:"verify_token"`
+	CallbackKey    string `json:"callback_key"`
+	SubscriptionID int64  `json:"subscription_id,omitempty"`
+}
+
+// tokensValue is the plain text of <path>/athletes/<id>.
+type tokensValue struct {
+	AccessToken  string `json:"access_token"`
+	RefreshToken string `json:"refresh_token"`
+	// ExpiresAt in Unix seconds, as Strava says it.
+	ExpiresAt int64 `json:"expires_at"`
+}
+
+func (v *Vault) appName() string { return v.path + "/app" }
+
+func (v *Vault) tokensName(athleteID int64) string {
+	return v.path + "/athletes/" + strconv.FormatInt(athleteID, 10)
+}
+
+// App implements [credentials.Vault].
+func (v *Vault) App(ctx context.Context) (credentials.App, error) {
+	var a appValue
+	if err := v.get(ctx, v.appName(), &a); err != nil {
+		return credentials.App{}, err
+	}
+	return credentials.App{
+		ClientID:       a.ClientID,
+		ClientSecret:   secret.New(a.ClientSecret),
+		VerifyToken:    secret.New(a.VerifyToken),
+		CallbackKey:    secret.New(a.CallbackKey),
+		SubscriptionID: a.SubscriptionID,
+	}, nil
+}
+
+// SaveApp implements [credentials.Vault].
+func (v *Vault) SaveApp(ctx context.Context, app credentials.App) error {
+	_, err := v.put(ctx, v.appName(), appValue{
+		ClientID:       app.ClientID,
+		ClientSecret:   app.ClientSecret.Reveal(),
+		VerifyToken:    app.VerifyToken.Reveal(),
+		CallbackKey:    app.CallbackKey.Reveal(),
+		SubscriptionID: app.SubscriptionID,
+	})
+	return err
+}
+
+// Tokens implements [credentials.Vault].
+func (v *Vault) Tokens(ctx context.Context, athleteID, version int64) (credentials.TokenPair, error) {
+	var t tokensValue
+	if err := v.get(ctx, v.tokensName(athleteID)+":"+strconv.FormatInt(version, 10), &t); err != nil {
+		return credentials.TokenPair{}, err
+	}
+	return credentials.TokenPair{
+		Access:    secret.New(t.AccessToken),
+		Refresh:   secret.New(t.RefreshToken),
+		ExpiresAt: time.Unix(t.ExpiresAt, 0).UTC(),
+	}, nil
+}
+
+// SaveTokens implements [credentials.Vault].
+func (v *Vault) SaveTokens(ctx context.Context, athleteID int64, pair credentials.TokenPair) (int64, error) {
+	return v.put(ctx, v.tokensName(athleteID), tokensValue{
+		AccessToken:  pair.Access.Reveal(),
+		RefreshToken: pair.Refresh.Reveal(),
+		ExpiresAt:    pair.ExpiresAt.Unix(),
+	})
+}
+
+// DropTokens implements [credentials.Vault].
+func (v *Vault) DropTokens(ctx context.Context, athleteID int64) error {
+	_, err := v.client.DeleteParameter(ctx, &ssm.DeleteParameterInput{Name: aws.String(v.tokensName(athleteID))})
+	if nf := (*types.ParameterNotFound)(nil); err != nil && !errors.As(err, &nf) {
+		return fault.New(fault.Transient, "delete parameter: %w", err)
+	}
+	return nil
+}
+
+func (v *Vault) get(ctx context.Context, name string, into any) error {
+	out, err := v.client.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String(name), WithDecryption: aws.Bool(true)})
+	var (
+		noParameter *types.ParameterNotFound
+		noVersion   *types.ParameterVersionNotFound
+	)
+	switch {
+	case errors.As(err, &noParameter), errors.As(err, &noVersion):
+		return fault.New(fault.NotFound, "parameter not found")
+	case err != nil:
+		return fault.New(fault.Transient, "get parameter: %w", err)
+	}
+	if json.Unmarshal([]byte(aws.ToString(out.Parameter.Value)), into) != nil {
+		// The decoder's own error would quote the value.
+		return fault.New(fault.Permanent, "parameter holds something else than expected")
+	}
+	return nil
+}
+
+func (v *Vault) put(ctx context.Context, name string, value any) (int64, error) {
+	b, err := json.Marshal(value)
+	if err != nil {
+		return 0, fmt.Errorf("encode parameter: %w", err)
+	}
+	out, err := v.client.PutParameter(ctx, &ssm.PutParameterInput{
+		Name:      aws.String(name),
+		Type:      types.ParameterTypeSecureString,
+		KeyId:     aws.String(v.keyID),
+		Value:     aws.String(string(b)),
+		Overwrite: aws.Bool(true),
+	})
+	if err != nil {
+		return 0, fault.New(fault.Transient, "put parameter: %w", err)
+	}
+	return out.Version, nil
+}

@@ -1,0 +1,290 @@
+package credentials_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/credentialstest"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/secret"
+	"github.com/paceline/paceline/test/strava"
+)
+
+var rotations = []strava.Rotation{strava.RotateNever, strava.RotateAlways, strava.RotateRandom}
+
+func TestTokensSurviveAYearOfRefreshes(t *testing.T) {
+	for _, rotation := range rotations {
+		t.Run(string(rotation), func(t *testing.T) {
+			w := newWorld(t, strava.Settings{Rotation: rotation})
+			id := w.athlete(0)
+			generation := w.connected(id)
+			for range 365 * 24 / 5 {
+				w.clock.Advance(5*time.Hour + time.Minute) // Less than an hour is left each time.
+				w.mustAnswer(id, generation)
+			}
+			c := w.strava.Counters()
+			if c.DeadRefreshUses[id] != 0 {
+				t.Errorf("%d dead refresh tokens used", c.DeadRefreshUses[id])
+			}
+			if n := c.Total(strava.EndpointRefresh, id); n != 365*24/5 {
+				t.Errorf("%d refreshes", n)
+			}
+		})
+	}
+}
+
+func TestNoRefreshWhileAnHourIsLeft(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	for range 290 {
+		w.clock.Advance(time.Minute)
+		w.mustAnswer(id, generation)
+	}
+	if n := w.strava.Counters().Total(strava.EndpointRefresh, id); n != 0 {
+		t.Errorf("%d refreshes", n)
+	}
+	if w.vault.Reads > 1 {
+		t.Errorf("the vault was read %d times for one pair", w.vault.Reads)
+	}
+}
+
+func TestOneRefreshForManyCallersAndNobodyFails(t *testing.T) {
+	for _, rotation := range rotations {
+		t.Run(string(rotation), func(t *testing.T) {
+			w := newWorld(t, strava.Settings{Rotation: rotation})
+			id := w.athlete(0)
+			generation := w.connected(id)
+			for range 20 {
+				w.clock.Advance(7 * time.Hour) // Expired: nobody can go on with the old token.
+				// Each caller stands for a function instance of its own.
+				var wg sync.WaitGroup
+				for range 20 {
+					tokens := &credentials.Tokens{
+						Grants: w.store, Vault: w.vault, OAuth: w.oauth, Publisher: w.bus, Minter: w.minter,
+						Sleep: func(ctx context.Context, _ time.Duration) error { time.Sleep(time.Millisecond); return ctx.Err() },
+					}
+					requester := &credentials.Requester{Tokens: tokens, API: w.requester.API}
+					wg.Go(func() {
+						res, err := requester.Forward(t.Context(), credentialsv1.ForwardRequest{AthleteID: id, Generation: generation, Path: "/athlete"})
+						if err != nil || res.Outcome != credentialsv1.OutcomeAnswered || res.Status != 200 {
+							t.Errorf("outcome %s, status %d, %v", res.Outcome, res.Status, err)
+						}
+					})
+				}
+				wg.Wait()
+			}
+			c := w.strava.Counters()
+			if c.MaxRefreshesInFlight[id] > 1 {
+				t.Errorf("%d refreshes in flight at once", c.MaxRefreshesInFlight[id])
+			}
+			if c.DeadRefreshUses[id] != 0 {
+				t.Errorf("%d dead refresh tokens used", c.DeadRefreshUses[id])
+			}
+			if n := c.Total(strava.EndpointRefresh, id); n != 20 {
+				t.Errorf("%d refreshes for 20 expiries", n)
+			}
+		})
+	}
+}
+
+func TestWhoeverFindsARefreshInFlightUsesTheOldToken(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(5*time.Hour + 30*time.Minute)
+	lease(t, w, id, "somebody", w.clock.Now().Add(45*time.Second))
+	before := w.clock.Now()
+	w.mustAnswer(id, generation)
+	if w.clock.Now() != before {
+		t.Error("it waited")
+	}
+	if n := w.strava.Counters().Total(strava.EndpointRefresh, id); n != 0 {
+		t.Errorf("%d refreshes", n)
+	}
+}
+
+func TestALeaseOfTheDeadIsTakenOver(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(7 * time.Hour)
+	lease(t, w, id, "dead", w.clock.Now().Add(45*time.Second))
+	before := w.clock.Now()
+	w.mustAnswer(id, generation)
+	if waited := w.clock.Now().Sub(before); waited < 45*time.Second || waited > time.Minute {
+		t.Errorf("waited %s", waited)
+	}
+}
+
+func lease(t *testing.T, w *world, id int64, owner string, until time.Time) {
+	t.Helper()
+	if _, err := w.store.Update(t.Context(), id, func(g *credentials.Grant) error {
+		g.Lease = credentials.Lease{Owner: owner, Until: until}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRefreshFailuresCostNobodyTheGrant(t *testing.T) {
+	for _, kind := range []strava.FaultKind{
+		strava.Fault500, strava.Fault502, strava.Fault503, strava.Fault597, strava.Fault429, strava.Fault429Text,
+		strava.FaultReset, strava.FaultDrop, strava.Fault401, strava.Fault403, strava.Fault404,
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			// Where the answer is lost on the way, Strava must not rotate:
+			// what happens if it does has a test of its own.
+			w := newWorld(t, strava.Settings{Rotation: strava.RotateNever})
+			id := w.athlete(0)
+			generation := w.connected(id)
+			w.clock.Advance(7 * time.Hour)
+			if err := w.strava.Inject(strava.Fault{Endpoint: strava.EndpointRefresh, Kind: kind}); err != nil {
+				t.Fatal(err)
+			}
+			if res := w.forward(id, generation); res.Outcome == credentialsv1.OutcomeRevoked || res.Outcome == credentialsv1.OutcomeDegraded {
+				t.Errorf("outcome %s", res.Outcome)
+			}
+			if g := w.grant(id); g.State != credentials.Active || g.Lease.Owner != "" {
+				t.Errorf("grant %+v", g)
+			}
+			w.mustAnswer(id, generation)
+		})
+	}
+}
+
+func TestAFailedRefreshIsNoHarmWhileTheOldTokenLives(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(5*time.Hour + 30*time.Minute)
+	if err := w.strava.Inject(strava.Fault{Endpoint: strava.EndpointRefresh, Kind: strava.Fault503}); err != nil {
+		t.Fatal(err)
+	}
+	w.mustAnswer(id, generation)
+}
+
+func TestARefusedRefreshTokenDegrades(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	if err := w.strava.Deauthorize(id); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Advance(7 * time.Hour)
+	for range 2 {
+		if res := w.forward(id, generation); res.Outcome != credentialsv1.OutcomeDegraded {
+			t.Fatalf("outcome %s", res.Outcome)
+		}
+	}
+	if g := w.grant(id); g.State != credentials.Degraded {
+		t.Errorf("state %s", g.State)
+	}
+	if n := len(credentialstest.Facts[credentialsv1.AuthorizationDegraded](w.bus)); n != 1 {
+		t.Errorf("announced %d times", n)
+	}
+	if n := w.strava.Counters().Total(strava.EndpointRefresh, 0); n != 1 {
+		t.Errorf("Strava was asked %d times", n)
+	}
+	w.mustAnswer(id, w.connected(id)) // Connecting again mends it.
+}
+
+// revoking is an OAuth server at which something happens while it is asked.
+type revoking struct {
+	credentials.OAuth
+	meanwhile func()
+}
+
+func (r *revoking) Refresh(ctx context.Context, app credentials.App, token secret.String) (credentials.TokenPair, error) {
+	pair, err := r.OAuth.Refresh(ctx, app, token)
+	r.meanwhile()
+	return pair, err
+}
+
+func TestARefreshDoesNotReviveARevokedGrant(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(7 * time.Hour)
+	w.tokens.OAuth = &revoking{w.oauth, func() {
+		err := w.departure.Left(t.Context(), cause(), id, generation, "receipt", w.clock.Now())
+		if !fault.Is(err, fault.Transient) {
+			t.Errorf("tokens were dropped under a refresh in flight: %v", err)
+		}
+	}}
+	if res := w.forward(id, generation); res.Outcome != credentialsv1.OutcomeRevoked {
+		t.Errorf("outcome %s", res.Outcome)
+	}
+	if g := w.grant(id); g.State != credentials.Revoked {
+		t.Errorf("state %s", g.State)
+	}
+	// The message comes again, now that the refresh is over.
+	if err := w.departure.Left(t.Context(), cause(), id, generation, "receipt", w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if w.vault.Holds(id) {
+		t.Error("tokens are left")
+	}
+}
+
+func TestARefreshDoesNotOverwriteANewAuthorization(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: strava.RotateNever})
+	id := w.athlete(0)
+	first := w.connected(id)
+	w.clock.Advance(7 * time.Hour)
+	w.tokens.OAuth = &revoking{w.oauth, func() { w.connected(id) }}
+	if res := w.forward(id, first); res.Outcome != credentialsv1.OutcomeRevoked {
+		t.Errorf("outcome %s", res.Outcome)
+	}
+	w.tokens.OAuth = w.oauth
+	w.mustAnswer(id, w.grant(id).Generation)
+}
+
+// failing is a vault that refuses to save.
+type failing struct{ credentials.Vault }
+
+func (failing) SaveTokens(context.Context, int64, credentials.TokenPair) (int64, error) {
+	return 0, fault.New(fault.Transient, "throttled")
+}
+
+func TestAVaultThatRefusesLeavesTheGrantInForce(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: strava.RotateNever})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(7 * time.Hour)
+	w.tokens.Vault = failing{w.vault}
+	if res := w.forward(id, generation); res.Outcome != credentialsv1.OutcomeUnavailable {
+		t.Errorf("outcome %s", res.Outcome)
+	}
+	w.tokens.Vault = w.vault
+	w.mustAnswer(id, generation)
+}
+
+func TestConfirmAsksStrava(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	if err := w.tokens.Confirm(t.Context(), id, generation); err != nil {
+		t.Errorf("a standing authorization: %v", err)
+	}
+	if err := w.tokens.Confirm(t.Context(), id, generation-1); !errors.Is(err, credentials.ErrRevoked) {
+		t.Errorf("an earlier generation: %v", err)
+	}
+	if err := w.strava.Inject(strava.Fault{Endpoint: strava.EndpointRefresh, Kind: strava.Fault503}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.tokens.Confirm(t.Context(), id, generation); !fault.Is(err, fault.Transient) {
+		t.Errorf("while Strava is down: %v", err)
+	}
+	if err := w.strava.Deauthorize(id); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.tokens.Confirm(t.Context(), id, generation); !errors.Is(err, credentials.ErrTokenRefused) {
+		t.Errorf("a withdrawn authorization: %v", err)
+	}
+}

@@ -1,0 +1,161 @@
+package credentials_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/credentialstest"
+	vendor "github.com/paceline/paceline/pkg/credentials/strava"
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/kit/secret"
+	"github.com/paceline/paceline/test/strava"
+)
+
+// world is the credentials boundary over memory and the Strava stand-in, with
+// a clock that only tests move.
+type world struct {
+	t      *testing.T
+	clock  *strava.ManualClock
+	strava *strava.Server
+	store  *credentialstest.Store
+	vault  *credentialstest.Vault
+	bus    *credentialstest.Bus
+	minter event.Minter
+	ids    atomic.Int64
+
+	oauth     *vendor.OAuth
+	connect   *credentials.Connect
+	tokens    *credentials.Tokens
+	requester *credentials.Requester
+	departure *credentials.Departure
+	admin     *credentials.Admin
+}
+
+const redirectURI = "http://localhost:8080/oauth/callback"
+
+func newWorld(t *testing.T, settings strava.Settings) *world {
+	clock := strava.NewManualClock(time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC))
+	w := &world{
+		t: t, clock: clock,
+		store: credentialstest.NewStore(), vault: credentialstest.NewVault(), bus: &credentialstest.Bus{},
+		strava: strava.New(strava.Config{
+			Clock: clock, Seed: 1, Athletes: strava.Generate(1, 3, clock.Now()), Settings: settings,
+			Callbacks: roundTripper(func(*http.Request) (*http.Response, error) { return nil, http.ErrHandlerTimeout }),
+		}),
+	}
+	t.Cleanup(w.strava.Close)
+	client := &http.Client{
+		Transport:     strava.InProcess(w.strava),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	newID := func() string { return "id-" + strconv.FormatInt(w.ids.Add(1), 10) }
+	w.minter = event.Minter{Now: clock.Now, NewID: newID}
+	newSecret := func() string { return "secret-" + newID() }
+	// Whoever sleeps lets virtual time pass.
+	sleep := func(ctx context.Context, d time.Duration) error {
+		clock.Advance(d)
+		return ctx.Err()
+	}
+	w.oauth = vendor.NewOAuth(client, "http://strava.test/oauth")
+	w.tokens = &credentials.Tokens{
+		Grants: w.store, Vault: w.vault, OAuth: w.oauth, Publisher: w.bus, Minter: w.minter, Sleep: sleep,
+	}
+	w.connect = &credentials.Connect{
+		Grants: w.store, States: w.store, Vault: w.vault, OAuth: w.oauth, Sessions: credentialstest.Sessions{},
+		Publisher: w.bus, Minter: w.minter, NewSecret: newSecret, RedirectURI: redirectURI,
+	}
+	w.requester = &credentials.Requester{Tokens: w.tokens, API: vendor.NewAPI(client, "http://strava.test/api/v3")}
+	w.departure = &credentials.Departure{
+		Grants: w.store, Erasures: w.store, Vault: w.vault, OAuth: w.oauth, Tokens: w.tokens,
+		Publisher: w.bus, Minter: w.minter, NewSecret: newSecret,
+	}
+	w.admin = &credentials.Admin{
+		Grants: w.store, Vault: w.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"),
+		Publisher: w.bus, Minter: w.minter, NewSecret: newSecret,
+		CallbackURL: "http://localhost:8080/webhooks/strava", Sleep: sleep,
+	}
+	id, key := w.strava.Client()
+	if err := w.admin.SetApp(t.Context(), strconv.FormatInt(id, 10), secret.New(key), secret.String{}); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// athlete is one of the generated athletes' ids.
+func (w *world) athlete(i int) int64 { return w.strava.Athletes()[i].ID }
+
+// consent starts a connect and answers as the browser does after the athlete
+// consented; more is added to the authorize URL's query.
+func (w *world) consent(athleteID int64, more string) credentials.Callback {
+	w.t.Helper()
+	target, nonce, err := w.connect.Start(w.t.Context(), secret.String{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	client := &http.Client{
+		Transport:     strava.InProcess(w.strava),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	res, err := client.Get(fmt.Sprintf("%s&as_athlete=%d%s", target, athleteID, more))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	back, err := url.Parse(res.Header.Get("Location"))
+	if err != nil || back.Query().Get("state") == "" {
+		w.t.Fatalf("no way back from Strava: status %d", res.StatusCode)
+	}
+	q := back.Query()
+	return credentials.Callback{
+		State: secret.New(q.Get("state")), Code: secret.New(q.Get("code")),
+		Scope: q.Get("scope"), Error: q.Get("error"), Nonce: nonce,
+	}
+}
+
+// connected connects an athlete and returns the generation.
+func (w *world) connected(athleteID int64) int64 {
+	w.t.Helper()
+	if _, err := w.connect.Finish(w.t.Context(), w.consent(athleteID, "")); err != nil {
+		w.t.Fatal(err)
+	}
+	return w.grant(athleteID).Generation
+}
+
+func (w *world) grant(athleteID int64) credentials.Grant {
+	w.t.Helper()
+	g, err := w.store.Grant(w.t.Context(), athleteID)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return g
+}
+
+// forward makes a call that every connected athlete may make.
+func (w *world) forward(athleteID, generation int64) credentialsv1.ForwardResponse {
+	w.t.Helper()
+	res, err := w.requester.Forward(w.t.Context(), credentialsv1.ForwardRequest{
+		AthleteID: athleteID, Generation: generation, Path: "/athlete",
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return res
+}
+
+func (w *world) mustAnswer(athleteID, generation int64) {
+	w.t.Helper()
+	if res := w.forward(athleteID, generation); res.Outcome != credentialsv1.OutcomeAnswered || res.Status != 200 {
+		w.t.Fatalf("outcome %s, status %d", res.Outcome, res.Status)
+	}
+}
