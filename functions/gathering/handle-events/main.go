@@ -1,0 +1,32 @@
+// Command handle-events begins and ends the gathering of athletes as the
+// credentials boundary announces, and learns what the webhook accepts.
+package main
+
+import (
+	"context"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/ddb"
+	"github.com/paceline/paceline/pkg/gathering/lambdain"
+	"github.com/paceline/paceline/pkg/gathering/settings"
+	"github.com/paceline/paceline/pkg/gathering/sqs"
+	"github.com/paceline/paceline/pkg/kit/boot"
+	"github.com/paceline/paceline/pkg/kit/consume"
+	"github.com/paceline/paceline/pkg/kit/ebus"
+)
+
+func main() {
+	var s settings.HandleEvents
+	cfg, log := boot.Load(context.Background(), &s)
+	table := ddb.New(dynamodb.NewFromConfig(cfg), s.GatheringTable)
+	lambda.Start(consume.Handler(log, lambdain.EventRoutes(&gathering.Authorizations{
+		Athletes:  table,
+		Queue:     sqs.New(awssqs.NewFromConfig(cfg), s.WorkQueueURL),
+		Publisher: ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
+		Minter:    boot.Minter(),
+	}, table)...))
+}

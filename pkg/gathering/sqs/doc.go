@@ -1,0 +1,2 @@
+// Package sqs is the work queue.
+package sqs

@@ -1,0 +1,151 @@
+package strava
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/kit/fault"
+)
+
+// Forward makes one call in an athlete's name. An error is a fault: it says
+// nothing of Strava.
+type Forward func(context.Context, credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error)
+
+// ByLambda forwards by invoking the requester, the function with this ARN.
+func ByLambda(client *lambda.Client, arn string) Forward {
+	return func(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
+		payload, err := json.Marshal(req)
+		if err != nil {
+			return credentialsv1.ForwardResponse{}, fmt.Errorf("encode request: %w", err)
+		}
+		out, err := client.Invoke(ctx, &lambda.InvokeInput{FunctionName: aws.String(arn), Payload: payload})
+		if err != nil {
+			return credentialsv1.ForwardResponse{}, fault.New(fault.Transient, "invoke the requester: %w", err)
+		}
+		if out.FunctionError != nil {
+			return credentialsv1.ForwardResponse{}, fault.New(fault.Transient, "the requester failed: %s", *out.FunctionError)
+		}
+		var res credentialsv1.ForwardResponse
+		if err := json.Unmarshal(out.Payload, &res); err != nil {
+			return credentialsv1.ForwardResponse{}, fault.New(fault.Permanent, "the requester's answer is malformed")
+		}
+		return res, nil
+	}
+}
+
+// Client implements [gathering.Strava].
+type Client struct {
+	forward Forward
+	now     func() time.Time
+}
+
+// New makes a client.
+func New(forward Forward, now func() time.Time) *Client { return &Client{forward, now} }
+
+// Pauses after an answer that concerns everybody and names no end of its own.
+const (
+	// downPause: Strava is down for everybody (502, 597).
+	downPause = time.Minute
+	// applicationPause: Strava refuses the application itself.
+	applicationPause = 15 * time.Minute
+)
+
+// Status that Strava answers with during maintenance.
+const statusMaintenance = 597
+
+func (c *Client) get(ctx context.Context, athleteID, generation int64, path string, query map[string]string) (string, gathering.Reading, error) {
+	reading := gathering.Reading{At: c.now().UTC()}
+	res, err := c.forward(ctx, credentialsv1.ForwardRequest{AthleteID: athleteID, Generation: generation, Path: path, Query: query})
+	if err != nil {
+		return "", reading, err
+	}
+	switch res.Outcome {
+	case credentialsv1.OutcomeAnswered:
+	case credentialsv1.OutcomeRevoked:
+		return "", reading, gathering.ErrRevoked
+	case credentialsv1.OutcomeDegraded:
+		return "", reading, gathering.ErrDegraded
+	case credentialsv1.OutcomeApplication:
+		reading.Pause = gathering.Pause{Until: c.now().Add(applicationPause), For: gatheringv1.WaitingForApplication}
+		return "", reading, gathering.ErrPaused
+	default:
+		return "", reading, gathering.ErrUnavailable
+	}
+	at := answeredAt(res.Header, c.now())
+	reading.Pause = limitPause(res.Header, at)
+	switch {
+	case res.Status == http.StatusOK:
+		return res.Body, reading, nil
+	case res.Status == http.StatusTooManyRequests:
+		if reading.Pause.Until.IsZero() {
+			// Refused without saying which window is full: the shorter is.
+			reading.Pause = gathering.Pause{Until: windowEnd(at, quarter), For: gatheringv1.WaitingForQuota}
+		}
+		return "", reading, gathering.ErrPaused
+	case res.Status == http.StatusBadGateway || res.Status == statusMaintenance:
+		if until := c.now().Add(downPause); until.After(reading.Pause.Until) {
+			reading.Pause = gathering.Pause{Until: until, For: gatheringv1.WaitingForStrava}
+		}
+		return "", reading, gathering.ErrPaused
+	case res.Status == http.StatusNotFound || res.Status == http.StatusUnauthorized:
+		// The requester passes on a 401 only when a scope is missing.
+		return "", reading, gathering.ErrNotVisible
+	}
+	return "", reading, fmt.Errorf("status %d: %w", res.Status, gathering.ErrUnavailable)
+}
+
+// Athlete implements [gathering.Strava].
+func (c *Client) Athlete(ctx context.Context, athleteID, generation int64) (gatheringv1.Athlete, gathering.Reading, error) {
+	body, reading, err := c.get(ctx, athleteID, generation, "/athlete", nil)
+	if err != nil {
+		return gatheringv1.Athlete{}, reading, err
+	}
+	a, err := decodeAthlete([]byte(body))
+	if err != nil || a.ID != athleteID {
+		return gatheringv1.Athlete{}, reading, fault.New(fault.Permanent, "Strava's athlete is not the one asked for")
+	}
+	return a, reading, nil
+}
+
+// Activities implements [gathering.Strava].
+func (c *Client) Activities(ctx context.Context, athleteID, generation int64, before time.Time, page int) ([]gatheringv1.Activity, int, gathering.Reading, error) {
+	body, reading, err := c.get(ctx, athleteID, generation, "/athlete/activities", map[string]string{
+		"before":   strconv.FormatInt(before.Unix(), 10),
+		"page":     strconv.Itoa(page),
+		"per_page": strconv.Itoa(gathering.PageSize),
+	})
+	if err != nil {
+		return nil, 0, reading, err
+	}
+	list, n, err := decodeList(body)
+	if err != nil {
+		return nil, 0, reading, fmt.Errorf("%w: %w", gathering.ErrUnavailable, err)
+	}
+	return list, n, reading, nil
+}
+
+// Activity implements [gathering.Strava].
+func (c *Client) Activity(ctx context.Context, athleteID, generation, activityID int64) (gatheringv1.Activity, gathering.Reading, error) {
+	body, reading, err := c.get(ctx, athleteID, generation, "/activities/"+strconv.FormatInt(activityID, 10), nil)
+	if err != nil {
+		return gatheringv1.Activity{}, reading, err
+	}
+	a, owner, err := decodeActivity([]byte(body))
+	switch {
+	case err != nil:
+		return gatheringv1.Activity{}, reading, fmt.Errorf("%w: %w", gathering.ErrUnavailable, err)
+	case owner != athleteID || a.ID != activityID:
+		// Strava shows public activities of others, too.
+		return gatheringv1.Activity{}, reading, gathering.ErrNotVisible
+	}
+	return a, reading, nil
+}
