@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
-	"github.com/paceline/paceline/pkg/credentials/credentialstest"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
 	"github.com/paceline/paceline/test/strava"
@@ -31,7 +31,7 @@ func TestConnect(t *testing.T) {
 	if want := []string{"read", "activity:read", "activity:read_all"}; !slices.Equal(g.Scopes, want) {
 		t.Errorf("scopes %v", g.Scopes)
 	}
-	announced := credentialstest.Facts[credentialsv1.AthleteAuthorized](w.bus)
+	announced := eventtest.Facts[credentialsv1.AthleteAuthorized](w.bus)
 	if len(announced) != 1 || announced[0].AthleteID != id || announced[0].Generation != g.Generation {
 		t.Errorf("announced %+v", announced)
 	}

@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
-	"github.com/paceline/paceline/pkg/credentials/credentialstest"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
 	"github.com/paceline/paceline/test/strava"
@@ -36,7 +36,7 @@ func TestLeavingRevokesAtStravaDropsTheTokensAndIssuesAReceipt(t *testing.T) {
 	if res := w.forward(id, generation); res.Outcome != credentialsv1.OutcomeRevoked {
 		t.Errorf("outcome %s", res.Outcome)
 	}
-	revoked := credentialstest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
+	revoked := eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
 	if len(revoked) != 1 || revoked[0] != (credentialsv1.AuthorizationRevoked{
 		AthleteID: id, Generation: generation, Receipt: "receipt", Reason: credentialsv1.RevokedLeft,
 	}) {
@@ -44,7 +44,7 @@ func TestLeavingRevokesAtStravaDropsTheTokensAndIssuesAReceipt(t *testing.T) {
 	}
 
 	for i, part := range []string{credentials.PartActivity, credentials.PartAthlete, credentials.PartAthlete, credentials.PartGathering} {
-		if n := len(credentialstest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)); n != 0 {
+		if n := len(eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)); n != 0 {
 			t.Fatalf("a receipt after %d confirmations", i)
 		}
 		w.clock.Advance(time.Second)
@@ -52,7 +52,7 @@ func TestLeavingRevokesAtStravaDropsTheTokensAndIssuesAReceipt(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	issued := credentialstest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)
+	issued := eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)
 	if len(issued) != 1 || issued[0].Receipt != "receipt" || !issued[0].RequestedAt.Equal(requestedAt) || !issued[0].CompletedAt.Equal(w.clock.Now()) {
 		t.Errorf("issued %+v", issued)
 	}
@@ -82,7 +82,7 @@ func TestALateDepartureDoesNotEndANewAuthorization(t *testing.T) {
 	}
 	w.mustAnswer(id, second)
 	// What the first one gathered is to be erased all the same.
-	if n := len(credentialstest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 1 {
+	if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 1 {
 		t.Errorf("announced %d times", n)
 	}
 }
@@ -111,7 +111,7 @@ func TestAForgedDeauthorizationDestroysNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.mustAnswer(id, generation)
-		if n := len(credentialstest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 0 {
+		if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 0 {
 			t.Errorf("%s: announced", rotation)
 		}
 	}
@@ -146,7 +146,7 @@ func TestADeauthorizationOfAStrangerIsNothing(t *testing.T) {
 	if err := w.departure.Deauthorized(t.Context(), cause(), 99); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(credentialstest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 0 {
+	if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 0 {
 		t.Error("announced")
 	}
 }
@@ -264,7 +264,7 @@ func TestADepartureCutOffAnywhereIsTakenUpAgain(t *testing.T) {
 				if g := w.grant(id); g.State != credentials.Revoked || g.TokenVersion != 0 || w.vault.Holds(id) || w.strava.Athletes()[0].Connected {
 					t.Fatalf("cut at step %d: %+v, tokens held: %v", steps, g, w.vault.Holds(id))
 				}
-				revoked := credentialstest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
+				revoked := eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
 				if len(revoked) == 0 {
 					t.Fatalf("cut at step %d: never announced", steps)
 				}
@@ -273,7 +273,7 @@ func TestADepartureCutOffAnywhereIsTakenUpAgain(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				if len(credentialstest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)) == 0 {
+				if len(eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)) == 0 {
 					t.Fatalf("cut at step %d: no receipt", steps)
 				}
 				if first == nil {

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
-	"github.com/paceline/paceline/pkg/credentials/credentialstest"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
 	"github.com/paceline/paceline/test/strava"
@@ -185,7 +185,7 @@ func TestARefusedRefreshTokenDegrades(t *testing.T) {
 	if g := w.grant(id); g.State != credentials.Degraded {
 		t.Errorf("state %s", g.State)
 	}
-	if n := len(credentialstest.Facts[credentialsv1.AuthorizationDegraded](w.bus)); n != 1 {
+	if n := len(eventtest.Facts[credentialsv1.AuthorizationDegraded](w.bus)); n != 1 {
 		t.Errorf("announced %d times", n)
 	}
 	if n := w.strava.Counters().Total(strava.EndpointRefresh, 0); n != 1 {

@@ -15,6 +15,7 @@ import (
 	vendor "github.com/paceline/paceline/pkg/credentials/strava"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/secret"
 	"github.com/paceline/paceline/test/strava"
 )
@@ -27,7 +28,7 @@ type world struct {
 	strava *strava.Server
 	store  *credentialstest.Store
 	vault  *credentialstest.Vault
-	bus    *credentialstest.Bus
+	bus    *eventtest.Bus
 	minter event.Minter
 	ids    atomic.Int64
 
@@ -45,7 +46,7 @@ func newWorld(t *testing.T, settings strava.Settings) *world {
 	clock := strava.NewManualClock(time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC))
 	w := &world{
 		t: t, clock: clock,
-		store: credentialstest.NewStore(), vault: credentialstest.NewVault(), bus: &credentialstest.Bus{},
+		store: credentialstest.NewStore(), vault: credentialstest.NewVault(), bus: &eventtest.Bus{},
 		strava: strava.New(strava.Config{
 			Clock: clock, Seed: 1, Athletes: strava.Generate(1, 3, clock.Now()), Settings: settings,
 			Callbacks: roundTripper(func(*http.Request) (*http.Response, error) { return nil, http.ErrHandlerTimeout }),

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
-	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
@@ -218,37 +217,6 @@ func (v *Vault) Holds(athleteID int64) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return len(v.tokens[athleteID]) > 0
-}
-
-// Bus remembers what was published.
-type Bus struct {
-	mu     sync.Mutex
-	events []event.Event
-	// Fail, when not nil, is what Publish returns.
-	Fail error
-}
-
-// Publish implements [credentials.Publisher].
-func (b *Bus) Publish(_ context.Context, events ...event.Event) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.Fail != nil {
-		return b.Fail
-	}
-	b.events = append(b.events, events...)
-	return nil
-}
-
-// Facts returns the facts published so far, by type.
-func Facts[T event.Fact](b *Bus) (facts []T) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, e := range b.events {
-		if f, ok := e.Fact.(T); ok {
-			facts = append(facts, f)
-		}
-	}
-	return facts
 }
 
 // Sessions signs sessions that anybody can read.

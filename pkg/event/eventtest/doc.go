@@ -1,0 +1,2 @@
+// Package eventtest is a bus in memory, for tests and simulations.
+package eventtest
