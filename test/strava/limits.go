@@ -1,0 +1,94 @@
+package strava
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Usage is what the application has used of its limits in the current windows.
+type Usage struct {
+	Read    Limit `json:"read"`
+	Overall Limit `json:"overall"`
+}
+
+// meter counts requests in Strava's windows: quarter hours that begin at :00,
+// :15, :30 and :45, and days that begin at midnight UTC (Strava, Rate Limits).
+type meter struct {
+	quarter, day int64 // numbers of the windows the usage belongs to
+	usage        Usage
+}
+
+func (m *meter) roll(now time.Time) {
+	quarter, day := now.Unix()/(15*60), now.Unix()/(24*60*60)
+	if quarter != m.quarter {
+		m.usage.Read[0], m.usage.Overall[0] = 0, 0
+	}
+	if day != m.day {
+		m.usage.Read[1], m.usage.Overall[1] = 0, 0
+	}
+	m.quarter, m.day = quarter, day
+}
+
+// charge counts one request, whether or not it will be refused: "requests
+// violating the short limit still count toward the long-term limit" (Strava,
+// Rate Limits).
+func (m *meter) charge(now time.Time, upload bool) {
+	m.roll(now)
+	for window := range m.usage.Overall {
+		m.usage.Overall[window]++
+		if !upload {
+			m.usage.Read[window]++
+		}
+	}
+}
+
+// exceeded names the limit that refuses the request just charged, or is "".
+func (m *meter) exceeded(s Settings, upload bool) string {
+	for window, used := range m.usage.Overall {
+		if used > s.OverallLimit[window] {
+			return "overall rate limit"
+		}
+	}
+	for window, used := range m.usage.Read {
+		if !upload && used > s.ReadLimit[window] {
+			// The text for the read bucket has not been seen; clients must not depend on it.
+			return "read rate limit"
+		}
+	}
+	return ""
+}
+
+// setRateHeaders writes the four headers. Go's canonical form happens to be
+// the spelling seen on the wire (X-Ratelimit-Limit, X-Readratelimit-Usage).
+func setRateHeaders(h http.Header, s Settings, u Usage) {
+	h.Set("X-RateLimit-Limit", s.OverallLimit.String())
+	h.Set("X-RateLimit-Usage", u.Overall.String())
+	h.Set("X-ReadRateLimit-Limit", s.ReadLimit.String())
+	h.Set("X-ReadRateLimit-Usage", u.Read.String())
+}
+
+// isUpload tells the requests that do not count as reads: POST activities,
+// POST uploads and media uploads (Strava, Rate Limits).
+func isUpload(r *http.Request) bool {
+	path := strings.TrimPrefix(r.URL.Path, "/api/v3")
+	return r.Method == http.MethodPost &&
+		(path == "/activities" || path == "/uploads" || strings.HasSuffix(path, "/upload_media"))
+}
+
+// Usage returns the usage in the current windows.
+func (s *Server) Usage() Usage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.meter.roll(s.clock.Now())
+	return s.meter.usage
+}
+
+// SetUsage sets the usage in the current windows, as if other processes of the
+// same application had made calls.
+func (s *Server) SetUsage(u Usage) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.meter.roll(s.clock.Now())
+	s.meter.usage = u
+}

@@ -1,0 +1,151 @@
+package strava
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrNotFound is returned for an athlete or activity that this Strava does not have.
+var ErrNotFound = errors.New("not found")
+
+// ErrInvalid is returned for a value that the stand-in does not accept.
+var ErrInvalid = errors.New("invalid")
+
+// Rotation says whether a refresh replaces the refresh token. Strava documents
+// only that it may. When it does, the old refresh token is dead at once.
+type Rotation string
+
+// The rotation modes.
+const (
+	RotateAlways Rotation = "always"
+	RotateNever  Rotation = "never"
+	RotateRandom Rotation = "random"
+)
+
+// DeliveryMode says what happens to a webhook event.
+type DeliveryMode string
+
+// The delivery modes.
+const (
+	DeliverNow  DeliveryMode = "send" // after Settings.DeliveryDelay
+	DeliverHold DeliveryMode = "hold" // kept until Server.Release
+	DeliverDrop DeliveryMode = "drop" // lost, as in an outage
+)
+
+// Order is the order in which held events are released.
+type Order string
+
+// The orders of release.
+const (
+	Forward Order = "forward"
+	Reverse Order = "reverse"
+	Shuffle Order = "shuffle"
+)
+
+// Limit is a rate limit or a usage: requests in the quarter hour, requests in the day.
+type Limit [2]int
+
+// String renders l as the rate headers do: "100,1000".
+func (l Limit) String() string { return fmt.Sprintf("%d,%d", l[0], l[1]) }
+
+// Duration is a time.Duration that is written as text ("15s", "2m0s") in JSON.
+type Duration time.Duration
+
+// MarshalText implements encoding.TextMarshaler.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	*d = Duration(v)
+	return err
+}
+
+// Settings is what may change while the stand-in runs. A zero value in
+// Config.Settings means the default named beside the field.
+type Settings struct {
+	// Rotation of refresh tokens; default RotateAlways.
+	Rotation Rotation `json:"rotation"`
+	// Capacity is the number of athletes that may be connected; default 9,999.
+	Capacity int `json:"capacity"`
+	// CapacityAtAuthorize refuses an athlete over the capacity on the authorize
+	// page already, where the client never hears of it. Otherwise the token
+	// exchange refuses. Both have been seen.
+	CapacityAtAuthorize bool `json:"capacity_at_authorize"`
+	// Inactive makes every call fail as when the owner's subscription lapsed.
+	Inactive bool `json:"inactive"`
+	// SilentRevoke keeps a revocation by the application itself from sending the
+	// deauthorization event.
+	SilentRevoke bool `json:"silent_revoke"`
+	// ReadLimit is for requests that upload nothing; default 100,1000.
+	ReadLimit Limit `json:"read_limit"`
+	// OverallLimit is for all requests; default 200,2000.
+	OverallLimit Limit `json:"overall_limit"`
+	// Delivery of webhook events; default DeliverNow.
+	Delivery DeliveryMode `json:"delivery"`
+	// DeliveryCopies is how often each event is delivered; default 1.
+	DeliveryCopies int `json:"delivery_copies"`
+	// DeliveryDelay passes before the first attempt; default none.
+	DeliveryDelay Duration `json:"delivery_delay"`
+	// RetryInterval passes between attempts; default 2 minutes, as seen at Strava.
+	RetryInterval Duration `json:"retry_interval"`
+}
+
+// WithDefaults returns s with the default in place of every zero value that has one.
+func (s Settings) WithDefaults() Settings {
+	setDefault(&s.Rotation, RotateAlways)
+	setDefault(&s.Capacity, 9_999)
+	setDefault(&s.ReadLimit, Limit{100, 1_000})
+	setDefault(&s.OverallLimit, Limit{200, 2_000})
+	setDefault(&s.Delivery, DeliverNow)
+	setDefault(&s.DeliveryCopies, 1)
+	setDefault(&s.RetryInterval, Duration(2*time.Minute))
+	return s
+}
+
+func setDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// Validate returns ErrInvalid for settings that make no sense.
+func (s Settings) Validate() error {
+	switch s.Rotation {
+	case RotateAlways, RotateNever, RotateRandom:
+	default:
+		return fmt.Errorf("rotation %q: %w", s.Rotation, ErrInvalid)
+	}
+	switch s.Delivery {
+	case DeliverNow, DeliverHold, DeliverDrop:
+	default:
+		return fmt.Errorf("delivery %q: %w", s.Delivery, ErrInvalid)
+	}
+	if s.Capacity < 0 || s.DeliveryCopies < 1 || s.DeliveryDelay < 0 || s.RetryInterval < 0 {
+		return fmt.Errorf("capacity, copies, delay or interval is negative or nought: %w", ErrInvalid)
+	}
+	return nil
+}
+
+// Settings returns the current settings.
+func (s *Server) Settings() Settings {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.settings
+}
+
+// UpdateSettings lets change edit the settings. It returns ErrInvalid, and
+// changes nothing, when the result makes no sense.
+func (s *Server) UpdateSettings(change func(*Settings)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := s.settings
+	change(&next)
+	if err := next.Validate(); err != nil {
+		return err
+	}
+	s.settings = next
+	return nil
+}
