@@ -6,7 +6,6 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -41,10 +40,5 @@ func main() {
 		Minter:    boot.Minter(),
 		NewSecret: boot.NewSecret,
 	}
-	handle := consume.Handler(log, lambdain.EventRoutes(departure)...)
-	lambda.Start(func(ctx context.Context, in events.SQSEvent) (events.SQSEventResponse, error) {
-		ctx, cancel := boot.WithReserve(ctx)
-		defer cancel()
-		return handle(ctx, in)
-	})
+	lambda.Start(consume.Handler(log, lambdain.EventRoutes(departure)...))
 }

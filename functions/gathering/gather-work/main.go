@@ -6,7 +6,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -27,7 +26,7 @@ func main() {
 	var s settings.GatherWork
 	cfg, log := boot.Load(context.Background(), &s)
 	table := ddb.New(dynamodb.NewFromConfig(cfg), s.GatheringTable)
-	handle := consume.Batch(log, lambdain.Work(&gathering.Gatherer{
+	lambda.Start(consume.Batch(log, lambdain.Work(&gathering.Gatherer{
 		Athletes:  table,
 		Pauses:    table,
 		Queue:     sqs.New(awssqs.NewFromConfig(cfg), s.WorkQueueURL),
@@ -35,10 +34,5 @@ func main() {
 		Publisher: ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
 		Minter:    boot.Minter(),
 		Log:       log,
-	}))
-	lambda.Start(func(ctx context.Context, in events.SQSEvent) (events.SQSEventResponse, error) {
-		ctx, cancel := boot.WithReserve(ctx)
-		defer cancel()
-		return handle(ctx, in)
-	})
+	})))
 }

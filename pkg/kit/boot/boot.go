@@ -1,10 +1,13 @@
 package boot
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"time"
 
@@ -21,9 +24,41 @@ import (
 func Load(ctx context.Context, settings any) (aws.Config, *slog.Logger) {
 	log := lambdacontext.NewLogger()
 	Must(log, env.Decode(settings, os.LookupEnv))
-	cfg, err := config.LoadDefaultConfig(ctx)
+	cfg, err := AWS(ctx)
 	Must(log, err)
 	return cfg, log
+}
+
+// AWS loads the AWS configuration of the environment.
+func AWS(ctx context.Context) (aws.Config, error) {
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return aws.Config{}, err
+	}
+	cfg.HTTPClient = wholeAnswers{cfg.HTTPClient}
+	return cfg, nil
+}
+
+// wholeAnswers is an HTTP client that returns an answer when all of it is
+// there. The SDK closes the request's body as soon as it has an answer's
+// headers. When the answer came very fast, net/http may still have the body in
+// hand, take the closing for a failed write, and drop the connection with the
+// answer unread. The SDK then tries again, and a conditional write that had
+// succeeded comes back as refused.
+type wholeAnswers struct{ aws.HTTPClient }
+
+func (c wholeAnswers) Do(req *http.Request) (*http.Response, error) {
+	res, err := c.HTTPClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return nil, err
+	}
+	res.Body = io.NopCloser(bytes.NewReader(body))
+	return res, nil
 }
 
 // Must ends the process when err isn't nil. It is for main only.

@@ -1,0 +1,27 @@
+// Command handle-events takes in what was gathered of activities, and erases
+// when an authorization ends.
+package main
+
+import (
+	"context"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/paceline/paceline/pkg/activity"
+	"github.com/paceline/paceline/pkg/activity/ddb"
+	"github.com/paceline/paceline/pkg/activity/lambdain"
+	"github.com/paceline/paceline/pkg/activity/settings"
+	"github.com/paceline/paceline/pkg/kit/boot"
+	"github.com/paceline/paceline/pkg/kit/consume"
+	"github.com/paceline/paceline/pkg/kit/ebus"
+)
+
+func main() {
+	var s settings.HandleEvents
+	cfg, log := boot.Load(context.Background(), &s)
+	table := ddb.New(dynamodb.NewFromConfig(cfg), s.ActivitiesTable)
+	bus := ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName)
+	recorder := &activity.Recorder{Store: table, Publisher: bus, Minter: boot.Minter()}
+	lambda.Start(consume.Handler(log, lambdain.EventRoutes(recorder)...))
+}

@@ -1,0 +1,22 @@
+// Command serve-api answers the activity plane's routes of the HTTP API.
+package main
+
+import (
+	"context"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/paceline/paceline/pkg/activity"
+	"github.com/paceline/paceline/pkg/activity/ddb"
+	"github.com/paceline/paceline/pkg/activity/lambdain"
+	"github.com/paceline/paceline/pkg/activity/settings"
+	"github.com/paceline/paceline/pkg/kit/boot"
+	"github.com/paceline/paceline/pkg/kit/httpapi"
+)
+
+func main() {
+	var s settings.ServeAPI
+	cfg, log := boot.Load(context.Background(), &s)
+	table := ddb.New(dynamodb.NewFromConfig(cfg), s.ActivitiesTable)
+	lambda.Start(httpapi.Mux(log, lambdain.APIRoutes(&activity.Reader{Store: table})))
+}

@@ -1,0 +1,32 @@
+// Command handle-events takes in what was gathered of athletes, and erases when
+// an authorization ends.
+package main
+
+import (
+	"context"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/paceline/paceline/pkg/athlete"
+	"github.com/paceline/paceline/pkg/athlete/ddb"
+	"github.com/paceline/paceline/pkg/athlete/lambdain"
+	"github.com/paceline/paceline/pkg/athlete/settings"
+	"github.com/paceline/paceline/pkg/kit/boot"
+	"github.com/paceline/paceline/pkg/kit/consume"
+	"github.com/paceline/paceline/pkg/kit/ebus"
+)
+
+func main() {
+	var s settings.HandleEvents
+	cfg, log := boot.Load(context.Background(), &s)
+	table := ddb.New(dynamodb.NewFromConfig(cfg), s.AthletesTable)
+	service := &athlete.Service{
+		Accounts:   table,
+		Erasures:   table,
+		Publisher:  ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
+		Minter:     boot.Minter(),
+		NewReceipt: boot.NewSecret,
+	}
+	lambda.Start(consume.Handler(log, lambdain.EventRoutes(service)...))
+}

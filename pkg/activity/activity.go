@@ -1,0 +1,96 @@
+package activity
+
+import (
+	"math"
+	"time"
+
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/kit/fault"
+)
+
+// Authorization is an athlete's grant of access. A later one of the same
+// athlete has a larger generation.
+type Authorization struct {
+	AthleteID  int64
+	Generation int64
+}
+
+// ErrRevoked means that the authorization is over: nothing may be read or
+// written in its name.
+var ErrRevoked = fault.New(fault.Permanent, "the authorization is revoked")
+
+// ErrNotFound means that the athlete has no such activity.
+var ErrNotFound = fault.New(fault.NotFound, "no such activity")
+
+// Reading is what Strava showed of some activities at one time.
+type Reading struct {
+	By Authorization
+	// At is when the request to Strava began.
+	At time.Time
+	// Activities differ in their ids, which are positive.
+	Activities []gatheringv1.Activity
+}
+
+// Absence is a reading which found that an activity is not there.
+type Absence struct {
+	By         Authorization
+	At         time.Time
+	ActivityID int64
+}
+
+// Position is a place in an athlete's history, which is ordered by start and,
+// among activities that start in the same second, by id.
+type Position struct {
+	// Start is in Unix seconds.
+	Start int64
+	ID    int64
+}
+
+// Less reports whether p comes earlier in the history than q.
+func (p Position) Less(q Position) bool {
+	return p.Start < q.Start || p.Start == q.Start && p.ID < q.ID
+}
+
+// The first and the last second that has a four-digit year, as RFC 3339 needs.
+var (
+	MinStart = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
+	MaxStart = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC).Unix()
+)
+
+// PositionOf is where the activity stands. The fault is invalid when the
+// activity lacks a proper id or start.
+func PositionOf(a gatheringv1.Activity) (Position, error) {
+	start, err := time.Parse(time.RFC3339, a.StartDate)
+	if err != nil {
+		return Position{}, fault.New(fault.Invalid, "start_date is not in RFC 3339")
+	}
+	p := Position{Start: start.Unix(), ID: a.ID}
+	if p.ID <= 0 || p.Start < MinStart || p.Start > MaxStart {
+		return Position{}, fault.New(fault.Invalid, "id or start_date is out of range")
+	}
+	return p, nil
+}
+
+// Range is the stretch of a history from From, included, up to To, left out.
+type Range struct{ From, To Position }
+
+// Everything is the whole history.
+func Everything() Range {
+	return Range{From: Position{Start: MinStart}, To: Position{Start: MaxStart, ID: math.MaxInt64}}
+}
+
+// Contains reports whether p lies in the range.
+func (r Range) Contains(p Position) bool { return !p.Less(r.From) && p.Less(r.To) }
+
+// Effort is the part of an activity that statistics are made of. Units are
+// Strava's: metres and seconds.
+type Effort struct {
+	SportType string
+	// StartDateLocal is the wall clock at the start, as in
+	// [gatheringv1.Activity].
+	StartDateLocal     string
+	Distance           float64
+	MovingTime         int64
+	ElapsedTime        int64
+	TotalElevationGain float64
+}

@@ -1,0 +1,230 @@
+package lambdain
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/paceline/paceline/pkg/activity"
+	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/httpapi"
+)
+
+// How many activities a page has.
+const (
+	defaultLimit = 50
+	maxLimit     = 200
+)
+
+// APIRoutes are the routes of the HTTP API. The athlete is always the session's; no parameter
+// can name another.
+func APIRoutes(r *activity.Reader) map[string]httpapi.Handler {
+	a := api{r}
+	return map[string]httpapi.Handler{
+		"GET /v1/me/activities":      session(a.list),
+		"GET /v1/me/activities/{id}": session(a.get),
+		"GET /v1/me/stats":           session(a.stats),
+		"GET /v1/me/sync":            session(a.sync),
+	}
+}
+
+type api struct{ reader *activity.Reader }
+
+// session calls answer for a live session and answers 401 otherwise.
+func session(answer func(context.Context, activity.Authorization, httpapi.Request) (any, error)) httpapi.Handler {
+	return httpapi.Authenticated(func(ctx context.Context, id httpapi.Identity, req httpapi.Request) (httpapi.Response, error) {
+		body, err := answer(ctx, activity.Authorization(id), req)
+		switch {
+		case errors.Is(err, activity.ErrRevoked):
+			return httpapi.Unauthorized(), nil
+		case err != nil:
+			return httpapi.Response{}, err
+		}
+		return httpapi.JSON(http.StatusOK, body), nil
+	})
+}
+
+// item is an activity in an answer, its names and units Strava's. That
+// [gatheringv1.Activity] converts to it makes sure that nothing is forgotten.
+type item struct {
+	ID                 int64    `json:"id"`
+	Name               string   `json:"name"`
+	SportType          string   `json:"sport_type"`
+	StartDate          string   `json:"start_date"`
+	StartDateLocal     string   `json:"start_date_local"`
+	Timezone           string   `json:"timezone,omitempty"`
+	Distance           float64  `json:"distance"`
+	MovingTime         int64    `json:"moving_time"`
+	ElapsedTime        int64    `json:"elapsed_time"`
+	TotalElevationGain float64  `json:"total_elevation_gain"`
+	AverageSpeed       *float64 `json:"average_speed,omitempty"`
+	MaxSpeed           *float64 `json:"max_speed,omitempty"`
+	AverageHeartrate   *float64 `json:"average_heartrate,omitempty"`
+	MaxHeartrate       *float64 `json:"max_heartrate,omitempty"`
+	AverageWatts       *float64 `json:"average_watts,omitempty"`
+	Kilojoules         *float64 `json:"kilojoules,omitempty"`
+	Trainer            bool     `json:"trainer"`
+	Commute            bool     `json:"commute"`
+	Manual             bool     `json:"manual"`
+	Private            bool     `json:"private"`
+	Visibility         string   `json:"visibility,omitempty"`
+	DeviceName         string   `json:"device_name,omitempty"`
+}
+
+type page struct {
+	Items      []item  `json:"items"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// list takes: after and before, Unix seconds, both exclusive, as Strava's list
+// of activities does; sport_type; limit, 1 to 200; cursor, the next_cursor of
+// the page before.
+func (a api) list(ctx context.Context, by activity.Authorization, req httpapi.Request) (any, error) {
+	in := activity.Everything()
+	after, given, err := wholeNumber(req, "after", activity.MinStart, activity.MaxStart)
+	if err != nil {
+		return nil, err
+	}
+	if given {
+		in.From = activity.Position{Start: after, ID: math.MaxInt64}
+	}
+	before, given, err := wholeNumber(req, "before", activity.MinStart, activity.MaxStart)
+	if err != nil {
+		return nil, err
+	}
+	if given {
+		in.To = activity.Position{Start: before}
+	}
+	limit, given, err := wholeNumber(req, "limit", 1, maxLimit)
+	if err != nil {
+		return nil, err
+	}
+	if !given {
+		limit = defaultLimit
+	}
+	if cursor, given := req.QueryStringParameters["cursor"]; given {
+		p, err := decodeCursor(cursor)
+		if err != nil {
+			return nil, err
+		}
+		if p.Less(in.To) {
+			in.To = p
+		}
+	}
+	found, err := a.reader.List(ctx, by, in, req.QueryStringParameters["sport_type"], int(limit))
+	if err != nil {
+		return nil, err
+	}
+	out := page{Items: []item{}}
+	for _, one := range found.Activities {
+		out.Items = append(out.Items, item(one))
+	}
+	if found.Next != nil {
+		cursor := encodeCursor(*found.Next)
+		out.NextCursor = &cursor
+	}
+	return out, nil
+}
+
+// get answers 404 for whatever is not an activity of this athlete.
+func (a api) get(ctx context.Context, by activity.Authorization, req httpapi.Request) (any, error) {
+	// What is no number becomes 0, which no activity has.
+	id, _ := strconv.ParseInt(req.PathParameters["id"], 10, 64)
+	found, err := a.reader.Get(ctx, by, id)
+	return item(found), err
+}
+
+type totals struct {
+	Count              int     `json:"count"`
+	Distance           float64 `json:"distance"`
+	MovingTime         int64   `json:"moving_time"`
+	ElapsedTime        int64   `json:"elapsed_time"`
+	TotalElevationGain float64 `json:"total_elevation_gain"`
+}
+
+type periodTotals struct {
+	Start string `json:"start"`
+	totals
+}
+
+type stats struct {
+	Periods []periodTotals `json:"periods"`
+	Total   totals         `json:"total"`
+}
+
+// stats takes: by, one of week, month and year, which is the default;
+// sport_type. Periods without activities are left out; the newest comes first.
+func (a api) stats(ctx context.Context, by activity.Authorization, req httpapi.Request) (any, error) {
+	period := activity.Year
+	if s, given := req.QueryStringParameters["by"]; given {
+		period = activity.Period(s)
+	}
+	if period != activity.Week && period != activity.Month && period != activity.Year {
+		return nil, fault.New(fault.Invalid, "by must be week, month or year")
+	}
+	found, err := a.reader.Stats(ctx, by, period, req.QueryStringParameters["sport_type"])
+	if err != nil {
+		return nil, err
+	}
+	out := stats{Periods: []periodTotals{}, Total: totals(found.Total)}
+	for _, p := range found.Periods {
+		out.Periods = append(out.Periods, periodTotals{p.Start, totals(p.Totals)})
+	}
+	return out, nil
+}
+
+type syncStatus struct {
+	State      string     `json:"state"`
+	Gathered   int        `json:"gathered"`
+	WaitingFor *string    `json:"waiting_for"`
+	ResumesAt  *time.Time `json:"resumes_at"`
+}
+
+func (a api) sync(ctx context.Context, by activity.Authorization, _ httpapi.Request) (any, error) {
+	s, err := a.reader.Sync(ctx, by)
+	out := syncStatus{State: s.State, Gathered: s.Gathered, ResumesAt: s.ResumesAt}
+	if s.WaitingFor != "" {
+		out.WaitingFor = &s.WaitingFor
+	}
+	return out, err
+}
+
+func wholeNumber(req httpapi.Request, name string, low, high int64) (n int64, given bool, err error) {
+	s, given := req.QueryStringParameters[name]
+	if !given {
+		return 0, false, nil
+	}
+	n, err = strconv.ParseInt(s, 10, 64)
+	if err != nil || n < low || n > high {
+		return 0, true, fault.New(fault.Invalid, "%s must be a whole number from %d to %d", name, low, high)
+	}
+	return n, true, nil
+}
+
+// A cursor is a position, 8 bytes of start and 8 of id, in base64url. It holds
+// no athlete.
+const cursorSize = 16
+
+func encodeCursor(p activity.Position) string {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, cursorSize), uint64(p.Start))
+	return base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint64(b, uint64(p.ID)))
+}
+
+func decodeCursor(s string) (activity.Position, error) {
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil || len(b) != cursorSize {
+		return activity.Position{}, errCursor
+	}
+	p := activity.Position{Start: int64(binary.BigEndian.Uint64(b)), ID: int64(binary.BigEndian.Uint64(b[8:]))}
+	if p.Start < activity.MinStart || p.Start > activity.MaxStart || p.ID <= 0 {
+		return activity.Position{}, errCursor
+	}
+	return p, nil
+}
+
+var errCursor = fault.New(fault.Invalid, "cursor must be the next_cursor of an earlier answer")

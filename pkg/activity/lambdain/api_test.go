@@ -1,0 +1,357 @@
+package lambdain_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/paceline/paceline/pkg/activity"
+	"github.com/paceline/paceline/pkg/activity/activitytest"
+	"github.com/paceline/paceline/pkg/activity/lambdain"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/kit/httpapi"
+)
+
+var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+
+// me is the athlete of testdata/request.json.
+var me = activity.Authorization{AthleteID: 1, Generation: activitytest.Gen1}
+
+type api struct {
+	t      *testing.T
+	store  *activitytest.Store
+	handle func(context.Context, httpapi.Request) (httpapi.Response, error)
+}
+
+func newAPI(t *testing.T) api {
+	store := activitytest.NewStore()
+	return api{t, store, httpapi.Mux(quiet, lambdain.APIRoutes(&activity.Reader{Store: store}))}
+}
+
+func (a api) put(by activity.Authorization, activities ...gatheringv1.Activity) {
+	a.t.Helper()
+	if err := a.store.Put(a.t.Context(), activity.Reading{By: by, At: activitytest.At(0), Activities: activities}); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+// call sends the recorded request with another route, path parameter and query.
+func (a api) call(route, id string, query map[string]string, change ...func(*httpapi.Request)) httpapi.Response {
+	a.t.Helper()
+	b, err := os.ReadFile("testdata/request.json")
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	var req httpapi.Request
+	if err := json.Unmarshal(b, &req); err != nil {
+		a.t.Fatal(err)
+	}
+	req.RouteKey, req.QueryStringParameters = route, query
+	if id != "" {
+		req.PathParameters = map[string]string{"id": id}
+	}
+	for _, c := range change {
+		c(&req)
+	}
+	res, err := a.handle(a.t.Context(), req)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return res
+}
+
+// get is call for an answer of 200, decoded.
+func (a api) get(dst any, route, id string, query map[string]string) {
+	a.t.Helper()
+	res := a.call(route, id, query)
+	if res.StatusCode != http.StatusOK {
+		a.t.Fatalf("%s %v: %d %s", route, query, res.StatusCode, res.Body)
+	}
+	if err := json.Unmarshal([]byte(res.Body), dst); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+const (
+	listRoute  = "GET /v1/me/activities"
+	getRoute   = "GET /v1/me/activities/{id}"
+	statsRoute = "GET /v1/me/stats"
+	syncRoute  = "GET /v1/me/sync"
+)
+
+type page struct {
+	Items []struct {
+		ID   int64
+		Name string
+	}
+	NextCursor *string `json:"next_cursor"`
+}
+
+func (p page) names() (out []string) {
+	for _, i := range p.Items {
+		out = append(out, i.Name)
+	}
+	return out
+}
+
+// walk reads page after page.
+func (a api) walk(query map[string]string) (pages [][]string) {
+	a.t.Helper()
+	query = maps.Clone(query)
+	for {
+		var p page
+		a.get(&p, listRoute, "", query)
+		pages = append(pages, p.names())
+		if p.NextCursor == nil {
+			return pages
+		}
+		query["cursor"] = *p.NextCursor
+	}
+}
+
+func TestListPages(t *testing.T) {
+	a := newAPI(t)
+	var all, runs []string
+	for i := range 12 {
+		// Three start in each second.
+		one := activitytest.Activity(int64(100+i), i/3, fmt.Sprint(i))
+		if i%4 == 0 {
+			one.SportType = "GravelRide"
+		} else {
+			runs = append([]string{one.Name}, runs...)
+		}
+		a.put(me, one)
+		all = append([]string{one.Name}, all...)
+	}
+	for _, limit := range []int{1, 2, 3, 4, 5, 11, 12, 13, 200} {
+		query := map[string]string{"limit": fmt.Sprint(limit), "unknown": "ignored"}
+		if d := cmp.Diff(slices.Collect(slices.Chunk(all, limit)), a.walk(query)); d != "" {
+			t.Errorf("limit %d (-want +got)\n%s", limit, d)
+		}
+		query["sport_type"] = "Run"
+		if d := cmp.Diff(slices.Collect(slices.Chunk(runs, limit)), a.walk(query)); d != "" {
+			t.Errorf("runs, limit %d (-want +got)\n%s", limit, d)
+		}
+	}
+}
+
+func TestListDefaultsToFifty(t *testing.T) {
+	a := newAPI(t)
+	for i := range 51 {
+		a.put(me, activitytest.Activity(int64(i+1), i, fmt.Sprint(i)))
+	}
+	if pages := a.walk(map[string]string{}); len(pages) != 2 || len(pages[0]) != 50 || pages[0][0] != "50" {
+		t.Errorf("pages of %d", len(pages[0]))
+	}
+}
+
+func TestListBetween(t *testing.T) {
+	a := newAPI(t)
+	base := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
+	for i := range 6 {
+		a.put(me, activitytest.Activity(int64(i+1), i, fmt.Sprint(i)))
+	}
+	seconds := func(n int64) string { return fmt.Sprint(base + n) }
+	for _, tc := range []struct {
+		query map[string]string
+		want  [][]string
+	}{
+		{map[string]string{"after": seconds(3)}, [][]string{{"5", "4"}}},
+		{map[string]string{"before": seconds(2)}, [][]string{{"1", "0"}}},
+		{map[string]string{"after": seconds(0), "before": seconds(5)}, [][]string{{"4", "3", "2", "1"}}},
+		{map[string]string{"after": seconds(0), "before": seconds(5), "limit": "2"}, [][]string{{"4", "3"}, {"2", "1"}}},
+		{map[string]string{"after": seconds(0), "before": seconds(5), "limit": "3"}, [][]string{{"4", "3", "2"}, {"1"}}},
+		{map[string]string{"after": seconds(3), "before": seconds(3)}, [][]string{nil}},
+		{map[string]string{"after": seconds(4), "before": seconds(2)}, [][]string{nil}},
+		{map[string]string{"after": fmt.Sprint(activity.MaxStart)}, [][]string{nil}},
+		{map[string]string{"before": fmt.Sprint(activity.MinStart)}, [][]string{nil}},
+		{map[string]string{"after": "-86400", "before": fmt.Sprint(activity.MaxStart)}, [][]string{{"5", "4", "3", "2", "1", "0"}}},
+	} {
+		if d := cmp.Diff(tc.want, a.walk(tc.query)); d != "" {
+			t.Errorf("%v (-want +got)\n%s", tc.query, d)
+		}
+	}
+}
+
+func TestItem(t *testing.T) {
+	a := newAPI(t)
+	full := activitytest.Activity(7, 0, "full")
+	number := 12.5
+	full.Timezone, full.Visibility, full.DeviceName = "Europe/Copenhagen", "everyone", "Garmin Edge 540"
+	full.AverageSpeed, full.MaxSpeed, full.AverageHeartrate, full.MaxHeartrate = &number, &number, &number, &number
+	full.AverageWatts, full.Kilojoules = &number, &number
+	a.put(me, full, activitytest.Activity(8, 1, ""))
+
+	always := strings.Fields("id name sport_type start_date start_date_local distance moving_time elapsed_time total_elevation_gain trainer commute manual private")
+	sometimes := strings.Fields("timezone average_speed max_speed average_heartrate max_heartrate average_watts kilojoules visibility device_name")
+	for id, want := range map[string][]string{"7": append(slices.Clone(always), sometimes...), "8": always} {
+		var item map[string]any
+		a.get(&item, getRoute, id, nil)
+		slices.Sort(want)
+		if d := cmp.Diff(want, slices.Sorted(maps.Keys(item))); d != "" {
+			t.Errorf("fields of %s (-want +got)\n%s", id, d)
+		}
+	}
+	var list, one map[string]any
+	a.get(&one, getRoute, "7", nil)
+	a.get(&list, listRoute, "", map[string]string{"limit": "1", "before": "1767225601"})
+	if d := cmp.Diff(list["items"].([]any)[0], any(one)); d != "" {
+		t.Errorf("the list shows the activity differently\n%s", d)
+	}
+	if one["start_date"] != "2026-01-01T00:00:00Z" || one["start_date_local"] != "2025-12-31T19:00:00Z" || one["distance"] != 6764.8 {
+		t.Errorf("%v", one)
+	}
+}
+
+func TestGetFindsOnlyOnesOwn(t *testing.T) {
+	a := newAPI(t)
+	a.put(me, activitytest.Activity(7, 0, "mine"), activitytest.Activity(8, 0, "gone"))
+	a.put(activity.Authorization{AthleteID: 2, Generation: activitytest.Gen1}, activitytest.Activity(9, 0, "theirs"))
+	if err := a.store.PutGone(t.Context(), activity.Absence{By: me, At: activitytest.At(1), ActivityID: 8}, activitytest.At(9)); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"8", "9", "10", "0", "-7", "7.0", "seven", "99999999999999999999", "7 ", "authorization"} {
+		if res := a.call(getRoute, id, nil); res.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %d", id, res.StatusCode)
+		}
+	}
+	if res := a.call(getRoute, "7", nil); res.StatusCode != http.StatusOK {
+		t.Errorf("one's own: %d", res.StatusCode)
+	}
+}
+
+func TestStats(t *testing.T) {
+	a := newAPI(t)
+	ride := activitytest.Activity(2, 6*3600, "ride") // 2026-01-01T01:00 where it was
+	ride.SportType = "Ride"
+	a.put(me, activitytest.Activity(1, 0, "run"), ride)
+	const (
+		run2025  = `{"start":"2025-01-01","count":1,"distance":6764.8,"moving_time":2151,"elapsed_time":2178,"total_elevation_gain":34.1}`
+		ride2026 = `{"start":"2026-01-01","count":1,"distance":6764.8,"moving_time":2151,"elapsed_time":2178,"total_elevation_gain":34.1}`
+		one      = `{"count":1,"distance":6764.8,"moving_time":2151,"elapsed_time":2178,"total_elevation_gain":34.1}`
+		both     = `{"count":2,"distance":13529.6,"moving_time":4302,"elapsed_time":4356,"total_elevation_gain":68.2}`
+		none     = `{"count":0,"distance":0,"moving_time":0,"elapsed_time":0,"total_elevation_gain":0}`
+	)
+	for _, tc := range []struct {
+		query map[string]string
+		want  string
+	}{
+		{nil, `{"periods":[` + ride2026 + `,` + run2025 + `],"total":` + both + `}`},
+		{map[string]string{"by": "year", "unknown": "x"}, `{"periods":[` + ride2026 + `,` + run2025 + `],"total":` + both + `}`},
+		{map[string]string{"by": "month", "sport_type": "Run"}, `{"periods":[` + strings.Replace(run2025, "-01-01", "-12-01", 1) + `],"total":` + one + `}`},
+		{map[string]string{"by": "week", "sport_type": "Ride"}, `{"periods":[` + strings.Replace(ride2026, "2026-01-01", "2025-12-29", 1) + `],"total":` + one + `}`},
+		{map[string]string{"sport_type": "Curling"}, `{"periods":[],"total":` + none + `}`},
+	} {
+		res := a.call(statsRoute, "", tc.query)
+		if res.StatusCode != http.StatusOK || res.Body != tc.want {
+			t.Errorf("%v: %d\ngot  %s\nwant %s", tc.query, res.StatusCode, res.Body, tc.want)
+		}
+	}
+}
+
+func TestSync(t *testing.T) {
+	a := newAPI(t)
+	expect := func(want string) {
+		t.Helper()
+		if res := a.call(syncRoute, "", nil); res.StatusCode != http.StatusOK || res.Body != want {
+			t.Errorf("got %d %s, want %s", res.StatusCode, res.Body, want)
+		}
+	}
+	expect(`{"state":"backfilling","gathered":0,"waiting_for":null,"resumes_at":null}`)
+	resumes := time.Date(2026, 11, 20, 12, 15, 0, 0, time.UTC)
+	for _, step := range []struct {
+		report gatheringv1.ScanProgressed
+		want   string
+	}{
+		{gatheringv1.ScanProgressed{Sequence: 1, State: gatheringv1.ScanWaiting, WaitingFor: gatheringv1.WaitingForQuota, ResumesAt: &resumes},
+			`{"state":"waiting","gathered":50,"waiting_for":"quota","resumes_at":"2026-11-20T12:15:00Z"}`},
+		{gatheringv1.ScanProgressed{Sequence: 2, State: gatheringv1.ScanWaiting, WaitingFor: gatheringv1.WaitingForReconnect},
+			`{"state":"waiting","gathered":50,"waiting_for":"reconnect","resumes_at":null}`},
+		{gatheringv1.ScanProgressed{Sequence: 3, State: gatheringv1.ScanCompleted, Chunks: 1},
+			`{"state":"current","gathered":50,"waiting_for":null,"resumes_at":null}`},
+	} {
+		step.report.Generation, step.report.ScanID = me.Generation, "s"
+		err := a.store.UpdateSync(t.Context(), me, func(s *activity.Sync) bool {
+			s.Report(step.report)
+			s.Store(me.Generation, gatheringv1.ScanChunk{ScanID: "s"}, 50)
+			return true
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(step.want)
+	}
+}
+
+func TestBadParametersAreNamed(t *testing.T) {
+	a := newAPI(t)
+	for _, tc := range []struct{ route, name, value string }{
+		{listRoute, "after", "yesterday"}, {listRoute, "after", ""}, {listRoute, "after", "1.5"},
+		{listRoute, "after", "1795176000000"}, {listRoute, "after", "99999999999999999999"},
+		{listRoute, "before", "2026-11-20"}, {listRoute, "before", "-99999999999"}, {listRoute, "before", "1,2"},
+		{listRoute, "limit", "0"}, {listRoute, "limit", "201"}, {listRoute, "limit", "-1"}, {listRoute, "limit", "x"}, {listRoute, "limit", ""},
+		{listRoute, "cursor", ""}, {listRoute, "cursor", "x"}, {listRoute, "cursor", "%%%"},
+		{listRoute, "cursor", strings.Repeat("A", 22)}, {listRoute, "cursor", strings.Repeat("_", 22)}, {listRoute, "cursor", strings.Repeat("A", 4000)},
+		{statsRoute, "by", "day"}, {statsRoute, "by", ""}, {statsRoute, "by", "Year"},
+	} {
+		res := a.call(tc.route, "", map[string]string{tc.name: tc.value})
+		var problem struct{ Detail string }
+		if err := json.Unmarshal([]byte(res.Body), &problem); err != nil {
+			t.Fatal(err)
+		}
+		if res.StatusCode != http.StatusBadRequest || !strings.HasPrefix(problem.Detail, tc.name+" must be ") || res.Headers["Content-Type"] != "application/problem+json" {
+			t.Errorf("%s=%q: %d %s", tc.name, tc.value, res.StatusCode, res.Body)
+		}
+	}
+}
+
+// Another's cursor is a position and nothing else.
+func TestCursorShowsNobodyElse(t *testing.T) {
+	a := newAPI(t)
+	a.put(activity.Authorization{AthleteID: 2, Generation: activitytest.Gen1}, activitytest.Activity(1, 5, "theirs"), activitytest.Activity(2, 6, "theirs"))
+	a.put(me, activitytest.Activity(3, 1, "mine"))
+	res := a.call(listRoute, "", map[string]string{"limit": "1"}, func(r *httpapi.Request) {
+		r.RequestContext.Authorizer.Lambda["athlete_id"] = "2"
+	})
+	var theirs, mine page
+	if err := json.Unmarshal([]byte(res.Body), &theirs); err != nil || theirs.NextCursor == nil {
+		t.Fatal(res.Body, err)
+	}
+	a.get(&mine, listRoute, "", map[string]string{"cursor": *theirs.NextCursor})
+	if d := cmp.Diff([]string{"mine"}, mine.names()); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+}
+
+func TestWithoutALiveSessionEverythingIs401(t *testing.T) {
+	a := newAPI(t)
+	a.put(me, activitytest.Activity(7, 0, ""))
+	if err := a.store.Erase(t.Context(), activity.Authorization{AthleteID: 3, Generation: me.Generation}, activitytest.At(9)); err != nil {
+		t.Fatal(err)
+	}
+	sessions := map[string]func(*httpapi.Request){
+		"no authorizer": func(r *httpapi.Request) { r.RequestContext.Authorizer = nil },
+		"no identity":   func(r *httpapi.Request) { r.RequestContext.Authorizer.Lambda = map[string]any{} },
+		"revoked":       func(r *httpapi.Request) { r.RequestContext.Authorizer.Lambda["athlete_id"] = "3" },
+	}
+	for route := range lambdain.APIRoutes(nil) {
+		if res := a.call(route, "7", nil); res.StatusCode != http.StatusOK {
+			t.Errorf("%s with a session: %d %s", route, res.StatusCode, res.Body)
+		}
+		for name, change := range sessions {
+			if res := a.call(route, "7", nil, change); res.StatusCode != http.StatusUnauthorized {
+				t.Errorf("%s, %s: %d", route, name, res.StatusCode)
+			}
+		}
+	}
+}

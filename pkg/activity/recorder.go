@@ -1,0 +1,104 @@
+package activity
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/activityv1"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/kit/fault"
+)
+
+const (
+	// Retention is how long a reading may be kept without another (Strava API
+	// Policy 6.2). One that arrives later than that, say from a dead letter, is
+	// ignored.
+	Retention = 7 * 24 * time.Hour
+	// TombstoneLifetime is how long tombstones fence. It is longer than
+	// [Retention], so that no reading outlives the tombstone that fences it.
+	TombstoneLifetime = Retention + 24*time.Hour
+)
+
+// Recorder takes in events. All its methods are idempotent, and what is
+// written under a revoked authorization is ignored.
+type Recorder struct {
+	Store     WriteStore
+	Publisher Publisher
+	Minter    event.Minter
+}
+
+// ActivitiesGathered keeps the activities and then counts them to their scan.
+// An activity that is not well formed makes the fault permanent, and nothing
+// is kept.
+func (r *Recorder) ActivitiesGathered(ctx context.Context, _ event.Meta, f gatheringv1.ActivitiesGathered) error {
+	if r.tooOld(f.ReadAt) {
+		return nil
+	}
+	by := Authorization{f.AthleteID, f.Generation}
+	reading := Reading{By: by, At: f.ReadAt}
+	seen := map[int64]bool{}
+	for _, a := range f.Activities {
+		if err := check(a); err != nil {
+			return fault.New(fault.Permanent, "one of the activities: %w", err)
+		}
+		if !seen[a.ID] {
+			seen[a.ID] = true
+			reading.Activities = append(reading.Activities, a)
+		}
+	}
+	if err := r.Store.Put(ctx, reading); err != nil {
+		return ignoreRevoked(err)
+	}
+	if f.Chunk == nil {
+		return nil
+	}
+	return ignoreRevoked(r.Store.UpdateSync(ctx, by, func(s *Sync) bool {
+		return s.Store(f.Generation, *f.Chunk, len(reading.Activities))
+	}))
+}
+
+func check(a gatheringv1.Activity) error {
+	if _, err := PositionOf(a); err != nil {
+		return err
+	}
+	_, err := localDay(a.StartDateLocal)
+	return err
+}
+
+// ActivityGone forgets the activity.
+func (r *Recorder) ActivityGone(ctx context.Context, _ event.Meta, f gatheringv1.ActivityGone) error {
+	absence := Absence{By: Authorization{f.AthleteID, f.Generation}, At: f.ReadAt, ActivityID: f.ActivityID}
+	return ignoreRevoked(r.Store.PutGone(ctx, absence, r.Minter.Now().Add(TombstoneLifetime)))
+}
+
+// ScanProgressed keeps what the scan says of itself.
+func (r *Recorder) ScanProgressed(ctx context.Context, cause event.Meta, f gatheringv1.ScanProgressed) error {
+	if r.tooOld(cause.OccurredAt) {
+		return nil
+	}
+	return ignoreRevoked(r.Store.UpdateSync(ctx, Authorization{f.AthleteID, f.Generation}, func(s *Sync) bool {
+		return s.Report(f)
+	}))
+}
+
+// AuthorizationRevoked erases everything of this and earlier authorizations
+// and announces it.
+func (r *Recorder) AuthorizationRevoked(ctx context.Context, cause event.Meta, f credentialsv1.AuthorizationRevoked) error {
+	by := Authorization{f.AthleteID, f.Generation}
+	if err := r.Store.Erase(ctx, by, r.Minter.Now().Add(TombstoneLifetime)); err != nil {
+		return err
+	}
+	return r.Publisher.Publish(ctx, r.Minter.Next(cause, activityv1.ErasureCompleted{Receipt: f.Receipt}))
+}
+
+func (r *Recorder) tooOld(at time.Time) bool { return r.Minter.Now().Sub(at) > Retention }
+
+func ignoreRevoked(err error) error {
+	if errors.Is(err, ErrRevoked) {
+		return nil
+	}
+	return err
+}

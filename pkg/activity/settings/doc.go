@@ -1,0 +1,3 @@
+// Package settings is what the activity plane's functions are told by
+// their environment and the names that infrastructure shares with them.
+package settings

@@ -1,0 +1,92 @@
+package activity_test
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/paceline/paceline/pkg/activity"
+	"github.com/paceline/paceline/pkg/kit/fault"
+)
+
+func effort(local string, metres float64) activity.Effort {
+	return activity.Effort{StartDateLocal: local, Distance: metres, MovingTime: 1, ElapsedTime: 2, TotalElevationGain: metres / 10}
+}
+
+func TestSummarizeByLocalDate(t *testing.T) {
+	efforts := []activity.Effort{
+		effort("2026-11-16T00:00:01Z", 1),   // Monday
+		effort("2026-11-22T23:59:59Z", 20),  // Sunday of the same week
+		effort("2026-11-15T12:00:00Z", 300), // Sunday of the week before
+		effort("2026-01-01T00:00:00Z", 4000),
+		effort("2025-12-31T23:59:59Z", 50000), // Wednesday of that week
+		effort("2024-02-29T06:00:00Z", 600000),
+	}
+	for by, want := range map[activity.Period]map[string]float64{
+		activity.Week:  {"2026-11-16": 21, "2026-11-09": 300, "2025-12-29": 54000, "2024-02-26": 600000},
+		activity.Month: {"2026-11-01": 321, "2026-01-01": 4000, "2025-12-01": 50000, "2024-02-01": 600000},
+		activity.Year:  {"2026-01-01": 4321, "2025-01-01": 50000, "2024-01-01": 600000},
+	} {
+		got, err := activity.Summarize(efforts, by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		distances, before := map[string]float64{}, "9999"
+		for _, p := range got.Periods {
+			distances[p.Start] = p.Distance
+			if p.Start >= before {
+				t.Errorf("by %s: %s comes after %s", by, p.Start, before)
+			}
+			before = p.Start
+		}
+		if d := cmp.Diff(want, distances); d != "" {
+			t.Errorf("by %s (-want +got)\n%s", by, d)
+		}
+		total := activity.Totals{Count: 6, Distance: 654321, MovingTime: 6, ElapsedTime: 12, TotalElevationGain: 65432.1}
+		if d := cmp.Diff(total, got.Total); d != "" {
+			t.Errorf("by %s (-want +got)\n%s", by, d)
+		}
+	}
+}
+
+func TestSummarizeNothing(t *testing.T) {
+	got, err := activity.Summarize(nil, activity.Year)
+	if err != nil || len(got.Periods) != 0 || got.Total != (activity.Totals{}) {
+		t.Fatalf("%+v, %v", got, err)
+	}
+}
+
+// Sums neither drift with the number of activities nor depend on their order.
+func TestSumsAreExact(t *testing.T) {
+	const n = 100_000
+	var efforts []activity.Effort
+	var tenths int64
+	r := rand.New(rand.NewPCG(1, 2))
+	for range n {
+		x := r.Int64N(200_000_000)
+		if r.IntN(2) == 0 {
+			x = r.Int64N(100)
+		}
+		tenths += x
+		efforts = append(efforts, effort("2026-11-16T00:00:01Z", float64(x)/10))
+	}
+	want := float64(tenths) / 10
+	for range 3 {
+		got, err := activity.Summarize(efforts, activity.Year)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Total.Distance != want || got.Periods[0].Distance != want {
+			t.Errorf("%v, want %v", got.Total.Distance, want)
+		}
+		r.Shuffle(n, func(i, j int) { efforts[i], efforts[j] = efforts[j], efforts[i] })
+	}
+}
+
+func TestSummarizeRefusesWhatHasNoDate(t *testing.T) {
+	for _, local := range []string{"", "2026-11", "2026-13-01T00:00:00Z", "yesterday at noon"} {
+		if _, err := activity.Summarize([]activity.Effort{effort(local, 1)}, activity.Year); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%q: %v", local, err)
+		}
+	}
+}

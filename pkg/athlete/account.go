@@ -1,0 +1,113 @@
+package athlete
+
+import (
+	"time"
+
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/kit/fault"
+)
+
+// Session is whom a call comes from, and the generation of the authorization
+// that the session was opened under.
+type Session struct {
+	AthleteID  int64
+	Generation int64
+}
+
+// ErrRevoked means that the session's authorization is over.
+var ErrRevoked = fault.New(fault.Permanent, "the authorization is revoked")
+
+const (
+	// Retention is how long a reading may be kept without another (Strava API
+	// Policy 6.2). One that arrives later than that, say from a dead letter, is
+	// ignored.
+	Retention = 7 * 24 * time.Hour
+	// TombstoneLifetime is how long a tombstone fences. It is longer than
+	// [Retention], so that no reading outlives the tombstone that fences it.
+	TombstoneLifetime = Retention + 24*time.Hour
+)
+
+// Account is what is known of one athlete. The zero Account knows nothing.
+type Account struct {
+	// Profile is nil when none is known. It was read under Generation, at ReadAt.
+	Profile    *gatheringv1.Athlete
+	Generation int64
+	ReadAt     time.Time
+	// Leave is the athlete's pending wish to leave, nil without one.
+	Leave *Leave
+	// Revoked is the tombstone: nothing of this or an earlier generation is
+	// accepted any more. 0 without one.
+	Revoked int64
+	// Expires is when the account may be forgotten altogether: zero as long as
+	// there is more to it than the tombstone.
+	Expires time.Time
+}
+
+// Leave is a wish to leave.
+type Leave struct {
+	// Receipt names the erasure; whoever knows it may ask how far that is.
+	Receipt string
+	// Generation of the authorization that is to end, and every earlier one
+	// with it.
+	Generation  int64
+	RequestedAt time.Time
+}
+
+// gathered takes in a reading of the profile and tells whether it is news.
+func (a *Account) gathered(f gatheringv1.AthleteGathered) bool {
+	newer := f.Generation > a.Generation || f.Generation == a.Generation && f.ReadAt.After(a.ReadAt)
+	if f.Generation <= a.Revoked || !newer {
+		return false
+	}
+	a.Profile, a.Generation, a.ReadAt = &f.Athlete, f.Generation, f.ReadAt
+	a.Expires = time.Time{}
+	return true
+}
+
+// leave remembers the wish to leave and tells whether it is a new one; a
+// repetition leaves the first, and so its receipt, in force.
+//
+// An athlete may be connected under a later authorization than the session
+// they leave by. They mean to leave for good, so the latest one known counts.
+func (a *Account) leave(generation int64, receipt string, now time.Time) bool {
+	generation = max(generation, a.Generation)
+	if a.Leave != nil && a.Leave.Generation >= generation {
+		return false
+	}
+	a.Leave = &Leave{Receipt: receipt, Generation: generation, RequestedAt: now}
+	a.Expires = time.Time{}
+	return true
+}
+
+// revoke sets the tombstone and erases what belongs to this and earlier
+// generations. It tells whether that changed anything.
+func (a *Account) revoke(generation int64, now time.Time) bool {
+	if generation <= a.Revoked {
+		return false
+	}
+	a.Revoked = generation
+	if a.Generation <= generation {
+		a.Profile, a.Generation, a.ReadAt = nil, 0, time.Time{}
+	}
+	if a.Leave != nil && a.Leave.Generation <= generation {
+		a.Leave = nil
+	}
+	if a.Profile == nil && a.Leave == nil {
+		a.Expires = now.Add(TombstoneLifetime)
+	}
+	return true
+}
+
+// Erasure is how far an erasure is. It holds no athlete.
+type Erasure struct {
+	Receipt     string
+	RequestedAt time.Time
+	// CompletedAt is zero until everything is erased.
+	CompletedAt time.Time
+}
+
+// ReceiptLifetime is how long a completed erasure can be looked up.
+const ReceiptLifetime = 90 * 24 * time.Hour
+
+// ErrNoErasure means that no erasure has that receipt.
+var ErrNoErasure = fault.New(fault.NotFound, "no such erasure")

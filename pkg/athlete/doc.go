@@ -1,0 +1,15 @@
+// Package athlete is the athlete plane: it keeps each athlete's profile as
+// Strava last showed it, takes an athlete's wish to leave, and tells how far
+// the erasure that follows is.
+//
+// Owns: the profiles, a tombstone for each revoked authorization, and the state
+// of each erasure, which holds nothing of the athlete it is about.
+//
+// Emits: athletev1.ErasureRequested, athletev1.ErasureCompleted.
+//
+// Consumes: gatheringv1.AthleteGathered, credentialsv1.AuthorizationRevoked,
+// credentialsv1.ErasureReceiptIssued.
+//
+// Profile and tombstone are one [Account], which is changed as a whole: no
+// late event can bring back what was erased.
+package athlete

@@ -1,0 +1,128 @@
+package aws_test
+
+import (
+	"crypto/rand"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
+	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
+	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
+	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/credentialstest"
+	"github.com/paceline/paceline/pkg/credentials/ddb"
+	"github.com/paceline/paceline/pkg/credentials/kms"
+	"github.com/paceline/paceline/pkg/credentials/settings"
+	"github.com/paceline/paceline/pkg/credentials/ssm"
+	"github.com/paceline/paceline/pkg/kit/secret"
+)
+
+func TestGrantsTableConforms(t *testing.T) {
+	client := dynamodb.NewFromConfig(mustConfig(t))
+	credentialstest.RunStorage(t, func(t *testing.T) credentialstest.Storage {
+		return ddb.New(client, mustTable(t, dynamodb.CreateTableInput{
+			AttributeDefinitions: []types.AttributeDefinition{
+				attribute("pk", types.ScalarAttributeTypeS), attribute("provider", types.ScalarAttributeTypeS),
+			},
+			KeySchema: primaryKey("pk"),
+			GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
+				IndexName:  aws.String(settings.GrantsByProviderIndex),
+				KeySchema:  primaryKey("provider", "pk"),
+				Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
+			}},
+		}))
+	})
+}
+
+func mustKey(t *testing.T, in awskms.CreateKeyInput) string {
+	t.Helper()
+	out, err := awskms.NewFromConfig(mustConfig(t)).CreateKey(t.Context(), &in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *out.KeyMetadata.KeyId
+}
+
+func TestVaultConforms(t *testing.T) {
+	client := awsssm.NewFromConfig(mustConfig(t))
+	key := mustKey(t, awskms.CreateKeyInput{})
+	credentialstest.RunVault(t, func(*testing.T) credentials.Vault {
+		return ssm.New(client, "/paceline/test/"+rand.Text(), key)
+	})
+}
+
+func TestVaultEncryptsUnderTheDedicatedKey(t *testing.T) {
+	client := awsssm.NewFromConfig(mustConfig(t))
+	key := mustKey(t, awskms.CreateKeyInput{})
+	path := "/paceline/test/" + rand.Text()
+	vault := ssm.New(client, path, key)
+	if _, err := vault.SaveTokens(t.Context(), 7, credentials.TokenPair{Access: secret.New("hunter2"), Refresh: secret.New("hunter3")}); err != nil {
+		t.Fatal(err)
+	}
+	out, err := client.DescribeParameters(t.Context(), &awsssm.DescribeParametersInput{
+		ParameterFilters: []ssmtypes.ParameterStringFilter{{Key: aws.String("Name"), Values: []string{path + "/athletes/7"}}},
+	})
+	if err != nil || len(out.Parameters) != 1 {
+		t.Fatalf("%d parameters, %v", len(out.Parameters), err)
+	}
+	if p := out.Parameters[0]; p.Type != ssmtypes.ParameterTypeSecureString || !strings.Contains(aws.ToString(p.KeyId), key) {
+		t.Errorf("type %s, key %s", p.Type, aws.ToString(p.KeyId))
+	}
+	raw, err := client.GetParameter(t.Context(), &awsssm.GetParameterInput{Name: aws.String(path + "/athletes/7")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(aws.ToString(raw.Parameter.Value), "hunter") {
+		t.Error("the value is readable without decryption")
+	}
+}
+
+func TestSessionsAreSignedByKMSAndVerifiedOffline(t *testing.T) {
+	client := awskms.NewFromConfig(mustConfig(t))
+	signing := awskms.CreateKeyInput{KeySpec: kmstypes.KeySpecEccNistP256, KeyUsage: kmstypes.KeyUsageTypeSignVerify}
+	key, otherKey := mustKey(t, signing), mustKey(t, signing)
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	session := credentials.Session{AthleteID: 42, Generation: 1_700_000_000_123}
+	// Signatures whose integers are short are rare; enough of them show that
+	// each is padded.
+	var token secret.String
+	verifier, err := kms.NewVerifier(t.Context(), client, key, func() time.Time { return now })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 300 {
+		session.AthleteID = int64(i + 1)
+		if token, err = kms.NewSigner(client, key).Sign(t.Context(), session, now, now.Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := verifier.Verify(token); err != nil || got != session {
+			t.Fatalf("session %d: %+v %v", i, got, err)
+		}
+	}
+
+	other, err := kms.NewSigner(client, otherKey).Sign(t.Context(), session, now, now.Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := strings.Split(token.Reveal(), ".")
+	for name, bad := range map[string]string{
+		"another key's":    other.Reveal(),
+		"empty":            "",
+		"no signature":     parts[0] + "." + parts[1] + ".",
+		"the alg none":     "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0." + parts[1] + ".",
+		"another's claims": parts[0] + "." + strings.Split(other.Reveal(), ".")[1][:10] + "." + parts[2],
+	} {
+		if _, err := verifier.Verify(secret.New(bad)); err == nil {
+			t.Errorf("%s was accepted", name)
+		}
+	}
+	now = now.Add(time.Hour)
+	if _, err := verifier.Verify(token); err == nil {
+		t.Error("an expired session was accepted")
+	}
+}
