@@ -140,7 +140,7 @@ func (s *Server) Client() (id int64, secret string) { return s.appID, s.appSecre
 // newSecret makes a token, code or secret: 40 hex digits, as Strava's are.
 func (s *Server) newSecret() string {
 	var b [20]byte
-	s.rng.Read(b[:])
+	_, _ = s.rng.Read(b[:]) // Never fails.
 	return hex.EncodeToString(b[:])
 }
 

@@ -107,7 +107,7 @@ func (a api) list(ctx context.Context, by activity.Authorization, req httpapi.Re
 	if !given {
 		limit = defaultLimit
 	}
-	if cursor, given := req.QueryStringParameters["cursor"]; given {
+	if cursor := req.QueryStringParameters["cursor"]; cursor != "" { // An empty one is the first page's.
 		p, err := decodeCursor(cursor)
 		if err != nil {
 			return nil, err

@@ -300,7 +300,7 @@ func TestBadParametersAreNamed(t *testing.T) {
 		{listRoute, "after", "1795176000000"}, {listRoute, "after", "99999999999999999999"},
 		{listRoute, "before", "2026-11-20"}, {listRoute, "before", "-99999999999"}, {listRoute, "before", "1,2"},
 		{listRoute, "limit", "0"}, {listRoute, "limit", "201"}, {listRoute, "limit", "-1"}, {listRoute, "limit", "x"}, {listRoute, "limit", ""},
-		{listRoute, "cursor", ""}, {listRoute, "cursor", "x"}, {listRoute, "cursor", "%%%"},
+		{listRoute, "cursor", "x"}, {listRoute, "cursor", "%%%"},
 		{listRoute, "cursor", strings.Repeat("A", 22)}, {listRoute, "cursor", strings.Repeat("_", 22)}, {listRoute, "cursor", strings.Repeat("A", 4000)},
 		{statsRoute, "by", "day"}, {statsRoute, "by", ""}, {statsRoute, "by", "Year"},
 	} {

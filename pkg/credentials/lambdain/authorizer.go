@@ -22,7 +22,7 @@ type Authorizer struct{ Sessions Verifier }
 // Handle implements the Lambda authorizer (payload 2.0, simple response).
 func (a *Authorizer) Handle(_ context.Context, req events.APIGatewayV2CustomAuthorizerV2Request) (events.APIGatewayV2CustomAuthorizerSimpleResponse, error) {
 	res := events.APIGatewayV2CustomAuthorizerSimpleResponse{IsAuthorized: true}
-	token := cookie(httpapi.Request{Cookies: req.Cookies}, sessionCookie)
+	token := cookie(req.Cookies, req.Headers, sessionCookie)
 	if token.Empty() {
 		return res, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
@@ -39,7 +40,7 @@ func (o *OAuth) Routes() map[string]httpapi.Handler {
 }
 
 func (o *OAuth) connect(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
-	target, nonce, err := o.Connect.Start(ctx, cookie(req, nonceCookie))
+	target, nonce, err := o.Connect.Start(ctx, cookie(req.Cookies, req.Headers, nonceCookie))
 	if err != nil {
 		o.Log.ErrorContext(ctx, "connect failed", "error", err.Error())
 		return toSite("strava_unavailable"), nil
@@ -54,7 +55,7 @@ func (o *OAuth) callback(ctx context.Context, req httpapi.Request) (httpapi.Resp
 		Code:  secret.New(q["code"]),
 		Scope: q["scope"],
 		Error: q["error"],
-		Nonce: cookie(req, nonceCookie),
+		Nonce: cookie(req.Cookies, req.Headers, nonceCookie),
 	})
 	switch {
 	case err == nil:
@@ -95,9 +96,11 @@ func (o *OAuth) cookie(name, path string, value secret.String, life time.Duratio
 	}).String()
 }
 
-// cookie reads one of the request's cookies; empty when it isn't there.
-func cookie(req httpapi.Request, name string) secret.String {
-	for _, line := range req.Cookies {
+// cookie reads one of a request's cookies; empty when it isn't there. API
+// Gateway hands them over as a list; the Cookie header field, which says the
+// same, is all that some emulators give.
+func cookie(list []string, header map[string]string, name string) secret.String {
+	for _, line := range append(slices.Clone(list), header["cookie"]) {
 		cookies, err := http.ParseCookie(line)
 		if err != nil {
 			continue

@@ -164,15 +164,18 @@ func TestAuthorizerIdentifiesAndLetsPass(t *testing.T) {
 	a := &lambdain.Authorizer{Sessions: verifier{"good": {AthleteID: 42, Generation: 7}}}
 	for name, tc := range map[string]struct {
 		cookies []string
+		header  string
 		want    any
 	}{
-		"a session":        {[]string{"x=1", "paceline_session=good"}, "42"},
-		"one header":       {[]string{"x=1; paceline_session=good"}, "42"},
-		"a bad session":    {[]string{"paceline_session=bad"}, nil},
-		"no cookie":        {nil, nil},
-		"an empty session": {[]string{"paceline_session="}, nil},
+		"a session":        {[]string{"x=1", "paceline_session=good"}, "", "42"},
+		"in the header":    {nil, "x=1; paceline_session=good", "42"},
+		"a bad session":    {[]string{"paceline_session=bad"}, "", nil},
+		"no cookie":        {nil, "", nil},
+		"an empty session": {[]string{"paceline_session="}, "", nil},
 	} {
-		res, err := a.Handle(t.Context(), events.APIGatewayV2CustomAuthorizerV2Request{Cookies: tc.cookies})
+		res, err := a.Handle(t.Context(), events.APIGatewayV2CustomAuthorizerV2Request{
+			Cookies: tc.cookies, Headers: map[string]string{"cookie": tc.header},
+		})
 		if err != nil || !res.IsAuthorized {
 			t.Fatalf("%s: %+v %v", name, res, err)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/kit/env"
@@ -34,6 +35,9 @@ func AWS(ctx context.Context) (aws.Config, error) {
 	cfg, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		return aws.Config{}, err
+	}
+	if cfg.HTTPClient == nil { // Unless the environment names CA certificates.
+		cfg.HTTPClient = awshttp.NewBuildableClient()
 	}
 	cfg.HTTPClient = wholeAnswers{cfg.HTTPClient}
 	return cfg, nil

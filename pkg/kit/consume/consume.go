@@ -61,7 +61,7 @@ func Batch(log *slog.Logger, handle func(ctx context.Context, body string) (corr
 	return func(ctx context.Context, in events.SQSEvent) (events.SQSEventResponse, error) {
 		ctx, cancel := boot.WithReserve(ctx)
 		defer cancel()
-		var out events.SQSEventResponse
+		out := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}} // null is no list.
 		for _, m := range in.Records {
 			correlationID, err := handle(ctx, m.Body)
 			if err == nil {

@@ -2,6 +2,7 @@ package consume_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -51,5 +52,15 @@ func TestHandlerRoutesBySourceAndTypeAndReportsFailuresAlone(t *testing.T) {
 	}
 	if want := []string{"b", "c", "d", "e"}; !slices.Equal(failed, want) {
 		t.Errorf("failed %v", failed)
+	}
+}
+
+func TestABatchWithoutFailuresIsAnEmptyList(t *testing.T) {
+	out, err := consume.Handler(slog.New(slog.NewTextHandler(io.Discard, nil)))(t.Context(), events.SQSEvent{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := json.Marshal(out); err != nil || string(b) != `{"batchItemFailures":[]}` {
+		t.Fatalf("%s %v", b, err)
 	}
 }

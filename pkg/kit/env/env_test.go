@@ -18,7 +18,6 @@ type settings struct {
 	Secure bool   `env:"SECURE"`
 	Limit  int    `env:"LIMIT"`
 	Note   string `env:"NOTE"`
-	inner  string
 }
 
 func lookup(m map[string]string) func(string) (string, bool) {
@@ -35,7 +34,7 @@ func TestEncodeThenDecodeIsTheSame(t *testing.T) {
 	if err := env.Decode(&out, lookup(vars)); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(in, out, cmp.AllowUnexported(settings{})); d != "" {
+	if d := cmp.Diff(in, out); d != "" {
 		t.Fatal(d)
 	}
 }
