@@ -1,0 +1,100 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// platform is what functions are built for.
+type platform struct{ os, arch string }
+
+// hostPlatform is this machine: the emulator runs functions as plain processes.
+var hostPlatform = platform{os: runtime.GOOS, arch: runtime.GOARCH}
+
+// platforms by the name that the build command takes.
+var platforms = map[string]platform{"host": hostPlatform, "lambda": {os: "linux", arch: "arm64"}}
+
+// build makes everything that is deployed (the functions for target, the CDK
+// app and the site) and the stand-in.
+func (c *cloud) build(ctx context.Context, target platform) error {
+	if err := c.buildGo(ctx, target); err != nil {
+		return err
+	}
+	return c.buildSite(ctx)
+}
+
+// buildGo asks the go command only when a source has changed: it takes seconds
+// to find out by itself that so many programs are up to date.
+func (c *cloud) buildGo(ctx context.Context, target platform) error {
+	root := c.settings.Root
+	mains, err := filepath.Glob(filepath.Join(root, "functions/*/*/main.go"))
+	if err != nil {
+		return err
+	}
+	if len(mains) == 0 {
+		return errors.New("there is no functions/*/*/main.go")
+	}
+	programs := []tool{goBuild("infra", "./infra"), goBuild("strava-standin", "./cmd/strava-standin")}
+	for _, main := range mains {
+		folder := filepath.Dir(main)
+		boundary, name := filepath.Base(filepath.Dir(folder)), filepath.Base(folder)
+		function := goBuild(filepath.Join(boundary, name, "bootstrap"), "./functions/"+boundary+"/"+name,
+			"-tags", "lambda.norpc", "-trimpath", "-ldflags=-s -w -buildid=")
+		function.log = "build-" + boundary + "-" + name
+		function.env = append(c.toolEnv(), "CGO_ENABLED=0", "GOOS="+target.os, "GOARCH="+target.arch)
+		programs = append(programs, function)
+	}
+	stamp := stampFile{path: filepath.Join(root, "dist/go-stamp"), how: target.os + "/" + target.arch + " " + runtime.Version()}
+	for _, source := range []string{"go.mod", "go.sum", "cmd/strava-standin", "functions", "infra", "pkg", "test/strava"} {
+		stamp.of = append(stamp.of, filepath.Join(root, source))
+	}
+	for _, program := range programs {
+		stamp.makes = append(stamp.makes, filepath.Join(root, outputOf(program)))
+	}
+	if fresh, err := stamp.fresh(); fresh || err != nil {
+		return err
+	}
+	group, running := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.NumCPU())
+	for _, program := range programs {
+		group.Go(func() error { return c.exec(running, program) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return stamp.write()
+}
+
+// goBuild builds pkg into dist.
+func goBuild(name, pkg string, flags ...string) tool {
+	argv := append([]string{"go", "build", "-buildvcs=false", "-o", filepath.Join("dist", name)}, flags...)
+	return tool{log: "build-" + name, argv: append(argv, pkg)}
+}
+
+// outputOf is the file that a goBuild makes.
+func outputOf(build tool) string { return build.argv[slices.Index(build.argv, "-o")+1] }
+
+// site is the folder of the built athlete UI.
+func (c *cloud) site() string { return filepath.Join(c.settings.Root, "web/dist") }
+
+func (c *cloud) buildSite(ctx context.Context) error {
+	root := c.settings.Root
+	stamp := stampFile{
+		path:  filepath.Join(root, "dist/site-stamp"),
+		of:    []string{filepath.Join(root, "web"), filepath.Join(root, "package-lock.json")},
+		skip:  []string{"dist", "node_modules"},
+		makes: []string{filepath.Join(c.site(), "index.html")},
+	}
+	if fresh, err := stamp.fresh(); fresh || err != nil {
+		return err
+	}
+	if err := c.exec(ctx, tool{log: "build-site", argv: []string{"npm", "run", "build"}}); err != nil {
+		return err
+	}
+	return stamp.write()
+}

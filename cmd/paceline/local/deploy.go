@@ -1,0 +1,170 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// stage is the stage of cdk.json that a local cloud is deployed as.
+const stage = "local"
+
+// deployed remembers what the emulator has been given.
+type deployed struct {
+	// Emulator is the identity of the process that holds it all in memory.
+	Emulator     string `json:"emulator"`
+	Bootstrapped bool   `json:"bootstrapped"`
+	// Inputs is the digest of everything the stacks are made of.
+	Inputs string `json:"inputs"`
+	// Omissions are the lines in which infra told what stage local goes without.
+	Omissions []string `json:"omissions"`
+}
+
+func (c *cloud) deployedPath() string { return c.path("deployed.json") }
+
+// deployed reads what the running emulator has been given, which is nothing
+// when it is another than the recorded one.
+func (c *cloud) deployed() (deployed, error) {
+	running, err := c.find(emulator)
+	if err != nil {
+		return deployed{}, err
+	}
+	fresh := deployed{Emulator: running.Identity}
+	data, err := os.ReadFile(c.deployedPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return fresh, nil
+	}
+	if err != nil {
+		return deployed{}, err
+	}
+	var d deployed
+	if err := json.Unmarshal(data, &d); err != nil || d.Emulator != running.Identity {
+		return fresh, nil
+	}
+	return d, nil
+}
+
+// inputs digests everything a deployment depends on: the CDK app with its
+// settings, and what it packs.
+func (c *cloud) inputs(contexts []string) (string, error) {
+	var paths []string
+	for _, pattern := range []string{"cdk.json", "cdk.context.json", "package-lock.json", "dist/infra", "dist/*/*/bootstrap", "web/dist"} {
+		found, err := filepath.Glob(filepath.Join(c.settings.Root, pattern))
+		if err != nil {
+			return "", err
+		}
+		paths = append(paths, found...)
+	}
+	sum, err := hashTrees(paths)
+	return strings.Join(append(contexts, sum), " "), err
+}
+
+// deploy brings the emulator to the present state of the code by the CDK CLI.
+func (c *cloud) deploy(ctx context.Context, strava Strava, say func(string)) (string, error) {
+	have, err := c.deployed()
+	if err != nil {
+		return "", err
+	}
+	contexts := []string{
+		"-c", "stage=" + stage,
+		"-c", "siteUrl=" + c.settings.AppURL(),
+		"-c", "stravaApiUrl=" + strava.API,
+		"-c", "stravaOauthUrl=" + strava.OAuth,
+		"-c", "stravaPushUrl=" + strava.Push,
+	}
+	inputs, err := c.inputs(contexts)
+	if err != nil {
+		return "", err
+	}
+	if have.Inputs == inputs {
+		return "nothing changed", nil
+	}
+	if !have.Bootstrapped {
+		say("bootstrap")
+		if err := c.runCDK(ctx, "cdk-bootstrap", nil, "bootstrap", "aws://"+AccountID+"/"+Region); err != nil {
+			return "", err
+		}
+		have.Bootstrapped = true
+		if err := writeJSON(c.deployedPath(), have); err != nil {
+			return "", err
+		}
+	}
+	say("synth")
+	watch := &stackWatch{say: say}
+	args := append([]string{"deploy", "--all", "--app", filepath.Join(c.settings.Root, "dist/infra"),
+		"--output", c.path("cdk.out"), "--outputs-file", c.path("cdk-outputs.json"), "--require-approval", "never"}, contexts...)
+	if err := c.runCDK(ctx, "cdk", watch.line, args...); err != nil {
+		if watch.failure != "" {
+			err = fmt.Errorf("%s: %w", clip(watch.failure, 200), err)
+		}
+		return "", err
+	}
+	have.Inputs, have.Omissions = inputs, watch.omissions
+	return fmt.Sprintf("%d stacks", watch.done), writeJSON(c.deployedPath(), have)
+}
+
+func (c *cloud) runCDK(ctx context.Context, log string, line func(string), args ...string) error {
+	return c.exec(ctx, tool{
+		log:  log,
+		argv: append([]string{c.cdk()}, append(args, "--no-notices", "--no-version-reporting", "--ci")...),
+		env: append(c.awsEnv(),
+			"CDK_HOME="+c.path("cdk-home"),
+			"CDK_DISABLE_CLI_TELEMETRY=true",
+			"JSII_NODE="+c.node(),
+			"NO_COLOR=1",
+		),
+		line: line,
+	})
+}
+
+// stackWatch follows the output of cdk deploy.
+type stackWatch struct {
+	say       func(string)
+	done      int
+	failure   string
+	omissions []string
+}
+
+var (
+	stackEvent   = regexp.MustCompile(`^(Paceline-\S+) \| +(\d+/\d+) \|`)
+	stackDone    = regexp.MustCompile(`✅ +(Paceline-\S+)`)
+	stackFailure = regexp.MustCompile(`(?:❌|(?:CREATE|UPDATE)_FAILED +\|) +(.*)`)
+)
+
+func (w *stackWatch) line(line string) {
+	if m := stackEvent.FindStringSubmatch(line); m != nil {
+		w.say(m[1] + " " + m[2])
+	}
+	if stackDone.MatchString(line) {
+		w.done++
+	}
+	if strings.HasPrefix(line, "stage local goes without ") {
+		w.omissions = append(w.omissions, line)
+	}
+	if m := stackFailure.FindStringSubmatch(line); m != nil && w.failure == "" {
+		w.failure = m[1]
+	}
+}
+
+// stackOutput reads one CfnOutput of the deployed stacks.
+func (c *cloud) stackOutput(stack, key string) (string, error) {
+	data, err := os.ReadFile(c.path("cdk-outputs.json"))
+	if err != nil {
+		return "", err
+	}
+	var outputs map[string]map[string]string
+	if err := json.Unmarshal(data, &outputs); err != nil {
+		return "", fmt.Errorf("read the stacks' outputs: %w", err)
+	}
+	value := outputs["Paceline-"+stage+"-"+stack][key]
+	if value == "" {
+		return "", fmt.Errorf("stack %s has no output %s", stack, key)
+	}
+	return value, nil
+}

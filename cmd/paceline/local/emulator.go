@@ -1,0 +1,41 @@
+package local
+
+import (
+	"context"
+	"os"
+	"strconv"
+)
+
+// emulator is the process name of ministack.
+const emulator = "ministack"
+
+// startEmulator starts ministack. It keeps everything in memory: whenever it
+// is started anew, the cloud is empty.
+func (c *cloud) startEmulator(ctx context.Context) (startedNow bool, err error) {
+	for _, folder := range []string{"home", "tmp"} {
+		if err := os.MkdirAll(c.path(folder), 0o755); err != nil {
+			return false, err
+		}
+	}
+	env := append(c.cleanEnv(),
+		"PYTHONUNBUFFERED=1",
+		"GATEWAY_PORT="+strconv.Itoa(c.settings.AWSPort),
+		"BIND_HOST=127.0.0.1",
+		"MINISTACK_HOST=localhost", // the suffix of the HTTP API's host name
+		"MINISTACK_REGION="+Region,
+		"AWS_ENDPOINT_URL="+c.settings.awsLoopback(), // for the functions
+		"LAMBDA_EXECUTOR=local",                      // run bootstrap binaries without Docker
+		"SFTP_ENABLED=0",                             // these two would open fixed ports
+		"IOT_MTLS_ENABLED=0",
+		// From DEBUG on it logs every request; at INFO only what functions print.
+		"LOG_LEVEL=INFO",
+	)
+	// A test may ask to have everything written down at the end.
+	for _, name := range []string{"PERSIST_STATE", "STATE_DIR"} {
+		if value := os.Getenv(name); value != "" {
+			env = append(env, name+"="+value)
+		}
+	}
+	return c.ensure(ctx, spec{name: emulator, argv: []string{c.python(), "-m", "ministack"}, env: env, port: c.settings.AWSPort},
+		c.settings.awsLoopback()+"/_ministack/ready")
+}

@@ -1,0 +1,131 @@
+package local
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// tool is one run of a program that ends by itself.
+type tool struct {
+	log  string // name of the log its output goes to
+	argv []string
+	env  []string // the whole environment; nil means toolEnv
+	// stdin is what the program reads; it is never logged.
+	stdin string
+	// line, when set, sees every line of output.
+	line func(string)
+}
+
+// exec runs t in the repository's folder. When ctx ends, so does the tool with
+// all its children. The error has the tool's last words and names the log.
+func (c *cloud) exec(ctx context.Context, t tool) error {
+	log, err := createLog(c.logPath(t.log))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	reader, writer := io.Pipe()
+	last := make(chan string)
+	go func() {
+		text := ""
+		for lines := bufio.NewScanner(reader); lines.Scan(); {
+			if t.line != nil {
+				t.line(lines.Text())
+			}
+			if line := strings.TrimSpace(lines.Text()); line != "" {
+				text = line
+			}
+		}
+		_, _ = io.Copy(io.Discard, reader) // a line beyond the scanner's limit must not block the tool
+		last <- text
+	}()
+	cmd := c.command(ctx, t)
+	out := io.MultiWriter(log, writer)
+	cmd.Stdout, cmd.Stderr = out, out
+	err = cmd.Run()
+	_ = writer.Close()
+	words := <-last
+	if ctx.Err() != nil {
+		return errInterrupted
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w: %s; see %s", filepath.Base(t.argv[0]), err, clip(words, 200), c.show(c.logPath(t.log)))
+	}
+	return nil
+}
+
+// output runs t and returns what it prints. What it complains about is the error.
+func (c *cloud) output(ctx context.Context, t tool) ([]byte, error) {
+	var out, complaint bytes.Buffer
+	cmd := c.command(ctx, t)
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("%s %s: %w: %s", filepath.Base(t.argv[0]), strings.Join(t.argv[1:], " "),
+			ended(ctx, err), strings.TrimSpace(complaint.String()))
+	}
+	return out.Bytes(), nil
+}
+
+func (c *cloud) command(ctx context.Context, t tool) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, t.argv[0], t.argv[1:]...)
+	cmd.Dir = c.settings.Root
+	cmd.Env = t.env
+	if cmd.Env == nil {
+		cmd.Env = c.toolEnv()
+	}
+	cmd.Stdin = strings.NewReader(t.stdin)
+	// A group of its own: a Ctrl-C ends it through ctx, and ends its children too.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = 5 * time.Second
+	return cmd
+}
+
+// ended prefers "interrupted" to "signal: terminated".
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return errInterrupted
+	}
+	return err
+}
+
+// toolEnv is this process's environment without secrets, without a person's
+// own AWS settings, and with the pinned Node.js first in the path.
+func (c *cloud) toolEnv() []string {
+	env := []string{"PATH=" + filepath.Dir(c.node()) + string(os.PathListSeparator) + os.Getenv("PATH")}
+	for _, v := range os.Environ() {
+		name, _, _ := strings.Cut(v, "=")
+		if name == "PATH" || name == "STRAVA_CLIENT_SECRET" || strings.HasPrefix(name, "AWS_") || strings.HasPrefix(name, "CDK_") {
+			continue
+		}
+		env = append(env, v)
+	}
+	return env
+}
+
+// awsEnv is toolEnv for programs that speak to the local cloud.
+func (c *cloud) awsEnv() []string {
+	return append(c.toolEnv(),
+		"AWS_ENDPOINT_URL="+c.settings.awsLoopback(),
+		"AWS_ENDPOINT_URL_S3="+c.settings.awsLoopback(),
+		"AWS_ACCESS_KEY_ID="+AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY="+SecretKey,
+		"AWS_REGION="+Region,
+		"AWS_DEFAULT_REGION="+Region,
+		// Nothing of a person's own AWS account may get in.
+		"AWS_CONFIG_FILE="+os.DevNull,
+		"AWS_SHARED_CREDENTIALS_FILE="+os.DevNull,
+		"AWS_EC2_METADATA_DISABLED=true",
+		"NO_PROXY=localhost,127.0.0.1",
+		"no_proxy=localhost,127.0.0.1",
+	)
+}

@@ -1,0 +1,133 @@
+package local
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/paceline/paceline/pkg/kit/secret"
+)
+
+// standIn is the process name of the stand-in for Strava.
+const standIn = "strava"
+
+// madeUpClientID is the application's id at a stand-in when STRAVA_CLIENT_ID is not set.
+const madeUpClientID = "10001"
+
+// application is a Strava application's credentials.
+type application struct {
+	id     string
+	secret secret.String
+}
+
+// application returns the credentials to register: the person's own or, for
+// the stand-in, ones made up once per cloud.
+func (c *cloud) application() (application, error) {
+	app := application{id: c.settings.ClientID, secret: c.settings.ClientSecret}
+	if app.id == "" {
+		app.id = madeUpClientID
+	}
+	if !app.secret.Empty() {
+		return app, nil
+	}
+	path := c.path("client-secret")
+	data, err := os.ReadFile(path)
+	if err == nil && len(data) > 0 {
+		app.secret = secret.New(string(data))
+		return app, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return app, err
+	}
+	random := make([]byte, 20)
+	_, _ = rand.Read(random) // never fails
+	app.secret = secret.New(hex.EncodeToString(random))
+	return app, writeFile(path, []byte(app.secret.Reveal()), 0o600)
+}
+
+// standInPort is where the stand-in listens: where it listens already, or the
+// first free port above the site's.
+func (c *cloud) standInPort() (int, error) {
+	running, err := c.find(standIn)
+	if err != nil {
+		return 0, err
+	}
+	if running.alive() {
+		return running.Port, nil
+	}
+	return freePort(c.settings.Port+1, c.settings.AWSPort)
+}
+
+// startStandIn starts the stand-in for Strava and returns its base URLs. It
+// keeps everything in memory: started anew, it knows no athlete's grant.
+func (c *cloud) startStandIn(ctx context.Context, app application) (strava Strava, startedNow bool, err error) {
+	port, err := c.standInPort()
+	if err != nil {
+		return Strava{}, false, err
+	}
+	address := "localhost:" + strconv.Itoa(port)
+	argv := []string{filepath.Join(c.settings.Root, "dist/strava-standin"), "--addr", address}
+	env := append(c.cleanEnv(),
+		"STRAVA_CLIENT_ID="+app.id,
+		"STRAVA_CLIENT_SECRET="+app.secret.Reveal(),
+	)
+	if c.settings.History != "" {
+		env = append(env, "STRAVA_HISTORY="+c.settings.History)
+	}
+	origin := "http://" + address
+	strava = Strava{API: origin + "/api/v3", OAuth: origin + "/oauth", Push: origin + "/api/v3/push_subscriptions"}
+	startedNow, err = c.ensure(ctx, spec{name: standIn, argv: argv, env: env, port: port}, origin+"/control")
+	return strava, startedNow, err
+}
+
+// controlURL is the page on which a person makes things happen at the stand-in.
+func (c *cloud) controlURL() (string, error) {
+	running, err := c.find(standIn)
+	if err != nil || !running.alive() {
+		return "", err
+	}
+	return fmt.Sprintf("http://localhost:%d/control", running.Port), nil
+}
+
+// registerApp puts the application's credentials into the cloud.
+func (c *cloud) registerApp(ctx context.Context, app application) error {
+	_, err := c.admin(ctx, app.secret.Reveal(), "app", "set", "--client-id", app.id)
+	return err
+}
+
+// ensureSubscription makes Strava push events to the cloud and returns the
+// callback URL. Strava proves the callback meanwhile, so the front must run.
+func (c *cloud) ensureSubscription(ctx context.Context) (callbackURL string, err error) {
+	out, err := c.admin(ctx, "", "subscription", "ensure")
+	if err != nil {
+		return "", err
+	}
+	var subscription struct {
+		CallbackURL string `json:"callback_url"`
+	}
+	if err := json.Unmarshal(out, &subscription); err != nil || subscription.CallbackURL == "" {
+		return "", errors.New("admin subscription ensure told no callback_url")
+	}
+	return subscription.CallbackURL, nil
+}
+
+// admin runs an admin command of this same program against the cloud, just as
+// a person would.
+func (c *cloud) admin(ctx context.Context, stdin string, args ...string) ([]byte, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return c.output(ctx, tool{
+		argv:  append([]string{self, "admin", "--stage", stage}, args...),
+		env:   c.awsEnv(),
+		stdin: stdin,
+	})
+}
