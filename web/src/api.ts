@@ -1,0 +1,180 @@
+/** The athlete's profile. Only `id` is there until the profile has been gathered. */
+export interface Athlete {
+  id: number
+  username?: string
+  firstname?: string
+  lastname?: string
+  /** RFC 3339, UTC: since when the athlete has been at Strava. */
+  created_at?: string
+}
+
+/** How far the gathering of the athlete's history is. */
+export interface Sync {
+  state: 'backfilling' | 'current' | 'waiting'
+  /** How many activities are there by now. */
+  gathered: number
+  /** What a waiting scan waits for: "quota", "strava", "reconnect", "application"; others may come. */
+  waiting_for: string | null
+  /** RFC 3339; null when it isn't known. */
+  resumes_at: string | null
+}
+
+/** One activity, in Strava's names and SI units. A field that Strava has no value for is absent. */
+export interface Activity {
+  id: number
+  name: string
+  sport_type: string
+  /** RFC 3339, UTC. */
+  start_date: string
+  /** The wall clock at the start. Its trailing Z is false: it is not UTC. */
+  start_date_local: string
+  timezone?: string
+  /** m */
+  distance: number
+  /** s */
+  moving_time: number
+  /** s */
+  elapsed_time: number
+  /** m */
+  total_elevation_gain: number
+  /** m/s */
+  average_speed?: number
+  /** m/s */
+  max_speed?: number
+  /** beats a minute */
+  average_heartrate?: number
+  /** beats a minute */
+  max_heartrate?: number
+  /** W */
+  average_watts?: number
+  kilojoules?: number
+  trainer?: boolean
+  commute?: boolean
+  manual?: boolean
+  private?: boolean
+  /** "everyone", "followers_only" or "only_me". */
+  visibility?: string
+  device_name?: string
+}
+
+/** A page of activities, newest first. */
+export interface ActivityPage {
+  items: Activity[]
+  next_cursor: string | null
+}
+
+/** Sums over some activities, in SI units. */
+export interface Totals {
+  count: number
+  distance: number
+  moving_time: number
+  elapsed_time: number
+  total_elevation_gain: number
+}
+
+/** Length of a period of totals. */
+export type Period = 'week' | 'month' | 'year'
+
+/** Totals by period of the activities' local start dates. */
+export interface Stats {
+  /** `start` is the first day, YYYY-MM-DD; weeks begin on Monday. */
+  periods: (Totals & { start: string })[]
+  total: Totals
+}
+
+/** An erasure, as its receipt shows it. */
+export interface Erasure {
+  receipt: string
+  state: 'requested' | 'erased'
+  /** RFC 3339 */
+  requested_at: string
+  /** RFC 3339; absent or null until everything is erased. */
+  completed_at?: string | null
+}
+
+/** Why a request did not bring what it asked for. */
+export class ApiError extends Error {
+  /** The HTTP status, or 0 when no answer came. */
+  readonly status: number
+
+  constructor(status: number, message: string) {
+    super(message)
+    this.name = 'ApiError'
+    this.status = status
+  }
+}
+
+/** The caught value as an {@link ApiError}; anything else is a fault of this page and is thrown on. */
+export function asApiError(caught: unknown): ApiError {
+  if (caught instanceof ApiError) return caught
+  throw caught
+}
+
+/** Paceline's HTTP API. Every call rejects with an {@link ApiError}, and with nothing else. */
+export interface Api {
+  me(): Promise<Athlete>
+  sync(): Promise<Sync>
+  /** Activities newest first, of one sport unless `sportType` is empty, on from `cursor` where one is given. */
+  activities(query: { sportType: string; cursor?: string }): Promise<ActivityPage>
+  stats(query: { by: Period; sportType: string }): Promise<Stats>
+  logOut(): Promise<void>
+  /** Asks for the erasure of everything held on the athlete; resolves to the receipt. */
+  leave(): Promise<string>
+  erasure(receipt: string): Promise<Erasure>
+}
+
+const pageSize = '30'
+
+/** Makes the client; `fetch` is the browser's unless a test brings its own. */
+export function createApi(fetch: typeof globalThis.fetch = globalThis.fetch.bind(globalThis)): Api {
+  async function request(method: string, path: string): Promise<Response> {
+    let response: Response
+    try {
+      response = await fetch(path, { method, cache: 'no-store', headers: { Accept: 'application/json' } })
+    } catch {
+      throw new ApiError(0, 'Paceline cannot be reached just now.')
+    }
+    if (!response.ok) throw new ApiError(response.status, await problemText(response))
+    return response
+  }
+
+  async function read<T>(method: string, path: string): Promise<T> {
+    const response = await request(method, path)
+    try {
+      return (await response.json()) as T
+    } catch {
+      throw new ApiError(response.status, 'Paceline gave an answer that this page does not understand.')
+    }
+  }
+
+  return {
+    me: () => read('GET', '/v1/me'),
+    sync: () => read('GET', '/v1/me/sync'),
+    activities: ({ sportType, cursor }) =>
+      read('GET', `/v1/me/activities${query({ limit: pageSize, sport_type: sportType, cursor })}`),
+    stats: ({ by, sportType }) => read('GET', `/v1/me/stats${query({ by, sport_type: sportType })}`),
+    logOut: async () => {
+      await request('POST', '/oauth/logout')
+    },
+    leave: async () => (await read<{ receipt: string }>('DELETE', '/v1/me')).receipt,
+    erasure: (receipt) => read('GET', `/v1/erasures/${encodeURIComponent(receipt)}`),
+  }
+}
+
+/** A query string of the parameters that have a value. */
+function query(parameters: Record<string, string | undefined>): string {
+  const given = Object.entries(parameters).filter((entry): entry is [string, string] => Boolean(entry[1]))
+  return `?${new URLSearchParams(given)}`
+}
+
+/** What an RFC 9457 problem says to a person, or a plain sentence where the answer is no such problem. */
+async function problemText(response: Response): Promise<string> {
+  try {
+    const problem = (await response.json()) as { title?: unknown; detail?: unknown }
+    const text = problem.detail || problem.title
+    if (typeof text === 'string') return text
+  } catch {
+    // Not JSON: an error of something in between, such as the front door.
+  }
+  return `Paceline could not do that just now (error ${response.status}).`
+}

@@ -1,0 +1,385 @@
+import { render } from 'preact'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { createApi, type Activity, type ActivityPage, type Erasure, type Stats, type Sync } from './api.ts'
+import { App } from './app.tsx'
+
+// The whole page over a Paceline that answers as the test says, on a clock
+// that the test moves.
+
+type Answer = { status?: number; body?: unknown } | 'no answer'
+
+/** Routes by method and path without the query; a test may replace any while the page runs. */
+let routes: Record<string, (query: URLSearchParams) => Answer | Promise<Answer>>
+let requests: string[]
+
+const nobody = () => ({ status: 401, body: { title: 'Unauthorized', status: 401, detail: 'There is no session.' } })
+const current: Sync = { state: 'current', gathered: 2, waiting_for: null, resumes_at: null }
+const run: Activity = {
+  id: 15100200300,
+  name: 'Evening Run',
+  sport_type: 'Run',
+  start_date: '2026-11-17T03:15:00Z',
+  start_date_local: '2026-11-16T19:15:00Z',
+  distance: 10_050,
+  moving_time: 3000,
+  elapsed_time: 3120,
+  total_elevation_gain: 84,
+  average_speed: 3.35,
+  average_heartrate: 151.4,
+  visibility: 'only_me',
+  device_name: 'Garmin Forerunner 255',
+}
+const ride: Activity = {
+  ...run,
+  id: 15100200200,
+  name: 'Morning Ride',
+  sport_type: 'Ride',
+  start_date: '2026-11-15T15:00:00Z',
+  start_date_local: '2026-11-15T07:00:00Z',
+}
+const totals = { count: 2, distance: 20_100, moving_time: 6000, elapsed_time: 6240, total_elevation_gain: 168 }
+const stats: Stats = { periods: [{ start: '2026-01-01', ...totals }], total: totals }
+const page = (items: Activity[], next_cursor: string | null = null): ActivityPage => ({ items, next_cursor })
+
+function connected() {
+  Object.assign(routes, {
+    'GET /v1/me': () => ({ body: { id: 7, firstname: 'Ann', lastname: 'Lee', username: 'annlee' } }),
+    'GET /v1/me/sync': () => ({ body: current }),
+    'GET /v1/me/stats': () => ({ body: stats }),
+    'GET /v1/me/activities': () => ({ body: page([run, ride]) }),
+    'POST /oauth/logout': () => ({ status: 204 }),
+  })
+}
+
+const fakeFetch: typeof fetch = async (url, init) => {
+  const { pathname, searchParams } = new URL(String(url), location.origin)
+  const route = `${init?.method} ${pathname}`
+  requests.push(`${route}${searchParams.size > 0 ? `?${searchParams}` : ''}`)
+  const answer = await (routes[route]?.(searchParams) ?? { status: 404, body: { title: 'Not Found' } })
+  if (answer === 'no answer') throw new TypeError('Failed to fetch')
+  return new Response(answer.body === undefined ? null : JSON.stringify(answer.body), { status: answer.status ?? 200 })
+}
+
+/** Lets this much time pass, and everything happen that happens in it. */
+const pass = (milliseconds: number) => vi.advanceTimersByTimeAsync(milliseconds)
+
+async function open(address = '/') {
+  history.replaceState(null, '', address)
+  render(<App api={createApi(fakeFetch)} />, document.body)
+  await pass(100)
+}
+
+const text = () => document.body.textContent
+const alerts = () => [...document.querySelectorAll('[role=alert]')].map((alert) => alert.textContent)
+const names = () => [...document.querySelectorAll('.activities h3')].map((name) => name.textContent)
+const asked = (route: string) => requests.filter((request) => request.startsWith(route)).length
+
+/** The one link or button of this name. */
+function named(name: string): HTMLElement {
+  const found = [...document.querySelectorAll<HTMLElement>('a, button')].filter((it) => it.textContent?.trim() === name)
+  expect(found, name).toHaveLength(1)
+  return found[0]!
+}
+
+async function press(name: string) {
+  named(name).click()
+  await pass(100)
+}
+
+async function choose(selector: string, value: string) {
+  const control = document.querySelector<HTMLSelectElement>(selector)!
+  control.value = value
+  control.dispatchEvent(new Event('change', { bubbles: true }))
+  await pass(100)
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: new Date('2026-11-17T12:00:00Z') })
+  routes = { 'GET /v1/me': nobody }
+  requests = []
+})
+
+afterEach(() => {
+  render(null, document.body)
+  vi.useRealTimers()
+})
+
+describe('without a session', () => {
+  it('says what is agreed to before it offers to connect', async () => {
+    await open()
+    for (const part of ['heart rate', 'No location, no map, no route', 'webhooks', '7 days', 'erased', 'withdraw', 'receipt', 'Only you']) {
+      expect(text()).toContain(part)
+    }
+    expect(named('Connect with Strava').getAttribute('href')).toBe('/oauth/connect')
+    expect(named('privacy notice').getAttribute('href')).toBe('/privacy.html')
+    expect(alerts()).toEqual([])
+    await pass(60_000)
+    expect(requests).toEqual(['GET /v1/me'])
+  })
+
+  it('tells why connecting failed, once', async () => {
+    await open('/?error=access_denied')
+    expect(alerts()).toEqual([expect.stringContaining('did not give Paceline access')])
+    expect(location.href).toBe(`${location.origin}/`)
+    expect(named('Connect with Strava')).toBeTruthy()
+  })
+
+  it('keeps trying when Paceline cannot be reached', async () => {
+    routes['GET /v1/me'] = () => 'no answer'
+    await open()
+    expect(alerts()).toEqual([expect.stringContaining('cannot be reached')])
+    routes['GET /v1/me'] = nobody
+    await pass(5_000)
+    expect(alerts()).toEqual([])
+    expect(named('Connect with Strava')).toBeTruthy()
+  })
+})
+
+describe('with a session', () => {
+  beforeEach(connected)
+
+  it('shows the profile, the totals and the activities', async () => {
+    await open()
+    expect(document.querySelector('h1')!.textContent).toBe('Ann Lee')
+    expect(text()).toContain('Up to date: 2 activities.')
+    const total = document.querySelector('tfoot tr')!
+    expect([...total.children].map((cell) => cell.textContent)).toEqual(['All', '2', '20.1 km', '1:40:00', '1:44:00', '168 m'])
+    expect(names()).toEqual(['Evening Run', 'Morning Ride'])
+    const item = document.querySelector('.activities li')!
+    for (const part of ['Run', 'Mon 16 Nov 2026, 19:15', 'Only you', '10.1 km', '0:50:00', '4:59 /km', '151 bpm', 'Garmin Forerunner 255']) {
+      expect(item.textContent).toContain(part)
+    }
+    expect(item.querySelector('a')!.href).toBe('https://www.strava.com/activities/15100200300')
+    expect(item.querySelector('a')!.textContent).toBe('View on Strava')
+  })
+
+  it('follows the gathering from nothing at all to the end', async () => {
+    let sync: Sync = { ...current, state: 'backfilling', gathered: 0 }
+    Object.assign(routes, {
+      'GET /v1/me': () => ({ body: { id: 7 } }),
+      'GET /v1/me/sync': () => ({ body: sync }),
+      'GET /v1/me/activities': () => ({ body: page([]) }),
+    })
+    await open()
+    expect(document.querySelector('h1')!.textContent).toBe('Athlete 7')
+    expect(text()).toContain('Gathering your history: 0 activities so far.')
+    expect(text()).toContain('None here yet.')
+
+    sync = { ...sync, gathered: 1 }
+    await pass(2_000)
+    expect(text()).toContain('Gathering your history: 1 activity so far.')
+
+    connected()
+    await pass(2_000)
+    expect(text()).toContain('Up to date: 2 activities.')
+    expect(document.querySelector('h1')!.textContent).toBe('Ann Lee')
+    expect(names()).toEqual(['Evening Run', 'Morning Ride'])
+
+    const before = asked('GET /v1/me/sync')
+    await pass(14_000)
+    expect(asked('GET /v1/me/sync')).toBe(before)
+  })
+
+  it.each<[string, Sync, string[]]>([
+    ['the quota', { ...current, state: 'waiting', waiting_for: 'quota', resumes_at: '2026-11-17T12:06:30Z' }, ['allowance', 'in about 7 minutes']],
+    ['Strava', { ...current, state: 'waiting', waiting_for: 'strava' }, ['Strava cannot be reached', 'goes on by itself']],
+    ['a reason that is new', { ...current, state: 'waiting', waiting_for: 'the tide' }, ['Gathering pauses', 'goes on by itself']],
+    ['the athlete', { ...current, state: 'waiting', waiting_for: 'reconnect' }, ['Connect with Strava again']],
+  ])('says that it waits for %s', async (_, sync, parts) => {
+    routes['GET /v1/me/sync'] = () => ({ body: sync })
+    await open()
+    for (const part of ['Waiting', '2 activities so far', ...parts]) expect(text()).toContain(part)
+  })
+
+  it('shows what webhooks changed without a reload', async () => {
+    await open()
+    routes['GET /v1/me/activities'] = () => ({ body: page([{ ...run, name: 'Renamed' }]) })
+    await pass(10_000)
+    expect(names()).toEqual(['Renamed'])
+  })
+
+  it('loads more where the page before ended, and keeps it', async () => {
+    routes['GET /v1/me/activities'] = (query) => ({
+      body: query.get('cursor') === 'c1' ? page([ride]) : page([run], 'c1'),
+    })
+    await open()
+    expect(names()).toEqual(['Evening Run'])
+    await press('Load more')
+    expect(names()).toEqual(['Evening Run', 'Morning Ride'])
+    expect(text()).not.toContain('Load more')
+    await pass(10_000)
+    expect(names()).toEqual(['Evening Run', 'Morning Ride'])
+  })
+
+  it('filters totals and activities by sport', async () => {
+    routes['GET /v1/me/activities'] = (query) => ({ body: page(query.get('sport_type') === 'Ride' ? [ride] : [run, ride]) })
+    await open()
+    await choose('#sport', 'Ride')
+    expect(names()).toEqual(['Morning Ride'])
+    expect(requests).toContain('GET /v1/me/stats?by=year&sport_type=Ride')
+  })
+
+  it('sums by the chosen period, newest first', async () => {
+    const periods = ['2026-10-01', '2026-11-01'].map((start) => ({ start, ...totals }))
+    routes['GET /v1/me/stats'] = (query) => ({ body: query.get('by') === 'month' ? { periods, total: totals } : stats })
+    await open()
+    document.querySelector<HTMLInputElement>('input[value=month]')!.click()
+    await pass(100)
+    const rows = [...document.querySelectorAll('tbody th')].map((row) => row.textContent)
+    expect(rows).toEqual(['Nov 2026', 'Oct 2026'])
+  })
+
+  it('ignores an answer that comes after the question has changed', async () => {
+    let late: (answer: Answer) => void = () => {}
+    routes['GET /v1/me/activities'] = (query) =>
+      query.get('sport_type') === 'Run' ? new Promise((resolve) => (late = resolve)) : { body: page([ride]) }
+    await open()
+    await choose('#sport', 'Run')
+    await choose('#sport', 'Ride')
+    late({ body: page([run]) })
+    await pass(100)
+    expect(names()).toEqual(['Morning Ride'])
+  })
+
+  it('shows the answer before as such until the next one is there', async () => {
+    let late: (answer: Answer) => void = () => {}
+    routes['GET /v1/me/stats'] = (query) =>
+      query.get('by') === 'week' ? new Promise((resolve) => (late = resolve)) : { body: stats }
+    await open()
+    const row = () => document.querySelector('tbody th')!.textContent
+    const busy = () => document.querySelector('.content')!.getAttribute('aria-busy')
+    expect([row(), busy()]).toEqual(['2026', 'false'])
+    document.querySelector<HTMLInputElement>('input[value=week]')!.click()
+    await pass(100)
+    expect([row(), busy()]).toEqual(['2026', 'true'])
+    late({ body: { periods: [{ start: '2026-11-16', ...totals }], total: totals } })
+    await pass(100)
+    expect([row(), busy()]).toEqual(['from 16 Nov 2026', 'false'])
+  })
+
+  it('keeps what is shown when the network fails, says so, and recovers', async () => {
+    await open()
+    for (const route of Object.keys(routes)) routes[route] = () => 'no answer'
+    await pass(15_000)
+    expect(alerts()).toEqual([expect.stringContaining('cannot be reached')])
+    expect(names()).toEqual(['Evening Run', 'Morning Ride'])
+    connected()
+    await pass(15_000)
+    expect(alerts()).toEqual([])
+  })
+
+  it('goes back to the first page when the session has ended', async () => {
+    await open()
+    routes['GET /v1/me/sync'] = nobody
+    await pass(15_000)
+    expect(alerts()).toEqual(['Your session has ended. Connect again to go on.'])
+    expect(named('Connect with Strava')).toBeTruthy()
+    expect(names()).toEqual([])
+    const before = requests.length
+    await pass(60_000)
+    expect(requests.length).toBe(before)
+  })
+
+  it('logs out', async () => {
+    await open()
+    await press('Log out')
+    expect(asked('POST /oauth/logout')).toBe(1)
+    expect(alerts()).toEqual(['You are logged out.'])
+    expect(named('Connect with Strava')).toBeTruthy()
+  })
+
+  it('stays when logging out failed', async () => {
+    routes['POST /oauth/logout'] = () => 'no answer'
+    await open()
+    await press('Log out')
+    expect(alerts()).toEqual([expect.stringContaining('cannot be reached')])
+    expect(document.querySelector('h1')!.textContent).toBe('Ann Lee')
+  })
+})
+
+describe('leaving', () => {
+  const requested: Erasure = { receipt: 'r1', state: 'requested', requested_at: '2026-11-17T12:00:00Z' }
+  const erased: Erasure = { ...requested, state: 'erased', completed_at: '2026-11-17T12:00:09Z' }
+
+  beforeEach(() => {
+    connected()
+    routes['DELETE /v1/me'] = () => ({ status: 202, body: { receipt: 'r1', status_url: '/v1/erasures/r1' } })
+    routes['GET /v1/erasures/r1'] = () => ({ body: requested })
+  })
+
+  it('asks first, and does nothing when the athlete stays', async () => {
+    await open()
+    await press('Leave Paceline')
+    expect(document.querySelector('dialog')!.open).toBe(true)
+    await press('Stay')
+    expect(document.querySelector('dialog')).toBeNull()
+    expect(asked('DELETE')).toBe(0)
+  })
+
+  it('shows the receipt, ends the session, and follows the erasure to its end', async () => {
+    await open()
+    await press('Leave Paceline')
+    await press('Leave and erase my data')
+    expect(asked('DELETE /v1/me')).toBe(1)
+    expect(asked('POST /oauth/logout')).toBe(1)
+    expect(document.querySelector('code')!.textContent).toBe('r1')
+    expect(text()).toContain('is being erased')
+    expect(names()).toEqual([])
+    expect(location.hash).toBe('#receipt=r1')
+
+    routes['GET /v1/erasures/r1'] = () => ({ body: erased })
+    await pass(2_000)
+    expect(text()).toContain('Everything held on you has been erased')
+    expect(document.querySelector('code')!.textContent).toBe('r1')
+    const before = requests.length
+    await pass(60_000)
+    expect(requests.length).toBe(before)
+  })
+
+  it('does not take the end of the session on the way for an error', async () => {
+    let answer: (answer: Answer) => void = () => {}
+    routes['DELETE /v1/me'] = () => new Promise((resolve) => (answer = resolve))
+    await open()
+    await press('Leave Paceline')
+    await press('Leave and erase my data')
+    for (const route of ['GET /v1/me', 'GET /v1/me/sync', 'GET /v1/me/stats']) routes[route] = nobody
+    await pass(30_000)
+    expect(alerts()).toEqual([])
+    answer({ status: 202, body: { receipt: 'r1' } })
+    await pass(100)
+    expect(document.querySelector('code')!.textContent).toBe('r1')
+  })
+
+  it('stays connected when leaving failed, and says so', async () => {
+    routes['DELETE /v1/me'] = () => 'no answer'
+    await open()
+    await press('Leave Paceline')
+    await press('Leave and erase my data')
+    expect(alerts()).toEqual([expect.stringContaining('cannot be reached')])
+    expect(document.querySelector('h1')!.textContent).toBe('Ann Lee')
+    expect(document.querySelector('dialog')).toBeNull()
+    expect(location.hash).toBe('')
+  })
+
+  it('shows a receipt kept as a bookmark, and asks nothing else', async () => {
+    routes['GET /v1/erasures/r1'] = () => ({ body: erased })
+    await open('/#receipt=r1')
+    expect(text()).toContain('Everything held on you has been erased')
+    expect(requests).toEqual(['GET /v1/erasures/r1'])
+  })
+
+  it('says when it knows no such receipt', async () => {
+    await open('/#receipt=other')
+    expect(text()).toContain('knows no erasure by this receipt')
+  })
+
+  it('keeps following when the network fails', async () => {
+    routes['GET /v1/erasures/r1'] = () => 'no answer'
+    await open('/#receipt=r1')
+    expect(alerts()).toEqual([expect.stringContaining('cannot be reached')])
+    routes['GET /v1/erasures/r1'] = () => ({ body: erased })
+    await pass(2_000)
+    expect(alerts()).toEqual([])
+    expect(text()).toContain('has been erased')
+  })
+})

@@ -1,0 +1,112 @@
+import { useEffect, useState } from 'preact/hooks'
+import { asApiError, type Api, type Athlete } from './api.ts'
+import { poweredByLogo } from './brand.ts'
+import { Dashboard } from './components/dashboard.tsx'
+import { Notice } from './components/notice.tsx'
+import { Receipt } from './components/receipt.tsx'
+import { Welcome } from './components/welcome.tsx'
+import { connectError } from './connect-error.ts'
+import { usePolling } from './polling.ts'
+
+const retryPause = 5_000
+
+/** Who is at the page: not known yet (with a word on why), nobody (likewise), or an athlete. */
+type Visitor =
+  | { kind: 'unknown'; because?: string }
+  | { kind: 'nobody'; because?: string }
+  | { kind: 'athlete'; athlete: Athlete }
+
+/** The whole page. */
+export function App({ api }: { api: Api }) {
+  const [visitor, setVisitor] = useState<Visitor>({ kind: 'unknown' })
+  const error = useConnectError()
+  const [receipt, showReceipt] = useReceiptInAddress()
+
+  usePolling(
+    async (signal) => {
+      if (receipt) return null
+      try {
+        const athlete = await api.me()
+        if (!signal.aborted) setVisitor({ kind: 'athlete', athlete })
+        return null
+      } catch (reason) {
+        const { status, message } = asApiError(reason)
+        if (signal.aborted) return null
+        setVisitor(status === 401 ? { kind: 'nobody' } : { kind: 'unknown', because: `${message} Trying again…` })
+        return status === 401 ? null : retryPause
+      }
+    },
+    [api, receipt],
+  )
+
+  const left = async (newReceipt: string) => {
+    setVisitor({ kind: 'unknown' })
+    showReceipt(newReceipt)
+    // The session is void from here on; this takes its cookie away. Should it
+    // fail, the cookie opens nothing.
+    await api.logOut().catch(asApiError)
+  }
+
+  return (
+    <div class="page">
+      <header class="masthead">
+        <a class="wordmark" href="/">
+          Paceline
+        </a>
+      </header>
+      <main>
+        {error && <Notice text={error} />}
+        {receipt ? (
+          <Receipt api={api} receipt={receipt} />
+        ) : visitor.kind === 'athlete' ? (
+          <Dashboard
+            api={api}
+            athlete={visitor.athlete}
+            onLoggedOut={() => setVisitor({ kind: 'nobody', because: 'You are logged out.' })}
+            onSessionEnded={() =>
+              setVisitor({ kind: 'nobody', because: 'Your session has ended. Connect again to go on.' })
+            }
+            onLeft={left}
+          />
+        ) : (
+          <>
+            {visitor.because && <Notice text={visitor.because} />}
+            {visitor.kind === 'nobody' ? <Welcome /> : <p role="status">Loading…</p>}
+          </>
+        )}
+      </main>
+      <footer>
+        {poweredByLogo ? <img src={poweredByLogo} alt="Powered by Strava" height="24" /> : <span>Powered by Strava</span>}
+        <a href="/privacy.html">Privacy</a>
+      </footer>
+    </div>
+  )
+}
+
+/** What went wrong while connecting. Read once; the address is cleaned so that a reload does not tell it again. */
+function useConnectError(): string | null {
+  const [error] = useState(() => connectError(location.search))
+  useEffect(() => {
+    if (error) history.replaceState(null, '', location.pathname + location.hash)
+  }, [])
+  return error
+}
+
+/**
+ * The receipt in the address (#receipt=…), so that it survives a reload and can
+ * be kept as a bookmark. A fragment is never sent to a server.
+ */
+function useReceiptInAddress(): [string | null, (receipt: string) => void] {
+  const read = () => new URLSearchParams(location.hash.slice(1)).get('receipt')
+  const [receipt, setReceipt] = useState(read)
+  useEffect(() => {
+    const changed = () => setReceipt(read())
+    addEventListener('hashchange', changed)
+    return () => removeEventListener('hashchange', changed)
+  }, [])
+  const show = (newReceipt: string) => {
+    location.hash = new URLSearchParams({ receipt: newReceipt }).toString()
+    setReceipt(newReceipt)
+  }
+  return [receipt, show]
+}

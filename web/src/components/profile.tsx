@@ -1,0 +1,19 @@
+import type { Athlete } from '../api.ts'
+import { instant } from '../format.ts'
+
+/** Who is connected. */
+export function Profile({ athlete }: { athlete: Athlete }) {
+  const name = [athlete.firstname, athlete.lastname].filter(Boolean).join(' ')
+  return (
+    <section class="profile">
+      <h1>{name || athlete.username || `Athlete ${athlete.id}`}</h1>
+      <p class="quiet">
+        {athlete.username && <span>@{athlete.username}</span>}
+        {athlete.created_at && <span>at Strava since {instant(athlete.created_at).split(',')[0]}</span>}
+        <a class="strava" href={`https://www.strava.com/athletes/${athlete.id}`} rel="noreferrer">
+          View on Strava
+        </a>
+      </p>
+    </section>
+  )
+}

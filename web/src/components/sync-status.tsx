@@ -1,0 +1,40 @@
+import type { Sync } from '../api.ts'
+import { count, instant, until } from '../format.ts'
+
+const reasons: Record<string, string> = {
+  quota: 'Strava lets an application ask only so often, and that allowance is used up for now.',
+  strava: 'Strava cannot be reached just now.',
+  application: 'Strava does not serve this copy of Paceline at present. Whoever runs it has to put that right.',
+}
+
+/** How far gathering is, what it waits for, and when it goes on. */
+export function SyncStatus({ sync, now = () => new Date() }: { sync: Sync | null; now?: () => Date }) {
+  return (
+    <section class="sync" role="status" aria-label="Gathering" data-state={sync?.state}>
+      {sync && <Words sync={sync} now={now()} />}
+      {sync?.state === 'backfilling' && <progress aria-label="Gathering your activities" />}
+    </section>
+  )
+}
+
+function Words({ sync, now }: { sync: Sync; now: Date }) {
+  const gathered = `${count(sync.gathered)} ${sync.gathered === 1 ? 'activity' : 'activities'}`
+  if (sync.state === 'current') return <p>Up to date: {gathered}.</p>
+  if (sync.state === 'backfilling') return <p>Gathering your history: {gathered} so far.</p>
+  if (sync.waiting_for === 'reconnect') {
+    return (
+      <p>
+        Waiting for you, with {gathered} so far: Strava no longer accepts the permission you gave.{' '}
+        <a href="/oauth/connect">Connect with Strava again</a> to go on.
+      </p>
+    )
+  }
+  return (
+    <p>
+      Waiting, with {gathered} so far. {reasons[sync.waiting_for ?? ''] ?? 'Gathering pauses for the moment.'}{' '}
+      {sync.resumes_at
+        ? `It goes on ${until(sync.resumes_at, now)} (${instant(sync.resumes_at)}).`
+        : 'It goes on by itself.'}
+    </p>
+  )
+}

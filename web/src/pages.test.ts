@@ -1,0 +1,57 @@
+import { describe, expect, it } from 'vitest'
+import type { Activity, ActivityPage } from './api.ts'
+import { append, refresh } from './pages.ts'
+
+/** Activities by id; a larger id began later. */
+function page(ids: number[], next_cursor: string | null = null): ActivityPage {
+  const items = ids.map((id): Activity => {
+    const start = new Date(Date.UTC(2026, 0, id)).toISOString()
+    return {
+      id,
+      name: `Ride ${id}`,
+      sport_type: 'Ride',
+      start_date: start,
+      start_date_local: start,
+      distance: 0,
+      moving_time: 0,
+      elapsed_time: 0,
+      total_elevation_gain: 0,
+    }
+  })
+  return { items, next_cursor }
+}
+
+const ids = (shown: ActivityPage) => shown.items.map((item) => item.id)
+
+describe('append', () => {
+  it('adds the next page and goes on from its end', () => {
+    const shown = append(page([9, 8], 'after 8'), page([7, 6], 'after 6'))
+    expect(ids(shown)).toEqual([9, 8, 7, 6])
+    expect(shown.next_cursor).toBe('after 6')
+  })
+
+  it('shows nothing twice', () => {
+    expect(ids(append(page([9, 8], 'after 8'), page([8, 7])))).toEqual([9, 8, 7])
+  })
+})
+
+describe('refresh', () => {
+  it('takes in what is new, changed and gone on the first page and keeps what was loaded past it', () => {
+    const first = page([10, 9, 7], 'after 7')
+    first.items[1]!.name = 'Renamed'
+    const shown = refresh(page([9, 8, 7, 6, 5], 'after 5'), first)
+    expect(ids(shown)).toEqual([10, 9, 7, 6, 5])
+    expect(shown.items[1]!.name).toBe('Renamed')
+    expect(shown.next_cursor).toBe('after 5')
+  })
+
+  it('goes on after the first page when nothing was loaded past it', () => {
+    expect(refresh(page([9, 8], 'after 8'), page([10, 9], 'after 9')).next_cursor).toBe('after 8')
+    expect(refresh(page([], null), page([10, 9], 'after 9')).next_cursor).toBe('after 9')
+  })
+
+  it('drops everything else when the first page is the only one', () => {
+    expect(refresh(page([9, 8, 7], 'after 7'), page([9])).items).toHaveLength(1)
+    expect(refresh(page([9, 8, 7], 'after 7'), page([]))).toEqual(page([]))
+  })
+})

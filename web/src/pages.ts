@@ -1,0 +1,19 @@
+import type { ActivityPage } from './api.ts'
+
+/** The shown activities with the next page after them. */
+export function append(shown: ActivityPage, next: ActivityPage): ActivityPage {
+  const known = new Set(shown.items.map((item) => item.id))
+  return { items: [...shown.items, ...next.items.filter((item) => !known.has(item.id))], next_cursor: next.next_cursor }
+}
+
+/**
+ * The shown activities after the first page was read again: all of the first
+ * page as it is now, and of the rest what lies past its end.
+ */
+export function refresh(shown: ActivityPage, first: ActivityPage): ActivityPage {
+  const last = first.items.at(-1)
+  if (!last || first.next_cursor === null) return first
+  const known = new Set(first.items.map((item) => item.id))
+  const rest = shown.items.filter((item) => item.start_date <= last.start_date && !known.has(item.id))
+  return rest.length === 0 ? first : { items: [...first.items, ...rest], next_cursor: shown.next_cursor }
+}
