@@ -1,0 +1,303 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/paceline/paceline/test/strava"
+)
+
+// cloud is the local cloud under test.
+type cloud struct {
+	dir string // its folder
+	// state is where the emulator leaves all it holds when it ends.
+	state   string
+	outputs struct {
+		App     string            `json:"app"`
+		AWS     string            `json:"aws"`
+		Strava  map[string]string `json:"strava"`
+		Webhook string            `json:"webhook"`
+		Stage   string            `json:"stage"`
+	}
+}
+
+// start brings a cloud up; it ends with the test at the latest.
+func start(t *testing.T) *cloud {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cloud{dir: filepath.Join(root, ".local/e2e")}
+	c.state = filepath.Join(c.dir, "state")
+	if err := os.RemoveAll(c.state); err != nil {
+		t.Fatal(err)
+	}
+	c.paceline(t, "down") // What an interrupted run may have left.
+	t.Cleanup(func() { c.paceline(t, "down") })
+	c.paceline(t, "up")
+	b, err := os.ReadFile(filepath.Join(c.dir, "outputs.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &c.outputs); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// ports are chosen once, so that up and down speak of the same cloud.
+var ports = func() []string {
+	var out []string
+	var open []net.Listener
+	for range 2 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			panic(err)
+		}
+		open = append(open, l)
+		out = append(out, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+	}
+	for _, l := range open {
+		_ = l.Close()
+	}
+	return out
+}()
+
+func (c *cloud) paceline(t *testing.T, command string) {
+	t.Helper()
+	cmd := exec.Command("dist/paceline", "local", command, "--dir", c.dir)
+	cmd.Dir = filepath.Join(c.dir, "../..")
+	cmd.Env = append(os.Environ(), "PACELINE_PORT="+ports[0], "PACELINE_AWS_PORT="+ports[1],
+		"STRAVA_HISTORY=", "STRAVA_API_URL=", "STRAVA_OAUTH_URL=", "STRAVA_PUSH_URL=", "STRAVA_CLIENT_ID=", "STRAVA_CLIENT_SECRET=",
+		"PERSIST_STATE=1", "STATE_DIR="+c.state)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("paceline local %s: %v\n%s", command, err, out)
+	}
+	if command == "up" {
+		t.Logf("%s", out)
+	}
+}
+
+// control calls the stand-in's control API.
+func (c *cloud) control(t *testing.T, method, path string, body, into any) {
+	t.Helper()
+	base, err := url.Parse(c.outputs.Strava["oauth"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+base.Host+"/control"+path, bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode >= 300 {
+		t.Fatalf("%s %s: status %d", method, path, res.StatusCode)
+	}
+	if into != nil {
+		if err := json.NewDecoder(res.Body).Decode(into); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// athletes are the stand-in's.
+func (c *cloud) athletes(t *testing.T) (list []strava.AthleteStatus) {
+	t.Helper()
+	c.control(t, "GET", "/athletes", nil, &list)
+	return list
+}
+
+// truth is what Strava holds of an athlete: the summaries as it serves them,
+// newest first.
+func (c *cloud) truth(t *testing.T, athlete int64) (list []strava.Activity) {
+	t.Helper()
+	c.control(t, "GET", fmt.Sprintf("/athletes/%d/activities", athlete), nil, &list)
+	return list
+}
+
+func (c *cloud) counters(t *testing.T) (counters strava.Counters) {
+	t.Helper()
+	c.control(t, "GET", "/counters", nil, &counters)
+	return counters
+}
+
+// browser is one athlete's browser: cookies, and no more.
+type browser struct {
+	t      *testing.T
+	cloud  *cloud
+	client *http.Client
+}
+
+func (c *cloud) browser(t *testing.T) *browser {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &browser{t, c, &http.Client{
+		Jar: jar, Timeout: 30 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// in is the same browser for another test.
+func (b *browser) in(t *testing.T) *browser { return &browser{t, b.cloud, b.client} }
+
+// answer is an answer of the HTTP API.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (b *browser) do(method, target string) answer {
+	b.t.Helper()
+	if strings.HasPrefix(target, "/") {
+		target = b.cloud.outputs.App + target
+	}
+	req, err := http.NewRequestWithContext(context.WithoutCancel(b.t.Context()), method, target, nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	res, err := b.client.Do(req)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	var body bytes.Buffer
+	if _, err := body.ReadFrom(res.Body); err != nil {
+		b.t.Fatal(err)
+	}
+	return answer{res.StatusCode, res.Header, body.Bytes()}
+}
+
+// get reads a JSON answer, which must have status 200.
+func (b *browser) get(path string, into any) {
+	b.t.Helper()
+	a := b.do("GET", path)
+	if a.status != http.StatusOK {
+		b.t.Fatalf("GET %s: status %d: %s", path, a.status, a.body)
+	}
+	if err := json.Unmarshal(a.body, into); err != nil {
+		b.t.Fatalf("GET %s: %v", path, err)
+	}
+}
+
+// connect goes through OAuth and returns where the callback leads to. more is
+// added to the authorize URL's query.
+func (b *browser) connect(athlete int64, more string) string {
+	b.t.Helper()
+	toStrava := b.do("GET", "/oauth/connect")
+	if toStrava.status != http.StatusFound {
+		b.t.Fatalf("connect: status %d: %s", toStrava.status, toStrava.body)
+	}
+	back := b.do("GET", toStrava.header.Get("Location")+"&as_athlete="+strconv.FormatInt(athlete, 10)+more)
+	if back.status != http.StatusFound {
+		b.t.Fatalf("authorize: status %d", back.status)
+	}
+	done := b.do("GET", back.header.Get("Location"))
+	if done.status != http.StatusFound {
+		b.t.Fatalf("callback: status %d: %s", done.status, done.body)
+	}
+	return done.header.Get("Location")
+}
+
+type item struct {
+	ID             int64   `json:"id"`
+	Name           string  `json:"name"`
+	Private        bool    `json:"private"`
+	Visibility     string  `json:"visibility"`
+	StartDate      string  `json:"start_date"`
+	StartDateLocal string  `json:"start_date_local"`
+	Distance       float64 `json:"distance"`
+}
+
+// activities pages through everything.
+func (b *browser) activities(query string) (items []item) {
+	b.t.Helper()
+	for cursor := ""; ; {
+		var page struct {
+			Items      []item  `json:"items"`
+			NextCursor *string `json:"next_cursor"`
+		}
+		b.get("/v1/me/activities?"+query+"&cursor="+url.QueryEscape(cursor), &page)
+		items = append(items, page.Items...)
+		if page.NextCursor == nil {
+			return items
+		}
+		cursor = *page.NextCursor
+	}
+}
+
+type syncStatus struct {
+	State      string     `json:"state"`
+	Gathered   int        `json:"gathered"`
+	WaitingFor *string    `json:"waiting_for"`
+	ResumesAt  *time.Time `json:"resumes_at"`
+}
+
+// current waits until everything of the athlete is gathered.
+func (b *browser) current(within time.Duration) syncStatus {
+	b.t.Helper()
+	var s syncStatus
+	eventually(b.t, within, "the athlete's data to be current", func() bool {
+		b.get("/v1/me/sync", &s)
+		return s.State == "current"
+	})
+	return s
+}
+
+// eventually waits for a condition.
+func eventually(t *testing.T, within time.Duration, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(within); !ok(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %s in vain for %s", within, what)
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+// never checks that a condition does not come about while work that was begun
+// has time to be done.
+func never(t *testing.T, during time.Duration, what string, happened func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(during); time.Now().Before(deadline); time.Sleep(500 * time.Millisecond) {
+		if happened() {
+			t.Fatalf("it happened: %s", what)
+		}
+	}
+}
+
+func ids[T any](list []T, id func(T) int64) []int64 {
+	out := make([]int64, len(list))
+	for i, v := range list {
+		out[i] = id(v)
+	}
+	slices.Sort(out)
+	return out
+}

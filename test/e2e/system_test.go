@@ -1,0 +1,393 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/paceline/paceline/test/strava"
+)
+
+// TestSystem tells the system's story on one cloud: the parts follow each other
+// and build on what came before.
+func TestSystem(t *testing.T) {
+	c := start(t)
+	// What is tried here is not the quota.
+	c.control(t, "PATCH", "/settings", map[string]any{"read_limit": []int{1000, 10_000}, "overall_limit": []int{2000, 20_000}}, nil)
+	athletes := c.athletes(t)
+	if len(athletes) < 5 {
+		t.Fatalf("the stand-in has %d athletes", len(athletes))
+	}
+	browsers := make([]*browser, 5)
+
+	t.Run("strangers are turned away", func(t *testing.T) { strangers(t, c) })
+	t.Run("five athletes connect at once and stay apart", func(t *testing.T) {
+		for i := range browsers {
+			browsers[i] = c.browser(t)
+		}
+		apart(t, c, browsers, athletes[:5])
+	})
+	t.Run("stats equal the sums over the history", func(t *testing.T) { stats(t, c, browsers[0].in(t), athletes[0].ID) })
+	t.Run("webhooks reach the API", func(t *testing.T) { webhooks(t, c, browsers[0].in(t), athletes[0].ID) })
+	t.Run("duplicates and reversed order change nothing", func(t *testing.T) { disorder(t, c, browsers[0].in(t), athletes[0].ID) })
+	t.Run("forged webhooks destroy nothing", func(t *testing.T) { forged(t, c, browsers[1].in(t), athletes[1].ID) })
+	t.Run("refreshed tokens go on working", func(t *testing.T) { refreshed(t, c, browsers[1].in(t), athletes[1].ID) })
+	t.Run("a deauthorization erases", func(t *testing.T) { deauthorization(t, c, browsers[2].in(t), athletes[2].ID) })
+	t.Run("leaving erases and gives a receipt", func(t *testing.T) { leaving(t, c, browsers[3].in(t), athletes[3].ID) })
+	t.Run("in a browser", func(t *testing.T) { inBrowser(t, c) })
+	t.Run("a spent window is waited for, visibly", func(t *testing.T) { waiting(t, c, athletes[1].ID) })
+	t.Run("no dead letters", func(t *testing.T) { noDeadLetters(t, c) })
+	t.Run("nothing leaks", func(t *testing.T) { nothingLeaks(t, c) })
+}
+
+func strangers(t *testing.T, c *cloud) {
+	b := c.browser(t)
+	for _, path := range []string{"/v1/me", "/v1/me/activities", "/v1/me/activities/1", "/v1/me/stats", "/v1/me/sync"} {
+		a := b.do("GET", path)
+		if a.status != http.StatusUnauthorized || a.header.Get("Content-Type") != "application/problem+json" {
+			t.Errorf("GET %s: %d %s", path, a.status, a.header.Get("Content-Type"))
+		}
+	}
+	if a := b.do("DELETE", "/v1/me"); a.status != http.StatusUnauthorized {
+		t.Errorf("DELETE /v1/me: %d", a.status)
+	}
+	if a := b.do("GET", "/v1/erasures/made-up"); a.status != http.StatusNotFound {
+		t.Errorf("a made-up receipt: %d", a.status)
+	}
+	if a := b.do("GET", "/oauth/callback?state=made-up&code=made-up&scope=read,activity:read"); a.header.Get("Location") != "/?error=state" {
+		t.Errorf("a made-up callback leads to %q", a.header.Get("Location"))
+	}
+	athlete := c.athletes(t)[0].ID
+	for more, want := range map[string]string{"&deny=1": "/?error=access_denied", "&accept_scope=read": "/?error=missing_scope"} {
+		if got := b.connect(athlete, more); got != want {
+			t.Errorf("%s leads to %q", more, got)
+		}
+	}
+	if a := b.do("GET", "/v1/me"); a.status != http.StatusUnauthorized {
+		t.Errorf("after refused connects: %d", a.status)
+	}
+}
+
+func apart(t *testing.T, c *cloud, browsers []*browser, athletes []strava.AthleteStatus) {
+	var wg sync.WaitGroup
+	for i, b := range browsers {
+		wg.Go(func() {
+			if got := b.connect(athletes[i].ID, ""); got != "/" {
+				t.Errorf("connecting leads to %q", got)
+			}
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		return
+	}
+	for i, b := range browsers {
+		s := b.current(2 * time.Minute)
+		truth := c.truth(t, athletes[i].ID)
+		if s.Gathered != len(truth) {
+			t.Errorf("athlete %d: %d gathered of %d", i, s.Gathered, len(truth))
+		}
+		got := b.activities("limit=200")
+		if !slices.Equal(ids(got, func(a item) int64 { return a.ID }), ids(truth, func(a strava.Activity) int64 { return a.ID })) {
+			t.Errorf("athlete %d: %d activities of %d", i, len(got), len(truth))
+		}
+		if !slices.IsSortedFunc(got, func(x, y item) int { return strings.Compare(y.StartDate, x.StartDate) }) {
+			t.Errorf("athlete %d: not newest first", i)
+		}
+		if n, want := c.counters(t).Total(strava.EndpointActivities, athletes[i].ID), (len(truth)+199)/200+1; n != want {
+			t.Errorf("athlete %d: %d list calls, want %d", i, n, want)
+		}
+		eventually(t, 30*time.Second, "the profile", func() bool {
+			var me struct {
+				ID        int64  `json:"id"`
+				Firstname string `json:"firstname"`
+			}
+			b.get("/v1/me", &me)
+			if me.ID != athletes[i].ID {
+				t.Fatalf("athlete %d is shown athlete %d", i, me.ID)
+			}
+			return me.Firstname == athletes[i].Firstname
+		})
+		other := c.truth(t, athletes[(i+1)%len(athletes)].ID)[0].ID
+		if a := b.do("GET", fmt.Sprintf("/v1/me/activities/%d", other)); a.status != http.StatusNotFound {
+			t.Errorf("athlete %d: another's activity: %d", i, a.status)
+		}
+	}
+}
+
+type totals struct {
+	Start              string  `json:"start"`
+	Count              int     `json:"count"`
+	Distance           float64 `json:"distance"`
+	MovingTime         float64 `json:"moving_time"`
+	ElapsedTime        float64 `json:"elapsed_time"`
+	TotalElevationGain float64 `json:"total_elevation_gain"`
+}
+
+func stats(t *testing.T, c *cloud, b *browser, athlete int64) {
+	want, total := map[string]*totals{}, &totals{}
+	for _, a := range c.truth(t, athlete) {
+		var s struct {
+			StartDateLocal string `json:"start_date_local"`
+			totals
+		}
+		if err := json.Unmarshal(a.Summary, &s); err != nil {
+			t.Fatal(err)
+		}
+		year := s.StartDateLocal[:4] + "-01-01"
+		if want[year] == nil {
+			want[year] = &totals{Start: year}
+		}
+		for _, sum := range []*totals{want[year], total} {
+			sum.Count++
+			sum.Distance += s.Distance
+			sum.MovingTime += s.MovingTime
+			sum.ElapsedTime += s.ElapsedTime
+			sum.TotalElevationGain += s.TotalElevationGain
+		}
+	}
+	same := func(a, b totals) bool {
+		near := func(x, y float64) bool { return math.Abs(x-y) < 0.01 }
+		return a.Count == b.Count && near(a.Distance, b.Distance) && near(a.MovingTime, b.MovingTime) &&
+			near(a.ElapsedTime, b.ElapsedTime) && near(a.TotalElevationGain, b.TotalElevationGain)
+	}
+	var got struct {
+		Periods []totals `json:"periods"`
+		Total   totals   `json:"total"`
+	}
+	b.get("/v1/me/stats?by=year", &got)
+	if len(got.Periods) != len(want) {
+		t.Errorf("%d years, want %d", len(got.Periods), len(want))
+	}
+	for _, p := range got.Periods {
+		if want[p.Start] == nil || !same(p, *want[p.Start]) {
+			t.Errorf("got %+v, want %+v", p, want[p.Start])
+		}
+	}
+	if !same(got.Total, *total) {
+		t.Errorf("total %+v, want %+v", got.Total, *total)
+	}
+}
+
+// soon is how long a webhook may take to reach the API.
+const soon = 15 * time.Second
+
+func activityPath(id int64) string { return "/v1/me/activities/" + strconv.FormatInt(id, 10) }
+
+func (c *cloud) addActivity(t *testing.T, athlete int64, n strava.NewActivity) int64 {
+	t.Helper()
+	var created struct {
+		ID int64 `json:"id"`
+	}
+	c.control(t, "POST", fmt.Sprintf("/athletes/%d/activities", athlete), n, &created)
+	return created.ID
+}
+
+func (c *cloud) editActivity(t *testing.T, athlete, id int64, edit map[string]string) {
+	t.Helper()
+	c.control(t, "PATCH", fmt.Sprintf("/athletes/%d/activities/%d", athlete, id), edit, nil)
+}
+
+func webhooks(t *testing.T, c *cloud, b *browser, athlete int64) {
+	id := c.addActivity(t, athlete, strava.NewActivity{Name: "Fresh ride"})
+	seen := func(want func(item) bool) func() bool {
+		return func() bool {
+			a := b.do("GET", activityPath(id))
+			var it item
+			return a.status == http.StatusOK && json.Unmarshal(a.body, &it) == nil && want(it)
+		}
+	}
+	eventually(t, soon, "the new activity", seen(func(a item) bool { return a.Name == "Fresh ride" }))
+	c.editActivity(t, athlete, id, map[string]string{"name": "Renamed ride"})
+	eventually(t, soon, "the new title", seen(func(a item) bool { return a.Name == "Renamed ride" }))
+	c.editActivity(t, athlete, id, map[string]string{"visibility": strava.OnlyMe})
+	eventually(t, soon, "the activity to be private", seen(func(a item) bool { return a.Private && a.Visibility == strava.OnlyMe }))
+	c.editActivity(t, athlete, id, map[string]string{"visibility": strava.Everyone})
+	eventually(t, soon, "the activity to be public again", seen(func(a item) bool { return !a.Private }))
+	c.control(t, "DELETE", fmt.Sprintf("/athletes/%d/activities/%d", athlete, id), nil, nil)
+	eventually(t, soon, "the activity to be gone", func() bool { return b.do("GET", activityPath(id)).status == http.StatusNotFound })
+}
+
+func disorder(t *testing.T, c *cloud, b *browser, athlete int64) {
+	c.control(t, "PATCH", "/settings", map[string]any{"delivery": "hold", "delivery_copies": 3}, nil)
+	kept := c.addActivity(t, athlete, strava.NewActivity{Name: "First title"})
+	c.editActivity(t, athlete, kept, map[string]string{"name": "Last title"})
+	deleted := c.addActivity(t, athlete, strava.NewActivity{Name: "Short-lived"})
+	c.control(t, "DELETE", fmt.Sprintf("/athletes/%d/activities/%d", athlete, deleted), nil, nil)
+	c.control(t, "PATCH", "/settings", map[string]any{"delivery": "send", "delivery_copies": 1}, nil)
+	c.control(t, "POST", "/release", map[string]any{"order": "reverse"}, nil)
+
+	truth := ids(c.truth(t, athlete), func(a strava.Activity) int64 { return a.ID })
+	eventually(t, 2*soon, "the end state to be Strava's", func() bool {
+		got := b.activities("limit=200")
+		i := slices.IndexFunc(got, func(a item) bool { return a.ID == kept })
+		return i >= 0 && got[i].Name == "Last title" && slices.Equal(ids(got, func(a item) int64 { return a.ID }), truth)
+	})
+	never(t, 5*time.Second, "the end state changed again", func() bool {
+		return !slices.Equal(ids(b.activities("limit=200"), func(a item) int64 { return a.ID }), truth)
+	})
+}
+
+// deliver posts a webhook body to the callback as Strava does.
+func (c *cloud) deliver(t *testing.T, body map[string]any) {
+	t.Helper()
+	var status struct {
+		Subscription strava.Subscription `json:"subscription"`
+	}
+	c.control(t, "GET", "/status", nil, &status)
+	body["subscription_id"] = status.Subscription.ID
+	body["event_time"] = time.Now().Unix()
+	var outcome struct {
+		Outcome string `json:"outcome"`
+	}
+	c.control(t, "POST", "/webhook", body, &outcome)
+	if outcome.Outcome != "200" {
+		t.Fatalf("the webhook answered %s", outcome.Outcome)
+	}
+}
+
+func forged(t *testing.T, c *cloud, b *browser, athlete int64) {
+	before := b.activities("limit=200")
+	rereads := c.counters(t).Total(strava.EndpointActivity, athlete)
+	refreshes := c.counters(t).Total(strava.EndpointRefresh, athlete)
+	c.deliver(t, map[string]any{"object_type": "activity", "object_id": before[0].ID, "aspect_type": "delete", "owner_id": athlete, "updates": map[string]string{}})
+	c.deliver(t, map[string]any{"object_type": "athlete", "object_id": athlete, "aspect_type": "update", "owner_id": athlete, "updates": map[string]string{"authorized": "false"}})
+	eventually(t, soon, "both claims to be checked at Strava", func() bool {
+		n := c.counters(t)
+		return n.Total(strava.EndpointActivity, athlete) > rereads && n.Total(strava.EndpointRefresh, athlete) > refreshes
+	})
+	never(t, 5*time.Second, "something was destroyed", func() bool {
+		return b.do("GET", "/v1/me").status != http.StatusOK || len(b.activities("limit=200")) != len(before)
+	})
+	// Outsiders do not even get that far.
+	stranger := c.browser(t)
+	if a := stranger.do("POST", "/webhooks/strava/guessed"); a.status != http.StatusNotFound && a.status != http.StatusBadRequest {
+		t.Errorf("a guessed callback: %d", a.status)
+	}
+	if a := stranger.do("GET", c.outputs.Webhook+"?hub.mode=subscribe&hub.challenge=x&hub.verify_token=guessed"); a.status != http.StatusForbidden {
+		t.Errorf("a guessed verify token: %d", a.status)
+	}
+}
+
+func refreshed(t *testing.T, c *cloud, b *browser, athlete int64) {
+	for _, rotation := range []string{"always", "random", "never"} {
+		c.control(t, "PATCH", "/settings", map[string]any{"rotation": rotation}, nil)
+		c.control(t, "PUT", fmt.Sprintf("/athletes/%d/token-life", athlete), map[string]string{"left": "-1s"}, nil)
+		id := c.addActivity(t, athlete, strava.NewActivity{Name: "After a refresh"})
+		eventually(t, soon, "an activity by a renewed token", func() bool { return b.do("GET", activityPath(id)).status == http.StatusOK })
+	}
+	n := c.counters(t)
+	if n.DeadRefreshUses[athlete] != 0 || n.MaxRefreshesInFlight[athlete] > 1 {
+		t.Errorf("%d dead refresh tokens used, %d refreshes at once", n.DeadRefreshUses[athlete], n.MaxRefreshesInFlight[athlete])
+	}
+}
+
+// waiting connects an athlete anew while the quarter is spent but for a few
+// calls.
+func waiting(t *testing.T, c *cloud, athlete int64) {
+	// Near its end a quarter might be over before this is.
+	if left := 15*time.Minute - time.Duration(time.Now().UnixNano())%(15*time.Minute); left < 30*time.Second {
+		time.Sleep(left)
+	}
+	var usage strava.Usage
+	c.control(t, "GET", "/status", nil, &struct {
+		Usage *strava.Usage `json:"usage"`
+	}{&usage})
+	limits := map[string]any{"read_limit": []int{usage.Read[0] + 2, 10_000}}
+	c.control(t, "PATCH", "/settings", limits, nil)
+	b := c.browser(t)
+	if got := b.connect(athlete, ""); got != "/" {
+		t.Fatalf("connecting leads to %q", got)
+	}
+	var s syncStatus
+	eventually(t, soon, "the wait for the quota to show", func() bool {
+		b.get("/v1/me/sync", &s)
+		return s.State == "waiting"
+	})
+	if s.WaitingFor == nil || *s.WaitingFor != "quota" || s.ResumesAt == nil || s.ResumesAt.Minute()%15 != 0 || s.ResumesAt.Second() != 0 {
+		t.Errorf("sync %+v", s)
+	}
+	never(t, 3*time.Second, "a call in a spent window", func() bool {
+		for _, n := range c.counters(t).Calls {
+			if n.Status == http.StatusTooManyRequests {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+func deauthorization(t *testing.T, c *cloud, b *browser, athlete int64) {
+	c.control(t, "POST", fmt.Sprintf("/athletes/%d/deauthorize", athlete), nil, nil)
+	for _, path := range []string{"/v1/me", "/v1/me/activities", "/v1/me/stats", "/v1/me/sync"} {
+		eventually(t, soon, path+" to be closed", func() bool { return b.do("GET", path).status == http.StatusUnauthorized })
+	}
+	eventually(t, soon, "everything to be erased", func() bool { return len(c.held(t, athlete)) == 0 })
+}
+
+func leaving(t *testing.T, c *cloud, b *browser, athlete int64) {
+	var left struct {
+		Receipt   string `json:"receipt"`
+		StatusURL string `json:"status_url"`
+	}
+	a := b.do("DELETE", "/v1/me")
+	if err := json.Unmarshal(a.body, &left); a.status != http.StatusAccepted || err != nil || left.StatusURL != "/v1/erasures/"+left.Receipt {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	var status struct {
+		Receipt     string     `json:"receipt"`
+		State       string     `json:"state"`
+		CompletedAt *time.Time `json:"completed_at"`
+	}
+	anybody := c.browser(t) // The session is over by then.
+	anybody.get(left.StatusURL, &status)
+	eventually(t, 2*soon, "the receipt", func() bool {
+		anybody.get(left.StatusURL, &status)
+		return status.State == "erased"
+	})
+	if status.CompletedAt == nil || status.Receipt != left.Receipt {
+		t.Errorf("receipt %+v", status)
+	}
+	if held := c.held(t, athlete); len(held) != 0 {
+		t.Errorf("still held: %v", held)
+	}
+	if b.do("GET", "/v1/me").status != http.StatusUnauthorized {
+		t.Error("the session outlives the athlete")
+	}
+	for _, s := range c.athletes(t) {
+		if s.ID == athlete && s.Connected {
+			t.Error("Strava still counts the athlete as connected")
+		}
+	}
+	// And back again.
+	if got := b.connect(athlete, ""); got != "/" {
+		t.Fatalf("connecting again leads to %q", got)
+	}
+	var me struct {
+		ID int64 `json:"id"`
+	}
+	b.get("/v1/me", &me)
+	if me.ID != athlete {
+		t.Errorf("connected again as %d", me.ID)
+	}
+}
+
+func inBrowser(t *testing.T, c *cloud) {
+	c.control(t, "PATCH", "/settings", map[string]any{"read_limit": []int{1000, 10_000}}, nil)
+	cmd := exec.Command("npm", "run", "--silent", "test:browser")
+	cmd.Dir = filepath.Join(c.dir, "../..")
+	cmd.Env = append(os.Environ(), "PACELINE_APP="+c.outputs.App)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
