@@ -1,0 +1,173 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/mail"
+	"net/url"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// Stage names a deployment of the whole system.
+type Stage string
+
+// The stages.
+const (
+	Local Stage = "local"
+	Dev   Stage = "dev"
+	Prod  Stage = "prod"
+)
+
+// What happens to stateful resources that leave a stack.
+const (
+	Destroy = "destroy"
+	Retain  = "retain"
+)
+
+// Config is all that differs between stages.
+type Config struct {
+	Stage Stage `json:"-"`
+	// Architecture of the functions as GOARCH spells it: arm64 on AWS, the
+	// host's own for stage local.
+	Architecture string `json:"-"`
+	// SiteURL is the site's public origin, without a slash at its end.
+	SiteURL string `json:"siteUrl"`
+	Strava  Strava `json:"strava"`
+	// CertificateARN is of an ACM certificate in us-east-1 for SiteURL's
+	// host. Without one the site has CloudFront's own domain only.
+	CertificateARN string `json:"certificateArn"`
+	// AlarmEmail receives the alarms; empty for none.
+	AlarmEmail string `json:"alarmEmail"`
+	// LogRetentionDays is one of the periods CloudWatch Logs knows.
+	LogRetentionDays int `json:"logRetentionDays"`
+	// Removal is [Destroy] or [Retain].
+	Removal string `json:"removal"`
+}
+
+// Strava is where Strava is found. Its three base URLs are apart because
+// Strava announced to move them apart from each other (API changelog, 2026).
+type Strava struct {
+	// APIURL is the base of the REST API.
+	APIURL string `json:"apiUrl"`
+	// OAuthURL has /authorize, /token, /revoke and /deauthorize under it.
+	OAuthURL string `json:"oauthUrl"`
+	// PushURL is the push subscriptions resource.
+	PushURL string `json:"pushUrl"`
+}
+
+// Strava's own addresses (Strava developer documentation: Authentication,
+// Webhooks).
+var stravaItself = Strava{
+	APIURL:   "https://www.strava.com/api/v3",
+	OAuthURL: "https://www.strava.com/oauth",
+	PushURL:  "https://www.strava.com/api/v3/push_subscriptions",
+}
+
+// RetentionDays are the shorter periods that CloudWatch Logs knows
+// (PutRetentionPolicy). There is no use for longer ones here.
+var RetentionDays = []int{1, 3, 5, 7, 14, 30, 60, 90}
+
+// Load reads the stage that lookup's `stage` names (local without one) out of
+// lookup's `stages`. lookup gives a value of the CDK context, nil when there
+// is none. The error names every field that is wrong.
+func Load(lookup func(key string) any) (Config, error) {
+	stage := Local
+	if s := text(lookup("stage")); s != "" {
+		stage = Stage(s)
+	}
+	stages, _ := lookup("stages").(map[string]any)
+	if stages == nil {
+		return Config{}, errors.New("the context `stages` is missing: run cdk where cdk.json is")
+	}
+	chosen, ok := stages[string(stage)]
+	if !ok {
+		names := slices.Sorted(maps.Keys(stages))
+		return Config{}, fmt.Errorf("there is no stage %q: choose one of %s by -c stage=…", stage, strings.Join(names, ", "))
+	}
+	c := Config{Stage: stage, Strava: stravaItself, Architecture: "arm64"}
+	if stage == Local {
+		c.Architecture = runtime.GOARCH
+	}
+	raw, err := json.Marshal(chosen)
+	if err != nil {
+		return Config{}, fmt.Errorf("stages.%s: %w", stage, err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&c); err != nil {
+		return Config{}, fmt.Errorf("stages.%s: %w", stage, err)
+	}
+	for key, field := range map[string]*string{
+		"siteUrl":        &c.SiteURL,
+		"stravaApiUrl":   &c.Strava.APIURL,
+		"stravaOauthUrl": &c.Strava.OAuthURL,
+		"stravaPushUrl":  &c.Strava.PushURL,
+	} {
+		if s := text(lookup(key)); s != "" {
+			*field = s
+		}
+	}
+	return c, c.validate()
+}
+
+// Name is the prefix of all stacks of the stage.
+func (c Config) Name() string { return "Paceline-" + string(c.Stage) }
+
+func (c Config) validate() error {
+	var errs []error
+	wrong := func(field, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("stages.%s.%s "+format, append([]any{c.Stage, field}, args...)...))
+	}
+	checkURL := func(field, s string, mayHavePath bool) {
+		u, err := url.Parse(s)
+		switch {
+		case s == "":
+			wrong(field, "is missing")
+		case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+			wrong(field, "is not a plain URL: %q", s)
+		case u.Scheme != "https" && (c.Stage != Local || u.Scheme != "http"):
+			wrong(field, "must begin with https://: %q", s)
+		case strings.HasSuffix(s, "/"):
+			wrong(field, "must not end in a slash: %q", s)
+		case u.Path != "" && !mayHavePath:
+			wrong(field, "must be an origin without a path: %q", s)
+		}
+	}
+	checkURL("siteUrl", c.SiteURL, false)
+	checkURL("strava.apiUrl", c.Strava.APIURL, true)
+	checkURL("strava.oauthUrl", c.Strava.OAuthURL, true)
+	checkURL("strava.pushUrl", c.Strava.PushURL, true)
+	if c.CertificateARN != "" && !strings.HasPrefix(c.CertificateARN, "arn:aws:acm:us-east-1:") {
+		wrong("certificateArn", "must be of ACM in us-east-1, where CloudFront looks: %q", c.CertificateARN)
+	}
+	if c.AlarmEmail != "" {
+		if _, err := mail.ParseAddress(c.AlarmEmail); err != nil {
+			wrong("alarmEmail", "is not an e-mail address")
+		}
+	}
+	if !slices.Contains(RetentionDays, c.LogRetentionDays) {
+		wrong("logRetentionDays", "must be one of %v, not %d", RetentionDays, c.LogRetentionDays)
+	}
+	if c.Removal != Destroy && c.Removal != Retain {
+		wrong("removal", "must be %q or %q, not %q", Destroy, Retain, c.Removal)
+	}
+	return errors.Join(errs...)
+}
+
+// text is a context value as a string: `-c` gives strings, cdk.json anything.
+func text(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case *string:
+		if v != nil {
+			return *v
+		}
+	}
+	return ""
+}

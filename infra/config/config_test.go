@@ -1,0 +1,140 @@
+package config_test
+
+import (
+	"encoding/json"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/paceline/paceline/infra/config"
+)
+
+// load gives what a stage reads out of a context in JSON.
+func load(t *testing.T, context string) (config.Config, error) {
+	t.Helper()
+	var values map[string]any
+	if err := json.Unmarshal([]byte(context), &values); err != nil {
+		t.Fatal(err)
+	}
+	return config.Load(func(key string) any { return values[key] })
+}
+
+func TestLoad(t *testing.T) {
+	const stages = `"stages":{
+		"local":{"siteUrl":"http://localhost:8080","logRetentionDays":1,"removal":"destroy"},
+		"prod":{"siteUrl":"https://paceline.example","logRetentionDays":30,"removal":"retain","alarmEmail":"ops@paceline.example",
+			"certificateArn":"arn:aws:acm:us-east-1:111122223333:certificate/x","strava":{"apiUrl":"https://www.api-v3.strava.com"}}}`
+	strava := config.Strava{
+		APIURL:   "https://www.strava.com/api/v3",
+		OAuthURL: "https://www.strava.com/oauth",
+		PushURL:  "https://www.strava.com/api/v3/push_subscriptions",
+	}
+	for name, c := range map[string]struct {
+		context string
+		want    config.Config
+	}{
+		"local is the default": {`{` + stages + `}`, config.Config{
+			Stage: config.Local, Architecture: runtime.GOARCH, SiteURL: "http://localhost:8080",
+			Strava: strava, LogRetentionDays: 1, Removal: config.Destroy,
+		}},
+		"every field; one Strava URL alone": {`{"stage":"prod",` + stages + `}`, config.Config{
+			Stage: config.Prod, Architecture: "arm64", SiteURL: "https://paceline.example",
+			Strava:           config.Strava{APIURL: "https://www.api-v3.strava.com", OAuthURL: strava.OAuthURL, PushURL: strava.PushURL},
+			CertificateARN:   "arn:aws:acm:us-east-1:111122223333:certificate/x",
+			AlarmEmail:       "ops@paceline.example",
+			LogRetentionDays: 30, Removal: config.Retain,
+		}},
+		"overrides": {`{"siteUrl":"http://localhost:1","stravaApiUrl":"http://localhost:2/api","stravaOauthUrl":"http://localhost:2/oauth",
+			"stravaPushUrl":"http://localhost:2/push",` + stages + `}`, config.Config{
+			Stage: config.Local, Architecture: runtime.GOARCH, SiteURL: "http://localhost:1",
+			Strava:           config.Strava{APIURL: "http://localhost:2/api", OAuthURL: "http://localhost:2/oauth", PushURL: "http://localhost:2/push"},
+			LogRetentionDays: 1, Removal: config.Destroy,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := load(t, c.context)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestLoadNamesWhatIsWrong(t *testing.T) {
+	for name, c := range map[string]struct {
+		context string
+		want    string
+	}{
+		"no stages":     {`{}`, "the context `stages` is missing: run cdk where cdk.json is"},
+		"unknown stage": {`{"stage":"test","stages":{"prod":{},"dev":{}}}`, `there is no stage "test": choose one of dev, prod by -c stage=…`},
+		"unknown field": {`{"stage":"dev","stages":{"dev":{"siteURI":"x"}}}`, `stages.dev: json: unknown field "siteURI"`},
+		"wrong type":    {`{"stage":"dev","stages":{"dev":{"logRetentionDays":"7"}}}`, "stages.dev: json: cannot unmarshal string"},
+		"all at once": {`{"stage":"dev","stages":{"dev":{}}}`, strings.Join([]string{
+			"stages.dev.siteUrl is missing",
+			"stages.dev.logRetentionDays must be one of [1 3 5 7 14 30 60 90], not 0",
+			`stages.dev.removal must be "destroy" or "retain", not ""`,
+		}, "\n")},
+		"http on AWS":      {dev(`"siteUrl":"http://paceline.example"`), `stages.dev.siteUrl must begin with https://: "http://paceline.example"`},
+		"slash":            {dev(`"siteUrl":"https://paceline.example/"`), `stages.dev.siteUrl must not end in a slash: "https://paceline.example/"`},
+		"path":             {dev(`"siteUrl":"https://paceline.example/app"`), `stages.dev.siteUrl must be an origin without a path: "https://paceline.example/app"`},
+		"not a URL":        {dev(`"siteUrl":"paceline.example"`), `stages.dev.siteUrl is not a plain URL: "paceline.example"`},
+		"password":         {dev(`"strava":{"apiUrl":"https://u:p@x.example"}`), "stages.dev.strava.apiUrl is not a plain URL"},
+		"http to Strava":   {dev(`"strava":{"oauthUrl":"http://x.example"}`), "stages.dev.strava.oauthUrl must begin with https://"},
+		"query":            {dev(`"strava":{"pushUrl":"https://x.example/p?a=b"}`), "stages.dev.strava.pushUrl is not a plain URL"},
+		"other region":     {dev(`"certificateArn":"arn:aws:acm:eu-west-1:1:certificate/x"`), "stages.dev.certificateArn must be of ACM in us-east-1, where CloudFront looks"},
+		"no address":       {dev(`"alarmEmail":"ops"`), "stages.dev.alarmEmail is not an e-mail address"},
+		"no such duration": {dev(`"logRetentionDays":8`), "stages.dev.logRetentionDays must be one of [1 3 5 7 14 30 60 90], not 8"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := load(t, c.context)
+			if err == nil {
+				t.Fatal("nothing is wrong with it")
+			}
+			if !strings.HasPrefix(err.Error(), c.want) {
+				t.Errorf("%q does not begin with %q", err, c.want)
+			}
+		})
+	}
+}
+
+// dev is a context of a stage that is right but for one field.
+func dev(field string) string {
+	base := map[string]json.RawMessage{
+		"siteUrl": json.RawMessage(`"https://dev.paceline.example"`), "logRetentionDays": json.RawMessage(`7`), "removal": json.RawMessage(`"destroy"`),
+	}
+	var change map[string]json.RawMessage
+	if err := json.Unmarshal([]byte("{"+field+"}"), &change); err != nil {
+		panic(err)
+	}
+	for k, v := range change {
+		base[k] = v
+	}
+	b, err := json.Marshal(map[string]any{"stage": "dev", "stages": map[string]any{"dev": base}})
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+// TestCommittedStages: all stages of cdk.json are right.
+func TestCommittedStages(t *testing.T) {
+	b, err := os.ReadFile("../../cdk.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct{ Context map[string]any }
+	if err := json.Unmarshal(b, &file); err != nil {
+		t.Fatal(err)
+	}
+	for _, stage := range []config.Stage{config.Local, config.Dev, config.Prod} {
+		file.Context["stage"] = string(stage)
+		if _, err := config.Load(func(key string) any { return file.Context[key] }); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -1,0 +1,60 @@
+package construct
+
+import (
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awseventstargets"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/paceline/paceline/pkg/event"
+)
+
+// EventConsumerProps configures the consumption of events.
+type EventConsumerProps struct {
+	Boundary *Boundary
+	Bus      awsevents.IEventBus
+	// Function handles the events, up to 10 in a batch.
+	Function *Function
+	// Facts are the ones consumed, as zero values.
+	Facts []event.Fact
+}
+
+// NewEventConsumer brings facts from the bus to a function: a rule for each
+// boundary that announces them, one queue, and the function that reads it.
+//
+// What a rule cannot deliver and what the function cannot handle become dead
+// letters of one queue: the body is the event in either case, and either is
+// replayed by moving it to the consumer's queue.
+func NewEventConsumer(scope constructs.Construct, id string, props *EventConsumerProps) {
+	if len(props.Facts) == 0 {
+		panic("NewEventConsumer " + id + ": Facts are missing")
+	}
+	self := constructs.NewConstruct(scope, jsii.String(id))
+	queue := NewQueue(self, "Events", &QueueProps{
+		Boundary:             props.Boundary,
+		Reader:               props.Function.Name,
+		ReaderTimeoutSeconds: props.Function.timeoutSeconds,
+	})
+	queue.Feed(props.Function, FeedOptions{BatchSize: 10})
+
+	detailTypes := map[string][]string{}
+	var sources []string
+	for _, f := range props.Facts {
+		if detailTypes[f.Source()] == nil {
+			sources = append(sources, f.Source())
+		}
+		detailTypes[f.Source()] = append(detailTypes[f.Source()], f.DetailType())
+	}
+	for _, source := range sources {
+		_, from, _ := strings.Cut(source, ".")
+		rule := awsevents.NewRule(self, jsii.String("From-"+from), &awsevents.RuleProps{
+			EventBus: props.Bus,
+			EventPattern: &awsevents.EventPattern{
+				Source:     jsii.Strings(source),
+				DetailType: jsii.Strings(detailTypes[source]...),
+			},
+		})
+		rule.AddTarget(awseventstargets.NewSqsQueue(queue.Queue, &awseventstargets.SqsQueueProps{DeadLetterQueue: queue.DeadLetters}))
+	}
+}

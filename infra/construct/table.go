@@ -1,0 +1,108 @@
+package construct
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/paceline/paceline/infra/config"
+)
+
+const (
+	// ttlAttribute holds the Unix time in seconds after which DynamoDB drops
+	// an item.
+	ttlAttribute = "expires_at"
+	// recoveryDays is how far back a table can be restored. It is short on
+	// purpose: what an athlete had erased must not live on in it.
+	recoveryDays = 3
+)
+
+// Text is a key attribute that holds a string.
+func Text(name string) *awsdynamodb.Attribute {
+	return &awsdynamodb.Attribute{Name: jsii.String(name), Type: awsdynamodb.AttributeType_STRING}
+}
+
+// Number is a key attribute that holds a number.
+func Number(name string) *awsdynamodb.Attribute {
+	return &awsdynamodb.Attribute{Name: jsii.String(name), Type: awsdynamodb.AttributeType_NUMBER}
+}
+
+// Index is a global secondary index with all attributes of the items in it.
+type Index struct {
+	Name               string
+	Partition, SortKey *awsdynamodb.Attribute
+}
+
+// TableProps configures a table.
+type TableProps struct {
+	Config    config.Config
+	Partition *awsdynamodb.Attribute
+	// SortKey is nil when the partition key alone names an item.
+	SortKey *awsdynamodb.Attribute
+	Index   *Index
+}
+
+// Table is a DynamoDB table, paid by use, whose items expire.
+type Table struct {
+	awsdynamodb.Table
+	arns []*string
+}
+
+// NewTable makes a table.
+func NewTable(scope constructs.Construct, id string, props *TableProps) *Table {
+	if props.Partition == nil {
+		panic("NewTable " + id + ": Partition is missing")
+	}
+	kept := props.Config.Removal == config.Retain
+	p := &awsdynamodb.TableProps{
+		BillingMode:         awsdynamodb.BillingMode_PAY_PER_REQUEST,
+		PartitionKey:        props.Partition,
+		SortKey:             props.SortKey,
+		TimeToLiveAttribute: jsii.String(ttlAttribute),
+		RemovalPolicy:       RemovalPolicy(props.Config),
+		DeletionProtection:  jsii.Bool(kept),
+	}
+	if kept {
+		p.PointInTimeRecoverySpecification = &awsdynamodb.PointInTimeRecoverySpecification{
+			PointInTimeRecoveryEnabled: jsii.Bool(true),
+			RecoveryPeriodInDays:       jsii.Number(recoveryDays),
+		}
+	}
+	table := awsdynamodb.NewTable(scope, jsii.String(id), p)
+	if !kept {
+		Acknowledge(table, "AwsSolutions-DDB3", "Nothing in a stage that is thrown away needs to be restored.")
+	}
+	arns := []*string{table.TableArn()}
+	if i := props.Index; i != nil {
+		table.AddGlobalSecondaryIndex(&awsdynamodb.GlobalSecondaryIndexProps{
+			IndexName:    jsii.String(i.Name),
+			PartitionKey: i.Partition,
+			SortKey:      i.SortKey,
+		})
+		arns = append(arns, jsii.String(*table.TableArn()+"/index/"+i.Name))
+	}
+	return &Table{Table: table, arns: arns}
+}
+
+// AllowGet lets functions read single items by their key.
+func (t *Table) AllowGet(functions ...*Function) {
+	t.allow(functions, "dynamodb:GetItem")
+}
+
+// AllowRead lets functions get and query items; never scan them.
+func (t *Table) AllowRead(functions ...*Function) {
+	t.allow(functions, "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")
+}
+
+// AllowReadWrite lets functions do what [Table.AllowRead] does, and write, also
+// in batches and transactions.
+func (t *Table) AllowReadWrite(functions ...*Function) {
+	t.AllowRead(functions...)
+	t.allow(functions, "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem",
+		"dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem")
+}
+
+func (t *Table) allow(functions []*Function, actions ...string) {
+	for _, f := range functions {
+		f.Allow(actions, t.arns...)
+	}
+}

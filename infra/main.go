@@ -1,0 +1,53 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/paceline/paceline/infra/config"
+	"github.com/paceline/paceline/infra/construct"
+	"github.com/paceline/paceline/infra/stack"
+)
+
+func main() {
+	defer jsii.Close()
+	defer func() {
+		switch problem := recover().(type) {
+		case nil:
+		case construct.Missing:
+			fail(problem)
+		default:
+			panic(problem)
+		}
+	}()
+
+	if _, err := exec.LookPath("node"); err != nil {
+		fail(errors.New("Node.js is missing on the PATH: the CDK runs in it"))
+	}
+	app := awscdk.NewApp(nil)
+	c, err := config.Load(func(key string) any { return app.Node().TryGetContext(jsii.String(key)) })
+	if err != nil {
+		fail(err)
+	}
+	stack.NewPaceline(app, c, stack.Assets{Functions: "dist", Site: "web/dist"})
+	if c.Stage == config.Local {
+		for _, o := range stack.Omissions {
+			fmt.Fprintf(os.Stderr, "stage local goes without %s: %s\n", o.What, o.Reason)
+		}
+	}
+	app.Synth(nil)
+}
+
+// fail ends the program with one line for each problem.
+func fail(err error) {
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fmt.Fprintln(os.Stderr, "infra: "+line)
+	}
+	jsii.Close()
+	os.Exit(1)
+}

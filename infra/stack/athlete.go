@@ -1,0 +1,86 @@
+package stack
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/paceline/paceline/infra/construct"
+	"github.com/paceline/paceline/pkg/athlete/settings"
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/athletev1"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+)
+
+// AthletePlaneProps configures the athlete plane.
+type AthletePlaneProps struct {
+	Boundary          *construct.Boundary
+	Bus               awsevents.IEventBus
+	API               awsapigatewayv2.IHttpApi
+	SessionAuthorizer awsapigatewayv2.CfnAuthorizer
+}
+
+// AthletePlane keeps athletes' profiles and lets athletes leave.
+type AthletePlane struct {
+	awscdk.Stack
+}
+
+// NewAthletePlane makes the athlete plane's stack.
+func NewAthletePlane(scope constructs.Construct, id string, props *AthletePlaneProps) *AthletePlane {
+	b := props.Boundary
+	s := newStack(scope, id, b.Config, "athlete", "Paceline: athletes' profiles, leaving")
+
+	table := construct.NewTable(s, "Athletes", &construct.TableProps{
+		Config:    b.Config,
+		Partition: construct.Text("pk"),
+	})
+	serveAPI := construct.NewFunction(s, "serve-api", &construct.FunctionProps{
+		Boundary:       b,
+		Description:    "Serves an athlete's profile, leaving, and its receipt",
+		TimeoutSeconds: 10,
+		Settings: settings.ServeAPI{
+			Stage:         string(b.Config.Stage),
+			AthletesTable: *table.TableName(),
+			EventBusName:  *props.Bus.EventBusName(),
+		},
+	})
+	handleEvents := construct.NewFunction(s, "handle-events", &construct.FunctionProps{
+		Boundary:       b,
+		Description:    "Keeps athletes' profiles as gathered, erases those who left",
+		TimeoutSeconds: 30,
+		Settings: settings.HandleEvents{
+			Stage:         string(b.Config.Stage),
+			AthletesTable: *table.TableName(),
+			EventBusName:  *props.Bus.EventBusName(),
+		},
+	})
+	for _, f := range []*construct.Function{serveAPI, handleEvents} {
+		table.AllowReadWrite(f)
+		f.AllowPublish(props.Bus, athletev1.Source)
+	}
+
+	construct.NewRoutes(s, "Api", &construct.RoutesProps{
+		API:        props.API,
+		Function:   serveAPI,
+		Keys:       []string{"GET /v1/me", "DELETE /v1/me"},
+		Authorizer: useAuthorizer(s, props.SessionAuthorizer),
+	})
+	construct.NewRoutes(s, "Erasures", &construct.RoutesProps{
+		API:           props.API,
+		Function:      serveAPI,
+		Keys:          []string{"GET /v1/erasures/{receipt}"},
+		PublicBecause: "Who has left has no session any more: the receipt is unguessable and tells nothing of the athlete.",
+	})
+	construct.NewEventConsumer(s, "Consumer", &construct.EventConsumerProps{
+		Boundary: b,
+		Bus:      props.Bus,
+		Function: handleEvents,
+		Facts: []event.Fact{
+			gatheringv1.AthleteGathered{},
+			credentialsv1.AuthorizationRevoked{},
+			credentialsv1.ErasureReceiptIssued{},
+		},
+	})
+	return &AthletePlane{Stack: s}
+}

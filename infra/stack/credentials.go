@@ -1,0 +1,287 @@
+package stack
+
+import (
+	"fmt"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/paceline/paceline/infra/config"
+	"github.com/paceline/paceline/infra/construct"
+	"github.com/paceline/paceline/pkg/credentials/settings"
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/activityv1"
+	"github.com/paceline/paceline/pkg/event/athletev1"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+)
+
+// Parameters below the parameter path: the application's credentials, and a
+// token pair for each athlete.
+const (
+	appParameter      = "app"
+	athleteParameters = "athletes/*"
+)
+
+// CredentialsProps configures the credentials boundary.
+type CredentialsProps struct {
+	Boundary *construct.Boundary
+	Bus      awsevents.IEventBus
+	API      awsapigatewayv2.IHttpApi
+}
+
+// Credentials holds all tokens, and is the only stack that can reach them.
+type Credentials struct {
+	awscdk.Stack
+	// Requester makes one call to Strava on behalf of one athlete.
+	Requester awslambda.IFunction
+	// SessionAuthorizer tells who is calling.
+	SessionAuthorizer awsapigatewayv2.CfnAuthorizer
+
+	parameterPath string
+	tokenKey      awskms.Key
+}
+
+// NewCredentials makes the credentials stack.
+func NewCredentials(scope constructs.Construct, id string, props *CredentialsProps) *Credentials {
+	b := props.Boundary
+	cfg := b.Config
+	s := newStack(scope, id, cfg, "credentials", "Paceline: tokens, sessions, the requester")
+	c := &Credentials{Stack: s, parameterPath: "/paceline/" + string(cfg.Stage) + "/credentials"}
+
+	c.tokenKey = newKey(s, "TokenKey", cfg, "Encrypts Strava tokens and application credentials in Parameter Store", nil)
+	sessionKey := newKey(s, "SessionKey", cfg, "Signs sessions", &awskms.KeyProps{
+		KeySpec:  awskms.KeySpec_ECC_NIST_P256,
+		KeyUsage: awskms.KeyUsage_SIGN_VERIFY,
+	})
+	grants := construct.NewTable(s, "Grants", &construct.TableProps{
+		Config:    cfg,
+		Partition: construct.Text("pk"),
+		Index: &construct.Index{
+			Name:      settings.GrantsByProviderIndex,
+			Partition: construct.Text("provider"),
+			SortKey:   construct.Text("pk"),
+		},
+	})
+
+	serveOAuth := construct.NewFunction(s, "serve-oauth", &construct.FunctionProps{
+		Boundary:       b,
+		Description:    "Connects athletes with Strava and opens and closes their sessions",
+		TimeoutSeconds: 15,
+		Settings: settings.ServeOAuth{
+			Stage:          string(cfg.Stage),
+			SiteURL:        cfg.SiteURL,
+			GrantsTable:    *grants.TableName(),
+			ParameterPath:  c.parameterPath,
+			TokenKeyID:     *c.tokenKey.KeyId(),
+			SessionKeyID:   *sessionKey.KeyId(),
+			EventBusName:   *props.Bus.EventBusName(),
+			StravaOAuthURL: cfg.Strava.OAuthURL,
+		},
+	})
+	authorizeSession := construct.NewFunction(s, "authorize-session", &construct.FunctionProps{
+		Boundary:       b,
+		Description:    "Tells the HTTP API whose session a request carries",
+		TimeoutSeconds: 5,
+		Settings:       settings.AuthorizeSession{Stage: string(cfg.Stage), SessionKeyID: *sessionKey.KeyId()},
+	})
+	forwardRequest := construct.NewFunction(s, "forward-request", &construct.FunctionProps{
+		Boundary:       b,
+		Description:    "The requester: adds an athlete's token to one call and forwards it to Strava",
+		TimeoutSeconds: 29,
+		Settings: settings.ForwardRequest{
+			Stage:          string(cfg.Stage),
+			GrantsTable:    *grants.TableName(),
+			ParameterPath:  c.parameterPath,
+			TokenKeyID:     *c.tokenKey.KeyId(),
+			EventBusName:   *props.Bus.EventBusName(),
+			StravaOAuthURL: cfg.Strava.OAuthURL,
+			StravaAPIURL:   cfg.Strava.APIURL,
+		},
+	})
+	administerApp := construct.NewFunction(s, "administer-app", &construct.FunctionProps{
+		Boundary:       b,
+		Description:    "Sets the Strava application's credentials and webhook; called by IAM principals of the account",
+		TimeoutSeconds: 60,
+		Settings: settings.AdministerApp{
+			Stage:         string(cfg.Stage),
+			SiteURL:       cfg.SiteURL,
+			GrantsTable:   *grants.TableName(),
+			ParameterPath: c.parameterPath,
+			TokenKeyID:    *c.tokenKey.KeyId(),
+			EventBusName:  *props.Bus.EventBusName(),
+			StravaPushURL: cfg.Strava.PushURL,
+		},
+	})
+	handleEvents := construct.NewFunction(s, "handle-events", &construct.FunctionProps{
+		Boundary:       b,
+		Description:    "Ends authorizations and follows erasures to their receipts",
+		TimeoutSeconds: 30,
+		Settings: settings.HandleEvents{
+			Stage:          string(cfg.Stage),
+			GrantsTable:    *grants.TableName(),
+			ParameterPath:  c.parameterPath,
+			TokenKeyID:     *c.tokenKey.KeyId(),
+			EventBusName:   *props.Bus.EventBusName(),
+			StravaOAuthURL: cfg.Strava.OAuthURL,
+		},
+	})
+
+	grants.AllowReadWrite(serveOAuth, forwardRequest, handleEvents)
+	grants.AllowRead(administerApp)
+	for _, f := range []*construct.Function{serveOAuth, forwardRequest, administerApp, handleEvents} {
+		f.AllowPublish(props.Bus, credentialsv1.Source)
+	}
+	c.allowParameters(serveOAuth, "GetParameter", appParameter)
+	c.allowParameters(serveOAuth, "PutParameter", athleteParameters)
+	c.allowParameters(forwardRequest, "GetParameter", appParameter, athleteParameters)
+	c.allowParameters(forwardRequest, "PutParameter", athleteParameters)
+	c.allowParameters(administerApp, "GetParameter", appParameter)
+	c.allowParameters(administerApp, "PutParameter", appParameter)
+	c.allowParameters(handleEvents, "GetParameter", appParameter, athleteParameters)
+	c.allowParameters(handleEvents, "PutParameter", athleteParameters)
+	c.allowParameters(handleEvents, "DeleteParameter", athleteParameters)
+	allowKey(sessionKey, serveOAuth, "kms:Sign", nil)
+	allowKey(sessionKey, authorizeSession, "kms:GetPublicKey", nil)
+
+	construct.NewRoutes(s, "OAuth", &construct.RoutesProps{
+		API:           props.API,
+		Function:      serveOAuth,
+		Keys:          []string{"GET /oauth/connect", "GET /oauth/callback", "POST /oauth/logout"},
+		PublicBecause: "Whoever connects has no session yet, and logging out needs none.",
+	})
+	c.SessionAuthorizer = newSessionAuthorizer(s, props.API, authorizeSession)
+	construct.NewEventConsumer(s, "Consumer", &construct.EventConsumerProps{
+		Boundary: b,
+		Bus:      props.Bus,
+		Function: handleEvents,
+		Facts: []event.Fact{
+			gatheringv1.DeauthorizationReported{},
+			gatheringv1.ErasureCompleted{},
+			athletev1.ErasureRequested{},
+			athletev1.ErasureCompleted{},
+			activityv1.ErasureCompleted{},
+		},
+	})
+
+	c.Requester = forwardRequest.Function
+	output(s, "AdminFunctionName", administerApp.FunctionName(), "The function that `paceline admin` calls")
+	return c
+}
+
+// newKey makes a KMS key whose own policy is the only place that lets anyone
+// use it. The account may administer it, but no IAM policy, not even an
+// administrator's, can grant the use of it: who wants to read tokens must
+// change the key's policy first, which CloudTrail tells.
+func newKey(s awscdk.Stack, id string, c config.Config, description string, props *awskms.KeyProps) awskms.Key {
+	if props == nil {
+		props = &awskms.KeyProps{EnableKeyRotation: jsii.Bool(true)}
+	}
+	props.Description = jsii.String(description)
+	props.RemovalPolicy = construct.RemovalPolicy(c)
+	props.Policy = awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{
+		Statements: &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid:        jsii.String("AdministerButNeverUse"),
+			Principals: &[]awsiam.IPrincipal{awsiam.NewAccountRootPrincipal()},
+			Actions: jsii.Strings(
+				"kms:DescribeKey", "kms:UpdateKeyDescription", "kms:EnableKey", "kms:DisableKey",
+				"kms:GetKeyPolicy", "kms:PutKeyPolicy", "kms:ListKeyPolicies",
+				"kms:GetKeyRotationStatus", "kms:EnableKeyRotation", "kms:DisableKeyRotation",
+				"kms:ListResourceTags", "kms:TagResource", "kms:UntagResource",
+				"kms:ScheduleKeyDeletion", "kms:CancelKeyDeletion",
+			),
+			Resources: thisKey(),
+		})},
+	})
+	return awskms.NewKey(s, jsii.String(id), props)
+}
+
+// thisKey is what a key's policy calls the key itself; KMS has no other name
+// for it there (KMS developer guide, "Key policies").
+func thisKey() *[]*string { return jsii.Strings("*") }
+
+// allowKey lets a function use a key for one action.
+func allowKey(key awskms.Key, f *construct.Function, action string, conditions map[string]any) {
+	statement := &awsiam.PolicyStatementProps{
+		Principals: &[]awsiam.IPrincipal{f.Role()},
+		Actions:    jsii.Strings(action),
+		Resources:  thisKey(),
+	}
+	if conditions != nil {
+		statement.Conditions = &conditions
+	}
+	key.AddToResourcePolicy(awsiam.NewPolicyStatement(statement), nil)
+}
+
+// keyAction is what Parameter Store does with the key in the caller's name
+// (Systems Manager user guide, "AWS KMS encryption for SecureString
+// parameters", standard tier).
+var keyAction = map[string]string{
+	"GetParameter": "kms:Decrypt",
+	"PutParameter": "kms:Encrypt",
+}
+
+// allowParameters lets a function do one thing with parameters below the
+// boundary's path, and use the token key for just these: Parameter Store puts
+// the parameter's ARN into the encryption context.
+func (c *Credentials) allowParameters(f *construct.Function, action string, names ...string) {
+	var arns []*string
+	for _, name := range names {
+		arns = append(arns, c.FormatArn(&awscdk.ArnComponents{
+			Service:      jsii.String("ssm"),
+			Resource:     jsii.String("parameter"),
+			ResourceName: jsii.String(c.parameterPath[1:] + "/" + name),
+		}))
+		if name == athleteParameters {
+			construct.Acknowledge(f.Role(), "AwsSolutions-IAM5", "Each athlete has a parameter of their own, made at run time.",
+				fmt.Sprintf("Resource::arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter%s/%s", c.parameterPath, name))
+		}
+	}
+	f.Allow([]string{"ssm:" + action}, arns...)
+	if a, ok := keyAction[action]; ok {
+		allowKey(c.tokenKey, f, a, map[string]any{
+			"StringLike": map[string]any{"kms:EncryptionContext:PARAMETER_ARN": arns},
+		})
+	}
+}
+
+// newSessionAuthorizer lets the HTTP API ask authorize-session about every
+// request. It has no identity source, for API Gateway would answer a request
+// without one by a bare 401 of its own; and without one nothing can be cached.
+func newSessionAuthorizer(s awscdk.Stack, api awsapigatewayv2.IHttpApi, f *construct.Function) awsapigatewayv2.CfnAuthorizer {
+	authorizer := awsapigatewayv2.NewCfnAuthorizer(s, jsii.String("SessionAuthorizer"), &awsapigatewayv2.CfnAuthorizerProps{
+		ApiId:          api.ApiId(),
+		Name:           jsii.String("session"),
+		AuthorizerType: jsii.String("REQUEST"),
+		AuthorizerUri: s.FormatArn(&awscdk.ArnComponents{
+			Service:      jsii.String("apigateway"),
+			Account:      jsii.String("lambda"),
+			Resource:     jsii.String("path"),
+			ResourceName: jsii.String("2015-03-31/functions/" + *f.FunctionArn() + "/invocations"),
+		}),
+		IdentitySource:                 &[]*string{},
+		AuthorizerPayloadFormatVersion: jsii.String("2.0"),
+		EnableSimpleResponses:          jsii.Bool(true),
+		AuthorizerResultTtlInSeconds:   jsii.Number(0),
+	})
+	f.AddPermission(jsii.String("Authorize"), &awslambda.Permission{
+		Principal: awsiam.NewServicePrincipal(jsii.String("apigateway.amazonaws.com"), nil),
+		SourceArn: s.FormatArn(&awscdk.ArnComponents{
+			Service:      jsii.String("execute-api"),
+			Resource:     api.ApiId(),
+			ResourceName: jsii.String("authorizers/" + *authorizer.Ref()),
+		}),
+	})
+	return authorizer
+}
+
+// useAuthorizer makes the session authorizer known to a stack's routes.
+func useAuthorizer(s awscdk.Stack, a awsapigatewayv2.CfnAuthorizer) awsapigatewayv2.IHttpRouteAuthorizer {
+	return awsapigatewayv2.HttpAuthorizer_FromHttpAuthorizerAttributes(s, jsii.String("SessionAuthorizer"),
+		&awsapigatewayv2.HttpAuthorizerAttributes{AuthorizerId: a.Ref(), AuthorizerType: jsii.String("CUSTOM")})
+}

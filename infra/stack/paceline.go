@@ -1,0 +1,97 @@
+package stack
+
+import (
+	"path/filepath"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
+	"github.com/paceline/paceline/infra/config"
+	"github.com/paceline/paceline/infra/construct"
+)
+
+// Assets is where the built things are.
+type Assets struct {
+	// Functions has a folder a boundary, and in it a folder a function.
+	Functions string
+	// Site is the built athlete UI.
+	Site string
+}
+
+// Paceline is the whole system of one stage.
+type Paceline struct {
+	Platform      *Platform
+	Credentials   *Credentials
+	Gathering     *Gathering
+	AthletePlane  *AthletePlane
+	ActivityPlane *ActivityPlane
+	AthleteUI     *AthleteUI
+}
+
+// NewPaceline makes all stacks of a stage, in the order in which they are
+// deployed, and has cdk-nag check every resource: a finding that is not
+// acknowledged on its construct fails synthesis.
+func NewPaceline(app awscdk.App, c config.Config, assets Assets) *Paceline {
+	var p Paceline
+	p.Platform = NewPlatform(app, "Platform", &PlatformProps{Config: c})
+	boundary := func(name, folder string) *construct.Boundary {
+		return &construct.Boundary{
+			Name:      name,
+			Config:    c,
+			Functions: filepath.Join(assets.Functions, folder),
+			Alarms:    p.Platform.Alarms,
+		}
+	}
+	p.Credentials = NewCredentials(app, "Credentials", &CredentialsProps{
+		Boundary: boundary("Credentials", "credentials"),
+		Bus:      p.Platform.Bus,
+		API:      p.Platform.API,
+	})
+	p.Gathering = NewGathering(app, "Gathering", &GatheringProps{
+		Boundary:  boundary("Gathering", "gathering"),
+		Bus:       p.Platform.Bus,
+		API:       p.Platform.API,
+		Requester: p.Credentials.Requester,
+	})
+	p.AthletePlane = NewAthletePlane(app, "AthletePlane", &AthletePlaneProps{
+		Boundary:          boundary("AthletePlane", "athlete"),
+		Bus:               p.Platform.Bus,
+		API:               p.Platform.API,
+		SessionAuthorizer: p.Credentials.SessionAuthorizer,
+	})
+	p.ActivityPlane = NewActivityPlane(app, "ActivityPlane", &ActivityPlaneProps{
+		Boundary:          boundary("ActivityPlane", "activity"),
+		Bus:               p.Platform.Bus,
+		API:               p.Platform.API,
+		SessionAuthorizer: p.Credentials.SessionAuthorizer,
+	})
+	p.AthleteUI = NewAthleteUI(app, "AthleteUi", &AthleteUIProps{
+		Config: c,
+		API:    p.Platform.API,
+		Site:   assets.Site,
+	})
+
+	awscdk.Tags_Of(app).Add(jsii.String("app"), jsii.String("paceline"), nil)
+	awscdk.Tags_Of(app).Add(jsii.String("stage"), jsii.String(string(c.Stage)), nil)
+	awscdk.Aspects_Of(app).Add(cdknag.NewAwsSolutionsChecks(&cdknag.NagPackProps{
+		Reports: jsii.Bool(false),
+		Verbose: jsii.Bool(true),
+	}), nil)
+	return &p
+}
+
+// newStack makes the stack of a context.
+func newStack(scope constructs.Construct, id string, c config.Config, context, description string) awscdk.Stack {
+	s := awscdk.NewStack(scope, jsii.String(c.Name()+"-"+id), &awscdk.StackProps{
+		Description:           jsii.String(description),
+		TerminationProtection: jsii.Bool(c.Removal == config.Retain),
+	})
+	awscdk.Tags_Of(s).Add(jsii.String("context"), jsii.String(context), nil)
+	return s
+}
+
+// output gives a stack an output under exactly the name key.
+func output(s awscdk.Stack, key string, value *string, description string) {
+	awscdk.NewCfnOutput(s, jsii.String(key), &awscdk.CfnOutputProps{Value: value, Description: jsii.String(description)})
+}

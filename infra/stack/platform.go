@@ -1,0 +1,155 @@
+package stack
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssnssubscriptions"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/paceline/paceline/infra/config"
+	"github.com/paceline/paceline/infra/construct"
+)
+
+// archiveDays is how long events can be replayed. Strava's API Policy allows no
+// Strava datum to be kept for more than 7 days, and replayed events are queued
+// for up to 4 more.
+const archiveDays = 3
+
+// PlatformProps configures the platform.
+type PlatformProps struct {
+	Config config.Config
+}
+
+// Platform is what all boundaries stand on: the event bus with its archive, the
+// HTTP API to which each boundary adds its routes, the topic for alarms, the
+// dashboard.
+type Platform struct {
+	awscdk.Stack
+	Bus    awsevents.EventBus
+	API    awsapigatewayv2.HttpApi
+	Alarms awssns.Topic
+}
+
+// NewPlatform makes the platform's stack.
+func NewPlatform(scope constructs.Construct, id string, props *PlatformProps) *Platform {
+	c := props.Config
+	s := newStack(scope, id, c, "platform", "Paceline: event bus, HTTP API, alarms, dashboard")
+	p := &Platform{Stack: s}
+
+	p.Bus = awsevents.NewEventBus(s, jsii.String("Bus"), &awsevents.EventBusProps{
+		Description: jsii.String("What the boundaries of Paceline announce to each other"),
+	})
+	if !leftOut(c, archive) {
+		p.Bus.Archive(jsii.String("Archive"), &awsevents.BaseArchiveProps{
+			EventPattern: &awsevents.EventPattern{Source: awsevents.Match_Prefix(jsii.String("paceline."))},
+			Retention:    awscdk.Duration_Days(jsii.Number(archiveDays)),
+		})
+	}
+
+	p.Alarms = awssns.NewTopic(s, jsii.String("Alarms"), &awssns.TopicProps{EnforceSSL: jsii.Bool(true)})
+	// A topic with a policy of its own has lost SNS's default one, by which
+	// the account's alarms may publish.
+	p.Alarms.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil)},
+		Actions:    jsii.Strings("sns:Publish"),
+		Resources:  &[]*string{p.Alarms.TopicArn()},
+		Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": s.Account()}},
+	}))
+	if c.AlarmEmail != "" {
+		p.Alarms.AddSubscription(awssnssubscriptions.NewEmailSubscription(jsii.String(c.AlarmEmail), nil))
+	}
+
+	p.API = awsapigatewayv2.NewHttpApi(s, jsii.String("Api"), &awsapigatewayv2.HttpApiProps{
+		CreateDefaultStage: jsii.Bool(false),
+	})
+	stage := awsapigatewayv2.NewHttpStage(s, jsii.String("ApiStage"), &awsapigatewayv2.HttpStageProps{
+		HttpApi:    p.API,
+		AutoDeploy: jsii.Bool(true),
+	})
+	accessLogs := construct.NewLogGroup(s, "AccessLogs", c)
+	stage.Node().DefaultChild().(awsapigatewayv2.CfnStage).SetAccessLogSettings(&awsapigatewayv2.CfnStage_AccessLogSettingsProperty{
+		DestinationArn: accessLogs.LogGroupArn(),
+		Format:         jsii.String(accessLogFormat()),
+	})
+	construct.NewAlarm(s, "ApiAlarm", &construct.AlarmProps{
+		Boundary: &construct.Boundary{Name: "Platform", Config: c, Alarms: p.Alarms},
+		What:     "the HTTP API answers 5xx",
+		Metric: p.API.MetricServerError(&awscloudwatch.MetricOptions{
+			Period:    awscdk.Duration_Minutes(jsii.Number(5)),
+			Statistic: jsii.String("Sum"),
+		}),
+		Threshold: 5,
+	})
+	newDashboard(s, c, p.API)
+
+	output(s, "EventBusName", p.Bus.EventBusName(), "The bus on which the boundaries meet")
+	output(s, "HttpApiId", p.API.ApiId(), "The HTTP API's id")
+	output(s, "HttpApiUrl", p.API.ApiEndpoint(), "The HTTP API's own address, behind the site's")
+	if c.Stage == config.Local {
+		list, err := json.Marshal(Omissions)
+		if err != nil {
+			panic(err)
+		}
+		output(s, "LocalOmissions", jsii.String(string(list)), "What stage local goes without, and why")
+	}
+	return p
+}
+
+// accessLogFormat names the route a request took, not its path or query: those
+// hold the webhook's secret, OAuth codes and receipts. Nor does it name the
+// caller's address.
+func accessLogFormat() string {
+	b, err := json.Marshal(map[string]string{
+		"request_id":         "$context.requestId",
+		"time":               "$context.requestTime",
+		"route":              "$context.routeKey",
+		"status":             "$context.status",
+		"latency_ms":         "$context.responseLatency",
+		"response_bytes":     "$context.responseLength",
+		"integration_status": "$context.integrationStatus",
+		"integration_error":  "$context.integrationErrorMessage",
+		"authorizer_error":   "$context.authorizer.error",
+	})
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+// newDashboard shows the functions and queues of all stacks of the stage. It
+// finds them by the words their names begin with, since the platform is there
+// before them. (CloudWatch matches single words within names, and quoted terms
+// against whole names only.)
+func newDashboard(s awscdk.Stack, c config.Config, api awsapigatewayv2.HttpApi) {
+	search := func(namespace, dimension, metric, statistic string) awscloudwatch.IMetric {
+		return awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{
+			Expression: jsii.String(fmt.Sprintf(`SEARCH('{%s,%s} MetricName="%s" Paceline %s', '%s')`,
+				namespace, dimension, metric, c.Stage, statistic)),
+			UsingMetrics: &map[string]awscloudwatch.IMetric{},
+			Label:        jsii.String(""),
+		})
+	}
+	graph := func(title string, metrics ...awscloudwatch.IMetric) awscloudwatch.IWidget {
+		return awscloudwatch.NewGraphWidget(&awscloudwatch.GraphWidgetProps{
+			Title: jsii.String(title),
+			Left:  &metrics,
+			Width: jsii.Number(12),
+		})
+	}
+	d := awscloudwatch.NewDashboard(s, jsii.String("Dashboard"), nil)
+	d.AddWidgets(
+		graph("HTTP API: requests and failures", api.MetricCount(nil), api.MetricClientError(nil), api.MetricServerError(nil)),
+		graph("HTTP API: latency, ms", api.MetricLatency(&awscloudwatch.MetricOptions{Statistic: jsii.String("p95")})),
+		graph("Functions: errors", search("AWS/Lambda", "FunctionName", "Errors", "Sum")),
+		graph("Functions: duration, ms", search("AWS/Lambda", "FunctionName", "Duration", "p95")),
+		graph("Queues: waiting messages", search("AWS/SQS", "QueueName", "ApproximateNumberOfMessagesVisible", "Maximum")),
+		graph("Queues: age of the oldest message, s", search("AWS/SQS", "QueueName", "ApproximateAgeOfOldestMessage", "Maximum")),
+	)
+}

@@ -1,0 +1,579 @@
+package infra
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/google/go-cmp/cmp"
+	"github.com/paceline/paceline/infra/config"
+	"github.com/paceline/paceline/infra/construct"
+	"github.com/paceline/paceline/infra/stack"
+	"github.com/paceline/paceline/pkg/site"
+)
+
+// TestFunctions compares the functions that are deployed with those that are
+// built, and their timeouts with what their callers expect.
+func TestFunctions(t *testing.T) {
+	want := map[string]float64{
+		"Credentials.serve-oauth": 15, "Credentials.authorize-session": 5, "Credentials.forward-request": 29,
+		"Credentials.administer-app": 60, "Credentials.handle-events": 30,
+		"Gathering.receive-webhook": 10, "Gathering.gather-work": 60, "Gathering.handle-events": 30,
+		"AthletePlane.serve-api": 10, "AthletePlane.handle-events": 30,
+		"ActivityPlane.serve-api": 15, "ActivityPlane.handle-events": 60,
+	}
+	for _, stage := range stages {
+		s := synth(t, stage)
+		for name, timeout := range want {
+			stackName, function, _ := strings.Cut(name, ".")
+			f := s.find(t, stackName, "AWS::Lambda::Function", strings.ReplaceAll(function, "-", ""))
+			if f.at("Timeout") != timeout {
+				t.Errorf("%s may take %v s, not %v s", name, f.at("Timeout"), timeout)
+			}
+			if f.at("Runtime") != "provided.al2023" {
+				t.Errorf("%s runs on %v", name, f.at("Runtime"))
+			}
+			architecture := "arm64"
+			if stage == config.Local {
+				architecture = "x86_64" // which these tests take for the host's
+			}
+			if got := s.list(stackName, f.at("Architectures")); !slices.Equal(got, []string{architecture}) {
+				t.Errorf("stage %s: %s is built for %v", stage, name, got)
+			}
+		}
+		own := slices.DeleteFunc(s.resources("AWS::Lambda::Function"), ofTheCDK)
+		if len(own) != len(want) {
+			t.Errorf("stage %s has %d functions: %v", stage, len(own), own)
+		}
+	}
+
+	mains, err := filepath.Glob(filepath.Join(root, "functions/*/*/main.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var built []string
+	for _, m := range mains {
+		rel, err := filepath.Rel(filepath.Join(root, "functions"), filepath.Dir(m))
+		if err != nil {
+			t.Fatal(err)
+		}
+		built = append(built, filepath.ToSlash(rel))
+	}
+	deployed := slices.Sorted(slices.Values(functions))
+	if diff := cmp.Diff(slices.Sorted(slices.Values(built)), deployed); diff != "" {
+		t.Errorf("functions that are built differ from those deployed (-built +deployed):\n%s", diff)
+	}
+}
+
+func TestTables(t *testing.T) {
+	s := synth(t, config.Prod)
+	for stackName, want := range map[string]string{
+		"Credentials":   "pk S; by-provider ALL: provider S, pk S",
+		"Gathering":     "pk S",
+		"AthletePlane":  "pk S",
+		"ActivityPlane": "athlete_id N, sk S; by-start ALL: athlete_id N, start S",
+	} {
+		table := s.find(t, stackName, "AWS::DynamoDB::Table", "")
+		types := map[any]any{}
+		for _, a := range table.at("AttributeDefinitions").([]any) {
+			types[at(a, "AttributeName")] = at(a, "AttributeType")
+		}
+		keys := func(schema any) string {
+			var parts []string
+			for i, k := range schema.([]any) {
+				if role := []string{"HASH", "RANGE"}[i]; at(k, "KeyType") != role {
+					t.Errorf("%s: key %d is %v", table, i, at(k, "KeyType"))
+				}
+				parts = append(parts, fmt.Sprintf("%v %v", at(k, "AttributeName"), types[at(k, "AttributeName")]))
+			}
+			return strings.Join(parts, ", ")
+		}
+		got := keys(table.at("KeySchema"))
+		indexes, _ := table.at("GlobalSecondaryIndexes").([]any)
+		for _, i := range indexes {
+			got += fmt.Sprintf("; %v %v: %s", at(i, "IndexName"), at(i, "Projection", "ProjectionType"), keys(at(i, "KeySchema")))
+		}
+		if got != want {
+			t.Errorf("%s has the keys %q, not %q", table, got, want)
+		}
+		if table.at("BillingMode") != "PAY_PER_REQUEST" {
+			t.Errorf("%s is paid by %v", table, table.at("BillingMode"))
+		}
+	}
+}
+
+// TestPermissions says all that each function may do, besides writing its log
+// and reading its queue.
+func TestPermissions(t *testing.T) {
+	const (
+		read     = "dynamodb:BatchGetItem dynamodb:GetItem dynamodb:Query"
+		write    = "dynamodb:BatchWriteItem dynamodb:ConditionCheckItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:UpdateItem"
+		app      = " parameter/paceline/prod/credentials/app"
+		athletes = " parameter/paceline/prod/credentials/athletes/*"
+	)
+	on := func(actions, resources string) (all []string) {
+		for resource := range strings.FieldsSeq(resources) {
+			for action := range strings.FieldsSeq(actions) {
+				all = append(all, action+" "+resource)
+			}
+		}
+		return all
+	}
+	grants := "Grants Grants/index/by-provider"
+	activities := "Activities Activities/index/by-start"
+	want := map[string][]string{
+		"Credentials.serve-oauth": slices.Concat(on(read+" "+write, grants), []string{
+			"events:PutEvents Bus",
+			"ssm:GetParameter" + app, "kms:Decrypt TokenKey" + app,
+			"ssm:PutParameter" + athletes, "kms:Encrypt TokenKey" + athletes,
+			"kms:Sign SessionKey",
+		}),
+		"Credentials.authorize-session": {"kms:GetPublicKey SessionKey"},
+		"Credentials.forward-request": slices.Concat(on(read+" "+write, grants), []string{
+			"events:PutEvents Bus",
+			"ssm:GetParameter" + app, "kms:Decrypt TokenKey" + app,
+			"ssm:GetParameter" + athletes, "kms:Decrypt TokenKey" + athletes,
+			"ssm:PutParameter" + athletes, "kms:Encrypt TokenKey" + athletes,
+		}),
+		"Credentials.administer-app": slices.Concat(on(read, grants), []string{
+			"events:PutEvents Bus",
+			"ssm:GetParameter" + app, "kms:Decrypt TokenKey" + app,
+			"ssm:PutParameter" + app, "kms:Encrypt TokenKey" + app,
+		}),
+		"Credentials.handle-events": slices.Concat(on(read+" "+write, grants), []string{
+			"events:PutEvents Bus",
+			"ssm:GetParameter" + app, "kms:Decrypt TokenKey" + app,
+			"ssm:GetParameter" + athletes, "kms:Decrypt TokenKey" + athletes,
+			"ssm:PutParameter" + athletes, "kms:Encrypt TokenKey" + athletes,
+			"ssm:DeleteParameter" + athletes,
+		}),
+		"Gathering.receive-webhook": {"dynamodb:GetItem Table", "sqs:SendMessage WorkQueue"},
+		"Gathering.gather-work": slices.Concat(on(read+" "+write, "Table"), []string{
+			"events:PutEvents Bus", "lambda:InvokeFunction forwardrequestFunction", "sqs:SendMessage WorkQueue",
+		}),
+		"Gathering.handle-events": slices.Concat(on(read+" "+write, "Table"), []string{
+			"events:PutEvents Bus", "sqs:SendMessage WorkQueue",
+		}),
+		"AthletePlane.serve-api":      append(on(read+" "+write, "Athletes"), "events:PutEvents Bus"),
+		"AthletePlane.handle-events":  append(on(read+" "+write, "Athletes"), "events:PutEvents Bus"),
+		"ActivityPlane.serve-api":     on(read, activities),
+		"ActivityPlane.handle-events": append(on(read+" "+write, activities), "events:PutEvents Bus"),
+	}
+
+	s := synth(t, config.Prod)
+	got := map[string]map[string]bool{}
+	ids := regexp.MustCompile(`^\{\w+\.([A-Za-z]+)[0-9A-F]{8}(?:\.Arn)?\}`)
+	arn := regexp.MustCompile(`^arn:.*:parameter/`)
+	name := func(resource string) string {
+		return arn.ReplaceAllString(ids.ReplaceAllString(resource, "$1"), "parameter/")
+	}
+	for _, st := range s.statements() {
+		roles := st.roles
+		if st.of.kind == "AWS::KMS::Key" {
+			roles = nil
+			for _, p := range st.principals {
+				roles = append(roles, owner(p))
+			}
+		}
+		for _, role := range roles {
+			for _, action := range st.actions {
+				if st.effect != "Allow" || action == "logs:CreateLogStream" || action == "logs:PutLogEvents" {
+					continue
+				}
+				if got[role] == nil {
+					got[role] = map[string]bool{}
+				}
+				if st.of.kind != "AWS::KMS::Key" {
+					for _, r := range st.resources {
+						got[role][action+" "+name(r)] = true
+					}
+					continue
+				}
+				key := name("{Credentials." + st.of.id + "}")
+				contexts := s.list(st.of.stack, at(st.conditions, "StringLike", "kms:EncryptionContext:PARAMETER_ARN"))
+				if contexts == nil {
+					got[role][action+" "+key] = true
+				}
+				for _, c := range contexts {
+					got[role][action+" "+key+" "+name(c)] = true
+				}
+			}
+		}
+	}
+	reading := regexp.MustCompile(`^sqs:(ReceiveMessage|DeleteMessage|ChangeMessageVisibility|GetQueueAttributes|GetQueueUrl) (ConsumerEventsQueue|WorkQueue)$`)
+	for function, allowed := range want {
+		stackName, verbNoun, _ := strings.Cut(function, ".")
+		may := got[s.roleOf(t, stackName, verbNoun)]
+		maps.DeleteFunc(may, func(p string, _ bool) bool { return reading.MatchString(p) })
+		if diff := cmp.Diff(slices.Sorted(slices.Values(allowed)), slices.Sorted(maps.Keys(may))); diff != "" {
+			t.Errorf("%s may not do what it should (-should +may):\n%s", function, diff)
+		}
+	}
+}
+
+func TestKeys(t *testing.T) {
+	s := synth(t, config.Prod)
+	token := s.find(t, "Credentials", "AWS::KMS::Key", "TokenKey")
+	if token.at("EnableKeyRotation") != true || token.at("KeySpec") != nil {
+		t.Errorf("the token key is %v, rotated: %v", token.at("KeySpec"), token.at("EnableKeyRotation"))
+	}
+	session := s.find(t, "Credentials", "AWS::KMS::Key", "SessionKey")
+	if session.at("KeySpec") != "ECC_NIST_P256" || session.at("KeyUsage") != "SIGN_VERIFY" {
+		t.Errorf("the session key is %v for %v", session.at("KeySpec"), session.at("KeyUsage"))
+	}
+}
+
+func TestSessionAuthorizer(t *testing.T) {
+	a := synth(t, config.Prod).find(t, "Credentials", "AWS::ApiGatewayV2::Authorizer", "")
+	for property, want := range map[string]any{
+		"AuthorizerType":                 "REQUEST",
+		"AuthorizerPayloadFormatVersion": "2.0",
+		"EnableSimpleResponses":          true,
+		"AuthorizerResultTtlInSeconds":   0.0,
+	} {
+		if got := a.at(property); got != want {
+			t.Errorf("%s is %v, not %v", property, got, want)
+		}
+	}
+	// An identity source that a request lacks would be answered by a bare 401.
+	if sources, ok := a.at("IdentitySource").([]any); !ok || len(sources) != 0 {
+		t.Errorf("IdentitySource is %v, not an empty list", a.at("IdentitySource"))
+	}
+}
+
+func TestGatherWorkReadsOneByOne(t *testing.T) {
+	s := synth(t, config.Prod)
+	m := s.find(t, "Gathering", "AWS::Lambda::EventSourceMapping", "gatherwork")
+	if m.at("BatchSize") != 1.0 || m.at("ScalingConfig", "MaximumConcurrency") != 2.0 {
+		t.Errorf("batches of %v, %v at once", m.at("BatchSize"), m.at("ScalingConfig", "MaximumConcurrency"))
+	}
+	for _, f := range s.resources("AWS::Lambda::Function") {
+		// Lambda would stop a long history after 16 pages.
+		allow := strings.HasPrefix(f.id, "gatherwork")
+		if got := f.at("RecursiveLoop") == "Allow"; got != allow {
+			t.Errorf("%s may feed itself: %t", f, got)
+		}
+	}
+}
+
+func TestRoutes(t *testing.T) {
+	want := map[string]string{
+		"GET /oauth/connect": "Credentials.serveoauth", "GET /oauth/callback": "Credentials.serveoauth",
+		"POST /oauth/logout":         "Credentials.serveoauth",
+		"GET /webhooks/strava/{key}": "Gathering.receivewebhook", "POST /webhooks/strava/{key}": "Gathering.receivewebhook",
+		"GET /v1/me": "AthletePlane.serveapi", "DELETE /v1/me": "AthletePlane.serveapi",
+		"GET /v1/erasures/{receipt}": "AthletePlane.serveapi",
+		"GET /v1/me/activities":      "ActivityPlane.serveapi", "GET /v1/me/activities/{id}": "ActivityPlane.serveapi",
+		"GET /v1/me/stats": "ActivityPlane.serveapi", "GET /v1/me/sync": "ActivityPlane.serveapi",
+	}
+	s := synth(t, config.Prod)
+	integrations := map[string]resource{}
+	for _, i := range s.resources("AWS::ApiGatewayV2::Integration") {
+		if i.at("PayloadFormatVersion") != "2.0" {
+			t.Errorf("%s has the payload format %v", i, i.at("PayloadFormatVersion"))
+		}
+		integrations[i.String()] = i
+	}
+	got := map[string]string{}
+	function := regexp.MustCompile(`(\w+\.[a-z]+)Function[0-9A-F]{8}`)
+	for _, r := range s.resources("AWS::ApiGatewayV2::Route") {
+		target := owner(strings.TrimPrefix(s.text(r.stack, r.at("Target")), "integrations/"))
+		if m := function.FindStringSubmatch(s.text(r.stack, integrations[target].at("IntegrationUri"))); m != nil {
+			got[r.at("RouteKey").(string)] = m[1]
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("routes (-want +got):\n%s", diff)
+	}
+}
+
+// TestAccessLogsHoldNoSecrets: paths hold the webhook's key and receipts,
+// queries OAuth codes.
+func TestAccessLogsHoldNoSecrets(t *testing.T) {
+	for _, stage := range stages {
+		s := synth(t, stage).find(t, "Platform", "AWS::ApiGatewayV2::Stage", "")
+		format, _ := s.at("AccessLogSettings", "Format").(string)
+		if !strings.Contains(format, "$context.routeKey") || !strings.Contains(format, "$context.requestId") {
+			t.Errorf("the access log does not tell route and request: %s", format)
+		}
+		for _, secret := range []string{".path", "queryString", "rawPath", "sourceIp", "$request", "header", "cookie"} {
+			if strings.Contains(format, secret) {
+				t.Errorf("the access log holds %s: %s", secret, format)
+			}
+		}
+	}
+}
+
+func TestFrontDoor(t *testing.T) {
+	for _, stage := range stages {
+		s := synth(t, stage)
+		d := s.find(t, "AthleteUi", "AWS::CloudFront::Distribution", "").at("DistributionConfig")
+		policy := s.find(t, "AthleteUi", "AWS::CloudFront::ResponseHeadersPolicy", "")
+		api := map[any]bool{}
+		for _, o := range at(d, "Origins").([]any) {
+			if domain := s.text("AthleteUi", at(o, "DomainName")); strings.Contains(domain, ".execute-api.") {
+				api[at(o, "Id")] = true
+			} else if at(o, "OriginAccessControlId") == nil {
+				t.Errorf("CloudFront reads %s without an access control", domain)
+			}
+		}
+		var paths []string
+		for _, b := range at(d, "CacheBehaviors").([]any) {
+			paths = append(paths, at(b, "PathPattern").(string))
+			const cachingDisabled, allViewerExceptHostHeader = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad", "b689b0a8-53d0-40ab-baf2-68738e2966ac"
+			if !api[at(b, "TargetOriginId")] || at(b, "CachePolicyId") != cachingDisabled || at(b, "OriginRequestPolicyId") != allViewerExceptHostHeader {
+				t.Errorf("%v does not reach the HTTP API uncached and whole", at(b, "PathPattern"))
+			}
+			if methods := s.list("", at(b, "AllowedMethods")); !slices.Contains(methods, "POST") || !slices.Contains(methods, "DELETE") {
+				t.Errorf("%v lets through only %v", at(b, "PathPattern"), methods)
+			}
+		}
+		if diff := cmp.Diff([]string{"/oauth/*", "/v1/*", "/webhooks/*"}, slices.Sorted(slices.Values(paths))); diff != "" {
+			t.Errorf("paths of the HTTP API (-want +got):\n%s", diff)
+		}
+		for _, b := range append(at(d, "CacheBehaviors").([]any), at(d, "DefaultCacheBehavior")) {
+			if owner(s.text("AthleteUi", at(b, "ResponseHeadersPolicyId"))) != policy.String() {
+				t.Errorf("%v goes out without the security headers", at(b, "PathPattern"))
+			}
+		}
+	}
+}
+
+// TestSecurityHeaders: CloudFront sends what the front door on a laptop sends.
+func TestSecurityHeaders(t *testing.T) {
+	p := synth(t, config.Prod).find(t, "AthleteUi", "AWS::CloudFront::ResponseHeadersPolicy", "").at("ResponseHeadersPolicyConfig")
+	got := http.Header{}
+	security := at(p, "SecurityHeadersConfig")
+	set := func(name string, v any) { got.Set(name, fmt.Sprint(v)) }
+	set("Content-Security-Policy", at(security, "ContentSecurityPolicy", "ContentSecurityPolicy"))
+	set("X-Frame-Options", at(security, "FrameOptions", "FrameOption"))
+	set("Referrer-Policy", at(security, "ReferrerPolicy", "ReferrerPolicy"))
+	if at(security, "ContentTypeOptions") != nil {
+		set("X-Content-Type-Options", "nosniff")
+	}
+	if at(security, "StrictTransportSecurity", "IncludeSubdomains") == true {
+		age, _ := at(security, "StrictTransportSecurity", "AccessControlMaxAgeSec").(float64)
+		set("Strict-Transport-Security", fmt.Sprintf("max-age=%.0f; includeSubDomains", age))
+	}
+	for _, h := range at(p, "CustomHeadersConfig", "Items").([]any) {
+		set(at(h, "Header").(string), at(h, "Value"))
+	}
+	want := http.Header{}
+	site.SetHeaders(want, true)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("security headers (-package site +CloudFront):\n%s", diff)
+	}
+}
+
+func TestOutputs(t *testing.T) {
+	for _, stage := range stages {
+		s := synth(t, stage)
+		want := map[string][]string{
+			"Platform": {"EventBusName", "HttpApiId", "HttpApiUrl"}, "Credentials": {"AdminFunctionName"}, "AthleteUi": {"SiteUrl"},
+		}
+		if stage == config.Local {
+			want["Platform"] = append(want["Platform"], "LocalOmissions")
+			delete(want, "AthleteUi")
+		}
+		got := map[string][]string{}
+		for _, name := range stackNames {
+			outputs, _ := s.templates[name]["Outputs"].(map[string]any)
+			for _, key := range slices.Sorted(maps.Keys(outputs)) {
+				if at(outputs[key], "Export") == nil {
+					got[name] = append(got[name], key)
+				}
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("stage %s: outputs (-want +got):\n%s", stage, diff)
+		}
+	}
+}
+
+// TestLocalGoesWithoutWhatItSays: what differs between local and the other
+// stages in kind is on the list of omissions.
+func TestLocalGoesWithoutWhatItSays(t *testing.T) {
+	kinds := func(s *system) (all []string) {
+		for _, r := range s.resources() {
+			all = append(all, r.stack+" "+r.kind)
+		}
+		return slices.Compact(slices.Sorted(slices.Values(all)))
+	}
+	local := kinds(synth(t, config.Local))
+	var missing []string
+	for _, kind := range kinds(synth(t, config.Dev)) {
+		if !slices.Contains(local, kind) {
+			missing = append(missing, kind)
+		}
+	}
+	want := []string{
+		"AthleteUi AWS::IAM::Policy", "AthleteUi AWS::IAM::Role", "AthleteUi AWS::Lambda::Function", "AthleteUi AWS::Lambda::LayerVersion",
+		"AthleteUi AWS::Logs::LogGroup", "AthleteUi Custom::CDKBucketDeployment", "Platform AWS::Events::Archive",
+	}
+	if diff := cmp.Diff(want, missing); diff != "" {
+		t.Errorf("stage local goes without other things than it says (-says +does):\n%s", diff)
+	}
+	b, err := json.Marshal(stack.Omissions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := at(map[string]any(synth(t, config.Local).templates["Platform"]), "Outputs", "LocalOmissions", "Value"); got != string(b) {
+		t.Errorf("LocalOmissions is %v, not %s", got, b)
+	}
+}
+
+func TestOverridesReachTheFunctions(t *testing.T) {
+	context := context(t, config.Local)
+	context["siteUrl"] = "http://localhost:18080"
+	context["stravaApiUrl"] = "http://localhost:9001/api/v3"
+	context["stravaOauthUrl"] = "http://localhost:9001/oauth"
+	context["stravaPushUrl"] = "http://localhost:9001/push"
+	s := synthesise(t, context, func(c *config.Config, _ *stack.Assets) {
+		if c.Architecture != runtime.GOARCH {
+			t.Errorf("stage local is built for %s", c.Architecture)
+		}
+	})
+	for function, want := range map[string]map[string]string{
+		"serveoauth":     {"STAGE": "local", "SITE_URL": "http://localhost:18080", "STRAVA_OAUTH_URL": "http://localhost:9001/oauth"},
+		"forwardrequest": {"STRAVA_API_URL": "http://localhost:9001/api/v3", "PARAMETER_PATH": "/paceline/local/credentials"},
+		"administerapp":  {"STRAVA_PUSH_URL": "http://localhost:9001/push"},
+	} {
+		f := s.find(t, "Credentials", "AWS::Lambda::Function", function)
+		for name, value := range want {
+			if got := f.at("Environment", "Variables", name); got != value {
+				t.Errorf("%s: %s is %v, not %s", function, name, got, value)
+			}
+		}
+	}
+}
+
+func TestOwnDomain(t *testing.T) {
+	const certificate = "arn:aws:acm:us-east-1:111122223333:certificate/x"
+	s := synthesise(t, context(t, config.Prod), func(c *config.Config, _ *stack.Assets) {
+		c.CertificateARN, c.AlarmEmail = certificate, "ops@paceline.example"
+	})
+	if len(s.violations) > 0 {
+		t.Errorf("findings: %v", s.violations)
+	}
+	d := s.find(t, "AthleteUi", "AWS::CloudFront::Distribution", "").at("DistributionConfig")
+	if got := s.list("", at(d, "Aliases")); !slices.Equal(got, []string{"paceline.example"}) {
+		t.Errorf("the front door is called %v", got)
+	}
+	viewer := at(d, "ViewerCertificate")
+	if at(viewer, "AcmCertificateArn") != certificate || at(viewer, "MinimumProtocolVersion") != "TLSv1.2_2021" {
+		t.Errorf("the front door shows %v", viewer)
+	}
+	if got := at(map[string]any(s.templates["AthleteUi"]), "Outputs", "SiteUrl", "Value"); got != "https://paceline.example" {
+		t.Errorf("SiteUrl is %v", got)
+	}
+	if got := s.find(t, "Platform", "AWS::SNS::Subscription", "").at("Endpoint"); got != "ops@paceline.example" {
+		t.Errorf("alarms go to %v", got)
+	}
+}
+
+// TestRunbook: each alarm's name, without the stage, is a heading of the
+// runbook, and each heading about an alarm has its alarm.
+func TestRunbook(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join(root, "docs/runbook.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var headings []string
+	for line := range strings.Lines(string(b)) {
+		if title, ok := strings.CutPrefix(line, "### "); ok {
+			headings = append(headings, strings.TrimSpace(title))
+		}
+	}
+	for _, stage := range stages {
+		var alarms []string
+		for _, a := range synth(t, stage).resources("AWS::CloudWatch::Alarm") {
+			title, ok := strings.CutPrefix(a.at("AlarmName").(string), "Paceline-"+string(stage)+" ")
+			if !ok {
+				t.Errorf("%s does not begin with the stage's name", a.at("AlarmName"))
+			}
+			if a.at("AlarmActions") == nil {
+				t.Errorf("%s tells nobody", a)
+			}
+			alarms = append(alarms, title)
+		}
+		if diff := cmp.Diff(slices.Sorted(slices.Values(headings)), slices.Sorted(slices.Values(alarms))); diff != "" {
+			t.Errorf("stage %s: alarms differ from the runbook's headings (-runbook +alarms):\n%s", stage, diff)
+		}
+	}
+}
+
+// TestAlarmsGetThrough: the topic's policy has to let CloudWatch publish.
+func TestAlarmsGetThrough(t *testing.T) {
+	for _, stage := range stages {
+		s := synth(t, stage)
+		topic := s.find(t, "Platform", "AWS::SNS::Topic", "Alarms").String()
+		allowed := slices.ContainsFunc(s.statements(), func(st statement) bool {
+			return st.of.kind == "AWS::SNS::TopicPolicy" && st.effect == "Allow" && may(st, "sns:Publish") &&
+				slices.Contains(st.principals, "cloudwatch.amazonaws.com") && owner(st.resources[0]) == topic
+		})
+		if !allowed {
+			t.Errorf("stage %s: CloudWatch may not publish to %s", stage, topic)
+		}
+	}
+}
+
+// TestFindingStopsSynthesis: cdk-nag is at work, and what it finds ends the
+// CDK CLI's run.
+func TestFindingStopsSynthesis(t *testing.T) {
+	synth(t, config.Dev) // which makes the stubs
+	c, err := config.Load(func(key string) any { return context(t, config.Dev)[key] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := os.MkdirTemp(workDir, "cdk.out-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	context := context(t, config.Dev)
+	app := awscdk.NewApp(&awscdk.AppProps{Context: &context, Outdir: jsii.String(out), AnalyticsReporting: jsii.Bool(false)})
+	p := stack.NewPaceline(app, c, stubs(t))
+	awssns.NewTopic(p.Platform.Stack, jsii.String("Careless"), nil)
+
+	var stopped any
+	func() {
+		defer func() { stopped = recover() }()
+		app.Synth(nil)
+	}()
+	if stopped == nil {
+		t.Error("synthesis went on")
+	}
+	found := violations(t, filepath.Join(out, "validation-report.json"))
+	if len(found) != 1 || !strings.Contains(found[0], "Careless") || !strings.Contains(found[0], "AwsSolutions-SNS3") {
+		t.Errorf("found %v", found)
+	}
+}
+
+func TestMissingFilesAreNamed(t *testing.T) {
+	synth(t, config.Dev) // which makes the stubs
+	for missing, change := range map[string]func(*stack.Assets){
+		"nowhere/credentials/serve-oauth/bootstrap is missing: run `make build` first": func(a *stack.Assets) { a.Functions = "nowhere" },
+		"nowhere/index.html is missing: run `make build` first":                        func(a *stack.Assets) { a.Site = "nowhere" },
+	} {
+		func() {
+			defer func() {
+				err, _ := recover().(error)
+				if m := (construct.Missing{}); !errors.As(err, &m) || err.Error() != missing {
+					t.Errorf("reported %v, not %q", err, missing)
+				}
+			}()
+			synthesise(t, context(t, config.Dev), func(_ *config.Config, a *stack.Assets) { change(a) })
+		}()
+	}
+}

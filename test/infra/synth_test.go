@@ -1,0 +1,389 @@
+package infra
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/paceline/paceline/infra/config"
+	"github.com/paceline/paceline/infra/stack"
+)
+
+var stages = []config.Stage{config.Local, config.Dev, config.Prod}
+
+// stackNames are the stacks of every stage.
+var stackNames = []string{"Platform", "Credentials", "Gathering", "AthletePlane", "ActivityPlane", "AthleteUi"}
+
+// functions are all functions: the folder each is built to below dist, which is
+// also where its main is below functions.
+var functions = []string{
+	"credentials/serve-oauth", "credentials/authorize-session", "credentials/forward-request",
+	"credentials/administer-app", "credentials/handle-events",
+	"gathering/receive-webhook", "gathering/gather-work", "gathering/handle-events",
+	"athlete/serve-api", "athlete/handle-events",
+	"activity/serve-api", "activity/handle-events",
+}
+
+// template is a CloudFormation template, decoded.
+type template map[string]any
+
+// resource is one resource of a template.
+type resource struct {
+	stack, id, kind string
+	body            map[string]any
+}
+
+// system is all templates of a stage by the stack's short name.
+type system struct {
+	stage     config.Stage
+	templates map[string]template
+	// violations are what the checks that run while synthesising found, the
+	// CDK's own and cdk-nag's.
+	violations []string
+}
+
+var (
+	// workDir is where synthesis reads and writes.
+	workDir string
+	synths  = map[config.Stage]*system{}
+)
+
+// synth gives the templates of a stage. They are made once, so a test that
+// changes them must use [system.clone].
+func synth(t *testing.T, stage config.Stage) *system {
+	t.Helper()
+	if s, ok := synths[stage]; ok {
+		return s
+	}
+	defer func() {
+		// The CDK reports by panicking.
+		if r := recover(); r != nil {
+			t.Fatalf("synthesis of stage %s: %v", stage, r)
+		}
+	}()
+	s := synthesise(t, context(t, stage), func(c *config.Config, _ *stack.Assets) {
+		if stage == config.Local {
+			c.Architecture = "amd64" // whatever the host's is, for the snapshots
+		}
+	})
+	synths[stage] = s
+	return s
+}
+
+// synthesise makes the templates that context asks for.
+func synthesise(t *testing.T, context map[string]any, change func(*config.Config, *stack.Assets)) *system {
+	t.Helper()
+	c, err := config.Load(func(key string) any { return context[key] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	assets := stubs(t)
+	change(&c, &assets)
+	out, err := os.MkdirTemp(workDir, "cdk.out-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := awscdk.NewApp(&awscdk.AppProps{Context: &context, Outdir: jsii.String(out), AnalyticsReporting: jsii.Bool(false)})
+	stack.NewPaceline(app, c, assets)
+	s := &system{stage: c.Stage, templates: map[string]template{}}
+	func() {
+		// Synthesis panics when a check found an error; the report tells.
+		defer func() { _ = recover() }()
+		app.Synth(nil)
+	}()
+	s.violations = violations(t, filepath.Join(out, "validation-report.json"))
+	for _, name := range stackNames {
+		b, err := os.ReadFile(filepath.Join(out, c.Name()+"-"+name+".template.json"))
+		if err != nil {
+			t.Fatalf("stack %s was not synthesised; %v", name, s.violations)
+		}
+		s.templates[name] = decode[template](t, b)
+	}
+	return s
+}
+
+// context is what the CDK CLI would hand over for a stage: cdk.json's context
+// and the chosen stage.
+func context(t *testing.T, stage config.Stage) map[string]any {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(root, "cdk.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := decode[struct{ Context map[string]any }](t, b).Context
+	c["stage"] = string(stage)
+	return c
+}
+
+// stubs stand in for the built functions and the built site.
+func stubs(t *testing.T) stack.Assets {
+	t.Helper()
+	a := stack.Assets{Functions: filepath.Join(workDir, "dist"), Site: filepath.Join(workDir, "site")}
+	if workDir != "" {
+		return a
+	}
+	dir, err := os.MkdirTemp("", "paceline-infra-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	workDir = dir
+	a = stack.Assets{Functions: filepath.Join(workDir, "dist"), Site: filepath.Join(workDir, "site")}
+	files := []string{filepath.Join(a.Site, "index.html"), filepath.Join(a.Site, "assets", "index.js")}
+	for _, f := range functions {
+		files = append(files, filepath.Join(a.Functions, f, "bootstrap"))
+	}
+	for _, f := range files {
+		if err := os.MkdirAll(filepath.Dir(f), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(f, []byte("stub"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return a
+}
+
+// violations reads the report that synthesis leaves when a check found
+// something.
+func violations(t *testing.T, report string) []string {
+	t.Helper()
+	b, err := os.ReadFile(report)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, p := range decode[struct {
+		PluginReports []struct {
+			Violations []struct {
+				RuleName, Description string
+				ViolatingConstructs   []struct{ ConstructPath string }
+			}
+		}
+	}](t, b).PluginReports {
+		for _, v := range p.Violations {
+			for _, c := range v.ViolatingConstructs {
+				found = append(found, fmt.Sprintf("%s: %s: %s", c.ConstructPath, v.RuleName, v.Description))
+			}
+		}
+	}
+	return found
+}
+
+func decode[T any](t *testing.T, b []byte) T {
+	t.Helper()
+	var v T
+	if err := json.Unmarshal(b, &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// clone is a deep copy, to break.
+func (s *system) clone(t *testing.T) *system {
+	t.Helper()
+	b, err := json.Marshal(s.templates)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &system{stage: s.stage, templates: decode[map[string]template](t, b)}
+}
+
+// resources gives all resources of the kinds, of all stacks, in a fixed order;
+// of all kinds when none is named.
+func (s *system) resources(kinds ...string) []resource {
+	var out []resource
+	for _, name := range stackNames {
+		rs, _ := s.templates[name]["Resources"].(map[string]any)
+		for _, id := range slices.Sorted(maps.Keys(rs)) {
+			body := rs[id].(map[string]any)
+			kind, _ := body["Type"].(string)
+			if len(kinds) == 0 || slices.Contains(kinds, kind) {
+				out = append(out, resource{name, id, kind, body})
+			}
+		}
+	}
+	return out
+}
+
+// find gives the one resource of the kind in the stack whose logical id begins
+// with prefix.
+func (s *system) find(t *testing.T, stack, kind, prefix string) resource {
+	t.Helper()
+	var found []resource
+	for _, r := range s.resources(kind) {
+		if r.stack == stack && strings.HasPrefix(r.id, prefix) {
+			found = append(found, r)
+		}
+	}
+	if len(found) != 1 {
+		t.Fatalf("stage %s: %d resources of type %s begin with %s in %s, not 1", s.stage, len(found), kind, prefix, stack)
+	}
+	return found[0]
+}
+
+// props are the resource's properties.
+func (r resource) props() map[string]any {
+	p, _ := r.body["Properties"].(map[string]any)
+	return p
+}
+
+// at gives the property at a path of keys, nil when there is none.
+func (r resource) at(path ...string) any { return at(r.props(), path...) }
+
+func at(v any, path ...string) any {
+	for _, key := range path {
+		m, _ := v.(map[string]any)
+		v = m[key]
+	}
+	return v
+}
+
+func (r resource) String() string { return r.stack + "." + r.id }
+
+// text flattens a value of a template, with CloudFormation's functions in it,
+// into a string: a reference to a resource becomes "{Stack.LogicalId}" or
+// "{Stack.LogicalId.Attribute}", also across stacks, a pseudo parameter
+// "{AWS::Region}".
+func (s *system) text(stack string, v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case map[string]any:
+		if ref, ok := v["Ref"].(string); ok {
+			if strings.HasPrefix(ref, "AWS::") {
+				return "{" + ref + "}"
+			}
+			return "{" + stack + "." + ref + "}"
+		}
+		if get, ok := v["Fn::GetAtt"].([]any); ok {
+			return fmt.Sprintf("{%s.%s.%s}", stack, get[0], get[1])
+		}
+		if join, ok := v["Fn::Join"].([]any); ok {
+			var b strings.Builder
+			for i, part := range join[1].([]any) {
+				if i > 0 {
+					b.WriteString(join[0].(string))
+				}
+				b.WriteString(s.text(stack, part))
+			}
+			return b.String()
+		}
+		if name, ok := v["Fn::ImportValue"].(string); ok {
+			for exporter, tmpl := range s.templates {
+				outputs, _ := tmpl["Outputs"].(map[string]any)
+				for _, o := range outputs {
+					if at(o, "Export", "Name") == name {
+						return s.text(exporter, at(o, "Value"))
+					}
+				}
+			}
+		}
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+// owner is the resource that text refers to, "Stack.LogicalId"; "" when it is
+// no plain reference.
+func owner(text string) string {
+	inner, ok := strings.CutPrefix(text, "{")
+	if !ok || !strings.HasSuffix(inner, "}") || strings.Contains(inner[:len(inner)-1], "{") {
+		return ""
+	}
+	parts := strings.Split(strings.TrimSuffix(inner, "}"), ".")
+	if len(parts) < 2 {
+		return ""
+	}
+	return parts[0] + "." + parts[1]
+}
+
+// list gives v's elements as texts; a single value is a list of one.
+func (s *system) list(stack string, v any) []string {
+	if v == nil {
+		return nil
+	}
+	items, ok := v.([]any)
+	if !ok {
+		items = []any{v}
+	}
+	var out []string
+	for _, item := range items {
+		out = append(out, s.text(stack, item))
+	}
+	return out
+}
+
+// statement is a statement of a policy.
+type statement struct {
+	// of is the resource that holds the policy.
+	of resource
+	// roles are the roles that a role's policy belongs to, "Stack.LogicalId".
+	roles              []string
+	effect             string
+	actions, resources []string
+	principals         []string
+	conditions         map[string]any
+}
+
+// statements gives those of all IAM policies and all policies of resources.
+func (s *system) statements() []statement {
+	var out []statement
+	add := func(r resource, document any, roles []string) {
+		items, _ := at(document, "Statement").([]any)
+		for _, item := range items {
+			st := statement{of: r, roles: roles}
+			st.effect, _ = at(item, "Effect").(string)
+			st.actions = s.list(r.stack, at(item, "Action"))
+			st.resources = s.list(r.stack, at(item, "Resource"))
+			if p, ok := at(item, "Principal").(map[string]any); ok {
+				for _, who := range p {
+					st.principals = append(st.principals, s.list(r.stack, who)...)
+				}
+			} else if p := at(item, "Principal"); p != nil {
+				st.principals = s.list(r.stack, p)
+			}
+			st.conditions, _ = at(item, "Condition").(map[string]any)
+			out = append(out, st)
+		}
+	}
+	for _, r := range s.resources() {
+		switch r.kind {
+		case "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy":
+			var roles []string
+			for _, role := range s.list(r.stack, r.at("Roles")) {
+				roles = append(roles, owner(role))
+			}
+			add(r, r.at("PolicyDocument"), roles)
+		case "AWS::IAM::Role":
+			policies, _ := r.at("Policies").([]any)
+			for _, p := range policies {
+				add(r, at(p, "PolicyDocument"), []string{r.String()})
+			}
+		case "AWS::KMS::Key":
+			add(r, r.at("KeyPolicy"), nil)
+		case "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy", "AWS::S3::BucketPolicy":
+			add(r, r.at("PolicyDocument"), nil)
+		}
+	}
+	return out
+}
+
+// roleOf gives the role of a function of the system, "Stack.LogicalId".
+func (s *system) roleOf(t *testing.T, stack, function string) string {
+	t.Helper()
+	f := s.find(t, stack, "AWS::Lambda::Function", strings.ReplaceAll(function, "-", ""))
+	return owner(s.text(stack, f.at("Role")))
+}
