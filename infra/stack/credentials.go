@@ -146,6 +146,9 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 	c.allowParameters(handleEvents, "GetParameter", appParameter, athleteParameters)
 	c.allowParameters(handleEvents, "PutParameter", athleteParameters)
 	c.allowParameters(handleEvents, "DeleteParameter", athleteParameters)
+	for _, f := range []*construct.Function{forwardRequest, handleEvents} {
+		c.allowSealing(f)
+	}
 	allowKey(sessionKey, serveOAuth, "kms:Sign", nil)
 	allowKey(sessionKey, authorizeSession, "kms:GetPublicKey", nil)
 
@@ -246,6 +249,16 @@ func (c *Credentials) allowParameters(f *construct.Function, action string, name
 	if a, ok := keyAction[action]; ok {
 		allowKey(c.tokenKey, f, a, map[string]any{
 			"StringLike": map[string]any{"kms:EncryptionContext:PARAMETER_ARN": arns},
+		})
+	}
+}
+
+// allowSealing lets a function park token pairs in the grants table, sealed for
+// the athlete that the encryption context names.
+func (c *Credentials) allowSealing(f *construct.Function) {
+	for _, action := range []string{"kms:GenerateDataKey", "kms:Decrypt"} {
+		allowKey(c.tokenKey, f, action, map[string]any{
+			"StringLike": map[string]any{"kms:EncryptionContext:" + settings.SealContextKey: "*"},
 		})
 	}
 }

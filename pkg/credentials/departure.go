@@ -130,8 +130,7 @@ func (d *Departure) end(ctx context.Context, cause event.Meta, dep departure) er
 		if g.Generation != grant.Generation || g.State != Revoked {
 			return errNewer
 		}
-		g.TokenVersion = 0
-		g.Lease = Lease{}
+		g.TokenVersion, g.Parked, g.Lease = 0, nil, Lease{}
 		return nil
 	})
 	if err != nil && !errors.Is(err, errNewer) {
@@ -151,22 +150,43 @@ func (d *Departure) drop(ctx context.Context, grant Grant, reason string) error 
 		return fault.New(fault.Transient, "a refresh is in flight; its outcome has to be dropped, too")
 	}
 	if reason != credentialsv1.RevokedDeauthorized {
-		pair, err := d.Vault.Tokens(ctx, grant.AthleteID, grant.TokenVersion)
-		switch {
-		case err == nil:
-			app, err := d.Vault.App(ctx)
-			if err != nil {
-				return fmt.Errorf("read app: %w", err)
-			}
-			if err := d.OAuth.Revoke(ctx, app, pair.Refresh); err != nil {
-				return fmt.Errorf("revoke at Strava: %w", err)
-			}
-		case !fault.Is(err, fault.NotFound):
-			return fmt.Errorf("read tokens: %w", err)
+		if err := d.revoke(ctx, grant); err != nil {
+			return err
 		}
 	}
 	if err := d.Vault.DropTokens(ctx, grant.AthleteID); err != nil {
 		return fmt.Errorf("drop tokens: %w", err)
+	}
+	return nil
+}
+
+// revoke revokes every pair that may be alive: the one that the grant names,
+// and a newer one that a refresh left behind when it was cut off.
+func (d *Departure) revoke(ctx context.Context, grant Grant) error {
+	var pairs []TokenPair
+	named, err := d.Tokens.read(ctx, grant)
+	if err == nil {
+		pairs = append(pairs, named)
+	} else if !fault.Is(err, fault.NotFound) {
+		return fmt.Errorf("read tokens: %w", err)
+	}
+	newest, version, err := d.Vault.Latest(ctx, grant.AthleteID)
+	if err == nil && version > grant.TokenVersion {
+		pairs = append(pairs, newest)
+	} else if err != nil && !fault.Is(err, fault.NotFound) {
+		return fmt.Errorf("read the latest tokens: %w", err)
+	}
+	if len(pairs) == 0 {
+		return nil
+	}
+	app, err := d.Vault.App(ctx)
+	if err != nil {
+		return fmt.Errorf("read app: %w", err)
+	}
+	for _, pair := range pairs {
+		if err := d.OAuth.Revoke(ctx, app, pair); err != nil {
+			return fmt.Errorf("revoke at Strava: %w", err)
+		}
 	}
 	return nil
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
-	"github.com/paceline/paceline/pkg/kit/secret"
 	"github.com/paceline/paceline/test/strava"
 )
 
@@ -24,7 +23,7 @@ func TestLeavingRevokesAtStravaDropsTheTokensAndIssuesAReceipt(t *testing.T) {
 	if err := w.departure.Left(t.Context(), cause(), id, generation, "receipt", requestedAt); err != nil {
 		t.Fatal(err)
 	}
-	if n := w.strava.Counters().Total(strava.EndpointRevoke, 0); n != 1 {
+	if n := w.strava.Counters().Total(strava.EndpointRevoke, 0); n != 2 { // Once for each token.
 		t.Errorf("Strava was told %d times", n)
 	}
 	if w.strava.Athletes()[0].Connected {
@@ -67,7 +66,7 @@ func TestARepeatedDepartureChangesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := w.strava.Counters().Total(strava.EndpointRevoke, 0); n != 1 {
+	if n := w.strava.Counters().Total(strava.EndpointRevoke, 0); n != 2 { // Once for each token.
 		t.Errorf("Strava was told %d times", n)
 	}
 }
@@ -211,11 +210,11 @@ type cutOAuth struct {
 	*cut
 }
 
-func (c cutOAuth) Revoke(ctx context.Context, app credentials.App, token secret.String) error {
+func (c cutOAuth) Revoke(ctx context.Context, app credentials.App, pair credentials.TokenPair) error {
 	if err := c.step(); err != nil {
 		return err
 	}
-	return c.OAuth.Revoke(ctx, app, token)
+	return c.OAuth.Revoke(ctx, app, pair)
 }
 
 type cutBus struct {

@@ -36,8 +36,11 @@ type Grant struct {
 	Scopes []string
 	State  State
 	// TokenVersion is the version of the athlete's SecureString that holds
-	// the valid pair; 0 once the tokens are dropped.
+	// the valid pair, unless one is parked; 0 once the tokens are dropped.
 	TokenVersion int64
+	// Parked is the valid pair, sealed, when the SecureString could not be
+	// written; nil otherwise.
+	Parked []byte
 	// Lease is held by whoever refreshes the tokens.
 	Lease Lease
 	// Receipt names the erasure that the revocation led to, and RevokedAt is

@@ -57,12 +57,54 @@ type Vault interface {
 	// Tokens returns one version of the athlete's pair; a not-found fault
 	// when that version does not exist.
 	Tokens(ctx context.Context, athleteID, version int64) (TokenPair, error)
+	// Latest returns the newest version of the athlete's pair, which need not
+	// be the valid one; a not-found fault when there is none.
+	Latest(ctx context.Context, athleteID int64) (pair TokenPair, version int64, err error)
 	// SaveTokens stores a pair as a new version and returns its number. The
 	// versions before stay readable.
 	SaveTokens(ctx context.Context, athleteID int64, pair TokenPair) (version int64, err error)
 	// DropTokens destroys all versions of the athlete's pair. Dropping what
 	// is not there is no error.
 	DropTokens(ctx context.Context, athleteID int64) error
+}
+
+// Seal seals a token pair. It needs nobody's help, so that it can't fail for
+// want of it.
+type Seal func(TokenPair) ([]byte, error)
+
+// Sealer encrypts token pairs under the dedicated key, for storage outside the
+// vault. What it seals for one athlete can't be opened as another's.
+type Sealer interface {
+	// NewSeal prepares to seal one pair.
+	NewSeal(ctx context.Context, athleteID int64) (Seal, error)
+	// Open returns the sealed pair.
+	Open(ctx context.Context, athleteID int64, sealed []byte) (TokenPair, error)
+}
+
+// Metric names something worth counting.
+type Metric string
+
+// What is counted.
+const (
+	// MetricRefreshed: a token pair was renewed.
+	MetricRefreshed Metric = "TokensRefreshed"
+	// MetricRefreshFailed: Strava gave no new pair, for a reason that may pass.
+	MetricRefreshFailed Metric = "RefreshesFailed"
+	// MetricParked: a new pair was parked because the vault refused it.
+	MetricParked Metric = "TokensParked"
+	// MetricAdopted: a pair was found that a cut off refresh had left behind,
+	// parked or saved, and put into force.
+	MetricAdopted Metric = "TokensAdopted"
+	// MetricUnsaved: a new pair could be neither saved nor parked. If Strava
+	// replaced the refresh token, it is lost.
+	MetricUnsaved Metric = "TokensUnsaved"
+	// MetricDegraded: Strava refused an athlete's refresh token for good.
+	MetricDegraded Metric = "GrantsDegraded"
+)
+
+// Metrics counts.
+type Metrics interface {
+	Count(metric string, n int)
 }
 
 // Authorization is what a provider answers to an authorization code.
@@ -83,9 +125,10 @@ type OAuth interface {
 	// Refresh renews a pair. Errors: ErrTokenRefused, ErrAppRefused, or a
 	// transient fault.
 	Refresh(ctx context.Context, app App, refresh secret.String) (TokenPair, error)
-	// Revoke ends the authorization that the token belongs to; an unknown
-	// token is no error. Errors: ErrAppRefused, or a transient fault.
-	Revoke(ctx context.Context, app App, refresh secret.String) error
+	// Revoke ends the authorization that the pair belongs to, if either token
+	// is still alive; that neither is, is no error. Errors: ErrAppRefused, or
+	// a transient fault.
+	Revoke(ctx context.Context, app App, pair TokenPair) error
 }
 
 // APIAnswer is Strava's answer to a forwarded call.

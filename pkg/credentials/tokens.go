@@ -1,6 +1,7 @@
 package credentials
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,20 +13,31 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// leaseTime is how long a refresh may take. It is longer than the longest
-// function that refreshes may run (30 s), so that whoever finds a lease
-// expired knows its holder to be dead.
-const leaseTime = 45 * time.Second
-
-// leasePoll is how often somebody who waits for a refresh looks again.
-const leasePoll = 200 * time.Millisecond
+const (
+	// leaseTime is how long a refresh may take. It is longer than the longest
+	// function that refreshes may run (30 s), so that whoever finds a lease
+	// expired knows its holder to be dead.
+	leaseTime = 45 * time.Second
+	// leasePoll is how often somebody who waits for a refresh looks again.
+	leasePoll = 200 * time.Millisecond
+	// refreshTime must be left of a call's time for a refresh to begin: a
+	// process that is ended between Strava's answer and the write loses the
+	// answer. It covers asking Strava (10 s) and saveTime.
+	refreshTime = 18 * time.Second
+	// saveTime is how long saving a new pair is tried.
+	saveTime = 7 * time.Second
+	// savePause is the wait between two tries to save.
+	savePause = 250 * time.Millisecond
+)
 
 // Tokens hands out valid token pairs inside this boundary and renews them.
 type Tokens struct {
 	Grants    Grants
 	Vault     Vault
+	Sealer    Sealer
 	OAuth     OAuth
 	Publisher Publisher
+	Metrics   Metrics
 	Minter    event.Minter
 	// Sleep waits, or returns early with the context's error.
 	Sleep func(context.Context, time.Duration) error
@@ -34,8 +46,10 @@ type Tokens struct {
 	cached map[int64]cachedPair
 }
 
+// cachedPair is a pair and what of the grant named it.
 type cachedPair struct {
 	generation, version int64
+	parked              []byte
 	pair                TokenPair
 }
 
@@ -125,10 +139,10 @@ func (t *Tokens) current(ctx context.Context, athleteID, generation int64) (Gran
 		t.mu.Lock()
 		c := t.cached[athleteID]
 		t.mu.Unlock()
-		if c.generation == grant.Generation && c.version == grant.TokenVersion {
+		if c.generation == grant.Generation && c.version == grant.TokenVersion && bytes.Equal(c.parked, grant.Parked) {
 			return grant, c.pair, nil
 		}
-		pair, err := t.Vault.Tokens(ctx, athleteID, grant.TokenVersion)
+		pair, err := t.read(ctx, grant)
 		if fault.Is(err, fault.NotFound) {
 			// The grant named it a moment ago: either the authorization has
 			// ended since, which the next look shows, or SSM lags behind.
@@ -140,9 +154,20 @@ func (t *Tokens) current(ctx context.Context, athleteID, generation int64) (Gran
 		if err != nil {
 			return Grant{}, TokenPair{}, fmt.Errorf("read tokens: %w", err)
 		}
+		if grant.Parked != nil {
+			grant = t.unpark(ctx, grant, pair)
+		}
 		t.remember(grant, pair)
 		return grant, pair, nil
 	}
+}
+
+// read returns the pair that the grant names, wherever it is.
+func (t *Tokens) read(ctx context.Context, grant Grant) (TokenPair, error) {
+	if grant.Parked != nil {
+		return t.Sealer.Open(ctx, grant.AthleteID, grant.Parked)
+	}
+	return t.Vault.Tokens(ctx, grant.AthleteID, grant.TokenVersion)
 }
 
 func (t *Tokens) remember(grant Grant, pair TokenPair) {
@@ -151,7 +176,7 @@ func (t *Tokens) remember(grant Grant, pair TokenPair) {
 	if t.cached == nil {
 		t.cached = map[int64]cachedPair{}
 	}
-	t.cached[grant.AthleteID] = cachedPair{grant.Generation, grant.TokenVersion, pair}
+	t.cached[grant.AthleteID] = cachedPair{grant.Generation, grant.TokenVersion, grant.Parked, pair}
 }
 
 // inForce tells whether the grant allows calls for the generation.
@@ -165,20 +190,32 @@ func (g Grant) inForce(generation int64) error {
 	return nil
 }
 
+// names reports whether the grant names the same pair as seen.
+func (g Grant) names(seen Grant) bool {
+	return g.TokenVersion == seen.TokenVersion && bytes.Equal(g.Parked, seen.Parked)
+}
+
 var (
 	errBusy     = errors.New("another refresh is in flight")
 	errOutdated = errors.New("the token pair was replaced meanwhile")
 )
 
-// refresh renews pair, which seen names. The steps and what a crash after each
-// of them leaves are:
+// refresh renews pair, which seen names. The steps, and what is left when the
+// process is killed after each:
 //
-//  1. lease: nobody else refreshes until it is committed or expires.
-//  2. ask Strava. Crash: if Strava rotated the refresh token, only it knows.
-//  3. save the new pair as a new version. Crash: the version exists, the grant
-//     does not name it.
-//  4. commit: the grant names the version, and the lease ends.
+//  1. lease: nobody else refreshes until the lease is given back or expires.
+//  2. prepare a seal, so that parking will need no KMS. As 1.
+//  3. ask Strava. If Strava replaced the refresh token, the new one is lost:
+//     nobody but this process had it. The next refresh is refused, and the
+//     grant degrades. See docs/token-safety.md.
+//  4. save the new pair as a new version. The version exists, the grant does
+//     not name it; whoever is refused next finds and adopts it.
+//  5. commit: the grant names the version or, where the vault refused, holds
+//     the pair itself, sealed; and the lease ends.
 func (t *Tokens) refresh(ctx context.Context, seen Grant, pair TokenPair) (TokenPair, error) {
+	if deadline, ok := ctx.Deadline(); ok && deadline.Sub(t.Minter.Now()) < refreshTime {
+		return TokenPair{}, fault.New(fault.Transient, "too little time is left for a refresh")
+	}
 	owner := t.Minter.NewID()
 	if err := t.acquire(ctx, seen, owner); err != nil {
 		return TokenPair{}, err
@@ -188,43 +225,98 @@ func (t *Tokens) refresh(ctx context.Context, seen Grant, pair TokenPair) (Token
 		t.release(ctx, seen, owner)
 		return TokenPair{}, fmt.Errorf("read app: %w", err)
 	}
-	fresh, err := t.OAuth.Refresh(ctx, app, pair.Refresh)
-	if errors.Is(err, ErrTokenRefused) {
-		return TokenPair{}, t.degrade(ctx, seen, owner)
-	}
+	seal, err := t.Sealer.NewSeal(ctx, seen.AthleteID)
 	if err != nil {
+		t.release(ctx, seen, owner)
+		return TokenPair{}, fmt.Errorf("prepare to park: %w", err)
+	}
+	fresh, err := t.OAuth.Refresh(ctx, app, pair.Refresh)
+	switch {
+	case errors.Is(err, ErrTokenRefused):
+		return TokenPair{}, t.refused(ctx, seen, owner)
+	case err != nil:
+		t.Metrics.Count(string(MetricRefreshFailed), 1)
 		t.release(ctx, seen, owner)
 		return TokenPair{}, fmt.Errorf("refresh: %w", err)
 	}
-	version := seen.TokenVersion
-	if !fresh.Refresh.Equal(pair.Refresh) || !fresh.Access.Equal(pair.Access) {
-		if version, err = t.Vault.SaveTokens(ctx, seen.AthleteID, fresh); err != nil {
-			t.release(ctx, seen, owner)
-			return TokenPair{}, fmt.Errorf("save refreshed tokens: %w", err)
+	// The caller's giving up must not keep the answer from being saved.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
+	defer cancel()
+	grant, err := t.save(ctx, seen, owner, pair, fresh, seal)
+	switch {
+	case err == nil && grant.State == Revoked:
+		// The authorization ended while we asked. Whoever ended it waits for
+		// this lease, and now finds the pair that is to be revoked and dropped.
+		return TokenPair{}, ErrRevoked
+	case errors.Is(err, errOutdated):
+		return TokenPair{}, errors.Join(err, t.discard(ctx, seen, app, fresh))
+	case err != nil:
+		t.Metrics.Count(string(MetricUnsaved), 1)
+		return TokenPair{}, fmt.Errorf("save refreshed tokens: %w", err)
+	}
+	t.Metrics.Count(string(MetricRefreshed), 1)
+	t.remember(grant, fresh)
+	return fresh, nil
+}
+
+// save has the grant name the fresh pair, which it puts into the vault or else
+// parks, and tries until it has succeeded, is fenced off, or the context ends.
+// In a grant that was revoked meanwhile the pair is named, too, so that it can
+// be revoked; the state stays as it is.
+func (t *Tokens) save(ctx context.Context, seen Grant, owner string, old, fresh TokenPair, seal Seal) (Grant, error) {
+	version, parked := seen.TokenVersion, seen.Parked
+	saved := fresh.Refresh.Equal(old.Refresh) && fresh.Access.Equal(old.Access)
+	for {
+		if !saved {
+			if v, err := t.Vault.SaveTokens(ctx, seen.AthleteID, fresh); err == nil {
+				version, parked, saved = v, nil, true
+			} else if parked, err = seal(fresh); err != nil {
+				return Grant{}, fmt.Errorf("seal: %w", err)
+			}
+		}
+		grant, err := t.commit(ctx, seen, owner, func(g *Grant) { g.TokenVersion, g.Parked = version, parked })
+		if !fault.Is(err, fault.Transient) {
+			if err == nil && !saved {
+				t.Metrics.Count(string(MetricParked), 1)
+			}
+			return grant, err
+		}
+		if t.Sleep(ctx, savePause) != nil {
+			return Grant{}, err
 		}
 	}
-	grant, err := t.Grants.Update(ctx, seen.AthleteID, func(g *Grant) error {
-		if err := g.inForce(seen.Generation); err != nil {
-			return err
-		}
-		if g.Lease.Owner != owner || g.TokenVersion != seen.TokenVersion {
+}
+
+// commit changes the grant and gives the lease back, on condition that the
+// grant is of the same generation, under this lease, and names the pair that
+// the work began with; errOutdated otherwise.
+func (t *Tokens) commit(ctx context.Context, seen Grant, owner string, change func(*Grant)) (Grant, error) {
+	return t.Grants.Update(ctx, seen.AthleteID, func(g *Grant) error {
+		if g.Generation != seen.Generation || g.Lease.Owner != owner || !g.names(seen) {
 			return errOutdated
 		}
-		g.TokenVersion = version
+		change(g)
 		g.Lease = Lease{}
 		return nil
 	})
-	if errors.Is(err, ErrRevoked) {
-		// The authorization ended while we asked. Whoever ended it waits for
-		// this lease before dropping tokens, so the pair just saved goes too.
-		t.release(ctx, seen, owner)
-		return TokenPair{}, ErrRevoked
+}
+
+// discard gets rid of a pair that came after its lease had expired and the
+// authorization had been brought to its end without it.
+func (t *Tokens) discard(ctx context.Context, seen Grant, app App, fresh TokenPair) error {
+	grant, err := t.Grants.Grant(ctx, seen.AthleteID)
+	if fault.Is(err, fault.NotFound) {
+		grant.State = Revoked
+	} else if err != nil {
+		return fmt.Errorf("read grant: %w", err)
 	}
-	if err != nil {
-		return TokenPair{}, fmt.Errorf("commit refreshed tokens: %w", err)
+	if grant.State != Revoked || grant.TokenVersion != 0 {
+		return nil
 	}
-	t.remember(grant, fresh)
-	return fresh, nil
+	if err := t.OAuth.Revoke(ctx, app, fresh); err != nil {
+		return fmt.Errorf("revoke a late pair: %w", err)
+	}
+	return t.Vault.DropTokens(ctx, seen.AthleteID)
 }
 
 func (t *Tokens) acquire(ctx context.Context, seen Grant, owner string) error {
@@ -233,7 +325,7 @@ func (t *Tokens) acquire(ctx context.Context, seen Grant, owner string) error {
 		if err := g.inForce(seen.Generation); err != nil {
 			return err
 		}
-		if g.TokenVersion != seen.TokenVersion {
+		if !g.names(seen) {
 			return errOutdated
 		}
 		if g.Lease.held(owner, now) {
@@ -260,23 +352,55 @@ func (t *Tokens) release(ctx context.Context, seen Grant, owner string) {
 	})
 }
 
-// degrade marks the grant after Strava refused its refresh token, unless the
-// pair that was refused is not the grant's any more.
-func (t *Tokens) degrade(ctx context.Context, seen Grant, owner string) error {
-	grant, err := t.Grants.Update(ctx, seen.AthleteID, func(g *Grant) error {
-		if err := g.inForce(seen.Generation); err != nil {
-			return err
-		}
-		if g.Lease.Owner != owner || g.TokenVersion != seen.TokenVersion {
-			return errOutdated
-		}
-		g.State = Degraded
-		g.Lease = Lease{}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("mark the grant degraded: %w", err)
+// unpark moves a parked pair into the vault, where it belongs, if that is
+// possible at once; it is as good where it is.
+func (t *Tokens) unpark(ctx context.Context, seen Grant, pair TokenPair) Grant {
+	owner := t.Minter.NewID()
+	if t.acquire(ctx, seen, owner) != nil {
+		return seen
 	}
+	version, err := t.Vault.SaveTokens(ctx, seen.AthleteID, pair)
+	if err != nil {
+		t.release(ctx, seen, owner)
+		return seen
+	}
+	grant, err := t.commit(ctx, seen, owner, func(g *Grant) { g.TokenVersion, g.Parked = version, nil })
+	if err != nil {
+		return seen
+	}
+	t.Metrics.Count(string(MetricAdopted), 1)
+	return grant
+}
+
+// refused acts on Strava's refusal of the refresh token that seen names. It
+// may have been replaced by a refresh that was cut off after saving its pair:
+// then that pair is adopted, and errOutdated sends the caller to it. Otherwise
+// the grant degrades.
+func (t *Tokens) refused(ctx context.Context, seen Grant, owner string) error {
+	_, latest, err := t.Vault.Latest(ctx, seen.AthleteID)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		t.release(ctx, seen, owner)
+		return fmt.Errorf("look for a newer pair: %w", err)
+	}
+	adopt := err == nil && latest > seen.TokenVersion
+	grant, err := t.commit(ctx, seen, owner, func(g *Grant) {
+		switch {
+		case adopt:
+			g.TokenVersion, g.Parked = latest, nil
+		case g.State == Active:
+			g.State = Degraded
+		}
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("note the refused token: %w", err)
+	case grant.State == Revoked:
+		return ErrRevoked
+	case adopt:
+		t.Metrics.Count(string(MetricAdopted), 1)
+		return errOutdated
+	}
+	t.Metrics.Count(string(MetricDegraded), 1)
 	err = t.Publisher.Publish(ctx, t.Minter.First(credentialsv1.AuthorizationDegraded{
 		AthleteID: grant.AthleteID, Generation: grant.Generation, Reason: credentialsv1.DegradedTokenRefused,
 	}))

@@ -65,10 +65,10 @@ func TestOneRefreshForManyCallersAndNobodyFails(t *testing.T) {
 				// Each caller stands for a function instance of its own.
 				var wg sync.WaitGroup
 				for range 20 {
-					tokens := &credentials.Tokens{
-						Grants: w.store, Vault: w.vault, OAuth: w.oauth, Publisher: w.bus, Minter: w.minter,
-						Sleep: func(ctx context.Context, _ time.Duration) error { time.Sleep(time.Millisecond); return ctx.Err() },
-					}
+					tokens := w.process(func(ctx context.Context, _ time.Duration) error {
+						time.Sleep(time.Millisecond)
+						return ctx.Err()
+					})
 					requester := &credentials.Requester{Tokens: tokens, API: w.requester.API}
 					wg.Go(func() {
 						res, err := requester.Forward(t.Context(), credentialsv1.ForwardRequest{AthleteID: id, Generation: generation, Path: "/athlete"})
@@ -250,19 +250,6 @@ type failing struct{ credentials.Vault }
 
 func (failing) SaveTokens(context.Context, int64, credentials.TokenPair) (int64, error) {
 	return 0, fault.New(fault.Transient, "throttled")
-}
-
-func TestAVaultThatRefusesLeavesTheGrantInForce(t *testing.T) {
-	w := newWorld(t, strava.Settings{Rotation: strava.RotateNever})
-	id := w.athlete(0)
-	generation := w.connected(id)
-	w.clock.Advance(7 * time.Hour)
-	w.tokens.Vault = failing{w.vault}
-	if res := w.forward(id, generation); res.Outcome != credentialsv1.OutcomeUnavailable {
-		t.Errorf("outcome %s", res.Outcome)
-	}
-	w.tokens.Vault = w.vault
-	w.mustAnswer(id, generation)
 }
 
 func TestConfirmAsksStrava(t *testing.T) {

@@ -28,6 +28,8 @@ type world struct {
 	strava *strava.Server
 	store  *credentialstest.Store
 	vault  *credentialstest.Vault
+	sealer *credentialstest.Sealer
+	counts *credentialstest.Metrics
 	bus    *eventtest.Bus
 	minter event.Minter
 	ids    atomic.Int64
@@ -46,7 +48,8 @@ func newWorld(t *testing.T, settings strava.Settings) *world {
 	clock := strava.NewManualClock(time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC))
 	w := &world{
 		t: t, clock: clock,
-		store: credentialstest.NewStore(), vault: credentialstest.NewVault(), bus: &eventtest.Bus{},
+		store: credentialstest.NewStore(), vault: credentialstest.NewVault(), sealer: &credentialstest.Sealer{},
+		counts: &credentialstest.Metrics{}, bus: &eventtest.Bus{},
 		strava: strava.New(strava.Config{
 			Clock: clock, Seed: 1, Athletes: strava.Generate(1, 3, clock.Now()), Settings: settings,
 			Callbacks: roundTripper(func(*http.Request) (*http.Response, error) { return nil, http.ErrHandlerTimeout }),
@@ -66,9 +69,7 @@ func newWorld(t *testing.T, settings strava.Settings) *world {
 		return ctx.Err()
 	}
 	w.oauth = vendor.NewOAuth(client, "http://strava.test/oauth")
-	w.tokens = &credentials.Tokens{
-		Grants: w.store, Vault: w.vault, OAuth: w.oauth, Publisher: w.bus, Minter: w.minter, Sleep: sleep,
-	}
+	w.tokens = w.process(sleep)
 	w.connect = &credentials.Connect{
 		Grants: w.store, States: w.store, Vault: w.vault, OAuth: w.oauth, Sessions: credentialstest.Sessions{},
 		Publisher: w.bus, Minter: w.minter, NewSecret: newSecret, RedirectURI: redirectURI,
@@ -88,6 +89,14 @@ func newWorld(t *testing.T, settings strava.Settings) *world {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// process is a function instance of its own, with nothing in memory.
+func (w *world) process(sleep func(context.Context, time.Duration) error) *credentials.Tokens {
+	return &credentials.Tokens{
+		Grants: w.store, Vault: w.vault, Sealer: w.sealer, OAuth: w.oauth, Publisher: w.bus, Metrics: w.counts,
+		Minter: w.minter, Sleep: sleep,
+	}
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

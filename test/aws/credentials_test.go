@@ -56,6 +56,10 @@ func TestVaultConforms(t *testing.T) {
 	})
 }
 
+func TestSealerConforms(t *testing.T) {
+	credentialstest.RunSealer(t, kms.NewSealer(awskms.NewFromConfig(mustConfig(t)), mustKey(t, awskms.CreateKeyInput{})))
+}
+
 func TestVaultEncryptsUnderTheDedicatedKey(t *testing.T) {
 	client := awsssm.NewFromConfig(mustConfig(t))
 	key := mustKey(t, awskms.CreateKeyInput{})

@@ -146,6 +146,7 @@ func TestPermissions(t *testing.T) {
 			"ssm:GetParameter" + app, "kms:Decrypt TokenKey" + app,
 			"ssm:GetParameter" + athletes, "kms:Decrypt TokenKey" + athletes,
 			"ssm:PutParameter" + athletes, "kms:Encrypt TokenKey" + athletes,
+			"kms:GenerateDataKey TokenKey athlete=*", "kms:Decrypt TokenKey athlete=*",
 		}),
 		"Credentials.administer-app": slices.Concat(on(read, grants), []string{
 			"events:PutEvents Bus",
@@ -158,6 +159,7 @@ func TestPermissions(t *testing.T) {
 			"ssm:GetParameter" + athletes, "kms:Decrypt TokenKey" + athletes,
 			"ssm:PutParameter" + athletes, "kms:Encrypt TokenKey" + athletes,
 			"ssm:DeleteParameter" + athletes,
+			"kms:GenerateDataKey TokenKey athlete=*", "kms:Decrypt TokenKey athlete=*",
 		}),
 		"Gathering.receive-webhook": {"dynamodb:GetItem Table", "sqs:SendMessage WorkQueue"},
 		"Gathering.gather-work": slices.Concat(on(read+" "+write, "Table"), []string{
@@ -203,6 +205,9 @@ func TestPermissions(t *testing.T) {
 				}
 				key := name("{Credentials." + st.of.id + "}")
 				contexts := s.list(st.of.stack, at(st.conditions, "StringLike", "kms:EncryptionContext:PARAMETER_ARN"))
+				if athlete, ok := at(st.conditions, "StringLike", "kms:EncryptionContext:athlete").(string); ok {
+					contexts = []string{"athlete=" + athlete}
+				}
 				if contexts == nil {
 					got[role][action+" "+key] = true
 				}

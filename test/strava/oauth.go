@@ -376,10 +376,9 @@ func (s *Server) revoke(c *call) answer {
 	defer s.mu.Unlock()
 	token := c.params.Get("token")
 	if a := s.population.accounts[c.athlete]; a != nil && a.grant != nil {
-		// A superseded refresh token is no token any more; an expired access
-		// token still names its grant.
-		issued := s.tokens[token]
-		if issued.grant == a.grant && (!issued.refresh || a.grant.refresh == token) {
+		// A superseded refresh token and an expired access token are no tokens
+		// any more. Whether Strava still knows an expired one is not told.
+		if a.grant.refresh == token || a.grant.live(token, s.clock.Now()) {
 			s.disconnectAthlete(a, s.settings.SilentRevoke)
 		}
 	}

@@ -386,7 +386,7 @@ func TestRevoke(t *testing.T) {
 	}{
 		{"access token", func(p pair) string { return p.now.Access }, true},
 		{"refresh token", func(p pair) string { return p.now.Refresh }, true},
-		{"expired access token", func(p pair) string { return p.old.Access }, true},
+		{"expired access token", func(p pair) string { return p.old.Access }, false},
 		{"superseded refresh token", func(p pair) string { return p.old.Refresh }, false},
 		{"unknown token", func(pair) string { return "0123456789" }, false},
 	} {

@@ -5,38 +5,46 @@ package main
 import (
 	"context"
 	"net/http"
+	"os"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
 	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/ddb"
+	"github.com/paceline/paceline/pkg/credentials/kms"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/ssm"
 	"github.com/paceline/paceline/pkg/credentials/strava"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/ebus"
+	"github.com/paceline/paceline/pkg/kit/obs"
 )
 
 func main() {
 	var s settings.ForwardRequest
 	cfg, _ := boot.Load(context.Background(), &s)
+	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "forward-request")
 	requester := &credentials.Requester{
 		Tokens: &credentials.Tokens{
 			Grants:    ddb.New(dynamodb.NewFromConfig(cfg), s.GrantsTable),
 			Vault:     ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID),
+			Sealer:    kms.NewSealer(awskms.NewFromConfig(cfg), s.TokenKeyID),
 			OAuth:     strava.NewOAuth(http.DefaultClient, s.StravaOAuthURL),
 			Publisher: ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
+			Metrics:   metrics,
 			Minter:    boot.Minter(),
 			Sleep:     boot.Sleep,
 		},
 		API: strava.NewAPI(http.DefaultClient, s.StravaAPIURL),
 	}
-	lambda.Start(func(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
+	lambda.Start(obs.Flushing(metrics, func(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
 		ctx, cancel := boot.WithReserve(ctx)
 		defer cancel()
 		return requester.Forward(ctx, req)
-	})
+	}))
 }

@@ -5,13 +5,17 @@ package main
 import (
 	"context"
 	"net/http"
+	"os"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
 	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/ddb"
+	"github.com/paceline/paceline/pkg/credentials/kms"
 	"github.com/paceline/paceline/pkg/credentials/lambdain"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/ssm"
@@ -19,6 +23,7 @@ import (
 	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/consume"
 	"github.com/paceline/paceline/pkg/kit/ebus"
+	"github.com/paceline/paceline/pkg/kit/obs"
 )
 
 func main() {
@@ -28,17 +33,19 @@ func main() {
 	vault := ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID)
 	oauth := strava.NewOAuth(http.DefaultClient, s.StravaOAuthURL)
 	bus := ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName)
+	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "handle-events")
 	departure := &credentials.Departure{
 		Grants:   table,
 		Erasures: table,
 		Vault:    vault,
 		OAuth:    oauth,
 		Tokens: &credentials.Tokens{
-			Grants: table, Vault: vault, OAuth: oauth, Publisher: bus, Minter: boot.Minter(), Sleep: boot.Sleep,
+			Grants: table, Vault: vault, Sealer: kms.NewSealer(awskms.NewFromConfig(cfg), s.TokenKeyID), OAuth: oauth,
+			Publisher: bus, Metrics: metrics, Minter: boot.Minter(), Sleep: boot.Sleep,
 		},
 		Publisher: bus,
 		Minter:    boot.Minter(),
 		NewSecret: boot.NewSecret,
 	}
-	lambda.Start(consume.Handler(log, lambdain.EventRoutes(departure)...))
+	lambda.Start(obs.Flushing(metrics, consume.Handler(log, lambdain.EventRoutes(departure)...)))
 }

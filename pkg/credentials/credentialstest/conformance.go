@@ -1,6 +1,7 @@
 package credentialstest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -33,7 +34,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		}
 		want := credentials.Grant{
 			AthleteID: 7, Provider: credentials.ProviderStrava, Generation: at.UnixMilli(), Scopes: []string{"activity:read", "read"},
-			State: credentials.Revoked, TokenVersion: 3, Lease: credentials.Lease{Owner: "me", Until: at},
+			State: credentials.Revoked, TokenVersion: 3, Parked: []byte{0, 1, 255}, Lease: credentials.Lease{Owner: "me", Until: at},
 			Receipt: "r", RevokedAt: at,
 		}
 		got, err := s.Update(t.Context(), 7, func(g *credentials.Grant) error {
@@ -244,6 +245,11 @@ func RunVault(t *testing.T, newVault func(t *testing.T) credentials.Vault) {
 			}
 			same(t, got, want)
 		}
+		got, latest, err := v.Latest(t.Context(), 7)
+		if err != nil || latest != second {
+			t.Fatalf("the latest version is %d (%v)", latest, err)
+		}
+		same(t, got, pair("2"))
 		if _, err := v.Tokens(t.Context(), 7, second+1); !fault.Is(err, fault.NotFound) {
 			t.Fatalf("a missing version: %v", err)
 		}
@@ -266,6 +272,9 @@ func RunVault(t *testing.T, newVault func(t *testing.T) credentials.Vault) {
 				t.Fatalf("version %d is still there (%v)", version, err)
 			}
 		}
+		if _, _, err := v.Latest(t.Context(), 7); !fault.Is(err, fault.NotFound) {
+			t.Fatalf("the latest of none: %v", err)
+		}
 		version, err := v.SaveTokens(t.Context(), 7, pair("3"))
 		if err != nil {
 			t.Fatal(err)
@@ -276,4 +285,36 @@ func RunVault(t *testing.T, newVault func(t *testing.T) credentials.Vault) {
 		}
 		same(t, got, pair("3"))
 	})
+}
+
+// RunSealer checks an adapter of the sealer.
+func RunSealer(t *testing.T, s credentials.Sealer) {
+	pair := credentials.TokenPair{
+		Access: secret.New("access-hunter2"), Refresh: secret.New("refresh-hunter2"), ExpiresAt: time.Unix(1_700_000_000, 0).UTC(),
+	}
+	seal, err := s.NewSeal(t.Context(), 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := seal(pair)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(sealed, []byte("hunter2")) {
+		t.Error("what is sealed can be read")
+	}
+	got, err := s.Open(t.Context(), 7, sealed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !got.Access.Equal(pair.Access) || !got.Refresh.Equal(pair.Refresh) || !got.ExpiresAt.Equal(pair.ExpiresAt) {
+		t.Error("another pair came back")
+	}
+	if _, err := s.Open(t.Context(), 8, sealed); err == nil {
+		t.Error("it was opened as another athlete's")
+	}
+	sealed[len(sealed)-2] ^= 1
+	if _, err := s.Open(t.Context(), 7, sealed); err == nil {
+		t.Error("it was opened after it was tampered with")
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,7 +38,7 @@ func NewStore() *Store {
 }
 
 func clone(g credentials.Grant) credentials.Grant {
-	g.Scopes = slices.Clone(g.Scopes)
+	g.Scopes, g.Parked = slices.Clone(g.Scopes), slices.Clone(g.Parked)
 	return g
 }
 
@@ -196,6 +197,18 @@ func (v *Vault) Tokens(_ context.Context, athleteID, version int64) (credentials
 	return versions[version-1], nil
 }
 
+// Latest implements [credentials.Vault].
+func (v *Vault) Latest(_ context.Context, athleteID int64) (credentials.TokenPair, int64, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.Reads++
+	versions := v.tokens[athleteID]
+	if len(versions) == 0 {
+		return credentials.TokenPair{}, 0, fault.New(fault.NotFound, "no tokens")
+	}
+	return versions[len(versions)-1], int64(len(versions)), nil
+}
+
 // SaveTokens implements [credentials.Vault].
 func (v *Vault) SaveTokens(_ context.Context, athleteID int64, pair credentials.TokenPair) (int64, error) {
 	v.mu.Lock()
@@ -225,4 +238,58 @@ type Sessions struct{}
 // Sign implements [credentials.Sessions].
 func (Sessions) Sign(_ context.Context, s credentials.Session, _, expiresAt time.Time) (secret.String, error) {
 	return secret.New(fmt.Sprintf("%d.%d.%d", s.AthleteID, s.Generation, expiresAt.Unix())), nil
+}
+
+// Sealer seals by keeping what it is given; what it returns is a claim ticket.
+type Sealer struct {
+	mu     sync.Mutex
+	sealed map[string]credentials.TokenPair
+}
+
+// NewSeal implements [credentials.Sealer].
+func (s *Sealer) NewSeal(_ context.Context, athleteID int64) (credentials.Seal, error) {
+	return func(pair credentials.TokenPair) ([]byte, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.sealed == nil {
+			s.sealed = map[string]credentials.TokenPair{}
+		}
+		ticket := fmt.Sprintf("%d/%d", athleteID, len(s.sealed))
+		s.sealed[ticket] = pair
+		return []byte(ticket), nil
+	}, nil
+}
+
+// Open implements [credentials.Sealer].
+func (s *Sealer) Open(_ context.Context, athleteID int64, sealed []byte) (credentials.TokenPair, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pair, ok := s.sealed[string(sealed)]
+	if !ok || !strings.HasPrefix(string(sealed), fmt.Sprintf("%d/", athleteID)) {
+		return credentials.TokenPair{}, fault.New(fault.Permanent, "not sealed for this athlete")
+	}
+	return pair, nil
+}
+
+// Metrics counts in memory.
+type Metrics struct {
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+// Count implements [credentials.Metrics].
+func (m *Metrics) Count(metric string, n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.counts == nil {
+		m.counts = map[string]int{}
+	}
+	m.counts[metric] += n
+}
+
+// Of returns what was counted so far.
+func (m *Metrics) Of(metric credentials.Metric) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.counts[string(metric)]
 }

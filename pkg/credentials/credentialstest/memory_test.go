@@ -10,4 +10,5 @@ import (
 func TestMemory(t *testing.T) {
 	credentialstest.RunStorage(t, func(*testing.T) credentialstest.Storage { return credentialstest.NewStore() })
 	credentialstest.RunVault(t, func(*testing.T) credentials.Vault { return credentialstest.NewVault() })
+	credentialstest.RunSealer(t, &credentialstest.Sealer{})
 }

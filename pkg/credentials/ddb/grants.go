@@ -37,6 +37,7 @@ type grantItem struct {
 	Scopes       []string `dynamodbav:"scopes,stringset,omitempty"`
 	State        string   `dynamodbav:"state"`
 	TokenVersion int64    `dynamodbav:"token_version"`
+	Parked       []byte   `dynamodbav:"parked,omitempty"`
 	LeaseOwner   string   `dynamodbav:"lease_owner,omitempty"`
 	LeaseUntil   int64    `dynamodbav:"lease_until,omitempty"` // Unix ms
 	Receipt      string   `dynamodbav:"receipt,omitempty"`
@@ -54,6 +55,7 @@ func toItem(g credentials.Grant, revision int64) grantItem {
 		Scopes:       g.Scopes,
 		State:        string(g.State),
 		TokenVersion: g.TokenVersion,
+		Parked:       g.Parked,
 		LeaseOwner:   g.Lease.Owner,
 		Receipt:      g.Receipt,
 		Revision:     revision,
@@ -76,6 +78,7 @@ func (i grantItem) grant() credentials.Grant {
 		Scopes:       i.Scopes,
 		State:        credentials.State(i.State),
 		TokenVersion: i.TokenVersion,
+		Parked:       i.Parked,
 		Receipt:      i.Receipt,
 	}
 	if i.LeaseOwner != "" {

@@ -7,6 +7,10 @@ const MetricNamespace = "Paceline/Credentials"
 // of one provider: partition key provider, sort key pk.
 const GrantsByProviderIndex = "by-provider"
 
+// SealContextKey is the key of the KMS encryption context that binds a sealed
+// token pair to its athlete.
+const SealContextKey = "athlete"
+
 // ServeOAuth configures serve-oauth.
 type ServeOAuth struct {
 	Stage string `env:"STAGE,required"`

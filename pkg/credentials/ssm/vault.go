@@ -55,7 +55,7 @@ func (v *Vault) tokensName(athleteID int64) string {
 // App implements [credentials.Vault].
 func (v *Vault) App(ctx context.Context) (credentials.App, error) {
 	var a appValue
-	if err := v.get(ctx, v.appName(), &a); err != nil {
+	if _, err := v.get(ctx, v.appName(), &a); err != nil {
 		return credentials.App{}, err
 	}
 	return credentials.App{
@@ -81,15 +81,26 @@ func (v *Vault) SaveApp(ctx context.Context, app credentials.App) error {
 
 // Tokens implements [credentials.Vault].
 func (v *Vault) Tokens(ctx context.Context, athleteID, version int64) (credentials.TokenPair, error) {
+	pair, _, err := v.tokens(ctx, v.tokensName(athleteID)+":"+strconv.FormatInt(version, 10))
+	return pair, err
+}
+
+// Latest implements [credentials.Vault].
+func (v *Vault) Latest(ctx context.Context, athleteID int64) (credentials.TokenPair, int64, error) {
+	return v.tokens(ctx, v.tokensName(athleteID))
+}
+
+func (v *Vault) tokens(ctx context.Context, name string) (credentials.TokenPair, int64, error) {
 	var t tokensValue
-	if err := v.get(ctx, v.tokensName(athleteID)+":"+strconv.FormatInt(version, 10), &t); err != nil {
-		return credentials.TokenPair{}, err
+	version, err := v.get(ctx, name, &t)
+	if err != nil {
+		return credentials.TokenPair{}, 0, err
 	}
 	return credentials.TokenPair{
 		Access:    secret.New(t.AccessToken),
 		Refresh:   secret.New(t.RefreshToken),
 		ExpiresAt: time.Unix(t.ExpiresAt, 0).UTC(),
-	}, nil
+	}, version, nil
 }
 
 // SaveTokens implements [credentials.Vault].
@@ -110,7 +121,7 @@ func (v *Vault) DropTokens(ctx context.Context, athleteID int64) error {
 	return nil
 }
 
-func (v *Vault) get(ctx context.Context, name string, into any) error {
+func (v *Vault) get(ctx context.Context, name string, into any) (version int64, _ error) {
 	out, err := v.client.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String(name), WithDecryption: aws.Bool(true)})
 	var (
 		noParameter *types.ParameterNotFound
@@ -118,15 +129,15 @@ func (v *Vault) get(ctx context.Context, name string, into any) error {
 	)
 	switch {
 	case errors.As(err, &noParameter), errors.As(err, &noVersion):
-		return fault.New(fault.NotFound, "parameter not found")
+		return 0, fault.New(fault.NotFound, "parameter not found")
 	case err != nil:
-		return fault.New(fault.Transient, "get parameter: %w", err)
+		return 0, fault.New(fault.Transient, "get parameter: %w", err)
 	}
 	if json.Unmarshal([]byte(aws.ToString(out.Parameter.Value)), into) != nil {
 		// The decoder's own error would quote the value.
-		return fault.New(fault.Permanent, "parameter holds something else than expected")
+		return 0, fault.New(fault.Permanent, "parameter holds something else than expected")
 	}
-	return nil
+	return out.Parameter.Version, nil
 }
 
 func (v *Vault) put(ctx context.Context, name string, value any) (int64, error) {

@@ -104,21 +104,25 @@ func (o *OAuth) token(ctx context.Context, app credentials.App, values url.Value
 }
 
 // Revoke implements [credentials.OAuth] by RFC 7009, as Strava offers it since
-// June 2026.
-func (o *OAuth) Revoke(ctx context.Context, app credentials.App, refresh secret.String) error {
-	req, err := form(http.MethodPost, o.base+"/revoke", url.Values{
-		"token": {refresh.Reveal()}, "token_type_hint": {"refresh_token"},
-	})
-	if err != nil {
-		return err
-	}
-	req.SetBasicAuth(app.ClientID, app.ClientSecret.Reveal())
-	a, err := do(ctx, o.client, tokenTimeout, req)
-	if err != nil {
-		return err
-	}
-	if a.status != http.StatusOK {
-		return refusal(a)
+// June 2026. Revoking either token revokes the other; both are tried, because a
+// refresh token that was replaced is dead while its access token lives on.
+func (o *OAuth) Revoke(ctx context.Context, app credentials.App, pair credentials.TokenPair) error {
+	for _, t := range []struct {
+		token secret.String
+		hint  string
+	}{{pair.Refresh, "refresh_token"}, {pair.Access, "access_token"}} {
+		req, err := form(http.MethodPost, o.base+"/revoke", url.Values{"token": {t.token.Reveal()}, "token_type_hint": {t.hint}})
+		if err != nil {
+			return err
+		}
+		req.SetBasicAuth(app.ClientID, app.ClientSecret.Reveal())
+		a, err := do(ctx, o.client, tokenTimeout, req)
+		if err != nil {
+			return err
+		}
+		if a.status != http.StatusOK {
+			return refusal(a)
+		}
 	}
 	return nil
 }

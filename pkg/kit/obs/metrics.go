@@ -1,6 +1,7 @@
 package obs
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"maps"
@@ -62,4 +63,13 @@ func (m *Metrics) Flush() error {
 	}
 	clear(m.counts)
 	return json.NewEncoder(m.w).Encode(line)
+}
+
+// Flushing makes a Lambda handler that flushes the metrics after each
+// invocation. A line that cannot be written is no reason to fail one.
+func Flushing[In, Out any](m *Metrics, handle func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
+	return func(ctx context.Context, in In) (Out, error) {
+		defer func() { _ = m.Flush() }()
+		return handle(ctx, in)
+	}
 }

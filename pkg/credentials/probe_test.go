@@ -1,0 +1,106 @@
+package credentials_test
+
+import (
+	"context"
+
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/kit/secret"
+)
+
+// probe sees every call that a process makes to the world outside it, right
+// before and right after, in order. What it does there, such as killing the
+// process, happens at that very point.
+type probe func(point string)
+
+// watch has at look at all of the process's calls.
+func (at probe) watch(t *credentials.Tokens) *credentials.Tokens {
+	t.Grants = probedGrants{t.Grants, at}
+	t.Vault = probedVault{t.Vault, at}
+	t.Sealer = probedSealer{t.Sealer, at}
+	t.OAuth = probedOAuth{t.OAuth, at}
+	t.Publisher = probedPublisher{t.Publisher, at}
+	return t
+}
+
+// around calls at before and after do.
+func (at probe) around(what string, do func()) {
+	at("before " + what)
+	do()
+	at("after " + what)
+}
+
+type probedGrants struct {
+	credentials.Grants
+	at probe
+}
+
+func (p probedGrants) Grant(ctx context.Context, id int64) (g credentials.Grant, err error) {
+	p.at.around("reading the grant", func() { g, err = p.Grants.Grant(ctx, id) })
+	return g, err
+}
+
+func (p probedGrants) Update(ctx context.Context, id int64, change func(*credentials.Grant) error) (g credentials.Grant, err error) {
+	p.at.around("writing the grant", func() { g, err = p.Grants.Update(ctx, id, change) })
+	return g, err
+}
+
+type probedVault struct {
+	credentials.Vault
+	at probe
+}
+
+func (p probedVault) App(ctx context.Context) (app credentials.App, err error) {
+	p.at.around("reading the app", func() { app, err = p.Vault.App(ctx) })
+	return app, err
+}
+
+func (p probedVault) Tokens(ctx context.Context, id, version int64) (pair credentials.TokenPair, err error) {
+	p.at.around("reading tokens", func() { pair, err = p.Vault.Tokens(ctx, id, version) })
+	return pair, err
+}
+
+func (p probedVault) Latest(ctx context.Context, id int64) (pair credentials.TokenPair, version int64, err error) {
+	p.at.around("reading the latest tokens", func() { pair, version, err = p.Vault.Latest(ctx, id) })
+	return pair, version, err
+}
+
+func (p probedVault) SaveTokens(ctx context.Context, id int64, pair credentials.TokenPair) (version int64, err error) {
+	p.at.around("saving tokens", func() { version, err = p.Vault.SaveTokens(ctx, id, pair) })
+	return version, err
+}
+
+type probedSealer struct {
+	credentials.Sealer
+	at probe
+}
+
+func (p probedSealer) NewSeal(ctx context.Context, id int64) (seal credentials.Seal, err error) {
+	p.at.around("preparing a seal", func() { seal, err = p.Sealer.NewSeal(ctx, id) })
+	return seal, err
+}
+
+func (p probedSealer) Open(ctx context.Context, id int64, sealed []byte) (pair credentials.TokenPair, err error) {
+	p.at.around("opening what is parked", func() { pair, err = p.Sealer.Open(ctx, id, sealed) })
+	return pair, err
+}
+
+type probedOAuth struct {
+	credentials.OAuth
+	at probe
+}
+
+func (p probedOAuth) Refresh(ctx context.Context, app credentials.App, token secret.String) (pair credentials.TokenPair, err error) {
+	p.at.around("asking Strava", func() { pair, err = p.OAuth.Refresh(ctx, app, token) })
+	return pair, err
+}
+
+type probedPublisher struct {
+	credentials.Publisher
+	at probe
+}
+
+func (p probedPublisher) Publish(ctx context.Context, events ...event.Event) (err error) {
+	p.at.around("publishing", func() { err = p.Publisher.Publish(ctx, events...) })
+	return err
+}

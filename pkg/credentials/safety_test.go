@@ -1,0 +1,499 @@
+package credentials_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/eventtest"
+	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/test/strava"
+)
+
+// patient is a sleep that lets virtual time pass.
+func (w *world) patient(ctx context.Context, d time.Duration) error {
+	w.clock.Advance(d)
+	return ctx.Err()
+}
+
+// by makes a call through the given process.
+func (w *world) by(process *credentials.Tokens, id, generation int64) credentialsv1.ForwardResponse {
+	w.t.Helper()
+	requester := &credentials.Requester{Tokens: process, API: w.requester.API}
+	res, err := requester.Forward(w.t.Context(), credentialsv1.ForwardRequest{AthleteID: id, Generation: generation, Path: "/athlete"})
+	if err != nil {
+		w.t.Error(err)
+	}
+	return res
+}
+
+type killed struct{}
+
+// TestKilledAnywhere kills a process at every point of a refresh, before and
+// after each of its calls, and then has another serve the athlete. It must
+// succeed but at the one point where nobody can know the new refresh token:
+// Strava has replaced it and the process dies with the answer in hand.
+func TestKilledAnywhere(t *testing.T) {
+	for _, rotation := range []strava.Rotation{strava.RotateNever, strava.RotateAlways} {
+		for _, vault := range []string{"vault works", "vault refuses"} {
+			t.Run(string(rotation)+", "+vault, func(t *testing.T) {
+				var lost, points []string
+				for k := 0; ; k++ {
+					w := newWorld(t, strava.Settings{Rotation: rotation})
+					id := w.athlete(0)
+					generation := w.connected(id)
+					w.clock.Advance(7 * time.Hour)
+					point, survived := "", true
+					n := 0
+					process := w.process(w.patient)
+					if vault == "vault refuses" {
+						process.Vault = failing{w.vault}
+					}
+					process = probe(func(p string) {
+						if n++; n == k+1 {
+							point = p
+							panic(killed{})
+						}
+					}).watch(process)
+					func() {
+						defer func() {
+							if p := recover(); p != nil {
+								if _, ok := p.(killed); !ok {
+									panic(p)
+								}
+								survived = false
+							}
+						}()
+						w.by(process, id, generation)
+					}()
+					if survived {
+						break
+					}
+					points = append(points, point)
+
+					res := w.by(w.process(w.patient), id, generation)
+					switch {
+					case res.Outcome == credentialsv1.OutcomeAnswered && res.Status == 200:
+					case res.Outcome == credentialsv1.OutcomeDegraded:
+						lost = append(lost, point)
+						// It does not go unnoticed, and connecting again mends it.
+						if n := len(eventtest.Facts[credentialsv1.AuthorizationDegraded](w.bus)); n != 1 {
+							t.Errorf("killed %s: announced %d times", point, n)
+						}
+						if w.counts.Of(credentials.MetricDegraded) != 1 {
+							t.Errorf("killed %s: not counted", point)
+						}
+						w.mustAnswer(id, w.connected(id))
+					default:
+						t.Errorf("killed %s (call %d): %s %d", point, k, res.Outcome, res.Status)
+					}
+				}
+				var want []string
+				if rotation == strava.RotateAlways {
+					// Between these two there is nothing but this process's
+					// memory. Where the vault refuses, parking comes next.
+					want = []string{"after asking Strava", "before saving tokens"}
+					if vault == "vault refuses" {
+						want = append(want, "after saving tokens", "before writing the grant")
+					}
+				}
+				if !slices.Equal(lost, want) {
+					t.Errorf("lost when killed %q, want %q", lost, want)
+				}
+				if len(points) < 14 {
+					t.Errorf("only %d points were tried: %q", len(points), points)
+				}
+			})
+		}
+	}
+}
+
+// TestRevokedAnywhere ends an authorization at every point of a refresh. It
+// must stay ended, and no token may be left.
+func TestRevokedAnywhere(t *testing.T) {
+	for _, how := range []string{"left", "left when the lease is over", "deauthorized"} {
+		for _, vault := range []string{"vault works", "vault refuses"} {
+			t.Run(how+", "+vault, func(t *testing.T) {
+				points := 0
+				for k := 0; ; k++ {
+					w := newWorld(t, strava.Settings{})
+					id := w.athlete(0)
+					generation := w.connected(id)
+					w.clock.Advance(7 * time.Hour)
+					end := func() error {
+						if how == "left when the lease is over" {
+							// The refresh is held up for longer than its lease
+							// lasts, and goes on after all is erased.
+							w.clock.Advance(time.Minute)
+						}
+						if how != "deauthorized" {
+							return w.departure.Left(t.Context(), cause(), id, generation, "receipt", w.clock.Now())
+						}
+						if w.strava.Athletes()[0].Connected {
+							if err := w.strava.Deauthorize(id); err != nil {
+								t.Fatal(err)
+							}
+						}
+						return w.departure.Deauthorized(t.Context(), cause(), id)
+					}
+					n, point := 0, ""
+					var first error
+					process := w.process(w.patient)
+					if vault == "vault refuses" {
+						process.Vault = failing{w.vault}
+					}
+					w.by(probe(func(p string) {
+						if n++; n == k+1 {
+							point = p
+							first = end()
+						}
+					}).watch(process), id, generation)
+					if point == "" {
+						break
+					}
+					points++
+					if first != nil && !fault.Is(first, fault.Transient) {
+						t.Fatalf("ended %s: %v", point, first)
+					}
+					// SQS brings the message again.
+					if err := end(); err != nil {
+						t.Fatalf("ended %s, again: %v", point, err)
+					}
+					g := w.grant(id)
+					if g.State != credentials.Revoked || g.TokenVersion != 0 || g.Parked != nil || w.vault.Holds(id) {
+						t.Errorf("ended %s: state %s, version %d, parked %v, tokens held %v", point, g.State, g.TokenVersion, g.Parked != nil, w.vault.Holds(id))
+					}
+					if res := w.by(w.process(w.patient), id, generation); res.Outcome != credentialsv1.OutcomeRevoked {
+						t.Errorf("ended %s: outcome %s", point, res.Outcome)
+					}
+					if w.strava.Athletes()[0].Connected {
+						t.Errorf("ended %s: Strava still counts the athlete", point)
+					}
+				}
+				if points < 14 {
+					t.Errorf("only %d points were tried", points)
+				}
+			})
+		}
+	}
+}
+
+// TestRace has fifty cold processes ask for the same athlete at once, with
+// delays at every call that differ from seed to seed.
+func TestRace(t *testing.T) {
+	const workers, seeds = 50, 1000
+	for _, rotation := range rotations {
+		t.Run(string(rotation), func(t *testing.T) {
+			w := newWorld(t, strava.Settings{Rotation: rotation})
+			id := w.athlete(0)
+			generation := w.connected(id)
+			w.clock.Advance(time.Minute)
+			for seed := range uint64(seeds) {
+				// The API's rate limits are not what is tried here.
+				w.strava.SetUsage(strava.Usage{})
+				if err := w.strava.SetTokenLife(id, -time.Second); err != nil {
+					t.Fatal(err)
+				}
+				expire(t, w, id)
+				var wg sync.WaitGroup
+				for worker := range workers {
+					rng := rand.New(rand.NewPCG(seed, uint64(worker)))
+					process := probe(func(string) {
+						for range rng.IntN(20) {
+							runtime.Gosched()
+						}
+					}).watch(w.process(func(ctx context.Context, _ time.Duration) error {
+						time.Sleep(50 * time.Microsecond)
+						return ctx.Err()
+					}))
+					wg.Go(func() {
+						if res := w.by(process, id, generation); res.Outcome != credentialsv1.OutcomeAnswered || res.Status != 200 {
+							t.Errorf("seed %d: %s %d", seed, res.Outcome, res.Status)
+						}
+					})
+				}
+				wg.Wait()
+				if t.Failed() {
+					return
+				}
+			}
+			c := w.strava.Counters()
+			if n := c.MaxRefreshesInFlight[id]; n != 1 {
+				t.Errorf("%d refreshes in flight at once", n)
+			}
+			if n := c.DeadRefreshUses[id]; n != 0 {
+				t.Errorf("%d dead refresh tokens used", n)
+			}
+			if n := c.Total(strava.EndpointRefresh, id); n != seeds {
+				t.Errorf("%d refreshes for %d expiries", n, seeds)
+			}
+		})
+	}
+}
+
+// expire makes our own idea of the token's end agree with Strava's, as if the
+// hours had passed.
+func expire(t *testing.T, w *world, id int64) {
+	t.Helper()
+	g := w.grant(id)
+	pair, err := w.vault.Tokens(t.Context(), id, g.TokenVersion)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair.ExpiresAt = w.clock.Now().Add(-time.Second)
+	version, err := w.vault.SaveTokens(t.Context(), id, pair)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.store.Update(t.Context(), id, func(g *credentials.Grant) error {
+		g.TokenVersion = version
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// outage makes ports fail until it is over.
+type outage struct {
+	w     *world
+	until time.Time
+	calls int
+}
+
+func (o *outage) err() error {
+	o.calls++
+	if o.w.clock.Now().Before(o.until) {
+		return fault.New(fault.Transient, "throttled")
+	}
+	return nil
+}
+
+type outVault struct {
+	credentials.Vault
+	o         *outage
+	readsWork bool
+}
+
+func (v outVault) App(ctx context.Context) (credentials.App, error) {
+	if err := v.o.err(); err != nil && !v.readsWork {
+		return credentials.App{}, err
+	}
+	return v.Vault.App(ctx)
+}
+
+func (v outVault) Tokens(ctx context.Context, id, version int64) (credentials.TokenPair, error) {
+	if err := v.o.err(); err != nil && !v.readsWork {
+		return credentials.TokenPair{}, err
+	}
+	return v.Vault.Tokens(ctx, id, version)
+}
+
+func (v outVault) SaveTokens(ctx context.Context, id int64, pair credentials.TokenPair) (int64, error) {
+	if err := v.o.err(); err != nil {
+		return 0, err
+	}
+	return v.Vault.SaveTokens(ctx, id, pair)
+}
+
+type outSealer struct {
+	credentials.Sealer
+	o *outage
+}
+
+func (s outSealer) NewSeal(ctx context.Context, id int64) (credentials.Seal, error) {
+	if err := s.o.err(); err != nil {
+		return nil, err
+	}
+	return s.Sealer.NewSeal(ctx, id)
+}
+
+type outGrants struct {
+	credentials.Grants
+	o *outage
+}
+
+func (g outGrants) Grant(ctx context.Context, id int64) (credentials.Grant, error) {
+	if err := g.o.err(); err != nil {
+		return credentials.Grant{}, err
+	}
+	return g.Grants.Grant(ctx, id)
+}
+
+func (g outGrants) Update(ctx context.Context, id int64, change func(*credentials.Grant) error) (credentials.Grant, error) {
+	if err := g.o.err(); err != nil {
+		return credentials.Grant{}, err
+	}
+	return g.Grants.Update(ctx, id, change)
+}
+
+// TestOutages has a store fail for a minute, at a time when tokens are due for
+// renewal and are replaced each time.
+func TestOutages(t *testing.T) {
+	for name, hurt := range map[string]func(*credentials.Tokens, *outage){
+		"SSM throttled":          func(p *credentials.Tokens, o *outage) { p.Vault = outVault{p.Vault, o, false} },
+		"SSM throttled, writing": func(p *credentials.Tokens, o *outage) { p.Vault = outVault{p.Vault, o, true} },
+		"KMS denied": func(p *credentials.Tokens, o *outage) {
+			p.Vault, p.Sealer = outVault{p.Vault, o, false}, outSealer{p.Sealer, o}
+		},
+		"grants table throttled": func(p *credentials.Tokens, o *outage) { p.Grants = outGrants{p.Grants, o} },
+	} {
+		for _, left := range []time.Duration{-time.Second, 30 * time.Minute} {
+			t.Run(name+", "+left.String()+" left", func(t *testing.T) {
+				w := newWorld(t, strava.Settings{})
+				id := w.athlete(0)
+				generation := w.connected(id)
+				w.clock.Advance(6*time.Hour - left)
+				o := &outage{w: w, until: w.clock.Now().Add(time.Minute)}
+				processes := make([]*credentials.Tokens, 3)
+				for i := range processes {
+					processes[i] = w.process(w.patient)
+					hurt(processes[i], o)
+				}
+				asked := 0
+				for w.clock.Now().Before(o.until) {
+					for _, p := range processes {
+						asked++
+						if res := w.by(p, id, generation); res.Outcome != credentialsv1.OutcomeAnswered && res.Outcome != credentialsv1.OutcomeUnavailable {
+							t.Fatalf("outcome %s", res.Outcome)
+						}
+					}
+					w.clock.Advance(5 * time.Second)
+				}
+				if o.calls > 60*asked {
+					t.Errorf("%d calls to a failing store for %d requests", o.calls, asked)
+				}
+				for _, p := range append(processes, w.process(w.patient)) {
+					if res := w.by(p, id, generation); res.Outcome != credentialsv1.OutcomeAnswered || res.Status != 200 {
+						t.Errorf("after the outage: %s %d", res.Outcome, res.Status)
+					}
+				}
+				if g := w.grant(id); g.State != credentials.Active || g.Parked != nil {
+					t.Errorf("after the outage: state %s, parked %v", g.State, g.Parked != nil)
+				}
+				if n := w.strava.Counters().DeadRefreshUses[id]; n != 0 {
+					t.Errorf("%d dead refresh tokens used", n)
+				}
+			})
+		}
+	}
+}
+
+func TestAPairThatTheVaultRefusesIsParkedAndAdopted(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(7 * time.Hour)
+	hurt := w.process(w.patient)
+	hurt.Vault = failing{w.vault}
+	for range 3 {
+		if res := w.by(hurt, id, generation); res.Outcome != credentialsv1.OutcomeAnswered {
+			t.Fatalf("outcome %s", res.Outcome)
+		}
+	}
+	if g := w.grant(id); g.Parked == nil {
+		t.Fatal("nothing is parked")
+	}
+	if n := w.counts.Of(credentials.MetricParked); n != 1 {
+		t.Errorf("counted %d times", n)
+	}
+	if res := w.by(w.process(w.patient), id, generation); res.Outcome != credentialsv1.OutcomeAnswered {
+		t.Fatalf("the next reader: %s", res.Outcome)
+	}
+	if g := w.grant(id); g.Parked != nil || w.counts.Of(credentials.MetricAdopted) != 1 {
+		t.Error("the next reader did not adopt it")
+	}
+	if res := w.by(hurt, id, generation); res.Outcome != credentialsv1.OutcomeAnswered {
+		t.Errorf("the first process: %s", res.Outcome)
+	}
+	if n := w.strava.Counters().Total(strava.EndpointRefresh, id); n != 1 {
+		t.Errorf("%d refreshes", n)
+	}
+}
+
+func TestLeavingRevokesWhatAKilledRefreshLeftBehind(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(7 * time.Hour) // The old access token is of no use any more.
+	func() {
+		defer func() { _ = recover() }()
+		w.by(probe(func(p string) {
+			if p == "after saving tokens" {
+				panic(killed{})
+			}
+		}).watch(w.process(w.patient)), id, generation)
+	}()
+	w.clock.Advance(time.Minute) // The lease is over.
+	if err := w.departure.Left(t.Context(), cause(), id, generation, "receipt", w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if w.strava.Athletes()[0].Connected {
+		t.Error("the athlete fills a slot at Strava for good")
+	}
+}
+
+func TestACallerWhoGivesUpCostsNoToken(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(7 * time.Hour)
+	ctx, giveUp := context.WithCancel(t.Context())
+	process := probe(func(p string) {
+		if p == "after asking Strava" {
+			giveUp()
+		}
+	}).watch(w.process(w.patient))
+	process.Vault, process.Grants = cancellableVault{process.Vault}, cancellableGrants{process.Grants}
+	if _, err := process.Pair(ctx, id, generation, credentials.TokenPair{}); err != nil {
+		t.Errorf("the pair was not saved: %v", err)
+	}
+	w.mustAnswer(id, generation)
+}
+
+// cancellableVault and cancellableGrants refuse to write for a context that is
+// over, as real ones do.
+type cancellableVault struct{ credentials.Vault }
+
+func (v cancellableVault) SaveTokens(ctx context.Context, id int64, pair credentials.TokenPair) (int64, error) {
+	if ctx.Err() != nil {
+		return 0, fault.New(fault.Transient, "canceled")
+	}
+	return v.Vault.SaveTokens(ctx, id, pair)
+}
+
+type cancellableGrants struct{ credentials.Grants }
+
+func (g cancellableGrants) Update(ctx context.Context, id int64, change func(*credentials.Grant) error) (credentials.Grant, error) {
+	if ctx.Err() != nil {
+		return credentials.Grant{}, fault.New(fault.Transient, "canceled")
+	}
+	return g.Grants.Update(ctx, id, change)
+}
+
+// shortly is a context that is about to end.
+type shortly struct {
+	context.Context
+	deadline time.Time
+}
+
+func (s shortly) Deadline() (time.Time, bool) { return s.deadline, true }
+
+func TestNoRefreshBeginsWithoutTimeToSaveIt(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(7 * time.Hour)
+	ctx := shortly{t.Context(), w.clock.Now().Add(10 * time.Second)}
+	if _, err := w.tokens.Pair(ctx, id, generation, credentials.TokenPair{}); !fault.Is(err, fault.Transient) {
+		t.Errorf("got %v", err)
+	}
+	if n := w.strava.Counters().Total(strava.EndpointRefresh, id); n != 0 {
+		t.Errorf("%d refreshes", n)
+	}
+}
