@@ -30,14 +30,25 @@ func main() {
 		fail(errors.New("Node.js is missing on the PATH: the CDK runs in it"))
 	}
 	app := awscdk.NewApp(nil)
-	c, err := config.Load(func(key string) any { return app.Node().TryGetContext(jsii.String(key)) })
-	if err != nil {
-		fail(err)
+	lookup := func(key string) any { return app.Node().TryGetContext(jsii.String(key)) }
+	const dist = "dist"
+	stages := config.Stages(lookup, dist)
+	if len(stages) == 0 {
+		fmt.Fprintln(os.Stderr, "infra: no stage is built, so there is nothing to deploy: run `make build STAGE=…` first")
+		// `cdk bootstrap` needs no build, but a stack, be it one that is never
+		// deployed because it is empty.
+		awscdk.NewStack(app, jsii.String("NothingIsBuilt"), nil)
 	}
-	stack.NewPaceline(app, c, stack.Assets{Functions: "dist", Site: "web/dist"})
-	if c.Stage == config.Local {
-		for _, o := range stack.Omissions {
-			fmt.Fprintf(os.Stderr, "stage local goes without %s: %s\n", o.What, o.Reason)
+	for _, s := range stages {
+		c, err := config.Load(s, lookup)
+		if err != nil {
+			fail(err)
+		}
+		stack.NewPaceline(app, c, stack.Assets{Functions: s.Functions(dist), Site: "web/dist"})
+		if s == config.Local {
+			for _, o := range stack.Omissions {
+				fmt.Fprintf(os.Stderr, "stage local goes without %s: %s\n", o.What, o.Reason)
+			}
 		}
 	}
 	app.Synth(nil)

@@ -8,6 +8,8 @@ import (
 	"maps"
 	"net/mail"
 	"net/url"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -72,14 +74,25 @@ var stravaItself = Strava{
 // (PutRetentionPolicy). There is no use for longer ones here.
 var RetentionDays = []int{1, 3, 5, 7, 14, 30, 60, 90}
 
-// Load reads the stage that lookup's `stage` names (local without one) out of
-// lookup's `stages`. lookup gives a value of the CDK context, nil when there
-// is none. The error names every field that is wrong.
-func Load(lookup func(key string) any) (Config, error) {
-	stage := Local
-	if s := text(lookup("stage")); s != "" {
-		stage = Stage(s)
+// Stages is the stage that lookup's `stage` names, or without one all whose
+// functions are built in the folder dist. lookup gives a value of the CDK
+// context, nil when there is none.
+func Stages(lookup func(key string) any, dist string) []Stage {
+	if chosen := text(lookup("stage")); chosen != "" {
+		return []Stage{Stage(chosen)}
 	}
+	var built []Stage
+	for _, s := range []Stage{Local, Dev, Prod} {
+		if _, err := os.Stat(s.Functions(dist)); err == nil {
+			built = append(built, s)
+		}
+	}
+	return built
+}
+
+// Load reads a stage out of lookup's `stages`. The error names every field that
+// is wrong.
+func Load(stage Stage, lookup func(key string) any) (Config, error) {
 	stages, _ := lookup("stages").(map[string]any)
 	if stages == nil {
 		return Config{}, errors.New("the context `stages` is missing: run cdk where cdk.json is")
@@ -114,6 +127,18 @@ func Load(lookup func(key string) any) (Config, error) {
 	}
 	return c, c.validate()
 }
+
+// Functions is the folder of the stage's built functions below dist.
+func (s Stage) Functions(dist string) string {
+	if s == Local {
+		return filepath.Join(dist, "host")
+	}
+	return filepath.Join(dist, "lambda")
+}
+
+// Placeholder tells that SiteURL is not anyone's yet: its host ends in .example,
+// which nobody can have (RFC 2606).
+func (c Config) Placeholder() bool { return strings.HasSuffix(c.SiteURL, ".example") }
 
 // Name is the prefix of all stacks of the stage.
 func (c Config) Name() string { return "Paceline-" + string(c.Stage) }

@@ -3,6 +3,7 @@ package config_test
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -18,7 +19,8 @@ func load(t *testing.T, context string) (config.Config, error) {
 	if err := json.Unmarshal([]byte(context), &values); err != nil {
 		t.Fatal(err)
 	}
-	return config.Load(func(key string) any { return values[key] })
+	lookup := func(key string) any { return values[key] }
+	return config.Load(config.Stages(lookup, t.TempDir())[0], lookup)
 }
 
 func TestLoad(t *testing.T) {
@@ -35,7 +37,7 @@ func TestLoad(t *testing.T) {
 		context string
 		want    config.Config
 	}{
-		"local is the default": {`{` + stages + `}`, config.Config{
+		"local": {`{"stage":"local",` + stages + `}`, config.Config{
 			Stage: config.Local, Architecture: runtime.GOARCH, SiteURL: "http://localhost:8080",
 			Strava: strava, LogRetentionDays: 1, Removal: config.Destroy,
 		}},
@@ -46,7 +48,7 @@ func TestLoad(t *testing.T) {
 			AlarmEmail:       "ops@paceline.example",
 			LogRetentionDays: 30, Removal: config.Retain,
 		}},
-		"overrides": {`{"siteUrl":"http://localhost:1","stravaApiUrl":"http://localhost:2/api","stravaOauthUrl":"http://localhost:2/oauth",
+		"overrides": {`{"stage":"local","siteUrl":"http://localhost:1","stravaApiUrl":"http://localhost:2/api","stravaOauthUrl":"http://localhost:2/oauth",
 			"stravaPushUrl":"http://localhost:2/push",` + stages + `}`, config.Config{
 			Stage: config.Local, Architecture: runtime.GOARCH, SiteURL: "http://localhost:1",
 			Strava:           config.Strava{APIURL: "http://localhost:2/api", OAuthURL: "http://localhost:2/oauth", PushURL: "http://localhost:2/push"},
@@ -70,7 +72,7 @@ func TestLoadNamesWhatIsWrong(t *testing.T) {
 		context string
 		want    string
 	}{
-		"no stages":     {`{}`, "the context `stages` is missing: run cdk where cdk.json is"},
+		"no stages":     {`{"stage":"dev"}`, "the context `stages` is missing: run cdk where cdk.json is"},
 		"unknown stage": {`{"stage":"test","stages":{"prod":{},"dev":{}}}`, `there is no stage "test": choose one of dev, prod by -c stage=…`},
 		"unknown field": {`{"stage":"dev","stages":{"dev":{"siteURI":"x"}}}`, `stages.dev: json: unknown field "siteURI"`},
 		"wrong type":    {`{"stage":"dev","stages":{"dev":{"logRetentionDays":"7"}}}`, "stages.dev: json: cannot unmarshal string"},
@@ -121,6 +123,28 @@ func dev(field string) string {
 	return string(b)
 }
 
+func TestStages(t *testing.T) {
+	dist := t.TempDir()
+	for _, c := range []struct {
+		build, chosen string
+		want          []config.Stage
+	}{
+		{"", "", nil},
+		{"", "prod", []config.Stage{config.Prod}},
+		{"lambda", "", []config.Stage{config.Dev, config.Prod}},
+		{"host", "", []config.Stage{config.Local, config.Dev, config.Prod}},
+		{"", "dev", []config.Stage{config.Dev}},
+	} {
+		if err := os.MkdirAll(filepath.Join(dist, c.build), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		got := config.Stages(func(string) any { return c.chosen }, dist)
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("once %q is built, with -c stage=%s (-want +got):\n%s", c.build, c.chosen, diff)
+		}
+	}
+}
+
 // TestCommittedStages: all stages of cdk.json are right.
 func TestCommittedStages(t *testing.T) {
 	b, err := os.ReadFile("../../cdk.json")
@@ -132,8 +156,7 @@ func TestCommittedStages(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, stage := range []config.Stage{config.Local, config.Dev, config.Prod} {
-		file.Context["stage"] = string(stage)
-		if _, err := config.Load(func(key string) any { return file.Context[key] }); err != nil {
+		if _, err := config.Load(stage, func(key string) any { return file.Context[key] }); err != nil {
 			t.Error(err)
 		}
 	}

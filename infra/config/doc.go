@@ -1,4 +1,4 @@
 // Package config reads what a stage is told: the context `stages` of cdk.json,
-// the stage chosen by `-c stage=…`, and the overrides that a laptop needs. It
+// the stages chosen by `-c stage=…` or by what is built, and the overrides that a laptop needs. It
 // owns the stages' shape and their checks, and knows no CDK.
 package config

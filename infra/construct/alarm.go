@@ -1,6 +1,7 @@
 package construct
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -20,10 +21,12 @@ type AlarmProps struct {
 	Metric awscloudwatch.IMetric
 	// Threshold is the first value that is too much.
 	Threshold float64
+	// Periods is in how many periods in a row it has to be too much; 0 for 1.
+	Periods int
 }
 
-// NewAlarm raises an alarm when the metric reaches the threshold in one of its
-// periods, and says so when it is over.
+// NewAlarm raises an alarm when the metric reaches the threshold, and says so
+// when it is over.
 //
 // An alarm is the one resource that is named by us, for a person reads the
 // name. Nothing but its name forces CloudFormation to replace it, so the name
@@ -35,7 +38,7 @@ func NewAlarm(scope constructs.Construct, id string, props *AlarmProps) awscloud
 		AlarmDescription:   jsii.String(fmt.Sprintf("What to do: docs/runbook.md, %q.", title)),
 		Metric:             props.Metric,
 		Threshold:          jsii.Number(props.Threshold),
-		EvaluationPeriods:  jsii.Number(1),
+		EvaluationPeriods:  jsii.Number(float64(cmp.Or(props.Periods, 1))),
 		ComparisonOperator: awscloudwatch.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
 		TreatMissingData:   awscloudwatch.TreatMissingData_NOT_BREACHING,
 	})
@@ -43,6 +46,25 @@ func NewAlarm(scope constructs.Construct, id string, props *AlarmProps) awscloud
 	alarm.AddAlarmAction(action)
 	alarm.AddOkAction(action)
 	return alarm
+}
+
+// NewRetriesAlarm raises an alarm when for an hour messages of a queue were
+// hidden from its reader, as they are between two attempts.
+//
+// The age of the oldest message would not tell: it leaves out whatever was
+// received three times or more (SQS developer guide, "Available CloudWatch
+// metrics for Amazon SQS").
+func NewRetriesAlarm(scope constructs.Construct, id string, q *Queue) {
+	NewAlarm(scope, id, &AlarmProps{
+		Boundary: q.props.Boundary,
+		What:     q.props.Reader + " keeps retrying",
+		Metric: q.MetricApproximateNumberOfMessagesNotVisible(&awscloudwatch.MetricOptions{
+			Period:    awscdk.Duration_Minutes(jsii.Number(5)),
+			Statistic: jsii.String("Maximum"),
+		}),
+		Threshold: 1,
+		Periods:   12,
+	})
 }
 
 // newDeadLettersAlarm raises an alarm on the first message in queue.

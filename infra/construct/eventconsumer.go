@@ -1,6 +1,7 @@
 package construct
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
@@ -14,8 +15,11 @@ import (
 type EventConsumerProps struct {
 	Boundary *Boundary
 	Bus      awsevents.IEventBus
-	// Function handles the events, up to 10 in a batch.
 	Function *Function
+	// BatchSize is how many events one invocation gets at most; 0 for 10.
+	BatchSize int
+	// MaxReceives is as in [QueueProps].
+	MaxReceives int
 	// Facts are the ones consumed, as zero values.
 	Facts []event.Fact
 }
@@ -26,7 +30,7 @@ type EventConsumerProps struct {
 // What a rule cannot deliver and what the function cannot handle become dead
 // letters of one queue: the body is the event in either case, and either is
 // replayed by moving it to the consumer's queue.
-func NewEventConsumer(scope constructs.Construct, id string, props *EventConsumerProps) {
+func NewEventConsumer(scope constructs.Construct, id string, props *EventConsumerProps) *Queue {
 	if len(props.Facts) == 0 {
 		panic("NewEventConsumer " + id + ": Facts are missing")
 	}
@@ -35,8 +39,9 @@ func NewEventConsumer(scope constructs.Construct, id string, props *EventConsume
 		Boundary:             props.Boundary,
 		Reader:               props.Function.Name,
 		ReaderTimeoutSeconds: props.Function.timeoutSeconds,
+		MaxReceives:          props.MaxReceives,
 	})
-	queue.Feed(props.Function, FeedOptions{BatchSize: 10})
+	queue.Feed(props.Function, FeedOptions{BatchSize: cmp.Or(props.BatchSize, 10)})
 
 	detailTypes := map[string][]string{}
 	var sources []string
@@ -57,4 +62,5 @@ func NewEventConsumer(scope constructs.Construct, id string, props *EventConsume
 		})
 		rule.AddTarget(awseventstargets.NewSqsQueue(queue.Queue, &awseventstargets.SqsQueueProps{DeadLetterQueue: queue.DeadLetters}))
 	}
+	return queue
 }

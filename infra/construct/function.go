@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
+	"github.com/paceline/paceline/infra/config"
 	"github.com/paceline/paceline/pkg/kit/env"
 )
 
@@ -69,7 +70,7 @@ func NewFunction(scope constructs.Construct, name string, props *FunctionProps) 
 		panic(fmt.Sprintf("NewFunction %s: Settings: %v", name, err))
 	}
 	asset := filepath.Join(b.Functions, name)
-	MustExist(filepath.Join(asset, "bootstrap"), "make build")
+	MustExist(filepath.Join(asset, "bootstrap"), b.Config)
 
 	self := constructs.NewConstruct(scope, jsii.String(name))
 	logs := NewLogGroup(self, "Logs", b.Config)
@@ -146,9 +147,10 @@ func texts(m map[string]string) *map[string]*string {
 	return &out
 }
 
-// MustExist panics with a [Missing] when there is nothing at path.
-func MustExist(path, remedy string) {
+// MustExist panics with a [Missing] when there is nothing at path, which a build
+// for the stage makes.
+func MustExist(path string, c config.Config) {
 	if _, err := os.Stat(path); err != nil {
-		panic(Missing{Path: path, Remedy: remedy})
+		panic(Missing{Path: path, Remedy: "make build STAGE=" + string(c.Stage)})
 	}
 }

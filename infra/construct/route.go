@@ -14,7 +14,8 @@ import (
 type RoutesProps struct {
 	API      awsapigatewayv2.IHttpApi
 	Function *Function
-	// Keys are API Gateway's route keys, e.g. "GET /v1/me".
+	// Keys are API Gateway's route keys: "GET /v1/me", or "$default" for all
+	// that no other route takes.
 	Keys []string
 	// Authorizer tells the function who is calling. It or PublicBecause
 	// must be there.
@@ -32,10 +33,13 @@ func NewRoutes(scope constructs.Construct, id string, props *RoutesProps) {
 	integration := awsapigatewayv2integrations.NewHttpLambdaIntegration(jsii.String("Integration"), props.Function.Function,
 		&awsapigatewayv2integrations.HttpLambdaIntegrationProps{PayloadFormatVersion: awsapigatewayv2.PayloadFormatVersion_VERSION_2_0()})
 	for _, key := range props.Keys {
-		method, path, _ := strings.Cut(key, " ")
+		routeKey := awsapigatewayv2.HttpRouteKey_DEFAULT()
+		if method, path, ok := strings.Cut(key, " "); ok {
+			routeKey = awsapigatewayv2.HttpRouteKey_With(jsii.String(path), awsapigatewayv2.HttpMethod(method))
+		}
 		route := awsapigatewayv2.NewHttpRoute(self, jsii.String(key), &awsapigatewayv2.HttpRouteProps{
 			HttpApi:     props.API,
-			RouteKey:    awsapigatewayv2.HttpRouteKey_With(jsii.String(path), awsapigatewayv2.HttpMethod(method)),
+			RouteKey:    routeKey,
 			Integration: integration,
 			Authorizer:  props.Authorizer,
 		})

@@ -46,7 +46,6 @@ func NewActivityPlane(scope constructs.Construct, id string, props *ActivityPlan
 		Description:    "Serves an athlete's activities, totals, and how far gathering is",
 		TimeoutSeconds: 15,
 		Settings: settings.ServeAPI{
-			Stage:           string(b.Config.Stage),
 			ActivitiesTable: *table.TableName(),
 		},
 	})
@@ -55,7 +54,6 @@ func NewActivityPlane(scope constructs.Construct, id string, props *ActivityPlan
 		Description:    "Keeps activities as gathered, erases those of athletes who left",
 		TimeoutSeconds: 60,
 		Settings: settings.HandleEvents{
-			Stage:           string(b.Config.Stage),
 			ActivitiesTable: *table.TableName(),
 			EventBusName:    *props.Bus.EventBusName(),
 		},

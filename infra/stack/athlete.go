@@ -40,7 +40,6 @@ func NewAthletePlane(scope constructs.Construct, id string, props *AthletePlaneP
 		Description:    "Serves an athlete's profile, leaving, and its receipt",
 		TimeoutSeconds: 10,
 		Settings: settings.ServeAPI{
-			Stage:         string(b.Config.Stage),
 			AthletesTable: *table.TableName(),
 			EventBusName:  *props.Bus.EventBusName(),
 		},
@@ -50,7 +49,6 @@ func NewAthletePlane(scope constructs.Construct, id string, props *AthletePlaneP
 		Description:    "Keeps athletes' profiles as gathered, erases those who left",
 		TimeoutSeconds: 30,
 		Settings: settings.HandleEvents{
-			Stage:         string(b.Config.Stage),
 			AthletesTable: *table.TableName(),
 			EventBusName:  *props.Bus.EventBusName(),
 		},
@@ -71,6 +69,13 @@ func NewAthletePlane(scope constructs.Construct, id string, props *AthletePlaneP
 		Function:      serveAPI,
 		Keys:          []string{"GET /v1/erasures/{receipt}"},
 		PublicBecause: "Who has left has no session any more: the receipt is unguessable and tells nothing of the athlete.",
+	})
+	// API Gateway's own 404 would be no RFC 9457 problem.
+	construct.NewRoutes(s, "Unknown", &construct.RoutesProps{
+		API:           props.API,
+		Function:      serveAPI,
+		Keys:          []string{"$default"},
+		PublicBecause: "It says no more than that there is nothing here, to everyone.",
 	})
 	construct.NewEventConsumer(s, "Consumer", &construct.EventConsumerProps{
 		Boundary: b,

@@ -135,7 +135,7 @@ func newHeaders(s awscdk.Stack) awscloudfront.ResponseHeadersPolicy {
 // hash of their content and which may be cached for ever, then the pages
 // themselves. Assets of earlier deployments stay, for pages that are open.
 func deploySite(s awscdk.Stack, props *AthleteUIProps, bucket awss3.IBucket, distribution awscloudfront.IDistribution) {
-	construct.MustExist(filepath.Join(props.Site, "index.html"), "make build")
+	construct.MustExist(filepath.Join(props.Site, "index.html"), props.Config)
 	logs := construct.NewLogGroup(s, "DeploymentLogs", props.Config)
 	source := &[]awss3deployment.ISource{awss3deployment.Source_Asset(jsii.String(props.Site), nil)}
 	hashed := jsii.Strings("assets/*")

@@ -54,6 +54,13 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 	s := newStack(scope, id, cfg, "credentials", "Paceline: tokens, sessions, the requester")
 	c := &Credentials{Stack: s, parameterPath: "/paceline/" + string(cfg.Stage) + "/credentials"}
 
+	if cfg.Placeholder() {
+		// Nobody could connect there. Synthesis goes on, but a deployment stops
+		// at a parameter without a value and says its name.
+		cfg.SiteURL = *awscdk.NewCfnParameter(s, jsii.String("SetSiteUrlInCdkJson"), &awscdk.CfnParameterProps{
+			Description: jsii.String("siteUrl of the stage in cdk.json, which is still a placeholder"),
+		}).ValueAsString()
+	}
 	c.tokenKey = newKey(s, "TokenKey", cfg, "Encrypts Strava tokens and application credentials in Parameter Store", nil)
 	sessionKey := newKey(s, "SessionKey", cfg, "Signs sessions", &awskms.KeyProps{
 		KeySpec:  awskms.KeySpec_ECC_NIST_P256,
@@ -88,7 +95,7 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 		Boundary:       b,
 		Description:    "Tells the HTTP API whose session a request carries",
 		TimeoutSeconds: 5,
-		Settings:       settings.AuthorizeSession{Stage: string(cfg.Stage), SessionKeyID: *sessionKey.KeyId()},
+		Settings:       settings.AuthorizeSession{SessionKeyID: *sessionKey.KeyId()},
 	})
 	forwardRequest := construct.NewFunction(s, "forward-request", &construct.FunctionProps{
 		Boundary:       b,
@@ -109,7 +116,6 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 		Description:    "Sets the Strava application's credentials and webhook; called by IAM principals of the account",
 		TimeoutSeconds: 60,
 		Settings: settings.AdministerApp{
-			Stage:         string(cfg.Stage),
 			SiteURL:       cfg.SiteURL,
 			GrantsTable:   *grants.TableName(),
 			ParameterPath: c.parameterPath,
@@ -129,6 +135,7 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 			TokenKeyID:     *c.tokenKey.KeyId(),
 			EventBusName:   *props.Bus.EventBusName(),
 			StravaOAuthURL: cfg.Strava.OAuthURL,
+			StravaAPIURL:   cfg.Strava.APIURL,
 		},
 	})
 
@@ -159,10 +166,15 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 		PublicBecause: "Whoever connects has no session yet, and logging out needs none.",
 	})
 	c.SessionAuthorizer = newSessionAuthorizer(s, props.API, authorizeSession)
-	construct.NewEventConsumer(s, "Consumer", &construct.EventConsumerProps{
+	events := construct.NewEventConsumer(s, "Consumer", &construct.EventConsumerProps{
 		Boundary: b,
 		Bus:      props.Bus,
 		Function: handleEvents,
+		// Ending one authorization may take most of the function's time.
+		BatchSize: 1,
+		// A departure outlives hours without Strava: 400 times the visibility
+		// timeout of 3 minutes is 20 hours, within the queue's 4 days.
+		MaxReceives: 400,
 		Facts: []event.Fact{
 			gatheringv1.DeauthorizationReported{},
 			gatheringv1.ErasureCompleted{},
@@ -171,6 +183,7 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 			activityv1.ErasureCompleted{},
 		},
 	})
+	construct.NewRetriesAlarm(s, "RetriesAlarm", events)
 
 	c.Requester = forwardRequest.Function
 	output(s, "AdminFunctionName", administerApp.FunctionName(), "The function that `paceline admin` calls")

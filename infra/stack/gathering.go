@@ -39,7 +39,6 @@ type Gathering struct {
 // NewGathering makes the gathering stack.
 func NewGathering(scope constructs.Construct, id string, props *GatheringProps) *Gathering {
 	b := props.Boundary
-	stage := string(b.Config.Stage)
 	s := newStack(scope, id, b.Config, "gathering", "Paceline: webhook, work queue, gatherer")
 
 	table := construct.NewTable(s, "Table", &construct.TableProps{
@@ -57,9 +56,9 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 		Description:    "Answers Strava's webhook once its event is in the work queue",
 		TimeoutSeconds: 10,
 		Settings: settings.ReceiveWebhook{
-			Stage:          stage,
 			GatheringTable: *table.TableName(),
 			WorkQueueURL:   *work.QueueUrl(),
+			EventBusName:   *props.Bus.EventBusName(),
 		},
 	})
 	gather := construct.NewFunction(s, gatherWork, &construct.FunctionProps{
@@ -68,7 +67,6 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 		TimeoutSeconds: gatherWorkTimeoutSeconds,
 		FeedsItself:    true,
 		Settings: settings.GatherWork{
-			Stage:             stage,
 			GatheringTable:    *table.TableName(),
 			WorkQueueURL:      *work.QueueUrl(),
 			RequesterFunction: *props.Requester.FunctionArn(),
@@ -80,7 +78,6 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 		Description:    "Starts gathering for athletes who connected, ends it for those who left",
 		TimeoutSeconds: 30,
 		Settings: settings.HandleEvents{
-			Stage:          stage,
 			GatheringTable: *table.TableName(),
 			WorkQueueURL:   *work.QueueUrl(),
 			EventBusName:   *props.Bus.EventBusName(),
@@ -92,8 +89,9 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 	work.AllowSend(receiveWebhook, gather, handleEvents)
 	work.Feed(gather, construct.FeedOptions{BatchSize: 1, MaxConcurrency: gatherConcurrency})
 	gather.AllowInvoke(props.Requester)
-	gather.AllowPublish(props.Bus, gatheringv1.Source)
-	handleEvents.AllowPublish(props.Bus, gatheringv1.Source)
+	for _, f := range []*construct.Function{receiveWebhook, gather, handleEvents} {
+		f.AllowPublish(props.Bus, gatheringv1.Source)
+	}
 
 	construct.NewRoutes(s, "Webhook", &construct.RoutesProps{
 		API:           props.API,

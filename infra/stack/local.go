@@ -36,6 +36,10 @@ var Omissions = []Omission{
 		What:   "the HTTP API's access log",
 		Reason: "the local cloud takes AccessLogSettings and ignores them",
 	},
+	{
+		What:   "the HTTP API's rate limit",
+		Reason: "the local cloud takes DefaultRouteSettings and ignores them",
+	},
 }
 
 // leftOut tells whether a part is to be left out of the templates.

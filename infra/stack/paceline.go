@@ -30,8 +30,7 @@ type Paceline struct {
 }
 
 // NewPaceline makes all stacks of a stage, in the order in which they are
-// deployed, and has cdk-nag check every resource: a finding that is not
-// acknowledged on its construct fails synthesis.
+// deployed.
 func NewPaceline(app awscdk.App, c config.Config, assets Assets) *Paceline {
 	var p Paceline
 	p.Platform = NewPlatform(app, "Platform", &PlatformProps{Config: c})
@@ -71,23 +70,23 @@ func NewPaceline(app awscdk.App, c config.Config, assets Assets) *Paceline {
 		API:    p.Platform.API,
 		Site:   assets.Site,
 	})
-
-	awscdk.Tags_Of(app).Add(jsii.String("app"), jsii.String("paceline"), nil)
-	awscdk.Tags_Of(app).Add(jsii.String("stage"), jsii.String(string(c.Stage)), nil)
-	awscdk.Aspects_Of(app).Add(cdknag.NewAwsSolutionsChecks(&cdknag.NagPackProps{
-		Reports: jsii.Bool(false),
-		Verbose: jsii.Bool(true),
-	}), nil)
 	return &p
 }
 
-// newStack makes the stack of a context.
+// newStack makes the stack of a context and has cdk-nag check every resource in
+// it: a finding that is not acknowledged on its construct fails synthesis.
 func newStack(scope constructs.Construct, id string, c config.Config, context, description string) awscdk.Stack {
 	s := awscdk.NewStack(scope, jsii.String(c.Name()+"-"+id), &awscdk.StackProps{
 		Description:           jsii.String(description),
 		TerminationProtection: jsii.Bool(c.Removal == config.Retain),
 	})
-	awscdk.Tags_Of(s).Add(jsii.String("context"), jsii.String(context), nil)
+	for key, value := range map[string]string{"app": "paceline", "stage": string(c.Stage), "context": context} {
+		awscdk.Tags_Of(s).Add(jsii.String(key), jsii.String(value), nil)
+	}
+	awscdk.Aspects_Of(s).Add(cdknag.NewAwsSolutionsChecks(&cdknag.NagPackProps{
+		Reports: jsii.Bool(false),
+		Verbose: jsii.Bool(true),
+	}), nil)
 	return s
 }
 

@@ -72,6 +72,10 @@ func NewPlatform(scope constructs.Construct, id string, props *PlatformProps) *P
 	stage := awsapigatewayv2.NewHttpStage(s, jsii.String("ApiStage"), &awsapigatewayv2.HttpStageProps{
 		HttpApi:    p.API,
 		AutoDeploy: jsii.Bool(true),
+		// Requests per second, of all callers together. Without it a stranger
+		// could take up the account's quotas of Lambda and Parameter Store at
+		// /oauth/connect, which asks for no session.
+		Throttle: &awsapigatewayv2.ThrottleSettings{RateLimit: jsii.Number(100), BurstLimit: jsii.Number(200)},
 	})
 	accessLogs := construct.NewLogGroup(s, "AccessLogs", c)
 	stage.Node().DefaultChild().(awsapigatewayv2.CfnStage).SetAccessLogSettings(&awsapigatewayv2.CfnStage_AccessLogSettingsProperty{

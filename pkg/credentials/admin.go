@@ -29,6 +29,10 @@ type Admin struct {
 	Sleep func(context.Context, time.Duration) error
 }
 
+// minVerifyToken is how long a chosen verify token must be: its digest travels
+// to the webhook, and must not be guessed from.
+const minVerifyToken = 20
+
 // SetApp stores the application's credentials. An empty verifyToken keeps the
 // one in use, or makes one at first. The error is an invalid fault when the
 // input is.
@@ -43,11 +47,16 @@ func (a *Admin) SetApp(ctx context.Context, clientID string, clientSecret, verif
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return fmt.Errorf("read app: %w", err)
 	}
-	if app.ClientID != clientID {
-		// Another application: the push subscription was the old one's.
-		app.SubscriptionID = 0
+	if app.ClientID != "" && app.ClientID != clientID {
+		if err := a.nobodyConnected(ctx); err != nil {
+			return err
+		}
+		app.SubscriptionID = 0 // The push subscription was the old application's.
 	}
 	app.ClientID, app.ClientSecret = clientID, clientSecret
+	if n := len(verifyToken.Reveal()); n > 0 && n < minVerifyToken {
+		return fault.New(fault.Invalid, "the verify token has %d characters; it must have at least %d", n, minVerifyToken)
+	}
 	if !verifyToken.Empty() {
 		app.VerifyToken = verifyToken
 	}
@@ -61,6 +70,26 @@ func (a *Admin) SetApp(ctx context.Context, clientID string, clientSecret, verif
 		return fmt.Errorf("save app: %w", err)
 	}
 	return a.configureWebhook(ctx, app)
+}
+
+// nobodyConnected refuses to change to another application while athletes are
+// connected: Strava would refuse their tokens, and each of them would have to
+// connect again.
+func (a *Admin) nobodyConnected(ctx context.Context) error {
+	for cursor := ""; ; {
+		page, next, err := a.Grants.List(ctx, ProviderStrava, cursor, 200)
+		if err != nil {
+			return fmt.Errorf("look for connected athletes: %w", err)
+		}
+		for _, g := range page {
+			if !g.Over() {
+				return fault.New(fault.Conflict, "athletes are connected through the present application; deploy another stage for another one")
+			}
+		}
+		if cursor = next; cursor == "" {
+			return nil
+		}
+	}
 }
 
 // configureWebhook tells the receiver what to accept.
@@ -77,10 +106,10 @@ func (a *Admin) configureWebhook(ctx context.Context, app App) error {
 	return nil
 }
 
-// handshakeTries and handshakePause bound how long EnsureSubscription waits
-// for the receiver to have learned what to accept.
+// handshakeTime is how long EnsureSubscription waits for the receiver to have
+// learned what to accept; handshakePause is the wait between two tries.
 const (
-	handshakeTries = 40
+	handshakeTime  = 25 * time.Second
 	handshakePause = time.Second
 )
 
@@ -109,22 +138,28 @@ func (a *Admin) EnsureSubscription(ctx context.Context) (Subscription, error) {
 	if err := a.configureWebhook(ctx, app); err != nil {
 		return Subscription{}, err
 	}
-	for try := 1; ; try++ {
-		err := a.Push.Handshake(ctx, app, callback, a.NewSecret())
-		if err == nil {
-			break
-		}
-		if try == handshakeTries {
-			return Subscription{}, fmt.Errorf("the callback does not answer as Strava needs it to: %w", err)
-		}
-		if err := a.Sleep(ctx, handshakePause); err != nil {
-			return Subscription{}, fault.New(fault.Transient, "wait for the callback: %w", err)
-		}
+	if err := a.handshake(ctx, app, callback); err != nil {
+		return Subscription{}, err
 	}
 	if sub, err = a.Push.Subscribe(ctx, app, callback); err != nil {
 		return Subscription{}, fmt.Errorf("create the subscription: %w", err)
 	}
 	return sub, a.remember(ctx, app, sub)
+}
+
+// handshake tries the callback until it answers rightly.
+func (a *Admin) handshake(ctx context.Context, app App, callback string) error {
+	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
+	defer cancel()
+	for {
+		err := a.Push.Handshake(ctx, app, callback, a.NewSecret())
+		if err == nil {
+			return nil
+		}
+		if a.Sleep(ctx, handshakePause) != nil {
+			return fmt.Errorf("the callback does not answer as Strava needs it to: %w", err)
+		}
+	}
 }
 
 func (a *Admin) remember(ctx context.Context, app App, sub Subscription) error {

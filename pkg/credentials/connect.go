@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/event"
-	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
@@ -38,6 +37,8 @@ type Connect struct {
 	NewSecret func() string
 	// RedirectURI is the callback's public URL.
 	RedirectURI string
+	// Sleep waits, or returns early with the context's error.
+	Sleep func(context.Context, time.Duration) error
 }
 
 // Start begins a connect. nonce binds it to the browser: pass what the
@@ -103,33 +104,16 @@ func (c *Connect) Finish(ctx context.Context, cb Callback) (token secret.String,
 	if len(auth.Scopes) > 0 {
 		// What the redirect says passed through the browser; this did not.
 		if scopes = auth.Scopes; !enough(scopes) {
-			return secret.String{}, ErrMissingScope
+			return secret.String{}, c.decline(ctx, app, auth)
 		}
 	}
 
-	version, err := c.Vault.SaveTokens(ctx, auth.AthleteID, auth.Tokens)
+	grant, err := c.store(ctx, auth, scopes)
 	if err != nil {
-		return secret.String{}, fmt.Errorf("save tokens: %w", err)
+		return secret.String{}, err
 	}
-	grant, err := c.Grants.Update(ctx, auth.AthleteID, func(g *Grant) error {
-		*g = Grant{
-			AthleteID:    auth.AthleteID,
-			Provider:     ProviderStrava,
-			Generation:   max(c.Minter.Now().UnixMilli(), g.Generation+1),
-			Scopes:       scopes,
-			State:        Active,
-			TokenVersion: version,
-		}
-		return nil
-	})
-	if err != nil {
-		return secret.String{}, fmt.Errorf("save grant: %w", err)
-	}
-	err = c.Publisher.Publish(ctx, c.Minter.First(credentialsv1.AthleteAuthorized{
-		AthleteID: grant.AthleteID, Generation: grant.Generation, Scopes: grant.Scopes,
-	}))
-	if err != nil {
-		return secret.String{}, fmt.Errorf("announce athlete: %w", err)
+	if err := announce(ctx, c.Grants, c.Publisher, c.Minter, grant); err != nil {
+		return secret.String{}, err
 	}
 	now := c.Minter.Now()
 	token, err = c.Sessions.Sign(ctx, Session{grant.AthleteID, grant.Generation}, now, now.Add(SessionLife))
@@ -137,6 +121,70 @@ func (c *Connect) Finish(ctx context.Context, cb Callback) (token secret.String,
 		return secret.String{}, fmt.Errorf("open session: %w", err)
 	}
 	return token, nil
+}
+
+// store puts the new authorization into force in place of any earlier one. It
+// holds the lease, so that neither a refresh in flight nor a departure that is
+// about to drop the earlier tokens can touch the new ones.
+func (c *Connect) store(ctx context.Context, auth Authorization, scopes []string) (Grant, error) {
+	owner, _, err := hold(ctx, c.Grants, c.Minter, auth.AthleteID, c.known)
+	for errors.Is(err, errBusy) {
+		if err := c.Sleep(ctx, leasePoll); err != nil {
+			return Grant{}, fault.New(fault.Transient, "wait for the tokens: %w", err)
+		}
+		owner, _, err = hold(ctx, c.Grants, c.Minter, auth.AthleteID, c.known)
+	}
+	if err != nil {
+		return Grant{}, err
+	}
+	version, err := c.Vault.SaveTokens(ctx, auth.AthleteID, auth.Tokens)
+	if err != nil {
+		release(ctx, c.Grants, auth.AthleteID, owner)
+		return Grant{}, fmt.Errorf("save tokens: %w", err)
+	}
+	grant, err := c.Grants.Update(ctx, auth.AthleteID, func(g *Grant) error {
+		if g.Lease.Owner != owner {
+			return fault.New(fault.Transient, "the lease was lost")
+		}
+		*g = Grant{
+			AthleteID:    auth.AthleteID,
+			Provider:     ProviderStrava,
+			Generation:   max(c.Minter.Now().UnixMilli(), g.Generation+1),
+			Scopes:       scopes,
+			State:        Active,
+			TokenVersion: version,
+			Unannounced:  true,
+		}
+		return nil
+	})
+	if err != nil {
+		return Grant{}, fmt.Errorf("save grant: %w", err)
+	}
+	return grant, nil
+}
+
+// known gives an athlete of whom nothing is known a grant that is over, for
+// the lease to be held in.
+func (c *Connect) known(g *Grant) error {
+	if g.State == "" {
+		g.Provider, g.State, g.RevokedAt = ProviderStrava, Revoked, c.Minter.Now()
+	}
+	return nil
+}
+
+// decline gives an authorization back that is of no use, unless there is a
+// better one of the same athlete: revoking would end that, too.
+func (c *Connect) decline(ctx context.Context, app App, auth Authorization) error {
+	grant, err := c.Grants.Grant(ctx, auth.AthleteID)
+	switch {
+	case fault.Is(err, fault.NotFound) || (err == nil && grant.Over()):
+		if err := c.OAuth.Revoke(ctx, app, auth.Tokens); err != nil {
+			return fmt.Errorf("%w; and it could not be given back: %w", ErrMissingScope, err)
+		}
+	case err != nil:
+		return fmt.Errorf("%w; and the grant could not be read: %w", ErrMissingScope, err)
+	}
+	return ErrMissingScope
 }
 
 func (c *Connect) takeState(ctx context.Context, state, nonce secret.String) error {

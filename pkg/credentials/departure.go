@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/paceline/paceline/pkg/event"
@@ -17,6 +18,7 @@ type Departure struct {
 	Erasures  Erasures
 	Vault     Vault
 	OAuth     OAuth
+	API       API
 	Tokens    *Tokens
 	Publisher Publisher
 	Minter    event.Minter
@@ -37,20 +39,59 @@ func (d *Departure) Deauthorized(ctx context.Context, cause event.Meta, athleteI
 	if err != nil {
 		return fmt.Errorf("read grant: %w", err)
 	}
-	if grant.State != Revoked {
-		err := d.Tokens.Confirm(ctx, athleteID, grant.Generation)
-		switch {
-		case err == nil || errors.Is(err, ErrRevoked):
+	if grant.Over() {
+		if grant.Receipt == "" {
 			return nil
-		case !errors.Is(err, ErrTokenRefused):
+		}
+		// All is done, but perhaps not confirmed.
+		return d.Confirm(ctx, cause, grant.Receipt, PartCredentials)
+	}
+	if grant.State != Revoked { // Otherwise an end that was cut off goes on.
+		gone, err := d.gone(ctx, athleteID, grant.Generation)
+		if err != nil {
 			return fmt.Errorf("confirm the deauthorization: %w", err)
 		}
-	} else if grant.TokenVersion == 0 {
-		return nil // The end of this authorization has run to its end.
+		if !gone {
+			return nil
+		}
 	}
 	return d.end(ctx, cause, departure{
 		athleteID: athleteID, generation: grant.Generation, reason: credentialsv1.RevokedDeauthorized,
 	})
+}
+
+// gone asks Strava whether the authorization is over. That the refresh token is
+// refused is not enough while there is a living access token to ask with: the
+// refresh token may have been replaced by one that we lost.
+func (d *Departure) gone(ctx context.Context, athleteID, generation int64) (bool, error) {
+	err := d.Tokens.Confirm(ctx, athleteID, generation)
+	switch {
+	case err == nil || errors.Is(err, ErrRevoked):
+		return false, nil
+	case !errors.Is(err, ErrTokenRefused):
+		return false, err
+	}
+	grant, err := d.Grants.Grant(ctx, athleteID)
+	if err != nil {
+		return false, fmt.Errorf("read grant: %w", err)
+	}
+	pair, err := d.Tokens.read(ctx, grant)
+	if fault.Is(err, fault.NotFound) || (err == nil && !pair.usable(d.Minter.Now())) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read tokens: %w", err)
+	}
+	answer, err := d.API.Get(ctx, pair.Access, "/athlete", nil)
+	switch {
+	case err != nil:
+		return false, err
+	case answer.Status == http.StatusOK:
+		return false, nil
+	case answer.Status == http.StatusUnauthorized && !missingScope(answer.Body):
+		return true, nil
+	}
+	return false, fault.New(fault.Transient, "Strava answered with status %d", answer.Status)
 }
 
 // Left acts on the athlete's own wish to leave, for which the receipt was
@@ -76,7 +117,7 @@ var errNewer = errors.New("the athlete has authorized anew")
 // end takes the authorization out of force, has everybody erase, revokes it at
 // Strava, and drops the tokens. It may be cut off anywhere and called again:
 // every step either is a repeat that changes nothing or goes on. The grant
-// keeps its token version until all is done, which is how a cut is noticed.
+// keeps its token version until they are dropped, by which a cut is noticed.
 func (d *Departure) end(ctx context.Context, cause event.Meta, dep departure) error {
 	// First of all no new call and no new refresh: this wins over a refresh
 	// in flight, whose commit then fails.
@@ -87,7 +128,7 @@ func (d *Departure) end(ctx context.Context, cause event.Meta, dep departure) er
 		}
 		if g.State != Revoked {
 			g.AthleteID, g.Provider, g.Generation = dep.athleteID, ProviderStrava, dep.generation
-			g.State = Revoked
+			g.State, g.Unannounced = Revoked, false
 			g.Receipt, g.RevokedAt = receipt, d.Minter.Now()
 		}
 		return nil
@@ -117,47 +158,55 @@ func (d *Departure) end(ctx context.Context, cause event.Meta, dep departure) er
 	if err != nil {
 		return fmt.Errorf("announce the revocation: %w", err)
 	}
-	if renewed {
-		return d.Confirm(ctx, cause, dep.receipt, PartCredentials)
-	}
-	if err := d.drop(ctx, grant, dep.reason); err != nil {
-		return err
-	}
-	if err := d.Confirm(ctx, cause, dep.receipt, PartCredentials); err != nil {
-		return err
-	}
-	_, err = d.Grants.Update(ctx, dep.athleteID, func(g *Grant) error {
-		if g.Generation != grant.Generation || g.State != Revoked {
-			return errNewer
-		}
-		g.TokenVersion, g.Parked, g.Lease = 0, nil, Lease{}
-		return nil
-	})
-	if err != nil && !errors.Is(err, errNewer) {
-		return fmt.Errorf("note the dropped tokens: %w", err)
-	}
-	return nil
-}
-
-// drop revokes the tokens at Strava and then destroys them. In this order: an
-// authorization whose refresh token is lost can never be revoked by us and
-// would fill one of the application's athlete slots for good.
-func (d *Departure) drop(ctx context.Context, grant Grant, reason string) error {
-	if grant.TokenVersion == 0 {
-		return nil
-	}
-	if grant.Lease.held("", d.Minter.Now()) {
-		return fault.New(fault.Transient, "a refresh is in flight; its outcome has to be dropped, too")
-	}
-	if reason != credentialsv1.RevokedDeauthorized {
-		if err := d.revoke(ctx, grant); err != nil {
+	if !renewed {
+		if renewed, err = d.drop(ctx, grant); err != nil {
 			return err
 		}
 	}
-	if err := d.Vault.DropTokens(ctx, grant.AthleteID); err != nil {
-		return fmt.Errorf("drop tokens: %w", err)
+	if !renewed {
+		_, err = d.Grants.Update(ctx, dep.athleteID, func(g *Grant) error {
+			if g.Generation != grant.Generation || g.State != Revoked {
+				return errNewer
+			}
+			g.TokenVersion, g.Parked, g.Scopes = 0, nil, nil
+			return nil
+		})
+		if err != nil && !errors.Is(err, errNewer) {
+			return fmt.Errorf("note the dropped tokens: %w", err)
+		}
 	}
-	return nil
+	return d.Confirm(ctx, cause, dep.receipt, PartCredentials)
+}
+
+// drop revokes the tokens at Strava and then destroys them, holding the lease.
+// In this order: an authorization whose refresh token is lost can never be
+// revoked by us and would fill one of the application's athlete slots for good.
+func (d *Departure) drop(ctx context.Context, grant Grant) (renewed bool, _ error) {
+	if grant.TokenVersion == 0 {
+		return false, nil
+	}
+	owner, grant, err := hold(ctx, d.Grants, d.Minter, grant.AthleteID, func(g *Grant) error {
+		if g.Generation != grant.Generation || g.State != Revoked {
+			return errNewer
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, errNewer):
+		return true, nil
+	case errors.Is(err, errBusy):
+		return false, fault.New(fault.Transient, "a refresh is in flight; its outcome has to be dropped, too")
+	case err != nil:
+		return false, err
+	}
+	defer release(ctx, d.Grants, grant.AthleteID, owner)
+	if err := d.revoke(ctx, grant); err != nil {
+		return false, err
+	}
+	if err := d.Vault.DropTokens(ctx, grant.AthleteID); err != nil {
+		return false, fmt.Errorf("drop tokens: %w", err)
+	}
+	return false, nil
 }
 
 // revoke revokes every pair that may be alive: the one that the grant names,

@@ -41,7 +41,10 @@ type Grant struct {
 	// Parked is the valid pair, sealed, when the SecureString could not be
 	// written; nil otherwise.
 	Parked []byte
-	// Lease is held by whoever refreshes the tokens.
+	// Unannounced is set while the event about the present state may not have
+	// been published.
+	Unannounced bool
+	// Lease is held by whoever changes the tokens.
 	Lease Lease
 	// Receipt names the erasure that the revocation led to, and RevokedAt is
 	// when that was; both are empty while the grant is in force.
@@ -49,7 +52,12 @@ type Grant struct {
 	RevokedAt time.Time
 }
 
-// Lease keeps refreshes of one athlete apart.
+// Over reports whether the grant has come to its end: revoked, and its tokens
+// dropped. Only then may it be forgotten.
+func (g Grant) Over() bool { return g.State == Revoked && g.TokenVersion == 0 }
+
+// Lease keeps those who change the tokens of one athlete apart: refreshes, a
+// connect, a departure.
 type Lease struct {
 	Owner string
 	Until time.Time

@@ -23,6 +23,15 @@ func (at probe) watch(t *credentials.Tokens) *credentials.Tokens {
 	return t
 }
 
+// watchDeparture has at look at the calls that a departure makes itself.
+func (at probe) watchDeparture(d credentials.Departure) *credentials.Departure {
+	d.Grants = probedGrants{d.Grants, at}
+	d.Vault = probedVault{d.Vault, at}
+	d.OAuth = probedOAuth{d.OAuth, at}
+	d.Publisher = probedPublisher{d.Publisher, at}
+	return &d
+}
+
 // around calls at before and after do.
 func (at probe) around(what string, do func()) {
 	at("before " + what)
@@ -70,6 +79,11 @@ func (p probedVault) SaveTokens(ctx context.Context, id int64, pair credentials.
 	return version, err
 }
 
+func (p probedVault) DropTokens(ctx context.Context, id int64) (err error) {
+	p.at.around("dropping tokens", func() { err = p.Vault.DropTokens(ctx, id) })
+	return err
+}
+
 type probedSealer struct {
 	credentials.Sealer
 	at probe
@@ -93,6 +107,11 @@ type probedOAuth struct {
 func (p probedOAuth) Refresh(ctx context.Context, app credentials.App, token secret.String) (pair credentials.TokenPair, err error) {
 	p.at.around("asking Strava", func() { pair, err = p.OAuth.Refresh(ctx, app, token) })
 	return pair, err
+}
+
+func (p probedOAuth) Revoke(ctx context.Context, app credentials.App, pair credentials.TokenPair) (err error) {
+	p.at.around("revoking", func() { err = p.OAuth.Revoke(ctx, app, pair) })
+	return err
 }
 
 type probedPublisher struct {

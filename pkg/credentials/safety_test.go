@@ -497,3 +497,104 @@ func TestNoRefreshBeginsWithoutTimeToSaveIt(t *testing.T) {
 		t.Errorf("%d refreshes", n)
 	}
 }
+
+// TestReconnectedAnywhere has an athlete connect again at every point of the
+// departure that a deauthorization led to. Whoever connected must be served.
+func TestReconnectedAnywhere(t *testing.T) {
+	points := 0
+	for k := 0; ; k++ {
+		w := newWorld(t, strava.Settings{})
+		id := w.athlete(0)
+		w.connected(id)
+		if err := w.strava.Deauthorize(id); err != nil {
+			t.Fatal(err)
+		}
+		// A browser does not wait for a lease.
+		w.connect.Sleep = func(context.Context, time.Duration) error { return context.DeadlineExceeded }
+		n, point := 0, ""
+		var reconnected bool
+		departure := probe(func(p string) {
+			if n++; n == k+1 {
+				point = p
+				_, err := w.connect.Finish(t.Context(), w.consent(id, ""))
+				reconnected = err == nil
+				if err != nil && !fault.Is(err, fault.Transient) {
+					t.Errorf("reconnecting %s: %v", p, err)
+				}
+			}
+		}).watchDeparture(*w.departure)
+		if err := departure.Deauthorized(t.Context(), cause(), id); err != nil {
+			t.Fatalf("reconnected %s: %v", point, err)
+		}
+		if point == "" {
+			break
+		}
+		points++
+		g := w.grant(id)
+		if !reconnected {
+			if !g.Over() || w.vault.Holds(id) {
+				t.Errorf("refused %s: %+v, tokens held %v", point, g, w.vault.Holds(id))
+			}
+			continue
+		}
+		if g.State != credentials.Active {
+			t.Errorf("reconnected %s: state %s", point, g.State)
+		}
+		if res := w.by(w.process(w.patient), id, g.Generation); res.Outcome != credentialsv1.OutcomeAnswered || res.Status != 200 {
+			t.Errorf("reconnected %s: %s %d", point, res.Outcome, res.Status)
+		}
+	}
+	if points < 12 {
+		t.Errorf("only %d points were tried", points)
+	}
+}
+
+func TestAForgedDeauthorizationAfterALostTokenDestroysNothing(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(5*time.Hour + 10*time.Minute)
+	// Strava replaces the refresh token, and its answer is lost on the way.
+	if err := w.strava.Inject(strava.Fault{Endpoint: strava.EndpointRefresh, Kind: strava.FaultDrop}); err != nil {
+		t.Fatal(err)
+	}
+	w.forward(id, generation)
+	for range 2 { // As the grant is believed in, and as it is known to be degraded.
+		if err := w.departure.Deauthorized(t.Context(), cause(), id); err != nil {
+			t.Fatal(err)
+		}
+		if g := w.grant(id); g.State != credentials.Degraded || !w.vault.Holds(id) {
+			t.Fatalf("state %s, tokens held %v", g.State, w.vault.Holds(id))
+		}
+	}
+	// A true one is believed all the same.
+	if err := w.strava.Deauthorize(id); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.departure.Deauthorized(t.Context(), cause(), id); err != nil {
+		t.Fatal(err)
+	}
+	if g := w.grant(id); !g.Over() {
+		t.Errorf("state %s", g.State)
+	}
+}
+
+func TestWhatCouldNotBeAnnouncedIsAnnouncedLater(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	w.bus.Fail(fault.New(fault.Transient, "boom"))
+	if _, err := w.connect.Finish(t.Context(), w.consent(id, "")); err == nil {
+		t.Fatal("no error")
+	}
+	generation := w.grant(id).Generation
+	if res := w.forward(id, generation); res.Outcome != credentialsv1.OutcomeUnavailable {
+		t.Errorf("outcome %s", res.Outcome)
+	}
+	w.bus.Fail(nil)
+	for range 2 {
+		w.mustAnswer(id, generation)
+	}
+	if n := len(eventtest.Facts[credentialsv1.AthleteAuthorized](w.bus)); n != 1 {
+		t.Errorf("announced %d times", n)
+	}
+}

@@ -9,17 +9,10 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/event"
-	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
 const (
-	// leaseTime is how long a refresh may take. It is longer than the longest
-	// function that refreshes may run (30 s), so that whoever finds a lease
-	// expired knows its holder to be dead.
-	leaseTime = 45 * time.Second
-	// leasePoll is how often somebody who waits for a refresh looks again.
-	leasePoll = 200 * time.Millisecond
 	// refreshTime must be left of a call's time for a refresh to begin: a
 	// process that is ended between Strava's answer and the write loses the
 	// answer. It covers asking Strava (10 s) and saveTime.
@@ -133,6 +126,11 @@ func (t *Tokens) current(ctx context.Context, athleteID, generation int64) (Gran
 		if err != nil {
 			return Grant{}, TokenPair{}, fmt.Errorf("read grant: %w", err)
 		}
+		if grant.Unannounced {
+			if err := announce(ctx, t.Grants, t.Publisher, t.Minter, grant); err != nil {
+				return Grant{}, TokenPair{}, err
+			}
+		}
 		if err := grant.inForce(generation); err != nil {
 			return Grant{}, TokenPair{}, err
 		}
@@ -195,11 +193,6 @@ func (g Grant) names(seen Grant) bool {
 	return g.TokenVersion == seen.TokenVersion && bytes.Equal(g.Parked, seen.Parked)
 }
 
-var (
-	errBusy     = errors.New("another refresh is in flight")
-	errOutdated = errors.New("the token pair was replaced meanwhile")
-)
-
 // refresh renews pair, which seen names. The steps, and what is left when the
 // process is killed after each:
 //
@@ -216,8 +209,8 @@ func (t *Tokens) refresh(ctx context.Context, seen Grant, pair TokenPair) (Token
 	if deadline, ok := ctx.Deadline(); ok && deadline.Sub(t.Minter.Now()) < refreshTime {
 		return TokenPair{}, fault.New(fault.Transient, "too little time is left for a refresh")
 	}
-	owner := t.Minter.NewID()
-	if err := t.acquire(ctx, seen, owner); err != nil {
+	owner, err := t.acquire(ctx, seen)
+	if err != nil {
 		return TokenPair{}, err
 	}
 	app, err := t.Vault.App(ctx)
@@ -310,53 +303,41 @@ func (t *Tokens) discard(ctx context.Context, seen Grant, app App, fresh TokenPa
 	} else if err != nil {
 		return fmt.Errorf("read grant: %w", err)
 	}
-	if grant.State != Revoked || grant.TokenVersion != 0 {
+	if grant.State != Revoked {
 		return nil
 	}
 	if err := t.OAuth.Revoke(ctx, app, fresh); err != nil {
 		return fmt.Errorf("revoke a late pair: %w", err)
 	}
+	if !grant.Over() {
+		return nil // Whoever ends it has yet to drop the tokens.
+	}
 	return t.Vault.DropTokens(ctx, seen.AthleteID)
 }
 
-func (t *Tokens) acquire(ctx context.Context, seen Grant, owner string) error {
-	_, err := t.Grants.Update(ctx, seen.AthleteID, func(g *Grant) error {
-		now := t.Minter.Now()
+// acquire takes the lease to work on the pair that seen names.
+func (t *Tokens) acquire(ctx context.Context, seen Grant) (owner string, _ error) {
+	owner, _, err := hold(ctx, t.Grants, t.Minter, seen.AthleteID, func(g *Grant) error {
 		if err := g.inForce(seen.Generation); err != nil {
 			return err
 		}
 		if !g.names(seen) {
 			return errOutdated
 		}
-		if g.Lease.held(owner, now) {
-			return errBusy
-		}
-		g.Lease = Lease{Owner: owner, Until: now.Add(leaseTime)}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("lease: %w", err)
-	}
-	return nil
+	return owner, err
 }
 
-// release gives the lease back so that nobody waits for its end. Failing to is
-// no harm: it ends by itself.
 func (t *Tokens) release(ctx context.Context, seen Grant, owner string) {
-	_, _ = t.Grants.Update(ctx, seen.AthleteID, func(g *Grant) error {
-		if g.Lease.Owner != owner {
-			return errOutdated
-		}
-		g.Lease = Lease{}
-		return nil
-	})
+	release(ctx, t.Grants, seen.AthleteID, owner)
 }
 
 // unpark moves a parked pair into the vault, where it belongs, if that is
 // possible at once; it is as good where it is.
 func (t *Tokens) unpark(ctx context.Context, seen Grant, pair TokenPair) Grant {
-	owner := t.Minter.NewID()
-	if t.acquire(ctx, seen, owner) != nil {
+	owner, err := t.acquire(ctx, seen)
+	if err != nil {
 		return seen
 	}
 	version, err := t.Vault.SaveTokens(ctx, seen.AthleteID, pair)
@@ -388,7 +369,7 @@ func (t *Tokens) refused(ctx context.Context, seen Grant, owner string) error {
 		case adopt:
 			g.TokenVersion, g.Parked = latest, nil
 		case g.State == Active:
-			g.State = Degraded
+			g.State, g.Unannounced = Degraded, true
 		}
 	})
 	switch {
@@ -401,11 +382,8 @@ func (t *Tokens) refused(ctx context.Context, seen Grant, owner string) error {
 		return errOutdated
 	}
 	t.Metrics.Count(string(MetricDegraded), 1)
-	err = t.Publisher.Publish(ctx, t.Minter.First(credentialsv1.AuthorizationDegraded{
-		AthleteID: grant.AthleteID, Generation: grant.Generation, Reason: credentialsv1.DegradedTokenRefused,
-	}))
-	if err != nil {
-		return fmt.Errorf("announce the degraded grant: %w", err)
+	if err := announce(ctx, t.Grants, t.Publisher, t.Minter, grant); err != nil {
+		return err
 	}
 	return ErrDegraded
 }

@@ -72,11 +72,11 @@ func newWorld(t *testing.T, settings strava.Settings) *world {
 	w.tokens = w.process(sleep)
 	w.connect = &credentials.Connect{
 		Grants: w.store, States: w.store, Vault: w.vault, OAuth: w.oauth, Sessions: credentialstest.Sessions{},
-		Publisher: w.bus, Minter: w.minter, NewSecret: newSecret, RedirectURI: redirectURI,
+		Publisher: w.bus, Minter: w.minter, NewSecret: newSecret, RedirectURI: redirectURI, Sleep: sleep,
 	}
 	w.requester = &credentials.Requester{Tokens: w.tokens, API: vendor.NewAPI(client, "http://strava.test/api/v3")}
 	w.departure = &credentials.Departure{
-		Grants: w.store, Erasures: w.store, Vault: w.vault, OAuth: w.oauth, Tokens: w.tokens,
+		Grants: w.store, Erasures: w.store, Vault: w.vault, OAuth: w.oauth, API: w.requester.API, Tokens: w.tokens,
 		Publisher: w.bus, Minter: w.minter, NewSecret: newSecret,
 	}
 	w.admin = &credentials.Admin{

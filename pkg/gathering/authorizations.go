@@ -63,11 +63,10 @@ func (z *Authorizations) Degrade(ctx context.Context, cause event.Meta, athleteI
 		if a.Generation != generation || a.State != Active {
 			return errUnchanged
 		}
+		// A completed scan waits, too: nothing keeps it true any more.
 		a.State = Degraded
-		if a.Scan.State != gatheringv1.ScanCompleted {
-			a.Scan.State, a.Scan.WaitingFor, a.Scan.ResumesAt = gatheringv1.ScanWaiting, gatheringv1.WaitingForReconnect, time.Time{}
-			a.Scan.Sequence++
-		}
+		a.Scan.State, a.Scan.WaitingFor, a.Scan.ResumesAt = gatheringv1.ScanWaiting, gatheringv1.WaitingForReconnect, time.Time{}
+		a.Scan.Sequence++
 		return nil
 	})
 	if errors.Is(err, errUnchanged) {

@@ -39,11 +39,6 @@ const (
 
 // Do does one job. nil means that it is done, or that a later job will do it.
 func (g *Gatherer) Do(ctx context.Context, job Job) error {
-	if job.Kind == KindDeauthorization {
-		return g.Publisher.Publish(ctx, g.Minter.First(gatheringv1.DeauthorizationReported{
-			AthleteID: job.AthleteID, EventTime: job.EventTime,
-		}))
-	}
 	athlete, err := g.Athletes.Athlete(ctx, job.AthleteID)
 	if err != nil {
 		return fmt.Errorf("read athlete: %w", err)
@@ -88,7 +83,7 @@ func (g *Gatherer) Do(ctx context.Context, job Job) error {
 		}
 		return g.retry(ctx, job)
 	case errors.Is(err, ErrRevoked):
-		return nil // AuthorizationRevoked is on its way.
+		return nil // The news of its end, or of a newer one, is on its way.
 	case errors.Is(err, ErrDegraded):
 		return g.report(ctx, job.AthleteID, athlete.Generation, func(s *Scan) {
 			s.State, s.WaitingFor, s.ResumesAt = gatheringv1.ScanWaiting, gatheringv1.WaitingForReconnect, time.Time{}

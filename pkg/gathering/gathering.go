@@ -98,9 +98,6 @@ const (
 	KindPage Kind = "page"
 	// KindActivity re-reads one activity that a webhook named.
 	KindActivity Kind = "activity"
-	// KindDeauthorization passes on a webhook's claim that the athlete
-	// withdrew access.
-	KindDeauthorization Kind = "deauthorization"
 )
 
 // Job is one piece of work in the queue: ids only.

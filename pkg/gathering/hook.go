@@ -8,13 +8,17 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
 // Hook receives Strava's webhooks.
 type Hook struct {
-	Webhooks Webhooks
-	Queue    Queue
+	Webhooks  Webhooks
+	Queue     Queue
+	Publisher Publisher
+	Minter    event.Minter
 
 	mu     sync.Mutex
 	cached Webhook
@@ -75,16 +79,19 @@ func (h *Hook) Receive(ctx context.Context, key string, n Notice) error {
 	if n.OwnerID <= 0 || n.ObjectID <= 0 {
 		return fault.New(fault.Invalid, "the notice names no object or no owner")
 	}
-	var job Job
 	switch {
 	case n.ObjectType == "activity":
-		job = Job{Kind: KindActivity, AthleteID: n.OwnerID, ActivityID: n.ObjectID, Aspect: n.AspectType, EventTime: n.EventTime}
+		err = h.Queue.Send(ctx, Job{
+			Kind: KindActivity, AthleteID: n.OwnerID, ActivityID: n.ObjectID, Aspect: n.AspectType, EventTime: n.EventTime,
+		}, 0)
 	case n.ObjectType == "athlete" && n.Deauthorized:
-		job = Job{Kind: KindDeauthorization, AthleteID: n.OwnerID, EventTime: n.EventTime}
-	default:
-		return nil
+		// Straight to the bus, which is as durable: a departure must not wait
+		// in line behind what others have to be read.
+		err = h.Publisher.Publish(ctx, h.Minter.First(gatheringv1.DeauthorizationReported{
+			AthleteID: n.OwnerID, EventTime: n.EventTime,
+		}))
 	}
-	if err := h.Queue.Send(ctx, job, 0); err != nil {
+	if err != nil {
 		return fmt.Errorf("store the notice: %w", err)
 	}
 	return nil

@@ -2,9 +2,13 @@ package gathering_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/eventtest"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -23,17 +27,20 @@ func configured(subscriptionID, version int64) gathering.Webhook {
 	}
 }
 
-func newHook(t *testing.T, w gathering.Webhook) (*gathering.Hook, *gatheringtest.Store, *gatheringtest.Queue) {
+func newHook(t *testing.T, w gathering.Webhook) (*gathering.Hook, *gatheringtest.Store, *gatheringtest.Queue, *eventtest.Bus) {
 	t.Helper()
 	store, queue := gatheringtest.NewStore(), gatheringtest.NewQueue(time.Now)
 	if err := store.SaveWebhook(t.Context(), w); err != nil {
 		t.Fatal(err)
 	}
-	return &gathering.Hook{Webhooks: store, Queue: queue}, store, queue
+	bus := &eventtest.Bus{}
+	return &gathering.Hook{
+		Webhooks: store, Queue: queue, Publisher: bus, Minter: event.Minter{Now: time.Now, NewID: func() string { return "id" }},
+	}, store, queue, bus
 }
 
 func TestHandshake(t *testing.T) {
-	hook, _, _ := newHook(t, configured(0, 1))
+	hook, _, _, _ := newHook(t, configured(0, 1))
 	if err := hook.Handshake(t.Context(), callbackKey, verifyToken); err != nil {
 		t.Errorf("the right one: %v", err)
 	}
@@ -50,7 +57,7 @@ func TestHandshake(t *testing.T) {
 }
 
 func TestReceiveQueuesWhatConcernsUs(t *testing.T) {
-	hook, _, queue := newHook(t, configured(5, 1))
+	hook, _, queue, bus := newHook(t, configured(5, 1))
 	notice := func(change func(*gathering.Notice)) gathering.Notice {
 		n := gathering.Notice{ObjectType: "activity", ObjectID: 11, AspectType: "create", OwnerID: 42, SubscriptionID: 5, EventTime: 1}
 		change(&n)
@@ -63,7 +70,7 @@ func TestReceiveQueuesWhatConcernsUs(t *testing.T) {
 		job    gathering.Job
 	}{
 		"an activity":          {callbackKey, notice(func(*gathering.Notice) {}), "", gathering.Job{Kind: gathering.KindActivity, AthleteID: 42, ActivityID: 11, Aspect: "create", EventTime: 1}},
-		"a deauthorization":    {callbackKey, notice(func(n *gathering.Notice) { n.ObjectType, n.ObjectID, n.Deauthorized = "athlete", 42, true }), "", gathering.Job{Kind: gathering.KindDeauthorization, AthleteID: 42, EventTime: 1}},
+		"a deauthorization":    {callbackKey, notice(func(n *gathering.Notice) { n.ObjectType, n.ObjectID, n.Deauthorized = "athlete", 42, true }), "", gathering.Job{}},
 		"an athlete's update":  {callbackKey, notice(func(n *gathering.Notice) { n.ObjectType = "athlete" }), "", gathering.Job{}},
 		"an unknown object":    {callbackKey, notice(func(n *gathering.Notice) { n.ObjectType = "club" }), "", gathering.Job{}},
 		"a wrong key":          {"x", notice(func(*gathering.Notice) {}), fault.NotFound, gathering.Job{}},
@@ -79,10 +86,14 @@ func TestReceiveQueuesWhatConcernsUs(t *testing.T) {
 			t.Errorf("%s: queued %+v", name, job)
 		}
 	}
+	want := []gatheringv1.DeauthorizationReported{{AthleteID: 42, EventTime: 1}}
+	if got := eventtest.Facts[gatheringv1.DeauthorizationReported](bus); !slices.Equal(got, want) {
+		t.Errorf("reported %+v", got)
+	}
 }
 
 func TestReceiveLosesNothingBeforeTheSubscriptionIsKnown(t *testing.T) {
-	hook, store, queue := newHook(t, configured(0, 1))
+	hook, store, queue, _ := newHook(t, configured(0, 1))
 	notice := gathering.Notice{ObjectType: "activity", ObjectID: 11, AspectType: "create", OwnerID: 42, SubscriptionID: 5}
 	if err := hook.Receive(t.Context(), callbackKey, notice); !fault.Is(err, fault.Transient) {
 		t.Fatalf("got %v", err)
@@ -99,10 +110,15 @@ func TestReceiveLosesNothingBeforeTheSubscriptionIsKnown(t *testing.T) {
 }
 
 func TestReceiveFailsWhenTheQueueDoes(t *testing.T) {
-	hook, _, queue := newHook(t, configured(5, 1))
+	hook, _, queue, bus := newHook(t, configured(5, 1))
 	queue.Fail = errors.New("boom")
 	err := hook.Receive(t.Context(), callbackKey, gathering.Notice{ObjectType: "activity", ObjectID: 11, OwnerID: 42, SubscriptionID: 5})
 	if err == nil {
-		t.Fatal("200 would be answered for a notice that is lost")
+		t.Error("200 would be answered for a notice that is lost")
+	}
+	bus.Fail(errors.New("boom"))
+	err = hook.Receive(t.Context(), callbackKey, gathering.Notice{ObjectType: "athlete", ObjectID: 42, OwnerID: 42, SubscriptionID: 5, Deauthorized: true})
+	if err == nil {
+		t.Error("200 would be answered for a deauthorization that is lost")
 	}
 }

@@ -94,6 +94,28 @@ func (c *cloud) paceline(t *testing.T, command string) {
 	}
 }
 
+// records are what the cloud remembers of its processes, by file: ids, times
+// and what they were started with.
+func (c *cloud) records(t *testing.T) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(c.dir, "run/*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	records := map[string]string{}
+	for _, path := range files {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		records[filepath.Base(path)] = string(b)
+	}
+	if len(records) != 3 {
+		t.Fatalf("the processes are %v, want the emulator, the stand-in and the front", records)
+	}
+	return records
+}
+
 // control calls the stand-in's control API.
 func (c *cloud) control(t *testing.T, method, path string, body, into any) {
 	t.Helper()
@@ -176,12 +198,30 @@ type answer struct {
 
 func (b *browser) do(method, target string) answer {
 	b.t.Helper()
+	return b.send(method, target, nil)
+}
+
+// post sends a JSON body.
+func (b *browser) post(target string, body any) answer {
+	b.t.Helper()
+	content, err := json.Marshal(body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return b.send("POST", target, content)
+}
+
+func (b *browser) send(method, target string, content []byte) answer {
+	b.t.Helper()
 	if strings.HasPrefix(target, "/") {
 		target = b.cloud.outputs.App + target
 	}
-	req, err := http.NewRequestWithContext(context.WithoutCancel(b.t.Context()), method, target, nil)
+	req, err := http.NewRequestWithContext(context.WithoutCancel(b.t.Context()), method, target, bytes.NewReader(content))
 	if err != nil {
 		b.t.Fatal(err)
+	}
+	if len(content) > 0 {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	res, err := b.client.Do(req)
 	if err != nil {

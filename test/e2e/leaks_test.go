@@ -3,10 +3,13 @@ package e2e_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -33,17 +36,34 @@ func (c *cloud) aws(t *testing.T) aws.Config {
 	return cfg
 }
 
-// held returns the keys of everything that is stored of an athlete besides
-// tombstones: items of all tables, and parameters.
-func (c *cloud) held(t *testing.T, athlete int64) (keys []string) {
+// tombstone are the attributes of which nothing but the memory of an ended
+// authorization is made: whose it was, which, that it ended, and when. None of
+// them is of Strava's data.
+var tombstone = []string{
+	"pk", "sk", "provider", "athlete_id", "generation", "revoked_generation", "state", "token_version",
+	"receipt", "revoked_at", "expires_at", "revision", "version",
+}
+
+// isTombstone reports whether the item will expire and is no more than a
+// tombstone.
+func isTombstone(item map[string]any) bool {
+	for name := range item {
+		if !slices.Contains(tombstone, name) {
+			return false
+		}
+	}
+	state, stated := item["state"]
+	return item["expires_at"] != nil && (!stated || state == "revoked")
+}
+
+// held returns what is stored of an athlete besides tombstones, by where it is:
+// items of all tables, and parameters.
+func (c *cloud) held(t *testing.T, athlete int64) map[string][]string {
 	t.Helper()
+	held := map[string][]string{}
 	id := strconv.FormatInt(athlete, 10)
 	client := dynamodb.NewFromConfig(c.aws(t))
-	tables, err := client.ListTables(t.Context(), &dynamodb.ListTablesInput{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, table := range tables.TableNames {
+	for _, table := range c.tables(t) {
 		pages := dynamodb.NewScanPaginator(client, &dynamodb.ScanInput{TableName: aws.String(table), ConsistentRead: aws.Bool(true)})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(t.Context())
@@ -55,25 +75,51 @@ func (c *cloud) held(t *testing.T, athlete int64) (keys []string) {
 				if err := attributevalue.UnmarshalMap(av, &item); err != nil {
 					t.Fatal(err)
 				}
-				_, mortal := item["expires_at"]
 				whose, _ := item["athlete_id"].(float64)
 				pk, _ := item["pk"].(string)
-				if (int64(whose) == athlete || strings.HasSuffix(pk, "#"+id)) && !mortal {
-					keys = append(keys, table+" "+pk)
+				if (int64(whose) == athlete || strings.HasSuffix(pk, "#"+id)) && !isTombstone(item) {
+					held[table] = append(held[table], fmt.Sprintf("%v %v: %v", item["pk"], item["sk"], slices.Sorted(maps.Keys(item))))
 				}
 			}
 		}
 	}
-	parameters, err := ssm.NewFromConfig(c.aws(t)).DescribeParameters(t.Context(), &ssm.DescribeParametersInput{})
+	pages := ssm.NewDescribeParametersPaginator(ssm.NewFromConfig(c.aws(t)), &ssm.DescribeParametersInput{})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range page.Parameters {
+			if strings.HasSuffix(aws.ToString(p.Name), "/"+id) {
+				held[parameters] = append(held[parameters], aws.ToString(p.Name))
+			}
+		}
+	}
+	return held
+}
+
+// parameters is where [cloud.held] finds parameters.
+const parameters = "parameters"
+
+func (c *cloud) tables(t *testing.T) []string {
+	t.Helper()
+	out, err := dynamodb.NewFromConfig(c.aws(t)).ListTables(t.Context(), &dynamodb.ListTablesInput{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range parameters.Parameters {
-		if strings.HasSuffix(aws.ToString(p.Name), "/"+id) {
-			keys = append(keys, aws.ToString(p.Name))
+	return out.TableNames
+}
+
+// heldEverywhere makes sure that there is something to erase in every place, so
+// that finding nothing later means something.
+func heldEverywhere(t *testing.T, c *cloud, athlete int64) {
+	t.Helper()
+	held := c.held(t, athlete)
+	for _, place := range append(c.tables(t), parameters) {
+		if len(held[place]) == 0 {
+			t.Errorf("%s holds nothing of the athlete", place)
 		}
 	}
-	return keys
 }
 
 func noDeadLetters(t *testing.T, c *cloud) {
@@ -85,6 +131,9 @@ func noDeadLetters(t *testing.T, c *cloud) {
 	dead := map[string]bool{} // by ARN
 	waiting := map[string]string{}
 	for _, url := range queues.QueueUrls {
+		if strings.HasSuffix(url, "/"+spyName) {
+			continue // It is the test's own.
+		}
 		out, err := client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
 			QueueUrl: aws.String(url), AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
 		})
@@ -110,13 +159,29 @@ func noDeadLetters(t *testing.T, c *cloud) {
 // like.
 var coordinate = regexp.MustCompile(`-(0\.7|30\.5)[0-9]{3,}`)
 
-// nothingLeaks ends the cloud and searches all that it leaves, logs and the
-// emulator's whole state but for SSM, for every secret that there ever was and
-// for what must never be gathered.
-func nothingLeaks(t *testing.T, c *cloud) {
+// words are what must be nowhere, and what each of them is.
+type words map[string]string
+
+// search fails the test for every word in what is called name.
+func (w words) search(t *testing.T, name string, b []byte) {
+	t.Helper()
+	for word, kind := range w {
+		if i := bytes.Index(b, []byte(word)); i >= 0 {
+			t.Errorf("%s holds a %s at byte %d", name, kind, i)
+		}
+	}
+	if i := coordinate.FindIndex(b); i != nil {
+		t.Errorf("%s holds a coordinate at byte %d", name, i[0])
+	}
+}
+
+// secrets are every secret that there ever was, and the marks of what must
+// never be gathered.
+func (c *cloud) secrets(t *testing.T) words {
+	t.Helper()
 	var secrets strava.Secrets
 	c.control(t, "GET", "/secrets", nil, &secrets)
-	words := map[string]string{secrets.ClientSecret: "client secret", secrets.BasicAuth: "basic auth", "SYNTHETICPOLYLINE": "polyline", "latlng": "coordinates"}
+	w := words{secrets.ClientSecret: "client secret", secrets.BasicAuth: "basic auth", strava.SyntheticPolyline: "polyline", "latlng": "coordinates"}
 	for kind, list := range map[string][]string{
 		"access token": secrets.AccessTokens, "refresh token": secrets.RefreshTokens, "code": secrets.Codes, "verify token": secrets.VerifyTokens,
 	} {
@@ -124,14 +189,31 @@ func nothingLeaks(t *testing.T, c *cloud) {
 			t.Fatalf("the stand-in never issued a %s", kind)
 		}
 		for _, s := range list {
-			words[s] = kind
+			w[s] = kind
 		}
 	}
-	words[c.outputs.Webhook[strings.LastIndex(c.outputs.Webhook, "/")+1:]] = "callback key"
+	w[c.outputs.Webhook[strings.LastIndex(c.outputs.Webhook, "/")+1:]] = "callback key"
+	return w
+}
+
+// nothingLeaks searches all events, ends the cloud, and searches all that it
+// leaves: logs, and the emulator's whole state but for SSM.
+func nothingLeaks(t *testing.T, c *cloud, s *spy, athlete int64) {
+	served := c.truth(t, athlete)[0].Summary
+	for _, mark := range []string{strava.SyntheticPolyline, "latlng"} {
+		if !bytes.Contains(served, []byte(mark)) {
+			t.Errorf("Strava serves no %s: the search proves nothing", mark)
+		}
+	}
+	if !coordinate.Match(served) {
+		t.Error("Strava serves no coordinate: the search proves nothing")
+	}
+	secrets := c.secrets(t)
+	eventsLeakNothing(t, s, secrets)
 
 	c.paceline(t, "down")
-	searched := map[string]int{}
-	for area, root := range map[string]string{"state": c.state, "log": filepath.Join(c.dir, "log")} {
+	logs := filepath.Join(c.dir, "log")
+	for _, root := range []string{c.state, logs} {
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), "ssm") {
 				return err
@@ -140,44 +222,28 @@ func nothingLeaks(t *testing.T, c *cloud) {
 			if err != nil {
 				return err
 			}
-			searched[area] += len(b)
-			for word, kind := range words {
-				if i := bytes.Index(b, []byte(word)); i >= 0 {
-					t.Errorf("%s holds a %s at byte %d", path, kind, i)
-				}
-			}
-			if i := coordinate.FindIndex(b); i != nil {
-				t.Errorf("%s holds a coordinate at byte %d", path, i[0])
-			}
+			secrets.search(t, path, b)
 			return nil
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if searched[area] < 1000 {
-			t.Errorf("only %d bytes of %s to search", searched[area], area)
-		}
 	}
-	// What is searched really is what was stored.
-	if !stateMentions(t, c.state, "dynamodb", "Last title") {
-		t.Error("the emulator's state does not hold what was gathered: the search proves nothing")
-	}
-}
-
-func stateMentions(t *testing.T, dir, service, word string) bool {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, service+"*"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range files {
-		b, err := os.ReadFile(path)
+	// What is searched really is what was stored, queued and logged.
+	for what, where := range map[string]struct{ file, word string }{
+		"what was gathered":         {filepath.Join(c.state, "dynamodb.json"), lastTitle},
+		"the work that waits":       {filepath.Join(c.state, "sqs.json"), `\"kind\":\"page\"`},
+		"what functions print":      {filepath.Join(c.state, "cloudwatch_logs.json"), `TokensRefreshed`},
+		"the emulator's log":        {filepath.Join(logs, "ministack.log"), "handleeventsFunction"},
+		"the front's log":           {filepath.Join(logs, "front.log"), "GET /oauth/callback 302"},
+		"the log of the deployment": {filepath.Join(logs, "cdk.log"), "Paceline-local-Platform"},
+	} {
+		b, err := os.ReadFile(where.file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if bytes.Contains(b, []byte(word)) {
-			return true
+		if !bytes.Contains(b, []byte(where.word)) {
+			t.Errorf("%s does not hold %s: the search proves nothing", where.file, what)
 		}
 	}
-	return false
 }

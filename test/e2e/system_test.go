@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"os"
@@ -22,6 +23,7 @@ import (
 // and build on what came before.
 func TestSystem(t *testing.T) {
 	c := start(t)
+	spy := c.spy(t)
 	// What is tried here is not the quota.
 	c.control(t, "PATCH", "/settings", map[string]any{"read_limit": []int{1000, 10_000}, "overall_limit": []int{2000, 20_000}}, nil)
 	athletes := c.athletes(t)
@@ -46,8 +48,9 @@ func TestSystem(t *testing.T) {
 	t.Run("leaving erases and gives a receipt", func(t *testing.T) { leaving(t, c, browsers[3].in(t), athletes[3].ID) })
 	t.Run("in a browser", func(t *testing.T) { inBrowser(t, c) })
 	t.Run("a spent window is waited for, visibly", func(t *testing.T) { waiting(t, c, athletes[1].ID) })
+	t.Run("coming up again restarts nothing", func(t *testing.T) { upAgain(t, c, browsers[1].in(t)) })
 	t.Run("no dead letters", func(t *testing.T) { noDeadLetters(t, c) })
-	t.Run("nothing leaks", func(t *testing.T) { nothingLeaks(t, c) })
+	t.Run("nothing leaks", func(t *testing.T) { nothingLeaks(t, c, spy, athletes[0].ID) })
 }
 
 func strangers(t *testing.T, c *cloud) {
@@ -79,6 +82,7 @@ func strangers(t *testing.T, c *cloud) {
 }
 
 func apart(t *testing.T, c *cloud, browsers []*browser, athletes []strava.AthleteStatus) {
+	deadline := time.Now().Add(time.Minute)
 	var wg sync.WaitGroup
 	for i, b := range browsers {
 		wg.Go(func() {
@@ -91,11 +95,14 @@ func apart(t *testing.T, c *cloud, browsers []*browser, athletes []strava.Athlet
 	if t.Failed() {
 		return
 	}
+	synced := make([]syncStatus, len(browsers))
 	for i, b := range browsers {
-		s := b.current(2 * time.Minute)
+		synced[i] = b.current(time.Until(deadline))
+	}
+	for i, b := range browsers {
 		truth := c.truth(t, athletes[i].ID)
-		if s.Gathered != len(truth) {
-			t.Errorf("athlete %d: %d gathered of %d", i, s.Gathered, len(truth))
+		if n := synced[i].Gathered; n != len(truth) {
+			t.Errorf("athlete %d: %d gathered of %d", i, n, len(truth))
 		}
 		got := b.activities("limit=200")
 		if !slices.Equal(ids(got, func(a item) int64 { return a.ID }), ids(truth, func(a strava.Activity) int64 { return a.ID })) {
@@ -218,10 +225,13 @@ func webhooks(t *testing.T, c *cloud, b *browser, athlete int64) {
 	eventually(t, soon, "the activity to be gone", func() bool { return b.do("GET", activityPath(id)).status == http.StatusNotFound })
 }
 
+// lastTitle is the title of an activity that stays.
+const lastTitle = "Last title"
+
 func disorder(t *testing.T, c *cloud, b *browser, athlete int64) {
 	c.control(t, "PATCH", "/settings", map[string]any{"delivery": "hold", "delivery_copies": 3}, nil)
 	kept := c.addActivity(t, athlete, strava.NewActivity{Name: "First title"})
-	c.editActivity(t, athlete, kept, map[string]string{"name": "Last title"})
+	c.editActivity(t, athlete, kept, map[string]string{"name": lastTitle})
 	deleted := c.addActivity(t, athlete, strava.NewActivity{Name: "Short-lived"})
 	c.control(t, "DELETE", fmt.Sprintf("/athletes/%d/activities/%d", athlete, deleted), nil, nil)
 	c.control(t, "PATCH", "/settings", map[string]any{"delivery": "send", "delivery_copies": 1}, nil)
@@ -231,15 +241,15 @@ func disorder(t *testing.T, c *cloud, b *browser, athlete int64) {
 	eventually(t, 2*soon, "the end state to be Strava's", func() bool {
 		got := b.activities("limit=200")
 		i := slices.IndexFunc(got, func(a item) bool { return a.ID == kept })
-		return i >= 0 && got[i].Name == "Last title" && slices.Equal(ids(got, func(a item) int64 { return a.ID }), truth)
+		return i >= 0 && got[i].Name == lastTitle && slices.Equal(ids(got, func(a item) int64 { return a.ID }), truth)
 	})
 	never(t, 5*time.Second, "the end state changed again", func() bool {
 		return !slices.Equal(ids(b.activities("limit=200"), func(a item) int64 { return a.ID }), truth)
 	})
 }
 
-// deliver posts a webhook body to the callback as Strava does.
-func (c *cloud) deliver(t *testing.T, body map[string]any) {
+// notice completes the body of a webhook.
+func (c *cloud) notice(t *testing.T, body map[string]any) map[string]any {
 	t.Helper()
 	var status struct {
 		Subscription strava.Subscription `json:"subscription"`
@@ -247,6 +257,12 @@ func (c *cloud) deliver(t *testing.T, body map[string]any) {
 	c.control(t, "GET", "/status", nil, &status)
 	body["subscription_id"] = status.Subscription.ID
 	body["event_time"] = time.Now().Unix()
+	return body
+}
+
+// deliver posts a webhook body to the callback as Strava does.
+func (c *cloud) deliver(t *testing.T, body map[string]any) {
+	t.Helper()
 	var outcome struct {
 		Outcome string `json:"outcome"`
 	}
@@ -260,8 +276,9 @@ func forged(t *testing.T, c *cloud, b *browser, athlete int64) {
 	before := b.activities("limit=200")
 	rereads := c.counters(t).Total(strava.EndpointActivity, athlete)
 	refreshes := c.counters(t).Total(strava.EndpointRefresh, athlete)
-	c.deliver(t, map[string]any{"object_type": "activity", "object_id": before[0].ID, "aspect_type": "delete", "owner_id": athlete, "updates": map[string]string{}})
-	c.deliver(t, map[string]any{"object_type": "athlete", "object_id": athlete, "aspect_type": "update", "owner_id": athlete, "updates": map[string]string{"authorized": "false"}})
+	deletion := c.notice(t, map[string]any{"object_type": "activity", "object_id": before[0].ID, "aspect_type": "delete", "owner_id": athlete, "updates": map[string]string{}})
+	c.deliver(t, deletion)
+	c.deliver(t, c.notice(t, map[string]any{"object_type": "athlete", "object_id": athlete, "aspect_type": "update", "owner_id": athlete, "updates": map[string]string{"authorized": "false"}}))
 	eventually(t, soon, "both claims to be checked at Strava", func() bool {
 		n := c.counters(t)
 		return n.Total(strava.EndpointActivity, athlete) > rereads && n.Total(strava.EndpointRefresh, athlete) > refreshes
@@ -269,10 +286,11 @@ func forged(t *testing.T, c *cloud, b *browser, athlete int64) {
 	never(t, 5*time.Second, "something was destroyed", func() bool {
 		return b.do("GET", "/v1/me").status != http.StatusOK || len(b.activities("limit=200")) != len(before)
 	})
-	// Outsiders do not even get that far.
+	// Outsiders do not even get that far: what was accepted above is not by
+	// another key.
 	stranger := c.browser(t)
-	if a := stranger.do("POST", "/webhooks/strava/guessed"); a.status != http.StatusNotFound && a.status != http.StatusBadRequest {
-		t.Errorf("a guessed callback: %d", a.status)
+	if a := stranger.post(c.outputs.Webhook[:strings.LastIndex(c.outputs.Webhook, "/")+1]+"guessed", deletion); a.status != http.StatusNotFound {
+		t.Errorf("a guessed callback: %d %s", a.status, a.body)
 	}
 	if a := stranger.do("GET", c.outputs.Webhook+"?hub.mode=subscribe&hub.challenge=x&hub.verify_token=guessed"); a.status != http.StatusForbidden {
 		t.Errorf("a guessed verify token: %d", a.status)
@@ -328,6 +346,7 @@ func waiting(t *testing.T, c *cloud, athlete int64) {
 }
 
 func deauthorization(t *testing.T, c *cloud, b *browser, athlete int64) {
+	heldEverywhere(t, c, athlete)
 	c.control(t, "POST", fmt.Sprintf("/athletes/%d/deauthorize", athlete), nil, nil)
 	for _, path := range []string{"/v1/me", "/v1/me/activities", "/v1/me/stats", "/v1/me/sync"} {
 		eventually(t, soon, path+" to be closed", func() bool { return b.do("GET", path).status == http.StatusUnauthorized })
@@ -336,6 +355,7 @@ func deauthorization(t *testing.T, c *cloud, b *browser, athlete int64) {
 }
 
 func leaving(t *testing.T, c *cloud, b *browser, athlete int64) {
+	heldEverywhere(t, c, athlete)
 	var left struct {
 		Receipt   string `json:"receipt"`
 		StatusURL string `json:"status_url"`
@@ -379,6 +399,18 @@ func leaving(t *testing.T, c *cloud, b *browser, athlete int64) {
 	b.get("/v1/me", &me)
 	if me.ID != athlete {
 		t.Errorf("connected again as %d", me.ID)
+	}
+}
+
+// upAgain brings the cloud up that is up.
+func upAgain(t *testing.T, c *cloud, b *browser) {
+	before := c.records(t)
+	c.paceline(t, "up")
+	if after := c.records(t); !maps.Equal(before, after) {
+		t.Errorf("before: %v\nafter: %v", before, after)
+	}
+	if a := b.do("GET", "/v1/me"); a.status != http.StatusOK {
+		t.Errorf("GET /v1/me: %d", a.status)
 	}
 }
 

@@ -161,7 +161,7 @@ func TestPermissions(t *testing.T) {
 			"ssm:DeleteParameter" + athletes,
 			"kms:GenerateDataKey TokenKey athlete=*", "kms:Decrypt TokenKey athlete=*",
 		}),
-		"Gathering.receive-webhook": {"dynamodb:GetItem Table", "sqs:SendMessage WorkQueue"},
+		"Gathering.receive-webhook": {"dynamodb:GetItem Table", "events:PutEvents Bus", "sqs:SendMessage WorkQueue"},
 		"Gathering.gather-work": slices.Concat(on(read+" "+write, "Table"), []string{
 			"events:PutEvents Bus", "lambda:InvokeFunction forwardrequestFunction", "sqs:SendMessage WorkQueue",
 		}),
@@ -279,8 +279,8 @@ func TestRoutes(t *testing.T) {
 		"POST /oauth/logout":         "Credentials.serveoauth",
 		"GET /webhooks/strava/{key}": "Gathering.receivewebhook", "POST /webhooks/strava/{key}": "Gathering.receivewebhook",
 		"GET /v1/me": "AthletePlane.serveapi", "DELETE /v1/me": "AthletePlane.serveapi",
-		"GET /v1/erasures/{receipt}": "AthletePlane.serveapi",
-		"GET /v1/me/activities":      "ActivityPlane.serveapi", "GET /v1/me/activities/{id}": "ActivityPlane.serveapi",
+		"GET /v1/erasures/{receipt}": "AthletePlane.serveapi", "$default": "AthletePlane.serveapi",
+		"GET /v1/me/activities": "ActivityPlane.serveapi", "GET /v1/me/activities/{id}": "ActivityPlane.serveapi",
 		"GET /v1/me/stats": "ActivityPlane.serveapi", "GET /v1/me/sync": "ActivityPlane.serveapi",
 	}
 	s := synth(t, config.Prod)
@@ -301,6 +301,33 @@ func TestRoutes(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("routes (-want +got):\n%s", diff)
+	}
+}
+
+func TestDeparturesOutliveHoursWithoutStrava(t *testing.T) {
+	s := synth(t, config.Prod)
+	if m := s.find(t, "Credentials", "AWS::Lambda::EventSourceMapping", ""); m.at("BatchSize") != 1.0 {
+		t.Errorf("handle-events gets batches of %v", m.at("BatchSize"))
+	}
+	q := s.find(t, "Credentials", "AWS::SQS::Queue", "ConsumerEventsQueue")
+	receives, _ := q.at("RedrivePolicy", "maxReceiveCount").(float64)
+	visibility, _ := q.at("VisibilityTimeout").(float64)
+	if hours := receives * visibility / 3600; hours < 12 {
+		t.Errorf("a departure is tried for %v hours", hours)
+	}
+	for _, q := range s.resources("AWS::SQS::Queue") {
+		if n := q.at("RedrivePolicy", "maxReceiveCount"); n != nil && q.stack != "Credentials" && n != 5.0 {
+			t.Errorf("%s tries %v times", q, n)
+		}
+	}
+}
+
+func TestRateIsLimited(t *testing.T) {
+	for _, stage := range stages {
+		r := synth(t, stage).find(t, "Platform", "AWS::ApiGatewayV2::Stage", "").at("DefaultRouteSettings")
+		if at(r, "ThrottlingRateLimit") != 100.0 || at(r, "ThrottlingBurstLimit") != 200.0 {
+			t.Errorf("stage %s takes %v", stage, r)
+		}
 	}
 }
 
@@ -464,6 +491,58 @@ func TestOverridesReachTheFunctions(t *testing.T) {
 	}
 }
 
+// TestPlaceholderIsNotDeployed: neither the CDK CLI nor CloudFormation deploys
+// a stack with a parameter that has no value.
+func TestPlaceholderIsNotDeployed(t *testing.T) {
+	const parameter = "SetSiteUrlInCdkJson"
+	parameters := func(s *system) map[string]any {
+		p, _ := s.templates["Credentials"]["Parameters"].(map[string]any)
+		return p
+	}
+	for _, stage := range []config.Stage{config.Dev, config.Prod} {
+		committed := context(t, stage)
+		delete(committed, "siteUrl")
+		asks := parameters(synthesise(t, committed, func(*config.Config, *stack.Assets) {}))[parameter]
+		if asks == nil || at(asks, "Default") != nil {
+			t.Errorf("stage %s can be deployed with the siteUrl of cdk.json: %v", stage, asks)
+		}
+	}
+	for _, stage := range stages {
+		if asks := parameters(synth(t, stage))[parameter]; asks != nil {
+			t.Errorf("stage %s cannot be deployed with a siteUrl of its own", stage)
+		}
+	}
+}
+
+// TestStagesShareAnApp: without `-c stage` all stages are in one app, and each
+// is as it is alone.
+func TestStagesShareAnApp(t *testing.T) {
+	synth(t, config.Dev) // which makes the stubs
+	values := context(t, config.Dev)
+	out, err := os.MkdirTemp(workDir, "cdk.out-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := awscdk.NewApp(&awscdk.AppProps{Context: &values, Outdir: jsii.String(out), AnalyticsReporting: jsii.Bool(false)})
+	both := []config.Stage{config.Dev, config.Prod}
+	for _, stage := range both {
+		stack.NewPaceline(app, load(t, context(t, stage)), stubs(t))
+	}
+	app.Synth(nil)
+	for _, stage := range both {
+		for _, name := range stackNames {
+			b, err := os.ReadFile(filepath.Join(out, "Paceline-"+string(stage)+"-"+name+".template.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			alone, together := snapshot(t, synth(t, stage).templates[name]), snapshot(t, decode[template](t, b))
+			if diff := cmp.Diff(lines(alone), lines(together)); diff != "" {
+				t.Errorf("stage %s: %s (-alone +together):\n%s", stage, name, diff)
+			}
+		}
+	}
+}
+
 func TestOwnDomain(t *testing.T) {
 	const certificate = "arn:aws:acm:us-east-1:111122223333:certificate/x"
 	s := synthesise(t, context(t, config.Prod), func(c *config.Config, _ *stack.Assets) {
@@ -473,14 +552,14 @@ func TestOwnDomain(t *testing.T) {
 		t.Errorf("findings: %v", s.violations)
 	}
 	d := s.find(t, "AthleteUi", "AWS::CloudFront::Distribution", "").at("DistributionConfig")
-	if got := s.list("", at(d, "Aliases")); !slices.Equal(got, []string{"paceline.example"}) {
+	if got := s.list("", at(d, "Aliases")); !slices.Equal(got, []string{"prod.paceline.test"}) {
 		t.Errorf("the front door is called %v", got)
 	}
 	viewer := at(d, "ViewerCertificate")
 	if at(viewer, "AcmCertificateArn") != certificate || at(viewer, "MinimumProtocolVersion") != "TLSv1.2_2021" {
 		t.Errorf("the front door shows %v", viewer)
 	}
-	if got := at(map[string]any(s.templates["AthleteUi"]), "Outputs", "SiteUrl", "Value"); got != "https://paceline.example" {
+	if got := at(map[string]any(s.templates["AthleteUi"]), "Outputs", "SiteUrl", "Value"); got != "https://prod.paceline.test" {
 		t.Errorf("SiteUrl is %v", got)
 	}
 	if got := s.find(t, "Platform", "AWS::SNS::Subscription", "").at("Endpoint"); got != "ops@paceline.example" {
@@ -538,17 +617,13 @@ func TestAlarmsGetThrough(t *testing.T) {
 // CDK CLI's run.
 func TestFindingStopsSynthesis(t *testing.T) {
 	synth(t, config.Dev) // which makes the stubs
-	c, err := config.Load(func(key string) any { return context(t, config.Dev)[key] })
-	if err != nil {
-		t.Fatal(err)
-	}
 	out, err := os.MkdirTemp(workDir, "cdk.out-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	context := context(t, config.Dev)
 	app := awscdk.NewApp(&awscdk.AppProps{Context: &context, Outdir: jsii.String(out), AnalyticsReporting: jsii.Bool(false)})
-	p := stack.NewPaceline(app, c, stubs(t))
+	p := stack.NewPaceline(app, load(t, context), stubs(t))
 	awssns.NewTopic(p.Platform.Stack, jsii.String("Careless"), nil)
 
 	var stopped any
@@ -568,8 +643,8 @@ func TestFindingStopsSynthesis(t *testing.T) {
 func TestMissingFilesAreNamed(t *testing.T) {
 	synth(t, config.Dev) // which makes the stubs
 	for missing, change := range map[string]func(*stack.Assets){
-		"nowhere/credentials/serve-oauth/bootstrap is missing: run `make build` first": func(a *stack.Assets) { a.Functions = "nowhere" },
-		"nowhere/index.html is missing: run `make build` first":                        func(a *stack.Assets) { a.Site = "nowhere" },
+		"nowhere/credentials/serve-oauth/bootstrap is missing: run `make build STAGE=dev` first": func(a *stack.Assets) { a.Functions = "nowhere" },
+		"nowhere/index.html is missing: run `make build STAGE=dev` first":                        func(a *stack.Assets) { a.Site = "nowhere" },
 	} {
 		func() {
 			defer func() {

@@ -92,6 +92,10 @@ var invariants = []invariant{
 				if timeout, _ := f.at("Timeout").(float64); visibility < 6*timeout {
 					bad = append(bad, fmt.Sprintf("%s hides messages for %v s, less than 6 times the timeout of %s", q, visibility, f))
 				}
+				receives, _ := q.at("RedrivePolicy", "maxReceiveCount").(float64)
+				if keep, _ := q.at("MessageRetentionPeriod").(float64); receives*visibility >= keep {
+					bad = append(bad, fmt.Sprintf("%s forgets messages that have been tried less than %v times", q, receives))
+				}
 				if !slices.Contains(s.list(m.stack, m.at("FunctionResponseTypes")), "ReportBatchItemFailures") {
 					bad = append(bad, m.String()+" does not report failures by message")
 				}
@@ -104,6 +108,11 @@ var invariants = []invariant{
 			},
 			"a visibility timeout that is too short": func(t *testing.T, s *system) {
 				s.find(t, "Gathering", "AWS::SQS::Queue", "WorkQueue").props()["VisibilityTimeout"] = 60.0
+			},
+			"more attempts than there is time for": func(t *testing.T, s *system) {
+				q := s.find(t, "Credentials", "AWS::SQS::Queue", "ConsumerEventsQueue")
+				q.at("RedrivePolicy").(map[string]any)["maxReceiveCount"] = 1000.0
+				q.props()["VisibilityTimeout"] = 360.0
 			},
 			"whole batches failing": func(t *testing.T, s *system) {
 				delete(s.find(t, "Credentials", "AWS::Lambda::EventSourceMapping", "").props(), "FunctionResponseTypes")
@@ -482,6 +491,7 @@ var publicRoutes = []string{
 	"GET /oauth/connect", "GET /oauth/callback", "POST /oauth/logout",
 	"GET /webhooks/strava/{key}", "POST /webhooks/strava/{key}",
 	"GET /v1/erasures/{receipt}",
+	"$default",
 }
 
 // ofTheCDK tells resources that the CDK brings along for uploading the site.

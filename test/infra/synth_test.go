@@ -21,8 +21,8 @@ var stages = []config.Stage{config.Local, config.Dev, config.Prod}
 // stackNames are the stacks of every stage.
 var stackNames = []string{"Platform", "Credentials", "Gathering", "AthletePlane", "ActivityPlane", "AthleteUi"}
 
-// functions are all functions: the folder each is built to below dist, which is
-// also where its main is below functions.
+// functions are all functions: the folder each is built to below dist/host or
+// dist/lambda, which is also where its main is below functions.
 var functions = []string{
 	"credentials/serve-oauth", "credentials/authorize-session", "credentials/forward-request",
 	"credentials/administer-app", "credentials/handle-events",
@@ -80,10 +80,7 @@ func synth(t *testing.T, stage config.Stage) *system {
 // synthesise makes the templates that context asks for.
 func synthesise(t *testing.T, context map[string]any, change func(*config.Config, *stack.Assets)) *system {
 	t.Helper()
-	c, err := config.Load(func(key string) any { return context[key] })
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := load(t, context)
 	assets := stubs(t)
 	change(&c, &assets)
 	out, err := os.MkdirTemp(workDir, "cdk.out-")
@@ -109,8 +106,18 @@ func synthesise(t *testing.T, context map[string]any, change func(*config.Config
 	return s
 }
 
-// context is what the CDK CLI would hand over for a stage: cdk.json's context
-// and the chosen stage.
+// load reads the stage that context chooses.
+func load(t *testing.T, context map[string]any) config.Config {
+	t.Helper()
+	c, err := config.Load(config.Stage(context["stage"].(string)), func(key string) any { return context[key] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// context is what the CDK CLI would hand over for a stage that is set up:
+// cdk.json's context, the chosen stage, and on AWS a site.
 func context(t *testing.T, stage config.Stage) map[string]any {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(root, "cdk.json"))
@@ -119,6 +126,9 @@ func context(t *testing.T, stage config.Stage) map[string]any {
 	}
 	c := decode[struct{ Context map[string]any }](t, b).Context
 	c["stage"] = string(stage)
+	if stage != config.Local {
+		c["siteUrl"] = "https://" + string(stage) + ".paceline.test"
+	}
 	return c
 }
 

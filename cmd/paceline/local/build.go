@@ -10,14 +10,18 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// platform is what functions are built for.
-type platform struct{ os, arch string }
+// platform is what functions are built for; its name is also the folder of dist
+// that they are built to.
+type platform struct{ name, os, arch string }
 
-// hostPlatform is this machine: the emulator runs functions as plain processes.
-var hostPlatform = platform{os: runtime.GOOS, arch: runtime.GOARCH}
+var (
+	// hostPlatform is this machine: the emulator runs functions as plain processes.
+	hostPlatform   = platform{name: "host", os: runtime.GOOS, arch: runtime.GOARCH}
+	lambdaPlatform = platform{name: "lambda", os: "linux", arch: "arm64"}
+)
 
 // platforms by the name that the build command takes.
-var platforms = map[string]platform{"host": hostPlatform, "lambda": {os: "linux", arch: "arm64"}}
+var platforms = map[string]platform{hostPlatform.name: hostPlatform, lambdaPlatform.name: lambdaPlatform}
 
 // build makes everything that is deployed (the functions for target, the CDK
 // app and the site) and the stand-in.
@@ -43,7 +47,7 @@ func (c *cloud) buildGo(ctx context.Context, target platform) error {
 	for _, main := range mains {
 		folder := filepath.Dir(main)
 		boundary, name := filepath.Base(filepath.Dir(folder)), filepath.Base(folder)
-		function := goBuild(filepath.Join(boundary, name, "bootstrap"), "./functions/"+boundary+"/"+name,
+		function := goBuild(filepath.Join(target.name, boundary, name, "bootstrap"), "./functions/"+boundary+"/"+name,
 			"-tags", "lambda.norpc", "-trimpath", "-ldflags=-s -w -buildid=")
 		function.log = "build-" + boundary + "-" + name
 		function.env = append(c.toolEnv(), "CGO_ENABLED=0", "GOOS="+target.os, "GOARCH="+target.arch)

@@ -54,7 +54,7 @@ func (c *cloud) deployed() (deployed, error) {
 // settings, and what it packs.
 func (c *cloud) inputs(contexts []string) (string, error) {
 	var paths []string
-	for _, pattern := range []string{"cdk.json", "cdk.context.json", "package-lock.json", "dist/infra", "dist/*/*/bootstrap", "web/dist"} {
+	for _, pattern := range []string{"cdk.json", "cdk.context.json", "package-lock.json", "dist/infra", "dist/host/*/*/bootstrap", "web/dist"} {
 		found, err := filepath.Glob(filepath.Join(c.settings.Root, pattern))
 		if err != nil {
 			return "", err

@@ -90,7 +90,7 @@ func TestInputsChangeWithWhatIsDeployed(t *testing.T) {
 		}
 		return inputs
 	}
-	for _, name := range []string{"cdk.json", "dist/infra", "dist/athlete/serve-api/bootstrap"} {
+	for _, name := range []string{"cdk.json", "dist/infra", "dist/host/athlete/serve-api/bootstrap"} {
 		before := digest("stage=local")
 		if err := writeFile(filepath.Join(c.settings.Root, name), []byte("1"), 0o644); err != nil {
 			t.Fatal(err)
@@ -103,11 +103,13 @@ func TestInputsChangeWithWhatIsDeployed(t *testing.T) {
 		t.Error("the context does not count")
 	}
 	before := digest("stage=local")
-	if err := writeFile(filepath.Join(c.settings.Root, "dist/strava-standin"), []byte("1"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if digest("stage=local") != before {
-		t.Error("the stand-in counts although it is not deployed")
+	for _, name := range []string{"dist/strava-standin", "dist/lambda/athlete/serve-api/bootstrap"} {
+		if err := writeFile(filepath.Join(c.settings.Root, name), []byte("1"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if digest("stage=local") != before {
+			t.Errorf("%s counts although it is not deployed", name)
+		}
 	}
 }
 

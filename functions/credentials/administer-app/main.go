@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -26,7 +25,7 @@ func main() {
 	admin := &lambdain.Admin{Service: &credentials.Admin{
 		Grants:      ddb.New(dynamodb.NewFromConfig(cfg), s.GrantsTable),
 		Vault:       ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID),
-		Push:        strava.NewPush(http.DefaultClient, s.StravaPushURL),
+		Push:        strava.NewPush(strava.NewClient(), s.StravaPushURL),
 		Publisher:   ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
 		Minter:      boot.Minter(),
 		NewSecret:   boot.NewSecret,

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"net/http"
 	"os"
 	"time"
 
@@ -34,13 +33,13 @@ func main() {
 			Grants:    ddb.New(dynamodb.NewFromConfig(cfg), s.GrantsTable),
 			Vault:     ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID),
 			Sealer:    kms.NewSealer(awskms.NewFromConfig(cfg), s.TokenKeyID),
-			OAuth:     strava.NewOAuth(http.DefaultClient, s.StravaOAuthURL),
+			OAuth:     strava.NewOAuth(strava.NewClient(), s.StravaOAuthURL),
 			Publisher: ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
 			Metrics:   metrics,
 			Minter:    boot.Minter(),
 			Sleep:     boot.Sleep,
 		},
-		API: strava.NewAPI(http.DefaultClient, s.StravaAPIURL),
+		API: strava.NewAPI(strava.NewClient(), s.StravaAPIURL),
 	}
 	lambda.Start(obs.Flushing(metrics, func(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
 		ctx, cancel := boot.WithReserve(ctx)

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"net/http"
 	"os"
 	"time"
 
@@ -31,7 +30,7 @@ func main() {
 	cfg, log := boot.Load(context.Background(), &s)
 	table := ddb.New(dynamodb.NewFromConfig(cfg), s.GrantsTable)
 	vault := ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID)
-	oauth := strava.NewOAuth(http.DefaultClient, s.StravaOAuthURL)
+	oauth := strava.NewOAuth(strava.NewClient(), s.StravaOAuthURL)
 	bus := ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName)
 	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "handle-events")
 	departure := &credentials.Departure{
@@ -39,6 +38,7 @@ func main() {
 		Erasures: table,
 		Vault:    vault,
 		OAuth:    oauth,
+		API:      strava.NewAPI(strava.NewClient(), s.StravaAPIURL),
 		Tokens: &credentials.Tokens{
 			Grants: table, Vault: vault, Sealer: kms.NewSealer(awskms.NewFromConfig(cfg), s.TokenKeyID), OAuth: oauth,
 			Publisher: bus, Metrics: metrics, Minter: boot.Minter(), Sleep: boot.Sleep,

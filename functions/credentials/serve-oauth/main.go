@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -31,12 +30,13 @@ func main() {
 			Grants:      table,
 			States:      table,
 			Vault:       ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID),
-			OAuth:       strava.NewOAuth(http.DefaultClient, s.StravaOAuthURL),
+			OAuth:       strava.NewOAuth(strava.NewClient(), s.StravaOAuthURL),
 			Sessions:    kms.NewSigner(awskms.NewFromConfig(cfg), s.SessionKeyID),
 			Publisher:   ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
 			Minter:      boot.Minter(),
 			NewSecret:   boot.NewSecret,
 			RedirectURI: s.SiteURL + "/oauth/callback",
+			Sleep:       boot.Sleep,
 		},
 		SecureCookies: s.Stage != "local",
 		Log:           log,

@@ -34,7 +34,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		}
 		want := credentials.Grant{
 			AthleteID: 7, Provider: credentials.ProviderStrava, Generation: at.UnixMilli(), Scopes: []string{"activity:read", "read"},
-			State: credentials.Revoked, TokenVersion: 3, Parked: []byte{0, 1, 255}, Lease: credentials.Lease{Owner: "me", Until: at},
+			State: credentials.Revoked, TokenVersion: 3, Parked: []byte{0, 1, 255}, Unannounced: true, Lease: credentials.Lease{Owner: "me", Until: at},
 			Receipt: "r", RevokedAt: at,
 		}
 		got, err := s.Update(t.Context(), 7, func(g *credentials.Grant) error {

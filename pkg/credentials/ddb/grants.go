@@ -38,6 +38,7 @@ type grantItem struct {
 	State        string   `dynamodbav:"state"`
 	TokenVersion int64    `dynamodbav:"token_version"`
 	Parked       []byte   `dynamodbav:"parked,omitempty"`
+	Unannounced  bool     `dynamodbav:"unannounced,omitempty"`
 	LeaseOwner   string   `dynamodbav:"lease_owner,omitempty"`
 	LeaseUntil   int64    `dynamodbav:"lease_until,omitempty"` // Unix ms
 	Receipt      string   `dynamodbav:"receipt,omitempty"`
@@ -56,6 +57,7 @@ func toItem(g credentials.Grant, revision int64) grantItem {
 		State:        string(g.State),
 		TokenVersion: g.TokenVersion,
 		Parked:       g.Parked,
+		Unannounced:  g.Unannounced,
 		LeaseOwner:   g.Lease.Owner,
 		Receipt:      g.Receipt,
 		Revision:     revision,
@@ -65,6 +67,8 @@ func toItem(g credentials.Grant, revision int64) grantItem {
 	}
 	if !g.RevokedAt.IsZero() {
 		item.RevokedAt = g.RevokedAt.UnixMilli()
+	}
+	if g.Over() {
 		item.ExpiresAt = g.RevokedAt.Add(credentials.TombstoneLife).Unix()
 	}
 	return item
@@ -79,6 +83,7 @@ func (i grantItem) grant() credentials.Grant {
 		State:        credentials.State(i.State),
 		TokenVersion: i.TokenVersion,
 		Parked:       i.Parked,
+		Unannounced:  i.Unannounced,
 		Receipt:      i.Receipt,
 	}
 	if i.LeaseOwner != "" {

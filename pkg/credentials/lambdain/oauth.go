@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
@@ -101,13 +102,11 @@ func (o *OAuth) cookie(name, path string, value secret.String, life time.Duratio
 // same, is all that some emulators give.
 func cookie(list []string, header map[string]string, name string) secret.String {
 	for _, line := range append(slices.Clone(list), header["cookie"]) {
-		cookies, err := http.ParseCookie(line)
-		if err != nil {
-			continue
-		}
-		for _, c := range cookies {
-			if c.Name == name {
-				return secret.New(c.Value)
+		// One by one: another application's cookie may be malformed.
+		for one := range strings.SplitSeq(line, ";") {
+			cookies, err := http.ParseCookie(strings.TrimSpace(one))
+			if err == nil && cookies[0].Name == name {
+				return secret.New(cookies[0].Value)
 			}
 		}
 	}

@@ -169,6 +169,7 @@ func TestAuthorizerIdentifiesAndLetsPass(t *testing.T) {
 	}{
 		"a session":        {[]string{"x=1", "paceline_session=good"}, "", "42"},
 		"in the header":    {nil, "x=1; paceline_session=good", "42"},
+		"beside a bad one": {nil, `prefs={"a":"b"}; paceline_session=good`, "42"},
 		"a bad session":    {[]string{"paceline_session=bad"}, "", nil},
 		"no cookie":        {nil, "", nil},
 		"an empty session": {[]string{"paceline_session="}, "", nil},

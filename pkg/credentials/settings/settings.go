@@ -31,7 +31,6 @@ type ServeOAuth struct {
 
 // AuthorizeSession configures authorize-session.
 type AuthorizeSession struct {
-	Stage string `env:"STAGE,required"`
 	// SessionKeyID is the asymmetric KMS key that signs sessions.
 	SessionKeyID string `env:"SESSION_KEY_ID,required"`
 }
@@ -54,7 +53,6 @@ type ForwardRequest struct {
 
 // AdministerApp configures administer-app.
 type AdministerApp struct {
-	Stage string `env:"STAGE,required"`
 	// SiteURL is the site's public origin, without a slash at its end.
 	SiteURL     string `env:"SITE_URL,required"`
 	GrantsTable string `env:"GRANTS_TABLE,required"`
@@ -80,4 +78,6 @@ type HandleEvents struct {
 	EventBusName string `env:"EVENT_BUS_NAME,required"`
 	// StravaOAuthURL has /authorize, /token, /revoke and /deauthorize under it.
 	StravaOAuthURL string `env:"STRAVA_OAUTH_URL,required"`
+	// StravaAPIURL is the base of the REST API.
+	StravaAPIURL string `env:"STRAVA_API_URL,required"`
 }

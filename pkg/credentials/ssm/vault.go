@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,11 +23,20 @@ type Vault struct {
 	client *ssm.Client
 	path   string
 	keyID  string
+
+	mu      sync.Mutex
+	app     credentials.App
+	appRead time.Time
 }
+
+// appLife is how long the application's registration is kept in memory: it
+// changes when an admin changes it, and is asked for by anybody who connects,
+// more often than SSM would put up with.
+const appLife = time.Minute
 
 // New makes a vault of the parameters below path, encrypted under the KMS key.
 func New(client *ssm.Client, path, keyID string) *Vault {
-	return &Vault{client, strings.TrimSuffix(path, "/"), keyID}
+	return &Vault{client: client, path: strings.TrimSuffix(path, "/"), keyID: keyID}
 }
 
 // appValue is the plain text of <path>/app.
@@ -54,21 +64,31 @@ func (v *Vault) tokensName(athleteID int64) string {
 
 // App implements [credentials.Vault].
 func (v *Vault) App(ctx context.Context) (credentials.App, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if time.Since(v.appRead) < appLife {
+		return v.app, nil
+	}
 	var a appValue
 	if _, err := v.get(ctx, v.appName(), &a); err != nil {
 		return credentials.App{}, err
 	}
-	return credentials.App{
+	v.app = credentials.App{
 		ClientID:       a.ClientID,
 		ClientSecret:   secret.New(a.ClientSecret),
 		VerifyToken:    secret.New(a.VerifyToken),
 		CallbackKey:    secret.New(a.CallbackKey),
 		SubscriptionID: a.SubscriptionID,
-	}, nil
+	}
+	v.appRead = time.Now()
+	return v.app, nil
 }
 
 // SaveApp implements [credentials.Vault].
 func (v *Vault) SaveApp(ctx context.Context, app credentials.App) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.appRead = time.Time{} // Read it anew: this write may fail, or have failed only in appearance.
 	_, err := v.put(ctx, v.appName(), appValue{
 		ClientID:       app.ClientID,
 		ClientSecret:   app.ClientSecret.Reveal(),

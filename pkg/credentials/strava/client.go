@@ -25,6 +25,12 @@ const (
 	apiTimeout   = 15 * time.Second
 )
 
+// NewClient makes the HTTP client to speak to Strava with. It follows no
+// redirect: one would carry a token or the client secret elsewhere.
+func NewClient() *http.Client {
+	return &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
 type answer struct {
 	status int
 	header http.Header

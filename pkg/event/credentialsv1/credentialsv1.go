@@ -58,8 +58,8 @@ const (
 	RevokedDeauthorized = "deauthorized"
 )
 
-// AuthorizationRevoked says that the authorization is over and its tokens are
-// gone. Whoever holds data of the athlete erases it, keeps a tombstone for
+// AuthorizationRevoked says that the authorization is over: no call is made for
+// it any more, and its tokens are being revoked and destroyed. Whoever holds data of the athlete erases it, keeps a tombstone for
 // this generation, and answers with ErasureCompleted for the receipt.
 type AuthorizationRevoked struct {
 	AthleteID  int64 `json:"athlete_id"`
@@ -92,7 +92,7 @@ func (ErasureReceiptIssued) DetailType() string { return ErasureReceiptIssuedTyp
 
 // WebhookConfigured tells the webhook's receiver what to accept. The secrets
 // themselves stay where they are: only their SHA-256 travels, which is enough
-// to recognise them and, both being 256 random bits, of no other use.
+// to recognise them and, both being long and random, of no other use.
 type WebhookConfigured struct {
 	// CallbackKeySHA256 is the hex digest of the callback URL's secret last
 	// path segment.
