@@ -8,7 +8,7 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
-// WriteStore keeps what was gathered. Every method but Erase fails with
+// WriteStore keeps what was gathered. Every method but Supersede and Erase fails with
 // [ErrRevoked], atomically with its writes, when a tombstone of the same or a
 // later generation is there. A fault that is transient means that part may be
 // written; the same call again completes it.
@@ -21,6 +21,8 @@ type WriteStore interface {
 	// UpdateSync changes the athlete's sync, which is zero at first, if change
 	// says that it did. change may run more than once.
 	UpdateSync(ctx context.Context, by Authorization, change func(*Sync) bool) error
+	// Supersede deletes what was written under authorizations earlier than by.
+	Supersede(ctx context.Context, by Authorization) error
 	// Erase sets the tombstone, which lasts until expires, and then deletes
 	// everything that was written under this or an earlier generation. What a
 	// later one has written stays. When it returns nil, nothing is left and

@@ -55,9 +55,25 @@ func (r *Recorder) ActivitiesGathered(ctx context.Context, _ event.Meta, f gathe
 	if f.Chunk == nil {
 		return nil
 	}
-	return ignoreRevoked(r.Store.UpdateSync(ctx, by, func(s *Sync) bool {
+	return r.updateSync(ctx, by, func(s *Sync) bool {
 		return s.Store(f.Generation, *f.Chunk, len(reading.Activities))
-	}))
+	})
+}
+
+// updateSync changes the athlete's sync. Once a scan is complete, what it did
+// not find under its authorization is gone from Strava, or is not for this
+// authorization to see: readings of earlier ones are deleted.
+func (r *Recorder) updateSync(ctx context.Context, by Authorization, change func(*Sync) bool) error {
+	current := false
+	err := r.Store.UpdateSync(ctx, by, func(s *Sync) bool {
+		changed := change(s)
+		current = s.Generation == by.Generation && s.Status().State == Current
+		return changed
+	})
+	if err != nil || !current {
+		return ignoreRevoked(err)
+	}
+	return r.Store.Supersede(ctx, by)
 }
 
 func check(a gatheringv1.Activity) error {
@@ -79,9 +95,7 @@ func (r *Recorder) ScanProgressed(ctx context.Context, cause event.Meta, f gathe
 	if r.tooOld(cause.OccurredAt) {
 		return nil
 	}
-	return ignoreRevoked(r.Store.UpdateSync(ctx, Authorization{f.AthleteID, f.Generation}, func(s *Sync) bool {
-		return s.Report(f)
-	}))
+	return r.updateSync(ctx, Authorization{f.AthleteID, f.Generation}, func(s *Sync) bool { return s.Report(f) })
 }
 
 // AuthorizationRevoked erases everything of this and earlier authorizations

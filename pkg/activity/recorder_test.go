@@ -204,3 +204,25 @@ func TestReaderTurnsARevokedSessionAway(t *testing.T) {
 		}
 	}
 }
+
+func TestACompleteScanSupersedesEarlierAuthorizations(t *testing.T) {
+	p := newPlane()
+	const first, second = 1_800_000_000_000, 1_800_000_100_000
+	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(first, 0, nil,
+		activitytest.Activity(1, 1, "still there"), activitytest.Activity(2, 2, "deleted meanwhile"))))
+	chunk := gathered(second, 9, &gatheringv1.ScanChunk{ScanID: "s"}, activitytest.Activity(1, 1, "still there"))
+	done := gatheringv1.ScanProgressed{AthleteID: 1, Generation: second, ScanID: "s", Sequence: 2, State: gatheringv1.ScanCompleted, Chunks: 1}
+	held := func() int {
+		found, err := p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: second}, activity.Everything(), "", 9)
+		must(t, err)
+		return len(found.Activities)
+	}
+	must(t, p.ScanProgressed(t.Context(), p.cause(), done)) // Its activities are still on their way.
+	if n := held(); n != 2 {
+		t.Fatalf("%d activities before the scan was stored", n)
+	}
+	must(t, p.ActivitiesGathered(t.Context(), p.cause(), chunk))
+	if n := held(); n != 1 {
+		t.Errorf("%d activities after it", n)
+	}
+}

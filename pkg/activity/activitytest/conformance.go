@@ -161,6 +161,28 @@ func Run(t *testing.T, store Subject) {
 			}
 		}},
 
+		{"what an earlier authorization left is superseded", func(t *testing.T, by, later activity.Authorization) {
+			other := activity.Authorization{AthleteID: by.AthleteID + 1_000_000, Generation: by.Generation}
+			must(t, store.Put(t.Context(), reading(by, At(0), Activity(1, 1, "stale"), Activity(2, 2, "old"))))
+			must(t, store.PutGone(t.Context(), activity.Absence{By: by, At: At(0), ActivityID: 3}, expires))
+			must(t, store.Put(t.Context(), reading(other, At(0), Activity(1, 1, "other's"))))
+			must(t, store.Put(t.Context(), reading(later, At(1), Activity(2, 2, "new"))))
+			for range 2 {
+				must(t, store.Supersede(t.Context(), later))
+				same(t, list(t, store, by, activity.Everything(), "", 9), []gatheringv1.Activity{Activity(2, 2, "new")})
+				if n := store.Held(by.AthleteID); n != 1 {
+					t.Errorf("%d items", n)
+				}
+			}
+			// It is no end: the earlier authorization's sessions go on.
+			if revoked, err := store.Revoked(t.Context(), by.AthleteID); err != nil || revoked >= by.Generation {
+				t.Errorf("revoked through %d, %v", revoked, err)
+			}
+			if n := store.Held(other.AthleteID); n != 1 {
+				t.Errorf("%d items of another athlete", n)
+			}
+		}},
+
 		// More than DynamoDB's 1 MB at once, and more than one query by sport type
 		// looks at.
 		{"a history may be large", func(t *testing.T, by, _ activity.Authorization) {

@@ -98,6 +98,17 @@ func (a *athlete) copyOfSync() activity.Sync {
 	return out
 }
 
+// Supersede implements [activity.WriteStore].
+func (s *Store) Supersede(_ context.Context, by activity.Authorization) error {
+	a, unlock := s.of(by.AthleteID)
+	defer unlock()
+	maps.DeleteFunc(a.readings, func(_ int64, r seen) bool { return r.generation < by.Generation })
+	if a.sync != nil && a.sync.Generation < by.Generation {
+		a.sync = nil
+	}
+	return nil
+}
+
 // Erase implements [activity.WriteStore].
 func (s *Store) Erase(_ context.Context, by activity.Authorization, _ time.Time) error {
 	a, unlock := s.of(by.AthleteID)

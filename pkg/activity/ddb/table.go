@@ -107,7 +107,6 @@ func (t *Table) UpdateSync(ctx context.Context, by activity.Authorization, chang
 
 // Erase implements [activity.WriteStore].
 func (t *Table) Erase(ctx context.Context, by activity.Authorization, expires time.Time) error {
-	generation := map[string]types.AttributeValue{":generation": number(by.Generation)}
 	tombstone := types.TransactWriteItem{Update: &types.Update{
 		TableName:           aws.String(t.name),
 		Key:                 key(by.AthleteID, authorizationKey),
@@ -121,14 +120,26 @@ func (t *Table) Erase(ctx context.Context, by activity.Authorization, expires ti
 		return err
 	}
 	// From here on nothing of these generations can be written, so what a
-	// consistent query finds is all there is. Each delete checks the generation
-	// again: a later authorization may have taken the item over.
+	// consistent query finds is all there is.
+	return t.deleteThrough(ctx, by.AthleteID, by.Generation)
+}
+
+// Supersede implements [activity.WriteStore].
+func (t *Table) Supersede(ctx context.Context, by activity.Authorization) error {
+	return t.deleteThrough(ctx, by.AthleteID, by.Generation-1)
+}
+
+// deleteThrough deletes what was written under the generation and earlier
+// ones. Each delete checks the generation again: a later authorization may have
+// taken the item over.
+func (t *Table) deleteThrough(ctx context.Context, athleteID, through int64) error {
+	generation := map[string]types.AttributeValue{":generation": number(through)}
 	for page, err := range t.pages(ctx, &dynamodb.QueryInput{
 		ConsistentRead:            aws.Bool(true),
 		KeyConditionExpression:    aws.String("athlete_id = :athlete_id"),
 		FilterExpression:          aws.String("generation <= :generation"),
 		ProjectionExpression:      aws.String("athlete_id, sk"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":athlete_id": number(by.AthleteID), ":generation": number(by.Generation)},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":athlete_id": number(athleteID), ":generation": number(through)},
 	}) {
 		if err != nil {
 			return err
