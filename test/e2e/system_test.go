@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -16,6 +17,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/paceline/paceline/test/strava"
 )
 
@@ -25,7 +31,7 @@ func TestSystem(t *testing.T) {
 	c := start(t)
 	spy := c.spy(t)
 	// What is tried here is not the quota.
-	c.control(t, "PATCH", "/settings", map[string]any{"read_limit": []int{1000, 10_000}, "overall_limit": []int{2000, 20_000}}, nil)
+	c.control(t, "PATCH", "/settings", map[string]any{"read_limit": []int{10_000, 100_000}, "overall_limit": []int{20_000, 200_000}}, nil)
 	athletes := c.athletes(t)
 	if len(athletes) < 5 {
 		t.Fatalf("the stand-in has %d athletes", len(athletes))
@@ -297,16 +303,82 @@ func forged(t *testing.T, c *cloud, b *browser, athlete int64) {
 	}
 }
 
+// refreshed lets tokens expire and has many ask for the same athlete at once,
+// each rotation in turn.
 func refreshed(t *testing.T, c *cloud, b *browser, athlete int64) {
+	const callers = 200
+	invoke := c.requester(t, athlete)
 	for _, rotation := range []string{"always", "random", "never"} {
 		c.control(t, "PATCH", "/settings", map[string]any{"rotation": rotation}, nil)
 		c.control(t, "PUT", fmt.Sprintf("/athletes/%d/token-life", athlete), map[string]string{"left": "-1s"}, nil)
+		before := c.counters(t).Total(strava.EndpointRefresh, athlete)
+		var wg sync.WaitGroup
+		outcomes := make([]string, callers)
+		for i := range callers {
+			wg.Go(func() { outcomes[i] = invoke() })
+		}
+		wg.Wait()
+		for _, o := range outcomes {
+			if o != "answered 200" {
+				t.Errorf("rotation %s: %s", rotation, o)
+			}
+		}
+		if n := c.counters(t).Total(strava.EndpointRefresh, athlete) - before; n != 1 {
+			t.Errorf("rotation %s: %d refreshes", rotation, n)
+		}
 		id := c.addActivity(t, athlete, strava.NewActivity{Name: "After a refresh"})
 		eventually(t, soon, "an activity by a renewed token", func() bool { return b.do("GET", activityPath(id)).status == http.StatusOK })
 	}
 	n := c.counters(t)
 	if n.DeadRefreshUses[athlete] != 0 || n.MaxRefreshesInFlight[athlete] > 1 {
 		t.Errorf("%d dead refresh tokens used, %d refreshes at once", n.DeadRefreshUses[athlete], n.MaxRefreshesInFlight[athlete])
+	}
+}
+
+// requester returns a function that has the deployed requester make one call
+// for the athlete and tells what came of it.
+func (c *cloud) requester(t *testing.T, athlete int64) func() string {
+	t.Helper()
+	stack, err := cloudformation.NewFromConfig(c.aws(t)).DescribeStackResources(t.Context(), &cloudformation.DescribeStackResourcesInput{
+		StackName: aws.String("Paceline-local-Credentials"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var function, table string
+	for _, r := range stack.StackResources {
+		switch id := strings.ToLower(aws.ToString(r.LogicalResourceId)); {
+		case aws.ToString(r.ResourceType) == "AWS::Lambda::Function" && strings.HasPrefix(id, "forwardrequest"):
+			function = aws.ToString(r.PhysicalResourceId)
+		case aws.ToString(r.ResourceType) == "AWS::DynamoDB::Table":
+			table = aws.ToString(r.PhysicalResourceId)
+		}
+	}
+	grant, err := dynamodb.NewFromConfig(c.aws(t)).GetItem(t.Context(), &dynamodb.GetItemInput{
+		TableName: aws.String(table), Key: map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: fmt.Sprintf("grant#%d", athlete)}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	generation, ok := grant.Item["generation"].(*types.AttributeValueMemberN)
+	if !ok {
+		t.Fatalf("the athlete has no grant in %s", table)
+	}
+	client := lambda.NewFromConfig(c.aws(t))
+	payload := fmt.Appendf(nil, `{"athlete_id":%d,"generation":%s,"path":"/athlete"}`, athlete, generation.Value)
+	return func() string {
+		out, err := client.Invoke(context.WithoutCancel(t.Context()), &lambda.InvokeInput{FunctionName: aws.String(function), Payload: payload})
+		if err != nil {
+			return err.Error()
+		}
+		var answer struct {
+			Outcome string `json:"outcome"`
+			Status  int    `json:"status"`
+		}
+		if out.FunctionError != nil || json.Unmarshal(out.Payload, &answer) != nil {
+			return "the function failed"
+		}
+		return fmt.Sprintf("%s %d", answer.Outcome, answer.Status)
 	}
 }
 
@@ -321,7 +393,7 @@ func waiting(t *testing.T, c *cloud, athlete int64) {
 	c.control(t, "GET", "/status", nil, &struct {
 		Usage *strava.Usage `json:"usage"`
 	}{&usage})
-	limits := map[string]any{"read_limit": []int{usage.Read[0] + 2, 10_000}}
+	limits := map[string]any{"read_limit": []int{usage.Read[0] + 2, 100_000}}
 	c.control(t, "PATCH", "/settings", limits, nil)
 	b := c.browser(t)
 	if got := b.connect(athlete, ""); got != "/" {
@@ -415,7 +487,7 @@ func upAgain(t *testing.T, c *cloud, b *browser) {
 }
 
 func inBrowser(t *testing.T, c *cloud) {
-	c.control(t, "PATCH", "/settings", map[string]any{"read_limit": []int{1000, 10_000}}, nil)
+	c.control(t, "PATCH", "/settings", map[string]any{"read_limit": []int{10_000, 100_000}}, nil)
 	cmd := exec.Command("npm", "run", "--silent", "test:browser")
 	cmd.Dir = filepath.Join(c.dir, "../..")
 	cmd.Env = append(os.Environ(), "PACELINE_APP="+c.outputs.App)
