@@ -598,3 +598,29 @@ func TestWhatCouldNotBeAnnouncedIsAnnouncedLater(t *testing.T) {
 		t.Errorf("announced %d times", n)
 	}
 }
+
+// TestStoreCallsOfAWarmProcess counts what a warm process asks of SSM and KMS
+// for a thousand calls over one token's life, renewal included.
+func TestStoreCallsOfAWarmProcess(t *testing.T) {
+	w := newWorld(t, strava.Settings{ReadLimit: strava.Limit{10_000, 100_000}, OverallLimit: strava.Limit{10_000, 100_000}})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	calls := map[string]int{}
+	process := probe(func(p string) { calls[p]++ }).watch(w.process(w.patient))
+	w.by(process, id, generation) // Warm from here on.
+	clear(calls)
+	for range 1000 {
+		w.clock.Advance(21 * time.Second) // 1,000 of them are within a token's six hours.
+		if res := w.by(process, id, generation); res.Outcome != credentialsv1.OutcomeAnswered {
+			t.Fatalf("outcome %s", res.Outcome)
+		}
+	}
+	if n := w.strava.Counters().Total(strava.EndpointRefresh, id); n != 1 {
+		t.Fatalf("%d refreshes", n)
+	}
+	ssm := calls["after reading the app"] + calls["after reading tokens"] + calls["after reading the latest tokens"] + calls["after saving tokens"]
+	kms := calls["after preparing a seal"] + calls["after opening what is parked"]
+	if ssm > 2 || kms > 1 {
+		t.Errorf("%d calls to SSM and %d to KMS: %v", ssm, kms, calls)
+	}
+}

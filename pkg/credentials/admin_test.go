@@ -1,0 +1,228 @@
+package credentials_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/credentialstest"
+	vendor "github.com/paceline/paceline/pkg/credentials/strava"
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/eventtest"
+	"github.com/paceline/paceline/pkg/kit/boot"
+	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/secret"
+	"github.com/paceline/paceline/test/strava"
+)
+
+// office is the admin's boundary over memory, the Strava stand-in, and a
+// webhook that answers handshakes by what it was told over the bus.
+type office struct {
+	*credentials.Admin
+	strava *strava.Server
+	store  *credentialstest.Store
+	vault  *credentialstest.Vault
+	bus    *eventtest.Bus
+	// deaf makes the webhook not answer.
+	deaf bool
+}
+
+func newOffice(t *testing.T) *office {
+	o := &office{store: credentialstest.NewStore(), vault: credentialstest.NewVault(), bus: &eventtest.Bus{}}
+	webhook := strava.InProcess(http.HandlerFunc(o.webhook))
+	o.strava = strava.New(strava.Config{Seed: 1, ClientID: 4711, ClientSecret: "client-secret", Callbacks: webhook})
+	t.Cleanup(o.strava.Close)
+	atStrava := strava.InProcess(o.strava)
+	client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		if r.URL.Host == "paceline.test" {
+			return webhook.RoundTrip(r)
+		}
+		return atStrava.RoundTrip(r)
+	})}
+	slept := 0
+	o.Admin = &credentials.Admin{
+		Grants: o.store, Vault: o.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"),
+		Publisher: o.bus, Minter: event.Minter{Now: time.Now, NewID: boot.NewSecret}, NewSecret: boot.NewSecret,
+		CallbackURL: "http://paceline.test/webhooks/strava",
+		Sleep: func(ctx context.Context, _ time.Duration) error {
+			if slept++; slept > 3 {
+				return context.DeadlineExceeded
+			}
+			return ctx.Err()
+		},
+	}
+	return o
+}
+
+// webhook answers a handshake as gathering does.
+func (o *office) webhook(w http.ResponseWriter, r *http.Request) {
+	told := eventtest.Facts[credentialsv1.WebhookConfigured](o.bus)
+	key, q := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:], r.URL.Query()
+	if o.deaf || len(told) == 0 || secret.New(key).SHA256() != told[len(told)-1].CallbackKeySHA256 ||
+		secret.New(q.Get("hub.verify_token")).SHA256() != told[len(told)-1].VerifyTokenSHA256 {
+		w.WriteHeader(http.StatusForbidden)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]string{"hub.challenge": q.Get("hub.challenge")})
+}
+
+func (o *office) app(t *testing.T) credentials.App {
+	t.Helper()
+	app, err := o.vault.App(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return app
+}
+
+func set(t *testing.T, o *office) {
+	t.Helper()
+	if err := o.SetApp(t.Context(), "4711", secret.New("client-secret"), secret.String{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSetAppKeepsWhatWasChosenAndMakesWhatWasNot(t *testing.T) {
+	o := newOffice(t)
+	set(t, o)
+	first := o.app(t)
+	if first.ClientID != "4711" || first.ClientSecret.Reveal() != "client-secret" || len(first.VerifyToken.Reveal()) < 40 || len(first.CallbackKey.Reveal()) < 40 {
+		t.Error("the registration is not whole")
+	}
+	set(t, o)
+	if again := o.app(t); !again.VerifyToken.Equal(first.VerifyToken) || !again.CallbackKey.Equal(first.CallbackKey) {
+		t.Error("setting the secret anew changed the webhook's secrets")
+	}
+	chosen := secret.New("a-verify-token-of-our-own")
+	if err := o.SetApp(t.Context(), "4711", secret.New("client-secret"), chosen); err != nil {
+		t.Fatal(err)
+	}
+	if !o.app(t).VerifyToken.Equal(chosen) {
+		t.Error("the chosen verify token was not taken")
+	}
+}
+
+func TestSetAppRefusesBadInputAndChangesNothing(t *testing.T) {
+	o := newOffice(t)
+	set(t, o)
+	if _, err := o.store.Update(t.Context(), 7, func(g *credentials.Grant) error {
+		g.Provider, g.State, g.TokenVersion = credentials.ProviderStrava, credentials.Active, 1
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		id, secret, verify string
+		want               fault.Kind
+	}{
+		"an id that is no number":                  {"x", "s", "", fault.Invalid},
+		"an id below one":                          {"0", "s", "", fault.Invalid},
+		"no secret":                                {"4711", "", "", fault.Invalid},
+		"a verify token that can be guessed":       {"4711", "s", "hello", fault.Invalid},
+		"another app while athletes are connected": {"4712", "s", "", fault.Conflict},
+	} {
+		if err := o.SetApp(t.Context(), tc.id, secret.New(tc.secret), secret.New(tc.verify)); !fault.Is(err, tc.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if app := o.app(t); app.ClientID != "4711" || app.ClientSecret.Reveal() != "client-secret" {
+			t.Errorf("%s: the registration was changed", name)
+		}
+	}
+}
+
+func TestEnsureSubscription(t *testing.T) {
+	o := newOffice(t)
+	if _, err := o.EnsureSubscription(t.Context()); !fault.Is(err, fault.NotFound) {
+		t.Errorf("without an app: %v", err)
+	}
+	set(t, o)
+	first, err := o.EnsureSubscription(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "http://paceline.test/webhooks/strava/" + o.app(t).CallbackKey.Reveal(); first.CallbackURL != want || o.strava.Subscription().CallbackURL != want {
+		t.Errorf("callback %s", first.CallbackURL)
+	}
+	again, err := o.EnsureSubscription(t.Context())
+	if err != nil || again != first {
+		t.Errorf("the second time: %+v, %v", again, err)
+	}
+	told := eventtest.Facts[credentialsv1.WebhookConfigured](o.bus)
+	if last := told[len(told)-1]; last.SubscriptionID != first.ID {
+		t.Errorf("the webhook was told %+v", last)
+	}
+	for i := 1; i < len(told); i++ {
+		if told[i].Version <= told[i-1].Version {
+			t.Errorf("version %d after %d", told[i].Version, told[i-1].Version)
+		}
+	}
+
+	// The site has moved: Strava has to be told the new address.
+	o.CallbackURL = "http://paceline.test/elsewhere/strava"
+	moved, err := o.EnsureSubscription(t.Context())
+	if err != nil || moved.ID == first.ID || !strings.HasPrefix(o.strava.Subscription().CallbackURL, o.CallbackURL) {
+		t.Errorf("after a move: %+v, %v", moved, err)
+	}
+
+	if err := o.DeleteSubscription(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.ShowSubscription(t.Context()); !fault.Is(err, fault.NotFound) {
+		t.Errorf("after its deletion: %v", err)
+	}
+}
+
+func TestEnsureSubscriptionDoesNotBotherStravaWithACallbackThatIsDeaf(t *testing.T) {
+	o := newOffice(t)
+	set(t, o)
+	o.deaf = true
+	_, err := o.EnsureSubscription(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "the callback does not answer") || !strings.Contains(err.Error(), "403") {
+		t.Errorf("got %v", err)
+	}
+	if strings.Contains(err.Error(), o.app(t).CallbackKey.Reveal()) || strings.Contains(err.Error(), o.app(t).VerifyToken.Reveal()) {
+		t.Error("the error shows a secret")
+	}
+	if o.strava.Subscription() != nil {
+		t.Error("Strava was asked all the same")
+	}
+}
+
+func TestStatusAndAthletes(t *testing.T) {
+	o := newOffice(t)
+	if s, err := o.Status(t.Context()); err != nil || s.ClientID != "" {
+		t.Errorf("before anything is set: %+v, %v", s, err)
+	}
+	set(t, o)
+	sub, err := o.EnsureSubscription(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, state := range map[int64]credentials.State{1: credentials.Active, 2: credentials.Active, 3: credentials.Degraded} {
+		if _, err := o.store.Update(t.Context(), id, func(g *credentials.Grant) error {
+			g.Provider, g.State = credentials.ProviderStrava, state
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := o.Status(t.Context())
+	if err != nil || s.ClientID != "4711" || s.Subscription != sub || s.Athletes[credentials.Active] != 2 || s.Athletes[credentials.Degraded] != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	page, next, err := o.Athletes(t.Context(), "", 2)
+	if err != nil || len(page) != 2 || next == "" {
+		t.Errorf("%d athletes, next %q, %v", len(page), next, err)
+	}
+	for _, limit := range []int{0, -1, 201} {
+		if _, _, err := o.Athletes(t.Context(), "", limit); !fault.Is(err, fault.Invalid) {
+			t.Errorf("limit %d: %v", limit, err)
+		}
+	}
+}
