@@ -96,7 +96,7 @@ test('an athlete comes, looks, and goes', async (t) => {
   await step('the first page says what is agreed to', async () => {
     await page.goto(app)
     const main = page.getByRole('main')
-    for (const part of ['No location, no map, no route', 'webhooks', '7 days', 'withdraw', 'receipt', 'Only you']) {
+    for (const part of ['No location, no map, no route', 'webhooks', 'withdraw', 'receipt', 'Only you']) {
       await main.getByText(part).first().waitFor()
     }
     await page.getByRole('link', { name: 'Privacy', exact: true }).click()

@@ -107,7 +107,7 @@ afterEach(() => {
 describe('without a session', () => {
   it('says what is agreed to before it offers to connect', async () => {
     await open()
-    for (const part of ['heart rate', 'No location, no map, no route', 'webhooks', '7 days', 'erased', 'withdraw', 'receipt', 'Only you']) {
+    for (const part of ['heart rate', 'No location, no map, no route', 'webhooks', 'delete at Strava', 'erased', 'withdraw', 'receipt', 'Only you']) {
       expect(text()).toContain(part)
     }
     expect(named('Connect with Strava').getAttribute('href')).toBe('/oauth/connect')

@@ -28,8 +28,8 @@ export function Welcome() {
 
       <h2>How long it is kept</h2>
       <p>
-        As long as you are connected. Everything kept is checked against Strava again at least every 7 days, and erased
-        when you leave or withdraw your permission.
+        As long as you are connected. It is erased when you leave or withdraw your permission, and an activity that you
+        delete at Strava is erased here, too.
       </p>
 
       <h2>How to withdraw and have it deleted</h2>
