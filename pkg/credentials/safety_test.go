@@ -624,3 +624,37 @@ func TestStoreCallsOfAWarmProcess(t *testing.T) {
 		t.Errorf("%d calls to SSM and %d to KMS: %v", ssm, kms, calls)
 	}
 }
+
+// TestAConnectThatOutlivesItsLease is held up between saving the new tokens and
+// putting them into force, while the departure of the earlier authorization
+// drops all tokens there are. It must fail: the tokens are gone.
+func TestAConnectThatOutlivesItsLease(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	w.connected(id)
+	if err := w.strava.Deauthorize(id); err != nil {
+		t.Fatal(err)
+	}
+	// The departure begins, and finds Strava down when it comes to revoking.
+	halted := *w.departure
+	halted.OAuth = cutOAuth{w.oauth, &cut{0}}
+	if err := halted.Deauthorized(t.Context(), cause(), id); !fault.Is(err, fault.Transient) {
+		t.Fatalf("got %v", err)
+	}
+	cb := w.consent(id, "")
+	w.connect.Vault = probedVault{w.vault, func(p string) {
+		if p != "after saving tokens" {
+			return
+		}
+		w.clock.Advance(time.Minute)
+		if err := w.departure.Deauthorized(t.Context(), cause(), id); err != nil {
+			t.Errorf("the departure goes on: %v", err)
+		}
+	}}
+	if _, err := w.connect.Finish(t.Context(), cb); !fault.Is(err, fault.Transient) {
+		t.Errorf("the connect: %v", err)
+	}
+	if g := w.grant(id); !g.Over() || w.vault.Holds(id) {
+		t.Errorf("state %s, version %d, tokens held %v", g.State, g.TokenVersion, w.vault.Holds(id))
+	}
+}

@@ -21,6 +21,9 @@ const (
 	saveTime = 7 * time.Second
 	// savePause is the wait between two tries to save.
 	savePause = 250 * time.Millisecond
+	// maxRestarts is how often a call starts over because the pair it worked
+	// on was replaced, before it takes that for a defect.
+	maxRestarts = 300
 )
 
 // Tokens hands out valid token pairs inside this boundary and renews them.
@@ -53,7 +56,7 @@ type cachedPair struct {
 // Errors: ErrRevoked when the generation is not the one in force, ErrDegraded,
 // ErrAppRefused, or a transient fault.
 func (t *Tokens) Pair(ctx context.Context, athleteID, generation int64, rejected TokenPair) (TokenPair, error) {
-	for {
+	for restarts := 0; ; restarts++ {
 		grant, pair, err := t.current(ctx, athleteID, generation)
 		if err != nil {
 			return TokenPair{}, err
@@ -74,7 +77,7 @@ func (t *Tokens) Pair(ctx context.Context, athleteID, generation int64, rejected
 			if pair.usable(now) && !wasRejected {
 				return pair, nil
 			}
-		case errors.Is(err, errOutdated):
+		case errors.Is(err, errOutdated) && restarts < maxRestarts:
 			continue
 		case fault.Is(err, fault.Transient) && pair.usable(now) && !wasRejected:
 			return pair, nil
@@ -91,7 +94,7 @@ func (t *Tokens) Pair(ctx context.Context, athleteID, generation int64, rejected
 // nil means that it does. Errors: ErrTokenRefused when it does not, ErrRevoked
 // when it was over before, ErrAppRefused, or a transient fault.
 func (t *Tokens) Confirm(ctx context.Context, athleteID, generation int64) error {
-	for {
+	for restarts := 0; ; restarts++ {
 		grant, pair, err := t.current(ctx, athleteID, generation)
 		if errors.Is(err, ErrDegraded) {
 			return ErrTokenRefused
@@ -103,7 +106,7 @@ func (t *Tokens) Confirm(ctx context.Context, athleteID, generation int64) error
 		switch {
 		case errors.Is(err, ErrDegraded):
 			return ErrTokenRefused
-		case errors.Is(err, errOutdated):
+		case errors.Is(err, errOutdated) && restarts < maxRestarts:
 			continue
 		case !errors.Is(err, errBusy):
 			return err
