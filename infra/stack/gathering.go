@@ -53,7 +53,7 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 
 	receiveWebhook := construct.NewFunction(s, "receive-webhook", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Answers Strava's webhook once its event is in the work queue",
+		Description:    "Answers Strava's webhook once its event is stored durably",
 		TimeoutSeconds: 10,
 		Settings: settings.ReceiveWebhook{
 			GatheringTable: *table.TableName(),

@@ -6,7 +6,7 @@ import (
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
-// Provider names who granted access. There is one today; the name is part of
+// ProviderStrava names whose authorization a grant is. The name is part of
 // every grant so that accounts can be paged through by it.
 const ProviderStrava = "strava"
 
