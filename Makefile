@@ -35,6 +35,15 @@ test: tools chromium ## all tests
 	npm run --silent test:web
 	go test -count=1 $(SERVER_TESTS)
 
+.PHONY: bench
+bench: paceline ## all benchmarks, into .local/bench.json
+	@$(PACELINE) local build --for host
+	@go run ./test/bench
+
+.PHONY: sim
+sim: ## weeks of gathering at every size, simulated, into .local/sim.json
+	@go run ./test/sim
+
 .PHONY: check
 check: tools ## format, vet, lint, types
 	@unformatted=$$(gofmt -l $(GO_FOLDERS)); [ -z "$$unformatted" ] || { echo "not formatted by gofmt: $$unformatted"; exit 1; }

@@ -28,11 +28,13 @@ import (
 // built, and their timeouts with what their callers expect.
 func TestFunctions(t *testing.T) {
 	want := map[string]float64{
-		"Credentials.serve-oauth": 15, "Credentials.authorize-session": 5, "Credentials.forward-request": 29,
-		"Credentials.administer-app": 60, "Credentials.handle-events": 30,
-		"Gathering.receive-webhook": 10, "Gathering.gather-work": 60, "Gathering.handle-events": 30,
-		"AthletePlane.serve-api": 10, "AthletePlane.handle-events": 30,
+		"Credentials.serve-oauth": 28, "Credentials.authorize-session": 5, "Credentials.forward-request": 45,
+		"Credentials.administer-app": 60, "Credentials.handle-events": 45, "Credentials.settle-grants": 240,
+		"Gathering.receive-webhook": 10, "Gathering.gather-work": 300, "Gathering.handle-events": 30,
+		"Gathering.show-status":  30,
+		"AthletePlane.serve-api": 10, "AthletePlane.handle-events": 30, "AthletePlane.enforce-deadlines": 240,
 		"ActivityPlane.serve-api": 15, "ActivityPlane.handle-events": 60,
+		"ActivityPlane.expire-activities": 600, "ActivityPlane.audit-activities": 600,
 	}
 	for _, stage := range stages {
 		s := synth(t, stage)
@@ -79,13 +81,15 @@ func TestFunctions(t *testing.T) {
 
 func TestTables(t *testing.T) {
 	s := synth(t, config.Prod)
-	for stackName, want := range map[string]string{
-		"Credentials":   "pk S; by-provider ALL: provider S, pk S",
-		"Gathering":     "pk S",
-		"AthletePlane":  "pk S",
-		"ActivityPlane": "athlete_id N, sk S; by-start ALL: athlete_id N, start S",
+	for name, want := range map[string]string{
+		"Credentials.Grants":  "pk S; by-provider ALL: provider S, pk S; unsettled ALL: unsettled S, due N",
+		"Credentials.Waiting": "list S, contact S",
+		"Gathering":           "pk S, sk S; work KEYS_ONLY: queue S, due N",
+		"AthletePlane":        "pk S",
+		"ActivityPlane":       "athlete_id N, sk S; by-start ALL: athlete_id N, start S; by-age KEYS_ONLY: kind S, oldest N",
 	} {
-		table := s.find(t, stackName, "AWS::DynamoDB::Table", "")
+		stackName, prefix, _ := strings.Cut(name, ".")
+		table := s.find(t, stackName, "AWS::DynamoDB::Table", prefix)
 		types := map[any]any{}
 		for _, a := range table.at("AttributeDefinitions").([]any) {
 			types[at(a, "AttributeName")] = at(a, "AttributeType")
@@ -117,12 +121,18 @@ func TestTables(t *testing.T) {
 // TestPermissions says all that each function may do, besides writing its log
 // and reading its queue.
 func TestPermissions(t *testing.T) {
+	for _, stage := range stages {
+		t.Run(string(stage), func(t *testing.T) { testPermissions(t, stage) })
+	}
+}
+
+func testPermissions(t *testing.T, stage config.Stage) {
 	const (
-		read     = "dynamodb:BatchGetItem dynamodb:GetItem dynamodb:Query"
-		write    = "dynamodb:BatchWriteItem dynamodb:ConditionCheckItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:UpdateItem"
-		app      = " parameter/paceline/prod/credentials/app"
-		athletes = " parameter/paceline/prod/credentials/athletes/*"
+		read  = "dynamodb:BatchGetItem dynamodb:GetItem dynamodb:Query"
+		write = "dynamodb:BatchWriteItem dynamodb:ConditionCheckItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:UpdateItem"
 	)
+	app := " parameter/paceline/" + string(stage) + "/credentials/apps/strava"
+	athletes := " parameter/paceline/" + string(stage) + "/credentials/accounts/strava/*"
 	on := func(actions, resources string) (all []string) {
 		for resource := range strings.FieldsSeq(resources) {
 			for action := range strings.FieldsSeq(actions) {
@@ -131,10 +141,11 @@ func TestPermissions(t *testing.T) {
 		}
 		return all
 	}
-	grants := "Grants Grants/index/by-provider"
-	activities := "Activities Activities/index/by-start"
+	grants := "Grants Grants/index/by-provider Grants/index/unsettled"
+	activities := "Activities Activities/index/by-start Activities/index/by-age"
+	work := "Table Table/index/work"
 	want := map[string][]string{
-		"Credentials.serve-oauth": slices.Concat(on(read+" "+write, grants), []string{
+		"Credentials.serve-oauth": slices.Concat(on(read+" "+write, grants+" Waiting"), []string{
 			"events:PutEvents Bus",
 			"ssm:GetParameter" + app, "kms:Decrypt TokenKey" + app,
 			"ssm:PutParameter" + athletes, "kms:Encrypt TokenKey" + athletes,
@@ -146,9 +157,9 @@ func TestPermissions(t *testing.T) {
 			"ssm:GetParameter" + app, "kms:Decrypt TokenKey" + app,
 			"ssm:GetParameter" + athletes, "kms:Decrypt TokenKey" + athletes,
 			"ssm:PutParameter" + athletes, "kms:Encrypt TokenKey" + athletes,
-			"kms:GenerateDataKey TokenKey athlete=*", "kms:Decrypt TokenKey athlete=*",
+			"kms:GenerateDataKey TokenKey account=strava/*", "kms:Decrypt TokenKey account=strava/*",
 		}),
-		"Credentials.administer-app": slices.Concat(on(read, grants), []string{
+		"Credentials.administer-app": slices.Concat(on(read+" "+write, grants+" Waiting"), []string{
 			"events:PutEvents Bus",
 			"ssm:GetParameter" + app, "kms:Decrypt TokenKey" + app,
 			"ssm:PutParameter" + app, "kms:Encrypt TokenKey" + app,
@@ -159,22 +170,35 @@ func TestPermissions(t *testing.T) {
 			"ssm:GetParameter" + athletes, "kms:Decrypt TokenKey" + athletes,
 			"ssm:PutParameter" + athletes, "kms:Encrypt TokenKey" + athletes,
 			"ssm:DeleteParameter" + athletes,
-			"kms:GenerateDataKey TokenKey athlete=*", "kms:Decrypt TokenKey athlete=*",
+			"kms:GenerateDataKey TokenKey account=strava/*", "kms:Decrypt TokenKey account=strava/*",
 		}),
-		"Gathering.receive-webhook": {"dynamodb:GetItem Table", "events:PutEvents Bus", "sqs:SendMessage WorkQueue"},
-		"Gathering.gather-work": slices.Concat(on(read+" "+write, "Table"), []string{
+		"Credentials.settle-grants": slices.Concat(on(read+" "+write, grants), []string{
+			"events:PutEvents Bus",
+			"ssm:GetParameter" + app, "kms:Decrypt TokenKey" + app,
+			"ssm:GetParameter" + athletes, "kms:Decrypt TokenKey" + athletes,
+			"ssm:PutParameter" + athletes, "kms:Encrypt TokenKey" + athletes,
+			"ssm:DeleteParameter" + athletes,
+			"kms:GenerateDataKey TokenKey account=strava/*", "kms:Decrypt TokenKey account=strava/*",
+		}),
+		"Gathering.receive-webhook": append(on("dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem", work), "events:PutEvents Bus", "sqs:SendMessage WorkQueue"),
+		"Gathering.show-status":     on(read, work),
+		"Gathering.gather-work": slices.Concat(on(read+" "+write, work), []string{
 			"events:PutEvents Bus", "lambda:InvokeFunction forwardrequestFunction", "sqs:SendMessage WorkQueue",
 		}),
-		"Gathering.handle-events": slices.Concat(on(read+" "+write, "Table"), []string{
+		"Gathering.handle-events": slices.Concat(on(read+" "+write, work), []string{
 			"events:PutEvents Bus", "sqs:SendMessage WorkQueue",
 		}),
-		"AthletePlane.serve-api":      append(on(read+" "+write, "Athletes"), "events:PutEvents Bus"),
-		"AthletePlane.handle-events":  append(on(read+" "+write, "Athletes"), "events:PutEvents Bus"),
-		"ActivityPlane.serve-api":     on(read, activities),
-		"ActivityPlane.handle-events": append(on(read+" "+write, activities), "events:PutEvents Bus"),
+		"AthletePlane.serve-api":     append(on(read+" "+write, "Athletes"), "events:PutEvents Bus"),
+		"AthletePlane.handle-events": append(on(read+" "+write, "Athletes"), "events:PutEvents Bus"),
+		"AthletePlane.enforce-deadlines": append(on("dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem", "Athletes"),
+			"dynamodb:Scan Athletes"),
+		"ActivityPlane.serve-api":         on(read, activities),
+		"ActivityPlane.handle-events":     append(on(read+" "+write, activities), "events:PutEvents Bus"),
+		"ActivityPlane.expire-activities": on(read+" "+write, activities),
+		"ActivityPlane.audit-activities":  {"dynamodb:Scan Activities"},
 	}
 
-	s := synth(t, config.Prod)
+	s := synth(t, stage)
 	got := map[string]map[string]bool{}
 	ids := regexp.MustCompile(`^\{\w+\.([A-Za-z]+)[0-9A-F]{8}(?:\.Arn)?\}`)
 	arn := regexp.MustCompile(`^arn:.*:parameter/`)
@@ -205,8 +229,8 @@ func TestPermissions(t *testing.T) {
 				}
 				key := name("{Credentials." + st.of.id + "}")
 				contexts := s.list(st.of.stack, at(st.conditions, "StringLike", "kms:EncryptionContext:PARAMETER_ARN"))
-				if athlete, ok := at(st.conditions, "StringLike", "kms:EncryptionContext:athlete").(string); ok {
-					contexts = []string{"athlete=" + athlete}
+				if account, ok := at(st.conditions, "StringLike", "kms:EncryptionContext:account").(string); ok {
+					contexts = []string{"account=" + account}
 				}
 				if contexts == nil {
 					got[role][action+" "+key] = true
@@ -218,18 +242,32 @@ func TestPermissions(t *testing.T) {
 		}
 	}
 	reading := regexp.MustCompile(`^sqs:(ReceiveMessage|DeleteMessage|ChangeMessageVisibility|GetQueueAttributes|GetQueueUrl) (ConsumerEventsQueue|WorkQueue)$`)
+	said := map[string]bool{}
 	for function, allowed := range want {
 		stackName, verbNoun, _ := strings.Cut(function, ".")
-		may := got[s.roleOf(t, stackName, verbNoun)]
+		role := s.roleOf(t, stackName, verbNoun)
+		said[role] = true
+		may := got[role]
 		maps.DeleteFunc(may, func(p string, _ bool) bool { return reading.MatchString(p) })
 		if diff := cmp.Diff(slices.Sorted(slices.Values(allowed)), slices.Sorted(maps.Keys(may))); diff != "" {
 			t.Errorf("%s may not do what it should (-should +may):\n%s", function, diff)
 		}
 	}
+	for _, f := range s.resources("AWS::Lambda::Function") {
+		if !ofTheCDK(f) && !said[owner(s.text(f.stack, f.at("Role")))] {
+			t.Errorf("nothing here says what %s may do", f)
+		}
+	}
 }
 
 func TestKeys(t *testing.T) {
-	s := synth(t, config.Prod)
+	for _, stage := range stages {
+		t.Run(string(stage), func(t *testing.T) { testKeys(t, stage) })
+	}
+}
+
+func testKeys(t *testing.T, stage config.Stage) {
+	s := synth(t, stage)
 	token := s.find(t, "Credentials", "AWS::KMS::Key", "TokenKey")
 	if token.at("EnableKeyRotation") != true || token.at("KeySpec") != nil {
 		t.Errorf("the token key is %v, rotated: %v", token.at("KeySpec"), token.at("EnableKeyRotation"))
@@ -258,14 +296,14 @@ func TestSessionAuthorizer(t *testing.T) {
 	}
 }
 
-func TestGatherWorkReadsOneByOne(t *testing.T) {
+func TestGatherWorkIsWoken(t *testing.T) {
 	s := synth(t, config.Prod)
 	m := s.find(t, "Gathering", "AWS::Lambda::EventSourceMapping", "gatherwork")
-	if m.at("BatchSize") != 1.0 || m.at("ScalingConfig", "MaximumConcurrency") != 2.0 {
+	if m.at("BatchSize") != 10.0 || m.at("ScalingConfig", "MaximumConcurrency") != 4.0 {
 		t.Errorf("batches of %v, %v at once", m.at("BatchSize"), m.at("ScalingConfig", "MaximumConcurrency"))
 	}
 	for _, f := range s.resources("AWS::Lambda::Function") {
-		// Lambda would stop a long history after 16 pages.
+		// Lambda would stop a gatherer that woke its 16th successor.
 		allow := strings.HasPrefix(f.id, "gatherwork")
 		if got := f.at("RecursiveLoop") == "Allow"; got != allow {
 			t.Errorf("%s may feed itself: %t", f, got)
@@ -277,8 +315,10 @@ func TestRoutes(t *testing.T) {
 	want := map[string]string{
 		"GET /oauth/connect": "Credentials.serveoauth", "GET /oauth/callback": "Credentials.serveoauth",
 		"POST /oauth/logout":         "Credentials.serveoauth",
+		"POST /oauth/waitlist":       "Credentials.serveoauth",
 		"GET /webhooks/strava/{key}": "Gathering.receivewebhook", "POST /webhooks/strava/{key}": "Gathering.receivewebhook",
 		"GET /v1/me": "AthletePlane.serveapi", "DELETE /v1/me": "AthletePlane.serveapi",
+		"GET /v1/me/export": "AthletePlane.serveapi", "POST /v1/me/sync": "AthletePlane.serveapi",
 		"GET /v1/erasures/{receipt}": "AthletePlane.serveapi", "$default": "AthletePlane.serveapi",
 		"GET /v1/me/activities": "ActivityPlane.serveapi", "GET /v1/me/activities/{id}": "ActivityPlane.serveapi",
 		"GET /v1/me/stats": "ActivityPlane.serveapi", "GET /v1/me/sync": "ActivityPlane.serveapi",
@@ -304,20 +344,77 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-func TestDeparturesOutliveHoursWithoutStrava(t *testing.T) {
-	s := synth(t, config.Prod)
-	if m := s.find(t, "Credentials", "AWS::Lambda::EventSourceMapping", ""); m.at("BatchSize") != 1.0 {
-		t.Errorf("handle-events gets batches of %v", m.at("BatchSize"))
+// TestDutiesAreSettled: what handle-events cannot do is in the grants, and is
+// done on a schedule; so its queue needs no more patience than others.
+func TestDutiesAreSettled(t *testing.T) {
+	for _, stage := range stages {
+		s := synth(t, stage)
+		schedule := s.find(t, "Credentials", "AWS::Scheduler::Schedule", "Settlement")
+		if schedule.at("ScheduleExpression") != "rate(5 minutes)" || schedule.at("State") == "DISABLED" {
+			t.Errorf("stage %s: duties are settled at %v", stage, schedule.at("ScheduleExpression"))
+		}
+		settle := s.find(t, "Credentials", "AWS::Lambda::Function", "settlegrants")
+		if got := owner(s.text("Credentials", schedule.at("Target", "Arn"))); got != settle.String() {
+			t.Errorf("stage %s: the schedule runs %s", stage, got)
+		}
+		// A run that fails is followed by the next one, not by itself.
+		if n := schedule.at("Target", "RetryPolicy", "MaximumRetryAttempts"); n != 0.0 {
+			t.Errorf("stage %s: Scheduler repeats a run %v times", stage, n)
+		}
+		if n := s.find(t, "Credentials", "AWS::Lambda::EventInvokeConfig", "settlegrants").at("MaximumRetryAttempts"); n != 0.0 {
+			t.Errorf("stage %s: Lambda repeats a run %v times", stage, n)
+		}
+		if m := s.find(t, "Credentials", "AWS::Lambda::EventSourceMapping", ""); m.at("BatchSize") != 1.0 {
+			t.Errorf("stage %s: handle-events gets batches of %v", stage, m.at("BatchSize"))
+		}
+		for _, q := range s.resources("AWS::SQS::Queue") {
+			if n := q.at("RedrivePolicy", "maxReceiveCount"); n != nil && n != 5.0 {
+				t.Errorf("stage %s: %s tries %v times", stage, q, n)
+			}
+		}
 	}
-	q := s.find(t, "Credentials", "AWS::SQS::Queue", "ConsumerEventsQueue")
-	receives, _ := q.at("RedrivePolicy", "maxReceiveCount").(float64)
-	visibility, _ := q.at("VisibilityTimeout").(float64)
-	if hours := receives * visibility / 3600; hours < 12 {
-		t.Errorf("a departure is tried for %v hours", hours)
+}
+
+// TestNothingIsKeptTooLong: what is too old is deleted every hour, and counted
+// every day; the first that is still there, and the first run that fails, is an
+// alarm.
+func TestNothingIsKeptTooLong(t *testing.T) {
+	for _, stage := range stages {
+		s := synth(t, stage)
+		for function, want := range map[string]string{"expireactivities": "rate(60 minutes)", "auditactivities": "rate(1440 minutes)"} {
+			deployed := s.find(t, "ActivityPlane", "AWS::Lambda::Function", function).String()
+			runs := slices.DeleteFunc(s.resources("AWS::Scheduler::Schedule"), func(r resource) bool {
+				return owner(s.text(r.stack, r.at("Target", "Arn"))) != deployed
+			})
+			if len(runs) != 1 || runs[0].at("ScheduleExpression") != want || runs[0].at("State") == "DISABLED" {
+				t.Errorf("stage %s: %s is run by %v", stage, function, runs)
+			}
+			if alarm := s.find(t, "ActivityPlane", "AWS::CloudWatch::Alarm", function+"ErrorsAlarm"); alarm.at("Threshold") != 1.0 {
+				t.Errorf("stage %s: %s may fail %v times", stage, function, alarm.at("Threshold"))
+			}
+		}
+		alarm := s.find(t, "ActivityPlane", "AWS::CloudWatch::Alarm", "KeptTooLong")
+		if alarm.at("MetricName") != "KeptTooLong" || alarm.at("Namespace") != "Paceline/Activity" || alarm.at("Threshold") != 1.0 {
+			t.Errorf("stage %s: the alarm looks at %v %v from %v", stage, alarm.at("Namespace"), alarm.at("MetricName"), alarm.at("Threshold"))
+		}
 	}
-	for _, q := range s.resources("AWS::SQS::Queue") {
-		if n := q.at("RedrivePolicy", "maxReceiveCount"); n != nil && q.stack != "Credentials" && n != 5.0 {
-			t.Errorf("%s tries %v times", q, n)
+}
+
+// TestDeadlinesAreEnforced: what the athlete plane finds late, from the first on,
+// is an alarm within the hour.
+func TestDeadlinesAreEnforced(t *testing.T) {
+	for _, stage := range stages {
+		s := synth(t, stage)
+		run := s.find(t, "AthletePlane", "AWS::Scheduler::Schedule", "Deadlines")
+		deployed := s.find(t, "AthletePlane", "AWS::Lambda::Function", "enforcedeadlines").String()
+		if owner(s.text(run.stack, run.at("Target", "Arn"))) != deployed || run.at("ScheduleExpression") != "rate(15 minutes)" {
+			t.Errorf("stage %s: %v runs %v", stage, run.at("ScheduleExpression"), run.at("Target", "Arn"))
+		}
+		for _, metric := range []string{"KeptTooLong", "ErasuresOverdue"} {
+			alarm := s.find(t, "AthletePlane", "AWS::CloudWatch::Alarm", metric)
+			if alarm.at("MetricName") != metric || alarm.at("Namespace") != "Paceline/Athlete" || alarm.at("Threshold") != 1.0 {
+				t.Errorf("stage %s: the alarm looks at %v %v from %v", stage, alarm.at("Namespace"), alarm.at("MetricName"), alarm.at("Threshold"))
+			}
 		}
 	}
 }
@@ -413,7 +510,8 @@ func TestOutputs(t *testing.T) {
 	for _, stage := range stages {
 		s := synth(t, stage)
 		want := map[string][]string{
-			"Platform": {"EventBusName", "HttpApiId", "HttpApiUrl"}, "Credentials": {"AdminFunctionName"}, "AthleteUi": {"SiteUrl"},
+			"Platform": {"EventBusName", "HttpApiId", "HttpApiUrl"}, "Credentials": {"AdminFunctionName"},
+			"Gathering": {"GatheringStatusFunctionName"}, "AthleteUi": {"SiteUrl"},
 		}
 		if stage == config.Local {
 			want["Platform"] = append(want["Platform"], "LocalOmissions")

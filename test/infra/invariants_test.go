@@ -19,8 +19,10 @@ type invariant struct {
 	breaks map[string]func(*testing.T, *system)
 }
 
-func TestInvariants(t *testing.T) {
-	for _, inv := range invariants {
+func TestInvariants(t *testing.T) { testInvariants(t, invariants) }
+
+func testInvariants(t *testing.T, all []invariant) {
+	for _, inv := range all {
 		t.Run(inv.name, func(t *testing.T) {
 			for _, stage := range stages {
 				for _, v := range inv.check(t, synth(t, stage)) {
@@ -292,89 +294,6 @@ var invariants = []invariant{
 		},
 	},
 	{
-		name: "only gather-work may call the requester, and nothing in the system the admin function",
-		check: func(t *testing.T, s *system) (bad []string) {
-			gatherWork := s.roleOf(t, "Gathering", "gather-work")
-			requester := s.find(t, "Credentials", "AWS::Lambda::Function", "forwardrequest").String()
-			for _, st := range s.statements() {
-				if st.effect != "Allow" || ofTheCDK(st.of) || !may(st, "lambda:InvokeFunction") {
-					continue
-				}
-				for _, callee := range st.resources {
-					if owner(callee) != requester || !slices.Equal(st.roles, []string{gatherWork}) {
-						bad = append(bad, fmt.Sprintf("%s lets %v call %s", st.of, st.roles, callee))
-					}
-				}
-			}
-			for _, p := range s.resources("AWS::Lambda::Permission") {
-				callee := owner(s.text(p.stack, p.at("FunctionName")))
-				if p.at("Principal") != "apigateway.amazonaws.com" {
-					bad = append(bad, fmt.Sprintf("%s lets %v call %s", p, p.at("Principal"), callee))
-				}
-				for _, private := range []string{"forwardrequest", "administerapp", "gatherwork", "handleevents"} {
-					if strings.Contains(callee, "."+private) {
-						bad = append(bad, fmt.Sprintf("%s makes %s public", p, callee))
-					}
-				}
-			}
-			return bad
-		},
-		breaks: map[string]func(*testing.T, *system){
-			"another role calls the requester": func(t *testing.T, s *system) {
-				allow(t, s, "ActivityPlane", "serve-api", "lambda:InvokeFunction", s.find(t, "Gathering", "AWS::Lambda::Function", "gatherwork").at("Environment", "Variables", "REQUESTER_FUNCTION"))
-			},
-			"gather-work calls the admin function": func(t *testing.T, s *system) {
-				allow(t, s, "Gathering", "gather-work", "lambda:InvokeFunction", "arn:aws:lambda:us-east-1:1:function:administerapp")
-			},
-			"a public admin function": func(t *testing.T, s *system) {
-				p := s.find(t, "Credentials", "AWS::Lambda::Permission", "OAuthGEToauthcallback")
-				p.props()["FunctionName"] = map[string]any{"Ref": s.find(t, "Credentials", "AWS::Lambda::Function", "administerapp").id}
-			},
-		},
-	},
-	{
-		name: "nothing outside credentials reaches parameters or keys",
-		check: func(_ *testing.T, s *system) (bad []string) {
-			for _, st := range s.statements() {
-				for _, action := range st.actions {
-					service, _, _ := strings.Cut(action, ":")
-					if (service == "ssm" || service == "kms") && st.of.stack != "Credentials" {
-						bad = append(bad, fmt.Sprintf("%s allows %s", st.of, action))
-					}
-					// The keys' own policies are the only place that grants
-					// their use, each for one purpose.
-					if service == "kms" && st.of.kind != "AWS::KMS::Key" {
-						bad = append(bad, fmt.Sprintf("%s allows %s beside the key's policy", st.of, action))
-					}
-				}
-				for _, who := range st.principals {
-					if st.of.kind == "AWS::KMS::Key" && !strings.HasPrefix(who, "{Credentials.") && !administers(st) {
-						bad = append(bad, fmt.Sprintf("%s lets %s do %v", st.of, who, st.actions))
-					}
-				}
-			}
-			for _, r := range s.resources() {
-				if r.stack != "Credentials" && (strings.HasPrefix(r.kind, "AWS::SSM::") || strings.HasPrefix(r.kind, "AWS::KMS::")) {
-					bad = append(bad, r.String()+" is outside credentials")
-				}
-			}
-			return bad
-		},
-		breaks: map[string]func(*testing.T, *system){
-			"a plane reads parameters": func(t *testing.T, s *system) {
-				allow(t, s, "ActivityPlane", "serve-api", "ssm:GetParameter", "arn:aws:ssm:us-east-1:1:parameter/paceline/prod/credentials/app")
-			},
-			"gathering decrypts": func(t *testing.T, s *system) {
-				allow(t, s, "Gathering", "gather-work", "kms:Decrypt", "arn:aws:kms:us-east-1:1:key/1")
-			},
-			"the account decrypts": func(t *testing.T, s *system) {
-				key := s.find(t, "Credentials", "AWS::KMS::Key", "TokenKey")
-				st := key.at("KeyPolicy", "Statement").([]any)[0].(map[string]any)
-				st["Action"] = append(st["Action"].([]any), "kms:Decrypt")
-			},
-		},
-	},
-	{
 		name: "who publishes does so in the name of the own boundary only",
 		check: func(_ *testing.T, s *system) (bad []string) {
 			sources := map[string]string{
@@ -488,7 +407,7 @@ var invariants = []invariant{
 
 // publicRoutes do without an authorizer.
 var publicRoutes = []string{
-	"GET /oauth/connect", "GET /oauth/callback", "POST /oauth/logout",
+	"GET /oauth/connect", "GET /oauth/callback", "POST /oauth/logout", "POST /oauth/waitlist",
 	"GET /webhooks/strava/{key}", "POST /webhooks/strava/{key}",
 	"GET /v1/erasures/{receipt}",
 	"$default",
@@ -506,17 +425,6 @@ func may(st statement, action string) bool {
 		}
 	}
 	return false
-}
-
-// administers tells whether a statement of a key's policy lets nobody use the
-// key.
-func administers(st statement) bool {
-	for _, use := range []string{"kms:Encrypt", "kms:Decrypt", "kms:Sign", "kms:Verify", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:CreateGrant", "kms:GetPublicKey"} {
-		if may(st, use) {
-			return false
-		}
-	}
-	return true
 }
 
 // allow adds a statement to the role of a function, for breaking a rule.

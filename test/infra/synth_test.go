@@ -25,10 +25,10 @@ var stackNames = []string{"Platform", "Credentials", "Gathering", "AthletePlane"
 // dist/lambda, which is also where its main is below functions.
 var functions = []string{
 	"credentials/serve-oauth", "credentials/authorize-session", "credentials/forward-request",
-	"credentials/administer-app", "credentials/handle-events",
-	"gathering/receive-webhook", "gathering/gather-work", "gathering/handle-events",
+	"credentials/administer-app", "credentials/handle-events", "credentials/settle-grants",
+	"gathering/receive-webhook", "gathering/gather-work", "gathering/handle-events", "gathering/show-status",
 	"athlete/serve-api", "athlete/handle-events",
-	"activity/serve-api", "activity/handle-events",
+	"activity/serve-api", "activity/handle-events", "activity/expire-activities", "activity/audit-activities",
 }
 
 // template is a CloudFormation template, decoded.
@@ -336,7 +336,8 @@ func (s *system) list(stack string, v any) []string {
 	return out
 }
 
-// statement is a statement of a policy.
+// statement is a statement of a policy, read for what it could allow at the
+// most: of NotAction, NotResource and NotPrincipal it is "*" that remains.
 type statement struct {
 	// of is the resource that holds the policy.
 	of resource
@@ -344,51 +345,85 @@ type statement struct {
 	roles              []string
 	effect             string
 	actions, resources []string
-	principals         []string
-	conditions         map[string]any
+	// principals are whom a resource's policy is about; of an identity's
+	// policy, the users and groups that it belongs to.
+	principals []string
+	conditions map[string]any
 }
 
-// statements gives those of all IAM policies and all policies of resources.
+// statements gives those of every policy in the templates, whatever holds it,
+// but not whom roles trust.
 func (s *system) statements() []statement {
 	var out []statement
-	add := func(r resource, document any, roles []string) {
-		items, _ := at(document, "Statement").([]any)
-		for _, item := range items {
-			st := statement{of: r, roles: roles}
+	for _, r := range s.resources() {
+		var roles, others []string
+		switch r.kind {
+		case "AWS::IAM::Role":
+			roles = []string{r.String()}
+		case "AWS::IAM::User", "AWS::IAM::Group":
+			others = []string{r.String()}
+		default:
+			for _, property := range []string{"Roles", "RoleName"} {
+				for _, role := range s.list(r.stack, r.at(property)) {
+					roles = append(roles, owner(role))
+				}
+			}
+			for _, property := range []string{"Users", "UserName", "Groups", "GroupName"} {
+				others = append(others, s.list(r.stack, r.at(property))...)
+			}
+		}
+		for _, item := range policyStatements(r.props()) {
+			st := statement{of: r, roles: roles, principals: slices.Clone(others)}
 			st.effect, _ = at(item, "Effect").(string)
-			st.actions = s.list(r.stack, at(item, "Action"))
-			st.resources = s.list(r.stack, at(item, "Resource"))
+			st.actions = s.atMost(r.stack, item, "Action")
+			st.resources = s.atMost(r.stack, item, "Resource")
 			if p, ok := at(item, "Principal").(map[string]any); ok {
 				for _, who := range p {
 					st.principals = append(st.principals, s.list(r.stack, who)...)
 				}
-			} else if p := at(item, "Principal"); p != nil {
-				st.principals = s.list(r.stack, p)
+			} else {
+				st.principals = append(st.principals, s.atMost(r.stack, item, "Principal")...)
 			}
 			st.conditions, _ = at(item, "Condition").(map[string]any)
 			out = append(out, st)
 		}
 	}
-	for _, r := range s.resources() {
-		switch r.kind {
-		case "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy":
-			var roles []string
-			for _, role := range s.list(r.stack, r.at("Roles")) {
-				roles = append(roles, owner(role))
+	return out
+}
+
+// policyStatements finds the statements of all policies within v, but for
+// policies of trust.
+func policyStatements(v any) (items []any) {
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v {
+			items = append(items, policyStatements(item)...)
+		}
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			switch statements := v[key]; key {
+			case "AssumeRolePolicyDocument":
+			case "Statement":
+				list, ok := statements.([]any)
+				if !ok {
+					list = []any{statements}
+				}
+				items = append(items, list...)
+			default:
+				items = append(items, policyStatements(statements)...)
 			}
-			add(r, r.at("PolicyDocument"), roles)
-		case "AWS::IAM::Role":
-			policies, _ := r.at("Policies").([]any)
-			for _, p := range policies {
-				add(r, at(p, "PolicyDocument"), []string{r.String()})
-			}
-		case "AWS::KMS::Key":
-			add(r, r.at("KeyPolicy"), nil)
-		case "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy", "AWS::S3::BucketPolicy":
-			add(r, r.at("PolicyDocument"), nil)
 		}
 	}
-	return out
+	return items
+}
+
+// atMost gives the element of a statement, or "*" when the statement says what
+// it is not.
+func (s *system) atMost(stack string, statement any, element string) []string {
+	if at(statement, "Not"+element) != nil {
+		return []string{"*"}
+	}
+	return s.list(stack, at(statement, element))
 }
 
 // roleOf gives the role of a function of the system, "Stack.LogicalId".

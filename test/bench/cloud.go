@@ -1,0 +1,114 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"hash/crc32"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// cloud answers, over loopback, the few calls to AWS that are made while
+// something is measured: items of DynamoDB by their key pk, unconditionally,
+// and the public key of KMS that sessions are verified with. It speaks AWS's
+// JSON protocol, so that what is measured uses the real SDK, and answers as
+// fast as a process on the same machine can.
+type cloud struct {
+	*httptest.Server
+	sessionKey []byte // DER
+
+	mu       sync.Mutex
+	items    map[string]json.RawMessage // by table and key
+	requests int                        // to DynamoDB
+}
+
+func newCloud() (*cloud, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		return nil, err
+	}
+	c := &cloud{sessionKey: der, items: map[string]json.RawMessage{}}
+	c.Server = httptest.NewServer(http.HandlerFunc(c.answer))
+	return c, nil
+}
+
+// answer serves one call, whose name is in the header X-Amz-Target.
+func (c *cloud) answer(w http.ResponseWriter, r *http.Request) {
+	service, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	var in struct {
+		TableName string
+		Key, Item map[string]json.RawMessage
+		KeyId     string
+	}
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if strings.HasPrefix(service, "DynamoDB") {
+		c.requests++
+	}
+	var out any
+	switch operation {
+	case "GetItem":
+		out = map[string]json.RawMessage{}
+		if item, ok := c.items[in.TableName+string(in.Key["pk"])]; ok {
+			out = map[string]json.RawMessage{"Item": item}
+		}
+	case "PutItem":
+		item, err := json.Marshal(in.Item)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		c.items[in.TableName+string(in.Item["pk"])] = item
+		out = struct{}{}
+	case "GetPublicKey":
+		out = map[string]any{"KeyId": in.KeyId, "KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY", "PublicKey": c.sessionKey}
+	default:
+		http.Error(w, operation+" is not answered here", http.StatusNotImplemented)
+		return
+	}
+	body, err := json.Marshal(out)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	// Which the SDK compares.
+	w.Header().Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10))
+	_, _ = w.Write(body) // a caller that left needs no answer
+}
+
+// dynamoDBRequests counts those so far.
+func (c *cloud) dynamoDBRequests() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.requests
+}
+
+// environment is what the SDK needs to find the cloud, and nothing else.
+func (c *cloud) environment() []string {
+	return []string{
+		"AWS_ENDPOINT_URL=" + c.URL,
+		"AWS_REGION=us-east-1",
+		"AWS_ACCESS_KEY_ID=bench",
+		"AWS_SECRET_ACCESS_KEY=bench",
+		"AWS_SESSION_TOKEN=",
+		"AWS_PROFILE=",
+		"AWS_CONFIG_FILE=" + os.DevNull,
+		"AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
+	}
+}
