@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/paceline/paceline/pkg/credentials/settings"
 )
 
 // Stage names a deployment of the whole system.
@@ -51,7 +53,7 @@ type Config struct {
 	Removal string `json:"removal"`
 }
 
-// Strava is where Strava is found. Its three base URLs are apart because
+// Strava is where Strava is found and what it allows. Its three base URLs are apart because
 // Strava announced to move them apart from each other (API changelog, 2026).
 type Strava struct {
 	// APIURL is the base of the REST API.
@@ -60,14 +62,25 @@ type Strava struct {
 	OAuthURL string `json:"oauthUrl"`
 	// PushURL is the push subscriptions resource.
 	PushURL string `json:"pushUrl"`
+	// Revocation is how an authorization is ended at Strava: one of
+	// [settings.Revocations].
+	Revocation string `json:"revocation"`
+	// AthleteCapacity is how many athletes the application may have: 1 when it
+	// is new, 10 after the upgrade that needs no review, 99, 999 or 9,999
+	// after reviews (Strava, developer program tiers, 2026).
+	AthleteCapacity int `json:"athleteCapacity"`
 }
 
 // Strava's own addresses (Strava developer documentation: Authentication,
-// Webhooks).
+// Webhooks), and what it allows a new application.
 var stravaItself = Strava{
 	APIURL:   "https://www.strava.com/api/v3",
 	OAuthURL: "https://www.strava.com/oauth",
 	PushURL:  "https://www.strava.com/api/v3/push_subscriptions",
+
+	Revocation: settings.RevocationRevoke,
+
+	AthleteCapacity: 1,
 }
 
 // RetentionDays are the shorter periods that CloudWatch Logs knows
@@ -167,6 +180,12 @@ func (c Config) validate() error {
 	checkURL("strava.apiUrl", c.Strava.APIURL, true)
 	checkURL("strava.oauthUrl", c.Strava.OAuthURL, true)
 	checkURL("strava.pushUrl", c.Strava.PushURL, true)
+	if !slices.Contains(settings.Revocations, c.Strava.Revocation) {
+		wrong("strava.revocation", "must be one of %q, not %q", settings.Revocations, c.Strava.Revocation)
+	}
+	if c.Strava.AthleteCapacity < 1 {
+		wrong("strava.athleteCapacity", "must be at least 1, not %d", c.Strava.AthleteCapacity)
+	}
 	if c.CertificateARN != "" && !strings.HasPrefix(c.CertificateARN, "arn:aws:acm:us-east-1:") {
 		wrong("certificateArn", "must be of ACM in us-east-1, where CloudFront looks: %q", c.CertificateARN)
 	}

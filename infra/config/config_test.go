@@ -27,11 +27,14 @@ func TestLoad(t *testing.T) {
 	const stages = `"stages":{
 		"local":{"siteUrl":"http://localhost:8080","logRetentionDays":1,"removal":"destroy"},
 		"prod":{"siteUrl":"https://paceline.example","logRetentionDays":30,"removal":"retain","alarmEmail":"ops@paceline.example",
-			"certificateArn":"arn:aws:acm:us-east-1:111122223333:certificate/x","strava":{"apiUrl":"https://www.api-v3.strava.com"}}}`
+			"certificateArn":"arn:aws:acm:us-east-1:111122223333:certificate/x","strava":{"apiUrl":"https://www.api-v3.strava.com","revocation":"deauthorize","athleteCapacity":999}}}`
 	strava := config.Strava{
 		APIURL:   "https://www.strava.com/api/v3",
 		OAuthURL: "https://www.strava.com/oauth",
 		PushURL:  "https://www.strava.com/api/v3/push_subscriptions",
+
+		Revocation:      "revoke",
+		AthleteCapacity: 1,
 	}
 	for name, c := range map[string]struct {
 		context string
@@ -43,7 +46,7 @@ func TestLoad(t *testing.T) {
 		}},
 		"every field; one Strava URL alone": {`{"stage":"prod",` + stages + `}`, config.Config{
 			Stage: config.Prod, Architecture: "arm64", SiteURL: "https://paceline.example",
-			Strava:           config.Strava{APIURL: "https://www.api-v3.strava.com", OAuthURL: strava.OAuthURL, PushURL: strava.PushURL},
+			Strava:           config.Strava{APIURL: "https://www.api-v3.strava.com", OAuthURL: strava.OAuthURL, PushURL: strava.PushURL, Revocation: "deauthorize", AthleteCapacity: 999},
 			CertificateARN:   "arn:aws:acm:us-east-1:111122223333:certificate/x",
 			AlarmEmail:       "ops@paceline.example",
 			LogRetentionDays: 30, Removal: config.Retain,
@@ -51,7 +54,7 @@ func TestLoad(t *testing.T) {
 		"overrides": {`{"stage":"local","siteUrl":"http://localhost:1","stravaApiUrl":"http://localhost:2/api","stravaOauthUrl":"http://localhost:2/oauth",
 			"stravaPushUrl":"http://localhost:2/push",` + stages + `}`, config.Config{
 			Stage: config.Local, Architecture: runtime.GOARCH, SiteURL: "http://localhost:1",
-			Strava:           config.Strava{APIURL: "http://localhost:2/api", OAuthURL: "http://localhost:2/oauth", PushURL: "http://localhost:2/push"},
+			Strava:           config.Strava{APIURL: "http://localhost:2/api", OAuthURL: "http://localhost:2/oauth", PushURL: "http://localhost:2/push", Revocation: "revoke", AthleteCapacity: 1},
 			LogRetentionDays: 1, Removal: config.Destroy,
 		}},
 	} {
@@ -81,16 +84,19 @@ func TestLoadNamesWhatIsWrong(t *testing.T) {
 			"stages.dev.logRetentionDays must be one of [1 3 5 7 14 30 60 90], not 0",
 			`stages.dev.removal must be "destroy" or "retain", not ""`,
 		}, "\n")},
-		"http on AWS":      {dev(`"siteUrl":"http://paceline.example"`), `stages.dev.siteUrl must begin with https://: "http://paceline.example"`},
-		"slash":            {dev(`"siteUrl":"https://paceline.example/"`), `stages.dev.siteUrl must not end in a slash: "https://paceline.example/"`},
-		"path":             {dev(`"siteUrl":"https://paceline.example/app"`), `stages.dev.siteUrl must be an origin without a path: "https://paceline.example/app"`},
-		"not a URL":        {dev(`"siteUrl":"paceline.example"`), `stages.dev.siteUrl is not a plain URL: "paceline.example"`},
-		"password":         {dev(`"strava":{"apiUrl":"https://u:p@x.example"}`), "stages.dev.strava.apiUrl is not a plain URL"},
-		"http to Strava":   {dev(`"strava":{"oauthUrl":"http://x.example"}`), "stages.dev.strava.oauthUrl must begin with https://"},
-		"query":            {dev(`"strava":{"pushUrl":"https://x.example/p?a=b"}`), "stages.dev.strava.pushUrl is not a plain URL"},
-		"other region":     {dev(`"certificateArn":"arn:aws:acm:eu-west-1:1:certificate/x"`), "stages.dev.certificateArn must be of ACM in us-east-1, where CloudFront looks"},
-		"no address":       {dev(`"alarmEmail":"ops"`), "stages.dev.alarmEmail is not an e-mail address"},
-		"no such duration": {dev(`"logRetentionDays":8`), "stages.dev.logRetentionDays must be one of [1 3 5 7 14 30 60 90], not 8"},
+		"http on AWS":        {dev(`"siteUrl":"http://paceline.example"`), `stages.dev.siteUrl must begin with https://: "http://paceline.example"`},
+		"slash":              {dev(`"siteUrl":"https://paceline.example/"`), `stages.dev.siteUrl must not end in a slash: "https://paceline.example/"`},
+		"path":               {dev(`"siteUrl":"https://paceline.example/app"`), `stages.dev.siteUrl must be an origin without a path: "https://paceline.example/app"`},
+		"not a URL":          {dev(`"siteUrl":"paceline.example"`), `stages.dev.siteUrl is not a plain URL: "paceline.example"`},
+		"password":           {dev(`"strava":{"apiUrl":"https://u:p@x.example"}`), "stages.dev.strava.apiUrl is not a plain URL"},
+		"http to Strava":     {dev(`"strava":{"oauthUrl":"http://x.example"}`), "stages.dev.strava.oauthUrl must begin with https://"},
+		"query":              {dev(`"strava":{"pushUrl":"https://x.example/p?a=b"}`), "stages.dev.strava.pushUrl is not a plain URL"},
+		"no such revocation": {dev(`"strava":{"revocation":"forget"}`), `stages.dev.strava.revocation must be one of ["revoke" "deauthorize"], not "forget"`},
+		"no place":           {dev(`"strava":{"athleteCapacity":0}`), "stages.dev.strava.athleteCapacity must be at least 1, not 0"},
+		"half a place":       {dev(`"strava":{"athleteCapacity":1.5}`), "stages.dev: json: cannot unmarshal number 1.5"},
+		"other region":       {dev(`"certificateArn":"arn:aws:acm:eu-west-1:1:certificate/x"`), "stages.dev.certificateArn must be of ACM in us-east-1, where CloudFront looks"},
+		"no address":         {dev(`"alarmEmail":"ops"`), "stages.dev.alarmEmail is not an e-mail address"},
+		"no such duration":   {dev(`"logRetentionDays":8`), "stages.dev.logRetentionDays must be one of [1 3 5 7 14 30 60 90], not 8"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := load(t, c.context)

@@ -48,25 +48,6 @@ func NewAlarm(scope constructs.Construct, id string, props *AlarmProps) awscloud
 	return alarm
 }
 
-// NewRetriesAlarm raises an alarm when for an hour messages of a queue were
-// hidden from its reader, as they are between two attempts.
-//
-// The age of the oldest message would not tell: it leaves out whatever was
-// received three times or more (SQS developer guide, "Available CloudWatch
-// metrics for Amazon SQS").
-func NewRetriesAlarm(scope constructs.Construct, id string, q *Queue) {
-	NewAlarm(scope, id, &AlarmProps{
-		Boundary: q.props.Boundary,
-		What:     q.props.Reader + " keeps retrying",
-		Metric: q.MetricApproximateNumberOfMessagesNotVisible(&awscloudwatch.MetricOptions{
-			Period:    awscdk.Duration_Minutes(jsii.Number(5)),
-			Statistic: jsii.String("Maximum"),
-		}),
-		Threshold: 1,
-		Periods:   12,
-	})
-}
-
 // newDeadLettersAlarm raises an alarm on the first message in queue.
 func newDeadLettersAlarm(scope constructs.Construct, b *Boundary, of string, queue awssqs.Queue) {
 	NewAlarm(scope, "DeadLettersAlarm", &AlarmProps{

@@ -18,8 +18,6 @@ type EventConsumerProps struct {
 	Function *Function
 	// BatchSize is how many events one invocation gets at most; 0 for 10.
 	BatchSize int
-	// MaxReceives is as in [QueueProps].
-	MaxReceives int
 	// Facts are the ones consumed, as zero values.
 	Facts []event.Fact
 }
@@ -39,7 +37,6 @@ func NewEventConsumer(scope constructs.Construct, id string, props *EventConsume
 		Boundary:             props.Boundary,
 		Reader:               props.Function.Name,
 		ReaderTimeoutSeconds: props.Function.timeoutSeconds,
-		MaxReceives:          props.MaxReceives,
 	})
 	queue.Feed(props.Function, FeedOptions{BatchSize: cmp.Or(props.BatchSize, 10)})
 

@@ -25,6 +25,9 @@ type FunctionProps struct {
 	// Settings is the boundary's settings struct of this function; it
 	// becomes the environment.
 	Settings any
+	// Seldom says that the function runs once an hour or less often, so that its
+	// first failure is worth an alarm.
+	Seldom bool
 	// FeedsItself says that the function sends to the queue it reads. Lambda
 	// would take that for a runaway loop and stop it after 16 rounds.
 	FeedsItself bool
@@ -33,9 +36,10 @@ type FunctionProps struct {
 // Function is a Lambda function of ours: a Go binary on provided.al2023 with a
 // role of its own that may write its own log and nothing else.
 //
-// It has no queue for failed asynchronous invocations because nothing invokes
-// it asynchronously: callers wait for the answer, and what must not be lost
-// comes by a [Queue], which keeps dead letters.
+// It has no queue for failed asynchronous invocations because nothing that must
+// not be lost invokes it asynchronously: callers wait for the answer, events
+// come by a [Queue], which keeps dead letters, and what [NewSchedule] runs is
+// run again soon.
 type Function struct {
 	awslambda.Function
 	// Name is the function's verb-noun.
@@ -103,6 +107,10 @@ func NewFunction(scope constructs.Construct, name string, props *FunctionProps) 
 		Timeout:       awscdk.Duration_Seconds(jsii.Number(float64(props.TimeoutSeconds))),
 		RecursiveLoop: loop,
 	})
+	failures := 3.0
+	if props.Seldom {
+		failures = 1
+	}
 	NewAlarm(self, "ErrorsAlarm", &AlarmProps{
 		Boundary: b,
 		What:     name + " fails",
@@ -110,7 +118,7 @@ func NewFunction(scope constructs.Construct, name string, props *FunctionProps) 
 			Period:    awscdk.Duration_Minutes(jsii.Number(15)),
 			Statistic: jsii.String("Sum"),
 		}),
-		Threshold: 3,
+		Threshold: failures,
 	})
 	return &Function{Function: fn, Name: name, boundary: b, timeoutSeconds: props.TimeoutSeconds}
 }

@@ -1,7 +1,6 @@
 package construct
 
 import (
-	"cmp"
 	"fmt"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -17,9 +16,9 @@ const (
 	// to be kept for more than 7 days; a message that becomes a dead letter
 	// keeps the age it had, so 4 days are the end of it in either queue.
 	queueRetentionDays = 4
-	// defaultMaxReceives is how often a message is tried before it is a dead
-	// letter.
-	defaultMaxReceives = 5
+	// maxReceives is how often a message is tried, a visibility timeout apart,
+	// before it is a dead letter.
+	maxReceives = 5
 	// visibilityFactor is what AWS advises for a queue that Lambda reads:
 	// a message stays hidden for 6 times the function's timeout.
 	visibilityFactor = 6
@@ -32,9 +31,6 @@ type QueueProps struct {
 	Reader string
 	// ReaderTimeoutSeconds is that function's timeout.
 	ReaderTimeoutSeconds int
-	// MaxReceives is how often a message is tried, a visibility timeout apart,
-	// before it is a dead letter; 0 for 5.
-	MaxReceives int
 }
 
 // Queue is an SQS queue that one function reads, with its dead letters and the
@@ -51,7 +47,6 @@ func NewQueue(scope constructs.Construct, id string, props *QueueProps) *Queue {
 		panic("NewQueue " + id + ": ReaderTimeoutSeconds is missing")
 	}
 	self := constructs.NewConstruct(scope, jsii.String(id))
-	maxReceives := cmp.Or(props.MaxReceives, defaultMaxReceives)
 	keep := awscdk.Duration_Days(jsii.Number(queueRetentionDays))
 	dead := awssqs.NewQueue(self, jsii.String("DeadLetters"), &awssqs.QueueProps{
 		RetentionPeriod: keep,
@@ -61,7 +56,7 @@ func NewQueue(scope constructs.Construct, id string, props *QueueProps) *Queue {
 		RetentionPeriod:   keep,
 		EnforceSSL:        jsii.Bool(true),
 		VisibilityTimeout: awscdk.Duration_Seconds(jsii.Number(float64(visibilityFactor * props.ReaderTimeoutSeconds))),
-		DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: dead, MaxReceiveCount: jsii.Number(float64(maxReceives))},
+		DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: dead, MaxReceiveCount: jsii.Number(maxReceives)},
 	})
 	newDeadLettersAlarm(self, props.Boundary, props.Reader, dead)
 	return &Queue{Queue: queue, DeadLetters: dead, props: props}

@@ -26,10 +26,13 @@ func Number(name string) *awsdynamodb.Attribute {
 	return &awsdynamodb.Attribute{Name: jsii.String(name), Type: awsdynamodb.AttributeType_NUMBER}
 }
 
-// Index is a global secondary index with all attributes of the items in it.
+// Index is a global secondary index of the items that have both its keys, with
+// all their attributes.
 type Index struct {
 	Name               string
 	Partition, SortKey *awsdynamodb.Attribute
+	// KeysOnly leaves out all attributes but the keys of table and index.
+	KeysOnly bool
 }
 
 // TableProps configures a table.
@@ -38,7 +41,7 @@ type TableProps struct {
 	Partition *awsdynamodb.Attribute
 	// SortKey is nil when the partition key alone names an item.
 	SortKey *awsdynamodb.Attribute
-	Index   *Index
+	Indexes []Index
 }
 
 // Table is a DynamoDB table, paid by use, whose items expire.
@@ -72,20 +75,26 @@ func NewTable(scope constructs.Construct, id string, props *TableProps) *Table {
 		Acknowledge(table, "AwsSolutions-DDB3", "Nothing in a stage that is thrown away needs to be restored.")
 	}
 	arns := []*string{table.TableArn()}
-	if i := props.Index; i != nil {
+	for _, i := range props.Indexes {
+		projection := awsdynamodb.ProjectionType_ALL
+		if i.KeysOnly {
+			projection = awsdynamodb.ProjectionType_KEYS_ONLY
+		}
 		table.AddGlobalSecondaryIndex(&awsdynamodb.GlobalSecondaryIndexProps{
-			IndexName:    jsii.String(i.Name),
-			PartitionKey: i.Partition,
-			SortKey:      i.SortKey,
+			IndexName:      jsii.String(i.Name),
+			PartitionKey:   i.Partition,
+			SortKey:        i.SortKey,
+			ProjectionType: projection,
 		})
 		arns = append(arns, jsii.String(*table.TableArn()+"/index/"+i.Name))
 	}
 	return &Table{Table: table, arns: arns}
 }
 
-// AllowGet lets functions read single items by their key.
-func (t *Table) AllowGet(functions ...*Function) {
-	t.allow(functions, "dynamodb:GetItem")
+// AllowItems lets functions read and write single items by their key, also in
+// transactions.
+func (t *Table) AllowItems(functions ...*Function) {
+	t.allow(functions, "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
 }
 
 // AllowRead lets functions get and query items; never scan them.
@@ -99,6 +108,13 @@ func (t *Table) AllowReadWrite(functions ...*Function) {
 	t.AllowRead(functions...)
 	t.allow(functions, "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem",
 		"dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem")
+}
+
+// AllowScan lets functions read the whole table.
+func (t *Table) AllowScan(functions ...*Function) {
+	for _, f := range functions {
+		f.Allow([]string{"dynamodb:Scan"}, t.TableArn())
+	}
 }
 
 func (t *Table) allow(functions []*Function, actions ...string) {

@@ -2,9 +2,11 @@ package stack
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
@@ -22,11 +24,18 @@ import (
 )
 
 // Parameters below the parameter path: the application's credentials, and a
-// token pair for each athlete.
+// token pair for each account. Strava is the only provider whose accounts the
+// functions have to do with.
 const (
-	appParameter      = "app"
-	athleteParameters = "athletes/*"
+	appParameter      = "apps/strava"
+	accountParameters = "accounts/strava/*"
+	sealedAccounts    = "strava/*"
 )
+
+// tokensTimeoutSeconds is how long those may take who renew tokens: Strava is
+// waited for, for 20 s, and then its answer must be saved. It is less than a
+// lease on an athlete's tokens lasts.
+const tokensTimeoutSeconds = 45
 
 // CredentialsProps configures the credentials boundary.
 type CredentialsProps struct {
@@ -69,26 +78,35 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 	grants := construct.NewTable(s, "Grants", &construct.TableProps{
 		Config:    cfg,
 		Partition: construct.Text("pk"),
-		Index: &construct.Index{
-			Name:      settings.GrantsByProviderIndex,
-			Partition: construct.Text("provider"),
-			SortKey:   construct.Text("pk"),
+		Indexes: []construct.Index{
+			{Name: settings.GrantsByProviderIndex, Partition: construct.Text("provider"), SortKey: construct.Text("pk")},
+			{Name: settings.UnsettledGrantsIndex, Partition: construct.Text("unsettled"), SortKey: construct.Number("due")},
 		},
+	})
+	// Apart from the grants: nothing leads from who waits to an athlete.
+	waiting := construct.NewTable(s, "Waiting", &construct.TableProps{
+		Config:    cfg,
+		Partition: construct.Text("list"),
+		SortKey:   construct.Text("contact"),
 	})
 
 	serveOAuth := construct.NewFunction(s, "serve-oauth", &construct.FunctionProps{
 		Boundary:       b,
 		Description:    "Connects athletes with Strava and opens and closes their sessions",
-		TimeoutSeconds: 15,
+		TimeoutSeconds: 28, // API Gateway waits for 30 s.
 		Settings: settings.ServeOAuth{
-			Stage:          string(cfg.Stage),
-			SiteURL:        cfg.SiteURL,
-			GrantsTable:    *grants.TableName(),
-			ParameterPath:  c.parameterPath,
-			TokenKeyID:     *c.tokenKey.KeyId(),
-			SessionKeyID:   *sessionKey.KeyId(),
-			EventBusName:   *props.Bus.EventBusName(),
-			StravaOAuthURL: cfg.Strava.OAuthURL,
+			Stage:           string(cfg.Stage),
+			SiteURL:         cfg.SiteURL,
+			GrantsTable:     *grants.TableName(),
+			WaitingTable:    *waiting.TableName(),
+			AthleteCapacity: cfg.Strava.AthleteCapacity,
+			ParameterPath:   c.parameterPath,
+			TokenKeyID:      *c.tokenKey.KeyId(),
+			SessionKeyID:    *sessionKey.KeyId(),
+			EventBusName:    *props.Bus.EventBusName(),
+			StravaOAuthURL:  cfg.Strava.OAuthURL,
+
+			StravaRevocation: cfg.Strava.Revocation,
 		},
 	})
 	authorizeSession := construct.NewFunction(s, "authorize-session", &construct.FunctionProps{
@@ -100,15 +118,16 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 	forwardRequest := construct.NewFunction(s, "forward-request", &construct.FunctionProps{
 		Boundary:       b,
 		Description:    "The requester: adds an athlete's token to one call and forwards it to Strava",
-		TimeoutSeconds: 29,
+		TimeoutSeconds: tokensTimeoutSeconds,
 		Settings: settings.ForwardRequest{
-			Stage:          string(cfg.Stage),
-			GrantsTable:    *grants.TableName(),
-			ParameterPath:  c.parameterPath,
-			TokenKeyID:     *c.tokenKey.KeyId(),
-			EventBusName:   *props.Bus.EventBusName(),
-			StravaOAuthURL: cfg.Strava.OAuthURL,
-			StravaAPIURL:   cfg.Strava.APIURL,
+			Stage:            string(cfg.Stage),
+			GrantsTable:      *grants.TableName(),
+			ParameterPath:    c.parameterPath,
+			TokenKeyID:       *c.tokenKey.KeyId(),
+			EventBusName:     *props.Bus.EventBusName(),
+			StravaOAuthURL:   cfg.Strava.OAuthURL,
+			StravaRevocation: cfg.Strava.Revocation,
+			StravaAPIURL:     cfg.Strava.APIURL,
 		},
 	})
 	administerApp := construct.NewFunction(s, "administer-app", &construct.FunctionProps{
@@ -116,44 +135,57 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 		Description:    "Sets the Strava application's credentials and webhook; called by IAM principals of the account",
 		TimeoutSeconds: 60,
 		Settings: settings.AdministerApp{
-			SiteURL:       cfg.SiteURL,
-			GrantsTable:   *grants.TableName(),
-			ParameterPath: c.parameterPath,
-			TokenKeyID:    *c.tokenKey.KeyId(),
-			EventBusName:  *props.Bus.EventBusName(),
-			StravaPushURL: cfg.Strava.PushURL,
+			SiteURL:         cfg.SiteURL,
+			GrantsTable:     *grants.TableName(),
+			WaitingTable:    *waiting.TableName(),
+			AthleteCapacity: cfg.Strava.AthleteCapacity,
+			ParameterPath:   c.parameterPath,
+			TokenKeyID:      *c.tokenKey.KeyId(),
+			EventBusName:    *props.Bus.EventBusName(),
+			StravaPushURL:   cfg.Strava.PushURL,
 		},
 	})
+	ending := settings.HandleEvents{
+		Stage:            string(cfg.Stage),
+		GrantsTable:      *grants.TableName(),
+		ParameterPath:    c.parameterPath,
+		TokenKeyID:       *c.tokenKey.KeyId(),
+		EventBusName:     *props.Bus.EventBusName(),
+		StravaOAuthURL:   cfg.Strava.OAuthURL,
+		StravaRevocation: cfg.Strava.Revocation,
+		StravaAPIURL:     cfg.Strava.APIURL,
+	}
 	handleEvents := construct.NewFunction(s, "handle-events", &construct.FunctionProps{
 		Boundary:       b,
 		Description:    "Ends authorizations and follows erasures to their receipts",
-		TimeoutSeconds: 30,
-		Settings: settings.HandleEvents{
-			Stage:          string(cfg.Stage),
-			GrantsTable:    *grants.TableName(),
-			ParameterPath:  c.parameterPath,
-			TokenKeyID:     *c.tokenKey.KeyId(),
-			EventBusName:   *props.Bus.EventBusName(),
-			StravaOAuthURL: cfg.Strava.OAuthURL,
-			StravaAPIURL:   cfg.Strava.APIURL,
-		},
+		TimeoutSeconds: tokensTimeoutSeconds,
+		Settings:       ending,
 	})
+	settleGrants := construct.NewFunction(s, "settle-grants", &construct.FunctionProps{
+		Boundary:       b,
+		Description:    "Does what grants owe: ends, confirmations and announcements that could not be done at once",
+		TimeoutSeconds: 240,
+		Settings:       settings.SettleGrants(ending),
+	})
+	construct.NewSchedule(s, "Settlement", &construct.ScheduleProps{Function: settleGrants, EveryMinutes: 5})
 
-	grants.AllowReadWrite(serveOAuth, forwardRequest, handleEvents)
-	grants.AllowRead(administerApp)
-	for _, f := range []*construct.Function{serveOAuth, forwardRequest, administerApp, handleEvents} {
+	grants.AllowReadWrite(serveOAuth, forwardRequest, administerApp, handleEvents, settleGrants)
+	waiting.AllowReadWrite(serveOAuth, administerApp)
+	for _, f := range []*construct.Function{serveOAuth, forwardRequest, administerApp, handleEvents, settleGrants} {
 		f.AllowPublish(props.Bus, credentialsv1.Source)
 	}
 	c.allowParameters(serveOAuth, "GetParameter", appParameter)
-	c.allowParameters(serveOAuth, "PutParameter", athleteParameters)
-	c.allowParameters(forwardRequest, "GetParameter", appParameter, athleteParameters)
-	c.allowParameters(forwardRequest, "PutParameter", athleteParameters)
+	c.allowParameters(serveOAuth, "PutParameter", accountParameters)
+	c.allowParameters(forwardRequest, "GetParameter", appParameter, accountParameters)
+	c.allowParameters(forwardRequest, "PutParameter", accountParameters)
 	c.allowParameters(administerApp, "GetParameter", appParameter)
 	c.allowParameters(administerApp, "PutParameter", appParameter)
-	c.allowParameters(handleEvents, "GetParameter", appParameter, athleteParameters)
-	c.allowParameters(handleEvents, "PutParameter", athleteParameters)
-	c.allowParameters(handleEvents, "DeleteParameter", athleteParameters)
-	for _, f := range []*construct.Function{forwardRequest, handleEvents} {
+	for _, f := range []*construct.Function{handleEvents, settleGrants} {
+		c.allowParameters(f, "GetParameter", appParameter, accountParameters)
+		c.allowParameters(f, "PutParameter", accountParameters)
+		c.allowParameters(f, "DeleteParameter", accountParameters)
+	}
+	for _, f := range []*construct.Function{forwardRequest, handleEvents, settleGrants} {
 		c.allowSealing(f)
 	}
 	allowKey(sessionKey, serveOAuth, "kms:Sign", nil)
@@ -162,19 +194,16 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 	construct.NewRoutes(s, "OAuth", &construct.RoutesProps{
 		API:           props.API,
 		Function:      serveOAuth,
-		Keys:          []string{"GET /oauth/connect", "GET /oauth/callback", "POST /oauth/logout"},
-		PublicBecause: "Whoever connects has no session yet, and logging out needs none.",
+		Keys:          []string{"GET /oauth/connect", "GET /oauth/callback", "POST /oauth/logout", "POST /oauth/waitlist"},
+		PublicBecause: "Whoever connects or waits to has no session yet, and logging out needs none.",
 	})
 	c.SessionAuthorizer = newSessionAuthorizer(s, props.API, authorizeSession)
-	events := construct.NewEventConsumer(s, "Consumer", &construct.EventConsumerProps{
+	construct.NewEventConsumer(s, "Consumer", &construct.EventConsumerProps{
 		Boundary: b,
 		Bus:      props.Bus,
 		Function: handleEvents,
 		// Ending one authorization may take most of the function's time.
 		BatchSize: 1,
-		// A departure outlives hours without Strava: 400 times the visibility
-		// timeout of 3 minutes is 20 hours, within the queue's 4 days.
-		MaxReceives: 400,
 		Facts: []event.Fact{
 			gatheringv1.DeauthorizationReported{},
 			gatheringv1.ErasureCompleted{},
@@ -183,7 +212,35 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 			activityv1.ErasureCompleted{},
 		},
 	})
-	construct.NewRetriesAlarm(s, "RetriesAlarm", events)
+	type alarm struct {
+		id, what, metric, statistic string
+		minutes, threshold          float64
+	}
+	alarms := []alarm{
+		{"TokensUnsavedAlarm", "tokens could not be saved", settings.MetricTokensUnsaved, "Sum", 5, 1},
+		{"GrantsDegradedAlarm", "many athletes have to connect again", settings.MetricGrantsDegraded, "Sum", 60, 5},
+		{"DutiesOverdueAlarm", "a duty is overdue", settings.MetricDutiesOverdue, "Maximum", 15, 1},
+	}
+	if places := cfg.Strava.AthleteCapacity; places > 1 { // With one place, to be full is to be in use.
+		alarms = append(alarms, alarm{
+			"AthletesAuthorizedAlarm", "nine places of ten are taken", settings.MetricAthletesAuthorized, "Maximum", 15,
+			math.Ceil(0.9 * float64(places)),
+		})
+	}
+	for _, a := range alarms {
+		construct.NewAlarm(s, a.id, &construct.AlarmProps{
+			Boundary: b,
+			What:     a.what,
+			Metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+				Namespace:     jsii.String(settings.MetricNamespace),
+				MetricName:    jsii.String(a.metric),
+				DimensionsMap: &map[string]*string{"stage": jsii.String(string(cfg.Stage))},
+				Statistic:     jsii.String(a.statistic),
+				Period:        awscdk.Duration_Minutes(jsii.Number(a.minutes)),
+			}),
+			Threshold: a.threshold,
+		})
+	}
 
 	c.Requester = forwardRequest.Function
 	output(s, "AdminFunctionName", administerApp.FunctionName(), "The function that `paceline admin` calls")
@@ -253,8 +310,8 @@ func (c *Credentials) allowParameters(f *construct.Function, action string, name
 			Resource:     jsii.String("parameter"),
 			ResourceName: jsii.String(c.parameterPath[1:] + "/" + name),
 		}))
-		if name == athleteParameters {
-			construct.Acknowledge(f.Role(), "AwsSolutions-IAM5", "Each athlete has a parameter of their own, made at run time.",
+		if name == accountParameters {
+			construct.Acknowledge(f.Role(), "AwsSolutions-IAM5", "Each account has a parameter of its own, made at run time.",
 				fmt.Sprintf("Resource::arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter%s/%s", c.parameterPath, name))
 		}
 	}
@@ -267,11 +324,11 @@ func (c *Credentials) allowParameters(f *construct.Function, action string, name
 }
 
 // allowSealing lets a function park token pairs in the grants table, sealed for
-// the athlete that the encryption context names.
+// the account that the encryption context names.
 func (c *Credentials) allowSealing(f *construct.Function) {
 	for _, action := range []string{"kms:GenerateDataKey", "kms:Decrypt"} {
 		allowKey(c.tokenKey, f, action, map[string]any{
-			"StringLike": map[string]any{"kms:EncryptionContext:" + settings.SealContextKey: "*"},
+			"StringLike": map[string]any{"kms:EncryptionContext:" + settings.SealContextKey: sealedAccounts},
 		})
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/paceline/paceline/pkg/event"
@@ -17,11 +19,16 @@ import (
 type Admin struct {
 	Grants    Grants
 	Vault     Vault
+	Waitlist  *Waitlist
 	Push      Push
 	Publisher Publisher
 	Minter    event.Minter
+	// Providers whose accounts there may be, by name.
+	Providers []string
 	// NewSecret returns at least 128 unguessable bits as URL-safe text.
 	NewSecret func() string
+	// Capacity is how many athletes the application may have.
+	Capacity int
 	// CallbackURL is the public URL of the webhook without its last, secret
 	// segment, and without a slash at its end.
 	CallbackURL string
@@ -43,7 +50,7 @@ func (a *Admin) SetApp(ctx context.Context, clientID string, clientSecret, verif
 	if clientSecret.Empty() {
 		return fault.New(fault.Invalid, "the client secret is empty")
 	}
-	app, err := a.Vault.App(ctx)
+	app, err := a.Vault.App(ctx, ProviderStrava)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return fmt.Errorf("read app: %w", err)
 	}
@@ -66,7 +73,7 @@ func (a *Admin) SetApp(ctx context.Context, clientID string, clientSecret, verif
 	if app.CallbackKey.Empty() {
 		app.CallbackKey = secret.New(a.NewSecret())
 	}
-	if err := a.Vault.SaveApp(ctx, app); err != nil {
+	if err := a.Vault.SaveApp(ctx, ProviderStrava, app); err != nil {
 		return fmt.Errorf("save app: %w", err)
 	}
 	return a.configureWebhook(ctx, app)
@@ -82,7 +89,7 @@ func (a *Admin) nobodyConnected(ctx context.Context) error {
 			return fmt.Errorf("look for connected athletes: %w", err)
 		}
 		for _, g := range page {
-			if !g.Over() {
+			if g.State != Erased {
 				return fault.New(fault.Conflict, "athletes are connected through the present application; deploy another stage for another one")
 			}
 		}
@@ -118,7 +125,7 @@ const (
 // callback is tried out before Strava is asked to, so that a wrong URL or a
 // proxy in the way leads to an error that names it.
 func (a *Admin) EnsureSubscription(ctx context.Context) (Subscription, error) {
-	app, err := a.Vault.App(ctx)
+	app, err := a.Vault.App(ctx, ProviderStrava)
 	if err != nil {
 		return Subscription{}, fmt.Errorf("read app: %w", err)
 	}
@@ -165,7 +172,7 @@ func (a *Admin) handshake(ctx context.Context, app App, callback string) error {
 func (a *Admin) remember(ctx context.Context, app App, sub Subscription) error {
 	if app.SubscriptionID != sub.ID {
 		app.SubscriptionID = sub.ID
-		if err := a.Vault.SaveApp(ctx, app); err != nil {
+		if err := a.Vault.SaveApp(ctx, ProviderStrava, app); err != nil {
 			return fmt.Errorf("save the subscription id: %w", err)
 		}
 	}
@@ -174,7 +181,7 @@ func (a *Admin) remember(ctx context.Context, app App, sub Subscription) error {
 
 // ShowSubscription returns what Strava has; a not-found fault when it has none.
 func (a *Admin) ShowSubscription(ctx context.Context) (Subscription, error) {
-	app, err := a.Vault.App(ctx)
+	app, err := a.Vault.App(ctx, ProviderStrava)
 	if err != nil {
 		return Subscription{}, fmt.Errorf("read app: %w", err)
 	}
@@ -184,7 +191,7 @@ func (a *Admin) ShowSubscription(ctx context.Context) (Subscription, error) {
 // DeleteSubscription deletes what Strava has. Webhooks that still arrive are
 // refused from then on.
 func (a *Admin) DeleteSubscription(ctx context.Context) error {
-	app, err := a.Vault.App(ctx)
+	app, err := a.Vault.App(ctx, ProviderStrava)
 	if err != nil {
 		return fmt.Errorf("read app: %w", err)
 	}
@@ -196,18 +203,60 @@ func (a *Admin) DeleteSubscription(ctx context.Context) error {
 		return fmt.Errorf("delete the subscription: %w", err)
 	}
 	app.SubscriptionID = 0
-	if err := a.Vault.SaveApp(ctx, app); err != nil {
+	if err := a.Vault.SaveApp(ctx, ProviderStrava, app); err != nil {
 		return fmt.Errorf("forget the subscription id: %w", err)
 	}
 	return a.configureWebhook(ctx, app)
 }
 
-// Athletes pages through the grants.
-func (a *Admin) Athletes(ctx context.Context, cursor string, limit int) (page []Grant, next string, err error) {
+// Athletes pages through the grants of a provider's accounts.
+func (a *Admin) Athletes(ctx context.Context, provider, cursor string, limit int) (page []Grant, next string, err error) {
+	if !slices.Contains(a.Providers, provider) {
+		return nil, "", fault.New(fault.Invalid, "there is no provider %q; there are: %s", provider, strings.Join(a.Providers, ", "))
+	}
 	if limit < 1 || limit > 200 {
 		return nil, "", fault.New(fault.Invalid, "the limit is not between 1 and 200")
 	}
-	return a.Grants.List(ctx, ProviderStrava, cursor, limit)
+	return a.Grants.List(ctx, provider, cursor, limit)
+}
+
+// IdleAthletes pages through the grants that take up a place and whose athletes
+// have not signed in for as long as idle; see [Grant.SignedInAt]. A page is
+// what is idle of that many grants, perhaps nothing, and not the last before
+// next is empty.
+func (a *Admin) IdleAthletes(ctx context.Context, provider, cursor string, limit int, idle time.Duration) (page []Grant, next string, err error) {
+	if idle < SessionLife {
+		return nil, "", fault.New(fault.Invalid, "a session lives for %d days: nobody can be said to be idle for less", SessionLife/(24*time.Hour))
+	}
+	page, next, err = a.Athletes(ctx, provider, cursor, limit)
+	since := a.Minter.Now().Add(-idle)
+	page = slices.DeleteFunc(page, func(g Grant) bool { return !g.Authorized() || g.SignedInAt().After(since) })
+	return page, next, err
+}
+
+// RevokeAthlete ends an athlete's authorization as if the athlete had left, and
+// returns the receipt of the erasure. The grant is out of force when it returns;
+// the rest, which takes the tokens that the admin has no access to, is left for
+// [Departure.Settle], and the place is free when it is through with it. A not-found
+// fault says that there is no authorization, a conflict that it is being ended
+// already.
+func (a *Admin) RevokeAthlete(ctx context.Context, athleteID int64) (receipt string, _ error) {
+	receipt = a.NewSecret()
+	_, err := update(ctx, a.Grants, a.Minter, Athlete(athleteID), func(g *Grant) error {
+		switch g.State {
+		case "", Erased:
+			return fault.New(fault.NotFound, "athlete %d is not connected", athleteID)
+		case Revoked:
+			return fault.New(fault.Conflict, "the authorization of athlete %d is being ended already", athleteID)
+		}
+		now := a.Minter.Now()
+		g.depart(Departed{Receipt: receipt, Generation: g.Generation, RequestedAt: now, Reason: credentialsv1.RevokedByAdmin}, now)
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	return receipt, nil
 }
 
 // Status is the deployment at a glance.
@@ -217,13 +266,16 @@ type Status struct {
 	Subscription Subscription
 	// Athletes counts the grants by state.
 	Athletes map[State]int
+	// Authorized is how many of them take up a place; Capacity is how many
+	// places there are.
+	Authorized, Capacity int
 }
 
 // Status looks at everything the admin has a say in. The application not being
 // set is part of the picture, not an error.
 func (a *Admin) Status(ctx context.Context) (Status, error) {
-	s := Status{Athletes: map[State]int{}}
-	app, err := a.Vault.App(ctx)
+	s := Status{Athletes: map[State]int{}, Capacity: a.Capacity}
+	app, err := a.Vault.App(ctx, ProviderStrava)
 	switch {
 	case err == nil:
 		s.ClientID = app.ClientID
@@ -241,6 +293,9 @@ func (a *Admin) Status(ctx context.Context) (Status, error) {
 		}
 		for _, g := range page {
 			s.Athletes[g.State]++
+			if g.Authorized() {
+				s.Authorized++
+			}
 		}
 		if next == "" {
 			return s, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,7 +49,7 @@ func newOffice(t *testing.T) *office {
 	o.Admin = &credentials.Admin{
 		Grants: o.store, Vault: o.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"),
 		Publisher: o.bus, Minter: event.Minter{Now: time.Now, NewID: boot.NewSecret}, NewSecret: boot.NewSecret,
-		CallbackURL: "http://paceline.test/webhooks/strava",
+		CallbackURL: "http://paceline.test/webhooks/strava", Capacity: 10, Providers: []string{"strava", "fitbit"},
 		Sleep: func(ctx context.Context, _ time.Duration) error {
 			if slept++; slept > 3 {
 				return context.DeadlineExceeded
@@ -74,7 +75,7 @@ func (o *office) webhook(w http.ResponseWriter, r *http.Request) {
 
 func (o *office) app(t *testing.T) credentials.App {
 	t.Helper()
-	app, err := o.vault.App(t.Context())
+	app, err := o.vault.App(t.Context(), credentials.ProviderStrava)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,8 +112,8 @@ func TestSetAppKeepsWhatWasChosenAndMakesWhatWasNot(t *testing.T) {
 func TestSetAppRefusesBadInputAndChangesNothing(t *testing.T) {
 	o := newOffice(t)
 	set(t, o)
-	if _, err := o.store.Update(t.Context(), 7, func(g *credentials.Grant) error {
-		g.Provider, g.State, g.TokenVersion = credentials.ProviderStrava, credentials.Active, 1
+	if _, err := o.store.Update(t.Context(), credentials.Athlete(7), func(g *credentials.Grant) error {
+		g.State, g.TokenVersion = credentials.Active, 1
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -205,24 +206,112 @@ func TestStatusAndAthletes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for id, state := range map[int64]credentials.State{1: credentials.Active, 2: credentials.Active, 3: credentials.Degraded} {
-		if _, err := o.store.Update(t.Context(), id, func(g *credentials.Grant) error {
-			g.Provider, g.State = credentials.ProviderStrava, state
+		if _, err := o.store.Update(t.Context(), credentials.Athlete(id), func(g *credentials.Grant) error {
+			g.State, g.TokenVersion = state, 1
 			return nil
 		}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	s, err := o.Status(t.Context())
-	if err != nil || s.ClientID != "4711" || s.Subscription != sub || s.Athletes[credentials.Active] != 2 || s.Athletes[credentials.Degraded] != 1 {
+	if err != nil || s.ClientID != "4711" || s.Subscription != sub || s.Athletes[credentials.Active] != 2 || s.Athletes[credentials.Degraded] != 1 ||
+		s.Authorized != 3 || s.Capacity != 10 {
 		t.Errorf("%+v, %v", s, err)
 	}
-	page, next, err := o.Athletes(t.Context(), "", 2)
+	page, next, err := o.Athletes(t.Context(), credentials.ProviderStrava, "", 2)
 	if err != nil || len(page) != 2 || next == "" {
 		t.Errorf("%d athletes, next %q, %v", len(page), next, err)
 	}
+	if page, _, err := o.Athletes(t.Context(), "fitbit", "", 2); err != nil || len(page) != 0 {
+		t.Errorf("%d accounts of another provider, %v", len(page), err)
+	}
+	if _, _, err := o.Athletes(t.Context(), "garmin", "", 2); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "strava, fitbit") {
+		t.Errorf("an unknown provider: %v", err)
+	}
 	for _, limit := range []int{0, -1, 201} {
-		if _, _, err := o.Athletes(t.Context(), "", limit); !fault.Is(err, fault.Invalid) {
+		if _, _, err := o.Athletes(t.Context(), credentials.ProviderStrava, "", limit); !fault.Is(err, fault.Invalid) {
 			t.Errorf("limit %d: %v", limit, err)
 		}
+	}
+}
+
+func TestIdleAthletes(t *testing.T) {
+	o := newOffice(t)
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	o.Minter.Now = func() time.Time { return now }
+	const day = 24 * time.Hour
+	for id, g := range map[int64]credentials.Grant{
+		1: {State: credentials.Active, TokenVersion: 1, Generation: now.Add(-91 * day).UnixMilli()},
+		2: {State: credentials.Active, TokenVersion: 1, Generation: now.Add(-90 * day).UnixMilli()},
+		3: {State: credentials.Active, TokenVersion: 1, Generation: now.Add(-90*day + time.Millisecond).UnixMilli()},
+		4: {State: credentials.Degraded, TokenVersion: 1, Generation: now.Add(-400 * day).UnixMilli()},
+		5: {State: credentials.Erased, Generation: now.Add(-400 * day).UnixMilli()},
+	} {
+		if _, err := o.store.Update(t.Context(), credentials.Athlete(id), func(stored *credentials.Grant) error {
+			g.Account = credentials.Athlete(id)
+			*stored = g
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var idle []credentials.Account
+	for cursor, pages := "", 0; pages == 0 || cursor != ""; pages++ {
+		page, next, err := o.IdleAthletes(t.Context(), credentials.ProviderStrava, cursor, 2, 90*day)
+		if err != nil || pages > 3 {
+			t.Fatal(pages, err)
+		}
+		for _, g := range page {
+			idle = append(idle, g.Account)
+		}
+		cursor = next
+	}
+	if !slices.Equal(idle, []credentials.Account{credentials.Athlete(1), credentials.Athlete(2), credentials.Athlete(4)}) {
+		t.Errorf("idle: %v", idle)
+	}
+	for _, bad := range []time.Duration{0, -day, 6 * day} {
+		if _, _, err := o.IdleAthletes(t.Context(), credentials.ProviderStrava, "", 2, bad); !fault.Is(err, fault.Invalid) {
+			t.Errorf("idle for %s: %v", bad, err)
+		}
+	}
+}
+
+func TestRevokeAthleteIsADeparture(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	receipt, err := w.admin.RevokeAthlete(t.Context(), id)
+	if err != nil || receipt == "" {
+		t.Fatalf("receipt %q, %v", receipt, err)
+	}
+	if res := w.forward(id, generation); res.Outcome != credentialsv1.OutcomeRevoked {
+		t.Errorf("a call right after it: %s", res.Outcome)
+	}
+	if _, err := w.admin.RevokeAthlete(t.Context(), id); !fault.Is(err, fault.Conflict) {
+		t.Errorf("the second time: %v", err)
+	}
+	w.settle()
+	w.mustBeErased(id, "after the settlement")
+	told := eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
+	want := credentialsv1.AuthorizationRevoked{AthleteID: id, Generation: generation, Receipt: receipt, Reason: credentialsv1.RevokedByAdmin}
+	if len(told) != 1 || told[0] != want {
+		t.Errorf("announced: %+v", told)
+	}
+	// The receipt is open until all have confirmed.
+	for _, part := range []string{credentials.PartGathering, credentials.PartAthlete, credentials.PartActivity} {
+		if err := w.departure.Confirm(t.Context(), event.Meta{}, receipt, part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if issued := eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus); len(issued) != 1 || issued[0].Receipt != receipt {
+		t.Errorf("receipts: %+v", issued)
+	}
+	for _, id := range []int64{id, 99} {
+		if _, err := w.admin.RevokeAthlete(t.Context(), id); !fault.Is(err, fault.NotFound) {
+			t.Errorf("an athlete without an authorization: %v", err)
+		}
+	}
+	if w.connected(id) <= generation {
+		t.Error("the athlete can't come back")
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -19,11 +18,6 @@ const stateLife = 5 * time.Minute
 // SessionLife is how long a session lasts.
 const SessionLife = 7 * 24 * time.Hour
 
-// requestedScopes are asked for together: athletes may untick any of them, and
-// Strava sends no webhooks to an application that asked for activity:read_all
-// alone and was refused it.
-var requestedScopes = []string{"read", "activity:read", "activity:read_all"}
-
 // Connect leads athletes through OAuth.
 type Connect struct {
 	Grants    Grants
@@ -33,6 +27,8 @@ type Connect struct {
 	Sessions  Sessions
 	Publisher Publisher
 	Minter    event.Minter
+	// Capacity is nil where the provider sets no limit.
+	Capacity *Capacity
 	// NewSecret returns at least 128 unguessable bits as URL-safe text.
 	NewSecret func() string
 	// RedirectURI is the callback's public URL.
@@ -46,7 +42,7 @@ type Connect struct {
 // returns the URL of Strava's consent screen. A not-found fault means that the
 // application's credentials have not been set.
 func (c *Connect) Start(ctx context.Context, nonce secret.String) (authorizeURL string, _ secret.String, _ error) {
-	app, err := c.Vault.App(ctx)
+	app, err := c.Vault.App(ctx, c.OAuth.Rules().Provider)
 	if err != nil {
 		return "", nonce, fmt.Errorf("read app: %w", err)
 	}
@@ -57,14 +53,15 @@ func (c *Connect) Start(ctx context.Context, nonce secret.String) (authorizeURL 
 	if err := c.States.PutState(ctx, state.SHA256(), nonce.SHA256(), c.Minter.Now().Add(stateLife)); err != nil {
 		return "", nonce, fmt.Errorf("remember state: %w", err)
 	}
-	return c.OAuth.AuthorizeURL(app.ClientID, c.RedirectURI, state.Reveal(), requestedScopes), nonce, nil
+	return c.OAuth.AuthorizeURL(app.ClientID, c.RedirectURI, state.Reveal(), verifier(state, nonce)), nonce, nil
 }
 
 // Callback is what Strava's consent screen sends the browser back with.
 type Callback struct {
 	State secret.String
 	Code  secret.String
-	// Scope is the comma-separated list of accepted scopes.
+	// Scope is the list of accepted scopes; empty where the provider tells them
+	// in the token answer only.
 	Scope string
 	// Error is "access_denied" when the athlete refused.
 	Error string
@@ -73,7 +70,8 @@ type Callback struct {
 }
 
 // Finish completes a connect: it checks the answer, exchanges the code, stores
-// the tokens and the grant, announces the athlete, and opens a session.
+// the tokens and the grant, announces the athlete, and opens a session. An
+// account that isn't an athlete's gets no session: nobody would know it.
 //
 // Errors: ErrState, ErrAccessDenied, ErrMissingScope, ErrAppFull,
 // ErrStravaUnavailable, or another fault.
@@ -84,15 +82,16 @@ func (c *Connect) Finish(ctx context.Context, cb Callback) (token secret.String,
 	if cb.Error != "" {
 		return secret.String{}, ErrAccessDenied
 	}
+	rules := c.OAuth.Rules()
 	scopes := splitScopes(cb.Scope)
-	if !enough(scopes) {
+	if len(scopes) > 0 && !rules.enough(scopes) {
 		return secret.String{}, ErrMissingScope
 	}
-	app, err := c.Vault.App(ctx)
+	app, err := c.Vault.App(ctx, rules.Provider)
 	if err != nil {
 		return secret.String{}, fmt.Errorf("read app: %w", err)
 	}
-	auth, err := c.OAuth.Exchange(ctx, app, cb.Code)
+	auth, err := c.OAuth.Exchange(ctx, app, c.RedirectURI, cb.Code, verifier(cb.State, cb.Nonce))
 	switch {
 	case errors.Is(err, ErrCodeRefused):
 		return secret.String{}, fmt.Errorf("%w: %w", ErrState, err)
@@ -103,9 +102,13 @@ func (c *Connect) Finish(ctx context.Context, cb Callback) (token secret.String,
 	}
 	if len(auth.Scopes) > 0 {
 		// What the redirect says passed through the browser; this did not.
-		if scopes = auth.Scopes; !enough(scopes) {
-			return secret.String{}, c.decline(ctx, app, auth)
-		}
+		scopes = auth.Scopes
+	}
+	if !rules.enough(scopes) {
+		return secret.String{}, c.decline(ctx, app, auth)
+	}
+	if err := c.seat(ctx, app, auth); err != nil {
+		return secret.String{}, err
 	}
 
 	grant, err := c.store(ctx, auth, scopes)
@@ -115,8 +118,12 @@ func (c *Connect) Finish(ctx context.Context, cb Callback) (token secret.String,
 	if err := announce(ctx, c.Grants, c.Publisher, c.Minter, grant); err != nil {
 		return secret.String{}, err
 	}
+	athleteID, ok := grant.Account.AthleteID()
+	if !ok {
+		return secret.String{}, nil
+	}
 	now := c.Minter.Now()
-	token, err = c.Sessions.Sign(ctx, Session{grant.AthleteID, grant.Generation}, now, now.Add(SessionLife))
+	token, err = c.Sessions.Sign(ctx, Session{athleteID, grant.Generation}, now, now.Add(SessionLife))
 	if err != nil {
 		return secret.String{}, fmt.Errorf("open session: %w", err)
 	}
@@ -127,64 +134,72 @@ func (c *Connect) Finish(ctx context.Context, cb Callback) (token secret.String,
 // holds the lease, so that neither a refresh in flight nor a departure that is
 // about to drop the earlier tokens can touch the new ones.
 func (c *Connect) store(ctx context.Context, auth Authorization, scopes []string) (Grant, error) {
-	owner, _, err := hold(ctx, c.Grants, c.Minter, auth.AthleteID, c.known)
+	owner, _, err := hold(ctx, c.Grants, c.Minter, auth.Account, c.expect)
 	for errors.Is(err, errBusy) {
 		if err := c.Sleep(ctx, leasePoll); err != nil {
 			return Grant{}, fault.New(fault.Transient, "wait for the tokens: %w", err)
 		}
-		owner, _, err = hold(ctx, c.Grants, c.Minter, auth.AthleteID, c.known)
+		owner, _, err = hold(ctx, c.Grants, c.Minter, auth.Account, c.expect)
 	}
 	if err != nil {
 		return Grant{}, err
 	}
-	version, err := c.Vault.SaveTokens(ctx, auth.AthleteID, auth.Tokens)
+	// Killed between here and the commit, the lease is never given back, by
+	// which Settle finds the tokens that nobody names.
+	version, err := c.Vault.SaveTokens(ctx, auth.Account, auth.Tokens)
 	if err != nil {
-		release(ctx, c.Grants, auth.AthleteID, owner)
+		release(ctx, c.Grants, c.Minter, auth.Account, owner)
 		return Grant{}, fmt.Errorf("save tokens: %w", err)
 	}
-	grant, err := c.Grants.Update(ctx, auth.AthleteID, func(g *Grant) error {
-		if g.Lease.Owner != owner {
-			return fault.New(fault.Transient, "the lease was lost")
-		}
-		*g = Grant{
-			AthleteID:    auth.AthleteID,
-			Provider:     ProviderStrava,
-			Generation:   max(c.Minter.Now().UnixMilli(), g.Generation+1),
-			Scopes:       scopes,
-			State:        Active,
-			TokenVersion: version,
-			Unannounced:  true,
-		}
-		return nil
+	grant, err := update(ctx, c.Grants, c.Minter, auth.Account, func(g *Grant) error {
+		return g.authorize(owner, scopes, version, c.Minter.Now())
 	})
+	if errors.Is(err, errOutdated) {
+		return Grant{}, fault.New(fault.Transient, "the lease was lost: %w", err)
+	}
 	if err != nil {
 		return Grant{}, fmt.Errorf("save grant: %w", err)
 	}
 	return grant, nil
 }
 
-// known gives an athlete of whom nothing is known a grant that is over, for
-// the lease to be held in.
-func (c *Connect) known(g *Grant) error {
-	if g.State == "" {
-		g.Provider, g.State, g.RevokedAt = ProviderStrava, Revoked, c.Minter.Now()
-	}
+func (c *Connect) expect(g *Grant) error {
+	g.expect(c.Minter.Now())
 	return nil
 }
 
 // decline gives an authorization back that is of no use, unless there is a
 // better one of the same athlete: revoking would end that, too.
 func (c *Connect) decline(ctx context.Context, app App, auth Authorization) error {
-	grant, err := c.Grants.Grant(ctx, auth.AthleteID)
+	grant, err := c.Grants.Grant(ctx, auth.Account)
 	switch {
-	case fault.Is(err, fault.NotFound) || (err == nil && grant.Over()):
+	case fault.Is(err, fault.NotFound) || (err == nil && grant.State == Erased):
 		if err := c.OAuth.Revoke(ctx, app, auth.Tokens); err != nil {
-			return fmt.Errorf("%w; and it could not be given back: %w", ErrMissingScope, err)
+			return errors.Join(ErrMissingScope, err, c.leaveBehind(ctx, auth))
 		}
 	case err != nil:
 		return fmt.Errorf("%w; and the grant could not be read: %w", ErrMissingScope, err)
 	}
 	return ErrMissingScope
+}
+
+// leaveBehind keeps the tokens of an authorization that could not be given
+// back, in the way a connect does that is killed: Settle gives it back.
+func (c *Connect) leaveBehind(ctx context.Context, auth Authorization) error {
+	owner, _, err := hold(ctx, c.Grants, c.Minter, auth.Account, func(g *Grant) error {
+		if g.expect(c.Minter.Now()); g.State != Erased {
+			return errOutdated
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := c.Vault.SaveTokens(ctx, auth.Account, auth.Tokens); err != nil {
+		release(ctx, c.Grants, c.Minter, auth.Account, owner)
+		return fmt.Errorf("keep what could not be given back: %w", err)
+	}
+	return nil
 }
 
 func (c *Connect) takeState(ctx context.Context, state, nonce secret.String) error {
@@ -204,12 +219,14 @@ func (c *Connect) takeState(ctx context.Context, state, nonce secret.String) err
 	return nil
 }
 
+// verifier is what proves, where the provider wants it proved, that a code is
+// redeemed by the connect that it was asked for by (RFC 7636). It takes the
+// browser's nonce to make it, and no store to keep it.
+func verifier(state, nonce secret.String) secret.String {
+	return secret.New(secret.New(state.Reveal() + "." + nonce.Reveal()).SHA256())
+}
+
 // splitScopes reads a scope list; Strava separates by commas, OAuth by spaces.
 func splitScopes(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
-}
-
-// enough reports whether the scopes let us see activities at all.
-func enough(scopes []string) bool {
-	return slices.Contains(scopes, "activity:read") || slices.Contains(scopes, "activity:read_all")
 }

@@ -25,7 +25,7 @@ func TestConnect(t *testing.T) {
 		t.Error("no session")
 	}
 	g := w.grant(id)
-	if g.State != credentials.Active || g.Generation != w.clock.Now().UnixMilli() || g.Provider != credentials.ProviderStrava {
+	if g.State != credentials.Active || g.Generation != w.clock.Now().UnixMilli() || g.Account != credentials.Athlete(id) {
 		t.Errorf("grant %+v", g)
 	}
 	if want := []string{"read", "activity:read", "activity:read_all"}; !slices.Equal(g.Scopes, want) {
@@ -97,10 +97,10 @@ func TestConnectRefuses(t *testing.T) {
 			if _, err := w.connect.Finish(t.Context(), cb); !errors.Is(err, tc.want) {
 				t.Fatalf("got %v, want %v", err, tc.want)
 			}
-			if _, err := w.store.Grant(t.Context(), id); !fault.Is(err, fault.NotFound) {
+			if _, err := w.store.Grant(t.Context(), credentials.Athlete(id)); !fault.Is(err, fault.NotFound) {
 				t.Error("there is a grant all the same")
 			}
-			if w.vault.Holds(id) {
+			if w.vault.Holds(credentials.Athlete(id)) {
 				t.Error("there are tokens all the same")
 			}
 		})

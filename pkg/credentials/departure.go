@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/paceline/paceline/pkg/event"
@@ -13,65 +15,148 @@ import (
 )
 
 // Departure ends authorizations and sees to it that everything is erased.
+//
+// What is to be done is first written into the grant; only that can fail a
+// caller. The rest is tried at once, and where it fails, as it does for as long
+// as Strava is down, [Departure.Settle] tries again until it is done.
 type Departure struct {
-	Grants    Grants
-	Erasures  Erasures
-	Vault     Vault
-	OAuth     OAuth
+	Grants   Grants
+	Erasures Erasures
+	Vault    Vault
+	OAuth    OAuth
+	// API is asked about claims. There are none where no webhook brings any.
 	API       API
 	Tokens    *Tokens
 	Publisher Publisher
+	Metrics   Metrics
 	Minter    event.Minter
+	Log       *slog.Logger
 	// NewSecret returns at least 128 unguessable bits as URL-safe text.
 	NewSecret func() string
 }
 
-// Deauthorized acts on a webhook's claim that the athlete withdrew access at
-// Strava. Webhooks can be forged, so Strava is asked first: while it still
-// accepts the refresh token, the claim is false and nothing happens. A
-// transient fault means that Strava could not be asked; the claim stands
-// unanswered and must be brought again.
-func (d *Departure) Deauthorized(ctx context.Context, cause event.Meta, athleteID int64) error {
-	grant, err := d.Grants.Grant(ctx, athleteID)
+// Deauthorized takes in a webhook's claim that the athlete withdrew access at
+// Strava. Webhooks can be forged, so Strava is asked before anything is
+// dropped: while it still accepts the refresh token, the claim is false and
+// nothing happens. While Strava can't be asked, the claim waits.
+func (d *Departure) Deauthorized(ctx context.Context, cause event.Meta, account Account) error {
+	_, err := d.Grants.Grant(ctx, account)
 	if fault.Is(err, fault.NotFound) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("read grant: %w", err)
 	}
-	if grant.Over() {
-		if grant.Receipt == "" {
-			return nil
-		}
-		// All is done, but perhaps not confirmed.
-		return d.Confirm(ctx, cause, grant.Receipt, PartCredentials)
-	}
-	if grant.State != Revoked { // Otherwise an end that was cut off goes on.
-		gone, err := d.gone(ctx, athleteID, grant.Generation)
-		if err != nil {
-			return fmt.Errorf("confirm the deauthorization: %w", err)
-		}
-		if !gone {
-			return nil
-		}
-	}
-	return d.end(ctx, cause, departure{
-		athleteID: athleteID, generation: grant.Generation, reason: credentialsv1.RevokedDeauthorized,
+	_, err = update(ctx, d.Grants, d.Minter, account, func(g *Grant) error {
+		return g.claim(Claim{ClaimedAt: d.Minter.Now(), Cause: cause})
 	})
+	if err != nil && !errors.Is(err, ErrRevoked) {
+		return fmt.Errorf("note the claim: %w", err)
+	}
+	d.try(ctx, account)
+	return nil
+}
+
+// Left acts on the athlete's own wish to leave, for which the receipt was
+// given.
+func (d *Departure) Left(ctx context.Context, cause event.Meta, account Account, generation int64, receipt string, requestedAt time.Time) error {
+	_, err := update(ctx, d.Grants, d.Minter, account, func(g *Grant) error {
+		g.depart(Departed{
+			Receipt: receipt, Generation: generation, RequestedAt: requestedAt, Reason: credentialsv1.RevokedLeft, Cause: cause,
+		}, d.Minter.Now())
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("take the grant out of force: %w", err)
+	}
+	d.try(ctx, account)
+	return nil
+}
+
+// try does what the athlete's grant owes. What can't be done now is put off.
+func (d *Departure) try(ctx context.Context, account Account) {
+	err := d.settle(ctx, account)
+	if err == nil {
+		return
+	}
+	d.Metrics.Count(string(MetricPostponed), 1)
+	d.Log.WarnContext(ctx, "a duty is put off", "account", account.String(), "fault", fault.Of(err), "error", err.Error())
+	// Should this fail, too, it is tried again all the sooner.
+	_, _ = update(context.WithoutCancel(ctx), d.Grants, d.Minter, account, func(g *Grant) error {
+		if !g.Owes() {
+			return errOutdated
+		}
+		g.postpone(d.Minter.Now())
+		return nil
+	})
+}
+
+// settle does what the grant owes, one duty after the other. It may be cut off
+// anywhere and called again: every step either is a repeat that changes nothing
+// or goes on.
+func (d *Departure) settle(ctx context.Context, account Account) error {
+	grant, err := d.Grants.Grant(ctx, account)
+	if err != nil {
+		return fmt.Errorf("read grant: %w", err)
+	}
+	if grant.Unannounced {
+		if err := announce(ctx, d.Grants, d.Publisher, d.Minter, grant); err != nil {
+			return err
+		}
+	}
+	if !grant.Claim.ClaimedAt.IsZero() {
+		if grant, err = d.lookInto(ctx, grant); err != nil {
+			return fmt.Errorf("look into the claim: %w", err)
+		}
+	}
+	if grant.State == Revoked || len(grant.Departures) > 0 {
+		return d.seeThrough(ctx, grant)
+	}
+	if grant.Lease.Owner != "" && !grant.Lease.held("", d.Minter.Now()) {
+		return d.takeOver(ctx, grant)
+	}
+	return nil
+}
+
+// lookInto asks Strava about a claim, and ends the authorization or dismisses
+// the claim. It returns the grant as it is then.
+func (d *Departure) lookInto(ctx context.Context, grant Grant) (Grant, error) {
+	gone, err := d.gone(ctx, grant.Account, grant.Generation)
+	if err != nil {
+		return Grant{}, err
+	}
+	receipt := d.NewSecret()
+	grant, err = update(ctx, d.Grants, d.Minter, grant.Account, func(g *Grant) error {
+		if !gone {
+			return g.dismiss(grant.Claim)
+		}
+		if g.Generation != grant.Generation || (g.State != Active && g.State != Degraded) {
+			return errOutdated
+		}
+		now := d.Minter.Now()
+		g.depart(Departed{
+			Receipt: receipt, Generation: g.Generation, RequestedAt: now, Reason: credentialsv1.RevokedDeauthorized, Cause: grant.Claim.Cause,
+		}, now)
+		return nil
+	})
+	if errors.Is(err, errOutdated) { // Another claim, a departure or a new authorization came in between.
+		return Grant{}, fault.New(fault.Transient, "note what became of the claim: %w", err)
+	}
+	return grant, err
 }
 
 // gone asks Strava whether the authorization is over. That the refresh token is
 // refused is not enough while there is a living access token to ask with: the
 // refresh token may have been replaced by one that we lost.
-func (d *Departure) gone(ctx context.Context, athleteID, generation int64) (bool, error) {
-	err := d.Tokens.Confirm(ctx, athleteID, generation)
+func (d *Departure) gone(ctx context.Context, account Account, generation int64) (bool, error) {
+	err := d.Tokens.Confirm(ctx, account, generation)
 	switch {
 	case err == nil || errors.Is(err, ErrRevoked):
 		return false, nil
 	case !errors.Is(err, ErrTokenRefused):
 		return false, err
 	}
-	grant, err := d.Grants.Grant(ctx, athleteID)
+	grant, err := d.Grants.Grant(ctx, account)
 	if err != nil {
 		return false, fmt.Errorf("read grant: %w", err)
 	}
@@ -88,138 +173,154 @@ func (d *Departure) gone(ctx context.Context, athleteID, generation int64) (bool
 		return false, err
 	case answer.Status == http.StatusOK:
 		return false, nil
-	case answer.Status == http.StatusUnauthorized && !missingScope(answer.Body):
+	case errors.Is(answer.Refused, ErrAccessTokenDead):
 		return true, nil
 	}
 	return false, fault.New(fault.Transient, "Strava answered with status %d", answer.Status)
 }
 
-// Left acts on the athlete's own wish to leave, for which the receipt was
-// given.
-func (d *Departure) Left(ctx context.Context, cause event.Meta, athleteID, generation int64, receipt string, requestedAt time.Time) error {
-	return d.end(ctx, cause, departure{
-		athleteID: athleteID, generation: generation, reason: credentialsv1.RevokedLeft,
-		receipt: receipt, requestedAt: requestedAt,
-	})
-}
-
-type departure struct {
-	athleteID, generation int64
-	reason                string
-	// receipt and requestedAt are empty when nobody was promised a receipt
-	// yet; the grant's own are taken then.
-	receipt     string
-	requestedAt time.Time
-}
-
-var errNewer = errors.New("the athlete has authorized anew")
-
-// end takes the authorization out of force, has everybody erase, revokes it at
-// Strava, and drops the tokens. It may be cut off anywhere and called again:
-// every step either is a repeat that changes nothing or goes on. The grant
-// keeps its token version until they are dropped, by which a cut is noticed.
-func (d *Departure) end(ctx context.Context, cause event.Meta, dep departure) error {
-	// First of all no new call and no new refresh: this wins over a refresh
-	// in flight, whose commit then fails.
-	receipt := d.NewSecret()
-	grant, err := d.Grants.Update(ctx, dep.athleteID, func(g *Grant) error {
-		if g.Generation > dep.generation {
-			return errNewer
-		}
-		if g.State != Revoked {
-			g.AthleteID, g.Provider, g.Generation = dep.athleteID, ProviderStrava, dep.generation
-			g.State, g.Unannounced = Revoked, false
-			g.Receipt, g.RevokedAt = receipt, d.Minter.Now()
-		}
-		return nil
-	})
-	// After a new authorization the old tokens have been replaced; what the
-	// old one gathered is still to be erased.
-	renewed := errors.Is(err, errNewer)
-	if err != nil && !renewed {
-		return fmt.Errorf("take the grant out of force: %w", err)
+// seeThrough sees the departures of the athlete's authorizations through: has
+// everybody erase, revokes the tokens at Strava, drops them, and confirms that.
+// After a new authorization the old tokens have been replaced, and what the old
+// one gathered is still to be erased.
+func (d *Departure) seeThrough(ctx context.Context, grant Grant) error {
+	if err := d.tell(ctx, grant); err != nil {
+		return err
 	}
-	if dep.receipt == "" {
-		if renewed {
-			return nil
-		}
-		dep.receipt, dep.requestedAt = grant.Receipt, grant.RevokedAt
-	}
-	err = d.Erasures.Open(ctx, Erasure{
-		Receipt: dep.receipt, RequestedAt: dep.requestedAt,
-		Pending: []string{PartCredentials, PartGathering, PartAthlete, PartActivity},
-	})
-	if err != nil {
-		return fmt.Errorf("open erasure: %w", err)
-	}
-	err = d.Publisher.Publish(ctx, d.Minter.Next(cause, credentialsv1.AuthorizationRevoked{
-		AthleteID: dep.athleteID, Generation: dep.generation, Receipt: dep.receipt, Reason: dep.reason,
-	}))
-	if err != nil {
-		return fmt.Errorf("announce the revocation: %w", err)
-	}
-	if !renewed {
-		if renewed, err = d.drop(ctx, grant); err != nil {
+	if grant.State == Revoked {
+		if err := d.drop(ctx, grant, Revoked); err != nil && !errors.Is(err, errOutdated) {
 			return err
 		}
 	}
-	if !renewed {
-		_, err = d.Grants.Update(ctx, dep.athleteID, func(g *Grant) error {
-			if g.Generation != grant.Generation || g.State != Revoked {
-				return errNewer
-			}
-			g.TokenVersion, g.Parked, g.Scopes = 0, nil, nil
-			return nil
-		})
-		if err != nil && !errors.Is(err, errNewer) {
-			return fmt.Errorf("note the dropped tokens: %w", err)
+	for _, o := range grant.Departures {
+		if err := d.Confirm(ctx, o.Cause, o.Receipt, PartCredentials); err != nil {
+			return err
 		}
 	}
-	return d.Confirm(ctx, cause, dep.receipt, PartCredentials)
+	_, err := update(ctx, d.Grants, d.Minter, grant.Account, func(g *Grant) error {
+		g.Departures = slices.DeleteFunc(g.Departures, func(o Departed) bool { return grant.departed(o.Receipt) })
+		if g.State == Revoked && g.Generation == grant.Generation && len(g.Departures) == 0 {
+			return g.erase()
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("note the end of the departure: %w", err)
+	}
+	return nil
+}
+
+// departed reports whether the receipt is among those the grant owes.
+func (g Grant) departed(receipt string) bool {
+	return slices.ContainsFunc(g.Departures, func(o Departed) bool { return o.Receipt == receipt })
+}
+
+// tell opens the erasures and tells everybody to erase.
+func (d *Departure) tell(ctx context.Context, grant Grant) error {
+	parts := []string{PartCredentials}
+	athleteID, gathered := grant.Account.AthleteID()
+	if gathered {
+		parts = append(parts, PartGathering, PartAthlete, PartActivity)
+	}
+	told := false
+	for _, o := range grant.Departures {
+		if o.Announced {
+			continue
+		}
+		err := d.Erasures.Open(ctx, Erasure{Receipt: o.Receipt, RequestedAt: o.RequestedAt, Pending: parts})
+		if err != nil {
+			return fmt.Errorf("open erasure: %w", err)
+		}
+		told = true
+		if !gathered {
+			continue
+		}
+		err = d.Publisher.Publish(ctx, d.Minter.Next(o.Cause, credentialsv1.AuthorizationRevoked{
+			AthleteID: athleteID, Generation: o.Generation, Receipt: o.Receipt, Reason: o.Reason,
+		}))
+		if err != nil {
+			return fmt.Errorf("announce the revocation: %w", err)
+		}
+	}
+	if !told {
+		return nil
+	}
+	_, err := update(ctx, d.Grants, d.Minter, grant.Account, func(g *Grant) error {
+		for i := range g.Departures {
+			g.Departures[i].Announced = g.Departures[i].Announced || grant.departed(g.Departures[i].Receipt)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("note the announced revocation: %w", err)
+	}
+	return nil
+}
+
+// takeOver does what became of a lease whose holder died. A grant in force or
+// degraded names a pair, and whoever is refused by it finds a newer one. An
+// erased one names none: a connect saved tokens that it never put into force,
+// and the athlete, who saw an error, would fill a place at Strava for good.
+func (d *Departure) takeOver(ctx context.Context, grant Grant) error {
+	if grant.State == Erased {
+		return d.drop(ctx, grant, Erased)
+	}
+	_, err := update(ctx, d.Grants, d.Minter, grant.Account, func(g *Grant) error { return g.release(grant.Lease.Owner) })
+	if err != nil && !errors.Is(err, errOutdated) {
+		return fmt.Errorf("give back a lease: %w", err)
+	}
+	return nil
 }
 
 // drop revokes the tokens at Strava and then destroys them, holding the lease.
 // In this order: an authorization whose refresh token is lost can never be
 // revoked by us and would fill one of the application's athlete slots for good.
-func (d *Departure) drop(ctx context.Context, grant Grant) (renewed bool, _ error) {
-	if grant.TokenVersion == 0 {
-		return false, nil
-	}
-	owner, grant, err := hold(ctx, d.Grants, d.Minter, grant.AthleteID, func(g *Grant) error {
-		if g.Generation != grant.Generation || g.State != Revoked {
-			return errNewer
+// errOutdated says that the grant is not in the state any more.
+func (d *Departure) drop(ctx context.Context, grant Grant, state State) error {
+	owner, grant, err := hold(ctx, d.Grants, d.Minter, grant.Account, func(g *Grant) error {
+		if g.Generation != grant.Generation || g.State != state {
+			return errOutdated
 		}
 		return nil
 	})
-	switch {
-	case errors.Is(err, errNewer):
-		return true, nil
-	case errors.Is(err, errBusy):
-		return false, fault.New(fault.Transient, "a refresh is in flight; its outcome has to be dropped, too")
-	case err != nil:
-		return false, err
+	if errors.Is(err, errBusy) {
+		return fault.New(fault.Transient, "a refresh or a connect is in flight; its outcome has to be dropped, too: %w", err)
 	}
-	defer release(ctx, d.Grants, grant.AthleteID, owner)
+	if err != nil {
+		return err
+	}
 	if err := d.revoke(ctx, grant); err != nil {
-		return false, err
+		return d.halt(ctx, grant, owner, err)
 	}
-	if err := d.Vault.DropTokens(ctx, grant.AthleteID); err != nil {
-		return false, fmt.Errorf("drop tokens: %w", err)
+	if err := d.Vault.DropTokens(ctx, grant.Account); err != nil {
+		return d.halt(ctx, grant, owner, fmt.Errorf("drop tokens: %w", err))
 	}
-	return false, nil
+	release(ctx, d.Grants, d.Minter, grant.Account, owner)
+	return nil
+}
+
+// halt lets others to the tokens that could not be dropped. For an erased grant
+// it does not: the lease is all that tells of them.
+func (d *Departure) halt(ctx context.Context, grant Grant, owner string, because error) error {
+	if grant.State != Erased {
+		release(ctx, d.Grants, d.Minter, grant.Account, owner)
+	}
+	return because
 }
 
 // revoke revokes every pair that may be alive: the one that the grant names,
-// and a newer one that a refresh left behind when it was cut off.
+// and a newer one that somebody left behind who was cut off.
 func (d *Departure) revoke(ctx context.Context, grant Grant) error {
 	var pairs []TokenPair
-	named, err := d.Tokens.read(ctx, grant)
-	if err == nil {
-		pairs = append(pairs, named)
-	} else if !fault.Is(err, fault.NotFound) {
-		return fmt.Errorf("read tokens: %w", err)
+	if grant.TokenVersion != 0 {
+		named, err := d.Tokens.read(ctx, grant)
+		if err == nil {
+			pairs = append(pairs, named)
+		} else if !fault.Is(err, fault.NotFound) {
+			return fmt.Errorf("read tokens: %w", err)
+		}
 	}
-	newest, version, err := d.Vault.Latest(ctx, grant.AthleteID)
+	newest, version, err := d.Vault.Latest(ctx, grant.Account)
 	if err == nil && version > grant.TokenVersion {
 		pairs = append(pairs, newest)
 	} else if err != nil && !fault.Is(err, fault.NotFound) {
@@ -228,14 +329,36 @@ func (d *Departure) revoke(ctx context.Context, grant Grant) error {
 	if len(pairs) == 0 {
 		return nil
 	}
-	app, err := d.Vault.App(ctx)
+	app, err := d.Vault.App(ctx, d.OAuth.Rules().Provider)
 	if err != nil {
 		return fmt.Errorf("read app: %w", err)
 	}
 	for _, pair := range pairs {
-		if err := d.OAuth.Revoke(ctx, app, pair); err != nil {
+		if err := d.revokePair(ctx, app, grant.Account, pair); err != nil {
 			return fmt.Errorf("revoke at Strava: %w", err)
 		}
+	}
+	return nil
+}
+
+// revokePair revokes one pair, with a new access token where one is needed and
+// the pair's is dead. The new pair is saved before it is used: should we be cut
+// off in between, the next attempt finds it.
+func (d *Departure) revokePair(ctx context.Context, app App, account Account, pair TokenPair) error {
+	err := d.OAuth.Revoke(ctx, app, pair)
+	if !errors.Is(err, ErrAccessTokenDead) {
+		return err
+	}
+	fresh, err := d.OAuth.Refresh(ctx, app, pair.Refresh)
+	if errors.Is(err, ErrTokenRefused) {
+		return nil // Both of its tokens are dead.
+	}
+	if err != nil {
+		return err
+	}
+	_, saveErr := d.Vault.SaveTokens(ctx, account, fresh)
+	if err := d.OAuth.Revoke(ctx, app, fresh); err != nil {
+		return errors.Join(err, saveErr)
 	}
 	return nil
 }

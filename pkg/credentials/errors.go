@@ -27,6 +27,10 @@ var (
 	// ErrAppRefused: the application's own credentials are refused, or it has
 	// lost access. No athlete is to blame.
 	ErrAppRefused = errors.New("application refused")
+	// ErrAccessTokenDead: what was asked for takes a living access token.
+	ErrAccessTokenDead = errors.New("access token dead")
+	// ErrScopeMissing: what was asked for is more than the athlete allowed.
+	ErrScopeMissing = errors.New("scope missing")
 )
 
 // Why a call cannot be made for an athlete.

@@ -2,6 +2,7 @@ package credentials
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/paceline/paceline/pkg/event"
@@ -10,18 +11,22 @@ import (
 
 // Grants stores grants.
 type Grants interface {
-	// Grant returns the athlete's grant, strongly consistent. A missing one
+	// Grant returns the account's grant, strongly consistent. A missing one
 	// is a not-found fault.
-	Grant(ctx context.Context, athleteID int64) (Grant, error)
-	// Update changes the athlete's grant: change is given what is stored, or
-	// a Grant with the AthleteID alone, and what it leaves is written only if
+	Grant(ctx context.Context, account Account) (Grant, error)
+	// Update changes the account's grant: change is given what is stored, or
+	// a Grant with the Account alone, and what it leaves is written only if
 	// nobody wrote in between; otherwise it is called again on what is then
 	// stored. It must therefore make no calls. An error of change is returned
 	// as it is and nothing is written.
-	Update(ctx context.Context, athleteID int64, change func(*Grant) error) (Grant, error)
+	Update(ctx context.Context, account Account, change func(*Grant) error) (Grant, error)
 	// List pages through a provider's grants. cursor is empty for the first
 	// page, next is empty after the last.
 	List(ctx context.Context, provider, cursor string, limit int) (page []Grant, next string, err error)
+	// Unsettled returns the provider's grants that owe something, those first
+	// whose next attempt is due first. It may not know of what was written a
+	// moment ago.
+	Unsettled(ctx context.Context, provider string) ([]Grant, error)
 }
 
 // States stores what a started connect has to prove. Keys are digests: the
@@ -49,23 +54,23 @@ type Erasures interface {
 
 // Vault keeps secrets encrypted under the dedicated key.
 type Vault interface {
-	// App returns the application's registration; a not-found fault when it
+	// App returns the registration with a provider; a not-found fault when it
 	// has not been set.
-	App(ctx context.Context) (App, error)
-	// SaveApp replaces the application's registration.
-	SaveApp(ctx context.Context, app App) error
-	// Tokens returns one version of the athlete's pair; a not-found fault
+	App(ctx context.Context, provider string) (App, error)
+	// SaveApp replaces the registration with a provider.
+	SaveApp(ctx context.Context, provider string, app App) error
+	// Tokens returns one version of the account's pair; a not-found fault
 	// when that version does not exist.
-	Tokens(ctx context.Context, athleteID, version int64) (TokenPair, error)
-	// Latest returns the newest version of the athlete's pair, which need not
+	Tokens(ctx context.Context, account Account, version int64) (TokenPair, error)
+	// Latest returns the newest version of the account's pair, which need not
 	// be the valid one; a not-found fault when there is none.
-	Latest(ctx context.Context, athleteID int64) (pair TokenPair, version int64, err error)
+	Latest(ctx context.Context, account Account) (pair TokenPair, version int64, err error)
 	// SaveTokens stores a pair as a new version and returns its number. The
 	// versions before stay readable.
-	SaveTokens(ctx context.Context, athleteID int64, pair TokenPair) (version int64, err error)
-	// DropTokens destroys all versions of the athlete's pair. Dropping what
+	SaveTokens(ctx context.Context, account Account, pair TokenPair) (version int64, err error)
+	// DropTokens destroys all versions of the account's pair. Dropping what
 	// is not there is no error.
-	DropTokens(ctx context.Context, athleteID int64) error
+	DropTokens(ctx context.Context, account Account) error
 }
 
 // Seal seals a token pair. It needs nobody's help, so that it can't fail for
@@ -73,12 +78,12 @@ type Vault interface {
 type Seal func(TokenPair) ([]byte, error)
 
 // Sealer encrypts token pairs under the dedicated key, for storage outside the
-// vault. What it seals for one athlete can't be opened as another's.
+// vault. What it seals for one account can't be opened as another's.
 type Sealer interface {
 	// NewSeal prepares to seal one pair.
-	NewSeal(ctx context.Context, athleteID int64) (Seal, error)
+	NewSeal(ctx context.Context, account Account) (Seal, error)
 	// Open returns the sealed pair.
-	Open(ctx context.Context, athleteID int64, sealed []byte) (TokenPair, error)
+	Open(ctx context.Context, account Account, sealed []byte) (TokenPair, error)
 }
 
 // Metric names something worth counting.
@@ -98,8 +103,14 @@ const (
 	// MetricUnsaved: a new pair could be neither saved nor parked. If Strava
 	// replaced the refresh token, it is lost.
 	MetricUnsaved Metric = "TokensUnsaved"
-	// MetricDegraded: Strava refused an athlete's refresh token for good.
+	// MetricDegraded: an athlete has to connect again, because Strava refused
+	// the refresh token for good or because a scope is missing.
 	MetricDegraded Metric = "GrantsDegraded"
+	// MetricPostponed: a duty of a grant could not be done, and is tried again.
+	MetricPostponed Metric = "DutiesPostponed"
+	// MetricOverdue is how many grants have owed something for more than a day,
+	// counted anew at each [Departure.Settle]: look at its maximum, never at its sum.
+	MetricOverdue Metric = "DutiesOverdue"
 )
 
 // Metrics counts.
@@ -109,31 +120,55 @@ type Metrics interface {
 
 // Authorization is what a provider answers to an authorization code.
 type Authorization struct {
-	AthleteID int64
-	Tokens    TokenPair
+	Account Account
+	Tokens  TokenPair
 	// Scopes as the token answer names them; empty when it names none.
 	Scopes []string
 }
 
-// OAuth is a provider's authorization server.
+// Rules are what there is to know of a provider without asking it.
+type Rules struct {
+	// Provider's name: part of each of its accounts' names.
+	Provider string
+	// Sufficient are the scopes of which one must be granted for an account to
+	// be of any use.
+	Sufficient []string
+	// RefreshMargin is how long before its end an access token is renewed.
+	RefreshMargin time.Duration
+}
+
+// enough reports whether the scopes are of any use.
+func (r Rules) enough(scopes []string) bool {
+	return slices.ContainsFunc(r.Sufficient, func(s string) bool { return slices.Contains(scopes, s) })
+}
+
+// OAuth is a provider's authorization server. Whoever holds one serves the
+// accounts of that provider and of no other.
 type OAuth interface {
-	// AuthorizeURL is where the athlete is asked for consent.
-	AuthorizeURL(clientID, redirectURI, state string, scopes []string) string
+	Rules() Rules
+	// AuthorizeURL is where the person is asked for consent. The verifier binds
+	// the code to this connect where the provider can do that (RFC 7636); the
+	// URL does not show it.
+	AuthorizeURL(clientID, redirectURI, state string, verifier secret.String) string
 	// Exchange turns a code into tokens. Errors: ErrCodeRefused, ErrAppFull,
 	// ErrAppRefused, or a transient fault.
-	Exchange(ctx context.Context, app App, code secret.String) (Authorization, error)
+	Exchange(ctx context.Context, app App, redirectURI string, code, verifier secret.String) (Authorization, error)
 	// Refresh renews a pair. Errors: ErrTokenRefused, ErrAppRefused, or a
 	// transient fault.
 	Refresh(ctx context.Context, app App, refresh secret.String) (TokenPair, error)
 	// Revoke ends the authorization that the pair belongs to, if either token
-	// is still alive; that neither is, is no error. Errors: ErrAppRefused, or
-	// a transient fault.
+	// is still alive; that neither is, is no error. Errors: ErrAppRefused;
+	// ErrAccessTokenDead where an access token is needed to revoke by, and the
+	// pair's is dead; or a transient fault.
 	Revoke(ctx context.Context, app App, pair TokenPair) error
 }
 
 // APIAnswer is Strava's answer to a forwarded call.
 type APIAnswer struct {
 	Status int
+	// Refused tells why the call was refused: ErrAppRefused, ErrAccessTokenDead
+	// or ErrScopeMissing; nil if it wasn't, or for no reason of these.
+	Refused error
 	// Header holds the header fields that the caller may see, by their
 	// canonical names.
 	Header map[string]string

@@ -32,6 +32,16 @@ func (at probe) watchDeparture(d credentials.Departure) *credentials.Departure {
 	return &d
 }
 
+// watchConnect has at look at the calls that a connect makes, once the athlete's
+// answer is taken.
+func (at probe) watchConnect(c credentials.Connect) *credentials.Connect {
+	c.Grants = probedGrants{c.Grants, at}
+	c.Vault = probedVault{c.Vault, at}
+	c.OAuth = probedOAuth{c.OAuth, at}
+	c.Publisher = probedPublisher{c.Publisher, at}
+	return &c
+}
+
 // around calls at before and after do.
 func (at probe) around(what string, do func()) {
 	at("before " + what)
@@ -44,13 +54,13 @@ type probedGrants struct {
 	at probe
 }
 
-func (p probedGrants) Grant(ctx context.Context, id int64) (g credentials.Grant, err error) {
-	p.at.around("reading the grant", func() { g, err = p.Grants.Grant(ctx, id) })
+func (p probedGrants) Grant(ctx context.Context, account credentials.Account) (g credentials.Grant, err error) {
+	p.at.around("reading the grant", func() { g, err = p.Grants.Grant(ctx, account) })
 	return g, err
 }
 
-func (p probedGrants) Update(ctx context.Context, id int64, change func(*credentials.Grant) error) (g credentials.Grant, err error) {
-	p.at.around("writing the grant", func() { g, err = p.Grants.Update(ctx, id, change) })
+func (p probedGrants) Update(ctx context.Context, account credentials.Account, change func(*credentials.Grant) error) (g credentials.Grant, err error) {
+	p.at.around("writing the grant", func() { g, err = p.Grants.Update(ctx, account, change) })
 	return g, err
 }
 
@@ -59,28 +69,28 @@ type probedVault struct {
 	at probe
 }
 
-func (p probedVault) App(ctx context.Context) (app credentials.App, err error) {
-	p.at.around("reading the app", func() { app, err = p.Vault.App(ctx) })
+func (p probedVault) App(ctx context.Context, provider string) (app credentials.App, err error) {
+	p.at.around("reading the app", func() { app, err = p.Vault.App(ctx, provider) })
 	return app, err
 }
 
-func (p probedVault) Tokens(ctx context.Context, id, version int64) (pair credentials.TokenPair, err error) {
-	p.at.around("reading tokens", func() { pair, err = p.Vault.Tokens(ctx, id, version) })
+func (p probedVault) Tokens(ctx context.Context, account credentials.Account, version int64) (pair credentials.TokenPair, err error) {
+	p.at.around("reading tokens", func() { pair, err = p.Vault.Tokens(ctx, account, version) })
 	return pair, err
 }
 
-func (p probedVault) Latest(ctx context.Context, id int64) (pair credentials.TokenPair, version int64, err error) {
-	p.at.around("reading the latest tokens", func() { pair, version, err = p.Vault.Latest(ctx, id) })
+func (p probedVault) Latest(ctx context.Context, account credentials.Account) (pair credentials.TokenPair, version int64, err error) {
+	p.at.around("reading the latest tokens", func() { pair, version, err = p.Vault.Latest(ctx, account) })
 	return pair, version, err
 }
 
-func (p probedVault) SaveTokens(ctx context.Context, id int64, pair credentials.TokenPair) (version int64, err error) {
-	p.at.around("saving tokens", func() { version, err = p.Vault.SaveTokens(ctx, id, pair) })
+func (p probedVault) SaveTokens(ctx context.Context, account credentials.Account, pair credentials.TokenPair) (version int64, err error) {
+	p.at.around("saving tokens", func() { version, err = p.Vault.SaveTokens(ctx, account, pair) })
 	return version, err
 }
 
-func (p probedVault) DropTokens(ctx context.Context, id int64) (err error) {
-	p.at.around("dropping tokens", func() { err = p.Vault.DropTokens(ctx, id) })
+func (p probedVault) DropTokens(ctx context.Context, account credentials.Account) (err error) {
+	p.at.around("dropping tokens", func() { err = p.Vault.DropTokens(ctx, account) })
 	return err
 }
 
@@ -89,19 +99,24 @@ type probedSealer struct {
 	at probe
 }
 
-func (p probedSealer) NewSeal(ctx context.Context, id int64) (seal credentials.Seal, err error) {
-	p.at.around("preparing a seal", func() { seal, err = p.Sealer.NewSeal(ctx, id) })
+func (p probedSealer) NewSeal(ctx context.Context, account credentials.Account) (seal credentials.Seal, err error) {
+	p.at.around("preparing a seal", func() { seal, err = p.Sealer.NewSeal(ctx, account) })
 	return seal, err
 }
 
-func (p probedSealer) Open(ctx context.Context, id int64, sealed []byte) (pair credentials.TokenPair, err error) {
-	p.at.around("opening what is parked", func() { pair, err = p.Sealer.Open(ctx, id, sealed) })
+func (p probedSealer) Open(ctx context.Context, account credentials.Account, sealed []byte) (pair credentials.TokenPair, err error) {
+	p.at.around("opening what is parked", func() { pair, err = p.Sealer.Open(ctx, account, sealed) })
 	return pair, err
 }
 
 type probedOAuth struct {
 	credentials.OAuth
 	at probe
+}
+
+func (p probedOAuth) Exchange(ctx context.Context, app credentials.App, redirectURI string, code, verifier secret.String) (a credentials.Authorization, err error) {
+	p.at.around("exchanging the code", func() { a, err = p.OAuth.Exchange(ctx, app, redirectURI, code, verifier) })
+	return a, err
 }
 
 func (p probedOAuth) Refresh(ctx context.Context, app credentials.App, token secret.String) (pair credentials.TokenPair, err error) {

@@ -2,10 +2,8 @@ package credentials
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"regexp"
 
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
@@ -17,6 +15,10 @@ type Requester struct {
 	Tokens *Tokens
 	API    API
 }
+
+// activitiesPath is refused for want of a scope when the authorization covers
+// no activities at all.
+const activitiesPath = "/athlete/activities"
 
 // forwardable lists what may be asked of Strava. Strava's policy forbids
 // passing its API on (API Policy 5.16), and there is no reason to let a caller
@@ -55,7 +57,7 @@ func (r *Requester) Forward(ctx context.Context, req credentialsv1.ForwardReques
 func (r *Requester) call(ctx context.Context, req credentialsv1.ForwardRequest) (APIAnswer, error) {
 	var rejected TokenPair
 	for {
-		pair, err := r.Tokens.Pair(ctx, req.AthleteID, req.Generation, rejected)
+		pair, err := r.Tokens.Pair(ctx, Athlete(req.AthleteID), req.Generation, rejected)
 		if err != nil {
 			return APIAnswer{}, err
 		}
@@ -64,9 +66,18 @@ func (r *Requester) call(ctx context.Context, req credentialsv1.ForwardRequest) 
 			return APIAnswer{}, err
 		}
 		switch {
-		case answer.Status == http.StatusForbidden && mentions(answer.Body, "Application"):
+		case errors.Is(answer.Refused, ErrAppRefused):
 			return APIAnswer{}, ErrAppRefused
-		case answer.Status != http.StatusUnauthorized || missingScope(answer.Body):
+		case errors.Is(answer.Refused, ErrScopeMissing) && req.Path == activitiesPath:
+			// The athlete took the activities back, and nothing but connecting
+			// again can change that.
+			if err := r.Tokens.Degrade(ctx, Athlete(req.AthleteID), req.Generation, credentialsv1.DegradedScopeMissing); err != nil {
+				return APIAnswer{}, err
+			}
+			return APIAnswer{}, ErrDegraded
+		case !errors.Is(answer.Refused, ErrAccessTokenDead):
+			// A scope that is missing for one activity, such as one that only
+			// its owner may see, says nothing of the others.
 			return answer, nil
 		case !rejected.Access.Empty():
 			// Renewed and refused again: the authorization itself is gone, and
@@ -75,43 +86,4 @@ func (r *Requester) call(ctx context.Context, req credentialsv1.ForwardRequest) 
 		}
 		rejected = pair
 	}
-}
-
-// stravaFault is Strava's error body (Strava API v3 reference, "Fault").
-// Its errors member has been seen as a plain string, too.
-type stravaFault struct {
-	Errors []struct {
-		Resource string `json:"resource"`
-		Field    string `json:"field"`
-		Code     string `json:"code"`
-	} `json:"errors"`
-}
-
-// mentions reports whether the body blames the resource.
-func mentions(body []byte, resource string) bool {
-	var f stravaFault
-	if json.Unmarshal(body, &f) != nil {
-		return false
-	}
-	for _, e := range f.Errors {
-		if e.Resource == resource {
-			return true
-		}
-	}
-	return false
-}
-
-// missingScope tells a 401 that means "the athlete did not allow this" from
-// one that means "this token is dead".
-func missingScope(body []byte) bool {
-	var f stravaFault
-	if json.Unmarshal(body, &f) != nil {
-		return false
-	}
-	for _, e := range f.Errors {
-		if e.Resource == "AccessToken" && e.Code == "missing" {
-			return true
-		}
-	}
-	return false
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
 	"github.com/paceline/paceline/test/strava"
@@ -106,7 +107,7 @@ func TestForwardRenewsARefusedAccessTokenOnce(t *testing.T) {
 	}
 }
 
-func TestForwardPassesOnAMissingScope(t *testing.T) {
+func TestActivitiesRefusedForWantOfAScopeDegrade(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -115,28 +116,51 @@ func TestForwardPassesOnAMissingScope(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	app, err := w.vault.App(t.Context())
+	app, err := w.vault.App(t.Context(), credentials.ProviderStrava)
 	if err != nil {
 		t.Fatal(err)
 	}
-	auth, err := w.oauth.Exchange(t.Context(), app, secret.New(code))
+	auth, err := w.oauth.Exchange(t.Context(), app, redirectURI, secret.New(code), secret.String{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	version, err := w.vault.SaveTokens(t.Context(), id, auth.Tokens)
+	version, err := w.vault.SaveTokens(t.Context(), credentials.Athlete(id), auth.Tokens)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.store.Update(t.Context(), id, func(g *credentials.Grant) error {
+	if _, err := w.store.Update(t.Context(), credentials.Athlete(id), func(g *credentials.Grant) error {
 		g.TokenVersion = version
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	res, err := w.requester.Forward(t.Context(), credentialsv1.ForwardRequest{AthleteID: id, Generation: generation, Path: "/athlete/activities"})
-	if err != nil || res.Outcome != credentialsv1.OutcomeAnswered || res.Status != 401 {
+	// Refused for one activity, it says nothing of the others.
+	res, err := w.requester.Forward(t.Context(), credentialsv1.ForwardRequest{AthleteID: id, Generation: generation, Path: "/activities/1"})
+	if err != nil || res.Outcome != credentialsv1.OutcomeAnswered || res.Status != 401 || w.grant(id).State != credentials.Active {
+		t.Errorf("one activity: %s %d %v", res.Outcome, res.Status, err)
+	}
+	res, err = w.requester.Forward(t.Context(), credentialsv1.ForwardRequest{AthleteID: id, Generation: generation, Path: "/athlete/activities"})
+	if err != nil || res.Outcome != credentialsv1.OutcomeDegraded {
 		t.Errorf("%s %d %v", res.Outcome, res.Status, err)
 	}
+	told := eventtest.Facts[credentialsv1.AuthorizationDegraded](w.bus)
+	if len(told) != 1 || told[0].Reason != credentialsv1.DegradedScopeMissing || told[0].Generation != generation {
+		t.Errorf("announced %+v", told)
+	}
+	if g := w.grant(id); g.State != credentials.Degraded || g.Reason != credentialsv1.DegradedScopeMissing || w.counts.Of(credentials.MetricDegraded) != 1 {
+		t.Errorf("grant %+v", g)
+	}
+	// Strava is not asked again, and connecting again leads out.
+	calls := w.strava.Counters().Total("", id)
+	for range 2 {
+		if res := w.forward(id, generation); res.Outcome != credentialsv1.OutcomeDegraded {
+			t.Errorf("the next call: %s", res.Outcome)
+		}
+	}
+	if n := w.strava.Counters().Total("", id); n != calls {
+		t.Errorf("%d calls were made in vain", n-calls)
+	}
+	w.mustAnswer(id, w.connected(id))
 	if n := w.strava.Counters().Total(strava.EndpointRefresh, id); n != 0 {
 		t.Errorf("%d refreshes for a missing scope", n)
 	}

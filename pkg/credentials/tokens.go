@@ -9,14 +9,15 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
 const (
 	// refreshTime must be left of a call's time for a refresh to begin: a
 	// process that is ended between Strava's answer and the write loses the
-	// answer. It covers asking Strava (10 s) and saveTime.
-	refreshTime = 18 * time.Second
+	// answer. It covers asking Strava (20 s) and saveTime.
+	refreshTime = 28 * time.Second
 	// saveTime is how long saving a new pair is tried.
 	saveTime = 7 * time.Second
 	// savePause is the wait between two tries to save.
@@ -39,7 +40,9 @@ type Tokens struct {
 	Sleep func(context.Context, time.Duration) error
 
 	mu     sync.Mutex
-	cached map[int64]cachedPair
+	cached map[Account]cachedPair
+	// app is the registration that was last good; see [Tokens.ask].
+	app App
 }
 
 // cachedPair is a pair and what of the grant named it.
@@ -55,15 +58,15 @@ type cachedPair struct {
 //
 // Errors: ErrRevoked when the generation is not the one in force, ErrDegraded,
 // ErrAppRefused, or a transient fault.
-func (t *Tokens) Pair(ctx context.Context, athleteID, generation int64, rejected TokenPair) (TokenPair, error) {
-	for restarts := 0; ; restarts++ {
-		grant, pair, err := t.current(ctx, athleteID, generation)
+func (t *Tokens) Pair(ctx context.Context, account Account, generation int64, rejected TokenPair) (TokenPair, error) {
+	for restarts := 0; ; {
+		grant, pair, err := t.current(ctx, account, generation, Grant.callable)
 		if err != nil {
 			return TokenPair{}, err
 		}
 		now := t.Minter.Now()
 		wasRejected := !rejected.Access.Empty() && pair.Access.Equal(rejected.Access)
-		if pair.fresh(now) && !wasRejected {
+		if pair.fresh(now, t.OAuth.Rules().RefreshMargin) && !wasRejected {
 			return pair, nil
 		}
 		refreshed, err := t.refresh(ctx, grant, pair)
@@ -78,6 +81,7 @@ func (t *Tokens) Pair(ctx context.Context, athleteID, generation int64, rejected
 				return pair, nil
 			}
 		case errors.Is(err, errOutdated) && restarts < maxRestarts:
+			restarts++
 			continue
 		case fault.Is(err, fault.Transient) && pair.usable(now) && !wasRejected:
 			return pair, nil
@@ -93,20 +97,17 @@ func (t *Tokens) Pair(ctx context.Context, athleteID, generation int64, rejected
 // Confirm asks Strava whether the authorization still stands, by a refresh.
 // nil means that it does. Errors: ErrTokenRefused when it does not, ErrRevoked
 // when it was over before, ErrAppRefused, or a transient fault.
-func (t *Tokens) Confirm(ctx context.Context, athleteID, generation int64) error {
-	for restarts := 0; ; restarts++ {
-		grant, pair, err := t.current(ctx, athleteID, generation)
-		if errors.Is(err, ErrDegraded) {
-			return ErrTokenRefused
+func (t *Tokens) Confirm(ctx context.Context, account Account, generation int64) error {
+	for restarts := 0; ; {
+		grant, pair, err := t.current(ctx, account, generation, Grant.refreshable)
+		if err == nil {
+			_, err = t.refresh(ctx, grant, pair)
 		}
-		if err != nil {
-			return err
-		}
-		_, err = t.refresh(ctx, grant, pair)
 		switch {
 		case errors.Is(err, ErrDegraded):
 			return ErrTokenRefused
 		case errors.Is(err, errOutdated) && restarts < maxRestarts:
+			restarts++
 			continue
 		case !errors.Is(err, errBusy):
 			return err
@@ -117,12 +118,43 @@ func (t *Tokens) Confirm(ctx context.Context, athleteID, generation int64) error
 	}
 }
 
+// Degrade notes that the athlete has to connect again before the generation is
+// of use, and has it announced. ErrRevoked says that it is over.
+func (t *Tokens) Degrade(ctx context.Context, account Account, generation int64, reason string) error {
+	degraded := false
+	grant, err := update(ctx, t.Grants, t.Minter, account, func(g *Grant) error {
+		if g.Generation != generation {
+			return ErrRevoked
+		}
+		before := *g
+		err := g.degrade(reason)
+		degraded = g.Reason != before.Reason
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("degrade the grant: %w", err)
+	}
+	return t.degraded(ctx, grant, degraded)
+}
+
+// degraded counts and announces what has just become degraded.
+func (t *Tokens) degraded(ctx context.Context, grant Grant, anew bool) error {
+	if anew {
+		t.Metrics.Count(string(MetricDegraded), 1)
+	}
+	if !grant.Unannounced {
+		return nil
+	}
+	return announce(ctx, t.Grants, t.Publisher, t.Minter, grant)
+}
+
 // current reads the grant and the pair that it names. The grant is read every
 // time, so that a revocation counts at once; the pair is taken from memory
 // while the grant still names it, so that SSM and KMS are not asked per call.
-func (t *Tokens) current(ctx context.Context, athleteID, generation int64) (Grant, TokenPair, error) {
+// allowed says what the grant may be used for.
+func (t *Tokens) current(ctx context.Context, account Account, generation int64, allowed func(Grant) error) (Grant, TokenPair, error) {
 	for {
-		grant, err := t.Grants.Grant(ctx, athleteID)
+		grant, err := t.Grants.Grant(ctx, account)
 		if fault.Is(err, fault.NotFound) {
 			return Grant{}, TokenPair{}, ErrRevoked
 		}
@@ -134,11 +166,14 @@ func (t *Tokens) current(ctx context.Context, athleteID, generation int64) (Gran
 				return Grant{}, TokenPair{}, err
 			}
 		}
-		if err := grant.inForce(generation); err != nil {
+		if grant.Generation != generation {
+			return Grant{}, TokenPair{}, ErrRevoked
+		}
+		if err := allowed(grant); err != nil {
 			return Grant{}, TokenPair{}, err
 		}
 		t.mu.Lock()
-		c := t.cached[athleteID]
+		c := t.cached[account]
 		t.mu.Unlock()
 		if c.generation == grant.Generation && c.version == grant.TokenVersion && bytes.Equal(c.parked, grant.Parked) {
 			return grant, c.pair, nil
@@ -166,29 +201,38 @@ func (t *Tokens) current(ctx context.Context, athleteID, generation int64) (Gran
 // read returns the pair that the grant names, wherever it is.
 func (t *Tokens) read(ctx context.Context, grant Grant) (TokenPair, error) {
 	if grant.Parked != nil {
-		return t.Sealer.Open(ctx, grant.AthleteID, grant.Parked)
+		return t.Sealer.Open(ctx, grant.Account, grant.Parked)
 	}
-	return t.Vault.Tokens(ctx, grant.AthleteID, grant.TokenVersion)
+	return t.Vault.Tokens(ctx, grant.Account, grant.TokenVersion)
 }
 
 func (t *Tokens) remember(grant Grant, pair TokenPair) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.cached == nil {
-		t.cached = map[int64]cachedPair{}
+		t.cached = map[Account]cachedPair{}
 	}
-	t.cached[grant.AthleteID] = cachedPair{grant.Generation, grant.TokenVersion, grant.Parked, pair}
+	t.cached[grant.Account] = cachedPair{grant.Generation, grant.TokenVersion, grant.Parked, pair}
 }
 
-// inForce tells whether the grant allows calls for the generation.
-func (g Grant) inForce(generation int64) error {
+// callable tells whether calls can be made under the grant.
+func (g Grant) callable() error {
+	if g.State == Degraded {
+		return ErrDegraded
+	}
+	return g.refreshable()
+}
+
+// refreshable tells whether the grant's tokens are worth asking with: whether
+// they cover activities makes no difference to that.
+func (g Grant) refreshable() error {
 	switch {
-	case g.State == Revoked || g.State == "" || g.Generation != generation:
-		return ErrRevoked
+	case g.State == Active, g.State == Degraded && g.Reason == credentialsv1.DegradedScopeMissing:
+		return nil
 	case g.State == Degraded:
 		return ErrDegraded
 	}
-	return nil
+	return ErrRevoked
 }
 
 // names reports whether the grant names the same pair as seen.
@@ -209,24 +253,19 @@ func (g Grant) names(seen Grant) bool {
 //  5. commit: the grant names the version or, where the vault refused, holds
 //     the pair itself, sealed; and the lease ends.
 func (t *Tokens) refresh(ctx context.Context, seen Grant, pair TokenPair) (TokenPair, error) {
-	if deadline, ok := ctx.Deadline(); ok && deadline.Sub(t.Minter.Now()) < refreshTime {
+	if tooLate(ctx, refreshTime) {
 		return TokenPair{}, fault.New(fault.Transient, "too little time is left for a refresh")
 	}
 	owner, err := t.acquire(ctx, seen)
 	if err != nil {
 		return TokenPair{}, err
 	}
-	app, err := t.Vault.App(ctx)
-	if err != nil {
-		t.release(ctx, seen, owner)
-		return TokenPair{}, fmt.Errorf("read app: %w", err)
-	}
-	seal, err := t.Sealer.NewSeal(ctx, seen.AthleteID)
+	seal, err := t.Sealer.NewSeal(ctx, seen.Account)
 	if err != nil {
 		t.release(ctx, seen, owner)
 		return TokenPair{}, fmt.Errorf("prepare to park: %w", err)
 	}
-	fresh, err := t.OAuth.Refresh(ctx, app, pair.Refresh)
+	fresh, err := t.ask(ctx, pair)
 	switch {
 	case errors.Is(err, ErrTokenRefused):
 		return TokenPair{}, t.refused(ctx, seen, owner)
@@ -245,7 +284,7 @@ func (t *Tokens) refresh(ctx context.Context, seen Grant, pair TokenPair) (Token
 		// this lease, and now finds the pair that is to be revoked and dropped.
 		return TokenPair{}, ErrRevoked
 	case errors.Is(err, errOutdated):
-		return TokenPair{}, errors.Join(err, t.discard(ctx, seen, app, fresh))
+		return TokenPair{}, errors.Join(err, t.discard(ctx, seen, fresh))
 	case err != nil:
 		t.Metrics.Count(string(MetricUnsaved), 1)
 		return TokenPair{}, fmt.Errorf("save refreshed tokens: %w", err)
@@ -253,6 +292,42 @@ func (t *Tokens) refresh(ctx context.Context, seen Grant, pair TokenPair) (Token
 	t.Metrics.Count(string(MetricRefreshed), 1)
 	t.remember(grant, fresh)
 	return fresh, nil
+}
+
+// tooLate reports whether less than need is left before the context ends. That
+// is a matter of the real clock, whatever the Minter's.
+func tooLate(ctx context.Context, need time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && time.Until(deadline) < need
+}
+
+// ask has Strava renew the pair. The application's registration stays in memory
+// for as long as Strava accepts it, so that SSM and KMS are not asked per
+// refresh. After a refusal it is read anew: an admin may have changed the
+// secret meanwhile, or even the application, to which the token is a strange one.
+func (t *Tokens) ask(ctx context.Context, pair TokenPair) (TokenPair, error) {
+	t.mu.Lock()
+	app := t.app
+	t.mu.Unlock()
+	var refused error
+	if app.ClientID != "" {
+		fresh, err := t.OAuth.Refresh(ctx, app, pair.Refresh)
+		if !errors.Is(err, ErrAppRefused) && !errors.Is(err, ErrTokenRefused) {
+			return fresh, err
+		}
+		refused = err
+	}
+	read, err := t.Vault.App(ctx, t.OAuth.Rules().Provider)
+	if err != nil {
+		return TokenPair{}, fmt.Errorf("read app: %w", err)
+	}
+	if read.ClientID == app.ClientID && read.ClientSecret.Equal(app.ClientSecret) {
+		return TokenPair{}, refused
+	}
+	t.mu.Lock()
+	t.app = read
+	t.mu.Unlock()
+	return t.OAuth.Refresh(ctx, read, pair.Refresh)
 }
 
 // save has the grant name the fresh pair, which it puts into the vault or else
@@ -264,13 +339,13 @@ func (t *Tokens) save(ctx context.Context, seen Grant, owner string, old, fresh 
 	saved := fresh.Refresh.Equal(old.Refresh) && fresh.Access.Equal(old.Access)
 	for {
 		if !saved {
-			if v, err := t.Vault.SaveTokens(ctx, seen.AthleteID, fresh); err == nil {
+			if v, err := t.Vault.SaveTokens(ctx, seen.Account, fresh); err == nil {
 				version, parked, saved = v, nil, true
 			} else if parked, err = seal(fresh); err != nil {
 				return Grant{}, fmt.Errorf("seal: %w", err)
 			}
 		}
-		grant, err := t.commit(ctx, seen, owner, func(g *Grant) { g.TokenVersion, g.Parked = version, parked })
+		grant, err := t.renew(ctx, seen, owner, version, parked)
 		if !fault.Is(err, fault.Transient) {
 			if err == nil && !saved {
 				t.Metrics.Count(string(MetricParked), 1)
@@ -283,48 +358,45 @@ func (t *Tokens) save(ctx context.Context, seen Grant, owner string, old, fresh 
 	}
 }
 
-// commit changes the grant and gives the lease back, on condition that the
-// grant is of the same generation, under this lease, and names the pair that
-// the work began with; errOutdated otherwise.
-func (t *Tokens) commit(ctx context.Context, seen Grant, owner string, change func(*Grant)) (Grant, error) {
-	return t.Grants.Update(ctx, seen.AthleteID, func(g *Grant) error {
-		if g.Generation != seen.Generation || g.Lease.Owner != owner || !g.names(seen) {
-			return errOutdated
-		}
-		change(g)
-		g.Lease = Lease{}
-		return nil
+// renew has the grant name the pair and gives the lease back, on condition that
+// the grant is of the same generation, under this lease, and names the pair
+// that the work began with; errOutdated otherwise.
+func (t *Tokens) renew(ctx context.Context, seen Grant, owner string, version int64, parked []byte) (Grant, error) {
+	return update(ctx, t.Grants, t.Minter, seen.Account, func(g *Grant) error {
+		return g.renew(owner, seen, version, parked)
 	})
 }
 
 // discard gets rid of a pair that came after its lease had expired and the
 // authorization had been brought to its end without it.
-func (t *Tokens) discard(ctx context.Context, seen Grant, app App, fresh TokenPair) error {
-	grant, err := t.Grants.Grant(ctx, seen.AthleteID)
-	if fault.Is(err, fault.NotFound) {
-		grant.State = Revoked
-	} else if err != nil {
+func (t *Tokens) discard(ctx context.Context, seen Grant, fresh TokenPair) error {
+	grant, err := t.Grants.Grant(ctx, seen.Account)
+	if err != nil && !fault.Is(err, fault.NotFound) {
 		return fmt.Errorf("read grant: %w", err)
 	}
-	if grant.State != Revoked {
+	if err == nil && grant.State != Revoked && grant.State != Erased {
 		return nil
+	}
+	app, err := t.Vault.App(ctx, t.OAuth.Rules().Provider)
+	if err != nil {
+		return fmt.Errorf("read app: %w", err)
 	}
 	if err := t.OAuth.Revoke(ctx, app, fresh); err != nil {
 		return fmt.Errorf("revoke a late pair: %w", err)
 	}
-	if !grant.Over() {
-		return nil // Whoever ends it has yet to drop the tokens.
+	if grant.State == Revoked {
+		return nil // Whoever sees the departure through has yet to drop the tokens.
 	}
-	return t.Vault.DropTokens(ctx, seen.AthleteID)
+	return t.Vault.DropTokens(ctx, seen.Account)
 }
 
 // acquire takes the lease to work on the pair that seen names.
 func (t *Tokens) acquire(ctx context.Context, seen Grant) (owner string, _ error) {
-	owner, _, err := hold(ctx, t.Grants, t.Minter, seen.AthleteID, func(g *Grant) error {
-		if err := g.inForce(seen.Generation); err != nil {
-			return err
-		}
-		if !g.names(seen) {
+	owner, _, err := hold(ctx, t.Grants, t.Minter, seen.Account, func(g *Grant) error {
+		switch {
+		case g.Generation != seen.Generation || g.State == Revoked || g.State == Erased || g.State == "":
+			return ErrRevoked
+		case g.State != seen.State || g.Reason != seen.Reason || !g.names(seen):
 			return errOutdated
 		}
 		return nil
@@ -333,7 +405,7 @@ func (t *Tokens) acquire(ctx context.Context, seen Grant) (owner string, _ error
 }
 
 func (t *Tokens) release(ctx context.Context, seen Grant, owner string) {
-	release(ctx, t.Grants, seen.AthleteID, owner)
+	release(ctx, t.Grants, t.Minter, seen.Account, owner)
 }
 
 // unpark moves a parked pair into the vault, where it belongs, if that is
@@ -343,12 +415,12 @@ func (t *Tokens) unpark(ctx context.Context, seen Grant, pair TokenPair) Grant {
 	if err != nil {
 		return seen
 	}
-	version, err := t.Vault.SaveTokens(ctx, seen.AthleteID, pair)
+	version, err := t.Vault.SaveTokens(ctx, seen.Account, pair)
 	if err != nil {
 		t.release(ctx, seen, owner)
 		return seen
 	}
-	grant, err := t.commit(ctx, seen, owner, func(g *Grant) { g.TokenVersion, g.Parked = version, nil })
+	grant, err := t.renew(ctx, seen, owner, version, nil)
 	if err != nil {
 		return seen
 	}
@@ -361,31 +433,39 @@ func (t *Tokens) unpark(ctx context.Context, seen Grant, pair TokenPair) Grant {
 // then that pair is adopted, and errOutdated sends the caller to it. Otherwise
 // the grant degrades.
 func (t *Tokens) refused(ctx context.Context, seen Grant, owner string) error {
-	_, latest, err := t.Vault.Latest(ctx, seen.AthleteID)
+	_, latest, err := t.Vault.Latest(ctx, seen.Account)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		t.release(ctx, seen, owner)
 		return fmt.Errorf("look for a newer pair: %w", err)
 	}
-	adopt := err == nil && latest > seen.TokenVersion
-	grant, err := t.commit(ctx, seen, owner, func(g *Grant) {
-		switch {
-		case adopt:
-			g.TokenVersion, g.Parked = latest, nil
-		case g.State == Active:
-			g.State, g.Unannounced = Degraded, true
+	if err == nil && latest > seen.TokenVersion {
+		if _, err := t.renew(ctx, seen, owner, latest, nil); err != nil {
+			return fmt.Errorf("adopt a newer pair: %w", err)
 		}
+		t.Metrics.Count(string(MetricAdopted), 1)
+		return errOutdated
+	}
+	degraded := false
+	grant, err := update(ctx, t.Grants, t.Minter, seen.Account, func(g *Grant) error {
+		if !g.underLease(owner, seen) {
+			return errOutdated
+		}
+		if g.State != Revoked {
+			before := g.Reason
+			if err := g.degrade(credentialsv1.DegradedTokenRefused); err != nil {
+				return err
+			}
+			degraded = g.Reason != before
+		}
+		return g.release(owner)
 	})
 	switch {
 	case err != nil:
 		return fmt.Errorf("note the refused token: %w", err)
 	case grant.State == Revoked:
 		return ErrRevoked
-	case adopt:
-		t.Metrics.Count(string(MetricAdopted), 1)
-		return errOutdated
 	}
-	t.Metrics.Count(string(MetricDegraded), 1)
-	if err := announce(ctx, t.Grants, t.Publisher, t.Minter, grant); err != nil {
+	if err := t.degraded(ctx, grant, degraded); err != nil {
 		return err
 	}
 	return ErrDegraded

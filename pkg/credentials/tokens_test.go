@@ -124,7 +124,7 @@ func TestALeaseOfTheDeadIsTakenOver(t *testing.T) {
 
 func lease(t *testing.T, w *world, id int64, owner string, until time.Time) {
 	t.Helper()
-	if _, err := w.store.Update(t.Context(), id, func(g *credentials.Grant) error {
+	if _, err := w.store.Update(t.Context(), credentials.Athlete(id), func(g *credentials.Grant) error {
 		g.Lease = credentials.Lease{Owner: owner, Until: until}
 		return nil
 	}); err != nil {
@@ -212,9 +212,9 @@ func TestARefreshDoesNotReviveARevokedGrant(t *testing.T) {
 	generation := w.connected(id)
 	w.clock.Advance(7 * time.Hour)
 	w.tokens.OAuth = &revoking{w.oauth, func() {
-		err := w.departure.Left(t.Context(), cause(), id, generation, "receipt", w.clock.Now())
-		if !fault.Is(err, fault.Transient) {
-			t.Errorf("tokens were dropped under a refresh in flight: %v", err)
+		err := w.departure.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
+		if err != nil || !w.vault.Holds(credentials.Athlete(id)) {
+			t.Errorf("tokens were dropped under a refresh in flight (%v)", err)
 		}
 	}}
 	if res := w.forward(id, generation); res.Outcome != credentialsv1.OutcomeRevoked {
@@ -223,13 +223,8 @@ func TestARefreshDoesNotReviveARevokedGrant(t *testing.T) {
 	if g := w.grant(id); g.State != credentials.Revoked {
 		t.Errorf("state %s", g.State)
 	}
-	// The message comes again, now that the refresh is over.
-	if err := w.departure.Left(t.Context(), cause(), id, generation, "receipt", w.clock.Now()); err != nil {
-		t.Fatal(err)
-	}
-	if w.vault.Holds(id) {
-		t.Error("tokens are left")
-	}
+	w.settle() // The refresh is over.
+	w.mustBeErased(id, "after the refresh")
 }
 
 func TestARefreshDoesNotOverwriteANewAuthorization(t *testing.T) {
@@ -248,7 +243,7 @@ func TestARefreshDoesNotOverwriteANewAuthorization(t *testing.T) {
 // failing is a vault that refuses to save.
 type failing struct{ credentials.Vault }
 
-func (failing) SaveTokens(context.Context, int64, credentials.TokenPair) (int64, error) {
+func (failing) SaveTokens(context.Context, credentials.Account, credentials.TokenPair) (int64, error) {
 	return 0, fault.New(fault.Transient, "throttled")
 }
 
@@ -256,22 +251,49 @@ func TestConfirmAsksStrava(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
-	if err := w.tokens.Confirm(t.Context(), id, generation); err != nil {
+	if err := w.tokens.Confirm(t.Context(), credentials.Athlete(id), generation); err != nil {
 		t.Errorf("a standing authorization: %v", err)
 	}
-	if err := w.tokens.Confirm(t.Context(), id, generation-1); !errors.Is(err, credentials.ErrRevoked) {
+	if err := w.tokens.Confirm(t.Context(), credentials.Athlete(id), generation-1); !errors.Is(err, credentials.ErrRevoked) {
 		t.Errorf("an earlier generation: %v", err)
 	}
 	if err := w.strava.Inject(strava.Fault{Endpoint: strava.EndpointRefresh, Kind: strava.Fault503}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.tokens.Confirm(t.Context(), id, generation); !fault.Is(err, fault.Transient) {
+	if err := w.tokens.Confirm(t.Context(), credentials.Athlete(id), generation); !fault.Is(err, fault.Transient) {
 		t.Errorf("while Strava is down: %v", err)
 	}
 	if err := w.strava.Deauthorize(id); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.tokens.Confirm(t.Context(), id, generation); !errors.Is(err, credentials.ErrTokenRefused) {
+	if err := w.tokens.Confirm(t.Context(), credentials.Athlete(id), generation); !errors.Is(err, credentials.ErrTokenRefused) {
 		t.Errorf("a withdrawn authorization: %v", err)
+	}
+}
+
+// TestAChangedClientSecretIsLearned: the registration is kept in memory, until
+// Strava refuses it.
+func TestAChangedClientSecretIsLearned(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	app, err := w.vault.App(t.Context(), credentials.ProviderStrava)
+	if err != nil {
+		t.Fatal(err)
+	}
+	process := w.process(w.patient)
+	stale := app
+	stale.ClientSecret = secret.New("the secret before")
+	for _, step := range []struct {
+		app  credentials.App
+		want string
+	}{{stale, credentialsv1.OutcomeApplication}, {app, credentialsv1.OutcomeAnswered}} {
+		if err := w.vault.SaveApp(t.Context(), credentials.ProviderStrava, step.app); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.Advance(7 * time.Hour)
+		if res := w.by(process, id, generation); res.Outcome != step.want {
+			t.Errorf("got %s, want %s", res.Outcome, step.want)
+		}
 	}
 }

@@ -1,8 +1,10 @@
 package credentials_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -12,6 +14,8 @@ import (
 
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/credentialstest"
+	"github.com/paceline/paceline/pkg/credentials/provider"
+	"github.com/paceline/paceline/pkg/credentials/settings"
 	vendor "github.com/paceline/paceline/pkg/credentials/strava"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
@@ -31,10 +35,12 @@ type world struct {
 	sealer *credentialstest.Sealer
 	counts *credentialstest.Metrics
 	bus    *eventtest.Bus
+	log    bytes.Buffer
 	minter event.Minter
 	ids    atomic.Int64
 
-	oauth     *vendor.OAuth
+	client    *http.Client
+	oauth     *provider.OAuth
 	connect   *credentials.Connect
 	tokens    *credentials.Tokens
 	requester *credentials.Requester
@@ -44,14 +50,14 @@ type world struct {
 
 const redirectURI = "http://localhost:8080/oauth/callback"
 
-func newWorld(t *testing.T, settings strava.Settings) *world {
+func newWorld(t *testing.T, at strava.Settings) *world {
 	clock := strava.NewManualClock(time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC))
 	w := &world{
 		t: t, clock: clock,
 		store: credentialstest.NewStore(), vault: credentialstest.NewVault(), sealer: &credentialstest.Sealer{},
 		counts: &credentialstest.Metrics{}, bus: &eventtest.Bus{},
 		strava: strava.New(strava.Config{
-			Clock: clock, Seed: 1, Athletes: strava.Generate(1, 3, clock.Now()), Settings: settings,
+			Clock: clock, Seed: 1, Athletes: strava.Generate(1, 3, clock.Now()), Settings: at,
 			Callbacks: roundTripper(func(*http.Request) (*http.Response, error) { return nil, http.ErrHandlerTimeout }),
 		}),
 	}
@@ -68,16 +74,18 @@ func newWorld(t *testing.T, settings strava.Settings) *world {
 		clock.Advance(d)
 		return ctx.Err()
 	}
-	w.oauth = vendor.NewOAuth(client, "http://strava.test/oauth")
+	w.client = client
+	w.oauth = provider.NewOAuth(client, provider.Strava("http://strava.test/oauth", settings.RevocationRevoke), clock.Now)
 	w.tokens = w.process(sleep)
 	w.connect = &credentials.Connect{
 		Grants: w.store, States: w.store, Vault: w.vault, OAuth: w.oauth, Sessions: credentialstest.Sessions{},
 		Publisher: w.bus, Minter: w.minter, NewSecret: newSecret, RedirectURI: redirectURI, Sleep: sleep,
+		Capacity: &credentials.Capacity{Census: w.store, Athletes: 10, Now: clock.Now},
 	}
 	w.requester = &credentials.Requester{Tokens: w.tokens, API: vendor.NewAPI(client, "http://strava.test/api/v3")}
 	w.departure = &credentials.Departure{
 		Grants: w.store, Erasures: w.store, Vault: w.vault, OAuth: w.oauth, API: w.requester.API, Tokens: w.tokens,
-		Publisher: w.bus, Minter: w.minter, NewSecret: newSecret,
+		Publisher: w.bus, Metrics: w.counts, Minter: w.minter, Log: slog.New(slog.NewTextHandler(&w.log, nil)), NewSecret: newSecret,
 	}
 	w.admin = &credentials.Admin{
 		Grants: w.store, Vault: w.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"),
@@ -89,6 +97,12 @@ func newWorld(t *testing.T, settings strava.Settings) *world {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// use has authorizations ended in another way.
+func (w *world) use(revocation string) {
+	w.oauth = provider.NewOAuth(w.client, provider.Strava("http://strava.test/oauth", revocation), w.clock.Now)
+	w.tokens.OAuth, w.connect.OAuth, w.departure.OAuth = w.oauth, w.oauth, w.oauth
 }
 
 // process is a function instance of its own, with nothing in memory.
@@ -144,7 +158,7 @@ func (w *world) connected(athleteID int64) int64 {
 
 func (w *world) grant(athleteID int64) credentials.Grant {
 	w.t.Helper()
-	g, err := w.store.Grant(w.t.Context(), athleteID)
+	g, err := w.store.Grant(w.t.Context(), credentials.Athlete(athleteID))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -167,5 +181,27 @@ func (w *world) mustAnswer(athleteID, generation int64) {
 	w.t.Helper()
 	if res := w.forward(athleteID, generation); res.Outcome != credentialsv1.OutcomeAnswered || res.Status != 200 {
 		w.t.Fatalf("outcome %s, status %d", res.Outcome, res.Status)
+	}
+}
+
+// settle lets the time pass until everything that is owed is due, and has it
+// done.
+func (w *world) settle() {
+	w.t.Helper()
+	w.clock.Advance(6 * time.Hour)
+	if err := w.departure.Settle(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// mustBeErased checks that an authorization has left nothing behind.
+func (w *world) mustBeErased(id int64, when string) {
+	w.t.Helper()
+	g := w.grant(id)
+	if g.State != credentials.Erased || g.TokenVersion != 0 || g.Parked != nil || g.Owes() || w.vault.Holds(credentials.Athlete(id)) {
+		w.t.Errorf("%s: grant %+v, tokens held %v", when, g, w.vault.Holds(credentials.Athlete(id)))
+	}
+	if w.strava.Athletes()[0].Connected {
+		w.t.Errorf("%s: Strava still counts the athlete", when)
 	}
 }

@@ -2,5 +2,6 @@
 // know nothing of Strava or athletes: fault (kinds of errors), secret (a value
 // that cannot be printed), env (settings from environment variables), obs
 // (metrics), ebus (publishing events), consume (receiving them), httpapi
-// (answers of the HTTP API), and boot (what every main does first).
+// (answers of the HTTP API), httpcall (calls to others), and boot (what every
+// main does first).
 package kit

@@ -28,15 +28,29 @@ func TestGrantsTableConforms(t *testing.T) {
 		return ddb.New(client, mustTable(t, dynamodb.CreateTableInput{
 			AttributeDefinitions: []types.AttributeDefinition{
 				attribute("pk", types.ScalarAttributeTypeS), attribute("provider", types.ScalarAttributeTypeS),
+				attribute("unsettled", types.ScalarAttributeTypeS), attribute("due", types.ScalarAttributeTypeN),
 			},
 			KeySchema: primaryKey("pk"),
 			GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
 				IndexName:  aws.String(settings.GrantsByProviderIndex),
 				KeySchema:  primaryKey("provider", "pk"),
 				Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
+			}, {
+				IndexName:  aws.String(settings.UnsettledGrantsIndex),
+				KeySchema:  primaryKey("unsettled", "due"),
+				Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
 			}},
 		}))
 	})
+}
+
+func TestWaitingTableConforms(t *testing.T) {
+	credentialstest.RunWaitingRoom(t, ddb.NewWaiting(dynamodb.NewFromConfig(mustConfig(t)), mustTable(t, dynamodb.CreateTableInput{
+		AttributeDefinitions: []types.AttributeDefinition{
+			attribute("list", types.ScalarAttributeTypeS), attribute("contact", types.ScalarAttributeTypeS),
+		},
+		KeySchema: primaryKey("list", "contact"),
+	})))
 }
 
 func mustKey(t *testing.T, in awskms.CreateKeyInput) string {
@@ -65,11 +79,11 @@ func TestVaultEncryptsUnderTheDedicatedKey(t *testing.T) {
 	key := mustKey(t, awskms.CreateKeyInput{})
 	path := "/paceline/test/" + rand.Text()
 	vault := ssm.New(client, path, key)
-	if _, err := vault.SaveTokens(t.Context(), 7, credentials.TokenPair{Access: secret.New("hunter2"), Refresh: secret.New("hunter3")}); err != nil {
+	if _, err := vault.SaveTokens(t.Context(), credentials.Athlete(7), credentials.TokenPair{Access: secret.New("hunter2"), Refresh: secret.New("hunter3")}); err != nil {
 		t.Fatal(err)
 	}
 	out, err := client.DescribeParameters(t.Context(), &awsssm.DescribeParametersInput{
-		ParameterFilters: []ssmtypes.ParameterStringFilter{{Key: aws.String("Name"), Values: []string{path + "/athletes/7"}}},
+		ParameterFilters: []ssmtypes.ParameterStringFilter{{Key: aws.String("Name"), Values: []string{path + "/accounts/strava/7"}}},
 	})
 	if err != nil || len(out.Parameters) != 1 {
 		t.Fatalf("%d parameters, %v", len(out.Parameters), err)
@@ -77,7 +91,7 @@ func TestVaultEncryptsUnderTheDedicatedKey(t *testing.T) {
 	if p := out.Parameters[0]; p.Type != ssmtypes.ParameterTypeSecureString || !strings.Contains(aws.ToString(p.KeyId), key) {
 		t.Errorf("type %s, key %s", p.Type, aws.ToString(p.KeyId))
 	}
-	raw, err := client.GetParameter(t.Context(), &awsssm.GetParameterInput{Name: aws.String(path + "/athletes/7")})
+	raw, err := client.GetParameter(t.Context(), &awsssm.GetParameterInput{Name: aws.String(path + "/accounts/strava/7")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -121,6 +121,16 @@ test('an athlete comes, looks, and goes', async (t) => {
     assert.equal((await context.cookies(app)).some((cookie) => cookie.name === 'paceline_session'), false)
   })
 
+  await step('where there is no place one can wait for one', async () => {
+    await page.goto(`${app}/?error=app_full`)
+    await page.getByRole('heading', { name: 'Paceline is full just now' }).waitFor()
+    await page.getByLabel('E-mail address').fill('ann@paceline.example')
+    await page.getByRole('button', { name: 'Join the waiting list' }).click()
+    await page.getByText('Your address is on the waiting list').waitFor()
+    await page.getByRole('link', { name: 'Back to the first page' }).click()
+    await connect().waitFor()
+  })
+
   await step('connecting leads to the athlete’s own page', async () => {
     await toConsent()
     const option = page.getByLabel('You are').locator('option').filter({ hasNotText: 'connected' }).first()

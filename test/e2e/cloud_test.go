@@ -94,6 +94,22 @@ func (c *cloud) paceline(t *testing.T, command string) {
 	}
 }
 
+// admin runs an admin command and reads its answer, unless into is nil.
+func (c *cloud) admin(t *testing.T, into any, args ...string) {
+	t.Helper()
+	cmd := exec.Command("dist/paceline", append([]string{"admin", "--dir", c.dir, "--json"}, args...)...)
+	cmd.Dir = filepath.Join(c.dir, "../..")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("paceline admin %v: %v", args, err)
+	}
+	if into != nil {
+		if err := json.Unmarshal(out, into); err != nil {
+			t.Fatalf("paceline admin %v: %v: %s", args, err, out)
+		}
+	}
+}
+
 // records are what the cloud remembers of its processes, by file: ids, times
 // and what they were started with.
 func (c *cloud) records(t *testing.T) map[string]string {

@@ -47,12 +47,13 @@ func TestSystem(t *testing.T) {
 	})
 	t.Run("stats equal the sums over the history", func(t *testing.T) { stats(t, c, browsers[0].in(t), athletes[0].ID) })
 	t.Run("webhooks reach the API", func(t *testing.T) { webhooks(t, c, browsers[0].in(t), athletes[0].ID) })
-	t.Run("duplicates and reversed order change nothing", func(t *testing.T) { disorder(t, c, browsers[0].in(t), athletes[0].ID) })
+	t.Run("duplicates and reversed order change nothing", func(t *testing.T) { disorder(t, c, browsers[4].in(t), athletes[4].ID) })
 	t.Run("forged webhooks destroy nothing", func(t *testing.T) { forged(t, c, browsers[1].in(t), athletes[1].ID) })
 	t.Run("refreshed tokens go on working", func(t *testing.T) { refreshed(t, c, browsers[1].in(t), athletes[1].ID) })
 	t.Run("a deauthorization erases", func(t *testing.T) { deauthorization(t, c, browsers[2].in(t), athletes[2].ID) })
 	t.Run("leaving erases and gives a receipt", func(t *testing.T) { leaving(t, c, browsers[3].in(t), athletes[3].ID) })
 	t.Run("in a browser", func(t *testing.T) { inBrowser(t, c) })
+	t.Run("places are counted, and the admin sees who waits for one", func(t *testing.T) { places(t, c) })
 	t.Run("a spent window is waited for, visibly", func(t *testing.T) { waiting(t, c, athletes[1].ID) })
 	t.Run("coming up again restarts nothing", func(t *testing.T) { upAgain(t, c, browsers[1].in(t)) })
 	t.Run("no dead letters", func(t *testing.T) { noDeadLetters(t, c) })
@@ -244,7 +245,9 @@ func disorder(t *testing.T, c *cloud, b *browser, athlete int64) {
 	c.control(t, "POST", "/release", map[string]any{"order": "reverse"}, nil)
 
 	truth := ids(c.truth(t, athlete), func(a strava.Activity) int64 { return a.ID })
-	eventually(t, 2*soon, "the end state to be Strava's", func() bool {
+	// What comes after the first list of new activities waits a minute for the
+	// next, and up to another for a gatherer.
+	eventually(t, 150*time.Second, "the end state to be Strava's", func() bool {
 		got := b.activities("limit=200")
 		i := slices.IndexFunc(got, func(a item) bool { return a.ID == kept })
 		return i >= 0 && got[i].Name == lastTitle && slices.Equal(ids(got, func(a item) int64 { return a.ID }), truth)
@@ -326,8 +329,13 @@ func refreshed(t *testing.T, c *cloud, b *browser, athlete int64) {
 		if n := c.counters(t).Total(strava.EndpointRefresh, athlete) - before; n != 1 {
 			t.Errorf("rotation %s: %d refreshes", rotation, n)
 		}
-		id := c.addActivity(t, athlete, strava.NewActivity{Name: "After a refresh"})
-		eventually(t, soon, "an activity by a renewed token", func() bool { return b.do("GET", activityPath(id)).status == http.StatusOK })
+		id, name := c.truth(t, athlete)[0].ID, "After a refresh, rotation "+rotation
+		c.editActivity(t, athlete, id, map[string]string{"name": name})
+		eventually(t, soon, "an activity by a renewed token", func() bool {
+			var it item
+			b.get(activityPath(id), &it)
+			return it.Name == name
+		})
 	}
 	n := c.counters(t)
 	if n.DeadRefreshUses[athlete] != 0 || n.MaxRefreshesInFlight[athlete] > 1 {
@@ -350,12 +358,12 @@ func (c *cloud) requester(t *testing.T, athlete int64) func() string {
 		switch id := strings.ToLower(aws.ToString(r.LogicalResourceId)); {
 		case aws.ToString(r.ResourceType) == "AWS::Lambda::Function" && strings.HasPrefix(id, "forwardrequest"):
 			function = aws.ToString(r.PhysicalResourceId)
-		case aws.ToString(r.ResourceType) == "AWS::DynamoDB::Table":
+		case aws.ToString(r.ResourceType) == "AWS::DynamoDB::Table" && strings.HasPrefix(id, "grants"):
 			table = aws.ToString(r.PhysicalResourceId)
 		}
 	}
 	grant, err := dynamodb.NewFromConfig(c.aws(t)).GetItem(t.Context(), &dynamodb.GetItemInput{
-		TableName: aws.String(table), Key: map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: fmt.Sprintf("grant#%d", athlete)}},
+		TableName: aws.String(table), Key: map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: fmt.Sprintf("grant#strava/%d", athlete)}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -404,7 +412,8 @@ func waiting(t *testing.T, c *cloud, athlete int64) {
 		b.get("/v1/me/sync", &s)
 		return s.State == "waiting"
 	})
-	if s.WaitingFor == nil || *s.WaitingFor != "quota" || s.ResumesAt == nil || s.ResumesAt.Minute()%15 != 0 || s.ResumesAt.Second() != 0 {
+	now := time.Now()
+	if s.WaitingFor == nil || *s.WaitingFor != "rate_limit" || s.ResumesAt == nil || s.ResumesAt.Before(now) || s.ResumesAt.After(now.Add(16*time.Minute)) {
 		t.Errorf("sync %+v", s)
 	}
 	never(t, 3*time.Second, "a call in a spent window", func() bool {
@@ -483,6 +492,28 @@ func upAgain(t *testing.T, c *cloud, b *browser) {
 	}
 	if a := b.do("GET", "/v1/me"); a.status != http.StatusOK {
 		t.Errorf("GET /v1/me: %d", a.status)
+	}
+}
+
+// places looks at what is left of the athletes above, which is all of those who
+// connected at once but one, and at whom the browser put on the waiting list.
+func places(t *testing.T, c *cloud) {
+	var status struct{ Authorized, Capacity int }
+	eventually(t, 30*time.Second, "four athletes of ten", func() bool {
+		c.admin(t, &status, "status")
+		return status.Authorized == 4 && status.Capacity == 10
+	})
+	var idle struct{ Athletes []any }
+	if c.admin(t, &idle, "athletes", "--idle", "90d"); len(idle.Athletes) != 0 {
+		t.Errorf("idle: %v", idle.Athletes)
+	}
+	var list struct{ Waiting []struct{ Contact string } }
+	if c.admin(t, &list, "waitlist"); len(list.Waiting) != 1 || list.Waiting[0].Contact != "ann@paceline.example" {
+		t.Fatalf("waiting: %+v", list.Waiting)
+	}
+	c.admin(t, nil, "waitlist", "remove", list.Waiting[0].Contact)
+	if c.admin(t, &list, "waitlist"); len(list.Waiting) != 0 {
+		t.Errorf("still waiting: %+v", list.Waiting)
 	}
 }
 

@@ -121,16 +121,23 @@ export interface Api {
   /** Asks for the erasure of everything held on the athlete; resolves to the receipt. */
   leave(): Promise<string>
   erasure(receipt: string): Promise<Erasure>
+  /** Puts an e-mail address on the waiting list. */
+  joinWaitlist(contact: string): Promise<void>
 }
 
 const pageSize = '30'
 
 /** Makes the client; `fetch` is the browser's unless a test brings its own. */
 export function createApi(fetch: typeof globalThis.fetch = globalThis.fetch.bind(globalThis)): Api {
-  async function request(method: string, path: string): Promise<Response> {
+  async function request(method: string, path: string, body?: unknown): Promise<Response> {
     let response: Response
+    const init: RequestInit = { method, cache: 'no-store', headers: { Accept: 'application/json' } }
+    if (body !== undefined) {
+      init.body = JSON.stringify(body)
+      init.headers = { ...init.headers, 'Content-Type': 'application/json' }
+    }
     try {
-      response = await fetch(path, { method, cache: 'no-store', headers: { Accept: 'application/json' } })
+      response = await fetch(path, init)
     } catch {
       throw new ApiError(0, 'Paceline cannot be reached just now.')
     }
@@ -158,6 +165,9 @@ export function createApi(fetch: typeof globalThis.fetch = globalThis.fetch.bind
     },
     leave: async () => (await read<{ receipt: string }>('DELETE', '/v1/me')).receipt,
     erasure: (receipt) => read('GET', `/v1/erasures/${encodeURIComponent(receipt)}`),
+    joinWaitlist: async (contact) => {
+      await request('POST', '/oauth/waitlist', { contact })
+    },
   }
 }
 

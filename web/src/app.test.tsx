@@ -11,6 +11,8 @@ type Answer = { status?: number; body?: unknown } | 'no answer'
 /** Routes by method and path without the query; a test may replace any while the page runs. */
 let routes: Record<string, (query: URLSearchParams) => Answer | Promise<Answer>>
 let requests: string[]
+/** What requests brought along, as JSON. */
+let bodies: unknown[]
 
 const nobody = () => ({ status: 401, body: { title: 'Unauthorized', status: 401, detail: 'There is no session.' } })
 const current: Sync = { state: 'current', gathered: 2, waiting_for: null, resumes_at: null }
@@ -55,6 +57,10 @@ const fakeFetch: typeof fetch = async (url, init) => {
   const { pathname, searchParams } = new URL(String(url), location.origin)
   const route = `${init?.method} ${pathname}`
   requests.push(`${route}${searchParams.size > 0 ? `?${searchParams}` : ''}`)
+  if (init?.body) {
+    expect(new Headers(init.headers).get('Content-Type')).toBe('application/json')
+    bodies.push(JSON.parse(String(init.body)))
+  }
   const answer = await (routes[route]?.(searchParams) ?? { status: 404, body: { title: 'Not Found' } })
   if (answer === 'no answer') throw new TypeError('Failed to fetch')
   return new Response(answer.body === undefined ? null : JSON.stringify(answer.body), { status: answer.status ?? 200 })
@@ -97,6 +103,7 @@ beforeEach(() => {
   vi.useFakeTimers({ now: new Date('2026-11-17T12:00:00Z') })
   routes = { 'GET /v1/me': nobody }
   requests = []
+  bodies = []
 })
 
 afterEach(() => {
@@ -122,6 +129,37 @@ describe('without a session', () => {
     expect(alerts()).toEqual([expect.stringContaining('did not give Paceline access')])
     expect(location.href).toBe(`${location.origin}/`)
     expect(named('Connect with Strava')).toBeTruthy()
+  })
+
+  it('tells that there is no place, and lets those back in who have one', async () => {
+    await open('/?error=app_full')
+    expect(document.querySelector('h1')!.textContent).toBe('Paceline is full just now')
+    expect(location.href).toBe(`${location.origin}/`)
+    expect(named('sign in with Strava').getAttribute('href')).toBe('/oauth/connect?returning=1')
+    expect(document.querySelectorAll('a[href="/oauth/connect"]')).toHaveLength(0)
+  })
+
+  it('puts an address on the waiting list', async () => {
+    await open('/?error=app_full')
+    const contact = document.querySelector<HTMLInputElement>('input[type=email]')!
+    expect(contact.required).toBe(true)
+    expect(document.querySelector('label')!.getAttribute('for')).toBe(contact.id)
+    contact.value = 'ann@example.com'
+
+    routes['POST /oauth/waitlist'] = () => ({ status: 409, body: { title: 'Conflict', detail: 'The waiting list is full, too.' } })
+    await press('Join the waiting list')
+    expect(alerts()).toContain('The waiting list is full, too.')
+    expect(contact.value).toBe('ann@example.com')
+
+    let answer = (_: Answer) => {}
+    routes['POST /oauth/waitlist'] = () => new Promise((resolve) => (answer = resolve))
+    await press('Join the waiting list')
+    expect(named('Joining…').hasAttribute('disabled')).toBe(true)
+    answer({ status: 204 })
+    await pass(100)
+    expect(text()).toContain('Your address is on the waiting list.')
+    expect(document.querySelector('form')).toBeNull()
+    expect(bodies).toEqual([{ contact: 'ann@example.com' }, { contact: 'ann@example.com' }])
   })
 
   it('keeps trying when Paceline cannot be reached', async () => {

@@ -2,10 +2,11 @@ import { useEffect, useState } from 'preact/hooks'
 import { asApiError, type Api, type Athlete } from './api.ts'
 import { poweredByLogo } from './brand.ts'
 import { Dashboard } from './components/dashboard.tsx'
+import { Full } from './components/full.tsx'
 import { Notice } from './components/notice.tsx'
 import { Receipt } from './components/receipt.tsx'
 import { Welcome } from './components/welcome.tsx'
-import { connectError } from './connect-error.ts'
+import { appFull, connectError, connectErrorCode } from './connect-error.ts'
 import { usePolling } from './polling.ts'
 
 const retryPause = 5_000
@@ -55,7 +56,7 @@ export function App({ api }: { api: Api }) {
         </a>
       </header>
       <main>
-        {error && <Notice text={error} />}
+        {error && error !== appFull && <Notice text={connectError(error)} />}
         {receipt ? (
           <Receipt api={api} receipt={receipt} />
         ) : visitor.kind === 'athlete' ? (
@@ -71,7 +72,13 @@ export function App({ api }: { api: Api }) {
         ) : (
           <>
             {visitor.because && <Notice text={visitor.because} />}
-            {visitor.kind === 'nobody' ? <Welcome /> : <p role="status">Loading…</p>}
+            {visitor.kind !== 'nobody' ? (
+              <p role="status">Loading…</p>
+            ) : error === appFull ? (
+              <Full api={api} />
+            ) : (
+              <Welcome />
+            )}
           </>
         )}
       </main>
@@ -85,7 +92,7 @@ export function App({ api }: { api: Api }) {
 
 /** What went wrong while connecting. Read once; the address is cleaned so that a reload does not tell it again. */
 function useConnectError(): string | null {
-  const [error] = useState(() => connectError(location.search))
+  const [error] = useState(() => connectErrorCode(location.search))
   useEffect(() => {
     if (error) history.replaceState(null, '', location.pathname + location.hash)
   }, [])

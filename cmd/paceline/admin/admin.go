@@ -2,55 +2,64 @@ package admin
 
 import (
 	"bufio"
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/paceline/paceline/pkg/credentials/lambdain"
 	"github.com/spf13/cobra"
 )
 
-// Command returns the "admin" command tree. Every answer is JSON on standard
-// output.
+// Command returns the "admin" command tree. Answers are tables on standard
+// output, or JSON.
 func Command() *cobra.Command {
-	root := &cobra.Command{Use: "admin", Short: "Administer a stage by its admin function"}
 	var t target
+	root := newCommand(t.invoke)
 	root.PersistentFlags().StringVar(&t.stage, "stage", "local", "stage to administer")
 	root.PersistentFlags().StringVar(&t.dir, "dir", ".local", "for the stage local: folder of the local cloud")
-
-	app := &cobra.Command{Use: "app", Short: "The Strava application"}
-	app.AddCommand(setApp(&t))
-
-	subscription := &cobra.Command{Use: "subscription", Short: "The push subscription"}
-	for _, c := range []struct{ use, short, action string }{
-		{"ensure", "Make Strava push events to this stage", lambdain.ActionEnsureSubscription},
-		{"show", "Show the push subscription", lambdain.ActionShowSubscription},
-		{"delete", "Delete the push subscription", lambdain.ActionDeleteSubscription},
-	} {
-		subscription.AddCommand(&cobra.Command{Use: c.use, Short: c.short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-			res, err := t.invoke(cmd.Context(), lambdain.AdminRequest{Action: c.action})
-			if err != nil || res.Subscription == nil {
-				return err
-			}
-			return print(cmd.OutOrStdout(), res.Subscription)
-		}})
-	}
-
-	status := &cobra.Command{Use: "status", Short: "Show the stage at a glance", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		res, err := t.invoke(cmd.Context(), lambdain.AdminRequest{Action: lambdain.ActionStatus})
-		if err != nil {
-			return err
-		}
-		return print(cmd.OutOrStdout(), res.Status)
-	}}
-	root.AddCommand(app, subscription, athletes(&t), status)
 	return root
 }
 
-func setApp(t *target) *cobra.Command {
+// adminCLI is the command line of one admin function.
+type adminCLI struct {
+	invoke func(context.Context, lambdain.AdminRequest) (lambdain.AdminResponse, error)
+	// json asks for JSON in place of tables.
+	json bool
+}
+
+// newCommand makes the command tree over the function that invoke calls.
+func newCommand(invoke func(context.Context, lambdain.AdminRequest) (lambdain.AdminResponse, error)) *cobra.Command {
+	a := &adminCLI{invoke: invoke}
+	root := &cobra.Command{Use: "admin", Short: "Administer a stage by its admin function"}
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "answer in JSON")
+	root.AddCommand(
+		group("app", "The Strava application", a.setApp()),
+		group("subscription", "The push subscription",
+			a.subscription("ensure", "Make Strava push events to this stage", lambdain.ActionEnsureSubscription),
+			a.subscription("show", "Show the push subscription", lambdain.ActionShowSubscription),
+			a.subscription("delete", "Delete the push subscription", lambdain.ActionDeleteSubscription)),
+		a.athletes(),
+		group("athlete", "One athlete", a.revokeAthlete()),
+		a.waitlist(),
+		a.status(),
+	)
+	return root
+}
+
+func group(name, short string, commands ...*cobra.Command) *cobra.Command {
+	g := &cobra.Command{Use: name, Short: short}
+	g.AddCommand(commands...)
+	return g
+}
+
+func (a *adminCLI) setApp() *cobra.Command {
 	var clientID string
 	cmd := &cobra.Command{
 		Use:   "set",
@@ -65,7 +74,7 @@ func setApp(t *target) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = t.invoke(cmd.Context(), lambdain.AdminRequest{
+			_, err = a.invoke(cmd.Context(), lambdain.AdminRequest{
 				Action: lambdain.ActionSetApp, ClientID: clientID, ClientSecret: clientSecret, VerifyToken: verifyToken,
 			})
 			return err
@@ -99,33 +108,181 @@ func readSecrets(in io.Reader) (clientSecret, verifyToken string, err error) {
 	return read[0], read[1], nil
 }
 
-func athletes(t *target) *cobra.Command {
-	var cursor string
+func (a *adminCLI) subscription(name, short, action string) *cobra.Command {
+	return &cobra.Command{Use: name, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		res, err := a.invoke(cmd.Context(), lambdain.AdminRequest{Action: action})
+		if err != nil || res.Subscription == nil {
+			return err
+		}
+		s := res.Subscription
+		return a.print(cmd, s, row("ID", "CALLBACK"), row(s.ID, s.CallbackURL))
+	}}
+}
+
+func (a *adminCLI) athletes() *cobra.Command {
+	var provider, cursor, idle string
 	var limit int
 	cmd := &cobra.Command{
-		Use: "athletes", Short: "List the athletes who granted access, a page at a time", Args: cobra.NoArgs,
+		Use:   "athletes",
+		Short: "List the accounts that granted access, a page at a time, or those that are idle",
+		Long: "List the accounts of one provider that granted access, a page at a time.\n\n" +
+			"With --idle all who take up a place and have not signed in for so long. A session\n" +
+			"lasts a week, so whoever uses the site signs in weekly, and the time of the last\n" +
+			"sign-in tells to seven days when an athlete was last here.",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			res, err := t.invoke(cmd.Context(), lambdain.AdminRequest{Action: lambdain.ActionAthletes, Cursor: cursor, Limit: limit})
+			if idle != "" {
+				return a.idleAthletes(cmd, provider, idle)
+			}
+			res, err := a.invoke(cmd.Context(), lambdain.AdminRequest{Action: lambdain.ActionAthletes, Provider: provider, Cursor: cursor, Limit: limit})
 			if err != nil {
 				return err
 			}
-			page := struct {
-				Athletes   []lambdain.AthleteView `json:"athletes"`
-				NextCursor *string                `json:"next_cursor"`
-			}{Athletes: res.Athletes}
-			if res.NextCursor != "" {
-				page.NextCursor = &res.NextCursor
+			if err := a.printAthletes(cmd, res.Athletes, res.NextCursor); err != nil {
+				return err
 			}
-			return print(cmd.OutOrStdout(), page)
+			if res.NextCursor != "" && !a.json {
+				cmd.PrintErrf("There are more: go on with --cursor %s\n", res.NextCursor)
+			}
+			return nil
 		},
 	}
+	cmd.Flags().StringVar(&provider, "provider", "strava", "whose accounts to list")
 	cmd.Flags().StringVar(&cursor, "cursor", "", "next_cursor of the page before")
 	cmd.Flags().IntVar(&limit, "limit", 50, "athletes a page, at most 200")
+	cmd.Flags().StringVar(&idle, "idle", "", "only those who have not signed in for so many days, such as 90d")
+	cmd.MarkFlagsMutuallyExclusive("idle", "cursor")
+	cmd.MarkFlagsMutuallyExclusive("idle", "limit")
 	return cmd
 }
 
-func print(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
+// idleAthletes lists all who are idle: few grants of a page are, so pages would
+// be of little use.
+func (a *adminCLI) idleAthletes(cmd *cobra.Command, provider, idle string) error {
+	days, err := strconv.ParseUint(strings.TrimSuffix(idle, "d"), 10, 16)
+	if err != nil || days == 0 {
+		return fmt.Errorf("--idle is a number of days such as 90d, not %q", idle)
+	}
+	all := []lambdain.AthleteView{}
+	for req := (lambdain.AdminRequest{Action: lambdain.ActionAthletes, Provider: provider, Limit: 200, IdleDays: int(days)}); ; {
+		res, err := a.invoke(cmd.Context(), req)
+		if err != nil {
+			return err
+		}
+		all = append(all, res.Athletes...)
+		if req.Cursor = res.NextCursor; req.Cursor == "" {
+			return a.printAthletes(cmd, all, "")
+		}
+	}
+}
+
+func (a *adminCLI) printAthletes(cmd *cobra.Command, athletes []lambdain.AthleteView, nextCursor string) error {
+	page := struct {
+		Athletes   []lambdain.AthleteView `json:"athletes"`
+		NextCursor *string                `json:"next_cursor"`
+	}{Athletes: athletes}
+	if nextCursor != "" {
+		page.NextCursor = &nextCursor
+	}
+	rows := [][]any{row("ACCOUNT", "PROVIDER", "STATE", "SIGNED IN", "SCOPES")}
+	for _, v := range athletes {
+		rows = append(rows, row(v.AccountID, v.Provider, v.State, v.SignedInAt.Format(time.DateOnly), strings.Join(v.Scopes, " ")))
+	}
+	return a.print(cmd, page, rows...)
+}
+
+func (a *adminCLI) revokeAthlete() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "revoke ID",
+		Short: "End an athlete's authorization, which frees a place",
+		Long: "End an athlete's authorization: it is revoked at Strava, and everything held on the\n" +
+			"athlete is erased. The place is free when Strava has been told, which takes a few\n" +
+			"minutes. The receipt proves the erasure to the athlete.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := strconv.ParseInt(args[0], 10, 64)
+			if err != nil || id <= 0 {
+				return fmt.Errorf("%q is no athlete's id, which is a positive number", args[0])
+			}
+			if !yes {
+				cmd.PrintErrf("Everything held on athlete %d will be erased. Type the id once more to go on: ", id)
+				answer, _ := bufio.NewReader(io.LimitReader(cmd.InOrStdin(), 64)).ReadString('\n')
+				if strings.TrimSpace(answer) != args[0] {
+					return errors.New("that is not the id: nothing was done")
+				}
+			}
+			res, err := a.invoke(cmd.Context(), lambdain.AdminRequest{Action: lambdain.ActionRevokeAthlete, AthleteID: id})
+			if err != nil {
+				return err
+			}
+			revoked := struct {
+				AthleteID int64  `json:"athlete_id"`
+				Receipt   string `json:"receipt"`
+			}{id, res.Receipt}
+			return a.print(cmd, revoked, row("ATHLETE", "RECEIPT"), row(id, res.Receipt))
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "don't ask")
+	return cmd
+}
+
+func (a *adminCLI) waitlist() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "waitlist", Short: "List who waits for a place, in the order they came", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			res, err := a.invoke(cmd.Context(), lambdain.AdminRequest{Action: lambdain.ActionWaitlist})
+			if err != nil {
+				return err
+			}
+			list := struct {
+				Waiting []lambdain.WaitingView `json:"waiting"`
+			}{append([]lambdain.WaitingView{}, res.Waiting...)}
+			rows := [][]any{row("SINCE", "CONTACT")}
+			for _, w := range res.Waiting {
+				rows = append(rows, row(w.Since.Format(time.DateOnly), w.Contact))
+			}
+			return a.print(cmd, list, rows...)
+		},
+	}
+	cmd.AddCommand(&cobra.Command{
+		Use: "remove CONTACT", Short: "Forget a contact", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			_, err := a.invoke(cmd.Context(), lambdain.AdminRequest{Action: lambdain.ActionRemoveWaiting, Contact: args[0]})
+			return err
+		},
+	})
+	return cmd
+}
+
+func (a *adminCLI) status() *cobra.Command {
+	return &cobra.Command{Use: "status", Short: "Show the stage at a glance", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		res, err := a.invoke(cmd.Context(), lambdain.AdminRequest{Action: lambdain.ActionStatus})
+		if err != nil {
+			return err
+		}
+		if res.Status == nil {
+			return errors.New("the admin function answered without a status: is it of another version?")
+		}
+		return a.print(cmd, res.Status, statusRows(*res.Status)...)
+	}}
+}
+
+func statusRows(s lambdain.StatusView) [][]any {
+	app, subscription := "not set", "none"
+	if s.ClientID != "" {
+		app = "client " + s.ClientID
+	}
+	if s.Subscription != nil {
+		subscription = fmt.Sprintf("%d to %s", s.Subscription.ID, s.Subscription.CallbackURL)
+	}
+	rows := [][]any{
+		row("application", app),
+		row("subscription", subscription),
+		row("athletes", fmt.Sprintf("%d of %d authorized", s.Authorized, s.Capacity)),
+	}
+	for _, state := range slices.Sorted(maps.Keys(s.Athletes)) {
+		rows = append(rows, row("  "+state, s.Athletes[state]))
+	}
+	return rows
 }

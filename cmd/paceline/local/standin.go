@@ -126,7 +126,7 @@ func (c *cloud) admin(ctx context.Context, stdin string, args ...string) ([]byte
 		return nil, err
 	}
 	return c.output(ctx, tool{
-		argv:  append([]string{self, "admin", "--stage", stage}, args...),
+		argv:  append([]string{self, "admin", "--stage", stage, "--json"}, args...),
 		env:   c.awsEnv(),
 		stdin: stdin,
 	})

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -12,26 +13,31 @@ import (
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/ddb"
 	"github.com/paceline/paceline/pkg/credentials/lambdain"
+	"github.com/paceline/paceline/pkg/credentials/provider"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/ssm"
 	"github.com/paceline/paceline/pkg/credentials/strava"
 	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/ebus"
+	"github.com/paceline/paceline/pkg/kit/httpcall"
 )
 
 func main() {
 	var s settings.AdministerApp
-	cfg, _ := boot.Load(context.Background(), &s)
+	cfg, log := boot.Load(context.Background(), &s)
 	admin := &lambdain.Admin{Service: &credentials.Admin{
 		Grants:      ddb.New(dynamodb.NewFromConfig(cfg), s.GrantsTable),
+		Waitlist:    &credentials.Waitlist{Room: ddb.NewWaiting(dynamodb.NewFromConfig(cfg), s.WaitingTable), Now: time.Now},
 		Vault:       ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID),
-		Push:        strava.NewPush(strava.NewClient(), s.StravaPushURL),
+		Push:        strava.NewPush(httpcall.NewClient(), s.StravaPushURL),
 		Publisher:   ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
 		Minter:      boot.Minter(),
+		Providers:   provider.Names,
 		NewSecret:   boot.NewSecret,
+		Capacity:    s.AthleteCapacity,
 		CallbackURL: s.SiteURL + "/webhooks/strava",
 		Sleep:       boot.Sleep,
-	}}
+	}, Log: log}
 	lambda.Start(func(ctx context.Context, req lambdain.AdminRequest) (lambdain.AdminResponse, error) {
 		ctx, cancel := boot.WithReserve(ctx)
 		defer cancel()

@@ -15,12 +15,14 @@ import (
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/ddb"
 	"github.com/paceline/paceline/pkg/credentials/kms"
+	"github.com/paceline/paceline/pkg/credentials/provider"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/ssm"
 	"github.com/paceline/paceline/pkg/credentials/strava"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/ebus"
+	"github.com/paceline/paceline/pkg/kit/httpcall"
 	"github.com/paceline/paceline/pkg/kit/obs"
 )
 
@@ -33,13 +35,13 @@ func main() {
 			Grants:    ddb.New(dynamodb.NewFromConfig(cfg), s.GrantsTable),
 			Vault:     ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID),
 			Sealer:    kms.NewSealer(awskms.NewFromConfig(cfg), s.TokenKeyID),
-			OAuth:     strava.NewOAuth(strava.NewClient(), s.StravaOAuthURL),
+			OAuth:     provider.NewOAuth(httpcall.NewClient(), provider.Strava(s.StravaOAuthURL, s.StravaRevocation), time.Now),
 			Publisher: ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
 			Metrics:   metrics,
 			Minter:    boot.Minter(),
 			Sleep:     boot.Sleep,
 		},
-		API: strava.NewAPI(strava.NewClient(), s.StravaAPIURL),
+		API: strava.NewAPI(httpcall.NewClient(), s.StravaAPIURL),
 	}
 	lambda.Start(obs.Flushing(metrics, func(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
 		ctx, cancel := boot.WithReserve(ctx)

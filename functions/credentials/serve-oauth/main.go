@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -13,12 +14,13 @@ import (
 	"github.com/paceline/paceline/pkg/credentials/ddb"
 	"github.com/paceline/paceline/pkg/credentials/kms"
 	"github.com/paceline/paceline/pkg/credentials/lambdain"
+	"github.com/paceline/paceline/pkg/credentials/provider"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/ssm"
-	"github.com/paceline/paceline/pkg/credentials/strava"
 	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/ebus"
 	"github.com/paceline/paceline/pkg/kit/httpapi"
+	"github.com/paceline/paceline/pkg/kit/httpcall"
 )
 
 func main() {
@@ -30,14 +32,17 @@ func main() {
 			Grants:      table,
 			States:      table,
 			Vault:       ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID),
-			OAuth:       strava.NewOAuth(strava.NewClient(), s.StravaOAuthURL),
+			OAuth:       provider.NewOAuth(httpcall.NewClient(), provider.Strava(s.StravaOAuthURL, s.StravaRevocation), time.Now),
 			Sessions:    kms.NewSigner(awskms.NewFromConfig(cfg), s.SessionKeyID),
 			Publisher:   ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
 			Minter:      boot.Minter(),
+			Capacity:    &credentials.Capacity{Census: table, Athletes: s.AthleteCapacity, Now: time.Now},
 			NewSecret:   boot.NewSecret,
 			RedirectURI: s.SiteURL + "/oauth/callback",
 			Sleep:       boot.Sleep,
 		},
+		Waitlist:      &credentials.Waitlist{Room: ddb.NewWaiting(dynamodb.NewFromConfig(cfg), s.WaitingTable), Now: time.Now},
+		SiteURL:       s.SiteURL,
 		SecureCookies: s.Stage != "local",
 		Log:           log,
 	}

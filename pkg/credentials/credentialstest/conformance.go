@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
@@ -20,6 +21,7 @@ type Storage interface {
 	credentials.Grants
 	credentials.States
 	credentials.Erasures
+	credentials.Census
 }
 
 // RunStorage checks an adapter of the grants table. newStorage returns an empty
@@ -29,16 +31,22 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 
 	t.Run("a grant is stored whole", func(t *testing.T) {
 		s := newStorage(t)
-		if _, err := s.Grant(t.Context(), 7); !fault.Is(err, fault.NotFound) {
+		if _, err := s.Grant(t.Context(), credentials.Athlete(7)); !fault.Is(err, fault.NotFound) {
 			t.Fatalf("a missing grant: %v", err)
 		}
 		want := credentials.Grant{
-			AthleteID: 7, Provider: credentials.ProviderStrava, Generation: at.UnixMilli(), Scopes: []string{"activity:read", "read"},
-			State: credentials.Revoked, TokenVersion: 3, Parked: []byte{0, 1, 255}, Unannounced: true, Lease: credentials.Lease{Owner: "me", Until: at},
-			Receipt: "r", RevokedAt: at,
+			Account: credentials.Athlete(7), Generation: at.UnixMilli(), Scopes: []string{"activity:read", "read"},
+			State: credentials.Degraded, Reason: "scope_missing", TokenVersion: 3, Parked: []byte{0, 1, 255},
+			Lease: credentials.Lease{Owner: "me", Until: at}, RevokedAt: at, Unannounced: true,
+			Claim: credentials.Claim{ClaimedAt: at, Cause: event.Meta{ID: "1", CorrelationID: "2"}},
+			Departures: []credentials.Departed{
+				{Receipt: "r", Generation: 5, RequestedAt: at, Reason: "left", Cause: event.Meta{ID: "3", CorrelationID: "4"}, Announced: true},
+				{Receipt: "s", Generation: 6, RequestedAt: at, Reason: "deauthorized"},
+			},
+			Owed: credentials.Owed{Since: at, Next: at.Add(time.Minute), Attempts: 2},
 		}
-		got, err := s.Update(t.Context(), 7, func(g *credentials.Grant) error {
-			if g.AthleteID != 7 || g.State != "" {
+		got, err := s.Update(t.Context(), credentials.Athlete(7), func(g *credentials.Grant) error {
+			if g.Account != credentials.Athlete(7) || g.State != "" {
 				t.Errorf("a missing grant is given as %+v", *g)
 			}
 			*g = want
@@ -50,7 +58,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		if d := cmp.Diff(want, got); d != "" {
 			t.Error("returned:", d)
 		}
-		if got, err = s.Grant(t.Context(), 7); err != nil {
+		if got, err = s.Grant(t.Context(), credentials.Athlete(7)); err != nil {
 			t.Fatal(err)
 		}
 		slices.Sort(got.Scopes)
@@ -62,14 +70,14 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 	t.Run("an error of change writes nothing", func(t *testing.T) {
 		s := newStorage(t)
 		boom := errors.New("boom")
-		_, err := s.Update(t.Context(), 7, func(g *credentials.Grant) error {
+		_, err := s.Update(t.Context(), credentials.Athlete(7), func(g *credentials.Grant) error {
 			g.State = credentials.Active
 			return boom
 		})
 		if !errors.Is(err, boom) {
 			t.Fatal(err)
 		}
-		if _, err := s.Grant(t.Context(), 7); !fault.Is(err, fault.NotFound) {
+		if _, err := s.Grant(t.Context(), credentials.Athlete(7)); !fault.Is(err, fault.NotFound) {
 			t.Fatalf("something was written: %v", err)
 		}
 	})
@@ -80,8 +88,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		var wg sync.WaitGroup
 		for range writers {
 			wg.Go(func() {
-				_, err := s.Update(context.WithoutCancel(t.Context()), 7, func(g *credentials.Grant) error {
-					g.Provider = credentials.ProviderStrava
+				_, err := s.Update(context.WithoutCancel(t.Context()), credentials.Athlete(7), func(g *credentials.Grant) error {
 					g.TokenVersion++
 					return nil
 				})
@@ -91,45 +98,119 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 			})
 		}
 		wg.Wait()
-		g, err := s.Grant(t.Context(), 7)
+		g, err := s.Grant(t.Context(), credentials.Athlete(7))
 		if err != nil || g.TokenVersion != writers {
 			t.Fatalf("%d writes counted as %d (%v)", writers, g.TokenVersion, err)
 		}
 	})
 
-	t.Run("grants are paged through by provider", func(t *testing.T) {
+	t.Run("what owes something is found, what is due first comes first", func(t *testing.T) {
 		s := newStorage(t)
-		for id := int64(1); id <= 7; id++ {
-			provider := credentials.ProviderStrava
-			if id == 4 {
-				provider = "other"
-			}
-			if _, err := s.Update(t.Context(), id, func(g *credentials.Grant) error {
-				g.Provider, g.State = provider, credentials.Active
+		put := func(id int64, g credentials.Grant) {
+			t.Helper()
+			if _, err := s.Update(t.Context(), credentials.Athlete(id), func(stored *credentials.Grant) error {
+				g.Account = credentials.Athlete(id)
+				*stored = g
 				return nil
 			}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		var got []int64
-		for cursor := ""; ; {
-			page, next, err := s.List(t.Context(), credentials.ProviderStrava, cursor, 2)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(page) > 2 {
-				t.Fatalf("a page of %d", len(page))
-			}
-			for _, g := range page {
-				got = append(got, g.AthleteID)
-			}
-			if cursor = next; cursor == "" {
-				break
+		unsettled := func(want ...string) {
+			t.Helper()
+			var got []string
+			// An index follows a moment later.
+			for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+				grants, err := s.Unsettled(t.Context(), credentials.ProviderStrava)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = nil
+				for _, g := range grants {
+					got = append(got, g.Account.ID)
+				}
+				if slices.Equal(got, want) {
+					return
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("found %v, not %v", got, want)
+				}
 			}
 		}
-		slices.Sort(got)
-		if want := []int64{1, 2, 3, 5, 6, 7}; !slices.Equal(got, want) {
-			t.Fatalf("got %v", got)
+		next := func(d time.Duration) credentials.Owed { return credentials.Owed{Since: at, Next: at.Add(d)} }
+		put(1, credentials.Grant{State: credentials.Active, TokenVersion: 1})
+		put(2, credentials.Grant{State: credentials.Active, Unannounced: true, Owed: next(5 * time.Second)})
+		put(3, credentials.Grant{State: credentials.Revoked, RevokedAt: at, Owed: next(4 * time.Second)})
+		put(4, credentials.Grant{State: credentials.Erased, RevokedAt: at})
+		put(5, credentials.Grant{State: credentials.Erased, RevokedAt: at, Lease: credentials.Lease{Owner: "o", Until: at}, Owed: next(3 * time.Second)})
+		put(6, credentials.Grant{State: credentials.Active, Claim: credentials.Claim{ClaimedAt: at}, Owed: next(2 * time.Second)})
+		put(7, credentials.Grant{State: credentials.Active, Departures: []credentials.Departed{{Receipt: "r"}}, Owed: next(time.Second)})
+		unsettled("7", "6", "5", "3", "2")
+		put(2, credentials.Grant{State: credentials.Active})
+		put(3, credentials.Grant{State: credentials.Erased, RevokedAt: at})
+		unsettled("7", "6", "5")
+	})
+
+	t.Run("those who hold tokens are counted by provider", func(t *testing.T) {
+		s := newStorage(t)
+		for account, g := range map[credentials.Account]credentials.Grant{
+			credentials.Athlete(1):       {State: credentials.Active, TokenVersion: 1},
+			credentials.Athlete(2):       {State: credentials.Degraded, TokenVersion: 9},
+			credentials.Athlete(3):       {State: credentials.Revoked, TokenVersion: 2, RevokedAt: at},
+			credentials.Athlete(4):       {State: credentials.Revoked, RevokedAt: at},
+			{Provider: "other", ID: "5"}: {State: credentials.Active, TokenVersion: 1},
+		} {
+			if _, err := s.Update(t.Context(), account, func(stored *credentials.Grant) error {
+				g.Account = account
+				*stored = g
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for provider, want := range map[string]int{credentials.ProviderStrava: 3, "other": 1, "nobody's": 0} {
+			if n, err := s.CountAuthorized(t.Context(), provider); err != nil || n != want {
+				t.Errorf("%s: %d, not %d (%v)", provider, n, want, err)
+			}
+		}
+	})
+
+	t.Run("grants are paged through by provider", func(t *testing.T) {
+		s := newStorage(t)
+		want := map[string][]string{credentials.ProviderStrava: {"1", "2", "3", "4", "5"}, "other": {"3", "GGNJL9"}}
+		for provider, ids := range want {
+			for _, id := range ids {
+				if _, err := s.Update(t.Context(), credentials.Account{Provider: provider, ID: id}, func(g *credentials.Grant) error {
+					g.State = credentials.Active
+					return nil
+				}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for provider, want := range want {
+			var got []string
+			for cursor := ""; ; {
+				page, next, err := s.List(t.Context(), provider, cursor, 2)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(page) > 2 {
+					t.Fatalf("a page of %d", len(page))
+				}
+				for _, g := range page {
+					if g.Account.Provider != provider {
+						t.Errorf("%s among those of %s", g.Account, provider)
+					}
+					got = append(got, g.Account.ID)
+				}
+				if cursor = next; cursor == "" {
+					break
+				}
+			}
+			if slices.Sort(got); !slices.Equal(got, want) {
+				t.Errorf("%s: %v", provider, got)
+			}
 		}
 		if _, _, err := s.List(t.Context(), credentials.ProviderStrava, "§", 2); !fault.Is(err, fault.Invalid) {
 			t.Errorf("a malformed cursor: %v", err)
@@ -185,6 +266,42 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 	})
 }
 
+// RunWaitingRoom checks an adapter of the waiting list, which must be empty.
+func RunWaitingRoom(t *testing.T, room credentials.WaitingRoom) {
+	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	enter := func(contact string, since, until time.Time) {
+		t.Helper()
+		if err := room.Enter(t.Context(), credentials.Waiting{Contact: contact, Since: since}, until); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waiting := func(now time.Time, want ...credentials.Waiting) {
+		t.Helper()
+		got, err := room.Waiting(t.Context(), now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(append([]credentials.Waiting{}, want...), got); d != "" {
+			t.Error(d)
+		}
+	}
+	waiting(at)
+	late, early := credentials.Waiting{Contact: "a@example.com", Since: at.Add(time.Second)}, credentials.Waiting{Contact: "b@example.com", Since: at}
+	enter(late.Contact, late.Since, at.Add(time.Hour))
+	enter(early.Contact, early.Since, at.Add(time.Hour))
+	waiting(at, early, late)
+	enter(early.Contact, at.Add(time.Minute), at.Add(2*time.Hour)) // keeps its place, and stays longer
+	waiting(at, early, late)
+	waiting(at.Add(time.Hour), early)
+	if err := room.Exit(t.Context(), early.Contact); err != nil {
+		t.Fatal(err)
+	}
+	if err := room.Exit(t.Context(), early.Contact); !fault.Is(err, fault.NotFound) {
+		t.Errorf("a contact that is gone: %v", err)
+	}
+	waiting(at, late)
+}
+
 // RunVault checks an adapter of the vault. newVault returns an empty one each
 // time.
 func RunVault(t *testing.T, newVault func(t *testing.T) credentials.Vault) {
@@ -203,7 +320,7 @@ func RunVault(t *testing.T, newVault func(t *testing.T) credentials.Vault) {
 
 	t.Run("the app is stored whole", func(t *testing.T) {
 		v := newVault(t)
-		if _, err := v.App(t.Context()); !fault.Is(err, fault.NotFound) {
+		if _, err := v.App(t.Context(), credentials.ProviderStrava); !fault.Is(err, fault.NotFound) {
 			t.Fatalf("a missing app: %v", err)
 		}
 		want := credentials.App{
@@ -211,11 +328,11 @@ func RunVault(t *testing.T, newVault func(t *testing.T) credentials.Vault) {
 			CallbackKey: secret.New("k"), SubscriptionID: 5,
 		}
 		for range 2 {
-			if err := v.SaveApp(t.Context(), want); err != nil {
+			if err := v.SaveApp(t.Context(), credentials.ProviderStrava, want); err != nil {
 				t.Fatal(err)
 			}
 		}
-		got, err := v.App(t.Context())
+		got, err := v.App(t.Context(), credentials.ProviderStrava)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -225,32 +342,44 @@ func RunVault(t *testing.T, newVault func(t *testing.T) credentials.Vault) {
 		}
 	})
 
+	t.Run("each provider has an app of its own", func(t *testing.T) {
+		v := newVault(t)
+		for _, provider := range []string{credentials.ProviderStrava, "other"} {
+			if err := v.SaveApp(t.Context(), provider, credentials.App{ClientID: provider}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := v.App(t.Context(), credentials.ProviderStrava); err != nil || got.ClientID != credentials.ProviderStrava {
+			t.Errorf("%s, %v", got.ClientID, err)
+		}
+	})
+
 	t.Run("a newer pair does not destroy an older one", func(t *testing.T) {
 		v := newVault(t)
-		first, err := v.SaveTokens(t.Context(), 7, pair("1"))
+		first, err := v.SaveTokens(t.Context(), credentials.Athlete(7), pair("1"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		second, err := v.SaveTokens(t.Context(), 7, pair("2"))
+		second, err := v.SaveTokens(t.Context(), credentials.Athlete(7), pair("2"))
 		if err != nil || second == first {
 			t.Fatalf("versions %d and %d (%v)", first, second, err)
 		}
-		if _, err := v.SaveTokens(t.Context(), 8, pair("other")); err != nil {
+		if _, err := v.SaveTokens(t.Context(), credentials.Account{Provider: "other", ID: "7"}, pair("other")); err != nil {
 			t.Fatal(err)
 		}
 		for version, want := range map[int64]credentials.TokenPair{first: pair("1"), second: pair("2")} {
-			got, err := v.Tokens(t.Context(), 7, version)
+			got, err := v.Tokens(t.Context(), credentials.Athlete(7), version)
 			if err != nil {
 				t.Fatal(err)
 			}
 			same(t, got, want)
 		}
-		got, latest, err := v.Latest(t.Context(), 7)
+		got, latest, err := v.Latest(t.Context(), credentials.Athlete(7))
 		if err != nil || latest != second {
 			t.Fatalf("the latest version is %d (%v)", latest, err)
 		}
 		same(t, got, pair("2"))
-		if _, err := v.Tokens(t.Context(), 7, second+1); !fault.Is(err, fault.NotFound) {
+		if _, err := v.Tokens(t.Context(), credentials.Athlete(7), second+1); !fault.Is(err, fault.NotFound) {
 			t.Fatalf("a missing version: %v", err)
 		}
 	})
@@ -258,28 +387,28 @@ func RunVault(t *testing.T, newVault func(t *testing.T) credentials.Vault) {
 	t.Run("dropping destroys all versions", func(t *testing.T) {
 		v := newVault(t)
 		for _, name := range []string{"1", "2"} {
-			if _, err := v.SaveTokens(t.Context(), 7, pair(name)); err != nil {
+			if _, err := v.SaveTokens(t.Context(), credentials.Athlete(7), pair(name)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for range 2 {
-			if err := v.DropTokens(t.Context(), 7); err != nil {
+			if err := v.DropTokens(t.Context(), credentials.Athlete(7)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for _, version := range []int64{1, 2} {
-			if _, err := v.Tokens(t.Context(), 7, version); !fault.Is(err, fault.NotFound) {
+			if _, err := v.Tokens(t.Context(), credentials.Athlete(7), version); !fault.Is(err, fault.NotFound) {
 				t.Fatalf("version %d is still there (%v)", version, err)
 			}
 		}
-		if _, _, err := v.Latest(t.Context(), 7); !fault.Is(err, fault.NotFound) {
+		if _, _, err := v.Latest(t.Context(), credentials.Athlete(7)); !fault.Is(err, fault.NotFound) {
 			t.Fatalf("the latest of none: %v", err)
 		}
-		version, err := v.SaveTokens(t.Context(), 7, pair("3"))
+		version, err := v.SaveTokens(t.Context(), credentials.Athlete(7), pair("3"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := v.Tokens(t.Context(), 7, version)
+		got, err := v.Tokens(t.Context(), credentials.Athlete(7), version)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -292,7 +421,7 @@ func RunSealer(t *testing.T, s credentials.Sealer) {
 	pair := credentials.TokenPair{
 		Access: secret.New("access-hunter2"), Refresh: secret.New("refresh-hunter2"), ExpiresAt: time.Unix(1_700_000_000, 0).UTC(),
 	}
-	seal, err := s.NewSeal(t.Context(), 7)
+	seal, err := s.NewSeal(t.Context(), credentials.Athlete(7))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -303,18 +432,18 @@ func RunSealer(t *testing.T, s credentials.Sealer) {
 	if bytes.Contains(sealed, []byte("hunter2")) {
 		t.Error("what is sealed can be read")
 	}
-	got, err := s.Open(t.Context(), 7, sealed)
+	got, err := s.Open(t.Context(), credentials.Athlete(7), sealed)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !got.Access.Equal(pair.Access) || !got.Refresh.Equal(pair.Refresh) || !got.ExpiresAt.Equal(pair.ExpiresAt) {
 		t.Error("another pair came back")
 	}
-	if _, err := s.Open(t.Context(), 8, sealed); err == nil {
+	if _, err := s.Open(t.Context(), credentials.Athlete(8), sealed); err == nil {
 		t.Error("it was opened as another athlete's")
 	}
 	sealed[len(sealed)-2] ^= 1
-	if _, err := s.Open(t.Context(), 7, sealed); err == nil {
+	if _, err := s.Open(t.Context(), credentials.Athlete(7), sealed); err == nil {
 		t.Error("it was opened after it was tampered with")
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -18,8 +17,8 @@ import (
 // Store is the grants table in memory.
 type Store struct {
 	mu       sync.Mutex
-	grants   map[int64]credentials.Grant
-	revision map[int64]int
+	grants   map[credentials.Account]credentials.Grant
+	revision map[credentials.Account]int
 	states   map[string]state
 	erasures map[string]credentials.Erasure
 }
@@ -32,21 +31,21 @@ type state struct {
 // NewStore makes an empty one.
 func NewStore() *Store {
 	return &Store{
-		grants: map[int64]credentials.Grant{}, revision: map[int64]int{},
+		grants: map[credentials.Account]credentials.Grant{}, revision: map[credentials.Account]int{},
 		states: map[string]state{}, erasures: map[string]credentials.Erasure{},
 	}
 }
 
 func clone(g credentials.Grant) credentials.Grant {
-	g.Scopes, g.Parked = slices.Clone(g.Scopes), slices.Clone(g.Parked)
+	g.Scopes, g.Parked, g.Departures = slices.Clone(g.Scopes), slices.Clone(g.Parked), slices.Clone(g.Departures)
 	return g
 }
 
 // Grant implements [credentials.Grants].
-func (s *Store) Grant(_ context.Context, athleteID int64) (credentials.Grant, error) {
+func (s *Store) Grant(_ context.Context, account credentials.Account) (credentials.Grant, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g, ok := s.grants[athleteID]
+	g, ok := s.grants[account]
 	if !ok {
 		return credentials.Grant{}, fault.New(fault.NotFound, "no such grant")
 	}
@@ -55,19 +54,19 @@ func (s *Store) Grant(_ context.Context, athleteID int64) (credentials.Grant, er
 
 // Update implements [credentials.Grants]. Like a real store it runs change
 // outside any lock and writes only if nobody else did meanwhile.
-func (s *Store) Update(_ context.Context, athleteID int64, change func(*credentials.Grant) error) (credentials.Grant, error) {
+func (s *Store) Update(_ context.Context, account credentials.Account, change func(*credentials.Grant) error) (credentials.Grant, error) {
 	for {
 		s.mu.Lock()
-		g, seen := clone(s.grants[athleteID]), s.revision[athleteID]
+		g, seen := clone(s.grants[account]), s.revision[account]
 		s.mu.Unlock()
-		g.AthleteID = athleteID
+		g.Account = account
 		if err := change(&g); err != nil {
 			return credentials.Grant{}, err
 		}
 		s.mu.Lock()
-		if s.revision[athleteID] == seen {
-			s.grants[athleteID] = clone(g)
-			s.revision[athleteID]++
+		if s.revision[account] == seen {
+			s.grants[account] = clone(g)
+			s.revision[account]++
 			s.mu.Unlock()
 			return g, nil
 		}
@@ -79,22 +78,37 @@ func (s *Store) Update(_ context.Context, athleteID int64, change func(*credenti
 func (s *Store) List(_ context.Context, provider, cursor string, limit int) ([]credentials.Grant, string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	after, err := strconv.ParseInt("0"+cursor, 10, 64)
-	if err != nil {
+	if cursor != "" && !strings.HasPrefix(cursor, provider+"/") {
 		return nil, "", fault.New(fault.Invalid, "the cursor is malformed")
 	}
 	page := []credentials.Grant{}
-	for _, id := range slices.Sorted(maps.Keys(s.grants)) {
-		if id <= after || s.grants[id].Provider != provider {
+	for _, account := range slices.SortedFunc(maps.Keys(s.grants), byName) {
+		if account.String() <= cursor || account.Provider != provider {
 			continue
 		}
 		if len(page) == limit {
-			return page, strconv.FormatInt(page[limit-1].AthleteID, 10), nil
+			return page, page[limit-1].Account.String(), nil
 		}
-		page = append(page, clone(s.grants[id]))
+		page = append(page, clone(s.grants[account]))
 	}
 	return page, "", nil
 }
+
+// Unsettled implements [credentials.Grants].
+func (s *Store) Unsettled(_ context.Context, provider string) ([]credentials.Grant, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	grants := []credentials.Grant{}
+	for _, account := range slices.SortedFunc(maps.Keys(s.grants), byName) {
+		if g := s.grants[account]; account.Provider == provider && g.Owes() {
+			grants = append(grants, clone(g))
+		}
+	}
+	slices.SortStableFunc(grants, func(a, b credentials.Grant) int { return a.Owed.Next.Compare(b.Owed.Next) })
+	return grants, nil
+}
+
+func byName(a, b credentials.Account) int { return strings.Compare(a.String(), b.String()) }
 
 // PutState implements [credentials.States].
 func (s *Store) PutState(_ context.Context, key, nonce string, expiresAt time.Time) error {
@@ -158,39 +172,42 @@ func (s *Store) Complete(_ context.Context, receipt string, at time.Time) (time.
 // Vault is the parameter store in memory.
 type Vault struct {
 	mu     sync.Mutex
-	app    *credentials.App
-	tokens map[int64][]credentials.TokenPair
+	apps   map[string]credentials.App // by provider
+	tokens map[credentials.Account][]credentials.TokenPair
 	// Reads counts how often tokens were read.
 	Reads int
 }
 
 // NewVault makes an empty one.
-func NewVault() *Vault { return &Vault{tokens: map[int64][]credentials.TokenPair{}} }
+func NewVault() *Vault {
+	return &Vault{apps: map[string]credentials.App{}, tokens: map[credentials.Account][]credentials.TokenPair{}}
+}
 
 // App implements [credentials.Vault].
-func (v *Vault) App(context.Context) (credentials.App, error) {
+func (v *Vault) App(_ context.Context, provider string) (credentials.App, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.app == nil {
+	app, ok := v.apps[provider]
+	if !ok {
 		return credentials.App{}, fault.New(fault.NotFound, "no app")
 	}
-	return *v.app, nil
+	return app, nil
 }
 
 // SaveApp implements [credentials.Vault].
-func (v *Vault) SaveApp(_ context.Context, app credentials.App) error {
+func (v *Vault) SaveApp(_ context.Context, provider string, app credentials.App) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.app = &app
+	v.apps[provider] = app
 	return nil
 }
 
 // Tokens implements [credentials.Vault].
-func (v *Vault) Tokens(_ context.Context, athleteID, version int64) (credentials.TokenPair, error) {
+func (v *Vault) Tokens(_ context.Context, account credentials.Account, version int64) (credentials.TokenPair, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.Reads++
-	versions := v.tokens[athleteID]
+	versions := v.tokens[account]
 	if version < 1 || version > int64(len(versions)) {
 		return credentials.TokenPair{}, fault.New(fault.NotFound, "no such version")
 	}
@@ -198,11 +215,11 @@ func (v *Vault) Tokens(_ context.Context, athleteID, version int64) (credentials
 }
 
 // Latest implements [credentials.Vault].
-func (v *Vault) Latest(_ context.Context, athleteID int64) (credentials.TokenPair, int64, error) {
+func (v *Vault) Latest(_ context.Context, account credentials.Account) (credentials.TokenPair, int64, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.Reads++
-	versions := v.tokens[athleteID]
+	versions := v.tokens[account]
 	if len(versions) == 0 {
 		return credentials.TokenPair{}, 0, fault.New(fault.NotFound, "no tokens")
 	}
@@ -210,26 +227,26 @@ func (v *Vault) Latest(_ context.Context, athleteID int64) (credentials.TokenPai
 }
 
 // SaveTokens implements [credentials.Vault].
-func (v *Vault) SaveTokens(_ context.Context, athleteID int64, pair credentials.TokenPair) (int64, error) {
+func (v *Vault) SaveTokens(_ context.Context, account credentials.Account, pair credentials.TokenPair) (int64, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.tokens[athleteID] = append(v.tokens[athleteID], pair)
-	return int64(len(v.tokens[athleteID])), nil
+	v.tokens[account] = append(v.tokens[account], pair)
+	return int64(len(v.tokens[account])), nil
 }
 
 // DropTokens implements [credentials.Vault].
-func (v *Vault) DropTokens(_ context.Context, athleteID int64) error {
+func (v *Vault) DropTokens(_ context.Context, account credentials.Account) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	delete(v.tokens, athleteID)
+	delete(v.tokens, account)
 	return nil
 }
 
-// Holds reports whether any version of the athlete's tokens exists.
-func (v *Vault) Holds(athleteID int64) bool {
+// Holds reports whether any version of the account's tokens exists.
+func (v *Vault) Holds(account credentials.Account) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return len(v.tokens[athleteID]) > 0
+	return len(v.tokens[account]) > 0
 }
 
 // Sessions signs sessions that anybody can read.
@@ -247,26 +264,26 @@ type Sealer struct {
 }
 
 // NewSeal implements [credentials.Sealer].
-func (s *Sealer) NewSeal(_ context.Context, athleteID int64) (credentials.Seal, error) {
+func (s *Sealer) NewSeal(_ context.Context, account credentials.Account) (credentials.Seal, error) {
 	return func(pair credentials.TokenPair) ([]byte, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.sealed == nil {
 			s.sealed = map[string]credentials.TokenPair{}
 		}
-		ticket := fmt.Sprintf("%d/%d", athleteID, len(s.sealed))
+		ticket := fmt.Sprintf("%s/%d", account, len(s.sealed))
 		s.sealed[ticket] = pair
 		return []byte(ticket), nil
 	}, nil
 }
 
 // Open implements [credentials.Sealer].
-func (s *Sealer) Open(_ context.Context, athleteID int64, sealed []byte) (credentials.TokenPair, error) {
+func (s *Sealer) Open(_ context.Context, account credentials.Account, sealed []byte) (credentials.TokenPair, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	pair, ok := s.sealed[string(sealed)]
-	if !ok || !strings.HasPrefix(string(sealed), fmt.Sprintf("%d/", athleteID)) {
-		return credentials.TokenPair{}, fault.New(fault.Permanent, "not sealed for this athlete")
+	if !ok || !strings.HasPrefix(string(sealed), account.String()+"/") {
+		return credentials.TokenPair{}, fault.New(fault.Permanent, "not sealed for this account")
 	}
 	return pair, nil
 }

@@ -1,5 +1,6 @@
-// Package ddb stores grants, connect states and erasures in the grants table.
+// Package ddb stores grants, connect states and erasures in the grants table,
+// and the waiting list in one of its own.
 //
-// Keys: grant#<athlete id>, state#<digest>, erasure#<receipt>. The index
+// Keys: grant#<provider>/<id>, state#<digest>, erasure#<receipt>. The index
 // by-provider lists grants only: nothing else has a provider.
 package ddb

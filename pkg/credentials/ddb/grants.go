@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/settings"
+	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
@@ -32,34 +33,67 @@ func New(client *dynamodb.Client, name string) *Table { return &Table{client, na
 type grantItem struct {
 	PK           string   `dynamodbav:"pk"`
 	Provider     string   `dynamodbav:"provider"`
-	AthleteID    int64    `dynamodbav:"athlete_id"`
+	AccountID    string   `dynamodbav:"account_id"`
 	Generation   int64    `dynamodbav:"generation"`
 	Scopes       []string `dynamodbav:"scopes,stringset,omitempty"`
 	State        string   `dynamodbav:"state"`
 	TokenVersion int64    `dynamodbav:"token_version"`
 	Parked       []byte   `dynamodbav:"parked,omitempty"`
-	Unannounced  bool     `dynamodbav:"unannounced,omitempty"`
+	Reason       string   `dynamodbav:"reason,omitempty"`
 	LeaseOwner   string   `dynamodbav:"lease_owner,omitempty"`
 	LeaseUntil   int64    `dynamodbav:"lease_until,omitempty"` // Unix ms
-	Receipt      string   `dynamodbav:"receipt,omitempty"`
-	RevokedAt    int64    `dynamodbav:"revoked_at,omitempty"` // Unix ms
-	ExpiresAt    int64    `dynamodbav:"expires_at,omitempty"` // Unix s: TTL
-	Revision     int64    `dynamodbav:"revision"`
+	RevokedAt    int64    `dynamodbav:"revoked_at,omitempty"`  // Unix ms
+
+	Unannounced bool           `dynamodbav:"unannounced,omitempty"`
+	Claim       *claimItem     `dynamodbav:"claim,omitempty"`
+	Departures  []departedItem `dynamodbav:"departures,omitempty"`
+	// Unsettled, which is the provider, and Due put the grants that owe
+	// something into their index.
+	Unsettled string `dynamodbav:"unsettled,omitempty"`
+	Due       int64  `dynamodbav:"due,omitempty"`        // Unix ms
+	OwedSince int64  `dynamodbav:"owed_since,omitempty"` // Unix ms
+	Attempts  int    `dynamodbav:"attempts,omitempty"`
+
+	ExpiresAt int64 `dynamodbav:"expires_at,omitempty"` // Unix s: TTL
+	Revision  int64 `dynamodbav:"revision"`
+}
+
+type causeItem struct {
+	ID            string `dynamodbav:"id"`
+	CorrelationID string `dynamodbav:"correlation_id"`
+}
+
+func toCause(m event.Meta) causeItem { return causeItem{m.ID, m.CorrelationID} }
+
+func (i causeItem) meta() event.Meta { return event.Meta{ID: i.ID, CorrelationID: i.CorrelationID} }
+
+type claimItem struct {
+	ClaimedAt int64     `dynamodbav:"claimed_at"` // Unix ms
+	Cause     causeItem `dynamodbav:"cause"`
+}
+
+type departedItem struct {
+	Receipt     string    `dynamodbav:"receipt"`
+	Generation  int64     `dynamodbav:"generation"`
+	RequestedAt int64     `dynamodbav:"requested_at"` // Unix ms
+	Reason      string    `dynamodbav:"reason"`
+	Cause       causeItem `dynamodbav:"cause"`
+	Announced   bool      `dynamodbav:"announced"`
 }
 
 func toItem(g credentials.Grant, revision int64) grantItem {
 	item := grantItem{
-		PK:           grantKey(g.AthleteID),
-		Provider:     g.Provider,
-		AthleteID:    g.AthleteID,
+		PK:           grantKey(g.Account),
+		Provider:     g.Account.Provider,
+		AccountID:    g.Account.ID,
 		Generation:   g.Generation,
 		Scopes:       g.Scopes,
 		State:        string(g.State),
 		TokenVersion: g.TokenVersion,
 		Parked:       g.Parked,
+		Reason:       g.Reason,
 		Unannounced:  g.Unannounced,
 		LeaseOwner:   g.Lease.Owner,
-		Receipt:      g.Receipt,
 		Revision:     revision,
 	}
 	if g.Lease.Owner != "" {
@@ -68,7 +102,19 @@ func toItem(g credentials.Grant, revision int64) grantItem {
 	if !g.RevokedAt.IsZero() {
 		item.RevokedAt = g.RevokedAt.UnixMilli()
 	}
-	if g.Over() {
+	if !g.Claim.ClaimedAt.IsZero() {
+		item.Claim = &claimItem{g.Claim.ClaimedAt.UnixMilli(), toCause(g.Claim.Cause)}
+	}
+	for _, d := range g.Departures {
+		item.Departures = append(item.Departures, departedItem{
+			d.Receipt, d.Generation, d.RequestedAt.UnixMilli(), d.Reason, toCause(d.Cause), d.Announced,
+		})
+	}
+	switch {
+	case g.Owes():
+		item.Unsettled, item.Due = g.Account.Provider, g.Owed.Next.UnixMilli()
+		item.OwedSince, item.Attempts = g.Owed.Since.UnixMilli(), g.Owed.Attempts
+	case g.State == credentials.Erased:
 		item.ExpiresAt = g.RevokedAt.Add(credentials.TombstoneLife).Unix()
 	}
 	return item
@@ -76,15 +122,14 @@ func toItem(g credentials.Grant, revision int64) grantItem {
 
 func (i grantItem) grant() credentials.Grant {
 	g := credentials.Grant{
-		AthleteID:    i.AthleteID,
-		Provider:     i.Provider,
+		Account:      credentials.Account{Provider: i.Provider, ID: i.AccountID},
 		Generation:   i.Generation,
 		Scopes:       i.Scopes,
 		State:        credentials.State(i.State),
 		TokenVersion: i.TokenVersion,
 		Parked:       i.Parked,
+		Reason:       i.Reason,
 		Unannounced:  i.Unannounced,
-		Receipt:      i.Receipt,
 	}
 	if i.LeaseOwner != "" {
 		g.Lease = credentials.Lease{Owner: i.LeaseOwner, Until: time.UnixMilli(i.LeaseUntil).UTC()}
@@ -92,10 +137,24 @@ func (i grantItem) grant() credentials.Grant {
 	if i.RevokedAt != 0 {
 		g.RevokedAt = time.UnixMilli(i.RevokedAt).UTC()
 	}
+	if c := i.Claim; c != nil {
+		g.Claim = credentials.Claim{ClaimedAt: time.UnixMilli(c.ClaimedAt).UTC(), Cause: c.Cause.meta()}
+	}
+	for _, d := range i.Departures {
+		g.Departures = append(g.Departures, credentials.Departed{
+			Receipt: d.Receipt, Generation: d.Generation, RequestedAt: time.UnixMilli(d.RequestedAt).UTC(),
+			Reason: d.Reason, Cause: d.Cause.meta(), Announced: d.Announced,
+		})
+	}
+	if i.Unsettled != "" {
+		g.Owed = credentials.Owed{
+			Since: time.UnixMilli(i.OwedSince).UTC(), Next: time.UnixMilli(i.Due).UTC(), Attempts: i.Attempts,
+		}
+	}
 	return g
 }
 
-func grantKey(athleteID int64) string { return "grant#" + strconv.FormatInt(athleteID, 10) }
+func grantKey(a credentials.Account) string { return "grant#" + a.String() }
 
 func key(pk string) map[string]types.AttributeValue {
 	return map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: pk}}
@@ -119,9 +178,9 @@ func (t *Table) get(ctx context.Context, pk string, out any) error {
 }
 
 // Grant implements [credentials.Grants].
-func (t *Table) Grant(ctx context.Context, athleteID int64) (credentials.Grant, error) {
+func (t *Table) Grant(ctx context.Context, account credentials.Account) (credentials.Grant, error) {
 	var item grantItem
-	if err := t.get(ctx, grantKey(athleteID), &item); err != nil {
+	if err := t.get(ctx, grantKey(account), &item); err != nil {
 		return credentials.Grant{}, err
 	}
 	return item.grant(), nil
@@ -132,10 +191,10 @@ func (t *Table) Grant(ctx context.Context, athleteID int64) (credentials.Grant, 
 const updateTries = 20
 
 // Update implements [credentials.Grants].
-func (t *Table) Update(ctx context.Context, athleteID int64, change func(*credentials.Grant) error) (credentials.Grant, error) {
+func (t *Table) Update(ctx context.Context, account credentials.Account, change func(*credentials.Grant) error) (credentials.Grant, error) {
 	for range updateTries {
-		stored := grantItem{AthleteID: athleteID}
-		if err := t.get(ctx, grantKey(athleteID), &stored); err != nil && !fault.Is(err, fault.NotFound) {
+		stored := grantItem{Provider: account.Provider, AccountID: account.ID}
+		if err := t.get(ctx, grantKey(account), &stored); err != nil && !fault.Is(err, fault.NotFound) {
 			return credentials.Grant{}, err
 		}
 		g := stored.grant()
@@ -207,4 +266,31 @@ func (t *Table) List(ctx context.Context, provider, cursor string, limit int) ([
 		next = base64.RawURLEncoding.EncodeToString([]byte(last.Value))
 	}
 	return page, next, nil
+}
+
+// Unsettled implements [credentials.Grants].
+func (t *Table) Unsettled(ctx context.Context, provider string) ([]credentials.Grant, error) {
+	pages := dynamodb.NewQueryPaginator(t.client, &dynamodb.QueryInput{
+		TableName:              aws.String(t.name),
+		IndexName:              aws.String(settings.UnsettledGrantsIndex),
+		KeyConditionExpression: aws.String("unsettled = :p"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":p": &types.AttributeValueMemberS{Value: provider},
+		},
+	})
+	grants := []credentials.Grant{}
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fault.New(fault.Transient, "query unsettled grants: %w", err)
+		}
+		var items []grantItem
+		if err := attributevalue.UnmarshalListOfMaps(page.Items, &items); err != nil {
+			return nil, fault.New(fault.Permanent, "read grants: %w", err)
+		}
+		for _, i := range items {
+			grants = append(grants, i.grant())
+		}
+	}
+	return grants, nil
 }

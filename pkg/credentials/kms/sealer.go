@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -20,7 +19,7 @@ import (
 )
 
 // Sealer implements [credentials.Sealer] by envelope encryption: a data key of
-// the KMS key, bound to the athlete by its encryption context, encrypts by
+// the KMS key, bound to the account by its encryption context, encrypts by
 // AES-256-GCM.
 type Sealer struct {
 	client *kms.Client
@@ -44,14 +43,14 @@ type sealedPair struct {
 	ExpiresAt    int64  `json:"expires_at"` // Unix s
 }
 
-func encryptionContext(athleteID int64) map[string]string {
-	return map[string]string{settings.SealContextKey: strconv.FormatInt(athleteID, 10)}
+func encryptionContext(account credentials.Account) map[string]string {
+	return map[string]string{settings.SealContextKey: account.String()}
 }
 
 // NewSeal implements [credentials.Sealer].
-func (s *Sealer) NewSeal(ctx context.Context, athleteID int64) (credentials.Seal, error) {
+func (s *Sealer) NewSeal(ctx context.Context, account credentials.Account) (credentials.Seal, error) {
 	key, err := s.client.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{
-		KeyId: aws.String(s.keyID), KeySpec: types.DataKeySpecAes256, EncryptionContext: encryptionContext(athleteID),
+		KeyId: aws.String(s.keyID), KeySpec: types.DataKeySpecAes256, EncryptionContext: encryptionContext(account),
 	})
 	if err != nil {
 		return nil, fault.New(fault.Transient, "generate data key: %w", err)
@@ -72,13 +71,13 @@ func (s *Sealer) NewSeal(ctx context.Context, athleteID int64) (credentials.Seal
 }
 
 // Open implements [credentials.Sealer].
-func (s *Sealer) Open(ctx context.Context, athleteID int64, sealed []byte) (credentials.TokenPair, error) {
+func (s *Sealer) Open(ctx context.Context, account credentials.Account, sealed []byte) (credentials.TokenPair, error) {
 	var e envelope
 	if err := json.Unmarshal(sealed, &e); err != nil {
 		return credentials.TokenPair{}, fault.New(fault.Permanent, "what is parked is not a sealed pair")
 	}
 	key, err := s.client.Decrypt(ctx, &kms.DecryptInput{
-		KeyId: aws.String(s.keyID), CiphertextBlob: e.Key, EncryptionContext: encryptionContext(athleteID),
+		KeyId: aws.String(s.keyID), CiphertextBlob: e.Key, EncryptionContext: encryptionContext(account),
 	})
 	if err != nil {
 		return credentials.TokenPair{}, fault.New(fault.Transient, "decrypt data key: %w", err)

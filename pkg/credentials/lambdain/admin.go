@@ -1,7 +1,10 @@
 package lambdain
 
 import (
+	"cmp"
 	"context"
+	"log/slog"
+	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -15,7 +18,10 @@ const (
 	ActionShowSubscription   = "show_subscription"
 	ActionDeleteSubscription = "delete_subscription"
 	ActionAthletes           = "athletes"
+	ActionRevokeAthlete      = "revoke_athlete"
 	ActionStatus             = "status"
+	ActionWaitlist           = "waitlist"
+	ActionRemoveWaiting      = "remove_waiting"
 )
 
 // AdminRequest is what the admin function is invoked with. Only the fields of
@@ -26,9 +32,16 @@ type AdminRequest struct {
 	ClientID     string `json:"client_id,omitempty"`
 	ClientSecret string `json:"client_secret,omitempty"`
 	VerifyToken  string `json:"verify_token,omitempty"`
-	// For athletes.
-	Cursor string `json:"cursor,omitempty"`
-	Limit  int    `json:"limit,omitempty"`
+	// For athletes, of Strava unless Provider says otherwise. With IdleDays only those who have not signed in for so
+	// long, and a page may be empty and yet not the last.
+	Provider string `json:"provider,omitempty"`
+	Cursor   string `json:"cursor,omitempty"`
+	Limit    int    `json:"limit,omitempty"`
+	IdleDays int    `json:"idle_days,omitempty"`
+	// For revoke_athlete.
+	AthleteID int64 `json:"athlete_id,omitempty"`
+	// For remove_waiting.
+	Contact string `json:"contact,omitempty"`
 }
 
 // AdminResponse is the admin function's answer. Only the fields of the
@@ -38,6 +51,9 @@ type AdminResponse struct {
 	Athletes     []AthleteView     `json:"athletes,omitempty"`
 	NextCursor   string            `json:"next_cursor,omitempty"`
 	Status       *StatusView       `json:"status,omitempty"`
+	// Receipt of the erasure that revoke_athlete led to.
+	Receipt string        `json:"receipt,omitempty"`
+	Waiting []WaitingView `json:"waiting,omitempty"`
 }
 
 // SubscriptionView is a push subscription. The callback URL's last segment is
@@ -49,11 +65,21 @@ type SubscriptionView struct {
 
 // AthleteView is a grant without anything that could be used with it.
 type AthleteView struct {
-	AthleteID  int64    `json:"athlete_id"`
-	Provider   string   `json:"provider"`
+	Provider string `json:"provider"`
+	// AccountID is Strava's athlete id in decimal, or what another provider
+	// calls an account by.
+	AccountID  string   `json:"account_id"`
 	State      string   `json:"state"`
 	Scopes     []string `json:"scopes"`
 	Generation int64    `json:"generation"`
+	// SignedInAt is when the athlete last signed in.
+	SignedInAt time.Time `json:"signed_in_at"`
+}
+
+// WaitingView is somebody on the waiting list.
+type WaitingView struct {
+	Contact string    `json:"contact"`
+	Since   time.Time `json:"since"`
 }
 
 // StatusView is the deployment at a glance.
@@ -62,10 +88,17 @@ type StatusView struct {
 	Subscription *SubscriptionView `json:"subscription"`
 	// Athletes counts the grants by state.
 	Athletes map[string]int `json:"athletes"`
+	// Authorized is how many of them take up a place at Strava; Capacity is
+	// how many places there are.
+	Authorized int `json:"authorized"`
+	Capacity   int `json:"capacity"`
 }
 
 // Admin serves the admin function.
-type Admin struct{ Service *credentials.Admin }
+type Admin struct {
+	Service *credentials.Admin
+	Log     *slog.Logger
+}
 
 // Handle carries out one action. Its errors are shown to the operator.
 func (a *Admin) Handle(ctx context.Context, req AdminRequest) (AdminResponse, error) {
@@ -81,25 +114,59 @@ func (a *Admin) Handle(ctx context.Context, req AdminRequest) (AdminResponse, er
 	case ActionDeleteSubscription:
 		return AdminResponse{}, a.Service.DeleteSubscription(ctx)
 	case ActionAthletes:
-		limit := req.Limit
-		if limit == 0 {
-			limit = 50
+		return a.athletes(ctx, req)
+	case ActionRevokeAthlete:
+		receipt, err := a.Service.RevokeAthlete(ctx, req.AthleteID)
+		if err == nil {
+			a.Log.InfoContext(ctx, "the admin ended an authorization", "athlete_id", req.AthleteID)
 		}
-		page, next, err := a.Service.Athletes(ctx, req.Cursor, limit)
-		res := AdminResponse{Athletes: []AthleteView{}, NextCursor: next}
-		for _, g := range page {
-			res.Athletes = append(res.Athletes, AthleteView{g.AthleteID, g.Provider, string(g.State), g.Scopes, g.Generation})
-		}
-		return res, err
+		return AdminResponse{Receipt: receipt}, err
 	case ActionStatus:
 		s, err := a.Service.Status(ctx)
-		v := &StatusView{ClientID: s.ClientID, Subscription: view(s.Subscription), Athletes: map[string]int{}}
+		v := &StatusView{
+			ClientID: s.ClientID, Subscription: view(s.Subscription), Athletes: map[string]int{},
+			Authorized: s.Authorized, Capacity: s.Capacity,
+		}
 		for state, n := range s.Athletes {
 			v.Athletes[string(state)] = n
 		}
 		return AdminResponse{Status: v}, err
+	case ActionWaitlist:
+		waiting, err := a.Service.Waitlist.List(ctx)
+		res := AdminResponse{Waiting: []WaitingView{}}
+		for _, w := range waiting {
+			res.Waiting = append(res.Waiting, WaitingView(w))
+		}
+		return res, err
+	case ActionRemoveWaiting:
+		err := a.Service.Waitlist.Remove(ctx, req.Contact)
+		if err == nil {
+			a.Log.InfoContext(ctx, "the admin took a contact off the waiting list")
+		}
+		return AdminResponse{}, err
 	}
 	return AdminResponse{}, fault.New(fault.Invalid, "unknown action")
+}
+
+func (a *Admin) athletes(ctx context.Context, req AdminRequest) (AdminResponse, error) {
+	provider := cmp.Or(req.Provider, credentials.ProviderStrava)
+	limit := req.Limit
+	if limit == 0 {
+		limit = 50
+	}
+	var page []credentials.Grant
+	var next string
+	var err error
+	if req.IdleDays == 0 {
+		page, next, err = a.Service.Athletes(ctx, provider, req.Cursor, limit)
+	} else {
+		page, next, err = a.Service.IdleAthletes(ctx, provider, req.Cursor, limit, time.Duration(req.IdleDays)*24*time.Hour)
+	}
+	res := AdminResponse{Athletes: []AthleteView{}, NextCursor: next}
+	for _, g := range page {
+		res.Athletes = append(res.Athletes, AthleteView{g.Account.Provider, g.Account.ID, string(g.State), g.Scopes, g.Generation, g.SignedInAt()})
+	}
+	return res, err
 }
 
 func view(s credentials.Subscription) *SubscriptionView {

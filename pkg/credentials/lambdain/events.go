@@ -15,10 +15,10 @@ import (
 func EventRoutes(d *credentials.Departure) []consume.Route {
 	return []consume.Route{
 		consume.On(func(ctx context.Context, cause event.Meta, f gatheringv1.DeauthorizationReported) error {
-			return d.Deauthorized(ctx, cause, f.AthleteID)
+			return d.Deauthorized(ctx, cause, credentials.Athlete(f.AthleteID))
 		}),
 		consume.On(func(ctx context.Context, cause event.Meta, f athletev1.ErasureRequested) error {
-			return d.Left(ctx, cause, f.AthleteID, f.Generation, f.Receipt, f.RequestedAt)
+			return d.Left(ctx, cause, credentials.Athlete(f.AthleteID), f.Generation, f.Receipt, f.RequestedAt)
 		}),
 		consume.On(func(ctx context.Context, cause event.Meta, f gatheringv1.ErasureCompleted) error {
 			return d.Confirm(ctx, cause, f.Receipt, credentials.PartGathering)

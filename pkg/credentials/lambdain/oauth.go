@@ -24,7 +24,10 @@ const (
 
 // OAuth serves the OAuth routes.
 type OAuth struct {
-	Connect *credentials.Connect
+	Connect  *credentials.Connect
+	Waitlist *credentials.Waitlist
+	// SiteURL is the site's public origin.
+	SiteURL string
 	// SecureCookies is false only where the site has no TLS: in the local
 	// cloud.
 	SecureCookies bool
@@ -34,13 +37,28 @@ type OAuth struct {
 // Routes by API Gateway's route keys.
 func (o *OAuth) Routes() map[string]httpapi.Handler {
 	return map[string]httpapi.Handler{
-		"GET /oauth/connect":  o.connect,
-		"GET /oauth/callback": o.callback,
-		"POST /oauth/logout":  o.logout,
+		"GET /oauth/connect":   o.connect,
+		"GET /oauth/callback":  o.callback,
+		"POST /oauth/logout":   o.logout,
+		"POST /oauth/waitlist": o.joinWaitlist,
 	}
 }
 
+// connect sends the athlete to Strava. When the application is full it sends
+// those only who say that they have connected before: who it is is not known
+// until they come back, and nobody with a place may be locked out. A newcomer
+// who says so in vain has been at Strava for nothing, no more.
 func (o *OAuth) connect(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
+	if req.QueryStringParameters["returning"] == "" {
+		full, err := o.Connect.Capacity.Full(ctx)
+		if err != nil {
+			o.Log.ErrorContext(ctx, "connect failed", "error", err.Error())
+			return toSite("strava_unavailable"), nil
+		}
+		if full {
+			return o.full(secret.New(o.Connect.NewSecret())), nil
+		}
+	}
 	target, nonce, err := o.Connect.Start(ctx, cookie(req.Cookies, req.Headers, nonceCookie))
 	if err != nil {
 		o.Log.ErrorContext(ctx, "connect failed", "error", err.Error())
@@ -69,7 +87,7 @@ func (o *OAuth) callback(ctx context.Context, req httpapi.Request) (httpapi.Resp
 		return toSite("state"), nil
 	case errors.Is(err, credentials.ErrAppFull):
 		o.Log.WarnContext(ctx, "the application is at its athlete capacity")
-		return toSite("app_full"), nil
+		return o.full(cookie(req.Cookies, req.Headers, nonceCookie)), nil
 	}
 	o.Log.ErrorContext(ctx, "connect failed", "error", err.Error())
 	return toSite("strava_unavailable"), nil

@@ -1,8 +1,8 @@
 package lambdain_test
 
 import (
+	"bytes"
 	"context"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -14,7 +14,7 @@ import (
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/credentialstest"
 	"github.com/paceline/paceline/pkg/credentials/lambdain"
-	vendor "github.com/paceline/paceline/pkg/credentials/strava"
+	"github.com/paceline/paceline/pkg/credentials/provider"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/boot"
@@ -29,32 +29,39 @@ type site struct {
 	t       *testing.T
 	strava  *strava.Server
 	browser *http.Client // at Strava
+	oauth   *lambdain.OAuth
+	room    *credentialstest.WaitingRoom
+	log     *bytes.Buffer
 	serve   func(context.Context, httpapi.Request) (httpapi.Response, error)
 }
 
 func newSite(t *testing.T, secure bool) *site {
-	server := strava.New(strava.Config{Seed: 1, Athletes: strava.Generate(1, 1, time.Now())})
+	server := strava.New(strava.Config{Seed: 1, Athletes: strava.Generate(1, 2, time.Now())})
 	t.Cleanup(server.Close)
 	browser := &http.Client{
 		Transport:     strava.InProcess(server),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	store, vault := credentialstest.NewStore(), credentialstest.NewVault()
+	store, vault, room := credentialstest.NewStore(), credentialstest.NewVault(), &credentialstest.WaitingRoom{}
 	id, key := server.Client()
-	if err := vault.SaveApp(t.Context(), credentials.App{ClientID: itoa(id), ClientSecret: secret.New(key)}); err != nil {
+	if err := vault.SaveApp(t.Context(), credentials.ProviderStrava, credentials.App{ClientID: itoa(id), ClientSecret: secret.New(key)}); err != nil {
 		t.Fatal(err)
 	}
+	var log bytes.Buffer
 	oauth := &lambdain.OAuth{
 		Connect: &credentials.Connect{
-			Grants: store, States: store, Vault: vault, OAuth: vendor.NewOAuth(browser, "http://strava.test/oauth"),
+			Grants: store, States: store, Vault: vault, OAuth: provider.NewOAuth(browser, provider.Strava("http://strava.test/oauth", "revoke"), time.Now),
 			Sessions: credentialstest.Sessions{}, Publisher: &eventtest.Bus{},
 			Minter: event.Minter{Now: time.Now, NewID: boot.NewSecret}, NewSecret: boot.NewSecret,
 			RedirectURI: "http://localhost/oauth/callback",
+			Capacity:    &credentials.Capacity{Census: store, Athletes: 10, Now: time.Now},
 		},
+		Waitlist:      &credentials.Waitlist{Room: room, Now: time.Now},
+		SiteURL:       "http://localhost",
 		SecureCookies: secure,
-		Log:           slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Log:           slog.New(slog.NewTextHandler(&log, nil)),
 	}
-	return &site{t, server, browser, httpapi.Mux(oauth.Log, oauth.Routes())}
+	return &site{t, server, browser, oauth, room, &log, httpapi.Mux(oauth.Log, oauth.Routes())}
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
@@ -86,12 +93,18 @@ func cookies(t *testing.T, res httpapi.Response) map[string]*http.Cookie {
 // answer.
 func (s *site) connect(more string) httpapi.Response {
 	s.t.Helper()
+	return s.connectAs(0, more)
+}
+
+// connectAs does so as one of Strava's athletes.
+func (s *site) connectAs(athlete int, more string) httpapi.Response {
+	s.t.Helper()
 	start := s.call("GET /oauth/connect", nil)
 	nonce := cookies(s.t, start)["paceline_oauth"]
 	if start.StatusCode != 302 || nonce == nil {
 		s.t.Fatalf("connect: %+v", start)
 	}
-	res, err := s.browser.Get(start.Headers["Location"] + "&as_athlete=" + itoa(s.strava.Athletes()[0].ID) + more)
+	res, err := s.browser.Get(start.Headers["Location"] + "&as_athlete=" + itoa(s.strava.Athletes()[athlete].ID) + more)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -3,13 +3,40 @@ package settings
 // MetricNamespace of every metric of this boundary.
 const MetricNamespace = "Paceline/Credentials"
 
+// Metrics that alarms look at.
+const (
+	MetricTokensUnsaved  = "TokensUnsaved"
+	MetricGrantsDegraded = "GrantsDegraded"
+	MetricDutiesOverdue  = "DutiesOverdue"
+
+	MetricAthletesAuthorized = "AthletesAuthorized"
+)
+
 // GrantsByProviderIndex is the index of the grants table that lists the grants
 // of one provider: partition key provider, sort key pk.
 const GrantsByProviderIndex = "by-provider"
 
+// UnsettledGrantsIndex is the sparse index of the grants table that lists the
+// grants that owe something: partition key unsettled, sort key due.
+const UnsettledGrantsIndex = "unsettled"
+
 // SealContextKey is the key of the KMS encryption context that binds a sealed
-// token pair to its athlete.
-const SealContextKey = "athlete"
+// token pair to its account: the provider's name and the account's id, with a
+// slash between.
+const SealContextKey = "account"
+
+// Ways to end an authorization at Strava (Strava, "Authentication").
+const (
+	// RevocationRevoke is POST /oauth/revoke, by either token, which Strava has
+	// since June 2026.
+	RevocationRevoke = "revoke"
+	// RevocationDeauthorize is the older POST /oauth/deauthorize, by a living
+	// access token; Strava ends it in June 2027.
+	RevocationDeauthorize = "deauthorize"
+)
+
+// Revocations are all of them.
+var Revocations = []string{RevocationRevoke, RevocationDeauthorize}
 
 // ServeOAuth configures serve-oauth.
 type ServeOAuth struct {
@@ -17,6 +44,10 @@ type ServeOAuth struct {
 	// SiteURL is the site's public origin, without a slash at its end.
 	SiteURL     string `env:"SITE_URL,required"`
 	GrantsTable string `env:"GRANTS_TABLE,required"`
+	// WaitingTable holds the waiting list.
+	WaitingTable string `env:"WAITING_TABLE,required"`
+	// AthleteCapacity is how many athletes the application may have.
+	AthleteCapacity int `env:"ATHLETE_CAPACITY,required"`
 	// ParameterPath is the prefix of every SecureString of this boundary, without
 	// a slash at its end.
 	ParameterPath string `env:"PARAMETER_PATH,required"`
@@ -27,6 +58,8 @@ type ServeOAuth struct {
 	EventBusName string `env:"EVENT_BUS_NAME,required"`
 	// StravaOAuthURL has /authorize, /token, /revoke and /deauthorize under it.
 	StravaOAuthURL string `env:"STRAVA_OAUTH_URL,required"`
+	// StravaRevocation is one of [Revocations].
+	StravaRevocation string `env:"STRAVA_REVOCATION,required"`
 }
 
 // AuthorizeSession configures authorize-session.
@@ -47,6 +80,8 @@ type ForwardRequest struct {
 	EventBusName string `env:"EVENT_BUS_NAME,required"`
 	// StravaOAuthURL has /authorize, /token, /revoke and /deauthorize under it.
 	StravaOAuthURL string `env:"STRAVA_OAUTH_URL,required"`
+	// StravaRevocation is one of [Revocations].
+	StravaRevocation string `env:"STRAVA_REVOCATION,required"`
 	// StravaAPIURL is the base of the REST API.
 	StravaAPIURL string `env:"STRAVA_API_URL,required"`
 }
@@ -56,6 +91,10 @@ type AdministerApp struct {
 	// SiteURL is the site's public origin, without a slash at its end.
 	SiteURL     string `env:"SITE_URL,required"`
 	GrantsTable string `env:"GRANTS_TABLE,required"`
+	// WaitingTable holds the waiting list.
+	WaitingTable string `env:"WAITING_TABLE,required"`
+	// AthleteCapacity is how many athletes the application may have.
+	AthleteCapacity int `env:"ATHLETE_CAPACITY,required"`
 	// ParameterPath is the prefix of every SecureString of this boundary, without
 	// a slash at its end.
 	ParameterPath string `env:"PARAMETER_PATH,required"`
@@ -78,6 +117,12 @@ type HandleEvents struct {
 	EventBusName string `env:"EVENT_BUS_NAME,required"`
 	// StravaOAuthURL has /authorize, /token, /revoke and /deauthorize under it.
 	StravaOAuthURL string `env:"STRAVA_OAUTH_URL,required"`
+	// StravaRevocation is one of [Revocations].
+	StravaRevocation string `env:"STRAVA_REVOCATION,required"`
 	// StravaAPIURL is the base of the REST API.
 	StravaAPIURL string `env:"STRAVA_API_URL,required"`
 }
+
+// SettleGrants configures settle-grants, which does what handle-events could
+// not.
+type SettleGrants HandleEvents

@@ -24,22 +24,26 @@ type Vault struct {
 	path   string
 	keyID  string
 
-	mu      sync.Mutex
-	app     credentials.App
-	appRead time.Time
+	mu   sync.Mutex
+	apps map[string]readApp // by provider
 }
 
-// appLife is how long the application's registration is kept in memory: it
+type readApp struct {
+	credentials.App
+	at time.Time
+}
+
+// appLife is how long the registration with a provider is kept in memory: it
 // changes when an admin changes it, and is asked for by anybody who connects,
 // more often than SSM would put up with.
 const appLife = time.Minute
 
 // New makes a vault of the parameters below path, encrypted under the KMS key.
 func New(client *ssm.Client, path, keyID string) *Vault {
-	return &Vault{client: client, path: strings.TrimSuffix(path, "/"), keyID: keyID}
+	return &Vault{client: client, path: strings.TrimSuffix(path, "/"), keyID: keyID, apps: map[string]readApp{}}
 }
 
-// appValue is the plain text of <path>/app.
+// appValue is the plain text of <path>/apps/<provider>.
 type appValue struct {
 	ClientID       string `json:"client_id"`
 	ClientSecret   string `json:"client_secret"`
@@ -48,48 +52,48 @@ type appValue struct {
 	SubscriptionID int64  `json:"subscription_id,omitempty"`
 }
 
-// tokensValue is the plain text of <path>/athletes/<id>.
+// tokensValue is the plain text of <path>/accounts/<provider>/<id>.
 type tokensValue struct {
 	AccessToken  string `json:"access_token"`
 	RefreshToken string `json:"refresh_token"`
-	// ExpiresAt in Unix seconds, as Strava says it.
+	// ExpiresAt in Unix seconds.
 	ExpiresAt int64 `json:"expires_at"`
 }
 
-func (v *Vault) appName() string { return v.path + "/app" }
+func (v *Vault) appName(provider string) string { return v.path + "/apps/" + provider }
 
-func (v *Vault) tokensName(athleteID int64) string {
-	return v.path + "/athletes/" + strconv.FormatInt(athleteID, 10)
+func (v *Vault) tokensName(account credentials.Account) string {
+	return v.path + "/accounts/" + account.String()
 }
 
 // App implements [credentials.Vault].
-func (v *Vault) App(ctx context.Context) (credentials.App, error) {
+func (v *Vault) App(ctx context.Context, provider string) (credentials.App, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if time.Since(v.appRead) < appLife {
-		return v.app, nil
+	if read := v.apps[provider]; time.Since(read.at) < appLife {
+		return read.App, nil
 	}
 	var a appValue
-	if _, err := v.get(ctx, v.appName(), &a); err != nil {
+	if _, err := v.get(ctx, v.appName(provider), &a); err != nil {
 		return credentials.App{}, err
 	}
-	v.app = credentials.App{
+	app := credentials.App{
 		ClientID:       a.ClientID,
 		ClientSecret:   secret.New(a.ClientSecret),
 		VerifyToken:    secret.New(a.VerifyToken),
 		CallbackKey:    secret.New(a.CallbackKey),
 		SubscriptionID: a.SubscriptionID,
 	}
-	v.appRead = time.Now()
-	return v.app, nil
+	v.apps[provider] = readApp{app, time.Now()}
+	return app, nil
 }
 
 // SaveApp implements [credentials.Vault].
-func (v *Vault) SaveApp(ctx context.Context, app credentials.App) error {
+func (v *Vault) SaveApp(ctx context.Context, provider string, app credentials.App) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.appRead = time.Time{} // Read it anew: this write may fail, or have failed only in appearance.
-	_, err := v.put(ctx, v.appName(), appValue{
+	delete(v.apps, provider) // Read it anew: this write may fail, or have failed only in appearance.
+	_, err := v.put(ctx, v.appName(provider), appValue{
 		ClientID:       app.ClientID,
 		ClientSecret:   app.ClientSecret.Reveal(),
 		VerifyToken:    app.VerifyToken.Reveal(),
@@ -100,14 +104,14 @@ func (v *Vault) SaveApp(ctx context.Context, app credentials.App) error {
 }
 
 // Tokens implements [credentials.Vault].
-func (v *Vault) Tokens(ctx context.Context, athleteID, version int64) (credentials.TokenPair, error) {
-	pair, _, err := v.tokens(ctx, v.tokensName(athleteID)+":"+strconv.FormatInt(version, 10))
+func (v *Vault) Tokens(ctx context.Context, account credentials.Account, version int64) (credentials.TokenPair, error) {
+	pair, _, err := v.tokens(ctx, v.tokensName(account)+":"+strconv.FormatInt(version, 10))
 	return pair, err
 }
 
 // Latest implements [credentials.Vault].
-func (v *Vault) Latest(ctx context.Context, athleteID int64) (credentials.TokenPair, int64, error) {
-	return v.tokens(ctx, v.tokensName(athleteID))
+func (v *Vault) Latest(ctx context.Context, account credentials.Account) (credentials.TokenPair, int64, error) {
+	return v.tokens(ctx, v.tokensName(account))
 }
 
 func (v *Vault) tokens(ctx context.Context, name string) (credentials.TokenPair, int64, error) {
@@ -124,8 +128,8 @@ func (v *Vault) tokens(ctx context.Context, name string) (credentials.TokenPair,
 }
 
 // SaveTokens implements [credentials.Vault].
-func (v *Vault) SaveTokens(ctx context.Context, athleteID int64, pair credentials.TokenPair) (int64, error) {
-	return v.put(ctx, v.tokensName(athleteID), tokensValue{
+func (v *Vault) SaveTokens(ctx context.Context, account credentials.Account, pair credentials.TokenPair) (int64, error) {
+	return v.put(ctx, v.tokensName(account), tokensValue{
 		AccessToken:  pair.Access.Reveal(),
 		RefreshToken: pair.Refresh.Reveal(),
 		ExpiresAt:    pair.ExpiresAt.Unix(),
@@ -133,8 +137,8 @@ func (v *Vault) SaveTokens(ctx context.Context, athleteID int64, pair credential
 }
 
 // DropTokens implements [credentials.Vault].
-func (v *Vault) DropTokens(ctx context.Context, athleteID int64) error {
-	_, err := v.client.DeleteParameter(ctx, &ssm.DeleteParameterInput{Name: aws.String(v.tokensName(athleteID))})
+func (v *Vault) DropTokens(ctx context.Context, account credentials.Account) error {
+	_, err := v.client.DeleteParameter(ctx, &ssm.DeleteParameterInput{Name: aws.String(v.tokensName(account))})
 	if nf := (*types.ParameterNotFound)(nil); err != nil && !errors.As(err, &nf) {
 		return fault.New(fault.Transient, "delete parameter: %w", err)
 	}

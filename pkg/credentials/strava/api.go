@@ -7,7 +7,9 @@ import (
 	"strings"
 
 	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/provider"
 	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/httpcall"
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
@@ -43,15 +45,15 @@ func (c *API) Get(ctx context.Context, access secret.String, path string, query 
 	}
 	req.Header.Set("Authorization", "Bearer "+access.Reveal())
 	req.Header.Set("Accept", "application/json")
-	a, err := do(ctx, c.client, apiTimeout, req)
+	a, err := httpcall.Do(ctx, c.client, apiTimeout, req)
 	if err != nil {
 		return credentials.APIAnswer{}, err
 	}
 	header := map[string]string{}
 	for _, name := range passedOn {
-		if v := a.header.Get(name); v != "" {
+		if v := a.Header.Get(name); v != "" {
 			header[name] = v
 		}
 	}
-	return credentials.APIAnswer{Status: a.status, Header: header, Body: a.body}, nil
+	return credentials.APIAnswer{Status: a.Status, Refused: provider.StravaRefusal(a.Status, a.Body), Header: header, Body: a.Body}, nil
 }

@@ -1,5 +1,6 @@
-// Package strava speaks to Strava's authorization server, its REST API and its
-// push subscriptions resource on behalf of the credentials boundary.
+// Package strava speaks to Strava's REST API and its push subscriptions resource
+// on behalf of the credentials boundary. Its authorization server is one of
+// package provider's.
 //
 // Nothing of what it sends or receives gets into an error: URLs of push
 // subscriptions hold the client secret, and bodies hold tokens.

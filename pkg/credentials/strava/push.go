@@ -7,15 +7,11 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/httpcall"
 )
-
-// subscribeTimeout covers the handshake, which Strava makes while the call to
-// create a subscription is open.
-const subscribeTimeout = 20 * time.Second
 
 // Push is Strava's push subscriptions resource (Strava, "Webhook Events API").
 type Push struct {
@@ -39,19 +35,19 @@ func identified(app credentials.App) url.Values {
 
 // Subscription implements [credentials.Push].
 func (p *Push) Subscription(ctx context.Context, app credentials.App) (credentials.Subscription, error) {
-	req, err := form(http.MethodGet, p.base+"?"+identified(app).Encode(), nil)
+	req, err := httpcall.Form(http.MethodGet, p.base+"?"+identified(app).Encode(), nil)
 	if err != nil {
 		return credentials.Subscription{}, err
 	}
-	a, err := do(ctx, p.client, tokenTimeout, req)
+	a, err := httpcall.Do(ctx, p.client, pushTimeout, req)
 	if err != nil {
 		return credentials.Subscription{}, err
 	}
-	if a.status != http.StatusOK {
+	if a.Status != http.StatusOK {
 		return credentials.Subscription{}, refusal(a)
 	}
 	var list []subscription
-	if json.Unmarshal(a.body, &list) != nil {
+	if json.Unmarshal(a.Body, &list) != nil {
 		return credentials.Subscription{}, fault.New(fault.Transient, "Strava's list of subscriptions is not one")
 	}
 	if len(list) == 0 {
@@ -65,22 +61,22 @@ func (p *Push) Subscribe(ctx context.Context, app credentials.App, callbackURL s
 	values := identified(app)
 	values.Set("callback_url", callbackURL)
 	values.Set("verify_token", app.VerifyToken.Reveal())
-	req, err := form(http.MethodPost, p.base, values)
+	req, err := httpcall.Form(http.MethodPost, p.base, values)
 	if err != nil {
 		return credentials.Subscription{}, err
 	}
-	a, err := do(ctx, p.client, subscribeTimeout, req)
+	a, err := httpcall.Do(ctx, p.client, pushTimeout, req)
 	if err != nil {
 		return credentials.Subscription{}, err
 	}
-	if a.status == http.StatusBadRequest && strings.Contains(string(a.body), "PushSubscription") {
+	if a.Status == http.StatusBadRequest && strings.Contains(string(a.Body), "PushSubscription") {
 		return credentials.Subscription{}, fault.New(fault.Invalid, "Strava could not verify the callback URL, or there is a subscription already")
 	}
-	if a.status != http.StatusCreated && a.status != http.StatusOK {
+	if a.Status != http.StatusCreated && a.Status != http.StatusOK {
 		return credentials.Subscription{}, refusal(a)
 	}
 	var s subscription
-	if json.Unmarshal(a.body, &s) != nil || s.ID <= 0 {
+	if json.Unmarshal(a.Body, &s) != nil || s.ID <= 0 {
 		return credentials.Subscription{}, fault.New(fault.Transient, "Strava's answer names no subscription")
 	}
 	return credentials.Subscription{ID: s.ID, CallbackURL: callbackURL}, nil
@@ -88,15 +84,15 @@ func (p *Push) Subscribe(ctx context.Context, app credentials.App, callbackURL s
 
 // Unsubscribe implements [credentials.Push].
 func (p *Push) Unsubscribe(ctx context.Context, app credentials.App, id int64) error {
-	req, err := form(http.MethodDelete, p.base+"/"+strconv.FormatInt(id, 10)+"?"+identified(app).Encode(), nil)
+	req, err := httpcall.Form(http.MethodDelete, p.base+"/"+strconv.FormatInt(id, 10)+"?"+identified(app).Encode(), nil)
 	if err != nil {
 		return err
 	}
-	a, err := do(ctx, p.client, tokenTimeout, req)
+	a, err := httpcall.Do(ctx, p.client, pushTimeout, req)
 	if err != nil {
 		return err
 	}
-	if a.status != http.StatusNoContent && a.status != http.StatusNotFound {
+	if a.Status != http.StatusNoContent && a.Status != http.StatusNotFound {
 		return refusal(a)
 	}
 	return nil
@@ -104,23 +100,23 @@ func (p *Push) Unsubscribe(ctx context.Context, app credentials.App, id int64) e
 
 // Handshake implements [credentials.Push].
 func (p *Push) Handshake(ctx context.Context, app credentials.App, callbackURL, challenge string) error {
-	req, err := form(http.MethodGet, callbackURL+"?"+url.Values{
+	req, err := httpcall.Form(http.MethodGet, callbackURL+"?"+url.Values{
 		"hub.mode": {"subscribe"}, "hub.challenge": {challenge}, "hub.verify_token": {app.VerifyToken.Reveal()},
 	}.Encode(), nil)
 	if err != nil {
 		return err
 	}
-	a, err := do(ctx, p.client, tokenTimeout, req)
+	a, err := httpcall.Do(ctx, p.client, pushTimeout, req)
 	if err != nil {
 		return err
 	}
 	var echo struct {
 		Challenge string `json:"hub.challenge"`
 	}
-	if a.status != http.StatusOK {
-		return fault.New(fault.Transient, "the callback answered with status %d", a.status)
+	if a.Status != http.StatusOK {
+		return fault.New(fault.Transient, "the callback answered with status %d", a.Status)
 	}
-	if json.Unmarshal(a.body, &echo) != nil || echo.Challenge != challenge {
+	if json.Unmarshal(a.Body, &echo) != nil || echo.Challenge != challenge {
 		return fault.New(fault.Transient, "the callback did not return the challenge")
 	}
 	return nil

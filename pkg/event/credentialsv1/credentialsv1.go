@@ -33,6 +33,9 @@ func (AthleteAuthorized) DetailType() string { return AthleteAuthorizedType }
 const (
 	// DegradedTokenRefused: Strava refuses the stored refresh token for good.
 	DegradedTokenRefused = "token_refused"
+	// DegradedScopeMissing: Strava refuses the athlete's activities because the
+	// authorization does not cover them.
+	DegradedScopeMissing = "scope_missing"
 )
 
 // AuthorizationDegraded says that calls for the athlete cannot succeed until
@@ -56,6 +59,8 @@ const (
 	// RevokedDeauthorized: the athlete withdrew access at Strava, and Strava
 	// confirmed it.
 	RevokedDeauthorized = "deauthorized"
+	// RevokedByAdmin: whoever runs Paceline ended it, to free a place.
+	RevokedByAdmin = "admin"
 )
 
 // AuthorizationRevoked says that the authorization is over: no call is made for

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"math"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -83,7 +85,7 @@ func Mux(log *slog.Logger, routes map[string]Handler) func(context.Context, Requ
 		}
 		res, err := handle(ctx, req)
 		if err == nil {
-			return res, nil
+			return tagged(req, res), nil
 		}
 		kind := fault.Of(err)
 		switch kind {
@@ -101,21 +103,50 @@ func Mux(log *slog.Logger, routes map[string]Handler) func(context.Context, Requ
 }
 
 // JSON is an answer that no cache may keep.
-func JSON(status int, body any) Response { return respond(status, "application/json", body) }
+func JSON(status int, body any) Response { return respond(status, "application/json", encode(body)) }
 
-// Problem is an error answer as of RFC 9457; its title is the status's own.
+// ProblemTypes has the name of each status's type of problem: what follows
+// [ProblemBase] in an answer's type, and a heading of the page there.
+var ProblemTypes = map[int]string{
+	http.StatusBadRequest:            "invalid-request",
+	http.StatusUnauthorized:          "no-session",
+	http.StatusForbidden:             "refused",
+	http.StatusNotFound:              "not-found",
+	http.StatusConflict:              "conflict",
+	http.StatusRequestEntityTooLarge: "too-large",
+	http.StatusUnsupportedMediaType:  "unsupported-media-type",
+	http.StatusTooManyRequests:       "too-many-requests",
+	http.StatusInternalServerError:   "internal-error",
+	http.StatusServiceUnavailable:    "try-again",
+}
+
+// ProblemBase is the page of the site that describes all types of problems. It
+// is a full path, as RFC 9457, 3.1.1, wants of a relative reference: what is
+// deployed under another origin answers with the same types.
+const ProblemBase = "/problems.html#"
+
+// Problem is an error answer as of RFC 9457; its title is the status's own. The
+// status is one of [ProblemTypes].
 func Problem(status int, detail string) Response {
-	return respond(status, "application/problem+json", struct {
+	return respond(status, "application/problem+json", encode(struct {
 		Type   string `json:"type"`
 		Title  string `json:"title"`
 		Status int    `json:"status"`
 		Detail string `json:"detail"`
-	}{"about:blank", http.StatusText(status), status, detail})
+	}{ProblemBase + ProblemTypes[status], http.StatusText(status), status, detail}))
 }
 
 // Unauthorized is the answer to a call without a live session.
 func Unauthorized() Response {
 	return Problem(http.StatusUnauthorized, "There is no session, or it has ended. Connect with Strava to open one.")
+}
+
+// TooMany is the answer to a call that may be repeated after a while, which is
+// rounded up to whole seconds.
+func TooMany(after time.Duration, detail string) Response {
+	res := Problem(http.StatusTooManyRequests, detail)
+	res.Headers["Retry-After"] = strconv.FormatInt(int64(math.Ceil(after.Seconds())), 10)
+	return res
 }
 
 // Redirect is a 302 to location.
@@ -127,16 +158,29 @@ func Redirect(location string, cookies ...string) Response {
 	}
 }
 
-func respond(status int, contentType string, body any) Response {
+// contentPolicy is for answers that are data: should a browser ever show one as
+// a page, nothing in it runs or loads.
+const contentPolicy = "default-src 'none'; frame-ancestors 'none'"
+
+func respond(status int, contentType, body string) Response {
+	return Response{
+		StatusCode: status,
+		Headers: map[string]string{
+			"Content-Type":            contentType,
+			"Cache-Control":           "no-store",
+			"Content-Security-Policy": contentPolicy,
+			"X-Content-Type-Options":  "nosniff",
+		},
+		Body: body,
+	}
+}
+
+func encode(body any) string {
 	b, err := json.Marshal(body)
 	if err != nil {
 		// Answers are plain structs of ours; one that cannot be encoded is a
 		// defect, which Lambda reports.
 		panic(err)
 	}
-	return Response{
-		StatusCode: status,
-		Headers:    map[string]string{"Content-Type": contentType, "Cache-Control": "no-store"},
-		Body:       string(b),
-	}
+	return string(b)
 }

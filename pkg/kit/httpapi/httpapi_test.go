@@ -6,8 +6,13 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -51,6 +56,187 @@ func TestErrorsBecomeProblems(t *testing.T) {
 		}
 		if strings.Contains(res.Body, "cause-text") != tc.shown {
 			t.Errorf("%v: body %s", tc.err, res.Body)
+		}
+		if want := httpapi.ProblemBase + httpapi.ProblemTypes[tc.status]; p.Type != want || want == httpapi.ProblemBase {
+			t.Errorf("%v: type %q", tc.err, p.Type)
+		}
+		inert(t, res)
+	}
+}
+
+// inert checks that a browser takes the answer for nothing but data, and that
+// nobody keeps it.
+func inert(t *testing.T, res httpapi.Response) {
+	t.Helper()
+	for name, want := range map[string]string{
+		"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
+		"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+	} {
+		if got := res.Headers[name]; got != want {
+			t.Errorf("%d: %s: %q", res.StatusCode, name, got)
+		}
+	}
+}
+
+// The page that the types of problems lead to has a heading for each, and no
+// other.
+func TestProblemTypesAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../../web/public/problems.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range regexp.MustCompile(`<h2 id="([^"]+)">`).FindAllSubmatch(page, -1) {
+		got = append(got, string(m[1]))
+	}
+	slices.Sort(got)
+	want := slices.Sorted(maps.Values(httpapi.ProblemTypes))
+	if !slices.Equal(got, want) {
+		t.Errorf("the page has %v, the types are %v", got, want)
+	}
+}
+
+func TestEntityTags(t *testing.T) {
+	body := `{"a":1}`
+	answer := func(context.Context, httpapi.Request) (httpapi.Response, error) {
+		return httpapi.JSON(200, json.RawMessage(body)), nil
+	}
+	get := func(ifNoneMatch string) httpapi.Response {
+		return serve(t, httpapi.Request{Headers: map[string]string{"if-none-match": ifNoneMatch}}, answer)
+	}
+	first := get("")
+	tag := first.Headers["ETag"]
+	if first.StatusCode != 200 || first.Body != body || len(tag) < 20 || tag[0] != '"' {
+		t.Fatalf("%+v", first)
+	}
+	for _, match := range []string{tag, "W/" + tag, `"other", ` + tag, "*"} {
+		res := get(match)
+		if res.StatusCode != 304 || res.Body != "" || res.Headers["ETag"] != tag || res.Headers["Content-Type"] != "" {
+			t.Errorf("%s: %+v", match, res)
+		}
+		inert(t, res)
+	}
+	for _, other := range []string{`"other"`, "W/", `""`, tag[1 : len(tag)-1]} {
+		if res := get(other); res.StatusCode != 200 || res.Body != body {
+			t.Errorf("%s: %+v", other, res)
+		}
+	}
+	body = `{"a":2}`
+	if res := get(tag); res.StatusCode != 200 || res.Headers["ETag"] == tag {
+		t.Errorf("after a change: %+v", res)
+	}
+	refused := serve(t, httpapi.Request{Headers: map[string]string{"if-none-match": "*"}}, httpapi.Authenticated(nil))
+	if refused.StatusCode != 401 || refused.Headers["ETag"] != "" {
+		t.Errorf("an error has a tag: %+v", refused)
+	}
+}
+
+func TestFromSite(t *testing.T) {
+	const site = "https://paceline.example"
+	h := httpapi.FromSite(site, func(context.Context, httpapi.Request) (httpapi.Response, error) {
+		return httpapi.JSON(200, struct{}{}), nil
+	})
+	for _, tc := range []struct {
+		fetchSite, origin string
+		status            int
+	}{
+		{"", "", 200}, // curl
+		{"same-origin", site, 200},
+		{"same-origin", "", 200},
+		{"none", "", 200},
+		{"", site, 200},
+		{"same-site", site, 403},
+		{"cross-site", site, 403},
+		{"cross-site", "https://evil.example", 403},
+		{"nonsense", "", 403},
+		{"", "https://evil.example", 403},
+		{"", "https://paceline.example.evil.example", 403},
+		{"", "http://paceline.example", 403},
+		{"", "null", 403},
+	} {
+		headers := map[string]string{}
+		if tc.fetchSite != "" {
+			headers["sec-fetch-site"] = tc.fetchSite
+		}
+		if tc.origin != "" {
+			headers["origin"] = tc.origin
+		}
+		if res := serve(t, httpapi.Request{Headers: headers}, h); res.StatusCode != tc.status {
+			t.Errorf("%v: %d", headers, res.StatusCode)
+		}
+	}
+}
+
+func TestFields(t *testing.T) {
+	type thing struct {
+		ID   int    `json:"id"`
+		Name string `json:"name,omitempty"`
+		Note string `json:"note"`
+	}
+	h := func(_ context.Context, req httpapi.Request) (httpapi.Response, error) {
+		fields, err := httpapi.SelectFields[thing](req)
+		return httpapi.JSON(200, fields.Of(thing{ID: 1 << 60, Note: "n"})), err
+	}
+	for query, want := range map[string]string{
+		"":             `{"id":1152921504606846976,"note":"n"}`,
+		"id":           `{"id":1152921504606846976}`,
+		"note,id":      `{"id":1152921504606846976,"note":"n"}`,
+		"name":         `{}`,
+		"id,id":        `{"id":1152921504606846976}`,
+		"ID":           "",
+		"id,":          "",
+		"id, note":     "",
+		",":            "",
+		"id;drop":      "",
+		"constructor":  "",
+		"id,note,more": "",
+	} {
+		res := serve(t, httpapi.Request{QueryStringParameters: map[string]string{"fields": query}}, h)
+		if want == "" && res.StatusCode != 400 || want != "" && (res.StatusCode != 200 || res.Body != want) {
+			t.Errorf("%q: %d %s", query, res.StatusCode, res.Body)
+		}
+	}
+}
+
+func TestLimiter(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	limiter := httpapi.NewLimiter(func() time.Time { return now })
+	answer := limiter.Limit(map[string]httpapi.Handler{"GET /v1/x": func(context.Context, httpapi.Request) (httpapi.Response, error) {
+		return httpapi.JSON(200, struct{}{}), nil
+	}})["GET /v1/x"]
+	call := func(athleteID int64) httpapi.Response {
+		return serve(t, httpapi.Request{RequestContext: events.APIGatewayV2HTTPRequestContext{
+			Authorizer: &events.APIGatewayV2HTTPRequestContextAuthorizerDescription{
+				Lambda: httpapi.Identity{AthleteID: athleteID, Generation: 1}.Context(),
+			},
+		}}, answer)
+	}
+	passes := func(athleteID int64, want int) {
+		t.Helper()
+		for i := range want {
+			if res := call(athleteID); res.StatusCode != 200 {
+				t.Fatalf("call %d: %d", i, res.StatusCode)
+			}
+		}
+		res := call(athleteID)
+		if res.StatusCode != 429 || res.Headers["Retry-After"] != "1" || res.Headers["Content-Type"] != "application/problem+json" {
+			t.Fatalf("one too many: %+v", res)
+		}
+	}
+	passes(1, httpapi.LimitBurst)
+	passes(2, httpapi.LimitBurst) // whom the first does not concern
+	now = now.Add(time.Second)
+	passes(1, httpapi.LimitPerSecond)
+	now = now.Add(time.Hour)
+	for id := range int64(5000) {
+		if res := call(10 + id); res.StatusCode != 200 {
+			t.Fatal(res.StatusCode)
+		}
+	}
+	passes(1, httpapi.LimitBurst)
+	for range httpapi.LimitBurst + 1 {
+		if res := serve(t, httpapi.Request{}, answer); res.StatusCode != 200 {
+			t.Fatalf("nobody: %d", res.StatusCode)
 		}
 	}
 }

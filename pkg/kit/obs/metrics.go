@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// Metrics counts events of one function. Dimensions are stage and function;
-// never anything of an athlete.
+// Metrics counts events of one function. Dimensions are stage and function, and
+// stage alone, by which an alarm sees all functions of a boundary at once; never
+// anything of an athlete.
 type Metrics struct {
 	namespace string
 	stage     string
@@ -57,7 +58,7 @@ func (m *Metrics) Flush() error {
 		"Timestamp": m.now().UnixMilli(),
 		"CloudWatchMetrics": []any{map[string]any{
 			"Namespace":  m.namespace,
-			"Dimensions": [][]string{{"stage", "function"}},
+			"Dimensions": [][]string{{"stage", "function"}, {"stage"}},
 			"Metrics":    units,
 		}},
 	}

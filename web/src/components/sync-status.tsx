@@ -25,7 +25,7 @@ function Words({ sync, now }: { sync: Sync; now: Date }) {
     return (
       <p>
         Waiting for you, with {gathered} so far: Strava no longer accepts the permission you gave.{' '}
-        <a href="/oauth/connect">Connect with Strava again</a> to go on.
+        <a href="/oauth/connect?returning=1">Connect with Strava again</a> to go on.
       </p>
     )
   }

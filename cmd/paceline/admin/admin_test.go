@@ -1,0 +1,237 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/paceline/paceline/pkg/credentials/lambdain"
+)
+
+// desk is the command line over an admin function that answers as the test says.
+type desk struct {
+	answer   func(lambdain.AdminRequest) (lambdain.AdminResponse, error)
+	requests []lambdain.AdminRequest
+}
+
+// run runs a command; typed is what stands on standard input.
+func (d *desk) run(t *testing.T, typed string, args ...string) (stdout string, err error) {
+	t.Helper()
+	cmd := newCommand(func(_ context.Context, req lambdain.AdminRequest) (lambdain.AdminResponse, error) {
+		d.requests = append(d.requests, req)
+		if d.answer == nil {
+			return lambdain.AdminResponse{}, nil
+		}
+		return d.answer(req)
+	})
+	var out, shown strings.Builder
+	cmd.SetArgs(args)
+	cmd.SetIn(strings.NewReader(typed))
+	cmd.SetOut(&out)
+	cmd.SetErr(&shown)
+	cmd.SilenceUsage, cmd.SilenceErrors = true, true
+	err = cmd.ExecuteContext(t.Context())
+	return out.String(), err
+}
+
+// answers gives one response always.
+func answers(res lambdain.AdminResponse) *desk {
+	return &desk{answer: func(lambdain.AdminRequest) (lambdain.AdminResponse, error) { return res, nil }}
+}
+
+func athlete(id int64) lambdain.AthleteView {
+	return lambdain.AthleteView{
+		Provider: "strava", AccountID: strconv.FormatInt(id, 10), State: "active", Scopes: []string{"read", "activity:read"},
+		Generation: 1_790_000_000_000, SignedInAt: time.UnixMilli(1_790_000_000_000).UTC(),
+	}
+}
+
+func TestTables(t *testing.T) {
+	at := time.Date(2026, 11, 2, 3, 4, 5, 0, time.UTC)
+	for name, c := range map[string]struct {
+		args []string
+		res  lambdain.AdminResponse
+		want string
+	}{
+		"status": {[]string{"status"}, lambdain.AdminResponse{Status: &lambdain.StatusView{
+			ClientID: "4711", Subscription: &lambdain.SubscriptionView{ID: 5, CallbackURL: "https://x/y"},
+			Athletes: map[string]int{"degraded": 1, "active": 6, "erased": 2}, Authorized: 7, Capacity: 10,
+		}}, "application   client 4711\nsubscription  5 to https://x/y\nathletes      7 of 10 authorized\n  active      6\n  degraded    1\n  erased      2\n"},
+		"status of nothing": {[]string{"status"}, lambdain.AdminResponse{Status: &lambdain.StatusView{Capacity: 1}},
+			"application   not set\nsubscription  none\nathletes      0 of 1 authorized\n"},
+		"athletes": {[]string{"athletes"}, lambdain.AdminResponse{Athletes: []lambdain.AthleteView{athlete(7)}, NextCursor: "n"},
+			"ACCOUNT  PROVIDER  STATE   SIGNED IN   SCOPES\n7        strava    active  2026-09-21  read activity:read\n"},
+		"waitlist": {[]string{"waitlist"}, lambdain.AdminResponse{Waiting: []lambdain.WaitingView{{Contact: "ann@example.com", Since: at}}},
+			"SINCE       CONTACT\n2026-11-02  ann@example.com\n"},
+		"nobody waits": {[]string{"waitlist"}, lambdain.AdminResponse{}, "SINCE  CONTACT\n"},
+		"subscription": {[]string{"subscription", "show"}, lambdain.AdminResponse{Subscription: &lambdain.SubscriptionView{ID: 5, CallbackURL: "https://x/y"}},
+			"ID  CALLBACK\n5   https://x/y\n"},
+		"revoke": {[]string{"athlete", "revoke", "7", "--yes"}, lambdain.AdminResponse{Receipt: "r"}, "ATHLETE  RECEIPT\n7        r\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := answers(c.res).run(t, "", c.args...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(c.want, got); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestJSON(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		res  lambdain.AdminResponse
+		want string
+	}{
+		"status": {[]string{"status"}, lambdain.AdminResponse{Status: &lambdain.StatusView{Athletes: map[string]int{"active": 1}, Authorized: 1, Capacity: 10}},
+			`{"client_id":"","subscription":null,"athletes":{"active":1},"authorized":1,"capacity":10}`},
+		"athletes": {[]string{"athletes"}, lambdain.AdminResponse{Athletes: []lambdain.AthleteView{athlete(7)}, NextCursor: "n"},
+			`{"athletes":[{"provider":"strava","account_id":"7","state":"active","scopes":["read","activity:read"],
+				"generation":1790000000000,"signed_in_at":"2026-09-21T14:13:20Z"}],"next_cursor":"n"}`},
+		"nobody waits": {[]string{"waitlist"}, lambdain.AdminResponse{}, `{"waiting":[]}`},
+		"subscription": {[]string{"subscription", "ensure"}, lambdain.AdminResponse{Subscription: &lambdain.SubscriptionView{ID: 5, CallbackURL: "https://x/y"}},
+			`{"id":5,"callback_url":"https://x/y"}`},
+		"revoke": {[]string{"athlete", "revoke", "7", "--yes"}, lambdain.AdminResponse{Receipt: "r"}, `{"athlete_id":7,"receipt":"r"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := answers(c.res).run(t, "", append(c.args, "--json")...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got, want any
+			if err := errors.Join(json.Unmarshal([]byte(out), &got), json.Unmarshal([]byte(c.want), &want)); err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestIdleAthletesAreListedToTheEnd(t *testing.T) {
+	d := &desk{answer: func(req lambdain.AdminRequest) (lambdain.AdminResponse, error) {
+		switch req.Cursor {
+		case "":
+			return lambdain.AdminResponse{NextCursor: "2"}, nil // nobody idle among the first
+		case "2":
+			return lambdain.AdminResponse{Athletes: []lambdain.AthleteView{athlete(7)}, NextCursor: "3"}, nil
+		}
+		return lambdain.AdminResponse{Athletes: []lambdain.AthleteView{athlete(8)}}, nil
+	}}
+	out, err := d.run(t, "", "athletes", "--idle", "90d")
+	if err != nil || strings.Count(out, "\n") != 3 || !strings.Contains(out, "\n7 ") || !strings.Contains(out, "\n8 ") {
+		t.Errorf("%v:\n%s", err, out)
+	}
+	for i, req := range d.requests {
+		if req.Action != lambdain.ActionAthletes || req.IdleDays != 90 || req.Provider != "strava" || req.Cursor != []string{"", "2", "3"}[i] {
+			t.Errorf("request %d: %+v", i, req)
+		}
+	}
+}
+
+func TestRevokeAsksUnlessToldNotTo(t *testing.T) {
+	for _, c := range []struct {
+		typed string
+		args  []string
+		done  bool
+	}{
+		{"7\n", nil, true},
+		{"7", nil, true},
+		{"8\n", nil, false},
+		{"yes\n", nil, false},
+		{"", nil, false},
+		{"", []string{"--yes"}, true},
+	} {
+		d := answers(lambdain.AdminResponse{Receipt: "r"})
+		_, err := d.run(t, c.typed, append([]string{"athlete", "revoke", "7"}, c.args...)...)
+		if (err == nil) != c.done || (len(d.requests) == 1) != c.done {
+			t.Errorf("%q %v: %v, %+v", c.typed, c.args, err, d.requests)
+		}
+		if c.done {
+			want := lambdain.AdminRequest{Action: lambdain.ActionRevokeAthlete, AthleteID: 7}
+			if diff := cmp.Diff(want, d.requests[0]); diff != "" {
+				t.Error(diff)
+			}
+		}
+	}
+}
+
+func TestRequests(t *testing.T) {
+	for _, c := range []struct {
+		typed, args string
+		want        lambdain.AdminRequest
+	}{
+		{"hunter2\n", "app set --client-id 4711", lambdain.AdminRequest{Action: lambdain.ActionSetApp, ClientID: "4711", ClientSecret: "hunter2"}},
+		{"hunter2\nverify\n", "app set --client-id 4711", lambdain.AdminRequest{Action: lambdain.ActionSetApp, ClientID: "4711", ClientSecret: "hunter2", VerifyToken: "verify"}},
+		{"", "subscription delete", lambdain.AdminRequest{Action: lambdain.ActionDeleteSubscription}},
+		{"", "athletes --cursor c --limit 9", lambdain.AdminRequest{Action: lambdain.ActionAthletes, Provider: "strava", Cursor: "c", Limit: 9}},
+		{"", "waitlist remove ann@example.com", lambdain.AdminRequest{Action: lambdain.ActionRemoveWaiting, Contact: "ann@example.com"}},
+	} {
+		d := &desk{}
+		if _, err := d.run(t, c.typed, strings.Fields(c.args)...); err != nil {
+			t.Errorf("%s: %v", c.args, err)
+			continue
+		}
+		if diff := cmp.Diff([]lambdain.AdminRequest{c.want}, d.requests); diff != "" {
+			t.Error(c.args, diff)
+		}
+	}
+}
+
+func TestBadInputIsRefusedBeforeAnythingIsAsked(t *testing.T) {
+	for args, want := range map[string]string{
+		"athletes --idle 3weeks":         `--idle is a number of days such as 90d, not "3weeks"`,
+		"athletes --idle 0d":             "--idle is a number of days",
+		"athletes --idle -1d":            "--idle is a number of days",
+		"athletes --idle 90d --cursor c": "none of the others can be",
+		"athlete revoke":                 "accepts 1 arg",
+		"athlete revoke 1 2":             "accepts 1 arg",
+		"athlete revoke ann --yes":       `"ann" is no athlete's id`,
+		"athlete revoke 0 --yes":         `"0" is no athlete's id`,
+		"waitlist remove":                "accepts 1 arg",
+		"app set":                        `required flag(s) "client-id"`,
+		"app set --client-id 4711":       "the client secret is missing",
+		"status now":                     "unknown command",
+	} {
+		d := &desk{}
+		_, err := d.run(t, "", strings.Fields(args)...)
+		if err == nil || !strings.Contains(err.Error(), want) || len(d.requests) != 0 {
+			t.Errorf("%s: %v, %d requests", args, err, len(d.requests))
+		}
+	}
+}
+
+func TestErrorsOfTheFunctionComeThrough(t *testing.T) {
+	boom := errors.New("athlete 7 is not connected")
+	d := &desk{answer: func(lambdain.AdminRequest) (lambdain.AdminResponse, error) { return lambdain.AdminResponse{}, boom }}
+	for _, args := range []string{
+		"athlete revoke 7 --yes", "athletes", "athletes --idle 90d", "waitlist", "waitlist remove a@b.example", "status", "subscription show",
+	} {
+		if out, err := d.run(t, "", strings.Fields(args)...); !errors.Is(err, boom) || out != "" {
+			t.Errorf("%s: %v, %q", args, err, out)
+		}
+	}
+	if _, err := (&desk{}).run(t, "", "status"); err == nil {
+		t.Error("an answer without a status passed")
+	}
+}
+
+func TestAccountsOfAnotherProviderAreListed(t *testing.T) {
+	d := answers(lambdain.AdminResponse{Athletes: []lambdain.AthleteView{{Provider: "fitbit", AccountID: "GGNJL9", State: "active"}}})
+	out, err := d.run(t, "", "athletes", "--provider", "fitbit", "--cursor", "c")
+	if err != nil || !strings.Contains(out, "\nGGNJL9   fitbit ") {
+		t.Errorf("%v:\n%s", err, out)
+	}
+	if want := (lambdain.AdminRequest{Action: lambdain.ActionAthletes, Provider: "fitbit", Cursor: "c", Limit: 50}); len(d.requests) != 1 || d.requests[0] != want {
+		t.Errorf("asked %+v", d.requests)
+	}
+}

@@ -1,0 +1,32 @@
+package credentials
+
+import "strconv"
+
+// ProviderStrava names Strava among the providers.
+const ProviderStrava = "strava"
+
+// Account is a person's account at a provider.
+type Account struct {
+	// Provider's name, such as [ProviderStrava].
+	Provider string
+	// ID as the provider spells it; in Strava's case the athlete id in decimal.
+	ID string
+}
+
+// Athlete is the account of a Strava athlete.
+func Athlete(id int64) Account { return Account{ProviderStrava, strconv.FormatInt(id, 10)} }
+
+// AthleteID is the id by which the other boundaries know the account. They know
+// Strava's athletes only, for nobody else's data is gathered: ok is false for
+// the account of another provider, about which there is nothing to announce and
+// for which there are no sessions.
+func (a Account) AthleteID() (id int64, ok bool) {
+	if a.Provider != ProviderStrava {
+		return 0, false
+	}
+	id, err := strconv.ParseInt(a.ID, 10, 64)
+	return id, err == nil && id > 0
+}
+
+// String is the account's name: its provider's and its id, with a slash between.
+func (a Account) String() string { return a.Provider + "/" + a.ID }

@@ -1,0 +1,123 @@
+package credentials
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/paceline/paceline/pkg/kit/fault"
+)
+
+// Authorized reports whether the athlete counts against the application's
+// athlete capacity. At Strava every authorized athlete does, active or not, so
+// a degraded grant counts, and so does a revoked one until its tokens have been
+// revoked at Strava and dropped.
+func (g Grant) Authorized() bool { return g.TokenVersion != 0 }
+
+// SignedInAt is when the athlete last signed in, which at Strava is to authorize
+// anew. A session lives for a week, so whoever uses the site signs in weekly,
+// and what is known of when an athlete was last here is exact to seven days. It
+// costs nothing: no call of theirs has to be noted, and forwarded calls say
+// nothing, for data is gathered whether anybody looks at it or not.
+func (g Grant) SignedInAt() time.Time { return time.UnixMilli(g.Generation).UTC() }
+
+// MetricAuthorized is how many athletes are authorized, counted anew at each
+// report: look at its maximum, never at its sum.
+const MetricAuthorized Metric = "AthletesAuthorized"
+
+// Census counts athletes.
+type Census interface {
+	// CountAuthorized counts the provider's grants that are
+	// [Grant.Authorized]. It goes over all of them, and it may not know of
+	// what was written a moment ago. An error is a transient fault.
+	CountAuthorized(ctx context.Context, provider string) (int, error)
+}
+
+// Capacity is how many athletes the application may have, against how many it
+// has.
+type Capacity struct {
+	Census Census
+	// Athletes is the application's athlete capacity at Strava: 1 for a new
+	// application, 10 after the upgrade that needs no review, and 99, 999 or
+	// 9,999 after reviews (Strava, developer program tiers, 2026).
+	Athletes int
+	Now      func() time.Time
+
+	mu        sync.Mutex
+	counted   int
+	countedAt time.Time
+}
+
+// countLife is how long a count is good enough to tell athletes that it isn't
+// worth their while to go to Strava.
+const countLife = time.Minute
+
+// Count counts the athletes that are authorized now.
+func (c *Capacity) Count(ctx context.Context) (int, error) {
+	n, err := c.Census.CountAuthorized(ctx, ProviderStrava)
+	if err != nil {
+		return 0, fmt.Errorf("count the athletes: %w", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.counted, c.countedAt = n, c.Now()
+	return n, nil
+}
+
+// Full reports whether there was no place left when this process last counted,
+// which is at most a minute ago: connects begin far more often than places
+// change hands.
+func (c *Capacity) Full(ctx context.Context) (bool, error) {
+	c.mu.Lock()
+	n, at := c.counted, c.countedAt
+	c.mu.Unlock()
+	if c.Now().Sub(at) >= countLife {
+		var err error
+		if n, err = c.Count(ctx); err != nil {
+			return false, err
+		}
+	}
+	return n >= c.Athletes, nil
+}
+
+// ReportAthletes counts [MetricAuthorized].
+func ReportAthletes(ctx context.Context, census Census, metrics Metrics) error {
+	n, err := census.CountAuthorized(ctx, ProviderStrava)
+	if err != nil {
+		return fmt.Errorf("count the athletes: %w", err)
+	}
+	metrics.Count(string(MetricAuthorized), n)
+	return nil
+}
+
+// seat sees to it that an athlete whom Strava has just authorized has a place.
+// Whoever has a grant has one. ErrAppFull means that there is none left, and
+// that the authorization has been given back.
+//
+// What is guaranteed: Strava counts for itself and refuses the code of an
+// athlete beyond its own capacity, so ours, set to that or below it, is never a
+// reason to exceed it. Ours alone is not exact. Nothing is locked between the
+// count and the grant's being written, so those who finish at the same moment
+// may each find the last place, as many as are in flight.
+//
+// An athlete too many is better than an authorization that nobody can end any
+// more, which fills a place for good: so where the count or the giving back
+// fails, the athlete is let in.
+func (c *Connect) seat(ctx context.Context, app App, auth Authorization) error {
+	if c.Capacity == nil {
+		return nil
+	}
+	grant, err := c.Grants.Grant(ctx, auth.Account)
+	if (err != nil && !fault.Is(err, fault.NotFound)) || grant.Authorized() {
+		return nil
+	}
+	n, err := c.Capacity.Count(ctx)
+	if err != nil || n < c.Capacity.Athletes {
+		return nil
+	}
+	if err := c.OAuth.Revoke(ctx, app, auth.Tokens); err != nil {
+		return nil
+	}
+	return ErrAppFull
+}

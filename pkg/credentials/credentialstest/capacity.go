@@ -1,0 +1,76 @@
+package credentialstest
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/kit/fault"
+)
+
+// CountAuthorized implements [credentials.Census].
+func (s *Store) CountAuthorized(_ context.Context, provider string) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, g := range s.grants {
+		if g.Account.Provider == provider && g.Authorized() {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// WaitingRoom is the waiting list in memory.
+type WaitingRoom struct {
+	mu      sync.Mutex
+	waiting map[string]waiting
+}
+
+type waiting struct {
+	since, until time.Time
+}
+
+// Enter implements [credentials.WaitingRoom].
+func (r *WaitingRoom) Enter(_ context.Context, w credentials.Waiting, until time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.waiting == nil {
+		r.waiting = map[string]waiting{}
+	}
+	if earlier, ok := r.waiting[w.Contact]; ok {
+		w.Since = earlier.since
+	}
+	r.waiting[w.Contact] = waiting{w.Since, until}
+	return nil
+}
+
+// Waiting implements [credentials.WaitingRoom].
+func (r *WaitingRoom) Waiting(_ context.Context, now time.Time) ([]credentials.Waiting, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := []credentials.Waiting{}
+	for contact, w := range r.waiting {
+		if w.until.After(now) {
+			all = append(all, credentials.Waiting{Contact: contact, Since: w.since})
+		}
+	}
+	slices.SortFunc(all, func(a, b credentials.Waiting) int {
+		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Contact, b.Contact))
+	})
+	return all, nil
+}
+
+// Exit implements [credentials.WaitingRoom].
+func (r *WaitingRoom) Exit(_ context.Context, contact string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ok := r.waiting[contact]; !ok {
+		return fault.New(fault.NotFound, "nobody of that address is on the waiting list")
+	}
+	delete(r.waiting, contact)
+	return nil
+}

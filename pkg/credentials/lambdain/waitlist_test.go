@@ -1,0 +1,95 @@
+package lambdain_test
+
+import (
+	"encoding/base64"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/paceline/paceline/pkg/kit/httpapi"
+)
+
+func TestAFullApplicationOffersTheWaitingList(t *testing.T) {
+	s := newSite(t, true)
+	s.oauth.Connect.Capacity.Athletes = 0
+	res := s.call("GET /oauth/connect", nil)
+	c := cookies(t, res)["paceline_oauth"]
+	if res.StatusCode != 302 || res.Headers["Location"] != "/?error=app_full" || c == nil || c.Value == "" || c.MaxAge != 3600 ||
+		!c.HttpOnly || c.SameSite != http.SameSiteLaxMode || !c.Secure {
+		t.Fatalf("%+v", res)
+	}
+	// Whoever has a place may come back.
+	if back := s.call("GET /oauth/connect", map[string]string{"returning": "1"}); !strings.HasPrefix(back.Headers["Location"], "http://strava.test/") {
+		t.Errorf("returning: %s", back.Headers["Location"])
+	}
+
+	join := func(change func(*httpapi.Request)) httpapi.Response {
+		t.Helper()
+		req := httpapi.Request{
+			RouteKey: "POST /oauth/waitlist", Cookies: []string{c.Name + "=" + c.Value},
+			Headers: map[string]string{"origin": "http://localhost", "content-type": "application/json; charset=utf-8"},
+			Body:    `{"contact":"ann@example.com"}`,
+		}
+		if change != nil {
+			change(&req)
+		}
+		res, err := s.serve(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res
+	}
+	waiting := func(want int) {
+		t.Helper()
+		list, err := s.room.Waiting(t.Context(), time.Now())
+		if err != nil || len(list) != want {
+			t.Errorf("%d wait (%v)", len(list), err)
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(*httpapi.Request)
+		status int
+	}{
+		"another site":         {func(r *httpapi.Request) { r.Headers["origin"] = "https://evil.example" }, 403},
+		"no origin":            {func(r *httpapi.Request) { delete(r.Headers, "origin") }, 403},
+		"a form of another":    {func(r *httpapi.Request) { r.Headers["content-type"] = "text/plain" }, 415},
+		"no cookie":            {func(r *httpapi.Request) { r.Cookies = nil }, 403},
+		"a long body":          {func(r *httpapi.Request) { r.Body = `{"contact":"` + strings.Repeat("a", 1024) + `"}` }, 413},
+		"no JSON":              {func(r *httpapi.Request) { r.Body = "contact=ann" }, 400},
+		"base64 that is none":  {func(r *httpapi.Request) { r.IsBase64Encoded = true }, 400},
+		"no address":           {func(r *httpapi.Request) { r.Body = `{"contact":"ann"}` }, 400},
+		"no contact":           {func(r *httpapi.Request) { r.Body = `{}` }, 400},
+		"a contact of numbers": {func(r *httpapi.Request) { r.Body = `{"contact":1}` }, 400},
+	} {
+		if res := join(c.change); res.StatusCode != c.status || strings.Contains(res.Body, "ann@") {
+			t.Errorf("%s: %d %s", name, res.StatusCode, res.Body)
+		}
+	}
+	waiting(0)
+
+	first := join(nil)
+	again := join(func(r *httpapi.Request) {
+		r.Body, r.IsBase64Encoded = base64.StdEncoding.EncodeToString([]byte(r.Body)), true
+	})
+	if first.StatusCode != 204 || again.StatusCode != first.StatusCode || again.Body != first.Body {
+		t.Errorf("the first time %+v, then %+v", first, again)
+	}
+	waiting(1)
+	if strings.Contains(s.log.String(), "ann@") {
+		t.Error("the log holds a contact")
+	}
+}
+
+// The athlete comes back from Strava into an application that has become full.
+func TestFullAtTheCallback(t *testing.T) {
+	s := newSite(t, true)
+	if res := s.connect(""); res.Headers["Location"] != "/" {
+		t.Fatalf("connect: %+v", res)
+	}
+	s.oauth.Connect.Capacity.Athletes = 1 // taken; the count when a connect begins is of before
+	res := s.connectAs(1, "")
+	if res.Headers["Location"] != "/?error=app_full" || cookies(t, res)["paceline_session"] != nil || cookies(t, res)["paceline_oauth"] == nil {
+		t.Errorf("%+v", res)
+	}
+}

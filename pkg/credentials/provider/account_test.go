@@ -1,0 +1,299 @@
+package provider_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/credentialstest"
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/eventtest"
+	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/secret"
+)
+
+// boundary is the credentials boundary for Fitbit's accounts: the domain as it
+// is, over memory and the stand-in.
+type boundary struct {
+	*fitbit
+	t         *testing.T
+	store     *credentialstest.Store
+	vault     *credentialstest.Vault
+	sealer    *credentialstest.Sealer
+	counts    *credentialstest.Metrics
+	bus       *eventtest.Bus
+	minter    event.Minter
+	connect   *credentials.Connect
+	departure *credentials.Departure
+}
+
+var ggnjl9 = credentials.Account{Provider: "fitbit", ID: "GGNJL9"}
+
+func newBoundary(t *testing.T) *boundary {
+	f := newFitbit()
+	var ids atomic.Int64
+	newID := func() string { return "id-" + strconv.FormatInt(ids.Add(1), 10) }
+	b := &boundary{
+		fitbit: f, t: t, store: credentialstest.NewStore(), vault: credentialstest.NewVault(), sealer: &credentialstest.Sealer{},
+		counts: &credentialstest.Metrics{}, bus: &eventtest.Bus{}, minter: event.Minter{Now: f.clock.Now, NewID: newID},
+	}
+	if err := b.vault.SaveApp(t.Context(), "fitbit", f.app()); err != nil {
+		t.Fatal(err)
+	}
+	b.connect = &credentials.Connect{
+		Grants: b.store, States: b.store, Vault: b.vault, OAuth: f.oauth(), Sessions: credentialstest.Sessions{},
+		Publisher: b.bus, Minter: b.minter, NewSecret: newID, RedirectURI: redirectURI, Sleep: b.sleep,
+	}
+	b.departure = &credentials.Departure{
+		Grants: b.store, Erasures: b.store, Vault: b.vault, OAuth: f.oauth(), Tokens: b.process(), Publisher: b.bus,
+		Metrics: b.counts, Minter: b.minter, Log: slog.New(slog.DiscardHandler), NewSecret: newID,
+	}
+	return b
+}
+
+// sleep lets virtual time pass.
+func (b *boundary) sleep(ctx context.Context, d time.Duration) error {
+	b.clock.Advance(d)
+	return ctx.Err()
+}
+
+// process is a function instance of its own, with nothing in memory.
+func (b *boundary) process() *credentials.Tokens {
+	return &credentials.Tokens{
+		Grants: b.store, Vault: b.vault, Sealer: b.sealer, OAuth: b.oauth(), Publisher: b.bus, Metrics: b.counts,
+		Minter: b.minter, Sleep: b.sleep,
+	}
+}
+
+// answered starts a connect in a browser of its own and has the user answer the
+// consent screen; see [fitbit.consent].
+func (b *boundary) answered(user string, scopes ...string) credentials.Callback {
+	b.t.Helper()
+	target, nonce, err := b.connect.Start(b.t.Context(), secret.String{})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	back := b.consent(b.t, target, user, scopes...)
+	return credentials.Callback{State: secret.New(back.Get("state")), Code: secret.New(back.Get("code")), Nonce: nonce}
+}
+
+// mustConnect connects the account and returns the generation.
+func (b *boundary) mustConnect() int64 {
+	b.t.Helper()
+	if _, err := b.connect.Finish(b.t.Context(), b.answered(ggnjl9.ID)); err != nil {
+		b.t.Fatal(err)
+	}
+	return b.grant().Generation
+}
+
+func (b *boundary) grant() credentials.Grant {
+	b.t.Helper()
+	g, err := b.store.Grant(b.t.Context(), ggnjl9)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return g
+}
+
+// pair is what a process that begins now gets to make a call with.
+func (b *boundary) pair(generation int64) (credentials.TokenPair, error) {
+	return b.process().Pair(b.t.Context(), ggnjl9, generation, credentials.TokenPair{})
+}
+
+// mustPair is a pair that Fitbit takes.
+func (b *boundary) mustPair(generation int64) credentials.TokenPair {
+	b.t.Helper()
+	pair, err := b.pair(generation)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.clock.Now().Before(b.grants[ggnjl9.ID].access[pair.Access.Reveal()]) {
+		b.t.Fatal("the access token is dead")
+	}
+	return pair
+}
+
+// due is how long after its issue an access token is renewed.
+const due = 7*time.Hour + time.Minute
+
+func TestFitbitAccountFromConnectToDeparture(t *testing.T) {
+	b := newBoundary(t)
+	session, err := b.connect.Finish(t.Context(), b.answered(ggnjl9.ID, "activity"))
+	if err != nil || !session.Empty() {
+		t.Fatalf("a session: %v; %v", !session.Empty(), err)
+	}
+	g := b.grant()
+	if g.State != credentials.Active || g.Account != ggnjl9 || !slices.Equal(g.Scopes, []string{"activity"}) || g.Owes() {
+		t.Fatalf("%+v", g)
+	}
+	first := b.mustPair(g.Generation)
+	b.clock.Advance(due)
+	second := b.mustPair(g.Generation)
+	if second.Access.Equal(first.Access) || second.Refresh.Equal(first.Refresh) {
+		t.Error("the pair was not renewed")
+	}
+	if err := b.departure.Left(t.Context(), event.Meta{}, ggnjl9, g.Generation, "receipt", b.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if g := b.grant(); g.State != credentials.Erased || g.Owes() || b.vault.Holds(ggnjl9) || len(b.grants) != 0 {
+		t.Errorf("after the departure: %+v; tokens here: %v, at Fitbit: %v", g, b.vault.Holds(ggnjl9), len(b.grants))
+	}
+	if _, err := b.pair(g.Generation); !errors.Is(err, credentials.ErrRevoked) {
+		t.Errorf("a call after the departure: %v", err)
+	}
+	// Nobody gathers from Fitbit, so there is nobody to tell and to wait for.
+	if n, receipts := len(b.bus.Events()), eventtest.Facts[credentialsv1.ErasureReceiptIssued](b.bus); n != 1 || len(receipts) != 1 || receipts[0].Receipt != "receipt" {
+		t.Errorf("%d events, receipts %v", n, receipts)
+	}
+}
+
+func TestFitbitAccountWithoutActivitiesIsGivenBack(t *testing.T) {
+	b := newBoundary(t)
+	if _, err := b.connect.Finish(t.Context(), b.answered(ggnjl9.ID, "profile")); !errors.Is(err, credentials.ErrMissingScope) {
+		t.Fatal(err)
+	}
+	if _, err := b.store.Grant(t.Context(), ggnjl9); !fault.Is(err, fault.NotFound) || len(b.grants) != 0 {
+		t.Errorf("there is a grant all the same: %v; at Fitbit: %d", err, len(b.grants))
+	}
+}
+
+// TestStolenFitbitCodeIsRefused: the thief redeems it by way of a connect of
+// their own, whose state and cookie are in order.
+func TestStolenFitbitCodeIsRefused(t *testing.T) {
+	b := newBoundary(t)
+	theft := b.answered("THIEF")
+	theft.Code = b.answered(ggnjl9.ID).Code
+	if _, err := b.connect.Finish(t.Context(), theft); !errors.Is(err, credentials.ErrState) {
+		t.Error(err)
+	}
+	if _, err := b.store.Grant(t.Context(), ggnjl9); !fault.Is(err, fault.NotFound) {
+		t.Errorf("there is a grant: %v", err)
+	}
+}
+
+// TestFitbitTokensAreRefreshedOnce: of several processes at once, again and
+// again. A second refresh by the same token would be refused.
+func TestFitbitTokensAreRefreshedOnce(t *testing.T) {
+	const workers, rounds = 20, 50
+	b := newBoundary(t)
+	generation := b.mustConnect()
+	for range rounds {
+		b.clock.Advance(9 * time.Hour) // Until nothing but a new token will do.
+		var wg sync.WaitGroup
+		got := make([]credentials.TokenPair, workers)
+		for i := range workers {
+			process := b.process()
+			process.Sleep = func(ctx context.Context, _ time.Duration) error {
+				time.Sleep(50 * time.Microsecond)
+				return ctx.Err()
+			}
+			wg.Go(func() {
+				var err error
+				if got[i], err = process.Pair(t.Context(), ggnjl9, generation, credentials.TokenPair{}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		want := b.mustPair(generation)
+		for _, pair := range got {
+			if !pair.Access.Equal(want.Access) {
+				t.Fatal("somebody got another pair")
+			}
+		}
+	}
+	if b.refreshes != rounds || b.refused != 0 {
+		t.Errorf("%d refreshes for %d expiries, %d of them refused", b.refreshes, rounds, b.refused)
+	}
+}
+
+// killed is an authorization server whose answer to a refresh finds nobody: the
+// process that asked is gone.
+type killed struct{ credentials.OAuth }
+
+func (k killed) Refresh(ctx context.Context, app credentials.App, token secret.String) (credentials.TokenPair, error) {
+	_, _ = k.OAuth.Refresh(ctx, app, token)
+	runtime.Goexit()
+	panic("unreachable")
+}
+
+// cutOff has a process be killed between Fitbit's answer to a refresh and the
+// first write, and waits until its lease is over.
+func (b *boundary) cutOff(generation int64) {
+	process := b.process()
+	process.OAuth = killed{process.OAuth}
+	var wg sync.WaitGroup
+	wg.Go(func() { _, _ = process.Pair(b.t.Context(), ggnjl9, generation, credentials.TokenPair{}) })
+	wg.Wait()
+	b.clock.Advance(61 * time.Second)
+}
+
+func TestFitbitRefreshIsCutOffAndRepeatedInTime(t *testing.T) {
+	b := newBoundary(t)
+	b.repeats = 2 * time.Minute
+	generation := b.mustConnect()
+	b.clock.Advance(due)
+	b.cutOff(generation)
+	b.mustPair(generation)
+	b.clock.Advance(due)
+	b.mustPair(generation)
+	if g := b.grant(); g.State != credentials.Active || b.refused != 0 {
+		t.Errorf("%s, %d refreshes refused", g.State, b.refused)
+	}
+}
+
+// TestFitbitRefreshIsCutOffForGood: the one point at which a token is lost. It
+// is noticed, nothing is erased, and connecting again mends it.
+func TestFitbitRefreshIsCutOffForGood(t *testing.T) {
+	b := newBoundary(t)
+	generation := b.mustConnect()
+	b.clock.Advance(due)
+	b.cutOff(generation)
+	if _, err := b.pair(generation); !errors.Is(err, credentials.ErrDegraded) {
+		t.Errorf("a call: %v", err)
+	}
+	if g := b.grant(); g.State != credentials.Degraded || g.Owes() || b.counts.Of(credentials.MetricDegraded) != 1 || len(b.bus.Events()) != 0 {
+		t.Errorf("%+v, %d events", g, len(b.bus.Events()))
+	}
+	again := b.mustConnect()
+	if again <= generation {
+		t.Errorf("generation %d after %d", again, generation)
+	}
+	b.mustPair(again)
+}
+
+// shut is a vault that takes nothing in.
+type shut struct{ credentials.Vault }
+
+func (shut) SaveTokens(context.Context, credentials.Account, credentials.TokenPair) (int64, error) {
+	return 0, fault.New(fault.Transient, "shut")
+}
+
+func TestFitbitTokensAreParkedAndAdopted(t *testing.T) {
+	b := newBoundary(t)
+	generation := b.mustConnect()
+	b.clock.Advance(due)
+	process := b.process()
+	process.Vault = shut{b.vault}
+	if _, err := process.Pair(t.Context(), ggnjl9, generation, credentials.TokenPair{}); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.grant().Parked) == 0 {
+		t.Fatal("nothing is parked")
+	}
+	b.mustPair(generation)
+	if g := b.grant(); g.Parked != nil || b.refreshes != 1 {
+		t.Errorf("still parked: %v; %d refreshes", g.Parked != nil, b.refreshes)
+	}
+}

@@ -1,0 +1,190 @@
+package provider
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/httpcall"
+	"github.com/paceline/paceline/pkg/kit/secret"
+)
+
+// timeout of a call, well within that of the functions that make it. A token
+// that is answered too late may be lost, so waiting for one is worth much.
+const timeout = 20 * time.Second
+
+// OAuth is a provider's authorization server.
+type OAuth struct {
+	client *http.Client
+	Description
+	now func() time.Time
+}
+
+// NewOAuth makes a client of the provider that d describes.
+func NewOAuth(client *http.Client, d Description, now func() time.Time) *OAuth {
+	return &OAuth{client, d, now}
+}
+
+// Rules implements [credentials.OAuth].
+func (o *OAuth) Rules() credentials.Rules { return o.Description.Rules }
+
+// accountID is what an account may be called by: it becomes part of the names of
+// what is stored for it.
+var accountID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// AuthorizeURL implements [credentials.OAuth].
+func (o *OAuth) AuthorizeURL(clientID, redirectURI, state string, verifier secret.String) string {
+	q := url.Values{
+		"client_id":     {clientID},
+		"redirect_uri":  {redirectURI},
+		"response_type": {"code"},
+		"scope":         {strings.Join(o.Scopes, o.ScopeSeparator)},
+		"state":         {state},
+	}
+	if o.PKCE {
+		challenge := sha256.Sum256([]byte(verifier.Reveal()))
+		q.Set("code_challenge", base64.RawURLEncoding.EncodeToString(challenge[:]))
+		q.Set("code_challenge_method", "S256")
+	}
+	return o.AuthorizationEndpoint + "?" + q.Encode()
+}
+
+// Exchange implements [credentials.OAuth].
+func (o *OAuth) Exchange(ctx context.Context, app credentials.App, redirectURI string, code, verifier secret.String) (credentials.Authorization, error) {
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {redirectURI}}
+	if o.PKCE {
+		form.Set("code_verifier", verifier.Reveal())
+	}
+	auth, body, err := o.token(ctx, app, form)
+	if errors.Is(err, errRefused) {
+		return credentials.Authorization{}, credentials.ErrCodeRefused
+	}
+	if err != nil {
+		return credentials.Authorization{}, err
+	}
+	auth.Account = credentials.Account{Provider: o.Provider, ID: o.AccountID(body)}
+	if !accountID.MatchString(auth.Account.ID) {
+		return credentials.Authorization{}, fault.New(fault.Transient, "%s's token answer names no account", o.Provider)
+	}
+	return auth, nil
+}
+
+// Refresh implements [credentials.OAuth].
+func (o *OAuth) Refresh(ctx context.Context, app credentials.App, refresh secret.String) (credentials.TokenPair, error) {
+	auth, _, err := o.token(ctx, app, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh.Reveal()}})
+	if errors.Is(err, errRefused) {
+		return credentials.TokenPair{}, credentials.ErrTokenRefused
+	}
+	return auth.Tokens, err
+}
+
+// Revoke implements [credentials.OAuth], by RFC 7009 unless the provider is
+// described otherwise. Revoking either token revokes the other; both are tried,
+// because a refresh token that was replaced is dead while its access token
+// lives on.
+func (o *OAuth) Revoke(ctx context.Context, app credentials.App, pair credentials.TokenPair) error {
+	if o.DeauthorizationEndpoint != "" {
+		return o.deauthorize(ctx, pair.Access)
+	}
+	for _, t := range []struct {
+		token secret.String
+		hint  string
+	}{{pair.Refresh, "refresh_token"}, {pair.Access, "access_token"}} {
+		form := url.Values{"token": {t.token.Reveal()}, "token_type_hint": {t.hint}}
+		if _, err := o.post(ctx, app, o.RevocationEndpoint, form, true); err != nil && !errors.Is(err, errRefused) {
+			return err
+		}
+	}
+	return nil
+}
+
+// deauthorize is the way of an access token on its own.
+func (o *OAuth) deauthorize(ctx context.Context, access secret.String) error {
+	req, err := httpcall.Form(http.MethodPost, o.DeauthorizationEndpoint, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+access.Reveal())
+	answer, err := httpcall.Do(ctx, o.client, timeout, req)
+	if err == nil && answer.Status == http.StatusUnauthorized {
+		return credentials.ErrAccessTokenDead
+	}
+	_, err = o.read(answer, err)
+	return err
+}
+
+// token asks the token endpoint.
+func (o *OAuth) token(ctx context.Context, app credentials.App, form url.Values) (credentials.Authorization, []byte, error) {
+	asked := o.now()
+	body, err := o.post(ctx, app, o.TokenEndpoint, form, o.BasicAuth)
+	if err != nil {
+		return credentials.Authorization{}, nil, err
+	}
+	// What doesn't say when it ends is due for renewal: better than to lose the
+	// refresh token beside it.
+	var t struct {
+		AccessToken  string  `json:"access_token"`
+		RefreshToken string  `json:"refresh_token"`
+		ExpiresIn    float64 `json:"expires_in"` // seconds
+		Scope        string  `json:"scope"`
+	}
+	if json.Unmarshal(body, &t) != nil || t.AccessToken == "" || t.RefreshToken == "" {
+		return credentials.Authorization{}, nil, fault.New(fault.Transient, "%s's token answer is not one", o.Provider)
+	}
+	expires := asked.Add(time.Duration(t.ExpiresIn) * time.Second)
+	return credentials.Authorization{
+		Tokens: credentials.TokenPair{
+			Access: secret.New(t.AccessToken), Refresh: secret.New(t.RefreshToken), ExpiresAt: expires.Truncate(time.Second).UTC(),
+		},
+		Scopes: strings.FieldsFunc(t.Scope, func(r rune) bool { return r == ',' || r == ' ' }),
+	}, body, nil
+}
+
+// errRefused says that what was presented, a code or a token, is not valid.
+var errRefused = errors.New("refused")
+
+// post sends a form in the application's name and returns the body of the
+// answer. Errors: errRefused, [credentials.ErrAppRefused],
+// [credentials.ErrAppFull], or a transient fault.
+func (o *OAuth) post(ctx context.Context, app credentials.App, target string, form url.Values, basic bool) ([]byte, error) {
+	if !basic {
+		form.Set("client_id", app.ClientID)
+		form.Set("client_secret", app.ClientSecret.Reveal())
+	}
+	req, err := httpcall.Form(http.MethodPost, target, form)
+	if err != nil {
+		return nil, err
+	}
+	if basic {
+		req.SetBasicAuth(app.ClientID, app.ClientSecret.Reveal())
+	}
+	return o.read(httpcall.Do(ctx, o.client, timeout, req))
+}
+
+// read tells what came of a call.
+func (o *OAuth) read(answer httpcall.Answer, err error) ([]byte, error) {
+	switch {
+	case err != nil:
+		return nil, err
+	case answer.Status == http.StatusOK:
+		return answer.Body, nil
+	}
+	switch o.Meaning(answer.Status, answer.Body) {
+	case GrantRefused:
+		return nil, errRefused
+	case AppRefused:
+		return nil, credentials.ErrAppRefused
+	case AppFull:
+		return nil, credentials.ErrAppFull
+	}
+	return nil, fault.New(fault.Transient, "%s answered with status %d", o.Provider, answer.Status)
+}

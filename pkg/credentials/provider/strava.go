@@ -1,0 +1,115 @@
+package provider
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/settings"
+)
+
+// Strava describes Strava (Strava, "Authentication"), whose authorization
+// server has /authorize, /token, /revoke and /deauthorize under base.
+// revocation is one of [settings.Revocations]. Strava documents no PKCE.
+func Strava(base, revocation string) Description {
+	base = strings.TrimSuffix(base, "/")
+	d := Description{
+		Rules: credentials.Rules{
+			Provider:   credentials.ProviderStrava,
+			Sufficient: []string{"activity:read", "activity:read_all"},
+			// Asking earlier is useless: the same access token comes back while
+			// more than an hour is left ("Refreshing expired access tokens").
+			RefreshMargin: time.Hour,
+		},
+		AuthorizationEndpoint: base + "/authorize",
+		TokenEndpoint:         base + "/token",
+		RevocationEndpoint:    base + "/revoke",
+		// All three together: athletes may untick any of them, and Strava sends
+		// no webhooks to an application that asked for activity:read_all alone
+		// and was refused it.
+		Scopes:         []string{"read", "activity:read", "activity:read_all"},
+		ScopeSeparator: ",",
+		AccountID:      stravaAthlete,
+		Meaning:        StravaMeaning,
+	}
+	if revocation == settings.RevocationDeauthorize {
+		d.DeauthorizationEndpoint = base + "/deauthorize"
+	}
+	return d
+}
+
+// stravaAthlete finds the athlete, who comes with the answer to a code only.
+func stravaAthlete(body []byte) string {
+	var t struct {
+		Athlete struct {
+			ID int64 `json:"id"`
+		} `json:"athlete"`
+	}
+	if json.Unmarshal(body, &t) != nil || t.Athlete.ID <= 0 {
+		return ""
+	}
+	return strconv.FormatInt(t.Athlete.ID, 10)
+}
+
+// StravaMeaning tells what the refusals of Strava's authorization server, and of
+// its push subscriptions resource, mean.
+func StravaMeaning(status int, body []byte) Meaning {
+	switch status {
+	case http.StatusBadRequest, http.StatusUnauthorized:
+		for _, e := range stravaErrors(body) {
+			switch e.Resource {
+			case "RefreshToken", "RequestToken", "AuthorizationCode":
+				return GrantRefused
+			case "Application":
+				return AppRefused
+			}
+		}
+	case http.StatusForbidden:
+		if bytes.Contains(body, []byte("Limit of connected athletes exceeded")) {
+			return AppFull
+		}
+		return AppRefused
+	}
+	return Unclear
+}
+
+// StravaRefusal tells why Strava's REST API refuses a call; see
+// [credentials.APIAnswer].
+func StravaRefusal(status int, body []byte) error {
+	switch status {
+	case http.StatusForbidden:
+		for _, e := range stravaErrors(body) {
+			if e.Resource == "Application" {
+				return credentials.ErrAppRefused
+			}
+		}
+	case http.StatusUnauthorized:
+		for _, e := range stravaErrors(body) {
+			if e.Resource == "AccessToken" && e.Code == "missing" {
+				return credentials.ErrScopeMissing
+			}
+		}
+		return credentials.ErrAccessTokenDead
+	}
+	return nil
+}
+
+type stravaError struct {
+	Resource string `json:"resource"`
+	Code     string `json:"code"`
+}
+
+// stravaErrors reads what Strava holds against a request (Strava API v3
+// reference, "Fault"; bodies as recorded by public clients). There is nothing
+// in an error page, nor in a member that is a plain string, as has been seen.
+func stravaErrors(body []byte) []stravaError {
+	var f struct {
+		Errors []stravaError `json:"errors"`
+	}
+	_ = json.Unmarshal(body, &f)
+	return f.Errors
+}

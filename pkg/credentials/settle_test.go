@@ -1,0 +1,468 @@
+package credentials_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/settings"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/eventtest"
+	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/test/strava"
+)
+
+// down makes Strava's authorization server, or all of Strava, fail until
+// further notice.
+func (w *world) down(endpoint string) {
+	w.t.Helper()
+	if err := w.strava.Inject(strava.Fault{Endpoint: endpoint, Kind: strava.Fault503, Count: -1}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// days lets settlements run every five minutes, as the schedule has it.
+func (w *world) days(n int) {
+	w.t.Helper()
+	for range n * 24 * 12 {
+		w.clock.Advance(5 * time.Minute)
+		if err := w.departure.Settle(w.t.Context()); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// TestADepartureOutlivesDaysWithoutStrava: it is tried again less and less
+// often, its receipt stays open, somebody is told, and in the end it is done.
+func TestADepartureOutlivesDaysWithoutStrava(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.down("any")
+	if err := w.departure.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{credentials.PartActivity, credentials.PartAthlete, credentials.PartGathering} {
+		if err := w.departure.Confirm(t.Context(), cause(), "receipt", part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := w.counts.Of(credentials.MetricOverdue); n != 0 {
+		t.Errorf("overdue at once: %d", n)
+	}
+	w.days(10)
+	if g := w.grant(id); g.State != credentials.Revoked || !w.vault.Holds(credentials.Athlete(id)) {
+		t.Errorf("the tokens were dropped before Strava knew: %+v", g)
+	}
+	if n := w.strava.Counters().Total(strava.EndpointRevoke, 0); n < 40 || n > 50 {
+		t.Errorf("Strava was asked %d times in ten days", n)
+	}
+	if n := w.counts.Of(credentials.MetricOverdue); n != 9*24*12 {
+		t.Errorf("overdue in %d settlements", n)
+	}
+	if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 1 {
+		t.Errorf("announced %d times", n)
+	}
+	if n := len(eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)); n != 0 {
+		t.Error("a receipt while Strava still counts the athlete")
+	}
+	w.strava.ClearFaults()
+	w.days(1)
+	w.mustBeErased(id, "when Strava was back")
+	if n := len(eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)); n != 1 {
+		t.Errorf("%d receipts", n)
+	}
+	calls := w.strava.Counters().Total("", 0)
+	w.days(2)
+	if n := w.strava.Counters().Total("", 0); n != calls {
+		t.Errorf("%d calls after all was done", n-calls)
+	}
+}
+
+// TestAClaimOutlivesDaysWithoutStrava, and is not believed before Strava
+// confirms it.
+func TestAClaimOutlivesDaysWithoutStrava(t *testing.T) {
+	for name, isTrue := range map[string]bool{"true": true, "forged": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, strava.Settings{})
+			id := w.athlete(0)
+			generation := w.connected(id)
+			if isTrue {
+				if err := w.strava.Deauthorize(id); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.down("any")
+			if err := w.departure.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+				t.Fatal(err)
+			}
+			w.days(3)
+			if g := w.grant(id); g.State != credentials.Active || !w.vault.Holds(credentials.Athlete(id)) {
+				t.Errorf("hearsay was believed: %+v", g)
+			}
+			if n := w.strava.Counters().Total(strava.EndpointRefresh, 0); n < 10 || n > 25 {
+				t.Errorf("Strava was asked %d times in three days", n)
+			}
+			w.strava.ClearFaults()
+			w.days(1)
+			if isTrue {
+				w.mustBeErased(id, "when Strava was back")
+				return
+			}
+			if g := w.grant(id); g.State != credentials.Active || g.Owes() {
+				t.Errorf("when Strava was back: %+v", g)
+			}
+			w.mustAnswer(id, generation)
+		})
+	}
+}
+
+func TestAClaimIsDroppedWhenTheAthleteReconnects(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	w.connected(id)
+	if err := w.strava.Deauthorize(id); err != nil {
+		t.Fatal(err)
+	}
+	w.down("refresh")
+	if err := w.departure.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+		t.Fatal(err)
+	}
+	generation := w.connected(id)
+	w.strava.ClearFaults()
+	before := w.strava.Counters().Total(strava.EndpointRefresh, 0)
+	w.settle()
+	if g := w.grant(id); g.State != credentials.Active || g.Owes() {
+		t.Errorf("grant %+v", g)
+	}
+	if n := w.strava.Counters().Total(strava.EndpointRefresh, 0); n != before {
+		t.Error("Strava was asked about a claim that the athlete answered")
+	}
+	w.mustAnswer(id, generation)
+}
+
+// TestADepartureIsSeenThroughAfterAReconnect: the athlete who left while Strava
+// was down connects again before the departure is done. The old tokens are
+// replaced, and what the old authorization gathered is erased.
+func TestADepartureIsSeenThroughAfterAReconnect(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	first := w.connected(id)
+	w.down("revoke")
+	if err := w.departure.Left(t.Context(), cause(), credentials.Athlete(id), first, "receipt", w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	second := w.connected(id)
+	w.strava.ClearFaults()
+	w.settle()
+	w.mustAnswer(id, second)
+	if g := w.grant(id); g.Owes() {
+		t.Errorf("grant %+v", g)
+	}
+	told := eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
+	if len(told) != 1 || told[0].Generation != first {
+		t.Errorf("announced %+v", told)
+	}
+	for i, part := range []string{credentials.PartActivity, credentials.PartAthlete, credentials.PartGathering} {
+		if n := len(eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)); n != 0 {
+			t.Fatalf("a receipt after %d confirmations", i)
+		}
+		if err := w.departure.Confirm(t.Context(), cause(), "receipt", part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)); n != 1 {
+		t.Errorf("%d receipts", n)
+	}
+}
+
+// TestTwoReceiptsOfOneDeparture: an athlete leaves here and at Strava while
+// Strava cannot be asked.
+func TestTwoReceiptsOfOneDeparture(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.down("revoke")
+	for _, receipt := range []string{"one", "two", "one"} {
+		if err := w.departure.Left(t.Context(), cause(), credentials.Athlete(id), generation, receipt, w.clock.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.strava.ClearFaults()
+	w.settle()
+	w.mustBeErased(id, "twice")
+	for _, receipt := range []string{"one", "two"} {
+		e, err := w.store.Confirm(t.Context(), receipt, credentials.PartActivity)
+		if err != nil || slices.Contains(e.Pending, credentials.PartCredentials) {
+			t.Errorf("%s: %+v, %v", receipt, e, err)
+		}
+	}
+}
+
+// TestAConnectKilledAnywhere kills a connect before and after each of its
+// calls, and has the schedule run. Either the authorization is in force and
+// announced, or it was given back. Where it is neither, Strava had answered and
+// the tokens existed in the killed process alone.
+func TestAConnectKilledAnywhere(t *testing.T) {
+	for _, who := range []string{"a stranger", "one who left", "one who is connected"} {
+		t.Run(who, func(t *testing.T) {
+			var lost, points []string
+			for k := 0; ; k++ {
+				w := newWorld(t, strava.Settings{})
+				id := w.athlete(0)
+				if who != "a stranger" {
+					generation := w.connected(id)
+					if who == "one who left" {
+						if err := w.departure.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				cb, n, point := w.consent(id, ""), 0, ""
+				func() {
+					defer func() {
+						if p := recover(); p != nil {
+							if _, ok := p.(killed); !ok {
+								panic(p)
+							}
+						}
+					}()
+					_, err := probe(func(p string) {
+						if n++; n == k+1 {
+							point = p
+							panic(killed{})
+						}
+					}).watchConnect(*w.connect).Finish(t.Context(), cb)
+					if err != nil {
+						t.Error(err)
+					}
+				}()
+				if point == "" {
+					break
+				}
+				points = append(points, point)
+
+				w.settle()
+				g, err := w.store.Grant(t.Context(), credentials.Athlete(id))
+				if err != nil && !fault.Is(err, fault.NotFound) {
+					t.Fatal(err)
+				}
+				if g.Owes() {
+					t.Errorf("killed %s: still owed: %+v", point, g)
+				}
+				if g.State == credentials.Active {
+					told := eventtest.Facts[credentialsv1.AthleteAuthorized](w.bus)
+					if told[len(told)-1].Generation != g.Generation {
+						t.Errorf("killed %s: in force, but nobody knows", point)
+					}
+					if res := w.by(w.process(w.patient), id, g.Generation); res.Outcome != credentialsv1.OutcomeAnswered {
+						lost = append(lost, point)
+					}
+					continue
+				}
+				if w.vault.Holds(credentials.Athlete(id)) {
+					t.Errorf("killed %s: tokens are left", point)
+				}
+				if w.strava.Athletes()[0].Connected {
+					lost = append(lost, point)
+				}
+			}
+			first := slices.Index(points, "after exchanging the code")
+			last := slices.Index(points, "before saving tokens")
+			if first < 0 || !slices.Equal(lost, points[first:last+1]) {
+				t.Errorf("lost when killed %q, want from %q to %q", lost, points[first], points[last])
+			}
+			if len(points) < 15 {
+				t.Errorf("only %d points were tried: %q", len(points), points)
+			}
+		})
+	}
+}
+
+// TestAnAuthorizationThatCannotBeGivenBackIsNotForgotten: the athlete accepted
+// too little, and Strava is down when that is to be undone.
+func TestAnAuthorizationThatCannotBeGivenBackIsNotForgotten(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	w.down("revoke")
+	cb := w.consent(id, "&accept_scope=read")
+	cb.Scope = "read,activity:read" // What the browser says does not count.
+	if _, err := w.connect.Finish(t.Context(), cb); err == nil {
+		t.Fatal("no error")
+	}
+	w.days(2)
+	if !w.strava.Athletes()[0].Connected || !w.vault.Holds(credentials.Athlete(id)) {
+		t.Error("it is gone while Strava is down")
+	}
+	w.strava.ClearFaults()
+	w.settle()
+	w.mustBeErased(id, "when Strava was back")
+}
+
+// TestALeaseThatWasNeverGivenBackIsSettled leaves nothing for anybody to
+// stumble over.
+func TestALeaseThatWasNeverGivenBackIsSettled(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	lease(t, w, id, "dead", w.clock.Now().Add(time.Minute))
+	if err := w.departure.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if g := w.grant(id); g.Lease.Owner != "dead" {
+		t.Error("a lease that still lasts was taken away")
+	}
+	w.settle()
+	if g := w.grant(id); g.Owes() || g.State != credentials.Active {
+		t.Errorf("grant %+v", g)
+	}
+	w.mustAnswer(id, generation)
+}
+
+// TestSettlingOneGrantDoesNotWaitForAnother: one that fails, or whose time has
+// not come, holds nobody up.
+func TestSettlingOneGrantDoesNotWaitForAnother(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	w.down("revoke")
+	for i := range 3 {
+		id := w.athlete(i)
+		if err := w.departure.Left(t.Context(), cause(), credentials.Athlete(id), w.connected(id), fmt.Sprint("receipt ", id), w.clock.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.strava.ClearFaults()
+	if err := w.strava.Inject(strava.Fault{Endpoint: "revoke", Athlete: w.athlete(0), Kind: strava.Fault503, Count: -1}); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	for i, want := range []credentials.State{credentials.Revoked, credentials.Erased, credentials.Erased} {
+		if g := w.grant(w.athlete(i)); g.State != want {
+			t.Errorf("athlete %d: state %s", i, g.State)
+		}
+	}
+	// Without time left, nothing is begun.
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	calls := w.strava.Counters().Total("", 0)
+	w.clock.Advance(6 * time.Hour)
+	if err := w.departure.Settle(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.strava.Counters().Total("", 0); n != calls {
+		t.Errorf("%d calls without time left", n-calls)
+	}
+}
+
+// TestLeavingByTheOlderWay: a living access token is needed to end an
+// authorization by, and one is fetched where there is none. At every point of
+// that the process may be killed.
+func TestLeavingByTheOlderWay(t *testing.T) {
+	for _, life := range []time.Duration{time.Hour, 7 * time.Hour} {
+		for k := 0; ; k++ {
+			w := newWorld(t, strava.Settings{})
+			w.use(settings.RevocationDeauthorize)
+			id := w.athlete(0)
+			generation := w.connected(id)
+			w.clock.Advance(life)
+			n, point := 0, ""
+			func() {
+				defer func() { _ = recover() }()
+				departure := probe(func(p string) {
+					if n++; n == k+1 {
+						point = p
+						panic(killed{})
+					}
+				}).watchDeparture(*w.departure)
+				if err := departure.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+					t.Error(err)
+				}
+			}()
+			if point == "before writing the grant" && k == 0 { // Nothing is written down yet.
+				continue
+			}
+			w.settle()
+			// Between Strava's answer and the write the new token existed in
+			// the killed process alone.
+			if life > 6*time.Hour && (point == "after asking Strava" || point == "before saving tokens") {
+				if g := w.grant(id); g.State != credentials.Erased || w.vault.Holds(credentials.Athlete(id)) {
+					t.Errorf("killed %s: %+v", point, g)
+				}
+				continue
+			}
+			w.mustBeErased(id, fmt.Sprintf("a token of %s, killed %q", life, point))
+			c := w.strava.Counters()
+			if c.Total(strava.EndpointRevoke, 0) != 0 || c.Total(strava.EndpointDeauthorize, 0) == 0 {
+				t.Errorf("Strava was asked %+v", c.Calls)
+			}
+			if point == "" {
+				if refreshed := c.Total(strava.EndpointRefresh, 0) == 1; refreshed != (life > 6*time.Hour) {
+					t.Errorf("a token of %s: refreshed %v", life, refreshed)
+				}
+				if k < 15 {
+					t.Errorf("only %d points were tried", k)
+				}
+				break
+			}
+		}
+	}
+}
+
+// TestReconnectingWithOtherScopes is a new authorization: its scopes count, the
+// earlier generation is over, and it is announced, by which everything that the
+// earlier one gathered is read anew.
+func TestReconnectingWithOtherScopes(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	first := w.connected(id)
+	for _, scopes := range [][]string{{"read", "activity:read"}, {"read", "activity:read", "activity:read_all"}} {
+		w.clock.Advance(time.Minute)
+		if _, err := w.connect.Finish(t.Context(), w.consent(id, "&accept_scope="+strings.Join(scopes, ","))); err != nil {
+			t.Fatal(err)
+		}
+		g := w.grant(id)
+		told := eventtest.Facts[credentialsv1.AthleteAuthorized](w.bus)
+		if last := told[len(told)-1]; !slices.Equal(g.Scopes, scopes) || !slices.Equal(last.Scopes, scopes) || last.Generation != g.Generation {
+			t.Errorf("%v: grant %+v, announced %+v", scopes, g, last)
+		}
+		if res := w.forward(id, first); res.Outcome != credentialsv1.OutcomeRevoked {
+			t.Errorf("%v: the earlier authorization: %s", scopes, res.Outcome)
+		}
+		w.mustAnswer(id, g.Generation)
+		first = g.Generation
+	}
+	if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 0 {
+		t.Errorf("%d revocations were announced", n)
+	}
+}
+
+// TestAForgedClaimAgainstAMissingScope: a grant is degraded, yet its tokens
+// live, so Strava says that the authorization stands.
+func TestAForgedClaimAgainstAMissingScope(t *testing.T) {
+	for _, age := range []time.Duration{time.Hour, 7 * time.Hour} {
+		w := newWorld(t, strava.Settings{})
+		id := w.athlete(0)
+		generation := w.connected(id)
+		if err := w.tokens.Degrade(t.Context(), credentials.Athlete(id), generation, credentialsv1.DegradedScopeMissing); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.Advance(age)
+		if err := w.departure.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+			t.Fatal(err)
+		}
+		if g := w.grant(id); g.State != credentials.Degraded || g.Reason != credentialsv1.DegradedScopeMissing || g.Owes() || !w.vault.Holds(credentials.Athlete(id)) {
+			t.Errorf("after %s: %+v", age, g)
+		}
+		if err := w.strava.Deauthorize(id); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.Advance(7 * time.Hour)
+		if err := w.departure.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+			t.Fatal(err)
+		}
+		w.mustBeErased(id, "after a true one")
+	}
+}
