@@ -3,8 +3,10 @@ package stack
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
 	"github.com/paceline/paceline/infra/construct"
 	"github.com/paceline/paceline/pkg/activity/settings"
 	"github.com/paceline/paceline/pkg/event"
@@ -35,10 +37,9 @@ func NewActivityPlane(scope constructs.Construct, id string, props *ActivityPlan
 		Config:    b.Config,
 		Partition: construct.Number("athlete_id"),
 		SortKey:   construct.Text("sk"),
-		Index: &construct.Index{
-			Name:      settings.ActivitiesByStartIndex,
-			Partition: construct.Number("athlete_id"),
-			SortKey:   construct.Text("start"),
+		Indexes: []construct.Index{
+			{Name: settings.ActivitiesByStartIndex, Partition: construct.Number("athlete_id"), SortKey: construct.Text("start")},
+			{Name: settings.ActivitiesByAgeIndex, Partition: construct.Text("kind"), SortKey: construct.Number("oldest"), KeysOnly: true},
 		},
 	})
 	serveAPI := construct.NewFunction(s, "serve-api", &construct.FunctionProps{
@@ -58,8 +59,42 @@ func NewActivityPlane(scope constructs.Construct, id string, props *ActivityPlan
 			EventBusName:    *props.Bus.EventBusName(),
 		},
 	})
+	expire := construct.NewFunction(s, "expire-activities", &construct.FunctionProps{
+		Boundary:       b,
+		Description:    "Deletes what was not read again from Strava for seven days",
+		TimeoutSeconds: 600,
+		Seldom:         true,
+		Settings: settings.ExpireActivities{
+			ActivitiesTable: *table.TableName(),
+		},
+	})
+	audit := construct.NewFunction(s, "audit-activities", &construct.FunctionProps{
+		Boundary:       b,
+		Description:    "Counts what is kept by its age",
+		TimeoutSeconds: 600,
+		Seldom:         true,
+		Settings: settings.AuditActivities{
+			Stage:           string(b.Config.Stage),
+			ActivitiesTable: *table.TableName(),
+		},
+	})
 	table.AllowRead(serveAPI)
-	table.AllowReadWrite(handleEvents)
+	table.AllowReadWrite(handleEvents, expire)
+	table.AllowScan(audit)
+	construct.NewSchedule(s, "Expire", &construct.ScheduleProps{Function: expire, EveryMinutes: 60})
+	construct.NewSchedule(s, "Audit", &construct.ScheduleProps{Function: audit, EveryMinutes: 24 * 60})
+	construct.NewAlarm(s, "KeptTooLongAlarm", &construct.AlarmProps{
+		Boundary: b,
+		What:     "data is kept too long",
+		Metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+			Namespace:     jsii.String(settings.MetricNamespace),
+			MetricName:    jsii.String(settings.MetricKeptTooLong),
+			DimensionsMap: &map[string]*string{"stage": jsii.String(string(b.Config.Stage))},
+			Statistic:     jsii.String("Maximum"),
+			Period:        awscdk.Duration_Hours(jsii.Number(1)),
+		}),
+		Threshold: 1,
+	})
 	handleEvents.AllowPublish(props.Bus, activityv1.Source)
 
 	construct.NewRoutes(s, "Api", &construct.RoutesProps{
@@ -81,6 +116,7 @@ func NewActivityPlane(scope constructs.Construct, id string, props *ActivityPlan
 			gatheringv1.ActivitiesGathered{},
 			gatheringv1.ActivityGone{},
 			gatheringv1.ScanProgressed{},
+			credentialsv1.AthleteAuthorized{},
 			credentialsv1.AuthorizationRevoked{},
 		},
 	})

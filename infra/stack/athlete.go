@@ -3,8 +3,10 @@ package stack
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
 	"github.com/paceline/paceline/infra/construct"
 	"github.com/paceline/paceline/pkg/athlete/settings"
 	"github.com/paceline/paceline/pkg/event"
@@ -21,7 +23,7 @@ type AthletePlaneProps struct {
 	SessionAuthorizer awsapigatewayv2.CfnAuthorizer
 }
 
-// AthletePlane keeps athletes' profiles and lets athletes leave.
+// AthletePlane keeps athletes' profiles and takes their wishes.
 type AthletePlane struct {
 	awscdk.Stack
 }
@@ -37,9 +39,10 @@ func NewAthletePlane(scope constructs.Construct, id string, props *AthletePlaneP
 	})
 	serveAPI := construct.NewFunction(s, "serve-api", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Serves an athlete's profile, leaving, and its receipt",
+		Description:    "Serves an athlete's profile, export, wishes for a refresh and to leave, and receipts",
 		TimeoutSeconds: 10,
 		Settings: settings.ServeAPI{
+			SiteURL:       b.Config.SiteURL,
 			AthletesTable: *table.TableName(),
 			EventBusName:  *props.Bus.EventBusName(),
 		},
@@ -57,11 +60,40 @@ func NewAthletePlane(scope constructs.Construct, id string, props *AthletePlaneP
 		table.AllowReadWrite(f)
 		f.AllowPublish(props.Bus, athletev1.Source)
 	}
+	enforceDeadlines := construct.NewFunction(s, "enforce-deadlines", &construct.FunctionProps{
+		Boundary:       b,
+		Description:    "Drops profiles not read again from Strava for seven days, counts what is late",
+		TimeoutSeconds: 240,
+		Settings: settings.EnforceDeadlines{
+			Stage:         string(b.Config.Stage),
+			AthletesTable: *table.TableName(),
+		},
+	})
+	table.AllowScan(enforceDeadlines)
+	table.AllowItems(enforceDeadlines)
+	construct.NewSchedule(s, "Deadlines", &construct.ScheduleProps{Function: enforceDeadlines, EveryMinutes: 15})
+	for _, a := range []struct{ id, what, metric string }{
+		{"KeptTooLongAlarm", "profiles are kept too long", settings.MetricKeptTooLong},
+		{"ErasuresOverdueAlarm", "an erasure is overdue", settings.MetricErasuresOverdue},
+	} {
+		construct.NewAlarm(s, a.id, &construct.AlarmProps{
+			Boundary: b,
+			What:     a.what,
+			Metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+				Namespace:     jsii.String(settings.MetricNamespace),
+				MetricName:    jsii.String(a.metric),
+				DimensionsMap: &map[string]*string{"stage": jsii.String(string(b.Config.Stage))},
+				Statistic:     jsii.String("Maximum"),
+				Period:        awscdk.Duration_Minutes(jsii.Number(15)),
+			}),
+			Threshold: 1,
+		})
+	}
 
 	construct.NewRoutes(s, "Api", &construct.RoutesProps{
 		API:        props.API,
 		Function:   serveAPI,
-		Keys:       []string{"GET /v1/me", "DELETE /v1/me"},
+		Keys:       []string{"GET /v1/me", "DELETE /v1/me", "GET /v1/me/export", "POST /v1/me/sync"},
 		Authorizer: useAuthorizer(s, props.SessionAuthorizer),
 	})
 	construct.NewRoutes(s, "Erasures", &construct.RoutesProps{

@@ -3,9 +3,11 @@ package stack
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
 	"github.com/paceline/paceline/infra/construct"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
@@ -15,10 +17,11 @@ import (
 
 const (
 	gatherWork               = "gather-work"
-	gatherWorkTimeoutSeconds = 60
-	// gatherConcurrency is how many calls to Strava are under way at once.
-	// It is the least that Lambda takes; Strava's quota is used up by fewer.
-	gatherConcurrency = 2
+	gatherWorkTimeoutSeconds = 300
+	// gatherConcurrency is how many gatherers queue for wake-ups at once: as
+	// many as the quota lets call Strava at once for an application of 10,000
+	// athletes. Those that it doesn't need end at once.
+	gatherConcurrency = 4
 )
 
 // GatheringProps configures the gathering boundary.
@@ -39,11 +42,15 @@ type Gathering struct {
 // NewGathering makes the gathering stack.
 func NewGathering(scope constructs.Construct, id string, props *GatheringProps) *Gathering {
 	b := props.Boundary
-	s := newStack(scope, id, b.Config, "gathering", "Paceline: webhook, work queue, gatherer")
+	s := newStack(scope, id, b.Config, "gathering", "Paceline: webhook, quota, gatherer")
 
 	table := construct.NewTable(s, "Table", &construct.TableProps{
 		Config:    b.Config,
 		Partition: construct.Text("pk"),
+		SortKey:   construct.Text("sk"),
+		Indexes: []construct.Index{{
+			Name: settings.WorkIndex, Partition: construct.Text("queue"), SortKey: construct.Number("due"), KeysOnly: true,
+		}},
 	})
 	work := construct.NewQueue(s, "Work", &construct.QueueProps{
 		Boundary:             b,
@@ -56,8 +63,9 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 		Description:    "Answers Strava's webhook once its event is stored durably",
 		TimeoutSeconds: 10,
 		Settings: settings.ReceiveWebhook{
+			Stage:          string(b.Config.Stage),
 			GatheringTable: *table.TableName(),
-			WorkQueueURL:   *work.QueueUrl(),
+			WakeQueueURL:   *work.QueueUrl(),
 			EventBusName:   *props.Bus.EventBusName(),
 		},
 	})
@@ -67,8 +75,9 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 		TimeoutSeconds: gatherWorkTimeoutSeconds,
 		FeedsItself:    true,
 		Settings: settings.GatherWork{
+			Stage:             string(b.Config.Stage),
 			GatheringTable:    *table.TableName(),
-			WorkQueueURL:      *work.QueueUrl(),
+			WakeQueueURL:      *work.QueueUrl(),
 			RequesterFunction: *props.Requester.FunctionArn(),
 			EventBusName:      *props.Bus.EventBusName(),
 		},
@@ -79,15 +88,24 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 		TimeoutSeconds: 30,
 		Settings: settings.HandleEvents{
 			GatheringTable: *table.TableName(),
-			WorkQueueURL:   *work.QueueUrl(),
+			WakeQueueURL:   *work.QueueUrl(),
 			EventBusName:   *props.Bus.EventBusName(),
 		},
 	})
 
-	table.AllowGet(receiveWebhook)
+	showStatus := construct.NewFunction(s, "show-status", &construct.FunctionProps{
+		Boundary:       b,
+		Description:    "Shows an admin the quota, the work that waits, and the webhook",
+		TimeoutSeconds: 30,
+		Settings:       settings.ShowStatus{GatheringTable: *table.TableName()},
+	})
+
+	table.AllowItems(receiveWebhook)
 	table.AllowReadWrite(gather, handleEvents)
+	table.AllowRead(showStatus)
 	work.AllowSend(receiveWebhook, gather, handleEvents)
-	work.Feed(gather, construct.FeedOptions{BatchSize: 1, MaxConcurrency: gatherConcurrency})
+	work.Feed(gather, construct.FeedOptions{BatchSize: 10, MaxConcurrency: gatherConcurrency})
+	construct.NewSchedule(s, "Tick", &construct.ScheduleProps{Function: gather, EveryMinutes: 1})
 	gather.AllowInvoke(props.Requester)
 	for _, f := range []*construct.Function{receiveWebhook, gather, handleEvents} {
 		f.AllowPublish(props.Bus, gatheringv1.Source)
@@ -110,5 +128,28 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 			credentialsv1.WebhookConfigured{},
 		},
 	})
+	for _, a := range []struct {
+		id, what, metric, statistic string
+		minutes, threshold          float64
+	}{
+		{"RateLimitedAlarm", "Strava refused a call for the rate limit", settings.MetricRateLimited, "Sum", 15, 1},
+		{"WorkParkedAlarm", "work was parked", settings.MetricParked, "Sum", 15, 1},
+		{"WorkFailedAlarm", "gatherers fail", settings.MetricFailed, "Sum", 15, 5},
+		{"WebhookAgeAlarm", "webhooks wait for too long", settings.MetricOldestWebhook, "Maximum", 5, 15 * 60},
+	} {
+		construct.NewAlarm(s, a.id, &construct.AlarmProps{
+			Boundary: b,
+			What:     a.what,
+			Metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+				Namespace:     jsii.String(settings.MetricNamespace),
+				MetricName:    jsii.String(a.metric),
+				DimensionsMap: &map[string]*string{"stage": jsii.String(string(b.Config.Stage))},
+				Statistic:     jsii.String(a.statistic),
+				Period:        awscdk.Duration_Minutes(jsii.Number(a.minutes)),
+			}),
+			Threshold: a.threshold,
+		})
+	}
+	output(s, "GatheringStatusFunctionName", showStatus.FunctionName(), "The function that `paceline admin status` calls")
 	return &Gathering{Stack: s}
 }

@@ -82,15 +82,19 @@ func Everything() Range {
 // Contains reports whether p lies in the range.
 func (r Range) Contains(p Position) bool { return !p.Less(r.From) && p.Less(r.To) }
 
-// Effort is the part of an activity that statistics are made of. Units are
-// Strava's: metres and seconds.
-type Effort struct {
-	SportType string
-	// StartDateLocal is the wall clock at the start, as in
-	// [gatheringv1.Activity].
-	StartDateLocal     string
-	Distance           float64
-	MovingTime         int64
-	ElapsedTime        int64
-	TotalElevationGain float64
+// Check fails with an invalid fault when the activity cannot be kept, because it
+// lacks a proper id or start, or because a measure is beyond all reason.
+func Check(a gatheringv1.Activity) error {
+	if _, err := PositionOf(a); err != nil {
+		return err
+	}
+	if _, err := localDay(a.StartDateLocal); err != nil {
+		return err
+	}
+	for _, measure := range []float64{a.Distance, a.TotalElevationGain, float64(a.MovingTime), float64(a.ElapsedTime)} {
+		if !(math.Abs(measure) <= maxMeasure) {
+			return fault.New(fault.Invalid, "a measure is out of range")
+		}
+	}
+	return nil
 }

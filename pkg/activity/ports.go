@@ -8,42 +8,59 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
-// WriteStore keeps what was gathered. Every method but Supersede and Erase fails with
-// [ErrRevoked], atomically with its writes, when a tombstone of the same or a
-// later generation is there. A fault that is transient means that part may be
-// written; the same call again completes it.
+// WriteStore keeps what was gathered, and the tallies of it, which never differ
+// from it. Each method that writes checks the fence atomically with its writes.
+// A fault that is transient means that part may be written; the same call again
+// completes it.
 type WriteStore interface {
-	// Put keeps those of the activities of which nothing newer is known.
+	// Put keeps those of the activities of which nothing newer is known and that
+	// the fence lets pass. It fails with [ErrRevoked].
 	Put(ctx context.Context, r Reading) error
 	// PutGone forgets the activity unless something newer is known of it, and
-	// remembers until expires that it is gone.
-	PutGone(ctx context.Context, a Absence, expires time.Time) error
+	// remembers that it is gone for as long as an older reading may come. It
+	// fails with [ErrRevoked].
+	PutGone(ctx context.Context, a Absence) error
 	// UpdateSync changes the athlete's sync, which is zero at first, if change
-	// says that it did. change may run more than once.
+	// says that it did. change may run more than once. It fails with [ErrRevoked].
 	UpdateSync(ctx context.Context, by Authorization, change func(*Sync) bool) error
-	// Supersede deletes what was written under authorizations earlier than by.
-	Supersede(ctx context.Context, by Authorization) error
-	// Erase sets the tombstone, which lasts until expires, and then deletes
-	// everything that was written under this or an earlier generation. What a
-	// later one has written stays. When it returns nil, nothing is left and
+	// UpdateFence changes the athlete's fence, which is zero at first, if change
+	// says that it did; change may run more than once. Then it deletes what the
+	// fence no longer lets pass. When it returns nil, nothing of that is left and
 	// nothing can come back.
-	Erase(ctx context.Context, by Authorization, expires time.Time) error
+	UpdateFence(ctx context.Context, athleteID int64, change func(*Fence) bool) error
+	// Aged gives athletes of whom something is kept that was read at the time or
+	// before, or perhaps within an hour after it: the oldest first, each once, and
+	// at most limit of them.
+	Aged(ctx context.Context, until time.Time, limit int) ([]int64, error)
+	// Expire deletes what was read of the athlete at the time or before.
+	Expire(ctx context.Context, athleteID int64, until time.Time) error
 }
 
-// ReadStore gives back what is kept.
+// Selection is what to list.
+type Selection struct {
+	In Range
+	// SportType leaves out all others unless it is empty.
+	SportType string
+	// ReadAfter leaves out what was not read after that time.
+	ReadAfter time.Time
+	Limit     int
+}
+
+// ReadStore gives back what is kept. Every method that takes an authorization
+// fails with [ErrRevoked] when that is over.
 type ReadStore interface {
-	// Revoked is the generation of the athlete's tombstone; 0 without one.
-	Revoked(ctx context.Context, athleteID int64) (int64, error)
-	// Get fails with [ErrNotFound] when the athlete has no such activity.
-	Get(ctx context.Context, athleteID, activityID int64) (gatheringv1.Activity, error)
-	// List gives the newest activities in the range, newest first, at most
-	// limit of them; those of one sport type only unless that is empty.
-	List(ctx context.Context, athleteID int64, in Range, sportType string, limit int) ([]gatheringv1.Activity, error)
-	// Efforts gives all activities of the sport type, in no particular order;
-	// all there are if that is empty.
-	Efforts(ctx context.Context, athleteID int64, sportType string) ([]Effort, error)
+	// Get gives what is known of an activity; the zero Row if nothing is.
+	Get(ctx context.Context, by Authorization, activityID int64) (Row, error)
+	// List gives the newest activities of the selection, newest first. While an
+	// erasure is under way it may still find what is not erased yet.
+	List(ctx context.Context, by Authorization, s Selection) ([]gatheringv1.Activity, error)
+	// Tallies gives the tallies by month.
+	Tallies(ctx context.Context, by Authorization) (map[string]*Tally, error)
+	// Rows gives what is known of all the athlete's activities, in no particular
+	// order.
+	Rows(ctx context.Context, athleteID int64) ([]Row, error)
 	// Sync is zero when no scan is known.
-	Sync(ctx context.Context, athleteID int64) (Sync, error)
+	Sync(ctx context.Context, by Authorization) (Sync, error)
 }
 
 // Publisher announces events.

@@ -2,14 +2,23 @@ package activity
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
 // Reader answers an athlete's questions. by is the authorization that the
 // athlete's session was opened under; each method fails with [ErrRevoked] when
-// that is over.
-type Reader struct{ Store ReadStore }
+// that is over. What was not read again for the time of [Retention] is no longer
+// there, whether it is already deleted or not.
+type Reader struct {
+	Store ReadStore
+	Now   func() time.Time
+}
+
+// readAfter is the time that what may be shown was read after.
+func (r *Reader) readAfter() time.Time { return r.Now().Add(-Retention) }
 
 // Page is a stretch of a history, newest first.
 type Page struct {
@@ -22,11 +31,8 @@ type Page struct {
 // List gives the newest activities in the range, at most limit of them; those
 // of one sport type only unless that is empty.
 func (r *Reader) List(ctx context.Context, by Authorization, in Range, sportType string, limit int) (Page, error) {
-	if err := r.admit(ctx, by); err != nil {
-		return Page{}, err
-	}
 	// One more than asked for tells whether there is another page.
-	found, err := r.Store.List(ctx, by.AthleteID, in, sportType, limit+1)
+	found, err := r.Store.List(ctx, by, Selection{In: in, SportType: sportType, ReadAfter: r.readAfter(), Limit: limit + 1})
 	if err != nil || len(found) <= limit {
 		return Page{Activities: found}, err
 	}
@@ -37,38 +43,41 @@ func (r *Reader) List(ctx context.Context, by Authorization, in Range, sportType
 
 // Get fails with [ErrNotFound] when the athlete has no such activity.
 func (r *Reader) Get(ctx context.Context, by Authorization, activityID int64) (gatheringv1.Activity, error) {
-	if err := r.admit(ctx, by); err != nil {
+	row, err := r.Store.Get(ctx, by, activityID)
+	if err != nil {
 		return gatheringv1.Activity{}, err
 	}
-	return r.Store.Get(ctx, by.AthleteID, activityID)
+	if row.Activity == nil || !row.ReadAt.After(r.readAfter()) {
+		return gatheringv1.Activity{}, ErrNotFound
+	}
+	return *row.Activity, nil
 }
 
 // Stats adds up all activities of the sport type; all there are if that is
 // empty.
 func (r *Reader) Stats(ctx context.Context, by Authorization, period Period, sportType string) (Stats, error) {
-	if err := r.admit(ctx, by); err != nil {
-		return Stats{}, err
-	}
-	efforts, err := r.Store.Efforts(ctx, by.AthleteID, sportType)
+	tallies, err := r.Store.Tallies(ctx, by)
 	if err != nil {
 		return Stats{}, err
 	}
-	return Summarize(efforts, period)
+	after := r.readAfter()
+	for _, t := range tallies {
+		if t.Oldest().After(after) {
+			continue
+		}
+		// The tally may hold what is too old: only the activities can tell.
+		rows, err := r.Store.Rows(ctx, by.AthleteID)
+		if err != nil {
+			return Stats{}, err
+		}
+		rows = slices.DeleteFunc(rows, func(row Row) bool { return !row.ReadAt.After(after) })
+		return Summarize(Tallies(rows), period, sportType)
+	}
+	return Summarize(tallies, period, sportType)
 }
 
 // Sync tells how far the gathering is.
 func (r *Reader) Sync(ctx context.Context, by Authorization) (Status, error) {
-	if err := r.admit(ctx, by); err != nil {
-		return Status{}, err
-	}
-	s, err := r.Store.Sync(ctx, by.AthleteID)
-	return s.Status(), err
-}
-
-func (r *Reader) admit(ctx context.Context, by Authorization) error {
-	revoked, err := r.Store.Revoked(ctx, by.AthleteID)
-	if err == nil && by.Generation <= revoked {
-		err = ErrRevoked
-	}
-	return err
+	s, err := r.Store.Sync(ctx, by)
+	return s.Status(r.readAfter()), err
 }

@@ -3,6 +3,7 @@ package activity
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/paceline/paceline/pkg/event"
@@ -21,6 +22,11 @@ const (
 	// [Retention], so that no reading outlives the tombstone that fences it.
 	TombstoneLifetime = Retention + 24*time.Hour
 )
+
+// LapsesAt is when a store may drop a row that was read at a time by itself, and
+// let the tallies drift: later than the [Sweeper] deletes it, and later than
+// anything may come that it would win over.
+func LapsesAt(readAt time.Time) time.Time { return readAt.Add(TombstoneLifetime) }
 
 // Recorder takes in events. All its methods are idempotent, and what is
 // written under a revoked authorization is ignored.
@@ -41,7 +47,7 @@ func (r *Recorder) ActivitiesGathered(ctx context.Context, _ event.Meta, f gathe
 	reading := Reading{By: by, At: f.ReadAt}
 	seen := map[int64]bool{}
 	for _, a := range f.Activities {
-		if err := check(a); err != nil {
+		if err := Check(a); err != nil {
 			return fault.New(fault.Permanent, "one of the activities: %w", err)
 		}
 		if !seen[a.ID] {
@@ -56,38 +62,44 @@ func (r *Recorder) ActivitiesGathered(ctx context.Context, _ event.Meta, f gathe
 		return nil
 	}
 	return r.updateSync(ctx, by, func(s *Sync) bool {
-		return s.Store(f.Generation, *f.Chunk, len(reading.Activities))
+		return s.Store(f.Generation, *f.Chunk, StoredChunk{Activities: len(reading.Activities), ReadAt: f.ReadAt})
 	})
 }
 
-// updateSync changes the athlete's sync. Once a scan is complete, what it did
-// not find under its authorization is gone from Strava, or is not for this
-// authorization to see: readings of earlier ones are deleted.
+// updateSync changes the athlete's sync. Once a scan is complete, and all of it
+// stored, what it did not find is gone from Strava, or is not for this
+// authorization to see: older readings are deleted, and those that come late
+// are ignored.
 func (r *Recorder) updateSync(ctx context.Context, by Authorization, change func(*Sync) bool) error {
-	current := false
+	complete, began := false, time.Time{}
 	err := r.Store.UpdateSync(ctx, by, func(s *Sync) bool {
 		changed := change(s)
-		current = s.Generation == by.Generation && s.Status().State == Current
+		complete = s.Generation == by.Generation && s.Complete(r.readAfter())
+		began = s.StartedAt
 		return changed
 	})
-	if err != nil || !current {
+	if err != nil || !complete {
 		return ignoreRevoked(err)
 	}
-	return r.Store.Supersede(ctx, by)
+	return r.Store.UpdateFence(ctx, by.AthleteID, func(f *Fence) bool { return f.Scanned(by.Generation, began) })
 }
 
-func check(a gatheringv1.Activity) error {
-	if _, err := PositionOf(a); err != nil {
-		return err
-	}
-	_, err := localDay(a.StartDateLocal)
-	return err
+// AthleteAuthorized takes in what the authorization covers. What it does not
+// cover any more is deleted.
+func (r *Recorder) AthleteAuthorized(ctx context.Context, _ event.Meta, f credentialsv1.AthleteAuthorized) error {
+	return r.Store.UpdateFence(ctx, f.AthleteID, func(fence *Fence) bool {
+		return f.Generation > fence.Revoked && fence.Authorize(f.Generation, slices.Contains(f.Scopes, scopeReadAll))
+	})
 }
+
+// scopeReadAll covers the activities that only the athlete may see (Strava,
+// "Authentication").
+const scopeReadAll = "activity:read_all"
 
 // ActivityGone forgets the activity.
 func (r *Recorder) ActivityGone(ctx context.Context, _ event.Meta, f gatheringv1.ActivityGone) error {
 	absence := Absence{By: Authorization{f.AthleteID, f.Generation}, At: f.ReadAt, ActivityID: f.ActivityID}
-	return ignoreRevoked(r.Store.PutGone(ctx, absence, r.Minter.Now().Add(TombstoneLifetime)))
+	return ignoreRevoked(r.Store.PutGone(ctx, absence))
 }
 
 // ScanProgressed keeps what the scan says of itself.
@@ -101,14 +113,18 @@ func (r *Recorder) ScanProgressed(ctx context.Context, cause event.Meta, f gathe
 // AuthorizationRevoked erases everything of this and earlier authorizations
 // and announces it.
 func (r *Recorder) AuthorizationRevoked(ctx context.Context, cause event.Meta, f credentialsv1.AuthorizationRevoked) error {
-	by := Authorization{f.AthleteID, f.Generation}
-	if err := r.Store.Erase(ctx, by, r.Minter.Now().Add(TombstoneLifetime)); err != nil {
+	expires := r.Minter.Now().Add(TombstoneLifetime)
+	err := r.Store.UpdateFence(ctx, f.AthleteID, func(fence *Fence) bool { return fence.Revoke(f.Generation, expires) })
+	if err != nil {
 		return err
 	}
 	return r.Publisher.Publish(ctx, r.Minter.Next(cause, activityv1.ErasureCompleted{Receipt: f.Receipt}))
 }
 
-func (r *Recorder) tooOld(at time.Time) bool { return r.Minter.Now().Sub(at) > Retention }
+// readAfter is the time that what may be kept was read after.
+func (r *Recorder) readAfter() time.Time { return r.Minter.Now().Add(-Retention) }
+
+func (r *Recorder) tooOld(at time.Time) bool { return !at.After(r.readAfter()) }
 
 func ignoreRevoked(err error) error {
 	if errors.Is(err, ErrRevoked) {

@@ -46,7 +46,7 @@ func newPlane() *plane {
 		Now:   func() time.Time { return p.now },
 		NewID: func() string { ids++; return fmt.Sprint("id-", ids) },
 	}}
-	p.reader = &activity.Reader{Store: p.store}
+	p.reader = &activity.Reader{Store: p.store, Now: func() time.Time { return p.now }}
 	return p
 }
 
@@ -170,13 +170,13 @@ func TestReadingsPastTheirRightAreIgnored(t *testing.T) {
 	p := newPlane()
 	sent := p.cause()
 	late := gathered(gen1, 60, &gatheringv1.ScanChunk{ScanID: "s"}, activitytest.Activity(1, 1, ""))
-	p.now = p.now.Add(activity.Retention + time.Second)
+	p.now = p.now.Add(activity.Retention)
 	must(t, p.ActivitiesGathered(t.Context(), sent, late))
 	must(t, p.ScanProgressed(t.Context(), sent, progress(gen1, "s", 1, gatheringv1.ScanCompleted, 1)))
 	if n := p.store.Held(1); n != 0 {
 		t.Errorf("%d items", n)
 	}
-	p.now = p.now.Add(-2 * time.Second)
+	p.now = p.now.Add(-time.Nanosecond)
 	must(t, p.ActivitiesGathered(t.Context(), sent, late))
 	must(t, p.ScanProgressed(t.Context(), sent, progress(gen1, "s", 1, gatheringv1.ScanCompleted, 1)))
 	if n := p.store.Held(1); n != 2 {

@@ -1,8 +1,9 @@
 package activity
 
 import (
-	"math"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -11,21 +12,33 @@ import (
 // Period is what activities are added up by.
 type Period string
 
-// The periods. A week begins on Monday.
+// The periods. A week begins on Monday, as in ISO 8601.
 const (
+	Day   Period = "day"
 	Week  Period = "week"
 	Month Period = "month"
 	Year  Period = "year"
 )
 
 // Totals adds up activities. Units are Strava's: metres and seconds. Distance
-// and TotalElevationGain are rounded to the millimetre.
+// and TotalElevationGain are exact sums of what each activity has, rounded to
+// the micrometre.
 type Totals struct {
-	Count              int
+	Count              int64
 	Distance           float64
 	MovingTime         int64
 	ElapsedTime        int64
 	TotalElevationGain float64
+}
+
+func (s Sum) totals() Totals {
+	return Totals{
+		Count:              s.Count,
+		Distance:           float64(s.Distance) / 1e6,
+		MovingTime:         s.MovingTime,
+		ElapsedTime:        s.ElapsedTime,
+		TotalElevationGain: float64(s.TotalElevationGain) / 1e6,
+	}
 }
 
 // PeriodTotals are the totals of one period.
@@ -42,38 +55,38 @@ type Stats struct {
 	Total   Totals
 }
 
-// Summarize adds up efforts by the calendar date on which they started where
-// they started.
-func Summarize(efforts []Effort, by Period) (Stats, error) {
-	periods := map[string]*tally{}
-	var total tally
-	for _, e := range efforts {
-		day, err := localDay(e.StartDateLocal)
-		if err != nil {
-			return Stats{}, err
+// Summarize adds up the tallies, which are by month, by the calendar date on
+// which activities started where they started; those of one sport type only
+// unless that is empty.
+func Summarize(tallies map[string]*Tally, by Period, sportType string) (Stats, error) {
+	periods := map[string]Sum{}
+	var total Sum
+	for month, t := range tallies {
+		for slot, sum := range t.Sums {
+			if sportType != "" && slot.SportType != sportType {
+				continue
+			}
+			day, err := localDay(fmt.Sprintf("%s-%02d", month, slot.Day))
+			if err != nil {
+				return Stats{}, err
+			}
+			start := by.start(day).Format(time.DateOnly)
+			periods[start] = periods[start].plus(sum, 1)
+			total = total.plus(sum, 1)
 		}
-		start := by.start(day).Format(time.DateOnly)
-		if periods[start] == nil {
-			periods[start] = &tally{}
-		}
-		periods[start].add(e)
-		total.add(e)
 	}
 	out := Stats{Total: total.totals()}
-	for start, t := range periods {
-		out.Periods = append(out.Periods, PeriodTotals{Start: start, Totals: t.totals()})
+	for start, sum := range periods {
+		out.Periods = append(out.Periods, PeriodTotals{Start: start, Totals: sum.totals()})
 	}
-	slices.SortFunc(out.Periods, func(a, b PeriodTotals) int {
-		if a.Start > b.Start {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(out.Periods, func(a, b PeriodTotals) int { return strings.Compare(b.Start, a.Start) })
 	return out, nil
 }
 
 func (by Period) start(day time.Time) time.Time {
 	switch by {
+	case Day:
+		return day
 	case Week:
 		sinceMonday := (int(day.Weekday()) + 6) % 7
 		return day.AddDate(0, 0, -sinceMonday)
@@ -92,44 +105,3 @@ func localDay(startDateLocal string) (time.Time, error) {
 	}
 	return day, nil
 }
-
-type tally struct {
-	count                    int
-	movingTime, elapsedTime  int64
-	distance, totalElevation sum
-}
-
-func (t *tally) add(e Effort) {
-	t.count++
-	t.movingTime += e.MovingTime
-	t.elapsedTime += e.ElapsedTime
-	t.distance.add(e.Distance)
-	t.totalElevation.add(e.TotalElevationGain)
-}
-
-func (t *tally) totals() Totals {
-	return Totals{
-		Count:              t.count,
-		Distance:           t.distance.rounded(),
-		MovingTime:         t.movingTime,
-		ElapsedTime:        t.elapsedTime,
-		TotalElevationGain: t.totalElevation.rounded(),
-	}
-}
-
-// sum adds floats without drift: what rounding loses on the way is kept beside
-// the sum (Neumaier's variant of Kahan's algorithm), so that neither the order
-// nor the number of summands shows.
-type sum struct{ value, lost float64 }
-
-func (s *sum) add(x float64) {
-	t := s.value + x
-	if math.Abs(s.value) >= math.Abs(x) {
-		s.lost += (s.value - t) + x
-	} else {
-		s.lost += (x - t) + s.value
-	}
-	s.value = t
-}
-
-func (s sum) rounded() float64 { return math.Round((s.value+s.lost)*1000) / 1000 }

@@ -6,28 +6,33 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/paceline/paceline/pkg/activity"
-	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
-func effort(local string, metres float64) activity.Effort {
-	return activity.Effort{StartDateLocal: local, Distance: metres, MovingTime: 1, ElapsedTime: 2, TotalElevationGain: metres / 10}
+func row(local string, metres float64) activity.Row {
+	return activity.Row{Activity: &gatheringv1.Activity{
+		SportType: "Run", StartDateLocal: local, Distance: metres, MovingTime: 1, ElapsedTime: 2, TotalElevationGain: metres / 10,
+	}}
 }
 
 func TestSummarizeByLocalDate(t *testing.T) {
-	efforts := []activity.Effort{
-		effort("2026-11-16T00:00:01Z", 1),   // Monday
-		effort("2026-11-22T23:59:59Z", 20),  // Sunday of the same week
-		effort("2026-11-15T12:00:00Z", 300), // Sunday of the week before
-		effort("2026-01-01T00:00:00Z", 4000),
-		effort("2025-12-31T23:59:59Z", 50000), // Wednesday of that week
-		effort("2024-02-29T06:00:00Z", 600000),
+	rows := []activity.Row{
+		row("2026-11-16T00:00:01Z", 1),   // Monday
+		row("2026-11-22T23:59:59Z", 20),  // Sunday of the same week
+		row("2026-11-15T12:00:00Z", 300), // Sunday of the week before
+		row("2026-01-01T00:00:00Z", 4000),
+		row("2025-12-31T23:59:59Z", 50000), // Wednesday of that week
+		row("2024-02-29T06:00:00Z", 600000),
 	}
 	for by, want := range map[activity.Period]map[string]float64{
+		activity.Day: {
+			"2026-11-16": 1, "2026-11-22": 20, "2026-11-15": 300, "2026-01-01": 4000, "2025-12-31": 50000, "2024-02-29": 600000,
+		},
 		activity.Week:  {"2026-11-16": 21, "2026-11-09": 300, "2025-12-29": 54000, "2024-02-26": 600000},
 		activity.Month: {"2026-11-01": 321, "2026-01-01": 4000, "2025-12-01": 50000, "2024-02-01": 600000},
 		activity.Year:  {"2026-01-01": 4321, "2025-01-01": 50000, "2024-01-01": 600000},
 	} {
-		got, err := activity.Summarize(efforts, by)
+		got, err := activity.Summarize(activity.Tallies(rows), by, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,43 +55,46 @@ func TestSummarizeByLocalDate(t *testing.T) {
 }
 
 func TestSummarizeNothing(t *testing.T) {
-	got, err := activity.Summarize(nil, activity.Year)
+	got, err := activity.Summarize(nil, activity.Year, "")
 	if err != nil || len(got.Periods) != 0 || got.Total != (activity.Totals{}) {
 		t.Fatalf("%+v, %v", got, err)
+	}
+}
+
+func TestSummarizeOneSport(t *testing.T) {
+	rows := []activity.Row{row("2026-11-16T00:00:01Z", 1), row("2026-11-16T08:00:00Z", 20), row("2026-11-17T08:00:00Z", 300)}
+	rows[1].Activity.SportType = "NotYetInvented"
+	for sportType, want := range map[string]float64{"": 321, "Run": 301, "NotYetInvented": 20, "Curling": 0} {
+		got, err := activity.Summarize(activity.Tallies(rows), activity.Year, sportType)
+		if err != nil || got.Total.Distance != want {
+			t.Errorf("%q: %v, %v", sportType, got.Total, err)
+		}
 	}
 }
 
 // Sums neither drift with the number of activities nor depend on their order.
 func TestSumsAreExact(t *testing.T) {
 	const n = 100_000
-	var efforts []activity.Effort
+	var rows []activity.Row
 	var tenths int64
 	r := rand.New(rand.NewPCG(1, 2))
 	for range n {
-		x := r.Int64N(200_000_000)
+		x := r.Int64N(20_000_000)
 		if r.IntN(2) == 0 {
 			x = r.Int64N(100)
 		}
 		tenths += x
-		efforts = append(efforts, effort("2026-11-16T00:00:01Z", float64(x)/10))
+		rows = append(rows, row("2026-11-16T00:00:01Z", float64(x)/10))
 	}
 	want := float64(tenths) / 10
 	for range 3 {
-		got, err := activity.Summarize(efforts, activity.Year)
+		got, err := activity.Summarize(activity.Tallies(rows), activity.Year, "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got.Total.Distance != want || got.Periods[0].Distance != want {
 			t.Errorf("%v, want %v", got.Total.Distance, want)
 		}
-		r.Shuffle(n, func(i, j int) { efforts[i], efforts[j] = efforts[j], efforts[i] })
-	}
-}
-
-func TestSummarizeRefusesWhatHasNoDate(t *testing.T) {
-	for _, local := range []string{"", "2026-11", "2026-13-01T00:00:00Z", "yesterday at noon"} {
-		if _, err := activity.Summarize([]activity.Effort{effort(local, 1)}, activity.Year); !fault.Is(err, fault.Invalid) {
-			t.Errorf("%q: %v", local, err)
-		}
+		r.Shuffle(n, func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
 	}
 }

@@ -1,6 +1,7 @@
 package activity
 
 import (
+	"maps"
 	"time"
 
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
@@ -21,8 +22,21 @@ type Sync struct {
 	Chunks     int
 	WaitingFor string
 	ResumesAt  *time.Time
-	// Stored has, for each chunk that is stored, how many activities it held.
-	Stored map[int]int
+	// StartedAt is when the scan began; zero until it says so.
+	StartedAt time.Time
+	// Stored has the chunks that are stored.
+	Stored map[int]StoredChunk
+	// Before has the chunks of the scan before this one, if that was complete and
+	// under the same authorization; nil once this one is complete, too.
+	Before map[int]StoredChunk
+}
+
+// StoredChunk is a chunk of a scan that is stored.
+type StoredChunk struct {
+	// Activities is how many it held.
+	Activities int
+	// ReadAt is when they were read.
+	ReadAt time.Time
 }
 
 // adopt makes s about the scan, if that is the present or a newer one.
@@ -30,10 +44,35 @@ func (s *Sync) adopt(generation int64, scanID string) bool {
 	if generation < s.Generation || generation == s.Generation && scanID < s.ScanID {
 		return false
 	}
-	if generation != s.Generation || scanID != s.ScanID {
-		*s = Sync{Generation: generation, ScanID: scanID, State: gatheringv1.ScanScanning, Sequence: -1}
+	if generation == s.Generation && scanID == s.ScanID {
+		return true
 	}
+	next := Sync{Generation: generation, ScanID: scanID, State: gatheringv1.ScanScanning, Sequence: -1}
+	if generation == s.Generation {
+		if next.Before = s.Before; s.complete() {
+			next.Before = map[int]StoredChunk{}
+			maps.Copy(next.Before, s.Stored)
+		}
+	}
+	*s = next
 	return true
+}
+
+// complete reports whether the scan has ended and every chunk it sent is stored.
+func (s *Sync) complete() bool {
+	for n := range s.Chunks {
+		if _, stored := s.Stored[n]; !stored {
+			return false
+		}
+	}
+	return s.State == gatheringv1.ScanCompleted
+}
+
+// settle is called after each change.
+func (s *Sync) settle() {
+	if s.complete() {
+		s.Before = nil
+	}
 }
 
 // Report takes in what a scan says of itself and tells whether that changed
@@ -43,24 +82,61 @@ func (s *Sync) Report(f gatheringv1.ScanProgressed) bool {
 		return false
 	}
 	s.Sequence, s.State, s.Chunks, s.WaitingFor, s.ResumesAt = f.Sequence, f.State, f.Chunks, f.WaitingFor, f.ResumesAt
+	if f.StartedAt != nil {
+		s.StartedAt = *f.StartedAt
+	}
+	s.settle()
 	return true
 }
 
 // Store takes in that a chunk of activities is stored and tells whether that
 // changed anything. A page that was read twice may give a chunk two sizes; the
-// larger is kept.
-func (s *Sync) Store(generation int64, chunk gatheringv1.ScanChunk, activities int) bool {
+// later reading's is kept.
+func (s *Sync) Store(generation int64, chunk gatheringv1.ScanChunk, stored StoredChunk) bool {
 	if !s.adopt(generation, chunk.ScanID) {
 		return false
 	}
-	if most, known := s.Stored[chunk.Number]; known && activities <= most {
+	if old, known := s.Stored[chunk.Number]; known && !stored.ReadAt.After(old.ReadAt) {
 		return false
 	}
 	if s.Stored == nil {
-		s.Stored = map[int]int{}
+		s.Stored = map[int]StoredChunk{}
 	}
-	s.Stored[chunk.Number] = activities
+	s.Stored[chunk.Number] = stored
+	s.settle()
 	return true
+}
+
+// Forget drops what is known of chunks that were read at the time or before,
+// and tells whether there were any.
+func (s *Sync) Forget(until time.Time) bool {
+	had, hadBefore := len(s.Stored), s.Before != nil
+	maps.DeleteFunc(s.Stored, func(_ int, c StoredChunk) bool { return !c.ReadAt.After(until) })
+	if _, all := count(s.Before, until); !all {
+		s.Before = nil
+	}
+	return len(s.Stored) < had || hadBefore && s.Before == nil
+}
+
+// count adds up the chunks that were read after the time, and reports whether
+// all were.
+func count(chunks map[int]StoredChunk, readAfter time.Time) (activities int, all bool) {
+	all = true
+	for _, c := range chunks {
+		if c.ReadAt.After(readAfter) {
+			activities += c.Activities
+		} else {
+			all = false
+		}
+	}
+	return activities, all
+}
+
+// Complete reports whether the scan has ended and every chunk it sent is stored
+// and was read after the time.
+func (s Sync) Complete(readAfter time.Time) bool {
+	_, all := count(s.Stored, readAfter)
+	return all && s.complete()
 }
 
 // States of a [Status].
@@ -73,8 +149,7 @@ const (
 // Status is what an athlete is told of the gathering.
 type Status struct {
 	State string
-	// Gathered counts the activities that the present scan found and that are
-	// stored.
+	// Gathered counts the activities that the scan found and that are stored.
 	Gathered int
 	// WaitingFor is empty unless the state is [Waiting]; ResumesAt is nil
 	// unless it is, and known.
@@ -82,24 +157,18 @@ type Status struct {
 	ResumesAt  *time.Time
 }
 
-// Status of the sync. It is [Current] only when the scan has ended and every
-// chunk it sent is stored.
-func (s Sync) Status() Status {
-	out := Status{State: Backfilling}
-	complete := s.State == gatheringv1.ScanCompleted
-	for n := range s.Chunks {
-		if _, stored := s.Stored[n]; !stored {
-			complete = false
-		}
-	}
-	for _, activities := range s.Stored {
-		out.Gathered += activities
-	}
+// Status of the sync, whose chunks count if they were read after the time. It is
+// [Current] once a scan is complete, and stays so during the next ones.
+func (s Sync) Status(readAfter time.Time) Status {
+	gathered, _ := count(s.Stored, readAfter)
+	before, all := count(s.Before, readAfter)
 	switch {
-	case complete:
-		out.State = Current
+	case s.Complete(readAfter):
+		return Status{State: Current, Gathered: gathered}
+	case s.Before != nil && all:
+		return Status{State: Current, Gathered: before}
 	case s.State == gatheringv1.ScanWaiting:
-		out.State, out.WaitingFor, out.ResumesAt = Waiting, s.WaitingFor, s.ResumesAt
+		return Status{State: Waiting, Gathered: gathered, WaitingFor: s.WaitingFor, ResumesAt: s.ResumesAt}
 	}
-	return out
+	return Status{State: Backfilling, Gathered: gathered}
 }

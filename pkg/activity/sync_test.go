@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/paceline/paceline/pkg/activity"
+	"github.com/paceline/paceline/pkg/activity/activitytest"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
@@ -17,10 +18,15 @@ func progress(generation int64, scan string, sequence int64, state string, chunk
 func TestStatusOfSync(t *testing.T) {
 	resumes := time.Date(2026, 11, 20, 12, 15, 0, 0, time.UTC)
 	waiting := progress(1, "a", 2, gatheringv1.ScanWaiting, 2)
-	waiting.WaitingFor, waiting.ResumesAt = gatheringv1.WaitingForQuota, &resumes
-	store := func(scan string, chunk, n int) func(*activity.Sync) {
-		return func(s *activity.Sync) { s.Store(1, gatheringv1.ScanChunk{ScanID: scan, Number: chunk}, n) }
+	waiting.WaitingFor, waiting.ResumesAt = gatheringv1.WaitingForRateLimit, &resumes
+	now := activitytest.At(0)
+	storeAt := func(scan string, chunk, n int, at time.Time) func(*activity.Sync) {
+		return func(s *activity.Sync) {
+			s.Store(1, gatheringv1.ScanChunk{ScanID: scan, Number: chunk}, activity.StoredChunk{Activities: n, ReadAt: at})
+		}
 	}
+	store := func(scan string, chunk, n int) func(*activity.Sync) { return storeAt(scan, chunk, n, now) }
+	tooOld := now.Add(-activity.Retention)
 	report := func(f gatheringv1.ScanProgressed) func(*activity.Sync) {
 		return func(s *activity.Sync) { s.Report(f) }
 	}
@@ -35,7 +41,7 @@ func TestStatusOfSync(t *testing.T) {
 		},
 		"waiting": {
 			[]func(*activity.Sync){report(waiting), store("a", 0, 50)},
-			activity.Status{State: activity.Waiting, Gathered: 50, WaitingFor: "quota", ResumesAt: &resumes},
+			activity.Status{State: activity.Waiting, Gathered: 50, WaitingFor: "rate_limit", ResumesAt: &resumes},
 		},
 		"waited": {
 			[]func(*activity.Sync){report(waiting), report(progress(1, "a", 3, gatheringv1.ScanScanning, 2))},
@@ -57,16 +63,53 @@ func TestStatusOfSync(t *testing.T) {
 			[]func(*activity.Sync){report(progress(1, "a", 0, gatheringv1.ScanCompleted, 0))},
 			activity.Status{State: activity.Current},
 		},
-		"a repeated chunk counts once, by its largest size": {
-			[]func(*activity.Sync){store("a", 0, 49), store("a", 0, 50), store("a", 0, 48)},
-			activity.Status{State: activity.Backfilling, Gathered: 50},
+		"a repeated chunk counts once, by its latest reading": {
+			[]func(*activity.Sync){store("a", 0, 50), storeAt("a", 0, 51, now.Add(1)), store("a", 0, 52)},
+			activity.Status{State: activity.Backfilling, Gathered: 51},
+		},
+		"completed, a chunk is too old": {
+			[]func(*activity.Sync){
+				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 2)), storeAt("a", 0, 50, tooOld), storeAt("a", 1, 7, tooOld.Add(1)),
+			},
+			activity.Status{State: activity.Backfilling, Gathered: 7},
 		},
 		"a newer scan replaces an older": {
 			[]func(*activity.Sync){
-				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50),
+				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 2)), store("a", 0, 50),
 				store("b", 0, 3), store("a", 1, 50), report(progress(1, "a", 99, gatheringv1.ScanCompleted, 1)),
 			},
 			activity.Status{State: activity.Backfilling, Gathered: 3},
+		},
+		"the next scan does not show": {
+			[]func(*activity.Sync){
+				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50), store("b", 0, 3),
+				report(progress(1, "c", 1, gatheringv1.ScanScanning, 1)),
+			},
+			activity.Status{State: activity.Current, Gathered: 50},
+		},
+		"until it is complete": {
+			[]func(*activity.Sync){
+				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50),
+				store("b", 0, 3), report(progress(1, "b", 9, gatheringv1.ScanCompleted, 1)),
+			},
+			activity.Status{State: activity.Current, Gathered: 3},
+		},
+		"the next scan shows when what the one before found is too old": {
+			[]func(*activity.Sync){
+				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), storeAt("a", 0, 50, tooOld), store("b", 0, 3),
+			},
+			activity.Status{State: activity.Backfilling, Gathered: 3},
+		},
+		"the next authorization's scan shows": {
+			[]func(*activity.Sync){
+				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50),
+				report(progress(2, "a", 1, gatheringv1.ScanScanning, 1)),
+			},
+			activity.Status{State: activity.Backfilling},
+		},
+		"nothing was there, and the next scan began": {
+			[]func(*activity.Sync){report(progress(1, "a", 9, gatheringv1.ScanCompleted, 0)), report(progress(1, "b", 1, gatheringv1.ScanScanning, 1))},
+			activity.Status{State: activity.Current},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -74,11 +117,15 @@ func TestStatusOfSync(t *testing.T) {
 			for _, step := range tc.steps {
 				step(&s)
 			}
-			if d := cmp.Diff(tc.want, s.Status()); d != "" {
+			if d := cmp.Diff(tc.want, s.Status(tooOld)); d != "" {
 				t.Errorf("(-want +got)\n%s", d)
 			}
 		})
 	}
+}
+
+func chunkOf(n int) activity.StoredChunk {
+	return activity.StoredChunk{Activities: 10 + n, ReadAt: activitytest.At(n)}
 }
 
 // The end is the same in whatever order reports and chunks come, and however
@@ -93,7 +140,7 @@ func TestSyncIsTheSameInEveryOrder(t *testing.T) {
 		for n := range 4 {
 			steps = append(steps,
 				func(s *activity.Sync) bool {
-					return s.Store(scan.generation, gatheringv1.ScanChunk{ScanID: scan.id, Number: n}, 10+n)
+					return s.Store(scan.generation, gatheringv1.ScanChunk{ScanID: scan.id, Number: n}, chunkOf(n))
 				},
 				func(s *activity.Sync) bool {
 					state := gatheringv1.ScanScanning
@@ -106,7 +153,7 @@ func TestSyncIsTheSameInEveryOrder(t *testing.T) {
 	}
 	want := activity.Sync{
 		Generation: 2, ScanID: "b", Sequence: 3, State: gatheringv1.ScanCompleted, Chunks: 4,
-		Stored: map[int]int{0: 10, 1: 11, 2: 12, 3: 13},
+		Stored: map[int]activity.StoredChunk{0: chunkOf(0), 1: chunkOf(1), 2: chunkOf(2), 3: chunkOf(3)},
 	}
 	for seed := range uint64(200) {
 		order := append(steps, steps...)

@@ -19,8 +19,8 @@ var ErrRevoked = fault.New(fault.Permanent, "the authorization is revoked")
 
 const (
 	// Retention is how long a reading may be kept without another (Strava API
-	// Policy 6.2). One that arrives later than that, say from a dead letter, is
-	// ignored.
+	// Policy 6.2). From then on it is not shown, soon it is not there, and one
+	// that arrives only then, say from a dead letter, is ignored.
 	Retention = 7 * 24 * time.Hour
 	// TombstoneLifetime is how long a tombstone fences. It is longer than
 	// [Retention], so that no reading outlives the tombstone that fences it.
@@ -29,18 +29,49 @@ const (
 
 // Account is what is known of one athlete. The zero Account knows nothing.
 type Account struct {
-	// Profile is nil when none is known. It was read under Generation, at ReadAt.
+	// Profile is nil when none is known. The last one was read under Generation,
+	// at ReadAt.
 	Profile    *gatheringv1.Athlete
 	Generation int64
 	ReadAt     time.Time
+	// Asked is when the athlete last asked for a refresh; zero if that is no
+	// longer of interest.
+	Asked time.Time
 	// Leave is the athlete's pending wish to leave, nil without one.
 	Leave *Leave
 	// Revoked is the tombstone: nothing of this or an earlier generation is
 	// accepted any more. 0 without one.
 	Revoked int64
 	// Expires is when the account may be forgotten altogether: zero as long as
-	// there is more to it than the tombstone.
+	// there is a wish to leave.
 	Expires time.Time
+}
+
+// admit fails with [ErrRevoked] when the authorization is over.
+func (a Account) admit(by Session) error {
+	if by.Generation <= a.Revoked {
+		return ErrRevoked
+	}
+	return nil
+}
+
+// profile is nil when none is known that may still be shown.
+func (a Account) profile(now time.Time) *gatheringv1.Athlete {
+	if now.Sub(a.ReadAt) >= Retention {
+		return nil
+	}
+	return a.Profile
+}
+
+// keep lets the account be there for as long as a tombstone fences, from at on.
+func (a *Account) keep(at time.Time) {
+	expires := at.Add(TombstoneLifetime)
+	switch {
+	case a.Leave != nil:
+		a.Expires = time.Time{}
+	case expires.After(a.Expires):
+		a.Expires = expires
+	}
 }
 
 // Leave is a wish to leave.
@@ -60,7 +91,7 @@ func (a *Account) gathered(f gatheringv1.AthleteGathered) bool {
 		return false
 	}
 	a.Profile, a.Generation, a.ReadAt = &f.Athlete, f.Generation, f.ReadAt
-	a.Expires = time.Time{}
+	a.keep(f.ReadAt)
 	return true
 }
 
@@ -75,7 +106,41 @@ func (a *Account) leave(generation int64, receipt string, now time.Time) bool {
 		return false
 	}
 	a.Leave = &Leave{Receipt: receipt, Generation: generation, RequestedAt: now}
-	a.Expires = time.Time{}
+	a.keep(now)
+	return true
+}
+
+// RefreshPause is how long an athlete who asked for a refresh has to wait before
+// asking again: Strava's limits are shared by all athletes.
+const RefreshPause = 15 * time.Minute
+
+// TooSoonError is a wish that comes too soon after the last one.
+type TooSoonError struct {
+	// Wait is how long it is too soon.
+	Wait time.Duration
+}
+
+// Error implements error.
+func (e TooSoonError) Error() string { return "too soon by " + e.Wait.String() }
+
+// ask remembers that the athlete asks for a refresh. It fails with a
+// [TooSoonError].
+func (a *Account) ask(now time.Time) error {
+	if wait := a.Asked.Add(RefreshPause).Sub(now); wait > 0 {
+		return TooSoonError{wait}
+	}
+	a.Asked = now
+	a.keep(now)
+	return nil
+}
+
+// expire drops the profile once it has been kept for as long as it may be, and
+// tells whether it has.
+func (a *Account) expire(now time.Time) bool {
+	if a.Profile == nil || a.profile(now) != nil {
+		return false
+	}
+	a.Profile = nil
 	return true
 }
 
@@ -87,14 +152,12 @@ func (a *Account) revoke(generation int64, now time.Time) bool {
 	}
 	a.Revoked = generation
 	if a.Generation <= generation {
-		a.Profile, a.Generation, a.ReadAt = nil, 0, time.Time{}
+		a.Profile, a.Generation, a.ReadAt, a.Asked = nil, 0, time.Time{}, time.Time{}
 	}
 	if a.Leave != nil && a.Leave.Generation <= generation {
 		a.Leave = nil
 	}
-	if a.Profile == nil && a.Leave == nil {
-		a.Expires = now.Add(TombstoneLifetime)
-	}
+	a.keep(now)
 	return true
 }
 
@@ -106,8 +169,22 @@ type Erasure struct {
 	CompletedAt time.Time
 }
 
-// ReceiptLifetime is how long a completed erasure can be looked up.
-const ReceiptLifetime = 90 * 24 * time.Hour
+const (
+	// ReceiptLifetime is how long a completed erasure can be looked up.
+	ReceiptLifetime = 30 * 24 * time.Hour
+	// ErasureTime is how long an erasure may take before somebody has to look
+	// into it.
+	ErasureTime = time.Hour
+)
+
+// Expires is when the erasure can no longer be looked up: zero until it is
+// completed.
+func (e Erasure) Expires() time.Time {
+	if e.CompletedAt.IsZero() {
+		return time.Time{}
+	}
+	return e.CompletedAt.Add(ReceiptLifetime)
+}
 
 // ErrNoErasure means that no erasure has that receipt.
 var ErrNoErasure = fault.New(fault.NotFound, "no such erasure")

@@ -23,10 +23,19 @@ type Erasures interface {
 	// Open remembers an erasure that isn't completed, unless one with that
 	// receipt is known.
 	Open(ctx context.Context, e Erasure) error
-	// Complete remembers until expires that an erasure is completed.
-	Complete(ctx context.Context, e Erasure, expires time.Time) error
-	// Erasure fails with [ErrNoErasure] when none has that receipt.
+	// Complete remembers until it expires that an erasure is completed.
+	Complete(ctx context.Context, e Erasure) error
+	// Erasure fails with [ErrNoErasure] when none has that receipt. One that has
+	// expired may still be found.
 	Erasure(ctx context.Context, receipt string) (Erasure, error)
+}
+
+// Inventory lets all that is kept be looked through.
+type Inventory interface {
+	// Each calls profile with each athlete of whom a profile is kept and when that
+	// was read, and erasure with each erasure; never two at a time. An error of
+	// either ends it and is returned as it is.
+	Each(ctx context.Context, profile func(athleteID int64, readAt time.Time) error, erasure func(Erasure) error) error
 }
 
 // Publisher announces events. Its errors carry their fault.

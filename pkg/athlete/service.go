@@ -3,6 +3,7 @@ package athlete
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/athletev1"
@@ -22,19 +23,68 @@ type Service struct {
 	NewReceipt func() string
 }
 
+// account is that of the session's athlete, without a profile that may not be
+// shown any more. It fails with [ErrRevoked] when the authorization is over.
+func (s *Service) account(ctx context.Context, by Session) (Account, error) {
+	a, err := s.Accounts.Account(ctx, by.AthleteID)
+	if err != nil {
+		return Account{}, fmt.Errorf("read account: %w", err)
+	}
+	a.expire(s.Minter.Now())
+	return a, a.admit(by)
+}
+
 // Me is the session's athlete, of whom only the id is known before the profile
 // was gathered. It fails with [ErrRevoked] when the authorization is over.
 func (s *Service) Me(ctx context.Context, by Session) (gatheringv1.Athlete, error) {
-	a, err := s.Accounts.Account(ctx, by.AthleteID)
-	switch {
-	case err != nil:
-		return gatheringv1.Athlete{}, fmt.Errorf("read account: %w", err)
-	case by.Generation <= a.Revoked:
-		return gatheringv1.Athlete{}, ErrRevoked
-	case a.Profile == nil:
+	a, err := s.account(ctx, by)
+	if err != nil {
+		return gatheringv1.Athlete{}, err
+	}
+	if a.Profile == nil {
 		return gatheringv1.Athlete{ID: by.AthleteID}, nil
 	}
 	return *a.Profile, nil
+}
+
+// Export is everything that is kept of the session's athlete. It fails with
+// [ErrRevoked] when the authorization is over.
+func (s *Service) Export(ctx context.Context, by Session) (Account, error) {
+	return s.account(ctx, by)
+}
+
+// Refresh asks for the athlete's data to be read anew, and returns when it did.
+// It fails with [ErrRevoked] when the authorization is over, and with a
+// [TooSoonError].
+func (s *Service) Refresh(ctx context.Context, by Session) (time.Time, error) {
+	now := s.Minter.Now().UTC()
+	var before time.Time
+	_, err := s.Accounts.Update(ctx, by.AthleteID, func(a *Account) (bool, error) {
+		if err := a.admit(by); err != nil {
+			return false, err
+		}
+		before = a.Asked
+		return true, a.ask(now)
+	})
+	if err != nil {
+		return time.Time{}, fmt.Errorf("remember the wish for a refresh: %w", err)
+	}
+	err = s.Publisher.Publish(ctx, s.Minter.First(athletev1.GatherRequested{
+		AthleteID: by.AthleteID, Generation: by.Generation, RequestedAt: now,
+	}))
+	if err == nil {
+		return now, nil
+	}
+	// Nobody was told, so it does not count. Should this fail, too, the athlete
+	// has to wait for nothing, no more.
+	_, _ = s.Accounts.Update(ctx, by.AthleteID, func(a *Account) (bool, error) {
+		mine := a.Asked.Equal(now)
+		if mine {
+			a.Asked = before
+		}
+		return mine, nil
+	})
+	return time.Time{}, fmt.Errorf("announce the wish for a refresh: %w", err)
 }
 
 // Leave takes the athlete's wish to leave and returns the receipt. The wish is
@@ -44,8 +94,8 @@ func (s *Service) Me(ctx context.Context, by Session) (gatheringv1.Athlete, erro
 func (s *Service) Leave(ctx context.Context, by Session) (receipt string, err error) {
 	fresh, now := s.NewReceipt(), s.Minter.Now().UTC()
 	a, err := s.Accounts.Update(ctx, by.AthleteID, func(a *Account) (bool, error) {
-		if by.Generation <= a.Revoked {
-			return false, ErrRevoked
+		if err := a.admit(by); err != nil {
+			return false, err
 		}
 		return a.leave(by.Generation, fresh, now), nil
 	})
@@ -66,9 +116,16 @@ func (s *Service) Leave(ctx context.Context, by Session) (receipt string, err er
 }
 
 // Erasure tells how far an erasure is. It fails with [ErrNoErasure] when none
-// has that receipt.
+// has that receipt, or no longer.
 func (s *Service) Erasure(ctx context.Context, receipt string) (Erasure, error) {
-	return s.Erasures.Erasure(ctx, receipt)
+	e, err := s.Erasures.Erasure(ctx, receipt)
+	if err != nil {
+		return Erasure{}, err
+	}
+	if expires := e.Expires(); !expires.IsZero() && !s.Minter.Now().Before(expires) {
+		return Erasure{}, ErrNoErasure
+	}
+	return e, nil
 }
 
 // AthleteGathered keeps the profile.
@@ -76,7 +133,7 @@ func (s *Service) AthleteGathered(ctx context.Context, _ event.Meta, f gathering
 	if f.Athlete.ID != f.AthleteID {
 		return fault.New(fault.Permanent, "the profile is another athlete's")
 	}
-	if s.Minter.Now().Sub(f.ReadAt) > Retention {
+	if s.Minter.Now().Sub(f.ReadAt) >= Retention {
 		return nil
 	}
 	_, err := s.Accounts.Update(ctx, f.AthleteID, func(a *Account) (bool, error) { return a.gathered(f), nil })
@@ -84,19 +141,21 @@ func (s *Service) AthleteGathered(ctx context.Context, _ event.Meta, f gathering
 }
 
 // AuthorizationRevoked erases what belongs to this and earlier authorizations
-// and announces it.
+// and announces it. From here on the erasure is known, whoever asked for it: at
+// Strava or as an admin it is asked for elsewhere.
 func (s *Service) AuthorizationRevoked(ctx context.Context, cause event.Meta, f credentialsv1.AuthorizationRevoked) error {
 	now := s.Minter.Now().UTC()
 	_, err := s.Accounts.Update(ctx, f.AthleteID, func(a *Account) (bool, error) { return a.revoke(f.Generation, now), nil })
 	if err != nil {
 		return fmt.Errorf("erase account: %w", err)
 	}
+	if err := s.Erasures.Open(ctx, Erasure{Receipt: f.Receipt, RequestedAt: cause.OccurredAt}); err != nil {
+		return fmt.Errorf("open erasure: %w", err)
+	}
 	return s.Publisher.Publish(ctx, s.Minter.Next(cause, athletev1.ErasureCompleted{Receipt: f.Receipt}))
 }
 
-// ErasureReceiptIssued notes that the erasure is complete. One that no athlete
-// asked for here, after a deauthorization at Strava, is noted all the same.
+// ErasureReceiptIssued notes that the erasure is complete.
 func (s *Service) ErasureReceiptIssued(ctx context.Context, _ event.Meta, f credentialsv1.ErasureReceiptIssued) error {
-	e := Erasure{Receipt: f.Receipt, RequestedAt: f.RequestedAt, CompletedAt: f.CompletedAt}
-	return s.Erasures.Complete(ctx, e, f.CompletedAt.Add(ReceiptLifetime))
+	return s.Erasures.Complete(ctx, Erasure{Receipt: f.Receipt, RequestedAt: f.RequestedAt, CompletedAt: f.CompletedAt})
 }

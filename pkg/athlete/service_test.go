@@ -283,29 +283,191 @@ func TestLeaveAfterReconnectingHasAReceiptOfItsOwn(t *testing.T) {
 	}
 }
 
-// An account with anything but a tombstone in it never expires.
-func TestOnlyATombstoneExpires(t *testing.T) {
+// An account lasts for as long as anything in it may be needed: a wish to leave
+// for ever, a tombstone and a profile for the time of a tombstone.
+func TestWhenAnAccountExpires(t *testing.T) {
 	by := athlete.Session{AthleteID: 1, Generation: gen2}
+	const later = time.Hour
 	for name, tc := range map[string]struct {
-		do      func(p *plane)
-		expires bool
+		do func(p *plane)
+		// expires is when, after the start and the lifetime; below zero for never.
+		expires time.Duration
 	}{
-		"revoked":                    {func(p *plane) {}, true},
-		"revoked again":              {func(p *plane) { p.revoke(t, gen2, "r") }, true},
-		"back with a profile":        {func(p *plane) { p.gather(t, gen2, 0, "Ada") }, false},
-		"back and leaving":           {func(p *plane) { _, err := p.Leave(t.Context(), by); must(t, err) }, false},
-		"revoked while back":         {func(p *plane) { p.gather(t, gen2, 0, "Ada"); p.revoke(t, gen1+1, "r") }, false},
-		"revoked while leaving":      {func(p *plane) { _, err := p.Leave(t.Context(), by); must(t, err); p.revoke(t, gen1+1, "r") }, false},
-		"a late reading changes not": {func(p *plane) { p.gather(t, gen1, 0, "Ada") }, true},
+		"revoked":                    {func(p *plane) {}, 0},
+		"revoked again":              {func(p *plane) { p.revoke(t, gen2, "r") }, later},
+		"revoked twice":              {func(p *plane) { p.revoke(t, gen1, "r") }, 0},
+		"back with a profile":        {func(p *plane) { p.gather(t, gen2, 1800, "Ada") }, later / 2},
+		"back and leaving":           {func(p *plane) { _, err := p.Leave(t.Context(), by); must(t, err) }, -1},
+		"leaving, then read":         {func(p *plane) { _, err := p.Leave(t.Context(), by); must(t, err); p.gather(t, gen2, 0, "Ada") }, -1},
+		"back and asking":            {func(p *plane) { _, err := p.Refresh(t.Context(), by); must(t, err) }, later},
+		"revoked while back":         {func(p *plane) { p.gather(t, gen2, 0, "Ada"); p.revoke(t, gen1+1, "r") }, later},
+		"revoked while leaving":      {func(p *plane) { _, err := p.Leave(t.Context(), by); must(t, err); p.revoke(t, gen1+1, "r") }, -1},
+		"left":                       {func(p *plane) { _, err := p.Leave(t.Context(), by); must(t, err); p.revoke(t, gen2, "r") }, later},
+		"a late reading changes not": {func(p *plane) { p.gather(t, gen1, 1800, "Ada") }, 0},
 	} {
 		p := newPlane()
 		p.revoke(t, gen1, "r")
+		p.now = start.Add(later)
 		tc.do(p)
 		a, err := p.store.Account(t.Context(), 1)
 		must(t, err)
-		if a.Expires.IsZero() == tc.expires {
-			t.Errorf("%s: expires %v", name, a.Expires)
+		want := start.Add(athlete.TombstoneLifetime + tc.expires)
+		if tc.expires < 0 {
+			want = time.Time{}
 		}
+		if !a.Expires.Equal(want) {
+			t.Errorf("%s: expires %v, want %v", name, a.Expires, want)
+		}
+	}
+}
+
+func TestRefresh(t *testing.T) {
+	p := newPlane()
+	by := athlete.Session{AthleteID: 1, Generation: gen1}
+	ask := func(by athlete.Session, wantWait time.Duration) {
+		t.Helper()
+		at, err := p.Refresh(t.Context(), by)
+		tooSoon, is := errors.AsType[athlete.TooSoonError](err)
+		if is != (wantWait > 0) || tooSoon.Wait != wantWait || !is && (err != nil || !at.Equal(p.now)) {
+			t.Errorf("at %v: %v, %v", p.now, at, err)
+		}
+	}
+	p.refuse = fault.New(fault.Transient, "the bus is away")
+	if _, err := p.Refresh(t.Context(), by); !fault.Is(err, fault.Transient) {
+		t.Fatal(err)
+	}
+	p.refuse = nil
+	ask(by, 0) // for nobody had been told
+	ask(by, athlete.RefreshPause)
+	ask(athlete.Session{AthleteID: 2, Generation: gen1}, 0)
+	p.now = start.Add(athlete.RefreshPause - time.Second)
+	ask(by, time.Second)
+	p.now = start.Add(athlete.RefreshPause)
+	ask(by, 0)
+	p.revoke(t, gen1, "r")
+	if _, err := p.Refresh(t.Context(), by); !errors.Is(err, athlete.ErrRevoked) {
+		t.Errorf("after leaving: %v", err)
+	}
+	ask(athlete.Session{AthleteID: 1, Generation: gen2}, 0) // reconnecting starts clean
+	request := func(id, generation int64, at time.Time) event.Fact {
+		return athletev1.GatherRequested{AthleteID: id, Generation: generation, RequestedAt: at}
+	}
+	want := []event.Fact{
+		request(1, gen1, start), request(2, gen1, start), request(1, gen1, p.now),
+		athletev1.ErasureCompleted{Receipt: "r"}, request(1, gen2, p.now),
+	}
+	if d := cmp.Diff(want, p.facts()); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+}
+
+// The profile is gone for its athlete at the very end of its time, and for good
+// when the deadlines are next enforced; reading it again brings it back.
+func TestProfilePastItsRight(t *testing.T) {
+	p := newPlane()
+	deadlines := athlete.Deadlines{Accounts: p.store, Inventory: p.store, Now: func() time.Time { return p.now }}
+	enforce := func(want athlete.Late, kept bool) {
+		t.Helper()
+		late, err := deadlines.Enforce(t.Context())
+		must(t, err)
+		a, err := p.store.Account(t.Context(), 1)
+		must(t, err)
+		if late != want || (a.Profile != nil) != kept {
+			t.Errorf("late %+v, want %+v; the profile is kept: %t", late, want, a.Profile != nil)
+		}
+	}
+	by := athlete.Session{AthleteID: 1, Generation: gen1}
+	p.gather(t, gen1, 0, "Ada")
+	p.now = start.Add(athlete.Retention - time.Second)
+	if got := p.name(t, gen1); got != "Ada" {
+		t.Errorf("got %s", got)
+	}
+	enforce(athlete.Late{}, true)
+	p.now = start.Add(athlete.Retention)
+	if got := p.name(t, gen1); got != "-" {
+		t.Errorf("past its right: %s", got)
+	}
+	if export, err := p.Export(t.Context(), by); err != nil || export.Profile != nil {
+		t.Errorf("exported past its right: %+v, %v", export, err)
+	}
+	enforce(athlete.Late{}, false)
+	p.gather(t, gen1, int(athlete.Retention/time.Second), "Ada")
+	if got := p.name(t, gen1); got != "Ada" {
+		t.Errorf("read again: %s", got)
+	}
+	// Nobody enforced anything for a while.
+	p.now = p.now.Add(athlete.Retention + 2*time.Hour)
+	enforce(athlete.Late{Profiles: 1}, false)
+	enforce(athlete.Late{}, false)
+}
+
+func TestErasuresThatTakeTooLong(t *testing.T) {
+	p := newPlane()
+	deadlines := athlete.Deadlines{Accounts: p.store, Inventory: p.store, Now: func() time.Time { return p.now }}
+	overdue := func(want int) {
+		t.Helper()
+		late, err := deadlines.Enforce(t.Context())
+		if err != nil || late.Erasures != want {
+			t.Errorf("%+v, %v, want %d", late, err, want)
+		}
+	}
+	receipt, err := p.Leave(t.Context(), athlete.Session{AthleteID: 1, Generation: gen1})
+	must(t, err)
+	p.revoke(t, gen2, "theirs") // asked for elsewhere; the cause is of the start
+	p.now = start.Add(athlete.ErasureTime - time.Second)
+	overdue(0)
+	p.now = start.Add(athlete.ErasureTime)
+	overdue(2)
+	for i, r := range []string{receipt, "theirs"} {
+		must(t, p.ErasureReceiptIssued(t.Context(), cause, credentialsv1.ErasureReceiptIssued{Receipt: r, RequestedAt: start, CompletedAt: p.now}))
+		overdue(1 - i)
+	}
+	p.revoke(t, gen2, "theirs") // once more
+	overdue(0)
+}
+
+// unkind fails to change one athlete's account.
+type unkind struct{ athlete.Accounts }
+
+func (u unkind) Update(ctx context.Context, id int64, change func(*athlete.Account) (bool, error)) (athlete.Account, error) {
+	if id == 1 {
+		return athlete.Account{}, fault.New(fault.Transient, "not now")
+	}
+	return u.Accounts.Update(ctx, id, change)
+}
+
+func TestOneProfileThatCannotBeDroppedDoesNotKeepTheOthers(t *testing.T) {
+	store := athletetest.NewStore()
+	for id := range int64(5) {
+		_, err := store.Update(t.Context(), id, func(a *athlete.Account) (bool, error) {
+			a.Profile, a.ReadAt = &gatheringv1.Athlete{ID: id}, start
+			return true, nil
+		})
+		must(t, err)
+	}
+	d := athlete.Deadlines{Accounts: unkind{store}, Inventory: store, Now: func() time.Time { return start.Add(athlete.Retention) }}
+	if _, err := d.Enforce(t.Context()); err == nil {
+		t.Error("no error")
+	}
+	for id := range int64(5) {
+		a, err := store.Account(t.Context(), id)
+		must(t, err)
+		if (a.Profile != nil) != (id == 1) {
+			t.Errorf("athlete %d: %+v", id, a.Profile)
+		}
+	}
+}
+
+func TestReceiptsLast30Days(t *testing.T) {
+	p := newPlane()
+	must(t, p.ErasureReceiptIssued(t.Context(), cause, credentialsv1.ErasureReceiptIssued{Receipt: "r", RequestedAt: start, CompletedAt: start}))
+	p.now = start.Add(30*24*time.Hour - time.Second)
+	if _, err := p.Erasure(t.Context(), "r"); err != nil {
+		t.Error(err)
+	}
+	p.now = start.Add(30 * 24 * time.Hour)
+	if _, err := p.Erasure(t.Context(), "r"); !errors.Is(err, athlete.ErrNoErasure) {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -51,6 +51,7 @@ var contracts = []contract{
 	of[gatheringv1.ScanProgressed](),
 	of[gatheringv1.DeauthorizationReported](),
 	of[gatheringv1.ErasureCompleted](),
+	of[athletev1.GatherRequested](),
 	of[athletev1.ErasureRequested](),
 	of[athletev1.ErasureCompleted](),
 	of[activityv1.ErasureCompleted](),

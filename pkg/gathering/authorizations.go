@@ -4,17 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"time"
 
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
 // Authorizations follows what the credentials boundary says of athletes.
 type Authorizations struct {
 	Athletes  Athletes
-	Queue     Queue
+	Mailboxes Mailboxes
+	Wakeups   Wakeups
 	Publisher Publisher
 	Minter    event.Minter
 }
@@ -22,18 +22,15 @@ type Authorizations struct {
 // Begin starts to gather an athlete who has just authorized: the profile and
 // the whole history.
 func (z *Authorizations) Begin(ctx context.Context, cause event.Meta, athleteID, generation int64) error {
+	now := z.Minter.Now()
 	athlete, err := z.Athletes.Update(ctx, athleteID, func(a *Athlete) error {
 		if generation < a.Generation || (generation == a.Generation && a.State == Revoked) {
 			return errUnchanged
 		}
 		if generation > a.Generation {
-			*a = Athlete{ID: a.ID, Generation: generation, State: Active, Scan: Scan{
-				ID:       strconv.FormatInt(generation, 10),
-				Before:   z.Minter.Now().UTC().Truncate(time.Second),
-				NextPage: 1,
-				Sequence: 1,
-				State:    gatheringv1.ScanScanning,
-			}}
+			*a = Athlete{ID: a.ID, Generation: generation, State: Active}
+			a.begin(generation, now)
+			a.Turn.next(quota.Interactive, now)
 		}
 		return nil
 	})
@@ -43,30 +40,31 @@ func (z *Authorizations) Begin(ctx context.Context, cause event.Meta, athleteID,
 	if err != nil {
 		return fmt.Errorf("note the authorization: %w", err)
 	}
-	// A repeat of this event queues the jobs again, which at worst reads the
-	// profile and one page once more.
-	for _, job := range []Job{
-		{Kind: KindProfile, AthleteID: athleteID, Generation: generation},
-		{Kind: KindPage, AthleteID: athleteID, Generation: generation, ScanID: athlete.Scan.ID, Page: athlete.Scan.NextPage},
-	} {
-		if err := z.Queue.Send(ctx, job, 0); err != nil {
-			return fmt.Errorf("queue %s: %w", job.Kind, err)
+	// From here on webhooks are about somebody we know. What they told before
+	// is in the history, which nobody has begun to read.
+	_, err = z.Mailboxes.UpdateMailbox(ctx, athleteID, func(m *Mailbox) error {
+		if m.Generation >= generation {
+			return errUnchanged
 		}
+		*m = Mailbox{AthleteID: athleteID, Generation: generation}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errUnchanged) {
+		return fmt.Errorf("open the mailbox: %w", err)
 	}
-	return z.Publisher.Publish(ctx, z.Minter.Next(cause, athlete.progressed()))
+	if err := z.Publisher.Publish(ctx, z.Minter.Next(cause, athlete.progressed(now))); err != nil {
+		return fmt.Errorf("publish the scan's progress: %w", err)
+	}
+	return z.Wakeups.Wake(ctx)
 }
 
 // Degrade notes that calls for the athlete are useless until they connect
 // again.
 func (z *Authorizations) Degrade(ctx context.Context, cause event.Meta, athleteID, generation int64) error {
 	athlete, err := z.Athletes.Update(ctx, athleteID, func(a *Athlete) error {
-		if a.Generation != generation || a.State != Active {
+		if a.Generation != generation || !a.degrade() {
 			return errUnchanged
 		}
-		// A completed scan waits, too: nothing keeps it true any more.
-		a.State = Degraded
-		a.Scan.State, a.Scan.WaitingFor, a.Scan.ResumesAt = gatheringv1.ScanWaiting, gatheringv1.WaitingForReconnect, time.Time{}
-		a.Scan.Sequence++
 		return nil
 	})
 	if errors.Is(err, errUnchanged) {
@@ -75,11 +73,11 @@ func (z *Authorizations) Degrade(ctx context.Context, cause event.Meta, athleteI
 	if err != nil {
 		return fmt.Errorf("note the degraded authorization: %w", err)
 	}
-	return z.Publisher.Publish(ctx, z.Minter.Next(cause, athlete.progressed()))
+	return z.Publisher.Publish(ctx, z.Minter.Next(cause, athlete.progressed(z.Minter.Now())))
 }
 
-// End forgets the athlete but for a tombstone that keeps late jobs from being
-// done, and confirms that.
+// End forgets the athlete but for a tombstone that keeps late events from
+// starting anything, and confirms that.
 func (z *Authorizations) End(ctx context.Context, cause event.Meta, athleteID, generation int64, receipt string) error {
 	_, err := z.Athletes.Update(ctx, athleteID, func(a *Athlete) error {
 		if a.Generation > generation {
@@ -90,6 +88,9 @@ func (z *Authorizations) End(ctx context.Context, cause event.Meta, athleteID, g
 	})
 	if err != nil && !errors.Is(err, errUnchanged) {
 		return fmt.Errorf("forget the athlete: %w", err)
+	}
+	if err := z.Mailboxes.DropMailbox(ctx, athleteID, generation); err != nil {
+		return fmt.Errorf("drop the mailbox: %w", err)
 	}
 	return z.Publisher.Publish(ctx, z.Minter.Next(cause, gatheringv1.ErasureCompleted{Receipt: receipt}))
 }

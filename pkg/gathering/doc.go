@@ -1,14 +1,20 @@
 // Package gathering is the boundary that reads Strava: the whole history of an
-// athlete who connects, and whatever a webhook says has changed.
+// athlete who connects, whatever a webhook says has changed, and everything
+// again before it is too old to be kept.
 //
-// Owns: the webhook, the work queue, what is known of each athlete's scan, and
-// the pause that Strava's rate limits impose.
+// Owns: the webhook, each athlete's mailbox of hints and scan, and, in the
+// package quota, the share of Strava's rate limits that each class of work has.
 //
 // Emits: AthleteGathered, ActivitiesGathered, ActivityGone, ScanProgressed,
 // DeauthorizationReported, ErasureCompleted.
 //
 // Consumes: AthleteAuthorized, AuthorizationDegraded, AuthorizationRevoked and
 // WebhookConfigured of credentials.
+//
+// Work is state: an athlete has two pieces of work at most, the scan and the
+// mailbox, and each has a [Turn] that says in which class it waits and since
+// when it is due. Gatherers take the most urgent piece that is due, make one
+// call to Strava, and write down how far they got. Messages only wake them.
 //
 // A webhook is a hint: it carries no dependable signature, and it may come
 // twice, late or out of order. It leads to a re-read, and only what Strava

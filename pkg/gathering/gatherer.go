@@ -10,130 +10,135 @@ import (
 
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/gathering/quota"
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Gatherer does the work in the queue.
+// Gatherer does the work that is planned. Any number of them may be at it at
+// once; the quota decides how many calls they make.
 type Gatherer struct {
 	Athletes  Athletes
-	Pauses    Pauses
-	Queue     Queue
+	Mailboxes Mailboxes
+	Plan      Plan
+	Webhooks  Webhooks
+	Quota     Quota
 	Strava    Strava
 	Publisher Publisher
 	Minter    event.Minter
+	Metrics   Metrics
 	Log       *slog.Logger
 }
 
 const (
-	// maxAttempts is how often a job is put back for failures of its own
-	// before it is left to the dead letters.
-	maxAttempts = 8
-	// retryDelay is the wait before the first retry; it doubles each time.
-	retryDelay = 15 * time.Second
-	// patience is how often an activity that a webhook calls new or an
-	// athlete that it names may be unknown before that is believed: Strava
-	// sends webhooks before it has processed an upload, and our own news of a
-	// new athlete may come after the webhook.
-	patience = 3
+	// lookahead is how many pieces of work are looked at in one go: others may
+	// be at the first ones.
+	lookahead = 10
+	// audience is how many athletes, the next in line, are told that they wait.
+	audience = 25
 )
 
-// Do does one job. nil means that it is done, or that a later job will do it.
-func (g *Gatherer) Do(ctx context.Context, job Job) error {
-	athlete, err := g.Athletes.Athlete(ctx, job.AthleteID)
-	if err != nil {
-		return fmt.Errorf("read athlete: %w", err)
+// Run does what is due, the most urgent first, until nothing is, the quota says
+// wait, or the time is over; then it reports that there may be more.
+func (g *Gatherer) Run(ctx context.Context, until time.Time) (more bool, _ error) {
+	if err := g.Tidy(ctx); err != nil {
+		return false, err
 	}
-	switch {
-	case athlete.Generation == 0 && job.Attempt < patience:
-		return g.retry(ctx, job)
-	case athlete.State != Active || (job.Generation != 0 && job.Generation != athlete.Generation):
-		g.Log.InfoContext(ctx, "job dropped: no such authorization", "kind", job.Kind, "state", athlete.State)
-		return nil
-	}
-	pause, err := g.Pauses.Pause(ctx)
-	if err != nil {
-		return fmt.Errorf("read pause: %w", err)
-	}
-	if pause.Until.After(g.Minter.Now()) {
-		return g.wait(ctx, job, pause)
-	}
-
-	var reading Reading
-	switch job.Kind {
-	case KindProfile:
-		reading, err = g.profile(ctx, athlete)
-	case KindPage:
-		reading, err = g.page(ctx, athlete, job)
-	case KindActivity:
-		reading, err = g.activity(ctx, athlete, job)
-	default:
-		return fault.New(fault.Permanent, "unknown kind of job %q", job.Kind)
-	}
-	if !reading.Pause.Until.IsZero() {
-		if err := g.Pauses.SavePause(ctx, reading.Pause); err != nil {
-			return fmt.Errorf("save pause: %w", err)
+	for {
+		if !g.Minter.Now().Before(until) {
+			return true, nil
+		}
+		worked, err := g.Step(ctx)
+		var wait *quota.Wait
+		if errors.As(err, &wait) {
+			g.Log.InfoContext(ctx, "waiting", "for", wait.For, "until", wait.Until)
+			return false, nil
+		}
+		if err != nil || !worked {
+			return false, err
 		}
 	}
-	switch {
-	case errors.Is(err, ErrPaused):
-		return g.wait(ctx, job, reading.Pause)
-	case errors.Is(err, ErrUnavailable), errors.Is(err, errTooEarly):
-		if job.Attempt >= maxAttempts {
-			return fmt.Errorf("given up after %d attempts: %w", job.Attempt, err)
+}
+
+// Step does the most urgent piece of work: at most one call to Strava. It
+// reports whether there was one; the error may be a *[quota.Wait].
+func (g *Gatherer) Step(ctx context.Context) (worked bool, _ error) {
+	for _, class := range quota.Classes {
+		places, err := g.Plan.Due(ctx, class, g.Minter.Now(), nil, lookahead)
+		if err != nil {
+			return false, fmt.Errorf("list the work: %w", err)
 		}
-		return g.retry(ctx, job)
-	case errors.Is(err, ErrRevoked):
-		return nil // The news of its end, or of a newer one, is on its way.
-	case errors.Is(err, ErrDegraded):
-		return g.report(ctx, job.AthleteID, athlete.Generation, func(s *Scan) {
-			s.State, s.WaitingFor, s.ResumesAt = gatheringv1.ScanWaiting, gatheringv1.WaitingForReconnect, time.Time{}
-		})
+		for _, p := range places {
+			do := g.scan
+			if p.Kind == KindMailbox {
+				do = g.mailbox
+			}
+			worked, err := do(ctx, p)
+			if wait := (*quota.Wait)(nil); errors.As(err, &wait) {
+				err = errors.Join(err, g.announce(ctx, class, wait))
+			}
+			if worked || err != nil {
+				return worked, err
+			}
+		}
 	}
-	return err
+	return false, nil
 }
 
-// wait puts the job back until the pause is over.
-func (g *Gatherer) wait(ctx context.Context, job Job, pause Pause) error {
-	return g.putBack(ctx, job, pause.Until, pause.For)
-}
-
-// retry puts the job back with a growing delay.
-func (g *Gatherer) retry(ctx context.Context, job Job) error {
-	delay := min(retryDelay<<job.Attempt, MaxDelay)
-	job.Attempt++
-	return g.putBack(ctx, job, g.Minter.Now().Add(delay), gatheringv1.WaitingForStrava)
-}
-
-// putBack queues the job to be done at until, or at [MaxDelay] from now if that
-// is sooner, and tells those who wait for the scan.
-func (g *Gatherer) putBack(ctx context.Context, job Job, until time.Time, waitingFor string) error {
-	// Whole seconds, rounded up: a job that came back too early would only be
-	// put back again.
-	delay := (until.Sub(g.Minter.Now()) + time.Second - 1).Truncate(time.Second)
-	if err := g.Queue.Send(ctx, job, min(max(delay, time.Second), MaxDelay)); err != nil {
-		return fmt.Errorf("put the job back: %w", err)
+// reserve gets a permit.
+func (g *Gatherer) reserve(ctx context.Context, p Place) (quota.Permit, error) {
+	permit, err := g.Quota.Reserve(ctx, p.Class, p.Due)
+	if err == nil {
+		g.Metrics.Count(MetricCalls(p.Class), 1)
 	}
-	if job.Kind != KindPage {
-		return nil
-	}
-	return g.report(ctx, job.AthleteID, job.Generation, func(s *Scan) {
-		s.State, s.WaitingFor, s.ResumesAt = gatheringv1.ScanWaiting, waitingFor, until.UTC()
-	})
+	return permit, err
 }
 
-var errUnchanged = errors.New("nothing to change")
+// settle gives the permit back. What the call has brought does not depend on
+// it: a permit that nobody settles counts as spent in the end.
+func (g *Gatherer) settle(ctx context.Context, permit quota.Permit, answer quota.Answer) {
+	if answer.Outcome == quota.RateLimited {
+		g.Metrics.Count(MetricRateLimited, 1)
+	}
+	if err := g.Quota.Settle(ctx, permit, answer); err != nil {
+		g.Log.WarnContext(ctx, "permit not settled", "error", err.Error())
+	}
+}
 
-// report changes the unfinished scan of the authorization and tells of it.
-func (g *Gatherer) report(ctx context.Context, athleteID, generation int64, change func(*Scan)) error {
-	athlete, err := g.Athletes.Update(ctx, athleteID, func(a *Athlete) error {
-		if a.Generation != generation || a.State == Revoked || a.Scan.State == gatheringv1.ScanCompleted {
+// announce tells athletes whose first scan waits for the quota, the next ones
+// in line.
+func (g *Gatherer) announce(ctx context.Context, class quota.Class, wait *quota.Wait) error {
+	if wait.For == quota.ForTurn {
+		return nil // It is a matter of seconds.
+	}
+	now := g.Minter.Now()
+	refused := quota.Classes[slices.Index(quota.Classes, class):]
+	for _, c := range []quota.Class{quota.Interactive, quota.Backfill} {
+		if !slices.Contains(refused, c) {
+			continue
+		}
+		places, err := g.Plan.Due(ctx, c, now, nil, audience)
+		if err != nil {
+			return fmt.Errorf("list those who wait: %w", err)
+		}
+		for _, p := range places {
+			err := g.tell(ctx, p.AthleteID, func(a *Athlete) bool {
+				return a.State == Active && a.Turn.Class == c && a.Scan.First && a.wait(wait.For, wait.Until)
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// tell changes an athlete's scan if change says that there is something to
+// tell, and publishes its progress.
+func (g *Gatherer) tell(ctx context.Context, athleteID int64, change func(*Athlete) bool) error {
+	a, err := g.Athletes.Update(ctx, athleteID, func(a *Athlete) error {
+		if !change(a) {
 			return errUnchanged
 		}
-		before := a.Scan
-		if change(&a.Scan); a.Scan == before {
-			return errUnchanged
-		}
-		a.Scan.Sequence++
 		return nil
 	})
 	if errors.Is(err, errUnchanged) {
@@ -142,107 +147,198 @@ func (g *Gatherer) report(ctx context.Context, athleteID, generation int64, chan
 	if err != nil {
 		return fmt.Errorf("note the scan's progress: %w", err)
 	}
-	return g.publish(ctx, athlete.progressed())
+	return g.publish(ctx, a.progressed(g.Minter.Now()))
 }
 
-func (g *Gatherer) profile(ctx context.Context, a Athlete) (Reading, error) {
-	profile, reading, err := g.Strava.Athlete(ctx, a.ID, a.Generation)
-	if err != nil {
-		return reading, err
+func (g *Gatherer) publish(ctx context.Context, facts ...event.Fact) error {
+	events := make([]event.Event, len(facts))
+	for i, f := range facts {
+		events[i] = g.Minter.First(f)
 	}
-	return reading, g.publish(ctx, gatheringv1.AthleteGathered{
-		AthleteID: a.ID, Generation: a.Generation, ReadAt: reading.At, Athlete: profile,
+	if err := g.Publisher.Publish(ctx, events...); err != nil {
+		return fmt.Errorf("publish %s: %w", facts[0].DetailType(), err)
+	}
+	return nil
+}
+
+// verdict is what an error means for the work that it ended.
+type verdict int
+
+const (
+	// again: as it was, once the quota allows.
+	again verdict = iota
+	// later: after a while, which grows.
+	later
+	// never: nothing can be read for the athlete.
+	never
+)
+
+// judge tells what to do about an error of a piece of work. own says that
+// Strava works and it is the work that does not.
+func judge(err error, reading Reading) (_ verdict, own bool) {
+	switch {
+	case errors.Is(err, ErrPaused):
+		return again, false
+	case errors.Is(err, ErrRevoked), errors.Is(err, ErrDegraded):
+		return never, false
+	}
+	return later, reading.Answer.Rates != nil
+}
+
+// complain logs and counts a failure of a piece of work.
+func (g *Gatherer) complain(ctx context.Context, p Place, err error, parked bool) {
+	if !errors.Is(err, ErrUnavailable) {
+		g.Metrics.Count(MetricFailed, 1)
+	}
+	if parked {
+		g.Metrics.Count(MetricParked, 1)
+	}
+	g.Log.ErrorContext(ctx, "work failed", "athlete_id", p.AthleteID, "kind", p.Kind, "class", p.Class,
+		"parked", parked, "fault", fault.Of(err), "error", err.Error())
+}
+
+// scan reads the next part of an athlete's scan, passes it on, and notes that,
+// in this order: cut off anywhere, the same part is read again and passed on
+// under the same numbers.
+func (g *Gatherer) scan(ctx context.Context, p Place) (worked bool, _ error) {
+	now := g.Minter.Now()
+	moved := false
+	a, err := g.Athletes.Update(ctx, p.AthleteID, func(a *Athlete) error {
+		moved = false
+		if a.State != Active || !a.Turn.take(p.Class, now) {
+			return errUnchanged
+		}
+		if moved = a.expired(now); moved {
+			a.plan(now, time.Time{})
+			return nil
+		}
+		a.resume(now)
+		return nil
+	})
+	if errors.Is(err, errUnchanged) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("take a scan: %w", err)
+	}
+	if moved {
+		return true, nil
+	}
+	permit, err := g.reserve(ctx, p)
+	if err != nil {
+		return false, errors.Join(err, g.give(ctx, a, func(a *Athlete) { a.Turn.release() }))
+	}
+
+	read := g.page
+	if !a.Scan.Profiled {
+		read = g.profile
+	}
+	facts, change, reading, err := read(ctx, a)
+	g.settle(ctx, permit, reading.Answer)
+	if err == nil {
+		err = g.pass(ctx, a, facts, change)
+	}
+	if err == nil {
+		return true, nil
+	}
+
+	switch verdict, own := judge(err, reading); verdict {
+	case again:
+		return true, g.give(ctx, a, func(a *Athlete) { a.Turn.release() })
+	case never:
+		if errors.Is(err, ErrDegraded) {
+			return true, g.degraded(ctx, a)
+		}
+		return true, g.give(ctx, a, func(a *Athlete) { a.Turn = Turn{} })
+	default:
+		var parked bool
+		failed := g.give(ctx, a, func(a *Athlete) { parked = a.Turn.fail(g.Minter.Now(), own) })
+		g.complain(ctx, p, err, parked)
+		if failed != nil || !a.Scan.First {
+			return true, failed
+		}
+		return true, g.tell(ctx, a.ID, func(now *Athlete) bool {
+			return now.State == Active && now.Generation == a.Generation && now.Scan.ID == a.Scan.ID &&
+				now.wait(gatheringv1.WaitingForStrava, now.Turn.Due)
+		})
+	}
+}
+
+// give writes what the holder of a scan's turn leaves, unless it has lost it.
+func (g *Gatherer) give(ctx context.Context, held Athlete, change func(*Athlete)) error {
+	_, err := g.Athletes.Update(ctx, held.ID, func(a *Athlete) error {
+		if a.Generation != held.Generation || !a.Turn.HeldUntil.Equal(held.Turn.HeldUntil) {
+			return errUnchanged
+		}
+		change(a)
+		return nil
+	})
+	if err != nil && !errors.Is(err, errUnchanged) {
+		return fmt.Errorf("give a scan back: %w", err)
+	}
+	return nil
+}
+
+// pass publishes what was read together with the progress, and then notes it.
+func (g *Gatherer) pass(ctx context.Context, held Athlete, facts []event.Fact, change func(a *Athlete, gap time.Time)) error {
+	webhook, err := g.Webhooks.Webhook(ctx)
+	if err != nil {
+		return fmt.Errorf("read the last gap: %w", err)
+	}
+	next := held
+	change(&next, webhook.Gap.To)
+	if next.Scan.First || next.Scan.State == gatheringv1.ScanCompleted {
+		facts = append(facts, next.progressed(g.Minter.Now()))
+	}
+	if len(facts) > 0 {
+		if err := g.publish(ctx, facts...); err != nil {
+			return err
+		}
+	}
+	return g.give(ctx, held, func(a *Athlete) { *a = next })
+}
+
+// degraded tells that the athlete has to connect again.
+func (g *Gatherer) degraded(ctx context.Context, held Athlete) error {
+	return g.tell(ctx, held.ID, func(a *Athlete) bool {
+		return a.State == Active && a.Generation == held.Generation && a.degrade()
 	})
 }
 
-var errTooEarly = errors.New("not visible yet")
-
-func (g *Gatherer) activity(ctx context.Context, a Athlete, job Job) (Reading, error) {
-	activity, reading, err := g.Strava.Activity(ctx, a.ID, a.Generation, job.ActivityID)
-	switch {
-	case err == nil:
-		return reading, g.publish(ctx, gatheringv1.ActivitiesGathered{
-			AthleteID: a.ID, Generation: a.Generation, ReadAt: reading.At,
-			Activities: []gatheringv1.Activity{activity},
-		})
-	case errors.Is(err, ErrNotVisible) && job.Aspect == "create" && job.Attempt < patience:
-		return reading, errTooEarly
-	case errors.Is(err, ErrNotVisible):
-		return reading, g.publish(ctx, gatheringv1.ActivityGone{
-			AthleteID: a.ID, Generation: a.Generation, ActivityID: job.ActivityID, ReadAt: reading.At,
-		})
-	}
-	return reading, err
+func (g *Gatherer) profile(ctx context.Context, a Athlete) ([]event.Fact, func(*Athlete, time.Time), Reading, error) {
+	profile, reading, err := g.Strava.Athlete(ctx, a.ID, a.Generation)
+	joined, malformed := time.Parse(time.RFC3339, profile.CreatedAt)
+	return []event.Fact{gatheringv1.AthleteGathered{
+			AthleteID: a.ID, Generation: a.Generation, ReadAt: reading.At, Athlete: profile,
+		}}, func(a *Athlete, _ time.Time) {
+			a.Scan.Profiled = true
+			if malformed == nil {
+				a.JoinedAt = joined.UTC()
+			}
+			a.Scan.State, a.Scan.WaitingFor, a.Scan.ResumesAt = gatheringv1.ScanScanning, "", time.Time{}
+			a.Scan.Sequence++
+			a.Turn.next(a.Turn.Class, a.Turn.Due)
+		}, reading, err
 }
 
-// page reads the scan's next page, passes it on, notes that, and queues the
-// page after it. In this order: cut off anywhere, the job comes back and either
-// repeats the page under the same chunk numbers or goes on with the next.
-func (g *Gatherer) page(ctx context.Context, a Athlete, job Job) (Reading, error) {
-	scan := a.Scan
-	if scan.ID != job.ScanID || scan.State == gatheringv1.ScanCompleted {
-		return Reading{}, nil
-	}
-	if job.Page < scan.NextPage {
-		return Reading{}, g.queuePage(ctx, a)
-	}
-	list, n, reading, err := g.Strava.Activities(ctx, a.ID, a.Generation, scan.Before, scan.NextPage)
+func (g *Gatherer) page(ctx context.Context, a Athlete) ([]event.Fact, func(*Athlete, time.Time), Reading, error) {
+	list, n, reading, err := g.Strava.Activities(ctx, a.ID, a.Generation, a.Scan.Before, a.Scan.NextPage)
 	if err != nil {
-		return reading, err
+		return nil, nil, reading, err
 	}
 	if len(list) < n {
 		g.Log.ErrorContext(ctx, "activities could not be understood", "count", n-len(list))
 	}
-	var chunks []gatheringv1.ActivitiesGathered
+	var facts []event.Fact
 	for part := range slices.Chunk(list, gatheringv1.MaxActivities) {
-		chunks = append(chunks, gatheringv1.ActivitiesGathered{
+		facts = append(facts, gatheringv1.ActivitiesGathered{
 			AthleteID: a.ID, Generation: a.Generation, ReadAt: reading.At, Activities: part,
-			Chunk: &gatheringv1.ScanChunk{ScanID: scan.ID, Number: scan.Chunks + len(chunks)},
+			Chunk: &gatheringv1.ScanChunk{ScanID: a.Scan.ID, Number: a.Scan.Chunks + len(facts)},
 		})
 	}
-	events := make([]event.Event, len(chunks))
-	for i, c := range chunks {
-		events[i] = g.Minter.First(c)
+	p := page{at: reading.At, n: n, chunks: len(facts), activities: len(list)}
+	if len(list) > 0 {
+		p.oldest, _ = time.Parse(time.RFC3339, list[len(list)-1].StartDate)
 	}
-	if err := g.Publisher.Publish(ctx, events...); err != nil {
-		return reading, fmt.Errorf("pass on the page: %w", err)
-	}
-	a, err = g.Athletes.Update(ctx, a.ID, func(now *Athlete) error {
-		if now.Generation != a.Generation || now.State == Revoked || now.Scan.ID != scan.ID || now.Scan.NextPage != scan.NextPage {
-			return errUnchanged
-		}
-		now.Scan.NextPage++
-		now.Scan.Chunks += len(chunks)
-		now.Scan.Sequence++
-		now.Scan.State, now.Scan.WaitingFor, now.Scan.ResumesAt = gatheringv1.ScanScanning, "", time.Time{}
-		if n == 0 {
-			now.Scan.State = gatheringv1.ScanCompleted
-		}
-		return nil
-	})
-	if errors.Is(err, errUnchanged) {
-		return reading, nil // The same page was read twice at once; the other goes on.
-	}
-	if err != nil {
-		return reading, fmt.Errorf("note the page: %w", err)
-	}
-	if a.Scan.State != gatheringv1.ScanCompleted {
-		if err := g.queuePage(ctx, a); err != nil {
-			return reading, err
-		}
-	}
-	return reading, g.publish(ctx, a.progressed())
-}
-
-func (g *Gatherer) queuePage(ctx context.Context, a Athlete) error {
-	return g.Queue.Send(ctx, Job{
-		Kind: KindPage, AthleteID: a.ID, Generation: a.Generation, ScanID: a.Scan.ID, Page: a.Scan.NextPage,
-	}, 0)
-}
-
-func (g *Gatherer) publish(ctx context.Context, f event.Fact) error {
-	if err := g.Publisher.Publish(ctx, g.Minter.First(f)); err != nil {
-		return fmt.Errorf("publish %s: %w", f.DetailType(), err)
-	}
-	return nil
+	return facts, func(a *Athlete, gap time.Time) { a.turnPage(p, g.Minter.Now(), gap) }, reading, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
 // Athletes stores what is known of athletes.
@@ -22,47 +23,84 @@ type Athletes interface {
 	Update(ctx context.Context, id int64, change func(*Athlete) error) (Athlete, error)
 }
 
-// Pauses stores the pause that everybody observes.
-type Pauses interface {
-	// Pause returns the present pause; the zero one when there never was any.
-	Pause(ctx context.Context) (Pause, error)
-	// SavePause stores the pause unless the stored one lasts longer.
-	SavePause(ctx context.Context, p Pause) error
+// Mailboxes stores mailboxes.
+type Mailboxes interface {
+	// UpdateMailbox is to mailboxes what [Athletes] Update is to athletes.
+	UpdateMailbox(ctx context.Context, athleteID int64, change func(*Mailbox) error) (Mailbox, error)
+	// Deliver puts the hint of the notice with this digest into the athlete's
+	// mailbox and makes its turn come now. When it says Delivered the hint is
+	// stored durably, and the notice is remembered for [SeenLife]. A hint that
+	// finds the mailbox full is not kept; the mailbox is flooded instead.
+	Deliver(ctx context.Context, athleteID int64, digest string, h Hint) (Delivery, error)
+	// DropMailbox forgets the mailbox and all notices, unless the mailbox is
+	// of a later generation.
+	DropMailbox(ctx context.Context, athleteID, generation int64) error
 }
 
-// Webhooks stores what the webhook accepts.
+// Delivery is what came of an attempt to deliver a hint.
+type Delivery string
+
+// The deliveries.
+const (
+	Delivered Delivery = "delivered"
+	// Duplicate: this very notice was delivered before.
+	Duplicate Delivery = "duplicate"
+	// Unknown: the athlete has no mailbox.
+	Unknown Delivery = "unknown"
+)
+
+// Plan is the work that waits, by class. What it says may be a moment old.
+type Plan interface {
+	// Due lists the work of the class that is due at a time, the longest due
+	// first, at most limit pieces; only what comes after a place, unless that
+	// is nil. Work that somebody holds is due when the hold ends, or when a
+	// hint arrived for it.
+	Due(ctx context.Context, class quota.Class, at time.Time, after *Place, limit int) ([]Place, error)
+	// Waiting counts the work of the class that is due at a time.
+	Waiting(ctx context.Context, class quota.Class, at time.Time) (Waiting, error)
+}
+
+// Waiting is how much work of one class waits.
+type Waiting struct {
+	Count int
+	// Oldest is since when the first piece has been due; zero without one.
+	Oldest time.Time
+}
+
+// Quota gives permits to call Strava; see [quota.Engine].
+type Quota interface {
+	Reserve(ctx context.Context, class quota.Class, due time.Time) (quota.Permit, error)
+	Settle(ctx context.Context, permit quota.Permit, answer quota.Answer) error
+}
+
+// Webhooks stores what the webhook accepts and how it fared.
 type Webhooks interface {
-	// Webhook returns what to accept; a not-found fault before it was
-	// configured.
+	// Webhook returns it; the zero one before it was configured.
 	Webhook(ctx context.Context) (Webhook, error)
-	// SaveWebhook stores it unless the stored version is newer.
-	SaveWebhook(ctx context.Context, w Webhook) error
+	// UpdateWebhook is to it what [Athletes] Update is to athletes.
+	UpdateWebhook(ctx context.Context, change func(*Webhook) error) (Webhook, error)
 }
 
-// Queue holds the work.
-type Queue interface {
-	// Send puts a job into the queue, to be done after delay (at most
-	// [MaxDelay]). When it returns nil the job is stored durably.
-	Send(ctx context.Context, job Job, delay time.Duration) error
+// Wakeups wakes a gatherer.
+type Wakeups interface {
+	// Wake makes a gatherer run soon.
+	Wake(ctx context.Context) error
 }
-
-// MaxDelay is the longest delay that a queue takes (SQS: 15 minutes).
-const MaxDelay = 15 * time.Minute
 
 // Reading is what is known of one call to Strava, whatever came of it.
 type Reading struct {
 	// At is when the request began: what was read is at least as new.
 	At time.Time
-	// Pause is what the answer asks of everybody; zero when it asks nothing.
-	Pause Pause
+	// Answer is what the call taught about the quota.
+	Answer quota.Answer
 }
 
 // Strava reads Strava in an athlete's name. Its errors are those below, or a
 // fault. The Reading counts with an error, too.
 type Strava interface {
 	Athlete(ctx context.Context, athleteID, generation int64) (gatheringv1.Athlete, Reading, error)
-	// Activities lists one page. n is how many activities Strava sent; the
-	// ones that could not be understood are missing in the list.
+	// Activities lists one page of [PageSize]. n is how many activities Strava
+	// sent; the ones that could not be understood are missing in the list.
 	Activities(ctx context.Context, athleteID, generation int64, before time.Time, page int) (list []gatheringv1.Activity, n int, _ Reading, _ error)
 	// Activity reads one. ErrNotVisible covers an activity of somebody else.
 	Activity(ctx context.Context, athleteID, generation, activityID int64) (gatheringv1.Activity, Reading, error)
@@ -72,8 +110,9 @@ type Strava interface {
 var (
 	// ErrNotVisible: it doesn't exist, or this authorization may not see it.
 	ErrNotVisible = errors.New("not visible at Strava")
-	// ErrPaused: Strava's rate limit is reached, or Strava is down; nobody
-	// should call before the Reading's Pause is over.
+	// ErrPaused: Strava's rate limit is reached, or Strava is down, or refuses
+	// the application. The quota knows until when; it is nothing about the
+	// athlete.
 	ErrPaused = errors.New("Strava asks to pause")
 	// ErrUnavailable: this call failed; others may work.
 	ErrUnavailable = errors.New("Strava could not answer")
@@ -88,3 +127,36 @@ var (
 type Publisher interface {
 	Publish(ctx context.Context, events ...event.Event) error
 }
+
+// Metrics counts.
+type Metrics interface {
+	Count(metric string, n int)
+}
+
+// Names of metrics.
+const (
+	// MetricNotices counts the webhooks that were stored durably.
+	MetricNotices = "NoticesDelivered"
+	// MetricDuplicates counts those that had been stored before.
+	MetricDuplicates = "NoticesDuplicate"
+	// MetricUnknown counts those about athletes that we do not know.
+	MetricUnknown = "NoticesUnknown"
+	// MetricRejected counts those that are not ours or make no sense.
+	MetricRejected = "NoticesRejected"
+	// MetricRateLimited counts calls that Strava answered with 429.
+	MetricRateLimited = "RateLimited"
+	// MetricParked counts pieces of work that failed so often that they are
+	// left alone for a day.
+	MetricParked = "WorkParked"
+	// MetricFailed counts pieces of work that failed for a reason that is not
+	// Strava's: the storage's or the bus's.
+	MetricFailed = "WorkFailed"
+	// MetricOldestWebhook is for how many seconds the first webhook has waited.
+	MetricOldestWebhook = "OldestWebhookSeconds"
+)
+
+// MetricCalls counts the calls of a class.
+func MetricCalls(c quota.Class) string { return "Calls." + string(c) }
+
+// MetricWaiting is how much work of a class waits.
+func MetricWaiting(c quota.Class) string { return "Waiting." + string(c) }

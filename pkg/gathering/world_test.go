@@ -3,11 +3,14 @@ package gathering_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,9 +18,13 @@ import (
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
+	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/gathering/quota/quotatest"
 	vendor "github.com/paceline/paceline/pkg/gathering/strava"
+	"github.com/paceline/paceline/pkg/kit/secret"
 	"github.com/paceline/paceline/test/strava"
 )
 
@@ -25,43 +32,101 @@ import (
 // clock that only tests move. In place of the requester it holds access tokens
 // of its own.
 type world struct {
-	t      *testing.T
-	clock  *strava.ManualClock
-	strava *strava.Server
-	client *http.Client
-	store  *gatheringtest.Store
-	queue  *gatheringtest.Queue
-	bus    *eventtest.Bus
-	tokens map[int64]string
+	t       *testing.T
+	clock   *strava.ManualClock
+	strava  *strava.Server
+	client  *http.Client
+	store   *gatheringtest.Store
+	wakeups *gatheringtest.Wakeups
+	metrics *gatheringtest.Metrics
+	bus     *eventtest.Bus
+	tokens  map[int64]string
 	// outcome, when not empty, is what the requester answers to everything.
 	outcome string
 
+	hook           *gathering.Hook
 	gatherer       *gathering.Gatherer
 	authorizations *gathering.Authorizations
+	configuration  *gathering.Configuration
 }
 
-const generation = 1_700_000_000_000
+const (
+	generation   = 1_700_000_000_000
+	callbackKey  = "the-callback-key"
+	verifyToken  = "the-verify-token"
+	subscription = 120475
+)
+
+func configured(subscriptionID, version int64) gathering.Webhook {
+	return gathering.Webhook{
+		CallbackKeySHA256: secret.New(callbackKey).SHA256(), VerifyTokenSHA256: secret.New(verifyToken).SHA256(),
+		SubscriptionID: subscriptionID, Version: version,
+	}
+}
+
+// start is when the world begins.
+var start = time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC)
+
+// histories are athletes with so many activities each, a day apart.
+func histories(sizes ...int) (athletes []strava.Athlete) {
+	for i, n := range sizes {
+		id := 7_000_001 + i
+		list := []string{}
+		for k := range n {
+			at := start.Add(-time.Duration(k+1) * 24 * time.Hour).Format(time.RFC3339)
+			list = append(list, fmt.Sprintf(`{"id":%d,"resource_state":2,"athlete":{"id":%d,"resource_state":1},"name":"Ride %d","distance":1000.5,`+
+				`"moving_time":100,"elapsed_time":100,"total_elevation_gain":1,"type":"Ride","sport_type":"Ride","start_date":%q,"start_date_local":%q,`+
+				`"timezone":"(GMT+00:00) UTC","utc_offset":0,"visibility":"everyone","private":false,`+
+				`"start_latlng":[1.5,2.5],"end_latlng":[1.5,2.5],"map":{"summary_polyline":"SYNTHETICPOLYLINE"},"location_city":"Here"}`,
+				100_000_000*i+n-k, id, k, at, at))
+		}
+		a, err := strava.LoadHistory(strings.NewReader("[" + strings.Join(list, ",") + "]"))
+		if err != nil {
+			panic(err)
+		}
+		athletes = append(athletes, a)
+	}
+	return athletes
+}
+
+// plenty are limits that no test reaches which isn't about them.
+var plenty = strava.Settings{ReadLimit: strava.Limit{10_000, 100_000}, OverallLimit: strava.Limit{20_000, 200_000}}
 
 func newWorld(t *testing.T, settings strava.Settings, athletes ...strava.Athlete) *world {
-	clock := strava.NewManualClock(time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC))
+	clock := strava.NewManualClock(start)
 	if athletes == nil {
 		athletes = strava.Generate(1, 2, clock.Now())
 	}
 	w := &world{
 		t: t, clock: clock, tokens: map[int64]string{},
-		strava: strava.New(strava.Config{Clock: clock, Seed: 1, Athletes: athletes, Settings: settings}),
-		store:  gatheringtest.NewStore(), queue: gatheringtest.NewQueue(clock.Now), bus: &eventtest.Bus{},
+		strava:  strava.New(strava.Config{Clock: clock, Seed: 1, Athletes: athletes, Settings: settings}),
+		store:   gatheringtest.NewStore(),
+		wakeups: &gatheringtest.Wakeups{}, metrics: &gatheringtest.Metrics{}, bus: &eventtest.Bus{},
 	}
 	t.Cleanup(w.strava.Close)
 	w.client = &http.Client{Transport: strava.InProcess(w.strava)}
 	var ids atomic.Int64
 	minter := event.Minter{Now: clock.Now, NewID: func() string { return "id-" + strconv.FormatInt(ids.Add(1), 10) }}
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	w.gatherer = &gathering.Gatherer{
-		Athletes: w.store, Pauses: w.store, Queue: w.queue, Publisher: w.bus, Minter: minter,
-		Strava: vendor.New(w.forward, clock.Now), Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Athletes: w.store, Mailboxes: w.store, Plan: w.store, Webhooks: w.store, Publisher: w.bus, Minter: minter,
+		Quota:  &quota.Engine{Budgets: &quotatest.Budgets{}, Now: clock.Now},
+		Strava: vendor.New(w.forward, clock.Now), Metrics: w.metrics, Log: log,
 	}
-	w.authorizations = &gathering.Authorizations{Athletes: w.store, Queue: w.queue, Publisher: w.bus, Minter: minter}
+	w.authorizations = &gathering.Authorizations{Athletes: w.store, Mailboxes: w.store, Wakeups: w.wakeups, Publisher: w.bus, Minter: minter}
+	w.hook = &gathering.Hook{
+		Webhooks: w.store, Mailboxes: w.store, Wakeups: w.wakeups, Publisher: w.bus, Minter: minter, Metrics: w.metrics, Log: log,
+	}
+	w.configuration = &gathering.Configuration{Webhooks: w.store, Now: clock.Now}
+	w.configure(subscription, 1)
 	return w
+}
+
+func (w *world) configure(subscriptionID, version int64) {
+	w.t.Helper()
+	if err := w.configuration.Configure(w.t.Context(), configured(subscriptionID, version)); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // forward stands for the requester.
@@ -85,10 +150,13 @@ func (w *world) forward(ctx context.Context, req credentialsv1.ForwardRequest) (
 	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
-		return credentialsv1.ForwardResponse{}, err
+		return credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeUnavailable}, nil
+	}
+	if res.StatusCode == http.StatusForbidden {
+		return credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeApplication}, nil
 	}
 	header := map[string]string{}
-	for _, name := range []string{"X-Ratelimit-Limit", "X-Ratelimit-Usage", "X-Readratelimit-Limit", "X-Readratelimit-Usage"} {
+	for _, name := range []string{"X-Ratelimit-Limit", "X-Ratelimit-Usage", "X-Readratelimit-Limit", "X-Readratelimit-Usage", "Date"} {
 		header[name] = res.Header.Get(name)
 	}
 	return credentialsv1.ForwardResponse{
@@ -122,6 +190,10 @@ func (w *world) authorize(id int64, scope ...string) {
 		w.t.Fatalf("no token: %v", err)
 	}
 	w.tokens[id] = answer.AccessToken
+	// Renewing tokens is the requester's business.
+	if err := w.strava.SetTokenLife(id, 365*24*time.Hour); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // begin authorizes the athlete and starts to gather.
@@ -133,29 +205,200 @@ func (w *world) begin(id int64) {
 	}
 }
 
-// work does every job that is due and returns how many failed.
-func (w *world) work() (failed int) {
-	for {
-		job, ok := w.queue.Take()
-		if !ok {
-			return failed
+// gathered begins and works until the whole history is there.
+func (w *world) gather(id int64) {
+	w.t.Helper()
+	w.begin(id)
+	w.until("the history is gathered", func() bool { return w.completed(id) > 0 })
+}
+
+// completed is how many scans of the athlete are reported complete.
+func (w *world) completed(id int64) (n int) {
+	for _, p := range eventtest.Facts[gatheringv1.ScanProgressed](w.bus) {
+		if p.AthleteID == id && p.State == gatheringv1.ScanCompleted {
+			n++
 		}
-		if w.gatherer.Do(w.t.Context(), job) != nil {
-			failed++
+	}
+	return n
+}
+
+// work does everything that can be done now.
+func (w *world) work() {
+	w.t.Helper()
+	for range 10_000 {
+		more, err := w.gatherer.Run(w.t.Context(), w.clock.Now().Add(time.Minute))
+		if err != nil {
+			w.t.Fatal(err)
 		}
+		if !more {
+			return
+		}
+	}
+	w.t.Fatal("the work never ends")
+}
+
+// pass lets time pass and a gatherer run every minute.
+func (w *world) pass(d time.Duration) {
+	w.t.Helper()
+	for end := w.clock.Now().Add(d); ; {
+		w.work()
+		left := end.Sub(w.clock.Now())
+		if left <= 0 {
+			return
+		}
+		w.clock.Advance(min(left, time.Minute))
 	}
 }
 
-// workUntilIdle lets time pass until no job is left.
-func (w *world) workUntilIdle() {
+// until lets time pass until something is so.
+func (w *world) until(what string, so func() bool) {
 	w.t.Helper()
-	for range 10_000 {
+	for range 3 * 24 * 60 {
 		w.work()
-		due, ok := w.queue.NextDue()
-		if !ok {
+		if so() {
 			return
 		}
-		w.clock.Advance(due.Sub(w.clock.Now()))
+		w.clock.Advance(time.Minute)
 	}
-	w.t.Fatal("the work never ends")
+	w.t.Fatalf("in three days it did not come about that %s", what)
+}
+
+// notice is what Strava says of an activity.
+func (w *world) notice(id, activityID int64, aspect string) gathering.Notice {
+	return gathering.Notice{
+		ObjectType: "activity", ObjectID: activityID, AspectType: aspect, OwnerID: id,
+		SubscriptionID: subscription, EventTime: w.clock.Now().Unix(),
+	}
+}
+
+// receive takes a notice in.
+func (w *world) receive(n gathering.Notice) {
+	w.t.Helper()
+	if err := w.hook.Receive(w.t.Context(), callbackKey, n); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// truth is what Strava holds of the athlete.
+func (w *world) truth(id int64) []strava.Activity {
+	w.t.Helper()
+	list, err := w.strava.Activities(id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return list
+}
+
+func (w *world) lists(id int64) int { return w.strava.Counters().Total(strava.EndpointActivities, id) }
+
+func (w *world) rereads(id int64) int { return w.strava.Counters().Total(strava.EndpointActivity, id) }
+
+// answers counts the calls that Strava answered with a status.
+func (w *world) answers(status int) (n int) {
+	for _, c := range w.strava.Counters().Calls {
+		if c.Status == status {
+			n += c.Count
+		}
+	}
+	return n
+}
+
+func (w *world) stored(id int64) gathering.Athlete {
+	w.t.Helper()
+	a, err := w.store.Athlete(w.t.Context(), id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return a
+}
+
+func (w *world) mailbox(id int64) (m gathering.Mailbox) {
+	w.t.Helper()
+	stop := errors.New("only looking")
+	_, err := w.store.UpdateMailbox(w.t.Context(), id, func(stored *gathering.Mailbox) error { m = *stored; return stop })
+	if !errors.Is(err, stop) {
+		w.t.Fatal(err)
+	}
+	return m
+}
+
+// plane keeps what is announced of an athlete as the activity plane does: the
+// newest reading wins, a complete scan ends what it has not seen.
+func (w *world) plane(id int64) map[int64]gatheringv1.Activity {
+	w.t.Helper()
+	type seen struct {
+		at       time.Time
+		activity *gatheringv1.Activity
+	}
+	held := map[int64]seen{}
+	chunks := map[string]int{}
+	for _, e := range w.bus.Events() {
+		switch f := e.Fact.(type) {
+		case gatheringv1.ActivitiesGathered:
+			if f.AthleteID != id {
+				continue
+			}
+			if len(f.Activities) > gatheringv1.MaxActivities {
+				w.t.Errorf("%d activities in an event", len(f.Activities))
+			}
+			for _, a := range f.Activities {
+				if !f.ReadAt.Before(held[a.ID].at) {
+					held[a.ID] = seen{f.ReadAt, &a}
+				}
+			}
+			if c := f.Chunk; c != nil {
+				if c.Number > chunks[c.ScanID] {
+					w.t.Errorf("chunk %d of scan %s without the one before", c.Number, c.ScanID)
+				}
+				chunks[c.ScanID] = max(chunks[c.ScanID], c.Number+1)
+			}
+		case gatheringv1.ActivityGone:
+			if f.AthleteID == id && !f.ReadAt.Before(held[f.ActivityID].at) {
+				held[f.ActivityID] = seen{f.ReadAt, nil}
+			}
+		case gatheringv1.ScanProgressed:
+			if f.AthleteID != id || f.State != gatheringv1.ScanCompleted {
+				continue
+			}
+			for a, s := range held {
+				if s.activity != nil && s.at.Before(*f.StartedAt) {
+					delete(held, a)
+				}
+			}
+		}
+	}
+	out := map[int64]gatheringv1.Activity{}
+	for id, s := range held {
+		if s.activity != nil {
+			out[id] = *s.activity
+		}
+	}
+	return out
+}
+
+// same checks that what was announced of the athlete is what Strava holds.
+func (w *world) same(id int64) {
+	w.t.Helper()
+	if err := w.differs(id); err != nil {
+		w.t.Error(err)
+	}
+}
+
+func (w *world) differs(id int64) error {
+	got, truth := w.plane(id), w.truth(id)
+	for _, a := range truth {
+		var s struct {
+			Name string `json:"name"`
+		}
+		if err := json.Unmarshal(a.Summary, &s); err != nil {
+			w.t.Fatal(err)
+		}
+		if held, ok := got[a.ID]; !ok || held.Name != s.Name {
+			return fmt.Errorf("athlete %d, activity %d: announced %v %q, true is %q", id, a.ID, ok, held.Name, s.Name)
+		}
+	}
+	if len(got) != len(truth) {
+		return fmt.Errorf("athlete %d: %d activities of %d", id, len(got), len(truth))
+	}
+	return nil
 }

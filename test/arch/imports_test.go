@@ -65,8 +65,8 @@ var rules = []rule{
 	},
 	{
 		name: "a domain knows the standard library, events, faults and secrets",
-		who:  regexp.MustCompile(`^pkg/(` + boundaries + `)$`),
-		only: `^pkg/(event|event/\w+|kit/fault|kit/secret)$`,
+		who:  regexp.MustCompile(`^pkg/(` + boundaries + `)(/quota)?$`),
+		only: `^pkg/(event|event/\w+|kit/fault|kit/secret|$1/quota)$`,
 	},
 	{
 		name: "adapters and functions know their own boundary, events, the kit and AWS",
@@ -77,7 +77,7 @@ var rules = []rule{
 	{
 		name: "what a boundary is tested with knows no adapter",
 		who:  regexp.MustCompile(`^pkg/(` + boundaries + `)/\w+test$`),
-		only: `^(pkg/$1|pkg/event(/\w+)?|pkg/kit/\w+|github\.com/google/go-cmp/.*)$`,
+		only: `^(pkg/$1(/quota)?|pkg/event(/\w+)?|pkg/kit/\w+|github\.com/google/go-cmp/.*)$`,
 	},
 	{
 		name:  "no boundary knows another",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -26,34 +27,70 @@ func mustActivitiesTable(t *testing.T) string {
 			attribute("athlete_id", types.ScalarAttributeTypeN),
 			attribute("sk", types.ScalarAttributeTypeS),
 			attribute("start", types.ScalarAttributeTypeS),
+			attribute("kind", types.ScalarAttributeTypeS),
+			attribute("oldest", types.ScalarAttributeTypeN),
 		},
 		KeySchema: primaryKey("athlete_id", "sk"),
 		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
 			IndexName:  aws.String(settings.ActivitiesByStartIndex),
 			KeySchema:  primaryKey("athlete_id", "start"),
 			Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
+		}, {
+			IndexName:  aws.String(settings.ActivitiesByAgeIndex),
+			KeySchema:  primaryKey("kind", "oldest"),
+			Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},
 		}},
 	})
 }
 
-// heldActivities counts an athlete's items besides the tombstone.
+// heldActivities counts an athlete's items besides the fence and the tallies.
 func heldActivities(t *testing.T, table string, athleteID int64) (n int) {
-	for _, item := range mustItems(t, table) {
-		if item["athlete_id"].(*types.AttributeValueMemberN).Value == strconv.FormatInt(athleteID, 10) &&
-			item["sk"].(*types.AttributeValueMemberS).Value != "authorization" {
+	for _, sk := range heldKeys(t, table, athleteID) {
+		if sk != "authorization" && !strings.HasPrefix(sk, "tally#") {
 			n++
 		}
 	}
 	return n
 }
 
-func TestActivitiesTableConforms(t *testing.T) {
-	name := mustActivitiesTable(t)
+// heldKeys gives the sort keys of an athlete's items.
+func heldKeys(t *testing.T, table string, athleteID int64) (out []string) {
+	for _, item := range mustItems(t, table) {
+		if item["athlete_id"].(*types.AttributeValueMemberN).Value == strconv.FormatInt(athleteID, 10) {
+			out = append(out, item["sk"].(*types.AttributeValueMemberS).Value)
+		}
+	}
+	return out
+}
+
+func activitySubject(t *testing.T) (_ activitytest.Subject, name string) {
+	name = mustActivitiesTable(t)
 	table := ddb.New(dynamodb.NewFromConfig(mustConfig(t)), name)
-	activitytest.Run(t, activitytest.Subject{
+	return activitytest.Subject{
 		WriteStore: table, ReadStore: table,
 		Held: func(athleteID int64) int { return heldActivities(t, name, athleteID) },
-	})
+	}, name
+}
+
+func TestActivitiesTableConforms(t *testing.T) {
+	subject, _ := activitySubject(t)
+	activitytest.Run(t, subject)
+}
+
+// The same histories that the store in memory is put to by the thousand.
+func TestActivityHistories(t *testing.T) {
+	subject, _ := activitySubject(t)
+	for seed := range int64(12) {
+		if err := activitytest.History(t.Context(), subject, seed+1, uint64(seed), nil); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+	}
+}
+
+// end is the fence's change when an authorization is over.
+func end(by activity.Authorization) func(*activity.Fence) bool {
+	expires := time.Now().Add(activity.TombstoneLifetime)
+	return func(f *activity.Fence) bool { return f.Revoke(by.Generation, expires) }
 }
 
 // between lets something happen right before the nth call to DynamoDB, which it
@@ -71,9 +108,9 @@ func (b *between) before() {
 	b.calls++
 }
 
-func (b *between) GetItem(ctx context.Context, in *dynamodb.GetItemInput, o ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+func (b *between) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, o ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
 	b.before()
-	return b.API.GetItem(ctx, in, o...)
+	return b.API.BatchGetItem(ctx, in, o...)
 }
 
 func (b *between) Query(ctx context.Context, in *dynamodb.QueryInput, o ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
@@ -93,7 +130,6 @@ func TestErasureInterleavedWithWrites(t *testing.T) {
 	name := mustActivitiesTable(t)
 	api := dynamodb.NewFromConfig(mustConfig(t))
 	direct := ddb.New(api, name)
-	expires := time.Now().Add(activity.TombstoneLifetime)
 
 	// More than one transaction holds.
 	var many []gatheringv1.Activity
@@ -105,16 +141,16 @@ func TestErasureInterleavedWithWrites(t *testing.T) {
 			return table.Put(ctx, activity.Reading{By: by, At: activitytest.At(5), Activities: many})
 		},
 		"put gone": func(ctx context.Context, table *ddb.Table, by activity.Authorization) error {
-			return table.PutGone(ctx, activity.Absence{By: by, At: activitytest.At(5), ActivityID: 1}, expires)
+			return table.PutGone(ctx, activity.Absence{By: by, At: activitytest.At(5), ActivityID: 1})
 		},
 		"update sync": func(ctx context.Context, table *ddb.Table, by activity.Authorization) error {
 			return table.UpdateSync(ctx, by, func(s *activity.Sync) bool {
-				return s.Store(by.Generation, gatheringv1.ScanChunk{ScanID: "scan", Number: 7}, 1)
+				return s.Store(by.Generation, gatheringv1.ScanChunk{ScanID: "scan", Number: 7}, activity.StoredChunk{Activities: 1, ReadAt: activitytest.At(5)})
 			})
 		},
 	}
 	erase := func(ctx context.Context, table *ddb.Table, by activity.Authorization) error {
-		return table.Erase(ctx, by, expires)
+		return table.UpdateFence(ctx, by.AthleteID, end(by))
 	}
 	athleteID := int64(1_000_000)
 	// during runs outer with inner before its nth call; false when outer has
@@ -149,8 +185,8 @@ func TestErasureInterleavedWithWrites(t *testing.T) {
 					if !more {
 						break
 					}
-					if n := heldActivities(t, name, athleteID); n != 0 {
-						t.Errorf("%s, call %d: %d items of the erased authorization are left", into, nth, n)
+					if held := heldKeys(t, name, athleteID); !slices.Equal(held, []string{"authorization"}) {
+						t.Errorf("%s, call %d: %v are left", into, nth, held)
 					}
 				}
 			}
@@ -182,7 +218,6 @@ func TestErasureCutOff(t *testing.T) {
 	name := mustActivitiesTable(t)
 	api := dynamodb.NewFromConfig(mustConfig(t))
 	direct := ddb.New(api, name)
-	expires := time.Now().Add(activity.TombstoneLifetime)
 	var many []gatheringv1.Activity
 	for i := range 250 {
 		many = append(many, activitytest.Activity(int64(i+1), i, fmt.Sprint(i)))
@@ -195,7 +230,7 @@ func TestErasureCutOff(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		b := &between{API: quiet, nth: nth, happen: cancel}
-		err := ddb.New(b, name).Erase(ctx, by, expires)
+		err := ddb.New(b, name).UpdateFence(ctx, by.AthleteID, end(by))
 		cancel()
 		if nth >= b.calls {
 			if err != nil {
@@ -206,11 +241,11 @@ func TestErasureCutOff(t *testing.T) {
 		if err == nil {
 			t.Fatalf("cut off at call %d, and no error", nth)
 		}
-		if err := direct.Erase(t.Context(), by, expires); err != nil {
+		if err := direct.UpdateFence(t.Context(), by.AthleteID, end(by)); err != nil {
 			t.Fatal(err)
 		}
-		if n := heldActivities(t, name, by.AthleteID); n != 0 {
-			t.Fatalf("cut off at call %d: %d items are left", nth, n)
+		if held := heldKeys(t, name, by.AthleteID); !slices.Equal(held, []string{"authorization"}) {
+			t.Fatalf("cut off at call %d: %v are left", nth, held)
 		}
 	}
 }
@@ -224,10 +259,10 @@ func TestActivityItemsHoldWhatTheyShould(t *testing.T) {
 	if err := table.Put(t.Context(), activity.Reading{By: by, At: activitytest.At(0), Activities: []gatheringv1.Activity{a}}); err != nil {
 		t.Fatal(err)
 	}
-	expires := time.Unix(1_900_000_000, 0)
-	if err := table.PutGone(t.Context(), activity.Absence{By: by, At: activitytest.At(0), ActivityID: 43}, expires); err != nil {
+	if err := table.PutGone(t.Context(), activity.Absence{By: by, At: activitytest.At(0), ActivityID: 43}); err != nil {
 		t.Fatal(err)
 	}
+	expires := strconv.FormatInt(activitytest.At(0).Add(8*24*time.Hour).Unix(), 10)
 	for _, item := range mustItems(t, name) {
 		start, indexed := item["start"]
 		switch item["sk"].(*types.AttributeValueMemberS).Value {
@@ -235,14 +270,21 @@ func TestActivityItemsHoldWhatTheyShould(t *testing.T) {
 			if !indexed || start.(*types.AttributeValueMemberS).Value != "2026-01-01T00:01:01Z#0000000000000000042" {
 				t.Errorf("start is %v", start)
 			}
-			for _, missing := range []string{"average_heartrate", "timezone", "expires_at"} {
+			if got := item["expires_at"].(*types.AttributeValueMemberN).Value; got != expires {
+				t.Errorf("expires at %s, want %s", got, expires)
+			}
+			for _, missing := range []string{"average_heartrate", "timezone"} {
 				if _, there := item[missing]; there {
 					t.Errorf("there is a %s", missing)
 				}
 			}
 		case "activity#43":
-			if indexed || item["expires_at"].(*types.AttributeValueMemberN).Value != "1900000000" || len(item) != 5 {
+			if indexed || item["expires_at"].(*types.AttributeValueMemberN).Value != expires || len(item) != 5 {
 				t.Errorf("a gone activity is kept as %v", item)
+			}
+		case "tally#2025-12":
+			if _, lasts := item["expires_at"]; lasts || item["kind"].(*types.AttributeValueMemberS).Value != "tally" {
+				t.Errorf("a tally is kept as %v", item)
 			}
 		default:
 			t.Errorf("unexpected %v", item["sk"])
@@ -254,5 +296,114 @@ func TestActivityItemsHoldWhatTheyShould(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// How many requests to DynamoDB everything costs that is done often.
+func TestActivityRequests(t *testing.T) {
+	name := mustActivitiesTable(t)
+	counted := &between{API: dynamodb.NewFromConfig(mustConfig(t)), nth: -1}
+	table := ddb.New(counted, name)
+	now := activitytest.At(60)
+	reader := &activity.Reader{Store: table, Now: func() time.Time { return now }}
+	by := activity.Authorization{AthleteID: 1, Generation: activitytest.Gen1}
+	var history []gatheringv1.Activity
+	for i := range 1_000 {
+		history = append(history, activitytest.Activity(int64(i+1), i*6*3600, fmt.Sprint(i)))
+	}
+	put := func(at int, activities []gatheringv1.Activity) func() error {
+		return func() error {
+			return table.Put(t.Context(), activity.Reading{By: by, At: activitytest.At(at), Activities: activities})
+		}
+	}
+	list := func(limit, want int) func() error {
+		return func() error {
+			page, err := reader.List(t.Context(), by, activity.Everything(), "", limit)
+			if len(page.Activities) != want {
+				return fmt.Errorf("%d activities: %w", len(page.Activities), err)
+			}
+			return err
+		}
+	}
+	for _, step := range []struct {
+		what string
+		do   func() error
+		want int
+	}{
+		{"an empty history", list(200, 0), 2},
+		{"a chunk of 50, new", put(0, history[:50]), 2},
+		{"the same chunk again, unchanged", put(1, history[:50]), 2},
+		{"the same chunk again, not newer", put(1, history[:50]), 1},
+		{"950 more", put(1, history[50:]), 20},
+		{"a page of 200", list(200, 200), 1},
+		{"an activity", func() error { _, err := reader.Get(t.Context(), by, 7); return err }, 1},
+		{"the stats", func() error { _, err := reader.Stats(t.Context(), by, activity.Month, ""); return err }, 1},
+		{"the sync", func() error { _, err := reader.Sync(t.Context(), by); return err }, 1},
+		{"an activity gone", func() error {
+			return table.PutGone(t.Context(), activity.Absence{By: by, At: activitytest.At(2), ActivityID: 7})
+		}, 3},
+	} {
+		counted.calls = 0
+		if err := step.do(); err != nil {
+			t.Fatalf("%s: %v", step.what, err)
+		}
+		if counted.calls != step.want {
+			t.Errorf("%s: %d requests, want %d", step.what, counted.calls, step.want)
+		}
+	}
+}
+
+// A row that DynamoDB's TTL dropped leaves its tally wrong: nobody sees it, and
+// the sweeper mends it.
+func TestActivityTallyIsMendedAfterTTL(t *testing.T) {
+	name := mustActivitiesTable(t)
+	db := dynamodb.NewFromConfig(mustConfig(t))
+	table := ddb.New(db, name)
+	now := activitytest.At(0).Add(9 * 24 * time.Hour)
+	clock := func() time.Time { return now }
+	by := activity.Authorization{AthleteID: 1, Generation: activitytest.Gen1}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(table.Put(t.Context(), activity.Reading{By: by, At: activitytest.At(0), Activities: []gatheringv1.Activity{
+		activitytest.Activity(1, 1, "dropped"), activitytest.Activity(2, 2, "too old"), activitytest.Activity(3, 40*86400, "dropped"),
+	}}))
+	must(table.Put(t.Context(), activity.Reading{By: by, At: now.Add(-time.Hour), Activities: []gatheringv1.Activity{activitytest.Activity(4, 4, "young")}}))
+	for _, id := range []string{"activity#1", "activity#3"} {
+		_, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: aws.String(name), Key: map[string]types.AttributeValue{
+			"athlete_id": &types.AttributeValueMemberN{Value: "1"}, "sk": &types.AttributeValueMemberS{Value: id},
+		}})
+		must(err)
+	}
+	check := func() {
+		t.Helper()
+		stats, err := (&activity.Reader{Store: table, Now: clock}).Stats(t.Context(), by, activity.Year, "")
+		must(err)
+		if stats.Total.Count != 1 {
+			t.Errorf("%d activities are counted", stats.Total.Count)
+		}
+	}
+	audit := func() map[string]int {
+		t.Helper()
+		census, err := (&activity.Auditor{Store: table, Now: clock}).Audit(t.Context())
+		must(err)
+		return census.TooOld
+	}
+	check()
+	if got := audit(); got[activity.KindActivity] != 1 || got[activity.KindTally] != 2 {
+		t.Errorf("the audit finds %v", got)
+	}
+	must((&activity.Sweeper{Store: table, Now: clock}).Sweep(t.Context()))
+	check()
+	if got := audit(); len(got) != 0 {
+		t.Errorf("the audit finds %v after the sweep", got)
+	}
+	held := heldKeys(t, name, 1)
+	slices.Sort(held)
+	if !slices.Equal(held, []string{"activity#4", "tally#2025-12"}) {
+		t.Errorf("%v are left", held)
 	}
 }

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -18,5 +19,5 @@ func main() {
 	var s settings.ServeAPI
 	cfg, log := boot.Load(context.Background(), &s)
 	table := ddb.New(dynamodb.NewFromConfig(cfg), s.ActivitiesTable)
-	lambda.Start(httpapi.Mux(log, lambdain.APIRoutes(&activity.Reader{Store: table})))
+	lambda.Start(httpapi.Mux(log, lambdain.APIRoutes(&activity.Reader{Store: table, Now: time.Now})))
 }

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -27,5 +28,6 @@ func main() {
 		Minter:     boot.Minter(),
 		NewReceipt: boot.NewSecret,
 	}
-	lambda.Start(httpapi.Mux(log, lambdain.APIRoutes(service)))
+	limiter := httpapi.NewLimiter(time.Now)
+	lambda.Start(httpapi.Mux(log, limiter.Limit(lambdain.APIRoutes(service, s.SiteURL))))
 }

@@ -1,9 +1,10 @@
-// Command gather-work does the work in the queue: it reads Strava and passes on
-// what it finds.
+// Command gather-work does the work that is planned: it reads Strava and passes
+// on what it finds.
 package main
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -14,25 +15,31 @@ import (
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/ddb"
 	"github.com/paceline/paceline/pkg/gathering/lambdain"
+	"github.com/paceline/paceline/pkg/gathering/quota"
 	"github.com/paceline/paceline/pkg/gathering/settings"
 	"github.com/paceline/paceline/pkg/gathering/sqs"
 	"github.com/paceline/paceline/pkg/gathering/strava"
 	"github.com/paceline/paceline/pkg/kit/boot"
-	"github.com/paceline/paceline/pkg/kit/consume"
 	"github.com/paceline/paceline/pkg/kit/ebus"
+	"github.com/paceline/paceline/pkg/kit/obs"
 )
 
 func main() {
 	var s settings.GatherWork
 	cfg, log := boot.Load(context.Background(), &s)
-	table := ddb.New(dynamodb.NewFromConfig(cfg), s.GatheringTable)
-	lambda.Start(consume.Batch(log, lambdain.Work(&gathering.Gatherer{
+	client := dynamodb.NewFromConfig(cfg)
+	table := ddb.New(client, s.GatheringTable)
+	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "gather-work")
+	lambda.Start(obs.Flushing(metrics, lambdain.Work(&gathering.Gatherer{
 		Athletes:  table,
-		Pauses:    table,
-		Queue:     sqs.New(awssqs.NewFromConfig(cfg), s.WorkQueueURL),
+		Mailboxes: table,
+		Plan:      table,
+		Webhooks:  table,
+		Quota:     &quota.Engine{Budgets: ddb.NewBudgets(client, s.GatheringTable), Now: time.Now},
 		Strava:    strava.New(strava.ByLambda(awslambda.NewFromConfig(cfg), s.RequesterFunction), time.Now),
 		Publisher: ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
 		Minter:    boot.Minter(),
+		Metrics:   metrics,
 		Log:       log,
-	})))
+	}, sqs.New(awssqs.NewFromConfig(cfg), s.WakeQueueURL))))
 }

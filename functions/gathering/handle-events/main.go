@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -25,8 +26,9 @@ func main() {
 	table := ddb.New(dynamodb.NewFromConfig(cfg), s.GatheringTable)
 	lambda.Start(consume.Handler(log, lambdain.EventRoutes(&gathering.Authorizations{
 		Athletes:  table,
-		Queue:     sqs.New(awssqs.NewFromConfig(cfg), s.WorkQueueURL),
+		Mailboxes: table,
+		Wakeups:   sqs.New(awssqs.NewFromConfig(cfg), s.WakeQueueURL),
 		Publisher: ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
 		Minter:    boot.Minter(),
-	}, table)...))
+	}, &gathering.Configuration{Webhooks: table, Now: time.Now})...))
 }

@@ -1,9 +1,11 @@
 // Command receive-webhook takes Strava's webhooks in: it answers 200 only once
-// the notice is in the work queue or on the bus.
+// the notice is stored.
 package main
 
 import (
 	"context"
+	"os"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -17,16 +19,21 @@ import (
 	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/ebus"
 	"github.com/paceline/paceline/pkg/kit/httpapi"
+	"github.com/paceline/paceline/pkg/kit/obs"
 )
 
 func main() {
 	var s settings.ReceiveWebhook
 	cfg, log := boot.Load(context.Background(), &s)
-	hook := &gathering.Hook{
-		Webhooks:  ddb.New(dynamodb.NewFromConfig(cfg), s.GatheringTable),
-		Queue:     sqs.New(awssqs.NewFromConfig(cfg), s.WorkQueueURL),
+	table := ddb.New(dynamodb.NewFromConfig(cfg), s.GatheringTable)
+	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "receive-webhook")
+	lambda.Start(obs.Flushing(metrics, httpapi.Mux(log, lambdain.HookRoutes(&gathering.Hook{
+		Webhooks:  table,
+		Mailboxes: table,
+		Wakeups:   sqs.New(awssqs.NewFromConfig(cfg), s.WakeQueueURL),
 		Publisher: ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
 		Minter:    boot.Minter(),
-	}
-	lambda.Start(httpapi.Mux(log, lambdain.HookRoutes(hook)))
+		Metrics:   metrics,
+		Log:       log,
+	}))))
 }

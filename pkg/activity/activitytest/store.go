@@ -11,25 +11,18 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
-// Store keeps activities in memory. It implements [activity.WriteStore] and
-// [activity.ReadStore]. Use [NewStore].
+// Store keeps activities in memory. It implements [activity.WriteStore],
+// [activity.ReadStore] and [activity.AuditStore]. Use [NewStore].
 type Store struct {
 	mu       sync.Mutex
 	athletes map[int64]*athlete
 }
 
 type athlete struct {
-	revoked  int64
-	readings map[int64]seen
-	sync     *activity.Sync
-}
-
-// seen is the newest reading of an activity.
-type seen struct {
-	generation int64
-	at         time.Time
-	// activity is nil when it is gone.
-	activity *gatheringv1.Activity
+	fence   activity.Fence
+	rows    map[int64]activity.Row
+	tallies map[string]*activity.Tally
+	sync    *activity.Sync
 }
 
 // NewStore makes an empty store.
@@ -39,38 +32,50 @@ func NewStore() *Store { return &Store{athletes: map[int64]*athlete{}} }
 func (s *Store) of(athleteID int64) (a *athlete, unlock func()) {
 	s.mu.Lock()
 	if s.athletes[athleteID] == nil {
-		s.athletes[athleteID] = &athlete{readings: map[int64]seen{}}
+		s.athletes[athleteID] = &athlete{rows: map[int64]activity.Row{}, tallies: map[string]*activity.Tally{}}
 	}
 	return s.athletes[athleteID], s.mu.Unlock
+}
+
+// set makes row what is known of the activity; nothing if it is zero.
+func (a *athlete) set(id int64, row activity.Row) {
+	activity.Exchange(a.tallies, a.rows[id], row)
+	maps.DeleteFunc(a.tallies, func(_ string, t *activity.Tally) bool { return t.Empty() })
+	if a.rows[id] = row; row == (activity.Row{}) {
+		delete(a.rows, id)
+	}
+}
+
+// revise replaces each row by what decide makes of it.
+func (a *athlete) revise(decide func(activity.Row) activity.Row) {
+	for id, row := range a.rows {
+		if revised := decide(row); revised != row {
+			a.set(id, revised)
+		}
+	}
 }
 
 // Put implements [activity.WriteStore].
 func (s *Store) Put(_ context.Context, r activity.Reading) error {
 	a, unlock := s.of(r.By.AthleteID)
 	defer unlock()
-	if r.By.Generation <= a.revoked {
-		return activity.ErrRevoked
+	if err := a.fence.Admit(r.By); err != nil {
+		return err
 	}
 	for _, one := range r.Activities {
-		old, known := a.readings[one.ID]
-		if !known || old.generation < r.By.Generation || old.generation == r.By.Generation && old.at.Before(r.At) {
-			a.readings[one.ID] = seen{r.By.Generation, r.At, &one}
-		}
+		a.set(one.ID, a.fence.Learn(a.rows[one.ID], activity.Row{Generation: r.By.Generation, ReadAt: r.At, Activity: &one}))
 	}
 	return nil
 }
 
 // PutGone implements [activity.WriteStore].
-func (s *Store) PutGone(_ context.Context, g activity.Absence, _ time.Time) error {
+func (s *Store) PutGone(_ context.Context, g activity.Absence) error {
 	a, unlock := s.of(g.By.AthleteID)
 	defer unlock()
-	if g.By.Generation <= a.revoked {
-		return activity.ErrRevoked
+	if err := a.fence.Admit(g.By); err != nil {
+		return err
 	}
-	old, known := a.readings[g.ActivityID]
-	if !known || old.generation < g.By.Generation || old.generation == g.By.Generation && !old.at.After(g.At) {
-		a.readings[g.ActivityID] = seen{g.By.Generation, g.At, nil}
-	}
+	a.set(g.ActivityID, a.fence.Learn(a.rows[g.ActivityID], activity.Row{Generation: g.By.Generation, ReadAt: g.At}))
 	return nil
 }
 
@@ -78,14 +83,12 @@ func (s *Store) PutGone(_ context.Context, g activity.Absence, _ time.Time) erro
 func (s *Store) UpdateSync(_ context.Context, by activity.Authorization, change func(*activity.Sync) bool) error {
 	a, unlock := s.of(by.AthleteID)
 	defer unlock()
-	changed := a.copyOfSync()
-	if !change(&changed) {
-		return nil
+	if err := a.fence.Admit(by); err != nil {
+		return err
 	}
-	if by.Generation <= a.revoked {
-		return activity.ErrRevoked
+	if changed := a.copyOfSync(); change(&changed) {
+		a.sync = &changed
 	}
-	a.sync = &changed
 	return nil
 }
 
@@ -94,65 +97,93 @@ func (a *athlete) copyOfSync() activity.Sync {
 		return activity.Sync{}
 	}
 	out := *a.sync
-	out.Stored = maps.Clone(out.Stored)
+	out.Stored, out.Before = maps.Clone(out.Stored), maps.Clone(out.Before)
 	return out
 }
 
-// Supersede implements [activity.WriteStore].
-func (s *Store) Supersede(_ context.Context, by activity.Authorization) error {
-	a, unlock := s.of(by.AthleteID)
-	defer unlock()
-	maps.DeleteFunc(a.readings, func(_ int64, r seen) bool { return r.generation < by.Generation })
-	if a.sync != nil && a.sync.Generation < by.Generation {
-		a.sync = nil
-	}
-	return nil
-}
-
-// Erase implements [activity.WriteStore].
-func (s *Store) Erase(_ context.Context, by activity.Authorization, _ time.Time) error {
-	a, unlock := s.of(by.AthleteID)
-	defer unlock()
-	a.revoked = max(a.revoked, by.Generation)
-	maps.DeleteFunc(a.readings, func(_ int64, r seen) bool { return r.generation <= by.Generation })
-	if a.sync != nil && a.sync.Generation <= by.Generation {
-		a.sync = nil
-	}
-	return nil
-}
-
-// Revoked implements [activity.ReadStore].
-func (s *Store) Revoked(_ context.Context, athleteID int64) (int64, error) {
+// UpdateFence implements [activity.WriteStore].
+func (s *Store) UpdateFence(_ context.Context, athleteID int64, change func(*activity.Fence) bool) error {
 	a, unlock := s.of(athleteID)
 	defer unlock()
-	return a.revoked, nil
+	if changed := a.fence; change(&changed) {
+		a.fence = changed
+	}
+	a.revise(a.fence.Keep)
+	if a.sync != nil && !a.fence.KeepsSync(*a.sync) {
+		a.sync = nil
+	}
+	return nil
+}
+
+// Aged implements [activity.WriteStore].
+func (s *Store) Aged(_ context.Context, until time.Time, limit int) ([]int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	oldest := map[int64]time.Time{}
+	for id, a := range s.athletes {
+		var ages []time.Time
+		for _, t := range a.tallies {
+			ages = append(ages, t.Oldest())
+		}
+		if a.sync != nil {
+			for _, chunks := range []map[int]activity.StoredChunk{a.sync.Stored, a.sync.Before} {
+				for _, chunk := range chunks {
+					ages = append(ages, chunk.ReadAt)
+				}
+			}
+		}
+		if len(ages) > 0 && !slices.MinFunc(ages, time.Time.Compare).After(until) {
+			oldest[id] = slices.MinFunc(ages, time.Time.Compare)
+		}
+	}
+	found := slices.SortedFunc(maps.Keys(oldest), func(a, b int64) int { return oldest[a].Compare(oldest[b]) })
+	return found[:min(limit, len(found))], nil
+}
+
+// Expire implements [activity.WriteStore].
+func (s *Store) Expire(_ context.Context, athleteID int64, until time.Time) error {
+	a, unlock := s.of(athleteID)
+	defer unlock()
+	a.revise(func(r activity.Row) activity.Row { return r.Expire(until) })
+	if a.sync != nil {
+		a.sync.Forget(until)
+	}
+	for month, t := range a.tallies {
+		if !t.Drifted(until) {
+			continue
+		}
+		if a.tallies[month] = activity.Tallies(slices.Collect(maps.Values(a.rows)))[month]; a.tallies[month] == nil {
+			delete(a.tallies, month)
+		}
+	}
+	return nil
 }
 
 // Get implements [activity.ReadStore].
-func (s *Store) Get(_ context.Context, athleteID, activityID int64) (gatheringv1.Activity, error) {
-	a, unlock := s.of(athleteID)
+func (s *Store) Get(_ context.Context, by activity.Authorization, activityID int64) (activity.Row, error) {
+	a, unlock := s.of(by.AthleteID)
 	defer unlock()
-	if r := a.readings[activityID]; r.activity != nil {
-		return *r.activity, nil
-	}
-	return gatheringv1.Activity{}, activity.ErrNotFound
+	return a.rows[activityID], a.fence.Admit(by)
 }
 
 // List implements [activity.ReadStore].
-func (s *Store) List(_ context.Context, athleteID int64, in activity.Range, sportType string, limit int) ([]gatheringv1.Activity, error) {
-	a, unlock := s.of(athleteID)
+func (s *Store) List(_ context.Context, by activity.Authorization, sel activity.Selection) ([]gatheringv1.Activity, error) {
+	a, unlock := s.of(by.AthleteID)
 	defer unlock()
+	if err := a.fence.Admit(by); err != nil {
+		return nil, err
+	}
 	found := map[activity.Position]gatheringv1.Activity{}
-	for _, r := range a.readings {
-		if r.activity == nil || sportType != "" && r.activity.SportType != sportType {
+	for _, r := range a.rows {
+		if r.Activity == nil || !r.ReadAt.After(sel.ReadAfter) || sel.SportType != "" && r.Activity.SportType != sel.SportType {
 			continue
 		}
-		p, err := activity.PositionOf(*r.activity)
+		p, err := activity.PositionOf(*r.Activity)
 		if err != nil {
 			return nil, err
 		}
-		if in.Contains(p) {
-			found[p] = *r.activity
+		if sel.In.Contains(p) {
+			found[p] = *r.Activity
 		}
 	}
 	newestFirst := slices.SortedFunc(maps.Keys(found), func(p, q activity.Position) int {
@@ -162,44 +193,79 @@ func (s *Store) List(_ context.Context, athleteID int64, in activity.Range, spor
 		return 1
 	})
 	var out []gatheringv1.Activity
-	for _, p := range newestFirst[:min(limit, len(newestFirst))] {
+	for _, p := range newestFirst[:min(sel.Limit, len(newestFirst))] {
 		out = append(out, found[p])
 	}
 	return out, nil
 }
 
-// Efforts implements [activity.ReadStore].
-func (s *Store) Efforts(_ context.Context, athleteID int64, sportType string) ([]activity.Effort, error) {
+// Tallies implements [activity.ReadStore].
+func (s *Store) Tallies(_ context.Context, by activity.Authorization) (map[string]*activity.Tally, error) {
+	a, unlock := s.of(by.AthleteID)
+	defer unlock()
+	out := map[string]*activity.Tally{}
+	for month, t := range a.tallies {
+		out[month] = t.Clone()
+	}
+	return out, a.fence.Admit(by)
+}
+
+// Rows implements [activity.ReadStore].
+func (s *Store) Rows(_ context.Context, athleteID int64) ([]activity.Row, error) {
 	a, unlock := s.of(athleteID)
 	defer unlock()
-	var out []activity.Effort
-	for _, r := range a.readings {
-		if r.activity == nil || sportType != "" && r.activity.SportType != sportType {
-			continue
-		}
-		out = append(out, activity.Effort{
-			SportType: r.activity.SportType, StartDateLocal: r.activity.StartDateLocal, Distance: r.activity.Distance,
-			MovingTime: r.activity.MovingTime, ElapsedTime: r.activity.ElapsedTime, TotalElevationGain: r.activity.TotalElevationGain,
-		})
-	}
-	return out, nil
+	return slices.Collect(maps.Values(a.rows)), nil
 }
 
 // Sync implements [activity.ReadStore].
-func (s *Store) Sync(_ context.Context, athleteID int64) (activity.Sync, error) {
-	a, unlock := s.of(athleteID)
+func (s *Store) Sync(_ context.Context, by activity.Authorization) (activity.Sync, error) {
+	a, unlock := s.of(by.AthleteID)
 	defer unlock()
-	return a.copyOfSync(), nil
+	return a.copyOfSync(), a.fence.Admit(by)
 }
 
-// Held is how many items the store has of the athlete besides the tombstone,
-// memories of gone activities and the sync among them.
+// Held is how many items the store has of the athlete besides the fence and the
+// tallies, memories of gone activities and the sync among them.
 func (s *Store) Held(athleteID int64) int {
 	a, unlock := s.of(athleteID)
 	defer unlock()
-	n := len(a.readings)
+	n := len(a.rows)
 	if a.sync != nil {
 		n++
 	}
 	return n
+}
+
+// Ages implements [activity.AuditStore].
+func (s *Store) Ages(_ context.Context, count func(kind string, readAt time.Time)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.athletes {
+		for _, r := range a.rows {
+			kind := activity.KindActivity
+			if r.Activity == nil {
+				kind = activity.KindGone
+			}
+			count(kind, r.ReadAt)
+		}
+		for _, t := range a.tallies {
+			count(activity.KindTally, t.Oldest().Add(time.Hour))
+		}
+		for _, chunk := range a.copyOfSync().Stored {
+			count(activity.KindSync, chunk.ReadAt)
+		}
+	}
+	return nil
+}
+
+// Lapse drops activities as DynamoDB's TTL might at the time, if the dice say so:
+// without a word to the tallies.
+func (s *Store) Lapse(athleteID int64, at time.Time, dice func() bool) {
+	a, unlock := s.of(athleteID)
+	defer unlock()
+	for _, id := range slices.Sorted(maps.Keys(a.rows)) {
+		if !activity.LapsesAt(a.rows[id].ReadAt).After(at) && dice() {
+			delete(a.rows, id)
+		}
+	}
 }

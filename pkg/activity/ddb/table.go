@@ -1,11 +1,13 @@
 package ddb
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"iter"
-	"math/rand/v2"
+	"maps"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -15,19 +17,19 @@ import (
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/activity/settings"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
-	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
 // API is the part of the DynamoDB client that the table needs.
 type API interface {
-	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
+	BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error)
 	Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error)
+	Scan(context.Context, *dynamodb.ScanInput, ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error)
 	TransactWriteItems(context.Context, *dynamodb.TransactWriteItemsInput, ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error)
 }
 
-// Table is the activities table. It implements [activity.WriteStore] and
-// [activity.ReadStore].
+// Table is the activities table. It implements [activity.WriteStore],
+// [activity.ReadStore] and [activity.AuditStore].
 type Table struct {
 	api  API
 	name string
@@ -36,253 +38,248 @@ type Table struct {
 // New makes a store over the named table.
 func New(api API, name string) *Table { return &Table{api: api, name: name} }
 
-// Put implements [activity.WriteStore].
-func (t *Table) Put(ctx context.Context, r activity.Reading) error {
-	var puts []types.TransactWriteItem
-	for _, a := range r.Activities {
-		p, err := activity.PositionOf(a)
-		if err != nil {
-			return err
-		}
-		item := activityItem{reading: readingOf(r.By, r.At, a.ID), Start: startKey(p), attributes: attributes(a)}
-		put, err := t.putReading(item, item.reading, "<")
-		if err != nil {
-			return err
-		}
-		puts = append(puts, put)
-	}
-	return t.write(ctx, t.fence(r.By), puts)
-}
-
-// PutGone implements [activity.WriteStore].
-func (t *Table) PutGone(ctx context.Context, a activity.Absence, expires time.Time) error {
-	item := goneItem{reading: readingOf(a.By, a.At, a.ActivityID), ExpiresAt: expires.Unix()}
-	put, err := t.putReading(item, item.reading, "<=")
-	if err != nil {
-		return err
-	}
-	return t.write(ctx, t.fence(a.By), []types.TransactWriteItem{put})
-}
-
-// putReading puts the item if the reading that is there is older: if the time
-// it was read at is before, as the operator sees it.
-func (t *Table) putReading(item any, r reading, before string) (types.TransactWriteItem, error) {
-	return t.put(item, "attribute_not_exists(sk) OR generation < :generation OR (generation = :generation AND read_at "+before+" :read_at)",
-		map[string]types.AttributeValue{":generation": number(r.Generation), ":read_at": number(r.ReadAt)})
-}
-
-// syncAttempts is how often an update of the sync is tried when others update
-// it at the same time: as many as chunks may well be handled at once.
-const syncAttempts = 10
-
-// UpdateSync implements [activity.WriteStore].
-func (t *Table) UpdateSync(ctx context.Context, by activity.Authorization, change func(*activity.Sync) bool) error {
-	for attempt := range syncAttempts {
-		old, err := t.syncItem(ctx, by.AthleteID)
-		if err != nil {
-			return err
-		}
-		s := old.sync()
-		if !change(&s) {
-			return nil
-		}
-		condition, values := "attribute_not_exists(sk)", map[string]types.AttributeValue(nil)
-		if old.Version > 0 {
-			condition, values = "version = :version", map[string]types.AttributeValue{":version": number(old.Version)}
-		}
-		put, err := t.put(syncItemOf(by.AthleteID, old.Version+1, s), condition, values)
-		if err != nil {
-			return err
-		}
-		left, err := t.transact(ctx, t.fence(by), []types.TransactWriteItem{put})
-		if err != nil || len(left) == 0 {
-			return err
-		}
-		if err := pause(ctx, attempt); err != nil {
-			return err
-		}
-	}
-	return fault.New(fault.Transient, "put sync: others were faster %d times", syncAttempts)
-}
-
-// Erase implements [activity.WriteStore].
-func (t *Table) Erase(ctx context.Context, by activity.Authorization, expires time.Time) error {
-	tombstone := types.TransactWriteItem{Update: &types.Update{
-		TableName:           aws.String(t.name),
-		Key:                 key(by.AthleteID, authorizationKey),
-		UpdateExpression:    aws.String("SET revoked_generation = :generation, expires_at = :expires_at"),
-		ConditionExpression: aws.String("attribute_not_exists(sk) OR revoked_generation < :generation"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":generation": number(by.Generation), ":expires_at": number(expires.Unix()),
-		},
-	}}
-	if err := t.write(ctx, nil, []types.TransactWriteItem{tombstone}); err != nil {
-		return err
-	}
-	// From here on nothing of these generations can be written, so what a
-	// consistent query finds is all there is.
-	return t.deleteThrough(ctx, by.AthleteID, by.Generation)
-}
-
-// Supersede implements [activity.WriteStore].
-func (t *Table) Supersede(ctx context.Context, by activity.Authorization) error {
-	return t.deleteThrough(ctx, by.AthleteID, by.Generation-1)
-}
-
-// deleteThrough deletes what was written under the generation and earlier
-// ones. Each delete checks the generation again: a later authorization may have
-// taken the item over.
-func (t *Table) deleteThrough(ctx context.Context, athleteID, through int64) error {
-	generation := map[string]types.AttributeValue{":generation": number(through)}
-	for page, err := range t.pages(ctx, &dynamodb.QueryInput{
-		ConsistentRead:            aws.Bool(true),
-		KeyConditionExpression:    aws.String("athlete_id = :athlete_id"),
-		FilterExpression:          aws.String("generation <= :generation"),
-		ProjectionExpression:      aws.String("athlete_id, sk"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":athlete_id": number(athleteID), ":generation": number(through)},
-	}) {
-		if err != nil {
-			return err
-		}
-		var deletes []types.TransactWriteItem
-		for _, k := range page {
-			deletes = append(deletes, types.TransactWriteItem{Delete: &types.Delete{
-				TableName:                 aws.String(t.name),
-				Key:                       k,
-				ConditionExpression:       aws.String("generation <= :generation"),
-				ExpressionAttributeValues: generation,
-			}})
-		}
-		if err := t.write(ctx, nil, deletes); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Revoked implements [activity.ReadStore].
-func (t *Table) Revoked(ctx context.Context, athleteID int64) (int64, error) {
-	var item struct {
-		Generation int64 `dynamodbav:"revoked_generation"`
-	}
-	err := t.get(ctx, athleteID, authorizationKey, &item)
-	return item.Generation, err
-}
-
 // Get implements [activity.ReadStore].
-func (t *Table) Get(ctx context.Context, athleteID, activityID int64) (gatheringv1.Activity, error) {
-	var item activityItem
-	if err := t.get(ctx, athleteID, activityKey(activityID), &item); err != nil {
-		return gatheringv1.Activity{}, err
+func (t *Table) Get(ctx context.Context, by activity.Authorization, activityID int64) (activity.Row, error) {
+	s, err := t.snapshot(ctx, by.AthleteID, rowKey(activityID))
+	if err != nil {
+		return activity.Row{}, err
 	}
-	if item.Start == "" {
-		return gatheringv1.Activity{}, activity.ErrNotFound
+	return s.rows[activityID], s.fence.fence().Admit(by)
+}
+
+// Sync implements [activity.ReadStore].
+func (t *Table) Sync(ctx context.Context, by activity.Authorization) (activity.Sync, error) {
+	s, err := t.snapshot(ctx, by.AthleteID, syncKey)
+	if err != nil {
+		return activity.Sync{}, err
 	}
-	return gatheringv1.Activity(item.attributes), nil
+	return s.sync.sync(), s.fence.fence().Admit(by)
+}
+
+// Tallies implements [activity.ReadStore].
+func (t *Table) Tallies(ctx context.Context, by activity.Authorization) (map[string]*activity.Tally, error) {
+	s := newSnapshot(by.AthleteID)
+	for page, err := range t.query(ctx, &dynamodb.QueryInput{
+		ConsistentRead:            aws.Bool(true),
+		KeyConditionExpression:    aws.String("athlete_id = :athlete_id AND sk >= :from"),
+		ExpressionAttributeValues: attributeValues{":athlete_id": number(by.AthleteID), ":from": text(fenceKey)},
+	}) {
+		if err == nil {
+			err = s.take(page)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return s.tallies, s.fence.fence().Admit(by)
+}
+
+// Rows implements [activity.ReadStore].
+func (t *Table) Rows(ctx context.Context, athleteID int64) ([]activity.Row, error) {
+	var out []activity.Row
+	for rows, err := range t.rows(ctx, athleteID) {
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+// rows gives all rows by their activities' ids, a page at a time.
+func (t *Table) rows(ctx context.Context, athleteID int64) iter.Seq2[map[int64]activity.Row, error] {
+	return func(yield func(map[int64]activity.Row, error) bool) {
+		for page, err := range t.query(ctx, withPrefix(athleteID, rowPrefix)) {
+			s := newSnapshot(athleteID)
+			if err == nil {
+				err = s.take(page)
+			}
+			if !yield(s.rows, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // filteredPage is how many items a query by sport type looks at in one go.
 const filteredPage = 500
 
 // List implements [activity.ReadStore].
-func (t *Table) List(ctx context.Context, athleteID int64, in activity.Range, sportType string, limit int) ([]gatheringv1.Activity, error) {
+func (t *Table) List(ctx context.Context, by activity.Authorization, sel activity.Selection) ([]gatheringv1.Activity, error) {
+	found, newest, err := t.list(ctx, by.AthleteID, sel)
+	if err != nil || len(found) > 0 && newest <= by.Generation {
+		// Rows of no later authorization are there, so this one is not over, or
+		// its erasure is under way.
+		return found, err
+	}
+	s, err := t.snapshot(ctx, by.AthleteID)
+	if err != nil {
+		return nil, err
+	}
+	return found, s.fence.fence().Admit(by)
+}
+
+// list also gives the newest generation that it saw.
+func (t *Table) list(ctx context.Context, athleteID int64, sel activity.Selection) (found []gatheringv1.Activity, newest int64, err error) {
 	// BETWEEN includes both ends. No activity has the id 0, so that this is the
 	// last key below To, or one that nothing has.
-	last := in.To
+	last := sel.In.To
 	if last.ID > 0 {
 		last.ID--
 	}
-	from, to := startKey(in.From), startKey(last)
+	from, to := startKey(sel.In.From), startKey(last)
 	if from > to {
-		return nil, nil
+		return nil, 0, nil
 	}
-	query := t.byStart(athleteID, sportType)
-	query.KeyConditionExpression = aws.String("athlete_id = :athlete_id AND #start BETWEEN :from AND :to")
-	query.ExpressionAttributeNames = map[string]string{"#start": "start"}
-	query.ExpressionAttributeValues[":from"], query.ExpressionAttributeValues[":to"] = text(from), text(to)
-	query.ScanIndexForward = aws.Bool(false)
-	query.Limit = aws.Int32(int32(limit))
-	if sportType != "" {
+	query := &dynamodb.QueryInput{
+		IndexName:                aws.String(settings.ActivitiesByStartIndex),
+		KeyConditionExpression:   aws.String("athlete_id = :athlete_id AND #start BETWEEN :from AND :to"),
+		ExpressionAttributeNames: map[string]string{"#start": "start"},
+		ExpressionAttributeValues: attributeValues{
+			":athlete_id": number(athleteID), ":from": text(from), ":to": text(to),
+		},
+		ScanIndexForward: aws.Bool(false),
+		Limit:            aws.Int32(int32(sel.Limit)),
+	}
+	if sel.SportType != "" {
+		query.FilterExpression = aws.String("sport_type = :sport_type")
+		query.ExpressionAttributeValues[":sport_type"] = text(sel.SportType)
 		query.Limit = aws.Int32(filteredPage)
 	}
-	var found []gatheringv1.Activity
-	for page, err := range t.pages(ctx, query) {
+	for page, err := range t.query(ctx, query) {
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		var items []attributes
-		if err := attributevalue.UnmarshalListOfMaps(page, &items); err != nil {
-			return nil, err
-		}
-		for _, item := range items {
-			if found = append(found, gatheringv1.Activity(item)); len(found) == limit {
-				return found, nil
+		for _, item := range page {
+			_, r, err := unmarshalRow(item)
+			if err != nil {
+				return nil, 0, err
+			}
+			newest = max(newest, r.Generation)
+			if !r.ReadAt.After(sel.ReadAfter) {
+				continue
+			}
+			if found = append(found, *r.Activity); len(found) == sel.Limit {
+				return found, newest, nil
 			}
 		}
 	}
-	return found, nil
+	return found, newest, nil
 }
 
-// Efforts implements [activity.ReadStore].
-func (t *Table) Efforts(ctx context.Context, athleteID int64, sportType string) ([]activity.Effort, error) {
-	query := t.byStart(athleteID, sportType)
-	query.KeyConditionExpression = aws.String("athlete_id = :athlete_id")
-	query.ProjectionExpression = aws.String(effortProjection)
-	var found []activity.Effort
-	for page, err := range t.pages(ctx, query) {
+// Aged implements [activity.WriteStore].
+func (t *Table) Aged(ctx context.Context, until time.Time, limit int) ([]int64, error) {
+	oldest := map[int64]int64{}
+	for _, kind := range []string{activity.KindTally, activity.KindSync} {
+		seen := map[int64]bool{}
+		for page, err := range t.query(ctx, &dynamodb.QueryInput{
+			IndexName:                 aws.String(settings.ActivitiesByAgeIndex),
+			KeyConditionExpression:    aws.String("kind = :kind AND oldest <= :until"),
+			ExpressionAttributeValues: attributeValues{":kind": text(kind), ":until": number(until.Unix())},
+		}) {
+			if err != nil {
+				return nil, err
+			}
+			var items []struct {
+				itemKey
+				aging
+			}
+			if err := attributevalue.UnmarshalListOfMaps(page, &items); err != nil {
+				return nil, err
+			}
+			for _, item := range items {
+				seen[item.AthleteID] = true
+				if at, known := oldest[item.AthleteID]; !known || item.Oldest < at {
+					oldest[item.AthleteID] = item.Oldest
+				}
+			}
+			if len(seen) >= limit {
+				break
+			}
+		}
+	}
+	found := slices.SortedFunc(maps.Keys(oldest), func(a, b int64) int { return cmp.Compare(oldest[a], oldest[b]) })
+	return found[:min(limit, len(found))], nil
+}
+
+// auditSegments is how many parts of the table are read at the same time.
+const auditSegments = 8
+
+// Ages implements [activity.AuditStore].
+func (t *Table) Ages(ctx context.Context, count func(kind string, readAt time.Time)) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var mu sync.Mutex
+	var segments sync.WaitGroup
+	for n := range auditSegments {
+		segments.Go(func() {
+			err := t.ages(ctx, n, func(kind string, readAt time.Time) {
+				mu.Lock()
+				defer mu.Unlock()
+				count(kind, readAt)
+			})
+			if err != nil {
+				cancel(err)
+			}
+		})
+	}
+	segments.Wait()
+	return context.Cause(ctx)
+}
+
+func (t *Table) ages(ctx context.Context, segment int, count func(kind string, readAt time.Time)) error {
+	in := &dynamodb.ScanInput{
+		TableName: aws.String(t.name), Segment: aws.Int32(int32(segment)), TotalSegments: aws.Int32(auditSegments),
+		ProjectionExpression:     aws.String("sk, #start, read_at, oldest"),
+		ExpressionAttributeNames: map[string]string{"#start": "start"},
+	}
+	for {
+		out, err := t.api.Scan(ctx, in)
 		if err != nil {
-			return nil, err
+			return fault.New(fault.Transient, "scan: %w", err)
 		}
-		var items []effortItem
-		if err := attributevalue.UnmarshalListOfMaps(page, &items); err != nil {
-			return nil, err
+		var items []struct {
+			SK     string `dynamodbav:"sk"`
+			Start  string `dynamodbav:"start"`
+			ReadAt int64  `dynamodbav:"read_at"`
+			Oldest int64  `dynamodbav:"oldest"`
 		}
-		for _, item := range items {
-			found = append(found, activity.Effort(item))
+		if err := attributevalue.UnmarshalListOfMaps(out.Items, &items); err != nil {
+			return err
 		}
+		for _, i := range items {
+			switch {
+			case i.Start != "":
+				count(activity.KindActivity, time.Unix(0, i.ReadAt))
+			case strings.HasPrefix(i.SK, rowPrefix):
+				count(activity.KindGone, time.Unix(0, i.ReadAt))
+			case strings.HasPrefix(i.SK, tallyPrefix):
+				count(activity.KindTally, time.Unix(i.Oldest, 0).Add(time.Hour))
+			case i.SK == syncKey && i.Oldest != 0:
+				count(activity.KindSync, time.Unix(i.Oldest, 0))
+			}
+		}
+		if out.LastEvaluatedKey == nil {
+			return nil
+		}
+		in.ExclusiveStartKey = out.LastEvaluatedKey
 	}
-	return found, nil
 }
 
-// Sync implements [activity.ReadStore].
-func (t *Table) Sync(ctx context.Context, athleteID int64) (activity.Sync, error) {
-	item, err := t.syncItem(ctx, athleteID)
-	return item.sync(), err
-}
-
-func (t *Table) syncItem(ctx context.Context, athleteID int64) (syncItem, error) {
-	var item syncItem
-	err := t.get(ctx, athleteID, syncKey, &item)
-	return item, err
-}
-
-// get reads an item into dst, which stays as it is when there is none.
-func (t *Table) get(ctx context.Context, athleteID int64, sk string, dst any) error {
-	out, err := t.api.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: aws.String(t.name), Key: key(athleteID, sk), ConsistentRead: aws.Bool(true),
-	})
-	if err != nil {
-		return fault.New(fault.Transient, "get item: %w", err)
+// withPrefix asks for an athlete's items by the beginning of their sort key.
+func withPrefix(athleteID int64, prefix string) *dynamodb.QueryInput {
+	return &dynamodb.QueryInput{
+		ConsistentRead:            aws.Bool(true),
+		KeyConditionExpression:    aws.String("athlete_id = :athlete_id AND begins_with(sk, :prefix)"),
+		ExpressionAttributeValues: attributeValues{":athlete_id": number(athleteID), ":prefix": text(prefix)},
 	}
-	return attributevalue.UnmarshalMap(out.Item, dst)
 }
 
-// byStart queries the index.
-func (t *Table) byStart(athleteID int64, sportType string) *dynamodb.QueryInput {
-	in := &dynamodb.QueryInput{
-		IndexName:                 aws.String(settings.ActivitiesByStartIndex),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":athlete_id": number(athleteID)},
-	}
-	if sportType != "" {
-		in.FilterExpression = aws.String("sport_type = :sport_type")
-		in.ExpressionAttributeValues[":sport_type"] = text(sportType)
-	}
-	return in
-}
-
-// pages runs a query to its end.
-func (t *Table) pages(ctx context.Context, in *dynamodb.QueryInput) iter.Seq2[[]map[string]types.AttributeValue, error] {
-	return func(yield func([]map[string]types.AttributeValue, error) bool) {
+// query runs a query to its end, a page at a time.
+func (t *Table) query(ctx context.Context, in *dynamodb.QueryInput) iter.Seq2[[]attributeValues, error] {
+	return func(yield func([]attributeValues, error) bool) {
 		in.TableName = aws.String(t.name)
 		for {
 			out, err := t.api.Query(ctx, in)
@@ -298,98 +295,86 @@ func (t *Table) pages(ctx context.Context, in *dynamodb.QueryInput) iter.Seq2[[]
 	}
 }
 
-func (t *Table) put(item any, condition string, values map[string]types.AttributeValue) (types.TransactWriteItem, error) {
-	attrs, err := attributevalue.MarshalMap(item)
-	return types.TransactWriteItem{Put: &types.Put{
-		TableName: aws.String(t.name), Item: attrs,
-		ConditionExpression: aws.String(condition), ExpressionAttributeValues: values,
-	}}, err
+// snapshot is what was read of an athlete, for reading or for building on it.
+type snapshot struct {
+	athleteID int64
+	fence     fenceItem
+	sync      syncItem
+	rows      map[int64]activity.Row
+	tallies   map[string]*activity.Tally
+	// revisions of the tallies.
+	revisions map[string]string
 }
 
-// fence fails when the authorization is revoked.
-func (t *Table) fence(by activity.Authorization) *types.TransactWriteItem {
-	return &types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{
-		TableName:                 aws.String(t.name),
-		Key:                       key(by.AthleteID, authorizationKey),
-		ConditionExpression:       aws.String("attribute_not_exists(sk) OR revoked_generation < :generation"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":generation": number(by.Generation)},
-	}}
+func newSnapshot(athleteID int64) *snapshot {
+	return &snapshot{
+		athleteID: athleteID,
+		rows:      map[int64]activity.Row{}, tallies: map[string]*activity.Tally{}, revisions: map[string]string{},
+	}
 }
 
-// maxActions is how many actions one transaction holds beside the fence
-// (DynamoDB: 100 in all).
-const maxActions = 99
-
-// write does those of the actions whose conditions hold, in transactions that
-// the fence, if any, is part of.
-func (t *Table) write(ctx context.Context, fence *types.TransactWriteItem, actions []types.TransactWriteItem) error {
-	for some := range slices.Chunk(actions, maxActions) {
-		for len(some) > 0 {
-			failed, err := t.transact(ctx, fence, some)
-			if err != nil {
+// take takes in items.
+func (s *snapshot) take(items []attributeValues) error {
+	for _, item := range items {
+		var k itemKey
+		if err := attributevalue.UnmarshalMap(item, &k); err != nil {
+			return err
+		}
+		var err error
+		switch {
+		case k.SK == fenceKey:
+			err = attributevalue.UnmarshalMap(item, &s.fence)
+		case k.SK == syncKey:
+			err = attributevalue.UnmarshalMap(item, &s.sync)
+		case strings.HasPrefix(k.SK, rowPrefix):
+			var id int64
+			var row activity.Row
+			id, row, err = unmarshalRow(item)
+			s.rows[id] = row
+		case strings.HasPrefix(k.SK, tallyPrefix):
+			var i tallyItem
+			if err := attributevalue.UnmarshalMap(item, &i); err != nil {
 				return err
 			}
-			if len(failed) == 0 {
-				break
-			}
-			// One failed condition undoes the whole transaction: again, without.
-			rest := make([]types.TransactWriteItem, 0, len(some)-len(failed))
-			for i, action := range some {
-				if !slices.Contains(failed, i) {
-					rest = append(rest, action)
-				}
-			}
-			some = rest
+			s.tallies[i.month()], err = i.tally()
+			s.revisions[i.month()] = i.Revision
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// conflictAttempts is how often a transaction is tried that others get in the
-// way of.
-const conflictAttempts = 8
+// maxKeys is how many items one request can get by their keys, and how many
+// one transaction can write (DynamoDB, "Service, account, and table quotas").
+const maxKeys = 100
 
-// transact does all of the actions or none; if none, it gives the indices of
-// those whose condition failed. It is [activity.ErrRevoked] if the fence's did.
-func (t *Table) transact(ctx context.Context, fence *types.TransactWriteItem, actions []types.TransactWriteItem) (failed []int, err error) {
-	items := actions
-	if fence != nil {
-		items = append([]types.TransactWriteItem{*fence}, actions...)
-	}
-	for attempt := range conflictAttempts {
-		_, err = t.api.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items})
-		var cancelled *types.TransactionCanceledException
-		if err == nil {
-			return nil, nil
-		}
-		if !errors.As(err, &cancelled) {
-			return nil, fault.New(fault.Transient, "write: %w", err)
-		}
-		for i, reason := range cancelled.CancellationReasons {
-			switch {
-			case aws.ToString(reason.Code) != "ConditionalCheckFailed":
-			case fence == nil:
-				failed = append(failed, i)
-			case i == 0:
-				return nil, activity.ErrRevoked
-			default:
-				failed = append(failed, i-1)
-			}
-		}
-		if len(failed) > 0 {
-			return failed, nil
-		}
-		if err := pause(ctx, attempt); err != nil {
-			return nil, err
-		}
-	}
-	return nil, fault.New(fault.Transient, "write: others got in the way %d times: %w", conflictAttempts, err)
+// snapshot reads the fence and the items with these sort keys.
+func (t *Table) snapshot(ctx context.Context, athleteID int64, sortKeys ...string) (*snapshot, error) {
+	s := newSnapshot(athleteID)
+	return s, t.extend(ctx, s, append(sortKeys, fenceKey))
 }
 
-// pause waits a random while, longer after each attempt.
-func pause(ctx context.Context, attempt int) error {
-	if err := boot.Sleep(ctx, rand.N(time.Duration(attempt+1)*20*time.Millisecond)); err != nil {
-		return fault.New(fault.Transient, "wait: %w", err)
+// extend reads more into the snapshot.
+func (t *Table) extend(ctx context.Context, s *snapshot, sortKeys []string) error {
+	var keys []attributeValues
+	for _, sk := range sortKeys {
+		keys = append(keys, key(s.athleteID, sk))
+	}
+	for len(keys) > 0 {
+		some := keys[:min(maxKeys, len(keys))]
+		keys = keys[len(some):]
+		out, err := t.api.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
+			t.name: {Keys: some, ConsistentRead: aws.Bool(true)},
+		}})
+		if err != nil {
+			return fault.New(fault.Transient, "get items: %w", err)
+		}
+		if err := s.take(out.Responses[t.name]); err != nil {
+			return err
+		}
+		keys = append(keys, out.UnprocessedKeys[t.name].Keys...)
 	}
 	return nil
 }

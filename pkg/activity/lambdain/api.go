@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -140,7 +141,7 @@ func (a api) get(ctx context.Context, by activity.Authorization, req httpapi.Req
 }
 
 type totals struct {
-	Count              int     `json:"count"`
+	Count              int64   `json:"count"`
 	Distance           float64 `json:"distance"`
 	MovingTime         int64   `json:"moving_time"`
 	ElapsedTime        int64   `json:"elapsed_time"`
@@ -157,15 +158,15 @@ type stats struct {
 	Total   totals         `json:"total"`
 }
 
-// stats takes: by, one of week, month and year, which is the default;
+// stats takes: by, one of day, week, month and year, which is the default;
 // sport_type. Periods without activities are left out; the newest comes first.
 func (a api) stats(ctx context.Context, by activity.Authorization, req httpapi.Request) (any, error) {
 	period := activity.Year
 	if s, given := req.QueryStringParameters["by"]; given {
 		period = activity.Period(s)
 	}
-	if period != activity.Week && period != activity.Month && period != activity.Year {
-		return nil, fault.New(fault.Invalid, "by must be week, month or year")
+	if !slices.Contains([]activity.Period{activity.Day, activity.Week, activity.Month, activity.Year}, period) {
+		return nil, fault.New(fault.Invalid, "by must be day, week, month or year")
 	}
 	found, err := a.reader.Stats(ctx, by, period, req.QueryStringParameters["sport_type"])
 	if err != nil {

@@ -35,7 +35,7 @@ type api struct {
 
 func newAPI(t *testing.T) api {
 	store := activitytest.NewStore()
-	return api{t, store, httpapi.Mux(quiet, lambdain.APIRoutes(&activity.Reader{Store: store}))}
+	return api{t, store, httpapi.Mux(quiet, lambdain.APIRoutes(&activity.Reader{Store: store, Now: func() time.Time { return activitytest.At(60) }}))}
 }
 
 func (a api) put(by activity.Authorization, activities ...gatheringv1.Activity) {
@@ -217,7 +217,7 @@ func TestGetFindsOnlyOnesOwn(t *testing.T) {
 	a := newAPI(t)
 	a.put(me, activitytest.Activity(7, 0, "mine"), activitytest.Activity(8, 0, "gone"))
 	a.put(activity.Authorization{AthleteID: 2, Generation: activitytest.Gen1}, activitytest.Activity(9, 0, "theirs"))
-	if err := a.store.PutGone(t.Context(), activity.Absence{By: me, At: activitytest.At(1), ActivityID: 8}, activitytest.At(9)); err != nil {
+	if err := a.store.PutGone(t.Context(), activity.Absence{By: me, At: activitytest.At(1), ActivityID: 8}); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []string{"8", "9", "10", "0", "-7", "7.0", "seven", "99999999999999999999", "7 ", "authorization"} {
@@ -249,6 +249,7 @@ func TestStats(t *testing.T) {
 		{nil, `{"periods":[` + ride2026 + `,` + run2025 + `],"total":` + both + `}`},
 		{map[string]string{"by": "year", "unknown": "x"}, `{"periods":[` + ride2026 + `,` + run2025 + `],"total":` + both + `}`},
 		{map[string]string{"by": "month", "sport_type": "Run"}, `{"periods":[` + strings.Replace(run2025, "-01-01", "-12-01", 1) + `],"total":` + one + `}`},
+		{map[string]string{"by": "day", "sport_type": "Run"}, `{"periods":[` + strings.Replace(run2025, "-01-01", "-12-31", 1) + `],"total":` + one + `}`},
 		{map[string]string{"by": "week", "sport_type": "Ride"}, `{"periods":[` + strings.Replace(ride2026, "2026-01-01", "2025-12-29", 1) + `],"total":` + one + `}`},
 		{map[string]string{"sport_type": "Curling"}, `{"periods":[],"total":` + none + `}`},
 	} {
@@ -273,8 +274,8 @@ func TestSync(t *testing.T) {
 		report gatheringv1.ScanProgressed
 		want   string
 	}{
-		{gatheringv1.ScanProgressed{Sequence: 1, State: gatheringv1.ScanWaiting, WaitingFor: gatheringv1.WaitingForQuota, ResumesAt: &resumes},
-			`{"state":"waiting","gathered":50,"waiting_for":"quota","resumes_at":"2026-11-20T12:15:00Z"}`},
+		{gatheringv1.ScanProgressed{Sequence: 1, State: gatheringv1.ScanWaiting, WaitingFor: gatheringv1.WaitingForRateLimit, ResumesAt: &resumes},
+			`{"state":"waiting","gathered":50,"waiting_for":"rate_limit","resumes_at":"2026-11-20T12:15:00Z"}`},
 		{gatheringv1.ScanProgressed{Sequence: 2, State: gatheringv1.ScanWaiting, WaitingFor: gatheringv1.WaitingForReconnect},
 			`{"state":"waiting","gathered":50,"waiting_for":"reconnect","resumes_at":null}`},
 		{gatheringv1.ScanProgressed{Sequence: 3, State: gatheringv1.ScanCompleted, Chunks: 1},
@@ -283,7 +284,7 @@ func TestSync(t *testing.T) {
 		step.report.Generation, step.report.ScanID = me.Generation, "s"
 		err := a.store.UpdateSync(t.Context(), me, func(s *activity.Sync) bool {
 			s.Report(step.report)
-			s.Store(me.Generation, gatheringv1.ScanChunk{ScanID: "s"}, 50)
+			s.Store(me.Generation, gatheringv1.ScanChunk{ScanID: "s"}, activity.StoredChunk{Activities: 50, ReadAt: activitytest.At(0)})
 			return true
 		})
 		if err != nil {
@@ -302,7 +303,7 @@ func TestBadParametersAreNamed(t *testing.T) {
 		{listRoute, "limit", "0"}, {listRoute, "limit", "201"}, {listRoute, "limit", "-1"}, {listRoute, "limit", "x"}, {listRoute, "limit", ""},
 		{listRoute, "cursor", "x"}, {listRoute, "cursor", "%%%"},
 		{listRoute, "cursor", strings.Repeat("A", 22)}, {listRoute, "cursor", strings.Repeat("_", 22)}, {listRoute, "cursor", strings.Repeat("A", 4000)},
-		{statsRoute, "by", "day"}, {statsRoute, "by", ""}, {statsRoute, "by", "Year"},
+		{statsRoute, "by", "decade"}, {statsRoute, "by", ""}, {statsRoute, "by", "Year"},
 	} {
 		res := a.call(tc.route, "", map[string]string{tc.name: tc.value})
 		var problem struct{ Detail string }
@@ -336,7 +337,8 @@ func TestCursorShowsNobodyElse(t *testing.T) {
 func TestWithoutALiveSessionEverythingIs401(t *testing.T) {
 	a := newAPI(t)
 	a.put(me, activitytest.Activity(7, 0, ""))
-	if err := a.store.Erase(t.Context(), activity.Authorization{AthleteID: 3, Generation: me.Generation}, activitytest.At(9)); err != nil {
+	err := a.store.UpdateFence(t.Context(), 3, func(f *activity.Fence) bool { return f.Revoke(me.Generation, activitytest.At(9)) })
+	if err != nil {
 		t.Fatal(err)
 	}
 	sessions := map[string]func(*httpapi.Request){

@@ -11,6 +11,7 @@ func EventRoutes(r *activity.Recorder) []consume.Route {
 		consume.On(r.ActivitiesGathered),
 		consume.On(r.ActivityGone),
 		consume.On(r.ScanProgressed),
+		consume.On(r.AthleteAuthorized),
 		consume.On(r.AuthorizationRevoked),
 	}
 }

@@ -2,6 +2,7 @@ package lambdain_test
 
 import (
 	"context"
+	"math"
 	"os"
 	"testing"
 	"time"
@@ -38,6 +39,7 @@ func TestEventsOfTheContracts(t *testing.T) {
 		held     int
 		gathered int
 	}{
+		{"credentialsv1/testdata/AthleteAuthorized.json", 0, 0},
 		{"gatheringv1/testdata/ActivitiesGathered.json", 2, 1},
 		{"gatheringv1/testdata/ActivitiesGathered.single.json", 3, 1},
 		{"gatheringv1/testdata/ScanProgressed.json", 3, 1},
@@ -52,11 +54,11 @@ func TestEventsOfTheContracts(t *testing.T) {
 		if err != nil || len(out.BatchItemFailures) > 0 {
 			t.Fatalf("%s: %v %v", step.sample, out, err)
 		}
-		s, err := store.Sync(t.Context(), athleteID)
+		s, err := store.Sync(t.Context(), activity.Authorization{AthleteID: athleteID, Generation: math.MaxInt64})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff([]int{step.held, step.gathered}, []int{store.Held(athleteID), s.Status().Gathered}); d != "" {
+		if d := cmp.Diff([]int{step.held, step.gathered}, []int{store.Held(athleteID), s.Status(time.Time{}).Gathered}); d != "" {
 			t.Errorf("after %s (-want +got)\n%s", step.sample, d)
 		}
 	}

@@ -1,8 +1,28 @@
 package settings
 
+import "strconv"
+
+// MetricNamespace of every metric of this boundary.
+const MetricNamespace = "Paceline/Activity"
+
+// MetricKeptTooLong counts what is kept longer than it may be. An alarm looks at
+// it.
+const MetricKeptTooLong = "KeptTooLong"
+
+// MetricActivitiesByAge names the metric of the activities that were read so many
+// days ago, rounded down.
+func MetricActivitiesByAge(days int) string {
+	return "ActivitiesReadDaysAgo" + strconv.Itoa(days)
+}
+
 // ActivitiesByStartIndex is the index of the activities table that orders an
 // athlete's activities by start: partition key athlete_id, sort key start.
 const ActivitiesByStartIndex = "by-start"
+
+// ActivitiesByAgeIndex is the index of the activities table that orders what is
+// kept of several activities by when the oldest of them was read: partition key
+// kind, sort key oldest, keys only.
+const ActivitiesByAgeIndex = "by-age"
 
 // ServeAPI configures serve-api.
 type ServeAPI struct {
@@ -13,4 +33,15 @@ type ServeAPI struct {
 type HandleEvents struct {
 	ActivitiesTable string `env:"ACTIVITIES_TABLE,required"`
 	EventBusName    string `env:"EVENT_BUS_NAME,required"`
+}
+
+// ExpireActivities configures expire-activities.
+type ExpireActivities struct {
+	ActivitiesTable string `env:"ACTIVITIES_TABLE,required"`
+}
+
+// AuditActivities configures audit-activities.
+type AuditActivities struct {
+	Stage           string `env:"STAGE,required"`
+	ActivitiesTable string `env:"ACTIVITIES_TABLE,required"`
 }

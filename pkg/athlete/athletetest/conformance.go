@@ -12,8 +12,17 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Run checks that stores do what their ports promise. Each is empty at first.
-func Run(t *testing.T, accounts athlete.Accounts, erasures athlete.Erasures) {
+// Stores is all that the athlete plane keeps.
+type Stores interface {
+	athlete.Accounts
+	athlete.Erasures
+	athlete.Inventory
+}
+
+// Run checks that stores, empty at first, do what their ports promise.
+func Run(t *testing.T, stores Stores) {
+	var accounts athlete.Accounts = stores
+	var erasures athlete.Erasures = stores
 	at := time.Date(2026, 11, 20, 12, 0, 0, 123_456_789, time.UTC)
 
 	t.Run("an account comes back as it was put", func(t *testing.T) {
@@ -27,6 +36,7 @@ func Run(t *testing.T, accounts athlete.Accounts, erasures athlete.Erasures) {
 					Profile: "https://example/l.jpg", CreatedAt: "2020-01-01T00:00:00Z",
 				},
 				Generation: 1_800_000_000_001, ReadAt: at, Revoked: 1_800_000_000_000,
+				Asked: at.Add(time.Minute),
 				Leave: &athlete.Leave{Receipt: "r", Generation: 1_800_000_000_001, RequestedAt: at},
 			},
 			{Profile: &gatheringv1.Athlete{ID: 1}, Generation: 1, ReadAt: at},
@@ -97,8 +107,8 @@ func Run(t *testing.T, accounts athlete.Accounts, erasures athlete.Erasures) {
 			{func() error {
 				return erasures.Open(t.Context(), athlete.Erasure{Receipt: "one", RequestedAt: at.Add(time.Minute)})
 			}, requested},
-			{func() error { return erasures.Complete(t.Context(), erased, at.Add(athlete.ReceiptLifetime)) }, erased},
-			{func() error { return erasures.Complete(t.Context(), erased, at.Add(athlete.ReceiptLifetime)) }, erased},
+			{func() error { return erasures.Complete(t.Context(), erased) }, erased},
+			{func() error { return erasures.Complete(t.Context(), erased) }, erased},
 			{func() error { return erasures.Open(t.Context(), requested) }, erased},
 		} {
 			must(t, step.do())
@@ -110,10 +120,46 @@ func Run(t *testing.T, accounts athlete.Accounts, erasures athlete.Erasures) {
 
 	t.Run("an erasure nobody opened can be completed", func(t *testing.T) {
 		erased := athlete.Erasure{Receipt: "two", RequestedAt: at, CompletedAt: at.Add(time.Hour)}
-		must(t, erasures.Complete(t.Context(), erased, at.Add(athlete.ReceiptLifetime)))
+		must(t, erasures.Complete(t.Context(), erased))
 		got, err := erasures.Erasure(t.Context(), "two")
 		must(t, err)
 		same(t, got, erased)
+	})
+
+	t.Run("an inventory finds all profiles and erasures", func(t *testing.T) {
+		profiles, found := map[int64]time.Time{}, map[string]athlete.Erasure{}
+		for id := int64(1000); id < 1010; id++ {
+			_, err := accounts.Update(t.Context(), id, func(a *athlete.Account) (bool, error) {
+				a.Revoked = 1
+				if id%2 == 0 {
+					a.Profile, a.ReadAt = &gatheringv1.Athlete{ID: id}, at.Add(time.Duration(id)*time.Second)
+				}
+				return true, nil
+			})
+			must(t, err)
+		}
+		must(t, erasures.Open(t.Context(), athlete.Erasure{Receipt: "three", RequestedAt: at}))
+		must(t, stores.Each(t.Context(), func(id int64, readAt time.Time) error {
+			if id >= 1000 {
+				profiles[id] = readAt
+			}
+			return nil
+		}, func(e athlete.Erasure) error { found[e.Receipt] = e; return nil }))
+		want := map[int64]time.Time{}
+		for id := int64(1000); id < 1010; id += 2 {
+			want[id] = at.Add(time.Duration(id) * time.Second)
+		}
+		same(t, profiles, want)
+		same(t, found, map[string]athlete.Erasure{
+			"one":   {Receipt: "one", RequestedAt: at, CompletedAt: at.Add(time.Hour)},
+			"two":   {Receipt: "two", RequestedAt: at, CompletedAt: at.Add(time.Hour)},
+			"three": {Receipt: "three", RequestedAt: at},
+		})
+		enough := errors.New("enough")
+		stop := func() error { return enough }
+		if err := stores.Each(t.Context(), func(int64, time.Time) error { return stop() }, func(athlete.Erasure) error { return stop() }); !errors.Is(err, enough) {
+			t.Errorf("got %v", err)
+		}
 	})
 }
 

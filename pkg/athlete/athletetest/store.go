@@ -2,6 +2,7 @@ package athletetest
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -9,7 +10,8 @@ import (
 )
 
 // Store keeps accounts and erasures in memory. It implements
-// [athlete.Accounts] and [athlete.Erasures]. Use [NewStore].
+// [athlete.Accounts], [athlete.Erasures] and [athlete.Inventory]. Use
+// [NewStore].
 type Store struct {
 	mu       sync.Mutex
 	accounts map[int64]athlete.Account
@@ -51,7 +53,7 @@ func (s *Store) Open(_ context.Context, e athlete.Erasure) error {
 }
 
 // Complete implements [athlete.Erasures].
-func (s *Store) Complete(_ context.Context, e athlete.Erasure, _ time.Time) error {
+func (s *Store) Complete(_ context.Context, e athlete.Erasure) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.erasures[e.Receipt] = e
@@ -67,4 +69,25 @@ func (s *Store) Erasure(_ context.Context, receipt string) (athlete.Erasure, err
 		return athlete.Erasure{Receipt: receipt}, athlete.ErrNoErasure
 	}
 	return e, nil
+}
+
+// Each implements [athlete.Inventory].
+func (s *Store) Each(_ context.Context, profile func(int64, time.Time) error, erasure func(athlete.Erasure) error) error {
+	s.mu.Lock()
+	accounts, erasures := maps.Clone(s.accounts), maps.Clone(s.erasures)
+	s.mu.Unlock()
+	for id, a := range accounts {
+		if a.Profile == nil {
+			continue
+		}
+		if err := profile(id, a.ReadAt); err != nil {
+			return err
+		}
+	}
+	for _, e := range erasures {
+		if err := erasure(e); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -8,5 +8,5 @@ import (
 
 func TestStoreConforms(t *testing.T) {
 	s := athletetest.NewStore()
-	athletetest.Run(t, s, s)
+	athletetest.Run(t, s)
 }

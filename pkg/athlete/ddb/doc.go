@@ -4,7 +4,7 @@
 // expires_at. Items, by pk:
 //
 //   - athlete#<id>: an account, with a version for optimistic locking. It
-//     expires only when nothing but the tombstone is left of it.
+//     expires once its tombstone and its profile are of no more use.
 //   - erasure#<receipt>: how far an erasure is. It expires some time after the
 //     erasure's end, and holds no athlete.
 package ddb

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,10 +22,11 @@ import (
 type API interface {
 	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
 	PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error)
+	Scan(context.Context, *dynamodb.ScanInput, ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error)
 }
 
-// Table is the athletes table. It implements [athlete.Accounts] and
-// [athlete.Erasures].
+// Table is the athletes table. It implements [athlete.Accounts],
+// [athlete.Erasures] and [athlete.Inventory].
 type Table struct {
 	api  API
 	name string
@@ -39,6 +41,7 @@ type accountItem struct {
 	Profile    *profile   `dynamodbav:"profile,omitempty"`
 	Generation int64      `dynamodbav:"generation,omitempty"`
 	ReadAt     time.Time  `dynamodbav:"read_at,omitempty"`
+	Asked      time.Time  `dynamodbav:"asked_at,omitempty"`
 	Leave      *leaveItem `dynamodbav:"leave,omitempty"`
 	Revoked    int64      `dynamodbav:"revoked_generation,omitempty"`
 	// ExpiresAt is in Unix seconds.
@@ -65,7 +68,7 @@ type leaveItem struct {
 
 func (i accountItem) account() athlete.Account {
 	a := athlete.Account{
-		Profile: (*gatheringv1.Athlete)(i.Profile), Generation: i.Generation, ReadAt: i.ReadAt,
+		Profile: (*gatheringv1.Athlete)(i.Profile), Generation: i.Generation, ReadAt: i.ReadAt, Asked: i.Asked,
 		Leave: (*athlete.Leave)(i.Leave), Revoked: i.Revoked,
 	}
 	if i.ExpiresAt != 0 {
@@ -77,7 +80,7 @@ func (i accountItem) account() athlete.Account {
 func accountItemOf(pk string, version int64, a athlete.Account) accountItem {
 	i := accountItem{
 		PK: pk, Version: version,
-		Profile: (*profile)(a.Profile), Generation: a.Generation, ReadAt: a.ReadAt,
+		Profile: (*profile)(a.Profile), Generation: a.Generation, ReadAt: a.ReadAt, Asked: a.Asked,
 		Leave: (*leaveItem)(a.Leave), Revoked: a.Revoked,
 	}
 	if !a.Expires.IsZero() {
@@ -94,9 +97,21 @@ type erasureItem struct {
 	ExpiresAt int64 `dynamodbav:"expires_at,omitempty"`
 }
 
-func accountKey(athleteID int64) string { return "athlete#" + strconv.FormatInt(athleteID, 10) }
+// Prefixes of the partition keys.
+const (
+	accountPrefix = "athlete#"
+	erasurePrefix = "erasure#"
+)
 
-func erasureKey(receipt string) string { return "erasure#" + receipt }
+func accountKey(athleteID int64) string { return accountPrefix + strconv.FormatInt(athleteID, 10) }
+
+func erasureKey(receipt string) string { return erasurePrefix + receipt }
+
+func (i erasureItem) erasure() athlete.Erasure {
+	return athlete.Erasure{
+		Receipt: strings.TrimPrefix(i.PK, erasurePrefix), RequestedAt: i.RequestedAt, CompletedAt: i.CompletedAt,
+	}
+}
 
 // Account implements [athlete.Accounts].
 func (t *Table) Account(ctx context.Context, athleteID int64) (athlete.Account, error) {
@@ -146,9 +161,9 @@ func (t *Table) Open(ctx context.Context, e athlete.Erasure) error {
 }
 
 // Complete implements [athlete.Erasures].
-func (t *Table) Complete(ctx context.Context, e athlete.Erasure, expires time.Time) error {
+func (t *Table) Complete(ctx context.Context, e athlete.Erasure) error {
 	_, err := t.put(ctx, erasureItem{
-		PK: erasureKey(e.Receipt), RequestedAt: e.RequestedAt, CompletedAt: e.CompletedAt, ExpiresAt: expires.Unix(),
+		PK: erasureKey(e.Receipt), RequestedAt: e.RequestedAt, CompletedAt: e.CompletedAt, ExpiresAt: e.Expires().Unix(),
 	}, "", nil)
 	return err
 }
@@ -160,7 +175,44 @@ func (t *Table) Erasure(ctx context.Context, receipt string) (athlete.Erasure, e
 	if err == nil && !found {
 		err = athlete.ErrNoErasure
 	}
-	return athlete.Erasure{Receipt: receipt, RequestedAt: item.RequestedAt, CompletedAt: item.CompletedAt}, err
+	return item.erasure(), err
+}
+
+// Each implements [athlete.Inventory] by a scan: with some ten thousand athletes
+// at most, all there is fits into a few pages.
+func (t *Table) Each(ctx context.Context, profile func(int64, time.Time) error, erasure func(athlete.Erasure) error) error {
+	pages := dynamodb.NewScanPaginator(t.api, &dynamodb.ScanInput{TableName: aws.String(t.name)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return fault.New(fault.Transient, "scan: %w", err)
+		}
+		for _, attrs := range page.Items {
+			if err := each(attrs, profile, erasure); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func each(attrs map[string]types.AttributeValue, profile func(int64, time.Time) error, erasure func(athlete.Erasure) error) error {
+	var account accountItem
+	if err := attributevalue.UnmarshalMap(attrs, &account); err != nil {
+		return err
+	}
+	if id, is := strings.CutPrefix(account.PK, accountPrefix); is {
+		athleteID, err := strconv.ParseInt(id, 10, 64)
+		if err != nil || account.Profile == nil {
+			return err
+		}
+		return profile(athleteID, account.ReadAt)
+	}
+	var item erasureItem
+	if err := attributevalue.UnmarshalMap(attrs, &item); err != nil {
+		return err
+	}
+	return erasure(item.erasure())
 }
 
 // get reads an item into dst and tells whether there is one.

@@ -12,12 +12,15 @@ import (
 
 // APIRoutes are the routes of the HTTP API. The athlete is always the
 // session's; an erasure is known by its unguessable receipt alone, for after it
-// there is no session.
-func APIRoutes(s *athlete.Service) map[string]httpapi.Handler {
+// there is no session. What changes something is taken from pages of siteURL, the
+// site's origin, and from what is no browser.
+func APIRoutes(s *athlete.Service, siteURL string) map[string]httpapi.Handler {
 	a := api{s}
 	return map[string]httpapi.Handler{
 		"GET /v1/me":                 session(a.me),
-		"DELETE /v1/me":              session(a.leave),
+		"DELETE /v1/me":              httpapi.FromSite(siteURL, session(a.leave)),
+		"GET /v1/me/export":          session(a.export),
+		"POST /v1/me/sync":           httpapi.FromSite(siteURL, session(a.refresh)),
 		"GET /v1/erasures/{receipt}": a.erasure,
 	}
 }
@@ -25,9 +28,9 @@ func APIRoutes(s *athlete.Service) map[string]httpapi.Handler {
 type api struct{ service *athlete.Service }
 
 // session calls answer for a live session and answers 401 otherwise.
-func session(answer func(context.Context, athlete.Session) (httpapi.Response, error)) httpapi.Handler {
-	return httpapi.Authenticated(func(ctx context.Context, id httpapi.Identity, _ httpapi.Request) (httpapi.Response, error) {
-		res, err := answer(ctx, athlete.Session(id))
+func session(answer func(context.Context, athlete.Session, httpapi.Request) (httpapi.Response, error)) httpapi.Handler {
+	return httpapi.Authenticated(func(ctx context.Context, id httpapi.Identity, req httpapi.Request) (httpapi.Response, error) {
+		res, err := answer(ctx, athlete.Session(id), req)
 		if errors.Is(err, athlete.ErrRevoked) {
 			return httpapi.Unauthorized(), nil
 		}
@@ -47,9 +50,82 @@ type profile struct {
 	CreatedAt     string `json:"created_at,omitempty"`
 }
 
-func (a api) me(ctx context.Context, by athlete.Session) (httpapi.Response, error) {
+// me takes fields.
+func (a api) me(ctx context.Context, by athlete.Session, req httpapi.Request) (httpapi.Response, error) {
+	fields, err := httpapi.SelectFields[profile](req)
+	if err != nil {
+		return httpapi.Response{}, err
+	}
 	me, err := a.service.Me(ctx, by)
-	return httpapi.JSON(http.StatusOK, profile(me)), err
+	return httpapi.JSON(http.StatusOK, fields.Of(profile(me))), err
+}
+
+// exported is the athlete plane's part of all that is held, and where the other
+// parts are.
+type exported struct {
+	AthleteID int64 `json:"athlete_id"`
+	// AuthorizedAt is when the athlete authorized, under the session's
+	// authorization.
+	AuthorizedAt time.Time `json:"authorized_at"`
+	Profile      *profile  `json:"profile"`
+	// ProfileReadAt is when the profile was read at Strava.
+	ProfileReadAt *time.Time `json:"profile_read_at"`
+	// RefreshAskedAt is when the athlete last asked for a refresh.
+	RefreshAskedAt *time.Time `json:"refresh_asked_at"`
+	// Leaving is the erasure that the athlete asked for.
+	Leaving *left  `json:"leaving"`
+	Parts   []part `json:"parts"`
+}
+
+// part is where more is.
+type part struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+	Href string `json:"href"`
+}
+
+// parts are what other boundaries hold. Those that have a next page tell where it
+// is.
+var parts = []part{
+	{"activities", "application/json", "/v1/me/activities?limit=200"},
+	{"activities", "text/csv", "/v1/me/activities?limit=200&format=csv"},
+	{"totals", "application/json", "/v1/me/stats?by=month"},
+	{"gathering", "application/json", "/v1/me/sync"},
+}
+
+func (a api) export(ctx context.Context, by athlete.Session, _ httpapi.Request) (httpapi.Response, error) {
+	account, err := a.service.Export(ctx, by)
+	out := exported{
+		AthleteID: by.AthleteID, AuthorizedAt: time.UnixMilli(by.Generation).UTC(),
+		Profile: (*profile)(account.Profile), RefreshAskedAt: optional(account.Asked), Parts: parts,
+	}
+	if out.Profile != nil {
+		out.ProfileReadAt = optional(account.ReadAt)
+	}
+	if account.Leave != nil {
+		out.Leaving = leaving(account.Leave.Receipt)
+	}
+	return httpapi.JSON(http.StatusOK, out), err
+}
+
+func optional(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+type refreshing struct {
+	RequestedAt time.Time `json:"requested_at"`
+	StatusURL   string    `json:"status_url"`
+}
+
+func (a api) refresh(ctx context.Context, by athlete.Session, _ httpapi.Request) (httpapi.Response, error) {
+	at, err := a.service.Refresh(ctx, by)
+	if tooSoon, is := errors.AsType[athlete.TooSoonError](err); is {
+		return httpapi.TooMany(tooSoon.Wait, "A refresh was asked for a short while ago. Webhooks bring what is new in the meantime."), nil
+	}
+	return httpapi.JSON(http.StatusAccepted, refreshing{at, "/v1/me/sync"}), err
 }
 
 type left struct {
@@ -57,9 +133,11 @@ type left struct {
 	StatusURL string `json:"status_url"`
 }
 
-func (a api) leave(ctx context.Context, by athlete.Session) (httpapi.Response, error) {
+func leaving(receipt string) *left { return &left{receipt, "/v1/erasures/" + receipt} }
+
+func (a api) leave(ctx context.Context, by athlete.Session, _ httpapi.Request) (httpapi.Response, error) {
 	receipt, err := a.service.Leave(ctx, by)
-	return httpapi.JSON(http.StatusAccepted, left{receipt, "/v1/erasures/" + receipt}), err
+	return httpapi.JSON(http.StatusAccepted, leaving(receipt)), err
 }
 
 // States of an erasure.
@@ -73,7 +151,12 @@ type erasure struct {
 	State       string    `json:"state"`
 	RequestedAt time.Time `json:"requested_at"`
 	CompletedAt time.Time `json:"completed_at,omitzero"`
+	// Erased is what was erased. A receipt is issued when all of it is.
+	Erased []string `json:"erased,omitempty"`
 }
+
+// erased is what every erasure erases, a word for each boundary that confirms it.
+var erased = []string{"authorization", "pending_work", "profile", "activities"}
 
 // maxReceipt is longer than any receipt and shorter than any limit of a store.
 const maxReceipt = 128
@@ -84,9 +167,9 @@ func (a api) erasure(ctx context.Context, req httpapi.Request) (httpapi.Response
 		return httpapi.Response{}, athlete.ErrNoErasure
 	}
 	e, err := a.service.Erasure(ctx, receipt)
-	out := erasure{Receipt: e.Receipt, State: stateRequested, RequestedAt: e.RequestedAt, CompletedAt: e.CompletedAt}
+	out := erasure{Receipt: receipt, State: stateRequested, RequestedAt: e.RequestedAt, CompletedAt: e.CompletedAt}
 	if !e.CompletedAt.IsZero() {
-		out.State = stateErased
+		out.State, out.Erased = stateErased, erased
 	}
 	return httpapi.JSON(http.StatusOK, out), err
 }

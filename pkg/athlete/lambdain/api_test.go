@@ -48,7 +48,7 @@ func newPlane(t *testing.T) *plane {
 		Minter:     event.Minter{Now: func() time.Time { return now }, NewID: func() string { return "id" }},
 		NewReceipt: func() string { return "unguessable" },
 	}
-	p.api = httpapi.Mux(quiet, lambdain.APIRoutes(service))
+	p.api = httpapi.Mux(quiet, lambdain.APIRoutes(service, "https://paceline.example"))
 	p.consume = consume.Handler(quiet, lambdain.EventRoutes(service)...)
 	return p
 }

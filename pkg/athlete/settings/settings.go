@@ -1,7 +1,20 @@
 package settings
 
+// MetricNamespace of every metric of this boundary.
+const MetricNamespace = "Paceline/Athlete"
+
+// Metrics that alarms look at.
+const (
+	// MetricKeptTooLong counts profiles that are kept longer than they may be.
+	MetricKeptTooLong = "KeptTooLong"
+	// MetricErasuresOverdue counts erasures that take too long.
+	MetricErasuresOverdue = "ErasuresOverdue"
+)
+
 // ServeAPI configures serve-api.
 type ServeAPI struct {
+	// SiteURL is the site's public origin, without a slash at its end.
+	SiteURL       string `env:"SITE_URL,required"`
 	AthletesTable string `env:"ATHLETES_TABLE,required"`
 	EventBusName  string `env:"EVENT_BUS_NAME,required"`
 }
@@ -10,4 +23,10 @@ type ServeAPI struct {
 type HandleEvents struct {
 	AthletesTable string `env:"ATHLETES_TABLE,required"`
 	EventBusName  string `env:"EVENT_BUS_NAME,required"`
+}
+
+// EnforceDeadlines configures enforce-deadlines.
+type EnforceDeadlines struct {
+	Stage         string `env:"STAGE,required"`
+	AthletesTable string `env:"ATHLETES_TABLE,required"`
 }

@@ -7,9 +7,23 @@ const Source = "paceline.athlete"
 
 // Detail types.
 const (
+	GatherRequestedType  = "GatherRequested.v1"
 	ErasureRequestedType = "ErasureRequested.v1"
 	ErasureCompletedType = "ErasureCompleted.v1"
 )
+
+// GatherRequested says that the athlete asked for their data to be read anew.
+type GatherRequested struct {
+	AthleteID   int64     `json:"athlete_id"`
+	Generation  int64     `json:"generation"`
+	RequestedAt time.Time `json:"requested_at"`
+}
+
+// Source implements event.Fact.
+func (GatherRequested) Source() string { return Source }
+
+// DetailType implements event.Fact.
+func (GatherRequested) DetailType() string { return GatherRequestedType }
 
 // ErasureRequested says that the athlete asked to leave.
 type ErasureRequested struct {

@@ -124,13 +124,17 @@ const (
 
 // What a scan may wait for.
 const (
-	WaitingForQuota       = "quota"
+	WaitingForRateLimit   = "rate_limit"
+	WaitingForDailyLimit  = "daily_limit"
 	WaitingForStrava      = "strava"
 	WaitingForReconnect   = "reconnect"
 	WaitingForApplication = "application"
 )
 
-// ScanProgressed tells how far the scan of an athlete's whole history is.
+// ScanProgressed tells how far a scan of an athlete's whole history is. The first
+// scan tells of each page, later ones only of their end. A scan that is
+// completed has found everything that was there when it started: what was read
+// before and not found is gone.
 type ScanProgressed struct {
 	AthleteID  int64  `json:"athlete_id"`
 	Generation int64  `json:"generation"`
@@ -141,10 +145,17 @@ type ScanProgressed struct {
 	State    string `json:"state"`
 	// Chunks is how many chunks of activities the scan has sent so far.
 	Chunks int `json:"chunks"`
+	// StartedAt is when the scan began; what it found was read then or later.
+	StartedAt *time.Time `json:"started_at,omitempty"`
+	// Pages and Activities are how many were read so far.
+	Pages      int `json:"pages,omitempty"`
+	Activities int `json:"activities,omitempty"`
 	// WaitingFor is empty unless the state is waiting.
 	WaitingFor string `json:"waiting_for,omitempty"`
 	// ResumesAt is nil when it isn't known.
 	ResumesAt *time.Time `json:"resumes_at,omitempty"`
+	// FinishesAt is an estimate; nil when there is nothing to judge by.
+	FinishesAt *time.Time `json:"finishes_at,omitempty"`
 }
 
 // Source implements event.Fact.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,11 +14,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/gathering/settings"
+	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Table implements [gathering.Athletes], [gathering.Pauses] and
-// [gathering.Webhooks].
+// Table implements [gathering.Athletes], [gathering.Mailboxes],
+// [gathering.Plan] and [gathering.Webhooks].
 type Table struct {
 	client *dynamodb.Client
 	name   string
@@ -25,89 +30,23 @@ type Table struct {
 // New makes an adapter for the named table.
 func New(client *dynamodb.Client, name string) *Table { return &Table{client, name} }
 
-// athleteItem is an athlete as stored. Revision counts its writes and is what
-// a write is conditional on.
-type athleteItem struct {
-	PK         string    `dynamodbav:"pk"`
-	AthleteID  int64     `dynamodbav:"athlete_id"`
-	Generation int64     `dynamodbav:"generation"`
-	State      string    `dynamodbav:"state"`
-	Scan       *scanItem `dynamodbav:"scan,omitempty"`
-	RevokedAt  int64     `dynamodbav:"revoked_at,omitempty"` // Unix ms
-	ExpiresAt  int64     `dynamodbav:"expires_at,omitempty"` // Unix s: TTL
-	Revision   int64     `dynamodbav:"revision"`
+func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+
+func number(n int64) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
 }
 
-type scanItem struct {
-	ID         string `dynamodbav:"id"`
-	Before     int64  `dynamodbav:"before"` // Unix s
-	NextPage   int    `dynamodbav:"next_page"`
-	Chunks     int    `dynamodbav:"chunks"`
-	Sequence   int64  `dynamodbav:"sequence"`
-	State      string `dynamodbav:"state"`
-	WaitingFor string `dynamodbav:"waiting_for,omitempty"`
-	ResumesAt  int64  `dynamodbav:"resumes_at,omitempty"` // Unix ms
+func (k itemKey) values() map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{"pk": text(k.PK), "sk": text(k.SK)}
 }
 
-func athleteKey(id int64) string { return "athlete#" + strconv.FormatInt(id, 10) }
-
-func toItem(a gathering.Athlete, revision int64) athleteItem {
-	item := athleteItem{
-		PK: athleteKey(a.ID), AthleteID: a.ID, Generation: a.Generation, State: string(a.State), Revision: revision,
-		RevokedAt: millis(a.RevokedAt),
-	}
-	if !a.RevokedAt.IsZero() {
-		item.ExpiresAt = a.RevokedAt.Add(gathering.TombstoneLife).Unix()
-	}
-	if a.Scan.ID != "" {
-		item.Scan = &scanItem{
-			ID: a.Scan.ID, Before: a.Scan.Before.Unix(), NextPage: a.Scan.NextPage, Chunks: a.Scan.Chunks,
-			Sequence: a.Scan.Sequence, State: a.Scan.State, WaitingFor: a.Scan.WaitingFor, ResumesAt: millis(a.Scan.ResumesAt),
-		}
-	}
-	return item
-}
-
-func (i athleteItem) athlete() gathering.Athlete {
-	a := gathering.Athlete{
-		ID: i.AthleteID, Generation: i.Generation, State: gathering.State(i.State), RevokedAt: instant(i.RevokedAt),
-	}
-	if s := i.Scan; s != nil {
-		a.Scan = gathering.Scan{
-			ID: s.ID, Before: time.Unix(s.Before, 0).UTC(), NextPage: s.NextPage, Chunks: s.Chunks,
-			Sequence: s.Sequence, State: s.State, WaitingFor: s.WaitingFor, ResumesAt: instant(s.ResumesAt),
-		}
-	}
-	return a
-}
-
-// millis and instant turn a time into Unix milliseconds and back; the zero
-// time is 0.
-func millis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
-}
-
-func instant(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
-}
-
-func (t *Table) get(ctx context.Context, pk string, out any) error {
+// get reads an item into out, which stays as it is when there is none.
+func (t *Table) get(ctx context.Context, k itemKey, out any) error {
 	res, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName:      aws.String(t.name),
-		Key:            map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: pk}},
-		ConsistentRead: aws.Bool(true),
+		TableName: aws.String(t.name), Key: k.values(), ConsistentRead: aws.Bool(true),
 	})
 	if err != nil {
 		return fault.New(fault.Transient, "get item: %w", err)
-	}
-	if res.Item == nil {
-		return fault.New(fault.NotFound, "no such item")
 	}
 	if err := attributevalue.UnmarshalMap(res.Item, out); err != nil {
 		return fault.New(fault.Permanent, "read item: %w", err)
@@ -115,118 +54,299 @@ func (t *Table) get(ctx context.Context, pk string, out any) error {
 	return nil
 }
 
-// putIf writes an item if the condition holds; value is its :v. It reports
-// whether it did.
-func (t *Table) putIf(ctx context.Context, item any, condition string, value int64) (bool, error) {
-	av, err := attributevalue.MarshalMap(item)
-	if err != nil {
-		return false, fmt.Errorf("encode item: %w", err)
+// tries bounds how often a write starts over because somebody else wrote in
+// between.
+const tries = 20
+
+// backOff waits a random while, longer after each attempt.
+func backOff(ctx context.Context, attempt int) error {
+	if err := boot.Sleep(ctx, rand.N(time.Duration(min(attempt+1, 10))*10*time.Millisecond)); err != nil {
+		return fault.New(fault.Transient, "wait: %w", err)
 	}
-	_, err = t.client.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName:           aws.String(t.name),
-		Item:                av,
-		ConditionExpression: aws.String(condition),
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":v": &types.AttributeValueMemberN{Value: strconv.FormatInt(value, 10)},
-		},
-	})
-	var refused *types.ConditionalCheckFailedException
-	switch {
-	case errors.As(err, &refused):
-		return false, nil
-	case err != nil:
-		return false, fault.New(fault.Transient, "put item: %w", err)
+	return nil
+}
+
+// update reads an item, has it changed, and writes it if nobody did in between,
+// until that succeeds. change gives the item to write for the one that was
+// read; revision is that of the one that was read.
+func update[Item any](ctx context.Context, t *Table, k itemKey, revision func(Item) int64, change func(Item) (Item, error)) (Item, error) {
+	var none Item
+	for attempt := range tries {
+		var stored Item
+		if err := t.get(ctx, k, &stored); err != nil {
+			return none, err
+		}
+		item, err := change(stored)
+		if err != nil {
+			return none, err
+		}
+		av, err := attributevalue.MarshalMap(item)
+		if err != nil {
+			return none, fmt.Errorf("encode item: %w", err)
+		}
+		_, err = t.client.PutItem(ctx, &dynamodb.PutItemInput{
+			TableName: aws.String(t.name), Item: av,
+			ConditionExpression:       aws.String("attribute_not_exists(pk) OR revision = :revision"),
+			ExpressionAttributeValues: map[string]types.AttributeValue{":revision": number(revision(stored))},
+		})
+		var refused *types.ConditionalCheckFailedException
+		var conflict *types.TransactionConflictException
+		switch {
+		case err == nil:
+			return item, nil
+		case !errors.As(err, &refused) && !errors.As(err, &conflict):
+			return none, fault.New(fault.Transient, "put item: %w", err)
+		}
+		if err := backOff(ctx, attempt); err != nil {
+			return none, err
+		}
 	}
-	return true, nil
+	return none, fault.New(fault.Transient, "put item: too many writers at once")
 }
 
 // Athlete implements [gathering.Athletes].
 func (t *Table) Athlete(ctx context.Context, id int64) (gathering.Athlete, error) {
-	item, err := t.athlete(ctx, id)
+	var item athleteItem
+	err := t.get(ctx, itemKey{athleteKey(id), stateSK}, &item)
+	item.AthleteID = id
 	return item.athlete(), err
 }
 
-func (t *Table) athlete(ctx context.Context, id int64) (athleteItem, error) {
-	item := athleteItem{AthleteID: id}
-	err := t.get(ctx, athleteKey(id), &item)
-	if fault.Is(err, fault.NotFound) {
-		err = nil
-	}
-	return item, err
-}
-
-// updateTries bounds how often an update starts over because somebody else
-// wrote in between.
-const updateTries = 20
-
-// Update implements [gathering.Athletes].
+// Update implements [gathering.Athletes]. The athlete it returns is as it would
+// be read.
 func (t *Table) Update(ctx context.Context, id int64, change func(*gathering.Athlete) error) (gathering.Athlete, error) {
-	for range updateTries {
-		stored, err := t.athlete(ctx, id)
-		if err != nil {
-			return gathering.Athlete{}, err
-		}
-		a := stored.athlete()
-		if err := change(&a); err != nil {
-			return gathering.Athlete{}, err
-		}
-		ok, err := t.putIf(ctx, toItem(a, stored.Revision+1), "attribute_not_exists(pk) OR revision = :v", stored.Revision)
-		if err != nil {
-			return gathering.Athlete{}, err
-		}
-		if ok {
-			return a, nil
-		}
-	}
-	return gathering.Athlete{}, fault.New(fault.Transient, "put athlete: too many writers at once")
+	item, err := update(ctx, t, itemKey{athleteKey(id), stateSK}, func(i athleteItem) int64 { return i.Revision },
+		func(i athleteItem) (athleteItem, error) {
+			i.AthleteID = id
+			a := i.athlete()
+			err := change(&a)
+			return toAthleteItem(a, i.Revision+1), err
+		})
+	return item.athlete(), err
 }
 
-type pauseItem struct {
-	PK    string `dynamodbav:"pk"`
-	Until int64  `dynamodbav:"paused_until"` // Unix ms
-	For   string `dynamodbav:"waiting_for"`
-}
-
-// Pause implements [gathering.Pauses].
-func (t *Table) Pause(ctx context.Context) (gathering.Pause, error) {
-	var item pauseItem
-	err := t.get(ctx, "pause", &item)
-	if fault.Is(err, fault.NotFound) {
-		return gathering.Pause{}, nil
-	}
-	return gathering.Pause{Until: instant(item.Until), For: item.For}, err
-}
-
-// SavePause implements [gathering.Pauses].
-func (t *Table) SavePause(ctx context.Context, p gathering.Pause) error {
-	_, err := t.putIf(ctx, pauseItem{"pause", p.Until.UnixMilli(), p.For},
-		"attribute_not_exists(pk) OR paused_until < :v", p.Until.UnixMilli())
-	return err
-}
-
-type webhookItem struct {
-	PK                string `dynamodbav:"pk"`
-	CallbackKeySHA256 string `dynamodbav:"callback_key_sha256"`
-	VerifyTokenSHA256 string `dynamodbav:"verify_token_sha256"`
-	SubscriptionID    int64  `dynamodbav:"subscription_id"`
-	Version           int64  `dynamodbav:"version"`
+// UpdateMailbox implements [gathering.Mailboxes]. The mailbox it returns is as
+// it would be read.
+func (t *Table) UpdateMailbox(ctx context.Context, athleteID int64, change func(*gathering.Mailbox) error) (gathering.Mailbox, error) {
+	item, err := update(ctx, t, itemKey{athleteKey(athleteID), mailboxSK}, func(i mailboxItem) int64 { return i.Revision },
+		func(i mailboxItem) (mailboxItem, error) {
+			i.AthleteID = athleteID
+			m := i.mailbox()
+			err := change(&m)
+			return toMailboxItem(m, i.Revision+1), err
+		})
+	return item.mailbox(), err
 }
 
 // Webhook implements [gathering.Webhooks].
 func (t *Table) Webhook(ctx context.Context) (gathering.Webhook, error) {
 	var item webhookItem
-	if err := t.get(ctx, "webhook", &item); err != nil {
-		return gathering.Webhook{}, err
+	err := t.get(ctx, itemKey{webhookPK, webhookSK}, &item)
+	return item.webhook(), err
+}
+
+// UpdateWebhook implements [gathering.Webhooks].
+func (t *Table) UpdateWebhook(ctx context.Context, change func(*gathering.Webhook) error) (gathering.Webhook, error) {
+	item, err := update(ctx, t, itemKey{webhookPK, webhookSK}, func(i webhookItem) int64 { return i.Revision },
+		func(i webhookItem) (webhookItem, error) {
+			w := i.webhook()
+			err := change(&w)
+			return toWebhookItem(w, i.Revision+1), err
+		})
+	return item.webhook(), err
+}
+
+// Deliver implements [gathering.Mailboxes]: one transaction that needs the
+// mailbox to be there and the notice not to be.
+func (t *Table) Deliver(ctx context.Context, athleteID int64, digest string, h gathering.Hint) (gathering.Delivery, error) {
+	mailbox := itemKey{athleteKey(athleteID), mailboxSK}
+	seen, err := attributevalue.MarshalMap(struct {
+		itemKey
+		ExpiresAt int64 `dynamodbav:"expires_at"` // Unix s: TTL
+	}{itemKey{athleteKey(athleteID), seenSK + digest}, h.ReceivedAt.Add(gathering.SeenLife).Unix()})
+	if err != nil {
+		return "", fmt.Errorf("encode notice: %w", err)
 	}
-	return gathering.Webhook{
-		CallbackKeySHA256: item.CallbackKeySHA256, VerifyTokenSHA256: item.VerifyTokenSHA256,
-		SubscriptionID: item.SubscriptionID, Version: item.Version,
+	flooded := false
+	for attempt := range tries {
+		put, err := t.putHint(mailbox, h, flooded)
+		if err != nil {
+			return "", err
+		}
+		_, err = t.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
+			{Update: put},
+			{Put: &types.Put{TableName: aws.String(t.name), Item: seen, ConditionExpression: aws.String("attribute_not_exists(pk)")}},
+		}})
+		var cancelled *types.TransactionCanceledException
+		switch {
+		case err == nil:
+			return gathering.Delivered, nil
+		case !errors.As(err, &cancelled) || len(cancelled.CancellationReasons) != 2:
+			return "", fault.New(fault.Transient, "deliver: %w", err)
+		case failed(cancelled.CancellationReasons[1]):
+			return gathering.Duplicate, nil
+		case failed(cancelled.CancellationReasons[0]):
+			var stored mailboxItem
+			if err := t.get(ctx, mailbox, &stored); err != nil {
+				return "", err
+			}
+			if stored.PK == "" {
+				return gathering.Unknown, nil
+			}
+			flooded = len(stored.Hints) >= gathering.MaxHints
+			continue
+		}
+		// Others were writing the same mailbox.
+		if err := backOff(ctx, attempt); err != nil {
+			return "", err
+		}
+	}
+	return "", fault.New(fault.Transient, "deliver: too many writers at once")
+}
+
+// putHint puts the hint into the mailbox, or notes that it is flooded, and makes
+// its turn come.
+func (t *Table) putHint(mailbox itemKey, h gathering.Hint, flooded bool) (*types.Update, error) {
+	queue, sets := "if_not_exists(#queue, :queue)", ""
+	values := map[string]types.AttributeValue{
+		":queue": text(string(quota.Webhook)), ":now": number(millis(h.ReceivedAt)), ":one": number(1),
+	}
+	condition := "attribute_exists(pk)"
+	if h.Aspect == gathering.AspectDeauthorize {
+		queue, values[":queue"] = ":queue", text(string(quota.Leave))
+	}
+	if flooded {
+		sets, values[":true"] = "flooded = :true", &types.AttributeValueMemberBOOL{Value: true}
+	} else {
+		hints, err := attributevalue.Marshal([]hintItem{toHintItem(h)})
+		if err != nil {
+			return nil, fmt.Errorf("encode hint: %w", err)
+		}
+		condition += " AND (attribute_not_exists(hints) OR size(hints) < :most)"
+		sets = "hints = list_append(if_not_exists(hints, :none), :hints)"
+		values[":hints"], values[":none"], values[":most"] = hints, &types.AttributeValueMemberL{Value: []types.AttributeValue{}}, number(gathering.MaxHints)
+	}
+	return &types.Update{
+		TableName: aws.String(t.name), Key: mailbox.values(),
+		UpdateExpression:          aws.String("SET #queue = " + queue + ", #due = :now, turn_due = :now, revision = revision + :one, " + sets),
+		ConditionExpression:       aws.String(condition),
+		ExpressionAttributeNames:  map[string]string{"#queue": "queue", "#due": "due"},
+		ExpressionAttributeValues: values,
 	}, nil
 }
 
-// SaveWebhook implements [gathering.Webhooks].
-func (t *Table) SaveWebhook(ctx context.Context, w gathering.Webhook) error {
-	_, err := t.putIf(ctx, webhookItem{"webhook", w.CallbackKeySHA256, w.VerifyTokenSHA256, w.SubscriptionID, w.Version},
-		"attribute_not_exists(pk) OR version < :v", w.Version)
-	return err
+func failed(r types.CancellationReason) bool {
+	return aws.ToString(r.Code) == "ConditionalCheckFailed"
+}
+
+// DropMailbox implements [gathering.Mailboxes].
+func (t *Table) DropMailbox(ctx context.Context, athleteID, generation int64) error {
+	_, err := t.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+		TableName: aws.String(t.name), Key: itemKey{athleteKey(athleteID), mailboxSK}.values(),
+		ConditionExpression:       aws.String("attribute_not_exists(pk) OR generation <= :generation"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":generation": number(generation)},
+	})
+	var refused *types.ConditionalCheckFailedException
+	switch {
+	case errors.As(err, &refused):
+		return nil
+	case err != nil:
+		return fault.New(fault.Transient, "delete item: %w", err)
+	}
+	// Without a mailbox nothing is delivered: this is all there is.
+	pages := dynamodb.NewQueryPaginator(t.client, &dynamodb.QueryInput{
+		TableName: aws.String(t.name), ConsistentRead: aws.Bool(true),
+		KeyConditionExpression:    aws.String("pk = :pk AND begins_with(sk, :sk)"),
+		ProjectionExpression:      aws.String("pk, sk"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":pk": text(athleteKey(athleteID)), ":sk": text(seenSK)},
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return fault.New(fault.Transient, "query: %w", err)
+		}
+		for _, k := range page.Items {
+			if _, err := t.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: aws.String(t.name), Key: k}); err != nil {
+				return fault.New(fault.Transient, "delete item: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// work queries the index for what is due.
+func (t *Table) work(class quota.Class, at time.Time) *dynamodb.QueryInput {
+	return &dynamodb.QueryInput{
+		TableName: aws.String(t.name), IndexName: aws.String(settings.WorkIndex),
+		KeyConditionExpression:    aws.String("#queue = :queue AND #due <= :at"),
+		ExpressionAttributeNames:  map[string]string{"#queue": "queue", "#due": "due"},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":queue": text(string(class)), ":at": number(millis(at))},
+	}
+}
+
+// Due implements [gathering.Plan].
+func (t *Table) Due(ctx context.Context, class quota.Class, at time.Time, after *gathering.Place, limit int) ([]gathering.Place, error) {
+	query := t.work(class, at)
+	query.Limit = aws.Int32(int32(limit))
+	if after != nil {
+		k := itemKey{athleteKey(after.AthleteID), stateSK}
+		if after.Kind == gathering.KindMailbox {
+			k.SK = mailboxSK
+		}
+		query.ExclusiveStartKey = k.values()
+		query.ExclusiveStartKey["queue"], query.ExclusiveStartKey["due"] = text(string(after.Class)), number(millis(after.Due))
+	}
+	res, err := t.client.Query(ctx, query)
+	if err != nil {
+		return nil, fault.New(fault.Transient, "query: %w", err)
+	}
+	var places []gathering.Place
+	for _, av := range res.Items {
+		p, err := toPlace(av)
+		if err != nil {
+			return nil, err
+		}
+		places = append(places, p)
+	}
+	return places, nil
+}
+
+// toPlace reads an item of the index.
+func toPlace(av map[string]types.AttributeValue) (gathering.Place, error) {
+	var item struct {
+		itemKey
+		turnItem
+	}
+	if err := attributevalue.UnmarshalMap(av, &item); err != nil {
+		return gathering.Place{}, fault.New(fault.Permanent, "read item: %w", err)
+	}
+	id, err := strconv.ParseInt(strings.TrimPrefix(item.PK, athletePK), 10, 64)
+	if err != nil {
+		return gathering.Place{}, fault.New(fault.Permanent, "an item in the index that is no athlete's")
+	}
+	kind := gathering.KindScan
+	if item.SK == mailboxSK {
+		kind = gathering.KindMailbox
+	}
+	return gathering.Place{AthleteID: id, Kind: kind, Class: quota.Class(item.Queue), Due: instant(item.Due)}, nil
+}
+
+// Waiting implements [gathering.Plan].
+func (t *Table) Waiting(ctx context.Context, class quota.Class, at time.Time) (gathering.Waiting, error) {
+	first, err := t.Due(ctx, class, at, nil, 1)
+	if err != nil || len(first) == 0 {
+		return gathering.Waiting{}, err
+	}
+	query := t.work(class, at)
+	query.Select = types.SelectCount
+	waiting := gathering.Waiting{Oldest: first[0].Due}
+	pages := dynamodb.NewQueryPaginator(t.client, query)
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return gathering.Waiting{}, fault.New(fault.Transient, "query: %w", err)
+		}
+		waiting.Count += int(page.Count)
+	}
+	return waiting, nil
 }

@@ -3,37 +3,55 @@ package gatheringtest
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/paceline/paceline/pkg/gathering"
-	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
-// Storage is everything that the gathering table stores.
+// Storage is everything that the gathering table stores but the budget.
 type Storage interface {
 	gathering.Athletes
-	gathering.Pauses
+	gathering.Mailboxes
+	gathering.Plan
 	gathering.Webhooks
+}
+
+var errBoom = errors.New("boom")
+
+// at is a time within the tests.
+func at(minutes int) time.Time {
+	return time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC).Add(time.Duration(minutes) * time.Minute)
 }
 
 // RunStorage checks an adapter of the gathering table. newStorage returns an
 // empty one each time.
 func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
-	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	run := func(name string, test func(*testing.T, Storage)) {
+		t.Run(name, func(t *testing.T) { test(t, newStorage(t)) })
+	}
 
-	t.Run("an athlete is stored whole", func(t *testing.T) {
-		s := newStorage(t)
-		if got, err := s.Athlete(t.Context(), 7); err != nil || got != (gathering.Athlete{ID: 7}) {
+	run("an athlete is stored whole", func(t *testing.T, s Storage) {
+		if got, err := s.Athlete(t.Context(), 7); err != nil || !cmp.Equal(got, gathering.Athlete{ID: 7}) {
 			t.Fatalf("a stranger: %+v %v", got, err)
 		}
 		for _, want := range []gathering.Athlete{
-			{ID: 7, Generation: 5, State: gathering.Active, Scan: gathering.Scan{
-				ID: "5", Before: at, NextPage: 3, Chunks: 8, Sequence: 4, State: "waiting", WaitingFor: "quota", ResumesAt: at.Add(time.Minute),
-			}},
-			{ID: 7, Generation: 5, State: gathering.Revoked, RevokedAt: at},
+			{
+				ID: 7, Generation: 5, State: gathering.Active, JoinedAt: at(-99), Last: gathering.Pass{Started: at(-9), Finished: at(-8), Pages: 3},
+				Turn: gathering.Turn{Class: quota.Backfill, Due: at(1), HeldUntil: at(2), Failures: 3},
+				Scan: gathering.Scan{
+					ID: "5", Begun: at(0), First: true, Before: at(0), Profiled: true, NextPage: 3, Chunks: 8, Activities: 400, Oldest: at(-50),
+					Trail:    []gathering.Step{{At: at(0), Chunks: 0, Activities: 0}, {At: at(1), Chunks: 4, Activities: 200}},
+					Sequence: 4, State: "waiting", WaitingFor: "rate_limit", ResumesAt: at(15),
+				},
+			},
+			{ID: 7, Generation: 5, State: gathering.Active},
+			{ID: 7, Generation: 5, State: gathering.Revoked, RevokedAt: at(0)},
 		} {
 			if _, err := s.Update(t.Context(), 7, func(a *gathering.Athlete) error { *a = want; return nil }); err != nil {
 				t.Fatal(err)
@@ -48,65 +66,287 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		}
 	})
 
-	t.Run("an error of change writes nothing", func(t *testing.T) {
-		s := newStorage(t)
-		boom := errors.New("boom")
-		_, err := s.Update(t.Context(), 7, func(a *gathering.Athlete) error { a.Generation = 1; return boom })
-		if !errors.Is(err, boom) {
+	run("a mailbox is stored whole", func(t *testing.T, s Storage) {
+		want := gathering.Mailbox{
+			AthleteID: 7, Generation: 5, Turn: gathering.Turn{Class: quota.Webhook, Due: at(1), HeldUntil: at(2), Failures: 3},
+			Hints: []gathering.Hint{
+				{Aspect: gathering.AspectCreate, ActivityID: 11, EventTime: 1_790_000_000, ReceivedAt: at(0), NotBefore: at(3), Attempts: 2, Unlisted: true},
+				{Aspect: gathering.AspectDeauthorize, EventTime: 1_790_000_001, ReceivedAt: at(1)},
+			},
+			Flooded: true, ListedAt: at(0), PacedAt: at(1),
+		}
+		for _, want := range []gathering.Mailbox{want, {AthleteID: 7, Generation: 5}} {
+			if _, err := s.UpdateMailbox(t.Context(), 7, func(m *gathering.Mailbox) error { *m = want; return nil }); err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(want, mailbox(t, s, 7)); d != "" {
+				t.Error(d)
+			}
+		}
+	})
+
+	run("an error of change writes nothing", func(t *testing.T, s Storage) {
+		_, err := s.Update(t.Context(), 7, func(a *gathering.Athlete) error { a.Generation = 1; return errBoom })
+		if !errors.Is(err, errBoom) {
 			t.Fatal(err)
 		}
 		if got, err := s.Athlete(t.Context(), 7); err != nil || got.Generation != 0 {
 			t.Fatalf("%+v %v", got, err)
 		}
+		_, err = s.UpdateMailbox(t.Context(), 7, func(m *gathering.Mailbox) error { m.Generation = 1; return errBoom })
+		if !errors.Is(err, errBoom) {
+			t.Fatal(err)
+		}
+		if m := mailbox(t, s, 7); m.Generation != 0 {
+			t.Fatalf("%+v", m)
+		}
+		_, err = s.UpdateWebhook(t.Context(), func(w *gathering.Webhook) error { w.Version = 1; return errBoom })
+		if !errors.Is(err, errBoom) {
+			t.Fatal(err)
+		}
+		if w, err := s.Webhook(t.Context()); err != nil || w.Version != 0 {
+			t.Fatalf("%+v %v", w, err)
+		}
 	})
 
-	t.Run("no update is lost", func(t *testing.T) {
-		s := newStorage(t)
+	run("no update is lost", func(t *testing.T, s Storage) {
 		const writers = 8
+		ctx := context.WithoutCancel(t.Context())
+		open(t, s, 7, 1)
 		var wg sync.WaitGroup
-		for range writers {
+		for i := range writers {
 			wg.Go(func() {
-				_, err := s.Update(context.WithoutCancel(t.Context()), 7, func(a *gathering.Athlete) error { a.Generation++; return nil })
-				if err != nil {
+				_, err := s.Update(ctx, 7, func(a *gathering.Athlete) error { a.Generation++; return nil })
+				_, err2 := s.UpdateMailbox(ctx, 7, func(m *gathering.Mailbox) error { m.Turn.Failures++; return nil })
+				_, err3 := s.Deliver(ctx, 7, fmt.Sprint(i), gathering.Hint{Aspect: gathering.AspectCreate, ActivityID: int64(i), ReceivedAt: at(0)})
+				if err := errors.Join(err, err2, err3); err != nil {
 					t.Error(err)
 				}
 			})
 		}
 		wg.Wait()
 		if a, err := s.Athlete(t.Context(), 7); err != nil || a.Generation != writers {
-			t.Fatalf("%d writes counted as %d (%v)", writers, a.Generation, err)
+			t.Errorf("%d writes counted as %d (%v)", writers, a.Generation, err)
+		}
+		if m := mailbox(t, s, 7); m.Turn.Failures != writers || len(m.Hints) != writers {
+			t.Errorf("%d writes counted as %d, %d hints", writers, m.Turn.Failures, len(m.Hints))
 		}
 	})
 
-	t.Run("the longer pause stands", func(t *testing.T) {
-		s := newStorage(t)
-		if p, err := s.Pause(t.Context()); err != nil || !p.Until.IsZero() {
-			t.Fatalf("%+v %v", p, err)
-		}
-		long := gathering.Pause{Until: at.Add(time.Hour), For: "quota"}
-		for _, p := range []gathering.Pause{{Until: at, For: "strava"}, long, {Until: at.Add(time.Minute), For: "strava"}} {
-			if err := s.SavePause(t.Context(), p); err != nil {
-				t.Fatal(err)
+	run("a notice is delivered once, and to whom we know", func(t *testing.T, s Storage) {
+		hint := gathering.Hint{Aspect: gathering.AspectUpdate, ActivityID: 11, EventTime: 1, ReceivedAt: at(1)}
+		deliver := func(athleteID int64, digest string, want gathering.Delivery) {
+			t.Helper()
+			if got, err := s.Deliver(t.Context(), athleteID, digest, hint); err != nil || got != want {
+				t.Errorf("%s to %d: %q %v, want %q", digest, athleteID, got, err, want)
 			}
 		}
-		if p, err := s.Pause(t.Context()); err != nil || !p.Until.Equal(long.Until) || p.For != long.For {
-			t.Fatalf("%+v %v", p, err)
+		deliver(7, "a", gathering.Unknown)
+		open(t, s, 7, 5)
+		open(t, s, 8, 5)
+		deliver(7, "a", gathering.Delivered)
+		deliver(7, "a", gathering.Duplicate)
+		deliver(7, "b", gathering.Delivered)
+		deliver(8, "a", gathering.Delivered)
+		m := mailbox(t, s, 7)
+		if d := cmp.Diff([]gathering.Hint{hint, hint}, m.Hints); d != "" {
+			t.Error(d)
+		}
+		if m.Turn.Class != quota.Webhook || !m.Turn.Due.Equal(at(1)) {
+			t.Errorf("turn %+v", m.Turn)
+		}
+		// Also after the hints are dealt with.
+		change(t, s, 7, func(m *gathering.Mailbox) { m.Hints, m.Turn = nil, gathering.Turn{} })
+		deliver(7, "a", gathering.Duplicate)
+		// Only what was asked to be dropped is.
+		if err := s.DropMailbox(t.Context(), 7, 4); err != nil {
+			t.Fatal(err)
+		}
+		deliver(7, "a", gathering.Duplicate)
+		if err := s.DropMailbox(t.Context(), 7, 5); err != nil {
+			t.Fatal(err)
+		}
+		deliver(7, "a", gathering.Unknown)
+		open(t, s, 7, 6)
+		deliver(7, "a", gathering.Delivered)
+		deliver(8, "a", gathering.Duplicate)
+		if err := s.DropMailbox(t.Context(), 9, 5); err != nil {
+			t.Errorf("where there is none: %v", err)
 		}
 	})
 
-	t.Run("the newest webhook stands", func(t *testing.T) {
-		s := newStorage(t)
-		if _, err := s.Webhook(t.Context()); !fault.Is(err, fault.NotFound) {
-			t.Fatalf("before it was configured: %v", err)
+	run("a hint makes the turn come and leaves the hold alone", func(t *testing.T, s Storage) {
+		open(t, s, 7, 5)
+		change(t, s, 7, func(m *gathering.Mailbox) {
+			m.Turn = gathering.Turn{Class: quota.Webhook, Due: at(30), HeldUntil: at(2), Failures: 1}
+		})
+		for _, tc := range []struct {
+			aspect string
+			want   quota.Class
+		}{{gathering.AspectUpdate, quota.Webhook}, {gathering.AspectDeauthorize, quota.Leave}, {gathering.AspectUpdate, quota.Leave}} {
+			h := gathering.Hint{Aspect: tc.aspect, ReceivedAt: at(1)}
+			if d, err := s.Deliver(t.Context(), 7, tc.aspect+string(tc.want), h); err != nil || d != gathering.Delivered {
+				t.Fatal(d, err)
+			}
+			want := gathering.Turn{Class: tc.want, Due: at(1), HeldUntil: at(2), Failures: 1}
+			if d := cmp.Diff(want, mailbox(t, s, 7).Turn); d != "" {
+				t.Errorf("%s: %s", tc.aspect, d)
+			}
 		}
-		newest := gathering.Webhook{CallbackKeySHA256: "k", VerifyTokenSHA256: "v", SubscriptionID: 9, Version: 2}
-		for _, w := range []gathering.Webhook{{Version: 1}, newest, {Version: 1}} {
-			if err := s.SaveWebhook(t.Context(), w); err != nil {
+		if places := due(t, s, quota.Leave, at(1), nil, 9); len(places) != 1 {
+			t.Errorf("due %+v", places)
+		}
+	})
+
+	run("a full mailbox floods", func(t *testing.T, s Storage) {
+		open(t, s, 7, 5)
+		many := make([]gathering.Hint, gathering.MaxHints-1)
+		for i := range many {
+			many[i] = gathering.Hint{Aspect: gathering.AspectDelete, ActivityID: int64(i + 1), ReceivedAt: at(0)}
+		}
+		change(t, s, 7, func(m *gathering.Mailbox) { m.Hints = many })
+		for i := range 3 {
+			d, err := s.Deliver(t.Context(), 7, fmt.Sprint(i), gathering.Hint{Aspect: gathering.AspectDelete, ActivityID: 1000, ReceivedAt: at(1)})
+			if err != nil || d != gathering.Delivered {
+				t.Fatal(d, err)
+			}
+			if m := mailbox(t, s, 7); len(m.Hints) != gathering.MaxHints || m.Flooded != (i > 0) {
+				t.Errorf("after %d more: %d hints, flooded %v", i+1, len(m.Hints), m.Flooded)
+			}
+		}
+		d, err := s.Deliver(t.Context(), 7, "2", gathering.Hint{Aspect: gathering.AspectDelete, ActivityID: 1000, ReceivedAt: at(1)})
+		if err != nil || d != gathering.Duplicate {
+			t.Errorf("again: %s %v", d, err)
+		}
+	})
+
+	run("work is listed by class, the longest due first", func(t *testing.T, s Storage) {
+		turn := func(id int64, class quota.Class, minutes, held int) {
+			t.Helper()
+			_, err := s.Update(t.Context(), id, func(a *gathering.Athlete) error {
+				a.Generation, a.State, a.Turn = 1, gathering.Active, gathering.Turn{Class: class, Due: at(minutes)}
+				if held > 0 {
+					a.Turn.HeldUntil = at(held)
+				}
+				return nil
+			})
+			if err != nil {
 				t.Fatal(err)
 			}
 		}
-		if w, err := s.Webhook(t.Context()); err != nil || w != newest {
-			t.Fatalf("%+v %v", w, err)
+		turn(1, quota.Backfill, 3, 0)
+		turn(2, quota.Backfill, 1, 0)
+		turn(3, quota.Backfill, 2, 7) // Held: it is due when the hold ends.
+		turn(4, quota.Backfill, 9, 0) // Later.
+		turn(5, quota.Spare, 0, 0)
+		turn(6, quota.Backfill, 0, 0)
+		turn(6, "", 0, 0) // Done.
+		open(t, s, 1, 1)
+		change(t, s, 1, func(m *gathering.Mailbox) { m.Turn = gathering.Turn{Class: quota.Backfill, Due: at(2)} })
+
+		scan := func(id int64, minutes int) gathering.Place {
+			return gathering.Place{AthleteID: id, Kind: gathering.KindScan, Class: quota.Backfill, Due: at(minutes)}
+		}
+		want := []gathering.Place{
+			scan(2, 1), {AthleteID: 1, Kind: gathering.KindMailbox, Class: quota.Backfill, Due: at(2)}, scan(1, 3), scan(3, 7),
+		}
+		got := due(t, s, quota.Backfill, at(8), nil, 9)
+		if d := cmp.Diff(want, got); d != "" {
+			t.Error(d)
+		}
+		if d := cmp.Diff(want[:2], due(t, s, quota.Backfill, at(2), nil, 9)); d != "" {
+			t.Error(d)
+		}
+		if d := cmp.Diff(want[1:3], due(t, s, quota.Backfill, at(8), &want[0], 2)); d != "" {
+			t.Error(d)
+		}
+		if got := due(t, s, quota.Webhook, at(8), nil, 9); len(got) != 0 {
+			t.Errorf("of another class: %+v", got)
+		}
+		for class, want := range map[quota.Class]gathering.Waiting{
+			quota.Backfill: {Count: 4, Oldest: at(1)}, quota.Spare: {Count: 1, Oldest: at(0)}, quota.Leave: {},
+		} {
+			if got, err := s.Waiting(t.Context(), class, at(8)); err != nil || !cmp.Equal(got, want) {
+				t.Errorf("%s: %+v %v", class, got, err)
+			}
 		}
 	})
+
+	run("work that takes its turn at the same time is listed page by page", func(t *testing.T, s Storage) {
+		for id := range int64(25) {
+			_, err := s.Update(t.Context(), id+1, func(a *gathering.Athlete) error {
+				a.Generation, a.State, a.Turn = 1, gathering.Active, gathering.Turn{Class: quota.Spare, Due: at(1)}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		var ids []int64
+		var last *gathering.Place
+		for range 10 {
+			places := due(t, s, quota.Spare, at(1), last, 10)
+			for _, p := range places {
+				ids = append(ids, p.AthleteID)
+				last = &p
+			}
+			if len(places) < 10 {
+				break
+			}
+		}
+		slices.Sort(ids)
+		if len(ids) != 25 || len(slices.Compact(ids)) != 25 {
+			t.Errorf("%v", ids)
+		}
+	})
+
+	run("the webhook is stored whole", func(t *testing.T, s Storage) {
+		if w, err := s.Webhook(t.Context()); err != nil || w != (gathering.Webhook{}) {
+			t.Fatalf("before it was configured: %+v %v", w, err)
+		}
+		for _, want := range []gathering.Webhook{
+			{CallbackKeySHA256: "k", VerifyTokenSHA256: "v", Version: 1},
+			{
+				CallbackKeySHA256: "k", VerifyTokenSHA256: "v", SubscriptionID: 9, Version: 2, LastSeen: at(1),
+				Gap: gathering.Gap{From: at(0), To: at(1), Planned: true},
+			},
+		} {
+			if _, err := s.UpdateWebhook(t.Context(), func(w *gathering.Webhook) error { *w = want; return nil }); err != nil {
+				t.Fatal(err)
+			}
+			if w, err := s.Webhook(t.Context()); err != nil || w != want {
+				t.Fatalf("%+v %v", w, err)
+			}
+		}
+	})
+}
+
+func open(t *testing.T, s Storage, athleteID, generation int64) {
+	t.Helper()
+	change(t, s, athleteID, func(m *gathering.Mailbox) { m.Generation = generation })
+}
+
+func change(t *testing.T, s Storage, athleteID int64, change func(*gathering.Mailbox)) {
+	t.Helper()
+	if _, err := s.UpdateMailbox(t.Context(), athleteID, func(m *gathering.Mailbox) error { change(m); return nil }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mailbox(t *testing.T, s Storage, athleteID int64) (got gathering.Mailbox) {
+	t.Helper()
+	_, err := s.UpdateMailbox(t.Context(), athleteID, func(m *gathering.Mailbox) error { got = *m; return errBoom })
+	if !errors.Is(err, errBoom) {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func due(t *testing.T, s Storage, class quota.Class, until time.Time, after *gathering.Place, limit int) []gathering.Place {
+	t.Helper()
+	places, err := s.Due(t.Context(), class, until, after, limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return places
 }

@@ -2,156 +2,371 @@ package gatheringtest
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/paceline/paceline/pkg/gathering"
-	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
-// Store is the gathering table in memory.
+// Store is the gathering table in memory, but for the budget. Use [NewStore].
 type Store struct {
-	mu       sync.Mutex
-	athletes map[int64]gathering.Athlete
-	revision map[int64]int
-	pause    gathering.Pause
-	webhook  gathering.Webhook
+	mu        sync.Mutex
+	athletes  map[int64]versioned[gathering.Athlete]
+	mailboxes map[int64]versioned[gathering.Mailbox]
+	seen      map[int64]map[string]bool
+	webhook   versioned[gathering.Webhook]
+	queues    map[quota.Class]*queue
+	// places is where each piece of work is.
+	places map[piece]gathering.Place
+	fail   error
+}
+
+type versioned[T any] struct {
+	value    T
+	revision int
+}
+
+type piece struct {
+	athleteID int64
+	kind      gathering.Kind
 }
 
 // NewStore makes an empty one.
 func NewStore() *Store {
-	return &Store{athletes: map[int64]gathering.Athlete{}, revision: map[int64]int{}}
+	s := &Store{
+		athletes: map[int64]versioned[gathering.Athlete]{}, mailboxes: map[int64]versioned[gathering.Mailbox]{},
+		seen: map[int64]map[string]bool{}, queues: map[quota.Class]*queue{}, places: map[piece]gathering.Place{},
+	}
+	for _, c := range quota.Classes {
+		s.queues[c] = &queue{}
+	}
+	return s
+}
+
+// Fail makes every method return err from now on; nil makes them work again.
+func (s *Store) Fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = err
+}
+
+// lock locks the store unless it is to fail.
+func (s *Store) lock() (unlock func(), _ error) {
+	s.mu.Lock()
+	if err := s.fail; err != nil {
+		s.mu.Unlock()
+		return nil, err
+	}
+	return s.mu.Unlock, nil
+}
+
+// update changes a value like a real store: change runs outside any lock, and
+// what it leaves is written only if nobody else wrote meanwhile.
+func update[T any](s *Store, get func() versioned[T], put func(versioned[T]), change func(*T) error) (T, error) {
+	for {
+		unlock, err := s.lock()
+		if err != nil {
+			return *new(T), err
+		}
+		v := get()
+		unlock()
+		seen := v.revision
+		if err := change(&v.value); err != nil {
+			return *new(T), err
+		}
+		v.revision++
+		if unlock, err = s.lock(); err != nil {
+			return *new(T), err
+		}
+		written := get().revision == seen
+		if written {
+			put(v)
+		}
+		unlock()
+		if written {
+			return v.value, nil
+		}
+	}
+}
+
+func (s *Store) athlete(id int64) versioned[gathering.Athlete] {
+	v := s.athletes[id]
+	v.value.ID = id
+	v.value.Scan.Trail = slices.Clone(v.value.Scan.Trail)
+	return v
 }
 
 // Athlete implements [gathering.Athletes].
 func (s *Store) Athlete(_ context.Context, id int64) (gathering.Athlete, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a := s.athletes[id]
-	a.ID = id
-	return a, nil
+	unlock, err := s.lock()
+	if err != nil {
+		return gathering.Athlete{}, err
+	}
+	defer unlock()
+	return s.athlete(id).value, nil
 }
 
-// Update implements [gathering.Athletes]. Like a real store it runs change
-// outside any lock and writes only if nobody else did meanwhile.
+// Update implements [gathering.Athletes].
 func (s *Store) Update(_ context.Context, id int64, change func(*gathering.Athlete) error) (gathering.Athlete, error) {
-	for {
-		s.mu.Lock()
-		a, seen := s.athletes[id], s.revision[id]
-		s.mu.Unlock()
-		a.ID = id
-		if err := change(&a); err != nil {
-			return gathering.Athlete{}, err
-		}
-		s.mu.Lock()
-		if s.revision[id] == seen {
-			s.athletes[id] = a
-			s.revision[id]++
-			s.mu.Unlock()
-			return a, nil
-		}
-		s.mu.Unlock()
-	}
+	return update(s, func() versioned[gathering.Athlete] { return s.athlete(id) }, func(v versioned[gathering.Athlete]) {
+		s.athletes[id] = v
+		s.place(piece{id, gathering.KindScan}, v.value.Turn)
+	}, change)
 }
 
-// Pause implements [gathering.Pauses].
-func (s *Store) Pause(context.Context) (gathering.Pause, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.pause, nil
+func (s *Store) mailbox(athleteID int64) versioned[gathering.Mailbox] {
+	v := s.mailboxes[athleteID]
+	v.value.AthleteID = athleteID
+	v.value.Hints = slices.Clone(v.value.Hints)
+	return v
 }
 
-// SavePause implements [gathering.Pauses].
-func (s *Store) SavePause(_ context.Context, p gathering.Pause) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if p.Until.After(s.pause.Until) {
-		s.pause = p
+// UpdateMailbox implements [gathering.Mailboxes].
+func (s *Store) UpdateMailbox(_ context.Context, athleteID int64, change func(*gathering.Mailbox) error) (gathering.Mailbox, error) {
+	return update(s, func() versioned[gathering.Mailbox] { return s.mailbox(athleteID) }, func(v versioned[gathering.Mailbox]) {
+		s.mailboxes[athleteID] = v
+		s.place(piece{athleteID, gathering.KindMailbox}, v.value.Turn)
+	}, change)
+}
+
+// Deliver implements [gathering.Mailboxes].
+func (s *Store) Deliver(_ context.Context, athleteID int64, digest string, h gathering.Hint) (gathering.Delivery, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return "", err
 	}
+	defer unlock()
+	v := s.mailbox(athleteID)
+	if v.value.Generation == 0 {
+		return gathering.Unknown, nil
+	}
+	if s.seen[athleteID][digest] {
+		return gathering.Duplicate, nil
+	}
+	if s.seen[athleteID] == nil {
+		s.seen[athleteID] = map[string]bool{}
+	}
+	s.seen[athleteID][digest] = true
+	m := &v.value
+	if len(m.Hints) < gathering.MaxHints {
+		m.Hints = append(m.Hints, h)
+	} else {
+		m.Flooded = true
+	}
+	m.Turn.Due = h.ReceivedAt
+	switch {
+	case h.Aspect == gathering.AspectDeauthorize:
+		m.Turn.Class = quota.Leave
+	case m.Turn.Class == "":
+		m.Turn.Class = quota.Webhook
+	}
+	v.revision++
+	s.mailboxes[athleteID] = v
+	// A hint shows at once, even while somebody holds the mailbox.
+	s.place(piece{athleteID, gathering.KindMailbox}, gathering.Turn{Class: m.Turn.Class, Due: m.Turn.Due})
+	return gathering.Delivered, nil
+}
+
+// DropMailbox implements [gathering.Mailboxes].
+func (s *Store) DropMailbox(_ context.Context, athleteID, generation int64) error {
+	unlock, err := s.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if s.mailboxes[athleteID].value.Generation > generation {
+		return nil
+	}
+	delete(s.mailboxes, athleteID)
+	delete(s.seen, athleteID)
+	s.place(piece{athleteID, gathering.KindMailbox}, gathering.Turn{})
 	return nil
+}
+
+// Held is how many items the store has of the athlete besides a tombstone.
+func (s *Store) Held(athleteID int64) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.seen[athleteID])
+	if _, ok := s.mailboxes[athleteID]; ok {
+		n++
+	}
+	if a, ok := s.athletes[athleteID]; ok && a.value.State != gathering.Revoked {
+		n++
+	}
+	return n
 }
 
 // Webhook implements [gathering.Webhooks].
 func (s *Store) Webhook(context.Context) (gathering.Webhook, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.webhook.Version == 0 {
-		return gathering.Webhook{}, fault.New(fault.NotFound, "not configured")
+	unlock, err := s.lock()
+	if err != nil {
+		return gathering.Webhook{}, err
 	}
-	return s.webhook, nil
+	defer unlock()
+	return s.webhook.value, nil
 }
 
-// SaveWebhook implements [gathering.Webhooks].
-func (s *Store) SaveWebhook(_ context.Context, w gathering.Webhook) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if w.Version > s.webhook.Version {
-		s.webhook = w
+// UpdateWebhook implements [gathering.Webhooks].
+func (s *Store) UpdateWebhook(_ context.Context, change func(*gathering.Webhook) error) (gathering.Webhook, error) {
+	return update(s, func() versioned[gathering.Webhook] { return s.webhook },
+		func(v versioned[gathering.Webhook]) { s.webhook = v }, change)
+}
+
+// place moves a piece of work to where its turn says.
+func (s *Store) place(w piece, turn gathering.Turn) {
+	old, placed := s.places[w]
+	due := turn.Due
+	if turn.HeldUntil.After(due) {
+		due = turn.HeldUntil
 	}
-	return nil
-}
-
-// Queue is the work queue in memory. Nobody takes jobs out but the test.
-type Queue struct {
-	now func() time.Time
-
-	mu   sync.Mutex
-	jobs []queued
-	// Fail, when not nil, is what Send returns.
-	Fail error
-}
-
-type queued struct {
-	job gathering.Job
-	due time.Time
-}
-
-// NewQueue makes an empty one.
-func NewQueue(now func() time.Time) *Queue { return &Queue{now: now} }
-
-// Send implements [gathering.Queue].
-func (q *Queue) Send(_ context.Context, job gathering.Job, delay time.Duration) error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.Fail != nil {
-		return q.Fail
+	now := gathering.Place{AthleteID: w.athleteID, Kind: w.kind, Class: turn.Class, Due: due}
+	if placed && old == now {
+		return
 	}
-	if delay < 0 || delay > gathering.MaxDelay {
-		return fault.New(fault.Permanent, "a delay of %s", delay)
+	if placed {
+		s.queues[old.Class].remove(old)
+		delete(s.places, w)
 	}
-	q.jobs = append(q.jobs, queued{job, q.now().Add(delay)})
-	return nil
+	if turn.Class != "" {
+		s.queues[turn.Class].insert(now)
+		s.places[w] = now
+	}
 }
 
-// Take removes and returns the oldest job that is due.
-func (q *Queue) Take() (gathering.Job, bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for i, j := range q.jobs {
-		if !j.due.After(q.now()) {
-			q.jobs = slices.Delete(q.jobs, i, i+1)
-			return j.job, true
+// Due implements [gathering.Plan].
+func (s *Store) Due(_ context.Context, class quota.Class, at time.Time, after *gathering.Place, limit int) ([]gathering.Place, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	q := s.queues[class]
+	from := 0
+	if after != nil {
+		i, found := q.find(*after)
+		if from = i; found {
+			from++
 		}
 	}
-	return gathering.Job{}, false
+	to := from
+	for to < len(q.places) && to < from+limit && !q.places[to].Due.After(at) {
+		to++
+	}
+	return slices.Clone(q.places[from:to]), nil
 }
 
-// NextDue is when the next job will be due; false when there is none.
-func (q *Queue) NextDue() (due time.Time, ok bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, j := range q.jobs {
-		if !ok || j.due.Before(due) {
-			due, ok = j.due, true
+// Waiting implements [gathering.Plan].
+func (s *Store) Waiting(_ context.Context, class quota.Class, at time.Time) (gathering.Waiting, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return gathering.Waiting{}, err
+	}
+	defer unlock()
+	q := s.queues[class]
+	w := gathering.Waiting{}
+	w.Count, _ = slices.BinarySearchFunc(q.places, at, func(p gathering.Place, at time.Time) int {
+		if p.Due.After(at) {
+			return 1
+		}
+		return -1
+	})
+	if w.Count > 0 {
+		w.Oldest = q.places[0].Due
+	}
+	return w, nil
+}
+
+// NextDue is when the next piece of work will be due; false when there is none.
+func (s *Store) NextDue() (due time.Time, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, q := range s.queues {
+		if len(q.places) > 0 && (!ok || q.places[0].Due.Before(due)) {
+			due, ok = q.places[0].Due, true
 		}
 	}
 	return due, ok
 }
 
-// Len is how many jobs there are.
-func (q *Queue) Len() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.jobs)
+// queue is the work of one class in order.
+type queue struct{ places []gathering.Place }
+
+func (q *queue) find(p gathering.Place) (int, bool) {
+	return slices.BinarySearchFunc(q.places, p, gathering.Place.Compare)
+}
+
+func (q *queue) insert(p gathering.Place) {
+	i, _ := q.find(p)
+	q.places = slices.Insert(q.places, i, p)
+}
+
+func (q *queue) remove(p gathering.Place) {
+	i, found := q.find(p)
+	switch {
+	case !found:
+	case i == 0: // Most often, and a long queue need not move.
+		q.places = q.places[1:]
+	default:
+		q.places = slices.Delete(q.places, i, i+1)
+	}
+}
+
+// Wakeups counts wake-ups.
+type Wakeups struct {
+	mu sync.Mutex
+	n  int
+	// Fail, when not nil, is what Wake returns.
+	Fail error
+}
+
+// Wake implements [gathering.Wakeups].
+func (w *Wakeups) Wake(context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.Fail != nil {
+		return w.Fail
+	}
+	w.n++
+	return nil
+}
+
+// Count is how often a gatherer was woken.
+func (w *Wakeups) Count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.n
+}
+
+// Metrics counts in memory.
+type Metrics struct {
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+// Count implements [gathering.Metrics].
+func (m *Metrics) Count(metric string, n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.counts == nil {
+		m.counts = map[string]int{}
+	}
+	m.counts[metric] += n
+}
+
+// Of is how much was counted.
+func (m *Metrics) Of(metric string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.counts[metric]
+}
+
+// All is everything that was counted.
+func (m *Metrics) All() map[string]int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.counts)
 }

@@ -35,10 +35,12 @@ func HookRoutes(h *gathering.Hook) map[string]httpapi.Handler {
 		"POST /webhooks/strava/{key}": func(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
 			// A base64 body is a third longer than what it stands for.
 			if len(req.Body) > maxBody*4/3+4 || (!req.IsBase64Encoded && len(req.Body) > maxBody) {
+				h.Reject()
 				return httpapi.Problem(http.StatusRequestEntityTooLarge, "The body is larger than 32 KiB."), nil
 			}
 			notice, err := decodeNotice(req)
 			if err != nil {
+				h.Reject()
 				return httpapi.Response{}, err
 			}
 			if err := h.Receive(ctx, req.PathParameters["key"], notice); err != nil {
@@ -49,8 +51,7 @@ func HookRoutes(h *gathering.Hook) map[string]httpapi.Handler {
 	}
 }
 
-// decodeNotice reads a webhook's body (Strava, "Webhook Events API"). Values in
-// updates are strings by the documentation; booleans have been seen.
+// decodeNotice reads a webhook's body.
 func decodeNotice(req httpapi.Request) (gathering.Notice, error) {
 	body := []byte(req.Body)
 	if req.IsBase64Encoded {
@@ -59,22 +60,9 @@ func decodeNotice(req httpapi.Request) (gathering.Notice, error) {
 			return gathering.Notice{}, fault.New(fault.Invalid, "the body is not valid base64")
 		}
 	}
-	var n struct {
-		ObjectType     string         `json:"object_type"`
-		ObjectID       int64          `json:"object_id"`
-		AspectType     string         `json:"aspect_type"`
-		OwnerID        int64          `json:"owner_id"`
-		SubscriptionID int64          `json:"subscription_id"`
-		EventTime      int64          `json:"event_time"`
-		Updates        map[string]any `json:"updates"`
-	}
+	var n gathering.Notice
 	if json.Unmarshal(body, &n) != nil {
 		return gathering.Notice{}, fault.New(fault.Invalid, "the body is not a webhook event")
 	}
-	authorized := n.Updates["authorized"]
-	return gathering.Notice{
-		ObjectType: n.ObjectType, ObjectID: n.ObjectID, AspectType: n.AspectType, OwnerID: n.OwnerID,
-		SubscriptionID: n.SubscriptionID, EventTime: n.EventTime,
-		Deauthorized: authorized == "false" || authorized == false,
-	}, nil
+	return n, nil
 }

@@ -18,16 +18,24 @@ import (
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
-func newHook(t *testing.T) (func(route, key, body string, query map[string]string) httpapi.Response, *gatheringtest.Queue, *eventtest.Bus) {
-	bus := &eventtest.Bus{}
-	store, queue := gatheringtest.NewStore(), gatheringtest.NewQueue(time.Now)
-	if err := store.SaveWebhook(t.Context(), gathering.Webhook{
-		CallbackKeySHA256: secret.New("key").SHA256(), VerifyTokenSHA256: secret.New("token").SHA256(), SubscriptionID: 120475, Version: 1,
-	}); err != nil {
+func newHook(t *testing.T) (func(route, key, body string, query map[string]string) httpapi.Response, *gatheringtest.Store, *gatheringtest.Metrics) {
+	store, metrics := gatheringtest.NewStore(), &gatheringtest.Metrics{}
+	_, err := store.UpdateWebhook(t.Context(), func(w *gathering.Webhook) error {
+		w.CallbackKeySHA256, w.VerifyTokenSHA256 = secret.New("key").SHA256(), secret.New("token").SHA256()
+		w.SubscriptionID, w.Version = 120475, 1
+		return nil
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
-	serve := httpapi.Mux(slog.New(slog.NewTextHandler(io.Discard, nil)), lambdain.HookRoutes(&gathering.Hook{
-		Webhooks: store, Queue: queue, Publisher: bus, Minter: event.Minter{Now: time.Now, NewID: func() string { return "id" }},
+	_, err = store.UpdateMailbox(t.Context(), 134815, func(m *gathering.Mailbox) error { m.Generation = 1; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	serve := httpapi.Mux(log, lambdain.HookRoutes(&gathering.Hook{
+		Webhooks: store, Mailboxes: store, Wakeups: &gatheringtest.Wakeups{}, Publisher: &eventtest.Bus{},
+		Minter: event.Minter{Now: time.Now, NewID: func() string { return "id" }}, Metrics: metrics, Log: log,
 	}))
 	return func(route, key, body string, query map[string]string) httpapi.Response {
 		t.Helper()
@@ -40,7 +48,22 @@ func newHook(t *testing.T) (func(route, key, body string, query map[string]strin
 			t.Fatal(err)
 		}
 		return res
-	}, queue, bus
+	}, store, metrics
+}
+
+// hint is the one hint in the mailbox, if there is one.
+func hint(t *testing.T, store *gatheringtest.Store) (h gathering.Hint) {
+	t.Helper()
+	_, err := store.UpdateMailbox(t.Context(), 134815, func(m *gathering.Mailbox) error {
+		if len(m.Hints) > 0 {
+			h = m.Hints[0]
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
 }
 
 func TestHandshakeEchoesTheChallenge(t *testing.T) {
@@ -78,40 +101,47 @@ func TestEventsAreTakenIn(t *testing.T) {
 	for name, tc := range map[string]struct {
 		key, body string
 		status    int
-		kind      gathering.Kind
-		reported  bool
+		aspect    string
 	}{
-		"the documented example":         {"key", documented, 200, gathering.KindActivity, false},
-		"in base64":                      {"key", "base64:" + documented, 200, gathering.KindActivity, false},
-		"no updates":                     {"key", strings.Replace(documented, `,"updates":{"title":"Messy"}`, "", 1), 200, gathering.KindActivity, false},
-		"a boolean among the updates":    {"key", strings.Replace(documented, `"Messy"`, "true", 1), 200, gathering.KindActivity, false},
-		"a deauthorization":              {"key", deauthorization(`"false"`), 200, "", true},
-		"a deauthorization by a boolean": {"key", deauthorization(`false`), 200, "", true},
-		"still authorized":               {"key", deauthorization(`"true"`), 200, "", false},
-		"a wrong key":                    {"x", documented, 404, "", false},
-		"another subscription":           {"key", strings.Replace(documented, "120475", "120476", 1), 400, "", false},
-		"not JSON":                       {"key", "hello", 400, "", false},
-		"an id that is no number":        {"key", strings.Replace(documented, "1360128428", `"x"`, 1), 400, "", false},
-		"a large body":                   {"key", documented + strings.Repeat(" ", 32<<10), 413, "", false},
-		"the largest body":               {"key", documented + strings.Repeat(" ", 32<<10-len(documented)), 200, gathering.KindActivity, false},
+		"the documented example":         {"key", documented, 200, gathering.AspectUpdate},
+		"in base64":                      {"key", "base64:" + documented, 200, gathering.AspectUpdate},
+		"no updates":                     {"key", strings.Replace(documented, `,"updates":{"title":"Messy"}`, "", 1), 200, gathering.AspectUpdate},
+		"a boolean among the updates":    {"key", strings.Replace(documented, `"Messy"`, "true", 1), 200, gathering.AspectUpdate},
+		"a new activity":                 {"key", strings.Replace(documented, `"update"`, `"create"`, 1), 200, gathering.AspectCreate},
+		"a deletion":                     {"key", strings.Replace(documented, `"update"`, `"delete"`, 1), 200, gathering.AspectDelete},
+		"an aspect that is new":          {"key", strings.Replace(documented, `"update"`, `"merge"`, 1), 200, ""},
+		"a deauthorization":              {"key", deauthorization(`"false"`), 200, gathering.AspectDeauthorize},
+		"a deauthorization by a boolean": {"key", deauthorization(`false`), 200, gathering.AspectDeauthorize},
+		"still authorized":               {"key", deauthorization(`"true"`), 200, ""},
+		"somebody unknown":               {"key", strings.Replace(documented, "134815", "134816", 1), 200, ""},
+		"a wrong key":                    {"x", documented, 404, ""},
+		"another subscription":           {"key", strings.Replace(documented, "120475", "120476", 1), 400, ""},
+		"not JSON":                       {"key", "hello", 400, ""},
+		"an id that is no number":        {"key", strings.Replace(documented, "1360128428", `"x"`, 1), 400, ""},
+		"no owner":                       {"key", strings.Replace(documented, "134815", "0", 1), 400, ""},
+		"a large body":                   {"key", documented + strings.Repeat(" ", 32<<10), 413, ""},
+		"the largest body":               {"key", documented + strings.Repeat(" ", 32<<10-len(documented)), 200, gathering.AspectUpdate},
 	} {
-		call, queue, bus := newHook(t)
+		call, store, metrics := newHook(t)
 		if res := call("POST", tc.key, tc.body, nil); res.StatusCode != tc.status {
 			t.Errorf("%s: %d %s", name, res.StatusCode, res.Body)
 		}
-		if job, _ := queue.Take(); job.Kind != tc.kind {
-			t.Errorf("%s: queued %+v", name, job)
+		if h := hint(t, store); h.Aspect != tc.aspect {
+			t.Errorf("%s: %+v in the mailbox", name, h)
 		}
-		if reported := len(bus.Events()) == 1; reported != tc.reported {
-			t.Errorf("%s: reported %v", name, reported)
+		if rejected := metrics.Of(gathering.MetricRejected) == 1; rejected != (tc.status != 200) {
+			t.Errorf("%s: counted as rejected: %v", name, rejected)
 		}
 	}
 }
 
 func TestWhatCannotBeStoredIsNotAcknowledged(t *testing.T) {
-	call, queue, _ := newHook(t)
-	queue.Fail = errors.New("boom")
-	if res := call("POST", "key", documented, nil); res.StatusCode < 500 {
+	call, store, _ := newHook(t)
+	if res := call("POST", "key", documented, nil); res.StatusCode != 200 {
+		t.Fatalf("status %d", res.StatusCode)
+	}
+	store.Fail(errors.New("boom"))
+	if res := call("POST", "key", strings.Replace(documented, "1516126040", "1516126041", 1), nil); res.StatusCode < 500 {
 		t.Errorf("status %d", res.StatusCode)
 	}
 }

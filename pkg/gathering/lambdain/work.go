@@ -2,28 +2,46 @@ package lambdain
 
 import (
 	"context"
-	"encoding/json"
+	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/kit/consume"
-	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Work does the job in a message of the work queue.
-func Work(g *gathering.Gatherer) func(context.Context, string) (string, error) {
-	return func(ctx context.Context, body string) (string, error) {
-		var job gathering.Job
-		if json.Unmarshal([]byte(body), &job) != nil {
-			return "", fault.New(fault.Permanent, "message is not a job")
+// reserve is how long before its time-out a gatherer takes on nothing more: a
+// call to Strava may take 45 s, and something is written after it.
+const reserve = time.Minute
+
+// Work has a gatherer do what there is to do, whatever woke it. It never fails
+// a wake-up: the work is not in the message, and the next wake-up comes within
+// a minute.
+func Work(g *gathering.Gatherer, w gathering.Wakeups) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
+	return func(ctx context.Context, _ events.SQSEvent) (events.SQSEventResponse, error) {
+		until := g.Minter.Now().Add(time.Minute)
+		if deadline, ok := ctx.Deadline(); ok {
+			until = deadline.Add(-reserve)
 		}
-		return "", g.Do(ctx, job)
+		err := g.Measure(ctx)
+		more := false
+		if err == nil {
+			more, err = g.Run(ctx, until)
+		}
+		if err == nil && more {
+			err = w.Wake(ctx)
+		}
+		if err != nil {
+			g.Metrics.Count(gathering.MetricFailed, 1)
+			g.Log.ErrorContext(ctx, "gatherer stopped", "error", err.Error())
+		}
+		return events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}, nil // null is no list.
 	}
 }
 
 // EventRoutes is what the boundary does about its neighbours' events.
-func EventRoutes(z *gathering.Authorizations, w gathering.Webhooks) []consume.Route {
+func EventRoutes(z *gathering.Authorizations, c *gathering.Configuration) []consume.Route {
 	return []consume.Route{
 		consume.On(func(ctx context.Context, cause event.Meta, f credentialsv1.AthleteAuthorized) error {
 			return z.Begin(ctx, cause, f.AthleteID, f.Generation)
@@ -35,7 +53,7 @@ func EventRoutes(z *gathering.Authorizations, w gathering.Webhooks) []consume.Ro
 			return z.End(ctx, cause, f.AthleteID, f.Generation, f.Receipt)
 		}),
 		consume.On(func(ctx context.Context, _ event.Meta, f credentialsv1.WebhookConfigured) error {
-			return w.SaveWebhook(ctx, gathering.Webhook{
+			return c.Configure(ctx, gathering.Webhook{
 				CallbackKeySHA256: f.CallbackKeySHA256, VerifyTokenSHA256: f.VerifyTokenSHA256,
 				SubscriptionID: f.SubscriptionID, Version: f.Version,
 			})

@@ -1,16 +1,33 @@
 package settings
 
+// MetricNamespace of every metric of this boundary.
+const MetricNamespace = "Paceline/Gathering"
+
+// Metrics that alarms look at.
+const (
+	MetricRateLimited   = "RateLimited"
+	MetricParked        = "WorkParked"
+	MetricFailed        = "WorkFailed"
+	MetricOldestWebhook = "OldestWebhookSeconds"
+)
+
+// WorkIndex is the sparse index of the gathering table that lists the work that
+// waits: partition key queue, sort key due.
+const WorkIndex = "work"
+
 // ReceiveWebhook configures receive-webhook.
 type ReceiveWebhook struct {
+	Stage          string `env:"STAGE,required"`
 	GatheringTable string `env:"GATHERING_TABLE,required"`
-	WorkQueueURL   string `env:"WORK_QUEUE_URL,required"`
+	WakeQueueURL   string `env:"WAKE_QUEUE_URL,required"`
 	EventBusName   string `env:"EVENT_BUS_NAME,required"`
 }
 
 // GatherWork configures gather-work.
 type GatherWork struct {
+	Stage          string `env:"STAGE,required"`
 	GatheringTable string `env:"GATHERING_TABLE,required"`
-	WorkQueueURL   string `env:"WORK_QUEUE_URL,required"`
+	WakeQueueURL   string `env:"WAKE_QUEUE_URL,required"`
 	// RequesterFunction is the ARN of the credentials boundary's forward-request.
 	RequesterFunction string `env:"REQUESTER_FUNCTION,required"`
 	EventBusName      string `env:"EVENT_BUS_NAME,required"`
@@ -19,6 +36,11 @@ type GatherWork struct {
 // HandleEvents configures handle-events.
 type HandleEvents struct {
 	GatheringTable string `env:"GATHERING_TABLE,required"`
-	WorkQueueURL   string `env:"WORK_QUEUE_URL,required"`
+	WakeQueueURL   string `env:"WAKE_QUEUE_URL,required"`
 	EventBusName   string `env:"EVENT_BUS_NAME,required"`
+}
+
+// ShowStatus configures show-status.
+type ShowStatus struct {
+	GatheringTable string `env:"GATHERING_TABLE,required"`
 }

@@ -1,2 +1,2 @@
-// Package sqs is the work queue.
+// Package sqs wakes gatherers by a queue.
 package sqs

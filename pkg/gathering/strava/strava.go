@@ -13,6 +13,7 @@ import (
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/quota"
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
@@ -51,51 +52,44 @@ type Client struct {
 // New makes a client.
 func New(forward Forward, now func() time.Time) *Client { return &Client{forward, now} }
 
-// Pauses after an answer that concerns everybody and names no end of its own.
-const (
-	// downPause: Strava is down for everybody (502, 597).
-	downPause = time.Minute
-	// applicationPause: Strava refuses the application itself.
-	applicationPause = 15 * time.Minute
-)
-
 // Status that Strava answers with during maintenance.
 const statusMaintenance = 597
 
 func (c *Client) get(ctx context.Context, athleteID, generation int64, path string, query map[string]string) (string, gathering.Reading, error) {
-	reading := gathering.Reading{At: c.now().UTC()}
+	began := c.now().UTC()
 	res, err := c.forward(ctx, credentialsv1.ForwardRequest{AthleteID: athleteID, Generation: generation, Path: path, Query: query})
+	reading := gathering.Reading{At: began, Answer: quota.Answer{Began: began, Ended: c.now().UTC()}}
 	if err != nil {
-		return "", reading, err
+		return "", reading, err // Nobody knows whether Strava was called.
 	}
 	switch res.Outcome {
 	case credentialsv1.OutcomeAnswered:
 	case credentialsv1.OutcomeRevoked:
+		reading.Answer.Outcome = quota.NotMade
 		return "", reading, gathering.ErrRevoked
 	case credentialsv1.OutcomeDegraded:
+		reading.Answer.Outcome = quota.NotMade
 		return "", reading, gathering.ErrDegraded
 	case credentialsv1.OutcomeApplication:
-		reading.Pause = gathering.Pause{Until: c.now().Add(applicationPause), For: gatheringv1.WaitingForApplication}
+		reading.Answer.Outcome = quota.Refused
 		return "", reading, gathering.ErrPaused
 	default:
+		reading.Answer.Outcome = quota.Failed
 		return "", reading, gathering.ErrUnavailable
 	}
-	at := answeredAt(res.Header, c.now())
-	reading.Pause = limitPause(res.Header, at)
+	reading.Answer.Date, _ = http.ParseTime(res.Header["Date"])
+	reading.Answer.Rates = rates(res.Header)
 	switch {
 	case res.Status == http.StatusOK:
 		return res.Body, reading, nil
 	case res.Status == http.StatusTooManyRequests:
-		if reading.Pause.Until.IsZero() {
-			// Refused without saying which window is full: the shorter is.
-			reading.Pause = gathering.Pause{Until: windowEnd(at, quarter), For: gatheringv1.WaitingForQuota}
-		}
+		reading.Answer.Outcome = quota.RateLimited
 		return "", reading, gathering.ErrPaused
 	case res.Status == http.StatusBadGateway || res.Status == statusMaintenance:
-		if until := c.now().Add(downPause); until.After(reading.Pause.Until) {
-			reading.Pause = gathering.Pause{Until: until, For: gatheringv1.WaitingForStrava}
-		}
+		reading.Answer.Outcome = quota.Maintenance
 		return "", reading, gathering.ErrPaused
+	case res.Status >= http.StatusInternalServerError:
+		reading.Answer.Outcome = quota.Failed
 	case res.Status == http.StatusNotFound || res.Status == http.StatusUnauthorized:
 		// The requester passes on a 401 only when a scope is missing.
 		return "", reading, gathering.ErrNotVisible

@@ -1,0 +1,27 @@
+// Command enforce-deadlines drops profiles that may no longer be kept and counts
+// what is late.
+package main
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/paceline/paceline/pkg/athlete"
+	"github.com/paceline/paceline/pkg/athlete/ddb"
+	"github.com/paceline/paceline/pkg/athlete/lambdain"
+	"github.com/paceline/paceline/pkg/athlete/settings"
+	"github.com/paceline/paceline/pkg/kit/boot"
+	"github.com/paceline/paceline/pkg/kit/obs"
+)
+
+func main() {
+	var s settings.EnforceDeadlines
+	cfg, _ := boot.Load(context.Background(), &s)
+	table := ddb.New(dynamodb.NewFromConfig(cfg), s.AthletesTable)
+	deadlines := &athlete.Deadlines{Accounts: table, Inventory: table, Now: time.Now}
+	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "enforce-deadlines")
+	lambda.Start(obs.Flushing(metrics, lambdain.EnforceDeadlines(deadlines, metrics)))
+}

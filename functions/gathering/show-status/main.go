@@ -1,0 +1,30 @@
+// Command show-status tells an admin how gathering stands: the quota, the work
+// that waits, the webhook.
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/ddb"
+	"github.com/paceline/paceline/pkg/gathering/lambdain"
+	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/gathering/settings"
+	"github.com/paceline/paceline/pkg/kit/boot"
+)
+
+func main() {
+	var s settings.ShowStatus
+	cfg, _ := boot.Load(context.Background(), &s)
+	client := dynamodb.NewFromConfig(cfg)
+	table := ddb.New(client, s.GatheringTable)
+	lambda.Start(lambdain.Status(&gathering.Overview{
+		Quota:    &quota.Engine{Budgets: ddb.NewBudgets(client, s.GatheringTable), Now: time.Now},
+		Plan:     table,
+		Webhooks: table,
+		Now:      time.Now,
+	}))
+}

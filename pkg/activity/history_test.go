@@ -1,0 +1,23 @@
+package activity_test
+
+import (
+	"flag"
+	"testing"
+
+	"github.com/paceline/paceline/pkg/activity/activitytest"
+)
+
+var seed = flag.Uint64("seed", 1, "the first of the histories' seeds")
+
+// Whatever happens in whatever order, athletes see the newest facts, totals are
+// what the activities add up to, and nothing is kept that may not be.
+func TestHistories(t *testing.T) {
+	const histories = 10_000
+	for n := range uint64(histories) {
+		s := activitytest.NewStore()
+		err := activitytest.History(t.Context(), activitytest.Subject{WriteStore: s, ReadStore: s, Held: s.Held}, 1, *seed+n, s.Lapse)
+		if err != nil {
+			t.Fatalf("history %d, -seed=%d: %v", n+1, *seed+n, err)
+		}
+	}
+}

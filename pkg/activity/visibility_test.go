@@ -1,0 +1,174 @@
+package activity_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/paceline/paceline/pkg/activity"
+	"github.com/paceline/paceline/pkg/activity/activitytest"
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+)
+
+// Strava's visibilities (seen in its answers; not in its reference).
+const (
+	everyone  = "everyone"
+	followers = "followers_only"
+	onlyMe    = "only_me"
+)
+
+// Whatever the athlete granted and however an activity's visibility changes,
+// what the grant covers is shown to the athlete and nothing else is kept
+// (Strava, "Authentication" and "Webhooks").
+func TestVisibilityByScope(t *testing.T) {
+	for _, grant := range []struct {
+		scopes []string
+		shows  []string
+		// told are the changes between private and not that Strava's webhook
+		// tells of; it tells of no other.
+		told bool
+	}{
+		{scopes: []string{"read", "activity:read"}, shows: []string{everyone, followers}, told: true},
+		// Activity webhooks need activity:read.
+		{scopes: []string{"read", "activity:read_all"}, shows: []string{everyone, followers, onlyMe}},
+		{scopes: []string{"read", "activity:read", "activity:read_all"}, shows: []string{everyone, followers, onlyMe}, told: true},
+	} {
+		for _, from := range []string{everyone, followers, onlyMe} {
+			for _, to := range []string{everyone, followers, onlyMe} {
+				one := func(visibility string) gatheringv1.Activity {
+					a := activitytest.Activity(1, 1, "")
+					a.Visibility, a.Private = visibility, visibility == onlyMe
+					return a
+				}
+				covered := func(visibility string) bool { return slices.Contains(grant.shows, visibility) }
+				for way, hear := range map[string]func(p *plane){
+					// An update, or a delete or create when the grant does not cover
+					// the one side, makes the gathering read it again.
+					"webhook": func(p *plane) {
+						switch {
+						case !grant.told || from != onlyMe && to != onlyMe:
+						case covered(to):
+							must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, nil, one(to))))
+						default:
+							must(t, p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{
+								AthleteID: 1, Generation: gen1, ActivityID: 1, ReadAt: activitytest.At(1),
+							}))
+						}
+					},
+					// A scan finds what the grant covers.
+					"scan": func(p *plane) {
+						chunk := gathered(gen1, 1, &gatheringv1.ScanChunk{ScanID: "s"})
+						if covered(to) {
+							chunk.Activities = append(chunk.Activities, one(to))
+						}
+						must(t, p.ActivitiesGathered(t.Context(), p.cause(), chunk))
+						done := progress(gen1, "s", 1, gatheringv1.ScanCompleted, 1)
+						began := activitytest.At(1)
+						done.StartedAt = &began
+						must(t, p.ScanProgressed(t.Context(), p.cause(), done))
+					},
+					// Should Strava show too much, it is not kept.
+					"an answer beyond the grant": func(p *plane) {
+						must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, nil, one(to))))
+					},
+				} {
+					p := newPlane()
+					must(t, p.AthleteAuthorized(t.Context(), p.cause(), credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen1, Scopes: grant.scopes}))
+					if covered(from) {
+						must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil, one(from))))
+					}
+					hear(p)
+					_, err := p.reader.Get(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen1}, 1)
+					if shown := err == nil; shown != covered(to) {
+						t.Errorf("%v, %s to %s by %s: shown is %v", grant.scopes, from, to, way, shown)
+					}
+					rows, err := p.store.Rows(t.Context(), 1)
+					must(t, err)
+					for _, r := range rows {
+						if r.Activity != nil && !covered(r.Activity.Visibility) {
+							t.Errorf("%v, %s to %s by %s: it is kept", grant.scopes, from, to, way)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// Connecting again without the right to see Only You removes it at once, and for
+// good, whatever comes late.
+func TestNarrowerGrantRemovesOnlyYou(t *testing.T) {
+	hidden, public := activitytest.Activity(1, 1, "hidden"), activitytest.Activity(2, 2, "public")
+	hidden.Visibility = onlyMe
+	events := []func(p *plane) error{
+		func(p *plane) error {
+			return p.AthleteAuthorized(t.Context(), event.Meta{}, credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen1, Scopes: []string{"activity:read_all"}})
+		},
+		func(p *plane) error {
+			return p.ActivitiesGathered(t.Context(), event.Meta{}, gathered(gen1, 0, nil, hidden, public))
+		},
+		func(p *plane) error {
+			return p.AthleteAuthorized(t.Context(), event.Meta{}, credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen2, Scopes: []string{"activity:read"}})
+		},
+	}
+	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 2, 0}, {2, 0, 1}} {
+		p := newPlane()
+		for _, i := range order {
+			must(t, events[i](p))
+		}
+		page, err := p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen2}, activity.Everything(), "", 9)
+		must(t, err)
+		if len(page.Activities) != 1 || page.Activities[0].ID != 2 {
+			t.Errorf("in the order %v: %v", order, page.Activities)
+		}
+	}
+}
+
+// What was not read again for seven days is unreadable from that moment on, in
+// every way to read, whether it was deleted or not.
+func TestWhatIsTooOldIsUnreadableAtOnce(t *testing.T) {
+	by := activity.Authorization{AthleteID: 1, Generation: gen1}
+	p := newPlane()
+	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, &gatheringv1.ScanChunk{ScanID: "s"}, activitytest.Activity(1, 1, ""))))
+	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 3000, nil, activitytest.Activity(2, 2, ""))))
+	must(t, p.ScanProgressed(t.Context(), p.cause(), progress(gen1, "s", 1, gatheringv1.ScanCompleted, 1)))
+	for _, step := range []struct {
+		now  time.Time
+		want int
+	}{
+		{activitytest.At(0).Add(activity.Retention - 1), 2},
+		{activitytest.At(0).Add(activity.Retention), 1},
+		{activitytest.At(3000).Add(activity.Retention - 1), 1},
+		{activitytest.At(3000).Add(activity.Retention), 0},
+	} {
+		p.now = step.now
+		page, err := p.reader.List(t.Context(), by, activity.Everything(), "", 9)
+		must(t, err)
+		stats, err := p.reader.Stats(t.Context(), by, activity.Year, "")
+		must(t, err)
+		got := 0
+		for id := range int64(3) {
+			if _, err := p.reader.Get(t.Context(), by, id); err == nil {
+				got++
+			}
+		}
+		if len(page.Activities) != step.want || int(stats.Total.Count) != step.want || got != step.want {
+			t.Errorf("at %s: %d listed, %d counted, %d got; want %d", step.now, len(page.Activities), stats.Total.Count, got, step.want)
+		}
+		sync, err := p.reader.Sync(t.Context(), by)
+		must(t, err)
+		if first := step.want == 2; (sync.Gathered == 1) != first || (sync.State == activity.Current) != first {
+			t.Errorf("at %s: the sync is %+v", step.now, sync)
+		}
+	}
+	// The sweeper deletes what is too old and nothing else.
+	p.now = activitytest.At(0).Add(activity.Retention)
+	must(t, (&activity.Sweeper{Store: p.store, Now: func() time.Time { return p.now }}).Sweep(t.Context()))
+	rows, err := p.store.Rows(t.Context(), 1)
+	must(t, err)
+	if len(rows) != 1 || rows[0].Activity.ID != 2 {
+		t.Errorf("left are %v", rows)
+	}
+}

@@ -1,0 +1,436 @@
+package gathering_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/eventtest"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/secret"
+	"github.com/paceline/paceline/test/strava"
+)
+
+// current is a world in which the history of one athlete, n activities, is
+// gathered; calls counts the API's since then.
+func current(t *testing.T, n int) (w *world, id int64, calls func() int) {
+	t.Helper()
+	w = newWorld(t, plenty, histories(n, 10)...)
+	id = w.athlete(0)
+	w.gather(id)
+	w.pass(5 * time.Minute)
+	total := func() int {
+		return w.lists(id) + w.rereads(id) + w.strava.Counters().Total(strava.EndpointAthlete, id)
+	}
+	before := total()
+	return w, id, func() int { return total() - before }
+}
+
+func (w *world) add(id int64, a strava.NewActivity) int64 {
+	w.t.Helper()
+	added, err := w.strava.AddActivity(id, a)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return added
+}
+
+func (w *world) rename(id, activityID int64, name string) {
+	w.t.Helper()
+	if err := w.strava.EditActivity(id, activityID, strava.Edit{Name: &name}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) remove(id, activityID int64) {
+	w.t.Helper()
+	if err := w.strava.DeleteActivity(id, activityID); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestTwentyCreatesInAMinuteTakeTwoCalls(t *testing.T) {
+	for _, spacing := range []time.Duration{0, 100 * time.Millisecond, 3 * time.Second} {
+		w, id, calls := current(t, 250)
+		for range 20 {
+			w.receive(w.notice(id, w.add(id, strava.NewActivity{}), gathering.AspectCreate))
+			w.work() // A gatherer is woken by each.
+			w.clock.Advance(spacing)
+		}
+		w.pass(10 * time.Minute)
+		if n := calls(); n > 2 {
+			t.Errorf("every %s: %d calls", spacing, n)
+		}
+		w.same(id)
+		if m := w.mailbox(id); len(m.Hints) != 0 || m.Turn.Class != "" {
+			t.Errorf("every %s: left %+v", spacing, m)
+		}
+	}
+}
+
+func TestAReplayedNoticeCostsNothing(t *testing.T) {
+	w, id, calls := current(t, 250)
+	n := w.notice(id, w.truth(id)[5].ID, gathering.AspectUpdate)
+	n.Updates = map[string]any{"title": "Messy"}
+	w.receive(n)
+	w.pass(time.Minute)
+	if got := calls(); got != 1 {
+		t.Errorf("%d calls for an update", got)
+	}
+	for range 3 {
+		w.receive(n)
+		w.pass(24 * time.Minute)
+	}
+	if got := calls(); got != 1 {
+		t.Errorf("%d calls with replays", got)
+	}
+	if d, m := w.metrics.Of(gathering.MetricDuplicates), w.metrics.Of(gathering.MetricNotices); d != 3 || m != 1 {
+		t.Errorf("%d duplicates, %d delivered", d, m)
+	}
+	// Another edit at the same time is another notice.
+	n.Updates = map[string]any{"title": "Tidy"}
+	w.receive(n)
+	w.pass(time.Minute)
+	if got := calls(); got != 2 {
+		t.Errorf("%d calls with another edit", got)
+	}
+}
+
+func TestHintsCoalesce(t *testing.T) {
+	for name, tc := range map[string]struct {
+		hurt         func(w *world, id int64, history []strava.Activity)
+		lists, reads int
+	}{
+		"an old activity is renamed": {func(w *world, id int64, h []strava.Activity) {
+			w.rename(id, h[450].ID, "Renamed")
+			w.receive(w.notice(id, h[450].ID, gathering.AspectUpdate))
+		}, 0, 1},
+		"an activity is edited again and again": {func(w *world, id int64, h []strava.Activity) {
+			for i := range 5 {
+				w.rename(id, h[3].ID, "Renamed "+string(rune('a'+i)))
+				n := w.notice(id, h[3].ID, gathering.AspectUpdate)
+				n.EventTime += int64(i)
+				w.receive(n)
+			}
+		}, 0, 1},
+		"several recent ones are edited": {func(w *world, id int64, h []strava.Activity) {
+			for _, a := range h[:30] {
+				w.rename(id, a.ID, "Renamed")
+				w.receive(w.notice(id, a.ID, gathering.AspectUpdate))
+			}
+		}, 1, 0},
+		"a recent and two old ones": {func(w *world, id int64, h []strava.Activity) {
+			for _, i := range []int{3, 300, 400} {
+				w.rename(id, h[i].ID, "Renamed")
+				w.receive(w.notice(id, h[i].ID, gathering.AspectUpdate))
+			}
+		}, 1, 2},
+		"one is deleted": {func(w *world, id int64, h []strava.Activity) {
+			w.remove(id, h[300].ID)
+			w.receive(w.notice(id, h[300].ID, gathering.AspectDelete))
+		}, 0, 1},
+		"made and deleted at once": {func(w *world, id int64, _ []strava.Activity) {
+			a := w.add(id, strava.NewActivity{})
+			w.remove(id, a)
+			w.receive(w.notice(id, a, gathering.AspectDelete))
+			w.receive(w.notice(id, a, gathering.AspectCreate))
+		}, 0, 1},
+		"all but a few are deleted": {func(w *world, id int64, h []strava.Activity) {
+			for _, a := range h[4:] {
+				w.remove(id, a.ID)
+				w.receive(w.notice(id, a.ID, gathering.AspectDelete))
+			}
+		}, 2, 0}, // The few, and the empty page.
+		"one is uploaded that is years old": {func(w *world, id int64, _ []strava.Activity) {
+			a := w.add(id, strava.NewActivity{Start: w.clock.Now().Add(-5 * 365 * 24 * time.Hour)})
+			w.receive(w.notice(id, a, gathering.AspectCreate))
+		}, 1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, id, _ := current(t, 500)
+			lists, reads := w.lists(id), w.rereads(id)
+			tc.hurt(w, id, w.truth(id))
+			w.pass(15 * time.Minute)
+			w.same(id)
+			if l, r := w.lists(id)-lists, w.rereads(id)-reads; l != tc.lists || r != tc.reads {
+				t.Errorf("%d lists and %d re-reads, want %d and %d", l, r, tc.lists, tc.reads)
+			}
+		})
+	}
+}
+
+func TestEditsShowAtOnceAndAreBounded(t *testing.T) {
+	w, id, calls := current(t, 250)
+	h := w.truth(id)
+	for i := range 10 {
+		w.rename(id, h[i].ID, "Renamed")
+		w.receive(w.notice(id, h[i].ID, gathering.AspectUpdate))
+		w.clock.Advance(time.Second)
+		w.work()
+		if i < 5 && w.differs(id) != nil {
+			t.Errorf("edit %d does not show", i)
+		}
+	}
+	if n := calls(); n > 6 {
+		t.Errorf("%d calls within 10 s", n)
+	}
+	w.pass(2 * time.Minute)
+	w.same(id)
+}
+
+func TestAForgedDeletionDestroysNothing(t *testing.T) {
+	w, id, calls := current(t, 250)
+	other := w.truth(w.athlete(1))[0].ID
+	w.receive(w.notice(id, w.truth(id)[0].ID, gathering.AspectDelete))
+	w.pass(time.Minute)
+	w.same(id)
+	if f := eventtest.Facts[gatheringv1.ActivityGone](w.bus); len(f) != 0 {
+		t.Errorf("gone: %+v", f)
+	}
+	// An activity of somebody else's is not this athlete's.
+	w.receive(w.notice(id, other, gathering.AspectUpdate))
+	w.pass(time.Minute)
+	w.same(id)
+	if n := calls(); n != 2 {
+		t.Errorf("%d calls", n)
+	}
+}
+
+func TestANewActivityIsWaitedFor(t *testing.T) {
+	for name, tc := range map[string]struct {
+		ready time.Duration
+		calls int
+	}{
+		"it takes a little":    {20 * time.Second, 2},
+		"it takes a while":     {5 * time.Minute, 3},
+		"it never comes about": {-1, 3},
+	} {
+		w, id, calls := current(t, 250)
+		var a int64
+		if tc.ready < 0 {
+			a = w.add(id, strava.NewActivity{})
+			w.remove(id, a)
+		} else {
+			a = w.add(id, strava.NewActivity{ReadyAfter: strava.Duration(tc.ready)})
+		}
+		w.receive(w.notice(id, a, gathering.AspectCreate))
+		w.pass(20 * time.Minute)
+		w.same(id)
+		if n := calls(); n != tc.calls {
+			t.Errorf("%s: %d calls, want %d", name, n, tc.calls)
+		}
+		gone := eventtest.Facts[gatheringv1.ActivityGone](w.bus)
+		if tc.ready < 0 != (len(gone) == 1) {
+			t.Errorf("%s: gone: %+v", name, gone)
+		}
+		if m := w.mailbox(id); len(m.Hints) != 0 {
+			t.Errorf("%s: left %+v", name, m.Hints)
+		}
+	}
+}
+
+func TestStormOfOneAthleteIsOneScan(t *testing.T) {
+	w, id, _ := current(t, 700)
+	lists, reads := w.lists(id), w.rereads(id)
+	for i, a := range w.truth(id) {
+		if i%2 == 0 {
+			w.remove(id, a.ID)
+			w.receive(w.notice(id, a.ID, gathering.AspectDelete))
+		}
+	}
+	w.pass(5 * time.Minute)
+	w.same(id)
+	if l, r := w.lists(id)-lists, w.rereads(id)-reads; l != 3 || r != 0 { // Two pages, and the empty one.
+		t.Errorf("%d lists, %d re-reads", l, r)
+	}
+}
+
+func TestDeauthorizationsArePassedOnWhateverTheQuota(t *testing.T) {
+	w, id, calls := current(t, 250)
+	w.starve(quota.Classes...)
+	n := gathering.Notice{
+		ObjectType: "athlete", ObjectID: id, AspectType: "update", OwnerID: id, SubscriptionID: subscription,
+		EventTime: 1_790_000_000, Updates: map[string]any{"authorized": "false"},
+	}
+	w.receive(w.notice(id, w.truth(id)[0].ID, gathering.AspectUpdate))
+	w.work()
+	w.receive(n)
+	w.work()
+	w.receive(n) // Again.
+	w.work()
+	want := []gatheringv1.DeauthorizationReported{{AthleteID: id, EventTime: 1_790_000_000}}
+	if got := eventtest.Facts[gatheringv1.DeauthorizationReported](w.bus); !slices.Equal(got, want) {
+		t.Errorf("reported %+v", got)
+	}
+	if m := w.mailbox(id); len(m.Hints) != 1 || m.Turn.Class != quota.Webhook {
+		t.Errorf("left %+v", m)
+	}
+	if calls() != 0 {
+		t.Error("there were calls")
+	}
+	// One whom only credentials may know.
+	n.OwnerID, n.ObjectID = 99, 99
+	w.receive(n)
+	if got := eventtest.Facts[gatheringv1.DeauthorizationReported](w.bus); len(got) != 2 || got[1].AthleteID != 99 {
+		t.Errorf("reported %+v", got)
+	}
+}
+
+func TestHintsOfTheDegradedAreDropped(t *testing.T) {
+	w, id, _ := current(t, 250)
+	w.outcome = credentialsv1.OutcomeDegraded
+	w.receive(w.notice(id, w.truth(id)[0].ID, gathering.AspectUpdate))
+	w.pass(time.Minute)
+	if m := w.mailbox(id); len(m.Hints) != 0 || m.Turn.Class != "" {
+		t.Errorf("left %+v", m)
+	}
+}
+
+func TestAHintThatFailsIsTriedAgain(t *testing.T) {
+	for _, outcome := range []string{credentialsv1.OutcomeUnavailable, credentialsv1.OutcomeApplication} {
+		w, id, _ := current(t, 250)
+		a := w.truth(id)[0].ID
+		w.rename(id, a, "Renamed")
+		w.outcome = outcome
+		w.receive(w.notice(id, a, gathering.AspectUpdate))
+		w.pass(20 * time.Minute)
+		w.outcome = ""
+		w.pass(2 * time.Hour)
+		w.same(id)
+		if n := w.metrics.Of(gathering.MetricParked); n != 0 {
+			t.Errorf("%s: %d parked although it is not their fault", outcome, n)
+		}
+	}
+}
+
+func TestHandshake(t *testing.T) {
+	w := newWorld(t, plenty)
+	if err := w.hook.Handshake(t.Context(), callbackKey, verifyToken); err != nil {
+		t.Errorf("the right one: %v", err)
+	}
+	for name, tc := range map[string]struct {
+		key, token string
+		want       fault.Kind
+	}{
+		"a wrong key":   {"x", verifyToken, fault.NotFound},
+		"a wrong token": {callbackKey, "x", fault.Invalid},
+		// A digest is no password.
+		"the digests": {secret.New(callbackKey).SHA256(), secret.New(verifyToken).SHA256(), fault.NotFound},
+	} {
+		if err := w.hook.Handshake(t.Context(), tc.key, tc.token); !fault.Is(err, tc.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestReceiveTakesInWhatConcernsUs(t *testing.T) {
+	w, id, _ := current(t, 1)
+	notice := func(change func(*gathering.Notice)) gathering.Notice {
+		n := w.notice(id, 11, gathering.AspectCreate)
+		change(&n)
+		return n
+	}
+	for name, tc := range map[string]struct {
+		key    string
+		notice gathering.Notice
+		want   fault.Kind // "" for none
+		metric string
+	}{
+		"an activity":          {callbackKey, notice(func(*gathering.Notice) {}), "", gathering.MetricNotices},
+		"an athlete's update":  {callbackKey, notice(func(n *gathering.Notice) { n.ObjectType = "athlete" }), "", ""},
+		"an unknown object":    {callbackKey, notice(func(n *gathering.Notice) { n.ObjectType = "club" }), "", ""},
+		"an unknown aspect":    {callbackKey, notice(func(n *gathering.Notice) { n.AspectType = "merge" }), "", ""},
+		"a stranger":           {callbackKey, notice(func(n *gathering.Notice) { n.OwnerID = 99 }), "", gathering.MetricUnknown},
+		"a wrong key":          {"x", notice(func(*gathering.Notice) {}), fault.NotFound, gathering.MetricRejected},
+		"another subscription": {callbackKey, notice(func(n *gathering.Notice) { n.SubscriptionID = 6 }), fault.Invalid, gathering.MetricRejected},
+		"no owner":             {callbackKey, notice(func(n *gathering.Notice) { n.OwnerID = 0 }), fault.Invalid, gathering.MetricRejected},
+	} {
+		before, hints := w.metrics.All(), len(w.mailbox(id).Hints)
+		err := w.hook.Receive(t.Context(), tc.key, tc.notice)
+		if (tc.want == "") != (err == nil) || (err != nil && !fault.Is(err, tc.want)) {
+			t.Errorf("%s: %v", name, err)
+		}
+		for metric, n := range w.metrics.All() {
+			if want := before[metric]; n != want && metric != tc.metric {
+				t.Errorf("%s: counted as %s", name, metric)
+			}
+		}
+		if tc.metric != "" && w.metrics.Of(tc.metric) != before[tc.metric]+1 {
+			t.Errorf("%s: not counted as %s", name, tc.metric)
+		}
+		if stored := len(w.mailbox(id).Hints) > hints; stored != (tc.metric == gathering.MetricNotices) {
+			t.Errorf("%s: stored %v", name, stored)
+		}
+	}
+}
+
+func TestReceiveLosesNothingBeforeTheSubscriptionIsKnown(t *testing.T) {
+	w, id, _ := current(t, 1)
+	w.configure(0, 2)
+	w.clock.Advance(2 * time.Second)
+	n := w.notice(id, 11, gathering.AspectCreate)
+	n.SubscriptionID = subscription + 1
+	if err := w.hook.Receive(t.Context(), callbackKey, n); !fault.Is(err, fault.Transient) {
+		t.Fatalf("got %v", err)
+	}
+	w.configure(subscription+1, 3)
+	w.clock.Advance(2 * time.Second)
+	w.receive(n)
+	if m := w.mailbox(id); len(m.Hints) != 1 {
+		t.Fatal("not stored")
+	}
+}
+
+func TestNothingIsAcknowledgedThatIsNotStored(t *testing.T) {
+	w, id, _ := current(t, 1)
+	w.receive(w.notice(id, 11, gathering.AspectCreate))
+	w.store.Fail(errors.New("boom"))
+	if w.hook.Receive(t.Context(), callbackKey, w.notice(id, 12, gathering.AspectCreate)) == nil {
+		t.Error("200 would be answered for a notice that is lost")
+	}
+	w.store.Fail(nil)
+	// Waking is a courtesy.
+	w.wakeups.Fail = errors.New("boom")
+	w.receive(w.notice(id, 13, gathering.AspectCreate))
+	w.bus.Fail(errors.New("boom"))
+	n := w.notice(99, 99, "update")
+	n.ObjectType, n.Updates = "athlete", map[string]any{"authorized": "false"}
+	if w.hook.Receive(t.Context(), callbackKey, n) == nil {
+		t.Error("200 would be answered for a deauthorization that is lost")
+	}
+}
+
+func TestAnOutageOfTheWebhookIsAGap(t *testing.T) {
+	w, id, _ := current(t, 1)
+	gap := func() gathering.Gap {
+		t.Helper()
+		stored, err := w.store.Webhook(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stored.Gap
+	}
+	fail := func(d time.Duration) time.Time {
+		began := w.clock.Now()
+		w.store.Fail(errors.New("boom"))
+		_ = w.hook.Receive(t.Context(), callbackKey, w.notice(id, 12, gathering.AspectCreate))
+		w.clock.Advance(d)
+		w.store.Fail(nil)
+		w.receive(w.notice(id, 13, gathering.AspectUpdate))
+		return began
+	}
+	w.receive(w.notice(id, 11, gathering.AspectCreate))
+	fail(3 * time.Minute) // Strava repeats.
+	if g := gap(); !g.To.IsZero() {
+		t.Errorf("%+v", g)
+	}
+	began := fail(10 * time.Minute)
+	if g := gap(); !g.From.Equal(began) || !g.To.Equal(w.clock.Now()) {
+		t.Errorf("%+v", g)
+	}
+}

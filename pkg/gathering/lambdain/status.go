@@ -1,0 +1,114 @@
+package lambdain
+
+import (
+	"context"
+	"time"
+
+	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/quota"
+)
+
+// StatusView is how gathering stands, as an admin is shown it.
+type StatusView struct {
+	Quarter WindowView `json:"quarter_hour"`
+	Day     WindowView `json:"day"`
+	// Outstanding is how many calls are being made, of Parallel at most.
+	Outstanding int `json:"calls_under_way"`
+	Parallel    int `json:"calls_at_once"`
+	// RateLimited counts today's 429s.
+	RateLimited int `json:"rate_limited_today"`
+	// Paused is absent unless nothing may be called at all.
+	Paused *PauseView `json:"paused,omitempty"`
+	// OthersSeen is when somebody else last spent of the quota.
+	OthersSeen *time.Time           `json:"others_seen,omitempty"`
+	Classes    map[string]ClassView `json:"classes"`
+	Webhook    WebhookView          `json:"webhook"`
+}
+
+// WindowView is one of Strava's windows.
+type WindowView struct {
+	Limit  int       `json:"limit"`
+	Used   int       `json:"used"`
+	Resets time.Time `json:"resets_at"`
+}
+
+// PauseView is a pause of all calls.
+type PauseView struct {
+	For   string    `json:"for"`
+	Until time.Time `json:"until"`
+}
+
+// ClassView is one class of work. Reserves are calls that are kept from the
+// classes below it.
+type ClassView struct {
+	Waiting        int        `json:"waiting"`
+	WaitingSince   *time.Time `json:"waiting_since,omitempty"`
+	CallsToday     int        `json:"calls_today"`
+	CallsYesterday int        `json:"calls_yesterday"`
+	ReserveQuarter float64    `json:"reserve_quarter_hour"`
+	ReserveDay     float64    `json:"reserve_day"`
+	// Refused says that the class has to wait for the quota.
+	Refused bool `json:"refused"`
+}
+
+// WebhookView is how the webhook fares.
+type WebhookView struct {
+	SubscriptionID int64      `json:"subscription_id"`
+	LastSeen       *time.Time `json:"last_seen,omitempty"`
+	// Gap is the last one in which events may have been lost.
+	Gap *GapView `json:"gap,omitempty"`
+}
+
+// GapView is a gap in the webhooks.
+type GapView struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+	// Planned says that everybody's history is, or was, being read again.
+	Planned bool `json:"planned"`
+}
+
+// Status answers show-status.
+func Status(o *gathering.Overview) func(context.Context) (StatusView, error) {
+	return func(ctx context.Context) (StatusView, error) {
+		s, err := o.Status(ctx)
+		if err != nil {
+			return StatusView{}, err
+		}
+		q := s.Quota
+		v := StatusView{
+			Quarter:     WindowView{q.Quarter.Limit, q.Quarter.Used, q.Quarter.Resets},
+			Day:         WindowView{q.Day.Limit, q.Day.Used, q.Day.Resets},
+			Outstanding: q.Outstanding, Parallel: q.Parallel, RateLimited: q.RateLimitedToday,
+			OthersSeen: optional(q.Others), Classes: map[string]ClassView{},
+			Webhook: WebhookView{SubscriptionID: s.Webhook.SubscriptionID, LastSeen: optional(s.Webhook.LastSeen)},
+		}
+		if q.Pause != nil {
+			v.Paused = &PauseView{q.Pause.For, q.Pause.Until}
+		}
+		if g := s.Webhook.Gap; !g.To.IsZero() {
+			v.Webhook.Gap = &GapView{g.From, g.To, g.Planned}
+		}
+		refused := map[quota.Class]bool{}
+		for _, w := range []quota.WindowStatus{q.Quarter, q.Day} {
+			for _, c := range w.Refused {
+				refused[c] = true
+			}
+		}
+		for _, c := range quota.Classes {
+			v.Classes[string(c)] = ClassView{
+				Waiting: s.Waiting[c].Count, WaitingSince: optional(s.Waiting[c].Oldest),
+				CallsToday: q.CallsToday[c], CallsYesterday: q.CallsYesterday[c],
+				ReserveQuarter: q.Quarter.Reserves[c], ReserveDay: q.Day.Reserves[c], Refused: refused[c],
+			}
+		}
+		return v, nil
+	}
+}
+
+func optional(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}

@@ -1,0 +1,359 @@
+package quota
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Strava's limits for a new application (Strava, "Rate Limits"), assumed until
+// an answer tells ours.
+var defaultLimits = struct{ quarter, day Buckets }{
+	quarter: Buckets{Overall: 200, Read: 100},
+	day:     Buckets{Overall: 2000, Read: 1000},
+}
+
+const (
+	// CallTime is how long a call with a permit may take at most.
+	CallTime = 30 * time.Second
+	// permitLife is longer than CallTime by any two clocks.
+	permitLife = CallTime + 2*Skew
+	// turnTime is about how long a call takes.
+	turnTime = 2 * time.Second
+
+	// callsPerCaller is how many calls one caller makes in a quarter hour at
+	// most, and so how large a limit has to be to need one more of them.
+	callsPerCaller = 200
+	// taper is how much room there must be for each further caller: close to
+	// a limit calls are made one by one.
+	taper = 20
+
+	// failuresInARow of a kind that may be one athlete's are taken to be
+	// everybody's.
+	failuresInARow = 3
+	// The pauses when Strava is down, and when it refuses the application.
+	// They double while it lasts.
+	shortestPause, longestPause     = time.Minute, 15 * time.Minute
+	shortestRefusal, longestRefusal = 30 * time.Minute, 2 * time.Hour
+	// othersRemembered is how long somebody who spent of the quota is
+	// expected to do so again.
+	othersRemembered = 24 * time.Hour
+)
+
+// Budget is everything known of the quota. The zero value is a new one.
+type Budget struct {
+	Quarter, Day Meter
+	// Told is when the limits were true; zero until an answer told them.
+	Told time.Time
+	// Issued is the ID of the newest permit.
+	Issued int64
+	// Outstanding permits are neither settled nor expired.
+	Outstanding []Permit
+	Pause       Pause
+	// Failures and Refusals count answers in a row that say that Strava is
+	// down, and that it refuses the application.
+	Failures, Refusals int
+	// Others is when somebody else was last seen to spend of the quota.
+	Others time.Time
+	// RateLimited counts today's 429s.
+	RateLimited int
+	// Since is when the first permit was asked for.
+	Since time.Time
+	// Demand of each class.
+	Demand map[Class]Demand
+}
+
+// Pause of all calls.
+type Pause struct {
+	Until time.Time
+	For   string
+	// ID is the newest permit when the pause began: what older ones still
+	// report is not news.
+	ID int64
+}
+
+// Clone returns a copy that shares nothing.
+func (b Budget) Clone() Budget {
+	b.Outstanding = slices.Clone(b.Outstanding)
+	b.Demand = maps.Clone(b.Demand)
+	return b
+}
+
+// Reserve returns a permit, or a *[Wait] as its error, for work that has been
+// due since then.
+func (b *Budget) Reserve(now time.Time, class Class, due time.Time) (Permit, error) {
+	b.catchUp(now)
+	if wait := b.refusal(now, class); wait != nil {
+		return Permit{}, wait
+	}
+	b.Issued++
+	permit := Permit{ID: b.Issued, Class: class, Expires: now.Add(permitLife)}
+	b.Outstanding = append(b.Outstanding, permit)
+	b.note(class, due)
+	return permit, nil
+}
+
+// catchUp brings the budget to the present: limits, windows, expired permits.
+func (b *Budget) catchUp(now time.Time) {
+	if b.Since.IsZero() {
+		b.Since = now
+		b.Quarter.Limit, b.Day.Limit = defaultLimits.quarter, defaultLimits.day
+		b.Quarter.roll(b.quarter().index(now))
+		b.Day.roll(b.day().index(now))
+		b.Demand = map[Class]Demand{}
+	}
+	b.roll(now)
+	b.Outstanding = slices.DeleteFunc(b.Outstanding, func(p Permit) bool {
+		if now.Before(p.Expires) {
+			return false
+		}
+		for _, m := range []*Meter{&b.Quarter, &b.Day} {
+			m.Now.miss(b.Issued)
+			m.Before.miss(b.Issued)
+		}
+		return true
+	})
+}
+
+func (b *Budget) roll(t time.Time) {
+	quarter, day := b.quarter(), b.day()
+	quarter.roll(quarter.index(t))
+	if passed := day.roll(day.index(t)); passed > 0 {
+		b.turnDay(passed)
+		b.RateLimited = 0
+	}
+}
+
+// refusal is nil when the class may make a call now.
+func (b *Budget) refusal(now time.Time, class Class) *Wait {
+	wait := Wait{Until: now}
+	if b.Pause.Until.After(now) {
+		wait = Wait{b.Pause.Until, b.Pause.For}
+	}
+	for _, g := range b.gauges() {
+		if free := b.free(g, now, class); free.After(wait.Until) {
+			wait = Wait{free, g.reason}
+		}
+	}
+	if wait.For == "" && len(b.Outstanding) >= b.parallel(now) {
+		wait = Wait{now.Add(turnTime), ForTurn}
+	}
+	if wait.For == "" {
+		return nil
+	}
+	return &wait
+}
+
+// free is when there is room for a call of the class if nothing more is spent:
+// now, or later.
+func (b *Budget) free(g gauge, now time.Time, class Class) time.Time {
+	start, end := g.bounds()
+	// left is what this call and those under way would leave of the window.
+	left := func(w *Window) float64 { return float64(g.room(w) - len(b.Outstanding) - 1) }
+	enough := func(t time.Time) bool { return left(&g.Now) >= b.reservedAbove(class, g, now, t) }
+
+	earliest := now
+	// At the window's beginning Strava may still be in the one before it,
+	// until an answer says otherwise: there must be room in both. That one is
+	// at its end, where only floors are left of the reserves.
+	if safe := start.Add(Skew); now.Before(safe) && !g.Now.Confirmed && left(&g.Before) < b.reservedAbove(class, g, now, end) {
+		earliest = safe
+	}
+	if enough(earliest) {
+		return earliest
+	}
+	if !enough(end) {
+		return end.Add(Skew)
+	}
+	// Reserves only shrink: halve the time until it is known to a second.
+	no, yes := earliest, end
+	for yes.Sub(no) > time.Second {
+		if middle := no.Add(yes.Sub(no) / 2); enough(middle) {
+			yes = middle
+		} else {
+			no = middle
+		}
+	}
+	return yes
+}
+
+// parallel is how many permits may be outstanding at once. One at a time, no
+// two calls can meet a limit that has just fallen, or that somebody else has
+// just used up: so it is one until an answer has confirmed the window, while
+// others spend, and close to a limit.
+func (b *Budget) parallel(now time.Time) int {
+	switch {
+	case !b.Quarter.Now.Confirmed, !b.Day.Now.Confirmed,
+		b.Failures > 0, b.Refusals > 0,
+		now.Sub(b.Others) < othersRemembered:
+		return 1
+	}
+	room := min(b.Quarter.room(&b.Quarter.Now), b.Day.room(&b.Day.Now))
+	return max(1, min(b.Quarter.binding()/callsPerCaller, room/taper))
+}
+
+// Settle takes in what came of the permit's call.
+func (b *Budget) Settle(now time.Time, permit Permit, answer Answer) {
+	b.catchUp(now)
+	outstanding := len(b.Outstanding)
+	b.Outstanding = slices.DeleteFunc(b.Outstanding, func(p Permit) bool { return p.ID == permit.ID })
+	held := len(b.Outstanding) < outstanding // else it has expired and is counted
+	if answer.Outcome == NotMade {
+		return
+	}
+	_, to := answer.span()
+	b.roll(to)
+	for _, g := range b.gauges() {
+		b.count(g, permit, held, answer)
+	}
+	b.learnLimits(answer)
+	if q := &b.Quarter.Now; q.Seen.Read > q.Own+len(b.Outstanding)+leaveFloor {
+		// As many as the floor may be calls of the credentials boundary,
+		// which asks for no permits.
+		b.Others = now
+	}
+	b.heed(now, permit, answer)
+}
+
+// span is when, by Strava's clock, the call may have been counted.
+func (a Answer) span() (from, to time.Time) {
+	began, ended := a.Began.Add(-Skew), a.Ended.Add(Skew)
+	if a.Date.Before(began.Add(-Skew)) || a.Date.After(ended.Add(Skew)) {
+		return began, ended // There is no date, or one that cannot be.
+	}
+	// Its age is by one clock, so that clock's error doesn't matter. A second
+	// for the date's own precision.
+	return a.Date.Add(-a.Ended.Sub(a.Began) - time.Second), a.Date.Add(time.Second)
+}
+
+// count notes a call and what its answer says of the usage.
+func (b *Budget) count(g gauge, permit Permit, held bool, a Answer) {
+	from, to := a.span()
+	first, last := g.index(from), g.index(to)
+	if first == last && a.Rates != nil {
+		w := g.window(last)
+		if w == nil {
+			return
+		}
+		w.see(Buckets{Overall: g.of(a.Rates.Overall.Usage), Read: g.of(a.Rates.Read.Usage)}, permit.ID)
+		switch {
+		case b.Told.IsZero():
+			w.Own = w.Seen.Read // What was spent before us is nobody's.
+		case held:
+			w.Own++
+		}
+		return
+	}
+	// Which window the header is about is not certain, so it may not spoil
+	// one; and the call counts in both.
+	for i := first; held && i <= last; i++ {
+		if w := g.window(i); w != nil {
+			w.miss(b.Issued)
+		}
+	}
+}
+
+// learnLimits takes over the limits unless newer ones are known.
+func (b *Budget) learnLimits(a Answer) {
+	at := a.Date
+	if at.IsZero() {
+		at = a.Ended
+	}
+	r := a.Rates
+	if r == nil || at.Before(b.Told) || min(r.Overall.Limit.Quarter, r.Overall.Limit.Day, r.Read.Limit.Quarter, r.Read.Limit.Day) <= 0 {
+		return
+	}
+	b.Told = at
+	b.Quarter.Limit = Buckets{Overall: r.Overall.Limit.Quarter, Read: r.Read.Limit.Quarter}
+	b.Day.Limit = Buckets{Overall: r.Overall.Limit.Day, Read: r.Read.Limit.Day}
+}
+
+// heed does what the outcome asks of everybody.
+func (b *Budget) heed(now time.Time, permit Permit, a Answer) {
+	news := permit.ID > b.Pause.ID
+	switch a.Outcome {
+	case RateLimited:
+		b.RateLimited++
+		if b.Quarter.room(&b.Quarter.Now) > 0 && b.Day.room(&b.Day.Now) > 0 {
+			// Refused without a header that says why: it is the shorter window.
+			_, end := b.quarter().bounds()
+			b.pause(end.Add(Skew), ForRateLimit)
+		}
+	case Maintenance, Failed:
+		if !news {
+			return
+		}
+		if b.Failures++; a.Outcome == Maintenance {
+			b.Failures = max(b.Failures, failuresInARow)
+		}
+		if again := b.Failures - failuresInARow; again >= 0 {
+			b.pause(now.Add(doubled(shortestPause, again, longestPause)), ForStrava)
+		}
+		return
+	case Refused:
+		if news {
+			b.pause(now.Add(doubled(shortestRefusal, b.Refusals, longestRefusal)), ForApplication)
+			b.Refusals++
+		}
+		return
+	}
+	if a.Rates != nil && news {
+		b.Failures, b.Refusals = 0, 0
+	}
+}
+
+// doubled is d doubled so many times, at most limit.
+func doubled(d time.Duration, times int, limit time.Duration) time.Duration {
+	for ; times > 0 && d < limit; times-- {
+		d *= 2
+	}
+	return min(d, limit)
+}
+
+// pause stops everything until then, unless a longer pause is in force.
+func (b *Budget) pause(until time.Time, reason string) {
+	if until.After(b.Pause.Until) {
+		b.Pause = Pause{Until: until, For: reason, ID: b.Issued}
+	}
+}
+
+// Status tells how things stand.
+func (b Budget) Status(now time.Time) Status {
+	b = b.Clone()
+	b.catchUp(now)
+	s := Status{
+		Outstanding:      len(b.Outstanding),
+		Parallel:         b.parallel(now),
+		CallsToday:       map[Class]int{},
+		CallsYesterday:   map[Class]int{},
+		RateLimitedToday: b.RateLimited,
+	}
+	if b.Pause.Until.After(now) {
+		s.Pause = &Wait{b.Pause.Until, b.Pause.For}
+	}
+	if now.Sub(b.Others) < othersRemembered {
+		s.Others = b.Others
+	}
+	for _, class := range Classes {
+		s.CallsToday[class] = b.Demand[class].Calls
+		s.CallsYesterday[class] = b.Demand[class].Yesterday
+	}
+	s.Quarter = b.windowStatus(now, b.quarter())
+	s.Day = b.windowStatus(now, b.day())
+	return s
+}
+
+func (b *Budget) windowStatus(now time.Time, g gauge) WindowStatus {
+	_, end := g.bounds()
+	s := WindowStatus{
+		Limit: g.binding(), Used: g.binding() - g.room(&g.Now) + len(b.Outstanding),
+		Resets: end, Reserves: map[Class]float64{},
+	}
+	for _, class := range Classes {
+		s.Reserves[class] = b.reserve(class, g, now, now)
+		if b.free(g, now, class).After(now) {
+			s.Refused = append(s.Refused, class)
+		}
+	}
+	return s
+}

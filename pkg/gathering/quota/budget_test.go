@@ -1,0 +1,446 @@
+package quota_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/paceline/paceline/pkg/gathering/quota"
+)
+
+// desk is a budget and a clock.
+type desk struct {
+	*testing.T
+	quota.Budget
+	now time.Time
+}
+
+func newDesk(t *testing.T) *desk { return &desk{T: t, now: noon.Add(5 * time.Minute)} }
+
+// opened is a desk at which an answer has told 10 of 600 and 10 of 6000.
+func opened(t *testing.T) *desk {
+	d := newDesk(t)
+	d.settle(d.must(quota.Leave), answer(d.now, 10, 600, 10, 6000))
+	return d
+}
+
+func (d *desk) must(class quota.Class) quota.Permit {
+	d.Helper()
+	permit, err := d.Reserve(d.now, class, d.now)
+	if err != nil {
+		d.Fatalf("no permit for %s: %v", class, err)
+	}
+	return permit
+}
+
+func (d *desk) refused(class quota.Class) *quota.Wait {
+	d.Helper()
+	_, err := d.Reserve(d.now, class, d.now)
+	wait := new(quota.Wait)
+	if !errors.As(err, &wait) {
+		d.Fatalf("a permit for %s (error %v)", class, err)
+	}
+	return wait
+}
+
+// waitsFor checks that the class is refused for a reason until a time.
+func (d *desk) waitsFor(class quota.Class, reason string, until time.Time) {
+	d.Helper()
+	if wait := d.refused(class); wait.For != reason || !wait.Until.Equal(until) {
+		d.Fatalf("%s waits for %s until %s, want %s until %s", class, wait.For, wait.Until, reason, until)
+	}
+}
+
+// spend makes so many calls of an opened desk.
+func (d *desk) spend(calls int) {
+	d.Helper()
+	for i := range calls {
+		d.settle(d.must(quota.Leave), answer(d.now, 11+i, 600, 11+i, 6000))
+	}
+}
+
+func (d *desk) settle(p quota.Permit, a quota.Answer) { d.Settle(d.now, p, a) }
+
+// answer is a timely one.
+func answer(at time.Time, used, limit, usedDay, limitDay int) quota.Answer {
+	rate := quota.Rate{Limit: quota.Pair{Quarter: limit, Day: limitDay}, Usage: quota.Pair{Quarter: used, Day: usedDay}}
+	return quota.Answer{
+		Began: at.Add(-time.Second), Ended: at, Date: at,
+		Rates: &quota.Rates{Overall: quota.Rate{Limit: quota.Pair{Quarter: 2 * limit, Day: 2 * limitDay}, Usage: rate.Usage}, Read: rate},
+	}
+}
+
+func with(a quota.Answer, o quota.Outcome) quota.Answer { a.Outcome = o; return a }
+
+func (d *desk) used() (quarter, day int) {
+	s := d.Status(d.now)
+	return s.Quarter.Used, s.Day.Used
+}
+
+func TestFirstCallIsAloneUnderStravasDefaultLimits(t *testing.T) {
+	d := newDesk(t)
+	d.must(quota.Webhook)
+	d.waitsFor(quota.Leave, quota.ForTurn, d.now.Add(2*time.Second))
+	if s := d.Status(d.now); s.Quarter.Limit != 100 || s.Day.Limit != 1000 {
+		t.Errorf("%d, %d", s.Quarter.Limit, s.Day.Limit)
+	}
+}
+
+func TestParallelCalls(t *testing.T) {
+	d := opened(t)
+	for range 3 {
+		d.must(quota.Webhook)
+	}
+	d.waitsFor(quota.Webhook, quota.ForTurn, d.now.Add(2*time.Second))
+
+	d = opened(t)
+	d.spend(550)
+	d.must(quota.Leave)
+	d.must(quota.Leave)
+	d.waitsFor(quota.Leave, quota.ForTurn, d.now.Add(2*time.Second)) // close to the limit
+
+	d = opened(t)
+	d.settle(d.must(quota.Webhook), answer(d.now, 14, 600, 14, 6000))
+	d.must(quota.Webhook)
+	d.waitsFor(quota.Webhook, quota.ForTurn, d.now.Add(2*time.Second)) // somebody else spends
+	if got := d.Status(d.now).Others; !got.Equal(d.now) {
+		t.Errorf("others were seen at %s", got)
+	}
+
+	d = opened(t)
+	d.now = d.now.Add(15 * time.Minute)
+	d.must(quota.Webhook)
+	d.waitsFor(quota.Webhook, quota.ForTurn, d.now.Add(2*time.Second)) // nothing has confirmed the window
+}
+
+func TestTheLimitThatBinds(t *testing.T) {
+	quarterEnd := noon.Add(15*time.Minute + quota.Skew)
+	midnight := noon.Add(12*time.Hour + quota.Skew)
+	for name, c := range map[string]struct {
+		answer quota.Answer
+		reason string
+		until  time.Time
+	}{
+		"quarter": {answer(noon.Add(5*time.Minute), 600, 600, 10, 6000), quota.ForRateLimit, quarterEnd},
+		"day":     {answer(noon.Add(5*time.Minute), 10, 600, 6000, 6000), quota.ForDailyLimit, midnight},
+		"both":    {answer(noon.Add(5*time.Minute), 600, 600, 6000, 6000), quota.ForDailyLimit, midnight},
+		"a limit that has fallen below the usage": {answer(noon.Add(5*time.Minute), 100, 50, 100, 6000), quota.ForRateLimit, quarterEnd},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := opened(t)
+			d.settle(d.must(quota.Webhook), c.answer)
+			d.waitsFor(quota.Leave, c.reason, c.until)
+		})
+	}
+	t.Run("overall", func(t *testing.T) {
+		d := opened(t)
+		a := answer(d.now, 10, 600, 10, 6000)
+		a.Rates.Overall.Usage.Quarter = 1200
+		d.settle(d.must(quota.Webhook), a)
+		d.waitsFor(quota.Leave, quota.ForRateLimit, quarterEnd)
+	})
+}
+
+func TestCallsUnderWayCount(t *testing.T) {
+	d := opened(t)
+	d.spend(549)
+	first, second := d.must(quota.Leave), d.must(quota.Leave)
+	if quarter, day := d.used(); quarter != 561 || day != 561 {
+		t.Errorf("%d, %d", quarter, day)
+	}
+	d.settle(second, answer(d.now, 561, 600, 561, 6000)) // the second comes first
+	d.settle(first, answer(d.now, 560, 600, 560, 6000))
+	if quarter, day := d.used(); quarter != 561 || day != 561 {
+		t.Errorf("%d, %d: usage only rises", quarter, day)
+	}
+}
+
+func TestAnUnsettledPermitCountsAsSpentUntilAHeaderTells(t *testing.T) {
+	d := opened(t)
+	d.must(quota.Webhook) // Its caller is killed.
+	d.now = d.now.Add(100 * time.Second)
+	early := d.must(quota.Webhook)
+	if quarter, day := d.used(); quarter != 12 || day != 12 {
+		t.Fatalf("%d, %d", quarter, day)
+	}
+	late := d.must(quota.Webhook)
+	// Strava says: the call was never made.
+	d.settle(late, answer(d.now, 11, 600, 11, 6000))
+	if quarter, _ := d.used(); quarter != 12 { // 11, and one under way
+		t.Fatalf("%d", quarter)
+	}
+	// An answer without headers counts, too; and a permit from before it
+	// cannot say that it doesn't.
+	unsure := d.must(quota.Webhook)
+	d.settle(unsure, quota.Answer{Began: d.now, Ended: d.now, Date: d.now})
+	d.settle(early, answer(d.now, 12, 600, 12, 6000))
+	if quarter, _ := d.used(); quarter != 13 {
+		t.Fatalf("%d", quarter)
+	}
+	// A call that was not made does not count.
+	d.settle(d.must(quota.Webhook), quota.Answer{Outcome: quota.NotMade})
+	if quarter, _ := d.used(); quarter != 13 {
+		t.Fatalf("%d", quarter)
+	}
+}
+
+func TestSettlingTwiceOrLateDoesNoHarm(t *testing.T) {
+	d := opened(t)
+	p := d.must(quota.Webhook)
+	unsure := quota.Answer{Began: d.now, Ended: d.now, Date: d.now}
+	d.settle(p, unsure)
+	d.settle(p, unsure)
+	if quarter, _ := d.used(); quarter != 11 {
+		t.Errorf("settled twice: %d", quarter)
+	}
+	p = d.must(quota.Webhook)
+	d.now = d.now.Add(100 * time.Second)
+	d.settle(p, unsure)
+	if quarter, _ := d.used(); quarter != 12 {
+		t.Errorf("settled after it had expired: %d", quarter)
+	}
+}
+
+func TestALateAnswerDoesNotSpoilTheNextWindow(t *testing.T) {
+	for name, date := range map[string]time.Time{
+		"its date is of the window before": noon.Add(15*time.Minute - 3*time.Second),
+		"the call spans both":              noon.Add(15*time.Minute + 2*time.Second),
+		"no date":                          {},
+		"a date that cannot be":            noon.Add(-time.Hour),
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := opened(t)
+			d.now = noon.Add(15*time.Minute - 10*time.Second)
+			p := d.must(quota.Webhook)
+			a := answer(d.now, 600, 600, 700, 6000)
+			a.Began, a.Ended, a.Date = d.now, d.now.Add(12*time.Second), date
+			d.now = noon.Add(15*time.Minute + quota.Skew)
+			d.settle(p, a)
+			if quarter, _ := d.used(); quarter > 1 {
+				t.Errorf("%d are used in the new window", quarter)
+			}
+			d.must(quota.Webhook)
+		})
+	}
+}
+
+func TestAtAnEdgeThereMustBeRoomInBothWindows(t *testing.T) {
+	end := noon.Add(15 * time.Minute)
+	full := func(t *testing.T, left int) *desk {
+		d := opened(t)
+		d.settle(d.must(quota.Webhook), answer(d.now, 600-left, 600, 600-left, 6000))
+		d.now = end.Add(5 * time.Second)
+		return d
+	}
+	d := full(t, 0)
+	d.waitsFor(quota.Leave, quota.ForRateLimit, end.Add(quota.Skew))
+	d.now = end.Add(quota.Skew)
+	d.must(quota.Webhook)
+
+	d = full(t, 30)
+	d.now = end.Add(-5 * time.Second) // by a clock that is behind, after another has begun the window
+	d.settle(d.must(quota.Webhook), answer(end.Add(time.Second).Add(time.Second), 1, 600, 571, 6000))
+	d.must(quota.Webhook)
+
+	d = full(t, 2)
+	d.waitsFor(quota.Webhook, quota.ForRateLimit, end.Add(quota.Skew)) // the floor of the window before
+	d.must(quota.Leave)
+}
+
+func TestLimitsAreThoseOfTheNewestAnswer(t *testing.T) {
+	d := opened(t)
+	old, recent := d.must(quota.Webhook), d.must(quota.Webhook)
+	d.settle(recent, answer(d.now, 12, 300, 12, 3000))
+	d.settle(old, answer(d.now.Add(-5*time.Second), 11, 600, 11, 6000))
+	if s := d.Status(d.now); s.Quarter.Limit != 300 || s.Day.Limit != 3000 {
+		t.Errorf("%d, %d", s.Quarter.Limit, s.Day.Limit)
+	}
+	d.settle(d.must(quota.Webhook), answer(d.now, 13, 0, 13, 0)) // not limits
+	if s := d.Status(d.now); s.Quarter.Limit != 300 || s.Day.Limit != 3000 {
+		t.Errorf("%d, %d", s.Quarter.Limit, s.Day.Limit)
+	}
+}
+
+func TestRateLimitedWithoutHeadersWaitsForTheQuarterHour(t *testing.T) {
+	d := opened(t)
+	d.settle(d.must(quota.Webhook), quota.Answer{Outcome: quota.RateLimited, Began: d.now, Ended: d.now, Date: d.now})
+	d.waitsFor(quota.Leave, quota.ForRateLimit, noon.Add(15*time.Minute+quota.Skew))
+	if n := d.Status(d.now).RateLimitedToday; n != 1 {
+		t.Errorf("%d", n)
+	}
+}
+
+func TestStravaIsDown(t *testing.T) {
+	d := opened(t)
+	d.now = noon.Add(time.Hour + time.Minute)
+	for _, length := range []time.Duration{1, 2, 4, 8, 15, 15} {
+		d.settle(d.must(quota.Webhook), with(answer(d.now, 0, 0, 0, 0), quota.Maintenance))
+		d.waitsFor(quota.Leave, quota.ForStrava, d.now.Add(length*time.Minute))
+		d.now = d.now.Add(length * time.Minute)
+	}
+	p := d.must(quota.Webhook)
+	d.waitsFor(quota.Webhook, quota.ForTurn, d.now.Add(2*time.Second)) // one tries
+	d.settle(p, answer(d.now, 1, 600, 30, 6000))
+	d.must(quota.Webhook)
+	d.must(quota.Webhook)
+}
+
+func TestFailuresInARowCountAsDown(t *testing.T) {
+	d := opened(t)
+	failed := quota.Answer{Outcome: quota.Failed, Began: d.now, Ended: d.now, Date: d.now}
+	for range 2 {
+		d.settle(d.must(quota.Webhook), failed)
+	}
+	d.settle(d.must(quota.Webhook), answer(d.now, 13, 600, 13, 6000)) // it works for others
+	for range 2 {
+		d.settle(d.must(quota.Webhook), failed)
+	}
+	d.settle(d.must(quota.Webhook), failed)
+	d.waitsFor(quota.Webhook, quota.ForStrava, d.now.Add(time.Minute))
+}
+
+func TestCallsThatBeganBeforeAPauseDoNotLengthenIt(t *testing.T) {
+	d := opened(t)
+	permits := []quota.Permit{d.must(quota.Webhook), d.must(quota.Webhook), d.must(quota.Webhook)}
+	for _, p := range permits {
+		d.settle(p, quota.Answer{Outcome: quota.Maintenance, Began: d.now, Ended: d.now, Date: d.now})
+	}
+	d.waitsFor(quota.Leave, quota.ForStrava, d.now.Add(time.Minute))
+}
+
+func TestStravaRefusesTheApplication(t *testing.T) {
+	d := opened(t)
+	for _, length := range []time.Duration{30, 60, 120, 120} {
+		d.settle(d.must(quota.Webhook), with(quota.Answer{Began: d.now, Ended: d.now, Date: d.now}, quota.Refused))
+		d.waitsFor(quota.Leave, quota.ForApplication, d.now.Add(length*time.Minute))
+		if p := d.Status(d.now).Pause; p == nil || p.For != quota.ForApplication {
+			t.Errorf("status shows %v", p)
+		}
+		d.now = d.now.Add(length * time.Minute)
+	}
+}
+
+// TestReserves: each class leaves room for those above it, less and less of it
+// as the window goes by, and a refusal says when that will be enough.
+func TestReserves(t *testing.T) {
+	d := opened(t)
+	d.now = noon.Add(16 * time.Minute)
+	used := 0
+	spend := func(class quota.Class) (n int) {
+		for {
+			p, err := d.Reserve(d.now, class, d.now)
+			if err != nil {
+				return n
+			}
+			used++
+			n++
+			d.settle(p, answer(d.now, used, 100, used, 1000))
+		}
+	}
+	lowest := []quota.Class{quota.Spare, quota.Backfill, quota.Interactive, quota.Webhook, quota.Leave}
+	for _, class := range lowest {
+		if n := spend(class); n == 0 {
+			t.Errorf("%s found nothing that was kept for it", class)
+		}
+		if refused := d.Status(d.now).Quarter.Refused; !slices.Contains(refused, class) {
+			t.Errorf("%s is not among the refused: %v", class, refused)
+		}
+	}
+	if used != 100 {
+		t.Errorf("%d calls", used)
+	}
+
+	d.now, used = noon.Add(31*time.Minute), 0
+	spend(quota.Spare)
+	for until := noon.Add(45 * time.Minute); ; {
+		wait := d.refused(quota.Spare)
+		if wait.Until.After(until) {
+			break
+		}
+		if !wait.Until.After(d.now) {
+			t.Fatalf("at %s told to wait until %s", d.now, wait.Until)
+		}
+		d.now = wait.Until
+		if spend(quota.Spare) == 0 {
+			t.Fatalf("nothing at %s, as was promised", d.now)
+		}
+	}
+	if used != 98 {
+		t.Errorf("%d calls by the end of the window: all but the floor of 2", used)
+	}
+}
+
+// TestReconcileAndBackfillShareOneLine: Reconcile keeps nothing of its own.
+func TestReconcileAndBackfillShareOneLine(t *testing.T) {
+	d := opened(t)
+	if r := d.Status(d.now).Day.Reserves[quota.Reconcile]; r != 0 {
+		t.Errorf("%g", r)
+	}
+}
+
+func TestForecast(t *testing.T) {
+	d := newDesk(t)
+	midnight := noon.Add(-12 * time.Hour)
+	d.now = midnight
+	used := 0
+	// Three days with 240 calls each, all in the evening.
+	for day := range 3 {
+		for i := range 240 {
+			d.now = midnight.Add(time.Duration(day)*24*time.Hour + 18*time.Hour + time.Duration(i)*75*time.Second)
+			used++
+			d.settle(d.must(quota.Webhook), answer(d.now, 1, 100, i+1, 1000))
+		}
+	}
+	reserve := func(at time.Time) float64 { return d.Status(at).Day.Reserves[quota.Webhook] }
+	next := midnight.Add(72 * time.Hour)
+	for _, c := range []struct {
+		at          time.Duration
+		least, most float64
+	}{
+		{time.Hour, 360, 400}, {17 * time.Hour, 360, 400}, {20*time.Hour + 30*time.Minute, 180, 220}, {23*time.Hour + 59*time.Minute, 0, 5},
+	} {
+		if r := reserve(next.Add(c.at)); r < c.least || r > c.most {
+			t.Errorf("after %s: %g are kept, want %g to %g", c.at, r, c.least, c.most)
+		}
+	}
+	if got := d.Status(next).CallsYesterday[quota.Webhook]; got != 240 {
+		t.Errorf("%d yesterday", got)
+	}
+
+	// Today there is more than usual: more is expected of the rest of the day.
+	d.now = next.Add(9 * time.Hour)
+	before := reserve(d.now)
+	for i := range 10 {
+		d.settle(d.must(quota.Webhook), answer(d.now, i+1, 100, i+1, 1000))
+	}
+	if after := reserve(d.now); after < 1.5*before {
+		t.Errorf("%g are kept after a busy morning, %g before", after, before)
+	}
+
+	// A month without a call, and nothing is expected but the least.
+	if r := reserve(next.Add(31 * 24 * time.Hour)); r > 30 {
+		t.Errorf("%g are kept after a month", r)
+	}
+}
+
+// TestWorkThatWasServedLateCountsWhenItCameUp, or a day on which the quota ran
+// out in the afternoon would teach that nothing is needed in the evening.
+func TestWorkThatWasServedLateCountsWhenItCameUp(t *testing.T) {
+	d := newDesk(t)
+	midnight := noon.Add(-12 * time.Hour)
+	d.now = midnight
+	d.settle(d.must(quota.Webhook), answer(d.now, 1, 100, 1, 1000))
+	d.now = midnight.Add(24*time.Hour + time.Minute)
+	for i := range 50 {
+		p, err := d.Reserve(d.now, quota.Webhook, midnight.Add(20*time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.settle(p, answer(d.now, i+1, 100, i+1, 1000))
+	}
+	demand := d.Demand[quota.Webhook]
+	if demand.Usual[20] != 50 || demand.Today[0] != 0 {
+		t.Errorf("%v usual in hour 20, %d today", demand.Usual[20], demand.Today[0])
+	}
+}

@@ -1,0 +1,129 @@
+package quotatest
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/paceline/paceline/pkg/gathering/quota"
+)
+
+// Run checks an adapter that stores the quota's budget. newBudgets
+// returns an empty one each time.
+func Run(t *testing.T, newBudgets func(t *testing.T) quota.Budgets) {
+	at := time.Date(2026, 11, 22, 10, 7, 30, 123e6, time.UTC)
+
+	t.Run("before the first update there is the zero budget", func(t *testing.T) {
+		got, err := newBudgets(t).Budget(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(quota.Budget{}, got); d != "" {
+			t.Error(d)
+		}
+	})
+
+	t.Run("a budget is stored whole", func(t *testing.T) {
+		s := newBudgets(t)
+		want := wholeBudget(at)
+		if err := s.UpdateBudget(t.Context(), func(b *quota.Budget) error { *b = want.Clone(); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Budget(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Error(d)
+		}
+	})
+
+	t.Run("an error of change is returned as it is and writes nothing", func(t *testing.T) {
+		s := newBudgets(t)
+		boom := errors.New("boom")
+		if err := s.UpdateBudget(t.Context(), func(b *quota.Budget) error { b.Issued = 9; return boom }); !errors.Is(err, boom) {
+			t.Fatal(err)
+		}
+		if got, err := s.Budget(t.Context()); err != nil || got.Issued != 0 {
+			t.Fatalf("%+v %v", got, err)
+		}
+	})
+
+	t.Run("callers at once never reserve more than there is", func(t *testing.T) {
+		s := newBudgets(t)
+		const room, callers = 5, 50
+		// The day's window is confirmed, so several may call at once: as many
+		// as the quarter's limit has hundreds, twice over, and no more than
+		// there is room for.
+		err := s.UpdateBudget(t.Context(), func(b *quota.Budget) error {
+			*b = wholeBudget(at)
+			for _, m := range []*quota.Meter{&b.Quarter, &b.Day} {
+				m.Limit = quota.Buckets{Overall: 2000, Read: 2000}
+				m.Now = quota.Window{Index: m.Now.Index, Confirmed: true}
+			}
+			b.Outstanding, b.Pause, b.Others, b.Failures, b.Refusals = nil, quota.Pause{}, time.Time{}, 0, 0
+			b.Quarter.Now.Seen.Read = 2000 - 20*room
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		engine := &quota.Engine{Budgets: s, Now: func() time.Time { return at }}
+		var (
+			wg      sync.WaitGroup
+			mu      sync.Mutex
+			permits = map[int64]quota.Permit{}
+		)
+		for range callers {
+			wg.Go(func() {
+				permit, err := engine.Reserve(context.WithoutCancel(t.Context()), quota.Leave, at)
+				if wait := new(quota.Wait); errors.As(err, &wait) {
+					return
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				permits[permit.ID] = permit
+			})
+		}
+		wg.Wait()
+		got, err := s.Budget(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(permits) != room || len(got.Outstanding) != room {
+			t.Errorf("%d callers got %d permits, %d are outstanding; want %d", callers, len(permits), len(got.Outstanding), room)
+		}
+	})
+}
+
+// wholeBudget has a value in every field.
+func wholeBudget(at time.Time) quota.Budget {
+	window := func(index int64) quota.Window {
+		return quota.Window{
+			Index: index, Seen: quota.Buckets{Overall: 12, Read: 11}, Unseen: 2, UnseenID: 7, Own: 9, Confirmed: true,
+		}
+	}
+	meter := func(length time.Duration) quota.Meter {
+		index := at.Unix() / int64(length/time.Second)
+		return quota.Meter{Limit: quota.Buckets{Overall: 400, Read: 200}, Now: window(index), Before: window(index - 1)}
+	}
+	demand := quota.Demand{Calls: 30, Yesterday: 40, Days: 3}
+	for hour := range 24 {
+		demand.Today[hour], demand.Usual[hour] = hour, float64(hour)+0.25
+	}
+	return quota.Budget{
+		Quarter: meter(15 * time.Minute), Day: meter(24 * time.Hour),
+		Told: at.Add(-time.Second), Issued: 8,
+		Outstanding: []quota.Permit{{ID: 8, Class: quota.Backfill, Expires: at.Add(time.Minute)}},
+		Pause:       quota.Pause{Until: at.Add(time.Hour), For: quota.ForStrava, ID: 6},
+		Failures:    4, Refusals: 1, Others: at.Add(-time.Hour), RateLimited: 1, Since: at.Add(-72 * time.Hour),
+		Demand: map[quota.Class]quota.Demand{quota.Webhook: demand, quota.Spare: {Yesterday: 2, Days: 1}},
+	}
+}

@@ -1,0 +1,125 @@
+package quota
+
+import "time"
+
+// Strava's windows (Strava, "Rate Limits"). Both kinds begin at multiples of
+// their length since the Unix epoch.
+const (
+	quarterLength = 15 * time.Minute
+	dayLength     = 24 * time.Hour
+)
+
+// Skew is how far a clock of ours may be from Strava's (30 s), and a little
+// more.
+const Skew = 32 * time.Second
+
+// Buckets is a figure for each of Strava's buckets.
+type Buckets struct{ Overall, Read int }
+
+// Meter follows one kind of window.
+type Meter struct {
+	Limit Buckets
+	// Now is the newest window that anybody's clock has reached, and Before
+	// the one before it, in which Strava may still be.
+	Now, Before Window
+}
+
+// Window is what is known of the usage in one window.
+type Window struct {
+	// Index numbers the windows since the Unix epoch.
+	Index int64
+	// Seen is the highest usage that an answer of this window has told.
+	Seen Buckets
+	// Unseen counts calls of ours that may have been counted after Seen was.
+	Unseen int
+	// UnseenID is the newest permit when Unseen last grew: the answer to a
+	// newer one tells for certain.
+	UnseenID int64
+	// Own counts our calls in this window.
+	Own int
+	// Confirmed is whether an answer of this window has come: it has begun at
+	// Strava, too.
+	Confirmed bool
+}
+
+// A gauge is one of the Budget's meters and what is fixed about it.
+type gauge struct {
+	*Meter
+	length time.Duration
+	// of picks the window's figure from a header's.
+	of func(Pair) int
+	// reason is what one waits for when the meter is full.
+	reason string
+}
+
+func (b *Budget) quarter() gauge {
+	return gauge{&b.Quarter, quarterLength, func(p Pair) int { return p.Quarter }, ForRateLimit}
+}
+
+func (b *Budget) day() gauge {
+	return gauge{&b.Day, dayLength, func(p Pair) int { return p.Day }, ForDailyLimit}
+}
+
+func (b *Budget) gauges() [2]gauge { return [2]gauge{b.quarter(), b.day()} }
+
+// index is the number of the window that t falls into.
+func (g gauge) index(t time.Time) int64 { return t.Unix() / int64(g.length/time.Second) }
+
+// bounds of the present window.
+func (g gauge) bounds() (start, end time.Time) {
+	start = time.Unix(g.Now.Index*int64(g.length/time.Second), 0).UTC()
+	return start, start.Add(g.length)
+}
+
+// roll goes on to the window with this index unless a later one has begun. It
+// returns by how many windows it went on.
+func (m *Meter) roll(index int64) int64 {
+	passed := index - m.Now.Index
+	if passed <= 0 {
+		return 0
+	}
+	m.Before = Window{Index: index - 1}
+	if passed == 1 {
+		m.Before = m.Now
+	}
+	m.Now = Window{Index: index}
+	return passed
+}
+
+// window with this index, nil when nothing is kept of it.
+func (m *Meter) window(index int64) *Window {
+	switch index {
+	case m.Now.Index:
+		return &m.Now
+	case m.Before.Index:
+		return &m.Before
+	}
+	return nil
+}
+
+// room is how many calls the window has left in the bucket that binds, if none
+// is under way.
+func (m *Meter) room(w *Window) int {
+	return min(m.Limit.Overall-w.Seen.Overall, m.Limit.Read-w.Seen.Read) - w.Unseen
+}
+
+// binding is the smaller of the limits: our calls count in both buckets.
+func (m *Meter) binding() int { return min(m.Limit.Overall, m.Limit.Read) }
+
+// see takes in what a header says of the window.
+func (w *Window) see(usage Buckets, permit int64) {
+	// Usage only rises; a smaller one is an earlier answer that came late.
+	w.Seen.Overall = max(w.Seen.Overall, usage.Overall)
+	w.Seen.Read = max(w.Seen.Read, usage.Read)
+	w.Confirmed = true
+	if permit > w.UnseenID {
+		w.Unseen = 0
+	}
+}
+
+// miss counts a call of ours of which no header will tell.
+func (w *Window) miss(newest int64) {
+	w.Own++
+	w.Unseen++
+	w.UnseenID = newest
+}

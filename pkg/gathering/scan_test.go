@@ -1,0 +1,550 @@
+package gathering_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/eventtest"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/test/strava"
+)
+
+func (w *world) progress(id int64) (list []gatheringv1.ScanProgressed) {
+	for _, p := range eventtest.Facts[gatheringv1.ScanProgressed](w.bus) {
+		if p.AthleteID == id {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+func (w *world) lastProgress(id int64) gatheringv1.ScanProgressed {
+	w.t.Helper()
+	list := w.progress(id)
+	if len(list) == 0 {
+		w.t.Fatal("no progress was reported")
+	}
+	return list[len(list)-1]
+}
+
+func TestBackfillOf2000TakesElevenLists(t *testing.T) {
+	w := newWorld(t, plenty, histories(2000)...)
+	id := w.athlete(0)
+	w.gather(id)
+	if n := w.lists(id); n != 11 {
+		t.Errorf("%d list calls", n)
+	}
+	w.same(id)
+	seen := map[int64]int{}
+	for _, f := range eventtest.Facts[gatheringv1.ActivitiesGathered](w.bus) {
+		for _, a := range f.Activities {
+			seen[a.ID]++
+		}
+	}
+	for a, n := range seen {
+		if n != 1 {
+			t.Errorf("activity %d came %d times", a, n)
+		}
+	}
+	progress := w.progress(id)
+	for i, p := range progress {
+		if i > 0 && p.Sequence <= progress[i-1].Sequence {
+			t.Errorf("sequence %d after %d", p.Sequence, progress[i-1].Sequence)
+		}
+	}
+	last := progress[len(progress)-1]
+	if last.State != gatheringv1.ScanCompleted || last.Generation != generation || last.Chunks != 40 || last.Pages != 10 || last.Activities != 2000 || last.StartedAt == nil {
+		t.Errorf("last progress %+v", last)
+	}
+	if profiles := eventtest.Facts[gatheringv1.AthleteGathered](w.bus); len(profiles) != 1 || profiles[0].Athlete.ID != id || profiles[0].Athlete.Firstname == "" {
+		t.Errorf("profiles %+v", profiles)
+	}
+}
+
+func TestNothingOfPlaceLeavesTheEdge(t *testing.T) {
+	w := newWorld(t, plenty)
+	id := w.athlete(0)
+	w.gather(id)
+	for _, a := range w.truth(id)[:3] {
+		w.receive(w.notice(id, a.ID, gathering.AspectUpdate))
+		w.pass(2 * time.Minute)
+	}
+	if len(w.bus.Events()) < 4 || w.rereads(id) == 0 {
+		t.Fatal("nothing was passed on")
+	}
+	for _, e := range w.bus.Events() {
+		b, err := e.Detail()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, word := range []string{"SYNTHETICPOLYLINE", "polyline", "latlng", "location_", `"city"`, `"country"`, `"map"`} {
+			if strings.Contains(string(b), word) {
+				t.Errorf("%s holds %q", e.Fact.DetailType(), word)
+			}
+		}
+	}
+}
+
+func TestALongHistoryDelaysNobody(t *testing.T) {
+	// 40 calls a quarter: the long history alone takes hours.
+	w := newWorld(t, strava.Settings{ReadLimit: strava.Limit{40, 100_000}, OverallLimit: strava.Limit{20_000, 200_000}}, histories(20_000, 1_000, 1_000)...)
+	long, short, newcomer := w.athlete(0), w.athlete(1), w.athlete(2)
+	w.begin(long)
+	w.pass(time.Minute)
+	w.begin(short)
+	w.until("the short history is complete", func() bool { return w.completed(short) == 1 })
+	if pages := w.lastProgress(long).Pages; pages > 40 {
+		t.Errorf("the long history is %d pages ahead", pages)
+	}
+	// Somebody who is looking goes first.
+	w.begin(newcomer)
+	began := w.clock.Now()
+	w.until("the newcomer's first page is there", func() bool { return w.lastProgress(newcomer).Pages > 0 })
+	if d := w.clock.Now().Sub(began); d > 15*time.Minute {
+		t.Errorf("a newcomer waited %s for the first page", d)
+	}
+	if n := w.answers(429); n != 0 {
+		t.Errorf("%d calls refused", n)
+	}
+}
+
+func TestASpentWindowIsWaitedForVisibly(t *testing.T) {
+	w := newWorld(t, strava.Settings{ReadLimit: strava.Limit{5, 1000}}, histories(2000)...)
+	id := w.athlete(0)
+	w.begin(id)
+	w.pass(2 * time.Minute)
+	last := w.lastProgress(id)
+	quarter := time.Date(2026, 11, 22, 10, 15, 0, 0, time.UTC)
+	if last.State != gatheringv1.ScanWaiting || last.WaitingFor != gatheringv1.WaitingForRateLimit || last.ResumesAt == nil || last.ResumesAt.Before(w.clock.Now()) || last.ResumesAt.After(quarter.Add(2*time.Minute)) {
+		t.Fatalf("progress %+v", last)
+	}
+	reports, calls := len(w.progress(id)), w.lists(id)
+	w.pass(last.ResumesAt.Sub(w.clock.Now()) - time.Second)
+	if n := w.lists(id); n != calls {
+		t.Errorf("%d calls were made too early", n-calls)
+	}
+	if n := len(w.progress(id)); n > reports+1 {
+		t.Errorf("the same was reported %d times", n-reports)
+	}
+	w.until("the history is complete", func() bool { return w.completed(id) == 1 })
+	w.same(id)
+	if n := w.answers(429); n != 0 {
+		t.Errorf("%d calls refused for the rate limit", n)
+	}
+}
+
+func TestTheDayIsObserved(t *testing.T) {
+	w := newWorld(t, strava.Settings{ReadLimit: strava.Limit{100, 8}}, histories(2000)...)
+	id := w.athlete(0)
+	w.begin(id)
+	w.until("the history is complete", func() bool { return w.completed(id) == 1 })
+	w.same(id)
+	waited := false
+	for _, p := range w.progress(id) {
+		waited = waited || p.WaitingFor == gatheringv1.WaitingForDailyLimit
+	}
+	if !waited {
+		t.Error("it was not told what it waits for")
+	}
+	if n := w.answers(429); n != 0 {
+		t.Errorf("%d calls refused for the rate limit", n)
+	}
+	if w.clock.Now().Day() == 22 {
+		t.Error("it did not wait for the next day")
+	}
+}
+
+func TestA429WithoutHeadersPausesEverybody(t *testing.T) {
+	w := newWorld(t, plenty)
+	w.begin(w.athlete(0))
+	w.begin(w.athlete(1))
+	if err := w.strava.Inject(strava.Fault{Endpoint: "api", Kind: strava.Fault429}); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(5 * time.Minute)
+	for i := range 2 {
+		if n := w.strava.Counters().Total("", w.athlete(i)); n != 2-i { // The exchange of the code and the refused call.
+			t.Errorf("athlete %d: %d calls", i, n)
+		}
+	}
+	if n := w.metrics.Of(gathering.MetricRateLimited); n != 1 {
+		t.Errorf("%d counted", n)
+	}
+	for i := range 2 {
+		w.until("the history is complete", func() bool { return w.completed(w.athlete(i)) == 1 })
+		w.same(w.athlete(i))
+	}
+}
+
+func TestScanSurvivesFaults(t *testing.T) {
+	for _, kind := range []strava.FaultKind{strava.Fault500, strava.Fault502, strava.Fault503, strava.Fault597, strava.FaultReset, strava.FaultDrop} {
+		t.Run(string(kind), func(t *testing.T) {
+			w := newWorld(t, plenty)
+			id := w.athlete(0)
+			w.begin(id)
+			if err := w.strava.Inject(strava.Fault{Endpoint: strava.EndpointActivities, Kind: kind, Count: 3}); err != nil {
+				t.Fatal(err)
+			}
+			w.until("the history is complete", func() bool { return w.completed(id) == 1 })
+			w.same(id)
+		})
+	}
+}
+
+func TestOutcomesOfTheRequester(t *testing.T) {
+	for outcome, want := range map[string]struct {
+		waitingFor string
+		calls      int // of both athletes
+	}{
+		credentialsv1.OutcomeDegraded:    {gatheringv1.WaitingForReconnect, 2},
+		credentialsv1.OutcomeApplication: {gatheringv1.WaitingForApplication, 1},
+		credentialsv1.OutcomeUnavailable: {gatheringv1.WaitingForStrava, 3},
+		credentialsv1.OutcomeRevoked:     {"", 2},
+	} {
+		w := newWorld(t, plenty)
+		w.begin(w.athlete(0))
+		w.begin(w.athlete(1))
+		w.outcome = outcome
+		w.work()
+		w.clock.Advance(20 * time.Second)
+		w.work()
+		for i := range 2 {
+			if got := w.lastProgress(w.athlete(i)).WaitingFor; got != want.waitingFor {
+				t.Errorf("%s: athlete %d waits for %q, want %q", outcome, i, got, want.waitingFor)
+			}
+		}
+		if n := w.metrics.Of(gathering.MetricCalls(quota.Interactive)); n != want.calls {
+			t.Errorf("%s: %d calls", outcome, n)
+		}
+		if outcome == credentialsv1.OutcomeApplication || outcome == credentialsv1.OutcomeUnavailable {
+			w.outcome = ""
+			w.until("the history is complete", func() bool { return w.completed(w.athlete(0)) == 1 && w.completed(w.athlete(1)) == 1 })
+		}
+	}
+}
+
+func TestWorkThatNeverSucceedsIsParked(t *testing.T) {
+	w := newWorld(t, plenty)
+	sick, well := w.athlete(0), w.athlete(1)
+	if err := w.strava.Inject(strava.Fault{Endpoint: strava.EndpointActivities, Athlete: sick, Kind: strava.Fault500, Count: -1}); err != nil {
+		t.Fatal(err)
+	}
+	w.begin(sick)
+	w.gather(well)
+	w.same(well)
+	w.pass(6 * time.Hour)
+	if n := w.lists(sick); n != 8 {
+		t.Errorf("%d attempts", n)
+	}
+	if n := w.metrics.Of(gathering.MetricParked); n != 1 {
+		t.Errorf("%d parked", n)
+	}
+	w.strava.ClearFaults()
+	w.until("it is tried again after a day", func() bool { return w.completed(sick) == 1 })
+	w.same(sick)
+}
+
+func TestEverythingIsReadAgain(t *testing.T) {
+	w := newWorld(t, plenty, histories(450)...)
+	id := w.athlete(0)
+	w.gather(id)
+	calls := w.lists(id)
+	truth := w.truth(id)
+	// What no webhook tells.
+	if err := w.strava.SetFields(id, truth[300].ID, map[string]json.RawMessage{"name": json.RawMessage(`"Edited"`)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.strava.DeleteActivity(id, truth[10].ID); err != nil {
+		t.Fatal(err)
+	}
+	start := w.clock.Now().Add(-200 * 24 * time.Hour)
+	if _, err := w.strava.AddActivity(id, strava.NewActivity{Name: "Uploaded late", Start: start}); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(23 * time.Hour)
+	if n := w.lists(id); n != calls {
+		t.Errorf("%d calls within a day", n-calls)
+	}
+	w.pass(25 * time.Hour)
+	w.same(id)
+	if n := w.lists(id) - calls; n != 4 {
+		t.Errorf("%d calls", n)
+	}
+	// Nothing of it is shown to the athlete but its end.
+	progress := w.progress(id)
+	last, before := progress[len(progress)-1], progress[len(progress)-2]
+	if last.State != gatheringv1.ScanCompleted || before.State != gatheringv1.ScanCompleted || last.ScanID <= before.ScanID {
+		t.Errorf("%+v, %+v", before, last)
+	}
+	if profiles := len(eventtest.Facts[gatheringv1.AthleteGathered](w.bus)); profiles != 2 {
+		t.Errorf("%d profiles", profiles)
+	}
+}
+
+// stub answers for a quota that some classes get nothing of.
+func (w *world) starve(classes ...quota.Class) {
+	w.gatherer.Quota = starved{w.gatherer.Quota, w.clock.Now, classes}
+}
+
+func TestScansGoWhereTheyBelong(t *testing.T) {
+	w := newWorld(t, plenty, histories(450)...)
+	id := w.athlete(0)
+	w.gather(id)
+	done := w.stored(id).Last.Started
+	turn := func(class quota.Class, after time.Duration) {
+		t.Helper()
+		got := w.stored(id).Turn
+		if got.Class != class || !got.Due.Equal(done.Add(after)) {
+			t.Errorf("%s due after %s, want %s after %s", got.Class, got.Due.Sub(done), class, after)
+		}
+	}
+	turn(quota.Spare, 24*time.Hour+90*time.Minute)
+	engine := w.gatherer.Quota
+	w.starve(quota.Spare)
+	w.pass(96*time.Hour + 89*time.Minute)
+	turn(quota.Spare, 24*time.Hour+90*time.Minute)
+	w.starve(quota.Reconcile)
+	w.pass(2 * time.Minute)
+	turn(quota.Reconcile, 96*time.Hour+90*time.Minute)
+	w.starve(quota.Backfill)
+	calls := w.lists(id)
+	w.pass(3 * 24 * time.Hour)
+	if got := w.stored(id).Turn; got.Class != quota.Backfill {
+		t.Errorf("after seven days: %+v", got)
+	}
+	if n := w.lists(id); n != calls {
+		t.Errorf("%d calls without a permit", n-calls)
+	}
+	w.gatherer.Quota = engine
+	w.until("it is complete again", func() bool { return w.completed(id) == 2 })
+	if w.progress(id)[len(w.progress(id))-2].State != gatheringv1.ScanScanning {
+		t.Error("an athlete whose rows are gone is not told how far the scan is")
+	}
+}
+
+func TestAGapIsRepairedFirst(t *testing.T) {
+	w := newWorld(t, plenty, strava.Generate(5, 40, time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC))...)
+	var ids []int64
+	for i := range 40 {
+		ids = append(ids, w.athlete(i))
+		w.begin(w.athlete(i))
+	}
+	all := func(n int) func() bool {
+		return func() bool {
+			for _, id := range ids {
+				if w.completed(id) != n {
+					return false
+				}
+			}
+			return true
+		}
+	}
+	w.until("all are complete", all(1))
+	w.pass(30 * time.Minute)
+	lost := w.clock.Now()
+	if err := w.strava.DeleteActivity(ids[3], w.truth(ids[3])[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Advance(time.Hour)
+	w.configure(subscription+1, 2)
+	engine := w.gatherer.Quota
+	w.starve(quota.Reconcile)
+	w.pass(time.Minute)
+	waiting, err := w.store.Waiting(t.Context(), quota.Reconcile, w.clock.Now())
+	if err != nil || waiting.Count != 40 {
+		t.Errorf("%d scans wait, %v", waiting.Count, err)
+	}
+	first, err := w.store.Due(t.Context(), quota.Reconcile, w.clock.Now(), nil, 40)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; i < len(first); i++ {
+		if w.stored(first[i].AthleteID).Last.Pages < w.stored(first[i-1].AthleteID).Last.Pages {
+			t.Error("not the cheapest first")
+		}
+	}
+	webhook, err := w.store.Webhook(t.Context())
+	if err != nil || webhook.Gap.From.After(lost) || !webhook.Gap.To.Equal(lost.Add(time.Hour)) || !webhook.Gap.Planned {
+		t.Errorf("%+v, %v", webhook, err)
+	}
+	w.gatherer.Quota = engine
+	w.work()
+	if !all(2)() {
+		t.Error("not all were read again at once")
+	}
+	w.same(ids[3])
+	calls := w.lists(ids[3])
+	w.pass(time.Hour)
+	if w.lists(ids[3]) != calls {
+		t.Error("it was repaired twice")
+	}
+}
+
+func TestAScanThatAGapOvertakesIsRepeated(t *testing.T) {
+	w := newWorld(t, plenty, histories(1000)...)
+	id := w.athlete(0)
+	w.begin(id)
+	for range 4 { // The profile and three pages.
+		if _, err := w.gatherer.Step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.clock.Advance(time.Minute)
+	if err := w.strava.SetFields(id, w.truth(id)[0].ID, map[string]json.RawMessage{"name": json.RawMessage(`"Edited"`)}); err != nil {
+		t.Fatal(err)
+	}
+	w.configure(subscription+1, 2)
+	w.pass(time.Minute)
+	if n := w.completed(id); n != 2 {
+		t.Errorf("%d scans", n)
+	}
+	w.same(id)
+}
+
+func TestADeletionDuringAScanHidesNothing(t *testing.T) {
+	const pages = 6
+	for read := 1; read <= pages; read++ {
+		for _, delay := range []int{0, 1, 3} { // pages that are read before the news
+			t.Run(fmt.Sprintf("after page %d, told %d later", read, delay), func(t *testing.T) {
+				w := newWorld(t, plenty, histories(pages*gathering.PageSize)...)
+				id := w.athlete(0)
+				truth := w.truth(id)
+				w.begin(id)
+				step := func() {
+					t.Helper()
+					if _, err := w.gatherer.Step(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					w.clock.Advance(2 * time.Minute)
+				}
+				for range 1 + read {
+					step()
+				}
+				// The first of what was read: everything moves up.
+				gone := truth[0].ID
+				if err := w.strava.DeleteActivity(id, gone); err != nil {
+					t.Fatal(err)
+				}
+				n := w.notice(id, gone, gathering.AspectDelete)
+				for range delay {
+					step()
+				}
+				w.receive(n)
+				w.pass(time.Hour)
+				w.same(id)
+				if extra := w.lists(id) - pages - 1; extra > delay+3 && w.completed(id) == 1 {
+					t.Errorf("%d pages were read again", extra)
+				}
+			})
+		}
+	}
+}
+
+func TestADeletionLongAgoStartsTheScanOver(t *testing.T) {
+	w := newWorld(t, plenty, histories(25*gathering.PageSize)...)
+	id := w.athlete(0)
+	truth := w.truth(id)
+	w.begin(id)
+	for i := range 24 {
+		if _, err := w.gatherer.Step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.Advance(2 * time.Minute)
+		if i == 2 {
+			if err := w.strava.DeleteActivity(id, truth[0].ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	n := w.notice(id, truth[0].ID, gathering.AspectDelete)
+	n.EventTime -= 42 * 60
+	w.receive(n)
+	w.pass(time.Hour)
+	w.same(id)
+}
+
+func TestProgressEstimatesTheEnd(t *testing.T) {
+	w := newWorld(t, plenty, histories(2000)...)
+	id := w.athlete(0)
+	w.begin(id)
+	for range 6 { // The profile and five pages, a minute each.
+		if _, err := w.gatherer.Step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.Advance(time.Minute)
+	}
+	p := w.lastProgress(id)
+	if p.Pages != 5 || p.Activities != 1000 || p.FinishesAt == nil || p.FinishesAt.Before(w.clock.Now()) {
+		t.Errorf("progress %+v", p)
+	}
+	w.pass(time.Minute)
+	if p := w.lastProgress(id); p.State != gatheringv1.ScanCompleted || p.FinishesAt != nil {
+		t.Errorf("in the end %+v", p)
+	}
+}
+
+func TestEndForgetsAndFences(t *testing.T) {
+	w := newWorld(t, plenty)
+	id := w.athlete(0)
+	w.begin(id)
+	w.receive(w.notice(id, 1, gathering.AspectUpdate))
+	if err := w.authorizations.End(t.Context(), event.Meta{}, id, generation, "receipt"); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(time.Hour)
+	if n := w.strava.Counters().Total("api", id) + w.lists(id) + w.rereads(id); n != 0 {
+		t.Errorf("%d calls after the end", n)
+	}
+	if n := w.store.Held(id); n != 0 {
+		t.Errorf("%d items are left", n)
+	}
+	// The news of the authorization comes again, late.
+	if err := w.authorizations.Begin(t.Context(), event.Meta{}, id, generation); err != nil {
+		t.Fatal(err)
+	}
+	if a := w.stored(id); a.State != gathering.Revoked || a.Scan.ID != "" || a.Turn != (gathering.Turn{}) {
+		t.Errorf("%+v", a)
+	}
+	if f := eventtest.Facts[gatheringv1.ErasureCompleted](w.bus); len(f) != 1 || f[0].Receipt != "receipt" {
+		t.Errorf("confirmed %+v", f)
+	}
+	// A new authorization counts, and a late end of the old one does not.
+	if err := w.authorizations.Begin(t.Context(), event.Meta{}, id, generation+1); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.authorizations.End(t.Context(), event.Meta{}, id, generation, "receipt"); err != nil {
+		t.Fatal(err)
+	}
+	w.until("the new authorization is gathered", func() bool { return w.completed(id) == 1 })
+	if n := w.mailbox(id).Generation; n != generation+1 {
+		t.Errorf("the mailbox is of %d", n)
+	}
+}
+
+func TestAReconnectStartsOver(t *testing.T) {
+	w := newWorld(t, plenty)
+	id := w.athlete(0)
+	w.gather(id)
+	if err := w.authorizations.Degrade(t.Context(), event.Meta{}, id, generation); err != nil {
+		t.Fatal(err)
+	}
+	if p := w.lastProgress(id); p.WaitingFor != gatheringv1.WaitingForReconnect {
+		t.Errorf("%+v", p)
+	}
+	w.receive(w.notice(id, w.truth(id)[0].ID, gathering.AspectUpdate))
+	w.pass(time.Hour)
+	if n := w.rereads(id); n != 0 {
+		t.Errorf("%d calls that are useless", n)
+	}
+	if err := w.authorizations.Begin(t.Context(), event.Meta{}, id, generation+1); err != nil {
+		t.Fatal(err)
+	}
+	w.until("it is gathered again", func() bool { return w.completed(id) == 2 })
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"container/heap"
+	"iter"
+	"time"
+
+	"github.com/paceline/paceline/pkg/gathering/quota"
+)
+
+// kernel runs what happens, one thing after the other, by a virtual clock.
+type kernel struct {
+	now     time.Time
+	agenda  agenda
+	count   int64
+	running *process
+}
+
+// process is a course of actions that takes time: it may sleep.
+type process struct {
+	next  func() (struct{}, bool)
+	yield func(struct{}) bool
+	// class is that of the permit it got last.
+	class quota.Class
+}
+
+type entry struct {
+	at    int64 // Unix ns
+	order int64 // among those of the same time: first come, first served
+	do    func()
+}
+
+type agenda []entry
+
+func (a agenda) Len() int { return len(a) }
+func (a agenda) Less(i, j int) bool {
+	return a[i].at < a[j].at || a[i].at == a[j].at && a[i].order < a[j].order
+}
+func (a agenda) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
+func (a *agenda) Push(x any)   { *a = append(*a, x.(entry)) }
+func (a *agenda) Pop() any {
+	last := (*a)[len(*a)-1]
+	*a = (*a)[:len(*a)-1]
+	return last
+}
+
+// after has something happen after a while.
+func (k *kernel) after(d time.Duration, do func()) {
+	k.count++
+	heap.Push(&k.agenda, entry{k.now.Add(max(d, 0)).UnixNano(), k.count, do})
+}
+
+// start begins a process at once.
+func (k *kernel) start(body func()) {
+	p := &process{}
+	p.next, _ = iter.Pull(func(yield func(struct{}) bool) {
+		p.yield = yield
+		body()
+	})
+	k.resume(p)
+}
+
+func (k *kernel) resume(p *process) {
+	before := k.running
+	k.running = p
+	p.next()
+	k.running = before
+}
+
+// sleep lets the running process go on after a while. Outside a process time
+// stands still.
+func (k *kernel) sleep(d time.Duration) {
+	p := k.running
+	if p == nil {
+		return
+	}
+	k.after(d, func() { k.resume(p) })
+	p.yield(struct{}{})
+}
+
+// run has everything happen until then.
+func (k *kernel) run(until time.Time) {
+	for len(k.agenda) > 0 && k.agenda[0].at < until.UnixNano() {
+		next := heap.Pop(&k.agenda).(entry)
+		k.now = time.Unix(0, next.at).UTC()
+		next.do()
+	}
+	k.now = until
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/gathering"
+)
+
+// What athletes do, as far as gathering feels it.
+const (
+	// Histories: half of the athletes have fewer activities than this; the
+	// logarithm is spread normally. The largest has as many as anybody.
+	medianHistory, historySpread, largestHistory = 250, 1.3, 20_000
+	// Uploads: half of the athletes make fewer than this a day; 0.36 on
+	// average, and weekendFactor times as many on Saturdays and Sundays.
+	medianPerDay, perDaySpread, weekendFactor = 0.25, 0.85, 1.5
+	// Of the uploads, these shares are …
+	shareLate     = 0.04  // … of an activity that began days ago
+	shareBurst    = 0.003 // … the first of twenty within a minute
+	shareSlow     = 0.05  // … announced before Strava shows them
+	shareRenamed  = 0.25  // … renamed within hours
+	shareDeleted  = 0.01  // … deleted within days
+	shareSilent   = 0.02  // … changed later without a webhook telling
+	shareLost     = 0.005 // webhooks that never arrive
+	shareRepeated = 0.01  // webhooks that arrive twice
+	// leavingPerDay is the chance that an athlete withdraws access.
+	leavingPerDay = 0.0005
+)
+
+// hours is how likely an upload is in each hour of the athlete's day.
+var hours = [24]float64{
+	0.1, 0.05, 0.05, 0.05, 0.1, 0.4, 1.0, 1.4, 1.5, 1.4, 1.3, 1.3,
+	1.3, 1.1, 0.9, 0.9, 1.1, 1.6, 2.0, 2.0, 1.6, 1.0, 0.5, 0.3,
+}
+
+// zones is where athletes live: the offset of their clock, and how many do.
+var zones = []struct {
+	offset time.Duration
+	share  float64
+}{{time.Hour, 0.45}, {-5 * time.Hour, 0.22}, {-8 * time.Hour, 0.13}, {-3 * time.Hour, 0.05}, {9 * time.Hour, 0.10}, {10 * time.Hour, 0.05}}
+
+// populate makes the athletes at Strava and has them connect one after the
+// other within connecting.
+func (w *world) populate(count int, connecting time.Duration) {
+	r := w.random
+	for i := range count {
+		a := &athlete{id: int64(i + 1)}
+		n := int(medianHistory * math.Exp(historySpread*r.NormFloat64()))
+		if n = min(n, largestHistory); i == count/2 {
+			n = largestHistory
+		}
+		life := time.Duration(n)*36*time.Hour + exponential(r, 365*24*time.Hour)
+		a.joined = w.kernel.now.Add(-life).Truncate(time.Second)
+		a.activities = make([]activity, n, n+64)
+		a.order = make([]int32, n, n+64)
+		for number := range n {
+			a.activities[number].start = a.joined.Unix() + int64(life/time.Second)*int64(number)/int64(n)
+			a.order[number] = int32(number)
+		}
+		a.perDay = medianPerDay * math.Exp(perDaySpread*r.NormFloat64())
+		share := r.Float64()
+		for _, z := range zones {
+			if a.zone = z.offset; share < z.share {
+				break
+			}
+			share -= z.share
+		}
+		w.athletes = append(w.athletes, a)
+		w.kernel.after(time.Duration(r.Float64()*float64(connecting)), func() { w.connect(a) })
+	}
+}
+
+func (w *world) connect(a *athlete) {
+	a.generation = w.kernel.now.UnixMilli()
+	a.connected = w.kernel.now
+	if err := w.authorizations.Begin(w.ctx, event.Meta{}, a.id, a.generation); err != nil {
+		w.fail(fmt.Errorf("begin: %w", err))
+	}
+	w.live(a)
+}
+
+// live has the athlete upload, and leave in the end.
+func (w *world) live(a *athlete) {
+	// The busiest hour of a weekend has this many times the average.
+	const peak = 2.0 * weekendFactor
+	mean := time.Duration(float64(24*time.Hour) / (a.perDay * peak))
+	w.kernel.after(exponential(w.random, mean), func() {
+		if a.left {
+			return
+		}
+		local := w.kernel.now.Add(a.zone)
+		weight := hours[local.Hour()]
+		if d := local.Weekday(); d == time.Saturday || d == time.Sunday {
+			weight *= weekendFactor
+		}
+		if w.random.Float64() < weight/peak {
+			w.upload(a)
+			if w.random.Float64() < shareBurst {
+				for range 19 {
+					w.kernel.after(time.Duration(w.random.Float64()*float64(time.Minute)), func() { w.upload(a) })
+				}
+			}
+		}
+		w.live(a)
+	})
+	if !a.leaving {
+		a.leaving = true
+		w.kernel.after(exponential(w.random, time.Duration(float64(24*time.Hour)/leavingPerDay)), func() { w.leave(a) })
+	}
+}
+
+// upload has a new activity appear at Strava, and whatever becomes of it.
+func (w *world) upload(a *athlete) {
+	r := w.random
+	start := w.kernel.now.Add(-30*time.Minute - exponential(r, 40*time.Minute))
+	if r.Float64() < shareLate {
+		start = start.Add(-exponential(r, 48*time.Hour))
+	}
+	number := int32(len(a.activities))
+	a.activities = append(a.activities, activity{start: start.Unix()})
+	shown := func() {
+		if a.left {
+			return
+		}
+		a.activities[number].changed = w.kernel.now.Unix()
+		a.show(number)
+	}
+	if r.Float64() < shareSlow {
+		w.kernel.after(time.Duration(r.Float64()*float64(5*time.Minute)), shown)
+	} else {
+		shown()
+	}
+	w.announce(a, number, gathering.AspectCreate)
+
+	change := func(mean time.Duration, do func()) {
+		w.kernel.after(5*time.Minute+exponential(r, mean), func() {
+			if a.left || a.activities[number].deleted != 0 {
+				return
+			}
+			a.activities[number].changed = w.kernel.now.Unix()
+			do()
+		})
+	}
+	switch p := r.Float64(); {
+	case p < shareRenamed:
+		change(2*time.Hour, func() { w.announce(a, number, gathering.AspectUpdate) })
+	case p < shareRenamed+shareDeleted:
+		change(24*time.Hour, func() {
+			a.activities[number].deleted = w.kernel.now.Unix()
+			a.hide(number)
+			w.announce(a, number, gathering.AspectDelete)
+		})
+	case p < shareRenamed+shareDeleted+shareSilent:
+		change(24*time.Hour, func() {})
+	}
+}
+
+// announce sends a webhook about an activity, if it isn't lost.
+func (w *world) announce(a *athlete, number int32, aspect string) {
+	notice := gathering.Notice{
+		ObjectType: "activity", ObjectID: a.activityID(number), AspectType: aspect,
+		OwnerID: a.id, SubscriptionID: subscription, EventTime: w.kernel.now.Unix(),
+	}
+	if w.random.Float64() < shareLost {
+		return
+	}
+	w.kernel.after(time.Second+exponential(w.random, 8*time.Second), func() {
+		if a.left {
+			return
+		}
+		a.hints = append(a.hints, hint{number, aspect, w.kernel.now})
+		w.receive(notice)
+	})
+	if w.random.Float64() < shareRepeated {
+		w.kernel.after(2*time.Minute, func() { w.receive(notice) })
+	}
+}
+
+// leave has the athlete withdraw access at Strava.
+func (w *world) leave(a *athlete) {
+	a.left, a.hints = true, nil
+	w.finished(a)
+	w.receive(gathering.Notice{
+		ObjectType: "athlete", ObjectID: a.id, AspectType: gathering.AspectUpdate,
+		OwnerID: a.id, SubscriptionID: subscription, EventTime: w.kernel.now.Unix(),
+		Updates: map[string]any{"authorized": "false"},
+	})
+}
+
+func (w *world) receive(n gathering.Notice) {
+	w.figures.webhooks++
+	if err := w.hook.Receive(w.ctx, callbackKey, n); err != nil {
+		w.fail(fmt.Errorf("receive: %w", err))
+	}
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
+	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/gathering/quota/quotatest"
+	"github.com/paceline/paceline/pkg/kit/secret"
+)
+
+const (
+	callbackKey  = "the-callback-key"
+	subscription = 120475
+
+	// gatherers is how many may run at once, and runTime how long one does.
+	gatherers = 3
+	runTime   = 40 * time.Second
+	// wakeTime is what it takes to start one.
+	wakeTime = 700 * time.Millisecond
+	// How long the storage and the bus take.
+	budgetTime, publishTime = 12 * time.Millisecond, 25 * time.Millisecond
+)
+
+// world is gathering, Strava and its athletes.
+type world struct {
+	ctx      context.Context
+	scenario scenario
+	kernel   *kernel
+	random   *rand.Rand
+	limiter  *limiter
+	athletes []*athlete
+	figures  *figures
+
+	store          *gatheringtest.Store
+	budgets        *quotatest.Budgets
+	hook           *gathering.Hook
+	authorizations *gathering.Authorizations
+
+	running int
+	woken   bool
+	ids     int64
+	err     error
+}
+
+// start of every scenario: a Monday.
+var start = time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC)
+
+func newWorld(s scenario) *world {
+	w := &world{
+		ctx: context.Background(), scenario: s, kernel: &kernel{now: start}, random: rand.New(rand.NewPCG(s.seed, 7)),
+		limiter: &limiter{limit: s.limit, usedOn: map[int64]int{}, usedIn: map[int64]int{}, refused: map[int64]int{}},
+		figures: newFigures(), store: gatheringtest.NewStore(), budgets: &quotatest.Budgets{},
+	}
+	clock := func() time.Time { return w.kernel.now }
+	w.authorizations = &gathering.Authorizations{
+		Athletes: w.store, Mailboxes: w.store, Wakeups: w, Publisher: w, Minter: w.minter(clock),
+	}
+	w.hook = &gathering.Hook{
+		Webhooks: w.store, Mailboxes: w.store, Wakeups: w, Publisher: w, Minter: w.minter(clock), Metrics: w, Log: silent,
+	}
+	configuration := &gathering.Configuration{Webhooks: w.store, Now: clock}
+	err := configuration.Configure(w.ctx, gathering.Webhook{
+		CallbackKeySHA256: secret.New(callbackKey).SHA256(), VerifyTokenSHA256: secret.New("x").SHA256(),
+		SubscriptionID: subscription, Version: 1,
+	})
+	if err != nil {
+		w.fail(err)
+	}
+	return w
+}
+
+var silent = slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError + 1}))
+
+func (w *world) minter(clock func() time.Time) event.Minter {
+	return event.Minter{Now: clock, NewID: func() string {
+		w.ids++
+		return strconv.FormatInt(w.ids, 10)
+	}}
+}
+
+func (w *world) fail(err error) {
+	if w.err == nil {
+		w.err = fmt.Errorf("%s: %w", w.kernel.now.Format(time.DateTime), err)
+	}
+}
+
+// Wake implements [gathering.Wakeups].
+func (w *world) Wake(context.Context) error {
+	if !w.woken && w.running < gatherers {
+		w.woken = true
+		w.kernel.after(wakeTime, func() {
+			w.woken = false
+			w.gather()
+		})
+	}
+	return nil
+}
+
+// tick wakes a gatherer every minute.
+func (w *world) tick() {
+	if err := w.Wake(w.ctx); err != nil {
+		w.fail(err)
+	}
+	w.kernel.after(time.Minute, w.tick)
+}
+
+// gather runs one gatherer, by a clock of its own.
+func (w *world) gather() {
+	if w.running >= gatherers {
+		return
+	}
+	w.running++
+	off := time.Duration((2*w.random.Float64() - 1) * float64(w.scenario.skew))
+	clock := func() time.Time { return w.kernel.now.Add(off) }
+	g := &gathering.Gatherer{
+		Athletes: w.store, Mailboxes: w.store, Plan: w.store, Webhooks: w.store,
+		Quota:     permits{w, &quota.Engine{Budgets: w.budgets, Now: clock}},
+		Strava:    stravaPort{w, clock},
+		Publisher: w, Minter: w.minter(clock), Metrics: w, Log: silent,
+	}
+	w.kernel.start(func() {
+		more, err := g.Run(w.ctx, clock().Add(runTime))
+		w.running--
+		if err != nil {
+			w.fail(fmt.Errorf("run: %w", err))
+		}
+		if more {
+			_ = w.Wake(w.ctx)
+		}
+	})
+}
+
+// Count implements [gathering.Metrics].
+func (w *world) Count(metric string, n int) { w.figures.metrics[metric] += n }
+
+// permits is [gathering.Quota]: the real engine, which takes a moment.
+type permits struct {
+	world *world
+	*quota.Engine
+}
+
+// Reserve implements [gathering.Quota].
+func (p permits) Reserve(ctx context.Context, class quota.Class, due time.Time) (quota.Permit, error) {
+	p.world.kernel.sleep(budgetTime)
+	permit, err := p.Engine.Reserve(ctx, class, due)
+	if err != nil {
+		p.world.refused(err)
+		return permit, err
+	}
+	p.world.kernel.running.class = class
+	return permit, nil
+}
+
+// Settle implements [gathering.Quota].
+func (p permits) Settle(ctx context.Context, permit quota.Permit, answer quota.Answer) error {
+	p.world.kernel.sleep(budgetTime)
+	return p.Engine.Settle(ctx, permit, answer)
+}
+
+// Publish implements [gathering.Publisher]: the planes, and credentials.
+func (w *world) Publish(_ context.Context, events ...event.Event) error {
+	w.kernel.sleep(publishTime)
+	for _, e := range events {
+		switch f := e.Fact.(type) {
+		case gatheringv1.ActivitiesGathered:
+			a := w.athletes[f.AthleteID-1]
+			if a.left {
+				continue
+			}
+			for _, act := range f.Activities {
+				w.stored(&a.activities[act.ID-a.id*idsPerAthlete], f.ReadAt)
+			}
+		case gatheringv1.ActivityGone:
+			a := w.athletes[f.AthleteID-1]
+			if a.left {
+				continue
+			}
+			w.dropped(&a.activities[f.ActivityID-a.id*idsPerAthlete], f.ReadAt)
+		case gatheringv1.ScanProgressed:
+			if f.State == gatheringv1.ScanCompleted {
+				w.superseded(w.athletes[f.AthleteID-1], *f.StartedAt)
+			}
+		case gatheringv1.DeauthorizationReported:
+			w.kernel.after(5*time.Second, func() {
+				a := w.athletes[f.AthleteID-1]
+				a.activities, a.order = nil, nil
+				if err := w.authorizations.End(w.ctx, event.Meta{}, a.id, a.generation, "receipt"); err != nil {
+					w.fail(fmt.Errorf("end: %w", err))
+				}
+			})
+		}
+	}
+	return nil
+}
