@@ -168,12 +168,12 @@ func (c *Connect) expect(g *Grant) error {
 	return nil
 }
 
-// decline gives an authorization back that is of no use, unless there is a
-// better one of the same athlete: revoking would end that, too.
+// decline gives an authorization back that is of no use, unless there is one of
+// the same athlete whose tokens work: revoking would end that, too.
 func (c *Connect) decline(ctx context.Context, app App, auth Authorization) error {
 	grant, err := c.Grants.Grant(ctx, auth.Account)
 	switch {
-	case fault.Is(err, fault.NotFound) || (err == nil && grant.State == Erased):
+	case fault.Is(err, fault.NotFound) || (err == nil && grant.refreshable() != nil):
 		if err := c.OAuth.Revoke(ctx, app, auth.Tokens); err != nil {
 			return errors.Join(ErrMissingScope, err, c.leaveBehind(ctx, auth))
 		}

@@ -260,7 +260,8 @@ func (d *Departure) tell(ctx context.Context, grant Grant) error {
 // takeOver does what became of a lease whose holder died. A grant in force or
 // degraded names a pair, and whoever is refused by it finds a newer one. An
 // erased one names none: a connect saved tokens that it never put into force,
-// and the athlete, who saw an error, would fill a place at Strava for good.
+// and the athlete, who saw an error, would fill a place at Strava for good. Or
+// a refresh that came too late has left tokens to be dropped.
 func (d *Departure) takeOver(ctx context.Context, grant Grant) error {
 	if grant.State == Erased {
 		return d.drop(ctx, grant, Erased)
@@ -309,7 +310,8 @@ func (d *Departure) halt(ctx context.Context, grant Grant, owner string, because
 }
 
 // revoke revokes every pair that may be alive: the one that the grant names,
-// and a newer one that somebody left behind who was cut off.
+// and another one that somebody left behind who was cut off. That one is newer;
+// its version need not be higher, for SSM counts anew once all were dropped.
 func (d *Departure) revoke(ctx context.Context, grant Grant) error {
 	var pairs []TokenPair
 	if grant.TokenVersion != 0 {
@@ -321,7 +323,7 @@ func (d *Departure) revoke(ctx context.Context, grant Grant) error {
 		}
 	}
 	newest, version, err := d.Vault.Latest(ctx, grant.Account)
-	if err == nil && version > grant.TokenVersion {
+	if err == nil && version != grant.TokenVersion {
 		pairs = append(pairs, newest)
 	} else if err != nil && !fault.Is(err, fault.NotFound) {
 		return fmt.Errorf("read the latest tokens: %w", err)
@@ -349,6 +351,9 @@ func (d *Departure) revokePair(ctx context.Context, app App, account Account, pa
 	if !errors.Is(err, ErrAccessTokenDead) {
 		return err
 	}
+	if tooLate(ctx, refreshTime) {
+		return errTooLate
+	}
 	fresh, err := d.OAuth.Refresh(ctx, app, pair.Refresh)
 	if errors.Is(err, ErrTokenRefused) {
 		return nil // Both of its tokens are dead.
@@ -356,7 +361,9 @@ func (d *Departure) revokePair(ctx context.Context, app App, account Account, pa
 	if err != nil {
 		return err
 	}
-	_, saveErr := d.Vault.SaveTokens(ctx, account, fresh)
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
+	defer cancel()
+	_, saveErr := d.Vault.SaveTokens(within, account, fresh)
 	if err := d.OAuth.Revoke(ctx, app, fresh); err != nil {
 		return errors.Join(err, saveErr)
 	}

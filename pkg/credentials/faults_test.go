@@ -121,8 +121,8 @@ func (w *world) slow(path string) *http.Client {
 
 // TestStravaAnswersTooLate: whether it replaced the refresh token is then
 // unknown. Unless it did, nobody is the worse for it. If it did, the new token
-// is lost; the old access token serves until its end, and then the athlete is
-// asked to connect again.
+// is lost: the call that met with it is served by the old access token, the next
+// one finds the refresh token refused, and the athlete is asked to connect again.
 func TestStravaAnswersTooLate(t *testing.T) {
 	for _, rotation := range []strava.Rotation{strava.RotateNever, strava.RotateAlways} {
 		t.Run(string(rotation), func(t *testing.T) {

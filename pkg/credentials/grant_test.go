@@ -32,11 +32,14 @@ func TestTransitions(t *testing.T) {
 		state State
 		err   error
 	}
-	same := func(g Grant) outcome { return outcome{g.State, nil} }
+	outdated := map[string]outcome{
+		"nothing": {"", errOutdated}, "active": {Active, errOutdated}, refused: {Degraded, errOutdated},
+		missing: {Degraded, errOutdated}, "revoked": {Revoked, errOutdated}, "erased": {Erased, errOutdated},
+	}
 	for name, transition := range map[string]struct {
 		do func(*Grant) error
-		// want is the outcome by the state's name; whatever isn't there is
-		// refused with an error and changes nothing.
+		// want is the outcome by the state's name. What is refused changes
+		// nothing.
 		want map[string]outcome
 		// is what must be true afterwards, where it was not refused.
 		is func(before, after Grant) bool
@@ -68,7 +71,7 @@ func TestTransitions(t *testing.T) {
 		"expect": {
 			do: func(g *Grant) error { g.expect(now); return nil },
 			want: map[string]outcome{
-				"nothing": {Erased, nil}, "active": same(states["active"]), refused: {Degraded, nil}, missing: {Degraded, nil},
+				"nothing": {Erased, nil}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
 				"revoked": {Revoked, nil}, "erased": {Erased, nil},
 			},
 			is: func(_, g Grant) bool { return g.Account == Athlete(7) },
@@ -85,11 +88,8 @@ func TestTransitions(t *testing.T) {
 			},
 		},
 		"authorize, without the lease": {
-			do: func(g *Grant) error { return g.authorize("another", nil, 9, now) },
-			want: map[string]outcome{
-				"nothing": {"", errOutdated}, "active": {Active, errOutdated}, refused: {Degraded, errOutdated},
-				missing: {Degraded, errOutdated}, "revoked": {Revoked, errOutdated}, "erased": {Erased, errOutdated},
-			},
+			do:   func(g *Grant) error { return g.authorize("another", nil, 9, now) },
+			want: outdated,
 		},
 		"renew": {
 			do: func(g *Grant) error { return g.renew("me", seen, 4, nil) },
@@ -102,11 +102,26 @@ func TestTransitions(t *testing.T) {
 			},
 		},
 		"renew, of another pair": {
-			do: func(g *Grant) error { return g.renew("me", Grant{Generation: 5, TokenVersion: 2}, 4, nil) },
-			want: map[string]outcome{
-				"nothing": {"", errOutdated}, "active": {Active, errOutdated}, refused: {Degraded, errOutdated},
-				missing: {Degraded, errOutdated}, "revoked": {Revoked, errOutdated}, "erased": {Erased, errOutdated},
+			do:   func(g *Grant) error { return g.renew("me", Grant{Generation: 5, TokenVersion: 2}, 4, nil) },
+			want: outdated,
+		},
+		"renew, of a parked pair that was moved": {
+			do: func(g *Grant) error {
+				return g.renew("me", Grant{Generation: 5, TokenVersion: 3, Parked: []byte("p")}, 4, nil)
 			},
+			want: outdated,
+		},
+		"renew, of an earlier authorization": {
+			do:   func(g *Grant) error { return g.renew("me", Grant{Generation: 4, TokenVersion: 3}, 4, nil) },
+			want: outdated,
+		},
+		"renew, of what was dropped": {
+			do:   func(g *Grant) error { return g.renew("me", Grant{Generation: 5}, 4, nil) },
+			want: outdated,
+		},
+		"renew, without the lease": {
+			do:   func(g *Grant) error { return g.renew("another", seen, 4, nil) },
+			want: outdated,
 		},
 		"degrade: token refused": {
 			do: func(g *Grant) error { return g.degrade(refused) },
@@ -141,6 +156,10 @@ func TestTransitions(t *testing.T) {
 				"revoked": {Revoked, errOutdated}, "erased": {Erased, errOutdated},
 			},
 			is: func(_, g Grant) bool { return g.Claim == Claim{} },
+		},
+		"dismiss, of an earlier claim": {
+			do:   func(g *Grant) error { return g.dismiss(Claim{ClaimedAt: claimed.ClaimedAt.Add(-time.Hour)}) },
+			want: outdated,
 		},
 		"depart": {
 			do: func(g *Grant) error { g.depart(departure, now); return nil },

@@ -25,8 +25,9 @@ const activitiesPath = "/athlete/activities"
 // inside do more than gathering needs.
 var forwardable = regexp.MustCompile(`^/(athlete|athlete/activities|activities/[0-9]{1,19})$`)
 
-// Forward makes one call. It returns an error, an invalid fault, only for a
-// request that may not be made; whatever else happens is an outcome.
+// Forward makes one call. It returns an error only for a request that may not
+// be made, an invalid fault, and for tokens that are missing or damaged in the
+// vault; whatever else happens is an outcome.
 func (r *Requester) Forward(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
 	if !forwardable.MatchString(req.Path) || req.AthleteID <= 0 || req.Generation <= 0 {
 		return credentialsv1.ForwardResponse{}, fault.New(fault.Invalid, "this call may not be forwarded")

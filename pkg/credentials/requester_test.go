@@ -107,6 +107,28 @@ func TestForwardRenewsARefusedAccessTokenOnce(t *testing.T) {
 	}
 }
 
+// TestARefusedAccessTokenIsNotUsedAgain, neither while somebody else is
+// refreshing nor when the refresh fails.
+func TestARefusedAccessTokenIsNotUsedAgain(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	if err := w.strava.SetTokenLife(id, -time.Second); err != nil {
+		t.Fatal(err)
+	}
+	lease(t, w, id, "somebody", w.clock.Now().Add(10*time.Second))
+	if err := w.strava.Inject(strava.Fault{Endpoint: strava.EndpointRefresh, Kind: strava.Fault503}); err != nil {
+		t.Fatal(err)
+	}
+	if res := w.forward(id, generation); res.Outcome != credentialsv1.OutcomeUnavailable {
+		t.Errorf("outcome %s", res.Outcome)
+	}
+	if n := w.strava.Counters().Total(strava.EndpointAthlete, 0); n != 1 {
+		t.Errorf("%d calls", n)
+	}
+	w.mustAnswer(id, generation)
+}
+
 func TestActivitiesRefusedForWantOfAScopeDegrade(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -418,6 +419,49 @@ func TestAPairThatTheVaultRefusesIsParkedAndAdopted(t *testing.T) {
 	}
 }
 
+// TestSavingIsTriedAgain has both stores fail as soon as Strava has replaced the
+// tokens: for less than a save is tried, and for longer. Only then is the new
+// pair lost, and that is counted at once.
+func TestSavingIsTriedAgain(t *testing.T) {
+	for outageLasts, lost := range map[time.Duration]int{5 * time.Second: 0, time.Minute: 1} {
+		t.Run(outageLasts.String(), func(t *testing.T) {
+			w := newWorld(t, strava.Settings{})
+			id := w.athlete(0)
+			generation := w.connected(id)
+			w.clock.Advance(7 * time.Hour)
+			o := &outage{w: w}
+			var asked time.Time
+			process := w.process(func(_ context.Context, d time.Duration) error {
+				if w.clock.Advance(d); w.clock.Now().Sub(asked) > 7*time.Second {
+					return context.DeadlineExceeded
+				}
+				return nil
+			})
+			process.Vault, process.Grants = outVault{process.Vault, o, true}, outGrants{process.Grants, o}
+			res := w.by(probe(func(p string) {
+				if p == "after asking Strava" {
+					asked = w.clock.Now()
+					o.until = asked.Add(outageLasts)
+				}
+			}).watch(process), id, generation)
+			want := credentialsv1.OutcomeAnswered
+			if lost > 0 {
+				want = credentialsv1.OutcomeUnavailable
+			}
+			if res.Outcome != want || w.counts.Of(credentials.MetricUnsaved) != lost {
+				t.Errorf("%s, %d lost", res.Outcome, w.counts.Of(credentials.MetricUnsaved))
+			}
+			w.clock.Advance(time.Minute)
+			if lost > 0 {
+				want = credentialsv1.OutcomeDegraded
+			}
+			if res := w.forward(id, generation); res.Outcome != want || w.counts.Of(credentials.MetricDegraded) != lost {
+				t.Errorf("afterwards %s, %d degraded", res.Outcome, w.counts.Of(credentials.MetricDegraded))
+			}
+		})
+	}
+}
+
 func TestLeavingRevokesWhatAKilledRefreshLeftBehind(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
@@ -491,6 +535,83 @@ func TestNoRefreshBeginsWithoutTimeToSaveIt(t *testing.T) {
 	if n := w.strava.Counters().Total(strava.EndpointRefresh, id); n != 0 {
 		t.Errorf("%d refreshes", n)
 	}
+}
+
+// slowSealer takes its time to prepare a seal.
+type slowSealer struct{ credentials.Sealer }
+
+func (s slowSealer) NewSeal(ctx context.Context, account credentials.Account) (credentials.Seal, error) {
+	time.Sleep(100 * time.Millisecond)
+	return s.Sealer.NewSeal(ctx, account)
+}
+
+// TestStravaIsNotAskedWhenPreparingTookTheTime: what comes before the question
+// counts, too.
+func TestStravaIsNotAskedWhenPreparingTookTheTime(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(7 * time.Hour)
+	w.tokens.Sealer = slowSealer{w.sealer}
+	ctx, cancel := context.WithTimeout(t.Context(), 28*time.Second+50*time.Millisecond)
+	defer cancel()
+	if _, err := w.tokens.Pair(ctx, credentials.Athlete(id), generation, credentials.TokenPair{}); !fault.Is(err, fault.Transient) {
+		t.Errorf("got %v", err)
+	}
+	if n := w.strava.Counters().Total(strava.EndpointRefresh, id); n != 0 {
+		t.Errorf("%d refreshes", n)
+	}
+	if g := w.grant(id); g.Lease.Owner != "" {
+		t.Error("the lease was not given back")
+	}
+}
+
+// TestAPairThatIsNowhereIsNotLookedForWithoutEnd: nothing here takes away a pair
+// that a grant names, but somebody may who has access to the vault. One athlete
+// must not keep everybody waiting for it.
+func TestAPairThatIsNowhereIsNotLookedForWithoutEnd(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	if err := w.vault.DropTokens(t.Context(), credentials.Athlete(id)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	before := w.clock.Now()
+	if _, err := w.tokens.Pair(ctx, credentials.Athlete(id), generation, credentials.TokenPair{}); !fault.Is(err, fault.Permanent) {
+		t.Errorf("got %v", err)
+	}
+	if waited := w.clock.Now().Sub(before); waited < 5*time.Second || waited > 10*time.Second {
+		t.Errorf("waited %s", waited)
+	}
+	w.mustAnswer(id, w.connected(id))
+}
+
+// TestALateRefreshDoesNotTakeANewConnectsTokensAway: a refresh outlives its
+// lease and the authorization, and the athlete connects again while it cleans up.
+func TestALateRefreshDoesNotTakeANewConnectsTokensAway(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	first := w.connected(id)
+	w.clock.Advance(7 * time.Hour)
+	var second int64
+	process := probe(func(p string) {
+		switch p {
+		case "after asking Strava":
+			w.clock.Advance(time.Minute)
+			if err := w.departure.Left(t.Context(), cause(), credentials.Athlete(id), first, "receipt", w.clock.Now()); err != nil {
+				t.Fatal(err)
+			}
+		case "after revoking":
+			second = w.connected(id)
+		}
+	}).watch(w.process(w.patient))
+	if res := w.by(process, id, first); res.Outcome != credentialsv1.OutcomeRevoked {
+		t.Errorf("the late one: %s", res.Outcome)
+	}
+	w.settle()
+	w.mustAnswer(id, second)
 }
 
 // TestReconnectedAnywhere has an athlete connect again at every point of the
@@ -590,6 +711,37 @@ func TestWhatCouldNotBeAnnouncedIsAnnouncedLater(t *testing.T) {
 		w.mustAnswer(id, generation)
 	}
 	if n := len(eventtest.Facts[credentialsv1.AthleteAuthorized](w.bus)); n != 1 {
+		t.Errorf("announced %d times", n)
+	}
+}
+
+// degrading is a bus during whose first publication the grant degrades, which
+// can't be published.
+type degrading struct {
+	credentials.Publisher
+	meanwhile func()
+	once      sync.Once
+}
+
+func (p *degrading) Publish(ctx context.Context, events ...event.Event) error {
+	err := p.Publisher.Publish(ctx, events...)
+	p.once.Do(p.meanwhile)
+	return err
+}
+
+func TestAnAnnouncementDoesNotStandForALaterOne(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	w.connect.Publisher = &degrading{Publisher: w.bus, meanwhile: func() {
+		w.bus.Fail(fault.New(fault.Transient, "boom"))
+		defer w.bus.Fail(nil)
+		if err := w.tokens.Degrade(t.Context(), credentials.Athlete(id), w.grant(id).Generation, credentialsv1.DegradedScopeMissing); err == nil {
+			t.Error("it was published")
+		}
+	}}
+	w.connected(id)
+	w.settle()
+	if n := len(eventtest.Facts[credentialsv1.AuthorizationDegraded](w.bus)); n != 1 {
 		t.Errorf("announced %d times", n)
 	}
 }

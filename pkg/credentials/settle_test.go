@@ -2,6 +2,7 @@ package credentials_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -208,7 +209,7 @@ func TestTwoReceiptsOfOneDeparture(t *testing.T) {
 // announced, or it was given back. Where it is neither, Strava had answered and
 // the tokens existed in the killed process alone.
 func TestAConnectKilledAnywhere(t *testing.T) {
-	for _, who := range []string{"a stranger", "one who left", "one who is connected"} {
+	for _, who := range []string{"a stranger", "one who left", "one whose departure is not done", "one who is connected"} {
 		t.Run(who, func(t *testing.T) {
 			var lost, points []string
 			for k := 0; ; k++ {
@@ -216,10 +217,18 @@ func TestAConnectKilledAnywhere(t *testing.T) {
 				id := w.athlete(0)
 				if who != "a stranger" {
 					generation := w.connected(id)
-					if who == "one who left" {
+					switch who {
+					case "one who left":
 						if err := w.departure.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 							t.Fatal(err)
 						}
+					case "one whose departure is not done":
+						// The grant names a second version; the next one is the
+						// first again, for all versions are dropped.
+						w.clock.Advance(7 * time.Hour)
+						w.mustAnswer(id, generation)
+						w.leftAndKilled(id, generation, "after dropping tokens")
+						w.clock.Advance(time.Minute)
 					}
 				}
 				cb, n, point := w.consent(id, ""), 0, ""
@@ -280,6 +289,52 @@ func TestAConnectKilledAnywhere(t *testing.T) {
 				t.Errorf("only %d points were tried: %q", len(points), points)
 			}
 		})
+	}
+}
+
+// leftAndKilled has an athlete leave, and kills the process at the point given.
+func (w *world) leftAndKilled(id, generation int64, point string) {
+	w.t.Helper()
+	defer func() {
+		if p := recover(); p != (killed{}) {
+			w.t.Fatalf("not killed: %v", p)
+		}
+	}()
+	departure := probe(func(p string) {
+		if p == point {
+			panic(killed{})
+		}
+	}).watchDeparture(*w.departure)
+	_ = departure.Left(w.t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
+}
+
+// TestWhatIsOfNoUseIsGivenBack: the athlete has removed the application at
+// Strava, and then accepts too little. Whoever has no grant that works would
+// fill a place for good with it.
+func TestWhatIsOfNoUseIsGivenBack(t *testing.T) {
+	for _, state := range []credentials.State{credentials.Degraded, credentials.Revoked} {
+		w := newWorld(t, strava.Settings{})
+		id := w.athlete(0)
+		generation := w.connected(id)
+		if state == credentials.Revoked {
+			w.leftAndKilled(id, generation, "before revoking")
+		}
+		if err := w.strava.Deauthorize(id); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.Advance(7 * time.Hour)
+		w.forward(id, generation)
+		if g := w.grant(id); g.State != state {
+			t.Fatalf("state %s", g.State)
+		}
+		cb := w.consent(id, "&accept_scope=read")
+		cb.Scope = "read,activity:read" // What the browser says does not count.
+		if _, err := w.connect.Finish(t.Context(), cb); !errors.Is(err, credentials.ErrMissingScope) {
+			t.Fatal(err)
+		}
+		if w.atStrava(0) {
+			t.Errorf("%s: Strava still counts the athlete", state)
+		}
 	}
 }
 
@@ -409,6 +464,26 @@ func TestLeavingByTheOlderWay(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestLeavingByTheOlderWayWithoutTime: no token is fetched that could not be
+// saved any more.
+func TestLeavingByTheOlderWayWithoutTime(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	w.use(settings.RevocationDeauthorize)
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(7 * time.Hour)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := w.departure.Left(ctx, cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.strava.Counters().Total(strava.EndpointRefresh, id); n != 0 {
+		t.Errorf("%d refreshes", n)
+	}
+	w.settle()
+	w.mustBeErased(id, "later")
 }
 
 // TestReconnectingWithOtherScopes is a new authorization: its scopes count, the

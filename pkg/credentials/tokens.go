@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// refreshTime must be left of a call's time for a refresh to begin: a
+	// refreshTime must be left of a call's time when Strava is asked: a
 	// process that is ended between Strava's answer and the write loses the
 	// answer. It covers asking Strava (20 s) and saveTime.
 	refreshTime = 28 * time.Second
@@ -22,6 +22,9 @@ const (
 	saveTime = 7 * time.Second
 	// savePause is the wait between two tries to save.
 	savePause = 250 * time.Millisecond
+	// maxLooks is how often a pair that the grant names is looked for, with
+	// leasePoll between: SSM may lag behind a write by a moment.
+	maxLooks = 30
 	// maxRestarts is how often a call starts over because the pair it worked
 	// on was replaced, before it takes that for a defect.
 	maxRestarts = 300
@@ -57,7 +60,7 @@ type cachedPair struct {
 // just refused, if one was: it is then renewed whatever its age says.
 //
 // Errors: ErrRevoked when the generation is not the one in force, ErrDegraded,
-// ErrAppRefused, or a transient fault.
+// ErrAppRefused, a transient fault, or a permanent one when the pair is nowhere.
 func (t *Tokens) Pair(ctx context.Context, account Account, generation int64, rejected TokenPair) (TokenPair, error) {
 	for restarts := 0; ; {
 		grant, pair, err := t.current(ctx, account, generation, Grant.callable)
@@ -153,7 +156,7 @@ func (t *Tokens) degraded(ctx context.Context, grant Grant, anew bool) error {
 // while the grant still names it, so that SSM and KMS are not asked per call.
 // allowed says what the grant may be used for.
 func (t *Tokens) current(ctx context.Context, account Account, generation int64, allowed func(Grant) error) (Grant, TokenPair, error) {
-	for {
+	for look := 1; ; look++ {
 		grant, err := t.Grants.Grant(ctx, account)
 		if fault.Is(err, fault.NotFound) {
 			return Grant{}, TokenPair{}, ErrRevoked
@@ -181,7 +184,11 @@ func (t *Tokens) current(ctx context.Context, account Account, generation int64,
 		pair, err := t.read(ctx, grant)
 		if fault.Is(err, fault.NotFound) {
 			// The grant named it a moment ago: either the authorization has
-			// ended since, which the next look shows, or SSM lags behind.
+			// ended since, which the next look shows, or SSM lags behind. Else
+			// somebody took it away, of whom we know nothing: it costs no grant.
+			if look == maxLooks {
+				return Grant{}, TokenPair{}, fault.New(fault.Permanent, "the vault has no version %d of the tokens, which the grant names", grant.TokenVersion)
+			}
 			if err := t.Sleep(ctx, leasePoll); err != nil {
 				return Grant{}, TokenPair{}, fault.New(fault.Transient, "wait for the token pair: %w", err)
 			}
@@ -253,8 +260,8 @@ func (g Grant) names(seen Grant) bool {
 //  5. commit: the grant names the version or, where the vault refused, holds
 //     the pair itself, sealed; and the lease ends.
 func (t *Tokens) refresh(ctx context.Context, seen Grant, pair TokenPair) (TokenPair, error) {
-	if tooLate(ctx, refreshTime) {
-		return TokenPair{}, fault.New(fault.Transient, "too little time is left for a refresh")
+	if tooLate(ctx, refreshTime) { // There is no need to keep others waiting.
+		return TokenPair{}, errTooLate
 	}
 	owner, err := t.acquire(ctx, seen)
 	if err != nil {
@@ -294,6 +301,9 @@ func (t *Tokens) refresh(ctx context.Context, seen Grant, pair TokenPair) (Token
 	return fresh, nil
 }
 
+// errTooLate says that Strava was not asked.
+var errTooLate = fault.New(fault.Transient, "too little time is left for a refresh")
+
 // tooLate reports whether less than need is left before the context ends. That
 // is a matter of the real clock, whatever the Minter's.
 func tooLate(ctx context.Context, need time.Duration) bool {
@@ -311,7 +321,7 @@ func (t *Tokens) ask(ctx context.Context, pair TokenPair) (TokenPair, error) {
 	t.mu.Unlock()
 	var refused error
 	if app.ClientID != "" {
-		fresh, err := t.OAuth.Refresh(ctx, app, pair.Refresh)
+		fresh, err := t.askAs(ctx, app, pair)
 		if !errors.Is(err, ErrAppRefused) && !errors.Is(err, ErrTokenRefused) {
 			return fresh, err
 		}
@@ -327,7 +337,16 @@ func (t *Tokens) ask(ctx context.Context, pair TokenPair) (TokenPair, error) {
 	t.mu.Lock()
 	t.app = read
 	t.mu.Unlock()
-	return t.OAuth.Refresh(ctx, read, pair.Refresh)
+	return t.askAs(ctx, read, pair)
+}
+
+// askAs has Strava renew the pair for app, unless too little time is left for
+// it: whatever came before may have taken long.
+func (t *Tokens) askAs(ctx context.Context, app App, pair TokenPair) (TokenPair, error) {
+	if tooLate(ctx, refreshTime) {
+		return TokenPair{}, errTooLate
+	}
+	return t.OAuth.Refresh(ctx, app, pair.Refresh)
 }
 
 // save has the grant name the fresh pair, which it puts into the vault or else
@@ -368,13 +387,16 @@ func (t *Tokens) renew(ctx context.Context, seen Grant, owner string, version in
 }
 
 // discard gets rid of a pair that came after its lease had expired and the
-// authorization had been brought to its end without it.
+// authorization had been brought to its end without it. It revokes the pair;
+// what the vault has of it is dropped under a lease only, for a connect may be
+// about to save new tokens there. Whoever sees a departure through does that,
+// or else Settle, for which this leaves a lease behind.
 func (t *Tokens) discard(ctx context.Context, seen Grant, fresh TokenPair) error {
 	grant, err := t.Grants.Grant(ctx, seen.Account)
-	if err != nil && !fault.Is(err, fault.NotFound) {
+	if err != nil {
 		return fmt.Errorf("read grant: %w", err)
 	}
-	if err == nil && grant.State != Revoked && grant.State != Erased {
+	if grant.State != Revoked && grant.State != Erased {
 		return nil
 	}
 	app, err := t.Vault.App(ctx, t.OAuth.Rules().Provider)
@@ -384,10 +406,13 @@ func (t *Tokens) discard(ctx context.Context, seen Grant, fresh TokenPair) error
 	if err := t.OAuth.Revoke(ctx, app, fresh); err != nil {
 		return fmt.Errorf("revoke a late pair: %w", err)
 	}
-	if grant.State == Revoked {
-		return nil // Whoever sees the departure through has yet to drop the tokens.
-	}
-	return t.Vault.DropTokens(ctx, seen.Account)
+	_, _, err = hold(ctx, t.Grants, t.Minter, seen.Account, func(g *Grant) error {
+		if g.State != Erased {
+			return errOutdated
+		}
+		return nil
+	})
+	return err
 }
 
 // acquire takes the lease to work on the pair that seen names.

@@ -194,6 +194,17 @@ func TestARefusedRefreshTokenDegrades(t *testing.T) {
 	w.mustAnswer(id, w.connected(id)) // Connecting again mends it.
 }
 
+func TestALateRefusalDoesNotDegradeANewAuthorization(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	first := w.connected(id)
+	second := w.connected(id)
+	if err := w.tokens.Degrade(t.Context(), credentials.Athlete(id), first, credentialsv1.DegradedScopeMissing); !errors.Is(err, credentials.ErrRevoked) {
+		t.Errorf("got %v", err)
+	}
+	w.mustAnswer(id, second)
+}
+
 // revoking is an OAuth server at which something happens while it is asked.
 type revoking struct {
 	credentials.OAuth
@@ -256,6 +267,10 @@ func TestConfirmAsksStrava(t *testing.T) {
 	}
 	if err := w.tokens.Confirm(t.Context(), credentials.Athlete(id), generation-1); !errors.Is(err, credentials.ErrRevoked) {
 		t.Errorf("an earlier generation: %v", err)
+	}
+	lease(t, w, id, "somebody", w.clock.Now().Add(10*time.Second))
+	if err := w.tokens.Confirm(t.Context(), credentials.Athlete(id), generation); err != nil {
+		t.Errorf("while a refresh is in flight: %v", err)
 	}
 	if err := w.strava.Inject(strava.Fault{Endpoint: strava.EndpointRefresh, Kind: strava.Fault503}); err != nil {
 		t.Fatal(err)

@@ -28,7 +28,7 @@ import (
 
 func main() {
 	var s settings.ForwardRequest
-	cfg, _ := boot.Load(context.Background(), &s)
+	cfg, log := boot.Load(context.Background(), &s)
 	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "forward-request")
 	requester := &credentials.Requester{
 		Tokens: &credentials.Tokens{
@@ -46,6 +46,10 @@ func main() {
 	lambda.Start(obs.Flushing(metrics, func(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
 		ctx, cancel := boot.WithReserve(ctx)
 		defer cancel()
-		return requester.Forward(ctx, req)
+		res, err := requester.Forward(ctx, req)
+		if err != nil { // The caller is not told why.
+			log.ErrorContext(ctx, "a call cannot be made", "athlete_id", req.AthleteID, "error", err.Error())
+		}
+		return res, err
 	}))
 }

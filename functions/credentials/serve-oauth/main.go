@@ -31,7 +31,7 @@ func main() {
 		Connect: &credentials.Connect{
 			Grants:      table,
 			States:      table,
-			Vault:       ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID),
+			Vault:       ssm.NewRemembering(ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID), time.Now),
 			OAuth:       provider.NewOAuth(httpcall.NewClient(), provider.Strava(s.StravaOAuthURL, s.StravaRevocation), time.Now),
 			Sessions:    kms.NewSigner(awskms.NewFromConfig(cfg), s.SessionKeyID),
 			Publisher:   ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
@@ -46,5 +46,10 @@ func main() {
 		SecureCookies: s.Stage != "local",
 		Log:           log,
 	}
-	lambda.Start(httpapi.Mux(log, oauth.Routes()))
+	serve := httpapi.Mux(log, oauth.Routes())
+	lambda.Start(func(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
+		ctx, cancel := boot.WithReserve(ctx) // A connect may have to wait for a lease.
+		defer cancel()
+		return serve(ctx, req)
+	})
 }

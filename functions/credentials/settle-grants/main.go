@@ -1,7 +1,7 @@
 // Command settle-grants does what grants owe: it publishes events that were cut
 // off, asks about deauthorizations that could not be confirmed, sees departures
-// through, and gives back authorizations that never came into force. It also reports how many athletes
-// there are.
+// through, and gives back authorizations that never came into force. It also
+// reports how many athletes there are.
 package main
 
 import (

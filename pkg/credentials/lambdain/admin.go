@@ -32,8 +32,9 @@ type AdminRequest struct {
 	ClientID     string `json:"client_id,omitempty"`
 	ClientSecret string `json:"client_secret,omitempty"`
 	VerifyToken  string `json:"verify_token,omitempty"`
-	// For athletes, of Strava unless Provider says otherwise. With IdleDays only those who have not signed in for so
-	// long, and a page may be empty and yet not the last.
+	// For athletes, of Strava unless Provider says otherwise. With IdleDays only
+	// those who have not signed in for so long, and a page may be empty and yet
+	// not the last.
 	Provider string `json:"provider,omitempty"`
 	Cursor   string `json:"cursor,omitempty"`
 	Limit    int    `json:"limit,omitempty"`

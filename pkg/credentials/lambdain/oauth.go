@@ -39,7 +39,7 @@ func (o *OAuth) Routes() map[string]httpapi.Handler {
 	return map[string]httpapi.Handler{
 		"GET /oauth/connect":   o.connect,
 		"GET /oauth/callback":  o.callback,
-		"POST /oauth/logout":   o.logout,
+		"POST /oauth/logout":   httpapi.FromSite(o.SiteURL, o.logout),
 		"POST /oauth/waitlist": o.joinWaitlist,
 	}
 }

@@ -21,18 +21,20 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/httpapi"
 	"github.com/paceline/paceline/pkg/kit/secret"
+	"github.com/paceline/paceline/test/api"
 	"github.com/paceline/paceline/test/strava"
 )
 
 // site is the OAuth routes over memory and the Strava stand-in.
 type site struct {
-	t       *testing.T
-	strava  *strava.Server
-	browser *http.Client // at Strava
-	oauth   *lambdain.OAuth
-	room    *credentialstest.WaitingRoom
-	log     *bytes.Buffer
-	serve   func(context.Context, httpapi.Request) (httpapi.Response, error)
+	t        *testing.T
+	document *api.Document
+	strava   *strava.Server
+	browser  *http.Client // at Strava
+	oauth    *lambdain.OAuth
+	room     *credentialstest.WaitingRoom
+	log      *bytes.Buffer
+	serve    func(context.Context, httpapi.Request) (httpapi.Response, error)
 }
 
 func newSite(t *testing.T, secure bool) *site {
@@ -61,16 +63,25 @@ func newSite(t *testing.T, secure bool) *site {
 		SecureCookies: secure,
 		Log:           slog.New(slog.NewTextHandler(&log, nil)),
 	}
-	return &site{t, server, browser, oauth, room, &log, httpapi.Mux(oauth.Log, oauth.Routes())}
+	return &site{t, api.MustLoad(t), server, browser, oauth, room, &log, httpapi.Mux(oauth.Log, oauth.Routes())}
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
 func (s *site) call(route string, query map[string]string, cookies ...string) httpapi.Response {
 	s.t.Helper()
-	res, err := s.serve(s.t.Context(), httpapi.Request{RouteKey: route, QueryStringParameters: query, Cookies: cookies})
+	return s.send(httpapi.Request{RouteKey: route, QueryStringParameters: query, Cookies: cookies})
+}
+
+// send has a request answered as the document says.
+func (s *site) send(req httpapi.Request) httpapi.Response {
+	s.t.Helper()
+	res, err := s.serve(s.t.Context(), req)
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	if err := s.document.Check(req, res); err != nil {
+		s.t.Error(err)
 	}
 	return res
 }
@@ -161,6 +172,16 @@ func TestLogoutTakesTheSessionAway(t *testing.T) {
 	c := cookies(t, res)["paceline_session"]
 	if res.StatusCode != 204 || c == nil || c.MaxAge >= 0 || c.Value != "" || c.Path != "/" {
 		t.Fatalf("%+v", res)
+	}
+}
+
+func TestAnotherSitesPageCannotLogOut(t *testing.T) {
+	s := newSite(t, true)
+	for name, value := range map[string]string{"sec-fetch-site": "cross-site", "origin": "https://evil.example"} {
+		res := s.send(httpapi.Request{RouteKey: "POST /oauth/logout", Headers: map[string]string{name: value}})
+		if res.StatusCode != http.StatusForbidden || len(res.Cookies) > 0 {
+			t.Errorf("%s %s: %+v", name, value, res)
+		}
 	}
 }
 

@@ -34,11 +34,7 @@ func TestAFullApplicationOffersTheWaitingList(t *testing.T) {
 		if change != nil {
 			change(&req)
 		}
-		res, err := s.serve(t.Context(), req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return res
+		return s.send(req)
 	}
 	waiting := func(want int) {
 		t.Helper()

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -23,24 +22,11 @@ type Vault struct {
 	client *ssm.Client
 	path   string
 	keyID  string
-
-	mu   sync.Mutex
-	apps map[string]readApp // by provider
 }
-
-type readApp struct {
-	credentials.App
-	at time.Time
-}
-
-// appLife is how long the registration with a provider is kept in memory: it
-// changes when an admin changes it, and is asked for by anybody who connects,
-// more often than SSM would put up with.
-const appLife = time.Minute
 
 // New makes a vault of the parameters below path, encrypted under the KMS key.
 func New(client *ssm.Client, path, keyID string) *Vault {
-	return &Vault{client: client, path: strings.TrimSuffix(path, "/"), keyID: keyID, apps: map[string]readApp{}}
+	return &Vault{client, strings.TrimSuffix(path, "/"), keyID}
 }
 
 // appValue is the plain text of <path>/apps/<provider>.
@@ -68,31 +54,21 @@ func (v *Vault) tokensName(account credentials.Account) string {
 
 // App implements [credentials.Vault].
 func (v *Vault) App(ctx context.Context, provider string) (credentials.App, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if read := v.apps[provider]; time.Since(read.at) < appLife {
-		return read.App, nil
-	}
 	var a appValue
 	if _, err := v.get(ctx, v.appName(provider), &a); err != nil {
 		return credentials.App{}, err
 	}
-	app := credentials.App{
+	return credentials.App{
 		ClientID:       a.ClientID,
 		ClientSecret:   secret.New(a.ClientSecret),
 		VerifyToken:    secret.New(a.VerifyToken),
 		CallbackKey:    secret.New(a.CallbackKey),
 		SubscriptionID: a.SubscriptionID,
-	}
-	v.apps[provider] = readApp{app, time.Now()}
-	return app, nil
+	}, nil
 }
 
 // SaveApp implements [credentials.Vault].
 func (v *Vault) SaveApp(ctx context.Context, provider string, app credentials.App) error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	delete(v.apps, provider) // Read it anew: this write may fail, or have failed only in appearance.
 	_, err := v.put(ctx, v.appName(provider), appValue{
 		ClientID:       app.ClientID,
 		ClientSecret:   app.ClientSecret.Reveal(),
