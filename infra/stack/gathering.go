@@ -10,6 +10,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 	"github.com/paceline/paceline/infra/construct"
 	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/athletev1"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering/settings"
@@ -126,6 +127,7 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 			credentialsv1.AuthorizationRevoked{},
 			credentialsv1.AuthorizationDegraded{},
 			credentialsv1.WebhookConfigured{},
+			athletev1.GatherRequested{},
 		},
 	})
 	for _, a := range []struct {

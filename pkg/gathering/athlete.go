@@ -208,35 +208,38 @@ func (a *Athlete) turnPage(p page, now, gap time.Time) {
 	}
 }
 
-// clockSkew is how far Strava's clock, by which its events are dated, may
-// differ from ours.
+// clockSkew is how far a clock of ours may differ from another one, or from
+// Strava's, by which its events are dated.
 const clockSkew = time.Minute
 
 // shift takes in that an activity was deleted at a time. Everything older moved
 // up by one place, so the first activity of the page that was read next, or
-// would be, hides at the end of the one before. The scan goes back to that one.
+// would be, hides at the end of the one before. The scan goes back to that one,
+// and if it is over already, another is made at once.
 // It reports whether anything changed.
 func (a *Athlete) shift(deleted, now time.Time) bool {
 	s := &a.Scan
 	if s.State == gatheringv1.ScanCompleted {
-		if a.Last.Pages < 2 || deleted.Before(a.Last.Started.Add(-clockSkew)) || deleted.After(a.Last.Finished.Add(clockSkew)) {
+		if a.Last.Pages == 0 || deleted.Before(a.Last.Started.Add(-clockSkew)) || deleted.After(a.Last.Finished.Add(clockSkew)) {
 			return false
 		}
 		a.Turn.next(quota.Reconcile, now)
 		a.Last.Finished = time.Time{} // Once is enough.
 		return true
 	}
+	if !s.Profiled || s.Begun.After(deleted.Add(clockSkew)) {
+		return false // No page was read before.
+	}
+	// Pages that were read at about that time, or are being read, may be of
+	// before or after.
 	before := slices.IndexFunc(s.Trail, func(t Step) bool { return !t.At.Before(deleted.Add(-clockSkew)) })
 	if before < 0 {
 		before = len(s.Trail)
 	}
-	first := s.NextPage - len(s.Trail) // The page that the trail begins with.
-	switch {
-	case before == 0 && first == 1:
-		return false // Nothing was read before.
-	case before == 0:
+	if before == 0 {
 		s.NextPage, s.Chunks, s.Activities, s.Trail = 1, 0, 0, nil
-	default:
+	} else {
+		first := s.NextPage - len(s.Trail) // The page that the trail begins with.
 		back := s.Trail[before-1]
 		s.NextPage, s.Chunks, s.Activities, s.Trail = first+before-1, back.Chunks, back.Activities, s.Trail[:before-1]
 	}
@@ -266,7 +269,9 @@ func (a Athlete) progressed(now time.Time) gatheringv1.ScanProgressed {
 		Sequence:   s.Sequence,
 		State:      s.State,
 		Chunks:     s.Chunks,
-		StartedAt:  optional(s.Begun),
+		// By whichever clock a page was read, it was read after this. What is
+		// gone and was read within this minute goes with the next scan.
+		StartedAt:  optional(s.Begun.Add(-clockSkew)),
 		Pages:      s.NextPage - 1,
 		Activities: s.Activities,
 		WaitingFor: s.WaitingFor,

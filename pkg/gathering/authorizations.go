@@ -76,6 +76,24 @@ func (z *Authorizations) Degrade(ctx context.Context, cause event.Meta, athleteI
 	return z.Publisher.Publish(ctx, z.Minter.Next(cause, athlete.progressed(z.Minter.Now())))
 }
 
+// Refresh has an athlete's newest activities read, who asked for it.
+func (z *Authorizations) Refresh(ctx context.Context, athleteID, generation int64) error {
+	_, err := z.Mailboxes.UpdateMailbox(ctx, athleteID, func(m *Mailbox) error {
+		if m.Generation != generation {
+			return errUnchanged
+		}
+		m.ask(z.Minter.Now())
+		return nil
+	})
+	if errors.Is(err, errUnchanged) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("note the wish for a refresh: %w", err)
+	}
+	return z.Wakeups.Wake(ctx)
+}
+
 // End forgets the athlete but for a tombstone that keeps late events from
 // starting anything, and confirms that.
 func (z *Authorizations) End(ctx context.Context, cause event.Meta, athleteID, generation int64, receipt string) error {

@@ -9,7 +9,7 @@
 // DeauthorizationReported, ErasureCompleted.
 //
 // Consumes: AthleteAuthorized, AuthorizationDegraded, AuthorizationRevoked and
-// WebhookConfigured of credentials.
+// WebhookConfigured of credentials, GatherRequested of the athlete plane.
 //
 // Work is state: an athlete has two pieces of work at most, the scan and the
 // mailbox, and each has a [Turn] that says in which class it waits and since

@@ -195,7 +195,7 @@ func (g *Gatherer) list(ctx context.Context, m Mailbox, _ subject) (finding, Rea
 	}
 	subjects := m.subjects(now)
 	return finding{facts: facts, change: func(m *Mailbox) {
-		m.ListedAt = now
+		m.ListedAt, m.Asked = now, false
 		for _, s := range subjects {
 			switch {
 			case listed[s.activityID]:

@@ -298,7 +298,7 @@ func TestAHintThatFailsIsTriedAgain(t *testing.T) {
 		w.rename(id, a, "Renamed")
 		w.outcome = outcome
 		w.receive(w.notice(id, a, gathering.AspectUpdate))
-		w.pass(20 * time.Minute)
+		w.pass(10 * time.Hour)
 		w.outcome = ""
 		w.pass(2 * time.Hour)
 		w.same(id)
@@ -432,5 +432,46 @@ func TestAnOutageOfTheWebhookIsAGap(t *testing.T) {
 	began := fail(10 * time.Minute)
 	if g := gap(); !g.From.Equal(began) || !g.To.Equal(w.clock.Now()) {
 		t.Errorf("%+v", g)
+	}
+}
+
+func TestAnAthleteWhoAsksSeesTheNewest(t *testing.T) {
+	w, id, calls := current(t, 250)
+	a := w.truth(id)[3].ID
+	w.rename(id, a, "No webhook told of it")
+	ask := func(generation int64) {
+		t.Helper()
+		if err := w.authorizations.Refresh(t.Context(), id, generation); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask(generation + 1) // Of no authorization that there is.
+	w.work()
+	if n := calls(); n != 0 {
+		t.Errorf("%d calls", n)
+	}
+	woken := w.wakeups.Count()
+	ask(generation)
+	ask(generation) // The event comes twice.
+	if m := w.mailbox(id); m.Turn.Class != quota.Interactive || w.wakeups.Count() != woken+2 {
+		t.Errorf("%+v", m)
+	}
+	w.work()
+	w.same(id)
+	ask(generation) // Again so soon: it waits a minute.
+	w.work()
+	if n := calls(); n != 1 {
+		t.Errorf("%d calls", n)
+	}
+	// With something more urgent it is one errand.
+	w.rename(id, a, "Renamed")
+	w.receive(w.notice(id, a, gathering.AspectUpdate))
+	w.pass(2 * time.Minute)
+	w.same(id)
+	if n := calls(); n != 2 {
+		t.Errorf("%d calls in the end", n)
+	}
+	if m := w.mailbox(id); m.Asked || m.Turn.Class != "" {
+		t.Errorf("left %+v", m)
 	}
 }

@@ -151,28 +151,140 @@ func TestAGathererKilledAnywhere(t *testing.T) {
 }
 
 func TestTwoGatherersDoNothingTwice(t *testing.T) {
+	for name, prepare := range map[string]func(*world, int64){
+		"a scan": func(*world, int64) {},
+		"a hint": func(w *world, id int64) {
+			w.pass(5 * time.Minute)
+			w.receive(w.notice(id, w.truth(id)[0].ID, gathering.AspectUpdate))
+		},
+	} {
+		w := newWorld(t, plenty, histories(250)...)
+		w.gatherer.Quota = boundless{}
+		id := w.athlete(0)
+		w.begin(id)
+		prepare(w, id)
+		before := w.strava.Counters().Total("", id)
+		// A second gatherer runs at every point of the first one's calls.
+		inside := false
+		g := probe(func(string) {
+			if inside {
+				return
+			}
+			inside = true
+			defer func() { inside = false }()
+			if _, err := w.gatherer.Step(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}).watch(*w.gatherer)
+		if _, err := g.Run(t.Context(), w.clock.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(time.Minute)
+		w.same(id)
+		w.consistent()
+		want := 4 // The profile, two pages and the empty one.
+		if name == "a hint" {
+			want = 1
+		}
+		if n := w.strava.Counters().Total("", id) - before; n != want {
+			t.Errorf("%s: %d calls", name, n)
+		}
+	}
+}
+
+func TestAGathererThatComesBackLateChangesNothing(t *testing.T) {
+	for _, point := range []string{"after reading a page", "before publishing", "before writing the athlete"} {
+		w := newWorld(t, plenty, histories(250)...)
+		w.gatherer.Quota = boundless{}
+		id := w.athlete(0)
+		w.begin(id)
+		asleep := 0
+		g := probe(func(p string) {
+			if p != point {
+				return
+			}
+			// It sleeps at its third chance, longer than it may hold its work,
+			// while another gets further.
+			if asleep++; asleep == 3 {
+				w.pass(2 * time.Minute)
+			}
+		}).watch(*w.gatherer)
+		if _, err := g.Run(t.Context(), w.clock.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if asleep < 3 {
+			t.Fatalf("it never slept %s", point)
+		}
+		w.pass(time.Minute)
+		w.same(id)
+		if n := w.lists(id); n > 4 {
+			t.Errorf("asleep %s: %d lists", point, n)
+		}
+		if a := w.stored(id); a.Scan.State != gatheringv1.ScanCompleted || a.Scan.NextPage != 3 || w.completed(id) == 0 {
+			t.Errorf("asleep %s: %+v", point, a.Scan)
+		}
+		w.pass(10 * time.Hour)
+		if n := w.lists(id); n > 4 {
+			t.Errorf("asleep %s: %d lists in the end", point, n)
+		}
+	}
+}
+
+func TestAHintThatComesDuringACallIsKept(t *testing.T) {
+	for _, same := range []bool{true, false} {
+		w := newWorld(t, plenty, histories(250)...)
+		id := w.athlete(0)
+		w.gather(id)
+		w.pass(5 * time.Minute)
+		h := w.truth(id)
+		w.rename(id, h[3].ID, "First")
+		w.receive(w.notice(id, h[3].ID, gathering.AspectUpdate))
+		came := false
+		g := probe(func(p string) {
+			if p != "after reading an activity" || came {
+				return
+			}
+			came = true
+			w.clock.Advance(2 * time.Second)
+			again := h[3].ID
+			if !same {
+				again = h[240].ID
+			}
+			w.rename(id, again, "Second")
+			w.receive(w.notice(id, again, gathering.AspectUpdate))
+			// The hint does not take the mailbox away from who holds it.
+			if worked, err := w.gatherer.Step(t.Context()); worked || err != nil {
+				t.Errorf("another gatherer took the mailbox, %v", err)
+			}
+		}).watch(*w.gatherer)
+		if _, err := g.Run(t.Context(), w.clock.Now().Add(time.Minute)); err != nil || !came {
+			t.Fatal(came, err)
+		}
+		w.pass(2 * time.Minute)
+		w.same(id)
+	}
+}
+
+func TestAHintThatComesAfterALateGathererLostTheMailboxIsKept(t *testing.T) {
 	w := newWorld(t, plenty, histories(250)...)
 	id := w.athlete(0)
-	w.begin(id)
-	// A second gatherer runs at every point of the first one's calls.
-	inside := false
-	g := probe(func(string) {
-		if inside {
+	w.gather(id)
+	w.pass(5 * time.Minute)
+	h := w.truth(id)
+	w.receive(w.notice(id, h[3].ID, gathering.AspectUpdate))
+	slept := false
+	g := probe(func(p string) {
+		if p != "after reading an activity" || slept {
 			return
 		}
-		inside = true
-		defer func() { inside = false }()
-		if _, err := w.gatherer.Step(t.Context()); err != nil {
-			t.Log(err) // Waiting for its turn.
-		}
+		slept = true
+		w.pass(5 * time.Minute) // Another one answers the hint.
+		w.rename(id, h[240].ID, "Renamed")
+		w.receive(w.notice(id, h[240].ID, gathering.AspectUpdate))
 	}).watch(*w.gatherer)
-	if _, err := g.Run(t.Context(), w.clock.Now().Add(time.Minute)); err != nil {
-		t.Fatal(err)
+	if _, err := g.Run(t.Context(), w.clock.Now().Add(time.Minute)); err != nil || !slept {
+		t.Fatal(slept, err)
 	}
-	w.pass(time.Minute)
+	w.pass(2 * time.Minute)
 	w.same(id)
-	w.consistent()
-	if n := w.lists(id); n != 3 {
-		t.Errorf("%d lists", n)
-	}
 }

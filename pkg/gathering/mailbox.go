@@ -17,6 +17,8 @@ type Mailbox struct {
 	Hints      []Hint
 	// Flooded says that there were more hints than the mailbox holds.
 	Flooded bool
+	// Asked says that the athlete asked for the newest activities.
+	Asked bool
 	// ListedAt is when the newest activities were last listed for hints.
 	ListedAt time.Time
 	// PacedAt is when single re-reads would last have happened, had they been
@@ -125,7 +127,7 @@ func (m Mailbox) errand(now time.Time, pages int) errand {
 		return errand{do: doReport, at: now}
 	}
 	subjects := m.subjects(now)
-	if len(subjects) == 0 && !m.Flooded {
+	if len(subjects) == 0 && !m.Flooded && !m.Asked {
 		if len(m.Hints) == 0 {
 			return errand{do: doNothing}
 		}
@@ -145,7 +147,7 @@ func (m Mailbox) errand(now time.Time, pages int) errand {
 	switch {
 	case m.Flooded, deletes > pages+1:
 		return errand{do: doScan, at: now}
-	case created, listable > 1:
+	case created, listable > 1, m.Asked:
 		return errand{do: doList, at: m.ListedAt.Add(pace)}
 	}
 	return errand{do: doReread, at: m.PacedAt.Add(-(paceBurst - 1) * pace), subject: subjects[0]}
@@ -159,10 +161,26 @@ func (m *Mailbox) settle(now time.Time, pages int) {
 		m.Turn = Turn{}
 	case e.do == doReport:
 		m.Turn.next(quota.Leave, now)
-	case e.at.After(now):
-		m.Turn.next(quota.Webhook, e.at)
+	case len(m.Hints) == 0 && !m.Flooded:
+		m.Turn.next(quota.Interactive, latest(now, e.at))
 	default:
-		m.Turn.next(quota.Webhook, now)
+		m.Turn.next(quota.Webhook, latest(now, e.at))
+	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+// ask has the newest activities listed for the athlete, who is looking. Whoever
+// holds the mailbox keeps it.
+func (m *Mailbox) ask(now time.Time) {
+	m.Asked = true
+	if m.Turn.Class == "" {
+		m.Turn.Class, m.Turn.Due = quota.Interactive, now
 	}
 }
 
@@ -192,7 +210,7 @@ func (m *Mailbox) postpone(s subject, now time.Time) {
 
 // empty forgets all hints but that of a deauthorization.
 func (m *Mailbox) empty() {
-	m.Flooded = false
+	m.Flooded, m.Asked = false, false
 	m.Hints = slices.DeleteFunc(slices.Clone(m.Hints), func(h Hint) bool { return h.Aspect != AspectDeauthorize })
 	m.Turn = Turn{}
 }

@@ -447,6 +447,69 @@ func TestADeletionDuringAScanHidesNothing(t *testing.T) {
 	}
 }
 
+// TestADeletionDuringAFastScanHidesNothing: pages seconds apart are all read
+// within what clocks may differ by.
+func TestADeletionDuringAFastScanHidesNothing(t *testing.T) {
+	for _, size := range []int{201, 600, 601} { // The last page may vanish.
+		for read := 1; read <= (size-1)/gathering.PageSize; read++ {
+			for _, told := range []time.Duration{0, 5 * time.Second, 20 * time.Second} {
+				t.Run(fmt.Sprintf("of %d after page %d, told %s later", size, read, told), func(t *testing.T) {
+					w := newWorld(t, plenty, histories(size)...)
+					id := w.athlete(0)
+					truth := w.truth(id)
+					w.begin(id)
+					step := func() {
+						t.Helper()
+						if _, err := w.gatherer.Step(t.Context()); err != nil {
+							t.Fatal(err)
+						}
+						w.clock.Advance(3 * time.Second)
+					}
+					for range 1 + read {
+						step()
+					}
+					w.remove(id, truth[0].ID)
+					n := w.notice(id, truth[0].ID, gathering.AspectDelete)
+					for heard := w.clock.Now().Add(told); w.clock.Now().Before(heard); {
+						step()
+					}
+					w.receive(n)
+					w.pass(time.Hour)
+					w.same(id)
+				})
+			}
+		}
+	}
+}
+
+// TestADeletionDuringTheFirstPageHidesNothing: the news comes while a gatherer
+// has read the first page and has not noted it yet.
+func TestADeletionDuringTheFirstPageHidesNothing(t *testing.T) {
+	w := newWorld(t, plenty, histories(450)...)
+	w.gatherer.Quota = boundless{}
+	id := w.athlete(0)
+	w.begin(id)
+	came := false
+	g := probe(func(p string) {
+		if p != "after reading a page" || came {
+			return
+		}
+		came = true
+		w.clock.Advance(time.Second)
+		gone := w.truth(id)[0].ID
+		w.remove(id, gone)
+		w.receive(w.notice(id, gone, gathering.AspectDelete))
+		if worked, err := w.gatherer.Step(t.Context()); !worked || err != nil {
+			t.Errorf("the deletion was not looked into: %v, %v", worked, err)
+		}
+	}).watch(*w.gatherer)
+	if _, err := g.Run(t.Context(), w.clock.Now().Add(time.Minute)); err != nil || !came {
+		t.Fatal(came, err)
+	}
+	w.pass(3 * time.Minute)
+	w.same(id)
+}
+
 func TestADeletionLongAgoStartsTheScanOver(t *testing.T) {
 	w := newWorld(t, plenty, histories(25*gathering.PageSize)...)
 	id := w.athlete(0)

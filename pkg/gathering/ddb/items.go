@@ -146,6 +146,7 @@ type mailboxItem struct {
 	Generation int64      `dynamodbav:"generation"`
 	Hints      []hintItem `dynamodbav:"hints,omitempty"`
 	Flooded    bool       `dynamodbav:"flooded,omitempty"`
+	Asked      bool       `dynamodbav:"asked,omitempty"`
 	ListedAt   int64      `dynamodbav:"listed_at,omitempty"` // Unix ms
 	PacedAt    int64      `dynamodbav:"paced_at,omitempty"`  // Unix ms
 }
@@ -167,7 +168,7 @@ func toHintItem(h gathering.Hint) hintItem {
 func toMailboxItem(m gathering.Mailbox, revision int64) mailboxItem {
 	item := mailboxItem{
 		itemKey: itemKey{athleteKey(m.AthleteID), mailboxSK}, turnItem: toTurn(m.Turn), Revision: revision,
-		AthleteID: m.AthleteID, Generation: m.Generation, Flooded: m.Flooded, ListedAt: millis(m.ListedAt), PacedAt: millis(m.PacedAt),
+		AthleteID: m.AthleteID, Generation: m.Generation, Flooded: m.Flooded, Asked: m.Asked, ListedAt: millis(m.ListedAt), PacedAt: millis(m.PacedAt),
 	}
 	for _, h := range m.Hints {
 		item.Hints = append(item.Hints, toHintItem(h))
@@ -178,7 +179,7 @@ func toMailboxItem(m gathering.Mailbox, revision int64) mailboxItem {
 func (i mailboxItem) mailbox() gathering.Mailbox {
 	m := gathering.Mailbox{
 		AthleteID: i.AthleteID, Generation: i.Generation, Turn: i.turn(),
-		Flooded: i.Flooded, ListedAt: instant(i.ListedAt), PacedAt: instant(i.PacedAt),
+		Flooded: i.Flooded, Asked: i.Asked, ListedAt: instant(i.ListedAt), PacedAt: instant(i.PacedAt),
 	}
 	for _, h := range i.Hints {
 		m.Hints = append(m.Hints, gathering.Hint{

@@ -73,7 +73,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 				{Aspect: gathering.AspectCreate, ActivityID: 11, EventTime: 1_790_000_000, ReceivedAt: at(0), NotBefore: at(3), Attempts: 2, Unlisted: true},
 				{Aspect: gathering.AspectDeauthorize, EventTime: 1_790_000_001, ReceivedAt: at(1)},
 			},
-			Flooded: true, ListedAt: at(0), PacedAt: at(1),
+			Flooded: true, Asked: true, ListedAt: at(0), PacedAt: at(1),
 		}
 		for _, want := range []gathering.Mailbox{want, {AthleteID: 7, Generation: 5}} {
 			if _, err := s.UpdateMailbox(t.Context(), 7, func(m *gathering.Mailbox) error { *m = want; return nil }); err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/athletev1"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/kit/consume"
@@ -51,6 +52,9 @@ func EventRoutes(z *gathering.Authorizations, c *gathering.Configuration) []cons
 		}),
 		consume.On(func(ctx context.Context, cause event.Meta, f credentialsv1.AuthorizationRevoked) error {
 			return z.End(ctx, cause, f.AthleteID, f.Generation, f.Receipt)
+		}),
+		consume.On(func(ctx context.Context, _ event.Meta, f athletev1.GatherRequested) error {
+			return z.Refresh(ctx, f.AthleteID, f.Generation)
 		}),
 		consume.On(func(ctx context.Context, _ event.Meta, f credentialsv1.WebhookConfigured) error {
 			return c.Configure(ctx, gathering.Webhook{

@@ -243,6 +243,14 @@ func TestAtAnEdgeThereMustBeRoomInBothWindows(t *testing.T) {
 	d.settle(d.must(quota.Webhook), answer(end.Add(time.Second).Add(time.Second), 1, 600, 571, 6000))
 	d.must(quota.Webhook)
 
+	// Once an answer has confirmed the window, nobody minds the one before.
+	d = opened(t)
+	d.spend(589)
+	p := d.must(quota.Leave)
+	d.now = end.Add(5 * time.Second)
+	d.settle(p, answer(d.now, 1, 600, 601, 6000))
+	d.must(quota.Webhook)
+
 	d = full(t, 2)
 	d.waitsFor(quota.Webhook, quota.ForRateLimit, end.Add(quota.Skew)) // the floor of the window before
 	d.must(quota.Leave)
@@ -368,6 +376,31 @@ func TestReserves(t *testing.T) {
 	}
 	if used != 98 {
 		t.Errorf("%d calls by the end of the window: all but the floor of 2", used)
+	}
+}
+
+// TestCallsUnderWayCountAgainstReserves: several callers at once don't take more
+// than one would.
+func TestCallsUnderWayCountAgainstReserves(t *testing.T) {
+	spare := func(d *desk, most int) (n int) {
+		for ; n < most; n++ {
+			p, err := d.Reserve(d.now, quota.Spare, d.now)
+			if err != nil {
+				break
+			}
+			d.settle(p, answer(d.now, 11+n, 600, 11+n, 6000))
+		}
+		return n
+	}
+	allowed := spare(opened(t), 600)
+	if allowed == 600 {
+		t.Fatal("nothing is kept")
+	}
+	d := opened(t)
+	spare(d, allowed-1)
+	d.must(quota.Spare)
+	if wait := d.refused(quota.Spare); wait.For != quota.ForRateLimit {
+		t.Errorf("one call under way, none left after it: waits for %s", wait.For)
 	}
 }
 

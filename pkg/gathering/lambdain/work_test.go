@@ -1,0 +1,78 @@
+package lambdain_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/eventtest"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
+	"github.com/paceline/paceline/pkg/gathering/lambdain"
+	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/gathering/quota/quotatest"
+)
+
+// endless is a Strava with a history that has no end, each page of which takes
+// ten seconds.
+type endless struct {
+	gathering.Strava
+	clock *time.Time
+}
+
+func (s endless) reading() gathering.Reading {
+	began := *s.clock
+	*s.clock = began.Add(10 * time.Second)
+	return gathering.Reading{At: began, Answer: quota.Answer{Began: began, Ended: *s.clock}}
+}
+
+func (s endless) Athlete(_ context.Context, id, _ int64) (gatheringv1.Athlete, gathering.Reading, error) {
+	return gatheringv1.Athlete{ID: id}, s.reading(), nil
+}
+
+func (s endless) Activities(context.Context, int64, int64, time.Time, int) ([]gatheringv1.Activity, int, gathering.Reading, error) {
+	return []gatheringv1.Activity{{ID: 1}}, 1, s.reading(), nil
+}
+
+func TestAGathererWakesItsSuccessorInTime(t *testing.T) {
+	clock := time.Now()
+	now := func() time.Time { return clock }
+	store, wakeups, metrics, bus := gatheringtest.NewStore(), &gatheringtest.Wakeups{}, &gatheringtest.Metrics{}, &eventtest.Bus{}
+	minter := event.Minter{Now: now, NewID: func() string { return "id" }}
+	g := &gathering.Gatherer{
+		Athletes: store, Mailboxes: store, Plan: store, Webhooks: store, Strava: endless{clock: &clock}, Publisher: bus, Minter: minter,
+		Quota: &quota.Engine{Budgets: &quotatest.Budgets{}, Now: now}, Metrics: metrics, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+	z := &gathering.Authorizations{Athletes: store, Mailboxes: store, Wakeups: &gatheringtest.Wakeups{}, Publisher: bus, Minter: minter}
+	if err := z.Begin(t.Context(), event.Meta{}, 7, 1); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithDeadline(t.Context(), clock.Add(5*time.Minute))
+	defer cancel()
+	began := clock
+	work := lambdain.Work(g, wakeups)
+	out, err := work(ctx, events.SQSEvent{})
+	if err != nil || out.BatchItemFailures == nil || len(out.BatchItemFailures) != 0 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	if took := clock.Sub(began); took < 3*time.Minute || took > 4*time.Minute+10*time.Second {
+		t.Errorf("it worked for %s of 5 minutes", took)
+	}
+	if n := wakeups.Count(); n != 1 {
+		t.Errorf("%d successors were woken", n)
+	}
+	if n := metrics.Of(gathering.MetricCalls(quota.Interactive)); n != 2 {
+		t.Errorf("%d calls of class interactive", n)
+	}
+	// What fails is counted, and no message comes again for it.
+	store.Fail(errors.New("boom"))
+	if out, err := work(ctx, events.SQSEvent{}); err != nil || len(out.BatchItemFailures) != 0 || metrics.Of(gathering.MetricFailed) != 1 {
+		t.Errorf("%+v, %v, %d counted", out, err, metrics.Of(gathering.MetricFailed))
+	}
+}

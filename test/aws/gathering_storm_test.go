@@ -1,0 +1,315 @@
+package aws_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/eventtest"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/ddb"
+	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
+	"github.com/paceline/paceline/pkg/gathering/quota"
+	vendor "github.com/paceline/paceline/pkg/gathering/strava"
+	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/secret"
+	"github.com/paceline/paceline/test/strava"
+)
+
+const stormKey, stormSubscription = "callback-key", 120475
+
+// storm is the gathering boundary over its real table and the Strava stand-in.
+type storm struct {
+	t      *testing.T
+	clock  *strava.ManualClock
+	strava *strava.Server
+	client *http.Client
+	tokens map[int64]string
+	table  *ddb.Table
+	bus    *eventtest.Bus
+
+	metrics  *gatheringtest.Metrics
+	hook     *gathering.Hook
+	gatherer *gathering.Gatherer
+}
+
+func newStorm(t *testing.T) *storm {
+	clock := strava.NewManualClock(time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC))
+	s := &storm{
+		t: t, clock: clock, tokens: map[int64]string{}, bus: &eventtest.Bus{}, metrics: &gatheringtest.Metrics{},
+		strava: strava.New(strava.Config{Clock: clock, Seed: 1, Athletes: strava.Generate(9, 8, clock.Now()), Settings: strava.Settings{
+			ReadLimit: strava.Limit{10_000, 100_000}, OverallLimit: strava.Limit{20_000, 200_000},
+		}}),
+	}
+	t.Cleanup(s.strava.Close)
+	s.client = &http.Client{Transport: strava.InProcess(s.strava)}
+	client, name := dynamodb.NewFromConfig(mustConfig(t)), gatheringTable(t)
+	s.table = ddb.New(client, name)
+	var ids atomic.Int64
+	minter := event.Minter{Now: clock.Now, NewID: func() string { return strconv.FormatInt(ids.Add(1), 10) }}
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	s.gatherer = &gathering.Gatherer{
+		Athletes: s.table, Mailboxes: s.table, Plan: s.table, Webhooks: s.table, Publisher: s.bus, Minter: minter, Metrics: s.metrics, Log: log,
+		Quota: &quota.Engine{Budgets: ddb.NewBudgets(client, name), Now: clock.Now}, Strava: vendor.New(s.forward, clock.Now),
+	}
+	s.hook = &gathering.Hook{
+		Webhooks: s.table, Mailboxes: s.table, Wakeups: &gatheringtest.Wakeups{}, Publisher: s.bus, Minter: minter, Metrics: s.metrics, Log: log,
+	}
+	err := (&gathering.Configuration{Webhooks: s.table, Now: clock.Now}).Configure(t.Context(), gathering.Webhook{
+		CallbackKeySHA256: secret.New(stormKey).SHA256(), SubscriptionID: stormSubscription, Version: 1,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	authorizations := &gathering.Authorizations{
+		Athletes: s.table, Mailboxes: s.table, Wakeups: &gatheringtest.Wakeups{}, Publisher: s.bus, Minter: minter,
+	}
+	for _, a := range s.strava.Athletes() {
+		s.authorize(a.ID)
+		if err := authorizations.Begin(t.Context(), event.Meta{}, a.ID, 1_700_000_000_000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.pass(5)
+	return s
+}
+
+func (s *storm) authorize(id int64) {
+	s.t.Helper()
+	code, err := s.strava.Authorize(id, "read", "activity:read", "activity:read_all")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	clientID, clientSecret := s.strava.Client()
+	res, err := s.client.PostForm("http://strava.test/oauth/token", url.Values{
+		"client_id": {strconv.FormatInt(clientID, 10)}, "client_secret": {clientSecret}, "grant_type": {"authorization_code"}, "code": {code},
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	var answer struct {
+		AccessToken string `json:"access_token"`
+	}
+	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
+		s.t.Fatal(err)
+	}
+	s.tokens[id] = answer.AccessToken
+}
+
+// forward stands for the requester.
+func (s *storm) forward(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
+	query := url.Values{}
+	for k, v := range req.Query {
+		query.Set(k, v)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://strava.test/api/v3"+req.Path+"?"+query.Encode(), nil)
+	if err != nil {
+		return credentialsv1.ForwardResponse{}, err
+	}
+	r.Header.Set("Authorization", "Bearer "+s.tokens[req.AthleteID])
+	res, err := s.client.Do(r)
+	if err != nil {
+		return credentialsv1.ForwardResponse{}, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	header := map[string]string{}
+	for name := range res.Header {
+		header[name] = res.Header.Get(name)
+	}
+	return credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeAnswered, Status: res.StatusCode, Header: header, Body: string(body)}, err
+}
+
+// pass lets minutes pass; in each of them two gatherers run at once.
+func (s *storm) pass(minutes int) {
+	for range minutes {
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				if _, err := s.gatherer.Run(context.WithoutCancel(s.t.Context()), s.clock.Now().Add(time.Minute)); err != nil {
+					s.t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		s.clock.Advance(time.Minute)
+	}
+}
+
+// notices lets athletes record, rename and delete, and returns what Strava says
+// of it: a fifth twice, a fifth in another order, and one in twenty forged.
+func (s *storm) notices(rng *rand.Rand, total int) (notices []gathering.Notice) {
+	athletes := s.strava.Athletes()
+	must := func(err error) {
+		if err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	for len(notices) < total*3/4 {
+		id := athletes[rng.IntN(len(athletes))].ID
+		n := gathering.Notice{ObjectType: "activity", OwnerID: id, SubscriptionID: stormSubscription, EventTime: s.clock.Now().Unix() + int64(len(notices))}
+		truth, err := s.strava.Activities(id)
+		must(err)
+		switch k := rng.IntN(10); {
+		case k < 5 || len(truth) == 0:
+			n.AspectType = gathering.AspectCreate
+			n.ObjectID, err = s.strava.AddActivity(id, strava.NewActivity{Start: s.clock.Now().Add(-time.Duration(rng.IntN(2400)) * time.Hour)})
+		case k < 8:
+			name := fmt.Sprint("Renamed ", len(notices))
+			n.AspectType, n.ObjectID, n.Updates = gathering.AspectUpdate, truth[rng.IntN(len(truth))].ID, map[string]any{"title": name}
+			err = s.strava.EditActivity(id, n.ObjectID, strava.Edit{Name: &name})
+		default:
+			n.AspectType, n.ObjectID = gathering.AspectDelete, truth[rng.IntN(len(truth))].ID
+			err = s.strava.DeleteActivity(id, n.ObjectID)
+		}
+		must(err)
+		notices = append(notices, n)
+	}
+	genuine := len(notices)
+	for range total / 5 {
+		notices = append(notices, notices[rng.IntN(genuine)])
+	}
+	for range total / 20 {
+		n := notices[rng.IntN(genuine)]
+		n.EventTime += 10_000
+		switch rng.IntN(4) {
+		case 0:
+			n.AspectType = gathering.AspectDelete
+		case 1:
+			n.ObjectID = 1
+		case 2:
+			n.OwnerID = 99
+		case 3:
+			n.SubscriptionID++
+		}
+		notices = append(notices, n)
+	}
+	for range len(notices) / 5 {
+		i, k := rng.IntN(len(notices)), rng.IntN(len(notices))
+		notices[i], notices[k] = notices[k], notices[i]
+	}
+	return notices
+}
+
+// announced is what was announced of the athlete's activities: their names, by
+// id, the newest reading of each.
+func (s *storm) announced(id int64) map[int64]string {
+	type seen struct {
+		at   time.Time
+		name string
+		gone bool
+	}
+	held := map[int64]seen{}
+	for _, e := range s.bus.Events() {
+		switch f := e.Fact.(type) {
+		case gatheringv1.ActivitiesGathered:
+			for _, a := range f.Activities {
+				if f.AthleteID == id && !f.ReadAt.Before(held[a.ID].at) {
+					held[a.ID] = seen{at: f.ReadAt, name: a.Name}
+				}
+			}
+		case gatheringv1.ActivityGone:
+			if f.AthleteID == id && !f.ReadAt.Before(held[f.ActivityID].at) {
+				held[f.ActivityID] = seen{at: f.ReadAt, gone: true}
+			}
+		case gatheringv1.ScanProgressed:
+			if f.AthleteID == id && f.State == gatheringv1.ScanCompleted {
+				for a, h := range held {
+					if !h.gone && h.at.Before(*f.StartedAt) {
+						delete(held, a)
+					}
+				}
+			}
+		}
+	}
+	names := map[int64]string{}
+	for id, h := range held {
+		if !h.gone {
+			names[id] = h.name
+		}
+	}
+	return names
+}
+
+func TestAStormOfWebhooksEndsInTheTruth(t *testing.T) {
+	s := newStorm(t)
+	notices := s.notices(rand.New(rand.NewPCG(1, 2)), 2000)
+	// Eight webhooks at once, while gatherers run.
+	var wg sync.WaitGroup
+	var stored sync.Map
+	for worker := range 8 {
+		wg.Go(func() {
+			for i := worker; i < len(notices); i += 8 {
+				n := notices[i]
+				err := s.hook.Receive(context.WithoutCancel(t.Context()), stormKey, n)
+				for fault.Is(err, fault.Transient) { // As Strava does.
+					stored.Store("repeated", true)
+					err = s.hook.Receive(context.WithoutCancel(t.Context()), stormKey, n)
+				}
+				if err != nil && (n.SubscriptionID == stormSubscription || !fault.Is(err, fault.Invalid)) {
+					t.Errorf("%+v: %v", n, err)
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }()
+	for over := false; !over; {
+		select {
+		case <-done:
+			over = true
+		default:
+			s.pass(1)
+		}
+	}
+	s.pass(45)
+
+	for _, a := range s.strava.Athletes() {
+		truth, err := s.strava.Activities(a.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := s.announced(a.ID)
+		for _, activity := range truth {
+			var summary struct {
+				Name string `json:"name"`
+			}
+			if err := json.Unmarshal(activity.Summary, &summary); err != nil {
+				t.Fatal(err)
+			}
+			if name, ok := got[activity.ID]; !ok || name != summary.Name {
+				t.Errorf("athlete %d, activity %d: announced %v %q, true is %q", a.ID, activity.ID, ok, name, summary.Name)
+			}
+		}
+		if len(got) != len(truth) {
+			t.Errorf("athlete %d: %d activities of %d", a.ID, len(got), len(truth))
+		}
+	}
+	for _, class := range []quota.Class{quota.Leave, quota.Webhook, quota.Interactive, quota.Backfill, quota.Reconcile} {
+		if w, err := s.table.Waiting(t.Context(), class, s.clock.Now()); err != nil || w.Count != 0 {
+			t.Errorf("%d pieces of class %s wait, %v", w.Count, class, err)
+		}
+	}
+	_, repeated := stored.Load("repeated")
+	t.Logf("%d notices: %d delivered, %d duplicates, %d unknown, %d rejected, some repeated: %v; %d work failed", len(notices),
+		s.metrics.Of(gathering.MetricNotices), s.metrics.Of(gathering.MetricDuplicates), s.metrics.Of(gathering.MetricUnknown),
+		s.metrics.Of(gathering.MetricRejected), repeated, s.metrics.Of(gathering.MetricFailed))
+	if n := s.metrics.Of(gathering.MetricParked) + s.metrics.Of(gathering.MetricFailed); n != 0 {
+		t.Errorf("%d pieces of work failed", n)
+	}
+}
