@@ -1,23 +1,31 @@
 // Package activity is the activity plane: it keeps the activities of each
-// athlete as Strava last showed them, and answers that athlete's questions
-// about them.
+// athlete as Strava last showed them, with their totals, for as long as it may,
+// and answers that athlete's questions about them.
 //
-// Owns: the activities, how far the scan of each athlete's history is, and a
-// tombstone for each revoked authorization.
+// Owns: the activities, the tallies that totals are made of, how far the scan of
+// each athlete's history is, and a fence for each athlete.
 //
 // Emits: activityv1.ErasureCompleted.
 //
 // Consumes: gatheringv1.ActivitiesGathered, gatheringv1.ActivityGone,
-// gatheringv1.ScanProgressed, credentialsv1.AuthorizationRevoked.
+// gatheringv1.ScanProgressed, credentialsv1.AthleteAuthorized,
+// credentialsv1.AuthorizationRevoked.
 //
 // Events come more than once and in any order, so that whatever is kept is a
 // maximum: of an activity the newest reading, of a scan the newest report, of
-// revocations the latest. A reading is newer than another if its
+// the parts of a fence the latest. A reading is newer than another if its
 // authorization is newer or, under the same one, if it was read later; when
 // both began at the same instant, the one that found the activity gone wins.
 //
-// Nothing of a revoked authorization can be written after its tombstone: the
-// store checks the tombstone and writes in one atomic step, so that an erasure
-// which sets the tombstone first and deletes afterwards leaves nothing behind,
-// whatever else is running.
+// Nothing that the [Fence] does not let pass can be written: the store checks
+// the fence and writes in one atomic step, so that an erasure, which sets the
+// fence first and deletes afterwards, leaves nothing behind, whatever else is
+// running.
+//
+// Totals are kept, not computed: each [Tally] changes together with the
+// activities that it adds up, in the same atomic step and in whole numbers.
+//
+// What was not read again for seven days is unreadable from that moment on,
+// because readers look at its age. The [Sweeper] deletes it within the hour, and
+// the [Auditor] counts what it missed.
 package activity

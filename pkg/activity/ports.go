@@ -2,6 +2,7 @@ package activity
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/paceline/paceline/pkg/event"
@@ -41,9 +42,20 @@ type Selection struct {
 	In Range
 	// SportType leaves out all others unless it is empty.
 	SportType string
+	// Name leaves out activities whose name does not contain it, in capitals or
+	// not, unless it is empty.
+	Name string
 	// ReadAfter leaves out what was not read after that time.
 	ReadAfter time.Time
 	Limit     int
+}
+
+// Takes reports whether the row, which is not of one gone, is in the selection,
+// its place and the limit aside.
+func (s Selection) Takes(r Row) bool {
+	return r.ReadAt.After(s.ReadAfter) &&
+		(s.SportType == "" || r.Activity.SportType == s.SportType) &&
+		strings.Contains(strings.ToLower(r.Activity.Name), strings.ToLower(s.Name))
 }
 
 // ReadStore gives back what is kept. Every method that takes an authorization

@@ -28,11 +28,12 @@ type Page struct {
 	Next *Position
 }
 
-// List gives the newest activities in the range, at most limit of them; those
-// of one sport type only unless that is empty.
-func (r *Reader) List(ctx context.Context, by Authorization, in Range, sportType string, limit int) (Page, error) {
+// List gives the newest activities of the selection that may be shown.
+func (r *Reader) List(ctx context.Context, by Authorization, s Selection) (Page, error) {
+	limit := s.Limit
 	// One more than asked for tells whether there is another page.
-	found, err := r.Store.List(ctx, by, Selection{In: in, SportType: sportType, ReadAfter: r.readAfter(), Limit: limit + 1})
+	s.Limit, s.ReadAfter = limit+1, r.readAfter()
+	found, err := r.Store.List(ctx, by, s)
 	if err != nil || len(found) <= limit {
 		return Page{Activities: found}, err
 	}

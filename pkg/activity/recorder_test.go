@@ -80,13 +80,13 @@ func TestGatheredActivitiesAreKeptAndCounted(t *testing.T) {
 	if d := cmp.Diff(activity.Status{State: activity.Current, Gathered: 2}, status); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
 	}
-	page, err := p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen1}, activity.Everything(), "", 2)
+	page, err := p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen1}, activity.Selection{In: activity.Everything(), Limit: 2})
 	must(t, err)
 	if len(page.Activities) != 2 || page.Activities[0].Name != "c" || page.Next == nil || page.Next.ID != 2 {
 		t.Errorf("%+v", page)
 	}
 	must(t, p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{AthleteID: 1, Generation: gen1, ActivityID: 3, ReadAt: activitytest.At(2)}))
-	page, err = p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen1}, activity.Everything(), "", 2)
+	page, err = p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen1}, activity.Selection{In: activity.Everything(), Limit: 2})
 	must(t, err)
 	if len(page.Activities) != 2 || page.Activities[0].Name != "b" || page.Next != nil {
 		t.Errorf("%+v", page)
@@ -193,7 +193,7 @@ func TestReaderTurnsARevokedSessionAway(t *testing.T) {
 	must(t, p.AuthorizationRevoked(t.Context(), p.cause(), credentialsv1.AuthorizationRevoked{AthleteID: 1, Generation: gen1}))
 	for generation, want := range map[int64]error{gen1 - 1: activity.ErrRevoked, gen1: activity.ErrRevoked, gen1 + 1: nil, gen2: nil} {
 		by := activity.Authorization{AthleteID: 1, Generation: generation}
-		_, list := p.reader.List(t.Context(), by, activity.Everything(), "", 1)
+		_, list := p.reader.List(t.Context(), by, activity.Selection{In: activity.Everything(), Limit: 1})
 		_, get := p.reader.Get(t.Context(), by, 1)
 		_, stats := p.reader.Stats(t.Context(), by, activity.Year, "")
 		_, sync := p.reader.Sync(t.Context(), by)
@@ -213,7 +213,7 @@ func TestACompleteScanSupersedesEarlierAuthorizations(t *testing.T) {
 	chunk := gathered(second, 9, &gatheringv1.ScanChunk{ScanID: "s"}, activitytest.Activity(1, 1, "still there"))
 	done := gatheringv1.ScanProgressed{AthleteID: 1, Generation: second, ScanID: "s", Sequence: 2, State: gatheringv1.ScanCompleted, Chunks: 1}
 	held := func() int {
-		found, err := p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: second}, activity.Everything(), "", 9)
+		found, err := p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: second}, activity.Selection{In: activity.Everything(), Limit: 9})
 		must(t, err)
 		return len(found.Activities)
 	}

@@ -15,13 +15,14 @@ type Sync struct {
 	// authorization is newer, then the one whose id sorts later.
 	Generation int64
 	ScanID     string
-	// Sequence, State, Chunks, WaitingFor and ResumesAt are those of the scan's
-	// latest report, see [gatheringv1.ScanProgressed].
+	// Sequence, State, Chunks, WaitingFor, ResumesAt and FinishesAt are those of
+	// the scan's latest report, see [gatheringv1.ScanProgressed].
 	Sequence   int64
 	State      string
 	Chunks     int
 	WaitingFor string
 	ResumesAt  *time.Time
+	FinishesAt *time.Time
 	// StartedAt is when the scan began; zero until it says so.
 	StartedAt time.Time
 	// Stored has the chunks that are stored.
@@ -81,7 +82,8 @@ func (s *Sync) Report(f gatheringv1.ScanProgressed) bool {
 	if !s.adopt(f.Generation, f.ScanID) || f.Sequence <= s.Sequence {
 		return false
 	}
-	s.Sequence, s.State, s.Chunks, s.WaitingFor, s.ResumesAt = f.Sequence, f.State, f.Chunks, f.WaitingFor, f.ResumesAt
+	s.Sequence, s.State, s.Chunks = f.Sequence, f.State, f.Chunks
+	s.WaitingFor, s.ResumesAt, s.FinishesAt = f.WaitingFor, f.ResumesAt, f.FinishesAt
 	if f.StartedAt != nil {
 		s.StartedAt = *f.StartedAt
 	}
@@ -155,6 +157,8 @@ type Status struct {
 	// unless it is, and known.
 	WaitingFor string
 	ResumesAt  *time.Time
+	// FinishesAt is an estimate; nil when the state is [Current], or not known.
+	FinishesAt *time.Time
 }
 
 // Status of the sync, whose chunks count if they were read after the time. It is
@@ -165,10 +169,12 @@ func (s Sync) Status(readAfter time.Time) Status {
 	switch {
 	case s.Complete(readAfter):
 		return Status{State: Current, Gathered: gathered}
-	case s.Before != nil && all:
+	case s.Before != nil && all && s.WaitingFor != gatheringv1.WaitingForReconnect: // Nothing keeps it true then.
 		return Status{State: Current, Gathered: before}
-	case s.State == gatheringv1.ScanWaiting:
-		return Status{State: Waiting, Gathered: gathered, WaitingFor: s.WaitingFor, ResumesAt: s.ResumesAt}
 	}
-	return Status{State: Backfilling, Gathered: gathered}
+	out := Status{State: Backfilling, Gathered: gathered, FinishesAt: s.FinishesAt}
+	if s.State == gatheringv1.ScanWaiting {
+		out.State, out.WaitingFor, out.ResumesAt = Waiting, s.WaitingFor, s.ResumesAt
+	}
+	return out
 }

@@ -18,7 +18,8 @@ func progress(generation int64, scan string, sequence int64, state string, chunk
 func TestStatusOfSync(t *testing.T) {
 	resumes := time.Date(2026, 11, 20, 12, 15, 0, 0, time.UTC)
 	waiting := progress(1, "a", 2, gatheringv1.ScanWaiting, 2)
-	waiting.WaitingFor, waiting.ResumesAt = gatheringv1.WaitingForRateLimit, &resumes
+	finishes := resumes.Add(time.Hour)
+	waiting.WaitingFor, waiting.ResumesAt, waiting.FinishesAt = gatheringv1.WaitingForRateLimit, &resumes, &finishes
 	now := activitytest.At(0)
 	storeAt := func(scan string, chunk, n int, at time.Time) func(*activity.Sync) {
 		return func(s *activity.Sync) {
@@ -41,7 +42,7 @@ func TestStatusOfSync(t *testing.T) {
 		},
 		"waiting": {
 			[]func(*activity.Sync){report(waiting), store("a", 0, 50)},
-			activity.Status{State: activity.Waiting, Gathered: 50, WaitingFor: "rate_limit", ResumesAt: &resumes},
+			activity.Status{State: activity.Waiting, Gathered: 50, WaitingFor: "rate_limit", ResumesAt: &resumes, FinishesAt: &finishes},
 		},
 		"waited": {
 			[]func(*activity.Sync){report(waiting), report(progress(1, "a", 3, gatheringv1.ScanScanning, 2))},
@@ -106,6 +107,15 @@ func TestStatusOfSync(t *testing.T) {
 				report(progress(2, "a", 1, gatheringv1.ScanScanning, 1)),
 			},
 			activity.Status{State: activity.Backfilling},
+		},
+		"the next scan waits for the athlete": {
+			[]func(*activity.Sync){
+				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50), store("b", 0, 3),
+				report(gatheringv1.ScanProgressed{
+					AthleteID: 1, Generation: 1, ScanID: "b", Sequence: 2, State: gatheringv1.ScanWaiting, Chunks: 1, WaitingFor: gatheringv1.WaitingForReconnect,
+				}),
+			},
+			activity.Status{State: activity.Waiting, Gathered: 3, WaitingFor: "reconnect"},
 		},
 		"nothing was there, and the next scan began": {
 			[]func(*activity.Sync){report(progress(1, "a", 9, gatheringv1.ScanCompleted, 0)), report(progress(1, "b", 1, gatheringv1.ScanScanning, 1))},

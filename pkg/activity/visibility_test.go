@@ -118,7 +118,7 @@ func TestNarrowerGrantRemovesOnlyYou(t *testing.T) {
 		for _, i := range order {
 			must(t, events[i](p))
 		}
-		page, err := p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen2}, activity.Everything(), "", 9)
+		page, err := p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen2}, activity.Selection{In: activity.Everything(), Limit: 9})
 		must(t, err)
 		if len(page.Activities) != 1 || page.Activities[0].ID != 2 {
 			t.Errorf("in the order %v: %v", order, page.Activities)
@@ -144,7 +144,7 @@ func TestWhatIsTooOldIsUnreadableAtOnce(t *testing.T) {
 		{activitytest.At(3000).Add(activity.Retention), 0},
 	} {
 		p.now = step.now
-		page, err := p.reader.List(t.Context(), by, activity.Everything(), "", 9)
+		page, err := p.reader.List(t.Context(), by, activity.Selection{In: activity.Everything(), Limit: 9})
 		must(t, err)
 		stats, err := p.reader.Stats(t.Context(), by, activity.Year, "")
 		must(t, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go/logging"
+	"github.com/google/go-cmp/cmp"
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/activity/activitytest"
 	"github.com/paceline/paceline/pkg/activity/ddb"
@@ -136,7 +138,11 @@ func TestErasureInterleavedWithWrites(t *testing.T) {
 	for i := range 120 {
 		many = append(many, activitytest.Activity(int64(i+1), i, fmt.Sprint(i)))
 	}
+	elsewhere := activitytest.Activity(1_000, 100*86400, "in a month of its own")
 	writes := map[string]func(ctx context.Context, table *ddb.Table, by activity.Authorization) error{
+		"put a new one": func(ctx context.Context, table *ddb.Table, by activity.Authorization) error {
+			return table.Put(ctx, activity.Reading{By: by, At: activitytest.At(5), Activities: []gatheringv1.Activity{elsewhere}})
+		},
 		"put": func(ctx context.Context, table *ddb.Table, by activity.Authorization) error {
 			return table.Put(ctx, activity.Reading{By: by, At: activitytest.At(5), Activities: many})
 		},
@@ -318,7 +324,7 @@ func TestActivityRequests(t *testing.T) {
 	}
 	list := func(limit, want int) func() error {
 		return func() error {
-			page, err := reader.List(t.Context(), by, activity.Everything(), "", limit)
+			page, err := reader.List(t.Context(), by, activity.Selection{In: activity.Everything(), Limit: limit})
 			if len(page.Activities) != want {
 				return fmt.Errorf("%d activities: %w", len(page.Activities), err)
 			}
@@ -405,5 +411,88 @@ func TestActivityTallyIsMendedAfterTTL(t *testing.T) {
 	slices.Sort(held)
 	if !slices.Equal(held, []string{"activity#4", "tally#2025-12"}) {
 		t.Errorf("%v are left", held)
+	}
+}
+
+// An erasure takes along tallies that TTL made wrong.
+func TestErasureAfterTTL(t *testing.T) {
+	name := mustActivitiesTable(t)
+	db := dynamodb.NewFromConfig(mustConfig(t))
+	table := ddb.New(db, name)
+	by := activity.Authorization{AthleteID: 1, Generation: activitytest.Gen1}
+	if err := table.Put(t.Context(), activity.Reading{By: by, At: activitytest.At(0), Activities: []gatheringv1.Activity{
+		activitytest.Activity(1, 1, "dropped"), activitytest.Activity(2, 2, "not dropped yet"),
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: aws.String(name), Key: map[string]types.AttributeValue{
+		"athlete_id": &types.AttributeValueMemberN{Value: "1"}, "sk": &types.AttributeValueMemberS{Value: "activity#1"},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := table.UpdateFence(t.Context(), by.AthleteID, end(by)); err != nil {
+		t.Fatal(err)
+	}
+	for _, item := range mustItems(t, name) {
+		if attributes := slices.Sorted(maps.Keys(item)); !slices.Equal(attributes, []string{"athlete_id", "expires_at", "revision", "revoked_generation", "sk"}) {
+			t.Errorf("left is %v", item)
+		}
+	}
+}
+
+// Whatever call of a write a newer reading falls into, the newer one wins, and
+// the tallies stay exact.
+func TestNewerReadingInterleavedWithWrites(t *testing.T) {
+	name := mustActivitiesTable(t)
+	api := dynamodb.NewFromConfig(mustConfig(t))
+	direct := ddb.New(api, name)
+	read := func(at int, what string) func(*ddb.Table, activity.Authorization) error {
+		return func(table *ddb.Table, by activity.Authorization) error {
+			if what == "" {
+				return table.PutGone(t.Context(), activity.Absence{By: by, At: activitytest.At(at), ActivityID: 1})
+			}
+			return table.Put(t.Context(), activity.Reading{By: by, At: activitytest.At(at), Activities: []gatheringv1.Activity{
+				activitytest.Activity(1, at*40*86400, what),
+			}})
+		}
+	}
+	athleteID := int64(0)
+	for _, known := range []string{"nothing", "activity", "gone"} {
+		for _, older := range []string{"older", ""} {
+			for _, newer := range []string{"newer", ""} {
+				for nth := 0; ; nth++ {
+					athleteID++
+					by := activity.Authorization{AthleteID: athleteID, Generation: activitytest.Gen1}
+					must := func(err error) {
+						if err != nil {
+							t.Fatal(err)
+						}
+					}
+					switch known {
+					case "activity":
+						must(read(0, "known")(direct, by))
+					case "gone":
+						must(read(0, "")(direct, by))
+					}
+					b := &between{API: api, nth: nth, happen: func() { must(read(2, newer)(direct, by)) }}
+					must(read(1, older)(ddb.New(b, name), by))
+					if b.calls <= nth {
+						break
+					}
+					row, err := direct.Get(t.Context(), by, 1)
+					must(err)
+					if !row.ReadAt.Equal(activitytest.At(2)) || (row.Activity == nil) != (newer == "") {
+						t.Errorf("%q into %q, call %d, when %s was known: %+v", newer, older, nth, known, row)
+					}
+					rows, err := direct.Rows(t.Context(), athleteID)
+					must(err)
+					tallies, err := direct.Tallies(t.Context(), by)
+					must(err)
+					if d := cmp.Diff(activity.Tallies(rows), tallies); d != "" {
+						t.Errorf("%q into %q, call %d, when %s was known (-want +got)\n%s", newer, older, nth, known, d)
+					}
+				}
+			}
+		}
 	}
 }

@@ -351,14 +351,38 @@ func Run(t *testing.T, store Subject) {
 			}
 		}},
 
+		{"a part of the name", func(t *testing.T, by, _ activity.Authorization) {
+			var all []gatheringv1.Activity
+			for i, name := range []string{"Morning Run", "Évening", "morning ride", "", "mornin'"} {
+				all = append(all, Activity(int64(i+1), i, name))
+			}
+			all[2].SportType = "Ride"
+			must(t, store.Put(t.Context(), reading(by, At(0), all...)))
+			for _, tc := range []struct {
+				selection activity.Selection
+				want      []string
+			}{
+				{activity.Selection{Name: "MORNING", Limit: 9}, []string{"morning ride", "Morning Run"}},
+				{activity.Selection{Name: "MORNING", Limit: 1}, []string{"morning ride"}},
+				{activity.Selection{Name: "morning", SportType: "Run", Limit: 9}, []string{"Morning Run"}},
+				{activity.Selection{Name: "évé", Limit: 9}, nil},
+				{activity.Selection{Name: "éve", Limit: 9}, []string{"Évening"}},
+			} {
+				tc.selection.In = activity.Everything()
+				found, err := store.List(t.Context(), by, tc.selection)
+				must(t, err)
+				same(t, names(found), tc.want)
+			}
+		}},
+
 		{"a sync is kept", func(t *testing.T, by, _ activity.Authorization) {
 			zero, err := store.Sync(t.Context(), by)
 			must(t, err)
 			same(t, zero, activity.Sync{})
-			resumes := At(900)
+			resumes, finishes := At(900), At(9000)
 			want := activity.Sync{
 				Generation: by.Generation, ScanID: "scan", Sequence: 3, State: gatheringv1.ScanWaiting, Chunks: 5,
-				WaitingFor: gatheringv1.WaitingForRateLimit, ResumesAt: &resumes, StartedAt: At(1),
+				WaitingFor: gatheringv1.WaitingForRateLimit, ResumesAt: &resumes, FinishesAt: &finishes, StartedAt: At(1),
 				Stored: map[int]activity.StoredChunk{0: {Activities: 50, ReadAt: At(1)}, 3: {Activities: 7, ReadAt: At(2)}},
 				Before: map[int]activity.StoredChunk{0: {Activities: 40, ReadAt: At(0)}},
 			}

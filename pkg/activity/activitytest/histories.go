@@ -315,10 +315,10 @@ func (h *history) check(ctx context.Context) error {
 		return err
 	}
 	by := activity.Authorization{AthleteID: h.athleteID, Generation: h.generation}
-	page, err := h.reader.List(ctx, by, activity.Everything(), "", 100)
+	page, err := h.reader.List(ctx, by, activity.Selection{In: activity.Everything(), Limit: 100})
 	if h.generation <= h.revoked {
 		if !errors.Is(err, activity.ErrRevoked) {
-			return fmt.Errorf("list when revoked: %v", err)
+			return fmt.Errorf("list when revoked: %s", fmt.Sprint(err))
 		}
 		return nil
 	}
@@ -332,7 +332,7 @@ func (h *history) check(ctx context.Context) error {
 		row := h.latest(id)
 		if row.Activity == nil || !h.young(row.ReadAt) {
 			if !errors.Is(err, activity.ErrNotFound) {
-				return fmt.Errorf("get of %d, which is gone: %v", id, err)
+				return fmt.Errorf("get of %d, which is gone: %s", id, fmt.Sprint(err))
 			}
 			continue
 		}

@@ -175,7 +175,7 @@ func (s *Store) List(_ context.Context, by activity.Authorization, sel activity.
 	}
 	found := map[activity.Position]gatheringv1.Activity{}
 	for _, r := range a.rows {
-		if r.Activity == nil || !r.ReadAt.After(sel.ReadAfter) || sel.SportType != "" && r.Activity.SportType != sel.SportType {
+		if r.Activity == nil || !sel.Takes(r) {
 			continue
 		}
 		p, err := activity.PositionOf(*r.Activity)

@@ -246,6 +246,7 @@ type syncItem struct {
 	Chunks     int        `dynamodbav:"chunks"`
 	WaitingFor string     `dynamodbav:"waiting_for,omitempty"`
 	ResumesAt  *time.Time `dynamodbav:"resumes_at,omitempty"`
+	FinishesAt *time.Time `dynamodbav:"finishes_at,omitempty"`
 	StartedAt  time.Time  `dynamodbav:"started_at"`
 	Stored     chunkItems `dynamodbav:"stored"`
 	Before     chunkItems `dynamodbav:"before"`
@@ -255,7 +256,7 @@ func syncItemOf(athleteID int64, revision string, s activity.Sync) syncItem {
 	item := syncItem{
 		itemKey: itemKey{athleteID, syncKey}, aging: aging{Kind: activity.KindSync}, Revision: revision,
 		Generation: s.Generation, ScanID: s.ScanID, Sequence: s.Sequence, State: s.State, Chunks: s.Chunks,
-		WaitingFor: s.WaitingFor, ResumesAt: s.ResumesAt, StartedAt: s.StartedAt,
+		WaitingFor: s.WaitingFor, ResumesAt: s.ResumesAt, FinishesAt: s.FinishesAt, StartedAt: s.StartedAt,
 		Stored: chunkItemsOf(s.Stored), Before: chunkItemsOf(s.Before),
 	}
 	for _, chunks := range []map[int]activity.StoredChunk{s.Stored, s.Before} {
@@ -271,7 +272,7 @@ func syncItemOf(athleteID int64, revision string, s activity.Sync) syncItem {
 func (i syncItem) sync() activity.Sync {
 	return activity.Sync{
 		Generation: i.Generation, ScanID: i.ScanID, Sequence: i.Sequence, State: i.State, Chunks: i.Chunks,
-		WaitingFor: i.WaitingFor, ResumesAt: i.ResumesAt, StartedAt: i.StartedAt,
+		WaitingFor: i.WaitingFor, ResumesAt: i.ResumesAt, FinishesAt: i.FinishesAt, StartedAt: i.StartedAt,
 		Stored: i.Stored.chunks(), Before: i.Before.chunks(),
 	}
 }

@@ -103,7 +103,7 @@ func (t *Table) rows(ctx context.Context, athleteID int64) iter.Seq2[map[int64]a
 	}
 }
 
-// filteredPage is how many items a query by sport type looks at in one go.
+// filteredPage is how many items a query that leaves some out looks at in one go.
 const filteredPage = 500
 
 // List implements [activity.ReadStore].
@@ -143,9 +143,7 @@ func (t *Table) list(ctx context.Context, athleteID int64, sel activity.Selectio
 		ScanIndexForward: aws.Bool(false),
 		Limit:            aws.Int32(int32(sel.Limit)),
 	}
-	if sel.SportType != "" {
-		query.FilterExpression = aws.String("sport_type = :sport_type")
-		query.ExpressionAttributeValues[":sport_type"] = text(sel.SportType)
+	if sel.SportType != "" || sel.Name != "" {
 		query.Limit = aws.Int32(filteredPage)
 	}
 	for page, err := range t.query(ctx, query) {
@@ -158,7 +156,7 @@ func (t *Table) list(ctx context.Context, athleteID int64, sel activity.Selectio
 				return nil, 0, err
 			}
 			newest = max(newest, r.Generation)
-			if !r.ReadAt.After(sel.ReadAfter) {
+			if !sel.Takes(r) {
 				continue
 			}
 			if found = append(found, *r.Activity); len(found) == sel.Limit {
@@ -316,22 +314,20 @@ func newSnapshot(athleteID int64) *snapshot {
 // take takes in items.
 func (s *snapshot) take(items []attributeValues) error {
 	for _, item := range items {
-		var k itemKey
-		if err := attributevalue.UnmarshalMap(item, &k); err != nil {
-			return err
-		}
-		var err error
+		var sk string
+		err := attributevalue.Unmarshal(item["sk"], &sk)
 		switch {
-		case k.SK == fenceKey:
+		case err != nil:
+		case sk == fenceKey:
 			err = attributevalue.UnmarshalMap(item, &s.fence)
-		case k.SK == syncKey:
+		case sk == syncKey:
 			err = attributevalue.UnmarshalMap(item, &s.sync)
-		case strings.HasPrefix(k.SK, rowPrefix):
+		case strings.HasPrefix(sk, rowPrefix):
 			var id int64
 			var row activity.Row
 			id, row, err = unmarshalRow(item)
 			s.rows[id] = row
-		case strings.HasPrefix(k.SK, tallyPrefix):
+		case strings.HasPrefix(sk, tallyPrefix):
 			var i tallyItem
 			if err := attributevalue.UnmarshalMap(item, &i); err != nil {
 				return err

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -37,16 +39,13 @@ func APIRoutes(r *activity.Reader) map[string]httpapi.Handler {
 type api struct{ reader *activity.Reader }
 
 // session calls answer for a live session and answers 401 otherwise.
-func session(answer func(context.Context, activity.Authorization, httpapi.Request) (any, error)) httpapi.Handler {
+func session(answer func(context.Context, activity.Authorization, httpapi.Request) (httpapi.Response, error)) httpapi.Handler {
 	return httpapi.Authenticated(func(ctx context.Context, id httpapi.Identity, req httpapi.Request) (httpapi.Response, error) {
-		body, err := answer(ctx, activity.Authorization(id), req)
-		switch {
-		case errors.Is(err, activity.ErrRevoked):
+		res, err := answer(ctx, activity.Authorization(id), req)
+		if errors.Is(err, activity.ErrRevoked) {
 			return httpapi.Unauthorized(), nil
-		case err != nil:
-			return httpapi.Response{}, err
 		}
-		return httpapi.JSON(http.StatusOK, body), nil
+		return res, err
 	})
 }
 
@@ -78,66 +77,127 @@ type item struct {
 }
 
 type page struct {
-	Items      []item  `json:"items"`
+	Items      []any   `json:"items"`
 	NextCursor *string `json:"next_cursor"`
 }
 
+// Formats of a list.
+const (
+	formatJSON = "json"
+	formatCSV  = "csv"
+)
+
+// maxName is longer than what anybody looks for.
+const maxName = 100
+
 // list takes: after and before, Unix seconds, both exclusive, as Strava's list
-// of activities does; sport_type; limit, 1 to 200; cursor, the next_cursor of
-// the page before.
-func (a api) list(ctx context.Context, by activity.Authorization, req httpapi.Request) (any, error) {
-	in := activity.Everything()
-	after, given, err := wholeNumber(req, "after", activity.MinStart, activity.MaxStart)
+// of activities does; sport_type; q, a part of the name; limit, 1 to 200; cursor,
+// the next_cursor of the page before; fields; format, json or csv.
+func (a api) list(ctx context.Context, by activity.Authorization, req httpapi.Request) (httpapi.Response, error) {
+	q := req.QueryStringParameters
+	selection, err := selectionOf(req)
 	if err != nil {
-		return nil, err
+		return httpapi.Response{}, err
 	}
-	if given {
-		in.From = activity.Position{Start: after, ID: math.MaxInt64}
-	}
-	before, given, err := wholeNumber(req, "before", activity.MinStart, activity.MaxStart)
+	fields, err := httpapi.SelectFields[item](req)
 	if err != nil {
-		return nil, err
+		return httpapi.Response{}, err
 	}
-	if given {
-		in.To = activity.Position{Start: before}
+	format, given := q["format"]
+	if given && format != formatJSON && format != formatCSV {
+		return httpapi.Response{}, fault.New(fault.Invalid, "format must be json or csv")
 	}
-	limit, given, err := wholeNumber(req, "limit", 1, maxLimit)
+	found, err := a.reader.List(ctx, by, selection)
 	if err != nil {
-		return nil, err
+		return httpapi.Response{}, err
 	}
-	if !given {
-		limit = defaultLimit
-	}
-	if cursor := req.QueryStringParameters["cursor"]; cursor != "" { // An empty one is the first page's.
-		p, err := decodeCursor(cursor)
-		if err != nil {
-			return nil, err
-		}
-		if p.Less(in.To) {
-			in.To = p
-		}
-	}
-	found, err := a.reader.List(ctx, by, in, req.QueryStringParameters["sport_type"], int(limit))
-	if err != nil {
-		return nil, err
-	}
-	out := page{Items: []item{}}
+	var items []item
 	for _, one := range found.Activities {
-		out.Items = append(out.Items, item(one))
+		items = append(items, item(one))
+	}
+	out := page{Items: []any{}}
+	for _, one := range items {
+		out.Items = append(out.Items, fields.Of(one))
 	}
 	if found.Next != nil {
 		cursor := encodeCursor(*found.Next)
 		out.NextCursor = &cursor
 	}
-	return out, nil
+	res := httpapi.JSON(http.StatusOK, out)
+	if format == formatCSV {
+		// The names of the fields are on the first page only, so that all pages one
+		// after the other are one file.
+		res = httpapi.CSV("activities.csv", fields.CSV(q["cursor"] == "", items...))
+	}
+	if out.NextCursor != nil {
+		res.Headers["Link"] = nextPage(q, *out.NextCursor)
+	}
+	return res, nil
 }
 
-// get answers 404 for whatever is not an activity of this athlete.
-func (a api) get(ctx context.Context, by activity.Authorization, req httpapi.Request) (any, error) {
+// nextPage is the Link header field that leads to the page after this one (RFC
+// 8288), in the same format and by the same filters.
+func nextPage(q map[string]string, cursor string) string {
+	query := url.Values{"cursor": {cursor}}
+	for _, name := range []string{"after", "before", "sport_type", "q", "limit", "fields", "format"} {
+		if value, given := q[name]; given {
+			query.Set(name, value)
+		}
+	}
+	return "</v1/me/activities?" + query.Encode() + `>; rel="next"`
+}
+
+func selectionOf(req httpapi.Request) (activity.Selection, error) {
+	q := req.QueryStringParameters
+	s := activity.Selection{In: activity.Everything(), SportType: q["sport_type"], Name: q["q"]}
+	if utf8.RuneCountInString(s.Name) > maxName {
+		return s, fault.New(fault.Invalid, "q must be no longer than %d characters", maxName)
+	}
+	after, given, err := wholeNumber(req, "after", activity.MinStart, activity.MaxStart)
+	if err != nil {
+		return s, err
+	}
+	if given {
+		s.In.From = activity.Position{Start: after, ID: math.MaxInt64}
+	}
+	before, given, err := wholeNumber(req, "before", activity.MinStart, activity.MaxStart)
+	if err != nil {
+		return s, err
+	}
+	if given {
+		s.In.To = activity.Position{Start: before}
+	}
+	limit, given, err := wholeNumber(req, "limit", 1, maxLimit)
+	if err != nil {
+		return s, err
+	}
+	s.Limit = defaultLimit
+	if given {
+		s.Limit = int(limit)
+	}
+	if cursor := q["cursor"]; cursor != "" { // An empty one is the first page's.
+		p, err := decodeCursor(cursor)
+		if err != nil {
+			return s, err
+		}
+		if p.Less(s.In.To) {
+			s.In.To = p
+		}
+	}
+	return s, nil
+}
+
+// get takes fields. It answers 404 for whatever is not an activity of this
+// athlete.
+func (a api) get(ctx context.Context, by activity.Authorization, req httpapi.Request) (httpapi.Response, error) {
+	fields, err := httpapi.SelectFields[item](req)
+	if err != nil {
+		return httpapi.Response{}, err
+	}
 	// What is no number becomes 0, which no activity has.
 	id, _ := strconv.ParseInt(req.PathParameters["id"], 10, 64)
 	found, err := a.reader.Get(ctx, by, id)
-	return item(found), err
+	return httpapi.JSON(http.StatusOK, fields.Of(item(found))), err
 }
 
 type totals struct {
@@ -160,23 +220,23 @@ type stats struct {
 
 // stats takes: by, one of day, week, month and year, which is the default;
 // sport_type. Periods without activities are left out; the newest comes first.
-func (a api) stats(ctx context.Context, by activity.Authorization, req httpapi.Request) (any, error) {
+func (a api) stats(ctx context.Context, by activity.Authorization, req httpapi.Request) (httpapi.Response, error) {
 	period := activity.Year
 	if s, given := req.QueryStringParameters["by"]; given {
 		period = activity.Period(s)
 	}
 	if !slices.Contains([]activity.Period{activity.Day, activity.Week, activity.Month, activity.Year}, period) {
-		return nil, fault.New(fault.Invalid, "by must be day, week, month or year")
+		return httpapi.Response{}, fault.New(fault.Invalid, "by must be day, week, month or year")
 	}
 	found, err := a.reader.Stats(ctx, by, period, req.QueryStringParameters["sport_type"])
 	if err != nil {
-		return nil, err
+		return httpapi.Response{}, err
 	}
 	out := stats{Periods: []periodTotals{}, Total: totals(found.Total)}
 	for _, p := range found.Periods {
 		out.Periods = append(out.Periods, periodTotals{p.Start, totals(p.Totals)})
 	}
-	return out, nil
+	return httpapi.JSON(http.StatusOK, out), nil
 }
 
 type syncStatus struct {
@@ -184,15 +244,16 @@ type syncStatus struct {
 	Gathered   int        `json:"gathered"`
 	WaitingFor *string    `json:"waiting_for"`
 	ResumesAt  *time.Time `json:"resumes_at"`
+	FinishesAt *time.Time `json:"finishes_at"`
 }
 
-func (a api) sync(ctx context.Context, by activity.Authorization, _ httpapi.Request) (any, error) {
+func (a api) sync(ctx context.Context, by activity.Authorization, _ httpapi.Request) (httpapi.Response, error) {
 	s, err := a.reader.Sync(ctx, by)
-	out := syncStatus{State: s.State, Gathered: s.Gathered, ResumesAt: s.ResumesAt}
+	out := syncStatus{State: s.State, Gathered: s.Gathered, ResumesAt: s.ResumesAt, FinishesAt: s.FinishesAt}
 	if s.WaitingFor != "" {
 		out.WaitingFor = &s.WaitingFor
 	}
-	return out, err
+	return httpapi.JSON(http.StatusOK, out), err
 }
 
 func wholeNumber(req httpapi.Request, name string, low, high int64) (n int64, given bool, err error) {

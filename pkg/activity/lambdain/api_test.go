@@ -2,12 +2,14 @@ package lambdain_test
 
 import (
 	"context"
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -20,6 +22,7 @@ import (
 	"github.com/paceline/paceline/pkg/activity/lambdain"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/kit/httpapi"
+	document "github.com/paceline/paceline/test/api"
 )
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -28,14 +31,15 @@ var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 var me = activity.Authorization{AthleteID: 1, Generation: activitytest.Gen1}
 
 type api struct {
-	t      *testing.T
-	store  *activitytest.Store
-	handle func(context.Context, httpapi.Request) (httpapi.Response, error)
+	t        *testing.T
+	document *document.Document
+	store    *activitytest.Store
+	handle   func(context.Context, httpapi.Request) (httpapi.Response, error)
 }
 
 func newAPI(t *testing.T) api {
 	store := activitytest.NewStore()
-	return api{t, store, httpapi.Mux(quiet, lambdain.APIRoutes(&activity.Reader{Store: store, Now: func() time.Time { return activitytest.At(60) }}))}
+	return api{t, document.MustLoad(t), store, httpapi.Mux(quiet, lambdain.APIRoutes(&activity.Reader{Store: store, Now: func() time.Time { return activitytest.At(60) }}))}
 }
 
 func (a api) put(by activity.Authorization, activities ...gatheringv1.Activity) {
@@ -66,6 +70,9 @@ func (a api) call(route, id string, query map[string]string, change ...func(*htt
 	res, err := a.handle(a.t.Context(), req)
 	if err != nil {
 		a.t.Fatal(err)
+	}
+	if err := a.document.Check(req, res); err != nil {
+		a.t.Error(err)
 	}
 	return res
 }
@@ -183,6 +190,156 @@ func TestListBetween(t *testing.T) {
 	}
 }
 
+func TestListByName(t *testing.T) {
+	a := newAPI(t)
+	for i, name := range []string{"Morning Run", "Évening ride", "morning swim", "50% off", "MORNING", ""} {
+		a.put(me, activitytest.Activity(int64(i+1), i, name))
+	}
+	for q, want := range map[string][]string{
+		"morning": {"MORNING", "morning swim", "Morning Run"},
+		"éVEN":    {"Évening ride"},
+		"% O":     {"50% off"},
+		"":        {"", "MORNING", "50% off", "morning swim", "Évening ride", "Morning Run"},
+		"' OR 1":  nil,
+	} {
+		for _, limit := range []string{"1", "2", "200"} {
+			got := slices.Concat(a.walk(map[string]string{"q": q, "limit": limit})...)
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("%q, limit %s (-want +got)\n%s", q, limit, d)
+			}
+		}
+	}
+	if got := a.walk(map[string]string{"q": "morning", "sport_type": "Run", "after": "0", "limit": "2"}); len(got) != 2 {
+		t.Errorf("with other filters: %v", got)
+	}
+}
+
+// What comes, goes and changes while somebody pages shifts nothing: all that was
+// there all the time is seen, once.
+func TestPagesWhileActivitiesComeAndGo(t *testing.T) {
+	a := newAPI(t)
+	for i := range 20 {
+		a.put(me, activitytest.Activity(int64(i+1), 10*i, fmt.Sprint(i)))
+	}
+	query := map[string]string{"limit": "3"}
+	var seen []string
+	for n := 0; ; n++ {
+		var p page
+		a.get(&p, listRoute, "", query)
+		seen = append(seen, p.names()...)
+		if p.NextCursor == nil {
+			break
+		}
+		query["cursor"] = *p.NextCursor
+		// One newer than all, and the very one that the cursor is of goes.
+		a.put(me, activitytest.Activity(int64(1000+n), 10_000+n, "new"))
+		gone := activity.Absence{By: me, At: activitytest.At(1), ActivityID: p.Items[len(p.Items)-1].ID}
+		if err := a.store.PutGone(t.Context(), gone); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var want []string
+	for i := 19; i >= 0; i-- {
+		want = append(want, fmt.Sprint(i))
+	}
+	if d := cmp.Diff(want, seen); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+}
+
+func TestFields(t *testing.T) {
+	a := newAPI(t)
+	a.put(me, activitytest.Activity(7, 0, "seven"))
+	query := map[string]string{"fields": "name,id"}
+	for route, want := range map[string]string{
+		getRoute:  `{"id":7,"name":"seven"}`,
+		listRoute: `{"items":[{"id":7,"name":"seven"}],"next_cursor":null}`,
+	} {
+		if res := a.call(route, "7", query); res.StatusCode != http.StatusOK || res.Body != want {
+			t.Errorf("%s: %d %s", route, res.StatusCode, res.Body)
+		}
+	}
+}
+
+func TestListAsCSV(t *testing.T) {
+	a := newAPI(t)
+	const n = 450
+	for i := range n {
+		one := activitytest.Activity(int64(i+1), i, fmt.Sprintf("No. %d, \"quoted\"", i))
+		if i%2 == 0 {
+			one.DeviceName = "Garmin Edge 540"
+		}
+		a.put(me, one)
+	}
+	var file strings.Builder
+	query, pages := map[string]string{"limit": "200", "format": "csv", "fields": "id,name,distance,device_name", "q": "no."}, 0
+	for next := true; next; pages++ {
+		res := a.call(listRoute, "", query)
+		if res.StatusCode != http.StatusOK || !strings.HasPrefix(res.Headers["Content-Type"], "text/csv") {
+			t.Fatalf("%d %v %s", res.StatusCode, res.Headers, res.Body)
+		}
+		file.WriteString(res.Body)
+		var link string
+		if link, next = res.Headers["Link"]; next {
+			query = parameters(t, link)
+		}
+	}
+	records, err := csv.NewReader(strings.NewReader(file.String())).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pages != 3 || len(records) != n+1 {
+		t.Fatalf("%d pages with %d records", pages, len(records))
+	}
+	for i, want := range map[int][]string{
+		0: {"id", "name", "distance", "device_name"},
+		1: {"450", `No. 449, "quoted"`, "6764.8", ""},
+		n: {"1", `No. 0, "quoted"`, "6764.8", "Garmin Edge 540"},
+	} {
+		if d := cmp.Diff(want, records[i]); d != "" {
+			t.Errorf("record %d (-want +got)\n%s", i, d)
+		}
+	}
+	all := a.call(listRoute, "", map[string]string{"format": "csv", "limit": "1"})
+	if !strings.HasPrefix(all.Body, "id,name,sport_type,start_date,start_date_local,timezone,distance,") {
+		t.Errorf("all fields: %s", all.Body)
+	}
+	if none := a.call(listRoute, "", map[string]string{"format": "csv", "q": "none such", "fields": "id"}); none.Body != "id\r\n" || none.Headers["Link"] != "" {
+		t.Errorf("no activities: %q %v", none.Body, none.Headers)
+	}
+}
+
+// parameters are those of the address in a Link header field.
+func parameters(t *testing.T, link string) map[string]string {
+	t.Helper()
+	address, err := url.Parse(strings.TrimSuffix(strings.TrimPrefix(link, "<"), `>; rel="next"`))
+	if err != nil || address.Path != "/v1/me/activities" {
+		t.Fatalf("Link %s: %v", link, err)
+	}
+	out := map[string]string{}
+	for name, values := range address.Query() {
+		out[name] = values[0]
+	}
+	return out
+}
+
+func TestConditionalRequests(t *testing.T) {
+	a := newAPI(t)
+	a.put(me, activitytest.Activity(7, 0, "seven"))
+	for _, route := range []string{listRoute, getRoute, statsRoute, syncRoute} {
+		tag := a.call(route, "7", nil).Headers["ETag"]
+		same := func(r *httpapi.Request) { r.Headers["if-none-match"] = tag }
+		if res := a.call(route, "7", nil, same); res.StatusCode != http.StatusNotModified || res.Body != "" {
+			t.Errorf("%s: %d %s", route, res.StatusCode, res.Body)
+		}
+	}
+	tag := a.call(listRoute, "", nil).Headers["ETag"]
+	a.put(me, activitytest.Activity(8, 1, "eight"))
+	if res := a.call(listRoute, "", nil, func(r *httpapi.Request) { r.Headers["if-none-match"] = tag }); res.StatusCode != http.StatusOK {
+		t.Errorf("after a change: %d", res.StatusCode)
+	}
+}
+
 func TestItem(t *testing.T) {
 	a := newAPI(t)
 	full := activitytest.Activity(7, 0, "full")
@@ -268,18 +425,18 @@ func TestSync(t *testing.T) {
 			t.Errorf("got %d %s, want %s", res.StatusCode, res.Body, want)
 		}
 	}
-	expect(`{"state":"backfilling","gathered":0,"waiting_for":null,"resumes_at":null}`)
-	resumes := time.Date(2026, 11, 20, 12, 15, 0, 0, time.UTC)
+	expect(`{"state":"backfilling","gathered":0,"waiting_for":null,"resumes_at":null,"finishes_at":null}`)
+	resumes, finishes := time.Date(2026, 11, 20, 12, 15, 0, 0, time.UTC), time.Date(2026, 11, 20, 15, 0, 0, 0, time.UTC)
 	for _, step := range []struct {
 		report gatheringv1.ScanProgressed
 		want   string
 	}{
-		{gatheringv1.ScanProgressed{Sequence: 1, State: gatheringv1.ScanWaiting, WaitingFor: gatheringv1.WaitingForRateLimit, ResumesAt: &resumes},
-			`{"state":"waiting","gathered":50,"waiting_for":"rate_limit","resumes_at":"2026-11-20T12:15:00Z"}`},
+		{gatheringv1.ScanProgressed{Sequence: 1, State: gatheringv1.ScanWaiting, WaitingFor: gatheringv1.WaitingForRateLimit, ResumesAt: &resumes, FinishesAt: &finishes},
+			`{"state":"waiting","gathered":50,"waiting_for":"rate_limit","resumes_at":"2026-11-20T12:15:00Z","finishes_at":"2026-11-20T15:00:00Z"}`},
 		{gatheringv1.ScanProgressed{Sequence: 2, State: gatheringv1.ScanWaiting, WaitingFor: gatheringv1.WaitingForReconnect},
-			`{"state":"waiting","gathered":50,"waiting_for":"reconnect","resumes_at":null}`},
+			`{"state":"waiting","gathered":50,"waiting_for":"reconnect","resumes_at":null,"finishes_at":null}`},
 		{gatheringv1.ScanProgressed{Sequence: 3, State: gatheringv1.ScanCompleted, Chunks: 1},
-			`{"state":"current","gathered":50,"waiting_for":null,"resumes_at":null}`},
+			`{"state":"current","gathered":50,"waiting_for":null,"resumes_at":null,"finishes_at":null}`},
 	} {
 		step.report.Generation, step.report.ScanID = me.Generation, "s"
 		err := a.store.UpdateSync(t.Context(), me, func(s *activity.Sync) bool {
@@ -303,6 +460,8 @@ func TestBadParametersAreNamed(t *testing.T) {
 		{listRoute, "limit", "0"}, {listRoute, "limit", "201"}, {listRoute, "limit", "-1"}, {listRoute, "limit", "x"}, {listRoute, "limit", ""},
 		{listRoute, "cursor", "x"}, {listRoute, "cursor", "%%%"},
 		{listRoute, "cursor", strings.Repeat("A", 22)}, {listRoute, "cursor", strings.Repeat("_", 22)}, {listRoute, "cursor", strings.Repeat("A", 4000)},
+		{listRoute, "q", strings.Repeat("ü", 101)}, {listRoute, "format", "xml"}, {listRoute, "format", ""},
+		{listRoute, "fields", "athlete_id"}, {listRoute, "fields", ""}, {getRoute, "fields", "id,"},
 		{statsRoute, "by", "decade"}, {statsRoute, "by", ""}, {statsRoute, "by", "Year"},
 	} {
 		res := a.call(tc.route, "", map[string]string{tc.name: tc.value})
