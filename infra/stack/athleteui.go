@@ -109,7 +109,7 @@ func newHeaders(s awscdk.Stack) awscloudfront.ResponseHeadersPolicy {
 	return awscloudfront.NewResponseHeadersPolicy(s, jsii.String("Headers"), &awscloudfront.ResponseHeadersPolicyProps{
 		SecurityHeadersBehavior: &awscloudfront.ResponseSecurityHeadersBehavior{
 			ContentSecurityPolicy: &awscloudfront.ResponseHeadersContentSecurityPolicy{
-				ContentSecurityPolicy: jsii.String(site.ContentSecurityPolicy), Override: yes,
+				ContentSecurityPolicy: jsii.String(site.ContentSecurityPolicy), Override: jsii.Bool(false), // the HTTP API has its own
 			},
 			ContentTypeOptions: &awscloudfront.ResponseHeadersContentTypeOptions{Override: yes},
 			FrameOptions: &awscloudfront.ResponseHeadersFrameOptions{

@@ -35,9 +35,13 @@ var ContentSecurityPolicy = strings.Join([]string{
 }, "; ")
 
 // SetHeaders puts the security headers on an answer. Strict-Transport-Security
-// is among them only when the origin is served over HTTPS (RFC 6797, 7.2).
+// is among them only when the origin is served over HTTPS (RFC 6797, 7.2). An
+// answer that has a Content-Security-Policy keeps it: the HTTP API's, which is
+// data, lets nothing at all in.
 func SetHeaders(h http.Header, https bool) {
-	h.Set("Content-Security-Policy", ContentSecurityPolicy)
+	if h.Get("Content-Security-Policy") == "" {
+		h.Set("Content-Security-Policy", ContentSecurityPolicy)
+	}
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", FrameOptions)
 	h.Set("Referrer-Policy", ReferrerPolicy)

@@ -21,6 +21,14 @@ func TestSetHeaders(t *testing.T) {
 	}
 }
 
+func TestAnAnswerKeepsItsOwnPolicy(t *testing.T) {
+	h := http.Header{"Content-Security-Policy": {"default-src 'none'"}}
+	site.SetHeaders(h, true)
+	if got := h.Values("Content-Security-Policy"); len(got) != 1 || got[0] != "default-src 'none'" {
+		t.Errorf("the policy is %q", got)
+	}
+}
+
 func TestContentSecurityPolicyLetsNoScriptIn(t *testing.T) {
 	directives := map[string]string{}
 	for d := range strings.SplitSeq(site.ContentSecurityPolicy, "; ") {

@@ -2,12 +2,14 @@ package api
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -19,6 +21,9 @@ import (
 // be added to answers; here an answer with a field that is not described is
 // wrong.
 type Document struct {
+	// Operations are all that are described, by their route keys.
+	Operations map[string]Operation
+
 	root     map[string]any
 	compiler *jsonschema.Compiler
 	compiled map[string]*jsonschema.Schema
@@ -62,6 +67,7 @@ func MustLoad(tb testing.TB) *Document {
 			tb.Fatal(err)
 		}
 	}
+	d.Operations = d.operations()
 	return d
 }
 
@@ -114,12 +120,13 @@ type Operation struct {
 type Parameter struct {
 	Name string
 	// In is path, query or header.
-	In     string
-	schema map[string]any
+	In string
+
+	described map[string]any
+	schema    *jsonschema.Schema
 }
 
-// Operations are all that are described, by their route keys.
-func (d *Document) Operations() map[string]Operation {
+func (d *Document) operations() map[string]Operation {
 	out := map[string]Operation{}
 	for path, item := range d.root["paths"].(map[string]any) {
 		for method, node := range item.(map[string]any) {
@@ -134,8 +141,8 @@ func (d *Document) Operations() map[string]Operation {
 			parameters, _ := described["parameters"].([]any)
 			for _, p := range parameters {
 				p, _ := d.resolve(p, "")
-				schema, _ := p["schema"].(map[string]any)
-				o.Parameters = append(o.Parameters, Parameter{p["name"].(string), p["in"].(string), schema})
+				described := p["schema"].(map[string]any)
+				o.Parameters = append(o.Parameters, Parameter{p["name"].(string), p["in"].(string), described, mustCompile(described)})
 			}
 			out[o.Key] = o
 		}
@@ -145,7 +152,7 @@ func (d *Document) Operations() map[string]Operation {
 
 // Check tells whether an answer is as described.
 func (d *Document) Check(req httpapi.Request, res httpapi.Response) error {
-	o, known := d.Operations()[req.RouteKey]
+	o, known := d.Operations[req.RouteKey]
 	if !known {
 		return fmt.Errorf("%s is not described", req.RouteKey)
 	}
@@ -194,7 +201,7 @@ func (d *Document) checkBody(req httpapi.Request, response map[string]any, at st
 	case len(content) == 0 && res.Body == "" && mediaType == "":
 		return nil
 	case content[mediaType] == nil:
-		return fmt.Errorf("the media type %q is not described", mediaType)
+		return fmt.Errorf("a body of the type %q is not described: %s", mediaType, res.Body)
 	case res.Headers["X-Content-Type-Options"] != "nosniff" || !strings.HasPrefix(res.Headers["Content-Security-Policy"], "default-src 'none'"):
 		return fmt.Errorf("a browser may take it for more than data: %v", res.Headers)
 	case !strings.HasSuffix(mediaType, "json"):
@@ -211,14 +218,32 @@ func (d *Document) checkBody(req httpapi.Request, response map[string]any, at st
 	return d.validate(resource+"#"+at+"/content/"+escape(mediaType)+"/schema", body)
 }
 
-// Takes tells whether the document takes a value for a parameter, as it is in the
-// path or query.
-func (d *Document) Takes(o Operation, p Parameter, value string) bool {
-	schema := jsonschema.NewCompiler()
-	if err := schema.AddResource("parameter.json", map[string]any(p.schema)); err != nil {
-		panic(err) // The document was compiled before.
+// Takes tells whether the parameter takes a value, as it is in the path or query.
+func (p Parameter) Takes(value string) bool {
+	return p.schema.Validate(text(value, p.described)) == nil
+}
+
+// Edges are the values about which the parameter, a whole number, begins and
+// ceases to be taken. Other parameters have none.
+func (p Parameter) Edges() (out []string) {
+	for _, name := range []string{"minimum", "maximum"} {
+		if limit, ok := p.described[name].(json.Number); ok {
+			n, err := limit.Int64()
+			if err != nil {
+				panic(err) // The document is no OpenAPI document.
+			}
+			out = append(out, fmt.Sprint(n-1), fmt.Sprint(n), fmt.Sprint(n+1))
+		}
 	}
-	return schema.MustCompile("parameter.json").Validate(text(value, p.schema)) == nil
+	return out
+}
+
+func mustCompile(schema map[string]any) *jsonschema.Schema {
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("parameter.json", schema); err != nil {
+		panic(err) // The document is no OpenAPI document.
+	}
+	return c.MustCompile("parameter.json")
 }
 
 // text is a value of a path, query or header as its schema sees it.
@@ -226,7 +251,7 @@ func text(value string, schema any) any {
 	s, _ := schema.(map[string]any)
 	switch s["type"] {
 	case "integer":
-		if n, err := jsonschema.UnmarshalJSON(strings.NewReader(value)); err == nil {
+		if n, err := strconv.ParseInt(value, 10, 64); err == nil {
 			return n
 		}
 	case "array": // style form, not exploded

@@ -86,6 +86,11 @@ func (c *cloud) answer(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
+	respond(w, body)
+}
+
+// respond answers as AWS's JSON protocol does.
+func respond(w http.ResponseWriter, body []byte) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	// Which the SDK compares.
 	w.Header().Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10))

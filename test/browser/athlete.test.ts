@@ -6,6 +6,7 @@
 //   PACELINE_APP   origin of the running Paceline, such as http://localhost:8080
 //   CHROMIUM_PATH  the browser, /usr/bin/chromium unless set
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core'
 
@@ -174,6 +175,18 @@ test('an athlete comes, looks, and goes', async (t) => {
     const count = number(await page.locator('tfoot td').first().textContent())
     assert.ok(count > 0 && count <= gathered)
     for (const shown of await activities().locator('p.quiet:first-of-type > span:first-child').allTextContents()) assert.equal(shown, sport)
+  })
+
+  await step('everything held can be downloaded', async () => {
+    const file = async (button: string) => {
+      const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: button }).click()])
+      return readFile(await download.path(), 'utf8')
+    }
+    const all = JSON.parse(await file('Download my data')) as { profile: { id: number }; activities: { id: number }[] }
+    assert.ok(all.profile.id > 0)
+    assert.equal(new Set(all.activities.map((one) => one.id)).size, gathered)
+    const rows = (await file('Download activities as CSV')).split('\r\n')
+    assert.equal(rows.length, gathered + 2, 'the names of the fields, a row each, and the end of the last')
   })
 
   await step('the page fits a phone', async () => {

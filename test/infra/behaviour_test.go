@@ -487,6 +487,9 @@ func TestSecurityHeaders(t *testing.T) {
 	security := at(p, "SecurityHeadersConfig")
 	set := func(name string, v any) { got.Set(name, fmt.Sprint(v)) }
 	set("Content-Security-Policy", at(security, "ContentSecurityPolicy", "ContentSecurityPolicy"))
+	if at(security, "ContentSecurityPolicy", "Override") != false {
+		t.Error("the HTTP API's stricter policy is replaced")
+	}
 	set("X-Frame-Options", at(security, "FrameOptions", "FrameOption"))
 	set("Referrer-Policy", at(security, "ReferrerPolicy", "ReferrerPolicy"))
 	if at(security, "ContentTypeOptions") != nil {

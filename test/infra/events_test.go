@@ -32,6 +32,7 @@ func TestEventsReachTheirConsumers(t *testing.T) {
 		{gatheringv1.ScanProgressed{}, consumers{"ActivityPlane"}},
 		{gatheringv1.DeauthorizationReported{}, consumers{"Credentials"}},
 		{gatheringv1.ErasureCompleted{}, consumers{"Credentials"}},
+		{athletev1.GatherRequested{}, consumers{"Gathering"}},
 		{athletev1.ErasureRequested{}, consumers{"Credentials"}},
 		{athletev1.ErasureCompleted{}, consumers{"Credentials"}},
 		{activityv1.ErasureCompleted{}, consumers{"Credentials"}},

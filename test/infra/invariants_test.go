@@ -331,7 +331,7 @@ var invariants = []invariant{
 		},
 		breaks: map[string]func(*testing.T, *system){
 			"a public profile": func(t *testing.T, s *system) {
-				delete(s.find(t, "AthletePlane", "AWS::ApiGatewayV2::Route", "ApiGETv1me").props(), "AuthorizerId")
+				delete(s.find(t, "AthletePlane", "AWS::ApiGatewayV2::Route", "ApiDELETEv1me").props(), "AuthorizerId")
 			},
 		},
 	},

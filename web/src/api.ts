@@ -13,10 +13,12 @@ export interface Sync {
   state: 'backfilling' | 'current' | 'waiting'
   /** How many activities are there by now. */
   gathered: number
-  /** What a waiting scan waits for: "quota", "strava", "reconnect", "application"; others may come. */
+  /** What a waiting scan waits for: "rate_limit", "daily_limit", "strava", "reconnect", "application"; others may come. */
   waiting_for: string | null
   /** RFC 3339; null when it isn't known. */
   resumes_at: string | null
+  /** RFC 3339, an estimate; null when it isn't known. */
+  finishes_at: string | null
 }
 
 /** One activity, in Strava's names and SI units. A field that Strava has no value for is absent. */
@@ -92,15 +94,31 @@ export interface Erasure {
   completed_at?: string | null
 }
 
+/** What is held on the athlete, and where the parts are that other calls give. */
+export interface Export {
+  [held: string]: unknown
+  parts: { name: string; type: string; href: string }[]
+}
+
+/** A page of a part of an export. */
+export interface ExportPage {
+  text: string
+  /** Where the next page is; null when this is the last. */
+  next: string | null
+}
+
 /** Why a request did not bring what it asked for. */
 export class ApiError extends Error {
   /** The HTTP status, or 0 when no answer came. */
   readonly status: number
+  /** In how many seconds to try again; null when that isn't said. */
+  readonly retryAfter: number | null
 
-  constructor(status: number, message: string) {
+  constructor(status: number, message: string, retryAfter: number | null = null) {
     super(message)
     this.name = 'ApiError'
     this.status = status
+    this.retryAfter = retryAfter
   }
 }
 
@@ -121,6 +139,8 @@ export interface Api {
   /** Asks for the erasure of everything held on the athlete; resolves to the receipt. */
   leave(): Promise<string>
   erasure(receipt: string): Promise<Erasure>
+  export(): Promise<Export>
+  exportPage(href: string): Promise<ExportPage>
   /** Puts an e-mail address on the waiting list. */
   joinWaitlist(contact: string): Promise<void>
 }
@@ -141,7 +161,10 @@ export function createApi(fetch: typeof globalThis.fetch = globalThis.fetch.bind
     } catch {
       throw new ApiError(0, 'Paceline cannot be reached just now.')
     }
-    if (!response.ok) throw new ApiError(response.status, await problemText(response))
+    if (!response.ok) {
+      const wait = response.headers.get('Retry-After')
+      throw new ApiError(response.status, await problemText(response), wait === null ? null : Number(wait))
+    }
     return response
   }
 
@@ -165,6 +188,16 @@ export function createApi(fetch: typeof globalThis.fetch = globalThis.fetch.bind
     },
     leave: async () => (await read<{ receipt: string }>('DELETE', '/v1/me')).receipt,
     erasure: (receipt) => read('GET', `/v1/erasures/${encodeURIComponent(receipt)}`),
+    export: () => read('GET', '/v1/me/export'),
+    exportPage: async (href) => {
+      const response = await request('GET', href)
+      const next = /^<([^>]+)>; rel="next"$/.exec(response.headers.get('Link') ?? '')
+      try {
+        return { text: await response.text(), next: next?.[1] ?? null }
+      } catch {
+        throw new ApiError(response.status, 'Paceline cannot be reached just now.')
+      }
+    },
     joinWaitlist: async (contact) => {
       await request('POST', '/oauth/waitlist', { contact })
     },

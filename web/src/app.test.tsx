@@ -15,7 +15,7 @@ let requests: string[]
 let bodies: unknown[]
 
 const nobody = () => ({ status: 401, body: { title: 'Unauthorized', status: 401, detail: 'There is no session.' } })
-const current: Sync = { state: 'current', gathered: 2, waiting_for: null, resumes_at: null }
+const current: Sync = { state: 'current', gathered: 2, waiting_for: null, resumes_at: null, finishes_at: null }
 const run: Activity = {
   id: 15100200300,
   name: 'Evening Run',
@@ -206,6 +206,11 @@ describe('with a session', () => {
     sync = { ...sync, gathered: 1 }
     await pass(2_000)
     expect(text()).toContain('Gathering your history: 1 activity so far.')
+    expect(text()).not.toContain('It should be complete')
+
+    sync = { ...sync, finishes_at: '2026-11-17T12:20:00Z' }
+    await pass(2_000)
+    expect(text()).toMatch(/It should be complete in about \d+ minutes\./)
 
     connected()
     await pass(2_000)
@@ -219,7 +224,7 @@ describe('with a session', () => {
   })
 
   it.each<[string, Sync, string[]]>([
-    ['the quota', { ...current, state: 'waiting', waiting_for: 'quota', resumes_at: '2026-11-17T12:06:30Z' }, ['allowance', 'in about 7 minutes']],
+    ['the quota', { ...current, state: 'waiting', waiting_for: 'rate_limit', resumes_at: '2026-11-17T12:06:30Z' }, ['allowance', 'in about 7 minutes']],
     ['Strava', { ...current, state: 'waiting', waiting_for: 'strava' }, ['Strava cannot be reached', 'goes on by itself']],
     ['a reason that is new', { ...current, state: 'waiting', waiting_for: 'the tide' }, ['Gathering pauses', 'goes on by itself']],
     ['the athlete', { ...current, state: 'waiting', waiting_for: 'reconnect' }, ['Connect with Strava again']],

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/credentials/lambdain"
+	gathering "github.com/paceline/paceline/pkg/gathering/lambdain"
+	"github.com/paceline/paceline/pkg/gathering/quota"
 	"github.com/spf13/cobra"
 )
 
@@ -21,7 +23,7 @@ import (
 // output, or JSON.
 func Command() *cobra.Command {
 	var t target
-	root := newCommand(t.invoke)
+	root := newCommand(t.invoke, t.gathering)
 	root.PersistentFlags().StringVar(&t.stage, "stage", "local", "stage to administer")
 	root.PersistentFlags().StringVar(&t.dir, "dir", ".local", "for the stage local: folder of the local cloud")
 	return root
@@ -30,13 +32,18 @@ func Command() *cobra.Command {
 // adminCLI is the command line of one admin function.
 type adminCLI struct {
 	invoke func(context.Context, lambdain.AdminRequest) (lambdain.AdminResponse, error)
+	// gathering asks how gathering stands; nil when there is nothing to tell.
+	gathering func(context.Context) (*gathering.StatusView, error)
 	// json asks for JSON in place of tables.
 	json bool
 }
 
 // newCommand makes the command tree over the function that invoke calls.
-func newCommand(invoke func(context.Context, lambdain.AdminRequest) (lambdain.AdminResponse, error)) *cobra.Command {
-	a := &adminCLI{invoke: invoke}
+func newCommand(
+	invoke func(context.Context, lambdain.AdminRequest) (lambdain.AdminResponse, error),
+	gather func(context.Context) (*gathering.StatusView, error),
+) *cobra.Command {
+	a := &adminCLI{invoke: invoke, gathering: gather}
 	root := &cobra.Command{Use: "admin", Short: "Administer a stage by its admin function"}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "answer in JSON")
 	root.AddCommand(
@@ -264,7 +271,14 @@ func (a *adminCLI) status() *cobra.Command {
 		if res.Status == nil {
 			return errors.New("the admin function answered without a status: is it of another version?")
 		}
-		return a.print(cmd, res.Status, statusRows(*res.Status)...)
+		g, err := a.gathering(cmd.Context())
+		if err != nil {
+			return err
+		}
+		return a.print(cmd, struct {
+			*lambdain.StatusView
+			Gathering *gathering.StatusView `json:"gathering,omitempty"`
+		}{res.Status, g}, append(statusRows(*res.Status), gatheringRows(g)...)...)
 	}}
 }
 
@@ -283,6 +297,49 @@ func statusRows(s lambdain.StatusView) [][]any {
 	}
 	for _, state := range slices.Sorted(maps.Keys(s.Athletes)) {
 		rows = append(rows, row("  "+state, s.Athletes[state]))
+	}
+	return rows
+}
+
+// gatheringRows tell how gathering stands.
+func gatheringRows(g *gathering.StatusView) [][]any {
+	if g == nil {
+		return nil
+	}
+	clock := func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+	window := func(w gathering.WindowView) string {
+		return fmt.Sprintf("%d of %d used, resets %s", w.Used, w.Limit, clock(w.Resets))
+	}
+	rows := [][]any{row("calls, quarter hour", window(g.Quarter)), row("calls, day", window(g.Day))}
+	if g.RateLimited > 0 {
+		rows = append(rows, row("refused today", fmt.Sprintf("%d for the rate limit", g.RateLimited)))
+	}
+	if g.OthersSeen != nil {
+		rows = append(rows, row("others spend", "last seen "+clock(*g.OthersSeen)))
+	}
+	if p := g.Paused; p != nil {
+		rows = append(rows, row("paused", fmt.Sprintf("for %s until %s", p.For, clock(p.Until))))
+	}
+	for _, class := range quota.Classes {
+		c := g.Classes[string(class)]
+		text := fmt.Sprintf("%d waiting", c.Waiting)
+		if c.WaitingSince != nil {
+			text += " since " + clock(*c.WaitingSince)
+		}
+		if c.Refused {
+			text += ", for the quota"
+		}
+		text += fmt.Sprintf("; %d calls today, %d yesterday", c.CallsToday, c.CallsYesterday)
+		if c.ReserveQuarter > 0 || c.ReserveDay > 0 {
+			text += fmt.Sprintf("; %.0f kept in the quarter hour, %.0f in the day", c.ReserveQuarter, c.ReserveDay)
+		}
+		rows = append(rows, row("  "+string(class), text))
+	}
+	if seen := g.Webhook.LastSeen; seen != nil {
+		rows = append(rows, row("webhooks", "last seen "+clock(*seen)))
+	}
+	if gap := g.Webhook.Gap; gap != nil {
+		rows = append(rows, row("gap in webhooks", fmt.Sprintf("%s to %s", clock(gap.From), clock(gap.To))))
 	}
 	return rows
 }

@@ -11,12 +11,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/paceline/paceline/pkg/credentials/lambdain"
+	gathering "github.com/paceline/paceline/pkg/gathering/lambdain"
 )
 
 // desk is the command line over an admin function that answers as the test says.
 type desk struct {
 	answer   func(lambdain.AdminRequest) (lambdain.AdminResponse, error)
 	requests []lambdain.AdminRequest
+	// gathering is how gathering stands.
+	gathering *gathering.StatusView
 }
 
 // run runs a command; typed is what stands on standard input.
@@ -28,7 +31,7 @@ func (d *desk) run(t *testing.T, typed string, args ...string) (stdout string, e
 			return lambdain.AdminResponse{}, nil
 		}
 		return d.answer(req)
-	})
+	}, func(context.Context) (*gathering.StatusView, error) { return d.gathering, nil })
 	var out, shown strings.Builder
 	cmd.SetArgs(args)
 	cmd.SetIn(strings.NewReader(typed))
@@ -233,5 +236,39 @@ func TestAccountsOfAnotherProviderAreListed(t *testing.T) {
 	}
 	if want := (lambdain.AdminRequest{Action: lambdain.ActionAthletes, Provider: "fitbit", Cursor: "c", Limit: 50}); len(d.requests) != 1 || d.requests[0] != want {
 		t.Errorf("asked %+v", d.requests)
+	}
+}
+
+func TestStatusOfGathering(t *testing.T) {
+	at := time.Date(2026, 11, 2, 3, 15, 0, 0, time.UTC)
+	d := answers(lambdain.AdminResponse{Status: &lambdain.StatusView{Capacity: 1}})
+	d.gathering = &gathering.StatusView{
+		Quarter: gathering.WindowView{Limit: 100, Used: 7, Resets: at}, Day: gathering.WindowView{Limit: 1000, Used: 70, Resets: at.Add(time.Hour)},
+		RateLimited: 1, OthersSeen: &at, Paused: &gathering.PauseView{For: "rate_limit", Until: at},
+		Classes: map[string]gathering.ClassView{"webhook": {
+			Waiting: 3, WaitingSince: &at, CallsToday: 5, CallsYesterday: 6, ReserveQuarter: 8, ReserveDay: 9, Refused: true,
+		}},
+		Webhook: gathering.WebhookView{SubscriptionID: 5, LastSeen: &at, Gap: &gathering.GapView{From: at, To: at.Add(time.Hour), Planned: true}},
+	}
+	got, err := d.run(t, "", "status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		"calls, quarter hour  7 of 100 used, resets 2026-11-02 03:15 UTC\n",
+		"calls, day           70 of 1000 used, resets 2026-11-02 04:15 UTC\n",
+		"refused today        1 for the rate limit\n",
+		"others spend         last seen 2026-11-02 03:15 UTC\n",
+		"paused               for rate_limit until 2026-11-02 03:15 UTC\n",
+		"  webhook            3 waiting since 2026-11-02 03:15 UTC, for the quota; 5 calls today, 6 yesterday; 8 kept in the quarter hour, 9 in the day\n",
+		"  spare              0 waiting; 0 calls today, 0 yesterday\n",
+		"gap in webhooks      2026-11-02 03:15 UTC to 2026-11-02 04:15 UTC\n",
+	} {
+		if !strings.Contains(got, line) {
+			t.Errorf("there is no line %q in\n%s", line, got)
+		}
+	}
+	if got, err = d.run(t, "", "status", "--json"); err != nil || !strings.Contains(got, `"rate_limited_today": 1`) || !strings.Contains(got, `"capacity": 1`) {
+		t.Errorf("%s, %v", got, err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/paceline/paceline/pkg/credentials/lambdain"
+	gathering "github.com/paceline/paceline/pkg/gathering/lambdain"
 )
 
 // target is the stage to administer.
@@ -25,22 +26,36 @@ type target struct {
 
 // invoke calls the stage's admin function. Its own errors come back as they
 // are; none holds a secret.
-func (t *target) invoke(ctx context.Context, req lambdain.AdminRequest) (lambdain.AdminResponse, error) {
+func (t *target) invoke(ctx context.Context, req lambdain.AdminRequest) (res lambdain.AdminResponse, err error) {
+	return res, t.call(ctx, "Credentials", "AdminFunctionName", req, &res)
+}
+
+// gathering asks how the stage's gathering stands.
+func (t *target) gathering(ctx context.Context) (*gathering.StatusView, error) {
+	var view gathering.StatusView
+	if err := t.call(ctx, "Gathering", "GatheringStatusFunctionName", struct{}{}, &view); err != nil {
+		return nil, err
+	}
+	return &view, nil
+}
+
+// call calls the function that is a stack's output and reads its answer.
+func (t *target) call(ctx context.Context, boundary, output string, req, res any) error {
 	cfg, err := t.aws(ctx)
 	if err != nil {
-		return lambdain.AdminResponse{}, err
+		return err
 	}
-	name, err := t.function(ctx, cfg)
+	name, err := t.function(ctx, cfg, boundary, output)
 	if err != nil {
-		return lambdain.AdminResponse{}, err
+		return err
 	}
 	payload, err := json.Marshal(req)
 	if err != nil {
-		return lambdain.AdminResponse{}, err
+		return err
 	}
 	out, err := lambda.NewFromConfig(cfg).Invoke(ctx, &lambda.InvokeInput{FunctionName: aws.String(name), Payload: payload})
 	if err != nil {
-		return lambdain.AdminResponse{}, fmt.Errorf("invoke the admin function: %w", err)
+		return fmt.Errorf("invoke %s: %w", name, err)
 	}
 	if out.FunctionError != nil {
 		var failure struct {
@@ -49,13 +64,12 @@ func (t *target) invoke(ctx context.Context, req lambdain.AdminRequest) (lambdai
 		if json.Unmarshal(out.Payload, &failure) != nil || failure.Message == "" {
 			failure.Message = *out.FunctionError
 		}
-		return lambdain.AdminResponse{}, errors.New(failure.Message)
+		return errors.New(failure.Message)
 	}
-	var res lambdain.AdminResponse
-	if err := json.Unmarshal(out.Payload, &res); err != nil {
-		return lambdain.AdminResponse{}, fmt.Errorf("read the admin function's answer: %w", err)
+	if err := json.Unmarshal(out.Payload, res); err != nil {
+		return fmt.Errorf("read the answer of %s: %w", name, err)
 	}
-	return res, nil
+	return nil
 }
 
 // aws is the configuration of the environment, and for the stage local that of
@@ -81,19 +95,19 @@ func (t *target) aws(ctx context.Context) (aws.Config, error) {
 		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("PACELINELOCAL", "paceline", "")))
 }
 
-// function looks up the admin function among the credentials stack's outputs.
-func (t *target) function(ctx context.Context, cfg aws.Config) (string, error) {
-	stack := "Paceline-" + t.stage + "-Credentials"
+// function looks up a function among the outputs of a boundary's stack.
+func (t *target) function(ctx context.Context, cfg aws.Config, boundary, output string) (string, error) {
+	stack := "Paceline-" + t.stage + "-" + boundary
 	out, err := cloudformation.NewFromConfig(cfg).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: aws.String(stack)})
 	if err != nil {
 		return "", fmt.Errorf("look for the stack %s: %w", stack, err)
 	}
 	for _, s := range out.Stacks {
 		for _, o := range s.Outputs {
-			if aws.ToString(o.OutputKey) == "AdminFunctionName" {
+			if aws.ToString(o.OutputKey) == output {
 				return aws.ToString(o.OutputValue), nil
 			}
 		}
 	}
-	return "", fmt.Errorf("the stack %s has no output AdminFunctionName", stack)
+	return "", fmt.Errorf("the stack %s has no output %s", stack, output)
 }

@@ -19,5 +19,6 @@ func main() {
 	var s settings.ServeAPI
 	cfg, log := boot.Load(context.Background(), &s)
 	table := ddb.New(dynamodb.NewFromConfig(cfg), s.ActivitiesTable)
-	lambda.Start(httpapi.Mux(log, lambdain.APIRoutes(&activity.Reader{Store: table, Now: time.Now})))
+	limiter := httpapi.NewLimiter(time.Now)
+	lambda.Start(httpapi.Mux(log, limiter.Limit(lambdain.APIRoutes(&activity.Reader{Store: table, Now: time.Now}))))
 }

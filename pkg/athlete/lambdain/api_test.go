@@ -1,6 +1,7 @@
 package lambdain_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -17,9 +18,12 @@ import (
 	"github.com/paceline/paceline/pkg/athlete/athletetest"
 	"github.com/paceline/paceline/pkg/athlete/lambdain"
 	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/kit/consume"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/httpapi"
+	"github.com/paceline/paceline/pkg/kit/obs"
+	"github.com/paceline/paceline/test/api"
 )
 
 var (
@@ -29,6 +33,8 @@ var (
 
 type plane struct {
 	t         *testing.T
+	document  *api.Document
+	now       time.Time
 	api       func(context.Context, httpapi.Request) (httpapi.Response, error)
 	consume   func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
 	published []event.Event
@@ -41,11 +47,11 @@ func (p *plane) Publish(_ context.Context, events ...event.Event) error {
 }
 
 func newPlane(t *testing.T) *plane {
-	p := &plane{t: t}
+	p := &plane{t: t, document: api.MustLoad(t), now: now}
 	store := athletetest.NewStore()
 	service := &athlete.Service{
 		Accounts: store, Erasures: store, Publisher: p,
-		Minter:     event.Minter{Now: func() time.Time { return now }, NewID: func() string { return "id" }},
+		Minter:     event.Minter{Now: func() time.Time { return p.now }, NewID: func() string { return "id" }},
 		NewReceipt: func() string { return "unguessable" },
 	}
 	p.api = httpapi.Mux(quiet, lambdain.APIRoutes(service, "https://paceline.example"))
@@ -66,9 +72,18 @@ func receipt(s string) func(*httpapi.Request) {
 	return func(r *httpapi.Request) { r.PathParameters = map[string]string{"receipt": s} }
 }
 
+// query adds a parameter.
+func query(name, value string) func(*httpapi.Request) {
+	return func(r *httpapi.Request) { r.QueryStringParameters = map[string]string{name: value} }
+}
+
+func header(name, value string) func(*httpapi.Request) {
+	return func(r *httpapi.Request) { r.Headers[name] = value }
+}
+
 // expect sends the recorded request, changed, and compares the answer's body
 // unless want is empty.
-func (p *plane) expect(route string, status int, want string, change ...func(*httpapi.Request)) {
+func (p *plane) expect(route string, status int, want string, change ...func(*httpapi.Request)) httpapi.Response {
 	p.t.Helper()
 	b, err := os.ReadFile("testdata/request.json")
 	if err != nil {
@@ -89,9 +104,10 @@ func (p *plane) expect(route string, status int, want string, change ...func(*ht
 	if res.StatusCode != status || want != "" && res.Body != want {
 		p.t.Errorf("%s: %d %s, want %d %s", route, res.StatusCode, res.Body, status, want)
 	}
-	if status >= 400 && res.Headers["Content-Type"] != "application/problem+json" {
-		p.t.Errorf("%s: %s", route, res.Headers["Content-Type"])
+	if err := p.document.Check(req, res); err != nil {
+		p.t.Error(err)
 	}
+	return res
 }
 
 // receive takes in the sample of a contract.
@@ -108,9 +124,11 @@ func (p *plane) receive(sample string) {
 }
 
 const (
-	me    = "GET /v1/me"
-	leave = "DELETE /v1/me"
-	state = "GET /v1/erasures/{receipt}"
+	me      = "GET /v1/me"
+	leave   = "DELETE /v1/me"
+	export  = "GET /v1/me/export"
+	refresh = "POST /v1/me/sync"
+	state   = "GET /v1/erasures/{receipt}"
 
 	// The athlete, generation and receipt of the contracts' samples.
 	athleteID     int64 = 4242424
@@ -135,9 +153,11 @@ func TestProfileFromEventToAnswer(t *testing.T) {
 		t.Errorf("published %+v", p.published)
 	}
 
-	p.expect(state, http.StatusNotFound, "", nobody, receipt(sampleReceipt))
+	p.expect(state, http.StatusOK, fmt.Sprintf(`{"receipt":%q,"state":"requested","requested_at":"2026-11-20T12:00:00.123Z"}`, sampleReceipt),
+		nobody, receipt(sampleReceipt))
 	p.receive("credentialsv1/testdata/ErasureReceiptIssued.json")
-	p.expect(state, http.StatusOK, fmt.Sprintf(`{"receipt":%q,"state":"erased","requested_at":"2026-11-20T12:00:00Z","completed_at":"2026-11-20T12:00:07.5Z"}`, sampleReceipt),
+	p.expect(state, http.StatusOK, fmt.Sprintf(`{"receipt":%q,"state":"erased","requested_at":"2026-11-20T12:00:00Z","completed_at":"2026-11-20T12:00:07.5Z",`+
+		`"erased":["authorization","pending_work","profile","activities"]}`, sampleReceipt),
 		nobody, receipt(sampleReceipt))
 }
 
@@ -158,10 +178,109 @@ func TestLeave(t *testing.T) {
 	}
 }
 
+func TestFields(t *testing.T) {
+	p := newPlane(t)
+	session := as(athleteID, generation)
+	p.receive("gatheringv1/testdata/AthleteGathered.json")
+	p.expect(me, http.StatusOK, `{"firstname":"Synthetic","id":4242424}`, session, query("fields", "id,firstname"))
+	p.expect(me, http.StatusBadRequest, "", session, query("fields", ""))
+	p.expect(me, http.StatusBadRequest, "", session, query("fields", "id,password"))
+}
+
+func TestConditionalRequests(t *testing.T) {
+	p := newPlane(t)
+	session := as(athleteID, generation)
+	first := p.expect(me, http.StatusOK, "", session)
+	p.expect(me, http.StatusNotModified, "", session, header("if-none-match", first.Headers["ETag"]))
+	p.receive("gatheringv1/testdata/AthleteGathered.json")
+	p.expect(me, http.StatusOK, "", session, header("if-none-match", first.Headers["ETag"]))
+}
+
+func TestExport(t *testing.T) {
+	p := newPlane(t)
+	session := as(athleteID, generation)
+	const parts = `"parts":[{"name":"activities","type":"application/json","href":"/v1/me/activities?limit=200"},` +
+		`{"name":"activities","type":"text/csv","href":"/v1/me/activities?limit=200\u0026format=csv"},` +
+		`{"name":"totals","type":"application/json","href":"/v1/me/stats?by=month"},` +
+		`{"name":"gathering","type":"application/json","href":"/v1/me/sync"}]}`
+	const head = `{"athlete_id":4242424,"authorized_at":"2026-11-20T11:43:20.123Z","profile":`
+	p.expect(export, http.StatusOK, head+`null,"profile_read_at":null,"refresh_asked_at":null,"leaving":null,`+parts, session)
+
+	p.receive("gatheringv1/testdata/AthleteGathered.json")
+	p.expect(refresh, http.StatusAccepted, "", session)
+	p.expect(leave, http.StatusAccepted, "", session)
+	p.expect(export, http.StatusOK, head+
+		`{"id":4242424,"username":"synthetic_rider","firstname":"Synthetic","lastname":"Rider",`+
+		`"profile_medium":"https://example.org/avatar/medium.png","profile":"https://example.org/avatar/large.png","created_at":"2014-05-01T08:00:00Z"},`+
+		`"profile_read_at":"2026-11-20T12:00:00.123456Z","refresh_asked_at":"2026-11-20T12:00:00Z",`+
+		`"leaving":{"receipt":"unguessable","status_url":"/v1/erasures/unguessable"},`+parts, session)
+}
+
+func TestRefresh(t *testing.T) {
+	p := newPlane(t)
+	session := as(athleteID, generation)
+	p.refuse = fault.New(fault.Transient, "the bus is away")
+	p.expect(refresh, http.StatusServiceUnavailable, "", session)
+	p.refuse, p.published = nil, nil
+	p.expect(refresh, http.StatusAccepted, `{"requested_at":"2026-11-20T12:00:00Z","status_url":"/v1/me/sync"}`, session)
+	p.now = now.Add(time.Minute + time.Millisecond)
+	if res := p.expect(refresh, http.StatusTooManyRequests, "", session); res.Headers["Retry-After"] != "840" {
+		t.Errorf("Retry-After %s", res.Headers["Retry-After"])
+	}
+	p.expect(refresh, http.StatusAccepted, "", as(athleteID+1, generation))
+	p.now = now.Add(15 * time.Minute)
+	p.expect(refresh, http.StatusAccepted, "", session)
+	if len(p.published) != 3 || p.published[0].Fact.DetailType() != "GatherRequested.v1" {
+		t.Errorf("published %+v", p.published)
+	}
+}
+
+func TestAnotherSitesPageChangesNothing(t *testing.T) {
+	p := newPlane(t)
+	for _, route := range []string{leave, refresh} {
+		p.expect(route, http.StatusForbidden, "", header("sec-fetch-site", "cross-site"))
+		p.expect(route, http.StatusForbidden, "", header("origin", "https://evil.example"))
+	}
+	if len(p.published) != 0 {
+		t.Errorf("published %+v", p.published)
+	}
+	p.expect(me, http.StatusOK, "", header("sec-fetch-site", "cross-site")) // a link to it
+	p.expect(leave, http.StatusAccepted, "", header("origin", "https://paceline.example"))
+}
+
+func TestDeadlinesAreCounted(t *testing.T) {
+	var out bytes.Buffer
+	store := athletetest.NewStore()
+	for range 2 {
+		deadlines := &athlete.Deadlines{Accounts: store, Inventory: store, Now: func() time.Time { return now }}
+		m := obs.NewMetrics(&out, time.Now, "ns", "stage", "function")
+		if _, err := obs.Flushing(m, lambdain.EnforceDeadlines(deadlines, m))(t.Context(), struct{}{}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := store.Update(t.Context(), 1, func(a *athlete.Account) (bool, error) {
+			a.Profile, a.ReadAt = &gatheringv1.Athlete{ID: 1}, now.Add(-8*24*time.Hour)
+			return true, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Open(t.Context(), athlete.Erasure{Receipt: "r", RequestedAt: now.Add(-time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, second, _ := strings.Cut(out.String(), "\n")
+	for line, want := range map[string]string{first: `"ErasuresOverdue":0,"KeptTooLong":0,`, second: `"ErasuresOverdue":1,"KeptTooLong":1,`} {
+		if !strings.Contains(line, want) {
+			t.Errorf("%s has no %s", line, want)
+		}
+	}
+}
+
 func TestWithoutASessionThereIsNobody(t *testing.T) {
 	p := newPlane(t)
-	p.expect(me, http.StatusUnauthorized, "", nobody)
-	p.expect(leave, http.StatusUnauthorized, "", nobody)
+	for _, route := range []string{me, leave, export, refresh} {
+		p.expect(route, http.StatusUnauthorized, "", nobody)
+	}
 	if len(p.published) != 0 {
 		t.Errorf("published %+v", p.published)
 	}

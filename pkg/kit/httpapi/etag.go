@@ -22,6 +22,7 @@ func tagged(req Request, res Response) Response {
 	}
 	res.StatusCode, res.Body = http.StatusNotModified, ""
 	delete(res.Headers, "Content-Type")
+	delete(res.Headers, "Content-Disposition")
 	return res
 }
 

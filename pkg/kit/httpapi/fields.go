@@ -1,12 +1,23 @@
 package httpapi
 
 import (
+	"encoding/csv"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
+
+// names are the fields of T as JSON has them, in their order.
+func names[T any]() (out []string) {
+	for field := range reflect.TypeFor[T]().Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		out = append(out, name)
+	}
+	return out
+}
 
 // Fields is a selection of the fields of T, a struct with JSON tags.
 type Fields[T any] struct {
@@ -15,21 +26,16 @@ type Fields[T any] struct {
 }
 
 // SelectFields reads the query's fields: names with commas between them. Without
-// it, or when it is empty, all fields are selected. The fault is invalid when T
-// has no such field.
+// it all fields are selected. The fault is invalid when T has no such field.
 func SelectFields[T any](req Request) (Fields[T], error) {
-	list := req.QueryStringParameters["fields"]
-	if list == "" {
+	list, given := req.QueryStringParameters["fields"]
+	if !given {
 		return Fields[T]{}, nil
 	}
-	known := map[string]bool{}
-	for field := range reflect.TypeFor[T]().Fields() {
-		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		known[name] = true
-	}
+	known := names[T]()
 	f := Fields[T]{names: map[string]bool{}}
 	for name := range strings.SplitSeq(list, ",") {
-		if !known[name] {
+		if !slices.Contains(known, name) {
 			return Fields[T]{}, fault.New(fault.Invalid, "fields must be names of fields with commas between them")
 		}
 		f.names[name] = true
@@ -52,4 +58,38 @@ func (f Fields[T]) Of(v T) any {
 		}
 	}
 	return all
+}
+
+// CSV is a table of the selected fields (RFC 4180), in the order they have in T,
+// under their names if header. A field that is not there is empty.
+func (f Fields[T]) CSV(header bool, rows ...T) string {
+	var columns []string
+	for _, name := range names[T]() {
+		if f.names == nil || f.names[name] {
+			columns = append(columns, name)
+		}
+	}
+	var out strings.Builder
+	w := csv.NewWriter(&out)
+	w.UseCRLF = true
+	if header {
+		_ = w.Write(columns) // A strings.Builder takes everything.
+	}
+	for _, row := range rows {
+		var values map[string]json.RawMessage
+		if err := json.Unmarshal([]byte(encode(row)), &values); err != nil {
+			panic(err) // As in encode.
+		}
+		record := make([]string, len(columns))
+		for i, name := range columns {
+			record[i] = string(values[name])
+			var text string
+			if json.Unmarshal(values[name], &text) == nil {
+				record[i] = text
+			}
+		}
+		_ = w.Write(record)
+	}
+	w.Flush()
+	return out.String()
 }

@@ -105,6 +105,13 @@ func Mux(log *slog.Logger, routes map[string]Handler) func(context.Context, Requ
 // JSON is an answer that no cache may keep.
 func JSON(status int, body any) Response { return respond(status, "application/json", encode(body)) }
 
+// CSV is a table, to be kept as a file of that name.
+func CSV(name, table string) Response {
+	res := respond(http.StatusOK, "text/csv; charset=utf-8", table)
+	res.Headers["Content-Disposition"] = `attachment; filename="` + name + `"`
+	return res
+}
+
 // ProblemTypes has the name of each status's type of problem: what follows
 // [ProblemBase] in an answer's type, and a heading of the page there.
 var ProblemTypes = map[int]string{

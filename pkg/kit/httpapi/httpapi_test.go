@@ -178,7 +178,7 @@ func TestFields(t *testing.T) {
 		return httpapi.JSON(200, fields.Of(thing{ID: 1 << 60, Note: "n"})), err
 	}
 	for query, want := range map[string]string{
-		"":             `{"id":1152921504606846976,"note":"n"}`,
+		"":             "",
 		"id":           `{"id":1152921504606846976}`,
 		"note,id":      `{"id":1152921504606846976,"note":"n"}`,
 		"name":         `{}`,
@@ -194,6 +194,48 @@ func TestFields(t *testing.T) {
 		res := serve(t, httpapi.Request{QueryStringParameters: map[string]string{"fields": query}}, h)
 		if want == "" && res.StatusCode != 400 || want != "" && (res.StatusCode != 200 || res.Body != want) {
 			t.Errorf("%q: %d %s", query, res.StatusCode, res.Body)
+		}
+	}
+}
+
+func TestWithoutFieldsThereAreAll(t *testing.T) {
+	type thing struct {
+		ID int `json:"id"`
+	}
+	fields, err := httpapi.SelectFields[thing](httpapi.Request{})
+	if err != nil || fields.Of(thing{1}) != (thing{1}) {
+		t.Errorf("%v, %v", fields.Of(thing{1}), err)
+	}
+}
+
+func TestCSV(t *testing.T) {
+	type thing struct {
+		ID    int64    `json:"id"`
+		Name  string   `json:"name"`
+		Speed *float64 `json:"speed,omitempty"`
+		Done  bool     `json:"done"`
+	}
+	speed := 12.5
+	things := []thing{{1 << 60, "Tom, \"the\" <cat>\nand Zoë", &speed, true}, {2, "", nil, false}}
+	for query, want := range map[string]string{
+		"":         "id,name,speed,done\r\n1152921504606846976,\"Tom, \"\"the\"\" <cat>\r\nand Zoë\",12.5,true\r\n2,,,false\r\n",
+		"speed,id": "id,speed\r\n1152921504606846976,12.5\r\n2,\r\n",
+		"done":     "done\r\ntrue\r\nfalse\r\n",
+	} {
+		req := httpapi.Request{}
+		if query != "" {
+			req.QueryStringParameters = map[string]string{"fields": query}
+		}
+		fields, err := httpapi.SelectFields[thing](req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fields.CSV(true, things...); got != want {
+			t.Errorf("%q: %q", query, got)
+		}
+		_, rows, _ := strings.Cut(want, "\r\n")
+		if got := fields.CSV(false, things...); got != rows {
+			t.Errorf("%q without a header: %q", query, got)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import { append, refresh } from '../pages.ts'
 import { usePolling } from '../polling.ts'
 import { sportTypes } from '../sports.ts'
 import { Activities } from './activities.tsx'
+import { Download } from './download.tsx'
 import { LeaveDialog } from './leave-dialog.tsx'
 import { Notice } from './notice.tsx'
 import { Profile } from './profile.tsx'
@@ -168,6 +169,7 @@ export function Dashboard({ api, onLoggedOut, onSessionEnded, onLeft, ...props }
         <Activities page={content?.page ?? null} onMore={loadMore} />
       </div>
 
+      <Download api={api} act={act} />
       <section class="account" aria-labelledby="account">
         <h2 id="account">Your connection</h2>
         <p>Logging out ends this session here. Your activities stay gathered until you leave.</p>

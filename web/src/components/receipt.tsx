@@ -41,7 +41,10 @@ export function Receipt({ api, receipt }: { api: Api; receipt: string }) {
       <h1 ref={heading} tabIndex={-1}>
         Your erasure receipt
       </h1>
-      <p>Keep this receipt, or the address of this page. It holds no data about you.</p>
+      <p>
+        Keep this receipt, or the address of this page. It holds no data about you, and can be
+        looked up for 30 days after the erasure.
+      </p>
       <p class="buttons">
         <code>{receipt}</code>
         <CopyButton text={receipt} />

@@ -2,7 +2,8 @@ import type { Sync } from '../api.ts'
 import { count, instant, until } from '../format.ts'
 
 const reasons: Record<string, string> = {
-  quota: 'Strava lets an application ask only so often, and that allowance is used up for now.',
+  rate_limit: 'Strava lets an application ask only so often, and that allowance is used up for now.',
+  daily_limit: 'Strava lets an application ask only so often in a day, and that allowance is used up for today.',
   strava: 'Strava cannot be reached just now.',
   application: 'Strava does not serve this copy of Paceline at present. Whoever runs it has to put that right.',
 }
@@ -20,7 +21,14 @@ export function SyncStatus({ sync, now = () => new Date() }: { sync: Sync | null
 function Words({ sync, now }: { sync: Sync; now: Date }) {
   const gathered = `${count(sync.gathered)} ${sync.gathered === 1 ? 'activity' : 'activities'}`
   if (sync.state === 'current') return <p>Up to date: {gathered}.</p>
-  if (sync.state === 'backfilling') return <p>Gathering your history: {gathered} so far.</p>
+  if (sync.state === 'backfilling') {
+    return (
+      <p>
+        Gathering your history: {gathered} so far.
+        {sync.finishes_at && ` It should be complete ${until(sync.finishes_at, now)}.`}
+      </p>
+    )
+  }
   if (sync.waiting_for === 'reconnect') {
     return (
       <p>
