@@ -3,8 +3,10 @@ package main
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/md5"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"hash/crc32"
 	"net/http"
@@ -17,9 +19,10 @@ import (
 
 // cloud answers, over loopback, the few calls to AWS that are made while
 // something is measured: items of DynamoDB by their key pk, unconditionally,
-// and the public key of KMS that sessions are verified with. It speaks AWS's
-// JSON protocol, so that what is measured uses the real SDK, and answers as
-// fast as a process on the same machine can.
+// transactions of DynamoDB and messages for SQS, which it takes and forgets, and
+// the public key of KMS that sessions are verified with. It speaks AWS's JSON
+// protocol, so that what is measured uses the real SDK, and answers as fast as a
+// process on the same machine can.
 type cloud struct {
 	*httptest.Server
 	sessionKey []byte // DER
@@ -27,6 +30,7 @@ type cloud struct {
 	mu       sync.Mutex
 	items    map[string]json.RawMessage // by table and key
 	requests int                        // to DynamoDB
+	messages int                        // to SQS
 }
 
 func newCloud() (*cloud, error) {
@@ -47,9 +51,10 @@ func newCloud() (*cloud, error) {
 func (c *cloud) answer(w http.ResponseWriter, r *http.Request) {
 	service, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	var in struct {
-		TableName string
-		Key, Item map[string]json.RawMessage
-		KeyId     string
+		TableName   string
+		Key, Item   map[string]json.RawMessage
+		KeyId       string
+		MessageBody string
 	}
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -75,6 +80,12 @@ func (c *cloud) answer(w http.ResponseWriter, r *http.Request) {
 		}
 		c.items[in.TableName+string(in.Item["pk"])] = item
 		out = struct{}{}
+	case "TransactWriteItems":
+		out = struct{}{}
+	case "SendMessage":
+		c.messages++
+		digest := md5.Sum([]byte(in.MessageBody)) // Which the SDK compares.
+		out = map[string]string{"MessageId": strconv.Itoa(c.messages), "MD5OfMessageBody": hex.EncodeToString(digest[:])}
 	case "GetPublicKey":
 		out = map[string]any{"KeyId": in.KeyId, "KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY", "PublicKey": c.sessionKey}
 	default:
@@ -102,6 +113,13 @@ func (c *cloud) dynamoDBRequests() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.requests
+}
+
+// sqsMessages counts those so far.
+func (c *cloud) sqsMessages() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.messages
 }
 
 // environment is what the SDK needs to find the cloud, and nothing else.

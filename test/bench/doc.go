@@ -6,7 +6,7 @@
 // names something to be compared with, which is measured in the same run by
 // turns with it.
 //
-// Owns: the suites, the stand-ins for AWS that they need (Lambda's runtime API
-// and the few calls of DynamoDB and KMS that are made), and hello, the function
+// Owns: the suites, the stand-ins for AWS that they need (Lambda's runtime API,
+// EventBridge, and the few calls of DynamoDB, SQS and KMS that are made), and hello, the function
 // that cold starts are compared with. It emits and consumes no events.
 package main

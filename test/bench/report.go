@@ -29,6 +29,9 @@ type comparison struct {
 	baseline string
 	base     sample
 	unit     string
+	// biggerIsBetter is for rates; the 99th percentile is then what 99 % of the
+	// samples reach.
+	biggerIsBetter bool
 	// rounds are measured, after warmUp rounds that are not. Each takes one
 	// sample of ours and one of base.
 	rounds, warmUp int
@@ -51,6 +54,9 @@ type result struct {
 	Name string `json:"name"`
 	// Unit of medians, percentiles and the difference.
 	Unit string `json:"unit"`
+	// BiggerIsBetter says that the figures are rates: P99 is then what 99 % of
+	// the samples reach.
+	BiggerIsBetter bool `json:"bigger_is_better,omitempty"`
 	distribution
 	ComparedWith baseline `json:"compared_with"`
 	// Ratio and Difference are between the medians.
@@ -70,6 +76,8 @@ type result struct {
 // extra says in words what only some benchmarks have.
 func (r *result) extra() string {
 	switch {
+	case r.BiggerIsBetter:
+		return "; bigger is better"
 	case r.BinaryBytes > 0:
 		return fmt.Sprintf("; %.1f MB | %.1f MB", float64(r.BinaryBytes)/1e6, float64(r.BaselineBinaryBytes)/1e6)
 	case r.DynamoDBRequests != nil:
@@ -102,8 +110,8 @@ func (r *report) compare(ctx context.Context, c comparison) (*result, error) {
 		}
 	}
 	res := &result{
-		Name: c.name, Unit: c.unit, distribution: summarize(ours),
-		ComparedWith: baseline{c.baseline, summarize(base)}, Samples: c.rounds,
+		Name: c.name, Unit: c.unit, BiggerIsBetter: c.biggerIsBetter, distribution: summarize(ours, c.biggerIsBetter),
+		ComparedWith: baseline{c.baseline, summarize(base, c.biggerIsBetter)}, Samples: c.rounds,
 	}
 	res.Ratio = res.Median / res.ComparedWith.Median
 	res.Difference = res.Median - res.ComparedWith.Median
@@ -112,13 +120,17 @@ func (r *report) compare(ctx context.Context, c comparison) (*result, error) {
 }
 
 // summarize needs at least one sample.
-func summarize(samples []float64) distribution {
+func summarize(samples []float64, biggerIsBetter bool) distribution {
 	sorted := slices.Sorted(slices.Values(samples))
+	if biggerIsBetter {
+		slices.Reverse(sorted)
+	}
 	return distribution{Median: percentile(sorted, 50), P99: percentile(sorted, 99)}
 }
 
-// percentile is the smallest sample that p percent are not above (nearest
-// rank): a sample that was taken, never a number in between.
+// percentile is the first sample, of samples from the best to the worst, that p
+// percent are no worse than (nearest rank): a sample that was taken, never a
+// number in between.
 func percentile(sorted []float64, p float64) float64 {
 	rank := int(math.Ceil(p / 100 * float64(len(sorted))))
 	return sorted[max(rank, 1)-1]

@@ -58,6 +58,12 @@ func TestCompareStopsAtAnError(t *testing.T) {
 	}
 }
 
+func TestBiggerIsBetter(t *testing.T) {
+	if got, want := summarize([]float64{3, 1, 2}, true), (distribution{Median: 2, P99: 1}); got != want {
+		t.Errorf("%+v, not %+v", got, want)
+	}
+}
+
 func TestPercentile(t *testing.T) {
 	var hundred []float64
 	for i := range 100 {

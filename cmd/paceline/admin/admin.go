@@ -288,7 +288,9 @@ func statusRows(s lambdain.StatusView) [][]any {
 		app = "client " + s.ClientID
 	}
 	if s.Subscription != nil {
-		subscription = fmt.Sprintf("%d to %s", s.Subscription.ID, s.Subscription.CallbackURL)
+		// Without the callback URL, whose last segment is secret: a status is
+		// something that people show each other.
+		subscription = strconv.FormatInt(s.Subscription.ID, 10)
 	}
 	rows := [][]any{
 		row("application", app),

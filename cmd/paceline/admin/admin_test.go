@@ -64,7 +64,7 @@ func TestTables(t *testing.T) {
 		"status": {[]string{"status"}, lambdain.AdminResponse{Status: &lambdain.StatusView{
 			ClientID: "4711", Subscription: &lambdain.SubscriptionView{ID: 5, CallbackURL: "https://x/y"},
 			Athletes: map[string]int{"degraded": 1, "active": 6, "erased": 2}, Authorized: 7, Capacity: 10,
-		}}, "application   client 4711\nsubscription  5 to https://x/y\nathletes      7 of 10 authorized\n  active      6\n  degraded    1\n  erased      2\n"},
+		}}, "application   client 4711\nsubscription  5\nathletes      7 of 10 authorized\n  active      6\n  degraded    1\n  erased      2\n"},
 		"status of nothing": {[]string{"status"}, lambdain.AdminResponse{Status: &lambdain.StatusView{Capacity: 1}},
 			"application   not set\nsubscription  none\nathletes      0 of 1 authorized\n"},
 		"athletes": {[]string{"athletes"}, lambdain.AdminResponse{Athletes: []lambdain.AthleteView{athlete(7)}, NextCursor: "n"},

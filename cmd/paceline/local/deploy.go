@@ -85,9 +85,13 @@ func (c *cloud) deploy(ctx context.Context, strava Strava, say func(string)) (st
 	if have.Inputs == inputs {
 		return "nothing changed", nil
 	}
+	// Bootstrapping synthesises the app, too; without the stage it would be all
+	// stages that were ever built.
+	app := append([]string{"--app", filepath.Join(c.settings.Root, "dist/infra"), "--output", c.path("cdk.out")}, contexts...)
 	if !have.Bootstrapped {
 		say("bootstrap")
-		if err := c.runCDK(ctx, "cdk-bootstrap", nil, "bootstrap", "aws://"+AccountID+"/"+Region); err != nil {
+		args := append([]string{"bootstrap", "aws://" + AccountID + "/" + Region}, app...)
+		if err := c.runCDK(ctx, "cdk-bootstrap", nil, args...); err != nil {
 			return "", err
 		}
 		have.Bootstrapped = true
@@ -97,8 +101,7 @@ func (c *cloud) deploy(ctx context.Context, strava Strava, say func(string)) (st
 	}
 	say("synth")
 	watch := &stackWatch{say: say}
-	args := append([]string{"deploy", "--all", "--app", filepath.Join(c.settings.Root, "dist/infra"),
-		"--output", c.path("cdk.out"), "--outputs-file", c.path("cdk-outputs.json"), "--require-approval", "never"}, contexts...)
+	args := append([]string{"deploy", "--all", "--outputs-file", c.path("cdk-outputs.json"), "--require-approval", "never"}, app...)
 	if err := c.runCDK(ctx, "cdk", watch.line, args...); err != nil {
 		if watch.failure != "" {
 			err = fmt.Errorf("%s: %w", clip(watch.failure, 200), err)

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awscredentials "github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/paceline/paceline/pkg/event/eventtest"
+	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/ddb"
+	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
+	"github.com/paceline/paceline/pkg/gathering/lambdain"
+	"github.com/paceline/paceline/pkg/gathering/settings"
+	"github.com/paceline/paceline/pkg/gathering/sqs"
+	"github.com/paceline/paceline/pkg/kit/boot"
+	"github.com/paceline/paceline/pkg/kit/httpapi"
+	"github.com/paceline/paceline/pkg/kit/obs"
+	"github.com/paceline/paceline/pkg/kit/secret"
+)
+
+const (
+	hookRoute = "POST /webhooks/strava/{key}"
+	// hookOwners is how many athletes the notices are about, by turns: no
+	// mailbox gets full.
+	hookOwners       = 1_000
+	hookKey          = "the-callback-key-of-the-benchmark"
+	hookSubscription = 120475
+)
+
+// hookStore is what the hook reads and writes.
+type hookStore interface {
+	gathering.Webhooks
+	gathering.Mailboxes
+}
+
+// hookOverhead compares what the webhook's handler takes for one notice, from
+// the invocation's payload to the answer's, with a handler that does nothing but
+// answer 200. The hook is warm: it remembers what the webhook accepts. Each
+// notice is a new one of an athlete who is known, which is the most work: it is
+// stored, and a gatherer is woken.
+//
+// That goes either to memory, which leaves the hook's own code, or by the real
+// adapters to a DynamoDB and an SQS on loopback, which adds the SDK. The real
+// ones add their own few milliseconds.
+func hookOverhead(ctx context.Context, r *report) error {
+	loopback, err := newCloud()
+	if err != nil {
+		return err
+	}
+	defer loopback.Close()
+	config, err := boot.AWS(ctx)
+	if err != nil {
+		return err
+	}
+	config.BaseEndpoint, config.Region = aws.String(loopback.URL), "us-east-1"
+	config.Credentials = awscredentials.NewStaticCredentialsProvider("bench", "bench", "")
+
+	empty := lambda.NewHandler(httpapi.Mux(slog.New(slog.DiscardHandler), map[string]httpapi.Handler{
+		hookRoute: func(context.Context, httpapi.Request) (httpapi.Response, error) {
+			return httpapi.JSON(http.StatusOK, struct{}{}), nil
+		},
+	}))
+	woken := &gatheringtest.Wakeups{}
+	for _, world := range []struct {
+		name    string
+		store   hookStore
+		wakeups gathering.Wakeups
+		woken   func() int
+	}{
+		{"in memory", gatheringtest.NewStore(), woken, woken.Count},
+		{
+			"DynamoDB and SQS on loopback", ddb.New(dynamodb.NewFromConfig(config), "gathering"),
+			sqs.New(awssqs.NewFromConfig(config), loopback.URL+"/wake"), loopback.sqsMessages,
+		},
+	} {
+		hook, err := newHook(ctx, world.store, world.wakeups)
+		if err != nil {
+			return err
+		}
+		const rounds, warmUp = 3_000, 100
+		notices := 0
+		before, requests := world.woken(), loopback.dynamoDBRequests()
+		res, err := r.compare(ctx, comparison{
+			name: "hook takes a notice in, " + world.name,
+			ours: func(ctx context.Context) (float64, error) {
+				payload, err := noticePayload(notices)
+				if err != nil {
+					return 0, err
+				}
+				notices++
+				return timed(func(ctx context.Context) error { return answered(hook.Invoke(ctx, payload)) })(ctx)
+			},
+			baseline: "empty handler",
+			base: func(ctx context.Context) (float64, error) {
+				payload, err := noticePayload(notices)
+				if err != nil {
+					return 0, err
+				}
+				return timed(func(ctx context.Context) error { return answered(empty.Invoke(ctx, payload)) })(ctx)
+			},
+			unit: "ns", rounds: rounds, warmUp: warmUp,
+		})
+		if err != nil {
+			return err
+		}
+		if n := world.woken() - before; n != notices {
+			return fmt.Errorf("%s: %d of %d notices were delivered", res.Name, n, notices)
+		}
+		each := float64(loopback.dynamoDBRequests()-requests) / (rounds + warmUp)
+		res.DynamoDBRequests = &each
+	}
+	return nil
+}
+
+// newHook makes the handler as functions/gathering/receive-webhook does, over a
+// store that accepts the notices of [noticePayload].
+func newHook(ctx context.Context, store hookStore, wakeups gathering.Wakeups) (lambda.Handler, error) {
+	_, err := store.UpdateWebhook(ctx, func(w *gathering.Webhook) error {
+		w.CallbackKeySHA256, w.SubscriptionID, w.Version = secret.New(hookKey).SHA256(), hookSubscription, 1
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for owner := range int64(hookOwners) {
+		_, err := store.UpdateMailbox(ctx, owner+1, func(m *gathering.Mailbox) error {
+			m.Generation = 1
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	log := slog.New(slog.DiscardHandler)
+	metrics := obs.NewMetrics(io.Discard, time.Now, settings.MetricNamespace, "bench", "receive-webhook")
+	return lambda.NewHandler(obs.Flushing(metrics, httpapi.Mux(log, lambdain.HookRoutes(&gathering.Hook{
+		Webhooks: store, Mailboxes: store, Wakeups: wakeups, Publisher: &eventtest.Bus{},
+		Minter: boot.Minter(), Metrics: metrics, Log: log,
+	})))), nil
+}
+
+// noticePayload is API Gateway's invocation for the nth notice.
+func noticePayload(n int) ([]byte, error) {
+	body, err := json.Marshal(gathering.Notice{
+		ObjectType: "activity", ObjectID: int64(10_000_000_000 + n), AspectType: gathering.AspectUpdate, OwnerID: int64(n%hookOwners + 1),
+		SubscriptionID: hookSubscription, EventTime: 1_795_000_000 + int64(n), Updates: map[string]any{"title": "Evening Ride"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	path := "/webhooks/strava/" + hookKey
+	return json.Marshal(httpapi.Request{
+		Version: "2.0", RouteKey: hookRoute, RawPath: path, PathParameters: map[string]string{"key": hookKey},
+		Headers: map[string]string{
+			"accept": "*/*", "accept-encoding": "gzip, deflate", "content-length": fmt.Sprint(len(body)), "content-type": "application/json",
+			"host": "api.example.com", "user-agent": "strava_webhooks/1.0", "x-forwarded-for": "192.0.2.1",
+			"x-forwarded-port": "443", "x-forwarded-proto": "https",
+		},
+		RequestContext: events.APIGatewayV2HTTPRequestContext{
+			RouteKey: hookRoute, AccountID: "123456789012", Stage: "$default", RequestID: "JKJaXmPLvHcESHA=", APIID: "r3pmxmplak",
+			DomainName: "api.example.com", DomainPrefix: "api", Time: "22/Nov/2026:10:00:00 +0000", TimeEpoch: 1_795_000_000_000,
+			HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{
+				Method: http.MethodPost, Path: path, Protocol: "HTTP/1.1", SourceIP: "192.0.2.1", UserAgent: "strava_webhooks/1.0",
+			},
+		},
+		Body: string(body),
+	})
+}
+
+// answered checks what a handler of the HTTP API returned.
+func answered(payload []byte, err error) error {
+	if err == nil && !strings.HasPrefix(string(payload[:min(len(payload), 32)]), `{"statusCode":200,`) {
+		err = fmt.Errorf("the handler returned %.100s", payload)
+	}
+	return err
+}
