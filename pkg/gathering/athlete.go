@@ -215,7 +215,7 @@ const clockSkew = time.Minute
 // shift takes in that an activity was deleted at a time. Everything older moved
 // up by one place, so the first activity of the page that was read next, or
 // would be, hides at the end of the one before. The scan goes back to that one,
-// and if it is over already, another is made at once.
+// and if it is over already, another is made soon.
 // It reports whether anything changed.
 func (a *Athlete) shift(deleted, now time.Time) bool {
 	s := &a.Scan
@@ -223,8 +223,8 @@ func (a *Athlete) shift(deleted, now time.Time) bool {
 		if a.Last.Pages == 0 || deleted.Before(a.Last.Started.Add(-clockSkew)) || deleted.After(a.Last.Finished.Add(clockSkew)) {
 			return false
 		}
-		a.Turn.next(quota.Reconcile, now)
-		a.Last.Finished = time.Time{} // Once is enough.
+		a.Turn.next(quota.Reconcile, now.Add(clockSkew)) // One for all deletions of that minute.
+		a.Last.Finished = time.Time{}
 		return true
 	}
 	if !s.Profiled || s.Begun.After(deleted.Add(clockSkew)) {

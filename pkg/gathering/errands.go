@@ -47,8 +47,14 @@ func (g *Gatherer) mailbox(ctx context.Context, p Place) (worked bool, _ error) 
 		return true, g.put(ctx, m, a, func(m *Mailbox) { m.empty() })
 	default:
 		var parked bool
-		failed := g.put(ctx, m, a, func(m *Mailbox) { parked = m.Turn.fail(g.Minter.Now(), own) })
+		failed := g.put(ctx, m, a, func(m *Mailbox) {
+			m.rotate(now)
+			parked = m.Turn.fail(g.Minter.Now(), own)
+		})
 		g.complain(ctx, p, err, parked)
+		if verdict == stop {
+			return true, errors.Join(err, failed)
+		}
 		return true, failed
 	}
 }
@@ -134,7 +140,8 @@ func (g *Gatherer) report(ctx context.Context, m Mailbox, a Athlete) error {
 	})
 }
 
-// rescan has the whole history read again, which answers every hint so far.
+// rescan has the whole history read again, which answers every hint so far: in
+// a minute, because what was read right before a scan does not end with it.
 func (g *Gatherer) rescan(ctx context.Context, m Mailbox, a Athlete) error {
 	now := g.Minter.Now()
 	_, err := g.Athletes.Update(ctx, a.ID, func(a *Athlete) error {
@@ -142,13 +149,16 @@ func (g *Gatherer) rescan(ctx context.Context, m Mailbox, a Athlete) error {
 			return errUnchanged
 		}
 		a.restart(now)
-		a.Turn.next(quota.Webhook, now)
+		a.Turn.next(quota.Webhook, now.Add(clockSkew))
 		return nil
 	})
 	if err != nil && !errors.Is(err, errUnchanged) {
 		return fmt.Errorf("plan a scan: %w", err)
 	}
-	return g.put(ctx, m, a, func(m *Mailbox) { m.empty() })
+	return g.put(ctx, m, a, func(m *Mailbox) {
+		m.empty()
+		m.ListedAt = now
+	})
 }
 
 // shift has a scan that is under way take in that an activity is gone.
@@ -179,10 +189,11 @@ type finding struct {
 func (g *Gatherer) list(ctx context.Context, m Mailbox, _ subject) (finding, Reading, error) {
 	now := g.Minter.Now()
 	// A day from now: start times may be a little ahead.
-	list, _, reading, err := g.Strava.Activities(ctx, m.AthleteID, m.Generation, now.Add(24*time.Hour), 1)
+	list, n, reading, err := g.Strava.Activities(ctx, m.AthleteID, m.Generation, now.Add(24*time.Hour), 1)
 	if err != nil {
 		return finding{}, reading, err
 	}
+	g.leftOut(ctx, m.AthleteID, n-len(list))
 	var facts []event.Fact
 	listed := map[int64]bool{}
 	for part := range slices.Chunk(list, gatheringv1.MaxActivities) {
@@ -228,6 +239,9 @@ func (g *Gatherer) reread(ctx context.Context, m Mailbox, s subject) (finding, R
 		return finding{facts: []event.Fact{gatheringv1.ActivitiesGathered{
 			AthleteID: m.AthleteID, Generation: m.Generation, ReadAt: reading.At, Activities: []gatheringv1.Activity{activity},
 		}}, change: answered}, reading, nil
+	case errors.Is(err, ErrUnreadable):
+		g.leftOut(ctx, m.AthleteID, 1)
+		return finding{change: answered}, reading, nil
 	case !errors.Is(err, ErrNotVisible):
 		return finding{}, reading, err
 	case s.created && !s.deleted && s.attempts < len(patience):

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
@@ -33,3 +34,31 @@ func (boundless) Reserve(context.Context, quota.Class, time.Time) (quota.Permit,
 }
 
 func (boundless) Settle(context.Context, quota.Permit, quota.Answer) error { return nil }
+
+// stale is a plan that still has a piece of work where it was a moment ago.
+type stale struct {
+	gathering.Plan
+	place gathering.Place
+}
+
+func (s stale) Due(ctx context.Context, class quota.Class, at time.Time, after *gathering.Place, limit int) ([]gathering.Place, error) {
+	places, err := s.Plan.Due(ctx, class, at, after, limit)
+	if class == s.place.Class && after == nil {
+		places = append(places, s.place)
+	}
+	return places, err
+}
+
+// corrupt is a Strava that fails to show one of its activities by itself.
+type corrupt struct {
+	gathering.Strava
+	activityID int64
+}
+
+func (c corrupt) Activity(ctx context.Context, athleteID, generation, activityID int64) (gatheringv1.Activity, gathering.Reading, error) {
+	a, reading, err := c.Strava.Activity(ctx, athleteID, generation, activityID)
+	if activityID == c.activityID {
+		return gatheringv1.Activity{}, reading, gathering.ErrUnavailable
+	}
+	return a, reading, err
+}

@@ -122,7 +122,8 @@ func (g *Gatherer) announce(ctx context.Context, class quota.Class, wait *quota.
 		}
 		for _, p := range places {
 			err := g.tell(ctx, p.AthleteID, func(a *Athlete) bool {
-				return a.State == Active && a.Turn.Class == c && a.Scan.First && a.wait(wait.For, wait.Until)
+				// Who is held is not waiting, and its holder is about to tell more.
+				return a.State == Active && a.Turn.Class == c && !a.Turn.HeldUntil.After(now) && a.Scan.First && a.wait(wait.For, wait.Until)
 			})
 			if err != nil {
 				return err
@@ -171,6 +172,9 @@ const (
 	later
 	// never: nothing can be read for the athlete.
 	never
+	// stop: as later, and nothing else is read for now: what Strava says cannot
+	// be stored or passed on.
+	stop
 )
 
 // judge tells what to do about an error of a piece of work. own says that
@@ -182,7 +186,11 @@ func judge(err error, reading Reading) (_ verdict, own bool) {
 	case errors.Is(err, ErrRevoked), errors.Is(err, ErrDegraded):
 		return never, false
 	}
-	return later, reading.Answer.Rates != nil
+	answered := reading.Answer.Rates != nil
+	if answered && fault.Is(err, fault.Transient) {
+		return stop, false
+	}
+	return later, answered
 }
 
 // complain logs and counts a failure of a piece of work.
@@ -254,6 +262,9 @@ func (g *Gatherer) scan(ctx context.Context, p Place) (worked bool, _ error) {
 		var parked bool
 		failed := g.give(ctx, a, func(a *Athlete) { parked = a.Turn.fail(g.Minter.Now(), own) })
 		g.complain(ctx, p, err, parked)
+		if verdict == stop {
+			return true, errors.Join(err, failed)
+		}
 		if failed != nil || !a.Scan.First {
 			return true, failed
 		}
@@ -326,9 +337,7 @@ func (g *Gatherer) page(ctx context.Context, a Athlete) ([]event.Fact, func(*Ath
 	if err != nil {
 		return nil, nil, reading, err
 	}
-	if len(list) < n {
-		g.Log.ErrorContext(ctx, "activities could not be understood", "count", n-len(list))
-	}
+	g.leftOut(ctx, a.ID, n-len(list))
 	var facts []event.Fact
 	for part := range slices.Chunk(list, gatheringv1.MaxActivities) {
 		facts = append(facts, gatheringv1.ActivitiesGathered{
@@ -341,4 +350,12 @@ func (g *Gatherer) page(ctx context.Context, a Athlete) ([]event.Fact, func(*Ath
 		p.oldest, _ = time.Parse(time.RFC3339, list[len(list)-1].StartDate)
 	}
 	return facts, func(a *Athlete, gap time.Time) { a.turnPage(p, g.Minter.Now(), gap) }, reading, nil
+}
+
+// leftOut logs and counts activities that could not be understood.
+func (g *Gatherer) leftOut(ctx context.Context, athleteID int64, n int) {
+	if n > 0 {
+		g.Metrics.Count(MetricUnreadable, n)
+		g.Log.ErrorContext(ctx, "activities could not be understood", "athlete_id", athleteID, "count", n)
+	}
 }

@@ -1,6 +1,7 @@
 package gathering_test
 
 import (
+	"encoding/json"
 	"errors"
 	"slices"
 	"testing"
@@ -247,6 +248,107 @@ func TestStormOfOneAthleteIsOneScan(t *testing.T) {
 	w.same(id)
 	if l, r := w.lists(id)-lists, w.rereads(id)-reads; l != 3 || r != 0 { // Two pages, and the empty one.
 		t.Errorf("%d lists, %d re-reads", l, r)
+	}
+}
+
+// TestManyDeletionsRightAfterAReadingShow: what a scan has not seen is only gone
+// if it was read well before, for clocks differ.
+func TestManyDeletionsRightAfterAReadingShow(t *testing.T) {
+	for name, read := range map[string]func(*world, int64){
+		"a list": func(w *world, id int64) {
+			w.receive(w.notice(id, w.add(id, strava.NewActivity{}), gathering.AspectCreate))
+			w.work()
+		},
+		"a scan": func(w *world, id int64) {
+			w.clock.Advance(30 * time.Hour)
+			w.work()
+		},
+	} {
+		for _, deletions := range []int{9, 50} {
+			w, id, calls := current(t, 250)
+			read(w, id)
+			before := calls()
+			for _, a := range w.truth(id)[:deletions] {
+				w.clock.Advance(200 * time.Millisecond)
+				w.remove(id, a.ID)
+				w.receive(w.notice(id, a.ID, gathering.AspectDelete))
+				w.work()
+			}
+			w.pass(10 * time.Minute)
+			if err := w.differs(id); err != nil {
+				t.Errorf("%d after %s: %v", deletions, name, err)
+			}
+			// Five re-reads, and a scan or two of a profile and three pages.
+			if n := calls() - before; before == 0 || n > 5+2*4 {
+				t.Errorf("%d after %s: %d calls", deletions, name, n)
+			}
+		}
+	}
+}
+
+// TestAnActivityThatStravaFailsToShowHoldsNothingUp: Strava answers 500 for some
+// that are corrupt.
+func TestAnActivityThatStravaFailsToShowHoldsNothingUp(t *testing.T) {
+	w, id, _ := current(t, 500)
+	h := w.truth(id)
+	w.gatherer.Strava = corrupt{w.gatherer.Strava, h[300].ID}
+	for i := 300; i < 304; i++ {
+		w.rename(id, h[i].ID, "Renamed")
+		w.receive(w.notice(id, h[i].ID, gathering.AspectUpdate))
+	}
+	w.pass(15 * time.Minute)
+	if m := w.mailbox(id); len(m.Hints) != 1 || m.Hints[0].ActivityID != h[300].ID {
+		t.Errorf("left %+v", m.Hints)
+	}
+	if n := w.metrics.Of(gathering.MetricParked); n != 0 {
+		t.Errorf("%d parked", n)
+	}
+	// What comes later is not held up either, once it is parked.
+	w.pass(time.Hour)
+	if n := w.metrics.Of(gathering.MetricParked); n != 1 {
+		t.Errorf("%d parked", n)
+	}
+	w.rename(id, h[310].ID, "Renamed")
+	w.receive(w.notice(id, h[310].ID, gathering.AspectUpdate))
+	w.pass(5 * time.Minute)
+	if m := w.mailbox(id); len(m.Hints) != 1 || m.Hints[0].ActivityID != h[300].ID {
+		t.Errorf("left %+v", m.Hints)
+	}
+}
+
+func TestWhatCannotBeUnderstoodIsLeftOut(t *testing.T) {
+	w, id, calls := current(t, 250)
+	absurd, other, changed := w.truth(id)[3].ID, w.truth(id)[4].ID, w.clock.Now()
+	if err := w.strava.SetFields(id, absurd, map[string]json.RawMessage{"distance": json.RawMessage("1e12")}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		w.receive(w.notice(id, absurd, gathering.AspectUpdate))
+		w.pass(time.Minute)
+	}
+	if n := calls(); n != 2 || w.metrics.Of(gathering.MetricUnreadable) != 2 || w.metrics.Of(gathering.MetricParked) != 0 {
+		t.Errorf("%d calls, %d counted", n, w.metrics.Of(gathering.MetricUnreadable))
+	}
+	if m := w.mailbox(id); len(m.Hints) != 0 {
+		t.Errorf("left %+v", m.Hints)
+	}
+	// Neither others of the same page nor the scan suffer.
+	w.rename(id, other, "Renamed")
+	w.pass(30 * time.Hour)
+	names := map[int64]string{}
+	for _, f := range eventtest.Facts[gatheringv1.ActivitiesGathered](w.bus) {
+		for _, a := range f.Activities {
+			if f.ReadAt.After(changed) {
+				names[a.ID] = a.Name
+			}
+		}
+	}
+	_, told := names[absurd]
+	if n := w.completed(id); n != 2 || told || len(names) != 249 || names[other] != "Renamed" {
+		t.Errorf("%d scans, %d activities, told of the absurd one: %v", n, len(names), told)
+	}
+	if n := w.metrics.Of(gathering.MetricUnreadable); n != 3 {
+		t.Errorf("%d counted", n)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/quota"
 	"github.com/paceline/paceline/test/strava"
 )
 
@@ -227,6 +228,48 @@ func TestAGathererThatComesBackLateChangesNothing(t *testing.T) {
 		if n := w.lists(id); n > 4 {
 			t.Errorf("asleep %s: %d lists in the end", point, n)
 		}
+	}
+}
+
+// TestAnAthleteWhosePageIsBeingReadIsNotToldToWait: the index may be a moment
+// old. Of two reports with one number the second, here the scan's end, is lost.
+func TestAnAthleteWhosePageIsBeingReadIsNotToldToWait(t *testing.T) {
+	w := newWorld(t, plenty, histories(250, 10)...)
+	id, waits := w.athlete(0), w.athlete(1)
+	w.begin(id)
+	pages := 0
+	g := probe(func(p string) {
+		if p != "after reading a page" {
+			return
+		}
+		if pages++; pages != 3 {
+			return
+		}
+		w.begin(waits)
+		other := *w.gatherer
+		other.Plan = stale{other.Plan, gathering.Place{AthleteID: id, Kind: gathering.KindScan, Class: quota.Backfill, Due: w.clock.Now()}}
+		other.Quota = starved{other.Quota, w.clock.Now, quota.Classes}
+		if _, err := other.Run(t.Context(), w.clock.Now().Add(time.Minute)); err != nil {
+			t.Error(err)
+		}
+	}).watch(*w.gatherer)
+	for pages < 3 {
+		if _, err := g.Step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if p := w.lastProgress(waits); p.State != gatheringv1.ScanWaiting {
+		t.Errorf("who waits is told %+v", p)
+	}
+	seen := map[int64]string{}
+	for _, p := range w.progress(id) {
+		if before, twice := seen[p.Sequence]; twice {
+			t.Errorf("report %d says %s, and %s", p.Sequence, before, p.State)
+		}
+		seen[p.Sequence] = p.State
+	}
+	if w.completed(id) != 1 {
+		t.Error("the scan is not complete")
 	}
 }
 

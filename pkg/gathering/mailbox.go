@@ -19,7 +19,7 @@ type Mailbox struct {
 	Flooded bool
 	// Asked says that the athlete asked for the newest activities.
 	Asked bool
-	// ListedAt is when the newest activities were last listed for hints.
+	// ListedAt is when the newest activities, or all, were last read for hints.
 	ListedAt time.Time
 	// PacedAt is when single re-reads would last have happened, had they been
 	// spread evenly, one every [pace].
@@ -58,7 +58,7 @@ const (
 	// SeenLife is how long a notice is remembered, to know it when it comes
 	// again: Strava gives up after minutes.
 	SeenLife = 3 * 24 * time.Hour
-	// pace is the least time between two lists for one athlete's hints, and,
+	// pace is the least time between two lists or scans for one athlete's hints, and,
 	// after the first paceBurst, between two single re-reads.
 	pace      = time.Minute
 	paceBurst = 5
@@ -146,7 +146,7 @@ func (m Mailbox) errand(now time.Time, pages int) errand {
 	}
 	switch {
 	case m.Flooded, deletes > pages+1:
-		return errand{do: doScan, at: now}
+		return errand{do: doScan, at: m.ListedAt.Add(pace)}
 	case created, listable > 1, m.Asked:
 		return errand{do: doList, at: m.ListedAt.Add(pace)}
 	}
@@ -206,6 +206,18 @@ func (m *Mailbox) postpone(s subject, now time.Time) {
 	m.each(s.activityID, func(h *Hint) {
 		h.Unlisted, h.Attempts, h.NotBefore = true, s.attempts+1, now.Add(patience[s.attempts])
 	})
+}
+
+// rotate has the subject that comes first come last: one that fails holds no
+// other up.
+func (m *Mailbox) rotate(now time.Time) {
+	subjects := m.subjects(now)
+	if len(subjects) < 2 {
+		return
+	}
+	of := func(h Hint) bool { return h.ActivityID == subjects[0].activityID && h.Aspect != AspectDeauthorize }
+	failed := slices.DeleteFunc(slices.Clone(m.Hints), func(h Hint) bool { return !of(h) })
+	m.Hints = append(slices.DeleteFunc(slices.Clone(m.Hints), of), failed...)
 }
 
 // empty forgets all hints but that of a deauthorization.

@@ -116,6 +116,8 @@ var (
 	ErrPaused = errors.New("Strava asks to pause")
 	// ErrUnavailable: this call failed; others may work.
 	ErrUnavailable = errors.New("Strava could not answer")
+	// ErrUnreadable: Strava showed something that could not be understood.
+	ErrUnreadable = errors.New("not understood")
 	// ErrRevoked: the authorization is over.
 	ErrRevoked = errors.New("authorization revoked")
 	// ErrDegraded: the athlete has to connect again.
@@ -151,6 +153,9 @@ const (
 	// MetricFailed counts pieces of work that failed for a reason that is not
 	// Strava's: the storage's or the bus's.
 	MetricFailed = "WorkFailed"
+	// MetricUnreadable counts activities that were left out, because what Strava
+	// sent of them could not be understood.
+	MetricUnreadable = "ActivitiesUnreadable"
 	// MetricOldestWebhook is for how many seconds the first webhook has waited.
 	MetricOldestWebhook = "OldestWebhookSeconds"
 )

@@ -13,6 +13,7 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/test/strava"
 )
 
@@ -249,6 +250,45 @@ func TestWorkThatNeverSucceedsIsParked(t *testing.T) {
 	w.strava.ClearFaults()
 	w.until("it is tried again after a day", func() bool { return w.completed(sick) == 1 })
 	w.same(sick)
+}
+
+// TestABusThatIsDownIsNobodysFault: no work is parked for it, and few calls are
+// spent on what cannot be passed on.
+func TestABusThatIsDownIsNobodysFault(t *testing.T) {
+	w := newWorld(t, plenty, histories(250, 250, 250, 250)...)
+	known := w.athlete(3)
+	w.gather(known)
+	w.rename(known, w.truth(known)[9].ID, "Renamed")
+	w.receive(w.notice(known, w.truth(known)[9].ID, gathering.AspectUpdate))
+	for i := range 3 {
+		w.begin(w.athlete(i))
+	}
+	w.strava.ResetCounters()
+	w.bus.Fail(fault.New(fault.Transient, "put events: no answer"))
+	for range 120 {
+		if _, err := w.gatherer.Run(t.Context(), w.clock.Now().Add(time.Minute)); !fault.Is(err, fault.Transient) {
+			t.Fatalf("the gatherer goes on: %v", err)
+		}
+		w.clock.Advance(time.Minute)
+	}
+	calls := 0
+	for i := range 4 {
+		calls += w.strava.Counters().Total("", w.athlete(i))
+	}
+	if calls > 120 {
+		t.Errorf("%d calls in two hours", calls)
+	}
+	if n := w.metrics.Of(gathering.MetricParked); n != 0 {
+		t.Errorf("%d parked", n)
+	}
+	if n := w.metrics.Of(gathering.MetricFailed); n != 120 {
+		t.Errorf("%d counted as failed", n)
+	}
+	w.bus.Fail(nil)
+	w.pass(5 * time.Minute)
+	for i := range 4 {
+		w.same(w.athlete(i))
+	}
 }
 
 func TestEverythingIsReadAgain(t *testing.T) {

@@ -12,6 +12,10 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
+// maxNumber bounds every measure of an activity, in Strava's units, beyond all
+// reason. Who adds measures up need not fear for their precision.
+const maxNumber = 1e9
+
 // number takes 12, 12.0, "12" and null; null and absent leave it unset.
 type number struct {
 	set   bool
@@ -23,8 +27,8 @@ func (n *number) UnmarshalJSON(b []byte) error {
 		return nil
 	}
 	v, err := strconv.ParseFloat(strings.Trim(string(b), `"`), 64)
-	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
-		return errors.New("not a number")
+	if err != nil || !(math.Abs(v) <= maxNumber) { // Nor is NaN.
+		return errors.New("not a reasonable number")
 	}
 	*n = number{true, v}
 	return nil
@@ -83,11 +87,11 @@ type activity struct {
 // reduce checks the activity and keeps what is announced of it.
 func (a activity) reduce() (gatheringv1.Activity, error) {
 	start, err := time.Parse(time.RFC3339, a.StartDate)
-	if err != nil || a.ID <= 0 {
+	if err != nil || a.ID <= 0 || start.UTC().Year() < 1 || start.UTC().Year() > 9999 { // RFC 3339's.
 		return gatheringv1.Activity{}, errors.New("an activity without an id or a start")
 	}
 	local, err := time.Parse(time.RFC3339, a.StartDateLocal)
-	if err != nil {
+	if err != nil || local.Year() < 1 {
 		return gatheringv1.Activity{}, errors.New("an activity without a local start")
 	}
 	sport := a.SportType

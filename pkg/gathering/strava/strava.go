@@ -136,7 +136,7 @@ func (c *Client) Activity(ctx context.Context, athleteID, generation, activityID
 	a, owner, err := decodeActivity([]byte(body))
 	switch {
 	case err != nil:
-		return gatheringv1.Activity{}, reading, fmt.Errorf("%w: %w", gathering.ErrUnavailable, err)
+		return gatheringv1.Activity{}, reading, fmt.Errorf("%w: %w", gathering.ErrUnreadable, err)
 	case owner != athleteID || a.ID != activityID:
 		// Strava shows public activities of others, too.
 		return gatheringv1.Activity{}, reading, gathering.ErrNotVisible

@@ -46,6 +46,15 @@ func TestDecodeTakesNumbersLeniently(t *testing.T) {
 func TestDecodeRefusesWhatIsNoActivity(t *testing.T) {
 	for _, body := range []string{`{}`, `[]`, `{"id":1}`, `{"id":1,"start_date":"yesterday","start_date_local":"2025-07-20T16:00:00Z"}`,
 		`{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z","distance":"far"}`,
+		`{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z","distance":1.1e9}`,
+		`{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z","distance":"NaN"}`,
+		`{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z","moving_time":1e300}`,
+		`{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z","elapsed_time":9e18}`,
+		`{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z","total_elevation_gain":-2e9}`,
+		`{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z","kilojoules":1e10}`,
+		`{"id":1,"start_date":"0000-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z"}`,
+		`{"id":1,"start_date":"9999-12-31T23:30:00-01:00","start_date_local":"2025-07-20T16:00:00Z"}`,
+		`{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"0000-07-20T16:00:00Z"}`,
 		`{"id":1.5,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z"}`} {
 		if _, _, err := decodeActivity([]byte(body)); err == nil {
 			t.Errorf("%s was taken", body)
