@@ -444,9 +444,9 @@ func TestReceiveTakesInWhatConcernsUs(t *testing.T) {
 		metric string
 	}{
 		"an activity":          {callbackKey, notice(func(*gathering.Notice) {}), "", gathering.MetricNotices},
-		"an athlete's update":  {callbackKey, notice(func(n *gathering.Notice) { n.ObjectType = "athlete" }), "", ""},
-		"an unknown object":    {callbackKey, notice(func(n *gathering.Notice) { n.ObjectType = "club" }), "", ""},
-		"an unknown aspect":    {callbackKey, notice(func(n *gathering.Notice) { n.AspectType = "merge" }), "", ""},
+		"an athlete's update":  {callbackKey, notice(func(n *gathering.Notice) { n.ObjectType = "athlete" }), "", gathering.MetricIgnored},
+		"an unknown object":    {callbackKey, notice(func(n *gathering.Notice) { n.ObjectType = "club" }), "", gathering.MetricIgnored},
+		"an unknown aspect":    {callbackKey, notice(func(n *gathering.Notice) { n.AspectType = "merge" }), "", gathering.MetricIgnored},
 		"a stranger":           {callbackKey, notice(func(n *gathering.Notice) { n.OwnerID = 99 }), "", gathering.MetricUnknown},
 		"a wrong key":          {"x", notice(func(*gathering.Notice) {}), fault.NotFound, gathering.MetricRejected},
 		"another subscription": {callbackKey, notice(func(n *gathering.Notice) { n.SubscriptionID = 6 }), fault.Invalid, gathering.MetricRejected},

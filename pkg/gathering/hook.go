@@ -140,6 +140,7 @@ func (h *Hook) receive(ctx context.Context, key string, n Notice) error {
 	}
 	hint, matters := n.hint(h.Minter.Now())
 	if !matters {
+		h.Metrics.Count(MetricIgnored, 1)
 		return nil
 	}
 	delivery, err := h.Mailboxes.Deliver(ctx, n.OwnerID, n.digest(), hint)

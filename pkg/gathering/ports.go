@@ -71,6 +71,7 @@ type Waiting struct {
 type Quota interface {
 	Reserve(ctx context.Context, class quota.Class, due time.Time) (quota.Permit, error)
 	Settle(ctx context.Context, permit quota.Permit, answer quota.Answer) error
+	Status(ctx context.Context) (quota.Status, error)
 }
 
 // Webhooks stores what the webhook accepts and how it fared.
@@ -143,6 +144,8 @@ const (
 	MetricDuplicates = "NoticesDuplicate"
 	// MetricUnknown counts those about athletes that we do not know.
 	MetricUnknown = "NoticesUnknown"
+	// MetricIgnored counts those that say nothing that matters here.
+	MetricIgnored = "NoticesIgnored"
 	// MetricRejected counts those that are not ours or make no sense.
 	MetricRejected = "NoticesRejected"
 	// MetricRateLimited counts calls that Strava answered with 429.
@@ -158,10 +161,22 @@ const (
 	MetricUnreadable = "ActivitiesUnreadable"
 	// MetricOldestWebhook is for how many seconds the first webhook has waited.
 	MetricOldestWebhook = "OldestWebhookSeconds"
+	// Of each of Strava's windows, how many calls are used and how many there
+	// may be, of the bucket that binds.
+	MetricUsedQuarter  = "Used.quarter"
+	MetricUsedDay      = "Used.day"
+	MetricLimitQuarter = "Limit.quarter"
+	MetricLimitDay     = "Limit.day"
 )
 
 // MetricCalls counts the calls of a class.
 func MetricCalls(c quota.Class) string { return "Calls." + string(c) }
+
+// MetricReservedDay is how many of the day's calls are kept for a class.
+func MetricReservedDay(c quota.Class) string { return "Reserved.day." + string(c) }
+
+// MetricReservedQuarter is how many of the quarter hour's are.
+func MetricReservedQuarter(c quota.Class) string { return "Reserved.quarter." + string(c) }
 
 // MetricWaiting is how much work of a class waits.
 func MetricWaiting(c quota.Class) string { return "Waiting." + string(c) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/paceline/paceline/pkg/gathering/quota"
@@ -76,15 +77,25 @@ func (g *Gatherer) move(ctx context.Context, now, due, gap time.Time) (all bool,
 	return false, nil
 }
 
-// Measure counts the work that waits.
+// Measure counts the work that waits, and what of the quota is used and kept.
 func (g *Gatherer) Measure(ctx context.Context) error {
 	now := g.Minter.Now()
+	s, err := g.Quota.Status(ctx)
+	if err != nil {
+		return err
+	}
+	g.Metrics.Count(MetricUsedQuarter, s.Quarter.Used)
+	g.Metrics.Count(MetricUsedDay, s.Day.Used)
+	g.Metrics.Count(MetricLimitQuarter, s.Quarter.Limit)
+	g.Metrics.Count(MetricLimitDay, s.Day.Limit)
 	for _, class := range quota.Classes {
 		w, err := g.Plan.Waiting(ctx, class, now)
 		if err != nil {
 			return fmt.Errorf("count the work of class %s: %w", class, err)
 		}
 		g.Metrics.Count(MetricWaiting(class), w.Count)
+		g.Metrics.Count(MetricReservedQuarter(class), int(math.Ceil(s.Quarter.Reserves[class])))
+		g.Metrics.Count(MetricReservedDay(class), int(math.Ceil(s.Day.Reserves[class])))
 		if class == quota.Webhook {
 			age := 0
 			if !w.Oldest.IsZero() {

@@ -132,6 +132,10 @@ func TestEventsAreTakenIn(t *testing.T) {
 		if rejected := metrics.Of(gathering.MetricRejected) == 1; rejected != (tc.status != 200) {
 			t.Errorf("%s: counted as rejected: %v", name, rejected)
 		}
+		counted := metrics.Of(gathering.MetricRejected) + metrics.Of(gathering.MetricIgnored) + metrics.Of(gathering.MetricUnknown) + metrics.Of(gathering.MetricNotices)
+		if ignored := metrics.Of(gathering.MetricIgnored) == 1; counted != 1 || ignored != (tc.status == 200 && tc.aspect == "" && name != "somebody unknown") {
+			t.Errorf("%s: counted %d times, as ignored: %v", name, counted, ignored)
+		}
 	}
 }
 

@@ -70,6 +70,12 @@ func TestAGathererWakesItsSuccessorInTime(t *testing.T) {
 	if n := metrics.Of(gathering.MetricCalls(quota.Interactive)); n != 2 {
 		t.Errorf("%d calls of class interactive", n)
 	}
+	if used, limit := metrics.Of(gathering.MetricUsedDay), metrics.Of(gathering.MetricLimitDay); used != 0 || limit != 1000 {
+		t.Errorf("%d of %d calls were used when it began", used, limit)
+	}
+	if quarter, day := metrics.Of(gathering.MetricReservedQuarter(quota.Leave)), metrics.Of(gathering.MetricReservedDay(quota.Webhook)); quarter != 2 || day == 0 {
+		t.Errorf("%d calls of the quarter hour are kept for departures, %d of the day for webhooks", quarter, day)
+	}
 	// What fails is counted, and no message comes again for it.
 	store.Fail(errors.New("boom"))
 	if out, err := work(ctx, events.SQSEvent{}); err != nil || len(out.BatchItemFailures) != 0 || metrics.Of(gathering.MetricFailed) != 1 {

@@ -3,13 +3,19 @@ package settings
 // MetricNamespace of every metric of this boundary.
 const MetricNamespace = "Paceline/Gathering"
 
-// Metrics that alarms look at.
+// Metrics that alarms and the dashboard look at.
 const (
 	MetricRateLimited   = "RateLimited"
 	MetricParked        = "WorkParked"
 	MetricFailed        = "WorkFailed"
 	MetricOldestWebhook = "OldestWebhookSeconds"
+	MetricNotices       = "NoticesDelivered"
 )
+
+// MetricsCalls are the counts of calls to Strava, by class of work.
+var MetricsCalls = []string{
+	"Calls.leave", "Calls.webhook", "Calls.interactive", "Calls.reconcile", "Calls.backfill", "Calls.spare",
+}
 
 // WorkIndex is the sparse index of the gathering table that lists the work that
 // waits: partition key queue, sort key due.
