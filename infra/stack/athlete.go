@@ -49,7 +49,7 @@ func NewAthletePlane(scope constructs.Construct, id string, props *AthletePlaneP
 	})
 	handleEvents := construct.NewFunction(s, "handle-events", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Keeps athletes' profiles as gathered, erases those who left",
+		Description:    "Keeps athletes' profiles as gathered and what they allowed, erases those who left",
 		TimeoutSeconds: 30,
 		Settings: settings.HandleEvents{
 			AthletesTable: *table.TableName(),
@@ -62,7 +62,7 @@ func NewAthletePlane(scope constructs.Construct, id string, props *AthletePlaneP
 	}
 	enforceDeadlines := construct.NewFunction(s, "enforce-deadlines", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Drops profiles not read again from Strava for seven days, counts what is late",
+		Description:    "Drops profiles not read again from Strava for seven days, counts what is late and how erasures fare",
 		TimeoutSeconds: 240,
 		Settings: settings.EnforceDeadlines{
 			Stage:         string(b.Config.Stage),
@@ -115,6 +115,8 @@ func NewAthletePlane(scope constructs.Construct, id string, props *AthletePlaneP
 		Function: handleEvents,
 		Facts: []event.Fact{
 			gatheringv1.AthleteGathered{},
+			credentialsv1.AthleteAuthorized{},
+			credentialsv1.AuthorizationDegraded{},
 			credentialsv1.AuthorizationRevoked{},
 			credentialsv1.ErasureReceiptIssued{},
 		},

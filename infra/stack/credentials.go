@@ -170,6 +170,7 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 	construct.NewSchedule(s, "Settlement", &construct.ScheduleProps{Function: settleGrants, EveryMinutes: 5})
 
 	grants.AllowReadWrite(serveOAuth, forwardRequest, administerApp, handleEvents, settleGrants)
+	grants.AllowScan(administerApp)
 	waiting.AllowReadWrite(serveOAuth, administerApp)
 	for _, f := range []*construct.Function{serveOAuth, forwardRequest, administerApp, handleEvents, settleGrants} {
 		f.AllowPublish(props.Bus, credentialsv1.Source)

@@ -15,6 +15,9 @@ import (
 	"github.com/aws/jsii-runtime-go"
 	"github.com/paceline/paceline/infra/config"
 	"github.com/paceline/paceline/infra/construct"
+	athlete "github.com/paceline/paceline/pkg/athlete/settings"
+	credentials "github.com/paceline/paceline/pkg/credentials/settings"
+	gathering "github.com/paceline/paceline/pkg/gathering/settings"
 )
 
 // archiveDays is how long events can be replayed. Strava's API Policy allows no
@@ -127,8 +130,8 @@ func accessLogFormat() string {
 	return string(b)
 }
 
-// newDashboard shows the functions and queues of all stacks of the stage. It
-// finds them by the words their names begin with, since the platform is there
+// newDashboard shows how the application fares, and the functions and queues of
+// all stacks of the stage. It finds these by the words their names begin with, since the platform is there
 // before them. (CloudWatch matches single words within names, and quoted terms
 // against whole names only.)
 func newDashboard(s awscdk.Stack, c config.Config, api awsapigatewayv2.HttpApi) {
@@ -147,8 +150,27 @@ func newDashboard(s awscdk.Stack, c config.Config, api awsapigatewayv2.HttpApi) 
 			Width: jsii.Number(12),
 		})
 	}
+	counted := func(namespace, statistic string, names ...string) (out []awscloudwatch.IMetric) {
+		for _, name := range names {
+			out = append(out, awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+				Namespace:     jsii.String(namespace),
+				MetricName:    jsii.String(name),
+				DimensionsMap: &map[string]*string{"stage": jsii.String(string(c.Stage))},
+				Statistic:     jsii.String(statistic),
+				Period:        awscdk.Duration_Minutes(jsii.Number(15)),
+			}))
+		}
+		return out
+	}
 	d := awscloudwatch.NewDashboard(s, jsii.String("Dashboard"), nil)
 	d.AddWidgets(
+		graph(fmt.Sprintf("Connected athletes, of %d", c.Strava.AthleteCapacity),
+			counted(credentials.MetricNamespace, "Maximum", credentials.MetricAthletesAuthorized)...),
+		graph("Webhook events taken in", counted(gathering.MetricNamespace, "Sum", gathering.MetricNotices)...),
+		graph("Calls to Strava, by class of work", counted(gathering.MetricNamespace, "Sum", gathering.MetricsCalls...)...),
+		graph("Oldest webhook event that waits, s", counted(gathering.MetricNamespace, "Maximum", gathering.MetricOldestWebhook)...),
+		graph("Erasures; completed ones of seven days", counted(athlete.MetricNamespace, "Maximum",
+			athlete.MetricErasuresPending, athlete.MetricErasuresOverdue, athlete.MetricErasuresCompleted)...),
 		graph("HTTP API: requests and failures", api.MetricCount(nil), api.MetricClientError(nil), api.MetricServerError(nil)),
 		graph("HTTP API: latency, ms", api.MetricLatency(&awscloudwatch.MetricOptions{Statistic: jsii.String("p95")})),
 		graph("Functions: errors", search("AWS/Lambda", "FunctionName", "Errors", "Sum")),

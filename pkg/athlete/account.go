@@ -34,6 +34,8 @@ type Account struct {
 	Profile    *gatheringv1.Athlete
 	Generation int64
 	ReadAt     time.Time
+	// Authorization is the latest one in force that is known, nil when none is.
+	Authorization *Authorization
 	// Asked is when the athlete last asked for a refresh; zero if that is no
 	// longer of interest.
 	Asked time.Time
@@ -43,8 +45,21 @@ type Account struct {
 	// accepted any more. 0 without one.
 	Revoked int64
 	// Expires is when the account may be forgotten altogether: zero as long as
-	// there is a wish to leave.
+	// there is an authorization or a wish to leave.
 	Expires time.Time
+}
+
+// Authorization is what an athlete allowed, as the credentials boundary
+// announces it.
+type Authorization struct {
+	// Generation is when, in Unix milliseconds.
+	Generation int64
+	// Scopes are those that were accepted, in Strava's spelling; nil as long as
+	// no more is known than that it is degraded.
+	Scopes []string
+	// Degraded says that Strava refuses calls for the athlete until they connect
+	// again.
+	Degraded bool
 }
 
 // admit fails with [ErrRevoked] when the authorization is over.
@@ -67,7 +82,7 @@ func (a Account) profile(now time.Time) *gatheringv1.Athlete {
 func (a *Account) keep(at time.Time) {
 	expires := at.Add(TombstoneLifetime)
 	switch {
-	case a.Leave != nil:
+	case a.Authorization != nil, a.Leave != nil:
 		a.Expires = time.Time{}
 	case expires.After(a.Expires):
 		a.Expires = expires
@@ -95,6 +110,29 @@ func (a *Account) gathered(f gatheringv1.AthleteGathered) bool {
 	return true
 }
 
+// authorized takes in what is announced of an authorization, in any order, and
+// tells whether that counts.
+func (a *Account) authorized(f Authorization, now time.Time) bool {
+	if f.Generation <= a.Revoked {
+		return false
+	}
+	if known := a.Authorization; known != nil {
+		switch {
+		case f.Generation < known.Generation:
+			return false
+		case f.Generation == known.Generation:
+			// Only a later authorization ends a degradation.
+			f.Degraded = f.Degraded || known.Degraded
+			if f.Scopes == nil {
+				f.Scopes = known.Scopes
+			}
+		}
+	}
+	a.Authorization = &f
+	a.keep(now)
+	return true
+}
+
 // leave remembers the wish to leave and tells whether it is a new one; a
 // repetition leaves the first, and so its receipt, in force.
 //
@@ -102,6 +140,9 @@ func (a *Account) gathered(f gatheringv1.AthleteGathered) bool {
 // they leave by. They mean to leave for good, so the latest one known counts.
 func (a *Account) leave(generation int64, receipt string, now time.Time) bool {
 	generation = max(generation, a.Generation)
+	if a.Authorization != nil {
+		generation = max(generation, a.Authorization.Generation)
+	}
 	if a.Leave != nil && a.Leave.Generation >= generation {
 		return false
 	}
@@ -153,6 +194,9 @@ func (a *Account) revoke(generation int64, now time.Time) bool {
 	a.Revoked = generation
 	if a.Generation <= generation {
 		a.Profile, a.Generation, a.ReadAt, a.Asked = nil, 0, time.Time{}, time.Time{}
+	}
+	if a.Authorization != nil && a.Authorization.Generation <= generation {
+		a.Authorization = nil
 	}
 	if a.Leave != nil && a.Leave.Generation <= generation {
 		a.Leave = nil

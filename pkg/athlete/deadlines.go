@@ -8,7 +8,7 @@ import (
 )
 
 // Deadlines sees to what has to be done by a time: it drops the profiles that
-// may no longer be kept, and counts what is late. Run it several times an hour.
+// may no longer be kept, and counts what is late and how erasures fare. Run it several times an hour.
 type Deadlines struct {
 	Accounts  Accounts
 	Inventory Inventory
@@ -18,28 +18,34 @@ type Deadlines struct {
 // dropTime is how much longer a profile may be there when nothing is wrong.
 const dropTime = 2 * time.Hour
 
-// Late is what should not be there any more.
-type Late struct {
-	// Profiles are kept too long.
-	Profiles int
-	// Erasures are not completed in [ErasureTime].
-	Erasures int
+// erasuresShown is for how long a completed erasure counts.
+const erasuresShown = 7 * 24 * time.Hour
+
+// Found is what there was when the deadlines were enforced.
+type Found struct {
+	// ProfilesLate were kept too long.
+	ProfilesLate int
+	// ErasuresPending are not completed; ErasuresOverdue are those of them that
+	// were not in [ErasureTime].
+	ErasuresPending, ErasuresOverdue int
+	// ErasuresCompleted were in the last seven days.
+	ErasuresCompleted int
 }
 
-// Enforce drops the profiles and counts. Late holds what was found, dropped or
+// Enforce drops the profiles and counts. Found holds what there was, dropped or
 // not, and is complete unless the inventory could not be looked through. A
 // profile that cannot be dropped does not keep it from the next; the error then
 // is about all of them.
-func (d *Deadlines) Enforce(ctx context.Context) (Late, error) {
+func (d *Deadlines) Enforce(ctx context.Context) (Found, error) {
 	now := d.Now().UTC()
-	var late Late
+	var found Found
 	var failed []error
 	err := d.Inventory.Each(ctx, func(athleteID int64, readAt time.Time) error {
 		if now.Sub(readAt) < Retention {
 			return nil
 		}
 		if now.Sub(readAt) >= Retention+dropTime {
-			late.Profiles++
+			found.ProfilesLate++
 		}
 		_, err := d.Accounts.Update(ctx, athleteID, func(a *Account) (bool, error) { return a.expire(now), nil })
 		if err != nil {
@@ -47,10 +53,18 @@ func (d *Deadlines) Enforce(ctx context.Context) (Late, error) {
 		}
 		return nil
 	}, func(e Erasure) error {
-		if e.CompletedAt.IsZero() && now.Sub(e.RequestedAt) >= ErasureTime {
-			late.Erasures++
+		switch {
+		case !e.CompletedAt.IsZero():
+			if now.Sub(e.CompletedAt) < erasuresShown {
+				found.ErasuresCompleted++
+			}
+		case now.Sub(e.RequestedAt) >= ErasureTime:
+			found.ErasuresOverdue++
+			fallthrough
+		default:
+			found.ErasuresPending++
 		}
 		return nil
 	})
-	return late, errors.Join(append(failed, err)...)
+	return found, errors.Join(append(failed, err)...)
 }

@@ -23,34 +23,16 @@ type Service struct {
 	NewReceipt func() string
 }
 
-// account is that of the session's athlete, without a profile that may not be
-// shown any more. It fails with [ErrRevoked] when the authorization is over.
-func (s *Service) account(ctx context.Context, by Session) (Account, error) {
+// Me is everything that is kept of the session's athlete, without a profile that
+// may not be shown any more. It fails with [ErrRevoked] when the authorization is
+// over.
+func (s *Service) Me(ctx context.Context, by Session) (Account, error) {
 	a, err := s.Accounts.Account(ctx, by.AthleteID)
 	if err != nil {
 		return Account{}, fmt.Errorf("read account: %w", err)
 	}
 	a.expire(s.Minter.Now())
 	return a, a.admit(by)
-}
-
-// Me is the session's athlete, of whom only the id is known before the profile
-// was gathered. It fails with [ErrRevoked] when the authorization is over.
-func (s *Service) Me(ctx context.Context, by Session) (gatheringv1.Athlete, error) {
-	a, err := s.account(ctx, by)
-	if err != nil {
-		return gatheringv1.Athlete{}, err
-	}
-	if a.Profile == nil {
-		return gatheringv1.Athlete{ID: by.AthleteID}, nil
-	}
-	return *a.Profile, nil
-}
-
-// Export is everything that is kept of the session's athlete. It fails with
-// [ErrRevoked] when the authorization is over.
-func (s *Service) Export(ctx context.Context, by Session) (Account, error) {
-	return s.account(ctx, by)
 }
 
 // Refresh asks for the athlete's data to be read anew, and returns when it did.
@@ -137,6 +119,27 @@ func (s *Service) AthleteGathered(ctx context.Context, _ event.Meta, f gathering
 		return nil
 	}
 	_, err := s.Accounts.Update(ctx, f.AthleteID, func(a *Account) (bool, error) { return a.gathered(f), nil })
+	return err
+}
+
+// AthleteAuthorized keeps what the athlete allowed.
+func (s *Service) AthleteAuthorized(ctx context.Context, cause event.Meta, f credentialsv1.AthleteAuthorized) error {
+	return s.authorized(ctx, cause, f.AthleteID, Authorization{Generation: f.Generation, Scopes: f.Scopes})
+}
+
+// AuthorizationDegraded notes that the athlete has to connect again.
+func (s *Service) AuthorizationDegraded(ctx context.Context, cause event.Meta, f credentialsv1.AuthorizationDegraded) error {
+	return s.authorized(ctx, cause, f.AthleteID, Authorization{Generation: f.Generation, Degraded: true})
+}
+
+// authorized keeps what was announced of an authorization, unless that comes so
+// late that the tombstone which would fence it may be gone.
+func (s *Service) authorized(ctx context.Context, cause event.Meta, athleteID int64, f Authorization) error {
+	now := s.Minter.Now().UTC()
+	if now.Sub(cause.OccurredAt) >= Retention {
+		return nil
+	}
+	_, err := s.Accounts.Update(ctx, athleteID, func(a *Account) (bool, error) { return a.authorized(f, now), nil })
 	return err
 }
 

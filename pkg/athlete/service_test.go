@@ -77,6 +77,18 @@ func (p *plane) revoke(t *testing.T, generation int64, receipt string) {
 	must(t, p.AuthorizationRevoked(t.Context(), cause, credentialsv1.AuthorizationRevoked{AthleteID: 1, Generation: generation, Receipt: receipt}))
 }
 
+func (p *plane) authorize(t *testing.T, generation int64, scopes ...string) {
+	t.Helper()
+	must(t, p.AthleteAuthorized(t.Context(), cause, credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: generation, Scopes: scopes}))
+}
+
+func (p *plane) degrade(t *testing.T, generation int64) {
+	t.Helper()
+	must(t, p.AuthorizationDegraded(t.Context(), cause, credentialsv1.AuthorizationDegraded{
+		AthleteID: 1, Generation: generation, Reason: credentialsv1.DegradedTokenRefused,
+	}))
+}
+
 // name is the first name that a session of the generation sees; "-" without a
 // profile, "401" without a right to see anything.
 func (p *plane) name(t *testing.T, generation int64) string {
@@ -86,13 +98,13 @@ func (p *plane) name(t *testing.T, generation int64) string {
 		return "401"
 	}
 	must(t, err)
-	if me.ID != 1 {
-		t.Fatalf("the profile of %d", me.ID)
-	}
-	if me == (gatheringv1.Athlete{ID: 1}) {
+	if me.Profile == nil {
 		return "-"
 	}
-	return me.Firstname
+	if me.Profile.ID != 1 {
+		t.Fatalf("the profile of %d", me.Profile.ID)
+	}
+	return me.Profile.Firstname
 }
 
 func must(t *testing.T, err error) {
@@ -112,7 +124,7 @@ func TestMe(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	other, err := p.Me(t.Context(), athlete.Session{AthleteID: 11, Generation: gen1})
-	if err != nil || other != (gatheringv1.Athlete{ID: 11}) {
+	if err != nil || other != (athlete.Account{}) {
 		t.Errorf("another sees %+v, %v", other, err)
 	}
 }
@@ -147,6 +159,56 @@ func TestAccountIsTheSameInEveryOrder(t *testing.T) {
 				t.Errorf("after %v: %s and %s, want %s and %s", order, see1, see2, tc.see1, tc.see2)
 			}
 		}
+	}
+}
+
+// What is known of the authorization is the same in whatever order its events
+// come, and however often; nothing of one that is over comes back.
+func TestAuthorizationIsTheSameInEveryOrder(t *testing.T) {
+	steps := map[string]func(t *testing.T, p *plane){
+		"authorize 1": func(t *testing.T, p *plane) { p.authorize(t, gen1, "read") },
+		"degrade 1":   func(t *testing.T, p *plane) { p.degrade(t, gen1) },
+		"revoke 1":    func(t *testing.T, p *plane) { p.revoke(t, gen1, "r1") },
+		"authorize 2": func(t *testing.T, p *plane) { p.authorize(t, gen2, "read", "activity:read") },
+		"degrade 2":   func(t *testing.T, p *plane) { p.degrade(t, gen2) },
+		"revoke 2":    func(t *testing.T, p *plane) { p.revoke(t, gen2, "r2") },
+	}
+	read, all := []string{"read"}, []string{"read", "activity:read"}
+	for _, tc := range []struct {
+		steps []string
+		want  *athlete.Authorization
+	}{
+		{[]string{"authorize 1"}, &athlete.Authorization{Generation: gen1, Scopes: read}},
+		{[]string{"degrade 1"}, &athlete.Authorization{Generation: gen1, Degraded: true}},
+		{[]string{"authorize 1", "degrade 1"}, &athlete.Authorization{Generation: gen1, Scopes: read, Degraded: true}},
+		{[]string{"authorize 1", "degrade 1", "authorize 2"}, &athlete.Authorization{Generation: gen2, Scopes: all}},
+		{[]string{"authorize 1", "revoke 1", "authorize 2", "degrade 2"}, &athlete.Authorization{Generation: gen2, Scopes: all, Degraded: true}},
+		{[]string{"authorize 1", "degrade 1", "revoke 1"}, nil},
+		{[]string{"authorize 1", "degrade 1", "authorize 2", "revoke 2"}, nil},
+	} {
+		for _, order := range permutations(tc.steps) {
+			p := newPlane()
+			for _, name := range slices.Concat(order, order) {
+				steps[name](t, p)
+			}
+			a, err := p.store.Account(t.Context(), 1)
+			must(t, err)
+			if d := cmp.Diff(tc.want, a.Authorization); d != "" {
+				t.Errorf("after %v (-want +got)\n%s", order, d)
+			}
+		}
+	}
+}
+
+func TestAnAnnouncementPastTheTombstoneIsIgnored(t *testing.T) {
+	p := newPlane()
+	p.now = start.Add(athlete.Retention)
+	p.authorize(t, gen1, "read")
+	p.degrade(t, gen1)
+	a, err := p.store.Account(t.Context(), 1)
+	must(t, err)
+	if d := cmp.Diff(athlete.Account{}, a); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
 	}
 }
 
@@ -197,6 +259,7 @@ func TestLeaveIsDurableThenAnnounced(t *testing.T) {
 func TestLeaveFromBeginToEnd(t *testing.T) {
 	p := newPlane()
 	by := athlete.Session{AthleteID: 1, Generation: gen1}
+	p.authorize(t, gen1, "read")
 	p.gather(t, gen1, 0, "Ada")
 	receipt, err := p.Leave(t.Context(), by)
 	must(t, err)
@@ -205,6 +268,8 @@ func TestLeaveFromBeginToEnd(t *testing.T) {
 	}
 	p.revoke(t, gen1, receipt)
 	p.gather(t, gen1, 9, "late")
+	p.authorize(t, gen1, "late")
+	p.degrade(t, gen1)
 	if got := p.name(t, gen1); got != "401" {
 		t.Errorf("after leaving: %s", got)
 	}
@@ -247,18 +312,23 @@ func TestErasureAfterDeauthorizationIsKnownToo(t *testing.T) {
 // An athlete who has connected again leaves altogether, also by the session
 // they had before.
 func TestLeaveEndsTheLatestAuthorization(t *testing.T) {
-	p := newPlane()
-	p.gather(t, gen2, 0, "Ada")
-	old, err := p.Leave(t.Context(), athlete.Session{AthleteID: 1, Generation: gen1})
-	must(t, err)
-	same, err := p.Leave(t.Context(), athlete.Session{AthleteID: 1, Generation: gen2})
-	must(t, err)
-	if old != same {
-		t.Errorf("two receipts for one leave")
-	}
-	for _, f := range p.facts() {
-		if f.(athletev1.ErasureRequested).Generation != gen2 {
-			t.Errorf("published %+v", f)
+	for name, known := range map[string]func(p *plane){
+		"by a reading":         func(p *plane) { p.gather(t, gen2, 0, "Ada") },
+		"by what is announced": func(p *plane) { p.authorize(t, gen2, "read") },
+	} {
+		p := newPlane()
+		known(p)
+		old, err := p.Leave(t.Context(), athlete.Session{AthleteID: 1, Generation: gen1})
+		must(t, err)
+		same, err := p.Leave(t.Context(), athlete.Session{AthleteID: 1, Generation: gen2})
+		must(t, err)
+		if old != same {
+			t.Errorf("%s: two receipts for one leave", name)
+		}
+		for _, f := range p.facts() {
+			if f.(athletev1.ErasureRequested).Generation != gen2 {
+				t.Errorf("%s: published %+v", name, f)
+			}
 		}
 	}
 }
@@ -283,8 +353,8 @@ func TestLeaveAfterReconnectingHasAReceiptOfItsOwn(t *testing.T) {
 	}
 }
 
-// An account lasts for as long as anything in it may be needed: a wish to leave
-// for ever, a tombstone and a profile for the time of a tombstone.
+// An account lasts for as long as anything in it may be needed: an authorization
+// and a wish to leave for ever, a tombstone and a profile for the time of a tombstone.
 func TestWhenAnAccountExpires(t *testing.T) {
 	by := athlete.Session{AthleteID: 1, Generation: gen2}
 	const later = time.Hour
@@ -297,6 +367,10 @@ func TestWhenAnAccountExpires(t *testing.T) {
 		"revoked again":              {func(p *plane) { p.revoke(t, gen2, "r") }, later},
 		"revoked twice":              {func(p *plane) { p.revoke(t, gen1, "r") }, 0},
 		"back with a profile":        {func(p *plane) { p.gather(t, gen2, 1800, "Ada") }, later / 2},
+		"back and authorized":        {func(p *plane) { p.authorize(t, gen2, "read") }, -1},
+		"authorized, then read":      {func(p *plane) { p.authorize(t, gen2, "read"); p.gather(t, gen2, 0, "Ada") }, -1},
+		"authorized and revoked":     {func(p *plane) { p.authorize(t, gen2, "read"); p.revoke(t, gen2, "r") }, later},
+		"a late announcement":        {func(p *plane) { p.authorize(t, gen1, "read"); p.degrade(t, gen1) }, 0},
 		"back and leaving":           {func(p *plane) { _, err := p.Leave(t.Context(), by); must(t, err) }, -1},
 		"leaving, then read":         {func(p *plane) { _, err := p.Leave(t.Context(), by); must(t, err); p.gather(t, gen2, 0, "Ada") }, -1},
 		"back and asking":            {func(p *plane) { _, err := p.Refresh(t.Context(), by); must(t, err) }, later},
@@ -366,64 +440,62 @@ func TestRefresh(t *testing.T) {
 func TestProfilePastItsRight(t *testing.T) {
 	p := newPlane()
 	deadlines := athlete.Deadlines{Accounts: p.store, Inventory: p.store, Now: func() time.Time { return p.now }}
-	enforce := func(want athlete.Late, kept bool) {
+	enforce := func(want athlete.Found, kept bool) {
 		t.Helper()
-		late, err := deadlines.Enforce(t.Context())
+		found, err := deadlines.Enforce(t.Context())
 		must(t, err)
 		a, err := p.store.Account(t.Context(), 1)
 		must(t, err)
-		if late != want || (a.Profile != nil) != kept {
-			t.Errorf("late %+v, want %+v; the profile is kept: %t", late, want, a.Profile != nil)
+		if found != want || (a.Profile != nil) != kept {
+			t.Errorf("found %+v, want %+v; the profile is kept: %t", found, want, a.Profile != nil)
 		}
 	}
-	by := athlete.Session{AthleteID: 1, Generation: gen1}
 	p.gather(t, gen1, 0, "Ada")
 	p.now = start.Add(athlete.Retention - time.Second)
 	if got := p.name(t, gen1); got != "Ada" {
 		t.Errorf("got %s", got)
 	}
-	enforce(athlete.Late{}, true)
+	enforce(athlete.Found{}, true)
 	p.now = start.Add(athlete.Retention)
 	if got := p.name(t, gen1); got != "-" {
 		t.Errorf("past its right: %s", got)
 	}
-	if export, err := p.Export(t.Context(), by); err != nil || export.Profile != nil {
-		t.Errorf("exported past its right: %+v, %v", export, err)
-	}
-	enforce(athlete.Late{}, false)
+	enforce(athlete.Found{}, false)
 	p.gather(t, gen1, int(athlete.Retention/time.Second), "Ada")
 	if got := p.name(t, gen1); got != "Ada" {
 		t.Errorf("read again: %s", got)
 	}
 	// Nobody enforced anything for a while.
 	p.now = p.now.Add(athlete.Retention + 2*time.Hour)
-	enforce(athlete.Late{Profiles: 1}, false)
-	enforce(athlete.Late{}, false)
+	enforce(athlete.Found{ProfilesLate: 1}, false)
+	enforce(athlete.Found{}, false)
 }
 
-func TestErasuresThatTakeTooLong(t *testing.T) {
+func TestErasuresAreCounted(t *testing.T) {
 	p := newPlane()
 	deadlines := athlete.Deadlines{Accounts: p.store, Inventory: p.store, Now: func() time.Time { return p.now }}
-	overdue := func(want int) {
+	count := func(pending, overdue, completed int) {
 		t.Helper()
-		late, err := deadlines.Enforce(t.Context())
-		if err != nil || late.Erasures != want {
-			t.Errorf("%+v, %v, want %d", late, err, want)
+		found, err := deadlines.Enforce(t.Context())
+		if want := (athlete.Found{ErasuresPending: pending, ErasuresOverdue: overdue, ErasuresCompleted: completed}); err != nil || found != want {
+			t.Errorf("%+v, %v, want %+v", found, err, want)
 		}
 	}
 	receipt, err := p.Leave(t.Context(), athlete.Session{AthleteID: 1, Generation: gen1})
 	must(t, err)
 	p.revoke(t, gen2, "theirs") // asked for elsewhere; the cause is of the start
 	p.now = start.Add(athlete.ErasureTime - time.Second)
-	overdue(0)
+	count(2, 0, 0)
 	p.now = start.Add(athlete.ErasureTime)
-	overdue(2)
+	count(2, 2, 0)
 	for i, r := range []string{receipt, "theirs"} {
 		must(t, p.ErasureReceiptIssued(t.Context(), cause, credentialsv1.ErasureReceiptIssued{Receipt: r, RequestedAt: start, CompletedAt: p.now}))
-		overdue(1 - i)
+		count(1-i, 1-i, 1+i)
 	}
 	p.revoke(t, gen2, "theirs") // once more
-	overdue(0)
+	count(0, 0, 2)
+	p.now = p.now.Add(7 * 24 * time.Hour)
+	count(0, 0, 0)
 }
 
 // unkind fails to change one athlete's account.

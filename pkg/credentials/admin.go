@@ -18,6 +18,7 @@ import (
 // Admin is what the operator may do. It is reached by IAM only.
 type Admin struct {
 	Grants    Grants
+	Erasures  ErasureLog
 	Vault     Vault
 	Waitlist  *Waitlist
 	Push      Push
@@ -269,7 +270,25 @@ type Status struct {
 	// Authorized is how many of them take up a place; Capacity is how many
 	// places there are.
 	Authorized, Capacity int
+	Erasures             ErasureCounts
 }
+
+// ErasureCounts is how erasures fare.
+type ErasureCounts struct {
+	// Pending were asked for and are not completed; Overdue are those of them
+	// that were more than [ErasureTime] ago.
+	Pending, Overdue int
+	// Completed were in the last [ErasuresShown].
+	Completed int
+}
+
+const (
+	// ErasureTime is how long an erasure may take before somebody has to look
+	// into it.
+	ErasureTime = time.Hour
+	// ErasuresShown is for how long a completed erasure counts.
+	ErasuresShown = 7 * 24 * time.Hour
+)
 
 // Status looks at everything the admin has a say in. The application not being
 // set is part of the picture, not an error.
@@ -286,6 +305,8 @@ func (a *Admin) Status(ctx context.Context) (Status, error) {
 	case !fault.Is(err, fault.NotFound):
 		return Status{}, fmt.Errorf("read app: %w", err)
 	}
+	// An erasure that is not open yet is known by the grant's departure only.
+	pending := map[string]time.Time{}
 	for cursor := ""; ; {
 		page, next, err := a.Grants.List(ctx, ProviderStrava, cursor, 200)
 		if err != nil {
@@ -296,10 +317,33 @@ func (a *Admin) Status(ctx context.Context) (Status, error) {
 			if g.Authorized() {
 				s.Authorized++
 			}
+			for _, d := range g.Departures {
+				pending[d.Receipt] = d.RequestedAt
+			}
 		}
-		if next == "" {
-			return s, nil
+		if cursor = next; cursor == "" {
+			break
 		}
-		cursor = next
 	}
+	now := a.Minter.Now()
+	err = a.Erasures.EachErasure(ctx, func(e Erasure) {
+		switch {
+		case e.CompletedAt.IsZero():
+			pending[e.Receipt] = e.RequestedAt
+			return
+		case now.Sub(e.CompletedAt) < ErasuresShown:
+			s.Erasures.Completed++
+		}
+		delete(pending, e.Receipt)
+	})
+	if err != nil {
+		return Status{}, fmt.Errorf("count the erasures: %w", err)
+	}
+	s.Erasures.Pending = len(pending)
+	for _, requestedAt := range pending {
+		if now.Sub(requestedAt) >= ErasureTime {
+			s.Erasures.Overdue++
+		}
+	}
+	return s, nil
 }

@@ -47,7 +47,7 @@ func newOffice(t *testing.T) *office {
 	})}
 	slept := 0
 	o.Admin = &credentials.Admin{
-		Grants: o.store, Vault: o.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"),
+		Grants: o.store, Erasures: o.store, Vault: o.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"),
 		Publisher: o.bus, Minter: event.Minter{Now: time.Now, NewID: boot.NewSecret}, NewSecret: boot.NewSecret,
 		CallbackURL: "http://paceline.test/webhooks/strava", Capacity: 10, Providers: []string{"strava", "fitbit"},
 		Sleep: func(ctx context.Context, _ time.Duration) error {
@@ -232,6 +232,42 @@ func TestStatusAndAthletes(t *testing.T) {
 		if _, _, err := o.Athletes(t.Context(), credentials.ProviderStrava, "", limit); !fault.Is(err, fault.Invalid) {
 			t.Errorf("limit %d: %v", limit, err)
 		}
+	}
+}
+
+func TestStatusCountsErasures(t *testing.T) {
+	o := newOffice(t)
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	o.Minter.Now = func() time.Time { return now }
+	for receipt, e := range map[string]struct{ requested, completed time.Duration }{
+		"new":       {requested: time.Hour - time.Second},
+		"late":      {requested: time.Hour},
+		"done":      {requested: 8 * 24 * time.Hour, completed: 7*24*time.Hour - time.Second},
+		"done long": {requested: 8 * 24 * time.Hour, completed: 7 * 24 * time.Hour},
+	} {
+		if err := o.store.Open(t.Context(), credentials.Erasure{Receipt: receipt, RequestedAt: now.Add(-e.requested)}); err != nil {
+			t.Fatal(err)
+		}
+		if e.completed == 0 {
+			continue
+		}
+		if _, err := o.store.Complete(t.Context(), receipt, now.Add(-e.completed)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// One of these is open already, one completed, and one not open yet.
+	if _, err := o.store.Update(t.Context(), credentials.Athlete(1), func(g *credentials.Grant) error {
+		g.State = credentials.Revoked
+		for _, receipt := range []string{"late", "done", "not open"} {
+			g.Departures = append(g.Departures, credentials.Departed{Receipt: receipt, RequestedAt: now.Add(-2 * time.Hour)})
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := o.Status(t.Context())
+	if want := (credentials.ErasureCounts{Pending: 3, Overdue: 2, Completed: 1}); err != nil || s.Erasures != want {
+		t.Errorf("%+v, %v, want %+v", s.Erasures, err, want)
 	}
 }
 

@@ -52,6 +52,12 @@ type Erasures interface {
 	Complete(ctx context.Context, receipt string, at time.Time) (time.Time, error)
 }
 
+// ErasureLog is all erasures there were.
+type ErasureLog interface {
+	// EachErasure calls visit with each.
+	EachErasure(ctx context.Context, visit func(Erasure)) error
+}
+
 // Vault keeps secrets encrypted under the dedicated key.
 type Vault interface {
 	// App returns the registration with a provider; a not-found fault when it

@@ -88,7 +88,7 @@ func newWorld(t *testing.T, at strava.Settings) *world {
 		Publisher: w.bus, Metrics: w.counts, Minter: w.minter, Log: slog.New(slog.NewTextHandler(&w.log, nil)), NewSecret: newSecret,
 	}
 	w.admin = &credentials.Admin{
-		Grants: w.store, Vault: w.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"),
+		Grants: w.store, Erasures: w.store, Vault: w.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"),
 		Publisher: w.bus, Minter: w.minter, NewSecret: newSecret,
 		CallbackURL: "http://localhost:8080/webhooks/strava", Sleep: sleep,
 	}

@@ -121,6 +121,9 @@ func newSystem(t *testing.T) *system {
 
 	for i, id := range []int64{ada, bob, eve} {
 		ctx, meta := t.Context(), event.Meta{ID: "m", OccurredAt: now, CorrelationID: "c"}
+		must(t, athletes.AthleteAuthorized(ctx, meta, credentialsv1.AthleteAuthorized{
+			AthleteID: id, Generation: generation, Scopes: []string{"read", mark(id)},
+		}))
 		must(t, athletes.AthleteGathered(ctx, meta, gatheringv1.AthleteGathered{
 			AthleteID: id, Generation: generation, ReadAt: now, Athlete: gatheringv1.Athlete{ID: id, Firstname: mark(id)},
 		}))

@@ -285,7 +285,8 @@ func TestActivityItemsHoldWhatTheyShould(t *testing.T) {
 				}
 			}
 		case "activity#43":
-			if indexed || item["expires_at"].(*types.AttributeValueMemberN).Value != expires || len(item) != 5 {
+			if indexed || item["expires_at"].(*types.AttributeValueMemberN).Value != expires || len(item) != 7 ||
+				item["kind"].(*types.AttributeValueMemberS).Value != "gone" {
 				t.Errorf("a gone activity is kept as %v", item)
 			}
 		case "tally#2025-12":

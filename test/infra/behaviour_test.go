@@ -163,6 +163,7 @@ func testPermissions(t *testing.T, stage config.Stage) {
 			"events:PutEvents Bus",
 			"ssm:GetParameter" + app, "kms:Decrypt TokenKey" + app,
 			"ssm:PutParameter" + app, "kms:Encrypt TokenKey" + app,
+			"dynamodb:Scan Grants",
 		}),
 		"Credentials.handle-events": slices.Concat(on(read+" "+write, grants), []string{
 			"events:PutEvents Bus",

@@ -21,8 +21,8 @@ func TestEventsReachTheirConsumers(t *testing.T) {
 		fact event.Fact
 		want consumers
 	}{
-		{credentialsv1.AthleteAuthorized{}, consumers{"Gathering", "ActivityPlane"}},
-		{credentialsv1.AuthorizationDegraded{}, consumers{"Gathering"}},
+		{credentialsv1.AthleteAuthorized{}, consumers{"Gathering", "AthletePlane", "ActivityPlane"}},
+		{credentialsv1.AuthorizationDegraded{}, consumers{"Gathering", "AthletePlane"}},
 		{credentialsv1.AuthorizationRevoked{}, consumers{"Gathering", "AthletePlane", "ActivityPlane"}},
 		{credentialsv1.ErasureReceiptIssued{}, consumers{"AthletePlane"}},
 		{credentialsv1.WebhookConfigured{}, consumers{"Gathering"}},

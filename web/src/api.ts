@@ -1,4 +1,4 @@
-/** The athlete's profile. Only `id` is there until the profile has been gathered. */
+/** The athlete. Of the profile only `id` is there until it has been gathered. */
 export interface Athlete {
   id: number
   username?: string
@@ -6,6 +6,14 @@ export interface Athlete {
   lastname?: string
   /** RFC 3339, UTC: since when the athlete has been at Strava. */
   created_at?: string
+  /** What the athlete allowed; not there for the moment that it takes to be heard of. */
+  authorization?: {
+    state: 'active' | 'degraded'
+    /** RFC 3339, UTC. */
+    authorized_at: string
+    /** In Strava's spelling; not there as long as they aren't known. */
+    scopes?: string[]
+  }
 }
 
 /** How far the gathering of the athlete's history is. */

@@ -45,7 +45,15 @@ const page = (items: Activity[], next_cursor: string | null = null): ActivityPag
 
 function connected() {
   Object.assign(routes, {
-    'GET /v1/me': () => ({ body: { id: 7, firstname: 'Ann', lastname: 'Lee', username: 'annlee' } }),
+    'GET /v1/me': () => ({
+      body: {
+        id: 7,
+        firstname: 'Ann',
+        lastname: 'Lee',
+        username: 'annlee',
+        authorization: { state: 'active', authorized_at: '2026-11-14T12:00:00Z', scopes: ['read', 'activity:read'] },
+      },
+    }),
     'GET /v1/me/sync': () => ({ body: current }),
     'GET /v1/me/stats': () => ({ body: stats }),
     'GET /v1/me/activities': () => ({ body: page([run, ride]) }),
@@ -179,6 +187,7 @@ describe('with a session', () => {
   it('shows the profile, the totals and the activities', async () => {
     await open()
     expect(document.querySelector('h1')!.textContent).toBe('Ann Lee')
+    expect(document.querySelector('.profile')!.textContent).toContain('2026, allowing read, activity:read')
     expect(text()).toContain('Up to date: 2 activities.')
     const total = document.querySelector('tfoot tr')!
     expect([...total.children].map((cell) => cell.textContent)).toEqual(['All', '2', '20.1 km', '1:40:00', '1:44:00', '168 m'])

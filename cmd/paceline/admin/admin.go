@@ -300,7 +300,8 @@ func statusRows(s lambdain.StatusView) [][]any {
 	for _, state := range slices.Sorted(maps.Keys(s.Athletes)) {
 		rows = append(rows, row("  "+state, s.Athletes[state]))
 	}
-	return rows
+	e := s.Erasures
+	return append(rows, row("erasures", fmt.Sprintf("%d pending, %d overdue, %d completed in 7 days", e.Pending, e.Overdue, e.Completed)))
 }
 
 // gatheringRows tell how gathering stands.

@@ -63,10 +63,11 @@ func TestTables(t *testing.T) {
 	}{
 		"status": {[]string{"status"}, lambdain.AdminResponse{Status: &lambdain.StatusView{
 			ClientID: "4711", Subscription: &lambdain.SubscriptionView{ID: 5, CallbackURL: "https://x/y"},
-			Athletes: map[string]int{"degraded": 1, "active": 6, "erased": 2}, Authorized: 7, Capacity: 10,
-		}}, "application   client 4711\nsubscription  5\nathletes      7 of 10 authorized\n  active      6\n  degraded    1\n  erased      2\n"},
+			Athletes: map[string]int{"degraded": 1, "active": 6, "erased": 2}, Authorized: 7, Capacity: 10, Erasures: lambdain.ErasuresView{Pending: 3, Overdue: 1, Completed: 4},
+		}}, "application   client 4711\nsubscription  5\nathletes      7 of 10 authorized\n  active      6\n  degraded    1\n  erased      2\n" +
+			"erasures      3 pending, 1 overdue, 4 completed in 7 days\n"},
 		"status of nothing": {[]string{"status"}, lambdain.AdminResponse{Status: &lambdain.StatusView{Capacity: 1}},
-			"application   not set\nsubscription  none\nathletes      0 of 1 authorized\n"},
+			"application   not set\nsubscription  none\nathletes      0 of 1 authorized\nerasures      0 pending, 0 overdue, 0 completed in 7 days\n"},
 		"athletes": {[]string{"athletes"}, lambdain.AdminResponse{Athletes: []lambdain.AthleteView{athlete(7)}, NextCursor: "n"},
 			"ACCOUNT  PROVIDER  STATE   SIGNED IN   SCOPES\n7        strava    active  2026-09-21  read activity:read\n"},
 		"waitlist": {[]string{"waitlist"}, lambdain.AdminResponse{Waiting: []lambdain.WaitingView{{Contact: "ann@example.com", Since: at}}},
@@ -95,7 +96,8 @@ func TestJSON(t *testing.T) {
 		want string
 	}{
 		"status": {[]string{"status"}, lambdain.AdminResponse{Status: &lambdain.StatusView{Athletes: map[string]int{"active": 1}, Authorized: 1, Capacity: 10}},
-			`{"client_id":"","subscription":null,"athletes":{"active":1},"authorized":1,"capacity":10}`},
+			`{"client_id":"","subscription":null,"athletes":{"active":1},"authorized":1,"capacity":10,
+				"erasures":{"pending":0,"overdue":0,"completed_in_7_days":0}}`},
 		"athletes": {[]string{"athletes"}, lambdain.AdminResponse{Athletes: []lambdain.AthleteView{athlete(7)}, NextCursor: "n"},
 			`{"athletes":[{"provider":"strava","account_id":"7","state":"active","scopes":["read","activity:read"],
 				"generation":1790000000000,"signed_in_at":"2026-09-21T14:13:20Z"}],"next_cursor":"n"}`},

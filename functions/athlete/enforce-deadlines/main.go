@@ -1,5 +1,5 @@
 // Command enforce-deadlines drops profiles that may no longer be kept and counts
-// what is late.
+// what is late and how erasures fare.
 package main
 
 import (

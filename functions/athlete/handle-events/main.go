@@ -1,5 +1,5 @@
-// Command handle-events takes in what was gathered of athletes, and erases when
-// an authorization ends.
+// Command handle-events takes in what was gathered of athletes and what they
+// allowed, and erases when an authorization ends.
 package main
 
 import (

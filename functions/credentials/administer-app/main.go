@@ -25,8 +25,10 @@ import (
 func main() {
 	var s settings.AdministerApp
 	cfg, log := boot.Load(context.Background(), &s)
+	table := ddb.New(dynamodb.NewFromConfig(cfg), s.GrantsTable)
 	admin := &lambdain.Admin{Service: &credentials.Admin{
-		Grants:      ddb.New(dynamodb.NewFromConfig(cfg), s.GrantsTable),
+		Grants:      table,
+		Erasures:    table,
 		Waitlist:    &credentials.Waitlist{Room: ddb.NewWaiting(dynamodb.NewFromConfig(cfg), s.WaitingTable), Now: time.Now},
 		Vault:       ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID),
 		Push:        strava.NewPush(httpcall.NewClient(), s.StravaPushURL),

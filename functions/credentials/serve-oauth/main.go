@@ -46,10 +46,5 @@ func main() {
 		SecureCookies: s.Stage != "local",
 		Log:           log,
 	}
-	serve := httpapi.Mux(log, oauth.Routes())
-	lambda.Start(func(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
-		ctx, cancel := boot.WithReserve(ctx) // A connect may have to wait for a lease.
-		defer cancel()
-		return serve(ctx, req)
-	})
+	lambda.Start(httpapi.Mux(log, oauth.Routes()))
 }

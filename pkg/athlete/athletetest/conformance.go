@@ -36,10 +36,12 @@ func Run(t *testing.T, stores Stores) {
 					Profile: "https://example/l.jpg", CreatedAt: "2020-01-01T00:00:00Z",
 				},
 				Generation: 1_800_000_000_001, ReadAt: at, Revoked: 1_800_000_000_000,
-				Asked: at.Add(time.Minute),
-				Leave: &athlete.Leave{Receipt: "r", Generation: 1_800_000_000_001, RequestedAt: at},
+				Authorization: &athlete.Authorization{Generation: 1_800_000_000_001, Scopes: []string{"read", "activity:read"}, Degraded: true},
+				Asked:         at.Add(time.Minute),
+				Leave:         &athlete.Leave{Receipt: "r", Generation: 1_800_000_000_001, RequestedAt: at},
 			},
 			{Profile: &gatheringv1.Athlete{ID: 1}, Generation: 1, ReadAt: at},
+			{Authorization: &athlete.Authorization{Generation: 1}},
 			{Revoked: 1_800_000_000_001, Expires: time.Unix(1_900_000_000, 0).UTC()},
 		} {
 			updated, err := accounts.Update(t.Context(), 1, func(a *athlete.Account) (bool, error) { *a = want; return true, nil })

@@ -36,14 +36,15 @@ type Table struct {
 func New(api API, name string) *Table { return &Table{api: api, name: name} }
 
 type accountItem struct {
-	PK         string     `dynamodbav:"pk"`
-	Version    int64      `dynamodbav:"version"`
-	Profile    *profile   `dynamodbav:"profile,omitempty"`
-	Generation int64      `dynamodbav:"generation,omitempty"`
-	ReadAt     time.Time  `dynamodbav:"read_at,omitempty"`
-	Asked      time.Time  `dynamodbav:"asked_at,omitempty"`
-	Leave      *leaveItem `dynamodbav:"leave,omitempty"`
-	Revoked    int64      `dynamodbav:"revoked_generation,omitempty"`
+	PK            string             `dynamodbav:"pk"`
+	Version       int64              `dynamodbav:"version"`
+	Profile       *profile           `dynamodbav:"profile,omitempty"`
+	Generation    int64              `dynamodbav:"generation,omitempty"`
+	ReadAt        time.Time          `dynamodbav:"read_at,omitempty"`
+	Authorization *authorizationItem `dynamodbav:"authorization,omitempty"`
+	Asked         time.Time          `dynamodbav:"asked_at,omitempty"`
+	Leave         *leaveItem         `dynamodbav:"leave,omitempty"`
+	Revoked       int64              `dynamodbav:"revoked_generation,omitempty"`
 	// ExpiresAt is in Unix seconds.
 	ExpiresAt int64 `dynamodbav:"expires_at,omitempty"`
 }
@@ -60,6 +61,12 @@ type profile struct {
 	CreatedAt     string `dynamodbav:"created_at,omitempty"`
 }
 
+type authorizationItem struct {
+	Generation int64    `dynamodbav:"generation"`
+	Scopes     []string `dynamodbav:"scopes,omitempty"`
+	Degraded   bool     `dynamodbav:"degraded,omitempty"`
+}
+
 type leaveItem struct {
 	Receipt     string    `dynamodbav:"receipt"`
 	Generation  int64     `dynamodbav:"generation"`
@@ -68,7 +75,8 @@ type leaveItem struct {
 
 func (i accountItem) account() athlete.Account {
 	a := athlete.Account{
-		Profile: (*gatheringv1.Athlete)(i.Profile), Generation: i.Generation, ReadAt: i.ReadAt, Asked: i.Asked,
+		Profile: (*gatheringv1.Athlete)(i.Profile), Generation: i.Generation, ReadAt: i.ReadAt,
+		Authorization: (*athlete.Authorization)(i.Authorization), Asked: i.Asked,
 		Leave: (*athlete.Leave)(i.Leave), Revoked: i.Revoked,
 	}
 	if i.ExpiresAt != 0 {
@@ -80,7 +88,8 @@ func (i accountItem) account() athlete.Account {
 func accountItemOf(pk string, version int64, a athlete.Account) accountItem {
 	i := accountItem{
 		PK: pk, Version: version,
-		Profile: (*profile)(a.Profile), Generation: a.Generation, ReadAt: a.ReadAt, Asked: a.Asked,
+		Profile: (*profile)(a.Profile), Generation: a.Generation, ReadAt: a.ReadAt,
+		Authorization: (*authorizationItem)(a.Authorization), Asked: a.Asked,
 		Leave: (*leaveItem)(a.Leave), Revoked: a.Revoked,
 	}
 	if !a.Expires.IsZero() {

@@ -50,24 +50,58 @@ type profile struct {
 	CreatedAt     string `json:"created_at,omitempty"`
 }
 
+// States of an authorization.
+const (
+	stateActive   = "active"
+	stateDegraded = "degraded"
+)
+
+// authorization is what the athlete allowed.
+type authorization struct {
+	State        string    `json:"state"`
+	AuthorizedAt time.Time `json:"authorized_at"`
+	// Scopes are Strava's; absent as long as they aren't known.
+	Scopes []string `json:"scopes,omitempty"`
+}
+
+// allowed is nil as long as nothing is known of the authorization.
+func allowed(a *athlete.Authorization) *authorization {
+	if a == nil {
+		return nil
+	}
+	out := &authorization{stateActive, time.UnixMilli(a.Generation).UTC(), a.Scopes}
+	if a.Degraded {
+		out.State = stateDegraded
+	}
+	return out
+}
+
+// me is the session's athlete. Only the id is known at first.
+type me struct {
+	profile
+	Authorization *authorization `json:"authorization,omitempty"`
+}
+
 // me takes fields.
 func (a api) me(ctx context.Context, by athlete.Session, req httpapi.Request) (httpapi.Response, error) {
-	fields, err := httpapi.SelectFields[profile](req)
+	fields, err := httpapi.SelectFields[me](req)
 	if err != nil {
 		return httpapi.Response{}, err
 	}
-	me, err := a.service.Me(ctx, by)
-	return httpapi.JSON(http.StatusOK, fields.Of(profile(me))), err
+	account, err := a.service.Me(ctx, by)
+	out := me{profile{ID: by.AthleteID}, allowed(account.Authorization)}
+	if account.Profile != nil {
+		out.profile = profile(*account.Profile)
+	}
+	return httpapi.JSON(http.StatusOK, fields.Of(out)), err
 }
 
 // exported is the athlete plane's part of all that is held, and where the other
 // parts are.
 type exported struct {
-	AthleteID int64 `json:"athlete_id"`
-	// AuthorizedAt is when the athlete authorized, under the session's
-	// authorization.
-	AuthorizedAt time.Time `json:"authorized_at"`
-	Profile      *profile  `json:"profile"`
+	AthleteID     int64          `json:"athlete_id"`
+	Authorization *authorization `json:"authorization"`
+	Profile       *profile       `json:"profile"`
 	// ProfileReadAt is when the profile was read at Strava.
 	ProfileReadAt *time.Time `json:"profile_read_at"`
 	// RefreshAskedAt is when the athlete last asked for a refresh.
@@ -94,9 +128,9 @@ var parts = []part{
 }
 
 func (a api) export(ctx context.Context, by athlete.Session, _ httpapi.Request) (httpapi.Response, error) {
-	account, err := a.service.Export(ctx, by)
+	account, err := a.service.Me(ctx, by)
 	out := exported{
-		AthleteID: by.AthleteID, AuthorizedAt: time.UnixMilli(by.Generation).UTC(),
+		AthleteID: by.AthleteID, Authorization: allowed(account.Authorization),
 		Profile: (*profile)(account.Profile), RefreshAskedAt: optional(account.Asked), Parts: parts,
 	}
 	if out.Profile != nil {

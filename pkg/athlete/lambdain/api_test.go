@@ -161,6 +161,25 @@ func TestProfileFromEventToAnswer(t *testing.T) {
 		nobody, receipt(sampleReceipt))
 }
 
+func TestAuthorizationFromEventToAnswer(t *testing.T) {
+	p := newPlane(t)
+	session := as(athleteID, generation)
+	const since = `"authorized_at":"2026-11-20T11:43:20.123Z"`
+	p.receive("credentialsv1/testdata/AthleteAuthorized.json")
+	p.expect(me, http.StatusOK, `{"id":4242424,"authorization":{"state":"active",`+since+`,"scopes":["read","activity:read","activity:read_all"]}}`, session)
+	p.receive("credentialsv1/testdata/AuthorizationDegraded.json")
+	p.expect(me, http.StatusOK, `{"authorization":{"state":"degraded",`+since+`,"scopes":["read","activity:read","activity:read_all"]}}`,
+		session, query("fields", "authorization"))
+	p.expect(me, http.StatusOK, `{"id":1}`)
+	p.receive("credentialsv1/testdata/AuthorizationRevoked.json")
+	p.expect(me, http.StatusOK, `{"id":4242424}`, as(athleteID, generation+1))
+
+	p = newPlane(t)
+	p.receive("credentialsv1/testdata/AuthorizationDegraded.json") // It degraded before it could be announced.
+	p.expect(me, http.StatusOK, `{"id":4242424,"authorization":{"state":"degraded",`+since+`}}`, session)
+	p.expect(export, http.StatusOK, "", session)
+}
+
 func TestLeave(t *testing.T) {
 	p := newPlane(t)
 	p.refuse = fault.New(fault.Transient, "the bus is away")
@@ -203,14 +222,16 @@ func TestExport(t *testing.T) {
 		`{"name":"activities","type":"text/csv","href":"/v1/me/activities?limit=200\u0026format=csv"},` +
 		`{"name":"totals","type":"application/json","href":"/v1/me/stats?by=month"},` +
 		`{"name":"gathering","type":"application/json","href":"/v1/me/sync"}]}`
-	const head = `{"athlete_id":4242424,"authorized_at":"2026-11-20T11:43:20.123Z","profile":`
-	p.expect(export, http.StatusOK, head+`null,"profile_read_at":null,"refresh_asked_at":null,"leaving":null,`+parts, session)
+	p.expect(export, http.StatusOK, `{"athlete_id":4242424,"authorization":null,"profile":null,"profile_read_at":null,`+
+		`"refresh_asked_at":null,"leaving":null,`+parts, session)
 
+	p.receive("credentialsv1/testdata/AthleteAuthorized.json")
 	p.receive("gatheringv1/testdata/AthleteGathered.json")
 	p.expect(refresh, http.StatusAccepted, "", session)
 	p.expect(leave, http.StatusAccepted, "", session)
-	p.expect(export, http.StatusOK, head+
-		`{"id":4242424,"username":"synthetic_rider","firstname":"Synthetic","lastname":"Rider",`+
+	p.expect(export, http.StatusOK, `{"athlete_id":4242424,`+
+		`"authorization":{"state":"active","authorized_at":"2026-11-20T11:43:20.123Z","scopes":["read","activity:read","activity:read_all"]},`+
+		`"profile":{"id":4242424,"username":"synthetic_rider","firstname":"Synthetic","lastname":"Rider",`+
 		`"profile_medium":"https://example.org/avatar/medium.png","profile":"https://example.org/avatar/large.png","created_at":"2014-05-01T08:00:00Z"},`+
 		`"profile_read_at":"2026-11-20T12:00:00.123456Z","refresh_asked_at":"2026-11-20T12:00:00Z",`+
 		`"leaving":{"receipt":"unguessable","status_url":"/v1/erasures/unguessable"},`+parts, session)
@@ -269,7 +290,7 @@ func TestDeadlinesAreCounted(t *testing.T) {
 		}
 	}
 	first, second, _ := strings.Cut(out.String(), "\n")
-	for line, want := range map[string]string{first: `"ErasuresOverdue":0,"KeptTooLong":0,`, second: `"ErasuresOverdue":1,"KeptTooLong":1,`} {
+	for line, want := range map[string]string{first: `"ErasuresCompleted":0,"ErasuresOverdue":0,"ErasuresPending":0,"KeptTooLong":0,`, second: `"ErasuresCompleted":0,"ErasuresOverdue":1,"ErasuresPending":1,"KeptTooLong":1,`} {
 		if !strings.Contains(line, want) {
 			t.Errorf("%s has no %s", line, want)
 		}

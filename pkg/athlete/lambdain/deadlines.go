@@ -9,14 +9,17 @@ import (
 	"github.com/paceline/paceline/pkg/kit/obs"
 )
 
-// EnforceDeadlines enforces the deadlines and counts as metrics what is late.
+// EnforceDeadlines enforces the deadlines and counts as metrics what is late and how
+// erasures fare.
 func EnforceDeadlines(d *athlete.Deadlines, m *obs.Metrics) func(context.Context, struct{}) (struct{}, error) {
 	return func(ctx context.Context, _ struct{}) (struct{}, error) {
 		ctx, cancel := boot.WithReserve(ctx)
 		defer cancel()
-		late, err := d.Enforce(ctx)
-		m.Count(settings.MetricKeptTooLong, late.Profiles)
-		m.Count(settings.MetricErasuresOverdue, late.Erasures)
+		found, err := d.Enforce(ctx)
+		m.Count(settings.MetricKeptTooLong, found.ProfilesLate)
+		m.Count(settings.MetricErasuresPending, found.ErasuresPending)
+		m.Count(settings.MetricErasuresOverdue, found.ErasuresOverdue)
+		m.Count(settings.MetricErasuresCompleted, found.ErasuresCompleted)
 		return struct{}{}, err
 	}
 }

@@ -9,6 +9,8 @@ import (
 func EventRoutes(s *athlete.Service) []consume.Route {
 	return []consume.Route{
 		consume.On(s.AthleteGathered),
+		consume.On(s.AthleteAuthorized),
+		consume.On(s.AuthorizationDegraded),
 		consume.On(s.AuthorizationRevoked),
 		consume.On(s.ErasureReceiptIssued),
 	}

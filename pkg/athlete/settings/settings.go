@@ -3,12 +3,16 @@ package settings
 // MetricNamespace of every metric of this boundary.
 const MetricNamespace = "Paceline/Athlete"
 
-// Metrics that alarms look at.
+// Metrics that alarms and the dashboard look at.
 const (
 	// MetricKeptTooLong counts profiles that are kept longer than they may be.
 	MetricKeptTooLong = "KeptTooLong"
 	// MetricErasuresOverdue counts erasures that take too long.
 	MetricErasuresOverdue = "ErasuresOverdue"
+	// MetricErasuresPending counts all that are not completed.
+	MetricErasuresPending = "ErasuresPending"
+	// MetricErasuresCompleted counts those of the last seven days.
+	MetricErasuresCompleted = "ErasuresCompleted"
 )
 
 // ServeAPI configures serve-api.

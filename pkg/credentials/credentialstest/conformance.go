@@ -21,6 +21,7 @@ type Storage interface {
 	credentials.Grants
 	credentials.States
 	credentials.Erasures
+	credentials.ErasureLog
 	credentials.Census
 }
 
@@ -262,6 +263,37 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 			if err != nil || !completed.Equal(at) {
 				t.Fatalf("completed at %v (%v), want %v", completed, err, at)
 			}
+		}
+	})
+
+	t.Run("all erasures are found, and nothing else", func(t *testing.T) {
+		s := newStorage(t)
+		if _, err := s.Update(t.Context(), credentials.Athlete(1), func(g *credentials.Grant) error {
+			g.State = credentials.Active
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]credentials.Erasure{}
+		for _, receipt := range []string{"open", "done"} {
+			e := credentials.Erasure{Receipt: receipt, RequestedAt: at, Pending: []string{"a"}}
+			if err := s.Open(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+			want[receipt] = e
+		}
+		if _, err := s.Complete(t.Context(), "done", at); err != nil {
+			t.Fatal(err)
+		}
+		done := want["done"]
+		done.CompletedAt = at
+		want["done"] = done
+		got := map[string]credentials.Erasure{}
+		if err := s.EachErasure(t.Context(), func(e credentials.Erasure) { got[e.Receipt] = e }); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Error(d)
 		}
 	})
 }

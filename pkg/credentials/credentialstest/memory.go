@@ -169,6 +169,16 @@ func (s *Store) Complete(_ context.Context, receipt string, at time.Time) (time.
 	return e.CompletedAt, nil
 }
 
+// EachErasure implements [credentials.ErasureLog].
+func (s *Store) EachErasure(_ context.Context, visit func(credentials.Erasure)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.erasures {
+		visit(e)
+	}
+	return nil
+}
+
 // Vault is the parameter store in memory.
 type Vault struct {
 	mu     sync.Mutex

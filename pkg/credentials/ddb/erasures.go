@@ -24,11 +24,13 @@ type erasureItem struct {
 	CompletedAt int64    `dynamodbav:"completed_at,omitempty"` // Unix ms
 }
 
-func erasureKey(receipt string) string { return "erasure#" + receipt }
+const erasurePrefix = "erasure#"
+
+func erasureKey(receipt string) string { return erasurePrefix + receipt }
 
 func (i erasureItem) erasure() credentials.Erasure {
 	e := credentials.Erasure{
-		Receipt:     i.PK[len(erasureKey("")):],
+		Receipt:     i.PK[len(erasurePrefix):],
 		RequestedAt: time.UnixMilli(i.RequestedAt).UTC(),
 		Pending:     slices.Sorted(slices.Values(i.Pending)),
 	}
@@ -68,6 +70,30 @@ func (t *Table) Complete(ctx context.Context, receipt string, at time.Time) (tim
 		":at": &types.AttributeValueMemberN{Value: strconv.FormatInt(at.UnixMilli(), 10)},
 	})
 	return e.CompletedAt, err
+}
+
+// EachErasure implements [credentials.ErasureLog] by a scan, which an admin asks for
+// now and then: all grants there may be fit into a few pages.
+func (t *Table) EachErasure(ctx context.Context, visit func(credentials.Erasure)) error {
+	pages := dynamodb.NewScanPaginator(t.client, &dynamodb.ScanInput{
+		TableName:                 aws.String(t.name),
+		FilterExpression:          aws.String("begins_with(pk, :prefix)"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":prefix": &types.AttributeValueMemberS{Value: erasurePrefix}},
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return fault.New(fault.Transient, "scan erasures: %w", err)
+		}
+		var items []erasureItem
+		if err := attributevalue.UnmarshalListOfMaps(page.Items, &items); err != nil {
+			return fault.New(fault.Permanent, "read erasures: %w", err)
+		}
+		for _, item := range items {
+			visit(item.erasure())
+		}
+	}
+	return nil
 }
 
 func (t *Table) updateErasure(ctx context.Context, receipt, update string, values map[string]types.AttributeValue) (credentials.Erasure, error) {

@@ -18,8 +18,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Table implements [credentials.Grants], [credentials.States] and
-// [credentials.Erasures].
+// Table implements [credentials.Grants], [credentials.States],
+// [credentials.Erasures] and [credentials.ErasureLog].
 type Table struct {
 	client *dynamodb.Client
 	name   string

@@ -93,6 +93,16 @@ type StatusView struct {
 	// how many places there are.
 	Authorized int `json:"authorized"`
 	Capacity   int `json:"capacity"`
+	// Erasures is how they fare.
+	Erasures ErasuresView `json:"erasures"`
+}
+
+// ErasuresView counts erasures: those that are not completed, those of them that
+// take more than an hour, and those that were completed in the last seven days.
+type ErasuresView struct {
+	Pending   int `json:"pending"`
+	Overdue   int `json:"overdue"`
+	Completed int `json:"completed_in_7_days"`
 }
 
 // Admin serves the admin function.
@@ -126,7 +136,7 @@ func (a *Admin) Handle(ctx context.Context, req AdminRequest) (AdminResponse, er
 		s, err := a.Service.Status(ctx)
 		v := &StatusView{
 			ClientID: s.ClientID, Subscription: view(s.Subscription), Athletes: map[string]int{},
-			Authorized: s.Authorized, Capacity: s.Capacity,
+			Authorized: s.Authorized, Capacity: s.Capacity, Erasures: ErasuresView(s.Erasures),
 		}
 		for state, n := range s.Athletes {
 			v.Athletes[string(state)] = n

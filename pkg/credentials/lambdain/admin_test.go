@@ -25,7 +25,7 @@ func TestAdmin(t *testing.T) {
 	var log bytes.Buffer
 	admin := &lambdain.Admin{
 		Service: &credentials.Admin{
-			Grants: store, Vault: credentialstest.NewVault(), Waitlist: waitlist, Capacity: 10, Providers: []string{"strava", "fitbit"},
+			Grants: store, Erasures: store, Vault: credentialstest.NewVault(), Waitlist: waitlist, Capacity: 10, Providers: []string{"strava", "fitbit"},
 			Minter: event.Minter{Now: clock, NewID: boot.NewSecret}, NewSecret: func() string { return "receipt" },
 		},
 		Log: slog.New(slog.NewTextHandler(&log, nil)),
@@ -45,6 +45,11 @@ func TestAdmin(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	for receipt, at := range map[string]time.Time{"new": now, "late": now.Add(-time.Hour)} {
+		if err := store.Open(t.Context(), credentials.Erasure{Receipt: receipt, RequestedAt: at}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := waitlist.Join(t.Context(), "ann@example.com"); err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +63,7 @@ func TestAdmin(t *testing.T) {
 		kind fault.Kind
 	}{
 		{req: lambdain.AdminRequest{Action: lambdain.ActionStatus}, want: lambdain.AdminResponse{Status: &lambdain.StatusView{
-			Athletes: map[string]int{"active": 2}, Authorized: 2, Capacity: 10,
+			Athletes: map[string]int{"active": 2}, Authorized: 2, Capacity: 10, Erasures: lambdain.ErasuresView{Pending: 2, Overdue: 1},
 		}}},
 		{req: lambdain.AdminRequest{Action: lambdain.ActionAthletes}, want: lambdain.AdminResponse{
 			Athletes: []lambdain.AthleteView{view(7, ago(100)), view(8, ago(1))},

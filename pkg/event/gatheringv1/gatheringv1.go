@@ -145,7 +145,8 @@ type ScanProgressed struct {
 	State    string `json:"state"`
 	// Chunks is how many chunks of activities the scan has sent so far.
 	Chunks int `json:"chunks"`
-	// StartedAt is when the scan began; what it found was read then or later.
+	// StartedAt is about when the scan began: by whichever clock, what it found
+	// was read then or later.
 	StartedAt *time.Time `json:"started_at,omitempty"`
 	// Pages and Activities are how many were read so far.
 	Pages      int `json:"pages,omitempty"`

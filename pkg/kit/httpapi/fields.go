@@ -12,7 +12,10 @@ import (
 
 // names are the fields of T as JSON has them, in their order.
 func names[T any]() (out []string) {
-	for field := range reflect.TypeFor[T]().Fields() {
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[T]()) {
+		if field.Anonymous {
+			continue // Its own fields are visible, too.
+		}
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		out = append(out, name)
 	}

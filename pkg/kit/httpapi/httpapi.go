@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
@@ -76,13 +77,16 @@ func Authenticated(handle func(ctx context.Context, id Identity, req Request) (R
 // Mux makes the Lambda handler that serves the routes, whose keys are API
 // Gateway's: "GET /v1/me". An error becomes a problem by its fault kind and is
 // logged, once, here; its text is not shown to the caller unless the input
-// was invalid.
+// was invalid. Routes have a little less time than the function, so that a call
+// that takes too long is answered like any other error.
 func Mux(log *slog.Logger, routes map[string]Handler) func(context.Context, Request) (Response, error) {
 	return func(ctx context.Context, req Request) (Response, error) {
 		handle, ok := routes[req.RouteKey]
 		if !ok {
 			return Problem(http.StatusNotFound, "There is nothing here."), nil
 		}
+		ctx, cancel := boot.WithReserve(ctx)
+		defer cancel()
 		res, err := handle(ctx, req)
 		if err == nil {
 			return tagged(req, res), nil

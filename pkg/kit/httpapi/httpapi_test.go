@@ -64,6 +64,22 @@ func TestErrorsBecomeProblems(t *testing.T) {
 	}
 }
 
+// A call that outlasts its function is answered, too, rather than cut off by
+// API Gateway with an answer of its own.
+func TestACallThatTakesTooLongIsAnswered(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2100*time.Millisecond)
+	defer cancel()
+	slow := func(ctx context.Context, _ httpapi.Request) (httpapi.Response, error) {
+		<-ctx.Done()
+		return httpapi.Response{}, fault.New(fault.Transient, "wait: %w", ctx.Err())
+	}
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	res, err := httpapi.Mux(log, map[string]httpapi.Handler{"GET /v1/x": slow})(ctx, httpapi.Request{RouteKey: "GET /v1/x"})
+	if err != nil || res.StatusCode != 503 || ctx.Err() != nil {
+		t.Errorf("%d, %v, when the function's time was %v", res.StatusCode, err, ctx.Err())
+	}
+}
+
 // inert checks that a browser takes the answer for nothing but data, and that
 // nobody keeps it.
 func inert(t *testing.T, res httpapi.Response) {

@@ -10,6 +10,12 @@ export function Profile({ athlete }: { athlete: Athlete }) {
       <p class="quiet">
         {athlete.username && <span>@{athlete.username}</span>}
         {athlete.created_at && <span>at Strava since {instant(athlete.created_at).split(',')[0]}</span>}
+        {athlete.authorization && (
+          <span>
+            last connected {instant(athlete.authorization.authorized_at).split(',')[0]}
+            {athlete.authorization.scopes && `, allowing ${athlete.authorization.scopes.join(', ')}`}
+          </span>
+        )}
         <a class="strava" href={`https://www.strava.com/athletes/${athlete.id}`} rel="noreferrer">
           View on Strava
         </a>
