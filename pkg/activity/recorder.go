@@ -85,9 +85,14 @@ func (r *Recorder) updateSync(ctx context.Context, by Authorization, change func
 }
 
 // AthleteAuthorized takes in what the authorization covers. What it does not
-// cover any more is deleted.
-func (r *Recorder) AthleteAuthorized(ctx context.Context, _ event.Meta, f credentialsv1.AthleteAuthorized) error {
+// cover any more is deleted. One that comes late, of an athlete of whom nothing
+// is known, is ignored: it may be of one whose tombstone has lapsed.
+func (r *Recorder) AthleteAuthorized(ctx context.Context, cause event.Meta, f credentialsv1.AthleteAuthorized) error {
+	late := r.tooOld(cause.OccurredAt)
 	return r.Store.UpdateFence(ctx, f.AthleteID, func(fence *Fence) bool {
+		if late && *fence == (Fence{}) {
+			return false
+		}
 		return f.Generation > fence.Revoked && fence.Authorize(f.Generation, slices.Contains(f.Scopes, scopeReadAll))
 	})
 }
@@ -98,6 +103,9 @@ const scopeReadAll = "activity:read_all"
 
 // ActivityGone forgets the activity.
 func (r *Recorder) ActivityGone(ctx context.Context, _ event.Meta, f gatheringv1.ActivityGone) error {
+	if r.tooOld(f.ReadAt) {
+		return nil
+	}
 	absence := Absence{By: Authorization{f.AthleteID, f.Generation}, At: f.ReadAt, ActivityID: f.ActivityID}
 	return ignoreRevoked(r.Store.PutGone(ctx, absence))
 }

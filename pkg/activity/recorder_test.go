@@ -187,6 +187,37 @@ func TestReadingsPastTheirRightAreIgnored(t *testing.T) {
 	}
 }
 
+// An athlete whose tombstone has lapsed leaves no trace again, whatever is
+// repeated.
+func TestNothingIsRememberedOfWhomTheTombstoneForgot(t *testing.T) {
+	p := newPlane()
+	sent := p.cause()
+	p.now = p.now.Add(activity.TombstoneLifetime)
+	must(t, p.ActivityGone(t.Context(), sent, gatheringv1.ActivityGone{AthleteID: 1, Generation: gen1, ActivityID: 1, ReadAt: activitytest.At(0)}))
+	for _, scopes := range [][]string{{"activity:read"}, {"activity:read_all"}} {
+		must(t, p.AthleteAuthorized(t.Context(), sent, credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen1, Scopes: scopes}))
+	}
+	if n := p.store.Held(1); n != 0 {
+		t.Errorf("%d items", n)
+	}
+	must(t, p.store.UpdateFence(t.Context(), 1, func(f *activity.Fence) bool {
+		if *f != (activity.Fence{}) {
+			t.Errorf("the fence is %+v", *f)
+		}
+		return false
+	}))
+
+	// Of an athlete who is known, a late word on the scopes still counts.
+	must(t, p.AthleteAuthorized(t.Context(), p.cause(), credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen1, Scopes: []string{"activity:read_all"}}))
+	must(t, p.AthleteAuthorized(t.Context(), sent, credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen2, Scopes: []string{"activity:read"}}))
+	must(t, p.store.UpdateFence(t.Context(), 1, func(f *activity.Fence) bool {
+		if f.Limited != gen2 {
+			t.Errorf("the fence is %+v", *f)
+		}
+		return false
+	}))
+}
+
 func TestReaderTurnsARevokedSessionAway(t *testing.T) {
 	p := newPlane()
 	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen2, 0, nil, activitytest.Activity(1, 1, ""))))

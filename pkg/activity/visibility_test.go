@@ -7,7 +7,6 @@ import (
 
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/activity/activitytest"
-	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
@@ -104,13 +103,13 @@ func TestNarrowerGrantRemovesOnlyYou(t *testing.T) {
 	hidden.Visibility = onlyMe
 	events := []func(p *plane) error{
 		func(p *plane) error {
-			return p.AthleteAuthorized(t.Context(), event.Meta{}, credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen1, Scopes: []string{"activity:read_all"}})
+			return p.AthleteAuthorized(t.Context(), p.cause(), credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen1, Scopes: []string{"activity:read_all"}})
 		},
 		func(p *plane) error {
-			return p.ActivitiesGathered(t.Context(), event.Meta{}, gathered(gen1, 0, nil, hidden, public))
+			return p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil, hidden, public))
 		},
 		func(p *plane) error {
-			return p.AthleteAuthorized(t.Context(), event.Meta{}, credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen2, Scopes: []string{"activity:read"}})
+			return p.AthleteAuthorized(t.Context(), p.cause(), credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen2, Scopes: []string{"activity:read"}})
 		},
 	}
 	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 2, 0}, {2, 0, 1}} {

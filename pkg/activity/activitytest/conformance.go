@@ -274,6 +274,21 @@ func Run(t *testing.T, store Subject) {
 			}
 		}},
 
+		{"the memory of one that is gone is found and deleted when it is too old", func(t *testing.T, by, _ activity.Authorization) {
+			must(t, store.PutGone(t.Context(), activity.Absence{By: by, At: At(-7200), ActivityID: 1}))
+			for _, want := range []bool{true, false} {
+				found, err := store.Aged(t.Context(), At(-7200), 1_000_000)
+				must(t, err)
+				if got := slices.Contains(found, by.AthleteID); got != want {
+					t.Errorf("aged: %v, want %v", got, want)
+				}
+				must(t, store.Expire(t.Context(), by.AthleteID, At(-7200)))
+				if n := store.Held(by.AthleteID); n != 0 {
+					t.Errorf("%d items", n)
+				}
+			}
+		}},
+
 		// More than DynamoDB's 1 MB at once, and more than one query by sport type
 		// looks at.
 		{"a history may be large", func(t *testing.T, by, _ activity.Authorization) {

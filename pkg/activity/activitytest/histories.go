@@ -65,6 +65,7 @@ type history struct {
 	// What the plane heard of.
 	heard            []heardRow
 	revoked, limited int64
+	authorized       bool
 	newest           *scan
 	horizon          *scan
 }
@@ -153,11 +154,15 @@ func (h *history) connect() {
 	if h.IntN(2) == 0 {
 		f.Scopes = append(f.Scopes, "activity:read_all")
 	}
+	occurred := h.now
 	h.pending = append(h.pending, func(ctx context.Context) error {
-		if len(f.Scopes) == 2 {
-			h.limited = max(h.limited, f.Generation)
+		if h.young(occurred) || h.authorized || h.revoked > 0 || h.horizon != nil {
+			h.authorized = true
+			if len(f.Scopes) == 2 {
+				h.limited = max(h.limited, f.Generation)
+			}
 		}
-		return h.recorder.AthleteAuthorized(ctx, event.Meta{}, f)
+		return h.recorder.AthleteAuthorized(ctx, event.Meta{OccurredAt: occurred}, f)
 	})
 }
 
@@ -205,7 +210,9 @@ func (h *history) gathered(s *scan, number int) {
 func (h *history) gone() {
 	f := gatheringv1.ActivityGone{AthleteID: h.athleteID, Generation: h.generation, ReadAt: h.now, ActivityID: int64(1 + h.IntN(historyActivities))}
 	h.pending = append(h.pending, func(ctx context.Context) error {
-		h.heard = append(h.heard, heardRow{f.ActivityID, activity.Row{Generation: f.Generation, ReadAt: f.ReadAt}})
+		if h.young(f.ReadAt) {
+			h.heard = append(h.heard, heardRow{f.ActivityID, activity.Row{Generation: f.Generation, ReadAt: f.ReadAt}})
+		}
 		return h.recorder.ActivityGone(ctx, event.Meta{}, f)
 	})
 }
@@ -279,8 +286,7 @@ func (h *history) sweep(ctx context.Context) error {
 		return err
 	}
 	for _, r := range rows {
-		// What is gone holds nothing, and stays until it is in the way.
-		if r.Activity != nil && !h.young(r.ReadAt) {
+		if !h.young(r.ReadAt) {
 			return fmt.Errorf("what was read at %s is kept at %s", r.ReadAt, h.now)
 		}
 	}

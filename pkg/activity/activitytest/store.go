@@ -125,6 +125,11 @@ func (s *Store) Aged(_ context.Context, until time.Time, limit int) ([]int64, er
 		for _, t := range a.tallies {
 			ages = append(ages, t.Oldest())
 		}
+		for _, r := range a.rows {
+			if r.Activity == nil {
+				ages = append(ages, r.ReadAt)
+			}
+		}
 		if a.sync != nil {
 			for _, chunks := range []map[int]activity.StoredChunk{a.sync.Stored, a.sync.Before} {
 				for _, chunk := range chunks {

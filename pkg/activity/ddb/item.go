@@ -57,6 +57,12 @@ type rowItem struct {
 	ExpiresAt int64 `dynamodbav:"expires_at"`
 }
 
+// goneItem is the row of a gone activity. No tally tells of its age.
+type goneItem struct {
+	rowItem
+	aging
+}
+
 type activityItem struct {
 	rowItem
 	// Start is empty when what was read is the row of a gone activity.
@@ -97,7 +103,7 @@ func marshalRow(athleteID, activityID int64, r activity.Row) (attributeValues, e
 		Generation: r.Generation, ReadAt: r.ReadAt.UnixNano(), ExpiresAt: activity.LapsesAt(r.ReadAt).Unix(),
 	}
 	if r.Activity == nil {
-		return attributevalue.MarshalMap(item)
+		return attributevalue.MarshalMap(goneItem{item, aging{activity.KindGone, r.ReadAt.Unix()}})
 	}
 	p, err := activity.PositionOf(*r.Activity)
 	if err != nil {
@@ -122,7 +128,8 @@ func unmarshalRow(m attributeValues) (id int64, r activity.Row, err error) {
 
 // aging is what the items of [settings.ActivitiesByAgeIndex] have.
 type aging struct {
-	// Kind is one of [activity.KindTally] and [activity.KindSync].
+	// Kind is one of [activity.KindTally], [activity.KindGone] and
+	// [activity.KindSync].
 	Kind string `dynamodbav:"kind"`
 	// Oldest is when the oldest that the item tells of was read, in Unix seconds
 	// and, for a tally, rounded down to the hour. An item without it is not in the

@@ -170,7 +170,7 @@ func (t *Table) list(ctx context.Context, athleteID int64, sel activity.Selectio
 // Aged implements [activity.WriteStore].
 func (t *Table) Aged(ctx context.Context, until time.Time, limit int) ([]int64, error) {
 	oldest := map[int64]int64{}
-	for _, kind := range []string{activity.KindTally, activity.KindSync} {
+	for _, kind := range []string{activity.KindTally, activity.KindGone, activity.KindSync} {
 		seen := map[int64]bool{}
 		for page, err := range t.query(ctx, &dynamodb.QueryInput{
 			IndexName:                 aws.String(settings.ActivitiesByAgeIndex),

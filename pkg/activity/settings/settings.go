@@ -20,8 +20,8 @@ func MetricActivitiesByAge(days int) string {
 const ActivitiesByStartIndex = "by-start"
 
 // ActivitiesByAgeIndex is the index of the activities table that orders what is
-// kept of several activities by when the oldest of them was read: partition key
-// kind, sort key oldest, keys only.
+// kept besides the activities by when the oldest that it tells of was read:
+// partition key kind, sort key oldest, keys only.
 const ActivitiesByAgeIndex = "by-age"
 
 // ServeAPI configures serve-api.
