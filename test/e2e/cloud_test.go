@@ -44,10 +44,10 @@ func start(t *testing.T) *cloud {
 	}
 	c := &cloud{dir: filepath.Join(root, ".local/e2e")}
 	c.state = filepath.Join(c.dir, "state")
+	c.paceline(t, "down") // What an interrupted run may have left, which writes its state now.
 	if err := os.RemoveAll(c.state); err != nil {
 		t.Fatal(err)
 	}
-	c.paceline(t, "down") // What an interrupted run may have left.
 	t.Cleanup(func() { c.paceline(t, "down") })
 	c.paceline(t, "up")
 	b, err := os.ReadFile(filepath.Join(c.dir, "outputs.json"))

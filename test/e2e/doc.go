@@ -3,4 +3,9 @@
 //
 // It needs the tools that `make test` installs and so is kept out of
 // `go test ./...` by go.mod.
+//
+// Two numbers can be set in the environment: PACELINE_E2E_HISTORY, how many
+// activities somebody has who leaves, and PACELINE_E2E_FUZZ, how many malformed
+// calls are made. 20,000 activities take another minute, 10,000 calls a quarter
+// of an hour (and `go test -timeout 30m`).
 package e2e

@@ -36,6 +36,9 @@ const spyName = "end-to-end-test-spy"
 type spy struct {
 	client *sqs.Client
 	queue  string // its URL
+	events *eventbridge.Client
+	bus    *string
+	seen   []string
 }
 
 // spy has the bus send everything to a queue of its own from now on.
@@ -76,11 +79,47 @@ func (c *cloud) spy(t *testing.T) *spy {
 	if err != nil || put.FailedEntryCount != 0 {
 		t.Fatalf("put targets: %v, %+v", err, put)
 	}
-	return &spy{client, aws.ToString(queue.QueueUrl)}
+	return &spy{client: client, queue: aws.ToString(queue.QueueUrl), events: events, bus: bus}
 }
 
-// drain returns all that the spy has seen.
-func (s *spy) drain(t *testing.T) (events []string) {
+// announcement is an event as the bus delivers it.
+type announcement struct {
+	Source     string          `json:"source"`
+	DetailType string          `json:"detail-type"`
+	Detail     json.RawMessage `json:"detail"`
+}
+
+// about returns all that was announced about an athlete, the first first.
+func (s *spy) about(t *testing.T, athlete int64) (about []announcement) {
+	t.Helper()
+	for _, body := range s.drain(t) {
+		var e announcement
+		if err := json.Unmarshal([]byte(body), &e); err != nil {
+			t.Fatal(err)
+		}
+		if mention(athlete).Match(e.Detail) {
+			about = append(about, e)
+		}
+	}
+	return about
+}
+
+// replay announces events again.
+func (s *spy) replay(t *testing.T, events []announcement) {
+	t.Helper()
+	for _, e := range events {
+		put, err := s.events.PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: []eventbridgetypes.PutEventsRequestEntry{{
+			EventBusName: s.bus, Source: aws.String(e.Source), DetailType: aws.String(e.DetailType), Detail: aws.String(string(e.Detail)),
+		}}})
+		if err != nil || put.FailedEntryCount != 0 {
+			t.Fatalf("put events: %v, %+v", err, put)
+		}
+	}
+}
+
+// drain returns all that the spy has ever seen.
+func (s *spy) drain(t *testing.T) []string {
+	t.Helper()
 	t.Helper()
 	for {
 		out, err := s.client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
@@ -90,10 +129,10 @@ func (s *spy) drain(t *testing.T) (events []string) {
 			t.Fatal(err)
 		}
 		if len(out.Messages) == 0 {
-			return events
+			return s.seen
 		}
 		for _, m := range out.Messages {
-			events = append(events, aws.ToString(m.Body))
+			s.seen = append(s.seen, aws.ToString(m.Body))
 			if _, err := s.client.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{
 				QueueUrl: aws.String(s.queue), ReceiptHandle: m.ReceiptHandle,
 			}); err != nil {
@@ -107,10 +146,7 @@ func (s *spy) drain(t *testing.T) (events []string) {
 func eventsLeakNothing(t *testing.T, s *spy, secrets words) {
 	seen := map[string]int{}
 	for i, body := range s.drain(t) {
-		var e struct {
-			Source     string `json:"source"`
-			DetailType string `json:"detail-type"`
-		}
+		var e announcement
 		if err := json.Unmarshal([]byte(body), &e); err != nil {
 			t.Fatal(err)
 		}

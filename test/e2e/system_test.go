@@ -37,6 +37,7 @@ func TestSystem(t *testing.T) {
 		t.Fatalf("the stand-in has %d athletes", len(athletes))
 	}
 	browsers := make([]*browser, 5)
+	var over string // the session of who has left
 
 	t.Run("strangers are turned away", func(t *testing.T) { strangers(t, c) })
 	t.Run("five athletes connect at once and stay apart", func(t *testing.T) {
@@ -50,14 +51,21 @@ func TestSystem(t *testing.T) {
 	t.Run("duplicates and reversed order change nothing", func(t *testing.T) { disorder(t, c, browsers[4].in(t), athletes[4].ID) })
 	t.Run("forged webhooks destroy nothing", func(t *testing.T) { forged(t, c, browsers[1].in(t), athletes[1].ID) })
 	t.Run("refreshed tokens go on working", func(t *testing.T) { refreshed(t, c, browsers[1].in(t), athletes[1].ID) })
-	t.Run("a deauthorization erases", func(t *testing.T) { deauthorization(t, c, browsers[2].in(t), athletes[2].ID) })
+	t.Run("a deauthorization erases", func(t *testing.T) {
+		over = browsers[2].in(t).session()
+		deauthorization(t, c, browsers[2].in(t), athletes[2].ID)
+	})
 	t.Run("leaving erases and gives a receipt", func(t *testing.T) { leaving(t, c, browsers[3].in(t), athletes[3].ID) })
+	t.Run("leaving with a long history", func(t *testing.T) { longHistory(t, c, browsers[2].in(t), athletes[2].ID) })
+	t.Run("leaving amid work", func(t *testing.T) { amidWork(t, c, spy, browsers[2].in(t), athletes[2].ID) })
 	t.Run("in a browser", func(t *testing.T) { inBrowser(t, c) })
 	t.Run("places are counted, and the admin sees who waits for one", func(t *testing.T) { places(t, c) })
+	t.Run("impostors get nothing", func(t *testing.T) { impostors(t, c, browsers[4].in(t), browsers[0].in(t), over, athletes[4].ID) })
+	t.Run("fuzzed", func(t *testing.T) { fuzzed(t, c, browsers[4].in(t), browsers[0].in(t), over, athletes[4].ID) })
 	t.Run("a spent window is waited for, visibly", func(t *testing.T) { waiting(t, c, athletes[1].ID) })
 	t.Run("coming up again restarts nothing", func(t *testing.T) { upAgain(t, c, browsers[1].in(t)) })
 	t.Run("no dead letters", func(t *testing.T) { noDeadLetters(t, c) })
-	t.Run("nothing leaks", func(t *testing.T) { nothingLeaks(t, c, spy, athletes[4].ID) })
+	t.Run("nothing leaks", func(t *testing.T) { nothingLeaks(t, c, spy, athletes[4].ID, athletes[2].ID) })
 }
 
 func strangers(t *testing.T, c *cloud) {
@@ -437,39 +445,7 @@ func deauthorization(t *testing.T, c *cloud, b *browser, athlete int64) {
 
 func leaving(t *testing.T, c *cloud, b *browser, athlete int64) {
 	heldEverywhere(t, c, athlete)
-	var left struct {
-		Receipt   string `json:"receipt"`
-		StatusURL string `json:"status_url"`
-	}
-	a := b.do("DELETE", "/v1/me")
-	if err := json.Unmarshal(a.body, &left); a.status != http.StatusAccepted || err != nil || left.StatusURL != "/v1/erasures/"+left.Receipt {
-		t.Fatalf("%d %s", a.status, a.body)
-	}
-	var status struct {
-		Receipt     string     `json:"receipt"`
-		State       string     `json:"state"`
-		CompletedAt *time.Time `json:"completed_at"`
-	}
-	anybody := c.browser(t) // The session is over by then.
-	anybody.get(left.StatusURL, &status)
-	eventually(t, 2*soon, "the receipt", func() bool {
-		anybody.get(left.StatusURL, &status)
-		return status.State == "erased"
-	})
-	if status.CompletedAt == nil || status.Receipt != left.Receipt {
-		t.Errorf("receipt %+v", status)
-	}
-	if held := c.held(t, athlete); len(held) != 0 {
-		t.Errorf("still held: %v", held)
-	}
-	if b.do("GET", "/v1/me").status != http.StatusUnauthorized {
-		t.Error("the session outlives the athlete")
-	}
-	for _, s := range c.athletes(t) {
-		if s.ID == athlete && s.Connected {
-			t.Error("Strava still counts the athlete as connected")
-		}
-	}
+	b.leave(athlete, 2*soon)
 	// And back again.
 	if got := b.connect(athlete, ""); got != "/" {
 		t.Fatalf("connecting again leads to %q", got)
