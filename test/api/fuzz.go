@@ -139,8 +139,12 @@ func (f *Fuzzer) refused(c Call) (name, in string) {
 
 // Judge tells whether the status is one that the call may lead to: only a
 // session opens what needs one, what the document does not take is refused, and
-// what it takes is not.
+// what it takes is not. A call that comes too soon is not looked at, nor
+// one whose head is too large for the server before us.
 func (f *Fuzzer) Judge(c Call, status int) error {
+	if status == http.StatusTooManyRequests || status == http.StatusRequestHeaderFieldsTooLarge {
+		return nil
+	}
 	o := f.Document.Operations[c.Route]
 	var errs []error
 	if o.Session && (status == http.StatusUnauthorized) != (c.Cookie != f.Live) && status != http.StatusBadRequest && status != http.StatusForbidden {

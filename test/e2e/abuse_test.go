@@ -136,7 +136,7 @@ func (x *trial) try(ctx context.Context, c api.Call) (int, error) {
 	if res.StatusCode >= http.StatusInternalServerError {
 		errs = append(errs, errors.New("the server failed"))
 	}
-	if !elsewhere(c) {
+	if !elsewhere(c) && res.StatusCode != http.StatusRequestHeaderFieldsTooLarge { // No function of ours was asked.
 		x.described.Lock()
 		defer x.described.Unlock()
 		errs = append(errs, x.document.Check(
