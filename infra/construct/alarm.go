@@ -23,15 +23,24 @@ type AlarmProps struct {
 	Threshold float64
 	// Periods is in how many periods in a row it has to be too much; 0 for 1.
 	Periods int
+	// AlwaysReported says that the metric has a figure in every period, be it 0:
+	// when it stops coming, that is an alarm, too, three or four periods later.
+	// CloudWatch first goes back that far for older figures (Amazon CloudWatch User
+	// Guide, "Configuring how CloudWatch alarms treat missing data").
+	AlwaysReported bool
 }
 
-// NewAlarm raises an alarm when the metric reaches the threshold, and says so
-// when it is over.
+// NewAlarm raises an alarm when the metric reaches the threshold, or stops
+// coming although it is always reported, and says so when it is over.
 //
 // An alarm is the one resource that is named by us, for a person reads the
 // name. Nothing but its name forces CloudFormation to replace it, so the name
 // cannot stand in the way of an update.
 func NewAlarm(scope constructs.Construct, id string, props *AlarmProps) awscloudwatch.Alarm {
+	missing := awscloudwatch.TreatMissingData_NOT_BREACHING
+	if props.AlwaysReported {
+		missing = awscloudwatch.TreatMissingData_BREACHING
+	}
 	title := props.Boundary.Name + ": " + props.What
 	alarm := awscloudwatch.NewAlarm(scope, jsii.String(id), &awscloudwatch.AlarmProps{
 		AlarmName:          jsii.String(props.Boundary.Config.Name() + " " + title),
@@ -40,7 +49,7 @@ func NewAlarm(scope constructs.Construct, id string, props *AlarmProps) awscloud
 		Threshold:          jsii.Number(props.Threshold),
 		EvaluationPeriods:  jsii.Number(float64(cmp.Or(props.Periods, 1))),
 		ComparisonOperator: awscloudwatch.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-		TreatMissingData:   awscloudwatch.TreatMissingData_NOT_BREACHING,
+		TreatMissingData:   missing,
 	})
 	action := awscloudwatchactions.NewSnsAction(props.Boundary.Alarms)
 	alarm.AddAlarmAction(action)

@@ -82,7 +82,7 @@ func NewActivityPlane(scope constructs.Construct, id string, props *ActivityPlan
 	table.AllowReadWrite(handleEvents, expire)
 	table.AllowScan(audit)
 	construct.NewSchedule(s, "Expire", &construct.ScheduleProps{Function: expire, EveryMinutes: 60})
-	construct.NewSchedule(s, "Audit", &construct.ScheduleProps{Function: audit, EveryMinutes: 24 * 60})
+	construct.NewSchedule(s, "Audit", &construct.ScheduleProps{Function: audit, EveryMinutes: 6 * 60})
 	construct.NewAlarm(s, "KeptTooLongAlarm", &construct.AlarmProps{
 		Boundary: b,
 		What:     "data is kept too long",
@@ -91,9 +91,10 @@ func NewActivityPlane(scope constructs.Construct, id string, props *ActivityPlan
 			MetricName:    jsii.String(settings.MetricKeptTooLong),
 			DimensionsMap: &map[string]*string{"stage": jsii.String(string(b.Config.Stage))},
 			Statistic:     jsii.String("Maximum"),
-			Period:        awscdk.Duration_Hours(jsii.Number(1)),
+			Period:        awscdk.Duration_Hours(jsii.Number(12)),
 		}),
-		Threshold: 1,
+		Threshold:      1,
+		AlwaysReported: true,
 	})
 	handleEvents.AllowPublish(props.Bus, activityv1.Source)
 

@@ -84,9 +84,10 @@ func NewAthletePlane(scope constructs.Construct, id string, props *AthletePlaneP
 				MetricName:    jsii.String(a.metric),
 				DimensionsMap: &map[string]*string{"stage": jsii.String(string(b.Config.Stage))},
 				Statistic:     jsii.String("Maximum"),
-				Period:        awscdk.Duration_Minutes(jsii.Number(15)),
+				Period:        awscdk.Duration_Hours(jsii.Number(1)),
 			}),
-			Threshold: 1,
+			Threshold:      1,
+			AlwaysReported: true,
 		})
 	}
 

@@ -101,12 +101,25 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 		Settings:       settings.ShowStatus{GatheringTable: *table.TableName()},
 	})
 
-	table.AllowItems(receiveWebhook)
+	enforceDeadlines := construct.NewFunction(s, "enforce-deadlines", &construct.FunctionProps{
+		Boundary:       b,
+		Description:    "Drops what Strava told seven days ago, counts what is kept too long",
+		TimeoutSeconds: 240,
+		Seldom:         true,
+		Settings: settings.EnforceDeadlines{
+			Stage:          string(b.Config.Stage),
+			GatheringTable: *table.TableName(),
+		},
+	})
+
+	table.AllowItems(receiveWebhook, enforceDeadlines)
 	table.AllowReadWrite(gather, handleEvents)
 	table.AllowRead(showStatus)
+	table.AllowScan(enforceDeadlines)
 	work.AllowSend(receiveWebhook, gather, handleEvents)
 	work.Feed(gather, construct.FeedOptions{BatchSize: 10, MaxConcurrency: gatherConcurrency})
 	construct.NewSchedule(s, "Tick", &construct.ScheduleProps{Function: gather, EveryMinutes: 1})
+	construct.NewSchedule(s, "Deadlines", &construct.ScheduleProps{Function: enforceDeadlines, EveryMinutes: 60})
 	gather.AllowInvoke(props.Requester)
 	for _, f := range []*construct.Function{receiveWebhook, gather, handleEvents} {
 		f.AllowPublish(props.Bus, gatheringv1.Source)
@@ -133,11 +146,13 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 	for _, a := range []struct {
 		id, what, metric, statistic string
 		minutes, threshold          float64
+		alwaysReported              bool
 	}{
-		{"RateLimitedAlarm", "Strava refused a call for the rate limit", settings.MetricRateLimited, "Sum", 15, 1},
-		{"WorkParkedAlarm", "work was parked", settings.MetricParked, "Sum", 15, 1},
-		{"WorkFailedAlarm", "gatherers fail", settings.MetricFailed, "Sum", 15, 5},
-		{"WebhookAgeAlarm", "webhooks wait for too long", settings.MetricOldestWebhook, "Maximum", 5, 15 * 60},
+		{"RateLimitedAlarm", "Strava refused a call for the rate limit", settings.MetricRateLimited, "Sum", 15, 1, false},
+		{"WorkParkedAlarm", "work was parked", settings.MetricParked, "Sum", 15, 1, false},
+		{"WorkFailedAlarm", "gatherers fail", settings.MetricFailed, "Sum", 15, 5, false},
+		{"WebhookAgeAlarm", "webhooks wait for too long", settings.MetricOldestWebhook, "Maximum", 5, 15 * 60, false},
+		{"KeptTooLongAlarm", "data is kept too long", settings.MetricKeptTooLong, "Maximum", 120, 1, true},
 	} {
 		construct.NewAlarm(s, a.id, &construct.AlarmProps{
 			Boundary: b,
@@ -149,7 +164,8 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 				Statistic:     jsii.String(a.statistic),
 				Period:        awscdk.Duration_Minutes(jsii.Number(a.minutes)),
 			}),
-			Threshold: a.threshold,
+			Threshold:      a.threshold,
+			AlwaysReported: a.alwaysReported,
 		})
 	}
 	output(s, "GatheringStatusFunctionName", showStatus.FunctionName(), "The function that `paceline admin status` calls")

@@ -17,13 +17,20 @@ import (
 	"github.com/paceline/paceline/infra/construct"
 	athlete "github.com/paceline/paceline/pkg/athlete/settings"
 	credentials "github.com/paceline/paceline/pkg/credentials/settings"
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	gathering "github.com/paceline/paceline/pkg/gathering/settings"
 )
 
-// archiveDays is how long events can be replayed. Strava's API Policy allows no
-// Strava datum to be kept for more than 7 days, and replayed events are queued
-// for up to 4 more.
+// archiveDays is how long events can be replayed: less than a queue keeps a
+// message, so that it is not the archive that decides when the last copy of what
+// was erased is gone.
 const archiveDays = 3
+
+// readings carry what Strava showed. They are not archived: that is to be in
+// places only that it can be erased from. What they would bring back can be read
+// at Strava again.
+var readings = []event.Fact{gatheringv1.AthleteGathered{}, gatheringv1.ActivitiesGathered{}}
 
 // PlatformProps configures the platform.
 type PlatformProps struct {
@@ -50,9 +57,16 @@ func NewPlatform(scope constructs.Construct, id string, props *PlatformProps) *P
 		Description: jsii.String("What the boundaries of Paceline announce to each other"),
 	})
 	if !leftOut(c, archive) {
+		var not []any
+		for _, f := range readings {
+			not = append(not, jsii.String(f.DetailType()))
+		}
 		p.Bus.Archive(jsii.String("Archive"), &awsevents.BaseArchiveProps{
-			EventPattern: &awsevents.EventPattern{Source: awsevents.Match_Prefix(jsii.String("paceline."))},
-			Retention:    awscdk.Duration_Days(jsii.Number(archiveDays)),
+			EventPattern: &awsevents.EventPattern{
+				Source:     awsevents.Match_Prefix(jsii.String("paceline.")),
+				DetailType: awsevents.Match_AnythingBut(not...),
+			},
+			Retention: awscdk.Duration_Days(jsii.Number(archiveDays)),
 		})
 	}
 

@@ -216,6 +216,10 @@ type Erasure struct {
 const (
 	// ReceiptLifetime is how long a completed erasure can be looked up.
 	ReceiptLifetime = 30 * 24 * time.Hour
+	// CopiesLifetime is how long what was erased may still be in copies that nobody
+	// reads in the ordinary course: messages that could not be handled, and what
+	// tables can be restored from.
+	CopiesLifetime = 4 * 24 * time.Hour
 	// ErasureTime is how long an erasure may take before somebody has to look
 	// into it.
 	ErasureTime = time.Hour
@@ -228,6 +232,15 @@ func (e Erasure) Expires() time.Time {
 		return time.Time{}
 	}
 	return e.CompletedAt.Add(ReceiptLifetime)
+}
+
+// CopiesGoneBy is when the last copy of what was erased is gone, too: zero until
+// it is completed.
+func (e Erasure) CopiesGoneBy() time.Time {
+	if e.CompletedAt.IsZero() {
+		return time.Time{}
+	}
+	return e.CompletedAt.Add(CopiesLifetime)
 }
 
 // ErrNoErasure means that no erasure has that receipt.

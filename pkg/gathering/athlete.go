@@ -31,8 +31,11 @@ type Athlete struct {
 	State      State
 	// RevokedAt is zero unless the state is revoked.
 	RevokedAt time.Time
-	// JoinedAt is when the athlete joined Strava; zero while unknown.
+	// JoinedAt is when the athlete joined Strava; zero unless a scan needs it for
+	// its estimate.
 	JoinedAt time.Time
+	// ProfiledAt is when JoinedAt was read, before [Scan.Oldest]; zero without it.
+	ProfiledAt time.Time
 	// Scan is the present scan, or the last one while the next has not begun.
 	Scan Scan
 	// Turn is the scan's, or the next one's.
@@ -66,7 +69,8 @@ type Scan struct {
 	NextPage int
 	// Chunks and Activities are how many were passed on.
 	Chunks, Activities int
-	// Oldest is the start of the oldest activity found; zero at first.
+	// Oldest is the start of the oldest activity found; zero at first, and where
+	// JoinedAt is: the estimate needs both.
 	Oldest time.Time
 	// Trail are the last pages that were read, in order, at most [maxTrail].
 	Trail []Step
@@ -110,6 +114,7 @@ const (
 
 // begin starts the scan called id.
 func (a *Athlete) begin(id int64, now time.Time) {
+	a.forget()
 	a.Scan = Scan{ID: strconv.FormatInt(id, 10), NextPage: 1, Sequence: 1, State: gatheringv1.ScanScanning}
 	a.pin(now)
 }
@@ -187,6 +192,7 @@ func (a *Athlete) turnPage(p page, now, gap time.Time) {
 	if p.n == 0 {
 		s.State = gatheringv1.ScanCompleted
 		a.Last = Pass{Started: s.Begun, Finished: now, Pages: s.NextPage - 1}
+		a.forget()
 		a.plan(now, gap)
 		return
 	}
@@ -195,7 +201,7 @@ func (a *Athlete) turnPage(p page, now, gap time.Time) {
 	s.NextPage++
 	s.Chunks += p.chunks
 	s.Activities += p.activities
-	if !p.oldest.IsZero() {
+	if !p.oldest.IsZero() && !a.JoinedAt.IsZero() {
 		s.Oldest = p.oldest
 	}
 	switch a.Turn.Class {
@@ -308,13 +314,36 @@ func (a Athlete) finishesAt(now time.Time) time.Time {
 
 // degrade notes that nothing can be read until the athlete connects again, and
 // reports whether that is news. A completed scan waits, too: nothing keeps it
-// true any more.
+// true any more. What Strava told is forgotten.
 func (a *Athlete) degrade() bool {
 	if a.State != Active {
 		return false
 	}
+	a.forget()
 	a.State, a.Turn = Degraded, Turn{}
 	a.Scan.State, a.Scan.WaitingFor, a.Scan.ResumesAt = gatheringv1.ScanWaiting, gatheringv1.WaitingForReconnect, time.Time{}
 	a.Scan.Sequence++
+	return true
+}
+
+// told is when what is kept of what Strava told of the athlete was read; false
+// when that is nothing. How far the scan got is our own.
+func (a Athlete) told() (readAt time.Time, kept bool) {
+	return a.ProfiledAt, !a.JoinedAt.IsZero() || !a.Scan.Oldest.IsZero()
+}
+
+// forget drops what Strava told. Only an estimate goes with it.
+func (a *Athlete) forget() {
+	a.JoinedAt, a.ProfiledAt, a.Scan.Oldest = time.Time{}, time.Time{}, time.Time{}
+}
+
+// expire drops what Strava told if it is too old to be kept, and reports whether
+// it was.
+func (a *Athlete) expire(now time.Time) bool {
+	readAt, kept := a.told()
+	if !kept || now.Sub(readAt) < keepAge {
+		return false
+	}
+	a.forget()
 	return true
 }

@@ -59,12 +59,13 @@ func (z *Authorizations) Begin(ctx context.Context, cause event.Meta, athleteID,
 }
 
 // Degrade notes that calls for the athlete are useless until they connect
-// again.
+// again, and drops what Strava told: nobody will look into it.
 func (z *Authorizations) Degrade(ctx context.Context, cause event.Meta, athleteID, generation int64) error {
 	athlete, err := z.Athletes.Update(ctx, athleteID, func(a *Athlete) error {
-		if a.Generation != generation || !a.degrade() {
+		if a.Generation != generation || a.State == Revoked {
 			return errUnchanged
 		}
+		a.degrade() // Unless a gatherer noticed first.
 		return nil
 	})
 	if errors.Is(err, errUnchanged) {
@@ -72,6 +73,17 @@ func (z *Authorizations) Degrade(ctx context.Context, cause event.Meta, athleteI
 	}
 	if err != nil {
 		return fmt.Errorf("note the degraded authorization: %w", err)
+	}
+	_, err = z.Mailboxes.UpdateMailbox(ctx, athleteID, func(m *Mailbox) error {
+		if m.Generation != generation {
+			return errUnchanged
+		}
+		m.empty()
+		m.settle(z.Minter.Now(), 0) // A deauthorization is still reported.
+		return nil
+	})
+	if err != nil && !errors.Is(err, errUnchanged) {
+		return fmt.Errorf("empty the mailbox: %w", err)
 	}
 	return z.Publisher.Publish(ctx, z.Minter.Next(cause, athlete.progressed(z.Minter.Now())))
 }

@@ -324,7 +324,7 @@ func (g *Gatherer) profile(ctx context.Context, a Athlete) ([]event.Fact, func(*
 		}}, func(a *Athlete, _ time.Time) {
 			a.Scan.Profiled = true
 			if malformed == nil {
-				a.JoinedAt = joined.UTC()
+				a.JoinedAt, a.ProfiledAt = joined.UTC(), reading.At.UTC()
 			}
 			a.Scan.State, a.Scan.WaitingFor, a.Scan.ResumesAt = gatheringv1.ScanScanning, "", time.Time{}
 			a.Scan.Sequence++

@@ -163,12 +163,28 @@ func (h *Hook) receive(ctx context.Context, key string, n Notice) error {
 		}
 	default:
 		h.Metrics.Count(MetricNotices, 1)
+		var counted sync.WaitGroup
+		counted.Go(func() { h.count(ctx) })
 		if err := h.Wakeups.Wake(ctx); err != nil {
 			// A gatherer runs every minute anyway.
 			h.Log.WarnContext(ctx, "nobody was woken", "error", err.Error())
 		}
+		counted.Wait()
 	}
 	return nil
+}
+
+// countTime is how long counting may take: Strava waits for two seconds (Strava,
+// "Webhook Events API").
+const countTime = 500 * time.Millisecond
+
+// count counts a notice for those who look at the status. It is best effort.
+func (h *Hook) count(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, countTime)
+	defer cancel()
+	if err := h.Webhooks.CountNotice(ctx, h.Minter.Now()); err != nil {
+		h.Log.WarnContext(ctx, "a notice was not counted", "error", err.Error())
+	}
 }
 
 const (

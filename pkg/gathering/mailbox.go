@@ -226,3 +226,17 @@ func (m *Mailbox) empty() {
 	m.Hints = slices.DeleteFunc(slices.Clone(m.Hints), func(h Hint) bool { return h.Aspect != AspectDeauthorize })
 	m.Turn = Turn{}
 }
+
+// expire drops the hints that are too old to be kept and reports whether there
+// were any. The mailbox is flooded instead: to read everything makes up for them.
+// A deauthorization stays until it is reported.
+func (m *Mailbox) expire(now time.Time) bool {
+	old := func(h Hint) bool { return h.Aspect != AspectDeauthorize && now.Sub(h.ReceivedAt) >= keepAge }
+	if !slices.ContainsFunc(m.Hints, old) {
+		return false
+	}
+	m.Hints = slices.DeleteFunc(slices.Clone(m.Hints), old)
+	m.Flooded = true
+	m.Turn.release() // Whoever holds the mailbox holds what is gone.
+	return true
+}

@@ -80,6 +80,23 @@ type Webhooks interface {
 	Webhook(ctx context.Context) (Webhook, error)
 	// UpdateWebhook is to it what [Athletes] Update is to athletes.
 	UpdateWebhook(ctx context.Context, change func(*Webhook) error) (Webhook, error)
+	// CountNotice counts one more notice on the UTC day of a time.
+	CountNotice(ctx context.Context, at time.Time) error
+	// Notices is how many were counted on the UTC day of a time, for as long as
+	// [CountLife]. A notice whose count was tried again may be in it twice.
+	Notices(ctx context.Context, at time.Time) (int, error)
+}
+
+// CountLife is for how long a day's count of notices is kept, from the day's
+// beginning.
+const CountLife = 4 * 24 * time.Hour
+
+// Inventory goes through everything that is kept of athletes.
+type Inventory interface {
+	// Each calls the functions, never two at a time: for every athlete, every
+	// mailbox, and every notice that is remembered, with when it was received.
+	// They may change what they are given of. Without an error it was all.
+	Each(ctx context.Context, athlete func(Athlete), mailbox func(Mailbox), notice func(receivedAt time.Time)) error
 }
 
 // Wakeups wakes a gatherer.

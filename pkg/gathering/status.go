@@ -24,6 +24,9 @@ type Status struct {
 	// Waiting is the work that is due, by class.
 	Waiting map[quota.Class]Waiting
 	Webhook Webhook
+	// NoticesToday and NoticesYesterday are how many webhooks were stored on
+	// these UTC days.
+	NoticesToday, NoticesYesterday int
 }
 
 // Status reads how gathering stands.
@@ -36,8 +39,15 @@ func (o *Overview) Status(ctx context.Context) (Status, error) {
 	if s.Webhook, err = o.Webhooks.Webhook(ctx); err != nil {
 		return Status{}, fmt.Errorf("read the webhook: %w", err)
 	}
+	now := o.Now()
+	if s.NoticesToday, err = o.Webhooks.Notices(ctx, now); err != nil {
+		return Status{}, fmt.Errorf("count today's notices: %w", err)
+	}
+	if s.NoticesYesterday, err = o.Webhooks.Notices(ctx, now.Add(-24*time.Hour)); err != nil {
+		return Status{}, fmt.Errorf("count yesterday's notices: %w", err)
+	}
 	for _, class := range quota.Classes {
-		if s.Waiting[class], err = o.Plan.Waiting(ctx, class, o.Now()); err != nil {
+		if s.Waiting[class], err = o.Plan.Waiting(ctx, class, now); err != nil {
 			return Status{}, fmt.Errorf("count the work of class %s: %w", class, err)
 		}
 	}

@@ -326,8 +326,8 @@ func TestActivityRequests(t *testing.T) {
 	list := func(limit, want int) func() error {
 		return func() error {
 			page, err := reader.List(t.Context(), by, activity.Selection{In: activity.Everything(), Limit: limit})
-			if len(page.Activities) != want {
-				return fmt.Errorf("%d activities: %w", len(page.Activities), err)
+			if len(page.Rows) != want {
+				return fmt.Errorf("%d activities: %w", len(page.Rows), err)
 			}
 			return err
 		}

@@ -80,7 +80,7 @@ func (c *cloud) answer(w http.ResponseWriter, r *http.Request) {
 		}
 		c.items[in.TableName+string(in.Item["pk"])] = item
 		out = struct{}{}
-	case "TransactWriteItems":
+	case "TransactWriteItems", "UpdateItem":
 		out = struct{}{}
 	case "SendMessage":
 		c.messages++

@@ -31,7 +31,7 @@ func TestFunctions(t *testing.T) {
 		"Credentials.serve-oauth": 28, "Credentials.authorize-session": 5, "Credentials.forward-request": 45,
 		"Credentials.administer-app": 60, "Credentials.handle-events": 45, "Credentials.settle-grants": 240,
 		"Gathering.receive-webhook": 10, "Gathering.gather-work": 300, "Gathering.handle-events": 30,
-		"Gathering.show-status":  30,
+		"Gathering.show-status": 30, "Gathering.enforce-deadlines": 240,
 		"AthletePlane.serve-api": 10, "AthletePlane.handle-events": 30, "AthletePlane.enforce-deadlines": 240,
 		"ActivityPlane.serve-api": 15, "ActivityPlane.handle-events": 60,
 		"ActivityPlane.expire-activities": 600, "ActivityPlane.audit-activities": 600,
@@ -183,6 +183,8 @@ func testPermissions(t *testing.T, stage config.Stage) {
 		}),
 		"Gathering.receive-webhook": append(on("dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem", work), "events:PutEvents Bus", "sqs:SendMessage WorkQueue"),
 		"Gathering.show-status":     on(read, work),
+		"Gathering.enforce-deadlines": append(on("dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem", work),
+			"dynamodb:Scan Table"),
 		"Gathering.gather-work": slices.Concat(on(read+" "+write, work), []string{
 			"events:PutEvents Bus", "lambda:InvokeFunction forwardrequestFunction", "sqs:SendMessage WorkQueue",
 		}),
@@ -377,12 +379,12 @@ func TestDutiesAreSettled(t *testing.T) {
 }
 
 // TestNothingIsKeptTooLong: what is too old is deleted every hour, and counted
-// every day; the first that is still there, and the first run that fails, is an
+// four times a day; the first that is still there, and the first run that fails, is an
 // alarm.
 func TestNothingIsKeptTooLong(t *testing.T) {
 	for _, stage := range stages {
 		s := synth(t, stage)
-		for function, want := range map[string]string{"expireactivities": "rate(60 minutes)", "auditactivities": "rate(1440 minutes)"} {
+		for function, want := range map[string]string{"expireactivities": "rate(60 minutes)", "auditactivities": "rate(360 minutes)"} {
 			deployed := s.find(t, "ActivityPlane", "AWS::Lambda::Function", function).String()
 			runs := slices.DeleteFunc(s.resources("AWS::Scheduler::Schedule"), func(r resource) bool {
 				return owner(s.text(r.stack, r.at("Target", "Arn"))) != deployed
@@ -401,20 +403,28 @@ func TestNothingIsKeptTooLong(t *testing.T) {
 	}
 }
 
-// TestDeadlinesAreEnforced: what the athlete plane finds late, from the first on,
-// is an alarm within the hour.
+// TestDeadlinesAreEnforced: what gathering and the athlete plane find late, from
+// the first on, is an alarm.
 func TestDeadlinesAreEnforced(t *testing.T) {
 	for _, stage := range stages {
 		s := synth(t, stage)
-		run := s.find(t, "AthletePlane", "AWS::Scheduler::Schedule", "Deadlines")
-		deployed := s.find(t, "AthletePlane", "AWS::Lambda::Function", "enforcedeadlines").String()
-		if owner(s.text(run.stack, run.at("Target", "Arn"))) != deployed || run.at("ScheduleExpression") != "rate(15 minutes)" {
-			t.Errorf("stage %s: %v runs %v", stage, run.at("ScheduleExpression"), run.at("Target", "Arn"))
-		}
-		for _, metric := range []string{"KeptTooLong", "ErasuresOverdue"} {
-			alarm := s.find(t, "AthletePlane", "AWS::CloudWatch::Alarm", metric)
-			if alarm.at("MetricName") != metric || alarm.at("Namespace") != "Paceline/Athlete" || alarm.at("Threshold") != 1.0 {
-				t.Errorf("stage %s: the alarm looks at %v %v from %v", stage, alarm.at("Namespace"), alarm.at("MetricName"), alarm.at("Threshold"))
+		for _, plane := range []struct {
+			stack, namespace, rate string
+			metrics                []string
+		}{
+			{"Gathering", "Paceline/Gathering", "rate(60 minutes)", []string{"KeptTooLong"}},
+			{"AthletePlane", "Paceline/Athlete", "rate(15 minutes)", []string{"KeptTooLong", "ErasuresOverdue"}},
+		} {
+			run := s.find(t, plane.stack, "AWS::Scheduler::Schedule", "Deadlines")
+			deployed := s.find(t, plane.stack, "AWS::Lambda::Function", "enforcedeadlines").String()
+			if owner(s.text(run.stack, run.at("Target", "Arn"))) != deployed || run.at("ScheduleExpression") != plane.rate {
+				t.Errorf("stage %s: %v runs %v", stage, run.at("ScheduleExpression"), run.at("Target", "Arn"))
+			}
+			for _, metric := range plane.metrics {
+				alarm := s.find(t, plane.stack, "AWS::CloudWatch::Alarm", metric)
+				if alarm.at("MetricName") != metric || alarm.at("Namespace") != plane.namespace || alarm.at("Threshold") != 1.0 {
+					t.Errorf("stage %s: the alarm looks at %v %v from %v", stage, alarm.at("Namespace"), alarm.at("MetricName"), alarm.at("Threshold"))
+				}
 			}
 		}
 	}

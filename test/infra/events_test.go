@@ -62,11 +62,12 @@ func TestEventsReachTheirConsumers(t *testing.T) {
 	}
 }
 
-// TestArchiveHoldsAllEvents, where there is one.
-func TestArchiveHoldsAllEvents(t *testing.T) {
+// TestArchiveHoldsNoReadings, where there is one, and all other events.
+func TestArchiveHoldsNoReadings(t *testing.T) {
 	s := synth(t, config.Prod)
-	pattern := s.find(t, "Platform", "AWS::Events::Archive", "").at("EventPattern", "source")
-	if got := s.text("Platform", pattern); got != `[{"prefix":"paceline."}]` {
-		t.Errorf("the archive takes %s", got)
+	pattern := s.text("Platform", s.find(t, "Platform", "AWS::Events::Archive", "").at("EventPattern"))
+	want := `{"detail-type":[{"anything-but":["AthleteGathered.v1","ActivitiesGathered.v1"]}],"source":[{"prefix":"paceline."}]}`
+	if pattern != want {
+		t.Errorf("the archive takes %s", pattern)
 	}
 }

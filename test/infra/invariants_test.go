@@ -6,8 +6,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/paceline/paceline/infra/config"
+	"github.com/paceline/paceline/pkg/athlete"
 )
 
 // An invariant holds for every stage; each resource that breaks it is one
@@ -45,6 +47,66 @@ var invariants = []invariant{
 		name: "cdk-nag and the CDK find nothing that is not acknowledged",
 		check: func(_ *testing.T, s *system) []string {
 			return s.violations
+		},
+	},
+	{
+		name: "whoever counts what is too late is missed when the count stops coming",
+		check: func(t *testing.T, s *system) (bad []string) {
+			// counters are the functions that always report these metrics.
+			counters := map[string]string{
+				"Paceline/Gathering KeptTooLong":   s.find(t, "Gathering", "AWS::Lambda::Function", "enforcedeadlines").String(),
+				"Paceline/Athlete KeptTooLong":     s.find(t, "AthletePlane", "AWS::Lambda::Function", "enforcedeadlines").String(),
+				"Paceline/Athlete ErasuresOverdue": s.find(t, "AthletePlane", "AWS::Lambda::Function", "enforcedeadlines").String(),
+				"Paceline/Activity KeptTooLong":    s.find(t, "ActivityPlane", "AWS::Lambda::Function", "auditactivities").String(),
+			}
+			seconds := map[string]float64{} // from one run of a function to the next
+			for _, r := range s.resources("AWS::Scheduler::Schedule") {
+				minutes := 0.0
+				if _, err := fmt.Sscanf(fmt.Sprint(r.at("ScheduleExpression")), "rate(%f minute", &minutes); err == nil && r.at("State") != "DISABLED" {
+					seconds[owner(s.text(r.stack, r.at("Target", "Arn")))] = 60 * minutes
+				}
+			}
+			watched := map[string]bool{}
+			for _, a := range s.resources("AWS::CloudWatch::Alarm") {
+				metric, _ := a.at("MetricName").(string)
+				if metric != "KeptTooLong" && metric != "ErasuresOverdue" {
+					continue
+				}
+				watched[fmt.Sprint(a.at("Namespace"), " ", metric)] = true
+				if a.at("TreatMissingData") != "breaching" {
+					bad = append(bad, fmt.Sprintf("%s does not mind that there is no figure", a))
+				}
+				every := seconds[counters[fmt.Sprint(a.at("Namespace"), " ", metric)]]
+				if period, _ := a.at("Period").(float64); every == 0 || period < 2*every {
+					bad = append(bad, fmt.Sprintf("%s looks at %v s, and there is a figure every %v s", a, period, every))
+				}
+			}
+			for metric := range counters {
+				if !watched[metric] {
+					bad = append(bad, metric+" has no alarm")
+				}
+			}
+			return bad
+		},
+		breaks: map[string]func(*testing.T, *system){
+			"silence that is taken for peace": func(t *testing.T, s *system) {
+				s.find(t, "Gathering", "AWS::CloudWatch::Alarm", "KeptTooLong").props()["TreatMissingData"] = "notBreaching"
+			},
+			"CloudWatch's default": func(t *testing.T, s *system) {
+				delete(s.find(t, "AthletePlane", "AWS::CloudWatch::Alarm", "ErasuresOverdue").props(), "TreatMissingData")
+			},
+			"a period that may hold no figure": func(t *testing.T, s *system) {
+				s.find(t, "ActivityPlane", "AWS::CloudWatch::Alarm", "KeptTooLong").props()["Period"] = 6 * 3600.0
+			},
+			"an audit that comes once a day": func(t *testing.T, s *system) {
+				s.find(t, "ActivityPlane", "AWS::Scheduler::Schedule", "Audit").props()["ScheduleExpression"] = "rate(1440 minutes)"
+			},
+			"an audit that never comes": func(t *testing.T, s *system) {
+				s.find(t, "Gathering", "AWS::Scheduler::Schedule", "Deadlines").props()["State"] = "DISABLED"
+			},
+			"an alarm that looks at something else": func(t *testing.T, s *system) {
+				s.find(t, "AthletePlane", "AWS::CloudWatch::Alarm", "KeptTooLong").props()["MetricName"] = "KeptToLong"
+			},
 		},
 	},
 	{
@@ -122,21 +184,22 @@ var invariants = []invariant{
 		},
 	},
 	{
-		name: "no queue, archive or recovery keeps Strava's data for more than 7 days",
+		name: "no queue, archive or recovery keeps anything longer than receipts say",
 		check: func(_ *testing.T, s *system) (bad []string) {
+			const days = float64(athlete.CopiesLifetime / (24 * time.Hour))
 			for _, q := range s.resources("AWS::SQS::Queue") {
-				if keep, _ := q.at("MessageRetentionPeriod").(float64); keep == 0 || keep > 7*24*3600 {
+				if keep, _ := q.at("MessageRetentionPeriod").(float64); keep == 0 || keep > days*24*3600 {
 					bad = append(bad, fmt.Sprintf("%s keeps messages for %v s", q, keep))
 				}
 			}
 			for _, a := range s.resources("AWS::Events::Archive") {
-				if keep, _ := a.at("RetentionDays").(float64); keep == 0 || keep > 7 {
+				if keep, _ := a.at("RetentionDays").(float64); keep == 0 || keep > days {
 					bad = append(bad, fmt.Sprintf("%s keeps events for %v days", a, keep))
 				}
 			}
 			for _, r := range s.resources("AWS::DynamoDB::Table") {
 				spec, _ := r.at("PointInTimeRecoverySpecification").(map[string]any)
-				if keep, _ := spec["RecoveryPeriodInDays"].(float64); spec != nil && (keep == 0 || keep > 7) {
+				if keep, _ := spec["RecoveryPeriodInDays"].(float64); spec != nil && (keep == 0 || keep > days) {
 					bad = append(bad, fmt.Sprintf("%s can be restored for %v days", r, keep))
 				}
 			}
@@ -150,7 +213,7 @@ var invariants = []invariant{
 				delete(s.find(t, "ActivityPlane", "AWS::SQS::Queue", "ConsumerEventsQueue").props(), "MessageRetentionPeriod")
 			},
 			"a longer archive": func(t *testing.T, s *system) {
-				s.find(t, "Platform", "AWS::Events::Archive", "").props()["RetentionDays"] = 30.0
+				s.find(t, "Platform", "AWS::Events::Archive", "").props()["RetentionDays"] = 5.0
 			},
 			"DynamoDB's default of 35 days": func(t *testing.T, s *system) {
 				table := s.find(t, "ActivityPlane", "AWS::DynamoDB::Table", "")

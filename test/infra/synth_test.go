@@ -27,6 +27,7 @@ var functions = []string{
 	"credentials/serve-oauth", "credentials/authorize-session", "credentials/forward-request",
 	"credentials/administer-app", "credentials/handle-events", "credentials/settle-grants",
 	"gathering/receive-webhook", "gathering/gather-work", "gathering/handle-events", "gathering/show-status",
+	"gathering/enforce-deadlines",
 	"athlete/serve-api", "athlete/handle-events", "athlete/enforce-deadlines",
 	"activity/serve-api", "activity/handle-events", "activity/expire-activities", "activity/audit-activities",
 }

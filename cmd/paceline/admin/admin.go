@@ -338,6 +338,7 @@ func gatheringRows(g *gathering.StatusView) [][]any {
 		}
 		rows = append(rows, row("  "+string(class), text))
 	}
+	rows = append(rows, row("events in", fmt.Sprintf("%d today, %d yesterday", g.Webhook.EventsToday, g.Webhook.EventsYesterday)))
 	if seen := g.Webhook.LastSeen; seen != nil {
 		rows = append(rows, row("webhooks", "last seen "+clock(*seen)))
 	}

@@ -250,7 +250,7 @@ func TestStatusOfGathering(t *testing.T) {
 		Classes: map[string]gathering.ClassView{"webhook": {
 			Waiting: 3, WaitingSince: &at, CallsToday: 5, CallsYesterday: 6, ReserveQuarter: 8, ReserveDay: 9, Refused: true,
 		}},
-		Webhook: gathering.WebhookView{SubscriptionID: 5, LastSeen: &at, Gap: &gathering.GapView{From: at, To: at.Add(time.Hour), Planned: true}},
+		Webhook: gathering.WebhookView{SubscriptionID: 5, LastSeen: &at, EventsToday: 12, EventsYesterday: 340, Gap: &gathering.GapView{From: at, To: at.Add(time.Hour), Planned: true}},
 	}
 	got, err := d.run(t, "", "status")
 	if err != nil {
@@ -264,6 +264,8 @@ func TestStatusOfGathering(t *testing.T) {
 		"paused               for rate_limit until 2026-11-02 03:15 UTC\n",
 		"  webhook            3 waiting since 2026-11-02 03:15 UTC, for the quota; 5 calls today, 6 yesterday; 8 kept in the quarter hour, 9 in the day\n",
 		"  spare              0 waiting; 0 calls today, 0 yesterday\n",
+		"events in            12 today, 340 yesterday\n",
+		"webhooks             last seen 2026-11-02 03:15 UTC\n",
 		"gap in webhooks      2026-11-02 03:15 UTC to 2026-11-02 04:15 UTC\n",
 	} {
 		if !strings.Contains(got, line) {

@@ -10,16 +10,23 @@ import (
 )
 
 // EnforceDeadlines enforces the deadlines and counts as metrics what is late and how
-// erasures fare.
+// erasures fare. A run that fails may not have seen everything, and reports no 0,
+// which would say that all is well.
 func EnforceDeadlines(d *athlete.Deadlines, m *obs.Metrics) func(context.Context, struct{}) (struct{}, error) {
 	return func(ctx context.Context, _ struct{}) (struct{}, error) {
 		ctx, cancel := boot.WithReserve(ctx)
 		defer cancel()
 		found, err := d.Enforce(ctx)
-		m.Count(settings.MetricKeptTooLong, found.ProfilesLate)
-		m.Count(settings.MetricErasuresPending, found.ErasuresPending)
-		m.Count(settings.MetricErasuresOverdue, found.ErasuresOverdue)
-		m.Count(settings.MetricErasuresCompleted, found.ErasuresCompleted)
+		for metric, n := range map[string]int{
+			settings.MetricKeptTooLong:       found.ProfilesLate,
+			settings.MetricErasuresPending:   found.ErasuresPending,
+			settings.MetricErasuresOverdue:   found.ErasuresOverdue,
+			settings.MetricErasuresCompleted: found.ErasuresCompleted,
+		} {
+			if err == nil || n > 0 {
+				m.Count(metric, n)
+			}
+		}
 		return struct{}{}, err
 	}
 }

@@ -8,6 +8,7 @@
 //   - athlete#<id>, mailbox: the hints nobody has looked into.
 //   - athlete#<id>, seen#<digest>: a notice that was delivered.
 //   - webhook, webhook: what the webhook accepts, and its last gap.
+//   - webhook, day#<date>: how many notices were stored on that UTC day.
 //   - quota, budget: the quota.
 //
 // An item in the index is due at due; its turn_due is what due was before

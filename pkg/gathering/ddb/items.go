@@ -16,6 +16,7 @@ const (
 	seenSK    = "seen#"
 
 	webhookPK, webhookSK = "webhook", "webhook"
+	daySK                = "day#"
 )
 
 func athleteKey(id int64) string { return athletePK + strconv.FormatInt(id, 10) }
@@ -56,8 +57,9 @@ type athleteItem struct {
 	AthleteID  int64     `dynamodbav:"athlete_id"`
 	Generation int64     `dynamodbav:"generation"`
 	State      string    `dynamodbav:"state"`
-	RevokedAt  int64     `dynamodbav:"revoked_at,omitempty"` // Unix ms
-	JoinedAt   int64     `dynamodbav:"joined_at,omitempty"`  // Unix ms
+	RevokedAt  int64     `dynamodbav:"revoked_at,omitempty"`  // Unix ms
+	JoinedAt   int64     `dynamodbav:"joined_at,omitempty"`   // Unix ms
+	ProfiledAt int64     `dynamodbav:"profiled_at,omitempty"` // Unix ms
 	Scan       *scanItem `dynamodbav:"scan,omitempty"`
 	Last       *passItem `dynamodbav:"last,omitempty"`
 	ExpiresAt  int64     `dynamodbav:"expires_at,omitempty"` // Unix s: TTL
@@ -95,7 +97,8 @@ type passItem struct {
 func toAthleteItem(a gathering.Athlete, revision int64) athleteItem {
 	item := athleteItem{
 		itemKey: itemKey{athleteKey(a.ID), stateSK}, turnItem: toTurn(a.Turn), Revision: revision,
-		AthleteID: a.ID, Generation: a.Generation, State: string(a.State), RevokedAt: millis(a.RevokedAt), JoinedAt: millis(a.JoinedAt),
+		AthleteID: a.ID, Generation: a.Generation, State: string(a.State), RevokedAt: millis(a.RevokedAt),
+		JoinedAt: millis(a.JoinedAt), ProfiledAt: millis(a.ProfiledAt),
 	}
 	if !a.RevokedAt.IsZero() {
 		item.ExpiresAt = a.RevokedAt.Add(gathering.TombstoneLife).Unix()
@@ -119,7 +122,7 @@ func toAthleteItem(a gathering.Athlete, revision int64) athleteItem {
 func (i athleteItem) athlete() gathering.Athlete {
 	a := gathering.Athlete{
 		ID: i.AthleteID, Generation: i.Generation, State: gathering.State(i.State), Turn: i.turn(),
-		RevokedAt: instant(i.RevokedAt), JoinedAt: instant(i.JoinedAt),
+		RevokedAt: instant(i.RevokedAt), JoinedAt: instant(i.JoinedAt), ProfiledAt: instant(i.ProfiledAt),
 	}
 	if s := i.Scan; s != nil {
 		a.Scan = gathering.Scan{
@@ -188,6 +191,12 @@ func (i mailboxItem) mailbox() gathering.Mailbox {
 		})
 	}
 	return m
+}
+
+// seenItem is a notice that was delivered.
+type seenItem struct {
+	itemKey
+	ExpiresAt int64 `dynamodbav:"expires_at"` // Unix s: TTL
 }
 
 type webhookItem struct {

@@ -21,7 +21,7 @@ import (
 )
 
 // Table implements [gathering.Athletes], [gathering.Mailboxes],
-// [gathering.Plan] and [gathering.Webhooks].
+// [gathering.Plan], [gathering.Webhooks] and [gathering.Inventory].
 type Table struct {
 	client *dynamodb.Client
 	name   string
@@ -156,14 +156,44 @@ func (t *Table) UpdateWebhook(ctx context.Context, change func(*gathering.Webhoo
 	return item.webhook(), err
 }
 
+// dayKey names the count of notices of the UTC day of a time, and tells when it
+// is dropped.
+func dayKey(at time.Time) (k itemKey, expires time.Time) {
+	day := at.UTC().Truncate(24 * time.Hour)
+	return itemKey{webhookPK, daySK + day.Format(time.DateOnly)}, day.Add(gathering.CountLife)
+}
+
+// CountNotice implements [gathering.Webhooks].
+func (t *Table) CountNotice(ctx context.Context, at time.Time) error {
+	k, expires := dayKey(at)
+	_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: aws.String(t.name), Key: k.values(),
+		UpdateExpression:          aws.String("ADD notices :one SET expires_at = :expires"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":one": number(1), ":expires": number(expires.Unix())},
+	})
+	if err != nil {
+		return fault.New(fault.Transient, "update item: %w", err)
+	}
+	return nil
+}
+
+// Notices implements [gathering.Webhooks].
+func (t *Table) Notices(ctx context.Context, at time.Time) (int, error) {
+	var item struct {
+		Notices int `dynamodbav:"notices"`
+	}
+	k, _ := dayKey(at)
+	err := t.get(ctx, k, &item)
+	return item.Notices, err
+}
+
 // Deliver implements [gathering.Mailboxes]: one transaction that needs the
 // mailbox to be there and the notice not to be.
 func (t *Table) Deliver(ctx context.Context, athleteID int64, digest string, h gathering.Hint) (gathering.Delivery, error) {
 	mailbox := itemKey{athleteKey(athleteID), mailboxSK}
-	seen, err := attributevalue.MarshalMap(struct {
-		itemKey
-		ExpiresAt int64 `dynamodbav:"expires_at"` // Unix s: TTL
-	}{itemKey{athleteKey(athleteID), seenSK + digest}, h.ReceivedAt.Add(gathering.SeenLife).Unix()})
+	seen, err := attributevalue.MarshalMap(seenItem{
+		itemKey{athleteKey(athleteID), seenSK + digest}, h.ReceivedAt.Add(gathering.SeenLife).Unix(),
+	})
 	if err != nil {
 		return "", fmt.Errorf("encode notice: %w", err)
 	}
@@ -349,4 +379,60 @@ func (t *Table) Waiting(ctx context.Context, class quota.Class, at time.Time) (g
 		waiting.Count += int(page.Count)
 	}
 	return waiting, nil
+}
+
+// Each implements [gathering.Inventory]: it reads the whole table. A change that
+// is a moment old may not show.
+func (t *Table) Each(
+	ctx context.Context, athlete func(gathering.Athlete), mailbox func(gathering.Mailbox), notice func(time.Time),
+) error {
+	pages := dynamodb.NewScanPaginator(t.client, &dynamodb.ScanInput{
+		TableName: aws.String(t.name), FilterExpression: aws.String("begins_with(pk, :athlete)"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":athlete": text(athletePK)},
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return fault.New(fault.Transient, "scan: %w", err)
+		}
+		for _, av := range page.Items {
+			if err := visit(av, athlete, mailbox, notice); err != nil {
+				return fault.New(fault.Permanent, "read item: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// visit calls the function that the item is for.
+func visit(
+	av map[string]types.AttributeValue, athlete func(gathering.Athlete), mailbox func(gathering.Mailbox), notice func(time.Time),
+) error {
+	var k itemKey
+	if err := attributevalue.UnmarshalMap(av, &k); err != nil {
+		return err
+	}
+	switch {
+	case k.SK == stateSK:
+		var item athleteItem
+		if err := attributevalue.UnmarshalMap(av, &item); err != nil {
+			return err
+		}
+		athlete(item.athlete())
+	case k.SK == mailboxSK:
+		var item mailboxItem
+		if err := attributevalue.UnmarshalMap(av, &item); err != nil {
+			return err
+		}
+		mailbox(item.mailbox())
+	case strings.HasPrefix(k.SK, seenSK):
+		var item seenItem
+		if err := attributevalue.UnmarshalMap(av, &item); err != nil {
+			return err
+		}
+		notice(time.Unix(item.ExpiresAt, 0).UTC().Add(-gathering.SeenLife))
+	default:
+		return fmt.Errorf("%s %s is none that is known", k.PK, k.SK)
+	}
+	return nil
 }

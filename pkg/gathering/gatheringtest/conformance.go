@@ -20,6 +20,7 @@ type Storage interface {
 	gathering.Mailboxes
 	gathering.Plan
 	gathering.Webhooks
+	gathering.Inventory
 }
 
 var errBoom = errors.New("boom")
@@ -42,7 +43,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		}
 		for _, want := range []gathering.Athlete{
 			{
-				ID: 7, Generation: 5, State: gathering.Active, JoinedAt: at(-99), Last: gathering.Pass{Started: at(-9), Finished: at(-8), Pages: 3},
+				ID: 7, Generation: 5, State: gathering.Active, JoinedAt: at(-99), ProfiledAt: at(0), Last: gathering.Pass{Started: at(-9), Finished: at(-8), Pages: 3},
 				Turn: gathering.Turn{Class: quota.Backfill, Due: at(1), HeldUntil: at(2), Failures: 3},
 				Scan: gathering.Scan{
 					ID: "5", Begun: at(0), First: true, Before: at(0), Profiled: true, NextPage: 3, Chunks: 8, Activities: 400, Oldest: at(-50),
@@ -300,6 +301,76 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		}
 	})
 
+	run("notices are counted by UTC day", func(t *testing.T, s Storage) {
+		midnight := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+		east, west := time.FixedZone("", 9*60*60), time.FixedZone("", -9*60*60)
+		notices := []time.Time{midnight.Add(-1).In(east), midnight, midnight.In(west), midnight.Add(24*time.Hour - 1).In(east)}
+		ctx := context.WithoutCancel(t.Context())
+		var wg sync.WaitGroup
+		for _, at := range notices {
+			wg.Go(func() {
+				if err := s.CountNotice(ctx, at); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		for day, want := range map[time.Time]int{
+			midnight.Add(-24 * time.Hour): 1, midnight.Add(-1): 1, midnight: 3, midnight.Add(8 * time.Hour).In(west): 3, midnight.Add(24 * time.Hour): 0,
+		} {
+			if n, err := s.Notices(t.Context(), day); err != nil || n != want {
+				t.Errorf("%s: %d notices, %v, want %d", day, n, err, want)
+			}
+		}
+		if w, err := s.Webhook(t.Context()); err != nil || w != (gathering.Webhook{}) {
+			t.Errorf("the webhook is %+v, %v", w, err)
+		}
+	})
+
+	run("everything that is kept of athletes is gone through", func(t *testing.T, s Storage) {
+		want := taken{athletes: map[int64]gathering.Athlete{}, mailboxes: map[int64]gathering.Mailbox{}}
+		hint := func(id int64) gathering.Hint {
+			return gathering.Hint{Aspect: gathering.AspectCreate, ActivityID: id, EventTime: 1, ReceivedAt: at(int(id))}
+		}
+		for id := range int64(40) {
+			a := gathering.Athlete{ID: id + 1, Generation: 5, State: gathering.Active, JoinedAt: at(-99), ProfiledAt: at(1)}
+			if id == 0 {
+				a = gathering.Athlete{ID: 1, Generation: 5, State: gathering.Revoked, RevokedAt: at(0)}
+			}
+			if _, err := s.Update(t.Context(), a.ID, func(stored *gathering.Athlete) error { *stored = a; return nil }); err != nil {
+				t.Fatal(err)
+			}
+			want.athletes[a.ID] = a
+		}
+		for _, id := range []int64{2, 3} {
+			open(t, s, id, 5)
+			if d, err := s.Deliver(t.Context(), id, "a", hint(id)); err != nil || d != gathering.Delivered {
+				t.Fatal(d, err)
+			}
+			want.mailboxes[id] = mailbox(t, s, id)
+			want.notices = append(want.notices, at(int(id)))
+		}
+		// None of athletes.
+		_, err := s.UpdateWebhook(t.Context(), func(w *gathering.Webhook) error { w.Version = 1; return nil })
+		if err := errors.Join(err, s.CountNotice(t.Context(), at(0))); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want, inventory(t, s, func(int64) {}), cmp.AllowUnexported(taken{})); d != "" {
+			t.Error(d)
+		}
+		// What is given may be changed at once.
+		inventory(t, s, func(id int64) {
+			if _, err := s.Update(t.Context(), id, func(a *gathering.Athlete) error { a.JoinedAt = time.Time{}; return nil }); err != nil {
+				t.Error(err)
+			}
+		})
+		for _, a := range inventory(t, s, func(int64) {}).athletes {
+			if !a.JoinedAt.IsZero() {
+				t.Errorf("not changed: %+v", a)
+			}
+		}
+	})
+
 	run("the webhook is stored whole", func(t *testing.T, s Storage) {
 		if w, err := s.Webhook(t.Context()); err != nil || w != (gathering.Webhook{}) {
 			t.Fatalf("before it was configured: %+v %v", w, err)
@@ -319,6 +390,35 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 			}
 		}
 	})
+}
+
+// taken is what an inventory went through.
+type taken struct {
+	athletes  map[int64]gathering.Athlete
+	mailboxes map[int64]gathering.Mailbox
+	notices   []time.Time
+}
+
+// inventory goes through everything; each is called for every athlete.
+func inventory(t *testing.T, s Storage, each func(id int64)) taken {
+	t.Helper()
+	got := taken{athletes: map[int64]gathering.Athlete{}, mailboxes: map[int64]gathering.Mailbox{}}
+	err := s.Each(t.Context(), func(a gathering.Athlete) {
+		if _, twice := got.athletes[a.ID]; twice {
+			t.Errorf("athlete %d came twice", a.ID)
+		}
+		got.athletes[a.ID] = a
+		each(a.ID)
+	}, func(m gathering.Mailbox) {
+		got.mailboxes[m.AthleteID] = m
+	}, func(receivedAt time.Time) {
+		got.notices = append(got.notices, receivedAt)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(got.notices, time.Time.Compare)
+	return got
 }
 
 func open(t *testing.T, s Storage, athleteID, generation int64) {

@@ -16,9 +16,12 @@ type Store struct {
 	mu        sync.Mutex
 	athletes  map[int64]versioned[gathering.Athlete]
 	mailboxes map[int64]versioned[gathering.Mailbox]
-	seen      map[int64]map[string]bool
-	webhook   versioned[gathering.Webhook]
-	queues    map[quota.Class]*queue
+	// seen is when each notice was received, by athlete and digest.
+	seen    map[int64]map[string]time.Time
+	webhook versioned[gathering.Webhook]
+	// notices counts them by UTC day.
+	notices map[string]int
+	queues  map[quota.Class]*queue
 	// places is where each piece of work is.
 	places map[piece]gathering.Place
 	fail   error
@@ -38,7 +41,7 @@ type piece struct {
 func NewStore() *Store {
 	s := &Store{
 		athletes: map[int64]versioned[gathering.Athlete]{}, mailboxes: map[int64]versioned[gathering.Mailbox]{},
-		seen: map[int64]map[string]bool{}, queues: map[quota.Class]*queue{}, places: map[piece]gathering.Place{},
+		seen: map[int64]map[string]time.Time{}, notices: map[string]int{}, queues: map[quota.Class]*queue{}, places: map[piece]gathering.Place{},
 	}
 	for _, c := range quota.Classes {
 		s.queues[c] = &queue{}
@@ -143,13 +146,13 @@ func (s *Store) Deliver(_ context.Context, athleteID int64, digest string, h gat
 	if v.value.Generation == 0 {
 		return gathering.Unknown, nil
 	}
-	if s.seen[athleteID][digest] {
+	if _, seen := s.seen[athleteID][digest]; seen {
 		return gathering.Duplicate, nil
 	}
 	if s.seen[athleteID] == nil {
-		s.seen[athleteID] = map[string]bool{}
+		s.seen[athleteID] = map[string]time.Time{}
 	}
-	s.seen[athleteID][digest] = true
+	s.seen[athleteID][digest] = h.ReceivedAt
 	m := &v.value
 	if len(m.Hints) < gathering.MaxHints {
 		m.Hints = append(m.Hints, h)
@@ -214,6 +217,60 @@ func (s *Store) Webhook(context.Context) (gathering.Webhook, error) {
 func (s *Store) UpdateWebhook(_ context.Context, change func(*gathering.Webhook) error) (gathering.Webhook, error) {
 	return update(s, func() versioned[gathering.Webhook] { return s.webhook },
 		func(v versioned[gathering.Webhook]) { s.webhook = v }, change)
+}
+
+func day(at time.Time) string { return at.UTC().Format(time.DateOnly) }
+
+// CountNotice implements [gathering.Webhooks].
+func (s *Store) CountNotice(_ context.Context, at time.Time) error {
+	unlock, err := s.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s.notices[day(at)]++
+	return nil
+}
+
+// Notices implements [gathering.Webhooks].
+func (s *Store) Notices(_ context.Context, at time.Time) (int, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return 0, err
+	}
+	defer unlock()
+	return s.notices[day(at)], nil
+}
+
+// Each implements [gathering.Inventory].
+func (s *Store) Each(_ context.Context, athlete func(gathering.Athlete), mailbox func(gathering.Mailbox), notice func(time.Time)) error {
+	unlock, err := s.lock()
+	if err != nil {
+		return err
+	}
+	var athletes []gathering.Athlete
+	for id := range s.athletes {
+		athletes = append(athletes, s.athlete(id).value)
+	}
+	var mailboxes []gathering.Mailbox
+	for id := range s.mailboxes {
+		mailboxes = append(mailboxes, s.mailbox(id).value)
+	}
+	var notices []time.Time
+	for _, seen := range s.seen {
+		notices = slices.AppendSeq(notices, maps.Values(seen))
+	}
+	unlock() // The functions may change what they are given of.
+	for _, a := range athletes {
+		athlete(a)
+	}
+	for _, m := range mailboxes {
+		mailbox(m)
+	}
+	for _, at := range notices {
+		notice(at)
+	}
+	return nil
 }
 
 // place moves a piece of work to where its turn says.

@@ -1,6 +1,7 @@
 package lambdain_test
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"io"
@@ -132,6 +133,10 @@ func TestEventsAreTakenIn(t *testing.T) {
 		if rejected := metrics.Of(gathering.MetricRejected) == 1; rejected != (tc.status != 200) {
 			t.Errorf("%s: counted as rejected: %v", name, rejected)
 		}
+		stored, err := store.Notices(t.Context(), time.Now())
+		if err != nil || stored != metrics.Of(gathering.MetricNotices) {
+			t.Errorf("%s: %d counted in the store, %v", name, stored, err)
+		}
 		counted := metrics.Of(gathering.MetricRejected) + metrics.Of(gathering.MetricIgnored) + metrics.Of(gathering.MetricUnknown) + metrics.Of(gathering.MetricNotices)
 		if ignored := metrics.Of(gathering.MetricIgnored) == 1; counted != 1 || ignored != (tc.status == 200 && tc.aspect == "" && name != "somebody unknown") {
 			t.Errorf("%s: counted %d times, as ignored: %v", name, counted, ignored)
@@ -147,5 +152,47 @@ func TestWhatCannotBeStoredIsNotAcknowledged(t *testing.T) {
 	store.Fail(errors.New("boom"))
 	if res := call("POST", "key", strings.Replace(documented, "1516126040", "1516126041", 1), nil); res.StatusCode < 500 {
 		t.Errorf("status %d", res.StatusCode)
+	}
+}
+
+// uncounted counts no notices: at once, or never.
+type uncounted struct {
+	gathering.Webhooks
+	hangs bool
+}
+
+func (u uncounted) CountNotice(ctx context.Context, _ time.Time) error {
+	if u.hangs {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return errors.New("boom")
+}
+
+func TestANoticeThatCannotBeCountedIsTakenInAllTheSame(t *testing.T) {
+	for _, hangs := range []bool{false, true} {
+		_, store, metrics := newHook(t)
+		wakeups := &gatheringtest.Wakeups{}
+		var log strings.Builder
+		hook := &gathering.Hook{
+			Webhooks: uncounted{store, hangs}, Mailboxes: store, Wakeups: wakeups, Publisher: &eventtest.Bus{},
+			Minter:  event.Minter{Now: time.Now, NewID: func() string { return "id" }},
+			Metrics: metrics, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		}
+		serve := httpapi.Mux(hook.Log, lambdain.HookRoutes(hook))
+		began := time.Now()
+		res, err := serve(t.Context(), httpapi.Request{
+			RouteKey: "POST /webhooks/strava/{key}", PathParameters: map[string]string{"key": "key"}, Body: documented,
+		})
+		// Strava waits for two seconds.
+		if took := time.Since(began); err != nil || res.StatusCode != 200 || took > 1500*time.Millisecond {
+			t.Errorf("%d, %v after %s", res.StatusCode, err, took)
+		}
+		if hint(t, store).Aspect == "" || metrics.Of(gathering.MetricNotices) != 1 || wakeups.Count() != 1 {
+			t.Errorf("%d stored, %d woken", metrics.Of(gathering.MetricNotices), wakeups.Count())
+		}
+		if got := log.String(); !strings.Contains(got, "level=WARN") || strings.Contains(got, "level=ERROR") {
+			t.Errorf("logged %s", got)
+		}
 	}
 }

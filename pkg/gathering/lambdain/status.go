@@ -55,6 +55,9 @@ type ClassView struct {
 type WebhookView struct {
 	SubscriptionID int64      `json:"subscription_id"`
 	LastSeen       *time.Time `json:"last_seen,omitempty"`
+	// EventsToday and EventsYesterday are how many were stored, by UTC day.
+	EventsToday     int `json:"events_today"`
+	EventsYesterday int `json:"events_yesterday"`
 	// Gap is the last one in which events may have been lost.
 	Gap *GapView `json:"gap,omitempty"`
 }
@@ -80,7 +83,10 @@ func Status(o *gathering.Overview) func(context.Context) (StatusView, error) {
 			Day:         WindowView{q.Day.Limit, q.Day.Used, q.Day.Resets},
 			Outstanding: q.Outstanding, Parallel: q.Parallel, RateLimited: q.RateLimitedToday,
 			OthersSeen: optional(q.Others), Classes: map[string]ClassView{},
-			Webhook: WebhookView{SubscriptionID: s.Webhook.SubscriptionID, LastSeen: optional(s.Webhook.LastSeen)},
+			Webhook: WebhookView{
+				SubscriptionID: s.Webhook.SubscriptionID, LastSeen: optional(s.Webhook.LastSeen),
+				EventsToday: s.NoticesToday, EventsYesterday: s.NoticesYesterday,
+			},
 		}
 		if q.Pause != nil {
 			v.Paused = &PauseView{q.Pause.For, q.Pause.Until}

@@ -1,5 +1,7 @@
 package settings
 
+import "strconv"
+
 // MetricNamespace of every metric of this boundary.
 const MetricNamespace = "Paceline/Gathering"
 
@@ -10,7 +12,13 @@ const (
 	MetricFailed        = "WorkFailed"
 	MetricOldestWebhook = "OldestWebhookSeconds"
 	MetricNotices       = "NoticesDelivered"
+	// MetricKeptTooLong counts what is kept longer than it may be.
+	MetricKeptTooLong = "KeptTooLong"
 )
+
+// MetricFactsByAge names the metric of what is kept of what Strava told so many
+// days ago, rounded down.
+func MetricFactsByAge(days int) string { return "FactsReadDaysAgo" + strconv.Itoa(days) }
 
 // MetricsCalls are the counts of calls to Strava, by class of work.
 var MetricsCalls = []string{
@@ -48,5 +56,11 @@ type HandleEvents struct {
 
 // ShowStatus configures show-status.
 type ShowStatus struct {
+	GatheringTable string `env:"GATHERING_TABLE,required"`
+}
+
+// EnforceDeadlines configures enforce-deadlines.
+type EnforceDeadlines struct {
+	Stage          string `env:"STAGE,required"`
 	GatheringTable string `env:"GATHERING_TABLE,required"`
 }

@@ -1,0 +1,27 @@
+// Command enforce-deadlines drops what Strava told and may no longer be kept, and
+// counts what is kept too long.
+package main
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/ddb"
+	"github.com/paceline/paceline/pkg/gathering/lambdain"
+	"github.com/paceline/paceline/pkg/gathering/settings"
+	"github.com/paceline/paceline/pkg/kit/boot"
+	"github.com/paceline/paceline/pkg/kit/obs"
+)
+
+func main() {
+	var s settings.EnforceDeadlines
+	cfg, log := boot.Load(context.Background(), &s)
+	table := ddb.New(dynamodb.NewFromConfig(cfg), s.GatheringTable)
+	deadlines := &gathering.Deadlines{Athletes: table, Mailboxes: table, Inventory: table, Now: time.Now}
+	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "enforce-deadlines")
+	lambda.Start(obs.Flushing(metrics, lambdain.EnforceDeadlines(deadlines, metrics, log)))
+}

@@ -1,0 +1,326 @@
+package gathering_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/eventtest"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/quota"
+)
+
+const day = 24 * time.Hour
+
+func (w *world) deadlines() *gathering.Deadlines {
+	return &gathering.Deadlines{Athletes: w.store, Mailboxes: w.store, Inventory: w.store, Now: w.clock.Now}
+}
+
+func (w *world) enforce() gathering.Census {
+	w.t.Helper()
+	census, err := w.deadlines().Enforce(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return census
+}
+
+// put stores athlete and mailbox as they are.
+func (w *world) put(a gathering.Athlete, m gathering.Mailbox) {
+	w.t.Helper()
+	_, err := w.store.Update(w.t.Context(), a.ID, func(stored *gathering.Athlete) error { *stored = a; return nil })
+	_, err2 := w.store.UpdateMailbox(w.t.Context(), a.ID, func(stored *gathering.Mailbox) error { *stored = m; return nil })
+	if err := errors.Join(err, err2); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestWhatStravaToldIsDroppedAfterSevenDays(t *testing.T) {
+	for _, tc := range []struct {
+		age              time.Duration
+		dropped, tooLong bool
+	}{
+		{0, false, false},
+		{7*day - 1, false, false},
+		{7 * day, true, false},
+		{7*day + 2*time.Hour - 1, true, false},
+		{7*day + 2*time.Hour, true, true},
+		{40 * day, true, true},
+	} {
+		w := newWorld(t, plenty)
+		id, now := w.athlete(0), w.clock.Now()
+		a := gathering.Athlete{
+			ID: id, Generation: generation, State: gathering.Active, JoinedAt: now.Add(-900 * day), ProfiledAt: now.Add(-tc.age),
+			Scan: gathering.Scan{ID: "1", NextPage: 3, Chunks: 8, Activities: 400, Oldest: now.Add(-90 * day), State: gatheringv1.ScanWaiting},
+			Turn: gathering.Turn{Class: quota.Backfill, Due: now.Add(-tc.age), HeldUntil: now.Add(time.Second)},
+		}
+		fresh := gathering.Hint{Aspect: gathering.AspectUpdate, ActivityID: 12, ReceivedAt: now}
+		m := gathering.Mailbox{
+			AthleteID: id, Generation: generation, Turn: gathering.Turn{Class: quota.Webhook, Due: now.Add(-tc.age), HeldUntil: now.Add(time.Second), Failures: 2},
+			Hints: []gathering.Hint{{Aspect: gathering.AspectDelete, ActivityID: 11, ReceivedAt: now.Add(-tc.age)}, fresh},
+		}
+		w.put(a, m)
+		census := w.enforce()
+
+		want := map[string]int{}
+		if tc.tooLong {
+			want = map[string]int{gathering.KeptProfile: 1, gathering.KeptHint: 1}
+		}
+		if d := cmp.Diff(want, census.TooLong); d != "" {
+			t.Errorf("%s old: %s", tc.age, d)
+		}
+		days := [gathering.Days]int{}
+		days[min(int(tc.age/day), gathering.Days-1)] += 2
+		days[0]++
+		if census.ByAge != days {
+			t.Errorf("%s old: counted %v, want %v", tc.age, census.ByAge, days)
+		}
+		if tc.dropped {
+			// The work stays where it is, and goes on.
+			a.JoinedAt, a.ProfiledAt, a.Scan.Oldest = time.Time{}, time.Time{}, time.Time{}
+			m.Hints, m.Flooded = []gathering.Hint{fresh}, true
+			m.Turn.HeldUntil = time.Time{} // Its holder holds what is gone.
+		}
+		if d := cmp.Diff(a, w.stored(id)); d != "" {
+			t.Errorf("%s old: %s", tc.age, d)
+		}
+		if d := cmp.Diff(m, w.mailbox(id)); d != "" {
+			t.Errorf("%s old: %s", tc.age, d)
+		}
+		if again := w.enforce(); tc.dropped && len(again.TooLong) != 0 {
+			t.Errorf("%s old: there is still %v", tc.age, again.TooLong)
+		}
+	}
+}
+
+func TestAnOldDeauthorizationIsKeptUntilItIsReported(t *testing.T) {
+	w := newWorld(t, plenty)
+	id := w.athlete(0)
+	w.begin(id)
+	w.receive(gathering.Notice{
+		ObjectType: "athlete", ObjectID: id, AspectType: "update", OwnerID: id, SubscriptionID: subscription,
+		EventTime: w.clock.Now().Unix(), Updates: map[string]any{"authorized": "false"},
+	})
+	w.clock.Advance(8 * day)
+	census := w.enforce()
+	// The digest is the table's to drop.
+	if want := map[string]int{gathering.KeptDeauthorization: 1, gathering.KeptNotice: 1}; !cmp.Equal(want, census.TooLong) {
+		t.Errorf("%v, want %v", census.TooLong, want)
+	}
+	w.work()
+	if n := len(eventtest.Facts[gatheringv1.DeauthorizationReported](w.bus)); n != 1 {
+		t.Errorf("%d reports", n)
+	}
+	if census := w.enforce(); census.TooLong[gathering.KeptDeauthorization] != 0 {
+		t.Errorf("%v after it was reported", census.TooLong)
+	}
+}
+
+// TestAStarvedScanKeepsNothingTooLong: everything is gathered in the end although
+// what was known of it is dropped.
+func TestAStarvedScanKeepsNothingTooLong(t *testing.T) {
+	for _, hinted := range []bool{false, true} {
+		w := newWorld(t, plenty, histories(1000)...)
+		id := w.athlete(0)
+		w.begin(id)
+		for range 3 { // The profile and two pages.
+			if worked, err := w.gatherer.Step(t.Context()); err != nil || !worked {
+				t.Fatal(worked, err)
+			}
+		}
+		if a := w.stored(id); a.JoinedAt.IsZero() || !a.ProfiledAt.Equal(start) || a.Scan.Oldest.IsZero() {
+			t.Fatalf("%+v", a)
+		}
+		if hinted {
+			w.receive(w.notice(id, w.truth(id)[0].ID, gathering.AspectUpdate))
+		}
+		enough := w.gatherer.Quota
+		w.gatherer.Quota = starved{enough, w.clock.Now, []quota.Class{quota.Webhook}}
+		for range 8 * 24 {
+			w.clock.Advance(time.Hour)
+			w.work()
+			if census := w.enforce(); census.TooLong[gathering.KeptProfile]+census.TooLong[gathering.KeptHint] != 0 {
+				t.Fatalf("kept too long after %s: %v", w.clock.Now().Sub(start), census.TooLong)
+			}
+		}
+		if a, m := w.stored(id), w.mailbox(id); !a.JoinedAt.IsZero() || !a.Scan.Oldest.IsZero() || len(m.Hints) != 0 {
+			t.Errorf("left %+v, %+v", a, m)
+		}
+		w.gatherer.Quota = enough
+		w.until("the history is gathered", func() bool { return w.completed(id) > 0 })
+		w.same(id)
+		if a := w.stored(id); !a.JoinedAt.IsZero() || !a.ProfiledAt.IsZero() || !a.Scan.Oldest.IsZero() {
+			t.Errorf("a complete scan needs no estimate, yet keeps %+v", a)
+		}
+	}
+}
+
+func TestTheHolderOfAnOldMailboxChangesNothing(t *testing.T) {
+	w, id, _ := current(t, 250)
+	a := w.truth(id)[0].ID
+	w.receive(w.notice(id, a, gathering.AspectUpdate))
+	w.clock.Advance(7 * day)
+	held := w.gatherer.Strava
+	w.gatherer.Strava = during{held, func() { w.enforce() }}
+	for !w.mailbox(id).Flooded {
+		if worked, err := w.gatherer.Step(t.Context()); err != nil || !worked {
+			t.Fatal(worked, err)
+		}
+	}
+	if m := w.mailbox(id); len(m.Hints) != 0 || m.Turn.Class != quota.Webhook || !m.Turn.HeldUntil.IsZero() {
+		t.Errorf("%+v", m)
+	}
+	w.gatherer.Strava = held
+	scans := w.completed(id)
+	w.until("all is read again", func() bool { return w.completed(id) > scans })
+	w.same(id)
+}
+
+// during is a Strava in whose re-reads something happens.
+type during struct {
+	gathering.Strava
+	happens func()
+}
+
+func (d during) Activity(ctx context.Context, athleteID, generation, activityID int64) (gatheringv1.Activity, gathering.Reading, error) {
+	d.happens()
+	return d.Strava.Activity(ctx, athleteID, generation, activityID)
+}
+
+func TestTheDegradedKeepNothingThatStravaTold(t *testing.T) {
+	for name, degrade := range map[string]func(*world, int64){
+		"by an event": func(*world, int64) {},
+		"by a gatherer first": func(w *world, id int64) {
+			w.outcome = credentialsv1.OutcomeDegraded
+			if worked, err := w.gatherer.Step(t.Context()); err != nil || !worked {
+				t.Fatal(worked, err)
+			}
+			w.outcome = ""
+			if a := w.stored(id); a.State != gathering.Degraded {
+				t.Fatalf("%s", a.State)
+			}
+		},
+	} {
+		w := newWorld(t, plenty, histories(1000)...)
+		id := w.athlete(0)
+		w.begin(id)
+		for range 3 {
+			if worked, err := w.gatherer.Step(t.Context()); err != nil || !worked {
+				t.Fatal(worked, err)
+			}
+		}
+		degrade(w, id)
+		w.receive(w.notice(id, w.truth(id)[0].ID, gathering.AspectUpdate))
+		w.receive(gathering.Notice{
+			ObjectType: "athlete", ObjectID: id, AspectType: "update", OwnerID: id, SubscriptionID: subscription,
+			EventTime: w.clock.Now().Unix(), Updates: map[string]any{"authorized": "false"},
+		})
+		for range 2 { // Events come more than once.
+			if err := w.authorizations.Degrade(t.Context(), event.Meta{}, id, generation); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if p := w.lastProgress(id); p.WaitingFor != gatheringv1.WaitingForReconnect || p.Pages != 2 || p.FinishesAt != nil {
+			t.Errorf("%s: told %+v", name, p)
+		}
+		a, m := w.stored(id), w.mailbox(id)
+		if !a.JoinedAt.IsZero() || !a.ProfiledAt.IsZero() || !a.Scan.Oldest.IsZero() || a.Turn.Class != "" {
+			t.Errorf("%s: left %+v", name, a)
+		}
+		if len(m.Hints) != 1 || m.Hints[0].Aspect != gathering.AspectDeauthorize || m.Turn.Class != quota.Leave {
+			t.Errorf("%s: left %+v", name, m)
+		}
+		w.work()
+		if n := len(eventtest.Facts[gatheringv1.DeauthorizationReported](w.bus)); n != 1 {
+			t.Errorf("%s: %d reports", name, n)
+		}
+		if m := w.mailbox(id); len(m.Hints) != 0 || m.Turn.Class != "" {
+			t.Errorf("%s: left %+v", name, m)
+		}
+	}
+}
+
+func TestALateDegradationLeavesANewAuthorizationAlone(t *testing.T) {
+	w := newWorld(t, plenty)
+	id := w.athlete(0)
+	w.begin(id)
+	if err := w.authorizations.Begin(t.Context(), event.Meta{}, id, generation+1); err != nil {
+		t.Fatal(err)
+	}
+	w.receive(w.notice(id, w.truth(id)[0].ID, gathering.AspectUpdate))
+	if err := w.authorizations.Degrade(t.Context(), event.Meta{}, id, generation); err != nil {
+		t.Fatal(err)
+	}
+	a, m := w.stored(id), w.mailbox(id)
+	if a.State != gathering.Active || len(m.Hints) != 1 {
+		t.Errorf("left %+v, %+v", a, m)
+	}
+	// Also when the new one begins in between.
+	a.Generation = generation
+	w.put(a, m)
+	if err := w.authorizations.Degrade(t.Context(), event.Meta{}, id, generation); err != nil {
+		t.Fatal(err)
+	}
+	if m := w.mailbox(id); len(m.Hints) != 1 {
+		t.Errorf("left %+v", m)
+	}
+}
+
+func TestWhatCannotBeDroppedKeepsNothingElseFromIt(t *testing.T) {
+	w := newWorld(t, plenty)
+	now := w.clock.Now()
+	for id := range int64(3) {
+		w.put(gathering.Athlete{ID: id + 1, Generation: 1, State: gathering.Active, JoinedAt: now, ProfiledAt: now.Add(-7 * day)},
+			gathering.Mailbox{AthleteID: id + 1, Generation: 1, Hints: []gathering.Hint{{Aspect: gathering.AspectUpdate, ActivityID: 1, ReceivedAt: now.Add(-7 * day)}}})
+	}
+	d := w.deadlines()
+	d.Athletes, d.Mailboxes = stubborn{w.store, w.store}, stubborn{w.store, w.store}
+	census, err := d.Enforce(t.Context())
+	if !errors.Is(err, errStubborn) || census.ByAge[7] != 6 {
+		t.Errorf("%v, %v", census, err)
+	}
+	var kept []int64
+	for id := int64(1); id <= 3; id++ {
+		if !w.stored(id).JoinedAt.IsZero() {
+			kept = append(kept, id)
+		}
+		if len(w.mailbox(id).Hints) != 0 {
+			kept = append(kept, id)
+		}
+	}
+	if !slices.Equal(kept, []int64{2, 2}) {
+		t.Errorf("kept those of %v", kept)
+	}
+	w.store.Fail(errStubborn)
+	if _, err := d.Enforce(t.Context()); !errors.Is(err, errStubborn) {
+		t.Errorf("an inventory that fails: %v", err)
+	}
+}
+
+var errStubborn = errors.New("boom")
+
+// stubborn is a store that does not change athlete 2.
+type stubborn struct {
+	gathering.Athletes
+	gathering.Mailboxes
+}
+
+func (s stubborn) Update(ctx context.Context, id int64, change func(*gathering.Athlete) error) (gathering.Athlete, error) {
+	if id == 2 {
+		return gathering.Athlete{}, errStubborn
+	}
+	return s.Athletes.Update(ctx, id, change)
+}
+
+func (s stubborn) UpdateMailbox(ctx context.Context, id int64, change func(*gathering.Mailbox) error) (gathering.Mailbox, error) {
+	if id == 2 {
+		return gathering.Mailbox{}, errStubborn
+	}
+	return s.Mailboxes.UpdateMailbox(ctx, id, change)
+}

@@ -1,0 +1,33 @@
+package lambdain
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/settings"
+	"github.com/paceline/paceline/pkg/kit/boot"
+)
+
+// EnforceDeadlines enforces the deadlines and counts as metrics what is kept, by
+// its age, and what is kept too long. A run that fails reports no 0, which would
+// say that all is well.
+func EnforceDeadlines(d *gathering.Deadlines, m gathering.Metrics, log *slog.Logger) func(context.Context, struct{}) (struct{}, error) {
+	return func(ctx context.Context, _ struct{}) (struct{}, error) {
+		ctx, cancel := boot.WithReserve(ctx)
+		defer cancel()
+		census, err := d.Enforce(ctx)
+		for what, n := range census.TooLong {
+			m.Count(settings.MetricKeptTooLong, n)
+			log.ErrorContext(ctx, "kept too long", "what", what, "count", n)
+		}
+		if err != nil {
+			return struct{}{}, err
+		}
+		m.Count(settings.MetricKeptTooLong, 0) // So that there is a figure in any case.
+		for days, n := range census.ByAge {
+			m.Count(settings.MetricFactsByAge(days), n)
+		}
+		return struct{}{}, nil
+	}
+}

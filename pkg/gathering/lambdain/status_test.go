@@ -1,0 +1,44 @@
+package lambdain_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
+	"github.com/paceline/paceline/pkg/gathering/lambdain"
+	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/gathering/quota/quotatest"
+)
+
+func TestStatusTellsHowTheWebhookFares(t *testing.T) {
+	now := time.Date(2026, 11, 22, 0, 0, 30, 0, time.UTC)
+	clock := func() time.Time { return now }
+	store := gatheringtest.NewStore()
+	_, err := store.UpdateWebhook(t.Context(), func(w *gathering.Webhook) error {
+		w.SubscriptionID, w.LastSeen = 5, now
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, age := range []time.Duration{0, 30 * time.Second, time.Minute, 24 * time.Hour, 24*time.Hour + time.Minute} {
+		if err := store.CountNotice(t.Context(), now.Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := &gathering.Overview{Quota: &quota.Engine{Budgets: &quotatest.Budgets{}, Now: clock}, Plan: store, Webhooks: store, Now: clock}
+	v, err := lambdain.Status(o)(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := json.Marshal(v.Webhook)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(`{"subscription_id":5,"last_seen":"2026-11-22T00:00:30Z","events_today":2,"events_yesterday":2}`, string(got)); d != "" {
+		t.Error(d)
+	}
+}
