@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/event"
-	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
 // WriteStore keeps what was gathered, and the tallies of it, which never differ
@@ -37,6 +36,11 @@ type WriteStore interface {
 	Expire(ctx context.Context, athleteID int64, until time.Time) error
 }
 
+// SearchDepth is how many activities one list looks at, at least, before it gives
+// up and says where to go on: a search for what is rare shall not read a whole
+// history in one call.
+const SearchDepth = 2000
+
 // Selection is what to list.
 type Selection struct {
 	In Range
@@ -63,9 +67,10 @@ func (s Selection) Takes(r Row) bool {
 type ReadStore interface {
 	// Get gives what is known of an activity; the zero Row if nothing is.
 	Get(ctx context.Context, by Authorization, activityID int64) (Row, error)
-	// List gives the newest activities of the selection, newest first. While an
-	// erasure is under way it may still find what is not erased yet.
-	List(ctx context.Context, by Authorization, s Selection) ([]gatheringv1.Activity, error)
+	// List gives the newest activities of the selection, at most as many as its
+	// limit, out of about [SearchDepth] that it looks at. While an erasure is under
+	// way it may still find what is not erased yet.
+	List(ctx context.Context, by Authorization, s Selection) (Page, error)
 	// Tallies gives the tallies by month.
 	Tallies(ctx context.Context, by Authorization) (map[string]*Tally, error)
 	// Rows gives what is known of all the athlete's activities, in no particular

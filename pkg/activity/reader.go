@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 	"time"
-
-	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
 // Reader answers an athlete's questions. by is the authorization that the
@@ -22,36 +20,30 @@ func (r *Reader) readAfter() time.Time { return r.Now().Add(-Retention) }
 
 // Page is a stretch of a history, newest first.
 type Page struct {
-	Activities []gatheringv1.Activity
-	// Next is where the following page ends, i.e. its Range.To; nil exactly when
-	// there is nothing more.
+	// Rows are of activities that are there.
+	Rows []Row
+	// Next is where the following page ends, i.e. its Range.To; nil when there is
+	// nothing more. A page with a next one may be short, and even empty: then it
+	// has come to the end of its [SearchDepth].
 	Next *Position
 }
 
 // List gives the newest activities of the selection that may be shown.
 func (r *Reader) List(ctx context.Context, by Authorization, s Selection) (Page, error) {
-	limit := s.Limit
-	// One more than asked for tells whether there is another page.
-	s.Limit, s.ReadAfter = limit+1, r.readAfter()
-	found, err := r.Store.List(ctx, by, s)
-	if err != nil || len(found) <= limit {
-		return Page{Activities: found}, err
-	}
-	found = found[:limit]
-	last, err := PositionOf(found[limit-1])
-	return Page{Activities: found, Next: &last}, err
+	s.ReadAfter = r.readAfter()
+	return r.Store.List(ctx, by, s)
 }
 
 // Get fails with [ErrNotFound] when the athlete has no such activity.
-func (r *Reader) Get(ctx context.Context, by Authorization, activityID int64) (gatheringv1.Activity, error) {
+func (r *Reader) Get(ctx context.Context, by Authorization, activityID int64) (Row, error) {
 	row, err := r.Store.Get(ctx, by, activityID)
 	if err != nil {
-		return gatheringv1.Activity{}, err
+		return Row{}, err
 	}
 	if row.Activity == nil || !row.ReadAt.After(r.readAfter()) {
-		return gatheringv1.Activity{}, ErrNotFound
+		return Row{}, ErrNotFound
 	}
-	return *row.Activity, nil
+	return row, nil
 }
 
 // Stats adds up all activities of the sport type; all there are if that is

@@ -82,13 +82,13 @@ func TestGatheredActivitiesAreKeptAndCounted(t *testing.T) {
 	}
 	page, err := p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen1}, activity.Selection{In: activity.Everything(), Limit: 2})
 	must(t, err)
-	if len(page.Activities) != 2 || page.Activities[0].Name != "c" || page.Next == nil || page.Next.ID != 2 {
+	if len(page.Rows) != 2 || page.Rows[0].Activity.Name != "c" || page.Next == nil || page.Next.ID != 2 {
 		t.Errorf("%+v", page)
 	}
 	must(t, p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{AthleteID: 1, Generation: gen1, ActivityID: 3, ReadAt: activitytest.At(2)}))
 	page, err = p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen1}, activity.Selection{In: activity.Everything(), Limit: 2})
 	must(t, err)
-	if len(page.Activities) != 2 || page.Activities[0].Name != "b" || page.Next != nil {
+	if len(page.Rows) != 2 || page.Rows[0].Activity.Name != "b" || page.Next != nil {
 		t.Errorf("%+v", page)
 	}
 }
@@ -246,7 +246,7 @@ func TestACompleteScanSupersedesEarlierAuthorizations(t *testing.T) {
 	held := func() int {
 		found, err := p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: second}, activity.Selection{In: activity.Everything(), Limit: 9})
 		must(t, err)
-		return len(found.Activities)
+		return len(found.Rows)
 	}
 	must(t, p.ScanProgressed(t.Context(), p.cause(), done)) // Its activities are still on their way.
 	if n := held(); n != 2 {

@@ -119,8 +119,8 @@ func TestNarrowerGrantRemovesOnlyYou(t *testing.T) {
 		}
 		page, err := p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen2}, activity.Selection{In: activity.Everything(), Limit: 9})
 		must(t, err)
-		if len(page.Activities) != 1 || page.Activities[0].ID != 2 {
-			t.Errorf("in the order %v: %v", order, page.Activities)
+		if len(page.Rows) != 1 || page.Rows[0].Activity.ID != 2 {
+			t.Errorf("in the order %v: %v", order, page.Rows)
 		}
 	}
 }
@@ -153,8 +153,8 @@ func TestWhatIsTooOldIsUnreadableAtOnce(t *testing.T) {
 				got++
 			}
 		}
-		if len(page.Activities) != step.want || int(stats.Total.Count) != step.want || got != step.want {
-			t.Errorf("at %s: %d listed, %d counted, %d got; want %d", step.now, len(page.Activities), stats.Total.Count, got, step.want)
+		if len(page.Rows) != step.want || int(stats.Total.Count) != step.want || got != step.want {
+			t.Errorf("at %s: %d listed, %d counted, %d got; want %d", step.now, len(page.Rows), stats.Total.Count, got, step.want)
 		}
 		sync, err := p.reader.Sync(t.Context(), by)
 		must(t, err)

@@ -251,7 +251,7 @@ func text(value string, schema any) any {
 	s, _ := schema.(map[string]any)
 	switch s["type"] {
 	case "integer":
-		if n, err := strconv.ParseInt(value, 10, 64); err == nil {
+		if n, err := strconv.ParseInt(value, 10, 64); err == nil && value == strconv.FormatInt(n, 10) {
 			return n
 		}
 	case "array": // style form, not exploded

@@ -254,7 +254,7 @@ func Run(t *testing.T, store Subject) {
 			same(t, list(t, store, by, activity.Everything(), "", 9), []gatheringv1.Activity{Activity(3, 40*86400, "old"), Activity(2, 2, "old"), moved})
 			young, err := store.List(t.Context(), by, activity.Selection{In: activity.Everything(), ReadAfter: At(-7200), Limit: 9})
 			must(t, err)
-			same(t, young, []gatheringv1.Activity{moved})
+			same(t, activities(young), []gatheringv1.Activity{moved})
 			must(t, store.Expire(t.Context(), by.AthleteID, At(-7201)))
 			if n := store.Held(by.AthleteID); n != 5 {
 				t.Errorf("%d items when nothing was too old", n)
@@ -386,7 +386,34 @@ func Run(t *testing.T, store Subject) {
 				tc.selection.In = activity.Everything()
 				found, err := store.List(t.Context(), by, tc.selection)
 				must(t, err)
-				same(t, names(found), tc.want)
+				same(t, names(activities(found)), tc.want)
+			}
+		}},
+
+		{"a search ends somewhere and says where to go on", func(t *testing.T, by, _ activity.Authorization) {
+			const n = activity.SearchDepth + 100
+			var many []gatheringv1.Activity
+			for i := range n {
+				many = append(many, Activity(int64(i+1), i, "a ride"))
+			}
+			many[0].SportType = "Curling"
+			must(t, store.Put(t.Context(), reading(by, At(0), many...)))
+			s := activity.Selection{In: activity.Everything(), SportType: "Curling", Limit: 1}
+			for _, want := range [][]gatheringv1.Activity{nil, many[:1]} {
+				page, err := store.List(t.Context(), by, s)
+				must(t, err)
+				same(t, activities(page), want)
+				if page.Next == nil {
+					s.In.To = activity.Position{}
+					continue
+				}
+				if !page.Next.Less(s.In.To) {
+					t.Fatalf("from %v on to %v", s.In.To, page.Next)
+				}
+				s.In.To = *page.Next
+			}
+			if s.In.To != (activity.Position{}) {
+				t.Errorf("there is more at %v", s.In.To)
 			}
 		}},
 
@@ -557,7 +584,14 @@ func list(t *testing.T, store Subject, by activity.Authorization, in activity.Ra
 	t.Helper()
 	found, err := store.List(t.Context(), by, activity.Selection{In: in, SportType: sportType, Limit: limit})
 	must(t, err)
-	return found
+	return activities(found)
+}
+
+func activities(p activity.Page) (out []gatheringv1.Activity) {
+	for _, r := range p.Rows {
+		out = append(out, *r.Activity)
+	}
+	return out
 }
 
 // reads is what each way to read says.

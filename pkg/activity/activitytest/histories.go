@@ -331,7 +331,6 @@ func (h *history) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var want []gatheringv1.Activity
 	var rows []activity.Row
 	for id := range int64(historyActivities + 1) {
 		got, err := h.reader.Get(ctx, by, id)
@@ -345,15 +344,15 @@ func (h *history) check(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("get of %d: %w", id, err)
 		}
-		if err := compare("get", *row.Activity, got); err != nil {
+		if err := compare("get", row, got); err != nil {
 			return err
 		}
-		rows, want = append(rows, row), append(want, got)
+		rows = append(rows, row)
 	}
-	slices.SortFunc(want, func(a, b gatheringv1.Activity) int {
-		return cmp.Or(cmp.Compare(b.StartDate, a.StartDate), cmp.Compare(b.ID, a.ID))
+	slices.SortFunc(rows, func(a, b activity.Row) int {
+		return cmp.Or(cmp.Compare(b.Activity.StartDate, a.Activity.StartDate), cmp.Compare(b.Activity.ID, a.Activity.ID))
 	})
-	if err := compare("list", want, page.Activities); err != nil {
+	if err := compare("list", rows, page.Rows); err != nil {
 		return err
 	}
 	for _, period := range []activity.Period{activity.Day, activity.Week, activity.Month, activity.Year} {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/activity"
-	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
 // Store keeps activities in memory. It implements [activity.WriteStore],
@@ -172,23 +171,23 @@ func (s *Store) Get(_ context.Context, by activity.Authorization, activityID int
 }
 
 // List implements [activity.ReadStore].
-func (s *Store) List(_ context.Context, by activity.Authorization, sel activity.Selection) ([]gatheringv1.Activity, error) {
+func (s *Store) List(_ context.Context, by activity.Authorization, sel activity.Selection) (activity.Page, error) {
 	a, unlock := s.of(by.AthleteID)
 	defer unlock()
 	if err := a.fence.Admit(by); err != nil {
-		return nil, err
+		return activity.Page{}, err
 	}
-	found := map[activity.Position]gatheringv1.Activity{}
+	found := map[activity.Position]activity.Row{}
 	for _, r := range a.rows {
-		if r.Activity == nil || !sel.Takes(r) {
+		if r.Activity == nil {
 			continue
 		}
 		p, err := activity.PositionOf(*r.Activity)
 		if err != nil {
-			return nil, err
+			return activity.Page{}, err
 		}
 		if sel.In.Contains(p) {
-			found[p] = *r.Activity
+			found[p] = r
 		}
 	}
 	newestFirst := slices.SortedFunc(maps.Keys(found), func(p, q activity.Position) int {
@@ -197,9 +196,20 @@ func (s *Store) List(_ context.Context, by activity.Authorization, sel activity.
 		}
 		return 1
 	})
-	var out []gatheringv1.Activity
-	for _, p := range newestFirst[:min(sel.Limit, len(newestFirst))] {
-		out = append(out, found[p])
+	var out activity.Page
+	for i, p := range newestFirst {
+		if r := found[p]; sel.Takes(r) {
+			if len(out.Rows) == sel.Limit {
+				last, err := activity.PositionOf(*out.Rows[sel.Limit-1].Activity)
+				out.Next = &last
+				return out, err
+			}
+			out.Rows = append(out.Rows, r)
+		}
+		if i+1 == activity.SearchDepth {
+			out.Next = &p
+			return out, nil
+		}
 	}
 	return out, nil
 }

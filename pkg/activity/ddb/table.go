@@ -16,7 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/activity/settings"
-	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
@@ -107,22 +106,22 @@ func (t *Table) rows(ctx context.Context, athleteID int64) iter.Seq2[map[int64]a
 const filteredPage = 500
 
 // List implements [activity.ReadStore].
-func (t *Table) List(ctx context.Context, by activity.Authorization, sel activity.Selection) ([]gatheringv1.Activity, error) {
-	found, newest, err := t.list(ctx, by.AthleteID, sel)
-	if err != nil || len(found) > 0 && newest <= by.Generation {
+func (t *Table) List(ctx context.Context, by activity.Authorization, sel activity.Selection) (activity.Page, error) {
+	page, newest, err := t.list(ctx, by.AthleteID, sel)
+	if err != nil || len(page.Rows) > 0 && newest <= by.Generation {
 		// Rows of no later authorization are there, so this one is not over, or
 		// its erasure is under way.
-		return found, err
+		return page, err
 	}
 	s, err := t.snapshot(ctx, by.AthleteID)
 	if err != nil {
-		return nil, err
+		return activity.Page{}, err
 	}
-	return found, s.fence.fence().Admit(by)
+	return page, s.fence.fence().Admit(by)
 }
 
 // list also gives the newest generation that it saw.
-func (t *Table) list(ctx context.Context, athleteID int64, sel activity.Selection) (found []gatheringv1.Activity, newest int64, err error) {
+func (t *Table) list(ctx context.Context, athleteID int64, sel activity.Selection) (out activity.Page, newest int64, err error) {
 	// BETWEEN includes both ends. No activity has the id 0, so that this is the
 	// last key below To, or one that nothing has.
 	last := sel.In.To
@@ -131,7 +130,7 @@ func (t *Table) list(ctx context.Context, athleteID int64, sel activity.Selectio
 	}
 	from, to := startKey(sel.In.From), startKey(last)
 	if from > to {
-		return nil, 0, nil
+		return activity.Page{}, 0, nil
 	}
 	query := &dynamodb.QueryInput{
 		IndexName:                aws.String(settings.ActivitiesByStartIndex),
@@ -141,30 +140,45 @@ func (t *Table) list(ctx context.Context, athleteID int64, sel activity.Selectio
 			":athlete_id": number(athleteID), ":from": text(from), ":to": text(to),
 		},
 		ScanIndexForward: aws.Bool(false),
-		Limit:            aws.Int32(int32(sel.Limit)),
+		Limit:            aws.Int32(int32(sel.Limit + 1)), // One more tells whether there is another page.
 	}
 	if sel.SportType != "" || sel.Name != "" {
 		query.Limit = aws.Int32(filteredPage)
 	}
+	looked := 0
 	for page, err := range t.query(ctx, query) {
 		if err != nil {
-			return nil, 0, err
+			return activity.Page{}, 0, err
 		}
+		var last activity.Row
 		for _, item := range page {
 			_, r, err := unmarshalRow(item)
 			if err != nil {
-				return nil, 0, err
+				return activity.Page{}, 0, err
 			}
 			newest = max(newest, r.Generation)
+			last = r
 			if !sel.Takes(r) {
 				continue
 			}
-			if found = append(found, *r.Activity); len(found) == sel.Limit {
-				return found, newest, nil
+			if len(out.Rows) == sel.Limit {
+				out.Next, err = after(out.Rows[sel.Limit-1])
+				return out, newest, err
 			}
+			out.Rows = append(out.Rows, r)
+		}
+		if looked += len(page); looked >= activity.SearchDepth {
+			out.Next, err = after(last)
+			return out, newest, err
 		}
 	}
-	return found, newest, nil
+	return out, newest, nil
+}
+
+// after is where the page goes on that ends with the row.
+func after(r activity.Row) (*activity.Position, error) {
+	p, err := activity.PositionOf(*r.Activity)
+	return &p, err
 }
 
 // Aged implements [activity.WriteStore].

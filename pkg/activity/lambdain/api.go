@@ -49,9 +49,9 @@ func session(answer func(context.Context, activity.Authorization, httpapi.Reques
 	})
 }
 
-// item is an activity in an answer, its names and units Strava's. That
+// summary is an activity in an answer, its names and units Strava's. That
 // [gatheringv1.Activity] converts to it makes sure that nothing is forgotten.
-type item struct {
+type summary struct {
 	ID                 int64    `json:"id"`
 	Name               string   `json:"name"`
 	SportType          string   `json:"sport_type"`
@@ -76,6 +76,14 @@ type item struct {
 	DeviceName         string   `json:"device_name,omitempty"`
 }
 
+// item is an activity and when it was last read at Strava.
+type item struct {
+	summary
+	ReadAt time.Time `json:"read_at"`
+}
+
+func itemOf(r activity.Row) item { return item{summary(*r.Activity), r.ReadAt} }
+
 type page struct {
 	Items      []any   `json:"items"`
 	NextCursor *string `json:"next_cursor"`
@@ -87,12 +95,16 @@ const (
 	formatCSV  = "csv"
 )
 
-// maxName is longer than what anybody looks for.
-const maxName = 100
+// What is longer than what anybody looks for, in characters.
+const (
+	maxName      = 100
+	maxSportType = 50
+)
 
 // list takes: after and before, Unix seconds, both exclusive, as Strava's list
 // of activities does; sport_type; q, a part of the name; limit, 1 to 200; cursor,
-// the next_cursor of the page before; fields; format, json or csv.
+// the next_cursor of the page before; fields; format, json or csv. A page with a
+// next one may be short: see [activity.Page].
 func (a api) list(ctx context.Context, by activity.Authorization, req httpapi.Request) (httpapi.Response, error) {
 	q := req.QueryStringParameters
 	selection, err := selectionOf(req)
@@ -112,8 +124,8 @@ func (a api) list(ctx context.Context, by activity.Authorization, req httpapi.Re
 		return httpapi.Response{}, err
 	}
 	var items []item
-	for _, one := range found.Activities {
-		items = append(items, item(one))
+	for _, r := range found.Rows {
+		items = append(items, itemOf(r))
 	}
 	out := page{Items: []any{}}
 	for _, one := range items {
@@ -136,7 +148,8 @@ func (a api) list(ctx context.Context, by activity.Authorization, req httpapi.Re
 }
 
 // nextPage is the Link header field that leads to the page after this one (RFC
-// 8288), in the same format and by the same filters.
+// 8288), in the same format and by the same filters, all of which have been
+// checked and so are short.
 func nextPage(q map[string]string, cursor string) string {
 	query := url.Values{"cursor": {cursor}}
 	for _, name := range []string{"after", "before", "sport_type", "q", "limit", "fields", "format"} {
@@ -149,10 +162,15 @@ func nextPage(q map[string]string, cursor string) string {
 
 func selectionOf(req httpapi.Request) (activity.Selection, error) {
 	q := req.QueryStringParameters
-	s := activity.Selection{In: activity.Everything(), SportType: q["sport_type"], Name: q["q"]}
+	s := activity.Selection{In: activity.Everything(), Name: q["q"]}
 	if utf8.RuneCountInString(s.Name) > maxName {
 		return s, fault.New(fault.Invalid, "q must be no longer than %d characters", maxName)
 	}
+	sportType, err := sportTypeOf(req)
+	if err != nil {
+		return s, err
+	}
+	s.SportType = sportType
 	after, given, err := wholeNumber(req, "after", activity.MinStart, activity.MaxStart)
 	if err != nil {
 		return s, err
@@ -195,9 +213,12 @@ func (a api) get(ctx context.Context, by activity.Authorization, req httpapi.Req
 		return httpapi.Response{}, err
 	}
 	// What is no number becomes 0, which no activity has.
-	id, _ := strconv.ParseInt(req.PathParameters["id"], 10, 64)
+	id, _ := parseWhole(req.PathParameters["id"])
 	found, err := a.reader.Get(ctx, by, id)
-	return httpapi.JSON(http.StatusOK, fields.Of(item(found))), err
+	if err != nil {
+		return httpapi.Response{}, err
+	}
+	return httpapi.JSON(http.StatusOK, fields.Of(itemOf(found))), nil
 }
 
 type totals struct {
@@ -228,7 +249,11 @@ func (a api) stats(ctx context.Context, by activity.Authorization, req httpapi.R
 	if !slices.Contains([]activity.Period{activity.Day, activity.Week, activity.Month, activity.Year}, period) {
 		return httpapi.Response{}, fault.New(fault.Invalid, "by must be day, week, month or year")
 	}
-	found, err := a.reader.Stats(ctx, by, period, req.QueryStringParameters["sport_type"])
+	sportType, err := sportTypeOf(req)
+	if err != nil {
+		return httpapi.Response{}, err
+	}
+	found, err := a.reader.Stats(ctx, by, period, sportType)
 	if err != nil {
 		return httpapi.Response{}, err
 	}
@@ -256,13 +281,32 @@ func (a api) sync(ctx context.Context, by activity.Authorization, _ httpapi.Requ
 	return httpapi.JSON(http.StatusOK, out), err
 }
 
+// sportTypeOf is empty for all of them.
+func sportTypeOf(req httpapi.Request) (string, error) {
+	s := req.QueryStringParameters["sport_type"]
+	if utf8.RuneCountInString(s) > maxSportType {
+		return "", fault.New(fault.Invalid, "sport_type must be no longer than %d characters", maxSportType)
+	}
+	return s, nil
+}
+
+// parseWhole reads a whole number as JSON has it: nothing but digits, none of
+// them idle, and a minus. It is 0 and false when s is no such number.
+func parseWhole(s string) (int64, bool) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || s != strconv.FormatInt(n, 10) {
+		return 0, false
+	}
+	return n, true
+}
+
 func wholeNumber(req httpapi.Request, name string, low, high int64) (n int64, given bool, err error) {
 	s, given := req.QueryStringParameters[name]
 	if !given {
 		return 0, false, nil
 	}
-	n, err = strconv.ParseInt(s, 10, 64)
-	if err != nil || n < low || n > high {
+	n, is := parseWhole(s)
+	if !is || n < low || n > high {
 		return 0, true, fault.New(fault.Invalid, "%s must be a whole number from %d to %d", name, low, high)
 	}
 	return n, true, nil

@@ -300,6 +300,10 @@ func TestListAsCSV(t *testing.T) {
 			t.Errorf("record %d (-want +got)\n%s", i, d)
 		}
 	}
+	a.put(me, activitytest.Activity(9999, n, "=HYPERLINK(\"https://evil.example\")"))
+	if one := a.call(listRoute, "", map[string]string{"format": "csv", "limit": "1", "fields": "name"}); one.Body != "name\r\n\"'=HYPERLINK(\"\"https://evil.example\"\")\"\r\n" {
+		t.Errorf("a formula: %q", one.Body)
+	}
 	all := a.call(listRoute, "", map[string]string{"format": "csv", "limit": "1"})
 	if !strings.HasPrefix(all.Body, "id,name,sport_type,start_date,start_date_local,timezone,distance,") {
 		t.Errorf("all fields: %s", all.Body)
@@ -349,7 +353,7 @@ func TestItem(t *testing.T) {
 	full.AverageWatts, full.Kilojoules = &number, &number
 	a.put(me, full, activitytest.Activity(8, 1, ""))
 
-	always := strings.Fields("id name sport_type start_date start_date_local distance moving_time elapsed_time total_elevation_gain trainer commute manual private")
+	always := strings.Fields("id name sport_type start_date start_date_local distance moving_time elapsed_time total_elevation_gain trainer commute manual private read_at")
 	sometimes := strings.Fields("timezone average_speed max_speed average_heartrate max_heartrate average_watts kilojoules visibility device_name")
 	for id, want := range map[string][]string{"7": append(slices.Clone(always), sometimes...), "8": always} {
 		var item map[string]any
@@ -365,7 +369,8 @@ func TestItem(t *testing.T) {
 	if d := cmp.Diff(list["items"].([]any)[0], any(one)); d != "" {
 		t.Errorf("the list shows the activity differently\n%s", d)
 	}
-	if one["start_date"] != "2026-01-01T00:00:00Z" || one["start_date_local"] != "2025-12-31T19:00:00Z" || one["distance"] != 6764.8 {
+	if one["start_date"] != "2026-01-01T00:00:00Z" || one["start_date_local"] != "2025-12-31T19:00:00Z" || one["distance"] != 6764.8 ||
+		one["read_at"] != activitytest.At(0).Format(time.RFC3339Nano) {
 		t.Errorf("%v", one)
 	}
 }
@@ -377,7 +382,7 @@ func TestGetFindsOnlyOnesOwn(t *testing.T) {
 	if err := a.store.PutGone(t.Context(), activity.Absence{By: me, At: activitytest.At(1), ActivityID: 8}); err != nil {
 		t.Fatal(err)
 	}
-	for _, id := range []string{"8", "9", "10", "0", "-7", "7.0", "seven", "99999999999999999999", "7 ", "authorization"} {
+	for _, id := range []string{"8", "9", "10", "0", "-7", "+7", "007", "7.0", "seven", "99999999999999999999", "7 ", "authorization"} {
 		if res := a.call(getRoute, id, nil); res.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: %d", id, res.StatusCode)
 		}
@@ -458,10 +463,12 @@ func TestBadParametersAreNamed(t *testing.T) {
 		{listRoute, "after", "1795176000000"}, {listRoute, "after", "99999999999999999999"},
 		{listRoute, "before", "2026-11-20"}, {listRoute, "before", "-99999999999"}, {listRoute, "before", "1,2"},
 		{listRoute, "limit", "0"}, {listRoute, "limit", "201"}, {listRoute, "limit", "-1"}, {listRoute, "limit", "x"}, {listRoute, "limit", ""},
+		{listRoute, "limit", "007"}, {listRoute, "limit", "+7"}, {listRoute, "after", strings.Repeat("0", 9000) + "1"},
+		{listRoute, "sport_type", strings.Repeat("x", 51)}, {statsRoute, "sport_type", strings.Repeat("x", 51)},
 		{listRoute, "cursor", "x"}, {listRoute, "cursor", "%%%"},
 		{listRoute, "cursor", strings.Repeat("A", 22)}, {listRoute, "cursor", strings.Repeat("_", 22)}, {listRoute, "cursor", strings.Repeat("A", 4000)},
 		{listRoute, "q", strings.Repeat("ü", 101)}, {listRoute, "format", "xml"}, {listRoute, "format", ""},
-		{listRoute, "fields", "athlete_id"}, {listRoute, "fields", ""}, {getRoute, "fields", "id,"},
+		{listRoute, "fields", "athlete_id"}, {listRoute, "fields", ""}, {getRoute, "fields", "id,"}, {listRoute, "fields", "id,name,id"},
 		{statsRoute, "by", "decade"}, {statsRoute, "by", ""}, {statsRoute, "by", "Year"},
 	} {
 		res := a.call(tc.route, "", map[string]string{tc.name: tc.value})

@@ -107,8 +107,9 @@ type exported struct {
 	// RefreshAskedAt is when the athlete last asked for a refresh.
 	RefreshAskedAt *time.Time `json:"refresh_asked_at"`
 	// Leaving is the erasure that the athlete asked for.
-	Leaving *left  `json:"leaving"`
-	Parts   []part `json:"parts"`
+	Leaving  *left      `json:"leaving"`
+	Parts    []part     `json:"parts"`
+	Withheld []withheld `json:"withheld"`
 }
 
 // part is where more is.
@@ -127,11 +128,24 @@ var parts = []part{
 	{"gathering", "application/json", "/v1/me/sync"},
 }
 
+// withheld is what is held and not handed out.
+type withheld struct {
+	What   string `json:"what"`
+	Reason string `json:"reason"`
+}
+
+// kept is all that other boundaries hold and no part of an export has.
+var kept = []withheld{
+	{"Strava's access and refresh token", "Whoever has them can read the account."},
+	{"ids of activities that were deleted or hidden, for 8 days", "A message that comes late must not bring one back."},
+	{"ids and times of webhook events that wait", "Each is a hint to read an activity, which is among the activities then."},
+}
+
 func (a api) export(ctx context.Context, by athlete.Session, _ httpapi.Request) (httpapi.Response, error) {
 	account, err := a.service.Me(ctx, by)
 	out := exported{
 		AthleteID: by.AthleteID, Authorization: allowed(account.Authorization),
-		Profile: (*profile)(account.Profile), RefreshAskedAt: optional(account.Asked), Parts: parts,
+		Profile: (*profile)(account.Profile), RefreshAskedAt: optional(account.Asked), Parts: parts, Withheld: kept,
 	}
 	if out.Profile != nil {
 		out.ProfileReadAt = optional(account.ReadAt)
@@ -187,6 +201,8 @@ type erasure struct {
 	CompletedAt time.Time `json:"completed_at,omitzero"`
 	// Erased is what was erased. A receipt is issued when all of it is.
 	Erased []string `json:"erased,omitempty"`
+	// CopiesGoneBy is when copies that nobody reads are gone, too.
+	CopiesGoneBy time.Time `json:"copies_gone_by,omitzero"`
 }
 
 // erased is what every erasure erases, a word for each boundary that confirms it.
@@ -203,7 +219,7 @@ func (a api) erasure(ctx context.Context, req httpapi.Request) (httpapi.Response
 	e, err := a.service.Erasure(ctx, receipt)
 	out := erasure{Receipt: receipt, State: stateRequested, RequestedAt: e.RequestedAt, CompletedAt: e.CompletedAt}
 	if !e.CompletedAt.IsZero() {
-		out.State, out.Erased = stateErased, erased
+		out.State, out.Erased, out.CopiesGoneBy = stateErased, erased, e.CopiesGoneBy()
 	}
 	return httpapi.JSON(http.StatusOK, out), err
 }

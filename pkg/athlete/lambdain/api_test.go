@@ -157,7 +157,7 @@ func TestProfileFromEventToAnswer(t *testing.T) {
 		nobody, receipt(sampleReceipt))
 	p.receive("credentialsv1/testdata/ErasureReceiptIssued.json")
 	p.expect(state, http.StatusOK, fmt.Sprintf(`{"receipt":%q,"state":"erased","requested_at":"2026-11-20T12:00:00Z","completed_at":"2026-11-20T12:00:07.5Z",`+
-		`"erased":["authorization","pending_work","profile","activities"]}`, sampleReceipt),
+		`"erased":["authorization","pending_work","profile","activities"],"copies_gone_by":"2026-11-24T12:00:07.5Z"}`, sampleReceipt),
 		nobody, receipt(sampleReceipt))
 }
 
@@ -221,7 +221,10 @@ func TestExport(t *testing.T) {
 	const parts = `"parts":[{"name":"activities","type":"application/json","href":"/v1/me/activities?limit=200"},` +
 		`{"name":"activities","type":"text/csv","href":"/v1/me/activities?limit=200\u0026format=csv"},` +
 		`{"name":"totals","type":"application/json","href":"/v1/me/stats?by=month"},` +
-		`{"name":"gathering","type":"application/json","href":"/v1/me/sync"}]}`
+		`{"name":"gathering","type":"application/json","href":"/v1/me/sync"}],` +
+		`"withheld":[{"what":"Strava's access and refresh token","reason":"Whoever has them can read the account."},` +
+		`{"what":"ids of activities that were deleted or hidden, for 8 days","reason":"A message that comes late must not bring one back."},` +
+		`{"what":"ids and times of webhook events that wait","reason":"Each is a hint to read an activity, which is among the activities then."}]}`
 	p.expect(export, http.StatusOK, `{"athlete_id":4242424,"authorization":null,"profile":null,"profile_read_at":null,`+
 		`"refresh_asked_at":null,"leaving":null,`+parts, session)
 

@@ -28,8 +28,9 @@ type Fields[T any] struct {
 	names map[string]bool
 }
 
-// SelectFields reads the query's fields: names with commas between them. Without
-// it all fields are selected. The fault is invalid when T has no such field.
+// SelectFields reads the query's fields: names with commas between them, each
+// once. Without it all fields are selected. The fault is invalid when T has no
+// such field.
 func SelectFields[T any](req Request) (Fields[T], error) {
 	list, given := req.QueryStringParameters["fields"]
 	if !given {
@@ -38,8 +39,8 @@ func SelectFields[T any](req Request) (Fields[T], error) {
 	known := names[T]()
 	f := Fields[T]{names: map[string]bool{}}
 	for name := range strings.SplitSeq(list, ",") {
-		if !slices.Contains(known, name) {
-			return Fields[T]{}, fault.New(fault.Invalid, "fields must be names of fields with commas between them")
+		if !slices.Contains(known, name) || f.names[name] {
+			return Fields[T]{}, fault.New(fault.Invalid, "fields must be names of fields with commas between them, each once")
 		}
 		f.names[name] = true
 	}
@@ -64,7 +65,8 @@ func (f Fields[T]) Of(v T) any {
 }
 
 // CSV is a table of the selected fields (RFC 4180), in the order they have in T,
-// under their names if header. A field that is not there is empty.
+// under their names if header. A field that is not there is empty. Text that a
+// spreadsheet would take for a formula has an apostrophe before it.
 func (f Fields[T]) CSV(header bool, rows ...T) string {
 	var columns []string
 	for _, name := range names[T]() {
@@ -88,11 +90,21 @@ func (f Fields[T]) CSV(header bool, rows ...T) string {
 			record[i] = string(values[name])
 			var text string
 			if json.Unmarshal(values[name], &text) == nil {
-				record[i] = text
+				record[i] = inert(text)
 			}
 		}
 		_ = w.Write(record)
 	}
 	w.Flush()
 	return out.String()
+}
+
+// inert is text that spreadsheets show and do not compute: a name like
+// "=HYPERLINK(…)" shall do nothing to whoever opens the table (OWASP, "CSV
+// Injection").
+func inert(text string) string {
+	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
+		return "'" + text
+	}
+	return text
 }

@@ -198,7 +198,7 @@ func TestFields(t *testing.T) {
 		"id":           `{"id":1152921504606846976}`,
 		"note,id":      `{"id":1152921504606846976,"note":"n"}`,
 		"name":         `{}`,
-		"id,id":        `{"id":1152921504606846976}`,
+		"id,id":        "",
 		"ID":           "",
 		"id,":          "",
 		"id, note":     "",
@@ -232,11 +232,12 @@ func TestCSV(t *testing.T) {
 		Done  bool     `json:"done"`
 	}
 	speed := 12.5
-	things := []thing{{1 << 60, "Tom, \"the\" <cat>\nand Zoë", &speed, true}, {2, "", nil, false}}
+	below := -1.5
+	things := []thing{{1 << 60, "Tom, \"the\" <cat>\nand Zoë", &speed, true}, {2, "", nil, false}, {-3, "=1+1", &below, false}, {4, "a=1", nil, false}}
 	for query, want := range map[string]string{
-		"":         "id,name,speed,done\r\n1152921504606846976,\"Tom, \"\"the\"\" <cat>\r\nand Zoë\",12.5,true\r\n2,,,false\r\n",
-		"speed,id": "id,speed\r\n1152921504606846976,12.5\r\n2,\r\n",
-		"done":     "done\r\ntrue\r\nfalse\r\n",
+		"":         "id,name,speed,done\r\n1152921504606846976,\"Tom, \"\"the\"\" <cat>\r\nand Zoë\",12.5,true\r\n2,,,false\r\n-3,'=1+1,-1.5,false\r\n4,a=1,,false\r\n",
+		"speed,id": "id,speed\r\n1152921504606846976,12.5\r\n2,\r\n-3,-1.5\r\n4,\r\n",
+		"done":     "done\r\ntrue\r\nfalse\r\nfalse\r\nfalse\r\n",
 	} {
 		req := httpapi.Request{}
 		if query != "" {

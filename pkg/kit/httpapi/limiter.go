@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 )
@@ -17,28 +18,29 @@ const (
 	limiterRoom = 1000
 )
 
+// Of a bucket: how long it takes one call's token to come back, and all.
+const (
+	tokenTime = time.Second / LimitPerSecond
+	fillTime  = LimitBurst * tokenTime
+)
+
 // Limiter is a token bucket an athlete, in the memory of one process (ADR 13).
 // Use [NewLimiter].
 type Limiter struct {
 	now func() time.Time
 
-	mu      sync.Mutex
-	buckets map[int64]bucket
-}
-
-// bucket holds tokens as they were at a time.
-type bucket struct {
-	tokens float64
-	at     time.Time
-}
-
-func (b bucket) tokensAt(now time.Time) float64 {
-	return min(LimitBurst, b.tokens+LimitPerSecond*now.Sub(b.at).Seconds())
+	mu sync.Mutex
+	// full is when each athlete's bucket will be. One that is full is as good as
+	// none.
+	full map[int64]time.Time
+	// room is how many buckets there may be before those that are full are
+	// dropped.
+	room int
 }
 
 // NewLimiter makes a limiter whose buckets are full.
 func NewLimiter(now func() time.Time) *Limiter {
-	return &Limiter{now: now, buckets: map[int64]bucket{}}
+	return &Limiter{now: now, full: map[int64]time.Time{}, room: limiterRoom}
 }
 
 // Limit makes routes answer 429 to an athlete who calls too often. Calls without
@@ -64,21 +66,19 @@ func (l *Limiter) take(athleteID int64) (wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
-	if len(l.buckets) >= limiterRoom {
-		for id, b := range l.buckets {
-			if b.tokensAt(now) == LimitBurst { // As good as none.
-				delete(l.buckets, id)
-			}
-		}
+	full := l.full[athleteID]
+	if full.Before(now) {
+		full = now
 	}
-	b, known := l.buckets[athleteID]
-	if !known {
-		b = bucket{tokens: LimitBurst, at: now}
+	full = full.Add(tokenTime)
+	if wait = full.Sub(now) - fillTime; wait > 0 {
+		return wait
 	}
-	tokens := b.tokensAt(now)
-	if tokens < 1 {
-		return time.Duration((1 - tokens) / LimitPerSecond * float64(time.Second))
+	l.full[athleteID] = full
+	if len(l.full) > l.room {
+		maps.DeleteFunc(l.full, func(_ int64, full time.Time) bool { return !full.After(now) })
+		// Twice what is in use, so that a call on average looks at two.
+		l.room = max(limiterRoom, 2*len(l.full))
 	}
-	l.buckets[athleteID] = bucket{tokens: tokens - 1, at: now}
 	return 0
 }
