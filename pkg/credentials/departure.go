@@ -371,13 +371,14 @@ func (d *Departure) revokePair(ctx context.Context, app App, account Account, pa
 }
 
 // Confirm notes that one boundary has erased what the receipt stands for, and
-// issues the receipt when it was the last.
+// issues the receipt when it was the last. A confirmation that comes again issues
+// nothing, unless the receipt could not be announced before.
 func (d *Departure) Confirm(ctx context.Context, cause event.Meta, receipt, part string) error {
 	erasure, err := d.Erasures.Confirm(ctx, receipt, part)
 	if err != nil {
 		return fmt.Errorf("confirm erasure: %w", err)
 	}
-	if len(erasure.Pending) > 0 {
+	if len(erasure.Pending) > 0 || erasure.Issued {
 		return nil
 	}
 	completedAt, err := d.Erasures.Complete(ctx, receipt, d.Minter.Now())
@@ -389,6 +390,9 @@ func (d *Departure) Confirm(ctx context.Context, cause event.Meta, receipt, part
 	}))
 	if err != nil {
 		return fmt.Errorf("issue receipt: %w", err)
+	}
+	if err := d.Erasures.Issued(ctx, receipt); err != nil {
+		return fmt.Errorf("note the issued receipt: %w", err)
 	}
 	return nil
 }

@@ -58,6 +58,38 @@ func TestLeavingRevokesAtStravaDropsTheTokensAndIssuesAReceipt(t *testing.T) {
 	}
 }
 
+func TestAReceiptIsIssuedOnce(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	if err := w.departure.Left(t.Context(), cause(), credentials.Athlete(id), w.connected(id), "receipt", w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	confirm := func(part string) error { return w.departure.Confirm(t.Context(), cause(), "receipt", part) }
+	for _, part := range []string{credentials.PartGathering, credentials.PartAthlete} {
+		if err := confirm(part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.bus.Fail(fault.New(fault.Transient, "boom"))
+	if err := confirm(credentials.PartActivity); !fault.Is(err, fault.Transient) {
+		t.Fatalf("while the bus is away: %v", err)
+	}
+	w.bus.Fail(nil)
+	completed := w.clock.Now()
+	w.clock.Advance(time.Minute)
+	for range 3 {
+		for _, part := range []string{credentials.PartActivity, credentials.PartAthlete} {
+			if err := confirm(part); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	issued := eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)
+	if len(issued) != 1 || !issued[0].CompletedAt.Equal(completed) {
+		t.Errorf("issued %+v", issued)
+	}
+}
+
 func TestARepeatedDepartureChangesNothing(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)

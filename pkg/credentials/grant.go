@@ -314,6 +314,8 @@ type Erasure struct {
 	Pending []string
 	// CompletedAt is zero until every boundary has confirmed.
 	CompletedAt time.Time
+	// Issued says that the receipt was announced.
+	Issued bool
 }
 
 // Boundaries that take part in an erasure.

@@ -50,6 +50,8 @@ type Erasures interface {
 	// Complete remembers when the last part confirmed; at a repeat the first
 	// time stands. It returns the time that stands.
 	Complete(ctx context.Context, receipt string, at time.Time) (time.Time, error)
+	// Issued remembers that the completed erasure's receipt was announced.
+	Issued(ctx context.Context, receipt string) error
 }
 
 // ErasureLog is all erasures there were.

@@ -264,6 +264,16 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 				t.Fatalf("completed at %v (%v), want %v", completed, err, at)
 			}
 		}
+		if err := s.Issued(t.Context(), "s"); !fault.Is(err, fault.NotFound) {
+			t.Errorf("an unknown receipt issued: %v", err)
+		}
+		if err := s.Issued(t.Context(), "r"); err != nil {
+			t.Fatal(err)
+		}
+		got, err = s.Confirm(t.Context(), "r", "a")
+		if err != nil || !got.Issued || !got.CompletedAt.Equal(at) || len(got.Pending) != 0 {
+			t.Errorf("once issued: %+v, %v", got, err)
+		}
 	})
 
 	t.Run("all erasures are found, and nothing else", func(t *testing.T) {

@@ -169,6 +169,19 @@ func (s *Store) Complete(_ context.Context, receipt string, at time.Time) (time.
 	return e.CompletedAt, nil
 }
 
+// Issued implements [credentials.Erasures].
+func (s *Store) Issued(_ context.Context, receipt string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.erasures[receipt]
+	if !ok {
+		return fault.New(fault.NotFound, "no such erasure")
+	}
+	e.Issued = true
+	s.erasures[receipt] = e
+	return nil
+}
+
 // EachErasure implements [credentials.ErasureLog].
 func (s *Store) EachErasure(_ context.Context, visit func(credentials.Erasure)) error {
 	s.mu.Lock()

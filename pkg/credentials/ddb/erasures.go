@@ -22,6 +22,7 @@ type erasureItem struct {
 	RequestedAt int64    `dynamodbav:"requested_at"` // Unix ms
 	Pending     []string `dynamodbav:"pending,stringset,omitempty"`
 	CompletedAt int64    `dynamodbav:"completed_at,omitempty"` // Unix ms
+	Issued      bool     `dynamodbav:"issued,omitempty"`
 }
 
 const erasurePrefix = "erasure#"
@@ -33,6 +34,7 @@ func (i erasureItem) erasure() credentials.Erasure {
 		Receipt:     i.PK[len(erasurePrefix):],
 		RequestedAt: time.UnixMilli(i.RequestedAt).UTC(),
 		Pending:     slices.Sorted(slices.Values(i.Pending)),
+		Issued:      i.Issued,
 	}
 	if i.CompletedAt != 0 {
 		e.CompletedAt = time.UnixMilli(i.CompletedAt).UTC()
@@ -70,6 +72,14 @@ func (t *Table) Complete(ctx context.Context, receipt string, at time.Time) (tim
 		":at": &types.AttributeValueMemberN{Value: strconv.FormatInt(at.UnixMilli(), 10)},
 	})
 	return e.CompletedAt, err
+}
+
+// Issued implements [credentials.Erasures].
+func (t *Table) Issued(ctx context.Context, receipt string) error {
+	_, err := t.updateErasure(ctx, receipt, "SET issued = :issued", map[string]types.AttributeValue{
+		":issued": &types.AttributeValueMemberBOOL{Value: true},
+	})
+	return err
 }
 
 // EachErasure implements [credentials.ErasureLog] by a scan, which an admin asks for
