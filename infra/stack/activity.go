@@ -118,6 +118,7 @@ func NewActivityPlane(scope constructs.Construct, id string, props *ActivityPlan
 			gatheringv1.ActivityGone{},
 			gatheringv1.ScanProgressed{},
 			credentialsv1.AthleteAuthorized{},
+			credentialsv1.AuthorizationDegraded{},
 			credentialsv1.AuthorizationRevoked{},
 		},
 	})

@@ -9,7 +9,7 @@
 //
 // Consumes: gatheringv1.ActivitiesGathered, gatheringv1.ActivityGone,
 // gatheringv1.ScanProgressed, credentialsv1.AthleteAuthorized,
-// credentialsv1.AuthorizationRevoked.
+// credentialsv1.AuthorizationDegraded, credentialsv1.AuthorizationRevoked.
 //
 // Events come more than once and in any order, so that whatever is kept is a
 // maximum: of an activity the newest reading, of a scan the newest report, of

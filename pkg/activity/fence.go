@@ -1,6 +1,9 @@
 package activity
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Fence says what may be kept of an athlete, whatever arrives and however
 // late. Each of its parts only ever grows.
@@ -14,6 +17,9 @@ type Fence struct {
 	// athlete may see: no such activity read under it, or an earlier one, is
 	// kept.
 	Limited int64
+	// Closed is the latest authorization that covers no activities: none read under
+	// it, or an earlier one, is kept.
+	Closed int64
 	// ScanGeneration and ScanBegan are those of the latest scan that is
 	// complete. It found everything that was there, so that older readings have
 	// nothing more to say.
@@ -23,13 +29,40 @@ type Fence struct {
 	Expires time.Time
 }
 
-// Authorize takes in that an authorization began, and whether it covers what
-// only the athlete may see. It tells whether that changed anything.
-func (f *Fence) Authorize(generation int64, onlyYou bool) bool {
+// Coverage says which of an athlete's activities an authorization covers; more
+// is greater.
+type Coverage int
+
+// The coverages (Strava, "Authentication").
+const (
+	CoversNone Coverage = iota
+	// CoversShared: what everyone or the athlete's followers may see.
+	CoversShared
+	// CoversOnlyYou: what only the athlete may see, too.
+	CoversOnlyYou
+)
+
+// CoverageOf is what Strava's scopes cover.
+func CoverageOf(scopes []string) Coverage {
+	switch {
+	case slices.Contains(scopes, "activity:read_all"):
+		return CoversOnlyYou
+	case slices.Contains(scopes, "activity:read"):
+		return CoversShared
+	}
+	return CoversNone
+}
+
+// Authorize takes in that there is an authorization, and what it covers. It
+// tells whether that changed anything.
+func (f *Fence) Authorize(generation int64, c Coverage) bool {
 	old := *f
 	f.Authorized = max(f.Authorized, generation)
-	if !onlyYou {
+	if c < CoversOnlyYou {
 		f.Limited = max(f.Limited, generation)
+	}
+	if c < CoversShared {
+		f.Closed = max(f.Closed, generation)
 	}
 	if f.Authorized > f.Revoked {
 		f.Expires = time.Time{}
@@ -82,6 +115,7 @@ func (f Fence) Learn(old, read Row) Row {
 func (f Fence) Keep(r Row) Row {
 	switch {
 	case r.Generation <= f.Revoked,
+		r.Generation <= f.Closed,
 		r.Generation < f.ScanGeneration,
 		r.Generation == f.ScanGeneration && r.ReadAt.Before(f.ScanBegan):
 		return Row{}

@@ -3,7 +3,6 @@ package activity
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/paceline/paceline/pkg/event"
@@ -85,21 +84,38 @@ func (r *Recorder) updateSync(ctx context.Context, by Authorization, change func
 }
 
 // AthleteAuthorized takes in what the authorization covers. What it does not
-// cover any more is deleted. One that comes late, of an athlete of whom nothing
-// is known, is ignored: it may be of one whose tombstone has lapsed.
+// cover any more is deleted.
 func (r *Recorder) AthleteAuthorized(ctx context.Context, cause event.Meta, f credentialsv1.AthleteAuthorized) error {
-	late := r.tooOld(cause.OccurredAt)
-	return r.Store.UpdateFence(ctx, f.AthleteID, func(fence *Fence) bool {
-		if late && *fence == (Fence{}) {
-			return false
-		}
-		return f.Generation > fence.Revoked && fence.Authorize(f.Generation, slices.Contains(f.Scopes, scopeReadAll))
-	})
+	return r.authorized(ctx, cause, Authorization{f.AthleteID, f.Generation}, CoverageOf(f.Scopes))
 }
 
-// scopeReadAll covers the activities that only the athlete may see (Strava,
-// "Authentication").
-const scopeReadAll = "activity:read_all"
+// AuthorizationDegraded deletes all activities when the athlete took the right to
+// read them away at Strava. Otherwise they stay for as long as they may without
+// being read again.
+func (r *Recorder) AuthorizationDegraded(ctx context.Context, cause event.Meta, f credentialsv1.AuthorizationDegraded) error {
+	if f.Reason != credentialsv1.DegradedScopeMissing {
+		return nil
+	}
+	by := Authorization{f.AthleteID, f.Generation}
+	if err := r.authorized(ctx, cause, by, CoversNone); err != nil {
+		return err
+	}
+	now := r.Minter.Now()
+	return ignoreRevoked(r.Store.UpdateSync(ctx, by, func(s *Sync) bool { return s.Generation <= by.Generation && s.Forget(now) }))
+}
+
+// authorized takes in what an authorization covers. One that comes late, of an
+// athlete of whom nothing is known, is ignored: it may be of one whose tombstone
+// has lapsed.
+func (r *Recorder) authorized(ctx context.Context, cause event.Meta, by Authorization, c Coverage) error {
+	late := r.tooOld(cause.OccurredAt)
+	return r.Store.UpdateFence(ctx, by.AthleteID, func(f *Fence) bool {
+		if late && *f == (Fence{}) {
+			return false
+		}
+		return by.Generation > f.Revoked && f.Authorize(by.Generation, c)
+	})
+}
 
 // ActivityGone forgets the activity.
 func (r *Recorder) ActivityGone(ctx context.Context, _ event.Meta, f gatheringv1.ActivityGone) error {

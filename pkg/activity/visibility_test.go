@@ -29,6 +29,9 @@ func TestVisibilityByScope(t *testing.T) {
 		// tells of; it tells of no other.
 		told bool
 	}{
+		// No connect is accepted without either; what it would show is nothing.
+		{scopes: []string{"read"}},
+		{scopes: []string{"profile:read_all", "activity:write"}},
 		{scopes: []string{"read", "activity:read"}, shows: []string{everyone, followers}, told: true},
 		// Activity webhooks need activity:read.
 		{scopes: []string{"read", "activity:read_all"}, shows: []string{everyone, followers, onlyMe}},
@@ -93,6 +96,55 @@ func TestVisibilityByScope(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// An athlete who takes the right to activities away at Strava is shown none and
+// none is kept, in whatever order one hears of it; connecting again brings them
+// back.
+func TestTakenRightRemovesActivities(t *testing.T) {
+	by := activity.Authorization{AthleteID: 1, Generation: gen1}
+	degraded := credentialsv1.AuthorizationDegraded{AthleteID: 1, Generation: gen1, Reason: credentialsv1.DegradedScopeMissing}
+	done := progress(gen1, "s", 1, gatheringv1.ScanCompleted, 1)
+	stopped := progress(gen1, "s", 2, gatheringv1.ScanWaiting, 1)
+	stopped.WaitingFor = gatheringv1.WaitingForReconnect
+	events := []func(p *plane) error{
+		func(p *plane) error { return p.AuthorizationDegraded(t.Context(), p.cause(), degraded) },
+		func(p *plane) error {
+			return p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, &gatheringv1.ScanChunk{ScanID: "s"}, activitytest.Activity(1, 1, "")))
+		},
+		func(p *plane) error { return p.ScanProgressed(t.Context(), p.cause(), done) },
+		func(p *plane) error { return p.ScanProgressed(t.Context(), p.cause(), stopped) },
+	}
+	for _, order := range [][]int{{1, 2, 0, 3}, {1, 2, 3, 0}, {0, 3, 2, 1, 0}, {3, 0, 1, 2}, {1, 0, 1, 2, 3}} {
+		p := newPlane()
+		must(t, p.AthleteAuthorized(t.Context(), p.cause(), credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen1, Scopes: []string{"activity:read"}}))
+		for _, i := range order {
+			must(t, events[i](p))
+		}
+		page, err := p.reader.List(t.Context(), by, activity.Selection{In: activity.Everything(), Limit: 9})
+		must(t, err)
+		stats, err := p.reader.Stats(t.Context(), by, activity.Year, "")
+		must(t, err)
+		status, err := p.reader.Sync(t.Context(), by)
+		must(t, err)
+		if len(page.Rows) != 0 || stats.Total.Count != 0 || status.State != activity.Waiting || status.WaitingFor != gatheringv1.WaitingForReconnect ||
+			status.Gathered != 0 && order[len(order)-1] == 0 {
+			t.Errorf("in the order %v: %v, %+v, %+v", order, page.Rows, stats, status)
+		}
+		must(t, p.AthleteAuthorized(t.Context(), p.cause(), credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen2, Scopes: []string{"activity:read"}}))
+		must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen2, 0, &gatheringv1.ScanChunk{ScanID: "s2"}, activitytest.Activity(1, 1, ""))))
+		if page, err := p.reader.List(t.Context(), by, activity.Selection{In: activity.Everything(), Limit: 9}); err != nil || len(page.Rows) != 1 {
+			t.Errorf("in the order %v: after connecting again %v, %v", order, page.Rows, err)
+		}
+	}
+	// Refused tokens are no such wish.
+	p := newPlane()
+	must(t, events[1](p))
+	degraded.Reason = credentialsv1.DegradedTokenRefused
+	must(t, events[0](p))
+	if page, err := p.reader.List(t.Context(), by, activity.Selection{In: activity.Everything(), Limit: 9}); err != nil || len(page.Rows) != 1 {
+		t.Errorf("after refused tokens: %v, %v", page.Rows, err)
 	}
 }
 

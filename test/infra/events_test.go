@@ -22,7 +22,7 @@ func TestEventsReachTheirConsumers(t *testing.T) {
 		want consumers
 	}{
 		{credentialsv1.AthleteAuthorized{}, consumers{"Gathering", "AthletePlane", "ActivityPlane"}},
-		{credentialsv1.AuthorizationDegraded{}, consumers{"Gathering", "AthletePlane"}},
+		{credentialsv1.AuthorizationDegraded{}, consumers{"Gathering", "AthletePlane", "ActivityPlane"}},
 		{credentialsv1.AuthorizationRevoked{}, consumers{"Gathering", "AthletePlane", "ActivityPlane"}},
 		{credentialsv1.ErasureReceiptIssued{}, consumers{"AthletePlane"}},
 		{credentialsv1.WebhookConfigured{}, consumers{"Gathering"}},

@@ -217,21 +217,44 @@ func Run(t *testing.T, store Subject) {
 				a.Visibility = "only_me"
 				return a
 			}
-			authorize := func(by activity.Authorization, onlyYou bool) error {
-				return store.UpdateFence(t.Context(), by.AthleteID, func(f *activity.Fence) bool { return f.Authorize(by.Generation, onlyYou) })
+			authorize := func(by activity.Authorization, c activity.Coverage) error {
+				return store.UpdateFence(t.Context(), by.AthleteID, func(f *activity.Fence) bool { return f.Authorize(by.Generation, c) })
 			}
 			must(t, store.Put(t.Context(), reading(by, At(1), private(1), Activity(2, 2, "public"), private(3))))
 			must(t, store.Put(t.Context(), reading(later, At(2), private(3))))
-			must(t, authorize(by, false))
+			must(t, authorize(by, activity.CoversShared))
 			same(t, list(t, store, by, activity.Everything(), "", 9), []gatheringv1.Activity{private(3), Activity(2, 2, "public")})
 			must(t, store.Put(t.Context(), reading(by, At(3), private(2), private(4))))
 			must(t, store.Put(t.Context(), reading(by, At(0), Activity(1, 1, "when it was public"))))
 			same(t, list(t, store, by, activity.Everything(), "", 9), []gatheringv1.Activity{private(3)})
 			must(t, store.Put(t.Context(), reading(by, At(4), Activity(2, 2, "public"))))
-			must(t, authorize(later, true))
-			must(t, authorize(by, false))
+			must(t, authorize(later, activity.CoversOnlyYou))
+			must(t, authorize(by, activity.CoversShared))
 			must(t, store.Put(t.Context(), reading(later, At(5), private(4))))
 			same(t, list(t, store, by, activity.Everything(), "", 9), []gatheringv1.Activity{private(4), private(3), Activity(2, 2, "public")})
+		}},
+
+		{"an authorization that covers no activities has none", func(t *testing.T, by, later activity.Authorization) {
+			authorize := func(by activity.Authorization, c activity.Coverage) error {
+				return store.UpdateFence(t.Context(), by.AthleteID, func(f *activity.Fence) bool { return f.Authorize(by.Generation, c) })
+			}
+			must(t, authorize(by, activity.CoversOnlyYou))
+			must(t, store.Put(t.Context(), reading(by, At(1), Activity(1, 1, "a"), Activity(2, 2, "b"))))
+			must(t, store.Put(t.Context(), reading(later, At(2), Activity(2, 2, "c"))))
+			for range 2 {
+				must(t, authorize(by, activity.CoversNone))
+				same(t, list(t, store, by, activity.Everything(), "", 9), []gatheringv1.Activity{Activity(2, 2, "c")})
+				must(t, store.Put(t.Context(), reading(by, At(3), Activity(1, 1, "late"), Activity(2, 2, "late"))))
+			}
+			if n := store.Held(by.AthleteID); n != 1 {
+				t.Errorf("%d items", n)
+			}
+			// It is no end: the session goes on.
+			for what, err := range reads(t, store, by) {
+				if err != nil {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
 		}},
 
 		{"what is too old is found and deleted", func(t *testing.T, by, _ activity.Authorization) {

@@ -22,7 +22,7 @@ import (
 // and checks again and again that what the plane answers is what the facts that
 // it heard of say: an activity is created, changed, moved to another month,
 // made private, deleted; it is read by scans and alone; the athlete reconnects,
-// with and without the right to see what is private, leaves and returns; events
+// with more or fewer rights, takes the last away, leaves and returns; events
 // come late, twice, in any order or never; days go by, and what is too old is
 // swept.
 //
@@ -63,11 +63,11 @@ type history struct {
 	drifted bool
 
 	// What the plane heard of.
-	heard            []heardRow
-	revoked, limited int64
-	authorized       bool
-	newest           *scan
-	horizon          *scan
+	heard                    []heardRow
+	revoked, limited, closed int64
+	authorized               bool
+	newest                   *scan
+	horizon                  *scan
 }
 
 type heardRow struct {
@@ -132,7 +132,9 @@ func (h *history) step(ctx context.Context) error {
 		return h.deliver(ctx)
 	case p < 84:
 		h.connect()
-	case p < 86:
+	case p < 85:
+		h.degrade()
+	case p < 87:
 		h.leave()
 	case p < 93:
 		h.now = h.now.Add([]time.Duration{time.Second, time.Hour, 40 * time.Hour, 80 * time.Hour}[h.IntN(4)])
@@ -150,19 +152,42 @@ func (h *history) step(ctx context.Context) error {
 // connect authorizes anew.
 func (h *history) connect() {
 	h.generation = max(h.generation+1, h.now.UnixMilli())
-	f := credentialsv1.AthleteAuthorized{AthleteID: h.athleteID, Generation: h.generation, Scopes: []string{"read", "activity:read"}}
-	if h.IntN(2) == 0 {
-		f.Scopes = append(f.Scopes, "activity:read_all")
-	}
+	f := credentialsv1.AthleteAuthorized{AthleteID: h.athleteID, Generation: h.generation, Scopes: []string{"read", "activity:read", "activity:read_all"}}
+	f.Scopes = f.Scopes[:[]int{1, 2, 2, 3, 3, 3}[h.IntN(6)]]
 	occurred := h.now
 	h.pending = append(h.pending, func(ctx context.Context) error {
-		if h.young(occurred) || h.authorized || h.revoked > 0 || h.horizon != nil {
-			h.authorized = true
-			if len(f.Scopes) == 2 {
+		if h.known(occurred) {
+			if len(f.Scopes) < 3 {
 				h.limited = max(h.limited, f.Generation)
+			}
+			if len(f.Scopes) < 2 {
+				h.closed = max(h.closed, f.Generation)
 			}
 		}
 		return h.recorder.AthleteAuthorized(ctx, event.Meta{OccurredAt: occurred}, f)
+	})
+}
+
+// known is whether what is said of an authorization counts, and makes it so.
+func (h *history) known(occurred time.Time) bool {
+	h.authorized = h.authorized || h.young(occurred) || h.revoked > 0 || h.horizon != nil
+	return h.authorized
+}
+
+// degrade takes the right to read activities away.
+func (h *history) degrade() {
+	f := credentialsv1.AuthorizationDegraded{AthleteID: h.athleteID, Generation: h.generation, Reason: credentialsv1.DegradedScopeMissing}
+	occurred := h.now
+	h.pending = append(h.pending, func(ctx context.Context) error {
+		if f.Generation > h.revoked {
+			if h.known(occurred) {
+				h.limited, h.closed = max(h.limited, f.Generation), max(h.closed, f.Generation)
+			}
+			if n := h.newest; n != nil && n.generation <= f.Generation {
+				clear(n.read)
+			}
+		}
+		return h.recorder.AuthorizationDegraded(ctx, event.Meta{OccurredAt: occurred}, f)
 	})
 }
 
@@ -299,7 +324,7 @@ func (h *history) young(at time.Time) bool { return at.After(h.now.Add(-activity
 func (h *history) latest(id int64) (latest activity.Row) {
 	for _, one := range h.heard {
 		r := one.row
-		if one.id != id || r.Generation <= h.revoked {
+		if one.id != id || r.Generation <= max(h.revoked, h.closed) {
 			continue
 		}
 		if s := h.horizon; s != nil && (r.Generation < s.generation || r.Generation == s.generation && r.ReadAt.Before(s.began)) {

@@ -184,6 +184,7 @@ type fenceItem struct {
 	Authorized     int64  `dynamodbav:"authorized_generation,omitempty"`
 	Revoked        int64  `dynamodbav:"revoked_generation,omitempty"`
 	Limited        int64  `dynamodbav:"limited_generation,omitempty"`
+	Closed         int64  `dynamodbav:"closed_generation,omitempty"`
 	ScanGeneration int64  `dynamodbav:"scan_generation,omitempty"`
 	// ScanBegan is in Unix nanoseconds; 0 when it isn't known.
 	ScanBegan int64 `dynamodbav:"scan_began,omitempty"`
@@ -194,7 +195,7 @@ type fenceItem struct {
 func fenceItemOf(athleteID int64, revision string, f activity.Fence) fenceItem {
 	item := fenceItem{
 		itemKey: itemKey{athleteID, fenceKey}, Revision: revision,
-		Authorized: f.Authorized, Revoked: f.Revoked, Limited: f.Limited, ScanGeneration: f.ScanGeneration,
+		Authorized: f.Authorized, Revoked: f.Revoked, Limited: f.Limited, Closed: f.Closed, ScanGeneration: f.ScanGeneration,
 	}
 	if !f.ScanBegan.IsZero() {
 		item.ScanBegan = f.ScanBegan.UnixNano()
@@ -206,7 +207,7 @@ func fenceItemOf(athleteID int64, revision string, f activity.Fence) fenceItem {
 }
 
 func (i fenceItem) fence() activity.Fence {
-	f := activity.Fence{Authorized: i.Authorized, Revoked: i.Revoked, Limited: i.Limited, ScanGeneration: i.ScanGeneration}
+	f := activity.Fence{Authorized: i.Authorized, Revoked: i.Revoked, Limited: i.Limited, Closed: i.Closed, ScanGeneration: i.ScanGeneration}
 	if i.ScanBegan != 0 {
 		f.ScanBegan = time.Unix(0, i.ScanBegan).UTC()
 	}

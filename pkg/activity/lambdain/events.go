@@ -12,6 +12,7 @@ func EventRoutes(r *activity.Recorder) []consume.Route {
 		consume.On(r.ActivityGone),
 		consume.On(r.ScanProgressed),
 		consume.On(r.AthleteAuthorized),
+		consume.On(r.AuthorizationDegraded),
 		consume.On(r.AuthorizationRevoked),
 	}
 }

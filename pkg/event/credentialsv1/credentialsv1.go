@@ -39,7 +39,8 @@ const (
 )
 
 // AuthorizationDegraded says that calls for the athlete cannot succeed until
-// the athlete connects again. Nothing is erased.
+// the athlete connects again. It is no end: nothing is erased but, when the
+// reason is [DegradedScopeMissing], the activities.
 type AuthorizationDegraded struct {
 	AthleteID  int64  `json:"athlete_id"`
 	Generation int64  `json:"generation"`
