@@ -177,6 +177,18 @@ test('an athlete comes, looks, and goes', async (t) => {
     for (const shown of await activities().locator('p.quiet:first-of-type > span:first-child').allTextContents()) assert.equal(shown, sport)
   })
 
+  await step('Strava can be asked for what is new, but not again at once', async () => {
+    const look = page.getByRole('button', { name: 'Look for new activities now' })
+    const answer = page.getByRole('status', { name: 'Looking' })
+    const height = await answer.evaluate((it) => it.clientHeight)
+    await look.focus()
+    await page.keyboard.press('Enter')
+    await answer.getByText('Strava is being asked').waitFor()
+    await page.keyboard.press('Enter')
+    await answer.getByText(/again in about/).waitFor()
+    assert.equal(await answer.evaluate((it) => it.clientHeight), height, 'nothing below it moves')
+  })
+
   await step('everything held can be downloaded', async () => {
     const file = async (button: string) => {
       const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: button }).click()])
@@ -222,6 +234,7 @@ test('an athlete comes, looks, and goes', async (t) => {
     const receipt = await page.locator('.receipt code').textContent()
     assert.ok(receipt)
     await page.getByText('Everything held on you has been erased').waitFor(forWork)
+    await page.getByText(/Copies .* are gone by \d/).waitFor()
     assert.equal(await page.locator('.receipt code').textContent(), receipt, 'the receipt can still be copied')
     assert.deepEqual(await context.cookies(app), [])
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/kms"
 	"github.com/paceline/paceline/pkg/kit/httpapi"
 	"github.com/paceline/paceline/test/api"
 )
@@ -36,6 +42,53 @@ func (b *browser) session() string {
 	}
 	b.t.Fatal("there is no session")
 	return ""
+}
+
+// signed is the browser's session as the deployed key signs it, but with another
+// end.
+func (b *browser) signed(expires time.Time) string {
+	b.t.Helper()
+	name, token, _ := strings.Cut(b.session(), "=")
+	text, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var claims struct {
+		AthleteID  int64 `json:"sub,string"`
+		Generation int64 `json:"gen"`
+	}
+	if err := json.Unmarshal(text, &claims); err != nil {
+		b.t.Fatal(err)
+	}
+	client := awskms.NewFromConfig(b.cloud.aws(b.t))
+	session, err := kms.NewSigner(client, sessionKey(b.t, client)).Sign(b.t.Context(), credentials.Session(claims), expires.Add(-time.Hour), expires)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return name + "=" + session.Reveal()
+}
+
+// sessionKey is the id of the only key of the cloud that signs.
+func sessionKey(t *testing.T, client *awskms.Client) (id string) {
+	t.Helper()
+	keys, err := client.ListKeys(t.Context(), &awskms.ListKeysInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range keys.Keys {
+		out, err := client.DescribeKey(t.Context(), &awskms.DescribeKeyInput{KeyId: key.KeyId})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out.KeyMetadata.KeyUsage != types.KeyUsageTypeSignVerify {
+			continue
+		}
+		if id != "" {
+			t.Fatal("more than one key signs")
+		}
+		id = aws.ToString(key.KeyId)
+	}
+	return id
 }
 
 // trial are calls by strangers to the deployed API, about somebody whose data
@@ -179,7 +232,7 @@ func (c *cloud) trial(t *testing.T, victim *browser, athlete int64) (x *trial, t
 // siteDocument is the route of the document itself, a file of the site.
 const siteDocument = "GET /openapi.json"
 
-// leaves is the route by which a session ends itself for good.
+// leaves is the route by which an athlete leaves, sessions and all.
 const leaves = "DELETE /v1/me"
 
 // impostors try every operation with another's ids and cursor, without the
@@ -196,13 +249,16 @@ func impostors(t *testing.T, c *cloud, victim, other *browser, over string, athl
 		"another signature":  name + "=" + parts[0] + "." + parts[1] + "." + strings.Repeat("A", len(parts[2])),
 		"another's claims":   name + "=" + parts[0] + "." + strings.Split(other.session(), ".")[1] + "." + parts[2],
 		"who has left":       over,
+		"expired":            victim.signed(time.Now().Add(-time.Minute)),
 		"another's session":  other.session(),
+		"signed the same":    other.signed(time.Now().Add(time.Hour)),
 		"a session by guess": name + "=" + fmt.Sprint(athlete),
 	}
+	lives := map[string]bool{"another's session": true, "signed the same": true}
 	tried := 0
 	for who, cookie := range cookies {
 		for route, o := range x.document.Operations {
-			if route == siteDocument || who == "another's session" && route == leaves {
+			if route == siteDocument || lives[who] && route == leaves {
 				continue
 			}
 			call := api.Call{Route: route, Path: map[string]string{}, Query: map[string]string{}, Cookie: cookie, Headers: map[string]string{
@@ -221,7 +277,7 @@ func impostors(t *testing.T, c *cloud, victim, other *browser, over string, athl
 			if tried++; err != nil {
 				t.Errorf("%s: %v", who, err)
 			}
-			if o.Session && (status == http.StatusUnauthorized) != (who != "another's session") {
+			if o.Session && (status == http.StatusUnauthorized) == lives[who] {
 				t.Errorf("%s: %s: %d", who, route, status)
 			}
 		}
@@ -276,7 +332,8 @@ func fuzzed(t *testing.T, c *cloud, victim, caller *browser, over string, athlet
 	for range number(t, "PACELINE_E2E_FUZZ", 500) {
 		call := f.Call()
 		if call.Route == leaves && call.Cookie == f.Live {
-			call.Cookie = f.Over // The caller is to stay.
+			// The caller is to stay: it is another site's page that wants to be rid of them.
+			call.Headers["origin"], call.Headers["sec-fetch-site"] = "https://evil.example", "cross-site"
 		}
 		calls <- call
 	}
@@ -285,6 +342,9 @@ func fuzzed(t *testing.T, c *cloud, victim, caller *browser, over string, athlet
 	t.Logf("%v within %s", statuses, time.Since(began).Round(time.Millisecond))
 	if wrong > 0 {
 		t.Errorf("%d answers are wrong", wrong)
+	}
+	if a := caller.do("GET", "/v1/me"); a.status != http.StatusOK {
+		t.Errorf("the caller, who never wanted to leave: %d", a.status)
 	}
 	for _, status := range []int{200, 204, 302, 400, 401, 403, 404} {
 		if statuses[status] == 0 {

@@ -43,10 +43,11 @@ func number(t *testing.T, name string, otherwise int) int {
 
 // erasure is a receipt as its link shows it.
 type erasure struct {
-	Receipt     string     `json:"receipt"`
-	State       string     `json:"state"`
-	RequestedAt *time.Time `json:"requested_at"`
-	CompletedAt *time.Time `json:"completed_at"`
+	Receipt      string     `json:"receipt"`
+	State        string     `json:"state"`
+	RequestedAt  *time.Time `json:"requested_at"`
+	CompletedAt  *time.Time `json:"completed_at"`
+	CopiesGoneBy *time.Time `json:"copies_gone_by"`
 }
 
 // leave asks for the erasure and waits for the receipt. Then nothing is held,
@@ -69,7 +70,7 @@ func (b *browser) leave(athlete int64, within time.Duration) {
 		return status.State == "erased"
 	})
 	b.t.Logf("erased within %s", time.Since(began).Round(time.Millisecond))
-	if status.CompletedAt == nil || status.Receipt != left.Receipt {
+	if status.CompletedAt == nil || status.CopiesGoneBy == nil || !status.CopiesGoneBy.Equal(status.CompletedAt.AddDate(0, 0, 4)) || status.Receipt != left.Receipt {
 		b.t.Errorf("receipt %+v", status)
 	}
 	if held := b.cloud.held(b.t, athlete); len(held) != 0 {
@@ -103,8 +104,10 @@ func (c *cloud) lengthen(t *testing.T, athlete int64, n int) {
 	wg.Wait()
 }
 
-// longHistory gathers a long history and has its athlete leave.
+// longHistory gathers a long history and has its athlete leave, who keeps it at
+// Strava.
 func longHistory(t *testing.T, c *cloud, b *browser, athlete int64) {
+	b.leave(athlete, 2*soon) // So that what is made comes as a history, not as webhooks.
 	began := time.Now()
 	c.lengthen(t, athlete, number(t, "PACELINE_E2E_HISTORY", 2000))
 	t.Logf("made within %s", time.Since(began).Round(time.Millisecond))

@@ -51,13 +51,15 @@ func TestSystem(t *testing.T) {
 	t.Run("duplicates and reversed order change nothing", func(t *testing.T) { disorder(t, c, browsers[4].in(t), athletes[4].ID) })
 	t.Run("forged webhooks destroy nothing", func(t *testing.T) { forged(t, c, browsers[1].in(t), athletes[1].ID) })
 	t.Run("refreshed tokens go on working", func(t *testing.T) { refreshed(t, c, browsers[1].in(t), athletes[1].ID) })
+	t.Run("a refresh brings what no webhook told", func(t *testing.T) { refresh(t, c, browsers[1].in(t), athletes[1].ID) })
+	t.Run("an export holds everything", func(t *testing.T) { export(t, c, browsers[1].in(t), athletes[1].ID) })
 	t.Run("a deauthorization erases", func(t *testing.T) {
 		over = browsers[2].in(t).session()
 		deauthorization(t, c, browsers[2].in(t), athletes[2].ID)
 	})
 	t.Run("leaving erases and gives a receipt", func(t *testing.T) { leaving(t, c, browsers[3].in(t), athletes[3].ID) })
-	t.Run("leaving with a long history", func(t *testing.T) { longHistory(t, c, browsers[2].in(t), athletes[2].ID) })
-	t.Run("leaving amid work", func(t *testing.T) { amidWork(t, c, spy, browsers[2].in(t), athletes[2].ID) })
+	t.Run("leaving with a long history", func(t *testing.T) { longHistory(t, c, browsers[3].in(t), athletes[3].ID) })
+	t.Run("leaving amid work", func(t *testing.T) { amidWork(t, c, spy, browsers[3].in(t), athletes[3].ID) })
 	t.Run("in a browser", func(t *testing.T) { inBrowser(t, c) })
 	t.Run("places are counted, and the admin sees who waits for one", func(t *testing.T) { places(t, c) })
 	t.Run("impostors get nothing", func(t *testing.T) { impostors(t, c, browsers[4].in(t), browsers[0].in(t), over, athletes[4].ID) })
@@ -65,7 +67,7 @@ func TestSystem(t *testing.T) {
 	t.Run("a spent window is waited for, visibly", func(t *testing.T) { waiting(t, c, athletes[1].ID) })
 	t.Run("coming up again restarts nothing", func(t *testing.T) { upAgain(t, c, browsers[1].in(t)) })
 	t.Run("no dead letters", func(t *testing.T) { noDeadLetters(t, c) })
-	t.Run("nothing leaks", func(t *testing.T) { nothingLeaks(t, c, spy, athletes[4].ID, athletes[2].ID) })
+	t.Run("nothing leaks", func(t *testing.T) { nothingLeaks(t, c, spy, athletes[4].ID, athletes[3].ID) })
 }
 
 func strangers(t *testing.T, c *cloud) {
@@ -471,13 +473,19 @@ func upAgain(t *testing.T, c *cloud, b *browser) {
 	}
 }
 
-// places looks at what is left of the athletes above, which is all of those who
-// connected at once but one, and at whom the browser put on the waiting list.
+// places looks at what is left of the athletes above, which Strava counts, too,
+// and at whom the browser put on the waiting list.
 func places(t *testing.T, c *cloud) {
+	connected := 0
+	for _, athlete := range c.athletes(t) {
+		if athlete.Connected {
+			connected++
+		}
+	}
 	var status struct{ Authorized, Capacity int }
-	eventually(t, 30*time.Second, "four athletes of ten", func() bool {
+	eventually(t, soon, fmt.Sprintf("%d athletes of ten", connected), func() bool {
 		c.admin(t, &status, "status")
-		return status.Authorized == 4 && status.Capacity == 10
+		return status.Authorized == connected && status.Capacity == 10
 	})
 	var idle struct{ Athletes []any }
 	if c.admin(t, &idle, "athletes", "--idle", "90d"); len(idle.Athletes) != 0 {
@@ -493,6 +501,8 @@ func places(t *testing.T, c *cloud) {
 	}
 }
 
+// inBrowser has the first athlete connect who is not connected: not the one with
+// the long history, for which the page needs longer than the journey waits.
 func inBrowser(t *testing.T, c *cloud) {
 	c.control(t, "PATCH", "/settings", map[string]any{"read_limit": []int{10_000, 100_000}}, nil)
 	cmd := exec.Command("npm", "run", "--silent", "test:browser")

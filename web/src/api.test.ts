@@ -21,6 +21,7 @@ describe('requests', () => {
     const { api, requests } = answering('{"items":[],"next_cursor":null}')
     await api.me()
     await api.sync()
+    await api.refresh()
     await api.activities({ sportType: '' })
     await api.activities({ sportType: 'Run', cursor: 'a/b+c=' })
     await api.stats({ by: 'week', sportType: 'Ride' })
@@ -30,6 +31,7 @@ describe('requests', () => {
     expect(requests()).toEqual([
       'GET /v1/me',
       'GET /v1/me/sync',
+      'POST /v1/me/sync',
       'GET /v1/me/activities?limit=30',
       'GET /v1/me/activities?limit=30&sport_type=Run&cursor=a%2Fb%2Bc%3D',
       'GET /v1/me/stats?by=week&sport_type=Ride',
@@ -39,10 +41,24 @@ describe('requests', () => {
     ])
   })
 
+  it('pass over pages on which there is nothing of a rare sport', async () => {
+    const asked: string[] = []
+    const api = createApi(async (url) => {
+      const cursor = new URL(String(url), 'http://paceline.test').searchParams.get('cursor') ?? ''
+      asked.push(cursor)
+      const page = { '': { items: [], next_cursor: 'c1' }, c1: { items: [], next_cursor: 'c2' }, c2: { items: [{ id: 1 }], next_cursor: 'c3' } }
+      return new Response(JSON.stringify(page[cursor as keyof typeof page] ?? { items: [], next_cursor: null }))
+    })
+    expect(await api.activities({ sportType: 'Canoeing' })).toEqual({ items: [{ id: 1 }], next_cursor: 'c3' })
+    expect(asked).toEqual(['', 'c1', 'c2'])
+    expect(await api.activities({ sportType: 'Canoeing', cursor: 'c3' })).toEqual({ items: [], next_cursor: null })
+  })
+
   it('resolve to what was answered', async () => {
     expect(await answering('{"id":7,"firstname":"Ann"}').api.me()).toEqual({ id: 7, firstname: 'Ann' })
     expect(await answering('{"receipt":"r1","status_url":"/v1/erasures/r1"}', { status: 202 }).api.leave()).toBe('r1')
     expect(await answering(null, { status: 204 }).api.logOut()).toBeUndefined()
+    expect(await answering('{"requested_at":"2026-11-17T12:00:00Z","status_url":"/v1/me/sync"}', { status: 202 }).api.refresh()).toBeUndefined()
   })
 })
 

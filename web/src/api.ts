@@ -100,6 +100,8 @@ export interface Erasure {
   requested_at: string
   /** RFC 3339; absent or null until everything is erased. */
   completed_at?: string | null
+  /** RFC 3339: when the last copies in queues and backups have aged out; absent until everything is erased. */
+  copies_gone_by?: string
 }
 
 /** What is held on the athlete, and where the parts are that other calls give. */
@@ -140,7 +142,12 @@ export function asApiError(caught: unknown): ApiError {
 export interface Api {
   me(): Promise<Athlete>
   sync(): Promise<Sync>
-  /** Activities newest first, of one sport unless `sportType` is empty, on from `cursor` where one is given. */
+  /** Asks for the newest activities to be read at Strava; an error's `retryAfter` tells when that may be asked again. */
+  refresh(): Promise<void>
+  /**
+   * Activities newest first, of one sport unless `sportType` is empty, on from `cursor` where one is given. A page
+   * may be short; one that is empty is the last.
+   */
   activities(query: { sportType: string; cursor?: string }): Promise<ActivityPage>
   stats(query: { by: Period; sportType: string }): Promise<Stats>
   logOut(): Promise<void>
@@ -188,8 +195,20 @@ export function createApi(fetch: typeof globalThis.fetch = globalThis.fetch.bind
   return {
     me: () => read('GET', '/v1/me'),
     sync: () => read('GET', '/v1/me/sync'),
-    activities: ({ sportType, cursor }) =>
-      read('GET', `/v1/me/activities${query({ limit: pageSize, sport_type: sportType, cursor })}`),
+    refresh: async () => {
+      await request('POST', '/v1/me/sync')
+    },
+    activities: async ({ sportType, cursor }) => {
+      for (let from = cursor; ; ) {
+        const page = await read<ActivityPage>(
+          'GET',
+          `/v1/me/activities${query({ limit: pageSize, sport_type: sportType, cursor: from })}`,
+        )
+        if (page.items.length > 0 || page.next_cursor === null) return page
+        // The sport is rare: Paceline looked at so many, and goes on where it is told to.
+        from = page.next_cursor
+      }
+    },
     stats: ({ by, sportType }) => read('GET', `/v1/me/stats${query({ by, sport_type: sportType })}`),
     logOut: async () => {
       await request('POST', '/oauth/logout')

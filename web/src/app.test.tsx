@@ -6,7 +6,7 @@ import { App } from './app.tsx'
 // The whole page over a Paceline that answers as the test says, on a clock
 // that the test moves.
 
-type Answer = { status?: number; body?: unknown } | 'no answer'
+type Answer = { status?: number; body?: unknown; headers?: Record<string, string> } | 'no answer'
 
 /** Routes by method and path without the query; a test may replace any while the page runs. */
 let routes: Record<string, (query: URLSearchParams) => Answer | Promise<Answer>>
@@ -71,7 +71,8 @@ const fakeFetch: typeof fetch = async (url, init) => {
   }
   const answer = await (routes[route]?.(searchParams) ?? { status: 404, body: { title: 'Not Found' } })
   if (answer === 'no answer') throw new TypeError('Failed to fetch')
-  return new Response(answer.body === undefined ? null : JSON.stringify(answer.body), { status: answer.status ?? 200 })
+  const { status = 200, body, headers = {} } = answer
+  return new Response(body === undefined ? null : JSON.stringify(body), { status, headers })
 }
 
 /** Lets this much time pass, and everything happen that happens in it. */
@@ -250,6 +251,60 @@ describe('with a session', () => {
     expect(names()).toEqual(['Renamed'])
   })
 
+  describe('looks for new activities', () => {
+    const look = 'Look for new activities now'
+    const said = () => document.querySelector('.refresh [role=status]')!.textContent
+
+    it('once asked, and shows them soon', async () => {
+      let answer: (answer: Answer) => void = () => {}
+      routes['POST /v1/me/sync'] = () => new Promise((resolve) => (answer = resolve))
+      await open()
+      expect(said()).toContain('by itself')
+      named(look).focus()
+      await press(look)
+      expect(named(look).getAttribute('aria-disabled')).toBe('true')
+      expect(said()).toBe('Asking…')
+      await press(look)
+      expect(asked('POST')).toBe(1)
+
+      answer({ status: 202, body: { requested_at: '2026-11-17T12:00:00Z', status_url: '/v1/me/sync' } })
+      await pass(100)
+      expect(said()).toContain('Strava is being asked')
+      expect(named(look).getAttribute('aria-disabled')).toBe('false')
+      expect(document.activeElement).toBe(named(look))
+
+      routes['GET /v1/me/activities'] = () => ({ body: page([{ ...run, id: 9, name: 'Lunch Run' }, run, ride]) })
+      routes['GET /v1/me/sync'] = () => ({ body: { ...current, gathered: 3 } })
+      await pass(2_000)
+      expect(names()).toEqual(['Lunch Run', 'Evening Run', 'Morning Ride'])
+      expect(text()).toContain('Up to date: 3 activities.')
+
+      // Then it looks no more often than it did.
+      await pass(30_000)
+      const before = asked('GET')
+      await pass(9_000)
+      expect(asked('GET') - before).toBeLessThanOrEqual(4)
+    })
+
+    it('not too often, and says when again', async () => {
+      const body = { title: 'Too Many Requests', status: 429 }
+      routes['POST /v1/me/sync'] = () => ({ status: 429, body, headers: { 'Retry-After': '671' } })
+      await open()
+      await press(look)
+      expect(said()).toMatch(/^You can ask this again in about 12 minutes \(.+\)\.$/)
+      expect(alerts()).toEqual([])
+    })
+
+    it('and says when that fails', async () => {
+      routes['POST /v1/me/sync'] = () => 'no answer'
+      await open()
+      await press(look)
+      expect(said()).toBe('That did not work.')
+      expect(alerts()).toEqual([expect.stringContaining('cannot be reached')])
+      expect(named(look).getAttribute('aria-disabled')).toBe('false')
+    })
+  })
+
   it('loads more where the page before ended, and keeps it', async () => {
     routes['GET /v1/me/activities'] = (query) => ({
       body: query.get('cursor') === 'c1' ? page([ride]) : page([run], 'c1'),
@@ -351,7 +406,7 @@ describe('with a session', () => {
 
 describe('leaving', () => {
   const requested: Erasure = { receipt: 'r1', state: 'requested', requested_at: '2026-11-17T12:00:00Z' }
-  const erased: Erasure = { ...requested, state: 'erased', completed_at: '2026-11-17T12:00:09Z' }
+  const erased: Erasure = { ...requested, state: 'erased', completed_at: '2026-11-17T12:00:09Z', copies_gone_by: '2026-11-21T12:00:09Z' }
 
   beforeEach(() => {
     connected()
@@ -376,12 +431,14 @@ describe('leaving', () => {
     expect(asked('POST /oauth/logout')).toBe(1)
     expect(document.querySelector('code')!.textContent).toBe('r1')
     expect(text()).toContain('is being erased')
+    expect(text()).not.toContain('Copies')
     expect(names()).toEqual([])
     expect(location.hash).toBe('#receipt=r1')
 
     routes['GET /v1/erasures/r1'] = () => ({ body: erased })
     await pass(2_000)
     expect(text()).toContain('Everything held on you has been erased')
+    expect(text()).toMatch(/\(undelivered messages, backups\) are gone by 21 Nov 2026, \d\d:\d\d\./)
     expect(document.querySelector('code')!.textContent).toBe('r1')
     const before = requests.length
     await pass(60_000)

@@ -9,6 +9,7 @@ import { Download } from './download.tsx'
 import { LeaveDialog } from './leave-dialog.tsx'
 import { Notice } from './notice.tsx'
 import { Profile } from './profile.tsx'
+import { Refresh } from './refresh.tsx'
 import { SyncStatus } from './sync-status.tsx'
 import { TotalsTable } from './totals.tsx'
 
@@ -18,6 +19,8 @@ const gatheringPause = 2_000
 const restingPause = 15_000
 // Reading the lists again costs more, so it happens less often than that.
 const contentPause = 10_000
+// For so long after the athlete asked for what is new, both are followed closely.
+const eagerness = 30_000
 
 interface Props {
   api: Api
@@ -44,6 +47,7 @@ export function Dashboard({ api, onLoggedOut, onSessionEnded, onLeft, ...props }
   const [by, setBy] = useState<Period>('year')
   const [sportType, setSportType] = useState('')
   const [seenSports, setSeenSports] = useState<string[]>([])
+  const [eagerUntil, setEagerUntil] = useState(0)
   const [leaving, setLeaving] = useState<'no' | 'asked' | 'sent'>('no')
   const [troubles, setTroubles] = useState<Partial<Record<'progress' | 'content' | 'action', string | null>>>({})
 
@@ -60,6 +64,7 @@ export function Dashboard({ api, onLoggedOut, onSessionEnded, onLeft, ...props }
   // Leaving voids the session at some moment on the way, so nothing else is
   // asked from the time it is sent.
   const sent = leaving === 'sent'
+  const eager = () => Date.now() < eagerUntil
 
   usePolling(
     async (signal) => {
@@ -69,13 +74,13 @@ export function Dashboard({ api, onLoggedOut, onSessionEnded, onLeft, ...props }
         if (signal.aborted) return null
         setSync(read)
         note('progress')
-        return read.state === 'backfilling' ? gatheringPause : restingPause
+        return read.state === 'backfilling' || eager() ? gatheringPause : restingPause
       } catch (caught) {
         if (!signal.aborted) note('progress', caught)
         return gatheringPause
       }
     },
-    [api, sent],
+    [api, eagerUntil, sent],
   )
 
   const gathering = sync !== null && sync.state !== 'current'
@@ -101,9 +106,9 @@ export function Dashboard({ api, onLoggedOut, onSessionEnded, onLeft, ...props }
       } catch (caught) {
         if (!signal.aborted) note('content', caught)
       }
-      return contentPause
+      return eager() ? gatheringPause : contentPause
     },
-    [api, by, sportType, gathering, sent],
+    [api, by, sportType, gathering, eagerUntil, sent],
   )
 
   /** Does what the athlete asked for and tells whether it worked. */
@@ -154,6 +159,7 @@ export function Dashboard({ api, onLoggedOut, onSessionEnded, onLeft, ...props }
       {trouble && <Notice text={`${trouble} What you see may be out of date.`} />}
       <Profile athlete={athlete} />
       <SyncStatus sync={sync} />
+      <Refresh api={api} act={act} onAsked={() => setEagerUntil(Date.now() + eagerness)} />
 
       <div class="filter">
         <label for="sport">Sport</label>
