@@ -51,7 +51,7 @@ afterEach(() => void vi.unstubAllGlobals())
 
 describe('an export', () => {
   it('has all pages of all parts', async () => {
-    expect(JSON.parse(await everything(createApi(fakeFetch)))).toEqual({
+    expect(JSON.parse(await everything(createApi(fakeFetch), () => {}))).toEqual({
       athlete_id: 7,
       profile: { id: 7, firstname: 'Ann' },
       activities: [{ id: 2 }, { id: 1 }],
@@ -59,19 +59,21 @@ describe('an export', () => {
     })
   })
 
-  it('has a table of all activities', async () => {
-    expect(await activityTable(createApi(fakeFetch))).toBe('id,name\r\n2,b\r\n1,a\r\n')
+  it('has a table of all activities, and tells how far it is', async () => {
+    const seen: number[] = []
+    expect(await activityTable(createApi(fakeFetch), (pages) => seen.push(pages))).toBe('id,name\r\n2,b\r\n1,a\r\n')
+    expect(seen).toEqual([1, 2])
   })
 
   it('waits for the rate limit as long as it is told', async () => {
     refusals = 2
-    expect(await activityTable(createApi(fakeFetch))).toContain('1,a')
+    expect(await activityTable(createApi(fakeFetch), () => {})).toContain('1,a')
     expect(waited).toBe(6_000)
   })
 
   it('fails when a page does', async () => {
     const fetch: typeof fakeFetch = async (url, init) =>
       String(url).includes('cursor') ? new Response('{"detail":"Gone."}', { status: 401 }) : fakeFetch(url, init)
-    await expect(everything(createApi(fetch))).rejects.toMatchObject({ status: 401, message: 'Gone.' })
+    await expect(everything(createApi(fetch), () => {})).rejects.toMatchObject({ status: 401, message: 'Gone.' })
   })
 })

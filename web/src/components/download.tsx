@@ -11,12 +11,14 @@ interface Props {
 /** Hands the athlete what is held on them, as files. */
 export function Download({ api, act }: Props) {
   const [busy, setBusy] = useState(false)
+  const [pages, setPages] = useState(0)
 
-  const download = (name: string, type: string, collect: (api: Api) => Promise<string>) => () =>
+  const download = (name: string, type: string, collect: typeof everything) => () =>
     act(async () => {
       setBusy(true)
+      setPages(0)
       try {
-        save(name, type, await collect(api))
+        save(name, type, await collect(api, setPages))
       } finally {
         setBusy(false)
       }
@@ -37,6 +39,9 @@ export function Download({ api, act }: Props) {
           Download activities as CSV
         </button>
       </div>
+      <p role="status" aria-label="Download">
+        {busy && pages > 1 && `Fetching page ${pages + 1}…`}
+      </p>
     </section>
   )
 }
