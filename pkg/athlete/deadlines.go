@@ -21,8 +21,14 @@ const dropTime = 2 * time.Hour
 // erasuresShown is for how long a completed erasure counts.
 const erasuresShown = 7 * 24 * time.Hour
 
+// Days is how many ages, in days, [Found] tells apart. The last is for all that
+// is older, too.
+const Days = int(Retention/(24*time.Hour)) + 1
+
 // Found is what there was when the deadlines were enforced.
 type Found struct {
+	// Profiles by how many days ago they were read, rounded down.
+	Profiles [Days]int
 	// ProfilesLate were kept too long.
 	ProfilesLate int
 	// ErasuresPending are not completed; ErasuresOverdue are those of them that
@@ -41,10 +47,12 @@ func (d *Deadlines) Enforce(ctx context.Context) (Found, error) {
 	var found Found
 	var failed []error
 	err := d.Inventory.Each(ctx, func(athleteID int64, readAt time.Time) error {
-		if now.Sub(readAt) < Retention {
+		age := now.Sub(readAt)
+		found.Profiles[max(0, min(int(age/(24*time.Hour)), Days-1))]++
+		if age < Retention {
 			return nil
 		}
-		if now.Sub(readAt) >= Retention+dropTime {
+		if age >= Retention+dropTime {
 			found.ProfilesLate++
 		}
 		_, err := d.Accounts.Update(ctx, athleteID, func(a *Account) (bool, error) { return a.expire(now), nil })

@@ -455,19 +455,19 @@ func TestProfilePastItsRight(t *testing.T) {
 	if got := p.name(t, gen1); got != "Ada" {
 		t.Errorf("got %s", got)
 	}
-	enforce(athlete.Found{}, true)
+	enforce(athlete.Found{Profiles: [athlete.Days]int{6: 1}}, true)
 	p.now = start.Add(athlete.Retention)
 	if got := p.name(t, gen1); got != "-" {
 		t.Errorf("past its right: %s", got)
 	}
-	enforce(athlete.Found{}, false)
+	enforce(athlete.Found{Profiles: [athlete.Days]int{7: 1}}, false)
 	p.gather(t, gen1, int(athlete.Retention/time.Second), "Ada")
 	if got := p.name(t, gen1); got != "Ada" {
 		t.Errorf("read again: %s", got)
 	}
 	// Nobody enforced anything for a while.
 	p.now = p.now.Add(athlete.Retention + 2*time.Hour)
-	enforce(athlete.Found{ProfilesLate: 1}, false)
+	enforce(athlete.Found{Profiles: [athlete.Days]int{7: 1}, ProfilesLate: 1}, false)
 	enforce(athlete.Found{}, false)
 }
 

@@ -17,12 +17,16 @@ func EnforceDeadlines(d *athlete.Deadlines, m *obs.Metrics) func(context.Context
 		ctx, cancel := boot.WithReserve(ctx)
 		defer cancel()
 		found, err := d.Enforce(ctx)
-		for metric, n := range map[string]int{
+		counts := map[string]int{
 			settings.MetricKeptTooLong:       found.ProfilesLate,
 			settings.MetricErasuresPending:   found.ErasuresPending,
 			settings.MetricErasuresOverdue:   found.ErasuresOverdue,
 			settings.MetricErasuresCompleted: found.ErasuresCompleted,
-		} {
+		}
+		for days, n := range found.Profiles {
+			counts[settings.MetricProfilesByAge(days)] = n
+		}
+		for metric, n := range counts {
 			if err == nil || n > 0 {
 				m.Count(metric, n)
 			}

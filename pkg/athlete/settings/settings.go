@@ -1,5 +1,7 @@
 package settings
 
+import "strconv"
+
 // MetricNamespace of every metric of this boundary.
 const MetricNamespace = "Paceline/Athlete"
 
@@ -14,6 +16,9 @@ const (
 	// MetricErasuresCompleted counts those of the last seven days.
 	MetricErasuresCompleted = "ErasuresCompleted"
 )
+
+// MetricProfilesByAge counts the profiles that were read that many days ago.
+func MetricProfilesByAge(days int) string { return "ProfilesReadDaysAgo" + strconv.Itoa(days) }
 
 // ServeAPI configures serve-api.
 type ServeAPI struct {
