@@ -211,6 +211,9 @@ type Erasure struct {
 	RequestedAt time.Time
 	// CompletedAt is zero until everything is erased.
 	CompletedAt time.Time
+	// Erased is when each boundary had erased, by its name as in
+	// credentialsv1.ErasureReceiptIssued; nil until all have.
+	Erased map[string]time.Time
 }
 
 const (

@@ -160,5 +160,9 @@ func (s *Service) AuthorizationRevoked(ctx context.Context, cause event.Meta, f 
 
 // ErasureReceiptIssued notes that the erasure is complete.
 func (s *Service) ErasureReceiptIssued(ctx context.Context, _ event.Meta, f credentialsv1.ErasureReceiptIssued) error {
-	return s.Erasures.Complete(ctx, Erasure{Receipt: f.Receipt, RequestedAt: f.RequestedAt, CompletedAt: f.CompletedAt})
+	erased := map[string]time.Time{}
+	for _, part := range f.Erased {
+		erased[part.Boundary] = part.At
+	}
+	return s.Erasures.Complete(ctx, Erasure{Receipt: f.Receipt, RequestedAt: f.RequestedAt, CompletedAt: f.CompletedAt, Erased: erased})
 }

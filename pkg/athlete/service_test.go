@@ -286,13 +286,20 @@ func TestLeaveFromBeginToEnd(t *testing.T) {
 		t.Errorf("more than the tombstone is left (-want +got)\n%s", d)
 	}
 
-	issued := credentialsv1.ErasureReceiptIssued{Receipt: receipt, RequestedAt: start, CompletedAt: start.Add(time.Hour)}
+	issued := credentialsv1.ErasureReceiptIssued{
+		Receipt: receipt, RequestedAt: start, CompletedAt: start.Add(time.Hour),
+		Erased: []credentialsv1.ErasedPart{{Boundary: "athlete", At: start}, {Boundary: "activity", At: start.Add(time.Hour)}},
+	}
 	for range 2 {
 		must(t, p.ErasureReceiptIssued(t.Context(), cause, issued))
 	}
 	e, err := p.Erasure(t.Context(), receipt)
 	must(t, err)
-	if d := cmp.Diff(athlete.Erasure{Receipt: receipt, RequestedAt: start, CompletedAt: start.Add(time.Hour)}, e); d != "" {
+	want := athlete.Erasure{
+		Receipt: receipt, RequestedAt: start, CompletedAt: start.Add(time.Hour),
+		Erased: map[string]time.Time{"athlete": start, "activity": start.Add(time.Hour)},
+	}
+	if d := cmp.Diff(want, e); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
 	}
 }

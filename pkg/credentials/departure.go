@@ -374,7 +374,7 @@ func (d *Departure) revokePair(ctx context.Context, app App, account Account, pa
 // issues the receipt when it was the last. A confirmation that comes again issues
 // nothing, unless the receipt could not be announced before.
 func (d *Departure) Confirm(ctx context.Context, cause event.Meta, receipt, part string) error {
-	erasure, err := d.Erasures.Confirm(ctx, receipt, part)
+	erasure, err := d.Erasures.Confirm(ctx, receipt, part, d.Minter.Now())
 	if err != nil {
 		return fmt.Errorf("confirm erasure: %w", err)
 	}
@@ -386,7 +386,7 @@ func (d *Departure) Confirm(ctx context.Context, cause event.Meta, receipt, part
 		return fmt.Errorf("complete erasure: %w", err)
 	}
 	err = d.Publisher.Publish(ctx, d.Minter.Next(cause, credentialsv1.ErasureReceiptIssued{
-		Receipt: receipt, RequestedAt: erasure.RequestedAt.UTC(), CompletedAt: completedAt.UTC(),
+		Receipt: receipt, RequestedAt: erasure.RequestedAt.UTC(), CompletedAt: completedAt.UTC(), Erased: erasure.parts(),
 	}))
 	if err != nil {
 		return fmt.Errorf("issue receipt: %w", err)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
@@ -43,6 +44,7 @@ func TestLeavingRevokesAtStravaDropsTheTokensAndIssuesAReceipt(t *testing.T) {
 		t.Errorf("announced %+v", revoked)
 	}
 
+	erased := []credentialsv1.ErasedPart{{Boundary: credentials.PartCredentials, At: w.clock.Now().UTC()}}
 	for i, part := range []string{credentials.PartActivity, credentials.PartAthlete, credentials.PartAthlete, credentials.PartGathering} {
 		if n := len(eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)); n != 0 {
 			t.Fatalf("a receipt after %d confirmations", i)
@@ -51,10 +53,16 @@ func TestLeavingRevokesAtStravaDropsTheTokensAndIssuesAReceipt(t *testing.T) {
 		if err := w.departure.Confirm(t.Context(), cause(), "receipt", part); err != nil {
 			t.Fatal(err)
 		}
+		if i != 2 { // The repeat.
+			erased = append(erased, credentialsv1.ErasedPart{Boundary: part, At: w.clock.Now().UTC()})
+		}
 	}
 	issued := eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)
 	if len(issued) != 1 || issued[0].Receipt != "receipt" || !issued[0].RequestedAt.Equal(requestedAt) || !issued[0].CompletedAt.Equal(w.clock.Now()) {
 		t.Errorf("issued %+v", issued)
+	}
+	if d := cmp.Diff(erased, issued[0].Erased); d != "" {
+		t.Errorf("when what was erased (-want +got)\n%s", d)
 	}
 }
 
@@ -219,11 +227,11 @@ func (c cutErasures) Open(ctx context.Context, e credentials.Erasure) error {
 	return c.Erasures.Open(ctx, e)
 }
 
-func (c cutErasures) Confirm(ctx context.Context, receipt, part string) (credentials.Erasure, error) {
+func (c cutErasures) Confirm(ctx context.Context, receipt, part string, at time.Time) (credentials.Erasure, error) {
 	if err := c.step(); err != nil {
 		return credentials.Erasure{}, err
 	}
-	return c.Erasures.Confirm(ctx, receipt, part)
+	return c.Erasures.Confirm(ctx, receipt, part, at)
 }
 
 type cutVault struct {

@@ -44,9 +44,10 @@ type States interface {
 type Erasures interface {
 	// Open stores an erasure unless there is one for that receipt.
 	Open(ctx context.Context, e Erasure) error
-	// Confirm strikes part off the receipt's pending list and returns what is
-	// left. An unknown receipt is a not-found fault.
-	Confirm(ctx context.Context, receipt, part string) (Erasure, error)
+	// Confirm strikes part off the receipt's pending list, remembers when, and
+	// returns what is left; at a repeat the first time stands. An unknown receipt is
+	// a not-found fault.
+	Confirm(ctx context.Context, receipt, part string, at time.Time) (Erasure, error)
 	// Complete remembers when the last part confirmed; at a repeat the first
 	// time stands. It returns the time that stands.
 	Complete(ctx context.Context, receipt string, at time.Time) (time.Time, error)

@@ -197,7 +197,7 @@ func TestTwoReceiptsOfOneDeparture(t *testing.T) {
 	w.settle()
 	w.mustBeErased(id, "twice")
 	for _, receipt := range []string{"one", "two"} {
-		e, err := w.store.Confirm(t.Context(), receipt, credentials.PartActivity)
+		e, err := w.store.Confirm(t.Context(), receipt, credentials.PartActivity, w.clock.Now())
 		if err != nil || slices.Contains(e.Pending, credentials.PartCredentials) {
 			t.Errorf("%s: %+v, %v", receipt, e, err)
 		}

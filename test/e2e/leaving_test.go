@@ -48,6 +48,10 @@ type erasure struct {
 	RequestedAt  *time.Time `json:"requested_at"`
 	CompletedAt  *time.Time `json:"completed_at"`
 	CopiesGoneBy *time.Time `json:"copies_gone_by"`
+	Erased       []struct {
+		What string
+		At   time.Time
+	}
 }
 
 // leave asks for the erasure and waits for the receipt. Then nothing is held,
@@ -70,6 +74,9 @@ func (b *browser) leave(athlete int64, within time.Duration) {
 		return status.State == "erased"
 	})
 	b.t.Logf("erased within %s", time.Since(began).Round(time.Millisecond))
+	if len(status.Erased) != 4 {
+		b.t.Errorf("erased by parts: %v", status.Erased)
+	}
 	if status.CompletedAt == nil || status.CopiesGoneBy == nil || !status.CopiesGoneBy.Equal(status.CompletedAt.AddDate(0, 0, 4)) || status.Receipt != left.Receipt {
 		b.t.Errorf("receipt %+v", status)
 	}

@@ -100,6 +100,8 @@ export interface Erasure {
   requested_at: string
   /** RFC 3339; absent or null until everything is erased. */
   completed_at?: string | null
+  /** What was erased and, in RFC 3339, when that was confirmed; absent until everything is. */
+  erased?: { what: string; at: string }[]
   /** RFC 3339: when the last copies in queues and backups have aged out; absent until everything is erased. */
   copies_gone_by?: string
 }

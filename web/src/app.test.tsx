@@ -406,7 +406,16 @@ describe('with a session', () => {
 
 describe('leaving', () => {
   const requested: Erasure = { receipt: 'r1', state: 'requested', requested_at: '2026-11-17T12:00:00Z' }
-  const erased: Erasure = { ...requested, state: 'erased', completed_at: '2026-11-17T12:00:09Z', copies_gone_by: '2026-11-21T12:00:09Z' }
+  const erased: Erasure = {
+    ...requested,
+    state: 'erased',
+    completed_at: '2026-11-17T12:00:09Z',
+    copies_gone_by: '2026-11-21T12:00:09Z',
+    erased: [
+      { what: 'profile', at: '2026-11-17T12:00:02Z' },
+      { what: 'the moon', at: '2026-11-17T12:00:09Z' },
+    ],
+  }
 
   beforeEach(() => {
     connected()
@@ -438,6 +447,10 @@ describe('leaving', () => {
     routes['GET /v1/erasures/r1'] = () => ({ body: erased })
     await pass(2_000)
     expect(text()).toContain('Everything held on you has been erased')
+    expect([...document.querySelectorAll('.receipt li')].map((part) => part.textContent)).toEqual([
+      expect.stringMatching(/^Your profile: 17 Nov 2026, \d\d:\d\d$/),
+      expect.stringMatching(/^the moon: /),
+    ])
     expect(text()).toMatch(/\(undelivered messages, backups\) are gone by 21 Nov 2026, \d\d:\d\d\./)
     expect(document.querySelector('code')!.textContent).toBe('r1')
     const before = requests.length

@@ -100,7 +100,9 @@ func Run(t *testing.T, stores Stores) {
 			t.Errorf("got %v", err)
 		}
 		requested := athlete.Erasure{Receipt: "one", RequestedAt: at}
-		erased := athlete.Erasure{Receipt: "one", RequestedAt: at, CompletedAt: at.Add(time.Hour)}
+		erased := athlete.Erasure{
+			Receipt: "one", RequestedAt: at, CompletedAt: at.Add(time.Hour), Erased: map[string]time.Time{"a": at.Add(time.Minute), "b": at.Add(time.Hour)},
+		}
 		for _, step := range []struct {
 			do   func() error
 			want athlete.Erasure
@@ -153,7 +155,9 @@ func Run(t *testing.T, stores Stores) {
 		}
 		same(t, profiles, want)
 		same(t, found, map[string]athlete.Erasure{
-			"one":   {Receipt: "one", RequestedAt: at, CompletedAt: at.Add(time.Hour)},
+			"one": {
+				Receipt: "one", RequestedAt: at, CompletedAt: at.Add(time.Hour), Erased: map[string]time.Time{"a": at.Add(time.Minute), "b": at.Add(time.Hour)},
+			},
 			"two":   {Receipt: "two", RequestedAt: at, CompletedAt: at.Add(time.Hour)},
 			"three": {Receipt: "three", RequestedAt: at},
 		})

@@ -99,9 +99,10 @@ func accountItemOf(pk string, version int64, a athlete.Account) accountItem {
 }
 
 type erasureItem struct {
-	PK          string    `dynamodbav:"pk"`
-	RequestedAt time.Time `dynamodbav:"requested_at"`
-	CompletedAt time.Time `dynamodbav:"completed_at,omitempty"`
+	PK          string               `dynamodbav:"pk"`
+	RequestedAt time.Time            `dynamodbav:"requested_at"`
+	CompletedAt time.Time            `dynamodbav:"completed_at,omitempty"`
+	Erased      map[string]time.Time `dynamodbav:"erased,omitempty"`
 	// ExpiresAt is in Unix seconds.
 	ExpiresAt int64 `dynamodbav:"expires_at,omitempty"`
 }
@@ -118,7 +119,7 @@ func erasureKey(receipt string) string { return erasurePrefix + receipt }
 
 func (i erasureItem) erasure() athlete.Erasure {
 	return athlete.Erasure{
-		Receipt: strings.TrimPrefix(i.PK, erasurePrefix), RequestedAt: i.RequestedAt, CompletedAt: i.CompletedAt,
+		Receipt: strings.TrimPrefix(i.PK, erasurePrefix), RequestedAt: i.RequestedAt, CompletedAt: i.CompletedAt, Erased: i.Erased,
 	}
 }
 
@@ -172,7 +173,7 @@ func (t *Table) Open(ctx context.Context, e athlete.Erasure) error {
 // Complete implements [athlete.Erasures].
 func (t *Table) Complete(ctx context.Context, e athlete.Erasure) error {
 	_, err := t.put(ctx, erasureItem{
-		PK: erasureKey(e.Receipt), RequestedAt: e.RequestedAt, CompletedAt: e.CompletedAt, ExpiresAt: e.Expires().Unix(),
+		PK: erasureKey(e.Receipt), RequestedAt: e.RequestedAt, CompletedAt: e.CompletedAt, Erased: e.Erased, ExpiresAt: e.Expires().Unix(),
 	}, "", nil)
 	return err
 }

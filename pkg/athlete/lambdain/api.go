@@ -1,9 +1,11 @@
 package lambdain
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/paceline/paceline/pkg/athlete"
@@ -199,14 +201,22 @@ type erasure struct {
 	State       string    `json:"state"`
 	RequestedAt time.Time `json:"requested_at"`
 	CompletedAt time.Time `json:"completed_at,omitzero"`
-	// Erased is what was erased. A receipt is issued when all of it is.
-	Erased []string `json:"erased,omitempty"`
+	// Erased is what was erased, in the order in which it was.
+	Erased []erasedPart `json:"erased,omitempty"`
 	// CopiesGoneBy is when copies that nobody reads are gone, too.
 	CopiesGoneBy time.Time `json:"copies_gone_by,omitzero"`
 }
 
-// erased is what every erasure erases, a word for each boundary that confirms it.
-var erased = []string{"authorization", "pending_work", "profile", "activities"}
+// erasedPart is something that was erased, and when that was confirmed.
+type erasedPart struct {
+	What string    `json:"what"`
+	At   time.Time `json:"at"`
+}
+
+// erased is what each boundary that confirms an erasure erases.
+var erased = map[string]string{
+	"credentials": "authorization", "gathering": "pending_work", "athlete": "profile", "activity": "activities",
+}
 
 // maxReceipt is longer than any receipt and shorter than any limit of a store.
 const maxReceipt = 128
@@ -219,7 +229,11 @@ func (a api) erasure(ctx context.Context, req httpapi.Request) (httpapi.Response
 	e, err := a.service.Erasure(ctx, receipt)
 	out := erasure{Receipt: receipt, State: stateRequested, RequestedAt: e.RequestedAt, CompletedAt: e.CompletedAt}
 	if !e.CompletedAt.IsZero() {
-		out.State, out.Erased, out.CopiesGoneBy = stateErased, erased, e.CopiesGoneBy()
+		out.State, out.CopiesGoneBy = stateErased, e.CopiesGoneBy()
+		for boundary, at := range e.Erased {
+			out.Erased = append(out.Erased, erasedPart{erased[boundary], at})
+		}
+		slices.SortFunc(out.Erased, func(a, b erasedPart) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.What, b.What)) })
 	}
 	return httpapi.JSON(http.StatusOK, out), err
 }

@@ -234,19 +234,19 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 
 	t.Run("an erasure is confirmed part by part", func(t *testing.T) {
 		s := newStorage(t)
-		if _, err := s.Confirm(t.Context(), "r", "a"); !fault.Is(err, fault.NotFound) {
+		if _, err := s.Confirm(t.Context(), "r", "a", at); !fault.Is(err, fault.NotFound) {
 			t.Fatalf("an unknown receipt: %v", err)
 		}
 		want := credentials.Erasure{Receipt: "r", RequestedAt: at, Pending: []string{"a", "b"}}
 		if err := s.Open(t.Context(), want); err != nil {
 			t.Fatal(err)
 		}
-		for range 2 {
-			got, err := s.Confirm(t.Context(), "r", "b")
+		for _, now := range []time.Time{at.Add(time.Second), at.Add(time.Hour)} {
+			got, err := s.Confirm(t.Context(), "r", "b", now)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d := cmp.Diff(credentials.Erasure{Receipt: "r", RequestedAt: at, Pending: []string{"a"}}, got); d != "" {
+			if d := cmp.Diff(credentials.Erasure{Receipt: "r", RequestedAt: at, Pending: []string{"a"}, Confirmed: map[string]time.Time{"b": at.Add(time.Second)}}, got); d != "" {
 				t.Fatal(d)
 			}
 			// Opening it again must not bring back what was confirmed.
@@ -254,8 +254,8 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 				t.Fatal(err)
 			}
 		}
-		got, err := s.Confirm(t.Context(), "r", "a")
-		if err != nil || len(got.Pending) != 0 {
+		got, err := s.Confirm(t.Context(), "r", "a", at)
+		if err != nil || len(got.Pending) != 0 || !got.Confirmed["a"].Equal(at) || !got.Confirmed["b"].Equal(at.Add(time.Second)) {
 			t.Fatalf("%+v %v", got, err)
 		}
 		for _, now := range []time.Time{at, at.Add(time.Hour)} {
@@ -270,7 +270,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		if err := s.Issued(t.Context(), "r"); err != nil {
 			t.Fatal(err)
 		}
-		got, err = s.Confirm(t.Context(), "r", "a")
+		got, err = s.Confirm(t.Context(), "r", "a", at)
 		if err != nil || !got.Issued || !got.CompletedAt.Equal(at) || len(got.Pending) != 0 {
 			t.Errorf("once issued: %+v, %v", got, err)
 		}

@@ -142,7 +142,7 @@ func (s *Store) Open(_ context.Context, e credentials.Erasure) error {
 }
 
 // Confirm implements [credentials.Erasures].
-func (s *Store) Confirm(_ context.Context, receipt, part string) (credentials.Erasure, error) {
+func (s *Store) Confirm(_ context.Context, receipt, part string, at time.Time) (credentials.Erasure, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, ok := s.erasures[receipt]
@@ -150,6 +150,12 @@ func (s *Store) Confirm(_ context.Context, receipt, part string) (credentials.Er
 		return credentials.Erasure{}, fault.New(fault.NotFound, "no such erasure")
 	}
 	e.Pending = slices.DeleteFunc(slices.Clone(e.Pending), func(p string) bool { return p == part })
+	if e.Confirmed = maps.Clone(e.Confirmed); e.Confirmed == nil {
+		e.Confirmed = map[string]time.Time{}
+	}
+	if _, known := e.Confirmed[part]; !known {
+		e.Confirmed[part] = at
+	}
 	s.erasures[receipt] = e
 	return e, nil
 }

@@ -21,8 +21,10 @@ type erasureItem struct {
 	PK          string   `dynamodbav:"pk"`
 	RequestedAt int64    `dynamodbav:"requested_at"` // Unix ms
 	Pending     []string `dynamodbav:"pending,stringset,omitempty"`
-	CompletedAt int64    `dynamodbav:"completed_at,omitempty"` // Unix ms
-	Issued      bool     `dynamodbav:"issued,omitempty"`
+	// Confirmed is in Unix ms.
+	Confirmed   map[string]int64 `dynamodbav:"confirmed"`
+	CompletedAt int64            `dynamodbav:"completed_at,omitempty"` // Unix ms
+	Issued      bool             `dynamodbav:"issued,omitempty"`
 }
 
 const erasurePrefix = "erasure#"
@@ -36,6 +38,12 @@ func (i erasureItem) erasure() credentials.Erasure {
 		Pending:     slices.Sorted(slices.Values(i.Pending)),
 		Issued:      i.Issued,
 	}
+	for part, at := range i.Confirmed {
+		if e.Confirmed == nil {
+			e.Confirmed = map[string]time.Time{}
+		}
+		e.Confirmed[part] = time.UnixMilli(at).UTC()
+	}
 	if i.CompletedAt != 0 {
 		e.CompletedAt = time.UnixMilli(i.CompletedAt).UTC()
 	}
@@ -45,7 +53,7 @@ func (i erasureItem) erasure() credentials.Erasure {
 // Open implements [credentials.Erasures].
 func (t *Table) Open(ctx context.Context, e credentials.Erasure) error {
 	item, err := attributevalue.MarshalMap(erasureItem{
-		PK: erasureKey(e.Receipt), RequestedAt: e.RequestedAt.UnixMilli(), Pending: e.Pending,
+		PK: erasureKey(e.Receipt), RequestedAt: e.RequestedAt.UnixMilli(), Pending: e.Pending, Confirmed: map[string]int64{},
 	})
 	if err != nil {
 		return fmt.Errorf("encode erasure: %w", err)
@@ -60,15 +68,17 @@ func (t *Table) Open(ctx context.Context, e credentials.Erasure) error {
 }
 
 // Confirm implements [credentials.Erasures].
-func (t *Table) Confirm(ctx context.Context, receipt, part string) (credentials.Erasure, error) {
-	return t.updateErasure(ctx, receipt, "DELETE pending :part", map[string]types.AttributeValue{
-		":part": &types.AttributeValueMemberSS{Value: []string{part}},
-	})
+func (t *Table) Confirm(ctx context.Context, receipt, part string, at time.Time) (credentials.Erasure, error) {
+	return t.updateErasure(ctx, receipt, "DELETE pending :parts SET confirmed.#part = if_not_exists(confirmed.#part, :at)",
+		map[string]string{"#part": part}, map[string]types.AttributeValue{
+			":parts": &types.AttributeValueMemberSS{Value: []string{part}},
+			":at":    &types.AttributeValueMemberN{Value: strconv.FormatInt(at.UnixMilli(), 10)},
+		})
 }
 
 // Complete implements [credentials.Erasures].
 func (t *Table) Complete(ctx context.Context, receipt string, at time.Time) (time.Time, error) {
-	e, err := t.updateErasure(ctx, receipt, "SET completed_at = if_not_exists(completed_at, :at)", map[string]types.AttributeValue{
+	e, err := t.updateErasure(ctx, receipt, "SET completed_at = if_not_exists(completed_at, :at)", nil, map[string]types.AttributeValue{
 		":at": &types.AttributeValueMemberN{Value: strconv.FormatInt(at.UnixMilli(), 10)},
 	})
 	return e.CompletedAt, err
@@ -76,7 +86,7 @@ func (t *Table) Complete(ctx context.Context, receipt string, at time.Time) (tim
 
 // Issued implements [credentials.Erasures].
 func (t *Table) Issued(ctx context.Context, receipt string) error {
-	_, err := t.updateErasure(ctx, receipt, "SET issued = :issued", map[string]types.AttributeValue{
+	_, err := t.updateErasure(ctx, receipt, "SET issued = :issued", nil, map[string]types.AttributeValue{
 		":issued": &types.AttributeValueMemberBOOL{Value: true},
 	})
 	return err
@@ -106,12 +116,13 @@ func (t *Table) EachErasure(ctx context.Context, visit func(credentials.Erasure)
 	return nil
 }
 
-func (t *Table) updateErasure(ctx context.Context, receipt, update string, values map[string]types.AttributeValue) (credentials.Erasure, error) {
+func (t *Table) updateErasure(ctx context.Context, receipt, update string, names map[string]string, values map[string]types.AttributeValue) (credentials.Erasure, error) {
 	out, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                 aws.String(t.name),
 		Key:                       key(erasureKey(receipt)),
 		UpdateExpression:          aws.String(update),
 		ConditionExpression:       aws.String("attribute_exists(pk)"),
+		ExpressionAttributeNames:  names,
 		ExpressionAttributeValues: values,
 		ReturnValues:              types.ReturnValueAllNew,
 	})

@@ -88,6 +88,15 @@ type ErasureReceiptIssued struct {
 	Receipt     string    `json:"receipt"`
 	RequestedAt time.Time `json:"requested_at"`
 	CompletedAt time.Time `json:"completed_at"`
+	// Erased is when each boundary had, in that order.
+	Erased []ErasedPart `json:"erased"`
+}
+
+// ErasedPart says that a boundary has erased its part.
+type ErasedPart struct {
+	// Boundary is credentials, gathering, athlete or activity.
+	Boundary string    `json:"boundary"`
+	At       time.Time `json:"at"`
 }
 
 // Source implements event.Fact.

@@ -6,6 +6,14 @@ import { Notice } from './notice.tsx'
 
 const pause = 2_000
 
+/** What the parts of an erasure are. */
+const parts: Record<string, string> = {
+  authorization: 'Your access, revoked at Strava',
+  pending_work: 'Whatever was still to be read',
+  profile: 'Your profile',
+  activities: 'Your activities and their totals',
+}
+
 /** The receipt of an erasure, followed until everything is erased. */
 export function Receipt({ api, receipt }: { api: Api; receipt: string }) {
   const [erasure, setErasure] = useState<Erasure | 'unknown' | null>(null)
@@ -66,6 +74,15 @@ function State({ erasure }: { erasure: Erasure | 'unknown' | null }) {
   return (
     <>
       <p>Requested: {instant(erasure.requested_at)}.</p>
+      {erasure.erased && (
+        <ul>
+          {erasure.erased.map(({ what, at }) => (
+            <li key={what}>
+              {parts[what] ?? what}: {instant(at)}
+            </li>
+          ))}
+        </ul>
+      )}
       {erasure.state === 'erased' ? (
         <p>
           <strong>Everything held on you has been erased{erasure.completed_at && `: ${instant(erasure.completed_at)}`}.</strong>
