@@ -47,7 +47,7 @@ type Config struct {
 	CertificateARN string `json:"certificateArn"`
 	// AlarmEmail receives the alarms; empty for none.
 	AlarmEmail string `json:"alarmEmail"`
-	// LogRetentionDays is one of the periods CloudWatch Logs knows.
+	// LogRetentionDays is one of [RetentionDays].
 	LogRetentionDays int `json:"logRetentionDays"`
 	// Removal is [Destroy] or [Retain].
 	Removal string `json:"removal"`
@@ -83,9 +83,9 @@ var stravaItself = Strava{
 	AthleteCapacity: 1,
 }
 
-// RetentionDays are the shorter periods that CloudWatch Logs knows
-// (PutRetentionPolicy). There is no use for longer ones here.
-var RetentionDays = []int{1, 3, 5, 7, 14, 30, 60, 90}
+// RetentionDays are the periods up to a week that CloudWatch Logs knows
+// (PutRetentionPolicy): logs of failures name athletes, who may have left.
+var RetentionDays = []int{1, 3, 5, 7}
 
 // Stages is the stage that lookup's `stage` names, or without one all whose
 // functions are built in the folder dist. lookup gives a value of the CDK

@@ -26,7 +26,7 @@ func load(t *testing.T, context string) (config.Config, error) {
 func TestLoad(t *testing.T) {
 	const stages = `"stages":{
 		"local":{"siteUrl":"http://localhost:8080","logRetentionDays":1,"removal":"destroy"},
-		"prod":{"siteUrl":"https://paceline.example","logRetentionDays":30,"removal":"retain","alarmEmail":"ops@paceline.example",
+		"prod":{"siteUrl":"https://paceline.example","logRetentionDays":7,"removal":"retain","alarmEmail":"ops@paceline.example",
 			"certificateArn":"arn:aws:acm:us-east-1:111122223333:certificate/x","strava":{"apiUrl":"https://www.api-v3.strava.com","revocation":"deauthorize","athleteCapacity":999}}}`
 	strava := config.Strava{
 		APIURL:   "https://www.strava.com/api/v3",
@@ -49,7 +49,7 @@ func TestLoad(t *testing.T) {
 			Strava:           config.Strava{APIURL: "https://www.api-v3.strava.com", OAuthURL: strava.OAuthURL, PushURL: strava.PushURL, Revocation: "deauthorize", AthleteCapacity: 999},
 			CertificateARN:   "arn:aws:acm:us-east-1:111122223333:certificate/x",
 			AlarmEmail:       "ops@paceline.example",
-			LogRetentionDays: 30, Removal: config.Retain,
+			LogRetentionDays: 7, Removal: config.Retain,
 		}},
 		"overrides": {`{"stage":"local","siteUrl":"http://localhost:1","stravaApiUrl":"http://localhost:2/api","stravaOauthUrl":"http://localhost:2/oauth",
 			"stravaPushUrl":"http://localhost:2/push",` + stages + `}`, config.Config{
@@ -81,7 +81,7 @@ func TestLoadNamesWhatIsWrong(t *testing.T) {
 		"wrong type":    {`{"stage":"dev","stages":{"dev":{"logRetentionDays":"7"}}}`, "stages.dev: json: cannot unmarshal string"},
 		"all at once": {`{"stage":"dev","stages":{"dev":{}}}`, strings.Join([]string{
 			"stages.dev.siteUrl is missing",
-			"stages.dev.logRetentionDays must be one of [1 3 5 7 14 30 60 90], not 0",
+			"stages.dev.logRetentionDays must be one of [1 3 5 7], not 0",
 			`stages.dev.removal must be "destroy" or "retain", not ""`,
 		}, "\n")},
 		"http on AWS":        {dev(`"siteUrl":"http://paceline.example"`), `stages.dev.siteUrl must begin with https://: "http://paceline.example"`},
@@ -96,7 +96,7 @@ func TestLoadNamesWhatIsWrong(t *testing.T) {
 		"half a place":       {dev(`"strava":{"athleteCapacity":1.5}`), "stages.dev: json: cannot unmarshal number 1.5"},
 		"other region":       {dev(`"certificateArn":"arn:aws:acm:eu-west-1:1:certificate/x"`), "stages.dev.certificateArn must be of ACM in us-east-1, where CloudFront looks"},
 		"no address":         {dev(`"alarmEmail":"ops"`), "stages.dev.alarmEmail is not an e-mail address"},
-		"no such duration":   {dev(`"logRetentionDays":8`), "stages.dev.logRetentionDays must be one of [1 3 5 7 14 30 60 90], not 8"},
+		"no such duration":   {dev(`"logRetentionDays":8`), "stages.dev.logRetentionDays must be one of [1 3 5 7], not 8"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := load(t, c.context)

@@ -10,14 +10,10 @@ import (
 )
 
 var retention = map[int]awslogs.RetentionDays{
-	1:  awslogs.RetentionDays_ONE_DAY,
-	3:  awslogs.RetentionDays_THREE_DAYS,
-	5:  awslogs.RetentionDays_FIVE_DAYS,
-	7:  awslogs.RetentionDays_ONE_WEEK,
-	14: awslogs.RetentionDays_TWO_WEEKS,
-	30: awslogs.RetentionDays_ONE_MONTH,
-	60: awslogs.RetentionDays_TWO_MONTHS,
-	90: awslogs.RetentionDays_THREE_MONTHS,
+	1: awslogs.RetentionDays_ONE_DAY,
+	3: awslogs.RetentionDays_THREE_DAYS,
+	5: awslogs.RetentionDays_FIVE_DAYS,
+	7: awslogs.RetentionDays_ONE_WEEK,
 }
 
 // NewLogGroup makes a log group that forgets after the stage's retention.

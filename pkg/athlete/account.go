@@ -220,9 +220,9 @@ const (
 	// ReceiptLifetime is how long a completed erasure can be looked up.
 	ReceiptLifetime = 30 * 24 * time.Hour
 	// CopiesLifetime is how long what was erased may still be in copies that nobody
-	// reads in the ordinary course: messages that could not be handled, and what
-	// tables can be restored from.
-	CopiesLifetime = 4 * 24 * time.Hour
+	// reads in the ordinary course: messages that could not be handled, what tables
+	// can be restored from, and logs of failures, which may name an athlete's id.
+	CopiesLifetime = 7 * 24 * time.Hour
 	// ErasureTime is how long an erasure may take before somebody has to look
 	// into it.
 	ErasureTime = time.Hour

@@ -184,7 +184,7 @@ var invariants = []invariant{
 		},
 	},
 	{
-		name: "no queue, archive or recovery keeps anything longer than receipts say",
+		name: "no queue, archive, recovery or log keeps anything longer than receipts say",
 		check: func(_ *testing.T, s *system) (bad []string) {
 			const days = float64(athlete.CopiesLifetime / (24 * time.Hour))
 			for _, q := range s.resources("AWS::SQS::Queue") {
@@ -195,6 +195,11 @@ var invariants = []invariant{
 			for _, a := range s.resources("AWS::Events::Archive") {
 				if keep, _ := a.at("RetentionDays").(float64); keep == 0 || keep > days {
 					bad = append(bad, fmt.Sprintf("%s keeps events for %v days", a, keep))
+				}
+			}
+			for _, l := range s.resources("AWS::Logs::LogGroup") {
+				if keep, _ := l.at("RetentionInDays").(float64); keep == 0 || keep > days {
+					bad = append(bad, fmt.Sprintf("%s keeps logs for %v days", l, keep))
 				}
 			}
 			for _, r := range s.resources("AWS::DynamoDB::Table") {
@@ -213,7 +218,10 @@ var invariants = []invariant{
 				delete(s.find(t, "ActivityPlane", "AWS::SQS::Queue", "ConsumerEventsQueue").props(), "MessageRetentionPeriod")
 			},
 			"a longer archive": func(t *testing.T, s *system) {
-				s.find(t, "Platform", "AWS::Events::Archive", "").props()["RetentionDays"] = 5.0
+				s.find(t, "Platform", "AWS::Events::Archive", "").props()["RetentionDays"] = 8.0
+			},
+			"a month of logs": func(t *testing.T, s *system) {
+				s.find(t, "Gathering", "AWS::Logs::LogGroup", "gatherwork").props()["RetentionInDays"] = 30.0
 			},
 			"DynamoDB's default of 35 days": func(t *testing.T, s *system) {
 				table := s.find(t, "ActivityPlane", "AWS::DynamoDB::Table", "")

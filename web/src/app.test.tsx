@@ -410,7 +410,7 @@ describe('leaving', () => {
     ...requested,
     state: 'erased',
     completed_at: '2026-11-17T12:00:09Z',
-    copies_gone_by: '2026-11-21T12:00:09Z',
+    copies_gone_by: '2026-11-24T12:00:09Z',
     erased: [
       { what: 'profile', at: '2026-11-17T12:00:02Z' },
       { what: 'the moon', at: '2026-11-17T12:00:09Z' },
@@ -451,7 +451,7 @@ describe('leaving', () => {
       expect.stringMatching(/^Your profile: 17 Nov 2026, \d\d:\d\d$/),
       expect.stringMatching(/^the moon: /),
     ])
-    expect(text()).toMatch(/\(undelivered messages, backups\) are gone by 21 Nov 2026, \d\d:\d\d\./)
+    expect(text()).toMatch(/\(undelivered messages, backups, logs of failures\) are gone by 24 Nov 2026, \d\d:\d\d\./)
     expect(document.querySelector('code')!.textContent).toBe('r1')
     const before = requests.length
     await pass(60_000)

@@ -158,7 +158,7 @@ func TestProfileFromEventToAnswer(t *testing.T) {
 	p.receive("credentialsv1/testdata/ErasureReceiptIssued.json")
 	p.expect(state, http.StatusOK, fmt.Sprintf(`{"receipt":%q,"state":"erased","requested_at":"2026-11-20T12:00:00Z","completed_at":"2026-11-20T12:00:07.5Z",`+
 		`"erased":[{"what":"profile","at":"2026-11-20T12:00:01Z"},{"what":"authorization","at":"2026-11-20T12:00:02Z"},`+
-		`{"what":"pending_work","at":"2026-11-20T12:00:03Z"},{"what":"activities","at":"2026-11-20T12:00:07.5Z"}],"copies_gone_by":"2026-11-24T12:00:07.5Z"}`, sampleReceipt),
+		`{"what":"pending_work","at":"2026-11-20T12:00:03Z"},{"what":"activities","at":"2026-11-20T12:00:07.5Z"}],"copies_gone_by":"2026-11-27T12:00:07.5Z"}`, sampleReceipt),
 		nobody, receipt(sampleReceipt))
 }
 

@@ -87,7 +87,7 @@ function State({ erasure }: { erasure: Erasure | 'unknown' | null }) {
         <p>
           <strong>Everything held on you has been erased{erasure.completed_at && `: ${instant(erasure.completed_at)}`}.</strong>
           {erasure.copies_gone_by &&
-            ` Copies that nobody reads in the ordinary course (undelivered messages, backups) are gone by ${instant(erasure.copies_gone_by)}.`}
+            ` Copies that nobody reads in the ordinary course (undelivered messages, backups, logs of failures) are gone by ${instant(erasure.copies_gone_by)}.`}
         </p>
       ) : (
         <p>Your data is being erased. This takes a moment; this page follows it.</p>
