@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -16,29 +17,44 @@ import (
 )
 
 // erasureItem is a duty to erase. It is kept as the audit log of erasures and
-// holds nothing that leads to the athlete.
+// holds nothing that leads to the athlete. When each boundary confirmed, in Unix
+// ms, is in an attribute of its own, whose name begins with confirmedPrefix: an
+// update cannot put a part into a map that may not be there.
 type erasureItem struct {
 	PK          string   `dynamodbav:"pk"`
 	RequestedAt int64    `dynamodbav:"requested_at"` // Unix ms
 	Pending     []string `dynamodbav:"pending,stringset,omitempty"`
-	// Confirmed is in Unix ms.
-	Confirmed   map[string]int64 `dynamodbav:"confirmed"`
-	CompletedAt int64            `dynamodbav:"completed_at,omitempty"` // Unix ms
-	Issued      bool             `dynamodbav:"issued,omitempty"`
+	CompletedAt int64    `dynamodbav:"completed_at,omitempty"` // Unix ms
+	Issued      bool     `dynamodbav:"issued,omitempty"`
 }
 
-const erasurePrefix = "erasure#"
+const (
+	erasurePrefix   = "erasure#"
+	confirmedPrefix = "confirmed_"
+)
 
 func erasureKey(receipt string) string { return erasurePrefix + receipt }
 
-func (i erasureItem) erasure() credentials.Erasure {
+func toErasure(av map[string]types.AttributeValue) (credentials.Erasure, error) {
+	var i erasureItem
+	if err := attributevalue.UnmarshalMap(av, &i); err != nil {
+		return credentials.Erasure{}, fault.New(fault.Permanent, "read erasure: %w", err)
+	}
 	e := credentials.Erasure{
 		Receipt:     i.PK[len(erasurePrefix):],
 		RequestedAt: time.UnixMilli(i.RequestedAt).UTC(),
 		Pending:     slices.Sorted(slices.Values(i.Pending)),
 		Issued:      i.Issued,
 	}
-	for part, at := range i.Confirmed {
+	for name, value := range av {
+		part, is := strings.CutPrefix(name, confirmedPrefix)
+		if !is {
+			continue
+		}
+		var at int64
+		if err := attributevalue.Unmarshal(value, &at); err != nil {
+			return credentials.Erasure{}, fault.New(fault.Permanent, "read erasure: %w", err)
+		}
 		if e.Confirmed == nil {
 			e.Confirmed = map[string]time.Time{}
 		}
@@ -47,13 +63,13 @@ func (i erasureItem) erasure() credentials.Erasure {
 	if i.CompletedAt != 0 {
 		e.CompletedAt = time.UnixMilli(i.CompletedAt).UTC()
 	}
-	return e
+	return e, nil
 }
 
 // Open implements [credentials.Erasures].
 func (t *Table) Open(ctx context.Context, e credentials.Erasure) error {
 	item, err := attributevalue.MarshalMap(erasureItem{
-		PK: erasureKey(e.Receipt), RequestedAt: e.RequestedAt.UnixMilli(), Pending: e.Pending, Confirmed: map[string]int64{},
+		PK: erasureKey(e.Receipt), RequestedAt: e.RequestedAt.UnixMilli(), Pending: e.Pending,
 	})
 	if err != nil {
 		return fmt.Errorf("encode erasure: %w", err)
@@ -69,8 +85,8 @@ func (t *Table) Open(ctx context.Context, e credentials.Erasure) error {
 
 // Confirm implements [credentials.Erasures].
 func (t *Table) Confirm(ctx context.Context, receipt, part string, at time.Time) (credentials.Erasure, error) {
-	return t.updateErasure(ctx, receipt, "DELETE pending :parts SET confirmed.#part = if_not_exists(confirmed.#part, :at)",
-		map[string]string{"#part": part}, map[string]types.AttributeValue{
+	return t.updateErasure(ctx, receipt, "DELETE pending :parts SET #at = if_not_exists(#at, :at)",
+		map[string]string{"#at": confirmedPrefix + part}, map[string]types.AttributeValue{
 			":parts": &types.AttributeValueMemberSS{Value: []string{part}},
 			":at":    &types.AttributeValueMemberN{Value: strconv.FormatInt(at.UnixMilli(), 10)},
 		})
@@ -105,12 +121,12 @@ func (t *Table) EachErasure(ctx context.Context, visit func(credentials.Erasure)
 		if err != nil {
 			return fault.New(fault.Transient, "scan erasures: %w", err)
 		}
-		var items []erasureItem
-		if err := attributevalue.UnmarshalListOfMaps(page.Items, &items); err != nil {
-			return fault.New(fault.Permanent, "read erasures: %w", err)
-		}
-		for _, item := range items {
-			visit(item.erasure())
+		for _, av := range page.Items {
+			e, err := toErasure(av)
+			if err != nil {
+				return err
+			}
+			visit(e)
 		}
 	}
 	return nil
@@ -132,9 +148,5 @@ func (t *Table) updateErasure(ctx context.Context, receipt, update string, names
 	if err != nil {
 		return credentials.Erasure{}, fault.New(fault.Transient, "update erasure: %w", err)
 	}
-	var item erasureItem
-	if err := attributevalue.UnmarshalMap(out.Attributes, &item); err != nil {
-		return credentials.Erasure{}, fault.New(fault.Permanent, "read erasure: %w", err)
-	}
-	return item.erasure(), nil
+	return toErasure(out.Attributes)
 }

@@ -88,8 +88,9 @@ type ErasureReceiptIssued struct {
 	Receipt     string    `json:"receipt"`
 	RequestedAt time.Time `json:"requested_at"`
 	CompletedAt time.Time `json:"completed_at"`
-	// Erased is when each boundary had, in that order.
-	Erased []ErasedPart `json:"erased"`
+	// Erased is when each boundary had, in that order; nil in what was announced
+	// before there was such a list.
+	Erased []ErasedPart `json:"erased,omitempty"`
 }
 
 // ErasedPart says that a boundary has erased its part.
