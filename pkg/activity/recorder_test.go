@@ -218,6 +218,28 @@ func TestNothingIsRememberedOfWhomTheTombstoneForgot(t *testing.T) {
 	}))
 }
 
+// Of two readings that began at the same instant, the one that did not find the
+// activity wins, whichever is heard of first.
+func TestGoneWinsATie(t *testing.T) {
+	for _, order := range [][]int{{0, 1}, {1, 0}, {0, 1, 0}} {
+		p := newPlane()
+		events := []func() error{
+			func() error {
+				return p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, nil, activitytest.Activity(1, 1, "")))
+			},
+			func() error {
+				return p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{AthleteID: 1, Generation: gen1, ActivityID: 1, ReadAt: activitytest.At(1)})
+			},
+		}
+		for _, i := range order {
+			must(t, events[i]())
+		}
+		if _, err := p.reader.Get(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen1}, 1); !errors.Is(err, activity.ErrNotFound) {
+			t.Errorf("in the order %v: %v", order, err)
+		}
+	}
+}
+
 func TestReaderTurnsARevokedSessionAway(t *testing.T) {
 	p := newPlane()
 	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen2, 0, nil, activitytest.Activity(1, 1, ""))))

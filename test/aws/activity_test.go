@@ -349,6 +349,10 @@ func TestActivityRequests(t *testing.T) {
 		{"an activity gone", func() error {
 			return table.PutGone(t.Context(), activity.Absence{By: by, At: activitytest.At(2), ActivityID: 7})
 		}, 3},
+		{"a page of one when all is too old", func() error {
+			now = now.Add(activity.Retention)
+			return list(1, 0)()
+		}, 4}, // 2 rows, 500, the rest, and whether the session is over.
 	} {
 		counted.calls = 0
 		if err := step.do(); err != nil {

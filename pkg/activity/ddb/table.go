@@ -102,7 +102,8 @@ func (t *Table) rows(ctx context.Context, athleteID int64) iter.Seq2[map[int64]a
 	}
 }
 
-// filteredPage is how many items a query that leaves some out looks at in one go.
+// filteredPage is how many items a query looks at in one go once some are left
+// out.
 const filteredPage = 500
 
 // List implements [activity.ReadStore].
@@ -167,6 +168,7 @@ func (t *Table) list(ctx context.Context, athleteID int64, sel activity.Selectio
 			}
 			out.Rows = append(out.Rows, r)
 		}
+		query.Limit = aws.Int32(filteredPage) // What was looked at did not do.
 		if looked += len(page); looked >= activity.SearchDepth {
 			out.Next, err = after(last)
 			return out, newest, err

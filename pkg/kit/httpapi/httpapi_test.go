@@ -286,12 +286,20 @@ func TestLimiter(t *testing.T) {
 	passes(2, httpapi.LimitBurst) // whom the first does not concern
 	now = now.Add(time.Second)
 	passes(1, httpapi.LimitPerSecond)
-	now = now.Add(time.Hour)
-	for id := range int64(1500) {
-		if res := call(10 + id); res.StatusCode != 200 {
-			t.Fatal(res.StatusCode)
+	// Others, however many, do not make it forget who has called too often.
+	others := func() {
+		for id := range int64(1500) {
+			if res := call(10 + id); res.StatusCode != 200 {
+				t.Fatal(res.StatusCode)
+			}
 		}
 	}
+	others()
+	if res := call(1); res.StatusCode != 429 {
+		t.Errorf("after many others: %d", res.StatusCode)
+	}
+	now = now.Add(time.Hour)
+	others()
 	passes(1, httpapi.LimitBurst)
 	for range httpapi.LimitBurst + 1 {
 		if res := serve(t, httpapi.Request{}, answer); res.StatusCode != 200 {
