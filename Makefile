@@ -35,6 +35,10 @@ test: tools chromium ## all tests
 	npm run --silent test:web
 	go test -count=1 $(SERVER_TESTS)
 
+.PHONY: prove
+prove: tools chromium ## the system's story with 20,000 activities and 10,000 malformed calls, 10 minutes
+	PACELINE_E2E_HISTORY=20000 PACELINE_E2E_FUZZ=10000 go test -count=1 -timeout 60m -v ./test/e2e
+
 .PHONY: bench
 bench: paceline ## all benchmarks, into .local/bench.json
 	@$(PACELINE) local build --for host
