@@ -6,6 +6,5 @@
 //
 // Two numbers can be set in the environment: PACELINE_E2E_HISTORY, how many
 // activities somebody has who leaves, and PACELINE_E2E_FUZZ, how many malformed
-// calls are made. 20,000 activities take another minute, 10,000 calls a quarter
-// of an hour (and `go test -timeout 30m`).
+// calls are made. `make prove` has 20,000 and 10,000.
 package e2e
