@@ -9,10 +9,11 @@ import (
 
 const (
 	// LimitBurst is how many calls an athlete may make at once: an export of
-	// 20,000 activities has 100 pages.
-	LimitBurst = 120
-	// LimitPerSecond is how many calls a second an athlete may make on and on.
-	LimitPerSecond = 2
+	// 20,000 activities has 100 pages in either format.
+	LimitBurst = 300
+	// LimitPerSecond is how many calls a second an athlete may make on and on: a
+	// twentieth of what the HTTP API takes of all together.
+	LimitPerSecond = 5
 	// limiterRoom is how many athletes a limiter remembers before it looks whom
 	// it can forget.
 	limiterRoom = 1000
