@@ -14,7 +14,9 @@ const (
 	// queueRetentionDays bounds how long a message may wait, in the queue and
 	// in the dead letters alike. Strava's API Policy allows no Strava datum
 	// to be kept for more than 7 days; a message that becomes a dead letter
-	// keeps the age it had, so 4 days are the end of it in either queue.
+	// keeps the age it had, so 4 days are the end of it in either queue, unless
+	// somebody moves it back: that starts the time anew (Amazon SQS, "Configure
+	// a dead-letter queue redrive"), and consumers ignore what is too old.
 	queueRetentionDays = 4
 	// maxReceives is how often a message is tried, a visibility timeout apart,
 	// before it is a dead letter.

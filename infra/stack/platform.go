@@ -27,10 +27,10 @@ import (
 // was erased is gone.
 const archiveDays = 3
 
-// readings carry what Strava showed. They are not archived: that is to be in
-// places only that it can be erased from. What they would bring back can be read
-// at Strava again.
-var readings = []event.Fact{gatheringv1.AthleteGathered{}, gatheringv1.ActivitiesGathered{}}
+// readings carry what Strava showed, or no longer shows. They are not archived:
+// that is to be in places only that it can be erased from. What they would bring
+// back can be read at Strava again, by the next scan.
+var readings = []event.Fact{gatheringv1.AthleteGathered{}, gatheringv1.ActivitiesGathered{}, gatheringv1.ActivityGone{}}
 
 // PlatformProps configures the platform.
 type PlatformProps struct {

@@ -341,6 +341,7 @@ const (
 )
 
 // TombstoneLife is how long an ended grant is remembered: longer than any
-// queue keeps an event (at most 4 days) and than any session lives (7 days),
-// so that neither can outlive the fence.
+// session lives (7 days), so that none outlives the fence, and than a queue keeps
+// an event (4 days). An event that is moved back from the dead letters may come
+// later still: it grants nothing.
 const TombstoneLife = 8 * 24 * time.Hour

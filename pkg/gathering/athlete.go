@@ -20,7 +20,8 @@ const (
 )
 
 // TombstoneLife is how long the end of an authorization is remembered: longer
-// than any queue keeps a message (at most 4 days).
+// than the news of its beginning counts, see [Authorizations.Begin]. A message
+// that is moved back from the dead letters may come even later.
 const TombstoneLife = 8 * 24 * time.Hour
 
 // Athlete is what gathering needs to remember about one.
@@ -314,15 +315,16 @@ func (a Athlete) finishesAt(now time.Time) time.Time {
 
 // degrade notes that nothing can be read until the athlete connects again, and
 // reports whether that is news. A completed scan waits, too: nothing keeps it
-// true any more. What Strava told is forgotten.
+// true any more. That may last for ever, and whoever connects again starts over:
+// nothing is left of what Strava told, nor of how many activities there were.
 func (a *Athlete) degrade() bool {
 	if a.State != Active {
 		return false
 	}
-	a.forget()
-	a.State, a.Turn = Degraded, Turn{}
-	a.Scan.State, a.Scan.WaitingFor, a.Scan.ResumesAt = gatheringv1.ScanWaiting, gatheringv1.WaitingForReconnect, time.Time{}
-	a.Scan.Sequence++
+	*a = Athlete{ID: a.ID, Generation: a.Generation, State: Degraded, Scan: Scan{
+		ID: a.Scan.ID, Begun: a.Scan.Begun, NextPage: 1,
+		Sequence: a.Scan.Sequence + 1, State: gatheringv1.ScanWaiting, WaitingFor: gatheringv1.WaitingForReconnect,
+	}}
 	return true
 }
 

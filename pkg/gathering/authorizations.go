@@ -20,10 +20,14 @@ type Authorizations struct {
 }
 
 // Begin starts to gather an athlete who has just authorized: the profile and
-// the whole history.
+// the whole history. News that is a week old is ignored: the athlete may have
+// left since, and the tombstone that tells so may be gone.
 func (z *Authorizations) Begin(ctx context.Context, cause event.Meta, athleteID, generation int64) error {
 	now := z.Minter.Now()
-	athlete, err := z.Athletes.Update(ctx, athleteID, func(a *Athlete) error {
+	if now.Sub(cause.OccurredAt) >= keepAge {
+		return nil
+	}
+	_, err := z.Athletes.Update(ctx, athleteID, func(a *Athlete) error {
 		if generation < a.Generation || (generation == a.Generation && a.State == Revoked) {
 			return errUnchanged
 		}
@@ -51,6 +55,14 @@ func (z *Authorizations) Begin(ctx context.Context, cause event.Meta, athleteID,
 	})
 	if err != nil && !errors.Is(err, errUnchanged) {
 		return fmt.Errorf("open the mailbox: %w", err)
+	}
+	// Had the athlete left in between, nobody would close it.
+	athlete, err := z.Athletes.Athlete(ctx, athleteID)
+	if err != nil {
+		return fmt.Errorf("read the athlete: %w", err)
+	}
+	if athlete.State == Revoked && athlete.Generation >= generation {
+		return z.Mailboxes.DropMailbox(ctx, athleteID, generation)
 	}
 	if err := z.Publisher.Publish(ctx, z.Minter.Next(cause, athlete.progressed(now))); err != nil {
 		return fmt.Errorf("publish the scan's progress: %w", err)

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
@@ -161,6 +160,69 @@ func TestAStarvedScanKeepsNothingTooLong(t *testing.T) {
 	}
 }
 
+// TestNothingIsNotedForAnEstimateThatCannotBe: where the profile is gone, the
+// start of the oldest activity would have no date to be dropped by.
+func TestNothingIsNotedForAnEstimateThatCannotBe(t *testing.T) {
+	w, id := halfway(t)
+	w.clock.Advance(7 * day)
+	w.enforce()
+	if worked, err := w.gatherer.Step(t.Context()); err != nil || !worked {
+		t.Fatal(worked, err)
+	}
+	if a := w.stored(id); a.Scan.NextPage != 4 || !a.Scan.Oldest.IsZero() {
+		t.Errorf("%+v", a.Scan)
+	}
+}
+
+// TestAScanThatStartsOverKeepsNothingForItsEstimate until it has read the profile.
+func TestAScanThatStartsOverKeepsNothingForItsEstimate(t *testing.T) {
+	w, id := halfway(t)
+	m := w.mailbox(id)
+	m.Flooded, m.Turn = true, gathering.Turn{Class: quota.Webhook, Due: w.clock.Now()}
+	w.put(w.stored(id), m)
+	if worked, err := w.gatherer.Step(t.Context()); err != nil || !worked {
+		t.Fatal(worked, err)
+	}
+	if a := w.stored(id); a.Scan.NextPage != 1 || a.Scan.Profiled || !a.JoinedAt.IsZero() || !a.ProfiledAt.IsZero() || !a.Scan.Oldest.IsZero() {
+		t.Errorf("%+v", a)
+	}
+}
+
+// halfway is a world in which the profile and two of five pages are read.
+func halfway(t *testing.T) (w *world, id int64) {
+	t.Helper()
+	w = newWorld(t, plenty, histories(1000)...)
+	id = w.athlete(0)
+	w.begin(id)
+	for range 3 {
+		if worked, err := w.gatherer.Step(t.Context()); err != nil || !worked {
+			t.Fatal(worked, err)
+		}
+	}
+	if a := w.stored(id); a.JoinedAt.IsZero() || a.Scan.NextPage != 3 || a.Scan.Oldest.IsZero() {
+		t.Fatalf("%+v", a)
+	}
+	return w, id
+}
+
+// TestAProfileIsAsOldAsItsReading, however long it takes to pass it on.
+func TestAProfileIsAsOldAsItsReading(t *testing.T) {
+	w := newWorld(t, plenty)
+	id := w.athlete(0)
+	w.begin(id)
+	g := probe(func(p string) {
+		if p == "after reading the profile" {
+			w.clock.Advance(10 * time.Second)
+		}
+	}).watch(*w.gatherer)
+	if worked, err := g.Step(t.Context()); err != nil || !worked {
+		t.Fatal(worked, err)
+	}
+	if a := w.stored(id); a.JoinedAt.IsZero() || !a.ProfiledAt.Equal(start) || w.clock.Now().Equal(start) {
+		t.Errorf("read at %s", a.ProfiledAt)
+	}
+}
+
 func TestTheHolderOfAnOldMailboxChangesNothing(t *testing.T) {
 	w, id, _ := current(t, 250)
 	a := w.truth(id)[0].ID
@@ -215,6 +277,10 @@ func TestTheDegradedKeepNothingThatStravaTold(t *testing.T) {
 				t.Fatal(worked, err)
 			}
 		}
+		before := w.stored(id)
+		if before.Scan.Activities != 400 || before.Scan.Chunks == 0 || before.Scan.NextPage != 3 || len(before.Scan.Trail) != 2 {
+			t.Fatalf("%+v", before)
+		}
 		degrade(w, id)
 		w.receive(w.notice(id, w.truth(id)[0].ID, gathering.AspectUpdate))
 		w.receive(gathering.Notice{
@@ -222,16 +288,16 @@ func TestTheDegradedKeepNothingThatStravaTold(t *testing.T) {
 			EventTime: w.clock.Now().Unix(), Updates: map[string]any{"authorized": "false"},
 		})
 		for range 2 { // Events come more than once.
-			if err := w.authorizations.Degrade(t.Context(), event.Meta{}, id, generation); err != nil {
+			if err := w.authorizations.Degrade(t.Context(), w.news(), id, generation); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if p := w.lastProgress(id); p.WaitingFor != gatheringv1.WaitingForReconnect || p.Pages != 2 || p.FinishesAt != nil {
-			t.Errorf("%s: told %+v", name, p)
+		if p, want := w.lastProgress(id), degradedProgress(id, before); !cmp.Equal(want, p) {
+			t.Errorf("%s: told %s", name, cmp.Diff(want, p))
 		}
 		a, m := w.stored(id), w.mailbox(id)
-		if !a.JoinedAt.IsZero() || !a.ProfiledAt.IsZero() || !a.Scan.Oldest.IsZero() || a.Turn.Class != "" {
-			t.Errorf("%s: left %+v", name, a)
+		if want := degraded(before); !cmp.Equal(want, a) {
+			t.Errorf("%s: left %s", name, cmp.Diff(want, a))
 		}
 		if len(m.Hints) != 1 || m.Hints[0].Aspect != gathering.AspectDeauthorize || m.Turn.Class != quota.Leave {
 			t.Errorf("%s: left %+v", name, m)
@@ -246,15 +312,49 @@ func TestTheDegradedKeepNothingThatStravaTold(t *testing.T) {
 	}
 }
 
+// degraded is what is left of an athlete: nothing of how many activities there were.
+func degraded(before gathering.Athlete) gathering.Athlete {
+	return gathering.Athlete{ID: before.ID, Generation: generation, State: gathering.Degraded, Scan: gathering.Scan{
+		ID: before.Scan.ID, Begun: before.Scan.Begun, NextPage: 1, Sequence: before.Scan.Sequence + 1,
+		State: gatheringv1.ScanWaiting, WaitingFor: gatheringv1.WaitingForReconnect,
+	}}
+}
+
+// degradedProgress is what is told of that.
+func degradedProgress(id int64, before gathering.Athlete) gatheringv1.ScanProgressed {
+	started := before.Scan.Begun.Add(-time.Minute)
+	return gatheringv1.ScanProgressed{
+		AthleteID: id, Generation: generation, ScanID: before.Scan.ID, Sequence: before.Scan.Sequence + 1,
+		State: gatheringv1.ScanWaiting, WaitingFor: gatheringv1.WaitingForReconnect, StartedAt: &started,
+	}
+}
+
+func TestTheDegradedKeepNothingOfACompleteScan(t *testing.T) {
+	w, id, _ := current(t, 450)
+	before := w.stored(id)
+	if before.Last.Pages != 3 || before.Scan.Activities != 450 || before.Turn.Class == "" {
+		t.Fatalf("%+v", before)
+	}
+	if err := w.authorizations.Degrade(t.Context(), w.news(), id, generation); err != nil {
+		t.Fatal(err)
+	}
+	if want, got := degraded(before), w.stored(id); !cmp.Equal(want, got) {
+		t.Errorf("left %s", cmp.Diff(want, got))
+	}
+	if want, got := degradedProgress(id, before), w.lastProgress(id); !cmp.Equal(want, got) {
+		t.Errorf("told %s", cmp.Diff(want, got))
+	}
+}
+
 func TestALateDegradationLeavesANewAuthorizationAlone(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
 	w.begin(id)
-	if err := w.authorizations.Begin(t.Context(), event.Meta{}, id, generation+1); err != nil {
+	if err := w.authorizations.Begin(t.Context(), w.news(), id, generation+1); err != nil {
 		t.Fatal(err)
 	}
 	w.receive(w.notice(id, w.truth(id)[0].ID, gathering.AspectUpdate))
-	if err := w.authorizations.Degrade(t.Context(), event.Meta{}, id, generation); err != nil {
+	if err := w.authorizations.Degrade(t.Context(), w.news(), id, generation); err != nil {
 		t.Fatal(err)
 	}
 	a, m := w.stored(id), w.mailbox(id)
@@ -264,7 +364,7 @@ func TestALateDegradationLeavesANewAuthorizationAlone(t *testing.T) {
 	// Also when the new one begins in between.
 	a.Generation = generation
 	w.put(a, m)
-	if err := w.authorizations.Degrade(t.Context(), event.Meta{}, id, generation); err != nil {
+	if err := w.authorizations.Degrade(t.Context(), w.news(), id, generation); err != nil {
 		t.Fatal(err)
 	}
 	if m := w.mailbox(id); len(m.Hints) != 1 {
@@ -279,23 +379,37 @@ func TestWhatCannotBeDroppedKeepsNothingElseFromIt(t *testing.T) {
 		w.put(gathering.Athlete{ID: id + 1, Generation: 1, State: gathering.Active, JoinedAt: now, ProfiledAt: now.Add(-7 * day)},
 			gathering.Mailbox{AthleteID: id + 1, Generation: 1, Hints: []gathering.Hint{{Aspect: gathering.AspectUpdate, ActivityID: 1, ReceivedAt: now.Add(-7 * day)}}})
 	}
+	kept := func() (athletes, mailboxes []int64) {
+		for id := int64(1); id <= 3; id++ {
+			if !w.stored(id).JoinedAt.IsZero() {
+				athletes = append(athletes, id)
+			}
+			if len(w.mailbox(id).Hints) != 0 {
+				mailboxes = append(mailboxes, id)
+			}
+		}
+		return athletes, mailboxes
+	}
 	d := w.deadlines()
 	d.Athletes, d.Mailboxes = stubborn{w.store, w.store}, stubborn{w.store, w.store}
 	census, err := d.Enforce(t.Context())
 	if !errors.Is(err, errStubborn) || census.ByAge[7] != 6 {
 		t.Errorf("%v, %v", census, err)
 	}
-	var kept []int64
-	for id := int64(1); id <= 3; id++ {
-		if !w.stored(id).JoinedAt.IsZero() {
-			kept = append(kept, id)
-		}
-		if len(w.mailbox(id).Hints) != 0 {
-			kept = append(kept, id)
-		}
+	if athletes, mailboxes := kept(); !slices.Equal(athletes, []int64{2}) || !slices.Equal(mailboxes, []int64{2}) {
+		t.Errorf("kept the scans of %v and the mailboxes of %v", athletes, mailboxes)
 	}
-	if !slices.Equal(kept, []int64{2, 2}) {
-		t.Errorf("kept those of %v", kept)
+	// Each alone is an error.
+	d.Athletes = w.store
+	if census, err := d.Enforce(t.Context()); !errors.Is(err, errStubborn) || census.ByAge[7] != 2 {
+		t.Errorf("a mailbox that stays: %v, %v", census, err)
+	}
+	a := w.stored(2)
+	a.JoinedAt, a.ProfiledAt = now, now.Add(-7*day)
+	w.put(a, gathering.Mailbox{AthleteID: 2, Generation: 1})
+	d.Athletes, d.Mailboxes = stubborn{w.store, w.store}, w.store
+	if census, err := d.Enforce(t.Context()); !errors.Is(err, errStubborn) || census.ByAge[7] != 1 {
+		t.Errorf("a scan that stays: %v, %v", census, err)
 	}
 	w.store.Fail(errStubborn)
 	if _, err := d.Enforce(t.Context()); !errors.Is(err, errStubborn) {

@@ -93,6 +93,9 @@ func TestAReplayedNoticeCostsNothing(t *testing.T) {
 	if d, m := w.metrics.Of(gathering.MetricDuplicates), w.metrics.Of(gathering.MetricNotices); d != 3 || m != 1 {
 		t.Errorf("%d duplicates, %d delivered", d, m)
 	}
+	if n, err := w.store.Notices(t.Context(), w.clock.Now()); err != nil || n != 1 {
+		t.Errorf("%d are in the status, %v", n, err)
+	}
 	// Another edit at the same time is another notice.
 	n.Updates = map[string]any{"title": "Tidy"}
 	w.receive(n)

@@ -1,13 +1,13 @@
 package gathering_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
@@ -598,7 +598,7 @@ func TestEndForgetsAndFences(t *testing.T) {
 	id := w.athlete(0)
 	w.begin(id)
 	w.receive(w.notice(id, 1, gathering.AspectUpdate))
-	if err := w.authorizations.End(t.Context(), event.Meta{}, id, generation, "receipt"); err != nil {
+	if err := w.authorizations.End(t.Context(), w.news(), id, generation, "receipt"); err != nil {
 		t.Fatal(err)
 	}
 	w.pass(time.Hour)
@@ -609,7 +609,7 @@ func TestEndForgetsAndFences(t *testing.T) {
 		t.Errorf("%d items are left", n)
 	}
 	// The news of the authorization comes again, late.
-	if err := w.authorizations.Begin(t.Context(), event.Meta{}, id, generation); err != nil {
+	if err := w.authorizations.Begin(t.Context(), w.news(), id, generation); err != nil {
 		t.Fatal(err)
 	}
 	if a := w.stored(id); a.State != gathering.Revoked || a.Scan.ID != "" || a.Turn != (gathering.Turn{}) {
@@ -619,10 +619,10 @@ func TestEndForgetsAndFences(t *testing.T) {
 		t.Errorf("confirmed %+v", f)
 	}
 	// A new authorization counts, and a late end of the old one does not.
-	if err := w.authorizations.Begin(t.Context(), event.Meta{}, id, generation+1); err != nil {
+	if err := w.authorizations.Begin(t.Context(), w.news(), id, generation+1); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.authorizations.End(t.Context(), event.Meta{}, id, generation, "receipt"); err != nil {
+	if err := w.authorizations.End(t.Context(), w.news(), id, generation, "receipt"); err != nil {
 		t.Fatal(err)
 	}
 	w.until("the new authorization is gathered", func() bool { return w.completed(id) == 1 })
@@ -631,11 +631,91 @@ func TestEndForgetsAndFences(t *testing.T) {
 	}
 }
 
+// overtaken mailboxes are changed just after the athlete has left.
+type overtaken struct {
+	gathering.Mailboxes
+	leave func()
+}
+
+func (o overtaken) UpdateMailbox(ctx context.Context, athleteID int64, change func(*gathering.Mailbox) error) (gathering.Mailbox, error) {
+	o.leave()
+	return o.Mailboxes.UpdateMailbox(ctx, athleteID, change)
+}
+
+func TestWhoLeavesWhileGatheringBeginsLeavesNothing(t *testing.T) {
+	w := newWorld(t, plenty)
+	id := w.athlete(0)
+	begin := *w.authorizations
+	begin.Mailboxes = overtaken{w.store, func() {
+		if err := w.authorizations.End(t.Context(), w.news(), id, generation, "receipt"); err != nil {
+			t.Fatal(err)
+		}
+	}}
+	if err := begin.Begin(t.Context(), w.news(), id, generation); err != nil {
+		t.Fatal(err)
+	}
+	if a, m := w.stored(id), w.mailbox(id); a.State != gathering.Revoked || m.Generation != 0 {
+		t.Errorf("%+v, %+v", a, m)
+	}
+	if f := eventtest.Facts[gatheringv1.ScanProgressed](w.bus); len(f) != 0 {
+		t.Errorf("told %+v", f)
+	}
+}
+
+// TestOldNewsOfAnAuthorizationIsIgnored: the tombstone is gone when a message is
+// moved back from the dead letters late enough.
+func TestOldNewsOfAnAuthorizationIsIgnored(t *testing.T) {
+	for age, held := range map[time.Duration]int{7*day - 1: 2, 7 * day: 0, 11 * day: 0} {
+		w := newWorld(t, plenty)
+		id, cause := w.athlete(0), w.news()
+		w.clock.Advance(age)
+		if err := w.authorizations.Begin(t.Context(), cause, id, generation); err != nil {
+			t.Fatal(err)
+		}
+		if n := w.store.Held(id); n != held { // The state and the mailbox.
+			t.Errorf("%s old: %d items", age, n)
+		}
+		if n := len(w.progress(id)); n != min(held, 1) {
+			t.Errorf("%s old: %d reports", age, n)
+		}
+	}
+}
+
+// TestNewsOfStrangersLeavesNothing, however late it is.
+func TestNewsOfStrangersLeavesNothing(t *testing.T) {
+	w := newWorld(t, plenty)
+	id := w.athlete(0)
+	err := w.authorizations.Degrade(t.Context(), w.news(), id, generation)
+	if err2 := w.authorizations.Refresh(t.Context(), id, generation); err != nil || err2 != nil {
+		t.Fatal(err, err2)
+	}
+	if n, told := w.store.Held(id), len(w.bus.Events()); n != 0 || told != 0 || w.wakeups.Count() != 0 {
+		t.Errorf("%d items, %d events, %d wake-ups", n, told, w.wakeups.Count())
+	}
+}
+
+// TestTheGoneAreNotDegraded: news of it may come after the end.
+func TestTheGoneAreNotDegraded(t *testing.T) {
+	w := newWorld(t, plenty)
+	id := w.athlete(0)
+	w.begin(id)
+	if err := w.authorizations.End(t.Context(), w.news(), id, generation, "receipt"); err != nil {
+		t.Fatal(err)
+	}
+	told := len(w.bus.Events())
+	if err := w.authorizations.Degrade(t.Context(), w.news(), id, generation); err != nil {
+		t.Fatal(err)
+	}
+	if a := w.stored(id); a.State != gathering.Revoked || len(w.bus.Events()) != told {
+		t.Errorf("%+v, and told %d events", a, len(w.bus.Events())-told)
+	}
+}
+
 func TestAReconnectStartsOver(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
 	w.gather(id)
-	if err := w.authorizations.Degrade(t.Context(), event.Meta{}, id, generation); err != nil {
+	if err := w.authorizations.Degrade(t.Context(), w.news(), id, generation); err != nil {
 		t.Fatal(err)
 	}
 	if p := w.lastProgress(id); p.WaitingFor != gatheringv1.WaitingForReconnect {
@@ -646,7 +726,7 @@ func TestAReconnectStartsOver(t *testing.T) {
 	if n := w.rereads(id); n != 0 {
 		t.Errorf("%d calls that are useless", n)
 	}
-	if err := w.authorizations.Begin(t.Context(), event.Meta{}, id, generation+1); err != nil {
+	if err := w.authorizations.Begin(t.Context(), w.news(), id, generation+1); err != nil {
 		t.Fatal(err)
 	}
 	w.until("it is gathered again", func() bool { return w.completed(id) == 2 })

@@ -196,11 +196,14 @@ func (w *world) authorize(id int64, scope ...string) {
 	}
 }
 
+// news is the envelope of an event that has just occurred.
+func (w *world) news() event.Meta { return event.Meta{OccurredAt: w.clock.Now()} }
+
 // begin authorizes the athlete and starts to gather.
 func (w *world) begin(id int64) {
 	w.t.Helper()
 	w.authorize(id, "read", "activity:read", "activity:read_all")
-	if err := w.authorizations.Begin(w.t.Context(), event.Meta{}, id, generation); err != nil {
+	if err := w.authorizations.Begin(w.t.Context(), w.news(), id, generation); err != nil {
 		w.t.Fatal(err)
 	}
 }

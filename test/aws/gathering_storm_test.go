@@ -80,7 +80,7 @@ func newStorm(t *testing.T) *storm {
 	}
 	for _, a := range s.strava.Athletes() {
 		s.authorize(a.ID)
-		if err := authorizations.Begin(t.Context(), event.Meta{}, a.ID, 1_700_000_000_000); err != nil {
+		if err := authorizations.Begin(t.Context(), event.Meta{OccurredAt: minter.Now()}, a.ID, 1_700_000_000_000); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -124,7 +124,8 @@ func newGathering(ctx context.Context, pages []string) (*oneAthlete, error) {
 	log, minter := slog.New(slog.DiscardHandler), boot.Minter()
 	plane := activitytest.NewStore()
 	recorder := &activity.Recorder{Store: plane, Publisher: &eventtest.Bus{}, Minter: minter}
-	err := recorder.AthleteAuthorized(ctx, event.Meta{}, credentialsv1.AthleteAuthorized{
+	now := event.Meta{OccurredAt: minter.Now()}
+	err := recorder.AthleteAuthorized(ctx, now, credentialsv1.AthleteAuthorized{
 		AthleteID: by.AthleteID, Generation: by.Generation, Scopes: []string{"read", "activity:read", "activity:read_all"},
 	})
 	if err != nil {
@@ -134,7 +135,7 @@ func newGathering(ctx context.Context, pages []string) (*oneAthlete, error) {
 	authorizations := &gathering.Authorizations{
 		Athletes: store, Mailboxes: store, Wakeups: &gatheringtest.Wakeups{}, Publisher: &eventtest.Bus{}, Minter: minter,
 	}
-	if err := authorizations.Begin(ctx, event.Meta{}, by.AthleteID, by.Generation); err != nil {
+	if err := authorizations.Begin(ctx, now, by.AthleteID, by.Generation); err != nil {
 		return nil, err
 	}
 	return &oneAthlete{activity: plane, gatherer: &gathering.Gatherer{

@@ -66,7 +66,7 @@ func TestEventsReachTheirConsumers(t *testing.T) {
 func TestArchiveHoldsNoReadings(t *testing.T) {
 	s := synth(t, config.Prod)
 	pattern := s.text("Platform", s.find(t, "Platform", "AWS::Events::Archive", "").at("EventPattern"))
-	want := `{"detail-type":[{"anything-but":["AthleteGathered.v1","ActivitiesGathered.v1"]}],"source":[{"prefix":"paceline."}]}`
+	want := `{"detail-type":[{"anything-but":["AthleteGathered.v1","ActivitiesGathered.v1","ActivityGone.v1"]}],"source":[{"prefix":"paceline."}]}`
 	if pattern != want {
 		t.Errorf("the archive takes %s", pattern)
 	}

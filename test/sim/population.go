@@ -76,7 +76,7 @@ func (w *world) populate(count int, connecting time.Duration) {
 func (w *world) connect(a *athlete) {
 	a.generation = w.kernel.now.UnixMilli()
 	a.connected = w.kernel.now
-	if err := w.authorizations.Begin(w.ctx, event.Meta{}, a.id, a.generation); err != nil {
+	if err := w.authorizations.Begin(w.ctx, event.Meta{OccurredAt: w.kernel.now}, a.id, a.generation); err != nil {
 		w.fail(fmt.Errorf("begin: %w", err))
 	}
 	w.live(a)

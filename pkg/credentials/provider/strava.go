@@ -90,7 +90,10 @@ func StravaRefusal(status int, body []byte) error {
 	case http.StatusUnauthorized:
 		for _, e := range stravaErrors(body) {
 			if e.Resource == "AccessToken" && e.Code == "missing" {
-				return credentials.ErrScopeMissing
+				if strings.HasPrefix(e.Field, "activity:") { // "activity:read_permission"
+					return credentials.ErrScopeMissing
+				}
+				return nil // The token lives, and the right to activities is not what it lacks.
 			}
 		}
 		return credentials.ErrAccessTokenDead
@@ -100,6 +103,7 @@ func StravaRefusal(status int, body []byte) error {
 
 type stravaError struct {
 	Resource string `json:"resource"`
+	Field    string `json:"field"`
 	Code     string `json:"code"`
 }
 

@@ -215,9 +215,10 @@ func TestStravaTroublePasses(t *testing.T) {
 }
 
 func TestStravaRefusal(t *testing.T) {
-	answer := func(resource, code string) string {
-		return fmt.Sprintf(`{"message":"x","errors":[{"resource":%q,"field":"f","code":%q}]}`, resource, code)
+	fields := func(resource, field, code string) string {
+		return fmt.Sprintf(`{"message":"x","errors":[{"resource":%q,"field":%q,"code":%q}]}`, resource, field, code)
 	}
+	answer := func(resource, code string) string { return fields(resource, "f", code) }
 	for name, tc := range map[string]struct {
 		status int
 		body   string
@@ -226,7 +227,12 @@ func TestStravaRefusal(t *testing.T) {
 		"success":             {200, `{}`, nil},
 		"dead token":          {401, answer("Application", "invalid"), credentials.ErrAccessTokenDead},
 		"dead token, as text": {401, `{"errors":"Authorization Error"}`, credentials.ErrAccessTokenDead},
-		"missing scope":       {401, answer("AccessToken", "missing"), credentials.ErrScopeMissing},
+		"missing scope":       {401, fields("AccessToken", "activity:read_permission", "missing"), credentials.ErrScopeMissing},
+		"a newer name of it":  {401, fields("AccessToken", "activity:read_all", "missing"), credentials.ErrScopeMissing},
+		"another scope":       {401, fields("AccessToken", "profile:read_permission", "missing"), nil},
+		"who knows what":      {401, answer("AccessToken", "missing"), nil},
+		"nothing named":       {401, `{"errors":[{"resource":"AccessToken","code":"missing"}]}`, nil},
+		"of another thing":    {401, fields("Athlete", "activity:read_permission", "missing"), credentials.ErrAccessTokenDead},
 		"inactive app":        {403, answer("Application", "Inactive"), credentials.ErrAppRefused},
 		"a forbidden thing":   {403, answer("Athlete", "invalid"), nil},
 		"an error page":       {403, `<html>`, nil},

@@ -50,7 +50,7 @@ func TestAGathererWakesItsSuccessorInTime(t *testing.T) {
 		Quota: &quota.Engine{Budgets: &quotatest.Budgets{}, Now: now}, Metrics: metrics, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	z := &gathering.Authorizations{Athletes: store, Mailboxes: store, Wakeups: &gatheringtest.Wakeups{}, Publisher: bus, Minter: minter}
-	if err := z.Begin(t.Context(), event.Meta{}, 7, 1); err != nil {
+	if err := z.Begin(t.Context(), event.Meta{OccurredAt: clock}, 7, 1); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithDeadline(t.Context(), clock.Add(5*time.Minute))
