@@ -58,19 +58,22 @@ func NewAthletePlane(scope constructs.Construct, id string, props *AthletePlaneP
 	})
 	for _, f := range []*construct.Function{serveAPI, handleEvents} {
 		table.AllowReadWrite(f)
-		f.AllowPublish(props.Bus, athletev1.Source)
 	}
 	enforceDeadlines := construct.NewFunction(s, "enforce-deadlines", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Drops profiles not read again from Strava for seven days, counts what is late and how erasures fare",
+		Description:    "Drops profiles not read again from Strava for seven days, repeats wishes to leave, counts what is late",
 		TimeoutSeconds: 240,
 		Settings: settings.EnforceDeadlines{
 			Stage:         string(b.Config.Stage),
 			AthletesTable: *table.TableName(),
+			EventBusName:  *props.Bus.EventBusName(),
 		},
 	})
 	table.AllowScan(enforceDeadlines)
 	table.AllowItems(enforceDeadlines)
+	for _, f := range []*construct.Function{serveAPI, handleEvents, enforceDeadlines} {
+		f.AllowPublish(props.Bus, athletev1.Source)
+	}
 	construct.NewSchedule(s, "Deadlines", &construct.ScheduleProps{Function: enforceDeadlines, EveryMinutes: 15})
 	for _, a := range []struct{ id, what, metric string }{
 		{"KeptTooLongAlarm", "profiles are kept too long", settings.MetricKeptTooLong},

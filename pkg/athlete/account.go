@@ -14,8 +14,14 @@ type Session struct {
 	Generation int64
 }
 
-// ErrRevoked means that the session's authorization is over.
-var ErrRevoked = fault.New(fault.Permanent, "the authorization is revoked")
+// RevokedError means that the session's authorization is over.
+type RevokedError struct {
+	// Receipt names the erasure that followed; empty when it isn't known.
+	Receipt string
+}
+
+// Error implements error.
+func (e RevokedError) Error() string { return "the authorization is revoked" }
 
 const (
 	// Retention is how long a reading may be kept without another (Strava API
@@ -44,6 +50,10 @@ type Account struct {
 	// Revoked is the tombstone: nothing of this or an earlier generation is
 	// accepted any more. 0 without one.
 	Revoked int64
+	// Receipt names the erasure that Revoked is of, for sessions that are still
+	// open: whoever ended the authorization elsewhere has not seen it. Empty once
+	// the athlete is back, who starts clean.
+	Receipt string
 	// Expires is when the account may be forgotten altogether: zero as long as
 	// there is an authorization or a wish to leave.
 	Expires time.Time
@@ -62,10 +72,10 @@ type Authorization struct {
 	Degraded bool
 }
 
-// admit fails with [ErrRevoked] when the authorization is over.
+// admit fails with a [RevokedError] when the authorization is over.
 func (a Account) admit(by Session) error {
 	if by.Generation <= a.Revoked {
-		return ErrRevoked
+		return RevokedError{a.Receipt}
 	}
 	return nil
 }
@@ -128,7 +138,7 @@ func (a *Account) authorized(f Authorization, now time.Time) bool {
 			}
 		}
 	}
-	a.Authorization = &f
+	a.Authorization, a.Receipt = &f, ""
 	a.keep(now)
 	return true
 }
@@ -185,11 +195,19 @@ func (a *Account) expire(now time.Time) bool {
 	return true
 }
 
-// revoke sets the tombstone and erases what belongs to this and earlier
-// generations. It tells whether that changed anything.
-func (a *Account) revoke(generation int64, now time.Time) bool {
+// revoke sets the tombstone, of the erasure with that receipt, and erases what
+// belongs to this and earlier generations. It tells whether that changed anything.
+//
+// A wish to leave is pending until the erasure of its own receipt has come: when
+// the same authorization ended otherwise first, that receipt is still owed.
+func (a *Account) revoke(generation int64, receipt string, now time.Time) bool {
+	granted := a.Leave != nil && a.Leave.Receipt == receipt
+	if granted {
+		a.Leave = nil
+	}
 	if generation <= a.Revoked {
-		return false
+		a.keep(now)
+		return granted
 	}
 	a.Revoked = generation
 	if a.Generation <= generation {
@@ -198,8 +216,8 @@ func (a *Account) revoke(generation int64, now time.Time) bool {
 	if a.Authorization != nil && a.Authorization.Generation <= generation {
 		a.Authorization = nil
 	}
-	if a.Leave != nil && a.Leave.Generation <= generation {
-		a.Leave = nil
+	if a.Authorization == nil {
+		a.Receipt = receipt
 	}
 	a.keep(now)
 	return true

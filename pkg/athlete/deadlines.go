@@ -8,12 +8,17 @@ import (
 )
 
 // Deadlines sees to what has to be done by a time: it drops the profiles that
-// may no longer be kept, and counts what is late and how erasures fare. Run it several times an hour.
+// may no longer be kept, announces again the wishes to leave that nothing has
+// come of, and counts what is late and how erasures fare. Run it several times an
+// hour.
 type Deadlines struct {
-	Accounts  Accounts
+	Service   *Service
 	Inventory Inventory
-	Now       func() time.Time
 }
+
+// leaveTime is how long a wish to leave may be pending before it is announced
+// again: whoever took it may have come no further than to remember it.
+const leaveTime = 10 * time.Minute
 
 // dropTime is how much longer a profile may be there when nothing is wrong.
 const dropTime = 2 * time.Hour
@@ -38,12 +43,12 @@ type Found struct {
 	ErasuresCompleted int
 }
 
-// Enforce drops the profiles and counts. Found holds what there was, dropped or
-// not, and is complete unless the inventory could not be looked through. A
-// profile that cannot be dropped does not keep it from the next; the error then
-// is about all of them.
+// Enforce drops the profiles, announces the wishes and counts. Found holds what
+// there was, dropped or not, and is complete unless the inventory could not be
+// looked through. A profile or wish that fails does not keep it from the next; the
+// error then is about all of them.
 func (d *Deadlines) Enforce(ctx context.Context) (Found, error) {
-	now := d.Now().UTC()
+	now := d.Service.Minter.Now().UTC()
 	var found Found
 	var failed []error
 	err := d.Inventory.Each(ctx, func(athleteID int64, readAt time.Time) error {
@@ -55,9 +60,17 @@ func (d *Deadlines) Enforce(ctx context.Context) (Found, error) {
 		if age >= Retention+dropTime {
 			found.ProfilesLate++
 		}
-		_, err := d.Accounts.Update(ctx, athleteID, func(a *Account) (bool, error) { return a.expire(now), nil })
+		_, err := d.Service.Accounts.Update(ctx, athleteID, func(a *Account) (bool, error) { return a.expire(now), nil })
 		if err != nil {
 			failed = append(failed, fmt.Errorf("drop the profile of athlete %d: %w", athleteID, err))
+		}
+		return nil
+	}, func(athleteID int64, l Leave) error {
+		if now.Sub(l.RequestedAt) < leaveTime {
+			return nil
+		}
+		if err := d.Service.announce(ctx, athleteID, l); err != nil {
+			failed = append(failed, fmt.Errorf("athlete %d wants to leave: %w", athleteID, err))
 		}
 		return nil
 	}, func(e Erasure) error {

@@ -33,9 +33,10 @@ type Erasures interface {
 // Inventory lets all that is kept be looked through.
 type Inventory interface {
 	// Each calls profile with each athlete of whom a profile is kept and when that
-	// was read, and erasure with each erasure; never two at a time. An error of
-	// either ends it and is returned as it is.
-	Each(ctx context.Context, profile func(athleteID int64, readAt time.Time) error, erasure func(Erasure) error) error
+	// was read, leave with each pending wish to leave, and erasure with each
+	// erasure; never two at a time. An error of any ends it and is returned as it is.
+	Each(ctx context.Context, profile func(athleteID int64, readAt time.Time) error,
+		leave func(athleteID int64, l Leave) error, erasure func(Erasure) error) error
 }
 
 // Publisher announces events. Its errors carry their fault.

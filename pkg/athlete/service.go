@@ -24,8 +24,8 @@ type Service struct {
 }
 
 // Me is everything that is kept of the session's athlete, without a profile that
-// may not be shown any more. It fails with [ErrRevoked] when the authorization is
-// over.
+// may not be shown any more. It fails with a [RevokedError] when the authorization
+// is over.
 func (s *Service) Me(ctx context.Context, by Session) (Account, error) {
 	a, err := s.Accounts.Account(ctx, by.AthleteID)
 	if err != nil {
@@ -36,7 +36,7 @@ func (s *Service) Me(ctx context.Context, by Session) (Account, error) {
 }
 
 // Refresh asks for the athlete's data to be read anew, and returns when it did.
-// It fails with [ErrRevoked] when the authorization is over, and with a
+// It fails with a [RevokedError] when the authorization is over, and with a
 // [TooSoonError].
 func (s *Service) Refresh(ctx context.Context, by Session) (time.Time, error) {
 	now := s.Minter.Now().UTC()
@@ -72,7 +72,8 @@ func (s *Service) Refresh(ctx context.Context, by Session) (time.Time, error) {
 // Leave takes the athlete's wish to leave and returns the receipt. The wish is
 // durable before anything else happens; when it could not be announced, the
 // fault is transient, and repeating the call announces it again under the same
-// receipt. It fails with [ErrRevoked] when the authorization is over.
+// receipt, as [Deadlines] does. It fails with a [RevokedError] when the
+// authorization is over.
 func (s *Service) Leave(ctx context.Context, by Session) (receipt string, err error) {
 	fresh, now := s.NewReceipt(), s.Minter.Now().UTC()
 	a, err := s.Accounts.Update(ctx, by.AthleteID, func(a *Account) (bool, error) {
@@ -84,17 +85,22 @@ func (s *Service) Leave(ctx context.Context, by Session) (receipt string, err er
 	if err != nil {
 		return "", fmt.Errorf("remember the wish to leave: %w", err)
 	}
-	if err := s.Erasures.Open(ctx, Erasure{Receipt: a.Leave.Receipt, RequestedAt: a.Leave.RequestedAt}); err != nil {
-		return "", fmt.Errorf("open erasure: %w", err)
+	return a.Leave.Receipt, s.announce(ctx, by.AthleteID, *a.Leave)
+}
+
+// announce opens the erasure that was wished for and has it begun. It may be
+// repeated: the receipt tells that it is the same.
+func (s *Service) announce(ctx context.Context, athleteID int64, l Leave) error {
+	if err := s.Erasures.Open(ctx, Erasure{Receipt: l.Receipt, RequestedAt: l.RequestedAt}); err != nil {
+		return fmt.Errorf("open erasure: %w", err)
 	}
-	err = s.Publisher.Publish(ctx, s.Minter.First(athletev1.ErasureRequested{
-		AthleteID: by.AthleteID, Generation: a.Leave.Generation,
-		Receipt: a.Leave.Receipt, RequestedAt: a.Leave.RequestedAt,
+	err := s.Publisher.Publish(ctx, s.Minter.First(athletev1.ErasureRequested{
+		AthleteID: athleteID, Generation: l.Generation, Receipt: l.Receipt, RequestedAt: l.RequestedAt,
 	}))
 	if err != nil {
-		return "", fmt.Errorf("announce the wish to leave: %w", err)
+		return fmt.Errorf("announce the wish to leave: %w", err)
 	}
-	return a.Leave.Receipt, nil
+	return nil
 }
 
 // Erasure tells how far an erasure is. It fails with [ErrNoErasure] when none
@@ -144,16 +150,17 @@ func (s *Service) authorized(ctx context.Context, cause event.Meta, athleteID in
 }
 
 // AuthorizationRevoked erases what belongs to this and earlier authorizations
-// and announces it. From here on the erasure is known, whoever asked for it: at
-// Strava or as an admin it is asked for elsewhere.
+// and announces it. Whoever asked for the erasure, at Strava or as an admin it is
+// elsewhere, it is known before anything is erased: should that fail here, it is
+// overdue.
 func (s *Service) AuthorizationRevoked(ctx context.Context, cause event.Meta, f credentialsv1.AuthorizationRevoked) error {
 	now := s.Minter.Now().UTC()
-	_, err := s.Accounts.Update(ctx, f.AthleteID, func(a *Account) (bool, error) { return a.revoke(f.Generation, now), nil })
-	if err != nil {
-		return fmt.Errorf("erase account: %w", err)
-	}
 	if err := s.Erasures.Open(ctx, Erasure{Receipt: f.Receipt, RequestedAt: cause.OccurredAt}); err != nil {
 		return fmt.Errorf("open erasure: %w", err)
+	}
+	_, err := s.Accounts.Update(ctx, f.AthleteID, func(a *Account) (bool, error) { return a.revoke(f.Generation, f.Receipt, now), nil })
+	if err != nil {
+		return fmt.Errorf("erase account: %w", err)
 	}
 	return s.Publisher.Publish(ctx, s.Minter.Next(cause, athletev1.ErasureCompleted{Receipt: f.Receipt}))
 }

@@ -94,7 +94,7 @@ func (p *plane) degrade(t *testing.T, generation int64) {
 func (p *plane) name(t *testing.T, generation int64) string {
 	t.Helper()
 	me, err := p.Me(t.Context(), athlete.Session{AthleteID: 1, Generation: generation})
-	if errors.Is(err, athlete.ErrRevoked) {
+	if errors.As(err, new(athlete.RevokedError)) {
 		return "401"
 	}
 	must(t, err)
@@ -273,7 +273,7 @@ func TestLeaveFromBeginToEnd(t *testing.T) {
 	if got := p.name(t, gen1); got != "401" {
 		t.Errorf("after leaving: %s", got)
 	}
-	if _, err := p.Leave(t.Context(), by); !errors.Is(err, athlete.ErrRevoked) {
+	if _, err := p.Leave(t.Context(), by); !errors.Is(err, athlete.RevokedError{Receipt: receipt}) {
 		t.Errorf("leaving again: %v", err)
 	}
 	completed := athletev1.ErasureCompleted{Receipt: receipt}
@@ -282,7 +282,7 @@ func TestLeaveFromBeginToEnd(t *testing.T) {
 	}
 	account, err := p.store.Account(t.Context(), 1)
 	must(t, err)
-	if d := cmp.Diff(athlete.Account{Revoked: gen1, Expires: start.Add(athlete.TombstoneLifetime)}, account); d != "" {
+	if d := cmp.Diff(athlete.Account{Revoked: gen1, Receipt: receipt, Expires: start.Add(athlete.TombstoneLifetime)}, account); d != "" {
 		t.Errorf("more than the tombstone is left (-want +got)\n%s", d)
 	}
 
@@ -370,20 +370,27 @@ func TestWhenAnAccountExpires(t *testing.T) {
 		// expires is when, after the start and the lifetime; below zero for never.
 		expires time.Duration
 	}{
-		"revoked":                    {func(p *plane) {}, 0},
-		"revoked again":              {func(p *plane) { p.revoke(t, gen2, "r") }, later},
-		"revoked twice":              {func(p *plane) { p.revoke(t, gen1, "r") }, 0},
-		"back with a profile":        {func(p *plane) { p.gather(t, gen2, 1800, "Ada") }, later / 2},
-		"back and authorized":        {func(p *plane) { p.authorize(t, gen2, "read") }, -1},
-		"authorized, then read":      {func(p *plane) { p.authorize(t, gen2, "read"); p.gather(t, gen2, 0, "Ada") }, -1},
-		"authorized and revoked":     {func(p *plane) { p.authorize(t, gen2, "read"); p.revoke(t, gen2, "r") }, later},
-		"a late announcement":        {func(p *plane) { p.authorize(t, gen1, "read"); p.degrade(t, gen1) }, 0},
-		"back and leaving":           {func(p *plane) { _, err := p.Leave(t.Context(), by); must(t, err) }, -1},
-		"leaving, then read":         {func(p *plane) { _, err := p.Leave(t.Context(), by); must(t, err); p.gather(t, gen2, 0, "Ada") }, -1},
-		"back and asking":            {func(p *plane) { _, err := p.Refresh(t.Context(), by); must(t, err) }, later},
-		"revoked while back":         {func(p *plane) { p.gather(t, gen2, 0, "Ada"); p.revoke(t, gen1+1, "r") }, later},
-		"revoked while leaving":      {func(p *plane) { _, err := p.Leave(t.Context(), by); must(t, err); p.revoke(t, gen1+1, "r") }, -1},
-		"left":                       {func(p *plane) { _, err := p.Leave(t.Context(), by); must(t, err); p.revoke(t, gen2, "r") }, later},
+		"revoked":                {func(p *plane) {}, 0},
+		"revoked again":          {func(p *plane) { p.revoke(t, gen2, "r") }, later},
+		"revoked twice":          {func(p *plane) { p.revoke(t, gen1, "r") }, 0},
+		"back with a profile":    {func(p *plane) { p.gather(t, gen2, 1800, "Ada") }, later / 2},
+		"back and authorized":    {func(p *plane) { p.authorize(t, gen2, "read") }, -1},
+		"authorized, then read":  {func(p *plane) { p.authorize(t, gen2, "read"); p.gather(t, gen2, 0, "Ada") }, -1},
+		"authorized and revoked": {func(p *plane) { p.authorize(t, gen2, "read"); p.revoke(t, gen2, "r") }, later},
+		"a late announcement":    {func(p *plane) { p.authorize(t, gen1, "read"); p.degrade(t, gen1) }, 0},
+		"back and leaving":       {func(p *plane) { _, err := p.Leave(t.Context(), by); must(t, err) }, -1},
+		"leaving, then read":     {func(p *plane) { _, err := p.Leave(t.Context(), by); must(t, err); p.gather(t, gen2, 0, "Ada") }, -1},
+		"back and asking":        {func(p *plane) { _, err := p.Refresh(t.Context(), by); must(t, err) }, later},
+		"revoked while back":     {func(p *plane) { p.gather(t, gen2, 0, "Ada"); p.revoke(t, gen1+1, "r") }, later},
+		"revoked while leaving":  {func(p *plane) { _, err := p.Leave(t.Context(), by); must(t, err); p.revoke(t, gen1+1, "r") }, -1},
+		"left":                   {func(p *plane) { r, err := p.Leave(t.Context(), by); must(t, err); p.revoke(t, gen2, r) }, later},
+		"left, and ended elsewhere": {func(p *plane) {
+			r, err := p.Leave(t.Context(), by)
+			must(t, err)
+			p.revoke(t, gen2, "r")
+			p.revoke(t, gen2, r)
+		}, later},
+		"leaving, ended elsewhere":   {func(p *plane) { _, err := p.Leave(t.Context(), by); must(t, err); p.revoke(t, gen2, "r") }, -1},
 		"a late reading changes not": {func(p *plane) { p.gather(t, gen1, 1800, "Ada") }, 0},
 	} {
 		p := newPlane()
@@ -426,7 +433,7 @@ func TestRefresh(t *testing.T) {
 	p.now = start.Add(athlete.RefreshPause)
 	ask(by, 0)
 	p.revoke(t, gen1, "r")
-	if _, err := p.Refresh(t.Context(), by); !errors.Is(err, athlete.ErrRevoked) {
+	if _, err := p.Refresh(t.Context(), by); !errors.Is(err, athlete.RevokedError{Receipt: "r"}) {
 		t.Errorf("after leaving: %v", err)
 	}
 	ask(athlete.Session{AthleteID: 1, Generation: gen2}, 0) // reconnecting starts clean
@@ -446,7 +453,7 @@ func TestRefresh(t *testing.T) {
 // when the deadlines are next enforced; reading it again brings it back.
 func TestProfilePastItsRight(t *testing.T) {
 	p := newPlane()
-	deadlines := athlete.Deadlines{Accounts: p.store, Inventory: p.store, Now: func() time.Time { return p.now }}
+	deadlines := athlete.Deadlines{Service: p.Service, Inventory: p.store}
 	enforce := func(want athlete.Found, kept bool) {
 		t.Helper()
 		found, err := deadlines.Enforce(t.Context())
@@ -480,7 +487,7 @@ func TestProfilePastItsRight(t *testing.T) {
 
 func TestErasuresAreCounted(t *testing.T) {
 	p := newPlane()
-	deadlines := athlete.Deadlines{Accounts: p.store, Inventory: p.store, Now: func() time.Time { return p.now }}
+	deadlines := athlete.Deadlines{Service: p.Service, Inventory: p.store}
 	count := func(pending, overdue, completed int) {
 		t.Helper()
 		found, err := deadlines.Enforce(t.Context())
@@ -516,7 +523,8 @@ func (u unkind) Update(ctx context.Context, id int64, change func(*athlete.Accou
 }
 
 func TestOneProfileThatCannotBeDroppedDoesNotKeepTheOthers(t *testing.T) {
-	store := athletetest.NewStore()
+	p := newPlane()
+	store := p.store
 	for id := range int64(5) {
 		_, err := store.Update(t.Context(), id, func(a *athlete.Account) (bool, error) {
 			a.Profile, a.ReadAt = &gatheringv1.Athlete{ID: id}, start
@@ -524,7 +532,8 @@ func TestOneProfileThatCannotBeDroppedDoesNotKeepTheOthers(t *testing.T) {
 		})
 		must(t, err)
 	}
-	d := athlete.Deadlines{Accounts: unkind{store}, Inventory: store, Now: func() time.Time { return start.Add(athlete.Retention) }}
+	p.Accounts, p.now = unkind{store}, start.Add(athlete.Retention)
+	d := athlete.Deadlines{Service: p.Service, Inventory: store}
 	if _, err := d.Enforce(t.Context()); err == nil {
 		t.Error("no error")
 	}
@@ -533,6 +542,136 @@ func TestOneProfileThatCannotBeDroppedDoesNotKeepTheOthers(t *testing.T) {
 		must(t, err)
 		if (a.Profile != nil) != (id == 1) {
 			t.Errorf("athlete %d: %+v", id, a.Profile)
+		}
+	}
+}
+
+// away is where no erasure can be opened.
+type away struct{ athlete.Erasures }
+
+func (away) Open(context.Context, athlete.Erasure) error {
+	return fault.New(fault.Transient, "not now")
+}
+
+// Wherever taking a wish to leave was cut off, it is carried out soon, under the
+// receipt and time it was taken with.
+func TestAWishToLeaveIsNotLost(t *testing.T) {
+	for name, cut := range map[string]func(p *plane){
+		"before the erasure was opened": func(p *plane) { p.Erasures = away{p.store} },
+		"before it was announced":       func(p *plane) { p.refuse = fault.New(fault.Transient, "the bus is away") },
+	} {
+		p := newPlane()
+		deadlines := athlete.Deadlines{Service: p.Service, Inventory: p.store}
+		enforce := func(after time.Duration, published int) {
+			t.Helper()
+			p.now = start.Add(after)
+			_, err := deadlines.Enforce(t.Context())
+			must(t, err)
+			if len(p.published) != published {
+				t.Errorf("cut off %s, after %v: published %+v", name, after, p.facts())
+			}
+		}
+		cut(p)
+		if _, err := p.Leave(t.Context(), athlete.Session{AthleteID: 1, Generation: gen1}); !fault.Is(err, fault.Transient) {
+			t.Fatal(err)
+		}
+		p.Erasures, p.refuse = p.store, nil
+		enforce(10*time.Minute-time.Second, 0)
+		enforce(10*time.Minute, 1)
+		enforce(25*time.Minute, 2)
+		requested := athletev1.ErasureRequested{AthleteID: 1, Generation: gen1, Receipt: "receipt-1", RequestedAt: start}
+		if d := cmp.Diff([]event.Fact{requested, requested}, p.facts()); d != "" {
+			t.Errorf("cut off %s, announced (-want +got)\n%s", name, d)
+		}
+		e, err := p.Erasure(t.Context(), "receipt-1")
+		if err != nil || !e.RequestedAt.Equal(start) {
+			t.Errorf("cut off %s: %+v, %v", name, e, err)
+		}
+		// That the authorization ended elsewhere answers for another receipt.
+		p.revoke(t, gen1, "theirs")
+		enforce(40*time.Minute, 4)
+		p.revoke(t, gen1, "receipt-1")
+		enforce(55*time.Minute, 5) // that the erasures are complete here, and no wish
+	}
+}
+
+// picky refuses to publish what is about one athlete.
+type picky struct{ *plane }
+
+func (p picky) Publish(ctx context.Context, events ...event.Event) error {
+	if events[0].Fact.(athletev1.ErasureRequested).AthleteID == 1 {
+		return fault.New(fault.Transient, "not now")
+	}
+	return p.plane.Publish(ctx, events...)
+}
+
+func TestOneWishThatFailsDoesNotKeepTheOthers(t *testing.T) {
+	p := newPlane()
+	for id := range int64(5) {
+		_, err := p.Leave(t.Context(), athlete.Session{AthleteID: id, Generation: gen1})
+		must(t, err)
+	}
+	p.published, p.now = nil, start.Add(time.Hour)
+	p.Publisher = picky{p}
+	found, err := (&athlete.Deadlines{Service: p.Service, Inventory: p.store}).Enforce(t.Context())
+	if err == nil || found.ErasuresOverdue != 5 {
+		t.Errorf("%v, found %+v", err, found)
+	}
+	again := map[int64]bool{}
+	for _, f := range p.facts() {
+		again[f.(athletev1.ErasureRequested).AthleteID] = true
+	}
+	if d := cmp.Diff(map[int64]bool{0: true, 2: true, 3: true, 4: true}, again); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+}
+
+// The plane that cannot erase is the one that counts: the erasure is known first.
+func TestAnErasureThatFailsHereIsOverdue(t *testing.T) {
+	p := newPlane()
+	p.Accounts = unkind{p.store}
+	f := credentialsv1.AuthorizationRevoked{AthleteID: 1, Generation: gen1, Receipt: "r"}
+	if err := p.AuthorizationRevoked(t.Context(), cause, f); !fault.Is(err, fault.Transient) {
+		t.Fatal(err)
+	}
+	p.now = start.Add(3 * time.Hour)
+	found, err := (&athlete.Deadlines{Service: p.Service, Inventory: p.store}).Enforce(t.Context())
+	if want := (athlete.Found{ErasuresPending: 1, ErasuresOverdue: 1}); err != nil || found != want {
+		t.Errorf("%+v, %v, want %+v", found, err, want)
+	}
+	if len(p.published) != 0 {
+		t.Errorf("published %+v", p.facts())
+	}
+}
+
+// Whoever has still a session of an authorization that ended is told the receipt,
+// until they are back.
+func TestSessionsThatEndedLeadToTheReceipt(t *testing.T) {
+	steps := map[string]func(t *testing.T, p *plane){
+		"authorize 1": func(t *testing.T, p *plane) { p.authorize(t, gen1, "read") },
+		"revoke 1":    func(t *testing.T, p *plane) { p.revoke(t, gen1, "first") },
+		"authorize 2": func(t *testing.T, p *plane) { p.authorize(t, gen2, "read") },
+		"revoke 2":    func(t *testing.T, p *plane) { p.revoke(t, gen2, "second") },
+	}
+	for _, tc := range []struct {
+		steps []string
+		want  string
+	}{
+		{[]string{"authorize 1", "revoke 1"}, "first"},
+		{[]string{"authorize 1", "authorize 2", "revoke 2"}, "second"},
+		{[]string{"authorize 1", "revoke 1", "authorize 2", "revoke 2"}, "second"},
+		{[]string{"authorize 1", "revoke 1", "authorize 2"}, ""},
+	} {
+		for _, order := range permutations(tc.steps) {
+			for _, order := range [][]string{order, slices.Concat(order, order)} {
+				p := newPlane()
+				for _, name := range order {
+					steps[name](t, p)
+				}
+				if _, err := p.Me(t.Context(), athlete.Session{AthleteID: 1, Generation: gen1}); !errors.Is(err, athlete.RevokedError{Receipt: tc.want}) {
+					t.Errorf("after %v: %#v, want the receipt %q", order, err, tc.want)
+				}
+			}
 		}
 	}
 }

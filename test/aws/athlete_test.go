@@ -30,7 +30,7 @@ func TestAthleteItemsHoldWhatTheyShould(t *testing.T) {
 	table := ddb.New(dynamodb.NewFromConfig(mustConfig(t)), name)
 	at := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 	_, err := table.Update(t.Context(), 42, func(a *athlete.Account) (bool, error) {
-		a.Revoked, a.Expires = 7, at
+		a.Revoked, a.Receipt, a.Expires = 7, "done", at
 		return true, nil
 	})
 	if err != nil {
@@ -45,7 +45,7 @@ func TestAthleteItemsHoldWhatTheyShould(t *testing.T) {
 	got := map[string]string{}
 	for _, item := range mustItems(t, name) {
 		var attributes []string
-		for _, attribute := range []string{"version", "profile", "generation", "read_at", "leave", "revoked_generation", "requested_at", "completed_at"} {
+		for _, attribute := range []string{"version", "profile", "generation", "read_at", "leave", "revoked_generation", "receipt", "requested_at", "completed_at"} {
 			if _, there := item[attribute]; there {
 				attributes = append(attributes, attribute)
 				delete(item, attribute)
@@ -63,7 +63,7 @@ func TestAthleteItemsHoldWhatTheyShould(t *testing.T) {
 		}
 	}
 	want := map[string]string{
-		"athlete#42":   "version revoked_generation expires_at=1795176000",
+		"athlete#42":   "version revoked_generation receipt expires_at=1795176000",
 		"erasure#open": "requested_at",
 		"erasure#done": "requested_at completed_at expires_at=1797768000",
 	}

@@ -194,7 +194,7 @@ func testPermissions(t *testing.T, stage config.Stage) {
 		"AthletePlane.serve-api":     append(on(read+" "+write, "Athletes"), "events:PutEvents Bus"),
 		"AthletePlane.handle-events": append(on(read+" "+write, "Athletes"), "events:PutEvents Bus"),
 		"AthletePlane.enforce-deadlines": append(on("dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem", "Athletes"),
-			"dynamodb:Scan Athletes"),
+			"dynamodb:Scan Athletes", "events:PutEvents Bus"),
 		"ActivityPlane.serve-api":         on(read, activities),
 		"ActivityPlane.handle-events":     append(on(read+" "+write, activities), "events:PutEvents Bus"),
 		"ActivityPlane.expire-activities": on(read+" "+write, activities),

@@ -71,6 +71,15 @@ describe('errors', () => {
     expect(untold.message).toBe('Unauthorized')
   })
 
+  it('tell the receipt of the erasure that the session ended with', async () => {
+    const receipt = async (erasure: unknown) =>
+      (await failure(answering(JSON.stringify({ title: 'Unauthorized', erasure }), { status: 401 }).api.me())).receipt
+    expect(await receipt('/v1/erasures/r1_-')).toBe('r1_-')
+    for (const other of [undefined, null, 7, '', '/v1/erasures/', '/v1/erasures/a/b', 'https://evil.example/v1/erasures/r1']) {
+      expect(await receipt(other)).toBeNull()
+    }
+  })
+
   it.each(['<html>Bad gateway</html>', 'null', '{"message":"Forbidden"}', '{"detail":{"a":1}}'])(
     'stay readable when the body is %s',
     async (body) => {

@@ -125,12 +125,15 @@ export class ApiError extends Error {
   readonly status: number
   /** In how many seconds to try again; null when that isn't said. */
   readonly retryAfter: number | null
+  /** Of the erasure that the session ended with; null when none is known. */
+  readonly receipt: string | null
 
-  constructor(status: number, message: string, retryAfter: number | null = null) {
+  constructor(status: number, message: string, retryAfter: number | null = null, receipt: string | null = null) {
     super(message)
     this.name = 'ApiError'
     this.status = status
     this.retryAfter = retryAfter
+    this.receipt = receipt
   }
 }
 
@@ -180,7 +183,8 @@ export function createApi(fetch: typeof globalThis.fetch = globalThis.fetch.bind
     }
     if (!response.ok) {
       const wait = response.headers.get('Retry-After')
-      throw new ApiError(response.status, await problemText(response), wait === null ? null : Number(wait))
+      const { text, receipt } = await problem(response)
+      throw new ApiError(response.status, text, wait === null ? null : Number(wait), receipt)
     }
     return response
   }
@@ -239,14 +243,21 @@ function query(parameters: Record<string, string | undefined>): string {
   return `?${new URLSearchParams(given)}`
 }
 
-/** What an RFC 9457 problem says to a person, or a plain sentence where the answer is no such problem. */
-async function problemText(response: Response): Promise<string> {
+/**
+ * What an RFC 9457 problem says to a person, or a plain sentence where the answer is no such problem; and the receipt
+ * of the erasure that it leads to.
+ */
+async function problem(response: Response): Promise<{ text: string; receipt: string | null }> {
+  let said: { title?: unknown; detail?: unknown; erasure?: unknown } = {}
   try {
-    const problem = (await response.json()) as { title?: unknown; detail?: unknown }
-    const text = problem.detail || problem.title
-    if (typeof text === 'string') return text
+    said = Object((await response.json()) as unknown)
   } catch {
     // Not JSON: an error of something in between, such as the front door.
   }
-  return `Paceline could not do that just now (error ${response.status}).`
+  const text = said.detail || said.title
+  const receipt = /^\/v1\/erasures\/([\w-]+)$/.exec(String(said.erasure))
+  return {
+    text: typeof text === 'string' ? text : `Paceline could not do that just now (error ${response.status}).`,
+    receipt: receipt?.[1] ?? null,
+  }
 }

@@ -2,6 +2,7 @@ import { render } from 'preact'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createApi, type Activity, type ActivityPage, type Erasure, type Stats, type Sync } from './api.ts'
 import { App } from './app.tsx'
+import { Activities } from './components/activities.tsx'
 
 // The whole page over a Paceline that answers as the test says, on a clock
 // that the test moves.
@@ -377,7 +378,7 @@ describe('with a session', () => {
 
   it('goes back to the first page when the session has ended', async () => {
     await open()
-    routes['GET /v1/me/sync'] = nobody
+    Object.assign(routes, { 'GET /v1/me': nobody, 'GET /v1/me/sync': nobody })
     await pass(15_000)
     expect(alerts()).toEqual(['Your session has ended. Connect again to go on.'])
     expect(named('Connect with Strava')).toBeTruthy()
@@ -385,6 +386,28 @@ describe('with a session', () => {
     const before = requests.length
     await pass(60_000)
     expect(requests.length).toBe(before)
+  })
+
+  it('says that there is nothing only when there is no more to look at', async () => {
+    const none = page([], 'c1')
+    render(<Activities page={none} onMore={async () => {}} />, document.body)
+    expect(text()).not.toContain('None here yet.')
+    expect(named('Load more')).toBeTruthy()
+    render(<Activities page={page([])} onMore={async () => {}} />, document.body)
+    expect(text()).toContain('None here yet.')
+  })
+
+  it('keeps what was found past short and empty pages', async () => {
+    const pages: Record<string, ActivityPage> = { '': page([], 'c1'), c1: page([run], 'c2'), c2: page([], 'c3'), c3: page([ride], 'c4') }
+    routes['GET /v1/me/activities'] = (query) => ({ body: pages[query.get('cursor') ?? ''] ?? page([]) })
+    await open()
+    expect(names()).toEqual(['Evening Run'])
+    await press('Load more')
+    for (let polls = 0; polls < 2; polls++) {
+      expect(names()).toEqual(['Evening Run', 'Morning Ride'])
+      expect(named('Load more')).toBeTruthy()
+      await pass(10_000)
+    }
   })
 
   it('logs out', async () => {
@@ -488,6 +511,42 @@ describe('leaving', () => {
     await open('/#receipt=r1')
     expect(text()).toContain('Everything held on you has been erased')
     expect(requests).toEqual(['GET /v1/erasures/r1'])
+  })
+
+  describe('elsewhere', () => {
+    const gone = () => ({ status: 401, body: { title: 'Unauthorized', status: 401, erasure: '/v1/erasures/r1' } })
+
+    it('ends the session, and leads to the receipt once that is known', async () => {
+      await open()
+      routes['GET /v1/me/sync'] = nobody // has heard of it before the others
+      await pass(15_000)
+      expect(alerts()).toEqual(['Your session has ended. Connect again to go on.'])
+      routes['GET /v1/me'] = () => 'no answer'
+      await pass(5_000)
+      expect(alerts()).toEqual(['Your session has ended. Connect again to go on.'])
+      routes['GET /v1/me'] = gone
+      await pass(5_000)
+      expect(document.querySelector('code')!.textContent).toBe('r1')
+      expect(location.hash).toBe('#receipt=r1')
+      expect(asked('POST /oauth/logout')).toBe(1)
+    })
+
+    it('leads to the receipt whoever comes back to the page', async () => {
+      routes['GET /v1/me'] = gone
+      await open()
+      expect(document.querySelector('code')!.textContent).toBe('r1')
+      expect(alerts()).toEqual([])
+      expect(asked('POST /oauth/logout')).toBe(1)
+    })
+
+    it('leads whoever leaves again to the receipt', async () => {
+      await open()
+      for (const route of ['GET /v1/me', 'DELETE /v1/me']) routes[route] = gone
+      await press('Leave Paceline')
+      await press('Leave and erase my data')
+      await pass(100)
+      expect(document.querySelector('code')!.textContent).toBe('r1')
+    })
   })
 
   it('says when it knows no such receipt', async () => {

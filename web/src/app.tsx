@@ -11,33 +11,40 @@ import { usePolling } from './polling.ts'
 
 const retryPause = 5_000
 
-/** Who is at the page: not known yet (with a word on why), nobody (likewise), or an athlete. */
+/** Who is at the page: not known yet (with a word on why), nobody (likewise), an athlete, or who was one until their session ended. */
 type Visitor =
   | { kind: 'unknown'; because?: string }
   | { kind: 'nobody'; because?: string }
   | { kind: 'athlete'; athlete: Athlete }
+  | { kind: 'ended'; because: string }
 
 /** The whole page. */
 export function App({ api }: { api: Api }) {
   const [visitor, setVisitor] = useState<Visitor>({ kind: 'unknown' })
   const error = useConnectError()
   const [receipt, showReceipt] = useReceiptInAddress()
+  // Only what answers GET /v1/me knows of the receipt if it ended with an erasure.
+  const ended = visitor.kind === 'ended'
 
   usePolling(
     async (signal) => {
       if (receipt) return null
       try {
         const athlete = await api.me()
-        if (!signal.aborted) setVisitor({ kind: 'athlete', athlete })
+        if (signal.aborted) return null
+        if (ended) return retryPause // An erasure has begun, and not come there yet.
+        setVisitor({ kind: 'athlete', athlete })
         return null
       } catch (reason) {
-        const { status, message } = asApiError(reason)
+        const { status, message, receipt: erased } = asApiError(reason)
         if (signal.aborted) return null
-        setVisitor(status === 401 ? { kind: 'nobody' } : { kind: 'unknown', because: `${message} Trying again…` })
+        if (erased) void left(erased)
+        else if (!ended)
+          setVisitor(status === 401 ? { kind: 'nobody' } : { kind: 'unknown', because: `${message} Trying again…` })
         return status === 401 ? null : retryPause
       }
     },
-    [api, receipt],
+    [api, receipt, ended],
   )
 
   const left = async (newReceipt: string) => {
@@ -65,14 +72,14 @@ export function App({ api }: { api: Api }) {
             athlete={visitor.athlete}
             onLoggedOut={() => setVisitor({ kind: 'nobody', because: 'You are logged out.' })}
             onSessionEnded={() =>
-              setVisitor({ kind: 'nobody', because: 'Your session has ended. Connect again to go on.' })
+              setVisitor({ kind: 'ended', because: 'Your session has ended. Connect again to go on.' })
             }
             onLeft={left}
           />
         ) : (
           <>
             {visitor.because && <Notice text={visitor.because} />}
-            {visitor.kind !== 'nobody' ? (
+            {visitor.kind === 'unknown' ? (
               <p role="status">Loading…</p>
             ) : error === appFull ? (
               <Full api={api} />

@@ -50,6 +50,13 @@ describe('refresh', () => {
     expect(refresh(page([], null), page([10, 9], 'after 9')).next_cursor).toBe('after 9')
   })
 
+  it('keeps what was loaded past a first page that is short or empty', () => {
+    const loaded = page([9, 6, 5], 'after 5')
+    expect(refresh(loaded, page([9], 'after 7'))).toEqual(loaded)
+    expect(refresh(loaded, page([], 'after 7'))).toEqual(loaded)
+    expect(refresh(page([], 'after 7'), page([], 'after 8')).next_cursor).toBe('after 8')
+  })
+
   it('drops everything else when the first page is the only one', () => {
     expect(refresh(page([9, 8, 7], 'after 7'), page([9])).items).toHaveLength(1)
     expect(refresh(page([9, 8, 7], 'after 7'), page([]))).toEqual(page([]))

@@ -8,12 +8,13 @@ export function append(shown: ActivityPage, next: ActivityPage): ActivityPage {
 
 /**
  * The shown activities after the first page was read again: all of the first
- * page as it is now, and of the rest what lies past its end.
+ * page as it is now, and of the rest what lies past its end. Only a page that is
+ * the last says that there is no more: any other may be short, even empty.
  */
 export function refresh(shown: ActivityPage, first: ActivityPage): ActivityPage {
+  if (first.next_cursor === null) return first
   const last = first.items.at(-1)
-  if (!last || first.next_cursor === null) return first
   const known = new Set(first.items.map((item) => item.id))
-  const rest = shown.items.filter((item) => item.start_date <= last.start_date && !known.has(item.id))
+  const rest = shown.items.filter((item) => (!last || item.start_date <= last.start_date) && !known.has(item.id))
   return rest.length === 0 ? first : { items: [...first.items, ...rest], next_cursor: shown.next_cursor }
 }

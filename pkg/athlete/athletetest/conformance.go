@@ -42,7 +42,7 @@ func Run(t *testing.T, stores Stores) {
 			},
 			{Profile: &gatheringv1.Athlete{ID: 1}, Generation: 1, ReadAt: at},
 			{Authorization: &athlete.Authorization{Generation: 1}},
-			{Revoked: 1_800_000_000_001, Expires: time.Unix(1_900_000_000, 0).UTC()},
+			{Revoked: 1_800_000_000_001, Receipt: "r", Expires: time.Unix(1_900_000_000, 0).UTC()},
 		} {
 			updated, err := accounts.Update(t.Context(), 1, func(a *athlete.Account) (bool, error) { *a = want; return true, nil })
 			must(t, err)
@@ -130,13 +130,18 @@ func Run(t *testing.T, stores Stores) {
 		same(t, got, erased)
 	})
 
-	t.Run("an inventory finds all profiles and erasures", func(t *testing.T) {
-		profiles, found := map[int64]time.Time{}, map[string]athlete.Erasure{}
+	t.Run("an inventory finds all profiles, wishes to leave and erasures", func(t *testing.T) {
+		profiles, leaving, found := map[int64]time.Time{}, map[int64]athlete.Leave{}, map[string]athlete.Erasure{}
+		leave := func(id int64) athlete.Leave { return athlete.Leave{Receipt: "r", Generation: id, RequestedAt: at} }
 		for id := int64(1000); id < 1010; id++ {
 			_, err := accounts.Update(t.Context(), id, func(a *athlete.Account) (bool, error) {
 				a.Revoked = 1
 				if id%2 == 0 {
 					a.Profile, a.ReadAt = &gatheringv1.Athlete{ID: id}, at.Add(time.Duration(id)*time.Second)
+				}
+				if id%3 == 0 {
+					l := leave(id)
+					a.Leave = &l
 				}
 				return true, nil
 			})
@@ -148,12 +153,18 @@ func Run(t *testing.T, stores Stores) {
 				profiles[id] = readAt
 			}
 			return nil
+		}, func(id int64, l athlete.Leave) error {
+			if id >= 1000 {
+				leaving[id] = l
+			}
+			return nil
 		}, func(e athlete.Erasure) error { found[e.Receipt] = e; return nil }))
 		want := map[int64]time.Time{}
 		for id := int64(1000); id < 1010; id += 2 {
 			want[id] = at.Add(time.Duration(id) * time.Second)
 		}
 		same(t, profiles, want)
+		same(t, leaving, map[int64]athlete.Leave{1002: leave(1002), 1005: leave(1005), 1008: leave(1008)})
 		same(t, found, map[string]athlete.Erasure{
 			"one": {
 				Receipt: "one", RequestedAt: at, CompletedAt: at.Add(time.Hour), Erased: map[string]time.Time{"a": at.Add(time.Minute), "b": at.Add(time.Hour)},
@@ -162,9 +173,12 @@ func Run(t *testing.T, stores Stores) {
 			"three": {Receipt: "three", RequestedAt: at},
 		})
 		enough := errors.New("enough")
-		stop := func() error { return enough }
-		if err := stores.Each(t.Context(), func(int64, time.Time) error { return stop() }, func(athlete.Erasure) error { return stop() }); !errors.Is(err, enough) {
-			t.Errorf("got %v", err)
+		for _, ends := range []struct{ profile, leave, erasure error }{{profile: enough}, {leave: enough}, {erasure: enough}} {
+			err := stores.Each(t.Context(), func(int64, time.Time) error { return ends.profile },
+				func(int64, athlete.Leave) error { return ends.leave }, func(athlete.Erasure) error { return ends.erasure })
+			if !errors.Is(err, enough) {
+				t.Errorf("%+v: got %v", ends, err)
+			}
 		}
 	})
 }

@@ -72,16 +72,22 @@ func (s *Store) Erasure(_ context.Context, receipt string) (athlete.Erasure, err
 }
 
 // Each implements [athlete.Inventory].
-func (s *Store) Each(_ context.Context, profile func(int64, time.Time) error, erasure func(athlete.Erasure) error) error {
+func (s *Store) Each(_ context.Context, profile func(int64, time.Time) error,
+	leave func(int64, athlete.Leave) error, erasure func(athlete.Erasure) error,
+) error {
 	s.mu.Lock()
 	accounts, erasures := maps.Clone(s.accounts), maps.Clone(s.erasures)
 	s.mu.Unlock()
 	for id, a := range accounts {
-		if a.Profile == nil {
-			continue
+		if a.Profile != nil {
+			if err := profile(id, a.ReadAt); err != nil {
+				return err
+			}
 		}
-		if err := profile(id, a.ReadAt); err != nil {
-			return err
+		if a.Leave != nil {
+			if err := leave(id, *a.Leave); err != nil {
+				return err
+			}
 		}
 	}
 	for _, e := range erasures {

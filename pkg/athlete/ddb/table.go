@@ -45,6 +45,7 @@ type accountItem struct {
 	Asked         time.Time          `dynamodbav:"asked_at,omitempty"`
 	Leave         *leaveItem         `dynamodbav:"leave,omitempty"`
 	Revoked       int64              `dynamodbav:"revoked_generation,omitempty"`
+	Receipt       string             `dynamodbav:"receipt,omitempty"`
 	// ExpiresAt is in Unix seconds.
 	ExpiresAt int64 `dynamodbav:"expires_at,omitempty"`
 }
@@ -77,7 +78,7 @@ func (i accountItem) account() athlete.Account {
 	a := athlete.Account{
 		Profile: (*gatheringv1.Athlete)(i.Profile), Generation: i.Generation, ReadAt: i.ReadAt,
 		Authorization: (*athlete.Authorization)(i.Authorization), Asked: i.Asked,
-		Leave: (*athlete.Leave)(i.Leave), Revoked: i.Revoked,
+		Leave: (*athlete.Leave)(i.Leave), Revoked: i.Revoked, Receipt: i.Receipt,
 	}
 	if i.ExpiresAt != 0 {
 		a.Expires = time.Unix(i.ExpiresAt, 0).UTC()
@@ -90,7 +91,7 @@ func accountItemOf(pk string, version int64, a athlete.Account) accountItem {
 		PK: pk, Version: version,
 		Profile: (*profile)(a.Profile), Generation: a.Generation, ReadAt: a.ReadAt,
 		Authorization: (*authorizationItem)(a.Authorization), Asked: a.Asked,
-		Leave: (*leaveItem)(a.Leave), Revoked: a.Revoked,
+		Leave: (*leaveItem)(a.Leave), Revoked: a.Revoked, Receipt: a.Receipt,
 	}
 	if !a.Expires.IsZero() {
 		i.ExpiresAt = a.Expires.Unix()
@@ -190,7 +191,9 @@ func (t *Table) Erasure(ctx context.Context, receipt string) (athlete.Erasure, e
 
 // Each implements [athlete.Inventory] by a scan: with some ten thousand athletes
 // at most, all there is fits into a few pages.
-func (t *Table) Each(ctx context.Context, profile func(int64, time.Time) error, erasure func(athlete.Erasure) error) error {
+func (t *Table) Each(ctx context.Context, profile func(int64, time.Time) error,
+	leave func(int64, athlete.Leave) error, erasure func(athlete.Erasure) error,
+) error {
 	pages := dynamodb.NewScanPaginator(t.api, &dynamodb.ScanInput{TableName: aws.String(t.name)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -198,7 +201,7 @@ func (t *Table) Each(ctx context.Context, profile func(int64, time.Time) error, 
 			return fault.New(fault.Transient, "scan: %w", err)
 		}
 		for _, attrs := range page.Items {
-			if err := each(attrs, profile, erasure); err != nil {
+			if err := each(attrs, profile, leave, erasure); err != nil {
 				return err
 			}
 		}
@@ -206,17 +209,22 @@ func (t *Table) Each(ctx context.Context, profile func(int64, time.Time) error, 
 	return nil
 }
 
-func each(attrs map[string]types.AttributeValue, profile func(int64, time.Time) error, erasure func(athlete.Erasure) error) error {
+func each(attrs map[string]types.AttributeValue, profile func(int64, time.Time) error,
+	leave func(int64, athlete.Leave) error, erasure func(athlete.Erasure) error,
+) error {
 	var account accountItem
 	if err := attributevalue.UnmarshalMap(attrs, &account); err != nil {
 		return err
 	}
 	if id, is := strings.CutPrefix(account.PK, accountPrefix); is {
 		athleteID, err := strconv.ParseInt(id, 10, 64)
-		if err != nil || account.Profile == nil {
-			return err
+		if err == nil && account.Profile != nil {
+			err = profile(athleteID, account.ReadAt)
 		}
-		return profile(athleteID, account.ReadAt)
+		if err == nil && account.Leave != nil {
+			err = leave(athleteID, athlete.Leave(*account.Leave))
+		}
+		return err
 	}
 	var item erasureItem
 	if err := attributevalue.UnmarshalMap(attrs, &item); err != nil {

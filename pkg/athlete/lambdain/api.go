@@ -29,12 +29,16 @@ func APIRoutes(s *athlete.Service, siteURL string) map[string]httpapi.Handler {
 
 type api struct{ service *athlete.Service }
 
-// session calls answer for a live session and answers 401 otherwise.
+// session calls answer for a live session and answers 401 otherwise, with the
+// receipt if the session ended with an erasure.
 func session(answer func(context.Context, athlete.Session, httpapi.Request) (httpapi.Response, error)) httpapi.Handler {
 	return httpapi.Authenticated(func(ctx context.Context, id httpapi.Identity, req httpapi.Request) (httpapi.Response, error) {
 		res, err := answer(ctx, athlete.Session(id), req)
-		if errors.Is(err, athlete.ErrRevoked) {
-			return httpapi.Unauthorized(), nil
+		if revoked, is := errors.AsType[athlete.RevokedError](err); is {
+			if revoked.Receipt == "" {
+				return httpapi.Unauthorized(), nil
+			}
+			return httpapi.Erased(statusURL(revoked.Receipt)), nil
 		}
 		return res, err
 	})
@@ -139,8 +143,10 @@ type withheld struct {
 // kept is all that other boundaries hold and no part of an export has.
 var kept = []withheld{
 	{"Strava's access and refresh token", "Whoever has them can read the account."},
-	{"ids of activities that were deleted or hidden, for 8 days", "A message that comes late must not bring one back."},
+	{"ids of activities that were deleted or hidden, for 7 days", "A message that comes late must not bring one back."},
 	{"ids and times of webhook events that wait", "Each is a hint to read an activity, which is among the activities then."},
+	{"digests of webhook events, for 3 days", "They tell an event that comes again, and nothing else."},
+	{"how far the reading of the history is, in counts and times", "It is for going on; the part called gathering sums it up."},
 }
 
 func (a api) export(ctx context.Context, by athlete.Session, _ httpapi.Request) (httpapi.Response, error) {
@@ -183,7 +189,10 @@ type left struct {
 	StatusURL string `json:"status_url"`
 }
 
-func leaving(receipt string) *left { return &left{receipt, "/v1/erasures/" + receipt} }
+func leaving(receipt string) *left { return &left{receipt, statusURL(receipt)} }
+
+// statusURL is where an erasure can be looked up.
+func statusURL(receipt string) string { return "/v1/erasures/" + receipt }
 
 func (a api) leave(ctx context.Context, by athlete.Session, _ httpapi.Request) (httpapi.Response, error) {
 	receipt, err := a.service.Leave(ctx, by)

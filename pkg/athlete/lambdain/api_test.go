@@ -35,6 +35,8 @@ type plane struct {
 	t         *testing.T
 	document  *api.Document
 	now       time.Time
+	store     *athletetest.Store
+	service   *athlete.Service
 	api       func(context.Context, httpapi.Request) (httpapi.Response, error)
 	consume   func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
 	published []event.Event
@@ -47,15 +49,14 @@ func (p *plane) Publish(_ context.Context, events ...event.Event) error {
 }
 
 func newPlane(t *testing.T) *plane {
-	p := &plane{t: t, document: api.MustLoad(t), now: now}
-	store := athletetest.NewStore()
-	service := &athlete.Service{
-		Accounts: store, Erasures: store, Publisher: p,
+	p := &plane{t: t, document: api.MustLoad(t), now: now, store: athletetest.NewStore()}
+	p.service = &athlete.Service{
+		Accounts: p.store, Erasures: p.store, Publisher: p,
 		Minter:     event.Minter{Now: func() time.Time { return p.now }, NewID: func() string { return "id" }},
 		NewReceipt: func() string { return "unguessable" },
 	}
-	p.api = httpapi.Mux(quiet, lambdain.APIRoutes(service, "https://paceline.example"))
-	p.consume = consume.Handler(quiet, lambdain.EventRoutes(service)...)
+	p.api = httpapi.Mux(quiet, lambdain.APIRoutes(p.service, "https://paceline.example"))
+	p.consume = consume.Handler(quiet, lambdain.EventRoutes(p.service)...)
 	return p
 }
 
@@ -146,8 +147,12 @@ func TestProfileFromEventToAnswer(t *testing.T) {
 	p.expect(me, http.StatusOK, `{"id":1}`)
 
 	p.receive("credentialsv1/testdata/AuthorizationRevoked.json")
-	p.expect(me, http.StatusUnauthorized, "", session)
-	p.expect(leave, http.StatusUnauthorized, "", session)
+	for _, route := range []string{me, leave, export, refresh} {
+		for _, session := range []func(*httpapi.Request){session, as(athleteID, generation-1)} {
+			p.expect(route, http.StatusUnauthorized, fmt.Sprintf(`{"type":"/problems.html#no-session","title":"Unauthorized","status":401,`+
+				`"detail":"There is no session, or it has ended. Connect with Strava to open one.","erasure":"/v1/erasures/%s"}`, sampleReceipt), session)
+		}
+	}
 	p.expect(me, http.StatusOK, `{"id":4242424}`, as(athleteID, generation+1))
 	if len(p.published) != 1 || p.published[0].Fact.DetailType() != "ErasureCompleted.v1" {
 		t.Errorf("published %+v", p.published)
@@ -224,8 +229,10 @@ func TestExport(t *testing.T) {
 		`{"name":"totals","type":"application/json","href":"/v1/me/stats?by=month"},` +
 		`{"name":"gathering","type":"application/json","href":"/v1/me/sync"}],` +
 		`"withheld":[{"what":"Strava's access and refresh token","reason":"Whoever has them can read the account."},` +
-		`{"what":"ids of activities that were deleted or hidden, for 8 days","reason":"A message that comes late must not bring one back."},` +
-		`{"what":"ids and times of webhook events that wait","reason":"Each is a hint to read an activity, which is among the activities then."}]}`
+		`{"what":"ids of activities that were deleted or hidden, for 7 days","reason":"A message that comes late must not bring one back."},` +
+		`{"what":"ids and times of webhook events that wait","reason":"Each is a hint to read an activity, which is among the activities then."},` +
+		`{"what":"digests of webhook events, for 3 days","reason":"They tell an event that comes again, and nothing else."},` +
+		`{"what":"how far the reading of the history is, in counts and times","reason":"It is for going on; the part called gathering sums it up."}]}`
 	p.expect(export, http.StatusOK, `{"athlete_id":4242424,"authorization":null,"profile":null,"profile_read_at":null,`+
 		`"refresh_asked_at":null,"leaving":null,`+parts, session)
 
@@ -275,9 +282,10 @@ func TestAnotherSitesPageChangesNothing(t *testing.T) {
 
 func TestDeadlinesAreCounted(t *testing.T) {
 	var out bytes.Buffer
-	store := athletetest.NewStore()
+	p := newPlane(t)
+	store := p.store
 	for range 2 {
-		deadlines := &athlete.Deadlines{Accounts: store, Inventory: store, Now: func() time.Time { return now }}
+		deadlines := &athlete.Deadlines{Service: p.service, Inventory: p.store}
 		m := obs.NewMetrics(&out, time.Now, "ns", "stage", "function")
 		if _, err := obs.Flushing(m, lambdain.EnforceDeadlines(deadlines, m))(t.Context(), struct{}{}); err != nil {
 			t.Fatal(err)

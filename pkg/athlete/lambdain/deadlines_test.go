@@ -17,8 +17,10 @@ import (
 // broken is an inventory that ends early.
 type broken struct{ athlete.Inventory }
 
-func (b broken) Each(ctx context.Context, profile func(int64, time.Time) error, erasure func(athlete.Erasure) error) error {
-	return errors.Join(b.Inventory.Each(ctx, profile, erasure), errors.New("boom"))
+func (b broken) Each(ctx context.Context, profile func(int64, time.Time) error,
+	leave func(int64, athlete.Leave) error, erasure func(athlete.Erasure) error,
+) error {
+	return errors.Join(b.Inventory.Each(ctx, profile, leave, erasure), errors.New("boom"))
 }
 
 // TestWhoCouldNotCountReportsNoZero: the alarms take a 0 for peace, and a figure
@@ -29,7 +31,7 @@ func TestWhoCouldNotCountReportsNoZero(t *testing.T) {
 	if err := store.Open(t.Context(), athlete.Erasure{Receipt: "r", RequestedAt: now.Add(-time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
-	deadlines := &athlete.Deadlines{Accounts: store, Inventory: broken{store}, Now: func() time.Time { return now }}
+	deadlines := &athlete.Deadlines{Service: newPlane(t).service, Inventory: broken{store}}
 	m := obs.NewMetrics(&out, time.Now, "ns", "stage", "function")
 	if _, err := obs.Flushing(m, lambdain.EnforceDeadlines(deadlines, m))(t.Context(), struct{}{}); err == nil {
 		t.Error("it did not fail")

@@ -38,4 +38,5 @@ type HandleEvents struct {
 type EnforceDeadlines struct {
 	Stage         string `env:"STAGE,required"`
 	AthletesTable string `env:"ATHLETES_TABLE,required"`
+	EventBusName  string `env:"EVENT_BUS_NAME,required"`
 }

@@ -138,18 +138,25 @@ const ProblemBase = "/problems.html#"
 
 // Problem is an error answer as of RFC 9457; its title is the status's own. The
 // status is one of [ProblemTypes].
-func Problem(status int, detail string) Response {
+func Problem(status int, detail string) Response { return problem(status, detail, "") }
+
+func problem(status int, detail, erasure string) Response {
 	return respond(status, "application/problem+json", encode(struct {
-		Type   string `json:"type"`
-		Title  string `json:"title"`
-		Status int    `json:"status"`
-		Detail string `json:"detail"`
-	}{ProblemBase + ProblemTypes[status], http.StatusText(status), status, detail}))
+		Type    string `json:"type"`
+		Title   string `json:"title"`
+		Status  int    `json:"status"`
+		Detail  string `json:"detail"`
+		Erasure string `json:"erasure,omitempty"`
+	}{ProblemBase + ProblemTypes[status], http.StatusText(status), status, detail, erasure}))
 }
 
 // Unauthorized is the answer to a call without a live session.
-func Unauthorized() Response {
-	return Problem(http.StatusUnauthorized, "There is no session, or it has ended. Connect with Strava to open one.")
+func Unauthorized() Response { return Erased("") }
+
+// Erased is [Unauthorized] that tells, by an extension member (RFC 9457, 3.2), where
+// to look up the erasure that the session ended with. It is not told when empty.
+func Erased(erasure string) Response {
+	return problem(http.StatusUnauthorized, "There is no session, or it has ended. Connect with Strava to open one.", erasure)
 }
 
 // TooMany is the answer to a call that may be repeated after a while, which is

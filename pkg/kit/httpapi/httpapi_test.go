@@ -64,6 +64,20 @@ func TestErrorsBecomeProblems(t *testing.T) {
 	}
 }
 
+func TestAnEndedSessionMayLeadToAnErasure(t *testing.T) {
+	const problem = `{"type":"/problems.html#no-session","title":"Unauthorized","status":401,` +
+		`"detail":"There is no session, or it has ended. Connect with Strava to open one."`
+	for want, res := range map[string]httpapi.Response{
+		problem + `}`: httpapi.Unauthorized(),
+		problem + `,"erasure":"/v1/erasures/r1"}`: httpapi.Erased("/v1/erasures/r1"),
+	} {
+		if res.StatusCode != 401 || res.Body != want || res.Headers["Content-Type"] != "application/problem+json" {
+			t.Errorf("%d %s, want %s", res.StatusCode, res.Body, want)
+		}
+		inert(t, res)
+	}
+}
+
 // A call that outlasts its function is answered, too, rather than cut off by
 // API Gateway with an answer of its own.
 func TestACallThatTakesTooLongIsAnswered(t *testing.T) {

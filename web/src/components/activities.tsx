@@ -17,7 +17,7 @@ export function Activities({ page, onMore }: { page: ActivityPage | null; onMore
   return (
     <section aria-labelledby="activities">
       <h2 id="activities">Activities</h2>
-      {page && page.items.length === 0 && <p class="quiet">None here yet.</p>}
+      {page && page.items.length === 0 && page.next_cursor === null && <p class="quiet">None here yet.</p>}
       {page && (
         <ul class="activities">
           {page.items.map((activity) => (
