@@ -74,10 +74,13 @@ type Authorization struct {
 
 // admit fails with a [RevokedError] when the authorization is over.
 func (a Account) admit(by Session) error {
-	if by.Generation <= a.Revoked {
-		return RevokedError{a.Receipt}
+	switch {
+	case by.Generation > a.Revoked:
+		return nil
+	case a.Leave != nil && a.Leave.Generation == a.Revoked:
+		return RevokedError{a.Leave.Receipt} // The athlete's own, which is still owed.
 	}
-	return nil
+	return RevokedError{a.Receipt}
 }
 
 // profile is nil when none is known that may still be shown.
@@ -206,6 +209,9 @@ func (a *Account) revoke(generation int64, receipt string, now time.Time) bool {
 		a.Leave = nil
 	}
 	if generation <= a.Revoked {
+		if granted && generation == a.Revoked && a.Authorization == nil {
+			a.Receipt = receipt
+		}
 		a.keep(now)
 		return granted
 	}

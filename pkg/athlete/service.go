@@ -76,7 +76,20 @@ func (s *Service) Refresh(ctx context.Context, by Session) (time.Time, error) {
 // authorization is over.
 func (s *Service) Leave(ctx context.Context, by Session) (receipt string, err error) {
 	fresh, now := s.NewReceipt(), s.Minter.Now().UTC()
-	a, err := s.Accounts.Update(ctx, by.AthleteID, func(a *Account) (bool, error) {
+	// A wish gives way to one that ends a later authorization, too, but is carried
+	// out all the same: its receipt may have been given.
+	a, err := s.Accounts.Account(ctx, by.AthleteID)
+	if err == nil {
+		err = a.admit(by)
+	}
+	if err == nil && a.Leave != nil {
+		err = s.announce(ctx, by.AthleteID, *a.Leave)
+	}
+	if err != nil {
+		return "", fmt.Errorf("look for an earlier wish: %w", err)
+	}
+	earlier := a.Leave
+	a, err = s.Accounts.Update(ctx, by.AthleteID, func(a *Account) (bool, error) {
 		if err := a.admit(by); err != nil {
 			return false, err
 		}
@@ -84,6 +97,9 @@ func (s *Service) Leave(ctx context.Context, by Session) (receipt string, err er
 	})
 	if err != nil {
 		return "", fmt.Errorf("remember the wish to leave: %w", err)
+	}
+	if earlier != nil && earlier.Receipt == a.Leave.Receipt {
+		return a.Leave.Receipt, nil
 	}
 	return a.Leave.Receipt, s.announce(ctx, by.AthleteID, *a.Leave)
 }

@@ -676,6 +676,21 @@ func TestSessionsThatEndedLeadToTheReceipt(t *testing.T) {
 	}
 }
 
+// Whoever asked to leave is led to that receipt, though the authorization ended
+// otherwise in between.
+func TestLeavingAgainLeadsToTheSameReceipt(t *testing.T) {
+	p := newPlane()
+	by := athlete.Session{AthleteID: 1, Generation: gen1}
+	receipt, err := p.Leave(t.Context(), by)
+	must(t, err)
+	for _, next := range []string{"theirs", receipt, "theirs", receipt} {
+		p.revoke(t, gen1, next)
+		if _, err := p.Leave(t.Context(), by); !errors.Is(err, athlete.RevokedError{Receipt: receipt}) {
+			t.Errorf("after the revocation of %s: %#v", next, err)
+		}
+	}
+}
+
 func TestReceiptsLast30Days(t *testing.T) {
 	p := newPlane()
 	must(t, p.ErasureReceiptIssued(t.Context(), cause, credentialsv1.ErasureReceiptIssued{Receipt: "r", RequestedAt: start, CompletedAt: start}))

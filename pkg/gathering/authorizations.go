@@ -39,7 +39,8 @@ func (z *Authorizations) Begin(ctx context.Context, cause event.Meta, athleteID,
 		return nil
 	})
 	if errors.Is(err, errUnchanged) {
-		return nil
+		// It is over. An earlier attempt may have been cut off below.
+		return z.Mailboxes.DropMailbox(ctx, athleteID, generation)
 	}
 	if err != nil {
 		return fmt.Errorf("note the authorization: %w", err)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -642,7 +643,49 @@ func (o overtaken) UpdateMailbox(ctx context.Context, athleteID int64, change fu
 	return o.Mailboxes.UpdateMailbox(ctx, athleteID, change)
 }
 
+// unreadable athletes cannot be read the first time.
+type unreadable struct {
+	gathering.Athletes
+	read bool
+}
+
+func (u *unreadable) Athlete(ctx context.Context, id int64) (gathering.Athlete, error) {
+	if !u.read {
+		u.read = true
+		return gathering.Athlete{}, fault.New(fault.Transient, "not now")
+	}
+	return u.Athletes.Athlete(ctx, id)
+}
+
 func TestWhoLeavesWhileGatheringBeginsLeavesNothing(t *testing.T) {
+	w := newWorld(t, plenty)
+	id := w.athlete(0)
+	begin := *w.authorizations
+	var once sync.Once
+	begin.Mailboxes = overtaken{w.store, func() {
+		once.Do(func() {
+			if err := w.authorizations.End(t.Context(), w.news(), id, generation, "receipt"); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}}
+	begin.Athletes = &unreadable{Athletes: w.store}
+	if err := begin.Begin(t.Context(), w.news(), id, generation); !fault.Is(err, fault.Transient) {
+		t.Fatal(err)
+	}
+	// The event comes again.
+	if err := begin.Begin(t.Context(), w.news(), id, generation); err != nil {
+		t.Fatal(err)
+	}
+	if a, m := w.stored(id), w.mailbox(id); a.State != gathering.Revoked || m.Generation != 0 {
+		t.Errorf("%+v, %+v", a, m)
+	}
+	if f := eventtest.Facts[gatheringv1.ScanProgressed](w.bus); len(f) != 0 {
+		t.Errorf("told %+v", f)
+	}
+}
+
+func TestWhoLeavesJustBeforeTheMailboxOpensLeavesNothing(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
 	begin := *w.authorizations
@@ -654,11 +697,8 @@ func TestWhoLeavesWhileGatheringBeginsLeavesNothing(t *testing.T) {
 	if err := begin.Begin(t.Context(), w.news(), id, generation); err != nil {
 		t.Fatal(err)
 	}
-	if a, m := w.stored(id), w.mailbox(id); a.State != gathering.Revoked || m.Generation != 0 {
-		t.Errorf("%+v, %+v", a, m)
-	}
-	if f := eventtest.Facts[gatheringv1.ScanProgressed](w.bus); len(f) != 0 {
-		t.Errorf("told %+v", f)
+	if n := w.mailbox(id).Generation; n != 0 {
+		t.Errorf("the mailbox is of %d", n)
 	}
 }
 

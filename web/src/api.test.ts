@@ -80,7 +80,7 @@ describe('errors', () => {
     }
   })
 
-  it.each(['<html>Bad gateway</html>', 'null', '{"message":"Forbidden"}', '{"detail":{"a":1}}'])(
+  it.each(['<html>Bad gateway</html>', 'null', '{"erasure":{"toString":1}}', '{"message":"Forbidden"}', '{"detail":{"a":1}}'])(
     'stay readable when the body is %s',
     async (body) => {
       const error = await failure(answering(body, { status: 502 }).api.sync())

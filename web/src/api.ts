@@ -255,7 +255,7 @@ async function problem(response: Response): Promise<{ text: string; receipt: str
     // Not JSON: an error of something in between, such as the front door.
   }
   const text = said.detail || said.title
-  const receipt = /^\/v1\/erasures\/([\w-]+)$/.exec(String(said.erasure))
+  const receipt = /^\/v1\/erasures\/([\w-]+)$/.exec(typeof said.erasure === 'string' ? said.erasure : '')
   return {
     text: typeof text === 'string' ? text : `Paceline could not do that just now (error ${response.status}).`,
     receipt: receipt?.[1] ?? null,

@@ -531,6 +531,19 @@ describe('leaving', () => {
       expect(asked('POST /oauth/logout')).toBe(1)
     })
 
+    it('goes on when the session was ended and another has begun elsewhere', async () => {
+      await open()
+      routes['GET /v1/me/sync'] = nobody
+      await pass(15_000)
+      expect(alerts()).toEqual(['Your session has ended. Connect again to go on.'])
+      await pass(10_000)
+      expect(alerts()).toEqual(['Your session has ended. Connect again to go on.'])
+      connected()
+      await pass(5_000)
+      expect(alerts()).toEqual([])
+      expect(names()).toEqual(['Evening Run', 'Morning Ride'])
+    })
+
     it('leads to the receipt whoever comes back to the page', async () => {
       routes['GET /v1/me'] = gone
       await open()

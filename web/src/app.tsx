@@ -29,10 +29,12 @@ export function App({ api }: { api: Api }) {
   usePolling(
     async (signal) => {
       if (receipt) return null
+      let athlete: Athlete | null = null
       try {
-        const athlete = await api.me()
+        athlete = await api.me()
         if (signal.aborted) return null
-        if (ended) return retryPause // An erasure has begun, and not come there yet.
+        if (ended) await api.sync() // Fails as long as an erasure that has begun has not come to the profile.
+        if (signal.aborted) return null
         setVisitor({ kind: 'athlete', athlete })
         return null
       } catch (reason) {
@@ -41,7 +43,7 @@ export function App({ api }: { api: Api }) {
         if (erased) void left(erased)
         else if (!ended)
           setVisitor(status === 401 ? { kind: 'nobody' } : { kind: 'unknown', because: `${message} Trying again…` })
-        return status === 401 ? null : retryPause
+        return status === 401 && !(ended && athlete) ? null : retryPause
       }
     },
     [api, receipt, ended],

@@ -54,7 +54,8 @@ describe('refresh', () => {
     const loaded = page([9, 6, 5], 'after 5')
     expect(refresh(loaded, page([9], 'after 7'))).toEqual(loaded)
     expect(refresh(loaded, page([], 'after 7'))).toEqual(loaded)
-    expect(refresh(page([], 'after 7'), page([], 'after 8')).next_cursor).toBe('after 8')
+    expect(refresh(page([], 'after 7'), page([], 'after 8')).next_cursor).toBe('after 7')
+    expect(refresh(page([9], 'after 8'), page([], 'after 8')).items).toEqual([])
   })
 
   it('drops everything else when the first page is the only one', () => {

@@ -12,9 +12,11 @@ export function append(shown: ActivityPage, next: ActivityPage): ActivityPage {
  * the last says that there is no more: any other may be short, even empty.
  */
 export function refresh(shown: ActivityPage, first: ActivityPage): ActivityPage {
-  if (first.next_cursor === null) return first
+  if (first.next_cursor === null || first.next_cursor === shown.next_cursor) return first
   const last = first.items.at(-1)
   const known = new Set(first.items.map((item) => item.id))
   const rest = shown.items.filter((item) => (!last || item.start_date <= last.start_date) && !known.has(item.id))
+  const same = first.items.length === shown.items.length && shown.items.every((item) => known.has(item.id))
+  if (same && shown.next_cursor !== null) return { items: first.items, next_cursor: shown.next_cursor }
   return rest.length === 0 ? first : { items: [...first.items, ...rest], next_cursor: shown.next_cursor }
 }

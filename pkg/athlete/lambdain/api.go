@@ -158,7 +158,7 @@ func (a api) export(ctx context.Context, by athlete.Session, _ httpapi.Request) 
 	if out.Profile != nil {
 		out.ProfileReadAt = optional(account.ReadAt)
 	}
-	if account.Leave != nil {
+	if l := account.Leave; l != nil && l.Generation >= by.Generation {
 		out.Leaving = leaving(account.Leave.Receipt)
 	}
 	return httpapi.JSON(http.StatusOK, out), err

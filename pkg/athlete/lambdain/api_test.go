@@ -246,6 +246,14 @@ func TestExport(t *testing.T) {
 		`"profile_medium":"https://example.org/avatar/medium.png","profile":"https://example.org/avatar/large.png","created_at":"2014-05-01T08:00:00Z"},`+
 		`"profile_read_at":"2026-11-20T12:00:00.123456Z","refresh_asked_at":"2026-11-20T12:00:00Z",`+
 		`"leaving":{"receipt":"unguessable","status_url":"/v1/erasures/unguessable"},`+parts, session)
+
+	// It ended otherwise, and the athlete is back: the wish is still owed, and not
+	// of the new authorization.
+	p.receive("credentialsv1/testdata/AuthorizationRevoked.deauthorized.json")
+	res := p.expect(export, http.StatusOK, "", as(athleteID, generation+1))
+	if !strings.Contains(res.Body, `"leaving":null`) {
+		t.Errorf("back again: %s", res.Body)
+	}
 }
 
 func TestRefresh(t *testing.T) {
