@@ -77,7 +77,7 @@ func (b *browser) leave(athlete int64, within time.Duration) {
 	if len(status.Erased) != 4 {
 		b.t.Errorf("erased by parts: %v", status.Erased)
 	}
-	if status.CompletedAt == nil || status.CopiesGoneBy == nil || !status.CopiesGoneBy.Equal(status.CompletedAt.Add(7 * 24 * time.Hour)) || status.Receipt != left.Receipt {
+	if status.CompletedAt == nil || status.CopiesGoneBy == nil || !status.CopiesGoneBy.Equal(status.CompletedAt.Add(7*24*time.Hour)) || status.Receipt != left.Receipt {
 		b.t.Errorf("receipt %+v", status)
 	}
 	if held := b.cloud.held(b.t, athlete); len(held) != 0 {
