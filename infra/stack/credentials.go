@@ -115,20 +115,21 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 		TimeoutSeconds: 5,
 		Settings:       settings.AuthorizeSession{SessionKeyID: *sessionKey.KeyId()},
 	})
+	useTokens := settings.UseTokens{
+		Stage:            string(cfg.Stage),
+		GrantsTable:      *grants.TableName(),
+		ParameterPath:    c.parameterPath,
+		TokenKeyID:       *c.tokenKey.KeyId(),
+		EventBusName:     *props.Bus.EventBusName(),
+		StravaOAuthURL:   cfg.Strava.OAuthURL,
+		StravaRevocation: cfg.Strava.Revocation,
+		StravaAPIURL:     cfg.Strava.APIURL,
+	}
 	forwardRequest := construct.NewFunction(s, "forward-request", &construct.FunctionProps{
 		Boundary:       b,
 		Description:    "The requester: adds an athlete's token to one call and forwards it to Strava",
 		TimeoutSeconds: tokensTimeoutSeconds,
-		Settings: settings.ForwardRequest{
-			Stage:            string(cfg.Stage),
-			GrantsTable:      *grants.TableName(),
-			ParameterPath:    c.parameterPath,
-			TokenKeyID:       *c.tokenKey.KeyId(),
-			EventBusName:     *props.Bus.EventBusName(),
-			StravaOAuthURL:   cfg.Strava.OAuthURL,
-			StravaRevocation: cfg.Strava.Revocation,
-			StravaAPIURL:     cfg.Strava.APIURL,
-		},
+		Settings:       useTokens,
 	})
 	administerApp := construct.NewFunction(s, "administer-app", &construct.FunctionProps{
 		Boundary:       b,
@@ -145,27 +146,17 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 			StravaPushURL:   cfg.Strava.PushURL,
 		},
 	})
-	ending := settings.HandleEvents{
-		Stage:            string(cfg.Stage),
-		GrantsTable:      *grants.TableName(),
-		ParameterPath:    c.parameterPath,
-		TokenKeyID:       *c.tokenKey.KeyId(),
-		EventBusName:     *props.Bus.EventBusName(),
-		StravaOAuthURL:   cfg.Strava.OAuthURL,
-		StravaRevocation: cfg.Strava.Revocation,
-		StravaAPIURL:     cfg.Strava.APIURL,
-	}
 	handleEvents := construct.NewFunction(s, "handle-events", &construct.FunctionProps{
 		Boundary:       b,
 		Description:    "Ends authorizations and follows erasures to their receipts",
 		TimeoutSeconds: tokensTimeoutSeconds,
-		Settings:       ending,
+		Settings:       useTokens,
 	})
 	settleGrants := construct.NewFunction(s, "settle-grants", &construct.FunctionProps{
 		Boundary:       b,
 		Description:    "Does what grants owe: ends, confirmations and announcements that could not be done at once",
 		TimeoutSeconds: 240,
-		Settings:       settings.SettleGrants(ending),
+		Settings:       useTokens,
 	})
 	construct.NewSchedule(s, "Settlement", &construct.ScheduleProps{Function: settleGrants, EveryMinutes: 5})
 

@@ -458,13 +458,7 @@ func TestADeletionDuringAScanHidesNothing(t *testing.T) {
 				id := w.athlete(0)
 				truth := w.truth(id)
 				w.begin(id)
-				step := func() {
-					t.Helper()
-					if _, err := w.gatherer.Step(t.Context()); err != nil {
-						t.Fatal(err)
-					}
-					w.clock.Advance(2 * time.Minute)
-				}
+				step := w.stepping(2 * time.Minute)
 				for range 1 + read {
 					step()
 				}
@@ -499,13 +493,7 @@ func TestADeletionDuringAFastScanHidesNothing(t *testing.T) {
 					id := w.athlete(0)
 					truth := w.truth(id)
 					w.begin(id)
-					step := func() {
-						t.Helper()
-						if _, err := w.gatherer.Step(t.Context()); err != nil {
-							t.Fatal(err)
-						}
-						w.clock.Advance(3 * time.Second)
-					}
+					step := w.stepping(3 * time.Second)
 					for range 1 + read {
 						step()
 					}

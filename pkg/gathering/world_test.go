@@ -240,6 +240,17 @@ func (w *world) work() {
 	w.t.Fatal("the work never ends")
 }
 
+// stepping gives what lets a gatherer make one call, which takes that long.
+func (w *world) stepping(d time.Duration) func() {
+	return func() {
+		w.t.Helper()
+		if _, err := w.gatherer.Step(w.t.Context()); err != nil {
+			w.t.Fatal(err)
+		}
+		w.clock.Advance(d)
+	}
+}
+
 // pass lets time pass and a gatherer run every minute.
 func (w *world) pass(d time.Duration) {
 	w.t.Helper()

@@ -8,40 +8,21 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
-	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
-	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/paceline/paceline/pkg/credentials"
-	"github.com/paceline/paceline/pkg/credentials/ddb"
-	"github.com/paceline/paceline/pkg/credentials/kms"
-	"github.com/paceline/paceline/pkg/credentials/provider"
 	"github.com/paceline/paceline/pkg/credentials/settings"
-	"github.com/paceline/paceline/pkg/credentials/ssm"
-	"github.com/paceline/paceline/pkg/credentials/strava"
+	"github.com/paceline/paceline/pkg/credentials/wiring"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/kit/boot"
-	"github.com/paceline/paceline/pkg/kit/ebus"
-	"github.com/paceline/paceline/pkg/kit/httpcall"
 	"github.com/paceline/paceline/pkg/kit/obs"
 )
 
 func main() {
-	var s settings.ForwardRequest
+	var s settings.UseTokens
 	cfg, log := boot.Load(context.Background(), &s)
 	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "forward-request")
 	requester := &credentials.Requester{
-		Tokens: &credentials.Tokens{
-			Grants:    ddb.New(dynamodb.NewFromConfig(cfg), s.GrantsTable),
-			Vault:     ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID),
-			Sealer:    kms.NewSealer(awskms.NewFromConfig(cfg), s.TokenKeyID),
-			OAuth:     provider.NewOAuth(httpcall.NewClient(), provider.Strava(s.StravaOAuthURL, s.StravaRevocation), time.Now),
-			Publisher: ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
-			Metrics:   metrics,
-			Minter:    boot.Minter(),
-			Sleep:     boot.Sleep,
-		},
-		API: strava.NewAPI(httpcall.NewClient(), s.StravaAPIURL),
+		Tokens: wiring.Tokens(cfg, s, wiring.Table(cfg, s), metrics),
+		API:    wiring.API(s),
 	}
 	lambda.Start(obs.Flushing(metrics, func(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
 		ctx, cancel := boot.WithReserve(ctx)

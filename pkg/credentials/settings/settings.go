@@ -68,8 +68,9 @@ type AuthorizeSession struct {
 	SessionKeyID string `env:"SESSION_KEY_ID,required"`
 }
 
-// ForwardRequest configures forward-request.
-type ForwardRequest struct {
+// UseTokens configures the functions that use tokens: forward-request,
+// handle-events and settle-grants.
+type UseTokens struct {
 	Stage       string `env:"STAGE,required"`
 	GrantsTable string `env:"GRANTS_TABLE,required"`
 	// ParameterPath is the prefix of every SecureString of this boundary, without
@@ -104,25 +105,3 @@ type AdministerApp struct {
 	// StravaPushURL is the push subscriptions resource.
 	StravaPushURL string `env:"STRAVA_PUSH_URL,required"`
 }
-
-// HandleEvents configures handle-events.
-type HandleEvents struct {
-	Stage       string `env:"STAGE,required"`
-	GrantsTable string `env:"GRANTS_TABLE,required"`
-	// ParameterPath is the prefix of every SecureString of this boundary, without
-	// a slash at its end.
-	ParameterPath string `env:"PARAMETER_PATH,required"`
-	// TokenKeyID is the KMS key that encrypts the SecureStrings.
-	TokenKeyID   string `env:"TOKEN_KEY_ID,required"`
-	EventBusName string `env:"EVENT_BUS_NAME,required"`
-	// StravaOAuthURL has /authorize, /token, /revoke and /deauthorize under it.
-	StravaOAuthURL string `env:"STRAVA_OAUTH_URL,required"`
-	// StravaRevocation is one of [Revocations].
-	StravaRevocation string `env:"STRAVA_REVOCATION,required"`
-	// StravaAPIURL is the base of the REST API.
-	StravaAPIURL string `env:"STRAVA_API_URL,required"`
-}
-
-// SettleGrants configures settle-grants, which does what handle-events could
-// not.
-type SettleGrants HandleEvents
