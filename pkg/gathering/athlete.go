@@ -39,14 +39,14 @@ type Athlete struct {
 	ProfiledAt time.Time
 	// Scan is the present scan, or the last one while the next has not begun.
 	Scan Scan
-	// Turn is the scan's, or the next one's.
-	Turn Turn
+	// Job is the scan's, or the next one's.
+	Job Job
 	// Last is the last complete scan; zero when there is none.
-	Last Pass
+	Last CompletedScan
 }
 
-// Pass is what is remembered of a complete scan.
-type Pass struct {
+// CompletedScan is what is remembered of a complete scan.
+type CompletedScan struct {
 	Started, Finished time.Time
 	// Pages that had activities.
 	Pages int
@@ -73,8 +73,8 @@ type Scan struct {
 	// Oldest is the start of the oldest activity found; zero at first, and where
 	// JoinedAt is: the estimate needs both.
 	Oldest time.Time
-	// Trail are the last pages that were read, in order, at most [maxTrail].
-	Trail []Step
+	// RecentPages are the last pages that were read, in order, at most [maxTrail].
+	RecentPages []PageRead
 	// Sequence counts the reports of progress.
 	Sequence int64
 	// State is one of gatheringv1's.
@@ -83,9 +83,9 @@ type Scan struct {
 	ResumesAt  time.Time
 }
 
-// Step is a page of a scan that was read: when, and what had been passed on
+// PageRead is a page of a scan that was read: when, and what had been passed on
 // before it.
-type Step struct {
+type PageRead struct {
 	At                 time.Time
 	Chunks, Activities int
 }
@@ -149,7 +149,7 @@ func (a *Athlete) restart(now time.Time) {
 
 // expired says that the scan comes too late to renew anything.
 func (a *Athlete) expired(now time.Time) bool {
-	return a.Turn.Class == quota.Reconcile && now.Sub(a.Last.Started) > keepAge
+	return a.Job.Class == quota.Reconcile && now.Sub(a.Last.Started) > keepAge
 }
 
 // plan puts the next scan where it waits for its turn. Whatever was read before
@@ -159,14 +159,14 @@ func (a *Athlete) plan(now, gap time.Time) {
 	must := a.Last.Started.Add(reconcileAge + delay)
 	switch {
 	case now.Sub(a.Last.Started) > keepAge:
-		a.Turn.next(quota.Backfill, now)
+		a.Job.next(quota.Backfill, now)
 	case a.Last.Started.Before(gap):
 		// Ahead of everything else in the class, and due whatever the delay.
-		a.Turn.next(quota.Reconcile, gap.Add(delay-keepAge-maxPageDelay))
+		a.Job.next(quota.Reconcile, gap.Add(delay-keepAge-maxPageDelay))
 	case !must.After(now):
-		a.Turn.next(quota.Reconcile, must)
+		a.Job.next(quota.Reconcile, must)
 	default:
-		a.Turn.next(quota.Spare, a.Last.Started.Add(sweepAge+delay))
+		a.Job.next(quota.Spare, a.Last.Started.Add(sweepAge+delay))
 	}
 }
 
@@ -192,26 +192,26 @@ func (a *Athlete) turnPage(p page, now, gap time.Time) {
 	s.State, s.WaitingFor, s.ResumesAt = gatheringv1.ScanScanning, "", time.Time{}
 	if p.n == 0 {
 		s.State = gatheringv1.ScanCompleted
-		a.Last = Pass{Started: s.Begun, Finished: now, Pages: s.NextPage - 1}
+		a.Last = CompletedScan{Started: s.Begun, Finished: now, Pages: s.NextPage - 1}
 		a.forget()
 		a.plan(now, gap)
 		return
 	}
-	s.Trail = append(slices.Clone(s.Trail), Step{p.at, s.Chunks, s.Activities})
-	s.Trail = s.Trail[max(0, len(s.Trail)-maxTrail):]
+	s.RecentPages = append(slices.Clone(s.RecentPages), PageRead{p.at, s.Chunks, s.Activities})
+	s.RecentPages = s.RecentPages[max(0, len(s.RecentPages)-maxTrail):]
 	s.NextPage++
 	s.Chunks += p.chunks
 	s.Activities += p.activities
 	if !p.oldest.IsZero() && !a.JoinedAt.IsZero() {
 		s.Oldest = p.oldest
 	}
-	switch a.Turn.Class {
+	switch a.Job.Class {
 	case quota.Interactive, quota.Backfill:
 		// To the end of the line: nobody waits for somebody else's long history.
-		a.Turn.next(quota.Backfill, now)
+		a.Job.next(quota.Backfill, now)
 	default:
 		// Once begun it runs through.
-		a.Turn.next(a.Turn.Class, a.Turn.Due)
+		a.Job.next(a.Job.Class, a.Job.Due)
 	}
 }
 
@@ -230,7 +230,7 @@ func (a *Athlete) shift(deleted, now time.Time) bool {
 		if a.Last.Pages == 0 || deleted.Before(a.Last.Started.Add(-clockSkew)) || deleted.After(a.Last.Finished.Add(clockSkew)) {
 			return false
 		}
-		a.Turn.next(quota.Reconcile, now.Add(clockSkew)) // One for all deletions of that minute.
+		a.Job.next(quota.Reconcile, now.Add(clockSkew)) // One for all deletions of that minute.
 		a.Last.Finished = time.Time{}
 		return true
 	}
@@ -239,18 +239,18 @@ func (a *Athlete) shift(deleted, now time.Time) bool {
 	}
 	// Pages that were read at about that time, or are being read, may be of
 	// before or after.
-	before := slices.IndexFunc(s.Trail, func(t Step) bool { return !t.At.Before(deleted.Add(-clockSkew)) })
+	before := slices.IndexFunc(s.RecentPages, func(t PageRead) bool { return !t.At.Before(deleted.Add(-clockSkew)) })
 	if before < 0 {
-		before = len(s.Trail)
+		before = len(s.RecentPages)
 	}
 	if before == 0 {
-		s.NextPage, s.Chunks, s.Activities, s.Trail = 1, 0, 0, nil
+		s.NextPage, s.Chunks, s.Activities, s.RecentPages = 1, 0, 0, nil
 	} else {
-		first := s.NextPage - len(s.Trail) // The page that the trail begins with.
-		back := s.Trail[before-1]
-		s.NextPage, s.Chunks, s.Activities, s.Trail = first+before-1, back.Chunks, back.Activities, s.Trail[:before-1]
+		first := s.NextPage - len(s.RecentPages) // The page that the trail begins with.
+		back := s.RecentPages[before-1]
+		s.NextPage, s.Chunks, s.Activities, s.RecentPages = first+before-1, back.Chunks, back.Activities, s.RecentPages[:before-1]
 	}
-	a.Turn.release()
+	a.Job.release()
 	return true
 }
 

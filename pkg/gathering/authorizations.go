@@ -13,8 +13,8 @@ import (
 // Authorizations follows what the credentials boundary says of athletes.
 type Authorizations struct {
 	Athletes  Athletes
-	Mailboxes Mailboxes
-	Wakeups   Wakeups
+	Inboxes   Inboxes
+	Waker     Waker
 	Publisher Publisher
 	Minter    event.Minter
 }
@@ -34,24 +34,24 @@ func (z *Authorizations) Begin(ctx context.Context, cause event.Meta, athleteID,
 		if generation > a.Generation {
 			*a = Athlete{ID: a.ID, Generation: generation, State: Active}
 			a.begin(generation, now)
-			a.Turn.next(quota.Interactive, now)
+			a.Job.next(quota.Interactive, now)
 		}
 		return nil
 	})
 	if errors.Is(err, errUnchanged) {
 		// It is over. An earlier attempt may have been cut off below.
-		return z.Mailboxes.DropMailbox(ctx, athleteID, generation)
+		return z.Inboxes.DropInbox(ctx, athleteID, generation)
 	}
 	if err != nil {
 		return fmt.Errorf("note the authorization: %w", err)
 	}
 	// From here on webhooks are about somebody we know. What they told before
 	// is in the history, which nobody has begun to read.
-	_, err = z.Mailboxes.UpdateMailbox(ctx, athleteID, func(m *Mailbox) error {
+	_, err = z.Inboxes.UpdateInbox(ctx, athleteID, func(m *Inbox) error {
 		if m.Generation >= generation {
 			return errUnchanged
 		}
-		*m = Mailbox{AthleteID: athleteID, Generation: generation}
+		*m = Inbox{AthleteID: athleteID, Generation: generation}
 		return nil
 	})
 	if err != nil && !errors.Is(err, errUnchanged) {
@@ -63,12 +63,12 @@ func (z *Authorizations) Begin(ctx context.Context, cause event.Meta, athleteID,
 		return fmt.Errorf("read the athlete: %w", err)
 	}
 	if athlete.State == Revoked && athlete.Generation >= generation {
-		return z.Mailboxes.DropMailbox(ctx, athleteID, generation)
+		return z.Inboxes.DropInbox(ctx, athleteID, generation)
 	}
 	if err := z.Publisher.Publish(ctx, z.Minter.Next(cause, athlete.progressed(now))); err != nil {
 		return fmt.Errorf("publish the scan's progress: %w", err)
 	}
-	return z.Wakeups.Wake(ctx)
+	return z.Waker.Wake(ctx)
 }
 
 // Degrade notes that calls for the athlete are useless until they connect
@@ -87,7 +87,7 @@ func (z *Authorizations) Degrade(ctx context.Context, cause event.Meta, athleteI
 	if err != nil {
 		return fmt.Errorf("note the degraded authorization: %w", err)
 	}
-	_, err = z.Mailboxes.UpdateMailbox(ctx, athleteID, func(m *Mailbox) error {
+	_, err = z.Inboxes.UpdateInbox(ctx, athleteID, func(m *Inbox) error {
 		if m.Generation != generation {
 			return errUnchanged
 		}
@@ -103,7 +103,7 @@ func (z *Authorizations) Degrade(ctx context.Context, cause event.Meta, athleteI
 
 // Refresh has an athlete's newest activities read, who asked for it.
 func (z *Authorizations) Refresh(ctx context.Context, athleteID, generation int64) error {
-	_, err := z.Mailboxes.UpdateMailbox(ctx, athleteID, func(m *Mailbox) error {
+	_, err := z.Inboxes.UpdateInbox(ctx, athleteID, func(m *Inbox) error {
 		if m.Generation != generation {
 			return errUnchanged
 		}
@@ -116,7 +116,7 @@ func (z *Authorizations) Refresh(ctx context.Context, athleteID, generation int6
 	if err != nil {
 		return fmt.Errorf("note the wish for a refresh: %w", err)
 	}
-	return z.Wakeups.Wake(ctx)
+	return z.Waker.Wake(ctx)
 }
 
 // End forgets the athlete but for a tombstone that keeps late events from
@@ -132,7 +132,7 @@ func (z *Authorizations) End(ctx context.Context, cause event.Meta, athleteID, g
 	if err != nil && !errors.Is(err, errUnchanged) {
 		return fmt.Errorf("forget the athlete: %w", err)
 	}
-	if err := z.Mailboxes.DropMailbox(ctx, athleteID, generation); err != nil {
+	if err := z.Inboxes.DropInbox(ctx, athleteID, generation); err != nil {
 		return fmt.Errorf("drop the mailbox: %w", err)
 	}
 	return z.Publisher.Publish(ctx, z.Minter.Next(cause, gatheringv1.ErasureCompleted{Receipt: receipt}))

@@ -12,7 +12,7 @@ import (
 // Run it every hour.
 type Deadlines struct {
 	Athletes  Athletes
-	Mailboxes Mailboxes
+	Inboxes   Inboxes
 	Inventory Inventory
 	Now       func() time.Time
 }
@@ -77,7 +77,7 @@ func (d *Deadlines) Enforce(ctx context.Context) (Census, error) {
 			return nil
 		})
 		fails("scan", a.ID, err)
-	}, func(m Mailbox) {
+	}, func(m Inbox) {
 		for _, h := range m.Hints {
 			what := KeptHint
 			if h.Aspect == AspectDeauthorize {
@@ -88,7 +88,7 @@ func (d *Deadlines) Enforce(ctx context.Context) (Census, error) {
 		if !m.expire(now) {
 			return
 		}
-		_, err := d.Mailboxes.UpdateMailbox(ctx, m.AthleteID, func(m *Mailbox) error {
+		_, err := d.Inboxes.UpdateInbox(ctx, m.AthleteID, func(m *Inbox) error {
 			if !m.expire(now) {
 				return errUnchanged
 			}

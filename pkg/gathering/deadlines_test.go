@@ -18,7 +18,7 @@ import (
 const day = 24 * time.Hour
 
 func (w *world) deadlines() *gathering.Deadlines {
-	return &gathering.Deadlines{Athletes: w.store, Mailboxes: w.store, Inventory: w.store, Now: w.clock.Now}
+	return &gathering.Deadlines{Athletes: w.store, Inboxes: w.store, Inventory: w.store, Now: w.clock.Now}
 }
 
 func (w *world) enforce() gathering.Census {
@@ -31,10 +31,10 @@ func (w *world) enforce() gathering.Census {
 }
 
 // put stores athlete and mailbox as they are.
-func (w *world) put(a gathering.Athlete, m gathering.Mailbox) {
+func (w *world) put(a gathering.Athlete, m gathering.Inbox) {
 	w.t.Helper()
 	_, err := w.store.Update(w.t.Context(), a.ID, func(stored *gathering.Athlete) error { *stored = a; return nil })
-	_, err2 := w.store.UpdateMailbox(w.t.Context(), a.ID, func(stored *gathering.Mailbox) error { *stored = m; return nil })
+	_, err2 := w.store.UpdateInbox(w.t.Context(), a.ID, func(stored *gathering.Inbox) error { *stored = m; return nil })
 	if err := errors.Join(err, err2); err != nil {
 		w.t.Fatal(err)
 	}
@@ -57,11 +57,11 @@ func TestWhatStravaToldIsDroppedAfterSevenDays(t *testing.T) {
 		a := gathering.Athlete{
 			ID: id, Generation: generation, State: gathering.Active, JoinedAt: now.Add(-900 * day), ProfiledAt: now.Add(-tc.age),
 			Scan: gathering.Scan{ID: "1", NextPage: 3, Chunks: 8, Activities: 400, Oldest: now.Add(-90 * day), State: gatheringv1.ScanWaiting},
-			Turn: gathering.Turn{Class: quota.Backfill, Due: now.Add(-tc.age), HeldUntil: now.Add(time.Second)},
+			Job:  gathering.Job{Class: quota.Backfill, Due: now.Add(-tc.age), LeasedUntil: now.Add(time.Second)},
 		}
 		fresh := gathering.Hint{Aspect: gathering.AspectUpdate, ActivityID: 12, ReceivedAt: now}
-		m := gathering.Mailbox{
-			AthleteID: id, Generation: generation, Turn: gathering.Turn{Class: quota.Webhook, Due: now.Add(-tc.age), HeldUntil: now.Add(time.Second), Failures: 2},
+		m := gathering.Inbox{
+			AthleteID: id, Generation: generation, Job: gathering.Job{Class: quota.Webhook, Due: now.Add(-tc.age), LeasedUntil: now.Add(time.Second), Failures: 2},
 			Hints: []gathering.Hint{{Aspect: gathering.AspectDelete, ActivityID: 11, ReceivedAt: now.Add(-tc.age)}, fresh},
 		}
 		w.put(a, m)
@@ -83,8 +83,8 @@ func TestWhatStravaToldIsDroppedAfterSevenDays(t *testing.T) {
 		if tc.dropped {
 			// The work stays where it is, and goes on.
 			a.JoinedAt, a.ProfiledAt, a.Scan.Oldest = time.Time{}, time.Time{}, time.Time{}
-			m.Hints, m.Flooded = []gathering.Hint{fresh}, true
-			m.Turn.HeldUntil = time.Time{} // Its holder holds what is gone.
+			m.Hints, m.Overflowed = []gathering.Hint{fresh}, true
+			m.Job.LeasedUntil = time.Time{} // Its holder holds what is gone.
 		}
 		if d := cmp.Diff(a, w.stored(id)); d != "" {
 			t.Errorf("%s old: %s", tc.age, d)
@@ -102,7 +102,7 @@ func TestAnOldDeauthorizationIsKeptUntilItIsReported(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
 	w.begin(id)
-	w.receive(gathering.Notice{
+	w.receive(gathering.WebhookEvent{
 		ObjectType: "athlete", ObjectID: id, AspectType: "update", OwnerID: id, SubscriptionID: subscription,
 		EventTime: w.clock.Now().Unix(), Updates: map[string]any{"authorized": "false"},
 	})
@@ -178,7 +178,7 @@ func TestNothingIsNotedForAnEstimateThatCannotBe(t *testing.T) {
 func TestAScanThatStartsOverKeepsNothingForItsEstimate(t *testing.T) {
 	w, id := halfway(t)
 	m := w.mailbox(id)
-	m.Flooded, m.Turn = true, gathering.Turn{Class: quota.Webhook, Due: w.clock.Now()}
+	m.Overflowed, m.Job = true, gathering.Job{Class: quota.Webhook, Due: w.clock.Now()}
 	w.put(w.stored(id), m)
 	if worked, err := w.gatherer.Step(t.Context()); err != nil || !worked {
 		t.Fatal(worked, err)
@@ -230,12 +230,12 @@ func TestTheHolderOfAnOldMailboxChangesNothing(t *testing.T) {
 	w.clock.Advance(7 * day)
 	held := w.gatherer.Strava
 	w.gatherer.Strava = during{held, func() { w.enforce() }}
-	for !w.mailbox(id).Flooded {
+	for !w.mailbox(id).Overflowed {
 		if worked, err := w.gatherer.Step(t.Context()); err != nil || !worked {
 			t.Fatal(worked, err)
 		}
 	}
-	if m := w.mailbox(id); len(m.Hints) != 0 || m.Turn.Class != quota.Webhook || !m.Turn.HeldUntil.IsZero() {
+	if m := w.mailbox(id); len(m.Hints) != 0 || m.Job.Class != quota.Webhook || !m.Job.LeasedUntil.IsZero() {
 		t.Errorf("%+v", m)
 	}
 	w.gatherer.Strava = held
@@ -278,12 +278,12 @@ func TestTheDegradedKeepNothingThatStravaTold(t *testing.T) {
 			}
 		}
 		before := w.stored(id)
-		if before.Scan.Activities != 400 || before.Scan.Chunks == 0 || before.Scan.NextPage != 3 || len(before.Scan.Trail) != 2 {
+		if before.Scan.Activities != 400 || before.Scan.Chunks == 0 || before.Scan.NextPage != 3 || len(before.Scan.RecentPages) != 2 {
 			t.Fatalf("%+v", before)
 		}
 		degrade(w, id)
 		w.receive(w.notice(id, w.truth(id)[0].ID, gathering.AspectUpdate))
-		w.receive(gathering.Notice{
+		w.receive(gathering.WebhookEvent{
 			ObjectType: "athlete", ObjectID: id, AspectType: "update", OwnerID: id, SubscriptionID: subscription,
 			EventTime: w.clock.Now().Unix(), Updates: map[string]any{"authorized": "false"},
 		})
@@ -299,14 +299,14 @@ func TestTheDegradedKeepNothingThatStravaTold(t *testing.T) {
 		if want := degraded(before); !cmp.Equal(want, a) {
 			t.Errorf("%s: left %s", name, cmp.Diff(want, a))
 		}
-		if len(m.Hints) != 1 || m.Hints[0].Aspect != gathering.AspectDeauthorize || m.Turn.Class != quota.Leave {
+		if len(m.Hints) != 1 || m.Hints[0].Aspect != gathering.AspectDeauthorize || m.Job.Class != quota.Leave {
 			t.Errorf("%s: left %+v", name, m)
 		}
 		w.work()
 		if n := len(eventtest.Facts[gatheringv1.DeauthorizationReported](w.bus)); n != 1 {
 			t.Errorf("%s: %d reports", name, n)
 		}
-		if m := w.mailbox(id); len(m.Hints) != 0 || m.Turn.Class != "" {
+		if m := w.mailbox(id); len(m.Hints) != 0 || m.Job.Class != "" {
 			t.Errorf("%s: left %+v", name, m)
 		}
 	}
@@ -332,7 +332,7 @@ func degradedProgress(id int64, before gathering.Athlete) gatheringv1.ScanProgre
 func TestTheDegradedKeepNothingOfACompleteScan(t *testing.T) {
 	w, id, _ := current(t, 450)
 	before := w.stored(id)
-	if before.Last.Pages != 3 || before.Scan.Activities != 450 || before.Turn.Class == "" {
+	if before.Last.Pages != 3 || before.Scan.Activities != 450 || before.Job.Class == "" {
 		t.Fatalf("%+v", before)
 	}
 	if err := w.authorizations.Degrade(t.Context(), w.news(), id, generation); err != nil {
@@ -377,7 +377,7 @@ func TestWhatCannotBeDroppedKeepsNothingElseFromIt(t *testing.T) {
 	now := w.clock.Now()
 	for id := range int64(3) {
 		w.put(gathering.Athlete{ID: id + 1, Generation: 1, State: gathering.Active, JoinedAt: now, ProfiledAt: now.Add(-7 * day)},
-			gathering.Mailbox{AthleteID: id + 1, Generation: 1, Hints: []gathering.Hint{{Aspect: gathering.AspectUpdate, ActivityID: 1, ReceivedAt: now.Add(-7 * day)}}})
+			gathering.Inbox{AthleteID: id + 1, Generation: 1, Hints: []gathering.Hint{{Aspect: gathering.AspectUpdate, ActivityID: 1, ReceivedAt: now.Add(-7 * day)}}})
 	}
 	kept := func() (athletes, mailboxes []int64) {
 		for id := int64(1); id <= 3; id++ {
@@ -391,7 +391,7 @@ func TestWhatCannotBeDroppedKeepsNothingElseFromIt(t *testing.T) {
 		return athletes, mailboxes
 	}
 	d := w.deadlines()
-	d.Athletes, d.Mailboxes = stubborn{w.store, w.store}, stubborn{w.store, w.store}
+	d.Athletes, d.Inboxes = stubborn{w.store, w.store}, stubborn{w.store, w.store}
 	census, err := d.Enforce(t.Context())
 	if !errors.Is(err, errStubborn) || census.ByAge[7] != 6 {
 		t.Errorf("%v, %v", census, err)
@@ -406,8 +406,8 @@ func TestWhatCannotBeDroppedKeepsNothingElseFromIt(t *testing.T) {
 	}
 	a := w.stored(2)
 	a.JoinedAt, a.ProfiledAt = now, now.Add(-7*day)
-	w.put(a, gathering.Mailbox{AthleteID: 2, Generation: 1})
-	d.Athletes, d.Mailboxes = stubborn{w.store, w.store}, w.store
+	w.put(a, gathering.Inbox{AthleteID: 2, Generation: 1})
+	d.Athletes, d.Inboxes = stubborn{w.store, w.store}, w.store
 	if census, err := d.Enforce(t.Context()); !errors.Is(err, errStubborn) || census.ByAge[7] != 1 {
 		t.Errorf("a scan that stays: %v, %v", census, err)
 	}
@@ -422,7 +422,7 @@ var errStubborn = errors.New("boom")
 // stubborn is a store that does not change athlete 2.
 type stubborn struct {
 	gathering.Athletes
-	gathering.Mailboxes
+	gathering.Inboxes
 }
 
 func (s stubborn) Update(ctx context.Context, id int64, change func(*gathering.Athlete) error) (gathering.Athlete, error) {
@@ -432,9 +432,9 @@ func (s stubborn) Update(ctx context.Context, id int64, change func(*gathering.A
 	return s.Athletes.Update(ctx, id, change)
 }
 
-func (s stubborn) UpdateMailbox(ctx context.Context, id int64, change func(*gathering.Mailbox) error) (gathering.Mailbox, error) {
+func (s stubborn) UpdateInbox(ctx context.Context, id int64, change func(*gathering.Inbox) error) (gathering.Inbox, error) {
 	if id == 2 {
-		return gathering.Mailbox{}, errStubborn
+		return gathering.Inbox{}, errStubborn
 	}
-	return s.Mailboxes.UpdateMailbox(ctx, id, change)
+	return s.Inboxes.UpdateInbox(ctx, id, change)
 }

@@ -12,7 +12,7 @@
 // WebhookConfigured of credentials, GatherRequested of the athlete plane.
 //
 // Work is state: an athlete has two pieces of work at most, the scan and the
-// mailbox, and each has a [Turn] that says in which class it waits and since
+// mailbox, and each has a [Job] that says in which class it waits and since
 // when it is due. Gatherers take the most urgent piece that is due, make one
 // call to Strava, and write down how far they got. Messages only wake them.
 //

@@ -37,12 +37,12 @@ func (boundless) Settle(context.Context, quota.Permit, quota.Answer) error { ret
 
 // stale is a plan that still has a piece of work where it was a moment ago.
 type stale struct {
-	gathering.Plan
-	place gathering.Place
+	gathering.JobQueue
+	place gathering.JobRef
 }
 
-func (s stale) Due(ctx context.Context, class quota.Class, at time.Time, after *gathering.Place, limit int) ([]gathering.Place, error) {
-	places, err := s.Plan.Due(ctx, class, at, after, limit)
+func (s stale) Due(ctx context.Context, class quota.Class, at time.Time, after *gathering.JobRef, limit int) ([]gathering.JobRef, error) {
+	places, err := s.JobQueue.Due(ctx, class, at, after, limit)
 	if class == s.place.Class && after == nil {
 		places = append(places, s.place)
 	}

@@ -18,8 +18,8 @@ import (
 // once; the quota decides how many calls they make.
 type Gatherer struct {
 	Athletes  Athletes
-	Mailboxes Mailboxes
-	Plan      Plan
+	Inboxes   Inboxes
+	Jobs      JobQueue
 	Webhooks  Webhooks
 	Quota     Quota
 	Strava    Strava
@@ -63,13 +63,13 @@ func (g *Gatherer) Run(ctx context.Context, until time.Time) (more bool, _ error
 // reports whether there was one; the error may be a *[quota.Wait].
 func (g *Gatherer) Step(ctx context.Context) (worked bool, _ error) {
 	for _, class := range quota.Classes {
-		places, err := g.Plan.Due(ctx, class, g.Minter.Now(), nil, lookahead)
+		places, err := g.Jobs.Due(ctx, class, g.Minter.Now(), nil, lookahead)
 		if err != nil {
 			return false, fmt.Errorf("list the work: %w", err)
 		}
 		for _, p := range places {
 			do := g.scan
-			if p.Kind == KindMailbox {
+			if p.Kind == JobInbox {
 				do = g.mailbox
 			}
 			worked, err := do(ctx, p)
@@ -85,7 +85,7 @@ func (g *Gatherer) Step(ctx context.Context) (worked bool, _ error) {
 }
 
 // reserve gets a permit.
-func (g *Gatherer) reserve(ctx context.Context, p Place) (quota.Permit, error) {
+func (g *Gatherer) reserve(ctx context.Context, p JobRef) (quota.Permit, error) {
 	permit, err := g.Quota.Reserve(ctx, p.Class, p.Due)
 	if err == nil {
 		g.Metrics.Count(MetricCalls(p.Class), 1)
@@ -116,14 +116,14 @@ func (g *Gatherer) announce(ctx context.Context, class quota.Class, wait *quota.
 		if !slices.Contains(refused, c) {
 			continue
 		}
-		places, err := g.Plan.Due(ctx, c, now, nil, audience)
+		places, err := g.Jobs.Due(ctx, c, now, nil, audience)
 		if err != nil {
 			return fmt.Errorf("list those who wait: %w", err)
 		}
 		for _, p := range places {
 			err := g.tell(ctx, p.AthleteID, func(a *Athlete) bool {
 				// Who is held is not waiting, and its holder is about to tell more.
-				return a.State == Active && a.Turn.Class == c && !a.Turn.HeldUntil.After(now) && a.Scan.First && a.wait(wait.For, wait.Until)
+				return a.State == Active && a.Job.Class == c && !a.Job.LeasedUntil.After(now) && a.Scan.First && a.wait(wait.For, wait.Until)
 			})
 			if err != nil {
 				return err
@@ -194,7 +194,7 @@ func judge(err error, reading Reading) (_ verdict, own bool) {
 }
 
 // complain logs and counts a failure of a piece of work.
-func (g *Gatherer) complain(ctx context.Context, p Place, err error, parked bool) {
+func (g *Gatherer) complain(ctx context.Context, p JobRef, err error, parked bool) {
 	if !errors.Is(err, ErrUnavailable) {
 		g.Metrics.Count(MetricFailed, 1)
 	}
@@ -208,12 +208,12 @@ func (g *Gatherer) complain(ctx context.Context, p Place, err error, parked bool
 // scan reads the next part of an athlete's scan, passes it on, and notes that,
 // in this order: cut off anywhere, the same part is read again and passed on
 // under the same numbers.
-func (g *Gatherer) scan(ctx context.Context, p Place) (worked bool, _ error) {
+func (g *Gatherer) scan(ctx context.Context, p JobRef) (worked bool, _ error) {
 	now := g.Minter.Now()
 	moved := false
 	a, err := g.Athletes.Update(ctx, p.AthleteID, func(a *Athlete) error {
 		moved = false
-		if a.State != Active || !a.Turn.take(p.Class, now) {
+		if a.State != Active || !a.Job.take(p.Class, now) {
 			return errUnchanged
 		}
 		if moved = a.expired(now); moved {
@@ -234,7 +234,7 @@ func (g *Gatherer) scan(ctx context.Context, p Place) (worked bool, _ error) {
 	}
 	permit, err := g.reserve(ctx, p)
 	if err != nil {
-		return false, errors.Join(err, g.give(ctx, a, func(a *Athlete) { a.Turn.release() }))
+		return false, errors.Join(err, g.give(ctx, a, func(a *Athlete) { a.Job.release() }))
 	}
 
 	read := g.page
@@ -252,15 +252,15 @@ func (g *Gatherer) scan(ctx context.Context, p Place) (worked bool, _ error) {
 
 	switch verdict, own := judge(err, reading); verdict {
 	case again:
-		return true, g.give(ctx, a, func(a *Athlete) { a.Turn.release() })
+		return true, g.give(ctx, a, func(a *Athlete) { a.Job.release() })
 	case never:
 		if errors.Is(err, ErrDegraded) {
 			return true, g.degraded(ctx, a)
 		}
-		return true, g.give(ctx, a, func(a *Athlete) { a.Turn = Turn{} })
+		return true, g.give(ctx, a, func(a *Athlete) { a.Job = Job{} })
 	default:
 		var parked bool
-		failed := g.give(ctx, a, func(a *Athlete) { parked = a.Turn.fail(g.Minter.Now(), own) })
+		failed := g.give(ctx, a, func(a *Athlete) { parked = a.Job.fail(g.Minter.Now(), own) })
 		g.complain(ctx, p, err, parked)
 		if verdict == stop {
 			return true, errors.Join(err, failed)
@@ -270,7 +270,7 @@ func (g *Gatherer) scan(ctx context.Context, p Place) (worked bool, _ error) {
 		}
 		return true, g.tell(ctx, a.ID, func(now *Athlete) bool {
 			return now.State == Active && now.Generation == a.Generation && now.Scan.ID == a.Scan.ID &&
-				now.wait(gatheringv1.WaitingForStrava, now.Turn.Due)
+				now.wait(gatheringv1.WaitingForStrava, now.Job.Due)
 		})
 	}
 }
@@ -278,7 +278,7 @@ func (g *Gatherer) scan(ctx context.Context, p Place) (worked bool, _ error) {
 // give writes what the holder of a scan's turn leaves, unless it has lost it.
 func (g *Gatherer) give(ctx context.Context, held Athlete, change func(*Athlete)) error {
 	_, err := g.Athletes.Update(ctx, held.ID, func(a *Athlete) error {
-		if a.Generation != held.Generation || !a.Turn.HeldUntil.Equal(held.Turn.HeldUntil) {
+		if a.Generation != held.Generation || !a.Job.LeasedUntil.Equal(held.Job.LeasedUntil) {
 			return errUnchanged
 		}
 		change(a)
@@ -328,7 +328,7 @@ func (g *Gatherer) profile(ctx context.Context, a Athlete) ([]event.Fact, func(*
 			}
 			a.Scan.State, a.Scan.WaitingFor, a.Scan.ResumesAt = gatheringv1.ScanScanning, "", time.Time{}
 			a.Scan.Sequence++
-			a.Turn.next(a.Turn.Class, a.Turn.Due)
+			a.Job.next(a.Job.Class, a.Job.Due)
 		}, reading, err
 }
 

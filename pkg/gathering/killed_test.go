@@ -136,7 +136,7 @@ func TestAGathererKilledAnywhere(t *testing.T) {
 				if a.Scan.State != gatheringv1.ScanCompleted || w.completed(id) == 0 {
 					t.Errorf("%s: the scan is %s, reported complete %d times, %d before", what, a.Scan.State, w.completed(id), completed)
 				}
-				if m := w.mailbox(id); len(m.Hints) != 0 || m.Turn.Class != "" {
+				if m := w.mailbox(id); len(m.Hints) != 0 || m.Job.Class != "" {
 					t.Errorf("%s: left in the mailbox: %+v", what, m)
 				}
 				if name == "over a deauthorization" && len(eventtest.Facts[gatheringv1.DeauthorizationReported](w.bus)) == 0 {
@@ -247,7 +247,7 @@ func TestAnAthleteWhosePageIsBeingReadIsNotToldToWait(t *testing.T) {
 		}
 		w.begin(waits)
 		other := *w.gatherer
-		other.Plan = stale{other.Plan, gathering.Place{AthleteID: id, Kind: gathering.KindScan, Class: quota.Backfill, Due: w.clock.Now()}}
+		other.Jobs = stale{other.Jobs, gathering.JobRef{AthleteID: id, Kind: gathering.JobScan, Class: quota.Backfill, Due: w.clock.Now()}}
 		other.Quota = starved{other.Quota, w.clock.Now, quota.Classes}
 		if _, err := other.Run(t.Context(), w.clock.Now().Add(time.Minute)); err != nil {
 			t.Error(err)

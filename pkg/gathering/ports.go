@@ -23,18 +23,18 @@ type Athletes interface {
 	Update(ctx context.Context, id int64, change func(*Athlete) error) (Athlete, error)
 }
 
-// Mailboxes stores mailboxes.
-type Mailboxes interface {
-	// UpdateMailbox is to mailboxes what [Athletes] Update is to athletes.
-	UpdateMailbox(ctx context.Context, athleteID int64, change func(*Mailbox) error) (Mailbox, error)
+// Inboxes stores mailboxes.
+type Inboxes interface {
+	// UpdateInbox is to mailboxes what [Athletes] Update is to athletes.
+	UpdateInbox(ctx context.Context, athleteID int64, change func(*Inbox) error) (Inbox, error)
 	// Deliver puts the hint of the notice with this digest into the athlete's
 	// mailbox and makes its turn come now. When it says Delivered the hint is
 	// stored durably, and the notice is remembered for [SeenLife]. A hint that
 	// finds the mailbox full is not kept; the mailbox is flooded instead.
 	Deliver(ctx context.Context, athleteID int64, digest string, h Hint) (Delivery, error)
-	// DropMailbox forgets the mailbox and all notices, unless the mailbox is
+	// DropInbox forgets the mailbox and all notices, unless the mailbox is
 	// of a later generation.
-	DropMailbox(ctx context.Context, athleteID, generation int64) error
+	DropInbox(ctx context.Context, athleteID, generation int64) error
 }
 
 // Delivery is what came of an attempt to deliver a hint.
@@ -49,13 +49,13 @@ const (
 	Unknown Delivery = "unknown"
 )
 
-// Plan is the work that waits, by class. What it says may be a moment old.
-type Plan interface {
+// JobQueue is the work that waits, by class. What it says may be a moment old.
+type JobQueue interface {
 	// Due lists the work of the class that is due at a time, the longest due
 	// first, at most limit pieces; only what comes after a place, unless that
 	// is nil. Work that somebody holds is due when the hold ends, or when a
 	// hint arrived for it.
-	Due(ctx context.Context, class quota.Class, at time.Time, after *Place, limit int) ([]Place, error)
+	Due(ctx context.Context, class quota.Class, at time.Time, after *JobRef, limit int) ([]JobRef, error)
 	// Waiting counts the work of the class that is due at a time.
 	Waiting(ctx context.Context, class quota.Class, at time.Time) (Waiting, error)
 }
@@ -80,11 +80,11 @@ type Webhooks interface {
 	Webhook(ctx context.Context) (Webhook, error)
 	// UpdateWebhook is to it what [Athletes] Update is to athletes.
 	UpdateWebhook(ctx context.Context, change func(*Webhook) error) (Webhook, error)
-	// CountNotice counts one more notice on the UTC day of a time.
-	CountNotice(ctx context.Context, at time.Time) error
+	// CountWebhookEvent counts one more notice on the UTC day of a time.
+	CountWebhookEvent(ctx context.Context, at time.Time) error
 	// Notices is how many were counted on the UTC day of a time, for as long as
 	// [CountLife]. A notice whose count was tried again may be in it twice.
-	Notices(ctx context.Context, at time.Time) (int, error)
+	WebhookEvents(ctx context.Context, at time.Time) (int, error)
 }
 
 // CountLife is for how long a day's count of notices is kept, from the day's
@@ -96,11 +96,11 @@ type Inventory interface {
 	// Each calls the functions, never two at a time: for every athlete, every
 	// mailbox, and every notice that is remembered, with when it was received.
 	// They may change what they are given of. Without an error it was all.
-	Each(ctx context.Context, athlete func(Athlete), mailbox func(Mailbox), notice func(receivedAt time.Time)) error
+	Each(ctx context.Context, athlete func(Athlete), mailbox func(Inbox), notice func(receivedAt time.Time)) error
 }
 
-// Wakeups wakes a gatherer.
-type Wakeups interface {
+// Waker wakes a gatherer.
+type Waker interface {
 	// Wake makes a gatherer run soon.
 	Wake(ctx context.Context) error
 }
@@ -155,16 +155,16 @@ type Metrics interface {
 
 // Names of metrics.
 const (
-	// MetricNotices counts the webhooks that were stored durably.
-	MetricNotices = "NoticesDelivered"
-	// MetricDuplicates counts those that had been stored before.
-	MetricDuplicates = "NoticesDuplicate"
-	// MetricUnknown counts those about athletes that we do not know.
-	MetricUnknown = "NoticesUnknown"
-	// MetricIgnored counts those that say nothing that matters here.
-	MetricIgnored = "NoticesIgnored"
-	// MetricRejected counts those that are not ours or make no sense.
-	MetricRejected = "NoticesRejected"
+	// MetricWebhookEvents counts the webhooks that were stored durably.
+	MetricWebhookEvents = "NoticesDelivered"
+	// MetricWebhookDuplicates counts those that had been stored before.
+	MetricWebhookDuplicates = "NoticesDuplicate"
+	// MetricWebhookUnknown counts those about athletes that we do not know.
+	MetricWebhookUnknown = "NoticesUnknown"
+	// MetricWebhookIgnored counts those that say nothing that matters here.
+	MetricWebhookIgnored = "NoticesIgnored"
+	// MetricWebhookRejected counts those that are not ours or make no sense.
+	MetricWebhookRejected = "NoticesRejected"
 	// MetricRateLimited counts calls that Strava answered with 429.
 	MetricRateLimited = "RateLimited"
 	// MetricParked counts pieces of work that failed so often that they are

@@ -18,8 +18,8 @@ type probe func(point string)
 // watch is the gatherer with at looking at all its calls.
 func (at probe) watch(g gathering.Gatherer) *gathering.Gatherer {
 	g.Athletes = probedAthletes{g.Athletes, at}
-	g.Mailboxes = probedMailboxes{g.Mailboxes, at}
-	g.Plan = probedPlan{g.Plan, at}
+	g.Inboxes = probedMailboxes{g.Inboxes, at}
+	g.Jobs = probedPlan{g.Jobs, at}
 	g.Webhooks = probedWebhooks{g.Webhooks, at}
 	g.Quota = probedQuota{g.Quota, at}
 	g.Strava = probedStrava{g.Strava, at}
@@ -50,22 +50,22 @@ func (p probedAthletes) Update(ctx context.Context, id int64, change func(*gathe
 }
 
 type probedMailboxes struct {
-	gathering.Mailboxes
+	gathering.Inboxes
 	at probe
 }
 
-func (p probedMailboxes) UpdateMailbox(ctx context.Context, id int64, change func(*gathering.Mailbox) error) (m gathering.Mailbox, err error) {
-	p.at.around("writing the mailbox", func() { m, err = p.Mailboxes.UpdateMailbox(ctx, id, change) })
+func (p probedMailboxes) UpdateInbox(ctx context.Context, id int64, change func(*gathering.Inbox) error) (m gathering.Inbox, err error) {
+	p.at.around("writing the mailbox", func() { m, err = p.Inboxes.UpdateInbox(ctx, id, change) })
 	return m, err
 }
 
 type probedPlan struct {
-	gathering.Plan
+	gathering.JobQueue
 	at probe
 }
 
-func (p probedPlan) Due(ctx context.Context, class quota.Class, at time.Time, after *gathering.Place, limit int) (places []gathering.Place, err error) {
-	p.at.around("listing work", func() { places, err = p.Plan.Due(ctx, class, at, after, limit) })
+func (p probedPlan) Due(ctx context.Context, class quota.Class, at time.Time, after *gathering.JobRef, limit int) (places []gathering.JobRef, err error) {
+	p.at.around("listing work", func() { places, err = p.JobQueue.Due(ctx, class, at, after, limit) })
 	return places, err
 }
 

@@ -341,7 +341,7 @@ func TestScansGoWhereTheyBelong(t *testing.T) {
 	done := w.stored(id).Last.Started
 	turn := func(class quota.Class, after time.Duration) {
 		t.Helper()
-		got := w.stored(id).Turn
+		got := w.stored(id).Job
 		if got.Class != class || !got.Due.Equal(done.Add(after)) {
 			t.Errorf("%s due after %s, want %s after %s", got.Class, got.Due.Sub(done), class, after)
 		}
@@ -357,7 +357,7 @@ func TestScansGoWhereTheyBelong(t *testing.T) {
 	w.starve(quota.Backfill)
 	calls := w.lists(id)
 	w.pass(3 * 24 * time.Hour)
-	if got := w.stored(id).Turn; got.Class != quota.Backfill {
+	if got := w.stored(id).Job; got.Class != quota.Backfill {
 		t.Errorf("after seven days: %+v", got)
 	}
 	if n := w.lists(id); n != calls {
@@ -601,7 +601,7 @@ func TestEndForgetsAndFences(t *testing.T) {
 	if err := w.authorizations.Begin(t.Context(), w.news(), id, generation); err != nil {
 		t.Fatal(err)
 	}
-	if a := w.stored(id); a.State != gathering.Revoked || a.Scan.ID != "" || a.Turn != (gathering.Turn{}) {
+	if a := w.stored(id); a.State != gathering.Revoked || a.Scan.ID != "" || a.Job != (gathering.Job{}) {
 		t.Errorf("%+v", a)
 	}
 	if f := eventtest.Facts[gatheringv1.ErasureCompleted](w.bus); len(f) != 1 || f[0].Receipt != "receipt" {
@@ -622,13 +622,13 @@ func TestEndForgetsAndFences(t *testing.T) {
 
 // overtaken mailboxes are changed just after the athlete has left.
 type overtaken struct {
-	gathering.Mailboxes
+	gathering.Inboxes
 	leave func()
 }
 
-func (o overtaken) UpdateMailbox(ctx context.Context, athleteID int64, change func(*gathering.Mailbox) error) (gathering.Mailbox, error) {
+func (o overtaken) UpdateInbox(ctx context.Context, athleteID int64, change func(*gathering.Inbox) error) (gathering.Inbox, error) {
 	o.leave()
-	return o.Mailboxes.UpdateMailbox(ctx, athleteID, change)
+	return o.Inboxes.UpdateInbox(ctx, athleteID, change)
 }
 
 // unreadable athletes cannot be read the first time.
@@ -650,7 +650,7 @@ func TestWhoLeavesWhileGatheringBeginsLeavesNothing(t *testing.T) {
 	id := w.athlete(0)
 	begin := *w.authorizations
 	var once sync.Once
-	begin.Mailboxes = overtaken{w.store, func() {
+	begin.Inboxes = overtaken{w.store, func() {
 		once.Do(func() {
 			if err := w.authorizations.End(t.Context(), w.news(), id, generation, "receipt"); err != nil {
 				t.Fatal(err)
@@ -677,7 +677,7 @@ func TestWhoLeavesJustBeforeTheMailboxOpensLeavesNothing(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
 	begin := *w.authorizations
-	begin.Mailboxes = overtaken{w.store, func() {
+	begin.Inboxes = overtaken{w.store, func() {
 		if err := w.authorizations.End(t.Context(), w.news(), id, generation, "receipt"); err != nil {
 			t.Fatal(err)
 		}

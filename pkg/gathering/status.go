@@ -13,7 +13,7 @@ type Overview struct {
 	Quota interface {
 		Status(ctx context.Context) (quota.Status, error)
 	}
-	Plan     Plan
+	Jobs     JobQueue
 	Webhooks Webhooks
 	Now      func() time.Time
 }
@@ -40,14 +40,14 @@ func (o *Overview) Status(ctx context.Context) (Status, error) {
 		return Status{}, fmt.Errorf("read the webhook: %w", err)
 	}
 	now := o.Now()
-	if s.NoticesToday, err = o.Webhooks.Notices(ctx, now); err != nil {
+	if s.NoticesToday, err = o.Webhooks.WebhookEvents(ctx, now); err != nil {
 		return Status{}, fmt.Errorf("count today's notices: %w", err)
 	}
-	if s.NoticesYesterday, err = o.Webhooks.Notices(ctx, now.Add(-24*time.Hour)); err != nil {
+	if s.NoticesYesterday, err = o.Webhooks.WebhookEvents(ctx, now.Add(-24*time.Hour)); err != nil {
 		return Status{}, fmt.Errorf("count yesterday's notices: %w", err)
 	}
 	for _, class := range quota.Classes {
-		if s.Waiting[class], err = o.Plan.Waiting(ctx, class, now); err != nil {
+		if s.Waiting[class], err = o.Jobs.Waiting(ctx, class, now); err != nil {
 			return Status{}, fmt.Errorf("count the work of class %s: %w", class, err)
 		}
 	}

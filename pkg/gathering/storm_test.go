@@ -14,7 +14,7 @@ import (
 // storm lets athletes record, rename and delete at random and returns what
 // Strava says of it: a fifth of it twice, a fifth in another order, and one in
 // twenty forged.
-func (w *world) storm(rng *rand.Rand, total int) (notices []gathering.Notice) {
+func (w *world) storm(rng *rand.Rand, total int) (notices []gathering.WebhookEvent) {
 	w.t.Helper()
 	ids := w.strava.Athletes()
 	for len(notices) < total*3/4 {
@@ -80,7 +80,7 @@ func TestStorms(t *testing.T) {
 			before := w.strava.Counters().Total("", 0)
 			notices := w.storm(rng, 2000)
 			for i, n := range notices {
-				err := w.hook.Receive(t.Context(), callbackKey, n)
+				err := w.receiver.Receive(t.Context(), callbackKey, n)
 				if err != nil && (!fault.Is(err, fault.Invalid) || n.SubscriptionID == subscription) {
 					t.Fatal(err)
 				}
@@ -94,7 +94,7 @@ func TestStorms(t *testing.T) {
 			w.pass(45 * time.Minute)
 			for _, a := range w.strava.Athletes() {
 				w.same(a.ID)
-				if m := w.mailbox(a.ID); len(m.Hints) != 0 || m.Turn.Class != "" {
+				if m := w.mailbox(a.ID); len(m.Hints) != 0 || m.Job.Class != "" {
 					t.Errorf("left %+v", m)
 				}
 			}
@@ -103,9 +103,9 @@ func TestStorms(t *testing.T) {
 					t.Errorf("%s: %d", metric, n)
 				}
 			}
-			d, m := w.metrics.Of(gathering.MetricDuplicates), w.metrics.Of(gathering.MetricNotices)
+			d, m := w.metrics.Of(gathering.MetricWebhookDuplicates), w.metrics.Of(gathering.MetricWebhookEvents)
 			t.Logf("%d notices: %d delivered, %d duplicates, %d unknown, %d rejected; %d calls", len(notices), m, d,
-				w.metrics.Of(gathering.MetricUnknown), w.metrics.Of(gathering.MetricRejected), w.strava.Counters().Total("", 0)-before)
+				w.metrics.Of(gathering.MetricWebhookUnknown), w.metrics.Of(gathering.MetricWebhookRejected), w.strava.Counters().Total("", 0)-before)
 			if d < 350 || d > 450 {
 				t.Errorf("%d duplicates", d)
 			}

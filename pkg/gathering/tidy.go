@@ -49,18 +49,18 @@ func (g *Gatherer) Tidy(ctx context.Context) error {
 // move plans the spare scans again that are due at a time, and reports whether
 // it has seen all of them.
 func (g *Gatherer) move(ctx context.Context, now, due, gap time.Time) (all bool, _ error) {
-	var last *Place
+	var last *JobRef
 	for range tidyLimit / audience {
-		places, err := g.Plan.Due(ctx, quota.Spare, due, last, audience)
+		places, err := g.Jobs.Due(ctx, quota.Spare, due, last, audience)
 		if err != nil {
 			return false, fmt.Errorf("list spare scans: %w", err)
 		}
 		for _, p := range places {
 			_, err := g.Athletes.Update(ctx, p.AthleteID, func(a *Athlete) error {
-				if a.State != Active || a.Turn.Class != quota.Spare || a.Turn.HeldUntil.After(now) {
+				if a.State != Active || a.Job.Class != quota.Spare || a.Job.LeasedUntil.After(now) {
 					return errUnchanged
 				}
-				if a.plan(now, gap); a.Turn.Class == quota.Spare {
+				if a.plan(now, gap); a.Job.Class == quota.Spare {
 					return errUnchanged
 				}
 				return nil
@@ -89,7 +89,7 @@ func (g *Gatherer) Measure(ctx context.Context) error {
 	g.Metrics.Count(MetricLimitQuarter, s.Quarter.Limit)
 	g.Metrics.Count(MetricLimitDay, s.Day.Limit)
 	for _, class := range quota.Classes {
-		w, err := g.Plan.Waiting(ctx, class, now)
+		w, err := g.Jobs.Waiting(ctx, class, now)
 		if err != nil {
 			return fmt.Errorf("count the work of class %s: %w", class, err)
 		}

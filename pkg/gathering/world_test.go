@@ -37,14 +37,14 @@ type world struct {
 	strava  *strava.Server
 	client  *http.Client
 	store   *gatheringtest.Store
-	wakeups *gatheringtest.Wakeups
+	wakeups *gatheringtest.Waker
 	metrics *gatheringtest.Metrics
 	bus     *eventtest.Bus
 	tokens  map[int64]string
 	// outcome, when not empty, is what the requester answers to everything.
 	outcome string
 
-	hook           *gathering.Hook
+	receiver       *gathering.WebhookReceiver
 	gatherer       *gathering.Gatherer
 	authorizations *gathering.Authorizations
 	configuration  *gathering.Configuration
@@ -101,7 +101,7 @@ func newWorld(t *testing.T, settings strava.Settings, athletes ...strava.Athlete
 		t: t, clock: clock, tokens: map[int64]string{},
 		strava:  strava.New(strava.Config{Clock: clock, Seed: 1, Athletes: athletes, Settings: settings}),
 		store:   gatheringtest.NewStore(),
-		wakeups: &gatheringtest.Wakeups{}, metrics: &gatheringtest.Metrics{}, bus: &eventtest.Bus{},
+		wakeups: &gatheringtest.Waker{}, metrics: &gatheringtest.Metrics{}, bus: &eventtest.Bus{},
 	}
 	t.Cleanup(w.strava.Close)
 	w.client = &http.Client{Transport: strava.InProcess(w.strava)}
@@ -109,13 +109,13 @@ func newWorld(t *testing.T, settings strava.Settings, athletes ...strava.Athlete
 	minter := event.Minter{Now: clock.Now, NewID: func() string { return "id-" + strconv.FormatInt(ids.Add(1), 10) }}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	w.gatherer = &gathering.Gatherer{
-		Athletes: w.store, Mailboxes: w.store, Plan: w.store, Webhooks: w.store, Publisher: w.bus, Minter: minter,
+		Athletes: w.store, Inboxes: w.store, Jobs: w.store, Webhooks: w.store, Publisher: w.bus, Minter: minter,
 		Quota:  &quota.Engine{Budgets: &quotatest.Budgets{}, Now: clock.Now},
 		Strava: vendor.New(w.forward, clock.Now), Metrics: w.metrics, Log: log,
 	}
-	w.authorizations = &gathering.Authorizations{Athletes: w.store, Mailboxes: w.store, Wakeups: w.wakeups, Publisher: w.bus, Minter: minter}
-	w.hook = &gathering.Hook{
-		Webhooks: w.store, Mailboxes: w.store, Wakeups: w.wakeups, Publisher: w.bus, Minter: minter, Metrics: w.metrics, Log: log,
+	w.authorizations = &gathering.Authorizations{Athletes: w.store, Inboxes: w.store, Waker: w.wakeups, Publisher: w.bus, Minter: minter}
+	w.receiver = &gathering.WebhookReceiver{
+		Webhooks: w.store, Inboxes: w.store, Waker: w.wakeups, Publisher: w.bus, Minter: minter, Metrics: w.metrics, Log: log,
 	}
 	w.configuration = &gathering.Configuration{Webhooks: w.store, Now: clock.Now}
 	w.configure(subscription, 1)
@@ -278,17 +278,17 @@ func (w *world) until(what string, so func() bool) {
 }
 
 // notice is what Strava says of an activity.
-func (w *world) notice(id, activityID int64, aspect string) gathering.Notice {
-	return gathering.Notice{
+func (w *world) notice(id, activityID int64, aspect string) gathering.WebhookEvent {
+	return gathering.WebhookEvent{
 		ObjectType: "activity", ObjectID: activityID, AspectType: aspect, OwnerID: id,
 		SubscriptionID: subscription, EventTime: w.clock.Now().Unix(),
 	}
 }
 
 // receive takes a notice in.
-func (w *world) receive(n gathering.Notice) {
+func (w *world) receive(n gathering.WebhookEvent) {
 	w.t.Helper()
-	if err := w.hook.Receive(w.t.Context(), callbackKey, n); err != nil {
+	if err := w.receiver.Receive(w.t.Context(), callbackKey, n); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -326,10 +326,10 @@ func (w *world) stored(id int64) gathering.Athlete {
 	return a
 }
 
-func (w *world) mailbox(id int64) (m gathering.Mailbox) {
+func (w *world) mailbox(id int64) (m gathering.Inbox) {
 	w.t.Helper()
 	stop := errors.New("only looking")
-	_, err := w.store.UpdateMailbox(w.t.Context(), id, func(stored *gathering.Mailbox) error { m = *stored; return stop })
+	_, err := w.store.UpdateInbox(w.t.Context(), id, func(stored *gathering.Inbox) error { m = *stored; return stop })
 	if !errors.Is(err, stop) {
 		w.t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ type storm struct {
 	bus    *eventtest.Bus
 
 	metrics  *gatheringtest.Metrics
-	hook     *gathering.Hook
+	hook     *gathering.WebhookReceiver
 	gatherer *gathering.Gatherer
 }
 
@@ -63,11 +63,11 @@ func newStorm(t *testing.T) *storm {
 	minter := event.Minter{Now: clock.Now, NewID: func() string { return strconv.FormatInt(ids.Add(1), 10) }}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	s.gatherer = &gathering.Gatherer{
-		Athletes: s.table, Mailboxes: s.table, Plan: s.table, Webhooks: s.table, Publisher: s.bus, Minter: minter, Metrics: s.metrics, Log: log,
+		Athletes: s.table, Inboxes: s.table, Jobs: s.table, Webhooks: s.table, Publisher: s.bus, Minter: minter, Metrics: s.metrics, Log: log,
 		Quota: &quota.Engine{Budgets: ddb.NewBudgets(client, name), Now: clock.Now}, Strava: vendor.New(s.forward, clock.Now),
 	}
-	s.hook = &gathering.Hook{
-		Webhooks: s.table, Mailboxes: s.table, Wakeups: &gatheringtest.Wakeups{}, Publisher: s.bus, Minter: minter, Metrics: s.metrics, Log: log,
+	s.hook = &gathering.WebhookReceiver{
+		Webhooks: s.table, Inboxes: s.table, Waker: &gatheringtest.Waker{}, Publisher: s.bus, Minter: minter, Metrics: s.metrics, Log: log,
 	}
 	err := (&gathering.Configuration{Webhooks: s.table, Now: clock.Now}).Configure(t.Context(), gathering.Webhook{
 		CallbackKeySHA256: secret.New(stormKey).SHA256(), SubscriptionID: stormSubscription, Version: 1,
@@ -76,7 +76,7 @@ func newStorm(t *testing.T) *storm {
 		t.Fatal(err)
 	}
 	authorizations := &gathering.Authorizations{
-		Athletes: s.table, Mailboxes: s.table, Wakeups: &gatheringtest.Wakeups{}, Publisher: s.bus, Minter: minter,
+		Athletes: s.table, Inboxes: s.table, Waker: &gatheringtest.Waker{}, Publisher: s.bus, Minter: minter,
 	}
 	for _, a := range s.strava.Athletes() {
 		s.authorize(a.ID)
@@ -153,7 +153,7 @@ func (s *storm) pass(minutes int) {
 
 // notices lets athletes record, rename and delete, and returns what Strava says
 // of it: a fifth twice, a fifth in another order, and one in twenty forged.
-func (s *storm) notices(rng *rand.Rand, total int) (notices []gathering.Notice) {
+func (s *storm) notices(rng *rand.Rand, total int) (notices []gathering.WebhookEvent) {
 	athletes := s.strava.Athletes()
 	must := func(err error) {
 		if err != nil {
@@ -162,7 +162,7 @@ func (s *storm) notices(rng *rand.Rand, total int) (notices []gathering.Notice) 
 	}
 	for len(notices) < total*3/4 {
 		id := athletes[rng.IntN(len(athletes))].ID
-		n := gathering.Notice{ObjectType: "activity", OwnerID: id, SubscriptionID: stormSubscription, EventTime: s.clock.Now().Unix() + int64(len(notices))}
+		n := gathering.WebhookEvent{ObjectType: "activity", OwnerID: id, SubscriptionID: stormSubscription, EventTime: s.clock.Now().Unix() + int64(len(notices))}
 		truth, err := s.strava.Activities(id)
 		must(err)
 		switch k := rng.IntN(10); {
@@ -307,7 +307,7 @@ func TestAStormOfWebhooksEndsInTheTruth(t *testing.T) {
 	}
 	_, repeated := stored.Load("repeated")
 	t.Logf("%d notices: %d delivered, %d duplicates, %d unknown, %d rejected, some repeated: %v; %d work failed", len(notices),
-		s.metrics.Of(gathering.MetricNotices), s.metrics.Of(gathering.MetricDuplicates), s.metrics.Of(gathering.MetricUnknown),
+		s.metrics.Of(gathering.MetricWebhookEvents), s.metrics.Of(gathering.MetricWebhookDuplicates), s.metrics.Of(gathering.MetricUnknown),
 		s.metrics.Of(gathering.MetricRejected), repeated, s.metrics.Of(gathering.MetricFailed))
 	if n := s.metrics.Of(gathering.MetricParked) + s.metrics.Of(gathering.MetricFailed); n != 0 {
 		t.Errorf("%d pieces of work failed", n)

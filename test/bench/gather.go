@@ -133,13 +133,13 @@ func newGathering(ctx context.Context, pages []string) (*oneAthlete, error) {
 	}
 	store := gatheringtest.NewStore()
 	authorizations := &gathering.Authorizations{
-		Athletes: store, Mailboxes: store, Wakeups: &gatheringtest.Wakeups{}, Publisher: &eventtest.Bus{}, Minter: minter,
+		Athletes: store, Inboxes: store, Waker: &gatheringtest.Waker{}, Publisher: &eventtest.Bus{}, Minter: minter,
 	}
 	if err := authorizations.Begin(ctx, now, by.AthleteID, by.Generation); err != nil {
 		return nil, err
 	}
 	return &oneAthlete{activity: plane, gatherer: &gathering.Gatherer{
-		Athletes: store, Mailboxes: store, Plan: store, Webhooks: store,
+		Athletes: store, Inboxes: store, Jobs: store, Webhooks: store,
 		Quota:     &quota.Engine{Budgets: &quotatest.Budgets{}, Now: time.Now},
 		Strava:    vendor.New(answerFrom(pages), time.Now),
 		Publisher: ebus.New(bus{consume.Handler(log, activityin.EventRoutes(recorder)...)}, "bench"),

@@ -41,7 +41,7 @@ const (
 // hookStore is what the hook reads and writes.
 type hookStore interface {
 	gathering.Webhooks
-	gathering.Mailboxes
+	gathering.Inboxes
 }
 
 // hookOverhead compares what the webhook's handler takes for one notice, from
@@ -71,11 +71,11 @@ func hookOverhead(ctx context.Context, r *report) error {
 			return httpapi.JSON(http.StatusOK, struct{}{}), nil
 		},
 	}))
-	woken := &gatheringtest.Wakeups{}
+	woken := &gatheringtest.Waker{}
 	for _, world := range []struct {
 		name    string
 		store   hookStore
-		wakeups gathering.Wakeups
+		wakeups gathering.Waker
 		woken   func() int
 	}{
 		{"in memory", gatheringtest.NewStore(), woken, woken.Count},
@@ -125,7 +125,7 @@ func hookOverhead(ctx context.Context, r *report) error {
 
 // newHook makes the handler as functions/gathering/receive-webhook does, over a
 // store that accepts the notices of [noticePayload].
-func newHook(ctx context.Context, store hookStore, wakeups gathering.Wakeups) (lambda.Handler, error) {
+func newHook(ctx context.Context, store hookStore, wakeups gathering.Waker) (lambda.Handler, error) {
 	_, err := store.UpdateWebhook(ctx, func(w *gathering.Webhook) error {
 		w.CallbackKeySHA256, w.SubscriptionID, w.Version = secret.New(hookKey).SHA256(), hookSubscription, 1
 		return nil
@@ -134,7 +134,7 @@ func newHook(ctx context.Context, store hookStore, wakeups gathering.Wakeups) (l
 		return nil, err
 	}
 	for owner := range int64(hookOwners) {
-		_, err := store.UpdateMailbox(ctx, owner+1, func(m *gathering.Mailbox) error {
+		_, err := store.UpdateInbox(ctx, owner+1, func(m *gathering.Inbox) error {
 			m.Generation = 1
 			return nil
 		})
@@ -144,15 +144,15 @@ func newHook(ctx context.Context, store hookStore, wakeups gathering.Wakeups) (l
 	}
 	log := slog.New(slog.DiscardHandler)
 	metrics := obs.NewMetrics(io.Discard, time.Now, settings.MetricNamespace, "bench", "receive-webhook")
-	return lambda.NewHandler(obs.Flushing(metrics, httpapi.Mux(log, lambdain.HookRoutes(&gathering.Hook{
-		Webhooks: store, Mailboxes: store, Wakeups: wakeups, Publisher: &eventtest.Bus{},
+	return lambda.NewHandler(obs.Flushing(metrics, httpapi.Mux(log, lambdain.HookRoutes(&gathering.WebhookReceiver{
+		Webhooks: store, Inboxes: store, Waker: wakeups, Publisher: &eventtest.Bus{},
 		Minter: boot.Minter(), Metrics: metrics, Log: log,
 	})))), nil
 }
 
 // noticePayload is API Gateway's invocation for the nth notice.
 func noticePayload(n int) ([]byte, error) {
-	body, err := json.Marshal(gathering.Notice{
+	body, err := json.Marshal(gathering.WebhookEvent{
 		ObjectType: "activity", ObjectID: int64(10_000_000_000 + n), AspectType: gathering.AspectUpdate, OwnerID: int64(n%hookOwners + 1),
 		SubscriptionID: hookSubscription, EventTime: 1_795_000_000 + int64(n), Updates: map[string]any{"title": "Evening Ride"},
 	})

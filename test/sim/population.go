@@ -160,7 +160,7 @@ func (w *world) upload(a *athlete) {
 
 // announce sends a webhook about an activity, if it isn't lost.
 func (w *world) announce(a *athlete, number int32, aspect string) {
-	notice := gathering.Notice{
+	notice := gathering.WebhookEvent{
 		ObjectType: "activity", ObjectID: a.activityID(number), AspectType: aspect,
 		OwnerID: a.id, SubscriptionID: subscription, EventTime: w.kernel.now.Unix(),
 	}
@@ -183,14 +183,14 @@ func (w *world) announce(a *athlete, number int32, aspect string) {
 func (w *world) leave(a *athlete) {
 	a.left, a.hints = true, nil
 	w.finished(a)
-	w.receive(gathering.Notice{
+	w.receive(gathering.WebhookEvent{
 		ObjectType: "athlete", ObjectID: a.id, AspectType: gathering.AspectUpdate,
 		OwnerID: a.id, SubscriptionID: subscription, EventTime: w.kernel.now.Unix(),
 		Updates: map[string]any{"authorized": "false"},
 	})
 }
 
-func (w *world) receive(n gathering.Notice) {
+func (w *world) receive(n gathering.WebhookEvent) {
 	w.figures.webhooks++
 	if err := w.hook.Receive(w.ctx, callbackKey, n); err != nil {
 		w.fail(fmt.Errorf("receive: %w", err))

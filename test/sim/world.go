@@ -43,7 +43,7 @@ type world struct {
 
 	store          *gatheringtest.Store
 	budgets        *quotatest.Budgets
-	hook           *gathering.Hook
+	hook           *gathering.WebhookReceiver
 	authorizations *gathering.Authorizations
 
 	running int
@@ -63,10 +63,10 @@ func newWorld(s scenario) *world {
 	}
 	clock := func() time.Time { return w.kernel.now }
 	w.authorizations = &gathering.Authorizations{
-		Athletes: w.store, Mailboxes: w.store, Wakeups: w, Publisher: w, Minter: w.minter(clock),
+		Athletes: w.store, Inboxes: w.store, Waker: w, Publisher: w, Minter: w.minter(clock),
 	}
-	w.hook = &gathering.Hook{
-		Webhooks: w.store, Mailboxes: w.store, Wakeups: w, Publisher: w, Minter: w.minter(clock), Metrics: w, Log: silent,
+	w.hook = &gathering.WebhookReceiver{
+		Webhooks: w.store, Inboxes: w.store, Waker: w, Publisher: w, Minter: w.minter(clock), Metrics: w, Log: silent,
 	}
 	configuration := &gathering.Configuration{Webhooks: w.store, Now: clock}
 	err := configuration.Configure(w.ctx, gathering.Webhook{
@@ -94,7 +94,7 @@ func (w *world) fail(err error) {
 	}
 }
 
-// Wake implements [gathering.Wakeups].
+// Wake implements [gathering.Waker].
 func (w *world) Wake(context.Context) error {
 	if !w.woken && w.running < gatherers {
 		w.woken = true
@@ -123,7 +123,7 @@ func (w *world) gather() {
 	off := time.Duration((2*w.random.Float64() - 1) * float64(w.scenario.skew))
 	clock := func() time.Time { return w.kernel.now.Add(off) }
 	g := &gathering.Gatherer{
-		Athletes: w.store, Mailboxes: w.store, Plan: w.store, Webhooks: w.store,
+		Athletes: w.store, Inboxes: w.store, Jobs: w.store, Webhooks: w.store,
 		Quota:     permits{w, &quota.Engine{Budgets: w.budgets, Now: clock}},
 		Strava:    stravaPort{w, clock},
 		Publisher: w, Minter: w.minter(clock), Metrics: w, Log: silent,

@@ -21,7 +21,7 @@ func main() {
 	var s settings.EnforceDeadlines
 	cfg, log := boot.Load(context.Background(), &s)
 	table := ddb.New(dynamodb.NewFromConfig(cfg), s.GatheringTable)
-	deadlines := &gathering.Deadlines{Athletes: table, Mailboxes: table, Inventory: table, Now: time.Now}
+	deadlines := &gathering.Deadlines{Athletes: table, Inboxes: table, Inventory: table, Now: time.Now}
 	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "enforce-deadlines")
 	lambda.Start(obs.Flushing(metrics, lambdain.EnforceDeadlines(deadlines, metrics, log)))
 }

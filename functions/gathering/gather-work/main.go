@@ -32,8 +32,8 @@ func main() {
 	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "gather-work")
 	lambda.Start(obs.Flushing(metrics, lambdain.Work(&gathering.Gatherer{
 		Athletes:  table,
-		Mailboxes: table,
-		Plan:      table,
+		Inboxes:   table,
+		Jobs:      table,
 		Webhooks:  table,
 		Quota:     &quota.Engine{Budgets: ddb.NewBudgets(client, s.GatheringTable), Now: time.Now},
 		Strava:    strava.New(strava.ByLambda(awslambda.NewFromConfig(cfg), s.RequesterFunction), time.Now),

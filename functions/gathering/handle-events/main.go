@@ -26,8 +26,8 @@ func main() {
 	table := ddb.New(dynamodb.NewFromConfig(cfg), s.GatheringTable)
 	lambda.Start(consume.Handler(log, lambdain.EventRoutes(&gathering.Authorizations{
 		Athletes:  table,
-		Mailboxes: table,
-		Wakeups:   sqs.New(awssqs.NewFromConfig(cfg), s.WakeQueueURL),
+		Inboxes:   table,
+		Waker:     sqs.New(awssqs.NewFromConfig(cfg), s.WakeQueueURL),
 		Publisher: ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
 		Minter:    boot.Minter(),
 	}, &gathering.Configuration{Webhooks: table, Now: time.Now})...))

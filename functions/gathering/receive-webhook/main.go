@@ -27,10 +27,10 @@ func main() {
 	cfg, log := boot.Load(context.Background(), &s)
 	table := ddb.New(dynamodb.NewFromConfig(cfg), s.GatheringTable)
 	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "receive-webhook")
-	lambda.Start(obs.Flushing(metrics, httpapi.Mux(log, lambdain.HookRoutes(&gathering.Hook{
+	lambda.Start(obs.Flushing(metrics, httpapi.Mux(log, lambdain.HookRoutes(&gathering.WebhookReceiver{
 		Webhooks:  table,
-		Mailboxes: table,
-		Wakeups:   sqs.New(awssqs.NewFromConfig(cfg), s.WakeQueueURL),
+		Inboxes:   table,
+		Waker:     sqs.New(awssqs.NewFromConfig(cfg), s.WakeQueueURL),
 		Publisher: ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
 		Minter:    boot.Minter(),
 		Metrics:   metrics,

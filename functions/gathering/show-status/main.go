@@ -23,7 +23,7 @@ func main() {
 	table := ddb.New(client, s.GatheringTable)
 	lambda.Start(lambdain.Status(&gathering.Overview{
 		Quota:    &quota.Engine{Budgets: ddb.NewBudgets(client, s.GatheringTable), Now: time.Now},
-		Plan:     table,
+		Jobs:     table,
 		Webhooks: table,
 		Now:      time.Now,
 	}))

@@ -36,16 +36,16 @@ type turnItem struct {
 	Failures  int    `dynamodbav:"turn_failures,omitempty"`
 }
 
-func toTurn(t gathering.Turn) turnItem {
-	i := turnItem{Queue: string(t.Class), TurnDue: millis(t.Due), HeldUntil: millis(t.HeldUntil), Failures: t.Failures}
+func toTurn(t gathering.Job) turnItem {
+	i := turnItem{Queue: string(t.Class), TurnDue: millis(t.Due), HeldUntil: millis(t.LeasedUntil), Failures: t.Failures}
 	if i.Queue != "" {
 		i.Due = max(i.TurnDue, i.HeldUntil)
 	}
 	return i
 }
 
-func (i turnItem) turn() gathering.Turn {
-	return gathering.Turn{Class: quota.Class(i.Queue), Due: instant(i.TurnDue), HeldUntil: instant(i.HeldUntil), Failures: i.Failures}
+func (i turnItem) turn() gathering.Job {
+	return gathering.Job{Class: quota.Class(i.Queue), Due: instant(i.TurnDue), LeasedUntil: instant(i.HeldUntil), Failures: i.Failures}
 }
 
 // athleteItem is an athlete as stored. Revision counts its writes and is what
@@ -96,7 +96,7 @@ type passItem struct {
 
 func toAthleteItem(a gathering.Athlete, revision int64) athleteItem {
 	item := athleteItem{
-		itemKey: itemKey{athleteKey(a.ID), stateSK}, turnItem: toTurn(a.Turn), Revision: revision,
+		itemKey: itemKey{athleteKey(a.ID), stateSK}, turnItem: toTurn(a.Job), Revision: revision,
 		AthleteID: a.ID, Generation: a.Generation, State: string(a.State), RevokedAt: millis(a.RevokedAt),
 		JoinedAt: millis(a.JoinedAt), ProfiledAt: millis(a.ProfiledAt),
 	}
@@ -109,7 +109,7 @@ func toAthleteItem(a gathering.Athlete, revision int64) athleteItem {
 			Chunks: s.Chunks, Activities: s.Activities, Oldest: millis(s.Oldest),
 			Sequence: s.Sequence, State: s.State, WaitingFor: s.WaitingFor, ResumesAt: millis(s.ResumesAt),
 		}
-		for _, step := range s.Trail {
+		for _, step := range s.RecentPages {
 			item.Scan.Trail = append(item.Scan.Trail, stepItem{millis(step.At), step.Chunks, step.Activities})
 		}
 	}
@@ -121,7 +121,7 @@ func toAthleteItem(a gathering.Athlete, revision int64) athleteItem {
 
 func (i athleteItem) athlete() gathering.Athlete {
 	a := gathering.Athlete{
-		ID: i.AthleteID, Generation: i.Generation, State: gathering.State(i.State), Turn: i.turn(),
+		ID: i.AthleteID, Generation: i.Generation, State: gathering.State(i.State), Job: i.turn(),
 		RevokedAt: instant(i.RevokedAt), JoinedAt: instant(i.JoinedAt), ProfiledAt: instant(i.ProfiledAt),
 	}
 	if s := i.Scan; s != nil {
@@ -131,11 +131,11 @@ func (i athleteItem) athlete() gathering.Athlete {
 			Sequence: s.Sequence, State: s.State, WaitingFor: s.WaitingFor, ResumesAt: instant(s.ResumesAt),
 		}
 		for _, step := range s.Trail {
-			a.Scan.Trail = append(a.Scan.Trail, gathering.Step{At: instant(step.At), Chunks: step.Chunks, Activities: step.Activities})
+			a.Scan.RecentPages = append(a.Scan.RecentPages, gathering.PageRead{At: instant(step.At), Chunks: step.Chunks, Activities: step.Activities})
 		}
 	}
 	if p := i.Last; p != nil {
-		a.Last = gathering.Pass{Started: instant(p.Started), Finished: instant(p.Finished), Pages: p.Pages}
+		a.Last = gathering.CompletedScan{Started: instant(p.Started), Finished: instant(p.Finished), Pages: p.Pages}
 	}
 	return a
 }
@@ -168,10 +168,10 @@ func toHintItem(h gathering.Hint) hintItem {
 	return hintItem{h.Aspect, h.ActivityID, h.EventTime, millis(h.ReceivedAt), millis(h.NotBefore), h.Attempts, h.Unlisted}
 }
 
-func toMailboxItem(m gathering.Mailbox, revision int64) mailboxItem {
+func toMailboxItem(m gathering.Inbox, revision int64) mailboxItem {
 	item := mailboxItem{
-		itemKey: itemKey{athleteKey(m.AthleteID), mailboxSK}, turnItem: toTurn(m.Turn), Revision: revision,
-		AthleteID: m.AthleteID, Generation: m.Generation, Flooded: m.Flooded, Asked: m.Asked, ListedAt: millis(m.ListedAt), PacedAt: millis(m.PacedAt),
+		itemKey: itemKey{athleteKey(m.AthleteID), mailboxSK}, turnItem: toTurn(m.Job), Revision: revision,
+		AthleteID: m.AthleteID, Generation: m.Generation, Flooded: m.Overflowed, Asked: m.RefreshRequested, ListedAt: millis(m.ListedAt), PacedAt: millis(m.PacedAt),
 	}
 	for _, h := range m.Hints {
 		item.Hints = append(item.Hints, toHintItem(h))
@@ -179,10 +179,10 @@ func toMailboxItem(m gathering.Mailbox, revision int64) mailboxItem {
 	return item
 }
 
-func (i mailboxItem) mailbox() gathering.Mailbox {
-	m := gathering.Mailbox{
-		AthleteID: i.AthleteID, Generation: i.Generation, Turn: i.turn(),
-		Flooded: i.Flooded, Asked: i.Asked, ListedAt: instant(i.ListedAt), PacedAt: instant(i.PacedAt),
+func (i mailboxItem) mailbox() gathering.Inbox {
+	m := gathering.Inbox{
+		AthleteID: i.AthleteID, Generation: i.Generation, Job: i.turn(),
+		Overflowed: i.Flooded, RefreshRequested: i.Asked, ListedAt: instant(i.ListedAt), PacedAt: instant(i.PacedAt),
 	}
 	for _, h := range i.Hints {
 		m.Hints = append(m.Hints, gathering.Hint{

@@ -20,8 +20,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Table implements [gathering.Athletes], [gathering.Mailboxes],
-// [gathering.Plan], [gathering.Webhooks] and [gathering.Inventory].
+// Table implements [gathering.Athletes], [gathering.Inboxes],
+// [gathering.JobQueue], [gathering.Webhooks] and [gathering.Inventory].
 type Table struct {
 	client *dynamodb.Client
 	name   string
@@ -125,9 +125,9 @@ func (t *Table) Update(ctx context.Context, id int64, change func(*gathering.Ath
 	return item.athlete(), err
 }
 
-// UpdateMailbox implements [gathering.Mailboxes]. The mailbox it returns is as
+// UpdateInbox implements [gathering.Inboxes]. The mailbox it returns is as
 // it would be read.
-func (t *Table) UpdateMailbox(ctx context.Context, athleteID int64, change func(*gathering.Mailbox) error) (gathering.Mailbox, error) {
+func (t *Table) UpdateInbox(ctx context.Context, athleteID int64, change func(*gathering.Inbox) error) (gathering.Inbox, error) {
 	item, err := update(ctx, t, itemKey{athleteKey(athleteID), mailboxSK}, func(i mailboxItem) int64 { return i.Revision },
 		func(i mailboxItem) (mailboxItem, error) {
 			i.AthleteID = athleteID
@@ -163,8 +163,8 @@ func dayKey(at time.Time) (k itemKey, expires time.Time) {
 	return itemKey{webhookPK, daySK + day.Format(time.DateOnly)}, day.Add(gathering.CountLife)
 }
 
-// CountNotice implements [gathering.Webhooks].
-func (t *Table) CountNotice(ctx context.Context, at time.Time) error {
+// CountWebhookEvent implements [gathering.Webhooks].
+func (t *Table) CountWebhookEvent(ctx context.Context, at time.Time) error {
 	k, expires := dayKey(at)
 	_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: aws.String(t.name), Key: k.values(),
@@ -178,7 +178,7 @@ func (t *Table) CountNotice(ctx context.Context, at time.Time) error {
 }
 
 // Notices implements [gathering.Webhooks].
-func (t *Table) Notices(ctx context.Context, at time.Time) (int, error) {
+func (t *Table) WebhookEvents(ctx context.Context, at time.Time) (int, error) {
 	var item struct {
 		Notices int `dynamodbav:"notices"`
 	}
@@ -269,8 +269,8 @@ func failed(r types.CancellationReason) bool {
 	return aws.ToString(r.Code) == "ConditionalCheckFailed"
 }
 
-// DropMailbox implements [gathering.Mailboxes].
-func (t *Table) DropMailbox(ctx context.Context, athleteID, generation int64) error {
+// DropInbox implements [gathering.Inboxes].
+func (t *Table) DropInbox(ctx context.Context, athleteID, generation int64) error {
 	_, err := t.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
 		TableName: aws.String(t.name), Key: itemKey{athleteKey(athleteID), mailboxSK}.values(),
 		ConditionExpression:       aws.String("attribute_not_exists(pk) OR generation <= :generation"),
@@ -314,13 +314,13 @@ func (t *Table) work(class quota.Class, at time.Time) *dynamodb.QueryInput {
 	}
 }
 
-// Due implements [gathering.Plan].
-func (t *Table) Due(ctx context.Context, class quota.Class, at time.Time, after *gathering.Place, limit int) ([]gathering.Place, error) {
+// Due implements [gathering.JobQueue].
+func (t *Table) Due(ctx context.Context, class quota.Class, at time.Time, after *gathering.JobRef, limit int) ([]gathering.JobRef, error) {
 	query := t.work(class, at)
 	query.Limit = aws.Int32(int32(limit))
 	if after != nil {
 		k := itemKey{athleteKey(after.AthleteID), stateSK}
-		if after.Kind == gathering.KindMailbox {
+		if after.Kind == gathering.JobInbox {
 			k.SK = mailboxSK
 		}
 		query.ExclusiveStartKey = k.values()
@@ -330,7 +330,7 @@ func (t *Table) Due(ctx context.Context, class quota.Class, at time.Time, after 
 	if err != nil {
 		return nil, fault.New(fault.Transient, "query: %w", err)
 	}
-	var places []gathering.Place
+	var places []gathering.JobRef
 	for _, av := range res.Items {
 		p, err := toPlace(av)
 		if err != nil {
@@ -342,26 +342,26 @@ func (t *Table) Due(ctx context.Context, class quota.Class, at time.Time, after 
 }
 
 // toPlace reads an item of the index.
-func toPlace(av map[string]types.AttributeValue) (gathering.Place, error) {
+func toPlace(av map[string]types.AttributeValue) (gathering.JobRef, error) {
 	var item struct {
 		itemKey
 		turnItem
 	}
 	if err := attributevalue.UnmarshalMap(av, &item); err != nil {
-		return gathering.Place{}, fault.New(fault.Permanent, "read item: %w", err)
+		return gathering.JobRef{}, fault.New(fault.Permanent, "read item: %w", err)
 	}
 	id, err := strconv.ParseInt(strings.TrimPrefix(item.PK, athletePK), 10, 64)
 	if err != nil {
-		return gathering.Place{}, fault.New(fault.Permanent, "an item in the index that is no athlete's")
+		return gathering.JobRef{}, fault.New(fault.Permanent, "an item in the index that is no athlete's")
 	}
-	kind := gathering.KindScan
+	kind := gathering.JobScan
 	if item.SK == mailboxSK {
-		kind = gathering.KindMailbox
+		kind = gathering.JobInbox
 	}
-	return gathering.Place{AthleteID: id, Kind: kind, Class: quota.Class(item.Queue), Due: instant(item.Due)}, nil
+	return gathering.JobRef{AthleteID: id, Kind: kind, Class: quota.Class(item.Queue), Due: instant(item.Due)}, nil
 }
 
-// Waiting implements [gathering.Plan].
+// Waiting implements [gathering.JobQueue].
 func (t *Table) Waiting(ctx context.Context, class quota.Class, at time.Time) (gathering.Waiting, error) {
 	first, err := t.Due(ctx, class, at, nil, 1)
 	if err != nil || len(first) == 0 {
@@ -384,7 +384,7 @@ func (t *Table) Waiting(ctx context.Context, class quota.Class, at time.Time) (g
 // Each implements [gathering.Inventory]: it reads the whole table. A change that
 // is a moment old may not show.
 func (t *Table) Each(
-	ctx context.Context, athlete func(gathering.Athlete), mailbox func(gathering.Mailbox), notice func(time.Time),
+	ctx context.Context, athlete func(gathering.Athlete), mailbox func(gathering.Inbox), notice func(time.Time),
 ) error {
 	pages := dynamodb.NewScanPaginator(t.client, &dynamodb.ScanInput{
 		TableName: aws.String(t.name), FilterExpression: aws.String("begins_with(pk, :athlete)"),
@@ -406,7 +406,7 @@ func (t *Table) Each(
 
 // visit calls the function that the item is for.
 func visit(
-	av map[string]types.AttributeValue, athlete func(gathering.Athlete), mailbox func(gathering.Mailbox), notice func(time.Time),
+	av map[string]types.AttributeValue, athlete func(gathering.Athlete), mailbox func(gathering.Inbox), notice func(time.Time),
 ) error {
 	var k itemKey
 	if err := attributevalue.UnmarshalMap(av, &k); err != nil {

@@ -17,8 +17,8 @@ import (
 // Storage is everything that the gathering table stores but the budget.
 type Storage interface {
 	gathering.Athletes
-	gathering.Mailboxes
-	gathering.Plan
+	gathering.Inboxes
+	gathering.JobQueue
 	gathering.Webhooks
 	gathering.Inventory
 }
@@ -43,12 +43,12 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		}
 		for _, want := range []gathering.Athlete{
 			{
-				ID: 7, Generation: 5, State: gathering.Active, JoinedAt: at(-99), ProfiledAt: at(0), Last: gathering.Pass{Started: at(-9), Finished: at(-8), Pages: 3},
-				Turn: gathering.Turn{Class: quota.Backfill, Due: at(1), HeldUntil: at(2), Failures: 3},
+				ID: 7, Generation: 5, State: gathering.Active, JoinedAt: at(-99), ProfiledAt: at(0), Last: gathering.CompletedScan{Started: at(-9), Finished: at(-8), Pages: 3},
+				Job: gathering.Job{Class: quota.Backfill, Due: at(1), LeasedUntil: at(2), Failures: 3},
 				Scan: gathering.Scan{
 					ID: "5", Begun: at(0), First: true, Before: at(0), Profiled: true, NextPage: 3, Chunks: 8, Activities: 400, Oldest: at(-50),
-					Trail:    []gathering.Step{{At: at(0), Chunks: 0, Activities: 0}, {At: at(1), Chunks: 4, Activities: 200}},
-					Sequence: 4, State: "waiting", WaitingFor: "rate_limit", ResumesAt: at(15),
+					RecentPages: []gathering.PageRead{{At: at(0), Chunks: 0, Activities: 0}, {At: at(1), Chunks: 4, Activities: 200}},
+					Sequence:    4, State: "waiting", WaitingFor: "rate_limit", ResumesAt: at(15),
 				},
 			},
 			{ID: 7, Generation: 5, State: gathering.Active},
@@ -68,16 +68,16 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 	})
 
 	run("a mailbox is stored whole", func(t *testing.T, s Storage) {
-		want := gathering.Mailbox{
-			AthleteID: 7, Generation: 5, Turn: gathering.Turn{Class: quota.Webhook, Due: at(1), HeldUntil: at(2), Failures: 3},
+		want := gathering.Inbox{
+			AthleteID: 7, Generation: 5, Job: gathering.Job{Class: quota.Webhook, Due: at(1), LeasedUntil: at(2), Failures: 3},
 			Hints: []gathering.Hint{
 				{Aspect: gathering.AspectCreate, ActivityID: 11, EventTime: 1_790_000_000, ReceivedAt: at(0), NotBefore: at(3), Attempts: 2, Unlisted: true},
 				{Aspect: gathering.AspectDeauthorize, EventTime: 1_790_000_001, ReceivedAt: at(1)},
 			},
-			Flooded: true, Asked: true, ListedAt: at(0), PacedAt: at(1),
+			Overflowed: true, RefreshRequested: true, ListedAt: at(0), PacedAt: at(1),
 		}
-		for _, want := range []gathering.Mailbox{want, {AthleteID: 7, Generation: 5}} {
-			if _, err := s.UpdateMailbox(t.Context(), 7, func(m *gathering.Mailbox) error { *m = want; return nil }); err != nil {
+		for _, want := range []gathering.Inbox{want, {AthleteID: 7, Generation: 5}} {
+			if _, err := s.UpdateInbox(t.Context(), 7, func(m *gathering.Inbox) error { *m = want; return nil }); err != nil {
 				t.Fatal(err)
 			}
 			if d := cmp.Diff(want, mailbox(t, s, 7)); d != "" {
@@ -94,7 +94,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		if got, err := s.Athlete(t.Context(), 7); err != nil || got.Generation != 0 {
 			t.Fatalf("%+v %v", got, err)
 		}
-		_, err = s.UpdateMailbox(t.Context(), 7, func(m *gathering.Mailbox) error { m.Generation = 1; return errBoom })
+		_, err = s.UpdateInbox(t.Context(), 7, func(m *gathering.Inbox) error { m.Generation = 1; return errBoom })
 		if !errors.Is(err, errBoom) {
 			t.Fatal(err)
 		}
@@ -118,7 +118,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		for i := range writers {
 			wg.Go(func() {
 				_, err := s.Update(ctx, 7, func(a *gathering.Athlete) error { a.Generation++; return nil })
-				_, err2 := s.UpdateMailbox(ctx, 7, func(m *gathering.Mailbox) error { m.Turn.Failures++; return nil })
+				_, err2 := s.UpdateInbox(ctx, 7, func(m *gathering.Inbox) error { m.Job.Failures++; return nil })
 				_, err3 := s.Deliver(ctx, 7, fmt.Sprint(i), gathering.Hint{Aspect: gathering.AspectCreate, ActivityID: int64(i), ReceivedAt: at(0)})
 				if err := errors.Join(err, err2, err3); err != nil {
 					t.Error(err)
@@ -129,8 +129,8 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		if a, err := s.Athlete(t.Context(), 7); err != nil || a.Generation != writers {
 			t.Errorf("%d writes counted as %d (%v)", writers, a.Generation, err)
 		}
-		if m := mailbox(t, s, 7); m.Turn.Failures != writers || len(m.Hints) != writers {
-			t.Errorf("%d writes counted as %d, %d hints", writers, m.Turn.Failures, len(m.Hints))
+		if m := mailbox(t, s, 7); m.Job.Failures != writers || len(m.Hints) != writers {
+			t.Errorf("%d writes counted as %d, %d hints", writers, m.Job.Failures, len(m.Hints))
 		}
 	})
 
@@ -153,33 +153,33 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		if d := cmp.Diff([]gathering.Hint{hint, hint}, m.Hints); d != "" {
 			t.Error(d)
 		}
-		if m.Turn.Class != quota.Webhook || !m.Turn.Due.Equal(at(1)) {
-			t.Errorf("turn %+v", m.Turn)
+		if m.Job.Class != quota.Webhook || !m.Job.Due.Equal(at(1)) {
+			t.Errorf("turn %+v", m.Job)
 		}
 		// Also after the hints are dealt with.
-		change(t, s, 7, func(m *gathering.Mailbox) { m.Hints, m.Turn = nil, gathering.Turn{} })
+		change(t, s, 7, func(m *gathering.Inbox) { m.Hints, m.Job = nil, gathering.Job{} })
 		deliver(7, "a", gathering.Duplicate)
 		// Only what was asked to be dropped is.
-		if err := s.DropMailbox(t.Context(), 7, 4); err != nil {
+		if err := s.DropInbox(t.Context(), 7, 4); err != nil {
 			t.Fatal(err)
 		}
 		deliver(7, "a", gathering.Duplicate)
-		if err := s.DropMailbox(t.Context(), 7, 5); err != nil {
+		if err := s.DropInbox(t.Context(), 7, 5); err != nil {
 			t.Fatal(err)
 		}
 		deliver(7, "a", gathering.Unknown)
 		open(t, s, 7, 6)
 		deliver(7, "a", gathering.Delivered)
 		deliver(8, "a", gathering.Duplicate)
-		if err := s.DropMailbox(t.Context(), 9, 5); err != nil {
+		if err := s.DropInbox(t.Context(), 9, 5); err != nil {
 			t.Errorf("where there is none: %v", err)
 		}
 	})
 
 	run("a hint makes the turn come and leaves the hold alone", func(t *testing.T, s Storage) {
 		open(t, s, 7, 5)
-		change(t, s, 7, func(m *gathering.Mailbox) {
-			m.Turn = gathering.Turn{Class: quota.Webhook, Due: at(30), HeldUntil: at(2), Failures: 1}
+		change(t, s, 7, func(m *gathering.Inbox) {
+			m.Job = gathering.Job{Class: quota.Webhook, Due: at(30), LeasedUntil: at(2), Failures: 1}
 		})
 		for _, tc := range []struct {
 			aspect string
@@ -189,8 +189,8 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 			if d, err := s.Deliver(t.Context(), 7, tc.aspect+string(tc.want), h); err != nil || d != gathering.Delivered {
 				t.Fatal(d, err)
 			}
-			want := gathering.Turn{Class: tc.want, Due: at(1), HeldUntil: at(2), Failures: 1}
-			if d := cmp.Diff(want, mailbox(t, s, 7).Turn); d != "" {
+			want := gathering.Job{Class: tc.want, Due: at(1), LeasedUntil: at(2), Failures: 1}
+			if d := cmp.Diff(want, mailbox(t, s, 7).Job); d != "" {
 				t.Errorf("%s: %s", tc.aspect, d)
 			}
 		}
@@ -205,14 +205,14 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		for i := range many {
 			many[i] = gathering.Hint{Aspect: gathering.AspectDelete, ActivityID: int64(i + 1), ReceivedAt: at(0)}
 		}
-		change(t, s, 7, func(m *gathering.Mailbox) { m.Hints = many })
+		change(t, s, 7, func(m *gathering.Inbox) { m.Hints = many })
 		for i := range 3 {
 			d, err := s.Deliver(t.Context(), 7, fmt.Sprint(i), gathering.Hint{Aspect: gathering.AspectDelete, ActivityID: 1000, ReceivedAt: at(1)})
 			if err != nil || d != gathering.Delivered {
 				t.Fatal(d, err)
 			}
-			if m := mailbox(t, s, 7); len(m.Hints) != gathering.MaxHints || m.Flooded != (i > 0) {
-				t.Errorf("after %d more: %d hints, flooded %v", i+1, len(m.Hints), m.Flooded)
+			if m := mailbox(t, s, 7); len(m.Hints) != gathering.MaxHints || m.Overflowed != (i > 0) {
+				t.Errorf("after %d more: %d hints, flooded %v", i+1, len(m.Hints), m.Overflowed)
 			}
 		}
 		d, err := s.Deliver(t.Context(), 7, "2", gathering.Hint{Aspect: gathering.AspectDelete, ActivityID: 1000, ReceivedAt: at(1)})
@@ -225,9 +225,9 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		turn := func(id int64, class quota.Class, minutes, held int) {
 			t.Helper()
 			_, err := s.Update(t.Context(), id, func(a *gathering.Athlete) error {
-				a.Generation, a.State, a.Turn = 1, gathering.Active, gathering.Turn{Class: class, Due: at(minutes)}
+				a.Generation, a.State, a.Job = 1, gathering.Active, gathering.Job{Class: class, Due: at(minutes)}
 				if held > 0 {
-					a.Turn.HeldUntil = at(held)
+					a.Job.LeasedUntil = at(held)
 				}
 				return nil
 			})
@@ -243,13 +243,13 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		turn(6, quota.Backfill, 0, 0)
 		turn(6, "", 0, 0) // Done.
 		open(t, s, 1, 1)
-		change(t, s, 1, func(m *gathering.Mailbox) { m.Turn = gathering.Turn{Class: quota.Backfill, Due: at(2)} })
+		change(t, s, 1, func(m *gathering.Inbox) { m.Job = gathering.Job{Class: quota.Backfill, Due: at(2)} })
 
-		scan := func(id int64, minutes int) gathering.Place {
-			return gathering.Place{AthleteID: id, Kind: gathering.KindScan, Class: quota.Backfill, Due: at(minutes)}
+		scan := func(id int64, minutes int) gathering.JobRef {
+			return gathering.JobRef{AthleteID: id, Kind: gathering.JobScan, Class: quota.Backfill, Due: at(minutes)}
 		}
-		want := []gathering.Place{
-			scan(2, 1), {AthleteID: 1, Kind: gathering.KindMailbox, Class: quota.Backfill, Due: at(2)}, scan(1, 3), scan(3, 7),
+		want := []gathering.JobRef{
+			scan(2, 1), {AthleteID: 1, Kind: gathering.JobInbox, Class: quota.Backfill, Due: at(2)}, scan(1, 3), scan(3, 7),
 		}
 		got := due(t, s, quota.Backfill, at(8), nil, 9)
 		if d := cmp.Diff(want, got); d != "" {
@@ -276,7 +276,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 	run("work that takes its turn at the same time is listed page by page", func(t *testing.T, s Storage) {
 		for id := range int64(25) {
 			_, err := s.Update(t.Context(), id+1, func(a *gathering.Athlete) error {
-				a.Generation, a.State, a.Turn = 1, gathering.Active, gathering.Turn{Class: quota.Spare, Due: at(1)}
+				a.Generation, a.State, a.Job = 1, gathering.Active, gathering.Job{Class: quota.Spare, Due: at(1)}
 				return nil
 			})
 			if err != nil {
@@ -284,7 +284,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 			}
 		}
 		var ids []int64
-		var last *gathering.Place
+		var last *gathering.JobRef
 		for range 10 {
 			places := due(t, s, quota.Spare, at(1), last, 10)
 			for _, p := range places {
@@ -309,7 +309,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		var wg sync.WaitGroup
 		for _, at := range notices {
 			wg.Go(func() {
-				if err := s.CountNotice(ctx, at); err != nil {
+				if err := s.CountWebhookEvent(ctx, at); err != nil {
 					t.Error(err)
 				}
 			})
@@ -318,7 +318,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		for day, want := range map[time.Time]int{
 			midnight.Add(-24 * time.Hour): 1, midnight.Add(-1): 1, midnight: 3, midnight.Add(8 * time.Hour).In(west): 3, midnight.Add(24 * time.Hour): 0,
 		} {
-			if n, err := s.Notices(t.Context(), day); err != nil || n != want {
+			if n, err := s.WebhookEvents(t.Context(), day); err != nil || n != want {
 				t.Errorf("%s: %d notices, %v, want %d", day, n, err, want)
 			}
 		}
@@ -328,7 +328,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 	})
 
 	run("everything that is kept of athletes is gone through", func(t *testing.T, s Storage) {
-		want := taken{athletes: map[int64]gathering.Athlete{}, mailboxes: map[int64]gathering.Mailbox{}}
+		want := taken{athletes: map[int64]gathering.Athlete{}, mailboxes: map[int64]gathering.Inbox{}}
 		hint := func(id int64) gathering.Hint {
 			return gathering.Hint{Aspect: gathering.AspectCreate, ActivityID: id, EventTime: 1, ReceivedAt: at(int(id))}
 		}
@@ -352,7 +352,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		}
 		// None of athletes.
 		_, err := s.UpdateWebhook(t.Context(), func(w *gathering.Webhook) error { w.Version = 1; return nil })
-		if err := errors.Join(err, s.CountNotice(t.Context(), at(0))); err != nil {
+		if err := errors.Join(err, s.CountWebhookEvent(t.Context(), at(0))); err != nil {
 			t.Fatal(err)
 		}
 		if d := cmp.Diff(want, inventory(t, s, func(int64) {}), cmp.AllowUnexported(taken{})); d != "" {
@@ -395,21 +395,21 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 // taken is what an inventory went through.
 type taken struct {
 	athletes  map[int64]gathering.Athlete
-	mailboxes map[int64]gathering.Mailbox
+	mailboxes map[int64]gathering.Inbox
 	notices   []time.Time
 }
 
 // inventory goes through everything; each is called for every athlete.
 func inventory(t *testing.T, s Storage, each func(id int64)) taken {
 	t.Helper()
-	got := taken{athletes: map[int64]gathering.Athlete{}, mailboxes: map[int64]gathering.Mailbox{}}
+	got := taken{athletes: map[int64]gathering.Athlete{}, mailboxes: map[int64]gathering.Inbox{}}
 	err := s.Each(t.Context(), func(a gathering.Athlete) {
 		if _, twice := got.athletes[a.ID]; twice {
 			t.Errorf("athlete %d came twice", a.ID)
 		}
 		got.athletes[a.ID] = a
 		each(a.ID)
-	}, func(m gathering.Mailbox) {
+	}, func(m gathering.Inbox) {
 		got.mailboxes[m.AthleteID] = m
 	}, func(receivedAt time.Time) {
 		got.notices = append(got.notices, receivedAt)
@@ -423,26 +423,26 @@ func inventory(t *testing.T, s Storage, each func(id int64)) taken {
 
 func open(t *testing.T, s Storage, athleteID, generation int64) {
 	t.Helper()
-	change(t, s, athleteID, func(m *gathering.Mailbox) { m.Generation = generation })
+	change(t, s, athleteID, func(m *gathering.Inbox) { m.Generation = generation })
 }
 
-func change(t *testing.T, s Storage, athleteID int64, change func(*gathering.Mailbox)) {
+func change(t *testing.T, s Storage, athleteID int64, change func(*gathering.Inbox)) {
 	t.Helper()
-	if _, err := s.UpdateMailbox(t.Context(), athleteID, func(m *gathering.Mailbox) error { change(m); return nil }); err != nil {
+	if _, err := s.UpdateInbox(t.Context(), athleteID, func(m *gathering.Inbox) error { change(m); return nil }); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func mailbox(t *testing.T, s Storage, athleteID int64) (got gathering.Mailbox) {
+func mailbox(t *testing.T, s Storage, athleteID int64) (got gathering.Inbox) {
 	t.Helper()
-	_, err := s.UpdateMailbox(t.Context(), athleteID, func(m *gathering.Mailbox) error { got = *m; return errBoom })
+	_, err := s.UpdateInbox(t.Context(), athleteID, func(m *gathering.Inbox) error { got = *m; return errBoom })
 	if !errors.Is(err, errBoom) {
 		t.Fatal(err)
 	}
 	return got
 }
 
-func due(t *testing.T, s Storage, class quota.Class, until time.Time, after *gathering.Place, limit int) []gathering.Place {
+func due(t *testing.T, s Storage, class quota.Class, until time.Time, after *gathering.JobRef, limit int) []gathering.JobRef {
 	t.Helper()
 	places, err := s.Due(t.Context(), class, until, after, limit)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 type Store struct {
 	mu        sync.Mutex
 	athletes  map[int64]versioned[gathering.Athlete]
-	mailboxes map[int64]versioned[gathering.Mailbox]
+	mailboxes map[int64]versioned[gathering.Inbox]
 	// seen is when each notice was received, by athlete and digest.
 	seen    map[int64]map[string]time.Time
 	webhook versioned[gathering.Webhook]
@@ -23,7 +23,7 @@ type Store struct {
 	notices map[string]int
 	queues  map[quota.Class]*queue
 	// places is where each piece of work is.
-	places map[piece]gathering.Place
+	places map[piece]gathering.JobRef
 	fail   error
 }
 
@@ -34,14 +34,14 @@ type versioned[T any] struct {
 
 type piece struct {
 	athleteID int64
-	kind      gathering.Kind
+	kind      gathering.JobKind
 }
 
 // NewStore makes an empty one.
 func NewStore() *Store {
 	s := &Store{
-		athletes: map[int64]versioned[gathering.Athlete]{}, mailboxes: map[int64]versioned[gathering.Mailbox]{},
-		seen: map[int64]map[string]time.Time{}, notices: map[string]int{}, queues: map[quota.Class]*queue{}, places: map[piece]gathering.Place{},
+		athletes: map[int64]versioned[gathering.Athlete]{}, mailboxes: map[int64]versioned[gathering.Inbox]{},
+		seen: map[int64]map[string]time.Time{}, notices: map[string]int{}, queues: map[quota.Class]*queue{}, places: map[piece]gathering.JobRef{},
 	}
 	for _, c := range quota.Classes {
 		s.queues[c] = &queue{}
@@ -98,7 +98,7 @@ func update[T any](s *Store, get func() versioned[T], put func(versioned[T]), ch
 func (s *Store) athlete(id int64) versioned[gathering.Athlete] {
 	v := s.athletes[id]
 	v.value.ID = id
-	v.value.Scan.Trail = slices.Clone(v.value.Scan.Trail)
+	v.value.Scan.RecentPages = slices.Clone(v.value.Scan.RecentPages)
 	return v
 }
 
@@ -116,26 +116,26 @@ func (s *Store) Athlete(_ context.Context, id int64) (gathering.Athlete, error) 
 func (s *Store) Update(_ context.Context, id int64, change func(*gathering.Athlete) error) (gathering.Athlete, error) {
 	return update(s, func() versioned[gathering.Athlete] { return s.athlete(id) }, func(v versioned[gathering.Athlete]) {
 		s.athletes[id] = v
-		s.place(piece{id, gathering.KindScan}, v.value.Turn)
+		s.place(piece{id, gathering.JobScan}, v.value.Job)
 	}, change)
 }
 
-func (s *Store) mailbox(athleteID int64) versioned[gathering.Mailbox] {
+func (s *Store) mailbox(athleteID int64) versioned[gathering.Inbox] {
 	v := s.mailboxes[athleteID]
 	v.value.AthleteID = athleteID
 	v.value.Hints = slices.Clone(v.value.Hints)
 	return v
 }
 
-// UpdateMailbox implements [gathering.Mailboxes].
-func (s *Store) UpdateMailbox(_ context.Context, athleteID int64, change func(*gathering.Mailbox) error) (gathering.Mailbox, error) {
-	return update(s, func() versioned[gathering.Mailbox] { return s.mailbox(athleteID) }, func(v versioned[gathering.Mailbox]) {
+// UpdateInbox implements [gathering.Inboxes].
+func (s *Store) UpdateInbox(_ context.Context, athleteID int64, change func(*gathering.Inbox) error) (gathering.Inbox, error) {
+	return update(s, func() versioned[gathering.Inbox] { return s.mailbox(athleteID) }, func(v versioned[gathering.Inbox]) {
 		s.mailboxes[athleteID] = v
-		s.place(piece{athleteID, gathering.KindMailbox}, v.value.Turn)
+		s.place(piece{athleteID, gathering.JobInbox}, v.value.Job)
 	}, change)
 }
 
-// Deliver implements [gathering.Mailboxes].
+// Deliver implements [gathering.Inboxes].
 func (s *Store) Deliver(_ context.Context, athleteID int64, digest string, h gathering.Hint) (gathering.Delivery, error) {
 	unlock, err := s.lock()
 	if err != nil {
@@ -157,24 +157,24 @@ func (s *Store) Deliver(_ context.Context, athleteID int64, digest string, h gat
 	if len(m.Hints) < gathering.MaxHints {
 		m.Hints = append(m.Hints, h)
 	} else {
-		m.Flooded = true
+		m.Overflowed = true
 	}
-	m.Turn.Due = h.ReceivedAt
+	m.Job.Due = h.ReceivedAt
 	switch {
 	case h.Aspect == gathering.AspectDeauthorize:
-		m.Turn.Class = quota.Leave
-	case m.Turn.Class == "":
-		m.Turn.Class = quota.Webhook
+		m.Job.Class = quota.Leave
+	case m.Job.Class == "":
+		m.Job.Class = quota.Webhook
 	}
 	v.revision++
 	s.mailboxes[athleteID] = v
 	// A hint shows at once, even while somebody holds the mailbox.
-	s.place(piece{athleteID, gathering.KindMailbox}, gathering.Turn{Class: m.Turn.Class, Due: m.Turn.Due})
+	s.place(piece{athleteID, gathering.JobInbox}, gathering.Job{Class: m.Job.Class, Due: m.Job.Due})
 	return gathering.Delivered, nil
 }
 
-// DropMailbox implements [gathering.Mailboxes].
-func (s *Store) DropMailbox(_ context.Context, athleteID, generation int64) error {
+// DropInbox implements [gathering.Inboxes].
+func (s *Store) DropInbox(_ context.Context, athleteID, generation int64) error {
 	unlock, err := s.lock()
 	if err != nil {
 		return err
@@ -185,7 +185,7 @@ func (s *Store) DropMailbox(_ context.Context, athleteID, generation int64) erro
 	}
 	delete(s.mailboxes, athleteID)
 	delete(s.seen, athleteID)
-	s.place(piece{athleteID, gathering.KindMailbox}, gathering.Turn{})
+	s.place(piece{athleteID, gathering.JobInbox}, gathering.Job{})
 	return nil
 }
 
@@ -221,8 +221,8 @@ func (s *Store) UpdateWebhook(_ context.Context, change func(*gathering.Webhook)
 
 func day(at time.Time) string { return at.UTC().Format(time.DateOnly) }
 
-// CountNotice implements [gathering.Webhooks].
-func (s *Store) CountNotice(_ context.Context, at time.Time) error {
+// CountWebhookEvent implements [gathering.Webhooks].
+func (s *Store) CountWebhookEvent(_ context.Context, at time.Time) error {
 	unlock, err := s.lock()
 	if err != nil {
 		return err
@@ -233,7 +233,7 @@ func (s *Store) CountNotice(_ context.Context, at time.Time) error {
 }
 
 // Notices implements [gathering.Webhooks].
-func (s *Store) Notices(_ context.Context, at time.Time) (int, error) {
+func (s *Store) WebhookEvents(_ context.Context, at time.Time) (int, error) {
 	unlock, err := s.lock()
 	if err != nil {
 		return 0, err
@@ -243,7 +243,7 @@ func (s *Store) Notices(_ context.Context, at time.Time) (int, error) {
 }
 
 // Each implements [gathering.Inventory].
-func (s *Store) Each(_ context.Context, athlete func(gathering.Athlete), mailbox func(gathering.Mailbox), notice func(time.Time)) error {
+func (s *Store) Each(_ context.Context, athlete func(gathering.Athlete), mailbox func(gathering.Inbox), notice func(time.Time)) error {
 	unlock, err := s.lock()
 	if err != nil {
 		return err
@@ -252,7 +252,7 @@ func (s *Store) Each(_ context.Context, athlete func(gathering.Athlete), mailbox
 	for id := range s.athletes {
 		athletes = append(athletes, s.athlete(id).value)
 	}
-	var mailboxes []gathering.Mailbox
+	var mailboxes []gathering.Inbox
 	for id := range s.mailboxes {
 		mailboxes = append(mailboxes, s.mailbox(id).value)
 	}
@@ -274,13 +274,13 @@ func (s *Store) Each(_ context.Context, athlete func(gathering.Athlete), mailbox
 }
 
 // place moves a piece of work to where its turn says.
-func (s *Store) place(w piece, turn gathering.Turn) {
+func (s *Store) place(w piece, turn gathering.Job) {
 	old, placed := s.places[w]
 	due := turn.Due
-	if turn.HeldUntil.After(due) {
-		due = turn.HeldUntil
+	if turn.LeasedUntil.After(due) {
+		due = turn.LeasedUntil
 	}
-	now := gathering.Place{AthleteID: w.athleteID, Kind: w.kind, Class: turn.Class, Due: due}
+	now := gathering.JobRef{AthleteID: w.athleteID, Kind: w.kind, Class: turn.Class, Due: due}
 	if placed && old == now {
 		return
 	}
@@ -294,8 +294,8 @@ func (s *Store) place(w piece, turn gathering.Turn) {
 	}
 }
 
-// Due implements [gathering.Plan].
-func (s *Store) Due(_ context.Context, class quota.Class, at time.Time, after *gathering.Place, limit int) ([]gathering.Place, error) {
+// Due implements [gathering.JobQueue].
+func (s *Store) Due(_ context.Context, class quota.Class, at time.Time, after *gathering.JobRef, limit int) ([]gathering.JobRef, error) {
 	unlock, err := s.lock()
 	if err != nil {
 		return nil, err
@@ -316,7 +316,7 @@ func (s *Store) Due(_ context.Context, class quota.Class, at time.Time, after *g
 	return slices.Clone(q.places[from:to]), nil
 }
 
-// Waiting implements [gathering.Plan].
+// Waiting implements [gathering.JobQueue].
 func (s *Store) Waiting(_ context.Context, class quota.Class, at time.Time) (gathering.Waiting, error) {
 	unlock, err := s.lock()
 	if err != nil {
@@ -325,7 +325,7 @@ func (s *Store) Waiting(_ context.Context, class quota.Class, at time.Time) (gat
 	defer unlock()
 	q := s.queues[class]
 	w := gathering.Waiting{}
-	w.Count, _ = slices.BinarySearchFunc(q.places, at, func(p gathering.Place, at time.Time) int {
+	w.Count, _ = slices.BinarySearchFunc(q.places, at, func(p gathering.JobRef, at time.Time) int {
 		if p.Due.After(at) {
 			return 1
 		}
@@ -350,18 +350,18 @@ func (s *Store) NextDue() (due time.Time, ok bool) {
 }
 
 // queue is the work of one class in order.
-type queue struct{ places []gathering.Place }
+type queue struct{ places []gathering.JobRef }
 
-func (q *queue) find(p gathering.Place) (int, bool) {
-	return slices.BinarySearchFunc(q.places, p, gathering.Place.Compare)
+func (q *queue) find(p gathering.JobRef) (int, bool) {
+	return slices.BinarySearchFunc(q.places, p, gathering.JobRef.Compare)
 }
 
-func (q *queue) insert(p gathering.Place) {
+func (q *queue) insert(p gathering.JobRef) {
 	i, _ := q.find(p)
 	q.places = slices.Insert(q.places, i, p)
 }
 
-func (q *queue) remove(p gathering.Place) {
+func (q *queue) remove(p gathering.JobRef) {
 	i, found := q.find(p)
 	switch {
 	case !found:
@@ -372,16 +372,16 @@ func (q *queue) remove(p gathering.Place) {
 	}
 }
 
-// Wakeups counts wake-ups.
-type Wakeups struct {
+// Waker counts wake-ups.
+type Waker struct {
 	mu sync.Mutex
 	n  int
 	// Fail, when not nil, is what Wake returns.
 	Fail error
 }
 
-// Wake implements [gathering.Wakeups].
-func (w *Wakeups) Wake(context.Context) error {
+// Wake implements [gathering.Waker].
+func (w *Waker) Wake(context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.Fail != nil {
@@ -392,7 +392,7 @@ func (w *Wakeups) Wake(context.Context) error {
 }
 
 // Count is how often a gatherer was woken.
-func (w *Wakeups) Count() int {
+func (w *Waker) Count() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.n

@@ -17,7 +17,7 @@ import (
 // broken is an inventory that ends early.
 type broken struct{ gathering.Inventory }
 
-func (b broken) Each(ctx context.Context, a func(gathering.Athlete), m func(gathering.Mailbox), n func(time.Time)) error {
+func (b broken) Each(ctx context.Context, a func(gathering.Athlete), m func(gathering.Inbox), n func(time.Time)) error {
 	return errors.Join(b.Inventory.Each(ctx, a, m, n), errors.New("boom"))
 }
 
@@ -35,7 +35,7 @@ func TestDeadlinesAreCounted(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		d := &gathering.Deadlines{Athletes: store, Mailboxes: store, Inventory: store, Now: func() time.Time { return now }}
+		d := &gathering.Deadlines{Athletes: store, Inboxes: store, Inventory: store, Now: func() time.Time { return now }}
 		if fails {
 			d.Inventory = broken{store}
 		}

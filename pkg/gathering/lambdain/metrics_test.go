@@ -15,7 +15,7 @@ func TestAlarmsAndDashboardLookAtWhatIsCounted(t *testing.T) {
 		gathering.MetricParked:        settings.MetricParked,
 		gathering.MetricFailed:        settings.MetricFailed,
 		gathering.MetricOldestWebhook: settings.MetricOldestWebhook,
-		gathering.MetricNotices:       settings.MetricNotices,
+		gathering.MetricWebhookEvents: settings.MetricNotices,
 	} {
 		if counted != looked {
 			t.Errorf("%s is counted, %s is looked at", counted, looked)

@@ -25,11 +25,11 @@ func TestStatusTellsHowTheWebhookFares(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, age := range []time.Duration{0, 30 * time.Second, time.Minute, 24 * time.Hour, 24*time.Hour + time.Minute} {
-		if err := store.CountNotice(t.Context(), now.Add(-age)); err != nil {
+		if err := store.CountWebhookEvent(t.Context(), now.Add(-age)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	o := &gathering.Overview{Quota: &quota.Engine{Budgets: &quotatest.Budgets{}, Now: clock}, Plan: store, Webhooks: store, Now: clock}
+	o := &gathering.Overview{Quota: &quota.Engine{Budgets: &quotatest.Budgets{}, Now: clock}, Jobs: store, Webhooks: store, Now: clock}
 	v, err := lambdain.Status(o)(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ const reserve = time.Minute
 // Work has a gatherer do what there is to do, whatever woke it. It never fails
 // a wake-up: the work is not in the message, and the next wake-up comes within
 // a minute.
-func Work(g *gathering.Gatherer, w gathering.Wakeups) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
+func Work(g *gathering.Gatherer, w gathering.Waker) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
 	return func(ctx context.Context, _ events.SQSEvent) (events.SQSEventResponse, error) {
 		until := g.Minter.Now().Add(time.Minute)
 		if deadline, ok := ctx.Deadline(); ok {

@@ -43,13 +43,13 @@ func (s endless) Activities(context.Context, int64, int64, time.Time, int) ([]ga
 func TestAGathererWakesItsSuccessorInTime(t *testing.T) {
 	clock := time.Now()
 	now := func() time.Time { return clock }
-	store, wakeups, metrics, bus := gatheringtest.NewStore(), &gatheringtest.Wakeups{}, &gatheringtest.Metrics{}, &eventtest.Bus{}
+	store, wakeups, metrics, bus := gatheringtest.NewStore(), &gatheringtest.Waker{}, &gatheringtest.Metrics{}, &eventtest.Bus{}
 	minter := event.Minter{Now: now, NewID: func() string { return "id" }}
 	g := &gathering.Gatherer{
-		Athletes: store, Mailboxes: store, Plan: store, Webhooks: store, Strava: endless{clock: &clock}, Publisher: bus, Minter: minter,
+		Athletes: store, Inboxes: store, Jobs: store, Webhooks: store, Strava: endless{clock: &clock}, Publisher: bus, Minter: minter,
 		Quota: &quota.Engine{Budgets: &quotatest.Budgets{}, Now: now}, Metrics: metrics, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
-	z := &gathering.Authorizations{Athletes: store, Mailboxes: store, Wakeups: &gatheringtest.Wakeups{}, Publisher: bus, Minter: minter}
+	z := &gathering.Authorizations{Athletes: store, Inboxes: store, Waker: &gatheringtest.Waker{}, Publisher: bus, Minter: minter}
 	if err := z.Begin(t.Context(), event.Meta{OccurredAt: clock}, 7, 1); err != nil {
 		t.Fatal(err)
 	}

@@ -68,7 +68,7 @@ func TestTwentyCreatesInAMinuteTakeTwoCalls(t *testing.T) {
 			t.Errorf("every %s: %d calls", spacing, n)
 		}
 		w.same(id)
-		if m := w.mailbox(id); len(m.Hints) != 0 || m.Turn.Class != "" {
+		if m := w.mailbox(id); len(m.Hints) != 0 || m.Job.Class != "" {
 			t.Errorf("every %s: left %+v", spacing, m)
 		}
 	}
@@ -90,10 +90,10 @@ func TestAReplayedNoticeCostsNothing(t *testing.T) {
 	if got := calls(); got != 1 {
 		t.Errorf("%d calls with replays", got)
 	}
-	if d, m := w.metrics.Of(gathering.MetricDuplicates), w.metrics.Of(gathering.MetricNotices); d != 3 || m != 1 {
+	if d, m := w.metrics.Of(gathering.MetricWebhookDuplicates), w.metrics.Of(gathering.MetricWebhookEvents); d != 3 || m != 1 {
 		t.Errorf("%d duplicates, %d delivered", d, m)
 	}
-	if n, err := w.store.Notices(t.Context(), w.clock.Now()); err != nil || n != 1 {
+	if n, err := w.store.WebhookEvents(t.Context(), w.clock.Now()); err != nil || n != 1 {
 		t.Errorf("%d are in the status, %v", n, err)
 	}
 	// Another edit at the same time is another notice.
@@ -358,7 +358,7 @@ func TestWhatCannotBeUnderstoodIsLeftOut(t *testing.T) {
 func TestDeauthorizationsArePassedOnWhateverTheQuota(t *testing.T) {
 	w, id, calls := current(t, 250)
 	w.starve(quota.Classes...)
-	n := gathering.Notice{
+	n := gathering.WebhookEvent{
 		ObjectType: "athlete", ObjectID: id, AspectType: "update", OwnerID: id, SubscriptionID: subscription,
 		EventTime: 1_790_000_000, Updates: map[string]any{"authorized": "false"},
 	}
@@ -372,7 +372,7 @@ func TestDeauthorizationsArePassedOnWhateverTheQuota(t *testing.T) {
 	if got := eventtest.Facts[gatheringv1.DeauthorizationReported](w.bus); !slices.Equal(got, want) {
 		t.Errorf("reported %+v", got)
 	}
-	if m := w.mailbox(id); len(m.Hints) != 1 || m.Turn.Class != quota.Webhook {
+	if m := w.mailbox(id); len(m.Hints) != 1 || m.Job.Class != quota.Webhook {
 		t.Errorf("left %+v", m)
 	}
 	if calls() != 0 {
@@ -391,7 +391,7 @@ func TestHintsOfTheDegradedAreDropped(t *testing.T) {
 	w.outcome = credentialsv1.OutcomeDegraded
 	w.receive(w.notice(id, w.truth(id)[0].ID, gathering.AspectUpdate))
 	w.pass(time.Minute)
-	if m := w.mailbox(id); len(m.Hints) != 0 || m.Turn.Class != "" {
+	if m := w.mailbox(id); len(m.Hints) != 0 || m.Job.Class != "" {
 		t.Errorf("left %+v", m)
 	}
 }
@@ -415,7 +415,7 @@ func TestAHintThatFailsIsTriedAgain(t *testing.T) {
 
 func TestHandshake(t *testing.T) {
 	w := newWorld(t, plenty)
-	if err := w.hook.Handshake(t.Context(), callbackKey, verifyToken); err != nil {
+	if err := w.receiver.Handshake(t.Context(), callbackKey, verifyToken); err != nil {
 		t.Errorf("the right one: %v", err)
 	}
 	for name, tc := range map[string]struct {
@@ -427,7 +427,7 @@ func TestHandshake(t *testing.T) {
 		// A digest is no password.
 		"the digests": {secret.New(callbackKey).SHA256(), secret.New(verifyToken).SHA256(), fault.NotFound},
 	} {
-		if err := w.hook.Handshake(t.Context(), tc.key, tc.token); !fault.Is(err, tc.want) {
+		if err := w.receiver.Handshake(t.Context(), tc.key, tc.token); !fault.Is(err, tc.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -435,28 +435,28 @@ func TestHandshake(t *testing.T) {
 
 func TestReceiveTakesInWhatConcernsUs(t *testing.T) {
 	w, id, _ := current(t, 1)
-	notice := func(change func(*gathering.Notice)) gathering.Notice {
+	notice := func(change func(*gathering.WebhookEvent)) gathering.WebhookEvent {
 		n := w.notice(id, 11, gathering.AspectCreate)
 		change(&n)
 		return n
 	}
 	for name, tc := range map[string]struct {
 		key    string
-		notice gathering.Notice
+		notice gathering.WebhookEvent
 		want   fault.Kind // "" for none
 		metric string
 	}{
-		"an activity":          {callbackKey, notice(func(*gathering.Notice) {}), "", gathering.MetricNotices},
-		"an athlete's update":  {callbackKey, notice(func(n *gathering.Notice) { n.ObjectType = "athlete" }), "", gathering.MetricIgnored},
-		"an unknown object":    {callbackKey, notice(func(n *gathering.Notice) { n.ObjectType = "club" }), "", gathering.MetricIgnored},
-		"an unknown aspect":    {callbackKey, notice(func(n *gathering.Notice) { n.AspectType = "merge" }), "", gathering.MetricIgnored},
-		"a stranger":           {callbackKey, notice(func(n *gathering.Notice) { n.OwnerID = 99 }), "", gathering.MetricUnknown},
-		"a wrong key":          {"x", notice(func(*gathering.Notice) {}), fault.NotFound, gathering.MetricRejected},
-		"another subscription": {callbackKey, notice(func(n *gathering.Notice) { n.SubscriptionID = 6 }), fault.Invalid, gathering.MetricRejected},
-		"no owner":             {callbackKey, notice(func(n *gathering.Notice) { n.OwnerID = 0 }), fault.Invalid, gathering.MetricRejected},
+		"an activity":          {callbackKey, notice(func(*gathering.WebhookEvent) {}), "", gathering.MetricWebhookEvents},
+		"an athlete's update":  {callbackKey, notice(func(n *gathering.WebhookEvent) { n.ObjectType = "athlete" }), "", gathering.MetricWebhookIgnored},
+		"an unknown object":    {callbackKey, notice(func(n *gathering.WebhookEvent) { n.ObjectType = "club" }), "", gathering.MetricWebhookIgnored},
+		"an unknown aspect":    {callbackKey, notice(func(n *gathering.WebhookEvent) { n.AspectType = "merge" }), "", gathering.MetricWebhookIgnored},
+		"a stranger":           {callbackKey, notice(func(n *gathering.WebhookEvent) { n.OwnerID = 99 }), "", gathering.MetricWebhookUnknown},
+		"a wrong key":          {"x", notice(func(*gathering.WebhookEvent) {}), fault.NotFound, gathering.MetricWebhookRejected},
+		"another subscription": {callbackKey, notice(func(n *gathering.WebhookEvent) { n.SubscriptionID = 6 }), fault.Invalid, gathering.MetricWebhookRejected},
+		"no owner":             {callbackKey, notice(func(n *gathering.WebhookEvent) { n.OwnerID = 0 }), fault.Invalid, gathering.MetricWebhookRejected},
 	} {
 		before, hints := w.metrics.All(), len(w.mailbox(id).Hints)
-		err := w.hook.Receive(t.Context(), tc.key, tc.notice)
+		err := w.receiver.Receive(t.Context(), tc.key, tc.notice)
 		if (tc.want == "") != (err == nil) || (err != nil && !fault.Is(err, tc.want)) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -468,7 +468,7 @@ func TestReceiveTakesInWhatConcernsUs(t *testing.T) {
 		if tc.metric != "" && w.metrics.Of(tc.metric) != before[tc.metric]+1 {
 			t.Errorf("%s: not counted as %s", name, tc.metric)
 		}
-		if stored := len(w.mailbox(id).Hints) > hints; stored != (tc.metric == gathering.MetricNotices) {
+		if stored := len(w.mailbox(id).Hints) > hints; stored != (tc.metric == gathering.MetricWebhookEvents) {
 			t.Errorf("%s: stored %v", name, stored)
 		}
 	}
@@ -480,7 +480,7 @@ func TestReceiveLosesNothingBeforeTheSubscriptionIsKnown(t *testing.T) {
 	w.clock.Advance(2 * time.Second)
 	n := w.notice(id, 11, gathering.AspectCreate)
 	n.SubscriptionID = subscription + 1
-	if err := w.hook.Receive(t.Context(), callbackKey, n); !fault.Is(err, fault.Transient) {
+	if err := w.receiver.Receive(t.Context(), callbackKey, n); !fault.Is(err, fault.Transient) {
 		t.Fatalf("got %v", err)
 	}
 	w.configure(subscription+1, 3)
@@ -495,7 +495,7 @@ func TestNothingIsAcknowledgedThatIsNotStored(t *testing.T) {
 	w, id, _ := current(t, 1)
 	w.receive(w.notice(id, 11, gathering.AspectCreate))
 	w.store.Fail(errors.New("boom"))
-	if w.hook.Receive(t.Context(), callbackKey, w.notice(id, 12, gathering.AspectCreate)) == nil {
+	if w.receiver.Receive(t.Context(), callbackKey, w.notice(id, 12, gathering.AspectCreate)) == nil {
 		t.Error("200 would be answered for a notice that is lost")
 	}
 	w.store.Fail(nil)
@@ -505,7 +505,7 @@ func TestNothingIsAcknowledgedThatIsNotStored(t *testing.T) {
 	w.bus.Fail(errors.New("boom"))
 	n := w.notice(99, 99, "update")
 	n.ObjectType, n.Updates = "athlete", map[string]any{"authorized": "false"}
-	if w.hook.Receive(t.Context(), callbackKey, n) == nil {
+	if w.receiver.Receive(t.Context(), callbackKey, n) == nil {
 		t.Error("200 would be answered for a deauthorization that is lost")
 	}
 }
@@ -523,7 +523,7 @@ func TestAnOutageOfTheWebhookIsAGap(t *testing.T) {
 	fail := func(d time.Duration) time.Time {
 		began := w.clock.Now()
 		w.store.Fail(errors.New("boom"))
-		_ = w.hook.Receive(t.Context(), callbackKey, w.notice(id, 12, gathering.AspectCreate))
+		_ = w.receiver.Receive(t.Context(), callbackKey, w.notice(id, 12, gathering.AspectCreate))
 		w.clock.Advance(d)
 		w.store.Fail(nil)
 		w.receive(w.notice(id, 13, gathering.AspectUpdate))
@@ -558,7 +558,7 @@ func TestAnAthleteWhoAsksSeesTheNewest(t *testing.T) {
 	woken := w.wakeups.Count()
 	ask(generation)
 	ask(generation) // The event comes twice.
-	if m := w.mailbox(id); m.Turn.Class != quota.Interactive || w.wakeups.Count() != woken+2 {
+	if m := w.mailbox(id); m.Job.Class != quota.Interactive || w.wakeups.Count() != woken+2 {
 		t.Errorf("%+v", m)
 	}
 	w.work()
@@ -576,7 +576,7 @@ func TestAnAthleteWhoAsksSeesTheNewest(t *testing.T) {
 	if n := calls(); n != 2 {
 		t.Errorf("%d calls in the end", n)
 	}
-	if m := w.mailbox(id); m.Asked || m.Turn.Class != "" {
+	if m := w.mailbox(id); m.RefreshRequested || m.Job.Class != "" {
 		t.Errorf("left %+v", m)
 	}
 }

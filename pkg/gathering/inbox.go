@@ -7,18 +7,18 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
-// Mailbox holds what webhooks said about one athlete and nobody has looked into
+// Inbox holds what webhooks said about one athlete and nobody has looked into
 // yet. It exists as long as the athlete's authorization.
-type Mailbox struct {
+type Inbox struct {
 	AthleteID int64
 	// Generation of the authorization; 0 when there is no mailbox.
 	Generation int64
-	Turn       Turn
+	Job        Job
 	Hints      []Hint
-	// Flooded says that there were more hints than the mailbox holds.
-	Flooded bool
-	// Asked says that the athlete asked for the newest activities.
-	Asked bool
+	// Overflowed says that there were more hints than the mailbox holds.
+	Overflowed bool
+	// RefreshRequested says that the athlete asked for the newest activities.
+	RefreshRequested bool
 	// ListedAt is when the newest activities, or all, were last read for hints.
 	ListedAt time.Time
 	// PacedAt is when single re-reads would last have happened, had they been
@@ -80,7 +80,7 @@ type subject struct {
 }
 
 // subjects are what the hints that are ripe are about, the oldest first.
-func (m Mailbox) subjects(now time.Time) []subject {
+func (m Inbox) subjects(now time.Time) []subject {
 	var out []subject
 	for _, h := range m.Hints {
 		if h.Aspect == AspectDeauthorize || h.NotBefore.After(now) {
@@ -122,12 +122,12 @@ const (
 // errand decides what to do next. One list answers all hints about recent
 // activities at once; what it does not hold is re-read one by one. A complete
 // scan answers everything; pages is how many it takes.
-func (m Mailbox) errand(now time.Time, pages int) errand {
+func (m Inbox) errand(now time.Time, pages int) errand {
 	if slices.ContainsFunc(m.Hints, func(h Hint) bool { return h.Aspect == AspectDeauthorize }) {
 		return errand{do: doReport, at: now}
 	}
 	subjects := m.subjects(now)
-	if len(subjects) == 0 && !m.Flooded && !m.Asked {
+	if len(subjects) == 0 && !m.Overflowed && !m.RefreshRequested {
 		if len(m.Hints) == 0 {
 			return errand{do: doNothing}
 		}
@@ -145,26 +145,26 @@ func (m Mailbox) errand(now time.Time, pages int) errand {
 		}
 	}
 	switch {
-	case m.Flooded, deletes > pages+1:
+	case m.Overflowed, deletes > pages+1:
 		return errand{do: doScan, at: m.ListedAt.Add(pace)}
-	case created, listable > 1, m.Asked:
+	case created, listable > 1, m.RefreshRequested:
 		return errand{do: doList, at: m.ListedAt.Add(pace)}
 	}
 	return errand{do: doReread, at: m.PacedAt.Add(-(paceBurst - 1) * pace), subject: subjects[0]}
 }
 
 // settle puts the mailbox where it waits for its next turn.
-func (m *Mailbox) settle(now time.Time, pages int) {
+func (m *Inbox) settle(now time.Time, pages int) {
 	e := m.errand(now, pages)
 	switch {
 	case e.do == doNothing:
-		m.Turn = Turn{}
+		m.Job = Job{}
 	case e.do == doReport:
-		m.Turn.next(quota.Leave, now)
-	case len(m.Hints) == 0 && !m.Flooded:
-		m.Turn.next(quota.Interactive, latest(now, e.at))
+		m.Job.next(quota.Leave, now)
+	case len(m.Hints) == 0 && !m.Overflowed:
+		m.Job.next(quota.Interactive, latest(now, e.at))
 	default:
-		m.Turn.next(quota.Webhook, latest(now, e.at))
+		m.Job.next(quota.Webhook, latest(now, e.at))
 	}
 }
 
@@ -177,22 +177,22 @@ func latest(a, b time.Time) time.Time {
 
 // ask has the newest activities listed for the athlete, who is looking. Whoever
 // holds the mailbox keeps it.
-func (m *Mailbox) ask(now time.Time) {
-	m.Asked = true
-	if m.Turn.Class == "" {
-		m.Turn.Class, m.Turn.Due = quota.Interactive, now
+func (m *Inbox) ask(now time.Time) {
+	m.RefreshRequested = true
+	if m.Job.Class == "" {
+		m.Job.Class, m.Job.Due = quota.Interactive, now
 	}
 }
 
 // answered drops the hints about the activities.
-func (m *Mailbox) answered(activityIDs ...int64) {
+func (m *Inbox) answered(activityIDs ...int64) {
 	m.Hints = slices.DeleteFunc(slices.Clone(m.Hints), func(h Hint) bool {
 		return h.Aspect != AspectDeauthorize && slices.Contains(activityIDs, h.ActivityID)
 	})
 }
 
 // each changes the hints about the activity.
-func (m *Mailbox) each(activityID int64, change func(*Hint)) {
+func (m *Inbox) each(activityID int64, change func(*Hint)) {
 	m.Hints = slices.Clone(m.Hints)
 	for i := range m.Hints {
 		if m.Hints[i].ActivityID == activityID && m.Hints[i].Aspect != AspectDeauthorize {
@@ -202,7 +202,7 @@ func (m *Mailbox) each(activityID int64, change func(*Hint)) {
 }
 
 // postpone has an activity that is not there looked for again after a while.
-func (m *Mailbox) postpone(s subject, now time.Time) {
+func (m *Inbox) postpone(s subject, now time.Time) {
 	m.each(s.activityID, func(h *Hint) {
 		h.Unlisted, h.Attempts, h.NotBefore = true, s.attempts+1, now.Add(patience[s.attempts])
 	})
@@ -210,7 +210,7 @@ func (m *Mailbox) postpone(s subject, now time.Time) {
 
 // rotate has the subject that comes first come last: one that fails holds no
 // other up.
-func (m *Mailbox) rotate(now time.Time) {
+func (m *Inbox) rotate(now time.Time) {
 	subjects := m.subjects(now)
 	if len(subjects) < 2 {
 		return
@@ -221,22 +221,22 @@ func (m *Mailbox) rotate(now time.Time) {
 }
 
 // empty forgets all hints but that of a deauthorization.
-func (m *Mailbox) empty() {
-	m.Flooded, m.Asked = false, false
+func (m *Inbox) empty() {
+	m.Overflowed, m.RefreshRequested = false, false
 	m.Hints = slices.DeleteFunc(slices.Clone(m.Hints), func(h Hint) bool { return h.Aspect != AspectDeauthorize })
-	m.Turn = Turn{}
+	m.Job = Job{}
 }
 
 // expire drops the hints that are too old to be kept and reports whether there
 // were any. The mailbox is flooded instead: to read everything makes up for them.
 // A deauthorization stays until it is reported.
-func (m *Mailbox) expire(now time.Time) bool {
+func (m *Inbox) expire(now time.Time) bool {
 	old := func(h Hint) bool { return h.Aspect != AspectDeauthorize && now.Sub(h.ReceivedAt) >= keepAge }
 	if !slices.ContainsFunc(m.Hints, old) {
 		return false
 	}
 	m.Hints = slices.DeleteFunc(slices.Clone(m.Hints), old)
-	m.Flooded = true
-	m.Turn.release() // Whoever holds the mailbox holds what is gone.
+	m.Overflowed = true
+	m.Job.release() // Whoever holds the mailbox holds what is gone.
 	return true
 }

@@ -29,13 +29,13 @@ func newHook(t *testing.T) (func(route, key, body string, query map[string]strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = store.UpdateMailbox(t.Context(), 134815, func(m *gathering.Mailbox) error { m.Generation = 1; return nil })
+	_, err = store.UpdateInbox(t.Context(), 134815, func(m *gathering.Inbox) error { m.Generation = 1; return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	serve := httpapi.Mux(log, lambdain.HookRoutes(&gathering.Hook{
-		Webhooks: store, Mailboxes: store, Wakeups: &gatheringtest.Wakeups{}, Publisher: &eventtest.Bus{},
+	serve := httpapi.Mux(log, lambdain.HookRoutes(&gathering.WebhookReceiver{
+		Webhooks: store, Inboxes: store, Waker: &gatheringtest.Waker{}, Publisher: &eventtest.Bus{},
 		Minter: event.Minter{Now: time.Now, NewID: func() string { return "id" }}, Metrics: metrics, Log: log,
 	}))
 	return func(route, key, body string, query map[string]string) httpapi.Response {
@@ -55,7 +55,7 @@ func newHook(t *testing.T) (func(route, key, body string, query map[string]strin
 // hint is the one hint in the mailbox, if there is one.
 func hint(t *testing.T, store *gatheringtest.Store) (h gathering.Hint) {
 	t.Helper()
-	_, err := store.UpdateMailbox(t.Context(), 134815, func(m *gathering.Mailbox) error {
+	_, err := store.UpdateInbox(t.Context(), 134815, func(m *gathering.Inbox) error {
 		if len(m.Hints) > 0 {
 			h = m.Hints[0]
 		}
@@ -130,15 +130,15 @@ func TestEventsAreTakenIn(t *testing.T) {
 		if h := hint(t, store); h.Aspect != tc.aspect {
 			t.Errorf("%s: %+v in the mailbox", name, h)
 		}
-		if rejected := metrics.Of(gathering.MetricRejected) == 1; rejected != (tc.status != 200) {
+		if rejected := metrics.Of(gathering.MetricWebhookRejected) == 1; rejected != (tc.status != 200) {
 			t.Errorf("%s: counted as rejected: %v", name, rejected)
 		}
-		stored, err := store.Notices(t.Context(), time.Now())
-		if err != nil || stored != metrics.Of(gathering.MetricNotices) {
+		stored, err := store.WebhookEvents(t.Context(), time.Now())
+		if err != nil || stored != metrics.Of(gathering.MetricWebhookEvents) {
 			t.Errorf("%s: %d counted in the store, %v", name, stored, err)
 		}
-		counted := metrics.Of(gathering.MetricRejected) + metrics.Of(gathering.MetricIgnored) + metrics.Of(gathering.MetricUnknown) + metrics.Of(gathering.MetricNotices)
-		if ignored := metrics.Of(gathering.MetricIgnored) == 1; counted != 1 || ignored != (tc.status == 200 && tc.aspect == "" && name != "somebody unknown") {
+		counted := metrics.Of(gathering.MetricWebhookRejected) + metrics.Of(gathering.MetricWebhookIgnored) + metrics.Of(gathering.MetricWebhookUnknown) + metrics.Of(gathering.MetricWebhookEvents)
+		if ignored := metrics.Of(gathering.MetricWebhookIgnored) == 1; counted != 1 || ignored != (tc.status == 200 && tc.aspect == "" && name != "somebody unknown") {
 			t.Errorf("%s: counted %d times, as ignored: %v", name, counted, ignored)
 		}
 	}
@@ -161,7 +161,7 @@ type uncounted struct {
 	hangs bool
 }
 
-func (u uncounted) CountNotice(ctx context.Context, _ time.Time) error {
+func (u uncounted) CountWebhookEvent(ctx context.Context, _ time.Time) error {
 	if u.hangs {
 		<-ctx.Done()
 		return ctx.Err()
@@ -172,10 +172,10 @@ func (u uncounted) CountNotice(ctx context.Context, _ time.Time) error {
 func TestANoticeThatCannotBeCountedIsTakenInAllTheSame(t *testing.T) {
 	for _, hangs := range []bool{false, true} {
 		_, store, metrics := newHook(t)
-		wakeups := &gatheringtest.Wakeups{}
+		wakeups := &gatheringtest.Waker{}
 		var log strings.Builder
-		hook := &gathering.Hook{
-			Webhooks: uncounted{store, hangs}, Mailboxes: store, Wakeups: wakeups, Publisher: &eventtest.Bus{},
+		hook := &gathering.WebhookReceiver{
+			Webhooks: uncounted{store, hangs}, Inboxes: store, Waker: wakeups, Publisher: &eventtest.Bus{},
 			Minter:  event.Minter{Now: time.Now, NewID: func() string { return "id" }},
 			Metrics: metrics, Log: slog.New(slog.NewTextHandler(&log, nil)),
 		}
@@ -188,8 +188,8 @@ func TestANoticeThatCannotBeCountedIsTakenInAllTheSame(t *testing.T) {
 		if took := time.Since(began); err != nil || res.StatusCode != 200 || took > 1500*time.Millisecond {
 			t.Errorf("%d, %v after %s", res.StatusCode, err, took)
 		}
-		if hint(t, store).Aspect == "" || metrics.Of(gathering.MetricNotices) != 1 || wakeups.Count() != 1 {
-			t.Errorf("%d stored, %d woken", metrics.Of(gathering.MetricNotices), wakeups.Count())
+		if hint(t, store).Aspect == "" || metrics.Of(gathering.MetricWebhookEvents) != 1 || wakeups.Count() != 1 {
+			t.Errorf("%d stored, %d woken", metrics.Of(gathering.MetricWebhookEvents), wakeups.Count())
 		}
 		if got := log.String(); !strings.Contains(got, "level=WARN") || strings.Contains(got, "level=ERROR") {
 			t.Errorf("logged %s", got)

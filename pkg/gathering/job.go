@@ -7,18 +7,18 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
-// Turn says when a piece of work is done: which class it waits in and since when
+// Job says when a piece of work is done: which class it waits in and since when
 // it is due.
-type Turn struct {
+type Job struct {
 	// Class is empty when there is nothing to do.
 	Class quota.Class
 	// Due is when it may be done at the earliest. Within a class what has been
 	// due longest goes first.
 	Due time.Time
-	// HeldUntil is when whoever has taken the piece loses it. It also tells one
+	// LeasedUntil is when whoever has taken the piece loses it. It also tells one
 	// holder from the next: what a holder writes counts only while it is
 	// unchanged.
-	HeldUntil time.Time
+	LeasedUntil time.Time
 	// Failures counts the attempts in a row that failed.
 	Failures int
 }
@@ -38,23 +38,23 @@ const (
 
 // take holds the turn for the caller. It reports false when the turn has not
 // come or somebody else has it.
-func (t *Turn) take(class quota.Class, now time.Time) bool {
-	if t.Class != class || t.Due.After(now) || t.HeldUntil.After(now) {
+func (t *Job) take(class quota.Class, now time.Time) bool {
+	if t.Class != class || t.Due.After(now) || t.LeasedUntil.After(now) {
 		return false
 	}
-	t.HeldUntil = now.Add(holdTime)
+	t.LeasedUntil = now.Add(holdTime)
 	return true
 }
 
 // release gives the turn back; it keeps its place.
-func (t *Turn) release() { t.HeldUntil = time.Time{} }
+func (t *Job) release() { t.LeasedUntil = time.Time{} }
 
 // next puts the work where it waits for its next turn.
-func (t *Turn) next(class quota.Class, due time.Time) { *t = Turn{Class: class, Due: due} }
+func (t *Job) next(class quota.Class, due time.Time) { *t = Job{Class: class, Due: due} }
 
 // fail puts the work off and reports whether it is now parked. own says that
 // the failure is the work's own: Strava works for others.
-func (t *Turn) fail(now time.Time, own bool) (parked bool) {
+func (t *Job) fail(now time.Time, own bool) (parked bool) {
 	t.release()
 	delay := min(retryDelay<<min(t.Failures, maxFailures), maxDelay)
 	if own {
@@ -70,25 +70,25 @@ func (t *Turn) fail(now time.Time, own bool) (parked bool) {
 // errUnchanged ends an update that has nothing to change.
 var errUnchanged = errors.New("nothing to change")
 
-// Kind tells an athlete's two pieces of work apart.
-type Kind string
+// JobKind tells an athlete's two pieces of work apart.
+type JobKind string
 
 // The kinds.
 const (
-	KindScan    Kind = "scan"
-	KindMailbox Kind = "mailbox"
+	JobScan  JobKind = "scan"
+	JobInbox JobKind = "mailbox"
 )
 
-// Place is a piece of work in the queue of its class.
-type Place struct {
+// JobRef is a piece of work in the queue of its class.
+type JobRef struct {
 	AthleteID int64
-	Kind      Kind
+	Kind      JobKind
 	Class     quota.Class
 	Due       time.Time
 }
 
 // Compare orders the places of one class: the longest due first.
-func (p Place) Compare(q Place) int {
+func (p JobRef) Compare(q JobRef) int {
 	switch {
 	case !p.Due.Equal(q.Due):
 		return p.Due.Compare(q.Due)

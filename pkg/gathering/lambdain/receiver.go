@@ -16,7 +16,7 @@ import (
 const maxBody = 32 << 10
 
 // HookRoutes serves the webhook.
-func HookRoutes(h *gathering.Hook) map[string]httpapi.Handler {
+func HookRoutes(h *gathering.WebhookReceiver) map[string]httpapi.Handler {
 	return map[string]httpapi.Handler{
 		"GET /webhooks/strava/{key}": func(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
 			q := req.QueryStringParameters
@@ -52,17 +52,17 @@ func HookRoutes(h *gathering.Hook) map[string]httpapi.Handler {
 }
 
 // decodeNotice reads a webhook's body.
-func decodeNotice(req httpapi.Request) (gathering.Notice, error) {
+func decodeNotice(req httpapi.Request) (gathering.WebhookEvent, error) {
 	body := []byte(req.Body)
 	if req.IsBase64Encoded {
 		var err error
 		if body, err = base64.StdEncoding.DecodeString(req.Body); err != nil {
-			return gathering.Notice{}, fault.New(fault.Invalid, "the body is not valid base64")
+			return gathering.WebhookEvent{}, fault.New(fault.Invalid, "the body is not valid base64")
 		}
 	}
-	var n gathering.Notice
+	var n gathering.WebhookEvent
 	if json.Unmarshal(body, &n) != nil {
-		return gathering.Notice{}, fault.New(fault.Invalid, "the body is not a webhook event")
+		return gathering.WebhookEvent{}, fault.New(fault.Invalid, "the body is not a webhook event")
 	}
 	return n, nil
 }

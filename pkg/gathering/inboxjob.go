@@ -14,10 +14,10 @@ import (
 
 // mailbox looks into an athlete's mailbox and does one errand: at most one call
 // to Strava, for as many hints as it can answer.
-func (g *Gatherer) mailbox(ctx context.Context, p Place) (worked bool, _ error) {
+func (g *Gatherer) mailbox(ctx context.Context, p JobRef) (worked bool, _ error) {
 	now := g.Minter.Now()
-	m, err := g.Mailboxes.UpdateMailbox(ctx, p.AthleteID, func(m *Mailbox) error {
-		if m.Generation == 0 || !m.Turn.take(p.Class, now) {
+	m, err := g.Inboxes.UpdateInbox(ctx, p.AthleteID, func(m *Inbox) error {
+		if m.Generation == 0 || !m.Job.take(p.Class, now) {
 			return errUnchanged
 		}
 		return nil
@@ -38,18 +38,18 @@ func (g *Gatherer) mailbox(ctx context.Context, p Place) (worked bool, _ error) 
 		return true, nil
 	}
 	if wait := (*quota.Wait)(nil); errors.As(err, &wait) {
-		return false, errors.Join(err, g.put(ctx, m, a, func(m *Mailbox) { m.Turn.release() }))
+		return false, errors.Join(err, g.put(ctx, m, a, func(m *Inbox) { m.Job.release() }))
 	}
 	switch verdict, own := judge(err, reading); verdict {
 	case again:
-		return true, g.put(ctx, m, a, func(m *Mailbox) { m.Turn.release() })
+		return true, g.put(ctx, m, a, func(m *Inbox) { m.Job.release() })
 	case never:
-		return true, g.put(ctx, m, a, func(m *Mailbox) { m.empty() })
+		return true, g.put(ctx, m, a, func(m *Inbox) { m.empty() })
 	default:
 		var parked bool
-		failed := g.put(ctx, m, a, func(m *Mailbox) {
+		failed := g.put(ctx, m, a, func(m *Inbox) {
 			m.rotate(now)
-			parked = m.Turn.fail(g.Minter.Now(), own)
+			parked = m.Job.fail(g.Minter.Now(), own)
 		})
 		g.complain(ctx, p, err, parked)
 		if verdict == stop {
@@ -61,9 +61,9 @@ func (g *Gatherer) mailbox(ctx context.Context, p Place) (worked bool, _ error) 
 
 // put writes what the holder of a mailbox leaves, unless it has lost it. Hints
 // that came meanwhile stay.
-func (g *Gatherer) put(ctx context.Context, held Mailbox, a Athlete, change func(*Mailbox)) error {
-	_, err := g.Mailboxes.UpdateMailbox(ctx, held.AthleteID, func(m *Mailbox) error {
-		if m.Generation != held.Generation || !m.Turn.HeldUntil.Equal(held.Turn.HeldUntil) {
+func (g *Gatherer) put(ctx context.Context, held Inbox, a Athlete, change func(*Inbox)) error {
+	_, err := g.Inboxes.UpdateInbox(ctx, held.AthleteID, func(m *Inbox) error {
+		if m.Generation != held.Generation || !m.Job.LeasedUntil.Equal(held.Job.LeasedUntil) {
 			return errUnchanged
 		}
 		fresh := m.Hints[len(held.Hints):] // New ones come last.
@@ -82,7 +82,7 @@ func (g *Gatherer) put(ctx context.Context, held Mailbox, a Athlete, change func
 }
 
 // run does the mailbox's next errand.
-func (g *Gatherer) run(ctx context.Context, p Place, m Mailbox, a Athlete) (Reading, error) {
+func (g *Gatherer) run(ctx context.Context, p JobRef, m Inbox, a Athlete) (Reading, error) {
 	now := g.Minter.Now()
 	e := m.errand(now, a.Last.Pages)
 	switch {
@@ -90,9 +90,9 @@ func (g *Gatherer) run(ctx context.Context, p Place, m Mailbox, a Athlete) (Read
 		return Reading{}, g.report(ctx, m, a)
 	case a.State != Active || a.Generation != m.Generation:
 		// What a new authorization will read makes up for it.
-		return Reading{}, g.put(ctx, m, a, func(m *Mailbox) { m.empty() })
+		return Reading{}, g.put(ctx, m, a, func(m *Inbox) { m.empty() })
 	case e.do == doNothing || e.at.After(now):
-		return Reading{}, g.put(ctx, m, a, func(m *Mailbox) { m.settle(now, a.Last.Pages) })
+		return Reading{}, g.put(ctx, m, a, func(m *Inbox) { m.settle(now, a.Last.Pages) })
 	case e.do == doScan:
 		return Reading{}, g.rescan(ctx, m, a)
 	}
@@ -119,7 +119,7 @@ func (g *Gatherer) run(ctx context.Context, p Place, m Mailbox, a Athlete) (Read
 			return reading, err
 		}
 	}
-	return reading, g.put(ctx, m, a, func(m *Mailbox) {
+	return reading, g.put(ctx, m, a, func(m *Inbox) {
 		found.change(m)
 		m.settle(g.Minter.Now(), a.Last.Pages)
 	})
@@ -127,14 +127,14 @@ func (g *Gatherer) run(ctx context.Context, p Place, m Mailbox, a Athlete) (Read
 
 // report passes the claim that the athlete withdrew access on to credentials,
 // which asks Strava.
-func (g *Gatherer) report(ctx context.Context, m Mailbox, a Athlete) error {
+func (g *Gatherer) report(ctx context.Context, m Inbox, a Athlete) error {
 	claimed := func(h Hint) bool { return h.Aspect == AspectDeauthorize }
 	claim := m.Hints[slices.IndexFunc(m.Hints, claimed)]
 	err := g.publish(ctx, gatheringv1.DeauthorizationReported{AthleteID: m.AthleteID, EventTime: claim.EventTime})
 	if err != nil {
 		return err
 	}
-	return g.put(ctx, m, a, func(m *Mailbox) {
+	return g.put(ctx, m, a, func(m *Inbox) {
 		m.Hints = slices.DeleteFunc(slices.Clone(m.Hints), claimed)
 		m.settle(g.Minter.Now(), a.Last.Pages)
 	})
@@ -142,20 +142,20 @@ func (g *Gatherer) report(ctx context.Context, m Mailbox, a Athlete) error {
 
 // rescan has the whole history read again, which answers every hint so far: in
 // a minute, because what was read right before a scan does not end with it.
-func (g *Gatherer) rescan(ctx context.Context, m Mailbox, a Athlete) error {
+func (g *Gatherer) rescan(ctx context.Context, m Inbox, a Athlete) error {
 	now := g.Minter.Now()
 	_, err := g.Athletes.Update(ctx, a.ID, func(a *Athlete) error {
 		if a.State != Active || a.Generation != m.Generation {
 			return errUnchanged
 		}
 		a.restart(now)
-		a.Turn.next(quota.Webhook, now.Add(clockSkew))
+		a.Job.next(quota.Webhook, now.Add(clockSkew))
 		return nil
 	})
 	if err != nil && !errors.Is(err, errUnchanged) {
 		return fmt.Errorf("plan a scan: %w", err)
 	}
-	return g.put(ctx, m, a, func(m *Mailbox) {
+	return g.put(ctx, m, a, func(m *Inbox) {
 		m.empty()
 		m.ListedAt = now
 	})
@@ -180,13 +180,13 @@ func (g *Gatherer) shift(ctx context.Context, a Athlete, deleted time.Time) erro
 type finding struct {
 	facts []event.Fact
 	// change notes it in the mailbox.
-	change func(*Mailbox)
+	change func(*Inbox)
 	// gone says that the activity is.
 	gone bool
 }
 
 // list reads the newest activities: most hints are about one of them.
-func (g *Gatherer) list(ctx context.Context, m Mailbox, _ subject) (finding, Reading, error) {
+func (g *Gatherer) list(ctx context.Context, m Inbox, _ subject) (finding, Reading, error) {
 	now := g.Minter.Now()
 	// A day from now: start times may be a little ahead.
 	list, n, reading, err := g.Strava.Activities(ctx, m.AthleteID, m.Generation, now.Add(24*time.Hour), 1)
@@ -205,8 +205,8 @@ func (g *Gatherer) list(ctx context.Context, m Mailbox, _ subject) (finding, Rea
 		}
 	}
 	subjects := m.subjects(now)
-	return finding{facts: facts, change: func(m *Mailbox) {
-		m.ListedAt, m.Asked = now, false
+	return finding{facts: facts, change: func(m *Inbox) {
+		m.ListedAt, m.RefreshRequested = now, false
 		for _, s := range subjects {
 			switch {
 			case listed[s.activityID]:
@@ -221,11 +221,11 @@ func (g *Gatherer) list(ctx context.Context, m Mailbox, _ subject) (finding, Rea
 }
 
 // reread reads one activity.
-func (g *Gatherer) reread(ctx context.Context, m Mailbox, s subject) (finding, Reading, error) {
+func (g *Gatherer) reread(ctx context.Context, m Inbox, s subject) (finding, Reading, error) {
 	now := g.Minter.Now()
 	activity, reading, err := g.Strava.Activity(ctx, m.AthleteID, m.Generation, s.activityID)
-	paced := func(change func(*Mailbox)) func(*Mailbox) {
-		return func(m *Mailbox) {
+	paced := func(change func(*Inbox)) func(*Inbox) {
+		return func(m *Inbox) {
 			if m.PacedAt.Before(now) {
 				m.PacedAt = now
 			}
@@ -233,7 +233,7 @@ func (g *Gatherer) reread(ctx context.Context, m Mailbox, s subject) (finding, R
 			change(m)
 		}
 	}
-	answered := paced(func(m *Mailbox) { m.answered(s.activityID) })
+	answered := paced(func(m *Inbox) { m.answered(s.activityID) })
 	switch {
 	case err == nil:
 		return finding{facts: []event.Fact{gatheringv1.ActivitiesGathered{
@@ -245,7 +245,7 @@ func (g *Gatherer) reread(ctx context.Context, m Mailbox, s subject) (finding, R
 	case !errors.Is(err, ErrNotVisible):
 		return finding{}, reading, err
 	case s.created && !s.deleted && s.attempts < len(patience):
-		return finding{change: paced(func(m *Mailbox) { m.postpone(s, now) })}, reading, nil
+		return finding{change: paced(func(m *Inbox) { m.postpone(s, now) })}, reading, nil
 	}
 	return finding{gone: true, facts: []event.Fact{gatheringv1.ActivityGone{
 		AthleteID: m.AthleteID, Generation: m.Generation, ActivityID: s.activityID, ReadAt: reading.At,

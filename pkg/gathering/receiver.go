@@ -16,11 +16,11 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Hook receives Strava's webhooks.
-type Hook struct {
+// WebhookReceiver receives Strava's webhooks.
+type WebhookReceiver struct {
 	Webhooks  Webhooks
-	Mailboxes Mailboxes
-	Wakeups   Wakeups
+	Inboxes   Inboxes
+	Waker     Waker
 	Publisher Publisher
 	Minter    event.Minter
 	Metrics   Metrics
@@ -34,9 +34,9 @@ type Hook struct {
 	failing time.Time
 }
 
-// Notice is a webhook's body as Strava documents it (Strava, "Webhook Events
+// WebhookEvent is a webhook's body as Strava documents it (Strava, "Webhook Events
 // API").
-type Notice struct {
+type WebhookEvent struct {
 	ObjectType     string `json:"object_type"`
 	ObjectID       int64  `json:"object_id"`
 	AspectType     string `json:"aspect_type"`
@@ -50,7 +50,7 @@ type Notice struct {
 
 // digest tells one notice from another: Strava's have no id. It covers all
 // fields, and is the same whether a value comes as a string or not.
-func (n Notice) digest() string {
+func (n WebhookEvent) digest() string {
 	updates := map[string]any{}
 	for name, value := range n.Updates {
 		updates[name] = fmt.Sprint(value)
@@ -65,7 +65,7 @@ func (n Notice) digest() string {
 }
 
 // hint is what the notice says that matters; false when nothing of it does.
-func (n Notice) hint(now time.Time) (Hint, bool) {
+func (n WebhookEvent) hint(now time.Time) (Hint, bool) {
 	h := Hint{Aspect: n.AspectType, ActivityID: n.ObjectID, EventTime: n.EventTime, ReceivedAt: now.UTC()}
 	switch {
 	case n.ObjectType == "activity" && (n.AspectType == AspectCreate || n.AspectType == AspectUpdate || n.AspectType == AspectDelete):
@@ -79,7 +79,7 @@ func (n Notice) hint(now time.Time) (Hint, bool) {
 // Handshake checks the question that Strava asks while a push subscription is
 // created. Errors: a not-found fault for a wrong key or while there is no
 // webhook, an invalid one for a wrong verify token.
-func (h *Hook) Handshake(ctx context.Context, key, verifyToken string) error {
+func (h *WebhookReceiver) Handshake(ctx context.Context, key, verifyToken string) error {
 	return h.check(ctx, func(w Webhook) error {
 		if !matches(key, w.CallbackKeySHA256) {
 			return errWrongKey
@@ -100,7 +100,7 @@ var (
 // or means nothing to us; a transient fault says that Strava should send it
 // again. Errors: a not-found fault for a wrong key, an invalid one for a
 // notice that is not of our subscription or makes no sense.
-func (h *Hook) Receive(ctx context.Context, key string, n Notice) error {
+func (h *WebhookReceiver) Receive(ctx context.Context, key string, n WebhookEvent) error {
 	err := h.receive(ctx, key, n)
 	switch {
 	case fault.Is(err, fault.NotFound), fault.Is(err, fault.Invalid):
@@ -118,9 +118,9 @@ func (h *Hook) Receive(ctx context.Context, key string, n Notice) error {
 }
 
 // Reject counts a call that is no notice of ours.
-func (h *Hook) Reject() { h.Metrics.Count(MetricRejected, 1) }
+func (h *WebhookReceiver) Reject() { h.Metrics.Count(MetricWebhookRejected, 1) }
 
-func (h *Hook) receive(ctx context.Context, key string, n Notice) error {
+func (h *WebhookReceiver) receive(ctx context.Context, key string, n WebhookEvent) error {
 	err := h.check(ctx, func(w Webhook) error {
 		switch {
 		case !matches(key, w.CallbackKeySHA256):
@@ -140,18 +140,18 @@ func (h *Hook) receive(ctx context.Context, key string, n Notice) error {
 	}
 	hint, matters := n.hint(h.Minter.Now())
 	if !matters {
-		h.Metrics.Count(MetricIgnored, 1)
+		h.Metrics.Count(MetricWebhookIgnored, 1)
 		return nil
 	}
-	delivery, err := h.Mailboxes.Deliver(ctx, n.OwnerID, n.digest(), hint)
+	delivery, err := h.Inboxes.Deliver(ctx, n.OwnerID, n.digest(), hint)
 	if err != nil {
 		return fmt.Errorf("store the notice: %w", err)
 	}
 	switch delivery {
 	case Duplicate:
-		h.Metrics.Count(MetricDuplicates, 1)
+		h.Metrics.Count(MetricWebhookDuplicates, 1)
 	case Unknown:
-		h.Metrics.Count(MetricUnknown, 1)
+		h.Metrics.Count(MetricWebhookUnknown, 1)
 		if hint.Aspect == AspectDeauthorize {
 			// Credentials may know an athlete whom we have not heard of yet.
 			err := h.Publisher.Publish(ctx, h.Minter.First(gatheringv1.DeauthorizationReported{
@@ -162,10 +162,10 @@ func (h *Hook) receive(ctx context.Context, key string, n Notice) error {
 			}
 		}
 	default:
-		h.Metrics.Count(MetricNotices, 1)
+		h.Metrics.Count(MetricWebhookEvents, 1)
 		var counted sync.WaitGroup
 		counted.Go(func() { h.count(ctx) })
-		if err := h.Wakeups.Wake(ctx); err != nil {
+		if err := h.Waker.Wake(ctx); err != nil {
 			// A gatherer runs every minute anyway.
 			h.Log.WarnContext(ctx, "nobody was woken", "error", err.Error())
 		}
@@ -179,10 +179,10 @@ func (h *Hook) receive(ctx context.Context, key string, n Notice) error {
 const countTime = 500 * time.Millisecond
 
 // count counts a notice for those who look at the status. It is best effort.
-func (h *Hook) count(ctx context.Context) {
+func (h *WebhookReceiver) count(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, countTime)
 	defer cancel()
-	if err := h.Webhooks.CountNotice(ctx, h.Minter.Now()); err != nil {
+	if err := h.Webhooks.CountWebhookEvent(ctx, h.Minter.Now()); err != nil {
 		h.Log.WarnContext(ctx, "a notice was not counted", "error", err.Error())
 	}
 }
@@ -198,7 +198,7 @@ const (
 // seen notes now and then that notices are taken in, and that there was a gap
 // when they could not be for longer than Strava tries. It is best effort: the
 // notice itself is stored.
-func (h *Hook) seen(ctx context.Context) {
+func (h *WebhookReceiver) seen(ctx context.Context) {
 	now := h.Minter.Now()
 	h.mu.Lock()
 	failing, last := h.failing, h.cached.LastSeen
@@ -237,7 +237,7 @@ const memory = time.Second
 
 // check runs accept on what is remembered of the webhook and, if that does not
 // do, on what is stored: the admin may have changed it since.
-func (h *Hook) check(ctx context.Context, accept func(Webhook) error) error {
+func (h *WebhookReceiver) check(ctx context.Context, accept func(Webhook) error) error {
 	now := h.Minter.Now()
 	h.mu.Lock()
 	w, fresh := h.cached, now.Sub(h.read) < memory
