@@ -43,59 +43,20 @@ type Athlete struct {
 	Job Job
 	// Last is the last complete scan; zero when there is none.
 	Last CompletedScan
+	// Holes are what the next scan goes around, from the newest.
+	Holes []Hole
+	// Doubts counts the scans in a row that were found to have missed activities
+	// that Strava still shows, and DoubtedAt is when the last was.
+	Doubts    int
+	DoubtedAt time.Time
 }
 
-// CompletedScan is what is remembered of a complete scan.
+// CompletedScan is what is remembered of one.
 type CompletedScan struct {
 	Started, Finished time.Time
-	// Pages that had activities.
-	Pages int
+	// Pages that had activities, and how many activities were found.
+	Pages, Activities int
 }
-
-// Scan is one walk through an athlete's profile and whole history, newest
-// activity first, in pages of [PageSize] until an empty one.
-type Scan struct {
-	ID string
-	// Begun is when it began: whatever it finds was read at this time or later.
-	Begun time.Time
-	// First says that the athlete has nothing to look at before this scan: it
-	// tells of each page.
-	First bool
-	// Before pins the scan: only activities that started before it are listed,
-	// so that new ones don't shift the pages.
-	Before time.Time
-	// Profiled says that the profile was read.
-	Profiled bool
-	// NextPage is the page to read next, from 1.
-	NextPage int
-	// Chunks and Activities are how many were passed on.
-	Chunks, Activities int
-	// Oldest is the start of the oldest activity found; zero at first, and where
-	// JoinedAt is: the estimate needs both.
-	Oldest time.Time
-	// RecentPages are the last pages that were read, in order, at most [maxTrail].
-	RecentPages []PageRead
-	// Sequence counts the reports of progress.
-	Sequence int64
-	// State is one of gatheringv1's.
-	State      string
-	WaitingFor string
-	ResumesAt  time.Time
-}
-
-// PageRead is a page of a scan that was read: when, and what had been passed on
-// before it.
-type PageRead struct {
-	At                 time.Time
-	Chunks, Activities int
-}
-
-const (
-	// PageSize is how many activities a page has; Strava's largest.
-	PageSize = 200
-	// maxTrail is how many pages a scan can go back without beginning anew.
-	maxTrail = 16
-)
 
 // How old a complete scan may get. Nothing may be kept for more than 7 days
 // without being read again (Strava API Policy 6.2).
@@ -106,25 +67,33 @@ const (
 	reconcileAge = 4 * 24 * time.Hour
 	// keepAge: what it found is not kept any longer.
 	keepAge = 7 * 24 * time.Hour
-	// pageDelay is how much later a scan's turn comes for each of its pages, up
-	// to maxPageDelay: cheap ones first, so that a shortage leaves as few
-	// athletes as possible without.
+	// pageDelay is how much later a scan is due for each of its pages, up to
+	// maxPageDelay: cheap ones first, so that a shortage leaves as few athletes
+	// as possible without.
 	pageDelay    = 30 * time.Minute
 	maxPageDelay = 48 * time.Hour
+	// promoteAfter is how long a scan is due in the class spare before it has to
+	// be made: plan says the same.
+	promoteAfter = reconcileAge - sweepAge
 )
+
+// doubtDelays are how long after a scan was found to be wrong another one is
+// made: a list that stays wrong must not cost much.
+var doubtDelays = []time.Duration{time.Minute, 30 * time.Minute, 4 * time.Hour, 12 * time.Hour}
 
 // begin starts the scan called id.
 func (a *Athlete) begin(id int64, now time.Time) {
 	a.forget()
-	a.Scan = Scan{ID: strconv.FormatInt(id, 10), NextPage: 1, Sequence: 1, State: gatheringv1.ScanScanning}
+	a.Scan = Scan{ID: strconv.FormatInt(id, 10), Sequence: 1, State: gatheringv1.ScanScanning}
 	a.pin(now)
 }
 
 // pin has the scan be about what there is now.
 func (a *Athlete) pin(now time.Time) {
 	s := &a.Scan
-	s.Begun, s.Before = now.UTC(), now.UTC().Truncate(time.Second)
+	s.Begun, s.Cutoff = now.UTC(), now.Add(horizon).UTC().Truncate(time.Second)
 	s.First = a.Last.Started.IsZero() || now.Sub(a.Last.Started) > keepAge
+	s.rewind(a.Holes)
 }
 
 // resume makes sure that there is a scan to go on with. One that has read no page
@@ -133,7 +102,7 @@ func (a *Athlete) resume(now time.Time) {
 	switch {
 	case a.Scan.State == gatheringv1.ScanCompleted:
 		a.restart(now)
-	case a.Scan.NextPage == 1:
+	case a.Scan.untouched() && a.Job.Failures == 0:
 		a.pin(now)
 	}
 }
@@ -152,85 +121,149 @@ func (a *Athlete) expired(now time.Time) bool {
 	return a.Job.Class == quota.Reconcile && now.Sub(a.Last.Started) > keepAge
 }
 
-// plan puts the next scan where it waits for its turn. Whatever was read before
-// gap, the end of the last gap in the webhooks, has to be read again at once.
+// plan puts the next scan where it waits. Whatever was read before gap, the end
+// of the last gap in the webhooks, has to be read again at once.
 func (a *Athlete) plan(now, gap time.Time) {
 	delay := min(time.Duration(a.Last.Pages)*pageDelay, maxPageDelay)
 	must := a.Last.Started.Add(reconcileAge + delay)
 	switch {
 	case now.Sub(a.Last.Started) > keepAge:
-		a.Job.next(quota.Backfill, now)
+		a.Job.reschedule(quota.Backfill, now)
 	case a.Last.Started.Before(gap):
 		// Ahead of everything else in the class, and due whatever the delay.
-		a.Job.next(quota.Reconcile, gap.Add(delay-keepAge-maxPageDelay))
+		a.Job.reschedule(quota.Reconcile, gap.Add(delay-keepAge-maxPageDelay))
 	case !must.After(now):
-		a.Job.next(quota.Reconcile, must)
+		a.Job.reschedule(quota.Reconcile, must)
 	default:
-		a.Job.next(quota.Spare, a.Last.Started.Add(sweepAge+delay))
+		a.Job.reschedule(quota.Spare, a.Last.Started.Add(sweepAge+delay))
 	}
 }
 
-// promoteAfter is how long a scan is due in the class spare before it has to be
-// made: plan says the same.
-const promoteAfter = reconcileAge - sweepAge
-
-// page is what was read of the scan's next page.
-type page struct {
-	at time.Time
-	// n is how many activities Strava sent.
-	n int
-	// chunks and activities are how many were passed on, oldest the start of
-	// the last one.
-	chunks, activities int
-	oldest             time.Time
-}
-
-// turnPage takes the page in.
-func (a *Athlete) turnPage(p page, now, gap time.Time) {
+// applyPage takes in a page of the scan that was read at a time: chunks and
+// activities are how many of it were passed on.
+func (a *Athlete) applyPage(p Page, at, now, gap time.Time, chunks, activities int) {
 	s := &a.Scan
 	s.Sequence++
 	s.State, s.WaitingFor, s.ResumesAt = gatheringv1.ScanScanning, "", time.Time{}
-	if p.n == 0 {
-		s.State = gatheringv1.ScanCompleted
-		a.Last = CompletedScan{Started: s.Begun, Finished: now, Pages: s.NextPage - 1}
-		a.forget()
-		a.plan(now, gap)
+	a.Job = Job{Class: a.Job.Class, Due: a.Job.Due}
+	switch {
+	case p.Sent > 0:
+		s.takePage(p, at, chunks, activities)
+		if a.JoinedAt.IsZero() {
+			s.Oldest = time.Time{}
+		}
+		if activities > 0 {
+			s.Repeats = 0
+		} else {
+			s.Repeats++
+		}
+	case a.endsEarly(now) && s.EndReads < maxEndsRechecks:
+		s.EndReads++
+		a.Job.next(a.Job.Class, now.Add(endDelay))
+		return
+	case s.nextWindow():
+		a.complete(now, gap)
 		return
 	}
-	s.RecentPages = append(slices.Clone(s.RecentPages), PageRead{p.at, s.Chunks, s.Activities})
-	s.RecentPages = s.RecentPages[max(0, len(s.RecentPages)-maxTrail):]
-	s.NextPage++
-	s.Chunks += p.chunks
-	s.Activities += p.activities
-	if !p.oldest.IsZero() && !a.JoinedAt.IsZero() {
-		s.Oldest = p.oldest
-	}
+	a.readOn(now)
+}
+
+// readOn puts the scan where it waits for its next page.
+func (a *Athlete) readOn(now time.Time) {
 	switch a.Job.Class {
 	case quota.Interactive, quota.Backfill:
-		// To the end of the line: nobody waits for somebody else's long history.
+		// To the end of the line: no athlete waits for another's long history.
 		a.Job.next(quota.Backfill, now)
 	default:
-		// Once begun it runs through.
-		a.Job.next(a.Job.Class, a.Job.Due)
+		a.Job.next(a.Job.Class, a.Job.Due) // Once begun it runs through.
 	}
+}
+
+// endsEarly says that the list is at its end although it lacks more than a
+// handful of what the last scan found.
+func (a *Athlete) endsEarly(now time.Time) bool {
+	if a.Last.Started.IsZero() || now.Sub(a.Last.Started) > keepAge || a.Scan.Windows[0].Probe {
+		return false
+	}
+	for _, w := range a.Scan.Windows[1:] {
+		if !w.Probe {
+			return false // There is more to come.
+		}
+	}
+	return !isHandful(a.Last.Activities-a.Scan.Activities, a.Last.Activities)
+}
+
+// failProbe takes in that a hole still cannot be read.
+func (a *Athlete) failProbe(now, gap time.Time) {
+	a.Scan.Sequence++
+	if a.Scan.keepHole() {
+		a.complete(now, gap)
+		return
+	}
+	a.readOn(now)
+}
+
+// complete ends the scan.
+func (a *Athlete) complete(now, gap time.Time) {
+	s := &a.Scan
+	s.State = gatheringv1.ScanCompleted
+	a.Last = CompletedScan{Started: s.Begun, Finished: now, Pages: s.Pages, Activities: s.Activities}
+	a.Holes = s.lasting()
+	a.forget()
+	a.Job = Job{}
+	a.plan(now, gap)
+}
+
+// failPage takes in that Strava could not show the next page, and reports whether
+// the scan is parked.
+func (a *Athlete) failPage(f failure, gap time.Time) (parked bool) {
+	j, s := &a.Job, &a.Scan
+	if s.Windows[0].Probe {
+		a.failProbe(f.at, gap)
+		return false
+	}
+	j.noteFailure(f)
+	failures := j.Failures
+	switch {
+	case f.everybodys:
+	case s.goAround(failures):
+		// Going around ends by itself, and must not be cut short.
+		failures = min(failures, maxFailures-1)
+	case s.Pages > 0 && !s.First:
+		// So that what can be read is read again in time.
+		s.giveUp()
+		a.complete(f.at, gap)
+		return false
+	default:
+		failures = max(failures, maxFailures)
+	}
+	at, parked := f.retry(failures, j.FailingSince)
+	if f.at.Sub(s.Begun) > reconcileAge {
+		a.restart(f.at) // What it has read gets too old.
+	}
+	if parked {
+		j.Failures, j.FailingSince = 0, time.Time{}
+	}
+	j.RetryAt, j.Due = at, at
+	return parked
 }
 
 // clockSkew is how far a clock of ours may differ from another one, or from
 // Strava's, by which its events are dated.
 const clockSkew = time.Minute
 
-// shift takes in that an activity was deleted at a time. Everything older moved
-// up by one place, so the first activity of the page that was read next, or
-// would be, hides at the end of the one before. The scan goes back to that one,
-// and if it is over already, another is made soon.
+// rewindForDeletion takes in that an activity was deleted at a time. Everything
+// older moved up by one place, so the first activity of the page that was read
+// next, or would be, hides at the end of the one before. The scan goes back to
+// that one, and if it is over already, another is made soon.
 // It reports whether anything changed.
-func (a *Athlete) shift(deleted, now time.Time) bool {
+func (a *Athlete) rewindForDeletion(deleted, now time.Time) bool {
 	s := &a.Scan
 	if s.State == gatheringv1.ScanCompleted {
 		if a.Last.Pages == 0 || deleted.Before(a.Last.Started.Add(-clockSkew)) || deleted.After(a.Last.Finished.Add(clockSkew)) {
 			return false
 		}
-		a.Job.next(quota.Reconcile, now.Add(clockSkew)) // One for all deletions of that minute.
+		a.Job.reschedule(quota.Reconcile, now.Add(clockSkew)) // One for all deletions of that minute.
 		a.Last.Finished = time.Time{}
 		return true
 	}
@@ -239,19 +272,32 @@ func (a *Athlete) shift(deleted, now time.Time) bool {
 	}
 	// Pages that were read at about that time, or are being read, may be of
 	// before or after.
-	before := slices.IndexFunc(s.RecentPages, func(t PageRead) bool { return !t.At.Before(deleted.Add(-clockSkew)) })
+	before := slices.IndexFunc(s.RecentPages, func(p PageRead) bool { return !p.At.Before(deleted.Add(-clockSkew)) })
 	if before < 0 {
 		before = len(s.RecentPages)
 	}
 	if before == 0 {
-		s.NextPage, s.Chunks, s.Activities, s.RecentPages = 1, 0, 0, nil
+		s.rewind(a.Holes)
 	} else {
-		first := s.NextPage - len(s.RecentPages) // The page that the trail begins with.
 		back := s.RecentPages[before-1]
-		s.NextPage, s.Chunks, s.Activities, s.RecentPages = first+before-1, back.Chunks, back.Activities, s.RecentPages[:before-1]
+		s.Offset, s.Pages, s.Chunks, s.Activities = back.Offset, back.Pages, back.Chunks, back.Activities
+		s.Size, s.Skipped, s.RecentPages = widest(back.Offset), 0, s.RecentPages[:before-1]
+		s.LastID, s.LastStart = 0, time.Time{}
 	}
 	a.Job.release()
 	return true
+}
+
+// doubt takes in that the last scan missed activities that Strava still shows:
+// another is made.
+func (a *Athlete) doubt(now time.Time) {
+	if now.Sub(a.DoubtedAt) > 2*doubtDelays[len(doubtDelays)-1] {
+		a.Doubts = 0
+	}
+	delay := doubtDelays[min(a.Doubts, len(doubtDelays)-1)]
+	a.Doubts, a.DoubtedAt = a.Doubts+1, now.UTC()
+	a.restart(now)
+	a.Job.reschedule(quota.Reconcile, now.Add(delay))
 }
 
 // wait notes what the scan waits for and reports whether that is news. A
@@ -269,7 +315,7 @@ func (a *Athlete) wait(waitingFor string, until time.Time) bool {
 // progressed is the scan's present state as an event.
 func (a Athlete) progressed(now time.Time) gatheringv1.ScanProgressed {
 	s := a.Scan
-	return gatheringv1.ScanProgressed{
+	p := gatheringv1.ScanProgressed{
 		AthleteID:  a.ID,
 		Generation: a.Generation,
 		ScanID:     s.ID,
@@ -279,12 +325,17 @@ func (a Athlete) progressed(now time.Time) gatheringv1.ScanProgressed {
 		// By whichever clock a page was read, it was read after this. What is
 		// gone and was read within this minute goes with the next scan.
 		StartedAt:  optional(s.Begun.Add(-clockSkew)),
-		Pages:      s.NextPage - 1,
+		Pages:      s.Pages,
 		Activities: s.Activities,
 		WaitingFor: s.WaitingFor,
 		ResumesAt:  optional(s.ResumesAt),
 		FinishesAt: optional(a.finishesAt(now)),
+		Confirmed:  s.Confirmed,
 	}
+	if s.State == gatheringv1.ScanCompleted {
+		p.Covered = s.covered()
+	}
+	return p
 }
 
 func optional(t time.Time) *time.Time {
@@ -300,12 +351,12 @@ func optional(t time.Time) *time.Time {
 // Zero when there is nothing to judge by.
 func (a Athlete) finishesAt(now time.Time) time.Time {
 	s := a.Scan
-	read, life, seen := s.NextPage-1, now.Sub(a.JoinedAt), now.Sub(s.Oldest)
-	if s.State == gatheringv1.ScanCompleted || read == 0 || a.JoinedAt.IsZero() || s.Oldest.IsZero() || seen <= 0 || life <= 0 {
+	life, seen := now.Sub(a.JoinedAt), now.Sub(s.Oldest)
+	if s.State == gatheringv1.ScanCompleted || s.Pages == 0 || a.JoinedAt.IsZero() || s.Oldest.IsZero() || seen <= 0 || life <= 0 {
 		return time.Time{}
 	}
-	left := float64(read)*max(0, float64(life)/float64(seen)-1) + 1 // And the empty page.
-	pace := now.Sub(s.Begun) / time.Duration(read)
+	left := float64(s.Pages)*max(0, float64(life)/float64(seen)-1) + 1 // And the empty page.
+	pace := now.Sub(s.Begun) / time.Duration(s.Pages)
 	from := now
 	if s.ResumesAt.After(from) {
 		from = s.ResumesAt
@@ -315,37 +366,67 @@ func (a Athlete) finishesAt(now time.Time) time.Time {
 
 // degrade notes that nothing can be read until the athlete connects again, and
 // reports whether that is news. A completed scan waits, too: nothing keeps it
-// true any more. That may last for ever, and whoever connects again starts over:
-// nothing is left of what Strava told, nor of how many activities there were.
+// true any more. That may last for ever, and a new authorization starts over:
+// nothing is left of Strava's data, nor of how many activities there were.
 func (a *Athlete) degrade() bool {
 	if a.State != Active {
 		return false
 	}
 	*a = Athlete{ID: a.ID, Generation: a.Generation, State: Degraded, Scan: Scan{
-		ID: a.Scan.ID, Begun: a.Scan.Begun, NextPage: 1,
+		ID: a.Scan.ID, Begun: a.Scan.Begun,
 		Sequence: a.Scan.Sequence + 1, State: gatheringv1.ScanWaiting, WaitingFor: gatheringv1.WaitingForReconnect,
 	}}
 	return true
 }
 
-// told is when what is kept of what Strava told of the athlete was read; false
-// when that is nothing. How far the scan got is our own.
-func (a Athlete) told() (readAt time.Time, kept bool) {
-	return a.ProfiledAt, !a.JoinedAt.IsZero() || !a.Scan.Oldest.IsZero()
+// stravaDataAge returns when the oldest of Strava's data was read that is kept
+// of the athlete; false when none is. How far the scan got is our own.
+func (a Athlete) stravaDataAge() (readAt time.Time, kept bool) {
+	note := func(there bool, at time.Time) {
+		if there && (!kept || at.Before(readAt)) {
+			readAt, kept = at, true
+		}
+	}
+	note(!a.JoinedAt.IsZero() || !a.Scan.Oldest.IsZero(), a.ProfiledAt)
+	if n := len(a.Scan.RecentPages); n > 0 {
+		note(a.Scan.LastID != 0, a.Scan.RecentPages[n-1].At)
+	}
+	note(a.Scan.bounded() || len(a.Scan.Holes) > 0, a.Scan.Begun)
+	note(len(a.Holes) > 0, a.Last.Started)
+	return readAt, kept
 }
 
-// forget drops what Strava told. Only an estimate goes with it.
+// bounded says that the scan's windows hold starts of activities.
+func (s Scan) bounded() bool {
+	return slices.ContainsFunc(s.Windows, func(w Window) bool { return !w.From.IsZero() || w.To.Before(s.Cutoff) })
+}
+
+// forget drops the estimate's data and where the scan is.
 func (a *Athlete) forget() {
 	a.JoinedAt, a.ProfiledAt, a.Scan.Oldest = time.Time{}, time.Time{}, time.Time{}
+	a.Scan.LastID, a.Scan.LastStart = 0, time.Time{}
 }
 
-// expire drops what Strava told if it is too old to be kept, and reports whether
-// it was.
+// expire drops Strava's data that is too old to be kept, and reports whether
+// there was any. A scan that went around holes starts over without them.
 func (a *Athlete) expire(now time.Time) bool {
-	readAt, kept := a.told()
+	readAt, kept := a.stravaDataAge()
 	if !kept || now.Sub(readAt) < keepAge {
 		return false
 	}
 	a.forget()
+	if now.Sub(a.Last.Started) >= keepAge {
+		a.Holes = nil
+	}
+	if now.Sub(a.Scan.Begun) < keepAge {
+		return true
+	}
+	if a.Scan.State == gatheringv1.ScanCompleted {
+		a.Scan.Holes = nil
+	} else if a.Scan.bounded() || len(a.Scan.Holes) > 0 {
+		class, due := a.Job.Class, a.Job.Due
+		a.restart(now)
+		a.Job.next(class, due)
+	}
 	return true
 }

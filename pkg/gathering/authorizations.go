@@ -68,7 +68,7 @@ func (z *Authorizations) Begin(ctx context.Context, cause event.Meta, athleteID,
 	if err := z.Publisher.Publish(ctx, z.Minter.Next(cause, athlete.progressed(now))); err != nil {
 		return fmt.Errorf("publish the scan's progress: %w", err)
 	}
-	return z.Waker.Wake(ctx)
+	return z.Waker.Wake(ctx, 0)
 }
 
 // Degrade notes that calls for the athlete are useless until they connect
@@ -92,7 +92,7 @@ func (z *Authorizations) Degrade(ctx context.Context, cause event.Meta, athleteI
 			return errUnchanged
 		}
 		m.empty()
-		m.settle(z.Minter.Now(), 0) // A deauthorization is still reported.
+		m.reschedule(z.Minter.Now(), 0) // A deauthorization is still reported.
 		return nil
 	})
 	if err != nil && !errors.Is(err, errUnchanged) {
@@ -107,7 +107,7 @@ func (z *Authorizations) Refresh(ctx context.Context, athleteID, generation int6
 		if m.Generation != generation {
 			return errUnchanged
 		}
-		m.ask(z.Minter.Now())
+		m.requestRefresh(z.Minter.Now())
 		return nil
 	})
 	if errors.Is(err, errUnchanged) {
@@ -116,7 +116,37 @@ func (z *Authorizations) Refresh(ctx context.Context, athleteID, generation int6
 	if err != nil {
 		return fmt.Errorf("note the wish for a refresh: %w", err)
 	}
-	return z.Waker.Wake(ctx)
+	return z.Waker.Wake(ctx, 0)
+}
+
+// Recheck has a sample of the activities looked for that a completed scan did not
+// find: the activity plane asks before it removes many.
+func (z *Authorizations) Recheck(ctx context.Context, athleteID, generation int64, scanID string, sample []int64) error {
+	now := z.Minter.Now()
+	athlete, err := z.Athletes.Athlete(ctx, athleteID)
+	if err != nil {
+		return fmt.Errorf("read the athlete: %w", err)
+	}
+	if athlete.Scan.ID != scanID || athlete.Scan.Confirmed {
+		return nil // A newer scan asks for itself.
+	}
+	_, err = z.Inboxes.UpdateInbox(ctx, athleteID, func(m *Inbox) error {
+		if m.Generation != generation || m.Question.ScanID == scanID {
+			return errUnchanged
+		}
+		m.ask(scanID, sample, now)
+		if m.Job.Class == "" {
+			m.reschedule(now, 0)
+		}
+		return nil
+	})
+	if errors.Is(err, errUnchanged) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("note what to look for: %w", err)
+	}
+	return z.Waker.Wake(ctx, 0)
 }
 
 // End forgets the athlete but for a tombstone that keeps late events from

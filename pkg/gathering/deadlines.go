@@ -64,7 +64,7 @@ func (d *Deadlines) Enforce(ctx context.Context) (Census, error) {
 		}
 	}
 	err := d.Inventory.Each(ctx, func(a Athlete) {
-		if readAt, kept := a.told(); kept {
+		if readAt, kept := a.stravaDataAge(); kept {
 			census.count(KeptProfile, now.Sub(readAt))
 		}
 		if !a.expire(now) {

@@ -56,7 +56,7 @@ func TestWhatStravaToldIsDroppedAfterSevenDays(t *testing.T) {
 		id, now := w.athlete(0), w.clock.Now()
 		a := gathering.Athlete{
 			ID: id, Generation: generation, State: gathering.Active, JoinedAt: now.Add(-900 * day), ProfiledAt: now.Add(-tc.age),
-			Scan: gathering.Scan{ID: "1", NextPage: 3, Chunks: 8, Activities: 400, Oldest: now.Add(-90 * day), State: gatheringv1.ScanWaiting},
+			Scan: gathering.Scan{ID: "1", Pages: 2, Chunks: 8, Activities: 400, Oldest: now.Add(-90 * day), State: gatheringv1.ScanWaiting},
 			Job:  gathering.Job{Class: quota.Backfill, Due: now.Add(-tc.age), LeasedUntil: now.Add(time.Second)},
 		}
 		fresh := gathering.Hint{Aspect: gathering.AspectUpdate, ActivityID: 12, ReceivedAt: now}
@@ -169,7 +169,7 @@ func TestNothingIsNotedForAnEstimateThatCannotBe(t *testing.T) {
 	if worked, err := w.gatherer.Step(t.Context()); err != nil || !worked {
 		t.Fatal(worked, err)
 	}
-	if a := w.stored(id); a.Scan.NextPage != 4 || !a.Scan.Oldest.IsZero() {
+	if a := w.stored(id); a.Scan.Pages != 3 || !a.Scan.Oldest.IsZero() {
 		t.Errorf("%+v", a.Scan)
 	}
 }
@@ -183,7 +183,7 @@ func TestAScanThatStartsOverKeepsNothingForItsEstimate(t *testing.T) {
 	if worked, err := w.gatherer.Step(t.Context()); err != nil || !worked {
 		t.Fatal(worked, err)
 	}
-	if a := w.stored(id); a.Scan.NextPage != 1 || a.Scan.Profiled || !a.JoinedAt.IsZero() || !a.ProfiledAt.IsZero() || !a.Scan.Oldest.IsZero() {
+	if a := w.stored(id); a.Scan.Pages != 0 || a.Scan.Profiled || !a.JoinedAt.IsZero() || !a.ProfiledAt.IsZero() || !a.Scan.Oldest.IsZero() {
 		t.Errorf("%+v", a)
 	}
 }
@@ -199,7 +199,7 @@ func halfway(t *testing.T) (w *world, id int64) {
 			t.Fatal(worked, err)
 		}
 	}
-	if a := w.stored(id); a.JoinedAt.IsZero() || a.Scan.NextPage != 3 || a.Scan.Oldest.IsZero() {
+	if a := w.stored(id); a.JoinedAt.IsZero() || a.Scan.Pages != 2 || a.Scan.Oldest.IsZero() {
 		t.Fatalf("%+v", a)
 	}
 	return w, id
@@ -278,7 +278,7 @@ func TestTheDegradedKeepNothingThatStravaTold(t *testing.T) {
 			}
 		}
 		before := w.stored(id)
-		if before.Scan.Activities != 400 || before.Scan.Chunks == 0 || before.Scan.NextPage != 3 || len(before.Scan.RecentPages) != 2 {
+		if before.Scan.Activities != 400 || before.Scan.Chunks == 0 || before.Scan.Pages != 2 || len(before.Scan.RecentPages) != 2 {
 			t.Fatalf("%+v", before)
 		}
 		degrade(w, id)
@@ -315,7 +315,7 @@ func TestTheDegradedKeepNothingThatStravaTold(t *testing.T) {
 // degraded is what is left of an athlete: nothing of how many activities there were.
 func degraded(before gathering.Athlete) gathering.Athlete {
 	return gathering.Athlete{ID: before.ID, Generation: generation, State: gathering.Degraded, Scan: gathering.Scan{
-		ID: before.Scan.ID, Begun: before.Scan.Begun, NextPage: 1, Sequence: before.Scan.Sequence + 1,
+		ID: before.Scan.ID, Begun: before.Scan.Begun, Sequence: before.Scan.Sequence + 1,
 		State: gatheringv1.ScanWaiting, WaitingFor: gatheringv1.WaitingForReconnect,
 	}}
 }

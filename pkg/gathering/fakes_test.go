@@ -33,7 +33,9 @@ func (boundless) Reserve(context.Context, quota.Class, time.Time) (quota.Permit,
 	return quota.Permit{}, nil
 }
 
-func (boundless) Settle(context.Context, quota.Permit, quota.Answer) error { return nil }
+func (boundless) Settle(context.Context, quota.Permit, quota.Answer) (quota.Standing, error) {
+	return quota.Standing{}, nil
+}
 
 // stale is a plan that still has a piece of work where it was a moment ago.
 type stale struct {
@@ -58,6 +60,7 @@ type corrupt struct {
 func (c corrupt) Activity(ctx context.Context, athleteID, generation, activityID int64) (gatheringv1.Activity, gathering.Reading, error) {
 	a, reading, err := c.Strava.Activity(ctx, athleteID, generation, activityID)
 	if activityID == c.activityID {
+		reading.Answer.Outcome = quota.Unavailable
 		return gatheringv1.Activity{}, reading, gathering.ErrUnavailable
 	}
 	return a, reading, err

@@ -14,8 +14,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Gatherer does the work that is planned. Any number of them may be at it at
-// once; the quota decides how many calls they make.
+// Gatherer works off the jobs that are due. Any number of them may run at once;
+// the quota decides how many calls they make.
 type Gatherer struct {
 	Athletes  Athletes
 	Inboxes   Inboxes
@@ -23,6 +23,7 @@ type Gatherer struct {
 	Webhooks  Webhooks
 	Quota     Quota
 	Strava    Strava
+	Waker     Waker
 	Publisher Publisher
 	Minter    event.Minter
 	Metrics   Metrics
@@ -30,17 +31,48 @@ type Gatherer struct {
 }
 
 const (
-	// lookahead is how many pieces of work are looked at in one go: others may
-	// be at the first ones.
-	lookahead = 10
-	// audience is how many athletes, the next in line, are told that they wait.
-	audience = 25
+	// candidates is how many jobs are looked at in one go: others may have leased
+	// the first ones.
+	candidates = 10
+	// maxUnusable is how many jobs of one look may fail to be leased before the
+	// storage itself is taken to be down.
+	maxUnusable = 3
+	// maxNotified is how many athletes, the next in line, hear that they wait.
+	maxNotified = 25
+	// A gatherer is woken for what is due within longestWake, which is what a
+	// message can be delayed by (Amazon SQS, "Delay queues"), and for what waits
+	// for the quota within shortestTick: what comes later the tick of every minute
+	// finds in time.
+	longestWake  = 15 * time.Minute
+	shortestTick = time.Minute
 )
 
-// Run does what is due, the most urgent first, until nothing is, the quota says
-// wait, or the time is over; then it reports that there may be more.
+// leasedJob is a job that the gatherer has leased.
+type leasedJob interface {
+	// run does the job's next action, with at most one call to Strava.
+	run(ctx context.Context, s Strava) error
+	// release gives the job back as it was.
+	release(ctx context.Context) error
+	// fail puts off what failed, and reports whether it is parked.
+	fail(ctx context.Context, f failure, cause error) (parked bool, _ error)
+	// drop gives the job up: nothing can be read under the authorization.
+	drop(ctx context.Context, reason error) error
+	// dueAt is when the job is due next, once it was given back.
+	dueAt() time.Time
+}
+
+// lease leases the job; nil if it is not due, or leased already.
+func (g *Gatherer) lease(ctx context.Context, ref JobRef) (leasedJob, error) {
+	if ref.Kind == JobInbox {
+		return g.leaseInbox(ctx, ref)
+	}
+	return g.leaseScan(ctx, ref)
+}
+
+// Run works off what is due, the most urgent first, until nothing is, the quota
+// says wait, or the time is over; then it reports that there may be more.
 func (g *Gatherer) Run(ctx context.Context, until time.Time) (more bool, _ error) {
-	if err := g.Tidy(ctx); err != nil {
+	if err := g.PromoteScans(ctx); err != nil {
 		return false, err
 	}
 	for {
@@ -51,6 +83,9 @@ func (g *Gatherer) Run(ctx context.Context, until time.Time) (more bool, _ error
 		var wait *quota.Wait
 		if errors.As(err, &wait) {
 			g.Log.InfoContext(ctx, "waiting", "for", wait.For, "until", wait.Until)
+			if wait.For != quota.ForTurn {
+				g.wakeAt(ctx, wait.Until, shortestTick)
+			}
 			return false, nil
 		}
 		if err != nil || !worked {
@@ -59,54 +94,153 @@ func (g *Gatherer) Run(ctx context.Context, until time.Time) (more bool, _ error
 	}
 }
 
-// Step does the most urgent piece of work: at most one call to Strava. It
-// reports whether there was one; the error may be a *[quota.Wait].
+// Step does the most urgent job: at most one call to Strava. It reports whether
+// there was one; the error may be a *[quota.Wait].
 func (g *Gatherer) Step(ctx context.Context) (worked bool, _ error) {
+	var unusable []error
 	for _, class := range quota.Classes {
-		places, err := g.Jobs.Due(ctx, class, g.Minter.Now(), nil, lookahead)
+		refs, err := g.Jobs.Due(ctx, class, g.Minter.Now(), nil, candidates)
 		if err != nil {
-			return false, fmt.Errorf("list the work: %w", err)
+			return false, fmt.Errorf("list the jobs: %w", err)
 		}
-		for _, p := range places {
-			do := g.scan
-			if p.Kind == JobInbox {
-				do = g.mailbox
+		for _, ref := range refs {
+			job, err := g.lease(ctx, ref)
+			if err != nil {
+				// One athlete's item may be the problem: the others go on.
+				g.logFailure(ctx, ref, err, false)
+				if unusable = append(unusable, err); len(unusable) >= maxUnusable {
+					return false, errors.Join(unusable...)
+				}
+				continue
 			}
-			worked, err := do(ctx, p)
-			if wait := (*quota.Wait)(nil); errors.As(err, &wait) {
-				err = errors.Join(err, g.announce(ctx, class, wait))
+			if job == nil {
+				continue
 			}
-			if worked || err != nil {
-				return worked, err
-			}
+			return g.work(ctx, ref, job)
 		}
 	}
 	return false, nil
 }
 
-// reserve gets a permit.
-func (g *Gatherer) reserve(ctx context.Context, p JobRef) (quota.Permit, error) {
-	permit, err := g.Quota.Reserve(ctx, p.Class, p.Due)
-	if err == nil {
-		g.Metrics.Count(MetricCalls(p.Class), 1)
+// work does a leased job and what its outcome asks for.
+func (g *Gatherer) work(ctx context.Context, ref JobRef, job leasedJob) (worked bool, _ error) {
+	calls := &permitted{g: g, ref: ref}
+	err := job.run(ctx, calls)
+	var wait *quota.Wait
+	switch {
+	case err == nil:
+		g.wakeAt(ctx, job.dueAt(), longestWake)
+		return true, nil
+	case errors.As(err, &wait):
+		return false, errors.Join(err, job.release(ctx), g.reportWaiting(ctx, ref.Class, wait))
+	case errors.Is(err, ErrRevoked), errors.Is(err, ErrDegraded):
+		return true, job.drop(ctx, err)
+	case errors.Is(err, ErrRateLimited) && calls.standing.RetryAt.IsZero():
+		return true, job.release(ctx) // The quota knows until when.
 	}
-	return permit, err
+	f := g.failureOf(err, calls)
+	parked, failed := job.fail(ctx, f, err)
+	g.logFailure(ctx, ref, err, parked)
+	if failed == nil && !parked {
+		g.wakeAt(ctx, job.dueAt(), longestWake)
+	}
+	if calls.answered && fault.Is(err, fault.Transient) {
+		// Strava answered, and what it said cannot be stored or published. Not to
+		// waste calls, nothing else is read for now.
+		return true, errors.Join(err, failed)
+	}
+	return true, failed
 }
 
-// settle gives the permit back. What the call has brought does not depend on
-// it: a permit that nobody settles counts as spent in the end.
-func (g *Gatherer) settle(ctx context.Context, permit quota.Permit, answer quota.Answer) {
-	if answer.Outcome == quota.RateLimited {
+// failureOf describes a failed attempt that made these calls.
+func (g *Gatherer) failureOf(err error, calls *permitted) failure {
+	s := calls.standing
+	f := failure{at: g.Minter.Now(), retryAt: s.RetryAt, servedOthers: s.ServedOthers, waitingFor: gatheringv1.WaitingForRetry}
+	if !isStravas(err) {
+		f.waitingFor = gatheringv1.WaitingForInternal
+	}
+	if calls.answered {
+		// What Strava answers to others says nothing about our own storage or bus.
+		f.servedOthers = time.Time{}
+	}
+	if s.Pause != nil {
+		f.everybodys, f.waitingFor = true, s.Pause.For
+		f.retryAt = latest(f.retryAt, s.Pause.Until)
+	}
+	return f
+}
+
+// isStravas says that it was Strava that failed.
+func isStravas(err error) bool {
+	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrRateLimited) || errors.Is(err, ErrInactive)
+}
+
+// wakeAt wakes a gatherer when something is due, unless that is now or later than
+// within. It is best effort: one runs every minute.
+func (g *Gatherer) wakeAt(ctx context.Context, due time.Time, within time.Duration) {
+	after := due.Sub(g.Minter.Now())
+	if after <= 0 || after > within {
+		return
+	}
+	if err := g.Waker.Wake(ctx, after); err != nil {
+		g.Log.WarnContext(ctx, "no gatherer was woken", "error", err.Error())
+	}
+}
+
+// permitted makes a job's calls to Strava, each with a permit.
+type permitted struct {
+	g   *Gatherer
+	ref JobRef
+	// standing is what the last call left, and answered whether Strava answered it.
+	standing quota.Standing
+	answered bool
+}
+
+// call gets a permit, makes the call, and settles the permit. What the call has
+// brought does not depend on the latter: a permit that is never settled counts
+// as spent in the end.
+func call[T any](ctx context.Context, p *permitted, do func() (T, Reading, error)) (T, Reading, error) {
+	g := p.g
+	permit, err := g.Quota.Reserve(ctx, p.ref.Class, p.ref.Due)
+	if err != nil {
+		var none T
+		return none, Reading{}, err
+	}
+	g.Metrics.Count(MetricCalls(p.ref.Class), 1)
+	out, reading, err := do()
+	reading.Scarce = permit.Scarce
+	reading.Answer.AthleteID = p.ref.AthleteID
+	p.answered = reading.Answer.Outcome == quota.Answered
+	if reading.Answer.Outcome == quota.RateLimited {
 		g.Metrics.Count(MetricRateLimited, 1)
 	}
-	if err := g.Quota.Settle(ctx, permit, answer); err != nil {
-		g.Log.WarnContext(ctx, "permit not settled", "error", err.Error())
+	var failed error
+	if p.standing, failed = g.Quota.Settle(ctx, permit, reading.Answer); failed != nil {
+		g.Log.WarnContext(ctx, "permit not settled", "error", failed.Error())
 	}
+	return out, reading, err
 }
 
-// announce tells athletes whose first scan waits for the quota, the next ones
-// in line.
-func (g *Gatherer) announce(ctx context.Context, class quota.Class, wait *quota.Wait) error {
+// Athlete implements [Strava].
+func (p *permitted) Athlete(ctx context.Context, athleteID, generation int64) (gatheringv1.Athlete, Reading, error) {
+	return call(ctx, p, func() (gatheringv1.Athlete, Reading, error) { return p.g.Strava.Athlete(ctx, athleteID, generation) })
+}
+
+// Activities implements [Strava].
+func (p *permitted) Activities(ctx context.Context, athleteID, generation int64, r PageRequest) (Page, Reading, error) {
+	return call(ctx, p, func() (Page, Reading, error) { return p.g.Strava.Activities(ctx, athleteID, generation, r) })
+}
+
+// Activity implements [Strava].
+func (p *permitted) Activity(ctx context.Context, athleteID, generation, activityID int64) (gatheringv1.Activity, Reading, error) {
+	return call(ctx, p, func() (gatheringv1.Activity, Reading, error) {
+		return p.g.Strava.Activity(ctx, athleteID, generation, activityID)
+	})
+}
+
+// reportWaiting reports to athletes whose first scan waits for the quota, the
+// next ones in line, for how long.
+func (g *Gatherer) reportWaiting(ctx context.Context, class quota.Class, wait *quota.Wait) error {
 	if wait.For == quota.ForTurn {
 		return nil // It is a matter of seconds.
 	}
@@ -116,13 +250,13 @@ func (g *Gatherer) announce(ctx context.Context, class quota.Class, wait *quota.
 		if !slices.Contains(refused, c) {
 			continue
 		}
-		places, err := g.Jobs.Due(ctx, c, now, nil, audience)
+		refs, err := g.Jobs.Due(ctx, c, now, nil, maxNotified)
 		if err != nil {
-			return fmt.Errorf("list those who wait: %w", err)
+			return fmt.Errorf("list the jobs that wait: %w", err)
 		}
-		for _, p := range places {
-			err := g.tell(ctx, p.AthleteID, func(a *Athlete) bool {
-				// Who is held is not waiting, and its holder is about to tell more.
+		for _, ref := range refs {
+			err := g.reportProgress(ctx, ref.AthleteID, func(a *Athlete) bool {
+				// A leased scan is not waiting, and is about to report more.
 				return a.State == Active && a.Job.Class == c && !a.Job.LeasedUntil.After(now) && a.Scan.First && a.wait(wait.For, wait.Until)
 			})
 			if err != nil {
@@ -133,9 +267,9 @@ func (g *Gatherer) announce(ctx context.Context, class quota.Class, wait *quota.
 	return nil
 }
 
-// tell changes an athlete's scan if change says that there is something to
-// tell, and publishes its progress.
-func (g *Gatherer) tell(ctx context.Context, athleteID int64, change func(*Athlete) bool) error {
+// reportProgress changes an athlete's scan if change says that there is something
+// to report, and publishes its progress.
+func (g *Gatherer) reportProgress(ctx context.Context, athleteID int64, change func(*Athlete) bool) error {
 	a, err := g.Athletes.Update(ctx, athleteID, func(a *Athlete) error {
 		if !change(a) {
 			return errUnchanged
@@ -162,200 +296,32 @@ func (g *Gatherer) publish(ctx context.Context, facts ...event.Fact) error {
 	return nil
 }
 
-// verdict is what an error means for the work that it ended.
-type verdict int
-
-const (
-	// again: as it was, once the quota allows.
-	again verdict = iota
-	// later: after a while, which grows.
-	later
-	// never: nothing can be read for the athlete.
-	never
-	// stop: as later, and nothing else is read for now: what Strava says cannot
-	// be stored or passed on.
-	stop
-)
-
-// judge tells what to do about an error of a piece of work. own says that
-// Strava works and it is the work that does not.
-func judge(err error, reading Reading) (_ verdict, own bool) {
-	switch {
-	case errors.Is(err, ErrPaused):
-		return again, false
-	case errors.Is(err, ErrRevoked), errors.Is(err, ErrDegraded):
-		return never, false
+// logFailure logs and counts the failure of a job: Strava's and ours apart.
+func (g *Gatherer) logFailure(ctx context.Context, ref JobRef, err error, parked bool) {
+	metric := MetricFailed
+	if isStravas(err) {
+		metric = MetricStravaFailed
 	}
-	answered := reading.Answer.Rates != nil
-	if answered && fault.Is(err, fault.Transient) {
-		return stop, false
-	}
-	return later, answered
-}
-
-// complain logs and counts a failure of a piece of work.
-func (g *Gatherer) complain(ctx context.Context, p JobRef, err error, parked bool) {
-	if !errors.Is(err, ErrUnavailable) {
-		g.Metrics.Count(MetricFailed, 1)
-	}
+	g.Metrics.Count(metric, 1)
 	if parked {
 		g.Metrics.Count(MetricParked, 1)
 	}
-	g.Log.ErrorContext(ctx, "work failed", "athlete_id", p.AthleteID, "kind", p.Kind, "class", p.Class,
+	g.Log.ErrorContext(ctx, "job failed", "athlete_id", ref.AthleteID, "kind", ref.Kind, "class", ref.Class,
 		"parked", parked, "fault", fault.Of(err), "error", err.Error())
 }
 
-// scan reads the next part of an athlete's scan, passes it on, and notes that,
-// in this order: cut off anywhere, the same part is read again and passed on
-// under the same numbers.
-func (g *Gatherer) scan(ctx context.Context, p JobRef) (worked bool, _ error) {
-	now := g.Minter.Now()
-	moved := false
-	a, err := g.Athletes.Update(ctx, p.AthleteID, func(a *Athlete) error {
-		moved = false
-		if a.State != Active || !a.Job.take(p.Class, now) {
-			return errUnchanged
-		}
-		if moved = a.expired(now); moved {
-			a.plan(now, time.Time{})
-			return nil
-		}
-		a.resume(now)
-		return nil
-	})
-	if errors.Is(err, errUnchanged) {
-		return false, nil
+// noteLeftOut logs and counts what of a page could not be understood, by name
+// and never by value.
+func (g *Gatherer) noteLeftOut(ctx context.Context, athleteID int64, p Page) {
+	members := 0
+	for _, n := range p.LeftOut {
+		members += n
 	}
-	if err != nil {
-		return false, fmt.Errorf("take a scan: %w", err)
+	if members == 0 && len(p.Unreadable) == 0 {
+		return
 	}
-	if moved {
-		return true, nil
-	}
-	permit, err := g.reserve(ctx, p)
-	if err != nil {
-		return false, errors.Join(err, g.give(ctx, a, func(a *Athlete) { a.Job.release() }))
-	}
-
-	read := g.page
-	if !a.Scan.Profiled {
-		read = g.profile
-	}
-	facts, change, reading, err := read(ctx, a)
-	g.settle(ctx, permit, reading.Answer)
-	if err == nil {
-		err = g.pass(ctx, a, facts, change)
-	}
-	if err == nil {
-		return true, nil
-	}
-
-	switch verdict, own := judge(err, reading); verdict {
-	case again:
-		return true, g.give(ctx, a, func(a *Athlete) { a.Job.release() })
-	case never:
-		if errors.Is(err, ErrDegraded) {
-			return true, g.degraded(ctx, a)
-		}
-		return true, g.give(ctx, a, func(a *Athlete) { a.Job = Job{} })
-	default:
-		var parked bool
-		failed := g.give(ctx, a, func(a *Athlete) { parked = a.Job.fail(g.Minter.Now(), own) })
-		g.complain(ctx, p, err, parked)
-		if verdict == stop {
-			return true, errors.Join(err, failed)
-		}
-		if failed != nil || !a.Scan.First {
-			return true, failed
-		}
-		return true, g.tell(ctx, a.ID, func(now *Athlete) bool {
-			return now.State == Active && now.Generation == a.Generation && now.Scan.ID == a.Scan.ID &&
-				now.wait(gatheringv1.WaitingForStrava, now.Job.Due)
-		})
-	}
-}
-
-// give writes what the holder of a scan's turn leaves, unless it has lost it.
-func (g *Gatherer) give(ctx context.Context, held Athlete, change func(*Athlete)) error {
-	_, err := g.Athletes.Update(ctx, held.ID, func(a *Athlete) error {
-		if a.Generation != held.Generation || !a.Job.LeasedUntil.Equal(held.Job.LeasedUntil) {
-			return errUnchanged
-		}
-		change(a)
-		return nil
-	})
-	if err != nil && !errors.Is(err, errUnchanged) {
-		return fmt.Errorf("give a scan back: %w", err)
-	}
-	return nil
-}
-
-// pass publishes what was read together with the progress, and then notes it.
-func (g *Gatherer) pass(ctx context.Context, held Athlete, facts []event.Fact, change func(a *Athlete, gap time.Time)) error {
-	webhook, err := g.Webhooks.Webhook(ctx)
-	if err != nil {
-		return fmt.Errorf("read the last gap: %w", err)
-	}
-	next := held
-	change(&next, webhook.Gap.To)
-	if next.Scan.First || next.Scan.State == gatheringv1.ScanCompleted {
-		facts = append(facts, next.progressed(g.Minter.Now()))
-	}
-	if len(facts) > 0 {
-		if err := g.publish(ctx, facts...); err != nil {
-			return err
-		}
-	}
-	return g.give(ctx, held, func(a *Athlete) { *a = next })
-}
-
-// degraded tells that the athlete has to connect again.
-func (g *Gatherer) degraded(ctx context.Context, held Athlete) error {
-	return g.tell(ctx, held.ID, func(a *Athlete) bool {
-		return a.State == Active && a.Generation == held.Generation && a.degrade()
-	})
-}
-
-func (g *Gatherer) profile(ctx context.Context, a Athlete) ([]event.Fact, func(*Athlete, time.Time), Reading, error) {
-	profile, reading, err := g.Strava.Athlete(ctx, a.ID, a.Generation)
-	joined, malformed := time.Parse(time.RFC3339, profile.CreatedAt)
-	return []event.Fact{gatheringv1.AthleteGathered{
-			AthleteID: a.ID, Generation: a.Generation, ReadAt: reading.At, Athlete: profile,
-		}}, func(a *Athlete, _ time.Time) {
-			a.Scan.Profiled = true
-			if malformed == nil {
-				a.JoinedAt, a.ProfiledAt = joined.UTC(), reading.At.UTC()
-			}
-			a.Scan.State, a.Scan.WaitingFor, a.Scan.ResumesAt = gatheringv1.ScanScanning, "", time.Time{}
-			a.Scan.Sequence++
-			a.Job.next(a.Job.Class, a.Job.Due)
-		}, reading, err
-}
-
-func (g *Gatherer) page(ctx context.Context, a Athlete) ([]event.Fact, func(*Athlete, time.Time), Reading, error) {
-	list, n, reading, err := g.Strava.Activities(ctx, a.ID, a.Generation, a.Scan.Before, a.Scan.NextPage)
-	if err != nil {
-		return nil, nil, reading, err
-	}
-	g.leftOut(ctx, a.ID, n-len(list))
-	var facts []event.Fact
-	for part := range slices.Chunk(list, gatheringv1.MaxActivities) {
-		facts = append(facts, gatheringv1.ActivitiesGathered{
-			AthleteID: a.ID, Generation: a.Generation, ReadAt: reading.At, Activities: part,
-			Chunk: &gatheringv1.ScanChunk{ScanID: a.Scan.ID, Number: a.Scan.Chunks + len(facts)},
-		})
-	}
-	p := page{at: reading.At, n: n, chunks: len(facts), activities: len(list)}
-	if len(list) > 0 {
-		p.oldest, _ = time.Parse(time.RFC3339, list[len(list)-1].StartDate)
-	}
-	return facts, func(a *Athlete, gap time.Time) { a.turnPage(p, g.Minter.Now(), gap) }, reading, nil
-}
-
-// leftOut logs and counts activities that could not be understood.
-func (g *Gatherer) leftOut(ctx context.Context, athleteID int64, n int) {
-	if n > 0 {
-		g.Metrics.Count(MetricUnreadable, n)
-		g.Log.ErrorContext(ctx, "activities could not be understood", "athlete_id", athleteID, "count", n)
-	}
+	g.Metrics.Count(MetricUnreadable, len(p.Unreadable))
+	g.Metrics.Count(MetricLeftOut, members)
+	g.Log.WarnContext(ctx, "not all of Strava's answer could be understood", "athlete_id", athleteID,
+		"activities", len(p.Unreadable), "members", p.LeftOut)
 }

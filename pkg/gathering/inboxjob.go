@@ -12,57 +12,73 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
-// mailbox looks into an athlete's mailbox and does one errand: at most one call
-// to Strava, for as many hints as it can answer.
-func (g *Gatherer) mailbox(ctx context.Context, p JobRef) (worked bool, _ error) {
+// inboxJob looks into an athlete's inbox: one action, for as many hints as it
+// can answer.
+type inboxJob struct {
+	g       *Gatherer
+	held    Inbox
+	athlete Athlete
+	// action is what it does, once it has begun.
+	action action
+	due    time.Time
+}
+
+// leaseInbox leases an athlete's inbox; nil if it is not due.
+func (g *Gatherer) leaseInbox(ctx context.Context, ref JobRef) (leasedJob, error) {
 	now := g.Minter.Now()
-	m, err := g.Inboxes.UpdateInbox(ctx, p.AthleteID, func(m *Inbox) error {
-		if m.Generation == 0 || !m.Job.take(p.Class, now) {
+	m, err := g.Inboxes.UpdateInbox(ctx, ref.AthleteID, func(m *Inbox) error {
+		if m.Generation == 0 || !m.Job.lease(ref.Class, now) {
 			return errUnchanged
 		}
 		return nil
 	})
 	if errors.Is(err, errUnchanged) {
-		return false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("take a mailbox: %w", err)
+		return nil, fmt.Errorf("lease an inbox: %w", err)
 	}
-	a, err := g.Athletes.Athlete(ctx, p.AthleteID)
+	a, err := g.Athletes.Athlete(ctx, ref.AthleteID)
 	if err != nil {
-		return false, fmt.Errorf("read athlete: %w", err)
+		return nil, fmt.Errorf("read the athlete: %w", err)
 	}
-
-	reading, err := g.run(ctx, p, m, a)
-	if err == nil {
-		return true, nil
-	}
-	if wait := (*quota.Wait)(nil); errors.As(err, &wait) {
-		return false, errors.Join(err, g.put(ctx, m, a, func(m *Inbox) { m.Job.release() }))
-	}
-	switch verdict, own := judge(err, reading); verdict {
-	case again:
-		return true, g.put(ctx, m, a, func(m *Inbox) { m.Job.release() })
-	case never:
-		return true, g.put(ctx, m, a, func(m *Inbox) { m.empty() })
-	default:
-		var parked bool
-		failed := g.put(ctx, m, a, func(m *Inbox) {
-			m.rotate(now)
-			parked = m.Job.fail(g.Minter.Now(), own)
-		})
-		g.complain(ctx, p, err, parked)
-		if verdict == stop {
-			return true, errors.Join(err, failed)
-		}
-		return true, failed
-	}
+	return &inboxJob{g: g, held: m, athlete: a}, nil
 }
 
-// put writes what the holder of a mailbox leaves, unless it has lost it. Hints
+func (j *inboxJob) dueAt() time.Time { return j.due }
+
+func (j *inboxJob) release(ctx context.Context) error {
+	return j.save(ctx, func(m *Inbox) { m.Job.release() })
+}
+
+func (j *inboxJob) drop(ctx context.Context, _ error) error {
+	// What a new authorization will read makes up for it.
+	return j.save(ctx, func(m *Inbox) { m.empty() })
+}
+
+func (j *inboxJob) fail(ctx context.Context, f failure, cause error) (parked bool, _ error) {
+	err := j.save(ctx, func(m *Inbox) {
+		switch j.action.do {
+		case doReread:
+			parked = m.failReread(j.action.about, f, j.athlete.Last.Pages)
+		case doList:
+			if errors.Is(cause, ErrUnavailable) {
+				m.ListSize = narrower(m.listSize())
+			}
+			fallthrough
+		default:
+			m.FailedOn = 0
+			parked = m.Job.fail(f)
+		}
+	})
+	return parked, err
+}
+
+// save writes what the lease's holder leaves, unless it has lost the lease. Hints
 // that came meanwhile stay.
-func (g *Gatherer) put(ctx context.Context, held Inbox, a Athlete, change func(*Inbox)) error {
-	_, err := g.Inboxes.UpdateInbox(ctx, held.AthleteID, func(m *Inbox) error {
+func (j *inboxJob) save(ctx context.Context, change func(*Inbox)) error {
+	held := j.held
+	m, err := j.g.Inboxes.UpdateInbox(ctx, held.AthleteID, func(m *Inbox) error {
 		if m.Generation != held.Generation || !m.Job.LeasedUntil.Equal(held.Job.LeasedUntil) {
 			return errUnchanged
 		}
@@ -71,132 +87,154 @@ func (g *Gatherer) put(ctx context.Context, held Inbox, a Athlete, change func(*
 		change(m)
 		if len(fresh) > 0 {
 			m.Hints = append(slices.Clone(m.Hints), fresh...)
-			m.settle(g.Minter.Now(), a.Last.Pages)
+			m.reschedule(j.g.Minter.Now(), j.athlete.Last.Pages)
 		}
 		return nil
 	})
-	if err != nil && !errors.Is(err, errUnchanged) {
-		return fmt.Errorf("give a mailbox back: %w", err)
+	if errors.Is(err, errUnchanged) {
+		return nil
 	}
+	if err != nil {
+		return fmt.Errorf("write an inbox: %w", err)
+	}
+	j.due = m.Job.Due
 	return nil
 }
 
-// run does the mailbox's next errand.
-func (g *Gatherer) run(ctx context.Context, p JobRef, m Inbox, a Athlete) (Reading, error) {
-	now := g.Minter.Now()
-	e := m.errand(now, a.Last.Pages)
-	switch {
-	case e.do == doReport:
-		return Reading{}, g.report(ctx, m, a)
+func (j *inboxJob) run(ctx context.Context, s Strava) error {
+	now := j.g.Minter.Now()
+	m, a := j.held, j.athlete
+	j.action = m.next(now, a.Last.Pages)
+	switch do := j.action.do; {
+	case do == doReport:
+		return j.report(ctx)
 	case a.State != Active || a.Generation != m.Generation:
-		// What a new authorization will read makes up for it.
-		return Reading{}, g.put(ctx, m, a, func(m *Inbox) { m.empty() })
-	case e.do == doNothing || e.at.After(now):
-		return Reading{}, g.put(ctx, m, a, func(m *Inbox) { m.settle(now, a.Last.Pages) })
-	case e.do == doScan:
-		return Reading{}, g.rescan(ctx, m, a)
+		return j.drop(ctx, nil)
+	case do == doNothing || j.action.at.After(now):
+		return j.save(ctx, func(m *Inbox) { m.reschedule(now, a.Last.Pages) })
+	case do == doAnswer:
+		return j.answer(ctx)
+	case do == doScan:
+		return j.rescan(ctx)
+	case do == doList:
+		return j.list(ctx, s)
+	case j.action.about.activityID == 0:
+		return j.readProfile(ctx, s)
 	}
-	permit, err := g.reserve(ctx, p)
-	if err != nil {
-		return Reading{}, err
-	}
-	do := g.list
-	if e.do == doReread {
-		do = g.reread
-	}
-	found, reading, err := do(ctx, m, e.subject)
-	g.settle(ctx, permit, reading.Answer)
-	if err != nil {
-		return reading, err
-	}
-	if len(found.facts) > 0 {
-		if err := g.publish(ctx, found.facts...); err != nil {
-			return reading, err
-		}
-	}
-	if found.gone {
-		if err := g.shift(ctx, a, time.Unix(e.subject.eventTime, 0)); err != nil {
-			return reading, err
-		}
-	}
-	return reading, g.put(ctx, m, a, func(m *Inbox) {
-		found.change(m)
-		m.settle(g.Minter.Now(), a.Last.Pages)
-	})
+	return j.reread(ctx, s)
 }
 
 // report passes the claim that the athlete withdrew access on to credentials,
 // which asks Strava.
-func (g *Gatherer) report(ctx context.Context, m Inbox, a Athlete) error {
+func (j *inboxJob) report(ctx context.Context) error {
 	claimed := func(h Hint) bool { return h.Aspect == AspectDeauthorize }
-	claim := m.Hints[slices.IndexFunc(m.Hints, claimed)]
-	err := g.publish(ctx, gatheringv1.DeauthorizationReported{AthleteID: m.AthleteID, EventTime: claim.EventTime})
+	claim := j.held.Hints[slices.IndexFunc(j.held.Hints, claimed)]
+	err := j.g.publish(ctx, gatheringv1.DeauthorizationReported{AthleteID: j.held.AthleteID, EventTime: claim.EventTime})
 	if err != nil {
 		return err
 	}
-	return g.put(ctx, m, a, func(m *Inbox) {
+	return j.save(ctx, func(m *Inbox) {
 		m.Hints = slices.DeleteFunc(slices.Clone(m.Hints), claimed)
-		m.settle(g.Minter.Now(), a.Last.Pages)
+		m.reschedule(j.g.Minter.Now(), j.athlete.Last.Pages)
 	})
 }
 
 // rescan has the whole history read again, which answers every hint so far: in
 // a minute, because what was read right before a scan does not end with it.
-func (g *Gatherer) rescan(ctx context.Context, m Inbox, a Athlete) error {
-	now := g.Minter.Now()
-	_, err := g.Athletes.Update(ctx, a.ID, func(a *Athlete) error {
-		if a.State != Active || a.Generation != m.Generation {
-			return errUnchanged
-		}
+func (j *inboxJob) rescan(ctx context.Context) error {
+	now := j.g.Minter.Now()
+	err := j.updateScan(ctx, func(a *Athlete) bool {
 		a.restart(now)
-		a.Job.next(quota.Webhook, now.Add(clockSkew))
-		return nil
+		a.Job.reschedule(quota.Webhook, now.Add(clockSkew))
+		return true
 	})
-	if err != nil && !errors.Is(err, errUnchanged) {
-		return fmt.Errorf("plan a scan: %w", err)
+	if err != nil {
+		return err
 	}
-	return g.put(ctx, m, a, func(m *Inbox) {
+	return j.save(ctx, func(m *Inbox) {
 		m.empty()
 		m.ListedAt = now
 	})
 }
 
-// shift has a scan that is under way take in that an activity is gone.
-func (g *Gatherer) shift(ctx context.Context, a Athlete, deleted time.Time) error {
-	now := g.Minter.Now()
-	_, err := g.Athletes.Update(ctx, a.ID, func(stored *Athlete) error {
-		if stored.State != Active || stored.Generation != a.Generation || !stored.shift(deleted, now) {
+// answer settles the question whether what the last scan did not find is gone.
+func (j *inboxJob) answer(ctx context.Context) error {
+	now, q := j.g.Minter.Now(), j.held.Question
+	a := j.athlete
+	if a.Scan.ID == q.ScanID && a.Scan.State == gatheringv1.ScanCompleted { // else a newer scan asks for itself.
+		var confirmed *Athlete
+		err := j.updateScan(ctx, func(a *Athlete) bool {
+			confirmed = nil
+			if a.Scan.ID != q.ScanID || a.Scan.State != gatheringv1.ScanCompleted {
+				return false
+			}
+			if q.Seen {
+				a.doubt(now)
+				return true
+			}
+			if !a.Scan.Confirmed {
+				a.Scan.Confirmed = true
+				a.Scan.Sequence++
+			}
+			confirmed = a
+			return true
+		})
+		if err != nil {
+			return err
+		}
+		if confirmed != nil {
+			if err := j.g.publish(ctx, confirmed.progressed(now)); err != nil {
+				return err
+			}
+		}
+	}
+	return j.save(ctx, func(m *Inbox) {
+		m.Question = Question{}
+		m.reschedule(now, a.Last.Pages)
+	})
+}
+
+// updateScan changes the athlete's scan while the authorization stands.
+func (j *inboxJob) updateScan(ctx context.Context, change func(*Athlete) bool) error {
+	_, err := j.g.Athletes.Update(ctx, j.athlete.ID, func(a *Athlete) error {
+		if a.State != Active || a.Generation != j.held.Generation || !change(a) {
 			return errUnchanged
 		}
 		return nil
 	})
 	if err != nil && !errors.Is(err, errUnchanged) {
-		return fmt.Errorf("shift the scan: %w", err)
+		return fmt.Errorf("change the scan: %w", err)
 	}
 	return nil
 }
 
-// finding is what an errand brought.
-type finding struct {
-	facts []event.Fact
-	// change notes it in the mailbox.
-	change func(*Inbox)
-	// gone says that the activity is.
-	gone bool
+// publishAndSave publishes what was read and then notes that.
+func (j *inboxJob) publishAndSave(ctx context.Context, r Reading, facts []event.Fact, change func(*Inbox)) error {
+	if len(facts) > 0 {
+		if err := j.g.publish(ctx, facts...); err != nil {
+			return err
+		}
+	}
+	return j.save(ctx, func(m *Inbox) {
+		m.served(r)
+		change(m)
+		m.reschedule(j.g.Minter.Now(), j.athlete.Last.Pages)
+	})
 }
 
 // list reads the newest activities: most hints are about one of them.
-func (g *Gatherer) list(ctx context.Context, m Inbox, _ subject) (finding, Reading, error) {
-	now := g.Minter.Now()
-	// A day from now: start times may be a little ahead.
-	list, n, reading, err := g.Strava.Activities(ctx, m.AthleteID, m.Generation, now.Add(24*time.Hour), 1)
+func (j *inboxJob) list(ctx context.Context, s Strava) error {
+	now, m := j.g.Minter.Now(), j.held
+	page, reading, err := s.Activities(ctx, m.AthleteID, m.Generation, PageRequest{
+		To: now.Add(horizon).Truncate(time.Second), Page: 1, PerPage: m.listSize(),
+	})
 	if err != nil {
-		return finding{}, reading, err
+		return err
 	}
-	g.leftOut(ctx, m.AthleteID, n-len(list))
+	j.g.noteLeftOut(ctx, m.AthleteID, page)
 	var facts []event.Fact
 	listed := map[int64]bool{}
-	for part := range slices.Chunk(list, gatheringv1.MaxActivities) {
+	for _, part := range chunks(page.Activities) {
 		facts = append(facts, gatheringv1.ActivitiesGathered{
 			AthleteID: m.AthleteID, Generation: m.Generation, ReadAt: reading.At, Activities: part,
 		})
@@ -204,50 +242,66 @@ func (g *Gatherer) list(ctx context.Context, m Inbox, _ subject) (finding, Readi
 			listed[a.ID] = true
 		}
 	}
-	subjects := m.subjects(now)
-	return finding{facts: facts, change: func(m *Inbox) {
+	hinted := m.hinted(now)
+	return j.publishAndSave(ctx, reading, facts, func(m *Inbox) {
 		m.ListedAt, m.RefreshRequested = now, false
-		for _, s := range subjects {
+		m.ListSize = wider(m.listSize())
+		for _, s := range hinted {
 			switch {
 			case listed[s.activityID]:
-				m.answered(s.activityID)
+				m.answered(s.activityID, true)
 			case s.created && !s.deleted && !s.unlisted:
 				m.postpone(s, now)
 			default:
 				m.each(s.activityID, func(h *Hint) { h.Unlisted = true })
 			}
 		}
-	}}, reading, nil
+	})
 }
 
 // reread reads one activity.
-func (g *Gatherer) reread(ctx context.Context, m Inbox, s subject) (finding, Reading, error) {
-	now := g.Minter.Now()
-	activity, reading, err := g.Strava.Activity(ctx, m.AthleteID, m.Generation, s.activityID)
+func (j *inboxJob) reread(ctx context.Context, s Strava) error {
+	now, m, about := j.g.Minter.Now(), j.held, j.action.about
+	activity, reading, err := s.Activity(ctx, m.AthleteID, m.Generation, about.activityID)
 	paced := func(change func(*Inbox)) func(*Inbox) {
 		return func(m *Inbox) {
-			if m.PacedAt.Before(now) {
-				m.PacedAt = now
-			}
-			m.PacedAt = m.PacedAt.Add(pace)
+			m.PacedAt = latest(m.PacedAt, now).Add(m.pace())
 			change(m)
 		}
 	}
-	answered := paced(func(m *Inbox) { m.answered(s.activityID) })
+	answered := func(seen bool) func(*Inbox) {
+		return paced(func(m *Inbox) { m.answered(about.activityID, seen) })
+	}
 	switch {
 	case err == nil:
-		return finding{facts: []event.Fact{gatheringv1.ActivitiesGathered{
+		return j.publishAndSave(ctx, reading, []event.Fact{gatheringv1.ActivitiesGathered{
 			AthleteID: m.AthleteID, Generation: m.Generation, ReadAt: reading.At, Activities: []gatheringv1.Activity{activity},
-		}}, change: answered}, reading, nil
-	case errors.Is(err, ErrUnreadable):
-		g.leftOut(ctx, m.AthleteID, 1)
-		return finding{change: answered}, reading, nil
+		}}, answered(true))
 	case !errors.Is(err, ErrNotVisible):
-		return finding{}, reading, err
-	case s.created && !s.deleted && s.attempts < len(patience):
-		return finding{change: paced(func(m *Inbox) { m.postpone(s, now) })}, reading, nil
+		return err
+	case about.attempts < about.patience():
+		return j.publishAndSave(ctx, reading, nil, paced(func(m *Inbox) { m.postpone(about, now) }))
 	}
-	return finding{gone: true, facts: []event.Fact{gatheringv1.ActivityGone{
-		AthleteID: m.AthleteID, Generation: m.Generation, ActivityID: s.activityID, ReadAt: reading.At,
-	}}, change: answered}, reading, nil
+	gone := gatheringv1.ActivityGone{AthleteID: m.AthleteID, Generation: m.Generation, ActivityID: about.activityID, ReadAt: reading.At}
+	if err := j.g.publish(ctx, gone); err != nil {
+		return err
+	}
+	// A scan that is under way has to take in that everything moved up.
+	deleted := time.Unix(about.eventTime, 0)
+	if err := j.updateScan(ctx, func(a *Athlete) bool { return a.rewindForDeletion(deleted, now) }); err != nil {
+		return err
+	}
+	return j.publishAndSave(ctx, reading, nil, answered(false))
+}
+
+// readProfile reads the profile that a scan could not read.
+func (j *inboxJob) readProfile(ctx context.Context, s Strava) error {
+	m := j.held
+	profile, reading, err := s.Athlete(ctx, m.AthleteID, m.Generation)
+	if err != nil {
+		return err
+	}
+	return j.publishAndSave(ctx, reading, []event.Fact{gatheringv1.AthleteGathered{
+		AthleteID: m.AthleteID, Generation: m.Generation, ReadAt: reading.At, Athlete: profile,
+	}}, func(m *Inbox) { m.answered(0, false) })
 }

@@ -221,7 +221,7 @@ func TestAGathererThatComesBackLateChangesNothing(t *testing.T) {
 		if n := w.lists(id); n > 4 {
 			t.Errorf("asleep %s: %d lists", point, n)
 		}
-		if a := w.stored(id); a.Scan.State != gatheringv1.ScanCompleted || a.Scan.NextPage != 3 || w.completed(id) == 0 {
+		if a := w.stored(id); a.Scan.State != gatheringv1.ScanCompleted || a.Scan.Pages != 2 || w.completed(id) == 0 {
 			t.Errorf("asleep %s: %+v", point, a.Scan)
 		}
 		w.pass(10 * time.Hour)

@@ -23,16 +23,17 @@ type Athletes interface {
 	Update(ctx context.Context, id int64, change func(*Athlete) error) (Athlete, error)
 }
 
-// Inboxes stores mailboxes.
+// Inboxes stores inboxes.
 type Inboxes interface {
-	// UpdateInbox is to mailboxes what [Athletes] Update is to athletes.
+	// UpdateInbox is to inboxes what [Athletes] Update is to athletes.
 	UpdateInbox(ctx context.Context, athleteID int64, change func(*Inbox) error) (Inbox, error)
-	// Deliver puts the hint of the notice with this digest into the athlete's
-	// mailbox and makes its turn come now. When it says Delivered the hint is
-	// stored durably, and the notice is remembered for [SeenLife]. A hint that
-	// finds the mailbox full is not kept; the mailbox is flooded instead.
+	// Deliver puts the hint of the webhook event with this digest into the
+	// athlete's inbox and makes its job due: now, or when it is to be retried
+	// after a failure. When it returns Delivered the hint is stored durably, and
+	// the event is remembered for [SeenLife]. A hint that finds the inbox full is
+	// not kept; the inbox overflows instead.
 	Deliver(ctx context.Context, athleteID int64, digest string, h Hint) (Delivery, error)
-	// DropInbox forgets the mailbox and all notices, unless the mailbox is
+	// DropInbox forgets the inbox and all its webhook events, unless the inbox is
 	// of a later generation.
 	DropInbox(ctx context.Context, athleteID, generation int64) error
 }
@@ -43,34 +44,34 @@ type Delivery string
 // The deliveries.
 const (
 	Delivered Delivery = "delivered"
-	// Duplicate: this very notice was delivered before.
+	// Duplicate: this very webhook event was delivered before.
 	Duplicate Delivery = "duplicate"
-	// Unknown: the athlete has no mailbox.
+	// Unknown: the athlete has no inbox.
 	Unknown Delivery = "unknown"
 )
 
-// JobQueue is the work that waits, by class. What it says may be a moment old.
+// JobQueue has the jobs that wait, by class. What it returns may be a moment
+// old.
 type JobQueue interface {
-	// Due lists the work of the class that is due at a time, the longest due
-	// first, at most limit pieces; only what comes after a place, unless that
-	// is nil. Work that somebody holds is due when the hold ends, or when a
-	// hint arrived for it.
+	// Due lists the jobs of the class that are due at a time, the longest due
+	// first, at most limit of them; only what comes after a job, unless that is
+	// nil. A leased job is due when the lease ends, or when a hint arrived for it.
 	Due(ctx context.Context, class quota.Class, at time.Time, after *JobRef, limit int) ([]JobRef, error)
-	// Waiting counts the work of the class that is due at a time.
+	// Waiting counts the jobs of the class that are due at a time.
 	Waiting(ctx context.Context, class quota.Class, at time.Time) (Waiting, error)
 }
 
-// Waiting is how much work of one class waits.
+// Waiting is how many jobs of one class wait.
 type Waiting struct {
 	Count int
-	// Oldest is since when the first piece has been due; zero without one.
+	// Oldest is since when the first one has been due; zero without one.
 	Oldest time.Time
 }
 
 // Quota gives permits to call Strava; see [quota.Engine].
 type Quota interface {
 	Reserve(ctx context.Context, class quota.Class, due time.Time) (quota.Permit, error)
-	Settle(ctx context.Context, permit quota.Permit, answer quota.Answer) error
+	Settle(ctx context.Context, permit quota.Permit, answer quota.Answer) (quota.Standing, error)
 	Status(ctx context.Context) (quota.Status, error)
 }
 
@@ -101,41 +102,52 @@ type Inventory interface {
 
 // Waker wakes a gatherer.
 type Waker interface {
-	// Wake makes a gatherer run soon.
-	Wake(ctx context.Context) error
+	// Wake makes a gatherer run after a while, at once if that is zero. A while is
+	// at most 15 minutes.
+	Wake(ctx context.Context, after time.Duration) error
 }
 
 // Reading is what is known of one call to Strava, whatever came of it.
 type Reading struct {
 	// At is when the request began: what was read is at least as new.
 	At time.Time
-	// Answer is what the call taught about the quota.
+	// Answer is what the call showed about the quota.
 	Answer quota.Answer
+	// Scarce says that the quota was when the call was made.
+	Scarce bool
+}
+
+// PageRequest asks for one page of an athlete's activities that start at From or
+// later and before To, whole seconds both, newest first.
+type PageRequest struct {
+	// From is zero for the beginning of the history.
+	From, To time.Time
+	// Page counts from 1; PerPage is at most [PageSize].
+	Page, PerPage int
 }
 
 // Strava reads Strava in an athlete's name. Its errors are those below, or a
-// fault. The Reading counts with an error, too.
+// fault, which is ours and says nothing about Strava. The Reading counts with an
+// error, too.
 type Strava interface {
 	Athlete(ctx context.Context, athleteID, generation int64) (gatheringv1.Athlete, Reading, error)
-	// Activities lists one page of [PageSize]. n is how many activities Strava
-	// sent; the ones that could not be understood are missing in the list.
-	Activities(ctx context.Context, athleteID, generation int64, before time.Time, page int) (list []gatheringv1.Activity, n int, _ Reading, _ error)
-	// Activity reads one. ErrNotVisible covers an activity of somebody else.
+	Activities(ctx context.Context, athleteID, generation int64, r PageRequest) (Page, Reading, error)
+	// Activity reads one. ErrNotVisible covers an activity of another athlete.
 	Activity(ctx context.Context, athleteID, generation, activityID int64) (gatheringv1.Activity, Reading, error)
 }
 
 // What may come of a call to Strava.
 var (
-	// ErrNotVisible: it doesn't exist, or this authorization may not see it.
+	// ErrNotVisible: the activity does not exist, or this authorization may not
+	// see it.
 	ErrNotVisible = errors.New("not visible at Strava")
-	// ErrPaused: Strava's rate limit is reached, or Strava is down, or refuses
-	// the application. The quota knows until when; it is nothing about the
-	// athlete.
-	ErrPaused = errors.New("Strava asks to pause")
-	// ErrUnavailable: this call failed; others may work.
+	// ErrRateLimited: 429.
+	ErrRateLimited = errors.New("Strava's rate limit is reached")
+	// ErrInactive: Strava says that the application is inactive.
+	ErrInactive = errors.New("Strava says that the application is inactive")
+	// ErrUnavailable: Strava did not answer this call, or not so that it makes
+	// sense; it may answer others.
 	ErrUnavailable = errors.New("Strava could not answer")
-	// ErrUnreadable: Strava showed something that could not be understood.
-	ErrUnreadable = errors.New("not understood")
 	// ErrRevoked: the authorization is over.
 	ErrRevoked = errors.New("authorization revoked")
 	// ErrDegraded: the athlete has to connect again.
@@ -167,15 +179,20 @@ const (
 	MetricWebhookRejected = "NoticesRejected"
 	// MetricRateLimited counts calls that Strava answered with 429.
 	MetricRateLimited = "RateLimited"
-	// MetricParked counts pieces of work that failed so often that they are
-	// left alone for a day.
-	MetricParked = "WorkParked"
-	// MetricFailed counts pieces of work that failed for a reason that is not
-	// Strava's: the storage's or the bus's.
-	MetricFailed = "WorkFailed"
-	// MetricUnreadable counts activities that were left out, because what Strava
-	// sent of them could not be understood.
+	// MetricParked counts pieces of work that failed so often, while Strava
+	// answered other athletes, that they are left alone for a day.
+	MetricParked = "JobsParked"
+	// MetricFailed counts attempts that failed for a reason of our own: the
+	// requester, the storage, the bus.
+	MetricFailed = "JobsFailed"
+	// MetricStravaFailed counts attempts that Strava could not answer.
+	MetricStravaFailed = "StravaFailures"
+	// MetricPaused is for how many seconds Strava has answered no call.
+	MetricPaused = "PausedSeconds"
+	// MetricUnreadable counts activities without a readable id or start, and
+	// MetricLeftOut the members of others that could not be understood.
 	MetricUnreadable = "ActivitiesUnreadable"
+	MetricLeftOut    = "MembersLeftOut"
 	// MetricOldestWebhook is for how many seconds the first webhook has waited.
 	MetricOldestWebhook = "OldestWebhookSeconds"
 	// Of each of Strava's windows, how many calls are used and how many there
@@ -195,5 +212,5 @@ func MetricReservedDay(c quota.Class) string { return "Reserved.day." + string(c
 // MetricReservedQuarter is how many of the quarter hour's are.
 func MetricReservedQuarter(c quota.Class) string { return "Reserved.quarter." + string(c) }
 
-// MetricWaiting is how much work of a class waits.
+// MetricWaiting is how many jobs of a class wait.
 func MetricWaiting(c quota.Class) string { return "Waiting." + string(c) }

@@ -55,7 +55,7 @@ type probedMailboxes struct {
 }
 
 func (p probedMailboxes) UpdateInbox(ctx context.Context, id int64, change func(*gathering.Inbox) error) (m gathering.Inbox, err error) {
-	p.at.around("writing the mailbox", func() { m, err = p.Inboxes.UpdateInbox(ctx, id, change) })
+	p.at.around("writing the inbox", func() { m, err = p.Inboxes.UpdateInbox(ctx, id, change) })
 	return m, err
 }
 
@@ -89,9 +89,9 @@ func (p probedQuota) Reserve(ctx context.Context, class quota.Class, due time.Ti
 	return permit, err
 }
 
-func (p probedQuota) Settle(ctx context.Context, permit quota.Permit, answer quota.Answer) (err error) {
-	p.at.around("settling", func() { err = p.Quota.Settle(ctx, permit, answer) })
-	return err
+func (p probedQuota) Settle(ctx context.Context, permit quota.Permit, answer quota.Answer) (s quota.Standing, err error) {
+	p.at.around("settling", func() { s, err = p.Quota.Settle(ctx, permit, answer) })
+	return s, err
 }
 
 type probedStrava struct {
@@ -104,9 +104,9 @@ func (p probedStrava) Athlete(ctx context.Context, id, generation int64) (a gath
 	return a, r, err
 }
 
-func (p probedStrava) Activities(ctx context.Context, id, generation int64, before time.Time, page int) (list []gatheringv1.Activity, n int, r gathering.Reading, err error) {
-	p.at.around("reading a page", func() { list, n, r, err = p.Strava.Activities(ctx, id, generation, before, page) })
-	return list, n, r, err
+func (p probedStrava) Activities(ctx context.Context, id, generation int64, req gathering.PageRequest) (page gathering.Page, r gathering.Reading, err error) {
+	p.at.around("reading a page", func() { page, r, err = p.Strava.Activities(ctx, id, generation, req) })
+	return page, r, err
 }
 
 func (p probedStrava) Activity(ctx context.Context, id, generation, activityID int64) (a gatheringv1.Activity, r gathering.Reading, err error) {

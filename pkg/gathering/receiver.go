@@ -165,7 +165,7 @@ func (h *WebhookReceiver) receive(ctx context.Context, key string, n WebhookEven
 		h.Metrics.Count(MetricWebhookEvents, 1)
 		var counted sync.WaitGroup
 		counted.Go(func() { h.count(ctx) })
-		if err := h.Waker.Wake(ctx); err != nil {
+		if err := h.Waker.Wake(ctx, 0); err != nil {
 			// A gatherer runs every minute anyway.
 			h.Log.WarnContext(ctx, "nobody was woken", "error", err.Error())
 		}

@@ -163,26 +163,48 @@ func TestTheDayIsObserved(t *testing.T) {
 	}
 }
 
-func TestA429WithoutHeadersPausesEverybody(t *testing.T) {
+func TestA429WithoutHeadersConcernsItsAthleteAlone(t *testing.T) {
 	w := newWorld(t, plenty)
 	w.begin(w.athlete(0))
 	w.begin(w.athlete(1))
-	if err := w.strava.Inject(strava.Fault{Endpoint: "api", Kind: strava.Fault429}); err != nil {
+	if err := w.strava.Inject(strava.Fault{Endpoint: "api", Athlete: w.athlete(0), Kind: strava.Fault429}); err != nil {
 		t.Fatal(err)
 	}
 	w.pass(5 * time.Minute)
-	for i := range 2 {
-		if n := w.strava.Counters().Total("", w.athlete(i)); n != 2-i { // The exchange of the code and the refused call.
-			t.Errorf("athlete %d: %d calls", i, n)
-		}
+	if n := w.strava.Counters().Total("", w.athlete(0)); n != 2 { // The exchange of the code and the refused call.
+		t.Errorf("%d calls", n)
+	}
+	if n := w.completed(w.athlete(1)); n != 1 {
+		t.Errorf("the other athlete has %d scans", n)
 	}
 	if n := w.metrics.Of(gathering.MetricRateLimited); n != 1 {
 		t.Errorf("%d counted", n)
 	}
-	for i := range 2 {
-		w.until("the history is complete", func() bool { return w.completed(w.athlete(i)) == 1 })
-		w.same(w.athlete(i))
+	w.until("the history is complete", func() bool { return w.completed(w.athlete(0)) == 1 })
+	w.same(w.athlete(0))
+}
+
+func TestTwo429sWithoutHeadersPauseEverybody(t *testing.T) {
+	w := newWorld(t, plenty, histories(10, 10, 10)...)
+	for i := range 3 {
+		w.begin(w.athlete(i))
 	}
+	if err := w.strava.Inject(strava.Fault{Endpoint: "api", Kind: strava.Fault429, Count: -1}); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(13 * time.Minute)
+	if n := w.answers(429); n != 2 {
+		t.Errorf("%d calls were refused", n)
+	}
+	for i, want := range []string{gatheringv1.WaitingForRetry, gatheringv1.WaitingForRateLimit, gatheringv1.WaitingForRateLimit} {
+		if p := w.lastProgress(w.athlete(i)); p.WaitingFor != want {
+			t.Errorf("athlete %d waits for %q", i, p.WaitingFor)
+		}
+	}
+	w.strava.ClearFaults()
+	w.until("all histories are complete", func() bool {
+		return w.completed(w.athlete(0)) == 1 && w.completed(w.athlete(1)) == 1 && w.completed(w.athlete(2)) == 1
+	})
 }
 
 func TestScanSurvivesFaults(t *testing.T) {
@@ -207,7 +229,9 @@ func TestOutcomesOfTheRequester(t *testing.T) {
 	}{
 		credentialsv1.OutcomeDegraded:    {gatheringv1.WaitingForReconnect, 2},
 		credentialsv1.OutcomeApplication: {gatheringv1.WaitingForApplication, 1},
-		credentialsv1.OutcomeUnavailable: {gatheringv1.WaitingForStrava, 3},
+		// The profile, which is left for later, the page, and the page again.
+		credentialsv1.OutcomeUnavailable: {gatheringv1.WaitingForRetry, 6},
+		credentialsv1.OutcomeFailed:      {gatheringv1.WaitingForInternal, 6},
 		credentialsv1.OutcomeRevoked:     {"", 2},
 	} {
 		w := newWorld(t, plenty)
@@ -241,12 +265,16 @@ func TestWorkThatNeverSucceedsIsParked(t *testing.T) {
 	w.begin(sick)
 	w.gather(well)
 	w.same(well)
-	w.pass(6 * time.Hour)
-	if n := w.lists(sick); n != 8 {
+	w.pass(20 * time.Hour)
+	// Three at full size, one at each smaller size, and three that were skipped.
+	if n := w.lists(sick); n != 3+5+3 {
 		t.Errorf("%d attempts", n)
 	}
 	if n := w.metrics.Of(gathering.MetricParked); n != 1 {
 		t.Errorf("%d parked", n)
+	}
+	if p := w.lastProgress(sick); p.WaitingFor != gatheringv1.WaitingForRetry || p.ResumesAt == nil || p.ResumesAt.Before(w.clock.Now()) {
+		t.Errorf("the athlete hears %+v", p)
 	}
 	w.strava.ClearFaults()
 	w.until("it is tried again after a day", func() bool { return w.completed(sick) == 1 })
@@ -266,9 +294,13 @@ func TestABusThatIsDownIsNobodysFault(t *testing.T) {
 	}
 	w.strava.ResetCounters()
 	w.bus.Fail(fault.New(fault.Transient, "put events: no answer"))
+	failed := 0
 	for range 120 {
-		if _, err := w.gatherer.Run(t.Context(), w.clock.Now().Add(time.Minute)); !fault.Is(err, fault.Transient) {
-			t.Fatalf("the gatherer goes on: %v", err)
+		_, err := w.gatherer.Run(t.Context(), w.clock.Now().Add(time.Minute))
+		if fault.Is(err, fault.Transient) {
+			failed++
+		} else if err != nil {
+			t.Fatal(err)
 		}
 		w.clock.Advance(time.Minute)
 	}
@@ -276,21 +308,24 @@ func TestABusThatIsDownIsNobodysFault(t *testing.T) {
 	for i := range 4 {
 		calls += w.strava.Counters().Total("", w.athlete(i))
 	}
-	if calls > 120 {
+	if calls > 60 || calls == 0 {
 		t.Errorf("%d calls in two hours", calls)
 	}
 	if n := w.metrics.Of(gathering.MetricParked); n != 0 {
 		t.Errorf("%d parked", n)
 	}
-	if n := w.metrics.Of(gathering.MetricFailed); n != 120 {
-		t.Errorf("%d counted as failed", n)
+	if n := w.metrics.Of(gathering.MetricFailed); n != failed || w.metrics.Of(gathering.MetricStravaFailed) != 0 {
+		t.Errorf("%d counted as failed, %d did", n, failed)
 	}
 	w.bus.Fail(nil)
-	w.pass(5 * time.Minute)
+	w.pass(maxRetryDelay)
 	for i := range 4 {
 		w.same(w.athlete(i))
 	}
 }
+
+// maxRetryDelay is the longest wait of a job that failed, but for those parked.
+const maxRetryDelay = 31 * time.Minute
 
 func TestEverythingIsReadAgain(t *testing.T) {
 	w := newWorld(t, plenty, histories(450)...)

@@ -40,6 +40,7 @@ type world struct {
 	wakeups *gatheringtest.Waker
 	metrics *gatheringtest.Metrics
 	bus     *eventtest.Bus
+	planes  *planes
 	tokens  map[int64]string
 	// outcome, when not empty, is what the requester answers to everything.
 	outcome string
@@ -104,12 +105,13 @@ func newWorld(t *testing.T, settings strava.Settings, athletes ...strava.Athlete
 		wakeups: &gatheringtest.Waker{}, metrics: &gatheringtest.Metrics{}, bus: &eventtest.Bus{},
 	}
 	t.Cleanup(w.strava.Close)
+	w.planes = &planes{t: t, Bus: w.bus, held: map[int64]map[int64]reading{}, chunks: map[string]int{}}
 	w.client = &http.Client{Transport: strava.InProcess(w.strava)}
 	var ids atomic.Int64
 	minter := event.Minter{Now: clock.Now, NewID: func() string { return "id-" + strconv.FormatInt(ids.Add(1), 10) }}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	w.gatherer = &gathering.Gatherer{
-		Athletes: w.store, Inboxes: w.store, Jobs: w.store, Webhooks: w.store, Publisher: w.bus, Minter: minter,
+		Athletes: w.store, Inboxes: w.store, Jobs: w.store, Webhooks: w.store, Waker: w.wakeups, Publisher: w.planes, Minter: minter,
 		Quota:  &quota.Engine{Budgets: &quotatest.Budgets{}, Now: clock.Now},
 		Strava: vendor.New(w.forward, clock.Now), Metrics: w.metrics, Log: log,
 	}
@@ -145,23 +147,32 @@ func (w *world) forward(ctx context.Context, req credentialsv1.ForwardRequest) (
 	r.Header.Set("Authorization", "Bearer "+w.tokens[req.AthleteID])
 	res, err := w.client.Do(r)
 	if err != nil {
-		return credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeUnavailable}, nil
+		return credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeUnavailable, Calls: 1}, nil
 	}
 	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
-		return credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeUnavailable}, nil
+		return credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeUnavailable, Calls: 1}, nil
 	}
-	if res.StatusCode == http.StatusForbidden {
-		return credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeApplication}, nil
+	if res.StatusCode == http.StatusForbidden && strings.Contains(string(body), `"Application"`) {
+		return credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeApplication, Calls: 1}, nil
 	}
 	header := map[string]string{}
 	for _, name := range []string{"X-Ratelimit-Limit", "X-Ratelimit-Usage", "X-Readratelimit-Limit", "X-Readratelimit-Usage", "Date"} {
 		header[name] = res.Header.Get(name)
 	}
 	return credentialsv1.ForwardResponse{
-		Outcome: credentialsv1.OutcomeAnswered, Status: res.StatusCode, Header: header, Body: string(body),
+		Outcome: credentialsv1.OutcomeAnswered, Status: res.StatusCode, Header: header, Body: string(body), Calls: 1,
 	}, nil
+}
+
+// bend lets change have its way with what the requester answers from now on.
+func (w *world) bend(change func(credentialsv1.ForwardRequest, *credentialsv1.ForwardResponse)) {
+	w.gatherer.Strava = vendor.New(func(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
+		res, err := w.forward(ctx, req)
+		change(req, &res)
+		return res, err
+	}, w.clock.Now)
 }
 
 // athlete is one of the stand-in's athletes' ids.
@@ -233,11 +244,28 @@ func (w *world) work() {
 		if err != nil {
 			w.t.Fatal(err)
 		}
+		if w.recheck() {
+			continue
+		}
 		if !more {
 			return
 		}
 	}
 	w.t.Fatal("the work never ends")
+}
+
+// recheck passes the activity plane's questions on and reports whether there were
+// any.
+func (w *world) recheck() bool {
+	w.t.Helper()
+	questions := w.planes.questions
+	w.planes.questions = nil
+	for _, q := range questions {
+		if err := w.authorizations.Recheck(w.t.Context(), q.AthleteID, q.Generation, q.ScanID, q.Sample); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return len(questions) > 0
 }
 
 // stepping gives what lets a gatherer make one call, which takes that long.
@@ -261,6 +289,15 @@ func (w *world) pass(d time.Duration) {
 			return
 		}
 		w.clock.Advance(min(left, time.Minute))
+	}
+}
+
+// passSeconds lets time pass and a gatherer run every second.
+func (w *world) passSeconds(d time.Duration) {
+	w.t.Helper()
+	for range d / time.Second {
+		w.clock.Advance(time.Second)
+		w.work()
 	}
 }
 
@@ -336,55 +373,12 @@ func (w *world) mailbox(id int64) (m gathering.Inbox) {
 	return m
 }
 
-// plane keeps what is announced of an athlete as the activity plane does: the
-// newest reading wins, a complete scan ends what it has not seen.
+// plane is what the activity plane holds of the athlete.
 func (w *world) plane(id int64) map[int64]gatheringv1.Activity {
-	w.t.Helper()
-	type seen struct {
-		at       time.Time
-		activity *gatheringv1.Activity
-	}
-	held := map[int64]seen{}
-	chunks := map[string]int{}
-	for _, e := range w.bus.Events() {
-		switch f := e.Fact.(type) {
-		case gatheringv1.ActivitiesGathered:
-			if f.AthleteID != id {
-				continue
-			}
-			if len(f.Activities) > gatheringv1.MaxActivities {
-				w.t.Errorf("%d activities in an event", len(f.Activities))
-			}
-			for _, a := range f.Activities {
-				if !f.ReadAt.Before(held[a.ID].at) {
-					held[a.ID] = seen{f.ReadAt, &a}
-				}
-			}
-			if c := f.Chunk; c != nil {
-				if c.Number > chunks[c.ScanID] {
-					w.t.Errorf("chunk %d of scan %s without the one before", c.Number, c.ScanID)
-				}
-				chunks[c.ScanID] = max(chunks[c.ScanID], c.Number+1)
-			}
-		case gatheringv1.ActivityGone:
-			if f.AthleteID == id && !f.ReadAt.Before(held[f.ActivityID].at) {
-				held[f.ActivityID] = seen{f.ReadAt, nil}
-			}
-		case gatheringv1.ScanProgressed:
-			if f.AthleteID != id || f.State != gatheringv1.ScanCompleted {
-				continue
-			}
-			for a, s := range held {
-				if s.activity != nil && s.at.Before(*f.StartedAt) {
-					delete(held, a)
-				}
-			}
-		}
-	}
 	out := map[int64]gatheringv1.Activity{}
-	for id, s := range held {
-		if s.activity != nil {
-			out[id] = *s.activity
+	for id, r := range w.planes.held[id] {
+		if r.activity != nil {
+			out[id] = *r.activity
 		}
 	}
 	return out

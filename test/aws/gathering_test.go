@@ -46,7 +46,7 @@ func TestWakeupsArrive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := sqs.New(client, *created.QueueUrl).Wake(t.Context()); err != nil {
+	if err := sqs.New(client, *created.QueueUrl).Wake(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
 	out, err := client.ReceiveMessage(t.Context(), &awssqs.ReceiveMessageInput{QueueUrl: created.QueueUrl, WaitTimeSeconds: 5})

@@ -2,11 +2,13 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
 	"time"
 
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
@@ -124,13 +126,39 @@ func (w *world) dropped(a *activity, at time.Time) {
 	a.read = 0
 }
 
-// superseded removes the rows that a complete scan did not find.
-func (w *world) superseded(a *athlete, started time.Time) {
+// superseded removes the rows that a complete scan did not find: more than a
+// handful only once that is confirmed.
+func (w *world) superseded(a *athlete, f gatheringv1.ScanProgressed) {
+	held := 0
+	var missing []int
 	for i := range a.activities {
-		if act := &a.activities[i]; act.read != 0 && act.read < started.Unix() {
-			w.dropped(act, started)
+		act := &a.activities[i]
+		if act.read == 0 {
+			continue
+		}
+		held++
+		if act.read < f.StartedAt.Unix() && covers(f.Covered, act.start) {
+			missing = append(missing, i)
 		}
 	}
+	if !f.Confirmed && len(missing) > max(3, held*2/100) {
+		sample := []int64{a.activityID(int32(missing[0])), a.activityID(int32(missing[len(missing)-1]))}
+		w.kernel.after(5*time.Second, func() {
+			if err := w.authorizations.Recheck(w.ctx, a.id, f.Generation, f.ScanID, sample); err != nil {
+				w.fail(fmt.Errorf("recheck: %w", err))
+			}
+		})
+		return
+	}
+	for _, i := range missing {
+		w.dropped(&a.activities[i], *f.StartedAt)
+	}
+}
+
+func covers(spans []gatheringv1.Span, start int64) bool {
+	return slices.ContainsFunc(spans, func(s gatheringv1.Span) bool {
+		return (s.From == nil || start >= s.From.Unix()) && (s.To == nil || start < s.To.Unix())
+	})
 }
 
 // looked notes that Strava was asked about what some hints said.

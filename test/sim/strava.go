@@ -129,7 +129,7 @@ func (s stravaPort) call(athleteID, generation int64, work func(*athlete) (time.
 	a := w.athletes[athleteID-1]
 	w.kernel.sleep(timeToArrive)
 	if a.left || a.generation != generation {
-		reading.Answer = quota.Answer{Began: reading.At, Ended: s.clock()}
+		reading.Answer = quota.Answer{Outcome: quota.Unknown, Began: reading.At, Ended: s.clock()}
 		return reading, gathering.ErrRevoked
 	}
 	ok, rates := w.limiter.call(w.kernel.now)
@@ -141,13 +141,13 @@ func (s stravaPort) call(athleteID, generation int64, work func(*athlete) (time.
 		took = time.Duration(float64(took) * math.Exp(0.25*w.random.NormFloat64()))
 	} else {
 		w.limiter.refused[w.limiter.quarter]++
-		err = gathering.ErrPaused
+		err = gathering.ErrRateLimited
 	}
 	if w.random.Float64() < w.scenario.late {
 		took += time.Duration(w.random.Float64() * float64(25*time.Second))
 	}
 	w.kernel.sleep(timePerEmpty + min(took, 28*time.Second))
-	reading.Answer = quota.Answer{Began: reading.At, Ended: s.clock(), Date: w.kernel.now.Truncate(time.Second), Rates: rates}
+	reading.Answer = quota.Answer{Calls: 1, Began: reading.At, Ended: s.clock(), Date: w.kernel.now.Truncate(time.Second), Rates: rates}
 	if !ok {
 		reading.Answer.Outcome = quota.RateLimited
 	}
@@ -165,27 +165,32 @@ func (s stravaPort) Athlete(_ context.Context, athleteID, generation int64) (gat
 }
 
 // Activities implements [gathering.Strava].
-func (s stravaPort) Activities(_ context.Context, athleteID, generation int64, before time.Time, page int) ([]gatheringv1.Activity, int, gathering.Reading, error) {
+func (s stravaPort) Activities(_ context.Context, athleteID, generation int64, req gathering.PageRequest) (gathering.Page, gathering.Reading, error) {
 	w := s.world
 	var list []gatheringv1.Activity
 	reading, err := s.call(athleteID, generation, func(a *athlete) (time.Duration, error) {
-		end := sort.Search(len(a.order), func(i int) bool { return a.activities[a.order[i]].start >= before.Unix() })
-		end -= (page - 1) * gathering.PageSize
-		numbers := a.order[max(0, end-gathering.PageSize):max(0, end)]
+		before := func(t time.Time) int {
+			return sort.Search(len(a.order), func(i int) bool { return a.activities[a.order[i]].start >= t.Unix() })
+		}
+		first, end := 0, before(req.To)-(req.Page-1)*req.PerPage
+		if !req.From.IsZero() {
+			first = before(req.From)
+		}
+		numbers := a.order[max(first, end-req.PerPage):max(first, end)]
 		list = make([]gatheringv1.Activity, len(numbers))
 		for i, number := range numbers {
 			list[len(numbers)-1-i] = s.activity(a, number)
 		}
 		w.looked(a, func(h hint) bool {
-			return page == 1 && h.aspect == gathering.AspectCreate || slices.Contains(numbers, h.number) || len(numbers) == 0
+			return req.Page == 1 && h.aspect == gathering.AspectCreate || slices.Contains(numbers, h.number) || len(numbers) == 0
 		})
-		w.paged(a, page, len(numbers))
+		w.paged(a, req.Page, len(numbers))
 		if len(numbers) == 0 {
 			return timePerEmpty, nil
 		}
 		return timePerList + time.Duration(len(numbers))*timePerActivity, nil
 	})
-	return list, len(list), reading, err
+	return gathering.Page{Activities: list, Sent: len(list)}, reading, err
 }
 
 // Activity implements [gathering.Strava].

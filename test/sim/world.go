@@ -95,22 +95,30 @@ func (w *world) fail(err error) {
 }
 
 // Wake implements [gathering.Waker].
-func (w *world) Wake(context.Context) error {
-	if !w.woken && w.running < gatherers {
-		w.woken = true
-		w.kernel.after(wakeTime, func() {
-			w.woken = false
-			w.gather()
-		})
+func (w *world) Wake(_ context.Context, after time.Duration) error {
+	if after > 0 {
+		w.kernel.after(after, w.wake)
+	} else {
+		w.wake()
 	}
 	return nil
 }
 
+// wake starts a gatherer, unless one is being started.
+func (w *world) wake() {
+	if w.woken || w.running >= gatherers {
+		return
+	}
+	w.woken = true
+	w.kernel.after(wakeTime, func() {
+		w.woken = false
+		w.gather()
+	})
+}
+
 // tick wakes a gatherer every minute.
 func (w *world) tick() {
-	if err := w.Wake(w.ctx); err != nil {
-		w.fail(err)
-	}
+	w.wake()
 	w.kernel.after(time.Minute, w.tick)
 }
 
@@ -124,9 +132,9 @@ func (w *world) gather() {
 	clock := func() time.Time { return w.kernel.now.Add(off) }
 	g := &gathering.Gatherer{
 		Athletes: w.store, Inboxes: w.store, Jobs: w.store, Webhooks: w.store,
-		Quota:     permits{w, &quota.Engine{Budgets: w.budgets, Now: clock}},
-		Strava:    stravaPort{w, clock},
-		Publisher: w, Minter: w.minter(clock), Metrics: w, Log: silent,
+		Quota:  permits{w, &quota.Engine{Budgets: w.budgets, Now: clock}},
+		Strava: stravaPort{w, clock},
+		Waker:  w, Publisher: w, Minter: w.minter(clock), Metrics: w, Log: silent,
 	}
 	w.kernel.start(func() {
 		more, err := g.Run(w.ctx, clock().Add(runTime))
@@ -135,7 +143,7 @@ func (w *world) gather() {
 			w.fail(fmt.Errorf("run: %w", err))
 		}
 		if more {
-			_ = w.Wake(w.ctx)
+			w.wake()
 		}
 	})
 }
@@ -162,7 +170,7 @@ func (p permits) Reserve(ctx context.Context, class quota.Class, due time.Time) 
 }
 
 // Settle implements [gathering.Quota].
-func (p permits) Settle(ctx context.Context, permit quota.Permit, answer quota.Answer) error {
+func (p permits) Settle(ctx context.Context, permit quota.Permit, answer quota.Answer) (quota.Standing, error) {
 	p.world.kernel.sleep(budgetTime)
 	return p.Engine.Settle(ctx, permit, answer)
 }
@@ -188,7 +196,7 @@ func (w *world) Publish(_ context.Context, events ...event.Event) error {
 			w.dropped(&a.activities[f.ActivityID-a.id*idsPerAthlete], f.ReadAt)
 		case gatheringv1.ScanProgressed:
 			if f.State == gatheringv1.ScanCompleted {
-				w.superseded(w.athletes[f.AthleteID-1], *f.StartedAt)
+				w.superseded(w.athletes[f.AthleteID-1], f)
 			}
 		case gatheringv1.DeauthorizationReported:
 			w.kernel.after(5*time.Second, func() {

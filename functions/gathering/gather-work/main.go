@@ -37,9 +37,10 @@ func main() {
 		Webhooks:  table,
 		Quota:     &quota.Engine{Budgets: ddb.NewBudgets(client, s.GatheringTable), Now: time.Now},
 		Strava:    strava.New(strava.ByLambda(awslambda.NewFromConfig(cfg), s.RequesterFunction), time.Now),
+		Waker:     sqs.New(awssqs.NewFromConfig(cfg), s.WakeQueueURL),
 		Publisher: ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
 		Minter:    boot.Minter(),
 		Metrics:   metrics,
 		Log:       log,
-	}, sqs.New(awssqs.NewFromConfig(cfg), s.WakeQueueURL))))
+	})))
 }

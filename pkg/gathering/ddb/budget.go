@@ -41,12 +41,20 @@ type budgetItem struct {
 	PausedUntil int64                 `dynamodbav:"paused_until"`
 	PausedFor   string                `dynamodbav:"paused_for,omitempty"`
 	PausedID    int64                 `dynamodbav:"paused_id"`
-	Failures    int                   `dynamodbav:"failures"`
-	Refusals    int                   `dynamodbav:"refusals"`
+	Failing     []int64               `dynamodbav:"failing,omitempty"`
+	Pauses      int                   `dynamodbav:"pauses"`
+	PausedSince int64                 `dynamodbav:"paused_since"`
+	PausesToday int                   `dynamodbav:"pauses_today"`
+	Served      []serviceItem         `dynamodbav:"served,omitempty"`
 	Others      int64                 `dynamodbav:"others"`
 	RateLimited int                   `dynamodbav:"rate_limited"`
 	Since       int64                 `dynamodbav:"since"`
 	Demand      map[string]demandItem `dynamodbav:"demand,omitempty"`
+}
+
+type serviceItem struct {
+	AthleteID int64 `dynamodbav:"athlete_id"`
+	At        int64 `dynamodbav:"at"`
 }
 
 type meterItem struct {
@@ -85,7 +93,11 @@ func toBudgetItem(b quota.Budget, revision int64) budgetItem {
 		PK: budgetPK, SK: budgetSK, Revision: revision,
 		Quarter: toMeterItem(b.Quarter), Day: toMeterItem(b.Day), Told: millis(b.Told), Issued: b.Issued,
 		PausedUntil: millis(b.Pause.Until), PausedFor: b.Pause.For, PausedID: b.Pause.ID,
-		Failures: b.Failures, Refusals: b.Refusals, Others: millis(b.Others), RateLimited: b.RateLimited, Since: millis(b.Since),
+		Failing: b.Health.Failing, Pauses: b.Health.Pauses, PausedSince: millis(b.Health.PausedSince), PausesToday: b.PausesToday,
+		Others: millis(b.Others), RateLimited: b.RateLimited, Since: millis(b.Since),
+	}
+	for _, s := range b.Health.Served {
+		item.Served = append(item.Served, serviceItem{s.AthleteID, millis(s.At)})
 	}
 	for _, p := range b.Outstanding {
 		item.Outstanding = append(item.Outstanding, permitItem{p.ID, string(p.Class), millis(p.Expires)})
@@ -102,8 +114,12 @@ func toBudgetItem(b quota.Budget, revision int64) budgetItem {
 func (i budgetItem) budget() quota.Budget {
 	b := quota.Budget{
 		Quarter: i.Quarter.meter(), Day: i.Day.meter(), Told: instant(i.Told), Issued: i.Issued,
-		Pause:    quota.Pause{Until: instant(i.PausedUntil), For: i.PausedFor, ID: i.PausedID},
-		Failures: i.Failures, Refusals: i.Refusals, Others: instant(i.Others), RateLimited: i.RateLimited, Since: instant(i.Since),
+		Pause:       quota.Pause{Until: instant(i.PausedUntil), For: i.PausedFor, ID: i.PausedID},
+		Health:      quota.Health{Failing: i.Failing, Pauses: i.Pauses, PausedSince: instant(i.PausedSince)},
+		PausesToday: i.PausesToday, Others: instant(i.Others), RateLimited: i.RateLimited, Since: instant(i.Since),
+	}
+	for n, s := range i.Served {
+		b.Health.Served[n] = quota.Service{AthleteID: s.AthleteID, At: instant(s.At)}
 	}
 	for _, p := range i.Outstanding {
 		b.Outstanding = append(b.Outstanding, quota.Permit{ID: p.ID, Class: quota.Class(p.Class), Expires: instant(p.Expires)})

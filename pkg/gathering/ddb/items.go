@@ -12,7 +12,7 @@ import (
 const (
 	athletePK = "athlete#"
 	stateSK   = "state"
-	mailboxSK = "mailbox"
+	inboxSK   = "inbox"
 	seenSK    = "seen#"
 
 	webhookPK, webhookSK = "webhook", "webhook"
@@ -27,151 +27,244 @@ type itemKey struct {
 	SK string `dynamodbav:"sk"`
 }
 
-// turnItem is a turn as stored. Queue and Due are what the index is over.
-type turnItem struct {
-	Queue     string `dynamodbav:"queue,omitempty"`
-	Due       int64  `dynamodbav:"due,omitempty"`        // Unix ms
-	TurnDue   int64  `dynamodbav:"turn_due,omitempty"`   // Unix ms
-	HeldUntil int64  `dynamodbav:"held_until,omitempty"` // Unix ms
-	Failures  int    `dynamodbav:"turn_failures,omitempty"`
+// jobItem is a job as stored. Queue and Due are what the index is over.
+type jobItem struct {
+	Queue        string `dynamodbav:"queue,omitempty"`
+	Due          int64  `dynamodbav:"due,omitempty"`          // Unix ms
+	JobDue       int64  `dynamodbav:"job_due,omitempty"`      // Unix ms
+	LeasedUntil  int64  `dynamodbav:"leased_until,omitempty"` // Unix ms
+	RetryAt      int64  `dynamodbav:"retry_at,omitempty"`     // Unix ms
+	Failures     int    `dynamodbav:"failures,omitempty"`
+	FailingSince int64  `dynamodbav:"failing_since,omitempty"` // Unix ms
 }
 
-func toTurn(t gathering.Job) turnItem {
-	i := turnItem{Queue: string(t.Class), TurnDue: millis(t.Due), HeldUntil: millis(t.LeasedUntil), Failures: t.Failures}
+func toJobItem(j gathering.Job) jobItem {
+	i := jobItem{
+		Queue: string(j.Class), JobDue: millis(j.Due), LeasedUntil: millis(j.LeasedUntil),
+		RetryAt: millis(j.RetryAt), Failures: j.Failures, FailingSince: millis(j.FailingSince),
+	}
 	if i.Queue != "" {
-		i.Due = max(i.TurnDue, i.HeldUntil)
+		i.Due = max(i.JobDue, i.LeasedUntil)
 	}
 	return i
 }
 
-func (i turnItem) turn() gathering.Job {
-	return gathering.Job{Class: quota.Class(i.Queue), Due: instant(i.TurnDue), LeasedUntil: instant(i.HeldUntil), Failures: i.Failures}
+func (i jobItem) job() gathering.Job {
+	return gathering.Job{
+		Class: quota.Class(i.Queue), Due: instant(i.JobDue), LeasedUntil: instant(i.LeasedUntil),
+		RetryAt: instant(i.RetryAt), Failures: i.Failures, FailingSince: instant(i.FailingSince),
+	}
 }
 
 // athleteItem is an athlete as stored. Revision counts its writes and is what
 // a write is conditional on.
 type athleteItem struct {
 	itemKey
-	turnItem
-	Revision   int64     `dynamodbav:"revision"`
-	AthleteID  int64     `dynamodbav:"athlete_id"`
-	Generation int64     `dynamodbav:"generation"`
-	State      string    `dynamodbav:"state"`
-	RevokedAt  int64     `dynamodbav:"revoked_at,omitempty"`  // Unix ms
-	JoinedAt   int64     `dynamodbav:"joined_at,omitempty"`   // Unix ms
-	ProfiledAt int64     `dynamodbav:"profiled_at,omitempty"` // Unix ms
-	Scan       *scanItem `dynamodbav:"scan,omitempty"`
-	Last       *passItem `dynamodbav:"last,omitempty"`
-	ExpiresAt  int64     `dynamodbav:"expires_at,omitempty"` // Unix s: TTL
+	jobItem
+	Revision   int64      `dynamodbav:"revision"`
+	AthleteID  int64      `dynamodbav:"athlete_id"`
+	Generation int64      `dynamodbav:"generation"`
+	State      string     `dynamodbav:"state"`
+	RevokedAt  int64      `dynamodbav:"revoked_at,omitempty"`  // Unix ms
+	JoinedAt   int64      `dynamodbav:"joined_at,omitempty"`   // Unix ms
+	ProfiledAt int64      `dynamodbav:"profiled_at,omitempty"` // Unix ms
+	Scan       *scanItem  `dynamodbav:"scan,omitempty"`
+	Last       *lastItem  `dynamodbav:"last,omitempty"`
+	Holes      []holeItem `dynamodbav:"holes,omitempty"`
+	Doubts     int        `dynamodbav:"doubts,omitempty"`
+	DoubtedAt  int64      `dynamodbav:"doubted_at,omitempty"` // Unix ms
+	ExpiresAt  int64      `dynamodbav:"expires_at,omitempty"` // Unix s: TTL
 }
 
 type scanItem struct {
-	ID         string     `dynamodbav:"id"`
-	Begun      int64      `dynamodbav:"begun"` // Unix ms
-	First      bool       `dynamodbav:"first"`
-	Before     int64      `dynamodbav:"before"` // Unix ms
-	Profiled   bool       `dynamodbav:"profiled"`
-	NextPage   int        `dynamodbav:"next_page"`
-	Chunks     int        `dynamodbav:"chunks"`
-	Activities int        `dynamodbav:"activities"`
-	Oldest     int64      `dynamodbav:"oldest,omitempty"` // Unix ms
-	Trail      []stepItem `dynamodbav:"trail,omitempty"`
-	Sequence   int64      `dynamodbav:"sequence"`
-	State      string     `dynamodbav:"state"`
-	WaitingFor string     `dynamodbav:"waiting_for,omitempty"`
-	ResumesAt  int64      `dynamodbav:"resumes_at,omitempty"` // Unix ms
+	ID          string       `dynamodbav:"id"`
+	Begun       int64        `dynamodbav:"begun"` // Unix ms
+	First       bool         `dynamodbav:"first,omitempty"`
+	Cutoff      int64        `dynamodbav:"cutoff"` // Unix ms
+	Profiled    bool         `dynamodbav:"profiled,omitempty"`
+	Windows     []windowSpan `dynamodbav:"windows,omitempty"`
+	Offset      int          `dynamodbav:"offset,omitempty"`
+	Size        int          `dynamodbav:"size,omitempty"`
+	Skipped     int          `dynamodbav:"skipped,omitempty"`
+	LastID      int64        `dynamodbav:"last_id,omitempty"`
+	LastStart   int64        `dynamodbav:"last_start,omitempty"` // Unix ms
+	Repeats     int          `dynamodbav:"repeats,omitempty"`
+	EndReads    int          `dynamodbav:"end_reads,omitempty"`
+	Holes       []holeItem   `dynamodbav:"holes,omitempty"`
+	Pages       int          `dynamodbav:"pages,omitempty"`
+	Chunks      int          `dynamodbav:"chunks,omitempty"`
+	Activities  int          `dynamodbav:"activities,omitempty"`
+	Oldest      int64        `dynamodbav:"oldest,omitempty"` // Unix ms
+	RecentPages []pageItem   `dynamodbav:"recent_pages,omitempty"`
+	Confirmed   bool         `dynamodbav:"confirmed,omitempty"`
+	Sequence    int64        `dynamodbav:"sequence"`
+	State       string       `dynamodbav:"state"`
+	WaitingFor  string       `dynamodbav:"waiting_for,omitempty"`
+	ResumesAt   int64        `dynamodbav:"resumes_at,omitempty"` // Unix ms
 }
 
-type stepItem struct {
+type windowSpan struct {
+	From  int64 `dynamodbav:"from,omitempty"` // Unix ms
+	To    int64 `dynamodbav:"to"`             // Unix ms
+	Probe bool  `dynamodbav:"probe,omitempty"`
+}
+
+type holeItem struct {
+	Older  int64 `dynamodbav:"older,omitempty"` // Unix ms
+	Newer  int64 `dynamodbav:"newer,omitempty"` // Unix ms
+	Listed bool  `dynamodbav:"listed,omitempty"`
+}
+
+type pageItem struct {
 	At         int64 `dynamodbav:"at"` // Unix ms
+	Offset     int   `dynamodbav:"offset"`
+	Pages      int   `dynamodbav:"pages"`
 	Chunks     int   `dynamodbav:"chunks"`
 	Activities int   `dynamodbav:"activities"`
 }
 
-type passItem struct {
-	Started  int64 `dynamodbav:"started"`            // Unix ms
-	Finished int64 `dynamodbav:"finished,omitempty"` // Unix ms
-	Pages    int   `dynamodbav:"pages"`
+type lastItem struct {
+	Started    int64 `dynamodbav:"started"`            // Unix ms
+	Finished   int64 `dynamodbav:"finished,omitempty"` // Unix ms
+	Pages      int   `dynamodbav:"pages"`
+	Activities int   `dynamodbav:"activities"`
+}
+
+func toHoleItems(holes []gathering.Hole) (items []holeItem) {
+	for _, h := range holes {
+		items = append(items, holeItem{millis(h.Older), millis(h.Newer), h.Listed})
+	}
+	return items
+}
+
+func holesOf(items []holeItem) (holes []gathering.Hole) {
+	for _, i := range items {
+		holes = append(holes, gathering.Hole{Older: instant(i.Older), Newer: instant(i.Newer), Listed: i.Listed})
+	}
+	return holes
+}
+
+func toScanItem(s gathering.Scan) *scanItem {
+	item := &scanItem{
+		ID: s.ID, Begun: millis(s.Begun), First: s.First, Cutoff: millis(s.Cutoff), Profiled: s.Profiled,
+		Offset: s.Offset, Size: s.Size, Skipped: s.Skipped, LastID: s.LastID, LastStart: millis(s.LastStart),
+		Repeats: s.Repeats, EndReads: s.EndReads, Holes: toHoleItems(s.Holes),
+		Pages: s.Pages, Chunks: s.Chunks, Activities: s.Activities, Oldest: millis(s.Oldest), Confirmed: s.Confirmed,
+		Sequence: s.Sequence, State: s.State, WaitingFor: s.WaitingFor, ResumesAt: millis(s.ResumesAt),
+	}
+	for _, w := range s.Windows {
+		item.Windows = append(item.Windows, windowSpan{millis(w.From), millis(w.To), w.Probe})
+	}
+	for _, p := range s.RecentPages {
+		item.RecentPages = append(item.RecentPages, pageItem{millis(p.At), p.Offset, p.Pages, p.Chunks, p.Activities})
+	}
+	return item
+}
+
+func (i *scanItem) scan() gathering.Scan {
+	s := gathering.Scan{
+		ID: i.ID, Begun: instant(i.Begun), First: i.First, Cutoff: instant(i.Cutoff), Profiled: i.Profiled,
+		Offset: i.Offset, Size: i.Size, Skipped: i.Skipped, LastID: i.LastID, LastStart: instant(i.LastStart),
+		Repeats: i.Repeats, EndReads: i.EndReads, Holes: holesOf(i.Holes),
+		Pages: i.Pages, Chunks: i.Chunks, Activities: i.Activities, Oldest: instant(i.Oldest), Confirmed: i.Confirmed,
+		Sequence: i.Sequence, State: i.State, WaitingFor: i.WaitingFor, ResumesAt: instant(i.ResumesAt),
+	}
+	for _, w := range i.Windows {
+		s.Windows = append(s.Windows, gathering.Window{From: instant(w.From), To: instant(w.To), Probe: w.Probe})
+	}
+	for _, p := range i.RecentPages {
+		s.RecentPages = append(s.RecentPages, gathering.PageRead{
+			At: instant(p.At), Offset: p.Offset, Pages: p.Pages, Chunks: p.Chunks, Activities: p.Activities,
+		})
+	}
+	return s
 }
 
 func toAthleteItem(a gathering.Athlete, revision int64) athleteItem {
 	item := athleteItem{
-		itemKey: itemKey{athleteKey(a.ID), stateSK}, turnItem: toTurn(a.Job), Revision: revision,
+		itemKey: itemKey{athleteKey(a.ID), stateSK}, jobItem: toJobItem(a.Job), Revision: revision,
 		AthleteID: a.ID, Generation: a.Generation, State: string(a.State), RevokedAt: millis(a.RevokedAt),
 		JoinedAt: millis(a.JoinedAt), ProfiledAt: millis(a.ProfiledAt),
+		Holes: toHoleItems(a.Holes), Doubts: a.Doubts, DoubtedAt: millis(a.DoubtedAt),
 	}
 	if !a.RevokedAt.IsZero() {
 		item.ExpiresAt = a.RevokedAt.Add(gathering.TombstoneLife).Unix()
 	}
-	if s := a.Scan; s.ID != "" {
-		item.Scan = &scanItem{
-			ID: s.ID, Begun: millis(s.Begun), First: s.First, Before: millis(s.Before), Profiled: s.Profiled, NextPage: s.NextPage,
-			Chunks: s.Chunks, Activities: s.Activities, Oldest: millis(s.Oldest),
-			Sequence: s.Sequence, State: s.State, WaitingFor: s.WaitingFor, ResumesAt: millis(s.ResumesAt),
-		}
-		for _, step := range s.RecentPages {
-			item.Scan.Trail = append(item.Scan.Trail, stepItem{millis(step.At), step.Chunks, step.Activities})
-		}
+	if a.Scan.ID != "" {
+		item.Scan = toScanItem(a.Scan)
 	}
-	if p := a.Last; !p.Started.IsZero() {
-		item.Last = &passItem{millis(p.Started), millis(p.Finished), p.Pages}
+	if l := a.Last; !l.Started.IsZero() {
+		item.Last = &lastItem{millis(l.Started), millis(l.Finished), l.Pages, l.Activities}
 	}
 	return item
 }
 
 func (i athleteItem) athlete() gathering.Athlete {
 	a := gathering.Athlete{
-		ID: i.AthleteID, Generation: i.Generation, State: gathering.State(i.State), Job: i.turn(),
+		ID: i.AthleteID, Generation: i.Generation, State: gathering.State(i.State), Job: i.job(),
 		RevokedAt: instant(i.RevokedAt), JoinedAt: instant(i.JoinedAt), ProfiledAt: instant(i.ProfiledAt),
+		Holes: holesOf(i.Holes), Doubts: i.Doubts, DoubtedAt: instant(i.DoubtedAt),
 	}
-	if s := i.Scan; s != nil {
-		a.Scan = gathering.Scan{
-			ID: s.ID, Begun: instant(s.Begun), First: s.First, Before: instant(s.Before), Profiled: s.Profiled, NextPage: s.NextPage,
-			Chunks: s.Chunks, Activities: s.Activities, Oldest: instant(s.Oldest),
-			Sequence: s.Sequence, State: s.State, WaitingFor: s.WaitingFor, ResumesAt: instant(s.ResumesAt),
-		}
-		for _, step := range s.Trail {
-			a.Scan.RecentPages = append(a.Scan.RecentPages, gathering.PageRead{At: instant(step.At), Chunks: step.Chunks, Activities: step.Activities})
-		}
+	if i.Scan != nil {
+		a.Scan = i.Scan.scan()
 	}
-	if p := i.Last; p != nil {
-		a.Last = gathering.CompletedScan{Started: instant(p.Started), Finished: instant(p.Finished), Pages: p.Pages}
+	if l := i.Last; l != nil {
+		a.Last = gathering.CompletedScan{Started: instant(l.Started), Finished: instant(l.Finished), Pages: l.Pages, Activities: l.Activities}
 	}
 	return a
 }
 
-// mailboxItem is a mailbox as stored.
-type mailboxItem struct {
+// inboxItem is an inbox as stored.
+type inboxItem struct {
 	itemKey
-	turnItem
-	Revision   int64      `dynamodbav:"revision"`
-	AthleteID  int64      `dynamodbav:"athlete_id"`
-	Generation int64      `dynamodbav:"generation"`
-	Hints      []hintItem `dynamodbav:"hints,omitempty"`
-	Flooded    bool       `dynamodbav:"flooded,omitempty"`
-	Asked      bool       `dynamodbav:"asked,omitempty"`
-	ListedAt   int64      `dynamodbav:"listed_at,omitempty"` // Unix ms
-	PacedAt    int64      `dynamodbav:"paced_at,omitempty"`  // Unix ms
+	jobItem
+	Revision         int64      `dynamodbav:"revision"`
+	AthleteID        int64      `dynamodbav:"athlete_id"`
+	Generation       int64      `dynamodbav:"generation"`
+	Hints            []hintItem `dynamodbav:"hints,omitempty"`
+	Overflowed       bool       `dynamodbav:"overflowed,omitempty"`
+	RefreshRequested bool       `dynamodbav:"refresh_requested,omitempty"`
+	ListedAt         int64      `dynamodbav:"listed_at,omitempty"` // Unix ms
+	PacedAt          int64      `dynamodbav:"paced_at,omitempty"`  // Unix ms
+	ListSize         int        `dynamodbav:"list_size,omitempty"`
+	Scarce           bool       `dynamodbav:"scarce,omitempty"`
+	FailedOn         int64      `dynamodbav:"failed_on,omitempty"`
+	QuestionScanID   string     `dynamodbav:"question_scan_id,omitempty"`
+	QuestionSeen     bool       `dynamodbav:"question_seen,omitempty"`
 }
 
 type hintItem struct {
-	Aspect     string `dynamodbav:"aspect"`
-	ActivityID int64  `dynamodbav:"activity_id,omitempty"`
-	EventTime  int64  `dynamodbav:"event_time"`           // Unix s
-	ReceivedAt int64  `dynamodbav:"received_at"`          // Unix ms
-	NotBefore  int64  `dynamodbav:"not_before,omitempty"` // Unix ms
-	Attempts   int    `dynamodbav:"attempts,omitempty"`
-	Unlisted   bool   `dynamodbav:"unlisted,omitempty"`
+	Aspect       string `dynamodbav:"aspect"`
+	ActivityID   int64  `dynamodbav:"activity_id,omitempty"`
+	EventTime    int64  `dynamodbav:"event_time"`           // Unix s
+	ReceivedAt   int64  `dynamodbav:"received_at"`          // Unix ms
+	NotBefore    int64  `dynamodbav:"not_before,omitempty"` // Unix ms
+	Attempts     int    `dynamodbav:"attempts,omitempty"`
+	Failures     int    `dynamodbav:"failures,omitempty"`
+	FailingSince int64  `dynamodbav:"failing_since,omitempty"` // Unix ms
+	Unlisted     bool   `dynamodbav:"unlisted,omitempty"`
 }
 
 func toHintItem(h gathering.Hint) hintItem {
-	return hintItem{h.Aspect, h.ActivityID, h.EventTime, millis(h.ReceivedAt), millis(h.NotBefore), h.Attempts, h.Unlisted}
+	return hintItem{
+		h.Aspect, h.ActivityID, h.EventTime, millis(h.ReceivedAt), millis(h.NotBefore),
+		h.Attempts, h.Failures, millis(h.FailingSince), h.Unlisted,
+	}
 }
 
-func toMailboxItem(m gathering.Inbox, revision int64) mailboxItem {
-	item := mailboxItem{
-		itemKey: itemKey{athleteKey(m.AthleteID), mailboxSK}, turnItem: toTurn(m.Job), Revision: revision,
-		AthleteID: m.AthleteID, Generation: m.Generation, Flooded: m.Overflowed, Asked: m.RefreshRequested, ListedAt: millis(m.ListedAt), PacedAt: millis(m.PacedAt),
+func (i hintItem) hint() gathering.Hint {
+	return gathering.Hint{
+		Aspect: i.Aspect, ActivityID: i.ActivityID, EventTime: i.EventTime, ReceivedAt: instant(i.ReceivedAt), NotBefore: instant(i.NotBefore),
+		Attempts: i.Attempts, Failures: i.Failures, FailingSince: instant(i.FailingSince), Unlisted: i.Unlisted,
+	}
+}
+
+func toInboxItem(m gathering.Inbox, revision int64) inboxItem {
+	item := inboxItem{
+		itemKey: itemKey{athleteKey(m.AthleteID), inboxSK}, jobItem: toJobItem(m.Job), Revision: revision,
+		AthleteID: m.AthleteID, Generation: m.Generation, Overflowed: m.Overflowed, RefreshRequested: m.RefreshRequested,
+		ListedAt: millis(m.ListedAt), PacedAt: millis(m.PacedAt), ListSize: m.ListSize, Scarce: m.Scarce, FailedOn: m.FailedOn,
+		QuestionScanID: m.Question.ScanID, QuestionSeen: m.Question.Seen,
 	}
 	for _, h := range m.Hints {
 		item.Hints = append(item.Hints, toHintItem(h))
@@ -179,16 +272,14 @@ func toMailboxItem(m gathering.Inbox, revision int64) mailboxItem {
 	return item
 }
 
-func (i mailboxItem) mailbox() gathering.Inbox {
+func (i inboxItem) inbox() gathering.Inbox {
 	m := gathering.Inbox{
-		AthleteID: i.AthleteID, Generation: i.Generation, Job: i.turn(),
-		Overflowed: i.Flooded, RefreshRequested: i.Asked, ListedAt: instant(i.ListedAt), PacedAt: instant(i.PacedAt),
+		AthleteID: i.AthleteID, Generation: i.Generation, Job: i.job(), Overflowed: i.Overflowed, RefreshRequested: i.RefreshRequested,
+		ListedAt: instant(i.ListedAt), PacedAt: instant(i.PacedAt), ListSize: i.ListSize, Scarce: i.Scarce, FailedOn: i.FailedOn,
+		Question: gathering.Question{ScanID: i.QuestionScanID, Seen: i.QuestionSeen},
 	}
 	for _, h := range i.Hints {
-		m.Hints = append(m.Hints, gathering.Hint{
-			Aspect: h.Aspect, ActivityID: h.ActivityID, EventTime: h.EventTime, ReceivedAt: instant(h.ReceivedAt),
-			NotBefore: instant(h.NotBefore), Attempts: h.Attempts, Unlisted: h.Unlisted,
-		})
+		m.Hints = append(m.Hints, h.hint())
 	}
 	return m
 }

@@ -128,14 +128,14 @@ func (t *Table) Update(ctx context.Context, id int64, change func(*gathering.Ath
 // UpdateInbox implements [gathering.Inboxes]. The mailbox it returns is as
 // it would be read.
 func (t *Table) UpdateInbox(ctx context.Context, athleteID int64, change func(*gathering.Inbox) error) (gathering.Inbox, error) {
-	item, err := update(ctx, t, itemKey{athleteKey(athleteID), mailboxSK}, func(i mailboxItem) int64 { return i.Revision },
-		func(i mailboxItem) (mailboxItem, error) {
+	item, err := update(ctx, t, itemKey{athleteKey(athleteID), inboxSK}, func(i inboxItem) int64 { return i.Revision },
+		func(i inboxItem) (inboxItem, error) {
 			i.AthleteID = athleteID
-			m := i.mailbox()
+			m := i.inbox()
 			err := change(&m)
-			return toMailboxItem(m, i.Revision+1), err
+			return toInboxItem(m, i.Revision+1), err
 		})
-	return item.mailbox(), err
+	return item.inbox(), err
 }
 
 // Webhook implements [gathering.Webhooks].
@@ -168,7 +168,7 @@ func (t *Table) CountWebhookEvent(ctx context.Context, at time.Time) error {
 	k, expires := dayKey(at)
 	_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: aws.String(t.name), Key: k.values(),
-		UpdateExpression:          aws.String("ADD notices :one SET expires_at = :expires"),
+		UpdateExpression:          aws.String("ADD events :one SET expires_at = :expires"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":one": number(1), ":expires": number(expires.Unix())},
 	})
 	if err != nil {
@@ -180,26 +180,26 @@ func (t *Table) CountWebhookEvent(ctx context.Context, at time.Time) error {
 // Notices implements [gathering.Webhooks].
 func (t *Table) WebhookEvents(ctx context.Context, at time.Time) (int, error) {
 	var item struct {
-		Notices int `dynamodbav:"notices"`
+		Events int `dynamodbav:"events"`
 	}
 	k, _ := dayKey(at)
 	err := t.get(ctx, k, &item)
-	return item.Notices, err
+	return item.Events, err
 }
 
 // Deliver implements [gathering.Mailboxes]: one transaction that needs the
 // mailbox to be there and the notice not to be.
 func (t *Table) Deliver(ctx context.Context, athleteID int64, digest string, h gathering.Hint) (gathering.Delivery, error) {
-	mailbox := itemKey{athleteKey(athleteID), mailboxSK}
+	inbox := itemKey{athleteKey(athleteID), inboxSK}
 	seen, err := attributevalue.MarshalMap(seenItem{
 		itemKey{athleteKey(athleteID), seenSK + digest}, h.ReceivedAt.Add(gathering.SeenLife).Unix(),
 	})
 	if err != nil {
 		return "", fmt.Errorf("encode notice: %w", err)
 	}
-	flooded := false
+	overflowed := false
 	for attempt := range tries {
-		put, err := t.putHint(mailbox, h, flooded)
+		put, err := t.putHint(inbox, h, overflowed)
 		if err != nil {
 			return "", err
 		}
@@ -216,14 +216,14 @@ func (t *Table) Deliver(ctx context.Context, athleteID int64, digest string, h g
 		case failed(cancelled.CancellationReasons[1]):
 			return gathering.Duplicate, nil
 		case failed(cancelled.CancellationReasons[0]):
-			var stored mailboxItem
-			if err := t.get(ctx, mailbox, &stored); err != nil {
+			var stored inboxItem
+			if err := t.get(ctx, inbox, &stored); err != nil {
 				return "", err
 			}
 			if stored.PK == "" {
 				return gathering.Unknown, nil
 			}
-			flooded = len(stored.Hints) >= gathering.MaxHints
+			overflowed = len(stored.Hints) >= gathering.MaxHints
 			continue
 		}
 		// Others were writing the same mailbox.
@@ -234,19 +234,19 @@ func (t *Table) Deliver(ctx context.Context, athleteID int64, digest string, h g
 	return "", fault.New(fault.Transient, "deliver: too many writers at once")
 }
 
-// putHint puts the hint into the mailbox, or notes that it is flooded, and makes
+// putHint puts the hint into the mailbox, or notes that it is overflowed, and makes
 // its turn come.
-func (t *Table) putHint(mailbox itemKey, h gathering.Hint, flooded bool) (*types.Update, error) {
-	queue, sets := "if_not_exists(#queue, :queue)", ""
+func (t *Table) putHint(inbox itemKey, h gathering.Hint, overflowed bool) (*types.Update, error) {
+	queue, due, sets := "if_not_exists(#queue, :queue)", "if_not_exists(retry_at, :now)", ""
 	values := map[string]types.AttributeValue{
 		":queue": text(string(quota.Webhook)), ":now": number(millis(h.ReceivedAt)), ":one": number(1),
 	}
 	condition := "attribute_exists(pk)"
 	if h.Aspect == gathering.AspectDeauthorize {
-		queue, values[":queue"] = ":queue", text(string(quota.Leave))
+		queue, due, values[":queue"] = ":queue", ":now", text(string(quota.Leave))
 	}
-	if flooded {
-		sets, values[":true"] = "flooded = :true", &types.AttributeValueMemberBOOL{Value: true}
+	if overflowed {
+		sets, values[":true"] = "overflowed = :true", &types.AttributeValueMemberBOOL{Value: true}
 	} else {
 		hints, err := attributevalue.Marshal([]hintItem{toHintItem(h)})
 		if err != nil {
@@ -257,8 +257,8 @@ func (t *Table) putHint(mailbox itemKey, h gathering.Hint, flooded bool) (*types
 		values[":hints"], values[":none"], values[":most"] = hints, &types.AttributeValueMemberL{Value: []types.AttributeValue{}}, number(gathering.MaxHints)
 	}
 	return &types.Update{
-		TableName: aws.String(t.name), Key: mailbox.values(),
-		UpdateExpression:          aws.String("SET #queue = " + queue + ", #due = :now, turn_due = :now, revision = revision + :one, " + sets),
+		TableName: aws.String(t.name), Key: inbox.values(),
+		UpdateExpression:          aws.String("SET #queue = " + queue + ", #due = " + due + ", job_due = " + due + ", revision = revision + :one, " + sets),
 		ConditionExpression:       aws.String(condition),
 		ExpressionAttributeNames:  map[string]string{"#queue": "queue", "#due": "due"},
 		ExpressionAttributeValues: values,
@@ -272,7 +272,7 @@ func failed(r types.CancellationReason) bool {
 // DropInbox implements [gathering.Inboxes].
 func (t *Table) DropInbox(ctx context.Context, athleteID, generation int64) error {
 	_, err := t.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-		TableName: aws.String(t.name), Key: itemKey{athleteKey(athleteID), mailboxSK}.values(),
+		TableName: aws.String(t.name), Key: itemKey{athleteKey(athleteID), inboxSK}.values(),
 		ConditionExpression:       aws.String("attribute_not_exists(pk) OR generation <= :generation"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":generation": number(generation)},
 	})
@@ -321,7 +321,7 @@ func (t *Table) Due(ctx context.Context, class quota.Class, at time.Time, after 
 	if after != nil {
 		k := itemKey{athleteKey(after.AthleteID), stateSK}
 		if after.Kind == gathering.JobInbox {
-			k.SK = mailboxSK
+			k.SK = inboxSK
 		}
 		query.ExclusiveStartKey = k.values()
 		query.ExclusiveStartKey["queue"], query.ExclusiveStartKey["due"] = text(string(after.Class)), number(millis(after.Due))
@@ -332,7 +332,7 @@ func (t *Table) Due(ctx context.Context, class quota.Class, at time.Time, after 
 	}
 	var places []gathering.JobRef
 	for _, av := range res.Items {
-		p, err := toPlace(av)
+		p, err := toJobRef(av)
 		if err != nil {
 			return nil, err
 		}
@@ -341,11 +341,11 @@ func (t *Table) Due(ctx context.Context, class quota.Class, at time.Time, after 
 	return places, nil
 }
 
-// toPlace reads an item of the index.
-func toPlace(av map[string]types.AttributeValue) (gathering.JobRef, error) {
+// toJobRef reads an item of the index.
+func toJobRef(av map[string]types.AttributeValue) (gathering.JobRef, error) {
 	var item struct {
 		itemKey
-		turnItem
+		jobItem
 	}
 	if err := attributevalue.UnmarshalMap(av, &item); err != nil {
 		return gathering.JobRef{}, fault.New(fault.Permanent, "read item: %w", err)
@@ -355,7 +355,7 @@ func toPlace(av map[string]types.AttributeValue) (gathering.JobRef, error) {
 		return gathering.JobRef{}, fault.New(fault.Permanent, "an item in the index that is no athlete's")
 	}
 	kind := gathering.JobScan
-	if item.SK == mailboxSK {
+	if item.SK == inboxSK {
 		kind = gathering.JobInbox
 	}
 	return gathering.JobRef{AthleteID: id, Kind: kind, Class: quota.Class(item.Queue), Due: instant(item.Due)}, nil
@@ -384,7 +384,7 @@ func (t *Table) Waiting(ctx context.Context, class quota.Class, at time.Time) (g
 // Each implements [gathering.Inventory]: it reads the whole table. A change that
 // is a moment old may not show.
 func (t *Table) Each(
-	ctx context.Context, athlete func(gathering.Athlete), mailbox func(gathering.Inbox), notice func(time.Time),
+	ctx context.Context, athlete func(gathering.Athlete), inbox func(gathering.Inbox), event func(time.Time),
 ) error {
 	pages := dynamodb.NewScanPaginator(t.client, &dynamodb.ScanInput{
 		TableName: aws.String(t.name), FilterExpression: aws.String("begins_with(pk, :athlete)"),
@@ -396,7 +396,7 @@ func (t *Table) Each(
 			return fault.New(fault.Transient, "scan: %w", err)
 		}
 		for _, av := range page.Items {
-			if err := visit(av, athlete, mailbox, notice); err != nil {
+			if err := visit(av, athlete, inbox, event); err != nil {
 				return fault.New(fault.Permanent, "read item: %w", err)
 			}
 		}
@@ -406,7 +406,7 @@ func (t *Table) Each(
 
 // visit calls the function that the item is for.
 func visit(
-	av map[string]types.AttributeValue, athlete func(gathering.Athlete), mailbox func(gathering.Inbox), notice func(time.Time),
+	av map[string]types.AttributeValue, athlete func(gathering.Athlete), inbox func(gathering.Inbox), event func(time.Time),
 ) error {
 	var k itemKey
 	if err := attributevalue.UnmarshalMap(av, &k); err != nil {
@@ -419,18 +419,18 @@ func visit(
 			return err
 		}
 		athlete(item.athlete())
-	case k.SK == mailboxSK:
-		var item mailboxItem
+	case k.SK == inboxSK:
+		var item inboxItem
 		if err := attributevalue.UnmarshalMap(av, &item); err != nil {
 			return err
 		}
-		mailbox(item.mailbox())
+		inbox(item.inbox())
 	case strings.HasPrefix(k.SK, seenSK):
 		var item seenItem
 		if err := attributevalue.UnmarshalMap(av, &item); err != nil {
 			return err
 		}
-		notice(time.Unix(item.ExpiresAt, 0).UTC().Add(-gathering.SeenLife))
+		event(time.Unix(item.ExpiresAt, 0).UTC().Add(-gathering.SeenLife))
 	default:
 		return fmt.Errorf("%s %s is none that is known", k.PK, k.SK)
 	}

@@ -43,11 +43,17 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		}
 		for _, want := range []gathering.Athlete{
 			{
-				ID: 7, Generation: 5, State: gathering.Active, JoinedAt: at(-99), ProfiledAt: at(0), Last: gathering.CompletedScan{Started: at(-9), Finished: at(-8), Pages: 3},
-				Job: gathering.Job{Class: quota.Backfill, Due: at(1), LeasedUntil: at(2), Failures: 3},
+				ID: 7, Generation: 5, State: gathering.Active, JoinedAt: at(-99), ProfiledAt: at(0),
+				Last:  gathering.CompletedScan{Started: at(-9), Finished: at(-8), Pages: 3, Activities: 450},
+				Job:   gathering.Job{Class: quota.Backfill, Due: at(1), LeasedUntil: at(2), RetryAt: at(1), Failures: 3, FailingSince: at(-1)},
+				Holes: []gathering.Hole{{Older: at(-70), Newer: at(-60)}}, Doubts: 2, DoubtedAt: at(-3),
 				Scan: gathering.Scan{
-					ID: "5", Begun: at(0), First: true, Before: at(0), Profiled: true, NextPage: 3, Chunks: 8, Activities: 400, Oldest: at(-50),
-					RecentPages: []gathering.PageRead{{At: at(0), Chunks: 0, Activities: 0}, {At: at(1), Chunks: 4, Activities: 200}},
+					ID: "5", Begun: at(0), First: true, Cutoff: at(500), Profiled: true,
+					Windows: []gathering.Window{{From: at(-60), To: at(500)}, {To: at(-70)}, {From: at(-70), To: at(-60), Probe: true}},
+					Offset:  400, Size: 100, Skipped: 1, LastID: 77, LastStart: at(-55), Repeats: 1, EndReads: 1,
+					Holes: []gathering.Hole{{Newer: at(-50), Listed: true}, {Older: at(-52)}},
+					Pages: 2, Chunks: 8, Activities: 400, Oldest: at(-55), Confirmed: true,
+					RecentPages: []gathering.PageRead{{At: at(0)}, {At: at(1), Offset: 200, Pages: 1, Chunks: 4, Activities: 200}},
 					Sequence:    4, State: "waiting", WaitingFor: "rate_limit", ResumesAt: at(15),
 				},
 			},
@@ -67,14 +73,15 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		}
 	})
 
-	run("a mailbox is stored whole", func(t *testing.T, s Storage) {
+	run("an inbox is stored whole", func(t *testing.T, s Storage) {
 		want := gathering.Inbox{
-			AthleteID: 7, Generation: 5, Job: gathering.Job{Class: quota.Webhook, Due: at(1), LeasedUntil: at(2), Failures: 3},
+			AthleteID: 7, Generation: 5, Job: gathering.Job{Class: quota.Webhook, Due: at(1), LeasedUntil: at(2), RetryAt: at(1), Failures: 3, FailingSince: at(-1)},
 			Hints: []gathering.Hint{
-				{Aspect: gathering.AspectCreate, ActivityID: 11, EventTime: 1_790_000_000, ReceivedAt: at(0), NotBefore: at(3), Attempts: 2, Unlisted: true},
+				{Aspect: gathering.AspectCreate, ActivityID: 11, EventTime: 1_790_000_000, ReceivedAt: at(0), NotBefore: at(3), Attempts: 2, Failures: 4, FailingSince: at(-2), Unlisted: true},
 				{Aspect: gathering.AspectDeauthorize, EventTime: 1_790_000_001, ReceivedAt: at(1)},
 			},
 			Overflowed: true, RefreshRequested: true, ListedAt: at(0), PacedAt: at(1),
+			ListSize: 50, Scarce: true, FailedOn: 12, Question: gathering.Question{ScanID: "5", Seen: true},
 		}
 		for _, want := range []gathering.Inbox{want, {AthleteID: 7, Generation: 5}} {
 			if _, err := s.UpdateInbox(t.Context(), 7, func(m *gathering.Inbox) error { *m = want; return nil }); err != nil {

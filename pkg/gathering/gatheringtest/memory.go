@@ -13,9 +13,9 @@ import (
 
 // Store is the gathering table in memory, but for the budget. Use [NewStore].
 type Store struct {
-	mu        sync.Mutex
-	athletes  map[int64]versioned[gathering.Athlete]
-	mailboxes map[int64]versioned[gathering.Inbox]
+	mu       sync.Mutex
+	athletes map[int64]versioned[gathering.Athlete]
+	inboxes  map[int64]versioned[gathering.Inbox]
 	// seen is when each notice was received, by athlete and digest.
 	seen    map[int64]map[string]time.Time
 	webhook versioned[gathering.Webhook]
@@ -40,7 +40,7 @@ type piece struct {
 // NewStore makes an empty one.
 func NewStore() *Store {
 	s := &Store{
-		athletes: map[int64]versioned[gathering.Athlete]{}, mailboxes: map[int64]versioned[gathering.Inbox]{},
+		athletes: map[int64]versioned[gathering.Athlete]{}, inboxes: map[int64]versioned[gathering.Inbox]{},
 		seen: map[int64]map[string]time.Time{}, notices: map[string]int{}, queues: map[quota.Class]*queue{}, places: map[piece]gathering.JobRef{},
 	}
 	for _, c := range quota.Classes {
@@ -98,7 +98,9 @@ func update[T any](s *Store, get func() versioned[T], put func(versioned[T]), ch
 func (s *Store) athlete(id int64) versioned[gathering.Athlete] {
 	v := s.athletes[id]
 	v.value.ID = id
-	v.value.Scan.RecentPages = slices.Clone(v.value.Scan.RecentPages)
+	s2 := &v.value.Scan
+	s2.RecentPages, s2.Windows, s2.Holes = slices.Clone(s2.RecentPages), slices.Clone(s2.Windows), slices.Clone(s2.Holes)
+	v.value.Holes = slices.Clone(v.value.Holes)
 	return v
 }
 
@@ -120,8 +122,8 @@ func (s *Store) Update(_ context.Context, id int64, change func(*gathering.Athle
 	}, change)
 }
 
-func (s *Store) mailbox(athleteID int64) versioned[gathering.Inbox] {
-	v := s.mailboxes[athleteID]
+func (s *Store) inbox(athleteID int64) versioned[gathering.Inbox] {
+	v := s.inboxes[athleteID]
 	v.value.AthleteID = athleteID
 	v.value.Hints = slices.Clone(v.value.Hints)
 	return v
@@ -129,8 +131,8 @@ func (s *Store) mailbox(athleteID int64) versioned[gathering.Inbox] {
 
 // UpdateInbox implements [gathering.Inboxes].
 func (s *Store) UpdateInbox(_ context.Context, athleteID int64, change func(*gathering.Inbox) error) (gathering.Inbox, error) {
-	return update(s, func() versioned[gathering.Inbox] { return s.mailbox(athleteID) }, func(v versioned[gathering.Inbox]) {
-		s.mailboxes[athleteID] = v
+	return update(s, func() versioned[gathering.Inbox] { return s.inbox(athleteID) }, func(v versioned[gathering.Inbox]) {
+		s.inboxes[athleteID] = v
 		s.place(piece{athleteID, gathering.JobInbox}, v.value.Job)
 	}, change)
 }
@@ -142,7 +144,7 @@ func (s *Store) Deliver(_ context.Context, athleteID int64, digest string, h gat
 		return "", err
 	}
 	defer unlock()
-	v := s.mailbox(athleteID)
+	v := s.inbox(athleteID)
 	if v.value.Generation == 0 {
 		return gathering.Unknown, nil
 	}
@@ -159,16 +161,18 @@ func (s *Store) Deliver(_ context.Context, athleteID int64, digest string, h gat
 	} else {
 		m.Overflowed = true
 	}
-	m.Job.Due = h.ReceivedAt
+	if m.Job.Due = h.ReceivedAt; !m.Job.RetryAt.IsZero() {
+		m.Job.Due = m.Job.RetryAt
+	}
 	switch {
 	case h.Aspect == gathering.AspectDeauthorize:
-		m.Job.Class = quota.Leave
+		m.Job.Class, m.Job.Due = quota.Leave, h.ReceivedAt
 	case m.Job.Class == "":
 		m.Job.Class = quota.Webhook
 	}
 	v.revision++
-	s.mailboxes[athleteID] = v
-	// A hint shows at once, even while somebody holds the mailbox.
+	s.inboxes[athleteID] = v
+	// A hint shows at once, even while somebody holds the inbox.
 	s.place(piece{athleteID, gathering.JobInbox}, gathering.Job{Class: m.Job.Class, Due: m.Job.Due})
 	return gathering.Delivered, nil
 }
@@ -180,10 +184,10 @@ func (s *Store) DropInbox(_ context.Context, athleteID, generation int64) error 
 		return err
 	}
 	defer unlock()
-	if s.mailboxes[athleteID].value.Generation > generation {
+	if s.inboxes[athleteID].value.Generation > generation {
 		return nil
 	}
-	delete(s.mailboxes, athleteID)
+	delete(s.inboxes, athleteID)
 	delete(s.seen, athleteID)
 	s.place(piece{athleteID, gathering.JobInbox}, gathering.Job{})
 	return nil
@@ -194,7 +198,7 @@ func (s *Store) Held(athleteID int64) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := len(s.seen[athleteID])
-	if _, ok := s.mailboxes[athleteID]; ok {
+	if _, ok := s.inboxes[athleteID]; ok {
 		n++
 	}
 	if a, ok := s.athletes[athleteID]; ok && a.value.State != gathering.Revoked {
@@ -243,7 +247,7 @@ func (s *Store) WebhookEvents(_ context.Context, at time.Time) (int, error) {
 }
 
 // Each implements [gathering.Inventory].
-func (s *Store) Each(_ context.Context, athlete func(gathering.Athlete), mailbox func(gathering.Inbox), notice func(time.Time)) error {
+func (s *Store) Each(_ context.Context, athlete func(gathering.Athlete), inbox func(gathering.Inbox), notice func(time.Time)) error {
 	unlock, err := s.lock()
 	if err != nil {
 		return err
@@ -252,9 +256,9 @@ func (s *Store) Each(_ context.Context, athlete func(gathering.Athlete), mailbox
 	for id := range s.athletes {
 		athletes = append(athletes, s.athlete(id).value)
 	}
-	var mailboxes []gathering.Inbox
-	for id := range s.mailboxes {
-		mailboxes = append(mailboxes, s.mailbox(id).value)
+	var inboxes []gathering.Inbox
+	for id := range s.inboxes {
+		inboxes = append(inboxes, s.inbox(id).value)
 	}
 	var notices []time.Time
 	for _, seen := range s.seen {
@@ -264,8 +268,8 @@ func (s *Store) Each(_ context.Context, athlete func(gathering.Athlete), mailbox
 	for _, a := range athletes {
 		athlete(a)
 	}
-	for _, m := range mailboxes {
-		mailbox(m)
+	for _, m := range inboxes {
+		inbox(m)
 	}
 	for _, at := range notices {
 		notice(at)
@@ -374,20 +378,20 @@ func (q *queue) remove(p gathering.JobRef) {
 
 // Waker counts wake-ups.
 type Waker struct {
-	mu sync.Mutex
-	n  int
+	mu    sync.Mutex
+	after []time.Duration
 	// Fail, when not nil, is what Wake returns.
 	Fail error
 }
 
 // Wake implements [gathering.Waker].
-func (w *Waker) Wake(context.Context) error {
+func (w *Waker) Wake(_ context.Context, after time.Duration) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.Fail != nil {
 		return w.Fail
 	}
-	w.n++
+	w.after = append(w.after, after)
 	return nil
 }
 
@@ -395,7 +399,17 @@ func (w *Waker) Wake(context.Context) error {
 func (w *Waker) Count() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.n
+	return len(w.after)
+}
+
+// Take returns after how long gatherers were to be woken since it was last
+// called.
+func (w *Waker) Take() []time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := w.after
+	w.after = nil
+	return out
 }
 
 // Metrics counts in memory.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/activityv1"
 	"github.com/paceline/paceline/pkg/event/athletev1"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/gathering"
@@ -19,7 +20,7 @@ const reserve = time.Minute
 // Work has a gatherer do what there is to do, whatever woke it. It never fails
 // a wake-up: the work is not in the message, and the next wake-up comes within
 // a minute.
-func Work(g *gathering.Gatherer, w gathering.Waker) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
+func Work(g *gathering.Gatherer) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
 	return func(ctx context.Context, _ events.SQSEvent) (events.SQSEventResponse, error) {
 		until := g.Minter.Now().Add(time.Minute)
 		if deadline, ok := ctx.Deadline(); ok {
@@ -31,7 +32,7 @@ func Work(g *gathering.Gatherer, w gathering.Waker) func(context.Context, events
 			more, err = g.Run(ctx, until)
 		}
 		if err == nil && more {
-			err = w.Wake(ctx)
+			err = g.Waker.Wake(ctx, 0)
 		}
 		if err != nil {
 			g.Metrics.Count(gathering.MetricFailed, 1)
@@ -55,6 +56,9 @@ func EventRoutes(z *gathering.Authorizations, c *gathering.Configuration) []cons
 		}),
 		consume.On(func(ctx context.Context, _ event.Meta, f athletev1.GatherRequested) error {
 			return z.Refresh(ctx, f.AthleteID, f.Generation)
+		}),
+		consume.On(func(ctx context.Context, _ event.Meta, f activityv1.RemovalQuestioned) error {
+			return z.Recheck(ctx, f.AthleteID, f.Generation, f.ScanID, f.Sample)
 		}),
 		consume.On(func(ctx context.Context, _ event.Meta, f credentialsv1.WebhookConfigured) error {
 			return c.Configure(ctx, gathering.Webhook{

@@ -29,15 +29,15 @@ type endless struct {
 func (s endless) reading() gathering.Reading {
 	began := *s.clock
 	*s.clock = began.Add(10 * time.Second)
-	return gathering.Reading{At: began, Answer: quota.Answer{Began: began, Ended: *s.clock}}
+	return gathering.Reading{At: began, Answer: quota.Answer{Calls: 1, Began: began, Ended: *s.clock}}
 }
 
 func (s endless) Athlete(_ context.Context, id, _ int64) (gatheringv1.Athlete, gathering.Reading, error) {
 	return gatheringv1.Athlete{ID: id}, s.reading(), nil
 }
 
-func (s endless) Activities(context.Context, int64, int64, time.Time, int) ([]gatheringv1.Activity, int, gathering.Reading, error) {
-	return []gatheringv1.Activity{{ID: 1}}, 1, s.reading(), nil
+func (s endless) Activities(_ context.Context, _, _ int64, r gathering.PageRequest) (gathering.Page, gathering.Reading, error) {
+	return gathering.Page{Activities: []gatheringv1.Activity{{ID: int64(r.Page)}}, Sent: 1}, s.reading(), nil
 }
 
 func TestAGathererWakesItsSuccessorInTime(t *testing.T) {
@@ -46,7 +46,7 @@ func TestAGathererWakesItsSuccessorInTime(t *testing.T) {
 	store, wakeups, metrics, bus := gatheringtest.NewStore(), &gatheringtest.Waker{}, &gatheringtest.Metrics{}, &eventtest.Bus{}
 	minter := event.Minter{Now: now, NewID: func() string { return "id" }}
 	g := &gathering.Gatherer{
-		Athletes: store, Inboxes: store, Jobs: store, Webhooks: store, Strava: endless{clock: &clock}, Publisher: bus, Minter: minter,
+		Athletes: store, Inboxes: store, Jobs: store, Webhooks: store, Waker: wakeups, Strava: endless{clock: &clock}, Publisher: bus, Minter: minter,
 		Quota: &quota.Engine{Budgets: &quotatest.Budgets{}, Now: now}, Metrics: metrics, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	z := &gathering.Authorizations{Athletes: store, Inboxes: store, Waker: &gatheringtest.Waker{}, Publisher: bus, Minter: minter}
@@ -56,7 +56,7 @@ func TestAGathererWakesItsSuccessorInTime(t *testing.T) {
 	ctx, cancel := context.WithDeadline(t.Context(), clock.Add(5*time.Minute))
 	defer cancel()
 	began := clock
-	work := lambdain.Work(g, wakeups)
+	work := lambdain.Work(g)
 	out, err := work(ctx, events.SQSEvent{})
 	if err != nil || out.BatchItemFailures == nil || len(out.BatchItemFailures) != 0 {
 		t.Fatalf("%+v, %v", out, err)

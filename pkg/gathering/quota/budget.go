@@ -28,15 +28,8 @@ const (
 	// a limit calls are made one by one.
 	taper = 20
 
-	// failuresInARow of a kind that may be one athlete's are taken to be
-	// everybody's.
-	failuresInARow = 3
-	// The pauses when Strava is down, and when it refuses the application.
-	// They double while it lasts.
-	shortestPause, longestPause     = time.Minute, 15 * time.Minute
-	shortestRefusal, longestRefusal = 30 * time.Minute, 2 * time.Hour
-	// othersRemembered is how long somebody who spent of the quota is
-	// expected to do so again.
+	// othersRemembered is for how long another client of the application, once
+	// seen to spend of the quota, is expected to do so again.
 	othersRemembered = 24 * time.Hour
 )
 
@@ -50,13 +43,12 @@ type Budget struct {
 	// Outstanding permits are neither settled nor expired.
 	Outstanding []Permit
 	Pause       Pause
-	// Failures and Refusals count answers in a row that say that Strava is
-	// down, and that it refuses the application.
-	Failures, Refusals int
-	// Others is when somebody else was last seen to spend of the quota.
+	Health      Health
+	// Others is when another client of the application was last seen to spend
+	// of the quota.
 	Others time.Time
-	// RateLimited counts today's 429s.
-	RateLimited int
+	// RateLimited counts today's 429s, and PausesToday today's pauses.
+	RateLimited, PausesToday int
 	// Since is when the first permit was asked for.
 	Since time.Time
 	// Demand of each class.
@@ -76,6 +68,7 @@ type Pause struct {
 func (b Budget) Clone() Budget {
 	b.Outstanding = slices.Clone(b.Outstanding)
 	b.Demand = maps.Clone(b.Demand)
+	b.Health.Failing = slices.Clone(b.Health.Failing)
 	return b
 }
 
@@ -90,7 +83,24 @@ func (b *Budget) Reserve(now time.Time, class Class, due time.Time) (Permit, err
 	permit := Permit{ID: b.Issued, Class: class, Expires: now.Add(permitLife)}
 	b.Outstanding = append(b.Outstanding, permit)
 	b.note(class, due)
+	permit.Scarce = b.scarce(now)
 	return permit, nil
+}
+
+// scarceMargin is how many calls must be left beyond what is expected.
+const scarceMargin = 5
+
+// scarce reports whether what is left of a window may not last for the webhooks
+// that are expected until it ends.
+func (b *Budget) scarce(now time.Time) bool {
+	for _, g := range b.gauges() {
+		_, end := g.bounds()
+		left := float64(g.room(&g.Now)-len(b.Outstanding)) - b.reserve(Leave, g, now, now)
+		if left < b.expected(Webhook, now, now, end)+scarceMargin {
+			return true
+		}
+	}
+	return false
 }
 
 // catchUp brings the budget to the present: limits, windows, expired permits.
@@ -108,8 +118,8 @@ func (b *Budget) catchUp(now time.Time) {
 			return false
 		}
 		for _, m := range []*Meter{&b.Quarter, &b.Day} {
-			m.Now.miss(b.Issued)
-			m.Before.miss(b.Issued)
+			m.Now.miss(b.Issued, 1)
+			m.Before.miss(b.Issued, 1)
 		}
 		return true
 	})
@@ -120,7 +130,7 @@ func (b *Budget) roll(t time.Time) {
 	quarter.roll(quarter.index(t))
 	if passed := day.roll(day.index(t)); passed > 0 {
 		b.turnDay(passed)
-		b.RateLimited = 0
+		b.RateLimited, b.PausesToday = 0, 0
 	}
 }
 
@@ -184,7 +194,7 @@ func (b *Budget) free(g gauge, now time.Time, class Class) time.Time {
 func (b *Budget) parallel(now time.Time) int {
 	switch {
 	case !b.Quarter.Now.Confirmed, !b.Day.Now.Confirmed,
-		b.Failures > 0, b.Refusals > 0,
+		len(b.Health.Failing) > 0,
 		now.Sub(b.Others) < othersRemembered:
 		return 1
 	}
@@ -193,26 +203,25 @@ func (b *Budget) parallel(now time.Time) int {
 }
 
 // Settle takes in what came of the permit's call.
-func (b *Budget) Settle(now time.Time, permit Permit, answer Answer) {
+func (b *Budget) Settle(now time.Time, permit Permit, answer Answer) Standing {
 	b.catchUp(now)
 	outstanding := len(b.Outstanding)
 	b.Outstanding = slices.DeleteFunc(b.Outstanding, func(p Permit) bool { return p.ID == permit.ID })
 	held := len(b.Outstanding) < outstanding // else it has expired and is counted
-	if answer.Outcome == NotMade {
-		return
+	if answer.Calls != 0 {
+		_, to := answer.span()
+		b.roll(to)
+		for _, g := range b.gauges() {
+			b.count(g, permit, held, answer)
+		}
+		b.learnLimits(answer)
+		if q := &b.Quarter.Now; q.Seen.Read > q.Own+len(b.Outstanding)+leaveFloor {
+			// As many as the floor may be calls of the credentials boundary,
+			// which asks for no permits.
+			b.Others = now
+		}
 	}
-	_, to := answer.span()
-	b.roll(to)
-	for _, g := range b.gauges() {
-		b.count(g, permit, held, answer)
-	}
-	b.learnLimits(answer)
-	if q := &b.Quarter.Now; q.Seen.Read > q.Own+len(b.Outstanding)+leaveFloor {
-		// As many as the floor may be calls of the credentials boundary,
-		// which asks for no permits.
-		b.Others = now
-	}
-	b.heed(now, permit, answer)
+	return b.assess(now, permit, answer)
 }
 
 // span is when, by Strava's clock, the call may have been counted.
@@ -226,10 +235,18 @@ func (a Answer) span() (from, to time.Time) {
 	return a.Date.Add(-a.Ended.Sub(a.Began) - time.Second), a.Date.Add(time.Second)
 }
 
-// count notes a call and what its answer says of the usage.
+// count notes the permit's calls and what the answer says of the usage.
 func (b *Budget) count(g gauge, permit Permit, held bool, a Answer) {
 	from, to := a.span()
 	first, last := g.index(from), g.index(to)
+	if a.Calls == CallsUncertain {
+		// It is not taken from what is left, but should Strava's usage show it,
+		// nobody else is blamed for it.
+		if w := g.window(last); held && w != nil {
+			w.Own++
+		}
+		return
+	}
 	if first == last && a.Rates != nil {
 		w := g.window(last)
 		if w == nil {
@@ -240,15 +257,15 @@ func (b *Budget) count(g gauge, permit Permit, held bool, a Answer) {
 		case b.Told.IsZero():
 			w.Own = w.Seen.Read // What was spent before us is nobody's.
 		case held:
-			w.Own++
+			w.Own += a.Calls
 		}
 		return
 	}
 	// Which window the header is about is not certain, so it may not spoil
-	// one; and the call counts in both.
+	// one; and the calls count in both.
 	for i := first; held && i <= last; i++ {
 		if w := g.window(i); w != nil {
-			w.miss(b.Issued)
+			w.miss(b.Issued, a.Calls)
 		}
 	}
 }
@@ -268,55 +285,6 @@ func (b *Budget) learnLimits(a Answer) {
 	b.Day.Limit = Buckets{Overall: r.Overall.Limit.Day, Read: r.Read.Limit.Day}
 }
 
-// heed does what the outcome asks of everybody.
-func (b *Budget) heed(now time.Time, permit Permit, a Answer) {
-	news := permit.ID > b.Pause.ID
-	switch a.Outcome {
-	case RateLimited:
-		b.RateLimited++
-		if b.Quarter.room(&b.Quarter.Now) > 0 && b.Day.room(&b.Day.Now) > 0 {
-			// Refused without a header that says why: it is the shorter window.
-			_, end := b.quarter().bounds()
-			b.pause(end.Add(Skew), ForRateLimit)
-		}
-	case Maintenance, Failed:
-		if !news {
-			return
-		}
-		if b.Failures++; a.Outcome == Maintenance {
-			b.Failures = max(b.Failures, failuresInARow)
-		}
-		if again := b.Failures - failuresInARow; again >= 0 {
-			b.pause(now.Add(doubled(shortestPause, again, longestPause)), ForStrava)
-		}
-		return
-	case Refused:
-		if news {
-			b.pause(now.Add(doubled(shortestRefusal, b.Refusals, longestRefusal)), ForApplication)
-			b.Refusals++
-		}
-		return
-	}
-	if a.Rates != nil && news {
-		b.Failures, b.Refusals = 0, 0
-	}
-}
-
-// doubled is d doubled so many times, at most limit.
-func doubled(d time.Duration, times int, limit time.Duration) time.Duration {
-	for ; times > 0 && d < limit; times-- {
-		d *= 2
-	}
-	return min(d, limit)
-}
-
-// pause stops everything until then, unless a longer pause is in force.
-func (b *Budget) pause(until time.Time, reason string) {
-	if until.After(b.Pause.Until) {
-		b.Pause = Pause{Until: until, For: reason, ID: b.Issued}
-	}
-}
-
 // Status tells how things stand.
 func (b Budget) Status(now time.Time) Status {
 	b = b.Clone()
@@ -327,6 +295,8 @@ func (b Budget) Status(now time.Time) Status {
 		CallsToday:       map[Class]int{},
 		CallsYesterday:   map[Class]int{},
 		RateLimitedToday: b.RateLimited,
+		PausesToday:      b.PausesToday,
+		PausedSince:      b.Health.PausedSince,
 	}
 	if b.Pause.Until.After(now) {
 		s.Pause = &Wait{b.Pause.Until, b.Pause.For}

@@ -66,7 +66,7 @@ func (d *desk) settle(p quota.Permit, a quota.Answer) { d.Settle(d.now, p, a) }
 func answer(at time.Time, used, limit, usedDay, limitDay int) quota.Answer {
 	rate := quota.Rate{Limit: quota.Pair{Quarter: limit, Day: limitDay}, Usage: quota.Pair{Quarter: used, Day: usedDay}}
 	return quota.Answer{
-		Began: at.Add(-time.Second), Ended: at, Date: at,
+		AthleteID: 1, Calls: 1, Began: at.Add(-time.Second), Ended: at, Date: at,
 		Rates: &quota.Rates{Overall: quota.Rate{Limit: quota.Pair{Quarter: 2 * limit, Day: 2 * limitDay}, Usage: rate.Usage}, Read: rate},
 	}
 }
@@ -173,13 +173,13 @@ func TestAnUnsettledPermitCountsAsSpentUntilAHeaderTells(t *testing.T) {
 	// An answer without headers counts, too; and a permit from before it
 	// cannot say that it doesn't.
 	unsure := d.must(quota.Webhook)
-	d.settle(unsure, quota.Answer{Began: d.now, Ended: d.now, Date: d.now})
+	d.settle(unsure, quota.Answer{AthleteID: 1, Calls: 1, Began: d.now, Ended: d.now, Date: d.now})
 	d.settle(early, answer(d.now, 12, 600, 12, 6000))
 	if quarter, _ := d.used(); quarter != 13 {
 		t.Fatalf("%d", quarter)
 	}
 	// A call that was not made does not count.
-	d.settle(d.must(quota.Webhook), quota.Answer{Outcome: quota.NotMade})
+	d.settle(d.must(quota.Webhook), quota.Answer{Outcome: quota.Unknown})
 	if quarter, _ := d.used(); quarter != 13 {
 		t.Fatalf("%d", quarter)
 	}
@@ -188,7 +188,7 @@ func TestAnUnsettledPermitCountsAsSpentUntilAHeaderTells(t *testing.T) {
 func TestSettlingTwiceOrLateDoesNoHarm(t *testing.T) {
 	d := opened(t)
 	p := d.must(quota.Webhook)
-	unsure := quota.Answer{Began: d.now, Ended: d.now, Date: d.now}
+	unsure := quota.Answer{AthleteID: 1, Calls: 1, Began: d.now, Ended: d.now, Date: d.now}
 	d.settle(p, unsure)
 	d.settle(p, unsure)
 	if quarter, _ := d.used(); quarter != 11 {
@@ -270,21 +270,92 @@ func TestLimitsAreThoseOfTheNewestAnswer(t *testing.T) {
 	}
 }
 
-func TestRateLimitedWithoutHeadersWaitsForTheQuarterHour(t *testing.T) {
+// failure is how a call for the athlete fails, without rate headers.
+func (d *desk) failure(athleteID int64, o quota.Outcome) quota.Answer {
+	return quota.Answer{Outcome: o, AthleteID: athleteID, Calls: 1, Began: d.now, Ended: d.now, Date: d.now}
+}
+
+// fail settles a call for the athlete as failed.
+func (d *desk) fail(athleteID int64, o quota.Outcome) quota.Standing {
+	d.Helper()
+	return d.Settle(d.now, d.must(quota.Webhook), d.failure(athleteID, o))
+}
+
+// serve settles a call for the athlete as answered.
+func (d *desk) serve(athleteID int64) quota.Standing {
+	d.Helper()
+	a := answer(d.now, 14, 600, 14, 6000)
+	a.AthleteID = athleteID
+	return d.Settle(d.now, d.must(quota.Webhook), a)
+}
+
+func TestA429WithoutHeadersIsOneAthletesUntilAnotherHasOne(t *testing.T) {
+	quarterEnd := noon.Add(15*time.Minute + quota.Skew)
 	d := opened(t)
-	d.settle(d.must(quota.Webhook), quota.Answer{Outcome: quota.RateLimited, Began: d.now, Ended: d.now, Date: d.now})
-	d.waitsFor(quota.Leave, quota.ForRateLimit, noon.Add(15*time.Minute+quota.Skew))
-	if n := d.Status(d.now).RateLimitedToday; n != 1 {
+	if s := d.fail(1, quota.RateLimited); s.Pause != nil || !s.RetryAt.Equal(quarterEnd) {
+		t.Errorf("%+v", s)
+	}
+	d.serve(2)
+	d.fail(1, quota.RateLimited)
+	d.fail(1, quota.RateLimited)
+	if s := d.fail(2, quota.RateLimited); s.Pause == nil {
+		t.Error("no pause")
+	}
+	d.waitsFor(quota.Leave, quota.ForRateLimit, quarterEnd)
+	if n := d.Status(d.now).RateLimitedToday; n != 4 {
 		t.Errorf("%d", n)
 	}
 }
 
-func TestStravaIsDown(t *testing.T) {
+func TestA429ThatItsHeadersExplainIsNoFailure(t *testing.T) {
+	d := opened(t)
+	s := d.Settle(d.now, d.must(quota.Webhook), with(answer(d.now, 601, 600, 700, 6000), quota.RateLimited))
+	if s.Pause != nil || !s.RetryAt.IsZero() || len(d.Health.Failing) != 0 {
+		t.Errorf("%+v, failing %v", s, d.Health.Failing)
+	}
+	d.waitsFor(quota.Leave, quota.ForRateLimit, noon.Add(15*time.Minute+quota.Skew))
+}
+
+func TestOneAthletesFailuresPauseNothing(t *testing.T) {
+	for _, o := range []quota.Outcome{quota.Unavailable, quota.Maintenance} {
+		d := opened(t)
+		for range 20 {
+			if s := d.fail(1, o); s.Pause != nil {
+				t.Fatalf("outcome %d: %+v", o, s)
+			}
+		}
+		d.must(quota.Webhook)
+	}
+}
+
+func TestStravaIsDownWhenDifferentAthletesFail(t *testing.T) {
+	for o, needed := range map[quota.Outcome]int64{quota.Unavailable: 3, quota.Maintenance: 2} {
+		d := opened(t)
+		for id := range needed - 1 {
+			d.fail(id+1, o)
+		}
+		d.serve(9) // Strava works for others.
+		for id := range needed - 1 {
+			d.fail(id+1, o)
+		}
+		if s := d.fail(needed, o); s.Pause == nil || s.Pause.For != quota.ForStrava || !s.Pause.Until.Equal(d.now.Add(time.Minute)) {
+			t.Fatalf("outcome %d: %+v", o, s)
+		}
+		d.waitsFor(quota.Leave, quota.ForStrava, d.now.Add(time.Minute))
+	}
+}
+
+func TestPausesGrowUntilStravaAnswers(t *testing.T) {
 	d := opened(t)
 	d.now = noon.Add(time.Hour + time.Minute)
-	for _, length := range []time.Duration{1, 2, 4, 8, 15, 15} {
-		d.settle(d.must(quota.Webhook), with(answer(d.now, 0, 0, 0, 0), quota.Maintenance))
+	began := d.now
+	d.fail(1, quota.Maintenance)
+	for i, length := range []time.Duration{1, 2, 4, 8, 15, 15} {
+		d.fail(int64((i+1)%2+1), quota.Maintenance) // Whichever athlete's call tries.
 		d.waitsFor(quota.Leave, quota.ForStrava, d.now.Add(length*time.Minute))
+		if s := d.Status(d.now); s.PausesToday != i+1 || !s.PausedSince.Equal(began) || s.Pause == nil {
+			t.Errorf("pause %d: %+v", i+1, s)
+		}
 		d.now = d.now.Add(length * time.Minute)
 	}
 	p := d.must(quota.Webhook)
@@ -292,40 +363,102 @@ func TestStravaIsDown(t *testing.T) {
 	d.settle(p, answer(d.now, 1, 600, 30, 6000))
 	d.must(quota.Webhook)
 	d.must(quota.Webhook)
-}
-
-func TestFailuresInARowCountAsDown(t *testing.T) {
-	d := opened(t)
-	failed := quota.Answer{Outcome: quota.Failed, Began: d.now, Ended: d.now, Date: d.now}
-	for range 2 {
-		d.settle(d.must(quota.Webhook), failed)
+	if s := d.Status(d.now); !s.PausedSince.IsZero() || len(d.Health.Failing) != 0 || d.Health.Pauses != 0 {
+		t.Errorf("%+v, %+v", s, d.Health)
 	}
-	d.settle(d.must(quota.Webhook), answer(d.now, 13, 600, 13, 6000)) // it works for others
-	for range 2 {
-		d.settle(d.must(quota.Webhook), failed)
-	}
-	d.settle(d.must(quota.Webhook), failed)
-	d.waitsFor(quota.Webhook, quota.ForStrava, d.now.Add(time.Minute))
 }
 
 func TestCallsThatBeganBeforeAPauseDoNotLengthenIt(t *testing.T) {
 	d := opened(t)
 	permits := []quota.Permit{d.must(quota.Webhook), d.must(quota.Webhook), d.must(quota.Webhook)}
-	for _, p := range permits {
-		d.settle(p, quota.Answer{Outcome: quota.Maintenance, Began: d.now, Ended: d.now, Date: d.now})
+	for i, p := range permits {
+		d.settle(p, d.failure(int64(i+1), quota.Maintenance))
 	}
 	d.waitsFor(quota.Leave, quota.ForStrava, d.now.Add(time.Minute))
 }
 
-func TestStravaRefusesTheApplication(t *testing.T) {
+func TestAnInactiveApplicationIsPausedForLongOnceAnotherAthleteConfirmsIt(t *testing.T) {
 	d := opened(t)
-	for _, length := range []time.Duration{30, 60, 120, 120} {
-		d.settle(d.must(quota.Webhook), with(quota.Answer{Began: d.now, Ended: d.now, Date: d.now}, quota.Refused))
+	d.fail(1, quota.Inactive)
+	d.waitsFor(quota.Leave, quota.ForApplication, d.now.Add(time.Minute))
+	d.now = d.now.Add(time.Minute)
+	for i, length := range []time.Duration{30, 60, 120, 120} {
+		d.fail(int64(i+2), quota.Inactive)
 		d.waitsFor(quota.Leave, quota.ForApplication, d.now.Add(length*time.Minute))
 		if p := d.Status(d.now).Pause; p == nil || p.For != quota.ForApplication {
 			t.Errorf("status shows %v", p)
 		}
 		d.now = d.now.Add(length * time.Minute)
+	}
+}
+
+func TestAFailureOfOursSaysNothingOfStravaAndCostsNothing(t *testing.T) {
+	d := opened(t)
+	for id := range int64(10) {
+		d.Settle(d.now, d.must(quota.Webhook), quota.Answer{Outcome: quota.Unknown, AthleteID: id, Began: d.now, Ended: d.now})
+	}
+	if quarter, day := d.used(); quarter != 10 || day != 10 || len(d.Health.Failing) != 0 {
+		t.Errorf("%d, %d, failing %v", quarter, day, d.Health.Failing)
+	}
+	// Where it is not known whether a call was made, nobody else is blamed for it.
+	for range 4 {
+		d.Settle(d.now, d.must(quota.Webhook), quota.Answer{Outcome: quota.Unknown, AthleteID: 1, Calls: quota.CallsUncertain, Began: d.now, Ended: d.now})
+	}
+	if quarter, day := d.used(); quarter != 10 || day != 10 {
+		t.Errorf("uncertain: %d, %d", quarter, day)
+	}
+	d.settle(d.must(quota.Webhook), answer(d.now, 15, 600, 15, 6000)) // They were.
+	if !d.Status(d.now).Others.IsZero() {
+		t.Error("somebody else is blamed")
+	}
+}
+
+func TestARenewedAccessTokenTakesTwoCalls(t *testing.T) {
+	d := opened(t)
+	for i := range 4 { // Were they one each, others would be seen to spend.
+		a := answer(d.now, 12+2*i, 600, 12+2*i, 6000)
+		a.Calls = 2
+		d.settle(d.must(quota.Webhook), a)
+	}
+	if s := d.Status(d.now); !s.Others.IsZero() || s.Quarter.Used != 18 {
+		t.Errorf("%+v", s)
+	}
+	unsure := d.failure(1, quota.Answered)
+	unsure.Calls = 2
+	d.settle(d.must(quota.Webhook), unsure)
+	if quarter, _ := d.used(); quarter != 20 {
+		t.Errorf("%d", quarter)
+	}
+}
+
+func TestServedOthers(t *testing.T) {
+	d := opened(t)
+	d.serve(1)
+	first := d.now
+	d.now = d.now.Add(time.Minute)
+	for range 3 {
+		d.serve(2)
+	}
+	if s := d.fail(2, quota.Unavailable); !s.ServedOthers.Equal(first) {
+		t.Errorf("others than 2 were served at %s", s.ServedOthers)
+	}
+	if s := d.fail(1, quota.Unavailable); !s.ServedOthers.Equal(d.now) {
+		t.Errorf("others than 1 were served at %s", s.ServedOthers)
+	}
+	if s := newDesk(t).fail(1, quota.Unavailable); !s.ServedOthers.IsZero() {
+		t.Errorf("nobody was served at %s", s.ServedOthers)
+	}
+}
+
+func TestWhatIsLeftIsScarceWhenItMayNotLastForWebhooks(t *testing.T) {
+	d := opened(t)
+	if d.must(quota.Webhook).Scarce {
+		t.Error("590 of 600 are left")
+	}
+	d = opened(t)
+	d.spend(580)
+	if !d.must(quota.Leave).Scarce {
+		t.Error("10 of 600 are left")
 	}
 }
 

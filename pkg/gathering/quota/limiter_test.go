@@ -158,14 +158,14 @@ func (c *course) caller(class func() quota.Class, idle func() time.Duration) {
 				under = c.between(0, c.faults.lateBy)
 			}
 			c.after(under, func() {
-				answer := quota.Answer{Began: began, Ended: engine.Now(), Date: c.now.Truncate(time.Second), Rates: rates}
+				answer := quota.Answer{AthleteID: 1, Calls: 1, Began: began, Ended: engine.Now(), Date: c.now.Truncate(time.Second), Rates: rates}
 				if !ok {
 					answer.Outcome = quota.RateLimited
 				}
 				if c.random.Float64() < c.faults.undated {
 					answer.Date = time.Time{}
 				}
-				if err := engine.Settle(context.Background(), permit, answer); err != nil {
+				if _, err := engine.Settle(context.Background(), permit, answer); err != nil {
 					c.t.Fatal(err)
 				}
 				c.after(idle(), turn)
@@ -310,7 +310,7 @@ func TestUrgentWorkFindsRoom(t *testing.T) {
 				if !ok {
 					t.Error("429")
 				}
-				_ = engine.Settle(context.Background(), permit, quota.Answer{Began: began, Ended: c.now, Date: c.now.Truncate(time.Second), Rates: rates})
+				_, _ = engine.Settle(context.Background(), permit, quota.Answer{AthleteID: 1, Calls: 1, Began: began, Ended: c.now, Date: c.now.Truncate(time.Second), Rates: rates})
 			})
 		}
 		try()

@@ -63,34 +63,46 @@ type Permit struct {
 	// ID counts permits from 1.
 	ID    int64
 	Class Class
-	// Expires is when it counts as spent if nobody has settled it.
+	// Expires is when it counts as spent if it has not been settled.
 	Expires time.Time
+	// Scarce says that what is left of the quota may not last for the webhooks
+	// that are expected. It is not stored.
+	Scarce bool
 }
 
-// Outcome of a call.
+// Outcome of a call: what it says about Strava.
 type Outcome int
 
 // The outcomes.
 const (
-	// Answered: Strava answered, with whatever status, and it works. Also for
-	// a call of which nobody knows whether it was made.
+	// Answered: Strava answered, and the answer was understood.
 	Answered Outcome = iota
 	// RateLimited: 429.
 	RateLimited
-	// Maintenance: 502 or 597; Strava is down for everybody.
+	// Maintenance: 502 or 597.
 	Maintenance
-	// Failed: another 5xx, or no answer in time. Three in a row count as
-	// Maintenance.
-	Failed
-	// Refused: Strava refuses the application itself (403, "Application").
-	Refused
-	// NotMade: it is certain that Strava was not called.
-	NotMade
+	// Unavailable: another failure of Strava's: no answer in time, another 5xx,
+	// or an answer that makes no sense.
+	Unavailable
+	// Inactive: Strava says that the application is inactive (403 with the error
+	// Application/Status/Inactive).
+	Inactive
+	// Unknown: the call says nothing about Strava. It was not made, or failed on
+	// our side.
+	Unknown
 )
+
+// CallsUncertain says that a call may have been made.
+const CallsUncertain = -1
 
 // Answer is what came of a call, as far as the quota is concerned.
 type Answer struct {
 	Outcome Outcome
+	// AthleteID is whom the call was for.
+	AthleteID int64
+	// Calls is how many calls were made: two where an access token was refused
+	// and renewed, none where something failed before, or [CallsUncertain].
+	Calls int
 	// Began and Ended are when the call did, by the caller's clock.
 	Began, Ended time.Time
 	// Date is the answer's Date header; zero when there was none.
@@ -105,6 +117,19 @@ type Rates struct {
 	Overall Rate
 	// Read is X-ReadRateLimit-Limit and X-ReadRateLimit-Usage.
 	Read Rate
+}
+
+// exceeded reports whether there are rates and one of the limits is reached.
+func (r *Rates) exceeded() bool {
+	if r == nil {
+		return false
+	}
+	for _, rate := range []Rate{r.Overall, r.Read} {
+		if rate.Usage.Quarter >= rate.Limit.Quarter || rate.Usage.Day >= rate.Limit.Day {
+			return true
+		}
+	}
+	return false
 }
 
 // Rate is a limit and the usage so far.
@@ -147,17 +172,18 @@ func (e *Engine) Reserve(ctx context.Context, class Class, due time.Time) (Permi
 	return permit, nil
 }
 
-// Settle gives the permit back together with what its call has taught. To
+// Settle gives the permit back together with what its call has shown. To
 // settle twice, or late, does no harm.
-func (e *Engine) Settle(ctx context.Context, permit Permit, answer Answer) error {
+func (e *Engine) Settle(ctx context.Context, permit Permit, answer Answer) (Standing, error) {
+	var standing Standing
 	err := e.Budgets.UpdateBudget(ctx, func(b *Budget) error {
-		b.Settle(e.Now(), permit, answer)
+		standing = b.Settle(e.Now(), permit, answer)
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("settle a call: %w", err)
+		return Standing{}, fmt.Errorf("settle a call: %w", err)
 	}
-	return nil
+	return standing, nil
 }
 
 // Status tells how things stand.
@@ -185,6 +211,10 @@ type Status struct {
 	CallsToday, CallsYesterday map[Class]int
 	// RateLimitedToday counts the calls that Strava answered with 429.
 	RateLimitedToday int
+	// PausesToday counts today's pauses. PausedSince is when the first one began
+	// since Strava last answered; zero while it does.
+	PausesToday int
+	PausedSince time.Time
 }
 
 // WindowStatus is how things stand in one window.

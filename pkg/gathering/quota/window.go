@@ -117,9 +117,9 @@ func (w *Window) see(usage Buckets, permit int64) {
 	}
 }
 
-// miss counts a call of ours of which no header will tell.
-func (w *Window) miss(newest int64) {
-	w.Own++
-	w.Unseen++
+// miss counts calls of ours that no header will show for certain.
+func (w *Window) miss(newest int64, calls int) {
+	w.Own += calls
+	w.Unseen += calls
 	w.UnseenID = newest
 }

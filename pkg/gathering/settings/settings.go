@@ -8,8 +8,8 @@ const MetricNamespace = "Paceline/Gathering"
 // Metrics that alarms and the dashboard look at.
 const (
 	MetricRateLimited   = "RateLimited"
-	MetricParked        = "WorkParked"
-	MetricFailed        = "WorkFailed"
+	MetricParked        = "JobsParked"
+	MetricFailed        = "JobsFailed"
 	MetricOldestWebhook = "OldestWebhookSeconds"
 	MetricNotices       = "NoticesDelivered"
 	// MetricKeptTooLong counts what is kept longer than it may be.

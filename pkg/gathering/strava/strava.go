@@ -3,6 +3,7 @@ package strava
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -52,94 +53,134 @@ type Client struct {
 // New makes a client.
 func New(forward Forward, now func() time.Time) *Client { return &Client{forward, now} }
 
-// Status that Strava answers with during maintenance.
+// statusMaintenance is what Strava answers with during maintenance.
 const statusMaintenance = 597
 
-func (c *Client) get(ctx context.Context, athleteID, generation int64, path string, query map[string]string) (string, gathering.Reading, error) {
+// get makes one call. Unless there is an error, the body is still to be
+// understood.
+func (c *Client) get(ctx context.Context, athleteID, generation int64, path string, query map[string]string) (credentialsv1.ForwardResponse, gathering.Reading, error) {
 	began := c.now().UTC()
 	res, err := c.forward(ctx, credentialsv1.ForwardRequest{AthleteID: athleteID, Generation: generation, Path: path, Query: query})
-	reading := gathering.Reading{At: began, Answer: quota.Answer{Began: began, Ended: c.now().UTC()}}
+	reading := gathering.Reading{At: began, Answer: quota.Answer{Began: began, Ended: c.now().UTC(), Calls: res.Calls}}
+	a := &reading.Answer
 	if err != nil {
-		return "", reading, err // Nobody knows whether Strava was called.
+		a.Outcome, a.Calls = quota.Unknown, quota.CallsUncertain
+		return res, reading, err
 	}
+	a.Date, _ = http.ParseTime(res.Header["Date"])
+	a.Rates = rates(res.Header)
 	switch res.Outcome {
 	case credentialsv1.OutcomeAnswered:
 	case credentialsv1.OutcomeRevoked:
-		reading.Answer.Outcome = quota.NotMade
-		return "", reading, gathering.ErrRevoked
+		a.Outcome = quota.Unknown
+		return res, reading, gathering.ErrRevoked
 	case credentialsv1.OutcomeDegraded:
-		reading.Answer.Outcome = quota.NotMade
-		return "", reading, gathering.ErrDegraded
+		a.Outcome = quota.Unknown
+		return res, reading, gathering.ErrDegraded
 	case credentialsv1.OutcomeApplication:
-		reading.Answer.Outcome = quota.Refused
-		return "", reading, gathering.ErrPaused
+		a.Outcome = quota.Inactive
+		return res, reading, gathering.ErrInactive
+	case credentialsv1.OutcomeUnavailable:
+		a.Outcome = quota.Unavailable
+		return res, reading, gathering.ErrUnavailable
 	default:
-		reading.Answer.Outcome = quota.Failed
-		return "", reading, gathering.ErrUnavailable
+		a.Outcome = quota.Unknown
+		return res, reading, fault.New(fault.Transient, "the requester failed")
 	}
-	reading.Answer.Date, _ = http.ParseTime(res.Header["Date"])
-	reading.Answer.Rates = rates(res.Header)
+	a.Calls = max(res.Calls, 1)
 	switch {
 	case res.Status == http.StatusOK:
-		return res.Body, reading, nil
+		return res, reading, nil
 	case res.Status == http.StatusTooManyRequests:
-		reading.Answer.Outcome = quota.RateLimited
-		return "", reading, gathering.ErrPaused
+		a.Outcome = quota.RateLimited
+		return res, reading, gathering.ErrRateLimited
 	case res.Status == http.StatusBadGateway || res.Status == statusMaintenance:
-		reading.Answer.Outcome = quota.Maintenance
-		return "", reading, gathering.ErrPaused
-	case res.Status >= http.StatusInternalServerError:
-		reading.Answer.Outcome = quota.Failed
-	case res.Status == http.StatusNotFound || res.Status == http.StatusUnauthorized:
-		// The requester passes on a 401 only when a scope is missing.
-		return "", reading, gathering.ErrNotVisible
+		a.Outcome = quota.Maintenance
+	default:
+		a.Outcome = quota.Unavailable
 	}
-	return "", reading, fmt.Errorf("status %d: %w", res.Status, gathering.ErrUnavailable)
+	return res, reading, fmt.Errorf("status %d: %w", res.Status, gathering.ErrUnavailable)
+}
+
+// misunderstood makes an answer that makes no sense a failure of Strava's.
+func misunderstood(reading gathering.Reading, err error) (gathering.Reading, error) {
+	reading.Answer.Outcome = quota.Unavailable
+	return reading, fmt.Errorf("%w: %w", gathering.ErrUnavailable, err)
 }
 
 // Athlete implements [gathering.Strava].
 func (c *Client) Athlete(ctx context.Context, athleteID, generation int64) (gatheringv1.Athlete, gathering.Reading, error) {
-	body, reading, err := c.get(ctx, athleteID, generation, "/athlete", nil)
+	res, reading, err := c.get(ctx, athleteID, generation, "/athlete", nil)
 	if err != nil {
 		return gatheringv1.Athlete{}, reading, err
 	}
-	a, err := decodeAthlete([]byte(body))
-	if err != nil || a.ID != athleteID {
-		return gatheringv1.Athlete{}, reading, fault.New(fault.Permanent, "Strava's athlete is not the one asked for")
+	a, _, err := decodeAthlete([]byte(res.Body))
+	if err == nil && a.ID != athleteID {
+		err = errors.New("the athlete is not the one asked for")
+	}
+	if err != nil {
+		reading, err = misunderstood(reading, err)
+		return gatheringv1.Athlete{}, reading, err
 	}
 	return a, reading, nil
 }
 
 // Activities implements [gathering.Strava].
-func (c *Client) Activities(ctx context.Context, athleteID, generation int64, before time.Time, page int) ([]gatheringv1.Activity, int, gathering.Reading, error) {
-	body, reading, err := c.get(ctx, athleteID, generation, "/athlete/activities", map[string]string{
-		"before":   strconv.FormatInt(before.Unix(), 10),
-		"page":     strconv.Itoa(page),
-		"per_page": strconv.Itoa(gathering.PageSize),
-	})
-	if err != nil {
-		return nil, 0, reading, err
+func (c *Client) Activities(ctx context.Context, athleteID, generation int64, r gathering.PageRequest) (gathering.Page, gathering.Reading, error) {
+	query := map[string]string{
+		"before":   strconv.FormatInt(r.To.Unix(), 10),
+		"page":     strconv.Itoa(r.Page),
+		"per_page": strconv.Itoa(r.PerPage),
 	}
-	list, n, err := decodeList(body)
-	if err != nil {
-		return nil, 0, reading, fmt.Errorf("%w: %w", gathering.ErrUnavailable, err)
+	if !r.From.IsZero() {
+		query["after"] = strconv.FormatInt(r.From.Unix()-1, 10)
 	}
-	return list, n, reading, nil
+	res, reading, err := c.get(ctx, athleteID, generation, "/athlete/activities", query)
+	if err != nil {
+		return gathering.Page{}, reading, err
+	}
+	page, err := decodePage(res.Body, athleteID, r.PerPage)
+	if err != nil {
+		reading, err = misunderstood(reading, err)
+		return gathering.Page{}, reading, err
+	}
+	return page, reading, nil
 }
 
 // Activity implements [gathering.Strava].
 func (c *Client) Activity(ctx context.Context, athleteID, generation, activityID int64) (gatheringv1.Activity, gathering.Reading, error) {
-	body, reading, err := c.get(ctx, athleteID, generation, "/activities/"+strconv.FormatInt(activityID, 10), nil)
+	res, reading, err := c.get(ctx, athleteID, generation, "/activities/"+strconv.FormatInt(activityID, 10), nil)
+	if err != nil && notVisible(res) {
+		reading.Answer.Outcome = quota.Answered
+		return gatheringv1.Activity{}, reading, gathering.ErrNotVisible
+	}
 	if err != nil {
 		return gatheringv1.Activity{}, reading, err
 	}
-	a, owner, err := decodeActivity([]byte(body))
+	a, owner, _, err := decodeActivity([]byte(res.Body))
 	switch {
-	case err != nil:
-		return gatheringv1.Activity{}, reading, fmt.Errorf("%w: %w", gathering.ErrUnreadable, err)
-	case owner != athleteID || a.ID != activityID:
+	case err == nil && a.ID != activityID:
+		err = errors.New("the activity is not the one asked for")
+	case err == nil && owner == 0:
+		err = errors.New("the activity names no athlete")
+	case err == nil && owner != athleteID:
 		// Strava shows public activities of others, too.
 		return gatheringv1.Activity{}, reading, gathering.ErrNotVisible
 	}
+	if err != nil {
+		reading, err = misunderstood(reading, err)
+		return gatheringv1.Activity{}, reading, err
+	}
 	return a, reading, nil
+}
+
+// notVisible reports whether Strava itself says that there is no such activity
+// for this athlete. Its 404 is empty or JSON; an HTML page comes from some proxy
+// in between. The requester passes a 401 on only when a scope is missing.
+func notVisible(res credentialsv1.ForwardResponse) bool {
+	if res.Outcome != credentialsv1.OutcomeAnswered {
+		return false
+	}
+	return res.Status == http.StatusUnauthorized ||
+		res.Status == http.StatusNotFound && (res.Body == "" || json.Valid([]byte(res.Body)))
 }

@@ -10,70 +10,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
-	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/kit/fault"
 )
-
-func pointer(v float64) *float64 { return &v }
-
-func TestDecodeTakesNumbersLeniently(t *testing.T) {
-	got, owner, err := decodeActivity([]byte(`{
-		"id": 10853372529, "athlete": {"id": 4242424.0, "resource_state": 1}, "name": "Afternoon Run",
-		"type": "Run", "sport_type": "TrailRun", "workout_type": null,
-		"start_date": "2025-07-20T20:00:00Z", "start_date_local": "2025-07-20T16:00:00Z", "timezone": "(GMT-05:00) America/New_York",
-		"utc_offset": -14400.0, "distance": "6764.8", "moving_time": 2151.0, "elapsed_time": 2178, "total_elevation_gain": 34,
-		"average_speed": 3.145, "max_speed": 11, "average_heartrate": 146.8, "max_heartrate": 162.0,
-		"average_watts": null, "kilojoules": 812.5,
-		"start_latlng": [], "end_latlng": [-0.76, -30.5], "location_city": "Here", "map": {"summary_polyline": "SECRET"},
-		"trainer": false, "commute": true, "manual": false, "private": true, "visibility": "only_me", "device_name": "Garmin"
-	}`))
-	if err != nil || owner != 4242424 {
-		t.Fatal(owner, err)
-	}
-	want := gatheringv1.Activity{
-		ID: 10853372529, Name: "Afternoon Run", SportType: "TrailRun",
-		StartDate: "2025-07-20T20:00:00Z", StartDateLocal: "2025-07-20T16:00:00Z", Timezone: "America/New_York",
-		Distance: 6764.8, MovingTime: 2151, ElapsedTime: 2178, TotalElevationGain: 34,
-		AverageSpeed: pointer(3.145), MaxSpeed: pointer(11), AverageHeartrate: pointer(146.8), MaxHeartrate: pointer(162),
-		Kilojoules: pointer(812.5), Commute: true, Private: true, Visibility: "only_me", DeviceName: "Garmin",
-	}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Error(d)
-	}
-}
-
-func TestDecodeRefusesWhatIsNoActivity(t *testing.T) {
-	for _, body := range []string{`{}`, `[]`, `{"id":1}`, `{"id":1,"start_date":"yesterday","start_date_local":"2025-07-20T16:00:00Z"}`,
-		`{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z","distance":"far"}`,
-		`{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z","distance":1.1e9}`,
-		`{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z","distance":"NaN"}`,
-		`{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z","moving_time":1e300}`,
-		`{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z","elapsed_time":9e18}`,
-		`{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z","total_elevation_gain":-2e9}`,
-		`{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z","kilojoules":1e10}`,
-		`{"id":1,"start_date":"0000-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z"}`,
-		`{"id":1,"start_date":"9999-12-31T23:30:00-01:00","start_date_local":"2025-07-20T16:00:00Z"}`,
-		`{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"0000-07-20T16:00:00Z"}`,
-		`{"id":1.5,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z"}`} {
-		if _, _, err := decodeActivity([]byte(body)); err == nil {
-			t.Errorf("%s was taken", body)
-		} else if strings.Contains(err.Error(), "yesterday") || strings.Contains(err.Error(), "far") {
-			t.Errorf("the error shows content: %v", err)
-		}
-	}
-}
-
-func TestOneBadActivityDoesNotCostThePage(t *testing.T) {
-	good := `{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z"}`
-	list, n, err := decodeList("[" + good + `,{"message":"error"},` + good + "]")
-	if err != nil || n != 3 || len(list) != 2 {
-		t.Errorf("%d of %d, %v", len(list), n, err)
-	}
-	if _, _, err := decodeList(`{"message":"error"}`); err == nil {
-		t.Error("an object was taken for a page")
-	}
-}
 
 func TestRates(t *testing.T) {
 	header := func(limit, usage, readLimit, readUsage string) map[string]string {
@@ -100,47 +40,144 @@ func TestRates(t *testing.T) {
 	}
 }
 
-func TestAnswersTeachTheQuota(t *testing.T) {
+// limits are the headers of an answer.
+var limits = map[string]string{
+	"X-Ratelimit-Limit": "1,2", "X-Ratelimit-Usage": "1,2", "X-Readratelimit-Limit": "1,2", "X-Readratelimit-Usage": "1,2",
+	"Date": "Sun, 22 Nov 2026 10:07:31 GMT",
+}
+
+// answered is what Strava answers with a status and a body.
+func answered(status int, body string) credentialsv1.ForwardResponse {
+	return credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeAnswered, Status: status, Header: limits, Body: body, Calls: 1}
+}
+
+const mine = `{"id":7,"athlete":{"id":1},"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z"}`
+
+func TestWhatAnAnswerMeans(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 7, 30, 0, time.UTC)
-	limits := map[string]string{"X-Ratelimit-Limit": "1,2", "X-Ratelimit-Usage": "1,2", "X-Readratelimit-Limit": "1,2", "X-Readratelimit-Usage": "1,2", "Date": "Sun, 22 Nov 2026 10:07:31 GMT"}
-	answered := func(status int) credentialsv1.ForwardResponse {
-		return credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeAnswered, Status: status, Header: limits, Body: "[]"}
+	outcome := func(o string, calls int) credentialsv1.ForwardResponse {
+		return credentialsv1.ForwardResponse{Outcome: o, Calls: calls}
 	}
-	for name, tc := range map[string]struct {
+	const foreign = `{"id":7,"athlete":{"id":2},"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z"}`
+	type meaning struct {
+		outcome quota.Outcome
+		calls   int
+		err     error
+	}
+	var (
+		good         = meaning{quota.Answered, 1, nil}
+		notVisible   = meaning{quota.Answered, 1, gathering.ErrNotVisible}
+		unavailable  = meaning{quota.Unavailable, 1, gathering.ErrUnavailable}
+		maintenance  = meaning{quota.Maintenance, 1, gathering.ErrUnavailable}
+		tooMany      = meaning{quota.RateLimited, 1, gathering.ErrRateLimited}
+		html         = "<html>Strava is temporarily unavailable</html>"
+		notFoundJSON = `{"message":"Record Not Found","errors":[{"resource":"Activity","field":"id","code":"invalid"}]}`
+	)
+	type answer struct {
 		response credentialsv1.ForwardResponse
 		fails    error
-		want     quota.Outcome
-		err      error
-	}{
-		"a page":              {answered(200), nil, quota.Answered, nil},
-		"not there":           {answered(404), nil, quota.Answered, gathering.ErrNotVisible},
-		"a scope is missing":  {answered(401), nil, quota.Answered, gathering.ErrNotVisible},
-		"a bad request":       {answered(400), nil, quota.Answered, gathering.ErrUnavailable},
-		"too many":            {answered(429), nil, quota.RateLimited, gathering.ErrPaused},
-		"an error":            {answered(500), nil, quota.Failed, gathering.ErrUnavailable},
-		"a bad gateway":       {answered(502), nil, quota.Maintenance, gathering.ErrPaused},
-		"maintenance":         {answered(597), nil, quota.Maintenance, gathering.ErrPaused},
-		"no answer":           {credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeUnavailable}, nil, quota.Failed, gathering.ErrUnavailable},
-		"application refused": {credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeApplication}, nil, quota.Refused, gathering.ErrPaused},
-		"degraded":            {credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeDegraded}, nil, quota.NotMade, gathering.ErrDegraded},
-		"revoked":             {credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeRevoked}, nil, quota.NotMade, gathering.ErrRevoked},
-		"requester failed":    {credentialsv1.ForwardResponse{}, io.ErrUnexpectedEOF, quota.Answered, io.ErrUnexpectedEOF},
+		// What it means for a page, one activity and the profile.
+		page, activity, profile meaning
+	}
+	same := func(r credentialsv1.ForwardResponse, fails error, m meaning) answer { return answer{r, fails, m, m, m} }
+	for name, tc := range map[string]answer{
+		"a page":               {answered(200, "["+mine+"]"), nil, good, unavailable, unavailable},
+		"an empty page":        {answered(200, "[]"), nil, good, unavailable, unavailable},
+		"an object":            {answered(200, mine), nil, unavailable, good, unavailable},
+		"a profile":            {answered(200, `{"id":1}`), nil, unavailable, unavailable, good},
+		"another's profile":    {answered(200, `{"id":2}`), nil, unavailable, unavailable, unavailable},
+		"another's":            {answered(200, foreign), nil, unavailable, notVisible, unavailable},
+		"a page of another's":  {answered(200, "["+foreign+"]"), nil, unavailable, unavailable, unavailable},
+		"another activity":     {answered(200, strings.Replace(mine, `"id":7`, `"id":8`, 1)), nil, unavailable, unavailable, unavailable},
+		"no athlete":           {answered(200, strings.Replace(mine, `{"id":1}`, `null`, 1)), nil, unavailable, unavailable, unavailable},
+		"a message":            {answered(200, `{"message":"error"}`), nil, unavailable, unavailable, unavailable},
+		"null":                 {answered(200, "null"), nil, unavailable, unavailable, unavailable},
+		"nothing":              {answered(200, ""), nil, unavailable, unavailable, unavailable},
+		"HTML":                 {answered(200, html), nil, unavailable, unavailable, unavailable},
+		"a truncated page":     {answered(200, "["+mine), nil, unavailable, unavailable, unavailable},
+		"not there":            {answered(404, ""), nil, unavailable, notVisible, unavailable},
+		"not there, in JSON":   {answered(404, notFoundJSON), nil, unavailable, notVisible, unavailable},
+		"not there, in HTML":   {answered(404, html), nil, unavailable, unavailable, unavailable},
+		"a scope is missing":   {answered(401, `{}`), nil, unavailable, notVisible, unavailable},
+		"a bad request":        {answered(400, `{}`), nil, unavailable, unavailable, unavailable},
+		"forbidden":            {answered(403, html), nil, unavailable, unavailable, unavailable},
+		"too many":             {answered(429, ""), nil, tooMany, tooMany, tooMany},
+		"an error":             {answered(500, `{"message":"error"}`), nil, unavailable, unavailable, unavailable},
+		"a bad gateway":        {answered(502, html), nil, maintenance, maintenance, maintenance},
+		"not available":        {answered(503, html), nil, unavailable, unavailable, unavailable},
+		"maintenance":          {answered(597, html), nil, maintenance, maintenance, maintenance},
+		"no answer":            same(outcome(credentialsv1.OutcomeUnavailable, 1), nil, meaning{quota.Unavailable, 1, gathering.ErrUnavailable}),
+		"no token":             same(outcome(credentialsv1.OutcomeUnavailable, 0), nil, meaning{quota.Unavailable, 0, gathering.ErrUnavailable}),
+		"refused twice":        same(outcome(credentialsv1.OutcomeUnavailable, 2), nil, meaning{quota.Unavailable, 2, gathering.ErrUnavailable}),
+		"application inactive": same(outcome(credentialsv1.OutcomeApplication, 1), nil, meaning{quota.Inactive, 1, gathering.ErrInactive}),
+		"degraded":             same(outcome(credentialsv1.OutcomeDegraded, 0), nil, meaning{quota.Unknown, 0, gathering.ErrDegraded}),
+		"revoked":              same(outcome(credentialsv1.OutcomeRevoked, 0), nil, meaning{quota.Unknown, 0, gathering.ErrRevoked}),
+		"our own failure":      same(outcome(credentialsv1.OutcomeFailed, 1), nil, meaning{quota.Unknown, 1, errOurs}),
+		"an unknown outcome":   same(outcome("bogus", 0), nil, meaning{quota.Unknown, 0, errOurs}),
+		"requester failed":     same(credentialsv1.ForwardResponse{}, io.ErrUnexpectedEOF, meaning{quota.Unknown, quota.CallsUncertain, io.ErrUnexpectedEOF}),
 	} {
 		c := New(func(context.Context, credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
 			now = now.Add(time.Second)
 			return tc.response, tc.fails
 		}, func() time.Time { return now })
-		began := now
-		_, _, reading, err := c.Activities(t.Context(), 1, 1, now, 1)
-		if !errors.Is(err, tc.err) || (tc.err == nil) != (err == nil) {
-			t.Errorf("%s: %v", name, err)
+		for what, call := range map[string]struct {
+			do   func() (gathering.Reading, error)
+			want meaning
+		}{
+			"page": {func() (gathering.Reading, error) {
+				_, r, err := c.Activities(t.Context(), 1, 1, gathering.PageRequest{To: now, Page: 1, PerPage: 200})
+				return r, err
+			}, tc.page},
+			"activity": {func() (gathering.Reading, error) { _, r, err := c.Activity(t.Context(), 1, 1, 7); return r, err }, tc.activity},
+			"profile":  {func() (gathering.Reading, error) { _, r, err := c.Athlete(t.Context(), 1, 1); return r, err }, tc.profile},
+		} {
+			began := now
+			reading, err := call.do()
+			a := reading.Answer
+			if a.Outcome != call.want.outcome || a.Calls != call.want.calls || !matches(err, call.want.err) {
+				t.Errorf("%s for a %s: %+v, %v", name, what, a, err)
+			}
+			if !a.Began.Equal(began) || !a.Ended.Equal(began.Add(time.Second)) || !reading.At.Equal(began) {
+				t.Errorf("%s for a %s: from %s to %s", name, what, a.Began, a.Ended)
+			}
+			if has := tc.response.Header != nil; has != (a.Rates != nil) || has != !a.Date.IsZero() {
+				t.Errorf("%s for a %s: rates %v, date %s", name, what, a.Rates, a.Date)
+			}
 		}
-		a := reading.Answer
-		if a.Outcome != tc.want || !a.Began.Equal(began) || !a.Ended.Equal(began.Add(time.Second)) || !reading.At.Equal(began) {
-			t.Errorf("%s: %+v", name, reading)
+	}
+}
+
+// errOurs stands for a transient fault that is not Strava's.
+var errOurs = errors.New("a fault of ours")
+
+func matches(got, want error) bool {
+	if want == errOurs { //nolint:errorlint // A marker of this test.
+		return fault.Is(got, fault.Transient) && !errors.Is(got, gathering.ErrUnavailable)
+	}
+	return errors.Is(got, want) && (want == nil) == (got == nil)
+}
+
+func TestWhatIsAskedOfStrava(t *testing.T) {
+	var asked credentialsv1.ForwardRequest
+	c := New(func(_ context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
+		asked = req
+		return answered(200, "[]"), nil
+	}, time.Now)
+	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	for _, tc := range []struct {
+		request gathering.PageRequest
+		want    map[string]string
+	}{
+		{gathering.PageRequest{To: at, Page: 3, PerPage: 200}, map[string]string{"before": "1795341600", "page": "3", "per_page": "200"}},
+		// Strava lists what starts after "after".
+		{gathering.PageRequest{From: at, To: at.Add(time.Hour), Page: 1, PerPage: 5}, map[string]string{"after": "1795341599", "before": "1795345200", "page": "1", "per_page": "5"}},
+	} {
+		if _, _, err := c.Activities(t.Context(), 1, 2, tc.request); err != nil {
+			t.Fatal(err)
 		}
-		if told := tc.response.Header != nil; told != (a.Rates != nil) || told != !a.Date.IsZero() {
-			t.Errorf("%s: told %v: %+v", name, told, a)
+		want := credentialsv1.ForwardRequest{AthleteID: 1, Generation: 2, Path: "/athlete/activities", Query: tc.want}
+		if d := cmp.Diff(want, asked); d != "" {
+			t.Error(d)
 		}
 	}
 }

@@ -64,7 +64,7 @@ func Run(t *testing.T, newBudgets func(t *testing.T) quota.Budgets) {
 				m.Limit = quota.Buckets{Overall: 2000, Read: 2000}
 				m.Now = quota.Window{Index: m.Now.Index, Confirmed: true}
 			}
-			b.Outstanding, b.Pause, b.Others, b.Failures, b.Refusals = nil, quota.Pause{}, time.Time{}, 0, 0
+			b.Outstanding, b.Pause, b.Others, b.Health = nil, quota.Pause{}, time.Time{}, quota.Health{}
 			b.Quarter.Now.Seen.Read = 2000 - 20*room
 			return nil
 		})
@@ -123,7 +123,11 @@ func wholeBudget(at time.Time) quota.Budget {
 		Told: at.Add(-time.Second), Issued: 8,
 		Outstanding: []quota.Permit{{ID: 8, Class: quota.Backfill, Expires: at.Add(time.Minute)}},
 		Pause:       quota.Pause{Until: at.Add(time.Hour), For: quota.ForStrava, ID: 6},
-		Failures:    4, Refusals: 1, Others: at.Add(-time.Hour), RateLimited: 1, Since: at.Add(-72 * time.Hour),
+		Health: quota.Health{
+			Failing: []int64{3, 4}, Pauses: 2, PausedSince: at.Add(-2 * time.Minute),
+			Served: [2]quota.Service{{AthleteID: 5, At: at.Add(-time.Minute)}, {AthleteID: 6, At: at.Add(-time.Hour)}},
+		},
+		PausesToday: 3, Others: at.Add(-time.Hour), RateLimited: 1, Since: at.Add(-72 * time.Hour),
 		Demand: map[quota.Class]quota.Demand{quota.Webhook: demand, quota.Spare: {Yesterday: 2, Days: 1}},
 	}
 }

@@ -1,0 +1,46 @@
+package gathering
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/paceline/paceline/pkg/gathering/quota"
+)
+
+// Measure counts the jobs that wait, what of the quota is used and kept, and for
+// how long calls have been paused.
+func (g *Gatherer) Measure(ctx context.Context) error {
+	now := g.Minter.Now()
+	s, err := g.Quota.Status(ctx)
+	if err != nil {
+		return err
+	}
+	g.Metrics.Count(MetricUsedQuarter, s.Quarter.Used)
+	g.Metrics.Count(MetricUsedDay, s.Day.Used)
+	g.Metrics.Count(MetricLimitQuarter, s.Quarter.Limit)
+	g.Metrics.Count(MetricLimitDay, s.Day.Limit)
+	paused := 0
+	if !s.PausedSince.IsZero() {
+		paused = int(now.Sub(s.PausedSince) / time.Second)
+	}
+	g.Metrics.Count(MetricPaused, paused)
+	for _, class := range quota.Classes {
+		w, err := g.Jobs.Waiting(ctx, class, now)
+		if err != nil {
+			return fmt.Errorf("count the jobs of class %s: %w", class, err)
+		}
+		g.Metrics.Count(MetricWaiting(class), w.Count)
+		g.Metrics.Count(MetricReservedQuarter(class), int(math.Ceil(s.Quarter.Reserves[class])))
+		g.Metrics.Count(MetricReservedDay(class), int(math.Ceil(s.Day.Reserves[class])))
+		if class == quota.Webhook {
+			age := 0
+			if !w.Oldest.IsZero() {
+				age = int(now.Sub(w.Oldest) / time.Second)
+			}
+			g.Metrics.Count(MetricOldestWebhook, age)
+		}
+	}
+	return nil
+}

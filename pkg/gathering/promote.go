@@ -1,0 +1,81 @@
+package gathering
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/paceline/paceline/pkg/gathering/quota"
+)
+
+const (
+	// promoteLimit is how many scans one call of [Gatherer.PromoteScans] looks at
+	// at most, and promoteBatch how many it reads at once.
+	promoteLimit = 500
+	promoteBatch = 25
+)
+
+// PromoteScans moves scans into the classes where they belong by now. It makes
+// no call to Strava.
+func (g *Gatherer) PromoteScans(ctx context.Context) error {
+	now := g.Minter.Now()
+	webhook, err := g.Webhooks.Webhook(ctx)
+	if err != nil {
+		return fmt.Errorf("read the last gap: %w", err)
+	}
+	gap := webhook.Gap
+	if gap.To.IsZero() || gap.Planned {
+		_, err := g.replan(ctx, now, now.Add(-promoteAfter), gap.To)
+		return err
+	}
+	// What was read before the gap's end was due, in the class spare, at most
+	// this much after it; what is found there and was read later stays.
+	all, err := g.replan(ctx, now, gap.To.Add(sweepAge+maxPageDelay), gap.To)
+	if err != nil || !all {
+		return err
+	}
+	g.Log.InfoContext(ctx, "all scans planned again", "gap_from", gap.From, "gap_to", gap.To)
+	_, err = g.Webhooks.UpdateWebhook(ctx, func(w *Webhook) error {
+		if w.Gap != gap {
+			return errUnchanged
+		}
+		w.Gap.Planned = true
+		return nil
+	})
+	if err != nil && !errors.Is(err, errUnchanged) {
+		return fmt.Errorf("note that the gap is dealt with: %w", err)
+	}
+	return nil
+}
+
+// replan plans the spare scans again that are due at a time, and reports whether
+// it has seen all of them.
+func (g *Gatherer) replan(ctx context.Context, now, due, gap time.Time) (all bool, _ error) {
+	var last *JobRef
+	for range promoteLimit / promoteBatch {
+		places, err := g.Jobs.Due(ctx, quota.Spare, due, last, promoteBatch)
+		if err != nil {
+			return false, fmt.Errorf("list spare scans: %w", err)
+		}
+		for _, p := range places {
+			_, err := g.Athletes.Update(ctx, p.AthleteID, func(a *Athlete) error {
+				if a.State != Active || a.Job.Class != quota.Spare || a.Job.LeasedUntil.After(now) {
+					return errUnchanged
+				}
+				if a.plan(now, gap); a.Job.Class == quota.Spare {
+					return errUnchanged
+				}
+				return nil
+			})
+			if err != nil && !errors.Is(err, errUnchanged) {
+				return false, fmt.Errorf("move a scan: %w", err)
+			}
+		}
+		if len(places) < promoteBatch {
+			return true, nil
+		}
+		last = &places[len(places)-1]
+	}
+	return false, nil
+}

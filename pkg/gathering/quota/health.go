@@ -1,0 +1,169 @@
+package quota
+
+import (
+	"slices"
+	"time"
+)
+
+const (
+	// The pauses while Strava answers nobody, and while it says that the
+	// application is inactive. They double until an answer comes.
+	shortestPause, longestPause       = time.Minute, 15 * time.Minute
+	shortestInactive, longestInactive = 30 * time.Minute, 2 * time.Hour
+	// maxFailing bounds how many failing athletes are remembered.
+	maxFailing = 5
+)
+
+// needed is how many athletes' calls must fail in the same way, with no answer
+// in between, before the failure counts as everybody's. One athlete's call may
+// fail for ever while Strava works for all others.
+var needed = map[Outcome]int{
+	Unavailable: 3,
+	Maintenance: 2,
+	// A 429 that no header explains.
+	RateLimited: 2,
+	// The answer speaks of the application. The first pause is a short one all
+	// the same, so that a single athlete's wrong answer does little harm.
+	Inactive: 1,
+}
+
+// Health is what the outcome of calls says about Strava as a whole.
+type Health struct {
+	// Failing are the athletes whose calls failed since Strava last answered
+	// one, at most [maxFailing].
+	Failing []int64
+	// Pauses counts the pauses since then, and PausedSince is when the first of
+	// them began; zero without one.
+	Pauses      int
+	PausedSince time.Time
+	// Served is when Strava last answered, for the two athletes that it answered
+	// last, the newest first.
+	Served [2]Service
+}
+
+// Service is an answer of Strava's.
+type Service struct {
+	AthleteID int64
+	At        time.Time
+}
+
+// served notes that Strava answered a call for the athlete.
+func (h *Health) served(athleteID int64, at time.Time) {
+	if h.Served[0].AthleteID != athleteID {
+		h.Served[1] = h.Served[0]
+	}
+	if h.Served[0] = (Service{athleteID, at}); h.Served[1].AthleteID == athleteID {
+		h.Served[1] = Service{}
+	}
+}
+
+// servedOthers is when Strava last answered a call for another athlete; zero if
+// that is not known.
+func (h Health) servedOthers(athleteID int64) time.Time {
+	for _, s := range h.Served {
+		if s.AthleteID != athleteID {
+			return s.At
+		}
+	}
+	return time.Time{}
+}
+
+// failed notes that a call for the athlete failed and reports whether that, with
+// what failed before, is evidence that Strava fails for everybody.
+func (h *Health) failed(athleteID int64, outcome Outcome) bool {
+	if !slices.Contains(h.Failing, athleteID) && len(h.Failing) < maxFailing {
+		h.Failing = append(slices.Clone(h.Failing), athleteID)
+	}
+	// A call after a pause only finds out whether it is over.
+	return h.Pauses > 0 || len(h.Failing) >= needed[outcome]
+}
+
+// recovered notes that Strava answers.
+func (h *Health) recovered() { h.Failing, h.Pauses, h.PausedSince = nil, 0, time.Time{} }
+
+// Standing is what the caller has to know once its call is settled.
+type Standing struct {
+	// Pause is nil unless all calls are paused.
+	Pause *Wait
+	// RetryAt is when the same call may be worth another try; zero for at once.
+	RetryAt time.Time
+	// ServedOthers is when Strava last answered a call for another athlete; zero
+	// if that is not known.
+	ServedOthers time.Time
+}
+
+// assess draws the conclusions from the outcome of a permit's call.
+func (b *Budget) assess(now time.Time, permit Permit, a Answer) Standing {
+	var retryAt time.Time
+	_, quarterEnd := b.quarter().bounds()
+	quarterEnd = quarterEnd.Add(Skew)
+	unexplained := false
+	if a.Outcome == RateLimited {
+		b.RateLimited++
+		switch full := b.Quarter.room(&b.Quarter.Now) <= 0 || b.Day.room(&b.Day.Now) <= 0; {
+		case full:
+		case a.Rates.exceeded():
+			// It is not certain which window the header is about: the shorter
+			// one, if it is the present one.
+			b.pause(quarterEnd, ForRateLimit)
+		default:
+			unexplained, retryAt = true, quarterEnd
+		}
+	}
+	news := permit.ID > b.Pause.ID // A call that began before a pause says nothing new.
+	switch {
+	case a.Outcome == Answered:
+		b.Health.served(a.AthleteID, now)
+		if news {
+			b.Health.recovered()
+		}
+	case a.Outcome == Unknown, a.Outcome == RateLimited && !unexplained, !news:
+	case b.Health.failed(a.AthleteID, a.Outcome):
+		b.pauseFor(now, a.Outcome, quarterEnd)
+	}
+	s := Standing{RetryAt: retryAt, ServedOthers: b.Health.servedOthers(a.AthleteID)}
+	if b.Pause.Until.After(now) {
+		s.Pause = &Wait{b.Pause.Until, b.Pause.For}
+	}
+	return s
+}
+
+// pauseFor stops all calls because of an outcome, for longer each time.
+func (b *Budget) pauseFor(now time.Time, outcome Outcome, quarterEnd time.Time) {
+	h := &b.Health
+	until, reason := now.Add(doubled(shortestPause, h.Pauses, longestPause)), ForStrava
+	switch {
+	case outcome == RateLimited:
+		until, reason = quarterEnd, ForRateLimit
+	case outcome == Inactive && len(h.Failing) == 1:
+		until, reason = now.Add(shortestPause), ForApplication
+	case outcome == Inactive:
+		until, reason = now.Add(doubled(shortestInactive, max(0, h.Pauses-1), longestInactive)), ForApplication
+	}
+	if !b.pause(until, reason) {
+		return
+	}
+	h.Pauses++
+	b.PausesToday++
+	if h.PausedSince.IsZero() {
+		h.PausedSince = now
+	}
+}
+
+// pause stops all calls until then, unless a longer pause is in force, and
+// reports whether it does.
+func (b *Budget) pause(until time.Time, reason string) bool {
+	if !until.After(b.Pause.Until) {
+		return false
+	}
+	b.Pause = Pause{Until: until, For: reason, ID: b.Issued}
+	return true
+}
+
+// doubled is d doubled so many times, at most limit.
+func doubled(d time.Duration, times int, limit time.Duration) time.Duration {
+	for ; times > 0 && d < limit; times-- {
+		d *= 2
+	}
+	return min(d, limit)
+}

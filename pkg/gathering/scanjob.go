@@ -1,0 +1,224 @@
+package gathering
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/gathering/quota"
+)
+
+// scanJob reads the next part of an athlete's scan, passes it on, and notes that,
+// in this order: cut off anywhere, the same part is read again and passed on
+// under the same numbers.
+type scanJob struct {
+	g    *Gatherer
+	held Athlete
+	// overdue says that the scan came too late and was only put elsewhere.
+	overdue bool
+	due     time.Time
+}
+
+// leaseScan leases an athlete's scan; nil if it is not due.
+func (g *Gatherer) leaseScan(ctx context.Context, ref JobRef) (leasedJob, error) {
+	now := g.Minter.Now()
+	overdue := false
+	a, err := g.Athletes.Update(ctx, ref.AthleteID, func(a *Athlete) error {
+		overdue = false
+		if a.State != Active || !a.Job.lease(ref.Class, now) {
+			return errUnchanged
+		}
+		if overdue = a.expired(now); overdue {
+			a.plan(now, time.Time{})
+			return nil
+		}
+		a.resume(now)
+		return nil
+	})
+	if errors.Is(err, errUnchanged) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lease a scan: %w", err)
+	}
+	return &scanJob{g: g, held: a, overdue: overdue, due: a.Job.Due}, nil
+}
+
+func (j *scanJob) dueAt() time.Time { return j.due }
+
+func (j *scanJob) release(ctx context.Context) error {
+	return j.save(ctx, func(a *Athlete) { a.Job.release() })
+}
+
+func (j *scanJob) drop(ctx context.Context, reason error) error {
+	if !errors.Is(reason, ErrDegraded) {
+		return j.save(ctx, func(a *Athlete) { a.Job = Job{} })
+	}
+	// The athlete has to connect again.
+	return j.g.reportProgress(ctx, j.held.ID, func(a *Athlete) bool {
+		return a.State == Active && a.Generation == j.held.Generation && a.degrade()
+	})
+}
+
+func (j *scanJob) fail(ctx context.Context, f failure, cause error) (parked bool, _ error) {
+	next := j.held
+	var reported error
+	if errors.Is(cause, ErrUnavailable) && next.Scan.Profiled {
+		gap, err := j.gap(ctx)
+		if err != nil {
+			return false, err
+		}
+		if errors.Is(cause, errRepeatedPage) {
+			next.Scan.Repeats++
+		}
+		if parked = next.failPage(f, gap); next.Scan.State == gatheringv1.ScanCompleted {
+			if reported = j.g.publish(ctx, next.progressed(f.at)); reported == nil {
+				return false, j.save(ctx, func(a *Athlete) { *a = next })
+			}
+			next = j.held
+			parked = next.Job.fail(f)
+		}
+	} else {
+		parked = next.Job.fail(f)
+	}
+	waits := next.Scan.First && next.wait(f.waitingFor, next.Job.Due)
+	if err := j.save(ctx, func(a *Athlete) { *a = next }); err != nil || !waits {
+		return parked, errors.Join(reported, err)
+	}
+	return parked, errors.Join(reported, j.g.publish(ctx, next.progressed(f.at)))
+}
+
+// save writes what the lease's holder leaves, unless it has lost the lease.
+func (j *scanJob) save(ctx context.Context, change func(*Athlete)) error {
+	held := j.held
+	a, err := j.g.Athletes.Update(ctx, held.ID, func(a *Athlete) error {
+		if a.Generation != held.Generation || !a.Job.LeasedUntil.Equal(held.Job.LeasedUntil) {
+			return errUnchanged
+		}
+		change(a)
+		return nil
+	})
+	if errors.Is(err, errUnchanged) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("write a scan: %w", err)
+	}
+	j.due = a.Job.Due
+	return nil
+}
+
+// gap returns the end of the last gap in the webhooks.
+func (j *scanJob) gap(ctx context.Context) (time.Time, error) {
+	w, err := j.g.Webhooks.Webhook(ctx)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read the last gap: %w", err)
+	}
+	return w.Gap.To, nil
+}
+
+// publishAndSave publishes what was read together with the progress, and then
+// notes it.
+func (j *scanJob) publishAndSave(ctx context.Context, facts []event.Fact, change func(a *Athlete, gap time.Time)) error {
+	gap, err := j.gap(ctx)
+	if err != nil {
+		return err
+	}
+	next := j.held
+	change(&next, gap)
+	if next.Scan.First || next.Scan.State == gatheringv1.ScanCompleted {
+		facts = append(facts, next.progressed(j.g.Minter.Now()))
+	}
+	if len(facts) > 0 {
+		if err := j.g.publish(ctx, facts...); err != nil {
+			return err
+		}
+	}
+	return j.save(ctx, func(a *Athlete) { *a = next })
+}
+
+// errRepeatedPage: Strava answered with the page before once more. That is no
+// page, unless it says so again: as many activities may have been uploaded in
+// between.
+var errRepeatedPage = fmt.Errorf("the page repeats the one before: %w", ErrUnavailable)
+
+func (j *scanJob) run(ctx context.Context, s Strava) error {
+	a := j.held
+	switch {
+	case j.overdue:
+		return nil
+	case !a.Scan.Profiled:
+		return j.readProfile(ctx, s)
+	}
+	page, reading, err := s.Activities(ctx, a.ID, a.Generation, a.Scan.request())
+	if err != nil {
+		return err
+	}
+	if a.Scan.repeats(page) && a.Scan.Repeats != 1 {
+		return errRepeatedPage
+	}
+	j.g.noteLeftOut(ctx, a.ID, page)
+	fresh := a.Scan.fresh(page)
+	var facts []event.Fact
+	for _, part := range chunks(fresh) {
+		facts = append(facts, gatheringv1.ActivitiesGathered{
+			AthleteID: a.ID, Generation: a.Generation, ReadAt: reading.At, Activities: part,
+			Chunk: &gatheringv1.ScanChunk{ScanID: a.Scan.ID, Number: a.Scan.Chunks + len(facts)},
+		})
+	}
+	return j.publishAndSave(ctx, facts, func(a *Athlete, gap time.Time) {
+		a.applyPage(page, reading.At, j.g.Minter.Now(), gap, len(facts), len(fresh))
+	})
+}
+
+// readProfile reads the athlete's profile. A profile that cannot be read holds
+// the activities up no longer: it is left to the inbox.
+func (j *scanJob) readProfile(ctx context.Context, s Strava) error {
+	a := j.held
+	profile, reading, err := s.Athlete(ctx, a.ID, a.Generation)
+	var wait *quota.Wait
+	switch {
+	case errors.As(err, &wait), errors.Is(err, ErrRevoked), errors.Is(err, ErrDegraded), errors.Is(err, ErrRateLimited):
+		return err
+	case err != nil:
+		return j.leaveProfile(ctx, err)
+	}
+	joined, malformed := time.Parse(time.RFC3339, profile.CreatedAt)
+	return j.publishAndSave(ctx, []event.Fact{gatheringv1.AthleteGathered{
+		AthleteID: a.ID, Generation: a.Generation, ReadAt: reading.At, Athlete: profile,
+	}}, func(a *Athlete, _ time.Time) {
+		a.Scan.Profiled = true
+		if malformed == nil {
+			a.JoinedAt, a.ProfiledAt = joined.UTC(), reading.At.UTC()
+		}
+		a.Scan.State, a.Scan.WaitingFor, a.Scan.ResumesAt = gatheringv1.ScanScanning, "", time.Time{}
+		a.Scan.Sequence++
+		a.Job.next(a.Job.Class, a.Job.Due)
+	})
+}
+
+// leaveProfile leaves the profile to the inbox.
+func (j *scanJob) leaveProfile(ctx context.Context, cause error) error {
+	now := j.g.Minter.Now()
+	j.g.logFailure(ctx, JobRef{AthleteID: j.held.ID, Kind: JobScan, Class: j.held.Job.Class}, cause, false)
+	_, err := j.g.Inboxes.UpdateInbox(ctx, j.held.ID, func(m *Inbox) error {
+		if m.Generation != j.held.Generation {
+			return errUnchanged
+		}
+		m.oweProfile(failure{at: now})
+		if m.Job.Class == "" {
+			m.reschedule(now, j.held.Last.Pages)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errUnchanged) {
+		return fmt.Errorf("leave the profile to the inbox: %w", err)
+	}
+	return j.save(ctx, func(a *Athlete) {
+		a.Scan.Profiled = true
+		a.Job.next(a.Job.Class, a.Job.Due)
+	})
+}
