@@ -322,7 +322,7 @@ func TestAnActivityThatStravaFailsToShowHoldsNothingUp(t *testing.T) {
 func TestWhatCannotBeUnderstoodIsLeftOut(t *testing.T) {
 	w, id, calls := current(t, 250)
 	absurd, other, changed := w.truth(id)[3].ID, w.truth(id)[4].ID, w.clock.Now()
-	if err := w.strava.SetFields(id, absurd, map[string]json.RawMessage{"distance": json.RawMessage("1e12")}); err != nil {
+	if err := w.strava.SetFields(id, absurd, map[string]json.RawMessage{"start_date": json.RawMessage(`"0000-01-01T00:00:00Z"`)}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {

@@ -1,8 +1,9 @@
 // Package strava reads Strava through the requester, the credentials boundary's
-// exported function, and decodes what comes back.
+// exported function, and decodes the answers.
 //
-// The decoder is an allow-list: what Paceline does not keep (coordinates,
-// polylines, places, and everything else) is not read into anything. It takes
-// numbers leniently, because Strava's answers hold floats where its
-// specification says integer.
+// The decoder is an allow-list: it reads nothing that Paceline does not keep,
+// such as coordinates, polylines and places. It is lenient, because Strava's
+// answers hold floats where its specification says integer, and because one odd
+// member must not cost an activity: it leaves out members that it cannot read,
+// and counts them. Only an activity's id and start are essential.
 package strava

@@ -103,7 +103,7 @@ func (c *Client) Athlete(ctx context.Context, athleteID, generation int64) (gath
 	if err != nil {
 		return gatheringv1.Athlete{}, reading, err
 	}
-	a, err := decodeAthlete([]byte(body))
+	a, _, err := decodeAthlete([]byte(body))
 	if err != nil || a.ID != athleteID {
 		return gatheringv1.Athlete{}, reading, fault.New(fault.Permanent, "Strava's athlete is not the one asked for")
 	}
@@ -120,11 +120,11 @@ func (c *Client) Activities(ctx context.Context, athleteID, generation int64, be
 	if err != nil {
 		return nil, 0, reading, err
 	}
-	list, n, err := decodeList(body)
+	list, err := decodePage(body, athleteID, gathering.PageSize)
 	if err != nil {
 		return nil, 0, reading, fmt.Errorf("%w: %w", gathering.ErrUnavailable, err)
 	}
-	return list, n, reading, nil
+	return list.Activities, list.Sent, reading, nil
 }
 
 // Activity implements [gathering.Strava].
@@ -133,7 +133,7 @@ func (c *Client) Activity(ctx context.Context, athleteID, generation, activityID
 	if err != nil {
 		return gatheringv1.Activity{}, reading, err
 	}
-	a, owner, err := decodeActivity([]byte(body))
+	a, owner, _, err := decodeActivity([]byte(body))
 	switch {
 	case err != nil:
 		return gatheringv1.Activity{}, reading, fmt.Errorf("%w: %w", gathering.ErrUnreadable, err)

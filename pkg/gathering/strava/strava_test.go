@@ -4,76 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
-	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
-
-func pointer(v float64) *float64 { return &v }
-
-func TestDecodeTakesNumbersLeniently(t *testing.T) {
-	got, owner, err := decodeActivity([]byte(`{
-		"id": 10853372529, "athlete": {"id": 4242424.0, "resource_state": 1}, "name": "Afternoon Run",
-		"type": "Run", "sport_type": "TrailRun", "workout_type": null,
-		"start_date": "2025-07-20T20:00:00Z", "start_date_local": "2025-07-20T16:00:00Z", "timezone": "(GMT-05:00) America/New_York",
-		"utc_offset": -14400.0, "distance": "6764.8", "moving_time": 2151.0, "elapsed_time": 2178, "total_elevation_gain": 34,
-		"average_speed": 3.145, "max_speed": 11, "average_heartrate": 146.8, "max_heartrate": 162.0,
-		"average_watts": null, "kilojoules": 812.5,
-		"start_latlng": [], "end_latlng": [-0.76, -30.5], "location_city": "Here", "map": {"summary_polyline": "SECRET"},
-		"trainer": false, "commute": true, "manual": false, "private": true, "visibility": "only_me", "device_name": "Garmin"
-	}`))
-	if err != nil || owner != 4242424 {
-		t.Fatal(owner, err)
-	}
-	want := gatheringv1.Activity{
-		ID: 10853372529, Name: "Afternoon Run", SportType: "TrailRun",
-		StartDate: "2025-07-20T20:00:00Z", StartDateLocal: "2025-07-20T16:00:00Z", Timezone: "America/New_York",
-		Distance: 6764.8, MovingTime: 2151, ElapsedTime: 2178, TotalElevationGain: 34,
-		AverageSpeed: pointer(3.145), MaxSpeed: pointer(11), AverageHeartrate: pointer(146.8), MaxHeartrate: pointer(162),
-		Kilojoules: pointer(812.5), Commute: true, Private: true, Visibility: "only_me", DeviceName: "Garmin",
-	}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Error(d)
-	}
-}
-
-func TestDecodeRefusesWhatIsNoActivity(t *testing.T) {
-	for _, body := range []string{`{}`, `[]`, `{"id":1}`, `{"id":1,"start_date":"yesterday","start_date_local":"2025-07-20T16:00:00Z"}`,
-		`{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z","distance":"far"}`,
-		`{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z","distance":1.1e9}`,
-		`{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z","distance":"NaN"}`,
-		`{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z","moving_time":1e300}`,
-		`{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z","elapsed_time":9e18}`,
-		`{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z","total_elevation_gain":-2e9}`,
-		`{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z","kilojoules":1e10}`,
-		`{"id":1,"start_date":"0000-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z"}`,
-		`{"id":1,"start_date":"9999-12-31T23:30:00-01:00","start_date_local":"2025-07-20T16:00:00Z"}`,
-		`{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"0000-07-20T16:00:00Z"}`,
-		`{"id":1.5,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z"}`} {
-		if _, _, err := decodeActivity([]byte(body)); err == nil {
-			t.Errorf("%s was taken", body)
-		} else if strings.Contains(err.Error(), "yesterday") || strings.Contains(err.Error(), "far") {
-			t.Errorf("the error shows content: %v", err)
-		}
-	}
-}
-
-func TestOneBadActivityDoesNotCostThePage(t *testing.T) {
-	good := `{"id":1,"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z"}`
-	list, n, err := decodeList("[" + good + `,{"message":"error"},` + good + "]")
-	if err != nil || n != 3 || len(list) != 2 {
-		t.Errorf("%d of %d, %v", len(list), n, err)
-	}
-	if _, _, err := decodeList(`{"message":"error"}`); err == nil {
-		t.Error("an object was taken for a page")
-	}
-}
 
 func TestRates(t *testing.T) {
 	header := func(limit, usage, readLimit, readUsage string) map[string]string {

@@ -1,0 +1,48 @@
+package gathering
+
+import (
+	"encoding/json"
+
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+)
+
+// Page is one page of an athlete's activities, newest first, as Strava listed it.
+type Page struct {
+	// Activities are those that could be read, in the order of the page.
+	Activities []gatheringv1.Activity
+	// Sent is how many entries Strava sent, Unreadable the indexes of those
+	// without a readable id or start.
+	Sent       int
+	Unreadable []int
+	// LeftOut counts, by Strava's name of the member, what was left out of
+	// activities that were read.
+	LeftOut map[string]int
+}
+
+// maxChunkBytes bounds the JSON of a chunk's activities. EventBridge takes 256 KB
+// an entry, envelope included; half of that leaves room for what targets add.
+const maxChunkBytes = 128 << 10
+
+// chunks divides activities, in their order, among as few events as possible,
+// each of at most [gatheringv1.MaxActivities] and at most maxChunkBytes. The same
+// list is always divided in the same way. An activity that is larger by itself
+// gets a chunk of its own; the decoder's bounds leave none.
+func chunks(list []gatheringv1.Activity) [][]gatheringv1.Activity {
+	var out [][]gatheringv1.Activity
+	begin, size := 0, 0
+	for i, a := range list {
+		// Encoding fails for NaN and infinity alone, and would again when the
+		// event is published.
+		encoded, _ := json.Marshal(a)
+		n := len(encoded) + len(",")
+		if i > begin && (i-begin == gatheringv1.MaxActivities || size+n > maxChunkBytes) {
+			out = append(out, list[begin:i])
+			begin, size = i, 0
+		}
+		size += n
+	}
+	if begin < len(list) {
+		out = append(out, list[begin:])
+	}
+	return out
+}
