@@ -176,7 +176,7 @@ func answerFrom(pages []string) vendor.Forward {
 		"X-Readratelimit-Limit": "100000,1000000", "X-Readratelimit-Usage": "1,1",
 	}
 	return func(_ context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
-		res := credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeAnswered, Status: http.StatusOK, Header: header}
+		res := credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeAnswered, Status: http.StatusOK, Header: header, Calls: 1}
 		if req.Path == "/athlete" {
 			res.Body = fmt.Sprintf(`{"id":%d,"firstname":"Ada","created_at":"2016-01-01T00:00:00Z"}`, req.AthleteID)
 			return res, nil

@@ -22,8 +22,13 @@ const (
 	OutcomeRevoked = "revoked"
 	// OutcomeDegraded: the athlete must connect again first.
 	OutcomeDegraded = "degraded"
-	// OutcomeUnavailable: Strava gave no answer. Ask again later.
+	// OutcomeUnavailable: Strava's API or its token endpoint gave no answer, or
+	// one that makes no sense. Ask again later.
 	OutcomeUnavailable = "unavailable"
+	// OutcomeFailed: the credentials boundary could not make or finish the call
+	// for a reason of its own, such as its storage or too little time. It says
+	// nothing about Strava. Ask again later.
+	OutcomeFailed = "failed"
 	// OutcomeApplication: Strava refuses the application itself. Ask nothing
 	// for anybody until the admin has settled it.
 	OutcomeApplication = "application"
@@ -35,8 +40,13 @@ type ForwardResponse struct {
 	// Status is Strava's HTTP status when the outcome is answered.
 	Status int `json:"status,omitempty"`
 	// Header holds Strava's rate limit header fields by their canonical Go
-	// names.
+	// names, of the last API call that Strava answered, whatever the outcome.
 	Header map[string]string `json:"header,omitempty"`
-	// Body is Strava's body as it came.
+	// Body is Strava's body as it came when the outcome is answered.
 	Body string `json:"body,omitempty"`
+	// Calls is how many API calls were sent to Strava and count against its rate
+	// limits, whatever the outcome: 0, 1, or 2 when a refused access token was
+	// renewed and the call repeated. The token endpoint's calls do not count
+	// (Strava's answers there have no rate limit headers).
+	Calls int `json:"calls"`
 }
