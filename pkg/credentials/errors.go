@@ -1,6 +1,11 @@
 package credentials
 
-import "errors"
+import (
+	"context"
+	"errors"
+
+	"github.com/paceline/paceline/pkg/kit/fault"
+)
 
 // Ways in which connecting fails that the athlete can do something about.
 var (
@@ -13,7 +18,8 @@ var (
 	ErrState = errors.New("the state is unknown, used, expired or another browser's")
 	// ErrAppFull: the application has as many athletes as Strava allows.
 	ErrAppFull = errors.New("the application is at its athlete capacity")
-	// ErrStravaUnavailable: Strava cannot be asked now.
+	// ErrStravaUnavailable: Strava gave no answer, or one that makes no sense.
+	// An error that is not marked with it says nothing about Strava.
 	ErrStravaUnavailable = errors.New("Strava is unavailable")
 )
 
@@ -40,3 +46,13 @@ var (
 	// ErrDegraded: the athlete has to connect again.
 	ErrDegraded = errors.New("authorization degraded")
 )
+
+// unavailable marks a transient fault of the ports [OAuth] and [API] with
+// [ErrStravaUnavailable]: by it they say that there was no usable answer. When
+// the context has ended, Strava did not have the time that is its due.
+func unavailable(ctx context.Context, err error) error {
+	if !fault.Is(err, fault.Transient) || ctx.Err() != nil {
+		return err
+	}
+	return fault.New(fault.Transient, "%w: %w", ErrStravaUnavailable, err)
+}

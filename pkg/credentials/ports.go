@@ -160,10 +160,10 @@ type OAuth interface {
 	// URL does not show it.
 	AuthorizeURL(clientID, redirectURI, state string, verifier secret.String) string
 	// Exchange turns a code into tokens. Errors: ErrCodeRefused, ErrAppFull,
-	// ErrAppRefused, or a transient fault.
+	// ErrAppRefused, or a transient fault when there was no usable answer.
 	Exchange(ctx context.Context, app App, redirectURI string, code, verifier secret.String) (Authorization, error)
 	// Refresh renews a pair. Errors: ErrTokenRefused, ErrAppRefused, or a
-	// transient fault.
+	// transient fault when there was no usable answer.
 	Refresh(ctx context.Context, app App, refresh secret.String) (TokenPair, error)
 	// Revoke ends the authorization that the pair belongs to, if either token
 	// is still alive; that neither is, is no error. Errors: ErrAppRefused;
@@ -174,6 +174,9 @@ type OAuth interface {
 
 // APIAnswer is Strava's answer to a forwarded call.
 type APIAnswer struct {
+	// Sent says that the call may have reached Strava, and so counts against its
+	// rate limits. It holds beside an error, too.
+	Sent   bool
 	Status int
 	// Refused tells why the call was refused: ErrAppRefused, ErrAccessTokenDead
 	// or ErrScopeMissing; nil if it wasn't, or for no reason of these.
@@ -186,8 +189,8 @@ type APIAnswer struct {
 
 // API is Strava's REST API.
 type API interface {
-	// Get calls path with the access token. An error means that there was no
-	// answer; it is a transient fault.
+	// Get calls path with the access token. A transient fault means that there
+	// was no answer.
 	Get(ctx context.Context, access secret.String, path string, query map[string]string) (APIAnswer, error)
 }
 

@@ -3,8 +3,9 @@ package credentials
 import (
 	"context"
 	"errors"
-	"fmt"
+	"log/slog"
 	"regexp"
+	"time"
 
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -14,6 +15,7 @@ import (
 type Requester struct {
 	Tokens *Tokens
 	API    API
+	Log    *slog.Logger
 }
 
 // activitiesPath is refused for want of a scope when the authorization covers
@@ -25,65 +27,77 @@ const activitiesPath = "/athlete/activities"
 // inside do more than gathering needs.
 var forwardable = regexp.MustCompile(`^/(athlete|athlete/activities|activities/[0-9]{1,19})$`)
 
-// Forward makes one call. It returns an error only for a request that may not
-// be made, an invalid fault, and for tokens that are missing or damaged in the
-// vault; whatever else happens is an outcome.
+// callTime must be left of the request's time when the API is called. Strava has
+// been seen to take 4 s for a page of activities.
+const callTime = 5 * time.Second
+
+// Forward makes one call. It returns an error, an invalid fault, only for a
+// request that may not be made; whatever else happens is an outcome. Why an
+// outcome is [credentialsv1.OutcomeFailed], only the log says.
 func (r *Requester) Forward(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
 	if !forwardable.MatchString(req.Path) || req.AthleteID <= 0 || req.Generation <= 0 {
 		return credentialsv1.ForwardResponse{}, fault.New(fault.Invalid, "this call may not be forwarded")
 	}
-	answer, err := r.call(ctx, req)
+	answer, calls, err := r.call(ctx, req)
+	res := credentialsv1.ForwardResponse{Header: answer.Header, Calls: calls}
 	switch {
+	case err == nil:
+		res.Outcome, res.Status, res.Body = credentialsv1.OutcomeAnswered, answer.Status, string(answer.Body)
 	case errors.Is(err, ErrRevoked):
-		return credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeRevoked}, nil
+		res.Outcome = credentialsv1.OutcomeRevoked
 	case errors.Is(err, ErrDegraded):
-		return credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeDegraded}, nil
+		res.Outcome = credentialsv1.OutcomeDegraded
 	case errors.Is(err, ErrAppRefused):
-		return credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeApplication}, nil
-	case fault.Is(err, fault.Transient):
-		return credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeUnavailable}, nil
-	case err != nil:
-		return credentialsv1.ForwardResponse{}, fmt.Errorf("forward: %w", err)
+		res.Outcome = credentialsv1.OutcomeApplication
+	case errors.Is(err, ErrStravaUnavailable):
+		res.Outcome = credentialsv1.OutcomeUnavailable
+	default:
+		res.Outcome = credentialsv1.OutcomeFailed
+		r.Log.ErrorContext(ctx, "a call to Strava could not be made or finished",
+			"athlete_id", req.AthleteID, "calls", calls, "fault", fault.Of(err), "error", err.Error())
 	}
-	return credentialsv1.ForwardResponse{
-		Outcome: credentialsv1.OutcomeAnswered,
-		Status:  answer.Status,
-		Header:  answer.Header,
-		Body:    string(answer.Body),
-	}, nil
+	return res, nil
 }
 
 // call makes the call and, when Strava refuses the access token as such, once
-// more with a renewed one.
-func (r *Requester) call(ctx context.Context, req credentialsv1.ForwardRequest) (APIAnswer, error) {
+// more with a renewed one. It returns the last answer, beside an error, too, and
+// how many calls were sent.
+func (r *Requester) call(ctx context.Context, req credentialsv1.ForwardRequest) (last APIAnswer, calls int, _ error) {
 	var rejected TokenPair
 	for {
 		pair, err := r.Tokens.Pair(ctx, Athlete(req.AthleteID), req.Generation, rejected)
 		if err != nil {
-			return APIAnswer{}, err
+			return last, calls, err
+		}
+		if tooLate(ctx, callTime) {
+			return last, calls, errTooLate
 		}
 		answer, err := r.API.Get(ctx, pair.Access, req.Path, req.Query)
-		if err != nil {
-			return APIAnswer{}, err
+		if answer.Sent {
+			calls++
 		}
+		if err != nil {
+			return last, calls, unavailable(ctx, err)
+		}
+		last = answer
 		switch {
 		case errors.Is(answer.Refused, ErrAppRefused):
-			return APIAnswer{}, ErrAppRefused
+			return last, calls, ErrAppRefused
 		case errors.Is(answer.Refused, ErrScopeMissing) && req.Path == activitiesPath:
 			// The athlete took the activities back, and nothing but connecting
 			// again can change that.
 			if err := r.Tokens.Degrade(ctx, Athlete(req.AthleteID), req.Generation, credentialsv1.DegradedScopeMissing); err != nil {
-				return APIAnswer{}, err
+				return last, calls, err
 			}
-			return APIAnswer{}, ErrDegraded
+			return last, calls, ErrDegraded
 		case !errors.Is(answer.Refused, ErrAccessTokenDead):
 			// A scope that is missing for one activity, such as one that only
 			// its owner may see, says nothing of the others.
-			return answer, nil
+			return last, calls, nil
 		case !rejected.Access.Empty():
 			// Renewed and refused again: the authorization itself is gone, and
 			// a webhook will say so, or Strava is confused and will recover.
-			return APIAnswer{}, fault.New(fault.Transient, "a renewed access token was refused")
+			return last, calls, fault.New(fault.Transient, "%w: a renewed access token was refused", ErrStravaUnavailable)
 		}
 		rejected = pair
 	}

@@ -1,11 +1,18 @@
 package credentials_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/provider"
+	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -185,5 +192,230 @@ func TestActivitiesRefusedForWantOfAScopeDegrade(t *testing.T) {
 	w.mustAnswer(id, w.connected(id))
 	if n := w.strava.Counters().Total(strava.EndpointRefresh, id); n != 0 {
 		t.Errorf("%d refreshes for a missing scope", n)
+	}
+}
+
+// reply is what Strava's API does with one call.
+type reply struct {
+	status  int
+	refused error
+	// err says that there was no answer, notSent that the call did not leave, and
+	// late that the request's time ended meanwhile.
+	err     error
+	notSent bool
+	late    bool
+}
+
+// scriptedAPI gives one reply after another, each with its number in a header.
+type scriptedAPI struct {
+	replies []reply
+	calls   int
+	end     context.CancelFunc
+}
+
+func (a *scriptedAPI) Get(context.Context, secret.String, string, map[string]string) (credentials.APIAnswer, error) {
+	r := a.replies[a.calls]
+	a.calls++
+	if r.late {
+		a.end()
+	}
+	if r.err != nil {
+		return credentials.APIAnswer{Sent: !r.notSent}, r.err
+	}
+	return credentials.APIAnswer{
+		Sent: true, Status: r.status, Refused: r.refused, Header: map[string]string{"X-Ratelimit-Usage": strconv.Itoa(a.calls)}, Body: []byte("body"),
+	}, nil
+}
+
+// unwritable is a grants table that can be read only.
+type unwritable struct{ credentials.Grants }
+
+func (unwritable) Update(context.Context, credentials.Account, func(*credentials.Grant) error) (credentials.Grant, error) {
+	return credentials.Grant{}, errors.New("the table refuses")
+}
+
+// damaged is a vault whose token pairs cannot be decoded.
+type damaged struct{ credentials.Vault }
+
+func (damaged) Tokens(context.Context, credentials.Account, int64) (credentials.TokenPair, error) {
+	return credentials.TokenPair{}, fault.New(fault.Permanent, "unexpected parameter value")
+}
+
+// TestForwardTellsWhoFailedAndHowManyCallsWereSent goes through all that may come
+// of a request.
+func TestForwardTellsWhoFailedAndHowManyCallsWereSent(t *testing.T) {
+	const (
+		answered    = credentialsv1.OutcomeAnswered
+		unavailable = credentialsv1.OutcomeUnavailable
+		failed      = credentialsv1.OutcomeFailed
+		revoked     = credentialsv1.OutcomeRevoked
+		degraded    = credentialsv1.OutcomeDegraded
+		application = credentialsv1.OutcomeApplication
+	)
+	type request struct {
+		*world
+		process        *credentials.Tokens
+		id, generation int64
+		path           string
+		timeLeft       time.Duration
+	}
+	type before func(*request)
+	var (
+		page       = reply{status: 200}
+		dead       = reply{status: 401, refused: credentials.ErrAccessTokenDead}
+		noScope    = reply{status: 401, refused: credentials.ErrScopeMissing}
+		inactive   = reply{status: 403, refused: credentials.ErrAppRefused}
+		noAnswer   = reply{err: fault.New(fault.Transient, "connection reset")}
+		notSent    = reply{err: fault.New(fault.Transient, "connection refused"), notSent: true}
+		malformed  = reply{err: fault.New(fault.Permanent, "the configured URL is malformed"), notSent: true}
+		outOfTime  = reply{err: fault.New(fault.Transient, "context deadline exceeded"), late: true}
+		tokenFault = func(kind strava.FaultKind) before {
+			return func(r *request) {
+				if err := r.strava.Inject(strava.Fault{Endpoint: strava.EndpointRefresh, Kind: kind, Count: -1}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		tokenAnswer = func(status int, body string) before {
+			client := &http.Client{Transport: strava.InProcess(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(status)
+				_, _ = w.Write([]byte(body))
+			}))}
+			return func(r *request) {
+				r.process.OAuth = provider.NewOAuth(client, provider.Strava("http://strava.test/oauth", settings.RevocationRevoke), r.clock.Now)
+			}
+		}
+		expired   before = func(r *request) { r.clock.Advance(7 * time.Hour) }
+		list      before = func(r *request) { r.path = "/athlete/activities" }
+		leaseBusy before = func(r *request) {
+			lease(t, r.world, r.id, "another process", r.clock.Now().Add(time.Hour))
+			r.process.Sleep = func(context.Context, time.Duration) error { return context.DeadlineExceeded }
+		}
+		ssmDown before = func(r *request) {
+			r.process.Vault = outVault{r.process.Vault, &outage{w: r.world, until: r.clock.Now().AddDate(1, 0, 0)}, false}
+		}
+		kmsDown before = func(r *request) {
+			r.process.Sealer = outSealer{r.process.Sealer, &outage{w: r.world, until: r.clock.Now().AddDate(1, 0, 0)}}
+		}
+		tableDown before = func(r *request) {
+			r.process.Grants = outGrants{r.process.Grants, &outage{w: r.world, until: r.clock.Now().AddDate(1, 0, 0)}}
+		}
+		tableReadOnly before = func(r *request) { r.process.Grants = unwritable{r.process.Grants} }
+		cannotSave    before = func(r *request) {
+			r.process.OAuth = &revoking{r.oauth, func() { r.process.Grants = unwritable{r.process.Grants} }}
+		}
+		leftMeanwhile before = func(r *request) {
+			r.process.OAuth = &revoking{r.oauth, func() {
+				if err := r.departure.Left(t.Context(), cause(), credentials.Athlete(r.id), r.generation, "receipt", r.clock.Now()); err != nil {
+					t.Error(err)
+				}
+			}}
+		}
+		withdrawn before = func(r *request) {
+			if err := r.strava.Deauthorize(r.id); err != nil {
+				t.Error(err)
+			}
+		}
+		tokensMissing before = func(r *request) {
+			if err := r.vault.DropTokens(t.Context(), credentials.Athlete(r.id)); err != nil {
+				t.Error(err)
+			}
+		}
+		tokensDamaged  before = func(r *request) { r.process.Vault = damaged{r.process.Vault} }
+		busDown        before = func(r *request) { r.bus.Fail(fault.New(fault.Transient, "bus throttled")) }
+		newAuthorized  before = func(r *request) { r.connected(r.id) }
+		left                  = func(d time.Duration) before { return func(r *request) { r.timeLeft = d } }
+		inactiveAnswer        = `{"message":"Forbidden","errors":[{"resource":"Application","field":"Status","code":"Inactive"}]}`
+	)
+	for name, tc := range map[string]struct {
+		before  []before
+		replies []reply
+		outcome string
+		calls   int
+	}{
+		"a page":                                    {nil, []reply{page}, answered, 1},
+		"an error of Strava's":                      {nil, []reply{{status: 500}}, answered, 1},
+		"no answer":                                 {nil, []reply{noAnswer}, unavailable, 1},
+		"no connection":                             {nil, []reply{notSent}, unavailable, 0},
+		"a malformed setting":                       {nil, []reply{malformed}, failed, 0},
+		"no time left to call":                      {[]before{left(4 * time.Second)}, nil, failed, 0},
+		"time ends during the call":                 {nil, []reply{outOfTime}, failed, 1},
+		"an inactive application":                   {nil, []reply{inactive}, application, 1},
+		"a scope missing for one activity":          {nil, []reply{noScope}, answered, 1},
+		"a scope missing for the list":              {[]before{list}, []reply{noScope}, degraded, 1},
+		"a scope missing, and the table refuses":    {[]before{list, tableReadOnly}, []reply{noScope}, failed, 1},
+		"renewed":                                   {nil, []reply{dead, page}, answered, 2},
+		"renewed, an error of Strava's":             {nil, []reply{dead, {status: 503}}, answered, 2},
+		"renewed, refused again":                    {nil, []reply{dead, dead}, unavailable, 2},
+		"renewed, no answer":                        {nil, []reply{dead, noAnswer}, unavailable, 2},
+		"renewed, no connection":                    {nil, []reply{dead, notSent}, unavailable, 1},
+		"renewed, time ends during the call":        {nil, []reply{dead, outOfTime}, failed, 2},
+		"renewed, an inactive application":          {nil, []reply{dead, inactive}, application, 2},
+		"renewed, a scope missing for the list":     {[]before{list}, []reply{dead, noScope}, degraded, 2},
+		"not renewed, reset":                        {[]before{tokenFault(strava.FaultReset)}, []reply{dead}, unavailable, 1},
+		"not renewed, 502":                          {[]before{tokenFault(strava.Fault502)}, []reply{dead}, unavailable, 1},
+		"not renewed, 503":                          {[]before{tokenFault(strava.Fault503)}, []reply{dead}, unavailable, 1},
+		"not renewed, 429":                          {[]before{tokenFault(strava.Fault429)}, []reply{dead}, unavailable, 1},
+		"not renewed, HTML under 200":               {[]before{tokenAnswer(200, "<html>")}, []reply{dead}, unavailable, 1},
+		"not renewed, null under 200":               {[]before{tokenAnswer(200, "null")}, []reply{dead}, unavailable, 1},
+		"not renewed, HTML under 403":               {[]before{tokenAnswer(403, "<html>")}, []reply{dead}, unavailable, 1},
+		"not renewed, another thing forbidden":      {[]before{tokenAnswer(403, `{"errors":[{"resource":"Athlete"}]}`)}, []reply{dead}, unavailable, 1},
+		"not renewed, an inactive application":      {[]before{tokenAnswer(403, inactiveAnswer)}, []reply{dead}, application, 1},
+		"not renewed, the athlete withdrew":         {[]before{withdrawn}, []reply{dead}, degraded, 1},
+		"not renewed, the athlete left meanwhile":   {[]before{leftMeanwhile}, []reply{dead}, revoked, 1},
+		"not renewed, too little time":              {[]before{left(20 * time.Second)}, []reply{dead}, failed, 1},
+		"not renewed, KMS down":                     {[]before{kmsDown}, []reply{dead}, failed, 1},
+		"not renewed, another process is at it":     {[]before{leaseBusy}, []reply{dead}, failed, 1},
+		"renewed, and neither store takes the pair": {[]before{cannotSave}, []reply{dead}, failed, 1},
+		"expired, 503":                              {[]before{expired, tokenFault(strava.Fault503)}, nil, unavailable, 0},
+		"expired, an inactive application":          {[]before{expired, tokenAnswer(403, inactiveAnswer)}, nil, application, 0},
+		"expired, the athlete withdrew":             {[]before{expired, withdrawn}, nil, degraded, 0},
+		"expired, renewed":                          {[]before{expired}, []reply{page}, answered, 1},
+		"expired, another process is at it":         {[]before{expired, leaseBusy}, nil, failed, 0},
+		"SSM down":                                  {[]before{ssmDown}, nil, failed, 0},
+		"the table down":                            {[]before{tableDown}, nil, failed, 0},
+		"tokens missing":                            {[]before{tokensMissing}, nil, failed, 0},
+		"tokens damaged":                            {[]before{tokensDamaged}, nil, failed, 0},
+		"the athlete withdrew, and the bus is down": {[]before{expired, withdrawn, busDown}, nil, failed, 0},
+		"an earlier authorization":                  {[]before{newAuthorized}, nil, revoked, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, strava.Settings{})
+			r := &request{world: w, process: w.process(w.patient), id: w.athlete(0), path: "/athlete", timeLeft: time.Hour}
+			r.generation = w.connected(r.id)
+			for _, prepare := range tc.before {
+				prepare(r)
+			}
+			ctx, end := context.WithTimeout(t.Context(), r.timeLeft)
+			defer end()
+			api := &scriptedAPI{replies: tc.replies, end: end}
+			requester := &credentials.Requester{Tokens: r.process, API: api, Log: w.requester.Log}
+			res, err := requester.Forward(ctx, credentialsv1.ForwardRequest{AthleteID: r.id, Generation: r.generation, Path: r.path})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res.Outcome != tc.outcome || res.Calls != tc.calls {
+				t.Errorf("%s after %d calls, want %s after %d: %s", res.Outcome, res.Calls, tc.outcome, tc.calls, w.log.String())
+			}
+			if api.calls != len(tc.replies) {
+				t.Errorf("%d calls were tried", api.calls)
+			}
+			// The last answer's rate limits are passed on, its status and body
+			// only as the answer.
+			usage := ""
+			for i, r := range tc.replies {
+				if r.err == nil {
+					usage = strconv.Itoa(i + 1)
+				}
+			}
+			if res.Header["X-Ratelimit-Usage"] != usage || (res.Status != 0) != (tc.outcome == answered) || (res.Body != "") != (tc.outcome == answered) {
+				t.Errorf("passed on: %+v", res)
+			}
+			// Why it failed is logged, once.
+			if n := strings.Count(w.log.String(), "level=ERROR"); (n == 1) != (tc.outcome == failed) || n > 1 {
+				t.Errorf("logged: %s", w.log.String())
+			}
+			w.mustBeSilent()
+		})
 	}
 }

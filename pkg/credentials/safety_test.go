@@ -26,7 +26,7 @@ func (w *world) patient(ctx context.Context, d time.Duration) error {
 // by makes a call through the given process.
 func (w *world) by(process *credentials.Tokens, id, generation int64) credentialsv1.ForwardResponse {
 	w.t.Helper()
-	requester := &credentials.Requester{Tokens: process, API: w.requester.API}
+	requester := &credentials.Requester{Tokens: process, API: w.requester.API, Log: w.requester.Log}
 	res, err := requester.Forward(w.t.Context(), credentialsv1.ForwardRequest{AthleteID: id, Generation: generation, Path: "/athlete"})
 	if err != nil {
 		w.t.Error(err)
@@ -355,7 +355,7 @@ func TestOutages(t *testing.T) {
 				for w.clock.Now().Before(o.until) {
 					for _, p := range processes {
 						asked++
-						if res := w.by(p, id, generation); res.Outcome != credentialsv1.OutcomeAnswered && res.Outcome != credentialsv1.OutcomeUnavailable {
+						if res := w.by(p, id, generation); res.Outcome != credentialsv1.OutcomeAnswered && res.Outcome != credentialsv1.OutcomeFailed {
 							t.Fatalf("outcome %s", res.Outcome)
 						}
 					}
@@ -446,7 +446,7 @@ func TestSavingIsTriedAgain(t *testing.T) {
 			}).watch(process), id, generation)
 			want := credentialsv1.OutcomeAnswered
 			if lost > 0 {
-				want = credentialsv1.OutcomeUnavailable
+				want = credentialsv1.OutcomeFailed
 			}
 			if res.Outcome != want || w.counts.Of(credentials.MetricUnsaved) != lost {
 				t.Errorf("%s, %d lost", res.Outcome, w.counts.Of(credentials.MetricUnsaved))
@@ -703,7 +703,7 @@ func TestWhatCouldNotBeAnnouncedIsAnnouncedLater(t *testing.T) {
 		t.Fatal("no error")
 	}
 	generation := w.grant(id).Generation
-	if res := w.forward(id, generation); res.Outcome != credentialsv1.OutcomeUnavailable {
+	if res := w.forward(id, generation); res.Outcome != credentialsv1.OutcomeFailed {
 		t.Errorf("outcome %s", res.Outcome)
 	}
 	w.bus.Fail(nil)

@@ -60,7 +60,8 @@ type cachedPair struct {
 // just refused, if one was: it is then renewed whatever its age says.
 //
 // Errors: ErrRevoked when the generation is not the one in force, ErrDegraded,
-// ErrAppRefused, a transient fault, or a permanent one when the pair is nowhere.
+// ErrAppRefused, a transient fault (Strava's if it is ErrStravaUnavailable), or a
+// permanent one when the pair is nowhere.
 func (t *Tokens) Pair(ctx context.Context, account Account, generation int64, rejected TokenPair) (TokenPair, error) {
 	for restarts := 0; ; {
 		grant, pair, err := t.current(ctx, account, generation, Grant.callable)
@@ -302,7 +303,7 @@ func (t *Tokens) refresh(ctx context.Context, seen Grant, pair TokenPair) (Token
 }
 
 // errTooLate says that Strava was not asked.
-var errTooLate = fault.New(fault.Transient, "too little time is left for a refresh")
+var errTooLate = fault.New(fault.Transient, "too little time is left to call Strava")
 
 // tooLate reports whether less than need is left before the context ends. That
 // is a matter of the real clock, whatever the Minter's.
@@ -346,7 +347,8 @@ func (t *Tokens) askAs(ctx context.Context, app App, pair TokenPair) (TokenPair,
 	if tooLate(ctx, refreshTime) {
 		return TokenPair{}, errTooLate
 	}
-	return t.OAuth.Refresh(ctx, app, pair.Refresh)
+	fresh, err := t.OAuth.Refresh(ctx, app, pair.Refresh)
+	return fresh, unavailable(ctx, err)
 }
 
 // save has the grant name the fresh pair, which it puts into the vault or else

@@ -82,10 +82,11 @@ func newWorld(t *testing.T, at strava.Settings) *world {
 		Publisher: w.bus, Minter: w.minter, NewSecret: newSecret, RedirectURI: redirectURI, Sleep: sleep,
 		Capacity: &credentials.Capacity{Census: w.store, Athletes: 10, Now: clock.Now},
 	}
-	w.requester = &credentials.Requester{Tokens: w.tokens, API: vendor.NewAPI(client, "http://strava.test/api/v3")}
+	log := slog.New(slog.NewTextHandler(&w.log, nil))
+	w.requester = &credentials.Requester{Tokens: w.tokens, API: vendor.NewAPI(client, "http://strava.test/api/v3"), Log: log}
 	w.departure = &credentials.Departure{
 		Grants: w.store, Erasures: w.store, Vault: w.vault, OAuth: w.oauth, API: w.requester.API, Tokens: w.tokens,
-		Publisher: w.bus, Metrics: w.counts, Minter: w.minter, Log: slog.New(slog.NewTextHandler(&w.log, nil)), NewSecret: newSecret,
+		Publisher: w.bus, Metrics: w.counts, Minter: w.minter, Log: log, NewSecret: newSecret,
 	}
 	w.admin = &credentials.Admin{
 		Grants: w.store, Erasures: w.store, Vault: w.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"),

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -111,6 +112,7 @@ func requesterOverhead(ctx context.Context, r *report) error {
 		requester := &credentials.Requester{
 			Tokens: &credentials.Tokens{Grants: store.grants, Vault: vault, OAuth: oauth, Minter: boot.Minter(), Sleep: boot.Sleep},
 			API:    vendor.NewAPI(client, api),
+			Log:    slog.New(slog.DiscardHandler),
 		}
 		handler := lambda.NewHandler(requester.Forward)
 		for _, call := range calls {

@@ -23,13 +23,14 @@ func main() {
 	requester := &credentials.Requester{
 		Tokens: wiring.Tokens(cfg, s, wiring.Table(cfg, s), metrics),
 		API:    wiring.API(s),
+		Log:    log,
 	}
 	lambda.Start(obs.Flushing(metrics, func(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
 		ctx, cancel := boot.WithReserve(ctx)
 		defer cancel()
 		res, err := requester.Forward(ctx, req)
-		if err != nil { // The caller is not told why.
-			log.ErrorContext(ctx, "a call cannot be made", "athlete_id", req.AthleteID, "error", err.Error())
+		if err != nil {
+			log.ErrorContext(ctx, "a request was refused", "athlete_id", req.AthleteID, "error", err.Error())
 		}
 		return res, err
 	}))

@@ -72,7 +72,13 @@ func StravaMeaning(status int, body []byte) Meaning {
 		if bytes.Contains(body, []byte("Limit of connected athletes exceeded")) {
 			return AppFull
 		}
-		return AppRefused
+		// Anything else under this status, such as the page of a firewall, says
+		// nothing about the application.
+		for _, e := range stravaErrors(body) {
+			if e.Resource == "Application" {
+				return AppRefused
+			}
+		}
 	}
 	return Unclear
 }

@@ -245,6 +245,35 @@ func TestStravaRefusal(t *testing.T) {
 	}
 }
 
+func TestStravaMeaning(t *testing.T) {
+	answer := func(resource, field, code string) string {
+		return fmt.Sprintf(`{"message":"x","errors":[{"resource":%q,"field":%q,"code":%q}]}`, resource, field, code)
+	}
+	for name, tc := range map[string]struct {
+		status int
+		body   string
+		want   provider.Meaning
+	}{
+		"bad client":              {400, answer("Application", "client_id", "invalid"), provider.AppRefused},
+		"bad refresh token":       {400, answer("RefreshToken", "refresh_token", "invalid"), provider.GrantRefused},
+		"bad code":                {400, answer("RequestToken", "code", "invalid"), provider.GrantRefused},
+		"inactive application":    {403, answer("Application", "Status", "Inactive"), provider.AppRefused},
+		"too many athletes":       {403, `{"message":"Limit of connected athletes exceeded"}`, provider.AppFull},
+		"too many, as text":       {403, `Limit of connected athletes exceeded`, provider.AppFull},
+		"a firewall's page":       {403, `<html><body>Application blocked</body></html>`, provider.Unclear},
+		"forbidden, no reason":    {403, ``, provider.Unclear},
+		"forbidden, as text":      {403, `{"message":"Forbidden","errors":"Application"}`, provider.Unclear},
+		"forbidden to one":        {403, answer("Athlete", "", "invalid"), provider.Unclear},
+		"rate limit":              {429, answer("Application", "overall rate limit", "exceeded"), provider.Unclear},
+		"outage that names it":    {503, answer("Application", "Status", "Inactive"), provider.Unclear},
+		"unauthorized, as a page": {401, `<html>`, provider.Unclear},
+	} {
+		if got := provider.StravaMeaning(tc.status, []byte(tc.body)); got != tc.want {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+}
+
 // noSecret sees to it that the error repeats nothing of what must not be known.
 func noSecret(t *testing.T, err error, app credentials.App, pair credentials.TokenPair) {
 	t.Helper()

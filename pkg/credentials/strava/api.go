@@ -2,6 +2,8 @@ package strava
 
 import (
 	"context"
+	"errors"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -47,7 +49,9 @@ func (c *API) Get(ctx context.Context, access secret.String, path string, query 
 	req.Header.Set("Accept", "application/json")
 	a, err := httpcall.Do(ctx, c.client, apiTimeout, req)
 	if err != nil {
-		return credentials.APIAnswer{}, err
+		// Without a connection nothing was sent.
+		dial := (*net.OpError)(nil)
+		return credentials.APIAnswer{Sent: !errors.As(err, &dial) || dial.Op != "dial"}, err
 	}
 	header := map[string]string{}
 	for _, name := range passedOn {
@@ -55,5 +59,7 @@ func (c *API) Get(ctx context.Context, access secret.String, path string, query 
 			header[name] = v
 		}
 	}
-	return credentials.APIAnswer{Status: a.Status, Refused: provider.StravaRefusal(a.Status, a.Body), Header: header, Body: a.Body}, nil
+	return credentials.APIAnswer{
+		Sent: true, Status: a.Status, Refused: provider.StravaRefusal(a.Status, a.Body), Header: header, Body: a.Body,
+	}, nil
 }

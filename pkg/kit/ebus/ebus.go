@@ -11,12 +11,11 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Limits of PutEvents (EventBridge API reference): entries a request, and
-// bytes over all entries of a request. The byte limit leaves room for what
-// EventBridge counts besides the detail.
+// Limits of a PutEvents request (EventBridge API reference, PutEvents). Its
+// entries may have 256 KB together; the smaller reading of that is meant here.
 const (
 	maxEntries = 10
-	maxBytes   = 200 << 10
+	maxBytes   = 256_000
 	attempts   = 3
 )
 
@@ -48,21 +47,23 @@ func (b *Bus) Publish(ctx context.Context, events ...event.Event) error {
 		if err != nil {
 			return fault.New(fault.Permanent, "encode %s: %w", e.Fact.DetailType(), err)
 		}
-		if len(detail) > maxBytes {
-			return fault.New(fault.Permanent, "publish %s: %d bytes are too many for one event", e.Fact.DetailType(), len(detail))
-		}
-		if len(batch) == maxEntries || size+len(detail) > maxBytes {
-			batches = append(batches, batch)
-			batch, size = nil, 0
-		}
-		batch = append(batch, types.PutEventsRequestEntry{
+		entry := types.PutEventsRequestEntry{
 			EventBusName: aws.String(b.name),
 			Source:       aws.String(e.Fact.Source()),
 			DetailType:   aws.String(e.Fact.DetailType()),
 			Detail:       aws.String(string(detail)),
 			Time:         aws.Time(e.Meta.OccurredAt),
-		})
-		size += len(detail)
+		}
+		n := entrySize(entry)
+		if n > maxBytes {
+			return fault.New(fault.Permanent, "publish %s: %d bytes are too many for one event", e.Fact.DetailType(), n)
+		}
+		if len(batch) == maxEntries || size+n > maxBytes {
+			batches = append(batches, batch)
+			batch, size = nil, 0
+		}
+		batch = append(batch, entry)
+		size += n
 	}
 	if len(batch) > 0 {
 		batches = append(batches, batch)
@@ -73,6 +74,13 @@ func (b *Bus) Publish(ctx context.Context, events ...event.Event) error {
 		}
 	}
 	return nil
+}
+
+// entrySize is how many bytes EventBridge counts for an entry (EventBridge user
+// guide, "Calculating PutEvents event entry size"): 14 for the time, and the
+// texts in UTF-8.
+func entrySize(e types.PutEventsRequestEntry) int {
+	return 14 + len(*e.Source) + len(*e.DetailType) + len(*e.Detail)
 }
 
 func (b *Bus) put(ctx context.Context, entries []types.PutEventsRequestEntry) error {

@@ -25,13 +25,17 @@ func (note) DetailType() string { return "Noted.v1" }
 type bus struct {
 	refuse map[string]int
 	calls  [][]string
+	// sizes are those of the requests, in bytes as EventBridge counts them.
+	sizes []int
 }
 
 func (b *bus) PutEvents(_ context.Context, in *eventbridge.PutEventsInput, _ ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
 	out := &eventbridge.PutEventsOutput{}
 	var details []string
+	size := 0
 	for _, e := range in.Entries {
 		details = append(details, *e.Detail)
+		size += 14 + len(*e.Source+*e.DetailType+*e.Detail)
 		r := types.PutEventsResultEntry{EventId: aws.String("x")}
 		for word, left := range b.refuse {
 			if strings.Contains(*e.Detail, word) && left > 0 {
@@ -41,7 +45,7 @@ func (b *bus) PutEvents(_ context.Context, in *eventbridge.PutEventsInput, _ ...
 		}
 		out.Entries = append(out.Entries, r)
 	}
-	b.calls = append(b.calls, details)
+	b.calls, b.sizes = append(b.calls, details), append(b.sizes, size)
 	return out, nil
 }
 
@@ -60,12 +64,31 @@ func TestPublishSplitsByCountAndSize(t *testing.T) {
 	if got := []int{len(b.calls[0]), len(b.calls[1]), len(b.calls[2])}; got[0] != 10 || got[1] != 10 || got[2] != 3 {
 		t.Fatalf("batches of %v", got)
 	}
-	b = &bus{}
-	if err := ebus.New(b, "main").Publish(t.Context(), notes(4, strings.Repeat("x", 90<<10))...); err != nil {
-		t.Fatal(err)
+}
+
+func TestNoRequestIsLargerThanEventBridgeTakes(t *testing.T) {
+	lengths := []int{20_000, 85_000, 90_000, 128_000, 255_700}
+	for length := 25_300; length < 25_700; length += 20 { // Where ten entries just fill a request.
+		lengths = append(lengths, length)
 	}
-	if len(b.calls) != 2 {
-		t.Fatalf("%d requests", len(b.calls))
+	for _, length := range lengths {
+		b := &bus{}
+		if err := ebus.New(b, "main").Publish(t.Context(), notes(40, strings.Repeat("x", length))...); err != nil {
+			t.Fatal(err)
+		}
+		sent, entries := 0, len(b.calls[0])
+		for i, size := range b.sizes {
+			sent += len(b.calls[i])
+			if size > 256_000 {
+				t.Errorf("texts of %d: a request of %d bytes", length, size)
+			}
+		}
+		if sent != 40 {
+			t.Errorf("texts of %d: %d of 40 were sent", length, sent)
+		}
+		if each := b.sizes[0] / entries; entries < 10 && b.sizes[0]+each < 255_900 {
+			t.Errorf("texts of %d: %d in a request of %d bytes, which has room for another", length, entries, b.sizes[0])
+		}
 	}
 }
 
