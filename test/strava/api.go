@@ -29,7 +29,7 @@ func (s *Server) routeAPI() {
 		c.athlete = s.tokens[bearer(c.Request)].athlete
 	}
 	api := func(name, pattern string, serve func(*call, reader) answer) {
-		s.route(endpoint{name, identify, s.metered(serve)}, pattern)
+		s.route(endpoint{name, identify, s.meterAPI, s.authenticated(serve)}, pattern)
 	}
 	api(EndpointAthlete, "GET /api/v3/athlete", s.getAthlete)
 	api(EndpointActivities, "GET /api/v3/athlete/activities", s.listActivities)
@@ -40,41 +40,34 @@ func (s *Server) routeAPI() {
 	})
 }
 
-// metered wraps the endpoints of the API: a bearer token in the header (the
-// only place for it from 2027-06-01; the stand-in never took it elsewhere),
-// the application's limits with their headers, and then serve under the lock.
-// A token never issued belongs to no application, so it counts for none.
-func (s *Server) metered(serve func(*call, reader) answer) func(*call) answer {
+// authenticated wraps the endpoints of the API, which want a bearer token in the
+// header (the only place for it from 2027-06-01): what refuses a call comes in
+// Strava's order, and then serve under the lock.
+func (s *Server) authenticated(serve func(*call, reader) answer) func(*call) answer {
 	return func(c *call) answer {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		token, now := bearer(c.Request), s.clock.Now()
 		issued, known := s.tokens[token]
-		if !known {
+		switch fault := faultKinds[c.fault.Kind].answer; {
+		case !known:
 			return deadToken()
-		}
-		upload := isUpload(c.Request)
-		s.meter.charge(now, upload)
-		header := http.Header{}
-		setRateHeaders(header, s.settings, s.meter.usage)
-		if s.settings.Inactive {
-			return appInactive().with(header)
-		}
-		if limit := s.meter.exceeded(s.settings, upload); limit != "" {
-			return rateLimited(limit).with(header)
-		}
-		if a, ok := appFault(c.fault.Kind); ok {
-			return a.with(header)
+		case s.settings.Inactive:
+			return appInactive()
+		case c.exceeded != "":
+			return rateLimited(c.exceeded)
+		case fault.status != 0:
+			return fault
 		}
 		a := s.population.accounts[issued.athlete]
 		if !a.grant.live(token, now) {
-			return deadToken().with(header)
+			return deadToken()
 		}
 		response := serve(c, reader{a, now})
 		if response.status == http.StatusOK {
-			header.Set("ETag", etag(response.body))
+			response = response.with(http.Header{"Etag": {etag(response.body)}})
 		}
-		return response.with(header)
+		return response
 	}
 }
 
@@ -121,24 +114,59 @@ func (s *Server) listActivities(c *call, r reader) answer {
 	if q.Has("after") && !q.Has("before") {
 		slices.Reverse(list)
 	}
+	page, perPage := values["page"], int(values["per_page"])
+	if c.fault.Kind == FaultRepeatedPage {
+		page = max(page-1, 1)
+	}
+	shown := r.page(list, page, perPage)
+	if c.fault.Kind == FaultLongPage {
+		shown = r.longPage(list, page, perPage)
+	}
 	body := []byte{'['}
-	page := int64(0)
-	for chunk := range slices.Chunk(list, int(values["per_page"])) {
-		chunk = slices.DeleteFunc(chunk, func(a activity) bool { return !r.sees(a) })
-		if len(chunk) > 0 {
-			page++
+	for i, a := range shown {
+		if r.corrupt[a.id] {
+			return corruptActivity()
 		}
-		if len(chunk) > 0 && page == values["page"] {
-			for i, a := range chunk {
-				if i > 0 {
-					body = append(body, ',')
-				}
-				body = append(body, a.raw...)
-			}
-			break
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, a.raw...)
+	}
+	return bodyAnswer(http.StatusOK, append(body, ']'))
+}
+
+// page returns a page of list: per_page activities less those that the
+// application does not see. One without any gives way to the next.
+func (r reader) page(list []activity, page int64, perPage int) []activity {
+	for chunk := range slices.Chunk(list, perPage) {
+		chunk = slices.DeleteFunc(slices.Clone(chunk), func(a activity) bool { return !r.sees(a) })
+		if len(chunk) > 0 {
+			page--
+		}
+		if len(chunk) > 0 && page == 0 {
+			return chunk
 		}
 	}
-	return answer{status: http.StatusOK, contentType: "application/json; charset=utf-8", body: append(body, ']')}
+	return nil
+}
+
+// longPage returns a page and what follows it, one more than perPage in all;
+// the first page follows the last. It is empty only if every page is.
+func (r reader) longPage(list []activity, page int64, perPage int) []activity {
+	var shown []activity
+	for len(shown) <= perPage {
+		next := r.page(list, page, perPage)
+		switch {
+		case len(next) > 0:
+			page++
+		case page == 1:
+			return nil
+		default:
+			page = 1
+		}
+		shown = append(shown, next...)
+	}
+	return shown[:perPage+1]
 }
 
 // sees tells whether the activity is there for this token now.
@@ -155,10 +183,13 @@ func (s *Server) getActivity(c *call, r reader) answer {
 		return badRequest("Activity", "id", "invalid")
 	}
 	a, err := s.population.activity(r.account, id)
-	if err != nil || !r.sees(a) {
+	switch {
+	case err != nil || !r.sees(a):
 		return answer{status: http.StatusNotFound}
+	case r.corrupt[id]:
+		return corruptActivity()
 	}
-	return answer{status: http.StatusOK, contentType: "application/json; charset=utf-8", body: detailed(a)}
+	return bodyAnswer(http.StatusOK, detailed(a))
 }
 
 // detailed makes the DetailedActivity: the summary with what only the detail has.

@@ -23,6 +23,7 @@ type Athlete struct {
 type account struct {
 	Athlete
 	changes map[int64]*activity // edited and new activities by id; nil means deleted
+	corrupt map[int64]bool      // activities by id that Strava cannot read
 	grant   *grant              // nil when the application is not connected
 }
 
@@ -50,7 +51,7 @@ func newPopulation(athletes []Athlete) population {
 			panic(fmt.Sprintf("strava: two athletes have the id %d", a.ID))
 		}
 		p.ids = append(p.ids, a.ID)
-		p.accounts[a.ID] = &account{Athlete: a, changes: map[int64]*activity{}}
+		p.accounts[a.ID] = &account{Athlete: a, changes: map[int64]*activity{}, corrupt: map[int64]bool{}}
 	}
 	return p
 }

@@ -82,13 +82,16 @@ type issuedToken struct {
 
 func (s *Server) routeOAuth() {
 	nobody := func(c *call) { c.params = readParams(c.Request, true) }
-	s.route(endpoint{EndpointAuthorize, nobody, s.app(s.authorize)},
+	oauth := func(name string, identify func(*call), serve func(*call) answer, patterns ...string) {
+		s.route(endpoint{name: name, identify: identify, serve: s.app(serve)}, patterns...)
+	}
+	oauth(EndpointAuthorize, nobody, s.authorize,
 		"GET /oauth/authorize", "GET /oauth/mobile/authorize", "GET /api/v3/oauth/authorize")
-	s.route(endpoint{EndpointExchange, s.identifyGrant, s.app(s.token)},
+	oauth(EndpointExchange, s.identifyGrant, s.token,
 		"POST /oauth/token", "POST /api/v3/oauth/token")
-	s.route(endpoint{EndpointRevoke, s.identifyToken, s.app(s.revoke)},
+	oauth(EndpointRevoke, s.identifyToken, s.revoke,
 		"POST /oauth/revoke", "POST /api/v3/oauth/revoke")
-	s.route(endpoint{EndpointDeauthorize, s.identifyToken, s.app(s.deauthorize)},
+	oauth(EndpointDeauthorize, s.identifyToken, s.deauthorize,
 		"POST /oauth/deauthorize", "POST /api/v3/oauth/deauthorize")
 }
 
@@ -96,7 +99,7 @@ func (s *Server) routeOAuth() {
 // inactive application apply, limits do not.
 func (s *Server) app(serve func(*call) answer) func(*call) answer {
 	return func(c *call) answer {
-		if a, ok := appFault(c.fault.Kind); ok {
+		if a := faultKinds[c.fault.Kind].answer; a.status != 0 {
 			return a
 		}
 		if s.Settings().Inactive {
