@@ -1,7 +1,9 @@
 package strava
 
 import (
+	"bytes"
 	"cmp"
+	"compress/gzip"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -270,7 +272,7 @@ func (s *Server) route(e endpoint, patterns ...string) {
 			disconnect(w, c.fault.Kind == FaultReset)
 			return
 		}
-		write(w, a)
+		write(w, r, a)
 	}
 	for _, p := range patterns {
 		s.mux.HandleFunc(p, handler)
@@ -318,15 +320,41 @@ func (s *Server) respond(c *call, e endpoint) (a answer, sent bool) {
 	return a, true
 }
 
-// write sends a.
-func write(w http.ResponseWriter, a answer) {
+// write sends a, compressed where the client asks for it, as Strava's content
+// delivery network does.
+func write(w http.ResponseWriter, r *http.Request, a answer) {
 	maps.Copy(w.Header(), a.header)
 	if a.contentType != "" {
 		w.Header().Set("Content-Type", a.contentType)
 	}
+	if len(a.body) > 0 && acceptsGzip(r) {
+		w.Header().Set("Content-Encoding", "gzip")
+		a.body = compressed(a.body)
+	}
+	w.Header().Add("Vary", "Accept-Encoding")
 	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	w.WriteHeader(a.status)
 	_, _ = w.Write(a.body) // a client that left needs no answer
+}
+
+// acceptsGzip reads Accept-Encoding as far as clients use it: a list of names,
+// each with a quality that refuses it when it is 0.
+func acceptsGzip(r *http.Request) bool {
+	for _, coding := range strings.Split(r.Header.Get("Accept-Encoding"), ",") {
+		name, quality, _ := strings.Cut(strings.ReplaceAll(coding, " ", ""), ";q=")
+		if q, err := strconv.ParseFloat(quality, 64); strings.EqualFold(name, "gzip") && (err != nil || q > 0) {
+			return true
+		}
+	}
+	return false
+}
+
+func compressed(body []byte) []byte {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = z.Write(body) // a bytes.Buffer cannot fail
+	_ = z.Close()
+	return b.Bytes()
 }
 
 // disconnect ends the connection without an answer.
