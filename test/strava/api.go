@@ -26,7 +26,7 @@ func (s *Server) routeAPI() {
 	identify := func(c *call) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		c.athlete = s.tokens[bearer(c.Request)].athlete
+		c.athlete = s.tokens[s.accessToken(c)].athlete
 	}
 	api := func(name, pattern string, serve func(*call, reader) answer) {
 		s.route(endpoint{name, identify, s.meterAPI, s.authenticated(serve)}, pattern)
@@ -40,14 +40,23 @@ func (s *Server) routeAPI() {
 	})
 }
 
-// authenticated wraps the endpoints of the API, which want a bearer token in the
-// header (the only place for it from 2027-06-01): what refuses a call comes in
+// accessToken is the token of a call to the API: in the header, which is the
+// only place for it from 2027-06-01, or, when Lenient, in the query. The caller
+// holds the lock.
+func (s *Server) accessToken(c *call) string {
+	if token := bearer(c.Request); token != "" || !s.settings.Lenient {
+		return token
+	}
+	return c.URL.Query().Get("access_token")
+}
+
+// authenticated wraps the endpoints of the API: what refuses a call comes in
 // Strava's order, and then serve under the lock.
 func (s *Server) authenticated(serve func(*call, reader) answer) func(*call) answer {
 	return func(c *call) answer {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		token, now := bearer(c.Request), s.clock.Now()
+		token, now := s.accessToken(c), s.clock.Now()
 		issued, known := s.tokens[token]
 		switch fault := faultKinds[c.fault.Kind].answer; {
 		case !known:
@@ -173,7 +182,8 @@ func (r reader) longPage(list []activity, page int64, perPage int) []activity {
 func (r reader) sees(a activity) bool { return r.grant.sees(a) && a.ready <= r.now.Unix() }
 
 // getActivity answers 404 with an empty body for what is gone, not processed
-// yet, private without activity:read_all, or another athlete's.
+// yet, private without activity:read_all, or another athlete's (but see
+// Settings.Lenient).
 func (s *Server) getActivity(c *call, r reader) answer {
 	if !r.grant.scope.readsActivities() {
 		return missingScope("activity:read_permission")
@@ -182,14 +192,21 @@ func (s *Server) getActivity(c *call, r reader) answer {
 	if err != nil {
 		return badRequest("Activity", "id", "invalid")
 	}
-	a, err := s.population.activity(r.account, id)
+	owner := r.account
+	a, err := s.population.activity(owner, id)
+	if err != nil && s.settings.Lenient {
+		owner, a, err = s.population.publicActivity(id)
+	}
+	body := a.raw // all that another athlete's token gets
 	switch {
 	case err != nil || !r.sees(a):
 		return answer{status: http.StatusNotFound}
-	case r.corrupt[id]:
+	case owner.corrupt[id]:
 		return corruptActivity()
+	case owner == r.account:
+		body = detailed(a)
 	}
-	return bodyAnswer(http.StatusOK, detailed(a))
+	return bodyAnswer(http.StatusOK, body)
 }
 
 // detailed makes the DetailedActivity: the summary with what only the detail has.

@@ -112,6 +112,17 @@ func (p *population) activity(a *account, id int64) (activity, error) {
 	return list[i], nil
 }
 
+// publicActivity finds an activity that everyone may see, and whose it is.
+func (p *population) publicActivity(id int64) (*account, activity, error) {
+	for _, owner := range p.ids {
+		a := p.accounts[owner]
+		if act, err := p.activity(a, id); err == nil && act.visibility == Everyone {
+			return a, act, nil
+		}
+	}
+	return nil, activity{}, fmt.Errorf("public activity %d: %w", id, ErrNotFound)
+}
+
 // change stores an edited or new activity, or a deletion when act is nil.
 func (p *population) change(a *account, id int64, act *activity) {
 	a.changes[id] = act

@@ -146,6 +146,7 @@ func TestControlSaysWhatIsWrong(t *testing.T) {
 		{"PATCH", "/settings", `{"rotation":"sometimes"}`, 400, "rotation"},
 		{"PATCH", "/settings", `{"capacity":-1}`, 400, "negative or nought"},
 		{"PATCH", "/settings", `{"delivery_copies":0}`, 400, "negative or nought"},
+		{"PATCH", "/settings", `{"code_life":"-1s"}`, 400, "code life"},
 		{"POST", "/faults", `{"kind":"418"}`, 400, "Kind:418"},
 		{"PUT", "/athletes/80000001/activities/5/corrupt", "", 404, "activity 5"},
 		{"POST", "/release", `{"order":"sideways"}`, 400, "sideways"},

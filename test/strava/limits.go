@@ -75,7 +75,7 @@ func rateHeaders(s Settings, u Usage) http.Header {
 func (s *Server) meterAPI(c *call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, known := s.tokens[bearer(c.Request)]; !known {
+	if _, known := s.tokens[s.accessToken(c)]; !known {
 		return
 	}
 	upload := isUpload(c.Request)

@@ -1,6 +1,7 @@
 package strava
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/base64"
 	"fmt"
@@ -18,6 +19,7 @@ const (
 	accessLifetime   = 6 * time.Hour
 	refreshThreshold = time.Hour
 	codeLifetime     = 5 * time.Minute
+	lenientCodeLife  = time.Hour
 )
 
 // The scopes of Strava, in the order of its documentation.
@@ -242,7 +244,11 @@ func (s *Server) full(a *account) bool {
 
 func (s *Server) issueCode(athlete int64, scope scopes) string {
 	token := s.newSecret()
-	s.codes[token] = &code{athlete, scope, s.clock.Now().Add(codeLifetime)}
+	life := cmp.Or(time.Duration(s.settings.CodeLife), codeLifetime)
+	if s.settings.Lenient && s.settings.CodeLife == 0 {
+		life = lenientCodeLife
+	}
+	s.codes[token] = &code{athlete, scope, s.clock.Now().Add(life)}
 	return token
 }
 
