@@ -146,8 +146,13 @@ func TestARepeatedPageIsThePageBefore(t *testing.T) {
 			t.Errorf("%s: %v, want %v", query, got, want)
 		}
 	}
-	if r := w.get(tok.Access, "/api/v3/activities/106"); r.status != 200 {
-		t.Errorf("a single read: %d", r.status)
+	// What it does not concern does not use it up.
+	w.ClearFaults()
+	w.inject(strava.Fault{Kind: strava.FaultRepeatedPage})
+	w.get(tok.Access, "/api/v3/athlete")
+	w.ids(tok.Access, "")
+	if got := w.ids(tok.Access, "?per_page=2&page=2"); !slices.Equal(got, []int64{106, 105}) {
+		t.Errorf("the first second page: %v", got)
 	}
 }
 
@@ -166,6 +171,15 @@ func TestALongPageHasOneMoreThanAskedFor(t *testing.T) {
 		if got := w.ids(tok.Access, query); !slices.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", query, got, want)
 		}
+	}
+}
+
+func TestALongPageHasNoHiddenActivities(t *testing.T) {
+	w := newRecordedWorld(t)
+	w.inject(strava.Fault{Kind: strava.FaultLongPage})
+	tok := w.connect(recordedAthlete, "read", "activity:read")
+	if got := w.ids(tok.Access, "?per_page=3&page=2"); !slices.Equal(got, []int64{103, 102, 106, 105}) {
+		t.Errorf("%v", got)
 	}
 }
 
