@@ -10,8 +10,8 @@ export CHROMIUM_PATH ?= $(shell command -v chromium || command -v chromium-brows
 CDK := cdk --app dist/infra --no-notices -c stage=$(STAGE)
 
 GO_FOLDERS := cmd functions infra pkg test
-# These need servers of their own, so go.mod keeps them out of ./...
-SERVER_TESTS := ./test/aws ./test/e2e
+# These need servers or Python of their own, so go.mod keeps them out of ./...
+SERVER_TESTS := ./test/aws ./test/e2e ./test/stravalib
 
 .PHONY: help
 help: ## list the targets

@@ -65,4 +65,5 @@ ignore (
 	./node_modules
 	./test/aws
 	./test/e2e
+	./test/stravalib
 )

@@ -27,6 +27,8 @@ var verbs = map[string]struct{ method, path string }{
 	"edit":           {"PATCH", "/athletes/{athlete}/activities/{activity}"},
 	"set-fields":     {"PATCH", "/athletes/{athlete}/activities/{activity}/fields"},
 	"delete":         {"DELETE", "/athletes/{athlete}/activities/{activity}"},
+	"corrupt":        {"PUT", "/athletes/{athlete}/activities/{activity}/corrupt"},
+	"repair":         {"DELETE", "/athletes/{athlete}/activities/{activity}/corrupt"},
 	"deauthorize":    {"POST", "/athletes/{athlete}/deauthorize"},
 	"token-life":     {"PUT", "/athletes/{athlete}/token-life"},
 	"forge":          {"POST", "/webhook"},
@@ -45,6 +47,7 @@ var verbs = map[string]struct{ method, path string }{
 //
 //	ctl edit --athlete 80000001 --activity 40000000000 name="Messy" visibility=only_me
 //	ctl fault endpoint=refresh kind=drop
+//	ctl fault endpoint=activities athlete=80000001 page=2 kind=200-empty-list count=-1
 //	ctl settings rotation=random read_limit=[10,100]
 func control(ctx context.Context, args []string, out io.Writer) error {
 	names := strings.Join(slices.Sorted(maps.Keys(verbs)), ", ")

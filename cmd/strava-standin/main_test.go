@@ -85,11 +85,11 @@ func TestServeTellsWhereItIsAndStops(t *testing.T) {
 	t.Setenv("STRAVA_HISTORY", "")
 	t.Setenv("STRAVA_CLIENT_ID", "77")
 	t.Setenv("STRAVA_CLIENT_SECRET", "hush-hush")
-	r := start(t, "--rotation", "never", "--read-limit", "7,70", "--overall-limit", "8,80", "--capacity", "3")
+	r := start(t, "--rotation", "never", "--read-limit", "7,70", "--overall-limit", "8,80", "--capacity", "3", "--lenient")
 	if !strings.HasPrefix(r.API, "http://localhost:") || r.OAuth != r.base+"/oauth" || r.Push != r.base+"/api/v3/push_subscriptions" || r.ID != 77 {
 		t.Errorf("it says %s", r.out)
 	}
-	for _, want := range []string{`"athletes":5`, `"rotation":"never"`, `"read_limit":[7,70]`, `"overall_limit":[8,80]`, `"capacity":3`, `"retry_interval":"15s"`} {
+	for _, want := range []string{`"athletes":5`, `"rotation":"never"`, `"read_limit":[7,70]`, `"overall_limit":[8,80]`, `"capacity":3`, `"lenient":true`, `"retry_interval":"15s"`} {
 		if status := r.ctl("status"); !strings.Contains(status, want) {
 			t.Errorf("no %s in %s", want, status)
 		}

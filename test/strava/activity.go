@@ -366,6 +366,29 @@ func (s *Server) SetFields(athlete, id int64, fields map[string]json.RawMessage)
 	return nil
 }
 
+// CorruptActivity makes an activity one that Strava cannot read: until
+// RepairActivity, each page of a list that holds it and each read of it answer
+// 500 {"message":"error"}. Pages without it are answered as ever. It returns
+// ErrNotFound for an unknown athlete or activity.
+func (s *Server) CorruptActivity(athlete, id int64) error { return s.setCorrupt(athlete, id, true) }
+
+// RepairActivity ends what CorruptActivity began.
+func (s *Server) RepairActivity(athlete, id int64) error { return s.setCorrupt(athlete, id, false) }
+
+func (s *Server) setCorrupt(athlete, id int64, corrupt bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, err := s.population.account(athlete)
+	if err != nil {
+		return err
+	}
+	if _, err := s.population.activity(a, id); err != nil {
+		return err
+	}
+	a.corrupt[id] = corrupt
+	return nil
+}
+
 // DeleteActivity deletes an activity as its athlete would.
 func (s *Server) DeleteActivity(athlete, id int64) error {
 	s.mu.Lock()

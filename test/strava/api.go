@@ -26,10 +26,10 @@ func (s *Server) routeAPI() {
 	identify := func(c *call) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		c.athlete = s.tokens[bearer(c.Request)].athlete
+		c.athlete = s.tokens[s.accessToken(c)].athlete
 	}
 	api := func(name, pattern string, serve func(*call, reader) answer) {
-		s.route(endpoint{name, identify, s.metered(serve)}, pattern)
+		s.route(endpoint{name, identify, s.meterAPI, s.authenticated(serve)}, pattern)
 	}
 	api(EndpointAthlete, "GET /api/v3/athlete", s.getAthlete)
 	api(EndpointActivities, "GET /api/v3/athlete/activities", s.listActivities)
@@ -40,41 +40,43 @@ func (s *Server) routeAPI() {
 	})
 }
 
-// metered wraps the endpoints of the API: a bearer token in the header (the
-// only place for it from 2027-06-01; the stand-in never took it elsewhere),
-// the application's limits with their headers, and then serve under the lock.
-// A token never issued belongs to no application, so it counts for none.
-func (s *Server) metered(serve func(*call, reader) answer) func(*call) answer {
+// accessToken is the token of a call to the API: in the header, which is the
+// only place for it from 2027-06-01, or, when Lenient, in the query. The caller
+// holds the lock.
+func (s *Server) accessToken(c *call) string {
+	if token := bearer(c.Request); token != "" || !s.settings.Lenient {
+		return token
+	}
+	return c.URL.Query().Get("access_token")
+}
+
+// authenticated wraps the endpoints of the API: what refuses a call comes in
+// Strava's order, and then serve under the lock.
+func (s *Server) authenticated(serve func(*call, reader) answer) func(*call) answer {
 	return func(c *call) answer {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		token, now := bearer(c.Request), s.clock.Now()
+		token, now := s.accessToken(c), s.clock.Now()
 		issued, known := s.tokens[token]
-		if !known {
+		switch fault := faultKinds[c.fault.Kind].answer; {
+		case !known:
 			return deadToken()
-		}
-		upload := isUpload(c.Request)
-		s.meter.charge(now, upload)
-		header := http.Header{}
-		setRateHeaders(header, s.settings, s.meter.usage)
-		if s.settings.Inactive {
-			return appInactive().with(header)
-		}
-		if limit := s.meter.exceeded(s.settings, upload); limit != "" {
-			return rateLimited(limit).with(header)
-		}
-		if a, ok := appFault(c.fault.Kind); ok {
-			return a.with(header)
+		case s.settings.Inactive:
+			return appInactive()
+		case c.exceeded != "":
+			return rateLimited(c.exceeded)
+		case fault.status != 0:
+			return fault
 		}
 		a := s.population.accounts[issued.athlete]
 		if !a.grant.live(token, now) {
-			return deadToken().with(header)
+			return deadToken()
 		}
 		response := serve(c, reader{a, now})
 		if response.status == http.StatusOK {
-			header.Set("ETag", etag(response.body))
+			response = response.with(http.Header{"Etag": {etag(response.body)}})
 		}
-		return response.with(header)
+		return response
 	}
 }
 
@@ -121,31 +123,67 @@ func (s *Server) listActivities(c *call, r reader) answer {
 	if q.Has("after") && !q.Has("before") {
 		slices.Reverse(list)
 	}
+	page, perPage := values["page"], int(values["per_page"])
+	if c.fault.Kind == FaultRepeatedPage {
+		page = max(page-1, 1)
+	}
+	shown := r.page(list, page, perPage)
+	if c.fault.Kind == FaultLongPage {
+		shown = r.longPage(list, page, perPage)
+	}
 	body := []byte{'['}
-	page := int64(0)
-	for chunk := range slices.Chunk(list, int(values["per_page"])) {
-		chunk = slices.DeleteFunc(chunk, func(a activity) bool { return !r.sees(a) })
-		if len(chunk) > 0 {
-			page++
+	for i, a := range shown {
+		if r.corrupt[a.id] {
+			return corruptActivity()
 		}
-		if len(chunk) > 0 && page == values["page"] {
-			for i, a := range chunk {
-				if i > 0 {
-					body = append(body, ',')
-				}
-				body = append(body, a.raw...)
-			}
-			break
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, a.raw...)
+	}
+	return bodyAnswer(http.StatusOK, append(body, ']'))
+}
+
+// page returns a page of list: per_page activities less those that the
+// application does not see. One without any gives way to the next.
+func (r reader) page(list []activity, page int64, perPage int) []activity {
+	for chunk := range slices.Chunk(list, perPage) {
+		chunk = slices.DeleteFunc(slices.Clone(chunk), func(a activity) bool { return !r.sees(a) })
+		if len(chunk) > 0 {
+			page--
+		}
+		if len(chunk) > 0 && page == 0 {
+			return chunk
 		}
 	}
-	return answer{status: http.StatusOK, contentType: "application/json; charset=utf-8", body: append(body, ']')}
+	return nil
+}
+
+// longPage returns a page and what follows it, one more than perPage in all;
+// the first page follows the last. It is empty only if every page is.
+func (r reader) longPage(list []activity, page int64, perPage int) []activity {
+	var shown []activity
+	for len(shown) <= perPage {
+		next := r.page(list, page, perPage)
+		switch {
+		case len(next) > 0:
+			page++
+		case page == 1:
+			return nil
+		default:
+			page = 1
+		}
+		shown = append(shown, next...)
+	}
+	return shown[:perPage+1]
 }
 
 // sees tells whether the activity is there for this token now.
 func (r reader) sees(a activity) bool { return r.grant.sees(a) && a.ready <= r.now.Unix() }
 
 // getActivity answers 404 with an empty body for what is gone, not processed
-// yet, private without activity:read_all, or another athlete's.
+// yet, private without activity:read_all, or another athlete's (but see
+// Settings.Lenient).
 func (s *Server) getActivity(c *call, r reader) answer {
 	if !r.grant.scope.readsActivities() {
 		return missingScope("activity:read_permission")
@@ -154,11 +192,21 @@ func (s *Server) getActivity(c *call, r reader) answer {
 	if err != nil {
 		return badRequest("Activity", "id", "invalid")
 	}
-	a, err := s.population.activity(r.account, id)
-	if err != nil || !r.sees(a) {
-		return answer{status: http.StatusNotFound}
+	owner := r.account
+	a, err := s.population.activity(owner, id)
+	if err != nil && s.settings.Lenient {
+		owner, a, err = s.population.publicActivity(id)
 	}
-	return answer{status: http.StatusOK, contentType: "application/json; charset=utf-8", body: detailed(a)}
+	body := a.raw // all that another athlete's token gets
+	switch {
+	case err != nil || !r.sees(a):
+		return answer{status: http.StatusNotFound}
+	case owner.corrupt[id]:
+		return corruptActivity()
+	case owner == r.account:
+		body = detailed(a)
+	}
+	return bodyAnswer(http.StatusOK, body)
 }
 
 // detailed makes the DetailedActivity: the summary with what only the detail has.

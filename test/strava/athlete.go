@@ -23,6 +23,7 @@ type Athlete struct {
 type account struct {
 	Athlete
 	changes map[int64]*activity // edited and new activities by id; nil means deleted
+	corrupt map[int64]bool      // activities by id that Strava cannot read
 	grant   *grant              // nil when the application is not connected
 }
 
@@ -50,7 +51,7 @@ func newPopulation(athletes []Athlete) population {
 			panic(fmt.Sprintf("strava: two athletes have the id %d", a.ID))
 		}
 		p.ids = append(p.ids, a.ID)
-		p.accounts[a.ID] = &account{Athlete: a, changes: map[int64]*activity{}}
+		p.accounts[a.ID] = &account{Athlete: a, changes: map[int64]*activity{}, corrupt: map[int64]bool{}}
 	}
 	return p
 }
@@ -109,6 +110,17 @@ func (p *population) activity(a *account, id int64) (activity, error) {
 		return activity{}, fmt.Errorf("activity %d of athlete %d: %w", id, a.ID, ErrNotFound)
 	}
 	return list[i], nil
+}
+
+// publicActivity finds an activity that everyone may see, and whose it is.
+func (p *population) publicActivity(id int64) (*account, activity, error) {
+	for _, owner := range p.ids {
+		a := p.accounts[owner]
+		if act, err := p.activity(a, id); err == nil && act.visibility == Everyone {
+			return a, act, nil
+		}
+	}
+	return nil, activity{}, fmt.Errorf("public activity %d: %w", id, ErrNotFound)
 }
 
 // change stores an edited or new activity, or a deletion when act is nil.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html/template"
 	"io"
 	"net/http"
 	"strconv"
@@ -12,7 +13,9 @@ import (
 )
 
 //go:embed control.html
-var controlHTML []byte
+var controlHTML string
+
+var controlPage = template.Must(template.New("control").Parse(controlHTML))
 
 // status is the overview that GET /control/status answers.
 type status struct {
@@ -31,7 +34,11 @@ type status struct {
 func (s *Server) routeControl() {
 	s.mux.HandleFunc("GET /control", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = w.Write(controlHTML)
+		_ = controlPage.Execute(w, struct { // a client that left needs no page
+			Endpoints   []string
+			Kinds       []FaultKind
+			RateHeaders []RateHeaders
+		}{endpointNames(), FaultKinds(), rateHeaderChoices})
 	})
 	s.control("GET /control/status", func(*http.Request) (any, error) {
 		st := status{
@@ -99,6 +106,12 @@ func (s *Server) routeControl() {
 	})
 	s.control("DELETE /control/athletes/{athlete}/activities/{activity}", func(r *http.Request) (any, error) {
 		return nil, s.DeleteActivity(pathID(r, "athlete"), pathID(r, "activity"))
+	})
+	s.control("PUT /control/athletes/{athlete}/activities/{activity}/corrupt", func(r *http.Request) (any, error) {
+		return nil, s.CorruptActivity(pathID(r, "athlete"), pathID(r, "activity"))
+	})
+	s.control("DELETE /control/athletes/{athlete}/activities/{activity}/corrupt", func(r *http.Request) (any, error) {
+		return nil, s.RepairActivity(pathID(r, "athlete"), pathID(r, "activity"))
 	})
 	s.control("POST /control/athletes/{athlete}/deauthorize", func(r *http.Request) (any, error) {
 		return nil, s.Deauthorize(pathID(r, "athlete"))

@@ -31,8 +31,14 @@ func TestControlRoutesDoWhatTheMethodsDo(t *testing.T) {
 	}
 	const me = "/athletes/80000001"
 
-	if page := w.control("GET", "", ""); page.status != 200 || !strings.Contains(page.body, "<title>Control") {
+	page := w.control("GET", "", "")
+	if page.status != 200 || !strings.Contains(page.body, "<title>Control") || !strings.Contains(page.body, "<option>any<option>api<option>oauth<option>athlete") {
 		t.Errorf("page: %d", page.status)
+	}
+	for _, kind := range strava.FaultKinds() {
+		if !strings.Contains(page.body, fmt.Sprintf("<option>%s<", kind)) {
+			t.Errorf("the page does not offer the fault %s", kind)
+		}
 	}
 	added := decoded[struct {
 		ID int64 `json:"id"`
@@ -45,6 +51,15 @@ func TestControlRoutesDoWhatTheMethodsDo(t *testing.T) {
 		if !strings.Contains(string(summary), want) {
 			t.Errorf("no %s in %s", want, summary)
 		}
+	}
+	const oldest = "/activities/20000000001"
+	ok("PUT", me+oldest+"/corrupt", "")
+	if r := w.get(tok.Access, "/api/v3"+oldest); r.status != 500 {
+		t.Errorf("corrupt: %d", r.status)
+	}
+	ok("DELETE", me+oldest+"/corrupt", "")
+	if r := w.get(tok.Access, "/api/v3"+oldest); r.status != 200 {
+		t.Errorf("repaired: %d", r.status)
 	}
 	ok("DELETE", one, "")
 	if events := w.events(); len(events) != 3 {
@@ -77,7 +92,7 @@ func TestControlRoutesDoWhatTheMethodsDo(t *testing.T) {
 	}
 	ok("PATCH", "/settings", `{"read_limit":[100,1000]}`)
 
-	ok("POST", "/faults", `{"endpoint":"api","kind":"502","count":2,"delay":"1ms"}`)
+	ok("POST", "/faults", `{"endpoint":"api","kind":"502","athlete":80000001,"count":2,"delay":"1ms"}`)
 	if r := w.get(tok.Access, "/api/v3/athlete"); r.status != 502 {
 		t.Errorf("fault: %d", r.status)
 	}
@@ -131,7 +146,9 @@ func TestControlSaysWhatIsWrong(t *testing.T) {
 		{"PATCH", "/settings", `{"rotation":"sometimes"}`, 400, "rotation"},
 		{"PATCH", "/settings", `{"capacity":-1}`, 400, "negative or nought"},
 		{"PATCH", "/settings", `{"delivery_copies":0}`, 400, "negative or nought"},
-		{"POST", "/faults", `{"kind":"418"}`, 400, "fault 418"},
+		{"PATCH", "/settings", `{"code_life":"-1s"}`, 400, "code life"},
+		{"POST", "/faults", `{"kind":"418"}`, 400, "Kind:418"},
+		{"PUT", "/athletes/80000001/activities/5/corrupt", "", 404, "activity 5"},
 		{"POST", "/release", `{"order":"sideways"}`, 400, "sideways"},
 		{"POST", "/webhook", `{}`, 404, "push subscription"},
 	} {

@@ -11,7 +11,8 @@
 // Consumes: nothing of Paceline. It knows Strava's documentation (Authentication,
 // Webhooks, Rate Limits, API Reference and Changelog) and recorded responses.
 // Where neither says what Strava does, the stand-in takes the harsher choice
-// and a comment says so.
+// and a comment says so; Settings.Lenient takes the milder one where Strava is
+// known to. test/stravalib checks both against a client that others wrote.
 //
 // # In a Go test
 //

@@ -59,14 +59,35 @@ func (m *meter) exceeded(s Settings, upload bool) string {
 	return ""
 }
 
-// setRateHeaders writes the four headers. Go's canonical form happens to be
-// the spelling seen on the wire (X-Ratelimit-Limit, X-Readratelimit-Usage).
-func setRateHeaders(h http.Header, s Settings, u Usage) {
+// rateHeaders are the four headers. Go's canonical form happens to be the
+// spelling seen on the wire (X-Ratelimit-Limit, X-Readratelimit-Usage).
+func rateHeaders(s Settings, u Usage) http.Header {
+	h := http.Header{}
 	h.Set("X-RateLimit-Limit", s.OverallLimit.String())
 	h.Set("X-RateLimit-Usage", u.Overall.String())
 	h.Set("X-ReadRateLimit-Limit", s.ReadLimit.String())
 	h.Set("X-ReadRateLimit-Usage", u.Read.String())
+	return h
 }
+
+// meterAPI counts a call to the API. A token that was never issued belongs to
+// no application, so a call with one counts for none and gets no rate headers.
+func (s *Server) meterAPI(c *call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, known := s.tokens[s.accessToken(c)]; !known {
+		return
+	}
+	upload := isUpload(c.Request)
+	s.meter.charge(s.clock.Now(), upload)
+	c.rate = rateHeaders(s.settings, s.meter.usage)
+	c.exceeded = s.meter.exceeded(s.settings, upload)
+}
+
+// meterNothing gives the answers of push_subscriptions the headers that were
+// seen on them: calls to it count for nothing, and the usage of 0,0 must not be
+// taken for the application's.
+func (s *Server) meterNothing(c *call) { c.rate = rateHeaders(s.Settings(), Usage{}) }
 
 // isUpload tells the requests that do not count as reads: POST activities,
 // POST uploads and media uploads (Strava, Rate Limits).

@@ -156,3 +156,26 @@ func TestTokenInTheQueryIsNotTaken(t *testing.T) {
 	w.get("", "/api/v3/athlete?"+url.Values{"access_token": {tok.Access}}.Encode()).
 		expect(t, 401, fault("Authorization Error", "Application", "", "invalid"))
 }
+
+func TestPushSubscriptionsShowTheLimitsAndNoUsage(t *testing.T) {
+	w := newWorld(t, strava.Config{})
+	w.SetUsage(strava.Usage{Read: strava.Limit{9, 90}, Overall: strava.Limit{9, 90}})
+	const want = "200,2000 0,0 / 100,1000 0,0"
+	created := w.post(push, credentials("callback_url", callback, "verify_token", "verify"))
+	id := w.Subscription().ID
+	for what, r := range map[string]reply{
+		"create":         created,
+		"a second":       w.post(push, credentials("callback_url", callback, "verify_token", "verify")),
+		"list":           w.get("", push+"?"+credentials().Encode()),
+		"wrong secret":   w.get("", push+"?client_id=4711&client_secret=wrong"),
+		"delete unknown": w.do(w.request(http.MethodDelete, push+"/1?"+credentials().Encode(), "", nil)),
+		"delete":         w.do(w.request(http.MethodDelete, fmt.Sprintf("%s/%d?%s", push, id, credentials().Encode()), "", nil)),
+	} {
+		if got := rate(r.header); got != want {
+			t.Errorf("%s: %d with %s, want %s", what, r.status, got, want)
+		}
+	}
+	if u := w.Usage(); u.Overall != (strava.Limit{9, 90}) {
+		t.Errorf("usage is %+v", u)
+	}
+}

@@ -1,6 +1,7 @@
 package strava
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/base64"
 	"fmt"
@@ -18,6 +19,7 @@ const (
 	accessLifetime   = 6 * time.Hour
 	refreshThreshold = time.Hour
 	codeLifetime     = 5 * time.Minute
+	lenientCodeLife  = time.Hour
 )
 
 // The scopes of Strava, in the order of its documentation.
@@ -82,13 +84,16 @@ type issuedToken struct {
 
 func (s *Server) routeOAuth() {
 	nobody := func(c *call) { c.params = readParams(c.Request, true) }
-	s.route(endpoint{EndpointAuthorize, nobody, s.app(s.authorize)},
+	oauth := func(name string, identify func(*call), serve func(*call) answer, patterns ...string) {
+		s.route(endpoint{name: name, identify: identify, serve: s.app(serve)}, patterns...)
+	}
+	oauth(EndpointAuthorize, nobody, s.authorize,
 		"GET /oauth/authorize", "GET /oauth/mobile/authorize", "GET /api/v3/oauth/authorize")
-	s.route(endpoint{EndpointExchange, s.identifyGrant, s.app(s.token)},
+	oauth(EndpointExchange, s.identifyGrant, s.token,
 		"POST /oauth/token", "POST /api/v3/oauth/token")
-	s.route(endpoint{EndpointRevoke, s.identifyToken, s.app(s.revoke)},
+	oauth(EndpointRevoke, s.identifyToken, s.revoke,
 		"POST /oauth/revoke", "POST /api/v3/oauth/revoke")
-	s.route(endpoint{EndpointDeauthorize, s.identifyToken, s.app(s.deauthorize)},
+	oauth(EndpointDeauthorize, s.identifyToken, s.deauthorize,
 		"POST /oauth/deauthorize", "POST /api/v3/oauth/deauthorize")
 }
 
@@ -96,7 +101,7 @@ func (s *Server) routeOAuth() {
 // inactive application apply, limits do not.
 func (s *Server) app(serve func(*call) answer) func(*call) answer {
 	return func(c *call) answer {
-		if a, ok := appFault(c.fault.Kind); ok {
+		if a := faultKinds[c.fault.Kind].answer; a.status != 0 {
 			return a
 		}
 		if s.Settings().Inactive {
@@ -239,7 +244,11 @@ func (s *Server) full(a *account) bool {
 
 func (s *Server) issueCode(athlete int64, scope scopes) string {
 	token := s.newSecret()
-	s.codes[token] = &code{athlete, scope, s.clock.Now().Add(codeLifetime)}
+	life := cmp.Or(time.Duration(s.settings.CodeLife), codeLifetime)
+	if s.settings.Lenient && s.settings.CodeLife == 0 {
+		life = lenientCodeLife
+	}
+	s.codes[token] = &code{athlete, scope, s.clock.Now().Add(life)}
 	return token
 }
 

@@ -26,16 +26,17 @@ type Subscription struct {
 }
 
 func (s *Server) routePush() {
-	e := endpoint{name: EndpointPush, identify: func(c *call) { c.params = readParams(c.Request, true) }}
+	e := endpoint{
+		name:     EndpointPush,
+		identify: func(c *call) { c.params = readParams(c.Request, true) },
+		meter:    s.meterNothing,
+	}
 	push := func(serve func(*call) answer, pattern string) {
 		e.serve = s.app(func(c *call) answer {
-			a, ok := s.checkClient(c.params)
-			if ok {
-				a = serve(c)
+			if a, ok := s.checkClient(c.params); !ok {
+				return a
 			}
-			// Seen on these responses: they count for nothing, and say so in a
-			// header that must not be taken for the application's usage.
-			return a.with(http.Header{"X-Ratelimit-Usage": {"0,0"}})
+			return serve(c)
 		})
 		s.route(e, pattern)
 	}

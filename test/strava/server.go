@@ -1,11 +1,15 @@
 package strava
 
 import (
+	"bytes"
+	"cmp"
+	"compress/gzip"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -155,6 +159,9 @@ type endpoint struct {
 	name string
 	// identify finds out, before any fault, who calls and may refine the name.
 	identify func(*call)
+	// meter counts the call and notes the rate headers of its answer; nil where
+	// Strava sends none. It takes the server's lock itself.
+	meter func(*call)
 	// serve answers. It takes the server's lock itself.
 	serve func(*call) answer
 }
@@ -163,9 +170,31 @@ type endpoint struct {
 type call struct {
 	*http.Request
 	endpoint string
-	athlete  int64      // 0 when unknown
-	params   url.Values // of the body, and of the query where Strava reads it
-	fault    Fault      // Kind is "" when there is none
+	athlete  int64       // 0 when unknown
+	params   url.Values  // of the body, and of the query where Strava reads it
+	fault    Fault       // Kind is "" when there is none
+	rate     http.Header // the rate headers of the answer
+	exceeded string      // the limit that the call exceeds, or ""
+}
+
+// page is the page number of a list of activities; 0 for any other call.
+func (c *call) page() int {
+	if c.endpoint != EndpointActivities {
+		return 0
+	}
+	page, err := strconv.Atoi(cmp.Or(c.URL.Query().Get("page"), "1"))
+	if err != nil {
+		return 0 // refused later
+	}
+	return page
+}
+
+// activity is the id of the single activity that is read; 0 for any other call.
+func (c *call) activity() int64 {
+	if c.endpoint != EndpointActivity {
+		return 0
+	}
+	return pathID(c.Request, "id")
 }
 
 // answer is what Strava says to a call.
@@ -176,8 +205,12 @@ type answer struct {
 	body        []byte
 }
 
+// with returns a with the headers added to its own.
 func (a answer) with(header http.Header) answer {
-	a.header = header
+	all := http.Header{}
+	maps.Copy(all, a.header)
+	maps.Copy(all, header)
+	a.header = all
 	return a
 }
 
@@ -186,6 +219,11 @@ func jsonAnswer(status int, v any) answer {
 	if err != nil {
 		panic(err) // only our own types come here
 	}
+	return bodyAnswer(status, body)
+}
+
+// bodyAnswer has a body that is served as JSON, whatever it is.
+func bodyAnswer(status int, body []byte) answer {
 	return answer{status: status, contentType: "application/json; charset=utf-8", body: body}
 }
 
@@ -234,15 +272,7 @@ func (s *Server) route(e endpoint, patterns ...string) {
 			disconnect(w, c.fault.Kind == FaultReset)
 			return
 		}
-		for name, values := range a.header {
-			w.Header()[name] = values
-		}
-		if a.contentType != "" {
-			w.Header().Set("Content-Type", a.contentType)
-		}
-		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
-		w.WriteHeader(a.status)
-		_, _ = w.Write(a.body) // a client that left needs no answer
+		write(w, r, a)
 	}
 	for _, p := range patterns {
 		s.mux.HandleFunc(p, handler)
@@ -260,21 +290,71 @@ func (s *Server) respond(c *call, e endpoint) (a answer, sent bool) {
 		case <-s.running.Done():
 		}
 	}
-	switch c.fault.Kind {
-	case FaultReset:
+	kind := faultKinds[c.fault.Kind]
+	if e.meter != nil && (!kind.edge || c.fault.RateHeaders == RateHeadersOn) {
+		e.meter(c)
+	}
+	switch {
+	case c.fault.Kind == FaultReset:
 		return answer{}, false
-	case FaultHang:
+	case c.fault.Kind == FaultHang:
 		select {
 		case <-c.Context().Done():
 		case <-s.running.Done():
 		}
 		return answer{}, false
+	case kind.edge:
+		a = kind.answer
+	default:
+		a = e.serve(c)
 	}
-	if a, ok := edgeFault(c.fault.Kind); ok {
-		return a, true
+	switch c.fault.Kind {
+	case FaultDrop:
+		return a, false
+	case Fault200Truncated:
+		a.body = a.body[:len(a.body)/2]
 	}
-	a = e.serve(c)
-	return a, c.fault.Kind != FaultDrop
+	if c.fault.RateHeaders != RateHeadersOff {
+		a = a.with(c.rate)
+	}
+	return a, true
+}
+
+// write sends a, compressed where the client asks for it, as Strava's content
+// delivery network does.
+func write(w http.ResponseWriter, r *http.Request, a answer) {
+	maps.Copy(w.Header(), a.header)
+	if a.contentType != "" {
+		w.Header().Set("Content-Type", a.contentType)
+	}
+	if len(a.body) > 0 && acceptsGzip(r) {
+		w.Header().Set("Content-Encoding", "gzip")
+		a.body = compressed(a.body)
+	}
+	w.Header().Add("Vary", "Accept-Encoding")
+	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.body) // a client that left needs no answer
+}
+
+// acceptsGzip reads Accept-Encoding as far as clients use it: a list of names,
+// each with a quality that refuses it when it is 0.
+func acceptsGzip(r *http.Request) bool {
+	for _, coding := range strings.Split(r.Header.Get("Accept-Encoding"), ",") {
+		name, quality, _ := strings.Cut(strings.ReplaceAll(coding, " ", ""), ";q=")
+		if q, err := strconv.ParseFloat(quality, 64); strings.EqualFold(name, "gzip") && (err != nil || q > 0) {
+			return true
+		}
+	}
+	return false
+}
+
+func compressed(body []byte) []byte {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = z.Write(body) // a bytes.Buffer cannot fail
+	_ = z.Close()
+	return b.Bytes()
 }
 
 // disconnect ends the connection without an answer.

@@ -78,6 +78,17 @@ type Settings struct {
 	// SilentRevoke keeps a revocation by the application itself from sending the
 	// deauthorization event.
 	SilentRevoke bool `json:"silent_revoke"`
+	// Lenient lets pass what Strava lets pass and the stand-in otherwise refuses,
+	// so that tests can run both ways:
+	//   - GET /activities/{id} of another athlete's activity that everyone may
+	//     see answers 200 with that athlete's id, not 404.
+	//   - An authorization code lives for an hour.
+	//   - An access token may come as the query parameter access_token, which
+	//     Strava takes until 2027-06-01.
+	Lenient bool `json:"lenient"`
+	// CodeLife is how long an authorization code can be exchanged; default 5
+	// minutes, or an hour when Lenient. Strava calls it only short-lived.
+	CodeLife Duration `json:"code_life"`
 	// ReadLimit is for requests that upload nothing; default 100,1000.
 	ReadLimit Limit `json:"read_limit"`
 	// OverallLimit is for all requests; default 200,2000.
@@ -123,8 +134,8 @@ func (s Settings) Validate() error {
 	default:
 		return fmt.Errorf("delivery %q: %w", s.Delivery, ErrInvalid)
 	}
-	if s.Capacity < 0 || s.DeliveryCopies < 1 || s.DeliveryDelay < 0 || s.RetryInterval < 0 {
-		return fmt.Errorf("capacity, copies, delay or interval is negative or nought: %w", ErrInvalid)
+	if s.Capacity < 0 || s.CodeLife < 0 || s.DeliveryCopies < 1 || s.DeliveryDelay < 0 || s.RetryInterval < 0 {
+		return fmt.Errorf("capacity, code life, copies, delay or interval is negative or nought: %w", ErrInvalid)
 	}
 	return nil
 }

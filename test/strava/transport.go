@@ -2,6 +2,7 @@ package strava
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"net/http"
@@ -9,8 +10,9 @@ import (
 )
 
 // InProcess returns a transport that hands each request to h directly, without
-// sockets. A handler that aborts (a reset or dropped answer) makes the round
-// trip fail, as a broken connection would.
+// sockets. A handler that aborts makes the round trip fail: with the error of the
+// request's context when that has ended (a hang), otherwise as a broken
+// connection would (a reset or dropped answer).
 func InProcess(h http.Handler) http.RoundTripper { return inProcess{h} }
 
 type inProcess struct{ h http.Handler }
@@ -35,7 +37,7 @@ func (t inProcess) RoundTrip(r *http.Request) (res *http.Response, err error) {
 			if e, ok := p.(error); !ok || !errors.Is(e, http.ErrAbortHandler) {
 				panic(p)
 			}
-			res, err = nil, errAborted
+			res, err = nil, cmp.Or(r.Context().Err(), errAborted)
 		}
 	}()
 	t.h.ServeHTTP(w, in)

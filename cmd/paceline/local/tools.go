@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// node is the pinned Node.js, python the emulator's own Python.
+// node is the pinned Node.js, python that of the emulator and of test/stravalib.
 func (c *cloud) node() string   { return filepath.Join(c.settings.Root, "node_modules/node/bin/node") }
 func (c *cloud) cdk() string    { return filepath.Join(c.settings.Root, "node_modules/.bin/cdk") }
 func (c *cloud) python() string { return filepath.Join(c.venv(), "bin/python") }
@@ -25,7 +25,7 @@ func (c *cloud) needTools(ctx context.Context, say func(string)) error {
 	if err := c.npmCI(ctx); err != nil {
 		return err
 	}
-	say("the emulator")
+	say("Python packages")
 	return c.pipInstall(ctx)
 }
 
@@ -50,13 +50,13 @@ func (c *cloud) pipInstall(ctx context.Context) error {
 		return err
 	}
 	if _, err := exec.LookPath("python3"); err != nil {
-		return errors.New("python3 is missing; install Python 3.10 or later (Debian: apt-get install python3 python3-venv)")
+		return errors.New("python3 is missing; install Python 3.11 or later (Debian: apt-get install python3 python3-venv)")
 	}
-	if _, err := c.output(ctx, tool{argv: []string{"python3", "-c", "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))"}}); err != nil {
+	if _, err := c.output(ctx, tool{argv: []string{"python3", "-c", "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"}}); err != nil {
 		if ctx.Err() != nil {
 			return err
 		}
-		return errors.New("python3 lacks venv or is older than 3.10; install both (Debian: apt-get install python3-venv)")
+		return errors.New("python3 lacks venv or is older than 3.11; install both (Debian: apt-get install python3-venv)")
 	}
 	if err := os.RemoveAll(c.venv()); err != nil {
 		return err
