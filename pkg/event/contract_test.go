@@ -55,6 +55,7 @@ var contracts = []contract{
 	of[athletev1.ErasureRequested](),
 	of[athletev1.ErasureCompleted](),
 	of[activityv1.ErasureCompleted](),
+	of[activityv1.RemovalQuestioned](),
 }
 
 // dir is the folder of the contract's files, by the struct's package.

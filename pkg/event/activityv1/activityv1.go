@@ -4,7 +4,10 @@ package activityv1
 const Source = "paceline.activity"
 
 // Detail types.
-const ErasureCompletedType = "ErasureCompleted.v1"
+const (
+	ErasureCompletedType  = "ErasureCompleted.v1"
+	RemovalQuestionedType = "RemovalQuestioned.v1"
+)
 
 // ErasureCompleted says that this boundary holds nothing more of the athlete
 // that the receipt stands for.
@@ -17,3 +20,29 @@ func (ErasureCompleted) Source() string { return Source }
 
 // DetailType implements event.Fact.
 func (ErasureCompleted) DetailType() string { return ErasureCompletedType }
+
+// RemovalQuestioned says that a completed scan did not find more of the
+// activities that are held than one scan may remove. Nothing was removed. A
+// gatheringv1.ScanProgressed of the same scan that is confirmed removes them; a
+// newer scan makes the question void. It may be published more than once.
+type RemovalQuestioned struct {
+	AthleteID  int64  `json:"athlete_id"`
+	Generation int64  `json:"generation"`
+	ScanID     string `json:"scan_id"`
+	// Missing is how many of the activities held the scan did not find.
+	Missing int `json:"missing"`
+	// Held is how many activities are held, the missing ones included.
+	Held int `json:"held"`
+	// Sample has the ids of at most [MaxSample] of the missing activities, spread
+	// evenly over them by start.
+	Sample []int64 `json:"sample"`
+}
+
+// MaxSample is how many ids a sample has at most.
+const MaxSample = 5
+
+// Source implements event.Fact.
+func (RemovalQuestioned) Source() string { return Source }
+
+// DetailType implements event.Fact.
+func (RemovalQuestioned) DetailType() string { return RemovalQuestionedType }

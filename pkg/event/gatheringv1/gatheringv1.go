@@ -129,12 +129,22 @@ const (
 	WaitingForStrava      = "strava"
 	WaitingForReconnect   = "reconnect"
 	WaitingForApplication = "application"
+	// WaitingForRetry: Strava does not answer for this athlete. Gathering tries
+	// again at ResumesAt.
+	WaitingForRetry = "retry"
+	// WaitingForInternal: Paceline itself has a fault.
+	WaitingForInternal = "internal"
 )
 
-// ScanProgressed tells how far a scan of an athlete's whole history is. The first
-// scan tells of each page, later ones only of their end. A scan that is
-// completed has found everything that was there when it started: what was read
-// before and not found is gone.
+// Span is a stretch of a history by the start of its activities: From included,
+// To left out, in UTC and whole seconds. Nil is unbounded.
+type Span struct {
+	From *time.Time `json:"from,omitempty"`
+	To   *time.Time `json:"to,omitempty"`
+}
+
+// ScanProgressed reports how far a scan of an athlete's whole history is. The
+// first scan reports each page, later ones only their end.
 type ScanProgressed struct {
 	AthleteID  int64  `json:"athlete_id"`
 	Generation int64  `json:"generation"`
@@ -157,6 +167,14 @@ type ScanProgressed struct {
 	ResumesAt *time.Time `json:"resumes_at,omitempty"`
 	// FinishesAt is an estimate; nil when there is nothing to judge by.
 	FinishesAt *time.Time `json:"finishes_at,omitempty"`
+	// Covered has the stretches that a completed scan has read in full; it is empty
+	// in any other state. An activity that starts there, was read before StartedAt
+	// and was not found is gone. Of the rest the scan says nothing: Strava failed to
+	// show an activity, or it starts after the scan's cutoff.
+	Covered []Span `json:"covered,omitempty"`
+	// Confirmed says that gathering has looked again for what this scan did not
+	// find, and that it is gone.
+	Confirmed bool `json:"confirmed,omitempty"`
 }
 
 // Source implements event.Fact.
