@@ -405,6 +405,16 @@ func TestAQuestionedScanChangesNothingUntilItIsConfirmed(t *testing.T) {
 		t.Errorf("asked %d times", n)
 	}
 
+	// A confirmation removes where it says that the scan has read, and nowhere else.
+	p, empty = setUp()
+	empty.Sequence++
+	empty.Confirmed = true
+	tenth, err := time.Parse(time.RFC3339, history(10)[9].StartDate)
+	must(t, err)
+	empty.Covered = []gatheringv1.Span{{To: &tenth}}
+	must(t, p.ScanProgressed(t.Context(), p.cause(), empty))
+	expect(p, 441, activity.Status{State: activity.Current})
+
 	// A newer scan takes the question's place: what it finds stays.
 	p, empty = setUp()
 	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 9, &gatheringv1.ScanChunk{ScanID: "s3"}, history(449)...)))
