@@ -94,7 +94,7 @@ func (r *Recorder) settle(ctx context.Context, cause event.Meta, by Authorizatio
 		scan := CompletedScan{Generation: s.Generation, Began: s.StartedAt, Covered: s.Covered}
 		err := r.Store.EndScan(ctx, by.AthleteID, scan, func(rows []Row) bool {
 			missing, held := r.missing(scan, rows)
-			if question = nil; !s.Confirmed && !removable(len(missing), held) {
+			if !s.Confirmed && !removable(len(missing), held) {
 				question = &activityv1.RemovalQuestioned{
 					AthleteID: by.AthleteID, Generation: s.Generation, ScanID: s.ScanID,
 					Missing: len(missing), Held: held, Sample: sample(missing),

@@ -520,7 +520,7 @@ func (f *failing) UpdateFence(ctx context.Context, athleteID int64, change func(
 	return f.WriteStore.UpdateFence(ctx, athleteID, change)
 }
 
-// EndScan fails after it has asked, as one that is cut off amid deleting.
+// EndScan fails after it has asked, like one that is killed while it deletes.
 func (f *failing) EndScan(ctx context.Context, athleteID int64, scan activity.CompletedScan, agree func([]activity.Row) bool) error {
 	err := f.WriteStore.EndScan(ctx, athleteID, scan, agree)
 	if f.endScan != nil {

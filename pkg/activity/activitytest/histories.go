@@ -119,7 +119,7 @@ func (s *scan) covers(a gatheringv1.Activity) bool {
 	})
 }
 
-// has reports whether the plane has every chunk of the scan, none too old.
+// has reports whether the plane has every chunk of the scan, all of them young.
 func (s *scan) has(young func(time.Time) bool) bool {
 	return !slices.ContainsFunc(s.read, func(at time.Time) bool { return !young(at) })
 }
@@ -248,7 +248,7 @@ func (h *history) step(ctx context.Context) error {
 	return nil
 }
 
-// connect authorizes anew.
+// connect makes a new authorization.
 func (h *history) connect() {
 	h.generation = max(h.generation+1, h.now.UnixMilli())
 	f := credentialsv1.AthleteAuthorized{AthleteID: h.athleteID, Generation: h.generation, Scopes: []string{"read", "activity:read", "activity:read_all"}}
@@ -331,7 +331,7 @@ func (h *history) change() {
 	}
 }
 
-// read reads some activities, of which those are told that are gone one by one.
+// read reads some activities alone, and reports each one that is gone.
 func (h *history) read() {
 	f := gatheringv1.ActivitiesGathered{AthleteID: h.athleteID, Generation: h.generation, ReadAt: h.now}
 	for _, n := range h.Perm(historyActivities)[:1+h.IntN(3)] {
