@@ -18,6 +18,7 @@ import (
 	athlete "github.com/paceline/paceline/pkg/athlete/settings"
 	credentials "github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/activityv1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	gathering "github.com/paceline/paceline/pkg/gathering/settings"
 )
@@ -28,9 +29,11 @@ import (
 const archiveDays = 3
 
 // readings carry what Strava showed, or no longer shows. They are not archived:
-// that is to be in places only that it can be erased from. What they would bring
-// back can be read at Strava again, by the next scan.
-var readings = []event.Fact{gatheringv1.AthleteGathered{}, gatheringv1.ActivitiesGathered{}, gatheringv1.ActivityGone{}}
+// keep that only where it can be erased. The next scan reads it again, and asks
+// again.
+var readings = []event.Fact{
+	gatheringv1.AthleteGathered{}, gatheringv1.ActivitiesGathered{}, gatheringv1.ActivityGone{}, activityv1.RemovalQuestioned{},
+}
 
 // PlatformProps configures the platform.
 type PlatformProps struct {

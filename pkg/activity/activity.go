@@ -1,6 +1,7 @@
 package activity
 
 import (
+	"cmp"
 	"math"
 	"time"
 
@@ -46,10 +47,13 @@ type Position struct {
 	ID    int64
 }
 
-// Less reports whether p comes earlier in the history than q.
-func (p Position) Less(q Position) bool {
-	return p.Start < q.Start || p.Start == q.Start && p.ID < q.ID
+// Compare orders positions as the history does.
+func (p Position) Compare(q Position) int {
+	return cmp.Or(cmp.Compare(p.Start, q.Start), cmp.Compare(p.ID, q.ID))
 }
+
+// Less reports whether p comes earlier in the history than q.
+func (p Position) Less(q Position) bool { return p.Compare(q) < 0 }
 
 // The first and the last second that has a four-digit year, as RFC 3339 needs.
 var (

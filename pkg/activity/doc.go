@@ -5,7 +5,7 @@
 // Owns: the activities, the tallies that totals are made of, how far the scan of
 // each athlete's history is, and a fence for each athlete.
 //
-// Emits: activityv1.ErasureCompleted.
+// Emits: activityv1.RemovalQuestioned, activityv1.ErasureCompleted.
 //
 // Consumes: gatheringv1.ActivitiesGathered, gatheringv1.ActivityGone,
 // gatheringv1.ScanProgressed, credentialsv1.AthleteAuthorized,
@@ -16,6 +16,14 @@
 // the parts of a fence the latest. A reading is newer than another if its
 // authorization is newer or, under the same one, if it was read later; when
 // both began at the same instant, the one that found the activity gone wins.
+//
+// No scan deletes much by its word alone, for an answer of Strava's may be wrong.
+// Once all of a scan is stored, what it did not find where it read in full is
+// removed if that is at most three activities or one in fifty of those held. If it
+// is more, the plane publishes RemovalQuestioned and keeps everything readable,
+// until gathering confirms that scan or a newer one is settled. What the scan did
+// not cover stays until its own seven days are over. An athlete is told that all is
+// current only by a settled scan.
 //
 // Nothing that the [Fence] does not let pass can be written: the store checks
 // the fence and writes in one atomic step, so that an erasure, which sets the

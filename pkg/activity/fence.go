@@ -1,6 +1,7 @@
 package activity
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -20,11 +21,9 @@ type Fence struct {
 	// Closed is the latest authorization that covers no activities: none read under
 	// it, or an earlier one, is kept.
 	Closed int64
-	// ScanGeneration and ScanBegan are those of the latest scan that is
-	// complete. It found everything that was there, so that older readings have
-	// nothing more to say.
-	ScanGeneration int64
-	ScanBegan      time.Time
+	// Scan is the latest completed scan; nil if there is none. No reading that it
+	// outdates is taken in any more.
+	Scan *CompletedScan
 	// Expires is when the fence is no longer needed; zero for never.
 	Expires time.Time
 }
@@ -54,7 +53,7 @@ func CoverageOf(scopes []string) Coverage {
 }
 
 // Authorize takes in that there is an authorization, and what it covers. It
-// tells whether that changed anything.
+// reports whether that changed anything.
 func (f *Fence) Authorize(generation int64, c Coverage) bool {
 	old := *f
 	f.Authorized = max(f.Authorized, generation)
@@ -70,27 +69,47 @@ func (f *Fence) Authorize(generation int64, c Coverage) bool {
 	return *f != old
 }
 
-// Scanned takes in that a scan is complete and tells whether that changed
+// Scanned takes in that a scan is complete and reports whether that changed
 // anything.
-func (f *Fence) Scanned(generation int64, began time.Time) bool {
-	if generation < f.ScanGeneration || generation == f.ScanGeneration && !began.After(f.ScanBegan) {
+func (f *Fence) Scanned(scan CompletedScan) bool {
+	if scan.Generation <= f.Revoked {
 		return false
 	}
-	f.ScanGeneration, f.ScanBegan = generation, began
+	if known := f.Scan; known != nil {
+		newer := cmp.Or(cmp.Compare(scan.Generation, known.Generation), scan.Began.Compare(known.Began))
+		if newer < 0 || newer == 0 && slices.Equal(scan.Covered, known.Covered) {
+			return false
+		}
+	}
+	f.Scan = &scan
 	return true
 }
 
-// Revoke takes in that an authorization is over and tells whether that changed
+// Revoke takes in that an authorization is over and reports whether that changed
 // anything. A fence that has nothing else to say expires.
 func (f *Fence) Revoke(generation int64, expires time.Time) bool {
 	if generation <= f.Revoked {
 		return false
 	}
-	if max(f.Authorized, f.Limited, f.ScanGeneration) > generation {
-		f.Revoked = generation
-	} else {
+	f.Revoked = generation
+	if f.Scan != nil && f.Scan.Generation <= generation {
+		f.Scan = nil
+	}
+	if f.Scan == nil && max(f.Authorized, f.Limited) <= generation {
 		*f = Fence{Revoked: generation, Expires: expires}
 	}
+	return true
+}
+
+// Forget drops what a scan covered that began at the time or before, and reports
+// whether there was one. What such a scan outdates is too old to be kept anyway,
+// and the gaps in what it covered are Strava's data: starts of activities that
+// Strava failed to show.
+func (f *Fence) Forget(until time.Time) bool {
+	if f.Scan == nil || len(f.Scan.Covered) == 0 || f.Scan.Began.After(until) {
+		return false
+	}
+	f.Scan = &CompletedScan{Generation: f.Scan.Generation, Began: f.Scan.Began}
 	return true
 }
 
@@ -105,19 +124,20 @@ func (f Fence) Admit(by Authorization) error {
 // Learn gives what is known of an activity once read was read, when old was
 // known before.
 func (f Fence) Learn(old, read Row) Row {
+	if f.Scan.Outdates(read) {
+		return old
+	}
 	if read = f.Keep(read); read.newer(old) {
 		return read
 	}
 	return old
 }
 
-// Keep gives what may be kept of a row.
+// Keep gives what the athlete's authorizations let be kept of a row. A scan takes
+// nothing away here: [Recorder] decides what it may remove.
 func (f Fence) Keep(r Row) Row {
 	switch {
-	case r.Generation <= f.Revoked,
-		r.Generation <= f.Closed,
-		r.Generation < f.ScanGeneration,
-		r.Generation == f.ScanGeneration && r.ReadAt.Before(f.ScanBegan):
+	case r.Generation <= f.Revoked, r.Generation <= f.Closed:
 		return Row{}
 	case r.onlyYou() && r.Generation <= f.Limited:
 		return r.gone()
@@ -126,6 +146,4 @@ func (f Fence) Keep(r Row) Row {
 }
 
 // KeepsSync reports whether the sync may be kept.
-func (f Fence) KeepsSync(s Sync) bool {
-	return s.Generation > f.Revoked && s.Generation >= f.ScanGeneration
-}
+func (f Fence) KeepsSync(s Sync) bool { return s.Generation > f.Revoked }

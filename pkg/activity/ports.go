@@ -28,11 +28,17 @@ type WriteStore interface {
 	// fence no longer lets pass. When it returns nil, nothing of that is left and
 	// nothing can come back.
 	UpdateFence(ctx context.Context, athleteID int64, change func(*Fence) bool) error
+	// EndScan moves the athlete's fence past the scan, see [Fence.Scanned], reads
+	// all rows once, and asks agree about them. If that agrees, it deletes those
+	// that the scan outdates; one that was read again meanwhile stays. agree runs
+	// at most once.
+	EndScan(ctx context.Context, athleteID int64, scan CompletedScan, agree func(rows []Row) bool) error
 	// Aged gives athletes of whom something is kept that was read at the time or
 	// before, or perhaps within an hour after it: the oldest first, each once, and
 	// at most limit of them.
 	Aged(ctx context.Context, until time.Time, limit int) ([]int64, error)
-	// Expire deletes what was read of the athlete at the time or before.
+	// Expire deletes what was read of the athlete at the time or before, what the
+	// fence knows of such a scan among it, see [Fence.Forget].
 	Expire(ctx context.Context, athleteID int64, until time.Time) error
 }
 

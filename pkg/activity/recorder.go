@@ -3,6 +3,7 @@ package activity
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/paceline/paceline/pkg/event"
@@ -38,7 +39,7 @@ type Recorder struct {
 // ActivitiesGathered keeps the activities and then counts them to their scan.
 // An activity that is not well formed makes the fault permanent, and nothing
 // is kept.
-func (r *Recorder) ActivitiesGathered(ctx context.Context, _ event.Meta, f gatheringv1.ActivitiesGathered) error {
+func (r *Recorder) ActivitiesGathered(ctx context.Context, cause event.Meta, f gatheringv1.ActivitiesGathered) error {
 	if r.tooOld(f.ReadAt) {
 		return nil
 	}
@@ -60,27 +61,81 @@ func (r *Recorder) ActivitiesGathered(ctx context.Context, _ event.Meta, f gathe
 	if f.Chunk == nil {
 		return nil
 	}
-	return r.updateSync(ctx, by, func(s *Sync) bool {
+	return r.updateSync(ctx, cause, by, f.Chunk.ScanID, func(s *Sync) bool {
 		return s.Store(f.Generation, *f.Chunk, StoredChunk{Activities: len(reading.Activities), ReadAt: f.ReadAt})
 	})
 }
 
-// updateSync changes the athlete's sync. Once a scan is complete, and all of it
-// stored, what it did not find is gone from Strava, or is not for this
-// authorization to see: older readings are deleted, and those that come late
-// are ignored.
-func (r *Recorder) updateSync(ctx context.Context, by Authorization, change func(*Sync) bool) error {
-	complete, began := false, time.Time{}
+// updateSync changes the athlete's sync by an event of a scan. It settles the scan
+// if that has ended by now.
+func (r *Recorder) updateSync(ctx context.Context, cause event.Meta, by Authorization, scanID string, change func(*Sync) bool) error {
+	var ended *Sync
 	err := r.Store.UpdateSync(ctx, by, func(s *Sync) bool {
 		changed := change(s)
-		complete = s.Generation == by.Generation && s.Complete(r.readAfter())
-		began = s.StartedAt
+		ended = nil
+		if s.Generation == by.Generation && s.ScanID == scanID && !s.Settled && s.Ended(r.readAfter()) {
+			found := *s
+			ended = &found
+		}
 		return changed
 	})
-	if err != nil || !complete {
+	if err != nil || ended == nil {
 		return ignoreRevoked(err)
 	}
-	return r.Store.UpdateFence(ctx, by.AthleteID, func(f *Fence) bool { return f.Scanned(by.Generation, began) })
+	return r.settle(ctx, cause, by, *ended)
+}
+
+// settle removes what an ended scan did not find. One scan may be wrong, so that
+// it removes a handful at most by itself. Of more it asks gathering and leaves
+// everything as it is, until the scan is confirmed or a newer one is settled.
+func (r *Recorder) settle(ctx context.Context, cause event.Meta, by Authorization, s Sync) error {
+	if len(s.Covered) > 0 {
+		var question *activityv1.RemovalQuestioned
+		scan := CompletedScan{Generation: s.Generation, Began: s.StartedAt, Covered: s.Covered}
+		err := r.Store.EndScan(ctx, by.AthleteID, scan, func(rows []Row) bool {
+			missing, held := r.missing(scan, rows)
+			if !s.Confirmed && !removable(len(missing), held) {
+				question = &activityv1.RemovalQuestioned{
+					AthleteID: by.AthleteID, Generation: s.Generation, ScanID: s.ScanID,
+					Missing: len(missing), Held: held, Sample: sample(missing),
+				}
+			}
+			return question == nil
+		})
+		if err != nil {
+			return err
+		}
+		if question != nil {
+			return r.Publisher.Publish(ctx, r.Minter.Next(cause, *question))
+		}
+	}
+	return ignoreRevoked(r.Store.UpdateSync(ctx, by, func(now *Sync) bool { return now.Settle(s) }))
+}
+
+// missing gives the activities that the scan did not find, by start, and counts
+// those held. What is too old to be shown counts as neither: it is as good as gone.
+func (r *Recorder) missing(scan CompletedScan, rows []Row) (missing []Position, held int) {
+	for _, row := range rows {
+		if row.Activity == nil || r.tooOld(row.ReadAt) {
+			continue
+		}
+		held++
+		if scan.Outdates(row) {
+			p, _ := PositionOf(*row.Activity) // Checked before it was kept.
+			missing = append(missing, p)
+		}
+	}
+	slices.SortFunc(missing, Position.Compare)
+	return missing, held
+}
+
+// sample gives the ids of a few of the activities, spread evenly over them.
+func sample(missing []Position) []int64 {
+	ids := make([]int64, min(len(missing), activityv1.MaxSample))
+	for i := range ids {
+		ids[i] = missing[i*len(missing)/len(ids)].ID
+	}
+	return ids
 }
 
 // AthleteAuthorized takes in what the authorization covers. What it does not
@@ -131,7 +186,8 @@ func (r *Recorder) ScanProgressed(ctx context.Context, cause event.Meta, f gathe
 	if r.tooOld(cause.OccurredAt) {
 		return nil
 	}
-	return r.updateSync(ctx, Authorization{f.AthleteID, f.Generation}, func(s *Sync) bool { return s.Report(f) })
+	by := Authorization{f.AthleteID, f.Generation}
+	return r.updateSync(ctx, cause, by, f.ScanID, func(s *Sync) bool { return s.Report(f) })
 }
 
 // AuthorizationRevoked erases everything of this and earlier authorizations

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -258,24 +259,310 @@ func TestReaderTurnsARevokedSessionAway(t *testing.T) {
 	}
 }
 
-func TestACompleteScanSupersedesEarlierAuthorizations(t *testing.T) {
+// completed is the report of a scan that began at a time and read everything.
+func completed(generation int64, scan string, chunks, began int) gatheringv1.ScanProgressed {
+	f := progress(generation, scan, 10, gatheringv1.ScanCompleted, chunks)
+	at := activitytest.At(began)
+	f.StartedAt, f.Covered = &at, []gatheringv1.Span{{}}
+	return f
+}
+
+// names gives those of the activities that the athlete is shown, newest first.
+func (p *plane) names(t *testing.T, generation int64) (out []string) {
+	t.Helper()
+	page, err := p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: generation}, activity.Selection{In: activity.Everything(), Limit: 1000})
+	must(t, err)
+	for _, r := range page.Rows {
+		out = append(out, r.Activity.Name)
+	}
+	return out
+}
+
+// history makes activities with the ids from 1 to n, the oldest first, named by
+// their ids.
+func history(n int) (out []gatheringv1.Activity) {
+	for id := 1; id <= n; id++ {
+		out = append(out, activitytest.Activity(int64(id), id*60, fmt.Sprint(id)))
+	}
+	return out
+}
+
+func (p *plane) questions() (out []activityv1.RemovalQuestioned) {
+	for _, e := range p.published {
+		if q, ok := e.Fact.(activityv1.RemovalQuestioned); ok {
+			out = append(out, q)
+		}
+	}
+	return out
+}
+
+func TestAScanOfALaterAuthorizationRemovesWhatItDidNotFind(t *testing.T) {
 	p := newPlane()
-	const first, second = 1_800_000_000_000, 1_800_000_100_000
-	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(first, 0, nil,
+	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil,
 		activitytest.Activity(1, 1, "still there"), activitytest.Activity(2, 2, "deleted meanwhile"))))
-	chunk := gathered(second, 9, &gatheringv1.ScanChunk{ScanID: "s"}, activitytest.Activity(1, 1, "still there"))
-	done := gatheringv1.ScanProgressed{AthleteID: 1, Generation: second, ScanID: "s", Sequence: 2, State: gatheringv1.ScanCompleted, Chunks: 1}
-	held := func() int {
-		found, err := p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: second}, activity.Selection{In: activity.Everything(), Limit: 9})
+	must(t, p.ScanProgressed(t.Context(), p.cause(), completed(gen2, "s", 1, 9))) // Its activities are still on their way.
+	if got := p.names(t, gen2); len(got) != 2 {
+		t.Fatalf("before the scan was stored: %v", got)
+	}
+	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen2, 9, &gatheringv1.ScanChunk{ScanID: "s"}, activitytest.Activity(1, 1, "still there"))))
+	if got := p.names(t, gen2); !slices.Equal(got, []string{"still there"}) {
+		t.Errorf("after it: %v", got)
+	}
+}
+
+// One scan's word removes three activities, or two in a hundred; more stay, and
+// are asked about.
+func TestOneScanRemovesAHandfulByItself(t *testing.T) {
+	for _, tc := range []struct {
+		held, missing int
+		removes       bool
+	}{
+		{3, 3, true}, {4, 4, false}, {199, 4, false}, {200, 4, true}, {450, 9, true}, {450, 10, false}, {450, 450, false},
+	} {
+		for _, generation := range []int64{gen1, gen2} {
+			p := newPlane()
+			all := history(tc.held)
+			must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil, all...)))
+			// Neither counts: one that is gone already, and one that is too old to be shown.
+			must(t, p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{AthleteID: 1, Generation: gen1, ActivityID: 9001, ReadAt: activitytest.At(0)}))
+			must(t, p.store.Put(t.Context(), activity.Reading{
+				By: activity.Authorization{AthleteID: 1, Generation: gen1}, At: p.now.Add(-activity.Retention),
+				Activities: []gatheringv1.Activity{activitytest.Activity(9002, 1, "too old")},
+			}))
+			must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(generation, 5, &gatheringv1.ScanChunk{ScanID: "s"}, all[tc.missing:]...)))
+			must(t, p.ScanProgressed(t.Context(), p.cause(), completed(generation, "s", 1, 5)))
+			want := tc.held
+			if tc.removes {
+				want -= tc.missing
+			}
+			got := p.names(t, generation)
+			got = slices.DeleteFunc(got, func(name string) bool { return name == "too old" })
+			if len(got) != want {
+				t.Errorf("%d of %d missing under %d: %d activities, want %d", tc.missing, tc.held, generation, len(got), want)
+			}
+			if tc.removes != (len(p.questions()) == 0) {
+				t.Errorf("%d of %d missing under %d: asked %+v", tc.missing, tc.held, generation, p.questions())
+			}
+		}
+	}
+}
+
+func TestAQuestionedScanChangesNothingUntilItIsConfirmed(t *testing.T) {
+	by := activity.Authorization{AthleteID: 1, Generation: gen1}
+	before := activity.Status{State: activity.Current, Gathered: 450}
+	setUp := func() (*plane, gatheringv1.ScanProgressed) {
+		p := newPlane()
+		must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, &gatheringv1.ScanChunk{ScanID: "s1"}, history(450)...)))
+		must(t, p.ScanProgressed(t.Context(), p.cause(), completed(gen1, "s1", 1, 1)))
+		empty := completed(gen1, "s2", 0, 5)
+		for range 2 { // Each event may come twice.
+			must(t, p.ScanProgressed(t.Context(), p.cause(), empty))
+		}
+		return p, empty
+	}
+	expect := func(p *plane, activities int, status activity.Status) {
+		t.Helper()
+		if got := p.names(t, gen1); len(got) != activities {
+			t.Errorf("%d activities, want %d", len(got), activities)
+		}
+		stats, err := p.reader.Stats(t.Context(), by, activity.Year, "")
 		must(t, err)
-		return len(found.Rows)
+		if int(stats.Total.Count) != activities {
+			t.Errorf("%d activities in the totals, want %d", stats.Total.Count, activities)
+		}
+		got, err := p.reader.Sync(t.Context(), by)
+		must(t, err)
+		if d := cmp.Diff(status, got); d != "" {
+			t.Errorf("(-want +got)\n%s", d)
+		}
 	}
-	must(t, p.ScanProgressed(t.Context(), p.cause(), done)) // Its activities are still on their way.
-	if n := held(); n != 2 {
-		t.Fatalf("%d activities before the scan was stored", n)
+
+	p, empty := setUp()
+	expect(p, 450, before)
+	question := activityv1.RemovalQuestioned{
+		AthleteID: 1, Generation: gen1, ScanID: "s2", Missing: 450, Held: 450, Sample: []int64{1, 91, 181, 271, 361},
 	}
-	must(t, p.ActivitiesGathered(t.Context(), p.cause(), chunk))
-	if n := held(); n != 1 {
-		t.Errorf("%d activities after it", n)
+	if d := cmp.Diff([]activityv1.RemovalQuestioned{question, question}, p.questions()); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+	if m := p.published[0].Meta; m.CausationID != "cause" || m.CorrelationID != "correlation" {
+		t.Errorf("the question is caused by %+v", m)
+	}
+	// A confirmation is what was asked for, no more: one of another scan, or one
+	// that is no news, says nothing.
+	for _, other := range []gatheringv1.ScanProgressed{completed(gen1, "s1", 1, 1), completed(gen1, "s2", 0, 5)} {
+		other.Confirmed = true
+		must(t, p.ScanProgressed(t.Context(), p.cause(), other))
+		expect(p, 450, before)
+	}
+	empty.Sequence++
+	empty.Confirmed = true
+	for range 2 {
+		must(t, p.ScanProgressed(t.Context(), p.cause(), empty))
+		expect(p, 0, activity.Status{State: activity.Current})
+	}
+	if n := len(p.questions()); n != 3 { // Once for each event of the scan while it is open.
+		t.Errorf("asked %d times", n)
+	}
+
+	// A confirmation removes where it says that the scan has read, and nowhere else.
+	p, empty = setUp()
+	empty.Sequence++
+	empty.Confirmed = true
+	tenth, err := time.Parse(time.RFC3339, history(10)[9].StartDate)
+	must(t, err)
+	empty.Covered = []gatheringv1.Span{{To: &tenth}}
+	must(t, p.ScanProgressed(t.Context(), p.cause(), empty))
+	expect(p, 441, activity.Status{State: activity.Current})
+
+	// A newer scan takes the question's place: what it finds stays.
+	p, empty = setUp()
+	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 9, &gatheringv1.ScanChunk{ScanID: "s3"}, history(449)...)))
+	expect(p, 450, before)
+	empty.Sequence++
+	empty.Confirmed = true
+	must(t, p.ScanProgressed(t.Context(), p.cause(), empty))
+	expect(p, 450, before)
+	must(t, p.ScanProgressed(t.Context(), p.cause(), completed(gen1, "s3", 1, 9)))
+	expect(p, 449, activity.Status{State: activity.Current, Gathered: 449})
+
+	// Without an answer, activities are shown until their seven days are over.
+	p, _ = setUp()
+	p.now = activitytest.At(1).Add(activity.Retention - 1)
+	expect(p, 450, before)
+	p.now = p.now.Add(1)
+	expect(p, 0, activity.Status{State: activity.Backfilling})
+}
+
+// An athlete who connects again keeps the history when the new authorization's
+// first scan finds nothing, and is not told that this is all there is.
+func TestReconnectingAndOneEmptyPageLoseNothing(t *testing.T) {
+	p := newPlane()
+	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, &gatheringv1.ScanChunk{ScanID: "s1"}, history(40)...)))
+	must(t, p.ScanProgressed(t.Context(), p.cause(), completed(gen1, "s1", 1, 1)))
+	must(t, p.ScanProgressed(t.Context(), p.cause(), completed(gen2, "s2", 0, 5)))
+	status, err := p.reader.Sync(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen2})
+	must(t, err)
+	if n := len(p.names(t, gen2)); n != 40 || status.State != activity.Backfilling {
+		t.Errorf("%d activities, %+v", n, status)
+	}
+}
+
+// Of what a scan does not cover it says nothing, nor if it covers nothing.
+func TestWhatAScanDoesNotCoverIsKept(t *testing.T) {
+	at := func(start int) *time.Time {
+		began, err := time.Parse(time.RFC3339, activitytest.Activity(1, start, "").StartDate)
+		must(t, err)
+		return &began
+	}
+	all := []gatheringv1.Activity{
+		activitytest.Activity(1, 1, "deleted"), activitytest.Activity(2, 2, "unreadable"), activitytest.Activity(3, 3, "found"),
+		activitytest.Activity(4, 4, "deleted, too"), activitytest.Activity(5, 5, "in the future"),
+	}
+	many := make([]gatheringv1.Span, activity.MaxCovered, activity.MaxCovered+1)
+	for i := range many {
+		many[i] = gatheringv1.Span{From: at(100 + i), To: at(101 + i)}
+	}
+	for name, tc := range map[string]struct {
+		covered []gatheringv1.Span
+		want    []string
+	}{
+		"with gaps":                     {[]gatheringv1.Span{{To: at(2)}, {From: at(3), To: at(5)}}, []string{"in the future", "found", "unreadable"}},
+		"nothing":                       {nil, []string{"in the future", "deleted, too", "found", "unreadable", "deleted"}},
+		"more stretches than are known": {append(many, gatheringv1.Span{}), []string{"in the future", "deleted, too", "found", "unreadable", "deleted"}},
+	} {
+		p := newPlane()
+		must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil, all...)))
+		must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 5, &gatheringv1.ScanChunk{ScanID: "s"}, all[2])))
+		done := completed(gen1, "s", 1, 5)
+		done.Covered = tc.covered
+		must(t, p.ScanProgressed(t.Context(), p.cause(), done))
+		if got := p.names(t, gen1); !slices.Equal(got, tc.want) {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+		status, err := p.reader.Sync(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen1})
+		must(t, err)
+		if status.State != activity.Current {
+			t.Errorf("%s: %+v", name, status)
+		}
+		// What is older than the scan is taken in late where the scan says nothing.
+		must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, nil, all[0], activitytest.Activity(2, 2, "late"))))
+		if got := p.names(t, gen1); !slices.Contains(got, "late") || slices.Contains(got, "deleted") != slices.Contains(tc.want, "deleted") {
+			t.Errorf("%s: after a late reading %v", name, got)
+		}
+	}
+}
+
+// A scan takes no memory of what is gone away: a late reading of it, of the time
+// before, would bring it back where the scan says nothing.
+func TestWhatIsGoneStaysSoAfterAScan(t *testing.T) {
+	p := newPlane()
+	must(t, p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{AthleteID: 1, Generation: gen1, ActivityID: 1, ReadAt: activitytest.At(2)}))
+	done := completed(gen1, "s", 0, 5)
+	done.Covered = []gatheringv1.Span{{To: &time.Time{}}}
+	must(t, p.ScanProgressed(t.Context(), p.cause(), done))
+	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, nil, activitytest.Activity(1, 1, "before"))))
+	if got := p.names(t, gen1); len(got) != 0 {
+		t.Errorf("%v", got)
+	}
+}
+
+// failing is a store of which one method fails.
+type failing struct {
+	activity.WriteStore
+	updateFence, endScan error
+}
+
+func (f *failing) UpdateFence(ctx context.Context, athleteID int64, change func(*activity.Fence) bool) error {
+	if f.updateFence != nil {
+		return f.updateFence
+	}
+	return f.WriteStore.UpdateFence(ctx, athleteID, change)
+}
+
+// EndScan fails after it has asked, like one that is killed while it deletes.
+func (f *failing) EndScan(ctx context.Context, athleteID int64, scan activity.CompletedScan, agree func([]activity.Row) bool) error {
+	err := f.WriteStore.EndScan(ctx, athleteID, scan, agree)
+	if f.endScan != nil {
+		return f.endScan
+	}
+	return err
+}
+
+// Nothing is announced that did not happen: when the store fails, the event comes
+// again.
+func TestAFailingStoreAnnouncesNothing(t *testing.T) {
+	down := fault.New(fault.Transient, "the store is down")
+	p := newPlane()
+	store := &failing{WriteStore: p.store}
+	p.Store = store
+	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil, history(10)...)))
+	revoked := credentialsv1.AuthorizationRevoked{AthleteID: 1, Generation: gen1, Receipt: "receipt"}
+	for name, tc := range map[string]struct {
+		fail   *error
+		happen func() error
+	}{
+		"an erasure":   {&store.updateFence, func() error { return p.AuthorizationRevoked(t.Context(), p.cause(), revoked) }},
+		"a scan's end": {&store.endScan, func() error { return p.ScanProgressed(t.Context(), p.cause(), completed(gen1, "s", 0, 5)) }},
+	} {
+		*tc.fail = down
+		if err := tc.happen(); !errors.Is(err, down) || len(p.published) != 0 {
+			t.Errorf("%s: %v, %d events", name, err, len(p.published))
+		}
+		*tc.fail = nil
+	}
+}
+
+func TestAQuestionIsAskedAgainWhenItCouldNotBePublished(t *testing.T) {
+	p := newPlane()
+	p.refuse = fault.New(fault.Transient, "the bus is away")
+	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil, history(10)...)))
+	if err := p.ScanProgressed(t.Context(), p.cause(), completed(gen1, "s", 0, 5)); !fault.Is(err, fault.Transient) {
+		t.Fatal(err)
+	}
+	p.refuse = nil
+	must(t, p.ScanProgressed(t.Context(), p.cause(), completed(gen1, "s", 0, 5)))
+	if len(p.questions()) != 1 || len(p.names(t, gen1)) != 10 {
+		t.Errorf("asked %+v, %d activities", p.questions(), len(p.names(t, gen1)))
 	}
 }

@@ -25,10 +25,16 @@ type Sync struct {
 	FinishesAt *time.Time
 	// StartedAt is when the scan began; zero until it says so.
 	StartedAt time.Time
+	// Covered and Confirmed are those of the latest report, too.
+	Covered   []Range
+	Confirmed bool
 	// Stored has the chunks that are stored.
 	Stored map[int]StoredChunk
-	// Before has the chunks of the scan before this one, if that was complete and
-	// under the same authorization; nil once this one is complete, too.
+	// Settled is set once what the scan did not find is removed. Until then an
+	// ended scan changes neither the activities nor what the athlete is told.
+	Settled bool
+	// Before has the chunks of the last settled scan before this one under the same
+	// authorization; nil once this one is settled, too.
 	Before map[int]StoredChunk
 }
 
@@ -50,7 +56,7 @@ func (s *Sync) adopt(generation int64, scanID string) bool {
 	}
 	next := Sync{Generation: generation, ScanID: scanID, State: gatheringv1.ScanScanning, Sequence: -1}
 	if generation == s.Generation {
-		if next.Before = s.Before; s.complete() {
+		if next.Before = s.Before; s.Settled && s.ended() {
 			next.Before = map[int]StoredChunk{}
 			maps.Copy(next.Before, s.Stored)
 		}
@@ -59,8 +65,8 @@ func (s *Sync) adopt(generation int64, scanID string) bool {
 	return true
 }
 
-// complete reports whether the scan has ended and every chunk it sent is stored.
-func (s *Sync) complete() bool {
+// ended reports whether the scan has ended and every chunk it sent is stored.
+func (s *Sync) ended() bool {
 	for n := range s.Chunks {
 		if _, stored := s.Stored[n]; !stored {
 			return false
@@ -69,14 +75,14 @@ func (s *Sync) complete() bool {
 	return s.State == gatheringv1.ScanCompleted
 }
 
-// settle is called after each change.
-func (s *Sync) settle() {
-	if s.complete() {
-		s.Before = nil
-	}
+// Ended reports whether the scan has ended, and every chunk it sent is stored and
+// was read after the time.
+func (s *Sync) Ended(readAfter time.Time) bool {
+	_, all := count(s.Stored, readAfter)
+	return all && s.ended()
 }
 
-// Report takes in what a scan says of itself and tells whether that changed
+// Report takes in what a scan says of itself and reports whether that changed
 // anything.
 func (s *Sync) Report(f gatheringv1.ScanProgressed) bool {
 	if !s.adopt(f.Generation, f.ScanID) || f.Sequence <= s.Sequence {
@@ -87,11 +93,11 @@ func (s *Sync) Report(f gatheringv1.ScanProgressed) bool {
 	if f.StartedAt != nil {
 		s.StartedAt = *f.StartedAt
 	}
-	s.settle()
+	s.Covered, s.Confirmed = covered(f.Covered), f.Confirmed
 	return true
 }
 
-// Store takes in that a chunk of activities is stored and tells whether that
+// Store takes in that a chunk of activities is stored and reports whether that
 // changed anything. A page that was read twice may give a chunk two sizes; the
 // later reading's is kept.
 func (s *Sync) Store(generation int64, chunk gatheringv1.ScanChunk, stored StoredChunk) bool {
@@ -105,15 +111,29 @@ func (s *Sync) Store(generation int64, chunk gatheringv1.ScanChunk, stored Store
 		s.Stored = map[int]StoredChunk{}
 	}
 	s.Stored[chunk.Number] = stored
-	s.settle()
+	return true
+}
+
+// Settle takes in that what was not found by the scan, as settled knows it, is
+// removed, and reports whether that changed anything. It changes nothing when the
+// scan has reported more, or another one has begun, in the meantime.
+func (s *Sync) Settle(settled Sync) bool {
+	if s.Settled || s.Generation != settled.Generation || s.ScanID != settled.ScanID || s.Sequence != settled.Sequence {
+		return false
+	}
+	s.Settled, s.Covered, s.Before = true, nil, nil
 	return true
 }
 
 // Forget drops what is known of chunks that were read at the time or before,
-// and tells whether there were any.
+// and reports whether there were any. Without them the scan can no longer be
+// settled.
 func (s *Sync) Forget(until time.Time) bool {
 	had, hadBefore := len(s.Stored), s.Before != nil
 	maps.DeleteFunc(s.Stored, func(_ int, c StoredChunk) bool { return !c.ReadAt.After(until) })
+	if len(s.Stored) < had {
+		s.Covered = nil
+	}
 	if _, all := count(s.Before, until); !all {
 		s.Before = nil
 	}
@@ -132,13 +152,6 @@ func count(chunks map[int]StoredChunk, readAfter time.Time) (activities int, all
 		}
 	}
 	return activities, all
-}
-
-// Complete reports whether the scan has ended and every chunk it sent is stored
-// and was read after the time.
-func (s Sync) Complete(readAfter time.Time) bool {
-	_, all := count(s.Stored, readAfter)
-	return all && s.complete()
 }
 
 // States of a [Status].
@@ -162,12 +175,13 @@ type Status struct {
 }
 
 // Status of the sync, whose chunks count if they were read after the time. It is
-// [Current] once a scan is complete, and stays so during the next ones.
+// [Current] once a scan is settled, and stays so during the next ones. A scan that
+// is not settled does not count as complete: what it did not find is still held.
 func (s Sync) Status(readAfter time.Time) Status {
 	gathered, _ := count(s.Stored, readAfter)
 	before, all := count(s.Before, readAfter)
 	switch {
-	case s.Complete(readAfter):
+	case s.Settled && s.Ended(readAfter):
 		return Status{State: Current, Gathered: gathered}
 	case s.Before != nil && all && s.WaitingFor != gatheringv1.WaitingForReconnect: // Nothing keeps it true then.
 		return Status{State: Current, Gathered: before}

@@ -31,6 +31,7 @@ func TestStatusOfSync(t *testing.T) {
 	report := func(f gatheringv1.ScanProgressed) func(*activity.Sync) {
 		return func(s *activity.Sync) { s.Report(f) }
 	}
+	settle := func(s *activity.Sync) { s.Settle(*s) }
 	for name, tc := range map[string]struct {
 		steps []func(*activity.Sync)
 		want  activity.Status
@@ -57,11 +58,29 @@ func TestStatusOfSync(t *testing.T) {
 			activity.Status{State: activity.Backfilling, Gathered: 57},
 		},
 		"completed": {
-			[]func(*activity.Sync){report(progress(1, "a", 9, gatheringv1.ScanCompleted, 2)), store("a", 1, 7), store("a", 0, 50)},
+			[]func(*activity.Sync){report(progress(1, "a", 9, gatheringv1.ScanCompleted, 2)), store("a", 1, 7), store("a", 0, 50), settle},
 			activity.Status{State: activity.Current, Gathered: 57},
 		},
+		"completed, what it did not find is still there": {
+			[]func(*activity.Sync){report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50)},
+			activity.Status{State: activity.Backfilling, Gathered: 50},
+		},
+		"the next scan is completed, what it did not find is still there": {
+			[]func(*activity.Sync){
+				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50), settle,
+				store("b", 0, 3), report(progress(1, "b", 9, gatheringv1.ScanCompleted, 1)),
+			},
+			activity.Status{State: activity.Current, Gathered: 50},
+		},
+		"a scan takes the place of one that was never settled": {
+			[]func(*activity.Sync){
+				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50), settle,
+				store("b", 0, 3), report(progress(1, "b", 9, gatheringv1.ScanCompleted, 1)), store("c", 0, 4),
+			},
+			activity.Status{State: activity.Current, Gathered: 50},
+		},
 		"completed without any activity": {
-			[]func(*activity.Sync){report(progress(1, "a", 0, gatheringv1.ScanCompleted, 0))},
+			[]func(*activity.Sync){report(progress(1, "a", 0, gatheringv1.ScanCompleted, 0)), settle},
 			activity.Status{State: activity.Current},
 		},
 		"a repeated chunk counts once, by its latest reading": {
@@ -70,7 +89,7 @@ func TestStatusOfSync(t *testing.T) {
 		},
 		"completed, a chunk is too old": {
 			[]func(*activity.Sync){
-				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 2)), storeAt("a", 0, 50, tooOld), storeAt("a", 1, 7, tooOld.Add(1)),
+				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 2)), storeAt("a", 0, 50, tooOld), storeAt("a", 1, 7, tooOld.Add(1)), settle,
 			},
 			activity.Status{State: activity.Backfilling, Gathered: 7},
 		},
@@ -83,34 +102,34 @@ func TestStatusOfSync(t *testing.T) {
 		},
 		"the next scan does not show": {
 			[]func(*activity.Sync){
-				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50), store("b", 0, 3),
+				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50), settle, store("b", 0, 3),
 				report(progress(1, "c", 1, gatheringv1.ScanScanning, 1)),
 			},
 			activity.Status{State: activity.Current, Gathered: 50},
 		},
-		"until it is complete": {
+		"until it is settled": {
 			[]func(*activity.Sync){
-				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50),
-				store("b", 0, 3), report(progress(1, "b", 9, gatheringv1.ScanCompleted, 1)),
+				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50), settle,
+				store("b", 0, 3), report(progress(1, "b", 9, gatheringv1.ScanCompleted, 1)), settle,
 			},
 			activity.Status{State: activity.Current, Gathered: 3},
 		},
 		"the next scan shows when what the one before found is too old": {
 			[]func(*activity.Sync){
-				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), storeAt("a", 0, 50, tooOld), store("b", 0, 3),
+				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), storeAt("a", 0, 50, tooOld), settle, store("b", 0, 3),
 			},
 			activity.Status{State: activity.Backfilling, Gathered: 3},
 		},
 		"the next authorization's scan shows": {
 			[]func(*activity.Sync){
-				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50),
+				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50), settle,
 				report(progress(2, "a", 1, gatheringv1.ScanScanning, 1)),
 			},
 			activity.Status{State: activity.Backfilling},
 		},
 		"the next scan waits for the athlete": {
 			[]func(*activity.Sync){
-				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50), store("b", 0, 3),
+				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50), settle, store("b", 0, 3),
 				report(gatheringv1.ScanProgressed{
 					AthleteID: 1, Generation: 1, ScanID: "b", Sequence: 2, State: gatheringv1.ScanWaiting, Chunks: 1, WaitingFor: gatheringv1.WaitingForReconnect,
 				}),
@@ -118,7 +137,7 @@ func TestStatusOfSync(t *testing.T) {
 			activity.Status{State: activity.Waiting, Gathered: 3, WaitingFor: "reconnect"},
 		},
 		"nothing was there, and the next scan began": {
-			[]func(*activity.Sync){report(progress(1, "a", 9, gatheringv1.ScanCompleted, 0)), report(progress(1, "b", 1, gatheringv1.ScanScanning, 1))},
+			[]func(*activity.Sync){report(progress(1, "a", 9, gatheringv1.ScanCompleted, 0)), settle, report(progress(1, "b", 1, gatheringv1.ScanScanning, 1))},
 			activity.Status{State: activity.Current},
 		},
 	} {
@@ -181,5 +200,27 @@ func TestSyncIsTheSameInEveryOrder(t *testing.T) {
 				t.Fatalf("seed %d: a repetition says that it changed something", seed)
 			}
 		}
+	}
+}
+
+// A scan is settled as it was judged: not when it has reported more meanwhile, nor
+// when another one has begun.
+func TestOnlyTheScanThatWasJudgedIsSettled(t *testing.T) {
+	var s activity.Sync
+	s.Report(progress(1, "a", 9, gatheringv1.ScanCompleted, 0))
+	judged := s
+	for name, newer := range map[string]gatheringv1.ScanProgressed{
+		"a later report":          progress(1, "a", 10, gatheringv1.ScanCompleted, 1),
+		"a later scan":            progress(1, "b", 9, gatheringv1.ScanCompleted, 0),
+		"a later authorization's": progress(2, "a", 9, gatheringv1.ScanCompleted, 0),
+	} {
+		now := judged
+		now.Report(newer)
+		if now.Settle(judged) || now.Settled {
+			t.Errorf("%s is settled by the judgement of an earlier one", name)
+		}
+	}
+	if !s.Settle(judged) || !s.Settled || s.Settle(judged) {
+		t.Error("the scan itself is not settled once")
 	}
 }

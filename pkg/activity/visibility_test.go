@@ -66,10 +66,7 @@ func TestVisibilityByScope(t *testing.T) {
 							chunk.Activities = append(chunk.Activities, one(to))
 						}
 						must(t, p.ActivitiesGathered(t.Context(), p.cause(), chunk))
-						done := progress(gen1, "s", 1, gatheringv1.ScanCompleted, 1)
-						began := activitytest.At(1)
-						done.StartedAt = &began
-						must(t, p.ScanProgressed(t.Context(), p.cause(), done))
+						must(t, p.ScanProgressed(t.Context(), p.cause(), completed(gen1, "s", 1, 1)))
 					},
 					// Should Strava show too much, it is not kept.
 					"an answer beyond the grant": func(p *plane) {

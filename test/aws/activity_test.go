@@ -219,6 +219,51 @@ func TestErasureInterleavedWithWrites(t *testing.T) {
 	}
 }
 
+// Whatever call of a scan's end a reading falls into: a newer one stays, an older
+// one leaves nothing.
+func TestScanEndInterleavedWithReadings(t *testing.T) {
+	name := mustActivitiesTable(t)
+	api := dynamodb.NewFromConfig(mustConfig(t))
+	direct := ddb.New(api, name)
+	var many []gatheringv1.Activity
+	for i := range 120 {
+		many = append(many, activitytest.Activity(int64(i+1), i*86400, "not found"))
+	}
+	late := activitytest.Activity(121, 5, "late")
+	athleteID := int64(0)
+	for at, want := range map[int]int{1: 0, 9: 121} {
+		for nth := 0; ; nth++ {
+			athleteID++
+			by := activity.Authorization{AthleteID: athleteID, Generation: activitytest.Gen1}
+			must := func(err error) {
+				t.Helper()
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			must(direct.Put(t.Context(), activity.Reading{By: by, At: activitytest.At(0), Activities: many}))
+			b := &between{API: api, nth: nth, happen: func() {
+				must(direct.Put(t.Context(), activity.Reading{By: by, At: activitytest.At(at), Activities: append([]gatheringv1.Activity{late}, many...)}))
+			}}
+			scan := activity.CompletedScan{Generation: by.Generation, Began: activitytest.At(5), Covered: []activity.Range{activity.Everything()}}
+			must(ddb.New(b, name).EndScan(t.Context(), athleteID, scan, func([]activity.Row) bool { return true }))
+			if b.calls <= nth {
+				break
+			}
+			rows, err := direct.Rows(t.Context(), athleteID)
+			must(err)
+			if len(rows) != want {
+				t.Errorf("read at %d, in call %d: %d activities, want %d", at, nth, len(rows), want)
+			}
+			tallies, err := direct.Tallies(t.Context(), by)
+			must(err)
+			if d := cmp.Diff(activity.Tallies(rows), tallies); d != "" {
+				t.Errorf("read at %d, in call %d (-want +got)\n%s", at, nth, d)
+			}
+		}
+	}
+}
+
 // An erasure that is cut off anywhere is completed by running it again.
 func TestErasureCutOff(t *testing.T) {
 	name := mustActivitiesTable(t)
@@ -332,6 +377,15 @@ func TestActivityRequests(t *testing.T) {
 			return err
 		}
 	}
+	// endScan ends one that began at a time; the rows were read at 1.
+	endScan := func(began int) error {
+		first, err := activity.PositionOf(history[50])
+		if err != nil {
+			return err
+		}
+		scan := activity.CompletedScan{Generation: by.Generation, Began: activitytest.At(began), Covered: []activity.Range{{To: first}}}
+		return table.EndScan(t.Context(), by.AthleteID, scan, func([]activity.Row) bool { return true })
+	}
 	for _, step := range []struct {
 		what string
 		do   func() error
@@ -349,6 +403,11 @@ func TestActivityRequests(t *testing.T) {
 		{"an activity gone", func() error {
 			return table.PutGone(t.Context(), activity.Absence{By: by, At: activitytest.At(2), ActivityID: 7})
 		}, 3},
+		// The fence is read and moved, all rows are read in one query, and what is
+		// deleted is read and written.
+		{"a scan's end that finds all", func() error { return endScan(1) }, 3},
+		{"the same again", func() error { return endScan(1) }, 2},
+		{"a scan's end that outdates 49", func() error { return endScan(2) }, 5},
 		{"a page of one when all is too old", func() error {
 			now = now.Add(activity.Retention)
 			return list(1, 0)()

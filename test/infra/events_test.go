@@ -36,6 +36,7 @@ func TestEventsReachTheirConsumers(t *testing.T) {
 		{athletev1.ErasureRequested{}, consumers{"Credentials"}},
 		{athletev1.ErasureCompleted{}, consumers{"Credentials"}},
 		{activityv1.ErasureCompleted{}, consumers{"Credentials"}},
+		{activityv1.RemovalQuestioned{}, nil},
 	} {
 		for _, stage := range stages {
 			s := synth(t, stage)
@@ -66,7 +67,7 @@ func TestEventsReachTheirConsumers(t *testing.T) {
 func TestArchiveHoldsNoReadings(t *testing.T) {
 	s := synth(t, config.Prod)
 	pattern := s.text("Platform", s.find(t, "Platform", "AWS::Events::Archive", "").at("EventPattern"))
-	want := `{"detail-type":[{"anything-but":["AthleteGathered.v1","ActivitiesGathered.v1","ActivityGone.v1"]}],"source":[{"prefix":"paceline."}]}`
+	want := `{"detail-type":[{"anything-but":["AthleteGathered.v1","ActivitiesGathered.v1","ActivityGone.v1","RemovalQuestioned.v1"]}],"source":[{"prefix":"paceline."}]}`
 	if pattern != want {
 		t.Errorf("the archive takes %s", pattern)
 	}

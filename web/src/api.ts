@@ -21,7 +21,7 @@ export interface Sync {
   state: 'backfilling' | 'current' | 'waiting'
   /** How many activities are there by now. */
   gathered: number
-  /** What a waiting scan waits for: "rate_limit", "daily_limit", "strava", "reconnect", "application"; others may come. */
+  /** What a waiting scan waits for: "rate_limit", "daily_limit", "strava", "reconnect", "application", "retry", "internal"; others may come. */
   waiting_for: string | null
   /** RFC 3339; null when it isn't known. */
   resumes_at: string | null

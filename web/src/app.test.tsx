@@ -237,6 +237,9 @@ describe('with a session', () => {
   it.each<[string, Sync, string[]]>([
     ['the quota', { ...current, state: 'waiting', waiting_for: 'rate_limit', resumes_at: '2026-11-17T12:06:30Z' }, ['allowance', 'in about 7 minutes']],
     ['Strava', { ...current, state: 'waiting', waiting_for: 'strava' }, ['Strava cannot be reached', 'goes on by itself']],
+    ['Strava to answer for this athlete', { ...current, state: 'waiting', waiting_for: 'retry', resumes_at: '2026-11-17T14:05:00Z' }, ['Strava does not answer for your account. Paceline tries again at ']],
+    ['Paceline to work again', { ...current, state: 'waiting', waiting_for: 'internal', resumes_at: '2026-11-17T11:59:00Z' }, ['Paceline has a problem of its own. It tries again any moment now.']],
+    ['Paceline, not knowing how long', { ...current, state: 'waiting', waiting_for: 'internal' }, ['It tries again by itself.']],
     ['a reason that is new', { ...current, state: 'waiting', waiting_for: 'the tide' }, ['Gathering pauses', 'goes on by itself']],
     ['the athlete', { ...current, state: 'waiting', waiting_for: 'reconnect' }, ['Connect with Strava again']],
   ])('says that it waits for %s', async (_, sync, parts) => {

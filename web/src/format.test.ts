@@ -41,6 +41,24 @@ it('spells sport types, also ones that did not exist when this was written', () 
   expect(sport('UnderwaterHockey')).toBe('Underwater hockey')
 })
 
+describe('the time at which something happens', () => {
+  afterEach(() => vi.unstubAllEnvs())
+
+  it.each([
+    ['UTC', 'at 22:05', 'at 18 Nov 2026, 01:05'],
+    ['Europe/Copenhagen', 'at 23:05', 'at 18 Nov 2026, 02:05'],
+    ['Pacific/Auckland', 'at 11:05', 'at 14:05'],
+  ])('is by the clock in %s, with the date on another day', async (zone, soon, later) => {
+    vi.stubEnv('TZ', zone)
+    vi.resetModules()
+    const { at } = await import('./format.ts')
+    const now = new Date('2026-11-17T12:00:00Z')
+    expect(at('2026-11-17T22:05:00Z', now)).toBe(soon)
+    expect(at('2026-11-18T01:05:00Z', now)).toBe(later)
+    expect(at('2026-11-17T12:00:00Z', now)).toBe('any moment now')
+  })
+})
+
 describe('local start times', () => {
   afterEach(() => vi.unstubAllEnvs())
 

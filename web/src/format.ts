@@ -83,6 +83,15 @@ const moment = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle:
 /** A point in time, in the reader's own zone: "16 Nov 2026, 08:12". */
 export const instant = (time: string): string => moment.format(new Date(time))
 
+const timeOfDay = new Intl.DateTimeFormat(locale, { timeStyle: 'short' })
+
+/** When something happens, in the reader's own zone: "at 14:05", "at 17 Nov 2026, 14:05" on another day. */
+export function at(time: string, now: Date): string {
+  const date = new Date(time)
+  if (date <= now) return 'any moment now'
+  return `at ${(date.toDateString() === now.toDateString() ? timeOfDay : moment).format(date)}`
+}
+
 /** How long it is until `time`, in words: "in about 7 minutes". */
 export function until(time: string, now: Date): string {
   const minutes = Math.ceil((new Date(time).getTime() - now.getTime()) / 60_000)

@@ -35,9 +35,16 @@ func (s Subject) erase(ctx context.Context, by activity.Authorization) error {
 	return s.UpdateFence(ctx, by.AthleteID, func(f *activity.Fence) bool { return f.Revoke(by.Generation, expires) })
 }
 
-// scanned ends a scan.
-func (s Subject) scanned(ctx context.Context, by activity.Authorization, began time.Time) error {
-	return s.UpdateFence(ctx, by.AthleteID, func(f *activity.Fence) bool { return f.Scanned(by.Generation, began) })
+// fence gives the athlete's fence.
+func (s Subject) fence(t *testing.T, athleteID int64) (out activity.Fence) {
+	t.Helper()
+	must(t, s.UpdateFence(t.Context(), athleteID, func(f *activity.Fence) bool { out = *f; return false }))
+	return out
+}
+
+// agreeing is what may be asked about the rows of a scan's end, and agrees or not.
+func agreeing(yes bool) func([]activity.Row) bool {
+	return func([]activity.Row) bool { return yes }
 }
 
 // exact fails the test unless the athlete's tallies are what the activities add
@@ -183,8 +190,9 @@ func Run(t *testing.T, store Subject) {
 			}
 		}},
 
-		{"what a complete scan did not find is gone, whatever comes late", func(t *testing.T, by, later activity.Authorization) {
+		{"what a scan outdates is deleted, and stays so whatever comes late", func(t *testing.T, by, later activity.Authorization) {
 			other := activity.Authorization{AthleteID: by.AthleteID + 1_000_000, Generation: by.Generation}
+			scan := activity.CompletedScan{Generation: later.Generation, Began: At(2), Covered: []activity.Range{activity.Everything()}}
 			write := func() {
 				must(t, store.Put(t.Context(), reading(by, At(0), Activity(1, 1, "stale"), Activity(2, 2, "old"))))
 				must(t, store.PutGone(t.Context(), activity.Absence{By: by, At: At(0), ActivityID: 3}))
@@ -193,22 +201,86 @@ func Run(t *testing.T, store Subject) {
 			write()
 			must(t, store.Put(t.Context(), reading(other, At(0), Activity(1, 1, "other's"))))
 			must(t, store.Put(t.Context(), reading(later, At(2), Activity(2, 2, "new"))))
+			// Read by the former authorization, yet after the scan began.
+			must(t, store.Put(t.Context(), reading(by, At(3), Activity(5, 5, "uploaded"))))
+			want := []gatheringv1.Activity{Activity(5, 5, "uploaded"), Activity(2, 2, "new")}
 			for range 2 {
-				must(t, store.scanned(t.Context(), later, At(2)))
+				must(t, store.EndScan(t.Context(), by.AthleteID, scan, agreeing(true)))
 				write()
-				same(t, list(t, store, later, activity.Everything(), "", 9), []gatheringv1.Activity{Activity(2, 2, "new")})
-				if n := store.Held(by.AthleteID); n != 1 {
-					t.Errorf("%d items", n)
+				same(t, list(t, store, later, activity.Everything(), "", 9), want)
+				if n := store.Held(by.AthleteID); n != 3 {
+					t.Errorf("%d items, not two activities and the memory of one that is gone", n)
 				}
 			}
-			// An earlier scan's end that comes late changes nothing.
-			must(t, store.scanned(t.Context(), by, At(9)))
-			must(t, store.scanned(t.Context(), later, At(1)))
+			// An earlier scan that ends late does not move the fence back.
+			for _, earlier := range []activity.CompletedScan{
+				{Generation: by.Generation, Began: At(3), Covered: scan.Covered}, {Generation: later.Generation, Began: At(1), Covered: scan.Covered},
+			} {
+				must(t, store.EndScan(t.Context(), by.AthleteID, earlier, agreeing(true)))
+				same(t, store.fence(t, by.AthleteID).Scan, &scan)
+			}
 			// It is no end: the earlier authorization's sessions go on.
-			same(t, list(t, store, by, activity.Everything(), "", 9), []gatheringv1.Activity{Activity(2, 2, "new")})
+			same(t, list(t, store, by, activity.Everything(), "", 9), want)
 			if n := store.Held(other.AthleteID); n != 1 {
 				t.Errorf("%d items of another athlete", n)
 			}
+		}},
+
+		{"what a scan outdates is kept unless that is agreed to, but nothing older is taken in", func(t *testing.T, by, _ activity.Authorization) {
+			old, found := Activity(1, 1, "not found"), Activity(2, 2, "found")
+			must(t, store.Put(t.Context(), reading(by, At(1), old)))
+			must(t, store.PutGone(t.Context(), activity.Absence{By: by, At: At(1), ActivityID: 3}))
+			must(t, store.Put(t.Context(), reading(by, At(5), found)))
+			scan := activity.CompletedScan{Generation: by.Generation, Began: At(4), Covered: []activity.Range{activity.Everything()}}
+			asked := 0
+			must(t, store.EndScan(t.Context(), by.AthleteID, scan, func(rows []activity.Row) bool {
+				asked++
+				same(t, rows, []activity.Row{
+					{Generation: by.Generation, ReadAt: At(1), Activity: &old}, {Generation: by.Generation, ReadAt: At(1)},
+					{Generation: by.Generation, ReadAt: At(5), Activity: &found},
+				}, cmpopts.SortSlices(func(a, b activity.Row) bool {
+					return a.ReadAt.Before(b.ReadAt) || a.ReadAt.Equal(b.ReadAt) && a.Activity != nil && b.Activity == nil
+				}))
+				return false
+			}))
+			if asked != 1 {
+				t.Errorf("asked %d times", asked)
+			}
+			must(t, store.Put(t.Context(), reading(by, At(2), Activity(1, 1, "late"), Activity(4, 4, "late"))))
+			same(t, list(t, store, by, activity.Everything(), "", 9), []gatheringv1.Activity{found, old})
+			must(t, store.EndScan(t.Context(), by.AthleteID, scan, agreeing(true)))
+			same(t, list(t, store, by, activity.Everything(), "", 9), []gatheringv1.Activity{found})
+		}},
+
+		{"a scan says nothing of what it does not cover", func(t *testing.T, by, _ activity.Authorization) {
+			at := func(start int) activity.Position {
+				p, err := activity.PositionOf(Activity(1, start, ""))
+				must(t, err)
+				return activity.Position{Start: p.Start}
+			}
+			before, after := activity.Everything(), activity.Range{From: at(21), To: at(30)}
+			before.To = at(20)
+			scan := activity.CompletedScan{Generation: by.Generation, Began: At(5), Covered: []activity.Range{before, after}}
+			all := []gatheringv1.Activity{
+				Activity(1, -1e9, "long ago"), Activity(2, 19, "before"), Activity(3, 20, "unreadable"), Activity(4, 21, "after"),
+				Activity(5, 29, "the last"), Activity(6, 30, "in the future"),
+			}
+			want := []string{"in the future", "unreadable"}
+			must(t, store.Put(t.Context(), reading(by, At(1), all...)))
+			must(t, store.EndScan(t.Context(), by.AthleteID, scan, agreeing(true)))
+			same(t, names(list(t, store, by, activity.Everything(), "", 9)), want)
+			must(t, store.Put(t.Context(), reading(by, At(2), all...)))
+			same(t, names(list(t, store, by, activity.Everything(), "", 9)), want)
+			row, err := store.Get(t.Context(), by, 3)
+			must(t, err)
+			if !row.ReadAt.Equal(At(2)) {
+				t.Errorf("the late reading of what is not covered is refused: %+v", row)
+			}
+			// What was covered is forgotten once it outdates nothing that may be kept.
+			must(t, store.Expire(t.Context(), by.AthleteID, At(4)))
+			same(t, store.fence(t, by.AthleteID).Scan, &scan)
+			must(t, store.Expire(t.Context(), by.AthleteID, At(5)))
+			same(t, store.fence(t, by.AthleteID).Scan, &activity.CompletedScan{Generation: by.Generation, Began: At(5)})
 		}},
 
 		{"an authorization that does not cover Only You has none of it", func(t *testing.T, by, later activity.Authorization) {
@@ -448,6 +520,8 @@ func Run(t *testing.T, store Subject) {
 			want := activity.Sync{
 				Generation: by.Generation, ScanID: "scan", Sequence: 3, State: gatheringv1.ScanWaiting, Chunks: 5,
 				WaitingFor: gatheringv1.WaitingForRateLimit, ResumesAt: &resumes, FinishesAt: &finishes, StartedAt: At(1),
+				Covered:   []activity.Range{{From: activity.Position{Start: 5, ID: 1}, To: activity.Position{Start: 7}}, activity.Everything()},
+				Confirmed: true, Settled: true,
 				Stored: map[int]activity.StoredChunk{0: {Activities: 50, ReadAt: At(1)}, 3: {Activities: 7, ReadAt: At(2)}},
 				Before: map[int]activity.StoredChunk{0: {Activities: 40, ReadAt: At(0)}},
 			}

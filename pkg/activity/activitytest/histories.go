@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -14,17 +15,23 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/activityv1"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
 // History plays a random history of one athlete, who must be new to the store,
-// and checks again and again that what the plane answers is what the facts that
-// it heard of say: an activity is created, changed, moved to another month,
-// made private, deleted; it is read by scans and alone; the athlete reconnects,
-// with more or fewer rights, takes the last away, leaves and returns; events
-// come late, twice, in any order or never; days go by, and what is too old is
-// swept.
+// and checks again and again that the plane answers what follows from the events
+// that it received. At Strava an activity is created, changed, moved to another
+// month, made private, deleted, one at a time or most at once. It is read alone
+// and by scans, which have gaps, and lie: they miss activities that are there. What
+// the plane asks about is confirmed, rightly or not, or overtaken by another scan.
+// The athlete reconnects, with more or fewer rights, takes the last away, leaves
+// and returns; events come late, twice, in any order or never; days go by, and what
+// is too old is swept.
+//
+// Whatever happens, no scan removes more than a handful by its word alone, and an
+// honest one in the end makes the plane show what Strava shows.
 //
 // The same seed gives the same history. Readings under an authorization end
 // when the athlete reconnects: of two readings, the one under the newer
@@ -34,17 +41,14 @@ import (
 func History(ctx context.Context, s Subject, athleteID int64, seed uint64, lapse func(athleteID int64, at time.Time, dice func() bool)) error {
 	h := &history{
 		Rand: rand.New(rand.NewPCG(seed, 0)), subject: s, athleteID: athleteID, lapse: lapse, now: At(0),
+		strava: map[int64]gatheringv1.Activity{},
 	}
 	minter := event.Minter{Now: func() time.Time { return h.now }, NewID: func() string { return "id" }}
-	h.recorder = &activity.Recorder{Store: s, Publisher: nobody{}, Minter: minter}
+	h.recorder = &activity.Recorder{Store: s, Publisher: h, Minter: minter}
 	h.reader = &activity.Reader{Store: s, Now: minter.Now}
 	h.sweeper = &activity.Sweeper{Store: s, Now: minter.Now}
 	return h.play(ctx)
 }
-
-type nobody struct{}
-
-func (nobody) Publish(context.Context, ...event.Event) error { return nil }
 
 type history struct {
 	*rand.Rand
@@ -61,13 +65,17 @@ type history struct {
 	scanCount  int
 	// drifted is set while the store may have dropped activities by itself.
 	drifted bool
+	// strava has what there is, by id.
+	strava map[int64]gatheringv1.Activity
 
-	// What the plane heard of.
+	// What the plane heard of, and has to make of it. expected and asked are the
+	// questions of the present event.
 	heard                    []heardRow
 	revoked, limited, closed int64
 	authorized               bool
 	newest                   *scan
-	horizon                  *scan
+	latestEnded              *scan
+	expected, asked          []activityv1.RemovalQuestioned
 }
 
 type heardRow struct {
@@ -75,43 +83,75 @@ type heardRow struct {
 	row activity.Row
 }
 
-// scan is what is known of a scan.
+// scan is a scan, and what the plane heard of it.
 type scan struct {
 	generation int64
 	id         string
 	began      time.Time
-	// read has when each chunk was read, and is zero until it was heard of.
+	covered    []gatheringv1.Span
+	// sent is the sequence of the last report.
+	sent int64
+
+	// read has when each chunk was read, and is zero until it was heard of; found
+	// is how many activities it has.
 	read  []time.Time
-	ended bool
+	found []int
+	// heard is the sequence of the latest report that was heard of.
+	heard     int64
+	confirmed bool
+	settled   bool
+	// before is the last settled scan before this one.
+	before *scan
+}
+
+// outdates is whether the scan should have found the row's activity if that were
+// still there.
+func (s *scan) outdates(r activity.Row) bool {
+	if s == nil || r.Activity == nil || r.Generation > s.generation || !r.ReadAt.Before(s.began) {
+		return false
+	}
+	return s.covers(*r.Activity)
+}
+
+func (s *scan) covers(a gatheringv1.Activity) bool {
+	return slices.ContainsFunc(s.covered, func(span gatheringv1.Span) bool {
+		return (span.From == nil || a.StartDate >= span.From.Format(time.RFC3339)) && (span.To == nil || a.StartDate < span.To.Format(time.RFC3339))
+	})
+}
+
+// has reports whether the plane has every chunk of the scan, all of them young.
+func (s *scan) has(young func(time.Time) bool) bool {
+	return !slices.ContainsFunc(s.read, func(at time.Time) bool { return !young(at) })
 }
 
 // How many steps a history has, and how many activities it is about.
 const (
 	historySteps      = 60
-	historyActivities = 5
+	historyActivities = 12
 )
 
 func (h *history) play(ctx context.Context) error {
 	h.connect()
+	for id := range int64(historyActivities) {
+		h.strava[id+1] = h.activity(id + 1)
+	}
 	for range historySteps {
 		if err := h.step(ctx); err != nil {
 			return err
 		}
 	}
 	h.Shuffle(len(h.pending), func(i, j int) { h.pending[i], h.pending[j] = h.pending[j], h.pending[i] })
-	for _, deliver := range h.pending {
-		if err := deliver(ctx); err != nil {
-			return err
-		}
-	}
-	if err := h.check(ctx); err != nil {
+	if err := h.drain(ctx); err != nil {
 		return err
 	}
 	if err := h.sweep(ctx); err != nil {
 		return err
 	}
+	if err := h.converge(ctx); err != nil {
+		return err
+	}
 	h.leave()
-	if err := h.pending[len(h.pending)-1](ctx); err != nil {
+	if err := h.drain(ctx); err != nil {
 		return err
 	}
 	if n := h.subject.Held(h.athleteID); n != 0 {
@@ -120,14 +160,73 @@ func (h *history) play(ctx context.Context) error {
 	return h.check(ctx)
 }
 
+// drain lets all that is pending happen, and what follows from it.
+func (h *history) drain(ctx context.Context) error {
+	for len(h.pending) > 0 {
+		deliver := h.pending[0]
+		h.pending = h.pending[1:]
+		if err := deliver(ctx); err != nil {
+			return err
+		}
+	}
+	return h.check(ctx)
+}
+
+// converge makes an honest scan of everything, confirms it if that is asked for,
+// and compares what the plane shows with what Strava does.
+func (h *history) converge(ctx context.Context) error {
+	h.connect()
+	s := h.scan([]gatheringv1.Span{{}}, 1, func(gatheringv1.Activity) bool { return true })
+	if err := h.drain(ctx); err != nil {
+		return err
+	}
+	if len(h.asked) > 0 {
+		h.report(s, true)
+		if err := h.drain(ctx); err != nil {
+			return err
+		}
+	}
+	page, err := h.reader.List(ctx, activity.Authorization{AthleteID: h.athleteID, Generation: h.generation}, activity.Selection{In: activity.Everything(), Limit: 100})
+	if err != nil {
+		return err
+	}
+	want := map[int64]gatheringv1.Activity{}
+	for id, a := range h.strava {
+		if h.generation > h.closed && (h.generation > h.limited || a.Visibility != "only_me") {
+			want[id] = a
+		}
+	}
+	got := map[int64]gatheringv1.Activity{}
+	for _, r := range page.Rows {
+		got[r.Activity.ID] = *r.Activity
+	}
+	return compare("what an honest scan leaves", want, got)
+}
+
+// Publish implements [activity.Publisher]. Gathering confirms what it is asked,
+// rightly or not, or lets another scan find out.
+func (h *history) Publish(_ context.Context, events ...event.Event) error {
+	for _, e := range events {
+		question, ok := e.Fact.(activityv1.RemovalQuestioned)
+		if !ok {
+			continue
+		}
+		h.asked = append(h.asked, question)
+		if s := h.newest; s.id == question.ScanID && h.IntN(2) == 0 {
+			h.report(s, true)
+		}
+	}
+	return nil
+}
+
 func (h *history) step(ctx context.Context) error {
 	switch p := h.IntN(100); {
-	case p < 25:
-		h.gathered(nil, 0)
-	case p < 32:
-		h.gone()
-	case p < 38:
-		h.scan()
+	case p < 16:
+		h.change()
+	case p < 27:
+		h.read()
+	case p < 36:
+		h.anyScan()
 	case p < 80:
 		return h.deliver(ctx)
 	case p < 84:
@@ -149,7 +248,7 @@ func (h *history) step(ctx context.Context) error {
 	return nil
 }
 
-// connect authorizes anew.
+// connect makes a new authorization.
 func (h *history) connect() {
 	h.generation = max(h.generation+1, h.now.UnixMilli())
 	f := credentialsv1.AthleteAuthorized{AthleteID: h.athleteID, Generation: h.generation, Scopes: []string{"read", "activity:read", "activity:read_all"}}
@@ -170,7 +269,7 @@ func (h *history) connect() {
 
 // known is whether what is said of an authorization counts, and makes it so.
 func (h *history) known(occurred time.Time) bool {
-	h.authorized = h.authorized || h.young(occurred) || h.revoked > 0 || h.horizon != nil
+	h.authorized = h.authorized || h.young(occurred) || h.revoked > 0 || h.latestEnded != nil
 	return h.authorized
 }
 
@@ -184,7 +283,7 @@ func (h *history) degrade() {
 				h.limited, h.closed = max(h.limited, f.Generation), max(h.closed, f.Generation)
 			}
 			if n := h.newest; n != nil && n.generation <= f.Generation {
-				clear(n.read)
+				n.forget()
 			}
 		}
 		return h.recorder.AuthorizationDegraded(ctx, event.Meta{OccurredAt: occurred}, f)
@@ -199,41 +298,73 @@ func (h *history) leave() {
 	})
 }
 
-// activities makes some activities up.
-func (h *history) activities() (out []gatheringv1.Activity) {
-	for _, id := range h.Perm(historyActivities)[:1+h.IntN(3)] {
-		begin := time.Date(2026, 12, 30+h.IntN(4), h.IntN(24), h.IntN(60), 1, 0, time.UTC).AddDate(0, -h.IntN(2), 0)
-		out = append(out, gatheringv1.Activity{
-			ID: int64(id + 1), Name: fmt.Sprint(h.IntN(1000)), SportType: []string{"Run", "Ride", "NotYetInvented", ""}[h.IntN(4)],
-			StartDate: begin.Format(time.RFC3339), StartDateLocal: begin.Add(time.Duration(h.IntN(26)-12) * time.Hour).Format(time.RFC3339),
-			Distance: h.Float64() * 1e5, MovingTime: h.Int64N(1e4), ElapsedTime: h.Int64N(1e5), TotalElevationGain: h.Float64() * 1e3,
-			Visibility: []string{"everyone", "followers_only", "only_me"}[h.IntN(3)],
-		})
+// forget drops what is known of the chunks.
+func (s *scan) forget() {
+	if slices.ContainsFunc(s.read, func(at time.Time) bool { return !at.IsZero() }) {
+		clear(s.read)
+		s.covered = nil
 	}
-	return out
+	if s.before != nil && len(s.before.read) > 0 {
+		s.before = nil
+	}
 }
 
-// gathered reads some activities, perhaps as a chunk of a scan.
-func (h *history) gathered(s *scan, number int) {
-	f := gatheringv1.ActivitiesGathered{AthleteID: h.athleteID, Generation: h.generation, ReadAt: h.now, Activities: h.activities()}
-	if s != nil {
-		f.Chunk = &gatheringv1.ScanChunk{ScanID: s.id, Number: number}
+// activity makes one up.
+func (h *history) activity(id int64) gatheringv1.Activity {
+	begin := time.Date(2026, 12, 30+h.IntN(4), h.IntN(24), h.IntN(60), 1, 0, time.UTC).AddDate(0, -h.IntN(2), 0)
+	return gatheringv1.Activity{
+		ID: id, Name: fmt.Sprint(h.IntN(1000)), SportType: []string{"Run", "Ride", "NotYetInvented", ""}[h.IntN(4)],
+		StartDate: begin.Format(time.RFC3339), StartDateLocal: begin.Add(time.Duration(h.IntN(26)-12) * time.Hour).Format(time.RFC3339),
+		Distance: h.Float64() * 1e5, MovingTime: h.Int64N(1e4), ElapsedTime: h.Int64N(1e5), TotalElevationGain: h.Float64() * 1e3,
+		Visibility: []string{"everyone", "followers_only", "only_me"}[h.IntN(3)],
 	}
+}
+
+// change changes some activities at Strava, or deletes them.
+func (h *history) change() {
+	remove := h.IntN(4) == 0
+	for _, n := range h.Perm(historyActivities)[:[]int{1, 2, 3, 9}[h.IntN(4)]] {
+		id := int64(n + 1)
+		if h.strava[id] = h.activity(id); remove {
+			delete(h.strava, id)
+		}
+	}
+}
+
+// read reads some activities alone, and reports each one that is gone.
+func (h *history) read() {
+	f := gatheringv1.ActivitiesGathered{AthleteID: h.athleteID, Generation: h.generation, ReadAt: h.now}
+	for _, n := range h.Perm(historyActivities)[:1+h.IntN(3)] {
+		if a, there := h.strava[int64(n+1)]; there {
+			f.Activities = append(f.Activities, a)
+		} else {
+			h.gone(int64(n + 1))
+		}
+	}
+	h.gathered(f, nil)
+}
+
+// gathered sends what was read, perhaps as a chunk of a scan.
+func (h *history) gathered(f gatheringv1.ActivitiesGathered, s *scan) {
 	h.pending = append(h.pending, func(ctx context.Context) error {
 		if h.young(f.ReadAt) {
 			for _, a := range f.Activities {
-				h.heard = append(h.heard, heardRow{a.ID, activity.Row{Generation: f.Generation, ReadAt: f.ReadAt, Activity: &a}})
-			}
-			if s != nil {
-				h.hear(s, func() { s.read[number] = f.ReadAt })
+				if row := (activity.Row{Generation: f.Generation, ReadAt: f.ReadAt, Activity: &a}); !h.latestEnded.outdates(row) {
+					h.heard = append(h.heard, heardRow{a.ID, row})
+				}
 			}
 		}
-		return h.recorder.ActivitiesGathered(ctx, event.Meta{}, f)
+		if s == nil {
+			return h.recorder.ActivitiesGathered(ctx, event.Meta{}, f)
+		}
+		return h.ofScan(ctx, s, f.ReadAt, f.Activities, func() { s.read[f.Chunk.Number] = f.ReadAt }, func() error {
+			return h.recorder.ActivitiesGathered(ctx, event.Meta{}, f)
+		})
 	})
 }
 
-func (h *history) gone() {
-	f := gatheringv1.ActivityGone{AthleteID: h.athleteID, Generation: h.generation, ReadAt: h.now, ActivityID: int64(1 + h.IntN(historyActivities))}
+func (h *history) gone(id int64) {
+	f := gatheringv1.ActivityGone{AthleteID: h.athleteID, Generation: h.generation, ReadAt: h.now, ActivityID: id}
 	h.pending = append(h.pending, func(ctx context.Context) error {
 		if h.young(f.ReadAt) {
 			h.heard = append(h.heard, heardRow{f.ActivityID, activity.Row{Generation: f.Generation, ReadAt: f.ReadAt}})
@@ -242,24 +373,111 @@ func (h *history) gone() {
 	})
 }
 
-func (h *history) scan() {
-	h.scanCount++
-	s := &scan{generation: h.generation, id: fmt.Sprintf("scan-%03d", h.scanCount), began: h.now, read: make([]time.Time, h.IntN(3))}
-	for n := range s.read {
-		h.now = h.now.Add(time.Millisecond)
-		h.gathered(s, n)
+// anyScan scans the history with gaps or without, honestly or not.
+func (h *history) anyScan() {
+	at := func() *time.Time {
+		t := time.Date(2026, 11, 29+h.IntN(35), h.IntN(24), 0, 0, 0, time.UTC)
+		return &t
 	}
+	spans := [][]gatheringv1.Span{
+		{{}}, {{}}, {{}}, {{To: at()}}, {{To: at()}, {From: at()}}, {{From: at(), To: at()}, {}}, nil,
+	}[h.IntN(7)]
+	shows := []func(gatheringv1.Activity) bool{
+		func(gatheringv1.Activity) bool { return true },
+		func(gatheringv1.Activity) bool { return true },
+		func(gatheringv1.Activity) bool { return h.IntN(8) > 0 },
+		func(gatheringv1.Activity) bool { return h.IntN(3) == 0 },
+		func(gatheringv1.Activity) bool { return false },
+	}[h.IntN(5)]
+	h.scan(spans, h.IntN(3), shows)
+}
+
+// scan sends what is covered and shown in so many chunks, and how the scan ended.
+func (h *history) scan(covered []gatheringv1.Span, chunks int, shows func(gatheringv1.Activity) bool) *scan {
+	h.scanCount++
+	s := &scan{
+		generation: h.generation, id: fmt.Sprintf("scan-%03d", h.scanCount), began: h.now, covered: covered,
+		read: make([]time.Time, chunks), found: make([]int, chunks),
+	}
+	found := make([][]gatheringv1.Activity, chunks)
+	for _, id := range slices.Sorted(maps.Keys(h.strava)) {
+		if a := h.strava[id]; chunks > 0 && s.covers(a) && shows(a) {
+			n := h.IntN(chunks)
+			found[n] = append(found[n], a)
+		}
+	}
+	for n := range chunks {
+		h.now = h.now.Add(time.Millisecond)
+		s.found[n] = len(found[n])
+		h.gathered(gatheringv1.ActivitiesGathered{
+			AthleteID: h.athleteID, Generation: h.generation, ReadAt: h.now, Activities: found[n],
+			Chunk: &gatheringv1.ScanChunk{ScanID: s.id, Number: n},
+		}, s)
+	}
+	h.report(s, false)
+	return s
+}
+
+// report sends that the scan is completed.
+func (h *history) report(s *scan, confirmed bool) {
+	s.sent++
 	f := gatheringv1.ScanProgressed{
-		AthleteID: h.athleteID, Generation: s.generation, ScanID: s.id, Sequence: 1,
-		State: gatheringv1.ScanCompleted, Chunks: len(s.read), StartedAt: &s.began,
+		AthleteID: h.athleteID, Generation: s.generation, ScanID: s.id, Sequence: s.sent, State: gatheringv1.ScanCompleted,
+		Chunks: len(s.read), StartedAt: &s.began, Covered: s.covered, Confirmed: confirmed,
 	}
 	occurred := h.now
 	h.pending = append(h.pending, func(ctx context.Context) error {
-		if h.young(occurred) {
-			h.hear(s, func() { s.ended = true })
-		}
-		return h.recorder.ScanProgressed(ctx, event.Meta{OccurredAt: occurred}, f)
+		return h.ofScan(ctx, s, occurred, nil, func() {
+			if f.Sequence > s.heard {
+				s.heard, s.confirmed, s.covered = f.Sequence, confirmed, f.Covered
+			}
+		}, func() error {
+			return h.recorder.ScanProgressed(ctx, event.Meta{OccurredAt: occurred}, f)
+		})
 	})
+}
+
+// ofScan lets an event of a scan happen, and checks what it removes and asks. An
+// activity that the event has itself may be gone because it is Only You by now.
+func (h *history) ofScan(ctx context.Context, s *scan, at time.Time, has []gatheringv1.Activity, take func(), happen func() error) error {
+	shown, err := h.shown(ctx)
+	if err != nil {
+		return err
+	}
+	h.expected, h.asked = nil, nil
+	if h.young(at) {
+		h.hear(s, take)
+	}
+	if err := happen(); err != nil {
+		return err
+	}
+	left, err := h.shown(ctx)
+	if err != nil {
+		return err
+	}
+	for _, a := range has {
+		left[a.ID] = true
+	}
+	removed := 0
+	for id := range shown {
+		if !left[id] {
+			removed++
+		}
+	}
+	if removed > 3 && removed*50 > len(shown) && !s.confirmed {
+		return fmt.Errorf("%s alone removed %d of %d activities", s.id, removed, len(shown))
+	}
+	return compare("questions", h.expected, h.asked)
+}
+
+// shown has the ids of the activities that an athlete with a session would see.
+func (h *history) shown(ctx context.Context) (map[int64]bool, error) {
+	page, err := h.reader.List(ctx, activity.Authorization{AthleteID: h.athleteID, Generation: h.revoked + 1}, activity.Selection{In: activity.Everything(), Limit: 100})
+	out := map[int64]bool{}
+	for _, r := range page.Rows {
+		out[r.Activity.ID] = true
+	}
+	return out, err
 }
 
 // hear takes in something of a scan, unless a newer one is known.
@@ -267,13 +485,56 @@ func (h *history) hear(s *scan, take func()) {
 	if s.generation <= h.revoked {
 		return
 	}
-	if n := h.newest; n == nil || n.generation <= h.revoked || cmp.Or(cmp.Compare(s.generation, n.generation), cmp.Compare(s.id, n.id)) >= 0 {
+	if n := h.newest; n != s {
+		if n != nil && n.generation > h.revoked && cmp.Or(cmp.Compare(s.generation, n.generation), cmp.Compare(s.id, n.id)) < 0 {
+			return
+		}
 		h.newest = s
-		take()
-		if s.ended && !slices.ContainsFunc(s.read, func(at time.Time) bool { return !h.young(at) }) {
-			h.horizon = s
+		if n != nil && n.generation == s.generation {
+			if s.before = n.before; n.settled && n.has(func(at time.Time) bool { return !at.IsZero() }) {
+				s.before = n
+			}
 		}
 	}
+	take()
+	if s.heard > 0 && !s.settled && s.has(h.young) {
+		h.settle(s)
+	}
+}
+
+// settle removes what an ended scan did not find, unless that has to be asked.
+func (h *history) settle(s *scan) {
+	if len(s.covered) > 0 {
+		if e := h.latestEnded; e == nil || s.generation > e.generation || s.generation == e.generation && s.began.After(e.began) {
+			h.latestEnded = s
+		}
+		var missing []activity.Position
+		held := 0
+		for id := range int64(historyActivities + 1) {
+			row := h.latest(id)
+			if row.Activity == nil || !h.young(row.ReadAt) {
+				continue
+			}
+			held++
+			if s.outdates(row) {
+				p, _ := activity.PositionOf(*row.Activity)
+				missing = append(missing, p)
+			}
+		}
+		if len(missing) > 3 && len(missing)*50 > held && !s.confirmed {
+			slices.SortFunc(missing, activity.Position.Compare)
+			q := activityv1.RemovalQuestioned{AthleteID: h.athleteID, Generation: s.generation, ScanID: s.id, Missing: len(missing), Held: held}
+			for i := range min(5, len(missing)) {
+				q.Sample = append(q.Sample, missing[i*len(missing)/min(5, len(missing))].ID)
+			}
+			h.expected = append(h.expected, q)
+			return
+		}
+		h.heard = slices.DeleteFunc(h.heard, func(r heardRow) bool {
+			return slices.ContainsFunc(missing, func(p activity.Position) bool { return p.ID == r.id })
+		})
+	}
+	s.settled, s.before = true, nil
 }
 
 // deliver lets one of the pending events happen, and forgets it or not.
@@ -320,14 +581,11 @@ func (h *history) sweep(ctx context.Context) error {
 
 func (h *history) young(at time.Time) bool { return at.After(h.now.Add(-activity.Retention)) }
 
-// latest is the last that is known of an activity, by the facts alone.
+// latest is the newest that is known of an activity, by the facts alone.
 func (h *history) latest(id int64) (latest activity.Row) {
 	for _, one := range h.heard {
 		r := one.row
 		if one.id != id || r.Generation <= max(h.revoked, h.closed) {
-			continue
-		}
-		if s := h.horizon; s != nil && (r.Generation < s.generation || r.Generation == s.generation && r.ReadAt.Before(s.began)) {
 			continue
 		}
 		if r.Activity != nil && r.Activity.Visibility == "only_me" && r.Generation <= h.limited {
@@ -354,6 +612,9 @@ func (h *history) check(ctx context.Context) error {
 		return nil
 	}
 	if err != nil {
+		return err
+	}
+	if err := h.checkStatus(ctx, by); err != nil {
 		return err
 	}
 	var rows []activity.Row
@@ -394,6 +655,37 @@ func (h *history) check(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// checkStatus: an athlete is told that all is current only by a scan that is
+// settled, with the activities that it found.
+func (h *history) checkStatus(ctx context.Context, by activity.Authorization) error {
+	got, err := h.reader.Sync(ctx, by)
+	if err != nil {
+		return err
+	}
+	s := h.newest
+	if s == nil || s.generation <= h.revoked || !s.settled || !s.has(h.young) {
+		if s != nil && s.generation > h.revoked {
+			s = s.before
+		} else {
+			s = nil
+		}
+		if s != nil && !s.has(h.young) {
+			s = nil
+		}
+	}
+	if current := got.State == activity.Current; current != (s != nil) {
+		return fmt.Errorf("the status is %+v, by %+v", got, s)
+	}
+	if s == nil {
+		return nil
+	}
+	found := 0
+	for _, n := range s.found {
+		found += n
+	}
+	return compare("how many the scan found", found, got.Gathered)
 }
 
 // exact compares the tallies with what they add up.

@@ -96,7 +96,7 @@ func (a *athlete) copyOfSync() activity.Sync {
 		return activity.Sync{}
 	}
 	out := *a.sync
-	out.Stored, out.Before = maps.Clone(out.Stored), maps.Clone(out.Before)
+	out.Covered, out.Stored, out.Before = slices.Clone(out.Covered), maps.Clone(out.Stored), maps.Clone(out.Before)
 	return out
 }
 
@@ -110,6 +110,22 @@ func (s *Store) UpdateFence(_ context.Context, athleteID int64, change func(*act
 	a.revise(a.fence.Keep)
 	if a.sync != nil && !a.fence.KeepsSync(*a.sync) {
 		a.sync = nil
+	}
+	return nil
+}
+
+// EndScan implements [activity.WriteStore].
+func (s *Store) EndScan(_ context.Context, athleteID int64, scan activity.CompletedScan, agree func([]activity.Row) bool) error {
+	a, unlock := s.of(athleteID)
+	defer unlock()
+	a.fence.Scanned(scan)
+	if agree(slices.Collect(maps.Values(a.rows))) {
+		a.revise(func(r activity.Row) activity.Row {
+			if scan.Outdates(r) {
+				return activity.Row{}
+			}
+			return r
+		})
 	}
 	return nil
 }
@@ -148,6 +164,7 @@ func (s *Store) Aged(_ context.Context, until time.Time, limit int) ([]int64, er
 func (s *Store) Expire(_ context.Context, athleteID int64, until time.Time) error {
 	a, unlock := s.of(athleteID)
 	defer unlock()
+	a.fence.Forget(until)
 	a.revise(func(r activity.Row) activity.Row { return r.Expire(until) })
 	if a.sync != nil {
 		a.sync.Forget(until)

@@ -178,16 +178,39 @@ func (i tallyItem) tally() (*activity.Tally, error) {
 	return t, nil
 }
 
+// rangeItems have, of each [activity.Range], its start and id at both ends.
+type rangeItems [][4]int64
+
+func rangeItemsOf(ranges []activity.Range) (out rangeItems) {
+	for _, r := range ranges {
+		out = append(out, [4]int64{r.From.Start, r.From.ID, r.To.Start, r.To.ID})
+	}
+	return out
+}
+
+func (items rangeItems) ranges() (out []activity.Range) {
+	for _, i := range items {
+		out = append(out, activity.Range{From: activity.Position{Start: i[0], ID: i[1]}, To: activity.Position{Start: i[2], ID: i[3]}})
+	}
+	return out
+}
+
+// scanItem is an [activity.CompletedScan].
+type scanItem struct {
+	Generation int64      `dynamodbav:"generation"`
+	Began      time.Time  `dynamodbav:"began"`
+	Covered    rangeItems `dynamodbav:"covered,omitempty"`
+}
+
 type fenceItem struct {
 	itemKey
-	Revision       string `dynamodbav:"revision"`
-	Authorized     int64  `dynamodbav:"authorized_generation,omitempty"`
-	Revoked        int64  `dynamodbav:"revoked_generation,omitempty"`
-	Limited        int64  `dynamodbav:"limited_generation,omitempty"`
-	Closed         int64  `dynamodbav:"closed_generation,omitempty"`
-	ScanGeneration int64  `dynamodbav:"scan_generation,omitempty"`
-	// ScanBegan is in Unix nanoseconds; 0 when it isn't known.
-	ScanBegan int64 `dynamodbav:"scan_began,omitempty"`
+	Revision   string `dynamodbav:"revision"`
+	Authorized int64  `dynamodbav:"authorized_generation,omitempty"`
+	Revoked    int64  `dynamodbav:"revoked_generation,omitempty"`
+	Limited    int64  `dynamodbav:"limited_generation,omitempty"`
+	Closed     int64  `dynamodbav:"closed_generation,omitempty"`
+	// Scan is nil when no scan is complete.
+	Scan *scanItem `dynamodbav:"scan,omitempty"`
 	// ExpiresAt is in Unix seconds; 0 for never.
 	ExpiresAt int64 `dynamodbav:"expires_at,omitempty"`
 }
@@ -195,10 +218,10 @@ type fenceItem struct {
 func fenceItemOf(athleteID int64, revision string, f activity.Fence) fenceItem {
 	item := fenceItem{
 		itemKey: itemKey{athleteID, fenceKey}, Revision: revision,
-		Authorized: f.Authorized, Revoked: f.Revoked, Limited: f.Limited, Closed: f.Closed, ScanGeneration: f.ScanGeneration,
+		Authorized: f.Authorized, Revoked: f.Revoked, Limited: f.Limited, Closed: f.Closed,
 	}
-	if !f.ScanBegan.IsZero() {
-		item.ScanBegan = f.ScanBegan.UnixNano()
+	if f.Scan != nil {
+		item.Scan = &scanItem{f.Scan.Generation, f.Scan.Began, rangeItemsOf(f.Scan.Covered)}
 	}
 	if !f.Expires.IsZero() {
 		item.ExpiresAt = f.Expires.Unix()
@@ -207,9 +230,9 @@ func fenceItemOf(athleteID int64, revision string, f activity.Fence) fenceItem {
 }
 
 func (i fenceItem) fence() activity.Fence {
-	f := activity.Fence{Authorized: i.Authorized, Revoked: i.Revoked, Limited: i.Limited, Closed: i.Closed, ScanGeneration: i.ScanGeneration}
-	if i.ScanBegan != 0 {
-		f.ScanBegan = time.Unix(0, i.ScanBegan).UTC()
+	f := activity.Fence{Authorized: i.Authorized, Revoked: i.Revoked, Limited: i.Limited, Closed: i.Closed}
+	if i.Scan != nil {
+		f.Scan = &activity.CompletedScan{Generation: i.Scan.Generation, Began: i.Scan.Began, Covered: i.Scan.Covered.ranges()}
 	}
 	if i.ExpiresAt != 0 {
 		f.Expires = time.Unix(i.ExpiresAt, 0).UTC()
@@ -256,7 +279,10 @@ type syncItem struct {
 	ResumesAt  *time.Time `dynamodbav:"resumes_at,omitempty"`
 	FinishesAt *time.Time `dynamodbav:"finishes_at,omitempty"`
 	StartedAt  time.Time  `dynamodbav:"started_at"`
+	Covered    rangeItems `dynamodbav:"covered,omitempty"`
+	Confirmed  bool       `dynamodbav:"confirmed,omitempty"`
 	Stored     chunkItems `dynamodbav:"stored"`
+	Settled    bool       `dynamodbav:"settled,omitempty"`
 	Before     chunkItems `dynamodbav:"before"`
 }
 
@@ -265,7 +291,8 @@ func syncItemOf(athleteID int64, revision string, s activity.Sync) syncItem {
 		itemKey: itemKey{athleteID, syncKey}, aging: aging{Kind: activity.KindSync}, Revision: revision,
 		Generation: s.Generation, ScanID: s.ScanID, Sequence: s.Sequence, State: s.State, Chunks: s.Chunks,
 		WaitingFor: s.WaitingFor, ResumesAt: s.ResumesAt, FinishesAt: s.FinishesAt, StartedAt: s.StartedAt,
-		Stored: chunkItemsOf(s.Stored), Before: chunkItemsOf(s.Before),
+		Covered: rangeItemsOf(s.Covered), Confirmed: s.Confirmed,
+		Stored: chunkItemsOf(s.Stored), Settled: s.Settled, Before: chunkItemsOf(s.Before),
 	}
 	for _, chunks := range []map[int]activity.StoredChunk{s.Stored, s.Before} {
 		for _, chunk := range chunks {
@@ -281,6 +308,7 @@ func (i syncItem) sync() activity.Sync {
 	return activity.Sync{
 		Generation: i.Generation, ScanID: i.ScanID, Sequence: i.Sequence, State: i.State, Chunks: i.Chunks,
 		WaitingFor: i.WaitingFor, ResumesAt: i.ResumesAt, FinishesAt: i.FinishesAt, StartedAt: i.StartedAt,
-		Stored: i.Stored.chunks(), Before: i.Before.chunks(),
+		Covered: i.Covered.ranges(), Confirmed: i.Confirmed,
+		Stored: i.Stored.chunks(), Settled: i.Settled, Before: i.Before.chunks(),
 	}
 }

@@ -67,22 +67,7 @@ func (t *Table) putSync(ctx context.Context, s *snapshot, sync activity.Sync) er
 
 // UpdateFence implements [activity.WriteStore].
 func (t *Table) UpdateFence(ctx context.Context, athleteID int64, change func(*activity.Fence) bool) error {
-	var fence activity.Fence
-	err := t.again(ctx, func() error {
-		s, err := t.snapshot(ctx, athleteID)
-		if err != nil {
-			return err
-		}
-		fence = s.fence.fence()
-		if !change(&fence) {
-			return nil
-		}
-		put, err := t.put(fenceItemOf(athleteID, crand.Text(), fence), s.fence.Revision)
-		if err != nil {
-			return err
-		}
-		return t.send(ctx, []types.TransactWriteItem{put})
-	})
+	fence, err := t.moveFence(ctx, athleteID, change)
 	if err != nil {
 		return err
 	}
@@ -105,9 +90,64 @@ func (t *Table) UpdateFence(ctx context.Context, athleteID int64, change func(*a
 	return t.mend(ctx, athleteID, func(*activity.Tally) bool { return true })
 }
 
+// moveFence changes the fence alone, and gives what it is afterwards.
+func (t *Table) moveFence(ctx context.Context, athleteID int64, change func(*activity.Fence) bool) (fence activity.Fence, err error) {
+	err = t.again(ctx, func() error {
+		s, err := t.snapshot(ctx, athleteID)
+		if err != nil {
+			return err
+		}
+		fence = s.fence.fence()
+		if !change(&fence) {
+			return nil
+		}
+		put, err := t.put(fenceItemOf(athleteID, crand.Text(), fence), s.fence.Revision)
+		if err != nil {
+			return err
+		}
+		return t.send(ctx, []types.TransactWriteItem{put})
+	})
+	return fence, err
+}
+
+// EndScan implements [activity.WriteStore].
+func (t *Table) EndScan(ctx context.Context, athleteID int64, scan activity.CompletedScan, agree func([]activity.Row) bool) error {
+	if _, err := t.moveFence(ctx, athleteID, func(f *activity.Fence) bool { return f.Scanned(scan) }); err != nil {
+		return err
+	}
+	// From here on nothing that the scan outdates can be written, so what a
+	// consistent query finds is all there is.
+	var all []activity.Row
+	outdated := map[int64]activity.Row{}
+	for rows, err := range t.rows(ctx, athleteID) {
+		if err != nil {
+			return err
+		}
+		for id, r := range rows {
+			all = append(all, r)
+			if scan.Outdates(r) {
+				outdated[id] = r
+			}
+		}
+	}
+	if !agree(all) {
+		return nil
+	}
+	return t.rewrite(ctx, athleteID, outdated, func(_ activity.Fence, _ int64, old activity.Row) (activity.Row, error) {
+		if scan.Outdates(old) {
+			return activity.Row{}, nil
+		}
+		return old, nil
+	})
+}
+
 // Expire implements [activity.WriteStore].
 func (t *Table) Expire(ctx context.Context, athleteID int64, until time.Time) error {
-	_, err := t.revise(ctx, athleteID, func(r activity.Row) activity.Row { return r.Expire(until) })
+	_, err := t.moveFence(ctx, athleteID, func(f *activity.Fence) bool { return f.Forget(until) })
+	if err != nil {
+		return err
+	}
+	_, err = t.revise(ctx, athleteID, func(r activity.Row) activity.Row { return r.Expire(until) })
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/activity/activitytest"
 	"github.com/paceline/paceline/pkg/activity/lambdain"
+	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/kit/httpapi"
 	document "github.com/paceline/paceline/test/api"
@@ -431,6 +432,14 @@ func TestSync(t *testing.T) {
 		}
 	}
 	expect(`{"state":"backfilling","gathered":0,"waiting_for":null,"resumes_at":null,"finishes_at":null}`)
+	recorder := &activity.Recorder{Store: a.store, Minter: event.Minter{Now: func() time.Time { return activitytest.At(60) }}}
+	chunk := gatheringv1.ActivitiesGathered{AthleteID: me.AthleteID, Generation: me.Generation, ReadAt: activitytest.At(0), Chunk: &gatheringv1.ScanChunk{ScanID: "s"}}
+	for id := range int64(50) {
+		chunk.Activities = append(chunk.Activities, activitytest.Activity(id+1, 0, ""))
+	}
+	if err := recorder.ActivitiesGathered(t.Context(), event.Meta{}, chunk); err != nil {
+		t.Fatal(err)
+	}
 	resumes, finishes := time.Date(2026, 11, 20, 12, 15, 0, 0, time.UTC), time.Date(2026, 11, 20, 15, 0, 0, 0, time.UTC)
 	for _, step := range []struct {
 		report gatheringv1.ScanProgressed
@@ -440,16 +449,15 @@ func TestSync(t *testing.T) {
 			`{"state":"waiting","gathered":50,"waiting_for":"rate_limit","resumes_at":"2026-11-20T12:15:00Z","finishes_at":"2026-11-20T15:00:00Z"}`},
 		{gatheringv1.ScanProgressed{Sequence: 2, State: gatheringv1.ScanWaiting, WaitingFor: gatheringv1.WaitingForReconnect},
 			`{"state":"waiting","gathered":50,"waiting_for":"reconnect","resumes_at":null,"finishes_at":null}`},
-		{gatheringv1.ScanProgressed{Sequence: 3, State: gatheringv1.ScanCompleted, Chunks: 1},
+		{gatheringv1.ScanProgressed{Sequence: 3, State: gatheringv1.ScanWaiting, WaitingFor: gatheringv1.WaitingForRetry, ResumesAt: &resumes},
+			`{"state":"waiting","gathered":50,"waiting_for":"retry","resumes_at":"2026-11-20T12:15:00Z","finishes_at":null}`},
+		{gatheringv1.ScanProgressed{Sequence: 4, State: gatheringv1.ScanWaiting, WaitingFor: gatheringv1.WaitingForInternal},
+			`{"state":"waiting","gathered":50,"waiting_for":"internal","resumes_at":null,"finishes_at":null}`},
+		{gatheringv1.ScanProgressed{Sequence: 5, State: gatheringv1.ScanCompleted, Chunks: 1},
 			`{"state":"current","gathered":50,"waiting_for":null,"resumes_at":null,"finishes_at":null}`},
 	} {
-		step.report.Generation, step.report.ScanID = me.Generation, "s"
-		err := a.store.UpdateSync(t.Context(), me, func(s *activity.Sync) bool {
-			s.Report(step.report)
-			s.Store(me.Generation, gatheringv1.ScanChunk{ScanID: "s"}, activity.StoredChunk{Activities: 50, ReadAt: activitytest.At(0)})
-			return true
-		})
-		if err != nil {
+		step.report.AthleteID, step.report.Generation, step.report.ScanID = me.AthleteID, me.Generation, "s"
+		if err := recorder.ScanProgressed(t.Context(), event.Meta{OccurredAt: activitytest.At(0)}, step.report); err != nil {
 			t.Fatal(err)
 		}
 		expect(step.want)

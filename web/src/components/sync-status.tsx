@@ -1,11 +1,17 @@
 import type { Sync } from '../api.ts'
-import { count, instant, until } from '../format.ts'
+import { at, count, instant, until } from '../format.ts'
 
 const reasons: Record<string, string> = {
   rate_limit: 'Strava lets an application ask only so often, and that allowance is used up for now.',
   daily_limit: 'Strava lets an application ask only so often in a day, and that allowance is used up for today.',
   strava: 'Strava cannot be reached just now.',
   application: 'Strava does not serve this copy of Paceline at present. Whoever runs it has to put that right.',
+}
+
+/** What went wrong, and the subject of "tries again at 14:05". */
+const faults: Record<string, string> = {
+  retry: 'Strava does not answer for your account. Paceline',
+  internal: 'Paceline has a problem of its own. It',
 }
 
 /** How far gathering is, what it waits for, and when it goes on. */
@@ -34,6 +40,14 @@ function Words({ sync, now }: { sync: Sync; now: Date }) {
       <p>
         Waiting for you, with {gathered} so far: Strava no longer accepts the permission you gave.{' '}
         <a href="/oauth/connect?returning=1">Connect with Strava again</a> to go on.
+      </p>
+    )
+  }
+  if (sync.waiting_for && sync.waiting_for in faults) {
+    return (
+      <p>
+        Waiting, with {gathered} so far. {faults[sync.waiting_for]} tries again{' '}
+        {sync.resumes_at ? at(sync.resumes_at, now) : 'by itself'}.
       </p>
     )
   }

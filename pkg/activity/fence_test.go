@@ -1,0 +1,80 @@
+package activity_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/paceline/paceline/pkg/activity"
+	"github.com/paceline/paceline/pkg/activity/activitytest"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+)
+
+func scanOf(generation int64, began int) activity.CompletedScan {
+	return activity.CompletedScan{Generation: generation, Began: activitytest.At(began), Covered: []activity.Range{activity.Everything()}}
+}
+
+// An authorization that ends takes its scan along, whichever the fence hears of
+// first, and leaves a later one's.
+func TestTheFenceForgetsTheScanOfARevokedAuthorization(t *testing.T) {
+	expires := activitytest.At(0).Add(activity.TombstoneLifetime)
+	later := scanOf(gen2, 1)
+	for name, tc := range map[string]struct {
+		moves []func(*activity.Fence) bool
+		want  activity.Fence
+	}{
+		"scanned, then revoked": {
+			[]func(*activity.Fence) bool{
+				func(f *activity.Fence) bool { return f.Scanned(scanOf(gen1, 1)) },
+				func(f *activity.Fence) bool { return f.Revoke(gen1, expires) },
+			},
+			activity.Fence{Revoked: gen1, Expires: expires},
+		},
+		"revoked, then scanned": {
+			[]func(*activity.Fence) bool{
+				func(f *activity.Fence) bool { return f.Revoke(gen1, expires) },
+				func(f *activity.Fence) bool { return !f.Scanned(scanOf(gen1, 1)) },
+			},
+			activity.Fence{Revoked: gen1, Expires: expires},
+		},
+		"with a later authorization": {
+			[]func(*activity.Fence) bool{
+				func(f *activity.Fence) bool { return f.Scanned(scanOf(gen1, 1)) },
+				func(f *activity.Fence) bool { return f.Authorize(gen2, activity.CoversOnlyYou) },
+				func(f *activity.Fence) bool { return f.Revoke(gen1, expires) },
+			},
+			activity.Fence{Authorized: gen2, Revoked: gen1},
+		},
+		"with a later authorization's scan": {
+			[]func(*activity.Fence) bool{
+				func(f *activity.Fence) bool { return f.Scanned(later) },
+				func(f *activity.Fence) bool { return f.Revoke(gen1, expires) },
+			},
+			activity.Fence{Revoked: gen1, Scan: &later},
+		},
+	} {
+		var f activity.Fence
+		for i, move := range tc.moves {
+			if !move(&f) {
+				t.Errorf("%s: move %d says otherwise", name, i)
+			}
+		}
+		if d := cmp.Diff(tc.want, f); d != "" {
+			t.Errorf("%s (-want +got)\n%s", name, d)
+		}
+	}
+}
+
+// A scan whose chunks are forgotten can no longer be settled; the gaps in what it
+// covered would tell starts of activities for longer than they may be kept.
+func TestWhatAForgottenScanCoveredIsForgottenWithIt(t *testing.T) {
+	var s activity.Sync
+	s.Report(completed(gen1, "s", 1, 0))
+	s.Store(gen1, gatheringv1.ScanChunk{ScanID: "s"}, activity.StoredChunk{Activities: 1, ReadAt: activitytest.At(1)})
+	if s.Forget(activitytest.At(0)) || s.Covered == nil || !s.Ended(activitytest.At(0)) {
+		t.Errorf("forgotten too early: %+v", s)
+	}
+	if !s.Forget(activitytest.At(1)) || s.Covered != nil || s.Ended(time.Time{}) {
+		t.Errorf("left is %+v", s)
+	}
+}
