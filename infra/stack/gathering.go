@@ -10,6 +10,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 	"github.com/paceline/paceline/infra/construct"
 	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/activityv1"
 	"github.com/paceline/paceline/pkg/event/athletev1"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
@@ -141,6 +142,7 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 			credentialsv1.AuthorizationDegraded{},
 			credentialsv1.WebhookConfigured{},
 			athletev1.GatherRequested{},
+			activityv1.RemovalQuestioned{},
 		},
 	})
 	for _, a := range []struct {
@@ -149,8 +151,9 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 		alwaysReported              bool
 	}{
 		{"RateLimitedAlarm", "Strava refused a call for the rate limit", settings.MetricRateLimited, "Sum", 15, 1, false},
-		{"WorkParkedAlarm", "work was parked", settings.MetricParked, "Sum", 15, 1, false},
-		{"WorkFailedAlarm", "gatherers fail", settings.MetricFailed, "Sum", 15, 5, false},
+		{"JobsParkedAlarm", "work was parked", settings.MetricParked, "Sum", 15, 1, false},
+		{"JobsFailedAlarm", "gatherers fail", settings.MetricFailed, "Sum", 15, 5, false},
+		{"PausedAlarm", "Strava has answered no call for half an hour", settings.MetricPaused, "Maximum", 5, 30 * 60, false},
 		{"WebhookAgeAlarm", "webhooks wait for too long", settings.MetricOldestWebhook, "Maximum", 5, 15 * 60, false},
 		{"KeptTooLongAlarm", "data is kept too long", settings.MetricKeptTooLong, "Maximum", 120, 1, true},
 	} {

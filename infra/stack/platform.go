@@ -183,7 +183,7 @@ func newDashboard(s awscdk.Stack, c config.Config, api awsapigatewayv2.HttpApi) 
 	d.AddWidgets(
 		graph(fmt.Sprintf("Connected athletes, of %d", c.Strava.AthleteCapacity),
 			counted(credentials.MetricNamespace, "Maximum", credentials.MetricAthletesAuthorized)...),
-		graph("Webhook events taken in", counted(gathering.MetricNamespace, "Sum", gathering.MetricNotices)...),
+		graph("Webhook events taken in", counted(gathering.MetricNamespace, "Sum", gathering.MetricWebhookEvents)...),
 		graph("Calls to Strava, by class of work", counted(gathering.MetricNamespace, "Sum", gathering.MetricsCalls...)...),
 		graph("Oldest webhook event that waits, s", counted(gathering.MetricNamespace, "Maximum", gathering.MetricOldestWebhook)...),
 		graph("Erasures; completed ones of seven days", counted(athlete.MetricNamespace, "Maximum",

@@ -168,15 +168,15 @@ type Metrics interface {
 // Names of metrics.
 const (
 	// MetricWebhookEvents counts the webhooks that were stored durably.
-	MetricWebhookEvents = "NoticesDelivered"
+	MetricWebhookEvents = "WebhookEventsDelivered"
 	// MetricWebhookDuplicates counts those that had been stored before.
-	MetricWebhookDuplicates = "NoticesDuplicate"
+	MetricWebhookDuplicates = "WebhookEventsDuplicate"
 	// MetricWebhookUnknown counts those about athletes that we do not know.
-	MetricWebhookUnknown = "NoticesUnknown"
+	MetricWebhookUnknown = "WebhookEventsUnknown"
 	// MetricWebhookIgnored counts those that say nothing that matters here.
-	MetricWebhookIgnored = "NoticesIgnored"
+	MetricWebhookIgnored = "WebhookEventsIgnored"
 	// MetricWebhookRejected counts those that are not ours or make no sense.
-	MetricWebhookRejected = "NoticesRejected"
+	MetricWebhookRejected = "WebhookEventsRejected"
 	// MetricRateLimited counts calls that Strava answered with 429.
 	MetricRateLimited = "RateLimited"
 	// MetricParked counts pieces of work that failed so often, while Strava

@@ -36,7 +36,7 @@ func TestEventsReachTheirConsumers(t *testing.T) {
 		{athletev1.ErasureRequested{}, consumers{"Credentials"}},
 		{athletev1.ErasureCompleted{}, consumers{"Credentials"}},
 		{activityv1.ErasureCompleted{}, consumers{"Credentials"}},
-		{activityv1.RemovalQuestioned{}, nil},
+		{activityv1.RemovalQuestioned{}, consumers{"Gathering"}},
 	} {
 		for _, stage := range stages {
 			s := synth(t, stage)

@@ -14,8 +14,9 @@ func TestAlarmsAndDashboardLookAtWhatIsCounted(t *testing.T) {
 		gathering.MetricRateLimited:   settings.MetricRateLimited,
 		gathering.MetricParked:        settings.MetricParked,
 		gathering.MetricFailed:        settings.MetricFailed,
+		gathering.MetricPaused:        settings.MetricPaused,
 		gathering.MetricOldestWebhook: settings.MetricOldestWebhook,
-		gathering.MetricWebhookEvents: settings.MetricNotices,
+		gathering.MetricWebhookEvents: settings.MetricWebhookEvents,
 	} {
 		if counted != looked {
 			t.Errorf("%s is counted, %s is looked at", counted, looked)

@@ -10,8 +10,9 @@ const (
 	MetricRateLimited   = "RateLimited"
 	MetricParked        = "JobsParked"
 	MetricFailed        = "JobsFailed"
+	MetricPaused        = "PausedSeconds"
 	MetricOldestWebhook = "OldestWebhookSeconds"
-	MetricNotices       = "NoticesDelivered"
+	MetricWebhookEvents = "WebhookEventsDelivered"
 	// MetricKeptTooLong counts what is kept longer than it may be.
 	MetricKeptTooLong = "KeptTooLong"
 )
