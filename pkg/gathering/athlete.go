@@ -81,6 +81,13 @@ const (
 // made: a list that stays wrong must not cost much.
 var doubtDelays = []time.Duration{time.Minute, 30 * time.Minute, 4 * time.Hour, 12 * time.Hour}
 
+const (
+	// doubtMemory is for how long after a wrong scan the next ones use smaller
+	// pages, one step for each wrong scan, up to maxDoubtSteps.
+	doubtMemory   = 24 * time.Hour
+	maxDoubtSteps = 3
+)
+
 // begin starts the scan called id.
 func (a *Athlete) begin(id int64, now time.Time) {
 	a.forget()
@@ -93,6 +100,10 @@ func (a *Athlete) pin(now time.Time) {
 	s := &a.Scan
 	s.Begun, s.Cutoff = now.UTC(), now.Add(horizon).UTC().Truncate(time.Second)
 	s.First = a.Last.Started.IsZero() || now.Sub(a.Last.Started) > keepAge
+	s.LargestSize = PageSize
+	if a.Doubts > 0 && now.Sub(a.DoubtedAt) < doubtMemory {
+		s.LargestSize = pageSizes[min(a.Doubts, maxDoubtSteps)]
+	}
 	s.rewind(a.Holes)
 }
 
@@ -151,11 +162,6 @@ func (a *Athlete) applyPage(p Page, at, now, gap time.Time, chunks, activities i
 		s.takePage(p, at, chunks, activities)
 		if a.JoinedAt.IsZero() {
 			s.Oldest = time.Time{}
-		}
-		if activities > 0 {
-			s.Repeats = 0
-		} else {
-			s.Repeats++
 		}
 	case a.endsEarly(now) && s.EndReads < maxEndsRechecks:
 		s.EndReads++
@@ -281,7 +287,7 @@ func (a *Athlete) rewindForDeletion(deleted, now time.Time) bool {
 	} else {
 		back := s.RecentPages[before-1]
 		s.Offset, s.Pages, s.Chunks, s.Activities = back.Offset, back.Pages, back.Chunks, back.Activities
-		s.Size, s.Skipped, s.RecentPages = widest(back.Offset), 0, s.RecentPages[:before-1]
+		s.Size, s.Skipped, s.RecentPages = s.widest(back.Offset), 0, s.RecentPages[:before-1]
 		s.LastID, s.LastStart = 0, time.Time{}
 	}
 	a.Job.release()
@@ -289,9 +295,9 @@ func (a *Athlete) rewindForDeletion(deleted, now time.Time) bool {
 }
 
 // doubt takes in that the last scan missed activities that Strava still shows:
-// another is made.
+// another is made, in smaller pages, for it may be one page that is wrong.
 func (a *Athlete) doubt(now time.Time) {
-	if now.Sub(a.DoubtedAt) > 2*doubtDelays[len(doubtDelays)-1] {
+	if now.Sub(a.DoubtedAt) >= doubtMemory {
 		a.Doubts = 0
 	}
 	delay := doubtDelays[min(a.Doubts, len(doubtDelays)-1)]

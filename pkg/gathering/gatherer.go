@@ -156,7 +156,10 @@ func (g *Gatherer) work(ctx context.Context, ref JobRef, job leasedJob) (worked 
 func (g *Gatherer) failureOf(err error, calls *permitted) failure {
 	s := calls.standing
 	f := failure{at: g.Minter.Now(), retryAt: s.RetryAt, servedOthers: s.ServedOthers, waitingFor: gatheringv1.WaitingForRetry}
-	if !isStravas(err) {
+	switch {
+	case errors.Is(err, ErrInactive):
+		f.waitingFor = gatheringv1.WaitingForApplication
+	case !isStravas(err):
 		f.waitingFor = gatheringv1.WaitingForInternal
 	}
 	if calls.answered {

@@ -21,6 +21,8 @@ type planes struct {
 	held      map[int64]map[int64]reading
 	chunks    map[string]int
 	questions []activityv1.RemovalQuestioned
+	// complete says that a scan of the athlete was complete.
+	complete map[int64]bool
 	// removed counts the removals by completed scans.
 	removed int
 }
@@ -76,6 +78,7 @@ func (p *planes) gathered(f gatheringv1.ActivitiesGathered) {
 }
 
 func (p *planes) completed(f gatheringv1.ScanProgressed) {
+	p.complete[f.AthleteID] = true
 	held := p.held[f.AthleteID]
 	var missing []int64
 	count := 0

@@ -52,16 +52,15 @@ type Scan struct {
 	// Windows are what is still to be read, the present one first.
 	Windows []Window
 	// Offset is how many entries of the present window have been passed, and Size
-	// how many the next page has.
-	Offset, Size int
+	// how many the next page has, LargestSize at most.
+	Offset, Size, LargestSize int
 	// Skipped counts the entries passed last that Strava failed to show.
 	Skipped int
 	// LastID and LastStart are those of the last activity that was read.
 	LastID    int64
 	LastStart time.Time
-	// Repeats counts the pages in a row that repeated the one before, and EndReads
-	// how often the end was read that came too early.
-	Repeats, EndReads int
+	// EndReads counts how often the end was read that came too early.
+	EndReads int
 	// Holes are what could not be read.
 	Holes []Hole
 	// Pages counts the pages that had activities; Chunks and Activities are how
@@ -140,18 +139,20 @@ func (h Hole) window(cutoff time.Time) Window {
 // rewind has the scan read everything from the first page on.
 func (s *Scan) rewind(holes []Hole) {
 	s.Windows = windows(holes, s.Cutoff)
-	s.Offset, s.Size, s.Skipped, s.Repeats, s.EndReads = 0, PageSize, 0, 0, 0
+	s.Offset, s.Size, s.Skipped, s.EndReads = 0, s.LargestSize, 0, 0
 	s.Pages, s.Chunks, s.Activities, s.Holes = 0, 0, 0, nil
 	s.RecentPages, s.LastID, s.LastStart = nil, 0, time.Time{}
 }
 
 // untouched says that no page was read.
-func (s Scan) untouched() bool { return s.Pages == 0 && s.Offset == 0 && len(s.Holes) == 0 }
+func (s Scan) untouched() bool {
+	return s.Pages == 0 && s.Offset == 0 && s.EndReads == 0 && len(s.Holes) == 0
+}
 
 // widest is the size of the largest page that may begin at an offset.
-func widest(offset int) int {
+func (s Scan) widest(offset int) int {
 	for _, size := range pageSizes {
-		if offset%size == 0 {
+		if size <= s.LargestSize && offset%size == 0 {
 			return size
 		}
 	}
@@ -204,7 +205,7 @@ func (s *Scan) takePage(p Page, at time.Time, chunks, activities int) {
 	}
 	s.noteUnreadable(p)
 	s.Offset += s.Size
-	s.Size = widest(s.Offset)
+	s.Size = s.widest(s.Offset)
 	s.Pages++
 	s.Chunks += chunks
 	s.Activities += activities
@@ -256,7 +257,7 @@ func (s *Scan) nextWindow() (last bool) {
 		s.closeHole(time.Time{})
 	}
 	s.Windows = slices.Clone(s.Windows[1:])
-	s.Offset, s.Size, s.Repeats = 0, PageSize, 0
+	s.Offset, s.Size = 0, s.LargestSize
 	s.RecentPages, s.LastID, s.LastStart = nil, 0, time.Time{}
 	return len(s.Windows) == 0
 }
@@ -280,7 +281,7 @@ func (s *Scan) keepHole() (last bool) {
 func (s *Scan) goAround(failures int) bool {
 	switch {
 	case s.Size > 1:
-		if s.Size < PageSize || failures >= narrowAfter {
+		if s.Size < s.LargestSize || failures >= narrowAfter {
 			s.Size = narrower(s.Size)
 		}
 	case s.Skipped < maxSkipped:
@@ -288,7 +289,7 @@ func (s *Scan) goAround(failures int) bool {
 		s.Skipped++
 	default:
 		s.Offset -= s.Skipped
-		s.Skipped, s.Size = 0, widest(s.Offset)
+		s.Skipped, s.Size = 0, s.widest(s.Offset)
 		return false
 	}
 	return true

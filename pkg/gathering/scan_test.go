@@ -228,10 +228,10 @@ func TestOutcomesOfTheRequester(t *testing.T) {
 		calls      int // of both athletes
 	}{
 		credentialsv1.OutcomeDegraded:    {gatheringv1.WaitingForReconnect, 2},
-		credentialsv1.OutcomeApplication: {gatheringv1.WaitingForApplication, 1},
-		// The profile, which is left for later, the page, and the page again.
-		credentialsv1.OutcomeUnavailable: {gatheringv1.WaitingForRetry, 6},
-		credentialsv1.OutcomeFailed:      {gatheringv1.WaitingForInternal, 6},
+		credentialsv1.OutcomeApplication: {gatheringv1.WaitingForApplication, 2},
+		// The profile, which is left for later, and the page.
+		credentialsv1.OutcomeUnavailable: {gatheringv1.WaitingForRetry, 4},
+		credentialsv1.OutcomeFailed:      {gatheringv1.WaitingForInternal, 4},
 		credentialsv1.OutcomeRevoked:     {"", 2},
 	} {
 		w := newWorld(t, plenty)
@@ -793,4 +793,25 @@ func TestAReconnectStartsOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.until("it is gathered again", func() bool { return w.completed(id) == 2 })
+}
+
+// TestAnActivityThatStartsInTheFutureIsKept: devices have wrong clocks. A scan
+// says nothing about what starts after its cutoff.
+func TestAnActivityThatStartsInTheFutureIsKept(t *testing.T) {
+	for _, ahead := range []time.Duration{2 * time.Hour, 40 * 24 * time.Hour, 6 * 365 * 24 * time.Hour} {
+		w := newWorld(t, plenty, histories(10)...)
+		id := w.athlete(0)
+		w.gather(id)
+		future := w.add(id, strava.NewActivity{Start: w.clock.Now().Add(ahead)})
+		w.receive(w.notice(id, future, gathering.AspectCreate))
+		w.pass(15 * time.Minute)
+		held := func() bool { _, ok := w.plane(id)[future]; return ok }
+		if !held() {
+			t.Errorf("%s ahead: its webhook brings nothing", ahead)
+		}
+		w.until("all is read again", func() bool { return w.completed(id) == 2 })
+		if !held() {
+			t.Errorf("%s ahead: the scan removed it", ahead)
+		}
+	}
 }

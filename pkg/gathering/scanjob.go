@@ -66,13 +66,10 @@ func (j *scanJob) drop(ctx context.Context, reason error) error {
 func (j *scanJob) fail(ctx context.Context, f failure, cause error) (parked bool, _ error) {
 	next := j.held
 	var reported error
-	if errors.Is(cause, ErrUnavailable) && next.Scan.Profiled {
+	if isStravas(cause) && next.Scan.Profiled {
 		gap, err := j.gap(ctx)
 		if err != nil {
 			return false, err
-		}
-		if errors.Is(cause, errRepeatedPage) {
-			next.Scan.Repeats++
 		}
 		if parked = next.failPage(f, gap); next.Scan.State == gatheringv1.ScanCompleted {
 			if reported = j.g.publish(ctx, next.progressed(f.at)); reported == nil {
@@ -140,9 +137,8 @@ func (j *scanJob) publishAndSave(ctx context.Context, facts []event.Fact, change
 	return j.save(ctx, func(a *Athlete) { *a = next })
 }
 
-// errRepeatedPage: Strava answered with the page before once more. That is no
-// page, unless it says so again: as many activities may have been uploaded in
-// between.
+// errRepeatedPage: Strava answered with the page before once more. Should a whole
+// page of activities have been uploaded in between, smaller pages will show it.
 var errRepeatedPage = fmt.Errorf("the page repeats the one before: %w", ErrUnavailable)
 
 func (j *scanJob) run(ctx context.Context, s Strava) error {
@@ -157,7 +153,7 @@ func (j *scanJob) run(ctx context.Context, s Strava) error {
 	if err != nil {
 		return err
 	}
-	if a.Scan.repeats(page) && a.Scan.Repeats != 1 {
+	if a.Scan.repeats(page) {
 		return errRepeatedPage
 	}
 	j.g.noteLeftOut(ctx, a.ID, page)
@@ -219,6 +215,6 @@ func (j *scanJob) leaveProfile(ctx context.Context, cause error) error {
 	}
 	return j.save(ctx, func(a *Athlete) {
 		a.Scan.Profiled = true
-		a.Job.next(a.Job.Class, a.Job.Due)
+		a.Job.next(a.Job.Class, now.Add(time.Second)) // Behind the others.
 	})
 }

@@ -105,7 +105,7 @@ func newWorld(t *testing.T, settings strava.Settings, athletes ...strava.Athlete
 		wakeups: &gatheringtest.Waker{}, metrics: &gatheringtest.Metrics{}, bus: &eventtest.Bus{},
 	}
 	t.Cleanup(w.strava.Close)
-	w.planes = &planes{t: t, Bus: w.bus, held: map[int64]map[int64]reading{}, chunks: map[string]int{}}
+	w.planes = &planes{t: t, Bus: w.bus, held: map[int64]map[int64]reading{}, chunks: map[string]int{}, complete: map[int64]bool{}}
 	w.client = &http.Client{Transport: strava.InProcess(w.strava)}
 	var ids atomic.Int64
 	minter := event.Minter{Now: clock.Now, NewID: func() string { return "id-" + strconv.FormatInt(ids.Add(1), 10) }}
@@ -131,8 +131,21 @@ func (w *world) configure(subscriptionID, version int64) {
 	}
 }
 
-// forward stands for the requester.
+// forward stands for the requester: a refused access token is renewed, and the
+// call made once more.
 func (w *world) forward(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
+	res, err := w.forwardOnce(ctx, req)
+	if err != nil || res.Status != http.StatusUnauthorized {
+		return res, err
+	}
+	if res, err = w.forwardOnce(ctx, req); res.Status == http.StatusUnauthorized {
+		res.Outcome, res.Status, res.Body = credentialsv1.OutcomeUnavailable, 0, ""
+	}
+	res.Calls++
+	return res, err
+}
+
+func (w *world) forwardOnce(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
 	if w.outcome != "" {
 		return credentialsv1.ForwardResponse{Outcome: w.outcome}, nil
 	}

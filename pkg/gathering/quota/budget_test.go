@@ -377,12 +377,13 @@ func TestCallsThatBeganBeforeAPauseDoNotLengthenIt(t *testing.T) {
 	d.waitsFor(quota.Leave, quota.ForStrava, d.now.Add(time.Minute))
 }
 
-func TestAnInactiveApplicationIsPausedForLongOnceAnotherAthleteConfirmsIt(t *testing.T) {
+func TestAnInactiveApplicationPausesEverybodyOnceAnotherAthleteConfirmsIt(t *testing.T) {
 	d := opened(t)
+	if s := d.fail(1, quota.Inactive); s.Pause != nil {
+		t.Errorf("%+v", s)
+	}
 	d.fail(1, quota.Inactive)
-	d.waitsFor(quota.Leave, quota.ForApplication, d.now.Add(time.Minute))
-	d.now = d.now.Add(time.Minute)
-	for i, length := range []time.Duration{30, 60, 120, 120} {
+	for i, length := range []time.Duration{1, 2, 4, 8, 15, 15} {
 		d.fail(int64(i+2), quota.Inactive)
 		d.waitsFor(quota.Leave, quota.ForApplication, d.now.Add(length*time.Minute))
 		if p := d.Status(d.now).Pause; p == nil || p.For != quota.ForApplication {

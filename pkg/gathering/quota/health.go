@@ -6,10 +6,8 @@ import (
 )
 
 const (
-	// The pauses while Strava answers nobody, and while it says that the
-	// application is inactive. They double until an answer comes.
-	shortestPause, longestPause       = time.Minute, 15 * time.Minute
-	shortestInactive, longestInactive = 30 * time.Minute, 2 * time.Hour
+	// The pauses while Strava answers nobody. They double until an answer comes.
+	shortestPause, longestPause = time.Minute, 15 * time.Minute
 	// maxFailing bounds how many failing athletes are remembered.
 	maxFailing = 5
 )
@@ -20,11 +18,9 @@ const (
 var needed = map[Outcome]int{
 	Unavailable: 3,
 	Maintenance: 2,
+	Inactive:    2,
 	// A 429 that no header explains.
 	RateLimited: 2,
-	// The answer speaks of the application. The first pause is a short one all
-	// the same, so that a single athlete's wrong answer does little harm.
-	Inactive: 1,
 }
 
 // Health is what the outcome of calls says about Strava as a whole.
@@ -132,13 +128,11 @@ func (b *Budget) assess(now time.Time, permit Permit, a Answer) Standing {
 func (b *Budget) pauseFor(now time.Time, outcome Outcome, quarterEnd time.Time) {
 	h := &b.Health
 	until, reason := now.Add(doubled(shortestPause, h.Pauses, longestPause)), ForStrava
-	switch {
-	case outcome == RateLimited:
+	switch outcome {
+	case RateLimited:
 		until, reason = quarterEnd, ForRateLimit
-	case outcome == Inactive && len(h.Failing) == 1:
-		until, reason = now.Add(shortestPause), ForApplication
-	case outcome == Inactive:
-		until, reason = now.Add(doubled(shortestInactive, max(0, h.Pauses-1), longestInactive)), ForApplication
+	case Inactive:
+		reason = ForApplication
 	}
 	if !b.pause(until, reason) {
 		return

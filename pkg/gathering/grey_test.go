@@ -1,0 +1,448 @@
+package gathering_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/gathering"
+	vendor "github.com/paceline/paceline/pkg/gathering/strava"
+	"github.com/paceline/paceline/test/strava"
+)
+
+// Where a call may fail.
+const (
+	atList     = strava.EndpointActivities
+	atActivity = strava.EndpointActivity
+	atProfile  = strava.EndpointAthlete
+	atToken    = strava.EndpointRefresh
+)
+
+// hang is a call that is never answered: the requester gives up after 15 s.
+const hang = strava.FaultHang
+
+// greyKinds are the ways in which calls fail that are not clean.
+var greyKinds = []strava.FaultKind{
+	strava.Fault502, strava.Fault503, strava.Fault504, strava.Fault597, strava.Fault500,
+	strava.Fault200HTML, strava.Fault200Null, strava.Fault200Message, strava.Fault200Empty, strava.Fault200Truncated,
+	strava.Fault403HTML, strava.Fault403Other, strava.Fault403, strava.Fault401, strava.Fault429, strava.FaultReset, hang,
+}
+
+// pageKinds are the ways in which lists fail, besides.
+var pageKinds = []strava.FaultKind{strava.Fault200EmptyList, strava.FaultRepeatedPage, strava.FaultLongPage, strava.Fault404}
+
+// ailment is how calls of some athletes fail.
+type ailment struct {
+	at      string
+	kind    strava.FaultKind
+	headers strava.RateHeaders
+	athlete int64 // 0 for everybody
+}
+
+func (f ailment) String() string { return fmt.Sprintf("%s at %s, headers %s", f.kind, f.at, f.headers) }
+
+// ward is a world of athletes some of whom may be sick.
+type ward struct {
+	*world
+	ids     []int64
+	fault   *ailment
+	calls   map[int64]int
+	renames int
+	// firsts is when the first scan of an athlete was complete.
+	firsts  map[int64]time.Time
+	pending []pendingWebhook
+	waits   []time.Duration
+}
+
+// pendingWebhook is one whose change does not show yet.
+type pendingWebhook struct {
+	athleteID, activityID int64
+	name                  string
+	at                    time.Time
+}
+
+func newWard(t *testing.T, settings strava.Settings, sizes ...int) *ward {
+	w := &ward{world: newWorld(t, settings, histories(sizes...)...), calls: map[int64]int{}, firsts: map[int64]time.Time{}}
+	for _, a := range w.strava.Athletes() {
+		w.ids = append(w.ids, a.ID)
+	}
+	w.gatherer.Strava = vendor.New(func(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
+		w.calls[req.AthleteID]++
+		if f := w.fault; f != nil && (f.athlete == 0 || f.athlete == req.AthleteID) {
+			switch {
+			case f.at == atToken && f.kind == strava.Fault403:
+				return credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeApplication}, nil
+			case f.at == atToken:
+				if f.kind == hang {
+					w.clock.Advance(20 * time.Second)
+				}
+				return credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeUnavailable}, nil
+			case f.kind == hang && (f.at == "api" || f.at == endpoint(req.Path)):
+				w.clock.Advance(15 * time.Second)
+				return credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeUnavailable, Calls: 1}, nil
+			}
+		}
+		return w.forward(ctx, req)
+	}, w.clock.Now)
+	return w
+}
+
+func endpoint(path string) string {
+	switch path {
+	case "/athlete":
+		return atProfile
+	case "/athlete/activities":
+		return atList
+	}
+	return atActivity
+}
+
+// ail has calls fail from now on; nil ends that.
+func (w *ward) ail(f *ailment) {
+	w.t.Helper()
+	w.strava.ClearFaults()
+	if w.fault = f; f == nil || f.kind == hang || f.at == atToken {
+		return
+	}
+	err := w.strava.Inject(strava.Fault{Endpoint: f.at, Athlete: f.athlete, Kind: f.kind, RateHeaders: f.headers, Count: -1})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// edit renames an activity; a webhook says so.
+func (w *ward) edit(id int64) {
+	w.t.Helper()
+	truth := w.truth(id)
+	a := truth[w.renames%len(truth)].ID
+	w.renames++
+	name := fmt.Sprint("Renamed ", w.renames)
+	w.rename(id, a, name)
+	n := w.notice(id, a, gathering.AspectUpdate)
+	n.Updates = map[string]any{"title": name}
+	w.receive(n)
+	w.pending = append(w.pending, pendingWebhook{id, a, name, w.clock.Now()})
+}
+
+// observe notes which changes show and which first scans are complete by now.
+func (w *ward) observe() {
+	for _, id := range w.ids {
+		if w.firsts[id].IsZero() && w.planes.complete[id] {
+			w.firsts[id] = w.clock.Now()
+		}
+	}
+	w.pending = slices.DeleteFunc(w.pending, func(p pendingWebhook) bool {
+		r := w.planes.held[p.athleteID][p.activityID]
+		if r.activity == nil || r.activity.Name != p.name && r.at.Before(p.at) {
+			return false
+		}
+		w.waits = append(w.waits, w.clock.Now().Sub(p.at))
+		return true
+	})
+}
+
+// live lets time pass, in steps to whatever is due next, in which every interval
+// another of the athletes renames an activity.
+func (w *ward) live(d, interval time.Duration, athletes []int64) {
+	w.t.Helper()
+	end, next := w.clock.Now().Add(d), w.clock.Now().Add(interval)
+	for i := 0; w.clock.Now().Before(end); {
+		if !w.clock.Now().Before(next) {
+			w.edit(athletes[i%len(athletes)])
+			i++
+			next = next.Add(interval)
+		}
+		w.work()
+		w.observe()
+		step := 15 * time.Second // Work that is due waits for the quota.
+		if due, ok := w.store.NextDue(); !ok || due.After(w.clock.Now()) {
+			step = min(due.Sub(w.clock.Now()), 5*time.Minute)
+			if !ok {
+				step = 5 * time.Minute
+			}
+		}
+		w.clock.Advance(max(time.Millisecond, min(step, next.Sub(w.clock.Now()), end.Sub(w.clock.Now()))))
+	}
+	w.work()
+	w.observe()
+}
+
+// health is how the athletes who are not sick fared.
+type health struct {
+	scans     int
+	newcomer  time.Duration
+	oldest    time.Duration
+	p50, p99  time.Duration
+	refused   int
+	unlooked  int
+	different int
+}
+
+// stay has thirty athletes live for three days, one of whom is sick if there is a
+// fault, and another of whom is a newcomer right behind.
+func stay(t *testing.T, f *ailment) (h health, sickCalls, parked int) {
+	sizes := []int{}
+	for i := range 30 {
+		sizes = append(sizes, 10+13*i%60)
+	}
+	w := newWard(t, strava.Settings{}, sizes...)
+	sick, newcomer, others := w.ids[0], w.ids[1], w.ids[2:]
+	for _, id := range others {
+		w.begin(id)
+	}
+	w.live(3*time.Hour, 30*time.Minute, others)
+	if f != nil {
+		if f.at == atActivity || f.at == atProfile {
+			w.begin(sick)
+			w.live(time.Minute, time.Hour, others)
+		}
+		ill := *f
+		ill.athlete = sick
+		w.ail(&ill)
+	}
+	w.waits, w.pending, w.calls[sick] = nil, nil, 0
+	scans := func() (n int) {
+		for _, id := range others {
+			n += w.completed(id)
+		}
+		return n
+	}
+	before, began := scans(), w.clock.Now()
+	if f == nil || f.at != atActivity && f.at != atProfile {
+		w.begin(sick)
+	}
+	w.begin(newcomer)
+	w.live(time.Hour, 20*time.Minute, others)
+	for range 35 {
+		w.edit(sick)
+		w.receive(w.notice(sick, w.add(sick, strava.NewActivity{}), gathering.AspectCreate))
+		w.live(2*time.Hour, 20*time.Minute, others)
+	}
+	h.scans = scans() - before
+	h.newcomer = w.firsts[newcomer].Sub(began)
+	for _, id := range append(slices.Clone(others), newcomer) {
+		for _, r := range w.planes.held[id] {
+			if r.activity != nil {
+				h.oldest = max(h.oldest, w.clock.Now().Sub(r.at))
+			}
+		}
+		if w.differs(id) != nil {
+			h.different++
+		}
+	}
+	var waits []time.Duration
+	for _, p := range w.pending {
+		if p.athleteID != sick {
+			h.unlooked++
+		}
+	}
+	waits = append(waits, w.waits...)
+	slices.Sort(waits)
+	h.p50, h.p99 = waits[len(waits)/2], waits[len(waits)*99/100]
+	h.refused = w.answers(429)
+	return h, w.calls[sick], w.metrics.Of(gathering.MetricParked)
+}
+
+// TestOneSickAthleteCostsNobodyElseAnything, however the calls for it fail.
+func TestOneSickAthleteCostsNobodyElseAnything(t *testing.T) {
+	healthy, _, _ := stay(t, nil)
+	if healthy.scans < 28 || healthy.different != 0 || healthy.refused != 0 || healthy.p99 > 10*time.Second {
+		t.Fatalf("without any fault: %+v", healthy)
+	}
+	for _, f := range greyFaults() {
+		t.Run(f.String(), func(t *testing.T) {
+			t.Parallel()
+			h, calls, parked := stay(t, &f)
+			if f.kind == strava.Fault429 {
+				h.refused = 0 // They are the sick athlete's.
+			}
+			slack := 2 * time.Second
+			if f.kind == hang {
+				slack = 90 * time.Second // Few calls are made at once, so that a newcomer waits for some.
+			}
+			within := func(got, want time.Duration) bool { return got <= want+want/20+2*time.Second }
+			if h.scans < healthy.scans*95/100 || h.different != 0 || h.unlooked != 0 || h.refused != 0 ||
+				h.newcomer > healthy.newcomer+slack || !within(h.oldest, healthy.oldest+time.Minute) ||
+				!within(h.p50, healthy.p50) || !within(h.p99, healthy.p99) {
+				t.Errorf("the others: %+v\nwithout a fault: %+v", h, healthy)
+			}
+			if calls > 3*60 || calls == 0 {
+				t.Errorf("%d calls for the sick athlete in three days", calls)
+			}
+			t.Logf("%d calls for the sick athlete, %d parked; %+v", calls, parked, h)
+		})
+	}
+}
+
+// greyFaults are all failures at all places, with and without rate headers.
+func greyFaults() (out []ailment) {
+	for _, kind := range greyKinds {
+		for _, at := range []string{atList, atActivity, atProfile} {
+			for _, headers := range []strava.RateHeaders{strava.RateHeadersOn, strava.RateHeadersOff} {
+				if kind == hang && headers == strava.RateHeadersOn || kind == strava.FaultReset && headers == strava.RateHeadersOn {
+					continue // There is no answer to carry them.
+				}
+				out = append(out, ailment{at: at, kind: kind, headers: headers})
+			}
+		}
+	}
+	for _, kind := range pageKinds {
+		out = append(out, ailment{at: atList, kind: kind, headers: strava.RateHeadersOn})
+	}
+	for _, kind := range []strava.FaultKind{strava.Fault502, strava.Fault403, hang} {
+		out = append(out, ailment{at: atToken, kind: kind})
+	}
+	return out
+}
+
+// TestOnePageThatIsWrongRemovesNothing, whatever is wrong with it, wherever it is
+// and whether it is so once or twice; and one that always fails is gone around.
+func TestOnePageThatIsWrongRemovesNothing(t *testing.T) {
+	for _, kind := range append(slices.Clone(greyKinds), pageKinds...) {
+		if kind == hang {
+			continue // As a reset.
+		}
+		for page, position := range []string{"first", "second", "third", "last", "beyond"} {
+			for _, times := range []int{1, 2, -1} {
+				t.Run(fmt.Sprintf("%s, %s page, %d times", kind, position, times), func(t *testing.T) {
+					t.Parallel()
+					w := newWard(t, plenty, 650, 10)
+					id := w.ids[0]
+					w.gather(id)
+					w.gather(w.ids[1])
+					w.clock.Advance(20 * time.Hour)
+					left := times
+					w.bend(func(req credentialsv1.ForwardRequest, res *credentialsv1.ForwardResponse) {
+						if req.AthleteID != id || endpoint(req.Path) != atList || req.Query["page"] != fmt.Sprint(page+1) || req.Query["per_page"] != "200" || left == 0 {
+							return
+						}
+						left--
+						w.spoil(kind, req, res)
+					})
+					for range 6 {
+						w.live(12*time.Hour, time.Hour, w.ids[1:])
+						if n := len(w.plane(id)); n != 650 {
+							t.Fatalf("%d of 650 are left", n)
+						}
+					}
+					var oldest time.Duration
+					for _, r := range w.planes.held[id] {
+						oldest = max(oldest, w.clock.Now().Sub(r.at))
+					}
+					if n := w.metrics.Of(gathering.MetricParked); oldest > 50*time.Hour || w.planes.removed != 0 || n != 0 {
+						t.Errorf("the oldest is %s old; %d removed, %d parked", oldest, w.planes.removed, n)
+					}
+				})
+			}
+		}
+	}
+}
+
+// spoil makes an answer wrong, as the stand-in does.
+func (w *ward) spoil(kind strava.FaultKind, req credentialsv1.ForwardRequest, res *credentialsv1.ForwardResponse) {
+	w.t.Helper()
+	if err := w.strava.Inject(strava.Fault{Endpoint: atList, Athlete: req.AthleteID, Kind: kind, Count: 1}); err != nil {
+		w.t.Fatal(err)
+	}
+	// A first page repeats none, and 401 takes two.
+	spoilt, err := w.forwardOnce(w.t.Context(), req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.strava.ClearFaults()
+	if *res = spoilt; res.Status == 401 {
+		*res = credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeUnavailable, Calls: 2}
+	}
+}
+
+// TestAMassDeletionIsGoneWithinTwoDays, although no webhook reported it.
+func TestAMassDeletionIsGoneWithinTwoDays(t *testing.T) {
+	w := newWard(t, strava.Settings{}, 700, 10)
+	id := w.ids[0]
+	w.gather(id)
+	w.gather(w.ids[1])
+	for _, a := range w.truth(id)[:500] {
+		w.remove(id, a.ID)
+	}
+	began := w.clock.Now()
+	for len(w.plane(id)) != 200 && w.clock.Now().Sub(began) < 48*time.Hour {
+		w.live(time.Hour, time.Hour, w.ids[1:])
+	}
+	if n := len(w.plane(id)); n != 200 {
+		t.Errorf("%d of 200 are held after two days", n)
+	}
+	w.same(id)
+}
+
+// TestEverybodyRecoversFromAnOutage of two hours within half an hour, and nobody
+// is parked for it.
+func TestEverybodyRecoversFromAnOutage(t *testing.T) {
+	var faults []ailment
+	for _, kind := range greyKinds {
+		for _, at := range []string{"api", atToken} {
+			if at == atToken && kind != strava.Fault502 && kind != strava.Fault403 {
+				continue
+			}
+			for _, headers := range []strava.RateHeaders{strava.RateHeadersOn, strava.RateHeadersOff} {
+				if kind == strava.Fault429 && headers == strava.RateHeadersOn || (kind == hang || kind == strava.FaultReset || at == atToken) && headers == strava.RateHeadersOn {
+					continue
+				}
+				faults = append(faults, ailment{at: at, kind: kind, headers: headers})
+			}
+		}
+	}
+	for _, f := range faults {
+		t.Run(f.String(), func(t *testing.T) {
+			t.Parallel()
+			sizes := []int{}
+			for i := range 30 {
+				sizes = append(sizes, 10+13*i%60)
+			}
+			w := newWard(t, strava.Settings{}, sizes...)
+			others, newcomers := w.ids[:28], w.ids[28:]
+			for _, id := range others {
+				w.begin(id)
+			}
+			w.live(23*time.Hour, time.Hour, others) // The scans are due again in the outage.
+			w.ail(&f)
+			before := 0
+			for _, n := range w.calls {
+				before += n
+			}
+			for _, id := range newcomers {
+				w.begin(id)
+			}
+			w.live(2*time.Hour, 5*time.Minute, others)
+			calls := -before
+			for _, n := range w.calls {
+				calls += n
+			}
+			w.ail(nil)
+			for _, id := range w.ids {
+				w.add(id, strava.NewActivity{})
+			}
+			w.live(30*time.Minute, 5*time.Minute, others)
+			for _, id := range newcomers {
+				if w.completed(id) == 0 {
+					t.Errorf("newcomer %d: the history is not complete", id)
+				}
+			}
+			late := slices.DeleteFunc(slices.Clone(w.pending), func(p pendingWebhook) bool { return w.clock.Now().Sub(p.at) < 10*time.Second })
+			if len(late) != 0 {
+				t.Errorf("%d changes do not show, the first of %s before", len(late), w.clock.Now().Sub(late[0].at))
+			}
+			if n := w.metrics.Of(gathering.MetricParked); n != 0 {
+				t.Errorf("%d parked", n)
+			}
+			if calls > 40 {
+				t.Errorf("%d calls in an outage of two hours", calls)
+			}
+			if n := w.answers(429); n != 0 && f.kind != strava.Fault429 {
+				t.Errorf("%d calls refused for the rate limit", n)
+			}
+		})
+	}
+}
