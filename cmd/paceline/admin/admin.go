@@ -49,7 +49,7 @@ func newCommand(
 	root.AddCommand(
 		group("app", "The Strava application", a.setApp()),
 		group("subscription", "The push subscription",
-			a.subscription("ensure", "Make Strava push events to this stage", lambdain.ActionEnsureSubscription),
+			a.ensureSubscription(),
 			a.subscription("show", "Show the push subscription", lambdain.ActionShowSubscription),
 			a.subscription("delete", "Delete the push subscription", lambdain.ActionDeleteSubscription)),
 		a.athletes(),
@@ -115,15 +115,36 @@ func readSecrets(in io.Reader) (clientSecret, verifyToken string, err error) {
 	return read[0], read[1], nil
 }
 
+func (a *adminCLI) ensureSubscription() *cobra.Command {
+	var replace bool
+	cmd := &cobra.Command{
+		Use: "ensure", Short: "Make Strava push events to this stage", Args: cobra.NoArgs,
+		Long: "Make Strava push events to this stage. A Strava application has one push subscription.\n\n" +
+			"If it points to another host, which may be another stage's, nothing is changed and the\n" +
+			"error names the host; --replace takes the subscription over.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.printSubscription(cmd, lambdain.AdminRequest{Action: lambdain.ActionEnsureSubscription, Replace: replace})
+		},
+	}
+	cmd.Flags().BoolVar(&replace, "replace", false, "take over a subscription that points to another host")
+	return cmd
+}
+
 func (a *adminCLI) subscription(name, short, action string) *cobra.Command {
 	return &cobra.Command{Use: name, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		res, err := a.invoke(cmd.Context(), lambdain.AdminRequest{Action: action})
-		if err != nil || res.Subscription == nil {
-			return err
-		}
-		s := res.Subscription
-		return a.print(cmd, s, row("ID", "CALLBACK"), row(s.ID, s.CallbackURL))
+		return a.printSubscription(cmd, lambdain.AdminRequest{Action: action})
 	}}
+}
+
+// printSubscription carries out an action and prints the subscription it
+// answers with, if it does.
+func (a *adminCLI) printSubscription(cmd *cobra.Command, req lambdain.AdminRequest) error {
+	res, err := a.invoke(cmd.Context(), req)
+	if err != nil || res.Subscription == nil {
+		return err
+	}
+	s := res.Subscription
+	return a.print(cmd, s, row("ID", "CALLBACK"), row(s.ID, s.CallbackURL))
 }
 
 func (a *adminCLI) athletes() *cobra.Command {
