@@ -165,6 +165,12 @@ const (
 	MetricWebhookIgnored = "NoticesIgnored"
 	// MetricWebhookRejected counts those that are not ours or make no sense.
 	MetricWebhookRejected = "NoticesRejected"
+	// MetricWebhookUnwell is for how many seconds no probe has found the callback
+	// and the subscription well, whichever is longer; 0 without a subscription.
+	MetricWebhookUnwell = "WebhookUnwellSeconds"
+	// MetricSubscriptionLost is 1 while Strava has no subscription of ours that
+	// should be there, and 0 otherwise.
+	MetricSubscriptionLost = "SubscriptionLost"
 	// MetricRateLimited counts calls that Strava answered with 429.
 	MetricRateLimited = "RateLimited"
 	// MetricParked counts pieces of work that failed so often that they are

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/credentials/lambdain"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	gathering "github.com/paceline/paceline/pkg/gathering/lambdain"
 	"github.com/paceline/paceline/pkg/gathering/quota"
 	"github.com/spf13/cobra"
@@ -363,8 +364,33 @@ func gatheringRows(g *gathering.StatusView) [][]any {
 	if seen := g.Webhook.LastSeen; seen != nil {
 		rows = append(rows, row("webhooks", "last seen "+clock(*seen)))
 	}
+	if h := g.Webhook.Callback; h != nil {
+		rows = append(rows, row("  callback", "last well "+clock(h.WellAt)))
+		if h.FailingSince != nil {
+			rows = append(rows, row("", fmt.Sprintf("failing since %s: %s", clock(*h.FailingSince), h.Failure)))
+		}
+	}
+	if h := g.Webhook.Subscription; h != nil {
+		rows = append(rows, row("  subscription", "last well "+clock(h.WellAt)))
+		if h.FailingSince != nil {
+			rows = append(rows, row("", subscriptionFailure(h.Failure)))
+		}
+	}
 	if gap := g.Webhook.Gap; gap != nil {
 		rows = append(rows, row("gap in webhooks", fmt.Sprintf("%s to %s", clock(gap.From), clock(gap.To))))
 	}
 	return rows
+}
+
+// subscriptionFailure says what is wrong with the push subscription, and what
+// to do.
+func subscriptionFailure(failure string) string {
+	const ensure = "run `paceline admin subscription ensure`"
+	switch failure {
+	case credentialsv1.SubscriptionMissing:
+		return "the push subscription is missing at Strava; " + ensure
+	case credentialsv1.SubscriptionElsewhere:
+		return "Strava pushes this application's events to another callback URL; " + ensure + ", which names the host"
+	}
+	return "Strava's push subscription was replaced behind our back; " + ensure
 }

@@ -16,6 +16,9 @@ func TestAlarmsAndDashboardLookAtWhatIsCounted(t *testing.T) {
 		gathering.MetricFailed:        settings.MetricFailed,
 		gathering.MetricOldestWebhook: settings.MetricOldestWebhook,
 		gathering.MetricWebhookEvents: settings.MetricNotices,
+
+		gathering.MetricWebhookUnwell:    settings.MetricWebhookUnwell,
+		gathering.MetricSubscriptionLost: settings.MetricSubscriptionLost,
 	} {
 		if counted != looked {
 			t.Errorf("%s is counted, %s is looked at", counted, looked)
