@@ -6,6 +6,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/paceline/paceline/infra/construct"
@@ -29,15 +30,18 @@ const (
 type GatheringProps struct {
 	Boundary *construct.Boundary
 	Bus      awsevents.IEventBus
-	API      awsapigatewayv2.IHttpApi
 	// Requester makes the calls to Strava.
 	Requester awslambda.IFunction
+	// SubscriptionChecker looks whether Strava's webhooks can arrive.
+	SubscriptionChecker awslambda.IFunction
 }
 
 // Gathering reads athletes and activities from Strava: on connecting, and when
 // a webhook says that something changed.
 type Gathering struct {
 	awscdk.Stack
+	// WebhookAPI takes Strava's webhooks, and nothing else.
+	WebhookAPI awsapigatewayv2.HttpApi
 }
 
 // NewGathering makes the gathering stack.
@@ -63,6 +67,8 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 		Boundary:       b,
 		Description:    "Answers Strava's webhook once its event is stored durably",
 		TimeoutSeconds: 10,
+
+		ReservedConcurrency: b.Config.WebhookConcurrency,
 		Settings: settings.ReceiveWebhook{
 			Stage:          string(b.Config.Stage),
 			GatheringTable: *table.TableName(),
@@ -101,6 +107,17 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 		Settings:       settings.ShowStatus{GatheringTable: *table.TableName()},
 	})
 
+	probeWebhook := construct.NewFunction(s, "probe-webhook", &construct.FunctionProps{
+		Boundary:       b,
+		Description:    "Notes when Strava's webhooks cannot arrive",
+		TimeoutSeconds: 45, // It waits for check-subscription.
+		Settings: settings.ProbeWebhook{
+			Stage:          string(b.Config.Stage),
+			GatheringTable: *table.TableName(),
+			CheckFunction:  *props.SubscriptionChecker.FunctionArn(),
+		},
+	})
+
 	enforceDeadlines := construct.NewFunction(s, "enforce-deadlines", &construct.FunctionProps{
 		Boundary:       b,
 		Description:    "Drops what Strava told seven days ago, counts what is kept too long",
@@ -114,19 +131,27 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 
 	table.AllowItems(receiveWebhook, enforceDeadlines)
 	table.AllowReadWrite(gather, handleEvents)
+	table.AllowItems(probeWebhook)
 	table.AllowRead(showStatus)
 	table.AllowScan(enforceDeadlines)
 	work.AllowSend(receiveWebhook, gather, handleEvents)
 	work.Feed(gather, construct.FeedOptions{BatchSize: 10, MaxConcurrency: gatherConcurrency})
 	construct.NewSchedule(s, "Tick", &construct.ScheduleProps{Function: gather, EveryMinutes: 1})
 	construct.NewSchedule(s, "Deadlines", &construct.ScheduleProps{Function: enforceDeadlines, EveryMinutes: 60})
+	construct.NewSchedule(s, "Probe", &construct.ScheduleProps{Function: probeWebhook, EveryMinutes: 2})
 	gather.AllowInvoke(props.Requester)
+	probeWebhook.AllowInvoke(props.SubscriptionChecker)
 	for _, f := range []*construct.Function{receiveWebhook, gather, handleEvents} {
 		f.AllowPublish(props.Bus, gatheringv1.Source)
 	}
 
+	// An API of its own, so that strangers' traffic on /v1 and /oauth cannot use up
+	// its rate. The platform's API cannot have a rate for single routes: its stage
+	// is deployed before the routes, and API Gateway refuses settings for a route
+	// that is not there. Strava pushes one event for each change of each athlete.
+	api, accessLogs := construct.NewHTTPAPI(s, "WebhookApi", &construct.HTTPAPIProps{Config: b.Config, RequestsPerSecond: 50, Burst: 100})
 	construct.NewRoutes(s, "Webhook", &construct.RoutesProps{
-		API:           props.API,
+		API:           api,
 		Function:      receiveWebhook,
 		Keys:          []string{"GET /webhooks/strava/{key}", "POST /webhooks/strava/{key}"},
 		PublicBecause: "Strava has no session: the path's secret key tells its calls.",
@@ -143,16 +168,33 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 			athletev1.GatherRequested{},
 		},
 	})
+	// By the access log: API Gateway's own metrics do not tell 429 from the 404 of a
+	// stranger who guesses at keys (API Gateway developer guide, "Monitor CloudWatch
+	// metrics for HTTP APIs"). Of excessive 429s it may log a part only ("Monitor
+	// HTTP APIs"), which is enough for an alarm.
+	accessLogs.AddMetricFilter(jsii.String("Refused"), &awslogs.MetricFilterOptions{
+		MetricNamespace: jsii.String(settings.MetricNamespace),
+		MetricName:      jsii.String(settings.MetricWebhooksRefused),
+		FilterPattern:   awslogs.FilterPattern_Literal(jsii.String(`{ ($.status = "429") || ($.status = "5*") }`)),
+		MetricValue:     jsii.String("1"),
+		Dimensions:      &map[string]*string{"stage": jsii.String("$.stage")},
+	})
 	for _, a := range []struct {
 		id, what, metric, statistic string
 		minutes, threshold          float64
+		periods                     int
 		alwaysReported              bool
 	}{
-		{"RateLimitedAlarm", "Strava refused a call for the rate limit", settings.MetricRateLimited, "Sum", 15, 1, false},
-		{"WorkParkedAlarm", "work was parked", settings.MetricParked, "Sum", 15, 1, false},
-		{"WorkFailedAlarm", "gatherers fail", settings.MetricFailed, "Sum", 15, 5, false},
-		{"WebhookAgeAlarm", "webhooks wait for too long", settings.MetricOldestWebhook, "Maximum", 5, 15 * 60, false},
-		{"KeptTooLongAlarm", "data is kept too long", settings.MetricKeptTooLong, "Maximum", 120, 1, true},
+		{"RateLimitedAlarm", "Strava refused a call for the rate limit", settings.MetricRateLimited, "Sum", 15, 1, 1, false},
+		{"WorkParkedAlarm", "work was parked", settings.MetricParked, "Sum", 15, 1, 1, false},
+		{"WorkFailedAlarm", "gatherers fail", settings.MetricFailed, "Sum", 15, 5, 1, false},
+		{"WebhookAgeAlarm", "webhooks wait for too long", settings.MetricOldestWebhook, "Maximum", 5, 15 * 60, 1, false},
+		{"KeptTooLongAlarm", "data is kept too long", settings.MetricKeptTooLong, "Maximum", 120, 1, 1, true},
+		// Strava is asked every 10 minutes, so the figure may be 12 minutes when all
+		// is well, and twice that for a few minutes after Strava did not answer once.
+		{"WebhookUnwellAlarm", "webhooks may not arrive", settings.MetricWebhookUnwell, "Maximum", 5, 15 * 60, 3, true},
+		{"SubscriptionLostAlarm", "the push subscription is lost", settings.MetricSubscriptionLost, "Maximum", 5, 1, 1, true},
+		{"WebhooksRefusedAlarm", "webhooks are throttled or fail", settings.MetricWebhooksRefused, "Sum", 5, 5, 1, false},
 	} {
 		construct.NewAlarm(s, a.id, &construct.AlarmProps{
 			Boundary: b,
@@ -165,9 +207,11 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 				Period:        awscdk.Duration_Minutes(jsii.Number(a.minutes)),
 			}),
 			Threshold:      a.threshold,
+			Periods:        a.periods,
 			AlwaysReported: a.alwaysReported,
 		})
 	}
+	output(s, "WebhookApiId", api.ApiId(), "The id of the HTTP API that takes Strava's webhooks")
 	output(s, "GatheringStatusFunctionName", showStatus.FunctionName(), "The function that `paceline admin status` calls")
-	return &Gathering{Stack: s}
+	return &Gathering{Stack: s, WebhookAPI: api}
 }

@@ -83,22 +83,9 @@ func NewPlatform(scope constructs.Construct, id string, props *PlatformProps) *P
 		p.Alarms.AddSubscription(awssnssubscriptions.NewEmailSubscription(jsii.String(c.AlarmEmail), nil))
 	}
 
-	p.API = awsapigatewayv2.NewHttpApi(s, jsii.String("Api"), &awsapigatewayv2.HttpApiProps{
-		CreateDefaultStage: jsii.Bool(false),
-	})
-	stage := awsapigatewayv2.NewHttpStage(s, jsii.String("ApiStage"), &awsapigatewayv2.HttpStageProps{
-		HttpApi:    p.API,
-		AutoDeploy: jsii.Bool(true),
-		// Requests per second, of all callers together. Without it a stranger
-		// could take up the account's quotas of Lambda and Parameter Store at
-		// /oauth/connect, which asks for no session.
-		Throttle: &awsapigatewayv2.ThrottleSettings{RateLimit: jsii.Number(100), BurstLimit: jsii.Number(200)},
-	})
-	accessLogs := construct.NewLogGroup(s, "AccessLogs", c)
-	stage.Node().DefaultChild().(awsapigatewayv2.CfnStage).SetAccessLogSettings(&awsapigatewayv2.CfnStage_AccessLogSettingsProperty{
-		DestinationArn: accessLogs.LogGroupArn(),
-		Format:         jsii.String(accessLogFormat()),
-	})
+	// Without the limit a stranger could take up the account's quotas of Lambda
+	// and Parameter Store at /oauth/connect, which asks for no session.
+	p.API, _ = construct.NewHTTPAPI(s, "Api", &construct.HTTPAPIProps{Config: c, RequestsPerSecond: 100, Burst: 200})
 	construct.NewAlarm(s, "ApiAlarm", &construct.AlarmProps{
 		Boundary: &construct.Boundary{Name: "Platform", Config: c, Alarms: p.Alarms},
 		What:     "the HTTP API answers 5xx",
@@ -121,27 +108,6 @@ func NewPlatform(scope constructs.Construct, id string, props *PlatformProps) *P
 		output(s, "LocalOmissions", jsii.String(string(list)), "What stage local goes without, and why")
 	}
 	return p
-}
-
-// accessLogFormat names the route a request took, not its path or query: those
-// hold the webhook's secret, OAuth codes and receipts. Nor does it name the
-// caller's address.
-func accessLogFormat() string {
-	b, err := json.Marshal(map[string]string{
-		"request_id":         "$context.requestId",
-		"time":               "$context.requestTime",
-		"route":              "$context.routeKey",
-		"status":             "$context.status",
-		"latency_ms":         "$context.responseLatency",
-		"response_bytes":     "$context.responseLength",
-		"integration_status": "$context.integrationStatus",
-		"integration_error":  "$context.integrationErrorMessage",
-		"authorizer_error":   "$context.authorizer.error",
-	})
-	if err != nil {
-		panic(err)
-	}
-	return string(b)
 }
 
 // newDashboard shows how the application fares, and the functions and queues of
