@@ -18,7 +18,8 @@
 //
 // A webhook is a hint: it carries no dependable signature, and it may come
 // twice, late or out of order. It leads to a re-read, and only what Strava
-// then says is passed on. This boundary never sees a token; it asks the
+// then says is passed on. Some never come: a probe notices when they cannot,
+// and then everybody's history is read again. This boundary never sees a token; it asks the
 // requester, the credentials boundary's exported function, to make its calls.
 // Coordinates, polylines and places end here: they are not decoded.
 package gathering

@@ -69,11 +69,18 @@ const (
 
 // open notes a gap. If the scans of the gap before it are not all planned yet,
 // both become one.
+//
+// Clocks that differ by less than Strava's tries are apart do no harm: what the
+// last try failed to deliver had happened at Strava well before the gap's end.
 func (w *Webhook) open(from, to time.Time) {
-	if !w.Gap.To.IsZero() && !w.Gap.Planned && w.Gap.From.Before(from) {
-		from = w.Gap.From
+	gap := Gap{From: from.UTC(), To: to.UTC()}
+	if known := w.Gap; !known.To.IsZero() && !known.Planned {
+		if known.From.Before(gap.From) {
+			gap.From = known.From
+		}
+		gap.To = laterOf(gap.To, known.To)
 	}
-	w.Gap = Gap{From: from.UTC(), To: to.UTC()}
+	w.Gap = gap
 }
 
 // SubscriptionReplaced is the failure of a subscription that points to our
@@ -83,14 +90,11 @@ const SubscriptionReplaced = "replaced"
 // probed takes in what a probe found that began at a time. Probes may overlap
 // and report out of order: what each found counts for when it began.
 func (w *Webhook) probed(found credentialsv1.CheckSubscriptionResponse, began, now time.Time) {
-	// A gatherer whose clock is behind must not take a scan that it made during
-	// the gap for a later one.
-	end := now.Add(clockSkew)
 	// Nothing can be concluded from probes that did not run or got no answer, so
 	// an outage may have filled all the time since the last one that did.
 	callback := w.Callback
 	if w.Callback.found(found.CallbackFailure, began) && began.Sub(callback.WellAt) > bridged {
-		w.open(callback.WellAt, end)
+		w.open(callback.WellAt, now)
 	}
 	failure := found.Subscription
 	switch {
@@ -105,7 +109,7 @@ func (w *Webhook) probed(found credentialsv1.CheckSubscriptionResponse, began, n
 	// the time, unless one in between did not.
 	subscription := w.Subscription
 	if w.Subscription.found(failure, began) && !subscription.FailingSince.IsZero() && w.Subscription.FailingSince.IsZero() {
-		w.open(subscription.WellAt, end)
+		w.open(subscription.WellAt, now)
 	}
 }
 

@@ -315,6 +315,8 @@ func TestWhatCannotBeReadIsRefusedWithAReason(t *testing.T) {
 		"two events":               {documented + documented, 400, "JSON object"},
 		"broken gzip":              {"base64:" + packed(t, documented)[:60], 400, "gzip"},
 		"gzip's head alone":        {"base64:\x1f\x8b", 400, "gzip"},
+		// Reading stops long before its end, which is broken.
+		"a bomb with a broken end": {"base64:" + packed(t, documented+strings.Repeat(" ", 20<<20))[:2000], 413, "32 KiB"},
 		"a bomb":                   {"base64:" + packed(t, documented+strings.Repeat(" ", 20<<20)), 413, "32 KiB"},
 	} {
 		call, store, metrics := newHook(t)
