@@ -3,10 +3,13 @@ package credentials_test
 import (
 	"context"
 	"errors"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/paceline/paceline/pkg/credentials"
+	vendor "github.com/paceline/paceline/pkg/credentials/strava"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/secret"
@@ -90,5 +93,38 @@ func TestCheckSaysWhetherWebhooksCanArrive(t *testing.T) {
 	check.Vault = lockedVault{o.vault}
 	if _, err := check.Check(t.Context(), true); err == nil {
 		t.Error("no error although the vault could not be read")
+	}
+}
+
+func TestAnAnswerThatIsNoListSaysNothingOfTheSubscription(t *testing.T) {
+	o := newOffice(t)
+	set(t, o)
+	sub, err := o.EnsureSubscription(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for answer, want := range map[string]string{
+		`[]`:                         credentialsv1.SubscriptionMissing,
+		`null`:                       credentialsv1.SubscriptionUnknown,
+		``:                           credentialsv1.SubscriptionUnknown,
+		`{"message":"error"}`:        credentialsv1.SubscriptionUnknown,
+		`<html>unavailable</html>`:   credentialsv1.SubscriptionUnknown,
+		`[{}]`:                       credentialsv1.SubscriptionUnknown,
+		`[null]`:                     credentialsv1.SubscriptionUnknown,
+		`[{"id":7,"callback_url":""`: credentialsv1.SubscriptionUnknown,
+	} {
+		client := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer))}, nil
+		})}
+		check := &credentials.SubscriptionCheck{
+			Vault: o.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"), NewSecret: boot.NewSecret, CallbackURL: o.CallbackURL,
+		}
+		res, err := check.Check(t.Context(), true)
+		if err != nil || res.Subscription != want {
+			t.Errorf("%s: %+v, %v", answer, res, err)
+		}
+	}
+	if o.app(t).SubscriptionID != sub.ID {
+		t.Error("a check changed what is stored")
 	}
 }
