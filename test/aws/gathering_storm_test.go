@@ -307,8 +307,8 @@ func TestAStormOfWebhooksEndsInTheTruth(t *testing.T) {
 	}
 	_, repeated := stored.Load("repeated")
 	t.Logf("%d notices: %d delivered, %d duplicates, %d unknown, %d rejected, some repeated: %v; %d work failed", len(notices),
-		s.metrics.Of(gathering.MetricWebhookEvents), s.metrics.Of(gathering.MetricWebhookDuplicates), s.metrics.Of(gathering.MetricUnknown),
-		s.metrics.Of(gathering.MetricRejected), repeated, s.metrics.Of(gathering.MetricFailed))
+		s.metrics.Of(gathering.MetricWebhookEvents), s.metrics.Of(gathering.MetricWebhookDuplicates), s.metrics.Of(gathering.MetricWebhookUnknown),
+		s.metrics.Of(gathering.MetricWebhookRejected), repeated, s.metrics.Of(gathering.MetricFailed))
 	if n := s.metrics.Of(gathering.MetricParked) + s.metrics.Of(gathering.MetricFailed); n != 0 {
 		t.Errorf("%d pieces of work failed", n)
 	}
