@@ -6,7 +6,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/paceline/paceline/infra/construct"
@@ -30,6 +29,8 @@ const (
 type GatheringProps struct {
 	Boundary *construct.Boundary
 	Bus      awsevents.IEventBus
+	// WebhookAPI takes Strava's webhooks, and nothing else.
+	WebhookAPI awsapigatewayv2.IHttpApi
 	// Requester makes the calls to Strava.
 	Requester awslambda.IFunction
 	// SubscriptionChecker looks whether Strava's webhooks can arrive.
@@ -40,8 +41,6 @@ type GatheringProps struct {
 // a webhook says that something changed.
 type Gathering struct {
 	awscdk.Stack
-	// WebhookAPI takes Strava's webhooks, and nothing else.
-	WebhookAPI awsapigatewayv2.HttpApi
 }
 
 // NewGathering makes the gathering stack.
@@ -145,13 +144,8 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 		f.AllowPublish(props.Bus, gatheringv1.Source)
 	}
 
-	// An API of its own, so that strangers' traffic on /v1 and /oauth cannot use up
-	// its rate. The platform's API cannot have a rate for single routes: its stage
-	// is deployed before the routes, and API Gateway refuses settings for a route
-	// that is not there. Strava pushes one event for each change of each athlete.
-	api, accessLogs := construct.NewHTTPAPI(s, "WebhookApi", &construct.HTTPAPIProps{Config: b.Config, RequestsPerSecond: 50, Burst: 100})
 	construct.NewRoutes(s, "Webhook", &construct.RoutesProps{
-		API:           api,
+		API:           props.WebhookAPI,
 		Function:      receiveWebhook,
 		Keys:          []string{"GET /webhooks/strava/{key}", "POST /webhooks/strava/{key}"},
 		PublicBecause: "Strava has no session: the path's secret key tells its calls.",
@@ -168,17 +162,6 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 			athletev1.GatherRequested{},
 		},
 	})
-	// By the access log: API Gateway's own metrics do not tell 429 from the 404 of a
-	// stranger who guesses at keys (API Gateway developer guide, "Monitor CloudWatch
-	// metrics for HTTP APIs"). Of excessive 429s it may log a part only ("Monitor
-	// HTTP APIs"), which is enough for an alarm.
-	accessLogs.AddMetricFilter(jsii.String("Refused"), &awslogs.MetricFilterOptions{
-		MetricNamespace: jsii.String(settings.MetricNamespace),
-		MetricName:      jsii.String(settings.MetricWebhooksRefused),
-		FilterPattern:   awslogs.FilterPattern_Literal(jsii.String(`{ ($.status = "429") || ($.status = "5*") }`)),
-		MetricValue:     jsii.String("1"),
-		Dimensions:      &map[string]*string{"stage": jsii.String("$.stage")},
-	})
 	for _, a := range []struct {
 		id, what, metric, statistic string
 		minutes, threshold          float64
@@ -194,7 +177,6 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 		// is well, and twice that for a few minutes after Strava did not answer once.
 		{"WebhookUnwellAlarm", "webhooks may not arrive", settings.MetricWebhookUnwell, "Maximum", 5, 15 * 60, 3, true},
 		{"SubscriptionLostAlarm", "the push subscription is lost", settings.MetricSubscriptionLost, "Maximum", 5, 1, 1, true},
-		{"WebhooksRefusedAlarm", "webhooks are throttled or fail", settings.MetricWebhooksRefused, "Sum", 5, 5, 1, false},
 	} {
 		construct.NewAlarm(s, a.id, &construct.AlarmProps{
 			Boundary: b,
@@ -211,7 +193,6 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 			AlwaysReported: a.alwaysReported,
 		})
 	}
-	output(s, "WebhookApiId", api.ApiId(), "The id of the HTTP API that takes Strava's webhooks")
 	output(s, "GatheringStatusFunctionName", showStatus.FunctionName(), "The function that `paceline admin status` calls")
-	return &Gathering{Stack: s, WebhookAPI: api}
+	return &Gathering{Stack: s}
 }

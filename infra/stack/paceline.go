@@ -50,6 +50,7 @@ func NewPaceline(app awscdk.App, c config.Config, assets Assets) *Paceline {
 	p.Gathering = NewGathering(app, "Gathering", &GatheringProps{
 		Boundary:            boundary("Gathering", "gathering"),
 		Bus:                 p.Platform.Bus,
+		WebhookAPI:          p.Platform.WebhookAPI,
 		Requester:           p.Credentials.Requester,
 		SubscriptionChecker: p.Credentials.SubscriptionChecker,
 	})
@@ -68,7 +69,7 @@ func NewPaceline(app awscdk.App, c config.Config, assets Assets) *Paceline {
 	p.AthleteUI = NewAthleteUI(app, "AthleteUi", &AthleteUIProps{
 		Config:     c,
 		API:        p.Platform.API,
-		WebhookAPI: p.Gathering.WebhookAPI,
+		WebhookAPI: p.Platform.WebhookAPI,
 		Site:       assets.Site,
 	})
 	return &p

@@ -64,7 +64,7 @@ func TestCheckSaysWhetherWebhooksCanArrive(t *testing.T) {
 	}
 	o.deaf = false
 
-	// Somebody deletes the subscription at Strava, and the vault knows nothing of it.
+	// The subscription is deleted at Strava, and the vault still holds its id.
 	app := o.app(t)
 	if err := o.Push.Unsubscribe(t.Context(), app, sub.ID); err != nil {
 		t.Fatal(err)

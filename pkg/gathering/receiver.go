@@ -112,7 +112,7 @@ func (h *WebhookReceiver) Handshake(ctx context.Context, key, verifyToken string
 	if err != nil {
 		return err
 	}
-	// The very write that stores an event, for an athlete that nobody is: it
+	// The very write that stores an event, for athlete 0, who does not exist: it
 	// leaves nothing behind.
 	if _, err := h.Inboxes.Deliver(ctx, 0, "handshake", Hint{Aspect: AspectUpdate, ReceivedAt: h.Minter.Now().UTC()}); err != nil {
 		return fmt.Errorf("try whether events can be stored: %w", err)

@@ -436,10 +436,10 @@ func TestDeadlinesAreEnforced(t *testing.T) {
 
 func TestRateIsLimited(t *testing.T) {
 	for _, stage := range stages {
-		for stack, want := range map[string][2]any{"Platform": {100.0, 200.0}, "Gathering": {50.0, 100.0}} {
-			r := synth(t, stage).find(t, stack, "AWS::ApiGatewayV2::Stage", "").at("DefaultRouteSettings")
+		for id, want := range map[string][2]any{"ApiStage": {100.0, 200.0}, "WebhookApiStage": {50.0, 100.0}} {
+			r := synth(t, stage).find(t, "Platform", "AWS::ApiGatewayV2::Stage", id).at("DefaultRouteSettings")
 			if at(r, "ThrottlingRateLimit") != want[0] || at(r, "ThrottlingBurstLimit") != want[1] {
-				t.Errorf("stage %s: %s takes %v", stage, stack, r)
+				t.Errorf("stage %s: %s takes %v", stage, id, r)
 			}
 		}
 	}
@@ -450,7 +450,7 @@ func TestRateIsLimited(t *testing.T) {
 func TestStrangersCannotUseUpTheWebhooksRate(t *testing.T) {
 	for _, stage := range stages {
 		s := synth(t, stage)
-		webhook := s.find(t, "Gathering", "AWS::ApiGatewayV2::Api", "").String()
+		webhook := s.find(t, "Platform", "AWS::ApiGatewayV2::Api", "WebhookApi").String()
 		for _, r := range s.resources("AWS::ApiGatewayV2::Route") {
 			key, _ := r.at("RouteKey").(string)
 			own := owner(s.text(r.stack, r.at("ApiId"))) == webhook
@@ -468,6 +468,27 @@ func TestStrangersCannotUseUpTheWebhooksRate(t *testing.T) {
 			origin := origins[at(b, "TargetOriginId")]
 			if leads := strings.HasPrefix(origin, "{"+webhook+"}.execute-api."); leads != (path == "/webhooks/*") {
 				t.Errorf("stage %s: %s leads to %s", stage, path, origin)
+			}
+		}
+	}
+}
+
+// TestTheFrontDoorNeedsThePlatformAlone: a stage without a domain deploys it
+// first, to learn its siteUrl, without which Credentials refuses to be deployed.
+func TestTheFrontDoorNeedsThePlatformAlone(t *testing.T) {
+	imported := regexp.MustCompile(`"Fn::ImportValue":"([^"]*)"`)
+	for _, stage := range stages {
+		b, err := json.Marshal(synth(t, stage).templates["AthleteUi"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := imported.FindAllStringSubmatch(string(b), -1)
+		if len(names) == 0 {
+			t.Errorf("stage %s: the front door leads to no HTTP API", stage)
+		}
+		for _, name := range names {
+			if !strings.HasPrefix(name[1], "Paceline-"+string(stage)+"-Platform:") {
+				t.Errorf("stage %s: the front door needs %s", stage, name[1])
 			}
 		}
 	}
@@ -496,17 +517,17 @@ func TestConcurrencyIsKeptForWebhooks(t *testing.T) {
 func TestRefusedWebhooksAreCounted(t *testing.T) {
 	for _, stage := range stages {
 		s := synth(t, stage)
-		filter := s.find(t, "Gathering", "AWS::Logs::MetricFilter", "")
-		log := owner(s.text("Gathering", filter.at("LogGroupName")))
-		webhook := s.find(t, "Gathering", "AWS::ApiGatewayV2::Stage", "")
-		if got := owner(s.text("Gathering", webhook.at("AccessLogSettings", "DestinationArn"))); got != log || log == "" {
+		filter := s.find(t, "Platform", "AWS::Logs::MetricFilter", "")
+		log := owner(s.text("Platform", filter.at("LogGroupName")))
+		webhook := s.find(t, "Platform", "AWS::ApiGatewayV2::Stage", "WebhookApiStage")
+		if got := owner(s.text("Platform", webhook.at("AccessLogSettings", "DestinationArn"))); got != log || log == "" {
 			t.Errorf("stage %s: the filter reads %s, the access log is %s", stage, log, got)
 		}
 		if got := filter.at("FilterPattern"); got != `{ ($.status = "429") || ($.status = "5*") }` {
 			t.Errorf("stage %s: it counts %v", stage, got)
 		}
 		transform := filter.at("MetricTransformations").([]any)[0]
-		alarm := s.find(t, "Gathering", "AWS::CloudWatch::Alarm", "WebhooksRefused")
+		alarm := s.find(t, "Platform", "AWS::CloudWatch::Alarm", "WebhookRefused")
 		if at(transform, "MetricName") != alarm.at("MetricName") || at(transform, "MetricNamespace") != alarm.at("Namespace") {
 			t.Errorf("stage %s: %v is counted, the alarm looks at %v", stage, transform, alarm.at("MetricName"))
 		}
@@ -627,11 +648,11 @@ func TestOutputs(t *testing.T) {
 	for _, stage := range stages {
 		s := synth(t, stage)
 		want := map[string][]string{
-			"Platform": {"EventBusName", "HttpApiId", "HttpApiUrl"}, "Credentials": {"AdminFunctionName"},
-			"Gathering": {"GatheringStatusFunctionName", "WebhookApiId"}, "AthleteUi": {"SiteUrl"},
+			"Platform": {"EventBusName", "HttpApiId", "HttpApiUrl", "WebhookApiId"}, "Credentials": {"AdminFunctionName"},
+			"Gathering": {"GatheringStatusFunctionName"}, "AthleteUi": {"SiteUrl"},
 		}
 		if stage == config.Local {
-			want["Platform"] = append(want["Platform"], "LocalOmissions")
+			want["Platform"] = slices.Insert(want["Platform"], 3, "LocalOmissions")
 			delete(want, "AthleteUi")
 		}
 		got := map[string][]string{}

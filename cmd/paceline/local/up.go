@@ -69,7 +69,7 @@ func (c *cloud) up(ctx context.Context) (err error) {
 		if err != nil {
 			return "", err
 		}
-		webhookAPIID, err := c.stackOutput("Gathering", "WebhookApiId")
+		webhookAPIID, err := c.stackOutput("Platform", "WebhookApiId")
 		if err != nil {
 			return "", err
 		}

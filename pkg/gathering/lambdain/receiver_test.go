@@ -117,7 +117,7 @@ func TestEventsAreTakenIn(t *testing.T) {
 		"a deauthorization":              {"key", deauthorization(`"false"`), 200, gathering.AspectDeauthorize},
 		"a deauthorization by a boolean": {"key", deauthorization(`false`), 200, gathering.AspectDeauthorize},
 		"still authorized":               {"key", deauthorization(`"true"`), 200, ""},
-		"somebody unknown":               {"key", strings.Replace(documented, "134815", "134816", 1), 200, ""},
+		"an unknown athlete":             {"key", strings.Replace(documented, "134815", "134816", 1), 200, ""},
 		"a wrong key":                    {"x", documented, 404, ""},
 		"another subscription":           {"key", strings.Replace(documented, "120475", "120476", 1), 400, ""},
 		"not JSON":                       {"key", "hello", 400, ""},
@@ -141,7 +141,7 @@ func TestEventsAreTakenIn(t *testing.T) {
 			t.Errorf("%s: %d counted in the store, %v", name, stored, err)
 		}
 		counted := metrics.Of(gathering.MetricWebhookRejected) + metrics.Of(gathering.MetricWebhookIgnored) + metrics.Of(gathering.MetricWebhookUnknown) + metrics.Of(gathering.MetricWebhookEvents)
-		if ignored := metrics.Of(gathering.MetricWebhookIgnored) == 1; counted != 1 || ignored != (tc.status == 200 && tc.aspect == "" && name != "somebody unknown") {
+		if ignored := metrics.Of(gathering.MetricWebhookIgnored) == 1; counted != 1 || ignored != (tc.status == 200 && tc.aspect == "" && name != "an unknown athlete") {
 			t.Errorf("%s: counted %d times, as ignored: %v", name, counted, ignored)
 		}
 	}
