@@ -51,6 +51,11 @@ type Config struct {
 	LogRetentionDays int `json:"logRetentionDays"`
 	// Removal is [Destroy] or [Retain].
 	Removal string `json:"removal"`
+	// WebhookConcurrency is how many of the account's concurrent executions are
+	// kept for receiving webhooks; 0 for none. Lambda wants 100 left for all other
+	// functions (AWS Lambda API reference, PutFunctionConcurrency), and a new
+	// account has 10 in all, so there it must be 0.
+	WebhookConcurrency int `json:"webhookConcurrency"`
 }
 
 // Strava is where Strava is found and what it allows. Its three base URLs are apart because
@@ -193,6 +198,9 @@ func (c Config) validate() error {
 		if _, err := mail.ParseAddress(c.AlarmEmail); err != nil {
 			wrong("alarmEmail", "is not an e-mail address")
 		}
+	}
+	if c.WebhookConcurrency < 0 {
+		wrong("webhookConcurrency", "must not be negative: %d", c.WebhookConcurrency)
 	}
 	if !slices.Contains(RetentionDays, c.LogRetentionDays) {
 		wrong("logRetentionDays", "must be one of %v, not %d", RetentionDays, c.LogRetentionDays)

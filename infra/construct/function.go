@@ -31,6 +31,9 @@ type FunctionProps struct {
 	// FeedsItself says that the function sends to the queue it reads. Lambda
 	// would take that for a runaway loop and stop it after 16 rounds.
 	FeedsItself bool
+	// ReservedConcurrency is how many of the account's concurrent executions are
+	// kept for the function, which then has no more than these; 0 for none.
+	ReservedConcurrency int
 }
 
 // Function is a Lambda function of ours: a Go binary on provided.al2023 with a
@@ -93,6 +96,10 @@ func NewFunction(scope constructs.Construct, name string, props *FunctionProps) 
 	if props.FeedsItself {
 		loop = awslambda.RecursiveLoop_ALLOW
 	}
+	var reserved *float64
+	if props.ReservedConcurrency > 0 {
+		reserved = jsii.Number(float64(props.ReservedConcurrency))
+	}
 	fn := awslambda.NewFunction(self, jsii.String("Function"), &awslambda.FunctionProps{
 		Description:   jsii.String(props.Description),
 		Runtime:       awslambda.Runtime_PROVIDED_AL2023(),
@@ -106,6 +113,8 @@ func NewFunction(scope constructs.Construct, name string, props *FunctionProps) 
 		MemorySize:    jsii.Number(256),
 		Timeout:       awscdk.Duration_Seconds(jsii.Number(float64(props.TimeoutSeconds))),
 		RecursiveLoop: loop,
+
+		ReservedConcurrentExecutions: reserved,
 	})
 	failures := 3.0
 	if props.Seldom {

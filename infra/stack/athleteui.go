@@ -23,6 +23,8 @@ import (
 type AthleteUIProps struct {
 	Config config.Config
 	API    awsapigatewayv2.IHttpApi
+	// WebhookAPI takes Strava's webhooks.
+	WebhookAPI awsapigatewayv2.IHttpApi
 	// Site is the folder of the built site.
 	Site string
 }
@@ -47,15 +49,20 @@ func NewAthleteUI(scope constructs.Construct, id string, props *AthleteUIProps) 
 	construct.Acknowledge(bucket, "AwsSolutions-S1", "Only CloudFront reads the bucket, and all that is in it is public.")
 
 	headers := newHeaders(s)
-	api := &awscloudfront.BehaviorOptions{
-		Origin: awscloudfrontorigins.NewHttpOrigin(
-			jsii.String(*props.API.ApiId()+".execute-api."+*s.Region()+"."+*s.UrlSuffix()), nil),
-		AllowedMethods:        awscloudfront.AllowedMethods_ALLOW_ALL(),
-		CachePolicy:           awscloudfront.CachePolicy_CACHING_DISABLED(),
-		OriginRequestPolicy:   awscloudfront.OriginRequestPolicy_ALL_VIEWER_EXCEPT_HOST_HEADER(),
-		ResponseHeadersPolicy: headers,
-		ViewerProtocolPolicy:  awscloudfront.ViewerProtocolPolicy_HTTPS_ONLY,
+	// Requests go through as they came: no cache, every method, and all header
+	// fields (Content-Encoding among them) but Host. CloudFront leaves bodies alone.
+	through := func(api awsapigatewayv2.IHttpApi) *awscloudfront.BehaviorOptions {
+		return &awscloudfront.BehaviorOptions{
+			Origin: awscloudfrontorigins.NewHttpOrigin(
+				jsii.String(*api.ApiId()+".execute-api."+*s.Region()+"."+*s.UrlSuffix()), nil),
+			AllowedMethods:        awscloudfront.AllowedMethods_ALLOW_ALL(),
+			CachePolicy:           awscloudfront.CachePolicy_CACHING_DISABLED(),
+			OriginRequestPolicy:   awscloudfront.OriginRequestPolicy_ALL_VIEWER_EXCEPT_HOST_HEADER(),
+			ResponseHeadersPolicy: headers,
+			ViewerProtocolPolicy:  awscloudfront.ViewerProtocolPolicy_HTTPS_ONLY,
+		}
 	}
+	api := through(props.API)
 	door := &awscloudfront.DistributionProps{
 		DefaultRootObject: jsii.String("index.html"),
 		DefaultBehavior: &awscloudfront.BehaviorOptions{
@@ -67,7 +74,7 @@ func NewAthleteUI(scope constructs.Construct, id string, props *AthleteUIProps) 
 		AdditionalBehaviors: &map[string]*awscloudfront.BehaviorOptions{
 			"/v1/*":       api,
 			"/oauth/*":    api,
-			"/webhooks/*": api,
+			"/webhooks/*": through(props.WebhookAPI),
 		},
 		HttpVersion: awscloudfront.HttpVersion_HTTP2_AND_3,
 	}

@@ -49,6 +49,8 @@ type Credentials struct {
 	awscdk.Stack
 	// Requester makes one call to Strava on behalf of one athlete.
 	Requester awslambda.IFunction
+	// SubscriptionChecker looks whether Strava's webhooks can arrive.
+	SubscriptionChecker awslambda.IFunction
 	// SessionAuthorizer tells who is calling.
 	SessionAuthorizer awsapigatewayv2.CfnAuthorizer
 
@@ -146,6 +148,17 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 			StravaPushURL:   cfg.Strava.PushURL,
 		},
 	})
+	checkSubscription := construct.NewFunction(s, "check-subscription", &construct.FunctionProps{
+		Boundary:       b,
+		Description:    "Looks whether the webhook's callback answers and Strava has the push subscription",
+		TimeoutSeconds: 30, // The callback is waited for for 2 s, Strava for 20 s.
+		Settings: settings.CheckSubscription{
+			SiteURL:       cfg.SiteURL,
+			ParameterPath: c.parameterPath,
+			TokenKeyID:    *c.tokenKey.KeyId(),
+			StravaPushURL: cfg.Strava.PushURL,
+		},
+	})
 	handleEvents := construct.NewFunction(s, "handle-events", &construct.FunctionProps{
 		Boundary:       b,
 		Description:    "Ends authorizations and follows erasures to their receipts",
@@ -172,6 +185,7 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 	c.allowParameters(forwardRequest, "PutParameter", accountParameters)
 	c.allowParameters(administerApp, "GetParameter", appParameter)
 	c.allowParameters(administerApp, "PutParameter", appParameter)
+	c.allowParameters(checkSubscription, "GetParameter", appParameter)
 	for _, f := range []*construct.Function{handleEvents, settleGrants} {
 		c.allowParameters(f, "GetParameter", appParameter, accountParameters)
 		c.allowParameters(f, "PutParameter", accountParameters)
@@ -235,6 +249,7 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 	}
 
 	c.Requester = forwardRequest.Function
+	c.SubscriptionChecker = checkSubscription.Function
 	output(s, "AdminFunctionName", administerApp.FunctionName(), "The function that `paceline admin` calls")
 	return c
 }

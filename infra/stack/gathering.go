@@ -30,9 +30,12 @@ const (
 type GatheringProps struct {
 	Boundary *construct.Boundary
 	Bus      awsevents.IEventBus
-	API      awsapigatewayv2.IHttpApi
+	// WebhookAPI takes Strava's webhooks, and nothing else.
+	WebhookAPI awsapigatewayv2.IHttpApi
 	// Requester makes the calls to Strava.
 	Requester awslambda.IFunction
+	// SubscriptionChecker looks whether Strava's webhooks can arrive.
+	SubscriptionChecker awslambda.IFunction
 }
 
 // Gathering reads athletes and activities from Strava: on connecting, and when
@@ -64,6 +67,8 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 		Boundary:       b,
 		Description:    "Answers Strava's webhook once its event is stored durably",
 		TimeoutSeconds: 10,
+
+		ReservedConcurrency: b.Config.WebhookConcurrency,
 		Settings: settings.ReceiveWebhook{
 			Stage:          string(b.Config.Stage),
 			GatheringTable: *table.TableName(),
@@ -102,6 +107,17 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 		Settings:       settings.ShowStatus{GatheringTable: *table.TableName()},
 	})
 
+	probeWebhook := construct.NewFunction(s, "probe-webhook", &construct.FunctionProps{
+		Boundary:       b,
+		Description:    "Notes when Strava's webhooks cannot arrive",
+		TimeoutSeconds: 45, // It waits for check-subscription.
+		Settings: settings.ProbeWebhook{
+			Stage:          string(b.Config.Stage),
+			GatheringTable: *table.TableName(),
+			CheckFunction:  *props.SubscriptionChecker.FunctionArn(),
+		},
+	})
+
 	enforceDeadlines := construct.NewFunction(s, "enforce-deadlines", &construct.FunctionProps{
 		Boundary:       b,
 		Description:    "Drops what Strava told seven days ago, counts what is kept too long",
@@ -115,19 +131,22 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 
 	table.AllowItems(receiveWebhook, enforceDeadlines)
 	table.AllowReadWrite(gather, handleEvents)
+	table.AllowItems(probeWebhook)
 	table.AllowRead(showStatus)
 	table.AllowScan(enforceDeadlines)
 	work.AllowSend(receiveWebhook, gather, handleEvents)
 	work.Feed(gather, construct.FeedOptions{BatchSize: 10, MaxConcurrency: gatherConcurrency})
 	construct.NewSchedule(s, "Tick", &construct.ScheduleProps{Function: gather, EveryMinutes: 1})
 	construct.NewSchedule(s, "Deadlines", &construct.ScheduleProps{Function: enforceDeadlines, EveryMinutes: 60})
+	construct.NewSchedule(s, "Probe", &construct.ScheduleProps{Function: probeWebhook, EveryMinutes: 2})
 	gather.AllowInvoke(props.Requester)
+	probeWebhook.AllowInvoke(props.SubscriptionChecker)
 	for _, f := range []*construct.Function{receiveWebhook, gather, handleEvents} {
 		f.AllowPublish(props.Bus, gatheringv1.Source)
 	}
 
 	construct.NewRoutes(s, "Webhook", &construct.RoutesProps{
-		API:           props.API,
+		API:           props.WebhookAPI,
 		Function:      receiveWebhook,
 		Keys:          []string{"GET /webhooks/strava/{key}", "POST /webhooks/strava/{key}"},
 		PublicBecause: "Strava has no session: the path's secret key tells its calls.",
@@ -148,14 +167,19 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 	for _, a := range []struct {
 		id, what, metric, statistic string
 		minutes, threshold          float64
+		periods                     int
 		alwaysReported              bool
 	}{
-		{"RateLimitedAlarm", "Strava refused a call for the rate limit", settings.MetricRateLimited, "Sum", 15, 1, false},
-		{"JobsParkedAlarm", "work was parked", settings.MetricParked, "Sum", 15, 1, false},
-		{"JobsFailedAlarm", "gatherers fail", settings.MetricFailed, "Sum", 15, 5, false},
-		{"PausedAlarm", "Strava has answered no call for half an hour", settings.MetricPaused, "Maximum", 5, 30 * 60, false},
-		{"WebhookAgeAlarm", "webhooks wait for too long", settings.MetricOldestWebhook, "Maximum", 5, 15 * 60, false},
-		{"KeptTooLongAlarm", "data is kept too long", settings.MetricKeptTooLong, "Maximum", 120, 1, true},
+		{"RateLimitedAlarm", "Strava refused a call for the rate limit", settings.MetricRateLimited, "Sum", 15, 1, 1, false},
+		{"JobsParkedAlarm", "work was parked", settings.MetricParked, "Sum", 15, 1, 1, false},
+		{"JobsFailedAlarm", "gatherers fail", settings.MetricFailed, "Sum", 15, 5, 1, false},
+		{"PausedAlarm", "Strava has answered no call for half an hour", settings.MetricPaused, "Maximum", 5, 30 * 60, 1, false},
+		{"WebhookAgeAlarm", "webhooks wait for too long", settings.MetricOldestWebhook, "Maximum", 5, 15 * 60, 1, false},
+		{"KeptTooLongAlarm", "data is kept too long", settings.MetricKeptTooLong, "Maximum", 120, 1, 1, true},
+		// Strava is asked every 10 minutes, so the figure may be 12 minutes when all
+		// is well, and twice that for a few minutes after Strava did not answer once.
+		{"WebhookUnwellAlarm", "webhooks may not arrive", settings.MetricWebhookUnwell, "Maximum", 5, 15 * 60, 3, true},
+		{"SubscriptionLostAlarm", "the push subscription is lost", settings.MetricSubscriptionLost, "Maximum", 5, 1, 1, true},
 	} {
 		construct.NewAlarm(s, a.id, &construct.AlarmProps{
 			Boundary: b,
@@ -168,6 +192,7 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 				Period:        awscdk.Duration_Minutes(jsii.Number(a.minutes)),
 			}),
 			Threshold:      a.threshold,
+			Periods:        a.periods,
 			AlwaysReported: a.alwaysReported,
 		})
 	}

@@ -48,10 +48,11 @@ func NewPaceline(app awscdk.App, c config.Config, assets Assets) *Paceline {
 		API:      p.Platform.API,
 	})
 	p.Gathering = NewGathering(app, "Gathering", &GatheringProps{
-		Boundary:  boundary("Gathering", "gathering"),
-		Bus:       p.Platform.Bus,
-		API:       p.Platform.API,
-		Requester: p.Credentials.Requester,
+		Boundary:            boundary("Gathering", "gathering"),
+		Bus:                 p.Platform.Bus,
+		WebhookAPI:          p.Platform.WebhookAPI,
+		Requester:           p.Credentials.Requester,
+		SubscriptionChecker: p.Credentials.SubscriptionChecker,
 	})
 	p.AthletePlane = NewAthletePlane(app, "AthletePlane", &AthletePlaneProps{
 		Boundary:          boundary("AthletePlane", "athlete"),
@@ -66,9 +67,10 @@ func NewPaceline(app awscdk.App, c config.Config, assets Assets) *Paceline {
 		SessionAuthorizer: p.Credentials.SessionAuthorizer,
 	})
 	p.AthleteUI = NewAthleteUI(app, "AthleteUi", &AthleteUIProps{
-		Config: c,
-		API:    p.Platform.API,
-		Site:   assets.Site,
+		Config:     c,
+		API:        p.Platform.API,
+		WebhookAPI: p.Platform.WebhookAPI,
+		Site:       assets.Site,
 	})
 	return &p
 }

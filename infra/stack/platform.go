@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssnssubscriptions"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -45,9 +46,11 @@ type PlatformProps struct {
 // dashboard.
 type Platform struct {
 	awscdk.Stack
-	Bus    awsevents.EventBus
-	API    awsapigatewayv2.HttpApi
-	Alarms awssns.Topic
+	Bus awsevents.EventBus
+	API awsapigatewayv2.HttpApi
+	// WebhookAPI takes Strava's webhooks, and nothing else.
+	WebhookAPI awsapigatewayv2.HttpApi
+	Alarms     awssns.Topic
 }
 
 // NewPlatform makes the platform's stack.
@@ -86,24 +89,12 @@ func NewPlatform(scope constructs.Construct, id string, props *PlatformProps) *P
 		p.Alarms.AddSubscription(awssnssubscriptions.NewEmailSubscription(jsii.String(c.AlarmEmail), nil))
 	}
 
-	p.API = awsapigatewayv2.NewHttpApi(s, jsii.String("Api"), &awsapigatewayv2.HttpApiProps{
-		CreateDefaultStage: jsii.Bool(false),
-	})
-	stage := awsapigatewayv2.NewHttpStage(s, jsii.String("ApiStage"), &awsapigatewayv2.HttpStageProps{
-		HttpApi:    p.API,
-		AutoDeploy: jsii.Bool(true),
-		// Requests per second, of all callers together. Without it a stranger
-		// could take up the account's quotas of Lambda and Parameter Store at
-		// /oauth/connect, which asks for no session.
-		Throttle: &awsapigatewayv2.ThrottleSettings{RateLimit: jsii.Number(100), BurstLimit: jsii.Number(200)},
-	})
-	accessLogs := construct.NewLogGroup(s, "AccessLogs", c)
-	stage.Node().DefaultChild().(awsapigatewayv2.CfnStage).SetAccessLogSettings(&awsapigatewayv2.CfnStage_AccessLogSettingsProperty{
-		DestinationArn: accessLogs.LogGroupArn(),
-		Format:         jsii.String(accessLogFormat()),
-	})
+	// Without the limit a stranger could take up the account's quotas of Lambda
+	// and Parameter Store at /oauth/connect, which asks for no session.
+	p.API, _ = construct.NewHTTPAPI(s, "Api", &construct.HTTPAPIProps{Config: c, RequestsPerSecond: 100, Burst: 200})
+	self := &construct.Boundary{Name: "Platform", Config: c, Alarms: p.Alarms}
 	construct.NewAlarm(s, "ApiAlarm", &construct.AlarmProps{
-		Boundary: &construct.Boundary{Name: "Platform", Config: c, Alarms: p.Alarms},
+		Boundary: self,
 		What:     "the HTTP API answers 5xx",
 		Metric: p.API.MetricServerError(&awscloudwatch.MetricOptions{
 			Period:    awscdk.Duration_Minutes(jsii.Number(5)),
@@ -111,10 +102,12 @@ func NewPlatform(scope constructs.Construct, id string, props *PlatformProps) *P
 		}),
 		Threshold: 5,
 	})
+	p.WebhookAPI = newWebhookAPI(s, self)
 	newDashboard(s, c, p.API)
 
 	output(s, "EventBusName", p.Bus.EventBusName(), "The bus on which the boundaries meet")
 	output(s, "HttpApiId", p.API.ApiId(), "The HTTP API's id")
+	output(s, "WebhookApiId", p.WebhookAPI.ApiId(), "The id of the HTTP API that takes Strava's webhooks")
 	output(s, "HttpApiUrl", p.API.ApiEndpoint(), "The HTTP API's own address, behind the site's")
 	if c.Stage == config.Local {
 		list, err := json.Marshal(Omissions)
@@ -126,25 +119,39 @@ func NewPlatform(scope constructs.Construct, id string, props *PlatformProps) *P
 	return p
 }
 
-// accessLogFormat names the route a request took, not its path or query: those
-// hold the webhook's secret, OAuth codes and receipts. Nor does it name the
-// caller's address.
-func accessLogFormat() string {
-	b, err := json.Marshal(map[string]string{
-		"request_id":         "$context.requestId",
-		"time":               "$context.requestTime",
-		"route":              "$context.routeKey",
-		"status":             "$context.status",
-		"latency_ms":         "$context.responseLatency",
-		"response_bytes":     "$context.responseLength",
-		"integration_status": "$context.integrationStatus",
-		"integration_error":  "$context.integrationErrorMessage",
-		"authorizer_error":   "$context.authorizer.error",
+// newWebhookAPI makes the HTTP API for Strava's webhooks: one of its own, so that
+// strangers' traffic on /v1 and /oauth cannot use up its rate. The other API
+// cannot have a rate for single routes: its stage is deployed before the routes,
+// and API Gateway refuses settings for a route that is not there.
+func newWebhookAPI(s awscdk.Stack, self *construct.Boundary) awsapigatewayv2.HttpApi {
+	scope := constructs.NewConstruct(s, jsii.String("Webhook"))
+	// Strava pushes one event for each change of each athlete: a few a second for
+	// 10,000 athletes.
+	api, accessLogs := construct.NewHTTPAPI(scope, "Api", &construct.HTTPAPIProps{Config: self.Config, RequestsPerSecond: 50, Burst: 100})
+	// By the access log: API Gateway's own metrics do not tell 429 from the 404 of a
+	// stranger who guesses at keys (API Gateway developer guide, "Monitor CloudWatch
+	// metrics for HTTP APIs"). Of excessive 429s it may log a part only ("Monitor
+	// HTTP APIs"), which is enough for an alarm.
+	accessLogs.AddMetricFilter(jsii.String("Refused"), &awslogs.MetricFilterOptions{
+		MetricNamespace: jsii.String(gathering.MetricNamespace),
+		MetricName:      jsii.String(gathering.MetricWebhooksRefused),
+		FilterPattern:   awslogs.FilterPattern_Literal(jsii.String(`{ ($.status = "429") || ($.status = "5*") }`)),
+		MetricValue:     jsii.String("1"),
+		Dimensions:      &map[string]*string{"stage": jsii.String("$.stage")},
 	})
-	if err != nil {
-		panic(err)
-	}
-	return string(b)
+	construct.NewAlarm(scope, "RefusedAlarm", &construct.AlarmProps{
+		Boundary: self,
+		What:     "webhooks are throttled or fail",
+		Metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+			Namespace:     jsii.String(gathering.MetricNamespace),
+			MetricName:    jsii.String(gathering.MetricWebhooksRefused),
+			DimensionsMap: &map[string]*string{"stage": jsii.String(string(self.Config.Stage))},
+			Statistic:     jsii.String("Sum"),
+			Period:        awscdk.Duration_Minutes(jsii.Number(5)),
+		}),
+		Threshold: 5,
+	})
+	return api
 }
 
 // newDashboard shows how the application fares, and the functions and queues of

@@ -122,19 +122,27 @@ const (
 )
 
 // EnsureSubscription brings Strava's push subscription to where it should be:
-// one, on our callback URL. It changes nothing when it is there already. The
-// callback is tried out before Strava is asked to, so that a wrong URL or a
-// proxy in the way leads to an error that names it.
-func (a *Admin) EnsureSubscription(ctx context.Context) (Subscription, error) {
+// one, on our callback URL. It changes nothing when it is there already. It
+// tries the callback before it asks Strava, so that the error of a wrong URL or
+// of a proxy in the way names the cause.
+//
+// A subscription to another host is another stage's, or another program's, of
+// the same Strava application, which would get no more events: unless replace
+// says so, the error is a conflict that names the host.
+func (a *Admin) EnsureSubscription(ctx context.Context, replace bool) (Subscription, error) {
 	app, err := a.Vault.App(ctx, ProviderStrava)
 	if err != nil {
 		return Subscription{}, fmt.Errorf("read app: %w", err)
 	}
-	callback := a.CallbackURL + "/" + app.CallbackKey.Reveal()
+	callback := callbackURL(a.CallbackURL, app)
 	sub, err := a.Push.Subscription(ctx, app)
 	switch {
 	case err == nil && sub.CallbackURL == callback:
 		return sub, a.remember(ctx, app, sub)
+	case err == nil && !replace && hostOf(sub.CallbackURL) != hostOf(callback):
+		return Subscription{}, fault.New(fault.Conflict,
+			"Strava pushes this application's events to %s, and an application has one subscription only; "+
+				"with --replace %s gets the events and %s gets no more", hostOf(sub.CallbackURL), hostOf(callback), hostOf(sub.CallbackURL))
 	case err == nil:
 		if err := a.Push.Unsubscribe(ctx, app, sub.ID); err != nil {
 			return Subscription{}, fmt.Errorf("delete the subscription to another callback: %w", err)
@@ -189,8 +197,9 @@ func (a *Admin) ShowSubscription(ctx context.Context) (Subscription, error) {
 	return a.Push.Subscription(ctx, app)
 }
 
-// DeleteSubscription deletes what Strava has. Webhooks that still arrive are
-// refused from then on.
+// DeleteSubscription deletes what Strava has. The receiver refuses webhooks that
+// still arrive. The error is a conflict when the subscription points to another
+// host.
 func (a *Admin) DeleteSubscription(ctx context.Context) error {
 	app, err := a.Vault.App(ctx, ProviderStrava)
 	if err != nil {
@@ -199,6 +208,9 @@ func (a *Admin) DeleteSubscription(ctx context.Context) error {
 	sub, err := a.Push.Subscription(ctx, app)
 	if err != nil {
 		return fmt.Errorf("look for the subscription: %w", err)
+	}
+	if host := hostOf(sub.CallbackURL); host != hostOf(a.CallbackURL) {
+		return fault.New(fault.Conflict, "the subscription points to %s, not to this stage: delete it there", host)
 	}
 	if err := a.Push.Unsubscribe(ctx, app, sub.ID); err != nil {
 		return fmt.Errorf("delete the subscription: %w", err)

@@ -40,7 +40,7 @@ func newOffice(t *testing.T) *office {
 	t.Cleanup(o.strava.Close)
 	atStrava := strava.InProcess(o.strava)
 	client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
-		if r.URL.Host == "paceline.test" {
+		if r.URL.Host != "strava.test" {
 			return webhook.RoundTrip(r)
 		}
 		return atStrava.RoundTrip(r)
@@ -139,18 +139,18 @@ func TestSetAppRefusesBadInputAndChangesNothing(t *testing.T) {
 
 func TestEnsureSubscription(t *testing.T) {
 	o := newOffice(t)
-	if _, err := o.EnsureSubscription(t.Context()); !fault.Is(err, fault.NotFound) {
+	if _, err := o.EnsureSubscription(t.Context(), false); !fault.Is(err, fault.NotFound) {
 		t.Errorf("without an app: %v", err)
 	}
 	set(t, o)
-	first, err := o.EnsureSubscription(t.Context())
+	first, err := o.EnsureSubscription(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := "http://paceline.test/webhooks/strava/" + o.app(t).CallbackKey.Reveal(); first.CallbackURL != want || o.strava.Subscription().CallbackURL != want {
 		t.Errorf("callback %s", first.CallbackURL)
 	}
-	again, err := o.EnsureSubscription(t.Context())
+	again, err := o.EnsureSubscription(t.Context(), false)
 	if err != nil || again != first {
 		t.Errorf("the second time: %+v, %v", again, err)
 	}
@@ -166,7 +166,7 @@ func TestEnsureSubscription(t *testing.T) {
 
 	// The site has moved: Strava has to be told the new address.
 	o.CallbackURL = "http://paceline.test/elsewhere/strava"
-	moved, err := o.EnsureSubscription(t.Context())
+	moved, err := o.EnsureSubscription(t.Context(), false)
 	if err != nil || moved.ID == first.ID || !strings.HasPrefix(o.strava.Subscription().CallbackURL, o.CallbackURL) {
 		t.Errorf("after a move: %+v, %v", moved, err)
 	}
@@ -179,11 +179,43 @@ func TestEnsureSubscription(t *testing.T) {
 	}
 }
 
+func TestEnsureSubscriptionLeavesAnotherHostsSubscriptionAlone(t *testing.T) {
+	o := newOffice(t)
+	set(t, o)
+	o.CallbackURL = "http://other.test:8443/webhooks/strava"
+	if _, err := o.EnsureSubscription(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	others := *o.strava.Subscription()
+	o.CallbackURL = "http://paceline.test/webhooks/strava"
+	told := len(eventtest.Facts[credentialsv1.WebhookConfigured](o.bus))
+	_, err := o.EnsureSubscription(t.Context(), false)
+	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "other.test:8443") || !strings.Contains(err.Error(), "--replace") {
+		t.Errorf("got %v", err)
+	}
+	if err != nil && strings.Contains(err.Error(), o.app(t).CallbackKey.Reveal()) {
+		t.Error("the error shows the callback key")
+	}
+	if err := o.DeleteSubscription(t.Context()); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "other.test:8443") {
+		t.Errorf("deleting it: %v", err)
+	}
+	if sub := o.strava.Subscription(); sub == nil || *sub != others {
+		t.Errorf("the other host's subscription became %+v", sub)
+	}
+	if n := len(eventtest.Facts[credentialsv1.WebhookConfigured](o.bus)); n != told {
+		t.Error("the receiver was told of a change that did not happen")
+	}
+	taken, err := o.EnsureSubscription(t.Context(), true)
+	if err != nil || taken.ID == others.ID || !strings.HasPrefix(o.strava.Subscription().CallbackURL, o.CallbackURL) {
+		t.Errorf("with replace: %+v, %v", taken, err)
+	}
+}
+
 func TestEnsureSubscriptionDoesNotBotherStravaWithACallbackThatIsDeaf(t *testing.T) {
 	o := newOffice(t)
 	set(t, o)
 	o.deaf = true
-	_, err := o.EnsureSubscription(t.Context())
+	_, err := o.EnsureSubscription(t.Context(), false)
 	if err == nil || !strings.Contains(err.Error(), "the callback does not answer") || !strings.Contains(err.Error(), "403") {
 		t.Errorf("got %v", err)
 	}
@@ -201,7 +233,7 @@ func TestStatusAndAthletes(t *testing.T) {
 		t.Errorf("before anything is set: %+v, %v", s, err)
 	}
 	set(t, o)
-	sub, err := o.EnsureSubscription(t.Context())
+	sub, err := o.EnsureSubscription(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
 	}

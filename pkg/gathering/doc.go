@@ -24,7 +24,8 @@
 //
 // A webhook event is a hint: it carries no dependable signature, and it may come
 // twice, late or out of order. It leads to a re-read, and only what Strava then
-// answers is published. This boundary never sees a token; it asks the requester,
+// answers is published. Some events never come: a probe notices when they cannot,
+// and then all histories are read again. This boundary never sees a token; it asks the requester,
 // the credentials boundary's exported function, to make its calls. Coordinates,
 // polylines and places end here: they are not decoded.
 package gathering

@@ -533,36 +533,6 @@ func TestNothingIsAcknowledgedThatIsNotStored(t *testing.T) {
 	}
 }
 
-func TestAnOutageOfTheWebhookIsAGap(t *testing.T) {
-	w, id, _ := current(t, 1)
-	gap := func() gathering.Gap {
-		t.Helper()
-		stored, err := w.store.Webhook(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return stored.Gap
-	}
-	fail := func(d time.Duration) time.Time {
-		began := w.clock.Now()
-		w.store.Fail(errors.New("boom"))
-		_ = w.receiver.Receive(t.Context(), callbackKey, w.notice(id, 12, gathering.AspectCreate))
-		w.clock.Advance(d)
-		w.store.Fail(nil)
-		w.receive(w.notice(id, 13, gathering.AspectUpdate))
-		return began
-	}
-	w.receive(w.notice(id, 11, gathering.AspectCreate))
-	fail(3 * time.Minute) // Strava repeats.
-	if g := gap(); !g.To.IsZero() {
-		t.Errorf("%+v", g)
-	}
-	began := fail(10 * time.Minute)
-	if g := gap(); !g.From.Equal(began) || !g.To.Equal(w.clock.Now()) {
-		t.Errorf("%+v", g)
-	}
-}
-
 func TestAnAthleteWhoAsksSeesTheNewest(t *testing.T) {
 	w, id, calls := current(t, 250)
 	a := w.truth(id)[3].ID

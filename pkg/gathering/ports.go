@@ -81,14 +81,14 @@ type Webhooks interface {
 	Webhook(ctx context.Context) (Webhook, error)
 	// UpdateWebhook is to it what [Athletes] Update is to athletes.
 	UpdateWebhook(ctx context.Context, change func(*Webhook) error) (Webhook, error)
-	// CountWebhookEvent counts one more notice on the UTC day of a time.
+	// CountWebhookEvent counts one more event on the UTC day of a time.
 	CountWebhookEvent(ctx context.Context, at time.Time) error
-	// Notices is how many were counted on the UTC day of a time, for as long as
-	// [CountLife]. A notice whose count was tried again may be in it twice.
+	// WebhookEvents is how many were counted on the UTC day of a time, for as long as
+	// [CountLife]. An event whose count was tried again may be in it twice.
 	WebhookEvents(ctx context.Context, at time.Time) (int, error)
 }
 
-// CountLife is for how long a day's count of notices is kept, from the day's
+// CountLife is for how long a day's count of events is kept, from the day's
 // beginning.
 const CountLife = 4 * 24 * time.Hour
 
@@ -177,6 +177,12 @@ const (
 	MetricWebhookIgnored = "WebhookEventsIgnored"
 	// MetricWebhookRejected counts those that are not ours or make no sense.
 	MetricWebhookRejected = "WebhookEventsRejected"
+	// MetricWebhookUnwell is for how many seconds no probe has found the callback
+	// and the subscription well, whichever is longer; 0 without a subscription.
+	MetricWebhookUnwell = "WebhookUnwellSeconds"
+	// MetricSubscriptionLost is 1 while Strava has no subscription of ours that
+	// should be there, and 0 otherwise.
+	MetricSubscriptionLost = "SubscriptionLost"
 	// MetricRateLimited counts calls that Strava answered with 429.
 	MetricRateLimited = "RateLimited"
 	// MetricParked counts pieces of work that failed so often, while Strava

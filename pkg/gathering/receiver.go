@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,7 +17,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// WebhookReceiver receives Strava's webhooks.
+// WebhookReceiver receives Strava's webhook events. It keeps no memory of what it
+// could not store: an instance may be gone before it could tell. [Probe] notices.
 type WebhookReceiver struct {
 	Webhooks  Webhooks
 	Inboxes   Inboxes
@@ -28,59 +30,77 @@ type WebhookReceiver struct {
 
 	mu     sync.Mutex
 	cached Webhook
-	// read is when it was.
-	read time.Time
-	// failing is since when no notice could be stored; zero when one could.
-	failing time.Time
+	// readAt is when cached was read.
+	readAt time.Time
 }
 
-// WebhookEvent is a webhook's body as Strava documents it (Strava, "Webhook Events
-// API").
+// WebhookEvent is what Strava pushes (Strava, "Webhook Events API").
 type WebhookEvent struct {
 	ObjectType     string `json:"object_type"`
 	ObjectID       int64  `json:"object_id"`
 	AspectType     string `json:"aspect_type"`
 	OwnerID        int64  `json:"owner_id"`
 	SubscriptionID int64  `json:"subscription_id"`
-	// EventTime in Unix seconds.
+	// EventTime in Unix seconds; 0 when the event tells none.
 	EventTime int64 `json:"event_time"`
 	// Updates holds strings by the documentation; booleans have been seen.
 	Updates map[string]any `json:"updates"`
 }
 
-// digest tells one notice from another: Strava's have no id. It covers all
-// fields, and is the same whether a value comes as a string or not.
-func (n WebhookEvent) digest() string {
+// digest tells one event from another, for events have no id. It covers all
+// fields, and does not depend on whether a value comes as text.
+//
+// Strava's tries of one delivery must have the same digest, and two events that
+// say the same must not, or the second would be lost. What tells these apart is
+// their time. Without one, it is the hour of receipt: tries that fall into two
+// hours then count as two events, which does no harm.
+func (e WebhookEvent) digest(receivedAt time.Time) string {
+	if e.EventTime == 0 {
+		e.EventTime = receivedAt.Truncate(time.Hour).Unix()
+	}
 	updates := map[string]any{}
-	for name, value := range n.Updates {
+	for name, value := range e.Updates {
 		updates[name] = fmt.Sprint(value)
 	}
-	n.Updates = updates
-	b, err := json.Marshal(n) // In the order of the fields, and of the map's keys.
+	e.Updates = updates
+	b, err := json.Marshal(e) // In the order of the fields, and of the map's keys.
 	if err != nil {
-		panic(err) // Updates came out of JSON.
+		panic(err) // Numbers and text can always be encoded.
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
 }
 
-// hint is what the notice says that matters; false when nothing of it does.
-func (n WebhookEvent) hint(now time.Time) (Hint, bool) {
-	h := Hint{Aspect: n.AspectType, ActivityID: n.ObjectID, EventTime: n.EventTime, ReceivedAt: now.UTC()}
+// hint is what of the event matters here; false when nothing does.
+func (e WebhookEvent) hint(receivedAt time.Time) (Hint, bool) {
+	h := Hint{EventTime: e.EventTime, ReceivedAt: receivedAt.UTC()}
+	if h.EventTime == 0 {
+		h.EventTime = receivedAt.Unix()
+	}
 	switch {
-	case n.ObjectType == "activity" && (n.AspectType == AspectCreate || n.AspectType == AspectUpdate || n.AspectType == AspectDelete):
+	case e.ObjectType == "activity" && (e.AspectType == AspectCreate || e.AspectType == AspectUpdate || e.AspectType == AspectDelete):
+		h.Aspect, h.ActivityID = e.AspectType, e.ObjectID
 		return h, true
-	case n.ObjectType == "athlete" && (n.Updates["authorized"] == "false" || n.Updates["authorized"] == false):
-		return Hint{Aspect: AspectDeauthorize, EventTime: n.EventTime, ReceivedAt: now.UTC()}, true
+	case e.ObjectType == "athlete" && e.deauthorizes():
+		h.Aspect = AspectDeauthorize
+		return h, true
 	}
 	return Hint{}, false
 }
 
+// deauthorizes tells whether the athlete withdrew access. Strava says so by the
+// text "false"; a boolean is taken, too.
+func (e WebhookEvent) deauthorizes() bool {
+	authorized, ok := e.Updates["authorized"]
+	return ok && strings.EqualFold(strings.TrimSpace(fmt.Sprint(authorized)), "false")
+}
+
 // Handshake checks the question that Strava asks while a push subscription is
-// created. Errors: a not-found fault for a wrong key or while there is no
-// webhook, an invalid one for a wrong verify token.
+// created, and a probe asks later. It answers only if events could be stored.
+// Errors: a not-found fault for a wrong key or while there is no webhook, an
+// invalid one for a wrong verify token, a transient one while storage refuses.
 func (h *WebhookReceiver) Handshake(ctx context.Context, key, verifyToken string) error {
-	return h.check(ctx, func(w Webhook) error {
+	err := h.check(ctx, func(w Webhook) error {
 		if !matches(key, w.CallbackKeySHA256) {
 			return errWrongKey
 		}
@@ -89,6 +109,15 @@ func (h *WebhookReceiver) Handshake(ctx context.Context, key, verifyToken string
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	// The very write that stores an event, for athlete 0, who does not exist: it
+	// leaves nothing behind.
+	if _, err := h.Inboxes.Deliver(ctx, 0, "handshake", Hint{Aspect: AspectUpdate, ReceivedAt: h.Minter.Now().UTC()}); err != nil {
+		return fmt.Errorf("try whether events can be stored: %w", err)
+	}
+	return nil
 }
 
 var (
@@ -96,38 +125,32 @@ var (
 	errWrongSubscription = fault.New(fault.Invalid, "the subscription id is not ours")
 )
 
-// Receive takes a notice in. When it returns nil the notice is stored durably
-// or means nothing to us; a transient fault says that Strava should send it
-// again. Errors: a not-found fault for a wrong key, an invalid one for a
-// notice that is not of our subscription or makes no sense.
-func (h *WebhookReceiver) Receive(ctx context.Context, key string, n WebhookEvent) error {
-	err := h.receive(ctx, key, n)
+// Receive stores an event. When it returns nil the event is stored durably or
+// means nothing to us; a transient fault says that Strava should send it again.
+// Errors: a not-found fault for a wrong key, an invalid one for an event that is
+// not of our subscription or makes no sense.
+func (h *WebhookReceiver) Receive(ctx context.Context, key string, e WebhookEvent) error {
+	err := h.receive(ctx, key, e)
 	switch {
 	case fault.Is(err, fault.NotFound), fault.Is(err, fault.Invalid):
 		h.Reject()
-	case err != nil:
-		h.mu.Lock()
-		if h.failing.IsZero() {
-			h.failing = h.Minter.Now()
-		}
-		h.mu.Unlock()
-	default:
+	case err == nil:
 		h.seen(ctx)
 	}
 	return err
 }
 
-// Reject counts a call that is no notice of ours.
+// Reject counts a call that brings no event of ours.
 func (h *WebhookReceiver) Reject() { h.Metrics.Count(MetricWebhookRejected, 1) }
 
-func (h *WebhookReceiver) receive(ctx context.Context, key string, n WebhookEvent) error {
+func (h *WebhookReceiver) receive(ctx context.Context, key string, e WebhookEvent) error {
 	err := h.check(ctx, func(w Webhook) error {
 		switch {
 		case !matches(key, w.CallbackKeySHA256):
 			return errWrongKey
 		case w.SubscriptionID == 0:
 			return fault.New(fault.Transient, "the subscription's id is not known yet")
-		case n.SubscriptionID != w.SubscriptionID:
+		case e.SubscriptionID != w.SubscriptionID:
 			return errWrongSubscription
 		}
 		return nil
@@ -135,17 +158,18 @@ func (h *WebhookReceiver) receive(ctx context.Context, key string, n WebhookEven
 	if err != nil {
 		return err
 	}
-	if n.OwnerID <= 0 || n.ObjectID <= 0 {
-		return fault.New(fault.Invalid, "the notice names no object or no owner")
+	if e.OwnerID <= 0 || e.ObjectID <= 0 || e.ObjectType == "" {
+		return fault.New(fault.Invalid, "the event must have object_type, object_id and owner_id, the ids being positive whole numbers")
 	}
-	hint, matters := n.hint(h.Minter.Now())
+	now := h.Minter.Now()
+	hint, matters := e.hint(now)
 	if !matters {
 		h.Metrics.Count(MetricWebhookIgnored, 1)
 		return nil
 	}
-	delivery, err := h.Inboxes.Deliver(ctx, n.OwnerID, n.digest(), hint)
+	delivery, err := h.Inboxes.Deliver(ctx, e.OwnerID, e.digest(now), hint)
 	if err != nil {
-		return fmt.Errorf("store the notice: %w", err)
+		return fmt.Errorf("store the event: %w", err)
 	}
 	switch delivery {
 	case Duplicate:
@@ -153,12 +177,12 @@ func (h *WebhookReceiver) receive(ctx context.Context, key string, n WebhookEven
 	case Unknown:
 		h.Metrics.Count(MetricWebhookUnknown, 1)
 		if hint.Aspect == AspectDeauthorize {
-			// Credentials may know an athlete whom we have not heard of yet.
+			// Credentials may know an athlete of whom no news has reached us yet.
 			err := h.Publisher.Publish(ctx, h.Minter.First(gatheringv1.DeauthorizationReported{
-				AthleteID: n.OwnerID, EventTime: n.EventTime,
+				AthleteID: e.OwnerID, EventTime: hint.EventTime,
 			}))
 			if err != nil {
-				return fmt.Errorf("pass the notice on: %w", err)
+				return fmt.Errorf("publish the deauthorization: %w", err)
 			}
 		}
 	default:
@@ -167,7 +191,7 @@ func (h *WebhookReceiver) receive(ctx context.Context, key string, n WebhookEven
 		counted.Go(func() { h.count(ctx) })
 		if err := h.Waker.Wake(ctx, 0); err != nil {
 			// A gatherer runs every minute anyway.
-			h.Log.WarnContext(ctx, "nobody was woken", "error", err.Error())
+			h.Log.WarnContext(ctx, "no gatherer was woken", "error", err.Error())
 		}
 		counted.Wait()
 	}
@@ -178,52 +202,34 @@ func (h *WebhookReceiver) receive(ctx context.Context, key string, n WebhookEven
 // "Webhook Events API").
 const countTime = 500 * time.Millisecond
 
-// count counts a notice for those who look at the status. It is best effort.
+// count counts an event for the status. It is best effort.
 func (h *WebhookReceiver) count(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, countTime)
 	defer cancel()
 	if err := h.Webhooks.CountWebhookEvent(ctx, h.Minter.Now()); err != nil {
-		h.Log.WarnContext(ctx, "a notice was not counted", "error", err.Error())
+		h.Log.WarnContext(ctx, "an event was not counted", "error", err.Error())
 	}
 }
 
-const (
-	// seenInterval is how exact [Webhook.LastSeen] is.
-	seenInterval = 15 * time.Minute
-	// outage is how long the webhook may fail without notices being lost:
-	// Strava tries three times, about 2 minutes apart.
-	outage = 5 * time.Minute
-)
+// seenInterval is how exact [Webhook.LastSeen] is.
+const seenInterval = 15 * time.Minute
 
-// seen notes now and then that notices are taken in, and that there was a gap
-// when they could not be for longer than Strava tries. It is best effort: the
-// notice itself is stored.
+// seen notes now and then that events arrive. It is best effort: the event
+// itself is stored.
 func (h *WebhookReceiver) seen(ctx context.Context) {
 	now := h.Minter.Now()
 	h.mu.Lock()
-	failing, last := h.failing, h.cached.LastSeen
-	h.failing = time.Time{}
+	last := h.cached.LastSeen
 	h.mu.Unlock()
-	gap := !failing.IsZero() && now.Sub(failing) > outage
-	if !gap && now.Sub(last) < seenInterval {
+	if now.Sub(last) < seenInterval {
 		return
 	}
 	w, err := h.Webhooks.UpdateWebhook(ctx, func(w *Webhook) error {
-		if gap {
-			w.open(failing, now)
-		}
-		if now.After(w.LastSeen) {
-			w.LastSeen = now.UTC()
-		}
+		w.LastSeen = laterOf(w.LastSeen, now.UTC())
 		return nil
 	})
 	if err != nil {
-		h.Log.WarnContext(ctx, "the webhook's last notice not noted", "gap", gap, "error", err.Error())
-		if gap {
-			h.mu.Lock()
-			h.failing = failing
-			h.mu.Unlock()
-		}
+		h.Log.WarnContext(ctx, "the time of the last event was not noted", "error", err.Error())
 		return
 	}
 	h.mu.Lock()
@@ -231,16 +237,16 @@ func (h *WebhookReceiver) seen(ctx context.Context) {
 	h.mu.Unlock()
 }
 
-// memory is for how long what is stored is not read again for a caller who is
-// not accepted, lest strangers make us read all day.
+// memory is for how long a caller who is not accepted does not make us read
+// again what is stored: strangers could make us read all day.
 const memory = time.Second
 
-// check runs accept on what is remembered of the webhook and, if that does not
-// do, on what is stored: the admin may have changed it since.
+// check runs accept on what is remembered of the webhook. If that refuses, it
+// runs accept on what is stored: the admin may have changed it since.
 func (h *WebhookReceiver) check(ctx context.Context, accept func(Webhook) error) error {
 	now := h.Minter.Now()
 	h.mu.Lock()
-	w, fresh := h.cached, now.Sub(h.read) < memory
+	w, fresh := h.cached, now.Sub(h.readAt) < memory
 	h.mu.Unlock()
 	if w.Version != 0 {
 		if err := accept(w); err == nil || fresh {
@@ -255,7 +261,7 @@ func (h *WebhookReceiver) check(ctx context.Context, accept func(Webhook) error)
 		return errWrongKey
 	}
 	h.mu.Lock()
-	h.cached, h.read = w, now
+	h.cached, h.readAt = w, now
 	h.mu.Unlock()
 	return accept(w)
 }

@@ -18,15 +18,15 @@ type Overview struct {
 	Now      func() time.Time
 }
 
-// Status is how gathering stands. There is nothing of athletes in it.
+// Status is how gathering stands. It tells nothing of athletes.
 type Status struct {
 	Quota quota.Status
 	// Waiting is the work that is due, by class.
 	Waiting map[quota.Class]Waiting
 	Webhook Webhook
-	// NoticesToday and NoticesYesterday are how many webhooks were stored on
+	// EventsToday and EventsYesterday are how many webhook events were stored on
 	// these UTC days.
-	NoticesToday, NoticesYesterday int
+	EventsToday, EventsYesterday int
 }
 
 // Status reads how gathering stands.
@@ -40,11 +40,11 @@ func (o *Overview) Status(ctx context.Context) (Status, error) {
 		return Status{}, fmt.Errorf("read the webhook: %w", err)
 	}
 	now := o.Now()
-	if s.NoticesToday, err = o.Webhooks.WebhookEvents(ctx, now); err != nil {
-		return Status{}, fmt.Errorf("count today's notices: %w", err)
+	if s.EventsToday, err = o.Webhooks.WebhookEvents(ctx, now); err != nil {
+		return Status{}, fmt.Errorf("count today's webhook events: %w", err)
 	}
-	if s.NoticesYesterday, err = o.Webhooks.WebhookEvents(ctx, now.Add(-24*time.Hour)); err != nil {
-		return Status{}, fmt.Errorf("count yesterday's notices: %w", err)
+	if s.EventsYesterday, err = o.Webhooks.WebhookEvents(ctx, now.Add(-24*time.Hour)); err != nil {
+		return Status{}, fmt.Errorf("count yesterday's webhook events: %w", err)
 	}
 	for _, class := range quota.Classes {
 		if s.Waiting[class], err = o.Jobs.Waiting(ctx, class, now); err != nil {

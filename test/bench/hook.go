@@ -144,7 +144,7 @@ func newHook(ctx context.Context, store hookStore, wakeups gathering.Waker) (lam
 	}
 	log := slog.New(slog.DiscardHandler)
 	metrics := obs.NewMetrics(io.Discard, time.Now, settings.MetricNamespace, "bench", "receive-webhook")
-	return lambda.NewHandler(obs.Flushing(metrics, httpapi.Mux(log, lambdain.HookRoutes(&gathering.WebhookReceiver{
+	return lambda.NewHandler(obs.Flushing(metrics, httpapi.Mux(log, lambdain.WebhookRoutes(&gathering.WebhookReceiver{
 		Webhooks: store, Inboxes: store, Waker: wakeups, Publisher: &eventtest.Bus{},
 		Minter: boot.Minter(), Metrics: metrics, Log: log,
 	})))), nil

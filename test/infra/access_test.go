@@ -168,11 +168,12 @@ var access = []invariant{
 		},
 	},
 	{
-		name: "only gather-work may call the requester, and nothing in the system the admin function",
+		name: "only gather-work may call the requester, only probe-webhook check-subscription, and nothing in the system the admin function",
 		check: func(t *testing.T, s *system) (bad []string) {
 			callers := map[string][]string{
-				"forwardrequest": {s.roleOf(t, "Gathering", "gather-work")},
-				"administerapp":  nil,
+				"forwardrequest":    {s.roleOf(t, "Gathering", "gather-work")},
+				"checksubscription": {s.roleOf(t, "Gathering", "probe-webhook")},
+				"administerapp":     nil,
 			}
 			for name, allowed := range callers {
 				callee := s.find(t, "Credentials", "AWS::Lambda::Function", name).String()
@@ -203,6 +204,18 @@ var access = []invariant{
 			},
 			"another role calls a function by its name": func(t *testing.T, s *system) {
 				allow(t, s, "ActivityPlane", "serve-api", "lambda:InvokeAsync", "arn:aws:lambda:us-east-1:1:function:Paceline-prod-Credentials-forwardrequest")
+			},
+			"gather-work calls check-subscription": func(t *testing.T, s *system) {
+				allow(t, s, "Gathering", "gather-work", "lambda:InvokeFunction",
+					s.find(t, "Gathering", "AWS::Lambda::Function", "probewebhook").at("Environment", "Variables", "CHECK_FUNCTION"))
+			},
+			"probe-webhook calls the requester": func(t *testing.T, s *system) {
+				allow(t, s, "Gathering", "probe-webhook", "lambda:InvokeFunction", requesterARN(t, s))
+			},
+			"a check-subscription with a URL": func(t *testing.T, s *system) {
+				addResource(s, "Credentials", "AWS::Lambda::Url", map[string]any{
+					"AuthType": "NONE", "TargetFunctionArn": map[string]any{"Ref": s.find(t, "Credentials", "AWS::Lambda::Function", "checksubscription").id},
+				})
 			},
 			"gather-work calls the admin function": func(t *testing.T, s *system) {
 				allow(t, s, "Gathering", "gather-work", "lambda:InvokeFunction", "arn:aws:lambda:us-east-1:1:function:administerapp")

@@ -29,6 +29,7 @@ import (
 func TestFunctions(t *testing.T) {
 	want := map[string]float64{
 		"Credentials.serve-oauth": 28, "Credentials.authorize-session": 5, "Credentials.forward-request": 45,
+		"Credentials.check-subscription": 30, "Gathering.probe-webhook": 45,
 		"Credentials.administer-app": 60, "Credentials.handle-events": 45, "Credentials.settle-grants": 240,
 		"Gathering.receive-webhook": 10, "Gathering.gather-work": 300, "Gathering.handle-events": 30,
 		"Gathering.show-status": 30, "Gathering.enforce-deadlines": 240,
@@ -151,7 +152,8 @@ func testPermissions(t *testing.T, stage config.Stage) {
 			"ssm:PutParameter" + athletes, "kms:Encrypt TokenKey" + athletes,
 			"kms:Sign SessionKey",
 		}),
-		"Credentials.authorize-session": {"kms:GetPublicKey SessionKey"},
+		"Credentials.authorize-session":  {"kms:GetPublicKey SessionKey"},
+		"Credentials.check-subscription": {"ssm:GetParameter" + app, "kms:Decrypt TokenKey" + app},
 		"Credentials.forward-request": slices.Concat(on(read+" "+write, grants), []string{
 			"events:PutEvents Bus",
 			"ssm:GetParameter" + app, "kms:Decrypt TokenKey" + app,
@@ -183,6 +185,8 @@ func testPermissions(t *testing.T, stage config.Stage) {
 		}),
 		"Gathering.receive-webhook": append(on("dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem", work), "events:PutEvents Bus", "sqs:SendMessage WorkQueue"),
 		"Gathering.show-status":     on(read, work),
+		"Gathering.probe-webhook": append(on("dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem", work),
+			"lambda:InvokeFunction checksubscriptionFunction"),
 		"Gathering.enforce-deadlines": append(on("dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem", work),
 			"dynamodb:Scan Table"),
 		"Gathering.gather-work": slices.Concat(on(read+" "+write, work), []string{
@@ -432,9 +436,128 @@ func TestDeadlinesAreEnforced(t *testing.T) {
 
 func TestRateIsLimited(t *testing.T) {
 	for _, stage := range stages {
-		r := synth(t, stage).find(t, "Platform", "AWS::ApiGatewayV2::Stage", "").at("DefaultRouteSettings")
-		if at(r, "ThrottlingRateLimit") != 100.0 || at(r, "ThrottlingBurstLimit") != 200.0 {
-			t.Errorf("stage %s takes %v", stage, r)
+		for id, want := range map[string][2]any{"ApiStage": {100.0, 200.0}, "WebhookApiStage": {50.0, 100.0}} {
+			r := synth(t, stage).find(t, "Platform", "AWS::ApiGatewayV2::Stage", id).at("DefaultRouteSettings")
+			if at(r, "ThrottlingRateLimit") != want[0] || at(r, "ThrottlingBurstLimit") != want[1] {
+				t.Errorf("stage %s: %s takes %v", stage, id, r)
+			}
+		}
+	}
+}
+
+// TestStrangersCannotUseUpTheWebhooksRate: its routes, and no others, are in an
+// API of their own, and the front door leads there.
+func TestStrangersCannotUseUpTheWebhooksRate(t *testing.T) {
+	for _, stage := range stages {
+		s := synth(t, stage)
+		webhook := s.find(t, "Platform", "AWS::ApiGatewayV2::Api", "WebhookApi").String()
+		for _, r := range s.resources("AWS::ApiGatewayV2::Route") {
+			key, _ := r.at("RouteKey").(string)
+			own := owner(s.text(r.stack, r.at("ApiId"))) == webhook
+			if own != strings.Contains(key, " /webhooks/") {
+				t.Errorf("stage %s: %s is in the webhook's API: %t", stage, key, own)
+			}
+		}
+		door := s.find(t, "AthleteUi", "AWS::CloudFront::Distribution", "").at("DistributionConfig")
+		origins := map[any]string{}
+		for _, o := range at(door, "Origins").([]any) {
+			origins[at(o, "Id")] = s.text("AthleteUi", at(o, "DomainName"))
+		}
+		for _, b := range at(door, "CacheBehaviors").([]any) {
+			path, _ := at(b, "PathPattern").(string)
+			origin := origins[at(b, "TargetOriginId")]
+			if leads := strings.HasPrefix(origin, "{"+webhook+"}.execute-api."); leads != (path == "/webhooks/*") {
+				t.Errorf("stage %s: %s leads to %s", stage, path, origin)
+			}
+		}
+	}
+}
+
+// TestTheFrontDoorNeedsThePlatformAlone: a stage without a domain deploys it
+// first, to learn its siteUrl, without which Credentials refuses to be deployed.
+func TestTheFrontDoorNeedsThePlatformAlone(t *testing.T) {
+	imported := regexp.MustCompile(`"Fn::ImportValue":"([^"]*)"`)
+	for _, stage := range stages {
+		b, err := json.Marshal(synth(t, stage).templates["AthleteUi"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := imported.FindAllStringSubmatch(string(b), -1)
+		if len(names) == 0 {
+			t.Errorf("stage %s: the front door leads to no HTTP API", stage)
+		}
+		for _, name := range names {
+			if !strings.HasPrefix(name[1], "Paceline-"+string(stage)+"-Platform:") {
+				t.Errorf("stage %s: the front door needs %s", stage, name[1])
+			}
+		}
+	}
+}
+
+// TestConcurrencyIsKeptForWebhooks: only where the stage says so, for a new
+// account refuses to keep any.
+func TestConcurrencyIsKeptForWebhooks(t *testing.T) {
+	for _, stage := range stages {
+		for _, f := range synth(t, stage).resources("AWS::Lambda::Function") {
+			if kept := f.at("ReservedConcurrentExecutions"); kept != nil {
+				t.Errorf("stage %s: %v executions are kept for %s", stage, kept, f)
+			}
+		}
+	}
+	s := synthesise(t, context(t, config.Prod), func(c *config.Config, _ *stack.Assets) { c.WebhookConcurrency = 7 })
+	for _, f := range s.resources("AWS::Lambda::Function") {
+		if kept := f.at("ReservedConcurrentExecutions"); (kept == 7.0) != strings.Contains(f.String(), "receivewebhook") {
+			t.Errorf("with 7 kept for webhooks, %s has %v", f, kept)
+		}
+	}
+}
+
+// TestRefusedWebhooksAreCounted: the alarm looks at what the filter of the
+// webhook's own access log counts.
+func TestRefusedWebhooksAreCounted(t *testing.T) {
+	for _, stage := range stages {
+		s := synth(t, stage)
+		filter := s.find(t, "Platform", "AWS::Logs::MetricFilter", "")
+		log := owner(s.text("Platform", filter.at("LogGroupName")))
+		webhook := s.find(t, "Platform", "AWS::ApiGatewayV2::Stage", "WebhookApiStage")
+		if got := owner(s.text("Platform", webhook.at("AccessLogSettings", "DestinationArn"))); got != log || log == "" {
+			t.Errorf("stage %s: the filter reads %s, the access log is %s", stage, log, got)
+		}
+		if got := filter.at("FilterPattern"); got != `{ ($.status = "429") || ($.status = "5*") }` {
+			t.Errorf("stage %s: it counts %v", stage, got)
+		}
+		transform := filter.at("MetricTransformations").([]any)[0]
+		alarm := s.find(t, "Platform", "AWS::CloudWatch::Alarm", "WebhookRefused")
+		if at(transform, "MetricName") != alarm.at("MetricName") || at(transform, "MetricNamespace") != alarm.at("Namespace") {
+			t.Errorf("stage %s: %v is counted, the alarm looks at %v", stage, transform, alarm.at("MetricName"))
+		}
+		format, _ := webhook.at("AccessLogSettings", "Format").(string)
+		dimension := at(transform, "Dimensions").([]any)[0]
+		if at(dimension, "Key") != "stage" || at(dimension, "Value") != "$.stage" || !strings.Contains(format, `"stage":"`+string(stage)+`"`) ||
+			at(alarm.at("Dimensions").([]any)[0], "Value") != string(stage) {
+			t.Errorf("stage %s: the dimension %v of %s", stage, dimension, format)
+		}
+	}
+}
+
+// TestWebhooksThatMayNotArriveAreAnAlarm: also when the probe itself is silent.
+func TestWebhooksThatMayNotArriveAreAnAlarm(t *testing.T) {
+	for _, stage := range stages {
+		s := synth(t, stage)
+		for id, want := range map[string][4]any{
+			"WebhookUnwell":    {"WebhookUnwellSeconds", 900.0, 3.0, 300.0},
+			"SubscriptionLost": {"SubscriptionLost", 1.0, 1.0, 300.0},
+		} {
+			a := s.find(t, "Gathering", "AWS::CloudWatch::Alarm", id)
+			got := [4]any{a.at("MetricName"), a.at("Threshold"), a.at("EvaluationPeriods"), a.at("Period")}
+			if got != want || a.at("TreatMissingData") != "breaching" || a.at("Statistic") != "Maximum" {
+				t.Errorf("stage %s: %s looks at %v, and takes silence for %v", stage, id, got, a.at("TreatMissingData"))
+			}
+		}
+		schedule := s.find(t, "Gathering", "AWS::Scheduler::Schedule", "Probe")
+		if schedule.at("ScheduleExpression") != "rate(2 minutes)" ||
+			!strings.Contains(s.text("Gathering", schedule.at("Target", "Arn")), "probewebhook") {
+			t.Errorf("stage %s: %v runs %v", stage, schedule.at("ScheduleExpression"), schedule.at("Target", "Arn"))
 		}
 	}
 }
@@ -443,14 +566,15 @@ func TestRateIsLimited(t *testing.T) {
 // queries OAuth codes.
 func TestAccessLogsHoldNoSecrets(t *testing.T) {
 	for _, stage := range stages {
-		s := synth(t, stage).find(t, "Platform", "AWS::ApiGatewayV2::Stage", "")
-		format, _ := s.at("AccessLogSettings", "Format").(string)
-		if !strings.Contains(format, "$context.routeKey") || !strings.Contains(format, "$context.requestId") {
-			t.Errorf("the access log does not tell route and request: %s", format)
-		}
-		for _, secret := range []string{".path", "queryString", "rawPath", "sourceIp", "$request", "header", "cookie"} {
-			if strings.Contains(format, secret) {
-				t.Errorf("the access log holds %s: %s", secret, format)
+		for _, s := range synth(t, stage).resources("AWS::ApiGatewayV2::Stage") {
+			format, _ := s.at("AccessLogSettings", "Format").(string)
+			if !strings.Contains(format, "$context.routeKey") || !strings.Contains(format, "$context.requestId") {
+				t.Errorf("the access log %s does not tell route and request: %s", s, format)
+			}
+			for _, secret := range []string{".path", "queryString", "rawPath", "sourceIp", "$request", "header", "cookie"} {
+				if strings.Contains(format, secret) {
+					t.Errorf("the access log %s holds %s: %s", s, secret, format)
+				}
 			}
 		}
 	}
@@ -524,11 +648,11 @@ func TestOutputs(t *testing.T) {
 	for _, stage := range stages {
 		s := synth(t, stage)
 		want := map[string][]string{
-			"Platform": {"EventBusName", "HttpApiId", "HttpApiUrl"}, "Credentials": {"AdminFunctionName"},
+			"Platform": {"EventBusName", "HttpApiId", "HttpApiUrl", "WebhookApiId"}, "Credentials": {"AdminFunctionName"},
 			"Gathering": {"GatheringStatusFunctionName"}, "AthleteUi": {"SiteUrl"},
 		}
 		if stage == config.Local {
-			want["Platform"] = append(want["Platform"], "LocalOmissions")
+			want["Platform"] = slices.Insert(want["Platform"], 3, "LocalOmissions")
 			delete(want, "AthleteUi")
 		}
 		got := map[string][]string{}

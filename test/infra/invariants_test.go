@@ -407,9 +407,9 @@ var invariants = []invariant{
 		},
 	},
 	{
-		name: "stacks share only the bus, the HTTP API, alarms, the requester and the authorizer",
+		name: "stacks share only the bus, the HTTP APIs, alarms, the requester, check-subscription and the authorizer",
 		check: func(_ *testing.T, s *system) (bad []string) {
-			shared := regexp.MustCompile(`^\{(Platform\.(Bus|Api|Alarms)[0-9A-F]{8}(\.Arn)?|Credentials\.forwardrequestFunction[0-9A-F]{8}\.Arn|Credentials\.SessionAuthorizer)\}$`)
+			shared := regexp.MustCompile(`^\{(Platform\.(Bus|Api|WebhookApi|Alarms)[0-9A-F]{8}(\.Arn)?|Credentials\.(forwardrequest|checksubscription)Function[0-9A-F]{8}\.Arn|Credentials\.SessionAuthorizer)\}$`)
 			for _, name := range stackNames {
 				outputs, _ := s.templates[name]["Outputs"].(map[string]any)
 				for key, o := range outputs {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/credentials/lambdain"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	gathering "github.com/paceline/paceline/pkg/gathering/lambdain"
 	"github.com/paceline/paceline/pkg/gathering/quota"
 	"github.com/spf13/cobra"
@@ -49,7 +50,7 @@ func newCommand(
 	root.AddCommand(
 		group("app", "The Strava application", a.setApp()),
 		group("subscription", "The push subscription",
-			a.subscription("ensure", "Make Strava push events to this stage", lambdain.ActionEnsureSubscription),
+			a.ensureSubscription(),
 			a.subscription("show", "Show the push subscription", lambdain.ActionShowSubscription),
 			a.subscription("delete", "Delete the push subscription", lambdain.ActionDeleteSubscription)),
 		a.athletes(),
@@ -115,15 +116,36 @@ func readSecrets(in io.Reader) (clientSecret, verifyToken string, err error) {
 	return read[0], read[1], nil
 }
 
+func (a *adminCLI) ensureSubscription() *cobra.Command {
+	var replace bool
+	cmd := &cobra.Command{
+		Use: "ensure", Short: "Make Strava push events to this stage", Args: cobra.NoArgs,
+		Long: "Make Strava push events to this stage. A Strava application has one push subscription.\n\n" +
+			"If it points to another host, which may be another stage's, nothing is changed and the\n" +
+			"error names the host; --replace takes the subscription over.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.printSubscription(cmd, lambdain.AdminRequest{Action: lambdain.ActionEnsureSubscription, Replace: replace})
+		},
+	}
+	cmd.Flags().BoolVar(&replace, "replace", false, "take over a subscription that points to another host")
+	return cmd
+}
+
 func (a *adminCLI) subscription(name, short, action string) *cobra.Command {
 	return &cobra.Command{Use: name, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		res, err := a.invoke(cmd.Context(), lambdain.AdminRequest{Action: action})
-		if err != nil || res.Subscription == nil {
-			return err
-		}
-		s := res.Subscription
-		return a.print(cmd, s, row("ID", "CALLBACK"), row(s.ID, s.CallbackURL))
+		return a.printSubscription(cmd, lambdain.AdminRequest{Action: action})
 	}}
+}
+
+// printSubscription carries out an action and prints the subscription it
+// answers with, if it does.
+func (a *adminCLI) printSubscription(cmd *cobra.Command, req lambdain.AdminRequest) error {
+	res, err := a.invoke(cmd.Context(), req)
+	if err != nil || res.Subscription == nil {
+		return err
+	}
+	s := res.Subscription
+	return a.print(cmd, s, row("ID", "CALLBACK"), row(s.ID, s.CallbackURL))
 }
 
 func (a *adminCLI) athletes() *cobra.Command {
@@ -342,8 +364,33 @@ func gatheringRows(g *gathering.StatusView) [][]any {
 	if seen := g.Webhook.LastSeen; seen != nil {
 		rows = append(rows, row("webhooks", "last seen "+clock(*seen)))
 	}
+	if h := g.Webhook.Callback; h != nil {
+		rows = append(rows, row("  callback", "last well "+clock(h.WellAt)))
+		if h.FailingSince != nil {
+			rows = append(rows, row("", fmt.Sprintf("failing since %s: %s", clock(*h.FailingSince), h.Failure)))
+		}
+	}
+	if h := g.Webhook.Subscription; h != nil {
+		rows = append(rows, row("  subscription", "last well "+clock(h.WellAt)))
+		if h.FailingSince != nil {
+			rows = append(rows, row("", subscriptionFailure(h.Failure)))
+		}
+	}
 	if gap := g.Webhook.Gap; gap != nil {
 		rows = append(rows, row("gap in webhooks", fmt.Sprintf("%s to %s", clock(gap.From), clock(gap.To))))
 	}
 	return rows
+}
+
+// subscriptionFailure says what is wrong with the push subscription, and what
+// to do.
+func subscriptionFailure(failure string) string {
+	const ensure = "run `paceline admin subscription ensure`"
+	switch failure {
+	case credentialsv1.SubscriptionMissing:
+		return "the push subscription is missing at Strava; " + ensure
+	case credentialsv1.SubscriptionElsewhere:
+		return "Strava pushes this application's events to another callback URL; " + ensure + ", which names the host"
+	}
+	return "Strava's push subscription was replaced behind our back; " + ensure
 }

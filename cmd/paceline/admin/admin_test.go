@@ -177,6 +177,8 @@ func TestRequests(t *testing.T) {
 	}{
 		{"hunter2\n", "app set --client-id 4711", lambdain.AdminRequest{Action: lambdain.ActionSetApp, ClientID: "4711", ClientSecret: "hunter2"}},
 		{"hunter2\nverify\n", "app set --client-id 4711", lambdain.AdminRequest{Action: lambdain.ActionSetApp, ClientID: "4711", ClientSecret: "hunter2", VerifyToken: "verify"}},
+		{"", "subscription ensure", lambdain.AdminRequest{Action: lambdain.ActionEnsureSubscription}},
+		{"", "subscription ensure --replace", lambdain.AdminRequest{Action: lambdain.ActionEnsureSubscription, Replace: true}},
 		{"", "subscription delete", lambdain.AdminRequest{Action: lambdain.ActionDeleteSubscription}},
 		{"", "athletes --cursor c --limit 9", lambdain.AdminRequest{Action: lambdain.ActionAthletes, Provider: "strava", Cursor: "c", Limit: 9}},
 		{"", "waitlist remove ann@example.com", lambdain.AdminRequest{Action: lambdain.ActionRemoveWaiting, Contact: "ann@example.com"}},
@@ -274,5 +276,44 @@ func TestStatusOfGathering(t *testing.T) {
 	}
 	if got, err = d.run(t, "", "status", "--json"); err != nil || !strings.Contains(got, `"rate_limited_today": 1`) || !strings.Contains(got, `"capacity": 1`) {
 		t.Errorf("%s, %v", got, err)
+	}
+}
+
+func TestStatusSaysWhatToDoAboutTheWebhook(t *testing.T) {
+	at := time.Date(2026, 11, 2, 3, 15, 0, 0, time.UTC)
+	later := at.Add(time.Hour)
+	d := answers(lambdain.AdminResponse{Status: &lambdain.StatusView{Capacity: 1}})
+	status := func(callback, subscription *gathering.HealthView) string {
+		t.Helper()
+		d.gathering = &gathering.StatusView{Webhook: gathering.WebhookView{Callback: callback, Subscription: subscription}}
+		got, err := d.run(t, "", "status")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	well := &gathering.HealthView{WellAt: at}
+	if got := status(well, well); strings.Contains(got, "failing") || strings.Contains(got, "ensure") {
+		t.Errorf("all is well, and yet:\n%s", got)
+	}
+	for failure, want := range map[string]string{
+		"missing":   "the push subscription is missing at Strava; run `paceline admin subscription ensure`\n",
+		"elsewhere": "another callback URL; run `paceline admin subscription ensure`, which names the host\n",
+		"replaced":  "replaced behind our back; run `paceline admin subscription ensure`\n",
+	} {
+		got := status(
+			&gathering.HealthView{WellAt: at, FailingSince: &later, Failure: "the callback answered with status 502"},
+			&gathering.HealthView{WellAt: later, FailingSince: &later, Failure: failure},
+		)
+		for _, line := range []string{
+			"  callback           last well 2026-11-02 03:15 UTC\n",
+			"failing since 2026-11-02 04:15 UTC: the callback answered with status 502\n",
+			"  subscription       last well 2026-11-02 04:15 UTC\n",
+			want,
+		} {
+			if !strings.Contains(got, line) {
+				t.Errorf("%s: there is no %q in\n%s", failure, line, got)
+			}
+		}
 	}
 }

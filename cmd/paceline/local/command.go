@@ -80,20 +80,21 @@ STRAVA_OAUTH_URL and STRAVA_PUSH_URL for another Strava than the stand-in.`,
 // frontCommand is what startFront runs; a person has no use for it.
 func frontCommand() *cobra.Command {
 	var port int
-	var site, aws, apiID string
+	var site, aws, apiID, webhookAPIID string
 	cmd := &cobra.Command{Use: "front", Hidden: true, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		address, err := url.Parse(aws)
 		if err != nil {
 			return err
 		}
-		if apiID == "" || address.Host == "" {
-			return errors.New("--api-id and --aws must be set")
+		if apiID == "" || webhookAPIID == "" || address.Host == "" {
+			return errors.New("--api-id, --webhook-api-id and --aws must be set")
 		}
-		return serveFront(cmd.Context(), port, newFront(os.DirFS(site), address, apiID, os.Stdout))
+		return serveFront(cmd.Context(), port, newFront(os.DirFS(site), address, apiID, webhookAPIID, os.Stdout))
 	}}
 	cmd.Flags().IntVar(&port, "port", DefaultPort, "port to serve on")
 	cmd.Flags().StringVar(&site, "site", "", "folder of the built site")
 	cmd.Flags().StringVar(&aws, "aws", "", "address of the emulator")
 	cmd.Flags().StringVar(&apiID, "api-id", "", "id of the HTTP API")
+	cmd.Flags().StringVar(&webhookAPIID, "webhook-api-id", "", "id of the HTTP API that takes Strava's webhooks")
 	return cmd
 }

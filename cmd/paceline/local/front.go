@@ -20,16 +20,22 @@ import (
 
 // front serves the site and the HTTP API on one origin, as CloudFront does on AWS.
 type front struct {
-	files fs.FS
-	api   http.Handler
-	log   io.Writer
+	files         fs.FS
+	api, webhooks http.Handler
+	log           io.Writer
 }
 
-// newFront serves the files of the built site, and /v1, /oauth and /webhooks from the
-// HTTP API called apiID at the emulator's address. It logs one line per
-// request to log, without query strings: they carry OAuth codes.
-func newFront(files fs.FS, aws *url.URL, apiID string, log io.Writer) http.Handler {
-	proxy := &httputil.ReverseProxy{
+// newFront serves the files of the built site, /v1 and /oauth from the HTTP API
+// called apiID at the emulator's address, and /webhooks from the one called
+// webhookAPIID. It logs one line per request to log, without query strings: they
+// carry OAuth codes.
+func newFront(files fs.FS, aws *url.URL, apiID, webhookAPIID string, log io.Writer) http.Handler {
+	return &front{files: files, api: newProxy(aws, apiID, log), webhooks: newProxy(aws, webhookAPIID, log), log: log}
+}
+
+// newProxy passes requests on to the HTTP API called apiID.
+func newProxy(aws *url.URL, apiID string, log io.Writer) http.Handler {
+	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(aws)
 			// The emulator tells APIs apart by host name, as AWS does.
@@ -49,27 +55,20 @@ func newFront(files fs.FS, aws *url.URL, apiID string, log io.Writer) http.Handl
 			_, _ = io.WriteString(w, `{"title":"Bad Gateway","status":502,"detail":"the local cloud does not answer"}`)
 		},
 	}
-	return &front{files: files, api: proxy, log: log}
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	answer := &answerWatch{ResponseWriter: w, status: http.StatusOK}
-	if isAPI(r.URL.Path) {
+	switch {
+	case strings.HasPrefix(r.URL.Path, "/webhooks/"):
+		f.webhooks.ServeHTTP(answer, r)
+	case strings.HasPrefix(r.URL.Path, "/v1/"), strings.HasPrefix(r.URL.Path, "/oauth/"):
 		f.api.ServeHTTP(answer, r)
-	} else {
+	default:
 		f.serveSite(answer, r)
 	}
 	fmt.Fprintf(f.log, "%s %s %s %d %dms\n", time.Now().UTC().Format("15:04:05"), r.Method, shownPath(r.URL.Path), answer.status, time.Since(began).Milliseconds())
-}
-
-func isAPI(path string) bool {
-	for _, prefix := range []string{"/v1/", "/oauth/", "/webhooks/"} {
-		if strings.HasPrefix(path, prefix) {
-			return true
-		}
-	}
-	return false
 }
 
 // shownPath hides what is a secret by being unguessable: the webhook's key and
@@ -153,7 +152,7 @@ func serveFront(ctx context.Context, port int, handler http.Handler) error {
 }
 
 // startFront starts the front as a process of its own.
-func (c *cloud) startFront(ctx context.Context, apiID string) (startedNow bool, err error) {
+func (c *cloud) startFront(ctx context.Context, apiID, webhookAPIID string) (startedNow bool, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return false, err
@@ -161,7 +160,7 @@ func (c *cloud) startFront(ctx context.Context, apiID string) (startedNow bool, 
 	return c.ensure(ctx, spec{
 		name: "front",
 		argv: []string{self, "local", "front", "--port", strconv.Itoa(c.settings.Port),
-			"--site", c.site(), "--aws", c.settings.awsLoopback(), "--api-id", apiID},
+			"--site", c.site(), "--aws", c.settings.awsLoopback(), "--api-id", apiID, "--webhook-api-id", webhookAPIID},
 		env:  c.cleanEnv(),
 		port: c.settings.Port,
 	}, c.settings.AppURL()+"/")

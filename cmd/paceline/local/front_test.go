@@ -36,7 +36,7 @@ func mustFront(t *testing.T, aws string) (*httptest.Server, *bytes.Buffer) {
 		"index.html":             {Data: []byte("<p>the page</p>")},
 		"privacy.html":           {Data: []byte("<p>privacy</p>")},
 		"assets/index-abc123.js": {Data: []byte("1")},
-	}, address, "0a1b2c3d", log))
+	}, address, "0a1b2c3d", "4e5f6a7b", log))
 	t.Cleanup(server.Close)
 	return server, log
 }

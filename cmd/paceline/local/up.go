@@ -69,7 +69,11 @@ func (c *cloud) up(ctx context.Context) (err error) {
 		if err != nil {
 			return "", err
 		}
-		now, err := c.startFront(ctx, apiID)
+		webhookAPIID, err := c.stackOutput("Platform", "WebhookApiId")
+		if err != nil {
+			return "", err
+		}
+		now, err := c.startFront(ctx, apiID, webhookAPIID)
 		return c.settings.AppURL() + unless(now, " (runs already)"), err
 	}); err != nil {
 		return err

@@ -37,7 +37,7 @@ func main() {
 		Providers:   provider.Names,
 		NewSecret:   boot.NewSecret,
 		Capacity:    s.AthleteCapacity,
-		CallbackURL: s.SiteURL + "/webhooks/strava",
+		CallbackURL: s.SiteURL + settings.WebhookPath,
 		Sleep:       boot.Sleep,
 	}, Log: log}
 	lambda.Start(func(ctx context.Context, req lambdain.AdminRequest) (lambdain.AdminResponse, error) {

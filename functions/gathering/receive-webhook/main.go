@@ -27,7 +27,7 @@ func main() {
 	cfg, log := boot.Load(context.Background(), &s)
 	table := ddb.New(dynamodb.NewFromConfig(cfg), s.GatheringTable)
 	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "receive-webhook")
-	lambda.Start(obs.Flushing(metrics, httpapi.Mux(log, lambdain.HookRoutes(&gathering.WebhookReceiver{
+	lambda.Start(obs.Flushing(metrics, httpapi.Mux(log, lambdain.WebhookRoutes(&gathering.WebhookReceiver{
 		Webhooks:  table,
 		Inboxes:   table,
 		Waker:     sqs.New(awssqs.NewFromConfig(cfg), s.WakeQueueURL),

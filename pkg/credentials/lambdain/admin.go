@@ -32,6 +32,8 @@ type AdminRequest struct {
 	ClientID     string `json:"client_id,omitempty"`
 	ClientSecret string `json:"client_secret,omitempty"`
 	VerifyToken  string `json:"verify_token,omitempty"`
+	// For ensure_subscription: replace a subscription to another host.
+	Replace bool `json:"replace,omitempty"`
 	// For athletes, of Strava unless Provider says otherwise. With IdleDays only
 	// those who have not signed in for so long, and a page may be empty and yet
 	// not the last.
@@ -117,7 +119,7 @@ func (a *Admin) Handle(ctx context.Context, req AdminRequest) (AdminResponse, er
 	case ActionSetApp:
 		return AdminResponse{}, a.Service.SetApp(ctx, req.ClientID, secret.New(req.ClientSecret), secret.New(req.VerifyToken))
 	case ActionEnsureSubscription:
-		sub, err := a.Service.EnsureSubscription(ctx)
+		sub, err := a.Service.EnsureSubscription(ctx, req.Replace)
 		return AdminResponse{Subscription: view(sub)}, err
 	case ActionShowSubscription:
 		sub, err := a.Service.ShowSubscription(ctx)

@@ -105,3 +105,20 @@ type AdministerApp struct {
 	// StravaPushURL is the push subscriptions resource.
 	StravaPushURL string `env:"STRAVA_PUSH_URL,required"`
 }
+
+// CheckSubscription configures check-subscription.
+type CheckSubscription struct {
+	// SiteURL is the site's public origin, without a slash at its end.
+	SiteURL string `env:"SITE_URL,required"`
+	// ParameterPath is the prefix of every SecureString of this boundary, without
+	// a slash at its end.
+	ParameterPath string `env:"PARAMETER_PATH,required"`
+	// TokenKeyID is the KMS key that encrypts the SecureStrings.
+	TokenKeyID string `env:"TOKEN_KEY_ID,required"`
+	// StravaPushURL is the push subscriptions resource.
+	StravaPushURL string `env:"STRAVA_PUSH_URL,required"`
+}
+
+// WebhookPath is the path of the webhook's callback URL below the site's origin,
+// without its last, secret segment.
+const WebhookPath = "/webhooks/strava"

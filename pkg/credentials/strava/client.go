@@ -14,6 +14,9 @@ import (
 const (
 	apiTimeout  = 15 * time.Second
 	pushTimeout = 20 * time.Second // Strava makes the handshake while the call is open.
+	// handshakeTimeout is how long Strava waits for the callback (Strava, "Webhook
+	// Events API"): a callback that takes longer is of no use.
+	handshakeTimeout = 2 * time.Second
 )
 
 // refusal is the error that an answer of the push subscriptions resource stands

@@ -47,11 +47,14 @@ func (p *Push) Subscription(ctx context.Context, app credentials.App) (credentia
 		return credentials.Subscription{}, refusal(a)
 	}
 	var list []subscription
-	if json.Unmarshal(a.Body, &list) != nil {
+	if json.Unmarshal(a.Body, &list) != nil || list == nil { // null is no list.
 		return credentials.Subscription{}, fault.New(fault.Transient, "Strava's list of subscriptions is not one")
 	}
 	if len(list) == 0 {
 		return credentials.Subscription{}, fault.New(fault.NotFound, "there is no push subscription")
+	}
+	if list[0].ID <= 0 {
+		return credentials.Subscription{}, fault.New(fault.Transient, "Strava's list names no subscription")
 	}
 	return credentials.Subscription(list[0]), nil
 }
@@ -106,7 +109,7 @@ func (p *Push) Handshake(ctx context.Context, app credentials.App, callbackURL, 
 	if err != nil {
 		return err
 	}
-	a, err := httpcall.Do(ctx, p.client, pushTimeout, req)
+	a, err := httpcall.Do(ctx, p.client, handshakeTimeout, req)
 	if err != nil {
 		return err
 	}

@@ -292,21 +292,39 @@ type seenItem struct {
 
 type webhookItem struct {
 	itemKey
-	Revision          int64  `dynamodbav:"revision"`
-	CallbackKeySHA256 string `dynamodbav:"callback_key_sha256"`
-	VerifyTokenSHA256 string `dynamodbav:"verify_token_sha256"`
-	SubscriptionID    int64  `dynamodbav:"subscription_id"`
-	Version           int64  `dynamodbav:"version"`
-	LastSeen          int64  `dynamodbav:"last_seen,omitempty"` // Unix ms
-	GapFrom           int64  `dynamodbav:"gap_from,omitempty"`  // Unix ms
-	GapTo             int64  `dynamodbav:"gap_to,omitempty"`    // Unix ms
-	GapPlanned        bool   `dynamodbav:"gap_planned,omitempty"`
+	Revision          int64      `dynamodbav:"revision"`
+	CallbackKeySHA256 string     `dynamodbav:"callback_key_sha256"`
+	VerifyTokenSHA256 string     `dynamodbav:"verify_token_sha256"`
+	SubscriptionID    int64      `dynamodbav:"subscription_id"`
+	Version           int64      `dynamodbav:"version"`
+	LastSeen          int64      `dynamodbav:"last_seen,omitempty"` // Unix ms
+	Callback          healthItem `dynamodbav:"callback"`
+	Subscription      healthItem `dynamodbav:"subscription"`
+	AskedAt           int64      `dynamodbav:"asked_at,omitempty"` // Unix ms
+	GapFrom           int64      `dynamodbav:"gap_from,omitempty"` // Unix ms
+	GapTo             int64      `dynamodbav:"gap_to,omitempty"`   // Unix ms
+	GapPlanned        bool       `dynamodbav:"gap_planned,omitempty"`
+}
+
+type healthItem struct {
+	WellAt       int64  `dynamodbav:"well_at,omitempty"`       // Unix ms
+	FailingSince int64  `dynamodbav:"failing_since,omitempty"` // Unix ms
+	Failure      string `dynamodbav:"failure,omitempty"`
+}
+
+func toHealthItem(h gathering.Health) healthItem {
+	return healthItem{millis(h.WellAt), millis(h.FailingSince), h.Failure}
+}
+
+func (i healthItem) health() gathering.Health {
+	return gathering.Health{WellAt: instant(i.WellAt), FailingSince: instant(i.FailingSince), Failure: i.Failure}
 }
 
 func toWebhookItem(w gathering.Webhook, revision int64) webhookItem {
 	return webhookItem{
 		itemKey{webhookPK, webhookSK}, revision, w.CallbackKeySHA256, w.VerifyTokenSHA256, w.SubscriptionID, w.Version,
-		millis(w.LastSeen), millis(w.Gap.From), millis(w.Gap.To), w.Gap.Planned,
+		millis(w.LastSeen), toHealthItem(w.Callback), toHealthItem(w.Subscription), millis(w.AskedAt),
+		millis(w.Gap.From), millis(w.Gap.To), w.Gap.Planned,
 	}
 }
 
@@ -314,6 +332,7 @@ func (i webhookItem) webhook() gathering.Webhook {
 	return gathering.Webhook{
 		CallbackKeySHA256: i.CallbackKeySHA256, VerifyTokenSHA256: i.VerifyTokenSHA256,
 		SubscriptionID: i.SubscriptionID, Version: i.Version, LastSeen: instant(i.LastSeen),
+		Callback: i.Callback.health(), Subscription: i.Subscription.health(), AskedAt: instant(i.AskedAt),
 		Gap: gathering.Gap{From: instant(i.GapFrom), To: instant(i.GapTo), Planned: i.GapPlanned},
 	}
 }

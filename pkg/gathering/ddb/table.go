@@ -177,7 +177,7 @@ func (t *Table) CountWebhookEvent(ctx context.Context, at time.Time) error {
 	return nil
 }
 
-// Notices implements [gathering.Webhooks].
+// WebhookEvents implements [gathering.Webhooks].
 func (t *Table) WebhookEvents(ctx context.Context, at time.Time) (int, error) {
 	var item struct {
 		Events int `dynamodbav:"events"`

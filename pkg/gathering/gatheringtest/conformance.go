@@ -386,6 +386,8 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 			{CallbackKeySHA256: "k", VerifyTokenSHA256: "v", Version: 1},
 			{
 				CallbackKeySHA256: "k", VerifyTokenSHA256: "v", SubscriptionID: 9, Version: 2, LastSeen: at(1),
+				Callback:     gathering.Health{WellAt: at(2), FailingSince: at(3), Failure: "the callback answered with status 503"},
+				Subscription: gathering.Health{WellAt: at(4), FailingSince: at(5), Failure: "missing"}, AskedAt: at(6),
 				Gap: gathering.Gap{From: at(0), To: at(1), Planned: true},
 			},
 		} {

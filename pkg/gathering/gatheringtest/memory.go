@@ -236,7 +236,7 @@ func (s *Store) CountWebhookEvent(_ context.Context, at time.Time) error {
 	return nil
 }
 
-// Notices implements [gathering.Webhooks].
+// WebhookEvents implements [gathering.Webhooks].
 func (s *Store) WebhookEvents(_ context.Context, at time.Time) (int, error) {
 	unlock, err := s.lock()
 	if err != nil {

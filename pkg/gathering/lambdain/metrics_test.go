@@ -17,6 +17,9 @@ func TestAlarmsAndDashboardLookAtWhatIsCounted(t *testing.T) {
 		gathering.MetricPaused:        settings.MetricPaused,
 		gathering.MetricOldestWebhook: settings.MetricOldestWebhook,
 		gathering.MetricWebhookEvents: settings.MetricWebhookEvents,
+
+		gathering.MetricWebhookUnwell:    settings.MetricWebhookUnwell,
+		gathering.MetricSubscriptionLost: settings.MetricSubscriptionLost,
 	} {
 		if counted != looked {
 			t.Errorf("%s is counted, %s is looked at", counted, looked)

@@ -1,22 +1,31 @@
 package lambdain
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"io"
+	"math"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/httpapi"
 )
 
-// maxBody is the largest webhook body that is read. Strava's have about 300
-// bytes.
+// maxBody is the largest webhook body that is read, in bytes, packed or not.
+// Strava's have about 300.
 const maxBody = 32 << 10
 
-// HookRoutes serves the webhook.
-func HookRoutes(h *gathering.WebhookReceiver) map[string]httpapi.Handler {
+var errTooLarge = errors.New("the body is larger than 32 KiB")
+
+// WebhookRoutes serves the webhook.
+func WebhookRoutes(h *gathering.WebhookReceiver) map[string]httpapi.Handler {
 	return map[string]httpapi.Handler{
 		"GET /webhooks/strava/{key}": func(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
 			q := req.QueryStringParameters
@@ -33,17 +42,16 @@ func HookRoutes(h *gathering.WebhookReceiver) map[string]httpapi.Handler {
 			return httpapi.JSON(http.StatusOK, map[string]string{"hub.challenge": q["hub.challenge"]}), nil
 		},
 		"POST /webhooks/strava/{key}": func(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
-			// A base64 body is a third longer than what it stands for.
-			if len(req.Body) > maxBody*4/3+4 || (!req.IsBase64Encoded && len(req.Body) > maxBody) {
+			event, err := decodeEvent(req)
+			if errors.Is(err, errTooLarge) {
 				h.Reject()
 				return httpapi.Problem(http.StatusRequestEntityTooLarge, "The body is larger than 32 KiB."), nil
 			}
-			notice, err := decodeNotice(req)
 			if err != nil {
 				h.Reject()
 				return httpapi.Response{}, err
 			}
-			if err := h.Receive(ctx, req.PathParameters["key"], notice); err != nil {
+			if err := h.Receive(ctx, req.PathParameters["key"], event); err != nil {
 				return httpapi.Response{}, err
 			}
 			return httpapi.JSON(http.StatusOK, struct{}{}), nil
@@ -51,18 +59,106 @@ func HookRoutes(h *gathering.WebhookReceiver) map[string]httpapi.Handler {
 	}
 }
 
-// decodeNotice reads a webhook's body.
-func decodeNotice(req httpapi.Request) (gathering.WebhookEvent, error) {
+// decodeEvent reads a webhook's body. A lost event is worse than a strange one,
+// so it takes every member in whatever form tells what it says. Members that say
+// nothing are left at zero, and the receiver tells which of them it needs.
+func decodeEvent(req httpapi.Request) (gathering.WebhookEvent, error) {
+	body, err := plainBody(req)
+	if err != nil {
+		return gathering.WebhookEvent{}, err
+	}
+	var members map[string]json.RawMessage
+	if json.Unmarshal(body, &members) != nil || members == nil {
+		return gathering.WebhookEvent{}, fault.New(fault.Invalid, "the body is not a JSON object")
+	}
+	return gathering.WebhookEvent{
+		ObjectType:     text(members["object_type"]),
+		ObjectID:       wholeNumber(members["object_id"]),
+		AspectType:     text(members["aspect_type"]),
+		OwnerID:        wholeNumber(members["owner_id"]),
+		SubscriptionID: wholeNumber(members["subscription_id"]),
+		EventTime:      seconds(members["event_time"]),
+		Updates:        object(members["updates"]),
+	}, nil
+}
+
+// plainBody is the body as it was before API Gateway encoded it and the sender
+// or a proxy packed it, without a byte order mark.
+func plainBody(req httpapi.Request) ([]byte, error) {
 	body := []byte(req.Body)
-	if req.IsBase64Encoded {
+	if req.IsBase64Encoded { // API Gateway hands on so what is not text.
+		if base64.StdEncoding.DecodedLen(len(body)) > maxBody+2 {
+			return nil, errTooLarge
+		}
 		var err error
 		if body, err = base64.StdEncoding.DecodeString(req.Body); err != nil {
-			return gathering.WebhookEvent{}, fault.New(fault.Invalid, "the body is not valid base64")
+			return nil, fault.New(fault.Invalid, "the body is not valid base64")
 		}
 	}
-	var n gathering.WebhookEvent
-	if json.Unmarshal(body, &n) != nil {
-		return gathering.WebhookEvent{}, fault.New(fault.Invalid, "the body is not a webhook event")
+	if len(body) > maxBody {
+		return nil, errTooLarge
 	}
-	return n, nil
+	// By its first bytes (RFC 1952, 2.3.1): a proxy may have unpacked it, or
+	// dropped the Content-Encoding.
+	if bytes.HasPrefix(body, []byte{0x1f, 0x8b}) {
+		packed, err := gzip.NewReader(bytes.NewReader(body))
+		if err == nil {
+			body, err = io.ReadAll(io.LimitReader(packed, maxBody+1))
+		}
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "the body is not valid gzip")
+		}
+		if len(body) > maxBody {
+			return nil, errTooLarge
+		}
+	}
+	return bytes.TrimPrefix(body, []byte("\ufeff")), nil
+}
+
+// text is a string member; "" for any other.
+func text(member json.RawMessage) string {
+	var s string
+	_ = json.Unmarshal(member, &s)
+	return strings.TrimSpace(s)
+}
+
+// number is a member that is a number, or text that holds one, as it is written.
+func number(member json.RawMessage) string {
+	if s := text(member); s != "" {
+		return s
+	}
+	return string(member)
+}
+
+// wholeNumber is a member that is a positive whole number, be it written as
+// 7001, 7001.0 or "7001"; 0 for any other.
+func wholeNumber(member json.RawMessage) int64 {
+	s := number(member)
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return max(0, n)
+	}
+	// Above 2^53 a float does not tell which whole number it stands for.
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || f != math.Trunc(f) || f < 0 || f > 1<<53 {
+		return 0
+	}
+	return int64(f)
+}
+
+// seconds is a time in Unix seconds, without fractions; 0 for none.
+func seconds(member json.RawMessage) int64 {
+	if f, err := strconv.ParseFloat(number(member), 64); err == nil && f > 0 && f < 1<<53 {
+		return int64(f)
+	}
+	return 0
+}
+
+// object is a member that is an object, or text that holds one; empty for any
+// other.
+func object(member json.RawMessage) map[string]any {
+	var members map[string]any
+	if json.Unmarshal(member, &members) != nil {
+		_ = json.Unmarshal([]byte(text(member)), &members)
+	}
+	return members
 }

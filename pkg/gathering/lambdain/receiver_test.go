@@ -1,8 +1,11 @@
 package lambdain_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -34,7 +37,7 @@ func newHook(t *testing.T) (func(route, key, body string, query map[string]strin
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	serve := httpapi.Mux(log, lambdain.HookRoutes(&gathering.WebhookReceiver{
+	serve := httpapi.Mux(log, lambdain.WebhookRoutes(&gathering.WebhookReceiver{
 		Webhooks: store, Inboxes: store, Waker: &gatheringtest.Waker{}, Publisher: &eventtest.Bus{},
 		Minter: event.Minter{Now: time.Now, NewID: func() string { return "id" }}, Metrics: metrics, Log: log,
 	}))
@@ -114,7 +117,7 @@ func TestEventsAreTakenIn(t *testing.T) {
 		"a deauthorization":              {"key", deauthorization(`"false"`), 200, gathering.AspectDeauthorize},
 		"a deauthorization by a boolean": {"key", deauthorization(`false`), 200, gathering.AspectDeauthorize},
 		"still authorized":               {"key", deauthorization(`"true"`), 200, ""},
-		"somebody unknown":               {"key", strings.Replace(documented, "134815", "134816", 1), 200, ""},
+		"an unknown athlete":             {"key", strings.Replace(documented, "134815", "134816", 1), 200, ""},
 		"a wrong key":                    {"x", documented, 404, ""},
 		"another subscription":           {"key", strings.Replace(documented, "120475", "120476", 1), 400, ""},
 		"not JSON":                       {"key", "hello", 400, ""},
@@ -138,7 +141,7 @@ func TestEventsAreTakenIn(t *testing.T) {
 			t.Errorf("%s: %d counted in the store, %v", name, stored, err)
 		}
 		counted := metrics.Of(gathering.MetricWebhookRejected) + metrics.Of(gathering.MetricWebhookIgnored) + metrics.Of(gathering.MetricWebhookUnknown) + metrics.Of(gathering.MetricWebhookEvents)
-		if ignored := metrics.Of(gathering.MetricWebhookIgnored) == 1; counted != 1 || ignored != (tc.status == 200 && tc.aspect == "" && name != "somebody unknown") {
+		if ignored := metrics.Of(gathering.MetricWebhookIgnored) == 1; counted != 1 || ignored != (tc.status == 200 && tc.aspect == "" && name != "an unknown athlete") {
 			t.Errorf("%s: counted %d times, as ignored: %v", name, counted, ignored)
 		}
 	}
@@ -152,6 +155,178 @@ func TestWhatCannotBeStoredIsNotAcknowledged(t *testing.T) {
 	store.Fail(errors.New("boom"))
 	if res := call("POST", "key", strings.Replace(documented, "1516126040", "1516126041", 1), nil); res.StatusCode < 500 {
 		t.Errorf("status %d", res.StatusCode)
+	}
+}
+
+// packed is a body as gzip.
+func packed(t *testing.T, body string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write([]byte(body)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// body is the documented example with members replaced; one replaced by "" is
+// missing.
+func body(t *testing.T, replaced map[string]string) string {
+	t.Helper()
+	members := map[string]json.RawMessage{}
+	if err := json.Unmarshal([]byte(documented), &members); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range replaced {
+		if value == "" {
+			delete(members, name)
+		} else {
+			members[name] = json.RawMessage(value)
+		}
+	}
+	b, err := json.Marshal(members)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestMembersAreReadInWhateverFormTellsWhatTheySay(t *testing.T) {
+	with := func(name, value string) string { return body(t, map[string]string{name: value}) }
+	bodies := map[string]string{
+		"gzip":                 "base64:" + packed(t, documented),
+		"gzip not in base64":   packed(t, documented),
+		"a byte order mark":    "\ufeff" + documented,
+		"a mark within gzip":   "base64:" + packed(t, "\ufeff"+documented),
+		"spaces around":        " \r\n" + documented + "\n ",
+		"a member that is new": with("extra", `{"deep":[{}]}`),
+	}
+	for _, name := range []string{"object_id", "owner_id", "subscription_id"} {
+		n := map[string]string{"object_id": "1360128428", "owner_id": "134815", "subscription_id": "120475"}[name]
+		for _, value := range []string{`"` + n + `"`, n + ".0", `"` + n + `.0"`, `" ` + n + ` "`} {
+			bodies[name+" as "+value] = with(name, value)
+		}
+	}
+	for _, value := range []string{"", "null", "[]", "{}", `""`, `"{}"`, `"null"`, `"junk"`, "7", "true", `["a"]`, `{"title":null}`, `{"private":true}`, `{"a":{"b":[1,{"c":null}]}}`, `{"title":1e400}`} {
+		bodies["updates as "+value] = with("updates", value)
+	}
+	for name, body := range bodies {
+		call, store, metrics := newHook(t)
+		if res := call("POST", "key", body, nil); res.StatusCode != 200 {
+			t.Errorf("%s: %d %s", name, res.StatusCode, res.Body)
+		}
+		h := hint(t, store)
+		if h.Aspect != gathering.AspectUpdate || h.ActivityID != 1360128428 || h.EventTime != 1516126040 || metrics.Of(gathering.MetricWebhookEvents) != 1 {
+			t.Errorf("%s: the hint %+v", name, h)
+		}
+	}
+	// The largest id is not rounded.
+	call, store, _ := newHook(t)
+	if call("POST", "key", with("object_id", "9223372036854775807"), nil); hint(t, store).ActivityID != 9223372036854775807 {
+		t.Errorf("%+v", hint(t, store))
+	}
+}
+
+func TestADeauthorizationIsReadInWhateverForm(t *testing.T) {
+	athlete := func(aspect, updates string) string {
+		return body(t, map[string]string{"object_type": `"athlete"`, "object_id": "134815", "aspect_type": aspect, "updates": updates})
+	}
+	for _, tc := range []struct {
+		aspect, updates string
+		taken           bool
+	}{
+		{`"update"`, `{"authorized":"false"}`, true},
+		{`"update"`, `{"authorized":"False"}`, true},
+		{`"update"`, `{"authorized":" FALSE "}`, true},
+		{`"update"`, `{"authorized":false}`, true},
+		{`"update"`, `"{\"authorized\":\"false\"}"`, true},
+		{`"delete"`, `{"authorized":"false"}`, true},
+		{`"update"`, `{"authorized":"true"}`, false},
+		{`"update"`, `{"authorized":null}`, false},
+		{`"update"`, `{"authorized":{"false":false}}`, false},
+		{`"update"`, `{"title":"false"}`, false},
+		{`"delete"`, `{}`, false},
+		{`"delete"`, ``, false},
+	} {
+		call, store, metrics := newHook(t)
+		res := call("POST", "key", athlete(tc.aspect, tc.updates), nil)
+		want := map[bool]string{true: gathering.AspectDeauthorize}[tc.taken]
+		if h := hint(t, store); res.StatusCode != 200 || h.Aspect != want {
+			t.Errorf("%s %s: %d, the hint %+v", tc.aspect, tc.updates, res.StatusCode, h)
+		}
+		if ignored := metrics.Of(gathering.MetricWebhookIgnored) == 1; ignored == tc.taken {
+			t.Errorf("%s %s: counted as ignored: %v", tc.aspect, tc.updates, ignored)
+		}
+	}
+}
+
+func TestAnEventTimeThatCannotBeReadIsTheTimeOfReceipt(t *testing.T) {
+	for value, want := range map[string]int64{`"1516126040"`: 1516126040, "1516126040.5": 1516126040, "1.51612604e9": 1516126040} {
+		call, store, _ := newHook(t)
+		call("POST", "key", body(t, map[string]string{"event_time": value}), nil)
+		if h := hint(t, store); h.EventTime != want {
+			t.Errorf("%s: %+v", value, h)
+		}
+	}
+	for _, value := range []string{"", "null", "0", "-5", `"yesterday"`, "{}", "1e300", `"NaN"`, `"Inf"`} {
+		call, store, metrics := newHook(t)
+		sent := body(t, map[string]string{"event_time": value})
+		began := time.Now()
+		first, again := call("POST", "key", sent, nil), call("POST", "key", sent, nil)
+		if first.StatusCode != 200 || again.StatusCode != 200 {
+			t.Errorf("%q: %d, then %d", value, first.StatusCode, again.StatusCode)
+		}
+		h := hint(t, store)
+		if h.Aspect != gathering.AspectUpdate || h.EventTime < began.Unix() || h.EventTime > time.Now().Unix() {
+			t.Errorf("%q: the hint %+v", value, h)
+		}
+		// Unless the two fell into different hours, Strava's second try is known.
+		if began.Hour() == time.Now().Hour() && metrics.Of(gathering.MetricWebhookDuplicates) != 1 {
+			t.Errorf("%q: the second try counted as another event", value)
+		}
+	}
+}
+
+func TestWhatCannotBeReadIsRefusedWithAReason(t *testing.T) {
+	with := func(name, value string) string { return body(t, map[string]string{name: value}) }
+	const members = "object_type, object_id and owner_id"
+	for name, tc := range map[string]struct {
+		body   string
+		status int
+		reason string
+	}{
+		"no object id":             {with("object_id", ""), 400, members},
+		"an object id of null":     {with("object_id", "null"), 400, members},
+		"half an object id":        {with("object_id", "7.5"), 400, members},
+		"a negative object id":     {with("object_id", "-7"), 400, members},
+		"an object id too large":   {with("object_id", "1e40"), 400, members},
+		"an object id with a name": {with("object_id", `{"id":7}`), 400, members},
+		"no owner":                 {with("owner_id", ""), 400, members},
+		"no object type":           {with("object_type", ""), 400, members},
+		"an object type of 7":      {with("object_type", "7"), 400, members},
+		"no subscription":          {with("subscription_id", ""), 400, "subscription"},
+		"a list":                   {"[" + documented + "]", 400, "JSON object"},
+		"null":                     {"null", 400, "JSON object"},
+		"nothing":                  {"", 400, "JSON object"},
+		"half an event":            {documented[:40], 400, "JSON object"},
+		"two events":               {documented + documented, 400, "JSON object"},
+		"broken gzip":              {"base64:" + packed(t, documented)[:60], 400, "gzip"},
+		"gzip's head alone":        {"base64:\x1f\x8b", 400, "gzip"},
+		// Reading stops long before its end, which is broken.
+		"a bomb with a broken end": {"base64:" + packed(t, documented+strings.Repeat(" ", 20<<20))[:2000], 413, "32 KiB"},
+		"a bomb":                   {"base64:" + packed(t, documented+strings.Repeat(" ", 20<<20)), 413, "32 KiB"},
+	} {
+		call, store, metrics := newHook(t)
+		res := call("POST", "key", tc.body, nil)
+		if res.StatusCode != tc.status || !strings.Contains(res.Body, tc.reason) {
+			t.Errorf("%s: %d %s", name, res.StatusCode, res.Body)
+		}
+		if h := hint(t, store); h.Aspect != "" || metrics.Of(gathering.MetricWebhookRejected) != 1 {
+			t.Errorf("%s: the hint %+v, %d counted as rejected", name, h, metrics.Of(gathering.MetricWebhookRejected))
+		}
 	}
 }
 
@@ -179,7 +354,7 @@ func TestANoticeThatCannotBeCountedIsTakenInAllTheSame(t *testing.T) {
 			Minter:  event.Minter{Now: time.Now, NewID: func() string { return "id" }},
 			Metrics: metrics, Log: slog.New(slog.NewTextHandler(&log, nil)),
 		}
-		serve := httpapi.Mux(hook.Log, lambdain.HookRoutes(hook))
+		serve := httpapi.Mux(hook.Log, lambdain.WebhookRoutes(hook))
 		began := time.Now()
 		res, err := serve(t.Context(), httpapi.Request{
 			RouteKey: "POST /webhooks/strava/{key}", PathParameters: map[string]string{"key": "key"}, Body: documented,

@@ -17,9 +17,9 @@ type StatusView struct {
 	Parallel    int `json:"calls_at_once"`
 	// RateLimited counts today's 429s.
 	RateLimited int `json:"rate_limited_today"`
-	// Paused is absent unless nothing may be called at all.
+	// Paused is absent unless no call may be made at all.
 	Paused *PauseView `json:"paused,omitempty"`
-	// OthersSeen is when somebody else last spent of the quota.
+	// OthersSeen is when another program last spent of the quota.
 	OthersSeen *time.Time           `json:"others_seen,omitempty"`
 	Classes    map[string]ClassView `json:"classes"`
 	Webhook    WebhookView          `json:"webhook"`
@@ -55,11 +55,32 @@ type ClassView struct {
 type WebhookView struct {
 	SubscriptionID int64      `json:"subscription_id"`
 	LastSeen       *time.Time `json:"last_seen,omitempty"`
+	// Callback and Subscription are how probes found the public callback URL and
+	// Strava's subscription; absent while there should be no subscription.
+	Callback     *HealthView `json:"callback,omitempty"`
+	Subscription *HealthView `json:"subscription,omitempty"`
 	// EventsToday and EventsYesterday are how many were stored, by UTC day.
 	EventsToday     int `json:"events_today"`
 	EventsYesterday int `json:"events_yesterday"`
 	// Gap is the last one in which events may have been lost.
 	Gap *GapView `json:"gap,omitempty"`
+}
+
+// HealthView is how one part of the webhook fares.
+type HealthView struct {
+	// WellAt is when a probe last found it well.
+	WellAt time.Time `json:"well_at"`
+	// FailingSince and Failure are absent while it is well. The subscription's
+	// Failure is "missing", "elsewhere" or "replaced".
+	FailingSince *time.Time `json:"failing_since,omitempty"`
+	Failure      string     `json:"failure,omitempty"`
+}
+
+func health(h gathering.Health) *HealthView {
+	if h.WellAt.IsZero() {
+		return nil
+	}
+	return &HealthView{h.WellAt, optional(h.FailingSince), h.Failure}
 }
 
 // GapView is a gap in the webhooks.
@@ -85,7 +106,8 @@ func Status(o *gathering.Overview) func(context.Context) (StatusView, error) {
 			OthersSeen: optional(q.Others), Classes: map[string]ClassView{},
 			Webhook: WebhookView{
 				SubscriptionID: s.Webhook.SubscriptionID, LastSeen: optional(s.Webhook.LastSeen),
-				EventsToday: s.NoticesToday, EventsYesterday: s.NoticesYesterday,
+				Callback: health(s.Webhook.Callback), Subscription: health(s.Webhook.Subscription),
+				EventsToday: s.EventsToday, EventsYesterday: s.EventsYesterday,
 			},
 		}
 		if q.Pause != nil {

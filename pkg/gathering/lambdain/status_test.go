@@ -19,6 +19,8 @@ func TestStatusTellsHowTheWebhookFares(t *testing.T) {
 	store := gatheringtest.NewStore()
 	_, err := store.UpdateWebhook(t.Context(), func(w *gathering.Webhook) error {
 		w.SubscriptionID, w.LastSeen = 5, now
+		w.Callback = gathering.Health{WellAt: now}
+		w.Subscription = gathering.Health{WellAt: now.Add(-time.Hour), FailingSince: now.Add(-time.Minute), Failure: "missing"}
 		return nil
 	})
 	if err != nil {
@@ -38,7 +40,8 @@ func TestStatusTellsHowTheWebhookFares(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(`{"subscription_id":5,"last_seen":"2026-11-22T00:00:30Z","events_today":2,"events_yesterday":2}`, string(got)); d != "" {
+	if d := cmp.Diff(`{"subscription_id":5,"last_seen":"2026-11-22T00:00:30Z","callback":{"well_at":"2026-11-22T00:00:30Z"},`+
+		`"subscription":{"well_at":"2026-11-21T23:00:30Z","failing_since":"2026-11-21T23:59:30Z","failure":"missing"},"events_today":2,"events_yesterday":2}`, string(got)); d != "" {
 		t.Error(d)
 	}
 }

@@ -13,6 +13,13 @@ const (
 	MetricPaused        = "PausedSeconds"
 	MetricOldestWebhook = "OldestWebhookSeconds"
 	MetricWebhookEvents = "WebhookEventsDelivered"
+
+	MetricWebhookUnwell    = "WebhookUnwellSeconds"
+	MetricSubscriptionLost = "SubscriptionLost"
+	// MetricWebhooksRefused counts the calls of the webhook that were throttled or
+	// failed, by the access log.
+	MetricWebhooksRefused = "WebhooksRefused"
+
 	// MetricKeptTooLong counts what is kept longer than it may be.
 	MetricKeptTooLong = "KeptTooLong"
 )
@@ -58,6 +65,14 @@ type HandleEvents struct {
 // ShowStatus configures show-status.
 type ShowStatus struct {
 	GatheringTable string `env:"GATHERING_TABLE,required"`
+}
+
+// ProbeWebhook configures probe-webhook.
+type ProbeWebhook struct {
+	Stage          string `env:"STAGE,required"`
+	GatheringTable string `env:"GATHERING_TABLE,required"`
+	// CheckFunction is the ARN of the credentials boundary's check-subscription.
+	CheckFunction string `env:"CHECK_FUNCTION,required"`
 }
 
 // EnforceDeadlines configures enforce-deadlines.

@@ -9,13 +9,13 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/quota"
 	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/invoke"
 )
 
 // Forward makes one call in an athlete's name. An error is a fault: it says
@@ -24,24 +24,7 @@ type Forward func(context.Context, credentialsv1.ForwardRequest) (credentialsv1.
 
 // ByLambda forwards by invoking the requester, the function with this ARN.
 func ByLambda(client *lambda.Client, arn string) Forward {
-	return func(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
-		payload, err := json.Marshal(req)
-		if err != nil {
-			return credentialsv1.ForwardResponse{}, fmt.Errorf("encode request: %w", err)
-		}
-		out, err := client.Invoke(ctx, &lambda.InvokeInput{FunctionName: aws.String(arn), Payload: payload})
-		if err != nil {
-			return credentialsv1.ForwardResponse{}, fault.New(fault.Transient, "invoke the requester: %w", err)
-		}
-		if out.FunctionError != nil {
-			return credentialsv1.ForwardResponse{}, fault.New(fault.Transient, "the requester failed: %s", *out.FunctionError)
-		}
-		var res credentialsv1.ForwardResponse
-		if err := json.Unmarshal(out.Payload, &res); err != nil {
-			return credentialsv1.ForwardResponse{}, fault.New(fault.Permanent, "the requester's answer is malformed")
-		}
-		return res, nil
-	}
+	return invoke.Function[credentialsv1.ForwardRequest, credentialsv1.ForwardResponse](client, arn, "the requester")
 }
 
 // Client implements [gathering.Strava].

@@ -1,0 +1,65 @@
+package credentials
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/kit/fault"
+)
+
+// SubscriptionCheck looks whether Strava's webhooks can arrive.
+type SubscriptionCheck struct {
+	Vault Vault
+	Push  Push
+	// NewSecret returns at least 128 unguessable bits as URL-safe text.
+	NewSecret func() string
+	// CallbackURL is as in [Admin].
+	CallbackURL string
+}
+
+// Check asks the public callback URL the handshake question and, if askStrava
+// says so, Strava for the subscription. What it finds is in the answer. An
+// error, of the vault, says that it could not look.
+func (c *SubscriptionCheck) Check(ctx context.Context, askStrava bool) (credentialsv1.CheckSubscriptionResponse, error) {
+	app, err := c.Vault.App(ctx, ProviderStrava)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return credentialsv1.CheckSubscriptionResponse{}, fmt.Errorf("read app: %w", err)
+	}
+	if err != nil || app.SubscriptionID == 0 {
+		return credentialsv1.CheckSubscriptionResponse{}, nil
+	}
+	res := credentialsv1.CheckSubscriptionResponse{Configured: true, Subscription: credentialsv1.SubscriptionUnknown}
+	callback := callbackURL(c.CallbackURL, app)
+	if err := c.Push.Handshake(ctx, app, callback, c.NewSecret()); err != nil {
+		res.CallbackFailure = err.Error()
+	}
+	if !askStrava {
+		return res, nil
+	}
+	sub, err := c.Push.Subscription(ctx, app)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		res.Subscription = credentialsv1.SubscriptionMissing
+	case err != nil: // Strava's silence says nothing about the subscription.
+	case sub.CallbackURL == callback:
+		res.Subscription, res.SubscriptionID = credentialsv1.SubscriptionOK, sub.ID
+	default:
+		res.Subscription, res.SubscriptionID = credentialsv1.SubscriptionElsewhere, sub.ID
+	}
+	return res, nil
+}
+
+// callbackURL is the whole URL that Strava pushes to. Its last segment is
+// secret.
+func callbackURL(base string, app App) string { return base + "/" + app.CallbackKey.Reveal() }
+
+// hostOf is the host and port of a callback URL, which may be shown.
+func hostOf(callback string) string {
+	u, err := url.Parse(callback)
+	if err != nil || u.Host == "" {
+		return "an unreadable address"
+	}
+	return u.Host
+}

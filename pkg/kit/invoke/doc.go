@@ -1,0 +1,2 @@
+// Package invoke calls Lambda functions and waits for their answers.
+package invoke

@@ -1,0 +1,34 @@
+package invoke
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/paceline/paceline/pkg/kit/fault"
+)
+
+// Function calls the function with this ARN; name is what its errors call it.
+// An error is a transient fault when the function failed or could not be
+// called, a permanent one when its answer is not an Out.
+func Function[In, Out any](client *lambda.Client, arn, name string) func(context.Context, In) (Out, error) {
+	return func(ctx context.Context, in In) (out Out, _ error) {
+		payload, err := json.Marshal(in)
+		if err != nil {
+			return out, fmt.Errorf("encode the request to %s: %w", name, err)
+		}
+		res, err := client.Invoke(ctx, &lambda.InvokeInput{FunctionName: aws.String(arn), Payload: payload})
+		if err != nil {
+			return out, fault.New(fault.Transient, "invoke %s: %w", name, err)
+		}
+		if res.FunctionError != nil {
+			return out, fault.New(fault.Transient, "%s failed: %s", name, *res.FunctionError)
+		}
+		if err := json.Unmarshal(res.Payload, &out); err != nil {
+			return out, fault.New(fault.Permanent, "the answer of %s is malformed", name)
+		}
+		return out, nil
+	}
+}

@@ -1,0 +1,303 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/paceline/paceline/test/strava"
+)
+
+// TestLostWebhooks takes the webhook's storage away, and then its subscription.
+// Virtual time covers how long an outage may last (pkg/gathering); this is about
+// the deployed parts.
+func TestLostWebhooks(t *testing.T) {
+	c := start(t)
+	athlete := c.athletes(t)[0].ID
+	b := c.browser(t)
+	if got := b.connect(athlete, ""); got != "/" {
+		t.Fatalf("connecting leads to %q", got)
+	}
+	b.current(time.Minute)
+	p := c.prober(t)
+
+	t.Run("storage refuses, the receiver restarts, and the gap is repaired", func(t *testing.T) { storageRefuses(t, p, b.in(t), athlete) })
+	t.Run("the subscription is deleted at Strava behind our back", func(t *testing.T) { subscriptionDeleted(t, p) })
+	t.Run("no dead letters", func(t *testing.T) { noDeadLetters(t, c) })
+}
+
+// prober runs the deployed probe at once, rather than waiting for its schedule.
+type prober struct {
+	*cloud
+	lambda          *lambda.Client
+	probe, receiver string // functions
+	table           string
+}
+
+func (c *cloud) prober(t *testing.T) *prober {
+	t.Helper()
+	p := &prober{cloud: c, lambda: lambda.NewFromConfig(c.aws(t))}
+	stack, err := cloudformation.NewFromConfig(c.aws(t)).DescribeStackResources(t.Context(), &cloudformation.DescribeStackResourcesInput{
+		StackName: aws.String("Paceline-local-Gathering"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range stack.StackResources {
+		id, physical := strings.ToLower(aws.ToString(r.LogicalResourceId)), aws.ToString(r.PhysicalResourceId)
+		switch kind := aws.ToString(r.ResourceType); {
+		case kind == "AWS::Lambda::Function" && strings.HasPrefix(id, "probewebhook"):
+			p.probe = physical
+		case kind == "AWS::Lambda::Function" && strings.HasPrefix(id, "receivewebhook"):
+			p.receiver = physical
+		case kind == "AWS::DynamoDB::Table" || kind == "AWS::DynamoDB::GlobalTable":
+			p.table = physical
+		}
+	}
+	if p.probe == "" || p.receiver == "" || p.table == "" {
+		t.Fatalf("the stack Gathering has %+v", p)
+	}
+	return p
+}
+
+// run probes, asks Strava too, and returns the metrics that it reported.
+func (p *prober) run(t *testing.T) (metrics map[string]float64, failed bool) {
+	t.Helper()
+	out, err := p.lambda.Invoke(t.Context(), &lambda.InvokeInput{
+		FunctionName: aws.String(p.probe), Payload: []byte(`{"ask_strava":true}`), LogType: lambdatypes.LogTypeTail,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := base64.StdEncoding.DecodeString(aws.ToString(out.LogResult))
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics = map[string]float64{}
+	for line := range strings.Lines(string(log)) {
+		start := strings.Index(line, "{")
+		var members map[string]any
+		if start < 0 || json.Unmarshal([]byte(line[start:]), &members) != nil || members["_aws"] == nil {
+			continue
+		}
+		for name, value := range members {
+			if n, ok := value.(float64); ok {
+				metrics[name] = n
+			}
+		}
+	}
+	return metrics, out.FunctionError != nil
+}
+
+// webhookStatus is what `paceline admin status` says of the webhook.
+type webhookStatus struct {
+	SubscriptionID int64 `json:"subscription_id"`
+	Callback       struct {
+		WellAt       time.Time  `json:"well_at"`
+		FailingSince *time.Time `json:"failing_since"`
+		Failure      string     `json:"failure"`
+	} `json:"callback"`
+	Subscription struct {
+		FailingSince *time.Time `json:"failing_since"`
+		Failure      string     `json:"failure"`
+	} `json:"subscription"`
+	Gap *struct {
+		From, To time.Time
+		Planned  bool
+	} `json:"gap"`
+}
+
+func (p *prober) status(t *testing.T) webhookStatus {
+	t.Helper()
+	var status struct {
+		Gathering struct {
+			Webhook webhookStatus `json:"webhook"`
+		} `json:"gathering"`
+	}
+	p.admin(t, &status, "status")
+	return status.Gathering.Webhook
+}
+
+// useTable gives functions another table, and with it a new instance.
+func (p *prober) useTable(t *testing.T, table string, functions ...string) {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	for _, f := range functions {
+		is, err := p.lambda.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: aws.String(f)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		variables := is.Environment.Variables
+		variables["GATHERING_TABLE"] = table
+		if _, err := p.lambda.UpdateFunctionConfiguration(ctx, &lambda.UpdateFunctionConfigurationInput{
+			FunctionName: aws.String(f), Environment: &lambdatypes.Environment{Variables: variables},
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// age makes the callback's last good probe so much older, as if that time had
+// passed, and returns when it was.
+func (p *prober) age(t *testing.T, by time.Duration) time.Time {
+	t.Helper()
+	well := p.status(t).Callback.WellAt.Add(-by)
+	_, err := dynamodb.NewFromConfig(p.aws(t)).UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
+		TableName: aws.String(p.table),
+		Key: map[string]types.AttributeValue{
+			"pk": &types.AttributeValueMemberS{Value: "webhook"}, "sk": &types.AttributeValueMemberS{Value: "webhook"},
+		},
+		// As every write does, so that a probe that read before starts over.
+		UpdateExpression: aws.String("SET callback.well_at = :at ADD revision :one"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":at": &types.AttributeValueMemberN{Value: strconv.FormatInt(well.UnixMilli(), 10)}, ":one": &types.AttributeValueMemberN{Value: "1"},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return well
+}
+
+func storageRefuses(t *testing.T, p *prober, b *browser, athlete int64) {
+	if metrics, failed := p.run(t); failed || metrics["WebhookUnwellSeconds"] > 60 {
+		t.Fatalf("at first: failed %t, %v", failed, metrics)
+	}
+	if s := p.status(t); s.Callback.FailingSince != nil || s.Gap != nil && !s.Gap.Planned {
+		t.Fatalf("at first: %+v", s)
+	}
+	// DynamoDB refuses every call about a table that is not there. Only the
+	// receiver meets that: the probe notices by the handshake.
+	t.Cleanup(func() { p.useTable(t, p.table, p.receiver, p.probe) })
+	p.useTable(t, "no-such-table", p.receiver)
+	if _, failed := p.run(t); failed {
+		t.Error("the probe fails although only the receiver has no storage")
+	}
+	if s := p.status(t); s.Callback.FailingSince == nil || !strings.Contains(s.Callback.Failure, "status 5") {
+		t.Errorf("while the receiver has no storage: %+v", s.Callback)
+	}
+	// Strava gives up on an event in that time.
+	p.control(t, "PATCH", "/settings", map[string]any{"retry_interval": "100ms"}, nil)
+	activity := p.truth(t, athlete)[0].ID
+	p.editActivity(t, athlete, activity, map[string]string{"name": "No webhook told"})
+	never(t, 5*time.Second, "the event arrived without storage", func() bool {
+		var it item
+		b.get(activityPath(activity), &it)
+		return it.Name == "No webhook told"
+	})
+	// The probe itself cannot write either, and says so.
+	p.useTable(t, "no-such-table", p.probe)
+	if _, failed := p.run(t); !failed {
+		t.Error("the probe does not fail although it has no storage")
+	}
+	well := p.age(t, 6*time.Minute)
+	p.useTable(t, p.table, p.receiver, p.probe)
+	if _, failed := p.run(t); failed {
+		t.Fatal("the probe fails although storage is back")
+	}
+	s := p.status(t)
+	if s.Gap == nil || s.Gap.From.Sub(well).Abs() > time.Millisecond || s.Callback.FailingSince != nil {
+		t.Fatalf("once storage is back, want a gap from %s: %+v", well, s)
+	}
+	eventually(t, 150*time.Second, "the change that no webhook told", func() bool {
+		var it item
+		b.get(activityPath(activity), &it)
+		return it.Name == "No webhook told"
+	})
+	if s := p.status(t); s.Gap == nil || !s.Gap.Planned {
+		t.Errorf("the gap is not marked as repaired: %+v", s.Gap)
+	}
+}
+
+func subscriptionDeleted(t *testing.T, p *prober) {
+	if metrics, failed := p.run(t); failed || metrics["SubscriptionLost"] != 0 {
+		t.Fatalf("at first: failed %t, %v", failed, metrics)
+	}
+	p.unsubscribe(t)
+	metrics, failed := p.run(t)
+	if failed || metrics["SubscriptionLost"] != 1 {
+		t.Errorf("after the deletion: failed %t, %v", failed, metrics)
+	}
+	if s := p.status(t); s.Subscription.Failure != "missing" || s.Subscription.FailingSince == nil {
+		t.Errorf("after the deletion: %+v", s.Subscription)
+	}
+	const advice = "the push subscription is missing at Strava; run `paceline admin subscription ensure`"
+	if text := p.adminText(t, "status"); !strings.Contains(text, advice) {
+		t.Errorf("the status does not say so:\n%s", text)
+	}
+
+	before := p.status(t)
+	p.admin(t, nil, "subscription", "ensure")
+	eventually(t, soon, "gathering to know the new subscription", func() bool {
+		return p.status(t).SubscriptionID != before.SubscriptionID
+	})
+	metrics, failed = p.run(t)
+	if failed || metrics["SubscriptionLost"] != 0 {
+		t.Errorf("after ensure: failed %t, %v", failed, metrics)
+	}
+	s := p.status(t)
+	if s.Subscription.FailingSince != nil || s.Gap == nil || before.Gap != nil && !s.Gap.To.After(before.Gap.To) {
+		t.Errorf("after ensure: %+v", s)
+	}
+	if text := p.adminText(t, "status"); strings.Contains(text, advice) {
+		t.Errorf("the status still complains:\n%s", text)
+	}
+}
+
+// adminText runs an admin command for its tables.
+func (c *cloud) adminText(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.Command("dist/paceline", append([]string{"admin", "--dir", c.dir}, args...)...)
+	cmd.Dir = filepath.Join(c.dir, "../..")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("paceline admin %v: %v", args, err)
+	}
+	return string(out)
+}
+
+// unsubscribe deletes the subscription at Strava, which takes no more than the
+// application's secret.
+func (c *cloud) unsubscribe(t *testing.T) {
+	t.Helper()
+	var secrets strava.Secrets
+	c.control(t, "GET", "/secrets", nil, &secrets)
+	basic, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secrets.BasicAuth, "Basic "))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, _, _ := strings.Cut(string(basic), ":")
+	var status struct {
+		Subscription strava.Subscription `json:"subscription"`
+	}
+	c.control(t, "GET", "/status", nil, &status)
+	query := url.Values{"client_id": {id}, "client_secret": {secrets.ClientSecret}}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete,
+		fmt.Sprintf("%s/%d?%s", c.outputs.Strava["push"], status.Subscription.ID, query.Encode()), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusNoContent {
+		t.Fatalf("deleting the subscription: status %d", res.StatusCode)
+	}
+}
