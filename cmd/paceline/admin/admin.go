@@ -345,6 +345,12 @@ func gatheringRows(g *gathering.StatusView) [][]any {
 	if p := g.Paused; p != nil {
 		rows = append(rows, row("paused", fmt.Sprintf("for %s until %s", p.For, clock(p.Until))))
 	}
+	if g.PausedSince != nil {
+		rows = append(rows, row("no answer", "Strava has answered no call since "+clock(*g.PausedSince)))
+	}
+	if g.PausesToday > 0 {
+		rows = append(rows, row("pauses today", fmt.Sprint(g.PausesToday)))
+	}
 	for _, class := range quota.Classes {
 		c := g.Classes[string(class)]
 		text := fmt.Sprintf("%d waiting", c.Waiting)

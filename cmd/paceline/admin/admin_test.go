@@ -248,7 +248,7 @@ func TestStatusOfGathering(t *testing.T) {
 	d := answers(lambdain.AdminResponse{Status: &lambdain.StatusView{Capacity: 1}})
 	d.gathering = &gathering.StatusView{
 		Quarter: gathering.WindowView{Limit: 100, Used: 7, Resets: at}, Day: gathering.WindowView{Limit: 1000, Used: 70, Resets: at.Add(time.Hour)},
-		RateLimited: 1, OthersSeen: &at, Paused: &gathering.PauseView{For: "rate_limit", Until: at},
+		RateLimited: 1, OthersSeen: &at, Paused: &gathering.PauseView{For: "rate_limit", Until: at}, PausedSince: &at, PausesToday: 3,
 		Classes: map[string]gathering.ClassView{"webhook": {
 			Waiting: 3, WaitingSince: &at, CallsToday: 5, CallsYesterday: 6, ReserveQuarter: 8, ReserveDay: 9, Refused: true,
 		}},
@@ -264,6 +264,8 @@ func TestStatusOfGathering(t *testing.T) {
 		"refused today        1 for the rate limit\n",
 		"others spend         last seen 2026-11-02 03:15 UTC\n",
 		"paused               for rate_limit until 2026-11-02 03:15 UTC\n",
+		"no answer            Strava has answered no call since 2026-11-02 03:15 UTC\n",
+		"pauses today         3\n",
 		"  webhook            3 waiting since 2026-11-02 03:15 UTC, for the quota; 5 calls today, 6 yesterday; 8 kept in the quarter hour, 9 in the day\n",
 		"  spare              0 waiting; 0 calls today, 0 yesterday\n",
 		"events in            12 today, 340 yesterday\n",

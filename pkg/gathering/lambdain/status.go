@@ -17,8 +17,11 @@ type StatusView struct {
 	Parallel    int `json:"calls_at_once"`
 	// RateLimited counts today's 429s.
 	RateLimited int `json:"rate_limited_today"`
-	// Paused is absent unless no call may be made at all.
-	Paused *PauseView `json:"paused,omitempty"`
+	// Paused is absent unless nothing may be called at all. PausedSince is when the
+	// first pause began since Strava last answered.
+	Paused      *PauseView `json:"paused,omitempty"`
+	PausedSince *time.Time `json:"paused_since,omitempty"`
+	PausesToday int        `json:"pauses_today"`
 	// OthersSeen is when another program last spent of the quota.
 	OthersSeen *time.Time           `json:"others_seen,omitempty"`
 	Classes    map[string]ClassView `json:"classes"`
@@ -103,7 +106,7 @@ func Status(o *gathering.Overview) func(context.Context) (StatusView, error) {
 			Quarter:     WindowView{q.Quarter.Limit, q.Quarter.Used, q.Quarter.Resets},
 			Day:         WindowView{q.Day.Limit, q.Day.Used, q.Day.Resets},
 			Outstanding: q.Outstanding, Parallel: q.Parallel, RateLimited: q.RateLimitedToday,
-			OthersSeen: optional(q.Others), Classes: map[string]ClassView{},
+			PausedSince: optional(q.PausedSince), PausesToday: q.PausesToday, OthersSeen: optional(q.Others), Classes: map[string]ClassView{},
 			Webhook: WebhookView{
 				SubscriptionID: s.Webhook.SubscriptionID, LastSeen: optional(s.Webhook.LastSeen),
 				Callback: health(s.Webhook.Callback), Subscription: health(s.Webhook.Subscription),

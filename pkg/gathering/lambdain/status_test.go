@@ -45,3 +45,27 @@ func TestStatusTellsHowTheWebhookFares(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+func TestStatusShowsThatStravaAnswersNobody(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 5, 0, 0, time.UTC)
+	budgets := &quotatest.Budgets{}
+	engine := &quota.Engine{Budgets: budgets, Now: func() time.Time { return now }}
+	for id := range int64(3) {
+		permit, err := engine.Reserve(t.Context(), quota.Webhook, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		failed := quota.Answer{Outcome: quota.Unavailable, AthleteID: id + 1, Calls: 1, Began: now, Ended: now, Date: now}
+		if _, err := engine.Settle(t.Context(), permit, failed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store := gatheringtest.NewStore()
+	v, err := lambdain.Status(&gathering.Overview{Quota: engine, Jobs: store, Webhooks: store, Now: engine.Now})(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.Paused == nil || v.Paused.For != quota.ForStrava || v.PausedSince == nil || !v.PausedSince.Equal(now) || v.PausesToday != 1 {
+		t.Errorf("%+v, %+v", v, v.Paused)
+	}
+}
