@@ -313,6 +313,16 @@ func (g *Gatherer) logFailure(ctx context.Context, ref JobRef, err error, parked
 		"parked", parked, "fault", fault.Of(err), "error", err.Error())
 }
 
+// errAbandoned: a gatherer was killed while it worked on the job.
+var errAbandoned = errors.New("the lease ended without an outcome")
+
+// noteAbandoned logs a job whose last gatherer was killed. It is put off like one
+// that failed, since it may be what kills them.
+func (g *Gatherer) noteAbandoned(ctx context.Context, ref JobRef, due time.Time) {
+	g.logFailure(ctx, ref, errAbandoned, false)
+	g.wakeAt(ctx, due, longestWake)
+}
+
 // noteLeftOut logs and counts what of a page could not be understood, by name
 // and never by value.
 func (g *Gatherer) noteLeftOut(ctx context.Context, athleteID int64, p Page) {

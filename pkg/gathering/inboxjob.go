@@ -26,9 +26,15 @@ type inboxJob struct {
 // leaseInbox leases an athlete's inbox; nil if it is not due.
 func (g *Gatherer) leaseInbox(ctx context.Context, ref JobRef) (leasedJob, error) {
 	now := g.Minter.Now()
+	abandoned := false
 	m, err := g.Inboxes.UpdateInbox(ctx, ref.AthleteID, func(m *Inbox) error {
+		abandoned = m.Job.abandoned(now)
 		if m.Generation == 0 || !m.Job.lease(ref.Class, now) {
 			return errUnchanged
+		}
+		if abandoned {
+			m.FailedOn = 0
+			m.Job.fail(failure{at: now})
 		}
 		return nil
 	})
@@ -37,6 +43,10 @@ func (g *Gatherer) leaseInbox(ctx context.Context, ref JobRef) (leasedJob, error
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lease an inbox: %w", err)
+	}
+	if abandoned {
+		g.noteAbandoned(ctx, ref, m.Job.Due)
+		return nil, nil
 	}
 	a, err := g.Athletes.Athlete(ctx, ref.AthleteID)
 	if err != nil {

@@ -94,6 +94,12 @@ func (j *Job) lease(class quota.Class, now time.Time) bool {
 	return true
 }
 
+// abandoned says that the last lease ended without a word: its holder was killed,
+// perhaps by this very job.
+func (j Job) abandoned(now time.Time) bool {
+	return !j.LeasedUntil.IsZero() && !j.LeasedUntil.After(now)
+}
+
 // release gives the job back as it was; it keeps its place in the queue.
 func (j *Job) release() { j.LeasedUntil = time.Time{} }
 

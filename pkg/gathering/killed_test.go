@@ -1,6 +1,7 @@
 package gathering_test
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"testing"
@@ -330,4 +331,52 @@ func TestAHintThatComesAfterALateGathererLostTheMailboxIsKept(t *testing.T) {
 	}
 	w.pass(2 * time.Minute)
 	w.same(id)
+}
+
+// TestAJobThatKillsItsGathererHoldsNoOtherUp: one athlete's answer may be what
+// the process dies of.
+func TestAJobThatKillsItsGathererHoldsNoOtherUp(t *testing.T) {
+	w := newWorld(t, plenty, histories(30, 30)...)
+	poison, well := w.athlete(0), w.athlete(1)
+	w.begin(poison)
+	w.begin(well)
+	kills := 0
+	strava := w.gatherer.Strava
+	w.gatherer.Strava = deadly{strava, poison, &kills}
+	began := w.clock.Now()
+	for w.clock.Now().Sub(began) < 24*time.Hour {
+		func() {
+			defer func() {
+				if r := recover(); r != nil && r != (killed{}) {
+					panic(r)
+				}
+			}()
+			w.work()
+		}()
+		if w.completed(well) == 0 && w.clock.Now().Sub(began) > 3*time.Minute {
+			t.Fatal("the other athlete waits")
+		}
+		w.clock.Advance(time.Minute)
+	}
+	if kills == 0 || kills > 60 {
+		t.Errorf("%d gatherers were killed in a day", kills)
+	}
+	w.gatherer.Strava = strava
+	w.until("the history is complete", func() bool { return w.completed(poison) == 1 })
+	w.same(poison)
+}
+
+// deadly is a Strava whose lists for one athlete kill the gatherer.
+type deadly struct {
+	gathering.Strava
+	athleteID int64
+	kills     *int
+}
+
+func (d deadly) Activities(ctx context.Context, athleteID, generation int64, r gathering.PageRequest) (gathering.Page, gathering.Reading, error) {
+	if athleteID == d.athleteID {
+		*d.kills++
+		panic(killed{})
+	}
+	return d.Strava.Activities(ctx, athleteID, generation, r)
 }

@@ -25,11 +25,15 @@ type scanJob struct {
 // leaseScan leases an athlete's scan; nil if it is not due.
 func (g *Gatherer) leaseScan(ctx context.Context, ref JobRef) (leasedJob, error) {
 	now := g.Minter.Now()
-	overdue := false
+	overdue, abandoned := false, false
 	a, err := g.Athletes.Update(ctx, ref.AthleteID, func(a *Athlete) error {
-		overdue = false
+		overdue, abandoned = false, a.Job.abandoned(now)
 		if a.State != Active || !a.Job.lease(ref.Class, now) {
 			return errUnchanged
+		}
+		if abandoned {
+			a.Job.fail(failure{at: now})
+			return nil
 		}
 		if overdue = a.expired(now); overdue {
 			a.plan(now, time.Time{})
@@ -43,6 +47,10 @@ func (g *Gatherer) leaseScan(ctx context.Context, ref JobRef) (leasedJob, error)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lease a scan: %w", err)
+	}
+	if abandoned {
+		g.noteAbandoned(ctx, ref, a.Job.Due)
+		return nil, nil
 	}
 	return &scanJob{g: g, held: a, overdue: overdue, due: a.Job.Due}, nil
 }
