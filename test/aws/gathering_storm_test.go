@@ -63,7 +63,7 @@ func newStorm(t *testing.T) *storm {
 	minter := event.Minter{Now: clock.Now, NewID: func() string { return strconv.FormatInt(ids.Add(1), 10) }}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	s.gatherer = &gathering.Gatherer{
-		Athletes: s.table, Inboxes: s.table, Jobs: s.table, Webhooks: s.table, Publisher: s.bus, Minter: minter, Metrics: s.metrics, Log: log,
+		Athletes: s.table, Inboxes: s.table, Jobs: s.table, Webhooks: s.table, Waker: &gatheringtest.Waker{}, Publisher: s.bus, Minter: minter, Metrics: s.metrics, Log: log,
 		Quota: &quota.Engine{Budgets: ddb.NewBudgets(client, name), Now: clock.Now}, Strava: vendor.New(s.forward, clock.Now),
 	}
 	s.hook = &gathering.WebhookReceiver{

@@ -235,7 +235,7 @@ func nothingLeaks(t *testing.T, c *cloud, s *spy, athlete, gone int64) {
 	// What is searched really is what was stored, queued and logged.
 	for what, where := range map[string]struct{ file, word string }{
 		"what was gathered":         {filepath.Join(c.state, "dynamodb.json"), lastTitle},
-		"the work that waits":       {filepath.Join(c.state, "dynamodb.json"), "turn_due"},
+		"the work that waits":       {filepath.Join(c.state, "dynamodb.json"), "job_due"},
 		"what functions print":      {filepath.Join(c.state, "cloudwatch_logs.json"), `TokensRefreshed`},
 		"the emulator's log":        {filepath.Join(logs, "ministack.log"), "handleeventsFunction"},
 		"the front's log":           {filepath.Join(logs, "front.log"), "GET /oauth/callback 302"},

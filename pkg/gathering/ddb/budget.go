@@ -41,7 +41,7 @@ type budgetItem struct {
 	PausedUntil int64                 `dynamodbav:"paused_until"`
 	PausedFor   string                `dynamodbav:"paused_for,omitempty"`
 	PausedID    int64                 `dynamodbav:"paused_id"`
-	Failing     []int64               `dynamodbav:"failing,omitempty"`
+	Failing     []quota.Mark          `dynamodbav:"failing,omitempty"`
 	Pauses      int                   `dynamodbav:"pauses"`
 	PausedSince int64                 `dynamodbav:"paused_since"`
 	PausesToday int                   `dynamodbav:"pauses_today"`
@@ -53,8 +53,8 @@ type budgetItem struct {
 }
 
 type serviceItem struct {
-	AthleteID int64 `dynamodbav:"athlete_id"`
-	At        int64 `dynamodbav:"at"`
+	Athlete quota.Mark `dynamodbav:"athlete"`
+	At      int64      `dynamodbav:"at"`
 }
 
 type meterItem struct {
@@ -97,7 +97,7 @@ func toBudgetItem(b quota.Budget, revision int64) budgetItem {
 		Others: millis(b.Others), RateLimited: b.RateLimited, Since: millis(b.Since),
 	}
 	for _, s := range b.Health.Served {
-		item.Served = append(item.Served, serviceItem{s.AthleteID, millis(s.At)})
+		item.Served = append(item.Served, serviceItem{s.Athlete, millis(s.At)})
 	}
 	for _, p := range b.Outstanding {
 		item.Outstanding = append(item.Outstanding, permitItem{p.ID, string(p.Class), millis(p.Expires)})
@@ -119,7 +119,7 @@ func (i budgetItem) budget() quota.Budget {
 		PausesToday: i.PausesToday, Others: instant(i.Others), RateLimited: i.RateLimited, Since: instant(i.Since),
 	}
 	for n, s := range i.Served {
-		b.Health.Served[n] = quota.Service{AthleteID: s.AthleteID, At: instant(s.At)}
+		b.Health.Served[n] = quota.Service{Athlete: s.Athlete, At: instant(s.At)}
 	}
 	for _, p := range i.Outstanding {
 		b.Outstanding = append(b.Outstanding, quota.Permit{ID: p.ID, Class: quota.Class(p.Class), Expires: instant(p.Expires)})

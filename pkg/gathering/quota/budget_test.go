@@ -2,7 +2,9 @@ package quota_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -429,6 +431,19 @@ func TestARenewedAccessTokenTakesTwoCalls(t *testing.T) {
 	d.settle(d.must(quota.Webhook), unsure)
 	if quarter, _ := d.used(); quarter != 20 {
 		t.Errorf("%d", quarter)
+	}
+}
+
+// The budget is kept for ever, and an athlete may leave.
+func TestTheBudgetNamesNoAthlete(t *testing.T) {
+	d := opened(t)
+	d.serve(80000001)
+	d.fail(80000002, quota.Unavailable)
+	if len(d.Health.Failing) != 1 || d.Health.Served[0].At.IsZero() {
+		t.Fatalf("nothing is known of the calls: %+v", d.Health)
+	}
+	if text := fmt.Sprintf("%+v", d.Budget); strings.Contains(text, "8000000") {
+		t.Errorf("an athlete is named: %s", text)
 	}
 }
 

@@ -1,6 +1,8 @@
 package quota
 
 import (
+	"encoding/binary"
+	"hash/fnv"
 	"slices"
 	"time"
 )
@@ -25,9 +27,9 @@ var needed = map[Outcome]int{
 
 // Health is what the outcome of calls says about Strava as a whole.
 type Health struct {
-	// Failing are the athletes whose calls failed since Strava last answered
+	// Failing marks the athletes whose calls failed since Strava last answered
 	// one, at most [maxFailing].
-	Failing []int64
+	Failing []Mark
 	// Pauses counts the pauses since then, and PausedSince is when the first of
 	// them began; zero without one.
 	Pauses      int
@@ -39,16 +41,30 @@ type Health struct {
 
 // Service is an answer of Strava's.
 type Service struct {
-	AthleteID int64
-	At        time.Time
+	Athlete Mark
+	At      time.Time
+}
+
+// Mark tells athletes apart without naming them: the budget outlives an athlete's
+// authorization, and nothing may name an athlete who has left. Two athletes in
+// 65,536 share a mark and then count as one, which only asks for more evidence.
+type Mark uint16
+
+// markOf is an athlete's mark.
+func markOf(athleteID int64) Mark {
+	h := fnv.New32a()
+	_, _ = h.Write(binary.BigEndian.AppendUint64(nil, uint64(athleteID))) // It never fails.
+	sum := h.Sum32()
+	return Mark(sum>>16 ^ sum&0xffff)
 }
 
 // served notes that Strava answered a call for the athlete.
 func (h *Health) served(athleteID int64, at time.Time) {
-	if h.Served[0].AthleteID != athleteID {
+	athlete := markOf(athleteID)
+	if h.Served[0].Athlete != athlete {
 		h.Served[1] = h.Served[0]
 	}
-	if h.Served[0] = (Service{athleteID, at}); h.Served[1].AthleteID == athleteID {
+	if h.Served[0] = (Service{athlete, at}); h.Served[1].Athlete == athlete {
 		h.Served[1] = Service{}
 	}
 }
@@ -57,7 +73,7 @@ func (h *Health) served(athleteID int64, at time.Time) {
 // that is not known.
 func (h Health) servedOthers(athleteID int64) time.Time {
 	for _, s := range h.Served {
-		if s.AthleteID != athleteID {
+		if s.Athlete != markOf(athleteID) {
 			return s.At
 		}
 	}
@@ -67,8 +83,9 @@ func (h Health) servedOthers(athleteID int64) time.Time {
 // failed notes that a call for the athlete failed and reports whether that, with
 // what failed before, is evidence that Strava fails for everybody.
 func (h *Health) failed(athleteID int64, outcome Outcome) bool {
-	if !slices.Contains(h.Failing, athleteID) && len(h.Failing) < maxFailing {
-		h.Failing = append(slices.Clone(h.Failing), athleteID)
+	athlete := markOf(athleteID)
+	if !slices.Contains(h.Failing, athlete) && len(h.Failing) < maxFailing {
+		h.Failing = append(slices.Clone(h.Failing), athlete)
 	}
 	// A call after a pause only finds out whether it is over.
 	return h.Pauses > 0 || len(h.Failing) >= needed[outcome]
