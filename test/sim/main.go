@@ -28,6 +28,30 @@ type scenario struct {
 	// application, each of up to half a quarter hour's limit, and moving the
 	// mean time between changes of the limits; 0 when there are none.
 	others, moving time.Duration
+
+	// sick is how many athletes Strava fails for, in each of the ways of illnesses
+	// in turn: every second one, or the only one, after sickAfter, the others from
+	// the beginning; for sickFor, or for ever if that is zero. Without illnesses the
+	// same athletes are well, to compare with.
+	sick               int
+	illnesses          []*failure
+	sickAfter, sickFor time.Duration
+	// unshowable is the share of activities that Strava fails to show, and
+	// wrongPages that of list pages that are wrong although their status is 200.
+	unshowable, wrongPages float64
+	// outages: Strava fails for everybody, two hours in each week.
+	outages bool
+	// breakdowns is the mean time between failures of our storage, bus or
+	// requester, each for some minutes; 0 when there are none.
+	breakdowns time.Duration
+	// bursts is how many times more bursts of uploads there are than usual; 0
+	// stands for 1.
+	bursts float64
+}
+
+// quotaDisturbed says that not all of the quota could be used, whatever waits.
+func (s scenario) quotaDisturbed() bool {
+	return s.others > 0 || s.moving > 0 || s.outages || s.breakdowns > 0
 }
 
 func (s scenario) limits() string { return fmt.Sprintf("%d,%d", s.limit.Quarter, s.limit.Day) }
@@ -90,6 +114,7 @@ func play(s scenario) (result, error) {
 	began := time.Now()
 	w := newWorld(s)
 	w.populate(s.athletes, s.connecting)
+	w.sicken()
 	w.tick()
 	w.sample()
 	if s.others > 0 {
@@ -97,6 +122,12 @@ func play(s scenario) (result, error) {
 	}
 	if s.moving > 0 {
 		w.moveLimits()
+	}
+	if s.outages {
+		w.outages()
+	}
+	if s.breakdowns > 0 {
+		w.breakDown()
 	}
 	w.kernel.run(start.Add(time.Duration(s.days) * aDay))
 	r := w.result(s)
@@ -106,8 +137,8 @@ func play(s scenario) (result, error) {
 
 // interfere has another client of the application spend of the quota.
 func (w *world) interfere() {
-	w.kernel.after(exponential(w.random, w.scenario.others), func() {
-		for range w.random.IntN(w.scenario.limit.Quarter / 2) {
+	w.kernel.after(exponential(w.faults, w.scenario.others), func() {
+		for range w.faults.IntN(w.scenario.limit.Quarter / 2) {
 			w.limiter.call(w.kernel.now)
 		}
 		w.interfere()
@@ -116,8 +147,8 @@ func (w *world) interfere() {
 
 // moveLimits has Strava change the limits in the middle of windows.
 func (w *world) moveLimits() {
-	w.kernel.after(exponential(w.random, w.scenario.moving), func() {
-		share := []float64{1. / 3, 2. / 3, 1}[w.random.IntN(3)]
+	w.kernel.after(exponential(w.faults, w.scenario.moving), func() {
+		share := []float64{1. / 3, 2. / 3, 1}[w.faults.IntN(3)]
 		full := w.scenario.limit
 		w.limiter.limit = quota.Pair{Quarter: int(share * float64(full.Quarter)), Day: int(share * float64(full.Day))}
 		w.moveLimits()
@@ -133,6 +164,11 @@ func (r result) print() {
 	row("quota used while work waited", "%s of %d days, %s of %d quarter hours", percent(r.QuotaUsed), r.BusyDays, percent(r.QuarterUsed), r.BusyQuarters)
 	row("webhooks", "%d", r.Webhooks)
 	row("webhook waits, p50, p99, most", "%.1f s, %.0f s, %.0f s", r.WebhookWaitP50, r.WebhookWaitP99, r.WebhookWaitMax)
+	row("of single ones, p50, p99", "%.1f s, %.0f s", r.SingleWaitP50, r.SingleWaitP99)
+	if r.Faults > 0 {
+		row("faults met", "%d; calls for a sick athlete a day, most: %d; recovery %.1f min", r.Faults, r.SickCalls, r.Recovery)
+	}
+	row("unreadable, most", "%.1f h", r.Unreadable)
 	row("oldest row", "%.1f h; of %d readings %d came too late", r.MaxAge, r.RowsRead, r.RowsAged)
 	row("rows removed wrongly", "%d", r.RowsLost)
 	if r.Jain != nil {
