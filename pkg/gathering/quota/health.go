@@ -30,8 +30,8 @@ var needed = map[Outcome]int{
 // Health is what the outcome of calls says about Strava as a whole.
 type Health struct {
 	// Failing are the athletes whose calls failed since Strava last answered
-	// one, at most [maxFailing].
-	Failing []int64
+	// one, at most [maxFailing], and how each call failed last.
+	Failing []Failure
 	// Pauses counts the pauses since then, and PausedSince is when the first of
 	// them began; zero without one.
 	Pauses      int
@@ -39,6 +39,12 @@ type Health struct {
 	// Served is when Strava last answered, for the two athletes that it answered
 	// last, the newest first.
 	Served [2]Service
+}
+
+// Failure is a failed call for an athlete.
+type Failure struct {
+	AthleteID int64
+	Outcome   Outcome
 }
 
 // Service is an answer of Strava's.
@@ -69,13 +75,28 @@ func (h Health) servedOthers(athleteID int64) time.Time {
 }
 
 // failed notes that a call for the athlete failed and reports whether that, with
-// what failed before, is evidence that Strava fails for everybody.
-func (h *Health) failed(athleteID int64, outcome Outcome) bool {
-	if !slices.Contains(h.Failing, athleteID) && len(h.Failing) < maxFailing {
-		h.Failing = append(slices.Clone(h.Failing), athleteID)
+// what failed before, is evidence that Strava fails for everybody, and in which
+// way: a failure is everybody's once enough athletes met it, and so is any
+// mixture of them.
+func (h *Health) failed(athleteID int64, outcome Outcome) (everybodys Outcome, ok bool) {
+	h.Failing = slices.DeleteFunc(slices.Clone(h.Failing), func(f Failure) bool { return f.AthleteID == athleteID })
+	h.Failing = append(h.Failing, Failure{athleteID, outcome})
+	h.Failing = h.Failing[max(0, len(h.Failing)-maxFailing):]
+	if h.alike(outcome) >= needed[outcome] {
+		return outcome, true
 	}
 	// A call after a pause only finds out whether it is over.
-	return h.Pauses > 0 || len(h.Failing) >= needed[outcome]
+	return Unavailable, h.Pauses > 0 || len(h.Failing) >= needed[Unavailable]
+}
+
+// alike counts the failing athletes whose calls failed in the same way.
+func (h Health) alike(outcome Outcome) (n int) {
+	for _, f := range h.Failing {
+		if f.Outcome == outcome {
+			n++
+		}
+	}
+	return n
 }
 
 // recovered notes that Strava answers.
@@ -118,8 +139,10 @@ func (b *Budget) assess(now time.Time, permit Permit, a Answer) Standing {
 			b.Health.recovered()
 		}
 	case a.Outcome == Unknown, a.Outcome == RateLimited && !unexplained, !news:
-	case b.Health.failed(a.AthleteID, a.Outcome):
-		b.pauseFor(now, a.Outcome, quarterEnd)
+	default:
+		if outcome, ok := b.Health.failed(a.AthleteID, a.Outcome); ok {
+			b.pauseFor(now, outcome, quarterEnd)
+		}
 	}
 	s := Standing{RetryAt: retryAt, ServedOthers: b.Health.servedOthers(a.AthleteID)}
 	if b.Pause.Until.After(now) {
@@ -135,7 +158,7 @@ func (b *Budget) pauseFor(now time.Time, outcome Outcome, quarterEnd time.Time) 
 	switch {
 	case outcome == RateLimited:
 		until, reason = quarterEnd, ForRateLimit
-	case outcome == Inactive && len(h.Failing) == 1:
+	case outcome == Inactive && h.alike(Inactive) == 1:
 		until, reason = now.Add(shortestPause), ForApplication
 	case outcome == Inactive:
 		until, reason = now.Add(doubled(shortestInactive, max(0, h.Pauses-1), longestInactive)), ForApplication
