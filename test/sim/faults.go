@@ -187,21 +187,18 @@ func (w *world) setBroken(p part) {
 	w.store.Fail(w.ours(storage))
 }
 
-// outageTime is how long Strava fails for everybody, once in each week.
-const outageTime = 2 * time.Hour
+// Strava fails for everybody for outageTime, once in each outagePeriod.
+const outageTime, outagePeriod = 2 * time.Hour, 3 * aDay
 
-// outages has Strava fail for everybody for two hours of each week.
-func (w *world) outages() {
-	const week = 7 * aDay
-	// Not in the first day, when all there is to measure are newcomers.
-	begin := aDay + time.Duration(w.faults.Float64()*float64(week-aDay-2*outageTime))
-	w.kernel.after(begin, func() {
-		w.outage = illnesses[w.faults.IntN(len(illnesses))]
-		w.kernel.after(outageTime, func() {
-			w.outage, w.recovered = nil, w.kernel.now
+// outages has Strava fail for everybody now and then, in each of these ways.
+func (w *world) outages(kinds []*failure) {
+	for i, kind := range kinds {
+		begin := time.Duration((float64(i) + w.faults.Float64()) * float64(outagePeriod-2*outageTime))
+		w.kernel.after(begin, func() {
+			w.outage = kind
+			w.kernel.after(outageTime, func() { w.outage, w.recovered = nil, w.kernel.now })
 		})
-	})
-	w.kernel.after(week, w.outages)
+	}
 }
 
 // retry has something done until it no longer meets a failure of ours, as the

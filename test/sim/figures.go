@@ -195,6 +195,13 @@ func (w *world) announced(a *athlete, number int32, aspect string) {
 	a.lastEvent = now
 }
 
+// lost notes that Strava gave up delivering a webhook: nothing waits because of
+// it.
+func (w *world) lost(n gathering.WebhookEvent) {
+	a := w.athletes[n.OwnerID-1]
+	a.hints = slices.DeleteFunc(a.hints, func(h hint) bool { return a.activityID(h.number) == n.ObjectID && h.aspect == n.AspectType })
+}
+
 // looked notes that Strava was asked about what some hints said.
 func (w *world) looked(a *athlete, at func(hint) bool) {
 	a.hints = slices.DeleteFunc(a.hints, func(h hint) bool {

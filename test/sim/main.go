@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/paceline/paceline/pkg/gathering/quota"
+	"golang.org/x/sync/errgroup"
 )
 
 // scenario is what is played.
@@ -39,8 +41,9 @@ type scenario struct {
 	// unshowable is the share of activities that Strava fails to show, and
 	// wrongPages that of list pages that are wrong although their status is 200.
 	unshowable, wrongPages float64
-	// outages: Strava fails for everybody, two hours in each week.
-	outages bool
+	// outages are the ways, in turn, in which Strava fails for everybody for
+	// outageTime, once in each outagePeriod.
+	outages []*failure
 	// breakdowns is the mean time between failures of our storage, bus or
 	// requester, each for some minutes; 0 when there are none.
 	breakdowns time.Duration
@@ -51,7 +54,7 @@ type scenario struct {
 
 // quotaDisturbed says that not all of the quota could be used, whatever waits.
 func (s scenario) quotaDisturbed() bool {
-	return s.others > 0 || s.moving > 0 || s.outages || s.breakdowns > 0
+	return s.others > 0 || s.moving > 0 || len(s.outages) > 0 || s.breakdowns > 0
 }
 
 func (s scenario) limits() string { return fmt.Sprintf("%d,%d", s.limit.Quarter, s.limit.Day) }
@@ -79,6 +82,27 @@ var scenarios = []scenario{
 		skew: 30 * time.Second, late: 0.02, others: 2 * time.Hour, moving: 4 * time.Hour},
 	{name: "all of that, largest limits", seed: 9, athletes: 5000, days: 5, connecting: 2 * aDay, limit: largestLimit,
 		skew: 30 * time.Second, late: 0.02, others: 4 * time.Hour, moving: 4 * time.Hour},
+	{name: "bursts of uploads", seed: 10, athletes: 1000, days: 7, connecting: 3 * aDay, limit: reviewedLimit, bursts: 30},
+	oneSick(nil), oneSick(badGateway), oneSick(htmlUnder200), oneSick(silence), oneSick(forbidden),
+	oneSick(unexplained429), oneSick(noToken), oneSick(serverError),
+	{name: "1 % are sick", seed: 12, athletes: 1000, days: 14, connecting: 3 * aDay, limit: reviewedLimit,
+		sick: 10, illnesses: illnesses, sickAfter: 5 * aDay},
+	{name: "1 % are sick for 8 days", seed: 13, athletes: 1000, days: 14, connecting: 3 * aDay, limit: reviewedLimit,
+		sick: 10, illnesses: illnesses, sickAfter: 3 * aDay, sickFor: 8 * aDay},
+	{name: "1 activity in 1000 fails", seed: 14, athletes: 300, days: 14, connecting: 3 * aDay, limit: reviewedLimit, unshowable: 0.001},
+	{name: "1 page in 500 is wrong", seed: 15, athletes: 1000, days: 14, connecting: 3 * aDay, limit: reviewedLimit, wrongPages: 0.002},
+	{name: "outages of 2 hours", seed: 16, athletes: 1000, days: 21, connecting: 3 * aDay, limit: reviewedLimit, outages: illnesses},
+	{name: "our own parts fail", seed: 17, athletes: 1000, days: 7, connecting: 3 * aDay, limit: reviewedLimit, breakdowns: 6 * time.Hour},
+}
+
+// oneSick is a scenario in which Strava fails for one athlete for ever, in one
+// way; nil: it does not, to compare with.
+func oneSick(illness *failure) scenario {
+	s := scenario{name: "one could be sick", seed: 11, athletes: 300, days: 7, connecting: 2 * aDay, limit: reviewedLimit, sick: 1}
+	if illness != nil {
+		s.name, s.illnesses = "one is sick: "+illness.name, []*failure{illness}
+	}
+	return s
 }
 
 func main() {
@@ -89,14 +113,22 @@ func main() {
 }
 
 func run() error {
-	var results []result
-	for _, s := range scenarios {
-		r, err := play(s)
-		if err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
-		}
+	results := make([]result, len(scenarios))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, s := range scenarios {
+		group.Go(func() (err error) {
+			if results[i], err = play(s); err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for _, r := range results {
 		r.print()
-		results = append(results, r)
 	}
 	b, err := json.MarshalIndent(results, "", "  ")
 	if err != nil {
@@ -123,9 +155,7 @@ func play(s scenario) (result, error) {
 	if s.moving > 0 {
 		w.moveLimits()
 	}
-	if s.outages {
-		w.outages()
-	}
+	w.outages(s.outages)
 	if s.breakdowns > 0 {
 		w.breakDown()
 	}

@@ -208,9 +208,12 @@ func (w *world) receive(n gathering.WebhookEvent) {
 func (w *world) deliver(n gathering.WebhookEvent, tries int) {
 	err := w.hook.Receive(w.ctx, callbackKey, n)
 	switch {
-	case errors.Is(err, errOurs) && tries > 1:
-		w.kernel.after(redeliverAfter, func() { w.deliver(n, tries-1) })
-	case err != nil && !errors.Is(err, errOurs):
+	case err == nil:
+	case !errors.Is(err, errOurs):
 		w.fail(fmt.Errorf("receive: %w", err))
+	case tries > 1:
+		w.kernel.after(redeliverAfter, func() { w.deliver(n, tries-1) })
+	default:
+		w.lost(n)
 	}
 }
