@@ -54,7 +54,8 @@ type ward struct {
 	// firsts is when the first scan of an athlete was complete.
 	firsts  map[int64]time.Time
 	pending []pendingWebhook
-	waits   []time.Duration
+	// waits is how long the webhooks of those who are not sick waited.
+	waits []time.Duration
 }
 
 // pendingWebhook is one whose change does not show yet.
@@ -139,7 +140,9 @@ func (w *ward) observe() {
 		if r.activity == nil || r.activity.Name != p.name && r.at.Before(p.at) {
 			return false
 		}
-		w.waits = append(w.waits, w.clock.Now().Sub(p.at))
+		if w.fault == nil || p.athleteID != w.fault.athlete {
+			w.waits = append(w.waits, w.clock.Now().Sub(p.at))
+		}
 		return true
 	})
 }

@@ -290,6 +290,24 @@ func (m Inbox) listSize() int {
 	return m.ListSize
 }
 
+// failList takes in that Strava could not list the newest activities: it may fail
+// to show only one of them. A few hints are then looked into one by one; for more
+// of them a shorter list is tried first. An athlete who asked for the newest has
+// to ask again once even the shortest fails.
+func (m *Inbox) failList(now time.Time) {
+	shortest := m.listSize() == 1
+	if shortest || len(m.hinted(now)) <= paceBurst {
+		m.Hints = slices.Clone(m.Hints)
+		for i := range m.Hints {
+			m.Hints[i].Unlisted = true
+		}
+	}
+	if shortest {
+		m.RefreshRequested = false
+	}
+	m.ListSize = narrower(m.listSize())
+}
+
 // wider is the next larger size of a page.
 func wider(size int) int { return pageSizes[max(slices.Index(pageSizes, size)-1, 0)] }
 

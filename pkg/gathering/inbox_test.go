@@ -333,6 +333,46 @@ func TestAnActivityThatStravaFailsToShowHoldsNothingUp(t *testing.T) {
 	w.same(id)
 }
 
+func TestTheNewestActivityMayFailWithoutHoldingUpNewOnes(t *testing.T) {
+	for name, test := range map[string]struct {
+		uploads int
+		ask     bool
+		within  time.Duration
+	}{
+		"a few uploads":                   {uploads: 3, within: 20 * time.Second},
+		"many uploads":                    {uploads: 12, within: 20 * time.Minute},
+		"and the athlete asks for newest": {uploads: 1, ask: true, within: 20 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, id, _ := current(t, 250)
+			sick := w.truth(id)[0]
+			if err := w.strava.CorruptActivity(id, sick.ID); err != nil {
+				t.Fatal(err)
+			}
+			if test.ask {
+				if err := w.authorizations.Refresh(t.Context(), id, generation); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i := range test.uploads {
+				// All of them began before the one that fails.
+				a := w.add(id, strava.NewActivity{Start: sick.Start.Add(-time.Duration(i+1) * time.Hour)})
+				w.receive(w.notice(id, a, gathering.AspectCreate))
+			}
+			w.work()
+			w.gather(w.athlete(1)) // Strava works for others.
+			w.passSeconds(test.within)
+			w.same(id)
+			if m := w.mailbox(id); len(m.Hints) != 0 || m.Job.Class != "" {
+				t.Errorf("left %+v", m)
+			}
+			if n := w.metrics.Of(gathering.MetricParked); n != 0 {
+				t.Errorf("%d parked", n)
+			}
+		})
+	}
+}
+
 // TestAnActivityWithoutAReadableStartHarmsNoOther and is kept as it was.
 func TestAnActivityWithoutAReadableStartHarmsNoOther(t *testing.T) {
 	w, id, calls := current(t, 250)

@@ -73,7 +73,7 @@ func (j *inboxJob) fail(ctx context.Context, f failure, cause error) (parked boo
 			parked = m.failReread(j.action.about, f, j.athlete.Last.Pages)
 		case doList:
 			if errors.Is(cause, ErrUnavailable) {
-				m.ListSize = narrower(m.listSize())
+				m.failList(f.at)
 			}
 			fallthrough
 		default:

@@ -226,13 +226,15 @@ func TestOutcomesOfTheRequester(t *testing.T) {
 	for outcome, want := range map[string]struct {
 		waitingFor string
 		calls      int // of both athletes
+		owed       int // profiles that are left to an inbox
 	}{
-		credentialsv1.OutcomeDegraded:    {gatheringv1.WaitingForReconnect, 2},
-		credentialsv1.OutcomeApplication: {gatheringv1.WaitingForApplication, 2},
+		credentialsv1.OutcomeDegraded:    {gatheringv1.WaitingForReconnect, 2, 0},
+		credentialsv1.OutcomeApplication: {gatheringv1.WaitingForApplication, 2, 0},
 		// The profile, which is left for later, and the page.
-		credentialsv1.OutcomeUnavailable: {gatheringv1.WaitingForRetry, 4},
-		credentialsv1.OutcomeFailed:      {gatheringv1.WaitingForInternal, 4},
-		credentialsv1.OutcomeRevoked:     {"", 2},
+		credentialsv1.OutcomeUnavailable: {gatheringv1.WaitingForRetry, 4, 2},
+		// The profile, and the profile again: the page would fail, too.
+		credentialsv1.OutcomeFailed:  {gatheringv1.WaitingForInternal, 4, 0},
+		credentialsv1.OutcomeRevoked: {"", 2, 0},
 	} {
 		w := newWorld(t, plenty)
 		w.begin(w.athlete(0))
@@ -248,6 +250,9 @@ func TestOutcomesOfTheRequester(t *testing.T) {
 		}
 		if n := w.metrics.Of(gathering.MetricCalls(quota.Interactive)); n != want.calls {
 			t.Errorf("%s: %d calls", outcome, n)
+		}
+		if n := len(w.mailbox(w.athlete(0)).Hints) + len(w.mailbox(w.athlete(1)).Hints); n != want.owed {
+			t.Errorf("%s: %d profiles are left to the inboxes", outcome, n)
 		}
 		if outcome == credentialsv1.OutcomeApplication || outcome == credentialsv1.OutcomeUnavailable {
 			w.outcome = ""

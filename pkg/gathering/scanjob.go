@@ -8,7 +8,6 @@ import (
 
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
-	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
 // scanJob reads the next part of an athlete's scan, passes it on, and notes that,
@@ -178,17 +177,17 @@ func (j *scanJob) run(ctx context.Context, s Strava) error {
 	})
 }
 
-// readProfile reads the athlete's profile. A profile that cannot be read holds
-// the activities up no longer: it is left to the inbox.
+// readProfile reads the athlete's profile. A profile that Strava cannot show holds
+// the activities up no longer: it is left to the inbox. A failure of ours is none
+// of the profile's, and the activities would meet it, too.
 func (j *scanJob) readProfile(ctx context.Context, s Strava) error {
 	a := j.held
 	profile, reading, err := s.Athlete(ctx, a.ID, a.Generation)
-	var wait *quota.Wait
 	switch {
-	case errors.As(err, &wait), errors.Is(err, ErrRevoked), errors.Is(err, ErrDegraded), errors.Is(err, ErrRateLimited):
-		return err
-	case err != nil:
+	case errors.Is(err, ErrUnavailable):
 		return j.leaveProfile(ctx, err)
+	case err != nil:
+		return err
 	}
 	joined, malformed := time.Parse(time.RFC3339, profile.CreatedAt)
 	return j.publishAndSave(ctx, []event.Fact{gatheringv1.AthleteGathered{

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -23,8 +22,19 @@ type figures struct {
 	calls    map[quota.Class]int
 	metrics  map[string]int
 	webhooks int
-	// waits is how long each webhook waited for the call that looked into it.
-	waits []time.Duration
+	// waits is how long each webhook waited for the call that looked into it,
+	// singleWaits the same of webhooks without another one of the same athlete in
+	// the minute before.
+	waits, singleWaits []time.Duration
+	// recovery is for how long, after Strava's outage, work waited that came
+	// before its end.
+	recovery time.Duration
+	// faults counts the calls with another fate than a true answer, and sickCalls
+	// is the most calls that were made for one sick athlete in a day.
+	faults, sickCalls int
+	// unreadable is for how long an activity was not readable here at most,
+	// although Strava could show it.
+	unreadable time.Duration
 	// firstPages and firstScans are how long newcomers waited for them.
 	firstPages, firstScans []time.Duration
 	// oldest is how old a row became before it was read again or removed.
@@ -66,12 +76,12 @@ func (w *world) sample() {
 	count := 0
 	for _, class := range quota.Classes {
 		waiting, err := w.store.Waiting(w.ctx, class, w.kernel.now)
-		if err != nil {
+		if err != nil && !errors.Is(err, errOurs) {
 			w.fail(err)
 		}
 		count += waiting.Count
 	}
-	if count == 0 {
+	if count == 0 && w.broken != storage {
 		w.figures.idle[dayOf(w.kernel.now)] = true
 	}
 	w.kernel.after(2*time.Minute, w.sample)
@@ -93,20 +103,37 @@ func (w *world) refused(err error) {
 }
 
 // stored notes that the row was read.
-func (w *world) stored(a *activity, at time.Time) {
+func (w *world) stored(a *athlete, act *activity, at time.Time) {
 	f := w.figures
 	f.read++
-	if a.read != 0 {
-		age := at.Sub(time.Unix(a.read, 0))
+	w.noteUnreadable(a, act, at)
+	if act.read != 0 && !a.observed {
+		age := at.Sub(time.Unix(act.read, 0))
 		if age > keep {
 			f.aged++
 		}
 		f.oldest = max(f.oldest, min(age, keep))
 	}
-	if a.changed != 0 && a.read < a.changed && at.Unix() >= a.changed {
-		f.changes = append(f.changes, at.Sub(time.Unix(a.changed, 0)))
+	if act.changed != 0 && act.read < act.changed && at.Unix() >= act.changed && !a.observed {
+		f.changes = append(f.changes, at.Sub(time.Unix(act.changed, 0)))
 	}
-	a.read = max(a.read, at.Unix())
+	act.read = max(act.read, at.Unix())
+}
+
+// noteUnreadable notes for how long, until a time, the activity was not readable
+// here although Strava could show it.
+func (w *world) noteUnreadable(a *athlete, act *activity, until time.Time) {
+	from := max(act.shown, a.connected.Unix())
+	if act.read != 0 {
+		from = act.read + int64(keep/time.Second)
+	}
+	if w.isSick(a, until) {
+		return
+	}
+	if until.After(a.sickUntil) {
+		from = max(from, a.sickUntil.Unix())
+	}
+	w.figures.unreadable = max(w.figures.unreadable, until.Sub(time.Unix(from, 0)))
 }
 
 // dropped notes that the row was removed, unless it was read later.
@@ -133,8 +160,8 @@ func (w *world) superseded(a *athlete, f gatheringv1.ScanProgressed) {
 	var missing []int
 	for i := range a.activities {
 		act := &a.activities[i]
-		if act.read == 0 {
-			continue
+		if act.read == 0 || w.kernel.now.Sub(time.Unix(act.read, 0)) > keep {
+			continue // There is none, or it was removed for its age.
 		}
 		held++
 		if act.read < f.StartedAt.Unix() && covers(f.Covered, act.start) {
@@ -144,9 +171,7 @@ func (w *world) superseded(a *athlete, f gatheringv1.ScanProgressed) {
 	if !f.Confirmed && len(missing) > max(3, held*2/100) {
 		sample := []int64{a.activityID(int32(missing[0])), a.activityID(int32(missing[len(missing)-1]))}
 		w.kernel.after(5*time.Second, func() {
-			if err := w.authorizations.Recheck(w.ctx, a.id, f.Generation, f.ScanID, sample); err != nil {
-				w.fail(fmt.Errorf("recheck: %w", err))
-			}
+			w.retry("recheck", func() error { return w.authorizations.Recheck(w.ctx, a.id, f.Generation, f.ScanID, sample) })
 		})
 		return
 	}
@@ -161,20 +186,80 @@ func covers(spans []gatheringv1.Span, start int64) bool {
 	})
 }
 
+// announced notes that a webhook about an activity came.
+func (w *world) announced(a *athlete, number int32, aspect string) {
+	now := w.kernel.now
+	if !w.isUnshowable(a.activityID(number)) {
+		a.hints = append(a.hints, hint{number, aspect, now, now.Sub(a.lastEvent) > time.Minute})
+	}
+	a.lastEvent = now
+}
+
+// lost notes that Strava gave up delivering a webhook: nothing waits because of
+// it.
+func (w *world) lost(n gathering.WebhookEvent) {
+	a := w.athletes[n.OwnerID-1]
+	a.hints = slices.DeleteFunc(a.hints, func(h hint) bool { return a.activityID(h.number) == n.ObjectID && h.aspect == n.AspectType })
+}
+
 // looked notes that Strava was asked about what some hints said.
 func (w *world) looked(a *athlete, at func(hint) bool) {
 	a.hints = slices.DeleteFunc(a.hints, func(h hint) bool {
 		if !at(h) {
 			return false
 		}
-		w.figures.waits = append(w.figures.waits, w.kernel.now.Sub(h.came))
+		w.waited(a, h)
 		return true
 	})
 }
 
-// paged notes that a page of the athlete's history was read. Those whose first
-// scan is in the class backfill wait in line for it.
-func (w *world) paged(a *athlete, page, length int) {
+// waited notes how long a hint has waited until now.
+func (w *world) waited(a *athlete, h hint) {
+	f := w.figures
+	wait := w.kernel.now.Sub(h.came)
+	w.noteRecovery(a, h.came)
+	if a.observed {
+		return
+	}
+	f.waits = append(f.waits, wait)
+	if h.single {
+		f.singleWaits = append(f.singleWaits, wait)
+	}
+}
+
+// noteRecovery notes that work of the athlete, which came at a time, waited until
+// now.
+func (w *world) noteRecovery(a *athlete, came time.Time) {
+	if came.Before(w.recovered) && a.illness == nil {
+		w.figures.recovery = max(w.figures.recovery, w.kernel.now.Sub(w.recovered))
+	}
+}
+
+// called notes that Strava has counted a call for the athlete.
+func (w *world) called(a *athlete) {
+	f, day := w.figures, dayOf(w.kernel.now)
+	f.calls[w.kernel.running.class]++
+	if a.calledOn != day {
+		a.calledOn, a.callsThatDay = day, 0
+	}
+	if a.callsThatDay++; w.isSick(a, w.kernel.now) {
+		f.sickCalls = max(f.sickCalls, a.callsThatDay)
+	}
+}
+
+// listed notes that a page of the athlete's history was read.
+func (w *world) listed(a *athlete, req gathering.PageRequest, numbers []int32) {
+	newest := req.Page == 1 && req.To.After(w.kernel.now)
+	end := len(numbers) == 0 && req.From.IsZero()
+	w.looked(a, func(h hint) bool {
+		return newest && h.aspect == gathering.AspectCreate || slices.Contains(numbers, h.number) || end
+	})
+	w.paged(a, newest, len(numbers))
+}
+
+// paged notes that a page of a first scan was read. Those whose first scan is in
+// the class backfill wait in line for it.
+func (w *world) paged(a *athlete, newest bool, length int) {
 	f := w.figures
 	if !a.complete.IsZero() {
 		return
@@ -184,24 +269,36 @@ func (w *world) paged(a *athlete, page, length int) {
 		f.line += 1 / float64(len(f.waiting))
 		a.served++
 	}
-	switch {
-	case page == 1 && class == quota.Interactive && a.firstPage.IsZero():
+	if newest && class == quota.Interactive && a.firstPage.IsZero() {
 		a.firstPage = w.kernel.now
-		f.firstPages = append(f.firstPages, w.kernel.now.Sub(a.connected))
+		w.noteRecovery(a, a.connected)
+		if !a.observed {
+			f.firstPages = append(f.firstPages, w.kernel.now.Sub(a.connected))
+		}
 		if length > 0 {
 			a.joinedLine = f.line
 			f.waiting[a.id] = a
 		}
-	case length == 0:
-		a.complete = w.kernel.now
-		f.firstScans = append(f.firstScans, w.kernel.now.Sub(a.connected))
-	}
-	if length == 0 {
-		w.finished(a)
 	}
 }
 
-// finished takes the athlete out of the line.
+// completed notes that a scan of the athlete is complete.
+func (w *world) completed(a *athlete, p gatheringv1.ScanProgressed) {
+	if a.complete.IsZero() {
+		a.complete = w.kernel.now
+		if !a.observed {
+			w.figures.firstScans = append(w.figures.firstScans, w.kernel.now.Sub(a.connected))
+		}
+		w.finished(a)
+	}
+	w.superseded(a, p)
+}
+
+// excuse takes the athlete out of the line without a share: who fails or leaves
+// does not stand in it.
+func (w *world) excuse(a *athlete) { delete(w.figures.waiting, a.id) }
+
+// finished takes the athlete, who has everything, out of the line.
 func (w *world) finished(a *athlete) {
 	f := w.figures
 	if f.waiting[a.id] == nil {
@@ -240,6 +337,20 @@ type result struct {
 	WebhookWaitP50 float64 `json:"webhook_wait_p50_s"`
 	WebhookWaitP99 float64 `json:"webhook_wait_p99_s"`
 	WebhookWaitMax float64 `json:"webhook_wait_max_s"`
+	// SingleWaits are the same of webhooks without another one of the same athlete
+	// in the minute before.
+	SingleWaitP50 float64 `json:"single_wait_p50_s"`
+	SingleWaitP99 float64 `json:"single_wait_p99_s"`
+	// Faults counts calls that Strava, or the requester, failed or answered
+	// wrongly; SickCalls is the most that were made for one sick athlete in a day.
+	Faults    int `json:"faults"`
+	SickCalls int `json:"sick_calls_per_day"`
+	// Recovery is when, after an outage, the last of what came before its end was
+	// read.
+	Recovery float64 `json:"recovery_min"`
+	// Unreadable is for how long an activity was not readable here at most
+	// although Strava could show it.
+	Unreadable float64 `json:"unreadable_max_h"`
 	// MaxAge is the greatest age of a row that could be read; RowsAged counts
 	// those that were removed for their age, RowsRead readings of rows.
 	MaxAge   float64 `json:"max_age_h"`
@@ -277,6 +388,7 @@ func (w *world) result(s scenario) result {
 		Scenario: s.name, Athletes: s.athletes, Days: s.days, ReadLimit: s.limits(),
 		Webhooks: f.webhooks, RowsAged: f.aged, RowsRead: f.read, RowsLost: f.wrong,
 		CallsPerDay: map[quota.Class]int{}, Parked: f.metrics[gathering.MetricParked],
+		Faults: f.faults, SickCalls: f.sickCalls,
 	}
 	for _, n := range w.limiter.refused {
 		r.Own429 += n
@@ -284,43 +396,47 @@ func (w *world) result(s scenario) result {
 	}
 	var days, quarters []float64
 	for day := range int64(s.days) {
-		if d := dayOf(start) + day; !f.idle[d] && s.others == 0 && s.moving == 0 {
+		if d := dayOf(start) + day; !f.idle[d] && !s.quotaDisturbed() {
 			days = append(days, float64(w.limiter.usedOn[d])/float64(s.limit.Day-leaveFloor))
 		}
 	}
 	for _, q := range slices.Sorted(maps.Keys(f.blocked)) {
-		if !f.blockedDays[q/96] && s.others == 0 && s.moving == 0 {
+		if !f.blockedDays[q/96] && !s.quotaDisturbed() {
 			quarters = append(quarters, float64(w.limiter.usedIn[q])/float64(s.limit.Quarter-leaveFloor))
 		}
 	}
 	r.QuotaUsed, r.BusyDays = mean(days), len(days)
 	r.QuarterUsed, r.BusyQuarters = mean(quarters), len(quarters)
 
-	r.WebhookWaitP50 = quantile(f.waits, 0.5).Seconds()
 	for _, a := range w.athletes {
 		for _, h := range a.hints { // Still waiting: at least this long.
-			f.waits = append(f.waits, w.kernel.now.Sub(h.came))
+			w.waited(a, h)
 		}
 		for i := range a.activities {
 			act := &a.activities[i]
-			if age := w.kernel.now.Sub(time.Unix(act.read, 0)); act.read != 0 {
+			if act.deleted == 0 && act.shown != 0 && a.generation != 0 && !a.left && !w.isUnshowable(a.activityID(int32(i))) {
+				w.noteUnreadable(a, act, w.kernel.now)
+			}
+			if age := w.kernel.now.Sub(time.Unix(act.read, 0)); act.read != 0 && !a.observed {
 				f.oldest = max(f.oldest, min(age, keep))
 				if age > keep {
 					r.RowsAged++
 				}
-				if act.deleted != 0 && act.read != 0 && age <= keep {
+				if act.deleted != 0 && age <= keep {
 					f.deletions = append(f.deletions, w.kernel.now.Sub(time.Unix(act.deleted, 0)))
 				}
 			}
 		}
-		if a.generation != 0 && !a.left && a.complete.IsZero() {
+		if a.generation != 0 && !a.left && !a.observed && a.complete.IsZero() {
 			r.Incomplete++
 			if turns := math.Floor(f.line - a.joinedLine); f.waiting[a.id] != nil && turns > 0 {
 				f.shares = append(f.shares, float64(a.served)/turns)
 			}
 		}
 	}
-	r.WebhookWaitP99, r.WebhookWaitMax = quantile(f.waits, 0.99).Seconds(), quantile(f.waits, 1).Seconds()
+	r.WebhookWaitP50, r.WebhookWaitP99, r.WebhookWaitMax = quantile(f.waits, 0.5).Seconds(), quantile(f.waits, 0.99).Seconds(), quantile(f.waits, 1).Seconds()
+	r.SingleWaitP50, r.SingleWaitP99 = quantile(f.singleWaits, 0.5).Seconds(), quantile(f.singleWaits, 0.99).Seconds()
+	r.Recovery, r.Unreadable = f.recovery.Minutes(), f.unreadable.Hours()
 	r.MaxAge = f.oldest.Hours()
 	r.FirstPageP99 = quantile(f.firstPages, 0.99).Seconds()
 	r.FirstScanP50, r.FirstScanMax = quantile(f.firstScans, 0.5).Hours(), quantile(f.firstScans, 1).Hours()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -57,6 +58,7 @@ func (w *world) populate(count int, connecting time.Duration) {
 		a.activities = make([]activity, n, n+64)
 		a.order = make([]int32, n, n+64)
 		for number := range n {
+			a.activities[number].shown = w.kernel.now.Unix()
 			a.activities[number].start = a.joined.Unix() + int64(life/time.Second)*int64(number)/int64(n)
 			a.order[number] = int32(number)
 		}
@@ -76,9 +78,9 @@ func (w *world) populate(count int, connecting time.Duration) {
 func (w *world) connect(a *athlete) {
 	a.generation = w.kernel.now.UnixMilli()
 	a.connected = w.kernel.now
-	if err := w.authorizations.Begin(w.ctx, event.Meta{OccurredAt: w.kernel.now}, a.id, a.generation); err != nil {
-		w.fail(fmt.Errorf("begin: %w", err))
-	}
+	w.retry("begin", func() error {
+		return w.authorizations.Begin(w.ctx, event.Meta{OccurredAt: a.connected}, a.id, a.generation)
+	})
 	w.live(a)
 }
 
@@ -98,7 +100,7 @@ func (w *world) live(a *athlete) {
 		}
 		if w.random.Float64() < weight/peak {
 			w.upload(a)
-			if w.random.Float64() < shareBurst {
+			if w.random.Float64() < shareBurst*max(1, w.scenario.bursts) {
 				for range 19 {
 					w.kernel.after(time.Duration(w.random.Float64()*float64(time.Minute)), func() { w.upload(a) })
 				}
@@ -125,7 +127,7 @@ func (w *world) upload(a *athlete) {
 		if a.left {
 			return
 		}
-		a.activities[number].changed = w.kernel.now.Unix()
+		a.activities[number].changed, a.activities[number].shown = w.kernel.now.Unix(), w.kernel.now.Unix()
 		a.show(number)
 	}
 	if r.Float64() < shareSlow {
@@ -171,7 +173,7 @@ func (w *world) announce(a *athlete, number int32, aspect string) {
 		if a.left {
 			return
 		}
-		a.hints = append(a.hints, hint{number, aspect, w.kernel.now})
+		w.announced(a, number, aspect)
 		w.receive(notice)
 	})
 	if w.random.Float64() < shareRepeated {
@@ -182,7 +184,7 @@ func (w *world) announce(a *athlete, number int32, aspect string) {
 // leave has the athlete withdraw access at Strava.
 func (w *world) leave(a *athlete) {
 	a.left, a.hints = true, nil
-	w.finished(a)
+	w.excuse(a)
 	w.receive(gathering.WebhookEvent{
 		ObjectType: "athlete", ObjectID: a.id, AspectType: gathering.AspectUpdate,
 		OwnerID: a.id, SubscriptionID: subscription, EventTime: w.kernel.now.Unix(),
@@ -190,9 +192,28 @@ func (w *world) leave(a *athlete) {
 	})
 }
 
+const (
+	// deliveries is how often Strava sends a webhook, redeliverAfter apart, until
+	// it is taken (Strava, "Webhook Events API"; the wait was observed).
+	deliveries     = 3
+	redeliverAfter = 2 * time.Minute
+)
+
+// receive delivers a webhook.
 func (w *world) receive(n gathering.WebhookEvent) {
 	w.figures.webhooks++
-	if err := w.hook.Receive(w.ctx, callbackKey, n); err != nil {
+	w.deliver(n, deliveries)
+}
+
+func (w *world) deliver(n gathering.WebhookEvent, tries int) {
+	err := w.hook.Receive(w.ctx, callbackKey, n)
+	switch {
+	case err == nil:
+	case !errors.Is(err, errOurs):
 		w.fail(fmt.Errorf("receive: %w", err))
+	case tries > 1:
+		w.kernel.after(redeliverAfter, func() { w.deliver(n, tries-1) })
+	default:
+		w.lost(n)
 	}
 }

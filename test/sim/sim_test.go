@@ -1,6 +1,7 @@
 package main
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -35,6 +36,7 @@ func TestPromises(t *testing.T) {
 		"other athletes, a weekend": func(s *scenario) { s.seed, s.days = 12, 7 },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := small()
 			change(&s)
 			r := mustPlay(t, s)
@@ -75,6 +77,7 @@ func TestInterference(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := small()
 			s.limit = quota.Pair{Quarter: 30, Day: 1000}
 			change(&s)
@@ -89,8 +92,188 @@ func TestInterference(t *testing.T) {
 	}
 }
 
+// keepsPromises checks what holds whatever Strava does: no 429 of ours, and
+// nothing that Strava still shows is removed or unreadable for more than 7 days.
+func keepsPromises(t *testing.T, r result) {
+	t.Helper()
+	if r.Own429 != 0 {
+		t.Errorf("%d of our calls were answered with 429", r.Own429)
+	}
+	if r.RowsRead == 0 || r.RowsAged != 0 || r.RowsLost != 0 {
+		t.Errorf("of %d readings of rows %d came too late; %d rows were removed wrongly", r.RowsRead, r.RowsAged, r.RowsLost)
+	}
+	if r.Unreadable > keep.Hours() {
+		t.Errorf("an activity that Strava showed was unreadable for %.0f h", r.Unreadable)
+	}
+}
+
+// isPrompt checks what holds where nobody interferes and limits are not short.
+func isPrompt(t *testing.T, r result) {
+	t.Helper()
+	if r.SingleWaitP50 > 2 || r.SingleWaitP99 > 10 || r.WebhookWaitP99 > 20 {
+		t.Errorf("single webhooks waited for %.1f s (p50) and %.1f s (p99), all for %.1f s (p99)",
+			r.SingleWaitP50, r.SingleWaitP99, r.WebhookWaitP99)
+	}
+	if r.Parked != 0 || r.Incomplete != 0 {
+		t.Errorf("%d pieces of work were parked, %d first scans are not complete", r.Parked, r.Incomplete)
+	}
+}
+
+// plenty is a scenario whose quota is never short.
+func plenty() scenario {
+	return scenario{
+		name: "plenty", seed: 21, athletes: 80, days: 5, connecting: 8 * time.Hour,
+		limit: quota.Pair{Quarter: 300, Day: 3000},
+	}
+}
+
+func TestWebhooksAreLookedIntoWithinSeconds(t *testing.T) {
+	for name, change := range map[string]func(*scenario){
+		"as usual":                     func(*scenario) {},
+		"many bursts":                  func(s *scenario) { s.bursts = 60 },
+		"several callers, many bursts": func(s *scenario) { s.bursts, s.limit = 60, largestLimit },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := plenty()
+			change(&s)
+			r := mustPlay(t, s)
+			keepsPromises(t, r)
+			isPrompt(t, r)
+			if s.bursts > 0 && r.Webhooks < 500 {
+				t.Errorf("%d webhooks are no bursts", r.Webhooks)
+			}
+		})
+	}
+}
+
+func TestOneSickAthleteCostsNobodyElseAnything(t *testing.T) {
+	for name, after := range map[string]time.Duration{"from the beginning": 0, "later": 36 * time.Hour} {
+		s := plenty()
+		s.sick, s.sickAfter = 1, after
+		well := sync.OnceValue(func() result { return mustPlay(t, s) })
+		for _, illness := range illnesses {
+			t.Run(illness.name+", "+name, func(t *testing.T) {
+				t.Parallel()
+				s := s
+				s.illnesses = []*failure{illness}
+				r, well := mustPlay(t, s), well()
+				keepsPromises(t, r)
+				if r.Faults == 0 {
+					t.Error("nothing failed, so this tested little")
+				}
+				if r.SickCalls > 60 {
+					t.Errorf("%d calls in a day for the sick athlete", r.SickCalls)
+				}
+				// To wait for another athlete's page (6 s) is bad luck and no sign.
+				const page = 6
+				atMost := func(what string, got, well, noise float64) {
+					t.Helper()
+					if got > 1.05*well+noise {
+						t.Errorf("%s of the others: %.2f, without the sick one %.2f", what, got, well)
+					}
+				}
+				atMost("webhook waits (p50, s)", r.WebhookWaitP50, well.WebhookWaitP50, 0)
+				atMost("webhook waits (p99, s)", r.WebhookWaitP99, well.WebhookWaitP99, page)
+				atMost("single waits (p99, s)", r.SingleWaitP99, well.SingleWaitP99, page)
+				atMost("first pages (p99, s)", r.FirstPageP99, well.FirstPageP99, page)
+				atMost("first scans (p50, h)", r.FirstScanP50, well.FirstScanP50, 1./3600)
+				atMost("first scans (most, h)", r.FirstScanMax, well.FirstScanMax, 0)
+				atMost("first scans (unfinished)", float64(r.Incomplete), float64(well.Incomplete), 0)
+				atMost("age of rows (most, h)", r.MaxAge, well.MaxAge, 0)
+				atMost("changes (p99, h)", r.ChangeP99, well.ChangeP99, 0)
+				atMost("rows not read", float64(well.RowsRead-r.RowsRead), 0.05*float64(well.RowsRead), 0)
+			})
+		}
+	}
+}
+
+func TestSeveralSickAthletesDelayOthersByMinutesAtMost(t *testing.T) {
+	t.Parallel()
+	s := plenty()
+	s.athletes, s.sick, s.illnesses, s.sickAfter = 150, 3, illnesses, 24*time.Hour
+	r := mustPlay(t, s)
+	keepsPromises(t, r)
+	if r.WebhookWaitMax > 300 || r.SickCalls > 60 || r.Incomplete != 0 {
+		t.Errorf("others' webhooks waited for %.0f s at most, %d calls for a sick athlete in a day, %d first scans unfinished",
+			r.WebhookWaitMax, r.SickCalls, r.Incomplete)
+	}
+}
+
+func TestTheSickAreCurrentSoonAfterTheyRecover(t *testing.T) {
+	t.Parallel()
+	s := plenty()
+	s.sick, s.illnesses, s.days, s.sickFor = 4, illnesses, 12, 8*aDay
+	r := mustPlay(t, s)
+	keepsPromises(t, r)
+	if r.Faults == 0 || r.Unreadable > 48 {
+		t.Errorf("%d calls failed; after the recovery activities were unreadable for %.0f h", r.Faults, r.Unreadable)
+	}
+}
+
+func TestActivitiesThatStravaCannotShowHarmNoOther(t *testing.T) {
+	t.Parallel()
+	s := plenty()
+	s.athletes, s.days, s.unshowable = 60, 9, 0.001
+	r := mustPlay(t, s)
+	keepsPromises(t, r)
+	if r.Faults == 0 || r.Incomplete != 0 || r.WebhookWaitP50 > 2 || r.WebhookWaitP99 > 300 {
+		t.Errorf("%d calls failed, %d first scans unfinished, webhooks waited for %.1f s (p50) and %.0f s (p99)",
+			r.Faults, r.Incomplete, r.WebhookWaitP50, r.WebhookWaitP99)
+	}
+}
+
+func TestWrongPagesRemoveNothing(t *testing.T) {
+	t.Parallel()
+	s := plenty()
+	s.wrongPages = 0.02
+	r := mustPlay(t, s)
+	keepsPromises(t, r)
+	if r.Faults < 20 {
+		t.Errorf("%d wrong pages tested little", r.Faults)
+	}
+	// A list that makes no sense is read again after 15 s.
+	if r.SingleWaitP50 > 2 || r.WebhookWaitP99 > 30 || r.Parked != 0 || r.Incomplete != 0 {
+		t.Errorf("single webhooks waited for %.1f s (p50), all for %.0f s (p99), %d pieces of work parked, %d first scans unfinished",
+			r.SingleWaitP50, r.WebhookWaitP99, r.Parked, r.Incomplete)
+	}
+}
+
+func TestEverythingIsCurrentHalfAnHourAfterAnOutage(t *testing.T) {
+	for i, kind := range illnesses {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			s := plenty()
+			s.seed, s.days, s.connecting = uint64(30+i), 4, 4*aDay
+			s.outages = []*failure{kind}
+			r := mustPlay(t, s)
+			keepsPromises(t, r)
+			if r.Faults == 0 || r.Recovery == 0 {
+				t.Errorf("%d calls failed and nothing waited for Strava, so this tested little", r.Faults)
+			}
+			if r.Recovery > 30 || r.Parked != 0 || r.Incomplete != 0 {
+				t.Errorf("current after %.0f min, %d pieces of work parked, %d first scans unfinished", r.Recovery, r.Parked, r.Incomplete)
+			}
+		})
+	}
+}
+
+func TestFailuresOfOurOwnLoseNothing(t *testing.T) {
+	t.Parallel()
+	s := plenty()
+	s.breakdowns = 4 * time.Hour
+	r := mustPlay(t, s)
+	keepsPromises(t, r)
+	if r.Faults == 0 || r.Parked != 0 || r.Incomplete != 0 || r.WebhookWaitP50 > 2 || r.WebhookWaitMax > 1800 {
+		t.Errorf("%d calls failed, %d pieces of work parked, %d first scans unfinished, webhooks waited for %.1f s (p50) and %.0f s at most",
+			r.Faults, r.Parked, r.Incomplete, r.WebhookWaitP50, r.WebhookWaitMax)
+	}
+}
+
 func TestSameSeedSameCourse(t *testing.T) {
+	t.Parallel()
 	s := small()
+	s.sick, s.illnesses, s.wrongPages, s.unshowable, s.breakdowns = 3, illnesses, 0.01, 0.001, 6*time.Hour
 	if d := cmp.Diff(mustPlay(t, s), mustPlay(t, s)); d != "" {
 		t.Error(d)
 	}

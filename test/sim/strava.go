@@ -2,15 +2,19 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"sort"
 	"time"
 
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/gathering/strava"
 )
 
 // limiter is Strava's: it counts every call, those it refuses too, in quarter
@@ -28,7 +32,7 @@ type limiter struct {
 func quarterOf(t time.Time) int64 { return t.Unix() / 900 }
 func dayOf(t time.Time) int64     { return t.Unix() / 86400 }
 
-func (l *limiter) call(now time.Time) (ok bool, rates *quota.Rates) {
+func (l *limiter) call(now time.Time) (ok bool, rates quota.Rates) {
 	if q := quarterOf(now); q != l.quarter {
 		l.quarter, l.used.Quarter = q, 0
 	}
@@ -39,7 +43,7 @@ func (l *limiter) call(now time.Time) (ok bool, rates *quota.Rates) {
 	l.used.Day++
 	l.usedIn[l.quarter]++
 	l.usedOn[l.day]++
-	return l.used.Quarter <= l.limit.Quarter && l.used.Day <= l.limit.Day, &quota.Rates{
+	return l.used.Quarter <= l.limit.Quarter && l.used.Day <= l.limit.Day, quota.Rates{
 		Overall: quota.Rate{Limit: quota.Pair{Quarter: 2 * l.limit.Quarter, Day: 2 * l.limit.Day}, Usage: l.used},
 		Read:    quota.Rate{Limit: l.limit, Usage: l.used},
 	}
@@ -50,9 +54,10 @@ type athlete struct {
 	id         int64
 	generation int64 // 0 before they connect
 	connected  time.Time
-	left       bool
-	leaving    bool
-	joined     time.Time
+	// left says that the athlete withdrew access, ended that we have heard.
+	left, ended bool
+	leaving     bool
+	joined      time.Time
 	// activities by number; an activity's id is made of the athlete's id and it.
 	activities []activity
 	// order holds the numbers of what Strava shows, by start time.
@@ -61,6 +66,17 @@ type athlete struct {
 	// perDay is how often they upload, and zone the offset of their clock.
 	perDay float64
 	zone   time.Duration
+	// observed marks those whom a scenario makes sick, or would: the figures are
+	// those of all others. illness is how Strava fails for the athlete, until
+	// sickUntil if that is not zero.
+	observed            bool
+	illness             *failure
+	sickFrom, sickUntil time.Time
+	// calledOn is the day of the last call, callsThatDay how many it had.
+	calledOn     int64
+	callsThatDay int
+	// lastEvent is when the last webhook came.
+	lastEvent time.Time
 	// hints are what webhooks said and nobody has looked into.
 	hints []hint
 	// firstPage and complete are when the first scan got there.
@@ -74,6 +90,8 @@ type athlete struct {
 // activity is one at Strava and its row here. Times are Unix seconds.
 type activity struct {
 	start int64
+	// shown is since when Strava shows it; 0 if it does not yet.
+	shown int64
 	// changed is when it last changed at Strava, deleted when it was; 0 if not.
 	changed, deleted int64
 	// read is when the row was last read; 0 when there is none.
@@ -84,6 +102,8 @@ type hint struct {
 	number int32
 	aspect string
 	came   time.Time
+	// single says that the athlete's last webhook was more than a minute earlier.
+	single bool
 }
 
 // idsPerAthlete is more than any athlete has activities.
@@ -115,100 +135,175 @@ const (
 	timeToArrive    = 60 * time.Millisecond
 )
 
-// stravaPort is [gathering.Strava] as one function sees it, by its own clock.
+// stravaPort is [gathering.Strava] as one function sees it, by its own clock: the
+// real adapter over a model of the requester and of Strava.
 type stravaPort struct {
 	world *world
 	clock func() time.Time
 }
 
-// call makes one call: it arrives, is counted, and is answered. work does it at
-// Strava and says how long that takes.
-func (s stravaPort) call(athleteID, generation int64, work func(*athlete) (time.Duration, error)) (gathering.Reading, error) {
-	w := s.world
-	reading := gathering.Reading{At: s.clock().UTC()}
-	a := w.athletes[athleteID-1]
+// answer is what Strava says when nothing is wrong, and how long that takes.
+type answer struct {
+	status int
+	body   string
+	took   time.Duration
+}
+
+// forwarded is a call by way of the requester: it arrives, is counted, and meets
+// its fate. shown are the activities that its true answer is about, and true
+// makes the answer, unless the fate is another.
+type forwarded struct {
+	stravaPort
+	list  bool
+	shown func(*athlete) []int32
+	true  func(*athlete, lie) answer
+	// answered says that the true answer, or a lie, came.
+	answered bool
+}
+
+func (f *forwarded) forward(_ context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
+	w := f.world
+	a := w.athletes[req.AthleteID-1]
 	w.kernel.sleep(timeToArrive)
-	if a.left || a.generation != generation {
-		reading.Answer = quota.Answer{Outcome: quota.Unknown, Began: reading.At, Ended: s.clock()}
-		return reading, gathering.ErrRevoked
+	if a.left || a.generation != req.Generation {
+		w.end(a) // Credentials notices it, too, when the athlete's webhook was lost.
+		return credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeRevoked}, nil
 	}
-	ok, rates := w.limiter.call(w.kernel.now)
-	w.figures.calls[w.kernel.running.class]++
+	fate := w.fateOf(a, f.shown(a), f.list)
+	if !fate.isTrue() {
+		w.figures.faults++
+		w.excuse(a)
+	}
+	if fate.ours != nil {
+		return credentialsv1.ForwardResponse{}, fate.ours
+	}
+	var res credentialsv1.ForwardResponse
 	var took time.Duration
-	var err error
-	if ok {
-		took, err = work(a)
-		took = time.Duration(float64(took) * math.Exp(0.25*w.random.NormFloat64()))
-	} else {
-		w.limiter.refused[w.limiter.quarter]++
-		err = gathering.ErrRateLimited
+	headless := false
+	if fate.failure != nil {
+		res, took, headless = fate.failure.response, fate.failure.took, fate.failure.headless
 	}
-	if w.random.Float64() < w.scenario.late {
-		took += time.Duration(w.random.Float64() * float64(25*time.Second))
+	var rates quota.Rates
+	if fate.failure == nil || res.Calls > 0 {
+		w.called(a)
+		var ok bool
+		if ok, rates = w.limiter.call(w.kernel.now); !ok {
+			w.limiter.refused[w.limiter.quarter]++
+			res, took, headless = tooManyRequests, 0, false
+		} else if fate.failure == nil {
+			truth := f.true(a, fate.lie)
+			f.answered = true
+			res = credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeAnswered, Status: truth.status, Body: truth.body, Calls: 1}
+			took = time.Duration(float64(truth.took) * math.Exp(0.25*w.answers.NormFloat64()))
+		}
+	}
+	if w.answers.Float64() < w.scenario.late {
+		took += time.Duration(w.answers.Float64() * float64(25*time.Second))
 	}
 	w.kernel.sleep(timePerEmpty + min(took, 28*time.Second))
-	reading.Answer = quota.Answer{Calls: 1, Began: reading.At, Ended: s.clock(), Date: w.kernel.now.Truncate(time.Second), Rates: rates}
-	if !ok {
-		reading.Answer.Outcome = quota.RateLimited
+	if !headless {
+		res.Header = header(rates, w.kernel.now)
 	}
-	return reading, err
+	return res, nil
+}
+
+// tooManyRequests is Strava's answer beyond a limit.
+var tooManyRequests = credentialsv1.ForwardResponse{
+	Outcome: credentialsv1.OutcomeAnswered, Status: http.StatusTooManyRequests, Body: `{"message":"Rate Limit Exceeded"}`, Calls: 1,
+}
+
+func header(r quota.Rates, now time.Time) map[string]string {
+	pair := func(p quota.Pair) string { return fmt.Sprintf("%d,%d", p.Quarter, p.Day) }
+	return map[string]string{
+		"Date":              now.UTC().Format(http.TimeFormat),
+		"X-Ratelimit-Limit": pair(r.Overall.Limit), "X-Ratelimit-Usage": pair(r.Overall.Usage),
+		"X-Readratelimit-Limit": pair(r.Read.Limit), "X-Readratelimit-Usage": pair(r.Read.Usage),
+	}
 }
 
 // Athlete implements [gathering.Strava].
-func (s stravaPort) Athlete(_ context.Context, athleteID, generation int64) (gatheringv1.Athlete, gathering.Reading, error) {
-	var profile gatheringv1.Athlete
-	reading, err := s.call(athleteID, generation, func(a *athlete) (time.Duration, error) {
-		profile = gatheringv1.Athlete{ID: a.id, CreatedAt: a.joined.Format(time.RFC3339)}
-		return timePerRead, nil
-	})
-	return profile, reading, err
+func (s stravaPort) Athlete(ctx context.Context, athleteID, generation int64) (gatheringv1.Athlete, gathering.Reading, error) {
+	f := &forwarded{
+		stravaPort: s,
+		shown:      func(*athlete) []int32 { return nil },
+		true: func(a *athlete, _ lie) answer {
+			body := fmt.Sprintf(`{"id":%d,"created_at":%q}`, a.id, a.joined.UTC().Format(time.RFC3339))
+			return answer{http.StatusOK, body, timePerRead}
+		},
+	}
+	return strava.New(f.forward, s.clock).Athlete(ctx, athleteID, generation)
 }
 
 // Activities implements [gathering.Strava].
-func (s stravaPort) Activities(_ context.Context, athleteID, generation int64, req gathering.PageRequest) (gathering.Page, gathering.Reading, error) {
+func (s stravaPort) Activities(ctx context.Context, athleteID, generation int64, req gathering.PageRequest) (gathering.Page, gathering.Reading, error) {
 	w := s.world
 	var list []gatheringv1.Activity
-	reading, err := s.call(athleteID, generation, func(a *athlete) (time.Duration, error) {
-		before := func(t time.Time) int {
-			return sort.Search(len(a.order), func(i int) bool { return a.activities[a.order[i]].start >= t.Unix() })
-		}
-		first, end := 0, before(req.To)-(req.Page-1)*req.PerPage
-		if !req.From.IsZero() {
-			first = before(req.From)
-		}
-		numbers := a.order[max(first, end-req.PerPage):max(first, end)]
-		list = make([]gatheringv1.Activity, len(numbers))
-		for i, number := range numbers {
-			list[len(numbers)-1-i] = s.activity(a, number)
-		}
-		w.looked(a, func(h hint) bool {
-			return req.Page == 1 && h.aspect == gathering.AspectCreate || slices.Contains(numbers, h.number) || len(numbers) == 0
-		})
-		w.paged(a, req.Page, len(numbers))
-		if len(numbers) == 0 {
-			return timePerEmpty, nil
-		}
-		return timePerList + time.Duration(len(numbers))*timePerActivity, nil
-	})
-	return gathering.Page{Activities: list, Sent: len(list)}, reading, err
+	f := &forwarded{
+		stravaPort: s, list: true,
+		shown: func(a *athlete) []int32 { return a.page(req) },
+		true: func(a *athlete, lie lie) answer {
+			numbers := a.page(req)
+			switch {
+			case lie == emptyPage:
+				numbers = nil
+			case lie == repeatedPage && req.Page > 1:
+				before := req
+				before.Page--
+				numbers = a.page(before)
+			default:
+				w.listed(a, req, numbers)
+			}
+			list = make([]gatheringv1.Activity, len(numbers))
+			for i, number := range numbers {
+				list[len(numbers)-1-i] = a.summary(number)
+			}
+			if len(numbers) == 0 {
+				return answer{http.StatusOK, "[]", timePerEmpty}
+			}
+			return answer{http.StatusOK, "[]", timePerList + time.Duration(len(numbers))*timePerActivity}
+		},
+	}
+	page, reading, err := strava.New(f.forward, s.clock).Activities(ctx, athleteID, generation, req)
+	if f.answered {
+		// Not by way of JSON: to decode tens of millions of summaries would take
+		// most of the time.
+		page = gathering.Page{Activities: list, Sent: len(list)}
+	}
+	return page, reading, err
 }
 
 // Activity implements [gathering.Strava].
-func (s stravaPort) Activity(_ context.Context, athleteID, generation, activityID int64) (gatheringv1.Activity, gathering.Reading, error) {
-	var found gatheringv1.Activity
-	reading, err := s.call(athleteID, generation, func(a *athlete) (time.Duration, error) {
-		number := int32(activityID - a.id*idsPerAthlete)
-		s.world.looked(a, func(h hint) bool { return h.number == number })
-		if !slices.Contains(a.order, number) {
-			return timePerRead, gathering.ErrNotVisible
-		}
-		found = s.activity(a, number)
-		return timePerRead, nil
-	})
-	return found, reading, err
+func (s stravaPort) Activity(ctx context.Context, athleteID, generation, activityID int64) (gatheringv1.Activity, gathering.Reading, error) {
+	number := func(a *athlete) int32 { return int32(activityID - a.id*idsPerAthlete) }
+	f := &forwarded{
+		stravaPort: s,
+		shown:      func(a *athlete) []int32 { return []int32{number(a)} },
+		true: func(a *athlete, _ lie) answer {
+			n := number(a)
+			s.world.looked(a, func(h hint) bool { return h.number == n })
+			if !slices.Contains(a.order, n) {
+				return answer{http.StatusNotFound, "", timePerRead}
+			}
+			body := fmt.Sprintf(`{"id":%d,"athlete":{"id":%d},"start_date":%q}`, activityID, a.id, a.summary(n).StartDate)
+			return answer{http.StatusOK, body, timePerRead}
+		},
+	}
+	return strava.New(f.forward, s.clock).Activity(ctx, athleteID, generation, activityID)
 }
 
-func (s stravaPort) activity(a *athlete, number int32) gatheringv1.Activity {
+// page returns the activities of a page, the oldest first.
+func (a *athlete) page(req gathering.PageRequest) []int32 {
+	before := func(t time.Time) int {
+		return sort.Search(len(a.order), func(i int) bool { return a.activities[a.order[i]].start >= t.Unix() })
+	}
+	first, end := 0, before(req.To)-(req.Page-1)*req.PerPage
+	if !req.From.IsZero() {
+		first = before(req.From)
+	}
+	return a.order[max(first, end-req.PerPage):max(first, end)]
+}
+
+func (a *athlete) summary(number int32) gatheringv1.Activity {
 	return gatheringv1.Activity{
 		ID: a.activityID(number), StartDate: time.Unix(a.activities[number].start, 0).UTC().Format(time.RFC3339),
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -36,15 +37,23 @@ type world struct {
 	ctx      context.Context
 	scenario scenario
 	kernel   *kernel
-	random   *rand.Rand
-	limiter  *limiter
-	athletes []*athlete
-	figures  *figures
+	// random draws what athletes do, answers how Strava answers, and faults what
+	// fails. What athletes do is therefore the same whatever fails.
+	random, answers, faults *rand.Rand
+	limiter                 *limiter
+	athletes                []*athlete
+	figures                 *figures
 
 	store          *gatheringtest.Store
 	budgets        *quotatest.Budgets
 	hook           *gathering.WebhookReceiver
 	authorizations *gathering.Authorizations
+
+	// outage is how Strava fails for everybody at present, and recovered when it
+	// last stopped; broken is what of ours fails.
+	outage    *failure
+	recovered time.Time
+	broken    part
 
 	running int
 	woken   bool
@@ -57,7 +66,8 @@ var start = time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC)
 
 func newWorld(s scenario) *world {
 	w := &world{
-		ctx: context.Background(), scenario: s, kernel: &kernel{now: start}, random: rand.New(rand.NewPCG(s.seed, 7)),
+		ctx: context.Background(), scenario: s, kernel: &kernel{now: start},
+		random: rand.New(rand.NewPCG(s.seed, 7)), answers: rand.New(rand.NewPCG(s.seed, 8)), faults: rand.New(rand.NewPCG(s.seed, 9)),
 		limiter: &limiter{limit: s.limit, usedOn: map[int64]int{}, usedIn: map[int64]int{}, refused: map[int64]int{}},
 		figures: newFigures(), store: gatheringtest.NewStore(), budgets: &quotatest.Budgets{},
 	}
@@ -128,7 +138,7 @@ func (w *world) gather() {
 		return
 	}
 	w.running++
-	off := time.Duration((2*w.random.Float64() - 1) * float64(w.scenario.skew))
+	off := time.Duration((2*w.answers.Float64() - 1) * float64(w.scenario.skew))
 	clock := func() time.Time { return w.kernel.now.Add(off) }
 	g := &gathering.Gatherer{
 		Athletes: w.store, Inboxes: w.store, Jobs: w.store, Webhooks: w.store,
@@ -139,7 +149,7 @@ func (w *world) gather() {
 	w.kernel.start(func() {
 		more, err := g.Run(w.ctx, clock().Add(runTime))
 		w.running--
-		if err != nil {
+		if err != nil && !errors.Is(err, errOurs) {
 			w.fail(fmt.Errorf("run: %w", err))
 		}
 		if more {
@@ -160,6 +170,9 @@ type permits struct {
 // Reserve implements [gathering.Quota].
 func (p permits) Reserve(ctx context.Context, class quota.Class, due time.Time) (quota.Permit, error) {
 	p.world.kernel.sleep(budgetTime)
+	if err := p.world.ours(storage); err != nil {
+		return quota.Permit{}, err
+	}
 	permit, err := p.Engine.Reserve(ctx, class, due)
 	if err != nil {
 		p.world.refused(err)
@@ -172,12 +185,18 @@ func (p permits) Reserve(ctx context.Context, class quota.Class, due time.Time) 
 // Settle implements [gathering.Quota].
 func (p permits) Settle(ctx context.Context, permit quota.Permit, answer quota.Answer) (quota.Standing, error) {
 	p.world.kernel.sleep(budgetTime)
+	if err := p.world.ours(storage); err != nil {
+		return quota.Standing{}, err
+	}
 	return p.Engine.Settle(ctx, permit, answer)
 }
 
 // Publish implements [gathering.Publisher]: the planes, and credentials.
 func (w *world) Publish(_ context.Context, events ...event.Event) error {
 	w.kernel.sleep(publishTime)
+	if err := w.ours(bus); err != nil {
+		return err
+	}
 	for _, e := range events {
 		switch f := e.Fact.(type) {
 		case gatheringv1.ActivitiesGathered:
@@ -186,7 +205,7 @@ func (w *world) Publish(_ context.Context, events ...event.Event) error {
 				continue
 			}
 			for _, act := range f.Activities {
-				w.stored(&a.activities[act.ID-a.id*idsPerAthlete], f.ReadAt)
+				w.stored(a, &a.activities[act.ID-a.id*idsPerAthlete], f.ReadAt)
 			}
 		case gatheringv1.ActivityGone:
 			a := w.athletes[f.AthleteID-1]
@@ -196,17 +215,23 @@ func (w *world) Publish(_ context.Context, events ...event.Event) error {
 			w.dropped(&a.activities[f.ActivityID-a.id*idsPerAthlete], f.ReadAt)
 		case gatheringv1.ScanProgressed:
 			if f.State == gatheringv1.ScanCompleted {
-				w.superseded(w.athletes[f.AthleteID-1], f)
+				w.completed(w.athletes[f.AthleteID-1], f)
 			}
 		case gatheringv1.DeauthorizationReported:
-			w.kernel.after(5*time.Second, func() {
-				a := w.athletes[f.AthleteID-1]
-				a.activities, a.order = nil, nil
-				if err := w.authorizations.End(w.ctx, event.Meta{}, a.id, a.generation, "receipt"); err != nil {
-					w.fail(fmt.Errorf("end: %w", err))
-				}
-			})
+			w.end(w.athletes[f.AthleteID-1])
 		}
 	}
 	return nil
+}
+
+// end has credentials announce that an athlete who withdrew access is gone.
+func (w *world) end(a *athlete) {
+	if a.ended {
+		return
+	}
+	a.ended = true
+	w.kernel.after(5*time.Second, func() {
+		a.activities, a.order = nil, nil
+		w.retry("end", func() error { return w.authorizations.End(w.ctx, event.Meta{}, a.id, a.generation, "receipt") })
+	})
 }

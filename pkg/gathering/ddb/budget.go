@@ -41,7 +41,7 @@ type budgetItem struct {
 	PausedUntil int64                 `dynamodbav:"paused_until"`
 	PausedFor   string                `dynamodbav:"paused_for,omitempty"`
 	PausedID    int64                 `dynamodbav:"paused_id"`
-	Failing     []quota.Mark          `dynamodbav:"failing,omitempty"`
+	Failing     []failureItem         `dynamodbav:"failing,omitempty"`
 	Pauses      int                   `dynamodbav:"pauses"`
 	PausedSince int64                 `dynamodbav:"paused_since"`
 	PausesToday int                   `dynamodbav:"pauses_today"`
@@ -50,6 +50,12 @@ type budgetItem struct {
 	RateLimited int                   `dynamodbav:"rate_limited"`
 	Since       int64                 `dynamodbav:"since"`
 	Demand      map[string]demandItem `dynamodbav:"demand,omitempty"`
+}
+
+// failureItem has the outcome by its number, so those are not to be renumbered.
+type failureItem struct {
+	Athlete quota.Mark `dynamodbav:"athlete"`
+	Outcome int        `dynamodbav:"outcome"`
 }
 
 type serviceItem struct {
@@ -93,8 +99,11 @@ func toBudgetItem(b quota.Budget, revision int64) budgetItem {
 		PK: budgetPK, SK: budgetSK, Revision: revision,
 		Quarter: toMeterItem(b.Quarter), Day: toMeterItem(b.Day), Told: millis(b.Told), Issued: b.Issued,
 		PausedUntil: millis(b.Pause.Until), PausedFor: b.Pause.For, PausedID: b.Pause.ID,
-		Failing: b.Health.Failing, Pauses: b.Health.Pauses, PausedSince: millis(b.Health.PausedSince), PausesToday: b.PausesToday,
+		Pauses: b.Health.Pauses, PausedSince: millis(b.Health.PausedSince), PausesToday: b.PausesToday,
 		Others: millis(b.Others), RateLimited: b.RateLimited, Since: millis(b.Since),
+	}
+	for _, f := range b.Health.Failing {
+		item.Failing = append(item.Failing, failureItem{f.Athlete, int(f.Outcome)})
 	}
 	for _, s := range b.Health.Served {
 		item.Served = append(item.Served, serviceItem{s.Athlete, millis(s.At)})
@@ -115,8 +124,11 @@ func (i budgetItem) budget() quota.Budget {
 	b := quota.Budget{
 		Quarter: i.Quarter.meter(), Day: i.Day.meter(), Told: instant(i.Told), Issued: i.Issued,
 		Pause:       quota.Pause{Until: instant(i.PausedUntil), For: i.PausedFor, ID: i.PausedID},
-		Health:      quota.Health{Failing: i.Failing, Pauses: i.Pauses, PausedSince: instant(i.PausedSince)},
+		Health:      quota.Health{Pauses: i.Pauses, PausedSince: instant(i.PausedSince)},
 		PausesToday: i.PausesToday, Others: instant(i.Others), RateLimited: i.RateLimited, Since: instant(i.Since),
+	}
+	for _, f := range i.Failing {
+		b.Health.Failing = append(b.Health.Failing, quota.Failure{Athlete: f.Athlete, Outcome: quota.Outcome(f.Outcome)})
 	}
 	for n, s := range i.Served {
 		b.Health.Served[n] = quota.Service{Athlete: s.Athlete, At: instant(s.At)}

@@ -347,6 +347,21 @@ func TestStravaIsDownWhenDifferentAthletesFail(t *testing.T) {
 	}
 }
 
+func TestOneAthletes429WithoutHeadersIsNoneOfAnotherWhoFailsOtherwise(t *testing.T) {
+	for name, other := range map[string]quota.Outcome{"502": quota.Maintenance, "nothing": quota.Unavailable} {
+		d := opened(t)
+		d.fail(1, other)
+		if s := d.fail(2, quota.RateLimited); s.Pause != nil {
+			t.Errorf("%s for one athlete and 429 for another: %+v", name, s.Pause)
+		}
+		// A third one: Strava is down, but nobody knows that it is for the rest of
+		// the quarter hour.
+		if s := d.fail(3, quota.Unavailable); s.Pause == nil || s.Pause.For != quota.ForStrava || !s.Pause.Until.Equal(d.now.Add(time.Minute)) {
+			t.Errorf("%s: three athletes fail: %+v", name, s.Pause)
+		}
+	}
+}
+
 func TestPausesGrowUntilStravaAnswers(t *testing.T) {
 	d := opened(t)
 	d.now = noon.Add(time.Hour + time.Minute)

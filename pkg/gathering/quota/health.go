@@ -27,9 +27,9 @@ var needed = map[Outcome]int{
 
 // Health is what the outcome of calls says about Strava as a whole.
 type Health struct {
-	// Failing marks the athletes whose calls failed since Strava last answered
-	// one, at most [maxFailing].
-	Failing []Mark
+	// Failing are the athletes whose calls failed since Strava last answered
+	// one, at most [maxFailing], and how each call failed last.
+	Failing []Failure
 	// Pauses counts the pauses since then, and PausedSince is when the first of
 	// them began; zero without one.
 	Pauses      int
@@ -37,6 +37,12 @@ type Health struct {
 	// Served is when Strava last answered, for the two athletes that it answered
 	// last, the newest first.
 	Served [2]Service
+}
+
+// Failure is a failed call for an athlete.
+type Failure struct {
+	Athlete Mark
+	Outcome Outcome
 }
 
 // Service is an answer of Strava's.
@@ -81,14 +87,29 @@ func (h Health) servedOthers(athleteID int64) time.Time {
 }
 
 // failed notes that a call for the athlete failed and reports whether that, with
-// what failed before, is evidence that Strava fails for everybody.
-func (h *Health) failed(athleteID int64, outcome Outcome) bool {
+// what failed before, is evidence that Strava fails for everybody, and in which
+// way: a failure is everybody's once enough athletes met it, and so is any
+// mixture of them.
+func (h *Health) failed(athleteID int64, outcome Outcome) (everybodys Outcome, ok bool) {
 	athlete := markOf(athleteID)
-	if !slices.Contains(h.Failing, athlete) && len(h.Failing) < maxFailing {
-		h.Failing = append(slices.Clone(h.Failing), athlete)
+	h.Failing = slices.DeleteFunc(slices.Clone(h.Failing), func(f Failure) bool { return f.Athlete == athlete })
+	h.Failing = append(h.Failing, Failure{athlete, outcome})
+	h.Failing = h.Failing[max(0, len(h.Failing)-maxFailing):]
+	if h.alike(outcome) >= needed[outcome] {
+		return outcome, true
 	}
 	// A call after a pause only finds out whether it is over.
-	return h.Pauses > 0 || len(h.Failing) >= needed[outcome]
+	return Unavailable, h.Pauses > 0 || len(h.Failing) >= needed[Unavailable]
+}
+
+// alike counts the failing athletes whose calls failed in the same way.
+func (h Health) alike(outcome Outcome) (n int) {
+	for _, f := range h.Failing {
+		if f.Outcome == outcome {
+			n++
+		}
+	}
+	return n
 }
 
 // recovered notes that Strava answers.
@@ -131,8 +152,10 @@ func (b *Budget) assess(now time.Time, permit Permit, a Answer) Standing {
 			b.Health.recovered()
 		}
 	case a.Outcome == Unknown, a.Outcome == RateLimited && !unexplained, !news:
-	case b.Health.failed(a.AthleteID, a.Outcome):
-		b.pauseFor(now, a.Outcome, quarterEnd)
+	default:
+		if outcome, ok := b.Health.failed(a.AthleteID, a.Outcome); ok {
+			b.pauseFor(now, outcome, quarterEnd)
+		}
 	}
 	s := Standing{RetryAt: retryAt, ServedOthers: b.Health.servedOthers(a.AthleteID)}
 	if b.Pause.Until.After(now) {

@@ -124,7 +124,7 @@ func wholeBudget(at time.Time) quota.Budget {
 		Outstanding: []quota.Permit{{ID: 8, Class: quota.Backfill, Expires: at.Add(time.Minute)}},
 		Pause:       quota.Pause{Until: at.Add(time.Hour), For: quota.ForStrava, ID: 6},
 		Health: quota.Health{
-			Failing: []quota.Mark{3, 4}, Pauses: 2, PausedSince: at.Add(-2 * time.Minute),
+			Failing: []quota.Failure{{Athlete: 3, Outcome: quota.Maintenance}, {Athlete: 4, Outcome: quota.Unavailable}}, Pauses: 2, PausedSince: at.Add(-2 * time.Minute),
 			Served: [2]quota.Service{{Athlete: 5, At: at.Add(-time.Minute)}, {Athlete: 6, At: at.Add(-time.Hour)}},
 		},
 		PausesToday: 3, Others: at.Add(-time.Hour), RateLimited: 1, Since: at.Add(-72 * time.Hour),
