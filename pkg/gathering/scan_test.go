@@ -554,7 +554,7 @@ func TestADeletionDuringTheFirstPageHidesNothing(t *testing.T) {
 	id := w.athlete(0)
 	w.begin(id)
 	came := false
-	g := probe(func(p string) {
+	g := observe(func(p string) {
 		if p != "after reading a page" || came {
 			return
 		}
