@@ -210,4 +210,3 @@ func (l *ledger) held() (n int) {
 	}
 	return n
 }
-
