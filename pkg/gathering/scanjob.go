@@ -71,9 +71,6 @@ func (j *scanJob) fail(ctx context.Context, f failure, cause error) (parked bool
 		if err != nil {
 			return false, err
 		}
-		if errors.Is(cause, errRepeatedPage) {
-			next.Scan.Repeats++
-		}
 		if parked = next.failPage(f, gap); next.Scan.State == gatheringv1.ScanCompleted {
 			if reported = j.g.publish(ctx, next.progressed(f.at)); reported == nil {
 				return false, j.save(ctx, func(a *Athlete) { *a = next })
@@ -140,9 +137,7 @@ func (j *scanJob) publishAndSave(ctx context.Context, facts []event.Fact, change
 	return j.save(ctx, func(a *Athlete) { *a = next })
 }
 
-// errRepeatedPage: Strava answered with the page before once more. That is no
-// page, unless it says so again: as many activities may have been uploaded in
-// between.
+// errRepeatedPage: Strava answered with the page before once more.
 var errRepeatedPage = fmt.Errorf("the page repeats the one before: %w", ErrUnavailable)
 
 func (j *scanJob) run(ctx context.Context, s Strava) error {
@@ -157,7 +152,7 @@ func (j *scanJob) run(ctx context.Context, s Strava) error {
 	if err != nil {
 		return err
 	}
-	if a.Scan.repeats(page) && a.Scan.Repeats != 1 {
+	if a.Scan.repeats(page) {
 		return errRepeatedPage
 	}
 	j.g.noteLeftOut(ctx, a.ID, page)

@@ -88,7 +88,6 @@ type scanItem struct {
 	Skipped     int          `dynamodbav:"skipped,omitempty"`
 	LastID      int64        `dynamodbav:"last_id,omitempty"`
 	LastStart   int64        `dynamodbav:"last_start,omitempty"` // Unix ms
-	Repeats     int          `dynamodbav:"repeats,omitempty"`
 	EndReads    int          `dynamodbav:"end_reads,omitempty"`
 	Holes       []holeItem   `dynamodbav:"holes,omitempty"`
 	Pages       int          `dynamodbav:"pages,omitempty"`
@@ -148,7 +147,7 @@ func toScanItem(s gathering.Scan) *scanItem {
 	item := &scanItem{
 		ID: s.ID, Begun: millis(s.Begun), First: s.First, Cutoff: millis(s.Cutoff), Profiled: s.Profiled,
 		Offset: s.Offset, Size: s.Size, Skipped: s.Skipped, LastID: s.LastID, LastStart: millis(s.LastStart),
-		Repeats: s.Repeats, EndReads: s.EndReads, Holes: toHoleItems(s.Holes),
+		EndReads: s.EndReads, Holes: toHoleItems(s.Holes),
 		Pages: s.Pages, Chunks: s.Chunks, Activities: s.Activities, Oldest: millis(s.Oldest), Confirmed: s.Confirmed,
 		Sequence: s.Sequence, State: s.State, WaitingFor: s.WaitingFor, ResumesAt: millis(s.ResumesAt),
 	}
@@ -165,7 +164,7 @@ func (i *scanItem) scan() gathering.Scan {
 	s := gathering.Scan{
 		ID: i.ID, Begun: instant(i.Begun), First: i.First, Cutoff: instant(i.Cutoff), Profiled: i.Profiled,
 		Offset: i.Offset, Size: i.Size, Skipped: i.Skipped, LastID: i.LastID, LastStart: instant(i.LastStart),
-		Repeats: i.Repeats, EndReads: i.EndReads, Holes: holesOf(i.Holes),
+		EndReads: i.EndReads, Holes: holesOf(i.Holes),
 		Pages: i.Pages, Chunks: i.Chunks, Activities: i.Activities, Oldest: instant(i.Oldest), Confirmed: i.Confirmed,
 		Sequence: i.Sequence, State: i.State, WaitingFor: i.WaitingFor, ResumesAt: instant(i.ResumesAt),
 	}

@@ -50,7 +50,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 				Scan: gathering.Scan{
 					ID: "5", Begun: at(0), First: true, Cutoff: at(500), Profiled: true,
 					Windows: []gathering.Window{{From: at(-60), To: at(500)}, {To: at(-70)}, {From: at(-70), To: at(-60), Probe: true}},
-					Offset:  400, Size: 100, Skipped: 1, LastID: 77, LastStart: at(-55), Repeats: 1, EndReads: 1,
+					Offset:  400, Size: 100, Skipped: 1, LastID: 77, LastStart: at(-55), EndReads: 1,
 					Holes: []gathering.Hole{{Newer: at(-50), Listed: true}, {Older: at(-52)}},
 					Pages: 2, Chunks: 8, Activities: 400, Oldest: at(-55), Confirmed: true,
 					RecentPages: []gathering.PageRead{{At: at(0)}, {At: at(1), Offset: 200, Pages: 1, Chunks: 4, Activities: 200}},
