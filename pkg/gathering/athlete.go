@@ -163,7 +163,7 @@ func (a *Athlete) applyPage(p Page, at, now, gap time.Time, chunks, activities i
 		if a.JoinedAt.IsZero() {
 			s.Oldest = time.Time{}
 		}
-	case a.endsEarly(now) && s.EndReads < maxEndsRechecks:
+	case a.doubtsEnd(now):
 		s.EndReads++
 		a.Job.next(a.Job.Class, now.Add(endDelay))
 		return
@@ -185,18 +185,23 @@ func (a *Athlete) readOn(now time.Time) {
 	}
 }
 
-// endsEarly says that the list is at its end although it lacks more than a
-// handful of what the last scan found.
-func (a *Athlete) endsEarly(now time.Time) bool {
-	if a.Last.Started.IsZero() || now.Sub(a.Last.Started) > keepAge || a.Scan.Windows[0].Probe {
+// doubtsEnd says that an empty page is read once more: when no shorter page before
+// it shows that the list is at its end, or when it lacks more than a handful of
+// what the last scan found.
+func (a *Athlete) doubtsEnd(now time.Time) bool {
+	s := a.Scan
+	if a.Last.Activities == 0 || now.Sub(a.Last.Started) > keepAge || s.Windows[0].Probe {
 		return false
 	}
-	for _, w := range a.Scan.Windows[1:] {
+	if !s.endsShort() && s.EndReads < maxEndReads {
+		return true
+	}
+	for _, w := range s.Windows[1:] {
 		if !w.Probe {
 			return false // There is more to come.
 		}
 	}
-	return !isHandful(a.Last.Activities-a.Scan.Activities, a.Last.Activities)
+	return s.EndReads == 0 && !isHandful(a.Last.Activities-s.Activities, a.Last.Activities)
 }
 
 // failProbe takes in that a hole still cannot be read.

@@ -210,7 +210,7 @@ func TestAProfileIsAsOldAsItsReading(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
 	w.begin(id)
-	g := probe(func(p string) {
+	g := observe(func(p string) {
 		if p == "after reading the profile" {
 			w.clock.Advance(10 * time.Second)
 		}

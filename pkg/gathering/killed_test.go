@@ -2,155 +2,13 @@ package gathering_test
 
 import (
 	"context"
-	"fmt"
-	"reflect"
 	"testing"
 	"time"
 
-	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/quota"
-	"github.com/paceline/paceline/test/strava"
 )
-
-// killed is what a gatherer panics with that is killed.
-type killed struct{}
-
-// run has a gatherer run that is killed at the n-th point of its calls; it
-// returns the point, empty when the gatherer was done before.
-func (w *world) killAt(n int) (point string) {
-	w.t.Helper()
-	passed := 0
-	g := probe(func(p string) {
-		if passed++; passed == n {
-			point = p
-			panic(killed{})
-		}
-	}).watch(*w.gatherer)
-	defer func() {
-		if r := recover(); r != nil && r != (killed{}) {
-			panic(r)
-		}
-	}()
-	if _, err := g.Run(w.t.Context(), w.clock.Now().Add(time.Minute)); err != nil {
-		w.t.Fatal(err)
-	}
-	return point
-}
-
-// consistent checks that chunks that came twice are the same.
-func (w *world) consistent() {
-	w.t.Helper()
-	seen := map[gatheringv1.ScanChunk][]gatheringv1.Activity{}
-	for _, f := range eventtest.Facts[gatheringv1.ActivitiesGathered](w.bus) {
-		if f.Chunk == nil {
-			continue
-		}
-		if before, twice := seen[*f.Chunk]; twice && !reflect.DeepEqual(before, f.Activities) {
-			w.t.Errorf("chunk %+v came with different activities", *f.Chunk)
-		}
-		seen[*f.Chunk] = f.Activities
-	}
-}
-
-func TestAGathererKilledAnywhere(t *testing.T) {
-	for name, tc := range map[string]struct {
-		history int
-		prepare func(*world, int64)
-		calls   int // of all kinds, undisturbed
-		again   int // and more of them at most
-	}{
-		"in a first scan": {250, func(w *world, id int64) {
-			w.begin(id)
-		}, 4, 1},
-		"in a later scan": {250, func(w *world, id int64) {
-			w.gather(id)
-			w.clock.Advance(30 * time.Hour)
-			w.remove(id, w.truth(id)[7].ID)
-			w.rename(id, w.truth(id)[233].ID, "Edited")
-		}, 4, 1},
-		"over a burst of new activities": {250, func(w *world, id int64) {
-			w.gather(id)
-			w.clock.Advance(5 * time.Minute)
-			for range 5 {
-				w.receive(w.notice(id, w.add(id, strava.NewActivity{}), gathering.AspectCreate))
-			}
-		}, 1, 1},
-		"over a deletion": {250, func(w *world, id int64) {
-			w.gather(id)
-			w.clock.Advance(5 * time.Minute)
-			gone := w.truth(id)[9].ID
-			w.remove(id, gone)
-			w.receive(w.notice(id, gone, gathering.AspectDelete))
-		}, 1, 1},
-		"over a deletion during a scan": {450, func(w *world, id int64) {
-			w.begin(id)
-			for range 3 {
-				if _, err := w.gatherer.Step(w.t.Context()); err != nil {
-					w.t.Fatal(err)
-				}
-				w.clock.Advance(2 * time.Minute)
-			}
-			gone := w.truth(id)[9].ID
-			w.remove(id, gone)
-			w.receive(w.notice(id, gone, gathering.AspectDelete))
-		}, 4, 6}, // The scan may be over when it hears of the deletion, and another has to be made.
-		"over a deauthorization": {10, func(w *world, id int64) {
-			w.gather(id)
-			w.clock.Advance(5 * time.Minute)
-			n := w.notice(id, id, "update")
-			n.ObjectType, n.Updates = "athlete", map[string]any{"authorized": "false"}
-			w.receive(n)
-		}, 0, 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			points := 0
-			for n := 1; ; n++ {
-				w := newWorld(t, plenty, histories(tc.history)...)
-				id := w.athlete(0)
-				tc.prepare(w, id)
-				w.strava.ResetCounters()
-				completed := w.completed(id)
-				point := w.killAt(n)
-				if point == "" {
-					break
-				}
-				points++
-				// The next gatherer comes in a minute, and once more when
-				// nobody holds the work any longer.
-				w.clock.Advance(time.Minute)
-				w.pass(3 * time.Minute)
-				what := fmt.Sprintf("killed at point %d, %s", n, point)
-				if err := w.differs(id); err != nil {
-					t.Errorf("%s: %v", what, err)
-				}
-				if name != "over a deletion during a scan" { // There pages change.
-					w.consistent()
-				}
-				calls := w.strava.Counters().Total("", id)
-				if calls > tc.calls+tc.again {
-					t.Errorf("%s: %d calls, %d undisturbed", what, calls, tc.calls)
-				}
-				a := w.stored(id)
-				if a.Scan.State != gatheringv1.ScanCompleted || w.completed(id) == 0 {
-					t.Errorf("%s: the scan is %s, reported complete %d times, %d before", what, a.Scan.State, w.completed(id), completed)
-				}
-				if m := w.mailbox(id); len(m.Hints) != 0 || m.Job.Class != "" {
-					t.Errorf("%s: left in the mailbox: %+v", what, m)
-				}
-				if name == "over a deauthorization" && len(eventtest.Facts[gatheringv1.DeauthorizationReported](w.bus)) == 0 {
-					t.Errorf("%s: not reported", what)
-				}
-			}
-			if points < 10 {
-				t.Errorf("only %d points", points)
-			}
-			t.Logf("%d points", points)
-		})
-	}
-}
 
 func TestTwoGatherersDoNothingTwice(t *testing.T) {
 	for name, prepare := range map[string]func(*world, int64){
@@ -168,7 +26,7 @@ func TestTwoGatherersDoNothingTwice(t *testing.T) {
 		before := w.strava.Counters().Total("", id)
 		// A second gatherer runs at every point of the first one's calls.
 		inside := false
-		g := probe(func(string) {
+		g := observe(func(string) {
 			if inside {
 				return
 			}
@@ -201,7 +59,7 @@ func TestAGathererThatComesBackLateChangesNothing(t *testing.T) {
 		id := w.athlete(0)
 		w.begin(id)
 		asleep := 0
-		g := probe(func(p string) {
+		g := observe(func(p string) {
 			if p != point {
 				return
 			}
@@ -239,7 +97,7 @@ func TestAnAthleteWhosePageIsBeingReadIsNotToldToWait(t *testing.T) {
 	id, waits := w.athlete(0), w.athlete(1)
 	w.begin(id)
 	pages := 0
-	g := probe(func(p string) {
+	g := observe(func(p string) {
 		if p != "after reading a page" {
 			return
 		}
@@ -284,7 +142,7 @@ func TestAHintThatComesDuringACallIsKept(t *testing.T) {
 		w.rename(id, h[3].ID, "First")
 		w.receive(w.notice(id, h[3].ID, gathering.AspectUpdate))
 		came := false
-		g := probe(func(p string) {
+		g := observe(func(p string) {
 			if p != "after reading an activity" || came {
 				return
 			}
@@ -317,7 +175,7 @@ func TestAHintThatComesAfterALateGathererLostTheMailboxIsKept(t *testing.T) {
 	h := w.truth(id)
 	w.receive(w.notice(id, h[3].ID, gathering.AspectUpdate))
 	slept := false
-	g := probe(func(p string) {
+	g := observe(func(p string) {
 		if p != "after reading an activity" || slept {
 			return
 		}

@@ -8,30 +8,59 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// probe sees every call that a gatherer makes to the world outside it, right
-// before and right after, in order. What it does there, such as killing the
-// gatherer, happens at that very point.
-type probe func(point string)
+// probe sees every call that a process makes to a port, right before and right
+// after it, in order. An error that it returns is the call's: before the call,
+// which then is not made, or in place of its answer, which is lost. Where it
+// panics the process ends.
+type probe func(point string) error
+
+// observe is a probe that returns no error.
+func observe(look func(point string)) probe {
+	return func(point string) error {
+		look(point)
+		return nil
+	}
+}
 
 // watch is the gatherer with at looking at all its calls.
 func (at probe) watch(g gathering.Gatherer) *gathering.Gatherer {
 	g.Athletes = probedAthletes{g.Athletes, at}
-	g.Inboxes = probedMailboxes{g.Inboxes, at}
-	g.Jobs = probedPlan{g.Jobs, at}
+	g.Inboxes = probedInboxes{g.Inboxes, at}
+	g.Jobs = probedJobs{g.Jobs, at}
 	g.Webhooks = probedWebhooks{g.Webhooks, at}
 	g.Quota = probedQuota{g.Quota, at}
 	g.Strava = probedStrava{g.Strava, at}
+	g.Waker = probedWaker{g.Waker, at}
 	g.Publisher = probedPublisher{g.Publisher, at}
 	return &g
 }
 
-// around calls at before and after do.
-func (at probe) around(what string, do func()) {
-	at("before " + what)
-	do()
-	at("after " + what)
+// watchAuthorizations does the same to what follows credentials' events.
+func (at probe) watchAuthorizations(z gathering.Authorizations) *gathering.Authorizations {
+	z.Athletes = probedAthletes{z.Athletes, at}
+	z.Inboxes = probedInboxes{z.Inboxes, at}
+	z.Waker = probedWaker{z.Waker, at}
+	z.Publisher = probedPublisher{z.Publisher, at}
+	return &z
+}
+
+// around makes a call with the probe before and after it. Once the context has
+// ended no call is made, as with a real client.
+func (at probe) around(ctx context.Context, what string, do func() error) error {
+	if err := ctx.Err(); err != nil {
+		return fault.New(fault.Transient, "%s: %w", what, err)
+	}
+	if err := at("before " + what); err != nil {
+		return err
+	}
+	err := do()
+	if lost := at("after " + what); lost != nil {
+		return lost
+	}
+	return err
 }
 
 type probedAthletes struct {
@@ -40,33 +69,37 @@ type probedAthletes struct {
 }
 
 func (p probedAthletes) Athlete(ctx context.Context, id int64) (a gathering.Athlete, err error) {
-	p.at.around("reading the athlete", func() { a, err = p.Athletes.Athlete(ctx, id) })
+	err = p.at.around(ctx, "reading the athlete", func() (err error) { a, err = p.Athletes.Athlete(ctx, id); return err })
 	return a, err
 }
 
 func (p probedAthletes) Update(ctx context.Context, id int64, change func(*gathering.Athlete) error) (a gathering.Athlete, err error) {
-	p.at.around("writing the athlete", func() { a, err = p.Athletes.Update(ctx, id, change) })
+	err = p.at.around(ctx, "writing the athlete", func() (err error) { a, err = p.Athletes.Update(ctx, id, change); return err })
 	return a, err
 }
 
-type probedMailboxes struct {
+type probedInboxes struct {
 	gathering.Inboxes
 	at probe
 }
 
-func (p probedMailboxes) UpdateInbox(ctx context.Context, id int64, change func(*gathering.Inbox) error) (m gathering.Inbox, err error) {
-	p.at.around("writing the inbox", func() { m, err = p.Inboxes.UpdateInbox(ctx, id, change) })
+func (p probedInboxes) UpdateInbox(ctx context.Context, id int64, change func(*gathering.Inbox) error) (m gathering.Inbox, err error) {
+	err = p.at.around(ctx, "writing the inbox", func() (err error) { m, err = p.Inboxes.UpdateInbox(ctx, id, change); return err })
 	return m, err
 }
 
-type probedPlan struct {
+func (p probedInboxes) DropInbox(ctx context.Context, id, generation int64) error {
+	return p.at.around(ctx, "dropping the inbox", func() error { return p.Inboxes.DropInbox(ctx, id, generation) })
+}
+
+type probedJobs struct {
 	gathering.JobQueue
 	at probe
 }
 
-func (p probedPlan) Due(ctx context.Context, class quota.Class, at time.Time, after *gathering.JobRef, limit int) (places []gathering.JobRef, err error) {
-	p.at.around("listing work", func() { places, err = p.JobQueue.Due(ctx, class, at, after, limit) })
-	return places, err
+func (p probedJobs) Due(ctx context.Context, class quota.Class, at time.Time, after *gathering.JobRef, limit int) (refs []gathering.JobRef, err error) {
+	err = p.at.around(ctx, "listing jobs", func() (err error) { refs, err = p.JobQueue.Due(ctx, class, at, after, limit); return err })
+	return refs, err
 }
 
 type probedWebhooks struct {
@@ -75,7 +108,12 @@ type probedWebhooks struct {
 }
 
 func (p probedWebhooks) Webhook(ctx context.Context) (w gathering.Webhook, err error) {
-	p.at.around("reading the webhook", func() { w, err = p.Webhooks.Webhook(ctx) })
+	err = p.at.around(ctx, "reading the webhook", func() (err error) { w, err = p.Webhooks.Webhook(ctx); return err })
+	return w, err
+}
+
+func (p probedWebhooks) UpdateWebhook(ctx context.Context, change func(*gathering.Webhook) error) (w gathering.Webhook, err error) {
+	err = p.at.around(ctx, "writing the webhook", func() (err error) { w, err = p.Webhooks.UpdateWebhook(ctx, change); return err })
 	return w, err
 }
 
@@ -85,12 +123,12 @@ type probedQuota struct {
 }
 
 func (p probedQuota) Reserve(ctx context.Context, class quota.Class, due time.Time) (permit quota.Permit, err error) {
-	p.at.around("reserving", func() { permit, err = p.Quota.Reserve(ctx, class, due) })
+	err = p.at.around(ctx, "reserving", func() (err error) { permit, err = p.Quota.Reserve(ctx, class, due); return err })
 	return permit, err
 }
 
 func (p probedQuota) Settle(ctx context.Context, permit quota.Permit, answer quota.Answer) (s quota.Standing, err error) {
-	p.at.around("settling", func() { s, err = p.Quota.Settle(ctx, permit, answer) })
+	err = p.at.around(ctx, "settling", func() (err error) { s, err = p.Quota.Settle(ctx, permit, answer); return err })
 	return s, err
 }
 
@@ -99,19 +137,46 @@ type probedStrava struct {
 	at probe
 }
 
+// unknown is the reading of a call of which the requester's answer did not come.
+func unknown(r gathering.Reading) gathering.Reading {
+	r.Answer.Outcome, r.Answer.Calls, r.Answer.Rates = quota.Unknown, quota.CallsUncertain, nil
+	return r
+}
+
 func (p probedStrava) Athlete(ctx context.Context, id, generation int64) (a gatheringv1.Athlete, r gathering.Reading, err error) {
-	p.at.around("reading the profile", func() { a, r, err = p.Strava.Athlete(ctx, id, generation) })
-	return a, r, err
+	var answered error
+	err = p.at.around(ctx, "reading the profile", func() error { a, r, answered = p.Strava.Athlete(ctx, id, generation); return nil })
+	if err != nil {
+		return gatheringv1.Athlete{}, unknown(r), err
+	}
+	return a, r, answered
 }
 
 func (p probedStrava) Activities(ctx context.Context, id, generation int64, req gathering.PageRequest) (page gathering.Page, r gathering.Reading, err error) {
-	p.at.around("reading a page", func() { page, r, err = p.Strava.Activities(ctx, id, generation, req) })
-	return page, r, err
+	var answered error
+	err = p.at.around(ctx, "reading a page", func() error { page, r, answered = p.Strava.Activities(ctx, id, generation, req); return nil })
+	if err != nil {
+		return gathering.Page{}, unknown(r), err
+	}
+	return page, r, answered
 }
 
 func (p probedStrava) Activity(ctx context.Context, id, generation, activityID int64) (a gatheringv1.Activity, r gathering.Reading, err error) {
-	p.at.around("reading an activity", func() { a, r, err = p.Strava.Activity(ctx, id, generation, activityID) })
-	return a, r, err
+	var answered error
+	err = p.at.around(ctx, "reading an activity", func() error { a, r, answered = p.Strava.Activity(ctx, id, generation, activityID); return nil })
+	if err != nil {
+		return gatheringv1.Activity{}, unknown(r), err
+	}
+	return a, r, answered
+}
+
+type probedWaker struct {
+	gathering.Waker
+	at probe
+}
+
+func (p probedWaker) Wake(ctx context.Context, after time.Duration) error {
+	return p.at.around(ctx, "waking a gatherer", func() error { return p.Waker.Wake(ctx, after) })
 }
 
 type probedPublisher struct {
@@ -119,7 +184,6 @@ type probedPublisher struct {
 	at probe
 }
 
-func (p probedPublisher) Publish(ctx context.Context, events ...event.Event) (err error) {
-	p.at.around("publishing", func() { err = p.Publisher.Publish(ctx, events...) })
-	return err
+func (p probedPublisher) Publish(ctx context.Context, events ...event.Event) error {
+	return p.at.around(ctx, "publishing", func() error { return p.Publisher.Publish(ctx, events...) })
 }

@@ -25,11 +25,11 @@ const (
 	maxHoles = 20
 	// A scan may miss a handful of the activities that the last one found: this
 	// many, or this share. If it misses more, its end is read once more after
-	// endDelay.
-	handful         = 3
-	handfulPercent  = 2
-	endDelay        = 30 * time.Second
-	maxEndsRechecks = 1
+	// endDelay; an end that nothing else shows up to maxEndReads times more.
+	handful        = 3
+	handfulPercent = 2
+	endDelay       = 30 * time.Second
+	maxEndReads    = 2
 )
 
 // pageSizes are the sizes of pages, each a divisor of the one before, so that
@@ -59,7 +59,7 @@ type Scan struct {
 	// LastID and LastStart are those of the last activity that was read.
 	LastID    int64
 	LastStart time.Time
-	// EndReads counts how often the end was read that came too early.
+	// EndReads is how often the present window's end was read and doubted.
 	EndReads int
 	// Holes are what could not be read.
 	Holes []Hole
@@ -124,14 +124,12 @@ func windows(holes []Hole, cutoff time.Time) []Window {
 	return ws
 }
 
-// window is what lies in the hole.
+// window is what lies in the hole. It has the seconds in which the activities on
+// either side start: what Strava fails to show may start in one of them, too.
 func (h Hole) window(cutoff time.Time) Window {
-	w := Window{To: cutoff, Probe: true}
-	if !h.Older.IsZero() {
-		w.From = h.Older.Add(time.Second)
-	}
+	w := Window{From: h.Older, To: cutoff, Probe: true}
 	if !h.Newer.IsZero() {
-		w.To = h.Newer
+		w.To = h.Newer.Add(time.Second)
 	}
 	return w
 }
@@ -144,9 +142,10 @@ func (s *Scan) rewind(holes []Hole) {
 	s.RecentPages, s.LastID, s.LastStart = nil, 0, time.Time{}
 }
 
-// untouched says that no page was read.
+// untouched says that no page was read: the scan is at the beginning of its first
+// window, the only one up to the cutoff that is no probe.
 func (s Scan) untouched() bool {
-	return s.Pages == 0 && s.Offset == 0 && s.EndReads == 0 && len(s.Holes) == 0
+	return s.Offset == 0 && s.EndReads == 0 && !s.Windows[0].Probe && s.Windows[0].To.Equal(s.Cutoff)
 }
 
 // widest is the size of the largest page that may begin at an offset.
@@ -180,9 +179,16 @@ func (s Scan) fresh(p Page) []gatheringv1.Activity {
 	return p.Activities[at+1:]
 }
 
-// repeats reports whether a whole page is the one before once more.
-func (s Scan) repeats(p Page) bool {
-	return s.Size > 1 && p.Sent > 0 && len(p.Activities) > 0 && len(s.fresh(p)) == 0
+// repeats reports whether a page ends with what the one before ended with. It is
+// no page: exactly as many activities may have been uploaded in between, but then
+// a narrower one ends with another.
+func (s Scan) repeats(p Page) bool { return len(p.Activities) > 0 && len(s.fresh(p)) == 0 }
+
+// endsShort says that the last page of the present window had fewer activities
+// than were asked for.
+func (s Scan) endsShort() bool {
+	n := len(s.RecentPages)
+	return n > 0 && s.Activities-s.RecentPages[n-1].Activities < s.Offset-s.RecentPages[n-1].Offset
 }
 
 // startOf is when the activity starts.
@@ -205,7 +211,7 @@ func (s *Scan) takePage(p Page, at time.Time, chunks, activities int) {
 	}
 	s.noteUnreadable(p)
 	s.Offset += s.Size
-	s.Size = s.widest(s.Offset)
+	s.Size, s.EndReads = s.widest(s.Offset), 0
 	s.Pages++
 	s.Chunks += chunks
 	s.Activities += activities
@@ -226,9 +232,10 @@ func (s *Scan) closeHole(older time.Time) {
 		s.Windows = append(slices.Clone(s.Windows), h.window(s.Cutoff))
 		s.Skipped = 0
 	}
-	// An unreadable entry may have ended the page before.
+	// An unreadable entry may have ended the page before; if it ended the history,
+	// nothing that is probed later follows it.
 	for i := range s.Holes {
-		if h := &s.Holes[i]; h.Listed && h.Older.IsZero() {
+		if h := &s.Holes[i]; h.Listed && h.Older.IsZero() && !s.Windows[0].Probe {
 			h.Older = older
 		}
 	}
@@ -253,27 +260,27 @@ func (s *Scan) noteUnreadable(p Page) {
 
 // nextWindow ends the present window and reports whether it was the last.
 func (s *Scan) nextWindow() (last bool) {
-	if s.Skipped > 0 {
-		s.closeHole(time.Time{})
-	}
+	s.Holes = slices.Clone(s.Holes)
+	s.closeHole(s.Windows[0].From)
 	s.Windows = slices.Clone(s.Windows[1:])
-	s.Offset, s.Size = 0, s.LargestSize
+	s.Offset, s.Size, s.EndReads = 0, s.LargestSize, 0
 	s.RecentPages, s.LastID, s.LastStart = nil, 0, time.Time{}
 	return len(s.Windows) == 0
 }
 
 // keepHole ends the present window, a probe that failed.
 func (s *Scan) keepHole() (last bool) {
-	w := s.Windows[0]
-	h := Hole{}
-	if !w.From.IsZero() {
-		h.Older = w.From.Add(-time.Second)
-	}
-	if w.To.Before(s.Cutoff) {
-		h.Newer = w.To
-	}
-	s.Holes = append(slices.Clone(s.Holes), h)
+	s.Holes = append(slices.Clone(s.Holes), s.hole(s.Windows[0]))
 	return s.nextWindow()
+}
+
+// hole is what the probe is about.
+func (s Scan) hole(probe Window) Hole {
+	h := Hole{Older: probe.From}
+	if probe.To.Before(s.Cutoff) {
+		h.Newer = probe.To.Add(-time.Second)
+	}
+	return h
 }
 
 // goAround makes the page smaller that failed, or skips what is alone on it. It
@@ -295,9 +302,15 @@ func (s *Scan) goAround(failures int) bool {
 	return true
 }
 
-// giveUp leaves what is left of the history to the next scan.
+// giveUp leaves what is left of the history to the next scan, and the holes that
+// were still to be probed.
 func (s *Scan) giveUp() {
 	s.Holes = append(slices.Clone(s.Holes), Hole{Newer: s.LastStart})
+	for _, w := range s.Windows {
+		if w.Probe {
+			s.Holes = append(s.Holes, s.hole(w))
+		}
+	}
 	s.Windows = nil
 }
 

@@ -482,7 +482,7 @@ func TestAScanThatAGapOvertakesIsRepeated(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.configure(subscription+1, 2)
-	w.pass(time.Minute)
+	w.pass(2 * time.Minute) // After five full pages the end is read three times.
 	if n := w.completed(id); n != 2 {
 		t.Errorf("%d scans", n)
 	}
@@ -559,7 +559,7 @@ func TestADeletionDuringTheFirstPageHidesNothing(t *testing.T) {
 	id := w.athlete(0)
 	w.begin(id)
 	came := false
-	g := probe(func(p string) {
+	g := observe(func(p string) {
 		if p != "after reading a page" || came {
 			return
 		}

@@ -65,9 +65,9 @@ func heldKeys(t *testing.T, table string, athleteID int64) (out []string) {
 	return out
 }
 
-func activitySubject(t *testing.T) (_ activitytest.Subject, name string) {
+func activitySubject(t *testing.T, api ddb.API) (_ activitytest.Subject, name string) {
 	name = mustActivitiesTable(t)
-	table := ddb.New(dynamodb.NewFromConfig(mustConfig(t)), name)
+	table := ddb.New(api, name)
 	return activitytest.Subject{
 		WriteStore: table, ReadStore: table,
 		Held: func(athleteID int64) int { return heldActivities(t, name, athleteID) },
@@ -75,13 +75,17 @@ func activitySubject(t *testing.T) (_ activitytest.Subject, name string) {
 }
 
 func TestActivitiesTableConforms(t *testing.T) {
-	subject, _ := activitySubject(t)
-	activitytest.Run(t, subject)
+	for name, client := range clients(t, 100) {
+		t.Run(name, func(t *testing.T) {
+			subject, _ := activitySubject(t, client)
+			activitytest.Run(t, subject)
+		})
+	}
 }
 
 // The same histories that the store in memory is put to by the thousand.
 func TestActivityHistories(t *testing.T) {
-	subject, _ := activitySubject(t)
+	subject, _ := activitySubject(t, dynamodb.NewFromConfig(mustConfig(t)))
 	for seed := range int64(12) {
 		if err := activitytest.History(t.Context(), subject, seed+1, uint64(seed), nil); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)

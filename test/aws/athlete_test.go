@@ -21,8 +21,9 @@ func mustAthletesTable(t *testing.T) string {
 }
 
 func TestAthletesTableConforms(t *testing.T) {
-	table := ddb.New(dynamodb.NewFromConfig(mustConfig(t)), mustAthletesTable(t))
-	athletetest.Run(t, table)
+	for name, client := range clients(t, 2) {
+		t.Run(name, func(t *testing.T) { athletetest.Run(t, ddb.New(client, mustAthletesTable(t))) })
+	}
 }
 
 func TestAthleteItemsHoldWhatTheyShould(t *testing.T) {

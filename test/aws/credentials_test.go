@@ -23,24 +23,29 @@ import (
 )
 
 func TestGrantsTableConforms(t *testing.T) {
-	client := dynamodb.NewFromConfig(mustConfig(t))
-	credentialstest.RunStorage(t, func(t *testing.T) credentialstest.Storage {
-		return ddb.New(client, mustTable(t, dynamodb.CreateTableInput{
-			AttributeDefinitions: []types.AttributeDefinition{
-				attribute("pk", types.ScalarAttributeTypeS), attribute("provider", types.ScalarAttributeTypeS),
-				attribute("unsettled", types.ScalarAttributeTypeS), attribute("due", types.ScalarAttributeTypeN),
-			},
-			KeySchema: primaryKey("pk"),
-			GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
-				IndexName:  aws.String(settings.GrantsByProviderIndex),
-				KeySchema:  primaryKey("provider", "pk"),
-				Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
-			}, {
-				IndexName:  aws.String(settings.UnsettledGrantsIndex),
-				KeySchema:  primaryKey("unsettled", "due"),
-				Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
-			}},
-		}))
+	for name, client := range clients(t, 2) {
+		t.Run(name, func(t *testing.T) {
+			credentialstest.RunStorage(t, func(t *testing.T) credentialstest.Storage { return ddb.New(client, mustGrantsTable(t)) })
+		})
+	}
+}
+
+func mustGrantsTable(t *testing.T) string {
+	return mustTable(t, dynamodb.CreateTableInput{
+		AttributeDefinitions: []types.AttributeDefinition{
+			attribute("pk", types.ScalarAttributeTypeS), attribute("provider", types.ScalarAttributeTypeS),
+			attribute("unsettled", types.ScalarAttributeTypeS), attribute("due", types.ScalarAttributeTypeN),
+		},
+		KeySchema: primaryKey("pk"),
+		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
+			IndexName:  aws.String(settings.GrantsByProviderIndex),
+			KeySchema:  primaryKey("provider", "pk"),
+			Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
+		}, {
+			IndexName:  aws.String(settings.UnsettledGrantsIndex),
+			KeySchema:  primaryKey("unsettled", "due"),
+			Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
+		}},
 	})
 }
 

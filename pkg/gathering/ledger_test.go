@@ -1,0 +1,212 @@
+package gathering_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/test/strava"
+)
+
+// ledger is Strava in memory, of one athlete and without HTTP: fast enough for
+// thousands of worlds.
+type ledger struct {
+	w  *world
+	id int64
+	// entries are the athlete's activities, newest first.
+	entries []entry
+	nextID  int64
+	// calls counts all calls, lists those for a page.
+	calls, lists int
+	// answer, when not nil, may answer for a page in the ledger's place; what
+	// would be the true answer is given.
+	answer func(gathering.PageRequest, gathering.Page, error) (gathering.Page, error)
+	// refuse is what every call returns, unless it is nil.
+	refuse error
+}
+
+type entry struct {
+	gatheringv1.Activity
+	start time.Time
+	// corrupt: Strava shows neither the activity nor a page that it is on.
+	corrupt bool
+	// anonymous: the page shows it without an id that can be read.
+	anonymous bool
+}
+
+// newLedger is a world whose Strava is a ledger of n activities, a day apart.
+func newLedger(t *testing.T, n int) (*world, *ledger) {
+	t.Helper()
+	w := newWorld(t, plenty, histories(1)...)
+	l := &ledger{w: w, id: w.athlete(0), nextID: 1}
+	for i := range n {
+		l.add(start.Add(-time.Duration(i+1) * day))
+	}
+	w.gatherer.Strava = l
+	return w, l
+}
+
+// add records an activity, which is the newest of those with its start.
+func (l *ledger) add(at time.Time) int64 {
+	at = at.UTC().Truncate(time.Second)
+	id := l.nextID
+	l.nextID++
+	e := entry{start: at, Activity: gatheringv1.Activity{
+		ID: id, Name: fmt.Sprint("Ride ", id), SportType: "Ride", Visibility: strava.Everyone,
+		StartDate: at.Format(time.RFC3339), StartDateLocal: at.Format(time.RFC3339),
+	}}
+	i, _ := slices.BinarySearchFunc(l.entries, at, func(e entry, at time.Time) int { return at.Compare(e.start) })
+	l.entries = slices.Insert(l.entries, i, e)
+	return id
+}
+
+func (l *ledger) index(id int64) int {
+	return slices.IndexFunc(l.entries, func(e entry) bool { return e.ID == id })
+}
+
+func (l *ledger) remove(id int64) {
+	i := l.index(id)
+	l.entries = slices.Delete(l.entries, i, i+1)
+}
+
+// begin starts to gather the athlete.
+func (l *ledger) begin() {
+	l.w.t.Helper()
+	if err := l.w.authorizations.Begin(l.w.t.Context(), l.w.news(), l.id, generation); err != nil {
+		l.w.t.Fatal(err)
+	}
+}
+
+// gather begins and works until the whole history is there.
+func (l *ledger) gather() {
+	l.w.t.Helper()
+	l.begin()
+	l.w.until("the history is gathered", func() bool { return l.w.completed(l.id) > 0 })
+}
+
+// call is what every call shows, and the error of one that is refused.
+func (l *ledger) call() (gathering.Reading, error) {
+	l.calls++
+	now := l.w.clock.Now()
+	r := gathering.Reading{At: now, Answer: quota.Answer{Began: now, Ended: now, Calls: 1}}
+	if l.refuse != nil {
+		r.Answer.Outcome = quota.Unknown
+	}
+	return r, l.refuse
+}
+
+// Athlete implements [gathering.Strava].
+func (l *ledger) Athlete(context.Context, int64, int64) (gatheringv1.Athlete, gathering.Reading, error) {
+	r, err := l.call()
+	return gatheringv1.Athlete{ID: l.id, CreatedAt: "2012-01-02T03:04:05Z"}, r, err
+}
+
+// Activities implements [gathering.Strava].
+func (l *ledger) Activities(_ context.Context, _, _ int64, req gathering.PageRequest) (gathering.Page, gathering.Reading, error) {
+	l.lists++
+	r, err := l.call()
+	if err != nil {
+		return gathering.Page{}, r, err
+	}
+	page, err := l.page(req)
+	if l.answer != nil {
+		page, err = l.answer(req, page, err)
+	}
+	if err != nil {
+		r.Answer.Outcome = quota.Unavailable
+	}
+	return page, r, err
+}
+
+func (l *ledger) page(req gathering.PageRequest) (p gathering.Page, _ error) {
+	from, to := (req.Page-1)*req.PerPage, req.Page*req.PerPage
+	i := 0
+	for _, e := range l.entries {
+		if e.start.Before(req.From) || !e.start.Before(req.To) {
+			continue
+		}
+		if i++; i <= from || i > to {
+			continue
+		}
+		switch {
+		case e.corrupt:
+			return gathering.Page{}, gathering.ErrUnavailable
+		case e.anonymous:
+			p.Unreadable = append(p.Unreadable, p.Sent)
+		default:
+			p.Activities = append(p.Activities, e.Activity)
+		}
+		p.Sent++
+	}
+	return p, nil
+}
+
+// Activity implements [gathering.Strava].
+func (l *ledger) Activity(_ context.Context, _, _, activityID int64) (gatheringv1.Activity, gathering.Reading, error) {
+	r, err := l.call()
+	if err != nil {
+		return gatheringv1.Activity{}, r, err
+	}
+	i := l.index(activityID)
+	switch {
+	case i < 0:
+		return gatheringv1.Activity{}, r, gathering.ErrNotVisible
+	case l.entries[i].corrupt, l.entries[i].anonymous:
+		r.Answer.Outcome = quota.Unavailable
+		return gatheringv1.Activity{}, r, gathering.ErrUnavailable
+	}
+	return l.entries[i].Activity, r, nil
+}
+
+// differs says how what the planes hold differs from the ledger. What Strava does
+// not show may be held or not.
+func (l *ledger) differs() error {
+	rows := l.w.planes.held[l.id]
+	for _, e := range l.entries {
+		if a := rows[e.ID].activity; !e.corrupt && !e.anonymous && (a == nil || *a != e.Activity) {
+			return fmt.Errorf("activity %d, %q, is held as %+v", e.ID, e.Name, a)
+		}
+	}
+	all := 0
+	for _, r := range rows {
+		if r.activity != nil {
+			all++
+		}
+	}
+	if gone := all - l.held(); gone != 0 {
+		return fmt.Errorf("%d activities are held that are gone", gone)
+	}
+	return nil
+}
+
+// keep is what has publish fail the test when a row goes that is in the ledger.
+type keep struct {
+	gathering.Publisher
+	l *ledger
+}
+
+func (k keep) Publish(ctx context.Context, events ...event.Event) error {
+	held := k.l.held()
+	err := k.Publisher.Publish(ctx, events...)
+	if now := k.l.held(); now < held {
+		k.l.w.t.Errorf("of %d activities that Strava holds and we held, %d are left", held, now)
+	}
+	return err
+}
+
+// held counts the activities of the ledger that the planes hold.
+func (l *ledger) held() (n int) {
+	rows := l.w.planes.held[l.id]
+	for _, e := range l.entries {
+		if rows[e.ID].activity != nil {
+			n++
+		}
+	}
+	return n
+}
