@@ -108,6 +108,18 @@ type PageRead struct {
 	Offset, Pages, Chunks, Activities int
 }
 
+// hole is the hole that the window is in, the reverse of [Hole.window].
+func (w Window) hole(cutoff time.Time) Hole {
+	h := Hole{}
+	if !w.From.IsZero() {
+		h.Older = w.From.Add(-time.Second)
+	}
+	if w.To.Before(cutoff) {
+		h.Newer = w.To
+	}
+	return h
+}
+
 // windows are what a scan reads that goes around holes, which are sorted from
 // the newest: what lies between them first, and then whether they still are.
 func windows(holes []Hole, cutoff time.Time) []Window {
@@ -222,7 +234,7 @@ func (s *Scan) takePage(p Page, at time.Time, chunks, activities int) {
 // hole is probed at the end: Strava may have failed for another reason.
 func (s *Scan) closeHole(older time.Time) {
 	if s.Skipped > 0 {
-		h := Hole{Older: older, Newer: s.LastStart}
+		h := Hole{Older: older, Newer: s.newer()}
 		s.Windows = append(slices.Clone(s.Windows), h.window(s.Cutoff))
 		s.Skipped = 0
 	}
@@ -234,9 +246,18 @@ func (s *Scan) closeHole(older time.Time) {
 	}
 }
 
+// newer is what the next entry starts before, or with: the start of the activity
+// that was read last, or the end of the window; zero without either.
+func (s Scan) newer() time.Time {
+	if to := s.Windows[0].To; s.LastStart.IsZero() && to.Before(s.Cutoff) {
+		return to
+	}
+	return s.LastStart
+}
+
 // noteUnreadable makes holes of the entries of the page that could not be read.
 func (s *Scan) noteUnreadable(p Page) {
-	newer, read := s.LastStart, 0
+	newer, read := s.newer(), 0
 	for i := range p.Sent {
 		if !slices.Contains(p.Unreadable, i) {
 			newer = startOf(p.Activities[read])
@@ -253,8 +274,22 @@ func (s *Scan) noteUnreadable(p Page) {
 
 // nextWindow ends the present window and reports whether it was the last.
 func (s *Scan) nextWindow() (last bool) {
-	if s.Skipped > 0 {
-		s.closeHole(time.Time{})
+	w := s.Windows[0]
+	s.Holes = slices.Clone(s.Holes)
+	if s.closeHole(w.hole(s.Cutoff).Older); w.From.IsZero() {
+		// Nothing that a later window holds is the end of such a hole.
+		for i := range s.Holes {
+			s.Holes[i].Listed = s.Holes[i].Listed && !s.Holes[i].Older.IsZero()
+		}
+	}
+	if w.Probe {
+		// Its neighbours' seconds do not belong to the window, and may hold what
+		// Strava fails to show.
+		for _, at := range []time.Time{w.hole(s.Cutoff).Older, w.hole(s.Cutoff).Newer} {
+			if !at.IsZero() {
+				s.Holes = append(s.Holes, Hole{Older: at, Newer: at, Listed: true})
+			}
+		}
 	}
 	s.Windows = slices.Clone(s.Windows[1:])
 	s.Offset, s.Size = 0, s.LargestSize
@@ -264,15 +299,7 @@ func (s *Scan) nextWindow() (last bool) {
 
 // keepHole ends the present window, a probe that failed.
 func (s *Scan) keepHole() (last bool) {
-	w := s.Windows[0]
-	h := Hole{}
-	if !w.From.IsZero() {
-		h.Older = w.From.Add(-time.Second)
-	}
-	if w.To.Before(s.Cutoff) {
-		h.Newer = w.To
-	}
-	s.Holes = append(slices.Clone(s.Holes), h)
+	s.Holes = append(slices.Clone(s.Holes), s.Windows[0].hole(s.Cutoff))
 	return s.nextWindow()
 }
 
@@ -295,9 +322,15 @@ func (s *Scan) goAround(failures int) bool {
 	return true
 }
 
-// giveUp leaves what is left of the history to the next scan.
+// giveUp leaves what is left of the history to the next scan, and with it what
+// was still to be probed.
 func (s *Scan) giveUp() {
-	s.Holes = append(slices.Clone(s.Holes), Hole{Newer: s.LastStart})
+	s.Holes = append(slices.Clone(s.Holes), Hole{Newer: s.newer()})
+	for _, w := range s.Windows {
+		if w.Probe {
+			s.Holes = append(s.Holes, w.hole(s.Cutoff))
+		}
+	}
 	s.Windows = nil
 }
 

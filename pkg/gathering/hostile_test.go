@@ -1,0 +1,108 @@
+package gathering_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/test/strava"
+)
+
+// unlistable has lists fail that would hold one of these activities.
+func (w *world) unlistable(ids ...int64) {
+	w.bend(func(req credentialsv1.ForwardRequest, res *credentialsv1.ForwardResponse) {
+		if endpoint(req.Path) == atList && slices.ContainsFunc(ids, func(id int64) bool { return holds(res, id) }) {
+			res.Status, res.Body = http.StatusInternalServerError, "{}"
+		}
+	})
+}
+
+func holds(res *credentialsv1.ForwardResponse, id int64) bool {
+	return strings.Contains(res.Body, fmt.Sprintf(`"id":%d,`, id))
+}
+
+// newest are the ids of the athlete's activities, the newest first.
+func (w *world) newest(id int64) (ids []int64) {
+	for _, a := range w.truth(id) {
+		ids = append(ids, a.ID)
+	}
+	slices.Sort(ids)
+	slices.Reverse(ids)
+	return ids
+}
+
+// gathered has so many athletes gathered, and gives the first.
+func (w *world) gathered(athletes int) int64 {
+	w.t.Helper()
+	for i := range athletes {
+		w.gather(w.athlete(i))
+	}
+	return w.athlete(0)
+}
+
+func TestAScanThatGivesUpKeepsTheHolesThatItHasPassed(t *testing.T) {
+	w := newWorld(t, plenty, histories(650)...)
+	id := w.gathered(1)
+	ids := w.newest(id)
+	w.unlistable(append([]int64{ids[100]}, ids[450:480]...)...)
+	w.pass(4 * 24 * time.Hour)
+	if w.completed(id) < 2 {
+		t.Fatal("no scan gave up")
+	}
+	if n := len(w.plane(id)); n != 650 {
+		t.Errorf("%d of 650 activities are left", n)
+	}
+}
+
+func TestAnUnlistableActivityThatStartsWithItsNeighbourIsKept(t *testing.T) {
+	for name, neighbour := range map[string]int{"newer": 9, "older": 10} {
+		w := newWorld(t, plenty, histories(29)...)
+		id := w.athlete(0)
+		list := w.truth(id)
+		slices.SortFunc(list, func(a, b strava.Activity) int { return b.Start.Compare(a.Start) })
+		hidden := w.add(id, strava.NewActivity{Start: list[neighbour].Start})
+		w.gather(id)
+		w.unlistable(hidden)
+		w.pass(4 * 24 * time.Hour)
+		if w.completed(id) < 2 {
+			t.Fatal("there was no other scan")
+		}
+		if n := len(w.plane(id)); n != 30 {
+			t.Errorf("%s neighbour: %d of 30 activities are left", name, n)
+		}
+	}
+}
+
+func TestAnUnreadableEndIsNoHoleOfAnotherWindow(t *testing.T) {
+	w := newWorld(t, plenty, histories(30)...)
+	id := w.gathered(1)
+	ids := w.newest(id)
+	flaky := true
+	w.bend(func(req credentialsv1.ForwardRequest, res *credentialsv1.ForwardResponse) {
+		if endpoint(req.Path) != atList {
+			return
+		}
+		if holds(res, ids[10]) && flaky {
+			if req.Query["per_page"] == "1" {
+				flaky = false // It was an outage.
+			}
+			res.Status, res.Body = http.StatusInternalServerError, "{}"
+			return
+		}
+		// The oldest one lacks its start.
+		if i := strings.Index(res.Body, fmt.Sprintf(`"id":%d,`, ids[29])); i >= 0 {
+			res.Body = res.Body[:i] + strings.Replace(res.Body[i:], `"start_date":"`, `"start_date":"un`, 1)
+		}
+	})
+	w.pass(3 * 24 * time.Hour)
+	if w.completed(id) < 2 {
+		t.Fatal("no scan is complete")
+	}
+	if n := len(w.plane(id)); n != 30 {
+		t.Errorf("%d of 30 activities are left", n)
+	}
+}
