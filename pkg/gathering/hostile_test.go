@@ -1,6 +1,7 @@
 package gathering_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	vendor "github.com/paceline/paceline/pkg/gathering/strava"
 	"github.com/paceline/paceline/test/strava"
 )
 
@@ -74,6 +76,45 @@ func TestAnUnlistableActivityThatStartsWithItsNeighbourIsKept(t *testing.T) {
 		if n := len(w.plane(id)); n != 30 {
 			t.Errorf("%s neighbour: %d of 30 activities are left", name, n)
 		}
+	}
+}
+
+func TestAListWithoutAnEndIsNotReadForEver(t *testing.T) {
+	for name, tc := range map[string]struct {
+		ask    func(*credentialsv1.ForwardRequest)
+		answer func(credentialsv1.ForwardRequest, *credentialsv1.ForwardResponse)
+	}{
+		"which ignores the page": {ask: func(req *credentialsv1.ForwardRequest) { req.Query["page"] = "1" }},
+		"of what is no activity": {answer: func(_ credentialsv1.ForwardRequest, res *credentialsv1.ForwardResponse) { res.Body = "[{}]" }},
+		"which ends in what is no activity": {answer: func(_ credentialsv1.ForwardRequest, res *credentialsv1.ForwardResponse) {
+			if res.Body == "[]" {
+				res.Body = "[{}]"
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, plenty, histories(450)...)
+			id := w.gathered(1)
+			w.gatherer.Strava = vendor.New(func(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
+				list := endpoint(req.Path) == atList
+				if list && tc.ask != nil {
+					tc.ask(&req)
+				}
+				res, err := w.forward(ctx, req)
+				if list && tc.answer != nil {
+					tc.answer(req, &res)
+				}
+				return res, err
+			}, w.clock.Now)
+			before := w.lists(id)
+			w.pass(3 * 24 * time.Hour)
+			if n := w.lists(id) - before; n > 3*60 {
+				t.Errorf("%d list calls in three days", n)
+			}
+			if n := len(w.plane(id)); n != 450 {
+				t.Errorf("%d of 450 activities are left", n)
+			}
+		})
 	}
 }
 

@@ -192,9 +192,15 @@ func (s Scan) fresh(p Page) []gatheringv1.Activity {
 	return p.Activities[at+1:]
 }
 
-// repeats reports whether a whole page is the one before once more.
-func (s Scan) repeats(p Page) bool {
-	return s.Size > 1 && p.Sent > 0 && len(p.Activities) > 0 && len(s.fresh(p)) == 0
+// stalls reports whether a page that is not empty brings the scan no further: it
+// is the one before once more, or holds only what cannot be read, right after
+// something else that could not be. Such pages may have no end.
+func (s Scan) stalls(p Page) bool {
+	if len(p.Activities) > 0 {
+		return len(s.fresh(p)) == 0
+	}
+	n := len(s.Holes)
+	return p.Sent > 0 && n > 0 && s.Holes[n-1].Listed && s.Holes[n-1].Older.IsZero()
 }
 
 // startOf is when the activity starts.
