@@ -83,7 +83,8 @@ var doubtDelays = []time.Duration{time.Minute, 30 * time.Minute, 4 * time.Hour, 
 
 const (
 	// doubtMemory is for how long after a wrong scan the next ones use smaller
-	// pages, one step for each wrong scan, up to maxDoubtSteps.
+	// pages, one step for each wrong scan, up to maxDoubtSteps. If no size helps
+	// they are large again: a long history in small pages costs hundreds of calls.
 	doubtMemory   = 24 * time.Hour
 	maxDoubtSteps = 3
 )
@@ -101,8 +102,8 @@ func (a *Athlete) pin(now time.Time) {
 	s.Begun, s.Cutoff = now.UTC(), now.Add(horizon).UTC().Truncate(time.Second)
 	s.First = a.Last.Started.IsZero() || now.Sub(a.Last.Started) > keepAge
 	s.LargestSize = PageSize
-	if a.Doubts > 0 && now.Sub(a.DoubtedAt) < doubtMemory {
-		s.LargestSize = pageSizes[min(a.Doubts, maxDoubtSteps)]
+	if a.Doubts <= maxDoubtSteps && now.Sub(a.DoubtedAt) < doubtMemory {
+		s.LargestSize = pageSizes[a.Doubts]
 	}
 	s.rewind(a.Holes)
 }

@@ -2,6 +2,7 @@ package gathering_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -116,6 +117,49 @@ func TestAListWithoutAnEndIsNotReadForEver(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAListThatStaysWrongCostsLittle(t *testing.T) {
+	w := newWorld(t, plenty, histories(2000)...)
+	id := w.gathered(1)
+	var missing []int64
+	for i, a := range w.newest(id) {
+		if i%15 == 7 {
+			missing = append(missing, a)
+		}
+	}
+	w.bend(func(req credentialsv1.ForwardRequest, res *credentialsv1.ForwardResponse) {
+		if endpoint(req.Path) == atList {
+			res.Body = without(t, res.Body, missing)
+		}
+	})
+	w.pass(2 * 24 * time.Hour) // In which it is tried whether smaller pages help.
+	before := w.lists(id) + w.rereads(id)
+	w.pass(3 * 24 * time.Hour)
+	if n := w.lists(id) + w.rereads(id) - before; n > 3*60 || n == 0 {
+		t.Errorf("%d calls in three days", n)
+	}
+	if n := len(w.plane(id)); n != 2000 {
+		t.Errorf("%d of 2000 activities are left", n)
+	}
+}
+
+// without takes activities out of a list.
+func without(t *testing.T, body string, ids []int64) string {
+	var list []json.RawMessage
+	if err := json.Unmarshal([]byte(body), &list); err != nil {
+		t.Fatal(err)
+	}
+	out, err := json.Marshal(slices.DeleteFunc(list, func(entry json.RawMessage) bool {
+		var a struct {
+			ID int64 `json:"id"`
+		}
+		return json.Unmarshal(entry, &a) == nil && slices.Contains(ids, a.ID)
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
 }
 
 func TestAnUnreadableEndIsNoHoleOfAnotherWindow(t *testing.T) {
