@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/gathering"
 	vendor "github.com/paceline/paceline/pkg/gathering/strava"
 	"github.com/paceline/paceline/test/strava"
 )
@@ -117,6 +118,77 @@ func TestAListWithoutAnEndIsNotReadForEver(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestWhatIsAskedForIsNotHeldUpByAHintThatWaits(t *testing.T) {
+	w := newWorld(t, plenty, histories(10, 10)...)
+	id := w.gathered(2)
+	ids := w.newest(id)
+	w.bend(func(req credentialsv1.ForwardRequest, res *credentialsv1.ForwardResponse) {
+		if strings.HasSuffix(req.Path, fmt.Sprint("/", ids[3])) {
+			res.Status, res.Body = http.StatusInternalServerError, "{}"
+		}
+	})
+	w.receive(w.notice(id, ids[3], gathering.AspectUpdate))
+	w.pass(time.Hour)
+	if wait := w.mailbox(id).Job.Due.Sub(w.clock.Now()); wait < 10*time.Minute {
+		t.Fatalf("the hint waits for %s only", wait)
+	}
+	lists, rereads := w.lists(id), w.rereads(id)
+	if err := w.authorizations.Refresh(t.Context(), id, generation); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(time.Minute)
+	if w.lists(id) == lists {
+		t.Error("the newest activities were not listed for the athlete within a minute")
+	}
+	if err := w.authorizations.Recheck(t.Context(), id, generation, w.stored(id).Scan.ID, ids[5:7]); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(time.Minute)
+	if n := w.rereads(id) - rereads; n < 2 {
+		t.Errorf("%d of 2 activities were looked for within a minute", n)
+	}
+}
+
+func TestAQuestionThatComesWhileAnotherIsSettledIsKept(t *testing.T) {
+	w := newWorld(t, plenty, histories(10)...)
+	id := w.gathered(1)
+	ids := w.newest(id)
+	if err := w.authorizations.Recheck(t.Context(), id, generation, w.stored(id).Scan.ID, ids[:1]); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Advance(time.Second)
+	w.stepping(time.Second)() // It is seen, so that the scan was wrong.
+	if !w.mailbox(id).Question.Seen {
+		t.Fatalf("the first question is not looked into: %+v", w.mailbox(id))
+	}
+	asked := false
+	w.gatherer.Athletes = afterUpdate{w.store, func() {
+		if asked {
+			return
+		}
+		asked = true
+		if err := w.authorizations.Recheck(t.Context(), id, generation, w.stored(id).Scan.ID, ids[1:2]); err != nil {
+			t.Fatal(err)
+		}
+	}}
+	w.stepping(time.Second)()
+	if q := w.mailbox(id).Question; !asked || q.ScanID != w.stored(id).Scan.ID {
+		t.Errorf("asked %v, the question is %+v", asked, q)
+	}
+}
+
+// afterUpdate calls a function after each change.
+type afterUpdate struct {
+	gathering.Athletes
+	call func()
+}
+
+func (s afterUpdate) Update(ctx context.Context, id int64, change func(*gathering.Athlete) error) (gathering.Athlete, error) {
+	a, err := s.Athletes.Update(ctx, id, change)
+	s.call()
+	return a, err
 }
 
 func TestAListThatStaysWrongCostsLittle(t *testing.T) {
