@@ -13,6 +13,7 @@ import (
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	vendor "github.com/paceline/paceline/pkg/gathering/strava"
+	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/test/strava"
 )
 
@@ -189,6 +190,55 @@ func (s afterUpdate) Update(ctx context.Context, id int64, change func(*gatherin
 	a, err := s.Athletes.Update(ctx, id, change)
 	s.call()
 	return a, err
+}
+
+// sickStore cannot change the scans of some athletes.
+type sickStore struct {
+	gathering.Athletes
+	sick []int64
+	err  error
+}
+
+func (s sickStore) Update(ctx context.Context, id int64, change func(*gathering.Athlete) error) (gathering.Athlete, error) {
+	if slices.Contains(s.sick, id) {
+		return gathering.Athlete{}, s.err
+	}
+	return s.Athletes.Update(ctx, id, change)
+}
+
+func TestAnAthleteWhoCannotBeReadStopsNobodyElse(t *testing.T) {
+	for name, tc := range map[string]struct {
+		sick int
+		err  error
+	}{
+		"one, for now":             {1, fault.New(fault.Transient, "get item: throttled")},
+		"four, until it is mended": {4, fault.New(fault.Permanent, "read item: it cannot be understood")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, plenty, histories(10, 10, 10, 10, 10, 10)...)
+			w.gathered(5)
+			healthy, newcomer := w.athlete(4), w.athlete(5)
+			store := sickStore{Athletes: w.store, err: tc.err}
+			for i := range tc.sick {
+				store.sick = append(store.sick, w.athlete(i))
+			}
+			w.gatherer.Athletes = store
+			w.clock.Advance(5 * 24 * time.Hour) // Their scans have to be moved to another class by now.
+			w.begin(newcomer)
+			for range 10 {
+				w.clock.Advance(time.Minute)
+				if _, err := w.gatherer.Run(t.Context(), w.clock.Now().Add(time.Minute)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if w.completed(newcomer) == 0 || w.completed(healthy) < 2 {
+				t.Errorf("%d scans of the newcomer and %d of the other are complete", w.completed(newcomer), w.completed(healthy))
+			}
+			if w.metrics.Of(gathering.MetricFailed) == 0 {
+				t.Error("no failure was counted")
+			}
+		})
+	}
 }
 
 func TestAListThatStaysWrongCostsLittle(t *testing.T) {
