@@ -200,10 +200,10 @@ func (a *Athlete) endsEarly(now time.Time) bool {
 	return !isHandful(a.Last.Activities-a.Scan.Activities, a.Last.Activities)
 }
 
-// failProbe takes in that a hole still cannot be read.
+// failProbe takes in that an entry of a hole still cannot be read.
 func (a *Athlete) failProbe(now, gap time.Time) {
 	a.Scan.Sequence++
-	if a.Scan.keepHole() {
+	if a.Scan.failProbe() {
 		a.complete(now, gap)
 		return
 	}
@@ -225,7 +225,7 @@ func (a *Athlete) complete(now, gap time.Time) {
 // the scan is parked.
 func (a *Athlete) failPage(f failure, gap time.Time) (parked bool) {
 	j, s := &a.Job, &a.Scan
-	if s.Windows[0].Probe {
+	if s.Windows[0].Probe && !f.everybodys {
 		a.failProbe(f.at, gap)
 		return false
 	}

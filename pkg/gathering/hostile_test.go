@@ -313,3 +313,30 @@ func TestAnUnreadableEndIsNoHoleOfAnotherWindow(t *testing.T) {
 		t.Errorf("%d of 30 activities are left", n)
 	}
 }
+
+func TestAHoleHidesNoneThatStravaShows(t *testing.T) {
+	w := newWorld(t, plenty, histories(30)...)
+	id := w.gathered(1)
+	ids := w.newest(id)
+	flaky := true
+	w.bend(func(req credentialsv1.ForwardRequest, res *credentialsv1.ForwardResponse) {
+		if endpoint(req.Path) != atList {
+			return
+		}
+		if holds(res, ids[10]) || holds(res, ids[11]) && flaky {
+			res.Status, res.Body = http.StatusInternalServerError, "{}"
+		}
+	})
+	w.pass(3 * 24 * time.Hour)
+	flaky = false
+	w.pass(6 * 24 * time.Hour)
+	if n := len(w.plane(id)); n != 30 {
+		t.Errorf("%d of 30 activities are left", n)
+	}
+	for _, i := range []int{9, 11, 12} {
+		r := w.planes.held[id][ids[i]]
+		if age := w.clock.Now().Sub(r.at); age > 5*24*time.Hour {
+			t.Errorf("activity %d was read %s ago", i, age)
+		}
+	}
+}

@@ -241,7 +241,11 @@ func (s *Scan) takePage(p Page, at time.Time, chunks, activities int) {
 func (s *Scan) closeHole(older time.Time) {
 	if s.Skipped > 0 {
 		h := Hole{Older: older, Newer: s.newer()}
-		s.Windows = append(slices.Clone(s.Windows), h.window(s.Cutoff))
+		if s.Windows[0].Probe {
+			s.Holes = append(s.Holes, h)
+		} else {
+			s.Windows = append(slices.Clone(s.Windows), h.window(s.Cutoff))
+		}
 		s.Skipped = 0
 	}
 	// An unreadable entry may have ended the page before.
@@ -298,14 +302,21 @@ func (s *Scan) nextWindow() (last bool) {
 		}
 	}
 	s.Windows = slices.Clone(s.Windows[1:])
-	s.Offset, s.Size = 0, s.LargestSize
+	if s.Offset, s.Size = 0, s.LargestSize; len(s.Windows) > 0 && s.Windows[0].Probe {
+		s.Size = 1 // So that one entry of a hole hides no other.
+	}
 	s.RecentPages, s.LastID, s.LastStart = nil, 0, time.Time{}
 	return len(s.Windows) == 0
 }
 
-// keepHole ends the present window, a probe that failed.
-func (s *Scan) keepHole() (last bool) {
-	s.Holes = append(slices.Clone(s.Holes), s.Windows[0].hole(s.Cutoff))
+// failProbe skips what Strava still fails to show of a hole, or leaves the rest of
+// it if that is too much, and reports whether the scan is over.
+func (s *Scan) failProbe() (over bool) {
+	if s.Size = 1; s.Skipped < maxSkipped {
+		s.Offset++
+		s.Skipped++
+		return false
+	}
 	return s.nextWindow()
 }
 
