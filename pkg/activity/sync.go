@@ -58,11 +58,22 @@ func (s *Sync) adopt(generation int64, scanID string) bool {
 	if generation == s.Generation {
 		if next.Before = s.Before; s.Settled && s.ended() {
 			next.Before = map[int]StoredChunk{}
-			maps.Copy(next.Before, s.Stored)
+			maps.Copy(next.Before, s.found())
 		}
 	}
 	*s = next
 	return true
+}
+
+// found has the stored chunks that count: not those that a scan sent before it went
+// back, because activities were deleted meanwhile, and found fewer.
+func (s *Sync) found() map[int]StoredChunk {
+	if !s.ended() {
+		return s.Stored
+	}
+	found := maps.Clone(s.Stored)
+	maps.DeleteFunc(found, func(n int, _ StoredChunk) bool { return n >= s.Chunks })
+	return found
 }
 
 // ended reports whether the scan has ended and every chunk it sent is stored.
@@ -178,7 +189,7 @@ type Status struct {
 // [Current] once a scan is settled, and stays so during the next ones. A scan that
 // is not settled does not count as complete: what it did not find is still held.
 func (s Sync) Status(readAfter time.Time) Status {
-	gathered, _ := count(s.Stored, readAfter)
+	gathered, _ := count(s.found(), readAfter)
 	before, all := count(s.Before, readAfter)
 	switch {
 	case s.Settled && s.Ended(readAfter):

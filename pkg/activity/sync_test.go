@@ -37,6 +37,13 @@ func TestStatusOfSync(t *testing.T) {
 		want  activity.Status
 	}{
 		"nothing known": {nil, activity.Status{State: activity.Backfilling}},
+		"complete after it went back and found less": {
+			[]func(*activity.Sync){
+				store("a", 0, 50), store("a", 1, 50), store("a", 2, 1),
+				report(progress(1, "a", 5, gatheringv1.ScanCompleted, 2)), settle,
+			},
+			activity.Status{State: activity.Current, Gathered: 100},
+		},
 		"scanning": {
 			[]func(*activity.Sync){report(progress(1, "a", 1, gatheringv1.ScanScanning, 2)), store("a", 0, 50)},
 			activity.Status{State: activity.Backfilling, Gathered: 50},

@@ -83,7 +83,8 @@ var doubtDelays = []time.Duration{time.Minute, 30 * time.Minute, 4 * time.Hour, 
 
 const (
 	// doubtMemory is for how long after a wrong scan the next ones use smaller
-	// pages, one step for each wrong scan, up to maxDoubtSteps.
+	// pages, one step for each wrong scan, up to maxDoubtSteps. If no size helps
+	// they are large again: a long history in small pages costs hundreds of calls.
 	doubtMemory   = 24 * time.Hour
 	maxDoubtSteps = 3
 )
@@ -101,8 +102,8 @@ func (a *Athlete) pin(now time.Time) {
 	s.Begun, s.Cutoff = now.UTC(), now.Add(horizon).UTC().Truncate(time.Second)
 	s.First = a.Last.Started.IsZero() || now.Sub(a.Last.Started) > keepAge
 	s.LargestSize = PageSize
-	if a.Doubts > 0 && now.Sub(a.DoubtedAt) < doubtMemory {
-		s.LargestSize = pageSizes[min(a.Doubts, maxDoubtSteps)]
+	if a.Doubts <= maxDoubtSteps && now.Sub(a.DoubtedAt) < doubtMemory {
+		s.LargestSize = pageSizes[a.Doubts]
 	}
 	s.rewind(a.Holes)
 }
@@ -185,15 +186,15 @@ func (a *Athlete) readOn(now time.Time) {
 	}
 }
 
-// doubtsEnd says that an empty page is read once more: when no shorter page before
-// it shows that the list is at its end, or when it lacks more than a handful of
-// what the last scan found.
+// doubtsEnd says that an empty page is read once more: no shorter page before it
+// shows that the list is at its end, or it lacks something that the last scan
+// found.
 func (a *Athlete) doubtsEnd(now time.Time) bool {
 	s := a.Scan
-	if a.Last.Activities == 0 || now.Sub(a.Last.Started) > keepAge || s.Windows[0].Probe {
+	if a.Last.Activities == 0 || now.Sub(a.Last.Started) > keepAge || s.Windows[0].Probe || s.EndReads >= maxEndReads {
 		return false
 	}
-	if !s.endsShort() && s.EndReads < maxEndReads {
+	if !s.endsShort() {
 		return true
 	}
 	for _, w := range s.Windows[1:] {
@@ -201,13 +202,13 @@ func (a *Athlete) doubtsEnd(now time.Time) bool {
 			return false // There is more to come.
 		}
 	}
-	return s.EndReads == 0 && !isHandful(a.Last.Activities-s.Activities, a.Last.Activities)
+	return s.Activities < a.Last.Activities
 }
 
-// failProbe takes in that a hole still cannot be read.
+// failProbe takes in that an entry of a hole still cannot be read.
 func (a *Athlete) failProbe(now, gap time.Time) {
 	a.Scan.Sequence++
-	if a.Scan.keepHole() {
+	if a.Scan.failProbe() {
 		a.complete(now, gap)
 		return
 	}
@@ -229,7 +230,7 @@ func (a *Athlete) complete(now, gap time.Time) {
 // the scan is parked.
 func (a *Athlete) failPage(f failure, gap time.Time) (parked bool) {
 	j, s := &a.Job, &a.Scan
-	if s.Windows[0].Probe {
+	if s.Windows[0].Probe && !f.everybodys {
 		a.failProbe(f.at, gap)
 		return false
 	}

@@ -135,9 +135,6 @@ func (z *Authorizations) Recheck(ctx context.Context, athleteID, generation int6
 			return errUnchanged
 		}
 		m.ask(scanID, sample, now)
-		if m.Job.Class == "" {
-			m.reschedule(now, 0)
-		}
 		return nil
 	})
 	if errors.Is(err, errUnchanged) {

@@ -73,7 +73,9 @@ func (g *Gatherer) lease(ctx context.Context, ref JobRef) (leasedJob, error) {
 // says wait, or the time is over; then it reports that there may be more.
 func (g *Gatherer) Run(ctx context.Context, until time.Time) (more bool, _ error) {
 	if err := g.PromoteScans(ctx); err != nil {
-		return false, err
+		// What is due need not wait for that. It is tried again within a minute.
+		g.Metrics.Count(MetricFailed, 1)
+		g.Log.ErrorContext(ctx, "scans not promoted", "error", err.Error())
 	}
 	for {
 		if !g.Minter.Now().Before(until) {
@@ -97,7 +99,7 @@ func (g *Gatherer) Run(ctx context.Context, until time.Time) (more bool, _ error
 // Step does the most urgent job: at most one call to Strava. It reports whether
 // there was one; the error may be a *[quota.Wait].
 func (g *Gatherer) Step(ctx context.Context) (worked bool, _ error) {
-	var unusable []error
+	var unusable unusable
 	for _, class := range quota.Classes {
 		refs, err := g.Jobs.Due(ctx, class, g.Minter.Now(), nil, candidates)
 		if err != nil {
@@ -108,8 +110,8 @@ func (g *Gatherer) Step(ctx context.Context) (worked bool, _ error) {
 			if err != nil {
 				// One athlete's item may be the problem: the others go on.
 				g.logFailure(ctx, ref, err, false)
-				if unusable = append(unusable, err); len(unusable) >= maxUnusable {
-					return false, errors.Join(unusable...)
+				if err := unusable.add(err); err != nil {
+					return false, err
 				}
 				continue
 			}
@@ -120,6 +122,22 @@ func (g *Gatherer) Step(ctx context.Context) (worked bool, _ error) {
 		}
 	}
 	return false, nil
+}
+
+// unusable are failures to read or change what is stored of athletes, without those
+// that say that it cannot be understood: they are the item's own.
+type unusable []error
+
+// add adds a failure, and returns all of them when the storage itself seems to be
+// down.
+func (u *unusable) add(err error) error {
+	if fault.Is(err, fault.Permanent) {
+		return nil
+	}
+	if *u = append(*u, err); len(*u) < maxUnusable {
+		return nil
+	}
+	return errors.Join(*u...)
 }
 
 // work does a leased job and what its outcome asks for.

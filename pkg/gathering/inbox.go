@@ -244,8 +244,16 @@ func (m *Inbox) served(r Reading) {
 // looking. A lease on the inbox stays.
 func (m *Inbox) requestRefresh(now time.Time) {
 	m.RefreshRequested = true
-	if m.Job.Class == "" {
-		m.Job.Class, m.Job.Due = quota.Interactive, latest(now, m.Job.RetryAt)
+	m.hasten(quota.Interactive, now)
+}
+
+// hasten makes the job due now, or when it is to be retried; in the class, if it
+// has none. Whatever else the inbox holds may wait for much later.
+func (m *Inbox) hasten(class quota.Class, now time.Time) {
+	if due := latest(now, m.Job.RetryAt); m.Job.Class == "" {
+		m.Job.Class, m.Job.Due = class, due
+	} else if due.Before(m.Job.Due) {
+		m.Job.Due = due
 	}
 }
 
@@ -260,6 +268,7 @@ func (m *Inbox) ask(scanID string, sample []int64, now time.Time) {
 	}
 	if len(hints) > len(m.Hints) {
 		m.Question, m.Hints = Question{ScanID: scanID}, hints
+		m.hasten(quota.Webhook, now)
 	}
 }
 

@@ -199,7 +199,9 @@ func (j *inboxJob) answer(ctx context.Context) error {
 		}
 	}
 	return j.save(ctx, func(m *Inbox) {
-		m.Question = Question{}
+		if m.Question.ScanID == q.ScanID { // Another may have been asked meanwhile.
+			m.Question = Question{}
+		}
 		m.reschedule(now, a.Last.Pages)
 	})
 }

@@ -50,9 +50,10 @@ func (g *Gatherer) PromoteScans(ctx context.Context) error {
 }
 
 // replan plans the spare scans again that are due at a time, and reports whether
-// it has seen all of them.
+// it has seen all of them. One that cannot be changed keeps none of the others.
 func (g *Gatherer) replan(ctx context.Context, now, due, gap time.Time) (all bool, _ error) {
 	var last *JobRef
+	var unusable unusable
 	for range promoteLimit / promoteBatch {
 		places, err := g.Jobs.Due(ctx, quota.Spare, due, last, promoteBatch)
 		if err != nil {
@@ -69,11 +70,14 @@ func (g *Gatherer) replan(ctx context.Context, now, due, gap time.Time) (all boo
 				return nil
 			})
 			if err != nil && !errors.Is(err, errUnchanged) {
-				return false, fmt.Errorf("move a scan: %w", err)
+				g.logFailure(ctx, p, fmt.Errorf("move a scan: %w", err), false)
+				if err := unusable.add(err); err != nil {
+					return false, err
+				}
 			}
 		}
 		if len(places) < promoteBatch {
-			return true, nil
+			return len(unusable) == 0, nil
 		}
 		last = &places[len(places)-1]
 	}

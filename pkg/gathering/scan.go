@@ -23,13 +23,10 @@ const (
 	// maxHoles is how many holes the next scan goes around without finding them
 	// again.
 	maxHoles = 20
-	// A scan may miss a handful of the activities that the last one found: this
-	// many, or this share. If it misses more, its end is read once more after
-	// endDelay; an end that nothing else shows up to maxEndReads times more.
-	handful        = 3
-	handfulPercent = 2
-	endDelay       = 30 * time.Second
-	maxEndReads    = 2
+	// An end that nothing else shows is read maxEndReads times more, each time after
+	// endDelay: an empty page in place of another one would remove what that holds.
+	endDelay    = 30 * time.Second
+	maxEndReads = 2
 )
 
 // pageSizes are the sizes of pages, each a divisor of the one before, so that
@@ -108,6 +105,15 @@ type PageRead struct {
 	Offset, Pages, Chunks, Activities int
 }
 
+// hole is what the probe is about, the reverse of [Hole.window].
+func (w Window) hole(cutoff time.Time) Hole {
+	h := Hole{Older: w.From}
+	if w.To.Before(cutoff) {
+		h.Newer = w.To.Add(-time.Second)
+	}
+	return h
+}
+
 // windows are what a scan reads that goes around holes, which are sorted from
 // the newest: what lies between them first, and then whether they still are.
 func windows(holes []Hole, cutoff time.Time) []Window {
@@ -179,16 +185,22 @@ func (s Scan) fresh(p Page) []gatheringv1.Activity {
 	return p.Activities[at+1:]
 }
 
-// repeats reports whether a page ends with what the one before ended with. It is
-// no page: exactly as many activities may have been uploaded in between, but then
-// a narrower one ends with another.
-func (s Scan) repeats(p Page) bool { return len(p.Activities) > 0 && len(s.fresh(p)) == 0 }
-
 // endsShort says that the last page of the present window had fewer activities
 // than were asked for.
 func (s Scan) endsShort() bool {
 	n := len(s.RecentPages)
 	return n > 0 && s.Activities-s.RecentPages[n-1].Activities < s.Offset-s.RecentPages[n-1].Offset
+}
+
+// stalls reports whether a page that is not empty brings the scan no further: it
+// is the one before once more, or holds only what cannot be read, right after
+// something else that could not be. Such pages may have no end.
+func (s Scan) stalls(p Page) bool {
+	if len(p.Activities) > 0 {
+		return len(s.fresh(p)) == 0
+	}
+	n := len(s.Holes)
+	return p.Sent > 0 && n > 0 && s.Holes[n-1].Listed && s.Holes[n-1].Older.IsZero()
 }
 
 // startOf is when the activity starts.
@@ -228,8 +240,12 @@ func (s *Scan) takePage(p Page, at time.Time, chunks, activities int) {
 // hole is probed at the end: Strava may have failed for another reason.
 func (s *Scan) closeHole(older time.Time) {
 	if s.Skipped > 0 {
-		h := Hole{Older: older, Newer: s.LastStart}
-		s.Windows = append(slices.Clone(s.Windows), h.window(s.Cutoff))
+		h := Hole{Older: older, Newer: s.newer()}
+		if s.Windows[0].Probe {
+			s.Holes = append(s.Holes, h)
+		} else {
+			s.Windows = append(slices.Clone(s.Windows), h.window(s.Cutoff))
+		}
 		s.Skipped = 0
 	}
 	// An unreadable entry may have ended the page before; if it ended the history,
@@ -241,9 +257,18 @@ func (s *Scan) closeHole(older time.Time) {
 	}
 }
 
+// newer is what the next entry starts before, or with: the start of the activity
+// that was read last, or the end of the window; zero without either.
+func (s Scan) newer() time.Time {
+	if to := s.Windows[0].To; s.LastStart.IsZero() && to.Before(s.Cutoff) {
+		return to
+	}
+	return s.LastStart
+}
+
 // noteUnreadable makes holes of the entries of the page that could not be read.
 func (s *Scan) noteUnreadable(p Page) {
-	newer, read := s.LastStart, 0
+	newer, read := s.newer(), 0
 	for i := range p.Sent {
 		if !slices.Contains(p.Unreadable, i) {
 			newer = startOf(p.Activities[read])
@@ -260,27 +285,32 @@ func (s *Scan) noteUnreadable(p Page) {
 
 // nextWindow ends the present window and reports whether it was the last.
 func (s *Scan) nextWindow() (last bool) {
+	w := s.Windows[0]
 	s.Holes = slices.Clone(s.Holes)
-	s.closeHole(s.Windows[0].From)
+	if s.closeHole(w.From); w.From.IsZero() {
+		// Nothing that a later window holds is the end of such a hole.
+		for i := range s.Holes {
+			s.Holes[i].Listed = s.Holes[i].Listed && !s.Holes[i].Older.IsZero()
+		}
+	}
 	s.Windows = slices.Clone(s.Windows[1:])
-	s.Offset, s.Size, s.EndReads = 0, s.LargestSize, 0
+	if s.Offset, s.Size = 0, s.LargestSize; len(s.Windows) > 0 && s.Windows[0].Probe {
+		s.Size = 1 // So that one entry of a hole hides no other.
+	}
+	s.EndReads = 0
 	s.RecentPages, s.LastID, s.LastStart = nil, 0, time.Time{}
 	return len(s.Windows) == 0
 }
 
-// keepHole ends the present window, a probe that failed.
-func (s *Scan) keepHole() (last bool) {
-	s.Holes = append(slices.Clone(s.Holes), s.hole(s.Windows[0]))
-	return s.nextWindow()
-}
-
-// hole is what the probe is about.
-func (s Scan) hole(probe Window) Hole {
-	h := Hole{Older: probe.From}
-	if probe.To.Before(s.Cutoff) {
-		h.Newer = probe.To.Add(-time.Second)
+// failProbe skips what Strava still fails to show of a hole, or leaves the rest of
+// it if that is too much, and reports whether the scan is over.
+func (s *Scan) failProbe() (over bool) {
+	if s.Size = 1; s.Skipped < maxSkipped {
+		s.Offset++
+		s.Skipped++
+		return false
 	}
-	return h
+	return s.nextWindow()
 }
 
 // goAround makes the page smaller that failed, or skips what is alone on it. It
@@ -302,22 +332,16 @@ func (s *Scan) goAround(failures int) bool {
 	return true
 }
 
-// giveUp leaves what is left of the history to the next scan, and the holes that
-// were still to be probed.
+// giveUp leaves what is left of the history to the next scan, and with it what
+// was still to be probed.
 func (s *Scan) giveUp() {
-	s.Holes = append(slices.Clone(s.Holes), Hole{Newer: s.LastStart})
+	s.Holes = append(slices.Clone(s.Holes), Hole{Newer: s.newer()})
 	for _, w := range s.Windows {
 		if w.Probe {
-			s.Holes = append(s.Holes, s.hole(w))
+			s.Holes = append(s.Holes, w.hole(s.Cutoff))
 		}
 	}
 	s.Windows = nil
-}
-
-// isHandful says that so few of the activities may be gone that one scan's word
-// is enough.
-func isHandful(missing, held int) bool {
-	return missing <= max(handful, held*handfulPercent/100)
 }
 
 // covered are the stretches that the completed scan has read in full. The

@@ -144,9 +144,10 @@ func (j *scanJob) publishAndSave(ctx context.Context, facts []event.Fact, change
 	return j.save(ctx, func(a *Athlete) { *a = next })
 }
 
-// errRepeatedPage: Strava answered with the page before once more. Should a whole
-// page of activities have been uploaded in between, smaller pages will show it.
-var errRepeatedPage = fmt.Errorf("the page repeats the one before: %w", ErrUnavailable)
+// errStalled: Strava answered with a page that brings the scan no further. Should
+// a whole page of activities have been uploaded in between, smaller pages will
+// show it.
+var errStalled = fmt.Errorf("the page brings nothing new: %w", ErrUnavailable)
 
 func (j *scanJob) run(ctx context.Context, s Strava) error {
 	a := j.held
@@ -160,8 +161,8 @@ func (j *scanJob) run(ctx context.Context, s Strava) error {
 	if err != nil {
 		return err
 	}
-	if a.Scan.repeats(page) {
-		return errRepeatedPage
+	if a.Scan.stalls(page) {
+		return errStalled
 	}
 	j.g.noteLeftOut(ctx, a.ID, page)
 	fresh := a.Scan.fresh(page)
