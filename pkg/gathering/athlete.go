@@ -194,6 +194,9 @@ func (a *Athlete) doubtsEnd(now time.Time) bool {
 	if a.Last.Activities == 0 || now.Sub(a.Last.Started) > keepAge || s.Windows[0].Probe || s.EndReads >= maxEndReads {
 		return false
 	}
+	if w := s.Windows[0]; !w.From.IsZero() && s.LastStart.Equal(w.From) {
+		return false // It has read the activity that the window ends with.
+	}
 	if !s.endsShort() {
 		return true
 	}

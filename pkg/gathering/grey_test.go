@@ -440,7 +440,7 @@ func TestEverybodyRecoversFromAnOutage(t *testing.T) {
 			if n := w.metrics.Of(gathering.MetricParked); n != 0 {
 				t.Errorf("%d parked", n)
 			}
-			if calls > 40 {
+			if calls > 60 {
 				t.Errorf("%d calls in an outage of two hours", calls)
 			}
 			if n := w.answers(429); n != 0 && f.kind != strava.Fault429 {

@@ -41,9 +41,15 @@ type Inbox struct {
 type Question struct {
 	// ScanID is empty without a question.
 	ScanID string
-	// Seen says that some of it is still there: the scan was wrong.
+	// Seen says that some of it is still there: the scan was wrong. Gone counts
+	// what is not.
 	Seen bool
+	Gone int
 }
+
+// enoughFailures is how often the re-read of one of a question's sample may fail
+// before the others answer for it.
+const enoughFailures = 3
 
 // Hint says that there may be something to read: what a webhook said of an
 // activity, or of the authorization, and what is left from another attempt.
@@ -136,6 +142,9 @@ func (s activityHints) patience() int {
 	return 1
 }
 
+// byFailures has what failed least come first.
+func byFailures(a, b activityHints) int { return a.failures - b.failures }
+
 // hinted are what the hints that are ripe are about, the oldest first.
 func (m Inbox) hinted(now time.Time) []activityHints {
 	var out []activityHints
@@ -188,7 +197,8 @@ func (m Inbox) next(now time.Time, pages int) action {
 	if slices.ContainsFunc(m.Hints, func(h Hint) bool { return h.Aspect == AspectDeauthorize }) {
 		return action{do: doReport, at: now}
 	}
-	if m.Question.ScanID != "" && !slices.ContainsFunc(m.Hints, func(h Hint) bool { return h.Aspect == AspectMissing }) {
+	open := func(h Hint) bool { return h.Aspect == AspectMissing && h.Failures < enoughFailures }
+	if m.Question.ScanID != "" && !slices.ContainsFunc(m.Hints, open) {
 		return action{do: doAnswer, at: now}
 	}
 	hinted := m.hinted(now)
@@ -215,7 +225,7 @@ func (m Inbox) next(now time.Time, pages int) action {
 	case created, listable > 1, m.RefreshRequested:
 		return action{do: doList, at: m.ListedAt.Add(m.pace())}
 	}
-	return action{do: doReread, at: m.PacedAt.Add(-(paceBurst - 1) * m.pace()), about: hinted[0]}
+	return action{do: doReread, at: m.PacedAt.Add(-(paceBurst - 1) * m.pace()), about: slices.MinFunc(hinted, byFailures)}
 }
 
 // reschedule puts the inbox where it waits for its next action.
@@ -285,8 +295,10 @@ func (m *Inbox) oweProfile(f failure) {
 // answered drops the hints about the activity. seen says that Strava shows it.
 func (m *Inbox) answered(activityID int64, seen bool) {
 	about := func(h Hint) bool { return h.Aspect != AspectDeauthorize && h.ActivityID == activityID }
-	if seen && slices.ContainsFunc(m.Hints, func(h Hint) bool { return about(h) && h.Aspect == AspectMissing }) {
-		m.Question.Seen = true
+	if slices.ContainsFunc(m.Hints, func(h Hint) bool { return about(h) && h.Aspect == AspectMissing }) {
+		if m.Question.Seen = m.Question.Seen || seen; !seen {
+			m.Question.Gone++
+		}
 	}
 	m.Hints = slices.DeleteFunc(slices.Clone(m.Hints), about)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -153,7 +154,7 @@ func TestHintsCoalesce(t *testing.T) {
 				w.remove(id, a.ID)
 				w.receive(w.notice(id, a.ID, gathering.AspectDelete))
 			}
-		}, 3, 3}, // The few, the empty page twice, and a sample of the others.
+		}, 4, 3}, // The few, the empty page three times, and a sample of the others.
 		"one is uploaded that is years old": {func(w *world, id int64, _ []strava.Activity) {
 			a := w.add(id, strava.NewActivity{Start: w.clock.Now().Add(-5 * 365 * 24 * time.Hour)})
 			w.receive(w.notice(id, a, gathering.AspectCreate))
@@ -254,7 +255,7 @@ func TestStormOfOneAthleteIsOneScan(t *testing.T) {
 	}
 	w.pass(5 * time.Minute)
 	w.same(id)
-	if l, r := w.lists(id)-lists, w.rereads(id)-reads; l != 4 || r != 3 { // Two pages, the empty one twice, and a sample.
+	if l, r := w.lists(id)-lists, w.rereads(id)-reads; l != 5 || r != 3 { // Two pages, the empty one three times, and a sample.
 		t.Errorf("%d lists, %d re-reads", l, r)
 	}
 }
@@ -611,5 +612,46 @@ func TestAnAthleteWhoAsksSeesTheNewest(t *testing.T) {
 	}
 	if m := w.mailbox(id); m.RefreshRequested || m.Job.Class != "" {
 		t.Errorf("left %+v", m)
+	}
+}
+
+// TestAQuestionIsSettledAlthoughOneOfItsSampleCannotBeRead: what the others show
+// is enough; if none can be read, nothing is removed.
+func TestAQuestionIsSettledAlthoughOneOfItsSampleCannotBeRead(t *testing.T) {
+	for name, tc := range map[string]struct {
+		unreadable func(sampled int) bool
+		left       int
+	}{
+		"one cannot be read": {func(n int) bool { return n == 0 }, 200},
+		"none can":           {func(int) bool { return true }, 700},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, id, _ := current(t, 700)
+			w.gather(w.athlete(1))
+			for _, a := range w.truth(id)[:500] {
+				w.remove(id, a.ID)
+			}
+			sampled := map[string]int{}
+			w.bend(func(req credentialsv1.ForwardRequest, res *credentialsv1.ForwardResponse) {
+				if req.AthleteID != id || !strings.HasPrefix(req.Path, "/activities/") {
+					return
+				}
+				if _, seen := sampled[req.Path]; !seen {
+					sampled[req.Path] = len(sampled)
+				}
+				if tc.unreadable(sampled[req.Path]) {
+					res.Status, res.Body = 500, `{"message":"error"}`
+				}
+			})
+			scans := w.completed(id)
+			w.until("all is read again", func() bool { return w.completed(id) > scans })
+			w.pass(8 * time.Hour)
+			if n := len(w.plane(id)); n != tc.left || len(sampled) < 3 {
+				t.Errorf("%d are left, %d were sampled", n, len(sampled))
+			}
+			if q := w.mailbox(id).Question; q != (gathering.Question{}) {
+				t.Errorf("the question is still open: %+v", q)
+			}
+		})
 	}
 }

@@ -178,11 +178,13 @@ func (j *inboxJob) answer(ctx context.Context) error {
 			if a.Scan.ID != q.ScanID || a.Scan.State != gatheringv1.ScanCompleted {
 				return false
 			}
-			if q.Seen {
+			switch {
+			case q.Seen:
 				a.doubt(now)
 				return true
-			}
-			if !a.Scan.Confirmed {
+			case q.Gone == 0:
+				return false // Nothing is known of it. The next scan asks again.
+			case !a.Scan.Confirmed:
 				a.Scan.Confirmed = true
 				a.Scan.Sequence++
 			}
@@ -201,6 +203,7 @@ func (j *inboxJob) answer(ctx context.Context) error {
 	return j.save(ctx, func(m *Inbox) {
 		if m.Question.ScanID == q.ScanID { // Another may have been asked meanwhile.
 			m.Question = Question{}
+			m.Hints = slices.DeleteFunc(slices.Clone(m.Hints), func(h Hint) bool { return h.Aspect == AspectMissing })
 		}
 		m.reschedule(now, a.Last.Pages)
 	})

@@ -85,8 +85,11 @@ type Scan struct {
 type Window struct {
 	// From is zero for the beginning of the history.
 	From, To time.Time
-	// Probe says that the window is a hole, which may have become readable.
-	Probe bool
+	// Probe says that the window is a hole, which may have become readable, and
+	// Neighbours are the ids of the activities around it, which the window holds
+	// again; 0 without one.
+	Probe      bool
+	Neighbours [2]int64
 }
 
 // Hole is a place in a history that Strava fails to show, between two activities
@@ -94,6 +97,8 @@ type Window struct {
 type Hole struct {
 	// Older and Newer are the starts of these activities; zero without one.
 	Older, Newer time.Time
+	// OlderID and NewerID are their ids; 0 where that is not known.
+	OlderID, NewerID int64
 	// Listed says that the page could be read, and only the activity could not.
 	// Nothing has to go around it.
 	Listed bool
@@ -107,7 +112,7 @@ type PageRead struct {
 
 // hole is what the probe is about, the reverse of [Hole.window].
 func (w Window) hole(cutoff time.Time) Hole {
-	h := Hole{Older: w.From}
+	h := Hole{Older: w.From, OlderID: w.Neighbours[0], NewerID: w.Neighbours[1]}
 	if w.To.Before(cutoff) {
 		h.Newer = w.To.Add(-time.Second)
 	}
@@ -133,7 +138,7 @@ func windows(holes []Hole, cutoff time.Time) []Window {
 // window is what lies in the hole. It has the seconds in which the activities on
 // either side start: what Strava fails to show may start in one of them, too.
 func (h Hole) window(cutoff time.Time) Window {
-	w := Window{From: h.Older, To: cutoff, Probe: true}
+	w := Window{From: h.Older, To: cutoff, Probe: true, Neighbours: [2]int64{h.OlderID, h.NewerID}}
 	if !h.Newer.IsZero() {
 		w.To = h.Newer.Add(time.Second)
 	}
@@ -185,6 +190,17 @@ func (s Scan) fresh(p Page) []gatheringv1.Activity {
 	return p.Activities[at+1:]
 }
 
+// unread are the activities without the neighbours of the hole that is probed,
+// which were read with what lies around it.
+func (s Scan) unread(list []gatheringv1.Activity) []gatheringv1.Activity {
+	if !s.Windows[0].Probe {
+		return list
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(a gatheringv1.Activity) bool {
+		return slices.Contains(s.Windows[0].Neighbours[:], a.ID)
+	})
+}
+
 // endsShort says that the last page of the present window had fewer activities
 // than were asked for.
 func (s Scan) endsShort() bool {
@@ -219,7 +235,7 @@ func (s *Scan) takePage(p Page, at time.Time, chunks, activities int) {
 	s.RecentPages = s.RecentPages[max(0, len(s.RecentPages)-maxRecentPages):]
 	s.Holes = slices.Clone(s.Holes)
 	if len(p.Activities) > 0 {
-		s.closeHole(startOf(p.Activities[0]))
+		s.closeHole(startOf(p.Activities[0]), p.Activities[0].ID)
 	}
 	s.noteUnreadable(p)
 	s.Offset += s.Size
@@ -238,9 +254,9 @@ func (s *Scan) takePage(p Page, at time.Time, chunks, activities int) {
 
 // closeHole notes the start of the activity after those that were skipped. The
 // hole is probed at the end: Strava may have failed for another reason.
-func (s *Scan) closeHole(older time.Time) {
+func (s *Scan) closeHole(older time.Time, olderID int64) {
 	if s.Skipped > 0 {
-		h := Hole{Older: older, Newer: s.newer()}
+		h := Hole{Older: older, Newer: s.newer(), OlderID: olderID, NewerID: s.LastID}
 		if s.Windows[0].Probe {
 			s.Holes = append(s.Holes, h)
 		} else {
@@ -287,7 +303,7 @@ func (s *Scan) noteUnreadable(p Page) {
 func (s *Scan) nextWindow() (last bool) {
 	w := s.Windows[0]
 	s.Holes = slices.Clone(s.Holes)
-	if s.closeHole(w.From); w.From.IsZero() {
+	if s.closeHole(w.From, 0); w.From.IsZero() {
 		// Nothing that a later window holds is the end of such a hole.
 		for i := range s.Holes {
 			s.Holes[i].Listed = s.Holes[i].Listed && !s.Holes[i].Older.IsZero()

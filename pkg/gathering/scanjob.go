@@ -165,7 +165,7 @@ func (j *scanJob) run(ctx context.Context, s Strava) error {
 		return errStalled
 	}
 	j.g.noteLeftOut(ctx, a.ID, page)
-	fresh := a.Scan.fresh(page)
+	fresh := a.Scan.unread(a.Scan.fresh(page))
 	var facts []event.Fact
 	for _, part := range chunks(fresh) {
 		facts = append(facts, gatheringv1.ActivitiesGathered{

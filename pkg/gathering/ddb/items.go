@@ -107,12 +107,17 @@ type windowSpan struct {
 	From  int64 `dynamodbav:"from,omitempty"` // Unix ms
 	To    int64 `dynamodbav:"to"`             // Unix ms
 	Probe bool  `dynamodbav:"probe,omitempty"`
+	// Older and Newer are the ids of the neighbours of a probe.
+	Older int64 `dynamodbav:"older,omitempty"`
+	Newer int64 `dynamodbav:"newer,omitempty"`
 }
 
 type holeItem struct {
-	Older  int64 `dynamodbav:"older,omitempty"` // Unix ms
-	Newer  int64 `dynamodbav:"newer,omitempty"` // Unix ms
-	Listed bool  `dynamodbav:"listed,omitempty"`
+	Older   int64 `dynamodbav:"older,omitempty"` // Unix ms
+	Newer   int64 `dynamodbav:"newer,omitempty"` // Unix ms
+	Listed  bool  `dynamodbav:"listed,omitempty"`
+	OlderID int64 `dynamodbav:"older_id,omitempty"`
+	NewerID int64 `dynamodbav:"newer_id,omitempty"`
 }
 
 type pageItem struct {
@@ -132,14 +137,16 @@ type lastItem struct {
 
 func toHoleItems(holes []gathering.Hole) (items []holeItem) {
 	for _, h := range holes {
-		items = append(items, holeItem{millis(h.Older), millis(h.Newer), h.Listed})
+		items = append(items, holeItem{millis(h.Older), millis(h.Newer), h.Listed, h.OlderID, h.NewerID})
 	}
 	return items
 }
 
 func holesOf(items []holeItem) (holes []gathering.Hole) {
 	for _, i := range items {
-		holes = append(holes, gathering.Hole{Older: instant(i.Older), Newer: instant(i.Newer), Listed: i.Listed})
+		holes = append(holes, gathering.Hole{
+			Older: instant(i.Older), Newer: instant(i.Newer), OlderID: i.OlderID, NewerID: i.NewerID, Listed: i.Listed,
+		})
 	}
 	return holes
 }
@@ -153,7 +160,7 @@ func toScanItem(s gathering.Scan) *scanItem {
 		Sequence: s.Sequence, State: s.State, WaitingFor: s.WaitingFor, ResumesAt: millis(s.ResumesAt),
 	}
 	for _, w := range s.Windows {
-		item.Windows = append(item.Windows, windowSpan{millis(w.From), millis(w.To), w.Probe})
+		item.Windows = append(item.Windows, windowSpan{millis(w.From), millis(w.To), w.Probe, w.Neighbours[0], w.Neighbours[1]})
 	}
 	for _, p := range s.RecentPages {
 		item.RecentPages = append(item.RecentPages, pageItem{millis(p.At), p.Offset, p.Pages, p.Chunks, p.Activities})
@@ -170,7 +177,9 @@ func (i *scanItem) scan() gathering.Scan {
 		Sequence: i.Sequence, State: i.State, WaitingFor: i.WaitingFor, ResumesAt: instant(i.ResumesAt),
 	}
 	for _, w := range i.Windows {
-		s.Windows = append(s.Windows, gathering.Window{From: instant(w.From), To: instant(w.To), Probe: w.Probe})
+		s.Windows = append(s.Windows, gathering.Window{
+			From: instant(w.From), To: instant(w.To), Probe: w.Probe, Neighbours: [2]int64{w.Older, w.Newer},
+		})
 	}
 	for _, p := range i.RecentPages {
 		s.RecentPages = append(s.RecentPages, gathering.PageRead{
@@ -231,6 +240,7 @@ type inboxItem struct {
 	FailedOn         int64      `dynamodbav:"failed_on,omitempty"`
 	QuestionScanID   string     `dynamodbav:"question_scan_id,omitempty"`
 	QuestionSeen     bool       `dynamodbav:"question_seen,omitempty"`
+	QuestionGone     int        `dynamodbav:"question_gone,omitempty"`
 }
 
 type hintItem struct {
@@ -264,7 +274,7 @@ func toInboxItem(m gathering.Inbox, revision int64) inboxItem {
 		itemKey: itemKey{athleteKey(m.AthleteID), inboxSK}, jobItem: toJobItem(m.Job), Revision: revision,
 		AthleteID: m.AthleteID, Generation: m.Generation, Overflowed: m.Overflowed, RefreshRequested: m.RefreshRequested,
 		ListedAt: millis(m.ListedAt), PacedAt: millis(m.PacedAt), ListSize: m.ListSize, Scarce: m.Scarce, FailedOn: m.FailedOn,
-		QuestionScanID: m.Question.ScanID, QuestionSeen: m.Question.Seen,
+		QuestionScanID: m.Question.ScanID, QuestionSeen: m.Question.Seen, QuestionGone: m.Question.Gone,
 	}
 	for _, h := range m.Hints {
 		item.Hints = append(item.Hints, toHintItem(h))
@@ -276,7 +286,7 @@ func (i inboxItem) inbox() gathering.Inbox {
 	m := gathering.Inbox{
 		AthleteID: i.AthleteID, Generation: i.Generation, Job: i.job(), Overflowed: i.Overflowed, RefreshRequested: i.RefreshRequested,
 		ListedAt: instant(i.ListedAt), PacedAt: instant(i.PacedAt), ListSize: i.ListSize, Scarce: i.Scarce, FailedOn: i.FailedOn,
-		Question: gathering.Question{ScanID: i.QuestionScanID, Seen: i.QuestionSeen},
+		Question: gathering.Question{ScanID: i.QuestionScanID, Seen: i.QuestionSeen, Gone: i.QuestionGone},
 	}
 	for _, h := range i.Hints {
 		m.Hints = append(m.Hints, h.hint())

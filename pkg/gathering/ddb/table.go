@@ -390,16 +390,21 @@ func (t *Table) Each(
 		TableName: aws.String(t.name), FilterExpression: aws.String("begins_with(pk, :athlete)"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":athlete": text(athletePK)},
 	})
+	var unreadable []error
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return fault.New(fault.Transient, "scan: %w", err)
 		}
 		for _, av := range page.Items {
+			// One that cannot be read keeps no other from being visited.
 			if err := visit(av, athlete, inbox, event); err != nil {
-				return fault.New(fault.Permanent, "read item: %w", err)
+				unreadable = append(unreadable, err)
 			}
 		}
+	}
+	if err := errors.Join(unreadable...); err != nil {
+		return fault.New(fault.Permanent, "read items: %w", err)
 	}
 	return nil
 }

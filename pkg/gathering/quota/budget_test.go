@@ -368,7 +368,7 @@ func TestPausesGrowUntilStravaAnswers(t *testing.T) {
 	began := d.now
 	d.fail(1, quota.Maintenance)
 	for i, length := range []time.Duration{1, 2, 4, 8, 15, 15} {
-		d.fail(int64((i+1)%2+1), quota.Maintenance) // Whichever athlete's call tries.
+		d.fail(int64(i+2), quota.Maintenance) // Another athlete's call tries.
 		d.waitsFor(quota.Leave, quota.ForStrava, d.now.Add(length*time.Minute))
 		if s := d.Status(d.now); s.PausesToday != i+1 || !s.PausedSince.Equal(began) || s.Pause == nil {
 			t.Errorf("pause %d: %+v", i+1, s)
@@ -639,5 +639,27 @@ func TestWorkThatWasServedLateCountsWhenItCameUp(t *testing.T) {
 	demand := d.Demand[quota.Webhook]
 	if demand.Usual[20] != 50 || demand.Today[0] != 0 {
 		t.Errorf("%v usual in hour 20, %d today", demand.Usual[20], demand.Today[0])
+	}
+}
+
+// TestAFewSickAthletesPauseNobodyAgain: in a quiet deployment nobody else may be
+// served in between.
+func TestAFewSickAthletesPauseNobodyAgain(t *testing.T) {
+	d := opened(t)
+	d.fail(1, quota.Maintenance)
+	if s := d.fail(2, quota.Maintenance); s.Pause == nil {
+		t.Fatal("no pause")
+	}
+	for range 4 {
+		d.now = d.now.Add(2 * time.Minute)
+		for id := range int64(2) {
+			if s := d.fail(id+1, quota.Maintenance); s.Pause != nil {
+				t.Fatalf("paused again: %+v", s.Pause)
+			}
+		}
+	}
+	// Another one is news.
+	if s := d.fail(3, quota.Unavailable); s.Pause == nil {
+		t.Error("no pause")
 	}
 }

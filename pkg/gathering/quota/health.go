@@ -92,9 +92,16 @@ func (h Health) servedOthers(athleteID int64) time.Time {
 // mixture of them.
 func (h *Health) failed(athleteID int64, outcome Outcome) (everybodys Outcome, ok bool) {
 	athlete := markOf(athleteID)
-	h.Failing = slices.DeleteFunc(slices.Clone(h.Failing), func(f Failure) bool { return f.Athlete == athlete })
+	same := func(f Failure) bool { return f.Athlete == athlete }
+	known := slices.ContainsFunc(h.Failing, same)
+	h.Failing = slices.DeleteFunc(slices.Clone(h.Failing), same)
 	h.Failing = append(h.Failing, Failure{athlete, outcome})
 	h.Failing = h.Failing[max(0, len(h.Failing)-maxFailing):]
+	if h.Pauses > 0 && known && len(h.Failing) < maxFailing {
+		// After a pause a few sick athletes fail once more: that is no news, and
+		// must not keep everybody waiting.
+		return outcome, false
+	}
 	if h.alike(outcome) >= needed[outcome] {
 		return outcome, true
 	}
