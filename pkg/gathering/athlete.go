@@ -179,8 +179,8 @@ func (a *Athlete) readOn(now time.Time) {
 	}
 }
 
-// endsEarly says that the list is at its end although it lacks more than a
-// handful of what the last scan found.
+// endsEarly says that the list is at its end although it lacks some of what the
+// last scan found.
 func (a *Athlete) endsEarly(now time.Time) bool {
 	if a.Last.Started.IsZero() || now.Sub(a.Last.Started) > keepAge || a.Scan.Windows[0].Probe {
 		return false
@@ -190,7 +190,7 @@ func (a *Athlete) endsEarly(now time.Time) bool {
 			return false // There is more to come.
 		}
 	}
-	return !isHandful(a.Last.Activities-a.Scan.Activities, a.Last.Activities)
+	return a.Scan.Activities < a.Last.Activities
 }
 
 // failProbe takes in that a hole still cannot be read.

@@ -23,11 +23,8 @@ const (
 	// maxHoles is how many holes the next scan goes around without finding them
 	// again.
 	maxHoles = 20
-	// A scan may miss a handful of the activities that the last one found: this
-	// many, or this share. If it misses more, its end is read once more after
-	// endDelay.
-	handful         = 3
-	handfulPercent  = 2
+	// The end of a scan that misses activities which the last one found is read
+	// once more after endDelay: one empty page may be wrong.
 	endDelay        = 30 * time.Second
 	maxEndsRechecks = 1
 )
@@ -298,12 +295,6 @@ func (s *Scan) goAround(failures int) bool {
 func (s *Scan) giveUp() {
 	s.Holes = append(slices.Clone(s.Holes), Hole{Newer: s.LastStart})
 	s.Windows = nil
-}
-
-// isHandful says that so few of the activities may be gone that one scan's word
-// is enough.
-func isHandful(missing, held int) bool {
-	return missing <= max(handful, held*handfulPercent/100)
 }
 
 // covered are the stretches that the completed scan has read in full. The

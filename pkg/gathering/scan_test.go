@@ -456,7 +456,7 @@ func TestAGapIsRepairedFirst(t *testing.T) {
 		t.Errorf("%+v, %v", webhook, err)
 	}
 	w.gatherer.Quota = engine
-	w.work()
+	w.pass(time.Minute) // One end is read twice: an activity is gone.
 	if !all(2)() {
 		t.Error("not all were read again at once")
 	}
@@ -487,6 +487,27 @@ func TestAScanThatAGapOvertakesIsRepeated(t *testing.T) {
 		t.Errorf("%d scans", n)
 	}
 	w.same(id)
+}
+
+func TestOneEmptyLastPageRemovesNothingHoweverShortItWas(t *testing.T) {
+	// 3 activities, and 2 % of them: so few are removed without a question.
+	for history, page := range map[int]int{203: 2, 5100: 26} {
+		w := newWorld(t, plenty, histories(history)...)
+		id := w.athlete(0)
+		w.gather(id)
+		if err := w.strava.Inject(strava.Fault{Endpoint: strava.EndpointActivities, Page: page, Kind: strava.Fault200EmptyList}); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.Advance(40 * time.Hour)
+		w.pass(5 * time.Minute)
+		if w.completed(id) != 2 || len(w.strava.Faults()) != 0 {
+			t.Errorf("%d scans, left %v", w.completed(id), w.strava.Faults())
+		}
+		w.same(id)
+		if w.planes.removed != 0 {
+			t.Errorf("%d of %d were removed", w.planes.removed, history)
+		}
+	}
 }
 
 func TestADeletionDuringAScanHidesNothing(t *testing.T) {
