@@ -286,6 +286,28 @@ func TestWorkThatNeverSucceedsIsParked(t *testing.T) {
 	w.same(sick)
 }
 
+func TestAFailureOfOurOwnParksNothingThoughStravaServesOthers(t *testing.T) {
+	w := newWorld(t, plenty, histories(20, 20)...)
+	sick, well := w.athlete(0), w.athlete(1)
+	w.gather(well)
+	w.begin(sick)
+	working := w.gatherer.Strava
+	w.gatherer.Strava = unforwarded{working, sick}
+	for range 8 {
+		id := w.truth(well)[0].ID
+		w.rename(well, id, w.clock.Now().String())
+		w.receive(w.notice(well, id, gathering.AspectUpdate))
+		w.pass(time.Hour)
+	}
+	w.same(well)
+	if failed, parked := w.metrics.Of(gathering.MetricFailed), w.metrics.Of(gathering.MetricParked); failed < 8 || failed > 30 || parked != 0 {
+		t.Errorf("%d attempts failed, %d pieces of work were parked", failed, parked)
+	}
+	w.gatherer.Strava = working
+	w.pass(maxRetryDelay)
+	w.same(sick)
+}
+
 // TestABusThatIsDownIsNobodysFault: no work is parked for it, and few calls are
 // spent on what cannot be passed on.
 func TestABusThatIsDownIsNobodysFault(t *testing.T) {
