@@ -8,6 +8,7 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
 // starved is a quota that refuses some classes and all below them.
@@ -64,4 +65,18 @@ func (c corrupt) Activity(ctx context.Context, athleteID, generation, activityID
 		return gatheringv1.Activity{}, reading, gathering.ErrUnavailable
 	}
 	return a, reading, err
+}
+
+// unforwarded is a Strava to which no call for one athlete gets: our own requester
+// fails.
+type unforwarded struct {
+	gathering.Strava
+	athleteID int64
+}
+
+func (u unforwarded) Athlete(ctx context.Context, athleteID, generation int64) (gatheringv1.Athlete, gathering.Reading, error) {
+	if athleteID == u.athleteID {
+		return gatheringv1.Athlete{}, gathering.Reading{Answer: quota.Answer{Outcome: quota.Unknown}}, fault.New(fault.Transient, "the requester failed")
+	}
+	return u.Strava.Athlete(ctx, athleteID, generation)
 }

@@ -178,11 +178,8 @@ func (g *Gatherer) failureOf(err error, calls *permitted) failure {
 	case errors.Is(err, ErrInactive):
 		f.waitingFor = gatheringv1.WaitingForApplication
 	case !isStravas(err):
-		f.waitingFor = gatheringv1.WaitingForInternal
-	}
-	if calls.answered {
-		// What Strava answers to others says nothing about our own storage or bus.
-		f.servedOthers = time.Time{}
+		// What Strava answers to others says nothing about our own parts.
+		f.waitingFor, f.servedOthers = gatheringv1.WaitingForInternal, time.Time{}
 	}
 	if s.Pause != nil {
 		f.everybodys, f.waitingFor = true, s.Pause.For

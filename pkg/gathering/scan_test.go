@@ -286,6 +286,28 @@ func TestWorkThatNeverSucceedsIsParked(t *testing.T) {
 	w.same(sick)
 }
 
+func TestAFailureOfOurOwnParksNothingThoughStravaServesOthers(t *testing.T) {
+	w := newWorld(t, plenty, histories(20, 20)...)
+	sick, well := w.athlete(0), w.athlete(1)
+	w.gather(well)
+	w.begin(sick)
+	working := w.gatherer.Strava
+	w.gatherer.Strava = unforwarded{working, sick}
+	for range 8 {
+		id := w.truth(well)[0].ID
+		w.rename(well, id, w.clock.Now().String())
+		w.receive(w.notice(well, id, gathering.AspectUpdate))
+		w.pass(time.Hour)
+	}
+	w.same(well)
+	if failed, parked := w.metrics.Of(gathering.MetricFailed), w.metrics.Of(gathering.MetricParked); failed < 8 || failed > 30 || parked != 0 {
+		t.Errorf("%d attempts failed, %d pieces of work were parked", failed, parked)
+	}
+	w.gatherer.Strava = working
+	w.pass(maxRetryDelay)
+	w.same(sick)
+}
+
 // TestABusThatIsDownIsNobodysFault: no work is parked for it, and few calls are
 // spent on what cannot be passed on.
 func TestABusThatIsDownIsNobodysFault(t *testing.T) {
@@ -487,6 +509,27 @@ func TestAScanThatAGapOvertakesIsRepeated(t *testing.T) {
 		t.Errorf("%d scans", n)
 	}
 	w.same(id)
+}
+
+func TestOneEmptyLastPageRemovesNothingHoweverShortItWas(t *testing.T) {
+	// 3 activities, and 2 % of them: so few are removed without a question.
+	for history, page := range map[int]int{203: 2, 5100: 26} {
+		w := newWorld(t, plenty, histories(history)...)
+		id := w.athlete(0)
+		w.gather(id)
+		if err := w.strava.Inject(strava.Fault{Endpoint: strava.EndpointActivities, Page: page, Kind: strava.Fault200EmptyList}); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.Advance(40 * time.Hour)
+		w.pass(5 * time.Minute)
+		if w.completed(id) != 2 || len(w.strava.Faults()) != 0 {
+			t.Errorf("%d scans, left %v", w.completed(id), w.strava.Faults())
+		}
+		w.same(id)
+		if w.planes.removed != 0 {
+			t.Errorf("%d of %d were removed", w.planes.removed, history)
+		}
+	}
 }
 
 func TestADeletionDuringAScanHidesNothing(t *testing.T) {

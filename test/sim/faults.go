@@ -55,13 +55,12 @@ var (
 var illnesses = []*failure{badGateway, htmlUnder200, silence, forbidden, unexplained429, noToken, serverError}
 
 // lie is a list page that is wrong although its status is 200 and its JSON is
-// well formed.
+// well formed; the zero lie is the truth.
 type lie int
 
 const (
-	truth lie = iota
 	// emptyPage: no activities.
-	emptyPage
+	emptyPage lie = iota + 1
 	// repeatedPage: the page before once more.
 	repeatedPage
 )

@@ -20,6 +20,9 @@ type scenario struct {
 	days     int
 	// connecting is the time within which all athletes connect.
 	connecting time.Duration
+	// longest is how many activities the longest history has; 0 stands for
+	// largestHistory.
+	longest int
 	// limit is Strava's read limit; the overall one is twice that.
 	limit quota.Pair
 	// skew bounds how far functions' clocks are off, late is the share of

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -47,11 +48,12 @@ var zones = []struct {
 // other within connecting.
 func (w *world) populate(count int, connecting time.Duration) {
 	r := w.random
+	longest := cmp.Or(w.scenario.longest, largestHistory)
 	for i := range count {
 		a := &athlete{id: int64(i + 1)}
 		n := int(medianHistory * math.Exp(historySpread*r.NormFloat64()))
-		if n = min(n, largestHistory); i == count/2 {
-			n = largestHistory
+		if n = min(n, longest); i == count/2 {
+			n = longest
 		}
 		life := time.Duration(n)*36*time.Hour + exponential(r, 365*24*time.Hour)
 		a.joined = w.kernel.now.Add(-life).Truncate(time.Second)

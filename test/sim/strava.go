@@ -142,7 +142,7 @@ type stravaPort struct {
 	clock func() time.Time
 }
 
-// answer is what Strava says when nothing is wrong, and how long that takes.
+// answer is what Strava says unless a call fails, and how long that takes.
 type answer struct {
 	status int
 	body   string
@@ -150,13 +150,13 @@ type answer struct {
 }
 
 // forwarded is a call by way of the requester: it arrives, is counted, and meets
-// its fate. shown are the activities that its true answer is about, and true
-// makes the answer, unless the fate is another.
+// its fate. shown are the activities that its true answer is about, and tell
+// makes the answer, true or a lie, unless the call fails.
 type forwarded struct {
 	stravaPort
 	list  bool
 	shown func(*athlete) []int32
-	true  func(*athlete, lie) answer
+	tell  func(*athlete, lie) answer
 	// answered says that the true answer, or a lie, came.
 	answered bool
 }
@@ -191,10 +191,10 @@ func (f *forwarded) forward(_ context.Context, req credentialsv1.ForwardRequest)
 			w.limiter.refused[w.limiter.quarter]++
 			res, took, headless = tooManyRequests, 0, false
 		} else if fate.failure == nil {
-			truth := f.true(a, fate.lie)
+			told := f.tell(a, fate.lie)
 			f.answered = true
-			res = credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeAnswered, Status: truth.status, Body: truth.body, Calls: 1}
-			took = time.Duration(float64(truth.took) * math.Exp(0.25*w.answers.NormFloat64()))
+			res = credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeAnswered, Status: told.status, Body: told.body, Calls: 1}
+			took = time.Duration(float64(told.took) * math.Exp(0.25*w.answers.NormFloat64()))
 		}
 	}
 	if w.answers.Float64() < w.scenario.late {
@@ -226,7 +226,7 @@ func (s stravaPort) Athlete(ctx context.Context, athleteID, generation int64) (g
 	f := &forwarded{
 		stravaPort: s,
 		shown:      func(*athlete) []int32 { return nil },
-		true: func(a *athlete, _ lie) answer {
+		tell: func(a *athlete, _ lie) answer {
 			body := fmt.Sprintf(`{"id":%d,"created_at":%q}`, a.id, a.joined.UTC().Format(time.RFC3339))
 			return answer{http.StatusOK, body, timePerRead}
 		},
@@ -241,7 +241,7 @@ func (s stravaPort) Activities(ctx context.Context, athleteID, generation int64,
 	f := &forwarded{
 		stravaPort: s, list: true,
 		shown: func(a *athlete) []int32 { return a.page(req) },
-		true: func(a *athlete, lie lie) answer {
+		tell: func(a *athlete, lie lie) answer {
 			numbers := a.page(req)
 			switch {
 			case lie == emptyPage:
@@ -278,7 +278,7 @@ func (s stravaPort) Activity(ctx context.Context, athleteID, generation, activit
 	f := &forwarded{
 		stravaPort: s,
 		shown:      func(a *athlete) []int32 { return []int32{number(a)} },
-		true: func(a *athlete, _ lie) answer {
+		tell: func(a *athlete, _ lie) answer {
 			n := number(a)
 			s.world.looked(a, func(h hint) bool { return h.number == n })
 			if !slices.Contains(a.order, n) {
