@@ -114,4 +114,3 @@ func TestOnlyWhoHasNothingToLookAtIsToldToWait(t *testing.T) {
 		}
 	}
 }
-
