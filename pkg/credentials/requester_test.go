@@ -400,6 +400,9 @@ func TestForwardTellsWhoFailedAndHowManyCallsWereSent(t *testing.T) {
 			if api.calls != len(tc.replies) {
 				t.Errorf("%d calls were tried", api.calls)
 			}
+			if n := w.strava.Counters().Total(strava.EndpointRefresh, r.id); n > 1 {
+				t.Errorf("%d refreshes", n)
+			}
 			// The last answer's rate limits are passed on, its status and body
 			// only as the answer.
 			usage := ""

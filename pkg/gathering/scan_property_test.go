@@ -298,7 +298,7 @@ func TestABadPageRemovesNothing(t *testing.T) {
 // TestAScanEndsWhereStravaShowsNothing: the only activity, or the newest one above
 // one that the last scan went around.
 func TestAScanEndsWhereStravaShowsNothing(t *testing.T) {
-	w, l := newLedger(t, 1)
+	_, l := newLedger(t, 1)
 	l.watched()
 	l.entries[0].corrupt = true
 	l.begin()
@@ -306,7 +306,7 @@ func TestAScanEndsWhereStravaShowsNothing(t *testing.T) {
 		t.Errorf("%d lists of one activity that is not shown", n)
 	}
 
-	w, l = newLedger(t, 10)
+	w, l := newLedger(t, 10)
 	l.watched()
 	l.entries[1].corrupt = true
 	l.begin()
@@ -315,5 +315,40 @@ func TestAScanEndsWhereStravaShowsNothing(t *testing.T) {
 	l.entries[0].corrupt = true
 	if n := l.scan(40); n > 25 {
 		t.Errorf("%d lists with the newest two not shown", n)
+	}
+}
+
+// TestAScanThatGivesUpCoversNoHole: neither what it gave up at nor what it was
+// still to look at once more.
+func TestAScanThatGivesUpCoversNoHole(t *testing.T) {
+	w, l := newLedger(t, 40)
+	l.watched()
+	l.begin()
+	l.scan(5)
+	w.clock.Advance(30 * time.Hour)
+	for _, i := range []int{5, 20, 21, 22, 23, 24} {
+		l.entries[i].corrupt = true
+	}
+	l.scan(60)
+	p := w.lastProgress(l.id)
+	for i, e := range l.entries {
+		if covered := covers(p.Covered, e.start); covered != (i < 4 || i > 6 && i < 19) && i != 4 && i != 6 && i != 19 {
+			t.Errorf("activity %d: covered %v", i, covered)
+		}
+	}
+}
+
+// TestAHoleAtTheEndOfAWindowEndsThere: what is older was read in the next window.
+func TestAHoleAtTheEndOfAWindowEndsThere(t *testing.T) {
+	w, l := newLedger(t, 40)
+	l.watched()
+	l.entries[10].corrupt = true
+	l.begin()
+	l.scan(40)
+	w.clock.Advance(30 * time.Hour)
+	l.entries[9].corrupt = true // The last in the window above the hole.
+	l.scan(40)
+	if p := w.lastProgress(l.id); !covers(p.Covered, l.entries[2].start) || !covers(p.Covered, l.entries[30].start) {
+		t.Errorf("covered: %s", spans(p.Covered))
 	}
 }

@@ -355,6 +355,26 @@ func TestActivityItemsHoldWhatTheyShould(t *testing.T) {
 	}
 }
 
+// The audit counts every item, however short DynamoDB's answers are.
+func TestTheAuditCountsAll(t *testing.T) {
+	table := ddb.New(stingy(t, 2), mustActivitiesTable(t))
+	const athletes, each = 10, 5
+	for id := range int64(athletes) {
+		reading := activity.Reading{By: activity.Authorization{AthleteID: id + 1, Generation: activitytest.Gen1}, At: activitytest.At(0)}
+		for i := range each {
+			reading.Activities = append(reading.Activities, activitytest.Activity(int64(i+1), i, "Ride"))
+		}
+		if err := table.Put(t.Context(), reading); err != nil {
+			t.Fatal(err)
+		}
+	}
+	counted := map[string]int{}
+	err := table.Ages(t.Context(), func(kind string, _ time.Time) { counted[kind]++ })
+	if err != nil || counted[activity.KindActivity] != athletes*each {
+		t.Errorf("counted %v, %v", counted, err)
+	}
+}
+
 // How many requests to DynamoDB everything costs that is done often.
 func TestActivityRequests(t *testing.T) {
 	name := mustActivitiesTable(t)

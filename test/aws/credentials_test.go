@@ -2,6 +2,7 @@ package aws_test
 
 import (
 	"crypto/rand"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,41 @@ func mustGrantsTable(t *testing.T) string {
 			Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
 		}},
 	})
+}
+
+// TestGrantsExpire: DynamoDB drops what is left of an authorization that is over
+// and owes nothing, and nothing else.
+func TestGrantsExpire(t *testing.T) {
+	name := mustGrantsTable(t)
+	table := ddb.New(dynamodb.NewFromConfig(mustConfig(t)), name)
+	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	expires := strconv.FormatInt(at.Add(8*24*time.Hour).Unix(), 10)
+	for id, tc := range map[int64]struct {
+		grant credentials.Grant
+		want  string // empty for never
+	}{
+		1: {credentials.Grant{Generation: 7, State: credentials.Active}, ""},
+		2: {credentials.Grant{Generation: 7, State: credentials.Erased, RevokedAt: at}, expires},
+		3: {credentials.Grant{Generation: 7, State: credentials.Erased, RevokedAt: at, Unannounced: true}, ""},
+	} {
+		account := credentials.Athlete(id)
+		tc.grant.Account = account
+		if _, err := table.Update(t.Context(), account, func(g *credentials.Grant) error { *g = tc.grant; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, item := range mustItems(t, name) {
+			if item["pk"].(*types.AttributeValueMemberS).Value != "grant#"+account.String() {
+				continue
+			}
+			if n, there := item["expires_at"].(*types.AttributeValueMemberN); there {
+				got = n.Value
+			}
+		}
+		if got != tc.want {
+			t.Errorf("grant %d, %s, expires at %q, want %q", id, tc.grant.State, got, tc.want)
+		}
+	}
 }
 
 func TestWaitingTableConforms(t *testing.T) {

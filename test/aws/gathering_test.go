@@ -112,3 +112,24 @@ func TestGatheringItemsExpire(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", d)
 	}
 }
+
+// TestADroppedInboxLeavesNothing, however many webhook events are remembered.
+func TestADroppedInboxLeavesNothing(t *testing.T) {
+	name := gatheringTable(t)
+	table := ddb.New(stingy(t, 2), name)
+	if _, err := table.UpdateInbox(t.Context(), 1, func(m *gathering.Inbox) error { m.Generation = 7; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	for i := range int64(7) {
+		hint := gathering.Hint{Aspect: gathering.AspectUpdate, ActivityID: i, ReceivedAt: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)}
+		if d, err := table.Deliver(t.Context(), 1, strconv.FormatInt(i, 10), hint); err != nil || d != gathering.Delivered {
+			t.Fatal(d, err)
+		}
+	}
+	if err := table.DropInbox(t.Context(), 1, 7); err != nil {
+		t.Fatal(err)
+	}
+	if items := mustItems(t, name); len(items) != 0 {
+		t.Errorf("%d items are left", len(items))
+	}
+}

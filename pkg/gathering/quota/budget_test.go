@@ -663,3 +663,20 @@ func TestAFewSickAthletesPauseNobodyAgain(t *testing.T) {
 		t.Error("no pause")
 	}
 }
+
+// TestAPartOfADayTeachesNothing: of the day on which the first permit was asked for
+// only the rest was seen.
+func TestAPartOfADayTeachesNothing(t *testing.T) {
+	d := newDesk(t)
+	d.settle(d.must(quota.Webhook), answer(d.now, 1, 100, 1, 1000)) // At noon.
+	d.now = noon.Add(13 * time.Hour)
+	d.settle(d.must(quota.Webhook), answer(d.now, 1, 100, 1, 1000))
+	if demand := d.Demand[quota.Webhook]; demand.Days != 0 || demand.Yesterday != 1 {
+		t.Errorf("learned %d days, %d calls yesterday", demand.Days, demand.Yesterday)
+	}
+	d.now = d.now.Add(24 * time.Hour)
+	d.settle(d.must(quota.Webhook), answer(d.now, 1, 100, 1, 1000))
+	if demand := d.Demand[quota.Webhook]; demand.Days != 1 {
+		t.Errorf("learned %d days of one", demand.Days)
+	}
+}

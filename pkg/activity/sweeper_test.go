@@ -1,0 +1,52 @@
+package activity_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/paceline/paceline/pkg/activity"
+	"github.com/paceline/paceline/pkg/activity/activitytest"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+)
+
+// One sweep deletes what is too old of every athlete, however many they are.
+func TestOneSweepIsForAllAthletes(t *testing.T) {
+	p := newPlane()
+	const athletes = 250 // More than are looked for at a time.
+	for id := range int64(athletes) {
+		must(t, p.ActivitiesGathered(t.Context(), p.cause(), gatheringv1.ActivitiesGathered{
+			AthleteID: id + 1, Generation: gen1, ReadAt: activitytest.At(0), Activities: []gatheringv1.Activity{activitytest.Activity(1, 1, "")},
+		}))
+	}
+	p.now = activitytest.At(0).Add(activity.Retention)
+	must(t, (&activity.Sweeper{Store: p.store, Now: func() time.Time { return p.now }}).Sweep(t.Context()))
+	for id := range int64(athletes) {
+		if rows, err := p.store.Rows(t.Context(), id+1); err != nil || len(rows) > 0 {
+			t.Fatalf("athlete %d has %v, %v", id+1, rows, err)
+		}
+	}
+}
+
+// Strava's flag "private" alone, without a visibility, makes an activity one that
+// only the athlete may see.
+func TestAPrivateActivityWithoutAVisibilityIsOnlyYou(t *testing.T) {
+	for scope, kept := range map[string]bool{"activity:read": false, "activity:read_all": true} {
+		p := newPlane()
+		must(t, p.AthleteAuthorized(t.Context(), p.cause(), credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen1, Scopes: []string{scope}}))
+		private, plain := activitytest.Activity(1, 1, ""), activitytest.Activity(2, 2, "")
+		private.Private, private.Visibility, plain.Visibility = true, "", ""
+		must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil, private, plain)))
+		rows, err := p.store.Rows(t.Context(), 1)
+		must(t, err)
+		shown := map[int64]bool{}
+		for _, r := range rows {
+			if r.Activity != nil {
+				shown[r.Activity.ID] = true
+			}
+		}
+		if shown[1] != kept || !shown[2] {
+			t.Errorf("%s: %v", scope, shown)
+		}
+	}
+}
