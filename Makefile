@@ -37,7 +37,7 @@ test: tools chromium ## all tests
 
 .PHONY: prove
 prove: tools chromium ## the system's story with 20,000 activities and 10,000 malformed calls, 10 minutes
-	PACELINE_E2E_HISTORY=20000 PACELINE_E2E_FUZZ=10000 go test -count=1 -timeout 60m -v ./test/e2e
+	PACELINE_E2E_HISTORY=20000 PACELINE_E2E_FUZZ=10000 go test -count=1 -timeout 60m -v -run TestSystem ./test/e2e
 
 .PHONY: bench
 bench: paceline ## all benchmarks, into .local/bench.json

@@ -38,7 +38,7 @@ func main() {
 }
 
 // defaultAthletes live here when neither a history nor a number is given.
-const defaultAthletes = 5
+const defaultAthletes = 10
 
 // serve runs the stand-in until ctx ends.
 func serve(ctx context.Context, args []string, out io.Writer) error {
@@ -46,7 +46,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	addr := flags.String("addr", "localhost:0", "`host:port` to listen on; port 0 takes a free one")
 	history := flags.String("history", os.Getenv("STRAVA_HISTORY"), "`file` with a JSON array of SummaryActivity (env STRAVA_HISTORY)")
 	seed := flags.Uint64("seed", 1, "seed of the generated athletes")
-	athletes := flags.Int("athletes", -1, "number of generated athletes (default 5, or none with a history)")
+	athletes := flags.Int("athletes", -1, "number of generated athletes (default 10, or none with a history)")
 	domain := flags.String("callback-domain", "localhost", "domain that redirect URIs must be in")
 	silent := flags.Bool("silent-revoke", false, "send no deauthorization event when the application itself revokes")
 	lenient := flags.Bool("lenient", false, "let pass what Strava lets pass and the stand-in otherwise refuses")

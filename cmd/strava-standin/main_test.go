@@ -89,7 +89,7 @@ func TestServeTellsWhereItIsAndStops(t *testing.T) {
 	if !strings.HasPrefix(r.API, "http://localhost:") || r.OAuth != r.base+"/oauth" || r.Push != r.base+"/api/v3/push_subscriptions" || r.ID != 77 {
 		t.Errorf("it says %s", r.out)
 	}
-	for _, want := range []string{`"athletes":5`, `"rotation":"never"`, `"read_limit":[7,70]`, `"overall_limit":[8,80]`, `"capacity":3`, `"lenient":true`, `"retry_interval":"15s"`} {
+	for _, want := range []string{`"athletes":10`, `"rotation":"never"`, `"read_limit":[7,70]`, `"overall_limit":[8,80]`, `"capacity":3`, `"lenient":true`, `"retry_interval":"15s"`} {
 		if status := r.ctl("status"); !strings.Contains(status, want) {
 			t.Errorf("no %s in %s", want, status)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net"
 	"net/http"
@@ -18,14 +19,29 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/paceline/paceline/test/strava"
 )
 
+// TestMain lets tests wait at the same time however few processors there are:
+// they wait more than they work.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
 // cloud is the local cloud under test.
 type cloud struct {
-	dir string // its folder
+	root string // the repository's folder
+	dir  string // its folder
 	// state is where the emulator leaves all it holds when it ends.
-	state   string
+	state string
+	// ports are of the site and of the emulator.
+	ports   [2]string
 	outputs struct {
 		App     string            `json:"app"`
 		AWS     string            `json:"aws"`
@@ -35,14 +51,15 @@ type cloud struct {
 	}
 }
 
-// start brings a cloud up; it ends with the test at the latest.
-func start(t *testing.T) *cloud {
+// start brings the named cloud up, which ends with the test at the latest.
+// Clouds share nothing but what is built.
+func start(t *testing.T, name string) *cloud {
 	t.Helper()
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cloud{dir: filepath.Join(root, ".local/e2e")}
+	c := &cloud{root: root, dir: filepath.Join(root, ".local", "e2e-"+name), ports: freePorts(t)}
 	c.state = filepath.Join(c.dir, "state")
 	c.paceline(t, "down") // What an interrupted run may have left, which writes its state now.
 	if err := os.RemoveAll(c.state); err != nil {
@@ -60,29 +77,25 @@ func start(t *testing.T) *cloud {
 	return c
 }
 
-// ports are chosen once, so that up and down speak of the same cloud.
-var ports = func() []string {
-	var out []string
-	var open []net.Listener
-	for range 2 {
+// freePorts finds two ports that are free.
+func freePorts(t *testing.T) (ports [2]string) {
+	t.Helper()
+	for i := range ports {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
-			panic(err)
+			t.Fatal(err)
 		}
-		open = append(open, l)
-		out = append(out, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+		defer func() { _ = l.Close() }() // Not before the other is found.
+		ports[i] = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 	}
-	for _, l := range open {
-		_ = l.Close()
-	}
-	return out
-}()
+	return ports
+}
 
 func (c *cloud) paceline(t *testing.T, command string) {
 	t.Helper()
 	cmd := exec.Command("dist/paceline", "local", command, "--dir", c.dir)
-	cmd.Dir = filepath.Join(c.dir, "../..")
-	cmd.Env = append(os.Environ(), "PACELINE_PORT="+ports[0], "PACELINE_AWS_PORT="+ports[1],
+	cmd.Dir = c.root
+	cmd.Env = append(os.Environ(), "PACELINE_PORT="+c.ports[0], "PACELINE_AWS_PORT="+c.ports[1],
 		"STRAVA_HISTORY=", "STRAVA_API_URL=", "STRAVA_OAUTH_URL=", "STRAVA_PUSH_URL=", "STRAVA_CLIENT_ID=", "STRAVA_CLIENT_SECRET=",
 		"PERSIST_STATE=1", "STATE_DIR="+c.state)
 	out, err := cmd.CombinedOutput()
@@ -94,11 +107,33 @@ func (c *cloud) paceline(t *testing.T, command string) {
 	}
 }
 
+// resource is the physical id of a stack's only resource of a type, or of one
+// service's types, whose logical id begins so; case does not matter.
+func (c *cloud) resource(t *testing.T, stack, ofType, id string) string {
+	t.Helper()
+	out, err := cloudformation.NewFromConfig(c.aws(t)).DescribeStackResources(t.Context(), &cloudformation.DescribeStackResourcesInput{
+		StackName: aws.String("Paceline-local-" + stack),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, r := range out.StackResources {
+		if strings.HasPrefix(aws.ToString(r.ResourceType), ofType) && strings.HasPrefix(strings.ToLower(aws.ToString(r.LogicalResourceId)), id) {
+			found = append(found, aws.ToString(r.PhysicalResourceId))
+		}
+	}
+	if len(found) != 1 {
+		t.Fatalf("the stack %s has %d resources %s of %s: %v", stack, len(found), id, ofType, found)
+	}
+	return found[0]
+}
+
 // admin runs an admin command and reads its answer, unless into is nil.
 func (c *cloud) admin(t *testing.T, into any, args ...string) {
 	t.Helper()
 	cmd := exec.Command("dist/paceline", append([]string{"admin", "--dir", c.dir, "--json"}, args...)...)
-	cmd.Dir = filepath.Join(c.dir, "../..")
+	cmd.Dir = c.root
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("paceline admin %v: %v", args, err)
@@ -327,14 +362,16 @@ func (b *browser) current(within time.Duration) syncStatus {
 	return s
 }
 
-// eventually waits for a condition.
+// eventually waits for a condition. What may take long is looked at less often:
+// on a small machine looking costs time that others need.
 func eventually(t *testing.T, within time.Duration, what string, ok func() bool) {
 	t.Helper()
+	pause := min(max(within/60, 200*time.Millisecond), time.Second)
 	for deadline := time.Now().Add(within); !ok(); {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited %s in vain for %s", within, what)
 		}
-		time.Sleep(200 * time.Millisecond)
+		time.Sleep(pause)
 	}
 }
 

@@ -8,38 +8,18 @@ import (
 	"net/http"
 	"net/url"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/paceline/paceline/test/strava"
 )
-
-// TestLostWebhooks takes the webhook's storage away, and then its subscription.
-// Virtual time covers how long an outage may last (pkg/gathering); this is about
-// the deployed parts.
-func TestLostWebhooks(t *testing.T) {
-	c := start(t)
-	athlete := c.athletes(t)[0].ID
-	b := c.browser(t)
-	if got := b.connect(athlete, ""); got != "/" {
-		t.Fatalf("connecting leads to %q", got)
-	}
-	b.current(time.Minute)
-	p := c.prober(t)
-
-	t.Run("storage refuses, the receiver restarts, and the gap is repaired", func(t *testing.T) { storageRefuses(t, p, b.in(t), athlete) })
-	t.Run("the subscription is deleted at Strava behind our back", func(t *testing.T) { subscriptionDeleted(t, p) })
-	t.Run("no dead letters", func(t *testing.T) { noDeadLetters(t, c) })
-}
 
 // prober runs the deployed probe at once, rather than waiting for its schedule.
 type prober struct {
@@ -51,28 +31,12 @@ type prober struct {
 
 func (c *cloud) prober(t *testing.T) *prober {
 	t.Helper()
-	p := &prober{cloud: c, lambda: lambda.NewFromConfig(c.aws(t))}
-	stack, err := cloudformation.NewFromConfig(c.aws(t)).DescribeStackResources(t.Context(), &cloudformation.DescribeStackResourcesInput{
-		StackName: aws.String("Paceline-local-Gathering"),
-	})
-	if err != nil {
-		t.Fatal(err)
+	return &prober{
+		cloud: c, lambda: lambda.NewFromConfig(c.aws(t)),
+		probe:    c.resource(t, "Gathering", "AWS::Lambda::Function", "probewebhook"),
+		receiver: c.resource(t, "Gathering", "AWS::Lambda::Function", "receivewebhook"),
+		table:    c.resource(t, "Gathering", "AWS::DynamoDB", "table"),
 	}
-	for _, r := range stack.StackResources {
-		id, physical := strings.ToLower(aws.ToString(r.LogicalResourceId)), aws.ToString(r.PhysicalResourceId)
-		switch kind := aws.ToString(r.ResourceType); {
-		case kind == "AWS::Lambda::Function" && strings.HasPrefix(id, "probewebhook"):
-			p.probe = physical
-		case kind == "AWS::Lambda::Function" && strings.HasPrefix(id, "receivewebhook"):
-			p.receiver = physical
-		case kind == "AWS::DynamoDB::Table" || kind == "AWS::DynamoDB::GlobalTable":
-			p.table = physical
-		}
-	}
-	if p.probe == "" || p.receiver == "" || p.table == "" {
-		t.Fatalf("the stack Gathering has %+v", p)
-	}
-	return p
 }
 
 // run probes, asks Strava too, and returns the metrics that it reported.
@@ -214,7 +178,8 @@ func storageRefuses(t *testing.T, p *prober, b *browser, athlete int64) {
 	if s.Gap == nil || s.Gap.From.Sub(well).Abs() > time.Millisecond || s.Callback.FailingSince != nil {
 		t.Fatalf("once storage is back, want a gap from %s: %+v", well, s)
 	}
-	eventually(t, 150*time.Second, "the change that no webhook told", func() bool {
+	p.runGatherer(t)
+	eventually(t, time.Minute, "the change that no webhook told", func() bool {
 		var it item
 		b.get(activityPath(activity), &it)
 		return it.Name == "No webhook told"
@@ -263,7 +228,7 @@ func subscriptionDeleted(t *testing.T, p *prober) {
 func (c *cloud) adminText(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("dist/paceline", append([]string{"admin", "--dir", c.dir}, args...)...)
-	cmd.Dir = filepath.Join(c.dir, "../..")
+	cmd.Dir = c.root
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("paceline admin %v: %v", args, err)

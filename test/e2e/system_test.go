@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,7 +17,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -28,7 +26,8 @@ import (
 // TestSystem tells the system's story on one cloud: the parts follow each other
 // and build on what came before.
 func TestSystem(t *testing.T) {
-	c := start(t)
+	t.Parallel()
+	c := start(t, "system")
 	spy := c.spy(t)
 	// What is tried here is not the quota.
 	c.control(t, "PATCH", "/settings", map[string]any{"read_limit": []int{10_000, 100_000}, "overall_limit": []int{20_000, 200_000}}, nil)
@@ -255,9 +254,9 @@ func disorder(t *testing.T, c *cloud, b *browser, athlete int64) {
 	c.control(t, "POST", "/release", map[string]any{"order": "reverse"}, nil)
 
 	truth := ids(c.truth(t, athlete), func(a strava.Activity) int64 { return a.ID })
-	// What comes after the first list of new activities waits a minute for the
-	// next, and up to another for a gatherer.
-	eventually(t, 150*time.Second, "the end state to be Strava's", func() bool {
+	// What comes after the first list of new activities waits a quarter of a minute
+	// for the next.
+	eventually(t, time.Minute, "the end state to be Strava's", func() bool {
 		got := b.activities("limit=200")
 		i := slices.IndexFunc(got, func(a item) bool { return a.ID == kept })
 		return i >= 0 && got[i].Name == lastTitle && slices.Equal(ids(got, func(a item) int64 { return a.ID }), truth)
@@ -357,21 +356,8 @@ func refreshed(t *testing.T, c *cloud, b *browser, athlete int64) {
 // for the athlete and tells what came of it.
 func (c *cloud) requester(t *testing.T, athlete int64) func() string {
 	t.Helper()
-	stack, err := cloudformation.NewFromConfig(c.aws(t)).DescribeStackResources(t.Context(), &cloudformation.DescribeStackResourcesInput{
-		StackName: aws.String("Paceline-local-Credentials"),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var function, table string
-	for _, r := range stack.StackResources {
-		switch id := strings.ToLower(aws.ToString(r.LogicalResourceId)); {
-		case aws.ToString(r.ResourceType) == "AWS::Lambda::Function" && strings.HasPrefix(id, "forwardrequest"):
-			function = aws.ToString(r.PhysicalResourceId)
-		case aws.ToString(r.ResourceType) == "AWS::DynamoDB::Table" && strings.HasPrefix(id, "grants"):
-			table = aws.ToString(r.PhysicalResourceId)
-		}
-	}
+	table := c.resource(t, "Credentials", "AWS::DynamoDB", "grants")
+	function := c.resource(t, "Credentials", "AWS::Lambda::Function", "forwardrequest")
 	grant, err := dynamodb.NewFromConfig(c.aws(t)).GetItem(t.Context(), &dynamodb.GetItemInput{
 		TableName: aws.String(table), Key: map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: fmt.Sprintf("grant#strava/%d", athlete)}},
 	})
@@ -506,7 +492,7 @@ func places(t *testing.T, c *cloud) {
 func inBrowser(t *testing.T, c *cloud) {
 	c.control(t, "PATCH", "/settings", map[string]any{"read_limit": []int{10_000, 100_000}}, nil)
 	cmd := exec.Command("npm", "run", "--silent", "test:browser")
-	cmd.Dir = filepath.Join(c.dir, "../..")
+	cmd.Dir = c.root
 	cmd.Env = append(os.Environ(), "PACELINE_APP="+c.outputs.App)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
