@@ -315,11 +315,12 @@ func (a *Athlete) doubt(now time.Time) {
 	a.Job.reschedule(quota.Reconcile, now.Add(delay))
 }
 
-// wait notes what the scan waits for and reports whether that is news. A
-// time that moved by less than a minute is none.
-func (a *Athlete) wait(waitingFor string, until time.Time) bool {
+// wait notes what the scan waits for and reports whether that is news. A time
+// that moved by less than a minute is none, unless the one before has passed.
+func (a *Athlete) wait(waitingFor string, until, now time.Time) bool {
 	s := &a.Scan
-	if s.State == gatheringv1.ScanWaiting && s.WaitingFor == waitingFor && until.Sub(s.ResumesAt).Abs() < time.Minute {
+	near := until.Sub(s.ResumesAt).Abs() < time.Minute && s.ResumesAt.After(now)
+	if s.State == gatheringv1.ScanWaiting && s.WaitingFor == waitingFor && near {
 		return false
 	}
 	s.State, s.WaitingFor, s.ResumesAt = gatheringv1.ScanWaiting, waitingFor, until.UTC()

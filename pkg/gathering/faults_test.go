@@ -188,21 +188,21 @@ var situations = map[string]situation{
 		l.begin()
 		w.gatherer.Quota = delayed{w.gatherer.Quota, w.clock.Now, w.clock.Now().Add(2 * time.Minute)}
 	}},
-	"a later scan": {history: 250, calls: 4, again: 1, prepare: func(w *world, l *ledger) {
+	"a later scan": {history: 250, calls: 6, again: 1, prepare: func(w *world, l *ledger) {
 		l.gather()
 		w.clock.Advance(30 * time.Hour)
 		l.remove(l.entries[7].ID)
 		l.entries[233].Name = "Edited"
 	}},
 	// A question that comes before the scan is noted to be complete is asked again.
-	"a later scan that misses more than a handful": {history: 30, calls: 3 + 1 + 3, again: 1 + 3, prepare: func(w *world, l *ledger) {
+	"a later scan that misses more than a handful": {history: 30, calls: 3 + 2 + 3, again: 1 + 3, prepare: func(w *world, l *ledger) {
 		l.gather()
 		w.clock.Advance(30 * time.Hour)
 		for range 20 {
 			l.remove(l.entries[7].ID)
 		}
 	}},
-	"a later scan that Strava fails to show one activity of": {history: 6, calls: 16, again: 1, lasts: 3 * time.Hour, prepare: func(w *world, l *ledger) {
+	"a later scan that Strava fails to show one activity of": {history: 6, calls: 21, again: 1, lasts: 3 * time.Hour, prepare: func(w *world, l *ledger) {
 		l.gather()
 		w.clock.Advance(30 * time.Hour)
 		l.entries[3].corrupt = true
@@ -211,7 +211,7 @@ var situations = map[string]situation{
 		l.gather()
 		w.clock.Advance(8 * day)
 	}},
-	"a gap in the webhooks": {history: 10, calls: 3, again: 1, prepare: func(w *world, l *ledger) {
+	"a gap in the webhooks": {history: 10, calls: 5, again: 1, prepare: func(w *world, l *ledger) {
 		l.gather()
 		w.clock.Advance(2 * time.Hour)
 		l.remove(l.entries[0].ID)

@@ -275,7 +275,7 @@ func (g *Gatherer) reportWaiting(ctx context.Context, class quota.Class, wait *q
 		for _, ref := range refs {
 			err := g.reportProgress(ctx, ref.AthleteID, func(a *Athlete) bool {
 				// A leased scan is not waiting, and is about to report more.
-				return a.State == Active && a.Job.Class == c && !a.Job.LeasedUntil.After(now) && a.Scan.First && a.wait(wait.For, wait.Until)
+				return a.State == Active && a.Job.Class == c && !a.Job.LeasedUntil.After(now) && a.Scan.First && a.wait(wait.For, wait.Until, now)
 			})
 			if err != nil {
 				return err

@@ -211,15 +211,19 @@ func (j *inboxJob) answer(ctx context.Context) error {
 
 // updateScan changes the athlete's scan while the authorization stands.
 func (j *inboxJob) updateScan(ctx context.Context, change func(*Athlete) bool) error {
-	_, err := j.g.Athletes.Update(ctx, j.athlete.ID, func(a *Athlete) error {
+	a, err := j.g.Athletes.Update(ctx, j.athlete.ID, func(a *Athlete) error {
 		if a.State != Active || a.Generation != j.held.Generation || !change(a) {
 			return errUnchanged
 		}
 		return nil
 	})
-	if err != nil && !errors.Is(err, errUnchanged) {
+	if errors.Is(err, errUnchanged) {
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("change the scan: %w", err)
 	}
+	j.g.wakeAt(ctx, a.Job.Due, longestWake)
 	return nil
 }
 

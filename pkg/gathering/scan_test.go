@@ -863,3 +863,20 @@ func TestAnActivityThatStartsInTheFutureIsKept(t *testing.T) {
 		}
 	}
 }
+
+// TestARetryThatFailsAgainIsReported: a time that has passed is no answer.
+func TestARetryThatFailsAgainIsReported(t *testing.T) {
+	w := newWorld(t, plenty)
+	id := w.athlete(0)
+	if err := w.strava.Inject(strava.Fault{Endpoint: strava.EndpointActivities, Athlete: id, Kind: strava.Fault500, Count: -1}); err != nil {
+		t.Fatal(err)
+	}
+	w.begin(id)
+	for range 60 {
+		w.clock.Advance(time.Second)
+		w.work()
+		if p := w.lastProgress(id); p.State == gatheringv1.ScanWaiting && !p.ResumesAt.After(w.clock.Now().Add(-time.Second)) {
+			t.Fatalf("at %s the athlete hears of %s", w.clock.Now(), p.ResumesAt)
+		}
+	}
+}

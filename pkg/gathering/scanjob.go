@@ -88,7 +88,7 @@ func (j *scanJob) fail(ctx context.Context, f failure, cause error) (parked bool
 	} else {
 		parked = next.Job.fail(f)
 	}
-	waits := next.Scan.First && next.wait(f.waitingFor, next.Job.Due)
+	waits := next.Scan.First && next.wait(f.waitingFor, next.Job.Due, f.at)
 	if err := j.save(ctx, func(a *Athlete) { *a = next }); err != nil || !waits {
 		return parked, errors.Join(reported, err)
 	}
