@@ -250,12 +250,11 @@ func (a *Athlete) failPage(f failure, gap time.Time) (parked bool) {
 		a.complete(f.at, gap)
 		return false
 	default:
-		failures = max(failures, maxFailures)
+		if failures = max(failures, maxFailures); f.at.Sub(s.Begun) > reconcileAge {
+			a.restart(f.at) // It gets no further, and what it has read gets too old.
+		}
 	}
 	at, parked := f.retry(failures, j.FailingSince)
-	if f.at.Sub(s.Begun) > reconcileAge {
-		a.restart(f.at) // What it has read gets too old.
-	}
 	if parked {
 		j.Failures, j.FailingSince = 0, time.Time{}
 	}
