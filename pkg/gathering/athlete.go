@@ -180,7 +180,8 @@ func (a *Athlete) readOn(now time.Time) {
 }
 
 // endsEarly says that the list is at its end although it lacks some of what the
-// last scan found.
+// last scan found, or may lack the last page: the one before was full. New uploads
+// may have made up for its number.
 func (a *Athlete) endsEarly(now time.Time) bool {
 	if a.Last.Started.IsZero() || now.Sub(a.Last.Started) > keepAge || a.Scan.Windows[0].Probe {
 		return false
@@ -190,7 +191,7 @@ func (a *Athlete) endsEarly(now time.Time) bool {
 			return false // There is more to come.
 		}
 	}
-	return a.Scan.Activities < a.Last.Activities
+	return a.Scan.Activities < a.Last.Activities || a.Scan.lastPageFull()
 }
 
 // failProbe takes in that a hole still cannot be read.

@@ -23,8 +23,8 @@ const (
 	// maxHoles is how many holes the next scan goes around without finding them
 	// again.
 	maxHoles = 20
-	// The end of a scan that misses activities which the last one found is read
-	// once more after endDelay: one empty page may be wrong.
+	// The end of a scan that comes too early is read once more after endDelay: one
+	// empty page may be wrong.
 	endDelay        = 30 * time.Second
 	maxEndsRechecks = 1
 )
@@ -212,6 +212,16 @@ func (s *Scan) takePage(p Page, at time.Time, chunks, activities int) {
 			s.Oldest = s.LastStart
 		}
 	}
+}
+
+// lastPageFull says that all entries of the page that was read last were new
+// activities.
+func (s Scan) lastPageFull() bool {
+	if len(s.RecentPages) == 0 {
+		return false
+	}
+	last := s.RecentPages[len(s.RecentPages)-1]
+	return s.Activities-last.Activities == s.Offset-last.Offset
 }
 
 // closeHole notes the start of the activity after those that were skipped. The
