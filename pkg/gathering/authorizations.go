@@ -55,7 +55,7 @@ func (z *Authorizations) Begin(ctx context.Context, cause event.Meta, athleteID,
 		return nil
 	})
 	if err != nil && !errors.Is(err, errUnchanged) {
-		return fmt.Errorf("open the mailbox: %w", err)
+		return fmt.Errorf("open the inbox: %w", err)
 	}
 	// Had the athlete left in between, nobody would close it.
 	athlete, err := z.Athletes.Athlete(ctx, athleteID)
@@ -96,7 +96,7 @@ func (z *Authorizations) Degrade(ctx context.Context, cause event.Meta, athleteI
 		return nil
 	})
 	if err != nil && !errors.Is(err, errUnchanged) {
-		return fmt.Errorf("empty the mailbox: %w", err)
+		return fmt.Errorf("empty the inbox: %w", err)
 	}
 	return z.Publisher.Publish(ctx, z.Minter.Next(cause, athlete.progressed(z.Minter.Now())))
 }
@@ -160,7 +160,7 @@ func (z *Authorizations) End(ctx context.Context, cause event.Meta, athleteID, g
 		return fmt.Errorf("forget the athlete: %w", err)
 	}
 	if err := z.Inboxes.DropInbox(ctx, athleteID, generation); err != nil {
-		return fmt.Errorf("drop the mailbox: %w", err)
+		return fmt.Errorf("drop the inbox: %w", err)
 	}
 	return z.Publisher.Publish(ctx, z.Minter.Next(cause, gatheringv1.ErasureCompleted{Receipt: receipt}))
 }

@@ -45,7 +45,7 @@ func (w *world) state(id int64) (o state) {
 	if o.Webhook, err = w.store.Webhook(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
-	o.Athlete, o.Inbox = w.stored(id), w.mailbox(id)
+	o.Athlete, o.Inbox = w.stored(id), w.inbox(id)
 	for _, e := range w.bus.Events() {
 		if !slices.ContainsFunc(o.Facts, func(f event.Fact) bool { return reflect.DeepEqual(f, e.Fact) }) {
 			o.Facts = append(o.Facts, e.Fact)
@@ -61,7 +61,7 @@ func TestAnEventThatMeetsTroubleIsFollowedWhenItComesAgain(t *testing.T) {
 	gathered := func(w *world, l *ledger) {
 		l.gather()
 		w.clock.Advance(5 * time.Minute)
-		w.receive(w.notice(l.id, l.entries[0].ID, gathering.AspectUpdate))
+		w.receive(w.event(l.id, l.entries[0].ID, gathering.AspectUpdate))
 	}
 	missing := func(w *world, l *ledger) {
 		l.gather()
@@ -172,7 +172,7 @@ func TestGatheringGoesOnWhileItsBeginningIsCutOff(t *testing.T) {
 		if err := l.differs(); err != nil || w.completed(l.id) == 0 || l.calls != 3 {
 			t.Errorf("cut off %s: %v, %d scans are complete, %d calls", x.point, err, w.completed(l.id), l.calls)
 		}
-		w.receive(w.notice(l.id, l.add(w.clock.Now()), gathering.AspectCreate))
+		w.receive(w.event(l.id, l.add(w.clock.Now()), gathering.AspectCreate))
 		w.pass(time.Minute)
 		if err := l.differs(); err != nil {
 			t.Errorf("cut off %s, a webhook later: %v", x.point, err)

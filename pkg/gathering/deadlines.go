@@ -32,8 +32,8 @@ const (
 	KeptHint = "hint"
 	// KeptDeauthorization: that an athlete is said to have withdrawn access.
 	KeptDeauthorization = "deauthorization"
-	// KeptNotice: the digest of a webhook. The table drops it after [SeenLife].
-	KeptNotice = "notice"
+	// KeptEvent: the digest of a webhook event. The table drops it after [SeenLife].
+	KeptEvent = "event"
 )
 
 // Census counts what there was when the deadlines were enforced, dropped or not.
@@ -94,9 +94,9 @@ func (d *Deadlines) Enforce(ctx context.Context) (Census, error) {
 			}
 			return nil
 		})
-		fails("mailbox", m.AthleteID, err)
+		fails("inbox", m.AthleteID, err)
 	}, func(receivedAt time.Time) {
-		census.count(KeptNotice, now.Sub(receivedAt))
+		census.count(KeptEvent, now.Sub(receivedAt))
 	})
 	if err != nil {
 		err = fmt.Errorf("go through what is kept: %w", err)

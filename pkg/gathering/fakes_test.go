@@ -41,15 +41,15 @@ func (boundless) Settle(context.Context, quota.Permit, quota.Answer) (quota.Stan
 // stale is a plan that still has a piece of work where it was a moment ago.
 type stale struct {
 	gathering.JobQueue
-	place gathering.JobRef
+	ref gathering.JobRef
 }
 
 func (s stale) Due(ctx context.Context, class quota.Class, at time.Time, after *gathering.JobRef, limit int) ([]gathering.JobRef, error) {
-	places, err := s.JobQueue.Due(ctx, class, at, after, limit)
-	if class == s.place.Class && after == nil {
-		places = append(places, s.place)
+	refs, err := s.JobQueue.Due(ctx, class, at, after, limit)
+	if class == s.ref.Class && after == nil {
+		refs = append(refs, s.ref)
 	}
-	return places, err
+	return refs, err
 }
 
 // corrupt is a Strava that fails to show one of its activities by itself.

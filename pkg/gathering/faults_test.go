@@ -221,7 +221,7 @@ var situations = map[string]situation{
 		l.gather()
 		w.clock.Advance(5 * time.Minute)
 		for range 5 {
-			w.receive(w.notice(l.id, l.add(w.clock.Now()), gathering.AspectCreate))
+			w.receive(w.event(l.id, l.add(w.clock.Now()), gathering.AspectCreate))
 		}
 	}},
 	"a new activity that Strava has not processed": {history: 10, calls: 1, again: 1, prepare: func(w *world, l *ledger) {
@@ -230,7 +230,7 @@ var situations = map[string]situation{
 		added := l.add(w.clock.Now())
 		e := l.entries[0]
 		l.remove(added)
-		w.receive(w.notice(l.id, added, gathering.AspectCreate))
+		w.receive(w.event(l.id, added, gathering.AspectCreate))
 		w.work()
 		l.entries = append([]entry{e}, l.entries...)
 	}},
@@ -239,7 +239,7 @@ var situations = map[string]situation{
 		w.clock.Advance(5 * time.Minute)
 		gone := l.entries[9].ID
 		l.remove(gone)
-		w.receive(w.notice(l.id, gone, gathering.AspectDelete))
+		w.receive(w.event(l.id, gone, gathering.AspectDelete))
 	}},
 	// The scan may be over when it hears of the deletion, and another has to be made.
 	"a deletion during a scan": {history: 450, calls: 4, again: 6, moves: true, prepare: func(w *world, l *ledger) {
@@ -252,14 +252,14 @@ var situations = map[string]situation{
 		}
 		gone := l.entries[9].ID
 		l.remove(gone)
-		w.receive(w.notice(l.id, gone, gathering.AspectDelete))
+		w.receive(w.event(l.id, gone, gathering.AspectDelete))
 	}},
 	// A scan that is planned and not noted is made twice.
 	"more hints than an inbox holds": {history: 10, calls: 3, again: 3, prepare: func(w *world, l *ledger) {
 		l.gather()
 		w.clock.Advance(5 * time.Minute)
 		l.entries[2].Name = "Renamed"
-		w.receive(w.notice(l.id, l.entries[2].ID, gathering.AspectUpdate))
+		w.receive(w.event(l.id, l.entries[2].ID, gathering.AspectUpdate))
 		if _, err := w.store.UpdateInbox(w.t.Context(), l.id, func(m *gathering.Inbox) error { m.Overflowed = true; return nil }); err != nil {
 			w.t.Fatal(err)
 		}
@@ -275,7 +275,7 @@ var situations = map[string]situation{
 	"a deauthorization": {history: 10, calls: 0, again: 0, prepare: func(w *world, l *ledger) {
 		l.gather()
 		w.clock.Advance(5 * time.Minute)
-		n := w.notice(l.id, l.id, gathering.AspectUpdate)
+		n := w.event(l.id, l.id, gathering.AspectUpdate)
 		n.ObjectType, n.Updates = "athlete", map[string]any{"authorized": "false"}
 		w.receive(n)
 	}, ends: func(w *world, _ *ledger) error {
@@ -297,7 +297,7 @@ var situations = map[string]situation{
 	"a hint whose authorization is revoked": {history: 10, calls: 1, again: 1, prepare: func(w *world, l *ledger) {
 		l.gather()
 		w.clock.Advance(5 * time.Minute)
-		w.receive(w.notice(l.id, l.entries[0].ID, gathering.AspectUpdate))
+		w.receive(w.event(l.id, l.entries[0].ID, gathering.AspectUpdate))
 		l.refuse = gathering.ErrRevoked
 	}},
 }
@@ -354,7 +354,7 @@ func (s situation) meet(t *testing.T, x *trouble) (points int) {
 
 // ended says what is not as it should be once all is done.
 func (s situation) ended(w *world, l *ledger) error {
-	if m := w.mailbox(l.id); len(m.Hints) != 0 || m.Job.Class != "" {
+	if m := w.inbox(l.id); len(m.Hints) != 0 || m.Job.Class != "" {
 		return fmt.Errorf("left in the inbox: %+v", m)
 	}
 	if s.ends != nil {

@@ -122,7 +122,7 @@ func (w *ward) edit(id int64) {
 	w.renames++
 	name := fmt.Sprint("Renamed ", w.renames)
 	w.rename(id, a, name)
-	n := w.notice(id, a, gathering.AspectUpdate)
+	n := w.event(id, a, gathering.AspectUpdate)
 	n.Updates = map[string]any{"title": name}
 	w.receive(n)
 	w.pending = append(w.pending, pendingWebhook{id, a, name, w.clock.Now()})
@@ -221,7 +221,7 @@ func stay(t *testing.T, f *ailment) (h health, sickCalls, parked int) {
 	w.live(time.Hour, 20*time.Minute, others)
 	for range 35 {
 		w.edit(sick)
-		w.receive(w.notice(sick, w.add(sick, strava.NewActivity{}), gathering.AspectCreate))
+		w.receive(w.event(sick, w.add(sick, strava.NewActivity{}), gathering.AspectCreate))
 		w.live(2*time.Hour, 20*time.Minute, others)
 	}
 	h.scans = scans() - before

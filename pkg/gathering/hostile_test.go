@@ -130,9 +130,9 @@ func TestWhatIsAskedForIsNotHeldUpByAHintThatWaits(t *testing.T) {
 			res.Status, res.Body = http.StatusInternalServerError, "{}"
 		}
 	})
-	w.receive(w.notice(id, ids[3], gathering.AspectUpdate))
+	w.receive(w.event(id, ids[3], gathering.AspectUpdate))
 	w.pass(time.Hour)
-	if wait := w.mailbox(id).Job.Due.Sub(w.clock.Now()); wait < 10*time.Minute {
+	if wait := w.inbox(id).Job.Due.Sub(w.clock.Now()); wait < 10*time.Minute {
 		t.Fatalf("the hint waits for %s only", wait)
 	}
 	lists, rereads := w.lists(id), w.rereads(id)
@@ -161,8 +161,8 @@ func TestAQuestionThatComesWhileAnotherIsSettledIsKept(t *testing.T) {
 	}
 	w.clock.Advance(time.Second)
 	w.stepping(time.Second)() // It is seen, so that the scan was wrong.
-	if !w.mailbox(id).Question.Seen {
-		t.Fatalf("the first question is not looked into: %+v", w.mailbox(id))
+	if !w.inbox(id).Question.Seen {
+		t.Fatalf("the first question is not looked into: %+v", w.inbox(id))
 	}
 	asked := false
 	w.gatherer.Athletes = afterUpdate{w.store, func() {
@@ -175,7 +175,7 @@ func TestAQuestionThatComesWhileAnotherIsSettledIsKept(t *testing.T) {
 		}
 	}}
 	w.stepping(time.Second)()
-	if q := w.mailbox(id).Question; !asked || q.ScanID != w.stored(id).Scan.ID {
+	if q := w.inbox(id).Question; !asked || q.ScanID != w.stored(id).Scan.ID {
 		t.Errorf("asked %v, the question is %+v", asked, q)
 	}
 }

@@ -15,7 +15,7 @@ func TestTwoGatherersDoNothingTwice(t *testing.T) {
 		"a scan": func(*world, int64) {},
 		"a hint": func(w *world, id int64) {
 			w.pass(5 * time.Minute)
-			w.receive(w.notice(id, w.truth(id)[0].ID, gathering.AspectUpdate))
+			w.receive(w.event(id, w.truth(id)[0].ID, gathering.AspectUpdate))
 		},
 	} {
 		w := newWorld(t, plenty, histories(250)...)
@@ -140,7 +140,7 @@ func TestAHintThatComesDuringACallIsKept(t *testing.T) {
 		w.pass(5 * time.Minute)
 		h := w.truth(id)
 		w.rename(id, h[3].ID, "First")
-		w.receive(w.notice(id, h[3].ID, gathering.AspectUpdate))
+		w.receive(w.event(id, h[3].ID, gathering.AspectUpdate))
 		came := false
 		g := observe(func(p string) {
 			if p != "after reading an activity" || came {
@@ -153,10 +153,10 @@ func TestAHintThatComesDuringACallIsKept(t *testing.T) {
 				again = h[240].ID
 			}
 			w.rename(id, again, "Second")
-			w.receive(w.notice(id, again, gathering.AspectUpdate))
-			// The hint does not take the mailbox away from who holds it.
+			w.receive(w.event(id, again, gathering.AspectUpdate))
+			// The hint does not take the inbox away from its holder.
 			if worked, err := w.gatherer.Step(t.Context()); worked || err != nil {
-				t.Errorf("another gatherer took the mailbox, %v", err)
+				t.Errorf("another gatherer took the inbox, %v", err)
 			}
 		}).watch(*w.gatherer)
 		if _, err := g.Run(t.Context(), w.clock.Now().Add(time.Minute)); err != nil || !came {
@@ -167,13 +167,13 @@ func TestAHintThatComesDuringACallIsKept(t *testing.T) {
 	}
 }
 
-func TestAHintThatComesAfterALateGathererLostTheMailboxIsKept(t *testing.T) {
+func TestAHintThatComesAfterALateGathererLostTheInboxIsKept(t *testing.T) {
 	w := newWorld(t, plenty, histories(250)...)
 	id := w.athlete(0)
 	w.gather(id)
 	w.pass(5 * time.Minute)
 	h := w.truth(id)
-	w.receive(w.notice(id, h[3].ID, gathering.AspectUpdate))
+	w.receive(w.event(id, h[3].ID, gathering.AspectUpdate))
 	slept := false
 	g := observe(func(p string) {
 		if p != "after reading an activity" || slept {
@@ -182,7 +182,7 @@ func TestAHintThatComesAfterALateGathererLostTheMailboxIsKept(t *testing.T) {
 		slept = true
 		w.pass(5 * time.Minute) // Another one answers the hint.
 		w.rename(id, h[240].ID, "Renamed")
-		w.receive(w.notice(id, h[240].ID, gathering.AspectUpdate))
+		w.receive(w.event(id, h[240].ID, gathering.AspectUpdate))
 	}).watch(*w.gatherer)
 	if _, err := g.Run(t.Context(), w.clock.Now().Add(time.Minute)); err != nil || !slept {
 		t.Fatal(slept, err)

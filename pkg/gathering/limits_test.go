@@ -20,7 +20,7 @@ func TestAnotherAthletesActivityIsNotTakenIn(t *testing.T) {
 	foreign := w.truth(other)[3].ID
 	for _, aspect := range []string{gathering.AspectUpdate, gathering.AspectDelete, gathering.AspectCreate} {
 		before := w.rereads(id)
-		w.receive(w.notice(id, foreign, aspect))
+		w.receive(w.event(id, foreign, aspect))
 		w.pass(30 * time.Minute)
 		if w.rereads(id) == before || w.answers(404) != 0 {
 			t.Errorf("%s: %d re-reads, %d answered with 404", aspect, w.rereads(id)-before, w.answers(404))
@@ -71,7 +71,7 @@ func TestAScanForTooManyHintsWaitsForTheClocks(t *testing.T) {
 	w, l := newLedger(t, 10)
 	l.gather()
 	w.clock.Advance(5 * time.Minute)
-	w.receive(w.notice(l.id, l.entries[0].ID, gathering.AspectUpdate))
+	w.receive(w.event(l.id, l.entries[0].ID, gathering.AspectUpdate))
 	if _, err := w.store.UpdateInbox(t.Context(), l.id, func(m *gathering.Inbox) error { m.Overflowed = true; return nil }); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestAScanForTooManyHintsWaitsForTheClocks(t *testing.T) {
 	if j := w.stored(l.id).Job; j.Class != quota.Webhook || j.Due.Before(w.clock.Now().Add(time.Minute)) {
 		t.Errorf("at %s: %+v", w.clock.Now(), j)
 	}
-	if m := w.mailbox(l.id); len(m.Hints) != 0 || m.Overflowed {
+	if m := w.inbox(l.id); len(m.Hints) != 0 || m.Overflowed {
 		t.Errorf("left %+v", m)
 	}
 }

@@ -97,7 +97,7 @@ type Inventory interface {
 	// Each calls the functions, never two at a time: for every athlete, every
 	// mailbox, and every notice that is remembered, with when it was received.
 	// They may change what they are given of. Without an error it was all.
-	Each(ctx context.Context, athlete func(Athlete), mailbox func(Inbox), notice func(receivedAt time.Time)) error
+	Each(ctx context.Context, athlete func(Athlete), inbox func(Inbox), event func(receivedAt time.Time)) error
 }
 
 // Waker wakes a gatherer.

@@ -55,11 +55,11 @@ func (g *Gatherer) replan(ctx context.Context, now, due, gap time.Time) (all boo
 	var last *JobRef
 	var unusable unusable
 	for range promoteLimit / promoteBatch {
-		places, err := g.Jobs.Due(ctx, quota.Spare, due, last, promoteBatch)
+		refs, err := g.Jobs.Due(ctx, quota.Spare, due, last, promoteBatch)
 		if err != nil {
 			return false, fmt.Errorf("list spare scans: %w", err)
 		}
-		for _, p := range places {
+		for _, p := range refs {
 			_, err := g.Athletes.Update(ctx, p.AthleteID, func(a *Athlete) error {
 				if a.State != Active || a.Job.Class != quota.Spare || a.Job.LeasedUntil.After(now) {
 					return errUnchanged
@@ -76,10 +76,10 @@ func (g *Gatherer) replan(ctx context.Context, now, due, gap time.Time) (all boo
 				}
 			}
 		}
-		if len(places) < promoteBatch {
+		if len(refs) < promoteBatch {
 			return len(unusable) == 0, nil
 		}
-		last = &places[len(places)-1]
+		last = &refs[len(refs)-1]
 	}
 	return false, nil
 }

@@ -40,7 +40,7 @@ func (a *audit) completed(p gatheringv1.ScanProgressed) {
 	w := a.l.w
 	a.scans++
 	begun := w.stored(a.l.id).Scan.Begun
-	if slices.ContainsFunc(w.mailbox(a.l.id).Hints, func(h gathering.Hint) bool { return h.Aspect == gathering.AspectDelete }) {
+	if slices.ContainsFunc(w.inbox(a.l.id).Hints, func(h gathering.Hint) bool { return h.Aspect == gathering.AspectDelete }) {
 		return
 	}
 	for _, e := range a.l.entries {
@@ -153,11 +153,11 @@ func TestAScanFindsWhatItSaysItCovers(t *testing.T) {
 				if rng.IntN(2) == 0 || len(l.entries) == 0 {
 					id := l.add(w.clock.Now().Add(-time.Duration(rng.IntN(400*24*3600)) * time.Second))
 					a.added[id] = w.clock.Now()
-					w.receive(w.notice(l.id, id, gathering.AspectCreate))
+					w.receive(w.event(l.id, id, gathering.AspectCreate))
 				} else {
 					id := l.entries[rng.IntN(len(l.entries))].ID
 					l.remove(id)
-					w.receive(w.notice(l.id, id, gathering.AspectDelete))
+					w.receive(w.event(l.id, id, gathering.AspectDelete))
 				}
 				w.clock.Advance(time.Second)
 			}).watch(*w.gatherer)

@@ -75,7 +75,7 @@ func TestNothingOfPlaceLeavesTheEdge(t *testing.T) {
 	id := w.athlete(0)
 	w.gather(id)
 	for _, a := range w.truth(id)[:3] {
-		w.receive(w.notice(id, a.ID, gathering.AspectUpdate))
+		w.receive(w.event(id, a.ID, gathering.AspectUpdate))
 		w.pass(2 * time.Minute)
 	}
 	if len(w.bus.Events()) < 4 || w.rereads(id) == 0 {
@@ -251,7 +251,7 @@ func TestOutcomesOfTheRequester(t *testing.T) {
 		if n := w.metrics.Of(gathering.MetricCalls(quota.Interactive)); n != want.calls {
 			t.Errorf("%s: %d calls", outcome, n)
 		}
-		if n := len(w.mailbox(w.athlete(0)).Hints) + len(w.mailbox(w.athlete(1)).Hints); n != want.owed {
+		if n := len(w.inbox(w.athlete(0)).Hints) + len(w.inbox(w.athlete(1)).Hints); n != want.owed {
 			t.Errorf("%s: %d profiles are left to the inboxes", outcome, n)
 		}
 		if outcome == credentialsv1.OutcomeApplication || outcome == credentialsv1.OutcomeUnavailable {
@@ -296,7 +296,7 @@ func TestAFailureOfOurOwnParksNothingThoughStravaServesOthers(t *testing.T) {
 	for range 8 {
 		id := w.truth(well)[0].ID
 		w.rename(well, id, w.clock.Now().String())
-		w.receive(w.notice(well, id, gathering.AspectUpdate))
+		w.receive(w.event(well, id, gathering.AspectUpdate))
 		w.pass(time.Hour)
 	}
 	w.same(well)
@@ -315,7 +315,7 @@ func TestABusThatIsDownIsNobodysFault(t *testing.T) {
 	known := w.athlete(3)
 	w.gather(known)
 	w.rename(known, w.truth(known)[9].ID, "Renamed")
-	w.receive(w.notice(known, w.truth(known)[9].ID, gathering.AspectUpdate))
+	w.receive(w.event(known, w.truth(known)[9].ID, gathering.AspectUpdate))
 	for i := range 3 {
 		w.begin(w.athlete(i))
 	}
@@ -550,7 +550,7 @@ func TestADeletionDuringAScanHidesNothing(t *testing.T) {
 				if err := w.strava.DeleteActivity(id, gone); err != nil {
 					t.Fatal(err)
 				}
-				n := w.notice(id, gone, gathering.AspectDelete)
+				n := w.event(id, gone, gathering.AspectDelete)
 				for range delay {
 					step()
 				}
@@ -581,7 +581,7 @@ func TestADeletionDuringAFastScanHidesNothing(t *testing.T) {
 						step()
 					}
 					w.remove(id, truth[0].ID)
-					n := w.notice(id, truth[0].ID, gathering.AspectDelete)
+					n := w.event(id, truth[0].ID, gathering.AspectDelete)
 					for heard := w.clock.Now().Add(told); w.clock.Now().Before(heard); {
 						step()
 					}
@@ -610,7 +610,7 @@ func TestADeletionDuringTheFirstPageHidesNothing(t *testing.T) {
 		w.clock.Advance(time.Second)
 		gone := w.truth(id)[0].ID
 		w.remove(id, gone)
-		w.receive(w.notice(id, gone, gathering.AspectDelete))
+		w.receive(w.event(id, gone, gathering.AspectDelete))
 		if worked, err := w.gatherer.Step(t.Context()); !worked || err != nil {
 			t.Errorf("the deletion was not looked into: %v, %v", worked, err)
 		}
@@ -638,7 +638,7 @@ func TestADeletionLongAgoStartsTheScanOver(t *testing.T) {
 			}
 		}
 	}
-	n := w.notice(id, truth[0].ID, gathering.AspectDelete)
+	n := w.event(id, truth[0].ID, gathering.AspectDelete)
 	n.EventTime -= 42 * 60
 	w.receive(n)
 	w.pass(time.Hour)
@@ -669,7 +669,7 @@ func TestEndForgetsAndFences(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
 	w.begin(id)
-	w.receive(w.notice(id, 1, gathering.AspectUpdate))
+	w.receive(w.event(id, 1, gathering.AspectUpdate))
 	if err := w.authorizations.End(t.Context(), w.news(), id, generation, "receipt"); err != nil {
 		t.Fatal(err)
 	}
@@ -698,12 +698,12 @@ func TestEndForgetsAndFences(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.until("the new authorization is gathered", func() bool { return w.completed(id) == 1 })
-	if n := w.mailbox(id).Generation; n != generation+1 {
-		t.Errorf("the mailbox is of %d", n)
+	if n := w.inbox(id).Generation; n != generation+1 {
+		t.Errorf("the inbox is of generation %d", n)
 	}
 }
 
-// overtaken mailboxes are changed just after the athlete has left.
+// overtaken inboxes are changed just after the athlete has left.
 type overtaken struct {
 	gathering.Inboxes
 	leave func()
@@ -748,7 +748,7 @@ func TestWhoLeavesWhileGatheringBeginsLeavesNothing(t *testing.T) {
 	if err := begin.Begin(t.Context(), w.news(), id, generation); err != nil {
 		t.Fatal(err)
 	}
-	if a, m := w.stored(id), w.mailbox(id); a.State != gathering.Revoked || m.Generation != 0 {
+	if a, m := w.stored(id), w.inbox(id); a.State != gathering.Revoked || m.Generation != 0 {
 		t.Errorf("%+v, %+v", a, m)
 	}
 	if f := eventtest.Facts[gatheringv1.ScanProgressed](w.bus); len(f) != 0 {
@@ -756,7 +756,7 @@ func TestWhoLeavesWhileGatheringBeginsLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestWhoLeavesJustBeforeTheMailboxOpensLeavesNothing(t *testing.T) {
+func TestWhoLeavesJustBeforeTheInboxOpensLeavesNothing(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
 	begin := *w.authorizations
@@ -768,8 +768,8 @@ func TestWhoLeavesJustBeforeTheMailboxOpensLeavesNothing(t *testing.T) {
 	if err := begin.Begin(t.Context(), w.news(), id, generation); err != nil {
 		t.Fatal(err)
 	}
-	if n := w.mailbox(id).Generation; n != 0 {
-		t.Errorf("the mailbox is of %d", n)
+	if n := w.inbox(id).Generation; n != 0 {
+		t.Errorf("the inbox is of generation %d", n)
 	}
 }
 
@@ -783,7 +783,7 @@ func TestOldNewsOfAnAuthorizationIsIgnored(t *testing.T) {
 		if err := w.authorizations.Begin(t.Context(), cause, id, generation); err != nil {
 			t.Fatal(err)
 		}
-		if n := w.store.Held(id); n != held { // The state and the mailbox.
+		if n := w.store.Held(id); n != held { // The state and the inbox.
 			t.Errorf("%s old: %d items", age, n)
 		}
 		if n := len(w.progress(id)); n != min(held, 1) {
@@ -832,7 +832,7 @@ func TestAReconnectStartsOver(t *testing.T) {
 	if p := w.lastProgress(id); p.WaitingFor != gatheringv1.WaitingForReconnect {
 		t.Errorf("%+v", p)
 	}
-	w.receive(w.notice(id, w.truth(id)[0].ID, gathering.AspectUpdate))
+	w.receive(w.event(id, w.truth(id)[0].ID, gathering.AspectUpdate))
 	w.pass(time.Hour)
 	if n := w.rereads(id); n != 0 {
 		t.Errorf("%d calls that are useless", n)
@@ -851,7 +851,7 @@ func TestAnActivityThatStartsInTheFutureIsKept(t *testing.T) {
 		id := w.athlete(0)
 		w.gather(id)
 		future := w.add(id, strava.NewActivity{Start: w.clock.Now().Add(ahead)})
-		w.receive(w.notice(id, future, gathering.AspectCreate))
+		w.receive(w.event(id, future, gathering.AspectCreate))
 		w.pass(15 * time.Minute)
 		held := func() bool { _, ok := w.plane(id)[future]; return ok }
 		if !held() {

@@ -189,7 +189,7 @@ func TestAGapIsRepairedAlthoughTheReceiverRestarted(t *testing.T) {
 	a := p.truth(id)[0].ID
 	scans := p.completed(id)
 	p.store.Fail(errors.New("boom"))
-	lost := p.notice(id, a, gathering.AspectUpdate)
+	lost := p.event(id, a, gathering.AspectUpdate)
 	p.rename(id, a, "No webhook told")
 	for range 3 { // Strava's three tries.
 		if p.receiver.Receive(t.Context(), callbackKey, lost) == nil {
@@ -513,7 +513,7 @@ func TestEventsWithoutATimeAreToldApartByTheHour(t *testing.T) {
 	w := newWorld(t, plenty, histories(3)...)
 	id := w.athlete(0)
 	w.gather(id)
-	n := w.notice(id, w.truth(id)[0].ID, gathering.AspectUpdate)
+	n := w.event(id, w.truth(id)[0].ID, gathering.AspectUpdate)
 	n.EventTime = 0
 	counts := func() (events, duplicates int) {
 		return w.metrics.Of(gathering.MetricWebhookEvents), w.metrics.Of(gathering.MetricWebhookDuplicates)

@@ -327,15 +327,15 @@ func (w *world) until(what string, so func() bool) {
 	w.t.Fatalf("in three days it did not come about that %s", what)
 }
 
-// notice is what Strava says of an activity.
-func (w *world) notice(id, activityID int64, aspect string) gathering.WebhookEvent {
+// event is the webhook event that Strava sends about an activity.
+func (w *world) event(id, activityID int64, aspect string) gathering.WebhookEvent {
 	return gathering.WebhookEvent{
 		ObjectType: "activity", ObjectID: activityID, AspectType: aspect, OwnerID: id,
 		SubscriptionID: subscription, EventTime: w.clock.Now().Unix(),
 	}
 }
 
-// receive takes a notice in.
+// receive delivers a webhook event.
 func (w *world) receive(n gathering.WebhookEvent) {
 	w.t.Helper()
 	if err := w.receiver.Receive(w.t.Context(), callbackKey, n); err != nil {
@@ -376,7 +376,7 @@ func (w *world) stored(id int64) gathering.Athlete {
 	return a
 }
 
-func (w *world) mailbox(id int64) (m gathering.Inbox) {
+func (w *world) inbox(id int64) (m gathering.Inbox) {
 	w.t.Helper()
 	stop := errors.New("only looking")
 	_, err := w.store.UpdateInbox(w.t.Context(), id, func(stored *gathering.Inbox) error { m = *stored; return stop })

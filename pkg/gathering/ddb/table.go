@@ -195,7 +195,7 @@ func (t *Table) Deliver(ctx context.Context, athleteID int64, digest string, h g
 		itemKey{athleteKey(athleteID), seenSK + digest}, h.ReceivedAt.Add(gathering.SeenLife).Unix(),
 	})
 	if err != nil {
-		return "", fmt.Errorf("encode notice: %w", err)
+		return "", fmt.Errorf("encode event: %w", err)
 	}
 	overflowed := false
 	for attempt := range tries {
@@ -330,15 +330,15 @@ func (t *Table) Due(ctx context.Context, class quota.Class, at time.Time, after 
 	if err != nil {
 		return nil, fault.New(fault.Transient, "query: %w", err)
 	}
-	var places []gathering.JobRef
+	var refs []gathering.JobRef
 	for _, av := range res.Items {
 		p, err := toJobRef(av)
 		if err != nil {
 			return nil, err
 		}
-		places = append(places, p)
+		refs = append(refs, p)
 	}
-	return places, nil
+	return refs, nil
 }
 
 // toJobRef reads an item of the index.
