@@ -213,8 +213,8 @@ func (s Scan) endsShort() bool {
 }
 
 // stalls reports whether a page that is not empty brings the scan no further.
-// Either it repeats the previous page, or it and the entry before it have no
-// readable activity. A list of such pages might never end.
+// Either it repeats the previous page, or it holds only unreadable entries and
+// follows an unreadable one. A list of such pages might never end.
 func (s Scan) stalls(p Page) bool {
 	if len(p.Activities) > 0 {
 		return len(s.fresh(p)) == 0
