@@ -120,7 +120,7 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 
 	enforceDeadlines := construct.NewFunction(s, "enforce-deadlines", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Drops what Strava told seven days ago, counts what is kept too long",
+		Description:    "Drops data of Strava after seven days, counts what is kept too long",
 		TimeoutSeconds: 240,
 		Seldom:         true,
 		Settings: settings.EnforceDeadlines{

@@ -30,7 +30,7 @@ func (w *world) enforce() gathering.Census {
 	return census
 }
 
-// put stores athlete and inbox as they are.
+// put stores the athlete and the inbox as given.
 func (w *world) put(a gathering.Athlete, m gathering.Inbox) {
 	w.t.Helper()
 	_, err := w.store.Update(w.t.Context(), a.ID, func(stored *gathering.Athlete) error { *stored = a; return nil })
@@ -84,7 +84,7 @@ func TestStravasDataIsDroppedAfterSevenDays(t *testing.T) {
 			// The work stays where it is, and goes on.
 			a.JoinedAt, a.ProfiledAt, a.Scan.Oldest = time.Time{}, time.Time{}, time.Time{}
 			m.Hints, m.Overflowed = []gathering.Hint{fresh}, true
-			m.Job.LeasedUntil = time.Time{} // Its holder holds what is gone.
+			m.Job.LeasedUntil = time.Time{} // Its holder still has the old hints.
 		}
 		if d := cmp.Diff(a, w.stored(id)); d != "" {
 			t.Errorf("%s old: %s", tc.age, d)
@@ -121,8 +121,8 @@ func TestAnOldDeauthorizationIsKeptUntilItIsReported(t *testing.T) {
 	}
 }
 
-// TestAStarvedScanKeepsNothingTooLong: everything is gathered in the end although
-// what was known of it is dropped.
+// TestAStarvedScanKeepsNothingTooLong: everything is gathered in the end,
+// although Strava's data is dropped in between.
 func TestAStarvedScanKeepsNothingTooLong(t *testing.T) {
 	for _, hinted := range []bool{false, true} {
 		w := newWorld(t, plenty, histories(1000)...)
@@ -160,8 +160,9 @@ func TestAStarvedScanKeepsNothingTooLong(t *testing.T) {
 	}
 }
 
-// TestNothingIsNotedForAnEstimateThatCannotBe: where the profile is gone, the
-// start of the oldest activity would have no date to be dropped by.
+// TestNothingIsNotedForAnEstimateThatCannotBe: without a profile, the start of
+// the oldest activity would have no date of reading, and would never be
+// dropped.
 func TestNothingIsNotedForAnEstimateThatCannotBe(t *testing.T) {
 	w, id := halfway(t)
 	w.clock.Advance(7 * day)
@@ -174,7 +175,8 @@ func TestNothingIsNotedForAnEstimateThatCannotBe(t *testing.T) {
 	}
 }
 
-// TestAScanThatStartsOverKeepsNothingForItsEstimate until it has read the profile.
+// TestAScanThatStartsOverKeepsNothingForItsEstimate: not until it has read the
+// profile.
 func TestAScanThatStartsOverKeepsNothingForItsEstimate(t *testing.T) {
 	w, id := halfway(t)
 	m := w.inbox(id)
@@ -205,7 +207,7 @@ func halfway(t *testing.T) (w *world, id int64) {
 	return w, id
 }
 
-// TestAProfileIsAsOldAsItsReading, however long it takes to pass it on.
+// TestAProfileIsAsOldAsItsReading, however long publishing takes.
 func TestAProfileIsAsOldAsItsReading(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
@@ -244,7 +246,7 @@ func TestTheHolderOfAnExpiredInboxChangesNothing(t *testing.T) {
 	w.same(id)
 }
 
-// during is a Strava in whose re-reads something happens.
+// during is a Strava that calls a function during each re-read.
 type during struct {
 	gathering.Strava
 	happens func()
@@ -293,7 +295,7 @@ func TestTheDegradedKeepNothingOfStravasData(t *testing.T) {
 			}
 		}
 		if p, want := w.lastProgress(id), degradedProgress(id, before); !cmp.Equal(want, p) {
-			t.Errorf("%s: told %s", name, cmp.Diff(want, p))
+			t.Errorf("%s: reported %s", name, cmp.Diff(want, p))
 		}
 		a, m := w.stored(id), w.inbox(id)
 		if want := degraded(before); !cmp.Equal(want, a) {
@@ -312,7 +314,7 @@ func TestTheDegradedKeepNothingOfStravasData(t *testing.T) {
 	}
 }
 
-// degraded is what is left of an athlete: nothing of how many activities there were.
+// degraded is an athlete after degradation, without counts of activities.
 func degraded(before gathering.Athlete) gathering.Athlete {
 	return gathering.Athlete{ID: before.ID, Generation: generation, State: gathering.Degraded, Scan: gathering.Scan{
 		ID: before.Scan.ID, Begun: before.Scan.Begun, Sequence: before.Scan.Sequence + 1,
@@ -320,7 +322,7 @@ func degraded(before gathering.Athlete) gathering.Athlete {
 	}}
 }
 
-// degradedProgress is what is told of that.
+// degradedProgress is the progress reported for a degraded athlete.
 func degradedProgress(id int64, before gathering.Athlete) gatheringv1.ScanProgressed {
 	started := before.Scan.Begun.Add(-time.Minute)
 	return gatheringv1.ScanProgressed{
@@ -342,7 +344,7 @@ func TestTheDegradedKeepNothingOfACompleteScan(t *testing.T) {
 		t.Errorf("left %s", cmp.Diff(want, got))
 	}
 	if want, got := degradedProgress(id, before), w.lastProgress(id); !cmp.Equal(want, got) {
-		t.Errorf("told %s", cmp.Diff(want, got))
+		t.Errorf("reported %s", cmp.Diff(want, got))
 	}
 }
 
@@ -399,7 +401,7 @@ func TestWhatCannotBeDroppedKeepsNothingElseFromIt(t *testing.T) {
 	if athletes, inboxes := kept(); !slices.Equal(athletes, []int64{2}) || !slices.Equal(inboxes, []int64{2}) {
 		t.Errorf("kept the scans of %v and the inboxes of %v", athletes, inboxes)
 	}
-	// Each alone is an error.
+	// Each failure alone is an error.
 	d.Athletes = w.store
 	if census, err := d.Enforce(t.Context()); !errors.Is(err, errStubborn) || census.ByAge[7] != 2 {
 		t.Errorf("a inbox that stays: %v, %v", census, err)

@@ -17,7 +17,7 @@ import (
 	"github.com/paceline/paceline/test/strava"
 )
 
-// unlistable has lists fail that would hold one of these activities.
+// unlistable makes lists fail that would hold one of these activities.
 func (w *world) unlistable(ids ...int64) {
 	w.bend(func(req credentialsv1.ForwardRequest, res *credentialsv1.ForwardResponse) {
 		if endpoint(req.Path) == atList && slices.ContainsFunc(ids, func(id int64) bool { return holds(res, id) }) {
@@ -40,7 +40,7 @@ func (w *world) newest(id int64) (ids []int64) {
 	return ids
 }
 
-// gathered has so many athletes gathered, and gives the first.
+// gathered gathers so many athletes and returns the first.
 func (w *world) gathered(athletes int) int64 {
 	w.t.Helper()
 	for i := range athletes {
@@ -160,7 +160,7 @@ func TestAQuestionThatComesWhileAnotherIsSettledIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.clock.Advance(time.Second)
-	w.stepping(time.Second)() // It is seen, so that the scan was wrong.
+	w.stepping(time.Second)() // The activity is seen, so the scan was wrong.
 	if !w.inbox(id).Question.Seen {
 		t.Fatalf("the first question is not looked into: %+v", w.inbox(id))
 	}

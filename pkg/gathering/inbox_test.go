@@ -20,8 +20,8 @@ import (
 	"github.com/paceline/paceline/test/strava"
 )
 
-// current is a world in which the history of one athlete, n activities, is
-// gathered; calls counts the API's since then.
+// current returns a world in which one athlete's history of n activities is
+// gathered. calls counts API calls since then.
 func current(t *testing.T, n int) (w *world, id int64, calls func() int) {
 	t.Helper()
 	w = newWorld(t, plenty, histories(n, 10)...)
@@ -201,7 +201,7 @@ func TestAForgedDeletionDestroysNothing(t *testing.T) {
 	if f := eventtest.Facts[gatheringv1.ActivityGone](w.bus); len(f) != 0 {
 		t.Errorf("gone: %+v", f)
 	}
-	// An activity of somebody else's is not this athlete's.
+	// Another athlete's activity is not this athlete's.
 	w.receive(w.event(id, other, gathering.AspectUpdate))
 	w.pass(time.Minute)
 	w.same(id)
@@ -260,8 +260,8 @@ func TestStormOfOneAthleteIsOneScan(t *testing.T) {
 	}
 }
 
-// TestManyDeletionsRightAfterAReadingShow: what a scan has not seen is only gone
-// if it was read well before, for clocks differ.
+// TestManyDeletionsRightAfterAReadingShow: a scan removes an activity only if
+// it was last read well before the scan began, since clocks differ.
 func TestManyDeletionsRightAfterAReadingShow(t *testing.T) {
 	for name, read := range map[string]func(*world, int64){
 		"a list": func(w *world, id int64) {
@@ -296,8 +296,8 @@ func TestManyDeletionsRightAfterAReadingShow(t *testing.T) {
 	}
 }
 
-// TestAnActivityThatStravaFailsToShowHoldsNothingUp: Strava answers 500 for some
-// that are corrupt.
+// TestAnActivityThatStravaFailsToShowHoldsNothingUp: Strava answers 500 for an
+// activity that is corrupt.
 func TestAnActivityThatStravaFailsToShowHoldsNothingUp(t *testing.T) {
 	w, id, _ := current(t, 500)
 	h := w.truth(id)
@@ -374,7 +374,7 @@ func TestTheNewestActivityMayFailWithoutHoldingUpNewOnes(t *testing.T) {
 	}
 }
 
-// TestAnActivityWithoutAReadableStartHarmsNoOther and is kept as it was.
+// TestAnActivityWithoutAReadableStartHarmsNoOther: it is itself kept as it was.
 func TestAnActivityWithoutAReadableStartHarmsNoOther(t *testing.T) {
 	w, id, calls := current(t, 250)
 	odd, other := w.truth(id)[3].ID, w.truth(id)[4].ID
@@ -442,7 +442,7 @@ func TestDeauthorizationsArePassedOnWhateverTheQuota(t *testing.T) {
 	if calls() != 0 {
 		t.Error("there were calls")
 	}
-	// One whom only credentials may know.
+	// An athlete whom only credentials may know.
 	n.OwnerID, n.ObjectID = 99, 99
 	w.receive(n)
 	if got := eventtest.Facts[gatheringv1.DeauthorizationReported](w.bus); len(got) != 2 || got[1].AthleteID != 99 {
@@ -563,7 +563,7 @@ func TestNothingIsAcknowledgedThatIsNotStored(t *testing.T) {
 		t.Error("200 would be answered for an event that is lost")
 	}
 	w.store.Fail(nil)
-	// Waking is a courtesy.
+	// Waking is best effort.
 	w.wakeups.Fail = errors.New("boom")
 	w.receive(w.event(id, 13, gathering.AspectCreate))
 	w.bus.Fail(errors.New("boom"))
@@ -577,14 +577,14 @@ func TestNothingIsAcknowledgedThatIsNotStored(t *testing.T) {
 func TestAnAthleteWhoAsksSeesTheNewest(t *testing.T) {
 	w, id, calls := current(t, 250)
 	a := w.truth(id)[3].ID
-	w.rename(id, a, "No webhook told of it")
+	w.rename(id, a, "No webhook reported it")
 	ask := func(generation int64) {
 		t.Helper()
 		if err := w.authorizations.Refresh(t.Context(), id, generation); err != nil {
 			t.Fatal(err)
 		}
 	}
-	ask(generation + 1) // Of no authorization that there is.
+	ask(generation + 1) // A generation that does not exist.
 	w.work()
 	if n := calls(); n != 0 {
 		t.Errorf("%d calls", n)
@@ -602,7 +602,7 @@ func TestAnAthleteWhoAsksSeesTheNewest(t *testing.T) {
 	if n := calls(); n != 1 {
 		t.Errorf("%d calls", n)
 	}
-	// With something more urgent it is one errand.
+	// Together with a more urgent hint it is one action.
 	w.rename(id, a, "Renamed")
 	w.receive(w.event(id, a, gathering.AspectUpdate))
 	w.pass(2 * time.Minute)
@@ -615,8 +615,8 @@ func TestAnAthleteWhoAsksSeesTheNewest(t *testing.T) {
 	}
 }
 
-// TestAQuestionIsSettledAlthoughOneOfItsSampleCannotBeRead: what the others show
-// is enough; if none can be read, nothing is removed.
+// TestAQuestionIsSettledAlthoughOneOfItsSampleCannotBeRead: the others are
+// enough. If none can be read, nothing is removed.
 func TestAQuestionIsSettledAlthoughOneOfItsSampleCannotBeRead(t *testing.T) {
 	for name, tc := range map[string]struct {
 		unreadable func(sampled int) bool

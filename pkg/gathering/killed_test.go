@@ -63,8 +63,8 @@ func TestAGathererThatComesBackLateChangesNothing(t *testing.T) {
 			if p != point {
 				return
 			}
-			// It sleeps at its third chance, longer than it may hold its work,
-			// while another gets further.
+			// It sleeps at the third point, for longer than its lease, while another
+			// gatherer goes on.
 			if asleep++; asleep == 3 {
 				w.pass(2 * time.Minute)
 			}
@@ -90,9 +90,10 @@ func TestAGathererThatComesBackLateChangesNothing(t *testing.T) {
 	}
 }
 
-// TestAnAthleteWhosePageIsBeingReadIsNotToldToWait: the index may be a moment
-// old. Of two reports with one number the second, here the scan's end, is lost.
-func TestAnAthleteWhosePageIsBeingReadIsNotToldToWait(t *testing.T) {
+// TestAnAthleteWhosePageIsBeingReadIsNotReportedAsWaiting: the queue may be a
+// moment old. Of two reports with the same number, the second one, here the
+// scan's end, would be lost.
+func TestAnAthleteWhosePageIsBeingReadIsNotReportedAsWaiting(t *testing.T) {
 	w := newWorld(t, plenty, histories(250, 10)...)
 	id, waits := w.athlete(0), w.athlete(1)
 	w.begin(id)
@@ -118,7 +119,7 @@ func TestAnAthleteWhosePageIsBeingReadIsNotToldToWait(t *testing.T) {
 		}
 	}
 	if p := w.lastProgress(waits); p.State != gatheringv1.ScanWaiting {
-		t.Errorf("who waits is told %+v", p)
+		t.Errorf("the athlete who waits is shown %+v", p)
 	}
 	seen := map[int64]string{}
 	for _, p := range w.progress(id) {
@@ -191,8 +192,8 @@ func TestAHintThatComesAfterALateGathererLostTheInboxIsKept(t *testing.T) {
 	w.same(id)
 }
 
-// TestAJobThatKillsItsGathererHoldsNoOtherUp: one athlete's answer may be what
-// the process dies of.
+// TestAJobThatKillsItsGathererHoldsNoOtherUp: one athlete's answer may kill the
+// process.
 func TestAJobThatKillsItsGathererHoldsNoOtherUp(t *testing.T) {
 	w := newWorld(t, plenty, histories(30, 30)...)
 	poison, well := w.athlete(0), w.athlete(1)

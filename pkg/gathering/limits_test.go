@@ -9,8 +9,8 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
-// TestAnotherAthletesActivityIsNotTakenIn: Strava shows a public one to everybody
-// who asks for it by its id.
+// TestAnotherAthletesActivityIsNotTakenIn: Strava shows a public activity to
+// every athlete by its id.
 func TestAnotherAthletesActivityIsNotTakenIn(t *testing.T) {
 	settings := plenty
 	settings.Lenient = true
@@ -65,8 +65,8 @@ func TestAGapIsDealtWithOnceAllScansArePlanned(t *testing.T) {
 	}
 }
 
-// TestAScanForTooManyHintsWaitsForTheClocks: what was read within the last minute
-// does not end with it.
+// TestAScanForTooManyHintsWaitsForTheClocks: a scan does not remove activities
+// that were read within the minute before it.
 func TestAScanForTooManyHintsWaitsForTheClocks(t *testing.T) {
 	w, l := newLedger(t, 10)
 	l.gather()
@@ -92,8 +92,9 @@ func TestANewcomerWakesAGatherer(t *testing.T) {
 	}
 }
 
-// TestOnlyWhoHasNothingToLookAtIsToldToWait: the others' history is there.
-func TestOnlyWhoHasNothingToLookAtIsToldToWait(t *testing.T) {
+// TestOnlyFirstScansAreReportedAsWaiting: other athletes have a history to look
+// at.
+func TestOnlyFirstScansAreReportedAsWaiting(t *testing.T) {
 	w, l := newLedger(t, 250)
 	l.begin()
 	for range 2 { // The profile and a page.

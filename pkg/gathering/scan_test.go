@@ -105,7 +105,7 @@ func TestALongHistoryDelaysNobody(t *testing.T) {
 	if pages := w.lastProgress(long).Pages; pages > 40 {
 		t.Errorf("the long history is %d pages ahead", pages)
 	}
-	// Somebody who is looking goes first.
+	// An athlete who asks for a refresh goes first.
 	w.begin(newcomer)
 	began := w.clock.Now()
 	w.until("the newcomer's first page is there", func() bool { return w.lastProgress(newcomer).Pages > 0 })
@@ -153,7 +153,7 @@ func TestTheDayIsObserved(t *testing.T) {
 		waited = waited || p.WaitingFor == gatheringv1.WaitingForDailyLimit
 	}
 	if !waited {
-		t.Error("it was not told what it waits for")
+		t.Error("it does not say what it waits for")
 	}
 	if n := w.answers(429); n != 0 {
 		t.Errorf("%d calls refused for the rate limit", n)
@@ -226,7 +226,7 @@ func TestOutcomesOfTheRequester(t *testing.T) {
 	for outcome, want := range map[string]struct {
 		waitingFor string
 		calls      int // of both athletes
-		owed       int // profiles that are left to an inbox
+		owed       int // profiles left to an inbox
 	}{
 		credentialsv1.OutcomeDegraded:    {gatheringv1.WaitingForReconnect, 2, 0},
 		credentialsv1.OutcomeApplication: {gatheringv1.WaitingForApplication, 2, 0},
@@ -308,9 +308,9 @@ func TestAFailureOfOurOwnParksNothingThoughStravaServesOthers(t *testing.T) {
 	w.same(sick)
 }
 
-// TestABusThatIsDownIsNobodysFault: no work is parked for it, and few calls are
-// spent on what cannot be passed on.
-func TestABusThatIsDownIsNobodysFault(t *testing.T) {
+// TestABusThatIsDownParksNothing: and few calls are spent on data that cannot
+// be published.
+func TestABusThatIsDownParksNothing(t *testing.T) {
 	w := newWorld(t, plenty, histories(250, 250, 250, 250)...)
 	known := w.athlete(3)
 	w.gather(known)
@@ -360,7 +360,7 @@ func TestEverythingIsReadAgain(t *testing.T) {
 	w.gather(id)
 	calls := w.lists(id)
 	truth := w.truth(id)
-	// What no webhook tells.
+	// No webhook reports this change.
 	if err := w.strava.SetFields(id, truth[300].ID, map[string]json.RawMessage{"name": json.RawMessage(`"Edited"`)}); err != nil {
 		t.Fatal(err)
 	}
@@ -380,7 +380,7 @@ func TestEverythingIsReadAgain(t *testing.T) {
 	if n := w.lists(id) - calls; n != 4 {
 		t.Errorf("%d calls", n)
 	}
-	// Nothing of it is shown to the athlete but its end.
+	// Only its end is reported.
 	progress := w.progress(id)
 	last, before := progress[len(progress)-1], progress[len(progress)-2]
 	if last.State != gatheringv1.ScanCompleted || before.State != gatheringv1.ScanCompleted || last.ScanID <= before.ScanID {
@@ -391,7 +391,7 @@ func TestEverythingIsReadAgain(t *testing.T) {
 	}
 }
 
-// stub answers for a quota that some classes get nothing of.
+// starve makes the quota refuse some classes and all below them.
 func (w *world) starve(classes ...quota.Class) {
 	w.gatherer.Quota = starved{w.gatherer.Quota, w.clock.Now, classes}
 }
@@ -428,7 +428,7 @@ func TestScansGoWhereTheyBelong(t *testing.T) {
 	w.gatherer.Quota = engine
 	w.until("it is complete again", func() bool { return w.completed(id) == 2 })
 	if w.progress(id)[len(w.progress(id))-2].State != gatheringv1.ScanScanning {
-		t.Error("an athlete whose rows are gone is not told how far the scan is")
+		t.Error("no progress for an athlete whose rows are gone")
 	}
 }
 
@@ -535,7 +535,7 @@ func TestOneEmptyLastPageRemovesNothingHoweverShortItWas(t *testing.T) {
 func TestADeletionDuringAScanHidesNothing(t *testing.T) {
 	const pages = 6
 	for read := 1; read <= pages; read++ {
-		for _, delay := range []int{0, 1, 3} { // pages that are read before the news
+		for _, delay := range []int{0, 1, 3} { // pages that are read before the event arrives
 			t.Run(fmt.Sprintf("after page %d, told %d later", read, delay), func(t *testing.T) {
 				w := newWorld(t, plenty, histories(pages*gathering.PageSize)...)
 				id := w.athlete(0)
@@ -594,8 +594,8 @@ func TestADeletionDuringAFastScanHidesNothing(t *testing.T) {
 	}
 }
 
-// TestADeletionDuringTheFirstPageHidesNothing: the news comes while a gatherer
-// has read the first page and has not noted it yet.
+// TestADeletionDuringTheFirstPageHidesNothing: the event arrives after a
+// gatherer has read the first page and before it has saved that.
 func TestADeletionDuringTheFirstPageHidesNothing(t *testing.T) {
 	w := newWorld(t, plenty, histories(450)...)
 	w.gatherer.Quota = boundless{}
@@ -680,7 +680,7 @@ func TestEndForgetsAndFences(t *testing.T) {
 	if n := w.store.Held(id); n != 0 {
 		t.Errorf("%d items are left", n)
 	}
-	// The news of the authorization comes again, late.
+	// AthleteAuthorized comes again, late.
 	if err := w.authorizations.Begin(t.Context(), w.news(), id, generation); err != nil {
 		t.Fatal(err)
 	}
@@ -690,7 +690,7 @@ func TestEndForgetsAndFences(t *testing.T) {
 	if f := eventtest.Facts[gatheringv1.ErasureCompleted](w.bus); len(f) != 1 || f[0].Receipt != "receipt" {
 		t.Errorf("confirmed %+v", f)
 	}
-	// A new authorization counts, and a late end of the old one does not.
+	// A new authorization counts; a late end of the old one does not.
 	if err := w.authorizations.Begin(t.Context(), w.news(), id, generation+1); err != nil {
 		t.Fatal(err)
 	}
@@ -703,7 +703,7 @@ func TestEndForgetsAndFences(t *testing.T) {
 	}
 }
 
-// overtaken inboxes are changed just after the athlete has left.
+// overtaken inboxes change just after the athlete has left.
 type overtaken struct {
 	gathering.Inboxes
 	leave func()
@@ -773,9 +773,9 @@ func TestWhoLeavesJustBeforeTheInboxOpensLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestOldNewsOfAnAuthorizationIsIgnored: the tombstone is gone when a message is
-// moved back from the dead letters late enough.
-func TestOldNewsOfAnAuthorizationIsIgnored(t *testing.T) {
+// TestAnOldAuthorizationEventIsIgnored: the tombstone may be gone when a
+// message returns from the dead letters.
+func TestAnOldAuthorizationEventIsIgnored(t *testing.T) {
 	for age, held := range map[time.Duration]int{7*day - 1: 2, 7 * day: 0, 11 * day: 0} {
 		w := newWorld(t, plenty)
 		id, cause := w.athlete(0), w.news()
@@ -792,8 +792,8 @@ func TestOldNewsOfAnAuthorizationIsIgnored(t *testing.T) {
 	}
 }
 
-// TestNewsOfStrangersLeavesNothing, however late it is.
-func TestNewsOfStrangersLeavesNothing(t *testing.T) {
+// TestEventsAboutStrangersLeaveNothing, however late they are.
+func TestEventsAboutStrangersLeaveNothing(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
 	err := w.authorizations.Degrade(t.Context(), w.news(), id, generation)
@@ -805,7 +805,7 @@ func TestNewsOfStrangersLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestTheGoneAreNotDegraded: news of it may come after the end.
+// TestTheGoneAreNotDegraded: the event may come after the end.
 func TestTheGoneAreNotDegraded(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
@@ -864,7 +864,7 @@ func TestAnActivityThatStartsInTheFutureIsKept(t *testing.T) {
 	}
 }
 
-// TestARetryThatFailsAgainIsReported: a time that has passed is no answer.
+// TestARetryThatFailsAgainIsReported: the time of the last report has passed.
 func TestARetryThatFailsAgainIsReported(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)

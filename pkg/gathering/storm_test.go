@@ -11,9 +11,9 @@ import (
 	"github.com/paceline/paceline/test/strava"
 )
 
-// storm lets athletes record, rename and delete at random and returns what
-// Strava says of it: a fifth of it twice, a fifth in another order, and one in
-// twenty forged.
+// storm lets athletes record, rename and delete at random, and returns Strava's
+// events: a fifth of them twice, a fifth in another order, and one in twenty
+// forged.
 func (w *world) storm(rng *rand.Rand, total int) (events []gathering.WebhookEvent) {
 	w.t.Helper()
 	ids := w.strava.Athletes()
@@ -45,11 +45,11 @@ func (w *world) storm(rng *rand.Rand, total int) (events []gathering.WebhookEven
 		id := ids[rng.IntN(len(ids))].ID
 		n := w.event(id, 1, []string{gathering.AspectCreate, gathering.AspectUpdate, gathering.AspectDelete}[rng.IntN(3)])
 		switch rng.IntN(5) {
-		case 0: // Somebody's that is there.
+		case 0: // An activity of the athlete.
 			if truth := w.truth(id); len(truth) > 0 {
 				n.ObjectID = truth[rng.IntN(len(truth))].ID
 			}
-		case 1: // Somebody else's.
+		case 1: // Another athlete's activity.
 			if truth := w.truth(ids[rng.IntN(len(ids))].ID); len(truth) > 0 {
 				n.ObjectID = truth[0].ID
 			}

@@ -14,7 +14,7 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
-// Storage is everything that the gathering table stores but the budget.
+// Storage is the gathering table without the budget.
 type Storage interface {
 	gathering.Athletes
 	gathering.Inboxes
@@ -401,7 +401,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 	})
 }
 
-// taken is what an inventory went through.
+// taken is what an inventory visited.
 type taken struct {
 	athletes map[int64]gathering.Athlete
 	inboxes  map[int64]gathering.Inbox

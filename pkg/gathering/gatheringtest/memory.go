@@ -11,15 +11,15 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
-// Store is the gathering table in memory, but for the budget. Use [NewStore].
+// Store is the gathering table in memory, without the budget. Use [NewStore].
 type Store struct {
 	mu       sync.Mutex
 	athletes map[int64]versioned[gathering.Athlete]
 	inboxes  map[int64]versioned[gathering.Inbox]
-	// seen is when each event was received, by athlete and digest.
+	// seen holds when each event was received, by athlete and digest.
 	seen    map[int64]map[string]time.Time
 	webhook versioned[gathering.Webhook]
-	// events counts them by UTC day.
+	// events counts webhook events by UTC day.
 	events map[string]int
 	queues map[quota.Class]*queue
 	// refs is where each job is queued.
@@ -67,7 +67,7 @@ func (s *Store) lock() (unlock func(), _ error) {
 }
 
 // update changes a value like a real store: change runs outside any lock, and
-// what it leaves is written only if nobody else wrote meanwhile.
+// the result is written only if no other write came in between.
 func update[T any](s *Store, get func() versioned[T], put func(versioned[T]), change func(*T) error) (T, error) {
 	for {
 		unlock, err := s.lock()
@@ -172,7 +172,7 @@ func (s *Store) Deliver(_ context.Context, athleteID int64, digest string, h gat
 	}
 	v.revision++
 	s.inboxes[athleteID] = v
-	// A hint shows at once, even while somebody holds the inbox.
+	// A hint makes the job due at once, even while the inbox is leased.
 	s.requeue(jobKey{athleteID, gathering.JobInbox}, gathering.Job{Class: m.Job.Class, Due: m.Job.Due})
 	return gathering.Delivered, nil
 }
@@ -193,7 +193,7 @@ func (s *Store) DropInbox(_ context.Context, athleteID, generation int64) error 
 	return nil
 }
 
-// Held is how many items the store has of the athlete besides a tombstone.
+// Held counts the items about the athlete, without a tombstone.
 func (s *Store) Held(athleteID int64) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -341,7 +341,7 @@ func (s *Store) Waiting(_ context.Context, class quota.Class, at time.Time) (gat
 	return w, nil
 }
 
-// NextDue is when the next piece of work will be due; false when there is none.
+// NextDue returns when the next job will be due; false if none waits.
 func (s *Store) NextDue() (due time.Time, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -353,7 +353,7 @@ func (s *Store) NextDue() (due time.Time, ok bool) {
 	return due, ok
 }
 
-// queue is the work of one class in order.
+// queue holds the jobs of one class in order.
 type queue struct{ refs []gathering.JobRef }
 
 func (q *queue) find(p gathering.JobRef) (int, bool) {
@@ -380,7 +380,7 @@ func (q *queue) remove(p gathering.JobRef) {
 type Waker struct {
 	mu    sync.Mutex
 	after []time.Duration
-	// Fail, when not nil, is what Wake returns.
+	// Fail, when not nil, is the error that Wake returns.
 	Fail error
 }
 
@@ -402,8 +402,7 @@ func (w *Waker) Count() int {
 	return len(w.after)
 }
 
-// Take returns after how long gatherers were to be woken since it was last
-// called.
+// Take returns the delays of the wake-ups since it was last called.
 func (w *Waker) Take() []time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -428,14 +427,14 @@ func (m *Metrics) Count(metric string, n int) {
 	m.counts[metric] += n
 }
 
-// Of is how much was counted.
+// Of returns the count of a metric.
 func (m *Metrics) Of(metric string) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.counts[metric]
 }
 
-// All is everything that was counted.
+// All returns the counts of all metrics.
 func (m *Metrics) All() map[string]int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -158,7 +158,7 @@ func TestWhatCannotBeStoredIsNotAcknowledged(t *testing.T) {
 	}
 }
 
-// packed is a body as gzip.
+// packed returns a body as gzip.
 func packed(t *testing.T, body string) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -194,7 +194,7 @@ func body(t *testing.T, replaced map[string]string) string {
 	return string(b)
 }
 
-func TestMembersAreReadInWhateverFormTellsWhatTheySay(t *testing.T) {
+func TestMembersAreReadInEveryFormWhoseMeaningIsClear(t *testing.T) {
 	with := func(name, value string) string { return body(t, map[string]string{name: value}) }
 	bodies := map[string]string{
 		"gzip":                 "base64:" + packed(t, documented),
@@ -330,7 +330,7 @@ func TestWhatCannotBeReadIsRefusedWithAReason(t *testing.T) {
 	}
 }
 
-// uncounted counts no events: at once, or never.
+// uncounted fails to count events, at once or only when the time is over.
 type uncounted struct {
 	gathering.Webhooks
 	hangs bool

@@ -96,8 +96,8 @@ func (m *Meter) window(index int64) *Window {
 	return nil
 }
 
-// room is how many calls the window has left in the fuller bucket, not counting
-// calls under way.
+// room is how many calls the window has left in the bucket with fewer of them,
+// not counting calls under way.
 func (m *Meter) room(w *Window) int {
 	return min(m.Limit.Overall-w.Seen.Overall, m.Limit.Read-w.Seen.Read) - w.Unseen
 }
