@@ -149,7 +149,7 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 		API:           props.WebhookAPI,
 		Function:      receiveWebhook,
 		Keys:          []string{"GET /webhooks/strava/{key}", "POST /webhooks/strava/{key}"},
-		PublicBecause: "Strava has no session: the path's secret key tells its calls.",
+		PublicBecause: "Strava has no session: the secret key in the path identifies its calls.",
 	})
 	construct.NewEventConsumer(s, "Consumer", &construct.EventConsumerProps{
 		Boundary: b,

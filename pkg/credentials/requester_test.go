@@ -123,7 +123,7 @@ func TestARefusedAccessTokenIsNotUsedAgain(t *testing.T) {
 	if err := w.strava.SetTokenLife(id, -time.Second); err != nil {
 		t.Fatal(err)
 	}
-	lease(t, w, id, "somebody", w.clock.Now().Add(10*time.Second))
+	lease(t, w, id, "another process", w.clock.Now().Add(10*time.Second))
 	if err := w.strava.Inject(strava.Fault{Endpoint: strava.EndpointRefresh, Kind: strava.Fault503}); err != nil {
 		t.Fatal(err)
 	}
@@ -172,9 +172,9 @@ func TestActivitiesRefusedForWantOfAScopeDegrade(t *testing.T) {
 	if err != nil || res.Outcome != credentialsv1.OutcomeDegraded {
 		t.Errorf("%s %d %v", res.Outcome, res.Status, err)
 	}
-	told := eventtest.Facts[credentialsv1.AuthorizationDegraded](w.bus)
-	if len(told) != 1 || told[0].Reason != credentialsv1.DegradedScopeMissing || told[0].Generation != generation {
-		t.Errorf("announced %+v", told)
+	degraded := eventtest.Facts[credentialsv1.AuthorizationDegraded](w.bus)
+	if len(degraded) != 1 || degraded[0].Reason != credentialsv1.DegradedScopeMissing || degraded[0].Generation != generation {
+		t.Errorf("announced %+v", degraded)
 	}
 	if g := w.grant(id); g.State != credentials.Degraded || g.Reason != credentialsv1.DegradedScopeMissing || w.counts.Of(credentials.MetricDegraded) != 1 {
 		t.Errorf("grant %+v", g)

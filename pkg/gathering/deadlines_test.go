@@ -404,7 +404,7 @@ func TestWhatCannotBeDroppedKeepsNothingElseFromIt(t *testing.T) {
 	// Each failure alone is an error.
 	d.Athletes = w.store
 	if census, err := d.Enforce(t.Context()); !errors.Is(err, errStubborn) || census.ByAge[7] != 2 {
-		t.Errorf("a inbox that stays: %v, %v", census, err)
+		t.Errorf("an inbox that cannot be changed: %v, %v", census, err)
 	}
 	a := w.stored(2)
 	a.JoinedAt, a.ProfiledAt = now, now.Add(-7*day)

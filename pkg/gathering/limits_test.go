@@ -110,8 +110,8 @@ func TestOnlyFirstScansAreReportedAsWaiting(t *testing.T) {
 		before := len(w.progress(l.id))
 		w.starve(quota.Classes...)
 		w.work()
-		if told := len(w.progress(l.id)) > before; told != first {
-			t.Errorf("first scan %v: told %v", first, told)
+		if reported := len(w.progress(l.id)) > before; reported != first {
+			t.Errorf("first scan %v: reported %v", first, reported)
 		}
 	}
 }

@@ -401,21 +401,21 @@ func TestScansGoWhereTheyBelong(t *testing.T) {
 	id := w.athlete(0)
 	w.gather(id)
 	done := w.stored(id).Last.Started
-	turn := func(class quota.Class, after time.Duration) {
+	expect := func(class quota.Class, after time.Duration) {
 		t.Helper()
 		got := w.stored(id).Job
 		if got.Class != class || !got.Due.Equal(done.Add(after)) {
 			t.Errorf("%s due after %s, want %s after %s", got.Class, got.Due.Sub(done), class, after)
 		}
 	}
-	turn(quota.Spare, 24*time.Hour+90*time.Minute)
+	expect(quota.Spare, 24*time.Hour+90*time.Minute)
 	engine := w.gatherer.Quota
 	w.starve(quota.Spare)
 	w.pass(96*time.Hour + 89*time.Minute)
-	turn(quota.Spare, 24*time.Hour+90*time.Minute)
+	expect(quota.Spare, 24*time.Hour+90*time.Minute)
 	w.starve(quota.Reconcile)
 	w.pass(2 * time.Minute)
-	turn(quota.Reconcile, 96*time.Hour+90*time.Minute)
+	expect(quota.Reconcile, 96*time.Hour+90*time.Minute)
 	w.starve(quota.Backfill)
 	calls := w.lists(id)
 	w.pass(3 * 24 * time.Hour)
@@ -536,7 +536,7 @@ func TestADeletionDuringAScanHidesNothing(t *testing.T) {
 	const pages = 6
 	for read := 1; read <= pages; read++ {
 		for _, delay := range []int{0, 1, 3} { // pages that are read before the event arrives
-			t.Run(fmt.Sprintf("after page %d, told %d later", read, delay), func(t *testing.T) {
+			t.Run(fmt.Sprintf("after page %d, reported %d later", read, delay), func(t *testing.T) {
 				w := newWorld(t, plenty, histories(pages*gathering.PageSize)...)
 				id := w.athlete(0)
 				truth := w.truth(id)
@@ -570,8 +570,8 @@ func TestADeletionDuringAScanHidesNothing(t *testing.T) {
 func TestADeletionDuringAFastScanHidesNothing(t *testing.T) {
 	for _, size := range []int{201, 600, 601} { // The last page may vanish.
 		for read := 1; read <= (size-1)/gathering.PageSize; read++ {
-			for _, told := range []time.Duration{0, 5 * time.Second, 20 * time.Second} {
-				t.Run(fmt.Sprintf("of %d after page %d, told %s later", size, read, told), func(t *testing.T) {
+			for _, reported := range []time.Duration{0, 5 * time.Second, 20 * time.Second} {
+				t.Run(fmt.Sprintf("of %d after page %d, reported %s later", size, read, reported), func(t *testing.T) {
 					w := newWorld(t, plenty, histories(size)...)
 					id := w.athlete(0)
 					truth := w.truth(id)
@@ -582,7 +582,7 @@ func TestADeletionDuringAFastScanHidesNothing(t *testing.T) {
 					}
 					w.remove(id, truth[0].ID)
 					n := w.event(id, truth[0].ID, gathering.AspectDelete)
-					for heard := w.clock.Now().Add(told); w.clock.Now().Before(heard); {
+					for heard := w.clock.Now().Add(reported); w.clock.Now().Before(heard); {
 						step()
 					}
 					w.receive(n)
@@ -752,7 +752,7 @@ func TestWhoLeavesWhileGatheringBeginsLeavesNothing(t *testing.T) {
 		t.Errorf("%+v, %+v", a, m)
 	}
 	if f := eventtest.Facts[gatheringv1.ScanProgressed](w.bus); len(f) != 0 {
-		t.Errorf("told %+v", f)
+		t.Errorf("published %+v", f)
 	}
 }
 
@@ -800,8 +800,8 @@ func TestEventsAboutStrangersLeaveNothing(t *testing.T) {
 	if err2 := w.authorizations.Refresh(t.Context(), id, generation); err != nil || err2 != nil {
 		t.Fatal(err, err2)
 	}
-	if n, told := w.store.Held(id), len(w.bus.Events()); n != 0 || told != 0 || w.wakeups.Count() != 0 {
-		t.Errorf("%d items, %d events, %d wake-ups", n, told, w.wakeups.Count())
+	if n, reported := w.store.Held(id), len(w.bus.Events()); n != 0 || reported != 0 || w.wakeups.Count() != 0 {
+		t.Errorf("%d items, %d events, %d wake-ups", n, reported, w.wakeups.Count())
 	}
 }
 
@@ -813,12 +813,12 @@ func TestTheGoneAreNotDegraded(t *testing.T) {
 	if err := w.authorizations.End(t.Context(), w.news(), id, generation, "receipt"); err != nil {
 		t.Fatal(err)
 	}
-	told := len(w.bus.Events())
+	reported := len(w.bus.Events())
 	if err := w.authorizations.Degrade(t.Context(), w.news(), id, generation); err != nil {
 		t.Fatal(err)
 	}
-	if a := w.stored(id); a.State != gathering.Revoked || len(w.bus.Events()) != told {
-		t.Errorf("%+v, and told %d events", a, len(w.bus.Events())-told)
+	if a := w.stored(id); a.State != gathering.Revoked || len(w.bus.Events()) != reported {
+		t.Errorf("%+v, and published %d events", a, len(w.bus.Events())-reported)
 	}
 }
 
