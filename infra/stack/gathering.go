@@ -20,9 +20,9 @@ import (
 const (
 	gatherWork               = "gather-work"
 	gatherWorkTimeoutSeconds = 300
-	// gatherConcurrency is how many gatherers queue for wake-ups at once: as
-	// many as the quota lets call Strava at once for an application of 10,000
-	// athletes. Those that it doesn't need end at once.
+	// gatherConcurrency is how many gatherers are woken at once: as many as may
+	// call Strava at once under the limits of an application with 10,000 athletes.
+	// Gatherers that are not needed end at once.
 	gatherConcurrency = 4
 )
 
@@ -30,11 +30,11 @@ const (
 type GatheringProps struct {
 	Boundary *construct.Boundary
 	Bus      awsevents.IEventBus
-	// WebhookAPI takes Strava's webhooks, and nothing else.
+	// WebhookAPI receives Strava's webhooks, and nothing else.
 	WebhookAPI awsapigatewayv2.IHttpApi
 	// Requester makes the calls to Strava.
 	Requester awslambda.IFunction
-	// SubscriptionChecker looks whether Strava's webhooks can arrive.
+	// SubscriptionChecker checks whether Strava's webhooks can arrive.
 	SubscriptionChecker awslambda.IFunction
 }
 
@@ -120,7 +120,7 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 
 	enforceDeadlines := construct.NewFunction(s, "enforce-deadlines", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Drops what Strava told seven days ago, counts what is kept too long",
+		Description:    "Drops data of Strava after seven days, counts what is kept too long",
 		TimeoutSeconds: 240,
 		Seldom:         true,
 		Settings: settings.EnforceDeadlines{
@@ -149,7 +149,7 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 		API:           props.WebhookAPI,
 		Function:      receiveWebhook,
 		Keys:          []string{"GET /webhooks/strava/{key}", "POST /webhooks/strava/{key}"},
-		PublicBecause: "Strava has no session: the path's secret key tells its calls.",
+		PublicBecause: "Strava has no session: the secret key in the path identifies its calls.",
 	})
 	construct.NewEventConsumer(s, "Consumer", &construct.EventConsumerProps{
 		Boundary: b,
@@ -176,8 +176,9 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 		{"PausedAlarm", "Strava has answered no call for half an hour", settings.MetricPaused, "Maximum", 5, 30 * 60, 1, false},
 		{"WebhookAgeAlarm", "webhooks wait for too long", settings.MetricOldestWebhook, "Maximum", 5, 15 * 60, 1, false},
 		{"KeptTooLongAlarm", "data is kept too long", settings.MetricKeptTooLong, "Maximum", 120, 1, 1, true},
-		// Strava is asked every 10 minutes, so the figure may be 12 minutes when all
-		// is well, and twice that for a few minutes after Strava did not answer once.
+		// Probes ask Strava every 10 minutes, so the figure may reach 12 minutes when
+		// all is well, and twice that for a few minutes after one question without an
+		// answer.
 		{"WebhookUnwellAlarm", "webhooks may not arrive", settings.MetricWebhookUnwell, "Maximum", 5, 15 * 60, 3, true},
 		{"SubscriptionLostAlarm", "the push subscription is lost", settings.MetricSubscriptionLost, "Maximum", 5, 1, 1, true},
 	} {

@@ -18,22 +18,21 @@ type Requester struct {
 	Log    *slog.Logger
 }
 
-// activitiesPath is refused for want of a scope when the authorization covers
-// no activities at all.
+// activitiesPath is refused for a missing scope if the authorization covers no
+// activities at all.
 const activitiesPath = "/athlete/activities"
 
-// forwardable lists what may be asked of Strava. Strava's policy forbids
-// passing its API on (API Policy 5.16), and there is no reason to let a caller
-// inside do more than gathering needs.
+// forwardable matches the paths that may be called: only what gathering needs,
+// since Strava forbids passing its API on (API Policy 5.16).
 var forwardable = regexp.MustCompile(`^/(athlete|athlete/activities|activities/[0-9]{1,19})$`)
 
-// callTime must be left of the request's time when the API is called. Strava has
-// been seen to take 4 s for a page of activities.
+// callTime is how much of the request's time must be left for a call. Strava
+// has been seen to take 4 s for a page of activities.
 const callTime = 5 * time.Second
 
-// Forward makes one call. It returns an error, an invalid fault, only for a
-// request that may not be made; whatever else happens is an outcome. Why an
-// outcome is [credentialsv1.OutcomeFailed], only the log says.
+// Forward makes one call. Its only error is an invalid fault, for a call that
+// may not be forwarded; everything else is an outcome. The reason for
+// [credentialsv1.OutcomeFailed] is only logged.
 func (r *Requester) Forward(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
 	if !forwardable.MatchString(req.Path) || req.AthleteID <= 0 || req.Generation <= 0 {
 		return credentialsv1.ForwardResponse{}, fault.New(fault.Invalid, "this call may not be forwarded")
@@ -59,8 +58,8 @@ func (r *Requester) Forward(ctx context.Context, req credentialsv1.ForwardReques
 	return res, nil
 }
 
-// call makes the call and, when Strava refuses the access token as such, once
-// more with a renewed one. It returns the last answer, beside an error, too, and
+// call makes the call, and repeats it with a renewed access token if Strava
+// refuses the first one. It returns the last answer, even with an error, and
 // how many calls were sent.
 func (r *Requester) call(ctx context.Context, req credentialsv1.ForwardRequest) (last APIAnswer, calls int, _ error) {
 	var rejected TokenPair
@@ -84,19 +83,19 @@ func (r *Requester) call(ctx context.Context, req credentialsv1.ForwardRequest) 
 		case errors.Is(answer.Refused, ErrAppRefused):
 			return last, calls, ErrAppRefused
 		case errors.Is(answer.Refused, ErrScopeMissing) && req.Path == activitiesPath:
-			// The athlete took the activities back, and nothing but connecting
-			// again can change that.
+			// The athlete withdrew access to activities. Only connecting again can
+			// restore it.
 			if err := r.Tokens.Degrade(ctx, Athlete(req.AthleteID), req.Generation, credentialsv1.DegradedScopeMissing); err != nil {
 				return last, calls, err
 			}
 			return last, calls, ErrDegraded
 		case !errors.Is(answer.Refused, ErrAccessTokenDead):
-			// A scope that is missing for one activity, such as one that only
-			// its owner may see, says nothing of the others.
+			// A scope that is missing for one activity, such as an "Only You" activity,
+			// says nothing about the others.
 			return last, calls, nil
 		case !rejected.Access.Empty():
-			// Renewed and refused again: the authorization itself is gone, and
-			// a webhook will say so, or Strava is confused and will recover.
+			// A renewed token was refused as well. Either the authorization is gone,
+			// which a webhook will report, or Strava has a passing problem.
 			return last, calls, fault.New(fault.Transient, "%w: a renewed access token was refused", ErrStravaUnavailable)
 		}
 		rejected = pair

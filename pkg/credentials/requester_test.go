@@ -114,8 +114,8 @@ func TestForwardRenewsARefusedAccessTokenOnce(t *testing.T) {
 	}
 }
 
-// TestARefusedAccessTokenIsNotUsedAgain, neither while somebody else is
-// refreshing nor when the refresh fails.
+// TestARefusedAccessTokenIsNotUsedAgain, neither while another process
+// refreshes it nor when the refresh fails.
 func TestARefusedAccessTokenIsNotUsedAgain(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
@@ -123,7 +123,7 @@ func TestARefusedAccessTokenIsNotUsedAgain(t *testing.T) {
 	if err := w.strava.SetTokenLife(id, -time.Second); err != nil {
 		t.Fatal(err)
 	}
-	lease(t, w, id, "somebody", w.clock.Now().Add(10*time.Second))
+	lease(t, w, id, "another process", w.clock.Now().Add(10*time.Second))
 	if err := w.strava.Inject(strava.Fault{Endpoint: strava.EndpointRefresh, Kind: strava.Fault503}); err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestActivitiesRefusedForWantOfAScopeDegrade(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
-	// The athlete has since taken the activities back, as Strava sees it.
+	// At Strava the athlete has since withdrawn access to activities.
 	code, err := w.strava.Authorize(id, "read")
 	if err != nil {
 		t.Fatal(err)
@@ -163,7 +163,7 @@ func TestActivitiesRefusedForWantOfAScopeDegrade(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	// Refused for one activity, it says nothing of the others.
+	// A refusal for one activity says nothing about the others.
 	res, err := w.requester.Forward(t.Context(), credentialsv1.ForwardRequest{AthleteID: id, Generation: generation, Path: "/activities/1"})
 	if err != nil || res.Outcome != credentialsv1.OutcomeAnswered || res.Status != 401 || w.grant(id).State != credentials.Active {
 		t.Errorf("one activity: %s %d %v", res.Outcome, res.Status, err)
@@ -172,9 +172,9 @@ func TestActivitiesRefusedForWantOfAScopeDegrade(t *testing.T) {
 	if err != nil || res.Outcome != credentialsv1.OutcomeDegraded {
 		t.Errorf("%s %d %v", res.Outcome, res.Status, err)
 	}
-	told := eventtest.Facts[credentialsv1.AuthorizationDegraded](w.bus)
-	if len(told) != 1 || told[0].Reason != credentialsv1.DegradedScopeMissing || told[0].Generation != generation {
-		t.Errorf("announced %+v", told)
+	degraded := eventtest.Facts[credentialsv1.AuthorizationDegraded](w.bus)
+	if len(degraded) != 1 || degraded[0].Reason != credentialsv1.DegradedScopeMissing || degraded[0].Generation != generation {
+		t.Errorf("announced %+v", degraded)
 	}
 	if g := w.grant(id); g.State != credentials.Degraded || g.Reason != credentialsv1.DegradedScopeMissing || w.counts.Of(credentials.MetricDegraded) != 1 {
 		t.Errorf("grant %+v", g)
@@ -195,7 +195,7 @@ func TestActivitiesRefusedForWantOfAScopeDegrade(t *testing.T) {
 	}
 }
 
-// reply is what Strava's API does with one call.
+// reply is how Strava's API answers one call.
 type reply struct {
 	status  int
 	refused error
@@ -241,9 +241,9 @@ func (damaged) Tokens(context.Context, credentials.Account, int64) (credentials.
 	return credentials.TokenPair{}, fault.New(fault.Permanent, "unexpected parameter value")
 }
 
-// TestForwardTellsWhoFailedAndHowManyCallsWereSent goes through all that may come
+// TestForwardReportsWhoFailedAndHowManyCallsWereSent for every possible course
 // of a request.
-func TestForwardTellsWhoFailedAndHowManyCallsWereSent(t *testing.T) {
+func TestForwardReportsWhoFailedAndHowManyCallsWereSent(t *testing.T) {
 	const (
 		answered    = credentialsv1.OutcomeAnswered
 		unavailable = credentialsv1.OutcomeUnavailable

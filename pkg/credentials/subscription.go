@@ -9,7 +9,7 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// SubscriptionCheck looks whether Strava's webhooks can arrive.
+// SubscriptionCheck checks whether Strava's webhooks can arrive.
 type SubscriptionCheck struct {
 	Vault Vault
 	Push  Push
@@ -19,9 +19,9 @@ type SubscriptionCheck struct {
 	CallbackURL string
 }
 
-// Check asks the public callback URL the handshake question and, if askStrava
-// says so, Strava for the subscription. What it finds is in the answer. An
-// error, of the vault, says that it could not look.
+// Check sends the handshake request to the public callback URL and, if
+// askStrava is set, asks Strava for the subscription. The response holds what
+// it found. An error means that the vault could not be read.
 func (c *SubscriptionCheck) Check(ctx context.Context, askStrava bool) (credentialsv1.CheckSubscriptionResponse, error) {
 	app, err := c.Vault.App(ctx, ProviderStrava)
 	if err != nil && !fault.Is(err, fault.NotFound) {
@@ -51,11 +51,11 @@ func (c *SubscriptionCheck) Check(ctx context.Context, askStrava bool) (credenti
 	return res, nil
 }
 
-// callbackURL is the whole URL that Strava pushes to. Its last segment is
+// callbackURL returns the whole URL that Strava pushes to. Its last segment is
 // secret.
 func callbackURL(base string, app App) string { return base + "/" + app.CallbackKey.Reveal() }
 
-// hostOf is the host and port of a callback URL, which may be shown.
+// hostOf returns the host and port of a callback URL, which are no secret.
 func hostOf(callback string) string {
 	u, err := url.Parse(callback)
 	if err != nil || u.Host == "" {

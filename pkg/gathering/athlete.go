@@ -20,11 +20,11 @@ const (
 )
 
 // TombstoneLife is how long the end of an authorization is remembered: longer
-// than the news of its beginning counts, see [Authorizations.Begin]. A message
-// that is moved back from the dead letters may come even later.
+// than [Authorizations.Begin] accepts the event of its beginning, which may
+// return late from the dead letters.
 const TombstoneLife = 8 * 24 * time.Hour
 
-// Athlete is what gathering needs to remember about one.
+// Athlete is the gathering state of an athlete.
 type Athlete struct {
 	ID int64
 	// Generation of the authorization; 0 when there never was one.
@@ -32,59 +32,61 @@ type Athlete struct {
 	State      State
 	// RevokedAt is zero unless the state is revoked.
 	RevokedAt time.Time
-	// JoinedAt is when the athlete joined Strava; zero unless a scan needs it for
-	// its estimate.
+	// JoinedAt is when the athlete joined Strava; zero unless a running scan needs
+	// it for its estimate.
 	JoinedAt time.Time
-	// ProfiledAt is when JoinedAt was read, before [Scan.Oldest]; zero without it.
+	// ProfiledAt is when JoinedAt was read, which is before [Scan.Oldest] was;
+	// zero without it.
 	ProfiledAt time.Time
-	// Scan is the present scan, or the last one while the next has not begun.
+	// Scan is the present scan, or the last one until the next begins.
 	Scan Scan
-	// Job is the scan's, or the next one's.
+	// Job is the job of the present scan, or of the next one.
 	Job Job
 	// Last is the last complete scan; zero when there is none.
 	Last CompletedScan
-	// Holes are what the next scan goes around, from the newest.
+	// Holes are what the next scan goes around, the newest first.
 	Holes []Hole
-	// Doubts counts the scans in a row that were found to have missed activities
-	// that Strava still shows, and DoubtedAt is when the last was.
+	// Doubts counts the wrong scans in a row: those that missed activities that
+	// Strava still shows. DoubtedAt is when the last one was found to be wrong.
 	Doubts    int
 	DoubtedAt time.Time
 }
 
-// CompletedScan is what is remembered of one.
+// CompletedScan is what is remembered of a completed scan.
 type CompletedScan struct {
 	Started, Finished time.Time
-	// Pages that had activities, and how many activities were found.
+	// Pages counts the pages that had activities, Activities the activities found.
 	Pages, Activities int
 }
 
-// How old a complete scan may get. Nothing may be kept for more than 7 days
-// without being read again (Strava API Policy 6.2).
+// Ages of a completed scan. Strava's data may be kept for 7 days without being
+// read again (Strava API Policy 6.2).
 const (
-	// sweepAge: it may be repeated, if nothing else needs the quota.
+	// sweepAge: the scan may be repeated, if nothing else needs the quota.
 	sweepAge = 24 * time.Hour
-	// reconcileAge: it has to be repeated.
+	// reconcileAge: the scan has to be repeated.
 	reconcileAge = 4 * 24 * time.Hour
-	// keepAge: what it found is not kept any longer.
+	// keepAge: the data that it found is not kept any longer.
 	keepAge = 7 * 24 * time.Hour
 	// pageDelay is how much later a scan is due for each of its pages, up to
-	// maxPageDelay: cheap ones first, so that a shortage leaves as few athletes
-	// as possible without.
+	// maxPageDelay: cheap scans go first, so that a shortage of quota affects as
+	// few athletes as possible.
 	pageDelay    = 30 * time.Minute
 	maxPageDelay = 48 * time.Hour
-	// promoteAfter is how long a scan is due in the class spare before it has to
-	// be made: plan says the same.
+	// promoteAfter is how long a scan is due in class spare before plan moves it
+	// to class reconcile.
 	promoteAfter = reconcileAge - sweepAge
 )
 
-// doubtDelays are how long after a scan was found to be wrong another one is
-// made: a list that stays wrong must not cost much.
+// doubtDelays are the waits before a wrong scan is repeated. They grow, because
+// a list that stays wrong must not cost much.
 var doubtDelays = []time.Duration{time.Minute, 30 * time.Minute, 4 * time.Hour, 12 * time.Hour}
 
 const (
-	// doubtMemory is for how long after a wrong scan the next ones use smaller
-	// pages, one step for each wrong scan, up to maxDoubtSteps. If no size helps
-	// they are large again: a long history in small pages costs hundreds of calls.
+	// doubtMemory is how long after a wrong scan the next ones use smaller pages:
+	// one size smaller for each wrong scan in a row, up to maxDoubtSteps. After
+	// more of them the pages are large again, because a long history in small
+	// pages costs hundreds of calls.
 	doubtMemory   = 24 * time.Hour
 	maxDoubtSteps = 3
 )
@@ -96,7 +98,7 @@ func (a *Athlete) begin(id int64, now time.Time) {
 	a.pin(now)
 }
 
-// pin has the scan be about what there is now.
+// pin makes the scan begin now: it sets the cutoff and goes to the first page.
 func (a *Athlete) pin(now time.Time) {
 	s := &a.Scan
 	s.Begun, s.Cutoff = now.UTC(), now.Add(horizon).UTC().Truncate(time.Second)
@@ -108,8 +110,8 @@ func (a *Athlete) pin(now time.Time) {
 	s.rewind(a.Holes)
 }
 
-// resume makes sure that there is a scan to go on with. One that has read no page
-// begins now, so that nothing in it looks older than it is.
+// resume makes sure that there is a scan to go on with. A scan that has read no
+// page begins now, so that its data does not look older than it is.
 func (a *Athlete) resume(now time.Time) {
 	switch {
 	case a.Scan.State == gatheringv1.ScanCompleted:
@@ -119,7 +121,7 @@ func (a *Athlete) resume(now time.Time) {
 	}
 }
 
-// restart begins a new scan, whose id sorts after that of the last one.
+// restart begins a new scan. Its id is larger than that of the last one.
 func (a *Athlete) restart(now time.Time) {
 	last, err := strconv.ParseInt(a.Scan.ID, 10, 64)
 	if err != nil {
@@ -128,13 +130,13 @@ func (a *Athlete) restart(now time.Time) {
 	a.begin(max(now.UnixMilli(), last+1), now) // The clock may be behind.
 }
 
-// expired says that the scan comes too late to renew anything.
+// expired reports whether the scan comes too late to renew anything.
 func (a *Athlete) expired(now time.Time) bool {
 	return a.Job.Class == quota.Reconcile && now.Sub(a.Last.Started) > keepAge
 }
 
-// plan puts the next scan where it waits. Whatever was read before gap, the end
-// of the last gap in the webhooks, has to be read again at once.
+// plan queues the next scan. If the last one began before gap, the end of the
+// last gap in the webhooks, the next one is due at once.
 func (a *Athlete) plan(now, gap time.Time) {
 	delay := min(time.Duration(a.Last.Pages)*pageDelay, maxPageDelay)
 	must := a.Last.Started.Add(reconcileAge + delay)
@@ -151,8 +153,8 @@ func (a *Athlete) plan(now, gap time.Time) {
 	}
 }
 
-// applyPage takes in a page of the scan that was read at a time: chunks and
-// activities are how many of it were passed on.
+// applyPage advances the scan by a page that was read at a time. chunks and
+// activities are how many of them were published from it.
 func (a *Athlete) applyPage(p Page, at, now, gap time.Time, chunks, activities int) {
 	s := &a.Scan
 	s.Sequence++
@@ -175,7 +177,7 @@ func (a *Athlete) applyPage(p Page, at, now, gap time.Time, chunks, activities i
 	a.readOn(now)
 }
 
-// readOn puts the scan where it waits for its next page.
+// readOn queues the scan for its next page.
 func (a *Athlete) readOn(now time.Time) {
 	switch a.Job.Class {
 	case quota.Interactive, quota.Backfill:
@@ -186,9 +188,9 @@ func (a *Athlete) readOn(now time.Time) {
 	}
 }
 
-// doubtsEnd says that an empty page is read once more: no shorter page before it
-// shows that the list is at its end, or it lacks something that the last scan
-// found.
+// doubtsEnd reports whether an empty page has to be read once more. It does if
+// the page before it was full, so that nothing else shows the end of the list,
+// or if the scan found fewer activities than the last one.
 func (a *Athlete) doubtsEnd(now time.Time) bool {
 	s := a.Scan
 	if a.Last.Activities == 0 || now.Sub(a.Last.Started) > keepAge || s.Windows[0].Probe || s.EndReads >= maxEndReads {
@@ -202,13 +204,14 @@ func (a *Athlete) doubtsEnd(now time.Time) bool {
 	}
 	for _, w := range s.Windows[1:] {
 		if !w.Probe {
-			return false // There is more to come.
+			return false // Other windows follow.
 		}
 	}
 	return s.Activities < a.Last.Activities
 }
 
-// failProbe takes in that an entry of a hole still cannot be read.
+// failProbe advances the scan when Strava still fails to show an entry of a
+// hole.
 func (a *Athlete) failProbe(now, gap time.Time) {
 	a.Scan.Sequence++
 	if a.Scan.failProbe() {
@@ -229,8 +232,8 @@ func (a *Athlete) complete(now, gap time.Time) {
 	a.plan(now, gap)
 }
 
-// failPage takes in that Strava could not show the next page, and reports whether
-// the scan is parked.
+// failPage reacts to a page that Strava failed to show, and reports whether the
+// scan is parked.
 func (a *Athlete) failPage(f failure, gap time.Time) (parked bool) {
 	j, s := &a.Job, &a.Scan
 	if s.Windows[0].Probe && !f.everybodys {
@@ -242,10 +245,10 @@ func (a *Athlete) failPage(f failure, gap time.Time) (parked bool) {
 	switch {
 	case f.everybodys:
 	case s.goAround(failures):
-		// Going around ends by itself, and must not be cut short.
+		// Going around ends by itself; do not park before.
 		failures = min(failures, maxFailures-1)
 	case s.Pages > 0 && !s.First:
-		// So that what can be read is read again in time.
+		// Complete what was read, so that it counts as renewed in time.
 		s.giveUp()
 		a.complete(f.at, gap)
 		return false
@@ -262,15 +265,15 @@ func (a *Athlete) failPage(f failure, gap time.Time) (parked bool) {
 	return parked
 }
 
-// clockSkew is how far a clock of ours may differ from another one, or from
-// Strava's, by which its events are dated.
+// clockSkew is how far a clock of ours may differ from another of ours, or from
+// Strava's, which dates the events.
 const clockSkew = time.Minute
 
-// rewindForDeletion takes in that an activity was deleted at a time. Everything
-// older moved up by one place, so the first activity of the page that was read
-// next, or would be, hides at the end of the one before. The scan goes back to
-// that one, and if it is over already, another is made soon.
-// It reports whether anything changed.
+// rewindForDeletion reacts to the deletion of an activity at a time. Everything
+// older moved up by one place in the list, so the scan may miss the first
+// activity of the page that it read next: that activity is now at the end of
+// the page before. The scan goes back to that page. If the scan is over
+// already, another one is planned. It reports whether anything changed.
 func (a *Athlete) rewindForDeletion(deleted, now time.Time) bool {
 	s := &a.Scan
 	if s.State == gatheringv1.ScanCompleted {
@@ -284,8 +287,8 @@ func (a *Athlete) rewindForDeletion(deleted, now time.Time) bool {
 	if !s.Profiled || s.Begun.After(deleted.Add(clockSkew)) {
 		return false // No page was read before.
 	}
-	// Pages that were read at about that time, or are being read, may be of
-	// before or after.
+	// Pages read at about that time may show the list before the deletion or after
+	// it.
 	before := slices.IndexFunc(s.RecentPages, func(p PageRead) bool { return !p.At.Before(deleted.Add(-clockSkew)) })
 	if before < 0 {
 		before = len(s.RecentPages)
@@ -302,8 +305,8 @@ func (a *Athlete) rewindForDeletion(deleted, now time.Time) bool {
 	return true
 }
 
-// doubt takes in that the last scan missed activities that Strava still shows:
-// another is made, in smaller pages, for it may be one page that is wrong.
+// doubt plans another scan after one that missed activities that Strava still
+// shows. It uses smaller pages, because a single page may be wrong.
 func (a *Athlete) doubt(now time.Time) {
 	if now.Sub(a.DoubtedAt) >= doubtMemory {
 		a.Doubts = 0
@@ -314,8 +317,9 @@ func (a *Athlete) doubt(now time.Time) {
 	a.Job.reschedule(quota.Reconcile, now.Add(delay))
 }
 
-// wait notes what the scan waits for and reports whether that is news. A time
-// that moved by less than a minute is none, unless the one before has passed.
+// wait notes what the scan waits for, and reports whether that has changed. A
+// time that moved by less than a minute is no change, unless the previous time
+// has passed.
 func (a *Athlete) wait(waitingFor string, until, now time.Time) bool {
 	s := &a.Scan
 	near := until.Sub(s.ResumesAt).Abs() < time.Minute && s.ResumesAt.After(now)
@@ -327,7 +331,7 @@ func (a *Athlete) wait(waitingFor string, until, now time.Time) bool {
 	return true
 }
 
-// progressed is the scan's present state as an event.
+// progressed returns the scan's present state as an event.
 func (a Athlete) progressed(now time.Time) gatheringv1.ScanProgressed {
 	s := a.Scan
 	p := gatheringv1.ScanProgressed{
@@ -337,8 +341,8 @@ func (a Athlete) progressed(now time.Time) gatheringv1.ScanProgressed {
 		Sequence:   s.Sequence,
 		State:      s.State,
 		Chunks:     s.Chunks,
-		// By whichever clock a page was read, it was read after this. What is
-		// gone and was read within this minute goes with the next scan.
+		// By any clock, all pages were read after this. An activity that was read
+		// within this minute and is gone is removed by the next scan.
 		StartedAt:  optional(s.Begun.Add(-clockSkew)),
 		Pages:      s.Pages,
 		Activities: s.Activities,
@@ -361,9 +365,9 @@ func optional(t time.Time) *time.Time {
 	return &t
 }
 
-// finishesAt estimates when the scan will be complete: it will go on at the
-// pace it had so far, and the years that it has not seen are like those it has.
-// Zero when there is nothing to judge by.
+// finishesAt estimates when the scan will be complete. It assumes that the scan
+// keeps its pace, and that the years it has not read are like those it has. It
+// is zero without anything to judge by.
 func (a Athlete) finishesAt(now time.Time) time.Time {
 	s := a.Scan
 	life, seen := now.Sub(a.JoinedAt), now.Sub(s.Oldest)
@@ -380,9 +384,10 @@ func (a Athlete) finishesAt(now time.Time) time.Time {
 }
 
 // degrade notes that nothing can be read until the athlete connects again, and
-// reports whether that is news. A completed scan waits, too: nothing keeps it
-// true any more. That may last for ever, and a new authorization starts over:
-// nothing is left of Strava's data, nor of how many activities there were.
+// reports whether that has changed anything. A completed scan waits, too, since
+// nothing keeps its data current. Waiting may last for ever and a new
+// authorization starts over, so all of Strava's data is dropped, including
+// counts of activities.
 func (a *Athlete) degrade() bool {
 	if a.State != Active {
 		return false
@@ -394,8 +399,8 @@ func (a *Athlete) degrade() bool {
 	return true
 }
 
-// stravaDataAge returns when the oldest of Strava's data was read that is kept
-// of the athlete; false when none is. How far the scan got is our own.
+// stravaDataAge returns when the oldest of Strava's data in the item was read;
+// false if it holds none. The scan's progress is our own data.
 func (a Athlete) stravaDataAge() (readAt time.Time, kept bool) {
 	note := func(there bool, at time.Time) {
 		if there && (!kept || at.Before(readAt)) {
@@ -411,19 +416,20 @@ func (a Athlete) stravaDataAge() (readAt time.Time, kept bool) {
 	return readAt, kept
 }
 
-// bounded says that the scan's windows hold starts of activities.
+// bounded reports whether the scan's windows hold starts of activities.
 func (s Scan) bounded() bool {
 	return slices.ContainsFunc(s.Windows, func(w Window) bool { return !w.From.IsZero() || w.To.Before(s.Cutoff) })
 }
 
-// forget drops the estimate's data and where the scan is.
+// forget drops Strava's data for the estimate, and the last activity that was
+// read.
 func (a *Athlete) forget() {
 	a.JoinedAt, a.ProfiledAt, a.Scan.Oldest = time.Time{}, time.Time{}, time.Time{}
 	a.Scan.LastID, a.Scan.LastStart = 0, time.Time{}
 }
 
 // expire drops Strava's data that is too old to be kept, and reports whether
-// there was any. A scan that went around holes starts over without them.
+// there was any. A running scan that goes around holes starts over.
 func (a *Athlete) expire(now time.Time) bool {
 	readAt, kept := a.stravaDataAge()
 	if !kept || now.Sub(readAt) < keepAge {

@@ -10,7 +10,8 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
-// Authorizations follows what the credentials boundary says of athletes.
+// Authorizations follows the events about athletes: their authorizations, and
+// requests of other boundaries.
 type Authorizations struct {
 	Athletes  Athletes
 	Inboxes   Inboxes
@@ -20,8 +21,8 @@ type Authorizations struct {
 }
 
 // Begin starts to gather an athlete who has just authorized: the profile and
-// the whole history. News that is a week old is ignored: the athlete may have
-// left since, and the tombstone that tells so may be gone.
+// the whole history. It ignores events that are a week old: the athlete may
+// have left since, and the tombstone may be gone.
 func (z *Authorizations) Begin(ctx context.Context, cause event.Meta, athleteID, generation int64) error {
 	now := z.Minter.Now()
 	if now.Sub(cause.OccurredAt) >= keepAge {
@@ -39,14 +40,15 @@ func (z *Authorizations) Begin(ctx context.Context, cause event.Meta, athleteID,
 		return nil
 	})
 	if errors.Is(err, errUnchanged) {
-		// It is over. An earlier attempt may have been cut off below.
+		// The authorization has ended. An earlier attempt may have been cut off after
+		// it created the inbox.
 		return z.Inboxes.DropInbox(ctx, athleteID, generation)
 	}
 	if err != nil {
 		return fmt.Errorf("note the authorization: %w", err)
 	}
-	// From here on webhooks are about somebody we know. What they told before
-	// is in the history, which nobody has begun to read.
+	// From here on webhook events about the athlete are stored. Earlier changes
+	// are in the history, which the scan has not begun to read.
 	_, err = z.Inboxes.UpdateInbox(ctx, athleteID, func(m *Inbox) error {
 		if m.Generation >= generation {
 			return errUnchanged
@@ -55,9 +57,10 @@ func (z *Authorizations) Begin(ctx context.Context, cause event.Meta, athleteID,
 		return nil
 	})
 	if err != nil && !errors.Is(err, errUnchanged) {
-		return fmt.Errorf("open the mailbox: %w", err)
+		return fmt.Errorf("open the inbox: %w", err)
 	}
-	// Had the athlete left in between, nobody would close it.
+	// If the athlete left in between, End may have run before the inbox was
+	// opened.
 	athlete, err := z.Athletes.Athlete(ctx, athleteID)
 	if err != nil {
 		return fmt.Errorf("read the athlete: %w", err)
@@ -71,14 +74,14 @@ func (z *Authorizations) Begin(ctx context.Context, cause event.Meta, athleteID,
 	return z.Waker.Wake(ctx, 0)
 }
 
-// Degrade notes that calls for the athlete are useless until they connect
-// again, and drops what Strava told: nobody will look into it.
+// Degrade stops gathering until the athlete connects again, and drops Strava's
+// data: no job would use it.
 func (z *Authorizations) Degrade(ctx context.Context, cause event.Meta, athleteID, generation int64) error {
 	athlete, err := z.Athletes.Update(ctx, athleteID, func(a *Athlete) error {
 		if a.Generation != generation || a.State == Revoked {
 			return errUnchanged
 		}
-		a.degrade() // Unless a gatherer noticed first.
+		a.degrade() // A gatherer may have done so already.
 		return nil
 	})
 	if errors.Is(err, errUnchanged) {
@@ -96,12 +99,13 @@ func (z *Authorizations) Degrade(ctx context.Context, cause event.Meta, athleteI
 		return nil
 	})
 	if err != nil && !errors.Is(err, errUnchanged) {
-		return fmt.Errorf("empty the mailbox: %w", err)
+		return fmt.Errorf("empty the inbox: %w", err)
 	}
 	return z.Publisher.Publish(ctx, z.Minter.Next(cause, athlete.progressed(z.Minter.Now())))
 }
 
-// Refresh has an athlete's newest activities read, who asked for it.
+// Refresh makes a gatherer read the newest activities of an athlete who asked
+// for it.
 func (z *Authorizations) Refresh(ctx context.Context, athleteID, generation int64) error {
 	_, err := z.Inboxes.UpdateInbox(ctx, athleteID, func(m *Inbox) error {
 		if m.Generation != generation {
@@ -114,13 +118,13 @@ func (z *Authorizations) Refresh(ctx context.Context, athleteID, generation int6
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("note the wish for a refresh: %w", err)
+		return fmt.Errorf("note the request for a refresh: %w", err)
 	}
 	return z.Waker.Wake(ctx, 0)
 }
 
-// Recheck has a sample of the activities looked for that a completed scan did not
-// find: the activity plane asks before it removes many.
+// Recheck makes a gatherer re-read a sample of the activities that a completed
+// scan did not find. The activity plane asks for it before it removes many.
 func (z *Authorizations) Recheck(ctx context.Context, athleteID, generation int64, scanID string, sample []int64) error {
 	now := z.Minter.Now()
 	athlete, err := z.Athletes.Athlete(ctx, athleteID)
@@ -128,7 +132,7 @@ func (z *Authorizations) Recheck(ctx context.Context, athleteID, generation int6
 		return fmt.Errorf("read the athlete: %w", err)
 	}
 	if athlete.Scan.ID != scanID || athlete.Scan.Confirmed {
-		return nil // A newer scan asks for itself.
+		return nil // A newer scan leads to its own question.
 	}
 	_, err = z.Inboxes.UpdateInbox(ctx, athleteID, func(m *Inbox) error {
 		if m.Generation != generation || m.Question.ScanID == scanID {
@@ -141,13 +145,13 @@ func (z *Authorizations) Recheck(ctx context.Context, athleteID, generation int6
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("note what to look for: %w", err)
+		return fmt.Errorf("add the sample to the inbox: %w", err)
 	}
 	return z.Waker.Wake(ctx, 0)
 }
 
-// End forgets the athlete but for a tombstone that keeps late events from
-// starting anything, and confirms that.
+// End erases the athlete and publishes that. A tombstone stays, so that late
+// events start nothing.
 func (z *Authorizations) End(ctx context.Context, cause event.Meta, athleteID, generation int64, receipt string) error {
 	_, err := z.Athletes.Update(ctx, athleteID, func(a *Athlete) error {
 		if a.Generation > generation {
@@ -160,7 +164,7 @@ func (z *Authorizations) End(ctx context.Context, cause event.Meta, athleteID, g
 		return fmt.Errorf("forget the athlete: %w", err)
 	}
 	if err := z.Inboxes.DropInbox(ctx, athleteID, generation); err != nil {
-		return fmt.Errorf("drop the mailbox: %w", err)
+		return fmt.Errorf("drop the inbox: %w", err)
 	}
 	return z.Publisher.Publish(ctx, z.Minter.Next(cause, gatheringv1.ErasureCompleted{Receipt: receipt}))
 }

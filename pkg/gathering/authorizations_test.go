@@ -13,8 +13,8 @@ import (
 	"github.com/paceline/paceline/pkg/gathering"
 )
 
-// erased fails the test when ErasureCompleted is published while something is
-// stored of the athlete.
+// erased fails the test if ErasureCompleted is published while any of the
+// athlete's data is stored.
 type erased struct {
 	gathering.Publisher
 	w  *world
@@ -30,12 +30,12 @@ func (e erased) Publish(ctx context.Context, events ...event.Event) error {
 	return e.Publisher.Publish(ctx, events...)
 }
 
-// state is what a use case has left.
+// state is the state after a use case.
 type state struct {
 	Athlete gathering.Athlete
 	Inbox   gathering.Inbox
 	Webhook gathering.Webhook
-	// Facts are all that were published, each once.
+	// Facts are the published facts, each once.
 	Facts []event.Fact
 }
 
@@ -45,7 +45,7 @@ func (w *world) state(id int64) (o state) {
 	if o.Webhook, err = w.store.Webhook(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
-	o.Athlete, o.Inbox = w.stored(id), w.mailbox(id)
+	o.Athlete, o.Inbox = w.stored(id), w.inbox(id)
 	for _, e := range w.bus.Events() {
 		if !slices.ContainsFunc(o.Facts, func(f event.Fact) bool { return reflect.DeepEqual(f, e.Fact) }) {
 			o.Facts = append(o.Facts, e.Fact)
@@ -55,13 +55,13 @@ func (w *world) state(id int64) (o state) {
 }
 
 // TestAnEventThatMeetsTroubleIsFollowedWhenItComesAgain: whatever happens at
-// which call, the use case fails, or has done all, and does the rest when the
-// queue delivers the event again.
+// any call, the use case either completes or returns an error, and completes
+// when the queue delivers the event again.
 func TestAnEventThatMeetsTroubleIsFollowedWhenItComesAgain(t *testing.T) {
 	gathered := func(w *world, l *ledger) {
 		l.gather()
 		w.clock.Advance(5 * time.Minute)
-		w.receive(w.notice(l.id, l.entries[0].ID, gathering.AspectUpdate))
+		w.receive(w.event(l.id, l.entries[0].ID, gathering.AspectUpdate))
 	}
 	missing := func(w *world, l *ledger) {
 		l.gather()
@@ -114,7 +114,7 @@ func TestAnEventThatMeetsTroubleIsFollowedWhenItComesAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			// run delivers the event until it is followed.
+			// run delivers the event until the use case completes.
 			run := func(x *trouble) state {
 				w, l := newLedger(t, 30)
 				tc.prepare(w, l)
@@ -152,8 +152,8 @@ func TestAnEventThatMeetsTroubleIsFollowedWhenItComesAgain(t *testing.T) {
 	}
 }
 
-// TestGatheringGoesOnWhileItsBeginningIsCutOff: a gatherer may begin before the
-// event has been followed to its end.
+// TestGatheringGoesOnWhileItsBeginningIsCutOff: a gatherer may start work
+// before Begin has completed.
 func TestGatheringGoesOnWhileItsBeginningIsCutOff(t *testing.T) {
 	for n, met := 1, true; met; n++ {
 		w, l := newLedger(t, 30)
@@ -172,7 +172,7 @@ func TestGatheringGoesOnWhileItsBeginningIsCutOff(t *testing.T) {
 		if err := l.differs(); err != nil || w.completed(l.id) == 0 || l.calls != 3 {
 			t.Errorf("cut off %s: %v, %d scans are complete, %d calls", x.point, err, w.completed(l.id), l.calls)
 		}
-		w.receive(w.notice(l.id, l.add(w.clock.Now()), gathering.AspectCreate))
+		w.receive(w.event(l.id, l.add(w.clock.Now()), gathering.AspectCreate))
 		w.pass(time.Minute)
 		if err := l.differs(); err != nil {
 			t.Errorf("cut off %s, a webhook later: %v", x.point, err)

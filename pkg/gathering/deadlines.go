@@ -7,9 +7,8 @@ import (
 	"time"
 )
 
-// Deadlines sees to it that nothing that Strava told is kept for more than seven
-// days (Strava API Policy 6.2), however long the work waits that it is kept for.
-// Run it every hour.
+// Deadlines drops Strava's data after seven days (Strava API Policy 6.2), even
+// if the work that needs it still waits. Run it every hour.
 type Deadlines struct {
 	Athletes  Athletes
 	Inboxes   Inboxes
@@ -17,30 +16,32 @@ type Deadlines struct {
 	Now       func() time.Time
 }
 
-// dropTime is how much longer something may be there when nothing is wrong.
+// dropTime is how long after its deadline data may still be there when all is
+// well.
 const dropTime = 2 * time.Hour
 
-// Days is how many ages, in days, a [Census] tells apart. The last is for all
-// that is older, too.
+// Days is how many ages, in days, a [Census] distinguishes. The last one
+// includes everything older.
 const Days = int(keepAge/(24*time.Hour)) + 1
 
-// What is kept of what Strava told.
+// Kinds of Strava's data that are stored.
 const (
 	// KeptProfile: when an athlete joined, and the start of the oldest activity.
 	KeptProfile = "profile"
-	// KeptHint: what a webhook said of an activity.
+	// KeptHint: a hint about an activity.
 	KeptHint = "hint"
-	// KeptDeauthorization: that an athlete is said to have withdrawn access.
+	// KeptDeauthorization: a hint that an athlete withdrew access.
 	KeptDeauthorization = "deauthorization"
-	// KeptNotice: the digest of a webhook. The table drops it after [SeenLife].
-	KeptNotice = "notice"
+	// KeptEvent: the digest of a webhook event. The table drops it after [SeenLife].
+	KeptEvent = "event"
 )
 
-// Census counts what there was when the deadlines were enforced, dropped or not.
+// Census counts the data found when the deadlines were enforced, including data
+// that was then dropped.
 type Census struct {
-	// ByAge is by how many days ago it was read or received, rounded down.
+	// ByAge counts by the days since the data was read or received, rounded down.
 	ByAge [Days]int
-	// TooLong counts, by what it is, what should not have been there any more.
+	// TooLong counts, by kind, data that should not have been there any more.
 	TooLong map[string]int
 }
 
@@ -51,16 +52,16 @@ func (c *Census) count(what string, age time.Duration) {
 	}
 }
 
-// Enforce drops what is too old and counts. The census is complete unless the
-// inventory could not be gone through. What cannot be dropped does not keep it
-// from the next; the error then is about all of it.
+// Enforce drops data that is too old, and counts all. If something cannot be
+// dropped it goes on, and the error names every such failure. The census is
+// complete unless the error is also about the inventory.
 func (d *Deadlines) Enforce(ctx context.Context) (Census, error) {
 	now := d.Now()
 	census := Census{TooLong: map[string]int{}}
 	var failed []error
 	fails := func(what string, athleteID int64, err error) {
 		if err != nil && !errors.Is(err, errUnchanged) {
-			failed = append(failed, fmt.Errorf("drop what is too old of the %s of athlete %d: %w", what, athleteID, err))
+			failed = append(failed, fmt.Errorf("drop old data from the %s of athlete %d: %w", what, athleteID, err))
 		}
 	}
 	err := d.Inventory.Each(ctx, func(a Athlete) {
@@ -94,12 +95,12 @@ func (d *Deadlines) Enforce(ctx context.Context) (Census, error) {
 			}
 			return nil
 		})
-		fails("mailbox", m.AthleteID, err)
+		fails("inbox", m.AthleteID, err)
 	}, func(receivedAt time.Time) {
-		census.count(KeptNotice, now.Sub(receivedAt))
+		census.count(KeptEvent, now.Sub(receivedAt))
 	})
 	if err != nil {
-		err = fmt.Errorf("go through what is kept: %w", err)
+		err = fmt.Errorf("visit all items: %w", err)
 	}
 	return census, errors.Join(append(failed, err)...)
 }

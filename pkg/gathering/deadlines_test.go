@@ -30,7 +30,7 @@ func (w *world) enforce() gathering.Census {
 	return census
 }
 
-// put stores athlete and mailbox as they are.
+// put stores the athlete and the inbox as given.
 func (w *world) put(a gathering.Athlete, m gathering.Inbox) {
 	w.t.Helper()
 	_, err := w.store.Update(w.t.Context(), a.ID, func(stored *gathering.Athlete) error { *stored = a; return nil })
@@ -40,7 +40,7 @@ func (w *world) put(a gathering.Athlete, m gathering.Inbox) {
 	}
 }
 
-func TestWhatStravaToldIsDroppedAfterSevenDays(t *testing.T) {
+func TestStravasDataIsDroppedAfterSevenDays(t *testing.T) {
 	for _, tc := range []struct {
 		age              time.Duration
 		dropped, tooLong bool
@@ -84,12 +84,12 @@ func TestWhatStravaToldIsDroppedAfterSevenDays(t *testing.T) {
 			// The work stays where it is, and goes on.
 			a.JoinedAt, a.ProfiledAt, a.Scan.Oldest = time.Time{}, time.Time{}, time.Time{}
 			m.Hints, m.Overflowed = []gathering.Hint{fresh}, true
-			m.Job.LeasedUntil = time.Time{} // Its holder holds what is gone.
+			m.Job.LeasedUntil = time.Time{} // Its holder still has the old hints.
 		}
 		if d := cmp.Diff(a, w.stored(id)); d != "" {
 			t.Errorf("%s old: %s", tc.age, d)
 		}
-		if d := cmp.Diff(m, w.mailbox(id)); d != "" {
+		if d := cmp.Diff(m, w.inbox(id)); d != "" {
 			t.Errorf("%s old: %s", tc.age, d)
 		}
 		if again := w.enforce(); tc.dropped && len(again.TooLong) != 0 {
@@ -109,7 +109,7 @@ func TestAnOldDeauthorizationIsKeptUntilItIsReported(t *testing.T) {
 	w.clock.Advance(8 * day)
 	census := w.enforce()
 	// The digest is the table's to drop.
-	if want := map[string]int{gathering.KeptDeauthorization: 1, gathering.KeptNotice: 1}; !cmp.Equal(want, census.TooLong) {
+	if want := map[string]int{gathering.KeptDeauthorization: 1, gathering.KeptEvent: 1}; !cmp.Equal(want, census.TooLong) {
 		t.Errorf("%v, want %v", census.TooLong, want)
 	}
 	w.work()
@@ -121,8 +121,8 @@ func TestAnOldDeauthorizationIsKeptUntilItIsReported(t *testing.T) {
 	}
 }
 
-// TestAStarvedScanKeepsNothingTooLong: everything is gathered in the end although
-// what was known of it is dropped.
+// TestAStarvedScanKeepsNothingTooLong: everything is gathered in the end,
+// although Strava's data is dropped in between.
 func TestAStarvedScanKeepsNothingTooLong(t *testing.T) {
 	for _, hinted := range []bool{false, true} {
 		w := newWorld(t, plenty, histories(1000)...)
@@ -137,7 +137,7 @@ func TestAStarvedScanKeepsNothingTooLong(t *testing.T) {
 			t.Fatalf("%+v", a)
 		}
 		if hinted {
-			w.receive(w.notice(id, w.truth(id)[0].ID, gathering.AspectUpdate))
+			w.receive(w.event(id, w.truth(id)[0].ID, gathering.AspectUpdate))
 		}
 		enough := w.gatherer.Quota
 		w.gatherer.Quota = starved{enough, w.clock.Now, []quota.Class{quota.Webhook}}
@@ -148,7 +148,7 @@ func TestAStarvedScanKeepsNothingTooLong(t *testing.T) {
 				t.Fatalf("kept too long after %s: %v", w.clock.Now().Sub(start), census.TooLong)
 			}
 		}
-		if a, m := w.stored(id), w.mailbox(id); !a.JoinedAt.IsZero() || !a.Scan.Oldest.IsZero() || len(m.Hints) != 0 {
+		if a, m := w.stored(id), w.inbox(id); !a.JoinedAt.IsZero() || !a.Scan.Oldest.IsZero() || len(m.Hints) != 0 {
 			t.Errorf("left %+v, %+v", a, m)
 		}
 		w.gatherer.Quota = enough
@@ -160,8 +160,9 @@ func TestAStarvedScanKeepsNothingTooLong(t *testing.T) {
 	}
 }
 
-// TestNothingIsNotedForAnEstimateThatCannotBe: where the profile is gone, the
-// start of the oldest activity would have no date to be dropped by.
+// TestNothingIsNotedForAnEstimateThatCannotBe: without a profile, the start of
+// the oldest activity would have no date of reading, and would never be
+// dropped.
 func TestNothingIsNotedForAnEstimateThatCannotBe(t *testing.T) {
 	w, id := halfway(t)
 	w.clock.Advance(7 * day)
@@ -174,10 +175,11 @@ func TestNothingIsNotedForAnEstimateThatCannotBe(t *testing.T) {
 	}
 }
 
-// TestAScanThatStartsOverKeepsNothingForItsEstimate until it has read the profile.
+// TestAScanThatStartsOverKeepsNothingForItsEstimate: not until it has read the
+// profile.
 func TestAScanThatStartsOverKeepsNothingForItsEstimate(t *testing.T) {
 	w, id := halfway(t)
-	m := w.mailbox(id)
+	m := w.inbox(id)
 	m.Overflowed, m.Job = true, gathering.Job{Class: quota.Webhook, Due: w.clock.Now()}
 	w.put(w.stored(id), m)
 	if worked, err := w.gatherer.Step(t.Context()); err != nil || !worked {
@@ -205,7 +207,7 @@ func halfway(t *testing.T) (w *world, id int64) {
 	return w, id
 }
 
-// TestAProfileIsAsOldAsItsReading, however long it takes to pass it on.
+// TestAProfileIsAsOldAsItsReading, however long publishing takes.
 func TestAProfileIsAsOldAsItsReading(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
@@ -223,19 +225,19 @@ func TestAProfileIsAsOldAsItsReading(t *testing.T) {
 	}
 }
 
-func TestTheHolderOfAnOldMailboxChangesNothing(t *testing.T) {
+func TestTheHolderOfAnExpiredInboxChangesNothing(t *testing.T) {
 	w, id, _ := current(t, 250)
 	a := w.truth(id)[0].ID
-	w.receive(w.notice(id, a, gathering.AspectUpdate))
+	w.receive(w.event(id, a, gathering.AspectUpdate))
 	w.clock.Advance(7 * day)
 	held := w.gatherer.Strava
 	w.gatherer.Strava = during{held, func() { w.enforce() }}
-	for !w.mailbox(id).Overflowed {
+	for !w.inbox(id).Overflowed {
 		if worked, err := w.gatherer.Step(t.Context()); err != nil || !worked {
 			t.Fatal(worked, err)
 		}
 	}
-	if m := w.mailbox(id); len(m.Hints) != 0 || m.Job.Class != quota.Webhook || !m.Job.LeasedUntil.IsZero() {
+	if m := w.inbox(id); len(m.Hints) != 0 || m.Job.Class != quota.Webhook || !m.Job.LeasedUntil.IsZero() {
 		t.Errorf("%+v", m)
 	}
 	w.gatherer.Strava = held
@@ -244,7 +246,7 @@ func TestTheHolderOfAnOldMailboxChangesNothing(t *testing.T) {
 	w.same(id)
 }
 
-// during is a Strava in whose re-reads something happens.
+// during is a Strava that calls a function during each re-read.
 type during struct {
 	gathering.Strava
 	happens func()
@@ -255,7 +257,7 @@ func (d during) Activity(ctx context.Context, athleteID, generation, activityID 
 	return d.Strava.Activity(ctx, athleteID, generation, activityID)
 }
 
-func TestTheDegradedKeepNothingThatStravaTold(t *testing.T) {
+func TestTheDegradedKeepNothingOfStravasData(t *testing.T) {
 	for name, degrade := range map[string]func(*world, int64){
 		"by an event": func(*world, int64) {},
 		"by a gatherer first": func(w *world, id int64) {
@@ -282,7 +284,7 @@ func TestTheDegradedKeepNothingThatStravaTold(t *testing.T) {
 			t.Fatalf("%+v", before)
 		}
 		degrade(w, id)
-		w.receive(w.notice(id, w.truth(id)[0].ID, gathering.AspectUpdate))
+		w.receive(w.event(id, w.truth(id)[0].ID, gathering.AspectUpdate))
 		w.receive(gathering.WebhookEvent{
 			ObjectType: "athlete", ObjectID: id, AspectType: "update", OwnerID: id, SubscriptionID: subscription,
 			EventTime: w.clock.Now().Unix(), Updates: map[string]any{"authorized": "false"},
@@ -293,9 +295,9 @@ func TestTheDegradedKeepNothingThatStravaTold(t *testing.T) {
 			}
 		}
 		if p, want := w.lastProgress(id), degradedProgress(id, before); !cmp.Equal(want, p) {
-			t.Errorf("%s: told %s", name, cmp.Diff(want, p))
+			t.Errorf("%s: reported %s", name, cmp.Diff(want, p))
 		}
-		a, m := w.stored(id), w.mailbox(id)
+		a, m := w.stored(id), w.inbox(id)
 		if want := degraded(before); !cmp.Equal(want, a) {
 			t.Errorf("%s: left %s", name, cmp.Diff(want, a))
 		}
@@ -306,13 +308,13 @@ func TestTheDegradedKeepNothingThatStravaTold(t *testing.T) {
 		if n := len(eventtest.Facts[gatheringv1.DeauthorizationReported](w.bus)); n != 1 {
 			t.Errorf("%s: %d reports", name, n)
 		}
-		if m := w.mailbox(id); len(m.Hints) != 0 || m.Job.Class != "" {
+		if m := w.inbox(id); len(m.Hints) != 0 || m.Job.Class != "" {
 			t.Errorf("%s: left %+v", name, m)
 		}
 	}
 }
 
-// degraded is what is left of an athlete: nothing of how many activities there were.
+// degraded is an athlete after degradation, without counts of activities.
 func degraded(before gathering.Athlete) gathering.Athlete {
 	return gathering.Athlete{ID: before.ID, Generation: generation, State: gathering.Degraded, Scan: gathering.Scan{
 		ID: before.Scan.ID, Begun: before.Scan.Begun, Sequence: before.Scan.Sequence + 1,
@@ -320,7 +322,7 @@ func degraded(before gathering.Athlete) gathering.Athlete {
 	}}
 }
 
-// degradedProgress is what is told of that.
+// degradedProgress is the progress reported for a degraded athlete.
 func degradedProgress(id int64, before gathering.Athlete) gatheringv1.ScanProgressed {
 	started := before.Scan.Begun.Add(-time.Minute)
 	return gatheringv1.ScanProgressed{
@@ -342,7 +344,7 @@ func TestTheDegradedKeepNothingOfACompleteScan(t *testing.T) {
 		t.Errorf("left %s", cmp.Diff(want, got))
 	}
 	if want, got := degradedProgress(id, before), w.lastProgress(id); !cmp.Equal(want, got) {
-		t.Errorf("told %s", cmp.Diff(want, got))
+		t.Errorf("reported %s", cmp.Diff(want, got))
 	}
 }
 
@@ -353,11 +355,11 @@ func TestALateDegradationLeavesANewAuthorizationAlone(t *testing.T) {
 	if err := w.authorizations.Begin(t.Context(), w.news(), id, generation+1); err != nil {
 		t.Fatal(err)
 	}
-	w.receive(w.notice(id, w.truth(id)[0].ID, gathering.AspectUpdate))
+	w.receive(w.event(id, w.truth(id)[0].ID, gathering.AspectUpdate))
 	if err := w.authorizations.Degrade(t.Context(), w.news(), id, generation); err != nil {
 		t.Fatal(err)
 	}
-	a, m := w.stored(id), w.mailbox(id)
+	a, m := w.stored(id), w.inbox(id)
 	if a.State != gathering.Active || len(m.Hints) != 1 {
 		t.Errorf("left %+v, %+v", a, m)
 	}
@@ -367,7 +369,7 @@ func TestALateDegradationLeavesANewAuthorizationAlone(t *testing.T) {
 	if err := w.authorizations.Degrade(t.Context(), w.news(), id, generation); err != nil {
 		t.Fatal(err)
 	}
-	if m := w.mailbox(id); len(m.Hints) != 1 {
+	if m := w.inbox(id); len(m.Hints) != 1 {
 		t.Errorf("left %+v", m)
 	}
 }
@@ -379,16 +381,16 @@ func TestWhatCannotBeDroppedKeepsNothingElseFromIt(t *testing.T) {
 		w.put(gathering.Athlete{ID: id + 1, Generation: 1, State: gathering.Active, JoinedAt: now, ProfiledAt: now.Add(-7 * day)},
 			gathering.Inbox{AthleteID: id + 1, Generation: 1, Hints: []gathering.Hint{{Aspect: gathering.AspectUpdate, ActivityID: 1, ReceivedAt: now.Add(-7 * day)}}})
 	}
-	kept := func() (athletes, mailboxes []int64) {
+	kept := func() (athletes, inboxes []int64) {
 		for id := int64(1); id <= 3; id++ {
 			if !w.stored(id).JoinedAt.IsZero() {
 				athletes = append(athletes, id)
 			}
-			if len(w.mailbox(id).Hints) != 0 {
-				mailboxes = append(mailboxes, id)
+			if len(w.inbox(id).Hints) != 0 {
+				inboxes = append(inboxes, id)
 			}
 		}
-		return athletes, mailboxes
+		return athletes, inboxes
 	}
 	d := w.deadlines()
 	d.Athletes, d.Inboxes = stubborn{w.store, w.store}, stubborn{w.store, w.store}
@@ -396,13 +398,13 @@ func TestWhatCannotBeDroppedKeepsNothingElseFromIt(t *testing.T) {
 	if !errors.Is(err, errStubborn) || census.ByAge[7] != 6 {
 		t.Errorf("%v, %v", census, err)
 	}
-	if athletes, mailboxes := kept(); !slices.Equal(athletes, []int64{2}) || !slices.Equal(mailboxes, []int64{2}) {
-		t.Errorf("kept the scans of %v and the mailboxes of %v", athletes, mailboxes)
+	if athletes, inboxes := kept(); !slices.Equal(athletes, []int64{2}) || !slices.Equal(inboxes, []int64{2}) {
+		t.Errorf("kept the scans of %v and the inboxes of %v", athletes, inboxes)
 	}
-	// Each alone is an error.
+	// Each failure alone is an error.
 	d.Athletes = w.store
 	if census, err := d.Enforce(t.Context()); !errors.Is(err, errStubborn) || census.ByAge[7] != 2 {
-		t.Errorf("a mailbox that stays: %v, %v", census, err)
+		t.Errorf("an inbox that cannot be changed: %v, %v", census, err)
 	}
 	a := w.stored(2)
 	a.JoinedAt, a.ProfiledAt = now, now.Add(-7*day)

@@ -11,7 +11,7 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// starved is a quota that refuses some classes and all below them.
+// starved is a quota that refuses some classes and all classes below them.
 type starved struct {
 	gathering.Quota
 	now     func() time.Time
@@ -38,21 +38,21 @@ func (boundless) Settle(context.Context, quota.Permit, quota.Answer) (quota.Stan
 	return quota.Standing{}, nil
 }
 
-// stale is a plan that still has a piece of work where it was a moment ago.
+// stale is a queue that still lists a job where it was a moment ago.
 type stale struct {
 	gathering.JobQueue
-	place gathering.JobRef
+	ref gathering.JobRef
 }
 
 func (s stale) Due(ctx context.Context, class quota.Class, at time.Time, after *gathering.JobRef, limit int) ([]gathering.JobRef, error) {
-	places, err := s.JobQueue.Due(ctx, class, at, after, limit)
-	if class == s.place.Class && after == nil {
-		places = append(places, s.place)
+	refs, err := s.JobQueue.Due(ctx, class, at, after, limit)
+	if class == s.ref.Class && after == nil {
+		refs = append(refs, s.ref)
 	}
-	return places, err
+	return refs, err
 }
 
-// corrupt is a Strava that fails to show one of its activities by itself.
+// corrupt is a Strava that fails to show one activity by its id.
 type corrupt struct {
 	gathering.Strava
 	activityID int64
@@ -67,8 +67,8 @@ func (c corrupt) Activity(ctx context.Context, athleteID, generation, activityID
 	return a, reading, err
 }
 
-// unforwarded is a Strava to which no call for one athlete gets: our own requester
-// fails.
+// unforwarded is a Strava that no call for one athlete reaches: our own
+// requester fails.
 type unforwarded struct {
 	gathering.Strava
 	athleteID int64

@@ -15,20 +15,20 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// process is one run of a gatherer or of another use case, which may end early.
+// process is one run of a gatherer or of another use case. It may end early.
 type process struct {
 	ctx context.Context
 	end context.CancelFunc
 }
 
-// killed is what a process panics with that is killed.
+// killed is the panic value of a process that is killed.
 type killed struct{}
 
 // errFault is the error of a call that fails.
 var errFault = fault.New(fault.Transient, "no answer")
 
-// strikes are what may happen at a point of a process's calls. Before a call,
-// the call has no effect; after it, the answer is lost.
+// strikes are the faults that may happen at a point of a process's calls.
+// Before a call, the call has no effect; after it, the answer is lost.
 var strikes = map[string]func(*process) error{
 	"is killed": func(*process) error { panic(killed{}) },
 	"has an error": func(*process) error {
@@ -40,12 +40,12 @@ var strikes = map[string]func(*process) error{
 	},
 }
 
-// trouble strikes at a point of the calls, and then each time that a process
-// comes to such a point again, until it has struck often enough.
+// trouble is a fault that strikes at a point of the calls, and again whenever a
+// process reaches that kind of point, until it has struck a number of times.
 type trouble struct {
 	at, times int
 	strike    func(*process) error
-	after     *trouble // It begins once that one has struck.
+	after     *trouble // This trouble begins once that one has struck.
 
 	passed, struck int
 	point          string
@@ -71,8 +71,8 @@ func (x *trouble) passes(p *process, point string) error {
 	return x.strike(p)
 }
 
-// suffer does what a process does, which meets the trouble. It reports whether
-// the process was struck, and the error unless it was killed.
+// suffer runs a process that meets the trouble. It reports whether the process
+// was struck, and returns its error unless it was killed.
 func (w *world) suffer(x *trouble, do func(context.Context, probe) error) (struck bool, err error) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	defer cancel()
@@ -87,7 +87,7 @@ func (w *world) suffer(x *trouble, do func(context.Context, probe) error) (struc
 	return false, do(ctx, func(point string) error { return x.passes(p, point) })
 }
 
-// strikes counts those so far.
+// strikes counts the strikes so far.
 func (x *trouble) strikes() int {
 	if x.after != nil {
 		return x.struck + x.after.strikes()
@@ -95,7 +95,7 @@ func (x *trouble) strikes() int {
 	return x.struck
 }
 
-// exclusive fails the test when a job is leased that is leased already.
+// exclusive fails the test if a job is leased twice at the same time.
 type exclusive struct{ *world }
 
 func (x exclusive) check(before, after gathering.Job) {
@@ -166,18 +166,18 @@ func (w *world) consistent() {
 	}
 }
 
-// situation is work that a gatherer finds.
+// situation is a state of the world with work for a gatherer.
 type situation struct {
 	history int
 	prepare func(*world, *ledger)
 	calls   int // undisturbed
 	again   int // and more of them at most, for each strike
-	// lasts is how long it takes undisturbed, if that is more than minutes.
+	// lasts is how long the work takes undisturbed, if that is more than minutes.
 	lasts time.Duration
-	// moves says that pages change while a scan reads them: it may pass on other
-	// chunks under the same numbers when it goes back.
+	// moves says that pages change while a scan reads them: when it goes back, it
+	// may publish other chunks under the same numbers.
 	moves bool
-	// ends, when not nil, is what there is in the end, in place of a completed
+	// ends, when not nil, checks the end in place of the usual check: a completed
 	// scan, the next one planned, and an empty inbox.
 	ends func(*world, *ledger) error
 }
@@ -194,7 +194,7 @@ var situations = map[string]situation{
 		l.remove(l.entries[7].ID)
 		l.entries[233].Name = "Edited"
 	}},
-	// A question that comes before the scan is noted to be complete is asked again.
+	// A question that comes before the completed scan is stored is asked again.
 	"a later scan that misses more than a handful": {history: 30, calls: 3 + 2 + 3, again: 1 + 3, prepare: func(w *world, l *ledger) {
 		l.gather()
 		w.clock.Advance(30 * time.Hour)
@@ -221,7 +221,7 @@ var situations = map[string]situation{
 		l.gather()
 		w.clock.Advance(5 * time.Minute)
 		for range 5 {
-			w.receive(w.notice(l.id, l.add(w.clock.Now()), gathering.AspectCreate))
+			w.receive(w.event(l.id, l.add(w.clock.Now()), gathering.AspectCreate))
 		}
 	}},
 	"a new activity that Strava has not processed": {history: 10, calls: 1, again: 1, prepare: func(w *world, l *ledger) {
@@ -230,7 +230,7 @@ var situations = map[string]situation{
 		added := l.add(w.clock.Now())
 		e := l.entries[0]
 		l.remove(added)
-		w.receive(w.notice(l.id, added, gathering.AspectCreate))
+		w.receive(w.event(l.id, added, gathering.AspectCreate))
 		w.work()
 		l.entries = append([]entry{e}, l.entries...)
 	}},
@@ -239,9 +239,9 @@ var situations = map[string]situation{
 		w.clock.Advance(5 * time.Minute)
 		gone := l.entries[9].ID
 		l.remove(gone)
-		w.receive(w.notice(l.id, gone, gathering.AspectDelete))
+		w.receive(w.event(l.id, gone, gathering.AspectDelete))
 	}},
-	// The scan may be over when it hears of the deletion, and another has to be made.
+	// The deletion may arrive after the scan, which then has to be repeated.
 	"a deletion during a scan": {history: 450, calls: 4, again: 6, moves: true, prepare: func(w *world, l *ledger) {
 		l.begin()
 		for range 3 {
@@ -252,14 +252,14 @@ var situations = map[string]situation{
 		}
 		gone := l.entries[9].ID
 		l.remove(gone)
-		w.receive(w.notice(l.id, gone, gathering.AspectDelete))
+		w.receive(w.event(l.id, gone, gathering.AspectDelete))
 	}},
-	// A scan that is planned and not noted is made twice.
+	// A scan that is planned without the inbox noting it is made twice.
 	"more hints than an inbox holds": {history: 10, calls: 3, again: 3, prepare: func(w *world, l *ledger) {
 		l.gather()
 		w.clock.Advance(5 * time.Minute)
 		l.entries[2].Name = "Renamed"
-		w.receive(w.notice(l.id, l.entries[2].ID, gathering.AspectUpdate))
+		w.receive(w.event(l.id, l.entries[2].ID, gathering.AspectUpdate))
 		if _, err := w.store.UpdateInbox(w.t.Context(), l.id, func(m *gathering.Inbox) error { m.Overflowed = true; return nil }); err != nil {
 			w.t.Fatal(err)
 		}
@@ -275,7 +275,7 @@ var situations = map[string]situation{
 	"a deauthorization": {history: 10, calls: 0, again: 0, prepare: func(w *world, l *ledger) {
 		l.gather()
 		w.clock.Advance(5 * time.Minute)
-		n := w.notice(l.id, l.id, gathering.AspectUpdate)
+		n := w.event(l.id, l.id, gathering.AspectUpdate)
 		n.ObjectType, n.Updates = "athlete", map[string]any{"authorized": "false"}
 		w.receive(n)
 	}, ends: func(w *world, _ *ledger) error {
@@ -288,7 +288,7 @@ var situations = map[string]situation{
 		l.begin()
 		l.refuse = gathering.ErrDegraded
 	}, ends: func(w *world, l *ledger) error {
-		// That it waits is reported for credentials' event, too.
+		// The event of the credentials boundary leads to a report, too.
 		if a := w.stored(l.id); a.State != gathering.Degraded || a.Job.Class != "" {
 			return fmt.Errorf("%s, %+v", a.State, a.Job)
 		}
@@ -297,14 +297,14 @@ var situations = map[string]situation{
 	"a hint whose authorization is revoked": {history: 10, calls: 1, again: 1, prepare: func(w *world, l *ledger) {
 		l.gather()
 		w.clock.Advance(5 * time.Minute)
-		w.receive(w.notice(l.id, l.entries[0].ID, gathering.AspectUpdate))
+		w.receive(w.event(l.id, l.entries[0].ID, gathering.AspectUpdate))
 		l.refuse = gathering.ErrRevoked
 	}},
 }
 
-// meet has gatherers run in the situation, one every quarter of a minute or
-// later, the first of which meet the trouble, and checks that nothing comes of it. It returns
-// how many points of calls they came to before all was done.
+// meet runs gatherers in the situation, at least 15 s apart. The first of them
+// meet the trouble, and meet checks that it changes nothing. It returns how
+// many points of calls they reached before all was done.
 func (s situation) meet(t *testing.T, x *trouble) (points int) {
 	limit := s.lasts + 10*time.Minute // Three leases, or three growing delays, and what is due after them.
 
@@ -315,7 +315,7 @@ func (s situation) meet(t *testing.T, x *trouble) (points int) {
 	w.gatherer.Athletes = exclusiveAthletes{w.store, exclusive{w}}
 	w.gatherer.Inboxes = exclusiveInboxes{w.store, exclusive{w}}
 	w.gatherer.Publisher = keep{w.planes, l}
-	for healthy := 0; healthy < 4; { // It goes on for a minute once all is done.
+	for healthy := 0; healthy < 4; { // Go on for a minute once all is done.
 		if w.clock.Now().Sub(begun) > limit {
 			t.Fatalf("after %s: %v", limit, s.ended(w, l))
 		}
@@ -352,9 +352,9 @@ func (s situation) meet(t *testing.T, x *trouble) (points int) {
 	return points
 }
 
-// ended says what is not as it should be once all is done.
+// ended returns an error if the end state is not as it should be.
 func (s situation) ended(w *world, l *ledger) error {
-	if m := w.mailbox(l.id); len(m.Hints) != 0 || m.Job.Class != "" {
+	if m := w.inbox(l.id); len(m.Hints) != 0 || m.Job.Class != "" {
 		return fmt.Errorf("left in the inbox: %+v", m)
 	}
 	if s.ends != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Gatherer works off the jobs that are due. Any number of them may run at once;
-// the quota decides how many calls they make.
+// Gatherer works off the jobs that are due. Any number of gatherers may run at
+// once; the quota limits their calls.
 type Gatherer struct {
 	Athletes  Athletes
 	Inboxes   Inboxes
@@ -31,37 +31,38 @@ type Gatherer struct {
 }
 
 const (
-	// candidates is how many jobs are looked at in one go: others may have leased
-	// the first ones.
+	// candidates is how many jobs of a class a gatherer tries to lease: other
+	// gatherers may have leased the first ones.
 	candidates = 10
-	// maxUnusable is how many jobs of one look may fail to be leased before the
-	// storage itself is taken to be down.
+	// maxUnusable is how many failed writes in one step mean that the storage
+	// itself is down.
 	maxUnusable = 3
-	// maxNotified is how many athletes, the next in line, hear that they wait.
+	// maxNotified is how many athletes, the first in the queue, are shown that
+	// they wait.
 	maxNotified = 25
-	// A gatherer is woken for what is due within longestWake, which is what a
-	// message can be delayed by (Amazon SQS, "Delay queues"), and for what waits
-	// for the quota within shortestTick: what comes later the tick of every minute
-	// finds in time.
+	// A gatherer is woken for jobs that are due within longestWake, the longest
+	// delay of a message (Amazon SQS, "Delay queues"), and for quota that is free
+	// within shortestTick. The tick of every minute serves everything later.
 	longestWake  = 15 * time.Minute
 	shortestTick = time.Minute
 )
 
-// leasedJob is a job that the gatherer has leased.
+// leasedJob is a job that this gatherer has leased.
 type leasedJob interface {
-	// run does the job's next action, with at most one call to Strava.
+	// run does the job's next action, with at most one call of s.
 	run(ctx context.Context, s Strava) error
 	// release gives the job back as it was.
 	release(ctx context.Context) error
-	// fail puts off what failed, and reports whether it is parked.
+	// fail puts off the piece of work that failed, and reports whether it is
+	// parked.
 	fail(ctx context.Context, f failure, cause error) (parked bool, _ error)
-	// drop gives the job up: nothing can be read under the authorization.
+	// drop ends the job, because nothing can be read under the authorization.
 	drop(ctx context.Context, reason error) error
-	// dueAt is when the job is due next, once it was given back.
+	// dueAt is when the job is due next, once its lease has ended.
 	dueAt() time.Time
 }
 
-// lease leases the job; nil if it is not due, or leased already.
+// lease leases the job. It returns nil if the job is not due or leased already.
 func (g *Gatherer) lease(ctx context.Context, ref JobRef) (leasedJob, error) {
 	if ref.Kind == JobInbox {
 		return g.leaseInbox(ctx, ref)
@@ -69,11 +70,12 @@ func (g *Gatherer) lease(ctx context.Context, ref JobRef) (leasedJob, error) {
 	return g.leaseScan(ctx, ref)
 }
 
-// Run works off what is due, the most urgent first, until nothing is, the quota
-// says wait, or the time is over; then it reports that there may be more.
+// Run works off the jobs that are due, the most urgent first, until none is
+// left, the quota says wait, or the time is over. Only in the last case it
+// reports more.
 func (g *Gatherer) Run(ctx context.Context, until time.Time) (more bool, _ error) {
 	if err := g.PromoteScans(ctx); err != nil {
-		// What is due need not wait for that. It is tried again within a minute.
+		// Jobs that are due need not wait for it. The next run promotes again.
 		g.Metrics.Count(MetricFailed, 1)
 		g.Log.ErrorContext(ctx, "scans not promoted", "error", err.Error())
 	}
@@ -96,8 +98,8 @@ func (g *Gatherer) Run(ctx context.Context, until time.Time) (more bool, _ error
 	}
 }
 
-// Step does the most urgent job: at most one call to Strava. It reports whether
-// there was one; the error may be a *[quota.Wait].
+// Step does one action of the most urgent job, with at most one call to Strava.
+// It reports whether there was a job. The error may be a *[quota.Wait].
 func (g *Gatherer) Step(ctx context.Context) (worked bool, _ error) {
 	var unusable unusable
 	for _, class := range quota.Classes {
@@ -108,7 +110,7 @@ func (g *Gatherer) Step(ctx context.Context) (worked bool, _ error) {
 		for _, ref := range refs {
 			job, err := g.lease(ctx, ref)
 			if err != nil {
-				// One athlete's item may be the problem: the others go on.
+				// The problem may be this athlete's item alone.
 				g.logFailure(ctx, ref, err, false)
 				if err := unusable.add(err); err != nil {
 					return false, err
@@ -124,12 +126,13 @@ func (g *Gatherer) Step(ctx context.Context) (worked bool, _ error) {
 	return false, nil
 }
 
-// unusable are failures to read or change what is stored of athletes, without those
-// that say that it cannot be understood: they are the item's own.
+// unusable collects failures to read or write athletes' items. Permanent ones
+// are not collected: an item that cannot be decoded says nothing about the
+// storage.
 type unusable []error
 
-// add adds a failure, and returns all of them when the storage itself seems to be
-// down.
+// add collects a failure, and returns all of them once there are maxUnusable:
+// then the storage itself seems to be down.
 func (u *unusable) add(err error) error {
 	if fault.Is(err, fault.Permanent) {
 		return nil
@@ -140,7 +143,8 @@ func (u *unusable) add(err error) error {
 	return errors.Join(*u...)
 }
 
-// work does a leased job and what its outcome asks for.
+// work runs a leased job, and then releases, fails or drops it as the outcome
+// demands.
 func (g *Gatherer) work(ctx context.Context, ref JobRef, job leasedJob) (worked bool, _ error) {
 	calls := &permitted{g: g, ref: ref}
 	err := job.run(ctx, calls)
@@ -154,7 +158,7 @@ func (g *Gatherer) work(ctx context.Context, ref JobRef, job leasedJob) (worked 
 	case errors.Is(err, ErrRevoked), errors.Is(err, ErrDegraded):
 		return true, job.drop(ctx, err)
 	case errors.Is(err, ErrRateLimited) && calls.standing.RetryAt.IsZero():
-		return true, job.release(ctx) // The quota knows until when.
+		return true, job.release(ctx) // The quota knows how long to wait.
 	}
 	f := g.failureOf(err, calls)
 	parked, failed := job.fail(ctx, f, err)
@@ -163,14 +167,14 @@ func (g *Gatherer) work(ctx context.Context, ref JobRef, job leasedJob) (worked 
 		g.wakeAt(ctx, job.dueAt(), longestWake)
 	}
 	if calls.answered && fault.Is(err, fault.Transient) {
-		// Strava answered, and what it said cannot be stored or published. Not to
-		// waste calls, nothing else is read for now.
+		// Strava answered, but its data cannot be stored or published. Stop here, so
+		// that no more calls are wasted.
 		return true, errors.Join(err, failed)
 	}
 	return true, failed
 }
 
-// failureOf describes a failed attempt that made these calls.
+// failureOf describes a failed attempt and the calls that it made.
 func (g *Gatherer) failureOf(err error, calls *permitted) failure {
 	s := calls.standing
 	f := failure{at: g.Minter.Now(), retryAt: s.RetryAt, servedOthers: s.ServedOthers, waitingFor: gatheringv1.WaitingForRetry}
@@ -178,7 +182,7 @@ func (g *Gatherer) failureOf(err error, calls *permitted) failure {
 	case errors.Is(err, ErrInactive):
 		f.waitingFor = gatheringv1.WaitingForApplication
 	case !isStravas(err):
-		// What Strava answers to others says nothing about our own parts.
+		// Strava's answers for other athletes do not show that our own parts work.
 		f.waitingFor, f.servedOthers = gatheringv1.WaitingForInternal, time.Time{}
 	}
 	if s.Pause != nil {
@@ -188,13 +192,13 @@ func (g *Gatherer) failureOf(err error, calls *permitted) failure {
 	return f
 }
 
-// isStravas says that it was Strava that failed.
+// isStravas reports whether Strava failed, and not a part of ours.
 func isStravas(err error) bool {
 	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrRateLimited) || errors.Is(err, ErrInactive)
 }
 
-// wakeAt wakes a gatherer when something is due, unless that is now or later than
-// within. It is best effort: one runs every minute.
+// wakeAt wakes a gatherer at a time in the future, at most within from now. It
+// is best effort: a gatherer runs every minute anyway.
 func (g *Gatherer) wakeAt(ctx context.Context, due time.Time, within time.Duration) {
 	after := due.Sub(g.Minter.Now())
 	if after <= 0 || after > within {
@@ -209,14 +213,14 @@ func (g *Gatherer) wakeAt(ctx context.Context, due time.Time, within time.Durati
 type permitted struct {
 	g   *Gatherer
 	ref JobRef
-	// standing is what the last call left, and answered whether Strava answered it.
+	// standing is the quota's verdict on the last call, and answered whether
+	// Strava answered it.
 	standing quota.Standing
 	answered bool
 }
 
-// call gets a permit, makes the call, and settles the permit. What the call has
-// brought does not depend on the latter: a permit that is never settled counts
-// as spent in the end.
+// call gets a permit, makes the call, and settles the permit. A failure to
+// settle is only logged: the permit then expires and counts as spent.
 func call[T any](ctx context.Context, p *permitted, do func() (T, Reading, error)) (T, Reading, error) {
 	g := p.g
 	permit, err := g.Quota.Reserve(ctx, p.ref.Class, p.ref.Due)
@@ -256,8 +260,8 @@ func (p *permitted) Activity(ctx context.Context, athleteID, generation, activit
 	})
 }
 
-// reportWaiting reports to athletes whose first scan waits for the quota, the
-// next ones in line, for how long.
+// reportWaiting reports what for and until when the first scans wait that are
+// next in the queue.
 func (g *Gatherer) reportWaiting(ctx context.Context, class quota.Class, wait *quota.Wait) error {
 	if wait.For == quota.ForTurn {
 		return nil // It is a matter of seconds.
@@ -274,7 +278,7 @@ func (g *Gatherer) reportWaiting(ctx context.Context, class quota.Class, wait *q
 		}
 		for _, ref := range refs {
 			err := g.reportProgress(ctx, ref.AthleteID, func(a *Athlete) bool {
-				// A leased scan is not waiting, and is about to report more.
+				// A leased scan does not wait, and will report its own progress.
 				return a.State == Active && a.Job.Class == c && !a.Job.LeasedUntil.After(now) && a.Scan.First && a.wait(wait.For, wait.Until, now)
 			})
 			if err != nil {
@@ -285,8 +289,8 @@ func (g *Gatherer) reportWaiting(ctx context.Context, class quota.Class, wait *q
 	return nil
 }
 
-// reportProgress changes an athlete's scan if change says that there is something
-// to report, and publishes its progress.
+// reportProgress changes an athlete's scan and publishes its progress, unless
+// change returns false.
 func (g *Gatherer) reportProgress(ctx context.Context, athleteID int64, change func(*Athlete) bool) error {
 	a, err := g.Athletes.Update(ctx, athleteID, func(a *Athlete) error {
 		if !change(a) {
@@ -314,7 +318,8 @@ func (g *Gatherer) publish(ctx context.Context, facts ...event.Fact) error {
 	return nil
 }
 
-// logFailure logs and counts the failure of a job: Strava's and ours apart.
+// logFailure logs the failure of a job, and counts Strava's failures and ours
+// separately.
 func (g *Gatherer) logFailure(ctx context.Context, ref JobRef, err error, parked bool) {
 	metric := MetricFailed
 	if isStravas(err) {
@@ -331,15 +336,15 @@ func (g *Gatherer) logFailure(ctx context.Context, ref JobRef, err error, parked
 // errAbandoned: a gatherer was killed while it worked on the job.
 var errAbandoned = errors.New("the lease ended without an outcome")
 
-// noteAbandoned logs a job whose last gatherer was killed. It is put off like one
-// that failed, since it may be what kills them.
+// noteAbandoned logs a job whose last gatherer was killed. The job is put off
+// like one that failed, since it may be the cause.
 func (g *Gatherer) noteAbandoned(ctx context.Context, ref JobRef, due time.Time) {
 	g.logFailure(ctx, ref, errAbandoned, false)
 	g.wakeAt(ctx, due, longestWake)
 }
 
-// noteLeftOut logs and counts what of a page could not be understood, by name
-// and never by value.
+// noteLeftOut logs and counts the parts of a page that could not be decoded, by
+// name and never by value.
 func (g *Gatherer) noteLeftOut(ctx context.Context, athleteID int64, p Page) {
 	members := 0
 	for _, n := range p.LeftOut {

@@ -21,17 +21,17 @@ const (
 	atToken    = strava.EndpointRefresh
 )
 
-// hang is a call that is never answered: the requester gives up after 15 s.
+// hang is a call without an answer: the requester gives up after 15 s.
 const hang = strava.FaultHang
 
-// greyKinds are the ways in which calls fail that are not clean.
+// greyKinds are the ways in which calls fail greyly.
 var greyKinds = []strava.FaultKind{
 	strava.Fault502, strava.Fault503, strava.Fault504, strava.Fault597, strava.Fault500,
 	strava.Fault200HTML, strava.Fault200Null, strava.Fault200Message, strava.Fault200Empty, strava.Fault200Truncated,
 	strava.Fault403HTML, strava.Fault403Other, strava.Fault403, strava.Fault401, strava.Fault429, strava.FaultReset, hang,
 }
 
-// pageKinds are the ways in which lists fail, besides.
+// pageKinds are further ways in which lists fail.
 var pageKinds = []strava.FaultKind{strava.Fault200EmptyList, strava.FaultRepeatedPage, strava.FaultLongPage, strava.Fault404}
 
 // ailment is how calls of some athletes fail.
@@ -44,7 +44,7 @@ type ailment struct {
 
 func (f ailment) String() string { return fmt.Sprintf("%s at %s, headers %s", f.kind, f.at, f.headers) }
 
-// ward is a world of athletes some of whom may be sick.
+// ward is a world in which calls for some athletes, the sick ones, fail.
 type ward struct {
 	*world
 	ids     []int64
@@ -54,11 +54,11 @@ type ward struct {
 	// firsts is when the first scan of an athlete was complete.
 	firsts  map[int64]time.Time
 	pending []pendingWebhook
-	// waits is how long the webhooks of those who are not sick waited.
+	// waits is how long the webhooks of healthy athletes waited.
 	waits []time.Duration
 }
 
-// pendingWebhook is one whose change does not show yet.
+// pendingWebhook is a webhook whose change is not published yet.
 type pendingWebhook struct {
 	athleteID, activityID int64
 	name                  string
@@ -101,7 +101,7 @@ func endpoint(path string) string {
 	return atActivity
 }
 
-// ail has calls fail from now on; nil ends that.
+// ail makes calls fail from now on; nil ends that.
 func (w *ward) ail(f *ailment) {
 	w.t.Helper()
 	w.strava.ClearFaults()
@@ -122,13 +122,13 @@ func (w *ward) edit(id int64) {
 	w.renames++
 	name := fmt.Sprint("Renamed ", w.renames)
 	w.rename(id, a, name)
-	n := w.notice(id, a, gathering.AspectUpdate)
+	n := w.event(id, a, gathering.AspectUpdate)
 	n.Updates = map[string]any{"title": name}
 	w.receive(n)
 	w.pending = append(w.pending, pendingWebhook{id, a, name, w.clock.Now()})
 }
 
-// observe notes which changes show and which first scans are complete by now.
+// observe notes which changes are published and which first scans are complete.
 func (w *ward) observe() {
 	for _, id := range w.ids {
 		if w.firsts[id].IsZero() && w.planes.complete[id] {
@@ -147,8 +147,8 @@ func (w *ward) observe() {
 	})
 }
 
-// live lets time pass, in steps to whatever is due next, in which every interval
-// another of the athletes renames an activity.
+// live lets time pass, in steps to whatever is due next. Every interval the
+// next athlete renames an activity.
 func (w *ward) live(d, interval time.Duration, athletes []int64) {
 	w.t.Helper()
 	end, next := w.clock.Now().Add(d), w.clock.Now().Add(interval)
@@ -173,7 +173,7 @@ func (w *ward) live(d, interval time.Duration, athletes []int64) {
 	w.observe()
 }
 
-// health is how the athletes who are not sick fared.
+// health sums up how the healthy athletes fared.
 type health struct {
 	scans     int
 	newcomer  time.Duration
@@ -184,8 +184,8 @@ type health struct {
 	different int
 }
 
-// stay has thirty athletes live for three days, one of whom is sick if there is a
-// fault, and another of whom is a newcomer right behind.
+// stay plays three days of thirty athletes. If there is a fault, one of them is
+// sick, and the newcomer right behind is healthy.
 func stay(t *testing.T, f *ailment) (h health, sickCalls, parked int) {
 	sizes := []int{}
 	for i := range 30 {
@@ -221,7 +221,7 @@ func stay(t *testing.T, f *ailment) (h health, sickCalls, parked int) {
 	w.live(time.Hour, 20*time.Minute, others)
 	for range 35 {
 		w.edit(sick)
-		w.receive(w.notice(sick, w.add(sick, strava.NewActivity{}), gathering.AspectCreate))
+		w.receive(w.event(sick, w.add(sick, strava.NewActivity{}), gathering.AspectCreate))
 		w.live(2*time.Hour, 20*time.Minute, others)
 	}
 	h.scans = scans() - before
@@ -260,7 +260,7 @@ func TestOneSickAthleteCostsNobodyElseAnything(t *testing.T) {
 			t.Parallel()
 			h, calls, parked := stay(t, &f)
 			if f.kind == strava.Fault429 {
-				h.refused = 0 // They are the sick athlete's.
+				h.refused = 0 // They were for the sick athlete.
 			}
 			slack := 2 * time.Second
 			if f.kind == hang {
@@ -301,8 +301,9 @@ func greyFaults() (out []ailment) {
 	return out
 }
 
-// TestOnePageThatIsWrongRemovesNothing, whatever is wrong with it, wherever it is
-// and whether it is so once or twice; and one that always fails is gone around.
+// TestOnePageThatIsWrongRemovesNothing, whatever is wrong, wherever the page
+// is, and whether it happens once or twice. A page that always fails is gone
+// around.
 func TestOnePageThatIsWrongRemovesNothing(t *testing.T) {
 	for _, kind := range append(slices.Clone(greyKinds), pageKinds...) {
 		if kind == hang {
@@ -361,7 +362,7 @@ func (w *ward) spoil(kind strava.FaultKind, req credentialsv1.ForwardRequest, re
 	}
 }
 
-// TestAMassDeletionIsGoneWithinTwoDays, although no webhook reported it.
+// TestAMassDeletionIsGoneWithinTwoDays: no webhook reports it.
 func TestAMassDeletionIsGoneWithinTwoDays(t *testing.T) {
 	w := newWard(t, strava.Settings{}, 700, 10)
 	id := w.ids[0]
@@ -380,8 +381,8 @@ func TestAMassDeletionIsGoneWithinTwoDays(t *testing.T) {
 	w.same(id)
 }
 
-// TestEverybodyRecoversFromAnOutage of two hours within half an hour, and nobody
-// is parked for it.
+// TestEverybodyRecoversFromAnOutage: half an hour after an outage of two hours
+// everything is current, and no job is parked.
 func TestEverybodyRecoversFromAnOutage(t *testing.T) {
 	var faults []ailment
 	for _, kind := range greyKinds {

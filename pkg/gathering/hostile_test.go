@@ -17,7 +17,7 @@ import (
 	"github.com/paceline/paceline/test/strava"
 )
 
-// unlistable has lists fail that would hold one of these activities.
+// unlistable makes lists fail that would hold one of these activities.
 func (w *world) unlistable(ids ...int64) {
 	w.bend(func(req credentialsv1.ForwardRequest, res *credentialsv1.ForwardResponse) {
 		if endpoint(req.Path) == atList && slices.ContainsFunc(ids, func(id int64) bool { return holds(res, id) }) {
@@ -40,7 +40,7 @@ func (w *world) newest(id int64) (ids []int64) {
 	return ids
 }
 
-// gathered has so many athletes gathered, and gives the first.
+// gathered gathers so many athletes and returns the first.
 func (w *world) gathered(athletes int) int64 {
 	w.t.Helper()
 	for i := range athletes {
@@ -130,9 +130,9 @@ func TestWhatIsAskedForIsNotHeldUpByAHintThatWaits(t *testing.T) {
 			res.Status, res.Body = http.StatusInternalServerError, "{}"
 		}
 	})
-	w.receive(w.notice(id, ids[3], gathering.AspectUpdate))
+	w.receive(w.event(id, ids[3], gathering.AspectUpdate))
 	w.pass(time.Hour)
-	if wait := w.mailbox(id).Job.Due.Sub(w.clock.Now()); wait < 10*time.Minute {
+	if wait := w.inbox(id).Job.Due.Sub(w.clock.Now()); wait < 10*time.Minute {
 		t.Fatalf("the hint waits for %s only", wait)
 	}
 	lists, rereads := w.lists(id), w.rereads(id)
@@ -160,9 +160,9 @@ func TestAQuestionThatComesWhileAnotherIsSettledIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.clock.Advance(time.Second)
-	w.stepping(time.Second)() // It is seen, so that the scan was wrong.
-	if !w.mailbox(id).Question.Seen {
-		t.Fatalf("the first question is not looked into: %+v", w.mailbox(id))
+	w.stepping(time.Second)() // The activity is seen, so the scan was wrong.
+	if !w.inbox(id).Question.Seen {
+		t.Fatalf("the first question is not looked into: %+v", w.inbox(id))
 	}
 	asked := false
 	w.gatherer.Athletes = afterUpdate{w.store, func() {
@@ -175,7 +175,7 @@ func TestAQuestionThatComesWhileAnotherIsSettledIsKept(t *testing.T) {
 		}
 	}}
 	w.stepping(time.Second)()
-	if q := w.mailbox(id).Question; !asked || q.ScanID != w.stored(id).Scan.ID {
+	if q := w.inbox(id).Question; !asked || q.ScanID != w.stored(id).Scan.ID {
 		t.Errorf("asked %v, the question is %+v", asked, q)
 	}
 }

@@ -7,68 +7,71 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
-// Inbox holds what is to be looked into about one athlete: hints from webhooks,
-// and what the athlete or another boundary asked for. It exists as long as the
-// athlete's authorization.
+// Inbox holds what has to be read about one athlete outside a scan: hints from
+// webhooks, and requests of the athlete or of another boundary. It exists as
+// long as the athlete's authorization.
 type Inbox struct {
 	AthleteID int64
 	// Generation of the authorization; 0 when there is no inbox.
 	Generation int64
 	Job        Job
 	Hints      []Hint
-	// Overflowed says that there were more hints than the inbox holds.
+	// Overflowed says that hints were dropped, because the inbox was full or they
+	// were too old. Only a scan makes up for them.
 	Overflowed bool
 	// RefreshRequested says that the athlete asked for the newest activities.
 	RefreshRequested bool
-	// ListedAt is when the newest activities, or all, were last read for hints.
+	// ListedAt is when hints last led to a list of the newest activities, or to a
+	// scan.
 	ListedAt time.Time
-	// PacedAt is when single re-reads would last have happened, had they been
-	// spread evenly, one in each pace.
+	// PacedAt limits single re-reads: it is when the last one would have happened,
+	// had all been spread evenly, one in each pace.
 	PacedAt time.Time
-	// ListSize is how many activities the next list asks for; 0 for PageSize. It is
-	// smaller after a list that Strava failed to show.
+	// ListSize is how many activities the next list asks for; 0 means PageSize. It
+	// shrinks when Strava fails to show a list.
 	ListSize int
-	// Scarce says that the quota was, at the last call.
+	// Scarce says that the quota was scarce at the last call.
 	Scarce bool
-	// FailedOn is the activity whose re-read failed last; 0 when it was another
-	// call that failed, or none.
+	// FailedOn is the activity whose re-read failed last; 0 if no call failed, or
+	// another one did.
 	FailedOn int64
 	// Question is about the last scan.
 	Question Question
 }
 
-// Question asks whether what a scan did not find is gone.
+// Question asks whether the activities that a scan did not find are gone.
 type Question struct {
 	// ScanID is empty without a question.
 	ScanID string
-	// Seen says that some of it is still there: the scan was wrong. Gone counts
-	// what is not.
+	// Seen says that Strava still shows one of the sample: the scan was wrong.
+	// Gone counts those of the sample that are not visible any more.
 	Seen bool
 	Gone int
 }
 
-// enoughFailures is how often the re-read of one of a question's sample may fail
-// before the others answer for it.
+// enoughFailures is how often the re-read of one activity of a question's
+// sample may fail before the question is answered without it.
 const enoughFailures = 3
 
-// Hint says that there may be something to read: what a webhook said of an
-// activity, or of the authorization, and what is left from another attempt.
+// Hint says that there may be something to read: a webhook event about an
+// activity or the authorization, or something that a scan could not settle.
 type Hint struct {
 	// Aspect is Strava's aspect_type, or one of the others below.
 	Aspect     string
 	ActivityID int64
 	// EventTime is Strava's, in Unix seconds.
 	EventTime int64
-	// ReceivedAt is when it came.
+	// ReceivedAt is when the hint arrived.
 	ReceivedAt time.Time
-	// NotBefore is when to look again, after an attempt that found nothing yet or
-	// failed.
+	// NotBefore is when to try again, after an attempt that failed or did not find
+	// the activity.
 	NotBefore time.Time
-	// Attempts is how often the activity was not there, and Failures how often
-	// in a row its re-read failed, since FailingSince.
+	// Attempts counts the re-reads that did not find the activity. Failures counts
+	// the re-reads in a row that failed, the first at FailingSince.
 	Attempts, Failures int
 	FailingSince       time.Time
-	// Unlisted says that it is not, or need not be, among the newest activities.
+	// Unlisted says that a list of the newest activities does not answer the hint:
+	// the activity is re-read by its id.
 	Unlisted bool
 }
 
@@ -79,7 +82,8 @@ const (
 	AspectDelete = "delete"
 	// AspectDeauthorize: the athlete is said to have withdrawn access.
 	AspectDeauthorize = "deauthorize"
-	// AspectMissing: a scan did not find the activity, which is held.
+	// AspectMissing: a scan did not find the activity, although the activity plane
+	// holds it.
 	AspectMissing = "missing"
 	// AspectProfile: the athlete's profile could not be read.
 	AspectProfile = "profile"
@@ -88,26 +92,27 @@ const (
 const (
 	// MaxHints is how many hints an inbox holds.
 	MaxHints = 200
-	// SeenLife is how long a webhook event is remembered, to know it when it comes
-	// again: Strava gives up after minutes.
+	// SeenLife is how long the digest of a webhook event is kept, to recognise a
+	// duplicate. Strava retries for minutes only.
 	SeenLife = 3 * 24 * time.Hour
-	// pace is the least time between two lists for one athlete's hints, and,
-	// after the first paceBurst, between two single re-reads; scarcePace is the
-	// same while the quota is scarce, and scanPace between two scans.
+	// pace is the least time between two lists for one athlete's hints, and, after
+	// the first paceBurst, between two single re-reads. scarcePace applies while
+	// the quota is scarce, scanPace to scans for hints.
 	pace       = 15 * time.Second
 	scarcePace = time.Minute
 	scanPace   = time.Minute
 	paceBurst  = 5
-	// scanOverhead is how many calls a scan takes that confirms deletions, besides
-	// its pages: the profile, the end twice, and a sample of what is gone.
+	// scanOverhead is how many calls a scan takes besides its pages when it finds
+	// deletions: the profile, the end again, and a sample of the missing
+	// activities.
 	scanOverhead = 6
 )
 
-// retryDelays are how long an activity that is not there is waited for, each time
-// until it is believed not to be, see [activityHints.patience].
+// retryDelays are the waits before an activity that was not found is looked for
+// again, see [activityHints.patience].
 var retryDelays = []time.Duration{time.Minute, 10 * time.Minute}
 
-// pace is the least time between two looks.
+// pace is the least time between two calls for hints.
 func (m Inbox) pace() time.Duration {
 	if m.Scarce {
 		return scarcePace
@@ -115,7 +120,7 @@ func (m Inbox) pace() time.Duration {
 	return pace
 }
 
-// activityHints are all hints about one activity, or about the profile.
+// activityHints sums up all hints about one activity, or about the profile.
 type activityHints struct {
 	activityID       int64 // 0 for the profile
 	created, deleted bool
@@ -128,10 +133,10 @@ type activityHints struct {
 	eventTime int64
 }
 
-// patience is how often an activity may not be there and is still looked for
-// again. A webhook that says so, or a scan that missed it, needs no more evidence.
-// Without either, one answer is not enough. Of a new activity Strava sends the
-// webhook before it has processed the upload.
+// patience is how many times an activity that was not found is looked for
+// again. If a webhook reported the deletion, or a scan missed the activity, one
+// answer is evidence enough; otherwise it is not. A new activity gets more
+// time, because Strava sends the webhook before it has processed the upload.
 func (s activityHints) patience() int {
 	switch {
 	case s.deleted, s.missing:
@@ -142,10 +147,11 @@ func (s activityHints) patience() int {
 	return 1
 }
 
-// byFailures has what failed least come first.
+// byFailures puts the activity that failed least first.
 func byFailures(a, b activityHints) int { return a.failures - b.failures }
 
-// hinted are what the hints that are ripe are about, the oldest first.
+// hinted sums up, by activity, the hints that may be worked on now, the oldest
+// first.
 func (m Inbox) hinted(now time.Time) []activityHints {
 	var out []activityHints
 	for _, h := range m.Hints {
@@ -171,12 +177,12 @@ func (m Inbox) hinted(now time.Time) []activityHints {
 	return out
 }
 
-// action is what to do next about an inbox.
+// action is the next thing to do for an inbox.
 type action struct {
 	do string
 	// at is when it may be done.
 	at time.Time
-	// about is what to re-read.
+	// about is the activity to re-read.
 	about activityHints
 }
 
@@ -191,8 +197,8 @@ const (
 )
 
 // next decides what to do next. One list answers all hints about recent
-// activities at once; what it does not hold is re-read one by one. A complete
-// scan answers everything; pages is how many it takes.
+// activities; those that it does not hold are re-read one by one. A scan
+// answers everything; pages is how many it takes.
 func (m Inbox) next(now time.Time, pages int) action {
 	if slices.ContainsFunc(m.Hints, func(h Hint) bool { return h.Aspect == AspectDeauthorize }) {
 		return action{do: doReport, at: now}
@@ -228,7 +234,7 @@ func (m Inbox) next(now time.Time, pages int) action {
 	return action{do: doReread, at: m.PacedAt.Add(-(paceBurst - 1) * m.pace()), about: slices.MinFunc(hinted, byFailures)}
 }
 
-// reschedule puts the inbox where it waits for its next action.
+// reschedule queues the inbox for its next action.
 func (m *Inbox) reschedule(now time.Time, pages int) {
 	a := m.next(now, pages)
 	switch {
@@ -250,15 +256,16 @@ func (m *Inbox) served(r Reading) {
 	m.FailedOn, m.Scarce = 0, r.Scarce
 }
 
-// requestRefresh has the newest activities listed for the athlete, who is
-// looking. A lease on the inbox stays.
+// requestRefresh makes the next action a list of the newest activities, for an
+// athlete who asked for it. A lease on the inbox stays.
 func (m *Inbox) requestRefresh(now time.Time) {
 	m.RefreshRequested = true
 	m.hasten(quota.Interactive, now)
 }
 
-// hasten makes the job due now, or when it is to be retried; in the class, if it
-// has none. Whatever else the inbox holds may wait for much later.
+// hasten makes the job due now, or at its retry after a failure. A job without
+// a class gets this one. Without hasten, a hint that waits would hold up the
+// new request.
 func (m *Inbox) hasten(class quota.Class, now time.Time) {
 	if due := latest(now, m.Job.RetryAt); m.Job.Class == "" {
 		m.Job.Class, m.Job.Due = class, due
@@ -267,8 +274,9 @@ func (m *Inbox) hasten(class quota.Class, now time.Time) {
 	}
 }
 
-// ask has the sample of activities looked for that a scan did not find. Without
-// room for any of it the next scan has to ask again.
+// ask adds hints to look for a sample of the activities that a scan did not
+// find. If the inbox has no room for any of them, the question comes again with
+// the next scan.
 func (m *Inbox) ask(scanID string, sample []int64, now time.Time) {
 	hints := slices.Clone(m.Hints)
 	for _, id := range sample {
@@ -282,7 +290,7 @@ func (m *Inbox) ask(scanID string, sample []int64, now time.Time) {
 	}
 }
 
-// oweProfile has the profile read that a scan could not read.
+// oweProfile adds a hint to read the profile, which a scan could not read.
 func (m *Inbox) oweProfile(f failure) {
 	if slices.ContainsFunc(m.Hints, func(h Hint) bool { return h.Aspect == AspectProfile }) {
 		return
@@ -292,7 +300,8 @@ func (m *Inbox) oweProfile(f failure) {
 	m.Hints = append(slices.Clone(m.Hints), h)
 }
 
-// answered drops the hints about the activity. seen says that Strava shows it.
+// answered drops the hints about the activity, and notes for a question whether
+// Strava still shows it.
 func (m *Inbox) answered(activityID int64, seen bool) {
 	about := func(h Hint) bool { return h.Aspect != AspectDeauthorize && h.ActivityID == activityID }
 	if slices.ContainsFunc(m.Hints, func(h Hint) bool { return about(h) && h.Aspect == AspectMissing }) {
@@ -311,10 +320,10 @@ func (m Inbox) listSize() int {
 	return m.ListSize
 }
 
-// failList takes in that Strava could not list the newest activities: it may fail
-// to show only one of them. A few hints are then looked into one by one; for more
-// of them a shorter list is tried first. An athlete who asked for the newest has
-// to ask again once even the shortest fails.
+// failList reacts to a failed list of the newest activities; Strava may fail to
+// show only one of them. The next list is shorter. If there are only a few
+// hints, or the list cannot get shorter, their activities are re-read one by
+// one. If even the shortest list fails, a request for a refresh is dropped.
 func (m *Inbox) failList(now time.Time) {
 	shortest := m.listSize() == 1
 	if shortest || len(m.hinted(now)) <= paceBurst {
@@ -342,16 +351,16 @@ func (m *Inbox) each(activityID int64, change func(*Hint)) {
 	}
 }
 
-// postpone has an activity that is not there looked for again after a while.
+// postpone puts off looking for an activity that was not found.
 func (m *Inbox) postpone(s activityHints, now time.Time) {
 	m.each(s.activityID, func(h *Hint) {
 		h.Unlisted, h.Attempts, h.NotBefore = true, s.attempts+1, now.Add(retryDelays[s.attempts])
 	})
 }
 
-// failReread takes in that one activity could not be re-read, and reports
-// whether it is parked. It waits by itself, and holds up no other: only when
-// another one fails right after it the whole inbox waits.
+// failReread puts off an activity whose re-read failed, and reports whether it
+// is parked. Other activities go on; the whole inbox waits only if the re-read
+// of another activity fails right after it.
 func (m *Inbox) failReread(about activityHints, f failure, pages int) (parked bool) {
 	since := about.failingSince
 	if about.failures == 0 {
@@ -376,16 +385,16 @@ func (m *Inbox) failReread(about activityHints, f failure, pages int) (parked bo
 	return parked
 }
 
-// empty forgets everything but a deauthorization.
+// empty drops everything but a deauthorization.
 func (m *Inbox) empty() {
 	m.Overflowed, m.RefreshRequested, m.Question = false, false, Question{}
 	m.Hints = slices.DeleteFunc(slices.Clone(m.Hints), func(h Hint) bool { return h.Aspect != AspectDeauthorize })
 	m.Job = Job{}
 }
 
-// expire drops the hints that are too old to be kept and reports whether there
-// were any. The inbox overflows instead: reading everything makes up for them.
-// A deauthorization stays until it is reported.
+// expire drops the hints that are too old to be kept, and reports whether there
+// were any. The inbox then counts as overflowed, so that a scan makes up for
+// them. A deauthorization stays until it is reported.
 func (m *Inbox) expire(now time.Time) bool {
 	old := func(h Hint) bool { return h.Aspect != AspectDeauthorize && now.Sub(h.ReceivedAt) >= keepAge }
 	if !slices.ContainsFunc(m.Hints, old) {
@@ -394,6 +403,6 @@ func (m *Inbox) expire(now time.Time) bool {
 	m.Hints = slices.DeleteFunc(slices.Clone(m.Hints), old)
 	m.Overflowed = true
 	m.Question = Question{} // The next scan asks again.
-	m.Job.release()         // Its holder holds what is gone.
+	m.Job.release()         // The holder of the lease still has the old hints.
 	return true
 }

@@ -20,8 +20,8 @@ import (
 	"github.com/paceline/paceline/test/strava"
 )
 
-// current is a world in which the history of one athlete, n activities, is
-// gathered; calls counts the API's since then.
+// current returns a world in which one athlete's history of n activities is
+// gathered. calls counts API calls since then.
 func current(t *testing.T, n int) (w *world, id int64, calls func() int) {
 	t.Helper()
 	w = newWorld(t, plenty, histories(n, 10)...)
@@ -62,7 +62,7 @@ func TestTwentyCreatesTakeFewCalls(t *testing.T) {
 	for spacing, most := range map[time.Duration]int{0: 2, 500 * time.Millisecond: 2, 3 * time.Second: 5} {
 		w, id, calls := current(t, 250)
 		for range 20 {
-			w.receive(w.notice(id, w.add(id, strava.NewActivity{}), gathering.AspectCreate))
+			w.receive(w.event(id, w.add(id, strava.NewActivity{}), gathering.AspectCreate))
 			w.work() // A gatherer is woken by each.
 			w.clock.Advance(spacing)
 		}
@@ -73,15 +73,15 @@ func TestTwentyCreatesTakeFewCalls(t *testing.T) {
 			t.Errorf("every %s: %d calls", spacing, n)
 		}
 		w.same(id)
-		if m := w.mailbox(id); len(m.Hints) != 0 || m.Job.Class != "" {
+		if m := w.inbox(id); len(m.Hints) != 0 || m.Job.Class != "" {
 			t.Errorf("every %s: left %+v", spacing, m)
 		}
 	}
 }
 
-func TestAReplayedNoticeCostsNothing(t *testing.T) {
+func TestAReplayedEventCostsNothing(t *testing.T) {
 	w, id, calls := current(t, 250)
-	n := w.notice(id, w.truth(id)[5].ID, gathering.AspectUpdate)
+	n := w.event(id, w.truth(id)[5].ID, gathering.AspectUpdate)
 	n.Updates = map[string]any{"title": "Messy"}
 	w.receive(n)
 	w.pass(time.Minute)
@@ -101,7 +101,7 @@ func TestAReplayedNoticeCostsNothing(t *testing.T) {
 	if n, err := w.store.WebhookEvents(t.Context(), w.clock.Now()); err != nil || n != 1 {
 		t.Errorf("%d are in the status, %v", n, err)
 	}
-	// Another edit at the same time is another notice.
+	// Another edit at the same time is another event.
 	n.Updates = map[string]any{"title": "Tidy"}
 	w.receive(n)
 	w.pass(time.Minute)
@@ -117,12 +117,12 @@ func TestHintsCoalesce(t *testing.T) {
 	}{
 		"an old activity is renamed": {func(w *world, id int64, h []strava.Activity) {
 			w.rename(id, h[450].ID, "Renamed")
-			w.receive(w.notice(id, h[450].ID, gathering.AspectUpdate))
+			w.receive(w.event(id, h[450].ID, gathering.AspectUpdate))
 		}, 0, 1},
 		"an activity is edited again and again": {func(w *world, id int64, h []strava.Activity) {
 			for i := range 5 {
 				w.rename(id, h[3].ID, "Renamed "+string(rune('a'+i)))
-				n := w.notice(id, h[3].ID, gathering.AspectUpdate)
+				n := w.event(id, h[3].ID, gathering.AspectUpdate)
 				n.EventTime += int64(i)
 				w.receive(n)
 			}
@@ -130,34 +130,34 @@ func TestHintsCoalesce(t *testing.T) {
 		"several recent ones are edited": {func(w *world, id int64, h []strava.Activity) {
 			for _, a := range h[:30] {
 				w.rename(id, a.ID, "Renamed")
-				w.receive(w.notice(id, a.ID, gathering.AspectUpdate))
+				w.receive(w.event(id, a.ID, gathering.AspectUpdate))
 			}
 		}, 1, 0},
 		"a recent and two old ones": {func(w *world, id int64, h []strava.Activity) {
 			for _, i := range []int{3, 300, 400} {
 				w.rename(id, h[i].ID, "Renamed")
-				w.receive(w.notice(id, h[i].ID, gathering.AspectUpdate))
+				w.receive(w.event(id, h[i].ID, gathering.AspectUpdate))
 			}
 		}, 1, 2},
 		"one is deleted": {func(w *world, id int64, h []strava.Activity) {
 			w.remove(id, h[300].ID)
-			w.receive(w.notice(id, h[300].ID, gathering.AspectDelete))
+			w.receive(w.event(id, h[300].ID, gathering.AspectDelete))
 		}, 0, 1},
 		"made and deleted at once": {func(w *world, id int64, _ []strava.Activity) {
 			a := w.add(id, strava.NewActivity{})
 			w.remove(id, a)
-			w.receive(w.notice(id, a, gathering.AspectDelete))
-			w.receive(w.notice(id, a, gathering.AspectCreate))
+			w.receive(w.event(id, a, gathering.AspectDelete))
+			w.receive(w.event(id, a, gathering.AspectCreate))
 		}, 0, 1},
 		"all but a few are deleted": {func(w *world, id int64, h []strava.Activity) {
 			for _, a := range h[4:] {
 				w.remove(id, a.ID)
-				w.receive(w.notice(id, a.ID, gathering.AspectDelete))
+				w.receive(w.event(id, a.ID, gathering.AspectDelete))
 			}
 		}, 4, 3}, // The few, the empty page three times, and a sample of the others.
 		"one is uploaded that is years old": {func(w *world, id int64, _ []strava.Activity) {
 			a := w.add(id, strava.NewActivity{Start: w.clock.Now().Add(-5 * 365 * 24 * time.Hour)})
-			w.receive(w.notice(id, a, gathering.AspectCreate))
+			w.receive(w.event(id, a, gathering.AspectCreate))
 		}, 1, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -178,7 +178,7 @@ func TestEditsShowAtOnceAndAreBounded(t *testing.T) {
 	h := w.truth(id)
 	for i := range 10 {
 		w.rename(id, h[i].ID, "Renamed")
-		w.receive(w.notice(id, h[i].ID, gathering.AspectUpdate))
+		w.receive(w.event(id, h[i].ID, gathering.AspectUpdate))
 		w.clock.Advance(time.Second)
 		w.work()
 		if i < 5 && w.differs(id) != nil {
@@ -195,14 +195,14 @@ func TestEditsShowAtOnceAndAreBounded(t *testing.T) {
 func TestAForgedDeletionDestroysNothing(t *testing.T) {
 	w, id, calls := current(t, 250)
 	other := w.truth(w.athlete(1))[0].ID
-	w.receive(w.notice(id, w.truth(id)[0].ID, gathering.AspectDelete))
+	w.receive(w.event(id, w.truth(id)[0].ID, gathering.AspectDelete))
 	w.pass(time.Minute)
 	w.same(id)
 	if f := eventtest.Facts[gatheringv1.ActivityGone](w.bus); len(f) != 0 {
 		t.Errorf("gone: %+v", f)
 	}
-	// An activity of somebody else's is not this athlete's.
-	w.receive(w.notice(id, other, gathering.AspectUpdate))
+	// Another athlete's activity is not this athlete's.
+	w.receive(w.event(id, other, gathering.AspectUpdate))
 	w.pass(time.Minute)
 	w.same(id)
 	w.pass(2 * time.Minute)
@@ -228,7 +228,7 @@ func TestANewActivityIsWaitedFor(t *testing.T) {
 		} else {
 			a = w.add(id, strava.NewActivity{ReadyAfter: strava.Duration(tc.ready)})
 		}
-		w.receive(w.notice(id, a, gathering.AspectCreate))
+		w.receive(w.event(id, a, gathering.AspectCreate))
 		w.pass(20 * time.Minute)
 		w.same(id)
 		if n := calls(); n != tc.calls {
@@ -238,7 +238,7 @@ func TestANewActivityIsWaitedFor(t *testing.T) {
 		if tc.ready < 0 != (len(gone) == 1) {
 			t.Errorf("%s: gone: %+v", name, gone)
 		}
-		if m := w.mailbox(id); len(m.Hints) != 0 {
+		if m := w.inbox(id); len(m.Hints) != 0 {
 			t.Errorf("%s: left %+v", name, m.Hints)
 		}
 	}
@@ -250,7 +250,7 @@ func TestStormOfOneAthleteIsOneScan(t *testing.T) {
 	for i, a := range w.truth(id) {
 		if i%2 == 0 {
 			w.remove(id, a.ID)
-			w.receive(w.notice(id, a.ID, gathering.AspectDelete))
+			w.receive(w.event(id, a.ID, gathering.AspectDelete))
 		}
 	}
 	w.pass(5 * time.Minute)
@@ -260,12 +260,12 @@ func TestStormOfOneAthleteIsOneScan(t *testing.T) {
 	}
 }
 
-// TestManyDeletionsRightAfterAReadingShow: what a scan has not seen is only gone
-// if it was read well before, for clocks differ.
+// TestManyDeletionsRightAfterAReadingShow: a scan removes an activity only if
+// it was last read well before the scan began, since clocks differ.
 func TestManyDeletionsRightAfterAReadingShow(t *testing.T) {
 	for name, read := range map[string]func(*world, int64){
 		"a list": func(w *world, id int64) {
-			w.receive(w.notice(id, w.add(id, strava.NewActivity{}), gathering.AspectCreate))
+			w.receive(w.event(id, w.add(id, strava.NewActivity{}), gathering.AspectCreate))
 			w.work()
 		},
 		"a scan": func(w *world, id int64) {
@@ -280,7 +280,7 @@ func TestManyDeletionsRightAfterAReadingShow(t *testing.T) {
 			for _, a := range w.truth(id)[:deletions] {
 				w.clock.Advance(200 * time.Millisecond)
 				w.remove(id, a.ID)
-				w.receive(w.notice(id, a.ID, gathering.AspectDelete))
+				w.receive(w.event(id, a.ID, gathering.AspectDelete))
 				w.work()
 			}
 			w.pass(10 * time.Minute)
@@ -296,19 +296,19 @@ func TestManyDeletionsRightAfterAReadingShow(t *testing.T) {
 	}
 }
 
-// TestAnActivityThatStravaFailsToShowHoldsNothingUp: Strava answers 500 for some
-// that are corrupt.
+// TestAnActivityThatStravaFailsToShowHoldsNothingUp: Strava answers 500 for an
+// activity that is corrupt.
 func TestAnActivityThatStravaFailsToShowHoldsNothingUp(t *testing.T) {
 	w, id, _ := current(t, 500)
 	h := w.truth(id)
 	w.gatherer.Strava = corrupt{w.gatherer.Strava, h[300].ID}
 	for i := 300; i < 304; i++ {
 		w.rename(id, h[i].ID, "Renamed")
-		w.receive(w.notice(id, h[i].ID, gathering.AspectUpdate))
+		w.receive(w.event(id, h[i].ID, gathering.AspectUpdate))
 	}
 	left := func() {
 		t.Helper()
-		if m := w.mailbox(id); len(m.Hints) != 1 || m.Hints[0].ActivityID != h[300].ID {
+		if m := w.inbox(id); len(m.Hints) != 1 || m.Hints[0].ActivityID != h[300].ID {
 			t.Errorf("left %+v", m.Hints)
 		}
 	}
@@ -322,7 +322,7 @@ func TestAnActivityThatStravaFailsToShowHoldsNothingUp(t *testing.T) {
 	// What comes later is not held up, and the sick one costs little.
 	before := w.rereads(id)
 	w.rename(id, h[310].ID, "Renamed")
-	w.receive(w.notice(id, h[310].ID, gathering.AspectUpdate))
+	w.receive(w.event(id, h[310].ID, gathering.AspectUpdate))
 	w.work()
 	left()
 	w.pass(12 * time.Hour)
@@ -358,13 +358,13 @@ func TestTheNewestActivityMayFailWithoutHoldingUpNewOnes(t *testing.T) {
 			for i := range test.uploads {
 				// All of them began before the one that fails.
 				a := w.add(id, strava.NewActivity{Start: sick.Start.Add(-time.Duration(i+1) * time.Hour)})
-				w.receive(w.notice(id, a, gathering.AspectCreate))
+				w.receive(w.event(id, a, gathering.AspectCreate))
 			}
 			w.work()
 			w.gather(w.athlete(1)) // Strava works for others.
 			w.passSeconds(test.within)
 			w.same(id)
-			if m := w.mailbox(id); len(m.Hints) != 0 || m.Job.Class != "" {
+			if m := w.inbox(id); len(m.Hints) != 0 || m.Job.Class != "" {
 				t.Errorf("left %+v", m)
 			}
 			if n := w.metrics.Of(gathering.MetricParked); n != 0 {
@@ -374,7 +374,7 @@ func TestTheNewestActivityMayFailWithoutHoldingUpNewOnes(t *testing.T) {
 	}
 }
 
-// TestAnActivityWithoutAReadableStartHarmsNoOther and is kept as it was.
+// TestAnActivityWithoutAReadableStartHarmsNoOther: it is itself kept as it was.
 func TestAnActivityWithoutAReadableStartHarmsNoOther(t *testing.T) {
 	w, id, calls := current(t, 250)
 	odd, other := w.truth(id)[3].ID, w.truth(id)[4].ID
@@ -383,10 +383,10 @@ func TestAnActivityWithoutAReadableStartHarmsNoOther(t *testing.T) {
 		res.Body = start.ReplaceAllString(res.Body, `$1"yesterday"`)
 	})
 	before := w.plane(id)[odd]
-	w.receive(w.notice(id, odd, gathering.AspectUpdate))
+	w.receive(w.event(id, odd, gathering.AspectUpdate))
 	w.work()
-	if n := calls(); n != 1 || len(w.mailbox(id).Hints) != 1 {
-		t.Errorf("%d calls, left %+v", n, w.mailbox(id).Hints)
+	if n := calls(); n != 1 || len(w.inbox(id).Hints) != 1 {
+		t.Errorf("%d calls, left %+v", n, w.inbox(id).Hints)
 	}
 	w.rename(id, other, "Renamed")
 	w.until("all is read again", func() bool { return w.completed(id) == 2 })
@@ -408,7 +408,7 @@ func TestMembersThatCannotBeUnderstoodAreLeftOut(t *testing.T) {
 	if err := w.strava.SetFields(id, odd, map[string]json.RawMessage{"distance": json.RawMessage("1e12"), "name": json.RawMessage(`"Renamed"`)}); err != nil {
 		t.Fatal(err)
 	}
-	w.receive(w.notice(id, odd, gathering.AspectUpdate))
+	w.receive(w.event(id, odd, gathering.AspectUpdate))
 	w.work()
 	w.until("all is read again", func() bool { return w.completed(id) == 2 })
 	if got := w.plane(id); len(got) != 250 || got[odd].Name != "Renamed" || got[odd].Distance != 0 {
@@ -426,7 +426,7 @@ func TestDeauthorizationsArePassedOnWhateverTheQuota(t *testing.T) {
 		ObjectType: "athlete", ObjectID: id, AspectType: "update", OwnerID: id, SubscriptionID: subscription,
 		EventTime: 1_790_000_000, Updates: map[string]any{"authorized": "false"},
 	}
-	w.receive(w.notice(id, w.truth(id)[0].ID, gathering.AspectUpdate))
+	w.receive(w.event(id, w.truth(id)[0].ID, gathering.AspectUpdate))
 	w.work()
 	w.receive(n)
 	w.work()
@@ -436,13 +436,13 @@ func TestDeauthorizationsArePassedOnWhateverTheQuota(t *testing.T) {
 	if got := eventtest.Facts[gatheringv1.DeauthorizationReported](w.bus); !slices.Equal(got, want) {
 		t.Errorf("reported %+v", got)
 	}
-	if m := w.mailbox(id); len(m.Hints) != 1 || m.Job.Class != quota.Webhook {
+	if m := w.inbox(id); len(m.Hints) != 1 || m.Job.Class != quota.Webhook {
 		t.Errorf("left %+v", m)
 	}
 	if calls() != 0 {
 		t.Error("there were calls")
 	}
-	// One whom only credentials may know.
+	// An athlete whom only credentials may know.
 	n.OwnerID, n.ObjectID = 99, 99
 	w.receive(n)
 	if got := eventtest.Facts[gatheringv1.DeauthorizationReported](w.bus); len(got) != 2 || got[1].AthleteID != 99 {
@@ -453,9 +453,9 @@ func TestDeauthorizationsArePassedOnWhateverTheQuota(t *testing.T) {
 func TestHintsOfTheDegradedAreDropped(t *testing.T) {
 	w, id, _ := current(t, 250)
 	w.outcome = credentialsv1.OutcomeDegraded
-	w.receive(w.notice(id, w.truth(id)[0].ID, gathering.AspectUpdate))
+	w.receive(w.event(id, w.truth(id)[0].ID, gathering.AspectUpdate))
 	w.pass(time.Minute)
-	if m := w.mailbox(id); len(m.Hints) != 0 || m.Job.Class != "" {
+	if m := w.inbox(id); len(m.Hints) != 0 || m.Job.Class != "" {
 		t.Errorf("left %+v", m)
 	}
 }
@@ -466,7 +466,7 @@ func TestAHintThatFailsIsTriedAgain(t *testing.T) {
 		a := w.truth(id)[0].ID
 		w.rename(id, a, "Renamed")
 		w.outcome = outcome
-		w.receive(w.notice(id, a, gathering.AspectUpdate))
+		w.receive(w.event(id, a, gathering.AspectUpdate))
 		w.pass(10 * time.Hour)
 		w.outcome = ""
 		w.pass(2 * time.Hour)
@@ -499,28 +499,28 @@ func TestHandshake(t *testing.T) {
 
 func TestReceiveTakesInWhatConcernsUs(t *testing.T) {
 	w, id, _ := current(t, 1)
-	notice := func(change func(*gathering.WebhookEvent)) gathering.WebhookEvent {
-		n := w.notice(id, 11, gathering.AspectCreate)
+	event := func(change func(*gathering.WebhookEvent)) gathering.WebhookEvent {
+		n := w.event(id, 11, gathering.AspectCreate)
 		change(&n)
 		return n
 	}
 	for name, tc := range map[string]struct {
 		key    string
-		notice gathering.WebhookEvent
+		event  gathering.WebhookEvent
 		want   fault.Kind // "" for none
 		metric string
 	}{
-		"an activity":          {callbackKey, notice(func(*gathering.WebhookEvent) {}), "", gathering.MetricWebhookEvents},
-		"an athlete's update":  {callbackKey, notice(func(n *gathering.WebhookEvent) { n.ObjectType = "athlete" }), "", gathering.MetricWebhookIgnored},
-		"an unknown object":    {callbackKey, notice(func(n *gathering.WebhookEvent) { n.ObjectType = "club" }), "", gathering.MetricWebhookIgnored},
-		"an unknown aspect":    {callbackKey, notice(func(n *gathering.WebhookEvent) { n.AspectType = "merge" }), "", gathering.MetricWebhookIgnored},
-		"a stranger":           {callbackKey, notice(func(n *gathering.WebhookEvent) { n.OwnerID = 99 }), "", gathering.MetricWebhookUnknown},
-		"a wrong key":          {"x", notice(func(*gathering.WebhookEvent) {}), fault.NotFound, gathering.MetricWebhookRejected},
-		"another subscription": {callbackKey, notice(func(n *gathering.WebhookEvent) { n.SubscriptionID = 6 }), fault.Invalid, gathering.MetricWebhookRejected},
-		"no owner":             {callbackKey, notice(func(n *gathering.WebhookEvent) { n.OwnerID = 0 }), fault.Invalid, gathering.MetricWebhookRejected},
+		"an activity":          {callbackKey, event(func(*gathering.WebhookEvent) {}), "", gathering.MetricWebhookEvents},
+		"an athlete's update":  {callbackKey, event(func(n *gathering.WebhookEvent) { n.ObjectType = "athlete" }), "", gathering.MetricWebhookIgnored},
+		"an unknown object":    {callbackKey, event(func(n *gathering.WebhookEvent) { n.ObjectType = "club" }), "", gathering.MetricWebhookIgnored},
+		"an unknown aspect":    {callbackKey, event(func(n *gathering.WebhookEvent) { n.AspectType = "merge" }), "", gathering.MetricWebhookIgnored},
+		"a stranger":           {callbackKey, event(func(n *gathering.WebhookEvent) { n.OwnerID = 99 }), "", gathering.MetricWebhookUnknown},
+		"a wrong key":          {"x", event(func(*gathering.WebhookEvent) {}), fault.NotFound, gathering.MetricWebhookRejected},
+		"another subscription": {callbackKey, event(func(n *gathering.WebhookEvent) { n.SubscriptionID = 6 }), fault.Invalid, gathering.MetricWebhookRejected},
+		"no owner":             {callbackKey, event(func(n *gathering.WebhookEvent) { n.OwnerID = 0 }), fault.Invalid, gathering.MetricWebhookRejected},
 	} {
-		before, hints := w.metrics.All(), len(w.mailbox(id).Hints)
-		err := w.receiver.Receive(t.Context(), tc.key, tc.notice)
+		before, hints := w.metrics.All(), len(w.inbox(id).Hints)
+		err := w.receiver.Receive(t.Context(), tc.key, tc.event)
 		if (tc.want == "") != (err == nil) || (err != nil && !fault.Is(err, tc.want)) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -532,7 +532,7 @@ func TestReceiveTakesInWhatConcernsUs(t *testing.T) {
 		if tc.metric != "" && w.metrics.Of(tc.metric) != before[tc.metric]+1 {
 			t.Errorf("%s: not counted as %s", name, tc.metric)
 		}
-		if stored := len(w.mailbox(id).Hints) > hints; stored != (tc.metric == gathering.MetricWebhookEvents) {
+		if stored := len(w.inbox(id).Hints) > hints; stored != (tc.metric == gathering.MetricWebhookEvents) {
 			t.Errorf("%s: stored %v", name, stored)
 		}
 	}
@@ -542,7 +542,7 @@ func TestReceiveLosesNothingBeforeTheSubscriptionIsKnown(t *testing.T) {
 	w, id, _ := current(t, 1)
 	w.configure(0, 2)
 	w.clock.Advance(2 * time.Second)
-	n := w.notice(id, 11, gathering.AspectCreate)
+	n := w.event(id, 11, gathering.AspectCreate)
 	n.SubscriptionID = subscription + 1
 	if err := w.receiver.Receive(t.Context(), callbackKey, n); !fault.Is(err, fault.Transient) {
 		t.Fatalf("got %v", err)
@@ -550,24 +550,24 @@ func TestReceiveLosesNothingBeforeTheSubscriptionIsKnown(t *testing.T) {
 	w.configure(subscription+1, 3)
 	w.clock.Advance(2 * time.Second)
 	w.receive(n)
-	if m := w.mailbox(id); len(m.Hints) != 1 {
+	if m := w.inbox(id); len(m.Hints) != 1 {
 		t.Fatal("not stored")
 	}
 }
 
 func TestNothingIsAcknowledgedThatIsNotStored(t *testing.T) {
 	w, id, _ := current(t, 1)
-	w.receive(w.notice(id, 11, gathering.AspectCreate))
+	w.receive(w.event(id, 11, gathering.AspectCreate))
 	w.store.Fail(errors.New("boom"))
-	if w.receiver.Receive(t.Context(), callbackKey, w.notice(id, 12, gathering.AspectCreate)) == nil {
-		t.Error("200 would be answered for a notice that is lost")
+	if w.receiver.Receive(t.Context(), callbackKey, w.event(id, 12, gathering.AspectCreate)) == nil {
+		t.Error("200 would be answered for an event that is lost")
 	}
 	w.store.Fail(nil)
-	// Waking is a courtesy.
+	// Waking is best effort.
 	w.wakeups.Fail = errors.New("boom")
-	w.receive(w.notice(id, 13, gathering.AspectCreate))
+	w.receive(w.event(id, 13, gathering.AspectCreate))
 	w.bus.Fail(errors.New("boom"))
-	n := w.notice(99, 99, "update")
+	n := w.event(99, 99, "update")
 	n.ObjectType, n.Updates = "athlete", map[string]any{"authorized": "false"}
 	if w.receiver.Receive(t.Context(), callbackKey, n) == nil {
 		t.Error("200 would be answered for a deauthorization that is lost")
@@ -577,14 +577,14 @@ func TestNothingIsAcknowledgedThatIsNotStored(t *testing.T) {
 func TestAnAthleteWhoAsksSeesTheNewest(t *testing.T) {
 	w, id, calls := current(t, 250)
 	a := w.truth(id)[3].ID
-	w.rename(id, a, "No webhook told of it")
+	w.rename(id, a, "No webhook reported it")
 	ask := func(generation int64) {
 		t.Helper()
 		if err := w.authorizations.Refresh(t.Context(), id, generation); err != nil {
 			t.Fatal(err)
 		}
 	}
-	ask(generation + 1) // Of no authorization that there is.
+	ask(generation + 1) // A generation that does not exist.
 	w.work()
 	if n := calls(); n != 0 {
 		t.Errorf("%d calls", n)
@@ -592,7 +592,7 @@ func TestAnAthleteWhoAsksSeesTheNewest(t *testing.T) {
 	woken := w.wakeups.Count()
 	ask(generation)
 	ask(generation) // The event comes twice.
-	if m := w.mailbox(id); m.Job.Class != quota.Interactive || w.wakeups.Count() != woken+2 {
+	if m := w.inbox(id); m.Job.Class != quota.Interactive || w.wakeups.Count() != woken+2 {
 		t.Errorf("%+v", m)
 	}
 	w.work()
@@ -602,21 +602,21 @@ func TestAnAthleteWhoAsksSeesTheNewest(t *testing.T) {
 	if n := calls(); n != 1 {
 		t.Errorf("%d calls", n)
 	}
-	// With something more urgent it is one errand.
+	// Together with a more urgent hint it is one action.
 	w.rename(id, a, "Renamed")
-	w.receive(w.notice(id, a, gathering.AspectUpdate))
+	w.receive(w.event(id, a, gathering.AspectUpdate))
 	w.pass(2 * time.Minute)
 	w.same(id)
 	if n := calls(); n != 2 {
 		t.Errorf("%d calls in the end", n)
 	}
-	if m := w.mailbox(id); m.RefreshRequested || m.Job.Class != "" {
+	if m := w.inbox(id); m.RefreshRequested || m.Job.Class != "" {
 		t.Errorf("left %+v", m)
 	}
 }
 
-// TestAQuestionIsSettledAlthoughOneOfItsSampleCannotBeRead: what the others show
-// is enough; if none can be read, nothing is removed.
+// TestAQuestionIsSettledAlthoughOneOfItsSampleCannotBeRead: the others are
+// enough. If none can be read, nothing is removed.
 func TestAQuestionIsSettledAlthoughOneOfItsSampleCannotBeRead(t *testing.T) {
 	for name, tc := range map[string]struct {
 		unreadable func(sampled int) bool
@@ -649,7 +649,7 @@ func TestAQuestionIsSettledAlthoughOneOfItsSampleCannotBeRead(t *testing.T) {
 			if n := len(w.plane(id)); n != tc.left || len(sampled) < 3 {
 				t.Errorf("%d are left, %d were sampled", n, len(sampled))
 			}
-			if q := w.mailbox(id).Question; q != (gathering.Question{}) {
+			if q := w.inbox(id).Question; q != (gathering.Question{}) {
 				t.Errorf("the question is still open: %+v", q)
 			}
 		})

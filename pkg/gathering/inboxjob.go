@@ -12,18 +12,18 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
-// inboxJob looks into an athlete's inbox: one action, for as many hints as it
-// can answer.
+// inboxJob does the next action for an athlete's inbox. One action answers as
+// many hints as it can.
 type inboxJob struct {
 	g       *Gatherer
 	held    Inbox
 	athlete Athlete
-	// action is what it does, once it has begun.
+	// action is set by run.
 	action action
 	due    time.Time
 }
 
-// leaseInbox leases an athlete's inbox; nil if it is not due.
+// leaseInbox leases an athlete's inbox. It returns nil if the inbox is not due.
 func (g *Gatherer) leaseInbox(ctx context.Context, ref JobRef) (leasedJob, error) {
 	now := g.Minter.Now()
 	abandoned := false
@@ -62,7 +62,7 @@ func (j *inboxJob) release(ctx context.Context) error {
 }
 
 func (j *inboxJob) drop(ctx context.Context, _ error) error {
-	// What a new authorization will read makes up for it.
+	// A new authorization reads everything again.
 	return j.save(ctx, func(m *Inbox) { m.empty() })
 }
 
@@ -84,8 +84,8 @@ func (j *inboxJob) fail(ctx context.Context, f failure, cause error) (parked boo
 	return parked, err
 }
 
-// save writes what the lease's holder leaves, unless it has lost the lease. Hints
-// that came meanwhile stay.
+// save changes the inbox, unless this job has lost its lease. Hints that
+// arrived meanwhile stay.
 func (j *inboxJob) save(ctx context.Context, change func(*Inbox)) error {
 	held := j.held
 	m, err := j.g.Inboxes.UpdateInbox(ctx, held.AthleteID, func(m *Inbox) error {
@@ -134,8 +134,8 @@ func (j *inboxJob) run(ctx context.Context, s Strava) error {
 	return j.reread(ctx, s)
 }
 
-// report passes the claim that the athlete withdrew access on to credentials,
-// which asks Strava.
+// report publishes the claim that the athlete withdrew access. The credentials
+// boundary then asks Strava.
 func (j *inboxJob) report(ctx context.Context) error {
 	claimed := func(h Hint) bool { return h.Aspect == AspectDeauthorize }
 	claim := j.held.Hints[slices.IndexFunc(j.held.Hints, claimed)]
@@ -149,8 +149,9 @@ func (j *inboxJob) report(ctx context.Context) error {
 	})
 }
 
-// rescan has the whole history read again, which answers every hint so far: in
-// a minute, because what was read right before a scan does not end with it.
+// rescan plans a scan, which answers every hint so far. The scan begins after
+// clockSkew: an activity that was read right before its beginning would not be
+// removed by it.
 func (j *inboxJob) rescan(ctx context.Context) error {
 	now := j.g.Minter.Now()
 	err := j.updateScan(ctx, func(a *Athlete) bool {
@@ -167,11 +168,12 @@ func (j *inboxJob) rescan(ctx context.Context) error {
 	})
 }
 
-// answer settles the question whether what the last scan did not find is gone.
+// answer answers the question whether the activities that the last scan did not
+// find are gone.
 func (j *inboxJob) answer(ctx context.Context) error {
 	now, q := j.g.Minter.Now(), j.held.Question
 	a := j.athlete
-	if a.Scan.ID == q.ScanID && a.Scan.State == gatheringv1.ScanCompleted { // else a newer scan asks for itself.
+	if a.Scan.ID == q.ScanID && a.Scan.State == gatheringv1.ScanCompleted { // A newer scan leads to its own question.
 		var confirmed *Athlete
 		err := j.updateScan(ctx, func(a *Athlete) bool {
 			confirmed = nil
@@ -183,7 +185,7 @@ func (j *inboxJob) answer(ctx context.Context) error {
 				a.doubt(now)
 				return true
 			case q.Gone == 0:
-				return false // Nothing is known of it. The next scan asks again.
+				return false // No re-read gave an answer. The next scan asks again.
 			case !a.Scan.Confirmed:
 				a.Scan.Confirmed = true
 				a.Scan.Sequence++
@@ -209,7 +211,8 @@ func (j *inboxJob) answer(ctx context.Context) error {
 	})
 }
 
-// updateScan changes the athlete's scan while the authorization stands.
+// updateScan changes the athlete's scan, unless the authorization has ended or
+// change returns false, and wakes a gatherer for it.
 func (j *inboxJob) updateScan(ctx context.Context, change func(*Athlete) bool) error {
 	a, err := j.g.Athletes.Update(ctx, j.athlete.ID, func(a *Athlete) error {
 		if a.State != Active || a.Generation != j.held.Generation || !change(a) {
@@ -227,7 +230,7 @@ func (j *inboxJob) updateScan(ctx context.Context, change func(*Athlete) bool) e
 	return nil
 }
 
-// publishAndSave publishes what was read and then notes that.
+// publishAndSave publishes the facts and then saves the inbox.
 func (j *inboxJob) publishAndSave(ctx context.Context, r Reading, facts []event.Fact, change func(*Inbox)) error {
 	if len(facts) > 0 {
 		if err := j.g.publish(ctx, facts...); err != nil {
@@ -241,7 +244,7 @@ func (j *inboxJob) publishAndSave(ctx context.Context, r Reading, facts []event.
 	})
 }
 
-// list reads the newest activities: most hints are about one of them.
+// list reads the newest activities. Most hints are about one of them.
 func (j *inboxJob) list(ctx context.Context, s Strava) error {
 	now, m := j.g.Minter.Now(), j.held
 	page, reading, err := s.Activities(ctx, m.AthleteID, m.Generation, PageRequest{
@@ -305,7 +308,7 @@ func (j *inboxJob) reread(ctx context.Context, s Strava) error {
 	if err := j.g.publish(ctx, gone); err != nil {
 		return err
 	}
-	// A scan that is under way has to take in that everything moved up.
+	// In the list that a running scan reads, everything older moved up.
 	deleted := time.Unix(about.eventTime, 0)
 	if err := j.updateScan(ctx, func(a *Athlete) bool { return a.rewindForDeletion(deleted, now) }); err != nil {
 		return err

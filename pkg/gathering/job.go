@@ -7,20 +7,19 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
-// Job says when a piece of an athlete's work is done: in which class it waits
-// and since when it is due.
+// Job is an athlete's place in the work queue: the class in which the work
+// waits, since when it is due, and who has leased it.
 type Job struct {
 	// Class is empty when there is nothing to do.
 	Class quota.Class
-	// Due is when it may be done at the earliest. Within a class what has been
-	// due longest goes first.
+	// Due is the earliest time at which the job may run. Within a class the job
+	// that has been due longest goes first.
 	Due time.Time
-	// LeasedUntil is when the gatherer that has leased the job loses it. It also
-	// identifies the lease: what its holder writes counts only while it is
-	// unchanged.
+	// LeasedUntil is when the lease ends; zero without one. It also identifies the
+	// lease: its holder may write only while it is unchanged.
 	LeasedUntil time.Time
-	// RetryAt is when a job that failed is tried again, whatever else makes it
-	// due earlier; zero unless the last attempt failed.
+	// RetryAt is the earliest retry after a failed attempt: nothing makes the job
+	// due before that. It is zero unless the last attempt failed.
 	RetryAt time.Time
 	// Failures counts the attempts in a row that failed, and FailingSince is when
 	// the first of them did.
@@ -29,8 +28,8 @@ type Job struct {
 }
 
 const (
-	// leaseTime is how long a job is leased at most: longer than any call and
-	// what is written after it may take.
+	// leaseTime is how long a lease lasts: longer than a call and the writes after
+	// it may take.
 	leaseTime = 90 * time.Second
 	// retryDelay is the wait after the first failure; it doubles with each, up to
 	// maxRetryDelay.
@@ -48,15 +47,17 @@ type failure struct {
 	// retryAt is when another attempt may be of use; zero for at once.
 	retryAt time.Time
 	// servedOthers is when Strava last answered a call for another athlete; zero
-	// if that is not known.
+	// if that is not known, or if the failure is not Strava's.
 	servedOthers time.Time
-	// everybodys says that Strava answers nobody: the failure is not counted.
+	// everybodys says that calls are paused because they fail for different
+	// athletes. The failure is then not counted.
 	everybodys bool
 	// waitingFor is what the athlete's work waits for now, one of gatheringv1's.
 	waitingFor string
 }
 
-// count adds the failure to those in a row.
+// count returns the number of failures in a row with this one. A failure during
+// a pause counts only if it is the first.
 func (f failure) count(failures int) int {
 	if f.everybodys && failures > 0 {
 		return failures
@@ -64,10 +65,10 @@ func (f failure) count(failures int) int {
 	return failures + 1
 }
 
-// retry returns when work is tried again whose attempts failed so many times in
-// a row since a time, and whether it is parked. It is parked only if Strava has
-// answered others since: then the failure is the work's own, and trying is a
-// waste.
+// retry returns when to try again after so many failures in a row, the first of
+// them at since, and whether the work is parked. Work is parked only if Strava
+// has answered other athletes since then: the failure is then its own, and more
+// calls would be wasted.
 func (f failure) retry(failures int, since time.Time) (at time.Time, parked bool) {
 	delay := maxRetryDelay
 	if failures <= maxFailures {
@@ -78,7 +79,7 @@ func (f failure) retry(failures int, since time.Time) (at time.Time, parked bool
 	}
 	from := f.at
 	if f.retryAt.After(from) {
-		// Later than that, so that another piece of work goes first.
+		// The delay comes on top, so that another piece of work goes first.
 		from = f.retryAt
 	}
 	return from.Add(delay), parked
@@ -94,26 +95,26 @@ func (j *Job) lease(class quota.Class, now time.Time) bool {
 	return true
 }
 
-// abandoned says that the last lease ended without a word: its holder was killed,
-// perhaps by this very job.
+// abandoned reports whether the last lease ended without an outcome: its holder
+// was killed, perhaps by this very job.
 func (j Job) abandoned(now time.Time) bool {
 	return !j.LeasedUntil.IsZero() && !j.LeasedUntil.After(now)
 }
 
-// release gives the job back as it was; it keeps its place in the queue.
+// release ends the lease. The job keeps its place in the queue.
 func (j *Job) release() { j.LeasedUntil = time.Time{} }
 
-// next puts the job where it waits for its next attempt, after one that
-// succeeded.
+// next queues the job again after an attempt that succeeded.
 func (j *Job) next(class quota.Class, due time.Time) { *j = Job{Class: class, Due: due} }
 
-// reschedule puts the job somewhere else in the queue. If it failed it still
-// waits until it is to be retried.
+// reschedule moves the job in the queue and ends the lease. A job that failed
+// still waits for its retry.
 func (j *Job) reschedule(class quota.Class, due time.Time) {
 	j.Class, j.Due, j.LeasedUntil = class, latest(due, j.RetryAt), time.Time{}
 }
 
-// fail puts the job off and reports whether it is now parked.
+// fail counts a failure, puts the job off, and reports whether it is now
+// parked.
 func (j *Job) fail(f failure) (parked bool) {
 	j.noteFailure(f)
 	j.RetryAt, parked = f.retry(j.Failures, j.FailingSince)
@@ -150,7 +151,7 @@ type JobKind string
 const (
 	// JobScan reads the whole history.
 	JobScan JobKind = "scan"
-	// JobInbox looks into what webhooks and athletes reported.
+	// JobInbox works off the athlete's inbox.
 	JobInbox JobKind = "inbox"
 )
 
@@ -162,7 +163,8 @@ type JobRef struct {
 	Due       time.Time
 }
 
-// Compare orders the jobs of one class: the longest due first.
+// Compare orders the jobs of one class: the job that has been due longest comes
+// first.
 func (p JobRef) Compare(q JobRef) int {
 	switch {
 	case !p.Due.Equal(q.Due):

@@ -15,7 +15,7 @@ func TestTwoGatherersDoNothingTwice(t *testing.T) {
 		"a scan": func(*world, int64) {},
 		"a hint": func(w *world, id int64) {
 			w.pass(5 * time.Minute)
-			w.receive(w.notice(id, w.truth(id)[0].ID, gathering.AspectUpdate))
+			w.receive(w.event(id, w.truth(id)[0].ID, gathering.AspectUpdate))
 		},
 	} {
 		w := newWorld(t, plenty, histories(250)...)
@@ -63,8 +63,8 @@ func TestAGathererThatComesBackLateChangesNothing(t *testing.T) {
 			if p != point {
 				return
 			}
-			// It sleeps at its third chance, longer than it may hold its work,
-			// while another gets further.
+			// It sleeps at the third point, for longer than its lease, while another
+			// gatherer goes on.
 			if asleep++; asleep == 3 {
 				w.pass(2 * time.Minute)
 			}
@@ -90,9 +90,10 @@ func TestAGathererThatComesBackLateChangesNothing(t *testing.T) {
 	}
 }
 
-// TestAnAthleteWhosePageIsBeingReadIsNotToldToWait: the index may be a moment
-// old. Of two reports with one number the second, here the scan's end, is lost.
-func TestAnAthleteWhosePageIsBeingReadIsNotToldToWait(t *testing.T) {
+// TestAnAthleteWhosePageIsBeingReadIsNotReportedAsWaiting: the queue may be a
+// moment old. Of two reports with the same number, the second one, here the
+// scan's end, would be lost.
+func TestAnAthleteWhosePageIsBeingReadIsNotReportedAsWaiting(t *testing.T) {
 	w := newWorld(t, plenty, histories(250, 10)...)
 	id, waits := w.athlete(0), w.athlete(1)
 	w.begin(id)
@@ -118,7 +119,7 @@ func TestAnAthleteWhosePageIsBeingReadIsNotToldToWait(t *testing.T) {
 		}
 	}
 	if p := w.lastProgress(waits); p.State != gatheringv1.ScanWaiting {
-		t.Errorf("who waits is told %+v", p)
+		t.Errorf("the athlete who waits is shown %+v", p)
 	}
 	seen := map[int64]string{}
 	for _, p := range w.progress(id) {
@@ -140,7 +141,7 @@ func TestAHintThatComesDuringACallIsKept(t *testing.T) {
 		w.pass(5 * time.Minute)
 		h := w.truth(id)
 		w.rename(id, h[3].ID, "First")
-		w.receive(w.notice(id, h[3].ID, gathering.AspectUpdate))
+		w.receive(w.event(id, h[3].ID, gathering.AspectUpdate))
 		came := false
 		g := observe(func(p string) {
 			if p != "after reading an activity" || came {
@@ -153,10 +154,10 @@ func TestAHintThatComesDuringACallIsKept(t *testing.T) {
 				again = h[240].ID
 			}
 			w.rename(id, again, "Second")
-			w.receive(w.notice(id, again, gathering.AspectUpdate))
-			// The hint does not take the mailbox away from who holds it.
+			w.receive(w.event(id, again, gathering.AspectUpdate))
+			// The hint does not take the inbox away from its holder.
 			if worked, err := w.gatherer.Step(t.Context()); worked || err != nil {
-				t.Errorf("another gatherer took the mailbox, %v", err)
+				t.Errorf("another gatherer took the inbox, %v", err)
 			}
 		}).watch(*w.gatherer)
 		if _, err := g.Run(t.Context(), w.clock.Now().Add(time.Minute)); err != nil || !came {
@@ -167,13 +168,13 @@ func TestAHintThatComesDuringACallIsKept(t *testing.T) {
 	}
 }
 
-func TestAHintThatComesAfterALateGathererLostTheMailboxIsKept(t *testing.T) {
+func TestAHintThatComesAfterALateGathererLostTheInboxIsKept(t *testing.T) {
 	w := newWorld(t, plenty, histories(250)...)
 	id := w.athlete(0)
 	w.gather(id)
 	w.pass(5 * time.Minute)
 	h := w.truth(id)
-	w.receive(w.notice(id, h[3].ID, gathering.AspectUpdate))
+	w.receive(w.event(id, h[3].ID, gathering.AspectUpdate))
 	slept := false
 	g := observe(func(p string) {
 		if p != "after reading an activity" || slept {
@@ -182,7 +183,7 @@ func TestAHintThatComesAfterALateGathererLostTheMailboxIsKept(t *testing.T) {
 		slept = true
 		w.pass(5 * time.Minute) // Another one answers the hint.
 		w.rename(id, h[240].ID, "Renamed")
-		w.receive(w.notice(id, h[240].ID, gathering.AspectUpdate))
+		w.receive(w.event(id, h[240].ID, gathering.AspectUpdate))
 	}).watch(*w.gatherer)
 	if _, err := g.Run(t.Context(), w.clock.Now().Add(time.Minute)); err != nil || !slept {
 		t.Fatal(slept, err)
@@ -191,8 +192,8 @@ func TestAHintThatComesAfterALateGathererLostTheMailboxIsKept(t *testing.T) {
 	w.same(id)
 }
 
-// TestAJobThatKillsItsGathererHoldsNoOtherUp: one athlete's answer may be what
-// the process dies of.
+// TestAJobThatKillsItsGathererHoldsNoOtherUp: one athlete's answer may kill the
+// process.
 func TestAJobThatKillsItsGathererHoldsNoOtherUp(t *testing.T) {
 	w := newWorld(t, plenty, histories(30, 30)...)
 	poison, well := w.athlete(0), w.athlete(1)

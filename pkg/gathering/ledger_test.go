@@ -24,17 +24,17 @@ type ledger struct {
 	nextID  int64
 	// calls counts all calls, lists those for a page.
 	calls, lists int
-	// answer, when not nil, may answer for a page in the ledger's place; what
-	// would be the true answer is given.
+	// answer, when not nil, may replace the answer to a list; it gets the true
+	// one.
 	answer func(gathering.PageRequest, gathering.Page, error) (gathering.Page, error)
-	// refuse is what every call returns, unless it is nil.
+	// refuse, when not nil, is the error of every call.
 	refuse error
 }
 
 type entry struct {
 	gatheringv1.Activity
 	start time.Time
-	// corrupt: Strava shows neither the activity nor a page that it is on.
+	// corrupt: Strava fails to show the activity, and every page that it is on.
 	corrupt bool
 	// anonymous: the page shows it without an id that can be read.
 	anonymous bool
@@ -52,7 +52,7 @@ func newLedger(t *testing.T, n int) (*world, *ledger) {
 	return w, l
 }
 
-// add records an activity, which is the newest of those with its start.
+// add records an activity, the newest of those with the same start.
 func (l *ledger) add(at time.Time) int64 {
 	at = at.UTC().Truncate(time.Second)
 	id := l.nextID
@@ -90,7 +90,7 @@ func (l *ledger) gather() {
 	l.w.until("the history is gathered", func() bool { return l.w.completed(l.id) > 0 })
 }
 
-// call is what every call shows, and the error of one that is refused.
+// call counts a call and returns its reading, and the error if it is refused.
 func (l *ledger) call() (gathering.Reading, error) {
 	l.calls++
 	now := l.w.clock.Now()
@@ -164,8 +164,8 @@ func (l *ledger) Activity(_ context.Context, _, _, activityID int64) (gatheringv
 	return l.entries[i].Activity, r, nil
 }
 
-// differs says how what the planes hold differs from the ledger. What Strava does
-// not show may be held or not.
+// differs returns an error if the planes differ from the ledger. Activities
+// that Strava does not show may be held or not.
 func (l *ledger) differs() error {
 	rows := l.w.planes.held[l.id]
 	for _, e := range l.entries {
@@ -185,7 +185,8 @@ func (l *ledger) differs() error {
 	return nil
 }
 
-// keep is what has publish fail the test when a row goes that is in the ledger.
+// keep makes publishing fail the test if it removes a row that is in the
+// ledger.
 type keep struct {
 	gathering.Publisher
 	l *ledger

@@ -9,8 +9,8 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
-// TestAnotherAthletesActivityIsNotTakenIn: Strava shows a public one to everybody
-// who asks for it by its id.
+// TestAnotherAthletesActivityIsNotTakenIn: Strava shows a public activity to
+// every athlete by its id.
 func TestAnotherAthletesActivityIsNotTakenIn(t *testing.T) {
 	settings := plenty
 	settings.Lenient = true
@@ -20,7 +20,7 @@ func TestAnotherAthletesActivityIsNotTakenIn(t *testing.T) {
 	foreign := w.truth(other)[3].ID
 	for _, aspect := range []string{gathering.AspectUpdate, gathering.AspectDelete, gathering.AspectCreate} {
 		before := w.rereads(id)
-		w.receive(w.notice(id, foreign, aspect))
+		w.receive(w.event(id, foreign, aspect))
 		w.pass(30 * time.Minute)
 		if w.rereads(id) == before || w.answers(404) != 0 {
 			t.Errorf("%s: %d re-reads, %d answered with 404", aspect, w.rereads(id)-before, w.answers(404))
@@ -65,13 +65,13 @@ func TestAGapIsDealtWithOnceAllScansArePlanned(t *testing.T) {
 	}
 }
 
-// TestAScanForTooManyHintsWaitsForTheClocks: what was read within the last minute
-// does not end with it.
+// TestAScanForTooManyHintsWaitsForTheClocks: a scan does not remove activities
+// that were read within the minute before it.
 func TestAScanForTooManyHintsWaitsForTheClocks(t *testing.T) {
 	w, l := newLedger(t, 10)
 	l.gather()
 	w.clock.Advance(5 * time.Minute)
-	w.receive(w.notice(l.id, l.entries[0].ID, gathering.AspectUpdate))
+	w.receive(w.event(l.id, l.entries[0].ID, gathering.AspectUpdate))
 	if _, err := w.store.UpdateInbox(t.Context(), l.id, func(m *gathering.Inbox) error { m.Overflowed = true; return nil }); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestAScanForTooManyHintsWaitsForTheClocks(t *testing.T) {
 	if j := w.stored(l.id).Job; j.Class != quota.Webhook || j.Due.Before(w.clock.Now().Add(time.Minute)) {
 		t.Errorf("at %s: %+v", w.clock.Now(), j)
 	}
-	if m := w.mailbox(l.id); len(m.Hints) != 0 || m.Overflowed {
+	if m := w.inbox(l.id); len(m.Hints) != 0 || m.Overflowed {
 		t.Errorf("left %+v", m)
 	}
 }
@@ -92,8 +92,9 @@ func TestANewcomerWakesAGatherer(t *testing.T) {
 	}
 }
 
-// TestOnlyWhoHasNothingToLookAtIsToldToWait: the others' history is there.
-func TestOnlyWhoHasNothingToLookAtIsToldToWait(t *testing.T) {
+// TestOnlyFirstScansAreReportedAsWaiting: other athletes have a history to look
+// at.
+func TestOnlyFirstScansAreReportedAsWaiting(t *testing.T) {
 	w, l := newLedger(t, 250)
 	l.begin()
 	for range 2 { // The profile and a page.
@@ -109,8 +110,8 @@ func TestOnlyWhoHasNothingToLookAtIsToldToWait(t *testing.T) {
 		before := len(w.progress(l.id))
 		w.starve(quota.Classes...)
 		w.work()
-		if told := len(w.progress(l.id)) > before; told != first {
-			t.Errorf("first scan %v: told %v", first, told)
+		if reported := len(w.progress(l.id)) > before; reported != first {
+			t.Errorf("first scan %v: reported %v", first, reported)
 		}
 	}
 }

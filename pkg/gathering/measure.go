@@ -9,8 +9,8 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
-// Measure counts the jobs that wait, what of the quota is used and kept, and for
-// how long calls have been paused.
+// Measure reports as metrics the jobs that wait, the quota used and reserved,
+// and how long calls have been paused.
 func (g *Gatherer) Measure(ctx context.Context) error {
 	now := g.Minter.Now()
 	s, err := g.Quota.Status(ctx)

@@ -8,19 +8,20 @@ import (
 
 // Page is one page of an athlete's activities, newest first, as Strava listed it.
 type Page struct {
-	// Activities are those that could be read, in the order of the page.
+	// Activities are those that could be decoded, in the order of the page.
 	Activities []gatheringv1.Activity
-	// Sent is how many entries Strava sent, Unreadable the indexes of those
-	// without a readable id or start.
+	// Sent is how many entries Strava sent. Unreadable holds the indexes of
+	// entries without a readable id or start.
 	Sent       int
 	Unreadable []int
-	// LeftOut counts, by Strava's name of the member, what was left out of
-	// activities that were read.
+	// LeftOut counts the unreadable members of Activities, by Strava's name of the
+	// member.
 	LeftOut map[string]int
 }
 
-// maxChunkBytes bounds the JSON of a chunk's activities. EventBridge takes 256 KB
-// an entry, envelope included; half of that leaves room for what targets add.
+// maxChunkBytes bounds the JSON of a chunk's activities. EventBridge takes 256
+// KB an entry, envelope included; half of that leaves room for what targets
+// add.
 const maxChunkBytes = 128 << 10
 
 // chunks divides activities, in their order, among as few events as possible,
@@ -31,8 +32,7 @@ func chunks(list []gatheringv1.Activity) [][]gatheringv1.Activity {
 	var out [][]gatheringv1.Activity
 	begin, size := 0, 0
 	for i, a := range list {
-		// Encoding fails for NaN and infinity alone, and would again when the
-		// event is published.
+		// Encoding fails only for NaN and infinity, and then publishing fails, too.
 		encoded, _ := json.Marshal(a)
 		n := len(encoded) + len(",")
 		if i > begin && (i-begin == gatheringv1.MaxActivities || size+n > maxChunkBytes) {

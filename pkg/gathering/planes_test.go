@@ -12,22 +12,23 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
-// planes hold what is published of activities as the activity plane does: the
-// newest reading wins, and a completed scan removes what it covers and did not
-// find, more than a handful only once that is confirmed.
+// planes keeps published activities as the activity plane does. The newest
+// reading wins. A completed scan removes activities that it covers and did not
+// find; more than a handful only once that is confirmed.
 type planes struct {
 	*eventtest.Bus
 	t         *testing.T
 	held      map[int64]map[int64]reading
 	chunks    map[string]int
 	questions []activityv1.RemovalQuestioned
-	// complete says that a scan of the athlete was complete.
+	// complete says that a scan of the athlete has completed.
 	complete map[int64]bool
 	// removed counts the removals by completed scans.
 	removed int
 }
 
-// reading is what was read of an activity, and when; nil when it was not there.
+// reading is an activity and when it was read; the activity is nil if it was
+// not there.
 type reading struct {
 	at       time.Time
 	activity *gatheringv1.Activity

@@ -10,22 +10,22 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
-// Athletes stores what is known of athletes.
+// Athletes stores the gathering state of athletes.
 type Athletes interface {
-	// Athlete returns what is stored, strongly consistent; an Athlete with
-	// the ID alone when that is nothing.
+	// Athlete returns the stored athlete, strongly consistent; an Athlete with
+	// only the ID if there is none.
 	Athlete(ctx context.Context, id int64) (Athlete, error)
-	// Update changes the athlete: change is given what is stored, or an
-	// Athlete with the ID alone, and what it leaves is written only if nobody
-	// wrote in between; otherwise it is called again on what is then stored.
-	// It must therefore make no calls. An error of change is returned as it is
-	// and nothing is written.
+	// Update calls change with the stored athlete, or with an Athlete that has
+	// only the ID, and writes the result if no other write came in between.
+	// Otherwise it starts over, so change may run several times and must make no
+	// calls. If change returns an error, Update returns it as it is and writes
+	// nothing.
 	Update(ctx context.Context, id int64, change func(*Athlete) error) (Athlete, error)
 }
 
 // Inboxes stores inboxes.
 type Inboxes interface {
-	// UpdateInbox is to inboxes what [Athletes] Update is to athletes.
+	// UpdateInbox changes an inbox as Update of [Athletes] changes an athlete.
 	UpdateInbox(ctx context.Context, athleteID int64, change func(*Inbox) error) (Inbox, error)
 	// Deliver puts the hint of the webhook event with this digest into the
 	// athlete's inbox and makes its job due: now, or when it is to be retried
@@ -33,12 +33,12 @@ type Inboxes interface {
 	// the event is remembered for [SeenLife]. A hint that finds the inbox full is
 	// not kept; the inbox overflows instead.
 	Deliver(ctx context.Context, athleteID int64, digest string, h Hint) (Delivery, error)
-	// DropInbox forgets the inbox and all its webhook events, unless the inbox is
-	// of a later generation.
+	// DropInbox deletes the inbox and the digests of its webhook events, unless
+	// the inbox is of a later generation.
 	DropInbox(ctx context.Context, athleteID, generation int64) error
 }
 
-// Delivery is what came of an attempt to deliver a hint.
+// Delivery is the result of delivering a hint.
 type Delivery string
 
 // The deliveries.
@@ -50,12 +50,11 @@ const (
 	Unknown Delivery = "unknown"
 )
 
-// JobQueue has the jobs that wait, by class. What it returns may be a moment
-// old.
+// JobQueue lists the jobs that wait, by class. Its answers may be a moment old.
 type JobQueue interface {
-	// Due lists the jobs of the class that are due at a time, the longest due
-	// first, at most limit of them; only what comes after a job, unless that is
-	// nil. A leased job is due when the lease ends, or when a hint arrived for it.
+	// Due lists at most limit jobs of the class that are due at a time, the
+	// longest due first. Unless after is nil, it lists only jobs that follow that
+	// one. A leased job is due when the lease ends, or when a hint arrives for it.
 	Due(ctx context.Context, class quota.Class, at time.Time, after *JobRef, limit int) ([]JobRef, error)
 	// Waiting counts the jobs of the class that are due at a time.
 	Waiting(ctx context.Context, class quota.Class, at time.Time) (Waiting, error)
@@ -64,7 +63,7 @@ type JobQueue interface {
 // Waiting is how many jobs of one class wait.
 type Waiting struct {
 	Count int
-	// Oldest is since when the first one has been due; zero without one.
+	// Oldest is since when the first job has been due; zero if none waits.
 	Oldest time.Time
 }
 
@@ -75,50 +74,55 @@ type Quota interface {
 	Status(ctx context.Context) (quota.Status, error)
 }
 
-// Webhooks stores what the webhook accepts and how it fared.
+// Webhooks stores what the webhook accepts, its health, and daily counts of its
+// events.
 type Webhooks interface {
-	// Webhook returns it; the zero one before it was configured.
+	// Webhook returns the stored webhook; the zero value before it was configured.
 	Webhook(ctx context.Context) (Webhook, error)
-	// UpdateWebhook is to it what [Athletes] Update is to athletes.
+	// UpdateWebhook changes the webhook as Update of [Athletes] changes an
+	// athlete.
 	UpdateWebhook(ctx context.Context, change func(*Webhook) error) (Webhook, error)
-	// CountWebhookEvent counts one more event on the UTC day of a time.
+	// CountWebhookEvent adds one to the events of the UTC day that at falls on.
 	CountWebhookEvent(ctx context.Context, at time.Time) error
-	// WebhookEvents is how many were counted on the UTC day of a time, for as long as
-	// [CountLife]. An event whose count was tried again may be in it twice.
+	// WebhookEvents returns how many events were counted on the UTC day that at
+	// falls on; the count is kept for [CountLife]. An event may be counted twice
+	// if counting it was retried.
 	WebhookEvents(ctx context.Context, at time.Time) (int, error)
 }
 
-// CountLife is for how long a day's count of events is kept, from the day's
+// CountLife is how long a day's count of events is kept, from the day's
 // beginning.
 const CountLife = 4 * 24 * time.Hour
 
-// Inventory goes through everything that is kept of athletes.
+// Inventory visits everything that is stored about athletes.
 type Inventory interface {
-	// Each calls the functions, never two at a time: for every athlete, every
-	// mailbox, and every notice that is remembered, with when it was received.
-	// They may change what they are given of. Without an error it was all.
-	Each(ctx context.Context, athlete func(Athlete), mailbox func(Inbox), notice func(receivedAt time.Time)) error
+	// Each calls the functions one at a time: for every athlete, every inbox, and
+	// every webhook event whose digest is remembered, with its time of receipt.
+	// The functions may update what they are called for. If Each returns no error,
+	// it visited everything.
+	Each(ctx context.Context, athlete func(Athlete), inbox func(Inbox), event func(receivedAt time.Time)) error
 }
 
 // Waker wakes a gatherer.
 type Waker interface {
-	// Wake makes a gatherer run after a while, at once if that is zero. A while is
-	// at most 15 minutes.
+	// Wake makes a gatherer run after a delay of at most 15 minutes; zero means at
+	// once.
 	Wake(ctx context.Context, after time.Duration) error
 }
 
-// Reading is what is known of one call to Strava, whatever came of it.
+// Reading describes one call to Strava, whatever its result.
 type Reading struct {
-	// At is when the request began: what was read is at least as new.
+	// At is when the request began: the data read is at least as new.
 	At time.Time
 	// Answer is what the call showed about the quota.
 	Answer quota.Answer
-	// Scarce says that the quota was when the call was made.
+	// Scarce says that the quota was scarce when the call was made, see
+	// [quota.Permit].
 	Scarce bool
 }
 
-// PageRequest asks for one page of an athlete's activities that start at From or
-// later and before To, whole seconds both, newest first.
+// PageRequest asks for one page of an athlete's activities, newest first: those
+// that start at From or later and before To. Both are whole seconds.
 type PageRequest struct {
 	// From is zero for the beginning of the history.
 	From, To time.Time
@@ -126,17 +130,18 @@ type PageRequest struct {
 	Page, PerPage int
 }
 
-// Strava reads Strava in an athlete's name. Its errors are those below, or a
-// fault, which is ours and says nothing about Strava. The Reading counts with an
-// error, too.
+// Strava reads Strava in an athlete's name. Its errors are the ones below, or a
+// fault, which is our own and says nothing about Strava. The Reading is valid
+// even with an error.
 type Strava interface {
 	Athlete(ctx context.Context, athleteID, generation int64) (gatheringv1.Athlete, Reading, error)
 	Activities(ctx context.Context, athleteID, generation int64, r PageRequest) (Page, Reading, error)
-	// Activity reads one. ErrNotVisible covers an activity of another athlete.
+	// Activity reads one activity. It returns ErrNotVisible for another athlete's
+	// activity, too.
 	Activity(ctx context.Context, athleteID, generation, activityID int64) (gatheringv1.Activity, Reading, error)
 }
 
-// What may come of a call to Strava.
+// Errors of a call to Strava.
 var (
 	// ErrNotVisible: the activity does not exist, or this authorization may not
 	// see it.
@@ -145,8 +150,8 @@ var (
 	ErrRateLimited = errors.New("Strava's rate limit is reached")
 	// ErrInactive: Strava says that the application is inactive.
 	ErrInactive = errors.New("Strava says that the application is inactive")
-	// ErrUnavailable: Strava did not answer this call, or not so that it makes
-	// sense; it may answer others.
+	// ErrUnavailable: Strava did not answer this call, or its answer makes no
+	// sense. It may answer other calls.
 	ErrUnavailable = errors.New("Strava could not answer")
 	// ErrRevoked: the authorization is over.
 	ErrRevoked = errors.New("authorization revoked")
@@ -154,8 +159,8 @@ var (
 	ErrDegraded = errors.New("authorization degraded")
 )
 
-// Publisher puts events on the bus. An error is a transient fault after which
-// all of them are to be published again.
+// Publisher puts events on the bus. An error is a transient fault, after which
+// the caller has to publish all of them again.
 type Publisher interface {
 	Publish(ctx context.Context, events ...event.Event) error
 }
@@ -167,42 +172,45 @@ type Metrics interface {
 
 // Names of metrics.
 const (
-	// MetricWebhookEvents counts the webhooks that were stored durably.
+	// MetricWebhookEvents counts the webhook events that were stored durably.
 	MetricWebhookEvents = "WebhookEventsDelivered"
-	// MetricWebhookDuplicates counts those that had been stored before.
+	// MetricWebhookDuplicates counts events that had been stored before.
 	MetricWebhookDuplicates = "WebhookEventsDuplicate"
-	// MetricWebhookUnknown counts those about athletes that we do not know.
+	// MetricWebhookUnknown counts events about athletes that we do not know.
 	MetricWebhookUnknown = "WebhookEventsUnknown"
-	// MetricWebhookIgnored counts those that say nothing that matters here.
+	// MetricWebhookIgnored counts events that need no action.
 	MetricWebhookIgnored = "WebhookEventsIgnored"
-	// MetricWebhookRejected counts those that are not ours or make no sense.
+	// MetricWebhookRejected counts calls that are not ours or make no sense.
 	MetricWebhookRejected = "WebhookEventsRejected"
-	// MetricWebhookUnwell is for how many seconds no probe has found the callback
-	// and the subscription well, whichever is longer; 0 without a subscription.
+	// MetricWebhookUnwell is the time in seconds since a probe last found the
+	// callback well, or the subscription if that is longer ago; 0 without a
+	// subscription.
 	MetricWebhookUnwell = "WebhookUnwellSeconds"
-	// MetricSubscriptionLost is 1 while Strava has no subscription of ours that
-	// should be there, and 0 otherwise.
+	// MetricSubscriptionLost is 1 while Strava lacks the subscription that we
+	// expect, and 0 otherwise.
 	MetricSubscriptionLost = "SubscriptionLost"
 	// MetricRateLimited counts calls that Strava answered with 429.
 	MetricRateLimited = "RateLimited"
-	// MetricParked counts pieces of work that failed so often, while Strava
-	// answered other athletes, that they are left alone for a day.
+	// MetricParked counts pieces of work that were parked for a day, because they
+	// failed many times in a row while Strava answered other athletes.
 	MetricParked = "JobsParked"
 	// MetricFailed counts attempts that failed for a reason of our own: the
 	// requester, the storage, the bus.
 	MetricFailed = "JobsFailed"
 	// MetricStravaFailed counts attempts that Strava could not answer.
 	MetricStravaFailed = "StravaFailures"
-	// MetricPaused is for how many seconds Strava has answered no call.
+	// MetricPaused is the time in seconds since calls were first paused without an
+	// answer from Strava since; 0 while Strava answers.
 	MetricPaused = "PausedSeconds"
-	// MetricUnreadable counts activities without a readable id or start, and
-	// MetricLeftOut the members of others that could not be understood.
+	// MetricUnreadable counts activities without a readable id or start.
+	// MetricLeftOut counts unreadable members of activities that were read.
 	MetricUnreadable = "ActivitiesUnreadable"
 	MetricLeftOut    = "MembersLeftOut"
-	// MetricOldestWebhook is for how many seconds the first webhook has waited.
+	// MetricOldestWebhook is how many seconds the oldest job of class webhook has
+	// been due.
 	MetricOldestWebhook = "OldestWebhookSeconds"
-	// Of each of Strava's windows, how many calls are used and how many there
-	// may be, of the bucket that binds.
+	// Calls used and allowed in each of Strava's windows, of the bucket with the
+	// smaller limit.
 	MetricUsedQuarter  = "Used.quarter"
 	MetricUsedDay      = "Used.day"
 	MetricLimitQuarter = "Limit.quarter"
@@ -212,10 +220,11 @@ const (
 // MetricCalls counts the calls of a class.
 func MetricCalls(c quota.Class) string { return "Calls." + string(c) }
 
-// MetricReservedDay is how many of the day's calls are kept for a class.
+// MetricReservedDay is how many of the day's calls are reserved for a class.
 func MetricReservedDay(c quota.Class) string { return "Reserved.day." + string(c) }
 
-// MetricReservedQuarter is how many of the quarter hour's are.
+// MetricReservedQuarter is how many of the quarter hour's calls are reserved
+// for a class.
 func MetricReservedQuarter(c quota.Class) string { return "Reserved.quarter." + string(c) }
 
 // MetricWaiting is how many jobs of a class wait.

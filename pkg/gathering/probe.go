@@ -9,28 +9,29 @@ import (
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 )
 
-// Probe notices, durably, when Strava's webhooks cannot arrive. Run it every 2
-// minutes.
+// Probe checks whether Strava's webhooks can arrive, and records gaps durably.
+// Run it every 2 minutes.
 type Probe struct {
 	Webhooks Webhooks
 	// Check asks the credentials boundary's exported function check-subscription.
-	// Its error says that nothing was found out.
+	// An error means that it found nothing out.
 	Check   func(context.Context, credentialsv1.CheckSubscriptionRequest) (credentialsv1.CheckSubscriptionResponse, error)
 	Metrics Metrics
 	Now     func() time.Time
 }
 
-// Run looks whether webhooks can arrive and writes down what it finds. The
-// write itself is part of the proof: while storage refuses it, the times at
-// which the webhook was last well stay as they are, and the gap opens from
-// there. It always reports how long ago that was, unless storage cannot be read.
+// Run checks whether webhooks can arrive and stores the result. The write is
+// part of the check: while the storage refuses it, the time at which the
+// webhook was last well stays as it is, and a gap opens from there. Run always
+// reports how long ago that was, unless the storage cannot be read.
 //
-// Strava is asked every 10 minutes at most, or now if askStrava says so. An
-// error says that the webhook was not found well, and not that it fails.
+// Run asks Strava for the subscription every 10 minutes at most, or at once if
+// askStrava is set. An error means that the check could not be made or stored;
+// it does not mean that webhooks cannot arrive.
 func (p *Probe) Run(ctx context.Context, askStrava bool) error {
 	w, err := p.Webhooks.Webhook(ctx)
 	if err != nil {
-		return fmt.Errorf("read how the webhook fared: %w", err)
+		return fmt.Errorf("read the webhook: %w", err)
 	}
 	w, err = p.look(ctx, w, askStrava)
 	p.Metrics.Count(MetricWebhookUnwell, int(w.unwell(p.Now())/time.Second))
@@ -42,7 +43,7 @@ func (p *Probe) Run(ctx context.Context, askStrava bool) error {
 	return err
 }
 
-// look returns the webhook as stored in the end.
+// look makes the check and returns the webhook as it is then stored.
 func (p *Probe) look(ctx context.Context, w Webhook, askStrava bool) (Webhook, error) {
 	began := p.Now()
 	ask := askStrava || began.Sub(w.AskedAt) >= askInterval
@@ -55,7 +56,7 @@ func (p *Probe) look(ctx context.Context, w Webhook, askStrava bool) (Webhook, e
 	}
 	stored, err := p.Webhooks.UpdateWebhook(ctx, func(stored *Webhook) error {
 		if stored.Version != w.Version {
-			return errUnchanged // What was found is about another configuration.
+			return errUnchanged // The result is about another configuration.
 		}
 		if ask {
 			stored.AskedAt = laterOf(stored.AskedAt, began.UTC())
@@ -67,7 +68,7 @@ func (p *Probe) look(ctx context.Context, w Webhook, askStrava bool) (Webhook, e
 	case errors.Is(err, errUnchanged):
 		return w, nil
 	case err != nil:
-		return w, fmt.Errorf("note how the webhook fares: %w", err)
+		return w, fmt.Errorf("store the result of the probe: %w", err)
 	}
 	return stored, nil
 }

@@ -11,10 +11,9 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// probe sees every call that a process makes to a port, right before and right
-// after it, in order. An error that it returns is the call's: before the call,
-// which then is not made, or in place of its answer, which is lost. Where it
-// panics the process ends.
+// probe runs right before and right after every call of a process to a port. If
+// it returns an error, the call returns that: before the call, the call is not
+// made; after it, the answer is lost. If it panics, the process ends.
 type probe func(point string) error
 
 // observe is a probe that returns no error.
@@ -25,7 +24,7 @@ func observe(look func(point string)) probe {
 	}
 }
 
-// watch is the gatherer with at looking at all its calls.
+// watch returns the gatherer with the probe at all its calls.
 func (at probe) watch(g gathering.Gatherer) *gathering.Gatherer {
 	g.Athletes = probedAthletes{g.Athletes, at}
 	g.Inboxes = probedInboxes{g.Inboxes, at}
@@ -38,7 +37,7 @@ func (at probe) watch(g gathering.Gatherer) *gathering.Gatherer {
 	return &g
 }
 
-// watchAuthorizations does the same to what follows credentials' events.
+// watchAuthorizations does the same for Authorizations.
 func (at probe) watchAuthorizations(z gathering.Authorizations) *gathering.Authorizations {
 	z.Athletes = probedAthletes{z.Athletes, at}
 	z.Inboxes = probedInboxes{z.Inboxes, at}
@@ -47,8 +46,8 @@ func (at probe) watchAuthorizations(z gathering.Authorizations) *gathering.Autho
 	return &z
 }
 
-// around makes a call with the probe before and after it. Once the context has
-// ended no call is made, as with a real client.
+// around makes a call with the probe before and after it. Like a real client it
+// makes no call once the context has ended.
 func (at probe) around(ctx context.Context, what string, do func() error) error {
 	if err := ctx.Err(); err != nil {
 		return fault.New(fault.Transient, "%s: %w", what, err)
@@ -137,7 +136,7 @@ type probedStrava struct {
 	at probe
 }
 
-// unknown is the reading of a call of which the requester's answer did not come.
+// unknown is the reading of a call to which the requester gave no answer.
 func unknown(r gathering.Reading) gathering.Reading {
 	r.Answer.Outcome, r.Answer.Calls, r.Answer.Rates = quota.Unknown, quota.CallsUncertain, nil
 	return r

@@ -10,14 +10,15 @@ import (
 )
 
 const (
-	// promoteLimit is how many scans one call of [Gatherer.PromoteScans] looks at
-	// at most, and promoteBatch how many it reads at once.
+	// promoteLimit is how many scans one call of [Gatherer.PromoteScans] checks at
+	// most, and promoteBatch how many it lists at once.
 	promoteLimit = 500
 	promoteBatch = 25
 )
 
-// PromoteScans moves scans into the classes where they belong by now. It makes
-// no call to Strava.
+// PromoteScans moves scans of class spare to the class that their age demands
+// by now, and after a gap in the webhooks all scans that have to be repeated.
+// It makes no call to Strava.
 func (g *Gatherer) PromoteScans(ctx context.Context) error {
 	now := g.Minter.Now()
 	webhook, err := g.Webhooks.Webhook(ctx)
@@ -29,8 +30,8 @@ func (g *Gatherer) PromoteScans(ctx context.Context) error {
 		_, err := g.replan(ctx, now, now.Add(-promoteAfter), gap.To)
 		return err
 	}
-	// What was read before the gap's end was due, in the class spare, at most
-	// this much after it; what is found there and was read later stays.
+	// A scan that began before the gap's end is due in class spare at most this
+	// long after it. Later scans that are listed, too, stay where they are.
 	all, err := g.replan(ctx, now, gap.To.Add(sweepAge+maxPageDelay), gap.To)
 	if err != nil || !all {
 		return err
@@ -49,17 +50,18 @@ func (g *Gatherer) PromoteScans(ctx context.Context) error {
 	return nil
 }
 
-// replan plans the spare scans again that are due at a time, and reports whether
-// it has seen all of them. One that cannot be changed keeps none of the others.
+// replan plans the spare scans again that are due at a time, and reports
+// whether it has seen all of them. A scan that cannot be changed does not stop
+// it.
 func (g *Gatherer) replan(ctx context.Context, now, due, gap time.Time) (all bool, _ error) {
 	var last *JobRef
 	var unusable unusable
 	for range promoteLimit / promoteBatch {
-		places, err := g.Jobs.Due(ctx, quota.Spare, due, last, promoteBatch)
+		refs, err := g.Jobs.Due(ctx, quota.Spare, due, last, promoteBatch)
 		if err != nil {
 			return false, fmt.Errorf("list spare scans: %w", err)
 		}
-		for _, p := range places {
+		for _, p := range refs {
 			_, err := g.Athletes.Update(ctx, p.AthleteID, func(a *Athlete) error {
 				if a.State != Active || a.Job.Class != quota.Spare || a.Job.LeasedUntil.After(now) {
 					return errUnchanged
@@ -76,10 +78,10 @@ func (g *Gatherer) replan(ctx context.Context, now, due, gap time.Time) (all boo
 				}
 			}
 		}
-		if len(places) < promoteBatch {
+		if len(refs) < promoteBatch {
 			return len(unusable) == 0, nil
 		}
-		last = &places[len(places)-1]
+		last = &refs[len(refs)-1]
 	}
 	return false, nil
 }

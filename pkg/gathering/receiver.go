@@ -17,8 +17,9 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// WebhookReceiver receives Strava's webhook events. It keeps no memory of what it
-// could not store: an instance may be gone before it could tell. [Probe] notices.
+// WebhookReceiver receives Strava's webhook events and stores them as hints. It
+// does not remember events that it failed to store, since its instance may end
+// at any time; [Probe] notices such outages.
 type WebhookReceiver struct {
 	Webhooks  Webhooks
 	Inboxes   Inboxes
@@ -41,19 +42,19 @@ type WebhookEvent struct {
 	AspectType     string `json:"aspect_type"`
 	OwnerID        int64  `json:"owner_id"`
 	SubscriptionID int64  `json:"subscription_id"`
-	// EventTime in Unix seconds; 0 when the event tells none.
+	// EventTime is in Unix seconds; 0 when the event has none.
 	EventTime int64 `json:"event_time"`
 	// Updates holds strings by the documentation; booleans have been seen.
 	Updates map[string]any `json:"updates"`
 }
 
-// digest tells one event from another, for events have no id. It covers all
-// fields, and does not depend on whether a value comes as text.
+// digest identifies an event, since events have no id. It covers all fields,
+// and is the same for a value and for its text.
 //
-// Strava's tries of one delivery must have the same digest, and two events that
-// say the same must not, or the second would be lost. What tells these apart is
-// their time. Without one, it is the hour of receipt: tries that fall into two
-// hours then count as two events, which does no harm.
+// Strava's retries of one delivery must have the same digest. Two events with
+// the same content must not, or the second would be lost; their time makes the
+// difference. An event without a time gets the hour of receipt: retries in two
+// different hours then count as two events, which does no harm.
 func (e WebhookEvent) digest(receivedAt time.Time) string {
 	if e.EventTime == 0 {
 		e.EventTime = receivedAt.Truncate(time.Hour).Unix()
@@ -71,7 +72,7 @@ func (e WebhookEvent) digest(receivedAt time.Time) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// hint is what of the event matters here; false when nothing does.
+// hint returns the hint that the event gives; false if it needs no action.
 func (e WebhookEvent) hint(receivedAt time.Time) (Hint, bool) {
 	h := Hint{EventTime: e.EventTime, ReceivedAt: receivedAt.UTC()}
 	if h.EventTime == 0 {
@@ -88,17 +89,18 @@ func (e WebhookEvent) hint(receivedAt time.Time) (Hint, bool) {
 	return Hint{}, false
 }
 
-// deauthorizes tells whether the athlete withdrew access. Strava says so by the
-// text "false"; a boolean is taken, too.
+// deauthorizes reports whether the event says that the athlete withdrew access.
+// Strava sends the text "false"; a boolean is accepted, too.
 func (e WebhookEvent) deauthorizes() bool {
 	authorized, ok := e.Updates["authorized"]
 	return ok && strings.EqualFold(strings.TrimSpace(fmt.Sprint(authorized)), "false")
 }
 
-// Handshake checks the question that Strava asks while a push subscription is
-// created, and a probe asks later. It answers only if events could be stored.
-// Errors: a not-found fault for a wrong key or while there is no webhook, an
-// invalid one for a wrong verify token, a transient one while storage refuses.
+// Handshake checks the handshake request, which Strava sends while a push
+// subscription is created, and probes send later. It succeeds only if events
+// can be stored. Errors: a not-found fault for a wrong key or before the
+// webhook is configured, an invalid one for a wrong verify token, a transient
+// one if the storage fails.
 func (h *WebhookReceiver) Handshake(ctx context.Context, key, verifyToken string) error {
 	err := h.check(ctx, func(w Webhook) error {
 		if !matches(key, w.CallbackKeySHA256) {
@@ -112,10 +114,10 @@ func (h *WebhookReceiver) Handshake(ctx context.Context, key, verifyToken string
 	if err != nil {
 		return err
 	}
-	// The very write that stores an event, for athlete 0, who does not exist: it
+	// This is the write that stores an event. Athlete 0 does not exist, so it
 	// leaves nothing behind.
 	if _, err := h.Inboxes.Deliver(ctx, 0, "handshake", Hint{Aspect: AspectUpdate, ReceivedAt: h.Minter.Now().UTC()}); err != nil {
-		return fmt.Errorf("try whether events can be stored: %w", err)
+		return fmt.Errorf("test whether events can be stored: %w", err)
 	}
 	return nil
 }
@@ -125,9 +127,9 @@ var (
 	errWrongSubscription = fault.New(fault.Invalid, "the subscription id is not ours")
 )
 
-// Receive stores an event. When it returns nil the event is stored durably or
-// means nothing to us; a transient fault says that Strava should send it again.
-// Errors: a not-found fault for a wrong key, an invalid one for an event that is
+// Receive stores an event. When it returns nil, the event is stored durably or
+// needs no action. Errors: a transient fault if Strava should send the event
+// again, a not-found fault for a wrong key, an invalid one for an event that is
 // not of our subscription or makes no sense.
 func (h *WebhookReceiver) Receive(ctx context.Context, key string, e WebhookEvent) error {
 	err := h.receive(ctx, key, e)
@@ -140,7 +142,7 @@ func (h *WebhookReceiver) Receive(ctx context.Context, key string, e WebhookEven
 	return err
 }
 
-// Reject counts a call that brings no event of ours.
+// Reject counts a call that carries no valid event of ours.
 func (h *WebhookReceiver) Reject() { h.Metrics.Count(MetricWebhookRejected, 1) }
 
 func (h *WebhookReceiver) receive(ctx context.Context, key string, e WebhookEvent) error {
@@ -149,7 +151,7 @@ func (h *WebhookReceiver) receive(ctx context.Context, key string, e WebhookEven
 		case !matches(key, w.CallbackKeySHA256):
 			return errWrongKey
 		case w.SubscriptionID == 0:
-			return fault.New(fault.Transient, "the subscription's id is not known yet")
+			return fault.New(fault.Transient, "the subscription id is not known yet")
 		case e.SubscriptionID != w.SubscriptionID:
 			return errWrongSubscription
 		}
@@ -177,7 +179,8 @@ func (h *WebhookReceiver) receive(ctx context.Context, key string, e WebhookEven
 	case Unknown:
 		h.Metrics.Count(MetricWebhookUnknown, 1)
 		if hint.Aspect == AspectDeauthorize {
-			// Credentials may know an athlete of whom no news has reached us yet.
+			// The credentials boundary may know the athlete although AthleteAuthorized
+			// has not reached us yet.
 			err := h.Publisher.Publish(ctx, h.Minter.First(gatheringv1.DeauthorizationReported{
 				AthleteID: e.OwnerID, EventTime: hint.EventTime,
 			}))
@@ -198,8 +201,8 @@ func (h *WebhookReceiver) receive(ctx context.Context, key string, e WebhookEven
 	return nil
 }
 
-// countTime is how long counting may take: Strava waits for two seconds (Strava,
-// "Webhook Events API").
+// countTime bounds the time for counting: Strava waits two seconds for the
+// answer (Strava, "Webhook Events API").
 const countTime = 500 * time.Millisecond
 
 // count counts an event for the status. It is best effort.
@@ -211,11 +214,11 @@ func (h *WebhookReceiver) count(ctx context.Context) {
 	}
 }
 
-// seenInterval is how exact [Webhook.LastSeen] is.
+// seenInterval is how often [Webhook.LastSeen] is written at most.
 const seenInterval = 15 * time.Minute
 
-// seen notes now and then that events arrive. It is best effort: the event
-// itself is stored.
+// seen updates [Webhook.LastSeen]. It is best effort: the event itself is
+// stored.
 func (h *WebhookReceiver) seen(ctx context.Context) {
 	now := h.Minter.Now()
 	h.mu.Lock()
@@ -237,16 +240,16 @@ func (h *WebhookReceiver) seen(ctx context.Context) {
 	h.mu.Unlock()
 }
 
-// memory is for how long a caller who is not accepted does not make us read
-// again what is stored: strangers could make us read all day.
-const memory = time.Second
+// cacheTTL is how long the cached webhook is used to refuse a call. It limits
+// the reads that strangers can cause.
+const cacheTTL = time.Second
 
-// check runs accept on what is remembered of the webhook. If that refuses, it
-// runs accept on what is stored: the admin may have changed it since.
+// check runs accept on the cached webhook. If accept refuses, check runs it on
+// the stored webhook: the admin may have changed it since.
 func (h *WebhookReceiver) check(ctx context.Context, accept func(Webhook) error) error {
 	now := h.Minter.Now()
 	h.mu.Lock()
-	w, fresh := h.cached, now.Sub(h.readAt) < memory
+	w, fresh := h.cached, now.Sub(h.readAt) < cacheTTL
 	h.mu.Unlock()
 	if w.Version != 0 {
 		if err := accept(w); err == nil || fresh {
@@ -266,7 +269,7 @@ func (h *WebhookReceiver) check(ctx context.Context, accept func(Webhook) error)
 	return accept(w)
 }
 
-// matches compares a value with a digest, in constant time.
+// matches reports whether the value has the digest, in constant time.
 func matches(value, digest string) bool {
 	sum := sha256.Sum256([]byte(value))
 	return subtle.ConstantTimeCompare([]byte(hex.EncodeToString(sum[:])), []byte(digest)) == 1

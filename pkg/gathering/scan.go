@@ -10,67 +10,69 @@ import (
 const (
 	// PageSize is how many activities a page has; Strava's largest.
 	PageSize = 200
-	// horizon is how far ahead of a scan's beginning an activity may start to be
-	// found: clocks of devices are wrong by years. Beyond it a scan says nothing.
+	// horizon is how far in the future an activity may start and still be found by
+	// a scan: clocks of devices are wrong by years. About later starts a scan says
+	// nothing.
 	horizon = 5 * 365 * 24 * time.Hour
-	// maxRecentPages is how many pages a scan can go back without beginning again.
+	// maxRecentPages is how many pages a scan can go back without starting over.
 	maxRecentPages = 16
-	// A page that fails narrowAfter times in a row is read in smaller ones, until
-	// what Strava fails to show is alone and can be skipped; but not more than
-	// maxSkipped of them in a row, for then it is not they that fail.
+	// A page that fails narrowAfter times in a row is read in smaller pages, until
+	// the entry that Strava fails to show is alone and can be skipped. After
+	// maxSkipped in a row single entries are not the cause.
 	narrowAfter = 3
 	maxSkipped  = 3
-	// maxHoles is how many holes the next scan goes around without finding them
-	// again.
+	// maxHoles is how many holes are remembered for the next scan.
 	maxHoles = 20
-	// An end that nothing else shows is read maxEndReads times more, each time after
-	// endDelay: an empty page in place of another one would remove what that holds.
+	// A doubtful end of the list is read up to maxEndReads times more, each time
+	// after endDelay. If an empty page in place of a full one were believed, its
+	// activities would be removed.
 	endDelay    = 30 * time.Second
 	maxEndReads = 2
 )
 
-// pageSizes are the sizes of pages, each a divisor of the one before, so that
-// what a small page has read ends where another small one begins.
+// pageSizes are the sizes of pages. Each divides the one before, so that pages
+// of different sizes meet without a gap.
 var pageSizes = []int{PageSize, 100, 50, 25, 5, 1}
 
 // Scan is one walk through an athlete's whole history, newest activity first,
 // until an empty page.
 type Scan struct {
 	ID string
-	// Begun is when it began: whatever it finds was read at this time or later.
+	// Begun is when the scan began: all its data was read at this time or later.
 	Begun time.Time
-	// First says that the athlete has nothing to look at before this scan: it
-	// reports each page.
+	// First says that the athlete has nothing to look at before this scan. Such a
+	// scan reports each page.
 	First bool
-	// Cutoff pins the scan: only activities that start before it are listed.
+	// Cutoff bounds the scan: it lists only activities that start before.
 	Cutoff time.Time
-	// Profiled says that the profile was read, or left to the inbox.
+	// Profiled says that the profile was read or left to the inbox.
 	Profiled bool
-	// Windows are what is still to be read, the present one first.
+	// Windows are still to be read, the present one first.
 	Windows []Window
-	// Offset is how many entries of the present window have been passed, and Size
-	// how many the next page has, LargestSize at most.
+	// Offset is how many entries of the present window lie behind, and Size how
+	// many the next page asks for, LargestSize at most.
 	Offset, Size, LargestSize int
-	// Skipped counts the entries passed last that Strava failed to show.
+	// Skipped counts the entries right before Offset that Strava failed to show.
 	Skipped int
-	// LastID and LastStart are those of the last activity that was read.
+	// LastID and LastStart are the id and start of the last activity that was
+	// read.
 	LastID    int64
 	LastStart time.Time
-	// EndReads is how often the present window's end was read and doubted.
+	// EndReads is how often the present window's end was doubted.
 	EndReads int
-	// Holes are what could not be read.
+	// Holes are the stretches that could not be read.
 	Holes []Hole
-	// Pages counts the pages that had activities; Chunks and Activities are how
-	// many were passed on, each activity once.
+	// Pages counts the pages that had activities. Chunks and Activities count what
+	// was published, each activity once.
 	Pages, Chunks, Activities int
-	// Oldest is the start of the oldest activity found; zero at first, and where
-	// the athlete's JoinedAt is: the estimate needs both.
+	// Oldest is the start of the oldest activity found; zero at first, and
+	// whenever the athlete's JoinedAt is zero, since the estimate needs both.
 	Oldest time.Time
-	// RecentPages are the last pages that were read in the present window, in
-	// order, at most maxRecentPages.
+	// RecentPages are the last pages read in the present window, in order, at most
+	// maxRecentPages.
 	RecentPages []PageRead
-	// Confirmed says that what the completed scan missed was looked for again and
-	// is gone.
+	// Confirmed says that the activities that the completed scan missed are gone,
+	// by re-reads of a sample.
 	Confirmed bool
 	// Sequence counts the reports of progress.
 	Sequence int64
@@ -80,37 +82,37 @@ type Scan struct {
 	ResumesAt  time.Time
 }
 
-// Window is a stretch of the history that is read page by page: what starts at
-// From or later and before To.
+// Window is a stretch of the history that is read page by page: the activities
+// that start at From or later and before To.
 type Window struct {
 	// From is zero for the beginning of the history.
 	From, To time.Time
-	// Probe says that the window is a hole, which may have become readable, and
-	// Neighbours are the ids of the activities around it, which the window holds
-	// again; 0 without one.
+	// Probe says that the window is a hole, which may have become readable. The
+	// window includes the activities on either side; Neighbours are their ids, the
+	// older first, 0 without one.
 	Probe      bool
 	Neighbours [2]int64
 }
 
-// Hole is a place in a history that Strava fails to show, between two activities
-// that it does show.
+// Hole is a stretch of a history that Strava fails to show, between two
+// activities that it shows.
 type Hole struct {
-	// Older and Newer are the starts of these activities; zero without one.
+	// Older and Newer are the starts of these two activities; zero without one.
 	Older, Newer time.Time
-	// OlderID and NewerID are their ids; 0 where that is not known.
+	// OlderID and NewerID are their ids; 0 if not known.
 	OlderID, NewerID int64
-	// Listed says that the page could be read, and only the activity could not.
-	// Nothing has to go around it.
+	// Listed says that Strava listed the activity, but without a readable id or
+	// start. The next scan need not go around it.
 	Listed bool
 }
 
-// PageRead is a page that was read: when, and what had been passed before it.
+// PageRead is a page that was read: when, and the scan's counts before it.
 type PageRead struct {
 	At                                time.Time
 	Offset, Pages, Chunks, Activities int
 }
 
-// hole is what the probe is about, the reverse of [Hole.window].
+// hole returns the hole that the window probes, the reverse of [Hole.window].
 func (w Window) hole(cutoff time.Time) Hole {
 	h := Hole{Older: w.From, OlderID: w.Neighbours[0], NewerID: w.Neighbours[1]}
 	if w.To.Before(cutoff) {
@@ -119,8 +121,9 @@ func (w Window) hole(cutoff time.Time) Hole {
 	return h
 }
 
-// windows are what a scan reads that goes around holes, which are sorted from
-// the newest: what lies between them first, and then whether they still are.
+// windows returns the windows of a scan that goes around holes, which are
+// sorted from the newest: first the stretches between them, and then a probe of
+// each hole.
 func windows(holes []Hole, cutoff time.Time) []Window {
 	var ws []Window
 	to := cutoff
@@ -135,8 +138,9 @@ func windows(holes []Hole, cutoff time.Time) []Window {
 	return ws
 }
 
-// window is what lies in the hole. It has the seconds in which the activities on
-// either side start: what Strava fails to show may start in one of them, too.
+// window returns a window that probes the hole. It includes the seconds in
+// which the activities on either side start, since the missing ones may start
+// in the same second.
 func (h Hole) window(cutoff time.Time) Window {
 	w := Window{From: h.Older, To: cutoff, Probe: true, Neighbours: [2]int64{h.OlderID, h.NewerID}}
 	if !h.Newer.IsZero() {
@@ -145,7 +149,7 @@ func (h Hole) window(cutoff time.Time) Window {
 	return w
 }
 
-// rewind has the scan read everything from the first page on.
+// rewind takes the scan back to the first page.
 func (s *Scan) rewind(holes []Hole) {
 	s.Windows = windows(holes, s.Cutoff)
 	s.Offset, s.Size, s.Skipped, s.EndReads = 0, s.LargestSize, 0, 0
@@ -153,13 +157,13 @@ func (s *Scan) rewind(holes []Hole) {
 	s.RecentPages, s.LastID, s.LastStart = nil, 0, time.Time{}
 }
 
-// untouched says that no page was read: the scan is at the beginning of its first
-// window, the only one up to the cutoff that is no probe.
+// untouched reports whether no page was read: the scan is at the beginning of
+// its first window, which is the only one up to the cutoff that is no probe.
 func (s Scan) untouched() bool {
 	return s.Offset == 0 && s.EndReads == 0 && !s.Windows[0].Probe && s.Windows[0].To.Equal(s.Cutoff)
 }
 
-// widest is the size of the largest page that may begin at an offset.
+// widest is the size of the largest page that can begin at an offset.
 func (s Scan) widest(offset int) int {
 	for _, size := range pageSizes {
 		if size <= s.LargestSize && offset%size == 0 {
@@ -174,14 +178,14 @@ func narrower(size int) int {
 	return pageSizes[min(slices.Index(pageSizes, size)+1, len(pageSizes)-1)]
 }
 
-// request is the next page to read.
+// request asks for the next page.
 func (s Scan) request() PageRequest {
 	w := s.Windows[0]
 	return PageRequest{From: w.From, To: w.To, Page: s.Offset/s.Size + 1, PerPage: s.Size}
 }
 
-// fresh are the page's activities that were not on the page before: late uploads
-// push what follows them down.
+// fresh returns the activities that were not on the previous page: late uploads
+// move older activities to the next page.
 func (s Scan) fresh(p Page) []gatheringv1.Activity {
 	if s.LastID == 0 {
 		return p.Activities
@@ -190,8 +194,8 @@ func (s Scan) fresh(p Page) []gatheringv1.Activity {
 	return p.Activities[at+1:]
 }
 
-// unread are the activities without the neighbours of the hole that is probed,
-// which were read with what lies around it.
+// unread returns the activities without the neighbours of a probed hole, which
+// were read before.
 func (s Scan) unread(list []gatheringv1.Activity) []gatheringv1.Activity {
 	if !s.Windows[0].Probe {
 		return list
@@ -201,16 +205,16 @@ func (s Scan) unread(list []gatheringv1.Activity) []gatheringv1.Activity {
 	})
 }
 
-// endsShort says that the last page of the present window had fewer activities
-// than were asked for.
+// endsShort reports whether the last page of the present window had fewer
+// activities than it asked for.
 func (s Scan) endsShort() bool {
 	n := len(s.RecentPages)
 	return n > 0 && s.Activities-s.RecentPages[n-1].Activities < s.Offset-s.RecentPages[n-1].Offset
 }
 
-// stalls reports whether a page that is not empty brings the scan no further: it
-// is the one before once more, or holds only what cannot be read, right after
-// something else that could not be. Such pages may have no end.
+// stalls reports whether a page that is not empty brings the scan no further.
+// Either it repeats the previous page, or it holds only unreadable entries and
+// follows an unreadable one. A list of such pages might never end.
 func (s Scan) stalls(p Page) bool {
 	if len(p.Activities) > 0 {
 		return len(s.fresh(p)) == 0
@@ -219,17 +223,17 @@ func (s Scan) stalls(p Page) bool {
 	return p.Sent > 0 && n > 0 && s.Holes[n-1].Listed && s.Holes[n-1].Older.IsZero()
 }
 
-// startOf is when the activity starts.
+// startOf returns when the activity starts.
 func startOf(a gatheringv1.Activity) time.Time {
 	start, err := time.Parse(time.RFC3339, a.StartDate)
 	if err != nil {
-		return time.Time{} // The decoder lets none pass.
+		return time.Time{} // The decoder lets no such activity pass.
 	}
 	return start
 }
 
-// takePage takes in a page that holds entries: chunks and activities are how
-// many of them were passed on.
+// takePage advances the scan by a page that is not empty. chunks and activities
+// are how many of them were published from it.
 func (s *Scan) takePage(p Page, at time.Time, chunks, activities int) {
 	s.RecentPages = append(slices.Clone(s.RecentPages), PageRead{at, s.Offset, s.Pages, s.Chunks, s.Activities})
 	s.RecentPages = s.RecentPages[max(0, len(s.RecentPages)-maxRecentPages):]
@@ -252,8 +256,9 @@ func (s *Scan) takePage(p Page, at time.Time, chunks, activities int) {
 	}
 }
 
-// closeHole notes the start of the activity after those that were skipped. The
-// hole is probed at the end: Strava may have failed for another reason.
+// closeHole makes a hole of the skipped entries, once the activity after them
+// is known. The hole is probed at the end of the scan, since a passing outage
+// may have caused it.
 func (s *Scan) closeHole(older time.Time, olderID int64) {
 	if s.Skipped > 0 {
 		h := Hole{Older: older, Newer: s.newer(), OlderID: olderID, NewerID: s.LastID}
@@ -264,8 +269,8 @@ func (s *Scan) closeHole(older time.Time, olderID int64) {
 		}
 		s.Skipped = 0
 	}
-	// An unreadable entry may have ended the page before; if it ended the history,
-	// nothing that is probed later follows it.
+	// An unreadable entry at the end of the previous page has its older side here.
+	// Windows that are probed later do not follow it.
 	for i := range s.Holes {
 		if h := &s.Holes[i]; h.Listed && h.Older.IsZero() && !s.Windows[0].Probe {
 			h.Older = older
@@ -273,8 +278,8 @@ func (s *Scan) closeHole(older time.Time, olderID int64) {
 	}
 }
 
-// newer is what the next entry starts before, or with: the start of the activity
-// that was read last, or the end of the window; zero without either.
+// newer bounds the start of the next entry: it is the start of the activity
+// that was read last, or else the end of the window; zero without either.
 func (s Scan) newer() time.Time {
 	if to := s.Windows[0].To; s.LastStart.IsZero() && to.Before(s.Cutoff) {
 		return to
@@ -282,7 +287,7 @@ func (s Scan) newer() time.Time {
 	return s.LastStart
 }
 
-// noteUnreadable makes holes of the entries of the page that could not be read.
+// noteUnreadable makes a hole of each unreadable entry of the page.
 func (s *Scan) noteUnreadable(p Page) {
 	newer, read := s.newer(), 0
 	for i := range p.Sent {
@@ -304,7 +309,7 @@ func (s *Scan) nextWindow() (last bool) {
 	w := s.Windows[0]
 	s.Holes = slices.Clone(s.Holes)
 	if s.closeHole(w.From, 0); w.From.IsZero() {
-		// Nothing that a later window holds is the end of such a hole.
+		// No later window closes such a hole.
 		for i := range s.Holes {
 			s.Holes[i].Listed = s.Holes[i].Listed && !s.Holes[i].Older.IsZero()
 		}
@@ -318,8 +323,9 @@ func (s *Scan) nextWindow() (last bool) {
 	return len(s.Windows) == 0
 }
 
-// failProbe skips what Strava still fails to show of a hole, or leaves the rest of
-// it if that is too much, and reports whether the scan is over.
+// failProbe skips an entry of a hole that Strava still fails to show. After
+// maxSkipped of them it leaves the rest of the hole. It reports whether the
+// scan is over.
 func (s *Scan) failProbe() (over bool) {
 	if s.Size = 1; s.Skipped < maxSkipped {
 		s.Offset++
@@ -329,8 +335,8 @@ func (s *Scan) failProbe() (over bool) {
 	return s.nextWindow()
 }
 
-// goAround makes the page smaller that failed, or skips what is alone on it. It
-// reports false when there is nothing more to go around.
+// goAround makes the page that failed smaller, or skips the single entry on it.
+// It reports false once maxSkipped entries in a row were skipped in vain.
 func (s *Scan) goAround(failures int) bool {
 	switch {
 	case s.Size > 1:
@@ -348,8 +354,8 @@ func (s *Scan) goAround(failures int) bool {
 	return true
 }
 
-// giveUp leaves what is left of the history to the next scan, and with it what
-// was still to be probed.
+// giveUp ends the scan: the rest of the history and the holes that were still
+// to be probed become holes.
 func (s *Scan) giveUp() {
 	s.Holes = append(slices.Clone(s.Holes), Hole{Newer: s.newer()})
 	for _, w := range s.Windows {
@@ -360,8 +366,9 @@ func (s *Scan) giveUp() {
 	s.Windows = nil
 }
 
-// covered are the stretches that the completed scan has read in full. The
-// seconds in which a hole's neighbours start may belong to it.
+// covered returns the stretches that the completed scan has read in full. They
+// exclude the seconds in which a hole's neighbours start, since they may hold
+// missing activities.
 func (s Scan) covered() []gatheringv1.Span {
 	holes := slices.SortedFunc(slices.Values(s.Holes), byNewest)
 	var spans []gatheringv1.Span
@@ -391,7 +398,7 @@ func byNewest(a, b Hole) int {
 	switch {
 	case a.Newer.Equal(b.Newer):
 		return 0
-	case a.Newer.IsZero(): // Nothing is newer.
+	case a.Newer.IsZero(): // The hole begins the history.
 		return -1
 	case b.Newer.IsZero():
 		return 1
@@ -399,8 +406,9 @@ func byNewest(a, b Hole) int {
 	return b.Newer.Compare(a.Newer)
 }
 
-// lasting are the holes that the next scan goes around: those with an activity
-// on either side. Others may have grown.
+// lasting returns the holes that the next scan goes around: those with an
+// activity on either side, at most maxHoles. Holes at an end of the history may
+// have grown.
 func (s Scan) lasting() []Hole {
 	var out []Hole
 	for _, h := range slices.SortedFunc(slices.Values(s.Holes), byNewest) {

@@ -18,8 +18,8 @@ import (
 type audit struct {
 	gathering.Publisher
 	l *ledger
-	// added is when an activity was, unless it was from the beginning, and
-	// spoiled since when Strava fails to show it.
+	// added is when an activity was added, unless it was there from the beginning,
+	// and spoiled is since when Strava fails to show it.
 	added, spoiled map[int64]time.Time
 	scans          int
 }
@@ -33,14 +33,15 @@ func (a *audit) Publish(ctx context.Context, events ...event.Event) error {
 	return a.Publisher.Publish(ctx, events...)
 }
 
-// completed checks that the scan has found all that lies in what it says that it
-// covered, and that no activity that Strava did not show lies there. A scan during
-// which something was deleted that has not been looked into yet is made again.
+// completed checks that the scan found every activity in the stretches that it
+// reports as covered, and that no activity that Strava did not show lies there.
+// It ignores a scan during which an activity was deleted whose hint still
+// waits: such a scan is made again.
 func (a *audit) completed(p gatheringv1.ScanProgressed) {
 	w := a.l.w
 	a.scans++
 	begun := w.stored(a.l.id).Scan.Begun
-	if slices.ContainsFunc(w.mailbox(a.l.id).Hints, func(h gathering.Hint) bool { return h.Aspect == gathering.AspectDelete }) {
+	if slices.ContainsFunc(w.inbox(a.l.id).Hints, func(h gathering.Hint) bool { return h.Aspect == gathering.AspectDelete }) {
 		return
 	}
 	for _, e := range a.l.entries {
@@ -71,8 +72,8 @@ func (l *ledger) watched() *audit {
 	return a
 }
 
-// scan works, from one job that is due to the next, until another scan is
-// complete, and returns how many lists it took.
+// scan runs jobs as they are due until another scan is complete, and returns
+// how many lists that took.
 func (l *ledger) scan(most int) (lists int) {
 	w, before, completed := l.w, l.lists, l.w.completed(l.id)
 	w.t.Helper()
@@ -136,7 +137,7 @@ func TestAScanFindsWhatItSaysItCovers(t *testing.T) {
 				case quiet:
 				case rng.IntN(20) < fails:
 					return gathering.Page{}, gathering.ErrUnavailable
-				// It shows by the last activity of the page before.
+				// The last activity of the previous page shows it.
 				case rng.IntN(20) < repeats && req.Page > 1 && s.LastID != 0 && s.Skipped == 0 && changes == 0:
 					req.Page--
 					return l.page(req)
@@ -153,11 +154,11 @@ func TestAScanFindsWhatItSaysItCovers(t *testing.T) {
 				if rng.IntN(2) == 0 || len(l.entries) == 0 {
 					id := l.add(w.clock.Now().Add(-time.Duration(rng.IntN(400*24*3600)) * time.Second))
 					a.added[id] = w.clock.Now()
-					w.receive(w.notice(l.id, id, gathering.AspectCreate))
+					w.receive(w.event(l.id, id, gathering.AspectCreate))
 				} else {
 					id := l.entries[rng.IntN(len(l.entries))].ID
 					l.remove(id)
-					w.receive(w.notice(l.id, id, gathering.AspectDelete))
+					w.receive(w.event(l.id, id, gathering.AspectDelete))
 				}
 				w.clock.Advance(time.Second)
 			}).watch(*w.gatherer)
@@ -186,8 +187,8 @@ func TestAScanFindsWhatItSaysItCovers(t *testing.T) {
 	}
 }
 
-// TestOneActivityThatStravaFailsToShowCostsFewCalls: all others are renewed by
-// each scan.
+// TestOneActivityThatStravaFailsToShowCostsFewCalls: each scan renews all the
+// others.
 func TestOneActivityThatStravaFailsToShowCostsFewCalls(t *testing.T) {
 	t.Parallel()
 	// At either end of the history it is looked for again each time: others may have
@@ -219,9 +220,9 @@ func TestOneActivityThatStravaFailsToShowCostsFewCalls(t *testing.T) {
 	}
 }
 
-// TestAScanReadsWhatThereWasWhenItBegan: a new activity on an earlier page pushes
-// the others down. The scan asks for the same pages all the same, and passes
-// nothing on twice.
+// TestAScanReadsWhatThereWasWhenItBegan: a new activity on an earlier page
+// moves the others down. The scan asks for the same pages and publishes nothing
+// twice.
 func TestAScanReadsWhatThereWasWhenItBegan(t *testing.T) {
 	w, l := newLedger(t, 450)
 	var asked []gathering.PageRequest
@@ -295,8 +296,8 @@ func TestABadPageRemovesNothing(t *testing.T) {
 	}
 }
 
-// TestAScanEndsWhereStravaShowsNothing: the only activity, or the newest one above
-// one that the last scan went around.
+// TestAScanEndsWhereStravaShowsNothing: neither the only activity, nor the
+// newest one, which is above a hole that the last scan went around.
 func TestAScanEndsWhereStravaShowsNothing(t *testing.T) {
 	_, l := newLedger(t, 1)
 	l.watched()
@@ -318,8 +319,8 @@ func TestAScanEndsWhereStravaShowsNothing(t *testing.T) {
 	}
 }
 
-// TestAScanThatGivesUpCoversNoHole: neither what it gave up at nor what it was
-// still to look at once more.
+// TestAScanThatGivesUpCoversNoHole: neither the one at which it gave up, nor
+// those that it had yet to probe.
 func TestAScanThatGivesUpCoversNoHole(t *testing.T) {
 	w, l := newLedger(t, 40)
 	l.watched()
@@ -338,7 +339,8 @@ func TestAScanThatGivesUpCoversNoHole(t *testing.T) {
 	}
 }
 
-// TestAHoleAtTheEndOfAWindowEndsThere: what is older was read in the next window.
+// TestAHoleAtTheEndOfAWindowEndsThere: older activities are read in the next
+// window.
 func TestAHoleAtTheEndOfAWindowEndsThere(t *testing.T) {
 	w, l := newLedger(t, 40)
 	l.watched()

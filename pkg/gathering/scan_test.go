@@ -75,7 +75,7 @@ func TestNothingOfPlaceLeavesTheEdge(t *testing.T) {
 	id := w.athlete(0)
 	w.gather(id)
 	for _, a := range w.truth(id)[:3] {
-		w.receive(w.notice(id, a.ID, gathering.AspectUpdate))
+		w.receive(w.event(id, a.ID, gathering.AspectUpdate))
 		w.pass(2 * time.Minute)
 	}
 	if len(w.bus.Events()) < 4 || w.rereads(id) == 0 {
@@ -105,7 +105,7 @@ func TestALongHistoryDelaysNobody(t *testing.T) {
 	if pages := w.lastProgress(long).Pages; pages > 40 {
 		t.Errorf("the long history is %d pages ahead", pages)
 	}
-	// Somebody who is looking goes first.
+	// An athlete who asks for a refresh goes first.
 	w.begin(newcomer)
 	began := w.clock.Now()
 	w.until("the newcomer's first page is there", func() bool { return w.lastProgress(newcomer).Pages > 0 })
@@ -153,7 +153,7 @@ func TestTheDayIsObserved(t *testing.T) {
 		waited = waited || p.WaitingFor == gatheringv1.WaitingForDailyLimit
 	}
 	if !waited {
-		t.Error("it was not told what it waits for")
+		t.Error("it does not say what it waits for")
 	}
 	if n := w.answers(429); n != 0 {
 		t.Errorf("%d calls refused for the rate limit", n)
@@ -226,7 +226,7 @@ func TestOutcomesOfTheRequester(t *testing.T) {
 	for outcome, want := range map[string]struct {
 		waitingFor string
 		calls      int // of both athletes
-		owed       int // profiles that are left to an inbox
+		owed       int // profiles left to an inbox
 	}{
 		credentialsv1.OutcomeDegraded:    {gatheringv1.WaitingForReconnect, 2, 0},
 		credentialsv1.OutcomeApplication: {gatheringv1.WaitingForApplication, 2, 0},
@@ -251,7 +251,7 @@ func TestOutcomesOfTheRequester(t *testing.T) {
 		if n := w.metrics.Of(gathering.MetricCalls(quota.Interactive)); n != want.calls {
 			t.Errorf("%s: %d calls", outcome, n)
 		}
-		if n := len(w.mailbox(w.athlete(0)).Hints) + len(w.mailbox(w.athlete(1)).Hints); n != want.owed {
+		if n := len(w.inbox(w.athlete(0)).Hints) + len(w.inbox(w.athlete(1)).Hints); n != want.owed {
 			t.Errorf("%s: %d profiles are left to the inboxes", outcome, n)
 		}
 		if outcome == credentialsv1.OutcomeApplication || outcome == credentialsv1.OutcomeUnavailable {
@@ -296,7 +296,7 @@ func TestAFailureOfOurOwnParksNothingThoughStravaServesOthers(t *testing.T) {
 	for range 8 {
 		id := w.truth(well)[0].ID
 		w.rename(well, id, w.clock.Now().String())
-		w.receive(w.notice(well, id, gathering.AspectUpdate))
+		w.receive(w.event(well, id, gathering.AspectUpdate))
 		w.pass(time.Hour)
 	}
 	w.same(well)
@@ -308,14 +308,14 @@ func TestAFailureOfOurOwnParksNothingThoughStravaServesOthers(t *testing.T) {
 	w.same(sick)
 }
 
-// TestABusThatIsDownIsNobodysFault: no work is parked for it, and few calls are
-// spent on what cannot be passed on.
-func TestABusThatIsDownIsNobodysFault(t *testing.T) {
+// TestABusThatIsDownParksNothing: and few calls are spent on data that cannot
+// be published.
+func TestABusThatIsDownParksNothing(t *testing.T) {
 	w := newWorld(t, plenty, histories(250, 250, 250, 250)...)
 	known := w.athlete(3)
 	w.gather(known)
 	w.rename(known, w.truth(known)[9].ID, "Renamed")
-	w.receive(w.notice(known, w.truth(known)[9].ID, gathering.AspectUpdate))
+	w.receive(w.event(known, w.truth(known)[9].ID, gathering.AspectUpdate))
 	for i := range 3 {
 		w.begin(w.athlete(i))
 	}
@@ -360,7 +360,7 @@ func TestEverythingIsReadAgain(t *testing.T) {
 	w.gather(id)
 	calls := w.lists(id)
 	truth := w.truth(id)
-	// What no webhook tells.
+	// No webhook reports this change.
 	if err := w.strava.SetFields(id, truth[300].ID, map[string]json.RawMessage{"name": json.RawMessage(`"Edited"`)}); err != nil {
 		t.Fatal(err)
 	}
@@ -380,7 +380,7 @@ func TestEverythingIsReadAgain(t *testing.T) {
 	if n := w.lists(id) - calls; n != 4 {
 		t.Errorf("%d calls", n)
 	}
-	// Nothing of it is shown to the athlete but its end.
+	// Only its end is reported.
 	progress := w.progress(id)
 	last, before := progress[len(progress)-1], progress[len(progress)-2]
 	if last.State != gatheringv1.ScanCompleted || before.State != gatheringv1.ScanCompleted || last.ScanID <= before.ScanID {
@@ -391,7 +391,7 @@ func TestEverythingIsReadAgain(t *testing.T) {
 	}
 }
 
-// stub answers for a quota that some classes get nothing of.
+// starve makes the quota refuse some classes and all below them.
 func (w *world) starve(classes ...quota.Class) {
 	w.gatherer.Quota = starved{w.gatherer.Quota, w.clock.Now, classes}
 }
@@ -401,21 +401,21 @@ func TestScansGoWhereTheyBelong(t *testing.T) {
 	id := w.athlete(0)
 	w.gather(id)
 	done := w.stored(id).Last.Started
-	turn := func(class quota.Class, after time.Duration) {
+	expect := func(class quota.Class, after time.Duration) {
 		t.Helper()
 		got := w.stored(id).Job
 		if got.Class != class || !got.Due.Equal(done.Add(after)) {
 			t.Errorf("%s due after %s, want %s after %s", got.Class, got.Due.Sub(done), class, after)
 		}
 	}
-	turn(quota.Spare, 24*time.Hour+90*time.Minute)
+	expect(quota.Spare, 24*time.Hour+90*time.Minute)
 	engine := w.gatherer.Quota
 	w.starve(quota.Spare)
 	w.pass(96*time.Hour + 89*time.Minute)
-	turn(quota.Spare, 24*time.Hour+90*time.Minute)
+	expect(quota.Spare, 24*time.Hour+90*time.Minute)
 	w.starve(quota.Reconcile)
 	w.pass(2 * time.Minute)
-	turn(quota.Reconcile, 96*time.Hour+90*time.Minute)
+	expect(quota.Reconcile, 96*time.Hour+90*time.Minute)
 	w.starve(quota.Backfill)
 	calls := w.lists(id)
 	w.pass(3 * 24 * time.Hour)
@@ -428,7 +428,7 @@ func TestScansGoWhereTheyBelong(t *testing.T) {
 	w.gatherer.Quota = engine
 	w.until("it is complete again", func() bool { return w.completed(id) == 2 })
 	if w.progress(id)[len(w.progress(id))-2].State != gatheringv1.ScanScanning {
-		t.Error("an athlete whose rows are gone is not told how far the scan is")
+		t.Error("no progress for an athlete whose rows are gone")
 	}
 }
 
@@ -519,7 +519,7 @@ func TestOneEmptyLastPageRemovesNothingHoweverShortItWas(t *testing.T) {
 		id := w.athlete(0)
 		w.gather(id)
 		for range tc.uploads {
-			w.receive(w.notice(id, w.add(id, strava.NewActivity{}), gathering.AspectCreate))
+			w.receive(w.event(id, w.add(id, strava.NewActivity{}), gathering.AspectCreate))
 			w.pass(time.Minute)
 		}
 		if err := w.strava.Inject(strava.Fault{Endpoint: strava.EndpointActivities, Page: tc.page, Kind: strava.Fault200EmptyList}); err != nil {
@@ -540,8 +540,8 @@ func TestOneEmptyLastPageRemovesNothingHoweverShortItWas(t *testing.T) {
 func TestADeletionDuringAScanHidesNothing(t *testing.T) {
 	const pages = 6
 	for read := 1; read <= pages; read++ {
-		for _, delay := range []int{0, 1, 3} { // pages that are read before the news
-			t.Run(fmt.Sprintf("after page %d, told %d later", read, delay), func(t *testing.T) {
+		for _, delay := range []int{0, 1, 3} { // pages that are read before the event arrives
+			t.Run(fmt.Sprintf("after page %d, reported %d later", read, delay), func(t *testing.T) {
 				w := newWorld(t, plenty, histories(pages*gathering.PageSize)...)
 				id := w.athlete(0)
 				truth := w.truth(id)
@@ -555,7 +555,7 @@ func TestADeletionDuringAScanHidesNothing(t *testing.T) {
 				if err := w.strava.DeleteActivity(id, gone); err != nil {
 					t.Fatal(err)
 				}
-				n := w.notice(id, gone, gathering.AspectDelete)
+				n := w.event(id, gone, gathering.AspectDelete)
 				for range delay {
 					step()
 				}
@@ -575,8 +575,8 @@ func TestADeletionDuringAScanHidesNothing(t *testing.T) {
 func TestADeletionDuringAFastScanHidesNothing(t *testing.T) {
 	for _, size := range []int{201, 600, 601} { // The last page may vanish.
 		for read := 1; read <= (size-1)/gathering.PageSize; read++ {
-			for _, told := range []time.Duration{0, 5 * time.Second, 20 * time.Second} {
-				t.Run(fmt.Sprintf("of %d after page %d, told %s later", size, read, told), func(t *testing.T) {
+			for _, reported := range []time.Duration{0, 5 * time.Second, 20 * time.Second} {
+				t.Run(fmt.Sprintf("of %d after page %d, reported %s later", size, read, reported), func(t *testing.T) {
 					w := newWorld(t, plenty, histories(size)...)
 					id := w.athlete(0)
 					truth := w.truth(id)
@@ -586,8 +586,8 @@ func TestADeletionDuringAFastScanHidesNothing(t *testing.T) {
 						step()
 					}
 					w.remove(id, truth[0].ID)
-					n := w.notice(id, truth[0].ID, gathering.AspectDelete)
-					for heard := w.clock.Now().Add(told); w.clock.Now().Before(heard); {
+					n := w.event(id, truth[0].ID, gathering.AspectDelete)
+					for heard := w.clock.Now().Add(reported); w.clock.Now().Before(heard); {
 						step()
 					}
 					w.receive(n)
@@ -599,8 +599,8 @@ func TestADeletionDuringAFastScanHidesNothing(t *testing.T) {
 	}
 }
 
-// TestADeletionDuringTheFirstPageHidesNothing: the news comes while a gatherer
-// has read the first page and has not noted it yet.
+// TestADeletionDuringTheFirstPageHidesNothing: the event arrives after a
+// gatherer has read the first page and before it has saved that.
 func TestADeletionDuringTheFirstPageHidesNothing(t *testing.T) {
 	w := newWorld(t, plenty, histories(450)...)
 	w.gatherer.Quota = boundless{}
@@ -615,7 +615,7 @@ func TestADeletionDuringTheFirstPageHidesNothing(t *testing.T) {
 		w.clock.Advance(time.Second)
 		gone := w.truth(id)[0].ID
 		w.remove(id, gone)
-		w.receive(w.notice(id, gone, gathering.AspectDelete))
+		w.receive(w.event(id, gone, gathering.AspectDelete))
 		if worked, err := w.gatherer.Step(t.Context()); !worked || err != nil {
 			t.Errorf("the deletion was not looked into: %v, %v", worked, err)
 		}
@@ -643,7 +643,7 @@ func TestADeletionLongAgoStartsTheScanOver(t *testing.T) {
 			}
 		}
 	}
-	n := w.notice(id, truth[0].ID, gathering.AspectDelete)
+	n := w.event(id, truth[0].ID, gathering.AspectDelete)
 	n.EventTime -= 42 * 60
 	w.receive(n)
 	w.pass(time.Hour)
@@ -674,7 +674,7 @@ func TestEndForgetsAndFences(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
 	w.begin(id)
-	w.receive(w.notice(id, 1, gathering.AspectUpdate))
+	w.receive(w.event(id, 1, gathering.AspectUpdate))
 	if err := w.authorizations.End(t.Context(), w.news(), id, generation, "receipt"); err != nil {
 		t.Fatal(err)
 	}
@@ -685,7 +685,7 @@ func TestEndForgetsAndFences(t *testing.T) {
 	if n := w.store.Held(id); n != 0 {
 		t.Errorf("%d items are left", n)
 	}
-	// The news of the authorization comes again, late.
+	// AthleteAuthorized comes again, late.
 	if err := w.authorizations.Begin(t.Context(), w.news(), id, generation); err != nil {
 		t.Fatal(err)
 	}
@@ -695,7 +695,7 @@ func TestEndForgetsAndFences(t *testing.T) {
 	if f := eventtest.Facts[gatheringv1.ErasureCompleted](w.bus); len(f) != 1 || f[0].Receipt != "receipt" {
 		t.Errorf("confirmed %+v", f)
 	}
-	// A new authorization counts, and a late end of the old one does not.
+	// A new authorization counts; a late end of the old one does not.
 	if err := w.authorizations.Begin(t.Context(), w.news(), id, generation+1); err != nil {
 		t.Fatal(err)
 	}
@@ -703,12 +703,12 @@ func TestEndForgetsAndFences(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.until("the new authorization is gathered", func() bool { return w.completed(id) == 1 })
-	if n := w.mailbox(id).Generation; n != generation+1 {
-		t.Errorf("the mailbox is of %d", n)
+	if n := w.inbox(id).Generation; n != generation+1 {
+		t.Errorf("the inbox is of generation %d", n)
 	}
 }
 
-// overtaken mailboxes are changed just after the athlete has left.
+// overtaken inboxes change just after the athlete has left.
 type overtaken struct {
 	gathering.Inboxes
 	leave func()
@@ -753,15 +753,15 @@ func TestWhoLeavesWhileGatheringBeginsLeavesNothing(t *testing.T) {
 	if err := begin.Begin(t.Context(), w.news(), id, generation); err != nil {
 		t.Fatal(err)
 	}
-	if a, m := w.stored(id), w.mailbox(id); a.State != gathering.Revoked || m.Generation != 0 {
+	if a, m := w.stored(id), w.inbox(id); a.State != gathering.Revoked || m.Generation != 0 {
 		t.Errorf("%+v, %+v", a, m)
 	}
 	if f := eventtest.Facts[gatheringv1.ScanProgressed](w.bus); len(f) != 0 {
-		t.Errorf("told %+v", f)
+		t.Errorf("published %+v", f)
 	}
 }
 
-func TestWhoLeavesJustBeforeTheMailboxOpensLeavesNothing(t *testing.T) {
+func TestWhoLeavesJustBeforeTheInboxOpensLeavesNothing(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
 	begin := *w.authorizations
@@ -773,14 +773,14 @@ func TestWhoLeavesJustBeforeTheMailboxOpensLeavesNothing(t *testing.T) {
 	if err := begin.Begin(t.Context(), w.news(), id, generation); err != nil {
 		t.Fatal(err)
 	}
-	if n := w.mailbox(id).Generation; n != 0 {
-		t.Errorf("the mailbox is of %d", n)
+	if n := w.inbox(id).Generation; n != 0 {
+		t.Errorf("the inbox is of generation %d", n)
 	}
 }
 
-// TestOldNewsOfAnAuthorizationIsIgnored: the tombstone is gone when a message is
-// moved back from the dead letters late enough.
-func TestOldNewsOfAnAuthorizationIsIgnored(t *testing.T) {
+// TestAnOldAuthorizationEventIsIgnored: the tombstone may be gone when a
+// message returns from the dead letters.
+func TestAnOldAuthorizationEventIsIgnored(t *testing.T) {
 	for age, held := range map[time.Duration]int{7*day - 1: 2, 7 * day: 0, 11 * day: 0} {
 		w := newWorld(t, plenty)
 		id, cause := w.athlete(0), w.news()
@@ -788,7 +788,7 @@ func TestOldNewsOfAnAuthorizationIsIgnored(t *testing.T) {
 		if err := w.authorizations.Begin(t.Context(), cause, id, generation); err != nil {
 			t.Fatal(err)
 		}
-		if n := w.store.Held(id); n != held { // The state and the mailbox.
+		if n := w.store.Held(id); n != held { // The state and the inbox.
 			t.Errorf("%s old: %d items", age, n)
 		}
 		if n := len(w.progress(id)); n != min(held, 1) {
@@ -797,20 +797,20 @@ func TestOldNewsOfAnAuthorizationIsIgnored(t *testing.T) {
 	}
 }
 
-// TestNewsOfStrangersLeavesNothing, however late it is.
-func TestNewsOfStrangersLeavesNothing(t *testing.T) {
+// TestEventsAboutStrangersLeaveNothing, however late they are.
+func TestEventsAboutStrangersLeaveNothing(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
 	err := w.authorizations.Degrade(t.Context(), w.news(), id, generation)
 	if err2 := w.authorizations.Refresh(t.Context(), id, generation); err != nil || err2 != nil {
 		t.Fatal(err, err2)
 	}
-	if n, told := w.store.Held(id), len(w.bus.Events()); n != 0 || told != 0 || w.wakeups.Count() != 0 {
-		t.Errorf("%d items, %d events, %d wake-ups", n, told, w.wakeups.Count())
+	if n, reported := w.store.Held(id), len(w.bus.Events()); n != 0 || reported != 0 || w.wakeups.Count() != 0 {
+		t.Errorf("%d items, %d events, %d wake-ups", n, reported, w.wakeups.Count())
 	}
 }
 
-// TestTheGoneAreNotDegraded: news of it may come after the end.
+// TestTheGoneAreNotDegraded: the event may come after the end.
 func TestTheGoneAreNotDegraded(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
@@ -818,12 +818,12 @@ func TestTheGoneAreNotDegraded(t *testing.T) {
 	if err := w.authorizations.End(t.Context(), w.news(), id, generation, "receipt"); err != nil {
 		t.Fatal(err)
 	}
-	told := len(w.bus.Events())
+	reported := len(w.bus.Events())
 	if err := w.authorizations.Degrade(t.Context(), w.news(), id, generation); err != nil {
 		t.Fatal(err)
 	}
-	if a := w.stored(id); a.State != gathering.Revoked || len(w.bus.Events()) != told {
-		t.Errorf("%+v, and told %d events", a, len(w.bus.Events())-told)
+	if a := w.stored(id); a.State != gathering.Revoked || len(w.bus.Events()) != reported {
+		t.Errorf("%+v, and published %d events", a, len(w.bus.Events())-reported)
 	}
 }
 
@@ -837,7 +837,7 @@ func TestAReconnectStartsOver(t *testing.T) {
 	if p := w.lastProgress(id); p.WaitingFor != gatheringv1.WaitingForReconnect {
 		t.Errorf("%+v", p)
 	}
-	w.receive(w.notice(id, w.truth(id)[0].ID, gathering.AspectUpdate))
+	w.receive(w.event(id, w.truth(id)[0].ID, gathering.AspectUpdate))
 	w.pass(time.Hour)
 	if n := w.rereads(id); n != 0 {
 		t.Errorf("%d calls that are useless", n)
@@ -856,7 +856,7 @@ func TestAnActivityThatStartsInTheFutureIsKept(t *testing.T) {
 		id := w.athlete(0)
 		w.gather(id)
 		future := w.add(id, strava.NewActivity{Start: w.clock.Now().Add(ahead)})
-		w.receive(w.notice(id, future, gathering.AspectCreate))
+		w.receive(w.event(id, future, gathering.AspectCreate))
 		w.pass(15 * time.Minute)
 		held := func() bool { _, ok := w.plane(id)[future]; return ok }
 		if !held() {
@@ -869,7 +869,7 @@ func TestAnActivityThatStartsInTheFutureIsKept(t *testing.T) {
 	}
 }
 
-// TestARetryThatFailsAgainIsReported: a time that has passed is no answer.
+// TestARetryThatFailsAgainIsReported: the time of the last report has passed.
 func TestARetryThatFailsAgainIsReported(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)

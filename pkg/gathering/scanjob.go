@@ -10,18 +10,19 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
-// scanJob reads the next part of an athlete's scan, passes it on, and notes that,
-// in this order: cut off anywhere, the same part is read again and passed on
-// under the same numbers.
+// scanJob reads the next page of an athlete's scan, publishes it, and then
+// saves the progress. If it is cut off in between, the page is read and
+// published again under the same chunk numbers.
 type scanJob struct {
 	g    *Gatherer
 	held Athlete
-	// overdue says that the scan came too late and was only put elsewhere.
+	// overdue says that the scan came too late to renew anything: leasing it only
+	// moved it to another class.
 	overdue bool
 	due     time.Time
 }
 
-// leaseScan leases an athlete's scan; nil if it is not due.
+// leaseScan leases an athlete's scan. It returns nil if the scan is not due.
 func (g *Gatherer) leaseScan(ctx context.Context, ref JobRef) (leasedJob, error) {
 	now := g.Minter.Now()
 	overdue, abandoned := false, false
@@ -95,7 +96,7 @@ func (j *scanJob) fail(ctx context.Context, f failure, cause error) (parked bool
 	return parked, errors.Join(reported, j.g.publish(ctx, next.progressed(f.at)))
 }
 
-// save writes what the lease's holder leaves, unless it has lost the lease.
+// save changes the athlete, unless this job has lost its lease.
 func (j *scanJob) save(ctx context.Context, change func(*Athlete)) error {
 	held := j.held
 	a, err := j.g.Athletes.Update(ctx, held.ID, func(a *Athlete) error {
@@ -124,8 +125,8 @@ func (j *scanJob) gap(ctx context.Context) (time.Time, error) {
 	return w.Gap.To, nil
 }
 
-// publishAndSave publishes what was read together with the progress, and then
-// notes it.
+// publishAndSave publishes the facts together with the progress, and then saves
+// the athlete.
 func (j *scanJob) publishAndSave(ctx context.Context, facts []event.Fact, change func(a *Athlete, gap time.Time)) error {
 	gap, err := j.gap(ctx)
 	if err != nil {
@@ -144,9 +145,9 @@ func (j *scanJob) publishAndSave(ctx context.Context, facts []event.Fact, change
 	return j.save(ctx, func(a *Athlete) { *a = next })
 }
 
-// errStalled: Strava answered with a page that brings the scan no further. Should
-// a whole page of activities have been uploaded in between, smaller pages will
-// show it.
+// errStalled: Strava answered with a page that brings the scan no further. It
+// counts as a failed page, so smaller ones are tried. They also get past the
+// harmless case: a whole page of activities uploaded in between.
 var errStalled = fmt.Errorf("the page brings nothing new: %w", ErrUnavailable)
 
 func (j *scanJob) run(ctx context.Context, s Strava) error {
@@ -178,9 +179,9 @@ func (j *scanJob) run(ctx context.Context, s Strava) error {
 	})
 }
 
-// readProfile reads the athlete's profile. A profile that Strava cannot show holds
-// the activities up no longer: it is left to the inbox. A failure of ours is none
-// of the profile's, and the activities would meet it, too.
+// readProfile reads the athlete's profile. If Strava cannot show it, the
+// profile is left to the inbox and the scan goes on with the activities. After
+// any other failure the job fails, since the activities would meet the same.
 func (j *scanJob) readProfile(ctx context.Context, s Strava) error {
 	a := j.held
 	profile, reading, err := s.Athlete(ctx, a.ID, a.Generation)
@@ -204,7 +205,7 @@ func (j *scanJob) readProfile(ctx context.Context, s Strava) error {
 	})
 }
 
-// leaveProfile leaves the profile to the inbox.
+// leaveProfile adds a hint to the inbox to read the profile later.
 func (j *scanJob) leaveProfile(ctx context.Context, cause error) error {
 	now := j.g.Minter.Now()
 	j.g.logFailure(ctx, JobRef{AthleteID: j.held.ID, Kind: JobScan, Class: j.held.Job.Class}, cause, false)
@@ -223,6 +224,6 @@ func (j *scanJob) leaveProfile(ctx context.Context, cause error) error {
 	}
 	return j.save(ctx, func(a *Athlete) {
 		a.Scan.Profiled = true
-		a.Job.next(a.Job.Class, now.Add(time.Second)) // Behind the others.
+		a.Job.next(a.Job.Class, now.Add(time.Second)) // Behind the jobs that are due already.
 	})
 }

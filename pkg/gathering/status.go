@@ -8,7 +8,7 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
-// Overview shows an admin how gathering stands.
+// Overview reads the state of gathering for an admin.
 type Overview struct {
 	Quota interface {
 		Status(ctx context.Context) (quota.Status, error)
@@ -18,10 +18,10 @@ type Overview struct {
 	Now      func() time.Time
 }
 
-// Status is how gathering stands. It tells nothing of athletes.
+// Status is the state of gathering. It holds nothing about single athletes.
 type Status struct {
 	Quota quota.Status
-	// Waiting is the work that is due, by class.
+	// Waiting counts the jobs that are due, by class.
 	Waiting map[quota.Class]Waiting
 	Webhook Webhook
 	// EventsToday and EventsYesterday are how many webhook events were stored on
@@ -29,7 +29,7 @@ type Status struct {
 	EventsToday, EventsYesterday int
 }
 
-// Status reads how gathering stands.
+// Status reads the state of gathering.
 func (o *Overview) Status(ctx context.Context) (Status, error) {
 	s := Status{Waiting: map[quota.Class]Waiting{}}
 	var err error

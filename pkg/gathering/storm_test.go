@@ -11,45 +11,45 @@ import (
 	"github.com/paceline/paceline/test/strava"
 )
 
-// storm lets athletes record, rename and delete at random and returns what
-// Strava says of it: a fifth of it twice, a fifth in another order, and one in
-// twenty forged.
-func (w *world) storm(rng *rand.Rand, total int) (notices []gathering.WebhookEvent) {
+// storm lets athletes record, rename and delete at random, and returns Strava's
+// events: a fifth of them twice, a fifth in another order, and one in twenty
+// forged.
+func (w *world) storm(rng *rand.Rand, total int) (events []gathering.WebhookEvent) {
 	w.t.Helper()
 	ids := w.strava.Athletes()
-	for len(notices) < total*3/4 {
+	for len(events) < total*3/4 {
 		id := ids[rng.IntN(len(ids))].ID
 		truth := w.truth(id)
 		switch k := rng.IntN(10); {
 		case k < 5 || len(truth) == 0:
-			a := w.add(id, strava.NewActivity{Name: fmt.Sprint("New ", len(notices)), Start: w.clock.Now().Add(-time.Duration(rng.IntN(100*24)) * time.Hour)})
-			notices = append(notices, w.notice(id, a, gathering.AspectCreate))
+			a := w.add(id, strava.NewActivity{Name: fmt.Sprint("New ", len(events)), Start: w.clock.Now().Add(-time.Duration(rng.IntN(100*24)) * time.Hour)})
+			events = append(events, w.event(id, a, gathering.AspectCreate))
 		case k < 8:
 			a := truth[rng.IntN(len(truth))].ID
-			name := fmt.Sprint("Renamed ", len(notices))
+			name := fmt.Sprint("Renamed ", len(events))
 			w.rename(id, a, name)
-			n := w.notice(id, a, gathering.AspectUpdate)
+			n := w.event(id, a, gathering.AspectUpdate)
 			n.Updates = map[string]any{"title": name}
-			notices = append(notices, n)
+			events = append(events, n)
 		default:
 			a := truth[rng.IntN(len(truth))].ID
 			w.remove(id, a)
-			notices = append(notices, w.notice(id, a, gathering.AspectDelete))
+			events = append(events, w.event(id, a, gathering.AspectDelete))
 		}
 	}
-	genuine := len(notices)
+	genuine := len(events)
 	for range total / 5 {
-		notices = append(notices, notices[rng.IntN(genuine)])
+		events = append(events, events[rng.IntN(genuine)])
 	}
 	for range total / 20 {
 		id := ids[rng.IntN(len(ids))].ID
-		n := w.notice(id, 1, []string{gathering.AspectCreate, gathering.AspectUpdate, gathering.AspectDelete}[rng.IntN(3)])
+		n := w.event(id, 1, []string{gathering.AspectCreate, gathering.AspectUpdate, gathering.AspectDelete}[rng.IntN(3)])
 		switch rng.IntN(5) {
-		case 0: // Somebody's that is there.
+		case 0: // An activity of the athlete.
 			if truth := w.truth(id); len(truth) > 0 {
 				n.ObjectID = truth[rng.IntN(len(truth))].ID
 			}
-		case 1: // Somebody else's.
+		case 1: // Another athlete's activity.
 			if truth := w.truth(ids[rng.IntN(len(ids))].ID); len(truth) > 0 {
 				n.ObjectID = truth[0].ID
 			}
@@ -58,13 +58,13 @@ func (w *world) storm(rng *rand.Rand, total int) (notices []gathering.WebhookEve
 		case 3:
 			n.SubscriptionID++
 		}
-		notices = append(notices, n)
+		events = append(events, n)
 	}
-	for range len(notices) / 5 {
-		i, k := rng.IntN(len(notices)), rng.IntN(len(notices))
-		notices[i], notices[k] = notices[k], notices[i]
+	for range len(events) / 5 {
+		i, k := rng.IntN(len(events)), rng.IntN(len(events))
+		events[i], events[k] = events[k], events[i]
 	}
-	return notices
+	return events
 }
 
 func TestStorms(t *testing.T) {
@@ -78,8 +78,8 @@ func TestStorms(t *testing.T) {
 			}
 			w.pass(10 * time.Minute)
 			before := w.strava.Counters().Total("", 0)
-			notices := w.storm(rng, 2000)
-			for i, n := range notices {
+			events := w.storm(rng, 2000)
+			for i, n := range events {
 				err := w.receiver.Receive(t.Context(), callbackKey, n)
 				if err != nil && (!fault.Is(err, fault.Invalid) || n.SubscriptionID == subscription) {
 					t.Fatal(err)
@@ -94,7 +94,7 @@ func TestStorms(t *testing.T) {
 			w.pass(45 * time.Minute)
 			for _, a := range w.strava.Athletes() {
 				w.same(a.ID)
-				if m := w.mailbox(a.ID); len(m.Hints) != 0 || m.Job.Class != "" {
+				if m := w.inbox(a.ID); len(m.Hints) != 0 || m.Job.Class != "" {
 					t.Errorf("left %+v", m)
 				}
 			}
@@ -104,7 +104,7 @@ func TestStorms(t *testing.T) {
 				}
 			}
 			d, m := w.metrics.Of(gathering.MetricWebhookDuplicates), w.metrics.Of(gathering.MetricWebhookEvents)
-			t.Logf("%d notices: %d delivered, %d duplicates, %d unknown, %d rejected; %d calls", len(notices), m, d,
+			t.Logf("%d events: %d delivered, %d duplicates, %d unknown, %d rejected; %d calls", len(events), m, d,
 				w.metrics.Of(gathering.MetricWebhookUnknown), w.metrics.Of(gathering.MetricWebhookRejected), w.strava.Counters().Total("", 0)-before)
 			if d < 350 || d > 450 {
 				t.Errorf("%d duplicates", d)

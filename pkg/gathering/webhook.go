@@ -9,8 +9,8 @@ import (
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 )
 
-// Webhook is what a call of the webhook must present, and whether Strava's calls
-// can arrive.
+// Webhook is what a call of the webhook must present, and whether Strava's
+// events can arrive.
 type Webhook struct {
 	CallbackKeySHA256 string
 	VerifyTokenSHA256 string
@@ -21,8 +21,9 @@ type Webhook struct {
 	// LastSeen is about when the last event was received; until there is one,
 	// when the webhook was configured.
 	LastSeen time.Time
-	// Callback and Subscription are how the probes found the public callback URL
-	// and Strava's subscription. Both are zero while SubscriptionID is 0.
+	// Callback and Subscription are the health of the public callback URL and of
+	// the subscription at Strava, by the probes. Both are zero while
+	// SubscriptionID is 0.
 	Callback, Subscription Health
 	// AskedAt is when a probe last asked Strava for the subscription.
 	AskedAt time.Time
@@ -30,48 +31,47 @@ type Webhook struct {
 	Gap Gap
 }
 
-// Health is how one part of the webhook fares.
+// Health is the health of one part of the webhook.
 type Health struct {
-	// WellAt is when the last probe began that found it well.
+	// WellAt is when the last probe began that found the part well.
 	WellAt time.Time
-	// FailingSince is when the first probe began that found it otherwise, with
-	// none later that found it well; zero while it is well.
+	// FailingSince is when the first probe began that found the part failing,
+	// since the last one that found it well; zero while it is well.
 	FailingSince time.Time
-	// Failure is what the last such probe found. It holds no secret.
+	// Failure is what the last failed probe found. It holds no secret.
 	Failure string
 }
 
-// Gap is a time span in which events may have been lost: everybody's history has
-// to be read again after its end.
+// Gap is a time span in which events may have been lost. After its end every
+// athlete's history has to be read again.
 type Gap struct {
 	From, To time.Time
-	// Planned says that every such scan has been planned.
+	// Planned says that all these scans have been planned.
 	Planned bool
 }
 
 const (
-	// retrySpan is how long Strava tries to deliver an event: three times, and
-	// the second about 2 minutes after the first (Strava, "Webhook Events API",
-	// and deliveries that others recorded). What cannot be received for longer
-	// is lost.
+	// retrySpan is how long Strava tries to deliver an event: three times, the
+	// second about 2 minutes after the first (Strava, "Webhook Events API", and
+	// deliveries that others recorded). A longer outage loses events.
 	retrySpan = 4 * time.Minute
-	// probeDelay is how much later than planned a probe may begin, and how far
-	// the clocks of two probes may differ.
+	// probeDelay is how late a probe may begin, and how far the clocks of two
+	// probes may differ.
 	probeDelay = 30 * time.Second
-	// bridged is how long no probe may find the webhook well without a gap. An
-	// outage may begin right after a probe and end right before another, so what
-	// counts is the time between these two. With a probe every 2 minutes, one
-	// that fails leaves 4 minutes, and two leave 6.
+	// bridged is the longest time between two good probes that is no gap. An
+	// outage may begin right after one probe and end right before the other. With
+	// a probe every 2 minutes, one failed probe leaves 4 minutes between good
+	// ones, two leave 6.
 	bridged = retrySpan + probeDelay
 	// askInterval is how often probes ask Strava for the subscription at most.
 	askInterval = 10 * time.Minute
 )
 
-// open notes a gap. If the scans of the gap before it are not all planned yet,
+// open records a gap. If the scans of the previous gap are not all planned yet,
 // both become one.
 //
-// Clocks that differ by less than Strava's tries are apart do no harm: what the
-// last try failed to deliver had happened at Strava well before the gap's end.
+// Clocks that differ by less than the time between Strava's retries do no harm:
+// a change whose last delivery failed had happened well before the gap's end.
 func (w *Webhook) open(from, to time.Time) {
 	gap := Gap{From: from.UTC(), To: to.UTC()}
 	if known := w.Gap; !known.To.IsZero() && !known.Planned {
@@ -83,15 +83,15 @@ func (w *Webhook) open(from, to time.Time) {
 	w.Gap = gap
 }
 
-// SubscriptionReplaced is the failure of a subscription that points to our
-// callback URL, but not under the id that the receiver accepts.
+// SubscriptionReplaced is the failure of a subscription that has our callback
+// URL, but another id than the receiver accepts.
 const SubscriptionReplaced = "replaced"
 
-// probed takes in what a probe found that began at a time. Probes may overlap
-// and report out of order: what each found counts for when it began.
+// probed applies the result of a probe. Probes may overlap and report out of
+// order: each result counts for the time at which its probe began.
 func (w *Webhook) probed(found credentialsv1.CheckSubscriptionResponse, began, now time.Time) {
-	// Nothing can be concluded from probes that did not run or got no answer, so
-	// an outage may have filled all the time since the last one that did.
+	// Probes that did not run or got no answer prove nothing, so an outage may
+	// have lasted since the last good probe.
 	callback := w.Callback
 	if w.Callback.found(found.CallbackFailure, began) && began.Sub(callback.WellAt) > bridged {
 		w.open(callback.WellAt, now)
@@ -106,15 +106,15 @@ func (w *Webhook) probed(found credentialsv1.CheckSubscriptionResponse, began, n
 		failure = ""
 	}
 	// Strava gives no id twice: a subscription that a probe finds was there all
-	// the time, unless one in between did not.
+	// the time, unless a probe in between did not find it.
 	subscription := w.Subscription
 	if w.Subscription.found(failure, began) && !subscription.FailingSince.IsZero() && w.Subscription.FailingSince.IsZero() {
 		w.open(subscription.WellAt, now)
 	}
 }
 
-// found takes in what a probe found, well when failure is empty. It reports
-// whether that is the last time that it was well.
+// found applies the result of a probe; an empty failure means well. It reports
+// whether the probe found the part well, later than any probe before.
 func (h *Health) found(failure string, began time.Time) (well bool) {
 	began = began.UTC()
 	switch {
@@ -133,8 +133,8 @@ func (h *Health) found(failure string, began time.Time) (well bool) {
 	return false
 }
 
-// unwell is how long ago the webhook was last known to be well as a whole; 0
-// while there is no subscription.
+// unwell is how long ago both parts were last known to be well; 0 while there
+// is no subscription.
 func (w Webhook) unwell(now time.Time) time.Duration {
 	if w.SubscriptionID == 0 {
 		return 0
@@ -146,15 +146,16 @@ func (w Webhook) unwell(now time.Time) time.Duration {
 	return max(0, now.Sub(last)) // The clock of the probe that noted it may be ahead.
 }
 
-// Configuration follows what the credentials boundary says of the webhook.
+// Configuration applies what the credentials boundary announces about the
+// webhook.
 type Configuration struct {
 	Webhooks Webhooks
 	Now      func() time.Time
 }
 
-// Configure takes in what the webhook accepts from now on; an older version than
-// the one known changes nothing. Another push subscription leaves a gap since
-// the last sign of the one before.
+// Configure stores what the webhook accepts from now on, unless a newer version
+// is known. Another push subscription opens a gap from the last sign of the
+// previous one.
 func (c *Configuration) Configure(ctx context.Context, configured Webhook) error {
 	_, err := c.Webhooks.UpdateWebhook(ctx, func(w *Webhook) error {
 		if configured.Version <= w.Version {
@@ -163,7 +164,7 @@ func (c *Configuration) Configure(ctx context.Context, configured Webhook) error
 		known, now := *w, c.Now().UTC()
 		w.CallbackKeySHA256, w.VerifyTokenSHA256 = configured.CallbackKeySHA256, configured.VerifyTokenSHA256
 		w.SubscriptionID, w.Version = configured.SubscriptionID, configured.Version
-		w.AskedAt = time.Time{} // The next probe looks whether it is so at Strava.
+		w.AskedAt = time.Time{} // So that the next probe asks Strava.
 		if w.SubscriptionID == 0 {
 			w.Callback, w.Subscription = Health{}, Health{}
 			if !w.LastSeen.IsZero() {

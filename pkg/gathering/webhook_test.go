@@ -16,7 +16,8 @@ type prober struct {
 	probe *gathering.Probe
 	// unreachable says that nothing reaches the receiver.
 	unreachable bool
-	// atStrava is what Strava says of the subscription; asked counts how often.
+	// atStrava is the state of the subscription at Strava; asked counts the
+	// questions.
 	atStrava string
 	id       int64
 	asked    int
@@ -41,7 +42,7 @@ func probing(t *testing.T) *prober {
 		Webhooks: w.store, Check: p.check, Metrics: w.metrics, Now: func() time.Time { return w.clock.Now().Add(p.skew) },
 	}
 	p.run()
-	// What the world's setup took is no outage.
+	// The time of the world's setup is no outage.
 	if _, err := w.store.UpdateWebhook(t.Context(), func(hook *gathering.Webhook) error { hook.Gap = gathering.Gap{}; return nil }); err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +69,7 @@ func (p *prober) check(ctx context.Context, req credentialsv1.CheckSubscriptionR
 	return res, p.broken
 }
 
-// run probes once, and does not mind if that fails.
+// run probes once and ignores an error.
 func (p *prober) run() { _ = p.probe.Run(p.t.Context(), false) }
 
 // probes probes n times, each after the interval.
@@ -95,7 +96,7 @@ func (p *prober) unwell() int {
 	return p.metrics.Of(gathering.MetricWebhookUnwell) - before
 }
 
-// restart replaces the receiver by one that remembers nothing.
+// restart replaces the receiver by a new one with an empty cache.
 func (p *prober) restart() {
 	old := p.receiver
 	p.receiver = &gathering.WebhookReceiver{
@@ -111,8 +112,8 @@ func (p *prober) mustHaveNoGap(when string) {
 	}
 }
 
-// mustHaveGap wants the gap to begin at from, and to end when a probe found that
-// the webhook works again.
+// mustHaveGap checks that the gap begins at from and ends at the probe that
+// found the webhook well again.
 func (p *prober) mustHaveGap(when string, from, again time.Time) {
 	p.t.Helper()
 	g := p.webhook().Gap
@@ -189,8 +190,8 @@ func TestAGapIsRepairedAlthoughTheReceiverRestarted(t *testing.T) {
 	a := p.truth(id)[0].ID
 	scans := p.completed(id)
 	p.store.Fail(errors.New("boom"))
-	lost := p.notice(id, a, gathering.AspectUpdate)
-	p.rename(id, a, "No webhook told")
+	lost := p.event(id, a, gathering.AspectUpdate)
+	p.rename(id, a, "No webhook reported it")
 	for range 3 { // Strava's three tries.
 		if p.receiver.Receive(t.Context(), callbackKey, lost) == nil {
 			t.Fatal("200 for what was not stored")
@@ -363,7 +364,7 @@ func TestASubscriptionThatVanishesIsLostUntilItIsBack(t *testing.T) {
 	}
 }
 
-func TestASubscriptionThatIsCreatedAnewEndsTheGap(t *testing.T) {
+func TestANewSubscriptionEndsTheGap(t *testing.T) {
 	p := probing(t)
 	last := p.webhook().Subscription.WellAt
 	p.atStrava, p.id = credentialsv1.SubscriptionMissing, 0
@@ -513,7 +514,7 @@ func TestEventsWithoutATimeAreToldApartByTheHour(t *testing.T) {
 	w := newWorld(t, plenty, histories(3)...)
 	id := w.athlete(0)
 	w.gather(id)
-	n := w.notice(id, w.truth(id)[0].ID, gathering.AspectUpdate)
+	n := w.event(id, w.truth(id)[0].ID, gathering.AspectUpdate)
 	n.EventTime = 0
 	counts := func() (events, duplicates int) {
 		return w.metrics.Of(gathering.MetricWebhookEvents), w.metrics.Of(gathering.MetricWebhookDuplicates)

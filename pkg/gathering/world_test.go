@@ -90,7 +90,7 @@ func histories(sizes ...int) (athletes []strava.Athlete) {
 	return athletes
 }
 
-// plenty are limits that no test reaches which isn't about them.
+// plenty are limits that only tests of the limits reach.
 var plenty = strava.Settings{ReadLimit: strava.Limit{10_000, 100_000}, OverallLimit: strava.Limit{20_000, 200_000}}
 
 func newWorld(t *testing.T, settings strava.Settings, athletes ...strava.Athlete) *world {
@@ -179,7 +179,7 @@ func (w *world) forwardOnce(ctx context.Context, req credentialsv1.ForwardReques
 	}, nil
 }
 
-// bend lets change have its way with what the requester answers from now on.
+// bend makes change alter every answer of the requester from now on.
 func (w *world) bend(change func(credentialsv1.ForwardRequest, *credentialsv1.ForwardResponse)) {
 	w.gatherer.Strava = vendor.New(func(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
 		res, err := w.forward(ctx, req)
@@ -220,7 +220,7 @@ func (w *world) authorize(id int64, scope ...string) {
 	}
 }
 
-// news is the envelope of an event that has just occurred.
+// news returns the metadata of an event that has just occurred.
 func (w *world) news() event.Meta { return event.Meta{OccurredAt: w.clock.Now()} }
 
 // begin authorizes the athlete and starts to gather.
@@ -232,7 +232,7 @@ func (w *world) begin(id int64) {
 	}
 }
 
-// gathered begins and works until the whole history is there.
+// gather begins and works until the whole history is there.
 func (w *world) gather(id int64) {
 	w.t.Helper()
 	w.begin(id)
@@ -267,8 +267,8 @@ func (w *world) work() {
 	w.t.Fatal("the work never ends")
 }
 
-// recheck passes the activity plane's questions on and reports whether there were
-// any.
+// recheck delivers the activity plane's questions and reports whether there
+// were any.
 func (w *world) recheck() bool {
 	w.t.Helper()
 	questions := w.planes.questions
@@ -281,7 +281,8 @@ func (w *world) recheck() bool {
 	return len(questions) > 0
 }
 
-// stepping gives what lets a gatherer make one call, which takes that long.
+// stepping returns a function that lets a gatherer make one call, which takes
+// that long.
 func (w *world) stepping(d time.Duration) func() {
 	return func() {
 		w.t.Helper()
@@ -327,15 +328,15 @@ func (w *world) until(what string, so func() bool) {
 	w.t.Fatalf("in three days it did not come about that %s", what)
 }
 
-// notice is what Strava says of an activity.
-func (w *world) notice(id, activityID int64, aspect string) gathering.WebhookEvent {
+// event is the webhook event that Strava sends about an activity.
+func (w *world) event(id, activityID int64, aspect string) gathering.WebhookEvent {
 	return gathering.WebhookEvent{
 		ObjectType: "activity", ObjectID: activityID, AspectType: aspect, OwnerID: id,
 		SubscriptionID: subscription, EventTime: w.clock.Now().Unix(),
 	}
 }
 
-// receive takes a notice in.
+// receive delivers a webhook event.
 func (w *world) receive(n gathering.WebhookEvent) {
 	w.t.Helper()
 	if err := w.receiver.Receive(w.t.Context(), callbackKey, n); err != nil {
@@ -343,7 +344,7 @@ func (w *world) receive(n gathering.WebhookEvent) {
 	}
 }
 
-// truth is what Strava holds of the athlete.
+// truth returns the athlete's activities at Strava.
 func (w *world) truth(id int64) []strava.Activity {
 	w.t.Helper()
 	list, err := w.strava.Activities(id)
@@ -376,7 +377,7 @@ func (w *world) stored(id int64) gathering.Athlete {
 	return a
 }
 
-func (w *world) mailbox(id int64) (m gathering.Inbox) {
+func (w *world) inbox(id int64) (m gathering.Inbox) {
 	w.t.Helper()
 	stop := errors.New("only looking")
 	_, err := w.store.UpdateInbox(w.t.Context(), id, func(stored *gathering.Inbox) error { m = *stored; return stop })
@@ -386,7 +387,7 @@ func (w *world) mailbox(id int64) (m gathering.Inbox) {
 	return m
 }
 
-// plane is what the activity plane holds of the athlete.
+// plane returns the athlete's activities in the activity plane.
 func (w *world) plane(id int64) map[int64]gatheringv1.Activity {
 	out := map[int64]gatheringv1.Activity{}
 	for id, r := range w.planes.held[id] {
@@ -397,7 +398,7 @@ func (w *world) plane(id int64) map[int64]gatheringv1.Activity {
 	return out
 }
 
-// same checks that what was announced of the athlete is what Strava holds.
+// same checks that the published activities of the athlete are those at Strava.
 func (w *world) same(id int64) {
 	w.t.Helper()
 	if err := w.differs(id); err != nil {

@@ -1,5 +1,6 @@
-// Command check-subscription looks whether Strava's webhooks can arrive: whether
-// the public callback URL answers, and whether Strava has the push subscription.
+// Command check-subscription checks whether Strava's webhooks can arrive:
+// whether the public callback URL answers, and whether Strava has the push
+// subscription.
 package main
 
 import (

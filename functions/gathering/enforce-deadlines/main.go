@@ -1,5 +1,5 @@
-// Command enforce-deadlines drops what Strava told and may no longer be kept, and
-// counts what is kept too long.
+// Command enforce-deadlines drops Strava's data that may no longer be kept, and
+// counts data that is kept too long.
 package main
 
 import (

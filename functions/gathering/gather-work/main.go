@@ -1,5 +1,5 @@
-// Command gather-work does the work that is planned: it reads Strava and passes
-// on what it finds.
+// Command gather-work runs the gatherer: it reads athletes and activities from
+// Strava and publishes them.
 package main
 
 import (

@@ -1,5 +1,6 @@
-// Command handle-events begins and ends the gathering of athletes as the
-// credentials boundary announces, and learns what the webhook accepts.
+// Command handle-events handles the events of other boundaries: it begins and
+// ends gathering for athletes, takes their requests, and learns what the
+// webhook accepts.
 package main
 
 import (

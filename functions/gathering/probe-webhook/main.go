@@ -1,4 +1,4 @@
-// Command probe-webhook notices when Strava's webhooks cannot arrive.
+// Command probe-webhook checks whether Strava's webhooks can arrive.
 package main
 
 import (

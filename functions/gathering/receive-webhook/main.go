@@ -1,5 +1,5 @@
-// Command receive-webhook takes Strava's webhooks in: it answers 200 only once
-// the notice is stored.
+// Command receive-webhook receives Strava's webhook events. It answers 200 only
+// once the event is stored.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Command show-status tells an admin how gathering stands: the quota, the work
-// that waits, the webhook.
+// Command show-status shows an admin the state of gathering: the quota, the
+// jobs that wait, the webhook.
 package main
 
 import (

@@ -27,8 +27,8 @@ func NewBudgets(client *dynamodb.Client, name string) *Budgets { return &Budgets
 // The budget's key.
 const budgetPK, budgetSK = "quota", "budget"
 
-// budgetItem is the budget as stored. Revision counts its writes and is what a
-// write is conditional on. Times are Unix ms, 0 for the zero time.
+// budgetItem is the budget as stored. Revision counts its writes, and each
+// write is conditional on it. Times are Unix ms, 0 for the zero time.
 type budgetItem struct {
 	PK          string                `dynamodbav:"pk"`
 	SK          string                `dynamodbav:"sk"`
@@ -52,7 +52,8 @@ type budgetItem struct {
 	Demand      map[string]demandItem `dynamodbav:"demand,omitempty"`
 }
 
-// failureItem has the outcome by its number, so those are not to be renumbered.
+// failureItem stores the outcome as its number, so outcomes must not be
+// renumbered.
 type failureItem struct {
 	Athlete quota.Mark `dynamodbav:"athlete"`
 	Outcome int        `dynamodbav:"outcome"`
@@ -192,11 +193,11 @@ func (s *Budgets) get(ctx context.Context) (budgetItem, error) {
 }
 
 const (
-	// budgetTries bounds how often a change of the budget, which all callers
-	// of Strava share, starts over because somebody else wrote in between.
+	// budgetTries bounds how often a change of the budget, which all callers of
+	// Strava share, starts over because of another write in between.
 	budgetTries = 60
-	// Who has to start over waits for up to this long, twice as long each
-	// time, so that those who collided spread out.
+	// A caller that has to start over waits for up to this long, twice as long
+	// each time, so that callers that collided spread out.
 	shortestBackoff, longestBackoff = 4 * time.Millisecond, 250 * time.Millisecond
 )
 

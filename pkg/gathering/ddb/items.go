@@ -27,7 +27,7 @@ type itemKey struct {
 	SK string `dynamodbav:"sk"`
 }
 
-// jobItem is a job as stored. Queue and Due are what the index is over.
+// jobItem is a job as stored. Queue and Due are the keys of the index.
 type jobItem struct {
 	Queue        string `dynamodbav:"queue,omitempty"`
 	Due          int64  `dynamodbav:"due,omitempty"`          // Unix ms
@@ -56,8 +56,8 @@ func (i jobItem) job() gathering.Job {
 	}
 }
 
-// athleteItem is an athlete as stored. Revision counts its writes and is what
-// a write is conditional on.
+// athleteItem is an athlete as stored. Revision counts its writes, and each
+// write is conditional on it.
 type athleteItem struct {
 	itemKey
 	jobItem
@@ -294,7 +294,7 @@ func (i inboxItem) inbox() gathering.Inbox {
 	return m
 }
 
-// seenItem is a notice that was delivered.
+// seenItem is the digest of a webhook event that was delivered.
 type seenItem struct {
 	itemKey
 	ExpiresAt int64 `dynamodbav:"expires_at"` // Unix s: TTL
@@ -347,7 +347,7 @@ func (i webhookItem) webhook() gathering.Webhook {
 	}
 }
 
-// millis and instant turn a time into Unix milliseconds and back; the zero
+// millis and instant convert a time to Unix milliseconds and back; the zero
 // time is 0.
 func millis(t time.Time) int64 {
 	if t.IsZero() {

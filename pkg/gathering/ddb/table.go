@@ -54,11 +54,11 @@ func (t *Table) get(ctx context.Context, k itemKey, out any) error {
 	return nil
 }
 
-// tries bounds how often a write starts over because somebody else wrote in
+// tries bounds how often a write starts over because of another write in
 // between.
 const tries = 20
 
-// backOff waits a random while, longer after each attempt.
+// backOff waits for a random time, longer after each attempt.
 func backOff(ctx context.Context, attempt int) error {
 	if err := boot.Sleep(ctx, rand.N(time.Duration(min(attempt+1, 10))*10*time.Millisecond)); err != nil {
 		return fault.New(fault.Transient, "wait: %w", err)
@@ -66,9 +66,9 @@ func backOff(ctx context.Context, attempt int) error {
 	return nil
 }
 
-// update reads an item, has it changed, and writes it if nobody did in between,
-// until that succeeds. change gives the item to write for the one that was
-// read; revision is that of the one that was read.
+// update reads an item, changes it, and writes it if no other write came in
+// between; otherwise it starts over. change returns the item to write for the
+// one that was read. revision returns the revision of the one that was read.
 func update[Item any](ctx context.Context, t *Table, k itemKey, revision func(Item) int64, change func(Item) (Item, error)) (Item, error) {
 	var none Item
 	for attempt := range tries {
@@ -112,8 +112,8 @@ func (t *Table) Athlete(ctx context.Context, id int64) (gathering.Athlete, error
 	return item.athlete(), err
 }
 
-// Update implements [gathering.Athletes]. The athlete it returns is as it would
-// be read.
+// Update implements [gathering.Athletes]. It returns the athlete as a read
+// would.
 func (t *Table) Update(ctx context.Context, id int64, change func(*gathering.Athlete) error) (gathering.Athlete, error) {
 	item, err := update(ctx, t, itemKey{athleteKey(id), stateSK}, func(i athleteItem) int64 { return i.Revision },
 		func(i athleteItem) (athleteItem, error) {
@@ -125,8 +125,8 @@ func (t *Table) Update(ctx context.Context, id int64, change func(*gathering.Ath
 	return item.athlete(), err
 }
 
-// UpdateInbox implements [gathering.Inboxes]. The mailbox it returns is as
-// it would be read.
+// UpdateInbox implements [gathering.Inboxes]. It returns the inbox as a read
+// would.
 func (t *Table) UpdateInbox(ctx context.Context, athleteID int64, change func(*gathering.Inbox) error) (gathering.Inbox, error) {
 	item, err := update(ctx, t, itemKey{athleteKey(athleteID), inboxSK}, func(i inboxItem) int64 { return i.Revision },
 		func(i inboxItem) (inboxItem, error) {
@@ -156,8 +156,8 @@ func (t *Table) UpdateWebhook(ctx context.Context, change func(*gathering.Webhoo
 	return item.webhook(), err
 }
 
-// dayKey names the count of notices of the UTC day of a time, and tells when it
-// is dropped.
+// dayKey returns the key of the count of events of a UTC day, and when the item
+// expires.
 func dayKey(at time.Time) (k itemKey, expires time.Time) {
 	day := at.UTC().Truncate(24 * time.Hour)
 	return itemKey{webhookPK, daySK + day.Format(time.DateOnly)}, day.Add(gathering.CountLife)
@@ -187,15 +187,15 @@ func (t *Table) WebhookEvents(ctx context.Context, at time.Time) (int, error) {
 	return item.Events, err
 }
 
-// Deliver implements [gathering.Mailboxes]: one transaction that needs the
-// mailbox to be there and the notice not to be.
+// Deliver implements [gathering.Inboxes] by one transaction. Its conditions are
+// that the inbox exists and the event's digest does not.
 func (t *Table) Deliver(ctx context.Context, athleteID int64, digest string, h gathering.Hint) (gathering.Delivery, error) {
 	inbox := itemKey{athleteKey(athleteID), inboxSK}
 	seen, err := attributevalue.MarshalMap(seenItem{
 		itemKey{athleteKey(athleteID), seenSK + digest}, h.ReceivedAt.Add(gathering.SeenLife).Unix(),
 	})
 	if err != nil {
-		return "", fmt.Errorf("encode notice: %w", err)
+		return "", fmt.Errorf("encode event: %w", err)
 	}
 	overflowed := false
 	for attempt := range tries {
@@ -226,7 +226,7 @@ func (t *Table) Deliver(ctx context.Context, athleteID int64, digest string, h g
 			overflowed = len(stored.Hints) >= gathering.MaxHints
 			continue
 		}
-		// Others were writing the same mailbox.
+		// Another write of the same inbox got in the way.
 		if err := backOff(ctx, attempt); err != nil {
 			return "", err
 		}
@@ -234,8 +234,8 @@ func (t *Table) Deliver(ctx context.Context, athleteID int64, digest string, h g
 	return "", fault.New(fault.Transient, "deliver: too many writers at once")
 }
 
-// putHint puts the hint into the mailbox, or notes that it is overflowed, and makes
-// its turn come.
+// putHint adds the hint to the inbox, or marks the inbox as overflowed, and
+// makes its job due.
 func (t *Table) putHint(inbox itemKey, h gathering.Hint, overflowed bool) (*types.Update, error) {
 	queue, due, sets := "if_not_exists(#queue, :queue)", "if_not_exists(retry_at, :now)", ""
 	values := map[string]types.AttributeValue{
@@ -283,7 +283,7 @@ func (t *Table) DropInbox(ctx context.Context, athleteID, generation int64) erro
 	case err != nil:
 		return fault.New(fault.Transient, "delete item: %w", err)
 	}
-	// Without a mailbox nothing is delivered: this is all there is.
+	// Without an inbox no event is delivered, so no digest is added from here on.
 	pages := dynamodb.NewQueryPaginator(t.client, &dynamodb.QueryInput{
 		TableName: aws.String(t.name), ConsistentRead: aws.Bool(true),
 		KeyConditionExpression:    aws.String("pk = :pk AND begins_with(sk, :sk)"),
@@ -304,7 +304,7 @@ func (t *Table) DropInbox(ctx context.Context, athleteID, generation int64) erro
 	return nil
 }
 
-// work queries the index for what is due.
+// work queries the index for jobs that are due.
 func (t *Table) work(class quota.Class, at time.Time) *dynamodb.QueryInput {
 	return &dynamodb.QueryInput{
 		TableName: aws.String(t.name), IndexName: aws.String(settings.WorkIndex),
@@ -330,15 +330,15 @@ func (t *Table) Due(ctx context.Context, class quota.Class, at time.Time, after 
 	if err != nil {
 		return nil, fault.New(fault.Transient, "query: %w", err)
 	}
-	var places []gathering.JobRef
+	var refs []gathering.JobRef
 	for _, av := range res.Items {
 		p, err := toJobRef(av)
 		if err != nil {
 			return nil, err
 		}
-		places = append(places, p)
+		refs = append(refs, p)
 	}
-	return places, nil
+	return refs, nil
 }
 
 // toJobRef reads an item of the index.
@@ -352,7 +352,7 @@ func toJobRef(av map[string]types.AttributeValue) (gathering.JobRef, error) {
 	}
 	id, err := strconv.ParseInt(strings.TrimPrefix(item.PK, athletePK), 10, 64)
 	if err != nil {
-		return gathering.JobRef{}, fault.New(fault.Permanent, "an item in the index that is no athlete's")
+		return gathering.JobRef{}, fault.New(fault.Permanent, "an item of the index belongs to no athlete")
 	}
 	kind := gathering.JobScan
 	if item.SK == inboxSK {
@@ -381,8 +381,8 @@ func (t *Table) Waiting(ctx context.Context, class quota.Class, at time.Time) (g
 	return waiting, nil
 }
 
-// Each implements [gathering.Inventory]: it reads the whole table. A change that
-// is a moment old may not show.
+// Each implements [gathering.Inventory] by reading the whole table. It may miss
+// a change that is a moment old.
 func (t *Table) Each(
 	ctx context.Context, athlete func(gathering.Athlete), inbox func(gathering.Inbox), event func(time.Time),
 ) error {
@@ -397,7 +397,7 @@ func (t *Table) Each(
 			return fault.New(fault.Transient, "scan: %w", err)
 		}
 		for _, av := range page.Items {
-			// One that cannot be read keeps no other from being visited.
+			// An item that cannot be read does not stop the others from being visited.
 			if err := visit(av, athlete, inbox, event); err != nil {
 				unreadable = append(unreadable, err)
 			}
@@ -409,7 +409,7 @@ func (t *Table) Each(
 	return nil
 }
 
-// visit calls the function that the item is for.
+// visit calls the function for the item's kind.
 func visit(
 	av map[string]types.AttributeValue, athlete func(gathering.Athlete), inbox func(gathering.Inbox), event func(time.Time),
 ) error {
@@ -437,7 +437,7 @@ func visit(
 		}
 		event(time.Unix(item.ExpiresAt, 0).UTC().Add(-gathering.SeenLife))
 	default:
-		return fmt.Errorf("%s %s is none that is known", k.PK, k.SK)
+		return fmt.Errorf("unknown kind of item: %s %s", k.PK, k.SK)
 	}
 	return nil
 }

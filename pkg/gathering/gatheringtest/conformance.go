@@ -14,7 +14,7 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
-// Storage is everything that the gathering table stores but the budget.
+// Storage is the gathering table without the budget.
 type Storage interface {
 	gathering.Athletes
 	gathering.Inboxes
@@ -87,7 +87,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 			if _, err := s.UpdateInbox(t.Context(), 7, func(m *gathering.Inbox) error { *m = want; return nil }); err != nil {
 				t.Fatal(err)
 			}
-			if d := cmp.Diff(want, mailbox(t, s, 7)); d != "" {
+			if d := cmp.Diff(want, inbox(t, s, 7)); d != "" {
 				t.Error(d)
 			}
 		}
@@ -105,7 +105,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		if !errors.Is(err, errBoom) {
 			t.Fatal(err)
 		}
-		if m := mailbox(t, s, 7); m.Generation != 0 {
+		if m := inbox(t, s, 7); m.Generation != 0 {
 			t.Fatalf("%+v", m)
 		}
 		_, err = s.UpdateWebhook(t.Context(), func(w *gathering.Webhook) error { w.Version = 1; return errBoom })
@@ -136,12 +136,12 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		if a, err := s.Athlete(t.Context(), 7); err != nil || a.Generation != writers {
 			t.Errorf("%d writes counted as %d (%v)", writers, a.Generation, err)
 		}
-		if m := mailbox(t, s, 7); m.Job.Failures != writers || len(m.Hints) != writers {
+		if m := inbox(t, s, 7); m.Job.Failures != writers || len(m.Hints) != writers {
 			t.Errorf("%d writes counted as %d, %d hints", writers, m.Job.Failures, len(m.Hints))
 		}
 	})
 
-	run("a notice is delivered once, and to whom we know", func(t *testing.T, s Storage) {
+	run("an event is delivered once, and only to a known athlete", func(t *testing.T, s Storage) {
 		hint := gathering.Hint{Aspect: gathering.AspectUpdate, ActivityID: 11, EventTime: 1, ReceivedAt: at(1)}
 		deliver := func(athleteID int64, digest string, want gathering.Delivery) {
 			t.Helper()
@@ -156,12 +156,12 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		deliver(7, "a", gathering.Duplicate)
 		deliver(7, "b", gathering.Delivered)
 		deliver(8, "a", gathering.Delivered)
-		m := mailbox(t, s, 7)
+		m := inbox(t, s, 7)
 		if d := cmp.Diff([]gathering.Hint{hint, hint}, m.Hints); d != "" {
 			t.Error(d)
 		}
 		if m.Job.Class != quota.Webhook || !m.Job.Due.Equal(at(1)) {
-			t.Errorf("turn %+v", m.Job)
+			t.Errorf("job %+v", m.Job)
 		}
 		// Also after the hints are dealt with.
 		change(t, s, 7, func(m *gathering.Inbox) { m.Hints, m.Job = nil, gathering.Job{} })
@@ -183,7 +183,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		}
 	})
 
-	run("a hint makes the turn come and leaves the hold alone", func(t *testing.T, s Storage) {
+	run("a hint makes the job due and leaves the lease alone", func(t *testing.T, s Storage) {
 		open(t, s, 7, 5)
 		change(t, s, 7, func(m *gathering.Inbox) {
 			m.Job = gathering.Job{Class: quota.Webhook, Due: at(30), LeasedUntil: at(2), Failures: 1}
@@ -197,16 +197,16 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 				t.Fatal(d, err)
 			}
 			want := gathering.Job{Class: tc.want, Due: at(1), LeasedUntil: at(2), Failures: 1}
-			if d := cmp.Diff(want, mailbox(t, s, 7).Job); d != "" {
+			if d := cmp.Diff(want, inbox(t, s, 7).Job); d != "" {
 				t.Errorf("%s: %s", tc.aspect, d)
 			}
 		}
-		if places := due(t, s, quota.Leave, at(1), nil, 9); len(places) != 1 {
-			t.Errorf("due %+v", places)
+		if refs := due(t, s, quota.Leave, at(1), nil, 9); len(refs) != 1 {
+			t.Errorf("due %+v", refs)
 		}
 	})
 
-	run("a full mailbox floods", func(t *testing.T, s Storage) {
+	run("a full inbox overflows", func(t *testing.T, s Storage) {
 		open(t, s, 7, 5)
 		many := make([]gathering.Hint, gathering.MaxHints-1)
 		for i := range many {
@@ -218,7 +218,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 			if err != nil || d != gathering.Delivered {
 				t.Fatal(d, err)
 			}
-			if m := mailbox(t, s, 7); len(m.Hints) != gathering.MaxHints || m.Overflowed != (i > 0) {
+			if m := inbox(t, s, 7); len(m.Hints) != gathering.MaxHints || m.Overflowed != (i > 0) {
 				t.Errorf("after %d more: %d hints, flooded %v", i+1, len(m.Hints), m.Overflowed)
 			}
 		}
@@ -228,13 +228,13 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		}
 	})
 
-	run("work is listed by class, the longest due first", func(t *testing.T, s Storage) {
-		turn := func(id int64, class quota.Class, minutes, held int) {
+	run("jobs are listed by class, the longest due first", func(t *testing.T, s Storage) {
+		add := func(id int64, class quota.Class, minutes, leased int) {
 			t.Helper()
 			_, err := s.Update(t.Context(), id, func(a *gathering.Athlete) error {
 				a.Generation, a.State, a.Job = 1, gathering.Active, gathering.Job{Class: class, Due: at(minutes)}
-				if held > 0 {
-					a.Job.LeasedUntil = at(held)
+				if leased > 0 {
+					a.Job.LeasedUntil = at(leased)
 				}
 				return nil
 			})
@@ -242,13 +242,13 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 				t.Fatal(err)
 			}
 		}
-		turn(1, quota.Backfill, 3, 0)
-		turn(2, quota.Backfill, 1, 0)
-		turn(3, quota.Backfill, 2, 7) // Held: it is due when the hold ends.
-		turn(4, quota.Backfill, 9, 0) // Later.
-		turn(5, quota.Spare, 0, 0)
-		turn(6, quota.Backfill, 0, 0)
-		turn(6, "", 0, 0) // Done.
+		add(1, quota.Backfill, 3, 0)
+		add(2, quota.Backfill, 1, 0)
+		add(3, quota.Backfill, 2, 7) // Leased: it is due when the lease ends.
+		add(4, quota.Backfill, 9, 0) // Later.
+		add(5, quota.Spare, 0, 0)
+		add(6, quota.Backfill, 0, 0)
+		add(6, "", 0, 0) // Done.
 		open(t, s, 1, 1)
 		change(t, s, 1, func(m *gathering.Inbox) { m.Job = gathering.Job{Class: quota.Backfill, Due: at(2)} })
 
@@ -280,7 +280,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		}
 	})
 
-	run("work that takes its turn at the same time is listed page by page", func(t *testing.T, s Storage) {
+	run("jobs that are due at the same time are listed page by page", func(t *testing.T, s Storage) {
 		for id := range int64(25) {
 			_, err := s.Update(t.Context(), id+1, func(a *gathering.Athlete) error {
 				a.Generation, a.State, a.Job = 1, gathering.Active, gathering.Job{Class: quota.Spare, Due: at(1)}
@@ -293,12 +293,12 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		var ids []int64
 		var last *gathering.JobRef
 		for range 10 {
-			places := due(t, s, quota.Spare, at(1), last, 10)
-			for _, p := range places {
+			refs := due(t, s, quota.Spare, at(1), last, 10)
+			for _, p := range refs {
 				ids = append(ids, p.AthleteID)
 				last = &p
 			}
-			if len(places) < 10 {
+			if len(refs) < 10 {
 				break
 			}
 		}
@@ -308,13 +308,13 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		}
 	})
 
-	run("notices are counted by UTC day", func(t *testing.T, s Storage) {
+	run("events are counted by UTC day", func(t *testing.T, s Storage) {
 		midnight := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 		east, west := time.FixedZone("", 9*60*60), time.FixedZone("", -9*60*60)
-		notices := []time.Time{midnight.Add(-1).In(east), midnight, midnight.In(west), midnight.Add(24*time.Hour - 1).In(east)}
+		events := []time.Time{midnight.Add(-1).In(east), midnight, midnight.In(west), midnight.Add(24*time.Hour - 1).In(east)}
 		ctx := context.WithoutCancel(t.Context())
 		var wg sync.WaitGroup
-		for _, at := range notices {
+		for _, at := range events {
 			wg.Go(func() {
 				if err := s.CountWebhookEvent(ctx, at); err != nil {
 					t.Error(err)
@@ -326,7 +326,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 			midnight.Add(-24 * time.Hour): 1, midnight.Add(-1): 1, midnight: 3, midnight.Add(8 * time.Hour).In(west): 3, midnight.Add(24 * time.Hour): 0,
 		} {
 			if n, err := s.WebhookEvents(t.Context(), day); err != nil || n != want {
-				t.Errorf("%s: %d notices, %v, want %d", day, n, err, want)
+				t.Errorf("%s: %d events, %v, want %d", day, n, err, want)
 			}
 		}
 		if w, err := s.Webhook(t.Context()); err != nil || w != (gathering.Webhook{}) {
@@ -335,7 +335,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 	})
 
 	run("everything that is kept of athletes is gone through", func(t *testing.T, s Storage) {
-		want := taken{athletes: map[int64]gathering.Athlete{}, mailboxes: map[int64]gathering.Inbox{}}
+		want := taken{athletes: map[int64]gathering.Athlete{}, inboxes: map[int64]gathering.Inbox{}}
 		hint := func(id int64) gathering.Hint {
 			return gathering.Hint{Aspect: gathering.AspectCreate, ActivityID: id, EventTime: 1, ReceivedAt: at(int(id))}
 		}
@@ -354,8 +354,8 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 			if d, err := s.Deliver(t.Context(), id, "a", hint(id)); err != nil || d != gathering.Delivered {
 				t.Fatal(d, err)
 			}
-			want.mailboxes[id] = mailbox(t, s, id)
-			want.notices = append(want.notices, at(int(id)))
+			want.inboxes[id] = inbox(t, s, id)
+			want.events = append(want.events, at(int(id)))
 		}
 		// None of athletes.
 		_, err := s.UpdateWebhook(t.Context(), func(w *gathering.Webhook) error { w.Version = 1; return nil })
@@ -401,17 +401,17 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 	})
 }
 
-// taken is what an inventory went through.
+// taken is what an inventory visited.
 type taken struct {
-	athletes  map[int64]gathering.Athlete
-	mailboxes map[int64]gathering.Inbox
-	notices   []time.Time
+	athletes map[int64]gathering.Athlete
+	inboxes  map[int64]gathering.Inbox
+	events   []time.Time
 }
 
 // inventory goes through everything; each is called for every athlete.
 func inventory(t *testing.T, s Storage, each func(id int64)) taken {
 	t.Helper()
-	got := taken{athletes: map[int64]gathering.Athlete{}, mailboxes: map[int64]gathering.Inbox{}}
+	got := taken{athletes: map[int64]gathering.Athlete{}, inboxes: map[int64]gathering.Inbox{}}
 	err := s.Each(t.Context(), func(a gathering.Athlete) {
 		if _, twice := got.athletes[a.ID]; twice {
 			t.Errorf("athlete %d came twice", a.ID)
@@ -419,14 +419,14 @@ func inventory(t *testing.T, s Storage, each func(id int64)) taken {
 		got.athletes[a.ID] = a
 		each(a.ID)
 	}, func(m gathering.Inbox) {
-		got.mailboxes[m.AthleteID] = m
+		got.inboxes[m.AthleteID] = m
 	}, func(receivedAt time.Time) {
-		got.notices = append(got.notices, receivedAt)
+		got.events = append(got.events, receivedAt)
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	slices.SortFunc(got.notices, time.Time.Compare)
+	slices.SortFunc(got.events, time.Time.Compare)
 	return got
 }
 
@@ -442,7 +442,7 @@ func change(t *testing.T, s Storage, athleteID int64, change func(*gathering.Inb
 	}
 }
 
-func mailbox(t *testing.T, s Storage, athleteID int64) (got gathering.Inbox) {
+func inbox(t *testing.T, s Storage, athleteID int64) (got gathering.Inbox) {
 	t.Helper()
 	_, err := s.UpdateInbox(t.Context(), athleteID, func(m *gathering.Inbox) error { got = *m; return errBoom })
 	if !errors.Is(err, errBoom) {
@@ -453,9 +453,9 @@ func mailbox(t *testing.T, s Storage, athleteID int64) (got gathering.Inbox) {
 
 func due(t *testing.T, s Storage, class quota.Class, until time.Time, after *gathering.JobRef, limit int) []gathering.JobRef {
 	t.Helper()
-	places, err := s.Due(t.Context(), class, until, after, limit)
+	refs, err := s.Due(t.Context(), class, until, after, limit)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return places
+	return refs
 }

@@ -11,20 +11,20 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
-// Store is the gathering table in memory, but for the budget. Use [NewStore].
+// Store is the gathering table in memory, without the budget. Use [NewStore].
 type Store struct {
 	mu       sync.Mutex
 	athletes map[int64]versioned[gathering.Athlete]
 	inboxes  map[int64]versioned[gathering.Inbox]
-	// seen is when each notice was received, by athlete and digest.
+	// seen holds when each event was received, by athlete and digest.
 	seen    map[int64]map[string]time.Time
 	webhook versioned[gathering.Webhook]
-	// notices counts them by UTC day.
-	notices map[string]int
-	queues  map[quota.Class]*queue
-	// places is where each piece of work is.
-	places map[piece]gathering.JobRef
-	fail   error
+	// events counts webhook events by UTC day.
+	events map[string]int
+	queues map[quota.Class]*queue
+	// refs is where each job is queued.
+	refs map[jobKey]gathering.JobRef
+	fail error
 }
 
 type versioned[T any] struct {
@@ -32,7 +32,7 @@ type versioned[T any] struct {
 	revision int
 }
 
-type piece struct {
+type jobKey struct {
 	athleteID int64
 	kind      gathering.JobKind
 }
@@ -41,7 +41,7 @@ type piece struct {
 func NewStore() *Store {
 	s := &Store{
 		athletes: map[int64]versioned[gathering.Athlete]{}, inboxes: map[int64]versioned[gathering.Inbox]{},
-		seen: map[int64]map[string]time.Time{}, notices: map[string]int{}, queues: map[quota.Class]*queue{}, places: map[piece]gathering.JobRef{},
+		seen: map[int64]map[string]time.Time{}, events: map[string]int{}, queues: map[quota.Class]*queue{}, refs: map[jobKey]gathering.JobRef{},
 	}
 	for _, c := range quota.Classes {
 		s.queues[c] = &queue{}
@@ -67,7 +67,7 @@ func (s *Store) lock() (unlock func(), _ error) {
 }
 
 // update changes a value like a real store: change runs outside any lock, and
-// what it leaves is written only if nobody else wrote meanwhile.
+// the result is written only if no other write came in between.
 func update[T any](s *Store, get func() versioned[T], put func(versioned[T]), change func(*T) error) (T, error) {
 	for {
 		unlock, err := s.lock()
@@ -118,7 +118,7 @@ func (s *Store) Athlete(_ context.Context, id int64) (gathering.Athlete, error) 
 func (s *Store) Update(_ context.Context, id int64, change func(*gathering.Athlete) error) (gathering.Athlete, error) {
 	return update(s, func() versioned[gathering.Athlete] { return s.athlete(id) }, func(v versioned[gathering.Athlete]) {
 		s.athletes[id] = v
-		s.place(piece{id, gathering.JobScan}, v.value.Job)
+		s.requeue(jobKey{id, gathering.JobScan}, v.value.Job)
 	}, change)
 }
 
@@ -133,7 +133,7 @@ func (s *Store) inbox(athleteID int64) versioned[gathering.Inbox] {
 func (s *Store) UpdateInbox(_ context.Context, athleteID int64, change func(*gathering.Inbox) error) (gathering.Inbox, error) {
 	return update(s, func() versioned[gathering.Inbox] { return s.inbox(athleteID) }, func(v versioned[gathering.Inbox]) {
 		s.inboxes[athleteID] = v
-		s.place(piece{athleteID, gathering.JobInbox}, v.value.Job)
+		s.requeue(jobKey{athleteID, gathering.JobInbox}, v.value.Job)
 	}, change)
 }
 
@@ -172,8 +172,8 @@ func (s *Store) Deliver(_ context.Context, athleteID int64, digest string, h gat
 	}
 	v.revision++
 	s.inboxes[athleteID] = v
-	// A hint shows at once, even while somebody holds the inbox.
-	s.place(piece{athleteID, gathering.JobInbox}, gathering.Job{Class: m.Job.Class, Due: m.Job.Due})
+	// A hint makes the job due at once, even while the inbox is leased.
+	s.requeue(jobKey{athleteID, gathering.JobInbox}, gathering.Job{Class: m.Job.Class, Due: m.Job.Due})
 	return gathering.Delivered, nil
 }
 
@@ -189,11 +189,11 @@ func (s *Store) DropInbox(_ context.Context, athleteID, generation int64) error 
 	}
 	delete(s.inboxes, athleteID)
 	delete(s.seen, athleteID)
-	s.place(piece{athleteID, gathering.JobInbox}, gathering.Job{})
+	s.requeue(jobKey{athleteID, gathering.JobInbox}, gathering.Job{})
 	return nil
 }
 
-// Held is how many items the store has of the athlete besides a tombstone.
+// Held counts the items about the athlete, without a tombstone.
 func (s *Store) Held(athleteID int64) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -232,7 +232,7 @@ func (s *Store) CountWebhookEvent(_ context.Context, at time.Time) error {
 		return err
 	}
 	defer unlock()
-	s.notices[day(at)]++
+	s.events[day(at)]++
 	return nil
 }
 
@@ -243,11 +243,11 @@ func (s *Store) WebhookEvents(_ context.Context, at time.Time) (int, error) {
 		return 0, err
 	}
 	defer unlock()
-	return s.notices[day(at)], nil
+	return s.events[day(at)], nil
 }
 
 // Each implements [gathering.Inventory].
-func (s *Store) Each(_ context.Context, athlete func(gathering.Athlete), inbox func(gathering.Inbox), notice func(time.Time)) error {
+func (s *Store) Each(_ context.Context, athlete func(gathering.Athlete), inbox func(gathering.Inbox), event func(time.Time)) error {
 	unlock, err := s.lock()
 	if err != nil {
 		return err
@@ -260,9 +260,9 @@ func (s *Store) Each(_ context.Context, athlete func(gathering.Athlete), inbox f
 	for id := range s.inboxes {
 		inboxes = append(inboxes, s.inbox(id).value)
 	}
-	var notices []time.Time
+	var events []time.Time
 	for _, seen := range s.seen {
-		notices = slices.AppendSeq(notices, maps.Values(seen))
+		events = slices.AppendSeq(events, maps.Values(seen))
 	}
 	unlock() // The functions may change what they are given of.
 	for _, a := range athletes {
@@ -271,30 +271,30 @@ func (s *Store) Each(_ context.Context, athlete func(gathering.Athlete), inbox f
 	for _, m := range inboxes {
 		inbox(m)
 	}
-	for _, at := range notices {
-		notice(at)
+	for _, at := range events {
+		event(at)
 	}
 	return nil
 }
 
-// place moves a piece of work to where its turn says.
-func (s *Store) place(w piece, turn gathering.Job) {
-	old, placed := s.places[w]
-	due := turn.Due
-	if turn.LeasedUntil.After(due) {
-		due = turn.LeasedUntil
+// requeue moves a job to its place in the queue of its class.
+func (s *Store) requeue(k jobKey, job gathering.Job) {
+	old, queued := s.refs[k]
+	due := job.Due
+	if job.LeasedUntil.After(due) {
+		due = job.LeasedUntil
 	}
-	now := gathering.JobRef{AthleteID: w.athleteID, Kind: w.kind, Class: turn.Class, Due: due}
-	if placed && old == now {
+	now := gathering.JobRef{AthleteID: k.athleteID, Kind: k.kind, Class: job.Class, Due: due}
+	if queued && old == now {
 		return
 	}
-	if placed {
+	if queued {
 		s.queues[old.Class].remove(old)
-		delete(s.places, w)
+		delete(s.refs, k)
 	}
-	if turn.Class != "" {
-		s.queues[turn.Class].insert(now)
-		s.places[w] = now
+	if job.Class != "" {
+		s.queues[job.Class].insert(now)
+		s.refs[k] = now
 	}
 }
 
@@ -314,10 +314,10 @@ func (s *Store) Due(_ context.Context, class quota.Class, at time.Time, after *g
 		}
 	}
 	to := from
-	for to < len(q.places) && to < from+limit && !q.places[to].Due.After(at) {
+	for to < len(q.refs) && to < from+limit && !q.refs[to].Due.After(at) {
 		to++
 	}
-	return slices.Clone(q.places[from:to]), nil
+	return slices.Clone(q.refs[from:to]), nil
 }
 
 // Waiting implements [gathering.JobQueue].
@@ -329,40 +329,40 @@ func (s *Store) Waiting(_ context.Context, class quota.Class, at time.Time) (gat
 	defer unlock()
 	q := s.queues[class]
 	w := gathering.Waiting{}
-	w.Count, _ = slices.BinarySearchFunc(q.places, at, func(p gathering.JobRef, at time.Time) int {
+	w.Count, _ = slices.BinarySearchFunc(q.refs, at, func(p gathering.JobRef, at time.Time) int {
 		if p.Due.After(at) {
 			return 1
 		}
 		return -1
 	})
 	if w.Count > 0 {
-		w.Oldest = q.places[0].Due
+		w.Oldest = q.refs[0].Due
 	}
 	return w, nil
 }
 
-// NextDue is when the next piece of work will be due; false when there is none.
+// NextDue returns when the next job will be due; false if none waits.
 func (s *Store) NextDue() (due time.Time, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, q := range s.queues {
-		if len(q.places) > 0 && (!ok || q.places[0].Due.Before(due)) {
-			due, ok = q.places[0].Due, true
+		if len(q.refs) > 0 && (!ok || q.refs[0].Due.Before(due)) {
+			due, ok = q.refs[0].Due, true
 		}
 	}
 	return due, ok
 }
 
-// queue is the work of one class in order.
-type queue struct{ places []gathering.JobRef }
+// queue holds the jobs of one class in order.
+type queue struct{ refs []gathering.JobRef }
 
 func (q *queue) find(p gathering.JobRef) (int, bool) {
-	return slices.BinarySearchFunc(q.places, p, gathering.JobRef.Compare)
+	return slices.BinarySearchFunc(q.refs, p, gathering.JobRef.Compare)
 }
 
 func (q *queue) insert(p gathering.JobRef) {
 	i, _ := q.find(p)
-	q.places = slices.Insert(q.places, i, p)
+	q.refs = slices.Insert(q.refs, i, p)
 }
 
 func (q *queue) remove(p gathering.JobRef) {
@@ -370,9 +370,9 @@ func (q *queue) remove(p gathering.JobRef) {
 	switch {
 	case !found:
 	case i == 0: // Most often, and a long queue need not move.
-		q.places = q.places[1:]
+		q.refs = q.refs[1:]
 	default:
-		q.places = slices.Delete(q.places, i, i+1)
+		q.refs = slices.Delete(q.refs, i, i+1)
 	}
 }
 
@@ -380,7 +380,7 @@ func (q *queue) remove(p gathering.JobRef) {
 type Waker struct {
 	mu    sync.Mutex
 	after []time.Duration
-	// Fail, when not nil, is what Wake returns.
+	// Fail, when not nil, is the error that Wake returns.
 	Fail error
 }
 
@@ -402,8 +402,7 @@ func (w *Waker) Count() int {
 	return len(w.after)
 }
 
-// Take returns after how long gatherers were to be woken since it was last
-// called.
+// Take returns the delays of the wake-ups since it was last called.
 func (w *Waker) Take() []time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -428,14 +427,14 @@ func (m *Metrics) Count(metric string, n int) {
 	m.counts[metric] += n
 }
 
-// Of is how much was counted.
+// Of returns the count of a metric.
 func (m *Metrics) Of(metric string) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.counts[metric]
 }
 
-// All is everything that was counted.
+// All returns the counts of all metrics.
 func (m *Metrics) All() map[string]int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -9,9 +9,9 @@ import (
 	"github.com/paceline/paceline/pkg/kit/boot"
 )
 
-// EnforceDeadlines enforces the deadlines and counts as metrics what is kept, by
-// its age, and what is kept too long. A run that fails reports no 0, which would
-// say that all is well.
+// EnforceDeadlines enforces the deadlines. It reports as metrics the stored
+// data by its age, and the data that is kept too long. A run that fails reports
+// no 0, which would mean that all is well.
 func EnforceDeadlines(d *gathering.Deadlines, m gathering.Metrics, log *slog.Logger) func(context.Context, struct{}) (struct{}, error) {
 	return func(ctx context.Context, _ struct{}) (struct{}, error) {
 		ctx, cancel := boot.WithReserve(ctx)

@@ -60,8 +60,8 @@ func TestDeadlinesAreCounted(t *testing.T) {
 			count(false, -time.Second, 0, day-1, day, 7*day, 7*day+2*time.Hour, 30*day),
 			all(map[string]int{"KeptTooLong": 2, "FactsReadDaysAgo0": 3, "FactsReadDaysAgo1": 1, "FactsReadDaysAgo7": 3}),
 		},
-		"nobody knows":                  {count(true, 7*day), nil},
-		"nobody knows, but too much is": {count(true, 30*day), map[string]int{"KeptTooLong": 1}},
+		"the inventory fails":                   {count(true, 7*day), nil},
+		"the inventory fails after a late item": {count(true, 30*day), map[string]int{"KeptTooLong": 1}},
 	} {
 		if d := cmp.Diff(tc.want, tc.got); d != "" {
 			t.Errorf("%s: %s", name, d)

@@ -1,3 +1,3 @@
-// Package lambdain turns what AWS invokes the gathering functions with into the
-// boundary's use cases, and their results into what AWS expects.
+// Package lambdain maps the AWS events of the gathering functions to the
+// boundary's use cases, and their results to what AWS expects.
 package lambdain

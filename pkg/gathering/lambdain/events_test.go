@@ -20,8 +20,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/consume"
 )
 
-// TestEventsOfTheContractsLeadToTheirUseCases: the samples of the events that are
-// consumed come in as messages of the queue.
+// TestEventsOfTheContractsLeadToTheirUseCases: the queue delivers the samples
+// of all events that are consumed.
 func TestEventsOfTheContractsLeadToTheirUseCases(t *testing.T) {
 	const athleteID, generation = 4242424, 1795175000123 // The samples'.
 	now := time.Date(2026, 11, 20, 13, 0, 0, 0, time.UTC)

@@ -7,11 +7,11 @@ import (
 	"github.com/paceline/paceline/pkg/kit/boot"
 )
 
-// ProbeRequest is what probe-webhook is invoked with. The schedule sends other
-// members, which say nothing here.
+// ProbeRequest is the input of probe-webhook. The schedule sends other members,
+// which are ignored.
 type ProbeRequest struct {
-	// AskStrava asks Strava for the subscription now, however recently that was
-	// done: for a person who waits for the answer.
+	// AskStrava makes the probe ask Strava for the subscription now, however
+	// recent the last question is. It is for an admin who waits for the answer.
 	AskStrava bool `json:"ask_strava"`
 }
 

@@ -60,8 +60,8 @@ func WebhookRoutes(h *gathering.WebhookReceiver) map[string]httpapi.Handler {
 }
 
 // decodeEvent reads a webhook's body. A lost event is worse than a strange one,
-// so it takes every member in whatever form tells what it says. Members that say
-// nothing are left at zero, and the receiver tells which of them it needs.
+// so it accepts every form of a member whose meaning is clear. Unreadable
+// members stay zero, and the receiver refuses the event if it needs them.
 func decodeEvent(req httpapi.Request) (gathering.WebhookEvent, error) {
 	body, err := plainBody(req)
 	if err != nil {
@@ -82,11 +82,11 @@ func decodeEvent(req httpapi.Request) (gathering.WebhookEvent, error) {
 	}, nil
 }
 
-// plainBody is the body as it was before API Gateway encoded it and the sender
-// or a proxy packed it, without a byte order mark.
+// plainBody returns the body without API Gateway's base64, gzip, and a byte
+// order mark.
 func plainBody(req httpapi.Request) ([]byte, error) {
 	body := []byte(req.Body)
-	if req.IsBase64Encoded { // API Gateway hands on so what is not text.
+	if req.IsBase64Encoded { // API Gateway does so with bodies that are not text.
 		if base64.StdEncoding.DecodedLen(len(body)) > maxBody+2 {
 			return nil, errTooLarge
 		}
@@ -98,8 +98,8 @@ func plainBody(req httpapi.Request) ([]byte, error) {
 	if len(body) > maxBody {
 		return nil, errTooLarge
 	}
-	// By its first bytes (RFC 1952, 2.3.1): a proxy may have unpacked it, or
-	// dropped the Content-Encoding.
+	// Go by the first bytes (RFC 1952, 2.3.1), not by the Content-Encoding: a
+	// proxy may have unpacked the body or dropped the header.
 	if bytes.HasPrefix(body, []byte{0x1f, 0x8b}) {
 		packed, err := gzip.NewReader(bytes.NewReader(body))
 		if err == nil {
@@ -115,14 +115,15 @@ func plainBody(req httpapi.Request) ([]byte, error) {
 	return bytes.TrimPrefix(body, []byte("\ufeff")), nil
 }
 
-// text is a string member; "" for any other.
+// text returns a string member; "" for any other.
 func text(member json.RawMessage) string {
 	var s string
 	_ = json.Unmarshal(member, &s)
 	return strings.TrimSpace(s)
 }
 
-// number is a member that is a number, or text that holds one, as it is written.
+// number returns a member that is a number, or text that holds one, as it is
+// written.
 func number(member json.RawMessage) string {
 	if s := text(member); s != "" {
 		return s
@@ -130,14 +131,14 @@ func number(member json.RawMessage) string {
 	return string(member)
 }
 
-// wholeNumber is a member that is a positive whole number, be it written as
-// 7001, 7001.0 or "7001"; 0 for any other.
+// wholeNumber returns a positive whole number, written as 7001, 7001.0 or
+// "7001"; 0 for any other member.
 func wholeNumber(member json.RawMessage) int64 {
 	s := number(member)
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
 		return max(0, n)
 	}
-	// Above 2^53 a float does not tell which whole number it stands for.
+	// Above 2^53 a float may stand for several whole numbers.
 	f, err := strconv.ParseFloat(s, 64)
 	if err != nil || f != math.Trunc(f) || f < 0 || f > 1<<53 {
 		return 0
@@ -145,7 +146,7 @@ func wholeNumber(member json.RawMessage) int64 {
 	return int64(f)
 }
 
-// seconds is a time in Unix seconds, without fractions; 0 for none.
+// seconds returns a time in Unix seconds, without fractions; 0 for none.
 func seconds(member json.RawMessage) int64 {
 	if f, err := strconv.ParseFloat(number(member), 64); err == nil && f > 0 && f < 1<<53 {
 		return int64(f)
@@ -153,8 +154,8 @@ func seconds(member json.RawMessage) int64 {
 	return 0
 }
 
-// object is a member that is an object, or text that holds one; empty for any
-// other.
+// object returns a member that is an object, or text that holds one; empty for
+// any other.
 func object(member json.RawMessage) map[string]any {
 	var members map[string]any
 	if json.Unmarshal(member, &members) != nil {

@@ -55,7 +55,7 @@ func newHook(t *testing.T) (func(route, key, body string, query map[string]strin
 	}, store, metrics
 }
 
-// hint is the one hint in the mailbox, if there is one.
+// hint is the one hint in the inbox, if there is one.
 func hint(t *testing.T, store *gatheringtest.Store) (h gathering.Hint) {
 	t.Helper()
 	_, err := store.UpdateInbox(t.Context(), 134815, func(m *gathering.Inbox) error {
@@ -131,7 +131,7 @@ func TestEventsAreTakenIn(t *testing.T) {
 			t.Errorf("%s: %d %s", name, res.StatusCode, res.Body)
 		}
 		if h := hint(t, store); h.Aspect != tc.aspect {
-			t.Errorf("%s: %+v in the mailbox", name, h)
+			t.Errorf("%s: %+v in the inbox", name, h)
 		}
 		if rejected := metrics.Of(gathering.MetricWebhookRejected) == 1; rejected != (tc.status != 200) {
 			t.Errorf("%s: counted as rejected: %v", name, rejected)
@@ -158,7 +158,7 @@ func TestWhatCannotBeStoredIsNotAcknowledged(t *testing.T) {
 	}
 }
 
-// packed is a body as gzip.
+// packed returns a body as gzip.
 func packed(t *testing.T, body string) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -194,7 +194,7 @@ func body(t *testing.T, replaced map[string]string) string {
 	return string(b)
 }
 
-func TestMembersAreReadInWhateverFormTellsWhatTheySay(t *testing.T) {
+func TestMembersAreReadInEveryFormWhoseMeaningIsClear(t *testing.T) {
 	with := func(name, value string) string { return body(t, map[string]string{name: value}) }
 	bodies := map[string]string{
 		"gzip":                 "base64:" + packed(t, documented),
@@ -330,7 +330,7 @@ func TestWhatCannotBeReadIsRefusedWithAReason(t *testing.T) {
 	}
 }
 
-// uncounted counts no notices: at once, or never.
+// uncounted fails to count events, at once or only when the time is over.
 type uncounted struct {
 	gathering.Webhooks
 	hangs bool
@@ -344,7 +344,7 @@ func (u uncounted) CountWebhookEvent(ctx context.Context, _ time.Time) error {
 	return errors.New("boom")
 }
 
-func TestANoticeThatCannotBeCountedIsTakenInAllTheSame(t *testing.T) {
+func TestAnEventThatCannotBeCountedIsStoredAllTheSame(t *testing.T) {
 	for _, hangs := range []bool{false, true} {
 		_, store, metrics := newHook(t)
 		wakeups := &gatheringtest.Waker{}

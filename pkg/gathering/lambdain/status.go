@@ -8,21 +8,22 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
-// StatusView is how gathering stands, as an admin is shown it.
+// StatusView is the state of gathering as shown to an admin.
 type StatusView struct {
 	Quarter WindowView `json:"quarter_hour"`
 	Day     WindowView `json:"day"`
-	// Outstanding is how many calls are being made, of Parallel at most.
+	// Outstanding is how many calls are under way, Parallel how many may be.
 	Outstanding int `json:"calls_under_way"`
 	Parallel    int `json:"calls_at_once"`
 	// RateLimited counts today's 429s.
 	RateLimited int `json:"rate_limited_today"`
-	// Paused is absent unless nothing may be called at all. PausedSince is when the
-	// first pause began since Strava last answered.
+	// Paused is absent unless all calls are paused. PausedSince is when the first
+	// pause since Strava's last answer began.
 	Paused      *PauseView `json:"paused,omitempty"`
 	PausedSince *time.Time `json:"paused_since,omitempty"`
 	PausesToday int        `json:"pauses_today"`
-	// OthersSeen is when another program last spent of the quota.
+	// OthersSeen is when another client of the application was last seen to use
+	// the quota.
 	OthersSeen *time.Time           `json:"others_seen,omitempty"`
 	Classes    map[string]ClassView `json:"classes"`
 	Webhook    WebhookView          `json:"webhook"`
@@ -41,7 +42,7 @@ type PauseView struct {
 	Until time.Time `json:"until"`
 }
 
-// ClassView is one class of work. Reserves are calls that are kept from the
+// ClassView is one class of work. Its reserves are calls that it keeps from the
 // classes below it.
 type ClassView struct {
 	Waiting        int        `json:"waiting"`
@@ -54,22 +55,22 @@ type ClassView struct {
 	Refused bool `json:"refused"`
 }
 
-// WebhookView is how the webhook fares.
+// WebhookView is the state of the webhook.
 type WebhookView struct {
 	SubscriptionID int64      `json:"subscription_id"`
 	LastSeen       *time.Time `json:"last_seen,omitempty"`
-	// Callback and Subscription are how probes found the public callback URL and
-	// Strava's subscription; absent while there should be no subscription.
+	// Callback and Subscription are the health of the public callback URL and of
+	// Strava's subscription; absent while no subscription is configured.
 	Callback     *HealthView `json:"callback,omitempty"`
 	Subscription *HealthView `json:"subscription,omitempty"`
-	// EventsToday and EventsYesterday are how many were stored, by UTC day.
+	// EventsToday and EventsYesterday count the stored events by UTC day.
 	EventsToday     int `json:"events_today"`
 	EventsYesterday int `json:"events_yesterday"`
-	// Gap is the last one in which events may have been lost.
+	// Gap is the last gap in which events may have been lost.
 	Gap *GapView `json:"gap,omitempty"`
 }
 
-// HealthView is how one part of the webhook fares.
+// HealthView is the health of one part of the webhook.
 type HealthView struct {
 	// WellAt is when a probe last found it well.
 	WellAt time.Time `json:"well_at"`
@@ -90,7 +91,7 @@ func health(h gathering.Health) *HealthView {
 type GapView struct {
 	From time.Time `json:"from"`
 	To   time.Time `json:"to"`
-	// Planned says that everybody's history is, or was, being read again.
+	// Planned says that the scans that repair the gap are all planned.
 	Planned bool `json:"planned"`
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota/quotatest"
 )
 
-func TestStatusTellsHowTheWebhookFares(t *testing.T) {
+func TestStatusShowsTheHealthOfTheWebhook(t *testing.T) {
 	now := time.Date(2026, 11, 22, 0, 0, 30, 0, time.UTC)
 	clock := func() time.Time { return now }
 	store := gatheringtest.NewStore()

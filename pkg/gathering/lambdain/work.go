@@ -13,13 +13,12 @@ import (
 	"github.com/paceline/paceline/pkg/kit/consume"
 )
 
-// reserve is how long before its time-out a gatherer takes on nothing more: a
-// call to Strava may take 45 s, and something is written after it.
+// reserve is how long before its time-out a gatherer starts no more jobs: a
+// call to Strava may take 45 s, with writes after it.
 const reserve = time.Minute
 
-// Work has a gatherer do what there is to do, whatever woke it. It never fails
-// a wake-up: the work is not in the message, and the next wake-up comes within
-// a minute.
+// Work runs a gatherer, whatever woke it. It never reports a message as failed:
+// messages hold no work, and the next wake-up comes within a minute.
 func Work(g *gathering.Gatherer) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
 	return func(ctx context.Context, _ events.SQSEvent) (events.SQSEventResponse, error) {
 		until := g.Minter.Now().Add(time.Minute)
@@ -42,7 +41,7 @@ func Work(g *gathering.Gatherer) func(context.Context, events.SQSEvent) (events.
 	}
 }
 
-// EventRoutes is what the boundary does about its neighbours' events.
+// EventRoutes maps the events of other boundaries to use cases.
 func EventRoutes(z *gathering.Authorizations, c *gathering.Configuration) []consume.Route {
 	return []consume.Route{
 		consume.On(func(ctx context.Context, cause event.Meta, f credentialsv1.AthleteAuthorized) error {

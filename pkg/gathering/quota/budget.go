@@ -7,7 +7,7 @@ import (
 )
 
 // Strava's limits for a new application (Strava, "Rate Limits"), assumed until
-// an answer tells ours.
+// an answer reports ours.
 var defaultLimits = struct{ quarter, day Buckets }{
 	quarter: Buckets{Overall: 200, Read: 100},
 	day:     Buckets{Overall: 2000, Read: 1000},
@@ -16,27 +16,27 @@ var defaultLimits = struct{ quarter, day Buckets }{
 const (
 	// CallTime is how long a call with a permit may take at most.
 	CallTime = 30 * time.Second
-	// permitLife is longer than CallTime by any two clocks.
+	// permitLife is longer than CallTime, measured by any two clocks.
 	permitLife = CallTime + 2*Skew
-	// turnTime is about how long a call takes.
+	// turnTime is how long a call usually takes.
 	turnTime = 2 * time.Second
 
-	// callsPerCaller is how many calls one caller makes in a quarter hour at
-	// most, and so how large a limit has to be to need one more of them.
+	// callsPerCaller is how many calls one caller makes in a quarter hour at most.
+	// So one more caller is needed for each such share of the limit.
 	callsPerCaller = 200
-	// taper is how much room there must be for each further caller: close to
-	// a limit calls are made one by one.
+	// taper is how much room each further caller needs: close to a limit, calls
+	// are made one at a time.
 	taper = 20
 
-	// othersRemembered is for how long another client of the application, once
-	// seen to spend of the quota, is expected to do so again.
+	// othersRemembered is how long another client of the application, once seen to
+	// use the quota, is expected to do so again.
 	othersRemembered = 24 * time.Hour
 )
 
-// Budget is everything known of the quota. The zero value is a new one.
+// Budget is the whole state of the quota. The zero value is a new budget.
 type Budget struct {
 	Quarter, Day Meter
-	// Told is when the limits were true; zero until an answer told them.
+	// Told is when Strava reported the limits; zero before the first report.
 	Told time.Time
 	// Issued is the ID of the newest permit.
 	Issued int64
@@ -44,8 +44,8 @@ type Budget struct {
 	Outstanding []Permit
 	Pause       Pause
 	Health      Health
-	// Others is when another client of the application was last seen to spend
-	// of the quota.
+	// Others is when another client of the application was last seen to use the
+	// quota.
 	Others time.Time
 	// RateLimited counts today's 429s, and PausesToday today's pauses.
 	RateLimited, PausesToday int
@@ -59,8 +59,8 @@ type Budget struct {
 type Pause struct {
 	Until time.Time
 	For   string
-	// ID is the newest permit when the pause began: what older ones still
-	// report is not news.
+	// ID is that of the newest permit when the pause began. Answers to older
+	// permits say nothing new about the pause.
 	ID int64
 }
 
@@ -72,8 +72,8 @@ func (b Budget) Clone() Budget {
 	return b
 }
 
-// Reserve returns a permit, or a *[Wait] as its error, for work that has been
-// due since then.
+// Reserve returns a permit for work that came up at due, or a *[Wait] as its
+// error.
 func (b *Budget) Reserve(now time.Time, class Class, due time.Time) (Permit, error) {
 	b.catchUp(now)
 	if wait := b.refusal(now, class); wait != nil {
@@ -87,10 +87,10 @@ func (b *Budget) Reserve(now time.Time, class Class, due time.Time) (Permit, err
 	return permit, nil
 }
 
-// scarceMargin is how many calls must be left beyond what is expected.
+// scarceMargin is how many calls must be left beyond the expected ones.
 const scarceMargin = 5
 
-// scarce reports whether what is left of a window may not last for the webhooks
+// scarce reports whether the rest of a window may not suffice for the webhooks
 // that are expected until it ends.
 func (b *Budget) scarce(now time.Time) bool {
 	for _, g := range b.gauges() {
@@ -134,7 +134,7 @@ func (b *Budget) roll(t time.Time) {
 	}
 }
 
-// refusal is nil when the class may make a call now.
+// refusal returns nil when the class may make a call now.
 func (b *Budget) refusal(now time.Time, class Class) *Wait {
 	wait := Wait{Until: now}
 	if b.Pause.Until.After(now) {
@@ -154,8 +154,8 @@ func (b *Budget) refusal(now time.Time, class Class) *Wait {
 	return &wait
 }
 
-// free is when there is room for a call of the class if nothing more is spent:
-// now, or later.
+// free returns the earliest time with room for a call of the class, if no more
+// calls are made until then.
 func (b *Budget) free(g gauge, now time.Time, class Class) time.Time {
 	start, end := g.bounds()
 	// left is what this call and those under way would leave of the window.
@@ -187,10 +187,11 @@ func (b *Budget) free(g gauge, now time.Time, class Class) time.Time {
 	return yes
 }
 
-// parallel is how many permits may be outstanding at once. One at a time, no
-// two calls can meet a limit that has just fallen, or that somebody else has
-// just used up: so it is one until an answer has confirmed the window, while
-// others spend, and close to a limit.
+// parallel is how many permits may be outstanding at once. With one at a time,
+// at most one call meets a limit that Strava has just lowered, or that another
+// client has just used up. So it is one until an answer has confirmed the
+// window, while calls fail, while other clients use the quota, and close to a
+// limit.
 func (b *Budget) parallel(now time.Time) int {
 	switch {
 	case !b.Quarter.Now.Confirmed, !b.Day.Now.Confirmed,
@@ -202,7 +203,7 @@ func (b *Budget) parallel(now time.Time) int {
 	return max(1, min(b.Quarter.binding()/callsPerCaller, room/taper))
 }
 
-// Settle takes in what came of the permit's call.
+// Settle applies the result of the permit's call.
 func (b *Budget) Settle(now time.Time, permit Permit, answer Answer) Standing {
 	b.catchUp(now)
 	outstanding := len(b.Outstanding)
@@ -216,15 +217,15 @@ func (b *Budget) Settle(now time.Time, permit Permit, answer Answer) Standing {
 		}
 		b.learnLimits(answer)
 		if q := &b.Quarter.Now; q.Seen.Read > q.Own+len(b.Outstanding)+leaveFloor {
-			// As many as the floor may be calls of the credentials boundary,
-			// which asks for no permits.
+			// Up to leaveFloor of them may be calls of the credentials boundary, which
+			// asks for no permits.
 			b.Others = now
 		}
 	}
 	return b.assess(now, permit, answer)
 }
 
-// span is when, by Strava's clock, the call may have been counted.
+// span is the time in which Strava may have counted the call, by its clock.
 func (a Answer) span() (from, to time.Time) {
 	began, ended := a.Began.Add(-Skew), a.Ended.Add(Skew)
 	if a.Date.Before(began.Add(-Skew)) || a.Date.After(ended.Add(Skew)) {
@@ -235,13 +236,13 @@ func (a Answer) span() (from, to time.Time) {
 	return a.Date.Add(-a.Ended.Sub(a.Began) - time.Second), a.Date.Add(time.Second)
 }
 
-// count notes the permit's calls and what the answer says of the usage.
+// count counts the permit's calls and the usage that the answer reports.
 func (b *Budget) count(g gauge, permit Permit, held bool, a Answer) {
 	from, to := a.span()
 	first, last := g.index(from), g.index(to)
 	if a.Calls == CallsUncertain {
-		// It is not taken from what is left, but should Strava's usage show it,
-		// nobody else is blamed for it.
+		// The call is not taken from what is left. Counted as ours, it is not taken
+		// for another client's if Strava's usage shows it.
 		if w := g.window(last); held && w != nil {
 			w.Own++
 		}
@@ -255,14 +256,14 @@ func (b *Budget) count(g gauge, permit Permit, held bool, a Answer) {
 		w.see(Buckets{Overall: g.of(a.Rates.Overall.Usage), Read: g.of(a.Rates.Read.Usage)}, permit.ID)
 		switch {
 		case b.Told.IsZero():
-			w.Own = w.Seen.Read // What was spent before us is nobody's.
+			w.Own = w.Seen.Read // Usage from before our first call is not another client's.
 		case held:
 			w.Own += a.Calls
 		}
 		return
 	}
-	// Which window the header is about is not certain, so it may not spoil
-	// one; and the calls count in both.
+	// It is uncertain which window the header is about, so its usage is ignored
+	// and the calls count in both.
 	for i := first; held && i <= last; i++ {
 		if w := g.window(i); w != nil {
 			w.miss(b.Issued, a.Calls)
@@ -270,7 +271,7 @@ func (b *Budget) count(g gauge, permit Permit, held bool, a Answer) {
 	}
 }
 
-// learnLimits takes over the limits unless newer ones are known.
+// learnLimits takes the limits from the answer unless newer ones are known.
 func (b *Budget) learnLimits(a Answer) {
 	at := a.Date
 	if at.IsZero() {
@@ -285,7 +286,7 @@ func (b *Budget) learnLimits(a Answer) {
 	b.Day.Limit = Buckets{Overall: r.Overall.Limit.Day, Read: r.Read.Limit.Day}
 }
 
-// Status tells how things stand.
+// Status returns the state of the quota.
 func (b Budget) Status(now time.Time) Status {
 	b = b.Clone()
 	b.catchUp(now)

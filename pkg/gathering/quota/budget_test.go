@@ -20,7 +20,7 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk { return &desk{T: t, now: noon.Add(5 * time.Minute)} }
 
-// opened is a desk at which an answer has told 10 of 600 and 10 of 6000.
+// opened is a desk after an answer with usage 10 of 600 and 10 of 6000.
 func opened(t *testing.T) *desk {
 	d := newDesk(t)
 	d.settle(d.must(quota.Leave), answer(d.now, 10, 600, 10, 6000))
@@ -105,7 +105,7 @@ func TestParallelCalls(t *testing.T) {
 	d = opened(t)
 	d.settle(d.must(quota.Webhook), answer(d.now, 14, 600, 14, 6000))
 	d.must(quota.Webhook)
-	d.waitsFor(quota.Webhook, quota.ForTurn, d.now.Add(2*time.Second)) // somebody else spends
+	d.waitsFor(quota.Webhook, quota.ForTurn, d.now.Add(2*time.Second)) // another client uses the quota
 	if got := d.Status(d.now).Others; !got.Equal(d.now) {
 		t.Errorf("others were seen at %s", got)
 	}
@@ -158,7 +158,7 @@ func TestCallsUnderWayCount(t *testing.T) {
 	}
 }
 
-func TestAnUnsettledPermitCountsAsSpentUntilAHeaderTells(t *testing.T) {
+func TestAnUnsettledPermitCountsAsSpentUntilAHeaderShowsOtherwise(t *testing.T) {
 	d := opened(t)
 	d.must(quota.Webhook) // Its caller is killed.
 	d.now = d.now.Add(100 * time.Second)
@@ -245,7 +245,7 @@ func TestAtAnEdgeThereMustBeRoomInBothWindows(t *testing.T) {
 	d.settle(d.must(quota.Webhook), answer(end.Add(time.Second).Add(time.Second), 1, 600, 571, 6000))
 	d.must(quota.Webhook)
 
-	// Once an answer has confirmed the window, nobody minds the one before.
+	// Once an answer has confirmed the window, the previous one does not matter.
 	d = opened(t)
 	d.spend(589)
 	p := d.must(quota.Leave)
@@ -354,8 +354,8 @@ func TestOneAthletes429WithoutHeadersIsNoneOfAnotherWhoFailsOtherwise(t *testing
 		if s := d.fail(2, quota.RateLimited); s.Pause != nil {
 			t.Errorf("%s for one athlete and 429 for another: %+v", name, s.Pause)
 		}
-		// A third one: Strava is down, but nobody knows that it is for the rest of
-		// the quarter hour.
+		// A third one: Strava is down, but not certainly for the rest of the quarter
+		// hour.
 		if s := d.fail(3, quota.Unavailable); s.Pause == nil || s.Pause.For != quota.ForStrava || !s.Pause.Until.Equal(d.now.Add(time.Minute)) {
 			t.Errorf("%s: three athletes fail: %+v", name, s.Pause)
 		}
@@ -418,7 +418,8 @@ func TestAFailureOfOursSaysNothingOfStravaAndCostsNothing(t *testing.T) {
 	if quarter, day := d.used(); quarter != 10 || day != 10 || len(d.Health.Failing) != 0 {
 		t.Errorf("%d, %d, failing %v", quarter, day, d.Health.Failing)
 	}
-	// Where it is not known whether a call was made, nobody else is blamed for it.
+	// If it is unknown whether a call was made, it is not taken for another
+	// client's.
 	for range 4 {
 		d.Settle(d.now, d.must(quota.Webhook), quota.Answer{Outcome: quota.Unknown, AthleteID: 1, Calls: quota.CallsUncertain, Began: d.now, Ended: d.now})
 	}
@@ -427,7 +428,7 @@ func TestAFailureOfOursSaysNothingOfStravaAndCostsNothing(t *testing.T) {
 	}
 	d.settle(d.must(quota.Webhook), answer(d.now, 15, 600, 15, 6000)) // They were.
 	if !d.Status(d.now).Others.IsZero() {
-		t.Error("somebody else is blamed")
+		t.Error("the call is taken for another client's")
 	}
 }
 
@@ -477,7 +478,7 @@ func TestServedOthers(t *testing.T) {
 		t.Errorf("others than 1 were served at %s", s.ServedOthers)
 	}
 	if s := newDesk(t).fail(1, quota.Unavailable); !s.ServedOthers.IsZero() {
-		t.Errorf("nobody was served at %s", s.ServedOthers)
+		t.Errorf("reported as served at %s", s.ServedOthers)
 	}
 }
 
@@ -531,7 +532,7 @@ func TestReserves(t *testing.T) {
 			break
 		}
 		if !wait.Until.After(d.now) {
-			t.Fatalf("at %s told to wait until %s", d.now, wait.Until)
+			t.Fatalf("at %s asked to wait until %s", d.now, wait.Until)
 		}
 		d.now = wait.Until
 		if spend(quota.Spare) == 0 {
@@ -621,8 +622,8 @@ func TestForecast(t *testing.T) {
 	}
 }
 
-// TestWorkThatWasServedLateCountsWhenItCameUp, or a day on which the quota ran
-// out in the afternoon would teach that nothing is needed in the evening.
+// TestWorkThatWasServedLateCountsWhenItCameUp: otherwise a day whose quota ran
+// out in the afternoon would teach that evenings need nothing.
 func TestWorkThatWasServedLateCountsWhenItCameUp(t *testing.T) {
 	d := newDesk(t)
 	midnight := noon.Add(-12 * time.Hour)
@@ -642,8 +643,8 @@ func TestWorkThatWasServedLateCountsWhenItCameUp(t *testing.T) {
 	}
 }
 
-// TestAFewSickAthletesPauseNobodyAgain: in a quiet deployment nobody else may be
-// served in between.
+// TestAFewSickAthletesPauseNobodyAgain: in a quiet deployment Strava may serve
+// no other athlete in between.
 func TestAFewSickAthletesPauseNobodyAgain(t *testing.T) {
 	d := opened(t)
 	d.fail(1, quota.Maintenance)

@@ -1,15 +1,16 @@
-// Package quota shares Strava's rate limits out between all functions that
-// call it: no call without a permit, and no permit that could end in a 429.
+// Package quota divides Strava's rate limits among all callers: no call without
+// a permit, and no permit that could end in a 429.
 //
 // Strava counts the calls of one application for all athletes together, in two
 // buckets (overall, and read: all but uploads) and in two windows each (a
 // quarter hour from :00, :15, :30 and :45, and the UTC day). All of ours are
 // reads and count in all four. Limits and usage come with every answer (Strava,
-// "Rate Limits"); they may change at any time, and others may spend, too.
+// "Rate Limits"); they may change at any time, and other clients of the
+// application may use the quota, too.
 //
 // The whole state is one [Budget], changed only by conditional writes. A caller
 // reserves a permit of its work's class, makes one call, and settles the permit
-// with what the answer said. Permits that nobody settles expire and count as
+// with what the answer said. A permit that is not settled expires and counts as
 // spent.
 //
 // Three rules keep 429s away:
@@ -19,7 +20,7 @@
 //   - near a window's edge, where clocks may disagree about which one it is, a
 //     call must have room in both.
 //
-// Reserves keep the quota useful: a class may only spend what the classes above
-// it are not expected to need until the window ends. So work that nobody waits
-// for uses whatever is left, and yet does not stand in the way of what is urgent.
+// Each class has a reserve: a class may spend only calls that the classes above
+// it will probably not need before the window ends. So background work uses all
+// that is left, without delaying urgent work.
 package quota

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// The pauses while Strava answers nobody. They double until an answer comes.
+	// The lengths of pauses. They double until Strava answers.
 	shortestPause, longestPause = time.Minute, 15 * time.Minute
 	// maxFailing bounds how many failing athletes are remembered.
 	maxFailing = 5
@@ -27,15 +27,15 @@ var needed = map[Outcome]int{
 
 // Health is what the outcome of calls says about Strava as a whole.
 type Health struct {
-	// Failing are the athletes whose calls failed since Strava last answered
-	// one, at most [maxFailing], and how each call failed last.
+	// Failing are the athletes whose calls failed since Strava's last answer, each
+	// with its last failure; at most maxFailing of them.
 	Failing []Failure
-	// Pauses counts the pauses since then, and PausedSince is when the first of
-	// them began; zero without one.
+	// Pauses counts the pauses since Strava's last answer, and PausedSince is when
+	// the first of them began; zero without one.
 	Pauses      int
 	PausedSince time.Time
-	// Served is when Strava last answered, for the two athletes that it answered
-	// last, the newest first.
+	// Served are the last answers for the two athletes served last, the newest
+	// first.
 	Served [2]Service
 }
 
@@ -51,12 +51,13 @@ type Service struct {
 	At      time.Time
 }
 
-// Mark tells athletes apart without naming them: the budget outlives an athlete's
-// authorization, and nothing may name an athlete who has left. Two athletes in
-// 65,536 share a mark and then count as one, which only asks for more evidence.
+// Mark distinguishes athletes without their ids: the budget outlives an
+// authorization, and nothing may identify an athlete who has left. Two athletes
+// share a mark with a probability of 1 in 65,536 and then count as one, so more
+// evidence is needed.
 type Mark uint16
 
-// markOf is an athlete's mark.
+// markOf returns an athlete's mark.
 func markOf(athleteID int64) Mark {
 	h := fnv.New32a()
 	_, _ = h.Write(binary.BigEndian.AppendUint64(nil, uint64(athleteID))) // It never fails.
@@ -86,10 +87,9 @@ func (h Health) servedOthers(athleteID int64) time.Time {
 	return time.Time{}
 }
 
-// failed notes that a call for the athlete failed and reports whether that, with
-// what failed before, is evidence that Strava fails for everybody, and in which
-// way: a failure is everybody's once enough athletes met it, and so is any
-// mixture of them.
+// failed notes that a call for the athlete failed. It reports whether Strava
+// now fails for everybody, and with which outcome: either enough athletes met
+// the same outcome, or as many as Unavailable needs met any.
 func (h *Health) failed(athleteID int64, outcome Outcome) (everybodys Outcome, ok bool) {
 	athlete := markOf(athleteID)
 	same := func(f Failure) bool { return f.Athlete == athlete }
@@ -98,14 +98,14 @@ func (h *Health) failed(athleteID int64, outcome Outcome) (everybodys Outcome, o
 	h.Failing = append(h.Failing, Failure{athlete, outcome})
 	h.Failing = h.Failing[max(0, len(h.Failing)-maxFailing):]
 	if h.Pauses > 0 && known && len(h.Failing) < maxFailing {
-		// After a pause a few sick athletes fail once more: that is no news, and
-		// must not keep everybody waiting.
+		// After a pause the calls for a few sick athletes fail once more. That is no
+		// new evidence, and must not keep everybody waiting.
 		return outcome, false
 	}
 	if h.alike(outcome) >= needed[outcome] {
 		return outcome, true
 	}
-	// A call after a pause only finds out whether it is over.
+	// After a pause the failure of one more athlete is enough to pause again.
 	return Unavailable, h.Pauses > 0 || len(h.Failing) >= needed[Unavailable]
 }
 
@@ -122,7 +122,7 @@ func (h Health) alike(outcome Outcome) (n int) {
 // recovered notes that Strava answers.
 func (h *Health) recovered() { h.Failing, h.Pauses, h.PausedSince = nil, 0, time.Time{} }
 
-// Standing is what the caller has to know once its call is settled.
+// Standing is what the caller needs to know once its call is settled.
 type Standing struct {
 	// Pause is nil unless all calls are paused.
 	Pause *Wait
@@ -144,14 +144,14 @@ func (b *Budget) assess(now time.Time, permit Permit, a Answer) Standing {
 		switch full := b.Quarter.room(&b.Quarter.Now) <= 0 || b.Day.room(&b.Day.Now) <= 0; {
 		case full:
 		case a.Rates.exceeded():
-			// It is not certain which window the header is about: the shorter
-			// one, if it is the present one.
+			// It is uncertain which window the header is about. Assume the present
+			// quarter hour.
 			b.pause(quarterEnd, ForRateLimit)
 		default:
 			unexplained, retryAt = true, quarterEnd
 		}
 	}
-	news := permit.ID > b.Pause.ID // A call that began before a pause says nothing new.
+	news := permit.ID > b.Pause.ID // A call from before a pause says nothing new about it.
 	switch {
 	case a.Outcome == Answered:
 		b.Health.served(a.AthleteID, now)
@@ -191,8 +191,8 @@ func (b *Budget) pauseFor(now time.Time, outcome Outcome, quarterEnd time.Time) 
 	}
 }
 
-// pause stops all calls until then, unless a longer pause is in force, and
-// reports whether it does.
+// pause stops all calls until then and returns true, unless a longer pause is
+// in force.
 func (b *Budget) pause(until time.Time, reason string) bool {
 	if !until.After(b.Pause.Until) {
 		return false
@@ -201,7 +201,7 @@ func (b *Budget) pause(until time.Time, reason string) bool {
 	return true
 }
 
-// doubled is d doubled so many times, at most limit.
+// doubled returns d doubled so many times, at most limit.
 func doubled(d time.Duration, times int, limit time.Duration) time.Duration {
 	for ; times > 0 && d < limit; times-- {
 		d *= 2

@@ -41,7 +41,7 @@ func (l *limiter) roll(at time.Time) {
 	}
 }
 
-// call counts one request and tells what its answer will say.
+// call counts one request and returns what its answer will say.
 func (l *limiter) call(at time.Time) (ok bool, rates *quota.Rates) {
 	l.roll(at)
 	l.used.Quarter++
@@ -128,11 +128,11 @@ func (c *course) between(a, b time.Duration) time.Duration {
 func (c *course) caller(class func() quota.Class, idle func() time.Duration) {
 	off := c.between(-c.faults.skew, c.faults.skew)
 	engine := &quota.Engine{Budgets: c.store, Now: func() time.Time { return c.now.Add(off) }}
-	var turn func()
-	turn = func() {
+	var next func()
+	next = func() {
 		permit, err := engine.Reserve(context.Background(), class(), engine.Now())
 		if wait := new(quota.Wait); errors.As(err, &wait) {
-			c.after(max(wait.Until.Sub(engine.Now()), 100*time.Millisecond), turn)
+			c.after(max(wait.Until.Sub(engine.Now()), 100*time.Millisecond), next)
 			return
 		}
 		if err != nil {
@@ -141,7 +141,7 @@ func (c *course) caller(class func() quota.Class, idle func() time.Duration) {
 		c.permits[permit.Class]++
 		began := engine.Now()
 		if c.random.Float64() < c.faults.killed/2 {
-			c.after(time.Minute, turn) // Killed before the call: a successor comes.
+			c.after(time.Minute, next) // Killed before the call: a successor comes.
 			return
 		}
 		c.after(c.between(20*time.Millisecond, time.Second), func() {
@@ -150,7 +150,7 @@ func (c *course) caller(class func() quota.Class, idle func() time.Duration) {
 				c.limiter.refused[c.limiter.quarter]++
 			}
 			if c.random.Float64() < c.faults.killed/2 {
-				c.after(time.Minute, turn)
+				c.after(time.Minute, next)
 				return
 			}
 			under := c.between(20*time.Millisecond, 3*time.Second)
@@ -168,11 +168,11 @@ func (c *course) caller(class func() quota.Class, idle func() time.Duration) {
 				if _, err := engine.Settle(context.Background(), permit, answer); err != nil {
 					c.t.Fatal(err)
 				}
-				c.after(idle(), turn)
+				c.after(idle(), next)
 			})
 		})
 	}
-	c.after(c.between(0, time.Second), turn)
+	c.after(c.between(0, time.Second), next)
 }
 
 func always(class quota.Class) func() quota.Class { return func() quota.Class { return class } }
@@ -182,9 +182,8 @@ func (c *course) anyClass() quota.Class { return quota.Classes[c.random.IntN(len
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// TestNobodyElse: whatever the callers do among themselves, none is answered
-// with 429.
-func TestNobodyElse(t *testing.T) {
+// TestCallersAloneNeverMeetA429, whatever they do among themselves.
+func TestCallersAloneNeverMeetA429(t *testing.T) {
 	for _, limit := range []quota.Pair{{Quarter: 100, Day: 1000}, {Quarter: 200, Day: 2000}, {Quarter: 300, Day: 3000}, {Quarter: 600, Day: 30000}} {
 		for seed := range uint64(3) {
 			t.Run(fmt.Sprintf("%d,%d seed %d", limit.Quarter, limit.Day, seed), func(t *testing.T) {
@@ -206,10 +205,10 @@ func TestNobodyElse(t *testing.T) {
 	}
 }
 
-// TestOthersInterfere: another client of the application spends, and limits
-// move in the middle of windows. Nobody can know that before an answer says
-// so, but one 429 a window is enough. (Unless its reader is killed: what nobody
-// has read, nobody knows.)
+// TestOthersInterfere: another client uses the quota, and limits change in the
+// middle of windows. Only an answer can show that, so one 429 a window is
+// unavoidable, and one more for each reader that is killed before it reports
+// its 429.
 func TestOthersInterfere(t *testing.T) {
 	for _, limit := range []quota.Pair{{Quarter: 100, Day: 1000}, {Quarter: 200, Day: 2000}, {Quarter: 300, Day: 3000}} {
 		for seed := range uint64(8) {
@@ -244,7 +243,7 @@ func TestOthersInterfere(t *testing.T) {
 					}
 				}
 				if len(c.limiter.refused) == 0 {
-					t.Error("nobody was ever refused, so this tested nothing")
+					t.Error("no call was ever refused, so this tested nothing")
 				}
 			})
 		}

@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// Class of work. What a class is refused, all classes below it are refused, too.
+// Class of work. When a class is refused a call, so are all classes below it.
 type Class string
 
 // The classes, the most urgent first.
 const (
-	// Leave: what an athlete's departure needs.
+	// Leave: calls that an athlete's departure needs.
 	Leave Class = "leave"
-	// Webhook: what Strava says has changed.
+	// Webhook: changes that Strava reported.
 	Webhook Class = "webhook"
-	// Interactive: what a newcomer is looking at the page for.
+	// Interactive: data that an athlete is waiting for at the page.
 	Interactive Class = "interactive"
-	// Reconcile: reading again what would soon be too old to be kept.
+	// Reconcile: reading histories again before they are too old to be kept.
 	Reconcile Class = "reconcile"
 	// Backfill: the rest of a newcomer's history.
 	Backfill Class = "backfill"
-	// Spare: reading again ahead of need.
+	// Spare: reading histories again earlier than necessary.
 	Spare Class = "spare"
 )
 
@@ -30,23 +30,23 @@ var Classes = []Class{Leave, Webhook, Interactive, Reconcile, Backfill, Spare}
 
 // What a [Wait] is for.
 const (
-	// ForRateLimit: the quarter hour's limit, or what is left of it is
-	// reserved for more urgent work.
+	// ForRateLimit: the quarter hour's limit is reached, or the rest is reserved
+	// for more urgent work.
 	ForRateLimit = "rate_limit"
-	// ForDailyLimit: the same of the day's limit.
+	// ForDailyLimit: the same for the day's limit.
 	ForDailyLimit = "daily_limit"
 	// ForStrava: Strava is down.
 	ForStrava = "strava"
 	// ForApplication: Strava refuses the application itself.
 	ForApplication = "application"
-	// ForTurn: as many calls as may be made at once are being made.
+	// ForTurn: as many calls are under way as are allowed at once.
 	ForTurn = "turn"
 )
 
-// Wait is the refusal of a permit. It is an error to be found by errors.As.
+// Wait is the refusal of a permit, an error for errors.As.
 type Wait struct {
-	// Until is the earliest time at which the class could get a permit, as far
-	// as can be known.
+	// Until is the earliest time at which the class could get a permit, as far as
+	// is known.
 	Until time.Time
 	// For is one of the constants above.
 	For string
@@ -57,7 +57,7 @@ func (w *Wait) Error() string {
 	return fmt.Sprintf("wait for %s until %s", w.For, w.Until.UTC().Format(time.RFC3339))
 }
 
-// Permit allows one call to Strava, to be begun at once and over within
+// Permit allows one call to Strava, which must begin at once and end within
 // [CallTime].
 type Permit struct {
 	// ID counts permits from 1.
@@ -65,8 +65,8 @@ type Permit struct {
 	Class Class
 	// Expires is when it counts as spent if it has not been settled.
 	Expires time.Time
-	// Scarce says that what is left of the quota may not last for the webhooks
-	// that are expected. It is not stored.
+	// Scarce says that the rest of the quota may not suffice for the webhooks that
+	// are expected. It is not stored.
 	Scarce bool
 }
 
@@ -92,22 +92,22 @@ const (
 	Unknown
 )
 
-// CallsUncertain says that a call may have been made.
+// CallsUncertain is for [Answer] Calls: a call may have been made.
 const CallsUncertain = -1
 
-// Answer is what came of a call, as far as the quota is concerned.
+// Answer is the result of a call, as far as it concerns the quota.
 type Answer struct {
 	Outcome Outcome
 	// AthleteID is whom the call was for.
 	AthleteID int64
-	// Calls is how many calls were made: two where an access token was refused
-	// and renewed, none where something failed before, or [CallsUncertain].
+	// Calls is how many calls were made: two if an access token was refused and
+	// renewed, none if something failed before, or [CallsUncertain].
 	Calls int
 	// Began and Ended are when the call did, by the caller's clock.
 	Began, Ended time.Time
 	// Date is the answer's Date header; zero when there was none.
 	Date time.Time
-	// Rates are what the answer's headers say; nil unless all four are there.
+	// Rates are from the answer's headers; nil unless all four are there.
 	Rates *Rates
 }
 
@@ -140,14 +140,14 @@ type Pair struct{ Quarter, Day int }
 
 // Budgets stores the one Budget.
 type Budgets interface {
-	// Budget returns it, strongly consistent; the zero one before the first
-	// update. A failure is a transient fault.
+	// Budget returns the budget, strongly consistent; the zero value before the
+	// first update. A failure is a transient fault.
 	Budget(ctx context.Context) (Budget, error)
-	// UpdateBudget changes it: change is given a copy of what is stored, and
-	// what it leaves is written only if nobody wrote in between; otherwise it
-	// is called again on what is then stored. It must therefore make no calls.
-	// An error of change is returned as it is and nothing is written. Other
-	// errors are transient faults.
+	// UpdateBudget calls change with a copy of the stored budget, and writes the
+	// result if no other write came in between. Otherwise it starts over, so
+	// change may run several times and must make no calls. If change returns an
+	// error, UpdateBudget returns it as it is and writes nothing. Other errors are
+	// transient faults.
 	UpdateBudget(ctx context.Context, change func(*Budget) error) error
 }
 
@@ -157,9 +157,9 @@ type Engine struct {
 	Now     func() time.Time
 }
 
-// Reserve returns a permit for one call, or a *[Wait]; other errors are the
-// storage's. due is since when the work could have been done: what a class will
-// need is learned from when its work came up, not from when there was room.
+// Reserve returns a permit for one call, or a *[Wait] as its error; other
+// errors are the storage's. due is when the work came up: forecasts are learned
+// from that, and not from when there was room for it.
 func (e *Engine) Reserve(ctx context.Context, class Class, due time.Time) (Permit, error) {
 	var permit Permit
 	err := e.Budgets.UpdateBudget(ctx, func(b *Budget) (err error) {
@@ -172,8 +172,8 @@ func (e *Engine) Reserve(ctx context.Context, class Class, due time.Time) (Permi
 	return permit, nil
 }
 
-// Settle gives the permit back together with what its call has shown. To
-// settle twice, or late, does no harm.
+// Settle gives the permit back together with the result of its call. Settling
+// twice or late does no harm.
 func (e *Engine) Settle(ctx context.Context, permit Permit, answer Answer) (Standing, error) {
 	var standing Standing
 	err := e.Budgets.UpdateBudget(ctx, func(b *Budget) error {
@@ -186,7 +186,7 @@ func (e *Engine) Settle(ctx context.Context, permit Permit, answer Answer) (Stan
 	return standing, nil
 }
 
-// Status tells how things stand.
+// Status reads the state of the quota.
 func (e *Engine) Status(ctx context.Context) (Status, error) {
 	b, err := e.Budgets.Budget(ctx)
 	if err != nil {
@@ -195,7 +195,7 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 	return b.Status(e.Now()), nil
 }
 
-// Status is how things stand with the quota.
+// Status is the state of the quota.
 type Status struct {
 	Quarter, Day WindowStatus
 	// Outstanding is how many permits are neither settled nor expired.
@@ -204,26 +204,26 @@ type Status struct {
 	Parallel int
 	// Pause is nil unless Strava must not be called at all.
 	Pause *Wait
-	// Others is when somebody else was last seen to spend of the quota; zero
-	// when that was more than a day ago.
+	// Others is when another client of the application was last seen to use the
+	// quota; zero if more than a day ago.
 	Others time.Time
 	// CallsToday and CallsYesterday count permits by class, by UTC day.
 	CallsToday, CallsYesterday map[Class]int
 	// RateLimitedToday counts the calls that Strava answered with 429.
 	RateLimitedToday int
-	// PausesToday counts today's pauses. PausedSince is when the first one began
-	// since Strava last answered; zero while it does.
+	// PausesToday counts today's pauses. PausedSince is when the first pause since
+	// Strava's last answer began; zero without one.
 	PausesToday int
 	PausedSince time.Time
 }
 
-// WindowStatus is how things stand in one window.
+// WindowStatus is the state of one window.
 type WindowStatus struct {
-	// Limit and Used are of the bucket that binds; Used includes calls that
-	// are under way.
+	// Limit and Used are those of the bucket with the smaller limit. Used includes
+	// calls that are under way.
 	Limit, Used int
 	Resets      time.Time
-	// Reserves is how many calls are kept for each class from those below it.
+	// Reserves is how many calls each class keeps from the classes below it.
 	Reserves map[Class]float64
 	// Refused names the classes that have to wait because of this window.
 	Refused []Class

@@ -10,8 +10,8 @@ type Demand struct {
 	// Today counts permits by the hour of the present UTC day in which their
 	// work came up.
 	Today [24]int
-	// Usual is what the same hours of the days before had, the newest day
-	// weighing as much as all before it.
+	// Usual is the average of the same hours on earlier days. The newest day
+	// weighs as much as all days before it.
 	Usual [24]float64
 	// Days is how many days Usual has learned from.
 	Days int
@@ -29,17 +29,17 @@ func (d Demand) total() (n int) {
 
 // A claim is what a class may keep from those below it, in shares of a limit.
 type claim struct {
-	// first is the share of what a day allows that it is expected to need
-	// before a day has been seen.
+	// first is the share of a day's calls that the class is expected to need,
+	// until a whole day has been seen.
 	first float64
-	// least and most bound the reserve. The least shrinks with the time that
-	// is left.
+	// least and most bound the reserve. least shrinks with the time left in the
+	// window.
 	least, most float64
 }
 
-// claims of the classes that keep something. Leave has a floor of its own.
-// Reconcile keeps nothing: it goes before what is below it anyway, and it has
-// days to wait for its turn.
+// claims of the classes with a reserve. Leave has a floor of its own. Reconcile
+// has no reserve: it goes before the classes below it anyway, and it can wait
+// for days.
 var claims = map[Class]claim{
 	Leave:       {least: 0.01, most: 0.01},
 	Webhook:     {first: 0.30, least: 0.02, most: 0.80},
@@ -48,9 +48,9 @@ var claims = map[Class]claim{
 }
 
 const (
-	// leaveFloor is kept for departures until the very end of a window, and
-	// for the calls by which the credentials boundary makes sure of them,
-	// without permits.
+	// leaveFloor is how many calls are kept until the very end of a window, for
+	// departures and for the calls that the credentials boundary makes without
+	// permits to confirm them.
 	leaveFloor = 2
 	// leaveFloorShare bounds that floor under very small limits.
 	leaveFloorShare = 0.1
@@ -58,17 +58,18 @@ const (
 	mostScale = 3.0
 	// scaleDamping is how many calls it takes to be sure that it does.
 	scaleDamping = 10
-	// busier and deviations are the margin on what is expected: a weekend may
-	// follow a Friday, and that many standard deviations of a Poisson process.
-	// It costs nothing but patience, for it shrinks to nothing, too.
+	// busier and deviations are the margin on the expected calls: a factor, since
+	// a weekend may follow a Friday, and a number of standard deviations of a
+	// Poisson process. The margin wastes no calls, since it shrinks to nothing as
+	// the window ends.
 	busier     = 1.4
 	deviations = 3
-	// daysForgotten without a call leave nothing of what was usual.
+	// daysForgotten is how many days without a call erase everything learned.
 	daysForgotten = 16
 )
 
-// reservedAbove is how much of the window is to be kept from the class at time
-// t, as it looks now.
+// reservedAbove is how many of the window's calls have to be kept from the
+// class at time t, by the present forecast.
 func (b *Budget) reservedAbove(class Class, g gauge, now, t time.Time) float64 {
 	var sum float64
 	for _, c := range Classes {
@@ -80,9 +81,9 @@ func (b *Budget) reservedAbove(class Class, g gauge, now, t time.Time) float64 {
 	return sum
 }
 
-// reserve is how much the class keeps from those below it at time t until the
-// window ends: the calls it is expected to make by then and a margin, between
-// a least and a most. It never grows with t.
+// reserve is how many calls the class keeps from those below it at time t: the
+// calls that it is expected to make until the window ends, and a margin, within
+// the bounds of its claim. It never grows with t.
 func (b *Budget) reserve(class Class, g gauge, now, t time.Time) float64 {
 	claim, ok := claims[class]
 	if !ok {
@@ -99,7 +100,8 @@ func (b *Budget) reserve(class Class, g gauge, now, t time.Time) float64 {
 }
 
 // expected is how many calls the class will probably make in a part of the
-// present day: as many as usual, or as many times more as it has made so far.
+// present day: the usual number, scaled up if it has made more than usual so
+// far.
 func (b *Budget) expected(class Class, now, from, to time.Time) float64 {
 	demand := b.Demand[class]
 	if demand.Days == 0 {
@@ -117,7 +119,7 @@ func (b *Budget) expected(class Class, now, from, to time.Time) float64 {
 	return demand.usual(start, from, to) * min(max(scale, 1), mostScale)
 }
 
-// usual is how many calls are usual between two times of the day that begins
+// usual is the usual number of calls between two times of the day that begins
 // at start.
 func (d Demand) usual(start, from, to time.Time) (sum float64) {
 	for hour, calls := range d.Usual {
@@ -141,8 +143,8 @@ func (b *Budget) note(class Class, due time.Time) {
 	start, _ := b.day().bounds()
 	demand := b.Demand[class]
 	demand.Calls++
-	// The hour counts from the day's beginning: it is negative for what was
-	// left over, which belongs to what is known of that day already.
+	// The hour counts from the day's beginning. It is negative for work that came
+	// up the day before, which is added to what was learned from that day.
 	switch hour := int(math.Floor(due.Sub(start).Hours())); {
 	case hour >= 0:
 		demand.Today[min(hour, 23)]++
@@ -152,7 +154,7 @@ func (b *Budget) note(class Class, due time.Time) {
 	b.Demand[class] = demand
 }
 
-// turnDay ends a day, and those after it that passed without a call.
+// turnDay ends a day, and any days after it that passed without a call.
 func (b *Budget) turnDay(passed int64) {
 	start, _ := b.day().bounds()
 	ended := start.Add(-time.Duration(passed) * dayLength)
@@ -172,7 +174,7 @@ func (b *Budget) turnDay(passed int64) {
 	}
 }
 
-// learn takes one more day into what is usual.
+// learn adds a day to the average.
 func (d *Demand) learn(day [24]int) {
 	d.Days++
 	for hour, calls := range day {
@@ -180,7 +182,7 @@ func (d *Demand) learn(day [24]int) {
 	}
 }
 
-// newest is the weight of the newest day in what is usual.
+// newest is the weight of the newest day in the average.
 func (d *Demand) newest() float64 {
 	if d.Days == 1 {
 		return 1

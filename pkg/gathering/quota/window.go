@@ -9,8 +9,7 @@ const (
 	dayLength     = 24 * time.Hour
 )
 
-// Skew is how far a clock of ours may be from Strava's (30 s), and a little
-// more.
+// Skew bounds how far a clock of ours may be from Strava's: 30 s, and a margin.
 const Skew = 32 * time.Second
 
 // Buckets is a figure for each of Strava's buckets.
@@ -19,8 +18,8 @@ type Buckets struct{ Overall, Read int }
 // Meter follows one kind of window.
 type Meter struct {
 	Limit Buckets
-	// Now is the newest window that anybody's clock has reached, and Before
-	// the one before it, in which Strava may still be.
+	// Now is the newest window that any caller's clock has reached, and Before the
+	// previous one, in which Strava may still be.
 	Now, Before Window
 }
 
@@ -28,27 +27,27 @@ type Meter struct {
 type Window struct {
 	// Index numbers the windows since the Unix epoch.
 	Index int64
-	// Seen is the highest usage that an answer of this window has told.
+	// Seen is the highest usage that an answer has reported for this window.
 	Seen Buckets
 	// Unseen counts calls of ours that may have been counted after Seen was.
 	Unseen int
-	// UnseenID is the newest permit when Unseen last grew: the answer to a
-	// newer one tells for certain.
+	// UnseenID is that of the newest permit when Unseen last grew. The usage in
+	// the answer to a newer permit includes those calls.
 	UnseenID int64
 	// Own counts our calls in this window.
 	Own int
-	// Confirmed is whether an answer of this window has come: it has begun at
-	// Strava, too.
+	// Confirmed says that an answer of this window has arrived, so that it has
+	// begun at Strava, too.
 	Confirmed bool
 }
 
-// A gauge is one of the Budget's meters and what is fixed about it.
+// A gauge is one of the Budget's meters with its constants.
 type gauge struct {
 	*Meter
 	length time.Duration
 	// of picks the window's figure from a header's.
 	of func(Pair) int
-	// reason is what one waits for when the meter is full.
+	// reason is the For of a [Wait] when the meter is full.
 	reason string
 }
 
@@ -71,8 +70,8 @@ func (g gauge) bounds() (start, end time.Time) {
 	return start, start.Add(g.length)
 }
 
-// roll goes on to the window with this index unless a later one has begun. It
-// returns by how many windows it went on.
+// roll moves on to the window with this index, unless a later one has begun. It
+// returns by how many windows it moved.
 func (m *Meter) roll(index int64) int64 {
 	passed := index - m.Now.Index
 	if passed <= 0 {
@@ -86,7 +85,7 @@ func (m *Meter) roll(index int64) int64 {
 	return passed
 }
 
-// window with this index, nil when nothing is kept of it.
+// window returns the window with this index; nil if the meter does not hold it.
 func (m *Meter) window(index int64) *Window {
 	switch index {
 	case m.Now.Index:
@@ -97,8 +96,8 @@ func (m *Meter) window(index int64) *Window {
 	return nil
 }
 
-// room is how many calls the window has left in the bucket that binds, if none
-// is under way.
+// room is how many calls the window has left in the bucket with fewer of them,
+// not counting calls under way.
 func (m *Meter) room(w *Window) int {
 	return min(m.Limit.Overall-w.Seen.Overall, m.Limit.Read-w.Seen.Read) - w.Unseen
 }
@@ -106,7 +105,7 @@ func (m *Meter) room(w *Window) int {
 // binding is the smaller of the limits: our calls count in both buckets.
 func (m *Meter) binding() int { return min(m.Limit.Overall, m.Limit.Read) }
 
-// see takes in what a header says of the window.
+// see applies the usage that a header reports for the window.
 func (w *Window) see(usage Buckets, permit int64) {
 	// Usage only rises; a smaller one is an earlier answer that came late.
 	w.Seen.Overall = max(w.Seen.Overall, usage.Overall)

@@ -1,3 +1,3 @@
-// Package settings is what the gathering functions are told by
-// their environment and the names that infrastructure shares with them.
+// Package settings declares the environment variables of the gathering
+// functions, and the names that they share with the infrastructure.
 package settings

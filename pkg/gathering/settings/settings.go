@@ -5,7 +5,7 @@ import "strconv"
 // MetricNamespace of every metric of this boundary.
 const MetricNamespace = "Paceline/Gathering"
 
-// Metrics that alarms and the dashboard look at.
+// Metrics that alarms and the dashboard use.
 const (
 	MetricRateLimited   = "RateLimited"
 	MetricParked        = "JobsParked"
@@ -20,12 +20,13 @@ const (
 	// failed, by the access log.
 	MetricWebhooksRefused = "WebhooksRefused"
 
-	// MetricKeptTooLong counts what is kept longer than it may be.
+	// MetricKeptTooLong counts data of Strava's that is kept longer than it may
+	// be.
 	MetricKeptTooLong = "KeptTooLong"
 )
 
-// MetricFactsByAge names the metric of what is kept of what Strava told so many
-// days ago, rounded down.
+// MetricFactsByAge names the metric that counts the stored data that was read
+// from Strava so many days ago, rounded down.
 func MetricFactsByAge(days int) string { return "FactsReadDaysAgo" + strconv.Itoa(days) }
 
 // MetricsCalls are the counts of calls to Strava, by class of work.
@@ -33,8 +34,8 @@ var MetricsCalls = []string{
 	"Calls.leave", "Calls.webhook", "Calls.interactive", "Calls.reconcile", "Calls.backfill", "Calls.spare",
 }
 
-// WorkIndex is the sparse index of the gathering table that lists the work that
-// waits: partition key queue, sort key due.
+// WorkIndex is the sparse index of the gathering table that lists the jobs that
+// wait: partition key queue, sort key due.
 const WorkIndex = "work"
 
 // ReceiveWebhook configures receive-webhook.

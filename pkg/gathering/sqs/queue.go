@@ -9,7 +9,7 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Queue implements [gathering.Wakeups].
+// Queue implements [gathering.Waker].
 type Queue struct {
 	client *sqs.Client
 	url    string
@@ -18,11 +18,12 @@ type Queue struct {
 // New makes an adapter for the queue at url.
 func New(client *sqs.Client, url string) *Queue { return &Queue{client, url} }
 
-// longestDelay is what SQS delays a message by at most (Amazon SQS, "SendMessage").
+// longestDelay is the longest delay of an SQS message (Amazon SQS,
+// "SendMessage").
 const longestDelay = 15 * time.Minute
 
-// Wake implements [gathering.Waker]. What the message says does not matter. A
-// delay is rounded up to a second.
+// Wake implements [gathering.Waker]. The content of the message does not
+// matter. A delay is rounded up to a second.
 func (q *Queue) Wake(ctx context.Context, after time.Duration) error {
 	delay := (min(after, longestDelay) + time.Second - 1) / time.Second
 	_, err := q.client.SendMessage(ctx, &sqs.SendMessageInput{

@@ -18,8 +18,8 @@ import (
 	"github.com/paceline/paceline/pkg/gathering"
 )
 
-// Bounds of what is read. A number or time beyond them is left out, a longer
-// text is cut.
+// Bounds of members. A number or time beyond them is left out, a longer text is
+// cut.
 const (
 	// maxMeasure bounds measures, in Strava's units. It is far above any real
 	// one, and low enough for sums to stay precise.
@@ -33,7 +33,7 @@ const (
 	maxRunes = 500
 )
 
-// condition is what an answer holds of a member.
+// condition says whether an answer has a member and whether it is readable.
 type condition int
 
 const (
@@ -71,8 +71,7 @@ func (n *number) UnmarshalJSON(b []byte) error {
 }
 
 // identifier reads a positive integer, as a number or as text; 0 means that
-// there is none. An id with an exponent is not read: whoever wrote it so may
-// have dropped digits.
+// there is none. It refuses an exponent, since digits may have been dropped.
 type identifier int64
 
 // UnmarshalJSON implements [json.Unmarshaler].
@@ -134,8 +133,8 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// plain reports whether a JSON string stands for its own characters. Most do,
-// and need no second decoder.
+// plain reports whether a JSON string holds no escapes and only ASCII. Most
+// strings do, and need no second decoder.
 func plain(b []byte) bool {
 	for _, c := range b {
 		if c == '\\' || c >= 0x80 {
@@ -188,8 +187,8 @@ type activity struct {
 	DeviceName         text       `json:"device_name"`
 }
 
-// reduce returns what is announced of the activity, unless its id or its start
-// is unreadable. It counts what else is unreadable.
+// reduce returns the activity as it is published, unless its id or its start is
+// unreadable. It counts the other members that are unreadable.
 func (a *activity) reduce(leftOut counts) (_ gatheringv1.Activity, ok bool) {
 	start, ok := parseTime(a.StartDate.value)
 	if !ok || a.ID == 0 {
@@ -259,8 +258,8 @@ func parseTime(s string) (_ time.Time, ok bool) {
 
 func inRange(t time.Time) bool { return t.Year() >= 1 && t.Year() <= 9999 }
 
-// locations holds the time zones that were loaded; to load one takes long. There
-// are no more of them than IANA names.
+// locations caches time zones, because loading one is slow. It cannot grow
+// beyond the IANA names.
 var locations sync.Map
 
 // location returns the time zone of an IANA name.
@@ -279,8 +278,8 @@ func location(name string) (_ *time.Location, ok bool) {
 	return loaded, true
 }
 
-// counts counts members by Strava's name. Its methods return what a member
-// holds, or the zero value after they counted it as unreadable.
+// counts counts unreadable members by Strava's name. Its methods return a
+// member's value, or count it and return the zero value.
 type counts map[string]int
 
 func (c counts) unless(ok bool, name string) {

@@ -227,7 +227,7 @@ func TestAnActivityNeedsAnIDAndAStart(t *testing.T) {
 	}
 }
 
-func TestAnActivityWithoutAReadableOwnerIsNobodys(t *testing.T) {
+func TestAnActivityWithoutAReadableOwnerHasNone(t *testing.T) {
 	for _, athlete := range []string{`null`, `7`, `[]`, `{}`, `{"id":null}`, `{"id":7.5}`, `"7"`} {
 		if _, owner, _, err := decodeActivity([]byte(with(`,"athlete":` + athlete))); err != nil || owner != 0 {
 			t.Errorf("%s: %d, %v", athlete, owner, err)
@@ -442,8 +442,8 @@ func namesAnAthlete(value string) bool {
 	return json.Unmarshal([]byte(value), &athlete) == nil && athlete.ID != 0
 }
 
-// differs tells in what the page after a change of the named member of its
-// second activity differs from the page before, other than in that member.
+// differs returns how a page changes with the named member of its second
+// activity, other than in that member.
 func differs(before, after gathering.Page, name string) string {
 	if len(after.Unreadable) > 0 {
 		if name != "id" && name != "start_date" || !slices.Equal(after.Unreadable, []int{1}) || len(after.Activities) != 2 {
@@ -470,7 +470,7 @@ func differs(before, after gathering.Page, name string) string {
 	return unfit(after.Activities[1])
 }
 
-// unfit tells what of an activity its consumers cannot rely on.
+// unfit returns what is wrong with an activity for its consumers.
 func unfit(a gatheringv1.Activity) string {
 	for _, s := range []string{a.Name, a.SportType, a.Timezone, a.Visibility, a.DeviceName} {
 		if utf8.RuneCountInString(s) > maxRunes || !utf8.ValidString(s) || strings.ContainsAny(s, "\x00\n\u202e") {

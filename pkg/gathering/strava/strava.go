@@ -18,8 +18,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/invoke"
 )
 
-// Forward makes one call in an athlete's name. An error is a fault: it says
-// nothing of Strava.
+// Forward makes one call in an athlete's name. An error is a fault of ours and
+// says nothing about Strava.
 type Forward func(context.Context, credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error)
 
 // ByLambda forwards by invoking the requester, the function with this ARN.
@@ -36,11 +36,11 @@ type Client struct {
 // New makes a client.
 func New(forward Forward, now func() time.Time) *Client { return &Client{forward, now} }
 
-// statusMaintenance is what Strava answers with during maintenance.
+// statusMaintenance is Strava's status during maintenance.
 const statusMaintenance = 597
 
-// get makes one call. Unless there is an error, the body is still to be
-// understood.
+// get makes one call. Without an error the status was 200, and the body is
+// still to be decoded.
 func (c *Client) get(ctx context.Context, athleteID, generation int64, path string, query map[string]string) (credentialsv1.ForwardResponse, gathering.Reading, error) {
 	began := c.now().UTC()
 	res, err := c.forward(ctx, credentialsv1.ForwardRequest{AthleteID: athleteID, Generation: generation, Path: path, Query: query})
@@ -85,7 +85,7 @@ func (c *Client) get(ctx context.Context, athleteID, generation int64, path stri
 	return res, reading, fmt.Errorf("status %d: %w", res.Status, gathering.ErrUnavailable)
 }
 
-// misunderstood makes an answer that makes no sense a failure of Strava's.
+// misunderstood turns an answer that makes no sense into a failure of Strava's.
 func misunderstood(reading gathering.Reading, err error) (gathering.Reading, error) {
 	reading.Answer.Outcome = quota.Unavailable
 	return reading, fmt.Errorf("%w: %w", gathering.ErrUnavailable, err)

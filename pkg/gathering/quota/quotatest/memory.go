@@ -22,7 +22,7 @@ func (s *Budgets) Budget(context.Context) (quota.Budget, error) {
 }
 
 // UpdateBudget implements [quota.Budgets]. Like a real store it runs change
-// outside any lock and writes only if nobody else did meanwhile.
+// outside any lock, and writes only if no other write came in between.
 func (s *Budgets) UpdateBudget(_ context.Context, change func(*quota.Budget) error) error {
 	for {
 		s.mu.Lock()
