@@ -169,6 +169,10 @@ func sickAthlete(t *testing.T, c *cloud, sick, newcomer int64) {
 		return others == 0
 	})
 	c.control(t, "DELETE", "/faults", nil, nil)
+	// It may have failed again meanwhile, and then waits longer.
+	if s.get("/v1/me/sync", &status); status.ResumesAt == nil {
+		t.Fatalf("no time is shown: %+v", status)
+	}
 	s.current(time.Until(*status.ResumesAt) + soon)
 	s.holdsTruth(sick)
 }
