@@ -168,7 +168,8 @@ func (a *Athlete) applyPage(p Page, at, now, gap time.Time, chunks, activities i
 		}
 	case a.doubtsEnd(now):
 		s.EndReads++
-		a.Job.next(a.Job.Class, now.Add(endDelay))
+		// In the class spare it might wait for days, and all pages with it.
+		a.Job.next(quota.Reconcile, now.Add(endDelay))
 		return
 	case s.nextWindow():
 		a.complete(now, gap)

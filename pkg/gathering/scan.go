@@ -212,12 +212,16 @@ func (s Scan) endsShort() bool {
 	return n > 0 && s.Activities-s.RecentPages[n-1].Activities < s.Offset-s.RecentPages[n-1].Offset
 }
 
-// stalls reports whether a page that is not empty brings the scan no further.
-// Either it repeats the previous page, or it holds only unreadable entries and
-// follows an unreadable one. A list of such pages might never end.
+// stalls reports whether a page that is not empty brings the scan no further: it
+// is the one before once more, or holds only entries that cannot be read, right
+// after another such entry. Such pages may have no end. A short page without new
+// activities is the end of a list that late uploads have pushed down; a second one
+// in a row is not.
 func (s Scan) stalls(p Page) bool {
 	if len(p.Activities) > 0 {
-		return len(s.fresh(p)) == 0
+		n := len(s.RecentPages)
+		twice := n > 0 && s.RecentPages[n-1].Activities == s.Activities
+		return len(s.fresh(p)) == 0 && (p.Sent == s.Size || twice)
 	}
 	n := len(s.Holes)
 	return p.Sent > 0 && n > 0 && s.Holes[n-1].Listed && s.Holes[n-1].Older.IsZero()
