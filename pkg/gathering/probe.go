@@ -59,7 +59,7 @@ func (p *Probe) look(ctx context.Context, w Webhook, askStrava bool) (Webhook, e
 			return errUnchanged // The result is about another configuration.
 		}
 		if ask {
-			stored.AskedAt = laterOf(stored.AskedAt, began.UTC())
+			stored.AskedAt = latest(stored.AskedAt, began.UTC())
 		}
 		stored.probed(found, began, p.Now())
 		return nil

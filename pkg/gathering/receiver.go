@@ -228,7 +228,7 @@ func (h *WebhookReceiver) seen(ctx context.Context) {
 		return
 	}
 	w, err := h.Webhooks.UpdateWebhook(ctx, func(w *Webhook) error {
-		w.LastSeen = laterOf(w.LastSeen, now.UTC())
+		w.LastSeen = latest(w.LastSeen, now.UTC())
 		return nil
 	})
 	if err != nil {

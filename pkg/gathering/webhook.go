@@ -78,7 +78,7 @@ func (w *Webhook) open(from, to time.Time) {
 		if known.From.Before(gap.From) {
 			gap.From = known.From
 		}
-		gap.To = laterOf(gap.To, known.To)
+		gap.To = latest(gap.To, known.To)
 	}
 	w.Gap = gap
 }
@@ -172,7 +172,7 @@ func (c *Configuration) Configure(ctx context.Context, configured Webhook) error
 			}
 		} else if w.SubscriptionID != known.SubscriptionID {
 			if !known.LastSeen.IsZero() {
-				w.open(laterOf(known.LastSeen, known.Subscription.WellAt), now)
+				w.open(latest(known.LastSeen, known.Subscription.WellAt), now)
 			}
 			// Strava created it only after the callback had answered.
 			w.Callback, w.Subscription = Health{WellAt: now}, Health{WellAt: now}
@@ -184,11 +184,4 @@ func (c *Configuration) Configure(ctx context.Context, configured Webhook) error
 		return fmt.Errorf("note what the webhook accepts: %w", err)
 	}
 	return nil
-}
-
-func laterOf(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }
