@@ -56,7 +56,7 @@ func (s *Sync) adopt(generation int64, scanID string) bool {
 	}
 	next := Sync{Generation: generation, ScanID: scanID, State: gatheringv1.ScanScanning, Sequence: -1}
 	if generation == s.Generation {
-		if next.Before = s.Before; s.Settled && s.ended() {
+		if next.Before = s.Before; s.Settled && s.allStored() {
 			next.Before = map[int]StoredChunk{}
 			maps.Copy(next.Before, s.found())
 		}
@@ -68,7 +68,7 @@ func (s *Sync) adopt(generation int64, scanID string) bool {
 // found has the stored chunks that count: not those that a scan sent before it went
 // back, because activities were deleted meanwhile, and found fewer.
 func (s *Sync) found() map[int]StoredChunk {
-	if !s.ended() {
+	if !s.allStored() {
 		return s.Stored
 	}
 	found := maps.Clone(s.Stored)
@@ -76,8 +76,8 @@ func (s *Sync) found() map[int]StoredChunk {
 	return found
 }
 
-// ended reports whether the scan has ended and every chunk it sent is stored.
-func (s *Sync) ended() bool {
+// allStored reports whether the scan has ended and every chunk it sent is stored.
+func (s *Sync) allStored() bool {
 	for n := range s.Chunks {
 		if _, stored := s.Stored[n]; !stored {
 			return false
@@ -90,7 +90,7 @@ func (s *Sync) ended() bool {
 // was read after the time.
 func (s *Sync) Ended(readAfter time.Time) bool {
 	_, all := count(s.Stored, readAfter)
-	return all && s.ended()
+	return all && s.allStored()
 }
 
 // Report takes in what a scan says of itself and reports whether that changed

@@ -52,12 +52,24 @@ type Athlete struct {
 	DoubtedAt time.Time
 }
 
+// Clone returns a copy that shares nothing.
+func (a Athlete) Clone() Athlete {
+	s := &a.Scan
+	s.Windows, s.Holes, s.RecentPages = slices.Clone(s.Windows), slices.Clone(s.Holes), slices.Clone(s.RecentPages)
+	a.Holes = slices.Clone(a.Holes)
+	return a
+}
+
 // CompletedScan is what is remembered of a completed scan.
 type CompletedScan struct {
 	Started, Finished time.Time
 	// Pages counts the pages that had activities, Activities the activities found.
 	Pages, Activities int
 }
+
+// lapsed reports whether what the scan found is not kept any longer, or there
+// was no scan.
+func (c CompletedScan) lapsed(now time.Time) bool { return now.Sub(c.Started) > keepAge }
 
 // Ages of a completed scan. Strava's data may be kept for 7 days without being
 // read again (Strava API Policy 6.2).
@@ -102,7 +114,7 @@ func (a *Athlete) begin(id int64, now time.Time) {
 func (a *Athlete) pin(now time.Time) {
 	s := &a.Scan
 	s.Begun, s.Cutoff = now.UTC(), now.Add(horizon).UTC().Truncate(time.Second)
-	s.First = a.Last.Started.IsZero() || now.Sub(a.Last.Started) > keepAge
+	s.First = a.Last.lapsed(now)
 	s.LargestSize = PageSize
 	if a.Doubts <= maxDoubtSteps && now.Sub(a.DoubtedAt) < doubtMemory {
 		s.LargestSize = pageSizes[a.Doubts]
@@ -130,22 +142,22 @@ func (a *Athlete) restart(now time.Time) {
 	a.begin(max(now.UnixMilli(), last+1), now) // The clock may be behind.
 }
 
-// expired reports whether the scan comes too late to renew anything.
-func (a *Athlete) expired(now time.Time) bool {
-	return a.Job.Class == quota.Reconcile && now.Sub(a.Last.Started) > keepAge
+// overdue reports whether the scan comes too late to renew anything.
+func (a *Athlete) overdue(now time.Time) bool {
+	return a.Job.Class == quota.Reconcile && a.Last.lapsed(now)
 }
 
-// plan queues the next scan. If the last one began before gap, the end of the
-// last gap in the webhooks, the next one is due at once.
-func (a *Athlete) plan(now, gap time.Time) {
+// plan queues the next scan. If the last one began before gapEnd, the end of
+// the last gap in the webhooks, the next one is due at once.
+func (a *Athlete) plan(now, gapEnd time.Time) {
 	delay := min(time.Duration(a.Last.Pages)*pageDelay, maxPageDelay)
 	must := a.Last.Started.Add(reconcileAge + delay)
 	switch {
-	case now.Sub(a.Last.Started) > keepAge:
+	case a.Last.lapsed(now):
 		a.Job.reschedule(quota.Backfill, now)
-	case a.Last.Started.Before(gap):
+	case a.Last.Started.Before(gapEnd):
 		// Ahead of everything else in the class, and due whatever the delay.
-		a.Job.reschedule(quota.Reconcile, gap.Add(delay-keepAge-maxPageDelay))
+		a.Job.reschedule(quota.Reconcile, gapEnd.Add(delay-keepAge-maxPageDelay))
 	case !must.After(now):
 		a.Job.reschedule(quota.Reconcile, must)
 	default:
@@ -155,11 +167,9 @@ func (a *Athlete) plan(now, gap time.Time) {
 
 // applyPage advances the scan by a page that was read at a time. chunks and
 // activities are how many of them were published from it.
-func (a *Athlete) applyPage(p Page, at, now, gap time.Time, chunks, activities int) {
+func (a *Athlete) applyPage(p Page, at, now, gapEnd time.Time, chunks, activities int) {
 	s := &a.Scan
-	s.Sequence++
-	s.State, s.WaitingFor, s.ResumesAt = gatheringv1.ScanScanning, "", time.Time{}
-	a.Job = Job{Class: a.Job.Class, Due: a.Job.Due}
+	s.scanning()
 	switch {
 	case p.Sent > 0:
 		s.takePage(p, at, chunks, activities)
@@ -172,10 +182,16 @@ func (a *Athlete) applyPage(p Page, at, now, gap time.Time, chunks, activities i
 		a.Job.next(quota.Reconcile, now.Add(endDelay))
 		return
 	case s.nextWindow():
-		a.complete(now, gap)
+		a.complete(now, gapEnd)
 		return
 	}
 	a.readOn(now)
+}
+
+// scanning notes that Strava answered.
+func (s *Scan) scanning() {
+	s.Sequence++
+	s.State, s.WaitingFor, s.ResumesAt = gatheringv1.ScanScanning, "", time.Time{}
 }
 
 // readOn queues the scan for its next page.
@@ -194,7 +210,7 @@ func (a *Athlete) readOn(now time.Time) {
 // or if the scan found fewer activities than the last one.
 func (a *Athlete) doubtsEnd(now time.Time) bool {
 	s := a.Scan
-	if a.Last.Activities == 0 || now.Sub(a.Last.Started) > keepAge || s.Windows[0].Probe || s.EndReads >= maxEndReads {
+	if a.Last.Activities == 0 || a.Last.lapsed(now) || s.Windows[0].Probe || s.EndReads >= maxEndReads {
 		return false
 	}
 	if w := s.Windows[0]; !w.From.IsZero() && s.LastStart.Equal(w.From) {
@@ -213,32 +229,32 @@ func (a *Athlete) doubtsEnd(now time.Time) bool {
 
 // failProbe advances the scan when Strava still fails to show an entry of a
 // hole.
-func (a *Athlete) failProbe(now, gap time.Time) {
+func (a *Athlete) failProbe(now, gapEnd time.Time) {
 	a.Scan.Sequence++
 	if a.Scan.failProbe() {
-		a.complete(now, gap)
+		a.complete(now, gapEnd)
 		return
 	}
 	a.readOn(now)
 }
 
 // complete ends the scan.
-func (a *Athlete) complete(now, gap time.Time) {
+func (a *Athlete) complete(now, gapEnd time.Time) {
 	s := &a.Scan
 	s.State = gatheringv1.ScanCompleted
 	a.Last = CompletedScan{Started: s.Begun, Finished: now, Pages: s.Pages, Activities: s.Activities}
 	a.Holes = s.lasting()
 	a.forget()
 	a.Job = Job{}
-	a.plan(now, gap)
+	a.plan(now, gapEnd)
 }
 
 // failPage reacts to a page that Strava failed to show, and reports whether the
 // scan is parked.
-func (a *Athlete) failPage(f failure, gap time.Time) (parked bool) {
+func (a *Athlete) failPage(f failure, gapEnd time.Time) (parked bool) {
 	j, s := &a.Job, &a.Scan
 	if s.Windows[0].Probe && !f.everybodys {
-		a.failProbe(f.at, gap)
+		a.failProbe(f.at, gapEnd)
 		return false
 	}
 	j.noteFailure(f)
@@ -251,19 +267,14 @@ func (a *Athlete) failPage(f failure, gap time.Time) (parked bool) {
 	case s.Pages > 0 && !s.First:
 		// Complete what was read, so that it counts as renewed in time.
 		s.giveUp()
-		a.complete(f.at, gap)
+		a.complete(f.at, gapEnd)
 		return false
 	default:
 		if failures = max(failures, maxFailures); f.at.Sub(s.Begun) > reconcileAge {
 			a.restart(f.at) // It gets no further, and what it has read gets too old.
 		}
 	}
-	at, parked := f.retry(failures, j.FailingSince)
-	if parked {
-		j.Failures, j.FailingSince = 0, time.Time{}
-	}
-	j.RetryAt, j.Due = at, at
-	return parked
+	return j.putOff(f, failures)
 }
 
 // clockSkew is how far a clock of ours may differ from another of ours, or from

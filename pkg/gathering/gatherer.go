@@ -308,6 +308,9 @@ func (g *Gatherer) reportProgress(ctx context.Context, athleteID int64, change f
 }
 
 func (g *Gatherer) publish(ctx context.Context, facts ...event.Fact) error {
+	if len(facts) == 0 {
+		return nil
+	}
 	events := make([]event.Event, len(facts))
 	for i, f := range facts {
 		events[i] = g.Minter.First(f)

@@ -108,9 +108,9 @@ const (
 	scanOverhead = 6
 )
 
-// retryDelays are the waits before an activity that was not found is looked for
+// notFoundDelays are the waits before an activity that was not found is looked for
 // again, see [activityHints.patience].
-var retryDelays = []time.Duration{time.Minute, 10 * time.Minute}
+var notFoundDelays = []time.Duration{time.Minute, 10 * time.Minute}
 
 // pace is the least time between two calls for hints.
 func (m Inbox) pace() time.Duration {
@@ -142,7 +142,7 @@ func (s activityHints) patience() int {
 	case s.deleted, s.missing:
 		return 0
 	case s.created:
-		return len(retryDelays)
+		return len(notFoundDelays)
 	}
 	return 1
 }
@@ -278,7 +278,7 @@ func (m *Inbox) hasten(class quota.Class, now time.Time) {
 // find. If the inbox has no room for any of them, the question comes again with
 // the next scan.
 func (m *Inbox) ask(scanID string, sample []int64, now time.Time) {
-	hints := slices.Clone(m.Hints)
+	hints := m.Hints
 	for _, id := range sample {
 		if len(hints) < MaxHints {
 			hints = append(hints, Hint{Aspect: AspectMissing, ActivityID: id, ReceivedAt: now.UTC(), Unlisted: true})
@@ -297,7 +297,7 @@ func (m *Inbox) oweProfile(f failure) {
 	}
 	h := Hint{Aspect: AspectProfile, ReceivedAt: f.at.UTC(), Failures: 1, FailingSince: f.at.UTC(), Unlisted: true}
 	h.NotBefore, _ = f.retry(1, f.at)
-	m.Hints = append(slices.Clone(m.Hints), h)
+	m.Hints = append(m.Hints, h)
 }
 
 // answered drops the hints about the activity, and notes for a question whether
@@ -309,7 +309,7 @@ func (m *Inbox) answered(activityID int64, seen bool) {
 			m.Question.Gone++
 		}
 	}
-	m.Hints = slices.DeleteFunc(slices.Clone(m.Hints), about)
+	m.Hints = slices.DeleteFunc(m.Hints, about)
 }
 
 // listSize is how many activities a list asks for.
@@ -327,7 +327,6 @@ func (m Inbox) listSize() int {
 func (m *Inbox) failList(now time.Time) {
 	shortest := m.listSize() == 1
 	if shortest || len(m.hinted(now)) <= paceBurst {
-		m.Hints = slices.Clone(m.Hints)
 		for i := range m.Hints {
 			m.Hints[i].Unlisted = true
 		}
@@ -343,7 +342,6 @@ func wider(size int) int { return pageSizes[max(slices.Index(pageSizes, size)-1,
 
 // each changes the hints about the activity.
 func (m *Inbox) each(activityID int64, change func(*Hint)) {
-	m.Hints = slices.Clone(m.Hints)
 	for i := range m.Hints {
 		if m.Hints[i].ActivityID == activityID && m.Hints[i].Aspect != AspectDeauthorize {
 			change(&m.Hints[i])
@@ -354,7 +352,7 @@ func (m *Inbox) each(activityID int64, change func(*Hint)) {
 // postpone puts off looking for an activity that was not found.
 func (m *Inbox) postpone(s activityHints, now time.Time) {
 	m.each(s.activityID, func(h *Hint) {
-		h.Unlisted, h.Attempts, h.NotBefore = true, s.attempts+1, now.Add(retryDelays[s.attempts])
+		h.Unlisted, h.Attempts, h.NotBefore = true, s.attempts+1, now.Add(notFoundDelays[s.attempts])
 	})
 }
 
@@ -388,7 +386,7 @@ func (m *Inbox) failReread(about activityHints, f failure, pages int) (parked bo
 // empty drops everything but a deauthorization.
 func (m *Inbox) empty() {
 	m.Overflowed, m.RefreshRequested, m.Question = false, false, Question{}
-	m.Hints = slices.DeleteFunc(slices.Clone(m.Hints), func(h Hint) bool { return h.Aspect != AspectDeauthorize })
+	m.Hints = slices.DeleteFunc(m.Hints, func(h Hint) bool { return h.Aspect != AspectDeauthorize })
 	m.Job = Job{}
 }
 
@@ -400,7 +398,7 @@ func (m *Inbox) expire(now time.Time) bool {
 	if !slices.ContainsFunc(m.Hints, old) {
 		return false
 	}
-	m.Hints = slices.DeleteFunc(slices.Clone(m.Hints), old)
+	m.Hints = slices.DeleteFunc(m.Hints, old)
 	m.Overflowed = true
 	m.Question = Question{} // The next scan asks again.
 	m.Job.release()         // The holder of the lease still has the old hints.

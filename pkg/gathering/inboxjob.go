@@ -93,10 +93,10 @@ func (j *inboxJob) save(ctx context.Context, change func(*Inbox)) error {
 			return errUnchanged
 		}
 		fresh := m.Hints[len(held.Hints):] // New ones come last.
-		m.Hints = held.Hints
+		m.Hints = slices.Clone(held.Hints)
 		change(m)
 		if len(fresh) > 0 {
-			m.Hints = append(slices.Clone(m.Hints), fresh...)
+			m.Hints = append(m.Hints, fresh...)
 			m.reschedule(j.g.Minter.Now(), j.athlete.Last.Pages)
 		}
 		return nil
@@ -144,7 +144,7 @@ func (j *inboxJob) report(ctx context.Context) error {
 		return err
 	}
 	return j.save(ctx, func(m *Inbox) {
-		m.Hints = slices.DeleteFunc(slices.Clone(m.Hints), claimed)
+		m.Hints = slices.DeleteFunc(m.Hints, claimed)
 		m.reschedule(j.g.Minter.Now(), j.athlete.Last.Pages)
 	})
 }
@@ -205,7 +205,7 @@ func (j *inboxJob) answer(ctx context.Context) error {
 	return j.save(ctx, func(m *Inbox) {
 		if m.Question.ScanID == q.ScanID { // Another may have been asked meanwhile.
 			m.Question = Question{}
-			m.Hints = slices.DeleteFunc(slices.Clone(m.Hints), func(h Hint) bool { return h.Aspect == AspectMissing })
+			m.Hints = slices.DeleteFunc(m.Hints, func(h Hint) bool { return h.Aspect == AspectMissing })
 		}
 		m.reschedule(now, a.Last.Pages)
 	})
@@ -232,10 +232,8 @@ func (j *inboxJob) updateScan(ctx context.Context, change func(*Athlete) bool) e
 
 // publishAndSave publishes the facts and then saves the inbox.
 func (j *inboxJob) publishAndSave(ctx context.Context, r Reading, facts []event.Fact, change func(*Inbox)) error {
-	if len(facts) > 0 {
-		if err := j.g.publish(ctx, facts...); err != nil {
-			return err
-		}
+	if err := j.g.publish(ctx, facts...); err != nil {
+		return err
 	}
 	return j.save(ctx, func(m *Inbox) {
 		m.served(r)

@@ -117,7 +117,12 @@ func (j *Job) reschedule(class quota.Class, due time.Time) {
 // parked.
 func (j *Job) fail(f failure) (parked bool) {
 	j.noteFailure(f)
-	j.RetryAt, parked = f.retry(j.Failures, j.FailingSince)
+	return j.putOff(f, j.Failures)
+}
+
+// putOff puts the job off as after so many failures in a row.
+func (j *Job) putOff(f failure, failures int) (parked bool) {
+	j.RetryAt, parked = f.retry(failures, j.FailingSince)
 	if parked {
 		j.Failures, j.FailingSince = 0, time.Time{}
 	}
@@ -161,20 +166,4 @@ type JobRef struct {
 	Kind      JobKind
 	Class     quota.Class
 	Due       time.Time
-}
-
-// Compare orders the jobs of one class: the job that has been due longest comes
-// first.
-func (p JobRef) Compare(q JobRef) int {
-	switch {
-	case !p.Due.Equal(q.Due):
-		return p.Due.Compare(q.Due)
-	case p.AthleteID != q.AthleteID:
-		return int(min(max(p.AthleteID-q.AthleteID, -1), 1))
-	case p.Kind != q.Kind && p.Kind < q.Kind:
-		return -1
-	case p.Kind != q.Kind:
-		return 1
-	}
-	return 0
 }

@@ -53,7 +53,7 @@ func (g *Gatherer) PromoteScans(ctx context.Context) error {
 // replan plans the spare scans again that are due at a time, and reports
 // whether it has seen all of them. A scan that cannot be changed does not stop
 // it.
-func (g *Gatherer) replan(ctx context.Context, now, due, gap time.Time) (all bool, _ error) {
+func (g *Gatherer) replan(ctx context.Context, now, due, gapEnd time.Time) (all bool, _ error) {
 	var last *JobRef
 	var unusable unusable
 	for range promoteLimit / promoteBatch {
@@ -66,7 +66,7 @@ func (g *Gatherer) replan(ctx context.Context, now, due, gap time.Time) (all boo
 				if a.State != Active || a.Job.Class != quota.Spare || a.Job.LeasedUntil.After(now) {
 					return errUnchanged
 				}
-				if a.plan(now, gap); a.Job.Class == quota.Spare {
+				if a.plan(now, gapEnd); a.Job.Class == quota.Spare {
 					return errUnchanged
 				}
 				return nil

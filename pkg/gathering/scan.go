@@ -239,9 +239,8 @@ func startOf(a gatheringv1.Activity) time.Time {
 // takePage advances the scan by a page that is not empty. chunks and activities
 // are how many of them were published from it.
 func (s *Scan) takePage(p Page, at time.Time, chunks, activities int) {
-	s.RecentPages = append(slices.Clone(s.RecentPages), PageRead{at, s.Offset, s.Pages, s.Chunks, s.Activities})
+	s.RecentPages = append(s.RecentPages, PageRead{at, s.Offset, s.Pages, s.Chunks, s.Activities})
 	s.RecentPages = s.RecentPages[max(0, len(s.RecentPages)-maxRecentPages):]
-	s.Holes = slices.Clone(s.Holes)
 	if len(p.Activities) > 0 {
 		s.closeHole(startOf(p.Activities[0]), p.Activities[0].ID)
 	}
@@ -269,7 +268,7 @@ func (s *Scan) closeHole(older time.Time, olderID int64) {
 		if s.Windows[0].Probe {
 			s.Holes = append(s.Holes, h)
 		} else {
-			s.Windows = append(slices.Clone(s.Windows), h.window(s.Cutoff))
+			s.Windows = append(s.Windows, h.window(s.Cutoff))
 		}
 		s.Skipped = 0
 	}
@@ -311,14 +310,13 @@ func (s *Scan) noteUnreadable(p Page) {
 // nextWindow ends the present window and reports whether it was the last.
 func (s *Scan) nextWindow() (last bool) {
 	w := s.Windows[0]
-	s.Holes = slices.Clone(s.Holes)
 	if s.closeHole(w.From, 0); w.From.IsZero() {
 		// No later window closes such a hole.
 		for i := range s.Holes {
 			s.Holes[i].Listed = s.Holes[i].Listed && !s.Holes[i].Older.IsZero()
 		}
 	}
-	s.Windows = slices.Clone(s.Windows[1:])
+	s.Windows = s.Windows[1:]
 	if s.Offset, s.Size = 0, s.LargestSize; len(s.Windows) > 0 && s.Windows[0].Probe {
 		s.Size = 1 // So that one entry of a hole hides no other.
 	}
@@ -361,7 +359,7 @@ func (s *Scan) goAround(failures int) bool {
 // giveUp ends the scan: the rest of the history and the holes that were still
 // to be probed become holes.
 func (s *Scan) giveUp() {
-	s.Holes = append(slices.Clone(s.Holes), Hole{Newer: s.newer()})
+	s.Holes = append(s.Holes, Hole{Newer: s.newer()})
 	for _, w := range s.Windows {
 		if w.Probe {
 			s.Holes = append(s.Holes, w.hole(s.Cutoff))

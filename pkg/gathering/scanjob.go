@@ -35,7 +35,7 @@ func (g *Gatherer) leaseScan(ctx context.Context, ref JobRef) (leasedJob, error)
 			a.Job.fail(failure{at: now})
 			return nil
 		}
-		if overdue = a.expired(now); overdue {
+		if overdue = a.overdue(now); overdue {
 			a.plan(now, time.Time{})
 			return nil
 		}
@@ -72,18 +72,18 @@ func (j *scanJob) drop(ctx context.Context, reason error) error {
 }
 
 func (j *scanJob) fail(ctx context.Context, f failure, cause error) (parked bool, _ error) {
-	next := j.held
+	next := j.held.Clone()
 	var reported error
 	if isStravas(cause) && next.Scan.Profiled {
-		gap, err := j.gap(ctx)
+		gapEnd, err := j.gapEnd(ctx)
 		if err != nil {
 			return false, err
 		}
-		if parked = next.failPage(f, gap); next.Scan.State == gatheringv1.ScanCompleted {
+		if parked = next.failPage(f, gapEnd); next.Scan.State == gatheringv1.ScanCompleted {
 			if reported = j.g.publish(ctx, next.progressed(f.at)); reported == nil {
 				return false, j.save(ctx, func(a *Athlete) { *a = next })
 			}
-			next = j.held
+			next = j.held.Clone()
 			parked = next.Job.fail(f)
 		}
 	} else {
@@ -116,8 +116,8 @@ func (j *scanJob) save(ctx context.Context, change func(*Athlete)) error {
 	return nil
 }
 
-// gap returns the end of the last gap in the webhooks.
-func (j *scanJob) gap(ctx context.Context) (time.Time, error) {
+// gapEnd returns the end of the last gap in the webhooks.
+func (j *scanJob) gapEnd(ctx context.Context) (time.Time, error) {
 	w, err := j.g.Webhooks.Webhook(ctx)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("read the last gap: %w", err)
@@ -127,20 +127,18 @@ func (j *scanJob) gap(ctx context.Context) (time.Time, error) {
 
 // publishAndSave publishes the facts together with the progress, and then saves
 // the athlete.
-func (j *scanJob) publishAndSave(ctx context.Context, facts []event.Fact, change func(a *Athlete, gap time.Time)) error {
-	gap, err := j.gap(ctx)
+func (j *scanJob) publishAndSave(ctx context.Context, facts []event.Fact, change func(a *Athlete, gapEnd time.Time)) error {
+	gapEnd, err := j.gapEnd(ctx)
 	if err != nil {
 		return err
 	}
-	next := j.held
-	change(&next, gap)
+	next := j.held.Clone()
+	change(&next, gapEnd)
 	if next.Scan.First || next.Scan.State == gatheringv1.ScanCompleted {
 		facts = append(facts, next.progressed(j.g.Minter.Now()))
 	}
-	if len(facts) > 0 {
-		if err := j.g.publish(ctx, facts...); err != nil {
-			return err
-		}
+	if err := j.g.publish(ctx, facts...); err != nil {
+		return err
 	}
 	return j.save(ctx, func(a *Athlete) { *a = next })
 }
@@ -174,8 +172,8 @@ func (j *scanJob) run(ctx context.Context, s Strava) error {
 			Chunk: &gatheringv1.ScanChunk{ScanID: a.Scan.ID, Number: a.Scan.Chunks + len(facts)},
 		})
 	}
-	return j.publishAndSave(ctx, facts, func(a *Athlete, gap time.Time) {
-		a.applyPage(page, reading.At, j.g.Minter.Now(), gap, len(facts), len(fresh))
+	return j.publishAndSave(ctx, facts, func(a *Athlete, gapEnd time.Time) {
+		a.applyPage(page, reading.At, j.g.Minter.Now(), gapEnd, len(facts), len(fresh))
 	})
 }
 
@@ -199,8 +197,7 @@ func (j *scanJob) readProfile(ctx context.Context, s Strava) error {
 		if malformed == nil {
 			a.JoinedAt, a.ProfiledAt = joined.UTC(), reading.At.UTC()
 		}
-		a.Scan.State, a.Scan.WaitingFor, a.Scan.ResumesAt = gatheringv1.ScanScanning, "", time.Time{}
-		a.Scan.Sequence++
+		a.Scan.scanning()
 		a.Job.next(a.Job.Class, a.Job.Due)
 	})
 }

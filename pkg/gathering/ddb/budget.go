@@ -2,36 +2,24 @@ package ddb
 
 import (
 	"context"
-	"errors"
-	"math/rand/v2"
-	"strconv"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/paceline/paceline/pkg/gathering/quota"
-	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
 // Budgets implements [quota.Budgets]: one item of the gathering table.
-type Budgets struct {
-	client *dynamodb.Client
-	name   string
-}
+type Budgets struct{ table *Table }
 
 // NewBudgets makes an adapter for the named table.
-func NewBudgets(client *dynamodb.Client, name string) *Budgets { return &Budgets{client, name} }
+func NewBudgets(client *dynamodb.Client, name string) *Budgets { return &Budgets{New(client, name)} }
 
-// The budget's key.
-const budgetPK, budgetSK = "quota", "budget"
+var budgetKey = itemKey{"quota", "budget"}
 
 // budgetItem is the budget as stored. Revision counts its writes, and each
 // write is conditional on it. Times are Unix ms, 0 for the zero time.
 type budgetItem struct {
-	PK          string                `dynamodbav:"pk"`
-	SK          string                `dynamodbav:"sk"`
+	itemKey
 	Revision    int64                 `dynamodbav:"revision"`
 	Quarter     meterItem             `dynamodbav:"quarter"`
 	Day         meterItem             `dynamodbav:"day"`
@@ -97,7 +85,7 @@ type demandItem struct {
 
 func toBudgetItem(b quota.Budget, revision int64) budgetItem {
 	item := budgetItem{
-		PK: budgetPK, SK: budgetSK, Revision: revision,
+		itemKey: budgetKey, Revision: revision,
 		Quarter: toMeterItem(b.Quarter), Day: toMeterItem(b.Day), Told: millis(b.Told), Issued: b.Issued,
 		PausedUntil: millis(b.Pause.Until), PausedFor: b.Pause.For, PausedID: b.Pause.ID,
 		Pauses: b.Health.Pauses, PausedSince: millis(b.Health.PausedSince), PausesToday: b.PausesToday,
@@ -169,84 +157,24 @@ func (i windowItem) window() quota.Window {
 
 // Budget implements [quota.Budgets].
 func (s *Budgets) Budget(ctx context.Context) (quota.Budget, error) {
-	item, err := s.get(ctx)
+	var item budgetItem
+	err := s.table.get(ctx, budgetKey, &item)
 	return item.budget(), err
 }
 
-func (s *Budgets) get(ctx context.Context) (budgetItem, error) {
-	res, err := s.client.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: aws.String(s.name),
-		Key: map[string]types.AttributeValue{
-			"pk": &types.AttributeValueMemberS{Value: budgetPK},
-			"sk": &types.AttributeValueMemberS{Value: budgetSK},
-		},
-		ConsistentRead: aws.Bool(true),
-	})
-	if err != nil {
-		return budgetItem{}, fault.New(fault.Transient, "get the budget: %w", err)
-	}
-	var item budgetItem
-	if err := attributevalue.UnmarshalMap(res.Item, &item); err != nil {
-		return budgetItem{}, fault.New(fault.Permanent, "read the budget: %w", err)
-	}
-	return item, nil
-}
-
-const (
-	// budgetTries bounds how often a change of the budget, which all callers of
-	// Strava share, starts over because of another write in between.
-	budgetTries = 60
-	// A caller that has to start over waits for up to this long, twice as long
-	// each time, so that callers that collided spread out.
-	shortestBackoff, longestBackoff = 4 * time.Millisecond, 250 * time.Millisecond
-)
+// crowded is the contention of the budget, which all callers of Strava share:
+// the pauses double, so that callers that collided spread out.
+var crowded = contention{tries: 60, pause: func(attempt int) time.Duration {
+	return min(4*time.Millisecond<<min(attempt, 6), 250*time.Millisecond)
+}}
 
 // UpdateBudget implements [quota.Budgets].
 func (s *Budgets) UpdateBudget(ctx context.Context, change func(*quota.Budget) error) error {
-	backoff := shortestBackoff
-	for range budgetTries {
-		stored, err := s.get(ctx)
-		if err != nil {
-			return err
-		}
-		b := stored.budget()
-		if err := change(&b); err != nil {
-			return err
-		}
-		written, err := s.put(ctx, toBudgetItem(b, stored.Revision+1))
-		if err != nil || written {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fault.New(fault.Transient, "put the budget: %w", ctx.Err())
-		case <-time.After(rand.N(backoff)):
-		}
-		backoff = min(2*backoff, longestBackoff)
-	}
-	return fault.New(fault.Transient, "put the budget: too many writers at once")
-}
-
-// put writes the item unless another revision than the one before it is stored.
-func (s *Budgets) put(ctx context.Context, item budgetItem) (written bool, _ error) {
-	av, err := attributevalue.MarshalMap(item)
-	if err != nil {
-		return false, fault.New(fault.Permanent, "encode the budget: %w", err)
-	}
-	_, err = s.client.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName:           aws.String(s.name),
-		Item:                av,
-		ConditionExpression: aws.String("attribute_not_exists(pk) OR revision = :seen"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":seen": &types.AttributeValueMemberN{Value: strconv.FormatInt(item.Revision-1, 10)},
-		},
-	})
-	var refused *types.ConditionalCheckFailedException
-	switch {
-	case errors.As(err, &refused):
-		return false, nil
-	case err != nil:
-		return false, fault.New(fault.Transient, "put the budget: %w", err)
-	}
-	return true, nil
+	_, err := update(ctx, s.table, budgetKey, crowded, func(i budgetItem) int64 { return i.Revision },
+		func(i budgetItem) (budgetItem, error) {
+			b := i.budget()
+			err := change(&b)
+			return toBudgetItem(b, i.Revision+1), err
+		})
+	return err
 }

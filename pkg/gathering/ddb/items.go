@@ -77,39 +77,39 @@ type athleteItem struct {
 }
 
 type scanItem struct {
-	ID          string       `dynamodbav:"id"`
-	Begun       int64        `dynamodbav:"begun"` // Unix ms
-	First       bool         `dynamodbav:"first,omitempty"`
-	Cutoff      int64        `dynamodbav:"cutoff"` // Unix ms
-	Profiled    bool         `dynamodbav:"profiled,omitempty"`
-	Windows     []windowSpan `dynamodbav:"windows,omitempty"`
-	Offset      int          `dynamodbav:"offset,omitempty"`
-	Size        int          `dynamodbav:"size,omitempty"`
-	Skipped     int          `dynamodbav:"skipped,omitempty"`
-	LastID      int64        `dynamodbav:"last_id,omitempty"`
-	LastStart   int64        `dynamodbav:"last_start,omitempty"` // Unix ms
-	LargestSize int          `dynamodbav:"largest_size,omitempty"`
-	EndReads    int          `dynamodbav:"end_reads,omitempty"`
-	Holes       []holeItem   `dynamodbav:"holes,omitempty"`
-	Pages       int          `dynamodbav:"pages,omitempty"`
-	Chunks      int          `dynamodbav:"chunks,omitempty"`
-	Activities  int          `dynamodbav:"activities,omitempty"`
-	Oldest      int64        `dynamodbav:"oldest,omitempty"` // Unix ms
-	RecentPages []pageItem   `dynamodbav:"recent_pages,omitempty"`
-	Confirmed   bool         `dynamodbav:"confirmed,omitempty"`
-	Sequence    int64        `dynamodbav:"sequence"`
-	State       string       `dynamodbav:"state"`
-	WaitingFor  string       `dynamodbav:"waiting_for,omitempty"`
-	ResumesAt   int64        `dynamodbav:"resumes_at,omitempty"` // Unix ms
+	ID          string           `dynamodbav:"id"`
+	Begun       int64            `dynamodbav:"begun"` // Unix ms
+	First       bool             `dynamodbav:"first,omitempty"`
+	Cutoff      int64            `dynamodbav:"cutoff"` // Unix ms
+	Profiled    bool             `dynamodbav:"profiled,omitempty"`
+	Windows     []scanWindowItem `dynamodbav:"windows,omitempty"`
+	Offset      int              `dynamodbav:"offset,omitempty"`
+	Size        int              `dynamodbav:"size,omitempty"`
+	Skipped     int              `dynamodbav:"skipped,omitempty"`
+	LastID      int64            `dynamodbav:"last_id,omitempty"`
+	LastStart   int64            `dynamodbav:"last_start,omitempty"` // Unix ms
+	LargestSize int              `dynamodbav:"largest_size,omitempty"`
+	EndReads    int              `dynamodbav:"end_reads,omitempty"`
+	Holes       []holeItem       `dynamodbav:"holes,omitempty"`
+	Pages       int              `dynamodbav:"pages,omitempty"`
+	Chunks      int              `dynamodbav:"chunks,omitempty"`
+	Activities  int              `dynamodbav:"activities,omitempty"`
+	Oldest      int64            `dynamodbav:"oldest,omitempty"` // Unix ms
+	RecentPages []pageItem       `dynamodbav:"recent_pages,omitempty"`
+	Confirmed   bool             `dynamodbav:"confirmed,omitempty"`
+	Sequence    int64            `dynamodbav:"sequence"`
+	State       string           `dynamodbav:"state"`
+	WaitingFor  string           `dynamodbav:"waiting_for,omitempty"`
+	ResumesAt   int64            `dynamodbav:"resumes_at,omitempty"` // Unix ms
 }
 
-type windowSpan struct {
+type scanWindowItem struct {
 	From  int64 `dynamodbav:"from,omitempty"` // Unix ms
 	To    int64 `dynamodbav:"to"`             // Unix ms
 	Probe bool  `dynamodbav:"probe,omitempty"`
-	// Older and Newer are the ids of the neighbours of a probe.
-	Older int64 `dynamodbav:"older,omitempty"`
-	Newer int64 `dynamodbav:"newer,omitempty"`
+	// OlderID and NewerID are the ids of the neighbours of a probe.
+	OlderID int64 `dynamodbav:"older,omitempty"`
+	NewerID int64 `dynamodbav:"newer,omitempty"`
 }
 
 type holeItem struct {
@@ -160,7 +160,7 @@ func toScanItem(s gathering.Scan) *scanItem {
 		Sequence: s.Sequence, State: s.State, WaitingFor: s.WaitingFor, ResumesAt: millis(s.ResumesAt),
 	}
 	for _, w := range s.Windows {
-		item.Windows = append(item.Windows, windowSpan{millis(w.From), millis(w.To), w.Probe, w.Neighbours[0], w.Neighbours[1]})
+		item.Windows = append(item.Windows, scanWindowItem{millis(w.From), millis(w.To), w.Probe, w.Neighbours[0], w.Neighbours[1]})
 	}
 	for _, p := range s.RecentPages {
 		item.RecentPages = append(item.RecentPages, pageItem{millis(p.At), p.Offset, p.Pages, p.Chunks, p.Activities})
@@ -178,7 +178,7 @@ func (i *scanItem) scan() gathering.Scan {
 	}
 	for _, w := range i.Windows {
 		s.Windows = append(s.Windows, gathering.Window{
-			From: instant(w.From), To: instant(w.To), Probe: w.Probe, Neighbours: [2]int64{w.Older, w.Newer},
+			From: instant(w.From), To: instant(w.To), Probe: w.Probe, Neighbours: [2]int64{w.OlderID, w.NewerID},
 		})
 	}
 	for _, p := range i.RecentPages {

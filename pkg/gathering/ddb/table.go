@@ -54,13 +54,20 @@ func (t *Table) get(ctx context.Context, k itemKey, out any) error {
 	return nil
 }
 
-// tries bounds how often a write starts over because of another write in
-// between.
-const tries = 20
+// contention is how a write starts over because of another write in between: so
+// many tries, with a random wait after each, at most as long as pause says.
+type contention struct {
+	tries int
+	pause func(attempt int) time.Duration
+}
 
-// backOff waits for a random time, longer after each attempt.
-func backOff(ctx context.Context, attempt int) error {
-	if err := boot.Sleep(ctx, rand.N(time.Duration(min(attempt+1, 10))*10*time.Millisecond)); err != nil {
+// usual is the contention of what belongs to one athlete.
+var usual = contention{tries: 20, pause: func(attempt int) time.Duration {
+	return time.Duration(min(attempt+1, 10)) * 10 * time.Millisecond
+}}
+
+func (c contention) backOff(ctx context.Context, attempt int) error {
+	if err := boot.Sleep(ctx, rand.N(c.pause(attempt))); err != nil {
 		return fault.New(fault.Transient, "wait: %w", err)
 	}
 	return nil
@@ -69,9 +76,9 @@ func backOff(ctx context.Context, attempt int) error {
 // update reads an item, changes it, and writes it if no other write came in
 // between; otherwise it starts over. change returns the item to write for the
 // one that was read. revision returns the revision of the one that was read.
-func update[Item any](ctx context.Context, t *Table, k itemKey, revision func(Item) int64, change func(Item) (Item, error)) (Item, error) {
+func update[Item any](ctx context.Context, t *Table, k itemKey, c contention, revision func(Item) int64, change func(Item) (Item, error)) (Item, error) {
 	var none Item
-	for attempt := range tries {
+	for attempt := range c.tries {
 		var stored Item
 		if err := t.get(ctx, k, &stored); err != nil {
 			return none, err
@@ -97,7 +104,7 @@ func update[Item any](ctx context.Context, t *Table, k itemKey, revision func(It
 		case !errors.As(err, &refused) && !errors.As(err, &conflict):
 			return none, fault.New(fault.Transient, "put item: %w", err)
 		}
-		if err := backOff(ctx, attempt); err != nil {
+		if err := c.backOff(ctx, attempt); err != nil {
 			return none, err
 		}
 	}
@@ -115,7 +122,7 @@ func (t *Table) Athlete(ctx context.Context, id int64) (gathering.Athlete, error
 // Update implements [gathering.Athletes]. It returns the athlete as a read
 // would.
 func (t *Table) Update(ctx context.Context, id int64, change func(*gathering.Athlete) error) (gathering.Athlete, error) {
-	item, err := update(ctx, t, itemKey{athleteKey(id), stateSK}, func(i athleteItem) int64 { return i.Revision },
+	item, err := update(ctx, t, itemKey{athleteKey(id), stateSK}, usual, func(i athleteItem) int64 { return i.Revision },
 		func(i athleteItem) (athleteItem, error) {
 			i.AthleteID = id
 			a := i.athlete()
@@ -128,7 +135,7 @@ func (t *Table) Update(ctx context.Context, id int64, change func(*gathering.Ath
 // UpdateInbox implements [gathering.Inboxes]. It returns the inbox as a read
 // would.
 func (t *Table) UpdateInbox(ctx context.Context, athleteID int64, change func(*gathering.Inbox) error) (gathering.Inbox, error) {
-	item, err := update(ctx, t, itemKey{athleteKey(athleteID), inboxSK}, func(i inboxItem) int64 { return i.Revision },
+	item, err := update(ctx, t, itemKey{athleteKey(athleteID), inboxSK}, usual, func(i inboxItem) int64 { return i.Revision },
 		func(i inboxItem) (inboxItem, error) {
 			i.AthleteID = athleteID
 			m := i.inbox()
@@ -147,7 +154,7 @@ func (t *Table) Webhook(ctx context.Context) (gathering.Webhook, error) {
 
 // UpdateWebhook implements [gathering.Webhooks].
 func (t *Table) UpdateWebhook(ctx context.Context, change func(*gathering.Webhook) error) (gathering.Webhook, error) {
-	item, err := update(ctx, t, itemKey{webhookPK, webhookSK}, func(i webhookItem) int64 { return i.Revision },
+	item, err := update(ctx, t, itemKey{webhookPK, webhookSK}, usual, func(i webhookItem) int64 { return i.Revision },
 		func(i webhookItem) (webhookItem, error) {
 			w := i.webhook()
 			err := change(&w)
@@ -198,7 +205,7 @@ func (t *Table) Deliver(ctx context.Context, athleteID int64, digest string, h g
 		return "", fmt.Errorf("encode event: %w", err)
 	}
 	overflowed := false
-	for attempt := range tries {
+	for attempt := range usual.tries {
 		put, err := t.putHint(inbox, h, overflowed)
 		if err != nil {
 			return "", err
@@ -227,7 +234,7 @@ func (t *Table) Deliver(ctx context.Context, athleteID int64, digest string, h g
 			continue
 		}
 		// Another write of the same inbox got in the way.
-		if err := backOff(ctx, attempt); err != nil {
+		if err := usual.backOff(ctx, attempt); err != nil {
 			return "", err
 		}
 	}

@@ -1,6 +1,7 @@
 package gatheringtest
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -97,10 +98,8 @@ func update[T any](s *Store, get func() versioned[T], put func(versioned[T]), ch
 
 func (s *Store) athlete(id int64) versioned[gathering.Athlete] {
 	v := s.athletes[id]
+	v.value = v.value.Clone()
 	v.value.ID = id
-	s2 := &v.value.Scan
-	s2.RecentPages, s2.Windows, s2.Holes = slices.Clone(s2.RecentPages), slices.Clone(s2.Windows), slices.Clone(s2.Holes)
-	v.value.Holes = slices.Clone(v.value.Holes)
 	return v
 }
 
@@ -356,8 +355,14 @@ func (s *Store) NextDue() (due time.Time, ok bool) {
 // queue holds the jobs of one class in order.
 type queue struct{ refs []gathering.JobRef }
 
+// byDue orders the jobs of one class: the job that has been due longest comes
+// first.
+func byDue(p, q gathering.JobRef) int {
+	return cmp.Or(p.Due.Compare(q.Due), cmp.Compare(p.AthleteID, q.AthleteID), cmp.Compare(p.Kind, q.Kind))
+}
+
 func (q *queue) find(p gathering.JobRef) (int, bool) {
-	return slices.BinarySearchFunc(q.refs, p, gathering.JobRef.Compare)
+	return slices.BinarySearchFunc(q.refs, p, byDue)
 }
 
 func (q *queue) insert(p gathering.JobRef) {
@@ -379,19 +384,19 @@ func (q *queue) remove(p gathering.JobRef) {
 // Waker counts wake-ups.
 type Waker struct {
 	mu    sync.Mutex
-	after []time.Duration
+	count int
 	// Fail, when not nil, is the error that Wake returns.
 	Fail error
 }
 
 // Wake implements [gathering.Waker].
-func (w *Waker) Wake(_ context.Context, after time.Duration) error {
+func (w *Waker) Wake(context.Context, time.Duration) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.Fail != nil {
 		return w.Fail
 	}
-	w.after = append(w.after, after)
+	w.count++
 	return nil
 }
 
@@ -399,16 +404,7 @@ func (w *Waker) Wake(_ context.Context, after time.Duration) error {
 func (w *Waker) Count() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.after)
-}
-
-// Take returns the delays of the wake-ups since it was last called.
-func (w *Waker) Take() []time.Duration {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	out := w.after
-	w.after = nil
-	return out
+	return w.count
 }
 
 // Metrics counts in memory.

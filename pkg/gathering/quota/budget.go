@@ -64,6 +64,14 @@ type Pause struct {
 	ID int64
 }
 
+// paused is nil unless all calls are paused.
+func (b *Budget) paused(now time.Time) *Wait {
+	if !b.Pause.Until.After(now) {
+		return nil
+	}
+	return &Wait{b.Pause.Until, b.Pause.For}
+}
+
 // Clone returns a copy that shares nothing.
 func (b Budget) Clone() Budget {
 	b.Outstanding = slices.Clone(b.Outstanding)
@@ -137,8 +145,8 @@ func (b *Budget) roll(t time.Time) {
 // refusal returns nil when the class may make a call now.
 func (b *Budget) refusal(now time.Time, class Class) *Wait {
 	wait := Wait{Until: now}
-	if b.Pause.Until.After(now) {
-		wait = Wait{b.Pause.Until, b.Pause.For}
+	if pause := b.paused(now); pause != nil {
+		wait = *pause
 	}
 	for _, g := range b.gauges() {
 		if free := b.free(g, now, class); free.After(wait.Until) {
@@ -297,10 +305,8 @@ func (b Budget) Status(now time.Time) Status {
 		CallsYesterday:   map[Class]int{},
 		RateLimitedToday: b.RateLimited,
 		PausesToday:      b.PausesToday,
+		Pause:            b.paused(now),
 		PausedSince:      b.Health.PausedSince,
-	}
-	if b.Pause.Until.After(now) {
-		s.Pause = &Wait{b.Pause.Until, b.Pause.For}
 	}
 	if now.Sub(b.Others) < othersRemembered {
 		s.Others = b.Others

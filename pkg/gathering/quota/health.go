@@ -164,11 +164,7 @@ func (b *Budget) assess(now time.Time, permit Permit, a Answer) Standing {
 			b.pauseFor(now, outcome, quarterEnd)
 		}
 	}
-	s := Standing{RetryAt: retryAt, ServedOthers: b.Health.servedOthers(a.AthleteID)}
-	if b.Pause.Until.After(now) {
-		s.Pause = &Wait{b.Pause.Until, b.Pause.For}
-	}
-	return s
+	return Standing{Pause: b.paused(now), RetryAt: retryAt, ServedOthers: b.Health.servedOthers(a.AthleteID)}
 }
 
 // pauseFor stops all calls because of an outcome, for longer each time.
