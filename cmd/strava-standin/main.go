@@ -49,7 +49,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	athletes := flags.Int("athletes", -1, "number of generated athletes (default 10, or none with a history)")
 	domain := flags.String("callback-domain", "localhost", "domain that redirect URIs must be in")
 	silent := flags.Bool("silent-revoke", false, "send no deauthorization event when the application itself revokes")
-	lenient := flags.Bool("lenient", false, "let pass what Strava lets pass and the stand-in otherwise refuses")
+	lenient := flags.Bool("lenient", false, "accept calls that Strava accepts and the stand-in otherwise refuses")
 	settings := strava.Settings{RetryInterval: strava.Duration(15 * time.Second)}
 	flags.Func("rotation", "of refresh tokens: always, never or random (default always)", func(v string) error {
 		settings.Rotation = strava.Rotation(v)

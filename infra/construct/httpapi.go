@@ -18,8 +18,8 @@ type HTTPAPIProps struct {
 	RequestsPerSecond, Burst float64
 }
 
-// NewHTTPAPI makes an HTTP API without routes, its stage, and the log of who
-// asked for which route.
+// NewHTTPAPI makes an HTTP API without routes, its stage, and its access log,
+// see accessLogFormat.
 func NewHTTPAPI(scope constructs.Construct, id string, props *HTTPAPIProps) (awsapigatewayv2.HttpApi, awslogs.LogGroup) {
 	if props.RequestsPerSecond <= 0 || props.Burst <= 0 {
 		panic("NewHTTPAPI " + id + ": RequestsPerSecond or Burst is missing")

@@ -17,13 +17,14 @@
 // authorization is newer or, under the same one, if it was read later; when
 // both began at the same instant, the one that found the activity gone wins.
 //
-// No scan deletes much by its word alone, for an answer of Strava's may be wrong.
-// Once all of a scan is stored, what it did not find where it read in full is
-// removed if that is at most three activities or one in fifty of those held. If it
-// is more, the plane publishes RemovalQuestioned and keeps everything readable,
-// until gathering confirms that scan or a newer one is settled. What the scan did
-// not cover stays until its own seven days are over. An athlete is told that all is
-// current only by a settled scan.
+// No single scan deletes many activities, because an answer of Strava's may be
+// wrong. Once all of a scan is stored, the plane looks for the activities that
+// the scan did not find in the stretches that it read in full. It removes them
+// if they are at most three, or one in fifty of those held. If they are more,
+// it publishes RemovalQuestioned and keeps everything readable until gathering
+// confirms that scan or a newer one is settled. Activities that the scan did
+// not cover stay until their own seven days are over. An athlete is told that
+// all is current only once a scan is settled.
 //
 // Nothing that the [Fence] does not let pass can be written: the store checks
 // the fence and writes in one atomic step, so that an erasure, which sets the

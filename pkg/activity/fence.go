@@ -101,10 +101,10 @@ func (f *Fence) Revoke(generation int64, expires time.Time) bool {
 	return true
 }
 
-// Forget drops what a scan covered that began at the time or before, and reports
-// whether there was one. What such a scan outdates is too old to be kept anyway,
-// and the gaps in what it covered are Strava's data: starts of activities that
-// Strava failed to show.
+// Forget drops the stretches of the scan if it began at the time or before, and
+// reports whether there were any. The rows that such a scan outdates are too
+// old to be kept anyway, and the gaps between its stretches are Strava's data:
+// starts of activities that Strava failed to show.
 func (f *Fence) Forget(until time.Time) bool {
 	if f.Scan == nil || len(f.Scan.Covered) == 0 || f.Scan.Began.After(until) {
 		return false

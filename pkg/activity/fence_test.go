@@ -14,8 +14,8 @@ func scanOf(generation int64, began int) activity.CompletedScan {
 	return activity.CompletedScan{Generation: generation, Began: activitytest.At(began), Covered: []activity.Range{activity.Everything()}}
 }
 
-// An authorization that ends takes its scan along, whichever the fence hears of
-// first, and leaves a later one's.
+// When an authorization ends, the fence drops its scan, in whichever order the
+// two are reported, and keeps the scan of a later authorization.
 func TestTheFenceForgetsTheScanOfARevokedAuthorization(t *testing.T) {
 	expires := activitytest.At(0).Add(activity.TombstoneLifetime)
 	later := scanOf(gen2, 1)
@@ -65,9 +65,10 @@ func TestTheFenceForgetsTheScanOfARevokedAuthorization(t *testing.T) {
 	}
 }
 
-// A scan whose chunks are forgotten can no longer be settled; the gaps in what it
-// covered would tell starts of activities for longer than they may be kept.
-func TestWhatAForgottenScanCoveredIsForgottenWithIt(t *testing.T) {
+// A scan whose chunks are forgotten can no longer be settled, and its stretches
+// are forgotten, too: the gaps between them tell when activities started, which
+// may not be kept for longer.
+func TestAScanThatIsForgottenLeavesNoStretches(t *testing.T) {
 	var s activity.Sync
 	s.Report(completed(gen1, "s", 1, 0))
 	s.Store(gen1, gatheringv1.ScanChunk{ScanID: "s"}, activity.StoredChunk{Activities: 1, ReadAt: activitytest.At(1)})

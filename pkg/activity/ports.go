@@ -37,8 +37,8 @@ type WriteStore interface {
 	// before, or perhaps within an hour after it: the oldest first, each once, and
 	// at most limit of them.
 	Aged(ctx context.Context, until time.Time, limit int) ([]int64, error)
-	// Expire deletes what was read of the athlete at the time or before, what the
-	// fence knows of such a scan among it, see [Fence.Forget].
+	// Expire deletes the athlete's data that was read at the time or before,
+	// including the stretches of such a scan in the fence, see [Fence.Forget].
 	Expire(ctx context.Context, athleteID int64, until time.Time) error
 }
 

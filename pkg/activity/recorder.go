@@ -85,9 +85,10 @@ func (r *Recorder) updateSync(ctx context.Context, cause event.Meta, by Authoriz
 	return r.settle(ctx, cause, by, *ended)
 }
 
-// settle removes what an ended scan did not find. One scan may be wrong, so that
-// it removes a handful at most by itself. Of more it asks gathering and leaves
-// everything as it is, until the scan is confirmed or a newer one is settled.
+// settle removes the activities that an ended scan did not find, if they are a
+// handful at most: a single scan may be wrong. If they are more, it asks
+// gathering and leaves everything as it is until the scan is confirmed or a
+// newer one is settled.
 func (r *Recorder) settle(ctx context.Context, cause event.Meta, by Authorization, s Sync) error {
 	if len(s.Covered) > 0 {
 		var question *activityv1.RemovalQuestioned

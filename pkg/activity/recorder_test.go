@@ -310,8 +310,8 @@ func TestAScanOfALaterAuthorizationRemovesWhatItDidNotFind(t *testing.T) {
 	}
 }
 
-// One scan's word removes three activities, or two in a hundred; more stay, and
-// are asked about.
+// A single scan removes three activities, or two in a hundred. If more are
+// missing, all stay, and the plane asks about them.
 func TestOneScanRemovesAHandfulByItself(t *testing.T) {
 	for _, tc := range []struct {
 		held, missing int
@@ -388,8 +388,8 @@ func TestAQuestionedScanChangesNothingUntilItIsConfirmed(t *testing.T) {
 	if m := p.published[0].Meta; m.CausationID != "cause" || m.CorrelationID != "correlation" {
 		t.Errorf("the question is caused by %+v", m)
 	}
-	// A confirmation is what was asked for, no more: one of another scan, or one
-	// that is no news, says nothing.
+	// Only a new report of the questioned scan confirms it. A report of another
+	// scan, or one that is not newer, changes nothing.
 	for _, other := range []gatheringv1.ScanProgressed{completed(gen1, "s1", 1, 1), completed(gen1, "s2", 0, 5)} {
 		other.Confirmed = true
 		must(t, p.ScanProgressed(t.Context(), p.cause(), other))
@@ -448,8 +448,9 @@ func TestReconnectingAndOneEmptyPageLoseNothing(t *testing.T) {
 	}
 }
 
-// Of what a scan does not cover it says nothing, nor if it covers nothing.
-func TestWhatAScanDoesNotCoverIsKept(t *testing.T) {
+// A scan says nothing about activities that it does not cover; it may cover
+// none.
+func TestActivitiesThatAScanDoesNotCoverAreKept(t *testing.T) {
 	at := func(start int) *time.Time {
 		began, err := time.Parse(time.RFC3339, activitytest.Activity(1, start, "").StartDate)
 		must(t, err)
@@ -493,9 +494,10 @@ func TestWhatAScanDoesNotCoverIsKept(t *testing.T) {
 	}
 }
 
-// A scan takes no memory of what is gone away: a late reading of it, of the time
-// before, would bring it back where the scan says nothing.
-func TestWhatIsGoneStaysSoAfterAScan(t *testing.T) {
+// A scan does not remove the memory that an activity is gone. Without that
+// memory a late event with an older reading would bring the activity back, in a
+// stretch that the scan did not cover.
+func TestAGoneActivityStaysGoneAfterAScan(t *testing.T) {
 	p := newPlane()
 	must(t, p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{AthleteID: 1, Generation: gen1, ActivityID: 1, ReadAt: activitytest.At(2)}))
 	done := completed(gen1, "s", 0, 5)

@@ -18,8 +18,8 @@ type CompletedScan struct {
 	Covered []Range
 }
 
-// MaxCovered is how many of a scan's stretches count. What lies in any more counts
-// as not covered, so that it is kept.
+// MaxCovered is how many of a scan's stretches count. Activities in any further
+// stretch count as not covered and are kept.
 const MaxCovered = 25
 
 // covered gives the stretches as ranges of positions.
@@ -38,10 +38,11 @@ func covered(spans []gatheringv1.Span) []Range {
 	return out
 }
 
-// Outdates reports whether the scan has shown that the row's activity is gone: it
-// has read in full where the activity starts, began after the row was read, under
-// the same or a later authorization, and the row is not of what it found. It never
-// outdates the row of an activity that is gone, which has no start.
+// Outdates reports whether the scan has shown that the row's activity is gone.
+// That is so if the scan read the stretch in which the activity starts in full,
+// ran under the row's authorization or a later one, and began after the row was
+// read, so that the row is not one that it found. The row of an activity that
+// is already gone has no start, and no scan outdates it.
 func (s *CompletedScan) Outdates(r Row) bool {
 	if s == nil || r.Activity == nil || r.Generation > s.Generation || !r.ReadAt.Before(s.Began) {
 		return false
@@ -50,16 +51,17 @@ func (s *CompletedScan) Outdates(r Row) bool {
 	return err == nil && slices.ContainsFunc(s.Covered, func(c Range) bool { return c.Contains(p) })
 }
 
-// What one scan removes by its word alone: at most maxRemoved activities, or one in
-// maxRemovedOf of those held, whichever is more. It is what athletes delete between
-// two scans, and too little to lose a history by one wrong answer of Strava's.
+// A single scan removes at most maxRemoved activities, or one for every
+// heldPerRemoved that are held, whichever is more. Athletes delete about that
+// many between two scans, and it is too few for one wrong answer of Strava's to
+// lose a history.
 const (
-	maxRemoved   = 3
-	maxRemovedOf = 50
+	maxRemoved     = 3
+	heldPerRemoved = 50
 )
 
-// removable reports whether one scan's word is enough to remove so many of the
+// removable reports whether a single scan may remove that many of the
 // activities held.
 func removable(missing, held int) bool {
-	return missing <= maxRemoved || missing*maxRemovedOf <= held
+	return missing <= maxRemoved || missing*heldPerRemoved <= held
 }

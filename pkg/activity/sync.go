@@ -65,8 +65,9 @@ func (s *Sync) adopt(generation int64, scanID string) bool {
 	return true
 }
 
-// found has the stored chunks that count: not those that a scan sent before it went
-// back, because activities were deleted meanwhile, and found fewer.
+// found returns the stored chunks that count. A scan that went back, because an
+// activity was deleted meanwhile, may have ended with fewer chunks than it had
+// sent before; the surplus ones do not count.
 func (s *Sync) found() map[int]StoredChunk {
 	if !s.allStored() {
 		return s.Stored
@@ -125,9 +126,10 @@ func (s *Sync) Store(generation int64, chunk gatheringv1.ScanChunk, stored Store
 	return true
 }
 
-// Settle takes in that what was not found by the scan, as settled knows it, is
-// removed, and reports whether that changed anything. It changes nothing when the
-// scan has reported more, or another one has begun, in the meantime.
+// Settle notes that the activities that the scan did not find are removed, and
+// reports whether that changed anything. settled is the sync as it was judged:
+// if the scan has reported again since, or another one has begun, Settle
+// changes nothing.
 func (s *Sync) Settle(settled Sync) bool {
 	if s.Settled || s.Generation != settled.Generation || s.ScanID != settled.ScanID || s.Sequence != settled.Sequence {
 		return false

@@ -47,9 +47,10 @@ var (
 	ErrDegraded = errors.New("authorization degraded")
 )
 
-// unavailable marks a transient fault of the ports [OAuth] and [API] with
-// [ErrStravaUnavailable]: by it they say that there was no usable answer. When
-// the context has ended, Strava did not have the time that is its due.
+// unavailable marks a transient fault of the ports [OAuth] and [API], which
+// means that there was no usable answer, with [ErrStravaUnavailable]. It leaves
+// the error unmarked if the context has ended, because Strava then had too
+// little time.
 func unavailable(ctx context.Context, err error) error {
 	if !fault.Is(err, fault.Transient) || ctx.Err() != nil {
 		return err

@@ -253,14 +253,14 @@ func (a *Athlete) complete(now, gapEnd time.Time) {
 // scan is parked.
 func (a *Athlete) failPage(f failure, gapEnd time.Time) (parked bool) {
 	j, s := &a.Job, &a.Scan
-	if s.Windows[0].Probe && !f.everybodys {
+	if s.Windows[0].Probe && !f.callsPaused {
 		a.failProbe(f.at, gapEnd)
 		return false
 	}
 	j.noteFailure(f)
 	failures := j.Failures
 	switch {
-	case f.everybodys:
+	case f.callsPaused:
 	case s.goAround(failures):
 		// Going around ends by itself; do not park before.
 		failures = min(failures, maxFailures-1)

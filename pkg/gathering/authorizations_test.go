@@ -87,7 +87,7 @@ func TestAnEventThatMeetsTroubleIsFollowedWhenItComesAgain(t *testing.T) {
 		"begin again": {gathered, func(ctx context.Context, w *world, l *ledger, at probe) error {
 			return at.watchAuthorizations(*w.authorizations).Begin(ctx, w.news(), l.id, generation+1)
 		}},
-		"begin what is over": {func(w *world, l *ledger) {
+		"begin after the end": {func(w *world, l *ledger) {
 			if err := w.authorizations.End(w.t.Context(), w.news(), l.id, generation, "receipt"); err != nil {
 				w.t.Fatal(err)
 			}

@@ -160,10 +160,10 @@ func TestAStarvedScanKeepsNothingTooLong(t *testing.T) {
 	}
 }
 
-// TestNothingIsNotedForAnEstimateThatCannotBe: without a profile, the start of
-// the oldest activity would have no date of reading, and would never be
-// dropped.
-func TestNothingIsNotedForAnEstimateThatCannotBe(t *testing.T) {
+// TestWithoutAProfileNoOldestStartIsKept: without a profile there is no
+// estimate, and the start of the oldest activity would have no date of reading
+// and would never be dropped.
+func TestWithoutAProfileNoOldestStartIsKept(t *testing.T) {
 	w, id := halfway(t)
 	w.clock.Advance(7 * day)
 	w.enforce()
@@ -257,7 +257,7 @@ func (d during) Activity(ctx context.Context, athleteID, generation, activityID 
 	return d.Strava.Activity(ctx, athleteID, generation, activityID)
 }
 
-func TestTheDegradedKeepNothingOfStravasData(t *testing.T) {
+func TestADegradedAthleteKeepsNothingOfStravasData(t *testing.T) {
 	for name, degrade := range map[string]func(*world, int64){
 		"by an event": func(*world, int64) {},
 		"by a gatherer first": func(w *world, id int64) {
@@ -331,7 +331,7 @@ func degradedProgress(id int64, before gathering.Athlete) gatheringv1.ScanProgre
 	}
 }
 
-func TestTheDegradedKeepNothingOfACompleteScan(t *testing.T) {
+func TestADegradedAthleteKeepsNothingOfACompleteScan(t *testing.T) {
 	w, id, _ := current(t, 450)
 	before := w.stored(id)
 	if before.Last.Pages != 3 || before.Scan.Activities != 450 || before.Job.Class == "" {

@@ -170,8 +170,8 @@ func (w *world) consistent() {
 type situation struct {
 	history int
 	prepare func(*world, *ledger)
-	calls   int // undisturbed
-	again   int // and more of them at most, for each strike
+	calls   int // without a strike
+	again   int // at most so many more calls for each strike
 	// lasts is how long the work takes undisturbed, if that is more than minutes.
 	lasts time.Duration
 	// moves says that pages change while a scan reads them: when it goes back, it
@@ -202,7 +202,7 @@ var situations = map[string]situation{
 			l.remove(l.entries[7].ID)
 		}
 	}},
-	"a later scan that Strava fails to show one activity of": {history: 6, calls: 21, again: 1, lasts: 3 * time.Hour, prepare: func(w *world, l *ledger) {
+	"a later scan in which Strava fails to show an activity": {history: 6, calls: 21, again: 1, lasts: 3 * time.Hour, prepare: func(w *world, l *ledger) {
 		l.gather()
 		w.clock.Advance(30 * time.Hour)
 		l.entries[3].corrupt = true
@@ -374,9 +374,10 @@ func (s situation) ended(w *world, l *ledger) error {
 	return nil
 }
 
-// TestAGathererMeetsTroubleAtAnyCall: at every call to a port a gatherer is
-// killed, or gets an error, or waits until its time is over, before the call took
-// effect or after; once, or so often that the next gatherers meet the same.
+// TestAGathererMeetsTroubleAtAnyCall disturbs a gatherer at each of its calls
+// to a port, before or after the call takes effect: the gatherer is killed,
+// gets an error, or waits until its time is over. This happens once, or several
+// times, so that the next gatherers meet the same.
 func TestAGathererMeetsTroubleAtAnyCall(t *testing.T) {
 	for name, s := range situations {
 		t.Run(name, func(t *testing.T) {

@@ -186,7 +186,7 @@ func (g *Gatherer) failureOf(err error, calls *permitted) failure {
 		f.waitingFor, f.servedOthers = gatheringv1.WaitingForInternal, time.Time{}
 	}
 	if s.Pause != nil {
-		f.everybodys, f.waitingFor = true, s.Pause.For
+		f.callsPaused, f.waitingFor = true, s.Pause.For
 		f.retryAt = latest(f.retryAt, s.Pause.Until)
 	}
 	return f

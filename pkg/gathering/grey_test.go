@@ -24,14 +24,14 @@ const (
 // hang is a call without an answer: the requester gives up after 15 s.
 const hang = strava.FaultHang
 
-// greyKinds are the ways in which calls fail greyly.
+// greyKinds are the grey failures (ADR 16) that calls to any endpoint may meet.
 var greyKinds = []strava.FaultKind{
 	strava.Fault502, strava.Fault503, strava.Fault504, strava.Fault597, strava.Fault500,
 	strava.Fault200HTML, strava.Fault200Null, strava.Fault200Message, strava.Fault200Empty, strava.Fault200Truncated,
 	strava.Fault403HTML, strava.Fault403Other, strava.Fault403, strava.Fault401, strava.Fault429, strava.FaultReset, hang,
 }
 
-// pageKinds are further ways in which lists fail.
+// pageKinds are the grey failures that only lists may meet.
 var pageKinds = []strava.FaultKind{strava.Fault200EmptyList, strava.FaultRepeatedPage, strava.FaultLongPage, strava.Fault404}
 
 // ailment is how calls of some athletes fail.
@@ -39,7 +39,7 @@ type ailment struct {
 	at      string
 	kind    strava.FaultKind
 	headers strava.RateHeaders
-	athlete int64 // 0 for everybody
+	athlete int64 // 0 for all athletes
 }
 
 func (f ailment) String() string { return fmt.Sprintf("%s at %s, headers %s", f.kind, f.at, f.headers) }
@@ -249,8 +249,9 @@ func stay(t *testing.T, f *ailment) (h health, sickCalls, parked int) {
 	return h, w.calls[sick], w.metrics.Of(gathering.MetricParked)
 }
 
-// TestOneSickAthleteCostsNobodyElseAnything, however the calls for it fail.
-func TestOneSickAthleteCostsNobodyElseAnything(t *testing.T) {
+// TestOneSickAthleteCostsOthersNothing makes the calls for one athlete fail, in
+// each of the ways of greyFaults.
+func TestOneSickAthleteCostsOthersNothing(t *testing.T) {
 	healthy, _, _ := stay(t, nil)
 	if healthy.scans < 28 || healthy.different != 0 || healthy.refused != 0 || healthy.p99 > 10*time.Second {
 		t.Fatalf("without any fault: %+v", healthy)
@@ -301,9 +302,9 @@ func greyFaults() (out []ailment) {
 	return out
 }
 
-// TestOnePageThatIsWrongRemovesNothing, whatever is wrong, wherever the page
-// is, and whether it happens once or twice. A page that always fails is gone
-// around.
+// TestOnePageThatIsWrongRemovesNothing spoils each page of a list, and the one
+// beyond its end, in every way: once, twice, or always. The scan goes around a
+// page that always fails.
 func TestOnePageThatIsWrongRemovesNothing(t *testing.T) {
 	for _, kind := range append(slices.Clone(greyKinds), pageKinds...) {
 		if kind == hang {
@@ -351,7 +352,8 @@ func (w *ward) spoil(kind strava.FaultKind, req credentialsv1.ForwardRequest, re
 	if err := w.strava.Inject(strava.Fault{Endpoint: atList, Athlete: req.AthleteID, Kind: kind, Count: 1}); err != nil {
 		w.t.Fatal(err)
 	}
-	// A first page repeats none, and 401 takes two.
+	// The fault that repeats a page leaves a first page as it is. For a 401 the
+	// requester makes two calls.
 	spoilt, err := w.forwardOnce(w.t.Context(), req)
 	if err != nil {
 		w.t.Fatal(err)
@@ -381,9 +383,9 @@ func TestAMassDeletionIsGoneWithinTwoDays(t *testing.T) {
 	w.same(id)
 }
 
-// TestEverybodyRecoversFromAnOutage: half an hour after an outage of two hours
+// TestAllAthletesRecoverFromAnOutage: half an hour after an outage of two hours
 // everything is current, and no job is parked.
-func TestEverybodyRecoversFromAnOutage(t *testing.T) {
+func TestAllAthletesRecoverFromAnOutage(t *testing.T) {
 	var faults []ailment
 	for _, kind := range greyKinds {
 		for _, at := range []string{"api", atToken} {

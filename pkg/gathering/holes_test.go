@@ -87,9 +87,9 @@ func TestAListWithoutAnEndIsNotReadForEver(t *testing.T) {
 		ask    func(*credentialsv1.ForwardRequest)
 		answer func(credentialsv1.ForwardRequest, *credentialsv1.ForwardResponse)
 	}{
-		"which ignores the page": {ask: func(req *credentialsv1.ForwardRequest) { req.Query["page"] = "1" }},
-		"of what is no activity": {answer: func(_ credentialsv1.ForwardRequest, res *credentialsv1.ForwardResponse) { res.Body = "[{}]" }},
-		"which ends in what is no activity": {answer: func(_ credentialsv1.ForwardRequest, res *credentialsv1.ForwardResponse) {
+		"the page number is ignored":       {ask: func(req *credentialsv1.ForwardRequest) { req.Query["page"] = "1" }},
+		"every page holds an empty object": {answer: func(_ credentialsv1.ForwardRequest, res *credentialsv1.ForwardResponse) { res.Body = "[{}]" }},
+		"pages after the end hold an empty object": {answer: func(_ credentialsv1.ForwardRequest, res *credentialsv1.ForwardResponse) {
 			if res.Body == "[]" {
 				res.Body = "[{}]"
 			}
@@ -121,7 +121,7 @@ func TestAListWithoutAnEndIsNotReadForEver(t *testing.T) {
 	}
 }
 
-func TestWhatIsAskedForIsNotHeldUpByAHintThatWaits(t *testing.T) {
+func TestAHintThatWaitsDoesNotHoldUpARequest(t *testing.T) {
 	w := newWorld(t, plenty, histories(10, 10)...)
 	id := w.gathered(2)
 	ids := w.newest(id)
@@ -206,13 +206,13 @@ func (s sickStore) Update(ctx context.Context, id int64, change func(*gathering.
 	return s.Athletes.Update(ctx, id, change)
 }
 
-func TestAnAthleteWhoCannotBeReadStopsNobodyElse(t *testing.T) {
+func TestAnAthleteWhoCannotBeReadStopsNoOther(t *testing.T) {
 	for name, tc := range map[string]struct {
 		sick int
 		err  error
 	}{
-		"one, for now":             {1, fault.New(fault.Transient, "get item: throttled")},
-		"four, until it is mended": {4, fault.New(fault.Permanent, "read item: it cannot be understood")},
+		"one, a transient fault":  {1, fault.New(fault.Transient, "get item: throttled")},
+		"four, a permanent fault": {4, fault.New(fault.Permanent, "read item: it cannot be understood")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, plenty, histories(10, 10, 10, 10, 10, 10)...)
@@ -255,7 +255,7 @@ func TestAListThatStaysWrongCostsLittle(t *testing.T) {
 			res.Body = without(t, res.Body, missing)
 		}
 	})
-	w.pass(2 * 24 * time.Hour) // In which it is tried whether smaller pages help.
+	w.pass(2 * 24 * time.Hour) // At first the scans are repeated with smaller pages.
 	before := w.lists(id) + w.rereads(id)
 	w.pass(3 * 24 * time.Hour)
 	if n := w.lists(id) + w.rereads(id) - before; n > 3*60 || n == 0 {

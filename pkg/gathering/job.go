@@ -49,9 +49,9 @@ type failure struct {
 	// servedOthers is when Strava last answered a call for another athlete; zero
 	// if that is not known, or if the failure is not Strava's.
 	servedOthers time.Time
-	// everybodys says that calls are paused because they fail for different
+	// callsPaused says that calls are paused because they fail for different
 	// athletes. The failure is then not counted.
-	everybodys bool
+	callsPaused bool
 	// waitingFor is what the athlete's work waits for now, one of gatheringv1's.
 	waitingFor string
 }
@@ -59,7 +59,7 @@ type failure struct {
 // count returns the number of failures in a row with this one. A failure during
 // a pause counts only if it is the first.
 func (f failure) count(failures int) int {
-	if f.everybodys && failures > 0 {
+	if f.callsPaused && failures > 0 {
 		return failures
 	}
 	return failures + 1
@@ -74,7 +74,7 @@ func (f failure) retry(failures int, since time.Time) (at time.Time, parked bool
 	if failures <= maxFailures {
 		delay = min(retryDelay<<(failures-1), maxRetryDelay)
 	}
-	if failures >= maxFailures && !f.everybodys && !f.servedOthers.IsZero() && !f.servedOthers.Before(since) {
+	if failures >= maxFailures && !f.callsPaused && !f.servedOthers.IsZero() && !f.servedOthers.Before(since) {
 		delay, parked = parkTime, true
 	}
 	from := f.at

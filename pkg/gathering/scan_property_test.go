@@ -296,8 +296,9 @@ func TestABadPageRemovesNothing(t *testing.T) {
 	}
 }
 
-// TestAScanEndsWhereStravaShowsNothing: neither the only activity, nor the
-// newest one, which is above a hole that the last scan went around.
+// TestAScanEndsWhereStravaShowsNothing: Strava fails to show the only activity
+// of one history and, in another, the newest one, right above a hole that the
+// last scan went around.
 func TestAScanEndsWhereStravaShowsNothing(t *testing.T) {
 	_, l := newLedger(t, 1)
 	l.watched()

@@ -184,7 +184,7 @@ func TestA429WithoutHeadersConcernsItsAthleteAlone(t *testing.T) {
 	w.same(w.athlete(0))
 }
 
-func TestTwo429sWithoutHeadersPauseEverybody(t *testing.T) {
+func TestTwo429sWithoutHeadersPauseAllCalls(t *testing.T) {
 	w := newWorld(t, plenty, histories(10, 10, 10)...)
 	for i := range 3 {
 		w.begin(w.athlete(i))
@@ -512,8 +512,9 @@ func TestAScanThatAGapOvertakesIsRepeated(t *testing.T) {
 }
 
 func TestOneEmptyLastPageRemovesNothingHoweverShortItWas(t *testing.T) {
-	// 3 activities, and 2 % of them: so few are removed without a question. And
-	// one that moved to a page of its own, so that none is missing by number.
+	// The last page holds 3 activities, or 2 % of all: so few would be removed
+	// without a question. In the third history an upload has moved one activity to
+	// a page of its own, so that the scan finds as many as the last one.
 	for _, tc := range []struct{ history, uploads, page int }{{203, 0, 2}, {5100, 0, 26}, {200, 1, 2}} {
 		w := newWorld(t, plenty, histories(tc.history)...)
 		id := w.athlete(0)
@@ -733,7 +734,7 @@ func (u *unreadable) Athlete(ctx context.Context, id int64) (gathering.Athlete, 
 	return u.Athletes.Athlete(ctx, id)
 }
 
-func TestWhoLeavesWhileGatheringBeginsLeavesNothing(t *testing.T) {
+func TestAnAthleteWhoLeavesWhileGatheringBeginsLeavesNothing(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
 	begin := *w.authorizations
@@ -761,7 +762,7 @@ func TestWhoLeavesWhileGatheringBeginsLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestWhoLeavesJustBeforeTheInboxOpensLeavesNothing(t *testing.T) {
+func TestAnAthleteWhoLeavesJustBeforeTheInboxOpensLeavesNothing(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
 	begin := *w.authorizations
@@ -810,8 +811,8 @@ func TestEventsAboutStrangersLeaveNothing(t *testing.T) {
 	}
 }
 
-// TestTheGoneAreNotDegraded: the event may come after the end.
-func TestTheGoneAreNotDegraded(t *testing.T) {
+// TestAnAthleteWhoHasLeftIsNotDegraded: the event may come after the end.
+func TestAnAthleteWhoHasLeftIsNotDegraded(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
 	w.begin(id)

@@ -31,7 +31,8 @@ type prober struct {
 
 const probeInterval = 2 * time.Minute
 
-// probing is a world with one athlete, whose webhook is well by a first probe.
+// probing is a world with one athlete, in which a first probe has found the
+// webhook well.
 func probing(t *testing.T) *prober {
 	t.Helper()
 	w := newWorld(t, plenty, histories(3)...)
@@ -161,7 +162,8 @@ func TestAnOutageThatStravaDoesNotBridgeIsAGap(t *testing.T) {
 	for name, outage := range outages() {
 		t.Run(name, func(t *testing.T) {
 			p := probing(t)
-			// Right after a probe, and over right before the probe after the next one.
+			// The outage begins right after a probe and ends right before the second
+			// probe after it.
 			end := outage(p)
 			p.probes(1)
 			end()

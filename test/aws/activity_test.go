@@ -223,8 +223,8 @@ func TestErasureInterleavedWithWrites(t *testing.T) {
 	}
 }
 
-// Whatever call of a scan's end a reading falls into: a newer one stays, an older
-// one leaves nothing.
+// A reading is written at each of EndScan's calls to DynamoDB in turn. If it is
+// newer than the scan it stays, if it is older it leaves nothing.
 func TestScanEndInterleavedWithReadings(t *testing.T) {
 	name := mustActivitiesTable(t)
 	api := dynamodb.NewFromConfig(mustConfig(t))

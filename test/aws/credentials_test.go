@@ -50,8 +50,8 @@ func mustGrantsTable(t *testing.T) string {
 	})
 }
 
-// TestGrantsExpire: DynamoDB drops what is left of an authorization that is over
-// and owes nothing, and nothing else.
+// TestGrantsExpire: DynamoDB drops the grant of an authorization that is over
+// and has no duties left (ADR 7). It drops no other grant.
 func TestGrantsExpire(t *testing.T) {
 	name := mustGrantsTable(t)
 	table := ddb.New(dynamodb.NewFromConfig(mustConfig(t)), name)

@@ -62,8 +62,9 @@ func TestWakeupsArrive(t *testing.T) {
 	}
 }
 
-// TestGatheringItemsExpire: DynamoDB drops what is only remembered for a while, and
-// nothing of an athlete whose authorization stands.
+// TestGatheringItemsExpire: DynamoDB drops tombstones, digests of webhook
+// events and daily counts, but not the state or the inbox of an athlete whose
+// authorization is in force.
 func TestGatheringItemsExpire(t *testing.T) {
 	name := gatheringTable(t)
 	table := ddb.New(dynamodb.NewFromConfig(mustConfig(t)), name)

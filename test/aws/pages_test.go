@@ -19,11 +19,11 @@ func stingy(t *testing.T, few int32) *dynamodb.Client {
 	}))
 }
 
-// clients are what a storage is tried with.
+// clients are the DynamoDB clients that each storage is tested with.
 func clients(t *testing.T, few int32) map[string]*dynamodb.Client {
 	return map[string]*dynamodb.Client{
 		"in whole answers": dynamodb.NewFromConfig(mustConfig(t)),
-		"in short ones":    stingy(t, few),
+		"in short answers": stingy(t, few),
 	}
 }
 

@@ -362,8 +362,8 @@ func (b *browser) current(within time.Duration) syncStatus {
 	return s
 }
 
-// eventually waits for a condition. What may take long is looked at less often:
-// on a small machine looking costs time that others need.
+// eventually waits for a condition. It checks a condition that may take long
+// less often: on a small machine a check costs time that other tests need.
 func eventually(t *testing.T, within time.Duration, what string, ok func() bool) {
 	t.Helper()
 	pause := min(max(within/60, 200*time.Millisecond), time.Second)

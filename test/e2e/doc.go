@@ -1,7 +1,7 @@
-// Package e2e tests the system as it is deployed, from outside: through the HTTP
-// API, a real browser, and what Strava sees. TestSystem tells its story while all
-// is well, TestGreyFailures has Strava fail. Each has all stacks on a local cloud
-// of its own, and both run at the same time.
+// Package e2e tests the system as it is deployed, from outside: through the
+// HTTP API, a real browser, and the calls that reach Strava. In TestSystem all
+// is well, in TestGreyFailures Strava fails. Each has all stacks on a local
+// cloud of its own, and both run at the same time.
 //
 // It needs the tools that `make test` installs and so is kept out of
 // `go test ./...` by go.mod.

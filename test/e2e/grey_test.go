@@ -23,7 +23,7 @@ import (
 func TestGreyFailures(t *testing.T) {
 	t.Parallel()
 	c := start(t, "grey")
-	// The quota is not what is tried here.
+	// The quota is not under test here.
 	c.control(t, "PATCH", "/settings", map[string]any{"read_limit": []int{10_000, 100_000}, "overall_limit": []int{20_000, 200_000}}, nil)
 	athletes := c.athletes(t)
 	if len(athletes) < 10 {
@@ -177,9 +177,9 @@ func sickAthlete(t *testing.T, c *cloud, sick, newcomer int64) {
 	s.holdsTruth(sick)
 }
 
-// wrongPage spoils the second page of an athlete who is current when the whole
-// history is read again. questioned says that what is missing is looked for, and
-// the history read once more.
+// wrongPage spoils the second page when the whole history of a current athlete
+// is read again. questioned says that gathering then looks for the missing
+// activities and reads the history once more.
 func wrongPage(t *testing.T, c *cloud, b *browser, athlete int64, f strava.Fault, questioned bool) {
 	b = b.in(t)
 	f.Endpoint, f.Athlete, f.Page = strava.EndpointActivities, athlete, 2
@@ -349,10 +349,10 @@ func (c *cloud) scanned(t *testing.T, athlete int64) (s scanned) {
 	return s
 }
 
-// rescan has an athlete's history read again that is due in a day: it changes
-// the due time in gathering's table, as if the day had passed. No scan removes
-// what was read less than a minute before it, so it waits for that minute: with
-// nothing to lose, a test would prove nothing.
+// rescan makes a scan that is due in a day run now: it changes the due time in
+// gathering's table, as if the day had passed. A scan removes nothing that was
+// read less than a minute before it, so rescan first waits for that minute.
+// Otherwise the scan could remove nothing, and a test would prove nothing.
 func (c *cloud) rescan(t *testing.T, athlete int64) {
 	t.Helper()
 	last := time.UnixMilli(c.scanned(t, athlete).Last.Finished)

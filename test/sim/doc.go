@@ -5,8 +5,8 @@
 // promises while Strava or a part of Paceline fails for some of the calls.
 //
 // Everything random comes from one seed, and only one thing happens at a time,
-// so a run can be repeated exactly. What athletes do is drawn apart from what
-// fails: they do the same whatever does.
+// so a run can be repeated exactly. The actions of the athletes are drawn
+// separately from the failures, which therefore do not change them.
 //
 // `make sim` runs all scenarios, prints the figures and writes them to
 // .local/sim.json; docs/scale.md says what they mean.

@@ -186,10 +186,10 @@ func (w *world) setBroken(p part) {
 	w.store.Fail(w.ours(storage))
 }
 
-// Strava fails for everybody for outageTime, once in each outagePeriod.
+// Strava fails for all athletes for outageTime, once in each outagePeriod.
 const outageTime, outagePeriod = 2 * time.Hour, 3 * aDay
 
-// outages has Strava fail for everybody now and then, in each of these ways.
+// outages has Strava fail for all athletes now and then, in each of these ways.
 func (w *world) outages(kinds []*failure) {
 	for i, kind := range kinds {
 		begin := time.Duration((float64(i) + w.faults.Float64()) * float64(outagePeriod-2*outageTime))
@@ -200,8 +200,8 @@ func (w *world) outages(kinds []*failure) {
 	}
 }
 
-// retry has something done until it no longer meets a failure of ours, as the
-// queue does that it came from.
+// retry calls do until it meets no failure of ours, as a queue does with the
+// message that it delivers.
 func (w *world) retry(what string, do func() error) {
 	switch err := do(); {
 	case err == nil:

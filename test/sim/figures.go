@@ -26,13 +26,13 @@ type figures struct {
 	// singleWaits the same of webhooks without another one of the same athlete in
 	// the minute before.
 	waits, singleWaits []time.Duration
-	// recovery is for how long, after Strava's outage, work waited that came
-	// before its end.
+	// recovery is the longest time for which work that came before the end of an
+	// outage waited after that end.
 	recovery time.Duration
 	// faults counts the calls with another fate than a true answer, and sickCalls
 	// is the most calls that were made for one sick athlete in a day.
 	faults, sickCalls int
-	// unreadable is for how long an activity was not readable here at most,
+	// unreadable is the longest time for which an activity was not readable here
 	// although Strava could show it.
 	unreadable time.Duration
 	// firstPages and firstScans are how long newcomers waited for them.
@@ -294,8 +294,8 @@ func (w *world) completed(a *athlete, p gatheringv1.ScanProgressed) {
 	w.superseded(a, p)
 }
 
-// excuse takes the athlete out of the line without a share: who fails or leaves
-// does not stand in it.
+// excuse takes the athlete out of the line without a share, because a call for
+// the athlete failed or the athlete left.
 func (w *world) excuse(a *athlete) { delete(w.figures.waiting, a.id) }
 
 // finished takes the athlete, who has everything, out of the line.
@@ -345,10 +345,10 @@ type result struct {
 	// wrongly; SickCalls is the most that were made for one sick athlete in a day.
 	Faults    int `json:"faults"`
 	SickCalls int `json:"sick_calls_per_day"`
-	// Recovery is when, after an outage, the last of what came before its end was
-	// read.
+	// Recovery is how long after the end of an outage the last work that came
+	// before that end was done.
 	Recovery float64 `json:"recovery_min"`
-	// Unreadable is for how long an activity was not readable here at most
+	// Unreadable is the longest time for which an activity was not readable here
 	// although Strava could show it.
 	Unreadable float64 `json:"unreadable_max_h"`
 	// MaxAge is the greatest age of a row that could be read; RowsAged counts

@@ -34,17 +34,18 @@ type scenario struct {
 	// mean time between changes of the limits; 0 when there are none.
 	others, moving time.Duration
 
-	// sick is how many athletes Strava fails for, in each of the ways of illnesses
-	// in turn: every second one, or the only one, after sickAfter, the others from
-	// the beginning; for sickFor, or for ever if that is zero. Without illnesses the
-	// same athletes are well, to compare with.
+	// sick is how many athletes Strava fails for, each in one of the ways of
+	// illnesses, in turn. For every second athlete, and for a single one, it fails
+	// after sickAfter, for the others from the beginning. It fails for sickFor, or
+	// for ever if that is zero. Without illnesses the same athletes stay well, to
+	// compare with.
 	sick               int
 	illnesses          []*failure
 	sickAfter, sickFor time.Duration
 	// unshowable is the share of activities that Strava fails to show, and
 	// wrongPages that of list pages that are wrong although their status is 200.
 	unshowable, wrongPages float64
-	// outages are the ways, in turn, in which Strava fails for everybody for
+	// outages are the ways, in turn, in which Strava fails for all athletes for
 	// outageTime, once in each outagePeriod.
 	outages []*failure
 	// breakdowns is the mean time between failures of our storage, bus or

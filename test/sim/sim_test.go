@@ -93,8 +93,9 @@ func TestInterference(t *testing.T) {
 	}
 }
 
-// keepsPromises checks what holds whatever Strava does: no 429 of ours, and
-// nothing that Strava still shows is removed or unreadable for more than 7 days.
+// keepsPromises checks the promises that hold whatever Strava does: none of our
+// calls is answered with 429, and no activity that Strava still shows is
+// removed or is unreadable for more than 7 days.
 func keepsPromises(t *testing.T, r result) {
 	t.Helper()
 	if r.Own429 != 0 {
@@ -108,7 +109,9 @@ func keepsPromises(t *testing.T, r result) {
 	}
 }
 
-// isPrompt checks what holds where nobody interferes and limits are not short.
+// isPrompt checks promises that hold only if no failures and no other client
+// interfere and the limits are not short: webhooks wait for seconds, and no
+// work is parked or left incomplete.
 func isPrompt(t *testing.T, r result) {
 	t.Helper()
 	if r.SingleWaitP50 > 2 || r.SingleWaitP99 > 10 || r.WebhookWaitP99 > 20 {
@@ -148,7 +151,7 @@ func TestWebhooksAreLookedIntoWithinSeconds(t *testing.T) {
 	}
 }
 
-func TestOneSickAthleteCostsNobodyElseAnything(t *testing.T) {
+func TestOneSickAthleteCostsOthersNothing(t *testing.T) {
 	for name, after := range map[string]time.Duration{"from the beginning": 0, "later": 36 * time.Hour} {
 		s := plenty()
 		s.athletes, s.days, s.sick, s.sickAfter = 60, 4, 1, after
@@ -201,7 +204,7 @@ func TestSeveralSickAthletesDelayOthersByMinutesAtMost(t *testing.T) {
 	}
 }
 
-func TestTheSickAreCurrentSoonAfterTheyRecover(t *testing.T) {
+func TestSickAthletesAreCurrentSoonAfterTheyRecover(t *testing.T) {
 	t.Parallel()
 	s := plenty()
 	s.sick, s.illnesses, s.days, s.sickFor = 4, illnesses, 12, 8*aDay

@@ -66,9 +66,9 @@ type athlete struct {
 	// perDay is how often they upload, and zone the offset of their clock.
 	perDay float64
 	zone   time.Duration
-	// observed marks those whom a scenario makes sick, or would: the figures are
-	// those of all others. illness is how Strava fails for the athlete, until
-	// sickUntil if that is not zero.
+	// observed marks the athletes that the scenario makes sick, or keeps well to
+	// compare with: the figures are those of all others. illness is how Strava
+	// fails for the athlete, until sickUntil if that is not zero.
 	observed            bool
 	illness             *failure
 	sickFrom, sickUntil time.Time

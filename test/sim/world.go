@@ -37,8 +37,8 @@ type world struct {
 	ctx      context.Context
 	scenario scenario
 	kernel   *kernel
-	// random draws what athletes do, answers how Strava answers, and faults what
-	// fails. What athletes do is therefore the same whatever fails.
+	// random draws the actions of athletes, answers how Strava answers, and faults
+	// the failures. Athletes therefore do the same whatever fails.
 	random, answers, faults *rand.Rand
 	limiter                 *limiter
 	athletes                []*athlete
@@ -49,8 +49,9 @@ type world struct {
 	hook           *gathering.WebhookReceiver
 	authorizations *gathering.Authorizations
 
-	// outage is how Strava fails for everybody at present, and recovered when it
-	// last stopped; broken is what of ours fails.
+	// outage is how Strava fails for all athletes at present, and recovered is
+	// when the last outage ended; broken is the part of ours that fails at
+	// present.
 	outage    *failure
 	recovered time.Time
 	broken    part

@@ -50,8 +50,8 @@ func (s *Server) accessToken(c *call) string {
 	return c.URL.Query().Get("access_token")
 }
 
-// authenticated wraps the endpoints of the API: what refuses a call comes in
-// Strava's order, and then serve under the lock.
+// authenticated wraps the endpoints of the API: it makes the checks that may
+// refuse a call, in Strava's order, and then calls serve, all under the lock.
 func (s *Server) authenticated(serve func(*call, reader) answer) func(*call) answer {
 	return func(c *call) answer {
 		s.mu.Lock()

@@ -74,8 +74,9 @@ const (
 	FaultLongPage FaultKind = "long-page"
 )
 
-// faultKinds says what the kinds do. What needs more than an answer (reset,
-// hang, drop, truncated and the two of pages) is done where the call is served.
+// faultKinds says what the kinds do. Kinds that need more than an answer
+// (reset, hang, drop, truncated and the two of pages) are handled where the
+// call is served.
 var faultKinds = map[FaultKind]struct {
 	edge     bool   // it happens at the edge
 	answer   answer // in place of the true answer; status 0 when there is none
@@ -167,8 +168,8 @@ type Fault struct {
 	// Endpoint is one of the Endpoint constants, "oauth", "api", "push" or "any"; default "any".
 	Endpoint string `json:"endpoint"`
 	// Athlete limits the fault to the calls of one athlete: by the access token,
-	// and at the token endpoint by the refresh token or the code; 0 means
-	// everybody's.
+	// and at the token endpoint by the refresh token or the code; 0 means the
+	// calls of all athletes.
 	Athlete int64 `json:"athlete"`
 	// Page limits the fault to lists of activities with this page number, the
 	// first when a call names none; 0 means any call.

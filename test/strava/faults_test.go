@@ -146,7 +146,7 @@ func TestARepeatedPageIsThePageBefore(t *testing.T) {
 			t.Errorf("%s: %v, want %v", query, got, want)
 		}
 	}
-	// What it does not concern does not use it up.
+	// Calls that the fault does not concern do not use it up.
 	w.ClearFaults()
 	w.inject(strava.Fault{Kind: strava.FaultRepeatedPage})
 	w.get(tok.Access, "/api/v3/athlete")
@@ -361,7 +361,7 @@ func TestACorruptActivitySpoilsItsPageAndItself(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d", path, r.status, r.body, want)
 		}
 	}
-	// Who does not see it is not disturbed by it.
+	// The activity does not spoil a list for a client that may not see it.
 	if less := w.connect(recordedAthlete, "read", "activity:read"); w.get(less.Access, list).status != 200 || w.get(less.Access, "/api/v3/activities/104").status != 404 {
 		t.Error("a hidden activity spoils a page")
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/paceline/paceline/test/strava"
 )
 
-func TestAnswersAreCompressedForWhoAsksForIt(t *testing.T) {
+func TestAnswersAreCompressedForClientsThatAskForIt(t *testing.T) {
 	w := newWorld(t, strava.Config{})
 	tok := w.connect(athlete, everyScope...)
 	get := func(path, accept string) reply {

@@ -9,8 +9,9 @@ import (
 	"github.com/paceline/paceline/test/strava"
 )
 
-// TestLenientModeLetsPassWhatStravaDoes has each difference in both modes.
-func TestLenientModeLetsPassWhatStravaDoes(t *testing.T) {
+// TestLenientModeAcceptsCallsThatStravaAccepts makes each such call in both
+// modes.
+func TestLenientModeAcceptsCallsThatStravaAccepts(t *testing.T) {
 	for _, lenient := range []bool{false, true} {
 		t.Run(fmt.Sprintf("lenient %v", lenient), func(t *testing.T) {
 			w := newWorld(t, strava.Config{Settings: strava.Settings{Lenient: lenient}})

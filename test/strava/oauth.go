@@ -83,11 +83,11 @@ type issuedToken struct {
 }
 
 func (s *Server) routeOAuth() {
-	nobody := func(c *call) { c.params = readParams(c.Request, true) }
+	paramsOnly := func(c *call) { c.params = readParams(c.Request, true) }
 	oauth := func(name string, identify func(*call), serve func(*call) answer, patterns ...string) {
 		s.route(endpoint{name: name, identify: identify, serve: s.app(serve)}, patterns...)
 	}
-	oauth(EndpointAuthorize, nobody, s.authorize,
+	oauth(EndpointAuthorize, paramsOnly, s.authorize,
 		"GET /oauth/authorize", "GET /oauth/mobile/authorize", "GET /api/v3/oauth/authorize")
 	oauth(EndpointExchange, s.identifyGrant, s.token,
 		"POST /oauth/token", "POST /api/v3/oauth/token")

@@ -78,8 +78,8 @@ type Settings struct {
 	// SilentRevoke keeps a revocation by the application itself from sending the
 	// deauthorization event.
 	SilentRevoke bool `json:"silent_revoke"`
-	// Lenient lets pass what Strava lets pass and the stand-in otherwise refuses,
-	// so that tests can run both ways:
+	// Lenient accepts calls that Strava accepts and the stand-in otherwise
+	// refuses, so that tests can run both ways:
 	//   - GET /activities/{id} of another athlete's activity that everyone may
 	//     see answers 200 with that athlete's id, not 404.
 	//   - An authorization code lives for an hour.

@@ -23,7 +23,7 @@ type stopped struct {
 
 func (c stopped) Now() time.Time { return c.now }
 
-func TestTheStandInIsStravaToStravalib(t *testing.T) {
+func TestStravalibWorksWithTheStandIn(t *testing.T) {
 	if _, err := exec.LookPath(python); err != nil {
 		t.Fatalf("there is no %s with stravalib; run `make test`, which installs it", python)
 	}

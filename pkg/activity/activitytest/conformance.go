@@ -42,7 +42,7 @@ func (s Subject) fence(t *testing.T, athleteID int64) (out activity.Fence) {
 	return out
 }
 
-// agreeing is what may be asked about the rows of a scan's end, and agrees or not.
+// agreeing returns an agree function for EndScan that always gives this answer.
 func agreeing(yes bool) func([]activity.Row) bool {
 	return func([]activity.Row) bool { return yes }
 }
@@ -190,7 +190,7 @@ func Run(t *testing.T, store Subject) {
 			}
 		}},
 
-		{"what a scan outdates is deleted, and stays so whatever comes late", func(t *testing.T, by, later activity.Authorization) {
+		{"rows that a scan outdates are deleted, and no late reading brings them back", func(t *testing.T, by, later activity.Authorization) {
 			other := activity.Authorization{AthleteID: by.AthleteID + 1_000_000, Generation: by.Generation}
 			scan := activity.CompletedScan{Generation: later.Generation, Began: At(2), Covered: []activity.Range{activity.Everything()}}
 			write := func() {
@@ -226,7 +226,7 @@ func Run(t *testing.T, store Subject) {
 			}
 		}},
 
-		{"what a scan outdates is kept unless that is agreed to, but nothing older is taken in", func(t *testing.T, by, _ activity.Authorization) {
+		{"rows that a scan outdates stay unless agree says yes, and no older reading is taken in", func(t *testing.T, by, _ activity.Authorization) {
 			old, found := Activity(1, 1, "not found"), Activity(2, 2, "found")
 			must(t, store.Put(t.Context(), reading(by, At(1), old)))
 			must(t, store.PutGone(t.Context(), activity.Absence{By: by, At: At(1), ActivityID: 3}))

@@ -21,17 +21,19 @@ import (
 )
 
 // History plays a random history of one athlete, who must be new to the store,
-// and checks again and again that the plane answers what follows from the events
-// that it received. At Strava an activity is created, changed, moved to another
-// month, made private, deleted, one at a time or most at once. It is read alone
-// and by scans, which have gaps, and lie: they miss activities that are there. What
-// the plane asks about is confirmed, rightly or not, or overtaken by another scan.
-// The athlete reconnects, with more or fewer rights, takes the last away, leaves
-// and returns; events come late, twice, in any order or never; days go by, and what
-// is too old is swept.
+// and checks again and again that the plane's answers follow from the events
+// that it received. At Strava activities are created, changed, moved to another
+// month, made private and deleted, one at a time or most at once. They are read
+// alone and by scans. Scans have gaps, and some are wrong: they miss activities
+// that are there. The plane's questions are confirmed, rightly or not, or
+// another scan overtakes them. The athlete reconnects, with more or fewer
+// rights, loses the right to read activities, leaves and returns. Events come
+// late, twice, in any order or never. Days go by, and activities that are too
+// old are swept.
 //
-// Whatever happens, no scan removes more than a handful by its word alone, and an
-// honest one in the end makes the plane show what Strava shows.
+// Whatever happens, no scan removes more than a handful of activities unless it
+// is confirmed. After a correct scan at the end, the plane shows what Strava
+// shows.
 //
 // The same seed gives the same history. Readings under an authorization end
 // when the athlete reconnects: of two readings, the one under the newer
@@ -65,11 +67,12 @@ type history struct {
 	scanCount  int
 	// drifted is set while the store may have dropped activities by itself.
 	drifted bool
-	// strava has what there is, by id.
+	// strava holds the activities that exist at Strava, by id.
 	strava map[int64]gatheringv1.Activity
 
-	// What the plane heard of, and has to make of it. expected and asked are the
-	// questions of the present event.
+	// The facts that the plane received, and the state that follows from them.
+	// expected and asked are the questions that the present event has to lead to,
+	// and those that it led to.
 	heard                    []heardRow
 	revoked, limited, closed int64
 	authorized               bool
@@ -83,7 +86,7 @@ type heardRow struct {
 	row activity.Row
 }
 
-// scan is a scan, and what the plane heard of it.
+// scan is a scan, and the parts of it that the plane received.
 type scan struct {
 	generation int64
 	id         string
@@ -92,8 +95,8 @@ type scan struct {
 	// sent is the sequence of the last report.
 	sent int64
 
-	// read has when each chunk was read, and is zero until it was heard of; found
-	// is how many activities it has.
+	// read is when each chunk was read, zero until the plane received the chunk;
+	// found is how many activities each has.
 	read  []time.Time
 	found []int
 	// heard is the sequence of the latest report that was heard of.
@@ -104,8 +107,8 @@ type scan struct {
 	before *scan
 }
 
-// outdates is whether the scan should have found the row's activity if that were
-// still there.
+// outdates reports whether the scan would have found the row's activity if
+// Strava still had it.
 func (s *scan) outdates(r activity.Row) bool {
 	if s == nil || r.Activity == nil || r.Generation > s.generation || !r.ReadAt.Before(s.began) {
 		return false
@@ -160,7 +163,7 @@ func (h *history) play(ctx context.Context) error {
 	return h.check(ctx)
 }
 
-// drain lets all that is pending happen, and what follows from it.
+// drain delivers all pending events, and those that follow from them.
 func (h *history) drain(ctx context.Context) error {
 	for len(h.pending) > 0 {
 		deliver := h.pending[0]
@@ -172,8 +175,9 @@ func (h *history) drain(ctx context.Context) error {
 	return h.check(ctx)
 }
 
-// converge makes an honest scan of everything, confirms it if that is asked for,
-// and compares what the plane shows with what Strava does.
+// converge makes a correct scan of the whole history, confirms it if the plane
+// asks about it, and compares the activities that the plane shows with
+// Strava's.
 func (h *history) converge(ctx context.Context) error {
 	h.connect()
 	s := h.scan([]gatheringv1.Span{{}}, 1, func(gatheringv1.Activity) bool { return true })
@@ -203,8 +207,8 @@ func (h *history) converge(ctx context.Context) error {
 	return compare("what an honest scan leaves", want, got)
 }
 
-// Publish implements [activity.Publisher]. Gathering confirms what it is asked,
-// rightly or not, or lets another scan find out.
+// Publish implements [activity.Publisher]. In place of gathering it confirms a
+// question, rightly or not, or leaves it to another scan.
 func (h *history) Publish(_ context.Context, events ...event.Event) error {
 	for _, e := range events {
 		question, ok := e.Fact.(activityv1.RemovalQuestioned)
@@ -309,7 +313,7 @@ func (s *scan) forget() {
 	}
 }
 
-// activity makes one up.
+// activity returns a random activity.
 func (h *history) activity(id int64) gatheringv1.Activity {
 	begin := time.Date(2026, 12, 30+h.IntN(4), h.IntN(24), h.IntN(60), 1, 0, time.UTC).AddDate(0, -h.IntN(2), 0)
 	return gatheringv1.Activity{
@@ -392,7 +396,8 @@ func (h *history) anyScan() {
 	h.scan(spans, h.IntN(3), shows)
 }
 
-// scan sends what is covered and shown in so many chunks, and how the scan ended.
+// scan sends the activities that are covered and shown, in that many chunks,
+// and reports that the scan is completed.
 func (h *history) scan(covered []gatheringv1.Span, chunks int, shows func(gatheringv1.Activity) bool) *scan {
 	h.scanCount++
 	s := &scan{
@@ -437,8 +442,9 @@ func (h *history) report(s *scan, confirmed bool) {
 	})
 }
 
-// ofScan lets an event of a scan happen, and checks what it removes and asks. An
-// activity that the event has itself may be gone because it is Only You by now.
+// ofScan delivers an event of a scan, and checks which activities it removes
+// and which questions it leads to. It does not count activities that the event
+// itself holds: they may be hidden because they are Only You by now.
 func (h *history) ofScan(ctx context.Context, s *scan, at time.Time, has []gatheringv1.Activity, take func(), happen func() error) error {
 	shown, err := h.shown(ctx)
 	if err != nil {
@@ -581,7 +587,7 @@ func (h *history) sweep(ctx context.Context) error {
 
 func (h *history) young(at time.Time) bool { return at.After(h.now.Add(-activity.Retention)) }
 
-// latest is the newest that is known of an activity, by the facts alone.
+// latest returns the newest row of an activity, by the received facts alone.
 func (h *history) latest(id int64) (latest activity.Row) {
 	for _, one := range h.heard {
 		r := one.row
@@ -657,8 +663,8 @@ func (h *history) check(ctx context.Context) error {
 	return nil
 }
 
-// checkStatus: an athlete is told that all is current only by a scan that is
-// settled, with the activities that it found.
+// checkStatus checks that the athlete is told that all is current only once a
+// scan is settled, with the number of activities that it found.
 func (h *history) checkStatus(ctx context.Context, by activity.Authorization) error {
 	got, err := h.reader.Sync(ctx, by)
 	if err != nil {

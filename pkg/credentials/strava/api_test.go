@@ -28,7 +28,7 @@ func TestACallThatMayHaveReachedStravaCounts(t *testing.T) {
 		"an answer":        {serve(func(http.ResponseWriter, *http.Request) {}), true, ""},
 		"an outage":        {serve(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }), true, ""},
 		"a reset":          {serve(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), true, fault.Transient},
-		"nobody listens":   {closed.URL, false, fault.Transient},
+		"no server":        {closed.URL, false, fault.Transient},
 		"a malformed base": {"http://strava\x7f", false, fault.Permanent},
 	} {
 		answer, err := strava.NewAPI(httpcall.NewClient(), tc.base).Get(t.Context(), secret.New("a-token"), "/athlete", nil)

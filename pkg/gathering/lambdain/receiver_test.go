@@ -147,7 +147,7 @@ func TestEventsAreTakenIn(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeStoredIsNotAcknowledged(t *testing.T) {
+func TestAnEventThatCannotBeStoredIsNotAcknowledged(t *testing.T) {
 	call, store, _ := newHook(t)
 	if res := call("POST", "key", documented, nil); res.StatusCode != 200 {
 		t.Fatalf("status %d", res.StatusCode)
@@ -290,7 +290,7 @@ func TestAnEventTimeThatCannotBeReadIsTheTimeOfReceipt(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeReadIsRefusedWithAReason(t *testing.T) {
+func TestAnUnreadableEventIsRefusedWithAReason(t *testing.T) {
 	with := func(name, value string) string { return body(t, map[string]string{name: value}) }
 	const members = "object_type, object_id and owner_id"
 	for name, tc := range map[string]struct {

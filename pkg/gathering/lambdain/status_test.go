@@ -46,7 +46,7 @@ func TestStatusShowsTheHealthOfTheWebhook(t *testing.T) {
 	}
 }
 
-func TestStatusShowsThatStravaAnswersNobody(t *testing.T) {
+func TestStatusShowsThatStravaAnswersNoCall(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 5, 0, 0, time.UTC)
 	budgets := &quotatest.Budgets{}
 	engine := &quota.Engine{Budgets: budgets, Now: func() time.Time { return now }}

@@ -291,7 +291,7 @@ func (d *desk) serve(athleteID int64) quota.Standing {
 	return d.Settle(d.now, d.must(quota.Webhook), a)
 }
 
-func TestA429WithoutHeadersIsOneAthletesUntilAnotherHasOne(t *testing.T) {
+func TestA429WithoutHeadersPausesNothingUntilAnotherAthleteGetsOne(t *testing.T) {
 	quarterEnd := noon.Add(15*time.Minute + quota.Skew)
 	d := opened(t)
 	if s := d.fail(1, quota.RateLimited); s.Pause != nil || !s.RetryAt.Equal(quarterEnd) {
@@ -347,7 +347,7 @@ func TestStravaIsDownWhenDifferentAthletesFail(t *testing.T) {
 	}
 }
 
-func TestOneAthletes429WithoutHeadersIsNoneOfAnotherWhoFailsOtherwise(t *testing.T) {
+func TestA429WithoutHeadersAndAnotherFailureOfAnotherAthletePauseNothing(t *testing.T) {
 	for name, other := range map[string]quota.Outcome{"502": quota.Maintenance, "nothing": quota.Unavailable} {
 		d := opened(t)
 		d.fail(1, other)
@@ -394,7 +394,7 @@ func TestCallsThatBeganBeforeAPauseDoNotLengthenIt(t *testing.T) {
 	d.waitsFor(quota.Leave, quota.ForStrava, d.now.Add(time.Minute))
 }
 
-func TestAnInactiveApplicationPausesEverybodyOnceAnotherAthleteConfirmsIt(t *testing.T) {
+func TestAnInactiveApplicationPausesAllCallsOnceAnotherAthleteConfirmsIt(t *testing.T) {
 	d := opened(t)
 	if s := d.fail(1, quota.Inactive); s.Pause != nil {
 		t.Errorf("%+v", s)
@@ -482,7 +482,7 @@ func TestServedOthers(t *testing.T) {
 	}
 }
 
-func TestWhatIsLeftIsScarceWhenItMayNotLastForWebhooks(t *testing.T) {
+func TestTheQuotaIsScarceWhenItMayNotLastForWebhooks(t *testing.T) {
 	d := opened(t)
 	if d.must(quota.Webhook).Scarce {
 		t.Error("590 of 600 are left")
@@ -643,9 +643,9 @@ func TestWorkThatWasServedLateCountsWhenItCameUp(t *testing.T) {
 	}
 }
 
-// TestAFewSickAthletesPauseNobodyAgain: in a quiet deployment Strava may serve
-// no other athlete in between.
-func TestAFewSickAthletesPauseNobodyAgain(t *testing.T) {
+// TestAFewSickAthletesDoNotPauseCallsAgain: in a quiet deployment Strava may
+// serve no other athlete in between.
+func TestAFewSickAthletesDoNotPauseCallsAgain(t *testing.T) {
 	d := opened(t)
 	d.fail(1, quota.Maintenance)
 	if s := d.fail(2, quota.Maintenance); s.Pause == nil {
@@ -665,8 +665,8 @@ func TestAFewSickAthletesPauseNobodyAgain(t *testing.T) {
 	}
 }
 
-// TestAPartOfADayTeachesNothing: of the day on which the first permit was asked for
-// only the rest was seen.
+// TestAPartOfADayTeachesNothing: the budget has seen only the rest of the day
+// on which the first permit was requested.
 func TestAPartOfADayTeachesNothing(t *testing.T) {
 	d := newDesk(t)
 	d.settle(d.must(quota.Webhook), answer(d.now, 1, 100, 1, 1000)) // At noon.

@@ -15,8 +15,8 @@ const (
 )
 
 // needed is how many athletes' calls must fail in the same way, with no answer
-// in between, before the failure counts as everybody's. One athlete's call may
-// fail for ever while Strava works for all others.
+// in between, before Strava counts as failing for all athletes. The calls for
+// one athlete may fail for ever while Strava works for all others.
 var needed = map[Outcome]int{
 	Unavailable: 3,
 	Maintenance: 2,
@@ -88,9 +88,10 @@ func (h Health) servedOthers(athleteID int64) time.Time {
 }
 
 // failed notes that a call for the athlete failed. It reports whether Strava
-// now fails for everybody, and with which outcome: either enough athletes met
-// the same outcome, or as many as Unavailable needs met any.
-func (h *Health) failed(athleteID int64, outcome Outcome) (everybodys Outcome, ok bool) {
+// now fails for all athletes, and with which outcome. It does if the calls of
+// enough athletes failed with the same outcome, or if the calls of as many
+// athletes as Unavailable needs failed with any outcomes.
+func (h *Health) failed(athleteID int64, outcome Outcome) (common Outcome, ok bool) {
 	athlete := markOf(athleteID)
 	same := func(f Failure) bool { return f.Athlete == athlete }
 	known := slices.ContainsFunc(h.Failing, same)
@@ -99,7 +100,7 @@ func (h *Health) failed(athleteID int64, outcome Outcome) (everybodys Outcome, o
 	h.Failing = h.Failing[max(0, len(h.Failing)-maxFailing):]
 	if h.Pauses > 0 && known && len(h.Failing) < maxFailing {
 		// After a pause the calls for a few sick athletes fail once more. That is no
-		// new evidence, and must not keep everybody waiting.
+		// new evidence, and must not keep all other athletes waiting.
 		return outcome, false
 	}
 	if h.alike(outcome) >= needed[outcome] {

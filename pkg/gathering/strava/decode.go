@@ -152,7 +152,7 @@ func (o *owner) UnmarshalJSON(b []byte) error {
 	var athlete struct {
 		ID identifier `json:"id"`
 	}
-	_ = json.Unmarshal(b, &athlete) // What is no object has no id.
+	_ = json.Unmarshal(b, &athlete) // A value that is no object has no id.
 	o.id = athlete.ID
 	return nil
 }

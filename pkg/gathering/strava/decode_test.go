@@ -235,7 +235,7 @@ func TestAnActivityWithoutAReadableOwnerHasNone(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoPageIsAnError(t *testing.T) {
+func TestABodyThatIsNoPageIsAnError(t *testing.T) {
 	good := with("")
 	for name, body := range map[string]string{
 		"null": `null`, "an object": `{"message":"error"}`, "HTML": `<html><body>Strava is temporarily unavailable</body></html>`,
