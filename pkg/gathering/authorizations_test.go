@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
 // erased fails the test if ErasureCompleted is published while any of the
@@ -177,5 +180,191 @@ func TestGatheringGoesOnWhileItsBeginningIsCutOff(t *testing.T) {
 		if err := l.differs(); err != nil {
 			t.Errorf("cut off %s, a webhook later: %v", x.point, err)
 		}
+	}
+}
+
+func TestEndForgetsAndFences(t *testing.T) {
+	w := newWorld(t, plenty)
+	id := w.athlete(0)
+	w.begin(id)
+	w.receive(w.event(id, 1, gathering.AspectUpdate))
+	if err := w.authorizations.End(t.Context(), w.news(), id, generation, "receipt"); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(time.Hour)
+	if n := w.strava.Counters().Total("api", id) + w.lists(id) + w.rereads(id); n != 0 {
+		t.Errorf("%d calls after the end", n)
+	}
+	if n := w.store.Held(id); n != 0 {
+		t.Errorf("%d items are left", n)
+	}
+	// AthleteAuthorized comes again, late.
+	if err := w.authorizations.Begin(t.Context(), w.news(), id, generation); err != nil {
+		t.Fatal(err)
+	}
+	if a := w.stored(id); a.State != gathering.Revoked || a.Scan.ID != "" || a.Job != (gathering.Job{}) {
+		t.Errorf("%+v", a)
+	}
+	if f := eventtest.Facts[gatheringv1.ErasureCompleted](w.bus); len(f) != 1 || f[0].Receipt != "receipt" {
+		t.Errorf("confirmed %+v", f)
+	}
+	// A new authorization counts; a late end of the old one does not.
+	if err := w.authorizations.Begin(t.Context(), w.news(), id, generation+1); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.authorizations.End(t.Context(), w.news(), id, generation, "receipt"); err != nil {
+		t.Fatal(err)
+	}
+	w.until("the new authorization is gathered", func() bool { return w.completed(id) == 1 })
+	if n := w.inbox(id).Generation; n != generation+1 {
+		t.Errorf("the inbox is of generation %d", n)
+	}
+}
+
+// overtaken inboxes change just after the athlete has left.
+type overtaken struct {
+	gathering.Inboxes
+	leave func()
+}
+
+func (o overtaken) UpdateInbox(ctx context.Context, athleteID int64, change func(*gathering.Inbox) error) (gathering.Inbox, error) {
+	o.leave()
+	return o.Inboxes.UpdateInbox(ctx, athleteID, change)
+}
+
+// unreadable athletes cannot be read the first time.
+type unreadable struct {
+	gathering.Athletes
+	read bool
+}
+
+func (u *unreadable) Athlete(ctx context.Context, id int64) (gathering.Athlete, error) {
+	if !u.read {
+		u.read = true
+		return gathering.Athlete{}, fault.New(fault.Transient, "not now")
+	}
+	return u.Athletes.Athlete(ctx, id)
+}
+
+func TestAnAthleteWhoLeavesWhileGatheringBeginsLeavesNothing(t *testing.T) {
+	w := newWorld(t, plenty)
+	id := w.athlete(0)
+	begin := *w.authorizations
+	var once sync.Once
+	begin.Inboxes = overtaken{w.store, func() {
+		once.Do(func() {
+			if err := w.authorizations.End(t.Context(), w.news(), id, generation, "receipt"); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}}
+	begin.Athletes = &unreadable{Athletes: w.store}
+	if err := begin.Begin(t.Context(), w.news(), id, generation); !fault.Is(err, fault.Transient) {
+		t.Fatal(err)
+	}
+	// The event comes again.
+	if err := begin.Begin(t.Context(), w.news(), id, generation); err != nil {
+		t.Fatal(err)
+	}
+	if a, m := w.stored(id), w.inbox(id); a.State != gathering.Revoked || m.Generation != 0 {
+		t.Errorf("%+v, %+v", a, m)
+	}
+	if f := eventtest.Facts[gatheringv1.ScanProgressed](w.bus); len(f) != 0 {
+		t.Errorf("published %+v", f)
+	}
+}
+
+func TestAnAthleteWhoLeavesJustBeforeTheInboxOpensLeavesNothing(t *testing.T) {
+	w := newWorld(t, plenty)
+	id := w.athlete(0)
+	begin := *w.authorizations
+	begin.Inboxes = overtaken{w.store, func() {
+		if err := w.authorizations.End(t.Context(), w.news(), id, generation, "receipt"); err != nil {
+			t.Fatal(err)
+		}
+	}}
+	if err := begin.Begin(t.Context(), w.news(), id, generation); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.inbox(id).Generation; n != 0 {
+		t.Errorf("the inbox is of generation %d", n)
+	}
+}
+
+// TestAnOldAuthorizationEventIsIgnored: the tombstone may be gone when a
+// message returns from the dead letters.
+func TestAnOldAuthorizationEventIsIgnored(t *testing.T) {
+	for age, held := range map[time.Duration]int{7*day - 1: 2, 7 * day: 0, 11 * day: 0} {
+		w := newWorld(t, plenty)
+		id, cause := w.athlete(0), w.news()
+		w.clock.Advance(age)
+		if err := w.authorizations.Begin(t.Context(), cause, id, generation); err != nil {
+			t.Fatal(err)
+		}
+		if n := w.store.Held(id); n != held { // The state and the inbox.
+			t.Errorf("%s old: %d items", age, n)
+		}
+		if n := len(w.progress(id)); n != min(held, 1) {
+			t.Errorf("%s old: %d reports", age, n)
+		}
+	}
+}
+
+// TestEventsAboutStrangersLeaveNothing, however late they are.
+func TestEventsAboutStrangersLeaveNothing(t *testing.T) {
+	w := newWorld(t, plenty)
+	id := w.athlete(0)
+	err := w.authorizations.Degrade(t.Context(), w.news(), id, generation)
+	if err2 := w.authorizations.Refresh(t.Context(), id, generation); err != nil || err2 != nil {
+		t.Fatal(err, err2)
+	}
+	if n, reported := w.store.Held(id), len(w.bus.Events()); n != 0 || reported != 0 || w.wakeups.Count() != 0 {
+		t.Errorf("%d items, %d events, %d wake-ups", n, reported, w.wakeups.Count())
+	}
+}
+
+// TestAnAthleteWhoHasLeftIsNotDegraded: the event may come after the end.
+func TestAnAthleteWhoHasLeftIsNotDegraded(t *testing.T) {
+	w := newWorld(t, plenty)
+	id := w.athlete(0)
+	w.begin(id)
+	if err := w.authorizations.End(t.Context(), w.news(), id, generation, "receipt"); err != nil {
+		t.Fatal(err)
+	}
+	reported := len(w.bus.Events())
+	if err := w.authorizations.Degrade(t.Context(), w.news(), id, generation); err != nil {
+		t.Fatal(err)
+	}
+	if a := w.stored(id); a.State != gathering.Revoked || len(w.bus.Events()) != reported {
+		t.Errorf("%+v, and published %d events", a, len(w.bus.Events())-reported)
+	}
+}
+
+func TestAReconnectStartsOver(t *testing.T) {
+	w := newWorld(t, plenty)
+	id := w.athlete(0)
+	w.gather(id)
+	if err := w.authorizations.Degrade(t.Context(), w.news(), id, generation); err != nil {
+		t.Fatal(err)
+	}
+	if p := w.lastProgress(id); p.WaitingFor != gatheringv1.WaitingForReconnect {
+		t.Errorf("%+v", p)
+	}
+	w.receive(w.event(id, w.truth(id)[0].ID, gathering.AspectUpdate))
+	w.pass(time.Hour)
+	if n := w.rereads(id); n != 0 {
+		t.Errorf("%d calls that are useless", n)
+	}
+	if err := w.authorizations.Begin(t.Context(), w.news(), id, generation+1); err != nil {
+		t.Fatal(err)
+	}
+	w.until("it is gathered again", func() bool { return w.completed(id) == 2 })
+}
+
+func TestANewcomerWakesAGatherer(t *testing.T) {
+	w, l := newLedger(t, 10)
+	l.begin()
+	if n := w.wakeups.Count(); n != 1 {
+		t.Errorf("%d wake-ups", n)
 	}
 }

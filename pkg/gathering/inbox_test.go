@@ -2,7 +2,6 @@ package gathering_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -15,8 +14,6 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/quota"
-	"github.com/paceline/paceline/pkg/kit/fault"
-	"github.com/paceline/paceline/pkg/kit/secret"
 	"github.com/paceline/paceline/test/strava"
 )
 
@@ -477,103 +474,6 @@ func TestAHintThatFailsIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestHandshake(t *testing.T) {
-	w := newWorld(t, plenty)
-	if err := w.receiver.Handshake(t.Context(), callbackKey, verifyToken); err != nil {
-		t.Errorf("the right one: %v", err)
-	}
-	for name, tc := range map[string]struct {
-		key, token string
-		want       fault.Kind
-	}{
-		"a wrong key":   {"x", verifyToken, fault.NotFound},
-		"a wrong token": {callbackKey, "x", fault.Invalid},
-		// A digest is no password.
-		"the digests": {secret.New(callbackKey).SHA256(), secret.New(verifyToken).SHA256(), fault.NotFound},
-	} {
-		if err := w.receiver.Handshake(t.Context(), tc.key, tc.token); !fault.Is(err, tc.want) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-func TestReceiveTakesInWhatConcernsUs(t *testing.T) {
-	w, id, _ := current(t, 1)
-	event := func(change func(*gathering.WebhookEvent)) gathering.WebhookEvent {
-		n := w.event(id, 11, gathering.AspectCreate)
-		change(&n)
-		return n
-	}
-	for name, tc := range map[string]struct {
-		key    string
-		event  gathering.WebhookEvent
-		want   fault.Kind // "" for none
-		metric string
-	}{
-		"an activity":          {callbackKey, event(func(*gathering.WebhookEvent) {}), "", gathering.MetricWebhookEvents},
-		"an athlete's update":  {callbackKey, event(func(n *gathering.WebhookEvent) { n.ObjectType = "athlete" }), "", gathering.MetricWebhookIgnored},
-		"an unknown object":    {callbackKey, event(func(n *gathering.WebhookEvent) { n.ObjectType = "club" }), "", gathering.MetricWebhookIgnored},
-		"an unknown aspect":    {callbackKey, event(func(n *gathering.WebhookEvent) { n.AspectType = "merge" }), "", gathering.MetricWebhookIgnored},
-		"a stranger":           {callbackKey, event(func(n *gathering.WebhookEvent) { n.OwnerID = 99 }), "", gathering.MetricWebhookUnknown},
-		"a wrong key":          {"x", event(func(*gathering.WebhookEvent) {}), fault.NotFound, gathering.MetricWebhookRejected},
-		"another subscription": {callbackKey, event(func(n *gathering.WebhookEvent) { n.SubscriptionID = 6 }), fault.Invalid, gathering.MetricWebhookRejected},
-		"no owner":             {callbackKey, event(func(n *gathering.WebhookEvent) { n.OwnerID = 0 }), fault.Invalid, gathering.MetricWebhookRejected},
-	} {
-		before, hints := w.metrics.All(), len(w.inbox(id).Hints)
-		err := w.receiver.Receive(t.Context(), tc.key, tc.event)
-		if (tc.want == "") != (err == nil) || (err != nil && !fault.Is(err, tc.want)) {
-			t.Errorf("%s: %v", name, err)
-		}
-		for metric, n := range w.metrics.All() {
-			if want := before[metric]; n != want && metric != tc.metric {
-				t.Errorf("%s: counted as %s", name, metric)
-			}
-		}
-		if tc.metric != "" && w.metrics.Of(tc.metric) != before[tc.metric]+1 {
-			t.Errorf("%s: not counted as %s", name, tc.metric)
-		}
-		if stored := len(w.inbox(id).Hints) > hints; stored != (tc.metric == gathering.MetricWebhookEvents) {
-			t.Errorf("%s: stored %v", name, stored)
-		}
-	}
-}
-
-func TestReceiveLosesNothingBeforeTheSubscriptionIsKnown(t *testing.T) {
-	w, id, _ := current(t, 1)
-	w.configure(0, 2)
-	w.clock.Advance(2 * time.Second)
-	n := w.event(id, 11, gathering.AspectCreate)
-	n.SubscriptionID = subscription + 1
-	if err := w.receiver.Receive(t.Context(), callbackKey, n); !fault.Is(err, fault.Transient) {
-		t.Fatalf("got %v", err)
-	}
-	w.configure(subscription+1, 3)
-	w.clock.Advance(2 * time.Second)
-	w.receive(n)
-	if m := w.inbox(id); len(m.Hints) != 1 {
-		t.Fatal("not stored")
-	}
-}
-
-func TestNothingIsAcknowledgedThatIsNotStored(t *testing.T) {
-	w, id, _ := current(t, 1)
-	w.receive(w.event(id, 11, gathering.AspectCreate))
-	w.store.Fail(errors.New("boom"))
-	if w.receiver.Receive(t.Context(), callbackKey, w.event(id, 12, gathering.AspectCreate)) == nil {
-		t.Error("200 would be answered for an event that is lost")
-	}
-	w.store.Fail(nil)
-	// Waking is best effort.
-	w.wakeups.Fail = errors.New("boom")
-	w.receive(w.event(id, 13, gathering.AspectCreate))
-	w.bus.Fail(errors.New("boom"))
-	n := w.event(99, 99, "update")
-	n.ObjectType, n.Updates = "athlete", map[string]any{"authorized": "false"}
-	if w.receiver.Receive(t.Context(), callbackKey, n) == nil {
-		t.Error("200 would be answered for a deauthorization that is lost")
-	}
-}
-
 func TestAnAthleteWhoAsksSeesTheNewest(t *testing.T) {
 	w, id, calls := current(t, 250)
 	a := w.truth(id)[3].ID
@@ -653,5 +553,44 @@ func TestAQuestionIsSettledAlthoughOneOfItsSampleCannotBeRead(t *testing.T) {
 				t.Errorf("the question is still open: %+v", q)
 			}
 		})
+	}
+}
+
+// TestAnotherAthletesActivityIsNotTakenIn: Strava shows a public activity to
+// every athlete by its id.
+func TestAnotherAthletesActivityIsNotTakenIn(t *testing.T) {
+	settings := plenty
+	settings.Lenient = true
+	w := newWorld(t, settings, histories(10, 10)...)
+	id, other := w.athlete(0), w.athlete(1)
+	w.gather(id)
+	foreign := w.truth(other)[3].ID
+	for _, aspect := range []string{gathering.AspectUpdate, gathering.AspectDelete, gathering.AspectCreate} {
+		before := w.rereads(id)
+		w.receive(w.event(id, foreign, aspect))
+		w.pass(30 * time.Minute)
+		if w.rereads(id) == before || w.answers(404) != 0 {
+			t.Errorf("%s: %d re-reads, %d answered with 404", aspect, w.rereads(id)-before, w.answers(404))
+		}
+		w.same(id)
+	}
+}
+
+// TestAScanForTooManyHintsWaitsForTheClocks: a scan does not remove activities
+// that were read within the minute before it.
+func TestAScanForTooManyHintsWaitsForTheClocks(t *testing.T) {
+	w, l := newLedger(t, 10)
+	l.gather()
+	w.clock.Advance(5 * time.Minute)
+	w.receive(w.event(l.id, l.entries[0].ID, gathering.AspectUpdate))
+	if _, err := w.store.UpdateInbox(t.Context(), l.id, func(m *gathering.Inbox) error { m.Overflowed = true; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	w.work()
+	if j := w.stored(l.id).Job; j.Class != quota.Webhook || j.Due.Before(w.clock.Now().Add(time.Minute)) {
+		t.Errorf("at %s: %+v", w.clock.Now(), j)
+	}
+	if m := w.inbox(l.id); len(m.Hints) != 0 || m.Overflowed {
+		t.Errorf("left %+v", m)
 	}
 }

@@ -2,187 +2,530 @@ package gathering_test
 
 import (
 	"context"
+	"errors"
+	"testing"
 	"time"
 
-	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/quota"
-	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// probe runs right before and right after every call of a process to a port. If
-// it returns an error, the call returns that: before the call, the call is not
-// made; after it, the answer is lost. If it panics, the process ends.
-type probe func(point string) error
+// prober runs probes against the world's receiver.
+type prober struct {
+	*world
+	probe *gathering.Probe
+	// unreachable says that nothing reaches the receiver.
+	unreachable bool
+	// atStrava is the state of the subscription at Strava; asked counts the
+	// questions.
+	atStrava string
+	id       int64
+	asked    int
+	// broken is the error of check-subscription itself.
+	broken error
+	// before, when set, happens after a probe began and before its answer.
+	before func()
+	// skew is by how much the probe's clock is ahead.
+	skew time.Duration
+}
 
-// observe is a probe that returns no error.
-func observe(look func(point string)) probe {
-	return func(point string) error {
-		look(point)
-		return nil
+const probeInterval = 2 * time.Minute
+
+// probing is a world with one athlete, in which a first probe has found the
+// webhook well.
+func probing(t *testing.T) *prober {
+	t.Helper()
+	w := newWorld(t, plenty, histories(3)...)
+	w.gather(w.athlete(0))
+	w.configure(subscription, 1)
+	p := &prober{world: w, atStrava: credentialsv1.SubscriptionOK, id: subscription}
+	p.probe = &gathering.Probe{
+		Webhooks: w.store, Check: p.check, Metrics: w.metrics, Now: func() time.Time { return w.clock.Now().Add(p.skew) },
+	}
+	p.run()
+	// The time of the world's setup is no outage.
+	if _, err := w.store.UpdateWebhook(t.Context(), func(hook *gathering.Webhook) error { hook.Gap = gathering.Gap{}; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func (p *prober) check(ctx context.Context, req credentialsv1.CheckSubscriptionRequest) (credentialsv1.CheckSubscriptionResponse, error) {
+	res := credentialsv1.CheckSubscriptionResponse{Configured: true, Subscription: credentialsv1.SubscriptionUnknown}
+	if req.AskStrava {
+		p.asked++
+		res.Subscription, res.SubscriptionID = p.atStrava, p.id
+	}
+	if err := p.receiver.Handshake(ctx, callbackKey, verifyToken); err != nil {
+		res.CallbackFailure = err.Error()
+	}
+	if p.unreachable {
+		res.CallbackFailure = "the callback answered with status 502"
+	}
+	if p.before != nil {
+		before := p.before
+		p.before = nil
+		before()
+	}
+	return res, p.broken
+}
+
+// run probes once and ignores an error.
+func (p *prober) run() { _ = p.probe.Run(p.t.Context(), false) }
+
+// probes probes n times, each after the interval.
+func (p *prober) probes(n int) {
+	for range n {
+		p.clock.Advance(probeInterval)
+		p.run()
 	}
 }
 
-// watch returns the gatherer with the probe at all its calls.
-func (at probe) watch(g gathering.Gatherer) *gathering.Gatherer {
-	g.Athletes = probedAthletes{g.Athletes, at}
-	g.Inboxes = probedInboxes{g.Inboxes, at}
-	g.Jobs = probedJobs{g.Jobs, at}
-	g.Webhooks = probedWebhooks{g.Webhooks, at}
-	g.Quota = probedQuota{g.Quota, at}
-	g.Strava = probedStrava{g.Strava, at}
-	g.Waker = probedWaker{g.Waker, at}
-	g.Publisher = probedPublisher{g.Publisher, at}
-	return &g
-}
-
-// watchAuthorizations does the same for Authorizations.
-func (at probe) watchAuthorizations(z gathering.Authorizations) *gathering.Authorizations {
-	z.Athletes = probedAthletes{z.Athletes, at}
-	z.Inboxes = probedInboxes{z.Inboxes, at}
-	z.Waker = probedWaker{z.Waker, at}
-	z.Publisher = probedPublisher{z.Publisher, at}
-	return &z
-}
-
-// around makes a call with the probe before and after it. Like a real client it
-// makes no call once the context has ended.
-func (at probe) around(ctx context.Context, what string, do func() error) error {
-	if err := ctx.Err(); err != nil {
-		return fault.New(fault.Transient, "%s: %w", what, err)
-	}
-	if err := at("before " + what); err != nil {
-		return err
-	}
-	err := do()
-	if lost := at("after " + what); lost != nil {
-		return lost
-	}
-	return err
-}
-
-type probedAthletes struct {
-	gathering.Athletes
-	at probe
-}
-
-func (p probedAthletes) Athlete(ctx context.Context, id int64) (a gathering.Athlete, err error) {
-	err = p.at.around(ctx, "reading the athlete", func() (err error) { a, err = p.Athletes.Athlete(ctx, id); return err })
-	return a, err
-}
-
-func (p probedAthletes) Update(ctx context.Context, id int64, change func(*gathering.Athlete) error) (a gathering.Athlete, err error) {
-	err = p.at.around(ctx, "writing the athlete", func() (err error) { a, err = p.Athletes.Update(ctx, id, change); return err })
-	return a, err
-}
-
-type probedInboxes struct {
-	gathering.Inboxes
-	at probe
-}
-
-func (p probedInboxes) UpdateInbox(ctx context.Context, id int64, change func(*gathering.Inbox) error) (m gathering.Inbox, err error) {
-	err = p.at.around(ctx, "writing the inbox", func() (err error) { m, err = p.Inboxes.UpdateInbox(ctx, id, change); return err })
-	return m, err
-}
-
-func (p probedInboxes) DropInbox(ctx context.Context, id, generation int64) error {
-	return p.at.around(ctx, "dropping the inbox", func() error { return p.Inboxes.DropInbox(ctx, id, generation) })
-}
-
-type probedJobs struct {
-	gathering.JobQueue
-	at probe
-}
-
-func (p probedJobs) Due(ctx context.Context, class quota.Class, at time.Time, after *gathering.JobRef, limit int) (refs []gathering.JobRef, err error) {
-	err = p.at.around(ctx, "listing jobs", func() (err error) { refs, err = p.JobQueue.Due(ctx, class, at, after, limit); return err })
-	return refs, err
-}
-
-type probedWebhooks struct {
-	gathering.Webhooks
-	at probe
-}
-
-func (p probedWebhooks) Webhook(ctx context.Context) (w gathering.Webhook, err error) {
-	err = p.at.around(ctx, "reading the webhook", func() (err error) { w, err = p.Webhooks.Webhook(ctx); return err })
-	return w, err
-}
-
-func (p probedWebhooks) UpdateWebhook(ctx context.Context, change func(*gathering.Webhook) error) (w gathering.Webhook, err error) {
-	err = p.at.around(ctx, "writing the webhook", func() (err error) { w, err = p.Webhooks.UpdateWebhook(ctx, change); return err })
-	return w, err
-}
-
-type probedQuota struct {
-	gathering.Quota
-	at probe
-}
-
-func (p probedQuota) Reserve(ctx context.Context, class quota.Class, due time.Time) (permit quota.Permit, err error) {
-	err = p.at.around(ctx, "reserving", func() (err error) { permit, err = p.Quota.Reserve(ctx, class, due); return err })
-	return permit, err
-}
-
-func (p probedQuota) Settle(ctx context.Context, permit quota.Permit, answer quota.Answer) (s quota.Standing, err error) {
-	err = p.at.around(ctx, "settling", func() (err error) { s, err = p.Quota.Settle(ctx, permit, answer); return err })
-	return s, err
-}
-
-type probedStrava struct {
-	gathering.Strava
-	at probe
-}
-
-// unknown is the reading of a call to which the requester gave no answer.
-func unknown(r gathering.Reading) gathering.Reading {
-	r.Answer.Outcome, r.Answer.Calls, r.Answer.Rates = quota.Unknown, quota.CallsUncertain, nil
-	return r
-}
-
-func (p probedStrava) Athlete(ctx context.Context, id, generation int64) (a gatheringv1.Athlete, r gathering.Reading, err error) {
-	var answered error
-	err = p.at.around(ctx, "reading the profile", func() error { a, r, answered = p.Strava.Athlete(ctx, id, generation); return nil })
+func (p *prober) webhook() gathering.Webhook {
+	p.t.Helper()
+	w, err := p.store.Webhook(p.t.Context())
 	if err != nil {
-		return gatheringv1.Athlete{}, unknown(r), err
+		p.t.Fatal(err)
 	}
-	return a, r, answered
+	return w
 }
 
-func (p probedStrava) Activities(ctx context.Context, id, generation int64, req gathering.PageRequest) (page gathering.Page, r gathering.Reading, err error) {
-	var answered error
-	err = p.at.around(ctx, "reading a page", func() error { page, r, answered = p.Strava.Activities(ctx, id, generation, req); return nil })
-	if err != nil {
-		return gathering.Page{}, unknown(r), err
+// unwell is the figure that the next probe reports.
+func (p *prober) unwell() int {
+	before := p.metrics.Of(gathering.MetricWebhookUnwell)
+	p.run()
+	return p.metrics.Of(gathering.MetricWebhookUnwell) - before
+}
+
+// restart replaces the receiver by a new one with an empty cache.
+func (p *prober) restart() {
+	old := p.receiver
+	p.receiver = &gathering.WebhookReceiver{
+		Webhooks: old.Webhooks, Inboxes: old.Inboxes, Waker: old.Waker, Publisher: old.Publisher,
+		Minter: old.Minter, Metrics: old.Metrics, Log: old.Log,
 	}
-	return page, r, answered
 }
 
-func (p probedStrava) Activity(ctx context.Context, id, generation, activityID int64) (a gatheringv1.Activity, r gathering.Reading, err error) {
-	var answered error
-	err = p.at.around(ctx, "reading an activity", func() error { a, r, answered = p.Strava.Activity(ctx, id, generation, activityID); return nil })
-	if err != nil {
-		return gatheringv1.Activity{}, unknown(r), err
+func (p *prober) mustHaveNoGap(when string) {
+	p.t.Helper()
+	if g := p.webhook().Gap; !g.To.IsZero() {
+		p.t.Errorf("%s: the gap %+v", when, g)
 	}
-	return a, r, answered
 }
 
-type probedWaker struct {
-	gathering.Waker
-	at probe
+// mustHaveGap checks that the gap begins at from and ends at the probe that
+// found the webhook well again.
+func (p *prober) mustHaveGap(when string, from, again time.Time) {
+	p.t.Helper()
+	g := p.webhook().Gap
+	if !g.From.Equal(from) || !g.To.Equal(again) {
+		p.t.Errorf("%s: the gap %+v, want one from %s to %s", when, g, from, again)
+	}
 }
 
-func (p probedWaker) Wake(ctx context.Context, after time.Duration) error {
-	return p.at.around(ctx, "waking a gatherer", func() error { return p.Waker.Wake(ctx, after) })
+// repair lets gatherers work and probes run until the gap's scans are planned.
+func (p *prober) repair() {
+	p.t.Helper()
+	for range 60 {
+		p.work()
+		if p.webhook().Gap.Planned {
+			return
+		}
+		p.probes(1)
+	}
+	p.t.Fatal("in two hours the scans of the gap were not planned")
 }
 
-type probedPublisher struct {
-	gathering.Publisher
-	at probe
+// Each way in which webhooks cannot arrive, and its end.
+func outages() map[string]func(p *prober) (end func()) {
+	return map[string]func(p *prober) func(){
+		"storage refuses": func(p *prober) func() {
+			p.store.Fail(errors.New("boom"))
+			return func() { p.store.Fail(nil) }
+		},
+		"storage refuses, and the receiver restarts": func(p *prober) func() {
+			p.store.Fail(errors.New("boom"))
+			return func() { p.store.Fail(nil); p.restart() }
+		},
+		"nothing reaches the callback": func(p *prober) func() {
+			p.unreachable = true
+			return func() { p.unreachable = false }
+		},
+		"check-subscription fails": func(p *prober) func() {
+			p.broken = errors.New("boom")
+			return func() { p.broken = nil }
+		},
+	}
 }
 
-func (p probedPublisher) Publish(ctx context.Context, events ...event.Event) error {
-	return p.at.around(ctx, "publishing", func() error { return p.Publisher.Publish(ctx, events...) })
+func TestAnOutageThatStravaDoesNotBridgeIsAGap(t *testing.T) {
+	for name, outage := range outages() {
+		t.Run(name, func(t *testing.T) {
+			p := probing(t)
+			// The outage begins right after a probe and ends right before the second
+			// probe after it.
+			end := outage(p)
+			p.probes(1)
+			end()
+			p.probes(1)
+			p.mustHaveNoGap("after one failed probe")
+
+			last := p.clock.Now()
+			end = outage(p)
+			p.probes(2)
+			end()
+			p.mustHaveNoGap("before a probe finds it well")
+			p.probes(1)
+			p.mustHaveGap("after two failed probes", last, p.clock.Now())
+			again := p.webhook().Gap
+			p.probes(3)
+			if g := p.webhook().Gap; g != again {
+				t.Errorf("the gap grew to %+v without an outage", g)
+			}
+		})
+	}
+}
+
+func TestAGapIsRepairedAlthoughTheReceiverRestarted(t *testing.T) {
+	p := probing(t)
+	id := p.athlete(0)
+	a := p.truth(id)[0].ID
+	scans := p.completed(id)
+	p.store.Fail(errors.New("boom"))
+	lost := p.event(id, a, gathering.AspectUpdate)
+	p.rename(id, a, "No webhook reported it")
+	for range 3 { // Strava's three tries.
+		if p.receiver.Receive(t.Context(), callbackKey, lost) == nil {
+			t.Fatal("200 for what was not stored")
+		}
+		p.probes(1)
+	}
+	p.store.Fail(nil)
+	p.restart()
+	p.probes(1)
+	p.repair()
+	p.until("the history is read again", func() bool { return p.completed(id) > scans })
+	p.same(id)
+}
+
+func TestProbesThatDoNotRunProveNothing(t *testing.T) {
+	p := probing(t)
+	last := p.clock.Now()
+	p.clock.Advance(20 * time.Minute)
+	p.run()
+	p.mustHaveGap("after 20 minutes without a probe", last, p.clock.Now())
+}
+
+func TestAWriteThatFailsLeavesTheTimesAsTheyWere(t *testing.T) {
+	p := probing(t)
+	last := p.webhook()
+	p.probe.Webhooks = readOnly{p.store}
+	p.probes(2)
+	if got := p.webhook(); got != last {
+		t.Errorf("stored %+v", got)
+	}
+	if s := p.unwell(); s != 240 {
+		t.Errorf("%d s reported as unwell, want 240", s)
+	}
+	if p.probe.Run(t.Context(), false) == nil {
+		t.Error("no error")
+	}
+	p.probe.Webhooks = p.store
+	p.probes(1)
+	p.mustHaveGap("once writes work again", last.Callback.WellAt, p.clock.Now())
+}
+
+// readOnly takes no writes.
+type readOnly struct{ gathering.Webhooks }
+
+func (readOnly) UpdateWebhook(context.Context, func(*gathering.Webhook) error) (gathering.Webhook, error) {
+	return gathering.Webhook{}, errors.New("boom")
+}
+
+func TestALateAnswerCountsForWhenItsProbeBegan(t *testing.T) {
+	t.Run("a late failure after a success", func(t *testing.T) {
+		p := probing(t)
+		p.clock.Advance(probeInterval)
+		p.unreachable = true
+		p.before = func() {
+			p.unreachable = false
+			p.clock.Advance(probeInterval)
+			p.run()
+		}
+		p.run()
+		if h := p.webhook().Callback; !h.FailingSince.IsZero() || !h.WellAt.Equal(p.clock.Now()) {
+			t.Errorf("%+v", h)
+		}
+		p.probes(1)
+		p.mustHaveNoGap("with no failure after the last success")
+	})
+	t.Run("a late success after a failure", func(t *testing.T) {
+		p := probing(t)
+		p.clock.Advance(probeInterval)
+		well := p.clock.Now()
+		p.before = func() {
+			p.unreachable = true
+			p.clock.Advance(probeInterval)
+			p.run()
+		}
+		p.run()
+		if h := p.webhook().Callback; !h.FailingSince.Equal(p.clock.Now()) || !h.WellAt.Equal(well) || h.Failure == "" {
+			t.Errorf("%+v", h)
+		}
+		p.probes(1)
+		p.unreachable = false
+		p.probes(1)
+		p.mustHaveGap("from the late success", well, p.clock.Now())
+	})
+	t.Run("two at once after an outage", func(t *testing.T) {
+		p := probing(t)
+		last := p.clock.Now()
+		p.unreachable = true
+		p.probes(3)
+		p.unreachable = false
+		p.clock.Advance(probeInterval)
+		p.before = p.run
+		p.run()
+		p.mustHaveGap("noted once", last, p.clock.Now())
+	})
+	t.Run("an answer about an older configuration", func(t *testing.T) {
+		p := probing(t)
+		p.clock.Advance(probeInterval)
+		p.unreachable, p.atStrava = true, credentialsv1.SubscriptionMissing
+		p.before = func() { p.configure(0, 2) }
+		p.run()
+		if w := p.webhook(); w.Callback != (gathering.Health{}) || w.Subscription != (gathering.Health{}) {
+			t.Errorf("%+v", w)
+		}
+	})
+}
+
+func TestClocksThatDifferBy30SecondsChangeNothing(t *testing.T) {
+	for _, skews := range [][2]time.Duration{{0, 30 * time.Second}, {30 * time.Second, 0}, {0, -30 * time.Second}} {
+		for failing, gap := range map[int]bool{1: false, 2: true} {
+			p := probing(t)
+			p.skew = skews[0]
+			p.probes(1)
+			last := p.clock.Now().Add(p.skew)
+			p.unreachable = true
+			p.probes(failing)
+			p.unreachable = false
+			p.skew = skews[1]
+			p.probes(1)
+			if gap {
+				p.mustHaveGap("after two failed probes", last, p.clock.Now().Add(p.skew))
+			} else {
+				p.mustHaveNoGap("after one failed probe")
+			}
+			if s := p.unwell(); s < 0 {
+				t.Errorf("%d s reported as unwell", s)
+			}
+		}
+	}
+}
+
+func TestASubscriptionThatVanishesIsLostUntilItIsBack(t *testing.T) {
+	for name, vanish := range map[string]func(p *prober){
+		credentialsv1.SubscriptionMissing:   func(p *prober) { p.atStrava, p.id = credentialsv1.SubscriptionMissing, 0 },
+		credentialsv1.SubscriptionElsewhere: func(p *prober) { p.atStrava, p.id = credentialsv1.SubscriptionElsewhere, 7 },
+		gathering.SubscriptionReplaced:      func(p *prober) { p.id = 7 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := probing(t)
+			last := p.webhook().Subscription.WellAt
+			vanish(p)
+			p.probes(4)
+			if h := p.webhook().Subscription; h.Failure != "" {
+				t.Errorf("Strava was asked again within 10 minutes: %+v", h)
+			}
+			p.probes(1)
+			if h := p.webhook().Subscription; h.Failure != name || !h.FailingSince.Equal(p.clock.Now()) {
+				t.Errorf("%+v", h)
+			}
+			if n := p.metrics.Of(gathering.MetricSubscriptionLost); n != 1 {
+				t.Errorf("reported lost %d times", n)
+			}
+			first := p.clock.Now()
+			p.probes(5)
+			if h := p.webhook().Subscription; h.Failure != name || !h.FailingSince.Equal(first) {
+				t.Errorf("found so again: %+v", h)
+			}
+			p.mustHaveNoGap("while it is lost")
+			p.atStrava, p.id = credentialsv1.SubscriptionOK, subscription
+			p.probes(5)
+			p.mustHaveGap("once it is back", last, p.clock.Now())
+			if h := p.webhook().Subscription; h != (gathering.Health{WellAt: p.clock.Now()}) {
+				t.Errorf("%+v", h)
+			}
+			lost := p.metrics.Of(gathering.MetricSubscriptionLost)
+			p.probes(1)
+			if n := p.metrics.Of(gathering.MetricSubscriptionLost); n != lost {
+				t.Error("reported lost although it is back")
+			}
+		})
+	}
+}
+
+func TestANewSubscriptionEndsTheGap(t *testing.T) {
+	p := probing(t)
+	last := p.webhook().Subscription.WellAt
+	p.atStrava, p.id = credentialsv1.SubscriptionMissing, 0
+	p.probes(5)
+	p.clock.Advance(time.Minute)
+	p.configure(subscription+1, 2)
+	p.mustHaveGap("after subscription ensure", last, p.clock.Now())
+	p.atStrava, p.id = credentialsv1.SubscriptionOK, subscription+1
+	asked := p.asked
+	p.probes(1)
+	if h := p.webhook().Subscription; p.asked != asked+1 || h != (gathering.Health{WellAt: p.clock.Now()}) {
+		t.Errorf("asked %d times more, %+v", p.asked-asked, h)
+	}
+}
+
+func TestStravasSilenceSaysNothingAboutTheSubscription(t *testing.T) {
+	p := probing(t)
+	p.atStrava, p.id = credentialsv1.SubscriptionUnknown, 0
+	p.probes(60)
+	asked := p.asked
+	if h := p.webhook().Subscription; !h.FailingSince.IsZero() || p.metrics.Of(gathering.MetricSubscriptionLost) != 0 {
+		t.Errorf("%+v", h)
+	}
+	if asked < 12 || asked > 13 { // The first probe asks, and one every 10 minutes.
+		t.Errorf("asked %d times in 2 hours", asked)
+	}
+	if s := p.unwell(); s != 2*60*60 {
+		t.Errorf("%d s reported as unwell", s)
+	}
+	p.atStrava, p.id = credentialsv1.SubscriptionOK, subscription
+	p.probes(5)
+	p.mustHaveNoGap("when Strava answers again")
+	if s := p.unwell(); s >= 10*60 {
+		t.Errorf("%d s reported as unwell", s)
+	}
+}
+
+func TestEveryProbeReportsHowLongTheWebhookIsUnwell(t *testing.T) {
+	p := probing(t)
+	if s := p.unwell(); s != 0 {
+		t.Errorf("%d s when all is well", s)
+	}
+	p.unreachable = true
+	p.probes(1)
+	if s := p.unwell(); s != 120 {
+		t.Errorf("%d s after a failed probe", s)
+	}
+	p.broken = errors.New("boom")
+	p.probes(1)
+	if s := p.unwell(); s != 240 {
+		t.Errorf("%d s when the check fails", s)
+	}
+	if p.probe.Run(t.Context(), false) == nil {
+		t.Error("no error although nothing could be found out")
+	}
+	if all := p.metrics.All(); all[gathering.MetricWebhookUnwell] == 0 {
+		t.Errorf("%v", all)
+	}
+}
+
+func TestWithoutASubscriptionNothingIsWrong(t *testing.T) {
+	p := probing(t)
+	p.probe.Check = func(context.Context, credentialsv1.CheckSubscriptionRequest) (credentialsv1.CheckSubscriptionResponse, error) {
+		return credentialsv1.CheckSubscriptionResponse{}, nil
+	}
+	p.configure(0, 2) // The admin deleted it.
+	p.probes(60)
+	if s := p.unwell(); s != 0 {
+		t.Errorf("%d s reported as unwell", s)
+	}
+	if _, reported := p.metrics.All()[gathering.MetricSubscriptionLost]; !reported || p.metrics.Of(gathering.MetricSubscriptionLost) != 0 {
+		t.Error("no figure, or reported lost")
+	}
+	p.mustHaveNoGap("without a subscription")
+	// With the next one, what was missed in between is read again.
+	p.configure(subscription+1, 3)
+	if g := p.webhook().Gap; !g.To.Equal(p.clock.Now()) {
+		t.Errorf("%+v", g)
+	}
+}
+
+func TestAnOlderConfigurationChangesNothing(t *testing.T) {
+	p := probing(t)
+	p.configure(7, 3)
+	known := p.webhook()
+	for _, version := range []int64{1, 2, 3} {
+		p.clock.Advance(time.Hour)
+		p.configure(6, version)
+		if got := p.webhook(); got != known {
+			t.Errorf("version %d after 3: %+v", version, got)
+		}
+	}
+}
+
+func TestTwoGapsBeforeTheFirstIsRepairedBecomeOne(t *testing.T) {
+	p := probing(t)
+	outage := func() (from time.Time) {
+		from = p.clock.Now()
+		p.unreachable = true
+		p.probes(3)
+		p.unreachable = false
+		p.probes(1)
+		return from
+	}
+	first := outage()
+	p.probes(5)
+	outage()
+	p.mustHaveGap("two, neither repaired", first, p.clock.Now())
+	// By a clock that is behind, the second may end first.
+	end := p.clock.Now()
+	p.skew = -20 * time.Minute
+	p.configure(0, 2)
+	if err := (&gathering.Configuration{Webhooks: p.store, Now: p.probe.Now}).Configure(t.Context(), configured(subscription, 3)); err != nil {
+		t.Fatal(err)
+	}
+	p.skew = 0
+	if g := p.webhook().Gap; g.To.Before(end) {
+		t.Errorf("the gap that both became ends at %s, before %s", g.To, end)
+	}
+	p.run()
+	p.repair()
+	third := outage()
+	p.mustHaveGap("a third after the repair", third, p.clock.Now())
+}
+
+func TestAGapIsDealtWithOnceAllScansArePlanned(t *testing.T) {
+	const athletes = 510 // More than are looked at in one go.
+	w := newWorld(t, plenty, histories(1)...)
+	for id := range int64(athletes) {
+		_, err := w.store.Update(t.Context(), id+1, func(a *gathering.Athlete) error {
+			*a = gathering.Athlete{
+				ID: id + 1, Generation: generation, State: gathering.Active, Scan: gathering.Scan{State: gatheringv1.ScanCompleted},
+				Last: gathering.CompletedScan{Started: start, Finished: start, Pages: 1, Activities: 5},
+				Job:  gathering.Job{Class: quota.Spare, Due: start.Add(day)},
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.clock.Advance(time.Hour)
+	w.configure(subscription+1, 2)
+	for planned := false; !planned; {
+		if err := w.gatherer.PromoteScans(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		waiting, err := w.store.Waiting(t.Context(), quota.Reconcile, w.clock.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		webhook, err := w.store.Webhook(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if planned = webhook.Gap.Planned; planned != (waiting.Count == athletes) {
+			t.Fatalf("of %d scans %d are planned again; dealt with: %v", athletes, waiting.Count, planned)
+		}
+	}
 }

@@ -1,0 +1,188 @@
+package gathering_test
+
+import (
+	"context"
+	"time"
+
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/kit/fault"
+)
+
+// probe runs right before and right after every call of a process to a port. If
+// it returns an error, the call returns that: before the call, the call is not
+// made; after it, the answer is lost. If it panics, the process ends.
+type probe func(point string) error
+
+// observe is a probe that returns no error.
+func observe(look func(point string)) probe {
+	return func(point string) error {
+		look(point)
+		return nil
+	}
+}
+
+// watch returns the gatherer with the probe at all its calls.
+func (at probe) watch(g gathering.Gatherer) *gathering.Gatherer {
+	g.Athletes = probedAthletes{g.Athletes, at}
+	g.Inboxes = probedInboxes{g.Inboxes, at}
+	g.Jobs = probedJobs{g.Jobs, at}
+	g.Webhooks = probedWebhooks{g.Webhooks, at}
+	g.Quota = probedQuota{g.Quota, at}
+	g.Strava = probedStrava{g.Strava, at}
+	g.Waker = probedWaker{g.Waker, at}
+	g.Publisher = probedPublisher{g.Publisher, at}
+	return &g
+}
+
+// watchAuthorizations does the same for Authorizations.
+func (at probe) watchAuthorizations(z gathering.Authorizations) *gathering.Authorizations {
+	z.Athletes = probedAthletes{z.Athletes, at}
+	z.Inboxes = probedInboxes{z.Inboxes, at}
+	z.Waker = probedWaker{z.Waker, at}
+	z.Publisher = probedPublisher{z.Publisher, at}
+	return &z
+}
+
+// around makes a call with the probe before and after it. Like a real client it
+// makes no call once the context has ended.
+func (at probe) around(ctx context.Context, what string, do func() error) error {
+	if err := ctx.Err(); err != nil {
+		return fault.New(fault.Transient, "%s: %w", what, err)
+	}
+	if err := at("before " + what); err != nil {
+		return err
+	}
+	err := do()
+	if lost := at("after " + what); lost != nil {
+		return lost
+	}
+	return err
+}
+
+type probedAthletes struct {
+	gathering.Athletes
+	at probe
+}
+
+func (p probedAthletes) Athlete(ctx context.Context, id int64) (a gathering.Athlete, err error) {
+	err = p.at.around(ctx, "reading the athlete", func() (err error) { a, err = p.Athletes.Athlete(ctx, id); return err })
+	return a, err
+}
+
+func (p probedAthletes) Update(ctx context.Context, id int64, change func(*gathering.Athlete) error) (a gathering.Athlete, err error) {
+	err = p.at.around(ctx, "writing the athlete", func() (err error) { a, err = p.Athletes.Update(ctx, id, change); return err })
+	return a, err
+}
+
+type probedInboxes struct {
+	gathering.Inboxes
+	at probe
+}
+
+func (p probedInboxes) UpdateInbox(ctx context.Context, id int64, change func(*gathering.Inbox) error) (m gathering.Inbox, err error) {
+	err = p.at.around(ctx, "writing the inbox", func() (err error) { m, err = p.Inboxes.UpdateInbox(ctx, id, change); return err })
+	return m, err
+}
+
+func (p probedInboxes) DropInbox(ctx context.Context, id, generation int64) error {
+	return p.at.around(ctx, "dropping the inbox", func() error { return p.Inboxes.DropInbox(ctx, id, generation) })
+}
+
+type probedJobs struct {
+	gathering.JobQueue
+	at probe
+}
+
+func (p probedJobs) Due(ctx context.Context, class quota.Class, at time.Time, after *gathering.JobRef, limit int) (refs []gathering.JobRef, err error) {
+	err = p.at.around(ctx, "listing jobs", func() (err error) { refs, err = p.JobQueue.Due(ctx, class, at, after, limit); return err })
+	return refs, err
+}
+
+type probedWebhooks struct {
+	gathering.Webhooks
+	at probe
+}
+
+func (p probedWebhooks) Webhook(ctx context.Context) (w gathering.Webhook, err error) {
+	err = p.at.around(ctx, "reading the webhook", func() (err error) { w, err = p.Webhooks.Webhook(ctx); return err })
+	return w, err
+}
+
+func (p probedWebhooks) UpdateWebhook(ctx context.Context, change func(*gathering.Webhook) error) (w gathering.Webhook, err error) {
+	err = p.at.around(ctx, "writing the webhook", func() (err error) { w, err = p.Webhooks.UpdateWebhook(ctx, change); return err })
+	return w, err
+}
+
+type probedQuota struct {
+	gathering.Quota
+	at probe
+}
+
+func (p probedQuota) Reserve(ctx context.Context, class quota.Class, due time.Time) (permit quota.Permit, err error) {
+	err = p.at.around(ctx, "reserving", func() (err error) { permit, err = p.Quota.Reserve(ctx, class, due); return err })
+	return permit, err
+}
+
+func (p probedQuota) Settle(ctx context.Context, permit quota.Permit, answer quota.Answer) (s quota.Standing, err error) {
+	err = p.at.around(ctx, "settling", func() (err error) { s, err = p.Quota.Settle(ctx, permit, answer); return err })
+	return s, err
+}
+
+type probedStrava struct {
+	gathering.Strava
+	at probe
+}
+
+// unknown is the reading of a call to which the requester gave no answer.
+func unknown(r gathering.Reading) gathering.Reading {
+	r.Answer.Outcome, r.Answer.Calls, r.Answer.Rates = quota.Unknown, quota.CallsUncertain, nil
+	return r
+}
+
+func (p probedStrava) Athlete(ctx context.Context, id, generation int64) (a gatheringv1.Athlete, r gathering.Reading, err error) {
+	var answered error
+	err = p.at.around(ctx, "reading the profile", func() error { a, r, answered = p.Strava.Athlete(ctx, id, generation); return nil })
+	if err != nil {
+		return gatheringv1.Athlete{}, unknown(r), err
+	}
+	return a, r, answered
+}
+
+func (p probedStrava) Activities(ctx context.Context, id, generation int64, req gathering.PageRequest) (page gathering.Page, r gathering.Reading, err error) {
+	var answered error
+	err = p.at.around(ctx, "reading a page", func() error { page, r, answered = p.Strava.Activities(ctx, id, generation, req); return nil })
+	if err != nil {
+		return gathering.Page{}, unknown(r), err
+	}
+	return page, r, answered
+}
+
+func (p probedStrava) Activity(ctx context.Context, id, generation, activityID int64) (a gatheringv1.Activity, r gathering.Reading, err error) {
+	var answered error
+	err = p.at.around(ctx, "reading an activity", func() error { a, r, answered = p.Strava.Activity(ctx, id, generation, activityID); return nil })
+	if err != nil {
+		return gatheringv1.Activity{}, unknown(r), err
+	}
+	return a, r, answered
+}
+
+type probedWaker struct {
+	gathering.Waker
+	at probe
+}
+
+func (p probedWaker) Wake(ctx context.Context, after time.Duration) error {
+	return p.at.around(ctx, "waking a gatherer", func() error { return p.Waker.Wake(ctx, after) })
+}
+
+type probedPublisher struct {
+	gathering.Publisher
+	at probe
+}
+
+func (p probedPublisher) Publish(ctx context.Context, events ...event.Event) error {
+	return p.at.around(ctx, "publishing", func() error { return p.Publisher.Publish(ctx, events...) })
+}
