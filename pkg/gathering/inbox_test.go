@@ -497,7 +497,7 @@ func TestAnAthleteWhoAsksSeesTheNewest(t *testing.T) {
 	}
 	w.work()
 	w.same(id)
-	ask(generation) // Again so soon: it waits a minute.
+	ask(generation) // Again so soon: it waits.
 	w.work()
 	if n := calls(); n != 1 {
 		t.Errorf("%d calls", n)

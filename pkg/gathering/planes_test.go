@@ -110,6 +110,6 @@ func (p *planes) completed(f gatheringv1.ScanProgressed) {
 
 func covers(spans []gatheringv1.Span, start time.Time) bool {
 	return slices.ContainsFunc(spans, func(s gatheringv1.Span) bool {
-		return (s.From == nil || !start.Before(*s.From)) && (s.To == nil || start.Before(*s.To))
+		return s.Contains(start)
 	})
 }

@@ -203,7 +203,7 @@ const (
 	// answer from Strava since; 0 while Strava answers.
 	MetricPaused = "PausedSeconds"
 	// MetricUnreadable counts activities without a readable id or start.
-	// MetricLeftOut counts unreadable members of activities that were read.
+	// MetricLeftOut counts unreadable members of listed activities.
 	MetricUnreadable = "ActivitiesUnreadable"
 	MetricLeftOut    = "MembersLeftOut"
 	// MetricOldestWebhook is how many seconds the oldest job of class webhook has

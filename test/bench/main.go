@@ -22,7 +22,7 @@ const reportFile = ".local/bench.json"
 type suite func(context.Context, *report) error
 
 // suites is all there is to measure, in the order of the report.
-var suites = []suite{requesterOverhead, hookOverhead, gatherAndStore, activityAPI, coldInit}
+var suites = []suite{requesterOverhead, receiverOverhead, gatherAndStore, activityAPI, coldInit}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

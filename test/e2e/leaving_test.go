@@ -135,18 +135,18 @@ func longHistory(t *testing.T, c *cloud, b *browser, athlete int64) {
 func (c *cloud) hints(t *testing.T, athlete int64) (n int) {
 	t.Helper()
 	c.scan(t, func(_ string, item map[string]types.AttributeValue) {
-		var mailbox struct {
+		var inbox struct {
 			AthleteID int64            `dynamodbav:"athlete_id"`
 			Hints     []map[string]any `dynamodbav:"hints"`
 		}
 		if _, is := item["hints"].(*types.AttributeValueMemberL); !is {
 			return
 		}
-		if err := attributevalue.UnmarshalMap(item, &mailbox); err != nil {
+		if err := attributevalue.UnmarshalMap(item, &inbox); err != nil {
 			t.Fatal(err)
 		}
-		if mailbox.AthleteID == athlete {
-			n += len(mailbox.Hints)
+		if inbox.AthleteID == athlete {
+			n += len(inbox.Hints)
 		}
 	})
 	return n
@@ -294,11 +294,11 @@ func amidWork(t *testing.T, c *cloud, s *spy, b *browser, athlete int64) {
 	s.replay(t, events)
 	gone("every event came again, the last first")
 	for _, d := range notices {
-		var notice map[string]any
-		if err := json.Unmarshal(d.Event, &notice); err != nil {
+		var event map[string]any
+		if err := json.Unmarshal(d.Event, &event); err != nil {
 			t.Fatal(err)
 		}
-		c.deliver(t, notice)
+		c.deliver(t, event)
 	}
 	gone("every webhook came again")
 	t.Logf("%d events came again twice", len(events))

@@ -164,7 +164,7 @@ func (w *world) upload(a *athlete) {
 
 // announce sends a webhook about an activity, if it isn't lost.
 func (w *world) announce(a *athlete, number int32, aspect string) {
-	notice := gathering.WebhookEvent{
+	event := gathering.WebhookEvent{
 		ObjectType: "activity", ObjectID: a.activityID(number), AspectType: aspect,
 		OwnerID: a.id, SubscriptionID: subscription, EventTime: w.kernel.now.Unix(),
 	}
@@ -176,10 +176,10 @@ func (w *world) announce(a *athlete, number int32, aspect string) {
 			return
 		}
 		w.announced(a, number, aspect)
-		w.receive(notice)
+		w.receive(event)
 	})
 	if w.random.Float64() < shareRepeated {
-		w.kernel.after(2*time.Minute, func() { w.receive(notice) })
+		w.kernel.after(2*time.Minute, func() { w.receive(event) })
 	}
 }
 
@@ -208,7 +208,7 @@ func (w *world) receive(n gathering.WebhookEvent) {
 }
 
 func (w *world) deliver(n gathering.WebhookEvent, tries int) {
-	err := w.hook.Receive(w.ctx, callbackKey, n)
+	err := w.receiver.Receive(w.ctx, callbackKey, n)
 	switch {
 	case err == nil:
 	case !errors.Is(err, errOurs):

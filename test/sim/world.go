@@ -46,7 +46,7 @@ type world struct {
 
 	store          *gatheringtest.Store
 	budgets        *quotatest.Budgets
-	hook           *gathering.WebhookReceiver
+	receiver       *gathering.WebhookReceiver
 	authorizations *gathering.Authorizations
 
 	// outage is how Strava fails for all athletes at present, and recovered is
@@ -76,7 +76,7 @@ func newWorld(s scenario) *world {
 	w.authorizations = &gathering.Authorizations{
 		Athletes: w.store, Inboxes: w.store, Waker: w, Publisher: w, Minter: w.minter(clock),
 	}
-	w.hook = &gathering.WebhookReceiver{
+	w.receiver = &gathering.WebhookReceiver{
 		Webhooks: w.store, Inboxes: w.store, Waker: w, Publisher: w, Minter: w.minter(clock), Metrics: w, Log: silent,
 	}
 	configuration := &gathering.Configuration{Webhooks: w.store, Now: clock}

@@ -39,8 +39,8 @@ type ForwardResponse struct {
 	Outcome string `json:"outcome"`
 	// Status is Strava's HTTP status when the outcome is answered.
 	Status int `json:"status,omitempty"`
-	// Header holds Strava's rate limit header fields by their canonical Go
-	// names, of the last API call that Strava answered, whatever the outcome.
+	// Header holds Strava's rate limit header fields and Date by their canonical
+	// Go names, of the last API call that Strava answered, whatever the outcome.
 	Header map[string]string `json:"header,omitempty"`
 	// Body is Strava's body as it came when the outcome is answered.
 	Body string `json:"body,omitempty"`

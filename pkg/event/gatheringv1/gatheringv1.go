@@ -143,6 +143,11 @@ type Span struct {
 	To   *time.Time `json:"to,omitempty"`
 }
 
+// Contains reports whether an activity that starts at a time lies in the span.
+func (s Span) Contains(start time.Time) bool {
+	return (s.From == nil || !start.Before(*s.From)) && (s.To == nil || start.Before(*s.To))
+}
+
 // ScanProgressed reports how far a scan of an athlete's whole history is. The
 // first scan reports each page, later ones only their end.
 type ScanProgressed struct {

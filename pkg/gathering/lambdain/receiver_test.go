@@ -22,7 +22,7 @@ import (
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
-func newHook(t *testing.T) (func(route, key, body string, query map[string]string) httpapi.Response, *gatheringtest.Store, *gatheringtest.Metrics) {
+func newReceiver(t *testing.T) (func(route, key, body string, query map[string]string) httpapi.Response, *gatheringtest.Store, *gatheringtest.Metrics) {
 	store, metrics := gatheringtest.NewStore(), &gatheringtest.Metrics{}
 	_, err := store.UpdateWebhook(t.Context(), func(w *gathering.Webhook) error {
 		w.CallbackKeySHA256, w.VerifyTokenSHA256 = secret.New("key").SHA256(), secret.New("token").SHA256()
@@ -71,7 +71,7 @@ func hint(t *testing.T, store *gatheringtest.Store) (h gathering.Hint) {
 }
 
 func TestHandshakeEchoesTheChallenge(t *testing.T) {
-	call, _, _ := newHook(t)
+	call, _, _ := newReceiver(t)
 	q := func(mode, token, challenge string) map[string]string {
 		return map[string]string{"hub.mode": mode, "hub.verify_token": token, "hub.challenge": challenge}
 	}
@@ -126,7 +126,7 @@ func TestEventsAreTakenIn(t *testing.T) {
 		"a large body":                   {"key", documented + strings.Repeat(" ", 32<<10), 413, ""},
 		"the largest body":               {"key", documented + strings.Repeat(" ", 32<<10-len(documented)), 200, gathering.AspectUpdate},
 	} {
-		call, store, metrics := newHook(t)
+		call, store, metrics := newReceiver(t)
 		if res := call("POST", tc.key, tc.body, nil); res.StatusCode != tc.status {
 			t.Errorf("%s: %d %s", name, res.StatusCode, res.Body)
 		}
@@ -148,7 +148,7 @@ func TestEventsAreTakenIn(t *testing.T) {
 }
 
 func TestAnEventThatCannotBeStoredIsNotAcknowledged(t *testing.T) {
-	call, store, _ := newHook(t)
+	call, store, _ := newReceiver(t)
 	if res := call("POST", "key", documented, nil); res.StatusCode != 200 {
 		t.Fatalf("status %d", res.StatusCode)
 	}
@@ -214,7 +214,7 @@ func TestMembersAreReadInEveryFormWhoseMeaningIsClear(t *testing.T) {
 		bodies["updates as "+value] = with("updates", value)
 	}
 	for name, body := range bodies {
-		call, store, metrics := newHook(t)
+		call, store, metrics := newReceiver(t)
 		if res := call("POST", "key", body, nil); res.StatusCode != 200 {
 			t.Errorf("%s: %d %s", name, res.StatusCode, res.Body)
 		}
@@ -224,7 +224,7 @@ func TestMembersAreReadInEveryFormWhoseMeaningIsClear(t *testing.T) {
 		}
 	}
 	// The largest id is not rounded.
-	call, store, _ := newHook(t)
+	call, store, _ := newReceiver(t)
 	if call("POST", "key", with("object_id", "9223372036854775807"), nil); hint(t, store).ActivityID != 9223372036854775807 {
 		t.Errorf("%+v", hint(t, store))
 	}
@@ -251,7 +251,7 @@ func TestADeauthorizationIsReadInWhateverForm(t *testing.T) {
 		{`"delete"`, `{}`, false},
 		{`"delete"`, ``, false},
 	} {
-		call, store, metrics := newHook(t)
+		call, store, metrics := newReceiver(t)
 		res := call("POST", "key", athlete(tc.aspect, tc.updates), nil)
 		want := map[bool]string{true: gathering.AspectDeauthorize}[tc.taken]
 		if h := hint(t, store); res.StatusCode != 200 || h.Aspect != want {
@@ -265,14 +265,14 @@ func TestADeauthorizationIsReadInWhateverForm(t *testing.T) {
 
 func TestAnEventTimeThatCannotBeReadIsTheTimeOfReceipt(t *testing.T) {
 	for value, want := range map[string]int64{`"1516126040"`: 1516126040, "1516126040.5": 1516126040, "1.51612604e9": 1516126040} {
-		call, store, _ := newHook(t)
+		call, store, _ := newReceiver(t)
 		call("POST", "key", body(t, map[string]string{"event_time": value}), nil)
 		if h := hint(t, store); h.EventTime != want {
 			t.Errorf("%s: %+v", value, h)
 		}
 	}
 	for _, value := range []string{"", "null", "0", "-5", `"yesterday"`, "{}", "1e300", `"NaN"`, `"Inf"`} {
-		call, store, metrics := newHook(t)
+		call, store, metrics := newReceiver(t)
 		sent := body(t, map[string]string{"event_time": value})
 		began := time.Now()
 		first, again := call("POST", "key", sent, nil), call("POST", "key", sent, nil)
@@ -319,7 +319,7 @@ func TestAnUnreadableEventIsRefusedWithAReason(t *testing.T) {
 		"a bomb with a broken end": {"base64:" + packed(t, documented+strings.Repeat(" ", 20<<20))[:2000], 413, "32 KiB"},
 		"a bomb":                   {"base64:" + packed(t, documented+strings.Repeat(" ", 20<<20)), 413, "32 KiB"},
 	} {
-		call, store, metrics := newHook(t)
+		call, store, metrics := newReceiver(t)
 		res := call("POST", "key", tc.body, nil)
 		if res.StatusCode != tc.status || !strings.Contains(res.Body, tc.reason) {
 			t.Errorf("%s: %d %s", name, res.StatusCode, res.Body)
@@ -346,15 +346,15 @@ func (u uncounted) CountWebhookEvent(ctx context.Context, _ time.Time) error {
 
 func TestAnEventThatCannotBeCountedIsStoredAllTheSame(t *testing.T) {
 	for _, hangs := range []bool{false, true} {
-		_, store, metrics := newHook(t)
+		_, store, metrics := newReceiver(t)
 		wakeups := &gatheringtest.Waker{}
 		var log strings.Builder
-		hook := &gathering.WebhookReceiver{
+		receiver := &gathering.WebhookReceiver{
 			Webhooks: uncounted{store, hangs}, Inboxes: store, Waker: wakeups, Publisher: &eventtest.Bus{},
 			Minter:  event.Minter{Now: time.Now, NewID: func() string { return "id" }},
 			Metrics: metrics, Log: slog.New(slog.NewTextHandler(&log, nil)),
 		}
-		serve := httpapi.Mux(hook.Log, lambdain.WebhookRoutes(hook))
+		serve := httpapi.Mux(receiver.Log, lambdain.WebhookRoutes(receiver))
 		began := time.Now()
 		res, err := serve(t.Context(), httpapi.Request{
 			RouteKey: "POST /webhooks/strava/{key}", PathParameters: map[string]string{"key": "key"}, Body: documented,

@@ -5,5 +5,5 @@
 // such as coordinates, polylines and places. It is lenient, because Strava's
 // answers hold floats where its specification says integer, and because one odd
 // member must not cost an activity. It leaves out members that it cannot read,
-// and counts them. Only an activity's id and start are essential.
+// and counts those of lists. Only an activity's id and start are essential.
 package strava

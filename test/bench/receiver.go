@@ -30,30 +30,30 @@ import (
 )
 
 const (
-	hookRoute = "POST /webhooks/strava/{key}"
-	// hookOwners is how many athletes the notices are about, by turns: no
-	// mailbox gets full.
-	hookOwners       = 1_000
-	hookKey          = "the-callback-key-of-the-benchmark"
-	hookSubscription = 120475
+	webhookRoute = "POST /webhooks/strava/{key}"
+	// webhookOwners is how many athletes the events are about, in turn: no inbox
+	// gets full.
+	webhookOwners       = 1_000
+	webhookKey          = "the-callback-key-of-the-benchmark"
+	webhookSubscription = 120475
 )
 
-// hookStore is what the hook reads and writes.
-type hookStore interface {
+// receiverStore is the storage of the receiver.
+type receiverStore interface {
 	gathering.Webhooks
 	gathering.Inboxes
 }
 
-// hookOverhead compares what the webhook's handler takes for one notice, from
-// the invocation's payload to the answer's, with a handler that does nothing but
-// answer 200. The hook is warm: it remembers what the webhook accepts. Each
-// notice is a new one of an athlete who is known, which is the most work: it is
+// receiverOverhead compares the time of the webhook's handler for one event, from
+// the invocation's payload to the answer's, with a handler that only answers
+// 200. The receiver is warm: it has cached what the webhook accepts. Each
+// event is a new one of an athlete who is known, which is the most work: it is
 // stored, and a gatherer is woken.
 //
-// That goes either to memory, which leaves the hook's own code, or by the real
+// That goes either to memory, which leaves the receiver's own code, or by the real
 // adapters to a DynamoDB and an SQS on loopback, which adds the SDK. The real
 // ones add their own few milliseconds.
-func hookOverhead(ctx context.Context, r *report) error {
+func receiverOverhead(ctx context.Context, r *report) error {
 	loopback, err := newCloud()
 	if err != nil {
 		return err
@@ -67,14 +67,14 @@ func hookOverhead(ctx context.Context, r *report) error {
 	config.Credentials = awscredentials.NewStaticCredentialsProvider("bench", "bench", "")
 
 	empty := lambda.NewHandler(httpapi.Mux(slog.New(slog.DiscardHandler), map[string]httpapi.Handler{
-		hookRoute: func(context.Context, httpapi.Request) (httpapi.Response, error) {
+		webhookRoute: func(context.Context, httpapi.Request) (httpapi.Response, error) {
 			return httpapi.JSON(http.StatusOK, struct{}{}), nil
 		},
 	}))
 	woken := &gatheringtest.Waker{}
 	for _, world := range []struct {
 		name    string
-		store   hookStore
+		store   receiverStore
 		wakeups gathering.Waker
 		woken   func() int
 	}{
@@ -84,26 +84,26 @@ func hookOverhead(ctx context.Context, r *report) error {
 			sqs.New(awssqs.NewFromConfig(config), loopback.URL+"/wake"), loopback.sqsMessages,
 		},
 	} {
-		hook, err := newHook(ctx, world.store, world.wakeups)
+		receiver, err := newReceiver(ctx, world.store, world.wakeups)
 		if err != nil {
 			return err
 		}
 		const rounds, warmUp = 3_000, 100
-		notices := 0
+		sent := 0
 		before, requests := world.woken(), loopback.dynamoDBRequests()
 		res, err := r.compare(ctx, comparison{
-			name: "hook takes a notice in, " + world.name,
+			name: "receiver stores an event, " + world.name,
 			ours: func(ctx context.Context) (float64, error) {
-				payload, err := noticePayload(notices)
+				payload, err := eventPayload(sent)
 				if err != nil {
 					return 0, err
 				}
-				notices++
-				return timed(func(ctx context.Context) error { return answered(hook.Invoke(ctx, payload)) })(ctx)
+				sent++
+				return timed(func(ctx context.Context) error { return answered(receiver.Invoke(ctx, payload)) })(ctx)
 			},
 			baseline: "empty handler",
 			base: func(ctx context.Context) (float64, error) {
-				payload, err := noticePayload(notices)
+				payload, err := eventPayload(sent)
 				if err != nil {
 					return 0, err
 				}
@@ -114,8 +114,8 @@ func hookOverhead(ctx context.Context, r *report) error {
 		if err != nil {
 			return err
 		}
-		if n := world.woken() - before; n != notices {
-			return fmt.Errorf("%s: %d of %d notices were delivered", res.Name, n, notices)
+		if n := world.woken() - before; n != sent {
+			return fmt.Errorf("%s: %d of %d events were delivered", res.Name, n, sent)
 		}
 		each := float64(loopback.dynamoDBRequests()-requests) / (rounds + warmUp)
 		res.DynamoDBRequests = &each
@@ -123,17 +123,17 @@ func hookOverhead(ctx context.Context, r *report) error {
 	return nil
 }
 
-// newHook makes the handler as functions/gathering/receive-webhook does, over a
-// store that accepts the notices of [noticePayload].
-func newHook(ctx context.Context, store hookStore, wakeups gathering.Waker) (lambda.Handler, error) {
+// newReceiver makes the handler as functions/gathering/receive-webhook does, over a
+// store that accepts the events of [eventPayload].
+func newReceiver(ctx context.Context, store receiverStore, wakeups gathering.Waker) (lambda.Handler, error) {
 	_, err := store.UpdateWebhook(ctx, func(w *gathering.Webhook) error {
-		w.CallbackKeySHA256, w.SubscriptionID, w.Version = secret.New(hookKey).SHA256(), hookSubscription, 1
+		w.CallbackKeySHA256, w.SubscriptionID, w.Version = secret.New(webhookKey).SHA256(), webhookSubscription, 1
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	for owner := range int64(hookOwners) {
+	for owner := range int64(webhookOwners) {
 		_, err := store.UpdateInbox(ctx, owner+1, func(m *gathering.Inbox) error {
 			m.Generation = 1
 			return nil
@@ -150,25 +150,25 @@ func newHook(ctx context.Context, store hookStore, wakeups gathering.Waker) (lam
 	})))), nil
 }
 
-// noticePayload is API Gateway's invocation for the nth notice.
-func noticePayload(n int) ([]byte, error) {
+// eventPayload is API Gateway's invocation for the nth event.
+func eventPayload(n int) ([]byte, error) {
 	body, err := json.Marshal(gathering.WebhookEvent{
-		ObjectType: "activity", ObjectID: int64(10_000_000_000 + n), AspectType: gathering.AspectUpdate, OwnerID: int64(n%hookOwners + 1),
-		SubscriptionID: hookSubscription, EventTime: 1_795_000_000 + int64(n), Updates: map[string]any{"title": "Evening Ride"},
+		ObjectType: "activity", ObjectID: int64(10_000_000_000 + n), AspectType: gathering.AspectUpdate, OwnerID: int64(n%webhookOwners + 1),
+		SubscriptionID: webhookSubscription, EventTime: 1_795_000_000 + int64(n), Updates: map[string]any{"title": "Evening Ride"},
 	})
 	if err != nil {
 		return nil, err
 	}
-	path := "/webhooks/strava/" + hookKey
+	path := "/webhooks/strava/" + webhookKey
 	return json.Marshal(httpapi.Request{
-		Version: "2.0", RouteKey: hookRoute, RawPath: path, PathParameters: map[string]string{"key": hookKey},
+		Version: "2.0", RouteKey: webhookRoute, RawPath: path, PathParameters: map[string]string{"key": webhookKey},
 		Headers: map[string]string{
 			"accept": "*/*", "accept-encoding": "gzip, deflate", "content-length": fmt.Sprint(len(body)), "content-type": "application/json",
 			"host": "api.example.com", "user-agent": "strava_webhooks/1.0", "x-forwarded-for": "192.0.2.1",
 			"x-forwarded-port": "443", "x-forwarded-proto": "https",
 		},
 		RequestContext: events.APIGatewayV2HTTPRequestContext{
-			RouteKey: hookRoute, AccountID: "123456789012", Stage: "$default", RequestID: "JKJaXmPLvHcESHA=", APIID: "r3pmxmplak",
+			RouteKey: webhookRoute, AccountID: "123456789012", Stage: "$default", RequestID: "JKJaXmPLvHcESHA=", APIID: "r3pmxmplak",
 			DomainName: "api.example.com", DomainPrefix: "api", Time: "22/Nov/2026:10:00:00 +0000", TimeEpoch: 1_795_000_000_000,
 			HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{
 				Method: http.MethodPost, Path: path, Protocol: "HTTP/1.1", SourceIP: "192.0.2.1", UserAgent: "strava_webhooks/1.0",
