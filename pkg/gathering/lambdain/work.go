@@ -20,11 +20,13 @@ func Work(g *gathering.Gatherer) func(context.Context, events.SQSEvent) (events.
 		if deadline, ok := ctx.Deadline(); ok {
 			until = deadline.Add(-reserve)
 		}
-		err := g.Measure(ctx)
-		more := false
-		if err == nil {
-			more, err = g.Run(ctx, until)
+		if err := g.Measure(ctx); err != nil {
+			// Jobs do not wait for metrics. The alarm on failures shows that they are
+			// missing.
+			g.Metrics.Count(gathering.MetricFailed, 1)
+			g.Log.ErrorContext(ctx, "nothing measured", "error", err.Error())
 		}
+		more, err := g.Run(ctx, until)
 		if err == nil && more {
 			err = g.Waker.Wake(ctx, 0)
 		}

@@ -40,6 +40,39 @@ func (s endless) Activities(_ context.Context, _, _ int64, r gathering.PageReque
 	return gathering.Page{Activities: []gatheringv1.Activity{{ID: int64(r.Page)}}, Sent: 1}, s.reading(), nil
 }
 
+// uncountable is a queue whose jobs cannot be counted.
+type uncountable struct{ gathering.JobQueue }
+
+func (uncountable) Waiting(context.Context, quota.Class, time.Time) (gathering.Waiting, error) {
+	return gathering.Waiting{}, errors.New("boom")
+}
+
+func TestJobsAreDoneAlthoughTheyCannotBeCounted(t *testing.T) {
+	clock := time.Now()
+	now := func() time.Time { return clock }
+	store, metrics, bus := gatheringtest.NewStore(), &gatheringtest.Metrics{}, &eventtest.Bus{}
+	minter := event.Minter{Now: now, NewID: func() string { return "id" }}
+	g := &gathering.Gatherer{
+		Athletes: store, Inboxes: store, Jobs: uncountable{store}, Webhooks: store, Waker: &gatheringtest.Waker{}, Strava: endless{clock: &clock}, Publisher: bus, Minter: minter,
+		Quota: &quota.Engine{Budgets: &quotatest.Budgets{}, Now: now}, Metrics: metrics, Log: slog.New(slog.DiscardHandler),
+	}
+	z := &gathering.Authorizations{Athletes: store, Inboxes: store, Waker: &gatheringtest.Waker{}, Publisher: bus, Minter: minter}
+	if err := z.Begin(t.Context(), event.Meta{OccurredAt: clock}, 7, 1); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithDeadline(t.Context(), clock.Add(5*time.Minute))
+	defer cancel()
+	if _, err := lambdain.Work(g)(ctx, events.SQSEvent{}); err != nil {
+		t.Fatal(err)
+	}
+	if n := metrics.Of(gathering.MetricCalls(quota.Interactive)); n == 0 {
+		t.Error("no job was done")
+	}
+	if n := metrics.Of(gathering.MetricFailed); n != 1 {
+		t.Errorf("%d failures were counted", n)
+	}
+}
+
 func TestAGathererWakesItsSuccessorInTime(t *testing.T) {
 	clock := time.Now()
 	now := func() time.Time { return clock }
@@ -76,9 +109,10 @@ func TestAGathererWakesItsSuccessorInTime(t *testing.T) {
 	if quarter, day := metrics.Of(gathering.MetricReservedQuarter(quota.Leave)), metrics.Of(gathering.MetricReservedDay(quota.Webhook)); quarter != 2 || day == 0 {
 		t.Errorf("%d calls of the quarter hour are kept for departures, %d of the day for webhooks", quarter, day)
 	}
-	// What fails is counted, and no message comes again for it.
+	// Failures to measure and to promote are counted, and no message comes again for
+	// them.
 	store.Fail(errors.New("boom"))
-	if out, err := work(ctx, events.SQSEvent{}); err != nil || len(out.BatchItemFailures) != 0 || metrics.Of(gathering.MetricFailed) != 1 {
+	if out, err := work(ctx, events.SQSEvent{}); err != nil || len(out.BatchItemFailures) != 0 || metrics.Of(gathering.MetricFailed) != 2 {
 		t.Errorf("%+v, %v, %d counted", out, err, metrics.Of(gathering.MetricFailed))
 	}
 }
