@@ -3,6 +3,7 @@ package stack
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
@@ -23,13 +24,15 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
-// Parameters below the parameter path: the application's credentials, and a
-// token pair for each account. Strava is the only provider whose accounts the
-// functions have to do with.
+// Parameters below the parameter path: the application's credentials, a token
+// pair for each account, and those of connects that could not be written to
+// their grants.
 const (
-	appParameter      = "apps/strava"
-	accountParameters = "accounts/strava/*"
-	sealedAccounts    = "strava/*"
+	appParameter       = "apps/strava"
+	accountParameters  = "accounts/strava/*"
+	receivedParameters = "received/strava/*"
+	receivedPath       = "received/strava"
+	sealedProvider     = "strava"
 )
 
 // tokensTimeoutSeconds is how long those may take who renew tokens: Strava is
@@ -82,7 +85,7 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 		Partition: construct.Text("pk"),
 		Indexes: []construct.Index{
 			{Name: settings.GrantsByProviderIndex, Partition: construct.Text("provider"), SortKey: construct.Text("pk")},
-			{Name: settings.UnsettledGrantsIndex, Partition: construct.Text("unsettled"), SortKey: construct.Number("due")},
+			{Name: settings.PendingGrantsIndex, Partition: construct.Text("pending_of"), SortKey: construct.Number("due")},
 		},
 	})
 	// Apart from the grants: nothing leads from who waits to an athlete.
@@ -92,23 +95,26 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 		SortKey:   construct.Text("contact"),
 	})
 
+	useTokens := settings.UseTokens{
+		Stage:            string(cfg.Stage),
+		GrantsTable:      *grants.TableName(),
+		AthleteCapacity:  cfg.Strava.AthleteCapacity,
+		ParameterPath:    c.parameterPath,
+		TokenKeyID:       *c.tokenKey.KeyId(),
+		EventBusName:     *props.Bus.EventBusName(),
+		StravaOAuthURL:   cfg.Strava.OAuthURL,
+		StravaRevocation: cfg.Strava.Revocation,
+		StravaAPIURL:     cfg.Strava.APIURL,
+	}
 	serveOAuth := construct.NewFunction(s, "serve-oauth", &construct.FunctionProps{
 		Boundary:       b,
 		Description:    "Connects athletes with Strava and opens and closes their sessions",
 		TimeoutSeconds: 28, // API Gateway waits for 30 s.
 		Settings: settings.ServeOAuth{
-			Stage:           string(cfg.Stage),
-			SiteURL:         cfg.SiteURL,
-			GrantsTable:     *grants.TableName(),
-			WaitingTable:    *waiting.TableName(),
-			AthleteCapacity: cfg.Strava.AthleteCapacity,
-			ParameterPath:   c.parameterPath,
-			TokenKeyID:      *c.tokenKey.KeyId(),
-			SessionKeyID:    *sessionKey.KeyId(),
-			EventBusName:    *props.Bus.EventBusName(),
-			StravaOAuthURL:  cfg.Strava.OAuthURL,
-
-			StravaRevocation: cfg.Strava.Revocation,
+			UseTokens:    useTokens,
+			SiteURL:      cfg.SiteURL,
+			WaitingTable: *waiting.TableName(),
+			SessionKeyID: *sessionKey.KeyId(),
 		},
 	})
 	authorizeSession := construct.NewFunction(s, "authorize-session", &construct.FunctionProps{
@@ -117,16 +123,6 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 		TimeoutSeconds: 5,
 		Settings:       settings.AuthorizeSession{SessionKeyID: *sessionKey.KeyId()},
 	})
-	useTokens := settings.UseTokens{
-		Stage:            string(cfg.Stage),
-		GrantsTable:      *grants.TableName(),
-		ParameterPath:    c.parameterPath,
-		TokenKeyID:       *c.tokenKey.KeyId(),
-		EventBusName:     *props.Bus.EventBusName(),
-		StravaOAuthURL:   cfg.Strava.OAuthURL,
-		StravaRevocation: cfg.Strava.Revocation,
-		StravaAPIURL:     cfg.Strava.APIURL,
-	}
 	forwardRequest := construct.NewFunction(s, "forward-request", &construct.FunctionProps{
 		Boundary:       b,
 		Description:    "The requester: adds an athlete's token to one call and forwards it to Strava",
@@ -165,34 +161,37 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 		TimeoutSeconds: tokensTimeoutSeconds,
 		Settings:       useTokens,
 	})
-	settleGrants := construct.NewFunction(s, "settle-grants", &construct.FunctionProps{
+	reconcileGrants := construct.NewFunction(s, "reconcile-grants", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Does what grants owe: ends, confirmations and announcements that could not be done at once",
+		Description:    "Does the pending tasks of grants: connects, revocations and announcements that were cut off",
 		TimeoutSeconds: 240,
 		Settings:       useTokens,
 	})
-	construct.NewSchedule(s, "Settlement", &construct.ScheduleProps{Function: settleGrants, EveryMinutes: 5})
+	construct.NewSchedule(s, "Reconciliation", &construct.ScheduleProps{Function: reconcileGrants, EveryMinutes: 5})
 
-	grants.AllowReadWrite(serveOAuth, forwardRequest, administerApp, handleEvents, settleGrants)
+	grants.AllowReadWrite(serveOAuth, forwardRequest, administerApp, handleEvents, reconcileGrants)
 	grants.AllowScan(administerApp)
 	waiting.AllowReadWrite(serveOAuth, administerApp)
-	for _, f := range []*construct.Function{serveOAuth, forwardRequest, administerApp, handleEvents, settleGrants} {
+	for _, f := range []*construct.Function{serveOAuth, forwardRequest, administerApp, handleEvents, reconcileGrants} {
 		f.AllowPublish(props.Bus, credentialsv1.Source)
 	}
 	c.allowParameters(serveOAuth, "GetParameter", appParameter)
-	c.allowParameters(serveOAuth, "PutParameter", accountParameters)
+	c.allowParameters(serveOAuth, "PutParameter", accountParameters, receivedParameters)
 	c.allowParameters(forwardRequest, "GetParameter", appParameter, accountParameters)
 	c.allowParameters(forwardRequest, "PutParameter", accountParameters)
 	c.allowParameters(administerApp, "GetParameter", appParameter)
 	c.allowParameters(administerApp, "PutParameter", appParameter)
 	c.allowParameters(checkSubscription, "GetParameter", appParameter)
-	for _, f := range []*construct.Function{handleEvents, settleGrants} {
+	for _, f := range []*construct.Function{handleEvents, reconcileGrants} {
 		c.allowParameters(f, "GetParameter", appParameter, accountParameters)
 		c.allowParameters(f, "PutParameter", accountParameters)
 		c.allowParameters(f, "DeleteParameter", accountParameters)
 	}
-	for _, f := range []*construct.Function{forwardRequest, handleEvents, settleGrants} {
-		c.allowSealing(f)
+	c.allowParameters(reconcileGrants, "GetParametersByPath", receivedPath, receivedParameters)
+	c.allowParameters(reconcileGrants, "DeleteParameter", receivedParameters)
+	c.allowSealing(serveOAuth, "kms:GenerateDataKey")
+	for _, f := range []*construct.Function{forwardRequest, handleEvents, reconcileGrants} {
+		c.allowSealing(f, "kms:GenerateDataKey", "kms:Decrypt")
 	}
 	allowKey(sessionKey, serveOAuth, "kms:Sign", nil)
 	allowKey(sessionKey, authorizeSession, "kms:GetPublicKey", nil)
@@ -225,7 +224,7 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 	alarms := []alarm{
 		{"TokensUnsavedAlarm", "tokens could not be saved", settings.MetricTokensUnsaved, "Sum", 5, 1},
 		{"GrantsDegradedAlarm", "many athletes have to connect again", settings.MetricGrantsDegraded, "Sum", 60, 5},
-		{"DutiesOverdueAlarm", "a duty is overdue", settings.MetricDutiesOverdue, "Maximum", 15, 1},
+		{"TasksOverdueAlarm", "a task is overdue", settings.MetricTasksOverdue, "Maximum", 15, 1},
 	}
 	if places := cfg.Strava.AthleteCapacity; places > 1 { // With one place, to be full is to be in use.
 		alarms = append(alarms, alarm{
@@ -302,8 +301,9 @@ func allowKey(key awskms.Key, f *construct.Function, action string, conditions m
 // (Systems Manager user guide, "AWS KMS encryption for SecureString
 // parameters", standard tier).
 var keyAction = map[string]string{
-	"GetParameter": "kms:Decrypt",
-	"PutParameter": "kms:Encrypt",
+	"GetParameter":        "kms:Decrypt",
+	"GetParametersByPath": "kms:Decrypt",
+	"PutParameter":        "kms:Encrypt",
 }
 
 // allowParameters lets a function do one thing with parameters below the
@@ -317,8 +317,8 @@ func (c *Credentials) allowParameters(f *construct.Function, action string, name
 			Resource:     jsii.String("parameter"),
 			ResourceName: jsii.String(c.parameterPath[1:] + "/" + name),
 		}))
-		if name == accountParameters {
-			construct.Acknowledge(f.Role(), "AwsSolutions-IAM5", "Each account has a parameter of its own, made at run time.",
+		if strings.HasSuffix(name, "/*") {
+			construct.Acknowledge(f.Role(), "AwsSolutions-IAM5", "Each account has parameters of its own, made at run time.",
 				fmt.Sprintf("Resource::arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter%s/%s", c.parameterPath, name))
 		}
 	}
@@ -330,12 +330,12 @@ func (c *Credentials) allowParameters(f *construct.Function, action string, name
 	}
 }
 
-// allowSealing lets a function park token pairs in the grants table, sealed for
-// the account that the encryption context names.
-func (c *Credentials) allowSealing(f *construct.Function) {
-	for _, action := range []string{"kms:GenerateDataKey", "kms:Decrypt"} {
+// allowSealing lets a function keep token pairs in the grants table, sealed by a
+// data key of the provider that the encryption context names.
+func (c *Credentials) allowSealing(f *construct.Function, actions ...string) {
+	for _, action := range actions {
 		allowKey(c.tokenKey, f, action, map[string]any{
-			"StringLike": map[string]any{"kms:EncryptionContext:" + settings.SealContextKey: sealedAccounts},
+			"StringEquals": map[string]any{"kms:EncryptionContext:" + settings.SealContextKey: sealedProvider},
 		})
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
@@ -17,13 +16,11 @@ import (
 
 // Admin is what the operator may do. It is reached by IAM only.
 type Admin struct {
-	Grants    Grants
-	Erasures  ErasureLog
-	Vault     Vault
-	Waitlist  *Waitlist
-	Push      Push
-	Publisher Publisher
-	Minter    event.Minter
+	Ledger
+	Erasures ErasureLog
+	Vault    Vault
+	Waitlist *Waitlist
+	Push     Push
 	// Providers whose accounts there may be, by name.
 	Providers []string
 	// NewSecret returns at least 128 unguessable bits as URL-safe text.
@@ -250,12 +247,12 @@ func (a *Admin) IdleAthletes(ctx context.Context, provider, cursor string, limit
 // RevokeAthlete ends an athlete's authorization as if the athlete had left, and
 // returns the receipt of the erasure. The grant is out of force when it returns;
 // the rest, which takes the tokens that the admin has no access to, is left for
-// [Departure.Settle], and the place is free when it is through with it. A not-found
+// [Reconciler.Reconcile], and the place is free when that is done. A not-found
 // fault says that there is no authorization, a conflict that it is being ended
 // already.
 func (a *Admin) RevokeAthlete(ctx context.Context, athleteID int64) (receipt string, _ error) {
 	receipt = a.NewSecret()
-	_, err := update(ctx, a.Grants, a.Minter, Athlete(athleteID), func(g *Grant) error {
+	_, err := a.update(ctx, Athlete(athleteID), func(g *Grant) error {
 		switch g.State {
 		case "", Erased:
 			return fault.New(fault.NotFound, "athlete %d is not connected", athleteID)
@@ -263,7 +260,7 @@ func (a *Admin) RevokeAthlete(ctx context.Context, athleteID int64) (receipt str
 			return fault.New(fault.Conflict, "the authorization of athlete %d is being ended already", athleteID)
 		}
 		now := a.Minter.Now()
-		g.depart(Departed{Receipt: receipt, Generation: g.Generation, RequestedAt: now, Reason: credentialsv1.RevokedByAdmin}, now)
+		g.revoke(PendingRevocation{Receipt: receipt, Generation: g.Generation, RequestedAt: now, Reason: credentialsv1.RevokedByAdmin}, now)
 		return nil
 	})
 	if err != nil {
@@ -317,7 +314,7 @@ func (a *Admin) Status(ctx context.Context) (Status, error) {
 	case !fault.Is(err, fault.NotFound):
 		return Status{}, fmt.Errorf("read app: %w", err)
 	}
-	// An erasure that is not open yet is known by the grant's departure only.
+	// An erasure that is not open yet is known by the grant's pending revocation only.
 	pending := map[string]time.Time{}
 	for cursor := ""; ; {
 		page, next, err := a.Grants.List(ctx, ProviderStrava, cursor, 200)
@@ -329,7 +326,7 @@ func (a *Admin) Status(ctx context.Context) (Status, error) {
 			if g.Authorized() {
 				s.Authorized++
 			}
-			for _, d := range g.Departures {
+			for _, d := range g.Revocations {
 				pending[d.Receipt] = d.RequestedAt
 			}
 		}

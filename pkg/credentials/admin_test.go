@@ -47,8 +47,8 @@ func newOffice(t *testing.T) *office {
 	})}
 	slept := 0
 	o.Admin = &credentials.Admin{
-		Grants: o.store, Erasures: o.store, Vault: o.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"),
-		Publisher: o.bus, Minter: event.Minter{Now: time.Now, NewID: boot.NewSecret}, NewSecret: boot.NewSecret,
+		Ledger:   credentials.Ledger{Grants: o.store, Publisher: o.bus, Minter: event.Minter{Now: time.Now, NewID: boot.NewSecret}},
+		Erasures: o.store, Vault: o.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"), NewSecret: boot.NewSecret,
 		CallbackURL: "http://paceline.test/webhooks/strava", Capacity: 10, Providers: []string{"strava", "fitbit"},
 		Sleep: func(ctx context.Context, _ time.Duration) error {
 			if slept++; slept > 3 {
@@ -113,7 +113,7 @@ func TestSetAppRefusesBadInputAndChangesNothing(t *testing.T) {
 	o := newOffice(t)
 	set(t, o)
 	if _, err := o.store.Update(t.Context(), credentials.Athlete(7), func(g *credentials.Grant) error {
-		g.State, g.TokenVersion = credentials.Active, 1
+		g.State, g.Tokens = credentials.Active, credentials.TokenRef{Version: 1}
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -239,7 +239,7 @@ func TestStatusAndAthletes(t *testing.T) {
 	}
 	for id, state := range map[int64]credentials.State{1: credentials.Active, 2: credentials.Active, 3: credentials.Degraded} {
 		if _, err := o.store.Update(t.Context(), credentials.Athlete(id), func(g *credentials.Grant) error {
-			g.State, g.TokenVersion = state, 1
+			g.State, g.Tokens = state, credentials.TokenRef{Version: 1}
 			return nil
 		}); err != nil {
 			t.Fatal(err)
@@ -291,7 +291,7 @@ func TestStatusCountsErasures(t *testing.T) {
 	if _, err := o.store.Update(t.Context(), credentials.Athlete(1), func(g *credentials.Grant) error {
 		g.State = credentials.Revoked
 		for _, receipt := range []string{"late", "done", "not open"} {
-			g.Departures = append(g.Departures, credentials.Departed{Receipt: receipt, RequestedAt: now.Add(-2 * time.Hour)})
+			g.Revocations = append(g.Revocations, credentials.PendingRevocation{Receipt: receipt, RequestedAt: now.Add(-2 * time.Hour)})
 		}
 		return nil
 	}); err != nil {
@@ -309,10 +309,10 @@ func TestIdleAthletes(t *testing.T) {
 	o.Minter.Now = func() time.Time { return now }
 	const day = 24 * time.Hour
 	for id, g := range map[int64]credentials.Grant{
-		1: {State: credentials.Active, TokenVersion: 1, Generation: now.Add(-91 * day).UnixMilli()},
-		2: {State: credentials.Active, TokenVersion: 1, Generation: now.Add(-90 * day).UnixMilli()},
-		3: {State: credentials.Active, TokenVersion: 1, Generation: now.Add(-90*day + time.Millisecond).UnixMilli()},
-		4: {State: credentials.Degraded, TokenVersion: 1, Generation: now.Add(-400 * day).UnixMilli()},
+		1: {State: credentials.Active, Tokens: credentials.TokenRef{Version: 1}, Generation: now.Add(-91 * day).UnixMilli()},
+		2: {State: credentials.Active, Tokens: credentials.TokenRef{Version: 1}, Generation: now.Add(-90 * day).UnixMilli()},
+		3: {State: credentials.Active, Tokens: credentials.TokenRef{Version: 1}, Generation: now.Add(-90*day + time.Millisecond).UnixMilli()},
+		4: {State: credentials.Degraded, Tokens: credentials.TokenRef{Version: 1}, Generation: now.Add(-400 * day).UnixMilli()},
 		5: {State: credentials.Erased, Generation: now.Add(-400 * day).UnixMilli()},
 	} {
 		if _, err := o.store.Update(t.Context(), credentials.Athlete(id), func(stored *credentials.Grant) error {
@@ -367,7 +367,7 @@ func TestRevokeAthleteIsADeparture(t *testing.T) {
 	}
 	// The receipt is open until all have confirmed.
 	for _, part := range []string{credentials.PartGathering, credentials.PartAthlete, credentials.PartActivity} {
-		if err := w.departure.Confirm(t.Context(), event.Meta{}, receipt, part); err != nil {
+		if err := w.receipts.ConfirmErasure(t.Context(), event.Meta{}, receipt, part); err != nil {
 			t.Fatal(err)
 		}
 	}

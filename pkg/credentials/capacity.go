@@ -5,22 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	"github.com/paceline/paceline/pkg/kit/fault"
 )
-
-// Authorized reports whether the athlete counts against the application's
-// athlete capacity. At Strava every authorized athlete does, active or not, so
-// a degraded grant counts, and so does a revoked one until its tokens have been
-// revoked at Strava and dropped.
-func (g Grant) Authorized() bool { return g.TokenVersion != 0 }
-
-// SignedInAt is when the athlete last signed in, which at Strava is to authorize
-// anew. A session lives for a week, so whoever uses the site signs in weekly,
-// and what is known of when an athlete was last here is exact to seven days. It
-// costs nothing: no call of theirs has to be noted, and forwarded calls say
-// nothing, for data is gathered whether anybody looks at it or not.
-func (g Grant) SignedInAt() time.Time { return time.UnixMilli(g.Generation).UTC() }
 
 // MetricAuthorized is how many athletes are authorized, counted anew at each
 // report: look at its maximum, never at its sum.
@@ -91,33 +76,18 @@ func ReportAthletes(ctx context.Context, census Census, metrics Metrics) error {
 	return nil
 }
 
-// seat sees to it that an athlete whom Strava has just authorized has a place.
-// Whoever has a grant has one. ErrAppFull means that there is none left, and
-// that the authorization has been given back.
+// isFull reports whether there is no place for an athlete whom Strava has just
+// authorized. An athlete with a grant has a place.
 //
 // What is guaranteed: Strava counts for itself and refuses the code of an
 // athlete beyond its own capacity, so ours, set to that or below it, is never a
 // reason to exceed it. Ours alone is not exact. Nothing is locked between the
-// count and the grant's being written, so those who finish at the same moment
-// may each find the last place, as many as are in flight.
-//
-// An athlete too many is better than an authorization that nobody can end any
-// more, which fills a place for good: so where the count or the giving back
-// fails, the athlete is let in.
-func (c *Connect) seat(ctx context.Context, app App, auth Authorization) error {
-	if c.Capacity == nil {
-		return nil
-	}
-	grant, err := c.Grants.Grant(ctx, auth.Account)
-	if (err != nil && !fault.Is(err, fault.NotFound)) || grant.Authorized() {
-		return nil
+// count and the grant's being written, so connects that finish at the same
+// moment may each find the last place. If the count fails, there is a place.
+func (c *Connect) isFull(ctx context.Context, grant Grant) bool {
+	if c.Capacity == nil || grant.Authorized() {
+		return false
 	}
 	n, err := c.Capacity.Count(ctx)
-	if err != nil || n < c.Capacity.Athletes {
-		return nil
-	}
-	if err := c.OAuth.Revoke(ctx, app, auth.Tokens); err != nil {
-		return nil
-	}
-	return ErrAppFull
+	return err == nil && n >= c.Capacity.Athletes
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
@@ -20,21 +19,15 @@ const SessionLife = 7 * 24 * time.Hour
 
 // Connect leads athletes through OAuth.
 type Connect struct {
-	Grants    Grants
-	States    States
-	Vault     Vault
-	OAuth     OAuth
-	Sessions  Sessions
-	Publisher Publisher
-	Minter    event.Minter
+	TokenStore
+	States States
+	OAuth  OAuth
 	// Capacity is nil where the provider sets no limit.
 	Capacity *Capacity
 	// NewSecret returns at least 128 unguessable bits as URL-safe text.
 	NewSecret func() string
 	// RedirectURI is the callback's public URL.
 	RedirectURI string
-	// Sleep waits, or returns early with the context's error.
-	Sleep func(context.Context, time.Duration) error
 }
 
 // Start begins a connect. nonce binds it to the browser: pass what the
@@ -42,9 +35,9 @@ type Connect struct {
 // returns the URL of Strava's consent screen. A not-found fault means that the
 // application's credentials have not been set.
 func (c *Connect) Start(ctx context.Context, nonce secret.String) (authorizeURL string, _ secret.String, _ error) {
-	app, err := c.Vault.App(ctx, c.OAuth.Rules().Provider)
+	app, err := c.app(ctx, c.OAuth.Rules().Provider)
 	if err != nil {
-		return "", nonce, fmt.Errorf("read app: %w", err)
+		return "", nonce, err
 	}
 	if nonce.Empty() {
 		nonce = secret.New(c.NewSecret())
@@ -69,135 +62,168 @@ type Callback struct {
 	Nonce secret.String
 }
 
-// Finish completes a connect: it checks the answer, exchanges the code, stores
-// the tokens and the grant, announces the athlete, and opens a session. An
-// account that isn't an athlete's gets no session: nobody would know it.
+// revokeTime is how long revoking a pair that could not be saved is tried.
+const revokeTime = 5 * time.Second
+
+// minExchangeTime must be left for the exchange of a code.
+const minExchangeTime = 5 * time.Second
+
+// Finish completes a connect: it checks the answer, exchanges the code, saves
+// the tokens, puts the authorization into force, and announces it. It returns
+// the session that the browser may have; the zero value for an account that is
+// not an athlete's, about which the other boundaries know nothing.
+//
+// From Strava's answer on, the tokens are kept as those of a refresh are: sealed
+// beforehand, they are written to the grant before anything else is done, by
+// which [Reconciler.Reconcile] completes a connect that is cut off. If no store
+// takes them, they are revoked at Strava.
 //
 // Errors: ErrState, ErrAccessDenied, ErrMissingScope, ErrAppFull,
 // ErrStravaUnavailable, or another fault.
-func (c *Connect) Finish(ctx context.Context, cb Callback) (token secret.String, _ error) {
+func (c *Connect) Finish(ctx context.Context, cb Callback) (Session, error) {
 	if err := c.takeState(ctx, cb.State, cb.Nonce); err != nil {
-		return secret.String{}, err
+		return Session{}, err
 	}
 	if cb.Error != "" {
-		return secret.String{}, ErrAccessDenied
+		return Session{}, ErrAccessDenied
 	}
 	rules := c.OAuth.Rules()
 	scopes := splitScopes(cb.Scope)
 	if len(scopes) > 0 && !rules.enough(scopes) {
-		return secret.String{}, ErrMissingScope
+		return Session{}, ErrMissingScope
 	}
-	app, err := c.Vault.App(ctx, rules.Provider)
+	app, err := c.app(ctx, rules.Provider)
 	if err != nil {
-		return secret.String{}, fmt.Errorf("read app: %w", err)
+		return Session{}, err
+	}
+	seal, err := c.newSeal(ctx, rules.Provider)
+	if err != nil {
+		return Session{}, err
+	}
+	auth, err := c.exchange(ctx, app, cb)
+	if err != nil {
+		return Session{}, err
+	}
+	if len(auth.Scopes) > 0 {
+		// The scopes in the redirect passed through the browser; these did not.
+		scopes = auth.Scopes
+	}
+	grant, spare, err := c.keep(ctx, app, Received{
+		Account: auth.Account, ReceivedAt: c.Minter.Now().UnixMilli(), Scopes: scopes, Tokens: auth.Tokens,
+	}, seal)
+	if err != nil {
+		return Session{}, err
+	}
+	grant, err = c.complete(ctx, app, grant, spare, auth.Tokens)
+	if err != nil {
+		return Session{}, err
+	}
+	athleteID, ok := grant.Account.AthleteID()
+	if !ok {
+		return Session{}, nil
+	}
+	return Session{athleteID, grant.Generation}, nil
+}
+
+// exchange turns the code into tokens. It ends early enough to leave time for
+// saving them.
+func (c *Connect) exchange(ctx context.Context, app App, cb Callback) (Authorization, error) {
+	if tooLate(ctx, minExchangeTime+saveTime+revokeTime) {
+		return Authorization{}, errTooLate
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-saveTime-revokeTime))
+		defer cancel()
 	}
 	auth, err := c.OAuth.Exchange(ctx, app, c.RedirectURI, cb.Code, verifier(cb.State, cb.Nonce))
 	switch {
 	case errors.Is(err, ErrCodeRefused):
-		return secret.String{}, fmt.Errorf("%w: %w", ErrState, err)
+		return Authorization{}, fmt.Errorf("%w: %w", ErrState, err)
 	case errors.Is(err, ErrAppFull):
-		return secret.String{}, err
+		return Authorization{}, err
 	case err != nil:
-		return secret.String{}, fmt.Errorf("%w: exchange: %w", ErrStravaUnavailable, err)
+		return Authorization{}, fmt.Errorf("%w: exchange: %w", ErrStravaUnavailable, err)
 	}
-	if len(auth.Scopes) > 0 {
-		// What the redirect says passed through the browser; this did not.
-		scopes = auth.Scopes
-	}
-	if !rules.enough(scopes) {
-		return secret.String{}, c.decline(ctx, app, auth)
-	}
-	if err := c.seat(ctx, app, auth); err != nil {
-		return secret.String{}, err
-	}
-
-	grant, err := c.store(ctx, auth, scopes)
-	if err != nil {
-		return secret.String{}, err
-	}
-	if err := announce(ctx, c.Grants, c.Publisher, c.Minter, grant); err != nil {
-		return secret.String{}, err
-	}
-	athleteID, ok := grant.Account.AthleteID()
-	if !ok {
-		return secret.String{}, nil
-	}
-	now := c.Minter.Now()
-	token, err = c.Sessions.Sign(ctx, Session{athleteID, grant.Generation}, now, now.Add(SessionLife))
-	if err != nil {
-		return secret.String{}, fmt.Errorf("open session: %w", err)
-	}
-	return token, nil
+	return auth, nil
 }
 
-// store puts the new authorization into force in place of any earlier one. It
-// holds the lease, so that neither a refresh in flight nor a departure that is
-// about to drop the earlier tokens can touch the new ones.
-func (c *Connect) store(ctx context.Context, auth Authorization, scopes []string) (Grant, error) {
-	owner, _, err := hold(ctx, c.Grants, c.Minter, auth.Account, c.expect)
-	for errors.Is(err, errBusy) {
-		if err := c.Sleep(ctx, leasePoll); err != nil {
-			return Grant{}, fault.New(fault.Transient, "wait for the tokens: %w", err)
-		}
-		owner, _, err = hold(ctx, c.Grants, c.Minter, auth.Account, c.expect)
+// keep makes the tokens of a connect durable, or else revokes them at Strava:
+// without them the athlete would take up a place there that no process can free.
+func (c *Connect) keep(ctx context.Context, app App, r Received, seal Seal) (Grant, Spare, error) {
+	within, cancel := saving(ctx)
+	defer cancel()
+	grant, spare, err := c.receive(within, r, seal)
+	if err == nil || errors.Is(err, errDeferred) {
+		return grant, spare, err
 	}
+	within, cancel = context.WithTimeout(context.WithoutCancel(ctx), revokeTime)
+	defer cancel()
+	if revokeErr := c.OAuth.Revoke(within, app, r.Tokens); revokeErr != nil {
+		c.Metrics.Count(string(MetricUnsaved), 1)
+		return Grant{}, Spare{}, errors.Join(err, revokeErr)
+	}
+	return Grant{}, Spare{}, err
+}
+
+// complete puts the authorization of a spare into force, or gives it back to
+// Strava if it is of no use or there is no place for it. It may be called again
+// for the same spare. pair is the spare's.
+//
+// Errors: ErrMissingScope, ErrAppFull, or another fault, after which
+// [Reconciler.Reconcile] calls it again.
+func (c *Connect) complete(ctx context.Context, app App, grant Grant, spare Spare, pair TokenPair) (Grant, error) {
+	if !c.OAuth.Rules().enough(spare.Scopes) {
+		if grant.refreshable() == nil {
+			// To revoke these tokens would end the present authorization, too. They
+			// stay, because Strava may have replaced the present ones by them.
+			return Grant{}, errors.Join(ErrMissingScope, c.settleSpare(ctx, grant.Account, spare, true))
+		}
+		return Grant{}, errors.Join(ErrMissingScope, c.giveBack(ctx, app, grant.Account, spare, pair))
+	}
+	if c.isFull(ctx, grant) {
+		// An athlete too many is better than an authorization that no process can
+		// end: if it cannot be given back, the athlete is let in.
+		if err := c.giveBack(ctx, app, grant.Account, spare, pair); err == nil {
+			return Grant{}, ErrAppFull
+		}
+	}
+	grant, err := c.update(ctx, grant.Account, func(g *Grant) error {
+		err := g.authorize(spare, c.Minter.Now())
+		switch {
+		case errors.Is(err, errOutdated) && g.inForce():
+			return nil // A refresh or another process has completed it.
+		case errors.Is(err, errOutdated):
+			return fault.New(fault.Conflict, "the authorization has ended already")
+		}
+		return err
+	})
 	if err != nil {
+		return Grant{}, fmt.Errorf("authorize: %w", err)
+	}
+	if err := c.announce(ctx, grant); err != nil {
 		return Grant{}, err
 	}
-	// Killed between here and the commit, the lease is never given back, by
-	// which Settle finds the tokens that nobody names.
-	version, err := c.Vault.SaveTokens(ctx, auth.Account, auth.Tokens)
-	if err != nil {
-		release(ctx, c.Grants, c.Minter, auth.Account, owner)
-		return Grant{}, fmt.Errorf("save tokens: %w", err)
-	}
-	grant, err := update(ctx, c.Grants, c.Minter, auth.Account, func(g *Grant) error {
-		return g.authorize(owner, scopes, version, c.Minter.Now())
-	})
-	if errors.Is(err, errOutdated) {
-		return Grant{}, fault.New(fault.Transient, "the lease was lost: %w", err)
-	}
-	if err != nil {
-		return Grant{}, fmt.Errorf("save grant: %w", err)
+	if grant.Tokens.equal(spare.TokenRef) {
+		grant = c.moveToVault(ctx, grant, pair)
 	}
 	return grant, nil
 }
 
-func (c *Connect) expect(g *Grant) error {
-	g.expect(c.Minter.Now())
-	return nil
+// giveBack revokes the tokens of a spare at Strava and drops them.
+func (c *Connect) giveBack(ctx context.Context, app App, account Account, spare Spare, pair TokenPair) error {
+	if err := c.OAuth.Revoke(ctx, app, pair); err != nil {
+		return fmt.Errorf("give the authorization back: %w", err)
+	}
+	return c.settleSpare(ctx, account, spare, false)
 }
 
-// decline gives an authorization back that is of no use, unless there is one of
-// the same athlete whose tokens work: revoking would end that, too.
-func (c *Connect) decline(ctx context.Context, app App, auth Authorization) error {
-	grant, err := c.Grants.Grant(ctx, auth.Account)
-	switch {
-	case fault.Is(err, fault.NotFound) || (err == nil && grant.refreshable() != nil):
-		if err := c.OAuth.Revoke(ctx, app, auth.Tokens); err != nil {
-			return errors.Join(ErrMissingScope, err, c.leaveBehind(ctx, auth))
-		}
-	case err != nil:
-		return fmt.Errorf("%w; and the grant could not be read: %w", ErrMissingScope, err)
-	}
-	return ErrMissingScope
-}
-
-// leaveBehind keeps the tokens of an authorization that could not be given
-// back, in the way a connect does that is killed: Settle gives it back.
-func (c *Connect) leaveBehind(ctx context.Context, auth Authorization) error {
-	owner, _, err := hold(ctx, c.Grants, c.Minter, auth.Account, func(g *Grant) error {
-		if g.expect(c.Minter.Now()); g.State != Erased {
-			return errOutdated
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if _, err := c.Vault.SaveTokens(ctx, auth.Account, auth.Tokens); err != nil {
-		release(ctx, c.Grants, c.Minter, auth.Account, owner)
-		return fmt.Errorf("keep what could not be given back: %w", err)
+// settleSpare ends the connect of a spare that does not come into force. kept
+// says that the pair stays.
+func (c *Connect) settleSpare(ctx context.Context, account Account, spare Spare, kept bool) error {
+	_, err := c.update(ctx, account, func(g *Grant) error { return g.settleSpare(spare, kept) })
+	if err != nil && !errors.Is(err, errOutdated) {
+		return fmt.Errorf("end the connect: %w", err)
 	}
 	return nil
 }

@@ -30,6 +30,9 @@ var (
 	ErrTokenRefused = errors.New("refresh token refused")
 	// ErrCodeRefused: the authorization code is wrong, used or too old.
 	ErrCodeRefused = errors.New("authorization code refused")
+	// ErrAnswerLost: the provider may have done what was asked, but its answer did
+	// not arrive or cannot be read. It is a transient fault.
+	ErrAnswerLost = errors.New("the answer was lost")
 	// ErrAppRefused: the application's own credentials are refused, or it has
 	// lost access. No athlete is to blame.
 	ErrAppRefused = errors.New("application refused")

@@ -57,10 +57,10 @@ func TestStravaFailsForAWhile(t *testing.T) {
 					if err := w.strava.Inject(strava.Fault{Endpoint: endpoint, Kind: kind, Count: -1}); err != nil {
 						t.Fatal(err)
 					}
-					if err := w.departure.Left(t.Context(), cause(), credentials.Athlete(leaving), left, "receipt", w.clock.Now()); err != nil {
+					if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(leaving), left, "receipt", w.clock.Now()); err != nil {
 						t.Error(err)
 					}
-					if err := w.departure.Deauthorized(t.Context(), cause(), credentials.Athlete(claimed)); err != nil {
+					if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(claimed)); err != nil {
 						t.Error(err)
 					}
 					processes := []*credentials.Tokens{w.process(w.patient), w.process(w.patient)}
@@ -92,7 +92,7 @@ func TestStravaFailsForAWhile(t *testing.T) {
 					}
 					w.settle()
 					for who, want := range map[int64]credentials.State{id: credentials.Active, leaving: credentials.Erased, claimed: credentials.Active} {
-						if g := w.grant(who); g.State != want || g.Owes() {
+						if g := w.grant(who); g.State != want || g.HasPending() {
 							t.Errorf("afterwards: %+v, want %s", g, want)
 						}
 					}
@@ -143,7 +143,7 @@ func TestStravaAnswersTooLate(t *testing.T) {
 				w.mustAnswer(id, generation)
 				w.clock.Advance(5 * time.Hour)
 				w.mustAnswer(id, generation)
-				if g := w.grant(id); g.State != credentials.Active || g.Owes() {
+				if g := w.grant(id); g.State != credentials.Active || g.HasPending() {
 					t.Errorf("grant %+v", g)
 				}
 				return

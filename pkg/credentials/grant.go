@@ -1,14 +1,12 @@
 package credentials
 
 import (
-	"cmp"
 	"errors"
 	"slices"
 	"time"
 
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
-	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
 // State of a grant. docs/adr/0007 has the picture.
@@ -22,7 +20,7 @@ const (
 	// Nothing is erased.
 	Degraded State = "degraded"
 	// Revoked: the authorization is over, and its tokens are yet to be revoked
-	// at Strava and dropped. No call is made for it any more, and nothing but
+	// at Strava and deleted. No call is made for it any more, and nothing but
 	// a new authorization by the athlete revives it.
 	Revoked State = "revoked"
 	// Erased: the authorization is over and its tokens are gone. What is left
@@ -33,51 +31,68 @@ const (
 // Grant is what the owner of an account allowed, without the tokens.
 type Grant struct {
 	Account Account
-	// Generation is the Unix time in milliseconds of the authorization,
-	// larger than that of any earlier one of this account.
+	// Generation is the Unix time in milliseconds at which Strava issued the
+	// tokens of the authorization. It is larger than that of any earlier
+	// authorization of this account.
 	Generation int64
+	// Since is the generation of the first authorization of the unbroken series
+	// that the present one belongs to: the one after the last end.
+	Since int64
 	// Scopes that were accepted, in the provider's spelling.
 	Scopes []string
 	State  State
 	// Reason why the grant is degraded, as AuthorizationDegraded says it;
 	// empty in other states.
 	Reason string
-	// TokenVersion is the version of the account's SecureString that holds
-	// the valid pair, unless one is parked; 0 once the tokens are dropped.
-	TokenVersion int64
-	// Parked is the valid pair, sealed, when the SecureString could not be
-	// written; nil otherwise.
-	Parked []byte
-	// Lease is held by whoever changes the tokens.
+	// DegradedAt is when the grant was degraded; zero in other states.
+	DegradedAt time.Time
+	// Tokens refers to the valid pair; zero once the tokens are deleted.
+	Tokens TokenRef
+	// Spares are pairs in hand beside the valid one, in the order in which they
+	// were added: those of connects that are not completed, and those that may be
+	// the valid one if Strava refuses Tokens, because two of its answers crossed.
+	Spares []Spare
+	// Obsolete are the generations whose parameters are to be deleted.
+	Obsolete []int64
+	// Lease is held by the process that changes the tokens.
 	Lease Lease
+	// Doubt is set when an answer to a refresh may have been lost. Strava's
+	// refusal of the refresh token then does not prove that the athlete withdrew
+	// access.
+	Doubt bool
 	// RevokedAt is when the authorization ended; zero while it is in force.
 	RevokedAt time.Time
 
 	// Unannounced is set while the event about the present state may not have
-	// been published. A revocation is announced by its departures.
+	// been published. A revocation is announced by its PendingRevocation.
 	Unannounced bool
 	// Claim is the claim that the athlete withdrew access, until Strava has
 	// been asked about it.
 	Claim Claim
-	// Departures are the ends of authorizations that are yet to be seen
-	// through: of this one, and of earlier ones of the athlete.
-	Departures []Departed
-	// Owed tells since when and until when the grant's duties wait; see
-	// [Grant.Owes].
-	Owed Owed
+	// ClaimCheckedAt is when Strava was last asked about a claim.
+	ClaimCheckedAt time.Time
+	// Revocations are the ends of authorizations that are not completed: of this
+	// one, and of earlier ones of the athlete.
+	Revocations []PendingRevocation
+	// Pending says since when and until when the grant's tasks wait; see
+	// [Grant.HasPending].
+	Pending Pending
 }
 
-// Claim is somebody's word that an athlete withdrew access at Strava. There is
-// none when ClaimedAt is zero.
+// Claim is an unproven report that an athlete withdrew access at Strava. There
+// is none when ClaimedAt is zero.
 type Claim struct {
 	ClaimedAt time.Time
 	// Cause is the event that brought it.
 	Cause event.Meta
+	// CheckAt is when Strava may be asked about it.
+	CheckAt time.Time
 }
 
-// Departed is the end of one authorization: everybody is to be told, its tokens
-// are to be gone, and that is to be confirmed for the receipt.
-type Departed struct {
+// PendingRevocation is the end of one authorization until it is completed: it
+// has been announced, its tokens are gone, and that is confirmed for the
+// receipt.
+type PendingRevocation struct {
 	// Receipt names the erasure.
 	Receipt string
 	// Generation is the last one that ended.
@@ -87,38 +102,108 @@ type Departed struct {
 	Reason string
 	// Cause is the event that brought it.
 	Cause event.Meta
-	// Announced is set once the erasure is open and the neighbours know.
+	// Announced is set once the erasure is open and AuthorizationRevoked is
+	// published.
 	Announced bool
 }
 
-// Owed is the account of what a grant owes.
-type Owed struct {
-	// Since is when the grant began to owe something; zero when it owes nothing.
+// Pending is the retry state of a grant's tasks.
+type Pending struct {
+	// Since is when the oldest of the tasks was added; zero when there is none.
 	Since time.Time
-	// Next is when finishing it is to be tried (again).
+	// Next is when the tasks are to be tried (again).
 	Next time.Time
 	// Attempts that failed.
 	Attempts int
 }
 
-// Owes reports whether there is a duty that nobody but us remembers: an event
-// to publish, a claim to look into, a departure to see through, or a lease that
-// was never given back, whose holder may have left tokens behind.
-func (g Grant) Owes() bool {
-	return g.Unannounced || !g.Claim.ClaimedAt.IsZero() || g.State == Revoked || len(g.Departures) > 0 || g.Lease.Owner != ""
+// HasPending reports whether the grant has a task that no other process would
+// remember: an event to publish, a claim to verify, a revocation to complete, a
+// connect to complete, or tokens to revoke or delete.
+func (g Grant) HasPending() bool {
+	return g.hasTasks() || !g.Claim.ClaimedAt.IsZero()
 }
 
-// Why a transition is refused. The grant is unchanged then.
+// hasTasks is [Grant.HasPending] without the claim.
+func (g Grant) hasTasks() bool {
+	return g.Unannounced || g.State == Revoked || len(g.Revocations) > 0 || len(g.Obsolete) > 0 ||
+		g.connecting() != nil || (!g.inForce() && len(g.Spares) > 0)
+}
+
+// waitsUntil is the time before which the grant's tasks are not to be tried:
+// that of the claim if there is no other task, otherwise zero.
+func (g Grant) waitsUntil() time.Time {
+	if g.hasTasks() {
+		return time.Time{}
+	}
+	return g.Claim.CheckAt
+}
+
+// inForce reports whether the authorization has not ended.
+func (g Grant) inForce() bool { return g.State == Active || g.State == Degraded }
+
+// callable returns the reason why no call can be made under the grant, or nil.
+func (g Grant) callable() error {
+	if g.State == Degraded {
+		return ErrDegraded
+	}
+	return g.refreshable()
+}
+
+// refreshable returns the reason why the grant's tokens cannot be refreshed, or
+// nil. A missing scope is no such reason.
+func (g Grant) refreshable() error {
+	switch {
+	case g.State == Active, g.State == Degraded && g.Reason == credentialsv1.DegradedScopeMissing:
+		return nil
+	case g.State == Degraded:
+		return ErrDegraded
+	}
+	return ErrRevoked
+}
+
+// Authorized reports whether the athlete counts against the application's
+// athlete capacity. At Strava every authorized athlete does, active or not, so
+// a degraded grant counts, and so does a revoked one until its tokens have been
+// revoked at Strava and deleted.
+func (g Grant) Authorized() bool { return g.Tokens.exists() }
+
+// SignedInAt is when the athlete last signed in, which at Strava is to authorize
+// again.
+func (g Grant) SignedInAt() time.Time { return time.UnixMilli(g.Generation).UTC() }
+
+// connecting returns the oldest spare whose connect is not completed, or nil.
+func (g Grant) connecting() *Spare {
+	if i := slices.IndexFunc(g.Spares, func(s Spare) bool { return s.Connecting }); i >= 0 {
+		return &g.Spares[i]
+	}
+	return nil
+}
+
+// stored returns the generations in whose parameters the vault may hold tokens.
+func (g Grant) stored() []int64 {
+	all := append([]int64{g.Generation, g.Tokens.Generation}, g.Obsolete...)
+	for _, s := range g.Spares {
+		all = append(all, s.Generation)
+	}
+	slices.Sort(all)
+	return slices.DeleteFunc(slices.Compact(all), func(n int64) bool { return n == 0 })
+}
+
+// Errors that refuse a transition. The grant is unchanged then.
 var (
-	errBusy     = errors.New("somebody else is changing the tokens")
-	errOutdated = errors.New("the grant was changed meanwhile")
+	errBusy     = errors.New("another process is changing the tokens")
+	errOutdated = errors.New("the grant has changed")
 )
 
-// lease reserves the tokens for owner, as long as nobody else has them. It
-// leads from any state to the same.
-func (g *Grant) lease(owner string, now time.Time) error {
+// acquire takes the lease for owner unless another owner holds it. It leads
+// from any state to the same.
+func (g *Grant) acquire(owner string, now time.Time) error {
 	if g.Lease.held(owner, now) {
 		return errBusy
+	}
+	if g.Lease.Owner != "" && g.Lease.Owner != owner {
+		g.Doubt = true // Its holder died, perhaps with Strava's answer in hand.
 	}
 	g.Lease = Lease{Owner: owner, Until: now.Add(leaseTime)}
 	return nil
@@ -133,212 +218,334 @@ func (g *Grant) release(owner string) error {
 	return nil
 }
 
-// expect makes a tombstone for an account of which nothing is known, for the
-// lease to be held in while the first authorization is put into force. It leads
-// from nothing to erased, and from any state to the same.
-func (g *Grant) expect(now time.Time) {
+// createTombstone makes a grant for an account that has none. It leads from
+// nothing to erased, and from any state to the same.
+func (g *Grant) createTombstone(now time.Time) {
 	if g.State == "" {
 		g.State, g.RevokedAt = Erased, now
 	}
 }
 
-// authorize puts a new authorization into force, in place of whatever was. It
-// is the only way out of degraded, revoked and erased, and leads from any state
-// but nothing to active. Departures of earlier authorizations are still to be
-// seen through; claims and degradations were about an earlier one.
-func (g *Grant) authorize(owner string, scopes []string, version int64, now time.Time) error {
-	if g.State == "" || g.Lease.Owner != owner {
+// maxSpares bounds how many spares a grant holds. They are dropped at the next
+// refresh, so only connects that cross add more than two or three.
+const maxSpares = 16
+
+// addSpare puts a pair beside the valid one. It leads from any state to the
+// same.
+func (g *Grant) addSpare(s Spare, now time.Time) {
+	g.createTombstone(now)
+	if len(g.Spares) == maxSpares {
+		g.dropSpares(g.Spares[0])
+	}
+	g.Spares = append(g.Spares, s)
+}
+
+// restore puts a spare that came after Strava had refused every other pair into
+// force, as a new authorization of the same series. It leads from degraded to
+// active, and from any other state to the same.
+func (g *Grant) restore(s Spare, now time.Time) {
+	if g.State != Degraded || g.Reason != credentialsv1.DegradedTokenRefused {
+		return
+	}
+	g.Spares = slices.DeleteFunc(g.Spares, func(other Spare) bool { return other.equal(s.TokenRef) })
+	g.Generation = max(now.UnixMilli(), g.Generation+1)
+	g.State, g.Reason, g.DegradedAt, g.Unannounced, g.Doubt = Active, "", time.Time{}, true, false
+	if !g.Claim.ClaimedAt.IsZero() {
+		g.Claim.CheckAt, g.Pending = now, Pending{} // Strava can be asked about it again.
+	}
+	g.replace(s.TokenRef)
+}
+
+// dropSpares forgets spares and has their parameters deleted.
+func (g *Grant) dropSpares(dropped ...Spare) {
+	g.Spares = slices.DeleteFunc(g.Spares, func(s Spare) bool {
+		return slices.ContainsFunc(dropped, func(d Spare) bool { return d.TokenRef.equal(s.TokenRef) })
+	})
+	for _, d := range dropped {
+		g.retire(d.Generation)
+	}
+}
+
+// retire has the generation's parameter deleted unless the grant still refers to
+// it or is about to write to it.
+func (g *Grant) retire(generation int64) {
+	inUse := generation == 0 || generation == g.Tokens.Generation || (g.inForce() && generation == g.Generation) ||
+		slices.ContainsFunc(g.Spares, func(s Spare) bool { return s.Generation == generation })
+	if !inUse && !slices.Contains(g.Obsolete, generation) {
+		g.Obsolete = append(g.Obsolete, generation)
+	}
+}
+
+// forgetObsolete notes that the parameters of generations are deleted.
+func (g *Grant) forgetObsolete(deleted []int64) {
+	g.Obsolete = slices.DeleteFunc(g.Obsolete, func(n int64) bool { return slices.Contains(deleted, n) })
+}
+
+// authorize completes the connect that received the spare: it puts the
+// authorization into force in place of an earlier one. If the one in force is
+// the later one, the pair stays a spare. It is the only way out of degraded,
+// revoked and erased, and leads from any state but nothing to active. Pending
+// revocations stay; claims and degradations from before it were about an earlier
+// authorization.
+func (g *Grant) authorize(spare Spare, now time.Time) error {
+	i := slices.IndexFunc(g.Spares, func(s Spare) bool { return s.equal(spare.TokenRef) && s.Connecting })
+	if i < 0 {
+		return errOutdated // Another process has completed the connect.
+	}
+	if g.State == Active && g.Generation >= spare.ReceivedAt {
+		g.Spares[i].Connecting = false
+		return nil
+	}
+	generation := max(spare.ReceivedAt, g.Generation+1)
+	authorized := Grant{
+		Account:        g.Account,
+		Generation:     generation,
+		Since:          generation,
+		Scopes:         spare.Scopes,
+		State:          Active,
+		Tokens:         spare.TokenRef,
+		Spares:         slices.Delete(slices.Clone(g.Spares), i, i+1),
+		Obsolete:       g.Obsolete,
+		Unannounced:    true,
+		ClaimCheckedAt: g.ClaimCheckedAt,
+		Revocations:    g.Revocations,
+	}
+	// What happened from then on may have reached Strava after the pair was issued.
+	since := time.UnixMilli(spare.ReceivedAt).Add(-clockSkew)
+	switch {
+	case g.inForce():
+		authorized.Since = g.Since
+		if !g.Claim.ClaimedAt.Before(since) {
+			authorized.Claim = g.Claim
+			authorized.Claim.CheckAt = now
+		}
+	case g.Generation != 0 && (g.State == Revoked || !g.RevokedAt.Before(since)):
+		// The end of the earlier authorization may have ended this one, too.
+		authorized.Claim = Claim{ClaimedAt: now, CheckAt: now}
+	}
+	if g.Tokens.exists() {
+		authorized.Spares = append(authorized.Spares, Spare{TokenRef: g.Tokens, ReceivedAt: g.Generation})
+	}
+	*g = authorized
+	return nil
+}
+
+// settleSpare ends the connect of a spare that does not come into force: the pair
+// stays a spare if it is kept, and is dropped otherwise. It leads from any state
+// to the same.
+func (g *Grant) settleSpare(spare Spare, kept bool) error {
+	i := slices.IndexFunc(g.Spares, func(s Spare) bool { return s.equal(spare.TokenRef) && s.Connecting })
+	if i < 0 {
 		return errOutdated
 	}
-	*g = Grant{
-		Account:      g.Account,
-		Generation:   max(now.UnixMilli(), g.Generation+1),
-		Scopes:       scopes,
-		State:        Active,
-		TokenVersion: version,
-		Unannounced:  true,
-		Departures:   g.Departures,
+	if kept {
+		g.Spares[i].Connecting = false
+	} else {
+		g.dropSpares(spare)
 	}
 	return nil
 }
 
-// renew names another pair under owner's lease, which ends. It leads from
-// active, degraded and revoked to the same: a revoked grant names the pair so
-// that it can be revoked, and is not revived.
-func (g *Grant) renew(owner string, seen Grant, version int64, parked []byte) error {
+// clockSkew is how far apart the clocks of two processes may be.
+const clockSkew = time.Minute
+
+// renew makes another pair the valid one under owner's lease, which ends. It
+// leads from active, degraded and revoked to the same: a revoked grant refers to
+// the pair so that it can be revoked, and is not revived. Strava has just
+// accepted the pair before, so no spare that was there then can be the valid
+// one.
+func (g *Grant) renew(owner string, seen Grant, tokens TokenRef) error {
 	if !g.underLease(owner, seen) {
 		return errOutdated
 	}
-	g.TokenVersion, g.Parked, g.Lease = version, parked, Lease{}
+	g.replace(tokens)
+	if g.inForce() {
+		g.dropSpares(slices.DeleteFunc(slices.Clone(seen.Spares), func(s Spare) bool { return s.Connecting })...)
+	}
+	g.Lease, g.Doubt = Lease{}, false
 	return nil
+}
+
+// adopt makes another pair the valid one under owner's lease, which ends: one
+// that was left behind, in place of one that Strava refused, or the same one at
+// another place. If a connect received it, that connect is thereby completed,
+// within the present authorization. It leads from active, degraded and revoked
+// to the same.
+func (g *Grant) adopt(owner string, seen Grant, tokens TokenRef) error {
+	if !g.underLease(owner, seen) {
+		return errOutdated
+	}
+	if i := slices.IndexFunc(g.Spares, func(s Spare) bool { return s.equal(tokens) }); i >= 0 {
+		if g.Spares[i].Connecting {
+			g.Scopes = g.Spares[i].Scopes
+		}
+		g.Spares = slices.Delete(g.Spares, i, i+1)
+	}
+	g.replace(tokens)
+	g.Lease = Lease{}
+	return nil
+}
+
+func (g *Grant) replace(tokens TokenRef) {
+	before := g.Tokens
+	g.Tokens = tokens
+	g.retire(before.Generation)
 }
 
 // underLease reports whether owner still has the lease to the tokens as seen.
 func (g *Grant) underLease(owner string, seen Grant) bool {
-	return g.State != "" && g.State != Erased && g.Generation == seen.Generation && g.Lease.Owner == owner && g.names(seen)
+	return g.State != "" && g.State != Erased && g.Generation == seen.Generation && g.Lease.Owner == owner && g.Tokens.equal(seen.Tokens)
 }
 
 // degrade notes that the athlete has to connect again. It leads from active to
 // degraded; within degraded, a refused token is the graver reason and replaces
-// a missing scope. It does nothing to what is degraded already, and refuses
+// a missing scope. It changes nothing that is degraded already, and refuses
 // what is over.
-func (g *Grant) degrade(reason string) error {
+func (g *Grant) degrade(reason string, now time.Time) error {
 	switch {
 	case g.State == Active, g.State == Degraded && reason == credentialsv1.DegradedTokenRefused && g.Reason != reason:
-		g.State, g.Reason, g.Unannounced = Degraded, reason, true
+		g.State, g.Reason, g.DegradedAt, g.Unannounced = Degraded, reason, now, true
 	case g.State != Degraded:
 		return ErrRevoked
 	}
 	return nil
 }
 
-// claim notes somebody's word that the athlete withdrew access. It leads from
-// active and degraded to the same, and refuses what is over.
-func (g *Grant) claim(c Claim) error {
-	if g.State != Active && g.State != Degraded {
+// claimPace is the time from one check of an athlete's claims to the next: a
+// forged report costs Strava and us a call.
+const claimPace = 10 * time.Minute
+
+// claim notes a report that the athlete withdrew access. It leads from active
+// and degraded to the same, and refuses what is over.
+func (g *Grant) claim(cause event.Meta, now time.Time) error {
+	if !g.inForce() {
 		return ErrRevoked
 	}
-	g.Claim = c
+	checkAt := now
+	if next := g.ClaimCheckedAt.Add(claimPace); next.After(now) {
+		checkAt = next
+	}
+	if !g.Claim.ClaimedAt.Before(now) {
+		now = g.Claim.ClaimedAt.Add(time.Millisecond) // A claim is known by its time.
+	}
+	g.Claim = Claim{ClaimedAt: now, Cause: cause, CheckAt: checkAt}
 	return nil
 }
 
-// dismiss forgets a claim that was looked into and found wrong, unless there is
-// a later one. It leads from active and degraded to the same.
+// check begins a check of the claim. It leads from active and degraded to the
+// same. errOutdated says that there is none to check now.
+func (g *Grant) check(now time.Time) error {
+	if !g.inForce() || g.Claim.ClaimedAt.IsZero() || now.Before(g.Claim.CheckAt) {
+		return errOutdated
+	}
+	g.ClaimCheckedAt, g.Claim.CheckAt = now, now.Add(claimPace)
+	return nil
+}
+
+// keepClaim has a claim about which Strava cannot be asked wait until the data
+// that was gathered under the grant has aged out.
+func (g *Grant) keepClaim(c Claim) error {
+	if g.State != Degraded || !g.Claim.ClaimedAt.Equal(c.ClaimedAt) {
+		return errOutdated
+	}
+	g.Claim.CheckAt = g.DegradedAt.Add(dataAge)
+	return nil
+}
+
+// dataAge is the age at which Strava's data is deleted unless it is read again
+// (Strava API Policy, 6.2).
+const dataAge = 7 * 24 * time.Hour
+
+// dismiss forgets a claim that proved wrong, unless there is a later one. It
+// leads from active and degraded to the same.
 func (g *Grant) dismiss(c Claim) error {
-	if (g.State != Active && g.State != Degraded) || !g.Claim.ClaimedAt.Equal(c.ClaimedAt) {
+	if !g.inForce() || !g.Claim.ClaimedAt.Equal(c.ClaimedAt) {
 		return errOutdated
 	}
 	g.Claim = Claim{}
 	return nil
 }
 
-// depart ends the authorization of d's generation and any earlier one. It
-// leads from active and degraded to revoked, and from nothing to erased; where
-// the authorization is over already, or replaced by a later one, the state
-// stays and the departure is to be seen through all the same.
-func (g *Grant) depart(d Departed, now time.Time) {
+// revoke ends the authorization of r's generation and any earlier one. A later
+// one of the same series ends, too, unless it was given after the end was
+// requested. It leads from active and degraded to revoked, and from nothing to
+// erased; where the authorization is over already, or replaced by a later one,
+// the state stays and the revocation is completed all the same.
+func (g *Grant) revoke(r PendingRevocation, now time.Time) {
+	if g.inForce() && r.Generation >= g.Since && r.RequestedAt.UnixMilli() >= g.Generation {
+		r.Generation = max(r.Generation, g.Generation)
+	}
 	switch {
 	case g.State == "":
-		g.expect(now)
-		g.Generation = d.Generation
-	case g.Generation > d.Generation:
-	case g.State == Active || g.State == Degraded:
-		// A late refresh may still save a pair; it finds the state and leaves it.
-		g.State, g.Reason, g.Unannounced, g.Claim = Revoked, "", false, Claim{}
-		g.Generation, g.RevokedAt, g.Owed = d.Generation, now, Owed{}
+		g.createTombstone(now)
+		g.Generation = r.Generation
+	case g.Generation > r.Generation:
+	case g.inForce():
+		// A refresh in flight may still save a pair; it does not change the state.
+		g.State, g.Reason, g.DegradedAt, g.Unannounced, g.Claim = Revoked, "", time.Time{}, false, Claim{}
+		g.Generation, g.RevokedAt, g.Pending = r.Generation, now, Pending{}
 	}
-	if !slices.ContainsFunc(g.Departures, func(o Departed) bool { return o.Receipt == d.Receipt }) {
-		g.Departures = append(g.Departures, d)
+	if !g.isRevoking(r.Receipt) {
+		g.Revocations = append(g.Revocations, r)
 	}
 }
 
-// erase notes that the tokens are dropped and that every departure is seen
-// through. It leads from revoked to erased.
-func (g *Grant) erase() error {
-	if g.State != Revoked || len(g.Departures) > 0 {
+// isRevoking reports whether the receipt is that of a pending revocation.
+func (g Grant) isRevoking(receipt string) bool {
+	return slices.ContainsFunc(g.Revocations, func(r PendingRevocation) bool { return r.Receipt == receipt })
+}
+
+// dropTokens notes that the tokens as seen are revoked at Strava and deleted.
+// Pairs that came since stay. It leads from revoked and erased to the same.
+func (g *Grant) dropTokens(owner string, seen Grant) error {
+	if g.inForce() || g.Generation != seen.Generation || g.Lease.Owner != owner {
 		return errOutdated
 	}
-	g.State, g.TokenVersion, g.Parked, g.Scopes = Erased, 0, nil, nil
+	g.Spares = slices.DeleteFunc(g.Spares, func(s Spare) bool {
+		return slices.ContainsFunc(seen.Spares, func(d Spare) bool { return d.TokenRef.equal(s.TokenRef) && !d.Connecting })
+	})
+	g.forgetObsolete(seen.stored())
+	g.Tokens, g.Lease, g.Doubt = TokenRef{}, Lease{}, false
 	return nil
 }
 
-// The wait between two attempts at a duty grows from the first to the last.
+// erase notes that the tokens are gone and that every revocation is completed.
+// It leads from revoked to erased.
+func (g *Grant) erase() error {
+	if g.State != Revoked || len(g.Revocations) > 0 || g.Tokens.exists() {
+		return errOutdated
+	}
+	g.State, g.Scopes = Erased, nil
+	return nil
+}
+
+// The wait between two attempts at a task grows from the first to the last.
 const (
 	firstRetry = 5 * time.Minute
 	lastRetry  = 6 * time.Hour
 )
 
-// postpone notes that a duty could not be done now.
+// postpone notes that a task failed.
 func (g *Grant) postpone(now time.Time) {
-	g.Owed.Attempts++
-	g.Owed.Next = now.Add(min(firstRetry<<min(g.Owed.Attempts-1, 16), lastRetry))
+	g.Pending.Attempts++
+	g.Pending.Next = now.Add(min(firstRetry<<min(g.Pending.Attempts-1, 16), lastRetry))
 }
 
-// keepAccount begins the account of what is owed and closes it.
-func (g *Grant) keepAccount(now time.Time) {
+// updateRetryState begins the retry state with the first task and ends it with
+// the last.
+func (g *Grant) updateRetryState(now time.Time) {
 	switch {
-	case !g.Owes():
-		g.Owed = Owed{}
-	case g.Owed.Since.IsZero():
-		// Whoever made the debt is at it, for as long as a lease lasts at most.
-		g.Owed = Owed{Since: now, Next: now.Add(leaseTime)}
+	case !g.HasPending():
+		g.Pending = Pending{}
+	case g.Pending.Since.IsZero():
+		// The process that added the task tries it itself, which takes no longer
+		// than a lease lasts.
+		g.Pending = Pending{Since: now, Next: now.Add(leaseTime)}
+	}
+	if at := g.waitsUntil(); at.After(g.Pending.Next) {
+		g.Pending.Next = at
 	}
 }
-
-// Lease keeps those who change the tokens of one account apart: refreshes, a
-// connect, a departure.
-type Lease struct {
-	Owner string
-	Until time.Time
-}
-
-// held reports whether somebody else than owner holds the lease at now.
-func (l Lease) held(owner string, now time.Time) bool {
-	return l.Owner != "" && l.Owner != owner && now.Before(l.Until)
-}
-
-// TokenPair is an account's access and refresh token.
-type TokenPair struct {
-	Access    secret.String
-	Refresh   secret.String
-	ExpiresAt time.Time
-}
-
-// fresh reports whether the access token needs no renewal.
-func (p TokenPair) fresh(now time.Time, margin time.Duration) bool {
-	return p.ExpiresAt.Sub(now) > margin
-}
-
-// usable reports whether the access token will survive a call that begins now.
-func (p TokenPair) usable(now time.Time) bool { return p.ExpiresAt.Sub(now) > time.Minute }
-
-// App is the registration of this deployment with Strava, and the secrets by
-// which Strava's webhooks are told from others'.
-type App struct {
-	ClientID     string
-	ClientSecret secret.String
-	// VerifyToken is Strava's hub.verify_token: shown back to us in the
-	// handshake of a new push subscription.
-	VerifyToken secret.String
-	// CallbackKey is the unguessable last path segment of the callback URL.
-	CallbackKey secret.String
-	// SubscriptionID of the push subscription; 0 while there is none.
-	SubscriptionID int64
-}
-
-// Erasure is one duty to erase an athlete's data everywhere. It knows nothing
-// of the athlete.
-type Erasure struct {
-	Receipt     string
-	RequestedAt time.Time
-	// Pending names the boundaries that have not confirmed yet.
-	Pending []string
-	// Confirmed is when each of the others has.
-	Confirmed map[string]time.Time
-	// CompletedAt is zero until every boundary has confirmed.
-	CompletedAt time.Time
-	// Issued says that the receipt was announced.
-	Issued bool
-}
-
-// parts are those that were confirmed, in that order.
-func (e Erasure) parts() (out []credentialsv1.ErasedPart) {
-	for boundary, at := range e.Confirmed {
-		out = append(out, credentialsv1.ErasedPart{Boundary: boundary, At: at.UTC()})
-	}
-	slices.SortFunc(out, func(a, b credentialsv1.ErasedPart) int {
-		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Boundary, b.Boundary))
-	})
-	return out
-}
-
-// Boundaries that take part in an erasure.
-const (
-	PartCredentials = "credentials"
-	PartGathering   = "gathering"
-	PartAthlete     = "athlete"
-	PartActivity    = "activity"
-)
 
 // TombstoneLife is how long an ended grant is remembered: longer than any
 // session lives (7 days), so that none outlives the fence, and than a queue keeps

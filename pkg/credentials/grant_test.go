@@ -2,6 +2,7 @@ package credentials
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -14,20 +15,24 @@ import (
 func TestTransitions(t *testing.T) {
 	const refused, missing = credentialsv1.DegradedTokenRefused, credentialsv1.DegradedScopeMissing
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	claimed := Claim{ClaimedAt: now.Add(-time.Hour), Cause: event.Meta{ID: "claim"}}
-	old := Departed{Receipt: "old", Generation: 1}
+	claimed := Claim{ClaimedAt: now.Add(-time.Hour), Cause: event.Meta{ID: "claim"}, CheckAt: now}
+	old := PendingRevocation{Receipt: "old", Generation: 1}
 	lease := Lease{Owner: "me", Until: now.Add(time.Second)}
+	tokens := TokenRef{Generation: 5, Version: 3}
+	connecting := Spare{TokenRef: TokenRef{Sealed: []byte("new")}, ReceivedAt: 9, Scopes: []string{"activity:read"}, Connecting: true}
+	other := Spare{TokenRef: TokenRef{Generation: 4, Version: 1}, ReceivedAt: 4}
+	spares := []Spare{connecting, other}
 	// Each state as it is while I hold the lease.
 	states := map[string]Grant{
 		"nothing": {Account: Athlete(7)},
-		"active":  {Account: Athlete(7), Generation: 5, State: Active, Scopes: []string{"read"}, TokenVersion: 3, Lease: lease, Claim: claimed, Departures: []Departed{old}},
-		refused:   {Account: Athlete(7), Generation: 5, State: Degraded, Reason: refused, TokenVersion: 3, Lease: lease, Claim: claimed},
-		missing:   {Account: Athlete(7), Generation: 5, State: Degraded, Reason: missing, TokenVersion: 3, Lease: lease, Claim: claimed},
-		"revoked": {Account: Athlete(7), Generation: 5, State: Revoked, TokenVersion: 3, Lease: lease, RevokedAt: now},
-		"erased":  {Account: Athlete(7), Generation: 5, State: Erased, Lease: lease, RevokedAt: now},
+		"active":  {Account: Athlete(7), Generation: 5, Since: 2, State: Active, Scopes: []string{"read"}, Tokens: tokens, Spares: spares, Lease: lease, Claim: claimed, Revocations: []PendingRevocation{old}},
+		refused:   {Account: Athlete(7), Generation: 5, Since: 2, State: Degraded, Reason: refused, DegradedAt: now, Tokens: tokens, Spares: spares, Lease: lease, Claim: claimed},
+		missing:   {Account: Athlete(7), Generation: 5, Since: 2, State: Degraded, Reason: missing, DegradedAt: now, Tokens: tokens, Spares: spares, Lease: lease, Claim: claimed},
+		"revoked": {Account: Athlete(7), Generation: 5, State: Revoked, Tokens: tokens, Spares: spares, Lease: lease, RevokedAt: now},
+		"erased":  {Account: Athlete(7), Generation: 5, State: Erased, Spares: spares, Lease: lease, RevokedAt: now},
 	}
-	seen := Grant{Generation: 5, TokenVersion: 3}
-	departure := Departed{Receipt: "r", Generation: 5, Reason: credentialsv1.RevokedLeft}
+	seen := Grant{Generation: 5, Tokens: tokens, Spares: spares}
+	revocation := PendingRevocation{Receipt: "r", Generation: 5, Reason: credentialsv1.RevokedLeft}
 	type outcome struct {
 		state State
 		err   error
@@ -44,16 +49,16 @@ func TestTransitions(t *testing.T) {
 		// is what must be true afterwards, where it was not refused.
 		is func(before, after Grant) bool
 	}{
-		"lease": {
-			do: func(g *Grant) error { return g.lease("me", now) },
+		"acquire": {
+			do: func(g *Grant) error { return g.acquire("me", now) },
 			want: map[string]outcome{
 				"nothing": {"", nil}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
 				"revoked": {Revoked, nil}, "erased": {Erased, nil},
 			},
 			is: func(_, g Grant) bool { return g.Lease == Lease{"me", now.Add(leaseTime)} },
 		},
-		"lease, which another has": {
-			do: func(g *Grant) error { return g.lease("another", now) },
+		"acquire, while another holds the lease": {
+			do: func(g *Grant) error { return g.acquire("another", now) },
 			want: map[string]outcome{
 				"nothing": {"", nil}, "active": {Active, errBusy}, refused: {Degraded, errBusy}, missing: {Degraded, errBusy},
 				"revoked": {Revoked, errBusy}, "erased": {Erased, errBusy},
@@ -68,71 +73,200 @@ func TestTransitions(t *testing.T) {
 			},
 			is: func(_, g Grant) bool { return g.Lease == Lease{} },
 		},
-		"expect": {
-			do: func(g *Grant) error { g.expect(now); return nil },
+		"acquire, after another died": {
+			do: func(g *Grant) error { return g.acquire("another", now.Add(time.Second)) },
+			want: map[string]outcome{
+				"nothing": {"", nil}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
+				"revoked": {Revoked, nil}, "erased": {Erased, nil},
+			},
+			is: func(before, g Grant) bool { return g.Lease.Owner == "another" && g.Doubt == (before.Lease.Owner != "") },
+		},
+		"createTombstone": {
+			do: func(g *Grant) error { g.createTombstone(now); return nil },
 			want: map[string]outcome{
 				"nothing": {Erased, nil}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
 				"revoked": {Revoked, nil}, "erased": {Erased, nil},
 			},
 			is: func(_, g Grant) bool { return g.Account == Athlete(7) },
 		},
+		"addSpare": {
+			do: func(g *Grant) error {
+				g.addSpare(Spare{TokenRef: TokenRef{Sealed: []byte("x")}, ReceivedAt: 8}, now)
+				return nil
+			},
+			want: map[string]outcome{
+				"nothing": {Erased, nil}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
+				"revoked": {Revoked, nil}, "erased": {Erased, nil},
+			},
+			is: func(before, g Grant) bool { return len(g.Spares) == len(before.Spares)+1 },
+		},
+		"restore": {
+			do: func(g *Grant) error { g.restore(other, now.Add(time.Hour)); return nil },
+			want: map[string]outcome{
+				"nothing": {"", nil}, "active": {Active, nil}, refused: {Active, nil}, missing: {Degraded, nil},
+				"revoked": {Revoked, nil}, "erased": {Erased, nil},
+			},
+			is: func(before, g Grant) bool {
+				if before.Reason != refused {
+					return g.Generation == before.Generation && len(g.Spares) == len(before.Spares)
+				}
+				return g.Generation == now.Add(time.Hour).UnixMilli() && g.Since == 2 && g.Tokens.equal(other.TokenRef) && len(g.Spares) == 1 &&
+					g.Unannounced && g.Reason == "" && g.DegradedAt.IsZero()
+			},
+		},
 		"authorize": {
-			do: func(g *Grant) error { return g.authorize("me", []string{"activity:read"}, 9, now) },
+			do: func(g *Grant) error { return g.authorize(connecting, now) },
 			want: map[string]outcome{
 				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Active, nil}, missing: {Active, nil},
 				"revoked": {Active, nil}, "erased": {Active, nil},
 			},
 			is: func(before, g Grant) bool {
-				return g.Generation == now.UnixMilli() && g.TokenVersion == 9 && g.Unannounced && g.Reason == "" &&
-					g.Claim == Claim{} && g.Lease == Lease{} && g.RevokedAt.IsZero() && len(g.Departures) == len(before.Departures)
+				since, spares := before.Since, 2 // The other one, and the pair that was valid.
+				if !before.inForce() {
+					since = 9
+				}
+				if before.State == Erased {
+					spares = 1
+				}
+				return g.Generation == 9 && g.Since == since && g.Tokens.equal(connecting.TokenRef) && g.Scopes[0] == "activity:read" &&
+					g.Unannounced && g.Reason == "" && g.DegradedAt.IsZero() && g.Lease == Lease{} && g.RevokedAt.IsZero() &&
+					len(g.Revocations) == len(before.Revocations) && len(g.Spares) == spares && g.connecting() == nil &&
+					// A claim, or the earlier authorization's end, came after the pair was issued.
+					g.Claim.CheckAt.Equal(now)
 			},
 		},
-		"authorize, without the lease": {
-			do:   func(g *Grant) error { return g.authorize("another", nil, 9, now) },
+		"authorize, long after a claim or an end": {
+			do: func(g *Grant) error {
+				spare := connecting
+				spare.ReceivedAt = now.Add(time.Hour).UnixMilli()
+				if g.State == Revoked {
+					return nil // It is being revoked at Strava now.
+				}
+				return g.authorize(spare, now)
+			},
+			want: map[string]outcome{
+				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Active, nil}, missing: {Active, nil},
+				"revoked": {Revoked, nil}, "erased": {Active, nil},
+			},
+			is: func(_, g Grant) bool { return g.Claim == Claim{} },
+		},
+		"authorize, twice": {
+			do: func(g *Grant) error {
+				spare := connecting
+				spare.Sealed = []byte("completed before")
+				return g.authorize(spare, now)
+			},
 			want: outdated,
 		},
+		"authorize, by an older exchange": {
+			do: func(g *Grant) error {
+				if g.State == "" {
+					return g.authorize(connecting, now)
+				}
+				g.Generation = 9
+				return g.authorize(connecting, now)
+			},
+			want: map[string]outcome{
+				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Active, nil}, missing: {Active, nil},
+				"revoked": {Active, nil}, "erased": {Active, nil},
+			},
+			is: func(before, g Grant) bool {
+				if before.State == Active {
+					return g.Generation == 9 && g.Tokens.equal(tokens) && len(g.Spares) == 2 && g.connecting() == nil
+				}
+				return g.Generation == 10
+			},
+		},
+		"settleSpare, which is dropped": {
+			do: func(g *Grant) error { return g.settleSpare(connecting, false) },
+			want: map[string]outcome{
+				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
+				"revoked": {Revoked, nil}, "erased": {Erased, nil},
+			},
+			is: func(_, g Grant) bool { return len(g.Spares) == 1 && g.connecting() == nil },
+		},
+		"settleSpare, which is kept": {
+			do: func(g *Grant) error { return g.settleSpare(connecting, true) },
+			want: map[string]outcome{
+				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
+				"revoked": {Revoked, nil}, "erased": {Erased, nil},
+			},
+			is: func(_, g Grant) bool { return len(g.Spares) == 2 && g.connecting() == nil },
+		},
 		"renew": {
-			do: func(g *Grant) error { return g.renew("me", seen, 4, nil) },
+			do: func(g *Grant) error { return g.renew("me", seen, TokenRef{Generation: 5, Version: 4}) },
 			want: map[string]outcome{
 				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
 				"revoked": {Revoked, nil}, "erased": {Erased, errOutdated},
 			},
 			is: func(before, g Grant) bool {
-				return g.TokenVersion == 4 && g.Lease == Lease{} && g.Reason == before.Reason
+				// Strava accepted the pair before, so the other one is dead, and its
+				// parameter of no use. A connect is completed on its own.
+				dropped := len(g.Spares) == 1 && g.connecting() != nil && slices.Equal(g.Obsolete, []int64{4})
+				return g.Tokens.Version == 4 && g.Lease == Lease{} && g.Reason == before.Reason && dropped == before.inForce()
 			},
 		},
 		"renew, of another pair": {
-			do:   func(g *Grant) error { return g.renew("me", Grant{Generation: 5, TokenVersion: 2}, 4, nil) },
+			do: func(g *Grant) error {
+				return g.renew("me", Grant{Generation: 5, Tokens: TokenRef{Generation: 5, Version: 2}}, tokens)
+			},
 			want: outdated,
 		},
-		"renew, of a parked pair that was moved": {
+		"renew, of a sealed pair that was moved": {
 			do: func(g *Grant) error {
-				return g.renew("me", Grant{Generation: 5, TokenVersion: 3, Parked: []byte("p")}, 4, nil)
+				return g.renew("me", Grant{Generation: 5, Tokens: TokenRef{Sealed: []byte("p")}}, tokens)
 			},
 			want: outdated,
 		},
 		"renew, of an earlier authorization": {
-			do:   func(g *Grant) error { return g.renew("me", Grant{Generation: 4, TokenVersion: 3}, 4, nil) },
+			do:   func(g *Grant) error { return g.renew("me", Grant{Generation: 4, Tokens: tokens}, tokens) },
 			want: outdated,
 		},
-		"renew, of what was dropped": {
-			do:   func(g *Grant) error { return g.renew("me", Grant{Generation: 5}, 4, nil) },
+		"renew, of deleted tokens": {
+			do:   func(g *Grant) error { return g.renew("me", Grant{Generation: 5}, tokens) },
 			want: outdated,
 		},
 		"renew, without the lease": {
-			do:   func(g *Grant) error { return g.renew("another", seen, 4, nil) },
+			do:   func(g *Grant) error { return g.renew("another", seen, tokens) },
+			want: outdated,
+		},
+		"adopt": {
+			do: func(g *Grant) error { return g.adopt("me", seen, other.TokenRef) },
+			want: map[string]outcome{
+				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
+				"revoked": {Revoked, nil}, "erased": {Erased, errOutdated},
+			},
+			is: func(before, g Grant) bool {
+				retired := slices.Equal(g.Obsolete, []int64{5})
+				return g.Tokens.equal(other.TokenRef) && len(g.Spares) == 1 && g.Lease == Lease{} && retired == !before.inForce()
+			},
+		},
+		"adopt, of a connect's": {
+			do: func(g *Grant) error { return g.adopt("me", seen, connecting.TokenRef) },
+			want: map[string]outcome{
+				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
+				"revoked": {Revoked, nil}, "erased": {Erased, errOutdated},
+			},
+			is: func(_, g Grant) bool {
+				return g.Tokens.equal(connecting.TokenRef) && g.connecting() == nil && g.Scopes[0] == "activity:read" && g.Generation == 5
+			},
+		},
+		"adopt, without the lease": {
+			do:   func(g *Grant) error { return g.adopt("another", seen, other.TokenRef) },
 			want: outdated,
 		},
 		"degrade: token refused": {
-			do: func(g *Grant) error { return g.degrade(refused) },
+			do: func(g *Grant) error { return g.degrade(refused, now.Add(time.Hour)) },
 			want: map[string]outcome{
 				"nothing": {"", ErrRevoked}, "active": {Degraded, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
 				"revoked": {Revoked, ErrRevoked}, "erased": {Erased, ErrRevoked},
 			},
-			is: func(before, g Grant) bool { return g.Reason == refused && g.Unannounced == (before.Reason != refused) },
+			is: func(before, g Grant) bool {
+				return g.Reason == refused && g.Unannounced == (before.Reason != refused) && g.DegradedAt.Equal(now) == (before.Reason == refused)
+			},
 		},
 		"degrade: scope missing": {
-			do: func(g *Grant) error { return g.degrade(missing) },
+			do: func(g *Grant) error { return g.degrade(missing, now.Add(time.Hour)) },
 			want: map[string]outcome{
 				"nothing": {"", ErrRevoked}, "active": {Degraded, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
 				"revoked": {Revoked, ErrRevoked}, "erased": {Erased, ErrRevoked},
@@ -142,12 +276,49 @@ func TestTransitions(t *testing.T) {
 			},
 		},
 		"claim": {
-			do: func(g *Grant) error { return g.claim(Claim{ClaimedAt: now}) },
+			do: func(g *Grant) error { return g.claim(event.Meta{ID: "new"}, now) },
 			want: map[string]outcome{
 				"nothing": {"", ErrRevoked}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
 				"revoked": {Revoked, ErrRevoked}, "erased": {Erased, ErrRevoked},
 			},
-			is: func(_, g Grant) bool { return g.Claim.ClaimedAt.Equal(now) },
+			is: func(_, g Grant) bool {
+				return g.Claim.ClaimedAt.Equal(now) && g.Claim.CheckAt.Equal(now) && g.Claim.Cause.ID == "new"
+			},
+		},
+		"claim, soon after a check": {
+			do: func(g *Grant) error {
+				if g.inForce() {
+					g.ClaimCheckedAt = now.Add(-time.Minute)
+				}
+				return g.claim(event.Meta{}, now)
+			},
+			want: map[string]outcome{
+				"nothing": {"", ErrRevoked}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
+				"revoked": {Revoked, ErrRevoked}, "erased": {Erased, ErrRevoked},
+			},
+			is: func(_, g Grant) bool { return g.Claim.CheckAt.Equal(now.Add(9 * time.Minute)) },
+		},
+		"check": {
+			do: func(g *Grant) error { return g.check(now) },
+			want: map[string]outcome{
+				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
+				"revoked": {Revoked, errOutdated}, "erased": {Erased, errOutdated},
+			},
+			is: func(_, g Grant) bool {
+				return g.ClaimCheckedAt.Equal(now) && g.Claim.CheckAt.Equal(now.Add(10*time.Minute)) && g.Claim.ClaimedAt.Equal(claimed.ClaimedAt)
+			},
+		},
+		"check, before its time": {
+			do:   func(g *Grant) error { return g.check(now.Add(-time.Second)) },
+			want: outdated,
+		},
+		"keepClaim": {
+			do: func(g *Grant) error { return g.keepClaim(claimed) },
+			want: map[string]outcome{
+				"nothing": {"", errOutdated}, "active": {Active, errOutdated}, refused: {Degraded, nil}, missing: {Degraded, nil},
+				"revoked": {Revoked, errOutdated}, "erased": {Erased, errOutdated},
+			},
+			is: func(_, g Grant) bool { return g.Claim.CheckAt.Equal(now.Add(7 * 24 * time.Hour)) },
 		},
 		"dismiss": {
 			do: func(g *Grant) error { return g.dismiss(claimed) },
@@ -161,37 +332,84 @@ func TestTransitions(t *testing.T) {
 			do:   func(g *Grant) error { return g.dismiss(Claim{ClaimedAt: claimed.ClaimedAt.Add(-time.Hour)}) },
 			want: outdated,
 		},
-		"depart": {
-			do: func(g *Grant) error { g.depart(departure, now); return nil },
+		"revoke": {
+			do: func(g *Grant) error { g.revoke(revocation, now); return nil },
 			want: map[string]outcome{
 				"nothing": {Erased, nil}, "active": {Revoked, nil}, refused: {Revoked, nil}, missing: {Revoked, nil},
 				"revoked": {Revoked, nil}, "erased": {Erased, nil},
 			},
 			is: func(before, g Grant) bool {
-				return g.departed("r") && len(g.Departures) == len(before.Departures)+1 && g.Claim == Claim{} && g.Reason == "" &&
-					g.RevokedAt.Equal(now) && g.TokenVersion == before.TokenVersion && g.Generation == 5
+				return g.isRevoking("r") && len(g.Revocations) == len(before.Revocations)+1 && g.Claim == Claim{} && g.Reason == "" &&
+					g.DegradedAt.IsZero() && g.RevokedAt.Equal(now) && g.Tokens.equal(before.Tokens) && g.Generation == 5
 			},
 		},
-		"depart, of an earlier authorization": {
-			do: func(g *Grant) error { g.depart(Departed{Receipt: "r", Generation: 4}, now); return nil },
+		"revoke, of an earlier series": {
+			do: func(g *Grant) error {
+				g.revoke(PendingRevocation{Receipt: "r", Generation: 1, RequestedAt: now}, now)
+				return nil
+			},
 			want: map[string]outcome{
 				"nothing": {Erased, nil}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
 				"revoked": {Revoked, nil}, "erased": {Erased, nil},
 			},
-			is: func(before, g Grant) bool { return g.departed("r") && g.Claim == before.Claim },
+			is: func(before, g Grant) bool { return g.isRevoking("r") && g.Claim == before.Claim },
+		},
+		"revoke, from an earlier session of the series": {
+			do: func(g *Grant) error {
+				g.revoke(PendingRevocation{Receipt: "r", Generation: 2, RequestedAt: now}, now)
+				return nil
+			},
+			want: map[string]outcome{
+				"nothing": {Erased, nil}, "active": {Revoked, nil}, refused: {Revoked, nil}, missing: {Revoked, nil},
+				"revoked": {Revoked, nil}, "erased": {Erased, nil},
+			},
+			is: func(before, g Grant) bool {
+				last := g.Revocations[len(g.Revocations)-1]
+				return last.Receipt == "r" && (last.Generation == 5) == before.inForce()
+			},
+		},
+		"revoke, requested before the present authorization": {
+			do: func(g *Grant) error {
+				g.revoke(PendingRevocation{Receipt: "r", Generation: 2, RequestedAt: time.UnixMilli(4)}, now)
+				return nil
+			},
+			want: map[string]outcome{
+				"nothing": {Erased, nil}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
+				"revoked": {Revoked, nil}, "erased": {Erased, nil},
+			},
+			is: func(_, g Grant) bool { return g.isRevoking("r") },
+		},
+		"dropTokens": {
+			do: func(g *Grant) error { return g.dropTokens("me", seen) },
+			want: map[string]outcome{
+				"nothing": {"", errOutdated}, "active": {Active, errOutdated}, refused: {Degraded, errOutdated},
+				missing: {Degraded, errOutdated}, "revoked": {Revoked, nil}, "erased": {Erased, nil},
+			},
+			is: func(_, g Grant) bool {
+				return !g.Authorized() && len(g.Spares) == 1 && g.connecting() != nil && g.Lease == Lease{}
+			},
+		},
+		"dropTokens, without the lease": {
+			do:   func(g *Grant) error { return g.dropTokens("another", seen) },
+			want: outdated,
 		},
 		"erase": {
-			do: func(g *Grant) error { return g.erase() },
+			do: func(g *Grant) error {
+				if g.State == Revoked {
+					g.Tokens = TokenRef{}
+				}
+				return g.erase()
+			},
 			want: map[string]outcome{
 				"nothing": {"", errOutdated}, "active": {Active, errOutdated}, refused: {Degraded, errOutdated},
 				missing: {Degraded, errOutdated}, "revoked": {Erased, nil}, "erased": {Erased, errOutdated},
 			},
-			is: func(_, g Grant) bool { return g.TokenVersion == 0 && g.Parked == nil && g.Scopes == nil },
+			is: func(_, g Grant) bool { return g.Scopes == nil },
 		},
 	} {
 		for from, before := range states {
 			after := before
-			after.Departures = slices.Clone(before.Departures)
+			after.Revocations, after.Spares = slices.Clone(before.Revocations), slices.Clone(before.Spares)
 			err := transition.do(&after)
 			want := transition.want[from]
 			if after.State != want.state || !errors.Is(err, want.err) {
@@ -208,51 +426,85 @@ func TestTransitions(t *testing.T) {
 		}
 	}
 	open := states["revoked"]
-	if open.depart(departure, now); !errors.Is(open.erase(), errOutdated) {
-		t.Error("erased before the departure was seen through")
+	if !errors.Is(open.erase(), errOutdated) {
+		t.Error("erased before the tokens were deleted")
 	}
-	if open.depart(departure, now); len(open.Departures) != 1 {
-		t.Error("the same departure counts twice")
+	open.Tokens = TokenRef{}
+	if open.revoke(revocation, now); !errors.Is(open.erase(), errOutdated) {
+		t.Error("erased before the revocation was completed")
+	}
+	if open.revoke(revocation, now); len(open.Revocations) != 1 {
+		t.Error("the same revocation counts twice")
 	}
 }
 
 // describe is a grant in comparable form.
 func describe(g Grant) string {
-	return string(g.State) + g.Reason + g.Lease.Owner + g.Claim.Cause.ID + time.UnixMilli(g.Generation+g.TokenVersion).String()
+	return string(g.State) + g.Reason + g.Lease.Owner + g.Claim.Cause.ID + time.UnixMilli(g.Generation+g.Tokens.Version).String() + fmt.Sprint(len(g.Spares), g.Obsolete)
 }
 
-func TestEveryDutyIsOwed(t *testing.T) {
-	for name, owing := range map[string]Grant{
-		"an event":        {State: Active, Unannounced: true},
-		"a claim":         {State: Active, Claim: Claim{ClaimedAt: time.Now()}},
-		"an end":          {State: Revoked},
-		"a confirmation":  {State: Active, Departures: []Departed{{}}},
-		"a lease":         {State: Active, Lease: Lease{Owner: "x"}},
-		"a dead connect":  {State: Erased, Lease: Lease{Owner: "x"}},
-		"a later receipt": {State: Erased, Departures: []Departed{{}}},
+func TestEveryTaskIsPending(t *testing.T) {
+	spare := Spare{TokenRef: TokenRef{Sealed: []byte("x")}}
+	connecting := spare
+	connecting.Connecting = true
+	for name, g := range map[string]Grant{
+		"an event":                {State: Active, Unannounced: true},
+		"a claim":                 {State: Active, Claim: Claim{ClaimedAt: time.Now()}},
+		"a revocation":            {State: Revoked},
+		"a confirmation":          {State: Active, Revocations: []PendingRevocation{{}}},
+		"a later receipt":         {State: Erased, Revocations: []PendingRevocation{{}}},
+		"a connect":               {State: Active, Spares: []Spare{connecting}},
+		"a connect of a newcomer": {State: Erased, Spares: []Spare{connecting}},
+		"a pair after the end":    {State: Erased, Spares: []Spare{spare}},
+		"a parameter":             {State: Active, Obsolete: []int64{1}},
 	} {
-		if !owing.Owes() {
-			t.Errorf("%s is not owed", name)
+		if !g.HasPending() {
+			t.Errorf("%s is not pending", name)
 		}
 	}
-	for _, settled := range []Grant{{}, {State: Active, TokenVersion: 1}, {State: Degraded}, {State: Erased}} {
-		if settled.Owes() {
-			t.Errorf("%+v owes", settled)
+	for _, done := range []Grant{
+		{}, {State: Active, Tokens: TokenRef{Version: 1}}, {State: Degraded}, {State: Erased},
+		{State: Active, Spares: []Spare{spare}}, {State: Active, Lease: Lease{Owner: "x"}},
+	} {
+		if done.HasPending() {
+			t.Errorf("%+v has a task", done)
 		}
+	}
+}
+
+func TestSparesAreBounded(t *testing.T) {
+	g := Grant{State: Active}
+	for i := range int64(40) {
+		g.addSpare(Spare{TokenRef: TokenRef{Generation: i + 1, Version: 1}}, time.Now())
+	}
+	if len(g.Spares) != maxSpares || g.Spares[maxSpares-1].Generation != 40 || len(g.Obsolete) != 40-maxSpares {
+		t.Errorf("%d spares, %d parameters to delete", len(g.Spares), len(g.Obsolete))
+	}
+}
+
+func TestAClaimWaitsForItsTime(t *testing.T) {
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	g := Grant{State: Active, Claim: Claim{ClaimedAt: now, CheckAt: now.Add(time.Hour)}}
+	if g.updateRetryState(now); !g.Pending.Next.Equal(now.Add(time.Hour)) {
+		t.Errorf("tried at %s", g.Pending.Next)
+	}
+	g = Grant{State: Active, Unannounced: true, Claim: g.Claim}
+	if g.updateRetryState(now); !g.Pending.Next.Equal(now.Add(leaseTime)) {
+		t.Errorf("beside another task, tried at %s", g.Pending.Next)
 	}
 }
 
 func TestRetriesComeLessAndLessOften(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	g := Grant{State: Revoked}
-	g.keepAccount(now)
-	if want := (Owed{Since: now, Next: now.Add(leaseTime)}); g.Owed != want {
-		t.Errorf("at first: %+v", g.Owed)
+	g.updateRetryState(now)
+	if want := (Pending{Since: now, Next: now.Add(leaseTime)}); g.Pending != want {
+		t.Errorf("at first: %+v", g.Pending)
 	}
 	var waits []time.Duration
 	for range 100 {
 		g.postpone(now)
-		waits = append(waits, g.Owed.Next.Sub(now))
+		waits = append(waits, g.Pending.Next.Sub(now))
 	}
 	want := []time.Duration{5, 10, 20, 40, 80, 160, 320, 360, 360}
 	for i := range want {
@@ -261,11 +513,11 @@ func TestRetriesComeLessAndLessOften(t *testing.T) {
 	if !slices.Equal(waits[:9], want) || waits[99] != 6*time.Hour {
 		t.Errorf("waits %v … %v", waits[:9], waits[99])
 	}
-	if g.keepAccount(now); !g.Owed.Since.Equal(now) {
-		t.Error("a failure made the duty younger")
+	if g.updateRetryState(now); !g.Pending.Since.Equal(now) {
+		t.Error("a failure made the task younger")
 	}
 	g.State = Erased
-	if g.keepAccount(now); g.Owed != (Owed{}) {
-		t.Errorf("after all is done: %+v", g.Owed)
+	if g.updateRetryState(now); g.Pending != (Pending{}) {
+		t.Errorf("after all is done: %+v", g.Pending)
 	}
 }

@@ -23,10 +23,10 @@ type Grants interface {
 	// List pages through a provider's grants. cursor is empty for the first
 	// page, next is empty after the last.
 	List(ctx context.Context, provider, cursor string, limit int) (page []Grant, next string, err error)
-	// Unsettled returns the provider's grants that owe something, those first
-	// whose next attempt is due first. It may not know of what was written a
-	// moment ago.
-	Unsettled(ctx context.Context, provider string) ([]Grant, error)
+	// Pending returns the provider's grants with pending tasks, those first whose
+	// next attempt is due first. It may not know of what was written a moment
+	// ago.
+	Pending(ctx context.Context, provider string) ([]Grant, error)
 }
 
 // States stores what a started connect has to prove. Keys are digests: the
@@ -68,30 +68,38 @@ type Vault interface {
 	App(ctx context.Context, provider string) (App, error)
 	// SaveApp replaces the registration with a provider.
 	SaveApp(ctx context.Context, provider string, app App) error
-	// Tokens returns one version of the account's pair; a not-found fault
-	// when that version does not exist.
-	Tokens(ctx context.Context, account Account, version int64) (TokenPair, error)
-	// Latest returns the newest version of the account's pair, which need not
-	// be the valid one; a not-found fault when there is none.
-	Latest(ctx context.Context, account Account) (pair TokenPair, version int64, err error)
-	// SaveTokens stores a pair as a new version and returns its number. The
-	// versions before stay readable.
-	SaveTokens(ctx context.Context, account Account, pair TokenPair) (version int64, err error)
-	// DropTokens destroys all versions of the account's pair. Dropping what
+	// Tokens returns one version of the pair in a generation's parameter; a
+	// not-found fault when that version does not exist.
+	Tokens(ctx context.Context, account Account, generation, version int64) (TokenPair, error)
+	// Latest returns the newest version of the pair in a generation's parameter,
+	// which need not be the valid one; a not-found fault when there is none.
+	Latest(ctx context.Context, account Account, generation int64) (pair TokenPair, version int64, err error)
+	// SaveTokens stores a pair as a new version in a generation's parameter and
+	// returns its number. The versions before stay readable.
+	SaveTokens(ctx context.Context, account Account, generation int64, pair TokenPair) (version int64, err error)
+	// DropTokens deletes all versions in a generation's parameter. Deleting what
 	// is not there is no error.
-	DropTokens(ctx context.Context, account Account) error
+	DropTokens(ctx context.Context, account Account, generation int64) error
+	// SaveReceived stores the pair of a connect that could not be written to the
+	// grant. Storing it again changes nothing.
+	SaveReceived(ctx context.Context, r Received) error
+	// Received returns the stored pairs of a provider's connects.
+	Received(ctx context.Context, provider string) ([]Received, error)
+	// DropReceived deletes one of them. Deleting what is not there is no error.
+	DropReceived(ctx context.Context, r Received) error
 }
 
-// Seal seals a token pair. It needs nobody's help, so that it can't fail for
-// want of it.
-type Seal func(TokenPair) ([]byte, error)
+// Seal seals an account's token pair. It calls no other system, so none can make
+// it fail.
+type Seal func(Account, TokenPair) ([]byte, error)
 
 // Sealer encrypts token pairs under the dedicated key, for storage outside the
-// vault. What it seals for one account can't be opened as another's.
+// vault. A pair that is sealed for one account cannot be opened as another's.
 type Sealer interface {
-	// NewSeal prepares to seal one pair.
-	NewSeal(ctx context.Context, account Account) (Seal, error)
-	// Open returns the sealed pair.
+	// NewSeal prepares to seal one pair of any account of the provider.
+	NewSeal(ctx context.Context, provider string) (Seal, error)
+	// Open returns the sealed pair. A permanent fault says that it is not one, or
+	// not the account's.
 	Open(ctx context.Context, account Account, sealed []byte) (TokenPair, error)
 }
 
@@ -104,22 +112,24 @@ const (
 	MetricRefreshed Metric = "TokensRefreshed"
 	// MetricRefreshFailed: Strava gave no new pair, for a reason that may pass.
 	MetricRefreshFailed Metric = "RefreshesFailed"
-	// MetricParked: a new pair was parked because the vault refused it.
-	MetricParked Metric = "TokensParked"
-	// MetricAdopted: a pair was found that a cut off refresh had left behind,
-	// parked or saved, and put into force.
+	// MetricSealed: a new pair was sealed into the grant because the vault did not
+	// take it.
+	MetricSealed Metric = "TokensSealed"
+	// MetricAdopted: a pair was put into force that was sealed in the grant, was a
+	// spare, or had been left behind by a refresh that was cut off.
 	MetricAdopted Metric = "TokensAdopted"
-	// MetricUnsaved: a new pair could be neither saved nor parked. If Strava
-	// replaced the refresh token, it is lost.
+	// MetricUnsaved: no store took a new pair. If Strava replaced the refresh
+	// token, it is lost.
 	MetricUnsaved Metric = "TokensUnsaved"
 	// MetricDegraded: an athlete has to connect again, because Strava refused
 	// the refresh token for good or because a scope is missing.
 	MetricDegraded Metric = "GrantsDegraded"
-	// MetricPostponed: a duty of a grant could not be done, and is tried again.
-	MetricPostponed Metric = "DutiesPostponed"
-	// MetricOverdue is how many grants have owed something for more than a day,
-	// counted anew at each [Departure.Settle]: look at its maximum, never at its sum.
-	MetricOverdue Metric = "DutiesOverdue"
+	// MetricPostponed: a task of a grant failed, and is tried again.
+	MetricPostponed Metric = "TasksPostponed"
+	// MetricOverdue is how many grants have had a task pending for more than a
+	// day, counted at each [Reconciler.Reconcile]: look at its maximum, never at
+	// its sum.
+	MetricOverdue Metric = "TasksOverdue"
 )
 
 // Metrics counts.
@@ -163,7 +173,8 @@ type OAuth interface {
 	// ErrAppRefused, or a transient fault when there was no usable answer.
 	Exchange(ctx context.Context, app App, redirectURI string, code, verifier secret.String) (Authorization, error)
 	// Refresh renews a pair. Errors: ErrTokenRefused, ErrAppRefused, or a
-	// transient fault when there was no usable answer.
+	// transient fault when there was no usable answer, which is ErrAnswerLost
+	// when the pair may have been renewed.
 	Refresh(ctx context.Context, app App, refresh secret.String) (TokenPair, error)
 	// Revoke ends the authorization that the pair belongs to, if either token
 	// is still alive; that neither is, is no error. Errors: ErrAppRefused;

@@ -23,13 +23,16 @@ func (at probe) watch(t *credentials.Tokens) *credentials.Tokens {
 	return t
 }
 
-// watchDeparture has at look at the calls that a departure makes itself.
-func (at probe) watchDeparture(d credentials.Departure) *credentials.Departure {
-	d.Grants = probedGrants{d.Grants, at}
-	d.Vault = probedVault{d.Vault, at}
-	d.OAuth = probedOAuth{d.OAuth, at}
-	d.Publisher = probedPublisher{d.Publisher, at}
-	return &d
+// watchReconciler has at look at the calls of a reconciler and all it consists of.
+func (at probe) watchReconciler(r *credentials.Reconciler) *credentials.Reconciler {
+	watched := rewire(r, func(s *credentials.TokenStore) {
+		s.Grants = probedGrants{s.Grants, at}
+		s.Vault = probedVault{s.Vault, at}
+		s.Sealer = probedSealer{s.Sealer, at}
+		s.Publisher = probedPublisher{s.Publisher, at}
+	})
+	watched.setOAuth(probedOAuth{r.Revocation.OAuth, at})
+	return watched.Reconciler
 }
 
 // watchConnect has at look at the calls that a connect makes, once the athlete's
@@ -37,6 +40,7 @@ func (at probe) watchDeparture(d credentials.Departure) *credentials.Departure {
 func (at probe) watchConnect(c credentials.Connect) *credentials.Connect {
 	c.Grants = probedGrants{c.Grants, at}
 	c.Vault = probedVault{c.Vault, at}
+	c.Sealer = probedSealer{c.Sealer, at}
 	c.OAuth = probedOAuth{c.OAuth, at}
 	c.Publisher = probedPublisher{c.Publisher, at}
 	return &c
@@ -74,23 +78,38 @@ func (p probedVault) App(ctx context.Context, provider string) (app credentials.
 	return app, err
 }
 
-func (p probedVault) Tokens(ctx context.Context, account credentials.Account, version int64) (pair credentials.TokenPair, err error) {
-	p.at.around("reading tokens", func() { pair, err = p.Vault.Tokens(ctx, account, version) })
+func (p probedVault) Tokens(ctx context.Context, account credentials.Account, generation, version int64) (pair credentials.TokenPair, err error) {
+	p.at.around("reading tokens", func() { pair, err = p.Vault.Tokens(ctx, account, generation, version) })
 	return pair, err
 }
 
-func (p probedVault) Latest(ctx context.Context, account credentials.Account) (pair credentials.TokenPair, version int64, err error) {
-	p.at.around("reading the latest tokens", func() { pair, version, err = p.Vault.Latest(ctx, account) })
+func (p probedVault) Latest(ctx context.Context, account credentials.Account, generation int64) (pair credentials.TokenPair, version int64, err error) {
+	p.at.around("reading the latest tokens", func() { pair, version, err = p.Vault.Latest(ctx, account, generation) })
 	return pair, version, err
 }
 
-func (p probedVault) SaveTokens(ctx context.Context, account credentials.Account, pair credentials.TokenPair) (version int64, err error) {
-	p.at.around("saving tokens", func() { version, err = p.Vault.SaveTokens(ctx, account, pair) })
+func (p probedVault) SaveTokens(ctx context.Context, account credentials.Account, generation int64, pair credentials.TokenPair) (version int64, err error) {
+	p.at.around("saving tokens", func() { version, err = p.Vault.SaveTokens(ctx, account, generation, pair) })
 	return version, err
 }
 
-func (p probedVault) DropTokens(ctx context.Context, account credentials.Account) (err error) {
-	p.at.around("dropping tokens", func() { err = p.Vault.DropTokens(ctx, account) })
+func (p probedVault) DropTokens(ctx context.Context, account credentials.Account, generation int64) (err error) {
+	p.at.around("dropping tokens", func() { err = p.Vault.DropTokens(ctx, account, generation) })
+	return err
+}
+
+func (p probedVault) SaveReceived(ctx context.Context, r credentials.Received) (err error) {
+	p.at.around("saving the tokens of a connect", func() { err = p.Vault.SaveReceived(ctx, r) })
+	return err
+}
+
+func (p probedVault) Received(ctx context.Context, provider string) (r []credentials.Received, err error) {
+	p.at.around("reading the tokens of connects", func() { r, err = p.Vault.Received(ctx, provider) })
+	return r, err
+}
+
+func (p probedVault) DropReceived(ctx context.Context, r credentials.Received) (err error) {
+	p.at.around("dropping the tokens of a connect", func() { err = p.Vault.DropReceived(ctx, r) })
 	return err
 }
 
@@ -99,13 +118,13 @@ type probedSealer struct {
 	at probe
 }
 
-func (p probedSealer) NewSeal(ctx context.Context, account credentials.Account) (seal credentials.Seal, err error) {
-	p.at.around("preparing a seal", func() { seal, err = p.Sealer.NewSeal(ctx, account) })
+func (p probedSealer) NewSeal(ctx context.Context, provider string) (seal credentials.Seal, err error) {
+	p.at.around("preparing a seal", func() { seal, err = p.Sealer.NewSeal(ctx, provider) })
 	return seal, err
 }
 
 func (p probedSealer) Open(ctx context.Context, account credentials.Account, sealed []byte) (pair credentials.TokenPair, err error) {
-	p.at.around("opening what is parked", func() { pair, err = p.Sealer.Open(ctx, account, sealed) })
+	p.at.around("opening a sealed pair", func() { pair, err = p.Sealer.Open(ctx, account, sealed) })
 	return pair, err
 }
 

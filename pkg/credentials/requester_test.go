@@ -153,12 +153,12 @@ func TestActivitiesRefusedForWantOfAScopeDegrade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	version, err := w.vault.SaveTokens(t.Context(), credentials.Athlete(id), auth.Tokens)
+	version, err := w.vault.SaveTokens(t.Context(), credentials.Athlete(id), generation, auth.Tokens)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.store.Update(t.Context(), credentials.Athlete(id), func(g *credentials.Grant) error {
-		g.TokenVersion = version
+		g.Tokens.Version = version
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -237,7 +237,7 @@ func (unwritable) Update(context.Context, credentials.Account, func(*credentials
 // damaged is a vault whose token pairs cannot be decoded.
 type damaged struct{ credentials.Vault }
 
-func (damaged) Tokens(context.Context, credentials.Account, int64) (credentials.TokenPair, error) {
+func (damaged) Tokens(context.Context, credentials.Account, int64, int64) (credentials.TokenPair, error) {
 	return credentials.TokenPair{}, fault.New(fault.Permanent, "unexpected parameter value")
 }
 
@@ -306,7 +306,7 @@ func TestForwardReportsWhoFailedAndHowManyCallsWereSent(t *testing.T) {
 		}
 		leftMeanwhile before = func(r *request) {
 			r.process.OAuth = &revoking{r.oauth, func() {
-				if err := r.departure.Left(t.Context(), cause(), credentials.Athlete(r.id), r.generation, "receipt", r.clock.Now()); err != nil {
+				if err := r.reconciler.Left(t.Context(), cause(), credentials.Athlete(r.id), r.generation, "receipt", r.clock.Now()); err != nil {
 					t.Error(err)
 				}
 			}}
@@ -317,7 +317,7 @@ func TestForwardReportsWhoFailedAndHowManyCallsWereSent(t *testing.T) {
 			}
 		}
 		tokensMissing before = func(r *request) {
-			if err := r.vault.DropTokens(t.Context(), credentials.Athlete(r.id)); err != nil {
+			if err := r.vault.DropTokens(t.Context(), credentials.Athlete(r.id), r.generation); err != nil {
 				t.Error(err)
 			}
 		}

@@ -134,14 +134,14 @@ func TestRevokedAnywhere(t *testing.T) {
 							w.clock.Advance(time.Minute)
 						}
 						if how != "deauthorized" {
-							return w.departure.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
+							return w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
 						}
 						if w.strava.Athletes()[0].Connected {
 							if err := w.strava.Deauthorize(id); err != nil {
 								t.Fatal(err)
 							}
 						}
-						return w.departure.Deauthorized(t.Context(), cause(), credentials.Athlete(id))
+						return w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id))
 					}
 					n, point := 0, ""
 					var first error
@@ -167,6 +167,12 @@ func TestRevokedAnywhere(t *testing.T) {
 					}
 					// What was busy, or could not be confirmed, is not forgotten.
 					w.settle()
+					if w.grant(id).State == credentials.Degraded {
+						// The refresh outlived its lease, so Strava's refusal may be of a
+						// token that only it replaced. The claim waits until the data is old.
+						w.clock.Advance(7 * 24 * time.Hour)
+						w.settle()
+					}
 					w.mustBeErased(id, "ended "+point)
 					if res := w.by(w.process(w.patient), id, generation); res.Outcome != credentialsv1.OutcomeRevoked {
 						t.Errorf("ended %s: outcome %s", point, res.Outcome)
@@ -238,17 +244,17 @@ func TestRace(t *testing.T) {
 func expire(t *testing.T, w *world, id int64) {
 	t.Helper()
 	g := w.grant(id)
-	pair, err := w.vault.Tokens(t.Context(), credentials.Athlete(id), g.TokenVersion)
+	pair, err := w.vault.Tokens(t.Context(), credentials.Athlete(id), g.Generation, g.Tokens.Version)
 	if err != nil {
 		t.Fatal(err)
 	}
 	pair.ExpiresAt = w.clock.Now().Add(-time.Second)
-	version, err := w.vault.SaveTokens(t.Context(), credentials.Athlete(id), pair)
+	version, err := w.vault.SaveTokens(t.Context(), credentials.Athlete(id), g.Generation, pair)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.store.Update(t.Context(), credentials.Athlete(id), func(g *credentials.Grant) error {
-		g.TokenVersion = version
+		g.Tokens.Version = version
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -283,18 +289,18 @@ func (v outVault) App(ctx context.Context, provider string) (credentials.App, er
 	return v.Vault.App(ctx, provider)
 }
 
-func (v outVault) Tokens(ctx context.Context, account credentials.Account, version int64) (credentials.TokenPair, error) {
+func (v outVault) Tokens(ctx context.Context, account credentials.Account, generation, version int64) (credentials.TokenPair, error) {
 	if err := v.o.err(); err != nil && !v.readsWork {
 		return credentials.TokenPair{}, err
 	}
-	return v.Vault.Tokens(ctx, account, version)
+	return v.Vault.Tokens(ctx, account, generation, version)
 }
 
-func (v outVault) SaveTokens(ctx context.Context, account credentials.Account, pair credentials.TokenPair) (int64, error) {
+func (v outVault) SaveTokens(ctx context.Context, account credentials.Account, generation int64, pair credentials.TokenPair) (int64, error) {
 	if err := v.o.err(); err != nil {
 		return 0, err
 	}
-	return v.Vault.SaveTokens(ctx, account, pair)
+	return v.Vault.SaveTokens(ctx, account, generation, pair)
 }
 
 type outSealer struct {
@@ -302,11 +308,11 @@ type outSealer struct {
 	o *outage
 }
 
-func (s outSealer) NewSeal(ctx context.Context, account credentials.Account) (credentials.Seal, error) {
+func (s outSealer) NewSeal(ctx context.Context, provider string) (credentials.Seal, error) {
 	if err := s.o.err(); err != nil {
 		return nil, err
 	}
-	return s.Sealer.NewSeal(ctx, account)
+	return s.Sealer.NewSeal(ctx, provider)
 }
 
 type outGrants struct {
@@ -369,8 +375,8 @@ func TestOutages(t *testing.T) {
 						t.Errorf("after the outage: %s %d", res.Outcome, res.Status)
 					}
 				}
-				if g := w.grant(id); g.State != credentials.Active || g.Parked != nil {
-					t.Errorf("after the outage: state %s, parked %v", g.State, g.Parked != nil)
+				if g := w.grant(id); g.State != credentials.Active || g.Tokens.Sealed != nil {
+					t.Errorf("after the outage: state %s, parked %v", g.State, g.Tokens.Sealed != nil)
 				}
 				if n := w.strava.Counters().DeadRefreshUses[id]; n != 0 {
 					t.Errorf("%d dead refresh tokens used", n)
@@ -378,7 +384,7 @@ func TestOutages(t *testing.T) {
 				if n := w.counts.Of(credentials.MetricUnsaved) + w.counts.Of(credentials.MetricDegraded); n != 0 {
 					t.Errorf("%d athletes were lost", n)
 				}
-				if n := w.counts.Of(credentials.MetricParked); (n > 0) != (name == "SSM throttled, writing") {
+				if n := w.counts.Of(credentials.MetricSealed); (n > 0) != (name == "SSM throttled, writing") {
 					t.Errorf("%d pairs were parked", n)
 				}
 				w.mustBeSilent()
@@ -399,16 +405,16 @@ func TestAPairThatTheVaultRefusesIsParkedAndAdopted(t *testing.T) {
 			t.Fatalf("outcome %s", res.Outcome)
 		}
 	}
-	if g := w.grant(id); g.Parked == nil {
+	if g := w.grant(id); g.Tokens.Sealed == nil {
 		t.Fatal("nothing is parked")
 	}
-	if n := w.counts.Of(credentials.MetricParked); n != 1 {
+	if n := w.counts.Of(credentials.MetricSealed); n != 1 {
 		t.Errorf("counted %d times", n)
 	}
 	if res := w.by(w.process(w.patient), id, generation); res.Outcome != credentialsv1.OutcomeAnswered {
 		t.Fatalf("the next reader: %s", res.Outcome)
 	}
-	if g := w.grant(id); g.Parked != nil || w.counts.Of(credentials.MetricAdopted) != 1 {
+	if g := w.grant(id); g.Tokens.Sealed != nil || w.counts.Of(credentials.MetricAdopted) != 1 {
 		t.Error("the next reader did not adopt it")
 	}
 	if res := w.by(hurt, id, generation); res.Outcome != credentialsv1.OutcomeAnswered {
@@ -476,7 +482,7 @@ func TestLeavingRevokesWhatAKilledRefreshLeftBehind(t *testing.T) {
 		}).watch(w.process(w.patient)), id, generation)
 	}()
 	w.clock.Advance(time.Minute) // The lease is over.
-	if err := w.departure.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if w.strava.Athletes()[0].Connected {
@@ -506,11 +512,11 @@ func TestACallerWhoGivesUpCostsNoToken(t *testing.T) {
 // over, as real ones do.
 type cancellableVault struct{ credentials.Vault }
 
-func (v cancellableVault) SaveTokens(ctx context.Context, account credentials.Account, pair credentials.TokenPair) (int64, error) {
+func (v cancellableVault) SaveTokens(ctx context.Context, account credentials.Account, generation int64, pair credentials.TokenPair) (int64, error) {
 	if ctx.Err() != nil {
 		return 0, fault.New(fault.Transient, "canceled")
 	}
-	return v.Vault.SaveTokens(ctx, account, pair)
+	return v.Vault.SaveTokens(ctx, account, generation, pair)
 }
 
 type cancellableGrants struct{ credentials.Grants }
@@ -540,9 +546,9 @@ func TestNoRefreshBeginsWithoutTimeToSaveIt(t *testing.T) {
 // slowSealer takes its time to prepare a seal.
 type slowSealer struct{ credentials.Sealer }
 
-func (s slowSealer) NewSeal(ctx context.Context, account credentials.Account) (credentials.Seal, error) {
+func (s slowSealer) NewSeal(ctx context.Context, provider string) (credentials.Seal, error) {
 	time.Sleep(100 * time.Millisecond)
-	return s.Sealer.NewSeal(ctx, account)
+	return s.Sealer.NewSeal(ctx, provider)
 }
 
 // TestStravaIsNotAskedWhenPreparingTookTheTime: what comes before the question
@@ -573,7 +579,7 @@ func TestAPairThatIsNowhereIsNotLookedForWithoutEnd(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
-	if err := w.vault.DropTokens(t.Context(), credentials.Athlete(id)); err != nil {
+	if err := w.vault.DropTokens(t.Context(), credentials.Athlete(id), generation); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -596,14 +602,16 @@ func TestALateRefreshDoesNotTakeANewConnectsTokensAway(t *testing.T) {
 	first := w.connected(id)
 	w.clock.Advance(7 * time.Hour)
 	var second int64
+	left := false
 	process := probe(func(p string) {
-		switch p {
-		case "after asking Strava":
+		switch {
+		case p == "after asking Strava":
 			w.clock.Advance(time.Minute)
-			if err := w.departure.Left(t.Context(), cause(), credentials.Athlete(id), first, "receipt", w.clock.Now()); err != nil {
+			if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), first, "receipt", w.clock.Now()); err != nil {
 				t.Fatal(err)
 			}
-		case "after revoking":
+			left = true
+		case left && second == 0 && p == "before writing the grant":
 			second = w.connected(id)
 		}
 	}).watch(w.process(w.patient))
@@ -638,7 +646,7 @@ func TestReconnectedAnywhere(t *testing.T) {
 					t.Errorf("reconnecting %s: %v", p, err)
 				}
 			}
-		}).watchDeparture(*w.departure)
+		}).watchReconciler(w.reconciler)
 		if err := departure.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
 			t.Fatalf("reconnected %s: %v", point, err)
 		}
@@ -677,19 +685,21 @@ func TestAForgedDeauthorizationAfterALostTokenDestroysNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.forward(id, generation)
-	for range 2 { // As the grant is believed in, and as it is known to be degraded.
-		if err := w.departure.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+	for _, want := range []credentials.State{credentials.Active, credentials.Degraded} {
+		if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
 			t.Fatal(err)
 		}
-		if g := w.grant(id); g.State != credentials.Degraded || !w.vault.Holds(credentials.Athlete(id)) {
-			t.Fatalf("state %s, tokens held %v", g.State, w.vault.Holds(credentials.Athlete(id)))
+		if g := w.grant(id); g.State != want || g.HasPending() || !w.vault.Holds(credentials.Athlete(id)) {
+			t.Fatalf("grant %+v, tokens held %v", g, w.vault.Holds(credentials.Athlete(id)))
 		}
+		w.forward(id, generation) // Finds the refresh token refused.
+		w.clock.Advance(10 * time.Minute)
 	}
 	// A true one is believed all the same.
 	if err := w.strava.Deauthorize(id); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.departure.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+	if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
 		t.Fatal(err)
 	}
 	w.mustBeErased(id, "after a true one")
@@ -773,36 +783,4 @@ func TestStoreCallsOfAWarmProcess(t *testing.T) {
 	if n := w.strava.Counters().Total(strava.EndpointRefresh, id); n < 4 || n > 5 {
 		t.Errorf("%d refreshes", n)
 	}
-}
-
-// TestAConnectThatOutlivesItsLease is held up between saving the new tokens and
-// putting them into force, while the departure of the earlier authorization
-// drops all tokens there are. It must fail: the tokens are gone.
-func TestAConnectThatOutlivesItsLease(t *testing.T) {
-	w := newWorld(t, strava.Settings{})
-	id := w.athlete(0)
-	w.connected(id)
-	if err := w.strava.Deauthorize(id); err != nil {
-		t.Fatal(err)
-	}
-	// The departure begins, and finds Strava down when it comes to revoking.
-	halted := *w.departure
-	halted.OAuth = cutOAuth{w.oauth, &cut{0}}
-	if err := halted.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
-		t.Fatal(err)
-	}
-	if s := w.grant(id).State; s != credentials.Revoked {
-		t.Fatalf("state %s", s)
-	}
-	cb := w.consent(id, "")
-	w.connect.Vault = probedVault{w.vault, func(p string) {
-		if p != "after saving tokens" {
-			return
-		}
-		w.settle()
-	}}
-	if _, err := w.connect.Finish(t.Context(), cb); !fault.Is(err, fault.Transient) {
-		t.Errorf("the connect: %v", err)
-	}
-	w.mustBeErased(id, "held up")
 }

@@ -223,7 +223,7 @@ func TestARefreshDoesNotReviveARevokedGrant(t *testing.T) {
 	generation := w.connected(id)
 	w.clock.Advance(7 * time.Hour)
 	w.tokens.OAuth = &revoking{w.oauth, func() {
-		err := w.departure.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
+		err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
 		if err != nil || !w.vault.Holds(credentials.Athlete(id)) {
 			t.Errorf("tokens were dropped under a refresh in flight (%v)", err)
 		}
@@ -254,34 +254,34 @@ func TestARefreshDoesNotOverwriteANewAuthorization(t *testing.T) {
 // failing is a vault that refuses to save.
 type failing struct{ credentials.Vault }
 
-func (failing) SaveTokens(context.Context, credentials.Account, credentials.TokenPair) (int64, error) {
+func (failing) SaveTokens(context.Context, credentials.Account, int64, credentials.TokenPair) (int64, error) {
 	return 0, fault.New(fault.Transient, "throttled")
 }
 
-func TestConfirmAsksStrava(t *testing.T) {
+func TestVerifyAuthorizationAsksStrava(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
-	if err := w.tokens.Confirm(t.Context(), credentials.Athlete(id), generation); err != nil {
+	if err := w.tokens.VerifyAuthorization(t.Context(), credentials.Athlete(id), generation); err != nil {
 		t.Errorf("a standing authorization: %v", err)
 	}
-	if err := w.tokens.Confirm(t.Context(), credentials.Athlete(id), generation-1); !errors.Is(err, credentials.ErrRevoked) {
+	if err := w.tokens.VerifyAuthorization(t.Context(), credentials.Athlete(id), generation-1); !errors.Is(err, credentials.ErrRevoked) {
 		t.Errorf("an earlier generation: %v", err)
 	}
 	lease(t, w, id, "somebody", w.clock.Now().Add(10*time.Second))
-	if err := w.tokens.Confirm(t.Context(), credentials.Athlete(id), generation); err != nil {
+	if err := w.tokens.VerifyAuthorization(t.Context(), credentials.Athlete(id), generation); err != nil {
 		t.Errorf("while a refresh is in flight: %v", err)
 	}
 	if err := w.strava.Inject(strava.Fault{Endpoint: strava.EndpointRefresh, Kind: strava.Fault503}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.tokens.Confirm(t.Context(), credentials.Athlete(id), generation); !fault.Is(err, fault.Transient) {
+	if err := w.tokens.VerifyAuthorization(t.Context(), credentials.Athlete(id), generation); !fault.Is(err, fault.Transient) {
 		t.Errorf("while Strava is down: %v", err)
 	}
 	if err := w.strava.Deauthorize(id); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.tokens.Confirm(t.Context(), credentials.Athlete(id), generation); !errors.Is(err, credentials.ErrTokenRefused) {
+	if err := w.tokens.VerifyAuthorization(t.Context(), credentials.Athlete(id), generation); !errors.Is(err, credentials.ErrTokenRefused) {
 		t.Errorf("a withdrawn authorization: %v", err)
 	}
 }

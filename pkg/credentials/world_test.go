@@ -39,13 +39,14 @@ type world struct {
 	minter event.Minter
 	ids    atomic.Int64
 
-	client    *http.Client
-	oauth     *provider.OAuth
-	connect   *credentials.Connect
-	tokens    *credentials.Tokens
-	requester *credentials.Requester
-	departure *credentials.Departure
-	admin     *credentials.Admin
+	client     *http.Client
+	oauth      *provider.OAuth
+	connect    *credentials.Connect
+	tokens     *credentials.Tokens
+	requester  *credentials.Requester
+	receipts   credentials.Receipts
+	reconciler *credentials.Reconciler
+	admin      *credentials.Admin
 }
 
 const redirectURI = "http://localhost:8080/oauth/callback"
@@ -78,20 +79,23 @@ func newWorld(t *testing.T, at strava.Settings) *world {
 	w.oauth = provider.NewOAuth(client, provider.Strava("http://strava.test/oauth", settings.RevocationRevoke), clock.Now)
 	w.tokens = w.process(sleep)
 	w.connect = &credentials.Connect{
-		Grants: w.store, States: w.store, Vault: w.vault, OAuth: w.oauth, Sessions: credentialstest.Sessions{},
-		Publisher: w.bus, Minter: w.minter, NewSecret: newSecret, RedirectURI: redirectURI, Sleep: sleep,
+		TokenStore: w.tokens.TokenStore, States: w.store, OAuth: w.oauth, NewSecret: newSecret, RedirectURI: redirectURI,
 		Capacity: &credentials.Capacity{Census: w.store, Athletes: 10, Now: clock.Now},
 	}
 	log := slog.New(slog.NewTextHandler(&w.log, nil))
 	w.requester = &credentials.Requester{Tokens: w.tokens, API: vendor.NewAPI(client, "http://strava.test/api/v3"), Log: log}
-	w.departure = &credentials.Departure{
-		Grants: w.store, Erasures: w.store, Vault: w.vault, OAuth: w.oauth, API: w.requester.API, Tokens: w.tokens,
-		Publisher: w.bus, Metrics: w.counts, Minter: w.minter, Log: log, NewSecret: newSecret,
+	w.receipts = credentials.Receipts{Erasures: w.store, Publisher: w.bus, Minter: w.minter}
+	w.reconciler = &credentials.Reconciler{
+		TokenStore: w.tokens.TokenStore,
+		Connect:    w.connect,
+		Revocation: &credentials.Revocation{
+			TokenStore: w.tokens.TokenStore, Receipts: w.receipts, Tokens: w.tokens, OAuth: w.oauth, API: w.requester.API, NewSecret: newSecret,
+		},
+		Log: log,
 	}
 	w.admin = &credentials.Admin{
-		Grants: w.store, Erasures: w.store, Vault: w.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"),
-		Publisher: w.bus, Minter: w.minter, NewSecret: newSecret,
-		CallbackURL: "http://localhost:8080/webhooks/strava", Sleep: sleep,
+		Ledger: w.tokens.Ledger, Erasures: w.store, Vault: w.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"),
+		NewSecret: newSecret, CallbackURL: "http://localhost:8080/webhooks/strava", Sleep: sleep,
 	}
 	id, key := w.strava.Client()
 	if err := w.admin.SetApp(t.Context(), strconv.FormatInt(id, 10), secret.New(key), secret.String{}); err != nil {
@@ -103,15 +107,36 @@ func newWorld(t *testing.T, at strava.Settings) *world {
 // use has authorizations ended in another way.
 func (w *world) use(revocation string) {
 	w.oauth = provider.NewOAuth(w.client, provider.Strava("http://strava.test/oauth", revocation), w.clock.Now)
-	w.tokens.OAuth, w.connect.OAuth, w.departure.OAuth = w.oauth, w.oauth, w.oauth
+	w.tokens.OAuth, w.connect.OAuth, w.reconciler.Revocation.OAuth = w.oauth, w.oauth, w.oauth
 }
 
 // process is a function instance of its own, with nothing in memory.
 func (w *world) process(sleep func(context.Context, time.Duration) error) *credentials.Tokens {
 	return &credentials.Tokens{
-		Grants: w.store, Vault: w.vault, Sealer: w.sealer, OAuth: w.oauth, Publisher: w.bus, Metrics: w.counts,
-		Minter: w.minter, Sleep: sleep,
+		TokenStore: credentials.TokenStore{
+			Ledger: credentials.Ledger{Grants: w.store, Publisher: w.bus, Minter: w.minter},
+			Vault:  w.vault, Sealer: w.sealer, Metrics: w.counts, Sleep: sleep,
+		},
+		OAuth: w.oauth,
 	}
+}
+
+// rewired is a copy of a reconciler, and of what it uses, over other ports.
+type rewired struct{ *credentials.Reconciler }
+
+func rewire(r *credentials.Reconciler, change func(*credentials.TokenStore)) rewired {
+	reconciler, connect, revocation := *r, *r.Connect, *r.Revocation
+	tokens := &credentials.Tokens{TokenStore: r.Revocation.Tokens.TokenStore, OAuth: r.Revocation.Tokens.OAuth}
+	for _, s := range []*credentials.TokenStore{&reconciler.TokenStore, &connect.TokenStore, &revocation.TokenStore, &tokens.TokenStore} {
+		change(s)
+	}
+	revocation.Receipts.Publisher = revocation.Publisher
+	revocation.Tokens, reconciler.Connect, reconciler.Revocation = tokens, &connect, &revocation
+	return rewired{&reconciler}
+}
+
+func (h rewired) setOAuth(o credentials.OAuth) {
+	h.Connect.OAuth, h.Revocation.OAuth, h.Revocation.Tokens.OAuth = o, o, o
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
@@ -125,6 +150,7 @@ func (w *world) athlete(i int) int64 { return w.strava.Athletes()[i].ID }
 // consented; more is added to the authorize URL's query.
 func (w *world) consent(athleteID int64, more string) credentials.Callback {
 	w.t.Helper()
+	w.clock.Advance(time.Millisecond) // No two connects begin at one moment.
 	target, nonce, err := w.connect.Start(w.t.Context(), secret.String{})
 	if err != nil {
 		w.t.Fatal(err)
@@ -190,7 +216,7 @@ func (w *world) mustAnswer(athleteID, generation int64) {
 func (w *world) settle() {
 	w.t.Helper()
 	w.clock.Advance(6 * time.Hour)
-	if err := w.departure.Settle(w.t.Context()); err != nil {
+	if err := w.reconciler.Reconcile(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -199,7 +225,7 @@ func (w *world) settle() {
 func (w *world) mustBeErased(id int64, when string) {
 	w.t.Helper()
 	g := w.grant(id)
-	if g.State != credentials.Erased || g.TokenVersion != 0 || g.Parked != nil || g.Owes() || w.vault.Holds(credentials.Athlete(id)) {
+	if g.State != credentials.Erased || g.Authorized() || len(g.Spares) > 0 || g.HasPending() || w.vault.Holds(credentials.Athlete(id)) {
 		w.t.Errorf("%s: grant %+v, tokens held %v", when, g, w.vault.Holds(credentials.Athlete(id)))
 	}
 	if w.strava.Athletes()[0].Connected {

@@ -94,12 +94,15 @@ func newSystem(t *testing.T) *system {
 	must(t, vault.SaveApp(t.Context(), credentials.ProviderStrava, credentials.App{ClientID: "1", ClientSecret: secret.New("s")}))
 	oauth := &credentialslambda.OAuth{
 		Connect: &credentials.Connect{
-			Grants: grants, States: grants, Vault: vault,
-			OAuth:    provider.NewOAuth(unreachable, provider.Strava("http://strava.test/oauth", "revoke"), clock),
-			Sessions: credentialstest.Sessions{}, Publisher: s.bus, Minter: minter, NewSecret: boot.NewSecret,
-			RedirectURI: siteURL + "/oauth/callback",
-			Capacity:    &credentials.Capacity{Census: grants, Athletes: 10, Now: clock},
+			TokenStore: credentials.TokenStore{
+				Ledger: credentials.Ledger{Grants: grants, Publisher: s.bus, Minter: minter},
+				Vault:  vault, Sealer: &credentialstest.Sealer{}, Metrics: &credentialstest.Metrics{}, Sleep: boot.Sleep,
+			},
+			States: grants, OAuth: provider.NewOAuth(unreachable, provider.Strava("http://strava.test/oauth", "revoke"), clock),
+			NewSecret: boot.NewSecret, RedirectURI: siteURL + "/oauth/callback",
+			Capacity: &credentials.Capacity{Census: grants, Athletes: 10, Now: clock},
 		},
+		Sessions: credentialstest.Sessions{}, Now: clock,
 		Waitlist: &credentials.Waitlist{Room: &credentialstest.WaitingRoom{}, Now: clock},
 		SiteURL:  siteURL, SecureCookies: true, Log: log,
 	}

@@ -35,7 +35,7 @@ func mustGrantsTable(t *testing.T) string {
 	return mustTable(t, dynamodb.CreateTableInput{
 		AttributeDefinitions: []types.AttributeDefinition{
 			attribute("pk", types.ScalarAttributeTypeS), attribute("provider", types.ScalarAttributeTypeS),
-			attribute("unsettled", types.ScalarAttributeTypeS), attribute("due", types.ScalarAttributeTypeN),
+			attribute("pending_of", types.ScalarAttributeTypeS), attribute("due", types.ScalarAttributeTypeN),
 		},
 		KeySchema: primaryKey("pk"),
 		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
@@ -43,15 +43,15 @@ func mustGrantsTable(t *testing.T) string {
 			KeySchema:  primaryKey("provider", "pk"),
 			Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
 		}, {
-			IndexName:  aws.String(settings.UnsettledGrantsIndex),
-			KeySchema:  primaryKey("unsettled", "due"),
+			IndexName:  aws.String(settings.PendingGrantsIndex),
+			KeySchema:  primaryKey("pending_of", "due"),
 			Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
 		}},
 	})
 }
 
 // TestGrantsExpire: DynamoDB drops the grant of an authorization that is over
-// and has no duties left (ADR 7). It drops no other grant.
+// and has no tasks left (ADR 7). It drops no other grant.
 func TestGrantsExpire(t *testing.T) {
 	name := mustGrantsTable(t)
 	table := ddb.New(dynamodb.NewFromConfig(mustConfig(t)), name)
@@ -120,11 +120,11 @@ func TestVaultEncryptsUnderTheDedicatedKey(t *testing.T) {
 	key := mustKey(t, awskms.CreateKeyInput{})
 	path := "/paceline/test/" + rand.Text()
 	vault := ssm.New(client, path, key)
-	if _, err := vault.SaveTokens(t.Context(), credentials.Athlete(7), credentials.TokenPair{Access: secret.New("hunter2"), Refresh: secret.New("hunter3")}); err != nil {
+	if _, err := vault.SaveTokens(t.Context(), credentials.Athlete(7), 5, credentials.TokenPair{Access: secret.New("hunter2"), Refresh: secret.New("hunter3")}); err != nil {
 		t.Fatal(err)
 	}
 	out, err := client.DescribeParameters(t.Context(), &awsssm.DescribeParametersInput{
-		ParameterFilters: []ssmtypes.ParameterStringFilter{{Key: aws.String("Name"), Values: []string{path + "/accounts/strava/7"}}},
+		ParameterFilters: []ssmtypes.ParameterStringFilter{{Key: aws.String("Name"), Values: []string{path + "/accounts/strava/7/5"}}},
 	})
 	if err != nil || len(out.Parameters) != 1 {
 		t.Fatalf("%d parameters, %v", len(out.Parameters), err)
@@ -132,7 +132,7 @@ func TestVaultEncryptsUnderTheDedicatedKey(t *testing.T) {
 	if p := out.Parameters[0]; p.Type != ssmtypes.ParameterTypeSecureString || !strings.Contains(aws.ToString(p.KeyId), key) {
 		t.Errorf("type %s, key %s", p.Type, aws.ToString(p.KeyId))
 	}
-	raw, err := client.GetParameter(t.Context(), &awsssm.GetParameterInput{Name: aws.String(path + "/accounts/strava/7")})
+	raw, err := client.GetParameter(t.Context(), &awsssm.GetParameterInput{Name: aws.String(path + "/accounts/strava/7/5")})
 	if err != nil {
 		t.Fatal(err)
 	}

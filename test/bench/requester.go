@@ -97,22 +97,26 @@ func requesterOverhead(ctx context.Context, r *report) error {
 	}
 	for _, store := range stores {
 		vault := credentialstest.NewVault()
-		version, err := vault.SaveTokens(ctx, credentials.Athlete(athlete), pair)
+		const generation = 1
+		version, err := vault.SaveTokens(ctx, credentials.Athlete(athlete), generation, pair)
 		if err != nil {
 			return err
 		}
-		const generation = 1
 		if _, err := store.grants.Update(ctx, credentials.Athlete(athlete), func(g *credentials.Grant) error {
-			g.Generation, g.State, g.TokenVersion = generation, credentials.Active, version
+			g.Generation, g.State = generation, credentials.Active
+			g.Tokens = credentials.TokenRef{Generation: generation, Version: version}
 			return nil
 		}); err != nil {
 			return err
 		}
 		// What only a refresh would need is missing.
 		requester := &credentials.Requester{
-			Tokens: &credentials.Tokens{Grants: store.grants, Vault: vault, OAuth: oauth, Minter: boot.Minter(), Sleep: boot.Sleep},
-			API:    vendor.NewAPI(client, api),
-			Log:    slog.New(slog.DiscardHandler),
+			Tokens: &credentials.Tokens{
+				TokenStore: credentials.TokenStore{Ledger: credentials.Ledger{Grants: store.grants, Minter: boot.Minter()}, Vault: vault, Sleep: boot.Sleep},
+				OAuth:      oauth,
+			},
+			API: vendor.NewAPI(client, api),
+			Log: slog.New(slog.DiscardHandler),
 		}
 		handler := lambda.NewHandler(requester.Forward)
 		for _, call := range calls {

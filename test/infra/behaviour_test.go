@@ -30,7 +30,7 @@ func TestFunctions(t *testing.T) {
 	want := map[string]float64{
 		"Credentials.serve-oauth": 28, "Credentials.authorize-session": 5, "Credentials.forward-request": 45,
 		"Credentials.check-subscription": 30, "Gathering.probe-webhook": 45,
-		"Credentials.administer-app": 60, "Credentials.handle-events": 45, "Credentials.settle-grants": 240,
+		"Credentials.administer-app": 60, "Credentials.handle-events": 45, "Credentials.reconcile-grants": 240,
 		"Gathering.receive-webhook": 10, "Gathering.gather-work": 300, "Gathering.handle-events": 30,
 		"Gathering.show-status": 30, "Gathering.enforce-deadlines": 240,
 		"AthletePlane.serve-api": 10, "AthletePlane.handle-events": 30, "AthletePlane.enforce-deadlines": 240,
@@ -83,7 +83,7 @@ func TestFunctions(t *testing.T) {
 func TestTables(t *testing.T) {
 	s := synth(t, config.Prod)
 	for name, want := range map[string]string{
-		"Credentials.Grants":  "pk S; by-provider ALL: provider S, pk S; unsettled ALL: unsettled S, due N",
+		"Credentials.Grants":  "pk S; by-provider ALL: provider S, pk S; pending ALL: pending_of S, due N",
 		"Credentials.Waiting": "list S, contact S",
 		"Gathering":           "pk S, sk S; work KEYS_ONLY: queue S, due N",
 		"AthletePlane":        "pk S",
@@ -134,6 +134,8 @@ func testPermissions(t *testing.T, stage config.Stage) {
 	)
 	app := " parameter/paceline/" + string(stage) + "/credentials/apps/strava"
 	athletes := " parameter/paceline/" + string(stage) + "/credentials/accounts/strava/*"
+	received := " parameter/paceline/" + string(stage) + "/credentials/received/strava/*"
+	receivedPath := " parameter/paceline/" + string(stage) + "/credentials/received/strava"
 	on := func(actions, resources string) (all []string) {
 		for resource := range strings.FieldsSeq(resources) {
 			for action := range strings.FieldsSeq(actions) {
@@ -142,7 +144,7 @@ func testPermissions(t *testing.T, stage config.Stage) {
 		}
 		return all
 	}
-	grants := "Grants Grants/index/by-provider Grants/index/unsettled"
+	grants := "Grants Grants/index/by-provider Grants/index/pending"
 	activities := "Activities Activities/index/by-start Activities/index/by-age"
 	work := "Table Table/index/work"
 	want := map[string][]string{
@@ -150,6 +152,8 @@ func testPermissions(t *testing.T, stage config.Stage) {
 			"events:PutEvents Bus",
 			"ssm:GetParameter" + app, "kms:Decrypt TokenKey" + app,
 			"ssm:PutParameter" + athletes, "kms:Encrypt TokenKey" + athletes,
+			"ssm:PutParameter" + received, "kms:Encrypt TokenKey" + received,
+			"kms:GenerateDataKey TokenKey provider=strava",
 			"kms:Sign SessionKey",
 		}),
 		"Credentials.authorize-session":  {"kms:GetPublicKey SessionKey"},
@@ -159,7 +163,7 @@ func testPermissions(t *testing.T, stage config.Stage) {
 			"ssm:GetParameter" + app, "kms:Decrypt TokenKey" + app,
 			"ssm:GetParameter" + athletes, "kms:Decrypt TokenKey" + athletes,
 			"ssm:PutParameter" + athletes, "kms:Encrypt TokenKey" + athletes,
-			"kms:GenerateDataKey TokenKey account=strava/*", "kms:Decrypt TokenKey account=strava/*",
+			"kms:GenerateDataKey TokenKey provider=strava", "kms:Decrypt TokenKey provider=strava",
 		}),
 		"Credentials.administer-app": slices.Concat(on(read+" "+write, grants+" Waiting"), []string{
 			"events:PutEvents Bus",
@@ -173,15 +177,17 @@ func testPermissions(t *testing.T, stage config.Stage) {
 			"ssm:GetParameter" + athletes, "kms:Decrypt TokenKey" + athletes,
 			"ssm:PutParameter" + athletes, "kms:Encrypt TokenKey" + athletes,
 			"ssm:DeleteParameter" + athletes,
-			"kms:GenerateDataKey TokenKey account=strava/*", "kms:Decrypt TokenKey account=strava/*",
+			"kms:GenerateDataKey TokenKey provider=strava", "kms:Decrypt TokenKey provider=strava",
 		}),
-		"Credentials.settle-grants": slices.Concat(on(read+" "+write, grants), []string{
+		"Credentials.reconcile-grants": slices.Concat(on(read+" "+write, grants), []string{
 			"events:PutEvents Bus",
 			"ssm:GetParameter" + app, "kms:Decrypt TokenKey" + app,
 			"ssm:GetParameter" + athletes, "kms:Decrypt TokenKey" + athletes,
 			"ssm:PutParameter" + athletes, "kms:Encrypt TokenKey" + athletes,
-			"ssm:DeleteParameter" + athletes,
-			"kms:GenerateDataKey TokenKey account=strava/*", "kms:Decrypt TokenKey account=strava/*",
+			"ssm:DeleteParameter" + athletes, "ssm:DeleteParameter" + received,
+			"ssm:GetParametersByPath" + received, "kms:Decrypt TokenKey" + received,
+			"ssm:GetParametersByPath" + receivedPath, "kms:Decrypt TokenKey" + receivedPath,
+			"kms:GenerateDataKey TokenKey provider=strava", "kms:Decrypt TokenKey provider=strava",
 		}),
 		"Gathering.receive-webhook": append(on("dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem", work), "events:PutEvents Bus", "sqs:SendMessage WorkQueue"),
 		"Gathering.show-status":     on(read, work),
@@ -236,8 +242,8 @@ func testPermissions(t *testing.T, stage config.Stage) {
 				}
 				key := name("{Credentials." + st.of.id + "}")
 				contexts := s.list(st.of.stack, at(st.conditions, "StringLike", "kms:EncryptionContext:PARAMETER_ARN"))
-				if account, ok := at(st.conditions, "StringLike", "kms:EncryptionContext:account").(string); ok {
-					contexts = []string{"account=" + account}
+				if provider, ok := at(st.conditions, "StringEquals", "kms:EncryptionContext:provider").(string); ok {
+					contexts = []string{"provider=" + provider}
 				}
 				if contexts == nil {
 					got[role][action+" "+key] = true

@@ -8,7 +8,6 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/ddb"
@@ -17,23 +16,21 @@ import (
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/ssm"
 	"github.com/paceline/paceline/pkg/credentials/strava"
+	"github.com/paceline/paceline/pkg/credentials/wiring"
 	"github.com/paceline/paceline/pkg/kit/boot"
-	"github.com/paceline/paceline/pkg/kit/ebus"
 	"github.com/paceline/paceline/pkg/kit/httpcall"
 )
 
 func main() {
 	var s settings.AdministerApp
 	cfg, log := boot.Load(context.Background(), &s)
-	table := ddb.New(dynamodb.NewFromConfig(cfg), s.GrantsTable)
+	table := wiring.Table(cfg, s.GrantsTable)
 	admin := &lambdain.Admin{Service: &credentials.Admin{
-		Grants:      table,
+		Ledger:      wiring.Ledger(cfg, s.EventBusName, table),
 		Erasures:    table,
 		Waitlist:    &credentials.Waitlist{Room: ddb.NewWaiting(dynamodb.NewFromConfig(cfg), s.WaitingTable), Now: time.Now},
 		Vault:       ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID),
 		Push:        strava.NewPush(httpcall.NewClient(), s.StravaPushURL),
-		Publisher:   ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
-		Minter:      boot.Minter(),
 		Providers:   provider.Names,
 		NewSecret:   boot.NewSecret,
 		Capacity:    s.AthleteCapacity,

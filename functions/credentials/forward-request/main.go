@@ -21,7 +21,7 @@ func main() {
 	cfg, log := boot.Load(context.Background(), &s)
 	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "forward-request")
 	requester := &credentials.Requester{
-		Tokens: wiring.Tokens(cfg, s, wiring.Table(cfg, s), metrics),
+		Tokens: wiring.Tokens(cfg, s, wiring.Table(cfg, s.GrantsTable), metrics),
 		API:    wiring.API(s),
 		Log:    log,
 	}

@@ -20,6 +20,6 @@ func main() {
 	var s settings.UseTokens
 	cfg, log := boot.Load(context.Background(), &s)
 	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "handle-events")
-	departure := wiring.Departure(cfg, s, wiring.Table(cfg, s), metrics, log)
-	lambda.Start(obs.Flushing(metrics, consume.Handler(log, lambdain.EventRoutes(departure)...)))
+	reconciler := wiring.Reconciler(cfg, s, wiring.Table(cfg, s.GrantsTable), metrics, log)
+	lambda.Start(obs.Flushing(metrics, consume.Handler(log, lambdain.EventRoutes(reconciler)...)))
 }

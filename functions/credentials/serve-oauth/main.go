@@ -3,48 +3,41 @@ package main
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
-	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/ddb"
 	"github.com/paceline/paceline/pkg/credentials/kms"
 	"github.com/paceline/paceline/pkg/credentials/lambdain"
-	"github.com/paceline/paceline/pkg/credentials/provider"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/ssm"
+	"github.com/paceline/paceline/pkg/credentials/wiring"
 	"github.com/paceline/paceline/pkg/kit/boot"
-	"github.com/paceline/paceline/pkg/kit/ebus"
 	"github.com/paceline/paceline/pkg/kit/httpapi"
-	"github.com/paceline/paceline/pkg/kit/httpcall"
+	"github.com/paceline/paceline/pkg/kit/obs"
 )
 
 func main() {
 	var s settings.ServeOAuth
 	cfg, log := boot.Load(context.Background(), &s)
-	table := ddb.New(dynamodb.NewFromConfig(cfg), s.GrantsTable)
+	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "serve-oauth")
+	table := wiring.Table(cfg, s.GrantsTable)
+	tokens := wiring.Tokens(cfg, s.UseTokens, table, metrics)
+	tokens.Vault = ssm.NewCachingVault(tokens.Vault, time.Now)
+	connect := wiring.Connect(tokens, table, s.AthleteCapacity)
+	connect.States, connect.NewSecret, connect.RedirectURI = table, boot.NewSecret, s.SiteURL+"/oauth/callback"
 	oauth := &lambdain.OAuth{
-		Connect: &credentials.Connect{
-			Grants:      table,
-			States:      table,
-			Vault:       ssm.NewRemembering(ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID), time.Now),
-			OAuth:       provider.NewOAuth(httpcall.NewClient(), provider.Strava(s.StravaOAuthURL, s.StravaRevocation), time.Now),
-			Sessions:    kms.NewSigner(awskms.NewFromConfig(cfg), s.SessionKeyID),
-			Publisher:   ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
-			Minter:      boot.Minter(),
-			Capacity:    &credentials.Capacity{Census: table, Athletes: s.AthleteCapacity, Now: time.Now},
-			NewSecret:   boot.NewSecret,
-			RedirectURI: s.SiteURL + "/oauth/callback",
-			Sleep:       boot.Sleep,
-		},
+		Connect:       connect,
+		Sessions:      kms.NewSigner(awskms.NewFromConfig(cfg), s.SessionKeyID),
 		Waitlist:      &credentials.Waitlist{Room: ddb.NewWaiting(dynamodb.NewFromConfig(cfg), s.WaitingTable), Now: time.Now},
 		SiteURL:       s.SiteURL,
 		SecureCookies: s.Stage != "local",
+		Now:           time.Now,
 		Log:           log,
 	}
-	lambda.Start(httpapi.Mux(log, oauth.Routes()))
+	lambda.Start(obs.Flushing(metrics, httpapi.Mux(log, oauth.Routes())))
 }

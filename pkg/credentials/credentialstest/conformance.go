@@ -37,14 +37,21 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		}
 		want := credentials.Grant{
 			Account: credentials.Athlete(7), Generation: at.UnixMilli(), Scopes: []string{"activity:read", "read"},
-			State: credentials.Degraded, Reason: "scope_missing", TokenVersion: 3, Parked: []byte{0, 1, 255},
+			Since: 4, State: credentials.Degraded, Reason: "scope_missing", DegradedAt: at.Add(-time.Second),
+			Tokens: credentials.TokenRef{Generation: 4, Version: 3},
+			Spares: []credentials.Spare{
+				{TokenRef: credentials.TokenRef{Sealed: []byte{0, 1, 255}}, ReceivedAt: 9, Scopes: []string{"read"}, Connecting: true},
+				{TokenRef: credentials.TokenRef{Generation: 3, Version: 2}, ReceivedAt: 8},
+			},
+			Obsolete: []int64{1, 2}, Doubt: true,
 			Lease: credentials.Lease{Owner: "me", Until: at}, RevokedAt: at, Unannounced: true,
-			Claim: credentials.Claim{ClaimedAt: at, Cause: event.Meta{ID: "1", CorrelationID: "2"}},
-			Departures: []credentials.Departed{
+			Claim:          credentials.Claim{ClaimedAt: at, Cause: event.Meta{ID: "1", CorrelationID: "2"}, CheckAt: at.Add(time.Hour)},
+			ClaimCheckedAt: at.Add(-time.Hour),
+			Revocations: []credentials.PendingRevocation{
 				{Receipt: "r", Generation: 5, RequestedAt: at, Reason: "left", Cause: event.Meta{ID: "3", CorrelationID: "4"}, Announced: true},
 				{Receipt: "s", Generation: 6, RequestedAt: at, Reason: "deauthorized"},
 			},
-			Owed: credentials.Owed{Since: at, Next: at.Add(time.Minute), Attempts: 2},
+			Pending: credentials.Pending{Since: at, Next: at.Add(time.Minute), Attempts: 2},
 		}
 		got, err := s.Update(t.Context(), credentials.Athlete(7), func(g *credentials.Grant) error {
 			if g.Account != credentials.Athlete(7) || g.State != "" {
@@ -90,7 +97,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		for range writers {
 			wg.Go(func() {
 				_, err := s.Update(context.WithoutCancel(t.Context()), credentials.Athlete(7), func(g *credentials.Grant) error {
-					g.TokenVersion++
+					g.Generation++
 					return nil
 				})
 				if err != nil {
@@ -100,12 +107,12 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		}
 		wg.Wait()
 		g, err := s.Grant(t.Context(), credentials.Athlete(7))
-		if err != nil || g.TokenVersion != writers {
-			t.Fatalf("%d writes counted as %d (%v)", writers, g.TokenVersion, err)
+		if err != nil || g.Generation != writers {
+			t.Fatalf("%d writes counted as %d (%v)", writers, g.Generation, err)
 		}
 	})
 
-	t.Run("what owes something is found, what is due first comes first", func(t *testing.T) {
+	t.Run("grants with pending tasks are found, in the order in which they are due", func(t *testing.T) {
 		s := newStorage(t)
 		put := func(id int64, g credentials.Grant) {
 			t.Helper()
@@ -117,12 +124,12 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 				t.Fatal(err)
 			}
 		}
-		unsettled := func(want ...string) {
+		pending := func(want ...string) {
 			t.Helper()
 			var got []string
 			// An index follows a moment later.
 			for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-				grants, err := s.Unsettled(t.Context(), credentials.ProviderStrava)
+				grants, err := s.Pending(t.Context(), credentials.ProviderStrava)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -138,28 +145,28 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 				}
 			}
 		}
-		next := func(d time.Duration) credentials.Owed { return credentials.Owed{Since: at, Next: at.Add(d)} }
-		put(1, credentials.Grant{State: credentials.Active, TokenVersion: 1})
-		put(2, credentials.Grant{State: credentials.Active, Unannounced: true, Owed: next(5 * time.Second)})
-		put(3, credentials.Grant{State: credentials.Revoked, RevokedAt: at, Owed: next(4 * time.Second)})
+		next := func(d time.Duration) credentials.Pending { return credentials.Pending{Since: at, Next: at.Add(d)} }
+		put(1, credentials.Grant{State: credentials.Active, Tokens: credentials.TokenRef{Generation: 1, Version: 1}})
+		put(2, credentials.Grant{State: credentials.Active, Unannounced: true, Pending: next(5 * time.Second)})
+		put(3, credentials.Grant{State: credentials.Revoked, RevokedAt: at, Pending: next(4 * time.Second)})
 		put(4, credentials.Grant{State: credentials.Erased, RevokedAt: at})
-		put(5, credentials.Grant{State: credentials.Erased, RevokedAt: at, Lease: credentials.Lease{Owner: "o", Until: at}, Owed: next(3 * time.Second)})
-		put(6, credentials.Grant{State: credentials.Active, Claim: credentials.Claim{ClaimedAt: at}, Owed: next(2 * time.Second)})
-		put(7, credentials.Grant{State: credentials.Active, Departures: []credentials.Departed{{Receipt: "r"}}, Owed: next(time.Second)})
-		unsettled("7", "6", "5", "3", "2")
+		put(5, credentials.Grant{State: credentials.Erased, RevokedAt: at, Spares: []credentials.Spare{{TokenRef: credentials.TokenRef{Sealed: []byte("x")}}}, Pending: next(3 * time.Second)})
+		put(6, credentials.Grant{State: credentials.Active, Claim: credentials.Claim{ClaimedAt: at}, Pending: next(2 * time.Second)})
+		put(7, credentials.Grant{State: credentials.Active, Revocations: []credentials.PendingRevocation{{Receipt: "r"}}, Pending: next(time.Second)})
+		pending("7", "6", "5", "3", "2")
 		put(2, credentials.Grant{State: credentials.Active})
 		put(3, credentials.Grant{State: credentials.Erased, RevokedAt: at})
-		unsettled("7", "6", "5")
+		pending("7", "6", "5")
 	})
 
 	t.Run("those who hold tokens are counted by provider", func(t *testing.T) {
 		s := newStorage(t)
 		for account, g := range map[credentials.Account]credentials.Grant{
-			credentials.Athlete(1):       {State: credentials.Active, TokenVersion: 1},
-			credentials.Athlete(2):       {State: credentials.Degraded, TokenVersion: 9},
-			credentials.Athlete(3):       {State: credentials.Revoked, TokenVersion: 2, RevokedAt: at},
+			credentials.Athlete(1):       {State: credentials.Active, Tokens: credentials.TokenRef{Generation: 1, Version: 1}},
+			credentials.Athlete(2):       {State: credentials.Degraded, Tokens: credentials.TokenRef{Generation: 1, Version: 9}},
+			credentials.Athlete(3):       {State: credentials.Revoked, Tokens: credentials.TokenRef{Sealed: []byte("x")}, RevokedAt: at},
 			credentials.Athlete(4):       {State: credentials.Revoked, RevokedAt: at},
-			{Provider: "other", ID: "5"}: {State: credentials.Active, TokenVersion: 1},
+			{Provider: "other", ID: "5"}: {State: credentials.Active, Tokens: credentials.TokenRef{Generation: 1, Version: 1}},
 		} {
 			if _, err := s.Update(t.Context(), account, func(stored *credentials.Grant) error {
 				g.Account = account
@@ -350,12 +357,12 @@ func RunVault(t *testing.T, newVault func(t *testing.T) credentials.Vault) {
 	pair := func(name string) credentials.TokenPair {
 		return credentials.TokenPair{
 			Access: secret.New("access-" + name), Refresh: secret.New("refresh-" + name),
-			ExpiresAt: time.Unix(1_700_000_000, 0).UTC(),
+			ExpiresAt: time.Unix(1_700_000_000, 0).UTC(), IssuedAt: time.UnixMilli(1_699_999_000_123).UTC(),
 		}
 	}
 	same := func(t *testing.T, got, want credentials.TokenPair) {
 		t.Helper()
-		if !got.Access.Equal(want.Access) || !got.Refresh.Equal(want.Refresh) || !got.ExpiresAt.Equal(want.ExpiresAt) {
+		if !got.Access.Equal(want.Access) || !got.Refresh.Equal(want.Refresh) || !got.ExpiresAt.Equal(want.ExpiresAt) || !got.IssuedAt.Equal(want.IssuedAt) {
 			t.Fatalf("another pair came back (%s, %s)", got.Access.Reveal(), got.Refresh.Reveal())
 		}
 	}
@@ -398,30 +405,30 @@ func RunVault(t *testing.T, newVault func(t *testing.T) credentials.Vault) {
 
 	t.Run("a newer pair does not destroy an older one", func(t *testing.T) {
 		v := newVault(t)
-		first, err := v.SaveTokens(t.Context(), credentials.Athlete(7), pair("1"))
+		first, err := v.SaveTokens(t.Context(), credentials.Athlete(7), 5, pair("1"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		second, err := v.SaveTokens(t.Context(), credentials.Athlete(7), pair("2"))
+		second, err := v.SaveTokens(t.Context(), credentials.Athlete(7), 5, pair("2"))
 		if err != nil || second == first {
 			t.Fatalf("versions %d and %d (%v)", first, second, err)
 		}
-		if _, err := v.SaveTokens(t.Context(), credentials.Account{Provider: "other", ID: "7"}, pair("other")); err != nil {
+		if _, err := v.SaveTokens(t.Context(), credentials.Account{Provider: "other", ID: "7"}, 5, pair("other")); err != nil {
 			t.Fatal(err)
 		}
 		for version, want := range map[int64]credentials.TokenPair{first: pair("1"), second: pair("2")} {
-			got, err := v.Tokens(t.Context(), credentials.Athlete(7), version)
+			got, err := v.Tokens(t.Context(), credentials.Athlete(7), 5, version)
 			if err != nil {
 				t.Fatal(err)
 			}
 			same(t, got, want)
 		}
-		got, latest, err := v.Latest(t.Context(), credentials.Athlete(7))
+		got, latest, err := v.Latest(t.Context(), credentials.Athlete(7), 5)
 		if err != nil || latest != second {
 			t.Fatalf("the latest version is %d (%v)", latest, err)
 		}
 		same(t, got, pair("2"))
-		if _, err := v.Tokens(t.Context(), credentials.Athlete(7), second+1); !fault.Is(err, fault.NotFound) {
+		if _, err := v.Tokens(t.Context(), credentials.Athlete(7), 5, second+1); !fault.Is(err, fault.NotFound) {
 			t.Fatalf("a missing version: %v", err)
 		}
 	})
@@ -429,45 +436,92 @@ func RunVault(t *testing.T, newVault func(t *testing.T) credentials.Vault) {
 	t.Run("dropping destroys all versions", func(t *testing.T) {
 		v := newVault(t)
 		for _, name := range []string{"1", "2"} {
-			if _, err := v.SaveTokens(t.Context(), credentials.Athlete(7), pair(name)); err != nil {
+			if _, err := v.SaveTokens(t.Context(), credentials.Athlete(7), 5, pair(name)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for range 2 {
-			if err := v.DropTokens(t.Context(), credentials.Athlete(7)); err != nil {
+			if err := v.DropTokens(t.Context(), credentials.Athlete(7), 5); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for _, version := range []int64{1, 2} {
-			if _, err := v.Tokens(t.Context(), credentials.Athlete(7), version); !fault.Is(err, fault.NotFound) {
+			if _, err := v.Tokens(t.Context(), credentials.Athlete(7), 5, version); !fault.Is(err, fault.NotFound) {
 				t.Fatalf("version %d is still there (%v)", version, err)
 			}
 		}
-		if _, _, err := v.Latest(t.Context(), credentials.Athlete(7)); !fault.Is(err, fault.NotFound) {
+		if _, _, err := v.Latest(t.Context(), credentials.Athlete(7), 5); !fault.Is(err, fault.NotFound) {
 			t.Fatalf("the latest of none: %v", err)
 		}
-		version, err := v.SaveTokens(t.Context(), credentials.Athlete(7), pair("3"))
+	})
+
+	t.Run("each generation has a parameter of its own", func(t *testing.T) {
+		v := newVault(t)
+		for generation, name := range map[int64]string{5: "1", 6: "2"} {
+			if _, err := v.SaveTokens(t.Context(), credentials.Athlete(7), generation, pair(name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := v.DropTokens(t.Context(), credentials.Athlete(7), 5); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := v.Latest(t.Context(), credentials.Athlete(7), 5); !fault.Is(err, fault.NotFound) {
+			t.Errorf("the deleted one: %v", err)
+		}
+		got, _, err := v.Latest(t.Context(), credentials.Athlete(7), 6)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := v.Tokens(t.Context(), credentials.Athlete(7), version)
-		if err != nil {
-			t.Fatal(err)
+		same(t, got, pair("2"))
+	})
+
+	t.Run("pairs of connects are stored until they are dropped", func(t *testing.T) {
+		v := newVault(t)
+		received := func(account credentials.Account, at int64) credentials.Received {
+			return credentials.Received{Account: account, ReceivedAt: at, Scopes: []string{"read", "activity:read"}, Tokens: pair(account.ID)}
 		}
-		same(t, got, pair("3"))
+		one, two := received(credentials.Athlete(7), 5), received(credentials.Athlete(7), 6)
+		for _, r := range []credentials.Received{one, one, two, received(credentials.Account{Provider: "other", ID: "X"}, 5)} {
+			if err := v.SaveReceived(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := []credentials.Received{one, two}
+		for len(want) > 0 {
+			got, err := v.Received(t.Context(), credentials.ProviderStrava)
+			if err != nil {
+				t.Fatal(err)
+			}
+			slices.SortFunc(got, func(a, b credentials.Received) int { return int(a.ReceivedAt - b.ReceivedAt) })
+			if len(got) != len(want) {
+				t.Fatalf("%d pairs, want %d", len(got), len(want))
+			}
+			for i := range want {
+				same(t, got[i].Tokens, want[i].Tokens)
+				if got[i].Account != want[i].Account || got[i].ReceivedAt != want[i].ReceivedAt || !slices.Equal(got[i].Scopes, want[i].Scopes) {
+					t.Errorf("got %+v, want %+v", got[i], want[i])
+				}
+			}
+			for range 2 {
+				if err := v.DropReceived(t.Context(), want[0]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want = want[1:]
+		}
 	})
 }
 
 // RunSealer checks an adapter of the sealer.
 func RunSealer(t *testing.T, s credentials.Sealer) {
 	pair := credentials.TokenPair{
-		Access: secret.New("access-hunter2"), Refresh: secret.New("refresh-hunter2"), ExpiresAt: time.Unix(1_700_000_000, 0).UTC(),
+		Access: secret.New("access-hunter2"), Refresh: secret.New("refresh-hunter2"), ExpiresAt: time.Unix(1_700_000_000, 0).UTC(), IssuedAt: time.UnixMilli(1_699_999_000_123).UTC(),
 	}
-	seal, err := s.NewSeal(t.Context(), credentials.Athlete(7))
+	seal, err := s.NewSeal(t.Context(), credentials.ProviderStrava)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealed, err := seal(pair)
+	sealed, err := seal(credentials.Athlete(7), pair)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -478,7 +532,7 @@ func RunSealer(t *testing.T, s credentials.Sealer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !got.Access.Equal(pair.Access) || !got.Refresh.Equal(pair.Refresh) || !got.ExpiresAt.Equal(pair.ExpiresAt) {
+	if !got.Access.Equal(pair.Access) || !got.Refresh.Equal(pair.Refresh) || !got.ExpiresAt.Equal(pair.ExpiresAt) || !got.IssuedAt.Equal(pair.IssuedAt) {
 		t.Error("another pair came back")
 	}
 	if _, err := s.Open(t.Context(), credentials.Athlete(8), sealed); err == nil {

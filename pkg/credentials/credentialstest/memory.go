@@ -37,7 +37,8 @@ func NewStore() *Store {
 }
 
 func clone(g credentials.Grant) credentials.Grant {
-	g.Scopes, g.Parked, g.Departures = slices.Clone(g.Scopes), slices.Clone(g.Parked), slices.Clone(g.Departures)
+	g.Scopes, g.Spares, g.Obsolete = slices.Clone(g.Scopes), slices.Clone(g.Spares), slices.Clone(g.Obsolete)
+	g.Revocations = slices.Clone(g.Revocations)
 	return g
 }
 
@@ -94,17 +95,17 @@ func (s *Store) List(_ context.Context, provider, cursor string, limit int) ([]c
 	return page, "", nil
 }
 
-// Unsettled implements [credentials.Grants].
-func (s *Store) Unsettled(_ context.Context, provider string) ([]credentials.Grant, error) {
+// Pending implements [credentials.Grants].
+func (s *Store) Pending(_ context.Context, provider string) ([]credentials.Grant, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	grants := []credentials.Grant{}
 	for _, account := range slices.SortedFunc(maps.Keys(s.grants), byName) {
-		if g := s.grants[account]; account.Provider == provider && g.Owes() {
+		if g := s.grants[account]; account.Provider == provider && g.HasPending() {
 			grants = append(grants, clone(g))
 		}
 	}
-	slices.SortStableFunc(grants, func(a, b credentials.Grant) int { return a.Owed.Next.Compare(b.Owed.Next) })
+	slices.SortStableFunc(grants, func(a, b credentials.Grant) int { return a.Pending.Next.Compare(b.Pending.Next) })
 	return grants, nil
 }
 
@@ -200,16 +201,23 @@ func (s *Store) EachErasure(_ context.Context, visit func(credentials.Erasure)) 
 
 // Vault is the parameter store in memory.
 type Vault struct {
-	mu     sync.Mutex
-	apps   map[string]credentials.App // by provider
-	tokens map[credentials.Account][]credentials.TokenPair
+	mu       sync.Mutex
+	apps     map[string]credentials.App // by provider
+	tokens   map[parameter][]credentials.TokenPair
+	received []credentials.Received
 	// Reads counts how often tokens were read.
 	Reads int
 }
 
+// parameter names the parameter of an account's generation.
+type parameter struct {
+	account    credentials.Account
+	generation int64
+}
+
 // NewVault makes an empty one.
 func NewVault() *Vault {
-	return &Vault{apps: map[string]credentials.App{}, tokens: map[credentials.Account][]credentials.TokenPair{}}
+	return &Vault{apps: map[string]credentials.App{}, tokens: map[parameter][]credentials.TokenPair{}}
 }
 
 // App implements [credentials.Vault].
@@ -232,11 +240,11 @@ func (v *Vault) SaveApp(_ context.Context, provider string, app credentials.App)
 }
 
 // Tokens implements [credentials.Vault].
-func (v *Vault) Tokens(_ context.Context, account credentials.Account, version int64) (credentials.TokenPair, error) {
+func (v *Vault) Tokens(_ context.Context, account credentials.Account, generation, version int64) (credentials.TokenPair, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.Reads++
-	versions := v.tokens[account]
+	versions := v.tokens[parameter{account, generation}]
 	if version < 1 || version > int64(len(versions)) {
 		return credentials.TokenPair{}, fault.New(fault.NotFound, "no such version")
 	}
@@ -244,11 +252,11 @@ func (v *Vault) Tokens(_ context.Context, account credentials.Account, version i
 }
 
 // Latest implements [credentials.Vault].
-func (v *Vault) Latest(_ context.Context, account credentials.Account) (credentials.TokenPair, int64, error) {
+func (v *Vault) Latest(_ context.Context, account credentials.Account, generation int64) (credentials.TokenPair, int64, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.Reads++
-	versions := v.tokens[account]
+	versions := v.tokens[parameter{account, generation}]
 	if len(versions) == 0 {
 		return credentials.TokenPair{}, 0, fault.New(fault.NotFound, "no tokens")
 	}
@@ -256,26 +264,72 @@ func (v *Vault) Latest(_ context.Context, account credentials.Account) (credenti
 }
 
 // SaveTokens implements [credentials.Vault].
-func (v *Vault) SaveTokens(_ context.Context, account credentials.Account, pair credentials.TokenPair) (int64, error) {
+func (v *Vault) SaveTokens(_ context.Context, account credentials.Account, generation int64, pair credentials.TokenPair) (int64, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.tokens[account] = append(v.tokens[account], pair)
-	return int64(len(v.tokens[account])), nil
+	p := parameter{account, generation}
+	v.tokens[p] = append(v.tokens[p], pair)
+	return int64(len(v.tokens[p])), nil
 }
 
 // DropTokens implements [credentials.Vault].
-func (v *Vault) DropTokens(_ context.Context, account credentials.Account) error {
+func (v *Vault) DropTokens(_ context.Context, account credentials.Account, generation int64) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	delete(v.tokens, account)
+	delete(v.tokens, parameter{account, generation})
 	return nil
 }
 
-// Holds reports whether any version of the account's tokens exists.
-func (v *Vault) Holds(account credentials.Account) bool {
+// SaveReceived implements [credentials.Vault].
+func (v *Vault) SaveReceived(_ context.Context, r credentials.Received) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return len(v.tokens[account]) > 0
+	v.received = append(slices.DeleteFunc(v.received, same(r)), r)
+	return nil
+}
+
+// Received implements [credentials.Vault].
+func (v *Vault) Received(_ context.Context, provider string) ([]credentials.Received, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(v.received), func(r credentials.Received) bool { return r.Account.Provider != provider }), nil
+}
+
+// DropReceived implements [credentials.Vault].
+func (v *Vault) DropReceived(_ context.Context, r credentials.Received) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.received = slices.DeleteFunc(v.received, same(r))
+	return nil
+}
+
+func same(r credentials.Received) func(credentials.Received) bool {
+	return func(other credentials.Received) bool {
+		return other.Account == r.Account && other.ReceivedAt == r.ReceivedAt
+	}
+}
+
+// Holds reports whether the vault holds any tokens of the account.
+func (v *Vault) Holds(account credentials.Account) bool { return len(v.Generations(account)) > 0 }
+
+// Generations returns the generations in whose parameters the vault holds tokens
+// of the account, in ascending order. Those that a connect left are generation 0.
+func (v *Vault) Generations(account credentials.Account) []int64 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var held []int64
+	for p := range v.tokens {
+		if p.account == account {
+			held = append(held, p.generation)
+		}
+	}
+	for _, r := range v.received {
+		if r.Account == account {
+			held = append(held, 0)
+		}
+	}
+	slices.Sort(held)
+	return held
 }
 
 // Sessions signs sessions that anybody can read.
@@ -286,15 +340,18 @@ func (Sessions) Sign(_ context.Context, s credentials.Session, _, expiresAt time
 	return secret.New(fmt.Sprintf("%d.%d.%d", s.AthleteID, s.Generation, expiresAt.Unix())), nil
 }
 
-// Sealer seals by keeping what it is given; what it returns is a claim ticket.
+// Sealer seals by keeping pairs in memory; what it returns is a ticket for one.
 type Sealer struct {
 	mu     sync.Mutex
 	sealed map[string]credentials.TokenPair
 }
 
 // NewSeal implements [credentials.Sealer].
-func (s *Sealer) NewSeal(_ context.Context, account credentials.Account) (credentials.Seal, error) {
-	return func(pair credentials.TokenPair) ([]byte, error) {
+func (s *Sealer) NewSeal(_ context.Context, provider string) (credentials.Seal, error) {
+	return func(account credentials.Account, pair credentials.TokenPair) ([]byte, error) {
+		if account.Provider != provider {
+			return nil, fault.New(fault.Permanent, "the seal is for another provider")
+		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.sealed == nil {

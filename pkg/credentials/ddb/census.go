@@ -18,9 +18,9 @@ func (t *Table) CountAuthorized(ctx context.Context, provider string) (int, erro
 		TableName:              aws.String(t.name),
 		IndexName:              aws.String(settings.GrantsByProviderIndex),
 		KeyConditionExpression: aws.String("provider = :provider"),
-		FilterExpression:       aws.String("token_version <> :none"),
+		FilterExpression:       aws.String("attribute_exists(tokens)"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":provider": &types.AttributeValueMemberS{Value: provider}, ":none": number(0),
+			":provider": &types.AttributeValueMemberS{Value: provider},
 		},
 		Select: types.SelectCount,
 	})

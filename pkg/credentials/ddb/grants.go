@@ -31,28 +31,34 @@ func New(client *dynamodb.Client, name string) *Table { return &Table{client, na
 // grantItem is a grant as stored. Revision counts its writes and is what a
 // write is conditional on.
 type grantItem struct {
-	PK           string   `dynamodbav:"pk"`
-	Provider     string   `dynamodbav:"provider"`
-	AccountID    string   `dynamodbav:"account_id"`
-	Generation   int64    `dynamodbav:"generation"`
-	Scopes       []string `dynamodbav:"scopes,stringset,omitempty"`
-	State        string   `dynamodbav:"state"`
-	TokenVersion int64    `dynamodbav:"token_version"`
-	Parked       []byte   `dynamodbav:"parked,omitempty"`
-	Reason       string   `dynamodbav:"reason,omitempty"`
-	LeaseOwner   string   `dynamodbav:"lease_owner,omitempty"`
-	LeaseUntil   int64    `dynamodbav:"lease_until,omitempty"` // Unix ms
-	RevokedAt    int64    `dynamodbav:"revoked_at,omitempty"`  // Unix ms
+	PK         string   `dynamodbav:"pk"`
+	Provider   string   `dynamodbav:"provider"`
+	AccountID  string   `dynamodbav:"account_id"`
+	Generation int64    `dynamodbav:"generation"`
+	Scopes     []string `dynamodbav:"scopes,stringset,omitempty"`
+	State      string   `dynamodbav:"state"`
+	Since      int64    `dynamodbav:"since,omitempty"`
+	Reason     string   `dynamodbav:"reason,omitempty"`
+	DegradedAt int64    `dynamodbav:"degraded_at,omitempty"` // Unix ms
+	// Tokens is missing once they are deleted.
+	Tokens     *tokensItem `dynamodbav:"tokens,omitempty"`
+	Spares     []spareItem `dynamodbav:"spares,omitempty"`
+	Obsolete   []int64     `dynamodbav:"obsolete,omitempty"`
+	LeaseOwner string      `dynamodbav:"lease_owner,omitempty"`
+	LeaseUntil int64       `dynamodbav:"lease_until,omitempty"` // Unix ms
+	Doubt      bool        `dynamodbav:"doubt,omitempty"`
+	RevokedAt  int64       `dynamodbav:"revoked_at,omitempty"` // Unix ms
 
-	Unannounced bool           `dynamodbav:"unannounced,omitempty"`
-	Claim       *claimItem     `dynamodbav:"claim,omitempty"`
-	Departures  []departedItem `dynamodbav:"departures,omitempty"`
-	// Unsettled, which is the provider, and Due put the grants that owe
-	// something into their index.
-	Unsettled string `dynamodbav:"unsettled,omitempty"`
-	Due       int64  `dynamodbav:"due,omitempty"`        // Unix ms
-	OwedSince int64  `dynamodbav:"owed_since,omitempty"` // Unix ms
-	Attempts  int    `dynamodbav:"attempts,omitempty"`
+	Unannounced    bool             `dynamodbav:"unannounced,omitempty"`
+	Claim          *claimItem       `dynamodbav:"claim,omitempty"`
+	ClaimCheckedAt int64            `dynamodbav:"claim_checked_at,omitempty"` // Unix ms
+	Revocations    []revocationItem `dynamodbav:"revocations,omitempty"`
+	// Pending, which is the provider, and Due put the grants with pending tasks
+	// into their index.
+	Pending      string `dynamodbav:"pending_of,omitempty"`
+	Due          int64  `dynamodbav:"due,omitempty"`           // Unix ms
+	PendingSince int64  `dynamodbav:"pending_since,omitempty"` // Unix ms
+	Attempts     int    `dynamodbav:"attempts,omitempty"`
 
 	ExpiresAt int64 `dynamodbav:"expires_at,omitempty"` // Unix s: TTL
 	Revision  int64 `dynamodbav:"revision"`
@@ -67,12 +73,28 @@ func toCause(m event.Meta) causeItem { return causeItem{m.ID, m.CorrelationID} }
 
 func (i causeItem) meta() event.Meta { return event.Meta{ID: i.ID, CorrelationID: i.CorrelationID} }
 
+// tokensItem refers to a pair: a version of a generation's parameter, or the
+// sealed pair itself.
+type tokensItem struct {
+	Generation int64  `dynamodbav:"generation,omitempty"`
+	Version    int64  `dynamodbav:"version,omitempty"`
+	Sealed     []byte `dynamodbav:"sealed,omitempty"`
+}
+
+type spareItem struct {
+	tokensItem
+	ReceivedAt int64    `dynamodbav:"received_at"` // Unix ms
+	Scopes     []string `dynamodbav:"scopes,stringset,omitempty"`
+	Connecting bool     `dynamodbav:"connecting,omitempty"`
+}
+
 type claimItem struct {
 	ClaimedAt int64     `dynamodbav:"claimed_at"` // Unix ms
 	Cause     causeItem `dynamodbav:"cause"`
+	CheckAt   int64     `dynamodbav:"check_at"` // Unix ms
 }
 
-type departedItem struct {
+type revocationItem struct {
 	Receipt     string    `dynamodbav:"receipt"`
 	Generation  int64     `dynamodbav:"generation"`
 	RequestedAt int64     `dynamodbav:"requested_at"` // Unix ms
@@ -83,72 +105,107 @@ type departedItem struct {
 
 func toItem(g credentials.Grant, revision int64) grantItem {
 	item := grantItem{
-		PK:           grantKey(g.Account),
-		Provider:     g.Account.Provider,
-		AccountID:    g.Account.ID,
-		Generation:   g.Generation,
-		Scopes:       g.Scopes,
-		State:        string(g.State),
-		TokenVersion: g.TokenVersion,
-		Parked:       g.Parked,
-		Reason:       g.Reason,
-		Unannounced:  g.Unannounced,
-		LeaseOwner:   g.Lease.Owner,
-		Revision:     revision,
+		PK:             grantKey(g.Account),
+		Provider:       g.Account.Provider,
+		AccountID:      g.Account.ID,
+		Generation:     g.Generation,
+		Since:          g.Since,
+		Scopes:         g.Scopes,
+		State:          string(g.State),
+		Reason:         g.Reason,
+		DegradedAt:     toMilli(g.DegradedAt),
+		Obsolete:       g.Obsolete,
+		Doubt:          g.Doubt,
+		RevokedAt:      toMilli(g.RevokedAt),
+		Unannounced:    g.Unannounced,
+		ClaimCheckedAt: toMilli(g.ClaimCheckedAt),
+		LeaseOwner:     g.Lease.Owner,
+		Revision:       revision,
+	}
+	if g.Authorized() {
+		tokens := tokensItem(g.Tokens)
+		item.Tokens = &tokens
+	}
+	for _, s := range g.Spares {
+		item.Spares = append(item.Spares, spareItem{tokensItem(s.TokenRef), s.ReceivedAt, s.Scopes, s.Connecting})
 	}
 	if g.Lease.Owner != "" {
 		item.LeaseUntil = g.Lease.Until.UnixMilli()
 	}
-	if !g.RevokedAt.IsZero() {
-		item.RevokedAt = g.RevokedAt.UnixMilli()
-	}
 	if !g.Claim.ClaimedAt.IsZero() {
-		item.Claim = &claimItem{g.Claim.ClaimedAt.UnixMilli(), toCause(g.Claim.Cause)}
+		item.Claim = &claimItem{g.Claim.ClaimedAt.UnixMilli(), toCause(g.Claim.Cause), g.Claim.CheckAt.UnixMilli()}
 	}
-	for _, d := range g.Departures {
-		item.Departures = append(item.Departures, departedItem{
-			d.Receipt, d.Generation, d.RequestedAt.UnixMilli(), d.Reason, toCause(d.Cause), d.Announced,
+	for _, r := range g.Revocations {
+		item.Revocations = append(item.Revocations, revocationItem{
+			r.Receipt, r.Generation, r.RequestedAt.UnixMilli(), r.Reason, toCause(r.Cause), r.Announced,
 		})
 	}
 	switch {
-	case g.Owes():
-		item.Unsettled, item.Due = g.Account.Provider, g.Owed.Next.UnixMilli()
-		item.OwedSince, item.Attempts = g.Owed.Since.UnixMilli(), g.Owed.Attempts
+	case g.HasPending():
+		item.Pending, item.Due = g.Account.Provider, g.Pending.Next.UnixMilli()
+		item.PendingSince, item.Attempts = g.Pending.Since.UnixMilli(), g.Pending.Attempts
 	case g.State == credentials.Erased:
 		item.ExpiresAt = g.RevokedAt.Add(credentials.TombstoneLife).Unix()
 	}
 	return item
 }
 
+// toMilli returns t in Unix milliseconds, and 0 for the zero time.
+func toMilli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// fromMilli is the inverse of toMilli.
+func fromMilli(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
 func (i grantItem) grant() credentials.Grant {
 	g := credentials.Grant{
-		Account:      credentials.Account{Provider: i.Provider, ID: i.AccountID},
-		Generation:   i.Generation,
-		Scopes:       i.Scopes,
-		State:        credentials.State(i.State),
-		TokenVersion: i.TokenVersion,
-		Parked:       i.Parked,
-		Reason:       i.Reason,
-		Unannounced:  i.Unannounced,
+		Account:        credentials.Account{Provider: i.Provider, ID: i.AccountID},
+		Generation:     i.Generation,
+		Since:          i.Since,
+		Scopes:         i.Scopes,
+		State:          credentials.State(i.State),
+		Reason:         i.Reason,
+		DegradedAt:     fromMilli(i.DegradedAt),
+		Obsolete:       i.Obsolete,
+		Doubt:          i.Doubt,
+		RevokedAt:      fromMilli(i.RevokedAt),
+		Unannounced:    i.Unannounced,
+		ClaimCheckedAt: fromMilli(i.ClaimCheckedAt),
+	}
+	if i.Tokens != nil {
+		g.Tokens = credentials.TokenRef(*i.Tokens)
+	}
+	for _, s := range i.Spares {
+		g.Spares = append(g.Spares, credentials.Spare{
+			TokenRef: credentials.TokenRef(s.tokensItem), ReceivedAt: s.ReceivedAt, Scopes: s.Scopes, Connecting: s.Connecting,
+		})
 	}
 	if i.LeaseOwner != "" {
 		g.Lease = credentials.Lease{Owner: i.LeaseOwner, Until: time.UnixMilli(i.LeaseUntil).UTC()}
 	}
-	if i.RevokedAt != 0 {
-		g.RevokedAt = time.UnixMilli(i.RevokedAt).UTC()
-	}
 	if c := i.Claim; c != nil {
-		g.Claim = credentials.Claim{ClaimedAt: time.UnixMilli(c.ClaimedAt).UTC(), Cause: c.Cause.meta()}
+		g.Claim = credentials.Claim{
+			ClaimedAt: time.UnixMilli(c.ClaimedAt).UTC(), Cause: c.Cause.meta(), CheckAt: time.UnixMilli(c.CheckAt).UTC(),
+		}
 	}
-	for _, d := range i.Departures {
-		g.Departures = append(g.Departures, credentials.Departed{
-			Receipt: d.Receipt, Generation: d.Generation, RequestedAt: time.UnixMilli(d.RequestedAt).UTC(),
-			Reason: d.Reason, Cause: d.Cause.meta(), Announced: d.Announced,
+	for _, r := range i.Revocations {
+		g.Revocations = append(g.Revocations, credentials.PendingRevocation{
+			Receipt: r.Receipt, Generation: r.Generation, RequestedAt: time.UnixMilli(r.RequestedAt).UTC(),
+			Reason: r.Reason, Cause: r.Cause.meta(), Announced: r.Announced,
 		})
 	}
-	if i.Unsettled != "" {
-		g.Owed = credentials.Owed{
-			Since: time.UnixMilli(i.OwedSince).UTC(), Next: time.UnixMilli(i.Due).UTC(), Attempts: i.Attempts,
+	if i.Pending != "" {
+		g.Pending = credentials.Pending{
+			Since: time.UnixMilli(i.PendingSince).UTC(), Next: time.UnixMilli(i.Due).UTC(), Attempts: i.Attempts,
 		}
 	}
 	return g
@@ -268,12 +325,12 @@ func (t *Table) List(ctx context.Context, provider, cursor string, limit int) ([
 	return page, next, nil
 }
 
-// Unsettled implements [credentials.Grants].
-func (t *Table) Unsettled(ctx context.Context, provider string) ([]credentials.Grant, error) {
+// Pending implements [credentials.Grants].
+func (t *Table) Pending(ctx context.Context, provider string) ([]credentials.Grant, error) {
 	pages := dynamodb.NewQueryPaginator(t.client, &dynamodb.QueryInput{
 		TableName:              aws.String(t.name),
-		IndexName:              aws.String(settings.UnsettledGrantsIndex),
-		KeyConditionExpression: aws.String("unsettled = :p"),
+		IndexName:              aws.String(settings.PendingGrantsIndex),
+		KeyConditionExpression: aws.String("pending_of = :p"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{
 			":p": &types.AttributeValueMemberS{Value: provider},
 		},
@@ -282,7 +339,7 @@ func (t *Table) Unsettled(ctx context.Context, provider string) ([]credentials.G
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, fault.New(fault.Transient, "query unsettled grants: %w", err)
+			return nil, fault.New(fault.Transient, "query pending grants: %w", err)
 		}
 		var items []grantItem
 		if err := attributevalue.UnmarshalListOfMaps(page.Items, &items); err != nil {

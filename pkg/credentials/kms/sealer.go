@@ -19,8 +19,8 @@ import (
 )
 
 // Sealer implements [credentials.Sealer] by envelope encryption: a data key of
-// the KMS key, bound to the account by its encryption context, encrypts by
-// AES-256-GCM.
+// the KMS key, bound to the provider by its encryption context, encrypts by
+// AES-256-GCM, which binds the pair to the account as additional data.
 type Sealer struct {
 	client *kms.Client
 	keyID  string
@@ -41,16 +41,17 @@ type sealedPair struct {
 	AccessToken  string `json:"access_token"`
 	RefreshToken string `json:"refresh_token"`
 	ExpiresAt    int64  `json:"expires_at"` // Unix s
+	IssuedAt     int64  `json:"issued_at"`  // Unix ms
 }
 
-func encryptionContext(account credentials.Account) map[string]string {
-	return map[string]string{settings.SealContextKey: account.String()}
+func encryptionContext(provider string) map[string]string {
+	return map[string]string{settings.SealContextKey: provider}
 }
 
 // NewSeal implements [credentials.Sealer].
-func (s *Sealer) NewSeal(ctx context.Context, account credentials.Account) (credentials.Seal, error) {
+func (s *Sealer) NewSeal(ctx context.Context, provider string) (credentials.Seal, error) {
 	key, err := s.client.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{
-		KeyId: aws.String(s.keyID), KeySpec: types.DataKeySpecAes256, EncryptionContext: encryptionContext(account),
+		KeyId: aws.String(s.keyID), KeySpec: types.DataKeySpecAes256, EncryptionContext: encryptionContext(provider),
 	})
 	if err != nil {
 		return nil, fault.New(fault.Transient, "generate data key: %w", err)
@@ -59,14 +60,14 @@ func (s *Sealer) NewSeal(ctx context.Context, account credentials.Account) (cred
 	if err != nil {
 		return nil, err
 	}
-	return func(pair credentials.TokenPair) ([]byte, error) {
-		plain, err := json.Marshal(sealedPair{pair.Access.Reveal(), pair.Refresh.Reveal(), pair.ExpiresAt.Unix()})
+	return func(account credentials.Account, pair credentials.TokenPair) ([]byte, error) {
+		plain, err := json.Marshal(sealedPair{pair.Access.Reveal(), pair.Refresh.Reveal(), pair.ExpiresAt.Unix(), pair.IssuedAt.UnixMilli()})
 		if err != nil {
 			return nil, fmt.Errorf("encode pair: %w", err)
 		}
 		nonce := make([]byte, gcm.NonceSize())
 		_, _ = rand.Read(nonce) // Never fails; see crypto/rand.
-		return json.Marshal(envelope{key.CiphertextBlob, nonce, gcm.Seal(nil, nonce, plain, nil)})
+		return json.Marshal(envelope{key.CiphertextBlob, nonce, gcm.Seal(nil, nonce, plain, []byte(account.String()))})
 	}, nil
 }
 
@@ -74,10 +75,10 @@ func (s *Sealer) NewSeal(ctx context.Context, account credentials.Account) (cred
 func (s *Sealer) Open(ctx context.Context, account credentials.Account, sealed []byte) (credentials.TokenPair, error) {
 	var e envelope
 	if err := json.Unmarshal(sealed, &e); err != nil {
-		return credentials.TokenPair{}, fault.New(fault.Permanent, "what is parked is not a sealed pair")
+		return credentials.TokenPair{}, fault.New(fault.Permanent, "the grant holds something else than a sealed pair")
 	}
 	key, err := s.client.Decrypt(ctx, &kms.DecryptInput{
-		KeyId: aws.String(s.keyID), CiphertextBlob: e.Key, EncryptionContext: encryptionContext(account),
+		KeyId: aws.String(s.keyID), CiphertextBlob: e.Key, EncryptionContext: encryptionContext(account.Provider),
 	})
 	if err != nil {
 		return credentials.TokenPair{}, fault.New(fault.Transient, "decrypt data key: %w", err)
@@ -87,18 +88,19 @@ func (s *Sealer) Open(ctx context.Context, account credentials.Account, sealed [
 		return credentials.TokenPair{}, err
 	}
 	if len(e.Nonce) != gcm.NonceSize() {
-		return credentials.TokenPair{}, fault.New(fault.Permanent, "what is parked is not a sealed pair")
+		return credentials.TokenPair{}, fault.New(fault.Permanent, "the grant holds something else than a sealed pair")
 	}
-	plain, err := gcm.Open(nil, e.Nonce, e.Data, nil)
+	plain, err := gcm.Open(nil, e.Nonce, e.Data, []byte(account.String()))
 	if err != nil {
-		return credentials.TokenPair{}, fault.New(fault.Permanent, "what is parked was tampered with")
+		return credentials.TokenPair{}, fault.New(fault.Permanent, "the sealed pair is damaged or another account's")
 	}
 	var p sealedPair
 	if json.Unmarshal(plain, &p) != nil {
-		return credentials.TokenPair{}, fault.New(fault.Permanent, "what is parked is not a sealed pair")
+		return credentials.TokenPair{}, fault.New(fault.Permanent, "the grant holds something else than a sealed pair")
 	}
 	return credentials.TokenPair{
-		Access: secret.New(p.AccessToken), Refresh: secret.New(p.RefreshToken), ExpiresAt: time.Unix(p.ExpiresAt, 0).UTC(),
+		Access: secret.New(p.AccessToken), Refresh: secret.New(p.RefreshToken),
+		ExpiresAt: time.Unix(p.ExpiresAt, 0).UTC(), IssuedAt: time.UnixMilli(p.IssuedAt).UTC(),
 	}, nil
 }
 

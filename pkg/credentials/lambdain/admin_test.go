@@ -25,15 +25,16 @@ func TestAdmin(t *testing.T) {
 	var log bytes.Buffer
 	admin := &lambdain.Admin{
 		Service: &credentials.Admin{
-			Grants: store, Erasures: store, Vault: credentialstest.NewVault(), Waitlist: waitlist, Capacity: 10, Providers: []string{"strava", "fitbit"},
-			Minter: event.Minter{Now: clock, NewID: boot.NewSecret}, NewSecret: func() string { return "receipt" },
+			Ledger:   credentials.Ledger{Grants: store, Minter: event.Minter{Now: clock, NewID: boot.NewSecret}},
+			Erasures: store, Vault: credentialstest.NewVault(), Waitlist: waitlist, Capacity: 10, Providers: []string{"strava", "fitbit"},
+			NewSecret: func() string { return "receipt" },
 		},
 		Log: slog.New(slog.NewTextHandler(&log, nil)),
 	}
 	ago := func(days int) time.Time { return now.AddDate(0, 0, -days) }
 	for id, at := range map[int64]time.Time{7: ago(100), 8: ago(1)} {
 		if _, err := store.Update(t.Context(), credentials.Athlete(id), func(g *credentials.Grant) error {
-			g.State, g.TokenVersion, g.Generation = credentials.Active, 1, at.UnixMilli()
+			g.State, g.Tokens, g.Generation = credentials.Active, credentials.TokenRef{Version: 1}, at.UnixMilli()
 			return nil
 		}); err != nil {
 			t.Fatal(err)

@@ -11,23 +11,23 @@ import (
 	"github.com/paceline/paceline/pkg/kit/consume"
 )
 
-// EventRoutes is what the boundary does about its neighbours' events.
-func EventRoutes(d *credentials.Departure) []consume.Route {
+// EventRoutes says what the boundary does about the other boundaries' events.
+func EventRoutes(r *credentials.Reconciler) []consume.Route {
 	return []consume.Route{
 		consume.On(func(ctx context.Context, cause event.Meta, f gatheringv1.DeauthorizationReported) error {
-			return d.Deauthorized(ctx, cause, credentials.Athlete(f.AthleteID))
+			return r.Deauthorized(ctx, cause, credentials.Athlete(f.AthleteID))
 		}),
 		consume.On(func(ctx context.Context, cause event.Meta, f athletev1.ErasureRequested) error {
-			return d.Left(ctx, cause, credentials.Athlete(f.AthleteID), f.Generation, f.Receipt, f.RequestedAt)
+			return r.Left(ctx, cause, credentials.Athlete(f.AthleteID), f.Generation, f.Receipt, f.RequestedAt)
 		}),
 		consume.On(func(ctx context.Context, cause event.Meta, f gatheringv1.ErasureCompleted) error {
-			return d.Confirm(ctx, cause, f.Receipt, credentials.PartGathering)
+			return r.Revocation.Receipts.ConfirmErasure(ctx, cause, f.Receipt, credentials.PartGathering)
 		}),
 		consume.On(func(ctx context.Context, cause event.Meta, f athletev1.ErasureCompleted) error {
-			return d.Confirm(ctx, cause, f.Receipt, credentials.PartAthlete)
+			return r.Revocation.Receipts.ConfirmErasure(ctx, cause, f.Receipt, credentials.PartAthlete)
 		}),
 		consume.On(func(ctx context.Context, cause event.Meta, f activityv1.ErasureCompleted) error {
-			return d.Confirm(ctx, cause, f.Receipt, credentials.PartActivity)
+			return r.Revocation.Receipts.ConfirmErasure(ctx, cause, f.Receipt, credentials.PartActivity)
 		}),
 	}
 }

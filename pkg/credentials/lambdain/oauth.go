@@ -25,12 +25,14 @@ const (
 // OAuth serves the OAuth routes.
 type OAuth struct {
 	Connect  *credentials.Connect
+	Sessions credentials.Sessions
 	Waitlist *credentials.Waitlist
 	// SiteURL is the site's public origin.
 	SiteURL string
 	// SecureCookies is false only where the site has no TLS: in the local
 	// cloud.
 	SecureCookies bool
+	Now           func() time.Time
 	Log           *slog.Logger
 }
 
@@ -78,7 +80,7 @@ func (o *OAuth) callback(ctx context.Context, req httpapi.Request) (httpapi.Resp
 	})
 	switch {
 	case err == nil:
-		return httpapi.Redirect("/", o.cookie(sessionCookie, "/", session, credentials.SessionLife)), nil
+		return o.openSession(ctx, session), nil
 	case errors.Is(err, credentials.ErrAccessDenied):
 		return toSite("access_denied"), nil
 	case errors.Is(err, credentials.ErrMissingScope):
@@ -91,6 +93,17 @@ func (o *OAuth) callback(ctx context.Context, req httpapi.Request) (httpapi.Resp
 	}
 	o.Log.ErrorContext(ctx, "connect failed", "error", err.Error())
 	return toSite("strava_unavailable"), nil
+}
+
+// openSession gives the browser a session and leads it to the site.
+func (o *OAuth) openSession(ctx context.Context, session credentials.Session) httpapi.Response {
+	now := o.Now()
+	token, err := o.Sessions.Sign(ctx, session, now, now.Add(credentials.SessionLife))
+	if err != nil {
+		o.Log.ErrorContext(ctx, "no session could be opened", "error", err.Error())
+		return toSite("strava_unavailable")
+	}
+	return httpapi.Redirect("/", o.cookie(sessionCookie, "/", token, credentials.SessionLife))
 }
 
 func (o *OAuth) logout(context.Context, httpapi.Request) (httpapi.Response, error) {

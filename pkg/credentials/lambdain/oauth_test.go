@@ -52,12 +52,15 @@ func newSite(t *testing.T, secure bool) *site {
 	var log bytes.Buffer
 	oauth := &lambdain.OAuth{
 		Connect: &credentials.Connect{
-			Grants: store, States: store, Vault: vault, OAuth: provider.NewOAuth(browser, provider.Strava("http://strava.test/oauth", "revoke"), time.Now),
-			Sessions: credentialstest.Sessions{}, Publisher: &eventtest.Bus{},
-			Minter: event.Minter{Now: time.Now, NewID: boot.NewSecret}, NewSecret: boot.NewSecret,
-			RedirectURI: "http://localhost/oauth/callback",
-			Capacity:    &credentials.Capacity{Census: store, Athletes: 10, Now: time.Now},
+			TokenStore: credentials.TokenStore{
+				Ledger: credentials.Ledger{Grants: store, Publisher: &eventtest.Bus{}, Minter: event.Minter{Now: time.Now, NewID: boot.NewSecret}},
+				Vault:  vault, Sealer: &credentialstest.Sealer{}, Metrics: &credentialstest.Metrics{}, Sleep: boot.Sleep,
+			},
+			States: store, OAuth: provider.NewOAuth(browser, provider.Strava("http://strava.test/oauth", "revoke"), time.Now),
+			NewSecret: boot.NewSecret, RedirectURI: "http://localhost/oauth/callback",
+			Capacity: &credentials.Capacity{Census: store, Athletes: 10, Now: time.Now},
 		},
+		Sessions: credentialstest.Sessions{}, Now: time.Now,
 		Waitlist:      &credentials.Waitlist{Room: room, Now: time.Now},
 		SiteURL:       "http://localhost",
 		SecureCookies: secure,

@@ -25,15 +25,15 @@ import (
 // is, over memory and the stand-in.
 type boundary struct {
 	*fitbit
-	t         *testing.T
-	store     *credentialstest.Store
-	vault     *credentialstest.Vault
-	sealer    *credentialstest.Sealer
-	counts    *credentialstest.Metrics
-	bus       *eventtest.Bus
-	minter    event.Minter
-	connect   *credentials.Connect
-	departure *credentials.Departure
+	t          *testing.T
+	store      *credentialstest.Store
+	vault      *credentialstest.Vault
+	sealer     *credentialstest.Sealer
+	counts     *credentialstest.Metrics
+	bus        *eventtest.Bus
+	minter     event.Minter
+	connect    *credentials.Connect
+	reconciler *credentials.Reconciler
 }
 
 var ggnjl9 = credentials.Account{Provider: "fitbit", ID: "GGNJL9"}
@@ -50,12 +50,16 @@ func newBoundary(t *testing.T) *boundary {
 		t.Fatal(err)
 	}
 	b.connect = &credentials.Connect{
-		Grants: b.store, States: b.store, Vault: b.vault, OAuth: f.oauth(), Sessions: credentialstest.Sessions{},
-		Publisher: b.bus, Minter: b.minter, NewSecret: newID, RedirectURI: redirectURI, Sleep: b.sleep,
+		TokenStore: b.process().TokenStore, States: b.store, OAuth: f.oauth(), NewSecret: newID, RedirectURI: redirectURI,
 	}
-	b.departure = &credentials.Departure{
-		Grants: b.store, Erasures: b.store, Vault: b.vault, OAuth: f.oauth(), Tokens: b.process(), Publisher: b.bus,
-		Metrics: b.counts, Minter: b.minter, Log: slog.New(slog.DiscardHandler), NewSecret: newID,
+	b.reconciler = &credentials.Reconciler{
+		TokenStore: b.connect.TokenStore,
+		Connect:    b.connect,
+		Revocation: &credentials.Revocation{
+			TokenStore: b.connect.TokenStore, Receipts: credentials.Receipts{Erasures: b.store, Publisher: b.bus, Minter: b.minter},
+			Tokens: b.process(), OAuth: f.oauth(), NewSecret: newID,
+		},
+		Log: slog.New(slog.DiscardHandler),
 	}
 	return b
 }
@@ -69,8 +73,11 @@ func (b *boundary) sleep(ctx context.Context, d time.Duration) error {
 // process is a function instance of its own, with nothing in memory.
 func (b *boundary) process() *credentials.Tokens {
 	return &credentials.Tokens{
-		Grants: b.store, Vault: b.vault, Sealer: b.sealer, OAuth: b.oauth(), Publisher: b.bus, Metrics: b.counts,
-		Minter: b.minter, Sleep: b.sleep,
+		TokenStore: credentials.TokenStore{
+			Ledger: credentials.Ledger{Grants: b.store, Publisher: b.bus, Minter: b.minter},
+			Vault:  b.vault, Sealer: b.sealer, Metrics: b.counts, Sleep: b.sleep,
+		},
+		OAuth: b.oauth(),
 	}
 }
 
@@ -130,11 +137,11 @@ const due = 7*time.Hour + time.Minute
 func TestFitbitAccountFromConnectToDeparture(t *testing.T) {
 	b := newBoundary(t)
 	session, err := b.connect.Finish(t.Context(), b.answered(ggnjl9.ID, "activity"))
-	if err != nil || !session.Empty() {
-		t.Fatalf("a session: %v; %v", !session.Empty(), err)
+	if err != nil || session != (credentials.Session{}) {
+		t.Fatalf("session %+v; %v", session, err)
 	}
 	g := b.grant()
-	if g.State != credentials.Active || g.Account != ggnjl9 || !slices.Equal(g.Scopes, []string{"activity"}) || g.Owes() {
+	if g.State != credentials.Active || g.Account != ggnjl9 || !slices.Equal(g.Scopes, []string{"activity"}) || g.HasPending() {
 		t.Fatalf("%+v", g)
 	}
 	first := b.mustPair(g.Generation)
@@ -143,10 +150,10 @@ func TestFitbitAccountFromConnectToDeparture(t *testing.T) {
 	if second.Access.Equal(first.Access) || second.Refresh.Equal(first.Refresh) {
 		t.Error("the pair was not renewed")
 	}
-	if err := b.departure.Left(t.Context(), event.Meta{}, ggnjl9, g.Generation, "receipt", b.clock.Now()); err != nil {
+	if err := b.reconciler.Left(t.Context(), event.Meta{}, ggnjl9, g.Generation, "receipt", b.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if g := b.grant(); g.State != credentials.Erased || g.Owes() || b.vault.Holds(ggnjl9) || len(b.grants) != 0 {
+	if g := b.grant(); g.State != credentials.Erased || g.HasPending() || b.vault.Holds(ggnjl9) || len(b.grants) != 0 {
 		t.Errorf("after the departure: %+v; tokens here: %v, at Fitbit: %v", g, b.vault.Holds(ggnjl9), len(b.grants))
 	}
 	if _, err := b.pair(g.Generation); !errors.Is(err, credentials.ErrRevoked) {
@@ -163,8 +170,8 @@ func TestFitbitAccountWithoutActivitiesIsGivenBack(t *testing.T) {
 	if _, err := b.connect.Finish(t.Context(), b.answered(ggnjl9.ID, "profile")); !errors.Is(err, credentials.ErrMissingScope) {
 		t.Fatal(err)
 	}
-	if _, err := b.store.Grant(t.Context(), ggnjl9); !fault.Is(err, fault.NotFound) || len(b.grants) != 0 {
-		t.Errorf("there is a grant all the same: %v; at Fitbit: %d", err, len(b.grants))
+	if g := b.grant(); g.State != credentials.Erased || g.HasPending() || len(b.grants) != 0 {
+		t.Errorf("%+v; at Fitbit: %d", g, len(b.grants))
 	}
 }
 
@@ -263,7 +270,7 @@ func TestFitbitRefreshIsCutOffForGood(t *testing.T) {
 	if _, err := b.pair(generation); !errors.Is(err, credentials.ErrDegraded) {
 		t.Errorf("a call: %v", err)
 	}
-	if g := b.grant(); g.State != credentials.Degraded || g.Owes() || b.counts.Of(credentials.MetricDegraded) != 1 || len(b.bus.Events()) != 0 {
+	if g := b.grant(); g.State != credentials.Degraded || g.HasPending() || b.counts.Of(credentials.MetricDegraded) != 1 || len(b.bus.Events()) != 0 {
 		t.Errorf("%+v, %d events", g, len(b.bus.Events()))
 	}
 	again := b.mustConnect()
@@ -276,11 +283,11 @@ func TestFitbitRefreshIsCutOffForGood(t *testing.T) {
 // shut is a vault that takes nothing in.
 type shut struct{ credentials.Vault }
 
-func (shut) SaveTokens(context.Context, credentials.Account, credentials.TokenPair) (int64, error) {
+func (shut) SaveTokens(context.Context, credentials.Account, int64, credentials.TokenPair) (int64, error) {
 	return 0, fault.New(fault.Transient, "shut")
 }
 
-func TestFitbitTokensAreParkedAndAdopted(t *testing.T) {
+func TestFitbitTokensAreSealedAndAdopted(t *testing.T) {
 	b := newBoundary(t)
 	generation := b.mustConnect()
 	b.clock.Advance(due)
@@ -289,11 +296,11 @@ func TestFitbitTokensAreParkedAndAdopted(t *testing.T) {
 	if _, err := process.Pair(t.Context(), ggnjl9, generation, credentials.TokenPair{}); err != nil {
 		t.Fatal(err)
 	}
-	if len(b.grant().Parked) == 0 {
-		t.Fatal("nothing is parked")
+	if b.grant().Tokens.Sealed == nil {
+		t.Fatal("nothing is sealed")
 	}
 	b.mustPair(generation)
-	if g := b.grant(); g.Parked != nil || b.refreshes != 1 {
-		t.Errorf("still parked: %v; %d refreshes", g.Parked != nil, b.refreshes)
+	if g := b.grant(); g.Tokens.Sealed != nil || b.refreshes != 1 {
+		t.Errorf("still sealed: %v; %d refreshes", g.Tokens.Sealed != nil, b.refreshes)
 	}
 }

@@ -138,15 +138,22 @@ func (o *OAuth) token(ctx context.Context, app credentials.App, form url.Values)
 		Scope        string  `json:"scope"`
 	}
 	if json.Unmarshal(body, &t) != nil || t.AccessToken == "" || t.RefreshToken == "" {
-		return credentials.Authorization{}, nil, fault.New(fault.Transient, "%s's token answer is not one", o.Provider)
+		return credentials.Authorization{}, nil, lost(fault.New(fault.Transient, "%s's token answer is not one", o.Provider))
 	}
 	expires := asked.Add(time.Duration(t.ExpiresIn) * time.Second)
 	return credentials.Authorization{
 		Tokens: credentials.TokenPair{
-			Access: secret.New(t.AccessToken), Refresh: secret.New(t.RefreshToken), ExpiresAt: expires.Truncate(time.Second).UTC(),
+			Access: secret.New(t.AccessToken), Refresh: secret.New(t.RefreshToken),
+			ExpiresAt: expires.Truncate(time.Second).UTC(), IssuedAt: asked.UTC(),
 		},
 		Scopes: strings.FieldsFunc(t.Scope, func(r rune) bool { return r == ',' || r == ' ' }),
 	}, body, nil
+}
+
+// lost marks a transient fault after which it is unknown whether the provider
+// did what was asked.
+func lost(err error) error {
+	return fault.New(fault.Transient, "%w: %w", credentials.ErrAnswerLost, err)
 }
 
 // errRefused says that what was presented, a code or a token, is not valid.
@@ -174,7 +181,10 @@ func (o *OAuth) post(ctx context.Context, app credentials.App, target string, fo
 func (o *OAuth) read(answer httpcall.Answer, err error) ([]byte, error) {
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, lost(err)
+	case answer.Status == http.StatusBadGateway, answer.Status == http.StatusGatewayTimeout:
+		// The server behind the gateway may have done what was asked.
+		return nil, lost(fault.New(fault.Transient, "%s answered with status %d", o.Provider, answer.Status))
 	case answer.Status == http.StatusOK:
 		return answer.Body, nil
 	}

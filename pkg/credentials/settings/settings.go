@@ -7,7 +7,7 @@ const MetricNamespace = "Paceline/Credentials"
 const (
 	MetricTokensUnsaved  = "TokensUnsaved"
 	MetricGrantsDegraded = "GrantsDegraded"
-	MetricDutiesOverdue  = "DutiesOverdue"
+	MetricTasksOverdue   = "TasksOverdue"
 
 	MetricAthletesAuthorized = "AthletesAuthorized"
 )
@@ -16,14 +16,13 @@ const (
 // of one provider: partition key provider, sort key pk.
 const GrantsByProviderIndex = "by-provider"
 
-// UnsettledGrantsIndex is the sparse index of the grants table that lists the
-// grants that owe something: partition key unsettled, sort key due.
-const UnsettledGrantsIndex = "unsettled"
+// PendingGrantsIndex is the sparse index of the grants table that lists the
+// grants with pending tasks: partition key pending_of, sort key due.
+const PendingGrantsIndex = "pending"
 
-// SealContextKey is the key of the KMS encryption context that binds a sealed
-// token pair to its account: the provider's name and the account's id, with a
-// slash between.
-const SealContextKey = "account"
+// SealContextKey is the key of the KMS encryption context that binds the data
+// keys of sealed token pairs to a provider, by its name.
+const SealContextKey = "provider"
 
 // Ways to end an authorization at Strava (Strava, "Authentication").
 const (
@@ -40,26 +39,13 @@ var Revocations = []string{RevocationRevoke, RevocationDeauthorize}
 
 // ServeOAuth configures serve-oauth.
 type ServeOAuth struct {
-	Stage string `env:"STAGE,required"`
+	UseTokens
 	// SiteURL is the site's public origin, without a slash at its end.
-	SiteURL     string `env:"SITE_URL,required"`
-	GrantsTable string `env:"GRANTS_TABLE,required"`
+	SiteURL string `env:"SITE_URL,required"`
 	// WaitingTable holds the waiting list.
 	WaitingTable string `env:"WAITING_TABLE,required"`
-	// AthleteCapacity is how many athletes the application may have.
-	AthleteCapacity int `env:"ATHLETE_CAPACITY,required"`
-	// ParameterPath is the prefix of every SecureString of this boundary, without
-	// a slash at its end.
-	ParameterPath string `env:"PARAMETER_PATH,required"`
-	// TokenKeyID is the KMS key that encrypts the SecureStrings.
-	TokenKeyID string `env:"TOKEN_KEY_ID,required"`
 	// SessionKeyID is the asymmetric KMS key that signs sessions.
 	SessionKeyID string `env:"SESSION_KEY_ID,required"`
-	EventBusName string `env:"EVENT_BUS_NAME,required"`
-	// StravaOAuthURL has /authorize, /token, /revoke and /deauthorize under it.
-	StravaOAuthURL string `env:"STRAVA_OAUTH_URL,required"`
-	// StravaRevocation is one of [Revocations].
-	StravaRevocation string `env:"STRAVA_REVOCATION,required"`
 }
 
 // AuthorizeSession configures authorize-session.
@@ -68,11 +54,13 @@ type AuthorizeSession struct {
 	SessionKeyID string `env:"SESSION_KEY_ID,required"`
 }
 
-// UseTokens configures the functions that use tokens: forward-request,
-// handle-events and settle-grants.
+// UseTokens configures the functions that use tokens: serve-oauth,
+// forward-request, handle-events and reconcile-grants.
 type UseTokens struct {
 	Stage       string `env:"STAGE,required"`
 	GrantsTable string `env:"GRANTS_TABLE,required"`
+	// AthleteCapacity is how many athletes the application may have.
+	AthleteCapacity int `env:"ATHLETE_CAPACITY,required"`
 	// ParameterPath is the prefix of every SecureString of this boundary, without
 	// a slash at its end.
 	ParameterPath string `env:"PARAMETER_PATH,required"`

@@ -38,18 +38,44 @@ type appValue struct {
 	SubscriptionID int64  `json:"subscription_id,omitempty"`
 }
 
-// tokensValue is the plain text of <path>/accounts/<provider>/<id>.
+// tokensValue is the plain text of <path>/accounts/<provider>/<id>/<generation>.
 type tokensValue struct {
 	AccessToken  string `json:"access_token"`
 	RefreshToken string `json:"refresh_token"`
-	// ExpiresAt in Unix seconds.
-	ExpiresAt int64 `json:"expires_at"`
+	ExpiresAt    int64  `json:"expires_at"` // Unix s
+	IssuedAt     int64  `json:"issued_at"`  // Unix ms
+}
+
+func toValue(p credentials.TokenPair) tokensValue {
+	return tokensValue{p.Access.Reveal(), p.Refresh.Reveal(), p.ExpiresAt.Unix(), p.IssuedAt.UnixMilli()}
+}
+
+func (t tokensValue) pair() credentials.TokenPair {
+	return credentials.TokenPair{
+		Access: secret.New(t.AccessToken), Refresh: secret.New(t.RefreshToken),
+		ExpiresAt: time.Unix(t.ExpiresAt, 0).UTC(), IssuedAt: time.UnixMilli(t.IssuedAt).UTC(),
+	}
+}
+
+// receivedValue is the plain text of <path>/received/<provider>/<id>/<time>,
+// where the time is when Strava issued the pair, in Unix milliseconds.
+type receivedValue struct {
+	tokensValue
+	AccountID  string   `json:"account_id"`
+	ReceivedAt int64    `json:"received_at"` // Unix ms
+	Scopes     []string `json:"scopes"`
 }
 
 func (v *Vault) appName(provider string) string { return v.path + "/apps/" + provider }
 
-func (v *Vault) tokensName(account credentials.Account) string {
-	return v.path + "/accounts/" + account.String()
+func (v *Vault) tokensName(account credentials.Account, generation int64) string {
+	return v.path + "/accounts/" + account.String() + "/" + strconv.FormatInt(generation, 10)
+}
+
+func (v *Vault) receivedPath(provider string) string { return v.path + "/received/" + provider }
+
+func (v *Vault) receivedName(r credentials.Received) string {
+	return v.receivedPath(r.Account.Provider) + "/" + r.Account.ID + "/" + strconv.FormatInt(r.ReceivedAt, 10)
 }
 
 // App implements [credentials.Vault].
@@ -80,14 +106,14 @@ func (v *Vault) SaveApp(ctx context.Context, provider string, app credentials.Ap
 }
 
 // Tokens implements [credentials.Vault].
-func (v *Vault) Tokens(ctx context.Context, account credentials.Account, version int64) (credentials.TokenPair, error) {
-	pair, _, err := v.tokens(ctx, v.tokensName(account)+":"+strconv.FormatInt(version, 10))
+func (v *Vault) Tokens(ctx context.Context, account credentials.Account, generation, version int64) (credentials.TokenPair, error) {
+	pair, _, err := v.tokens(ctx, v.tokensName(account, generation)+":"+strconv.FormatInt(version, 10))
 	return pair, err
 }
 
 // Latest implements [credentials.Vault].
-func (v *Vault) Latest(ctx context.Context, account credentials.Account) (credentials.TokenPair, int64, error) {
-	return v.tokens(ctx, v.tokensName(account))
+func (v *Vault) Latest(ctx context.Context, account credentials.Account, generation int64) (credentials.TokenPair, int64, error) {
+	return v.tokens(ctx, v.tokensName(account, generation))
 }
 
 func (v *Vault) tokens(ctx context.Context, name string) (credentials.TokenPair, int64, error) {
@@ -96,25 +122,56 @@ func (v *Vault) tokens(ctx context.Context, name string) (credentials.TokenPair,
 	if err != nil {
 		return credentials.TokenPair{}, 0, err
 	}
-	return credentials.TokenPair{
-		Access:    secret.New(t.AccessToken),
-		Refresh:   secret.New(t.RefreshToken),
-		ExpiresAt: time.Unix(t.ExpiresAt, 0).UTC(),
-	}, version, nil
+	return t.pair(), version, nil
 }
 
 // SaveTokens implements [credentials.Vault].
-func (v *Vault) SaveTokens(ctx context.Context, account credentials.Account, pair credentials.TokenPair) (int64, error) {
-	return v.put(ctx, v.tokensName(account), tokensValue{
-		AccessToken:  pair.Access.Reveal(),
-		RefreshToken: pair.Refresh.Reveal(),
-		ExpiresAt:    pair.ExpiresAt.Unix(),
-	})
+func (v *Vault) SaveTokens(ctx context.Context, account credentials.Account, generation int64, pair credentials.TokenPair) (int64, error) {
+	return v.put(ctx, v.tokensName(account, generation), toValue(pair))
 }
 
 // DropTokens implements [credentials.Vault].
-func (v *Vault) DropTokens(ctx context.Context, account credentials.Account) error {
-	_, err := v.client.DeleteParameter(ctx, &ssm.DeleteParameterInput{Name: aws.String(v.tokensName(account))})
+func (v *Vault) DropTokens(ctx context.Context, account credentials.Account, generation int64) error {
+	return v.delete(ctx, v.tokensName(account, generation))
+}
+
+// SaveReceived implements [credentials.Vault].
+func (v *Vault) SaveReceived(ctx context.Context, r credentials.Received) error {
+	_, err := v.put(ctx, v.receivedName(r), receivedValue{toValue(r.Tokens), r.Account.ID, r.ReceivedAt, r.Scopes})
+	return err
+}
+
+// Received implements [credentials.Vault].
+func (v *Vault) Received(ctx context.Context, provider string) ([]credentials.Received, error) {
+	pages := ssm.NewGetParametersByPathPaginator(v.client, &ssm.GetParametersByPathInput{
+		Path: aws.String(v.receivedPath(provider)), Recursive: aws.Bool(true), WithDecryption: aws.Bool(true),
+	})
+	var received []credentials.Received
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fault.New(fault.Transient, "get parameters by path: %w", err)
+		}
+		for _, p := range page.Parameters {
+			var r receivedValue
+			if json.Unmarshal([]byte(aws.ToString(p.Value)), &r) != nil {
+				return nil, fault.New(fault.Permanent, "parameter %s holds something else than expected", aws.ToString(p.Name))
+			}
+			received = append(received, credentials.Received{
+				Account: credentials.Account{Provider: provider, ID: r.AccountID}, ReceivedAt: r.ReceivedAt, Scopes: r.Scopes, Tokens: r.pair(),
+			})
+		}
+	}
+	return received, nil
+}
+
+// DropReceived implements [credentials.Vault].
+func (v *Vault) DropReceived(ctx context.Context, r credentials.Received) error {
+	return v.delete(ctx, v.receivedName(r))
+}
+
+func (v *Vault) delete(ctx context.Context, name string) error {
+	_, err := v.client.DeleteParameter(ctx, &ssm.DeleteParameterInput{Name: aws.String(name)})
 	if nf := (*types.ParameterNotFound)(nil); err != nil && !errors.As(err, &nf) {
 		return fault.New(fault.Transient, "delete parameter: %w", err)
 	}

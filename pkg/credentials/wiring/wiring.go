@@ -21,44 +21,60 @@ import (
 	"github.com/paceline/paceline/pkg/kit/httpcall"
 )
 
-// Table is the grants table.
-func Table(cfg aws.Config, s settings.UseTokens) *ddb.Table {
-	return ddb.New(dynamodb.NewFromConfig(cfg), s.GrantsTable)
+// Table returns the grants table.
+func Table(cfg aws.Config, name string) *ddb.Table {
+	return ddb.New(dynamodb.NewFromConfig(cfg), name)
 }
 
-// API is Strava's REST API.
+// API returns Strava's REST API.
 func API(s settings.UseTokens) *strava.API {
 	return strava.NewAPI(httpcall.NewClient(), s.StravaAPIURL)
 }
 
-// Tokens is whoever refreshes.
-func Tokens(cfg aws.Config, s settings.UseTokens, table *ddb.Table, metrics credentials.Metrics) *credentials.Tokens {
-	return &credentials.Tokens{
-		Grants:    table,
-		Vault:     ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID),
-		Sealer:    kms.NewSealer(awskms.NewFromConfig(cfg), s.TokenKeyID),
-		OAuth:     provider.NewOAuth(httpcall.NewClient(), provider.Strava(s.StravaOAuthURL, s.StravaRevocation), time.Now),
-		Publisher: ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
-		Metrics:   metrics,
-		Minter:    boot.Minter(),
-		Sleep:     boot.Sleep,
+// Ledger returns the ledger of the grants in table.
+func Ledger(cfg aws.Config, eventBusName string, table *ddb.Table) credentials.Ledger {
+	return credentials.Ledger{
+		Grants: table, Publisher: ebus.New(eventbridge.NewFromConfig(cfg), eventBusName), Minter: boot.Minter(),
 	}
 }
 
-// Departure is whoever ends authorizations.
-func Departure(cfg aws.Config, s settings.UseTokens, table *ddb.Table, metrics credentials.Metrics, log *slog.Logger) *credentials.Departure {
+// Tokens returns the tokens of Strava's athletes.
+func Tokens(cfg aws.Config, s settings.UseTokens, table *ddb.Table, metrics credentials.Metrics) *credentials.Tokens {
+	return &credentials.Tokens{
+		TokenStore: credentials.TokenStore{
+			Ledger:  Ledger(cfg, s.EventBusName, table),
+			Vault:   ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID),
+			Sealer:  kms.NewSealer(awskms.NewFromConfig(cfg), s.TokenKeyID),
+			Metrics: metrics,
+			Sleep:   boot.Sleep,
+		},
+		OAuth: provider.NewOAuth(httpcall.NewClient(), provider.Strava(s.StravaOAuthURL, s.StravaRevocation), time.Now),
+	}
+}
+
+// Connect returns what connects athletes, but for what only browsers need.
+func Connect(tokens *credentials.Tokens, table *ddb.Table, athleteCapacity int) *credentials.Connect {
+	return &credentials.Connect{
+		TokenStore: tokens.TokenStore,
+		OAuth:      tokens.OAuth,
+		Capacity:   &credentials.Capacity{Census: table, Athletes: athleteCapacity, Now: time.Now},
+	}
+}
+
+// Reconciler returns what does the pending tasks of Strava's grants.
+func Reconciler(cfg aws.Config, s settings.UseTokens, table *ddb.Table, metrics credentials.Metrics, log *slog.Logger) *credentials.Reconciler {
 	tokens := Tokens(cfg, s, table, metrics)
-	return &credentials.Departure{
-		Grants:    table,
-		Erasures:  table,
-		Vault:     tokens.Vault,
-		OAuth:     tokens.OAuth,
-		API:       API(s),
-		Tokens:    tokens,
-		Publisher: tokens.Publisher,
-		Metrics:   metrics,
-		Minter:    tokens.Minter,
-		Log:       log,
-		NewSecret: boot.NewSecret,
+	return &credentials.Reconciler{
+		TokenStore: tokens.TokenStore,
+		Connect:    Connect(tokens, table, s.AthleteCapacity),
+		Revocation: &credentials.Revocation{
+			TokenStore: tokens.TokenStore,
+			Receipts:   credentials.Receipts{Erasures: table, Publisher: tokens.Publisher, Minter: tokens.Minter},
+			Tokens:     tokens,
+			OAuth:      tokens.OAuth,
+			API:        API(s),
+			NewSecret:  boot.NewSecret,
+		},
+		Log: log,
 	}
 }

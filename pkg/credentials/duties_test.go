@@ -31,7 +31,7 @@ func (w *world) days(n int) {
 	w.t.Helper()
 	for range n * 24 * 12 {
 		w.clock.Advance(5 * time.Minute)
-		if err := w.departure.Settle(w.t.Context()); err != nil {
+		if err := w.reconciler.Reconcile(w.t.Context()); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -44,11 +44,11 @@ func TestADepartureOutlivesDaysWithoutStrava(t *testing.T) {
 	id := w.athlete(0)
 	generation := w.connected(id)
 	w.down("any")
-	if err := w.departure.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range []string{credentials.PartActivity, credentials.PartAthlete, credentials.PartGathering} {
-		if err := w.departure.Confirm(t.Context(), cause(), "receipt", part); err != nil {
+		if err := w.receipts.ConfirmErasure(t.Context(), cause(), "receipt", part); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -98,7 +98,7 @@ func TestAClaimOutlivesDaysWithoutStrava(t *testing.T) {
 				}
 			}
 			w.down("any")
-			if err := w.departure.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+			if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
 				t.Fatal(err)
 			}
 			w.days(3)
@@ -114,7 +114,7 @@ func TestAClaimOutlivesDaysWithoutStrava(t *testing.T) {
 				w.mustBeErased(id, "when Strava was back")
 				return
 			}
-			if g := w.grant(id); g.State != credentials.Active || g.Owes() {
+			if g := w.grant(id); g.State != credentials.Active || g.HasPending() {
 				t.Errorf("when Strava was back: %+v", g)
 			}
 			w.mustAnswer(id, generation)
@@ -130,14 +130,15 @@ func TestAClaimIsDroppedWhenTheAthleteReconnects(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.down("refresh")
-	if err := w.departure.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+	if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
 		t.Fatal(err)
 	}
+	w.clock.Advance(2 * time.Minute)
 	generation := w.connected(id)
 	w.strava.ClearFaults()
 	before := w.strava.Counters().Total(strava.EndpointRefresh, 0)
 	w.settle()
-	if g := w.grant(id); g.State != credentials.Active || g.Owes() {
+	if g := w.grant(id); g.State != credentials.Active || g.HasPending() {
 		t.Errorf("grant %+v", g)
 	}
 	if n := w.strava.Counters().Total(strava.EndpointRefresh, 0); n != before {
@@ -154,14 +155,14 @@ func TestADepartureIsSeenThroughAfterAReconnect(t *testing.T) {
 	id := w.athlete(0)
 	first := w.connected(id)
 	w.down("revoke")
-	if err := w.departure.Left(t.Context(), cause(), credentials.Athlete(id), first, "receipt", w.clock.Now()); err != nil {
+	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), first, "receipt", w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	second := w.connected(id)
 	w.strava.ClearFaults()
 	w.settle()
 	w.mustAnswer(id, second)
-	if g := w.grant(id); g.Owes() {
+	if g := w.grant(id); g.HasPending() {
 		t.Errorf("grant %+v", g)
 	}
 	told := eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
@@ -172,7 +173,7 @@ func TestADepartureIsSeenThroughAfterAReconnect(t *testing.T) {
 		if n := len(eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)); n != 0 {
 			t.Fatalf("a receipt after %d confirmations", i)
 		}
-		if err := w.departure.Confirm(t.Context(), cause(), "receipt", part); err != nil {
+		if err := w.receipts.ConfirmErasure(t.Context(), cause(), "receipt", part); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -189,7 +190,7 @@ func TestTwoReceiptsOfOneDeparture(t *testing.T) {
 	generation := w.connected(id)
 	w.down("revoke")
 	for _, receipt := range []string{"one", "two", "one"} {
-		if err := w.departure.Left(t.Context(), cause(), credentials.Athlete(id), generation, receipt, w.clock.Now()); err != nil {
+		if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, receipt, w.clock.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -219,7 +220,7 @@ func TestAConnectKilledAnywhere(t *testing.T) {
 					generation := w.connected(id)
 					switch who {
 					case "one who left":
-						if err := w.departure.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+						if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 							t.Fatal(err)
 						}
 					case "one whose departure is not done":
@@ -260,7 +261,7 @@ func TestAConnectKilledAnywhere(t *testing.T) {
 				if err != nil && !fault.Is(err, fault.NotFound) {
 					t.Fatal(err)
 				}
-				if g.Owes() {
+				if g.HasPending() {
 					t.Errorf("killed %s: still owed: %+v", point, g)
 				}
 				if g.State == credentials.Active {
@@ -280,10 +281,9 @@ func TestAConnectKilledAnywhere(t *testing.T) {
 					lost = append(lost, point)
 				}
 			}
-			first := slices.Index(points, "after exchanging the code")
-			last := slices.Index(points, "before saving tokens")
-			if first < 0 || !slices.Equal(lost, points[first:last+1]) {
-				t.Errorf("lost when killed %q, want from %q to %q", lost, points[first], points[last])
+			// Between these two there is nothing but this process's memory.
+			if want := []string{"after exchanging the code", "before writing the grant"}; !slices.Equal(lost, want) {
+				t.Errorf("lost when killed %q, want %q", lost, want)
 			}
 			if len(points) < 15 {
 				t.Errorf("only %d points were tried: %q", len(points), points)
@@ -304,7 +304,7 @@ func (w *world) leftAndKilled(id, generation int64, point string) {
 		if p == point {
 			panic(killed{})
 		}
-	}).watchDeparture(*w.departure)
+	}).watchReconciler(w.reconciler)
 	_ = departure.Left(w.t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
 }
 
@@ -350,8 +350,8 @@ func TestAnAuthorizationThatCannotBeGivenBackIsNotForgotten(t *testing.T) {
 		t.Fatal("no error")
 	}
 	w.days(2)
-	if !w.strava.Athletes()[0].Connected || !w.vault.Holds(credentials.Athlete(id)) {
-		t.Error("it is gone while Strava is down")
+	if g := w.grant(id); !w.strava.Athletes()[0].Connected || len(g.Spares) != 1 || !g.HasPending() {
+		t.Errorf("it is gone while Strava is down: %+v", g)
 	}
 	w.strava.ClearFaults()
 	w.settle()
@@ -365,14 +365,14 @@ func TestALeaseThatWasNeverGivenBackIsSettled(t *testing.T) {
 	id := w.athlete(0)
 	generation := w.connected(id)
 	lease(t, w, id, "dead", w.clock.Now().Add(time.Minute))
-	if err := w.departure.Settle(t.Context()); err != nil {
+	if err := w.reconciler.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if g := w.grant(id); g.Lease.Owner != "dead" {
 		t.Error("a lease that still lasts was taken away")
 	}
 	w.settle()
-	if g := w.grant(id); g.Owes() || g.State != credentials.Active {
+	if g := w.grant(id); g.HasPending() || g.State != credentials.Active {
 		t.Errorf("grant %+v", g)
 	}
 	w.mustAnswer(id, generation)
@@ -385,7 +385,7 @@ func TestSettlingOneGrantDoesNotWaitForAnother(t *testing.T) {
 	w.down("revoke")
 	for i := range 3 {
 		id := w.athlete(i)
-		if err := w.departure.Left(t.Context(), cause(), credentials.Athlete(id), w.connected(id), fmt.Sprint("receipt ", id), w.clock.Now()); err != nil {
+		if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), w.connected(id), fmt.Sprint("receipt ", id), w.clock.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -404,7 +404,7 @@ func TestSettlingOneGrantDoesNotWaitForAnother(t *testing.T) {
 	defer cancel()
 	calls := w.strava.Counters().Total("", 0)
 	w.clock.Advance(6 * time.Hour)
-	if err := w.departure.Settle(ctx); err != nil {
+	if err := w.reconciler.Reconcile(ctx); err != nil {
 		t.Fatal(err)
 	}
 	if n := w.strava.Counters().Total("", 0); n != calls {
@@ -423,7 +423,7 @@ func TestLeavingByTheOlderWay(t *testing.T) {
 			id := w.athlete(0)
 			generation := w.connected(id)
 			w.clock.Advance(life)
-			n, point := 0, ""
+			n, point, last := 0, "", ""
 			func() {
 				defer func() { _ = recover() }()
 				departure := probe(func(p string) {
@@ -431,7 +431,8 @@ func TestLeavingByTheOlderWay(t *testing.T) {
 						point = p
 						panic(killed{})
 					}
-				}).watchDeparture(*w.departure)
+					last = p
+				}).watchReconciler(w.reconciler)
 				if err := departure.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 					t.Error(err)
 				}
@@ -442,7 +443,7 @@ func TestLeavingByTheOlderWay(t *testing.T) {
 			w.settle()
 			// Between Strava's answer and the write the new token existed in
 			// the killed process alone.
-			if life > 6*time.Hour && (point == "after asking Strava" || point == "before saving tokens") {
+			if life > 6*time.Hour && (point == "after asking Strava" || last == "after asking Strava") {
 				if g := w.grant(id); g.State != credentials.Erased || w.vault.Holds(credentials.Athlete(id)) {
 					t.Errorf("killed %s: %+v", point, g)
 				}
@@ -476,7 +477,7 @@ func TestLeavingByTheOlderWayWithoutTime(t *testing.T) {
 	w.clock.Advance(7 * time.Hour)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if err := w.departure.Left(ctx, cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+	if err := w.reconciler.Left(ctx, cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if n := w.strava.Counters().Total(strava.EndpointRefresh, id); n != 0 {
@@ -525,17 +526,17 @@ func TestAForgedClaimAgainstAMissingScope(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.clock.Advance(age)
-		if err := w.departure.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+		if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
 			t.Fatal(err)
 		}
-		if g := w.grant(id); g.State != credentials.Degraded || g.Reason != credentialsv1.DegradedScopeMissing || g.Owes() || !w.vault.Holds(credentials.Athlete(id)) {
+		if g := w.grant(id); g.State != credentials.Degraded || g.Reason != credentialsv1.DegradedScopeMissing || g.HasPending() || !w.vault.Holds(credentials.Athlete(id)) {
 			t.Errorf("after %s: %+v", age, g)
 		}
 		if err := w.strava.Deauthorize(id); err != nil {
 			t.Fatal(err)
 		}
 		w.clock.Advance(7 * time.Hour)
-		if err := w.departure.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+		if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
 			t.Fatal(err)
 		}
 		w.mustBeErased(id, "after a true one")

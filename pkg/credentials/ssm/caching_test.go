@@ -10,10 +10,10 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-func TestRegistrationsAreRememberedForAMinute(t *testing.T) {
+func TestRegistrationsAreCachedForAMinute(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	store := credentialstest.NewVault()
-	vault := ssm.NewRemembering(store, func() time.Time { return now })
+	vault := ssm.NewCachingVault(store, func() time.Time { return now })
 	set := func(clientID string) {
 		t.Helper()
 		if err := store.SaveApp(t.Context(), "strava", credentials.App{ClientID: clientID}); err != nil {
@@ -29,7 +29,7 @@ func TestRegistrationsAreRememberedForAMinute(t *testing.T) {
 	if _, err := vault.App(t.Context(), "strava"); !fault.Is(err, fault.NotFound) {
 		t.Errorf("before it is set: %v", err)
 	}
-	set("1") // That there is none is not remembered.
+	set("1") // That there is none is not cached.
 	want("1")
 	set("2")
 	now = now.Add(time.Minute - time.Second)

@@ -1,4 +1,4 @@
-// Command settle-grants does what grants owe: it publishes events that were cut
+// Command reconcile-grants does what grants owe: it publishes events that were cut
 // off, asks about deauthorizations that could not be confirmed, sees departures
 // through, and gives back authorizations that never came into force. It also
 // reports how many athletes there are.
@@ -21,12 +21,12 @@ import (
 func main() {
 	var s settings.UseTokens
 	cfg, log := boot.Load(context.Background(), &s)
-	table := wiring.Table(cfg, s)
-	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "settle-grants")
-	departure := wiring.Departure(cfg, s, table, metrics, log)
+	table := wiring.Table(cfg, s.GrantsTable)
+	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "reconcile-grants")
+	reconciler := wiring.Reconciler(cfg, s, table, metrics, log)
 	lambda.Start(obs.Flushing(metrics, func(ctx context.Context, _ struct{}) (struct{}, error) {
 		ctx, cancel := boot.WithReserve(ctx)
 		defer cancel()
-		return struct{}{}, errors.Join(credentials.ReportAthletes(ctx, table, metrics), departure.Settle(ctx))
+		return struct{}{}, errors.Join(credentials.ReportAthletes(ctx, table, metrics), reconciler.Reconcile(ctx))
 	}))
 }

@@ -11,10 +11,10 @@ import (
 // appLife is how long a registration is kept in memory.
 const appLife = time.Minute
 
-// Remembering is a vault that keeps registrations in memory for a minute:
-// anybody who connects asks for one, more often than SSM would put up with. It
-// is not for those who change them, who would write back what is old.
-type Remembering struct {
+// CachingVault is a vault that keeps registrations in memory for a minute:
+// every connect reads one, more often than SSM allows. It is not for functions
+// that change registrations, which would write back an old one.
+type CachingVault struct {
 	credentials.Vault
 	now func() time.Time
 
@@ -27,13 +27,13 @@ type readApp struct {
 	at time.Time
 }
 
-// NewRemembering makes one of vault.
-func NewRemembering(vault credentials.Vault, now func() time.Time) *Remembering {
-	return &Remembering{Vault: vault, now: now, apps: map[string]readApp{}}
+// NewCachingVault returns a caching vault over vault.
+func NewCachingVault(vault credentials.Vault, now func() time.Time) *CachingVault {
+	return &CachingVault{Vault: vault, now: now, apps: map[string]readApp{}}
 }
 
 // App implements [credentials.Vault].
-func (r *Remembering) App(ctx context.Context, provider string) (credentials.App, error) {
+func (r *CachingVault) App(ctx context.Context, provider string) (credentials.App, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if read, ok := r.apps[provider]; ok && r.now().Sub(read.at) < appLife {

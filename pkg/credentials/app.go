@@ -1,0 +1,17 @@
+package credentials
+
+import "github.com/paceline/paceline/pkg/kit/secret"
+
+// App is the registration of this deployment with Strava, and the secrets by
+// which Strava's webhooks are told from others'.
+type App struct {
+	ClientID     string
+	ClientSecret secret.String
+	// VerifyToken is Strava's hub.verify_token: shown back to us in the
+	// handshake of a new push subscription.
+	VerifyToken secret.String
+	// CallbackKey is the unguessable last path segment of the callback URL.
+	CallbackKey secret.String
+	// SubscriptionID of the push subscription; 0 while there is none.
+	SubscriptionID int64
+}

@@ -1,0 +1,111 @@
+package credentials
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/kit/fault"
+)
+
+// verifyClaim asks Strava about a claim whose time has come, and ends the
+// authorization or dismisses the claim. It returns the grant as it is then.
+func (r *Revocation) verifyClaim(ctx context.Context, grant Grant) (Grant, error) {
+	account := grant.Account
+	grant, err := r.update(ctx, account, func(g *Grant) error { return g.check(r.Minter.Now()) })
+	if errors.Is(err, errOutdated) {
+		return r.grant(ctx, account) // Another process is at it, or the authorization is over.
+	}
+	if err != nil {
+		return Grant{}, fmt.Errorf("begin to check the claim: %w", err)
+	}
+	answer, err := r.isRevokedAtStrava(ctx, grant)
+	if err != nil {
+		return Grant{}, err
+	}
+	receipt, claim, generation := r.NewSecret(), grant.Claim, grant.Generation
+	grant, err = r.update(ctx, account, func(g *Grant) error {
+		switch answer {
+		case stands:
+			return g.dismiss(claim)
+		case cannotAsk:
+			return g.keepClaim(claim)
+		}
+		if g.Generation != generation || !g.inForce() {
+			return errOutdated
+		}
+		now := r.Minter.Now()
+		g.revoke(PendingRevocation{
+			Receipt: receipt, Generation: g.Generation, RequestedAt: now, Reason: credentialsv1.RevokedDeauthorized, Cause: claim.Cause,
+		}, now)
+		return nil
+	})
+	if errors.Is(err, errOutdated) { // Another claim, a revocation or a new authorization came in between.
+		return r.grant(ctx, account)
+	}
+	return grant, err
+}
+
+// claimAnswer is what a check of a claim found.
+type claimAnswer int
+
+const (
+	// stands: Strava accepts the tokens.
+	stands claimAnswer = iota
+	// withdrawn: Strava refuses them.
+	withdrawn
+	// cannotAsk: there is no token left by which Strava could be asked.
+	cannotAsk
+)
+
+// isRevokedAtStrava asks Strava whether the athlete withdrew access. A call with
+// the access token rotates nothing, so it comes first, as long as that token
+// lives. Only if Strava refuses the access token is the refresh token tried,
+// too: no single answer ends an authorization.
+//
+// That the refresh token is refused is no proof if it may have been replaced by
+// one that was lost: if the grant is degraded for that, or in doubt.
+func (r *Revocation) isRevokedAtStrava(ctx context.Context, grant Grant) (claimAnswer, error) {
+	pair, err := r.Tokens.read(ctx, grant.Account, grant.Tokens)
+	if err != nil && !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Permanent) {
+		return stands, fmt.Errorf("read tokens: %w", err)
+	}
+	accessRefused := false
+	if err == nil && pair.usable(r.Minter.Now()) {
+		answer, err := r.API.Get(ctx, pair.Access, "/athlete", nil)
+		switch {
+		case err != nil:
+			return stands, err
+		case answer.Status == http.StatusOK:
+			return stands, nil
+		case !errors.Is(answer.Refused, ErrAccessTokenDead):
+			return stands, fault.New(fault.Transient, "Strava answered with status %d", answer.Status)
+		}
+		accessRefused = true
+	}
+	if grant.refreshable() != nil {
+		if accessRefused || !r.Minter.Now().Before(grant.DegradedAt.Add(dataAge)) {
+			return withdrawn, nil
+		}
+		return cannotAsk, nil
+	}
+	err = r.Tokens.VerifyAuthorization(ctx, grant.Account, grant.Generation)
+	switch {
+	case err == nil || errors.Is(err, ErrRevoked):
+		return stands, nil
+	case !errors.Is(err, ErrTokenRefused):
+		return stands, err
+	case accessRefused:
+		return withdrawn, nil
+	}
+	after, err := r.grant(ctx, grant.Account)
+	if err != nil {
+		return stands, fmt.Errorf("read grant: %w", err)
+	}
+	if after.Doubt {
+		return cannotAsk, nil
+	}
+	return withdrawn, nil
+}

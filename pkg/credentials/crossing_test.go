@@ -1,0 +1,175 @@
+package credentials_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/secret"
+	"github.com/paceline/paceline/test/strava"
+)
+
+// refusals counts the refresh tokens that were presented again after Strava had
+// refused them to a connected athlete, which means that they were superseded.
+type refusals struct {
+	credentials.OAuth
+	w       *world
+	mu      sync.Mutex
+	refused map[string]int
+	twice   int
+}
+
+func (r *refusals) Refresh(ctx context.Context, app credentials.App, token secret.String) (credentials.TokenPair, error) {
+	pair, err := r.OAuth.Refresh(ctx, app, token)
+	if errors.Is(err, credentials.ErrTokenRefused) && r.w.strava.Athletes()[0].Connected {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.refused[token.Reveal()]++; r.refused[token.Reveal()] == 2 {
+			r.twice++
+		}
+	}
+	return pair, err
+}
+
+// actions are what may happen to one athlete at one time. Each is begun with the
+// ports of the process that does it.
+var actions = map[string]func(w *world, id int64, at probe) error{
+	"a sign-in": func(w *world, id int64, at probe) error {
+		_, err := at.watchConnect(*w.connect).Finish(w.t.Context(), w.consent(id, ""))
+		if fault.Is(err, fault.Conflict) { // The authorization ended before it was completed.
+			return nil
+		}
+		return err
+	},
+	"a refresh": func(w *world, id int64, at probe) error {
+		w.by(at.watch(w.process(w.patient)), id, w.grant(id).Generation)
+		return nil
+	},
+	"a forged claim": func(w *world, id int64, at probe) error {
+		return at.watchReconciler(w.reconciler).Deauthorized(w.t.Context(), cause(), credentials.Athlete(id))
+	},
+	"a withdrawal": func(w *world, id int64, at probe) error {
+		if err := w.strava.Deauthorize(id); err != nil && !errors.Is(err, strava.ErrNotFound) {
+			return err
+		}
+		return at.watchReconciler(w.reconciler).Deauthorized(w.t.Context(), cause(), credentials.Athlete(id))
+	},
+	"leaving": func(w *world, id int64, at probe) error {
+		return at.watchReconciler(w.reconciler).Left(w.t.Context(), cause(), credentials.Athlete(id), w.grant(id).Generation, "receipt", w.clock.Now())
+	},
+	"reconciliation": func(w *world, _ int64, at probe) error {
+		return at.watchReconciler(w.reconciler).Reconcile(w.t.Context())
+	},
+}
+
+// TestCrossings has each action be done whole at every step of each other one,
+// with every way in which Strava replaces refresh tokens, for an athlete whose
+// access token lives and for one whose is dead. In the end we and Strava agree
+// on whether the athlete is connected, the athlete is served if so, and no
+// refresh token was presented again once Strava had refused it.
+func TestCrossings(t *testing.T) {
+	for outer := range actions {
+		for inner := range actions {
+			t.Run(inner+" during "+outer, func(t *testing.T) {
+				for _, rotation := range rotations {
+					for _, age := range []time.Duration{time.Hour, 7 * time.Hour} {
+						for step := 0; ; step++ {
+							w := newWorld(t, strava.Settings{Rotation: rotation})
+							id := w.athlete(0)
+							w.connected(id)
+							w.clock.Advance(age)
+							counted := &refusals{OAuth: w.oauth, w: w, refused: map[string]int{}}
+							w.tokens.OAuth, w.connect.OAuth, w.reconciler.Revocation.OAuth = counted, counted, counted
+							n, point := 0, ""
+							err := actions[outer](w, id, func(p string) {
+								if n++; n != step+1 {
+									return
+								}
+								point = p
+								if err := actions[inner](w, id, func(string) {}); err != nil {
+									t.Errorf("%s, %s old, %s: the inner one: %v", rotation, age, p, err)
+								}
+							})
+							if err != nil {
+								t.Errorf("%s, %s old, %s: the outer one: %v", rotation, age, point, err)
+							}
+							if point == "" {
+								break
+							}
+							if !w.agree(id) {
+								t.Errorf("%s, %s old, %s: at Strava connected %v, here %+v", rotation, age, point, w.strava.Athletes()[0].Connected, w.grant(id))
+							}
+							if counted.twice > 0 {
+								t.Errorf("%s, %s old, %s: %d refused tokens were presented again", rotation, age, point, counted.twice)
+							}
+							if t.Failed() {
+								return
+							}
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestEightCallbacksAtOnce: one athlete finishes eight connects at the same
+// moment, in an order that differs from seed to seed.
+func TestEightCallbacksAtOnce(t *testing.T) {
+	const callbacks, seeds = 8, 1000
+	for _, rotation := range rotations {
+		t.Run(string(rotation), func(t *testing.T) {
+			for seed := range uint64(seeds) {
+				w := newWorld(t, strava.Settings{Rotation: rotation})
+				id := w.athlete(0)
+				cbs := make([]credentials.Callback, callbacks)
+				for i := range cbs {
+					cbs[i] = w.consent(id, "")
+				}
+				var wg sync.WaitGroup
+				sessions := make([]credentials.Session, callbacks)
+				for i, cb := range cbs {
+					rng := rand.New(rand.NewPCG(seed, uint64(i)))
+					connect := probe(func(string) {
+						for range rng.IntN(20) {
+							runtime.Gosched()
+						}
+					}).watchConnect(*w.connect)
+					wg.Go(func() {
+						var err error
+						if sessions[i], err = connect.Finish(t.Context(), cb); err != nil {
+							t.Errorf("seed %d: %v", seed, err)
+						}
+					})
+				}
+				wg.Wait()
+				g := w.grant(id)
+				for _, s := range sessions {
+					if s.AthleteID != id || s.Generation < g.Since || s.Generation > g.Generation {
+						t.Errorf("seed %d: session %+v of grant %d to %d", seed, s, g.Since, g.Generation)
+					}
+				}
+				w.clock.Advance(7 * time.Hour)
+				w.settle()
+				if res := w.by(w.process(w.patient), id, w.grant(id).Generation); res.Outcome != credentialsv1.OutcomeAnswered {
+					t.Errorf("seed %d: %s; grant %+v", seed, res.Outcome, w.grant(id))
+				}
+				// The refresh has shown which pair is the valid one.
+				w.settle()
+				if g := w.grant(id); g.State != credentials.Active || len(g.Spares) > 0 || g.HasPending() || len(w.held(id)) != 1 {
+					t.Errorf("seed %d: grant %+v, tokens held %v", seed, g, w.held(id))
+				}
+				if t.Failed() {
+					return
+				}
+			}
+		})
+	}
+}

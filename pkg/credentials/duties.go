@@ -1,0 +1,243 @@
+package credentials
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/kit/fault"
+)
+
+const (
+	// attemptTime is how long one grant is worked on at a time: less than a
+	// lease lasts.
+	attemptTime = 40 * time.Second
+	// overdueAfter is how long a task may wait before an operator should look.
+	overdueAfter = 24 * time.Hour
+)
+
+// Reconciler does the tasks that grants have pending.
+//
+// A task is first written into the grant; only that can fail a caller. It is
+// tried at once, and where it fails, as it does for as long as Strava is down,
+// [Reconciler.Reconcile] tries again until it is done.
+type Reconciler struct {
+	TokenStore
+	Connect    *Connect
+	Revocation *Revocation
+	Log        *slog.Logger
+}
+
+// Deauthorized takes in a webhook's claim that the athlete withdrew access at
+// Strava. Webhooks can be forged, so Strava is asked before anything is deleted;
+// see [Revocation.isRevokedAtStrava]. An athlete's claims are checked at most
+// once in 10 minutes. While Strava cannot be asked, the claim waits.
+func (r *Reconciler) Deauthorized(ctx context.Context, cause event.Meta, account Account) error {
+	_, err := r.grant(ctx, account)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read grant: %w", err)
+	}
+	_, err = r.update(ctx, account, func(g *Grant) error { return g.claim(cause, r.Minter.Now()) })
+	if err != nil && !errors.Is(err, ErrRevoked) {
+		return fmt.Errorf("note the claim: %w", err)
+	}
+	r.attempt(ctx, account)
+	return nil
+}
+
+// Left acts on the athlete's own request to leave, for which the receipt was
+// given.
+func (r *Reconciler) Left(ctx context.Context, cause event.Meta, account Account, generation int64, receipt string, requestedAt time.Time) error {
+	_, err := r.update(ctx, account, func(g *Grant) error {
+		g.revoke(PendingRevocation{
+			Receipt: receipt, Generation: generation, RequestedAt: requestedAt, Reason: credentialsv1.RevokedLeft, Cause: cause,
+		}, r.Minter.Now())
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("take the grant out of force: %w", err)
+	}
+	r.attempt(ctx, account)
+	return nil
+}
+
+// Reconcile goes over all grants with pending tasks, tries those whose time has
+// come, and counts those that have waited for too long. Called again and again,
+// it is what makes tasks survive a killed process and days without Strava. It
+// stops early when the context is about to end; the next call goes on.
+func (r *Reconciler) Reconcile(ctx context.Context) error {
+	provider := r.Connect.OAuth.Rules().Provider
+	receivedErr := r.takeReceived(ctx, provider)
+	grants, err := r.Grants.Pending(ctx, provider)
+	if err != nil {
+		return errors.Join(receivedErr, fmt.Errorf("look for pending tasks: %w", err))
+	}
+	now := r.Minter.Now()
+	overdue := 0
+	for _, g := range grants {
+		if now.Sub(g.Pending.Since) > overdueAfter && now.Sub(g.waitsUntil()) > overdueAfter {
+			overdue++
+		}
+	}
+	r.Metrics.Count(string(MetricOverdue), overdue)
+	for _, g := range grants {
+		if tooLate(ctx, attemptTime) {
+			return receivedErr
+		}
+		now := r.Minter.Now()
+		// The holder of a lease is doing the task.
+		if g.Pending.Next.After(now) || g.Lease.held("", now) {
+			continue
+		}
+		within, cancel := context.WithTimeout(ctx, attemptTime)
+		r.attempt(within, g.Account)
+		cancel()
+	}
+	return receivedErr
+}
+
+// takeReceived moves pairs of connects that could not be written to their grants
+// there.
+func (r *Reconciler) takeReceived(ctx context.Context, provider string) error {
+	received, err := limited(ctx, func(ctx context.Context) ([]Received, error) { return r.Vault.Received(ctx, provider) })
+	if err != nil {
+		return fmt.Errorf("look for tokens that connects left in the vault: %w", err)
+	}
+	var failed []error
+	for _, one := range received {
+		if err := r.takeOne(ctx, one); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func (r *Reconciler) takeOne(ctx context.Context, received Received) error {
+	seal, err := r.newSeal(ctx, received.Account.Provider)
+	if err != nil {
+		return err
+	}
+	sealed, err := seal(received.Account, received.Tokens)
+	if err != nil {
+		return fmt.Errorf("seal: %w", err)
+	}
+	now := r.Minter.Now()
+	_, err = r.update(ctx, received.Account, func(g *Grant) error {
+		g.addSpare(Spare{TokenRef: TokenRef{Sealed: sealed}, ReceivedAt: received.ReceivedAt, Scopes: received.Scopes, Connecting: true}, now)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("move the tokens of a connect to its grant: %w", err)
+	}
+	_, err = limited(ctx, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, r.Vault.DropReceived(ctx, received)
+	})
+	if err != nil {
+		return fmt.Errorf("delete the tokens of a connect: %w", err)
+	}
+	return nil
+}
+
+// attempt does the tasks of an account's grant. A task that fails is postponed.
+func (r *Reconciler) attempt(ctx context.Context, account Account) {
+	err := r.perform(ctx, account)
+	if err == nil {
+		return
+	}
+	r.Metrics.Count(string(MetricPostponed), 1)
+	r.Log.WarnContext(ctx, "a task is postponed", "account", account.String(), "fault", fault.Of(err), "error", err.Error())
+	// Should this fail, too, the task is tried again all the sooner.
+	_, _ = r.update(context.WithoutCancel(ctx), account, func(g *Grant) error {
+		if !g.HasPending() {
+			return errOutdated
+		}
+		g.postpone(r.Minter.Now())
+		return nil
+	})
+}
+
+// perform does the grant's tasks one after the other. It may be cut off anywhere
+// and called again: every step is either a repeat that changes nothing or goes
+// on.
+func (r *Reconciler) perform(ctx context.Context, account Account) error {
+	grant, err := r.grant(ctx, account)
+	if err != nil {
+		return fmt.Errorf("read grant: %w", err)
+	}
+	if err := r.announce(ctx, grant); err != nil {
+		return err
+	}
+	if grant.connecting() != nil {
+		if grant, err = r.completeConnects(ctx, grant); err != nil {
+			return err
+		}
+	}
+	if !grant.Claim.ClaimedAt.IsZero() && !r.Minter.Now().Before(grant.Claim.CheckAt) {
+		if grant, err = r.Revocation.verifyClaim(ctx, grant); err != nil {
+			return fmt.Errorf("verify the claim: %w", err)
+		}
+	}
+	if grant.State == Revoked || len(grant.Revocations) > 0 {
+		if err := r.Revocation.complete(ctx, grant); err != nil {
+			return err
+		}
+		if grant, err = r.grant(ctx, account); err != nil {
+			return fmt.Errorf("read grant: %w", err)
+		}
+	}
+	if grant.State == Erased && len(grant.Spares) > 0 {
+		if err := r.Revocation.drop(ctx, grant); err != nil && !errors.Is(err, errOutdated) {
+			return err
+		}
+	}
+	return r.deleteObsolete(ctx, grant)
+}
+
+// completeConnects completes the connects that were cut off.
+func (r *Reconciler) completeConnects(ctx context.Context, grant Grant) (Grant, error) {
+	app, err := r.app(ctx, r.Connect.OAuth.Rules().Provider)
+	if err != nil {
+		return Grant{}, err
+	}
+	for spare := grant.connecting(); spare != nil; spare = grant.connecting() {
+		pair, err := r.read(ctx, grant.Account, spare.TokenRef)
+		if err != nil {
+			return Grant{}, fmt.Errorf("read the tokens of a connect: %w", err)
+		}
+		_, completeErr := r.Connect.complete(ctx, app, grant, *spare, pair)
+		if grant, err = r.grant(ctx, grant.Account); err != nil {
+			return Grant{}, fmt.Errorf("read grant: %w", err)
+		}
+		if left := grant.connecting(); completeErr != nil && left != nil && left.equal(spare.TokenRef) {
+			return Grant{}, fmt.Errorf("complete a connect: %w", completeErr)
+		}
+	}
+	return grant, nil
+}
+
+// deleteObsolete deletes the parameters that no pair is kept in any more.
+func (r *Reconciler) deleteObsolete(ctx context.Context, grant Grant) error {
+	if len(grant.Obsolete) == 0 {
+		return nil
+	}
+	for _, generation := range grant.Obsolete {
+		if err := r.deleteParameter(ctx, grant.Account, generation); err != nil {
+			return err
+		}
+	}
+	_, err := r.update(ctx, grant.Account, func(g *Grant) error {
+		g.forgetObsolete(grant.Obsolete)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("note the deleted parameters: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+package credentials
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+)
+
+// Ledger is the book of all grants: it changes them, leases their tokens, and
+// announces their states.
+type Ledger struct {
+	Grants    Grants
+	Publisher Publisher
+	Minter    event.Minter
+}
+
+// storeTime limits one call to a store: the grants table, the vault, or the key.
+// A store that does not answer must leave time for the next one.
+const storeTime = 2 * time.Second
+
+// limited makes one call to a store, for at most storeTime.
+func limited[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	return call(ctx)
+}
+
+// grant reads the account's grant.
+func (l Ledger) grant(ctx context.Context, account Account) (Grant, error) {
+	return limited(ctx, func(ctx context.Context) (Grant, error) { return l.Grants.Grant(ctx, account) })
+}
+
+// update changes the account's grant and keeps its retry state.
+func (l Ledger) update(ctx context.Context, account Account, change func(*Grant) error) (Grant, error) {
+	return limited(ctx, func(ctx context.Context) (Grant, error) {
+		return l.Grants.Update(ctx, account, func(g *Grant) error {
+			if err := change(g); err != nil {
+				return err
+			}
+			g.updateRetryState(l.Minter.Now())
+			return nil
+		})
+	})
+}
+
+// acquire takes the account's lease if check returns nil. check may change the
+// grant. errBusy says that another process holds the lease.
+func (l Ledger) acquire(ctx context.Context, account Account, check func(*Grant) error) (owner string, _ Grant, _ error) {
+	owner = l.Minter.NewID()
+	grant, err := l.update(ctx, account, func(g *Grant) error {
+		if err := check(g); err != nil {
+			return err
+		}
+		return g.acquire(owner, l.Minter.Now())
+	})
+	if err != nil {
+		return "", Grant{}, fmt.Errorf("acquire the lease: %w", err)
+	}
+	return owner, grant, nil
+}
+
+// release gives the lease back, so that no process waits for its end. An error
+// does no harm: the lease ends by itself. doubt says that Strava's answer to a
+// refresh may have been lost.
+func (l Ledger) release(ctx context.Context, account Account, owner string, doubt bool) {
+	_, _ = l.update(context.WithoutCancel(ctx), account, func(g *Grant) error {
+		if err := g.release(owner); err != nil {
+			return err
+		}
+		g.Doubt = g.Doubt || doubt
+		return nil
+	})
+}
+
+// announce publishes the event about the grant's present state, if it is due,
+// and notes that it is published. Cut off in between, the next process to use
+// the grant repeats it, or else [Reconciler.Reconcile].
+func (l Ledger) announce(ctx context.Context, grant Grant) error {
+	if !grant.Unannounced {
+		return nil
+	}
+	var fact event.Fact
+	athleteID, gathered := grant.Account.AthleteID()
+	switch grant.State {
+	case Active:
+		fact = credentialsv1.AthleteAuthorized{AthleteID: athleteID, Generation: grant.Generation, Scopes: grant.Scopes}
+	case Degraded:
+		fact = credentialsv1.AuthorizationDegraded{
+			AthleteID: athleteID, Generation: grant.Generation, Reason: grant.Reason,
+		}
+	default:
+		return nil // Revocations announce themselves.
+	}
+	if gathered {
+		if err := l.Publisher.Publish(ctx, l.Minter.First(fact)); err != nil {
+			return fmt.Errorf("announce the grant: %w", err)
+		}
+	}
+	_, err := l.update(ctx, grant.Account, func(g *Grant) error {
+		if g.Generation != grant.Generation || g.State != grant.State || g.Reason != grant.Reason {
+			return errOutdated
+		}
+		g.Unannounced = false
+		return nil
+	})
+	if err != nil && !errors.Is(err, errOutdated) {
+		return fmt.Errorf("note that the grant is announced: %w", err)
+	}
+	return nil
+}

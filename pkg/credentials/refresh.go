@@ -1,0 +1,191 @@
+package credentials
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/kit/fault"
+)
+
+// refreshTime must be left of a call's time when Strava is asked: a process that
+// is ended between Strava's answer and the write loses the answer. It covers
+// asking Strava (20 s) and saveTime.
+const refreshTime = 28 * time.Second
+
+// refresh renews pair, which seen refers to. The steps, and what is left when
+// the process is killed after each:
+//
+//  1. acquire the lease: no other process refreshes until the lease is released
+//     or expires.
+//  2. prepare a seal, so that sealing the new pair needs no KMS. As 1.
+//  3. ask Strava. If Strava replaced the refresh token, the new one is lost:
+//     only this process had it. The next refresh is refused, and the grant
+//     degrades. See docs/token-safety.md.
+//  4. save the new pair as a new version. The version exists, the grant does
+//     not refer to it; the next process that is refused finds and adopts it.
+//  5. commit: the grant refers to the version or, where the vault refused it,
+//     holds the pair itself, sealed; and the lease ends.
+func (t *Tokens) refresh(ctx context.Context, seen Grant, pair TokenPair) (TokenPair, error) {
+	if tooLate(ctx, refreshTime) { // Other processes need not wait.
+		return TokenPair{}, errTooLate
+	}
+	owner, err := t.acquireAs(ctx, seen)
+	if err != nil {
+		return TokenPair{}, err
+	}
+	seal, err := t.newSeal(ctx, seen.Account.Provider)
+	if err != nil {
+		t.release(ctx, seen.Account, owner, false)
+		return TokenPair{}, err
+	}
+	fresh, err := t.ask(ctx, pair)
+	switch {
+	case errors.Is(err, ErrTokenRefused):
+		return TokenPair{}, t.refused(ctx, seen, owner, pair)
+	case err != nil:
+		t.Metrics.Count(string(MetricRefreshFailed), 1)
+		t.release(ctx, seen.Account, owner, errors.Is(err, ErrAnswerLost))
+		return TokenPair{}, fmt.Errorf("refresh: %w", err)
+	}
+	ctx, cancel := saving(ctx)
+	defer cancel()
+	grant, saved, err := t.save(ctx, seen, owner, pair, fresh, seal)
+	switch {
+	case err == nil && grant.State == Revoked:
+		// The authorization ended while Strava was asked. The revocation waits for
+		// this lease, and now finds the pair that is to be revoked and deleted.
+		return TokenPair{}, ErrRevoked
+	case errors.Is(err, errOutdated):
+		return TokenPair{}, err
+	case err != nil:
+		if !saved {
+			t.Metrics.Count(string(MetricUnsaved), 1)
+		}
+		return TokenPair{}, fmt.Errorf("save refreshed tokens: %w", err)
+	}
+	t.Metrics.Count(string(MetricRefreshed), 1)
+	t.remember(grant, fresh)
+	return fresh, nil
+}
+
+// errTooLate says that Strava was not asked.
+var errTooLate = fault.New(fault.Transient, "too little time is left to call Strava")
+
+// tooLate reports whether less than need is left before the context ends. That
+// is a matter of the real clock, whatever the Minter's.
+func tooLate(ctx context.Context, need time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && time.Until(deadline) < need
+}
+
+// ask has Strava renew the pair. The application's registration stays in memory
+// for as long as Strava accepts it, so that SSM and KMS are not asked per
+// refresh. After a refusal it is read again: an admin may have changed the
+// secret meanwhile, or even the application, to which the token is unknown.
+func (t *Tokens) ask(ctx context.Context, pair TokenPair) (TokenPair, error) {
+	t.mu.Lock()
+	app := t.lastApp
+	t.mu.Unlock()
+	var refused error
+	if app.ClientID != "" {
+		fresh, err := t.askAs(ctx, app, pair)
+		if !errors.Is(err, ErrAppRefused) && !errors.Is(err, ErrTokenRefused) {
+			return fresh, err
+		}
+		refused = err
+	}
+	read, err := t.app(ctx, t.OAuth.Rules().Provider)
+	if err != nil {
+		return TokenPair{}, err
+	}
+	if read.ClientID == app.ClientID && read.ClientSecret.Equal(app.ClientSecret) {
+		return TokenPair{}, refused
+	}
+	t.mu.Lock()
+	t.lastApp = read
+	t.mu.Unlock()
+	return t.askAs(ctx, read, pair)
+}
+
+// askAs has Strava renew the pair for app, unless too little time is left for
+// it: the steps before may have taken long.
+func (t *Tokens) askAs(ctx context.Context, app App, pair TokenPair) (TokenPair, error) {
+	if tooLate(ctx, refreshTime) {
+		return TokenPair{}, errTooLate
+	}
+	fresh, err := t.OAuth.Refresh(ctx, app, pair.Refresh)
+	return fresh, unavailable(ctx, err)
+}
+
+// refused acts on Strava's refusal of the refresh token of pair, which seen
+// refers to. Another pair may be the valid one: one that a refresh saved before
+// it was cut off, or a spare. Then that one is adopted, and errOutdated sends the
+// caller to it. Otherwise the grant degrades.
+func (t *Tokens) refused(ctx context.Context, seen Grant, owner string, pair TokenPair) error {
+	other, err := t.otherPair(ctx, seen, pair)
+	if err != nil {
+		t.release(ctx, seen.Account, owner, false)
+		return fmt.Errorf("look for another pair: %w", err)
+	}
+	if other.exists() {
+		if _, err := t.update(ctx, seen.Account, func(g *Grant) error { return g.adopt(owner, seen, other) }); err != nil {
+			return fmt.Errorf("adopt another pair: %w", err)
+		}
+		t.Metrics.Count(string(MetricAdopted), 1)
+		return errOutdated
+	}
+	degraded := false
+	grant, err := t.update(ctx, seen.Account, func(g *Grant) error {
+		added := !slices.EqualFunc(g.Spares, seen.Spares, func(a, b Spare) bool { return a.equal(b.TokenRef) })
+		if !g.underLease(owner, seen) || added {
+			return errOutdated
+		}
+		if g.State != Revoked {
+			before := g.Reason
+			if err := g.degrade(credentialsv1.DegradedTokenRefused, t.Minter.Now()); err != nil {
+				return err
+			}
+			degraded = g.Reason != before
+		}
+		return g.release(owner)
+	})
+	switch {
+	case errors.Is(err, errOutdated):
+		t.release(ctx, seen.Account, owner, false) // A connect has added a spare.
+		return err
+	case err != nil:
+		return fmt.Errorf("note the refused token: %w", err)
+	case grant.State == Revoked:
+		return ErrRevoked
+	}
+	if err := t.degraded(ctx, grant, degraded); err != nil {
+		return err
+	}
+	return ErrDegraded
+}
+
+// otherPair returns a reference to a pair that may be valid although Strava
+// refused the one that the grant refers to; the zero value if there is none.
+func (t *Tokens) otherPair(ctx context.Context, seen Grant, refused TokenPair) (TokenRef, error) {
+	left, version, err := t.latest(ctx, seen.Account, seen.Generation)
+	if err != nil {
+		return TokenRef{}, err
+	}
+	if version != 0 && !left.Refresh.Equal(refused.Refresh) && !left.IssuedAt.Before(refused.IssuedAt) {
+		return TokenRef{Generation: seen.Generation, Version: version}, nil
+	}
+	for _, spare := range slices.Backward(seen.Spares) {
+		pair, err := t.read(ctx, seen.Account, spare.TokenRef)
+		switch {
+		case err == nil && !pair.Refresh.Equal(refused.Refresh):
+			return spare.TokenRef, nil
+		case err != nil && fault.Is(err, fault.Transient):
+			return TokenRef{}, err
+		}
+	}
+	return TokenRef{}, nil
+}

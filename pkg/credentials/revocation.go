@@ -1,0 +1,229 @@
+package credentials
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/kit/fault"
+)
+
+// Revocation completes the ends of authorizations: it verifies claims, announces
+// revocations, revokes tokens at Strava and deletes them.
+type Revocation struct {
+	TokenStore
+	Receipts Receipts
+	Tokens   *Tokens
+	OAuth    OAuth
+	// API is asked about claims; nil for a provider without webhooks.
+	API API
+	// NewSecret returns at least 128 unguessable bits as URL-safe text.
+	NewSecret func() string
+}
+
+// complete completes the revocations of the athlete's authorizations: it has
+// every boundary erase, revokes the tokens at Strava, deletes them, and confirms
+// that. After a new authorization the old tokens have been replaced, and what
+// was gathered under the old one is still to be erased.
+func (r *Revocation) complete(ctx context.Context, grant Grant) error {
+	if err := r.announceRevocations(ctx, grant); err != nil {
+		return err
+	}
+	if grant.State == Revoked {
+		if err := r.drop(ctx, grant); err != nil && !errors.Is(err, errOutdated) {
+			return err
+		}
+	}
+	for _, p := range grant.Revocations {
+		if err := r.Receipts.ConfirmErasure(ctx, p.Cause, p.Receipt, PartCredentials); err != nil {
+			return err
+		}
+	}
+	_, err := r.update(ctx, grant.Account, func(g *Grant) error {
+		var left []PendingRevocation
+		for _, p := range g.Revocations {
+			if !grant.isRevoking(p.Receipt) {
+				left = append(left, p)
+			}
+		}
+		g.Revocations = left
+		if g.State == Revoked && g.Generation == grant.Generation && len(g.Revocations) == 0 {
+			return g.erase()
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("note the completed revocation: %w", err)
+	}
+	return nil
+}
+
+// announceRevocations opens the erasures and publishes AuthorizationRevoked.
+func (r *Revocation) announceRevocations(ctx context.Context, grant Grant) error {
+	parts := []string{PartCredentials}
+	athleteID, gathered := grant.Account.AthleteID()
+	if gathered {
+		parts = append(parts, PartGathering, PartAthlete, PartActivity)
+	}
+	announced := false
+	for _, p := range grant.Revocations {
+		if p.Announced {
+			continue
+		}
+		if err := r.Receipts.open(ctx, p.Receipt, p.RequestedAt, parts); err != nil {
+			return err
+		}
+		announced = true
+		if !gathered {
+			continue
+		}
+		err := r.Publisher.Publish(ctx, r.Minter.Next(p.Cause, credentialsv1.AuthorizationRevoked{
+			AthleteID: athleteID, Generation: p.Generation, Receipt: p.Receipt, Reason: p.Reason,
+		}))
+		if err != nil {
+			return fmt.Errorf("announce the revocation: %w", err)
+		}
+	}
+	if !announced {
+		return nil
+	}
+	_, err := r.update(ctx, grant.Account, func(g *Grant) error {
+		for i := range g.Revocations {
+			g.Revocations[i].Announced = g.Revocations[i].Announced || grant.isRevoking(g.Revocations[i].Receipt)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("note the announced revocation: %w", err)
+	}
+	return nil
+}
+
+// drop revokes the tokens at Strava and then deletes them, holding the lease.
+// In this order: an authorization whose refresh token is lost can never be
+// revoked by us and would fill one of the application's places for good.
+// errOutdated says that the grant has changed.
+func (r *Revocation) drop(ctx context.Context, grant Grant) error {
+	owner, grant, err := r.acquire(ctx, grant.Account, func(g *Grant) error {
+		if g.Generation != grant.Generation || g.State != grant.State || g.inForce() {
+			return errOutdated
+		}
+		return nil
+	})
+	if errors.Is(err, errBusy) {
+		return fault.New(fault.Transient, "a refresh is in flight; its outcome has to be deleted, too: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.dropAs(ctx, owner, grant); err != nil {
+		r.release(ctx, grant.Account, owner, false)
+		return err
+	}
+	return nil
+}
+
+func (r *Revocation) dropAs(ctx context.Context, owner string, grant Grant) error {
+	if err := r.revokeAll(ctx, grant); err != nil {
+		return err
+	}
+	for _, generation := range grant.stored() {
+		if err := r.deleteParameter(ctx, grant.Account, generation); err != nil {
+			return err
+		}
+	}
+	_, err := r.update(ctx, grant.Account, func(g *Grant) error { return g.dropTokens(owner, grant) })
+	if err != nil {
+		return fmt.Errorf("note the deleted tokens: %w", err)
+	}
+	return nil
+}
+
+// revokeAll revokes every pair that may be alive: the one that the grant refers
+// to, its spares, and those that a refresh left in the vault when it was cut off.
+func (r *Revocation) revokeAll(ctx context.Context, grant Grant) error {
+	var pairs []TokenPair
+	add := func(pair TokenPair) {
+		for _, p := range pairs {
+			if p.Refresh.Equal(pair.Refresh) && p.Access.Equal(pair.Access) {
+				return
+			}
+		}
+		pairs = append(pairs, pair)
+	}
+	refs := []TokenRef{grant.Tokens}
+	for _, s := range grant.Spares {
+		if !s.Connecting { // That connect is completed, or given back, on its own.
+			refs = append(refs, s.TokenRef)
+		}
+	}
+	for _, ref := range refs {
+		if !ref.exists() {
+			continue
+		}
+		pair, err := r.read(ctx, grant.Account, ref)
+		if err == nil {
+			add(pair)
+		} else if !fault.Is(err, fault.NotFound) {
+			return fmt.Errorf("read tokens: %w", err)
+		}
+	}
+	for _, generation := range grant.stored() {
+		left, version, err := r.latest(ctx, grant.Account, generation)
+		if err != nil {
+			return fmt.Errorf("read the latest tokens: %w", err)
+		}
+		if version != 0 {
+			add(left)
+		}
+	}
+	if len(pairs) == 0 {
+		return nil
+	}
+	app, err := r.app(ctx, r.OAuth.Rules().Provider)
+	if err != nil {
+		return err
+	}
+	for _, pair := range pairs {
+		if err := r.revokePair(ctx, app, grant.Account, pair); err != nil {
+			return fmt.Errorf("revoke at Strava: %w", err)
+		}
+	}
+	return nil
+}
+
+// revokePair revokes one pair, with a new access token where one is needed and
+// the pair's is dead. The new pair is saved before it is used: should the
+// process be cut off in between, the next attempt finds it.
+func (r *Revocation) revokePair(ctx context.Context, app App, account Account, pair TokenPair) error {
+	err := r.OAuth.Revoke(ctx, app, pair)
+	if !errors.Is(err, ErrAccessTokenDead) {
+		return err
+	}
+	seal, err := r.newSeal(ctx, account.Provider)
+	if err != nil {
+		return err
+	}
+	if tooLate(ctx, refreshTime) {
+		return errTooLate
+	}
+	fresh, err := r.OAuth.Refresh(ctx, app, pair.Refresh)
+	if errors.Is(err, ErrTokenRefused) {
+		return nil // Both of its tokens are dead.
+	}
+	if err != nil {
+		return err
+	}
+	within, cancel := saving(ctx)
+	defer cancel()
+	_, spare, saveErr := r.keepSpare(within, account, fresh, seal, 0)
+	if err := r.OAuth.Revoke(ctx, app, fresh); err != nil {
+		return errors.Join(err, saveErr)
+	}
+	_, err = r.update(ctx, account, func(g *Grant) error {
+		g.dropSpares(spare)
+		return nil
+	})
+	return err
+}

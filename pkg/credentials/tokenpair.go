@@ -1,0 +1,64 @@
+package credentials
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/paceline/paceline/pkg/kit/secret"
+)
+
+// TokenPair is an account's access and refresh token.
+type TokenPair struct {
+	Access    secret.String
+	Refresh   secret.String
+	ExpiresAt time.Time
+	// IssuedAt is when the provider was asked for the pair. Of two pairs of an
+	// account the one issued later is the valid one.
+	IssuedAt time.Time
+}
+
+// fresh reports whether the access token needs no renewal.
+func (p TokenPair) fresh(now time.Time, margin time.Duration) bool {
+	return p.ExpiresAt.Sub(now) > margin
+}
+
+// usable reports whether the access token will survive a call that begins now.
+func (p TokenPair) usable(now time.Time) bool { return p.ExpiresAt.Sub(now) > time.Minute }
+
+// TokenRef says where a token pair is: sealed in the grant itself or, if Sealed
+// is nil, in the vault. The zero value refers to no pair.
+type TokenRef struct {
+	// Generation and Version name the pair in the vault.
+	Generation, Version int64
+	// Sealed is the pair, encrypted for storage in the grant.
+	Sealed []byte
+}
+
+// exists reports whether the reference is to a pair.
+func (r TokenRef) exists() bool { return r.Version != 0 || r.Sealed != nil }
+
+// equal reports whether both refer to the same pair.
+func (r TokenRef) equal(other TokenRef) bool {
+	return r.Generation == other.Generation && r.Version == other.Version && bytes.Equal(r.Sealed, other.Sealed)
+}
+
+// Spare is a token pair in hand that is not, or not yet, the grant's valid one.
+type Spare struct {
+	TokenRef
+	// ReceivedAt is when Strava issued the pair, in Unix milliseconds. It becomes
+	// the generation if the pair is of a connect.
+	ReceivedAt int64
+	// Scopes that were accepted with it; nil unless the pair is of a connect.
+	Scopes []string
+	// Connecting is set until the connect that received the pair is completed.
+	Connecting bool
+}
+
+// Received is a pair of a connect that could not be written to the grant.
+type Received struct {
+	Account Account
+	// ReceivedAt is when Strava issued the pair, in Unix milliseconds.
+	ReceivedAt int64
+	Scopes     []string
+	Tokens     TokenPair
+}

@@ -1,0 +1,238 @@
+package credentials
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/paceline/paceline/pkg/kit/fault"
+)
+
+const (
+	// saveTime is how long saving a new pair is tried.
+	saveTime = 7 * time.Second
+	// savePause is the wait between two tries to save.
+	savePause = 250 * time.Millisecond
+)
+
+// TokenStore keeps token pairs: in the vault and, where the vault does not take
+// a pair in time, sealed in the grant.
+type TokenStore struct {
+	Ledger
+	Vault   Vault
+	Sealer  Sealer
+	Metrics Metrics
+	// Sleep waits, or returns early with the context's error.
+	Sleep func(context.Context, time.Duration) error
+}
+
+// read returns the pair that ref refers to.
+func (s TokenStore) read(ctx context.Context, account Account, ref TokenRef) (TokenPair, error) {
+	return limited(ctx, func(ctx context.Context) (TokenPair, error) {
+		if ref.Sealed != nil {
+			return s.Sealer.Open(ctx, account, ref.Sealed)
+		}
+		return s.Vault.Tokens(ctx, account, ref.Generation, ref.Version)
+	})
+}
+
+// newSeal prepares to seal a pair.
+func (s TokenStore) newSeal(ctx context.Context, provider string) (Seal, error) {
+	seal, err := limited(ctx, func(ctx context.Context) (Seal, error) { return s.Sealer.NewSeal(ctx, provider) })
+	if err != nil {
+		return nil, fmt.Errorf("prepare a seal: %w", err)
+	}
+	return seal, nil
+}
+
+// app reads the registration with a provider.
+func (s TokenStore) app(ctx context.Context, provider string) (App, error) {
+	app, err := limited(ctx, func(ctx context.Context) (App, error) { return s.Vault.App(ctx, provider) })
+	if err != nil {
+		return App{}, fmt.Errorf("read app: %w", err)
+	}
+	return app, nil
+}
+
+// write puts a pair into the vault.
+func (s TokenStore) write(ctx context.Context, account Account, generation int64, pair TokenPair) (TokenRef, error) {
+	version, err := limited(ctx, func(ctx context.Context) (int64, error) {
+		return s.Vault.SaveTokens(ctx, account, generation, pair)
+	})
+	return TokenRef{Generation: generation, Version: version}, err
+}
+
+// saving returns a context for saving a pair that Strava has just issued. The
+// caller's giving up does not end it.
+func saving(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), saveTime)
+}
+
+// save makes a refreshed pair the valid one. It puts the pair into the vault, or
+// else into the grant, in turn and again, until it has succeeded or ctx ends.
+// A grant that was revoked meanwhile refers to the pair, too, so that it can be
+// revoked; the state stays as it is. If the grant has changed in another way the
+// pair becomes a spare, and the error is errOutdated. saved says, with any other
+// error, that the pair is safe: the next process that Strava refuses finds it.
+func (s TokenStore) save(ctx context.Context, seen Grant, owner string, old, fresh TokenPair, seal Seal) (_ Grant, saved bool, _ error) {
+	ref := seen.Tokens
+	saved = fresh.Refresh.Equal(old.Refresh) && fresh.Access.Equal(old.Access)
+	for {
+		if !saved {
+			written, err := s.write(ctx, seen.Account, seen.Generation, fresh)
+			if err == nil {
+				ref, saved = written, true
+			} else if ref.Sealed == nil || ref.equal(seen.Tokens) {
+				sealed, err := seal(seen.Account, fresh)
+				if err != nil {
+					return Grant{}, false, fmt.Errorf("seal: %w", err)
+				}
+				ref = TokenRef{Sealed: sealed}
+			}
+		}
+		grant, err := s.update(ctx, seen.Account, func(g *Grant) error {
+			if g.Generation == seen.Generation && g.Tokens.equal(ref) && g.Lease.Owner != owner {
+				return nil // The answer to an earlier try was lost.
+			}
+			return g.renew(owner, seen, ref)
+		})
+		if errors.Is(err, errOutdated) {
+			if grant, _, err = s.keepSpare(ctx, seen.Account, fresh, seal, seen.Generation); err == nil {
+				return grant, true, errOutdated
+			}
+		} else if !fault.Is(err, fault.Transient) {
+			if err == nil && !saved {
+				s.Metrics.Count(string(MetricSealed), 1)
+			}
+			return grant, saved || err == nil, err
+		}
+		if s.Sleep(ctx, savePause) != nil {
+			return Grant{}, saved, err
+		}
+	}
+}
+
+// keepSpare adds a refreshed pair to a grant that has changed: another answer of
+// Strava crossed this one, or the authorization has ended. The pair may have been
+// written to the parameter of a generation, too, which is deleted unless it is
+// in use; 0 means that it was not.
+func (s TokenStore) keepSpare(ctx context.Context, account Account, pair TokenPair, seal Seal, written int64) (Grant, Spare, error) {
+	sealed, err := seal(account, pair)
+	if err != nil {
+		return Grant{}, Spare{}, fmt.Errorf("seal: %w", err)
+	}
+	now := s.Minter.Now()
+	spare := Spare{TokenRef: TokenRef{Sealed: sealed}, ReceivedAt: now.UnixMilli()}
+	grant, err := s.update(ctx, account, func(g *Grant) error {
+		g.addSpare(spare, now)
+		g.restore(spare, now)
+		g.retire(written)
+		return nil
+	})
+	return grant, spare, err
+}
+
+// receive makes the pair of a connect durable. It writes the pair to the grant,
+// as the spare of a connect that is not completed, or else to the vault, in turn
+// and again, until it has succeeded or ctx ends. errDeferred says that the vault
+// has it.
+func (s TokenStore) receive(ctx context.Context, r Received, seal Seal) (Grant, Spare, error) {
+	sealed, err := seal(r.Account, r.Tokens)
+	if err != nil {
+		return Grant{}, Spare{}, fmt.Errorf("seal: %w", err)
+	}
+	spare := Spare{TokenRef: TokenRef{Sealed: sealed}, ReceivedAt: r.ReceivedAt, Scopes: r.Scopes, Connecting: true}
+	for {
+		grant, err := s.update(ctx, r.Account, func(g *Grant) error {
+			// The answer to an earlier try may have been lost.
+			if !slices.ContainsFunc(g.Spares, func(s Spare) bool { return s.equal(spare.TokenRef) }) {
+				g.addSpare(spare, s.Minter.Now())
+			}
+			return nil
+		})
+		if err == nil {
+			return grant, spare, nil
+		}
+		if _, vaultErr := limited(ctx, func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, s.Vault.SaveReceived(ctx, r)
+		}); vaultErr == nil {
+			return Grant{}, Spare{}, fault.New(fault.Transient, "%w: %w", errDeferred, err)
+		}
+		if s.Sleep(ctx, savePause) != nil {
+			return Grant{}, Spare{}, fmt.Errorf("save the tokens of a connect: %w", err)
+		}
+	}
+}
+
+// errDeferred says that a connect is completed later, by
+// [Reconciler.Reconcile].
+var errDeferred = errors.New("the connect is completed later")
+
+// moveToVault moves a sealed pair into the vault, where it belongs, if that is
+// possible at once; it is as good where it is.
+func (s TokenStore) moveToVault(ctx context.Context, seen Grant, pair TokenPair) Grant {
+	if seen.Tokens.Sealed == nil {
+		return seen
+	}
+	owner, err := s.acquireAs(ctx, seen)
+	if err != nil {
+		return seen
+	}
+	ref, err := s.write(ctx, seen.Account, seen.Generation, pair)
+	if err != nil {
+		s.release(ctx, seen.Account, owner, false)
+		return seen
+	}
+	moved := false
+	grant, err := s.update(ctx, seen.Account, func(g *Grant) error {
+		moved = g.adopt(owner, seen, ref) == nil
+		if !moved {
+			g.retire(ref.Generation) // The lease was lost, and the tokens may be deleted already.
+		}
+		return nil
+	})
+	if err != nil || !moved {
+		return seen
+	}
+	return grant
+}
+
+// acquireAs takes the lease to work on the pair that seen refers to.
+func (s TokenStore) acquireAs(ctx context.Context, seen Grant) (owner string, _ error) {
+	owner, _, err := s.acquire(ctx, seen.Account, func(g *Grant) error {
+		switch {
+		case g.Generation != seen.Generation || !g.inForce():
+			return ErrRevoked
+		case g.State != seen.State || g.Reason != seen.Reason || !g.Tokens.equal(seen.Tokens):
+			return errOutdated
+		}
+		return nil
+	})
+	return owner, err
+}
+
+// deleteParameter deletes what the vault holds of a generation.
+func (s TokenStore) deleteParameter(ctx context.Context, account Account, generation int64) error {
+	_, err := limited(ctx, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, s.Vault.DropTokens(ctx, account, generation)
+	})
+	if err != nil {
+		return fmt.Errorf("delete tokens: %w", err)
+	}
+	return nil
+}
+
+// latest returns the newest pair in a generation's parameter. version is 0 if
+// there is none.
+func (s TokenStore) latest(ctx context.Context, account Account, generation int64) (_ TokenPair, version int64, _ error) {
+	pair, err := limited(ctx, func(ctx context.Context) (pair TokenPair, err error) {
+		pair, version, err = s.Vault.Latest(ctx, account, generation)
+		return pair, err
+	})
+	if fault.Is(err, fault.NotFound) {
+		return TokenPair{}, 0, nil
+	}
+	return pair, version, err
+}
