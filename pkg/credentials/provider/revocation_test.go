@@ -22,7 +22,7 @@ import (
 type party struct {
 	strava *strava.Server
 	oauth  *provider.OAuth
-	api    *vendor.API
+	api    *provider.API
 	app    credentials.App
 	id     int64
 	pair   credentials.TokenPair

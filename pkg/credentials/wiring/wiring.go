@@ -27,7 +27,7 @@ func Table(cfg aws.Config, name string) *ddb.Table {
 }
 
 // API returns Strava's REST API.
-func API(s settings.UseTokens) *strava.API {
+func API(s settings.UseTokens) *provider.API {
 	return strava.NewAPI(httpcall.NewClient(), s.StravaAPIURL)
 }
 
