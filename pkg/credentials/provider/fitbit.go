@@ -15,9 +15,10 @@ const fitbitName = "fitbit"
 // under api, https://api.fitbit.com.
 //
 // Access tokens live for 8 hours. A refresh token lives until it is used, and
-// can be used once. Fitbit gives the same answer to an identical refresh within
-// two minutes; nothing here relies on it, but it heals a refresh that was cut
-// off before its answer could be saved, if the next one comes in time.
+// can be used once. For about two minutes Fitbit gives the same answer to an
+// identical refresh, unless a token of that answer was used ("Best Practices").
+// Nothing here relies on it, but it heals a refresh that was cut off before its
+// answer could be saved, if the next one comes in time.
 //
 // Fitbit recommends PKCE, and we use it although our client has a secret: the
 // state keeps a foreign code out of a person's browser, but only PKCE keeps a
@@ -52,28 +53,59 @@ func fitbitUser(body []byte) string {
 	return t.UserID
 }
 
-// fitbitMeaning tells what Fitbit's refusals mean (Fitbit Web API, "Error
-// Handling"; bodies as reported by public clients). A dead token has been seen
-// refused by the revoke endpoint, too, which RFC 7009 does not expect.
+// fitbitMeaning tells what the refusals of Fitbit's authorization server mean
+// (Fitbit Web API, "Error Handling"; bodies as reported by public clients). A dead
+// token has been seen refused by the revoke endpoint, too, which RFC 7009 does not
+// expect. A status alone, such as that of a firewall's page, says nothing.
 func fitbitMeaning(status int, body []byte) Meaning {
 	switch status {
-	case http.StatusBadRequest, http.StatusUnauthorized:
-		var f struct {
-			Errors []struct {
-				Type string `json:"errorType"`
-			} `json:"errors"`
-		}
-		_ = json.Unmarshal(body, &f)
-		for _, e := range f.Errors {
-			switch e.Type {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
+		for _, kind := range fitbitErrors(body) {
+			switch kind {
 			case "invalid_grant", "invalid_token", "expired_token":
 				return GrantRefused
-			case "invalid_client", "unauthorized_client":
+			case "invalid_client", "unauthorized_client", "insufficient_permissions":
 				return AppRefused
 			}
 		}
-	case http.StatusForbidden:
-		return AppRefused
 	}
 	return Unclear
+}
+
+// FitbitRefusal tells why the Fitbit Web API refuses a call; see
+// [credentials.APIAnswer]. insufficient_scope is what the person did not allow,
+// insufficient_permissions what Fitbit does not allow the application to read;
+// neither says anything about the rest. Without one of these error types nothing is
+// known of the token: data that others may not see is refused by a 401, too.
+func FitbitRefusal(status int, body []byte) error {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		for _, kind := range fitbitErrors(body) {
+			switch kind {
+			case "invalid_token", "expired_token":
+				return credentials.ErrAccessTokenDead
+			case "insufficient_scope", "insufficient_permissions":
+				return credentials.ErrScopeMissing
+			case "invalid_client", "unauthorized_client":
+				return credentials.ErrAppRefused
+			}
+		}
+	}
+	return nil
+}
+
+// fitbitErrors reads the error types of a refusal. There are none in an error
+// page, nor in a member that is a plain string.
+func fitbitErrors(body []byte) []string {
+	var f struct {
+		Errors []struct {
+			Type string `json:"errorType"`
+		} `json:"errors"`
+	}
+	_ = json.Unmarshal(body, &f)
+	kinds := make([]string, 0, len(f.Errors))
+	for _, e := range f.Errors {
+		kinds = append(kinds, e.Type)
+	}
+	return kinds
 }

@@ -1,91 +1,85 @@
 package provider_test
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
+	vendor "github.com/paceline/paceline/pkg/credentials/fitbit"
 	"github.com/paceline/paceline/pkg/credentials/provider"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/httpcall"
 	"github.com/paceline/paceline/pkg/kit/secret"
+	standin "github.com/paceline/paceline/test/fitbit"
 	"github.com/paceline/paceline/test/strava"
 )
 
-// fitbit is a stand-in for Fitbit's authorization server: access tokens of 8
-// hours, refresh tokens that are dead once they are used, Basic, PKCE, and
-// refusals that repeat the token they refuse (Fitbit Web API, "Authorization";
-// bodies as reported by public clients).
+// fitbit is the stand-in for Fitbit and a client of it.
 type fitbit struct {
+	*standin.Server
 	clock *strava.ManualClock
-	// repeats is how long an identical refresh is given the same answer; Fitbit
-	// does so for two minutes.
-	repeats time.Duration
-	// trouble, unless nil, answers a call in place of Fitbit and says so.
-	trouble func(http.ResponseWriter, *http.Request) bool
-
-	mu        sync.Mutex
-	issued    int
-	codes     map[string]fitbitConsent
-	grants    map[string]*fitbitGrant // by user id
-	answers   map[string]fitbitAnswer // by used refresh token
-	refreshes int                     // that gave new tokens
-	refused   int                     // refreshes with a dead token
 }
 
-type fitbitConsent struct{ user, scope, redirect, challenge string }
-
-type fitbitGrant struct {
-	scope, refresh string
-	access         map[string]time.Time // to when each expires
-}
-
-type fitbitAnswer struct {
-	until time.Time
-	body  map[string]any
-}
-
-const (
-	fitbitClient = "22942C"
-	fitbitSecret = "123456789abcdef"
-)
-
-func newFitbit() *fitbit {
-	return &fitbit{
-		clock: strava.NewManualClock(time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)),
-		codes: map[string]fitbitConsent{}, grants: map[string]*fitbitGrant{}, answers: map[string]fitbitAnswer{},
-	}
+func newFitbit(t *testing.T) *fitbit {
+	clock := strava.NewManualClock(time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC))
+	f := &fitbit{standin.New(standin.Config{Now: clock.Now, ClientID: "22942C", ClientSecret: "123456789abcdef"}), clock}
+	t.Cleanup(f.Close)
+	return f
 }
 
 func (f *fitbit) app() credentials.App {
-	return credentials.App{ClientID: fitbitClient, ClientSecret: secret.New(fitbitSecret)}
+	id, key := f.Client()
+	return credentials.App{ClientID: id, ClientSecret: secret.New(key)}
 }
 
+const (
+	fitbitSite = "http://www.fitbit.test"
+	fitbitAPI  = "http://api.fitbit.test"
+)
+
+// client finds the consent screen at Fitbit's site and everything else at its
+// API, as with Fitbit itself, which has them at different hosts.
 func (f *fitbit) client() *http.Client {
 	client := httpcall.NewClient()
-	client.Transport = strava.InProcess(f)
+	client.Transport = strava.InProcess(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if atSite := r.Host == "www.fitbit.test"; atSite != (r.URL.Path == "/oauth2/authorize") {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		f.ServeHTTP(w, r)
+	}))
 	return client
 }
 
 func (f *fitbit) oauth() *provider.OAuth {
-	return provider.NewOAuth(f.client(), provider.Fitbit("http://www.fitbit.test", "http://api.fitbit.test"), f.clock.Now)
+	return provider.NewOAuth(f.client(), provider.Fitbit(fitbitSite, fitbitAPI), f.clock.Now)
+}
+
+// inject has Fitbit fail until it is told otherwise.
+func (f *fitbit) inject(t *testing.T, fault standin.Fault) {
+	t.Helper()
+	fault.Count = -1
+	if err := f.Inject(fault); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // consent has the user answer the consent screen, unticking all scopes but
 // those given, if any are, and returns what the browser is sent back with.
 func (f *fitbit) consent(t *testing.T, authorizeURL, user string, scopes ...string) url.Values {
 	t.Helper()
-	res, err := f.client().Get(authorizeURL + "&user=" + user + "&accept=" + url.QueryEscape(strings.Join(scopes, " ")))
+	target := authorizeURL + "&as_user=" + user
+	if len(scopes) > 0 {
+		target += "&accept_scope=" + url.QueryEscape(strings.Join(scopes, " "))
+	}
+	res, err := f.client().Get(target)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,108 +91,14 @@ func (f *fitbit) consent(t *testing.T, authorizeURL, user string, scopes ...stri
 	return back.Query()
 }
 
-func (f *fitbit) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if f.trouble != nil && f.trouble(w, r) {
-		return
+// alive tells whether Fitbit takes the access token for the scope activity.
+func (f *fitbit) alive(t *testing.T, access secret.String) bool {
+	t.Helper()
+	answer, err := vendor.NewAPI(f.client(), fitbitAPI).Get(t.Context(), access, "/1/user/-/activities/date/2026-11-21.json", nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	switch r.Method + " " + r.Host + r.URL.Path {
-	case "GET www.fitbit.test/oauth2/authorize":
-		f.authorize(w, r)
-	case "POST api.fitbit.test/oauth2/token", "POST api.fitbit.test/oauth2/revoke":
-		id, key, ok := r.BasicAuth()
-		if !ok || id != fitbitClient || key != fitbitSecret {
-			refuse(w, http.StatusUnauthorized, "invalid_client", "Invalid authorization header format.")
-			return
-		}
-		f.post(w, r)
-	default:
-		w.WriteHeader(http.StatusNotFound)
-	}
-}
-
-func (f *fitbit) authorize(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	if q.Get("client_id") != fitbitClient || q.Get("response_type") != "code" || q.Get("code_challenge_method") != "S256" || len(q.Get("code_challenge")) != 43 {
-		w.WriteHeader(http.StatusBadRequest)
-		return
-	}
-	scope := q.Get("scope")
-	if q.Get("accept") != "" {
-		scope = q.Get("accept")
-	}
-	code := f.token("code")
-	f.codes[code] = fitbitConsent{q.Get("user"), scope, q.Get("redirect_uri"), q.Get("code_challenge")}
-	http.Redirect(w, r, q.Get("redirect_uri")+"?"+url.Values{"code": {code}, "state": {q.Get("state")}}.Encode(), http.StatusFound)
-}
-
-func (f *fitbit) post(w http.ResponseWriter, r *http.Request) {
-	now := f.clock.Now()
-	switch {
-	case strings.HasSuffix(r.URL.Path, "/revoke"):
-		token := r.PostFormValue("token")
-		for user, g := range f.grants {
-			if g.refresh == token || now.Before(g.access[token]) {
-				delete(f.grants, user)
-				return
-			}
-		}
-		refuse(w, http.StatusUnauthorized, "invalid_token", "Token invalid: "+token)
-	case r.PostFormValue("grant_type") == "authorization_code":
-		code := r.PostFormValue("code")
-		c, ok := f.codes[code]
-		delete(f.codes, code)
-		verified := sha256.Sum256([]byte(r.PostFormValue("code_verifier")))
-		if !ok || c.redirect != r.PostFormValue("redirect_uri") || c.challenge != base64.RawURLEncoding.EncodeToString(verified[:]) {
-			refuse(w, http.StatusBadRequest, "invalid_grant", "Authorization code invalid: "+code)
-			return
-		}
-		f.grants[c.user] = &fitbitGrant{scope: c.scope, access: map[string]time.Time{}}
-		reply(w, f.pair(c.user))
-	case r.PostFormValue("grant_type") == "refresh_token":
-		token := r.PostFormValue("refresh_token")
-		if before := f.answers[token]; now.Before(before.until) {
-			reply(w, before.body)
-			return
-		}
-		for user, g := range f.grants {
-			if g.refresh == token {
-				f.refreshes++
-				body := f.pair(user)
-				f.answers[token] = fitbitAnswer{now.Add(f.repeats), body}
-				reply(w, body)
-				return
-			}
-		}
-		f.refused++
-		refuse(w, http.StatusBadRequest, "invalid_grant", "Refresh token invalid: "+token)
-	default:
-		refuse(w, http.StatusBadRequest, "unsupported_grant_type", "Unsupported grant type.")
-	}
-}
-
-func (f *fitbit) token(kind string) string {
-	f.issued++
-	return fmt.Sprintf("%s-%064d", kind, f.issued)
-}
-
-// pair gives the user a new pair. The old access tokens live on.
-func (f *fitbit) pair(user string) map[string]any {
-	g, access := f.grants[user], f.token("access")
-	g.refresh = f.token("refresh")
-	g.access[access] = f.clock.Now().Add(8 * time.Hour)
-	return map[string]any{
-		"access_token": access, "refresh_token": g.refresh, "expires_in": 28800,
-		"scope": g.scope, "token_type": "Bearer", "user_id": user,
-	}
-}
-
-func reply(w http.ResponseWriter, body map[string]any) { _ = json.NewEncoder(w).Encode(body) }
-
-func refuse(w http.ResponseWriter, status int, kind, message string) {
-	w.WriteHeader(status)
-	reply(w, map[string]any{"errors": []any{map[string]string{"errorType": kind, "message": message}}, "success": false})
+	return answer.Status == http.StatusOK
 }
 
 // connected has a user connect and returns the tokens.
@@ -206,7 +106,7 @@ func (f *fitbit) connected(t *testing.T, user string) credentials.TokenPair {
 	t.Helper()
 	verifier := secret.New(strings.Repeat("v", 43))
 	o := f.oauth()
-	back := f.consent(t, o.AuthorizeURL(fitbitClient, redirectURI, "s", verifier), user)
+	back := f.consent(t, o.AuthorizeURL(f.app().ClientID, redirectURI, "s", verifier), user)
 	auth, err := o.Exchange(t.Context(), f.app(), redirectURI, secret.New(back.Get("code")), verifier)
 	if err != nil {
 		t.Fatal(err)
@@ -215,9 +115,9 @@ func (f *fitbit) connected(t *testing.T, user string) credentials.TokenPair {
 }
 
 func TestFitbitExchange(t *testing.T) {
-	f := newFitbit()
+	f := newFitbit(t)
 	o, verifier := f.oauth(), secret.New(strings.Repeat("v", 43))
-	target := o.AuthorizeURL(fitbitClient, redirectURI, "a state", verifier)
+	target := o.AuthorizeURL(f.app().ClientID, redirectURI, "a state", verifier)
 	if u, err := url.Parse(target); err != nil || u.Query().Get("scope") != "activity profile" {
 		t.Errorf("asks for %s", target)
 	}
@@ -245,11 +145,9 @@ func TestFitbitExchange(t *testing.T) {
 
 func TestFitbitAccountIDsAreNames(t *testing.T) {
 	for _, id := range []string{"", "../app", "A/B", "A B", strings.Repeat("A", 65)} {
-		f := newFitbit()
-		f.trouble = func(w http.ResponseWriter, _ *http.Request) bool {
-			reply(w, map[string]any{"access_token": "a", "refresh_token": "r", "expires_in": 28800, "user_id": id})
-			return true
-		}
+		f := newFitbit(t)
+		f.inject(t, standin.Fault{Endpoint: standin.EndpointExchange, Status: 200, Body: fmt.Sprintf(
+			`{"access_token":"a","refresh_token":"r","expires_in":28800,"user_id":%q}`, id)})
 		if _, err := f.oauth().Exchange(t.Context(), f.app(), redirectURI, secret.New("c"), secret.New("v")); !fault.Is(err, fault.Transient) {
 			t.Errorf("%q: %v", id, err)
 		}
@@ -257,9 +155,9 @@ func TestFitbitAccountIDsAreNames(t *testing.T) {
 }
 
 func TestFitbitCodeIsOfNoUseToAnotherBrowser(t *testing.T) {
-	f := newFitbit()
+	f := newFitbit(t)
 	o := f.oauth()
-	back := f.consent(t, o.AuthorizeURL(fitbitClient, redirectURI, "s", secret.New(strings.Repeat("v", 43))), "GGNJL9")
+	back := f.consent(t, o.AuthorizeURL(f.app().ClientID, redirectURI, "s", secret.New(strings.Repeat("v", 43))), "GGNJL9")
 	_, err := o.Exchange(t.Context(), f.app(), redirectURI, secret.New(back.Get("code")), secret.New(strings.Repeat("w", 43)))
 	if !errors.Is(err, credentials.ErrCodeRefused) {
 		t.Error(err)
@@ -267,7 +165,7 @@ func TestFitbitCodeIsOfNoUseToAnotherBrowser(t *testing.T) {
 }
 
 func TestFitbitRefreshTokensCountOnce(t *testing.T) {
-	f := newFitbit()
+	f := newFitbit(t)
 	o, first := f.oauth(), f.connected(t, "GGNJL9")
 	second, err := o.Refresh(t.Context(), f.app(), first.Refresh)
 	if err != nil {
@@ -275,6 +173,9 @@ func TestFitbitRefreshTokensCountOnce(t *testing.T) {
 	}
 	if second.Access.Equal(first.Access) || second.Refresh.Equal(first.Refresh) {
 		t.Error("a token came back")
+	}
+	if !f.alive(t, second.Access) {
+		t.Error("the new access token is dead")
 	}
 	_, err = o.Refresh(t.Context(), f.app(), first.Refresh)
 	if !errors.Is(err, credentials.ErrTokenRefused) {
@@ -290,7 +191,7 @@ func TestFitbitRevoke(t *testing.T) {
 		"the refresh token":      func(p *credentials.TokenPair) { p.Access = secret.New("expired") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFitbit()
+			f := newFitbit(t)
 			o, pair := f.oauth(), f.connected(t, "GGNJL9")
 			lost(&pair)
 			for range 2 { // The second finds both dead, which is no error.
@@ -298,7 +199,7 @@ func TestFitbitRevoke(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if len(f.grants) > 0 {
+			if len(f.Connected()) > 0 {
 				t.Error("the grant stands")
 			}
 		})
@@ -306,9 +207,9 @@ func TestFitbitRevoke(t *testing.T) {
 }
 
 func TestFitbitRefusesTheApplication(t *testing.T) {
-	f := newFitbit()
+	f := newFitbit(t)
 	o, pair := f.oauth(), f.connected(t, "GGNJL9")
-	app := credentials.App{ClientID: fitbitClient, ClientSecret: secret.New("another")}
+	app := credentials.App{ClientID: f.app().ClientID, ClientSecret: secret.New("another")}
 	_, refresh := o.Refresh(t.Context(), app, pair.Refresh)
 	_, exchange := o.Exchange(t.Context(), app, redirectURI, secret.New("c"), secret.New("v"))
 	revoke := o.Revoke(t.Context(), app, pair)
@@ -317,23 +218,20 @@ func TestFitbitRefusesTheApplication(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if len(f.grants) != 1 {
+	if len(f.Connected()) != 1 {
 		t.Error("it cost the user the grant")
 	}
 }
 
 func TestFitbitTroublePasses(t *testing.T) {
-	answer := func(status int, header, body string) func(http.ResponseWriter, *http.Request) bool {
-		return func(w http.ResponseWriter, _ *http.Request) bool {
-			if name, value, ok := strings.Cut(header, ": "); ok {
-				w.Header().Set(name, value)
-			}
-			w.WriteHeader(status)
-			_, _ = w.Write([]byte(body))
-			return true
+	answer := func(status int, header, body string) standin.Fault {
+		fault := standin.Fault{Status: status, Body: body}
+		if name, value, ok := strings.Cut(header, ": "); ok {
+			fault.Header = map[string]string{name: value}
 		}
+		return fault
 	}
-	for name, trouble := range map[string]func(http.ResponseWriter, *http.Request) bool{
+	for name, trouble := range map[string]standin.Fault{
 		"too many requests": answer(429, "Retry-After: 120", `{"errors":[{"errorType":"request","message":"Too Many Requests"}],"success":false}`),
 		"the hour is used":  answer(429, "Fitbit-Rate-Limit-Reset: 1800", ``),
 		"an error":          answer(500, "", `{"errors":[{"errorType":"system","message":"n/a"}],"success":false}`),
@@ -342,12 +240,15 @@ func TestFitbitTroublePasses(t *testing.T) {
 		"errors as a text":  answer(400, "", `{"errors":"invalid_grant"}`),
 		"another 400":       answer(400, "", `{"errors":[{"errorType":"invalid_request","message":"Missing parameters"}],"success":false}`),
 		"a conflict":        answer(409, "", ``),
-		"a reset":           func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) },
+		"a firewall's page": answer(403, "Content-Type: text/html", `<html>invalid_client`),
+		"forbidden":         answer(403, "", `{"errors":[{"errorType":"request","message":"x"}],"success":false}`),
+		"a reset":           {Kind: standin.FaultReset},
+		"a lost answer":     {Kind: standin.FaultDrop},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFitbit()
+			f := newFitbit(t)
 			o, pair := f.oauth(), f.connected(t, "GGNJL9")
-			f.trouble = trouble
+			f.inject(t, trouble)
 			_, refresh := o.Refresh(t.Context(), f.app(), pair.Refresh)
 			_, exchange := o.Exchange(t.Context(), f.app(), redirectURI, secret.New("c"), secret.New("v"))
 			revoke := o.Revoke(t.Context(), f.app(), pair)
@@ -358,5 +259,77 @@ func TestFitbitTroublePasses(t *testing.T) {
 			}
 			noSecret(t, errors.Join(refresh, exchange, revoke), f.app(), pair)
 		})
+	}
+}
+
+func TestFitbitThatIsTooSlowIsATransientFault(t *testing.T) {
+	f := newFitbit(t)
+	o, pair := f.oauth(), f.connected(t, "GGNJL9")
+	f.inject(t, standin.Fault{Kind: standin.FaultHang})
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := o.Refresh(ctx, f.app(), pair.Refresh); !fault.Is(err, fault.Transient) {
+		t.Errorf("refresh: %v", err)
+	}
+	if _, err := vendor.NewAPI(f.client(), fitbitAPI).Get(ctx, pair.Access, "/1/user/-/profile.json", nil); !fault.Is(err, fault.Transient) {
+		t.Errorf("call: %v", err)
+	}
+}
+
+// fitbitError is a refusal in Fitbit's shape.
+func fitbitError(kind string) string {
+	return fmt.Sprintf(`{"errors":[{"errorType":%q,"message":"x"}],"success":false}`, kind)
+}
+
+func TestFitbitMeaning(t *testing.T) {
+	for name, tc := range map[string]struct {
+		status int
+		body   string
+		want   provider.Meaning
+	}{
+		"bad code or refresh token": {400, fitbitError("invalid_grant"), provider.GrantRefused},
+		"dead token":                {401, fitbitError("invalid_token"), provider.GrantRefused},
+		"expired token":             {401, fitbitError("expired_token"), provider.GrantRefused},
+		"bad client":                {401, fitbitError("invalid_client"), provider.AppRefused},
+		"client of another kind":    {400, fitbitError("unauthorized_client"), provider.AppRefused},
+		"forbidden client":          {403, fitbitError("insufficient_permissions"), provider.AppRefused},
+		"malformed":                 {400, fitbitError("invalid_request"), provider.Unclear},
+		"rate limit":                {429, fitbitError("invalid_client"), provider.Unclear},
+		"outage that names it":      {503, fitbitError("invalid_grant"), provider.Unclear},
+		"forbidden, no reason":      {403, ``, provider.Unclear},
+		"a firewall's page":         {403, `<html>invalid_client`, provider.Unclear},
+		"unauthorized, as a page":   {401, `<html>`, provider.Unclear},
+		"as a text":                 {400, `{"errors":"invalid_grant"}`, provider.Unclear},
+	} {
+		if got := provider.Fitbit("", "").Meaning(tc.status, []byte(tc.body)); got != tc.want {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+}
+
+func TestFitbitRefusal(t *testing.T) {
+	for name, tc := range map[string]struct {
+		status int
+		body   string
+		want   error
+	}{
+		"success":                   {200, `{}`, nil},
+		"expired token":             {401, fitbitError("expired_token"), credentials.ErrAccessTokenDead},
+		"dead token":                {401, fitbitError("invalid_token"), credentials.ErrAccessTokenDead},
+		"scope not allowed":         {403, fitbitError("insufficient_scope"), credentials.ErrScopeMissing},
+		"not for the application":   {403, fitbitError("insufficient_permissions"), credentials.ErrScopeMissing},
+		"bad client":                {401, fitbitError("invalid_client"), credentials.ErrAppRefused},
+		"client of another kind":    {403, fitbitError("unauthorized_client"), credentials.ErrAppRefused},
+		"another's private data":    {401, fitbitError("request"), nil},
+		"unauthorized, as a page":   {401, `<html>expired_token`, nil},
+		"unauthorized, as a text":   {401, `{"errors":"expired_token"}`, nil},
+		"a firewall's page":         {403, `<html>`, nil},
+		"outage that names a token": {503, fitbitError("expired_token"), nil},
+		"a day that is none":        {400, fitbitError("validation"), nil},
+		"rate limit":                {429, fitbitError("system"), nil},
+	} {
+		if got := provider.FitbitRefusal(tc.status, []byte(tc.body)); !errors.Is(got, tc.want) || (got == nil) != (tc.want == nil) {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }
