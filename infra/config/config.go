@@ -42,6 +42,7 @@ type Config struct {
 	// SiteURL is the site's public origin, without a slash at its end.
 	SiteURL string `json:"siteUrl"`
 	Strava  Strava `json:"strava"`
+	Fitbit  Fitbit `json:"fitbit"`
 	// CertificateARN is of an ACM certificate in us-east-1 for SiteURL's
 	// host. Without one the site has CloudFront's own domain only.
 	CertificateARN string `json:"certificateArn"`
@@ -88,6 +89,19 @@ var stravaItself = Strava{
 	AthleteCapacity: 1,
 }
 
+// Fitbit is where Fitbit is found: its consent page and its API have hosts of
+// their own.
+type Fitbit struct {
+	// SiteURL has /oauth2/authorize under it.
+	SiteURL string `json:"siteUrl"`
+	// APIURL has everything else under it: /oauth2/token, /oauth2/revoke and the
+	// Web API.
+	APIURL string `json:"apiUrl"`
+}
+
+// Fitbit's own addresses (Fitbit Web API, Authorization).
+var fitbitItself = Fitbit{SiteURL: "https://www.fitbit.com", APIURL: "https://api.fitbit.com"}
+
 // RetentionDays are the periods up to a week that CloudWatch Logs knows
 // (PutRetentionPolicy): logs of failures name athletes, who may have left.
 var RetentionDays = []int{1, 3, 5, 7}
@@ -120,7 +134,7 @@ func Load(stage Stage, lookup func(key string) any) (Config, error) {
 		names := slices.Sorted(maps.Keys(stages))
 		return Config{}, fmt.Errorf("there is no stage %q: choose one of %s by -c stage=…", stage, strings.Join(names, ", "))
 	}
-	c := Config{Stage: stage, Strava: stravaItself, Architecture: "arm64"}
+	c := Config{Stage: stage, Strava: stravaItself, Fitbit: fitbitItself, Architecture: "arm64"}
 	if stage == Local {
 		c.Architecture = runtime.GOARCH
 	}
@@ -138,6 +152,8 @@ func Load(stage Stage, lookup func(key string) any) (Config, error) {
 		"stravaApiUrl":   &c.Strava.APIURL,
 		"stravaOauthUrl": &c.Strava.OAuthURL,
 		"stravaPushUrl":  &c.Strava.PushURL,
+		"fitbitSiteUrl":  &c.Fitbit.SiteURL,
+		"fitbitApiUrl":   &c.Fitbit.APIURL,
 	} {
 		if s := text(lookup(key)); s != "" {
 			*field = s
@@ -185,6 +201,8 @@ func (c Config) validate() error {
 	checkURL("strava.apiUrl", c.Strava.APIURL, true)
 	checkURL("strava.oauthUrl", c.Strava.OAuthURL, true)
 	checkURL("strava.pushUrl", c.Strava.PushURL, true)
+	checkURL("fitbit.siteUrl", c.Fitbit.SiteURL, true)
+	checkURL("fitbit.apiUrl", c.Fitbit.APIURL, true)
 	if !slices.Contains(settings.Revocations, c.Strava.Revocation) {
 		wrong("strava.revocation", "must be one of %q, not %q", settings.Revocations, c.Strava.Revocation)
 	}

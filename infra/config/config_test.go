@@ -27,7 +27,8 @@ func TestLoad(t *testing.T) {
 	const stages = `"stages":{
 		"local":{"siteUrl":"http://localhost:8080","logRetentionDays":1,"removal":"destroy"},
 		"prod":{"siteUrl":"https://paceline.example","logRetentionDays":7,"removal":"retain","alarmEmail":"ops@paceline.example",
-			"certificateArn":"arn:aws:acm:us-east-1:111122223333:certificate/x","strava":{"apiUrl":"https://www.api-v3.strava.com","revocation":"deauthorize","athleteCapacity":999}}}`
+			"certificateArn":"arn:aws:acm:us-east-1:111122223333:certificate/x","strava":{"apiUrl":"https://www.api-v3.strava.com","revocation":"deauthorize","athleteCapacity":999},
+			"fitbit":{"apiUrl":"https://fitbit.example/api"}}}`
 	strava := config.Strava{
 		APIURL:   "https://www.strava.com/api/v3",
 		OAuthURL: "https://www.strava.com/oauth",
@@ -36,25 +37,28 @@ func TestLoad(t *testing.T) {
 		Revocation:      "revoke",
 		AthleteCapacity: 1,
 	}
+	fitbit := config.Fitbit{SiteURL: "https://www.fitbit.com", APIURL: "https://api.fitbit.com"}
 	for name, c := range map[string]struct {
 		context string
 		want    config.Config
 	}{
 		"local": {`{"stage":"local",` + stages + `}`, config.Config{
 			Stage: config.Local, Architecture: runtime.GOARCH, SiteURL: "http://localhost:8080",
-			Strava: strava, LogRetentionDays: 1, Removal: config.Destroy,
+			Strava: strava, Fitbit: fitbit, LogRetentionDays: 1, Removal: config.Destroy,
 		}},
-		"every field; one Strava URL alone": {`{"stage":"prod",` + stages + `}`, config.Config{
+		"every field; one URL of each provider alone": {`{"stage":"prod",` + stages + `}`, config.Config{
 			Stage: config.Prod, Architecture: "arm64", SiteURL: "https://paceline.example",
 			Strava:           config.Strava{APIURL: "https://www.api-v3.strava.com", OAuthURL: strava.OAuthURL, PushURL: strava.PushURL, Revocation: "deauthorize", AthleteCapacity: 999},
+			Fitbit:           config.Fitbit{SiteURL: fitbit.SiteURL, APIURL: "https://fitbit.example/api"},
 			CertificateARN:   "arn:aws:acm:us-east-1:111122223333:certificate/x",
 			AlarmEmail:       "ops@paceline.example",
 			LogRetentionDays: 7, Removal: config.Retain,
 		}},
 		"overrides": {`{"stage":"local","siteUrl":"http://localhost:1","stravaApiUrl":"http://localhost:2/api","stravaOauthUrl":"http://localhost:2/oauth",
-			"stravaPushUrl":"http://localhost:2/push",` + stages + `}`, config.Config{
+			"stravaPushUrl":"http://localhost:2/push","fitbitSiteUrl":"http://localhost:3","fitbitApiUrl":"http://localhost:4",` + stages + `}`, config.Config{
 			Stage: config.Local, Architecture: runtime.GOARCH, SiteURL: "http://localhost:1",
 			Strava:           config.Strava{APIURL: "http://localhost:2/api", OAuthURL: "http://localhost:2/oauth", PushURL: "http://localhost:2/push", Revocation: "revoke", AthleteCapacity: 1},
+			Fitbit:           config.Fitbit{SiteURL: "http://localhost:3", APIURL: "http://localhost:4"},
 			LogRetentionDays: 1, Removal: config.Destroy,
 		}},
 	} {
@@ -91,6 +95,8 @@ func TestLoadNamesWhatIsWrong(t *testing.T) {
 		"password":           {dev(`"strava":{"apiUrl":"https://u:p@x.example"}`), "stages.dev.strava.apiUrl is not a plain URL"},
 		"http to Strava":     {dev(`"strava":{"oauthUrl":"http://x.example"}`), "stages.dev.strava.oauthUrl must begin with https://"},
 		"query":              {dev(`"strava":{"pushUrl":"https://x.example/p?a=b"}`), "stages.dev.strava.pushUrl is not a plain URL"},
+		"http to Fitbit":     {dev(`"fitbit":{"siteUrl":"http://x.example"}`), "stages.dev.fitbit.siteUrl must begin with https://"},
+		"no Fitbit":          {dev(`"fitbit":{"apiUrl":""}`), "stages.dev.fitbit.apiUrl is missing"},
 		"no such revocation": {dev(`"strava":{"revocation":"forget"}`), `stages.dev.strava.revocation must be one of ["revoke" "deauthorize"], not "forget"`},
 		"no place":           {dev(`"strava":{"athleteCapacity":0}`), "stages.dev.strava.athleteCapacity must be at least 1, not 0"},
 		"half a place":       {dev(`"strava":{"athleteCapacity":1.5}`), "stages.dev: json: cannot unmarshal number 1.5"},
