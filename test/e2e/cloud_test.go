@@ -97,6 +97,7 @@ func (c *cloud) paceline(t *testing.T, command string) {
 	cmd.Dir = c.root
 	cmd.Env = append(os.Environ(), "PACELINE_PORT="+c.ports[0], "PACELINE_AWS_PORT="+c.ports[1],
 		"STRAVA_HISTORY=", "STRAVA_API_URL=", "STRAVA_OAUTH_URL=", "STRAVA_PUSH_URL=", "STRAVA_CLIENT_ID=", "STRAVA_CLIENT_SECRET=",
+		"FITBIT_SITE_URL=", "FITBIT_API_URL=", "FITBIT_CLIENT_ID=", "FITBIT_CLIENT_SECRET=",
 		"PERSIST_STATE=1", "STATE_DIR="+c.state)
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -24,7 +24,7 @@ var (
 var platforms = map[string]platform{hostPlatform.name: hostPlatform, lambdaPlatform.name: lambdaPlatform}
 
 // build makes everything that is deployed (the functions for target, the CDK
-// app and the site) and the stand-in.
+// app and the site) and the stand-ins.
 func (c *cloud) build(ctx context.Context, target platform) error {
 	if err := c.buildGo(ctx, target); err != nil {
 		return err
@@ -43,7 +43,7 @@ func (c *cloud) buildGo(ctx context.Context, target platform) error {
 	if len(mains) == 0 {
 		return errors.New("there is no functions/*/*/main.go")
 	}
-	programs := []tool{goBuild("infra", "./infra"), goBuild("strava-standin", "./cmd/strava-standin")}
+	programs := []tool{goBuild("infra", "./infra"), goBuild("strava-standin", "./cmd/strava-standin"), goBuild("fitbit-standin", "./cmd/fitbit-standin")}
 	for _, main := range mains {
 		folder := filepath.Dir(main)
 		boundary, name := filepath.Base(filepath.Dir(folder)), filepath.Base(folder)
@@ -54,7 +54,7 @@ func (c *cloud) buildGo(ctx context.Context, target platform) error {
 		programs = append(programs, function)
 	}
 	stamp := stampFile{path: filepath.Join(root, "dist/go-stamp"), how: target.os + "/" + target.arch + " " + runtime.Version()}
-	for _, source := range []string{"go.mod", "go.sum", "cmd/strava-standin", "functions", "infra", "pkg", "test/strava"} {
+	for _, source := range []string{"go.mod", "go.sum", "cmd/strava-standin", "cmd/fitbit-standin", "functions", "infra", "pkg", "test/strava", "test/fitbit"} {
 		stamp.of = append(stamp.of, filepath.Join(root, source))
 	}
 	for _, program := range programs {

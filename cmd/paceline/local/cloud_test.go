@@ -168,6 +168,7 @@ func TestExecTellsWhatWentWrongAndWhereTheLogIs(t *testing.T) {
 
 func TestToolsSeeNoSecretsAndNoAWSAccount(t *testing.T) {
 	t.Setenv("STRAVA_CLIENT_SECRET", "hush")
+	t.Setenv("FITBIT_CLIENT_SECRET", "hush")
 	t.Setenv("AWS_PROFILE", "mine")
 	t.Setenv("AWS_ENDPOINT_URL_SQS", "https://mine.example")
 	c, _ := testCloud(t)
@@ -176,7 +177,7 @@ func TestToolsSeeNoSecretsAndNoAWSAccount(t *testing.T) {
 			t.Errorf("a tool would see %s", v)
 		}
 	}
-	if env := strings.Join(c.cleanEnv(), " "); strings.Contains(env, "STRAVA_") || strings.Contains(env, "AWS_") {
+	if env := strings.Join(c.cleanEnv(), " "); strings.Contains(env, "STRAVA_") || strings.Contains(env, "FITBIT_") || strings.Contains(env, "AWS_") {
 		t.Errorf("a process would see %s", env)
 	}
 }
@@ -229,21 +230,37 @@ func TestStampKnowsContentsNotTimes(t *testing.T) {
 	expect(false, "after a new file")
 }
 
-func TestApplicationIsMadeUpOnce(t *testing.T) {
+func TestApplicationsAreMadeUpOnce(t *testing.T) {
 	c, _ := testCloud(t)
-	first, err := c.application()
-	if err != nil {
-		t.Fatal(err)
+	made := map[string]bool{}
+	for file, of := range map[string]struct {
+		application func() (application, error)
+		id          string
+	}{
+		"client-secret":        {c.application, madeUpClientID},
+		"fitbit-client-secret": {c.fitbitApplication, madeUpFitbitClientID},
+	} {
+		first, err := of.application()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := of.application()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first.id != of.id || len(first.secret.Reveal()) != 40 || !first.secret.Equal(again.secret) {
+			t.Errorf("made up %s and %s, secrets of length %d", first.id, again.id, len(first.secret.Reveal()))
+		}
+		made[first.secret.Reveal()] = true
+		info, err := os.Stat(c.path(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v", file, info.Mode())
+		}
 	}
-	again, err := c.application()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if first.id != madeUpClientID || len(first.secret.Reveal()) != 40 || !first.secret.Equal(again.secret) {
-		t.Errorf("made up %s and %s, secrets of length %d", first.id, again.id, len(first.secret.Reveal()))
-	}
-	info, err := os.Stat(c.path("client-secret"))
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the secret's file: %v, %v", info.Mode(), err)
+	if len(made) != 2 {
+		t.Error("both applications have one secret")
 	}
 }

@@ -58,11 +58,13 @@ func Command() *cobra.Command {
 		Use:   "local",
 		Short: "Run all of Paceline on this machine",
 		Long: `Run all of Paceline on this machine: the stacks deployed onto an AWS emulator,
-a stand-in for Strava, and the site.
+stand-ins for Strava and Fitbit, and the site.
 
 Environment: PACELINE_PORT (8080), PACELINE_AWS_PORT (4566), STRAVA_HISTORY,
 STRAVA_CLIENT_ID, STRAVA_CLIENT_SECRET; all three of STRAVA_API_URL,
-STRAVA_OAUTH_URL and STRAVA_PUSH_URL for another Strava than the stand-in.`,
+STRAVA_OAUTH_URL and STRAVA_PUSH_URL for another Strava than the stand-in;
+FITBIT_CLIENT_ID, FITBIT_CLIENT_SECRET; both of FITBIT_SITE_URL and
+FITBIT_API_URL for another Fitbit than the stand-in.`,
 	}
 	root.PersistentFlags().StringVar(&dir, "dir", DefaultDir, "folder of this cloud's logs and outputs.json")
 	root.AddCommand(

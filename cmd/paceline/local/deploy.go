@@ -66,7 +66,7 @@ func (c *cloud) inputs(contexts []string) (string, error) {
 }
 
 // deploy brings the emulator to the present state of the code by the CDK CLI.
-func (c *cloud) deploy(ctx context.Context, strava Strava, say func(string)) (string, error) {
+func (c *cloud) deploy(ctx context.Context, strava Strava, fitbit Fitbit, say func(string)) (string, error) {
 	have, err := c.deployed()
 	if err != nil {
 		return "", err
@@ -77,6 +77,8 @@ func (c *cloud) deploy(ctx context.Context, strava Strava, say func(string)) (st
 		"-c", "stravaApiUrl=" + strava.API,
 		"-c", "stravaOauthUrl=" + strava.OAuth,
 		"-c", "stravaPushUrl=" + strava.Push,
+		"-c", "fitbitSiteUrl=" + fitbit.Site,
+		"-c", "fitbitApiUrl=" + fitbit.API,
 	}
 	inputs, err := c.inputs(contexts)
 	if err != nil {

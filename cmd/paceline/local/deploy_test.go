@@ -103,7 +103,7 @@ func TestInputsChangeWithWhatIsDeployed(t *testing.T) {
 		t.Error("the context does not count")
 	}
 	before := digest("stage=local")
-	for _, name := range []string{"dist/strava-standin", "dist/lambda/athlete/serve-api/bootstrap"} {
+	for _, name := range []string{"dist/strava-standin", "dist/fitbit-standin", "dist/lambda/athlete/serve-api/bootstrap"} {
 		if err := writeFile(filepath.Join(c.settings.Root, name), []byte("1"), 0o644); err != nil {
 			t.Fatal(err)
 		}

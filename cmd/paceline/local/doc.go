@@ -1,6 +1,6 @@
 // Package local runs all of Paceline on one machine: the AWS emulator
-// ministack, the stacks of infra deployed onto it by the CDK CLI, a stand-in
-// for Strava, and the site with the API behind one origin, as CloudFront
+// ministack, the stacks of infra deployed onto it by the CDK CLI, stand-ins for
+// Strava and Fitbit, and the site with the API behind one origin, as CloudFront
 // serves them on AWS.
 //
 // Owns: the cloud's folder (.local unless told otherwise) with its logs, its

@@ -104,7 +104,7 @@ func (c *cloud) toolEnv() []string {
 	env := []string{"PATH=" + filepath.Dir(c.node()) + string(os.PathListSeparator) + os.Getenv("PATH")}
 	for _, v := range os.Environ() {
 		name, _, _ := strings.Cut(v, "=")
-		if name == "PATH" || name == "STRAVA_CLIENT_SECRET" || strings.HasPrefix(name, "AWS_") || strings.HasPrefix(name, "CDK_") {
+		if name == "PATH" || name == "STRAVA_CLIENT_SECRET" || name == "FITBIT_CLIENT_SECRET" || strings.HasPrefix(name, "AWS_") || strings.HasPrefix(name, "CDK_") {
 			continue
 		}
 		env = append(env, v)

@@ -30,6 +30,13 @@ type Strava struct {
 	Push  string `json:"push"`
 }
 
+// Fitbit holds the two base URLs of a Fitbit.
+type Fitbit struct {
+	// Site has the consent page, API everything else.
+	Site string `json:"site"`
+	API  string `json:"api"`
+}
+
 // Settings is what a person chooses about one local cloud.
 type Settings struct {
 	// Root is the repository's folder, Dir the cloud's own; both absolute.
@@ -42,6 +49,12 @@ type Settings struct {
 	// of one's own they may be empty: the cloud then makes them up.
 	ClientID     string
 	ClientSecret secret.String
+	// Fitbit is nil when the cloud brings its own stand-in.
+	Fitbit *Fitbit
+	// FitbitClientID and FitbitClientSecret are the Fitbit application's. Without a
+	// Fitbit of one's own they may be empty: the cloud then makes them up.
+	FitbitClientID     string
+	FitbitClientSecret secret.String
 	// History is a JSON array of SummaryActivity which the stand-in loads; may be empty.
 	History string
 }
@@ -49,7 +62,11 @@ type Settings struct {
 // FromEnv reads the settings of the cloud in dir for the repository at root.
 // It reports everything that is wrong at once.
 func FromEnv(root, dir string, getenv func(string) string) (Settings, error) {
-	s := Settings{Root: root, ClientID: getenv("STRAVA_CLIENT_ID"), ClientSecret: secret.New(getenv("STRAVA_CLIENT_SECRET"))}
+	s := Settings{
+		Root:     root,
+		ClientID: getenv("STRAVA_CLIENT_ID"), ClientSecret: secret.New(getenv("STRAVA_CLIENT_SECRET")),
+		FitbitClientID: getenv("FITBIT_CLIENT_ID"), FitbitClientSecret: secret.New(getenv("FITBIT_CLIENT_SECRET")),
+	}
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 
@@ -73,14 +90,27 @@ func FromEnv(root, dir string, getenv func(string) string) (Settings, error) {
 		fail("PACELINE_PORT and PACELINE_AWS_PORT are both %d; they must differ", s.Port)
 	}
 
-	if s.Strava, err = stravaFromEnv(getenv); err != nil {
+	strava, err := addressesFromEnv(getenv, "Strava", "STRAVA_API_URL", "STRAVA_OAUTH_URL", "STRAVA_PUSH_URL")
+	if err != nil {
 		errs = append(errs, err)
+	} else if strava != nil {
+		s.Strava = &Strava{API: strava[0], OAuth: strava[1], Push: strava[2]}
 	}
 	if s.Strava != nil && (s.ClientID == "" || s.ClientSecret.Empty()) {
 		fail("with a Strava of your own, STRAVA_CLIENT_ID and STRAVA_CLIENT_SECRET must be set")
 	}
 	if n, err := strconv.ParseInt(s.ClientID, 10, 64); s.ClientID != "" && (err != nil || n < 1) {
 		fail("STRAVA_CLIENT_ID is %q; it must be a number", s.ClientID)
+	}
+
+	fitbit, err := addressesFromEnv(getenv, "Fitbit", "FITBIT_SITE_URL", "FITBIT_API_URL")
+	if err != nil {
+		errs = append(errs, err)
+	} else if fitbit != nil {
+		s.Fitbit = &Fitbit{Site: fitbit[0], API: fitbit[1]}
+	}
+	if s.Fitbit != nil && (s.FitbitClientID == "" || s.FitbitClientSecret.Empty()) {
+		fail("with a Fitbit of your own, FITBIT_CLIENT_ID and FITBIT_CLIENT_SECRET must be set")
 	}
 
 	if path := getenv("STRAVA_HISTORY"); path != "" {
@@ -96,9 +126,9 @@ func FromEnv(root, dir string, getenv func(string) string) (Settings, error) {
 	return s, errors.Join(errs...)
 }
 
-// stravaFromEnv returns nil when no Strava is named.
-func stravaFromEnv(getenv func(string) string) (*Strava, error) {
-	names := []string{"STRAVA_API_URL", "STRAVA_OAUTH_URL", "STRAVA_PUSH_URL"}
+// addressesFromEnv returns the addresses of a provider by the variables' names,
+// nil when none is set.
+func addressesFromEnv(getenv func(string) string, provider string, names ...string) ([]string, error) {
 	values := make([]string, len(names))
 	var missing []string
 	for i, name := range names {
@@ -113,10 +143,10 @@ func stravaFromEnv(getenv func(string) string) (*Strava, error) {
 	case len(names):
 		return nil, nil
 	case 0:
-		return &Strava{API: values[0], OAuth: values[1], Push: values[2]}, nil
+		return values, nil
 	}
-	return nil, fmt.Errorf("to use another Strava set all of %s; missing: %s (with none of them set, a stand-in is started)",
-		strings.Join(names, ", "), strings.Join(missing, ", "))
+	return nil, fmt.Errorf("to use another %s set all of %s; missing: %s (with none of them set, a stand-in is started)",
+		provider, strings.Join(names, ", "), strings.Join(missing, ", "))
 }
 
 // FindRoot returns the repository's folder: from, or the nearest folder above

@@ -27,12 +27,16 @@ func ownStrava(more ...string) func(string) string {
 	}, more...)...)
 }
 
+func ownFitbit(more ...string) func(string) string {
+	return env(append([]string{"FITBIT_SITE_URL", "http://localhost:9091", "FITBIT_API_URL", "http://localhost:9092/"}, more...)...)
+}
+
 func TestSettingsWithoutEnvironment(t *testing.T) {
 	s, err := FromEnv("/repo", ".local", env())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.AppURL() != "http://localhost:8080" || s.AWSURL() != "http://localhost:4566" || s.Strava != nil || !filepath.IsAbs(s.Dir) {
+	if s.AppURL() != "http://localhost:8080" || s.AWSURL() != "http://localhost:4566" || s.Strava != nil || s.Fitbit != nil || !filepath.IsAbs(s.Dir) {
 		t.Errorf("settings are %+v", s)
 	}
 }
@@ -61,6 +65,18 @@ func TestSettingsFromEnvironment(t *testing.T) {
 	if printed := fmt.Sprintf("%+v", s); strings.Contains(printed, "hush") {
 		t.Errorf("the secret is printed: %s", printed)
 	}
+
+	s, err = FromEnv("/repo", ".local", ownFitbit("FITBIT_CLIENT_ID", "22942C", "FITBIT_CLIENT_SECRET", "hush"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Fitbit == nil || *s.Fitbit != (Fitbit{Site: "http://localhost:9091", API: "http://localhost:9092"}) ||
+		s.FitbitClientID != "22942C" || s.FitbitClientSecret.Reveal() != "hush" || s.Strava != nil {
+		t.Errorf("settings are %+v, Fitbit %+v", s, s.Fitbit)
+	}
+	if printed := fmt.Sprintf("%+v", s); strings.Contains(printed, "hush") {
+		t.Errorf("the secret is printed: %s", printed)
+	}
 }
 
 func TestSettingsThatAreWrong(t *testing.T) {
@@ -72,6 +88,10 @@ func TestSettingsThatAreWrong(t *testing.T) {
 		"two addresses":        {env("STRAVA_API_URL", "http://localhost:1", "STRAVA_PUSH_URL", "http://localhost:1"), []string{"missing: STRAVA_OAUTH_URL ("}},
 		"no address":           {env("STRAVA_API_URL", "localhost:9090"), []string{`STRAVA_API_URL is "localhost:9090"`}},
 		"no credentials":       {ownStrava("STRAVA_CLIENT_ID", "42"), []string{"STRAVA_CLIENT_ID and STRAVA_CLIENT_SECRET must be set"}},
+		"one Fitbit address":   {env("FITBIT_SITE_URL", "http://localhost:1"), []string{"to use another Fitbit set all of", "missing: FITBIT_API_URL ("}},
+		"no Fitbit address":    {env("FITBIT_API_URL", "localhost:9091"), []string{`FITBIT_API_URL is "localhost:9091"`}},
+		"no Fitbit id":         {ownFitbit("FITBIT_CLIENT_SECRET", "x"), []string{"FITBIT_CLIENT_ID and FITBIT_CLIENT_SECRET must be set"}},
+		"no Fitbit secret":     {ownFitbit("FITBIT_CLIENT_ID", "22942C"), []string{"FITBIT_CLIENT_ID and FITBIT_CLIENT_SECRET must be set"}},
 		"history elsewhere":    {ownStrava("STRAVA_CLIENT_ID", "42", "STRAVA_CLIENT_SECRET", "x", "STRAVA_HISTORY", "f"), []string{"STRAVA_HISTORY is for the stand-in"}},
 		"history missing":      {env("STRAVA_HISTORY", "no-such-file"), []string{"there is no file no-such-file"}},
 		"client id":            {env("STRAVA_CLIENT_ID", "me"), []string{`STRAVA_CLIENT_ID is "me"`}},

@@ -15,29 +15,45 @@ import (
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
-// standIn is the process name of the stand-in for Strava.
-const standIn = "strava"
+// The process names of the stand-ins for Strava and Fitbit.
+const (
+	standIn       = "strava"
+	fitbitStandIn = "fitbit"
+)
 
-// madeUpClientID is the application's id at a stand-in when STRAVA_CLIENT_ID is not set.
-const madeUpClientID = "10001"
+// The applications' ids at the stand-ins when STRAVA_CLIENT_ID and
+// FITBIT_CLIENT_ID are not set.
+const (
+	madeUpClientID       = "10001"
+	madeUpFitbitClientID = "22942C"
+)
 
-// application is a Strava application's credentials.
+// application is an application's credentials at a provider.
 type application struct {
 	id     string
 	secret secret.String
 }
 
-// application returns the credentials to register: the person's own or, for
-// the stand-in, ones made up once per cloud.
+// application returns the credentials of the Strava application: the person's
+// own or, for the stand-in, ones made up once per cloud.
 func (c *cloud) application() (application, error) {
-	app := application{id: c.settings.ClientID, secret: c.settings.ClientSecret}
+	return c.orMadeUp(application{c.settings.ClientID, c.settings.ClientSecret}, madeUpClientID, "client-secret")
+}
+
+// fitbitApplication returns those of the Fitbit application likewise.
+func (c *cloud) fitbitApplication() (application, error) {
+	return c.orMadeUp(application{c.settings.FitbitClientID, c.settings.FitbitClientSecret}, madeUpFitbitClientID, "fitbit-client-secret")
+}
+
+// orMadeUp fills in what app lacks: the id, and a secret that it keeps in file.
+func (c *cloud) orMadeUp(app application, id, file string) (application, error) {
 	if app.id == "" {
-		app.id = madeUpClientID
+		app.id = id
 	}
 	if !app.secret.Empty() {
 		return app, nil
 	}
-	path := c.path("client-secret")
+	path := c.path(file)
 	data, err := os.ReadFile(path)
 	if err == nil && len(data) > 0 {
 		app.secret = secret.New(string(data))
@@ -52,10 +68,10 @@ func (c *cloud) application() (application, error) {
 	return app, writeFile(path, []byte(app.secret.Reveal()), 0o600)
 }
 
-// standInPort is where the stand-in listens: where it listens already, or the
+// standInPort is where a stand-in listens: where it listens already, or the
 // first free port above the site's.
-func (c *cloud) standInPort() (int, error) {
-	running, err := c.find(standIn)
+func (c *cloud) standInPort(name string) (int, error) {
+	running, err := c.find(name)
 	if err != nil {
 		return 0, err
 	}
@@ -68,7 +84,7 @@ func (c *cloud) standInPort() (int, error) {
 // startStandIn starts the stand-in for Strava and returns its base URLs. It
 // keeps everything in memory: started anew, it knows no athlete's grant.
 func (c *cloud) startStandIn(ctx context.Context, app application) (strava Strava, startedNow bool, err error) {
-	port, err := c.standInPort()
+	port, err := c.standInPort(standIn)
 	if err != nil {
 		return Strava{}, false, err
 	}
@@ -87,9 +103,25 @@ func (c *cloud) startStandIn(ctx context.Context, app application) (strava Strav
 	return strava, startedNow, err
 }
 
-// controlURL is the page on which a person makes things happen at the stand-in.
-func (c *cloud) controlURL() (string, error) {
-	running, err := c.find(standIn)
+// startFitbitStandIn starts the stand-in for Fitbit and returns its base URLs. It
+// keeps everything in memory, too.
+func (c *cloud) startFitbitStandIn(ctx context.Context, app application) (fitbit Fitbit, startedNow bool, err error) {
+	port, err := c.standInPort(fitbitStandIn)
+	if err != nil {
+		return Fitbit{}, false, err
+	}
+	address := "localhost:" + strconv.Itoa(port)
+	argv := []string{filepath.Join(c.settings.Root, "dist/fitbit-standin"), "--addr", address}
+	env := append(c.cleanEnv(), "FITBIT_CLIENT_ID="+app.id, "FITBIT_CLIENT_SECRET="+app.secret.Reveal())
+	origin := "http://" + address
+	startedNow, err = c.ensure(ctx, spec{name: fitbitStandIn, argv: argv, env: env, port: port}, origin+"/control")
+	return Fitbit{Site: origin, API: origin}, startedNow, err
+}
+
+// controlURL is the page on which a person makes things happen at a stand-in; ""
+// when it does not run.
+func (c *cloud) controlURL(name string) (string, error) {
+	running, err := c.find(name)
 	if err != nil || !running.alive() {
 		return "", err
 	}

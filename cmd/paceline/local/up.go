@@ -16,13 +16,14 @@ type Outputs struct {
 	App    string `json:"app"`
 	AWS    string `json:"aws"`
 	Strava Strava `json:"strava"`
+	Fitbit Fitbit `json:"fitbit"`
 	// Webhook is the full callback URL, secret path segment included.
 	Webhook string `json:"webhook"`
 	Stage   string `json:"stage"`
 }
 
 // names are the processes of a cloud in the order they are ended.
-var names = []string{"front", standIn, emulator}
+var names = []string{"front", standIn, fitbitStandIn, emulator}
 
 func (c *cloud) outputsPath() string { return c.path("outputs.json") }
 
@@ -61,7 +62,11 @@ func (c *cloud) up(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := c.progress.step("deploy", func(say func(string)) (string, error) { return c.deploy(ctx, strava, say) }); err != nil {
+	fitbit, err := c.reachFitbit(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.progress.step("deploy", func(say func(string)) (string, error) { return c.deploy(ctx, strava, fitbit, say) }); err != nil {
 		return err
 	}
 	if err := c.progress.step("site", func(func(string)) (string, error) {
@@ -78,7 +83,7 @@ func (c *cloud) up(ctx context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
-	outputs := Outputs{App: c.settings.AppURL(), AWS: c.settings.AWSURL(), Strava: strava, Stage: stage}
+	outputs := Outputs{App: c.settings.AppURL(), AWS: c.settings.AWSURL(), Strava: strava, Fitbit: fitbit, Stage: stage}
 	if err := c.progress.step("app", func(say func(string)) (string, error) {
 		say("credentials")
 		if err := c.registerApp(ctx, app); err != nil {
@@ -165,15 +170,37 @@ func (c *cloud) reachStrava(ctx context.Context, app application) (strava Strava
 	return strava, err
 }
 
+// reachFitbit returns the Fitbit to speak to: the person's own, or the stand-in,
+// which it starts.
+func (c *cloud) reachFitbit(ctx context.Context) (fitbit Fitbit, err error) {
+	err = c.progress.step("fitbit", func(func(string)) (string, error) {
+		if c.settings.Fitbit != nil {
+			fitbit = *c.settings.Fitbit
+			_, err := c.stop(ctx, fitbitStandIn)
+			return fitbit.API, err
+		}
+		app, err := c.fitbitApplication()
+		if err != nil {
+			return "", err
+		}
+		var now bool
+		fitbit, now, err = c.startFitbitStandIn(ctx, app)
+		return "stand-in at " + fitbit.Site + unless(now, " (runs already)"), err
+	})
+	return fitbit, err
+}
+
 // welcome tells a person where things are.
 func (c *cloud) welcome(outputs Outputs) error {
 	c.progress.line("\n  app     %s", outputs.App)
-	control, err := c.controlURL()
-	if err != nil {
-		return err
-	}
-	if control != "" {
-		c.progress.line("  strava  %s", control)
+	for _, name := range []string{standIn, fitbitStandIn} {
+		control, err := c.controlURL(name)
+		if err != nil {
+			return err
+		}
+		if control != "" {
+			c.progress.line("  %s  %s", name, control)
+		}
 	}
 	c.progress.line("  logs    %s\n", c.show(c.path("log")))
 	given, err := c.deployed()
