@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/paceline/paceline/pkg/kit/boot"
+	"github.com/paceline/paceline/test/awsfault"
 )
 
 func TestMain(m *testing.M) {
@@ -87,8 +90,9 @@ const startTimeout = 60 * time.Second
 // panic, nothing stays behind.
 const leash = `("$0"; kill -KILL 0) & read -r _; kill -KILL 0`
 
-// start runs ministack until stop is called.
-func start(binary, dir string) (endpoint string, stop func(), err error) {
+// start runs ministack until stop is called, with settings of its own beside the
+// usual ones, as NAME=value.
+func start(binary, dir string, settings ...string) (endpoint string, stop func(), err error) {
 	port, err := freePort()
 	if err != nil {
 		return "", nil, err
@@ -103,6 +107,7 @@ func start(binary, dir string) (endpoint string, stop func(), err error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(os.Environ(), "BIND_HOST=127.0.0.1", fmt.Sprintf("GATEWAY_PORT=%d", port), "LOG_LEVEL=WARNING", "TMPDIR="+dir)
+	cmd.Env = append(cmd.Env, settings...)
 	held, err := cmd.StdinPipe()
 	if err != nil {
 		return "", nil, err
@@ -166,6 +171,31 @@ func mustConfig(t *testing.T) aws.Config {
 		t.Fatal(err)
 	}
 	return cfg
+}
+
+// mustProxy puts a proxy that makes calls fail before the test's ministack, and
+// loads the configuration that leads through it.
+func mustProxy(t *testing.T) (*awsfault.Proxy, aws.Config) {
+	t.Helper()
+	cfg := mustConfig(t)
+	proxy, address := mustProxyBefore(t, aws.ToString(cfg.BaseEndpoint))
+	cfg.BaseEndpoint = aws.String(address)
+	return proxy, cfg
+}
+
+func mustProxyBefore(t *testing.T, endpoint string) (proxy *awsfault.Proxy, address string) {
+	t.Helper()
+	target, err := url.Parse(endpoint)
+	if err != nil || target.Host == "" {
+		t.Fatalf("the endpoint %q is no URL: %v", endpoint, err)
+	}
+	proxy = awsfault.New(target)
+	server := httptest.NewServer(proxy)
+	t.Cleanup(func() {
+		proxy.Close()
+		server.Close()
+	})
+	return proxy, server.URL
 }
 
 // mustTable makes a DynamoDB table for the test and returns its name, which
