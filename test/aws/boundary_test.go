@@ -12,14 +12,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
-	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
+	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/credentialstest"
 	"github.com/paceline/paceline/pkg/credentials/ddb"
-	"github.com/paceline/paceline/pkg/credentials/kms"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/ssm"
 	"github.com/paceline/paceline/pkg/credentials/wiring"
@@ -35,14 +34,16 @@ import (
 // adapters, with a proxy before AWS and the Strava stand-in in this process. It
 // runs in real time, shifted by as much as [boundary.settle] adds.
 type boundary struct {
-	proxy     *awsfault.Proxy
-	strava    *strava.Server
-	connect   *credentials.Connect
-	tokens    *credentials.Tokens
-	requester *credentials.Requester
-	departure *credentials.Departure
-	// grants reads the grants table without the proxy.
+	proxy      *awsfault.Proxy
+	strava     *strava.Server
+	connect    *credentials.Connect
+	requester  *credentials.Requester
+	reconciler *credentials.Reconciler
+	// grants and vault are the grants table and the parameters without the proxy.
 	grants *ddb.Table
+	vault  *ssm.Vault
+	// parameters names those of accounts.
+	parameters func(*testing.T) []string
 
 	shift atomic.Int64 // of the time, in ns
 }
@@ -70,37 +71,54 @@ func mustBoundary(t *testing.T, athletes int) *boundary {
 	})
 
 	s := settings.UseTokens{
-		Stage: "test", GrantsTable: mustGrantsTable(t), ParameterPath: "/paceline/test/" + rand.Text(),
+		Stage: "test", GrantsTable: mustGrantsTable(t), AthleteCapacity: athletes, ParameterPath: "/paceline/test/" + rand.Text(),
 		TokenKeyID: mustKey(t, awskms.CreateKeyInput{}), EventBusName: "default",
 		StravaOAuthURL: standin.URL + "/oauth", StravaRevocation: settings.RevocationRevoke, StravaAPIURL: standin.URL + "/api/v3",
 	}
 	direct := mustConfig(t)
-	b.grants = ddb.New(dynamodb.NewFromConfig(direct), s.GrantsTable)
+	b.grants = wiring.Table(direct, s.GrantsTable)
+	b.vault = ssm.New(awsssm.NewFromConfig(direct), s.ParameterPath, s.TokenKeyID)
 	id, key := b.strava.Client()
-	err := ssm.New(awsssm.NewFromConfig(direct), s.ParameterPath, s.TokenKeyID).SaveApp(t.Context(), credentials.ProviderStrava,
+	err := b.vault.SaveApp(t.Context(), credentials.ProviderStrava,
 		credentials.App{ClientID: strconv.FormatInt(id, 10), ClientSecret: secret.New(key)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	sessionKey := mustKey(t, awskms.CreateKeyInput{KeySpec: kmstypes.KeySpecEccNistP256, KeyUsage: kmstypes.KeyUsageTypeSignVerify})
+	b.parameters = func(t *testing.T) (names []string) {
+		pages := awsssm.NewDescribeParametersPaginator(awsssm.NewFromConfig(direct), &awsssm.DescribeParametersInput{
+			ParameterFilters: []ssmtypes.ParameterStringFilter{{
+				Key: aws.String("Path"), Option: aws.String("Recursive"), Values: []string{s.ParameterPath + "/accounts", s.ParameterPath + "/received"},
+			}},
+		})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range page.Parameters {
+				names = append(names, *p.Name)
+			}
+		}
+		return names
+	}
 
 	proxy, cfg := mustProxy(t)
 	b.proxy = proxy
 	metrics, log := &credentialstest.Metrics{}, slog.New(slog.DiscardHandler)
-	table := wiring.Table(cfg, s)
-	b.departure = wiring.Departure(cfg, s, table, metrics, log)
-	b.tokens = b.departure.Tokens
+	table := wiring.Table(cfg, s.GrantsTable)
+	b.reconciler = wiring.Reconciler(cfg, s, table, metrics, log)
 	minter := boot.Minter()
 	minter.Now = b.Now
-	b.tokens.Minter, b.departure.Minter = minter, minter
-	b.requester = &credentials.Requester{Tokens: b.tokens, API: b.departure.API, Log: log}
-	b.connect = &credentials.Connect{
-		Grants: table, States: table, Vault: b.tokens.Vault, OAuth: b.tokens.OAuth,
-		Sessions:  kms.NewSigner(awskms.NewFromConfig(cfg), sessionKey),
-		Publisher: b.tokens.Publisher, Minter: minter,
-		Capacity:  &credentials.Capacity{Census: table, Athletes: athletes, Now: b.Now},
-		NewSecret: boot.NewSecret, RedirectURI: "http://localhost:8080/oauth/callback", Sleep: boot.Sleep,
+	connect, revocation := b.reconciler.Connect, b.reconciler.Revocation
+	for _, store := range []*credentials.TokenStore{
+		&b.reconciler.TokenStore, &connect.TokenStore, &revocation.TokenStore, &revocation.Tokens.TokenStore,
+	} {
+		store.Minter = minter
 	}
+	revocation.Receipts.Minter, connect.Capacity.Now = minter, b.Now
+	connect.States, connect.NewSecret, connect.RedirectURI = table, boot.NewSecret, "http://localhost:8080/oauth/callback"
+	b.connect = connect
+	b.requester = &credentials.Requester{Tokens: revocation.Tokens, API: revocation.API, Log: log}
 	return b
 }
 
@@ -136,24 +154,24 @@ func (b *boundary) connectAthlete(t *testing.T, id int64) error {
 	return err
 }
 
-// settle shifts the time and settles grants until no grant owes anything.
+// settle shifts the time and reconciles grants until none has a pending task.
 func (b *boundary) settle(t *testing.T) {
 	t.Helper()
 	const rounds = 20
 	for range rounds {
 		b.shift.Add(int64(6 * time.Hour))
-		if err := b.departure.Settle(t.Context()); err != nil {
+		if err := b.reconciler.Reconcile(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		owing, err := b.grants.Unsettled(t.Context(), credentials.ProviderStrava)
+		pending, err := b.grants.Pending(t.Context(), credentials.ProviderStrava)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(owing) == 0 {
+		if len(pending) == 0 {
 			return
 		}
 	}
-	t.Errorf("after %d rounds grants still owe something", rounds)
+	t.Errorf("after %d rounds grants still have pending tasks", rounds)
 }
 
 // mustAgree checks that Strava and the grants table agree on which athletes are
@@ -188,7 +206,7 @@ func (b *boundary) mustAgree(t *testing.T) (connected int) {
 // Strava sees throttling that the SDK's own attempts outlast.
 func TestAnAthleteConnectsThroughThrottledStores(t *testing.T) {
 	b := mustBoundary(t, 2)
-	throttled := map[string]string{"ssm": "PutParameter", "dynamodb": "PutItem", "kms": "Sign"}
+	throttled := map[string]string{"ssm": "PutParameter", "dynamodb": "PutItem", "kms": "GenerateDataKey"}
 	for service, operation := range throttled {
 		b.proxy.Add(awsfault.Rule{Service: service, Operation: operation, When: awsfault.First(1), Fault: throttle(service)})
 	}

@@ -55,7 +55,7 @@ type storeCall struct {
 var errWrongAnswer = errors.New("the answer is wrong")
 
 func saveTokens(ctx context.Context, s stores, a credentials.Account) error {
-	version, err := s.vault.SaveTokens(ctx, a, testPair)
+	version, err := s.vault.SaveTokens(ctx, a, 7, testPair)
 	if err == nil && version < 1 {
 		return fmt.Errorf("%w: version %d", errWrongAnswer, version)
 	}
@@ -63,7 +63,7 @@ func saveTokens(ctx context.Context, s stores, a credentials.Account) error {
 }
 
 func holdsTokens(ctx context.Context, s stores, a credentials.Account) (bool, error) {
-	pair, _, err := s.vault.Latest(ctx, a)
+	pair, _, err := s.vault.Latest(ctx, a, 7)
 	if fault.Is(err, fault.NotFound) {
 		return false, nil
 	}
@@ -72,7 +72,7 @@ func holdsTokens(ctx context.Context, s stores, a credentials.Account) (bool, er
 
 func activate(ctx context.Context, s stores, a credentials.Account) error {
 	grant, err := s.grants.Update(ctx, a, func(g *credentials.Grant) error {
-		g.State, g.Generation, g.TokenVersion = credentials.Active, 7, 3
+		g.State, g.Generation = credentials.Active, 7
 		return nil
 	})
 	if err == nil && grant.State != credentials.Active {
@@ -86,7 +86,7 @@ func isActive(ctx context.Context, s stores, a credentials.Account) (bool, error
 	if fault.Is(err, fault.NotFound) {
 		return false, nil
 	}
-	return grant.State == credentials.Active && grant.Generation == 7 && grant.TokenVersion == 3, err
+	return grant.State == credentials.Active && grant.Generation == 7, err
 }
 
 var storeCalls = map[string]storeCall{
@@ -94,7 +94,7 @@ var storeCalls = map[string]storeCall{
 	"read tokens": {
 		service: "ssm", operation: "GetParameter", prepare: saveTokens,
 		call: func(ctx context.Context, s stores, a credentials.Account) error {
-			pair, err := s.vault.Tokens(ctx, a, 1)
+			pair, err := s.vault.Tokens(ctx, a, 7, 1)
 			if err == nil && !samePair(pair, testPair) {
 				return errWrongAnswer
 			}
@@ -103,7 +103,7 @@ var storeCalls = map[string]storeCall{
 	},
 	"drop tokens": {
 		service: "ssm", operation: "DeleteParameter", prepare: saveTokens,
-		call: func(ctx context.Context, s stores, a credentials.Account) error { return s.vault.DropTokens(ctx, a) },
+		call: func(ctx context.Context, s stores, a credentials.Account) error { return s.vault.DropTokens(ctx, a, 7) },
 		happened: func(ctx context.Context, s stores, a credentials.Account) (bool, error) {
 			holds, err := holdsTokens(ctx, s, a)
 			return !holds, err
@@ -123,11 +123,11 @@ var storeCalls = map[string]storeCall{
 	"prepare a seal": {
 		service: "kms", operation: "GenerateDataKey",
 		call: func(ctx context.Context, s stores, a credentials.Account) error {
-			seal, err := s.sealer.NewSeal(ctx, a)
+			seal, err := s.sealer.NewSeal(ctx, a.Provider)
 			if err != nil {
 				return err
 			}
-			sealed, err := seal(testPair)
+			sealed, err := seal(a, testPair)
 			if err == nil && (len(sealed) == 0 || bytes.Contains(sealed, []byte("refresh"))) {
 				return errWrongAnswer
 			}
@@ -137,11 +137,11 @@ var storeCalls = map[string]storeCall{
 	"open a seal": {
 		service: "kms", operation: "Decrypt",
 		call: func(ctx context.Context, s stores, a credentials.Account) error {
-			seal, err := s.sealer.NewSeal(ctx, a)
+			seal, err := s.sealer.NewSeal(ctx, a.Provider)
 			if err != nil {
 				return err
 			}
-			sealed, err := seal(testPair)
+			sealed, err := seal(a, testPair)
 			if err != nil {
 				return err
 			}
