@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -15,7 +16,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/paceline/paceline/pkg/credentials/lambdain"
 	gathering "github.com/paceline/paceline/pkg/gathering/lambdain"
+	"github.com/paceline/paceline/pkg/kit/boot"
 )
+
+// limits suit a network that is far from AWS, and the invocation of the admin
+// function, which may run for 60 s.
+var limits = boot.Limits{Dial: 10 * time.Second, Attempt: 70 * time.Second, Attempts: 3, Call: 70 * time.Second}
 
 // target is the stage to administer.
 type target struct {
@@ -45,6 +51,7 @@ func (t *target) call(ctx context.Context, boundary, output string, req, res any
 	if err != nil {
 		return err
 	}
+	cfg = boot.WithLimits(cfg, limits)
 	name, err := t.function(ctx, cfg, boundary, output)
 	if err != nil {
 		return err
@@ -76,7 +83,7 @@ func (t *target) call(ctx context.Context, boundary, output string, req, res any
 // the local cloud unless the environment names an endpoint.
 func (t *target) aws(ctx context.Context) (aws.Config, error) {
 	if t.stage != "local" || os.Getenv("AWS_ENDPOINT_URL") != "" {
-		return config.LoadDefaultConfig(ctx)
+		return boot.AWS(ctx)
 	}
 	path := filepath.Join(t.dir, "outputs.json")
 	b, err := os.ReadFile(path)
@@ -89,7 +96,7 @@ func (t *target) aws(ctx context.Context) (aws.Config, error) {
 	if err := json.Unmarshal(b, &outputs); err != nil {
 		return aws.Config{}, fmt.Errorf("read %s: %w", path, err)
 	}
-	return config.LoadDefaultConfig(ctx,
+	return boot.AWS(ctx,
 		config.WithBaseEndpoint(outputs.AWS),
 		config.WithRegion("us-east-1"),
 		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("PACELINELOCAL", "paceline", "")))

@@ -14,11 +14,14 @@ import (
 	"github.com/paceline/paceline/pkg/kit/boot"
 )
 
+// limits fit into the function's 5 s.
+var limits = boot.Limits{Dial: time.Second, Attempt: 2 * time.Second, Attempts: 2, Call: 4 * time.Second}
+
 func main() {
 	var s settings.AuthorizeSession
 	ctx := context.Background()
 	cfg, log := boot.Load(ctx, &s)
-	sessions, err := kms.NewVerifier(ctx, awskms.NewFromConfig(cfg), s.SessionKeyID, time.Now)
+	sessions, err := kms.NewVerifier(ctx, awskms.NewFromConfig(boot.WithLimits(cfg, limits)), s.SessionKeyID, time.Now)
 	boot.Must(log, err)
 	lambda.Start((&lambdain.Authorizer{Sessions: sessions}).Handle)
 }

@@ -24,6 +24,10 @@ import (
 	"github.com/paceline/paceline/pkg/kit/obs"
 )
 
+// requesterTime is how long the requester is waited for: it may run for 45 s, and
+// a gatherer starts no job in its last minute.
+const requesterTime = 50 * time.Second
+
 func main() {
 	var s settings.GatherWork
 	cfg, log := boot.Load(context.Background(), &s)
@@ -36,7 +40,7 @@ func main() {
 		Jobs:      table,
 		Webhooks:  table,
 		Quota:     &quota.Engine{Budgets: ddb.NewBudgets(client, s.GatheringTable), Now: time.Now},
-		Strava:    strava.New(strava.ByLambda(awslambda.NewFromConfig(cfg), s.RequesterFunction), time.Now),
+		Strava:    strava.New(strava.ByLambda(awslambda.NewFromConfig(boot.WithLimits(cfg, boot.Waiting(requesterTime))), s.RequesterFunction), time.Now),
 		Waker:     sqs.New(awssqs.NewFromConfig(cfg), s.WakeQueueURL),
 		Publisher: ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
 		Minter:    boot.Minter(),

@@ -19,6 +19,9 @@ import (
 	"github.com/paceline/paceline/pkg/kit/obs"
 )
 
+// checkTime is how long check-subscription is waited for, which may run for 30 s.
+const checkTime = 35 * time.Second
+
 func main() {
 	var s settings.ProbeWebhook
 	cfg, _ := boot.Load(context.Background(), &s)
@@ -26,7 +29,7 @@ func main() {
 	lambda.Start(obs.Flushing(metrics, lambdain.ProbeWebhook(&gathering.Probe{
 		Webhooks: ddb.New(dynamodb.NewFromConfig(cfg), s.GatheringTable),
 		Check: invoke.Function[credentialsv1.CheckSubscriptionRequest, credentialsv1.CheckSubscriptionResponse](
-			awslambda.NewFromConfig(cfg), s.CheckFunction, "check-subscription"),
+			awslambda.NewFromConfig(boot.WithLimits(cfg, boot.Waiting(checkTime))), s.CheckFunction, "check-subscription"),
 		Metrics: metrics,
 		Now:     time.Now,
 	})))
