@@ -1,6 +1,10 @@
 package provider
 
-import "github.com/paceline/paceline/pkg/credentials"
+import (
+	"encoding/json"
+
+	"github.com/paceline/paceline/pkg/credentials"
+)
 
 // Description is everything in which a provider's authorization server differs
 // from others.
@@ -20,9 +24,13 @@ type Description struct {
 	// Scopes are asked for, joined by ScopeSeparator.
 	Scopes         []string
 	ScopeSeparator string
-	// AccountID finds the account in the answer to a code; empty when it isn't
-	// there.
-	AccountID func(body []byte) string
+	// AccountID finds the account in the members of the answer to a code; empty
+	// when it isn't there.
+	AccountID func(answer map[string]json.RawMessage) string
+	// ProfileURL, unless empty, answers an access token with its account's
+	// profile, whose member "id" names the account. It is asked when the answer to
+	// a code does not name it.
+	ProfileURL string
 	// Meaning tells what an answer other than 200 means.
 	Meaning func(status int, body []byte) Meaning
 }

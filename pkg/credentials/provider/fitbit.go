@@ -45,28 +45,24 @@ func Fitbit(site, api string) Description {
 	}
 }
 
-func fitbitUser(body []byte) string {
-	var t struct {
-		UserID string `json:"user_id"`
-	}
-	_ = json.Unmarshal(body, &t)
-	return t.UserID
-}
+func fitbitUser(answer map[string]json.RawMessage) string { return identifier(answer["user_id"]) }
 
 // fitbitMeaning tells what the refusals of Fitbit's authorization server mean
 // (Fitbit Web API, "Error Handling"; bodies as reported by public clients). A dead
 // token has been seen refused by the revoke endpoint, too, which RFC 7009 does not
 // expect. A status alone, such as that of a firewall's page, says nothing.
 func fitbitMeaning(status int, body []byte) Meaning {
-	switch status {
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
-		for _, kind := range fitbitErrors(body) {
-			switch kind {
-			case "invalid_grant", "invalid_token", "expired_token":
+	if status != http.StatusBadRequest && status != http.StatusUnauthorized && status != http.StatusForbidden {
+		return Unclear
+	}
+	for _, kind := range fitbitErrors(body) {
+		switch kind {
+		case "invalid_grant", "invalid_token", "expired_token":
+			if status != http.StatusForbidden {
 				return GrantRefused
-			case "invalid_client", "unauthorized_client", "insufficient_permissions":
-				return AppRefused
 			}
+		case "invalid_client", "unauthorized_client", "insufficient_permissions":
+			return AppRefused
 		}
 	}
 	return Unclear

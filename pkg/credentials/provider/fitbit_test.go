@@ -223,6 +223,17 @@ func TestFitbitRefusesTheApplication(t *testing.T) {
 	}
 }
 
+func TestFitbitForbidsTheApplicationByName(t *testing.T) {
+	for _, kind := range []string{"invalid_client", "unauthorized_client"} {
+		f := newFitbit(t)
+		o, pair := f.oauth(), f.connected(t, "GGNJL9")
+		f.inject(t, standin.Fault{Status: http.StatusForbidden, Body: `{"errors":[{"errorType":"` + kind + `","message":"n/a"}],"success":false}`})
+		if _, err := o.Refresh(t.Context(), f.app(), pair.Refresh); !errors.Is(err, credentials.ErrAppRefused) {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}
+
 func TestFitbitTroublePasses(t *testing.T) {
 	answer := func(status int, header, body string) standin.Fault {
 		fault := standin.Fault{Status: status, Body: body}
@@ -244,6 +255,11 @@ func TestFitbitTroublePasses(t *testing.T) {
 		"forbidden":         answer(403, "", `{"errors":[{"errorType":"request","message":"x"}],"success":false}`),
 		"a reset":           {Kind: standin.FaultReset},
 		"a lost answer":     {Kind: standin.FaultDrop},
+		"forbidden, empty":  answer(403, "", ``),
+		"forbidden to one":  answer(403, "", `{"errors":[{"errorType":"insufficient_scope","message":"This application does not have permission"}],"success":false}`),
+		"forbidden grant":   answer(403, "", `{"errors":[{"errorType":"invalid_grant","message":"n/a"}],"success":false}`),
+		"a page under 400":  answer(400, "", `<html>`),
+		"a page under 401":  answer(401, "", `<html>`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFitbit(t)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -64,18 +63,38 @@ func (o *OAuth) Exchange(ctx context.Context, app credentials.App, redirectURI s
 	if o.PKCE {
 		form.Set("code_verifier", verifier.Reveal())
 	}
-	auth, body, err := o.token(ctx, app, form)
+	auth, answer, err := o.token(ctx, app, form)
 	if errors.Is(err, errRefused) {
 		return credentials.Authorization{}, credentials.ErrCodeRefused
 	}
 	if err != nil {
 		return credentials.Authorization{}, err
 	}
-	auth.Account = credentials.Account{Provider: o.Provider, ID: o.AccountID(body)}
+	auth.Account = credentials.Account{Provider: o.Provider, ID: o.AccountID(answer)}
+	if !accountID.MatchString(auth.Account.ID) && o.ProfileURL != "" {
+		auth.Account.ID = o.profileID(ctx, auth.Tokens.Access)
+	}
 	if !accountID.MatchString(auth.Account.ID) {
-		return credentials.Authorization{}, fault.New(fault.Transient, "%s's token answer names no account", o.Provider)
+		// Without an account there is nothing to keep the tokens for.
+		err := fault.New(fault.Transient, "%s's token answer names no account", o.Provider)
+		return credentials.Authorization{}, errors.Join(err, o.Revoke(ctx, app, auth.Tokens))
 	}
 	return auth, nil
+}
+
+// profileID asks for the account of an access token; empty if there is no usable
+// answer.
+func (o *OAuth) profileID(ctx context.Context, access secret.String) string {
+	req, err := httpcall.Form(http.MethodGet, o.ProfileURL, nil)
+	if err != nil {
+		return ""
+	}
+	req.Header.Set("Authorization", "Bearer "+access.Reveal())
+	answer, err := httpcall.Do(ctx, o.client, timeout, req)
+	if err != nil || answer.Status != http.StatusOK {
+		return ""
+	}
+	return identifier(readTokenAnswer(answer.Body)["id"])
 }
 
 // Refresh implements [credentials.OAuth].
@@ -123,31 +142,24 @@ func (o *OAuth) deauthorize(ctx context.Context, access secret.String) error {
 }
 
 // token asks the token endpoint.
-func (o *OAuth) token(ctx context.Context, app credentials.App, form url.Values) (credentials.Authorization, []byte, error) {
+func (o *OAuth) token(ctx context.Context, app credentials.App, form url.Values) (credentials.Authorization, tokenAnswer, error) {
 	asked := o.now()
 	body, err := o.post(ctx, app, o.TokenEndpoint, form, o.BasicAuth)
 	if err != nil {
 		return credentials.Authorization{}, nil, err
 	}
-	// What doesn't say when it ends is due for renewal: better than to lose the
-	// refresh token beside it.
-	var t struct {
-		AccessToken  string  `json:"access_token"`
-		RefreshToken string  `json:"refresh_token"`
-		ExpiresIn    float64 `json:"expires_in"` // seconds
-		Scope        string  `json:"scope"`
+	answer := readTokenAnswer(body)
+	access, refresh := answer.text("access_token"), answer.text("refresh_token")
+	if access == "" || refresh == "" {
+		return credentials.Authorization{}, nil, lost(fault.New(fault.Transient, "%s's token answer holds no tokens", o.Provider))
 	}
-	if json.Unmarshal(body, &t) != nil || t.AccessToken == "" || t.RefreshToken == "" {
-		return credentials.Authorization{}, nil, lost(fault.New(fault.Transient, "%s's token answer is not one", o.Provider))
-	}
-	expires := asked.Add(time.Duration(t.ExpiresIn) * time.Second)
 	return credentials.Authorization{
 		Tokens: credentials.TokenPair{
-			Access: secret.New(t.AccessToken), Refresh: secret.New(t.RefreshToken),
-			ExpiresAt: expires.Truncate(time.Second).UTC(), IssuedAt: asked.UTC(),
+			Access: secret.New(access), Refresh: secret.New(refresh),
+			ExpiresAt: answer.expiry(asked, o.RefreshMargin).Truncate(time.Second).UTC(), IssuedAt: asked.UTC(),
 		},
-		Scopes: strings.FieldsFunc(t.Scope, func(r rune) bool { return r == ',' || r == ' ' }),
-	}, body, nil
+		Scopes: answer.scopes(),
+	}, answer, nil
 }
 
 // lost marks a transient fault after which it is unknown whether the provider
@@ -185,7 +197,7 @@ func (o *OAuth) read(answer httpcall.Answer, err error) ([]byte, error) {
 	case answer.Status == http.StatusBadGateway, answer.Status == http.StatusGatewayTimeout:
 		// The server behind the gateway may have done what was asked.
 		return nil, lost(fault.New(fault.Transient, "%s answered with status %d", o.Provider, answer.Status))
-	case answer.Status == http.StatusOK:
+	case answer.Status/100 == 2:
 		return answer.Body, nil
 	}
 	switch o.Meaning(answer.Status, answer.Body) {

@@ -43,16 +43,14 @@ func Strava(base, revocation string) Description {
 }
 
 // stravaAthlete finds the athlete, who comes with the answer to a code only.
-func stravaAthlete(body []byte) string {
-	var t struct {
-		Athlete struct {
-			ID int64 `json:"id"`
-		} `json:"athlete"`
-	}
-	if json.Unmarshal(body, &t) != nil || t.Athlete.ID <= 0 {
+func stravaAthlete(answer map[string]json.RawMessage) string {
+	var athlete map[string]json.RawMessage
+	_ = json.Unmarshal(answer["athlete"], &athlete)
+	id, err := strconv.ParseInt(identifier(athlete["id"]), 10, 64)
+	if err != nil || id <= 0 {
 		return ""
 	}
-	return strconv.FormatInt(t.Athlete.ID, 10)
+	return strconv.FormatInt(id, 10)
 }
 
 // StravaMeaning tells what the refusals of Strava's authorization server, and of

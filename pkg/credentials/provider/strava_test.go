@@ -318,16 +318,3 @@ func TestAnswersThatAreNone(t *testing.T) {
 		t.Error("the client secret was carried to another host")
 	}
 }
-
-func TestATokenThatDoesNotSayItsAgeIsDue(t *testing.T) {
-	client := httpcall.NewClient()
-	client.Transport = strava.InProcess(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(`{"access_token":"a","refresh_token":"new"}`))
-	}))
-	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	o := provider.NewOAuth(client, provider.Strava("http://idp.test", settings.RevocationRevoke), func() time.Time { return now })
-	pair, err := o.Refresh(t.Context(), credentials.App{}, secret.New("old"))
-	if err != nil || pair.Refresh.Reveal() != "new" || pair.ExpiresAt.After(now) {
-		t.Errorf("%v, expires at %v", err, pair.ExpiresAt)
-	}
-}
