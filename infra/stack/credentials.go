@@ -224,6 +224,11 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 	alarms := []alarm{
 		{"TokensUnsavedAlarm", "tokens could not be saved", settings.MetricTokensUnsaved, "Sum", 5, 1},
 		{"GrantsDegradedAlarm", "many athletes have to connect again", settings.MetricGrantsDegraded, "Sum", 60, 5},
+		// A gatherer tries a job that fails again after 15 s, and then ever later:
+		// five times within a quarter of an hour.
+		{"CallsFailedAlarm", "forwarded calls fail", settings.MetricCallsFailed, "Sum", 15, 5},
+		{"CallsUnavailableAlarm", "Strava does not answer", settings.MetricCallsUnavailable, "Sum", 15, 5},
+		{"CallsAppRefusedAlarm", "Strava refuses the application", settings.MetricCallsAppRefused, "Sum", 15, 1},
 		{"TasksOverdueAlarm", "a task is overdue", settings.MetricTasksOverdue, "Maximum", 15, 1},
 	}
 	if places := cfg.Strava.AthleteCapacity; places > 1 { // With one place, to be full is to be in use.

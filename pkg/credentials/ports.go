@@ -126,6 +126,16 @@ const (
 	MetricDegraded Metric = "GrantsDegraded"
 	// MetricPostponed: a task of a grant failed, and is tried again.
 	MetricPostponed Metric = "TasksPostponed"
+	// MetricCallFailed: a forwarded call could not be made or finished, for a reason
+	// of ours.
+	MetricCallFailed Metric = "CallsFailed"
+	// MetricCallAppRefused: Strava refused the application when a call was forwarded.
+	MetricCallAppRefused Metric = "CallsAppRefused"
+	// MetricCallUnavailable: Strava gave no answer to a forwarded call, one that
+	// makes no sense, or a 5xx.
+	MetricCallUnavailable Metric = "CallsUnavailable"
+	// MetricCallRateLimited: Strava answered 429 to a forwarded call.
+	MetricCallRateLimited Metric = "CallsRateLimited"
 	// MetricOverdue is how many grants have had a task pending for more than a
 	// day, counted at each [Reconciler.Reconcile]: look at its maximum, never at
 	// its sum.

@@ -1,9 +1,11 @@
 package credentials_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/provider"
 	"github.com/paceline/paceline/pkg/credentials/settings"
+	vendor "github.com/paceline/paceline/pkg/credentials/strava"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -335,6 +338,8 @@ func TestForwardReportsWhoFailedAndHowManyCallsWereSent(t *testing.T) {
 	}{
 		"a page":                                    {nil, []reply{page}, answered, 1},
 		"an error of Strava's":                      {nil, []reply{{status: 500}}, answered, 1},
+		"a rate limit":                              {nil, []reply{{status: 429}}, answered, 1},
+		"an activity that is gone":                  {nil, []reply{{status: 404}}, answered, 1},
 		"no answer":                                 {nil, []reply{noAnswer}, unavailable, 1},
 		"no connection":                             {nil, []reply{notSent}, unavailable, 0},
 		"a malformed setting":                       {nil, []reply{malformed}, failed, 0},
@@ -414,11 +419,136 @@ func TestForwardReportsWhoFailedAndHowManyCallsWereSent(t *testing.T) {
 			if res.Header["X-Ratelimit-Usage"] != usage || (res.Status != 0) != (tc.outcome == answered) || (res.Body != "") != (tc.outcome == answered) {
 				t.Errorf("passed on: %+v", res)
 			}
-			// Why it failed is logged, once.
+			// One line says what came of it, and an error is counted by its kind.
 			if n := strings.Count(w.log.String(), "level=ERROR"); (n == 1) != (tc.outcome == failed) || n > 1 {
 				t.Errorf("logged: %s", w.log.String())
 			}
+			if n := strings.Count(w.log.String(), "call forwarded"); n != 1 || !strings.Contains(w.log.String(), " outcome="+tc.outcome+" calls="+strconv.Itoa(tc.calls)+" ") {
+				t.Errorf("logged: %s", w.log.String())
+			}
+			want := map[string]credentials.Metric{failed: credentials.MetricCallFailed, unavailable: credentials.MetricCallUnavailable, application: credentials.MetricCallAppRefused}[tc.outcome]
+			switch {
+			case tc.outcome == answered && tc.replies[len(tc.replies)-1].status >= 500:
+				want = credentials.MetricCallUnavailable
+			case tc.outcome == answered && tc.replies[len(tc.replies)-1].status == 429:
+				want = credentials.MetricCallRateLimited
+			}
+			for _, metric := range []credentials.Metric{
+				credentials.MetricCallFailed, credentials.MetricCallUnavailable, credentials.MetricCallAppRefused, credentials.MetricCallRateLimited,
+			} {
+				if n := w.counts.Of(metric); (n == 1) != (metric == want) || n > 1 {
+					t.Errorf("counted %s %d times", metric, n)
+				}
+			}
 			w.mustBeSilent()
 		})
+	}
+}
+
+// slowAPI answers like its API after some time.
+type slowAPI struct {
+	credentials.API
+	clock *strava.ManualClock
+	takes time.Duration
+}
+
+func (a slowAPI) Get(ctx context.Context, access secret.String, path string, query map[string]string) (credentials.APIAnswer, error) {
+	a.clock.Advance(a.takes)
+	return a.API.Get(ctx, access, path, query)
+}
+
+// TestForwardLeavesOneLine that says what came of a call, and nothing of what was
+// asked and answered.
+func TestForwardLeavesOneLine(t *testing.T) {
+	const inactiveBody = `{"errors":[{"resource":"Application","field":"Status","code":"Inactive"}]}`
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	answering := func(status int, header map[string]string, body string) credentials.API {
+		return vendor.NewAPI(&http.Client{Transport: strava.InProcess(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+			for name, value := range header {
+				rw.Header().Set(name, value)
+			}
+			rw.WriteHeader(status)
+			_, _ = rw.Write([]byte(body))
+		}))}, "http://strava.test/api/v3")
+	}
+	limits := map[string]string{
+		"X-RateLimit-Limit": "200,2000", "X-RateLimit-Usage": "8,151", "X-ReadRateLimit-Limit": "100, 1000", "X-ReadRateLimit-Usage": "7, 150",
+	}
+	line := func(members string) string {
+		return `{"level":"INFO","msg":"call forwarded","provider":"strava",` + members + "}\n"
+	}
+	usage := `,"usage":"8,151","limit":"200,2000","read_usage":"7, 150","read_limit":"100, 1000"`
+	for name, tc := range map[string]struct {
+		api                 credentials.API
+		path, correlationID string
+		want                string
+	}{
+		"the athlete": {
+			answering(200, limits, `{"firstname":"Ada"}`), "/athlete", "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
+			line(`"endpoint":"athlete","outcome":"answered","calls":1,"duration_ms":1234,"status":200` + usage + `,"correlation_id":"8476a536-e9f4-11e8-9739-2dfe598c3fcd"`),
+		},
+		"activities": {
+			answering(200, limits, `[{"name":"Lunch"}]`), "/athlete/activities", "",
+			line(`"endpoint":"activities","outcome":"answered","calls":1,"duration_ms":1234,"status":200` + usage),
+		},
+		"one activity": {
+			answering(404, limits, ""), "/activities/15000000001", "",
+			line(`"endpoint":"activity","outcome":"answered","calls":1,"duration_ms":1234,"status":404` + usage),
+		},
+		"Strava refuses the application": {
+			answering(403, limits, inactiveBody), "/athlete", "",
+			strings.Replace(line(`"endpoint":"athlete","outcome":"application","calls":1,"duration_ms":1234,"status":403`+usage+
+				`,"fault":"internal","error":"application refused"`), "INFO", "WARN", 1),
+		},
+		"a fault of ours": {
+			&scriptedAPI{replies: []reply{{err: fault.New(fault.Permanent, "the configured URL is malformed"), notSent: true}}}, "/athlete", "",
+			strings.Replace(line(`"endpoint":"athlete","outcome":"failed","calls":0,"duration_ms":1234`+
+				`,"fault":"permanent","error":"the configured URL is malformed","athlete_id":`+strconv.FormatInt(id, 10)), "INFO", "ERROR", 1),
+		},
+		"header fields that are none of Strava's": {
+			answering(200, map[string]string{"X-RateLimit-Usage": "Ada", "X-RateLimit-Limit": "200", "X-ReadRateLimit-Usage": "8,151,Ada"}, "{}"), "/athlete", "",
+			line(`"endpoint":"athlete","outcome":"answered","calls":1,"duration_ms":1234,"status":200`),
+		},
+		"correlation ids that are none": {
+			answering(200, nil, "{}"), "/athlete", "Ada Lovelace\n",
+			line(`"endpoint":"athlete","outcome":"answered","calls":1,"duration_ms":1234,"status":200`),
+		},
+		"a correlation id without an end": {
+			answering(200, nil, "{}"), "/athlete", strings.Repeat("a", 65),
+			line(`"endpoint":"athlete","outcome":"answered","calls":1,"duration_ms":1234,"status":200`),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			requester := &credentials.Requester{
+				Tokens: w.tokens, API: slowAPI{tc.api, w.clock, 1234 * time.Millisecond},
+				Log: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+					if a.Key == slog.TimeKey {
+						return slog.Attr{}
+					}
+					return a
+				}})),
+			}
+			_, err := requester.Forward(t.Context(), credentialsv1.ForwardRequest{
+				AthleteID: id, Generation: generation, Path: tc.path, Query: map[string]string{"before": "1790000000"}, CorrelationID: tc.correlationID,
+			})
+			if err != nil || log.String() != tc.want {
+				t.Errorf("%v, logged\n%s, want\n%s", err, log.String(), tc.want)
+			}
+		})
+	}
+}
+
+func TestAlarmsLookAtWhatIsCounted(t *testing.T) {
+	for counted, watched := range map[credentials.Metric]string{
+		credentials.MetricCallFailed:      settings.MetricCallsFailed,
+		credentials.MetricCallAppRefused:  settings.MetricCallsAppRefused,
+		credentials.MetricCallUnavailable: settings.MetricCallsUnavailable,
+	} {
+		if string(counted) != watched {
+			t.Errorf("%s is counted, and %s looked at", counted, watched)
+		}
 	}
 }

@@ -546,6 +546,21 @@ func TestRefusedWebhooksAreCounted(t *testing.T) {
 	}
 }
 
+// TestErrorsOfForwardedCallsAreAlarms of their own for each kind. A refusal of
+// the application is one at once, the others are when they come again.
+func TestErrorsOfForwardedCallsAreAlarms(t *testing.T) {
+	for _, stage := range stages {
+		s := synth(t, stage)
+		for metric, threshold := range map[string]float64{"CallsFailed": 5, "CallsUnavailable": 5, "CallsAppRefused": 1} {
+			a := s.find(t, "Credentials", "AWS::CloudWatch::Alarm", metric)
+			got := [6]any{a.at("Namespace"), a.at("MetricName"), a.at("Statistic"), a.at("Period"), a.at("Threshold"), a.at("TreatMissingData")}
+			if want := [6]any{"Paceline/Credentials", metric, "Sum", 900.0, threshold, "notBreaching"}; got != want {
+				t.Errorf("stage %s: the alarm looks at %v, want %v", stage, got, want)
+			}
+		}
+	}
+}
+
 // TestWebhooksThatMayNotArriveAreAnAlarm: also when the probe itself is silent.
 func TestWebhooksThatMayNotArriveAreAnAlarm(t *testing.T) {
 	for _, stage := range stages {

@@ -9,6 +9,10 @@ const (
 	MetricGrantsDegraded = "GrantsDegraded"
 	MetricTasksOverdue   = "TasksOverdue"
 
+	MetricCallsFailed      = "CallsFailed"
+	MetricCallsAppRefused  = "CallsAppRefused"
+	MetricCallsUnavailable = "CallsUnavailable"
+
 	MetricAthletesAuthorized = "AthletesAuthorized"
 )
 

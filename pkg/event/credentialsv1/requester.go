@@ -11,6 +11,9 @@ type ForwardRequest struct {
 	// "/activities/{id}". Others are refused as an error of the invocation.
 	Path  string            `json:"path"`
 	Query map[string]string `json:"query,omitempty"`
+	// CorrelationID, of at most 64 letters, digits and hyphens, stands in the
+	// requester's log line of the call. It may be empty.
+	CorrelationID string `json:"correlation_id,omitempty"`
 }
 
 // Outcomes of a forwarded call.
