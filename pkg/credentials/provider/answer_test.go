@@ -3,6 +3,7 @@ package provider_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -294,5 +295,43 @@ func TestOneMemberOfAnyValueCostsNothingElse(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestTokensWithoutAnAccountAreKept: the answer to a code does not name the
+// account, so the profile is asked for it. Only if that fails, too, are the
+// tokens given back.
+func TestTokensWithoutAnAccountAreKept(t *testing.T) {
+	const tokens = `{"access_token":"a","refresh_token":"r","expires_in":21600}`
+	for name, tc := range map[string]struct {
+		profile string
+		account string
+		revoked int
+	}{
+		"a profile":         {`{"id":7.0,"firstname":"x"}`, "7", 0},
+		"no usable profile": {`<html>`, "", 2}, // Once for each token.
+	} {
+		t.Run(name, func(t *testing.T) {
+			revoked := 0
+			client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				body := tokens
+				switch r.URL.Path {
+				case "/api/athlete":
+					if r.Header.Get("Authorization") != "Bearer a" {
+						t.Errorf("authorized by %q", r.Header.Get("Authorization"))
+					}
+					body = tc.profile
+				case "/oauth/revoke":
+					revoked++
+				}
+				return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+			})}
+			d := provider.Strava("http://strava.test/oauth", settings.RevocationRevoke)
+			d.ProfileURL = "http://strava.test/api/athlete"
+			auth, err := provider.NewOAuth(client, d, time.Now).Exchange(t.Context(), credentials.App{ClientID: "1"}, "http://cb", secret.New("c"), secret.New("v"))
+			if auth.Account.ID != tc.account || (err != nil) != (tc.account == "") || revoked != tc.revoked {
+				t.Errorf("account %q, %v, revoked %d times", auth.Account.ID, err, revoked)
+			}
+		})
 	}
 }

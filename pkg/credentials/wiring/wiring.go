@@ -40,6 +40,8 @@ func Ledger(cfg aws.Config, eventBusName string, table *ddb.Table) credentials.L
 
 // Tokens returns the tokens of Strava's athletes.
 func Tokens(cfg aws.Config, s settings.UseTokens, table *ddb.Table, metrics credentials.Metrics) *credentials.Tokens {
+	description := provider.Strava(s.StravaOAuthURL, s.StravaRevocation)
+	description.ProfileURL = s.StravaAPIURL + "/athlete"
 	return &credentials.Tokens{
 		TokenStore: credentials.TokenStore{
 			Ledger:  Ledger(cfg, s.EventBusName, table),
@@ -48,7 +50,7 @@ func Tokens(cfg aws.Config, s settings.UseTokens, table *ddb.Table, metrics cred
 			Metrics: metrics,
 			Sleep:   boot.Sleep,
 		},
-		OAuth: provider.NewOAuth(httpcall.NewClient(), provider.Strava(s.StravaOAuthURL, s.StravaRevocation), time.Now),
+		OAuth: provider.NewOAuth(httpcall.NewClient(), description, time.Now),
 	}
 }
 
