@@ -16,10 +16,9 @@ import (
 func (g Grant) Authorized() bool { return g.TokenVersion != 0 }
 
 // SignedInAt is when the athlete last signed in, which at Strava is to authorize
-// anew. A session lives for a week, so whoever uses the site signs in weekly,
-// and what is known of when an athlete was last here is exact to seven days. It
-// costs nothing: no call of theirs has to be noted, and forwarded calls say
-// nothing, for data is gathered whether anybody looks at it or not.
+// anew. A session that is used lasts for 30 days, so an athlete who uses the site
+// signs in every 30 days, and the time of their last visit is known to that. No
+// call of theirs has to be noted for it.
 func (g Grant) SignedInAt() time.Time { return time.UnixMilli(g.Generation).UTC() }
 
 // MetricAuthorized is how many athletes are authorized, counted anew at each

@@ -15,16 +15,12 @@ import (
 // stateLife is how long an athlete may take on Strava's consent screen.
 const stateLife = 5 * time.Minute
 
-// SessionLife is how long a session lasts.
-const SessionLife = 7 * 24 * time.Hour
-
 // Connect leads athletes through OAuth.
 type Connect struct {
 	Grants    Grants
 	States    States
 	Vault     Vault
 	OAuth     OAuth
-	Sessions  Sessions
 	Publisher Publisher
 	Minter    event.Minter
 	// Capacity is nil where the provider sets no limit.
@@ -37,23 +33,31 @@ type Connect struct {
 	Sleep func(context.Context, time.Duration) error
 }
 
-// Start begins a connect. nonce binds it to the browser: pass what the
-// browser's cookie holds, or an empty one to be given a new one to set. It
-// returns the URL of Strava's consent screen. A not-found fault means that the
-// application's credentials have not been set.
-func (c *Connect) Start(ctx context.Context, nonce secret.String) (authorizeURL string, _ secret.String, _ error) {
+// Started is a connect that has begun.
+type Started struct {
+	// AuthorizeURL is Strava's consent screen.
+	AuthorizeURL string
+	// State is what Strava sends back.
+	State secret.String
+	// Nonce binds the connect to the browser that began it, which keeps it in a
+	// cookie. It is new each time: a nonce that somebody else put into the browser
+	// is of no use to them.
+	Nonce secret.String
+}
+
+// Start begins a connect. A not-found fault means that the application's
+// credentials have not been set.
+func (c *Connect) Start(ctx context.Context) (Started, error) {
 	app, err := c.Vault.App(ctx, c.OAuth.Rules().Provider)
 	if err != nil {
-		return "", nonce, fmt.Errorf("read app: %w", err)
+		return Started{}, fmt.Errorf("read app: %w", err)
 	}
-	if nonce.Empty() {
-		nonce = secret.New(c.NewSecret())
-	}
-	state := secret.New(c.NewSecret())
+	state, nonce := secret.New(c.NewSecret()), secret.New(c.NewSecret())
 	if err := c.States.PutState(ctx, state.SHA256(), nonce.SHA256(), c.Minter.Now().Add(stateLife)); err != nil {
-		return "", nonce, fmt.Errorf("remember state: %w", err)
+		return Started{}, fmt.Errorf("remember state: %w", err)
 	}
-	return c.OAuth.AuthorizeURL(app.ClientID, c.RedirectURI, state.Reveal(), verifier(state, nonce)), nonce, nil
+	target := c.OAuth.AuthorizeURL(app.ClientID, c.RedirectURI, state.Reveal(), verifier(state, nonce))
+	return Started{AuthorizeURL: target, State: state, Nonce: nonce}, nil
 }
 
 // Callback is what Strava's consent screen sends the browser back with.
@@ -70,64 +74,60 @@ type Callback struct {
 }
 
 // Finish completes a connect: it checks the answer, exchanges the code, stores
-// the tokens and the grant, announces the athlete, and opens a session. An
-// account that isn't an athlete's gets no session: nobody would know it.
+// the tokens and the grant, and announces the athlete. It returns for whom a
+// session is to be opened: the zero Session for an account that is not an
+// athlete's.
 //
 // Errors: ErrState, ErrAccessDenied, ErrMissingScope, ErrAppFull,
 // ErrStravaUnavailable, or another fault.
-func (c *Connect) Finish(ctx context.Context, cb Callback) (token secret.String, _ error) {
+func (c *Connect) Finish(ctx context.Context, cb Callback) (Session, error) {
 	if err := c.takeState(ctx, cb.State, cb.Nonce); err != nil {
-		return secret.String{}, err
+		return Session{}, err
 	}
 	if cb.Error != "" {
-		return secret.String{}, ErrAccessDenied
+		return Session{}, ErrAccessDenied
 	}
 	rules := c.OAuth.Rules()
 	scopes := splitScopes(cb.Scope)
 	if len(scopes) > 0 && !rules.enough(scopes) {
-		return secret.String{}, ErrMissingScope
+		return Session{}, ErrMissingScope
 	}
 	app, err := c.Vault.App(ctx, rules.Provider)
 	if err != nil {
-		return secret.String{}, fmt.Errorf("read app: %w", err)
+		return Session{}, fmt.Errorf("read app: %w", err)
 	}
 	auth, err := c.OAuth.Exchange(ctx, app, c.RedirectURI, cb.Code, verifier(cb.State, cb.Nonce))
 	switch {
 	case errors.Is(err, ErrCodeRefused):
-		return secret.String{}, fmt.Errorf("%w: %w", ErrState, err)
+		return Session{}, fmt.Errorf("%w: %w", ErrState, err)
 	case errors.Is(err, ErrAppFull):
-		return secret.String{}, err
+		return Session{}, err
 	case err != nil:
-		return secret.String{}, fmt.Errorf("%w: exchange: %w", ErrStravaUnavailable, err)
+		return Session{}, fmt.Errorf("%w: exchange: %w", ErrStravaUnavailable, err)
 	}
 	if len(auth.Scopes) > 0 {
 		// What the redirect says passed through the browser; this did not.
 		scopes = auth.Scopes
 	}
 	if !rules.enough(scopes) {
-		return secret.String{}, c.decline(ctx, app, auth)
+		return Session{}, c.decline(ctx, app, auth)
 	}
 	if err := c.seat(ctx, app, auth); err != nil {
-		return secret.String{}, err
+		return Session{}, err
 	}
 
 	grant, err := c.store(ctx, auth, scopes)
 	if err != nil {
-		return secret.String{}, err
+		return Session{}, err
 	}
 	if err := announce(ctx, c.Grants, c.Publisher, c.Minter, grant); err != nil {
-		return secret.String{}, err
+		return Session{}, err
 	}
 	athleteID, ok := grant.Account.AthleteID()
 	if !ok {
-		return secret.String{}, nil
+		return Session{}, nil
 	}
-	now := c.Minter.Now()
-	token, err = c.Sessions.Sign(ctx, Session{athleteID, grant.Generation}, now, now.Add(SessionLife))
-	if err != nil {
-		return secret.String{}, fmt.Errorf("open session: %w", err)
-	}
-	return token, nil
+	return Session{athleteID, grant.Generation}, nil
 }
 
 // store puts the new authorization into force in place of any earlier one. It

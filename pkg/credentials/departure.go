@@ -25,8 +25,10 @@ type Departure struct {
 	Vault    Vault
 	OAuth    OAuth
 	// API is asked about claims. There are none where no webhook brings any.
-	API       API
-	Tokens    *Tokens
+	API    API
+	Tokens *Tokens
+	// Sessions of athletes; accounts of other providers have none.
+	Sessions  *Sessions
 	Publisher Publisher
 	Metrics   Metrics
 	Minter    event.Minter
@@ -192,7 +194,13 @@ func (d *Departure) seeThrough(ctx context.Context, grant Grant) error {
 			return err
 		}
 	}
+	athleteID, isAthlete := grant.Account.AthleteID()
 	for _, o := range grant.Departures {
+		if isAthlete {
+			if err := d.Sessions.EndAll(ctx, athleteID, o.Generation, o.Receipt); err != nil {
+				return err
+			}
+		}
 		if err := d.Confirm(ctx, o.Cause, o.Receipt, PartCredentials); err != nil {
 			return err
 		}

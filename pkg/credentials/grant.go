@@ -36,6 +36,9 @@ type Grant struct {
 	// Generation is the Unix time in milliseconds of the authorization,
 	// larger than that of any earlier one of this account.
 	Generation int64
+	// Since is the generation of the first authorization of the unbroken series
+	// that the present one belongs to.
+	Since int64
 	// Scopes that were accepted, in the provider's spelling.
 	Scopes []string
 	State  State
@@ -150,9 +153,15 @@ func (g *Grant) authorize(owner string, scopes []string, version int64, now time
 	if g.State == "" || g.Lease.Owner != owner {
 		return errOutdated
 	}
+	generation := max(now.UnixMilli(), g.Generation+1)
+	since := generation
+	if g.State == Active || g.State == Degraded {
+		since = g.Since
+	}
 	*g = Grant{
 		Account:      g.Account,
-		Generation:   max(now.UnixMilli(), g.Generation+1),
+		Generation:   generation,
+		Since:        since,
 		Scopes:       scopes,
 		State:        Active,
 		TokenVersion: version,
@@ -340,8 +349,9 @@ const (
 	PartActivity    = "activity"
 )
 
-// TombstoneLife is how long an ended grant is remembered: longer than any
-// session lives (7 days), so that none outlives the fence, and than a queue keeps
-// an event (4 days). An event that is moved back from the dead letters may come
-// later still: it grants nothing.
+// TombstoneLife is how long an ended grant is remembered: longer than a queue
+// keeps an event (4 days). An event that is moved back from the dead letters may
+// come later still: it grants nothing. Sessions need no tombstone to end: they
+// are refused without a grant. The tombstone of an ended session or key lives as
+// long, for its holder to learn why it ended.
 const TombstoneLife = 8 * 24 * time.Hour

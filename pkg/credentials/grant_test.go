@@ -20,11 +20,11 @@ func TestTransitions(t *testing.T) {
 	// Each state as it is while I hold the lease.
 	states := map[string]Grant{
 		"nothing": {Account: Athlete(7)},
-		"active":  {Account: Athlete(7), Generation: 5, State: Active, Scopes: []string{"read"}, TokenVersion: 3, Lease: lease, Claim: claimed, Departures: []Departed{old}},
-		refused:   {Account: Athlete(7), Generation: 5, State: Degraded, Reason: refused, TokenVersion: 3, Lease: lease, Claim: claimed},
-		missing:   {Account: Athlete(7), Generation: 5, State: Degraded, Reason: missing, TokenVersion: 3, Lease: lease, Claim: claimed},
-		"revoked": {Account: Athlete(7), Generation: 5, State: Revoked, TokenVersion: 3, Lease: lease, RevokedAt: now},
-		"erased":  {Account: Athlete(7), Generation: 5, State: Erased, Lease: lease, RevokedAt: now},
+		"active":  {Account: Athlete(7), Generation: 5, Since: 2, State: Active, Scopes: []string{"read"}, TokenVersion: 3, Lease: lease, Claim: claimed, Departures: []Departed{old}},
+		refused:   {Account: Athlete(7), Generation: 5, Since: 2, State: Degraded, Reason: refused, TokenVersion: 3, Lease: lease, Claim: claimed},
+		missing:   {Account: Athlete(7), Generation: 5, Since: 2, State: Degraded, Reason: missing, TokenVersion: 3, Lease: lease, Claim: claimed},
+		"revoked": {Account: Athlete(7), Generation: 5, Since: 2, State: Revoked, TokenVersion: 3, Lease: lease, RevokedAt: now},
+		"erased":  {Account: Athlete(7), Generation: 5, Since: 2, State: Erased, Lease: lease, RevokedAt: now},
 	}
 	seen := Grant{Generation: 5, TokenVersion: 3}
 	departure := Departed{Receipt: "r", Generation: 5, Reason: credentialsv1.RevokedLeft}
@@ -83,7 +83,11 @@ func TestTransitions(t *testing.T) {
 				"revoked": {Active, nil}, "erased": {Active, nil},
 			},
 			is: func(before, g Grant) bool {
-				return g.Generation == now.UnixMilli() && g.TokenVersion == 9 && g.Unannounced && g.Reason == "" &&
+				since := g.Generation
+				if before.State == Active || before.State == Degraded {
+					since = before.Since
+				}
+				return g.Generation == now.UnixMilli() && g.Since == since && g.TokenVersion == 9 && g.Unannounced && g.Reason == "" &&
 					g.Claim == Claim{} && g.Lease == Lease{} && g.RevokedAt.IsZero() && len(g.Departures) == len(before.Departures)
 			},
 		},

@@ -39,13 +39,15 @@ type world struct {
 	minter event.Minter
 	ids    atomic.Int64
 
-	client    *http.Client
-	oauth     *provider.OAuth
-	connect   *credentials.Connect
-	tokens    *credentials.Tokens
-	requester *credentials.Requester
-	departure *credentials.Departure
-	admin     *credentials.Admin
+	client      *http.Client
+	oauth       *provider.OAuth
+	credentials *credentialstest.Credentials
+	sessions    *credentials.Sessions
+	connect     *credentials.Connect
+	tokens      *credentials.Tokens
+	requester   *credentials.Requester
+	departure   *credentials.Departure
+	admin       *credentials.Admin
 }
 
 const redirectURI = "http://localhost:8080/oauth/callback"
@@ -77,8 +79,10 @@ func newWorld(t *testing.T, at strava.Settings) *world {
 	w.client = client
 	w.oauth = provider.NewOAuth(client, provider.Strava("http://strava.test/oauth", settings.RevocationRevoke), clock.Now)
 	w.tokens = w.process(sleep)
+	w.credentials = credentialstest.NewCredentials(w.store)
+	w.sessions = &credentials.Sessions{Store: w.credentials, NewSecret: newSecret, Now: clock.Now}
 	w.connect = &credentials.Connect{
-		Grants: w.store, States: w.store, Vault: w.vault, OAuth: w.oauth, Sessions: credentialstest.Sessions{},
+		Grants: w.store, States: w.store, Vault: w.vault, OAuth: w.oauth,
 		Publisher: w.bus, Minter: w.minter, NewSecret: newSecret, RedirectURI: redirectURI, Sleep: sleep,
 		Capacity: &credentials.Capacity{Census: w.store, Athletes: 10, Now: clock.Now},
 	}
@@ -86,7 +90,7 @@ func newWorld(t *testing.T, at strava.Settings) *world {
 	w.requester = &credentials.Requester{Tokens: w.tokens, API: vendor.NewAPI(client, "http://strava.test/api/v3"), Log: log}
 	w.departure = &credentials.Departure{
 		Grants: w.store, Erasures: w.store, Vault: w.vault, OAuth: w.oauth, API: w.requester.API, Tokens: w.tokens,
-		Publisher: w.bus, Metrics: w.counts, Minter: w.minter, Log: log, NewSecret: newSecret,
+		Sessions: w.sessions, Publisher: w.bus, Metrics: w.counts, Minter: w.minter, Log: log, NewSecret: newSecret,
 	}
 	w.admin = &credentials.Admin{
 		Grants: w.store, Erasures: w.store, Vault: w.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"),
@@ -125,7 +129,7 @@ func (w *world) athlete(i int) int64 { return w.strava.Athletes()[i].ID }
 // consented; more is added to the authorize URL's query.
 func (w *world) consent(athleteID int64, more string) credentials.Callback {
 	w.t.Helper()
-	target, nonce, err := w.connect.Start(w.t.Context(), secret.String{})
+	started, err := w.connect.Start(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -133,7 +137,7 @@ func (w *world) consent(athleteID int64, more string) credentials.Callback {
 		Transport:     strava.InProcess(w.strava),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	res, err := client.Get(fmt.Sprintf("%s&as_athlete=%d%s", target, athleteID, more))
+	res, err := client.Get(fmt.Sprintf("%s&as_athlete=%d%s", started.AuthorizeURL, athleteID, more))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -144,7 +148,7 @@ func (w *world) consent(athleteID int64, more string) credentials.Callback {
 	q := back.Query()
 	return credentials.Callback{
 		State: secret.New(q.Get("state")), Code: secret.New(q.Get("code")),
-		Scope: q.Get("scope"), Error: q.Get("error"), Nonce: nonce,
+		Scope: q.Get("scope"), Error: q.Get("error"), Nonce: started.Nonce,
 	}
 }
 

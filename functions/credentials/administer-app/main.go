@@ -17,6 +17,7 @@ import (
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/ssm"
 	"github.com/paceline/paceline/pkg/credentials/strava"
+	"github.com/paceline/paceline/pkg/credentials/wiring"
 	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/ebus"
 	"github.com/paceline/paceline/pkg/kit/httpcall"
@@ -30,6 +31,7 @@ func main() {
 		Grants:      table,
 		Erasures:    table,
 		Waitlist:    &credentials.Waitlist{Room: ddb.NewWaiting(dynamodb.NewFromConfig(cfg), s.WaitingTable), Now: time.Now},
+		Sessions:    wiring.Sessions(cfg, s.CredentialsTable, s.GrantsTable),
 		Vault:       ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID),
 		Push:        strava.NewPush(httpcall.NewClient(), s.StravaPushURL),
 		Publisher:   ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),

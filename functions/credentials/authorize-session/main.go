@@ -1,5 +1,5 @@
-// Command authorize-session is the HTTP API's Lambda authorizer: it tells whose
-// session a call belongs to.
+// Command authorize-session is the HTTP API's Lambda authorizer: it finds out
+// whose session or key a call carries.
 package main
 
 import (
@@ -7,18 +7,20 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
-	"github.com/paceline/paceline/pkg/credentials/kms"
+	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/lambdain"
 	"github.com/paceline/paceline/pkg/credentials/settings"
+	"github.com/paceline/paceline/pkg/credentials/wiring"
 	"github.com/paceline/paceline/pkg/kit/boot"
 )
 
 func main() {
 	var s settings.AuthorizeSession
-	ctx := context.Background()
-	cfg, log := boot.Load(ctx, &s)
-	sessions, err := kms.NewVerifier(ctx, awskms.NewFromConfig(cfg), s.SessionKeyID, time.Now)
-	boot.Must(log, err)
-	lambda.Start((&lambdain.Authorizer{Sessions: sessions}).Handle)
+	cfg, log := boot.Load(context.Background(), &s)
+	authorizer := &lambdain.Authorizer{
+		Callers: &credentials.Authenticator{Store: wiring.Credentials(cfg, s.CredentialsTable, s.GrantsTable), Now: time.Now, Log: log},
+		Cookies: lambdain.CookiesOf(s.Stage),
+		Log:     log,
+	}
+	lambda.Start(authorizer.Handle)
 }

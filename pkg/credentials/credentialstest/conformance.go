@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -36,7 +37,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 			t.Fatalf("a missing grant: %v", err)
 		}
 		want := credentials.Grant{
-			Account: credentials.Athlete(7), Generation: at.UnixMilli(), Scopes: []string{"activity:read", "read"},
+			Account: credentials.Athlete(7), Generation: at.UnixMilli(), Since: 4, Scopes: []string{"activity:read", "read"},
 			State: credentials.Degraded, Reason: "scope_missing", TokenVersion: 3, Parked: []byte{0, 1, 255},
 			Lease: credentials.Lease{Owner: "me", Until: at}, RevokedAt: at, Unannounced: true,
 			Claim: credentials.Claim{ClaimedAt: at, Cause: event.Meta{ID: "1", CorrelationID: "2"}},
@@ -342,6 +343,15 @@ func RunWaitingRoom(t *testing.T, room credentials.WaitingRoom) {
 		t.Errorf("a contact that is gone: %v", err)
 	}
 	waiting(at, late)
+	for n := range 30 { // more than a store may forget at a time
+		enter(fmt.Sprintf("%d@example.com", n), at, at.Add(time.Hour))
+	}
+	for _, want := range []int{31, 0} {
+		if n, err := room.Clear(t.Context()); n != want || err != nil {
+			t.Errorf("%d cleared, %v", n, err)
+		}
+	}
+	waiting(at)
 }
 
 // RunVault checks an adapter of the vault. newVault returns an empty one each

@@ -11,7 +11,6 @@ import (
 
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/kit/fault"
-	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
 // Store is the grants table in memory.
@@ -276,14 +275,6 @@ func (v *Vault) Holds(account credentials.Account) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return len(v.tokens[account]) > 0
-}
-
-// Sessions signs sessions that anybody can read.
-type Sessions struct{}
-
-// Sign implements [credentials.Sessions].
-func (Sessions) Sign(_ context.Context, s credentials.Session, _, expiresAt time.Time) (secret.String, error) {
-	return secret.New(fmt.Sprintf("%d.%d.%d", s.AthleteID, s.Generation, expiresAt.Unix())), nil
 }
 
 // Sealer seals by keeping what it is given; what it returns is a claim ticket.

@@ -35,6 +35,7 @@ type grantItem struct {
 	Provider     string   `dynamodbav:"provider"`
 	AccountID    string   `dynamodbav:"account_id"`
 	Generation   int64    `dynamodbav:"generation"`
+	Since        int64    `dynamodbav:"since"`
 	Scopes       []string `dynamodbav:"scopes,stringset,omitempty"`
 	State        string   `dynamodbav:"state"`
 	TokenVersion int64    `dynamodbav:"token_version"`
@@ -87,6 +88,7 @@ func toItem(g credentials.Grant, revision int64) grantItem {
 		Provider:     g.Account.Provider,
 		AccountID:    g.Account.ID,
 		Generation:   g.Generation,
+		Since:        g.Since,
 		Scopes:       g.Scopes,
 		State:        string(g.State),
 		TokenVersion: g.TokenVersion,
@@ -124,6 +126,7 @@ func (i grantItem) grant() credentials.Grant {
 	g := credentials.Grant{
 		Account:      credentials.Account{Provider: i.Provider, ID: i.AccountID},
 		Generation:   i.Generation,
+		Since:        i.Since,
 		Scopes:       i.Scopes,
 		State:        credentials.State(i.State),
 		TokenVersion: i.TokenVersion,

@@ -50,7 +50,7 @@ func newBoundary(t *testing.T) *boundary {
 		t.Fatal(err)
 	}
 	b.connect = &credentials.Connect{
-		Grants: b.store, States: b.store, Vault: b.vault, OAuth: f.oauth(), Sessions: credentialstest.Sessions{},
+		Grants: b.store, States: b.store, Vault: b.vault, OAuth: f.oauth(),
 		Publisher: b.bus, Minter: b.minter, NewSecret: newID, RedirectURI: redirectURI, Sleep: b.sleep,
 	}
 	b.departure = &credentials.Departure{
@@ -78,12 +78,12 @@ func (b *boundary) process() *credentials.Tokens {
 // consent screen; see [fitbit.consent].
 func (b *boundary) answered(user string, scopes ...string) credentials.Callback {
 	b.t.Helper()
-	target, nonce, err := b.connect.Start(b.t.Context(), secret.String{})
+	started, err := b.connect.Start(b.t.Context())
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	back := b.consent(b.t, target, user, scopes...)
-	return credentials.Callback{State: secret.New(back.Get("state")), Code: secret.New(back.Get("code")), Nonce: nonce}
+	back := b.consent(b.t, started.AuthorizeURL, user, scopes...)
+	return credentials.Callback{State: secret.New(back.Get("state")), Code: secret.New(back.Get("code")), Nonce: started.Nonce}
 }
 
 // mustConnect connects the account and returns the generation.
@@ -130,8 +130,8 @@ const due = 7*time.Hour + time.Minute
 func TestFitbitAccountFromConnectToDeparture(t *testing.T) {
 	b := newBoundary(t)
 	session, err := b.connect.Finish(t.Context(), b.answered(ggnjl9.ID, "activity"))
-	if err != nil || !session.Empty() {
-		t.Fatalf("a session: %v; %v", !session.Empty(), err)
+	if err != nil || session != (credentials.Session{}) {
+		t.Fatalf("a session: %+v; %v", session, err)
 	}
 	g := b.grant()
 	if g.State != credentials.Active || g.Account != ggnjl9 || !slices.Equal(g.Scopes, []string{"activity"}) || g.Owes() {

@@ -53,9 +53,9 @@ type ServeOAuth struct {
 	ParameterPath string `env:"PARAMETER_PATH,required"`
 	// TokenKeyID is the KMS key that encrypts the SecureStrings.
 	TokenKeyID string `env:"TOKEN_KEY_ID,required"`
-	// SessionKeyID is the asymmetric KMS key that signs sessions.
-	SessionKeyID string `env:"SESSION_KEY_ID,required"`
-	EventBusName string `env:"EVENT_BUS_NAME,required"`
+	// CredentialsTable holds sessions and keys.
+	CredentialsTable string `env:"CREDENTIALS_TABLE,required"`
+	EventBusName     string `env:"EVENT_BUS_NAME,required"`
 	// StravaOAuthURL has /authorize, /token, /revoke and /deauthorize under it.
 	StravaOAuthURL string `env:"STRAVA_OAUTH_URL,required"`
 	// StravaRevocation is one of [Revocations].
@@ -64,8 +64,22 @@ type ServeOAuth struct {
 
 // AuthorizeSession configures authorize-session.
 type AuthorizeSession struct {
-	// SessionKeyID is the asymmetric KMS key that signs sessions.
-	SessionKeyID string `env:"SESSION_KEY_ID,required"`
+	// Stage decides how cookies are called.
+	Stage       string `env:"STAGE,required"`
+	GrantsTable string `env:"GRANTS_TABLE,required"`
+	// CredentialsTable holds sessions and keys.
+	CredentialsTable string `env:"CREDENTIALS_TABLE,required"`
+}
+
+// ServeAPI configures serve-api.
+type ServeAPI struct {
+	// Stage decides how cookies are called.
+	Stage string `env:"STAGE,required"`
+	// SiteURL is the site's public origin, without a slash at its end.
+	SiteURL     string `env:"SITE_URL,required"`
+	GrantsTable string `env:"GRANTS_TABLE,required"`
+	// CredentialsTable holds sessions and keys.
+	CredentialsTable string `env:"CREDENTIALS_TABLE,required"`
 }
 
 // UseTokens configures the functions that use tokens: forward-request,
@@ -73,6 +87,8 @@ type AuthorizeSession struct {
 type UseTokens struct {
 	Stage       string `env:"STAGE,required"`
 	GrantsTable string `env:"GRANTS_TABLE,required"`
+	// CredentialsTable holds sessions and keys.
+	CredentialsTable string `env:"CREDENTIALS_TABLE,required"`
 	// ParameterPath is the prefix of every SecureString of this boundary, without
 	// a slash at its end.
 	ParameterPath string `env:"PARAMETER_PATH,required"`
@@ -92,6 +108,8 @@ type AdministerApp struct {
 	// SiteURL is the site's public origin, without a slash at its end.
 	SiteURL     string `env:"SITE_URL,required"`
 	GrantsTable string `env:"GRANTS_TABLE,required"`
+	// CredentialsTable holds sessions and keys.
+	CredentialsTable string `env:"CREDENTIALS_TABLE,required"`
 	// WaitingTable holds the waiting list.
 	WaitingTable string `env:"WAITING_TABLE,required"`
 	// AthleteCapacity is how many athletes the application may have.

@@ -26,6 +26,16 @@ func Table(cfg aws.Config, s settings.UseTokens) *ddb.Table {
 	return ddb.New(dynamodb.NewFromConfig(cfg), s.GrantsTable)
 }
 
+// Credentials is the table of sessions and keys.
+func Credentials(cfg aws.Config, name, grants string) *ddb.CredentialsTable {
+	return ddb.NewCredentials(dynamodb.NewFromConfig(cfg), name, grants)
+}
+
+// Sessions opens and ends sessions.
+func Sessions(cfg aws.Config, name, grants string) *credentials.Sessions {
+	return &credentials.Sessions{Store: Credentials(cfg, name, grants), NewSecret: boot.NewSecret, Now: time.Now}
+}
+
 // API is Strava's REST API.
 func API(s settings.UseTokens) *strava.API {
 	return strava.NewAPI(httpcall.NewClient(), s.StravaAPIURL)
@@ -55,6 +65,7 @@ func Departure(cfg aws.Config, s settings.UseTokens, table *ddb.Table, metrics c
 		OAuth:     tokens.OAuth,
 		API:       API(s),
 		Tokens:    tokens,
+		Sessions:  Sessions(cfg, s.CredentialsTable, s.GrantsTable),
 		Publisher: tokens.Publisher,
 		Metrics:   metrics,
 		Minter:    tokens.Minter,
