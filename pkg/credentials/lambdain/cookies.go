@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
@@ -29,7 +30,7 @@ const hostPrefix = "__Host-"
 type Cookies struct{ plain bool }
 
 // CookiesOf returns the cookies of a stage. Only the local cloud has no TLS.
-func CookiesOf(stage string) Cookies { return Cookies{plain: stage == "local"} }
+func CookiesOf(stage string) Cookies { return Cookies{plain: stage == settings.StageLocal} }
 
 // name is the whole name of a cookie.
 func (c Cookies) name(name string) string {

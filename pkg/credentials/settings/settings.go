@@ -1,5 +1,8 @@
 package settings
 
+// StageLocal is the stage on a developer's machine, the only one without TLS.
+const StageLocal = "local"
+
 // MetricNamespace of every metric of this boundary.
 const MetricNamespace = "Paceline/Credentials"
 
