@@ -77,15 +77,24 @@ type Waitlist struct {
 	Now       func() time.Time
 }
 
-// formMark is stored with a form in place of a nonce: a connect's state is no
-// form, and a form is no state.
-const formMark = "waitlist"
+// FormReason is why there was no place when a form was issued. It is stored with
+// the form in place of a nonce: a connect's state is no form, and a form is no
+// state.
+type FormReason string
+
+// The reasons.
+const (
+	// NoPlaceHere: the application has as many athletes as it may.
+	NoPlaceHere FormReason = "no place here"
+	// NoPlaceAtStrava: Strava refused the athlete, whatever was counted here.
+	NoPlaceAtStrava FormReason = "no place at Strava"
+)
 
 // Issue returns a form, by which one contact can be put on the list within
 // life.
-func (w *Waitlist) Issue(ctx context.Context) (form secret.String, life time.Duration, err error) {
+func (w *Waitlist) Issue(ctx context.Context, why FormReason) (form secret.String, life time.Duration, err error) {
 	form = secret.New(w.NewSecret())
-	if err := w.Forms.PutState(ctx, form.SHA256(), formMark, w.Now().Add(formLife)); err != nil {
+	if err := w.Forms.PutState(ctx, form.SHA256(), string(why), w.Now().Add(formLife)); err != nil {
 		return secret.String{}, 0, fmt.Errorf("issue a form: %w", err)
 	}
 	return form, formLife, nil
@@ -102,13 +111,18 @@ func (w *Waitlist) Join(ctx context.Context, form secret.String, contact string)
 	if err != nil {
 		return err
 	}
-	if err := w.take(ctx, form); err != nil {
+	why, err := w.take(ctx, form)
+	if err != nil {
 		return err
 	}
-	if full, err := w.Capacity.Full(ctx); err != nil {
-		return err
-	} else if !full {
-		return ErrPlaceFree
+	if why == NoPlaceHere {
+		full, err := w.Capacity.Full(ctx)
+		if err != nil {
+			return err
+		}
+		if !full {
+			return ErrPlaceFree
+		}
 	}
 	now := w.Now()
 	// Before the contact is looked at: a full list is full for everybody, or
@@ -129,22 +143,23 @@ func (w *Waitlist) Join(ctx context.Context, form secret.String, contact string)
 	return w.Room.Enter(ctx, Waiting{Contact: contact, Since: now}, now.Add(waitingLife))
 }
 
-// take uses a form up.
-func (w *Waitlist) take(ctx context.Context, form secret.String) error {
+// take uses a form up, and returns why it was issued.
+func (w *Waitlist) take(ctx context.Context, form secret.String) (FormReason, error) {
 	if form.Empty() {
-		return ErrForm
+		return "", ErrForm
 	}
-	mark, expiresAt, err := w.Forms.TakeState(ctx, form.SHA256())
+	stored, expiresAt, err := w.Forms.TakeState(ctx, form.SHA256())
 	if fault.Is(err, fault.NotFound) {
-		return ErrForm
+		return "", ErrForm
 	}
 	if err != nil {
-		return fmt.Errorf("take the form: %w", err)
+		return "", fmt.Errorf("take the form: %w", err)
 	}
-	if mark != formMark || !w.Now().Before(expiresAt) {
-		return ErrForm
+	why := FormReason(stored)
+	if (why != NoPlaceHere && why != NoPlaceAtStrava) || !w.Now().Before(expiresAt) {
+		return "", ErrForm
 	}
-	return nil
+	return why, nil
 }
 
 // List returns those who wait, in the order they came.

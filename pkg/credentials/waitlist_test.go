@@ -35,7 +35,7 @@ func newWaitlist(t *testing.T) *waitlist {
 
 func (w *waitlist) form() secret.String {
 	w.t.Helper()
-	form, life, err := w.Issue(w.t.Context())
+	form, life, err := w.Issue(w.t.Context(), credentials.NoPlaceHere)
 	if err != nil || form.Empty() || life != time.Hour {
 		w.t.Fatalf("a form for %s, %v", life, err)
 	}
@@ -207,4 +207,13 @@ func TestTheWaitlistIsForAFullApplication(t *testing.T) {
 		t.Error(err)
 	}
 	w.expect()
+	// Strava has the last word, also where the setting says otherwise.
+	form, _, err := w.Issue(t.Context(), credentials.NoPlaceAtStrava)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Join(t.Context(), form, "bob@example.com"); err != nil {
+		t.Error(err)
+	}
+	w.expect("bob@example.com")
 }

@@ -53,7 +53,7 @@ func TestAdmin(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	form, _, err := waitlist.Issue(t.Context())
+	form, _, err := waitlist.Issue(t.Context(), credentials.NoPlaceHere)
 	if err != nil {
 		t.Fatal(err)
 	}

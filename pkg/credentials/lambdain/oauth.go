@@ -72,7 +72,7 @@ func (o *OAuth) connect(ctx context.Context, req httpapi.Request) (httpapi.Respo
 			return toSite("strava_unavailable"), nil
 		}
 		if full {
-			return o.full(ctx), nil
+			return o.full(ctx, credentials.NoPlaceHere), nil
 		}
 	}
 	started, err := o.Connect.Start(ctx)
@@ -125,7 +125,7 @@ func (o *OAuth) callback(ctx context.Context, req httpapi.Request) (httpapi.Resp
 		return toSite("state"), nil
 	case errors.Is(err, credentials.ErrAppFull):
 		o.Log.WarnContext(ctx, "the application is at its athlete capacity")
-		return o.full(ctx), nil
+		return o.full(ctx, credentials.NoPlaceAtStrava), nil
 	}
 	o.Log.ErrorContext(ctx, "connect failed", "error", err.Error())
 	return toSite("strava_unavailable"), nil

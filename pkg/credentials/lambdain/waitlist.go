@@ -17,8 +17,8 @@ const maxBody = 1024
 
 // full leads to the page that says that there is no place, with a form for the
 // waiting list. Without one the page says the same.
-func (o *OAuth) full(ctx context.Context) httpapi.Response {
-	form, life, err := o.Waitlist.Issue(ctx)
+func (o *OAuth) full(ctx context.Context, why credentials.FormReason) httpapi.Response {
+	form, life, err := o.Waitlist.Issue(ctx, why)
 	if err != nil {
 		o.Log.ErrorContext(ctx, "no form for the waiting list", "error", err.Error())
 		return toSite("app_full")
