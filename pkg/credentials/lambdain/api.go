@@ -64,10 +64,10 @@ func keyOf(c credentials.Credential) key {
 func (a *API) list(ctx context.Context, by credentials.Session, _ httpapi.Request) (httpapi.Response, error) {
 	all, err := a.Keys.List(ctx, by.AthleteID)
 	out := struct {
-		Keys []key `json:"keys"`
+		Items []key `json:"items"`
 	}{[]key{}}
 	for _, c := range all {
-		out.Keys = append(out.Keys, keyOf(c))
+		out.Items = append(out.Items, keyOf(c))
 	}
 	return httpapi.JSON(http.StatusOK, out), err
 }

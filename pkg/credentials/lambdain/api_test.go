@@ -69,11 +69,11 @@ type keyView struct {
 func (d *desk) list() []keyView {
 	d.t.Helper()
 	res := d.call("GET /v1/me/keys", "", "", nil)
-	var out struct{ Keys []keyView }
+	var out struct{ Items []keyView }
 	if err := json.Unmarshal([]byte(res.Body), &out); err != nil || res.StatusCode != 200 {
 		d.t.Fatalf("%+v, %v", res, err)
 	}
-	return out.Keys
+	return out.Items
 }
 
 func TestKeysAreMadeListedAndRevoked(t *testing.T) {
