@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -277,6 +278,32 @@ func TestWhatWasReadIsNotGoodBeyondItsEnd(t *testing.T) {
 			t.Errorf("after %d0 s: %v", wait, err)
 		}
 	}
+}
+
+// TestAHangingStoreIsAnOutage: the authorizer answers in time whatever the store
+// does, and a session is good although its use cannot be noted.
+func TestAHangingStoreIsAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(t)
+		token := g.open(ann)
+		g.clock.Advance(day)
+		a := g.process()
+		for _, tc := range []struct {
+			at   string
+			want bool
+			took time.Duration
+		}{{"Credential", false, 2 * time.Second}, {"Update", true, time.Second}} {
+			a.Store = &hanging{CredentialStore: g.store, at: tc.at}
+			began := time.Now()
+			_, err := a.Authenticate(t.Context(), credentials.SessionCredential, token, true)
+			if (err == nil) != tc.want || (err != nil && fault.Of(err) != fault.Transient) {
+				t.Errorf("%s hangs: %v", tc.at, err)
+			}
+			if took := time.Since(began); took != tc.took { // of the bubble's own clock
+				t.Errorf("%s hangs: %s", tc.at, took)
+			}
+		}
+	})
 }
 
 func TestAKeyIsNotRememberedAsASession(t *testing.T) {
@@ -672,6 +699,30 @@ func (s *updates) Update(ctx context.Context, c credentials.Credential) error {
 	s.n++
 	if s.err != nil {
 		return s.err
+	}
+	return s.CredentialStore.Update(ctx, c)
+}
+
+// hanging is a store of which one method does not answer.
+type hanging struct {
+	credentials.CredentialStore
+	at string
+}
+
+// Credential implements [credentials.CredentialStore].
+func (s *hanging) Credential(ctx context.Context, athleteID int64, hash string) (credentials.Credential, credentials.Grant, error) {
+	if s.at == "Credential" {
+		<-ctx.Done()
+		return credentials.Credential{}, credentials.Grant{}, ctx.Err()
+	}
+	return s.CredentialStore.Credential(ctx, athleteID, hash)
+}
+
+// Update implements [credentials.CredentialStore].
+func (s *hanging) Update(ctx context.Context, c credentials.Credential) error {
+	if s.at == "Update" {
+		<-ctx.Done()
+		return ctx.Err()
 	}
 	return s.CredentialStore.Update(ctx, c)
 }

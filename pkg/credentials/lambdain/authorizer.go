@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/httpapi"
 	"github.com/paceline/paceline/pkg/kit/secret"
@@ -30,6 +31,8 @@ type Authorizer struct {
 // Handle implements the Lambda authorizer (payload 2.0, simple response). A
 // bearer token goes before cookies.
 func (a *Authorizer) Handle(ctx context.Context, req events.APIGatewayV2CustomAuthorizerV2Request) (events.APIGatewayV2CustomAuthorizerSimpleResponse, error) {
+	ctx, cancel := boot.WithReserve(ctx)
+	defer cancel()
 	res := events.APIGatewayV2CustomAuthorizerSimpleResponse{IsAuthorized: true}
 	kind, candidates := credentials.SessionCredential, a.Cookies.read(req.Cookies, req.Headers, sessionCookie)
 	if key, ok := bearer(req.Headers); ok {
@@ -46,11 +49,12 @@ func (a *Authorizer) Handle(ctx context.Context, req events.APIGatewayV2CustomAu
 			}.Context()
 			return res, nil
 		}
-		if refused, erasure := refusalOf(kind, err); refusal == httpapi.NoSession || refused == httpapi.Unavailable {
+		if refused, erasure := refusalOf(kind, err); receipt == "" || refused == httpapi.Unavailable {
 			refusal, receipt = refused, erasure
 		}
-		if fault.Of(err) == fault.Transient {
+		if refusal == httpapi.Unavailable {
 			a.Log.ErrorContext(ctx, "it is not known who calls", "route", req.RouteKey, "error", err.Error())
+			break // Another look would hang or fail, too.
 		}
 	}
 	res.Context = refusal.Context(receipt)
