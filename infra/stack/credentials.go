@@ -81,8 +81,8 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 			{Name: settings.UnsettledGrantsIndex, Partition: construct.Text("unsettled"), SortKey: construct.Number("due")},
 		},
 	})
-	// Sessions and keys. Athletes sign in and make calls, so the authorizer, which
-	// strangers can reach, has nothing to do with more than it needs.
+	// Sessions and keys are apart from the grants, so that the authorizer, which
+	// strangers can reach, may change nothing else.
 	credentials := construct.NewTable(s, "Credentials", &construct.TableProps{
 		Config:    cfg,
 		Partition: construct.Number("athlete_id"),
@@ -116,7 +116,7 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 	})
 	authorizeSession := construct.NewFunction(s, "authorize-session", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Tells the HTTP API whose session or key a request carries",
+		Description:    "Identifies the session or key of a request for the HTTP API",
 		TimeoutSeconds: 5,
 		Settings: settings.AuthorizeSession{
 			Stage:            string(cfg.Stage),

@@ -110,8 +110,8 @@ func (a *Authenticator) remembered(hash string, now time.Time) (Caller, bool) {
 	return entry.caller, ok && now.Before(entry.until)
 }
 
-// remember keeps a good credential. A full cache is emptied: whoever is still
-// there costs one more read.
+// remember keeps a good credential. A full cache is emptied, which costs one more
+// read of each credential that is still in use.
 func (a *Authenticator) remember(hash string, caller Caller, c Credential, now time.Time) {
 	until := now.Add(cacheTime)
 	if !c.ExpiresAt.IsZero() && c.ExpiresAt.Before(until) {

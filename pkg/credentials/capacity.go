@@ -16,7 +16,7 @@ import (
 func (g Grant) Authorized() bool { return g.TokenVersion != 0 }
 
 // SignedInAt is when the athlete last signed in, which at Strava is to authorize
-// anew. A session that is used lasts for 30 days, so an athlete who uses the site
+// again. A session that is used lasts for 30 days, so an athlete who uses the site
 // signs in every 30 days, and the time of their last visit is known to that. No
 // call of theirs has to be noted for it.
 func (g Grant) SignedInAt() time.Time { return time.UnixMilli(g.Generation).UTC() }

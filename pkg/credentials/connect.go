@@ -40,8 +40,8 @@ type Started struct {
 	// State is what Strava sends back.
 	State secret.String
 	// Nonce binds the connect to the browser that began it, which keeps it in a
-	// cookie. It is new each time: a nonce that somebody else put into the browser
-	// is of no use to them.
+	// cookie. It is new each time, so a nonce that an attacker put into the browser
+	// is of no use.
 	Nonce secret.String
 }
 

@@ -103,8 +103,8 @@ type CredentialStore interface {
 	Sessions(ctx context.Context, cursor string, limit int) (page []Credential, next string, err error)
 }
 
-// keyPrefix tells keys from everything else that is secret, for people and for
-// scanners that look for leaked secrets.
+// keyPrefix lets people, and scanners that look for leaked secrets, recognize a
+// key.
 const keyPrefix = "pck_"
 
 // newCredential makes a credential and the secret that it is known by:

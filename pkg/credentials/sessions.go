@@ -99,7 +99,7 @@ func (s *Sessions) EndAll(ctx context.Context, athleteID, generation int64, rece
 const endPage = 1000
 
 // EndStage ends sessions of all athletes of the stage, page by page: call it
-// until next is empty. Everybody has to sign in again.
+// until next is empty. Every athlete has to sign in again.
 func (s *Sessions) EndStage(ctx context.Context, cursor string) (ended int, next string, err error) {
 	page, next, err := s.Store.Sessions(ctx, cursor, endPage)
 	if err != nil {

@@ -121,7 +121,7 @@ func TestASessionIsItsAthletes(t *testing.T) {
 	}
 }
 
-func TestSecretsThatNobodyWasGiven(t *testing.T) {
+func TestUnknownSecretsAreRefused(t *testing.T) {
 	g := newGate(t)
 	session, key := g.open(ann), g.key(time.Time{})
 	text := session.Reveal()
@@ -331,8 +331,8 @@ func TestWhichSessionsStand(t *testing.T) {
 		"after many":                        {credentials.Grant{State: degraded, Generation: 900, Since: 50}, true},
 		"revoked":                           {credentials.Grant{State: revoked, Generation: 100, Since: 100}, false},
 		"erased":                            {credentials.Grant{State: erased, Generation: 100, Since: 100}, false},
-		"ended and connected anew":          {credentials.Grant{State: active, Generation: 200, Since: 200}, false},
-		"ended, connected anew, and again":  {credentials.Grant{State: active, Generation: 300, Since: 200}, false},
+		"ended and connected again":         {credentials.Grant{State: active, Generation: 200, Since: 200}, false},
+		"ended, connected again, twice":     {credentials.Grant{State: active, Generation: 300, Since: 200}, false},
 		"a grant of before the session":     {credentials.Grant{State: active, Generation: 99, Since: 99}, false},
 		"nothing known of the grant at all": {credentials.Grant{}, false},
 	} {

@@ -49,7 +49,7 @@ const (
 
 // Ways in which the waiting list takes no contact.
 var (
-	// ErrWaitlistFull: nobody more can be put on the waiting list.
+	// ErrWaitlistFull: the list takes no more contacts.
 	ErrWaitlistFull = fault.New(fault.Conflict, "the waiting list is full")
 	// ErrPlaceFree: the application has a place, so there is nothing to wait for.
 	ErrPlaceFree = fault.New(fault.Conflict, "there is a place")

@@ -122,7 +122,7 @@ func TestTheWaitlistTakesAddressesOnly(t *testing.T) {
 	}
 }
 
-func TestAFullWaitlistTellsNobodyWhoIsOnIt(t *testing.T) {
+func TestAFullWaitlistDoesNotRevealItsContacts(t *testing.T) {
 	w := newWaitlist(t)
 	since := w.clock.Now().Add(-2 * time.Hour)
 	for i := range 500 {

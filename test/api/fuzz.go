@@ -144,12 +144,12 @@ func (f *Fuzzer) Call() Call {
 	return c
 }
 
-// ends tells whether the call would end the live session, if it were let.
+// ends reports whether the call would end the live session, if it were let.
 func (f *Fuzzer) ends(c Call) bool {
 	return c.Cookie == f.Live && (c.Route == "DELETE /v1/me/sessions" || c.Route == "POST /oauth/logout")
 }
 
-// live tells whether the call has an identity that opens the operation.
+// live reports whether the call has an identity that opens the operation.
 func (f *Fuzzer) live(c Call) bool {
 	o := f.Document.Operations[c.Route]
 	switch {

@@ -90,7 +90,7 @@ func newSystem(t *testing.T) *system {
 	s.store = credentialstest.NewCredentials(grants)
 	sessions := &credentials.Sessions{Store: s.store, NewSecret: boot.NewSecret, Now: s.clock}
 	capacity := &credentials.Capacity{Census: grants, Athletes: 10, Now: clock}
-	// There is a place for whoever connects, and none for whoever waits.
+	// Connects find a place; the waiting list finds none.
 	s.waitlist = &credentials.Waitlist{
 		Room: &credentialstest.WaitingRoom{}, Forms: grants, Capacity: &credentials.Capacity{Census: grants, Now: clock},
 		NewSecret: boot.NewSecret, Now: clock,

@@ -41,7 +41,7 @@ func (c *cloud) byKey(t *testing.T, method, path, key string) answer {
 	return c.bare(t, method, path, map[string]string{"Authorization": "Bearer " + key})
 }
 
-// byCookie makes a call with one cookie, as somebody does who kept it.
+// byCookie makes a call with one cookie, such as a copy of it.
 func (c *cloud) byCookie(t *testing.T, method, path, cookie string) answer {
 	t.Helper()
 	return c.bare(t, method, path, map[string]string{"Cookie": cookie})

@@ -44,8 +44,8 @@ func (o *OAuth) Routes() map[string]httpapi.Handler {
 }
 
 // deliberate calls handle for a call that a person makes. A browser that fetches
-// ahead (Fetch standard, Sec-Purpose) is told that there is nothing to fetch: it
-// comes again when the person does.
+// ahead (Fetch standard, Sec-Purpose) gets an empty answer and asks again when the
+// person follows the link.
 func deliberate(handle httpapi.Handler) httpapi.Handler {
 	return func(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
 		for _, name := range []string{"sec-purpose", "purpose", "x-moz"} {
