@@ -95,15 +95,25 @@ func (o *OAuth) connect(ctx context.Context, req httpapi.Request) (httpapi.Respo
 // the state. It shows nothing of the state.
 func nonceName(state secret.String) string { return nonceCookie + state.SHA256()[:8] }
 
+// callback completes a connect. Its nonce has served then, whatever comes of it.
 func (o *OAuth) callback(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
+	name := nonceName(secret.New(req.QueryStringParameters["state"]))
+	nonce := o.Cookies.first(req.Cookies, req.Headers, name)
+	res := o.finish(ctx, req, nonce)
+	if !nonce.Empty() {
+		res.Cookies = append(res.Cookies, o.Cookies.set(name, secret.String{}, 0))
+	}
+	return res, nil
+}
+
+func (o *OAuth) finish(ctx context.Context, req httpapi.Request, nonce secret.String) httpapi.Response {
 	q := req.QueryStringParameters
-	state := secret.New(q["state"])
 	session, err := o.Connect.Finish(ctx, credentials.Callback{
-		State: state,
+		State: secret.New(q["state"]),
 		Code:  secret.New(q["code"]),
 		Scope: q["scope"],
 		Error: q["error"],
-		Nonce: o.Cookies.first(req.Cookies, req.Headers, nonceName(state)),
+		Nonce: nonce,
 	})
 	var token secret.String
 	if err == nil {
@@ -112,23 +122,22 @@ func (o *OAuth) callback(ctx context.Context, req httpapi.Request) (httpapi.Resp
 	switch {
 	case err == nil:
 		o.endReplaced(ctx, req)
-		return httpapi.Redirect("/",
-			o.Cookies.set(sessionCookie, token, credentials.SessionLife), o.Cookies.set(nonceName(state), secret.String{}, 0)), nil
+		return httpapi.Redirect("/", o.Cookies.set(sessionCookie, token, credentials.SessionLife))
 	case errors.Is(err, credentials.ErrAccessDenied):
-		return toSite("access_denied"), nil
+		return toSite("access_denied")
 	case errors.Is(err, credentials.ErrMissingScope):
-		return toSite("missing_scope"), nil
+		return toSite("missing_scope")
 	case errors.Is(err, credentials.ErrState) && o.signedIn(ctx, req):
 		// The browser asks again: by its back button, a reload, or a double click.
-		return httpapi.Redirect("/"), nil
+		return httpapi.Redirect("/")
 	case errors.Is(err, credentials.ErrState):
-		return toSite("state"), nil
+		return toSite("state")
 	case errors.Is(err, credentials.ErrAppFull):
 		o.Log.WarnContext(ctx, "the application is at its athlete capacity")
-		return o.full(ctx, credentials.NoPlaceAtStrava), nil
+		return o.full(ctx, credentials.NoPlaceAtStrava)
 	}
 	o.Log.ErrorContext(ctx, "connect failed", "error", err.Error())
-	return toSite("strava_unavailable"), nil
+	return toSite("strava_unavailable")
 }
 
 // sessions are the session cookies of a request, as many as are looked at.

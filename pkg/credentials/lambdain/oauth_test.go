@@ -241,6 +241,9 @@ func TestCallbackLeadsToTheSite(t *testing.T) {
 		if _, ok := cookies(t, res)[sessionName]; ok != (want == "/") {
 			t.Errorf("%s: session %v", more, ok)
 		}
+		if done := the(t, res, noncePrefix); done == nil || done.MaxAge >= 0 {
+			t.Errorf("%s: the nonce stays: %v", more, res.Cookies)
+		}
 	}
 	if res := s.call("GET /oauth/callback", map[string]string{"state": "x", "code": "y", "scope": "activity:read"}); res.Headers["Location"] != "/?error=state" {
 		t.Errorf("a made-up callback: %s", res.Headers["Location"])
@@ -275,9 +278,6 @@ func TestACallbackThatComesAgain(t *testing.T) {
 		t.Fatalf("%+v", first)
 	}
 	session := the(t, first, sessionName)
-	if done := the(t, first, noncePrefix); done == nil || done.MaxAge >= 0 {
-		t.Errorf("the nonce stays: %v", first.Cookies)
-	}
 	live := session.Name + "=" + session.Value
 	for name, tc := range map[string]struct {
 		cookies []string
@@ -292,7 +292,7 @@ func TestACallbackThatComesAgain(t *testing.T) {
 		again := back
 		again.Cookies = tc.cookies
 		res := s.send(again)
-		if res.Headers["Location"] != tc.want || len(res.Cookies) > 0 {
+		if res.Headers["Location"] != tc.want || len(pairs(t, res)) > 0 || the(t, res, sessionName) != nil {
 			t.Errorf("%s: %+v", name, res)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/kit/httpapi"
+	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
 // maxBody is the longest body that is read: an address or a name, and room.
@@ -57,7 +58,9 @@ func (o *OAuth) joinWaitlist(ctx context.Context, req httpapi.Request) (httpapi.
 	case err != nil:
 		return httpapi.Response{}, err
 	}
-	return nothing(), nil
+	res := nothing()
+	res.Cookies = []string{o.Cookies.set(formCookie, secret.String{}, 0)}
+	return res, nil
 }
 
 // readBody reads a body of JSON into input, or says what is wrong with it.

@@ -69,6 +69,9 @@ func TestAFullApplicationOffersTheWaitingList(t *testing.T) {
 		r.Body, r.IsBase64Encoded = base64.StdEncoding.EncodeToString([]byte(r.Body)), true
 	}
 	first := join(nil)
+	if done := cookies(t, first)[formName]; done == nil || done.MaxAge >= 0 {
+		t.Errorf("the form stays: %v", first.Cookies)
+	}
 	if res := join(encoded); res.StatusCode != 403 {
 		t.Errorf("the form a second time: %d", res.StatusCode)
 	}
