@@ -3,6 +3,7 @@ package credentials
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -50,22 +51,18 @@ func (k *Keys) Create(ctx context.Context, by Session, name string, expiresAt ti
 	if !expiresAt.IsZero() && !expiresAt.After(now) {
 		return Credential{}, secret.String{}, fault.New(fault.Invalid, "the end must be in the future")
 	}
-	if n, err := k.live(ctx, by.AthleteID); err != nil {
-		return Credential{}, secret.String{}, err
-	} else if n >= MaxKeys {
-		return Credential{}, secret.String{}, ErrTooManyKeys
-	}
 	key, token := newCredential(KeyCredential, by, k.NewSecret(), now)
 	key.Name, key.ExpiresAt = name, expiresAt
 	if err := create(ctx, k.Store, key); err != nil {
 		return Credential{}, secret.String{}, fmt.Errorf("create key: %w", err)
 	}
-	// Two calls at once may both have found the last place free.
-	if n, err := k.live(ctx, by.AthleteID); err == nil && n > MaxKeys {
-		if err := k.Store.Delete(ctx, []Credential{key}); err != nil {
-			return Credential{}, secret.String{}, fmt.Errorf("take back a key too many: %w", err)
-		}
-		return Credential{}, secret.String{}, ErrTooManyKeys
+	// Counted afterwards, two calls at once never have one key too many.
+	n, err := k.live(ctx, by.AthleteID)
+	if err == nil && n > MaxKeys {
+		err = ErrTooManyKeys
+	}
+	if err != nil {
+		return Credential{}, secret.String{}, errors.Join(err, k.Store.Delete(ctx, []Credential{key}))
 	}
 	return key, token, nil
 }

@@ -418,6 +418,35 @@ func TestSinceOfTheWholeProtocol(t *testing.T) {
 	}
 }
 
+// TestAnEarlierEndLeavesLaterSessions: an erasure that is seen through late, when
+// the athlete has connected again, ends what belongs to it and nothing else.
+func TestAnEarlierEndLeavesLaterSessions(t *testing.T) {
+	g := newGate(t)
+	before, key := g.open(ann), g.key(time.Time{})
+	g.grant(func(one *credentials.Grant) { one.Generation, one.Since = 200, 200 })
+	after := g.open(credentials.Session{AthleteID: 7, Generation: 200})
+	for range 2 {
+		if err := g.sessions.EndAll(t.Context(), 7, 100, "receipt"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := g.session(after); err != nil {
+		t.Errorf("the session of the new authorization: %v", err)
+	}
+	for _, token := range []secret.String{before, key} {
+		if c := g.stored(token); c.Receipt != "receipt" || c.EndedAt.IsZero() {
+			t.Errorf("%+v", c)
+		}
+	}
+	// Another end leaves the first receipt.
+	if err := g.sessions.EndAll(t.Context(), 7, 200, "later"); err != nil {
+		t.Fatal(err)
+	}
+	if c := g.stored(before); c.Receipt != "receipt" {
+		t.Errorf("%+v", c)
+	}
+}
+
 // TestNoReceiptBeforeTheSessionsAreGone: while they cannot be ended, the erasure
 // is not confirmed.
 func TestNoReceiptBeforeTheSessionsAreGone(t *testing.T) {
@@ -691,6 +720,10 @@ func TestAnAthleteHasTenKeysAtMost(t *testing.T) {
 	keys, err := g.keys.List(t.Context(), 7)
 	if err != nil || len(keys) > 11 {
 		t.Errorf("%d keys, one of them expired; %v", len(keys), err)
+	}
+	all, err := g.store.Credentials(t.Context(), 7)
+	if err != nil || len(all) != len(keys) {
+		t.Errorf("%d are stored, %v", len(all), err)
 	}
 }
 

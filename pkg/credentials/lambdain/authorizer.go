@@ -49,10 +49,11 @@ func (a *Authorizer) Handle(ctx context.Context, req events.APIGatewayV2CustomAu
 			}.Context()
 			return res, nil
 		}
-		if refused, erasure := refusalOf(kind, err); receipt == "" || refused == httpapi.Unavailable {
+		refused, erasure := refusalOf(kind, err)
+		if receipt == "" || refused == httpapi.Unavailable {
 			refusal, receipt = refused, erasure
 		}
-		if refusal == httpapi.Unavailable {
+		if refused == httpapi.Unavailable {
 			a.Log.ErrorContext(ctx, "it is not known who calls", "route", req.RouteKey, "error", err.Error())
 			break // Another look would hang or fail, too.
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/paceline/paceline/pkg/credentials/lambdain"
 	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
 // door is the authorizer over memory. Athlete 42 is connected.
@@ -161,6 +162,46 @@ func TestAuthorizerTellsOutagesFromRefusals(t *testing.T) {
 	}
 	if !strings.Contains(d.log.String(), "down") {
 		t.Error("the outage is not logged")
+	}
+}
+
+// failingFor is a store that fails for one secret.
+type failingFor struct {
+	credentials.CredentialStore
+	hash string
+}
+
+// Credential implements [credentials.CredentialStore].
+func (s failingFor) Credential(ctx context.Context, athleteID int64, hash string) (credentials.Credential, credentials.Grant, error) {
+	if hash == s.hash {
+		return credentials.Credential{}, credentials.Grant{}, fault.New(fault.Transient, "down")
+	}
+	return s.CredentialStore.Credential(ctx, athleteID, hash)
+}
+
+// TestAuthorizerTriesEachCookie: one that ended hides neither a good one nor
+// an outage, and leads to its erasure beside a bad one.
+func TestAuthorizerTriesEachCookie(t *testing.T) {
+	d := newDoor(t)
+	if err := (&credentials.Sessions{Store: d.store, Now: func() time.Time { return d.now }}).EndAll(t.Context(), 42, 7, "r"); err != nil {
+		t.Fatal(err)
+	}
+	d.Callers.Store = failingFor{d.store, secret.New("42_down").SHA256()}
+	const cookie = "__Host-paceline_session="
+	for name, tc := range map[string]struct {
+		cookies []string
+		refusal string
+		erasure string
+	}{
+		"before a bad one": {[]string{cookie + d.session, cookie + "42_bad"}, "no-session", "r"},
+		"after a bad one":  {[]string{cookie + "42_bad", cookie + d.session}, "no-session", "r"},
+		"before an outage": {[]string{cookie + d.session, cookie + "42_down"}, "try-again", ""},
+		"after an outage":  {[]string{cookie + "42_down", cookie + d.session}, "try-again", ""},
+	} {
+		got := d.ask(events.APIGatewayV2CustomAuthorizerV2Request{Cookies: tc.cookies})
+		if !maps.Equal(got, map[string]any{"refusal": tc.refusal, "erasure": tc.erasure}) {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }
 
