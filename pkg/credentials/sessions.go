@@ -85,7 +85,7 @@ func (s *Sessions) EndAll(ctx context.Context, athleteID, generation int64, rece
 		return fmt.Errorf("read sessions and keys: %w", err)
 	}
 	for _, c := range all {
-		if c.Generation > generation || !c.EndedAt.IsZero() {
+		if c.Generation > generation {
 			continue
 		}
 		if err := s.Store.End(ctx, c.ended(s.Now(), receipt)); err != nil {
