@@ -189,18 +189,17 @@ func (d *Departure) seeThrough(ctx context.Context, grant Grant) error {
 	if err := d.tell(ctx, grant); err != nil {
 		return err
 	}
+	// Neither waits for the other: Strava may be down for days.
+	ended := d.endSessions(ctx, grant)
 	if grant.State == Revoked {
 		if err := d.drop(ctx, grant, Revoked); err != nil && !errors.Is(err, errOutdated) {
-			return err
+			return errors.Join(err, ended)
 		}
 	}
-	athleteID, isAthlete := grant.Account.AthleteID()
+	if ended != nil {
+		return ended
+	}
 	for _, o := range grant.Departures {
-		if isAthlete {
-			if err := d.Sessions.EndAll(ctx, athleteID, o.Generation, o.Receipt); err != nil {
-				return err
-			}
-		}
 		if err := d.Confirm(ctx, o.Cause, o.Receipt, PartCredentials); err != nil {
 			return err
 		}
@@ -214,6 +213,20 @@ func (d *Departure) seeThrough(ctx context.Context, grant Grant) error {
 	})
 	if err != nil {
 		return fmt.Errorf("note the end of the departure: %w", err)
+	}
+	return nil
+}
+
+// endSessions ends the sessions and keys of the authorizations that ended.
+func (d *Departure) endSessions(ctx context.Context, grant Grant) error {
+	athleteID, ok := grant.Account.AthleteID()
+	if !ok {
+		return nil
+	}
+	for _, o := range grant.Departures {
+		if err := d.Sessions.EndAll(ctx, athleteID, o.Generation, o.Receipt); err != nil {
+			return err
+		}
 	}
 	return nil
 }

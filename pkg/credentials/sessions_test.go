@@ -466,10 +466,39 @@ func TestNoReceiptBeforeTheSessionsAreGone(t *testing.T) {
 	if g := w.grant(id); g.State != credentials.Revoked || !g.Owes() {
 		t.Errorf("the erasure is confirmed: %+v", g)
 	}
+	if w.strava.Athletes()[0].Connected {
+		t.Error("Strava has to wait for it")
+	}
 	w.credentials.Fail(nil)
 	w.settle()
 	w.mustBeErased(id, "once the store works")
 	if c, _, err := w.credentials.Credential(t.Context(), id, token.SHA256()); err != nil || c.Receipt != receipt {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+// TestSessionsEndThoughStravaIsDown, and so does what is kept of them.
+func TestSessionsEndThoughStravaIsDown(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	keys := &credentials.Keys{Store: w.credentials, NewSecret: boot.NewSecret, Now: w.clock.Now}
+	_, token, err := keys.Create(t.Context(), credentials.Session{AthleteID: id, Generation: generation}, "watch", time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.strava.Inject(strava.Fault{Endpoint: "revoke", Kind: strava.Fault503, Count: 1000}); err != nil {
+		t.Fatal(err)
+	}
+	receipt, err := w.admin.RevokeAthlete(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	if g := w.grant(id); g.State != credentials.Revoked {
+		t.Fatalf("%+v", g)
+	}
+	if c, _, err := w.credentials.Credential(t.Context(), id, token.SHA256()); err != nil || c.Receipt != receipt || c.Name != "" {
 		t.Errorf("%+v, %v", c, err)
 	}
 }
