@@ -135,16 +135,16 @@ func create(ctx context.Context, store CredentialStore, c Credential) error {
 		return err
 	}
 	_, grant, err := store.Credential(ctx, c.AthleteID, c.Hash)
+	if err == nil && !grant.Admits(c.Session) {
+		err = ErrRevoked
+	}
+	if err == nil && !draft.ExpiresAt.Equal(c.ExpiresAt) {
+		err = store.Update(ctx, c)
+	}
 	if err != nil {
-		return err
+		return errors.Join(err, store.Delete(ctx, []Credential{c}))
 	}
-	if !grant.Admits(c.Session) {
-		return errors.Join(ErrRevoked, store.Delete(ctx, []Credential{c}))
-	}
-	if draft.ExpiresAt.Equal(c.ExpiresAt) {
-		return nil
-	}
-	return store.Update(ctx, c)
+	return nil
 }
 
 // ownerOf returns the athlete whose credential a secret claims to be.

@@ -567,6 +567,19 @@ func TestAKeyWhoseMakingIsCutOffIsForgotten(t *testing.T) {
 	}
 }
 
+// TestAFailedMakingLeavesNothing: a key that the athlete was never shown is not
+// in the list.
+func TestAFailedMakingLeavesNothing(t *testing.T) {
+	g := newGate(t)
+	g.keys.Store = &updates{CredentialStore: g.store, err: fault.New(fault.Transient, "throttled")}
+	if _, _, err := g.keys.Create(t.Context(), ann, "watch", time.Time{}); fault.Of(err) != fault.Transient {
+		t.Error(err)
+	}
+	if all, err := g.store.Credentials(t.Context(), 7); err != nil || len(all) != 0 {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
 func TestLoggingOut(t *testing.T) {
 	g := newGate(t)
 	laptop, phone, key := g.open(ann), g.open(ann), g.key(time.Time{})
