@@ -84,10 +84,12 @@ type FormReason string
 
 // The reasons.
 const (
-	// NoPlaceHere: the application has as many athletes as it may.
+	// NoPlaceHere: the application had as many athletes as it may when the connect
+	// was to begin.
 	NoPlaceHere FormReason = "no place here"
-	// NoPlaceAtStrava: Strava refused the athlete, whatever was counted here.
-	NoPlaceAtStrava FormReason = "no place at Strava"
+	// NoPlaceAtCallback: the athlete consented and was refused, in most cases by
+	// Strava, whose count is the one that matters.
+	NoPlaceAtCallback FormReason = "no place at the callback"
 )
 
 // Issue returns a form, by which one contact can be put on the list within
@@ -156,7 +158,7 @@ func (w *Waitlist) take(ctx context.Context, form secret.String) (FormReason, er
 		return "", fmt.Errorf("take the form: %w", err)
 	}
 	why := FormReason(stored)
-	if (why != NoPlaceHere && why != NoPlaceAtStrava) || !w.Now().Before(expiresAt) {
+	if (why != NoPlaceHere && why != NoPlaceAtCallback) || !w.Now().Before(expiresAt) {
 		return "", ErrForm
 	}
 	return why, nil

@@ -208,7 +208,7 @@ func TestTheWaitlistIsForAFullApplication(t *testing.T) {
 	}
 	w.expect()
 	// Strava has the last word, also where the setting says otherwise.
-	form, _, err := w.Issue(t.Context(), credentials.NoPlaceAtStrava)
+	form, _, err := w.Issue(t.Context(), credentials.NoPlaceAtCallback)
 	if err != nil {
 		t.Fatal(err)
 	}

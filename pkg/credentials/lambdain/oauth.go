@@ -134,7 +134,7 @@ func (o *OAuth) finish(ctx context.Context, req httpapi.Request, nonce secret.St
 		return toSite("state")
 	case errors.Is(err, credentials.ErrAppFull):
 		o.Log.WarnContext(ctx, "the application is at its athlete capacity")
-		return o.full(ctx, credentials.NoPlaceAtStrava)
+		return o.full(ctx, credentials.NoPlaceAtCallback)
 	}
 	o.Log.ErrorContext(ctx, "connect failed", "error", err.Error())
 	return toSite("strava_unavailable")
