@@ -237,7 +237,7 @@ test('an athlete comes, looks, and goes', async (t) => {
   await step('the session outlives a reload, and logging out ends it', async () => {
     await page.reload()
     await page.getByRole('heading', { name, level: 1 }).waitFor()
-    await page.getByRole('button', { name: 'Log out' }).click()
+    await page.getByRole('button', { name: 'Log out', exact: true }).click()
     await alert().getByText('You are logged out').waitFor()
     await page.reload()
     await connect().waitFor()
@@ -248,6 +248,14 @@ test('an athlete comes, looks, and goes', async (t) => {
     await connectAs(id)
     await page.getByRole('heading', { name, level: 1 }).waitFor()
     assert.equal(await untilCurrent(), gathered)
+  })
+
+  await step('logging out everywhere ends it, too', async () => {
+    await page.getByRole('button', { name: 'Log out everywhere' }).click()
+    await alert().getByText('You are logged out').waitFor()
+    await page.reload()
+    await connectAs(id)
+    await page.getByRole('heading', { name, level: 1 }).waitFor()
   })
 
   await step('leaving erases everything and leaves a receipt', async () => {
