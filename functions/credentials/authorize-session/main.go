@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/ddb"
 	"github.com/paceline/paceline/pkg/credentials/lambdain"
 	"github.com/paceline/paceline/pkg/credentials/settings"
-	"github.com/paceline/paceline/pkg/credentials/wiring"
 	"github.com/paceline/paceline/pkg/kit/boot"
 )
 
@@ -18,7 +19,7 @@ func main() {
 	var s settings.AuthorizeSession
 	cfg, log := boot.Load(context.Background(), &s)
 	authorizer := &lambdain.Authorizer{
-		Callers: &credentials.Authenticator{Store: wiring.Credentials(cfg, s.CredentialsTable, s.GrantsTable), Now: time.Now, Log: log},
+		Callers: &credentials.Authenticator{Store: ddb.NewCredentials(dynamodb.NewFromConfig(cfg), s.CredentialsTable, s.GrantsTable), Now: time.Now, Log: log},
 		Cookies: lambdain.CookiesOf(s.Stage),
 		Log:     log,
 	}

@@ -26,14 +26,10 @@ func Table(cfg aws.Config, s settings.UseTokens) *ddb.Table {
 	return ddb.New(dynamodb.NewFromConfig(cfg), s.GrantsTable)
 }
 
-// Credentials is the table of sessions and keys.
-func Credentials(cfg aws.Config, name, grants string) *ddb.CredentialsTable {
-	return ddb.NewCredentials(dynamodb.NewFromConfig(cfg), name, grants)
-}
-
 // Sessions opens and ends sessions.
-func Sessions(cfg aws.Config, name, grants string) *credentials.Sessions {
-	return &credentials.Sessions{Store: Credentials(cfg, name, grants), NewSecret: boot.NewSecret, Now: time.Now}
+func Sessions(cfg aws.Config, table, grants string) *credentials.Sessions {
+	store := ddb.NewCredentials(dynamodb.NewFromConfig(cfg), table, grants)
+	return &credentials.Sessions{Store: store, NewSecret: boot.NewSecret, Now: time.Now}
 }
 
 // API is Strava's REST API.
