@@ -106,9 +106,9 @@ func (a *API) revoke(ctx context.Context, by credentials.Session, req httpapi.Re
 	return nothing(), nil
 }
 
-func (a *API) logOutEverywhere(ctx context.Context, by credentials.Session, _ httpapi.Request) (httpapi.Response, error) {
+func (a *API) logOutEverywhere(ctx context.Context, by credentials.Session, req httpapi.Request) (httpapi.Response, error) {
 	if err := a.Sessions.EndEverywhere(ctx, by.AthleteID); err != nil {
 		return httpapi.Response{}, err
 	}
-	return a.Cookies.loggedOut(), nil
+	return a.Cookies.loggedOut(req), nil
 }

@@ -172,13 +172,16 @@ func (o *OAuth) logout(ctx context.Context, req httpapi.Request) (httpapi.Respon
 			return httpapi.Response{}, err
 		}
 	}
-	return o.Cookies.loggedOut(), nil
+	return o.Cookies.loggedOut(req), nil
 }
 
-// loggedOut takes the session's cookie away.
-func (c Cookies) loggedOut() httpapi.Response {
+// loggedOut takes the session's cookie away, and those that connects which were
+// given up have left behind.
+func (c Cookies) loggedOut(req httpapi.Request) httpapi.Response {
 	res := nothing()
-	res.Cookies = []string{c.set(sessionCookie, secret.String{}, 0)}
+	for _, name := range append(c.names(req.Cookies, req.Headers, nonceCookie), sessionCookie, formCookie) {
+		res.Cookies = append(res.Cookies, c.set(name, secret.String{}, 0))
+	}
 	return res
 }
 

@@ -402,6 +402,19 @@ func TestLogoutEndsTheSession(t *testing.T) {
 	}
 }
 
+func TestLogoutLeavesNoCookie(t *testing.T) {
+	s := newSite(t, "dev")
+	givenUp := pairs(t, s.call("GET /oauth/connect", nil))
+	jar := append(slices.Clone(givenUp), s.signedIn(), formName+"=f", "other=1")
+	gone := cookies(t, s.call("POST /oauth/logout", nil, jar...))
+	for _, pair := range jar {
+		name, _, _ := strings.Cut(pair, "=")
+		if c := gone[name]; (c != nil && c.MaxAge < 0) != (name != "other") {
+			t.Errorf("%s: %v", name, c)
+		}
+	}
+}
+
 func TestAnotherSitesPageCannotLogOut(t *testing.T) {
 	s := newSite(t, "dev")
 	session := s.signedIn()
