@@ -97,6 +97,21 @@ func (t *Table) AllowItems(functions ...*Function) {
 	t.allow(functions, "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
 }
 
+// AllowGet lets functions read single items by their key, also several at once.
+func (t *Table) AllowGet(functions ...*Function) {
+	t.allow(functions, "dynamodb:GetItem", "dynamodb:BatchGetItem")
+}
+
+// AllowUpdate lets functions change single items by their key.
+func (t *Table) AllowUpdate(functions ...*Function) {
+	t.allow(functions, "dynamodb:UpdateItem")
+}
+
+// AllowDelete lets functions delete items in batches.
+func (t *Table) AllowDelete(functions ...*Function) {
+	t.allow(functions, "dynamodb:BatchWriteItem")
+}
+
 // AllowRead lets functions get and query items; never scan them.
 func (t *Table) AllowRead(functions ...*Function) {
 	t.allow(functions, "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")

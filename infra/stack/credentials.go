@@ -65,7 +65,7 @@ type Credentials struct {
 func NewCredentials(scope constructs.Construct, id string, props *CredentialsProps) *Credentials {
 	b := props.Boundary
 	cfg := b.Config
-	s := newStack(scope, id, cfg, "credentials", "Paceline: tokens, sessions, the requester")
+	s := newStack(scope, id, cfg, "credentials", "Paceline: tokens, sessions and keys, the requester")
 	c := &Credentials{Stack: s, parameterPath: "/paceline/" + string(cfg.Stage) + "/credentials"}
 
 	if cfg.Placeholder() {
@@ -75,11 +75,7 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 			Description: jsii.String("siteUrl of the stage in cdk.json, which is still a placeholder"),
 		}).ValueAsString()
 	}
-	c.tokenKey = newKey(s, "TokenKey", cfg, "Encrypts Strava tokens and application credentials in Parameter Store", nil)
-	sessionKey := newKey(s, "SessionKey", cfg, "Signs sessions", &awskms.KeyProps{
-		KeySpec:  awskms.KeySpec_ECC_NIST_P256,
-		KeyUsage: awskms.KeyUsage_SIGN_VERIFY,
-	})
+	c.tokenKey = newKey(s, "TokenKey", cfg, "Encrypts Strava tokens and application credentials in Parameter Store")
 	grants := construct.NewTable(s, "Grants", &construct.TableProps{
 		Config:    cfg,
 		Partition: construct.Text("pk"),
@@ -87,6 +83,13 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 			{Name: settings.GrantsByProviderIndex, Partition: construct.Text("provider"), SortKey: construct.Text("pk")},
 			{Name: settings.PendingGrantsIndex, Partition: construct.Text("pending_of"), SortKey: construct.Number("due")},
 		},
+	})
+	// Sessions and keys are apart from the grants, so that the authorizer, which
+	// strangers can reach, may change nothing else.
+	credentials := construct.NewTable(s, "Credentials", &construct.TableProps{
+		Config:    cfg,
+		Partition: construct.Number("athlete_id"),
+		SortKey:   construct.Text("hash"),
 	})
 	// Apart from the grants: nothing leads from who waits to an athlete.
 	waiting := construct.NewTable(s, "Waiting", &construct.TableProps{
@@ -98,6 +101,7 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 	useTokens := settings.UseTokens{
 		Stage:            string(cfg.Stage),
 		GrantsTable:      *grants.TableName(),
+		CredentialsTable: *credentials.TableName(),
 		AthleteCapacity:  cfg.Strava.AthleteCapacity,
 		ParameterPath:    c.parameterPath,
 		TokenKeyID:       *c.tokenKey.KeyId(),
@@ -114,14 +118,28 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 			UseTokens:    useTokens,
 			SiteURL:      cfg.SiteURL,
 			WaitingTable: *waiting.TableName(),
-			SessionKeyID: *sessionKey.KeyId(),
 		},
 	})
 	authorizeSession := construct.NewFunction(s, "authorize-session", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Tells the HTTP API whose session a request carries",
+		Description:    "Identifies the session or key of a request for the HTTP API",
 		TimeoutSeconds: 5,
-		Settings:       settings.AuthorizeSession{SessionKeyID: *sessionKey.KeyId()},
+		Settings: settings.AuthorizeSession{
+			Stage:            string(cfg.Stage),
+			GrantsTable:      *grants.TableName(),
+			CredentialsTable: *credentials.TableName(),
+		},
+	})
+	serveAPI := construct.NewFunction(s, "serve-api", &construct.FunctionProps{
+		Boundary:       b,
+		Description:    "Lets athletes make and revoke keys for programs, and log out everywhere",
+		TimeoutSeconds: 28, // API Gateway waits for 30 s.
+		Settings: settings.ServeAPI{
+			Stage:            string(cfg.Stage),
+			SiteURL:          cfg.SiteURL,
+			GrantsTable:      *grants.TableName(),
+			CredentialsTable: *credentials.TableName(),
+		},
 	})
 	forwardRequest := construct.NewFunction(s, "forward-request", &construct.FunctionProps{
 		Boundary:       b,
@@ -134,14 +152,15 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 		Description:    "Sets the Strava application's credentials and webhook; called by IAM principals of the account",
 		TimeoutSeconds: 60,
 		Settings: settings.AdministerApp{
-			SiteURL:         cfg.SiteURL,
-			GrantsTable:     *grants.TableName(),
-			WaitingTable:    *waiting.TableName(),
-			AthleteCapacity: cfg.Strava.AthleteCapacity,
-			ParameterPath:   c.parameterPath,
-			TokenKeyID:      *c.tokenKey.KeyId(),
-			EventBusName:    *props.Bus.EventBusName(),
-			StravaPushURL:   cfg.Strava.PushURL,
+			SiteURL:          cfg.SiteURL,
+			GrantsTable:      *grants.TableName(),
+			CredentialsTable: *credentials.TableName(),
+			WaitingTable:     *waiting.TableName(),
+			AthleteCapacity:  cfg.Strava.AthleteCapacity,
+			ParameterPath:    c.parameterPath,
+			TokenKeyID:       *c.tokenKey.KeyId(),
+			EventBusName:     *props.Bus.EventBusName(),
+			StravaPushURL:    cfg.Strava.PushURL,
 		},
 	})
 	checkSubscription := construct.NewFunction(s, "check-subscription", &construct.FunctionProps{
@@ -172,6 +191,13 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 	grants.AllowReadWrite(serveOAuth, forwardRequest, administerApp, handleEvents, reconcileGrants)
 	grants.AllowScan(administerApp)
 	waiting.AllowReadWrite(serveOAuth, administerApp)
+	// Who calls is read together with the grant, and the use of it is noted.
+	grants.AllowGet(authorizeSession, serveAPI)
+	credentials.AllowGet(authorizeSession)
+	credentials.AllowUpdate(authorizeSession)
+	credentials.AllowReadWrite(serveOAuth, serveAPI, handleEvents, reconcileGrants)
+	credentials.AllowScan(administerApp)
+	credentials.AllowDelete(administerApp)
 	for _, f := range []*construct.Function{serveOAuth, forwardRequest, administerApp, handleEvents, reconcileGrants} {
 		f.AllowPublish(props.Bus, credentialsv1.Source)
 	}
@@ -193,8 +219,6 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 	for _, f := range []*construct.Function{forwardRequest, handleEvents, reconcileGrants} {
 		c.allowSealing(f, "kms:GenerateDataKey", "kms:Decrypt")
 	}
-	allowKey(sessionKey, serveOAuth, "kms:Sign", nil)
-	allowKey(sessionKey, authorizeSession, "kms:GetPublicKey", nil)
 
 	construct.NewRoutes(s, "OAuth", &construct.RoutesProps{
 		API:           props.API,
@@ -203,6 +227,12 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 		PublicBecause: "Whoever connects or waits to has no session yet, and logging out needs none.",
 	})
 	c.SessionAuthorizer = newSessionAuthorizer(s, props.API, authorizeSession)
+	construct.NewRoutes(s, "Api", &construct.RoutesProps{
+		API:        props.API,
+		Function:   serveAPI,
+		Keys:       []string{"GET /v1/me/keys", "POST /v1/me/keys", "DELETE /v1/me/keys/{id}", "DELETE /v1/me/sessions"},
+		Authorizer: useAuthorizer(s, c.SessionAuthorizer),
+	})
 	construct.NewEventConsumer(s, "Consumer", &construct.EventConsumerProps{
 		Boundary: b,
 		Bus:      props.Bus,
@@ -262,13 +292,8 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 // use it. The account may administer it, but no IAM policy, not even an
 // administrator's, can grant the use of it: who wants to read tokens must
 // change the key's policy first, which CloudTrail tells.
-func newKey(s awscdk.Stack, id string, c config.Config, description string, props *awskms.KeyProps) awskms.Key {
-	if props == nil {
-		props = &awskms.KeyProps{EnableKeyRotation: jsii.Bool(true)}
-	}
-	props.Description = jsii.String(description)
-	props.RemovalPolicy = construct.RemovalPolicy(c)
-	props.Policy = awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{
+func newKey(s awscdk.Stack, id string, c config.Config, description string) awskms.Key {
+	policy := awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{
 		Statements: &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 			Sid:        jsii.String("AdministerButNeverUse"),
 			Principals: &[]awsiam.IPrincipal{awsiam.NewAccountRootPrincipal()},
@@ -282,7 +307,12 @@ func newKey(s awscdk.Stack, id string, c config.Config, description string, prop
 			Resources: thisKey(),
 		})},
 	})
-	return awskms.NewKey(s, jsii.String(id), props)
+	return awskms.NewKey(s, jsii.String(id), &awskms.KeyProps{
+		Description:       jsii.String(description),
+		EnableKeyRotation: jsii.Bool(true),
+		RemovalPolicy:     construct.RemovalPolicy(c),
+		Policy:            policy,
+	})
 }
 
 // thisKey is what a key's policy calls the key itself; KMS has no other name
@@ -377,6 +407,6 @@ func newSessionAuthorizer(s awscdk.Stack, api awsapigatewayv2.IHttpApi, f *const
 
 // useAuthorizer makes the session authorizer known to a stack's routes.
 func useAuthorizer(s awscdk.Stack, a awsapigatewayv2.CfnAuthorizer) awsapigatewayv2.IHttpRouteAuthorizer {
-	return awsapigatewayv2.HttpAuthorizer_FromHttpAuthorizerAttributes(s, jsii.String("SessionAuthorizer"),
+	return awsapigatewayv2.HttpAuthorizer_FromHttpAuthorizerAttributes(s, jsii.String("KnownSessionAuthorizer"),
 		&awsapigatewayv2.HttpAuthorizerAttributes{AuthorizerId: a.Ref(), AuthorizerType: jsii.String("CUSTOM")})
 }

@@ -20,6 +20,7 @@ type Admin struct {
 	Erasures ErasureLog
 	Vault    Vault
 	Waitlist *Waitlist
+	Sessions *Sessions
 	Push     Push
 	// Providers whose accounts there may be, by name.
 	Providers []string
@@ -236,7 +237,7 @@ func (a *Admin) Athletes(ctx context.Context, provider, cursor string, limit int
 // next is empty.
 func (a *Admin) IdleAthletes(ctx context.Context, provider, cursor string, limit int, idle time.Duration) (page []Grant, next string, err error) {
 	if idle < SessionLife {
-		return nil, "", fault.New(fault.Invalid, "a session lives for %d days: nobody can be said to be idle for less", SessionLife/(24*time.Hour))
+		return nil, "", fault.New(fault.Invalid, "idle must be at least %d days, the longest life of a session", SessionLife/(24*time.Hour))
 	}
 	page, next, err = a.Athletes(ctx, provider, cursor, limit)
 	since := a.Minter.Now().Add(-idle)

@@ -337,7 +337,10 @@ func TestIdleAthletes(t *testing.T) {
 	if !slices.Equal(idle, []credentials.Account{credentials.Athlete(1), credentials.Athlete(2), credentials.Athlete(4)}) {
 		t.Errorf("idle: %v", idle)
 	}
-	for _, bad := range []time.Duration{0, -day, 6 * day} {
+	if _, _, err := o.IdleAthletes(t.Context(), credentials.ProviderStrava, "", 2, 30*day); err != nil {
+		t.Errorf("idle for as long as a session lasts: %v", err)
+	}
+	for _, bad := range []time.Duration{0, -day, 29 * day} {
 		if _, _, err := o.IdleAthletes(t.Context(), credentials.ProviderStrava, "", 2, bad); !fault.Is(err, fault.Invalid) {
 			t.Errorf("idle for %s: %v", bad, err)
 		}

@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
-	"github.com/paceline/paceline/pkg/credentials/credentialstest"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/test/strava"
 )
@@ -217,77 +214,5 @@ func TestARaceForTheLastPlaceEndsAtStravasCapacity(t *testing.T) {
 	}
 	if n, err := w.connect.Capacity.Count(t.Context()); err != nil || n != in || in > 2 {
 		t.Errorf("%d let in, %d counted, %v", in, n, err)
-	}
-}
-
-func TestWaitlist(t *testing.T) {
-	clock := strava.NewManualClock(time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC))
-	w := &credentials.Waitlist{Room: &credentialstest.WaitingRoom{}, Now: clock.Now}
-	contacts := func(want ...string) {
-		t.Helper()
-		list, err := w.List(t.Context())
-		if err != nil || len(list) != len(want) {
-			t.Fatalf("%+v, %v", list, err)
-		}
-		for i, c := range want {
-			if list[i].Contact != c {
-				t.Errorf("number %d is %s", i, list[i].Contact)
-			}
-		}
-	}
-	join := func(contact string) {
-		t.Helper()
-		if err := w.Join(t.Context(), contact); err != nil {
-			t.Fatalf("%s: %v", contact, err)
-		}
-	}
-	join("zoe@example.com")
-	clock.Advance(time.Hour)
-	join(" Ann.O'Neil+strava@Example.COM ")
-	clock.Advance(time.Hour)
-	join("ZOE@example.com") // one entry per contact, and its place is kept
-	contacts("zoe@example.com", "ann.o'neil+strava@example.com")
-
-	clock.Advance(90*24*time.Hour - time.Hour)
-	contacts("zoe@example.com")
-	if err := w.Remove(t.Context(), "Zoe@Example.com"); err != nil {
-		t.Error(err)
-	}
-	if err := w.Remove(t.Context(), "zoe@example.com"); !fault.Is(err, fault.NotFound) {
-		t.Errorf("removing twice: %v", err)
-	}
-	contacts()
-}
-
-func TestTheWaitlistTakesAddressesOnly(t *testing.T) {
-	w := &credentials.Waitlist{Room: &credentialstest.WaitingRoom{}, Now: time.Now}
-	for _, bad := range []string{
-		"", " ", "ann", "@example.com", "ann@", "ann@@example.com", "Ann <ann@example.com>", "ann@example.com, bob@example.com",
-		"ann@example.com\nbcc: x@example.com", "a nn@example.com", `"ann"@example.com`, "änn@example.com", "\x1b[2J@example.com", strings.Repeat("a", 250) + "@example.com",
-	} {
-		err := w.Join(t.Context(), bad)
-		if !fault.Is(err, fault.Invalid) || (len(bad) > 1 && strings.Contains(err.Error(), bad)) {
-			t.Errorf("%q: %v", bad, err)
-		}
-		if err := w.Remove(t.Context(), bad); !fault.Is(err, fault.Invalid) {
-			t.Errorf("removing %q: %v", bad, err)
-		}
-	}
-	if list, err := w.List(t.Context()); err != nil || len(list) != 0 {
-		t.Errorf("%+v, %v", list, err)
-	}
-}
-
-func TestAFullWaitlistTellsNobodyWhoIsOnIt(t *testing.T) {
-	w := &credentials.Waitlist{Room: &credentialstest.WaitingRoom{}, Now: time.Now}
-	for i := range 500 {
-		if err := w.Join(t.Context(), strconv.Itoa(i)+"@example.com"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, contact := range []string{"new@example.com", "0@example.com"} {
-		if err := w.Join(t.Context(), contact); !errors.Is(err, credentials.ErrWaitlistFull) {
-			t.Errorf("%s: %v", contact, err)
-		}
 	}
 }

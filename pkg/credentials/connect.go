@@ -14,9 +14,6 @@ import (
 // stateLife is how long an athlete may take on Strava's consent screen.
 const stateLife = 5 * time.Minute
 
-// SessionLife is how long a session lasts.
-const SessionLife = 7 * 24 * time.Hour
-
 // Connect leads athletes through OAuth.
 type Connect struct {
 	TokenStore
@@ -30,23 +27,31 @@ type Connect struct {
 	RedirectURI string
 }
 
-// Start begins a connect. nonce binds it to the browser: pass what the
-// browser's cookie holds, or an empty one to be given a new one to set. It
-// returns the URL of Strava's consent screen. A not-found fault means that the
-// application's credentials have not been set.
-func (c *Connect) Start(ctx context.Context, nonce secret.String) (authorizeURL string, _ secret.String, _ error) {
+// Started is a connect that has begun.
+type Started struct {
+	// AuthorizeURL is Strava's consent screen.
+	AuthorizeURL string
+	// State is what Strava sends back.
+	State secret.String
+	// Nonce binds the connect to the browser that began it, which keeps it in a
+	// cookie. It is new each time, so a nonce that an attacker put into the browser
+	// is of no use.
+	Nonce secret.String
+}
+
+// Start begins a connect. A not-found fault means that the application's
+// credentials have not been set.
+func (c *Connect) Start(ctx context.Context) (Started, error) {
 	app, err := c.app(ctx, c.OAuth.Rules().Provider)
 	if err != nil {
-		return "", nonce, err
+		return Started{}, err
 	}
-	if nonce.Empty() {
-		nonce = secret.New(c.NewSecret())
-	}
-	state := secret.New(c.NewSecret())
+	state, nonce := secret.New(c.NewSecret()), secret.New(c.NewSecret())
 	if err := c.States.PutState(ctx, state.SHA256(), nonce.SHA256(), c.Minter.Now().Add(stateLife)); err != nil {
-		return "", nonce, fmt.Errorf("remember state: %w", err)
+		return Started{}, fmt.Errorf("remember state: %w", err)
 	}
-	return c.OAuth.AuthorizeURL(app.ClientID, c.RedirectURI, state.Reveal(), verifier(state, nonce)), nonce, nil
+	target := c.OAuth.AuthorizeURL(app.ClientID, c.RedirectURI, state.Reveal(), verifier(state, nonce))
+	return Started{AuthorizeURL: target, State: state, Nonce: nonce}, nil
 }
 
 // Callback is what Strava's consent screen sends the browser back with.

@@ -120,15 +120,13 @@ func TestAnswerCountsOnce(t *testing.T) {
 
 func TestTwoTabsConnectSideBySide(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
-	_, nonce, err := w.connect.Start(t.Context(), secret.String{})
-	if err != nil {
-		t.Fatal(err)
+	first, second := w.consent(w.athlete(0), ""), w.consent(w.athlete(0), "")
+	if first.Nonce.Equal(second.Nonce) {
+		t.Error("the second connect has the nonce of the first")
 	}
-	_, again, err := w.connect.Start(t.Context(), nonce)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !again.Equal(nonce) {
-		t.Error("the second tab would take the first one's cookie away")
+	for _, cb := range []credentials.Callback{second, first} {
+		if _, err := w.connect.Finish(t.Context(), cb); err != nil {
+			t.Error(err)
+		}
 	}
 }

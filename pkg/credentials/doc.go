@@ -3,8 +3,8 @@
 // them to nobody, and ends authorizations.
 //
 // Owns: the dedicated KMS key; the SecureStrings with the application's
-// secrets and one token pair per account; the grants table; the session signing
-// key; the waiting list; the requester, which adds an access token to one call
+// secrets and one token pair per account; the grants table; sessions, and
+// keys for programs; the waiting list; the requester, which adds an access token to one call
 // and forwards it to Strava; the admin function; the push subscription.
 //
 // Emits: AthleteAuthorized, AuthorizationDegraded, AuthorizationRevoked,

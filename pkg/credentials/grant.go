@@ -169,7 +169,9 @@ func (g Grant) refreshable() error {
 func (g Grant) Authorized() bool { return g.Tokens.exists() }
 
 // SignedInAt is when the athlete last signed in, which at Strava is to authorize
-// again.
+// again. A session that is used lasts for 30 days, so an athlete who uses the site
+// signs in every 30 days, and the time of their last visit is known to that. No
+// call of theirs has to be noted for it.
 func (g Grant) SignedInAt() time.Time { return time.UnixMilli(g.Generation).UTC() }
 
 // connecting returns the oldest spare whose connect is not completed, or nil.
@@ -547,8 +549,9 @@ func (g *Grant) updateRetryState(now time.Time) {
 	}
 }
 
-// TombstoneLife is how long an ended grant is remembered: longer than any
-// session lives (7 days), so that none outlives the fence, and than a queue keeps
-// an event (4 days). An event that is moved back from the dead letters may come
-// later still: it grants nothing.
+// TombstoneLife is how long an ended grant is remembered: longer than a queue
+// keeps an event (4 days). An event that is moved back from the dead letters may
+// come later still: it grants nothing. Sessions need no tombstone to end: they
+// are refused without a grant. The tombstone of an ended session or key lives as
+// long, for its holder to learn why it ended.
 const TombstoneLife = 8 * 24 * time.Hour

@@ -240,15 +240,3 @@ type Push interface {
 type Publisher interface {
 	Publish(ctx context.Context, events ...event.Event) error
 }
-
-// Session is whom a session belongs to.
-type Session struct {
-	AthleteID  int64
-	Generation int64
-}
-
-// Sessions signs sessions.
-type Sessions interface {
-	// Sign returns a token that proves the session until expiresAt.
-	Sign(ctx context.Context, s Session, issuedAt, expiresAt time.Time) (secret.String, error)
-}

@@ -18,6 +18,8 @@ type Revocation struct {
 	OAuth    OAuth
 	// API is asked about claims; nil for a provider without webhooks.
 	API API
+	// Sessions of athletes; accounts of other providers have none.
+	Sessions *Sessions
 	// NewSecret returns at least 128 unguessable bits as URL-safe text.
 	NewSecret func() string
 }
@@ -30,10 +32,15 @@ func (r *Revocation) complete(ctx context.Context, grant Grant) error {
 	if err := r.announceRevocations(ctx, grant); err != nil {
 		return err
 	}
+	// Neither waits for the other: Strava may be down for days.
+	ended := r.endSessions(ctx, grant)
 	if grant.State == Revoked {
 		if err := r.drop(ctx, grant); err != nil && !errors.Is(err, errOutdated) {
-			return err
+			return errors.Join(err, ended)
 		}
+	}
+	if ended != nil {
+		return ended
 	}
 	for _, p := range grant.Revocations {
 		if err := r.Receipts.ConfirmErasure(ctx, p.Cause, p.Receipt, PartCredentials); err != nil {
@@ -55,6 +62,20 @@ func (r *Revocation) complete(ctx context.Context, grant Grant) error {
 	})
 	if err != nil {
 		return fmt.Errorf("note the completed revocation: %w", err)
+	}
+	return nil
+}
+
+// endSessions ends the sessions and keys of the authorizations that ended.
+func (r *Revocation) endSessions(ctx context.Context, grant Grant) error {
+	athleteID, ok := grant.Account.AthleteID()
+	if !ok {
+		return nil
+	}
+	for _, p := range grant.Revocations {
+		if err := r.Sessions.EndAll(ctx, athleteID, p.Generation, p.Receipt); err != nil {
+			return err
+		}
 	}
 	return nil
 }

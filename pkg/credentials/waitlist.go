@@ -2,11 +2,13 @@ package credentials
 
 import (
 	"context"
+	"fmt"
 	"net/mail"
 	"strings"
 	"time"
 
 	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
 // Waiting is somebody who waits for a place. Nothing leads from here to an
@@ -27,6 +29,8 @@ type WaitingRoom interface {
 	Waiting(ctx context.Context, now time.Time) ([]Waiting, error)
 	// Exit forgets a contact; a not-found fault when it isn't there.
 	Exit(ctx context.Context, contact string) error
+	// Clear forgets all contacts, and returns how many there were.
+	Clear(ctx context.Context) (int, error)
 }
 
 const (
@@ -34,26 +38,93 @@ const (
 	maxWaiting = 500
 	// waitingLife is how long a contact is kept.
 	waitingLife = 90 * 24 * time.Hour
+	// formLife is how long an issued form may be filled in.
+	formLife = time.Hour
+	// maxPerHour bounds how many strangers the list takes in one hour. Addresses
+	// of the network are not kept, so the bound is the stage's as a whole.
+	maxPerHour = 20
 	// maxContact is the longest address there can be (RFC 5321, 4.5.3.1.3).
 	maxContact = 254
 )
 
-// ErrWaitlistFull: nobody more can be put on the waiting list.
-var ErrWaitlistFull = fault.New(fault.Conflict, "the waiting list is full")
+// Ways in which the waiting list takes no contact.
+var (
+	// ErrWaitlistFull: the list takes no more contacts.
+	ErrWaitlistFull = fault.New(fault.Conflict, "the waiting list is full")
+	// ErrPlaceFree: the application has a place, so there is nothing to wait for.
+	ErrPlaceFree = fault.New(fault.Conflict, "there is a place")
+	// ErrForm: the form was not issued here, was sent before, or is too old.
+	ErrForm = fault.New(fault.Conflict, "the form is unknown, used or expired")
+)
+
+// WaitlistBusyError means that too many contacts came within the last hour.
+type WaitlistBusyError struct {
+	// Wait is how long the list takes no more.
+	Wait time.Duration
+}
+
+// Error implements error.
+func (e WaitlistBusyError) Error() string { return "the waiting list is busy for " + e.Wait.String() }
 
 // Waitlist is where those leave word whom the application has no place for.
 type Waitlist struct {
 	Room WaitingRoom
-	Now  func() time.Time
+	// Forms stores the digests of forms that were issued.
+	Forms    States
+	Capacity *Capacity
+	// NewSecret returns 256 unguessable bits as URL-safe text.
+	NewSecret func() string
+	Now       func() time.Time
+}
+
+// FormReason is why there was no place when a form was issued. It is stored with
+// the form in place of a nonce: a connect's state is no form, and a form is no
+// state.
+type FormReason string
+
+// The reasons.
+const (
+	// NoPlaceHere: the application had as many athletes as it may when the connect
+	// was to begin.
+	NoPlaceHere FormReason = "no place here"
+	// NoPlaceAtCallback: the athlete consented and was refused, in most cases by
+	// Strava, whose count is the one that matters.
+	NoPlaceAtCallback FormReason = "no place at the callback"
+)
+
+// Issue returns a form, by which one contact can be put on the list within
+// life.
+func (w *Waitlist) Issue(ctx context.Context, why FormReason) (form secret.String, life time.Duration, err error) {
+	form = secret.New(w.NewSecret())
+	if err := w.Forms.PutState(ctx, form.SHA256(), string(why), w.Now().Add(formLife)); err != nil {
+		return secret.String{}, 0, fmt.Errorf("issue a form: %w", err)
+	}
+	return form, formLife, nil
 }
 
 // Join puts a contact on the list. Whether it was there before, the result does
-// not tell. Errors: ErrWaitlistFull, or an invalid fault when the contact is no
-// e-mail address; it doesn't repeat the contact.
-func (w *Waitlist) Join(ctx context.Context, contact string) error {
+// not tell. A form counts once, unless its contact was refused as invalid.
+//
+// Errors: ErrForm, ErrPlaceFree, ErrWaitlistFull, a [WaitlistBusyError], or an
+// invalid fault when the contact is no e-mail address; it doesn't repeat the
+// contact.
+func (w *Waitlist) Join(ctx context.Context, form secret.String, contact string) error {
 	contact, err := canonicalContact(contact)
 	if err != nil {
 		return err
+	}
+	why, err := w.take(ctx, form)
+	if err != nil {
+		return err
+	}
+	if why == NoPlaceHere {
+		full, err := w.Capacity.Full(ctx)
+		if err != nil {
+			return err
+		}
+		if !full {
+			return ErrPlaceFree
+		}
 	}
 	now := w.Now()
 	// Before the contact is looked at: a full list is full for everybody, or
@@ -65,11 +136,39 @@ func (w *Waitlist) Join(ctx context.Context, contact string) error {
 	if len(waiting) >= maxWaiting {
 		return ErrWaitlistFull
 	}
+	if n := len(waiting) - maxPerHour; n >= 0 {
+		// They are in the order they came.
+		if wait := waiting[n].Since.Add(time.Hour).Sub(now); wait > 0 {
+			return WaitlistBusyError{wait}
+		}
+	}
 	return w.Room.Enter(ctx, Waiting{Contact: contact, Since: now}, now.Add(waitingLife))
+}
+
+// take uses a form up, and returns why it was issued.
+func (w *Waitlist) take(ctx context.Context, form secret.String) (FormReason, error) {
+	if form.Empty() {
+		return "", ErrForm
+	}
+	stored, expiresAt, err := w.Forms.TakeState(ctx, form.SHA256())
+	if fault.Is(err, fault.NotFound) {
+		return "", ErrForm
+	}
+	if err != nil {
+		return "", fmt.Errorf("take the form: %w", err)
+	}
+	why := FormReason(stored)
+	if (why != NoPlaceHere && why != NoPlaceAtCallback) || !w.Now().Before(expiresAt) {
+		return "", ErrForm
+	}
+	return why, nil
 }
 
 // List returns those who wait, in the order they came.
 func (w *Waitlist) List(ctx context.Context) ([]Waiting, error) { return w.Room.Waiting(ctx, w.Now()) }
+
+// Clear forgets all who wait, and returns how many there were.
+func (w *Waitlist) Clear(ctx context.Context) (int, error) { return w.Room.Clear(ctx) }
 
 // Remove forgets a contact; a not-found fault when it isn't on the list.
 func (w *Waitlist) Remove(ctx context.Context, contact string) error {

@@ -39,14 +39,16 @@ type world struct {
 	minter event.Minter
 	ids    atomic.Int64
 
-	client     *http.Client
-	oauth      *provider.OAuth
-	connect    *credentials.Connect
-	tokens     *credentials.Tokens
-	requester  *credentials.Requester
-	receipts   credentials.Receipts
-	reconciler *credentials.Reconciler
-	admin      *credentials.Admin
+	client      *http.Client
+	oauth       *provider.OAuth
+	credentials *credentialstest.Credentials
+	sessions    *credentials.Sessions
+	connect     *credentials.Connect
+	tokens      *credentials.Tokens
+	requester   *credentials.Requester
+	receipts    credentials.Receipts
+	reconciler  *credentials.Reconciler
+	admin       *credentials.Admin
 }
 
 const redirectURI = "http://localhost:8080/oauth/callback"
@@ -78,6 +80,10 @@ func newWorld(t *testing.T, at strava.Settings) *world {
 	w.client = client
 	w.oauth = provider.NewOAuth(client, provider.Strava("http://strava.test/oauth", settings.RevocationRevoke), clock.Now)
 	w.tokens = w.process(sleep)
+	w.credentials = credentialstest.NewCredentials(w.store)
+	w.sessions = &credentials.Sessions{Store: w.credentials, NewSecret: newSecret, Now: clock.Now}
+	w.credentials = credentialstest.NewCredentials(w.store)
+	w.sessions = &credentials.Sessions{Store: w.credentials, NewSecret: newSecret, Now: clock.Now}
 	w.connect = &credentials.Connect{
 		TokenStore: w.tokens.TokenStore, States: w.store, OAuth: w.oauth, NewSecret: newSecret, RedirectURI: redirectURI,
 		Capacity: &credentials.Capacity{Census: w.store, Athletes: 10, Now: clock.Now},
@@ -89,7 +95,8 @@ func newWorld(t *testing.T, at strava.Settings) *world {
 		TokenStore: w.tokens.TokenStore,
 		Connect:    w.connect,
 		Revocation: &credentials.Revocation{
-			TokenStore: w.tokens.TokenStore, Receipts: w.receipts, Tokens: w.tokens, OAuth: w.oauth, API: w.requester.API, NewSecret: newSecret,
+			TokenStore: w.tokens.TokenStore, Receipts: w.receipts, Tokens: w.tokens, OAuth: w.oauth, API: w.requester.API,
+			Sessions: w.sessions, NewSecret: newSecret,
 		},
 		Log: log,
 	}
@@ -151,7 +158,7 @@ func (w *world) athlete(i int) int64 { return w.strava.Athletes()[i].ID }
 func (w *world) consent(athleteID int64, more string) credentials.Callback {
 	w.t.Helper()
 	w.clock.Advance(time.Millisecond) // No two connects begin at one moment.
-	target, nonce, err := w.connect.Start(w.t.Context(), secret.String{})
+	started, err := w.connect.Start(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -159,7 +166,7 @@ func (w *world) consent(athleteID int64, more string) credentials.Callback {
 		Transport:     strava.InProcess(w.strava),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	res, err := client.Get(fmt.Sprintf("%s&as_athlete=%d%s", target, athleteID, more))
+	res, err := client.Get(fmt.Sprintf("%s&as_athlete=%d%s", started.AuthorizeURL, athleteID, more))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -170,7 +177,7 @@ func (w *world) consent(athleteID int64, more string) credentials.Callback {
 	q := back.Query()
 	return credentials.Callback{
 		State: secret.New(q.Get("state")), Code: secret.New(q.Get("code")),
-		Scope: q.Get("scope"), Error: q.Get("error"), Nonce: nonce,
+		Scope: q.Get("scope"), Error: q.Get("error"), Nonce: started.Nonce,
 	}
 }
 

@@ -108,9 +108,9 @@ func walk(v any, visit func(map[string]any)) {
 type Operation struct {
 	// Key is API Gateway's route key.
 	Key string
-	// Session says that it needs a session.
-	Session    bool
-	Parameters []Parameter
+	// Session says that it needs a session, and ByKey that a key will do.
+	Session, ByKey bool
+	Parameters     []Parameter
 
 	responses map[string]any
 	pointer   string
@@ -137,7 +137,10 @@ func (d *Document) operations() map[string]Operation {
 				pointer:   "/paths/" + escape(path) + "/" + method,
 			}
 			security, _ := described["security"].([]any)
-			o.Session = len(security) > 0
+			for _, one := range security {
+				schemes := one.(map[string]any)
+				o.Session, o.ByKey = o.Session || schemes["session"] != nil, o.ByKey || schemes["key"] != nil
+			}
 			parameters, _ := described["parameters"].([]any)
 			for _, p := range parameters {
 				p, _ := d.resolve(p, "")

@@ -26,6 +26,8 @@ type Call struct {
 	Route                string
 	Path, Query, Headers map[string]string
 	Cookie               string
+	// Key is the bearer token, if any.
+	Key string
 	// Body is in base64 if Base64, as API Gateway hands on what is no text.
 	Body   string
 	Base64 bool
@@ -39,8 +41,13 @@ type Fuzzer struct {
 	Routes []string
 	// Good are values that parameters take, by the parameters' names.
 	Good map[string][]string
-	// Live is the cookie of a session, Over one of somebody who has left.
-	Live, Over string
+	// Session is the name of the session's cookie. Live is the cookie of a session,
+	// Over one of an athlete who has left.
+	Session, Live, Over string
+	// Key is a key of the same athlete as Live, DeadKey one that was revoked.
+	Key, DeadKey string
+	// Form makes a cookie with a form for the waiting list.
+	Form func() string
 	// SiteURL is the origin that changes may come from.
 	SiteURL string
 	// Victim is whose data the caller may not see.
@@ -104,26 +111,54 @@ func (f *Fuzzer) Call() Call {
 	}
 	switch f.IntN(8) {
 	case 0:
-		c.Cookie = "paceline_session=" + f.one(nasty)
+		c.Cookie = f.Session + "=" + f.one(nasty)
 	case 1:
 		c.Cookie = f.Over
 	case 2:
 	default:
 		c.Cookie = f.Live
 	}
-	if strings.HasPrefix(c.Route, "POST /oauth/waitlist") {
+	if f.IntN(6) == 0 {
+		c.Key = f.one([]string{f.Key, f.Key, f.Key, f.DeadKey, "pck_", f.one(nasty)})
+	}
+	if f.ends(c) {
+		// The caller is to stay: another site's page wants to log them out.
+		c.Headers["origin"], c.Headers["sec-fetch-site"] = "https://evil.example", "cross-site"
+	}
+	field := map[string]string{"POST /oauth/waitlist": "contact", "POST /v1/me/keys": "name"}[c.Route]
+	if field != "" {
 		c.Headers["content-type"] = f.one([]string{"application/json", "application/json; charset=utf-8", "text/plain", f.one(nasty)})
-		c.Headers["origin"] = f.one([]string{f.SiteURL, f.SiteURL, f.SiteURL, f.one(nasty)})
-		c.Cookie = f.one([]string{"paceline_oauth=n", "paceline_oauth=n", ""})
 		c.Body = f.one([]string{
-			fmt.Sprintf(`{"contact":%q}`, f.value(Parameter{Name: "contact"})), `{"contact":1}`, `{}`, `[]`, `{"contact":`, f.one(nasty), strings.Repeat("[", 1000),
+			fmt.Sprintf(`{%q:%q}`, field, f.value(Parameter{Name: field})), fmt.Sprintf(`{%q:1}`, field), `{}`, `[]`, fmt.Sprintf(`{%q:`, field),
+			f.one(nasty), strings.Repeat("[", 1000), fmt.Sprintf(`{"name":"a","expires_at":%q}`, f.one(nasty)),
 		})
 		c.Base64 = f.IntN(3) == 0
 		if c.Base64 && f.IntN(2) == 0 {
 			c.Body = base64.StdEncoding.EncodeToString([]byte(c.Body))
 		}
 	}
+	if c.Route == "POST /oauth/waitlist" {
+		c.Headers["origin"] = f.one([]string{f.SiteURL, f.SiteURL, f.SiteURL, f.one(nasty)})
+		c.Cookie = f.one([]string{f.Form(), f.Form(), "x=n", ""})
+	}
 	return c
+}
+
+// ends reports whether the call would end the live session, if it were let.
+func (f *Fuzzer) ends(c Call) bool {
+	return c.Cookie == f.Live && (c.Route == "DELETE /v1/me/sessions" || c.Route == "POST /oauth/logout")
+}
+
+// live reports whether the call has an identity that opens the operation.
+func (f *Fuzzer) live(c Call) bool {
+	o := f.Document.Operations[c.Route]
+	switch {
+	case !o.Session:
+		return true
+	case c.Key != "":
+		return c.Key == f.Key && o.ByKey
+	}
+	return c.Cookie == f.Live
 }
 
 // refused names a parameter that the document does not take.
@@ -138,7 +173,7 @@ func (f *Fuzzer) refused(c Call) (name, in string) {
 }
 
 // Judge tells whether the status is one that the call may lead to: only a
-// session opens what needs one, what the document does not take is refused, and
+// live session or key opens what needs one, what the document does not take is refused, and
 // what it takes is not. A call that comes too soon is not looked at, nor
 // one whose head is too large for the server before us.
 func (f *Fuzzer) Judge(c Call, status int) error {
@@ -147,15 +182,18 @@ func (f *Fuzzer) Judge(c Call, status int) error {
 	}
 	o := f.Document.Operations[c.Route]
 	var errs []error
-	if o.Session && (status == http.StatusUnauthorized) != (c.Cookie != f.Live) && status != http.StatusBadRequest && status != http.StatusForbidden {
-		errs = append(errs, fmt.Errorf("%s by whoever has a session (%t): %d", c.Route, c.Cookie == f.Live, status))
+	live := f.live(c)
+	if o.Session && (status == http.StatusUnauthorized) == live && status != http.StatusBadRequest && status != http.StatusForbidden {
+		errs = append(errs, fmt.Errorf("%s by a live session or key (%t): %d", c.Route, live, status))
+	}
+	if o.Session && !live && status < http.StatusBadRequest {
+		errs = append(errs, fmt.Errorf("%s is open: %d", c.Route, status))
 	}
 	name, in := f.refused(c)
-	live := !o.Session || c.Cookie == f.Live
 	switch {
 	case in == "query" && live && status != http.StatusBadRequest:
 		errs = append(errs, fmt.Errorf("%s: the document does not take %q for %s: %d", c.Route, c.Query[name], name, status))
-	case in == "path" && live && status != http.StatusNotFound && status != http.StatusBadRequest:
+	case in == "path" && live && status != http.StatusNotFound && status != http.StatusBadRequest && status != http.StatusForbidden:
 		errs = append(errs, fmt.Errorf("%s: the document does not take %q for %s: %d", c.Route, c.Path[name], name, status))
 	case in == "" && status == http.StatusBadRequest && c.Query["cursor"] == "" && c.Body == "":
 		errs = append(errs, fmt.Errorf("%s: the document takes %q, but: %d", c.Route, c.Query, status))

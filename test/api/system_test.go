@@ -2,25 +2,16 @@ package api_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/base64"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
 	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	awscredentials "github.com/aws/aws-sdk-go-v2/credentials"
-	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
-	"github.com/golang-jwt/jwt/v5"
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/activity/activitytest"
 	activitylambda "github.com/paceline/paceline/pkg/activity/lambdain"
@@ -29,7 +20,6 @@ import (
 	athletelambda "github.com/paceline/paceline/pkg/athlete/lambdain"
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/credentialstest"
-	"github.com/paceline/paceline/pkg/credentials/kms"
 	credentialslambda "github.com/paceline/paceline/pkg/credentials/lambdain"
 	"github.com/paceline/paceline/pkg/credentials/provider"
 	"github.com/paceline/paceline/pkg/event"
@@ -69,13 +59,18 @@ type system struct {
 	routes     map[string]httpapi.Handler
 	serve      func(context.Context, httpapi.Request) (httpapi.Response, error)
 	authorizer *credentialslambda.Authorizer
-	key        *ecdsa.PrivateKey
-	bus        *eventtest.Bus
-	recorder   *activity.Recorder
+	store      *credentialstest.Credentials
+	// now is what the clock of the sessions and keys shows.
+	now time.Time
+	// sessions and keys of the athletes; Eve's are of before she left.
+	sessions, byKey map[int64]string
+	waitlist        *credentials.Waitlist
+	bus             *eventtest.Bus
+	recorder        *activity.Recorder
 }
 
 func newSystem(t *testing.T) *system {
-	s := &system{t: t, document: api.MustLoad(t), key: mustKey(t), bus: &eventtest.Bus{}}
+	s := &system{t: t, document: api.MustLoad(t), now: now, sessions: map[int64]string{}, byKey: map[int64]string{}, bus: &eventtest.Bus{}}
 	clock := func() time.Time { return now }
 	minter := event.Minter{Now: clock, NewID: boot.NewSecret}
 
@@ -92,6 +87,14 @@ func newSystem(t *testing.T) *system {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	vault := credentialstest.NewVault()
 	must(t, vault.SaveApp(t.Context(), credentials.ProviderStrava, credentials.App{ClientID: "1", ClientSecret: secret.New("s")}))
+	s.store = credentialstest.NewCredentials(grants)
+	sessions := &credentials.Sessions{Store: s.store, NewSecret: boot.NewSecret, Now: s.clock}
+	capacity := &credentials.Capacity{Census: grants, Athletes: 10, Now: clock}
+	// Connects find a place; the waiting list finds none.
+	s.waitlist = &credentials.Waitlist{
+		Room: &credentialstest.WaitingRoom{}, Forms: grants, Capacity: &credentials.Capacity{Census: grants, Now: clock},
+		NewSecret: boot.NewSecret, Now: clock,
+	}
 	oauth := &credentialslambda.OAuth{
 		Connect: &credentials.Connect{
 			TokenStore: credentials.TokenStore{
@@ -100,17 +103,19 @@ func newSystem(t *testing.T) *system {
 			},
 			States: grants, OAuth: provider.NewOAuth(unreachable, provider.Strava("http://strava.test/oauth", "revoke"), clock),
 			NewSecret: boot.NewSecret, RedirectURI: siteURL + "/oauth/callback",
-			Capacity: &credentials.Capacity{Census: grants, Athletes: 10, Now: clock},
+			Capacity: capacity,
 		},
-		Sessions: credentialstest.Sessions{}, Now: clock,
-		Waitlist: &credentials.Waitlist{Room: &credentialstest.WaitingRoom{}, Now: clock},
-		SiteURL:  siteURL, SecureCookies: true, Log: log,
+		Sessions: sessions,
+		Callers:  &credentials.Authenticator{Store: s.store, Now: s.clock, Log: log},
+		Waitlist: s.waitlist,
+		SiteURL:  siteURL, Log: log,
 	}
 	s.routes = map[string]httpapi.Handler{}
 	for _, boundary := range []map[string]httpapi.Handler{
 		athletelambda.APIRoutes(athletes, siteURL),
 		activitylambda.APIRoutes(&activity.Reader{Store: rows, Now: clock}),
 		oauth.Routes(),
+		(&credentialslambda.API{Keys: s.keys(), Sessions: sessions, SiteURL: siteURL}).Routes(),
 	} {
 		for key := range boundary {
 			if s.routes[key] != nil {
@@ -120,7 +125,9 @@ func newSystem(t *testing.T) *system {
 		maps.Copy(s.routes, boundary)
 	}
 	s.serve = httpapi.Mux(log, s.routes)
-	s.authorizer = &credentialslambda.Authorizer{Sessions: mustVerifier(t, &s.key.PublicKey)}
+	s.authorizer = &credentialslambda.Authorizer{
+		Callers: &credentials.Authenticator{Store: s.store, Now: s.clock, Log: log}, Log: log,
+	}
 
 	for i, id := range []int64{ada, bob, eve} {
 		ctx, meta := t.Context(), event.Meta{ID: "m", OccurredAt: now, CorrelationID: "c"}
@@ -137,7 +144,20 @@ func newSystem(t *testing.T) *system {
 			gathered.Activities = append(gathered.Activities, one)
 		}
 		must(t, s.recorder.ActivitiesGathered(ctx, meta, gathered))
+		_, err := grants.Update(ctx, credentials.Athlete(id), func(g *credentials.Grant) error {
+			g.State, g.Generation, g.Since, g.Tokens = credentials.Active, generation, generation, credentials.TokenRef{Version: 1}
+			return nil
+		})
+		must(t, err)
+		s.sessions[id] = s.open(credentials.Session{AthleteID: id, Generation: generation})
+		_, s.byKey[id] = s.newKey(id, time.Time{})
 		if id == eve {
+			_, err := grants.Update(ctx, credentials.Athlete(id), func(g *credentials.Grant) error {
+				*g = credentials.Grant{Account: g.Account, State: credentials.Erased, Generation: generation}
+				return nil
+			})
+			must(t, err)
+			must(t, sessions.EndAll(ctx, id, generation, receiptOf(id)))
 			gone := credentialsv1.AuthorizationRevoked{AthleteID: id, Generation: generation, Receipt: receiptOf(id)}
 			must(t, athletes.AuthorizationRevoked(ctx, meta, gone))
 			must(t, s.recorder.AuthorizationRevoked(ctx, meta, gone))
@@ -145,6 +165,9 @@ func newSystem(t *testing.T) *system {
 	}
 	return s
 }
+
+// sessionCookie is the beginning of a session's cookie.
+const sessionCookie = "__Host-paceline_session="
 
 // mark is in all that is an athlete's, and in nothing of anybody else.
 func mark(athleteID int64) string { return fmt.Sprintf("mark-of-%d", athleteID) }
@@ -158,6 +181,7 @@ type call struct {
 	query   map[string]string
 	headers map[string]string
 	cookie  string
+	key     string
 	body    string
 	base64  bool
 }
@@ -170,6 +194,9 @@ func (s *system) send(c call) (httpapi.Request, httpapi.Response) {
 	for name, value := range c.headers {
 		headers[strings.ToLower(name)] = value
 	}
+	if c.key != "" {
+		headers["authorization"] = "Bearer " + c.key
+	}
 	req := httpapi.Request{
 		Version: "2.0", RouteKey: c.route, PathParameters: c.path, QueryStringParameters: c.query,
 		Headers: headers, Body: c.body, IsBase64Encoded: c.base64,
@@ -178,7 +205,7 @@ func (s *system) send(c call) (httpapi.Request, httpapi.Response) {
 		req.Cookies = []string{c.cookie}
 	}
 	if s.document.Operations[c.route].Session {
-		answer, err := s.authorizer.Handle(s.t.Context(), events.APIGatewayV2CustomAuthorizerV2Request{Cookies: req.Cookies, Headers: headers})
+		answer, err := s.authorizer.Handle(s.t.Context(), events.APIGatewayV2CustomAuthorizerV2Request{RouteKey: c.route, Cookies: req.Cookies, Headers: headers})
 		must(s.t, err)
 		if !answer.IsAuthorized {
 			s.t.Fatal("the authorizer denies")
@@ -191,47 +218,33 @@ func (s *system) send(c call) (httpapi.Request, httpapi.Response) {
 }
 
 // session is the cookie of an athlete's session.
-func (s *system) session(athleteID int64) string {
-	return s.cookie(s.key, jwt.SigningMethodES256, strconv.FormatInt(athleteID, 10), generation, now.Add(time.Hour))
+func (s *system) session(athleteID int64) string { return s.sessions[athleteID] }
+
+// open opens a session, which may not stand, and returns its cookie.
+func (s *system) open(of credentials.Session) string {
+	s.t.Helper()
+	token, err := (&credentials.Sessions{Store: s.store, NewSecret: boot.NewSecret, Now: s.clock}).Open(s.t.Context(), of)
+	must(s.t, err)
+	return sessionCookie + token.Reveal()
 }
 
-// cookie is a session's cookie, or what somebody would like to pass for one.
-func (s *system) cookie(key any, method jwt.SigningMethod, subject string, generation int64, expires time.Time) string {
+// newKey makes a key of an athlete's; never expires is the zero time.
+func (s *system) newKey(athleteID int64, expiresAt time.Time) (id, token string) {
 	s.t.Helper()
-	token, err := jwt.NewWithClaims(method, jwt.MapClaims{
-		"iss": "paceline", "sub": subject, "exp": expires.Unix(), "iat": now.Unix(), "gen": generation,
-	}).SignedString(key)
+	key, secret, err := s.keys().Create(s.t.Context(), credentials.Session{AthleteID: athleteID, Generation: generation}, mark(athleteID), expiresAt)
 	must(s.t, err)
-	return "paceline_session=" + token
+	return key.ID(), secret.Reveal()
 }
+
+func (s *system) keys() *credentials.Keys {
+	return &credentials.Keys{Store: s.store, NewSecret: boot.NewSecret, Now: s.clock}
+}
+
+func (s *system) clock() time.Time { return s.now }
 
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-// mustVerifier is the real verifier, for the key.
-func mustVerifier(t *testing.T, key *ecdsa.PublicKey) *kms.Verifier {
-	t.Helper()
-	der, err := x509.MarshalPKIXPublicKey(key)
-	must(t, err)
-	answer := fmt.Sprintf(`{"KeyId":"k","PublicKey":%q}`, base64.StdEncoding.EncodeToString(der))
-	client := awskms.New(awskms.Options{
-		Region: "us-east-1", Credentials: awscredentials.NewStaticCredentialsProvider("id", "key", ""),
-		HTTPClient: &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer))}, nil
-		})},
-	})
-	verifier, err := kms.NewVerifier(t.Context(), client, "k", func() time.Time { return now })
-	must(t, err)
-	return verifier
-}
-
-func mustKey(t *testing.T) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	return key
-}
 
 func must(t *testing.T, err error) {
 	t.Helper()

@@ -47,8 +47,8 @@ type rule struct {
 
 const (
 	cdk = `^github\.com/(aws/aws-cdk-go|aws/jsii-runtime-go|aws/constructs-go|cdklabs)(/|$)`
-	// sdk is what adapters may know of the world: AWS, and JWT for sessions.
-	sdk        = `github\.com/aws/(aws-sdk-go-v2|smithy-go|aws-lambda-go)(/.*)?|github\.com/golang-jwt/jwt/v5`
+	// sdk is what adapters may know of the world.
+	sdk        = `github\.com/aws/(aws-sdk-go-v2|smithy-go|aws-lambda-go)(/.*)?`
 	boundaries = `credentials|gathering|athlete|activity`
 )
 

@@ -130,11 +130,11 @@ const invocation = 26 * time.Second
 func (b *boundary) connectAthlete(t *testing.T, id int64) error {
 	ctx, cancel := context.WithTimeout(t.Context(), invocation)
 	defer cancel()
-	target, nonce, err := b.connect.Start(ctx, secret.String{})
+	started, err := b.connect.Start(ctx)
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target+"&as_athlete="+strconv.FormatInt(id, 10), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, started.AuthorizeURL+"&as_athlete="+strconv.FormatInt(id, 10), nil)
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func (b *boundary) connectAthlete(t *testing.T, id int64) error {
 	}
 	q := back.Query()
 	_, err = b.connect.Finish(ctx, credentials.Callback{
-		State: secret.New(q.Get("state")), Code: secret.New(q.Get("code")), Scope: q.Get("scope"), Nonce: nonce,
+		State: secret.New(q.Get("state")), Code: secret.New(q.Get("code")), Scope: q.Get("scope"), Nonce: started.Nonce,
 	})
 	return err
 }

@@ -2,6 +2,7 @@ package aws_test
 
 import (
 	"crypto/rand"
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -11,9 +12,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
-	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"github.com/google/go-cmp/cmp"
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/credentialstest"
 	"github.com/paceline/paceline/pkg/credentials/ddb"
@@ -141,47 +142,79 @@ func TestVaultEncryptsUnderTheDedicatedKey(t *testing.T) {
 	}
 }
 
-func TestSessionsAreSignedByKMSAndVerifiedOffline(t *testing.T) {
-	client := awskms.NewFromConfig(mustConfig(t))
-	signing := awskms.CreateKeyInput{KeySpec: kmstypes.KeySpecEccNistP256, KeyUsage: kmstypes.KeyUsageTypeSignVerify}
-	key, otherKey := mustKey(t, signing), mustKey(t, signing)
+func TestCredentialsTableConforms(t *testing.T) {
+	for name, client := range clients(t, 2) {
+		t.Run(name, func(t *testing.T) {
+			credentialstest.RunCredentials(t, func(t *testing.T) (credentials.CredentialStore, credentials.Grants) {
+				grants := mustGrantsTable(t)
+				return ddb.NewCredentials(client, mustCredentialsTable(t), grants), ddb.New(client, grants)
+			})
+		})
+	}
+}
+
+func mustCredentialsTable(t *testing.T) string {
+	return mustTable(t, dynamodb.CreateTableInput{
+		AttributeDefinitions: []types.AttributeDefinition{
+			attribute("athlete_id", types.ScalarAttributeTypeN), attribute("hash", types.ScalarAttributeTypeS),
+		},
+		KeySchema: primaryKey("athlete_id", "hash"),
+	})
+}
+
+// TestCredentialsExpire: DynamoDB drops what has expired, and tombstones. It
+// drops no key without an end. No secret is stored.
+func TestCredentialsExpire(t *testing.T) {
+	grants, name := mustGrantsTable(t), mustCredentialsTable(t)
+	client := dynamodb.NewFromConfig(mustConfig(t))
+	store := ddb.NewCredentials(client, name, grants)
+	if _, err := ddb.New(client, grants).Update(t.Context(), credentials.Athlete(7), func(g *credentials.Grant) error {
+		g.State, g.Generation = credentials.Active, 5
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	session := credentials.Session{AthleteID: 42, Generation: 1_700_000_000_123}
-	// Signatures whose integers are short are rare; enough of them show that
-	// each is padded.
-	var token secret.String
-	verifier, err := kms.NewVerifier(t.Context(), client, key, func() time.Time { return now })
+	clock := func() time.Time { return now }
+	sessions := &credentials.Sessions{Store: store, NewSecret: rand.Text, Now: clock}
+	keys := &credentials.Keys{Store: store, NewSecret: rand.Text, Now: clock}
+	ann := credentials.Session{AthleteID: 7, Generation: 5}
+	session, err := sessions.Open(t.Context(), ann)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range 300 {
-		session.AthleteID = int64(i + 1)
-		if token, err = kms.NewSigner(client, key).Sign(t.Context(), session, now, now.Add(time.Hour)); err != nil {
+	secrets := map[string]secret.String{"session": session}
+	for name, end := range map[string]time.Time{"forever": {}, "a day": now.Add(24 * time.Hour), "revoked": {}} {
+		key, token, err := keys.Create(t.Context(), ann, name, end)
+		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := verifier.Verify(token); err != nil || got != session {
-			t.Fatalf("session %d: %+v %v", i, got, err)
+		if secrets[name] = token; name == "revoked" {
+			if err := keys.Revoke(t.Context(), 7, key.ID()); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-
-	other, err := kms.NewSigner(client, otherKey).Sign(t.Context(), session, now, now.Add(time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
-	parts := strings.Split(token.Reveal(), ".")
-	for name, bad := range map[string]string{
-		"another key's":    other.Reveal(),
-		"empty":            "",
-		"no signature":     parts[0] + "." + parts[1] + ".",
-		"the alg none":     "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0." + parts[1] + ".",
-		"another's claims": parts[0] + "." + strings.Split(other.Reveal(), ".")[1][:10] + "." + parts[2],
-	} {
-		if _, err := verifier.Verify(secret.New(bad)); err == nil {
-			t.Errorf("%s was accepted", name)
+	got := map[string]string{}
+	for _, item := range mustItems(t, name) {
+		for key, token := range secrets {
+			if item["hash"].(*types.AttributeValueMemberS).Value == token.SHA256() {
+				got[key] = ""
+				if n, there := item["expires_at"].(*types.AttributeValueMemberN); there {
+					got[key] = n.Value
+				}
+			}
+			_, random, _ := strings.Cut(token.Reveal(), "7_")
+			if text := fmt.Sprintf("%#v", item); strings.Contains(text, random) || random == "" {
+				t.Errorf("the secret of %s is stored", key)
+			}
 		}
 	}
-	now = now.Add(time.Hour)
-	if _, err := verifier.Verify(token); err == nil {
-		t.Error("an expired session was accepted")
+	after := func(days int) string { return strconv.FormatInt(now.AddDate(0, 0, days).Unix(), 10) }
+	want := map[string]string{
+		"session": strconv.FormatInt(now.Truncate(24*time.Hour).AddDate(0, 0, 8).Unix(), 10), "forever": "", "a day": after(9), "revoked": after(8),
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
 	}
 }

@@ -78,7 +78,7 @@ func activityAPI(ctx context.Context, r *report) error {
 		if err := json.Unmarshal([]byte(call.event), &req); err != nil {
 			return err
 		}
-		session := fmt.Sprintf(`{"requestContext":{"authorizer":{"lambda":{"athlete_id":"%d","generation":"%d"}}}}`, athlete, generation)
+		session := fmt.Sprintf(`{"requestContext":{"authorizer":{"lambda":{"athlete_id":"%d","generation":"%d","key":"false"}}}}`, athlete, generation)
 		if err := json.Unmarshal([]byte(session), &req); err != nil {
 			return err
 		}

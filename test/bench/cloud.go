@@ -1,11 +1,7 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/md5"
-	"crypto/rand"
-	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"hash/crc32"
@@ -18,14 +14,12 @@ import (
 )
 
 // cloud answers, over loopback, the few calls to AWS that are made while
-// something is measured: items of DynamoDB by their key pk, unconditionally,
-// transactions of DynamoDB and messages for SQS, which it takes and forgets, and
-// the public key of KMS that sessions are verified with. It speaks AWS's JSON
-// protocol, so that what is measured uses the real SDK, and answers as fast as a
-// process on the same machine can.
+// something is measured: items of DynamoDB by their key pk, unconditionally, and
+// transactions of DynamoDB and messages for SQS, which it takes and forgets. It
+// speaks AWS's JSON protocol, so that what is measured uses the real SDK, and
+// answers as fast as a process on the same machine can.
 type cloud struct {
 	*httptest.Server
-	sessionKey []byte // DER
 
 	mu       sync.Mutex
 	items    map[string]json.RawMessage // by table and key
@@ -33,18 +27,10 @@ type cloud struct {
 	messages int                        // to SQS
 }
 
-func newCloud() (*cloud, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
-	if err != nil {
-		return nil, err
-	}
-	c := &cloud{sessionKey: der, items: map[string]json.RawMessage{}}
+func newCloud() *cloud {
+	c := &cloud{items: map[string]json.RawMessage{}}
 	c.Server = httptest.NewServer(http.HandlerFunc(c.answer))
-	return c, nil
+	return c
 }
 
 // answer serves one call, whose name is in the header X-Amz-Target.
@@ -53,7 +39,6 @@ func (c *cloud) answer(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		TableName   string
 		Key, Item   map[string]json.RawMessage
-		KeyId       string
 		MessageBody string
 	}
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
@@ -86,8 +71,6 @@ func (c *cloud) answer(w http.ResponseWriter, r *http.Request) {
 		c.messages++
 		digest := md5.Sum([]byte(in.MessageBody)) // Which the SDK compares.
 		out = map[string]string{"MessageId": strconv.Itoa(c.messages), "MD5OfMessageBody": hex.EncodeToString(digest[:])}
-	case "GetPublicKey":
-		out = map[string]any{"KeyId": in.KeyId, "KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY", "PublicKey": c.sessionKey}
 	default:
 		http.Error(w, operation+" is not answered here", http.StatusNotImplemented)
 		return

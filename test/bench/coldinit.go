@@ -15,10 +15,7 @@ import (
 // Lambda's own part of a cold start, fetching the code and making the sandbox,
 // is not in either.
 func coldInit(ctx context.Context, r *report) error {
-	aws, err := newCloud()
-	if err != nil {
-		return err
-	}
+	aws := newCloud()
 	defer aws.Close()
 	lambda := newRuntimeAPI()
 	defer lambda.Close()

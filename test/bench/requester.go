@@ -59,10 +59,7 @@ func requesterOverhead(ctx context.Context, r *report) error {
 		return fmt.Errorf("authorize: %w", err)
 	}
 
-	aws, err := newCloud()
-	if err != nil {
-		return err
-	}
+	aws := newCloud()
 	defer aws.Close()
 	for _, variable := range aws.environment() {
 		name, value, _ := strings.Cut(variable, "=")

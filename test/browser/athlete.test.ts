@@ -123,11 +123,17 @@ test('an athlete comes, looks, and goes', async (t) => {
   })
 
   await step('where there is no place one can wait for one', async () => {
-    await page.goto(`${app}/?error=app_full`)
+    await toConsent()
+    const newcomer = page.getByLabel('You are').locator('option').filter({ hasNotText: 'connected' }).first()
+    await page.getByLabel('You are').selectOption((await newcomer.getAttribute('value'))!)
+    const settings = `${new URL(page.url()).origin}/control/settings`
+    await page.request.patch(settings, { data: { capacity: 0 } })
+    await page.getByRole('button', { name: 'Authorize' }).click()
     await page.getByRole('heading', { name: 'Paceline is full just now' }).waitFor()
     await page.getByLabel('E-mail address').fill('ann@paceline.example')
     await page.getByRole('button', { name: 'Join the waiting list' }).click()
     await page.getByText('Your address is on the waiting list').waitFor()
+    await page.request.patch(settings, { data: { capacity: 9_999 } })
     await page.getByRole('link', { name: 'Back to the first page' }).click()
     await connect().waitFor()
   })
@@ -201,6 +207,25 @@ test('an athlete comes, looks, and goes', async (t) => {
     assert.equal(rows.length, gathered + 2, 'the names of the fields, a row each, and the end of the last')
   })
 
+  await step('a key for a program can be made, used and revoked', async () => {
+    const keys = page.getByRole('region', { name: 'Keys for programs' })
+    await keys.getByText('Your keys').click()
+    await keys.getByText('You have no keys').waitFor()
+    await keys.getByLabel('Name').fill('Watch')
+    await keys.getByRole('button', { name: 'Make a key' }).click()
+    const secret = (await keys.locator('code').textContent())!
+    const headers = { Authorization: `Bearer ${secret}` }
+    const read = await fetch(`${app}/v1/me`, { headers })
+    assert.equal(read.status, 200)
+    assert.equal(String(((await read.json()) as { id: number }).id), id)
+    await keys.getByRole('button', { name: 'Done' }).click()
+    assert.equal(await keys.locator('code').count(), 0)
+    await keys.getByRole('button', { name: 'Revoke Watch' }).click()
+    await keys.getByText('You have no keys').waitFor()
+    // What changes something is looked up each time.
+    assert.equal((await fetch(`${app}/v1/me/sync`, { method: 'POST', headers })).status, 401)
+  })
+
   await step('the page fits a phone', async () => {
     const before = page.viewportSize()!
     await page.setViewportSize({ width: 360, height: 740 })
@@ -212,7 +237,7 @@ test('an athlete comes, looks, and goes', async (t) => {
   await step('the session outlives a reload, and logging out ends it', async () => {
     await page.reload()
     await page.getByRole('heading', { name, level: 1 }).waitFor()
-    await page.getByRole('button', { name: 'Log out' }).click()
+    await page.getByRole('button', { name: 'Log out', exact: true }).click()
     await alert().getByText('You are logged out').waitFor()
     await page.reload()
     await connect().waitFor()
@@ -223,6 +248,14 @@ test('an athlete comes, looks, and goes', async (t) => {
     await connectAs(id)
     await page.getByRole('heading', { name, level: 1 }).waitFor()
     assert.equal(await untilCurrent(), gathered)
+  })
+
+  await step('logging out everywhere ends it, too', async () => {
+    await page.getByRole('button', { name: 'Log out everywhere' }).click()
+    await alert().getByText('You are logged out').waitFor()
+    await page.reload()
+    await connectAs(id)
+    await page.getByRole('heading', { name, level: 1 }).waitFor()
   })
 
   await step('leaving erases everything and leaves a receipt', async () => {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,11 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
-	"github.com/aws/aws-sdk-go-v2/service/kms/types"
-	"github.com/paceline/paceline/pkg/credentials"
-	"github.com/paceline/paceline/pkg/credentials/kms"
 	"github.com/paceline/paceline/pkg/kit/httpapi"
 	"github.com/paceline/paceline/test/api"
 )
@@ -42,53 +36,6 @@ func (b *browser) session() string {
 	}
 	b.t.Fatal("there is no session")
 	return ""
-}
-
-// signed is the browser's session as the deployed key signs it, but with another
-// end.
-func (b *browser) signed(expires time.Time) string {
-	b.t.Helper()
-	name, token, _ := strings.Cut(b.session(), "=")
-	text, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	var claims struct {
-		AthleteID  int64 `json:"sub,string"`
-		Generation int64 `json:"gen"`
-	}
-	if err := json.Unmarshal(text, &claims); err != nil {
-		b.t.Fatal(err)
-	}
-	client := awskms.NewFromConfig(b.cloud.aws(b.t))
-	session, err := kms.NewSigner(client, sessionKey(b.t, client)).Sign(b.t.Context(), credentials.Session(claims), expires.Add(-time.Hour), expires)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return name + "=" + session.Reveal()
-}
-
-// sessionKey is the id of the only key of the cloud that signs.
-func sessionKey(t *testing.T, client *awskms.Client) (id string) {
-	t.Helper()
-	keys, err := client.ListKeys(t.Context(), &awskms.ListKeysInput{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, key := range keys.Keys {
-		out, err := client.DescribeKey(t.Context(), &awskms.DescribeKeyInput{KeyId: key.KeyId})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if out.KeyMetadata.KeyUsage != types.KeyUsageTypeSignVerify {
-			continue
-		}
-		if id != "" {
-			t.Fatal("more than one key signs")
-		}
-		id = aws.ToString(key.KeyId)
-	}
-	return id
 }
 
 // trial are calls by strangers to the deployed API, about somebody whose data
@@ -141,6 +88,9 @@ func (x *trial) makes(ctx context.Context, c api.Call) (*http.Request, error) {
 	}
 	if c.Cookie != "" {
 		req.Header.Set("Cookie", sendable(c.Cookie))
+	}
+	if c.Key != "" {
+		req.Header.Set("Authorization", "Bearer "+sendable(c.Key))
 	}
 	return req, nil
 }
@@ -232,37 +182,59 @@ func (c *cloud) trial(t *testing.T, victim *browser, athlete int64) (x *trial, t
 // siteDocument is the route of the document itself, a file of the site.
 const siteDocument = "GET /openapi.json"
 
-// leaves is the route by which an athlete leaves, sessions and all.
-const leaves = "DELETE /v1/me"
+// ends are the routes by which an athlete's session ends.
+var ends = []string{"DELETE /v1/me", "DELETE /v1/me/sessions", "POST /oauth/logout"}
 
 // impostors try every operation with another's ids and cursor, without the
-// athlete's session.
+// athlete's session or key.
 func impostors(t *testing.T, c *cloud, victim, other *browser, over string, athlete int64) {
 	x, theirs := c.trial(t, victim, athlete)
 	right := victim.session()
 	name, token, _ := strings.Cut(right, "=")
-	parts := strings.Split(token, ".")
-	unsigned := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`))
-	cookies := map[string]string{
-		"nobody":             "",
-		"no signature":       name + "=" + unsigned + "." + parts[1] + ".",
-		"another signature":  name + "=" + parts[0] + "." + parts[1] + "." + strings.Repeat("A", len(parts[2])),
-		"another's claims":   name + "=" + parts[0] + "." + strings.Split(other.session(), ".")[1] + "." + parts[2],
-		"who has left":       over,
-		"expired":            victim.signed(time.Now().Add(-time.Minute)),
-		"another's session":  other.session(),
-		"signed the same":    other.signed(time.Now().Add(time.Hour)),
-		"a session by guess": name + "=" + fmt.Sprint(athlete),
+	_, others, _ := strings.Cut(other.session(), "=")
+	_, random, _ := strings.Cut(others, "_")
+	key, othersKey := victim.newKey("watch"), other.newKey("watch")
+	revoked, expired := victim.newKey("revoked"), victim.newKey("expired")
+	if a := victim.do("DELETE", "/v1/me/keys/"+revoked.ID); a.status != http.StatusNoContent {
+		t.Fatalf("revoking: %d %s", a.status, a.body)
 	}
-	lives := map[string]bool{"another's session": true, "signed the same": true}
+	c.changeCredential(t, athlete, expired.Secret, map[string]int64{"good_until": time.Now().Add(-time.Minute).Unix()})
+	twin := c.browser(t)
+	if got := twin.connect(athlete, ""); got != "/" {
+		t.Fatalf("connecting leads to %q", got)
+	}
+	_, old, _ := strings.Cut(twin.session(), "=")
+	c.changeCredential(t, athlete, old, map[string]int64{"good_until": time.Now().Add(-time.Minute).Unix()})
+
+	type impostor struct {
+		cookie, key string
+		// lives says that it is a session or key, of another athlete.
+		lives bool
+	}
+	impostors := map[string]impostor{
+		"a stranger":               {},
+		"another secret":           {cookie: name + "=" + fmt.Sprint(athlete) + "_" + strings.Repeat("A", 43)},
+		"another's with her id":    {cookie: name + "=" + fmt.Sprint(athlete) + "_" + random},
+		"who has left":             {cookie: over},
+		"expired":                  {cookie: name + "=" + old},
+		"another's session":        {cookie: other.session(), lives: true},
+		"a session by guess":       {cookie: name + "=" + fmt.Sprint(athlete)},
+		"a key as a session":       {cookie: name + "=" + key.Secret},
+		"a session as a key":       {key: token},
+		"a wrong key":              {key: key.Secret[:len(key.Secret)-4] + "AAAA"},
+		"a revoked key":            {key: revoked.Secret},
+		"an expired key":           {key: expired.Secret},
+		"another's key":            {key: othersKey.Secret, lives: true},
+		"a wrong key, her session": {key: "pck_x", cookie: right},
+	}
 	tried := 0
-	for who, cookie := range cookies {
+	for who, i := range impostors {
 		for route, o := range x.document.Operations {
-			if route == siteDocument || lives[who] && route == leaves {
+			if route == siteDocument || slices.Contains(ends, route) && (i.lives || i.cookie == right) {
 				continue
 			}
-			call := api.Call{Route: route, Path: map[string]string{}, Query: map[string]string{}, Cookie: cookie, Headers: map[string]string{
-				"athlete_id": fmt.Sprint(athlete), "Authorization": "Bearer " + token[:len(token)/2], "Origin": c.outputs.App,
+			call := api.Call{Route: route, Path: map[string]string{}, Query: map[string]string{}, Cookie: i.cookie, Key: i.key, Headers: map[string]string{
+				"athlete_id": fmt.Sprint(athlete), "Origin": c.outputs.App,
 			}}
 			for _, p := range o.Parameters {
 				switch values := theirs[p.Name]; {
@@ -277,7 +249,10 @@ func impostors(t *testing.T, c *cloud, victim, other *browser, over string, athl
 			if tried++; err != nil {
 				t.Errorf("%s: %v", who, err)
 			}
-			if o.Session && (status == http.StatusUnauthorized) == lives[who] {
+			if o.Session && (status == http.StatusUnauthorized) == i.lives {
+				t.Errorf("%s: %s: %d", who, route, status)
+			}
+			if i.key != "" && i.lives && o.Session && (status == http.StatusForbidden) == o.ByKey {
 				t.Errorf("%s: %s: %d", who, route, status)
 			}
 		}
@@ -285,6 +260,9 @@ func impostors(t *testing.T, c *cloud, victim, other *browser, over string, athl
 	t.Logf("%d calls", tried)
 	if a := victim.do("GET", "/v1/me"); a.status != http.StatusOK {
 		t.Errorf("whom they tried to be: %d", a.status)
+	}
+	if a := c.byKey(t, "GET", "/v1/me", key.Secret); a.status != http.StatusOK {
+		t.Errorf("the key of whom they tried to be: %d %s", a.status, a.body)
 	}
 }
 
@@ -299,7 +277,8 @@ func fuzzed(t *testing.T, c *cloud, victim, caller *browser, over string, athlet
 		"q": {"ride", "RIDE", "7"}, "fields": {"id", "id,name", "firstname", "distance,id"}, "sport_type": {"Run", "Ride"}, "If-None-Match": {"*", `"x"`},
 	})
 	f := &api.Fuzzer{
-		Rand: rand.New(rand.NewPCG(1, 2)), Document: x.document, Good: good, Live: caller.session(), Over: over,
+		Rand: rand.New(rand.NewPCG(1, 2)), Document: x.document, Good: good, Session: "paceline_session", Live: caller.session(), Over: over,
+		Key: caller.newKey("fuzz").Secret, DeadKey: "pck_1_x", Form: func() string { return "paceline_waitlist=x" }, // There is a place.
 		SiteURL: c.outputs.App, Victim: athlete,
 		Routes: slices.DeleteFunc(slices.Sorted(maps.Keys(x.document.Operations)), func(route string) bool { return route == siteDocument }),
 	}
@@ -331,7 +310,7 @@ func fuzzed(t *testing.T, c *cloud, victim, caller *browser, over string, athlet
 	}
 	for range number(t, "PACELINE_E2E_FUZZ", 500) {
 		call := f.Call()
-		if call.Route == leaves && call.Cookie == f.Live {
+		if call.Route == "DELETE /v1/me" && call.Cookie == f.Live {
 			// The caller is to stay: it is another site's page that wants to be rid of them.
 			call.Headers["origin"], call.Headers["sec-fetch-site"] = "https://evil.example", "cross-site"
 		}

@@ -90,7 +90,7 @@ func export(t *testing.T, c *cloud, b *browser, athlete int64) {
 			t.Errorf("%s: %d activities of %d", part.Type, len(got), len(want))
 		}
 	}
-	for _, part := range []string{"activities application/json", "activities text/csv", "totals application/json", "gathering application/json"} {
+	for _, part := range []string{"activities application/json", "activities text/csv", "totals application/json", "gathering application/json", "keys application/json"} {
 		if !seen[part] {
 			t.Errorf("no %s", part)
 		}

@@ -63,6 +63,7 @@ func (b *browser) leave(athlete int64, within time.Duration) {
 		Receipt   string `json:"receipt"`
 		StatusURL string `json:"status_url"`
 	}
+	key := b.newKey("Leaves, too").Secret
 	a := b.do("DELETE", "/v1/me")
 	if err := json.Unmarshal(a.body, &left); a.status != http.StatusAccepted || err != nil || left.StatusURL != "/v1/erasures/"+left.Receipt {
 		b.t.Fatalf("%d %s", a.status, a.body)
@@ -85,6 +86,13 @@ func (b *browser) leave(athlete int64, within time.Duration) {
 	}
 	if b.do("GET", "/v1/me").status != http.StatusUnauthorized {
 		b.t.Error("the session outlives the athlete")
+	}
+	if a := b.cloud.byKey(b.t, "GET", "/v1/me", key); a.status != http.StatusUnauthorized {
+		b.t.Errorf("the key outlives the athlete: %d %s", a.status, a.body)
+	}
+	ended := b.cloud.byKey(b.t, "POST", "/v1/me/sync", key)
+	if ended.status != http.StatusUnauthorized || !strings.Contains(string(ended.body), "#revoked-key") || !strings.Contains(string(ended.body), left.StatusURL) {
+		b.t.Errorf("the key does not lead to the erasure: %d %s", ended.status, ended.body)
 	}
 	for _, s := range b.cloud.athletes(b.t) {
 		if s.ID == athlete && s.Connected {

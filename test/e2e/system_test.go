@@ -51,6 +51,7 @@ func TestSystem(t *testing.T) {
 	t.Run("forged webhooks destroy nothing", func(t *testing.T) { forged(t, c, browsers[1].in(t), athletes[1].ID) })
 	t.Run("refreshed tokens go on working", func(t *testing.T) { refreshed(t, c, browsers[1].in(t), athletes[1].ID) })
 	t.Run("a refresh brings what no webhook told", func(t *testing.T) { refresh(t, c, browsers[1].in(t), athletes[1].ID) })
+	t.Run("sessions and keys end when they should", func(t *testing.T) { sessions(t, c, browsers[1].in(t), athletes[1].ID) })
 	t.Run("an export holds everything", func(t *testing.T) { export(t, c, browsers[1].in(t), athletes[1].ID) })
 	t.Run("a deauthorization erases", func(t *testing.T) {
 		over = browsers[2].in(t).session()
@@ -65,6 +66,7 @@ func TestSystem(t *testing.T) {
 	t.Run("fuzzed", func(t *testing.T) { fuzzed(t, c, browsers[4].in(t), browsers[0].in(t), over, athletes[4].ID) })
 	t.Run("a spent window is waited for, visibly", func(t *testing.T) { waiting(t, c, athletes[1].ID) })
 	t.Run("coming up again restarts nothing", func(t *testing.T) { upAgain(t, c, browsers[1].in(t)) })
+	t.Run("the admin ends every session", func(t *testing.T) { endedByAdmin(t, c, browsers[1].in(t), athletes[1].ID) })
 	t.Run("no dead letters", func(t *testing.T) { noDeadLetters(t, c) })
 	t.Run("nothing leaks", func(t *testing.T) { nothingLeaks(t, c, spy, athletes[4].ID, athletes[3].ID) })
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/paceline/paceline/infra/config"
 	"github.com/paceline/paceline/infra/construct"
 	"github.com/paceline/paceline/infra/stack"
+	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/site"
 )
 
@@ -28,7 +29,7 @@ import (
 // built, and their timeouts with what their callers expect.
 func TestFunctions(t *testing.T) {
 	want := map[string]float64{
-		"Credentials.serve-oauth": 28, "Credentials.authorize-session": 5, "Credentials.forward-request": 45,
+		"Credentials.serve-oauth": 28, "Credentials.authorize-session": 5, "Credentials.serve-api": 28, "Credentials.forward-request": 45,
 		"Credentials.check-subscription": 30, "Gathering.probe-webhook": 45,
 		"Credentials.administer-app": 60, "Credentials.handle-events": 45, "Credentials.reconcile-grants": 240,
 		"Gathering.receive-webhook": 10, "Gathering.gather-work": 300, "Gathering.handle-events": 30,
@@ -148,15 +149,15 @@ func testPermissions(t *testing.T, stage config.Stage) {
 	activities := "Activities Activities/index/by-start Activities/index/by-age"
 	work := "Table Table/index/work"
 	want := map[string][]string{
-		"Credentials.serve-oauth": slices.Concat(on(read+" "+write, grants+" Waiting"), []string{
+		"Credentials.serve-oauth": slices.Concat(on(read+" "+write, grants+" Waiting Credentials"), []string{
 			"events:PutEvents Bus",
 			"ssm:GetParameter" + app, "kms:Decrypt TokenKey" + app,
 			"ssm:PutParameter" + athletes, "kms:Encrypt TokenKey" + athletes,
 			"ssm:PutParameter" + received, "kms:Encrypt TokenKey" + received,
 			"kms:GenerateDataKey TokenKey provider=strava",
-			"kms:Sign SessionKey",
 		}),
-		"Credentials.authorize-session":  {"kms:GetPublicKey SessionKey"},
+		"Credentials.authorize-session":  append(on("dynamodb:GetItem dynamodb:BatchGetItem", grants+" Credentials"), "dynamodb:UpdateItem Credentials"),
+		"Credentials.serve-api":          append(on(read+" "+write, "Credentials"), on("dynamodb:GetItem dynamodb:BatchGetItem", grants)...),
 		"Credentials.check-subscription": {"ssm:GetParameter" + app, "kms:Decrypt TokenKey" + app},
 		"Credentials.forward-request": slices.Concat(on(read+" "+write, grants), []string{
 			"events:PutEvents Bus",
@@ -169,9 +170,9 @@ func testPermissions(t *testing.T, stage config.Stage) {
 			"events:PutEvents Bus",
 			"ssm:GetParameter" + app, "kms:Decrypt TokenKey" + app,
 			"ssm:PutParameter" + app, "kms:Encrypt TokenKey" + app,
-			"dynamodb:Scan Grants",
+			"dynamodb:Scan Grants", "dynamodb:Scan Credentials", "dynamodb:BatchWriteItem Credentials",
 		}),
-		"Credentials.handle-events": slices.Concat(on(read+" "+write, grants), []string{
+		"Credentials.handle-events": slices.Concat(on(read+" "+write, grants+" Credentials"), []string{
 			"events:PutEvents Bus",
 			"ssm:GetParameter" + app, "kms:Decrypt TokenKey" + app,
 			"ssm:GetParameter" + athletes, "kms:Decrypt TokenKey" + athletes,
@@ -179,7 +180,7 @@ func testPermissions(t *testing.T, stage config.Stage) {
 			"ssm:DeleteParameter" + athletes,
 			"kms:GenerateDataKey TokenKey provider=strava", "kms:Decrypt TokenKey provider=strava",
 		}),
-		"Credentials.reconcile-grants": slices.Concat(on(read+" "+write, grants), []string{
+		"Credentials.reconcile-grants": slices.Concat(on(read+" "+write, grants+" Credentials"), []string{
 			"events:PutEvents Bus",
 			"ssm:GetParameter" + app, "kms:Decrypt TokenKey" + app,
 			"ssm:GetParameter" + athletes, "kms:Decrypt TokenKey" + athletes,
@@ -285,9 +286,8 @@ func testKeys(t *testing.T, stage config.Stage) {
 	if token.at("EnableKeyRotation") != true || token.at("KeySpec") != nil {
 		t.Errorf("the token key is %v, rotated: %v", token.at("KeySpec"), token.at("EnableKeyRotation"))
 	}
-	session := s.find(t, "Credentials", "AWS::KMS::Key", "SessionKey")
-	if session.at("KeySpec") != "ECC_NIST_P256" || session.at("KeyUsage") != "SIGN_VERIFY" {
-		t.Errorf("the session key is %v for %v", session.at("KeySpec"), session.at("KeyUsage"))
+	if all := s.resources("AWS::KMS::Key"); len(all) != 1 {
+		t.Errorf("there are %d keys", len(all))
 	}
 }
 
@@ -327,8 +327,10 @@ func TestGatherWorkIsWoken(t *testing.T) {
 func TestRoutes(t *testing.T) {
 	want := map[string]string{
 		"GET /oauth/connect": "Credentials.serveoauth", "GET /oauth/callback": "Credentials.serveoauth",
-		"POST /oauth/logout":         "Credentials.serveoauth",
-		"POST /oauth/waitlist":       "Credentials.serveoauth",
+		"POST /oauth/logout":   "Credentials.serveoauth",
+		"POST /oauth/waitlist": "Credentials.serveoauth",
+		"GET /v1/me/keys":      "Credentials.serveapi", "POST /v1/me/keys": "Credentials.serveapi",
+		"DELETE /v1/me/keys/{id}": "Credentials.serveapi", "DELETE /v1/me/sessions": "Credentials.serveapi",
 		"GET /webhooks/strava/{key}": "Gathering.receivewebhook", "POST /webhooks/strava/{key}": "Gathering.receivewebhook",
 		"GET /v1/me": "AthletePlane.serveapi", "DELETE /v1/me": "AthletePlane.serveapi",
 		"GET /v1/me/export": "AthletePlane.serveapi", "POST /v1/me/sync": "AthletePlane.serveapi",
@@ -743,6 +745,22 @@ func TestOverridesReachTheFunctions(t *testing.T) {
 		for name, value := range want {
 			if got := f.at("Environment", "Variables", name); got != value {
 				t.Errorf("%s: %s is %v, not %s", function, name, got, value)
+			}
+		}
+	}
+}
+
+// TestOnlyTheLocalStageHasPlainCookies: functions that set or read cookies learn
+// the stage's name, and know the one stage without TLS by the same name.
+func TestOnlyTheLocalStageHasPlainCookies(t *testing.T) {
+	if config.Local != settings.StageLocal {
+		t.Errorf("the local stage is %q here and %q there", config.Local, settings.StageLocal)
+	}
+	for _, stage := range stages {
+		for _, function := range []string{"serveoauth", "serveapi", "authorizesession"} {
+			f := synth(t, stage).find(t, "Credentials", "AWS::Lambda::Function", function)
+			if got := f.at("Environment", "Variables", "STAGE"); got != string(stage) {
+				t.Errorf("%s of %s takes itself for %v", function, stage, got)
 			}
 		}
 	}

@@ -24,7 +24,7 @@ var stackNames = []string{"Platform", "Credentials", "Gathering", "AthletePlane"
 // functions are all functions: the folder each is built to below dist/host or
 // dist/lambda, which is also where its main is below functions.
 var functions = []string{
-	"credentials/serve-oauth", "credentials/authorize-session", "credentials/forward-request", "credentials/check-subscription",
+	"credentials/serve-oauth", "credentials/authorize-session", "credentials/serve-api", "credentials/forward-request", "credentials/check-subscription",
 	"credentials/administer-app", "credentials/handle-events", "credentials/reconcile-grants",
 	"gathering/receive-webhook", "gathering/gather-work", "gathering/handle-events", "gathering/show-status",
 	"gathering/enforce-deadlines", "gathering/probe-webhook",

@@ -106,6 +106,24 @@ export interface Erasure {
   copies_gone_by?: string
 }
 
+/** A key by which a program reads the athlete's data, without its secret. */
+export interface Key {
+  id: string
+  name: string
+  /** RFC 3339, UTC. */
+  created_at: string
+  /** RFC 3339, UTC; absent for a key without an end. */
+  expires_at?: string
+  /** YYYY-MM-DD, UTC; absent before the first use. */
+  last_used_on?: string
+}
+
+/** A key that was just made. */
+export interface NewKey extends Key {
+  /** The bearer token; no other answer has it. */
+  secret: string
+}
+
 /** What is held on the athlete, and where the parts are that other calls give. */
 export interface Export {
   [held: string]: unknown
@@ -156,6 +174,13 @@ export interface Api {
   activities(query: { sportType: string; cursor?: string }): Promise<ActivityPage>
   stats(query: { by: Period; sportType: string }): Promise<Stats>
   logOut(): Promise<void>
+  /** Ends every session of the athlete, this one too. */
+  logOutEverywhere(): Promise<void>
+  /** The athlete's keys, the oldest first. */
+  keys(): Promise<Key[]>
+  /** Makes a key that ends at a time (RFC 3339), or never. */
+  createKey(name: string, expiresAt?: string): Promise<NewKey>
+  revokeKey(id: string): Promise<void>
   /** Asks for the erasure of everything held on the athlete; resolves to the receipt. */
   leave(): Promise<string>
   erasure(receipt: string): Promise<Erasure>
@@ -189,8 +214,8 @@ export function createApi(fetch: typeof globalThis.fetch = globalThis.fetch.bind
     return response
   }
 
-  async function read<T>(method: string, path: string): Promise<T> {
-    const response = await request(method, path)
+  async function read<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const response = await request(method, path, body)
     try {
       return (await response.json()) as T
     } catch {
@@ -218,6 +243,14 @@ export function createApi(fetch: typeof globalThis.fetch = globalThis.fetch.bind
     stats: ({ by, sportType }) => read('GET', `/v1/me/stats${query({ by, sport_type: sportType })}`),
     logOut: async () => {
       await request('POST', '/oauth/logout')
+    },
+    logOutEverywhere: async () => {
+      await request('DELETE', '/v1/me/sessions')
+    },
+    keys: async () => (await read<{ items: Key[] }>('GET', '/v1/me/keys')).items,
+    createKey: (name, expiresAt) => read('POST', '/v1/me/keys', { name, expires_at: expiresAt }),
+    revokeKey: async (id) => {
+      await request('DELETE', `/v1/me/keys/${encodeURIComponent(id)}`)
     },
     leave: async () => (await read<{ receipt: string }>('DELETE', '/v1/me')).receipt,
     erasure: (receipt) => read('GET', `/v1/erasures/${encodeURIComponent(receipt)}`),

@@ -421,6 +421,141 @@ describe('with a session', () => {
     expect(named('Connect with Strava')).toBeTruthy()
   })
 
+  it('logs out everywhere', async () => {
+    routes['DELETE /v1/me/sessions'] = () => ({ status: 204 })
+    await open()
+    await press('Log out everywhere')
+    expect(asked('DELETE /v1/me/sessions')).toBe(1)
+    expect(asked('POST /oauth/logout')).toBe(0)
+    expect(alerts()).toEqual(['You are logged out.'])
+  })
+
+  describe('with keys for programs', () => {
+    const watch = { id: 'a1', name: 'Watch', created_at: '2026-11-01T10:00:00Z', last_used_on: '2026-11-16' }
+    const garage = { id: 'b2', name: 'Garage door', created_at: '2026-11-17T12:00:00Z', expires_at: '2027-01-31T23:59:59Z' }
+    const secret = 'pck_7_secret'
+    let keys: object[]
+
+    const rows = () =>
+      [...document.querySelectorAll('.account tbody tr')].map((row) => [...row.children].map((cell) => cell.textContent))
+    const section = () => document.querySelector<HTMLElement>('[aria-labelledby=keys]')!
+    const name = () => section().querySelector<HTMLInputElement>('input[type=text]')!
+
+    async function unfold() {
+      await open()
+      await toggle()
+    }
+
+    async function toggle() {
+      section().querySelector('details')!.open = true
+      section().querySelector('details')!.dispatchEvent(new Event('toggle'))
+      await pass(100)
+    }
+
+    beforeEach(() => {
+      keys = [watch]
+      routes['GET /v1/me/keys'] = () => ({ body: { items: keys } })
+    })
+
+    it('reads them only when they are looked at', async () => {
+      await open()
+      await pass(60_000)
+      expect(asked('GET /v1/me/keys')).toBe(0)
+    })
+
+    it('lists them', async () => {
+      keys = [watch, garage]
+      await unfold()
+      expect(rows()).toEqual([
+        ['Watch', expect.stringContaining('1 Nov 2026'), 'Never', '16 Nov 2026', 'Revoke'],
+        ['Garage door', expect.stringContaining('17 Nov 2026'), expect.stringContaining('2027'), 'Never', 'Revoke'],
+      ])
+      expect([...section().querySelectorAll('tbody button')].map((button) => button.getAttribute('aria-label'))).toEqual([
+        'Revoke Watch',
+        'Revoke Garage door',
+      ])
+      keys = []
+      section().querySelector('details')!.dispatchEvent(new Event('toggle'))
+      await pass(100)
+      expect(section().textContent).toContain('You have no keys.')
+    })
+
+    it('shows the secret of a new one once, and copies it', async () => {
+      await unfold()
+      let copied = ''
+      vi.stubGlobal('navigator', { clipboard: { writeText: async (text: string) => void (copied = text) } })
+      routes['POST /v1/me/keys'] = () => {
+        keys = [watch, garage]
+        return { status: 201, body: { ...garage, secret } }
+      }
+      name().value = 'Garage door'
+      const end = section().querySelector<HTMLInputElement>('input[type=date]')!
+      end.value = '2027-01-31'
+      await press('Make a key')
+      expect(bodies).toEqual([{ name: 'Garage door', expires_at: new Date('2027-01-31T23:59:59').toISOString() }])
+      expect(section().querySelector('code')!.textContent).toBe(secret)
+      expect(rows()).toHaveLength(2)
+      expect(name().value).toBe('')
+
+      await press('Copy the key')
+      expect(copied).toBe(secret)
+      expect(section().textContent).toContain('Copied.')
+      vi.stubGlobal('navigator', { clipboard: { writeText: () => Promise.reject(new Error('denied')) } })
+      await press('Copy the key')
+      expect(section().textContent).toContain('Copying failed.')
+      vi.unstubAllGlobals()
+
+      await press('Done')
+      expect(text()).not.toContain(secret)
+      expect(rows()).toHaveLength(2)
+    })
+
+    it('makes one without an end', async () => {
+      await unfold()
+      routes['POST /v1/me/keys'] = () => ({ status: 201, body: { ...watch, secret } })
+      name().value = 'Watch'
+      await press('Make a key')
+      expect(bodies).toEqual([{ name: 'Watch' }])
+    })
+
+    it('says beside them why one is not made', async () => {
+      await unfold()
+      routes['POST /v1/me/keys'] = () => ({ status: 409, body: { title: 'Conflict', detail: 'You have 10 keys already.' } })
+      name().value = 'One more'
+      await press('Make a key')
+      expect(section().querySelector('[role=alert]')!.textContent).toBe('You have 10 keys already.')
+      expect(name().value).toBe('One more')
+      expect(rows()).toHaveLength(1)
+    })
+
+    it('revokes one, and hides its secret', async () => {
+      await unfold()
+      routes['POST /v1/me/keys'] = () => {
+        keys = [watch, garage]
+        return { status: 201, body: { ...garage, secret } }
+      }
+      routes['DELETE /v1/me/keys/b2'] = () => {
+        keys = [watch]
+        return { status: 204 }
+      }
+      name().value = 'Garage door'
+      await press('Make a key')
+      section().querySelector<HTMLElement>('[aria-label="Revoke Garage door"]')!.click()
+      await pass(100)
+      expect(asked('DELETE /v1/me/keys/b2')).toBe(1)
+      expect(rows()).toHaveLength(1)
+      expect(text()).not.toContain(secret)
+    })
+
+    it('notices that the session has ended', async () => {
+      await open()
+      routes['GET /v1/me/keys'] = nobody
+      routes['GET /v1/me'] = nobody
+      await toggle()
+      expect(alerts()).toEqual([expect.stringContaining('Your session has ended')])
+    })
+  })
+
   it('stays when logging out failed', async () => {
     routes['POST /oauth/logout'] = () => 'no answer'
     await open()

@@ -15,6 +15,7 @@ const answers: Record<string, { body: string; next?: string }> = {
         { name: 'activities', type: 'application/json', href: list },
         { name: 'activities', type: 'text/csv', href: `${list}&format=csv` },
         { name: 'totals', type: 'application/json', href: '/v1/me/stats?by=month' },
+        { name: 'keys', type: 'application/json', href: '/v1/me/keys' },
       ],
     }),
   },
@@ -22,6 +23,7 @@ const answers: Record<string, { body: string; next?: string }> = {
   [`${list}&cursor=c`]: { body: '{"items":[{"id":1}],"next_cursor":null}' },
   [`${list}&format=csv`]: { body: 'id,name\r\n2,b\r\n', next: `${list}&format=csv&cursor=c` },
   [`${list}&format=csv&cursor=c`]: { body: '1,a\r\n' },
+  '/v1/me/keys': { body: '{"items":[{"id":"k","name":"Watch"}]}' },
   '/v1/me/stats?by=month': { body: '{"periods":[],"total":{}}' },
 }
 
@@ -56,6 +58,7 @@ describe('an export', () => {
       profile: { id: 7, firstname: 'Ann' },
       activities: [{ id: 2 }, { id: 1 }],
       totals: { periods: [], total: {} },
+      keys: [{ id: 'k', name: 'Watch' }],
     })
   })
 

@@ -83,6 +83,11 @@ const moment = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle:
 /** A point in time, in the reader's own zone: "16 Nov 2026, 08:12". */
 export const instant = (time: string): string => moment.format(new Date(time))
 
+const calendarDay = new Intl.DateTimeFormat(locale, { timeZone: 'UTC', dateStyle: 'medium' })
+
+/** A day, YYYY-MM-DD: "16 Nov 2026". */
+export const day = (date: string): string => calendarDay.format(new Date(`${date}T00:00:00Z`))
+
 const timeOfDay = new Intl.DateTimeFormat(locale, { timeStyle: 'short' })
 
 /** When something happens, in the reader's own zone: "at 14:05", "at 17 Nov 2026, 14:05" on another day. */

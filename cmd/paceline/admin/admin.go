@@ -56,6 +56,7 @@ func newCommand(
 		a.athletes(),
 		group("athlete", "One athlete", a.revokeAthlete()),
 		a.waitlist(),
+		group("sessions", "All athletes' sessions", a.endSessions()),
 		a.status(),
 	)
 	return root
@@ -155,9 +156,9 @@ func (a *adminCLI) athletes() *cobra.Command {
 		Use:   "athletes",
 		Short: "List the accounts that granted access, a page at a time, or those that are idle",
 		Long: "List the accounts of one provider that granted access, a page at a time.\n\n" +
-			"With --idle all who take up a place and have not signed in for so long. A session\n" +
-			"lasts a week, so whoever uses the site signs in weekly, and the time of the last\n" +
-			"sign-in tells to seven days when an athlete was last here.",
+			"With --idle all who take up a place and have not signed in for so long, at least 30\n" +
+			"days. A session in use lasts 30 days, so an athlete who uses the site signs in every\n" +
+			"30 days; the time of the last visit is known to that.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if idle != "" {
@@ -280,8 +281,43 @@ func (a *adminCLI) waitlist() *cobra.Command {
 			_, err := a.invoke(cmd.Context(), lambdain.AdminRequest{Action: lambdain.ActionRemoveWaiting, Contact: args[0]})
 			return err
 		},
+	}, &cobra.Command{
+		Use: "clear", Short: "Forget all contacts", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			res, err := a.invoke(cmd.Context(), lambdain.AdminRequest{Action: lambdain.ActionClearWaiting})
+			if err != nil {
+				return err
+			}
+			return a.printCount(cmd, "forgotten", res.Ended)
+		},
 	})
 	return cmd
+}
+
+func (a *adminCLI) endSessions() *cobra.Command {
+	return &cobra.Command{
+		Use: "end", Short: "End every session of the stage", Args: cobra.NoArgs,
+		Long: "End every session of the stage. Each athlete has to connect again, within 30 seconds;\n" +
+			"nothing is erased, and keys stay. Repeat the command if it fails halfway.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ended := 0
+			for req := (lambdain.AdminRequest{Action: lambdain.ActionEndSessions}); ; {
+				res, err := a.invoke(cmd.Context(), req)
+				if err != nil {
+					return err
+				}
+				ended += res.Ended
+				if req.Cursor = res.NextCursor; req.Cursor == "" {
+					return a.printCount(cmd, "ended", ended)
+				}
+			}
+		},
+	}
+}
+
+// printCount prints how many of something there were.
+func (a *adminCLI) printCount(cmd *cobra.Command, what string, n int) error {
+	return a.print(cmd, map[string]int{what: n}, row(strings.ToUpper(what)), row(n))
 }
 
 func (a *adminCLI) status() *cobra.Command {

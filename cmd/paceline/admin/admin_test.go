@@ -76,6 +76,8 @@ func TestTables(t *testing.T) {
 		"subscription": {[]string{"subscription", "show"}, lambdain.AdminResponse{Subscription: &lambdain.SubscriptionView{ID: 5, CallbackURL: "https://x/y"}},
 			"ID  CALLBACK\n5   https://x/y\n"},
 		"revoke": {[]string{"athlete", "revoke", "7", "--yes"}, lambdain.AdminResponse{Receipt: "r"}, "ATHLETE  RECEIPT\n7        r\n"},
+		"clear":  {[]string{"waitlist", "clear"}, lambdain.AdminResponse{Ended: 3}, "FORGOTTEN\n3\n"},
+		"end":    {[]string{"sessions", "end"}, lambdain.AdminResponse{Ended: 3}, "ENDED\n3\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := answers(c.res).run(t, "", c.args...)
@@ -105,6 +107,8 @@ func TestJSON(t *testing.T) {
 		"subscription": {[]string{"subscription", "ensure"}, lambdain.AdminResponse{Subscription: &lambdain.SubscriptionView{ID: 5, CallbackURL: "https://x/y"}},
 			`{"id":5,"callback_url":"https://x/y"}`},
 		"revoke": {[]string{"athlete", "revoke", "7", "--yes"}, lambdain.AdminResponse{Receipt: "r"}, `{"athlete_id":7,"receipt":"r"}`},
+		"clear":  {[]string{"waitlist", "clear"}, lambdain.AdminResponse{}, `{"forgotten":0}`},
+		"end":    {[]string{"sessions", "end"}, lambdain.AdminResponse{Ended: 3}, `{"ended":3}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, err := answers(c.res).run(t, "", append(c.args, "--json")...)
@@ -140,6 +144,23 @@ func TestIdleAthletesAreListedToTheEnd(t *testing.T) {
 		if req.Action != lambdain.ActionAthletes || req.IdleDays != 90 || req.Provider != "strava" || req.Cursor != []string{"", "2", "3"}[i] {
 			t.Errorf("request %d: %+v", i, req)
 		}
+	}
+}
+
+func TestSessionsAreEndedToTheLast(t *testing.T) {
+	d := &desk{answer: func(req lambdain.AdminRequest) (lambdain.AdminResponse, error) {
+		if req.Cursor == "" {
+			return lambdain.AdminResponse{Ended: 1000, NextCursor: "2"}, nil
+		}
+		return lambdain.AdminResponse{Ended: 7}, nil
+	}}
+	out, err := d.run(t, "", "sessions", "end")
+	if err != nil || out != "ENDED\n1007\n" {
+		t.Errorf("%v: %q", err, out)
+	}
+	want := []lambdain.AdminRequest{{Action: lambdain.ActionEndSessions}, {Action: lambdain.ActionEndSessions, Cursor: "2"}}
+	if diff := cmp.Diff(want, d.requests); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -181,6 +202,7 @@ func TestRequests(t *testing.T) {
 		{"", "subscription ensure --replace", lambdain.AdminRequest{Action: lambdain.ActionEnsureSubscription, Replace: true}},
 		{"", "subscription delete", lambdain.AdminRequest{Action: lambdain.ActionDeleteSubscription}},
 		{"", "athletes --cursor c --limit 9", lambdain.AdminRequest{Action: lambdain.ActionAthletes, Provider: "strava", Cursor: "c", Limit: 9}},
+		{"", "waitlist clear", lambdain.AdminRequest{Action: lambdain.ActionClearWaiting}},
 		{"", "waitlist remove ann@example.com", lambdain.AdminRequest{Action: lambdain.ActionRemoveWaiting, Contact: "ann@example.com"}},
 	} {
 		d := &desk{}
@@ -221,7 +243,7 @@ func TestErrorsOfTheFunctionComeThrough(t *testing.T) {
 	boom := errors.New("athlete 7 is not connected")
 	d := &desk{answer: func(lambdain.AdminRequest) (lambdain.AdminResponse, error) { return lambdain.AdminResponse{}, boom }}
 	for _, args := range []string{
-		"athlete revoke 7 --yes", "athletes", "athletes --idle 90d", "waitlist", "waitlist remove a@b.example", "status", "subscription show",
+		"athlete revoke 7 --yes", "athletes", "athletes --idle 90d", "waitlist", "waitlist remove a@b.example", "waitlist clear", "sessions end", "status", "subscription show",
 	} {
 		if out, err := d.run(t, "", strings.Fields(args)...); !errors.Is(err, boom) || out != "" {
 			t.Errorf("%s: %v, %q", args, err, out)

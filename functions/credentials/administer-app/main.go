@@ -29,6 +29,7 @@ func main() {
 		Ledger:      wiring.Ledger(cfg, s.EventBusName, table),
 		Erasures:    table,
 		Waitlist:    &credentials.Waitlist{Room: ddb.NewWaiting(dynamodb.NewFromConfig(cfg), s.WaitingTable), Now: time.Now},
+		Sessions:    wiring.Sessions(cfg, s.CredentialsTable, s.GrantsTable),
 		Vault:       ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID),
 		Push:        strava.NewPush(httpcall.NewClient(), s.StravaPushURL),
 		Providers:   provider.Names,

@@ -1,5 +1,5 @@
-// Command authorize-session is the HTTP API's Lambda authorizer: it tells whose
-// session a call belongs to.
+// Command authorize-session is the HTTP API's Lambda authorizer: it finds out
+// whose session or key a call carries.
 package main
 
 import (
@@ -7,8 +7,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
-	"github.com/paceline/paceline/pkg/credentials/kms"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/ddb"
 	"github.com/paceline/paceline/pkg/credentials/lambdain"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/kit/boot"
@@ -19,9 +20,11 @@ var limits = boot.Limits{Dial: time.Second, Attempt: 2 * time.Second, Attempts: 
 
 func main() {
 	var s settings.AuthorizeSession
-	ctx := context.Background()
-	cfg, log := boot.Load(ctx, &s)
-	sessions, err := kms.NewVerifier(ctx, awskms.NewFromConfig(boot.WithLimits(cfg, limits)), s.SessionKeyID, time.Now)
-	boot.Must(log, err)
-	lambda.Start((&lambdain.Authorizer{Sessions: sessions}).Handle)
+	cfg, log := boot.Load(context.Background(), &s)
+	authorizer := &lambdain.Authorizer{
+		Callers: &credentials.Authenticator{Store: ddb.NewCredentials(dynamodb.NewFromConfig(boot.WithLimits(cfg, limits)), s.CredentialsTable, s.GrantsTable), Now: time.Now, Log: log},
+		Cookies: lambdain.CookiesOf(s.Stage),
+		Log:     log,
+	}
+	lambda.Start(authorizer.Handle)
 }

@@ -8,10 +8,8 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/ddb"
-	"github.com/paceline/paceline/pkg/credentials/kms"
 	"github.com/paceline/paceline/pkg/credentials/lambdain"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/ssm"
@@ -30,14 +28,18 @@ func main() {
 	tokens.Vault = ssm.NewCachingVault(tokens.Vault, time.Now)
 	connect := wiring.Connect(tokens, table, s.AthleteCapacity)
 	connect.States, connect.NewSecret, connect.RedirectURI = table, boot.NewSecret, s.SiteURL+"/oauth/callback"
+	sessions := wiring.Sessions(cfg, s.CredentialsTable, s.GrantsTable)
 	oauth := &lambdain.OAuth{
-		Connect:       connect,
-		Sessions:      kms.NewSigner(awskms.NewFromConfig(cfg), s.SessionKeyID),
-		Waitlist:      &credentials.Waitlist{Room: ddb.NewWaiting(dynamodb.NewFromConfig(cfg), s.WaitingTable), Now: time.Now},
-		SiteURL:       s.SiteURL,
-		SecureCookies: s.Stage != "local",
-		Now:           time.Now,
-		Log:           log,
+		Connect:  connect,
+		Sessions: sessions,
+		Callers:  &credentials.Authenticator{Store: sessions.Store, Now: time.Now, Log: log},
+		Waitlist: &credentials.Waitlist{
+			Room: ddb.NewWaiting(dynamodb.NewFromConfig(cfg), s.WaitingTable), Forms: table, Capacity: connect.Capacity,
+			NewSecret: boot.NewSecret, Now: time.Now,
+		},
+		SiteURL: s.SiteURL,
+		Cookies: lambdain.CookiesOf(s.Stage),
+		Log:     log,
 	}
 	lambda.Start(obs.Flushing(metrics, httpapi.Mux(log, oauth.Routes())))
 }

@@ -41,7 +41,7 @@ type api struct{ reader *activity.Reader }
 // session calls answer for a live session and answers 401 otherwise.
 func session(answer func(context.Context, activity.Authorization, httpapi.Request) (httpapi.Response, error)) httpapi.Handler {
 	return httpapi.Authenticated(func(ctx context.Context, id httpapi.Identity, req httpapi.Request) (httpapi.Response, error) {
-		res, err := answer(ctx, activity.Authorization(id), req)
+		res, err := answer(ctx, activity.Authorization{AthleteID: id.AthleteID, Generation: id.Generation}, req)
 		if errors.Is(err, activity.ErrRevoked) {
 			return httpapi.Unauthorized(), nil
 		}

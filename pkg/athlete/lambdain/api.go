@@ -33,7 +33,7 @@ type api struct{ service *athlete.Service }
 // receipt if the session ended with an erasure.
 func session(answer func(context.Context, athlete.Session, httpapi.Request) (httpapi.Response, error)) httpapi.Handler {
 	return httpapi.Authenticated(func(ctx context.Context, id httpapi.Identity, req httpapi.Request) (httpapi.Response, error) {
-		res, err := answer(ctx, athlete.Session(id), req)
+		res, err := answer(ctx, athlete.Session{AthleteID: id.AthleteID, Generation: id.Generation}, req)
 		if revoked, is := errors.AsType[athlete.RevokedError](err); is {
 			if revoked.Receipt == "" {
 				return httpapi.Unauthorized(), nil
@@ -132,6 +132,7 @@ var parts = []part{
 	{"activities", "text/csv", "/v1/me/activities?limit=200&format=csv"},
 	{"totals", "application/json", "/v1/me/stats?by=month"},
 	{"gathering", "application/json", "/v1/me/sync"},
+	{"keys", "application/json", "/v1/me/keys"},
 }
 
 // withheld is what is held and not handed out.
@@ -143,6 +144,7 @@ type withheld struct {
 // kept is all that other boundaries hold and no part of an export has.
 var kept = []withheld{
 	{"Strava's access and refresh token", "Whoever has them can read the account."},
+	{"digests of sessions and keys, and the day of a session's last use", "They recognize your browsers and programs, and nothing else."},
 	{"ids of activities that were deleted or hidden, for 7 days", "A message that comes late must not bring one back."},
 	{"ids and times of webhook events that wait", "Each is a hint to read an activity, which is among the activities then."},
 	{"digests of webhook events, for 3 days", "They tell an event that comes again, and nothing else."},
@@ -192,7 +194,7 @@ type left struct {
 func leaving(receipt string) *left { return &left{receipt, statusURL(receipt)} }
 
 // statusURL is where an erasure can be looked up.
-func statusURL(receipt string) string { return "/v1/erasures/" + receipt }
+func statusURL(receipt string) string { return httpapi.ErasurePath + receipt }
 
 func (a api) leave(ctx context.Context, by athlete.Session, _ httpapi.Request) (httpapi.Response, error) {
 	receipt, err := a.service.Leave(ctx, by)

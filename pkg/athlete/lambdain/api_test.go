@@ -227,8 +227,10 @@ func TestExport(t *testing.T) {
 	const parts = `"parts":[{"name":"activities","type":"application/json","href":"/v1/me/activities?limit=200"},` +
 		`{"name":"activities","type":"text/csv","href":"/v1/me/activities?limit=200\u0026format=csv"},` +
 		`{"name":"totals","type":"application/json","href":"/v1/me/stats?by=month"},` +
-		`{"name":"gathering","type":"application/json","href":"/v1/me/sync"}],` +
+		`{"name":"gathering","type":"application/json","href":"/v1/me/sync"},` +
+		`{"name":"keys","type":"application/json","href":"/v1/me/keys"}],` +
 		`"withheld":[{"what":"Strava's access and refresh token","reason":"Whoever has them can read the account."},` +
+		`{"what":"digests of sessions and keys, and the day of a session's last use","reason":"They recognize your browsers and programs, and nothing else."},` +
 		`{"what":"ids of activities that were deleted or hidden, for 7 days","reason":"A message that comes late must not bring one back."},` +
 		`{"what":"ids and times of webhook events that wait","reason":"Each is a hint to read an activity, which is among the activities then."},` +
 		`{"what":"digests of webhook events, for 3 days","reason":"They tell an event that comes again, and nothing else."},` +

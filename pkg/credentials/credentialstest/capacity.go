@@ -74,3 +74,12 @@ func (r *WaitingRoom) Exit(_ context.Context, contact string) error {
 	delete(r.waiting, contact)
 	return nil
 }
+
+// Clear implements [credentials.WaitingRoom].
+func (r *WaitingRoom) Clear(context.Context) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := len(r.waiting)
+	r.waiting = nil
+	return n, nil
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -349,6 +350,15 @@ func RunWaitingRoom(t *testing.T, room credentials.WaitingRoom) {
 		t.Errorf("a contact that is gone: %v", err)
 	}
 	waiting(at, late)
+	for n := range 30 { // more than a store may forget at a time
+		enter(fmt.Sprintf("%d@example.com", n), at, at.Add(time.Hour))
+	}
+	for _, want := range []int{31, 0} {
+		if n, err := room.Clear(t.Context()); n != want || err != nil {
+			t.Errorf("%d cleared, %v", n, err)
+		}
+	}
+	waiting(at)
 }
 
 // RunVault checks an adapter of the vault. newVault returns an empty one each

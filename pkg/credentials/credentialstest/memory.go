@@ -11,7 +11,6 @@ import (
 
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/kit/fault"
-	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
 // Store is the grants table in memory.
@@ -330,14 +329,6 @@ func (v *Vault) Generations(account credentials.Account) []int64 {
 	}
 	slices.Sort(held)
 	return held
-}
-
-// Sessions signs sessions that anybody can read.
-type Sessions struct{}
-
-// Sign implements [credentials.Sessions].
-func (Sessions) Sign(_ context.Context, s credentials.Session, _, expiresAt time.Time) (secret.String, error) {
-	return secret.New(fmt.Sprintf("%d.%d.%d", s.AthleteID, s.Generation, expiresAt.Unix())), nil
 }
 
 // Sealer seals by keeping pairs in memory; what it returns is a ticket for one.

@@ -10,5 +10,10 @@ import (
 func TestMemory(t *testing.T) {
 	credentialstest.RunStorage(t, func(*testing.T) credentialstest.Storage { return credentialstest.NewStore() })
 	credentialstest.RunVault(t, func(*testing.T) credentials.Vault { return credentialstest.NewVault() })
+	credentialstest.RunWaitingRoom(t, &credentialstest.WaitingRoom{})
+	credentialstest.RunCredentials(t, func(*testing.T) (credentials.CredentialStore, credentials.Grants) {
+		grants := credentialstest.NewStore()
+		return credentialstest.NewCredentials(grants), grants
+	})
 	credentialstest.RunSealer(t, &credentialstest.Sealer{})
 }

@@ -3,6 +3,7 @@ package ddb
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -110,4 +111,36 @@ func (t *WaitingTable) Exit(ctx context.Context, contact string) error {
 		return fault.New(fault.NotFound, "nobody of that address is on the waiting list")
 	}
 	return nil
+}
+
+// Clear implements [credentials.WaitingRoom].
+func (t *WaitingTable) Clear(ctx context.Context) (int, error) {
+	n := 0
+	pages := dynamodb.NewQueryPaginator(t.client, &dynamodb.QueryInput{
+		TableName:                 aws.String(t.name),
+		KeyConditionExpression:    aws.String("#list = :list"),
+		ProjectionExpression:      aws.String("contact"),
+		ExpressionAttributeNames:  map[string]string{"#list": "list"},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":list": &types.AttributeValueMemberS{Value: theList}},
+		ConsistentRead:            aws.Bool(true),
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return n, fault.New(fault.Transient, "query the waiting list: %w", err)
+		}
+		var items []waitingItem
+		if err := attributevalue.UnmarshalListOfMaps(page.Items, &items); err != nil {
+			return n, fault.New(fault.Permanent, "read the waiting list: %w", err)
+		}
+		var keys []map[string]types.AttributeValue
+		for _, item := range items {
+			keys = append(keys, waitingKey(item.Contact))
+		}
+		if err := deleteItems(ctx, t.client, t.name, keys); err != nil {
+			return n, fmt.Errorf("clear the waiting list: %w", err)
+		}
+		n += len(keys)
+	}
+	return n, nil
 }

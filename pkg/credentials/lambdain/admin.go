@@ -22,6 +22,8 @@ const (
 	ActionStatus             = "status"
 	ActionWaitlist           = "waitlist"
 	ActionRemoveWaiting      = "remove_waiting"
+	ActionClearWaiting       = "clear_waiting"
+	ActionEndSessions        = "end_sessions"
 )
 
 // AdminRequest is what the admin function is invoked with. Only the fields of
@@ -43,6 +45,8 @@ type AdminRequest struct {
 	IdleDays int    `json:"idle_days,omitempty"`
 	// For revoke_athlete.
 	AthleteID int64 `json:"athlete_id,omitempty"`
+	// Cursor also continues end_sessions, which ends a page at a time.
+
 	// For remove_waiting.
 	Contact string `json:"contact,omitempty"`
 }
@@ -57,6 +61,9 @@ type AdminResponse struct {
 	// Receipt of the erasure that revoke_athlete led to.
 	Receipt string        `json:"receipt,omitempty"`
 	Waiting []WaitingView `json:"waiting,omitempty"`
+	// Ended is how many sessions end_sessions ended, or how many contacts
+	// clear_waiting forgot.
+	Ended int `json:"ended,omitempty"`
 }
 
 // SubscriptionView is a push subscription. The callback URL's last segment is
@@ -157,6 +164,14 @@ func (a *Admin) Handle(ctx context.Context, req AdminRequest) (AdminResponse, er
 			a.Log.InfoContext(ctx, "the admin took a contact off the waiting list")
 		}
 		return AdminResponse{}, err
+	case ActionClearWaiting:
+		n, err := a.Service.Waitlist.Clear(ctx)
+		a.Log.InfoContext(ctx, "the admin cleared the waiting list", "contacts", n)
+		return AdminResponse{Ended: n}, err
+	case ActionEndSessions:
+		n, next, err := a.Service.Sessions.EndStage(ctx, req.Cursor)
+		a.Log.InfoContext(ctx, "the admin ended sessions", "sessions", n)
+		return AdminResponse{Ended: n, NextCursor: next}, err
 	}
 	return AdminResponse{}, fault.New(fault.Invalid, "unknown action")
 }

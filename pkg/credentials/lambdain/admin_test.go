@@ -21,12 +21,15 @@ func TestAdmin(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	clock := func() time.Time { return now }
 	store, room := credentialstest.NewStore(), &credentialstest.WaitingRoom{}
-	waitlist := &credentials.Waitlist{Room: room, Now: clock}
+	waitlist := &credentials.Waitlist{
+		Room: room, Forms: store, Capacity: &credentials.Capacity{Census: store, Now: clock}, NewSecret: boot.NewSecret, Now: clock,
+	}
+	sessions := &credentials.Sessions{Store: credentialstest.NewCredentials(store), NewSecret: boot.NewSecret, Now: clock}
 	var log bytes.Buffer
 	admin := &lambdain.Admin{
 		Service: &credentials.Admin{
 			Ledger:   credentials.Ledger{Grants: store, Minter: event.Minter{Now: clock, NewID: boot.NewSecret}},
-			Erasures: store, Vault: credentialstest.NewVault(), Waitlist: waitlist, Capacity: 10, Providers: []string{"strava", "fitbit"},
+			Erasures: store, Vault: credentialstest.NewVault(), Waitlist: waitlist, Sessions: sessions, Capacity: 10, Providers: []string{"strava", "fitbit"},
 			NewSecret: func() string { return "receipt" },
 		},
 		Log: slog.New(slog.NewTextHandler(&log, nil)),
@@ -51,8 +54,17 @@ func TestAdmin(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := waitlist.Join(t.Context(), "ann@example.com"); err != nil {
+	form, _, err := waitlist.Issue(t.Context(), credentials.NoPlaceHere)
+	if err != nil {
 		t.Fatal(err)
+	}
+	if err := waitlist.Join(t.Context(), form, "ann@example.com"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := sessions.Open(t.Context(), credentials.Session{AthleteID: 8, Generation: ago(1).UnixMilli()}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	view := func(id int64, at time.Time) lambdain.AthleteView {
 		return lambdain.AthleteView{Provider: "strava", AccountID: strconv.FormatInt(id, 10), State: "active", Generation: at.UnixMilli(), SignedInAt: at}
@@ -90,6 +102,9 @@ func TestAdmin(t *testing.T) {
 		{req: lambdain.AdminRequest{Action: lambdain.ActionRemoveWaiting, Contact: "ann@example.com"}, kind: fault.NotFound},
 		{req: lambdain.AdminRequest{Action: lambdain.ActionRemoveWaiting}, kind: fault.Invalid},
 		{req: lambdain.AdminRequest{Action: lambdain.ActionWaitlist}, want: lambdain.AdminResponse{Waiting: []lambdain.WaitingView{}}},
+		{req: lambdain.AdminRequest{Action: lambdain.ActionClearWaiting}},
+		{req: lambdain.AdminRequest{Action: lambdain.ActionEndSessions}, want: lambdain.AdminResponse{Ended: 2}},
+		{req: lambdain.AdminRequest{Action: lambdain.ActionEndSessions}},
 		{req: lambdain.AdminRequest{Action: lambdain.ActionRevokeAthlete, AthleteID: 7}, want: lambdain.AdminResponse{Receipt: "receipt"}},
 		{req: lambdain.AdminRequest{Action: lambdain.ActionRevokeAthlete, AthleteID: 7}, kind: fault.Conflict},
 		{req: lambdain.AdminRequest{Action: lambdain.ActionRevokeAthlete}, kind: fault.NotFound},

@@ -2,34 +2,86 @@ package lambdain
 
 import (
 	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/kit/boot"
+	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/httpapi"
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
-// Verifier checks a session token.
-type Verifier interface {
-	Verify(token secret.String) (credentials.Session, error)
+// maxCandidates bounds how many cookies of the session's name are looked up for
+// one call. A browser of good faith sends one.
+const maxCandidates = 3
+
+// Authorizer finds out for the HTTP API whose session or key a call carries. It
+// lets every call pass: with an identity, or with the reason why there is none,
+// which the route answers with; see package httpapi.
+type Authorizer struct {
+	Callers *credentials.Authenticator
+	Cookies Cookies
+	Log     *slog.Logger
 }
 
-// Authorizer tells the HTTP API whose session a call belongs to. It lets every
-// call pass: with an identity, or with none, which the route answers with a
-// 401; see package httpapi.
-type Authorizer struct{ Sessions Verifier }
-
-// Handle implements the Lambda authorizer (payload 2.0, simple response).
-func (a *Authorizer) Handle(_ context.Context, req events.APIGatewayV2CustomAuthorizerV2Request) (events.APIGatewayV2CustomAuthorizerSimpleResponse, error) {
+// Handle implements the Lambda authorizer (payload 2.0, simple response). A
+// bearer token goes before cookies.
+func (a *Authorizer) Handle(ctx context.Context, req events.APIGatewayV2CustomAuthorizerV2Request) (events.APIGatewayV2CustomAuthorizerSimpleResponse, error) {
+	ctx, cancel := boot.WithReserve(ctx)
+	defer cancel()
 	res := events.APIGatewayV2CustomAuthorizerSimpleResponse{IsAuthorized: true}
-	token := cookie(req.Cookies, req.Headers, sessionCookie)
-	if token.Empty() {
-		return res, nil
+	kind, candidates := credentials.SessionCredential, a.Cookies.read(req.Cookies, req.Headers, sessionCookie)
+	if key, ok := bearer(req.Headers); ok {
+		kind, candidates = credentials.KeyCredential, []secret.String{key}
 	}
-	s, err := a.Sessions.Verify(token)
-	if err != nil {
-		return res, nil
+	// What changes something is done by who is known at this moment.
+	fresh := !strings.HasPrefix(req.RouteKey, http.MethodGet+" ")
+	refusal, receipt := httpapi.NoSession, ""
+	for _, token := range candidates[:min(len(candidates), maxCandidates)] {
+		caller, err := a.Callers.Authenticate(ctx, kind, token, fresh)
+		if err == nil {
+			res.Context = httpapi.Identity{
+				AthleteID: caller.AthleteID, Generation: caller.Generation, Key: kind == credentials.KeyCredential,
+			}.Context()
+			return res, nil
+		}
+		refused, erasure := refusalOf(kind, err)
+		if receipt == "" || refused == httpapi.Unavailable {
+			refusal, receipt = refused, erasure
+		}
+		if refused == httpapi.Unavailable {
+			a.Log.ErrorContext(ctx, "it is not known who calls", "route", req.RouteKey, "error", err.Error())
+			break // Another look would hang or fail, too.
+		}
 	}
-	res.Context = httpapi.Identity{AthleteID: s.AthleteID, Generation: s.Generation}.Context()
+	res.Context = refusal.Context(receipt)
 	return res, nil
+}
+
+// refusalOf is what a call is refused with for an error of Authenticate.
+func refusalOf(kind credentials.CredentialKind, err error) (_ httpapi.Refusal, receipt string) {
+	ended, isEnded := errors.AsType[credentials.EndedError](err)
+	switch isKey := kind == credentials.KeyCredential; {
+	case isEnded && isKey:
+		return httpapi.RevokedKey, ended.Receipt
+	case isEnded:
+		return httpapi.NoSession, ended.Receipt
+	case errors.Is(err, credentials.ErrUnknownCredential) && isKey:
+		return httpapi.UnknownKey, ""
+	case errors.Is(err, credentials.ErrExpiredCredential) && isKey:
+		return httpapi.ExpiredKey, ""
+	case fault.Is(err, fault.NotFound):
+		return httpapi.NoSession, ""
+	}
+	return httpapi.Unavailable, ""
+}
+
+// bearer is the request's bearer token (RFC 6750, 2.1).
+func bearer(header map[string]string) (secret.String, bool) {
+	scheme, token, _ := strings.Cut(header["authorization"], " ")
+	return secret.New(strings.TrimSpace(token)), strings.EqualFold(scheme, "Bearer")
 }

@@ -35,6 +35,7 @@ func TestEventsOfTheContracts(t *testing.T) {
 		Revocation: &credentials.Revocation{
 			TokenStore: tokens, Receipts: credentials.Receipts{Erasures: store, Publisher: bus, Minter: minter},
 			Tokens: &credentials.Tokens{TokenStore: tokens}, NewSecret: boot.NewSecret,
+			Sessions: &credentials.Sessions{Store: credentialstest.NewCredentials(store), NewSecret: boot.NewSecret, Now: minter.Now},
 		},
 		Log: slog.New(slog.DiscardHandler),
 	})...)

@@ -15,41 +15,55 @@ import (
 )
 
 const (
-	// sessionCookie holds the session token.
-	sessionCookie = "paceline_session"
-	// nonceCookie binds a connect to the browser that began it.
-	nonceCookie = "paceline_oauth"
-	nonceMaxAge = 5 * time.Minute
+	// nonceLife is how long a connect may take.
+	nonceLife = 5 * time.Minute
+	// maxConnects is how many connects a browser may have under way at once.
+	maxConnects = 5
 )
 
 // OAuth serves the OAuth routes.
 type OAuth struct {
 	Connect  *credentials.Connect
-	Sessions credentials.Sessions
+	Sessions *credentials.Sessions
+	Callers  *credentials.Authenticator
 	Waitlist *credentials.Waitlist
 	// SiteURL is the site's public origin.
 	SiteURL string
-	// SecureCookies is false only where the site has no TLS: in the local
-	// cloud.
-	SecureCookies bool
-	Now           func() time.Time
-	Log           *slog.Logger
+	Cookies Cookies
+	Log     *slog.Logger
 }
 
 // Routes by API Gateway's route keys.
 func (o *OAuth) Routes() map[string]httpapi.Handler {
 	return map[string]httpapi.Handler{
-		"GET /oauth/connect":   o.connect,
-		"GET /oauth/callback":  o.callback,
+		"GET /oauth/connect":   deliberate(o.connect),
+		"GET /oauth/callback":  deliberate(o.callback),
 		"POST /oauth/logout":   httpapi.FromSite(o.SiteURL, o.logout),
 		"POST /oauth/waitlist": o.joinWaitlist,
 	}
 }
 
+// deliberate calls handle for a call that a person makes. A browser that fetches
+// ahead (Fetch standard, Sec-Purpose) gets an empty answer and asks again when the
+// person follows the link.
+func deliberate(handle httpapi.Handler) httpapi.Handler {
+	return func(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
+		for _, name := range []string{"sec-purpose", "purpose", "x-moz"} {
+			if strings.Contains(strings.ToLower(req.Headers[name]), "prefetch") {
+				return nothing(), nil
+			}
+		}
+		if req.RequestContext.HTTP.Method == http.MethodHead {
+			return nothing(), nil
+		}
+		return handle(ctx, req)
+	}
+}
+
 // connect sends the athlete to Strava. When the application is full it sends
-// those only who say that they have connected before: who it is is not known
-// until they come back, and nobody with a place may be locked out. A newcomer
-// who says so in vain has been at Strava for nothing, no more.
+// only athletes who say that they have connected before: the athlete is unknown
+// until the callback, and an athlete with a place must get in. A wrong claim
+// costs one wasted redirect.
 func (o *OAuth) connect(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
 	if req.QueryStringParameters["returning"] == "" {
 		full, err := o.Connect.Capacity.Full(ctx)
@@ -58,88 +72,123 @@ func (o *OAuth) connect(ctx context.Context, req httpapi.Request) (httpapi.Respo
 			return toSite("strava_unavailable"), nil
 		}
 		if full {
-			return o.full(secret.New(o.Connect.NewSecret())), nil
+			return o.full(ctx, credentials.NoPlaceHere), nil
 		}
 	}
-	target, nonce, err := o.Connect.Start(ctx, cookie(req.Cookies, req.Headers, nonceCookie))
+	started, err := o.Connect.Start(ctx)
 	if err != nil {
 		o.Log.ErrorContext(ctx, "connect failed", "error", err.Error())
 		return toSite("strava_unavailable"), nil
 	}
-	return httpapi.Redirect(target, o.cookie(nonceCookie, "/oauth", nonce, nonceMaxAge)), nil
+	set := []string{o.Cookies.set(nonceName(started.State), started.Nonce, nonceLife)}
+	if others := o.Cookies.names(req.Cookies, req.Headers, nonceCookie); len(others) >= maxConnects {
+		// Each begun connect is a cookie; a pile of them would make requests too
+		// large for the server.
+		for _, name := range others {
+			set = append(set, o.Cookies.set(name, secret.String{}, 0))
+		}
+	}
+	return httpapi.Redirect(started.AuthorizeURL, set...), nil
 }
 
+// nonceName is the name of the cookie that holds the nonce of the connect with
+// the state. It shows nothing of the state.
+func nonceName(state secret.String) string { return nonceCookie + state.SHA256()[:8] }
+
+// callback completes a connect. Its nonce has served then, whatever comes of it.
 func (o *OAuth) callback(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
+	name := nonceName(secret.New(req.QueryStringParameters["state"]))
+	nonce := o.Cookies.first(req.Cookies, req.Headers, name)
+	res := o.finish(ctx, req, nonce)
+	if !nonce.Empty() {
+		res.Cookies = append(res.Cookies, o.Cookies.set(name, secret.String{}, 0))
+	}
+	return res, nil
+}
+
+func (o *OAuth) finish(ctx context.Context, req httpapi.Request, nonce secret.String) httpapi.Response {
 	q := req.QueryStringParameters
 	session, err := o.Connect.Finish(ctx, credentials.Callback{
 		State: secret.New(q["state"]),
 		Code:  secret.New(q["code"]),
 		Scope: q["scope"],
 		Error: q["error"],
-		Nonce: cookie(req.Cookies, req.Headers, nonceCookie),
+		Nonce: nonce,
 	})
+	var token secret.String
+	if err == nil {
+		token, err = o.Sessions.Open(ctx, session)
+	}
 	switch {
 	case err == nil:
-		return o.openSession(ctx, session), nil
+		o.endReplaced(ctx, req)
+		return httpapi.Redirect("/", o.Cookies.set(sessionCookie, token, credentials.SessionLife))
 	case errors.Is(err, credentials.ErrAccessDenied):
-		return toSite("access_denied"), nil
+		return toSite("access_denied")
 	case errors.Is(err, credentials.ErrMissingScope):
-		return toSite("missing_scope"), nil
+		return toSite("missing_scope")
+	case errors.Is(err, credentials.ErrState) && o.signedIn(ctx, req):
+		// The browser asks again: by its back button, a reload, or a double click.
+		return httpapi.Redirect("/")
 	case errors.Is(err, credentials.ErrState):
-		return toSite("state"), nil
+		return toSite("state")
 	case errors.Is(err, credentials.ErrAppFull):
 		o.Log.WarnContext(ctx, "the application is at its athlete capacity")
-		return o.full(cookie(req.Cookies, req.Headers, nonceCookie)), nil
+		return o.full(ctx, credentials.NoPlaceAtCallback)
 	}
 	o.Log.ErrorContext(ctx, "connect failed", "error", err.Error())
-	return toSite("strava_unavailable"), nil
+	return toSite("strava_unavailable")
 }
 
-// openSession gives the browser a session and leads it to the site.
-func (o *OAuth) openSession(ctx context.Context, session credentials.Session) httpapi.Response {
-	now := o.Now()
-	token, err := o.Sessions.Sign(ctx, session, now, now.Add(credentials.SessionLife))
-	if err != nil {
-		o.Log.ErrorContext(ctx, "no session could be opened", "error", err.Error())
-		return toSite("strava_unavailable")
+// sessions are the session cookies of a request, as many as are looked at.
+func (o *OAuth) sessions(req httpapi.Request) []secret.String {
+	tokens := o.Cookies.read(req.Cookies, req.Headers, sessionCookie)
+	return tokens[:min(len(tokens), maxCandidates)]
+}
+
+// signedIn reports whether the browser has a live session.
+func (o *OAuth) signedIn(ctx context.Context, req httpapi.Request) bool {
+	return slices.ContainsFunc(o.sessions(req), func(token secret.String) bool {
+		_, err := o.Callers.Authenticate(ctx, credentials.SessionCredential, token, true)
+		return err == nil
+	})
+}
+
+// endReplaced ends the session whose cookie the browser is about to replace. If
+// that fails, the session ends by not being used.
+func (o *OAuth) endReplaced(ctx context.Context, req httpapi.Request) {
+	for _, token := range o.sessions(req) {
+		if err := o.Sessions.End(ctx, token); err != nil {
+			o.Log.WarnContext(ctx, "a replaced session is not ended", "error", err.Error())
+		}
 	}
-	return httpapi.Redirect("/", o.cookie(sessionCookie, "/", token, credentials.SessionLife))
 }
 
-func (o *OAuth) logout(context.Context, httpapi.Request) (httpapi.Response, error) {
-	return httpapi.Response{
-		StatusCode: http.StatusNoContent,
-		Headers:    map[string]string{"Cache-Control": "no-store"},
-		Cookies:    []string{o.cookie(sessionCookie, "/", secret.String{}, -1)},
-	}, nil
+// logout ends the session. The cookie stays when that fails, so that the athlete
+// can try again.
+func (o *OAuth) logout(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
+	for _, token := range o.sessions(req) {
+		if err := o.Sessions.End(ctx, token); err != nil {
+			return httpapi.Response{}, err
+		}
+	}
+	return o.Cookies.loggedOut(req), nil
+}
+
+// loggedOut takes the session's cookie away, and those that connects which were
+// given up have left behind.
+func (c Cookies) loggedOut(req httpapi.Request) httpapi.Response {
+	res := nothing()
+	for _, name := range append(c.names(req.Cookies, req.Headers, nonceCookie), sessionCookie, formCookie) {
+		res.Cookies = append(res.Cookies, c.set(name, secret.String{}, 0))
+	}
+	return res
+}
+
+// nothing is an answer without a body.
+func nothing() httpapi.Response {
+	return httpapi.Response{StatusCode: http.StatusNoContent, Headers: map[string]string{"Cache-Control": "no-store"}}
 }
 
 // toSite leads back to the first page, which has a sentence for each code.
 func toSite(code string) httpapi.Response { return httpapi.Redirect("/?error=" + code) }
-
-func (o *OAuth) cookie(name, path string, value secret.String, life time.Duration) string {
-	maxAge := int(life / time.Second)
-	if life < 0 {
-		maxAge = -1
-	}
-	return (&http.Cookie{
-		Name: name, Value: value.Reveal(), Path: path, MaxAge: maxAge,
-		HttpOnly: true, Secure: o.SecureCookies, SameSite: http.SameSiteLaxMode,
-	}).String()
-}
-
-// cookie reads one of a request's cookies; empty when it isn't there. API
-// Gateway hands them over as a list; the Cookie header field, which says the
-// same, is all that some emulators give.
-func cookie(list []string, header map[string]string, name string) secret.String {
-	for _, line := range append(slices.Clone(list), header["cookie"]) {
-		// One by one: another application's cookie may be malformed.
-		for one := range strings.SplitSeq(line, ";") {
-			cookies, err := http.ParseCookie(strings.TrimSpace(one))
-			if err == nil && cookies[0].Name == name {
-				return secret.New(cookies[0].Value)
-			}
-		}
-	}
-	return secret.String{}
-}

@@ -7,24 +7,24 @@ import (
 	"errors"
 	"mime"
 	"net/http"
-	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/kit/httpapi"
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
-const (
-	// maxWaitlistBody is the longest body that is read: an address, and room.
-	maxWaitlistBody = 1024
-	// formLife is how long the form may be filled in.
-	formLife = time.Hour
-)
+// maxBody is the longest body that is read: an address or a name, and room.
+const maxBody = 1024
 
-// full leads to the page that says that there is no place, and offers the
-// waiting list.
-func (o *OAuth) full(nonce secret.String) httpapi.Response {
-	return httpapi.Redirect("/?error=app_full", o.cookie(nonceCookie, "/oauth", nonce, formLife))
+// full leads to the page that says that there is no place, with a form for the
+// waiting list. Without one the page says the same.
+func (o *OAuth) full(ctx context.Context, why credentials.FormReason) httpapi.Response {
+	form, life, err := o.Waitlist.Issue(ctx, why)
+	if err != nil {
+		o.Log.ErrorContext(ctx, "no form for the waiting list", "error", err.Error())
+		return toSite("app_full")
+	}
+	return httpapi.Redirect("/?error=app_full", o.Cookies.set(formCookie, form, life))
 }
 
 // joinWaitlist puts an e-mail address on the waiting list. It answers the same
@@ -32,38 +32,55 @@ func (o *OAuth) full(nonce secret.String) httpapi.Response {
 //
 // Only a page of our own can make a browser send this: the Origin is the
 // site's, a body of JSON is no form's, and the cookie, which browsers keep from
-// other sites' requests, was set when that browser was told that we are full.
+// other sites' requests, holds a form that this browser was issued when it was
+// told that we are full.
 func (o *OAuth) joinWaitlist(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
+	if req.Headers["origin"] != o.SiteURL {
+		return httpapi.Problem(http.StatusForbidden, "This can only be sent from the site itself."), nil
+	}
+	var input struct {
+		Contact string `json:"contact"`
+	}
+	if refused, ok := readBody(req, &input); !ok {
+		return refused, nil
+	}
+	err := o.Waitlist.Join(ctx, o.Cookies.first(req.Cookies, req.Headers, formCookie), input.Contact)
+	busy, isBusy := errors.AsType[credentials.WaitlistBusyError](err)
+	switch {
+	case errors.Is(err, credentials.ErrForm):
+		return httpapi.Problem(http.StatusForbidden, "This form was sent before, is too old, or cookies are off. Choose “Connect with Strava” again."), nil
+	case errors.Is(err, credentials.ErrPlaceFree):
+		return httpapi.Problem(http.StatusConflict, "There is a place now. Choose “Connect with Strava” again."), nil
+	case errors.Is(err, credentials.ErrWaitlistFull):
+		return httpapi.Problem(http.StatusConflict, "The waiting list is full, too. Try again another day."), nil
+	case isBusy:
+		return httpapi.TooMany(busy.Wait, "Too many have asked within the last hour. Try again later."), nil
+	case err != nil:
+		return httpapi.Response{}, err
+	}
+	res := nothing()
+	res.Cookies = []string{o.Cookies.set(formCookie, secret.String{}, 0)}
+	return res, nil
+}
+
+// readBody reads a body of JSON into input, or says what is wrong with it.
+func readBody(req httpapi.Request, input any) (refused httpapi.Response, ok bool) {
 	contentType, _, _ := mime.ParseMediaType(req.Headers["content-type"])
 	switch {
-	case req.Headers["origin"] != o.SiteURL:
-		return httpapi.Problem(http.StatusForbidden, "This can only be sent from the site itself."), nil
 	case contentType != "application/json":
-		return httpapi.Problem(http.StatusUnsupportedMediaType, "The body must be JSON."), nil
-	case len(req.Body) > maxWaitlistBody:
-		return httpapi.Problem(http.StatusRequestEntityTooLarge, "The body is larger than 1 KiB."), nil
-	case cookie(req.Cookies, req.Headers, nonceCookie).Empty():
-		return httpapi.Problem(http.StatusForbidden, "This page was open for too long, or cookies are off. Choose “Connect with Strava” once more."), nil
+		return httpapi.Problem(http.StatusUnsupportedMediaType, "The body must be JSON."), false
+	case len(req.Body) > maxBody:
+		return httpapi.Problem(http.StatusRequestEntityTooLarge, "The body is larger than 1 KiB."), false
 	}
 	body := []byte(req.Body)
 	if req.IsBase64Encoded {
 		var err error
 		if body, err = base64.StdEncoding.DecodeString(req.Body); err != nil {
-			return httpapi.Problem(http.StatusBadRequest, "The body is not valid base64."), nil
+			return httpapi.Problem(http.StatusBadRequest, "The body is not valid base64."), false
 		}
 	}
-	var form struct {
-		Contact string `json:"contact"`
+	if json.Unmarshal(body, input) != nil {
+		return httpapi.Problem(http.StatusBadRequest, "The body must be a JSON object as described."), false
 	}
-	if json.Unmarshal(body, &form) != nil {
-		return httpapi.Problem(http.StatusBadRequest, "The body must be a JSON object with a contact."), nil
-	}
-	err := o.Waitlist.Join(ctx, form.Contact)
-	if errors.Is(err, credentials.ErrWaitlistFull) {
-		return httpapi.Problem(http.StatusConflict, "The waiting list is full, too. Try again another day."), nil
-	}
-	if err != nil {
-		return httpapi.Response{}, err
-	}
-	return httpapi.Response{StatusCode: http.StatusNoContent, Headers: map[string]string{"Cache-Control": "no-store"}}, nil
+	return httpapi.Response{}, true
 }

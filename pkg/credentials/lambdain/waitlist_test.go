@@ -11,10 +11,10 @@ import (
 )
 
 func TestAFullApplicationOffersTheWaitingList(t *testing.T) {
-	s := newSite(t, true)
+	s := newSite(t, "dev")
 	s.oauth.Connect.Capacity.Athletes = 0
 	res := s.call("GET /oauth/connect", nil)
-	c := cookies(t, res)["paceline_oauth"]
+	c := cookies(t, res)[formName]
 	if res.StatusCode != 302 || res.Headers["Location"] != "/?error=app_full" || c == nil || c.Value == "" || c.MaxAge != 3600 ||
 		!c.HttpOnly || c.SameSite != http.SameSiteLaxMode || !c.Secure {
 		t.Fatalf("%+v", res)
@@ -56,6 +56,7 @@ func TestAFullApplicationOffersTheWaitingList(t *testing.T) {
 		"base64 that is none":  {func(r *httpapi.Request) { r.IsBase64Encoded = true }, 400},
 		"no address":           {func(r *httpapi.Request) { r.Body = `{"contact":"ann"}` }, 400},
 		"no contact":           {func(r *httpapi.Request) { r.Body = `{}` }, 400},
+		"a cookie by guess":    {func(r *httpapi.Request) { r.Cookies = []string{formName + "=guess"} }, 403},
 		"a contact of numbers": {func(r *httpapi.Request) { r.Body = `{"contact":1}` }, 400},
 	} {
 		if res := join(c.change); res.StatusCode != c.status || strings.Contains(res.Body, "ann@") {
@@ -64,10 +65,18 @@ func TestAFullApplicationOffersTheWaitingList(t *testing.T) {
 	}
 	waiting(0)
 
-	first := join(nil)
-	again := join(func(r *httpapi.Request) {
+	encoded := func(r *httpapi.Request) {
 		r.Body, r.IsBase64Encoded = base64.StdEncoding.EncodeToString([]byte(r.Body)), true
-	})
+	}
+	first := join(nil)
+	if done := cookies(t, first)[formName]; done == nil || done.MaxAge >= 0 {
+		t.Errorf("the form stays: %v", first.Cookies)
+	}
+	if res := join(encoded); res.StatusCode != 403 {
+		t.Errorf("the form a second time: %d", res.StatusCode)
+	}
+	c = cookies(t, s.call("GET /oauth/connect", nil))[formName]
+	again := join(encoded)
 	if first.StatusCode != 204 || again.StatusCode != first.StatusCode || again.Body != first.Body {
 		t.Errorf("the first time %+v, then %+v", first, again)
 	}
@@ -79,13 +88,46 @@ func TestAFullApplicationOffersTheWaitingList(t *testing.T) {
 
 // The athlete comes back from Strava into an application that has become full.
 func TestFullAtTheCallback(t *testing.T) {
-	s := newSite(t, true)
+	s := newSite(t, "dev")
 	if res := s.connect(""); res.Headers["Location"] != "/" {
 		t.Fatalf("connect: %+v", res)
 	}
 	s.oauth.Connect.Capacity.Athletes = 1 // taken; the count when a connect begins is of before
 	res := s.connectAs(1, "")
-	if res.Headers["Location"] != "/?error=app_full" || cookies(t, res)["paceline_session"] != nil || cookies(t, res)["paceline_oauth"] == nil {
+	if res.Headers["Location"] != "/?error=app_full" || cookies(t, res)[sessionName] != nil || cookies(t, res)[formName] == nil {
+		t.Errorf("%+v", res)
+	}
+}
+
+func TestTheWaitingListTakesFewInAnHour(t *testing.T) {
+	s := newSite(t, "dev")
+	s.oauth.Connect.Capacity.Athletes = 0
+	statuses := map[int]int{}
+	for n := range 22 {
+		res := s.send(httpapi.Request{
+			RouteKey: "POST /oauth/waitlist", Cookies: pairs(t, s.call("GET /oauth/connect", nil)),
+			Headers: map[string]string{"origin": "http://localhost", "content-type": "application/json"},
+			Body:    `{"contact":"` + itoa(int64(n)) + `@example.com"}`,
+		})
+		if statuses[res.StatusCode]++; res.StatusCode == 429 && res.Headers["Retry-After"] == "" {
+			t.Error("no Retry-After")
+		}
+	}
+	if statuses[204] != 20 || statuses[429] != 2 {
+		t.Errorf("%v", statuses)
+	}
+}
+
+func TestTheWaitingListIsClosedWhileThereIsAPlace(t *testing.T) {
+	s := newSite(t, "dev")
+	s.oauth.Connect.Capacity.Athletes = 0
+	form := pairs(t, s.call("GET /oauth/connect", nil))
+	s.oauth.Connect.Capacity.Athletes = 1
+	res := s.send(httpapi.Request{
+		RouteKey: "POST /oauth/waitlist", Cookies: form, Body: `{"contact":"ann@example.com"}`,
+		Headers: map[string]string{"origin": "http://localhost", "content-type": "application/json"},
+	})
+	if res.StatusCode != 409 {
 		t.Errorf("%+v", res)
 	}
 }

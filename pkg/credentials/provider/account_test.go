@@ -86,12 +86,12 @@ func (b *boundary) process() *credentials.Tokens {
 // consent screen; see [fitbit.consent].
 func (b *boundary) answered(user string, scopes ...string) credentials.Callback {
 	b.t.Helper()
-	target, nonce, err := b.connect.Start(b.t.Context(), secret.String{})
+	started, err := b.connect.Start(b.t.Context())
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	back := b.consent(b.t, target, user, scopes...)
-	return credentials.Callback{State: secret.New(back.Get("state")), Code: secret.New(back.Get("code")), Nonce: nonce}
+	back := b.consent(b.t, started.AuthorizeURL, user, scopes...)
+	return credentials.Callback{State: secret.New(back.Get("state")), Code: secret.New(back.Get("code")), Nonce: started.Nonce}
 }
 
 // mustConnect connects the account and returns the generation.

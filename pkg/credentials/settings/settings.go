@@ -1,5 +1,8 @@
 package settings
 
+// StageLocal is the stage on a developer's machine, the only one without TLS.
+const StageLocal = "local"
+
 // MetricNamespace of every metric of this boundary.
 const MetricNamespace = "Paceline/Credentials"
 
@@ -48,14 +51,26 @@ type ServeOAuth struct {
 	SiteURL string `env:"SITE_URL,required"`
 	// WaitingTable holds the waiting list.
 	WaitingTable string `env:"WAITING_TABLE,required"`
-	// SessionKeyID is the asymmetric KMS key that signs sessions.
-	SessionKeyID string `env:"SESSION_KEY_ID,required"`
 }
 
 // AuthorizeSession configures authorize-session.
 type AuthorizeSession struct {
-	// SessionKeyID is the asymmetric KMS key that signs sessions.
-	SessionKeyID string `env:"SESSION_KEY_ID,required"`
+	// Stage decides how cookies are called.
+	Stage       string `env:"STAGE,required"`
+	GrantsTable string `env:"GRANTS_TABLE,required"`
+	// CredentialsTable holds sessions and keys.
+	CredentialsTable string `env:"CREDENTIALS_TABLE,required"`
+}
+
+// ServeAPI configures serve-api.
+type ServeAPI struct {
+	// Stage decides how cookies are called.
+	Stage string `env:"STAGE,required"`
+	// SiteURL is the site's public origin, without a slash at its end.
+	SiteURL     string `env:"SITE_URL,required"`
+	GrantsTable string `env:"GRANTS_TABLE,required"`
+	// CredentialsTable holds sessions and keys.
+	CredentialsTable string `env:"CREDENTIALS_TABLE,required"`
 }
 
 // UseTokens configures the functions that use tokens: serve-oauth,
@@ -63,6 +78,8 @@ type AuthorizeSession struct {
 type UseTokens struct {
 	Stage       string `env:"STAGE,required"`
 	GrantsTable string `env:"GRANTS_TABLE,required"`
+	// CredentialsTable holds sessions and keys.
+	CredentialsTable string `env:"CREDENTIALS_TABLE,required"`
 	// AthleteCapacity is how many athletes the application may have.
 	AthleteCapacity int `env:"ATHLETE_CAPACITY,required"`
 	// ParameterPath is the prefix of every SecureString of this boundary, without
@@ -84,6 +101,8 @@ type AdministerApp struct {
 	// SiteURL is the site's public origin, without a slash at its end.
 	SiteURL     string `env:"SITE_URL,required"`
 	GrantsTable string `env:"GRANTS_TABLE,required"`
+	// CredentialsTable holds sessions and keys.
+	CredentialsTable string `env:"CREDENTIALS_TABLE,required"`
 	// WaitingTable holds the waiting list.
 	WaitingTable string `env:"WAITING_TABLE,required"`
 	// AthleteCapacity is how many athletes the application may have.

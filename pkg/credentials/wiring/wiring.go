@@ -26,6 +26,12 @@ func Table(cfg aws.Config, name string) *ddb.Table {
 	return ddb.New(dynamodb.NewFromConfig(cfg), name)
 }
 
+// Sessions opens and ends sessions.
+func Sessions(cfg aws.Config, table, grants string) *credentials.Sessions {
+	store := ddb.NewCredentials(dynamodb.NewFromConfig(cfg), table, grants)
+	return &credentials.Sessions{Store: store, NewSecret: boot.NewSecret, Now: time.Now}
+}
+
 // API returns Strava's REST API.
 func API(s settings.UseTokens) *provider.API {
 	return strava.NewAPI(httpcall.NewClient(), s.StravaAPIURL)
@@ -75,6 +81,7 @@ func Reconciler(cfg aws.Config, s settings.UseTokens, table *ddb.Table, metrics 
 			Tokens:     tokens,
 			OAuth:      tokens.OAuth,
 			API:        API(s),
+			Sessions:   Sessions(cfg, s.CredentialsTable, s.GrantsTable),
 			NewSecret:  boot.NewSecret,
 		},
 		Log: log,

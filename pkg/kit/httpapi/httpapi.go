@@ -3,10 +3,12 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -23,18 +25,23 @@ type (
 // Handler answers one route.
 type Handler func(ctx context.Context, req Request) (Response, error)
 
-// Identity is whom a session belongs to.
+// Identity is who makes a call.
 type Identity struct {
 	AthleteID int64
-	// Generation of the authorization that the session was opened under.
+	// Generation of the authorization in force.
 	Generation int64
+	// Key says that a program calls with a key, which may only read.
+	Key bool
 }
 
-// Keys of the authorizer's context. Values are decimal strings: API Gateway
-// would turn large numbers into floats.
+// Keys of the authorizer's context. Values are strings: API Gateway would turn
+// large numbers into floats.
 const (
 	contextAthleteID  = "athlete_id"
 	contextGeneration = "generation"
+	contextKey        = "key"
+	contextRefusal    = "refusal"
+	contextErasure    = "erasure"
 )
 
 // Context is the identity as the authorizer hands it on.
@@ -42,36 +49,91 @@ func (id Identity) Context() map[string]any {
 	return map[string]any{
 		contextAthleteID:  strconv.FormatInt(id.AthleteID, 10),
 		contextGeneration: strconv.FormatInt(id.Generation, 10),
+		contextKey:        strconv.FormatBool(id.Key),
 	}
 }
+
+// Refusal is why a call has no identity.
+type Refusal string
+
+// The refusals.
+const (
+	// NoSession: the call has neither a live session nor a key.
+	NoSession Refusal = "no-session"
+	// UnknownKey: there is no such key, or it ended long ago.
+	UnknownKey Refusal = "unknown-key"
+	// ExpiredKey: the key's end date is over.
+	ExpiredKey Refusal = "expired-key"
+	// RevokedKey: the athlete revoked the key, or the authorization has ended.
+	RevokedKey Refusal = "revoked-key"
+	// Unavailable: it could not be found out who calls.
+	Unavailable Refusal = "try-again"
+)
+
+// Context is the refusal as the authorizer hands it on. receipt names the
+// erasure that a session or key ended with; it is empty without one.
+func (r Refusal) Context(receipt string) map[string]any {
+	return map[string]any{contextRefusal: string(r), contextErasure: receipt}
+}
+
+// answer is the problem that a refused call is answered with.
+func (r Refusal) answer(receipt string) Response {
+	erasure := ""
+	if receipt != "" {
+		erasure = ErasurePath + receipt
+	}
+	switch r {
+	case UnknownKey:
+		return problem(http.StatusUnauthorized, string(r), "The key is unknown. Make another one on the site.", erasure)
+	case ExpiredKey:
+		return problem(http.StatusUnauthorized, string(r), "The key has expired. Make another one on the site.", erasure)
+	case RevokedKey:
+		return problem(http.StatusUnauthorized, string(r), "The key was revoked. Make another one on the site.", erasure)
+	case Unavailable:
+		return Problem(http.StatusServiceUnavailable, "Please try again in a moment.")
+	}
+	return Erased(erasure)
+}
+
+// ErasurePath is the path of an erasure without its last segment, the receipt.
+const ErasurePath = "/v1/erasures/"
 
 func identify(req Request) (Identity, bool) {
-	a := req.RequestContext.Authorizer
-	if a == nil {
-		return Identity{}, false
-	}
-	number := func(key string) int64 {
-		s, _ := a.Lambda[key].(string)
-		n, err := strconv.ParseInt(s, 10, 64)
-		if err != nil {
-			return 0
-		}
-		return n
-	}
-	id := Identity{AthleteID: number(contextAthleteID), Generation: number(contextGeneration)}
-	return id, id.AthleteID > 0 && id.Generation > 0
+	athleteID, err1 := strconv.ParseInt(fromContext(req, contextAthleteID), 10, 64)
+	generation, err2 := strconv.ParseInt(fromContext(req, contextGeneration), 10, 64)
+	key, err3 := strconv.ParseBool(fromContext(req, contextKey))
+	ok := errors.Join(err1, err2, err3) == nil && athleteID > 0 && generation > 0
+	return Identity{AthleteID: athleteID, Generation: generation, Key: key}, ok
 }
 
-// Authenticated answers 401 when there is no identity and calls handle
-// otherwise.
+// fromContext is what the authorizer handed on under a name; empty for nothing.
+func fromContext(req Request, name string) string {
+	if req.RequestContext.Authorizer == nil {
+		return ""
+	}
+	s, _ := req.RequestContext.Authorizer.Lambda[name].(string)
+	return s
+}
+
+// Authenticated calls handle for a call with an identity. It answers other calls
+// with the problem that says why they have none: 401, or 503 when that could not
+// be found out. A key may only read: it answers 403 to any other method.
 func Authenticated(handle func(ctx context.Context, id Identity, req Request) (Response, error)) Handler {
 	return func(ctx context.Context, req Request) (Response, error) {
 		id, ok := identify(req)
-		if !ok {
-			return Unauthorized(), nil
+		switch {
+		case !ok:
+			return Refusal(fromContext(req, contextRefusal)).answer(fromContext(req, contextErasure)), nil
+		case id.Key && !strings.HasPrefix(req.RouteKey, http.MethodGet+" "):
+			return KeyForbidden(), nil
 		}
 		return handle(ctx, id, req)
 	}
+}
+
+// KeyForbidden is the answer to a call that a key may not make.
+func KeyForbidden() Response {
+	return Problem(http.StatusForbidden, "A key may only read the athlete's data. This takes a session.")
 }
 
 // Mux makes the Lambda handler that serves the routes, whose keys are API
@@ -117,7 +179,8 @@ func CSV(name, table string) Response {
 }
 
 // ProblemTypes has the name of each status's type of problem: what follows
-// [ProblemBase] in an answer's type, and a heading of the page there.
+// [ProblemBase] in an answer's type, and a heading of the page there. A 401 may
+// also be of the type of a [Refusal].
 var ProblemTypes = map[int]string{
 	http.StatusBadRequest:            "invalid-request",
 	http.StatusUnauthorized:          "no-session",
@@ -138,16 +201,18 @@ const ProblemBase = "/problems.html#"
 
 // Problem is an error answer as of RFC 9457; its title is the status's own. The
 // status is one of [ProblemTypes].
-func Problem(status int, detail string) Response { return problem(status, detail, "") }
+func Problem(status int, detail string) Response {
+	return problem(status, ProblemTypes[status], detail, "")
+}
 
-func problem(status int, detail, erasure string) Response {
+func problem(status int, name, detail, erasure string) Response {
 	return respond(status, "application/problem+json", encode(struct {
 		Type    string `json:"type"`
 		Title   string `json:"title"`
 		Status  int    `json:"status"`
 		Detail  string `json:"detail"`
 		Erasure string `json:"erasure,omitempty"`
-	}{ProblemBase + ProblemTypes[status], http.StatusText(status), status, detail, erasure}))
+	}{ProblemBase + name, http.StatusText(status), status, detail, erasure}))
 }
 
 // Unauthorized is the answer to a call without a live session.
@@ -156,7 +221,7 @@ func Unauthorized() Response { return Erased("") }
 // Erased is [Unauthorized] that tells, by an extension member (RFC 9457, 3.2), where
 // to look up the erasure that the session ended with. It is not told when empty.
 func Erased(erasure string) Response {
-	return problem(http.StatusUnauthorized, "There is no session, or it has ended. Connect with Strava to open one.", erasure)
+	return problem(http.StatusUnauthorized, string(NoSession), "There is no session, or it has ended. Connect with Strava to open one.", erasure)
 }
 
 // TooMany is the answer to a call that may be repeated after a while, which is

@@ -121,6 +121,10 @@ func TestProblemTypesAreDocumented(t *testing.T) {
 	}
 	slices.Sort(got)
 	want := slices.Sorted(maps.Values(httpapi.ProblemTypes))
+	for _, key := range []httpapi.Refusal{httpapi.UnknownKey, httpapi.ExpiredKey, httpapi.RevokedKey} {
+		want = append(want, string(key))
+	}
+	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		t.Errorf("the page has %v, the types are %v", got, want)
 	}
@@ -341,13 +345,61 @@ func TestAuthenticatedTakesIdentityFromTheAuthorizerOnly(t *testing.T) {
 	for name, req := range map[string]httpapi.Request{
 		"no authorizer": {Headers: map[string]string{"athlete_id": "42", "generation": "1"}},
 		"empty context": authorizer(nil),
-		"no generation": authorizer(map[string]any{"athlete_id": "42"}),
-		"not a number":  authorizer(map[string]any{"athlete_id": "x", "generation": "1"}),
+		"no generation": authorizer(map[string]any{"athlete_id": "42", "key": "false"}),
+		"no kind":       authorizer(map[string]any{"athlete_id": "42", "generation": "1"}),
+		"not a number":  authorizer(map[string]any{"athlete_id": "x", "generation": "1", "key": "false"}),
+		"a refusal":     authorizer(httpapi.NoSession.Context("")),
 		"zero":          authorizer(httpapi.Identity{}.Context()),
 	} {
 		if res := serve(t, req, h); res.StatusCode != 401 || res.Headers["Content-Type"] != "application/problem+json" {
 			t.Errorf("%s: %d", name, res.StatusCode)
 		}
+	}
+}
+
+func TestAKeyMayOnlyRead(t *testing.T) {
+	handle := httpapi.Authenticated(func(_ context.Context, id httpapi.Identity, _ httpapi.Request) (httpapi.Response, error) {
+		return httpapi.JSON(200, id), nil
+	})
+	for _, isKey := range []bool{true, false} {
+		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "ANY", "GETS"} {
+			req := httpapi.Request{RouteKey: method + " /v1/x"}
+			req.RequestContext.Authorizer = &events.APIGatewayV2HTTPRequestContextAuthorizerDescription{
+				Lambda: httpapi.Identity{AthleteID: 42, Generation: 1, Key: isKey}.Context(),
+			}
+			res, err := handle(t.Context(), req)
+			want := 200
+			if isKey && method != "GET" {
+				want = 403
+			}
+			if err != nil || res.StatusCode != want {
+				t.Errorf("%s by a key %t: %d, %v", method, isKey, res.StatusCode, err)
+			}
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	for refusal, tc := range map[httpapi.Refusal]struct {
+		receipt string
+		status  int
+		want    string
+	}{
+		httpapi.NoSession:   {"", 401, `{"type":"/problems.html#no-session","title":"Unauthorized",`},
+		httpapi.UnknownKey:  {"", 401, `{"type":"/problems.html#unknown-key","title":"Unauthorized",`},
+		httpapi.ExpiredKey:  {"", 401, `{"type":"/problems.html#expired-key","title":"Unauthorized",`},
+		httpapi.RevokedKey:  {"r1", 401, `{"type":"/problems.html#revoked-key","title":"Unauthorized",`},
+		httpapi.Unavailable: {"", 503, `{"type":"/problems.html#try-again","title":"Service Unavailable",`},
+		"":                  {"r1", 401, `{"type":"/problems.html#no-session","title":"Unauthorized",`},
+	} {
+		req := httpapi.Request{}
+		req.RequestContext.Authorizer = &events.APIGatewayV2HTTPRequestContextAuthorizerDescription{Lambda: refusal.Context(tc.receipt)}
+		res := serve(t, req, httpapi.Authenticated(nil))
+		erasure := `,"erasure":"/v1/erasures/r1"}`
+		if res.StatusCode != tc.status || !strings.HasPrefix(res.Body, tc.want) || strings.HasSuffix(res.Body, erasure) != (tc.receipt != "") {
+			t.Errorf("%s: %d %s", refusal, res.StatusCode, res.Body)
+		}
+		inert(t, res)
 	}
 }
 

@@ -6,6 +6,7 @@ import { usePolling } from '../polling.ts'
 import { sportTypes } from '../sports.ts'
 import { Activities } from './activities.tsx'
 import { Download } from './download.tsx'
+import { Keys } from './keys.tsx'
 import { LeaveDialog } from './leave-dialog.tsx'
 import { Notice } from './notice.tsx'
 import { Profile } from './profile.tsx'
@@ -141,6 +142,12 @@ export function Dashboard({ api, onLoggedOut, onSessionEnded, onLeft, ...props }
       onLoggedOut()
     })
 
+  const logOutEverywhere = () =>
+    act(async () => {
+      await api.logOutEverywhere()
+      onLoggedOut()
+    })
+
   const leave = () =>
     act(async () => {
       setLeaving('sent')
@@ -176,12 +183,16 @@ export function Dashboard({ api, onLoggedOut, onSessionEnded, onLeft, ...props }
       </div>
 
       <Download api={api} act={act} />
+      <Keys api={api} onSessionEnded={onSessionEnded} />
       <section class="account" aria-labelledby="account">
         <h2 id="account">Your connection</h2>
-        <p>Logging out ends this session here. Your activities stay gathered until you leave.</p>
+        <p>Logging out ends your session. Your activities stay until you leave.</p>
         <div class="buttons">
           <button type="button" class="button" onClick={logOut}>
             Log out
+          </button>
+          <button type="button" class="button" onClick={logOutEverywhere}>
+            Log out everywhere
           </button>
           <button type="button" class="button danger" onClick={() => setLeaving('asked')}>
             Leave Paceline

@@ -1,0 +1,177 @@
+package credentials
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/secret"
+)
+
+// Session is an athlete, and the generation of an authorization of theirs.
+type Session struct {
+	AthleteID  int64
+	Generation int64
+}
+
+// CredentialKind is the kind of a [Credential].
+type CredentialKind string
+
+// The kinds.
+const (
+	// SessionCredential: a browser has it in a cookie. It may do everything.
+	SessionCredential CredentialKind = "session"
+	// KeyCredential: a program sends it as a bearer token. It may only read.
+	KeyCredential CredentialKind = "key"
+)
+
+// Credential is what is stored of a secret by which a caller is known: a
+// browser's session or a program's key. The secret itself is not stored.
+type Credential struct {
+	// Session is the athlete, and the generation that was in force when the
+	// credential was made.
+	Session
+	// Hash is the SHA-256 of the secret in hex.
+	Hash string
+	Kind CredentialKind
+	// CreatedAt is when the credential was made: for a session, right after the
+	// athlete consented at Strava.
+	CreatedAt time.Time
+	// ExpiresAt is when the credential ends; zero for a key without an end date.
+	ExpiresAt time.Time
+	// UsedOn is the day of the last use, at midnight UTC; zero before the first.
+	UsedOn time.Time
+	// Name that the athlete gave a key; sessions have none.
+	Name string
+	// EndedAt is when the credential was revoked or its authorization ended. What
+	// is left then is a tombstone without a name; it lives for [TombstoneLife].
+	EndedAt time.Time
+	// Receipt of the erasure that the credential ended with; empty without one.
+	Receipt string
+}
+
+// ID names the credential to its athlete. It is the beginning of the hash,
+// which leads to no secret.
+func (c Credential) ID() string { return c.Hash[:16] }
+
+// Expired reports whether the credential's time is over at now.
+func (c Credential) Expired(now time.Time) bool {
+	return !c.ExpiresAt.IsZero() && !now.Before(c.ExpiresAt)
+}
+
+// DroppedAt is when the store may forget the credential; zero for never. An
+// expired key is kept for a while, so that its holder learns why it is refused.
+func (c Credential) DroppedAt() time.Time {
+	switch {
+	case !c.EndedAt.IsZero():
+		return c.EndedAt.Add(TombstoneLife)
+	case c.ExpiresAt.IsZero():
+		return time.Time{}
+	case c.Kind == KeyCredential:
+		return c.ExpiresAt.Add(TombstoneLife)
+	}
+	return c.ExpiresAt
+}
+
+// ended is the tombstone of the credential.
+func (c Credential) ended(now time.Time, receipt string) Credential {
+	return Credential{Session: c.Session, Hash: c.Hash, Kind: c.Kind, EndedAt: now, Receipt: receipt}
+}
+
+// CredentialStore stores credentials. Its reads are strongly consistent.
+type CredentialStore interface {
+	// Put stores a new credential.
+	Put(ctx context.Context, c Credential) error
+	// Credential returns a credential together with its athlete's grant; the
+	// zero Grant when there is none. A missing credential is a not-found fault.
+	Credential(ctx context.Context, athleteID int64, hash string) (Credential, Grant, error)
+	// Credentials returns all of the athlete's, tombstones among them.
+	Credentials(ctx context.Context, athleteID int64) ([]Credential, error)
+	// Update stores the day of use and the time of expiry. It does nothing to a
+	// credential that has ended or is gone.
+	Update(ctx context.Context, c Credential) error
+	// End replaces a credential by its tombstone, unless there is one or the
+	// credential is gone.
+	End(ctx context.Context, tombstone Credential) error
+	// Delete forgets credentials. Deleting what is gone is no error.
+	Delete(ctx context.Context, credentials []Credential) error
+	// Sessions pages through all athletes' sessions. cursor is empty for the
+	// first page, next is empty after the last; a page may have fewer than limit.
+	Sessions(ctx context.Context, cursor string, limit int) (page []Credential, next string, err error)
+}
+
+// keyPrefix lets people, and scanners that look for leaked secrets, recognize a
+// key.
+const keyPrefix = "pck_"
+
+// newCredential makes a credential and the secret that it is known by:
+// the athlete's id, an underscore and 256 random bits; a key has a prefix.
+func newCredential(kind CredentialKind, of Session, random string, now time.Time) (Credential, secret.String) {
+	text := strconv.FormatInt(of.AthleteID, 10) + "_" + random
+	if kind == KeyCredential {
+		text = keyPrefix + text
+	}
+	token := secret.New(text)
+	return Credential{Session: of, Hash: token.SHA256(), Kind: kind, CreatedAt: now}, token
+}
+
+// draftLife is how long a credential is good whose making was cut off.
+const draftLife = time.Hour
+
+// create stores a new credential. It stores it before it looks whether the grant
+// still admits it: a revocation either is seen here or sees the credential, and
+// ends it. Until then the credential is stored as one that expires soon, so that
+// nothing of it remains if this process dies halfway. The error is ErrRevoked
+// when the authorization is over.
+func create(ctx context.Context, store CredentialStore, c Credential) error {
+	draft := c
+	if end := c.CreatedAt.Add(draftLife); c.Kind == KeyCredential && (c.ExpiresAt.IsZero() || c.ExpiresAt.After(end)) {
+		draft.ExpiresAt = end
+	}
+	if err := store.Put(ctx, draft); err != nil {
+		return err
+	}
+	_, grant, err := store.Credential(ctx, c.AthleteID, c.Hash)
+	if err == nil && !grant.Admits(c.Session) {
+		err = ErrRevoked
+	}
+	if err == nil && !draft.ExpiresAt.Equal(c.ExpiresAt) {
+		err = store.Update(ctx, c)
+	}
+	if err != nil {
+		return errors.Join(err, store.Delete(ctx, []Credential{c}))
+	}
+	return nil
+}
+
+// ownerOf returns the athlete whose credential a secret claims to be.
+func ownerOf(kind CredentialKind, token secret.String) (athleteID int64, ok bool) {
+	text, isKey := strings.CutPrefix(token.Reveal(), keyPrefix)
+	id, _, found := strings.Cut(text, "_")
+	athleteID, err := strconv.ParseInt(id, 10, 64)
+	return athleteID, found && err == nil && athleteID > 0 && isKey == (kind == KeyCredential)
+}
+
+// Why a credential is of no use.
+var (
+	// ErrUnknownCredential: no such credential was made, or it is long gone.
+	ErrUnknownCredential = fault.New(fault.NotFound, "unknown credential")
+	// ErrExpiredCredential: the credential's time is over.
+	ErrExpiredCredential = fault.New(fault.NotFound, "expired credential")
+)
+
+// EndedError means that a credential was revoked, or that its authorization has
+// ended.
+type EndedError struct {
+	// Receipt names the erasure that followed; empty without one.
+	Receipt string
+}
+
+// Error implements error.
+func (EndedError) Error() string { return "the credential has ended" }
+
+// day is midnight UTC before t.
+func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }

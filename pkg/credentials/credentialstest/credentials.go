@@ -1,0 +1,124 @@
+package credentialstest
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/kit/fault"
+)
+
+// Credentials is the table of sessions and keys in memory, beside the grants of
+// a [Store].
+type Credentials struct {
+	grants credentials.Grants
+
+	mu  sync.Mutex
+	all map[string]credentials.Credential // by hash
+	err error
+}
+
+// NewCredentials makes an empty one.
+func NewCredentials(grants credentials.Grants) *Credentials {
+	return &Credentials{grants: grants, all: map[string]credentials.Credential{}}
+}
+
+// Fail makes every method fail with err, until it is nil.
+func (s *Credentials) Fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+}
+
+// Put implements [credentials.CredentialStore].
+func (s *Credentials) Put(_ context.Context, c credentials.Credential) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.all[c.Hash] = c
+	}
+	return s.err
+}
+
+// Credential implements [credentials.CredentialStore].
+func (s *Credentials) Credential(ctx context.Context, athleteID int64, hash string) (credentials.Credential, credentials.Grant, error) {
+	s.mu.Lock()
+	c, err := s.all[hash], s.err
+	s.mu.Unlock()
+	if err != nil {
+		return credentials.Credential{}, credentials.Grant{}, err
+	}
+	if c.Hash == "" || c.AthleteID != athleteID {
+		return credentials.Credential{}, credentials.Grant{}, fault.New(fault.NotFound, "no such credential")
+	}
+	grant, err := s.grants.Grant(ctx, credentials.Athlete(athleteID))
+	if fault.Is(err, fault.NotFound) {
+		return c, credentials.Grant{}, nil
+	}
+	return c, grant, err
+}
+
+// Credentials implements [credentials.CredentialStore].
+func (s *Credentials) Credentials(_ context.Context, athleteID int64) ([]credentials.Credential, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := []credentials.Credential{}
+	for _, c := range s.all {
+		if c.AthleteID == athleteID {
+			all = append(all, c)
+		}
+	}
+	return all, s.err
+}
+
+// Update implements [credentials.CredentialStore].
+func (s *Credentials) Update(_ context.Context, c credentials.Credential) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if stored, ok := s.all[c.Hash]; ok && s.err == nil && stored.EndedAt.IsZero() {
+		stored.UsedOn, stored.ExpiresAt = c.UsedOn, c.ExpiresAt
+		s.all[c.Hash] = stored
+	}
+	return s.err
+}
+
+// End implements [credentials.CredentialStore].
+func (s *Credentials) End(_ context.Context, tombstone credentials.Credential) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if stored, ok := s.all[tombstone.Hash]; ok && s.err == nil && stored.EndedAt.IsZero() {
+		s.all[tombstone.Hash] = tombstone
+	}
+	return s.err
+}
+
+// Delete implements [credentials.CredentialStore].
+func (s *Credentials) Delete(_ context.Context, all []credentials.Credential) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range all {
+		if s.err == nil && s.all[c.Hash].AthleteID == c.AthleteID {
+			delete(s.all, c.Hash)
+		}
+	}
+	return s.err
+}
+
+// Sessions implements [credentials.CredentialStore].
+func (s *Credentials) Sessions(_ context.Context, cursor string, limit int) ([]credentials.Credential, string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	page := []credentials.Credential{}
+	for _, c := range s.all {
+		if c.Kind == credentials.SessionCredential && c.EndedAt.IsZero() && c.Hash > cursor {
+			page = append(page, c)
+		}
+	}
+	slices.SortFunc(page, func(a, b credentials.Credential) int { return strings.Compare(a.Hash, b.Hash) })
+	if len(page) <= limit {
+		return page, "", s.err
+	}
+	return page[:limit], page[limit-1].Hash, s.err
+}

@@ -1,0 +1,292 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/paceline/paceline/pkg/kit/secret"
+)
+
+// key is a key as the answer that makes it shows it.
+type key struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Secret string `json:"secret"`
+}
+
+// newKey makes a key of the browser's athlete.
+func (b *browser) newKey(name string) (k key) {
+	b.t.Helper()
+	a := b.post("/v1/me/keys", map[string]string{"name": name})
+	if err := json.Unmarshal(a.body, &k); a.status != http.StatusCreated || err != nil {
+		b.t.Fatalf("a key: %d %s", a.status, a.body)
+	}
+	return k
+}
+
+// byKey makes a call as a program does.
+func (c *cloud) byKey(t *testing.T, method, path, key string) answer {
+	t.Helper()
+	return c.bare(t, method, path, map[string]string{"Authorization": "Bearer " + key})
+}
+
+// byCookie makes a call with one cookie, such as a copy of it.
+func (c *cloud) byCookie(t *testing.T, method, path, cookie string) answer {
+	t.Helper()
+	return c.bare(t, method, path, map[string]string{"Cookie": cookie})
+}
+
+// bare makes a call that no browser makes.
+func (c *cloud) bare(t *testing.T, method, target string, headers map[string]string) answer {
+	t.Helper()
+	if strings.HasPrefix(target, "/") {
+		target = c.outputs.App + target
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, target, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range headers {
+		req.Header.Set(name, value)
+	}
+	client := &http.Client{Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	var body bytes.Buffer
+	if _, err := body.ReadFrom(res.Body); err != nil {
+		t.Fatal(err)
+	}
+	return answer{res.StatusCode, res.Header, body.Bytes()}
+}
+
+// credential is what is stored of a secret, in numbers.
+func (c *cloud) credential(t *testing.T, athlete int64, token string) map[string]int64 {
+	t.Helper()
+	out, err := dynamodb.NewFromConfig(c.aws(t)).GetItem(t.Context(), &dynamodb.GetItemInput{
+		TableName: aws.String(c.resource(t, "Credentials", "AWS::DynamoDB", "credentials")), Key: credentialKey(athlete, token), ConsistentRead: aws.Bool(true),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	numbers := map[string]int64{}
+	for name, value := range out.Item {
+		if n, is := value.(*types.AttributeValueMemberN); is {
+			if numbers[name], err = strconv.ParseInt(n.Value, 10, 64); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return numbers
+}
+
+// changeCredential lets the time of what is stored of a secret be another.
+func (c *cloud) changeCredential(t *testing.T, athlete int64, token string, to map[string]int64) {
+	t.Helper()
+	in := &dynamodb.UpdateItemInput{
+		TableName: aws.String(c.resource(t, "Credentials", "AWS::DynamoDB", "credentials")), Key: credentialKey(athlete, token),
+		ConditionExpression:       aws.String("attribute_exists(athlete_id)"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{},
+	}
+	var sets []string
+	for name, n := range to {
+		sets = append(sets, name+" = :"+name)
+		in.ExpressionAttributeValues[":"+name] = &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
+	}
+	in.UpdateExpression = aws.String("SET " + strings.Join(sets, ", "))
+	if _, err := dynamodb.NewFromConfig(c.aws(t)).UpdateItem(context.WithoutCancel(t.Context()), in); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func credentialKey(athlete int64, token string) map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{
+		"athlete_id": &types.AttributeValueMemberN{Value: strconv.FormatInt(athlete, 10)},
+		"hash":       &types.AttributeValueMemberS{Value: secret.New(token).SHA256()},
+	}
+}
+
+// refusedWithin is how soon a session or key that has ended is refused.
+const refusedWithin = time.Minute
+
+// sessions has an athlete who is signed in on a laptop sign in elsewhere, log
+// out, and log out everywhere.
+func sessions(t *testing.T, c *cloud, laptop *browser, athlete int64) {
+	phone := c.browser(t)
+	callbacks(t, c, phone, athlete)
+	for name, b := range map[string]*browser{"laptop": laptop, "phone": phone} {
+		if a := b.do("GET", "/v1/me"); a.status != http.StatusOK {
+			t.Fatalf("%s: %d", name, a.status)
+		}
+	}
+	// The laptop's session is of an earlier authorization than the phone's.
+	if a := laptop.do("POST", "/v1/me/sync"); a.status != http.StatusAccepted && a.status != http.StatusTooManyRequests {
+		t.Errorf("a refresh by the earlier session: %d %s", a.status, a.body)
+	}
+
+	kept := phone.session()
+	if a := phone.do("POST", "/oauth/logout"); a.status != http.StatusNoContent {
+		t.Fatalf("logging out: %d %s", a.status, a.body)
+	}
+	if a := c.byCookie(t, "POST", "/v1/me/sync", kept); a.status != http.StatusUnauthorized {
+		t.Errorf("a change by a session that has just ended: %d", a.status)
+	}
+	eventually(t, refusedWithin, "the session that has ended to be refused", func() bool {
+		return c.byCookie(t, "GET", "/v1/me", kept).status == http.StatusUnauthorized
+	})
+	if a := laptop.do("GET", "/v1/me"); a.status != http.StatusOK {
+		t.Errorf("the laptop after logging out of the phone: %d", a.status)
+	}
+
+	renewed(t, c, athlete)
+
+	keys(t, c, laptop)
+
+	tablet := c.browser(t)
+	if got := tablet.connect(athlete, ""); got != "/" {
+		t.Fatalf("connecting leads to %q", got)
+	}
+	cookies := []string{laptop.session(), tablet.session()}
+	if a := tablet.do("DELETE", "/v1/me/sessions"); a.status != http.StatusNoContent {
+		t.Fatalf("logging out everywhere: %d %s", a.status, a.body)
+	}
+	for _, cookie := range cookies {
+		eventually(t, refusedWithin, "every session to be refused", func() bool {
+			return c.byCookie(t, "GET", "/v1/me", cookie).status == http.StatusUnauthorized
+		})
+	}
+	if got := laptop.connect(athlete, ""); got != "/" {
+		t.Fatalf("connecting again leads to %q", got)
+	}
+	if a := laptop.do("GET", "/v1/me"); a.status != http.StatusOK {
+		t.Errorf("the laptop after connecting again: %d", a.status)
+	}
+}
+
+// callbacks connects by a callback that the browser fetches ahead, follows, and
+// comes back to; and that another browser tries, too.
+func callbacks(t *testing.T, c *cloud, b *browser, athlete int64) {
+	for _, header := range []string{"Sec-Purpose", "Purpose"} {
+		if a := c.bare(t, "GET", "/oauth/connect", map[string]string{header: "prefetch"}); a.status != http.StatusNoContent || a.header.Get("Set-Cookie") != "" {
+			t.Errorf("connect, fetched ahead by %s: %d %v", header, a.status, a.header)
+		}
+	}
+	toStrava := b.do("GET", "/oauth/connect")
+	back := b.do("GET", toStrava.header.Get("Location")+"&as_athlete="+strconv.FormatInt(athlete, 10)).header.Get("Location")
+	u, err := url.Parse(back)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cookies []string
+	for _, cookie := range b.client.Jar.Cookies(u) {
+		cookies = append(cookies, cookie.Name+"="+cookie.Value)
+	}
+	jar := strings.Join(cookies, "; ")
+	ahead := c.bare(t, "GET", back, map[string]string{"Cookie": jar, "Sec-Purpose": "prefetch;prerender"})
+	if ahead.status != http.StatusNoContent || ahead.header.Get("Set-Cookie") != "" {
+		t.Errorf("the callback, fetched ahead: %d %v", ahead.status, ahead.header)
+	}
+	if a := c.bare(t, "HEAD", back, map[string]string{"Cookie": jar}); a.header.Get("Set-Cookie") != "" || a.status == http.StatusFound {
+		t.Errorf("HEAD of the callback: %d %v", a.status, a.header)
+	}
+	// Another browser cannot take it, nor use it up.
+	for n, want := range []string{"/", "/", "/"} {
+		if got := b.do("GET", back).header.Get("Location"); got != want {
+			t.Fatalf("the callback leads to %q the time %d", got, n+1)
+		}
+	}
+	if got := c.browser(t).do("GET", back).header.Get("Location"); got != "/?error=state" {
+		t.Errorf("in another browser the callback leads to %q", got)
+	}
+}
+
+// renewed has a session be used that would end soon.
+func renewed(t *testing.T, c *cloud, athlete int64) {
+	b := c.browser(t)
+	if got := b.connect(athlete, ""); got != "/" {
+		t.Fatalf("connecting leads to %q", got)
+	}
+	_, token, _ := strings.Cut(b.session(), "=")
+	today := time.Now().UTC().Truncate(24 * time.Hour)
+	soonOver := time.Now().Add(time.Minute).Unix()
+	c.changeCredential(t, athlete, token, map[string]int64{"used_on": today.AddDate(0, 0, -7).Unix(), "good_until": soonOver, "expires_at": soonOver})
+	if a := b.do("GET", "/v1/me"); a.status != http.StatusOK {
+		t.Fatalf("a session that ends in a minute: %d", a.status)
+	}
+	stored := c.credential(t, athlete, token)
+	// Midnight may have passed in between.
+	if day := stored["used_on"]; day < today.Unix() || stored["good_until"] != time.Unix(day, 0).AddDate(0, 0, 8).Unix() || stored["expires_at"] != stored["good_until"] {
+		t.Errorf("after its use: %v", stored)
+	}
+}
+
+// keys has a program read by a key until that is revoked.
+func keys(t *testing.T, c *cloud, b *browser) {
+	k := b.newKey("Garage door")
+	var me struct{ ID int64 }
+	if a := c.byKey(t, "GET", "/v1/me", k.Secret); a.status != http.StatusOK || json.Unmarshal(a.body, &me) != nil || me.ID == 0 {
+		t.Errorf("by a key: %d %s", a.status, a.body)
+	}
+	for _, call := range []string{"POST /v1/me/sync", "DELETE /v1/me", "DELETE /v1/me/sessions", "GET /v1/me/keys", "POST /v1/me/keys", "DELETE /v1/me/keys/" + k.ID} {
+		method, path, _ := strings.Cut(call, " ")
+		if a := c.byKey(t, method, path, k.Secret); a.status != http.StatusForbidden {
+			t.Errorf("%s by a key: %d %s", call, a.status, a.body)
+		}
+	}
+	var list struct {
+		Items []struct {
+			key
+			LastUsedOn string `json:"last_used_on"`
+		}
+	}
+	b.get("/v1/me/keys", &list)
+	if n := len(list.Items); n == 0 || list.Items[n-1].ID != k.ID || list.Items[n-1].LastUsedOn == "" || list.Items[n-1].Secret != "" {
+		t.Errorf("%+v", list)
+	}
+	if a := b.do("DELETE", "/v1/me/keys/"+k.ID); a.status != http.StatusNoContent {
+		t.Fatalf("revoking: %d %s", a.status, a.body)
+	}
+	eventually(t, refusedWithin, "the revoked key to be refused", func() bool {
+		a := c.byKey(t, "GET", "/v1/me", k.Secret)
+		return a.status == http.StatusUnauthorized && bytes.Contains(a.body, []byte("#revoked-key"))
+	})
+}
+
+// endedByAdmin has the admin end every session. Connecting goes on, and so do
+// keys.
+func endedByAdmin(t *testing.T, c *cloud, b *browser, athlete int64) {
+	k := b.newKey("Stays")
+	kept := b.session()
+	var ended struct{ Ended int }
+	if c.admin(t, &ended, "sessions", "end"); ended.Ended < 2 {
+		t.Errorf("%d sessions ended", ended.Ended)
+	}
+	eventually(t, refusedWithin, "the session to be refused", func() bool {
+		return c.byCookie(t, "GET", "/v1/me", kept).status == http.StatusUnauthorized
+	})
+	if a := c.byKey(t, "GET", "/v1/me", k.Secret); a.status != http.StatusOK {
+		t.Errorf("the key: %d", a.status)
+	}
+	if got := b.connect(athlete, ""); got != "/" {
+		t.Fatalf("connecting leads to %q", got)
+	}
+	if a := b.do("GET", "/v1/me"); a.status != http.StatusOK {
+		t.Errorf("after connecting: %d", a.status)
+	}
+	if a := b.do("DELETE", fmt.Sprintf("/v1/me/keys/%s", k.ID)); a.status != http.StatusNoContent {
+		t.Errorf("revoking the key: %d", a.status)
+	}
+}
