@@ -293,7 +293,7 @@ type ErasureCounts struct {
 }
 
 const (
-	// ErasureTime is how long an erasure may take before somebody has to look
+	// ErasureTime is how long an erasure may take before an operator should look
 	// into it.
 	ErasureTime = time.Hour
 	// ErasuresShown is for how long a completed erasure counts.

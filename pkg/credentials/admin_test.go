@@ -98,7 +98,7 @@ func TestSetAppKeepsWhatWasChosenAndMakesWhatWasNot(t *testing.T) {
 	}
 	set(t, o)
 	if again := o.app(t); !again.VerifyToken.Equal(first.VerifyToken) || !again.CallbackKey.Equal(first.CallbackKey) {
-		t.Error("setting the secret anew changed the webhook's secrets")
+		t.Error("setting the secret again changed the webhook's secrets")
 	}
 	chosen := secret.New("a-verify-token-of-our-own")
 	if err := o.SetApp(t.Context(), "4711", secret.New("client-secret"), chosen); err != nil {
@@ -347,7 +347,7 @@ func TestIdleAthletes(t *testing.T) {
 	}
 }
 
-func TestRevokeAthleteIsADeparture(t *testing.T) {
+func TestRevokeAthleteIsARevocation(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -362,7 +362,7 @@ func TestRevokeAthleteIsADeparture(t *testing.T) {
 		t.Errorf("the second time: %v", err)
 	}
 	w.settle()
-	w.mustBeErased(id, "after the settlement")
+	w.mustBeErased(id, "after the reconciliation")
 	told := eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
 	want := credentialsv1.AuthorizationRevoked{AthleteID: id, Generation: generation, Receipt: receipt, Reason: credentialsv1.RevokedByAdmin}
 	if len(told) != 1 || told[0] != want {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// MetricAuthorized is how many athletes are authorized, counted anew at each
+// MetricAuthorized is how many athletes are authorized, counted again at each
 // report: look at its maximum, never at its sum.
 const MetricAuthorized Metric = "AthletesAuthorized"
 

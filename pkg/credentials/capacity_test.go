@@ -58,7 +58,7 @@ func TestAtTheCapacityNewcomersAreSentBackAndOthersReconnect(t *testing.T) {
 		t.Errorf("a reconnect: %v", err)
 	}
 
-	// A departure frees the place, though not before it is through.
+	// A revocation frees the place, though not before it is completed.
 	if _, err := w.admin.RevokeAthlete(t.Context(), w.athlete(0)); err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestStravasOwnCapacityIsToldFromOurs(t *testing.T) {
 
 // An authorization that can't be given back would fill a place for good: it is
 // kept, so that it can be ended later.
-func TestAnAthleteTooManyIsBetterThanAnAuthorizationThatNobodyCanEnd(t *testing.T) {
+func TestAnAthleteTooManyIsBetterThanAnAuthorizationThatCannotBeEnded(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	w.connect.Capacity.Athletes = 1
 	if err := w.finish(0); err != nil {

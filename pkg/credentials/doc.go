@@ -1,10 +1,10 @@
 // Package credentials is the boundary that holds everything that could act in
-// an athlete's name. It connects athletes by OAuth, keeps their tokens, lends
-// them to nobody, and ends authorizations.
+// an athlete's name. It connects athletes by OAuth, keeps their tokens, hands
+// none of them out, and ends authorizations.
 //
 // Owns: the dedicated KMS key; the SecureStrings with the application's
-// secrets and one token pair per account; the grants table; sessions, and
-// keys for programs; the waiting list; the requester, which adds an access token to one call
+// secrets and the accounts' token pairs; the grants table; sessions, and keys for
+// programs; the waiting list; the requester, which adds an access token to one call
 // and forwards it to Strava; the admin function; the push subscription.
 //
 // Emits: AthleteAuthorized, AuthorizationDegraded, AuthorizationRevoked,
@@ -14,21 +14,31 @@
 // ErasureRequested and ErasureCompleted of the athlete plane, ErasureCompleted
 // of the activity plane.
 //
-// An account is a person's at a provider. Strava's are the athletes that the
-// other boundaries know; see docs/adr/0008.
+// An account is a person's account at a provider. Strava's accounts are the
+// athletes that the other boundaries know; see docs/adr/0008.
 //
-// # How tokens stay whole
+// # How token pairs are kept
 //
-// The grant (grants table) says which version of the account's SecureString
-// holds the valid token pair. SSM numbers the versions of a parameter and
-// keeps old ones, so writing a pair destroys nothing; it becomes the valid one
-// only when the grant is changed to name it, by a conditional write that fails
-// when the authorization has ended, has been renewed, or when another refresh
-// was faster. A lease in the grant keeps refreshes of one account apart.
+// A [Grant] refers to the valid pair: a version of a SecureString, or the pair
+// itself, sealed. SSM numbers the versions of a parameter and keeps the last
+// hundred, so writing a pair destroys nothing. The pair becomes the valid one
+// when the grant is changed to refer to it. That is a conditional write, which
+// fails if the authorization has ended or another process has changed the tokens
+// meanwhile; the pair is then kept as a [Spare]. A [Lease] in the grant keeps
+// refreshes and revocations of one account apart. See docs/token-safety.md.
 //
-// # How duties are kept
+// # How tasks are completed
 //
-// What a grant owes is in the grant: an event to publish, a claim to look into,
-// a departure to see through, a lease to give back. It is tried at once, and
-// [Departure.Settle] tries again until it is done; see docs/adr/0007.
+// A task that must not be forgotten is written into the grant before it is tried:
+// an event to publish, a connect or a revocation to complete, a claim to verify, a
+// parameter to delete. [Reconciler.Reconcile] tries again until it is done; see
+// docs/adr/0007.
+//
+// # Files
+//
+// Each use case has a file: connect, tokens (hand out a pair), refresh,
+// requester, revocation, claim, reconcile (pending tasks), receipts, admin,
+// subscription, capacity, waitlist. They share a [Ledger] (ledger.go), which changes
+// grants, and a [TokenStore] (tokenstore.go), which keeps pairs. Below them,
+// without ports, are grant, lease, tokenpair, account, app and erasure.
 package credentials

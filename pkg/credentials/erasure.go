@@ -8,8 +8,8 @@ import (
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 )
 
-// Erasure is one duty to erase an athlete's data everywhere. It knows nothing
-// of the athlete.
+// Erasure follows the erasure of an athlete's data in every boundary. It does not
+// hold the athlete's id.
 type Erasure struct {
 	Receipt     string
 	RequestedAt time.Time

@@ -25,8 +25,8 @@ var (
 
 // What a provider's answers mean for a token.
 var (
-	// ErrTokenRefused: the refresh token is not valid. It was revoked, or
-	// somebody else has exchanged it for a newer one.
+	// ErrTokenRefused: the refresh token is not valid. It was revoked, or another
+	// process has exchanged it for a newer one.
 	ErrTokenRefused = errors.New("refresh token refused")
 	// ErrCodeRefused: the authorization code is wrong, used or too old.
 	ErrCodeRefused = errors.New("authorization code refused")

@@ -120,7 +120,7 @@ func (w *world) slow(path string) *http.Client {
 }
 
 // TestStravaAnswersTooLate: whether it replaced the refresh token is then
-// unknown. Unless it did, nobody is the worse for it. If it did, the new token
+// unknown. Unless it did, no harm is done. If it did, the new token
 // is lost: the call that met with it is served by the old access token, the next
 // one finds the refresh token refused, and the athlete is asked to connect again.
 func TestStravaAnswersTooLate(t *testing.T) {
@@ -168,7 +168,7 @@ func TestStravaAnswersTooLate(t *testing.T) {
 	}
 }
 
-// TestACallThatIsAnsweredTooLate costs nobody anything.
+// TestACallThatIsAnsweredTooLate costs no grant and no token.
 func TestACallThatIsAnsweredTooLate(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)

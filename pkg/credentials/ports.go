@@ -16,7 +16,7 @@ type Grants interface {
 	Grant(ctx context.Context, account Account) (Grant, error)
 	// Update changes the account's grant: change is given what is stored, or
 	// a Grant with the Account alone, and what it leaves is written only if
-	// nobody wrote in between; otherwise it is called again on what is then
+	// no other process wrote in between; otherwise it is called again on what is then
 	// stored. It must therefore make no calls. An error of change is returned
 	// as it is and nothing is written.
 	Update(ctx context.Context, account Account, change func(*Grant) error) (Grant, error)
@@ -40,7 +40,7 @@ type States interface {
 	TakeState(ctx context.Context, state string) (nonce string, expiresAt time.Time, err error)
 }
 
-// Erasures stores the duties to erase.
+// Erasures stores erasures until they are completed, and after that.
 type Erasures interface {
 	// Open stores an erasure unless there is one for that receipt.
 	Open(ctx context.Context, e Erasure) error
@@ -171,8 +171,8 @@ func (r Rules) enough(scopes []string) bool {
 	return slices.ContainsFunc(r.Sufficient, func(s string) bool { return slices.Contains(scopes, s) })
 }
 
-// OAuth is a provider's authorization server. Whoever holds one serves the
-// accounts of that provider and of no other.
+// OAuth is a provider's authorization server. A service that is given one serves
+// the accounts of that provider and of no other.
 type OAuth interface {
 	Rules() Rules
 	// AuthorizeURL is where the person is asked for consent. The verifier binds

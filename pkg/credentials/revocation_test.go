@@ -98,7 +98,7 @@ func TestAReceiptIsIssuedOnce(t *testing.T) {
 	}
 }
 
-func TestARepeatedDepartureChangesNothing(t *testing.T) {
+func TestARepeatedRevocationChangesNothing(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -112,7 +112,7 @@ func TestARepeatedDepartureChangesNothing(t *testing.T) {
 	}
 }
 
-func TestALateDepartureDoesNotEndANewAuthorization(t *testing.T) {
+func TestALateRevocationDoesNotEndANewAuthorization(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	first := w.connected(id)
@@ -196,7 +196,7 @@ func TestADeauthorizationThatCannotBeConfirmedIsNotForgotten(t *testing.T) {
 	w.mustBeErased(id, "when Strava was back")
 	told := w.bus.Events()
 	if last := told[len(told)-1]; last.Meta.CorrelationID != cause().CorrelationID {
-		t.Errorf("nobody can tell what %s came from", last.Fact.DetailType())
+		t.Errorf("%s does not say what caused it", last.Fact.DetailType())
 	}
 }
 
@@ -210,7 +210,7 @@ func TestADeauthorizationOfAStrangerIsNothing(t *testing.T) {
 	}
 }
 
-// cut stops a departure at its nth call to a port.
+// cut stops a revocation at its nth call to a port.
 type cut struct{ left int }
 
 var errCut = fault.New(fault.Transient, "cut off")
@@ -289,8 +289,8 @@ func (c cutBus) Publish(ctx context.Context, events ...event.Event) error {
 	return c.Publisher.Publish(ctx, events...)
 }
 
-func TestADepartureCutOffAnywhereIsTakenUpAgain(t *testing.T) {
-	for name, depart := range map[string]func(*world, *credentials.Reconciler, int64, int64) error{
+func TestARevocationCutOffAnywhereIsCompletedLater(t *testing.T) {
+	for name, revoke := range map[string]func(*world, *credentials.Reconciler, int64, int64) error{
 		"left": func(w *world, d *credentials.Reconciler, id, generation int64) error {
 			return d.Left(w.t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
 		},
@@ -315,9 +315,9 @@ func TestADepartureCutOffAnywhereIsTakenUpAgain(t *testing.T) {
 				})
 				broken.Revocation.Receipts.Erasures = cutErasures{w.store, c}
 				broken.setOAuth(cutOAuth{w.oauth, c})
-				first := depart(w, broken.Reconciler, id, generation)
+				first := revoke(w, broken.Reconciler, id, generation)
 				if first != nil { // Nothing is written down yet; SQS brings the message again.
-					if err := depart(w, w.reconciler, id, generation); err != nil {
+					if err := revoke(w, w.reconciler, id, generation); err != nil {
 						t.Fatalf("cut at step %d: brought again: %v", steps, err)
 					}
 				}

@@ -38,8 +38,8 @@ type killed struct{}
 
 // TestKilledAnywhere kills a process at every point of a refresh, before and
 // after each of its calls, and then has another serve the athlete. It must
-// succeed but at the one point where nobody can know the new refresh token:
-// Strava has replaced it and the process dies with the answer in hand.
+// succeed but at the one point where no other process can know the new refresh
+// token: Strava has replaced it and the process dies with the answer in hand.
 func TestKilledAnywhere(t *testing.T) {
 	for _, rotation := range []strava.Rotation{strava.RotateNever, strava.RotateAlways} {
 		for _, vault := range []string{"vault works", "vault refuses"} {
@@ -98,7 +98,7 @@ func TestKilledAnywhere(t *testing.T) {
 				var want []string
 				if rotation == strava.RotateAlways {
 					// Between these two there is nothing but this process's
-					// memory. Where the vault refuses, parking comes next.
+					// memory. Where the vault refuses, the sealed pair comes next.
 					want = []string{"after asking Strava", "before saving tokens"}
 					if vault == "vault refuses" {
 						want = append(want, "after saving tokens", "before writing the grant")
@@ -376,7 +376,7 @@ func TestOutages(t *testing.T) {
 					}
 				}
 				if g := w.grant(id); g.State != credentials.Active || g.Tokens.Sealed != nil {
-					t.Errorf("after the outage: state %s, parked %v", g.State, g.Tokens.Sealed != nil)
+					t.Errorf("after the outage: state %s, sealed %v", g.State, g.Tokens.Sealed != nil)
 				}
 				if n := w.strava.Counters().DeadRefreshUses[id]; n != 0 {
 					t.Errorf("%d dead refresh tokens used", n)
@@ -385,7 +385,7 @@ func TestOutages(t *testing.T) {
 					t.Errorf("%d athletes were lost", n)
 				}
 				if n := w.counts.Of(credentials.MetricSealed); (n > 0) != (name == "SSM throttled, writing") {
-					t.Errorf("%d pairs were parked", n)
+					t.Errorf("%d pairs were sealed", n)
 				}
 				w.mustBeSilent()
 			})
@@ -393,7 +393,7 @@ func TestOutages(t *testing.T) {
 	}
 }
 
-func TestAPairThatTheVaultRefusesIsParkedAndAdopted(t *testing.T) {
+func TestAPairThatTheVaultRefusesIsSealedAndAdopted(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -406,7 +406,7 @@ func TestAPairThatTheVaultRefusesIsParkedAndAdopted(t *testing.T) {
 		}
 	}
 	if g := w.grant(id); g.Tokens.Sealed == nil {
-		t.Fatal("nothing is parked")
+		t.Fatal("nothing is sealed")
 	}
 	if n := w.counts.Of(credentials.MetricSealed); n != 1 {
 		t.Errorf("counted %d times", n)
@@ -573,8 +573,8 @@ func TestStravaIsNotAskedWhenPreparingTookTheTime(t *testing.T) {
 }
 
 // TestAPairThatIsNowhereIsNotLookedForWithoutEnd: nothing here takes away a pair
-// that a grant names, but somebody may who has access to the vault. One athlete
-// must not keep everybody waiting for it.
+// that a grant refers to, but an operator with access to the vault may. One
+// athlete must not keep the others waiting for it.
 func TestAPairThatIsNowhereIsNotLookedForWithoutEnd(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
@@ -623,7 +623,8 @@ func TestALateRefreshDoesNotTakeANewConnectsTokensAway(t *testing.T) {
 }
 
 // TestReconnectedAnywhere has an athlete connect again at every point of the
-// departure that a deauthorization led to. Whoever connected must be served.
+// revocation that a deauthorization led to. An athlete who connected must be
+// served.
 func TestReconnectedAnywhere(t *testing.T) {
 	points := 0
 	for k := 0; ; k++ {
@@ -633,11 +634,11 @@ func TestReconnectedAnywhere(t *testing.T) {
 		if err := w.strava.Deauthorize(id); err != nil {
 			t.Fatal(err)
 		}
-		// A browser does not wait for a lease.
+		// A connect waits for no lease.
 		w.connect.Sleep = func(context.Context, time.Duration) error { return context.DeadlineExceeded }
 		n, point := 0, ""
 		var reconnected bool
-		departure := probe(func(p string) {
+		revocation := probe(func(p string) {
 			if n++; n == k+1 {
 				point = p
 				_, err := w.connect.Finish(t.Context(), w.consent(id, ""))
@@ -647,7 +648,7 @@ func TestReconnectedAnywhere(t *testing.T) {
 				}
 			}
 		}).watchReconciler(w.reconciler)
-		if err := departure.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+		if err := revocation.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
 			t.Fatalf("reconnected %s: %v", point, err)
 		}
 		if point == "" {
@@ -656,8 +657,7 @@ func TestReconnectedAnywhere(t *testing.T) {
 		points++
 		g := w.grant(id)
 		if !reconnected {
-			// What Strava has just authorized is revoked with the rest, or lost
-			// to us, as whenever a connect fails after its exchange.
+			// What Strava has just authorized is revoked with the rest.
 			if g.State != credentials.Erased || w.vault.Holds(credentials.Athlete(id)) {
 				t.Errorf("refused %s: %+v, tokens held %v", point, g, w.vault.Holds(credentials.Athlete(id)))
 			}
@@ -773,7 +773,7 @@ func TestStoreCallsOfAWarmProcess(t *testing.T) {
 			w.clock.Advance(21 * time.Second) // 1,000 of them are within a token's six hours.
 		}
 		ssm := calls["after reading the app"] + calls["after reading tokens"] + calls["after reading the latest tokens"] + calls["after saving tokens"]
-		kms := ssm + calls["after preparing a seal"] + calls["after opening what is parked"]
+		kms := ssm + calls["after preparing a seal"] + calls["after opening a sealed pair"]
 		// The first life begins cold: the pair and the application are read.
 		if life > 0 && (ssm > 2 || kms > 2) {
 			t.Errorf("life %d: %d calls to SSM and %d to KMS: %v", life, ssm, kms, calls)

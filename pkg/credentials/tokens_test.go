@@ -54,14 +54,14 @@ func TestNoRefreshWhileAnHourIsLeft(t *testing.T) {
 	}
 }
 
-func TestOneRefreshForManyCallersAndNobodyFails(t *testing.T) {
+func TestOneRefreshForManyCallersAndNoneFails(t *testing.T) {
 	for _, rotation := range rotations {
 		t.Run(string(rotation), func(t *testing.T) {
 			w := newWorld(t, strava.Settings{Rotation: rotation})
 			id := w.athlete(0)
 			generation := w.connected(id)
 			for range 20 {
-				w.clock.Advance(7 * time.Hour) // Expired: nobody can go on with the old token.
+				w.clock.Advance(7 * time.Hour) // Expired: the old token serves no caller any more.
 				// Each caller stands for a function instance of its own.
 				var wg sync.WaitGroup
 				for range 20 {
@@ -93,12 +93,12 @@ func TestOneRefreshForManyCallersAndNobodyFails(t *testing.T) {
 	}
 }
 
-func TestWhoeverFindsARefreshInFlightUsesTheOldToken(t *testing.T) {
+func TestACallDuringARefreshUsesTheOldToken(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
 	w.clock.Advance(5*time.Hour + 30*time.Minute)
-	lease(t, w, id, "somebody", w.clock.Now().Add(45*time.Second))
+	lease(t, w, id, "another", w.clock.Now().Add(45*time.Second))
 	before := w.clock.Now()
 	w.mustAnswer(id, generation)
 	if w.clock.Now() != before {
@@ -132,7 +132,7 @@ func lease(t *testing.T, w *world, id int64, owner string, until time.Time) {
 	}
 }
 
-func TestRefreshFailuresCostNobodyTheGrant(t *testing.T) {
+func TestRefreshFailuresCostNoGrant(t *testing.T) {
 	for _, kind := range []strava.FaultKind{
 		strava.Fault500, strava.Fault502, strava.Fault503, strava.Fault597, strava.Fault429, strava.Fault429Text,
 		strava.FaultReset, strava.FaultDrop, strava.Fault401, strava.Fault403, strava.Fault404,
@@ -268,7 +268,7 @@ func TestVerifyAuthorizationAsksStrava(t *testing.T) {
 	if err := w.tokens.VerifyAuthorization(t.Context(), credentials.Athlete(id), generation-1); !errors.Is(err, credentials.ErrRevoked) {
 		t.Errorf("an earlier generation: %v", err)
 	}
-	lease(t, w, id, "somebody", w.clock.Now().Add(10*time.Second))
+	lease(t, w, id, "another", w.clock.Now().Add(10*time.Second))
 	if err := w.tokens.VerifyAuthorization(t.Context(), credentials.Athlete(id), generation); err != nil {
 		t.Errorf("while a refresh is in flight: %v", err)
 	}

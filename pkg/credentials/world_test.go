@@ -72,7 +72,7 @@ func newWorld(t *testing.T, at strava.Settings) *world {
 	newID := func() string { return "id-" + strconv.FormatInt(w.ids.Add(1), 10) }
 	w.minter = event.Minter{Now: clock.Now, NewID: newID}
 	newSecret := func() string { return "secret-" + newID() }
-	// Whoever sleeps lets virtual time pass.
+	// Sleeping lets virtual time pass.
 	sleep := func(ctx context.Context, d time.Duration) error {
 		clock.Advance(d)
 		return ctx.Err()
@@ -218,8 +218,8 @@ func (w *world) mustAnswer(athleteID, generation int64) {
 	}
 }
 
-// settle lets the time pass until everything that is owed is due, and has it
-// done.
+// settle lets the time pass until every pending task is due, and has them
+// reconciled.
 func (w *world) settle() {
 	w.t.Helper()
 	w.clock.Advance(6 * time.Hour)

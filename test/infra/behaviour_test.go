@@ -359,24 +359,25 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-// TestDutiesAreSettled: what handle-events cannot do is in the grants, and is
-// done on a schedule; so its queue needs no more patience than others.
-func TestDutiesAreSettled(t *testing.T) {
+// TestPendingTasksAreReconciled: what handle-events cannot do at once is a pending
+// task of a grant, which a schedule has done; so its queue tries a message no more
+// often than others.
+func TestPendingTasksAreReconciled(t *testing.T) {
 	for _, stage := range stages {
 		s := synth(t, stage)
-		schedule := s.find(t, "Credentials", "AWS::Scheduler::Schedule", "Settlement")
+		schedule := s.find(t, "Credentials", "AWS::Scheduler::Schedule", "Reconciliation")
 		if schedule.at("ScheduleExpression") != "rate(5 minutes)" || schedule.at("State") == "DISABLED" {
-			t.Errorf("stage %s: duties are settled at %v", stage, schedule.at("ScheduleExpression"))
+			t.Errorf("stage %s: tasks are reconciled at %v", stage, schedule.at("ScheduleExpression"))
 		}
-		settle := s.find(t, "Credentials", "AWS::Lambda::Function", "settlegrants")
-		if got := owner(s.text("Credentials", schedule.at("Target", "Arn"))); got != settle.String() {
+		reconcile := s.find(t, "Credentials", "AWS::Lambda::Function", "reconcilegrants")
+		if got := owner(s.text("Credentials", schedule.at("Target", "Arn"))); got != reconcile.String() {
 			t.Errorf("stage %s: the schedule runs %s", stage, got)
 		}
 		// A run that fails is followed by the next one, not by itself.
 		if n := schedule.at("Target", "RetryPolicy", "MaximumRetryAttempts"); n != 0.0 {
 			t.Errorf("stage %s: Scheduler repeats a run %v times", stage, n)
 		}
-		if n := s.find(t, "Credentials", "AWS::Lambda::EventInvokeConfig", "settlegrants").at("MaximumRetryAttempts"); n != 0.0 {
+		if n := s.find(t, "Credentials", "AWS::Lambda::EventInvokeConfig", "reconcilegrants").at("MaximumRetryAttempts"); n != 0.0 {
 			t.Errorf("stage %s: Lambda repeats a run %v times", stage, n)
 		}
 		if m := s.find(t, "Credentials", "AWS::Lambda::EventSourceMapping", ""); m.at("BatchSize") != 1.0 {

@@ -1,7 +1,7 @@
-// Command reconcile-grants does what grants owe: it publishes events that were cut
-// off, asks about deauthorizations that could not be confirmed, sees departures
-// through, and gives back authorizations that never came into force. It also
-// reports how many athletes there are.
+// Command reconcile-grants does the pending tasks of grants: it publishes events,
+// completes connects and revocations that were cut off, verifies claims of
+// deauthorization, and deletes parameters that are no longer used. It also reports
+// how many athletes are authorized.
 package main
 
 import (

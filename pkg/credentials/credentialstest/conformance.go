@@ -177,7 +177,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 				t.Fatal(err)
 			}
 		}
-		for provider, want := range map[string]int{credentials.ProviderStrava: 3, "other": 1, "nobody's": 0} {
+		for provider, want := range map[string]int{credentials.ProviderStrava: 3, "other": 1, "unknown": 0} {
 			if n, err := s.CountAuthorized(t.Context(), provider); err != nil || n != want {
 				t.Errorf("%s: %d, not %d (%v)", provider, n, want, err)
 			}

@@ -53,7 +53,7 @@ func (s *Store) Grant(_ context.Context, account credentials.Account) (credentia
 }
 
 // Update implements [credentials.Grants]. Like a real store it runs change
-// outside any lock and writes only if nobody else did meanwhile.
+// outside any lock and writes only if no other process did meanwhile.
 func (s *Store) Update(_ context.Context, account credentials.Account, change func(*credentials.Grant) error) (credentials.Grant, error) {
 	for {
 		s.mu.Lock()

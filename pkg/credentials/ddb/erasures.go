@@ -16,7 +16,7 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// erasureItem is a duty to erase. It is kept as the audit log of erasures and
+// erasureItem is an erasure. It is kept as the audit log of erasures and
 // holds nothing that leads to the athlete. When each boundary confirmed, in Unix
 // ms, is in an attribute of its own, whose name begins with confirmedPrefix: an
 // update cannot put a part into a map that may not be there.

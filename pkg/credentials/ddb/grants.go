@@ -243,7 +243,7 @@ func (t *Table) Grant(ctx context.Context, account credentials.Account) (credent
 	return item.grant(), nil
 }
 
-// updateTries bounds how often an update starts over because somebody else
+// updateTries bounds how often an update starts over because another process
 // wrote in between.
 const updateTries = 20
 

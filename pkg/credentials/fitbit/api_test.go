@@ -150,7 +150,7 @@ func TestRefusalsSayWhy(t *testing.T) {
 	}
 }
 
-func TestARateLimitIsNobodysRefusal(t *testing.T) {
+func TestARateLimitIsNoRefusal(t *testing.T) {
 	w := newWorld(t)
 	for range 3 {
 		w.mustGet(day)

@@ -133,7 +133,7 @@ func (b *boundary) mustPair(generation int64) credentials.TokenPair {
 // due is how long after its issue an access token is renewed.
 const due = 7*time.Hour + time.Minute
 
-func TestFitbitAccountFromConnectToDeparture(t *testing.T) {
+func TestFitbitAccountFromConnectToRevocation(t *testing.T) {
 	b := newBoundary(t)
 	session, err := b.connect.Finish(t.Context(), b.answered(ggnjl9.ID, "activity"))
 	if err != nil || session != (credentials.Session{}) {
@@ -153,12 +153,12 @@ func TestFitbitAccountFromConnectToDeparture(t *testing.T) {
 		t.Fatal(err)
 	}
 	if g := b.grant(); g.State != credentials.Erased || g.HasPending() || b.vault.Holds(ggnjl9) || len(b.Connected()) != 0 {
-		t.Errorf("after the departure: %+v; tokens here: %v, at Fitbit: %v", g, b.vault.Holds(ggnjl9), b.Connected())
+		t.Errorf("after the revocation: %+v; tokens here: %v, at Fitbit: %v", g, b.vault.Holds(ggnjl9), b.Connected())
 	}
 	if _, err := b.pair(g.Generation); !errors.Is(err, credentials.ErrRevoked) {
-		t.Errorf("a call after the departure: %v", err)
+		t.Errorf("a call after the revocation: %v", err)
 	}
-	// Nobody gathers from Fitbit, so there is nobody to tell and to wait for.
+	// No boundary gathers from Fitbit, so there is none to inform and to wait for.
 	if n, receipts := len(b.bus.Events()), eventtest.Facts[credentialsv1.ErasureReceiptIssued](b.bus); n != 1 || len(receipts) != 1 || receipts[0].Receipt != "receipt" {
 		t.Errorf("%d events, receipts %v", n, receipts)
 	}
@@ -215,7 +215,7 @@ func TestFitbitTokensAreRefreshedOnce(t *testing.T) {
 		want := b.mustPair(generation)
 		for _, pair := range got {
 			if !pair.Access.Equal(want.Access) {
-				t.Fatal("somebody got another pair")
+				t.Fatal("one process got another pair")
 			}
 		}
 	}
@@ -226,8 +226,8 @@ func TestFitbitTokensAreRefreshedOnce(t *testing.T) {
 	}
 }
 
-// killed is an authorization server whose answer to a refresh finds nobody: the
-// process that asked is gone.
+// killed is an authorization server whose answer to a refresh is lost: the process
+// that asked is gone.
 type killed struct{ credentials.OAuth }
 
 func (k killed) Refresh(ctx context.Context, app credentials.App, token secret.String) (credentials.TokenPair, error) {

@@ -294,7 +294,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 			_, _ = w.Write([]byte(`{"access_token":"a","expires_in":9}`))
 		},
 		"far too much":        func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, httpcall.MaxBody+1)) },
-		"nobody has this one": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) },
+		"a status not listed": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) },
 		"a redirect": func(w http.ResponseWriter, r *http.Request) {
 			elsewhere = elsewhere || r.URL.Host == "elsewhere.test"
 			http.Redirect(w, r, "http://elsewhere.test/token", http.StatusTemporaryRedirect)

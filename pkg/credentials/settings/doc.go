@@ -1,3 +1,3 @@
-// Package settings is what the credentials functions are told by
-// their environment and the names that infrastructure shares with them.
+// Package settings declares what the credentials functions read from their
+// environment, and the names that the infrastructure shares with them.
 package settings

@@ -1,4 +1,4 @@
-// Package wiring puts together, over AWS and Strava, what more than one function
-// of the credentials boundary uses tokens by: all of them have to keep to the same
-// protocol (docs/token-safety.md).
+// Package wiring builds the services of the credentials boundary that more than
+// one function uses, over AWS and Strava. All functions that use tokens keep to one
+// protocol by it (docs/token-safety.md).
 package wiring

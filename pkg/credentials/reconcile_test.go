@@ -26,7 +26,7 @@ func (w *world) down(endpoint string) {
 	}
 }
 
-// days lets settlements run every five minutes, as the schedule has it.
+// days has Reconcile run every five minutes, as the schedule does.
 func (w *world) days(n int) {
 	w.t.Helper()
 	for range n * 24 * 12 {
@@ -37,9 +37,10 @@ func (w *world) days(n int) {
 	}
 }
 
-// TestADepartureOutlivesDaysWithoutStrava: it is tried again less and less
-// often, its receipt stays open, somebody is told, and in the end it is done.
-func TestADepartureOutlivesDaysWithoutStrava(t *testing.T) {
+// TestARevocationOutlivesDaysWithoutStrava: it is tried again less and less
+// often, its receipt stays open, it counts as overdue, and in the end it is
+// completed.
+func TestARevocationOutlivesDaysWithoutStrava(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -63,7 +64,7 @@ func TestADepartureOutlivesDaysWithoutStrava(t *testing.T) {
 		t.Errorf("Strava was asked %d times in ten days", n)
 	}
 	if n := w.counts.Of(credentials.MetricOverdue); n != 9*24*12 {
-		t.Errorf("overdue in %d settlements", n)
+		t.Errorf("overdue in %d runs", n)
 	}
 	if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 1 {
 		t.Errorf("announced %d times", n)
@@ -147,10 +148,10 @@ func TestAClaimIsDroppedWhenTheAthleteReconnects(t *testing.T) {
 	w.mustAnswer(id, generation)
 }
 
-// TestADepartureIsSeenThroughAfterAReconnect: the athlete who left while Strava
-// was down connects again before the departure is done. The old tokens are
+// TestARevocationIsCompletedAfterAReconnect: the athlete who left while Strava
+// was down connects again before the revocation is completed. The old tokens are
 // replaced, and what the old authorization gathered is erased.
-func TestADepartureIsSeenThroughAfterAReconnect(t *testing.T) {
+func TestARevocationIsCompletedAfterAReconnect(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	first := w.connected(id)
@@ -182,9 +183,9 @@ func TestADepartureIsSeenThroughAfterAReconnect(t *testing.T) {
 	}
 }
 
-// TestTwoReceiptsOfOneDeparture: an athlete leaves here and at Strava while
+// TestTwoReceiptsOfOneRevocation: an athlete leaves here and at Strava while
 // Strava cannot be asked.
-func TestTwoReceiptsOfOneDeparture(t *testing.T) {
+func TestTwoReceiptsOfOneRevocation(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -210,7 +211,7 @@ func TestTwoReceiptsOfOneDeparture(t *testing.T) {
 // announced, or it was given back. Where it is neither, Strava had answered and
 // the tokens existed in the killed process alone.
 func TestAConnectKilledAnywhere(t *testing.T) {
-	for _, who := range []string{"a stranger", "one who left", "one whose departure is not done", "one who is connected"} {
+	for _, who := range []string{"a stranger", "one who left", "one whose revocation is pending", "one who is connected"} {
 		t.Run(who, func(t *testing.T) {
 			var lost, points []string
 			for k := 0; ; k++ {
@@ -223,9 +224,9 @@ func TestAConnectKilledAnywhere(t *testing.T) {
 						if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 							t.Fatal(err)
 						}
-					case "one whose departure is not done":
-						// The grant names a second version; the next one is the
-						// first again, for all versions are dropped.
+					case "one whose revocation is pending":
+						// The grant refers to a second version, and the parameter
+						// is deleted. The connect begins another one.
 						w.clock.Advance(7 * time.Hour)
 						w.mustAnswer(id, generation)
 						w.leftAndKilled(id, generation, "after dropping tokens")
@@ -262,12 +263,12 @@ func TestAConnectKilledAnywhere(t *testing.T) {
 					t.Fatal(err)
 				}
 				if g.HasPending() {
-					t.Errorf("killed %s: still owed: %+v", point, g)
+					t.Errorf("killed %s: still pending: %+v", point, g)
 				}
 				if g.State == credentials.Active {
 					told := eventtest.Facts[credentialsv1.AthleteAuthorized](w.bus)
 					if told[len(told)-1].Generation != g.Generation {
-						t.Errorf("killed %s: in force, but nobody knows", point)
+						t.Errorf("killed %s: in force, but not announced", point)
 					}
 					if res := w.by(w.process(w.patient), id, g.Generation); res.Outcome != credentialsv1.OutcomeAnswered {
 						lost = append(lost, point)
@@ -300,17 +301,17 @@ func (w *world) leftAndKilled(id, generation int64, point string) {
 			w.t.Fatalf("not killed: %v", p)
 		}
 	}()
-	departure := probe(func(p string) {
+	revocation := probe(func(p string) {
 		if p == point {
 			panic(killed{})
 		}
 	}).watchReconciler(w.reconciler)
-	_ = departure.Left(w.t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
+	_ = revocation.Left(w.t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
 }
 
 // TestWhatIsOfNoUseIsGivenBack: the athlete has removed the application at
-// Strava, and then accepts too little. Whoever has no grant that works would
-// fill a place for good with it.
+// Strava, and then accepts too little. Without a grant that works, the
+// athlete would fill a place for good with it.
 func TestWhatIsOfNoUseIsGivenBack(t *testing.T) {
 	for _, state := range []credentials.State{credentials.Degraded, credentials.Revoked} {
 		w := newWorld(t, strava.Settings{})
@@ -358,9 +359,8 @@ func TestAnAuthorizationThatCannotBeGivenBackIsNotForgotten(t *testing.T) {
 	w.mustBeErased(id, "when Strava was back")
 }
 
-// TestALeaseThatWasNeverGivenBackIsSettled leaves nothing for anybody to
-// stumble over.
-func TestALeaseThatWasNeverGivenBackIsSettled(t *testing.T) {
+// TestALeaseThatWasNeverReleasedExpires and is taken over: it needs no task.
+func TestALeaseThatWasNeverReleasedExpires(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -378,9 +378,9 @@ func TestALeaseThatWasNeverGivenBackIsSettled(t *testing.T) {
 	w.mustAnswer(id, generation)
 }
 
-// TestSettlingOneGrantDoesNotWaitForAnother: one that fails, or whose time has
-// not come, holds nobody up.
-func TestSettlingOneGrantDoesNotWaitForAnother(t *testing.T) {
+// TestReconcilingOneGrantDoesNotWaitForAnother: one that fails, or whose time has
+// not come, does not hold up the others.
+func TestReconcilingOneGrantDoesNotWaitForAnother(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	w.down("revoke")
 	for i := range 3 {
@@ -426,14 +426,14 @@ func TestLeavingByTheOlderWay(t *testing.T) {
 			n, point, last := 0, "", ""
 			func() {
 				defer func() { _ = recover() }()
-				departure := probe(func(p string) {
+				revocation := probe(func(p string) {
 					if n++; n == k+1 {
 						point = p
 						panic(killed{})
 					}
 					last = p
 				}).watchReconciler(w.reconciler)
-				if err := departure.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+				if err := revocation.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 					t.Error(err)
 				}
 			}()
@@ -489,7 +489,7 @@ func TestLeavingByTheOlderWayWithoutTime(t *testing.T) {
 
 // TestReconnectingWithOtherScopes is a new authorization: its scopes count, the
 // earlier generation is over, and it is announced, by which everything that the
-// earlier one gathered is read anew.
+// earlier one gathered is read again.
 func TestReconnectingWithOtherScopes(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
