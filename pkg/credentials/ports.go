@@ -64,7 +64,8 @@ type ErasureLog interface {
 // Vault keeps secrets encrypted under the dedicated key.
 type Vault interface {
 	// App returns the registration with a provider; a not-found fault when it
-	// has not been set.
+	// has not been set, and a permanent one when it can never be read again,
+	// for it is malformed or encrypted under a key that is not the stage's.
 	App(ctx context.Context, provider string) (App, error)
 	// SaveApp replaces the registration with a provider.
 	SaveApp(ctx context.Context, provider string, app App) error
@@ -80,6 +81,12 @@ type Vault interface {
 	// DropTokens destroys all versions of the account's pair. Dropping what
 	// is not there is no error.
 	DropTokens(ctx context.Context, account Account) error
+}
+
+// Parameters is everything that the vault holds, readable or not.
+type Parameters interface {
+	// Clear deletes some of it and returns how much, 0 when nothing is left.
+	Clear(ctx context.Context) (deleted int, err error)
 }
 
 // Seal seals a token pair. It needs nobody's help, so that it can't fail for

@@ -26,11 +26,13 @@ func main() {
 	var s settings.AdministerApp
 	cfg, log := boot.Load(context.Background(), &s)
 	table := ddb.New(dynamodb.NewFromConfig(cfg), s.GrantsTable)
+	vault := ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID, s.ParameterTier)
 	admin := &lambdain.Admin{Service: &credentials.Admin{
 		Grants:      table,
 		Erasures:    table,
 		Waitlist:    &credentials.Waitlist{Room: ddb.NewWaiting(dynamodb.NewFromConfig(cfg), s.WaitingTable), Now: time.Now},
-		Vault:       ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID),
+		Vault:       vault,
+		Parameters:  vault,
 		Push:        strava.NewPush(httpcall.NewClient(), s.StravaPushURL),
 		Publisher:   ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
 		Minter:      boot.Minter(),

@@ -31,7 +31,7 @@ func main() {
 		Connect: &credentials.Connect{
 			Grants:      table,
 			States:      table,
-			Vault:       ssm.NewRemembering(ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID), time.Now),
+			Vault:       ssm.NewRemembering(ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID, s.ParameterTier), time.Now),
 			OAuth:       provider.NewOAuth(httpcall.NewClient(), provider.Strava(s.StravaOAuthURL, s.StravaRevocation), time.Now),
 			Sessions:    kms.NewSigner(awskms.NewFromConfig(cfg), s.SessionKeyID),
 			Publisher:   ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),

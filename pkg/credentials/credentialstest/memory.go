@@ -203,6 +203,8 @@ type Vault struct {
 	mu     sync.Mutex
 	apps   map[string]credentials.App // by provider
 	tokens map[credentials.Account][]credentials.TokenPair
+	// AppFault is returned in place of any registration, until one is saved.
+	AppFault error
 	// Reads counts how often tokens were read.
 	Reads int
 }
@@ -216,6 +218,9 @@ func NewVault() *Vault {
 func (v *Vault) App(_ context.Context, provider string) (credentials.App, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.AppFault != nil {
+		return credentials.App{}, v.AppFault
+	}
 	app, ok := v.apps[provider]
 	if !ok {
 		return credentials.App{}, fault.New(fault.NotFound, "no app")
@@ -227,7 +232,7 @@ func (v *Vault) App(_ context.Context, provider string) (credentials.App, error)
 func (v *Vault) SaveApp(_ context.Context, provider string, app credentials.App) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.apps[provider] = app
+	v.apps[provider], v.AppFault = app, nil
 	return nil
 }
 
@@ -269,6 +274,16 @@ func (v *Vault) DropTokens(_ context.Context, account credentials.Account) error
 	defer v.mu.Unlock()
 	delete(v.tokens, account)
 	return nil
+}
+
+// Clear implements [credentials.Parameters].
+func (v *Vault) Clear(context.Context) (int, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	n := len(v.apps) + len(v.tokens)
+	clear(v.apps)
+	clear(v.tokens)
+	return n, nil
 }
 
 // Holds reports whether any version of the account's tokens exists.

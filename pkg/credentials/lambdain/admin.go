@@ -22,6 +22,8 @@ const (
 	ActionStatus             = "status"
 	ActionWaitlist           = "waitlist"
 	ActionRemoveWaiting      = "remove_waiting"
+	ActionRevokeAll          = "revoke_all"
+	ActionClearStage         = "clear_stage"
 )
 
 // AdminRequest is what the admin function is invoked with. Only the fields of
@@ -45,6 +47,8 @@ type AdminRequest struct {
 	AthleteID int64 `json:"athlete_id,omitempty"`
 	// For remove_waiting.
 	Contact string `json:"contact,omitempty"`
+	// For clear_stage: also while something remains of athletes.
+	Abandon bool `json:"abandon,omitempty"`
 }
 
 // AdminResponse is the admin function's answer. Only the fields of the
@@ -57,6 +61,31 @@ type AdminResponse struct {
 	// Receipt of the erasure that revoke_athlete led to.
 	Receipt string        `json:"receipt,omitempty"`
 	Waiting []WaitingView `json:"waiting,omitempty"`
+	// Replaced says that set_app replaced a registration that could not be read.
+	// Strava's subscription has to be ensured then.
+	Replaced bool `json:"replaced,omitempty"`
+	// Ended counts the authorizations that revoke_all ended, and Remains is what
+	// remained then. It is to be called until nothing does.
+	Ended   int          `json:"ended,omitempty"`
+	Remains *RemainsView `json:"remains,omitempty"`
+	// Cleared is what clear_stage did. It is to be called until it deletes no
+	// parameters.
+	Cleared *ClearedView `json:"cleared,omitempty"`
+}
+
+// RemainsView is what a stage still holds of athletes, as [credentials.Remains].
+type RemainsView struct {
+	InForce  int `json:"in_force"`
+	Ending   int `json:"ending"`
+	Failing  int `json:"failing"`
+	Erasures int `json:"erasures"`
+}
+
+// ClearedView is what was deleted of a stage. Subscription is one of
+// [credentials.SubscriptionEnd].
+type ClearedView struct {
+	Parameters   int    `json:"parameters"`
+	Subscription string `json:"subscription"`
 }
 
 // SubscriptionView is a push subscription. The callback URL's last segment is
@@ -117,7 +146,11 @@ type Admin struct {
 func (a *Admin) Handle(ctx context.Context, req AdminRequest) (AdminResponse, error) {
 	switch req.Action {
 	case ActionSetApp:
-		return AdminResponse{}, a.Service.SetApp(ctx, req.ClientID, secret.New(req.ClientSecret), secret.New(req.VerifyToken))
+		replaced, err := a.Service.SetApp(ctx, req.ClientID, secret.New(req.ClientSecret), secret.New(req.VerifyToken))
+		if replaced {
+			a.Log.WarnContext(ctx, "the admin replaced a registration that could not be read")
+		}
+		return AdminResponse{Replaced: replaced}, err
 	case ActionEnsureSubscription:
 		sub, err := a.Service.EnsureSubscription(ctx, req.Replace)
 		return AdminResponse{Subscription: view(sub)}, err
@@ -157,6 +190,19 @@ func (a *Admin) Handle(ctx context.Context, req AdminRequest) (AdminResponse, er
 			a.Log.InfoContext(ctx, "the admin took a contact off the waiting list")
 		}
 		return AdminResponse{}, err
+	case ActionRevokeAll:
+		ended, remains, err := a.Service.RevokeAll(ctx)
+		if ended > 0 {
+			a.Log.InfoContext(ctx, "the admin ended authorizations to clear the stage", "count", ended)
+		}
+		view := RemainsView(remains)
+		return AdminResponse{Ended: ended, Remains: &view}, err
+	case ActionClearStage:
+		c, err := a.Service.Clear(ctx, req.Abandon)
+		if err == nil {
+			a.Log.InfoContext(ctx, "the admin cleared the stage", "subscription", string(c.Subscription), "parameters", c.Parameters, "abandon", req.Abandon)
+		}
+		return AdminResponse{Cleared: &ClearedView{c.Parameters, string(c.Subscription)}}, err
 	}
 	return AdminResponse{}, fault.New(fault.Invalid, "unknown action")
 }

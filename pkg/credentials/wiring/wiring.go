@@ -35,7 +35,7 @@ func API(s settings.UseTokens) *strava.API {
 func Tokens(cfg aws.Config, s settings.UseTokens, table *ddb.Table, metrics credentials.Metrics) *credentials.Tokens {
 	return &credentials.Tokens{
 		Grants:    table,
-		Vault:     ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID),
+		Vault:     ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID, s.ParameterTier),
 		Sealer:    kms.NewSealer(awskms.NewFromConfig(cfg), s.TokenKeyID),
 		OAuth:     provider.NewOAuth(httpcall.NewClient(), provider.Strava(s.StravaOAuthURL, s.StravaRevocation), time.Now),
 		Publisher: ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
