@@ -27,12 +27,14 @@ func main() {
 	var s settings.ServeOAuth
 	cfg, log := boot.Load(context.Background(), &s)
 	table := ddb.New(dynamodb.NewFromConfig(cfg), s.GrantsTable)
+	vault := ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID, s.ParameterTier)
+	strava := provider.NewOAuth(httpcall.NewClient(), provider.Strava(s.StravaOAuthURL, s.StravaRevocation), time.Now)
 	oauth := &lambdain.OAuth{
 		Connect: &credentials.Connect{
 			Grants:      table,
 			States:      table,
-			Vault:       ssm.NewRemembering(ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID, s.ParameterTier), time.Now),
-			OAuth:       provider.NewOAuth(httpcall.NewClient(), provider.Strava(s.StravaOAuthURL, s.StravaRevocation), time.Now),
+			Vault:       ssm.NewRemembering(vault, time.Now),
+			OAuth:       credentials.ReloadingOAuth{OAuth: strava, Vault: vault},
 			Sessions:    kms.NewSigner(awskms.NewFromConfig(cfg), s.SessionKeyID),
 			Publisher:   ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
 			Minter:      boot.Minter(),
