@@ -27,7 +27,8 @@ func TestLoad(t *testing.T) {
 	const stages = `"stages":{
 		"local":{"siteUrl":"http://localhost:8080","logRetentionDays":1,"removal":"destroy"},
 		"prod":{"siteUrl":"https://paceline.example","logRetentionDays":7,"removal":"retain","alarmEmail":"ops@paceline.example",
-			"certificateArn":"arn:aws:acm:us-east-1:111122223333:certificate/x","strava":{"apiUrl":"https://www.api-v3.strava.com","revocation":"deauthorize","athleteCapacity":999}}}`
+			"certificateArn":"arn:aws:acm:us-east-1:111122223333:certificate/x","strava":{"apiUrl":"https://www.api-v3.strava.com","revocation":"deauthorize","athleteCapacity":999},
+			"parameters":{"tier":"advanced","higherThroughput":true}}}`
 	strava := config.Strava{
 		APIURL:   "https://www.strava.com/api/v3",
 		OAuthURL: "https://www.strava.com/oauth",
@@ -42,20 +43,20 @@ func TestLoad(t *testing.T) {
 	}{
 		"local": {`{"stage":"local",` + stages + `}`, config.Config{
 			Stage: config.Local, Architecture: runtime.GOARCH, SiteURL: "http://localhost:8080",
-			Strava: strava, LogRetentionDays: 1, Removal: config.Destroy,
+			Strava: strava, LogRetentionDays: 1, Removal: config.Destroy, Parameters: config.Parameters{Tier: "standard"},
 		}},
 		"every field; one Strava URL alone": {`{"stage":"prod",` + stages + `}`, config.Config{
 			Stage: config.Prod, Architecture: "arm64", SiteURL: "https://paceline.example",
 			Strava:           config.Strava{APIURL: "https://www.api-v3.strava.com", OAuthURL: strava.OAuthURL, PushURL: strava.PushURL, Revocation: "deauthorize", AthleteCapacity: 999},
 			CertificateARN:   "arn:aws:acm:us-east-1:111122223333:certificate/x",
 			AlarmEmail:       "ops@paceline.example",
-			LogRetentionDays: 7, Removal: config.Retain,
+			LogRetentionDays: 7, Removal: config.Retain, Parameters: config.Parameters{Tier: "advanced", HigherThroughput: true},
 		}},
 		"overrides": {`{"stage":"local","siteUrl":"http://localhost:1","stravaApiUrl":"http://localhost:2/api","stravaOauthUrl":"http://localhost:2/oauth",
 			"stravaPushUrl":"http://localhost:2/push",` + stages + `}`, config.Config{
 			Stage: config.Local, Architecture: runtime.GOARCH, SiteURL: "http://localhost:1",
 			Strava:           config.Strava{APIURL: "http://localhost:2/api", OAuthURL: "http://localhost:2/oauth", PushURL: "http://localhost:2/push", Revocation: "revoke", AthleteCapacity: 1},
-			LogRetentionDays: 1, Removal: config.Destroy,
+			LogRetentionDays: 1, Removal: config.Destroy, Parameters: config.Parameters{Tier: "standard"},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

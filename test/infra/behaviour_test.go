@@ -132,8 +132,8 @@ func testPermissions(t *testing.T, stage config.Stage) {
 		read  = "dynamodb:BatchGetItem dynamodb:GetItem dynamodb:Query"
 		write = "dynamodb:BatchWriteItem dynamodb:ConditionCheckItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:UpdateItem"
 	)
-	app := " parameter/paceline/" + string(stage) + "/credentials/apps/strava"
-	athletes := " parameter/paceline/" + string(stage) + "/credentials/accounts/strava/*"
+	path := " parameter/paceline/" + string(stage) + "/credentials"
+	app, athletes := path+"/apps/strava", path+"/accounts/strava/*"
 	on := func(actions, resources string) (all []string) {
 		for resource := range strings.FieldsSeq(resources) {
 			for action := range strings.FieldsSeq(actions) {
@@ -165,6 +165,8 @@ func testPermissions(t *testing.T, stage config.Stage) {
 			"events:PutEvents Bus",
 			"ssm:GetParameter" + app, "kms:Decrypt TokenKey" + app,
 			"ssm:PutParameter" + app, "kms:Encrypt TokenKey" + app,
+			"ssm:GetParameterHistory" + app,
+			"ssm:GetParametersByPath" + path, "ssm:GetParametersByPath" + path + "/*", "ssm:DeleteParameters" + path + "/*",
 			"dynamodb:Scan Grants",
 		}),
 		"Credentials.handle-events": slices.Concat(on(read+" "+write, grants), []string{
@@ -648,7 +650,7 @@ func TestOutputs(t *testing.T) {
 	for _, stage := range stages {
 		s := synth(t, stage)
 		want := map[string][]string{
-			"Platform": {"EventBusName", "HttpApiId", "HttpApiUrl", "WebhookApiId"}, "Credentials": {"AdminFunctionName"},
+			"Platform": {"EventBusName", "HttpApiId", "HttpApiUrl", "WebhookApiId"}, "Credentials": {"AdminFunctionName", "SettleFunctionName"},
 			"Gathering": {"GatheringStatusFunctionName"}, "AthleteUi": {"SiteUrl"},
 		}
 		if stage == config.Local {
