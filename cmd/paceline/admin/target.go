@@ -39,6 +39,12 @@ func (t *target) gathering(ctx context.Context) (*gathering.StatusView, error) {
 	return &view, nil
 }
 
+// settle has what grants owe done now, as far as it is due and the function's
+// time allows.
+func (t *target) settle(ctx context.Context) error {
+	return t.call(ctx, "Credentials", "SettleFunctionName", struct{}{}, &struct{}{})
+}
+
 // call calls the function that is a stack's output and reads its answer.
 func (t *target) call(ctx context.Context, boundary, output string, req, res any) error {
 	cfg, err := t.aws(ctx)

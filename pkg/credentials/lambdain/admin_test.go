@@ -20,12 +20,15 @@ import (
 func TestAdmin(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	clock := func() time.Time { return now }
-	store, room := credentialstest.NewStore(), &credentialstest.WaitingRoom{}
+	store, room, vault := credentialstest.NewStore(), &credentialstest.WaitingRoom{}, credentialstest.NewVault()
+	if _, err := vault.SaveTokens(t.Context(), credentials.Athlete(7), credentials.TokenPair{}); err != nil {
+		t.Fatal(err)
+	}
 	waitlist := &credentials.Waitlist{Room: room, Now: clock}
 	var log bytes.Buffer
 	admin := &lambdain.Admin{
 		Service: &credentials.Admin{
-			Grants: store, Erasures: store, Vault: credentialstest.NewVault(), Waitlist: waitlist, Capacity: 10, Providers: []string{"strava", "fitbit"},
+			Grants: store, Erasures: store, Vault: vault, Parameters: vault, Waitlist: waitlist, Capacity: 10, Providers: []string{"strava", "fitbit"},
 			Minter: event.Minter{Now: clock, NewID: boot.NewSecret}, NewSecret: func() string { return "receipt" },
 		},
 		Log: slog.New(slog.NewTextHandler(&log, nil)),
@@ -92,6 +95,16 @@ func TestAdmin(t *testing.T) {
 		{req: lambdain.AdminRequest{Action: lambdain.ActionRevokeAthlete, AthleteID: 7}, want: lambdain.AdminResponse{Receipt: "receipt"}},
 		{req: lambdain.AdminRequest{Action: lambdain.ActionRevokeAthlete, AthleteID: 7}, kind: fault.Conflict},
 		{req: lambdain.AdminRequest{Action: lambdain.ActionRevokeAthlete}, kind: fault.NotFound},
+		{req: lambdain.AdminRequest{Action: lambdain.ActionRevokeAll}, want: lambdain.AdminResponse{
+			Ended: 2, Remains: &lambdain.RemainsView{Ending: 3, Erasures: 2}, // one of Fitbit's among them
+		}},
+		{req: lambdain.AdminRequest{Action: lambdain.ActionClearStage}, kind: fault.Conflict},
+		{req: lambdain.AdminRequest{Action: lambdain.ActionClearStage, Abandon: true}, want: lambdain.AdminResponse{
+			Cleared: &lambdain.ClearedView{Parameters: 1, Subscription: "none"},
+		}},
+		{req: lambdain.AdminRequest{Action: lambdain.ActionClearStage, Abandon: true}, want: lambdain.AdminResponse{
+			Cleared: &lambdain.ClearedView{Subscription: "none"},
+		}},
 		{req: lambdain.AdminRequest{Action: "make_coffee"}, kind: fault.Invalid},
 	} {
 		got, err := admin.Handle(t.Context(), c.req)
