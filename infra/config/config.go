@@ -70,6 +70,11 @@ type Parameters struct {
 	HigherThroughput bool `json:"higherThroughput"`
 }
 
+// standardAthletes is how many athletes the standard tier has room for. Of its
+// 10,000 parameters an account and region, one is the CDK bootstrap's and one
+// the application's, and an athlete who connects again has two for a moment.
+const standardAthletes = 9_900
+
 // Strava is where Strava is found and what it allows. Its three base URLs are apart because
 // Strava announced to move them apart from each other (API changelog, 2026).
 type Strava struct {
@@ -205,6 +210,9 @@ func (c Config) validate() error {
 	}
 	if !slices.Contains(settings.ParameterTiers, c.Parameters.Tier) {
 		wrong("parameters.tier", "must be one of %q, not %q", settings.ParameterTiers, c.Parameters.Tier)
+	}
+	if c.Parameters.Tier == settings.TierStandard && c.Strava.AthleteCapacity > standardAthletes {
+		wrong("parameters.tier", "must be %q for an athleteCapacity above %d, not %q", settings.TierAdvanced, standardAthletes, c.Parameters.Tier)
 	}
 	if c.Parameters.HigherThroughput && c.Stage == Local {
 		wrong("parameters.higherThroughput", "is a setting of an AWS account, which this stage has not")

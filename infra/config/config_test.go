@@ -97,7 +97,11 @@ func TestLoadNamesWhatIsWrong(t *testing.T) {
 		"half a place":       {dev(`"strava":{"athleteCapacity":1.5}`), "stages.dev: json: cannot unmarshal number 1.5"},
 		"other region":       {dev(`"certificateArn":"arn:aws:acm:eu-west-1:1:certificate/x"`), "stages.dev.certificateArn must be of ACM in us-east-1, where CloudFront looks"},
 		"no address":         {dev(`"alarmEmail":"ops"`), "stages.dev.alarmEmail is not an e-mail address"},
-		"no such duration":   {dev(`"logRetentionDays":8`), "stages.dev.logRetentionDays must be one of [1 3 5 7], not 8"},
+		"no such tier":       {dev(`"parameters":{"tier":"free"}`), `stages.dev.parameters.tier must be one of ["standard" "advanced"], not "free"`},
+		"too many athletes":  {dev(`"strava":{"athleteCapacity":9999}`), `stages.dev.parameters.tier must be "advanced" for an athleteCapacity above 9900, not "standard"`},
+		"no account": {`{"stage":"local","stages":{"local":{"siteUrl":"http://localhost:8080","logRetentionDays":1,"removal":"destroy",
+			"parameters":{"higherThroughput":true}}}}`, "stages.local.parameters.higherThroughput is a setting of an AWS account"},
+		"no such duration": {dev(`"logRetentionDays":8`), "stages.dev.logRetentionDays must be one of [1 3 5 7], not 8"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := load(t, c.context)
