@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -132,10 +133,21 @@ func (c *cloud) resource(t *testing.T, stack, ofType, id string) string {
 // admin runs an admin command and reads its answer, unless into is nil.
 func (c *cloud) admin(t *testing.T, into any, args ...string) {
 	t.Helper()
+	c.adminWith(t, "", into, args...)
+}
+
+// adminWith is admin with something on standard input.
+func (c *cloud) adminWith(t *testing.T, typed string, into any, args ...string) {
+	t.Helper()
 	cmd := exec.Command("dist/paceline", append([]string{"admin", "--dir", c.dir, "--json"}, args...)...)
 	cmd.Dir = c.root
+	cmd.Stdin = strings.NewReader(typed)
 	out, err := cmd.Output()
 	if err != nil {
+		var failed *exec.ExitError
+		if errors.As(err, &failed) {
+			t.Logf("%s", failed.Stderr)
+		}
 		t.Fatalf("paceline admin %v: %v", args, err)
 	}
 	if into != nil {
