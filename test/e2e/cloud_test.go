@@ -42,7 +42,9 @@ type cloud struct {
 	// state is where the emulator leaves all it holds when it ends.
 	state string
 	// ports are of the site and of the emulator.
-	ports   [2]string
+	ports [2]string
+	// env is added to the environment of the local cloud.
+	env     []string
 	outputs struct {
 		App     string            `json:"app"`
 		AWS     string            `json:"aws"`
@@ -56,12 +58,19 @@ type cloud struct {
 // Clouds share nothing but what is built.
 func start(t *testing.T, name string) *cloud {
 	t.Helper()
+	return startWith(t, name, func(*cloud) {})
+}
+
+// startWith is start after prepare, which may add to the cloud's environment.
+func startWith(t *testing.T, name string, prepare func(*cloud)) *cloud {
+	t.Helper()
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := &cloud{root: root, dir: filepath.Join(root, ".local", "e2e-"+name), ports: freePorts(t)}
 	c.state = filepath.Join(c.dir, "state")
+	prepare(c)
 	c.paceline(t, "down") // What an interrupted run may have left, which writes its state now.
 	if err := os.RemoveAll(c.state); err != nil {
 		t.Fatal(err)
@@ -99,6 +108,7 @@ func (c *cloud) paceline(t *testing.T, command string) {
 	cmd.Env = append(os.Environ(), "PACELINE_PORT="+c.ports[0], "PACELINE_AWS_PORT="+c.ports[1],
 		"STRAVA_HISTORY=", "STRAVA_API_URL=", "STRAVA_OAUTH_URL=", "STRAVA_PUSH_URL=", "STRAVA_CLIENT_ID=", "STRAVA_CLIENT_SECRET=",
 		"PERSIST_STATE=1", "STATE_DIR="+c.state)
+	cmd.Env = append(cmd.Env, c.env...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("paceline local %s: %v\n%s", command, err, out)

@@ -1,6 +1,10 @@
 package e2e_test
 
 import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,15 +18,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/paceline/paceline/test/keystates"
 )
 
 // TestStage takes a stage through its life: cleared, destroyed and deployed
 // again, destroyed without being cleared and deployed again, and a change of
-// the client secret. The emulator's Parameter Store does not ask whether a
-// key is there; test/aws holds the vault to that.
+// the client secret. The functions find Parameter Store behind a gate that
+// refuses what the state of a key forbids.
 func TestStage(t *testing.T) {
 	t.Parallel()
-	c := start(t, "stage")
+	c := startWith(t, "stage", func(c *cloud) { c.guardKeys(t) })
 	athletes := c.athletes(t)[:2]
 	for _, a := range athletes {
 		b := c.browser(t)
@@ -41,7 +46,7 @@ func TestStage(t *testing.T) {
 	if cleared.Ended != 2 || cleared.Subscription != "deleted" || cleared.Parameters != 1 {
 		t.Errorf("cleared %+v", cleared)
 	}
-	c.mustHaveNobody(t)
+	c.mustBeEmptyAtStrava(t)
 	for _, a := range athletes {
 		if held := c.held(t, a.ID); len(held) != 0 {
 			t.Errorf("athlete %d: still held: %v", a.ID, held)
@@ -70,11 +75,16 @@ func TestStage(t *testing.T) {
 	b.current(time.Minute)
 
 	// What was made at run time outlives the stacks, and so do authorizations.
+	before := c.callback(t)
 	c.destroy(t)
 	if left := c.parameters(t); len(left) != 2 {
 		t.Errorf("parameters that outlive the stage: %v", left)
 	}
+	// The registration can never be read again, so coming up replaces it.
 	c.paceline(t, "up")
+	if c.callback(t) == before {
+		t.Error("the registration under the old key was read, or the subscription was not ensured")
+	}
 	if third := c.tokenKey(t); third == second {
 		t.Error("the alias is of the old key")
 	}
@@ -97,17 +107,41 @@ func TestStage(t *testing.T) {
 		t.Fatalf("connecting after the client secret was changed leads to %q", got)
 	}
 	other.current(time.Minute)
-	var subscription struct {
-		ID int64 `json:"id"`
-	}
-	c.admin(t, &subscription, "subscription", "show")
-	if subscription.ID == 0 {
-		t.Error("the push subscription is lost")
-	}
+	c.callback(t)
 }
 
-// mustHaveNobody checks that nothing is left at Strava.
-func (c *cloud) mustHaveNobody(t *testing.T) {
+// callback is the URL to which Strava pushes.
+func (c *cloud) callback(t *testing.T) string {
+	t.Helper()
+	var subscription struct {
+		CallbackURL string `json:"callback_url"`
+	}
+	c.admin(t, &subscription, "subscription", "show")
+	if subscription.CallbackURL == "" {
+		t.Error("there is no push subscription")
+	}
+	return subscription.CallbackURL
+}
+
+// guardKeys puts a gate between the functions and Parameter Store.
+func (c *cloud) guardKeys(t *testing.T) {
+	t.Helper()
+	emulator, err := url.Parse("http://127.0.0.1:" + c.ports[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.outputs.AWS = emulator.String()
+	cfg := c.aws(t)
+	gate := httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(emulator) },
+		Transport: &keystates.Gate{Next: http.DefaultTransport, KMS: kms.NewFromConfig(cfg), SSM: ssm.NewFromConfig(cfg)},
+	})
+	t.Cleanup(gate.Close)
+	c.env = append(c.env, "AWS_ENDPOINT_URL_SSM="+gate.URL)
+}
+
+// mustBeEmptyAtStrava checks that nothing is left at Strava.
+func (c *cloud) mustBeEmptyAtStrava(t *testing.T) {
 	t.Helper()
 	var status struct {
 		Connected    int `json:"connected"`
