@@ -68,6 +68,13 @@ synth: build ## the CloudFormation templates of STAGE, into cdk.out
 deploy: cloud-stage build ## every stack of STAGE=dev or STAGE=prod to your AWS account
 	@$(CDK) deploy --all
 
+.PHONY: destroy
+destroy: ## clear STAGE=dev, which ends all authorizations, and then delete its stacks
+	@[ "$(STAGE)" = dev ] || { echo "only dev is made to be thrown away: make destroy STAGE=dev (docs/runbook.md has the others)"; exit 1; }
+	@$(MAKE) --no-print-directory build STAGE=$(STAGE)
+	@$(PACELINE) admin --stage $(STAGE) stage clear
+	@$(CDK) destroy --all
+
 .PHONY: cloud-stage
 cloud-stage:
 	@case "$(STAGE)" in dev|prod) ;; *) echo "say which stage: make deploy STAGE=dev"; exit 1;; esac

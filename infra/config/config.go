@@ -57,7 +57,24 @@ type Config struct {
 	// functions (AWS Lambda API reference, PutFunctionConcurrency), and a new
 	// account has 10 in all, so there it must be 0.
 	WebhookConcurrency int `json:"webhookConcurrency"`
+	// Parameters is what the stage needs of Parameter Store.
+	Parameters Parameters `json:"parameters"`
 }
+
+// Parameters is what a stage needs of Parameter Store; see docs/scale.md.
+type Parameters struct {
+	// Tier of the parameters: one of [settings.ParameterTiers]. A stage whose
+	// tier was advanced cannot go back, for a parameter cannot.
+	Tier string `json:"tier"`
+	// HigherThroughput turns the setting of that name on for the account and
+	// region. It is never turned off again by a stage, since others may need it.
+	HigherThroughput bool `json:"higherThroughput"`
+}
+
+// standardAthletes is how many athletes the standard tier has room for. Of its
+// 10,000 parameters an account and region, one is the CDK bootstrap's and one
+// the application's, and an athlete who connects again has two for a moment.
+const standardAthletes = 9_900
 
 // Strava is where Strava is found and what it allows. Its three base URLs are apart because
 // Strava announced to move them apart from each other (API changelog, 2026).
@@ -134,7 +151,7 @@ func Load(stage Stage, lookup func(key string) any) (Config, error) {
 		names := slices.Sorted(maps.Keys(stages))
 		return Config{}, fmt.Errorf("there is no stage %q: choose one of %s by -c stage=…", stage, strings.Join(names, ", "))
 	}
-	c := Config{Stage: stage, Strava: stravaItself, Fitbit: fitbitItself, Architecture: "arm64"}
+	c := Config{Stage: stage, Strava: stravaItself, Fitbit: fitbitItself, Parameters: Parameters{Tier: settings.TierStandard}, Architecture: "arm64"}
 	if stage == Local {
 		c.Architecture = runtime.GOARCH
 	}
@@ -208,6 +225,15 @@ func (c Config) validate() error {
 	}
 	if c.Strava.AthleteCapacity < 1 {
 		wrong("strava.athleteCapacity", "must be at least 1, not %d", c.Strava.AthleteCapacity)
+	}
+	if !slices.Contains(settings.ParameterTiers, c.Parameters.Tier) {
+		wrong("parameters.tier", "must be one of %q, not %q", settings.ParameterTiers, c.Parameters.Tier)
+	}
+	if c.Parameters.Tier == settings.TierStandard && c.Strava.AthleteCapacity > standardAthletes {
+		wrong("parameters.tier", "must be %q for an athleteCapacity above %d, not %q", settings.TierAdvanced, standardAthletes, c.Parameters.Tier)
+	}
+	if c.Parameters.HigherThroughput && c.Stage == Local {
+		wrong("parameters.higherThroughput", "is a setting of an AWS account, which this stage has not")
 	}
 	if c.CertificateARN != "" && !strings.HasPrefix(c.CertificateARN, "arn:aws:acm:us-east-1:") {
 		wrong("certificateArn", "must be of ACM in us-east-1, where CloudFront looks: %q", c.CertificateARN)

@@ -28,7 +28,7 @@ func TestLoad(t *testing.T) {
 		"local":{"siteUrl":"http://localhost:8080","logRetentionDays":1,"removal":"destroy"},
 		"prod":{"siteUrl":"https://paceline.example","logRetentionDays":7,"removal":"retain","alarmEmail":"ops@paceline.example",
 			"certificateArn":"arn:aws:acm:us-east-1:111122223333:certificate/x","strava":{"apiUrl":"https://www.api-v3.strava.com","revocation":"deauthorize","athleteCapacity":999},
-			"fitbit":{"apiUrl":"https://fitbit.example/api"}}}`
+			"fitbit":{"apiUrl":"https://fitbit.example/api"},"parameters":{"tier":"advanced","higherThroughput":true}}}`
 	strava := config.Strava{
 		APIURL:   "https://www.strava.com/api/v3",
 		OAuthURL: "https://www.strava.com/oauth",
@@ -44,7 +44,7 @@ func TestLoad(t *testing.T) {
 	}{
 		"local": {`{"stage":"local",` + stages + `}`, config.Config{
 			Stage: config.Local, Architecture: runtime.GOARCH, SiteURL: "http://localhost:8080",
-			Strava: strava, Fitbit: fitbit, LogRetentionDays: 1, Removal: config.Destroy,
+			Strava: strava, Fitbit: fitbit, LogRetentionDays: 1, Removal: config.Destroy, Parameters: config.Parameters{Tier: "standard"},
 		}},
 		"every field; one URL of each provider alone": {`{"stage":"prod",` + stages + `}`, config.Config{
 			Stage: config.Prod, Architecture: "arm64", SiteURL: "https://paceline.example",
@@ -52,14 +52,14 @@ func TestLoad(t *testing.T) {
 			Fitbit:           config.Fitbit{SiteURL: fitbit.SiteURL, APIURL: "https://fitbit.example/api"},
 			CertificateARN:   "arn:aws:acm:us-east-1:111122223333:certificate/x",
 			AlarmEmail:       "ops@paceline.example",
-			LogRetentionDays: 7, Removal: config.Retain,
+			LogRetentionDays: 7, Removal: config.Retain, Parameters: config.Parameters{Tier: "advanced", HigherThroughput: true},
 		}},
 		"overrides": {`{"stage":"local","siteUrl":"http://localhost:1","stravaApiUrl":"http://localhost:2/api","stravaOauthUrl":"http://localhost:2/oauth",
 			"stravaPushUrl":"http://localhost:2/push","fitbitSiteUrl":"http://localhost:3","fitbitApiUrl":"http://localhost:4",` + stages + `}`, config.Config{
 			Stage: config.Local, Architecture: runtime.GOARCH, SiteURL: "http://localhost:1",
 			Strava:           config.Strava{APIURL: "http://localhost:2/api", OAuthURL: "http://localhost:2/oauth", PushURL: "http://localhost:2/push", Revocation: "revoke", AthleteCapacity: 1},
 			Fitbit:           config.Fitbit{SiteURL: "http://localhost:3", APIURL: "http://localhost:4"},
-			LogRetentionDays: 1, Removal: config.Destroy,
+			LogRetentionDays: 1, Removal: config.Destroy, Parameters: config.Parameters{Tier: "standard"},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -102,7 +102,11 @@ func TestLoadNamesWhatIsWrong(t *testing.T) {
 		"half a place":       {dev(`"strava":{"athleteCapacity":1.5}`), "stages.dev: json: cannot unmarshal number 1.5"},
 		"other region":       {dev(`"certificateArn":"arn:aws:acm:eu-west-1:1:certificate/x"`), "stages.dev.certificateArn must be of ACM in us-east-1, where CloudFront looks"},
 		"no address":         {dev(`"alarmEmail":"ops"`), "stages.dev.alarmEmail is not an e-mail address"},
-		"no such duration":   {dev(`"logRetentionDays":8`), "stages.dev.logRetentionDays must be one of [1 3 5 7], not 8"},
+		"no such tier":       {dev(`"parameters":{"tier":"free"}`), `stages.dev.parameters.tier must be one of ["standard" "advanced"], not "free"`},
+		"too many athletes":  {dev(`"strava":{"athleteCapacity":9999}`), `stages.dev.parameters.tier must be "advanced" for an athleteCapacity above 9900, not "standard"`},
+		"no account": {`{"stage":"local","stages":{"local":{"siteUrl":"http://localhost:8080","logRetentionDays":1,"removal":"destroy",
+			"parameters":{"higherThroughput":true}}}}`, "stages.local.parameters.higherThroughput is a setting of an AWS account"},
+		"no such duration": {dev(`"logRetentionDays":8`), "stages.dev.logRetentionDays must be one of [1 3 5 7], not 8"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := load(t, c.context)

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/customresources"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/paceline/paceline/infra/config"
@@ -58,6 +59,7 @@ type Credentials struct {
 	SessionAuthorizer awsapigatewayv2.CfnAuthorizer
 
 	parameterPath string
+	parameterTier string
 	tokenKey      awskms.Key
 }
 
@@ -66,7 +68,11 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 	b := props.Boundary
 	cfg := b.Config
 	s := newStack(scope, id, cfg, "credentials", "Paceline: tokens, sessions and keys, the requester")
-	c := &Credentials{Stack: s, parameterPath: "/paceline/" + string(cfg.Stage) + "/credentials"}
+	c := &Credentials{
+		Stack:         s,
+		parameterPath: "/paceline/" + string(cfg.Stage) + "/credentials",
+		parameterTier: cfg.Parameters.Tier,
+	}
 
 	if cfg.Placeholder() {
 		// Nobody could connect there. Synthesis goes on, but a deployment stops
@@ -76,6 +82,16 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 		}).ValueAsString()
 	}
 	c.tokenKey = newKey(s, "TokenKey", cfg, "Encrypts Strava tokens and application credentials in Parameter Store")
+	// An alias goes with the stack also where the key stays: kept, it would be in
+	// the way of the stage's next deployment.
+	awskms.NewAlias(s, jsii.String("TokenKeyAlias"), &awskms.AliasProps{
+		AliasName:     jsii.String("alias/paceline-" + string(cfg.Stage) + "-tokens"),
+		TargetKey:     c.tokenKey,
+		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
+	})
+	if cfg.Parameters.HigherThroughput {
+		newHigherThroughput(s, cfg)
+	}
 	grants := construct.NewTable(s, "Grants", &construct.TableProps{
 		Config:    cfg,
 		Partition: construct.Text("pk"),
@@ -105,6 +121,7 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 		AthleteCapacity:  cfg.Strava.AthleteCapacity,
 		ParameterPath:    c.parameterPath,
 		TokenKeyID:       *c.tokenKey.KeyId(),
+		ParameterTier:    c.parameterTier,
 		EventBusName:     *props.Bus.EventBusName(),
 		StravaOAuthURL:   cfg.Strava.OAuthURL,
 		StravaRevocation: cfg.Strava.Revocation,
@@ -159,6 +176,7 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 			AthleteCapacity:  cfg.Strava.AthleteCapacity,
 			ParameterPath:    c.parameterPath,
 			TokenKeyID:       *c.tokenKey.KeyId(),
+			ParameterTier:    c.parameterTier,
 			EventBusName:     *props.Bus.EventBusName(),
 			StravaPushURL:    cfg.Strava.PushURL,
 		},
@@ -171,6 +189,7 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 			SiteURL:       cfg.SiteURL,
 			ParameterPath: c.parameterPath,
 			TokenKeyID:    *c.tokenKey.KeyId(),
+			ParameterTier: c.parameterTier,
 			StravaPushURL: cfg.Strava.PushURL,
 		},
 	})
@@ -207,6 +226,8 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 	c.allowParameters(forwardRequest, "PutParameter", accountParameters)
 	c.allowParameters(administerApp, "GetParameter", appParameter)
 	c.allowParameters(administerApp, "PutParameter", appParameter)
+	c.allowParameters(administerApp, "GetParameterHistory", appParameter)
+	c.allowClearing(administerApp)
 	c.allowParameters(checkSubscription, "GetParameter", appParameter)
 	for _, f := range []*construct.Function{handleEvents, reconcileGrants} {
 		c.allowParameters(f, "GetParameter", appParameter, accountParameters)
@@ -284,6 +305,7 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 
 	c.Requester = forwardRequest.Function
 	c.SubscriptionChecker = checkSubscription.Function
+	output(s, "ReconcileFunctionName", reconcileGrants.FunctionName(), "The function that `paceline admin stage clear` calls to have it done sooner")
 	output(s, "AdminFunctionName", administerApp.FunctionName(), "The function that `paceline admin` calls")
 	return c
 }
@@ -303,6 +325,7 @@ func newKey(s awscdk.Stack, id string, c config.Config, description string) awsk
 				"kms:GetKeyRotationStatus", "kms:EnableKeyRotation", "kms:DisableKeyRotation",
 				"kms:ListResourceTags", "kms:TagResource", "kms:UntagResource",
 				"kms:ScheduleKeyDeletion", "kms:CancelKeyDeletion",
+				"kms:CreateAlias", "kms:UpdateAlias", "kms:DeleteAlias",
 			),
 			Resources: thisKey(),
 		})},
@@ -332,13 +355,21 @@ func allowKey(key awskms.Key, f *construct.Function, action string, conditions m
 	key.AddToResourcePolicy(awsiam.NewPolicyStatement(statement), nil)
 }
 
-// keyAction is what Parameter Store does with the key in the caller's name
-// (Systems Manager user guide, "AWS KMS encryption for SecureString
-// parameters", standard tier).
-var keyAction = map[string]string{
-	"GetParameter":        "kms:Decrypt",
-	"GetParametersByPath": "kms:Decrypt",
-	"PutParameter":        "kms:Encrypt",
+// keyAction is what Parameter Store does with the key in the caller's name, or
+// "" for nothing (Systems Manager user guide, "AWS KMS encryption for Parameter
+// Store SecureString parameters"). It encrypts a standard parameter under the
+// key itself and an advanced one under a data key, whose encrypted copy it
+// keeps; to decrypt either takes the same.
+func (c *Credentials) keyAction(action string) string {
+	switch {
+	case action == "GetParameter", action == "GetParametersByPath":
+		return "kms:Decrypt"
+	case action == "PutParameter" && c.parameterTier == settings.TierAdvanced:
+		return "kms:GenerateDataKey"
+	case action == "PutParameter":
+		return "kms:Encrypt"
+	}
+	return ""
 }
 
 // allowParameters lets a function do one thing with parameters below the
@@ -347,21 +378,68 @@ var keyAction = map[string]string{
 func (c *Credentials) allowParameters(f *construct.Function, action string, names ...string) {
 	var arns []*string
 	for _, name := range names {
-		arns = append(arns, c.FormatArn(&awscdk.ArnComponents{
-			Service:      jsii.String("ssm"),
-			Resource:     jsii.String("parameter"),
-			ResourceName: jsii.String(c.parameterPath[1:] + "/" + name),
-		}))
+		arns = append(arns, c.parameterARN("/"+name))
 		if strings.HasSuffix(name, "/*") {
 			construct.Acknowledge(f.Role(), "AwsSolutions-IAM5", "Each account has parameters of its own, made at run time.",
 				fmt.Sprintf("Resource::arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter%s/%s", c.parameterPath, name))
 		}
 	}
 	f.Allow([]string{"ssm:" + action}, arns...)
-	if a, ok := keyAction[action]; ok {
+	if a := c.keyAction(action); a != "" {
 		allowKey(c.tokenKey, f, a, map[string]any{
 			"StringLike": map[string]any{"kms:EncryptionContext:PARAMETER_ARN": arns},
 		})
+	}
+}
+
+// parameterARN is the ARN of what has the suffix after the boundary's path.
+func (c *Credentials) parameterARN(suffix string) *string {
+	return c.FormatArn(&awscdk.ArnComponents{
+		Service:      jsii.String("ssm"),
+		Resource:     jsii.String("parameter"),
+		ResourceName: jsii.String(c.parameterPath[1:] + suffix),
+	})
+}
+
+// allowClearing lets a function find and delete all parameters of the boundary.
+// It gets to see names and what is encrypted, not what that says, which takes
+// the key.
+func (c *Credentials) allowClearing(f *construct.Function) {
+	f.Allow([]string{"ssm:GetParametersByPath"}, c.parameterARN(""), c.parameterARN("/*"))
+	f.Allow([]string{"ssm:DeleteParameters"}, c.parameterARN("/*"))
+	construct.Acknowledge(f.Role(), "AwsSolutions-IAM5", "Which parameters were made at run time is not known before.",
+		fmt.Sprintf("Resource::arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter%s/*", c.parameterPath))
+}
+
+// newHigherThroughput turns the higher throughput of Parameter Store on, for all
+// of the account and region. Deleting the resource leaves it on: another stage
+// may need it.
+func newHigherThroughput(s awscdk.Stack, c config.Config) {
+	setting := s.FormatArn(&awscdk.ArnComponents{
+		Service:      jsii.String("ssm"),
+		Resource:     jsii.String("servicesetting"),
+		ResourceName: jsii.String("ssm/parameter-store/high-throughput-enabled"),
+	})
+	customresources.NewAwsCustomResource(s, jsii.String("HigherThroughput"), &customresources.AwsCustomResourceProps{
+		OnUpdate: &customresources.AwsSdkCall{ // At creation, too.
+			Service:            jsii.String("SSM"),
+			Action:             jsii.String("updateServiceSetting"),
+			Parameters:         map[string]any{"SettingId": setting, "SettingValue": "true"},
+			PhysicalResourceId: customresources.PhysicalResourceId_Of(jsii.String("higher-throughput")),
+		},
+		Policy: customresources.AwsCustomResourcePolicy_FromStatements(&[]awsiam.PolicyStatement{
+			awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+				Actions:   jsii.Strings("ssm:UpdateServiceSetting"),
+				Resources: &[]*string{setting},
+			}),
+		}),
+		InstallLatestAwsSdk: jsii.Bool(false),
+		LogGroup:            construct.NewLogGroup(s, "HigherThroughputLogs", c),
+	})
+	for _, child := range *s.Node().Children() {
+		if strings.HasPrefix(*child.Node().Id(), "AWS679f53fa") { // the CDK's name for the function behind it
+			construct.Acknowledge(child, "AwsSolutions-IAM4", "This function and its role are the CDK's own, and run while deploying only.")
+		}
 	}
 }
 

@@ -19,9 +19,11 @@ type Admin struct {
 	Ledger
 	Erasures ErasureLog
 	Vault    Vault
-	Waitlist *Waitlist
-	Sessions *Sessions
-	Push     Push
+	// Parameters is all that the vault holds.
+	Parameters Parameters
+	Waitlist   *Waitlist
+	Sessions   *Sessions
+	Push       Push
 	// Providers whose accounts there may be, by name.
 	Providers []string
 	// NewSecret returns at least 128 unguessable bits as URL-safe text.
@@ -42,27 +44,35 @@ const minVerifyToken = 20
 // SetApp stores the application's credentials. An empty verifyToken keeps the
 // one in use, or makes one at first. The error is an invalid fault when the
 // input is.
-func (a *Admin) SetApp(ctx context.Context, clientID string, clientSecret, verifyToken secret.String) error {
+//
+// A registration that can never be read again is replaced, which replaced
+// reports: the callback URL is another one then, and Strava's subscription
+// points to the old one until [Admin.EnsureSubscription]. One that cannot be
+// read now is left alone.
+func (a *Admin) SetApp(ctx context.Context, clientID string, clientSecret, verifyToken secret.String) (replaced bool, _ error) {
 	if n, err := strconv.ParseInt(clientID, 10, 64); err != nil || n <= 0 {
-		return fault.New(fault.Invalid, "the client id is not a positive number")
+		return false, fault.New(fault.Invalid, "the client id is not a positive number")
 	}
 	if clientSecret.Empty() {
-		return fault.New(fault.Invalid, "the client secret is empty")
+		return false, fault.New(fault.Invalid, "the client secret is empty")
+	}
+	if n := len(verifyToken.Reveal()); n > 0 && n < minVerifyToken {
+		return false, fault.New(fault.Invalid, "the verify token has %d characters; it must have at least %d", n, minVerifyToken)
 	}
 	app, err := a.Vault.App(ctx, ProviderStrava)
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		return fmt.Errorf("read app: %w", err)
+	switch {
+	case fault.Is(err, fault.Permanent):
+		replaced = true
+	case err != nil && !fault.Is(err, fault.NotFound):
+		return false, fmt.Errorf("read the present registration, which was not changed: %w", err)
 	}
 	if app.ClientID != "" && app.ClientID != clientID {
 		if err := a.nobodyConnected(ctx); err != nil {
-			return err
+			return false, err
 		}
 		app.SubscriptionID = 0 // The push subscription was the old application's.
 	}
 	app.ClientID, app.ClientSecret = clientID, clientSecret
-	if n := len(verifyToken.Reveal()); n > 0 && n < minVerifyToken {
-		return fault.New(fault.Invalid, "the verify token has %d characters; it must have at least %d", n, minVerifyToken)
-	}
 	if !verifyToken.Empty() {
 		app.VerifyToken = verifyToken
 	}
@@ -73,9 +83,14 @@ func (a *Admin) SetApp(ctx context.Context, clientID string, clientSecret, verif
 		app.CallbackKey = secret.New(a.NewSecret())
 	}
 	if err := a.Vault.SaveApp(ctx, ProviderStrava, app); err != nil {
-		return fmt.Errorf("save app: %w", err)
+		return false, fmt.Errorf("save app: %w", err)
 	}
-	return a.configureWebhook(ctx, app)
+	if err := a.configureWebhook(ctx, app); err != nil && replaced {
+		return true, fmt.Errorf("the registration was unreadable and is replaced, but ensure the subscription: %w", err)
+	} else if err != nil {
+		return false, err
+	}
+	return replaced, nil
 }
 
 // nobodyConnected refuses to change to another application while athletes are
@@ -252,22 +267,28 @@ func (a *Admin) IdleAthletes(ctx context.Context, provider, cursor string, limit
 // fault says that there is no authorization, a conflict that it is being ended
 // already.
 func (a *Admin) RevokeAthlete(ctx context.Context, athleteID int64) (receipt string, _ error) {
-	receipt = a.NewSecret()
-	_, err := a.update(ctx, Athlete(athleteID), func(g *Grant) error {
+	g, err := a.end(ctx, Athlete(athleteID))
+	if err != nil {
+		return "", err
+	}
+	return g.Revocations[len(g.Revocations)-1].Receipt, nil
+}
+
+// end takes the account's grant out of force for a new receipt, the last of its
+// revocations. Errors are those of [Admin.RevokeAthlete].
+func (a *Admin) end(ctx context.Context, account Account) (Grant, error) {
+	receipt := a.NewSecret()
+	return a.update(ctx, account, func(g *Grant) error {
 		switch g.State {
 		case "", Erased:
-			return fault.New(fault.NotFound, "athlete %d is not connected", athleteID)
+			return fault.New(fault.NotFound, "%s is not connected", account)
 		case Revoked:
-			return fault.New(fault.Conflict, "the authorization of athlete %d is being ended already", athleteID)
+			return fault.New(fault.Conflict, "the authorization of %s is being ended already", account)
 		}
 		now := a.Minter.Now()
 		g.revoke(PendingRevocation{Receipt: receipt, Generation: g.Generation, RequestedAt: now, Reason: credentialsv1.RevokedByAdmin}, now)
 		return nil
 	})
-	if err != nil {
-		return "", err
-	}
-	return receipt, nil
 }
 
 // Status is the deployment at a glance.

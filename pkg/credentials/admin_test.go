@@ -3,6 +3,8 @@ package credentials_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -48,7 +50,7 @@ func newOffice(t *testing.T) *office {
 	slept := 0
 	o.Admin = &credentials.Admin{
 		Ledger:   credentials.Ledger{Grants: o.store, Publisher: o.bus, Minter: event.Minter{Now: time.Now, NewID: boot.NewSecret}},
-		Erasures: o.store, Vault: o.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"), NewSecret: boot.NewSecret,
+		Erasures: o.store, Vault: o.vault, Parameters: o.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"), NewSecret: boot.NewSecret,
 		CallbackURL: "http://paceline.test/webhooks/strava", Capacity: 10, Providers: []string{"strava", "fitbit"},
 		Sleep: func(ctx context.Context, _ time.Duration) error {
 			if slept++; slept > 3 {
@@ -84,7 +86,7 @@ func (o *office) app(t *testing.T) credentials.App {
 
 func set(t *testing.T, o *office) {
 	t.Helper()
-	if err := o.SetApp(t.Context(), "4711", secret.New("client-secret"), secret.String{}); err != nil {
+	if _, err := o.SetApp(t.Context(), "4711", secret.New("client-secret"), secret.String{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -101,7 +103,7 @@ func TestSetAppKeepsWhatWasChosenAndMakesWhatWasNot(t *testing.T) {
 		t.Error("setting the secret again changed the webhook's secrets")
 	}
 	chosen := secret.New("a-verify-token-of-our-own")
-	if err := o.SetApp(t.Context(), "4711", secret.New("client-secret"), chosen); err != nil {
+	if _, err := o.SetApp(t.Context(), "4711", secret.New("client-secret"), chosen); err != nil {
 		t.Fatal(err)
 	}
 	if !o.app(t).VerifyToken.Equal(chosen) {
@@ -128,12 +130,58 @@ func TestSetAppRefusesBadInputAndChangesNothing(t *testing.T) {
 		"a verify token that can be guessed":       {"4711", "s", "hello", fault.Invalid},
 		"another app while athletes are connected": {"4712", "s", "", fault.Conflict},
 	} {
-		if err := o.SetApp(t.Context(), tc.id, secret.New(tc.secret), secret.New(tc.verify)); !fault.Is(err, tc.want) {
+		if _, err := o.SetApp(t.Context(), tc.id, secret.New(tc.secret), secret.New(tc.verify)); !fault.Is(err, tc.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if app := o.app(t); app.ClientID != "4711" || app.ClientSecret.Reveal() != "client-secret" {
 			t.Errorf("%s: the registration was changed", name)
 		}
+	}
+}
+
+func TestSetAppReplacesOnlyARegistrationThatCanNeverBeRead(t *testing.T) {
+	for name, tc := range map[string]struct {
+		fault    error
+		replaced bool
+	}{
+		"throttled":                    {fault.New(fault.Transient, "rate exceeded"), false},
+		"no answer":                    {context.DeadlineExceeded, false},
+		"unexpected":                   {errors.New("defect"), false},
+		"under a key that is gone":     {fault.New(fault.Permanent, "another key"), true},
+		"under a key that is gone now": {fmt.Errorf("read: %w", fault.New(fault.Permanent, "another key")), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newOffice(t)
+			set(t, o)
+			before, err := o.EnsureSubscription(t.Context(), false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			old := o.app(t)
+			o.vault.AppFault = tc.fault
+			replaced, err := o.SetApp(t.Context(), "4711", secret.New("client-secret"), secret.String{})
+			o.vault.AppFault = nil
+			app := o.app(t)
+			if replaced != tc.replaced || (err == nil) != tc.replaced {
+				t.Fatalf("replaced %v, %v", replaced, err)
+			}
+			if !tc.replaced {
+				if !app.CallbackKey.Equal(old.CallbackKey) || app.SubscriptionID != before.ID {
+					t.Error("the registration was changed")
+				}
+				return
+			}
+			if app.CallbackKey.Empty() || app.CallbackKey.Equal(old.CallbackKey) || app.VerifyToken.Empty() {
+				t.Error("the new registration has no keys of its own")
+			}
+			after, err := o.EnsureSubscription(t.Context(), false)
+			if err != nil || after.ID == before.ID || o.strava.Subscription().CallbackURL != "http://paceline.test/webhooks/strava/"+app.CallbackKey.Reveal() {
+				t.Errorf("the subscription is %+v, %v", after, err)
+			}
+			if replaced, err := o.SetApp(t.Context(), "4711", secret.New("client-secret"), secret.String{}); replaced || err != nil {
+				t.Errorf("the second time: replaced %v, %v", replaced, err)
+			}
+		})
 	}
 }
 

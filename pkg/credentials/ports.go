@@ -64,7 +64,8 @@ type ErasureLog interface {
 // Vault keeps secrets encrypted under the dedicated key.
 type Vault interface {
 	// App returns the registration with a provider; a not-found fault when it
-	// has not been set.
+	// has not been set, and a permanent one when it can never be read again,
+	// for it is malformed or encrypted under a key that is not the stage's.
 	App(ctx context.Context, provider string) (App, error)
 	// SaveApp replaces the registration with a provider.
 	SaveApp(ctx context.Context, provider string, app App) error
@@ -87,6 +88,12 @@ type Vault interface {
 	Received(ctx context.Context, provider string) ([]Received, error)
 	// DropReceived deletes one of them. Deleting what is not there is no error.
 	DropReceived(ctx context.Context, r Received) error
+}
+
+// Parameters is everything that the vault holds, readable or not.
+type Parameters interface {
+	// Clear deletes some of it and returns how much, 0 when nothing is left.
+	Clear(ctx context.Context) (deleted int, err error)
 }
 
 // Seal seals an account's token pair. It calls no other system, so none can make

@@ -101,11 +101,11 @@ func newWorld(t *testing.T, at strava.Settings) *world {
 		Log: log,
 	}
 	w.admin = &credentials.Admin{
-		Ledger: w.tokens.Ledger, Erasures: w.store, Vault: w.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"),
+		Ledger: w.tokens.Ledger, Erasures: w.store, Vault: w.vault, Parameters: w.vault, Providers: []string{"strava", "fitbit"}, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"),
 		NewSecret: newSecret, CallbackURL: "http://localhost:8080/webhooks/strava", Sleep: sleep,
 	}
 	id, key := w.strava.Client()
-	if err := w.admin.SetApp(t.Context(), strconv.FormatInt(id, 10), secret.New(key), secret.String{}); err != nil {
+	if _, err := w.admin.SetApp(t.Context(), strconv.FormatInt(id, 10), secret.New(key), secret.String{}); err != nil {
 		t.Fatal(err)
 	}
 	return w

@@ -72,12 +72,12 @@ func mustBoundary(t *testing.T, athletes int) *boundary {
 
 	s := settings.UseTokens{
 		Stage: "test", GrantsTable: mustGrantsTable(t), AthleteCapacity: athletes, ParameterPath: "/paceline/test/" + rand.Text(),
-		TokenKeyID: mustKey(t, awskms.CreateKeyInput{}), EventBusName: "default",
+		TokenKeyID: mustKey(t, awskms.CreateKeyInput{}), ParameterTier: settings.TierStandard, EventBusName: "default",
 		StravaOAuthURL: standin.URL + "/oauth", StravaRevocation: settings.RevocationRevoke, StravaAPIURL: standin.URL + "/api/v3",
 	}
 	direct := mustConfig(t)
 	b.grants = wiring.Table(direct, s.GrantsTable)
-	b.vault = ssm.New(awsssm.NewFromConfig(direct), s.ParameterPath, s.TokenKeyID)
+	b.vault = ssm.New(awsssm.NewFromConfig(direct), s.ParameterPath, s.TokenKeyID, settings.TierStandard)
 	id, key := b.strava.Client()
 	err := b.vault.SaveApp(t.Context(), credentials.ProviderStrava,
 		credentials.App{ClientID: strconv.FormatInt(id, 10), ClientSecret: secret.New(key)})

@@ -108,7 +108,7 @@ func TestVaultConforms(t *testing.T) {
 	client := awsssm.NewFromConfig(mustConfig(t))
 	key := mustKey(t, awskms.CreateKeyInput{})
 	credentialstest.RunVault(t, func(*testing.T) credentials.Vault {
-		return ssm.New(client, "/paceline/test/"+rand.Text(), key)
+		return ssm.New(client, "/paceline/test/"+rand.Text(), key, settings.TierStandard)
 	})
 }
 
@@ -120,7 +120,7 @@ func TestVaultEncryptsUnderTheDedicatedKey(t *testing.T) {
 	client := awsssm.NewFromConfig(mustConfig(t))
 	key := mustKey(t, awskms.CreateKeyInput{})
 	path := "/paceline/test/" + rand.Text()
-	vault := ssm.New(client, path, key)
+	vault := ssm.New(client, path, key, settings.TierStandard)
 	if _, err := vault.SaveTokens(t.Context(), credentials.Athlete(7), 5, credentials.TokenPair{Access: secret.New("hunter2"), Refresh: secret.New("hunter3")}); err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/ddb"
 	"github.com/paceline/paceline/pkg/credentials/kms"
+	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/ssm"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
@@ -203,7 +204,7 @@ func TestStoresInTrouble(t *testing.T) {
 	table, key, path := mustGrantsTable(t), mustKey(t, awskms.CreateKeyInput{}), "/paceline/test/"+rand.Text()
 	over := func(cfg aws.Config) stores {
 		return stores{
-			vault:  ssm.New(awsssm.NewFromConfig(cfg), path, key),
+			vault:  ssm.New(awsssm.NewFromConfig(cfg), path, key, settings.TierStandard),
 			grants: ddb.New(dynamodb.NewFromConfig(cfg), table),
 			sealer: kms.NewSealer(awskms.NewFromConfig(cfg), key),
 		}

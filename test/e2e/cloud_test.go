@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -41,7 +42,9 @@ type cloud struct {
 	// state is where the emulator leaves all it holds when it ends.
 	state string
 	// ports are of the site and of the emulator.
-	ports   [2]string
+	ports [2]string
+	// env is added to the environment of the local cloud.
+	env     []string
 	outputs struct {
 		App     string            `json:"app"`
 		AWS     string            `json:"aws"`
@@ -55,12 +58,19 @@ type cloud struct {
 // Clouds share nothing but what is built.
 func start(t *testing.T, name string) *cloud {
 	t.Helper()
+	return startWith(t, name, func(*cloud) {})
+}
+
+// startWith is start after prepare, which may add to the cloud's environment.
+func startWith(t *testing.T, name string, prepare func(*cloud)) *cloud {
+	t.Helper()
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := &cloud{root: root, dir: filepath.Join(root, ".local", "e2e-"+name), ports: freePorts(t)}
 	c.state = filepath.Join(c.dir, "state")
+	prepare(c)
 	c.paceline(t, "down") // What an interrupted run may have left, which writes its state now.
 	if err := os.RemoveAll(c.state); err != nil {
 		t.Fatal(err)
@@ -99,6 +109,7 @@ func (c *cloud) paceline(t *testing.T, command string) {
 		"STRAVA_HISTORY=", "STRAVA_API_URL=", "STRAVA_OAUTH_URL=", "STRAVA_PUSH_URL=", "STRAVA_CLIENT_ID=", "STRAVA_CLIENT_SECRET=",
 		"FITBIT_SITE_URL=", "FITBIT_API_URL=", "FITBIT_CLIENT_ID=", "FITBIT_CLIENT_SECRET=",
 		"PERSIST_STATE=1", "STATE_DIR="+c.state)
+	cmd.Env = append(cmd.Env, c.env...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("paceline local %s: %v\n%s", command, err, out)
@@ -133,10 +144,21 @@ func (c *cloud) resource(t *testing.T, stack, ofType, id string) string {
 // admin runs an admin command and reads its answer, unless into is nil.
 func (c *cloud) admin(t *testing.T, into any, args ...string) {
 	t.Helper()
+	c.adminWith(t, "", into, args...)
+}
+
+// adminWith is admin with something on standard input.
+func (c *cloud) adminWith(t *testing.T, typed string, into any, args ...string) {
+	t.Helper()
 	cmd := exec.Command("dist/paceline", append([]string{"admin", "--dir", c.dir, "--json"}, args...)...)
 	cmd.Dir = c.root
+	cmd.Stdin = strings.NewReader(typed)
 	out, err := cmd.Output()
 	if err != nil {
+		var failed *exec.ExitError
+		if errors.As(err, &failed) {
+			t.Logf("%s", failed.Stderr)
+		}
 		t.Fatalf("paceline admin %v: %v", args, err)
 	}
 	if into != nil {

@@ -295,13 +295,13 @@ func (c *cloud) deliver(t *testing.T, body map[string]any) {
 func forged(t *testing.T, c *cloud, b *browser, athlete int64) {
 	before := b.activities("limit=200")
 	rereads := c.counters(t).Total(strava.EndpointActivity, athlete)
-	refreshes := c.counters(t).Total(strava.EndpointRefresh, athlete)
+	checks := c.counters(t).Total(strava.EndpointAthlete, athlete)
 	deletion := c.notice(t, map[string]any{"object_type": "activity", "object_id": before[0].ID, "aspect_type": "delete", "owner_id": athlete, "updates": map[string]string{}})
 	c.deliver(t, deletion)
 	c.deliver(t, c.notice(t, map[string]any{"object_type": "athlete", "object_id": athlete, "aspect_type": "update", "owner_id": athlete, "updates": map[string]string{"authorized": "false"}}))
 	eventually(t, soon, "both claims to be checked at Strava", func() bool {
 		n := c.counters(t)
-		return n.Total(strava.EndpointActivity, athlete) > rereads && n.Total(strava.EndpointRefresh, athlete) > refreshes
+		return n.Total(strava.EndpointActivity, athlete) > rereads && n.Total(strava.EndpointAthlete, athlete) > checks
 	})
 	never(t, 5*time.Second, "something was destroyed", func() bool {
 		return b.do("GET", "/v1/me").status != http.StatusOK || len(b.activities("limit=200")) != len(before)

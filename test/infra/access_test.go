@@ -114,7 +114,7 @@ var access = []invariant{
 				}
 			}
 			for _, r := range s.resources() {
-				if strings.HasPrefix(r.kind, "AWS::KMS::") && (r.stack != "Credentials" || r.kind != "AWS::KMS::Key") {
+				if strings.HasPrefix(r.kind, "AWS::KMS::") && (r.stack != "Credentials" || (r.kind != "AWS::KMS::Key" && r.kind != "AWS::KMS::Alias")) {
 					bad = append(bad, fmt.Sprintf("%s is a %s", r, r.kind))
 				}
 			}

@@ -133,10 +133,9 @@ func testPermissions(t *testing.T, stage config.Stage) {
 		read  = "dynamodb:BatchGetItem dynamodb:GetItem dynamodb:Query"
 		write = "dynamodb:BatchWriteItem dynamodb:ConditionCheckItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:UpdateItem"
 	)
-	app := " parameter/paceline/" + string(stage) + "/credentials/apps/strava"
-	athletes := " parameter/paceline/" + string(stage) + "/credentials/accounts/strava/*"
-	received := " parameter/paceline/" + string(stage) + "/credentials/received/strava/*"
-	receivedPath := " parameter/paceline/" + string(stage) + "/credentials/received/strava"
+	path := " parameter/paceline/" + string(stage) + "/credentials"
+	app, athletes := path+"/apps/strava", path+"/accounts/strava/*"
+	received, receivedPath := path+"/received/strava/*", path+"/received/strava"
 	on := func(actions, resources string) (all []string) {
 		for resource := range strings.FieldsSeq(resources) {
 			for action := range strings.FieldsSeq(actions) {
@@ -170,6 +169,8 @@ func testPermissions(t *testing.T, stage config.Stage) {
 			"events:PutEvents Bus",
 			"ssm:GetParameter" + app, "kms:Decrypt TokenKey" + app,
 			"ssm:PutParameter" + app, "kms:Encrypt TokenKey" + app,
+			"ssm:GetParameterHistory" + app,
+			"ssm:GetParametersByPath" + path, "ssm:GetParametersByPath" + path + "/*", "ssm:DeleteParameters" + path + "/*",
 			"dynamodb:Scan Grants", "dynamodb:Scan Credentials", "dynamodb:BatchWriteItem Credentials",
 		}),
 		"Credentials.handle-events": slices.Concat(on(read+" "+write, grants+" Credentials"), []string{
@@ -672,7 +673,7 @@ func TestOutputs(t *testing.T) {
 	for _, stage := range stages {
 		s := synth(t, stage)
 		want := map[string][]string{
-			"Platform": {"EventBusName", "HttpApiId", "HttpApiUrl", "WebhookApiId"}, "Credentials": {"AdminFunctionName"},
+			"Platform": {"EventBusName", "HttpApiId", "HttpApiUrl", "WebhookApiId"}, "Credentials": {"AdminFunctionName", "ReconcileFunctionName"},
 			"Gathering": {"GatheringStatusFunctionName"}, "AthleteUi": {"SiteUrl"},
 		}
 		if stage == config.Local {

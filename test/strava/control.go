@@ -163,6 +163,9 @@ func (s *Server) routeControl() {
 		s.ResetCounters()
 		return nil, nil
 	})
+	s.control("POST /control/client-secret", func(*http.Request) (any, error) {
+		return map[string]string{"client_secret": s.RotateClientSecret()}, nil
+	})
 	s.control("GET /control/secrets", func(*http.Request) (any, error) { return s.Secrets(), nil })
 }
 

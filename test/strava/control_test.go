@@ -117,6 +117,9 @@ func TestControlRoutesDoWhatTheMethodsDo(t *testing.T) {
 	if s := decoded[strava.Secrets](t, ok("GET", "/secrets", "")); s.ClientSecret != secret || len(s.AccessTokens) != 1 || len(s.VerifyTokens) != 1 {
 		t.Errorf("secrets %v", s)
 	}
+	if fresh := decoded[map[string]string](t, ok("POST", "/client-secret", ""))["client_secret"]; len(fresh) != 40 || fresh == secret {
+		t.Errorf("the new client secret is %q", fresh)
+	}
 	ok("POST", me+"/deauthorize", "")
 	list := decoded[[]strava.AthleteStatus](t, ok("GET", "/athletes?offset=0&limit=2", ""))
 	if len(list) != 2 || list[0].ID != athlete || list[0].Connected {

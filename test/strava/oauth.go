@@ -464,9 +464,10 @@ type Secrets struct {
 func (s *Server) Secrets() Secrets {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	id, secret := s.Client()
 	all := Secrets{
-		ClientSecret:  s.appSecret,
-		BasicAuth:     base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%d:%s", s.appID, s.appSecret)),
+		ClientSecret:  secret,
+		BasicAuth:     base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%d:%s", id, secret)),
 		AccessTokens:  []string{},
 		RefreshTokens: []string{},
 		Codes:         []string{},

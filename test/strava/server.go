@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -57,7 +58,7 @@ type Server struct {
 	attempts  sync.WaitGroup
 
 	appID          int64
-	appSecret      string
+	appSecret      atomic.Pointer[string]
 	callbackDomain string
 	signingKey     string // nobody but Strava knows how to get it
 
@@ -101,7 +102,6 @@ func New(c Config) *Server {
 		timeout:        c.CallbackTimeout,
 		faultHook:      c.Fault,
 		appID:          c.ClientID,
-		appSecret:      c.ClientSecret,
 		callbackDomain: c.CallbackDomain,
 		rng:            rand.NewChaCha8(seed),
 		settings:       c.Settings.WithDefaults(),
@@ -115,7 +115,9 @@ func New(c Config) *Server {
 		panic("strava: " + err.Error())
 	}
 	s.signingKey = s.newSecret()
-	setDefault(&s.appSecret, s.newSecret())
+	appSecret := c.ClientSecret
+	setDefault(&appSecret, s.newSecret())
+	s.appSecret.Store(&appSecret)
 	setDefault(&s.appID, int64(100_000+s.rng.Uint64()%100_000))
 	s.lastID = int64(200_000 + s.rng.Uint64()%100_000)
 	s.running, s.stop = context.WithCancel(context.Background())
@@ -139,7 +141,17 @@ func (s *Server) Close() {
 }
 
 // Client returns the application's client id and secret.
-func (s *Server) Client() (id int64, secret string) { return s.appID, s.appSecret }
+func (s *Server) Client() (id int64, secret string) { return s.appID, *s.appSecret.Load() }
+
+// RotateClientSecret gives the application a new client secret, as its owner
+// can in Strava's settings. The old one is refused from then on.
+func (s *Server) RotateClientSecret() (secret string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	secret = s.newSecret()
+	s.appSecret.Store(&secret)
+	return secret
+}
 
 // newSecret makes a token, code or secret: 40 hex digits, as Strava's are.
 func (s *Server) newSecret() string {
@@ -416,7 +428,7 @@ func (s *Server) checkClient(params url.Values) (a answer, ok bool) {
 	switch {
 	case params.Get("client_id") != strconv.FormatInt(s.appID, 10):
 		return badRequest("Application", "client_id", "invalid"), false
-	case params.Get("client_secret") != s.appSecret:
+	case params.Get("client_secret") != *s.appSecret.Load():
 		return badRequest("Application", "client_secret", "invalid"), false
 	}
 	return answer{}, true

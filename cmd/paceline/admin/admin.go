@@ -17,6 +17,7 @@ import (
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	gathering "github.com/paceline/paceline/pkg/gathering/lambdain"
 	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/spf13/cobra"
 )
 
@@ -24,7 +25,10 @@ import (
 // output, or JSON.
 func Command() *cobra.Command {
 	var t target
-	root := newCommand(t.invoke, t.gathering)
+	root := newCommand(&adminCLI{
+		invoke: t.invoke, gathering: t.gathering, reconcile: t.reconcile,
+		stage: func() string { return t.stage }, now: time.Now, sleep: boot.Sleep,
+	})
 	root.PersistentFlags().StringVar(&t.stage, "stage", "local", "stage to administer")
 	root.PersistentFlags().StringVar(&t.dir, "dir", ".local", "for the stage local: folder of the local cloud")
 	return root
@@ -35,16 +39,19 @@ type adminCLI struct {
 	invoke func(context.Context, lambdain.AdminRequest) (lambdain.AdminResponse, error)
 	// gathering asks how gathering stands; nil when there is nothing to tell.
 	gathering func(context.Context) (*gathering.StatusView, error)
+	// reconcile has the pending tasks of grants done now.
+	reconcile func(context.Context) error
+	// stage is the name of the stage that is administered.
+	stage func() string
+	now   func() time.Time
+	// sleep waits, or returns early with the context's error.
+	sleep func(context.Context, time.Duration) error
 	// json asks for JSON in place of tables.
 	json bool
 }
 
-// newCommand makes the command tree over the function that invoke calls.
-func newCommand(
-	invoke func(context.Context, lambdain.AdminRequest) (lambdain.AdminResponse, error),
-	gather func(context.Context) (*gathering.StatusView, error),
-) *cobra.Command {
-	a := &adminCLI{invoke: invoke, gathering: gather}
+// newCommand makes the command tree over the functions that a calls.
+func newCommand(a *adminCLI) *cobra.Command {
 	root := &cobra.Command{Use: "admin", Short: "Administer a stage by its admin function"}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "answer in JSON")
 	root.AddCommand(
@@ -58,6 +65,7 @@ func newCommand(
 		a.waitlist(),
 		group("sessions", "All athletes' sessions", a.endSessions()),
 		a.status(),
+		group("stage", "The whole stage", a.clearStage()),
 	)
 	return root
 }
@@ -76,16 +84,22 @@ func (a *adminCLI) setApp() *cobra.Command {
 		Long: "Set the Strava application's client id and secret.\n\n" +
 			"Standard input: the client secret on the first line and, if you want to choose it\n" +
 			"yourself, the callback verify token on the second. Neither is ever an argument:\n" +
-			"arguments show in process lists and shell histories.",
+			"arguments show in process lists and shell histories.\n\n" +
+			"To change the secret, make a new one at Strava and set it here at once: no athlete has\n" +
+			"to connect again.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			clientSecret, verifyToken, err := readSecrets(cmd.InOrStdin())
 			if err != nil {
 				return err
 			}
-			_, err = a.invoke(cmd.Context(), lambdain.AdminRequest{
+			res, err := a.invoke(cmd.Context(), lambdain.AdminRequest{
 				Action: lambdain.ActionSetApp, ClientID: clientID, ClientSecret: clientSecret, VerifyToken: verifyToken,
 			})
+			if err == nil && res.Replaced {
+				cmd.PrintErrln("The registration could not be read any more and was replaced. The callback URL is\n" +
+					"another one now: run `paceline admin subscription ensure`.")
+			}
 			return err
 		},
 	}
@@ -327,7 +341,7 @@ func (a *adminCLI) status() *cobra.Command {
 			return err
 		}
 		if res.Status == nil {
-			return errors.New("the admin function answered without a status: is it of another version?")
+			return errOtherVersion
 		}
 		g, err := a.gathering(cmd.Context())
 		if err != nil {

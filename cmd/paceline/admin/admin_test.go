@@ -20,18 +20,38 @@ type desk struct {
 	requests []lambdain.AdminRequest
 	// gathering is how gathering stands.
 	gathering *gathering.StatusView
+	// reconciled counts the calls of reconcile-grants, which fail by reconcileErr, and
+	// slept is how long the command has waited.
+	reconciled   int
+	reconcileErr error
+	slept        time.Duration
+	// shown is what the last command wrote on standard error.
+	shown string
 }
 
 // run runs a command; typed is what stands on standard input.
 func (d *desk) run(t *testing.T, typed string, args ...string) (stdout string, err error) {
 	t.Helper()
-	cmd := newCommand(func(_ context.Context, req lambdain.AdminRequest) (lambdain.AdminResponse, error) {
-		d.requests = append(d.requests, req)
-		if d.answer == nil {
-			return lambdain.AdminResponse{}, nil
-		}
-		return d.answer(req)
-	}, func(context.Context) (*gathering.StatusView, error) { return d.gathering, nil })
+	cmd := newCommand(&adminCLI{
+		invoke: func(_ context.Context, req lambdain.AdminRequest) (lambdain.AdminResponse, error) {
+			d.requests = append(d.requests, req)
+			if d.answer == nil {
+				return lambdain.AdminResponse{}, nil
+			}
+			return d.answer(req)
+		},
+		gathering: func(context.Context) (*gathering.StatusView, error) { return d.gathering, nil },
+		reconcile: func(context.Context) error {
+			d.reconciled++
+			return d.reconcileErr
+		},
+		stage: func() string { return "dev" },
+		now:   func() time.Time { return time.Unix(0, 0).Add(d.slept) },
+		sleep: func(ctx context.Context, pause time.Duration) error {
+			d.slept += pause
+			return ctx.Err()
+		},
+	})
 	var out, shown strings.Builder
 	cmd.SetArgs(args)
 	cmd.SetIn(strings.NewReader(typed))
@@ -39,6 +59,7 @@ func (d *desk) run(t *testing.T, typed string, args ...string) (stdout string, e
 	cmd.SetErr(&shown)
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
 	err = cmd.ExecuteContext(t.Context())
+	d.shown = shown.String()
 	return out.String(), err
 }
 

@@ -45,6 +45,12 @@ func (t *target) gathering(ctx context.Context) (*gathering.StatusView, error) {
 	return &view, nil
 }
 
+// reconcile has the pending tasks of grants done now, as far as it is due and the function's
+// time allows.
+func (t *target) reconcile(ctx context.Context) error {
+	return t.call(ctx, "Credentials", "ReconcileFunctionName", struct{}{}, &struct{}{})
+}
+
 // call calls the function that is a stack's output and reads its answer.
 func (t *target) call(ctx context.Context, boundary, output string, req, res any) error {
 	cfg, err := t.aws(ctx)

@@ -30,8 +30,9 @@ func (c *cloud) startEmulator(ctx context.Context) (startedNow bool, err error) 
 		// From DEBUG on it logs every request; at INFO only what functions print.
 		"LOG_LEVEL=INFO",
 	)
-	// A test may ask to have everything written down at the end.
-	for _, name := range []string{"PERSIST_STATE", "STATE_DIR"} {
+	// A test may ask to have everything written down at the end, and may stand
+	// between the functions and Parameter Store.
+	for _, name := range []string{"PERSIST_STATE", "STATE_DIR", "AWS_ENDPOINT_URL_SSM"} {
 		if value := os.Getenv(name); value != "" {
 			env = append(env, name+"="+value)
 		}

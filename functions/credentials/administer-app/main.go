@@ -25,12 +25,14 @@ func main() {
 	var s settings.AdministerApp
 	cfg, log := boot.Load(context.Background(), &s)
 	table := wiring.Table(cfg, s.GrantsTable)
+	vault := ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID, s.ParameterTier)
 	admin := &lambdain.Admin{Service: &credentials.Admin{
 		Ledger:      wiring.Ledger(cfg, s.EventBusName, table),
 		Erasures:    table,
 		Waitlist:    &credentials.Waitlist{Room: ddb.NewWaiting(dynamodb.NewFromConfig(cfg), s.WaitingTable), Now: time.Now},
 		Sessions:    wiring.Sessions(cfg, s.CredentialsTable, s.GrantsTable),
-		Vault:       ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID),
+		Vault:       vault,
+		Parameters:  vault,
 		Push:        strava.NewPush(httpcall.NewClient(), s.StravaPushURL),
 		Providers:   provider.Names,
 		NewSecret:   boot.NewSecret,

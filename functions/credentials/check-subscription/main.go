@@ -21,7 +21,7 @@ func main() {
 	var s settings.CheckSubscription
 	cfg, _ := boot.Load(context.Background(), &s)
 	check := &credentials.SubscriptionCheck{
-		Vault:       ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID),
+		Vault:       ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID, s.ParameterTier),
 		Push:        strava.NewPush(httpcall.NewClient(), s.StravaPushURL),
 		NewSecret:   boot.NewSecret,
 		CallbackURL: s.SiteURL + settings.WebhookPath,

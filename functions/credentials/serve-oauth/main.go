@@ -25,7 +25,9 @@ func main() {
 	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "serve-oauth")
 	table := wiring.Table(cfg, s.GrantsTable)
 	tokens := wiring.Tokens(cfg, s.UseTokens, table, metrics)
-	tokens.Vault = ssm.NewCachingVault(tokens.Vault, time.Now)
+	stored := tokens.Vault
+	tokens.Vault = ssm.NewCachingVault(stored, time.Now)
+	tokens.OAuth = credentials.ReloadingOAuth{OAuth: tokens.OAuth, Vault: stored}
 	connect := wiring.Connect(tokens, table, s.AthleteCapacity)
 	connect.States, connect.NewSecret, connect.RedirectURI = table, boot.NewSecret, s.SiteURL+"/oauth/callback"
 	sessions := wiring.Sessions(cfg, s.CredentialsTable, s.GrantsTable)

@@ -204,6 +204,8 @@ type Vault struct {
 	apps     map[string]credentials.App // by provider
 	tokens   map[parameter][]credentials.TokenPair
 	received []credentials.Received
+	// AppFault is returned in place of any registration, until one is saved.
+	AppFault error
 	// Reads counts how often tokens were read.
 	Reads int
 }
@@ -223,6 +225,12 @@ func NewVault() *Vault {
 func (v *Vault) App(_ context.Context, provider string) (credentials.App, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.AppFault != nil {
+		return credentials.App{}, v.AppFault
+	}
+	if v.AppFault != nil {
+		return credentials.App{}, v.AppFault
+	}
 	app, ok := v.apps[provider]
 	if !ok {
 		return credentials.App{}, fault.New(fault.NotFound, "no app")
@@ -234,7 +242,7 @@ func (v *Vault) App(_ context.Context, provider string) (credentials.App, error)
 func (v *Vault) SaveApp(_ context.Context, provider string, app credentials.App) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.apps[provider] = app
+	v.apps[provider], v.AppFault = app, nil
 	return nil
 }
 
@@ -306,6 +314,17 @@ func same(r credentials.Received) func(credentials.Received) bool {
 	return func(other credentials.Received) bool {
 		return other.Account == r.Account && other.ReceivedAt == r.ReceivedAt
 	}
+}
+
+// Clear implements [credentials.Parameters].
+func (v *Vault) Clear(context.Context) (int, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	n := len(v.apps) + len(v.tokens) + len(v.received)
+	clear(v.apps)
+	clear(v.tokens)
+	v.received = nil
+	return n, nil
 }
 
 // Holds reports whether the vault holds any tokens of the account.

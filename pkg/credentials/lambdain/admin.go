@@ -24,6 +24,8 @@ const (
 	ActionRemoveWaiting      = "remove_waiting"
 	ActionClearWaiting       = "clear_waiting"
 	ActionEndSessions        = "end_sessions"
+	ActionRevokeAll          = "revoke_all"
+	ActionClearStage         = "clear_stage"
 )
 
 // AdminRequest is what the admin function is invoked with. Only the fields of
@@ -49,6 +51,8 @@ type AdminRequest struct {
 
 	// For remove_waiting.
 	Contact string `json:"contact,omitempty"`
+	// For clear_stage: also while something remains of athletes.
+	Abandon bool `json:"abandon,omitempty"`
 }
 
 // AdminResponse is the admin function's answer. Only the fields of the
@@ -61,9 +65,33 @@ type AdminResponse struct {
 	// Receipt of the erasure that revoke_athlete led to.
 	Receipt string        `json:"receipt,omitempty"`
 	Waiting []WaitingView `json:"waiting,omitempty"`
-	// Ended is how many sessions end_sessions ended, or how many contacts
-	// clear_waiting forgot.
+	// Replaced says that set_app replaced a registration that could not be read.
+	// Strava's subscription has to be ensured then.
+	Replaced bool `json:"replaced,omitempty"`
+	// Ended counts the authorizations that revoke_all ended, the sessions that
+	// end_sessions ended, or the contacts that clear_waiting forgot.
 	Ended int `json:"ended,omitempty"`
+	// Remains is what remained after revoke_all. It is to be called until nothing
+	// does.
+	Remains *RemainsView `json:"remains,omitempty"`
+	// Cleared is what clear_stage did. It is to be called until it deletes no
+	// parameters.
+	Cleared *ClearedView `json:"cleared,omitempty"`
+}
+
+// RemainsView is what a stage still holds of athletes, as [credentials.Remains].
+type RemainsView struct {
+	InForce  int `json:"in_force"`
+	Ending   int `json:"ending"`
+	Failing  int `json:"failing"`
+	Erasures int `json:"erasures"`
+}
+
+// ClearedView is what was deleted of a stage. Subscription is one of
+// [credentials.SubscriptionEnd].
+type ClearedView struct {
+	Parameters   int    `json:"parameters"`
+	Subscription string `json:"subscription"`
 }
 
 // SubscriptionView is a push subscription. The callback URL's last segment is
@@ -124,7 +152,11 @@ type Admin struct {
 func (a *Admin) Handle(ctx context.Context, req AdminRequest) (AdminResponse, error) {
 	switch req.Action {
 	case ActionSetApp:
-		return AdminResponse{}, a.Service.SetApp(ctx, req.ClientID, secret.New(req.ClientSecret), secret.New(req.VerifyToken))
+		replaced, err := a.Service.SetApp(ctx, req.ClientID, secret.New(req.ClientSecret), secret.New(req.VerifyToken))
+		if replaced {
+			a.Log.WarnContext(ctx, "the admin replaced a registration that could not be read")
+		}
+		return AdminResponse{Replaced: replaced}, err
 	case ActionEnsureSubscription:
 		sub, err := a.Service.EnsureSubscription(ctx, req.Replace)
 		return AdminResponse{Subscription: view(sub)}, err
@@ -172,6 +204,19 @@ func (a *Admin) Handle(ctx context.Context, req AdminRequest) (AdminResponse, er
 		n, next, err := a.Service.Sessions.EndStage(ctx, req.Cursor)
 		a.Log.InfoContext(ctx, "the admin ended sessions", "sessions", n)
 		return AdminResponse{Ended: n, NextCursor: next}, err
+	case ActionRevokeAll:
+		ended, remains, err := a.Service.RevokeAll(ctx)
+		if ended > 0 {
+			a.Log.InfoContext(ctx, "the admin ended authorizations to clear the stage", "count", ended)
+		}
+		view := RemainsView(remains)
+		return AdminResponse{Ended: ended, Remains: &view}, err
+	case ActionClearStage:
+		c, err := a.Service.Clear(ctx, req.Abandon)
+		if err == nil {
+			a.Log.InfoContext(ctx, "the admin cleared the stage", "subscription", string(c.Subscription), "parameters", c.Parameters, "abandon", req.Abandon)
+		}
+		return AdminResponse{Cleared: &ClearedView{c.Parameters, string(c.Subscription)}}, err
 	}
 	return AdminResponse{}, fault.New(fault.Invalid, "unknown action")
 }

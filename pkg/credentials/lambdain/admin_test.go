@@ -24,12 +24,16 @@ func TestAdmin(t *testing.T) {
 	waitlist := &credentials.Waitlist{
 		Room: room, Forms: store, Capacity: &credentials.Capacity{Census: store, Now: clock}, NewSecret: boot.NewSecret, Now: clock,
 	}
+	vault := credentialstest.NewVault()
+	if _, err := vault.SaveTokens(t.Context(), credentials.Athlete(7), 1, credentials.TokenPair{}); err != nil { // for clear_stage to delete
+		t.Fatal(err)
+	}
 	sessions := &credentials.Sessions{Store: credentialstest.NewCredentials(store), NewSecret: boot.NewSecret, Now: clock}
 	var log bytes.Buffer
 	admin := &lambdain.Admin{
 		Service: &credentials.Admin{
 			Ledger:   credentials.Ledger{Grants: store, Minter: event.Minter{Now: clock, NewID: boot.NewSecret}},
-			Erasures: store, Vault: credentialstest.NewVault(), Waitlist: waitlist, Sessions: sessions, Capacity: 10, Providers: []string{"strava", "fitbit"},
+			Erasures: store, Vault: vault, Parameters: vault, Waitlist: waitlist, Sessions: sessions, Capacity: 10, Providers: []string{"strava", "fitbit"},
 			NewSecret: func() string { return "receipt" },
 		},
 		Log: slog.New(slog.NewTextHandler(&log, nil)),
@@ -108,6 +112,16 @@ func TestAdmin(t *testing.T) {
 		{req: lambdain.AdminRequest{Action: lambdain.ActionRevokeAthlete, AthleteID: 7}, want: lambdain.AdminResponse{Receipt: "receipt"}},
 		{req: lambdain.AdminRequest{Action: lambdain.ActionRevokeAthlete, AthleteID: 7}, kind: fault.Conflict},
 		{req: lambdain.AdminRequest{Action: lambdain.ActionRevokeAthlete}, kind: fault.NotFound},
+		{req: lambdain.AdminRequest{Action: lambdain.ActionRevokeAll}, want: lambdain.AdminResponse{
+			Ended: 2, Remains: &lambdain.RemainsView{Ending: 3, Erasures: 2}, // one of Fitbit's among them
+		}},
+		{req: lambdain.AdminRequest{Action: lambdain.ActionClearStage}, kind: fault.Conflict},
+		{req: lambdain.AdminRequest{Action: lambdain.ActionClearStage, Abandon: true}, want: lambdain.AdminResponse{
+			Cleared: &lambdain.ClearedView{Parameters: 1, Subscription: "none"},
+		}},
+		{req: lambdain.AdminRequest{Action: lambdain.ActionClearStage, Abandon: true}, want: lambdain.AdminResponse{
+			Cleared: &lambdain.ClearedView{Subscription: "none"},
+		}},
 		{req: lambdain.AdminRequest{Action: "make_coffee"}, kind: fault.Invalid},
 	} {
 		got, err := admin.Handle(t.Context(), c.req)

@@ -44,6 +44,19 @@ const (
 // Revocations are all of them.
 var Revocations = []string{RevocationRevoke, RevocationDeauthorize}
 
+// Tiers of the parameters (Systems Manager user guide, "Managing parameter
+// tiers").
+const (
+	// TierStandard has room for 10,000 parameters an account and region.
+	TierStandard = "standard"
+	// TierAdvanced has room for 100,000, each of which costs something. A
+	// parameter that is advanced cannot become standard again.
+	TierAdvanced = "advanced"
+)
+
+// ParameterTiers are all of them.
+var ParameterTiers = []string{TierStandard, TierAdvanced}
+
 // ServeOAuth configures serve-oauth.
 type ServeOAuth struct {
 	UseTokens
@@ -86,8 +99,10 @@ type UseTokens struct {
 	// a slash at its end.
 	ParameterPath string `env:"PARAMETER_PATH,required"`
 	// TokenKeyID is the KMS key that encrypts the SecureStrings.
-	TokenKeyID   string `env:"TOKEN_KEY_ID,required"`
-	EventBusName string `env:"EVENT_BUS_NAME,required"`
+	TokenKeyID string `env:"TOKEN_KEY_ID,required"`
+	// ParameterTier is one of [ParameterTiers].
+	ParameterTier string `env:"PARAMETER_TIER,required"`
+	EventBusName  string `env:"EVENT_BUS_NAME,required"`
 	// StravaOAuthURL has /authorize, /token, /revoke and /deauthorize under it.
 	StravaOAuthURL string `env:"STRAVA_OAUTH_URL,required"`
 	// StravaRevocation is one of [Revocations].
@@ -111,8 +126,10 @@ type AdministerApp struct {
 	// a slash at its end.
 	ParameterPath string `env:"PARAMETER_PATH,required"`
 	// TokenKeyID is the KMS key that encrypts the SecureStrings.
-	TokenKeyID   string `env:"TOKEN_KEY_ID,required"`
-	EventBusName string `env:"EVENT_BUS_NAME,required"`
+	TokenKeyID string `env:"TOKEN_KEY_ID,required"`
+	// ParameterTier is one of [ParameterTiers].
+	ParameterTier string `env:"PARAMETER_TIER,required"`
+	EventBusName  string `env:"EVENT_BUS_NAME,required"`
 	// StravaPushURL is the push subscriptions resource.
 	StravaPushURL string `env:"STRAVA_PUSH_URL,required"`
 }
@@ -126,6 +143,8 @@ type CheckSubscription struct {
 	ParameterPath string `env:"PARAMETER_PATH,required"`
 	// TokenKeyID is the KMS key that encrypts the SecureStrings.
 	TokenKeyID string `env:"TOKEN_KEY_ID,required"`
+	// ParameterTier is one of [ParameterTiers].
+	ParameterTier string `env:"PARAMETER_TIER,required"`
 	// StravaPushURL is the push subscriptions resource.
 	StravaPushURL string `env:"STRAVA_PUSH_URL,required"`
 }

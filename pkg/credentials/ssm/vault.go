@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,7 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"github.com/aws/smithy-go"
 	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
@@ -22,11 +25,19 @@ type Vault struct {
 	client *ssm.Client
 	path   string
 	keyID  string
+	tier   types.ParameterTier
 }
 
 // New makes a vault of the parameters below path, encrypted under the KMS key.
-func New(client *ssm.Client, path, keyID string) *Vault {
-	return &Vault{client, strings.TrimSuffix(path, "/"), keyID}
+// tier is one of [settings.ParameterTiers].
+func New(client *ssm.Client, path, keyID, tier string) *Vault {
+	return &Vault{client, strings.TrimSuffix(path, "/"), keyID, tiers[tier]}
+}
+
+// tiers are SSM's names of the tiers.
+var tiers = map[string]types.ParameterTier{
+	settings.TierStandard: types.ParameterTierStandard,
+	settings.TierAdvanced: types.ParameterTierAdvanced,
 }
 
 // appValue is the plain text of <path>/apps/<provider>.
@@ -81,7 +92,12 @@ func (v *Vault) receivedName(r credentials.Received) string {
 // App implements [credentials.Vault].
 func (v *Vault) App(ctx context.Context, provider string) (credentials.App, error) {
 	var a appValue
-	if _, err := v.get(ctx, v.appName(provider), &a); err != nil {
+	name := v.appName(provider)
+	_, err := v.get(ctx, name, &a)
+	if refusedByKMS(err) && v.underAnotherKey(ctx, name) {
+		return credentials.App{}, fault.New(fault.Permanent, "the parameter is encrypted under another KMS key than the stage's: %w", err)
+	}
+	if err != nil {
 		return credentials.App{}, err
 	}
 	return credentials.App{
@@ -178,6 +194,65 @@ func (v *Vault) delete(ctx context.Context, name string) error {
 	return nil
 }
 
+// clearedAtOnce is how many parameters one call of [Vault.Clear] deletes at most:
+// so many that it ends within seconds.
+const clearedAtOnce = 200
+
+// Clear implements [credentials.Parameters]. It reads names only, so it also
+// deletes what an earlier life of the stage left under a key that is gone.
+func (v *Vault) Clear(ctx context.Context) (deleted int, _ error) {
+	var names []string
+	pages := ssm.NewGetParametersByPathPaginator(v.client, &ssm.GetParametersByPathInput{Path: aws.String(v.path), Recursive: aws.Bool(true)})
+	for pages.HasMorePages() && len(names) < clearedAtOnce {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return 0, fault.New(fault.Transient, "list parameters: %w", err)
+		}
+		for _, p := range page.Parameters {
+			names = append(names, aws.ToString(p.Name))
+		}
+	}
+	for batch := range slices.Chunk(names, 10) { // as many as DeleteParameters takes
+		out, err := v.client.DeleteParameters(ctx, &ssm.DeleteParametersInput{Names: batch})
+		if err != nil {
+			return deleted, fault.New(fault.Transient, "delete parameters: %w", err)
+		}
+		deleted += len(out.DeletedParameters)
+	}
+	return deleted, nil
+}
+
+// refusedByKMS reports whether Parameter Store could not use the key that a
+// parameter is encrypted under. It passes KMS's errors on: that the key is
+// disabled, pending deletion or gone as InvalidKeyId, and that the caller may
+// not use it, or that it is gone, as AccessDeniedException.
+func refusedByKMS(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && (api.ErrorCode() == "InvalidKeyId" || api.ErrorCode() == "AccessDeniedException")
+}
+
+// underAnotherKey reports whether the parameter's newest version is known to be
+// encrypted under another key than the vault's, such as that of the same stage
+// before it was destroyed. The functions of this stage will never be able to
+// use that key. It is false for the vault's own key in whatever state, which an
+// operator can enable again.
+func (v *Vault) underAnotherKey(ctx context.Context, name string) bool {
+	newest := types.ParameterHistory{}
+	for pages := ssm.NewGetParameterHistoryPaginator(v.client, &ssm.GetParameterHistoryInput{Name: aws.String(name)}); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return false
+		}
+		for _, version := range page.Parameters {
+			if version.Version > newest.Version {
+				newest = version
+			}
+		}
+	}
+	key := aws.ToString(newest.KeyId) // as it was given: an id, or an ARN
+	return key != "" && key != v.keyID && !strings.HasSuffix(key, "/"+v.keyID)
+}
+
 func (v *Vault) get(ctx context.Context, name string, into any) (version int64, _ error) {
 	out, err := v.client.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String(name), WithDecryption: aws.Bool(true)})
 	var (
@@ -192,7 +267,7 @@ func (v *Vault) get(ctx context.Context, name string, into any) (version int64, 
 	}
 	if json.Unmarshal([]byte(aws.ToString(out.Parameter.Value)), into) != nil {
 		// The decoder's own error would quote the value.
-		return 0, fault.New(fault.Permanent, "parameter holds something else than expected")
+		return 0, fault.New(fault.Permanent, "unexpected parameter value")
 	}
 	return out.Parameter.Version, nil
 }
@@ -208,6 +283,8 @@ func (v *Vault) put(ctx context.Context, name string, value any) (int64, error) 
 		KeyId:     aws.String(v.keyID),
 		Value:     aws.String(string(b)),
 		Overwrite: aws.Bool(true),
+		// Without it, the tier is the account's setting of the day.
+		Tier: v.tier,
 	})
 	if err != nil {
 		return 0, fault.New(fault.Transient, "put parameter: %w", err)

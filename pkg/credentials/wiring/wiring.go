@@ -51,7 +51,7 @@ func Tokens(cfg aws.Config, s settings.UseTokens, table *ddb.Table, metrics cred
 	return &credentials.Tokens{
 		TokenStore: credentials.TokenStore{
 			Ledger:  Ledger(cfg, s.EventBusName, table),
-			Vault:   ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID),
+			Vault:   ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID, s.ParameterTier),
 			Sealer:  kms.NewSealer(awskms.NewFromConfig(cfg), s.TokenKeyID),
 			Metrics: metrics,
 			Sleep:   boot.Sleep,

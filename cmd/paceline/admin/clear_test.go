@@ -1,0 +1,165 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/paceline/paceline/pkg/credentials/lambdain"
+)
+
+// clearing answers as an admin function whose stage is emptied: each call of
+// revoke_all gives the next of remains, the last again and again.
+func clearing(ended int, remains ...lambdain.RemainsView) *desk {
+	looks, parameters := 0, []int{200, 3, 0}
+	return &desk{answer: func(req lambdain.AdminRequest) (lambdain.AdminResponse, error) {
+		switch req.Action {
+		case lambdain.ActionRevokeAll:
+			res := lambdain.AdminResponse{Remains: &remains[min(looks, len(remains)-1)]}
+			if looks == 0 {
+				res.Ended = ended
+			}
+			looks++
+			return res, nil
+		case lambdain.ActionClearStage:
+			n := parameters[0]
+			parameters = parameters[1:]
+			end := "deleted"
+			if len(parameters) < 2 {
+				end = "none"
+			}
+			return lambdain.AdminResponse{Cleared: &lambdain.ClearedView{Parameters: n, Subscription: end}}, nil
+		}
+		return lambdain.AdminResponse{}, errors.New("unexpected action " + req.Action)
+	}}
+}
+
+func (d *desk) asked(action string) (n int) {
+	for _, req := range d.requests {
+		if req.Action == action {
+			n++
+		}
+	}
+	return n
+}
+
+func TestClearEndsAllThenDeletes(t *testing.T) {
+	d := clearing(2, lambdain.RemainsView{Ending: 2}, lambdain.RemainsView{Ending: 2}, lambdain.RemainsView{Ending: 1, Erasures: 1}, lambdain.RemainsView{})
+	out, err := d.run(t, "", "stage", "clear", "--stage-name", "dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "ended         2 authorizations\nsubscription  deleted\nparameters    203 deleted\n"
+	if out != want {
+		t.Errorf("got\n%s", out)
+	}
+	progress := "remaining: 0 in force, 2 ending, 0 erasures pending\n" +
+		"remaining: 0 in force, 1 ending, 1 erasures pending\n" +
+		"parameters deleted: 200\nparameters deleted: 203\n"
+	if d.shown != progress {
+		t.Errorf("shown\n%s", d.shown)
+	}
+	if d.reconciled != 3 || d.asked(lambdain.ActionRevokeAll) != 4 {
+		t.Errorf("reconciled %d times, looked %d times", d.reconciled, d.asked(lambdain.ActionRevokeAll))
+	}
+	if i := slices.IndexFunc(d.requests, func(r lambdain.AdminRequest) bool { return r.Action == lambdain.ActionClearStage }); i != 4 || d.requests[i].Abandon {
+		t.Errorf("requests: %+v", d.requests)
+	}
+}
+
+func TestClearRefusesWithoutTheStagesName(t *testing.T) {
+	for _, c := range []struct {
+		typed string
+		args  []string
+		done  bool
+	}{
+		{"dev\n", nil, true},
+		{"dev", nil, true},
+		{"prod\n", nil, false},
+		{"yes\n", nil, false},
+		{"\n", nil, false},
+		{"", nil, false},
+		{"", []string{"--stage-name", "dev"}, true},
+		{"dev\n", []string{"--stage-name", "prod"}, false},
+	} {
+		d := clearing(0, lambdain.RemainsView{})
+		_, err := d.run(t, c.typed, append([]string{"stage", "clear"}, c.args...)...)
+		if (err == nil) != c.done || (len(d.requests) > 0) != c.done {
+			t.Errorf("%q %v: %v, %d requests", c.typed, c.args, err, len(d.requests))
+		}
+	}
+}
+
+func TestClearReportsWhatDoesNotEndAndDeletesNothing(t *testing.T) {
+	stuck := lambdain.RemainsView{Ending: 3, Failing: 2, Erasures: 4}
+	// What fails more often is no progress.
+	d := clearing(3, lambdain.RemainsView{Ending: 3, Failing: 1, Erasures: 4}, stuck)
+	_, err := d.run(t, "", "stage", "clear", "--stage-name", "dev", "--wait", "5m")
+	if err == nil || !strings.Contains(err.Error(), "0 in force, 3 ending (2 failed and are tried again), 4 erasures pending") || !strings.Contains(err.Error(), "--abandon") {
+		t.Errorf("got %v", err)
+	}
+	if d.asked(lambdain.ActionClearStage) != 0 {
+		t.Error("it deleted something")
+	}
+	if d.slept.Minutes() != 5 {
+		t.Errorf("it waited for %s", d.slept)
+	}
+
+	d = clearing(3, stuck)
+	out, err := d.run(t, "", "stage", "clear", "--stage-name", "dev", "--wait", "5m", "--abandon", "--json")
+	var got struct {
+		Ended        int
+		Abandoned    lambdain.RemainsView
+		Subscription string
+		Parameters   int
+	}
+	if err != nil || json.Unmarshal([]byte(out), &got) != nil || got.Abandoned != stuck || got.Ended != 3 || got.Parameters != 203 || got.Subscription != "deleted" {
+		t.Errorf("%v: %s", err, out)
+	}
+	for _, req := range d.requests {
+		if req.Abandon != (req.Action == lambdain.ActionClearStage) {
+			t.Errorf("%+v", req)
+		}
+	}
+}
+
+func TestClearGoesOnWhereSettlingCannotBeHurried(t *testing.T) {
+	d := clearing(1, lambdain.RemainsView{Ending: 1}, lambdain.RemainsView{})
+	d.reconcileErr = errors.New("not authorized")
+	if _, err := d.run(t, "", "stage", "clear", "--stage-name", "dev"); err != nil || !strings.Contains(d.shown, "every 5 minutes: not authorized") {
+		t.Errorf("%v: %s", err, d.shown)
+	}
+}
+
+func TestClearStopsAtAnErrorOfTheFunction(t *testing.T) {
+	boom := errors.New("boom")
+	for _, failing := range []string{lambdain.ActionRevokeAll, lambdain.ActionClearStage} {
+		d := clearing(0, lambdain.RemainsView{})
+		answer := d.answer
+		d.answer = func(req lambdain.AdminRequest) (lambdain.AdminResponse, error) {
+			if req.Action == failing {
+				return lambdain.AdminResponse{}, boom
+			}
+			return answer(req)
+		}
+		if out, err := d.run(t, "", "stage", "clear", "--stage-name", "dev"); !errors.Is(err, boom) || out != "" {
+			t.Errorf("%s: %v, %q", failing, err, out)
+		}
+	}
+	if _, err := (&desk{}).run(t, "", "stage", "clear", "--stage-name", "dev"); err == nil {
+		t.Error("an answer of another version passed")
+	}
+}
+
+func TestSetAppSaysThatItReplacedARegistration(t *testing.T) {
+	d := answers(lambdain.AdminResponse{Replaced: true})
+	if _, err := d.run(t, "hunter2\n", "app", "set", "--client-id", "4711"); err != nil || !strings.Contains(d.shown, "subscription ensure") {
+		t.Errorf("%v: %q", err, d.shown)
+	}
+	d = answers(lambdain.AdminResponse{})
+	if _, err := d.run(t, "hunter2\n", "app", "set", "--client-id", "4711"); err != nil || d.shown != "" {
+		t.Errorf("%v: %q", err, d.shown)
+	}
+}

@@ -1,0 +1,199 @@
+package credentials_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/eventtest"
+	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/test/strava"
+)
+
+// confirmAll has the other boundaries confirm every erasure that was announced.
+func confirmAll(t *testing.T, w *world) {
+	t.Helper()
+	for _, e := range eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus) {
+		for _, part := range []string{credentials.PartGathering, credentials.PartAthlete, credentials.PartActivity} {
+			if err := w.receipts.ConfirmErasure(t.Context(), event.Meta{}, e.Receipt, part); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func revokeAll(t *testing.T, w *world) (int, credentials.Remains) {
+	t.Helper()
+	ended, remains, err := w.admin.RevokeAll(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ended, remains
+}
+
+func TestAStageIsCleared(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	for i := range 3 {
+		w.connected(w.athlete(i))
+	}
+	if err := w.tokens.Degrade(t.Context(), credentials.Athlete(w.athlete(1)), w.grant(w.athlete(1)).Generation, credentialsv1.DegradedTokenRefused); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.admin.Clear(t.Context(), false); !fault.Is(err, fault.Conflict) {
+		t.Errorf("with athletes in force: %v", err)
+	}
+	// The refused clearing has ended them, for which the command asks anyway.
+	if ended, remains := revokeAll(t, w); ended != 0 || remains != (credentials.Remains{Ending: 3}) {
+		t.Errorf("ended %d, %+v", ended, remains)
+	}
+	w.settle()
+	if _, remains := revokeAll(t, w); remains != (credentials.Remains{Erasures: 3}) {
+		t.Errorf("after the reconciliation: %+v", remains)
+	}
+	if _, err := w.admin.Clear(t.Context(), false); !fault.Is(err, fault.Conflict) {
+		t.Errorf("with erasures pending: %v", err)
+	}
+	for i := range 3 {
+		if w.strava.Athletes()[i].Connected {
+			t.Errorf("Strava still counts athlete %d", i)
+		}
+	}
+	confirmAll(t, w)
+	if _, remains := revokeAll(t, w); !remains.Nothing() {
+		t.Errorf("in the end %+v", remains)
+	}
+	cleared, err := w.admin.Clear(t.Context(), false)
+	if err != nil || cleared != (credentials.Cleared{Parameters: 1, Subscription: credentials.SubscriptionNone}) {
+		t.Errorf("cleared %+v, %v", cleared, err)
+	}
+	if _, err := w.vault.App(t.Context(), credentials.ProviderStrava); !fault.Is(err, fault.NotFound) {
+		t.Errorf("the registration: %v", err)
+	}
+	if again, err := w.admin.Clear(t.Context(), false); err != nil || again != (credentials.Cleared{Subscription: credentials.SubscriptionNone}) {
+		t.Errorf("again: %+v, %v", again, err)
+	}
+}
+
+// TestAuthorizationsThatCannotBeEndedAreReportedAndCanBeAbandoned: Strava is
+// down for one athlete's tokens for ever.
+func TestAuthorizationsThatCannotBeEndedAreReportedAndCanBeAbandoned(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	stuck, other := w.athlete(0), w.athlete(1)
+	w.connected(stuck)
+	w.connected(other)
+	w.reconciler = rewire(w.reconciler, func(s *credentials.TokenStore) { s.Vault = unreadable{s.Vault, credentials.Athlete(stuck)} }).Reconciler
+	if ended, _ := revokeAll(t, w); ended != 2 {
+		t.Errorf("ended %d", ended)
+	}
+	w.settle()
+	confirmAll(t, w)
+	w.settle()
+	if _, remains := revokeAll(t, w); remains != (credentials.Remains{Ending: 1, Failing: 1, Erasures: 1}) {
+		t.Errorf("remains %+v", remains)
+	}
+	if _, err := w.admin.Clear(t.Context(), false); !fault.Is(err, fault.Conflict) {
+		t.Errorf("cleared: %v", err)
+	}
+	if _, err := w.vault.App(t.Context(), credentials.ProviderStrava); err != nil {
+		t.Errorf("the registration, by which it could still be ended: %v", err)
+	}
+	if cleared, err := w.admin.Clear(t.Context(), true); err != nil || cleared.Parameters != 2 {
+		t.Errorf("abandoned: %+v, %v", cleared, err)
+	}
+}
+
+// unreadable is a vault that can never read one account's tokens.
+type unreadable struct {
+	credentials.Vault
+	account credentials.Account
+}
+
+func (v unreadable) Latest(ctx context.Context, account credentials.Account, generation int64) (credentials.TokenPair, int64, error) {
+	if account == v.account {
+		return credentials.TokenPair{}, 0, fault.New(fault.Permanent, "another key")
+	}
+	return v.Vault.Latest(ctx, account, generation)
+}
+
+func (v unreadable) Tokens(ctx context.Context, account credentials.Account, generation, version int64) (credentials.TokenPair, error) {
+	if account == v.account {
+		return credentials.TokenPair{}, fault.New(fault.Permanent, "another key")
+	}
+	return v.Vault.Tokens(ctx, account, generation, version)
+}
+
+// TestRevokeAllStopsBeforeItsTimeIsUp and goes on where it stopped.
+func TestRevokeAllStopsBeforeItsTimeIsUp(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	for i := range 3 {
+		w.connected(w.athlete(i))
+	}
+	late, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if ended, remains, err := w.admin.RevokeAll(late); err != nil || ended != 0 || remains != (credentials.Remains{InForce: 3}) {
+		t.Errorf("ended %d, %+v, %v", ended, remains, err)
+	}
+	if ended, remains := revokeAll(t, w); ended != 3 || remains.InForce != 0 {
+		t.Errorf("ended %d, %+v", ended, remains)
+	}
+}
+
+func TestClearingEndsThePushSubscriptionUnlessItIsAnothersOrUnknown(t *testing.T) {
+	for name, tc := range map[string]struct {
+		before func(t *testing.T, o *office)
+		want   credentials.SubscriptionEnd
+		left   bool
+	}{
+		"ours": {func(*testing.T, *office) {}, credentials.SubscriptionDeleted, false},
+		"another host's": {func(_ *testing.T, o *office) {
+			o.CallbackURL = "http://other.test/webhooks/strava"
+		}, credentials.SubscriptionOthers, true},
+		"none": {func(t *testing.T, o *office) {
+			if err := o.DeleteSubscription(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}, credentials.SubscriptionNone, false},
+		"by a registration that can never be read": {func(_ *testing.T, o *office) {
+			o.vault.AppFault = fault.New(fault.Permanent, "another key")
+		}, credentials.SubscriptionUnknown, true},
+		"of an application that Strava refuses": {func(_ *testing.T, o *office) {
+			o.strava.RotateClientSecret()
+		}, credentials.SubscriptionUnknown, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newOffice(t)
+			set(t, o)
+			if _, err := o.EnsureSubscription(t.Context(), false); err != nil {
+				t.Fatal(err)
+			}
+			tc.before(t, o)
+			cleared, err := o.Clear(t.Context(), false)
+			if err != nil || cleared.Subscription != tc.want || cleared.Parameters != 1 {
+				t.Errorf("%+v, %v", cleared, err)
+			}
+			if left := o.strava.Subscription() != nil; left != tc.left {
+				t.Errorf("left at Strava: %v", left)
+			}
+		})
+	}
+}
+
+func TestClearingWaitsForARegistrationThatCannotBeReadNow(t *testing.T) {
+	o := newOffice(t)
+	set(t, o)
+	if _, err := o.EnsureSubscription(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	o.vault.AppFault = fault.New(fault.Transient, "rate exceeded")
+	if _, err := o.Clear(t.Context(), true); !fault.Is(err, fault.Transient) {
+		t.Errorf("got %v", err)
+	}
+	o.vault.AppFault = nil
+	o.app(t)
+	if o.strava.Subscription() == nil {
+		t.Error("the subscription was deleted")
+	}
+}
