@@ -18,15 +18,38 @@ type Ledger struct {
 	Minter    event.Minter
 }
 
-// storeTime limits one call to a store: the grants table, the vault, or the key.
-// A store that does not answer must leave time for the next one.
-const storeTime = 2 * time.Second
+const (
+	// storeTime limits a call to a store: the grants table, the vault, or the
+	// key. It leaves time for the attempts of the AWS SDK, which take 2 s each.
+	storeTime = 7 * time.Second
+	// tryTime limits a call to a store while a pair that Strava has just issued
+	// is saved: a store that does not answer must leave time for the other one.
+	tryTime = 2 * time.Second
+)
 
-// limited makes one call to a store, for at most storeTime.
+// savingKey marks the context of [saving].
+type savingKey struct{}
+
+// limited makes one call to a store, for at most storeTime, or tryTime while a
+// pair is saved.
 func limited[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	limit := storeTime
+	if ctx.Value(savingKey{}) != nil {
+		limit = tryTime
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return call(ctx)
+}
+
+// uncanceled returns a context that ends at ctx's deadline only: the caller's
+// giving up does not end it.
+func uncanceled(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(context.WithoutCancel(ctx))
+	}
+	return context.WithDeadline(context.WithoutCancel(ctx), deadline)
 }
 
 // grant reads the account's grant.
@@ -67,7 +90,9 @@ func (l Ledger) acquire(ctx context.Context, account Account, check func(*Grant)
 // does no harm: the lease ends by itself. doubt says that Strava's answer to a
 // refresh may have been lost.
 func (l Ledger) release(ctx context.Context, account Account, owner string, doubt bool) {
-	_, _ = l.update(context.WithoutCancel(ctx), account, func(g *Grant) error {
+	ctx, cancel := uncanceled(ctx)
+	defer cancel()
+	_, _ = l.update(ctx, account, func(g *Grant) error {
 		if err := g.release(owner); err != nil {
 			return err
 		}

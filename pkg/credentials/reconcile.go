@@ -154,7 +154,9 @@ func (r *Reconciler) attempt(ctx context.Context, account Account) {
 	r.Metrics.Count(string(MetricPostponed), 1)
 	r.Log.WarnContext(ctx, "a task is postponed", "account", account.String(), "fault", fault.Of(err), "error", err.Error())
 	// Should this fail, too, the task is tried again all the sooner.
-	_, _ = r.update(context.WithoutCancel(ctx), account, func(g *Grant) error {
+	ctx, cancel := uncanceled(ctx)
+	defer cancel()
+	_, _ = r.update(ctx, account, func(g *Grant) error {
 		if !g.HasPending() {
 			return errOutdated
 		}

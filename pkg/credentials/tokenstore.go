@@ -67,7 +67,8 @@ func (s TokenStore) write(ctx context.Context, account Account, generation int64
 // saving returns a context for saving a pair that Strava has just issued. The
 // caller's giving up does not end it.
 func saving(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), saveTime)
+	ctx = context.WithValue(context.WithoutCancel(ctx), savingKey{}, true)
+	return context.WithTimeout(ctx, saveTime)
 }
 
 // save makes a refreshed pair the valid one. It puts the pair into the vault, or
