@@ -19,16 +19,16 @@ type Waiting struct {
 	Since   time.Time
 }
 
-// WaitingRoom stores who waits.
-type WaitingRoom interface {
-	// Enter stores a contact until the time given, after which it is
+// WaitlistStore stores who waits.
+type WaitlistStore interface {
+	// Add stores a contact until the time given, after which it is
 	// forgotten. A contact that is there already keeps its place in the
 	// order, and is kept until then.
-	Enter(ctx context.Context, w Waiting, until time.Time) error
+	Add(ctx context.Context, w Waiting, until time.Time) error
 	// Waiting returns all who wait at now, in the order they came.
 	Waiting(ctx context.Context, now time.Time) ([]Waiting, error)
-	// Exit forgets a contact; a not-found fault when it isn't there.
-	Exit(ctx context.Context, contact string) error
+	// Remove forgets a contact; a not-found fault when it isn't there.
+	Remove(ctx context.Context, contact string) error
 	// Clear forgets all contacts, and returns how many there were.
 	Clear(ctx context.Context) (int, error)
 }
@@ -68,7 +68,7 @@ func (e WaitlistBusyError) Error() string { return "the waiting list is busy for
 
 // Waitlist is where those leave word whom the application has no place for.
 type Waitlist struct {
-	Room WaitingRoom
+	Store WaitlistStore
 	// Forms stores the digests of forms that were issued.
 	Forms    States
 	Capacity *Capacity
@@ -129,7 +129,7 @@ func (w *Waitlist) Join(ctx context.Context, form secret.String, contact string)
 	now := w.Now()
 	// Before the contact is looked at: a full list is full for everybody, or
 	// its answer would tell who is on it.
-	waiting, err := w.Room.Waiting(ctx, now)
+	waiting, err := w.Store.Waiting(ctx, now)
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (w *Waitlist) Join(ctx context.Context, form secret.String, contact string)
 			return WaitlistBusyError{wait}
 		}
 	}
-	return w.Room.Enter(ctx, Waiting{Contact: contact, Since: now}, now.Add(waitingLife))
+	return w.Store.Add(ctx, Waiting{Contact: contact, Since: now}, now.Add(waitingLife))
 }
 
 // take uses a form up, and returns why it was issued.
@@ -165,10 +165,10 @@ func (w *Waitlist) take(ctx context.Context, form secret.String) (FormReason, er
 }
 
 // List returns those who wait, in the order they came.
-func (w *Waitlist) List(ctx context.Context) ([]Waiting, error) { return w.Room.Waiting(ctx, w.Now()) }
+func (w *Waitlist) List(ctx context.Context) ([]Waiting, error) { return w.Store.Waiting(ctx, w.Now()) }
 
 // Clear forgets all who wait, and returns how many there were.
-func (w *Waitlist) Clear(ctx context.Context) (int, error) { return w.Room.Clear(ctx) }
+func (w *Waitlist) Clear(ctx context.Context) (int, error) { return w.Store.Clear(ctx) }
 
 // Remove forgets a contact; a not-found fault when it isn't on the list.
 func (w *Waitlist) Remove(ctx context.Context, contact string) error {
@@ -176,7 +176,7 @@ func (w *Waitlist) Remove(ctx context.Context, contact string) error {
 	if err != nil {
 		return err
 	}
-	return w.Room.Exit(ctx, contact)
+	return w.Store.Remove(ctx, contact)
 }
 
 // canonicalContact is the one form of an e-mail address that is stored.

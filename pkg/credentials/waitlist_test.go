@@ -22,14 +22,14 @@ type waitlist struct {
 	*credentials.Waitlist
 	t     *testing.T
 	clock *strava.ManualClock
-	room  *credentialstest.WaitingRoom
+	room  *credentialstest.WaitlistStore
 }
 
 func newWaitlist(t *testing.T) *waitlist {
 	clock := strava.NewManualClock(time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC))
-	store, room := credentialstest.NewStore(), &credentialstest.WaitingRoom{}
+	store, room := credentialstest.NewStore(), &credentialstest.WaitlistStore{}
 	return &waitlist{&credentials.Waitlist{
-		Room: room, Forms: store, Capacity: &credentials.Capacity{Census: store, Now: clock.Now}, NewSecret: boot.NewSecret, Now: clock.Now,
+		Store: room, Forms: store, Capacity: &credentials.Capacity{Census: store, Now: clock.Now}, NewSecret: boot.NewSecret, Now: clock.Now,
 	}, t, clock, room}
 }
 
@@ -127,7 +127,7 @@ func TestAFullWaitlistDoesNotRevealItsContacts(t *testing.T) {
 	since := w.clock.Now().Add(-2 * time.Hour)
 	for i := range 500 {
 		one := credentials.Waiting{Contact: strconv.Itoa(i) + "@example.com", Since: since}
-		if err := w.room.Enter(t.Context(), one, since.Add(90*24*time.Hour)); err != nil {
+		if err := w.room.Add(t.Context(), one, since.Add(90*24*time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 	}

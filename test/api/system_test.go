@@ -92,7 +92,7 @@ func newSystem(t *testing.T) *system {
 	capacity := &credentials.Capacity{Census: grants, Athletes: 10, Now: clock}
 	// Connects find a place; the waiting list finds none.
 	s.waitlist = &credentials.Waitlist{
-		Room: &credentialstest.WaitingRoom{}, Forms: grants, Capacity: &credentials.Capacity{Census: grants, Now: clock},
+		Store: &credentialstest.WaitlistStore{}, Forms: grants, Capacity: &credentials.Capacity{Census: grants, Now: clock},
 		NewSecret: boot.NewSecret, Now: clock,
 	}
 	oauth := &credentialslambda.OAuth{

@@ -87,7 +87,7 @@ func TestGrantsExpire(t *testing.T) {
 }
 
 func TestWaitingTableConforms(t *testing.T) {
-	credentialstest.RunWaitingRoom(t, ddb.NewWaiting(dynamodb.NewFromConfig(mustConfig(t)), mustTable(t, dynamodb.CreateTableInput{
+	credentialstest.RunWaitlistStore(t, ddb.NewWaitlist(dynamodb.NewFromConfig(mustConfig(t)), mustTable(t, dynamodb.CreateTableInput{
 		AttributeDefinitions: []types.AttributeDefinition{
 			attribute("list", types.ScalarAttributeTypeS), attribute("contact", types.ScalarAttributeTypeS),
 		},

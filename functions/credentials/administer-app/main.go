@@ -29,7 +29,7 @@ func main() {
 	admin := &lambdain.Admin{Service: &credentials.Admin{
 		Ledger:      wiring.Ledger(cfg, s.EventBusName, table),
 		Erasures:    table,
-		Waitlist:    &credentials.Waitlist{Room: ddb.NewWaiting(dynamodb.NewFromConfig(cfg), s.WaitingTable), Now: time.Now},
+		Waitlist:    &credentials.Waitlist{Store: ddb.NewWaitlist(dynamodb.NewFromConfig(cfg), s.WaitingTable), Now: time.Now},
 		Sessions:    wiring.Sessions(cfg, s.CredentialsTable, s.GrantsTable),
 		Vault:       vault,
 		Parameters:  vault,

@@ -36,7 +36,7 @@ func main() {
 		Sessions: sessions,
 		Callers:  &credentials.Authenticator{Store: sessions.Store, Now: time.Now, Log: log},
 		Waitlist: &credentials.Waitlist{
-			Room: ddb.NewWaiting(dynamodb.NewFromConfig(cfg), s.WaitingTable), Forms: table, Capacity: connect.Capacity,
+			Store: ddb.NewWaitlist(dynamodb.NewFromConfig(cfg), s.WaitingTable), Forms: table, Capacity: connect.Capacity,
 			NewSecret: boot.NewSecret, Now: time.Now,
 		},
 		SiteURL: s.SiteURL,

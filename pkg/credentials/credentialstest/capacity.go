@@ -24,8 +24,8 @@ func (s *Store) CountAuthorized(_ context.Context, provider string) (int, error)
 	return n, nil
 }
 
-// WaitingRoom is the waiting list in memory.
-type WaitingRoom struct {
+// WaitlistStore is the waiting list in memory.
+type WaitlistStore struct {
 	mu      sync.Mutex
 	waiting map[string]waiting
 }
@@ -34,8 +34,8 @@ type waiting struct {
 	since, until time.Time
 }
 
-// Enter implements [credentials.WaitingRoom].
-func (r *WaitingRoom) Enter(_ context.Context, w credentials.Waiting, until time.Time) error {
+// Add implements [credentials.WaitlistStore].
+func (r *WaitlistStore) Add(_ context.Context, w credentials.Waiting, until time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.waiting == nil {
@@ -48,8 +48,8 @@ func (r *WaitingRoom) Enter(_ context.Context, w credentials.Waiting, until time
 	return nil
 }
 
-// Waiting implements [credentials.WaitingRoom].
-func (r *WaitingRoom) Waiting(_ context.Context, now time.Time) ([]credentials.Waiting, error) {
+// Waiting implements [credentials.WaitlistStore].
+func (r *WaitlistStore) Waiting(_ context.Context, now time.Time) ([]credentials.Waiting, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	all := []credentials.Waiting{}
@@ -64,8 +64,8 @@ func (r *WaitingRoom) Waiting(_ context.Context, now time.Time) ([]credentials.W
 	return all, nil
 }
 
-// Exit implements [credentials.WaitingRoom].
-func (r *WaitingRoom) Exit(_ context.Context, contact string) error {
+// Remove implements [credentials.WaitlistStore].
+func (r *WaitlistStore) Remove(_ context.Context, contact string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, ok := r.waiting[contact]; !ok {
@@ -75,8 +75,8 @@ func (r *WaitingRoom) Exit(_ context.Context, contact string) error {
 	return nil
 }
 
-// Clear implements [credentials.WaitingRoom].
-func (r *WaitingRoom) Clear(context.Context) (int, error) {
+// Clear implements [credentials.WaitlistStore].
+func (r *WaitlistStore) Clear(context.Context) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := len(r.waiting)

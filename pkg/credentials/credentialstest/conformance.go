@@ -316,18 +316,18 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 	})
 }
 
-// RunWaitingRoom checks an adapter of the waiting list, which must be empty.
-func RunWaitingRoom(t *testing.T, room credentials.WaitingRoom) {
+// RunWaitlistStore checks an adapter of the waiting list, which must be empty.
+func RunWaitlistStore(t *testing.T, store credentials.WaitlistStore) {
 	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	enter := func(contact string, since, until time.Time) {
 		t.Helper()
-		if err := room.Enter(t.Context(), credentials.Waiting{Contact: contact, Since: since}, until); err != nil {
+		if err := store.Add(t.Context(), credentials.Waiting{Contact: contact, Since: since}, until); err != nil {
 			t.Fatal(err)
 		}
 	}
 	waiting := func(now time.Time, want ...credentials.Waiting) {
 		t.Helper()
-		got, err := room.Waiting(t.Context(), now)
+		got, err := store.Waiting(t.Context(), now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -343,10 +343,10 @@ func RunWaitingRoom(t *testing.T, room credentials.WaitingRoom) {
 	enter(early.Contact, at.Add(time.Minute), at.Add(2*time.Hour)) // keeps its place, and stays longer
 	waiting(at, early, late)
 	waiting(at.Add(time.Hour), early)
-	if err := room.Exit(t.Context(), early.Contact); err != nil {
+	if err := store.Remove(t.Context(), early.Contact); err != nil {
 		t.Fatal(err)
 	}
-	if err := room.Exit(t.Context(), early.Contact); !fault.Is(err, fault.NotFound) {
+	if err := store.Remove(t.Context(), early.Contact); !fault.Is(err, fault.NotFound) {
 		t.Errorf("a contact that is gone: %v", err)
 	}
 	waiting(at, late)
@@ -354,7 +354,7 @@ func RunWaitingRoom(t *testing.T, room credentials.WaitingRoom) {
 		enter(fmt.Sprintf("%d@example.com", n), at, at.Add(time.Hour))
 	}
 	for _, want := range []int{31, 0} {
-		if n, err := room.Clear(t.Context()); n != want || err != nil {
+		if n, err := store.Clear(t.Context()); n != want || err != nil {
 			t.Errorf("%d cleared, %v", n, err)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 func TestMemory(t *testing.T) {
 	credentialstest.RunStorage(t, func(*testing.T) credentialstest.Storage { return credentialstest.NewStore() })
 	credentialstest.RunVault(t, func(*testing.T) credentials.Vault { return credentialstest.NewVault() })
-	credentialstest.RunWaitingRoom(t, &credentialstest.WaitingRoom{})
+	credentialstest.RunWaitlistStore(t, &credentialstest.WaitlistStore{})
 	credentialstest.RunCredentials(t, func(*testing.T) (credentials.CredentialStore, credentials.Grants) {
 		grants := credentialstest.NewStore()
 		return credentialstest.NewCredentials(grants), grants

@@ -16,7 +16,7 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// WaitingTable implements [credentials.WaitingRoom] by a table of its own: the
+// WaitingTable implements [credentials.WaitlistStore] by a table of its own: the
 // contacts in it are personal data that nothing else has to do with.
 //
 // Keys: list, which is the same for all, and contact.
@@ -25,8 +25,8 @@ type WaitingTable struct {
 	name   string
 }
 
-// NewWaiting makes an adapter for the named table.
-func NewWaiting(client *dynamodb.Client, name string) *WaitingTable {
+// NewWaitlist makes an adapter for the named table.
+func NewWaitlist(client *dynamodb.Client, name string) *WaitingTable {
 	return &WaitingTable{client, name}
 }
 
@@ -50,8 +50,8 @@ func number(n int64) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
 }
 
-// Enter implements [credentials.WaitingRoom].
-func (t *WaitingTable) Enter(ctx context.Context, w credentials.Waiting, until time.Time) error {
+// Add implements [credentials.WaitlistStore].
+func (t *WaitingTable) Add(ctx context.Context, w credentials.Waiting, until time.Time) error {
 	_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:        aws.String(t.name),
 		Key:              waitingKey(w.Contact),
@@ -66,7 +66,7 @@ func (t *WaitingTable) Enter(ctx context.Context, w credentials.Waiting, until t
 	return nil
 }
 
-// Waiting implements [credentials.WaitingRoom].
+// Waiting implements [credentials.WaitlistStore].
 func (t *WaitingTable) Waiting(ctx context.Context, now time.Time) ([]credentials.Waiting, error) {
 	waiting := []credentials.Waiting{}
 	pages := dynamodb.NewQueryPaginator(t.client, &dynamodb.QueryInput{
@@ -99,8 +99,8 @@ func (t *WaitingTable) Waiting(ctx context.Context, now time.Time) ([]credential
 	return waiting, nil
 }
 
-// Exit implements [credentials.WaitingRoom].
-func (t *WaitingTable) Exit(ctx context.Context, contact string) error {
+// Remove implements [credentials.WaitlistStore].
+func (t *WaitingTable) Remove(ctx context.Context, contact string) error {
 	out, err := t.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
 		TableName: aws.String(t.name), Key: waitingKey(contact), ReturnValues: types.ReturnValueAllOld,
 	})
@@ -113,7 +113,7 @@ func (t *WaitingTable) Exit(ctx context.Context, contact string) error {
 	return nil
 }
 
-// Clear implements [credentials.WaitingRoom].
+// Clear implements [credentials.WaitlistStore].
 func (t *WaitingTable) Clear(ctx context.Context) (int, error) {
 	n := 0
 	pages := dynamodb.NewQueryPaginator(t.client, &dynamodb.QueryInput{

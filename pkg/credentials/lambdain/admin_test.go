@@ -20,9 +20,9 @@ import (
 func TestAdmin(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	clock := func() time.Time { return now }
-	store, room := credentialstest.NewStore(), &credentialstest.WaitingRoom{}
+	store, room := credentialstest.NewStore(), &credentialstest.WaitlistStore{}
 	waitlist := &credentials.Waitlist{
-		Room: room, Forms: store, Capacity: &credentials.Capacity{Census: store, Now: clock}, NewSecret: boot.NewSecret, Now: clock,
+		Store: room, Forms: store, Capacity: &credentials.Capacity{Census: store, Now: clock}, NewSecret: boot.NewSecret, Now: clock,
 	}
 	vault := credentialstest.NewVault()
 	if _, err := vault.SaveTokens(t.Context(), credentials.Athlete(7), 1, credentials.TokenPair{}); err != nil { // for clear_stage to delete

@@ -34,7 +34,7 @@ type site struct {
 	strava   *strava.Server
 	browser  *http.Client // at Strava
 	oauth    *lambdain.OAuth
-	room     *credentialstest.WaitingRoom
+	room     *credentialstest.WaitlistStore
 	log      *bytes.Buffer
 	sessions *credentials.Sessions
 	callers  *credentials.Authenticator
@@ -50,7 +50,7 @@ func newSite(t *testing.T, stage string) *site {
 		Transport:     strava.InProcess(server),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	store, vault, room := credentialstest.NewStore(), credentialstest.NewVault(), &credentialstest.WaitingRoom{}
+	store, vault, room := credentialstest.NewStore(), credentialstest.NewVault(), &credentialstest.WaitlistStore{}
 	id, key := server.Client()
 	if err := vault.SaveApp(t.Context(), credentials.ProviderStrava, credentials.App{ClientID: itoa(id), ClientSecret: secret.New(key)}); err != nil {
 		t.Fatal(err)
@@ -73,7 +73,7 @@ func newSite(t *testing.T, stage string) *site {
 		},
 		Sessions: sessions,
 		Callers:  callers,
-		Waitlist: &credentials.Waitlist{Room: room, Forms: store, Capacity: capacity, NewSecret: boot.NewSecret, Now: time.Now},
+		Waitlist: &credentials.Waitlist{Store: room, Forms: store, Capacity: capacity, NewSecret: boot.NewSecret, Now: time.Now},
 		SiteURL:  "http://localhost",
 		Cookies:  lambdain.CookiesOf(stage),
 		Log:      logger,
