@@ -194,12 +194,15 @@ func (c *Connect) complete(ctx context.Context, app App, grant Grant, spare Spar
 		case errors.Is(err, errOutdated) && g.inForce():
 			return nil // A refresh or another process has completed it.
 		case errors.Is(err, errOutdated):
-			return fault.New(fault.Conflict, "the authorization has ended already")
+			return errEnded
 		}
 		return err
 	})
 	if err != nil {
 		return Grant{}, fmt.Errorf("authorize: %w", err)
+	}
+	if !grant.inForce() {
+		return Grant{}, errEnded
 	}
 	if err := c.announce(ctx, grant); err != nil {
 		return Grant{}, err
@@ -209,6 +212,9 @@ func (c *Connect) complete(ctx context.Context, app App, grant Grant, spare Spar
 	}
 	return grant, nil
 }
+
+// errEnded says that the athlete has left since the connect.
+var errEnded = fault.New(fault.Conflict, "the authorization has ended already")
 
 // giveBack revokes the tokens of a spare at Strava and drops them.
 func (c *Connect) giveBack(ctx context.Context, app App, account Account, spare Spare, pair TokenPair) error {

@@ -62,6 +62,10 @@ type Grant struct {
 	Doubt bool
 	// RevokedAt is when the authorization ended; zero while it is in force.
 	RevokedAt time.Time
+	// LeftAt is when the athlete, or an operator, last asked for an end; zero if
+	// neither did. What the athlete allowed before does not come into force any
+	// more.
+	LeftAt time.Time
 
 	// Unannounced is set while the event about the present state may not have
 	// been published. A revocation is announced by its PendingRevocation.
@@ -283,7 +287,8 @@ func (g *Grant) forgetObsolete(deleted []int64) {
 
 // authorize completes the connect that received the spare: it puts the
 // authorization into force in place of an earlier one. If the one in force is
-// the later one, the pair stays a spare. It is the only way out of degraded,
+// the later one, or the athlete has left since, the pair stays a spare. It is the
+// only way out of degraded,
 // revoked and erased, and leads from any state but nothing to active. Pending
 // revocations stay; claims and degradations from before it were about an earlier
 // authorization.
@@ -292,7 +297,7 @@ func (g *Grant) authorize(spare Spare, now time.Time) error {
 	if i < 0 {
 		return errOutdated // Another process has completed the connect.
 	}
-	if g.State == Active && g.Generation >= spare.ReceivedAt {
+	if g.State == Active && g.Generation >= spare.ReceivedAt || spare.ReceivedAt <= g.LeftAt.UnixMilli() {
 		g.Spares[i].Connecting = false
 		return nil
 	}
@@ -307,6 +312,7 @@ func (g *Grant) authorize(spare Spare, now time.Time) error {
 		Spares:         slices.Delete(slices.Clone(g.Spares), i, i+1),
 		Obsolete:       g.Obsolete,
 		Unannounced:    true,
+		LeftAt:         g.LeftAt,
 		ClaimCheckedAt: g.ClaimCheckedAt,
 		Revocations:    g.Revocations,
 	}
@@ -484,6 +490,10 @@ func (g *Grant) revoke(r PendingRevocation, now time.Time) {
 		// A refresh in flight may still save a pair; it does not change the state.
 		g.State, g.Reason, g.DegradedAt, g.Unannounced, g.Claim = Revoked, "", time.Time{}, false, Claim{}
 		g.Generation, g.RevokedAt, g.Pending = r.Generation, now, Pending{}
+	}
+	// Strava's refusal says nothing about a connect that it answered since.
+	if r.Reason != credentialsv1.RevokedDeauthorized && r.RequestedAt.After(g.LeftAt) {
+		g.LeftAt = r.RequestedAt
 	}
 	if !g.isRevoking(r.Receipt) {
 		g.Revocations = append(g.Revocations, r)

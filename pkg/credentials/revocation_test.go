@@ -351,3 +351,115 @@ func TestADepartureCutOffAnywhereIsTakenUpAgain(t *testing.T) {
 		})
 	}
 }
+
+// TestLeavingAfterAnUnfinishedSignInEndsThatToo: what the athlete asked for last
+// counts.
+func TestLeavingAfterAnUnfinishedSignInEndsThatToo(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(time.Minute)
+	w.killedAt(id, "after writing the grant")
+	w.clock.Advance(10 * time.Second)
+	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	w.mustBeErased(id, "left after an unfinished sign-in")
+}
+
+// TestACopyInTheVaultRevivesNothing: the vault took the pair of a connect late,
+// beside the grant, and the athlete has left since. While Strava cannot be asked,
+// nothing else shows that the authorization has ended.
+func TestACopyInTheVaultRevivesNothing(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	g := w.grant(id)
+	pair, _, err := w.vault.Latest(t.Context(), g.Account, g.Generation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Advance(2 * time.Minute)
+	w.left(id, generation)
+	if err := w.vault.SaveReceived(t.Context(), credentials.Received{Account: g.Account, ReceivedAt: g.Generation, Scopes: g.Scopes, Tokens: pair}); err != nil {
+		t.Fatal(err)
+	}
+	w.down("any")
+	w.settle()
+	w.settle()
+	if n := len(eventtest.Facts[credentialsv1.AthleteAuthorized](w.bus)); n != 1 {
+		t.Errorf("authorized %d times", n)
+	}
+	if g := w.grant(id); g.State != credentials.Erased {
+		t.Errorf("revived: %+v", g)
+	}
+	w.strava.ClearFaults()
+	w.settle()
+	w.settle()
+	w.mustBeErased(id, "in the end")
+}
+
+// TestLeavingWithAConnectInTheVault: the only trace of the athlete's latest
+// authorization is in the vault.
+func TestLeavingWithAConnectInTheVault(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.loseAnswer(id, generation)
+	connect := *w.connect
+	connect.Grants = noUpdates{connect.Grants}
+	if _, err := connect.Finish(t.Context(), w.consent(id, "")); err == nil {
+		t.Fatal("no error")
+	}
+	w.clock.Advance(time.Minute)
+	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		w.settle()
+	}
+	w.mustBeErased(id, "left")
+}
+
+// killedAt has a connect of the athlete be killed at a point.
+func (w *world) killedAt(id int64, at string) {
+	w.t.Helper()
+	cb := w.consent(id, "")
+	defer func() {
+		if _, ok := recover().(killed); !ok {
+			w.t.Fatalf("the connect was not killed %s", at)
+		}
+	}()
+	_, _ = probe(func(point string) {
+		if point == at {
+			panic(killed{})
+		}
+	}).watchConnect(*w.connect).Finish(w.t.Context(), cb)
+}
+
+// loseAnswer has the grant degrade although Strava still counts the athlete: a
+// refresh was killed with Strava's answer in hand.
+func (w *world) loseAnswer(id, generation int64) {
+	w.t.Helper()
+	w.clock.Advance(7 * time.Hour)
+	func() {
+		defer func() { _ = recover() }()
+		w.by(probe(func(point string) {
+			if point == "after asking Strava" {
+				panic(killed{})
+			}
+		}).watch(w.process(w.patient)), id, generation)
+	}()
+	w.clock.Advance(2 * time.Minute)
+	if o := w.by(w.process(w.patient), id, generation).Outcome; o != credentialsv1.OutcomeDegraded {
+		w.t.Fatalf("outcome %s", o)
+	}
+}
+
+// noUpdates is a grants table that takes no writes.
+type noUpdates struct{ credentials.Grants }
+
+func (noUpdates) Update(context.Context, credentials.Account, func(*credentials.Grant) error) (credentials.Grant, error) {
+	return credentials.Grant{}, fault.New(fault.Transient, "throttled")
+}

@@ -44,7 +44,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 				{TokenRef: credentials.TokenRef{Generation: 3, Version: 2}, ReceivedAt: 8},
 			},
 			Obsolete: []int64{1, 2}, Doubt: true,
-			Lease: credentials.Lease{Owner: "me", Until: at}, RevokedAt: at, Unannounced: true,
+			Lease: credentials.Lease{Owner: "me", Until: at}, RevokedAt: at, LeftAt: at.Add(-time.Minute), Unannounced: true,
 			Claim:          credentials.Claim{ClaimedAt: at, Cause: event.Meta{ID: "1", CorrelationID: "2"}, CheckAt: at.Add(time.Hour)},
 			ClaimCheckedAt: at.Add(-time.Hour),
 			Revocations: []credentials.PendingRevocation{
