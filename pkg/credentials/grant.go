@@ -245,14 +245,16 @@ func (g *Grant) addSpare(s Spare, now time.Time) {
 }
 
 // restore puts a spare that came after Strava had refused every other pair into
-// force, as a new authorization of the same series. It leads from degraded to
-// active, and from any other state to the same.
+// force, as a new authorization of the same series. Its generation is the next
+// one, not the time: the athlete allowed nothing anew, so a request to leave from
+// before ends it. It leads from degraded to active, and from any other state to
+// the same.
 func (g *Grant) restore(s Spare, now time.Time) {
 	if g.State != Degraded || g.Reason != credentialsv1.DegradedTokenRefused {
 		return
 	}
 	g.Spares = slices.DeleteFunc(g.Spares, func(other Spare) bool { return other.equal(s.TokenRef) })
-	g.Generation = max(now.UnixMilli(), g.Generation+1)
+	g.Generation++
 	g.State, g.Reason, g.DegradedAt, g.Unannounced, g.Doubt = Active, "", time.Time{}, true, false
 	if !g.Claim.ClaimedAt.IsZero() {
 		g.Claim.CheckAt, g.Pending = now, Pending{} // Strava can be asked about it again.

@@ -110,7 +110,7 @@ func TestTransitions(t *testing.T) {
 				if before.Reason != refused {
 					return g.Generation == before.Generation && len(g.Spares) == len(before.Spares)
 				}
-				return g.Generation == now.Add(time.Hour).UnixMilli() && g.Since == 2 && g.Tokens.equal(other.TokenRef) && len(g.Spares) == 1 &&
+				return g.Generation == 6 && g.Since == 2 && g.Tokens.equal(other.TokenRef) && len(g.Spares) == 1 &&
 					g.Unannounced && g.Reason == "" && g.DegradedAt.IsZero()
 			},
 		},

@@ -463,3 +463,34 @@ type noUpdates struct{ credentials.Grants }
 func (noUpdates) Update(context.Context, credentials.Account, func(*credentials.Grant) error) (credentials.Grant, error) {
 	return credentials.Grant{}, fault.New(fault.Transient, "throttled")
 }
+
+// TestRestoringDoesNotOutrunALeave: Strava's answer to a refresh that outlived its
+// lease restores a degraded grant, while the athlete's request to leave is on
+// its way.
+func TestRestoringDoesNotOutrunALeave(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(7 * time.Hour)
+	var requested time.Time
+	w.by(probe(func(point string) {
+		if point == "after asking Strava" && requested.IsZero() {
+			requested = w.clock.Now()
+			w.clock.Advance(61 * time.Second) // The lease is over.
+			w.by(w.process(w.patient), id, generation)
+			if s := w.grant(id).State; s != credentials.Degraded {
+				t.Fatalf("state %s", s)
+			}
+			requested = w.clock.Now()
+			w.clock.Advance(2 * time.Second)
+		}
+	}).watch(w.process(w.patient)), id, generation)
+	if s := w.grant(id).State; s != credentials.Active {
+		t.Fatalf("state %s", s)
+	}
+	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", requested); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	w.mustBeErased(id, "left")
+}
