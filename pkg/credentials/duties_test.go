@@ -542,3 +542,32 @@ func TestAForgedClaimAgainstAMissingScope(t *testing.T) {
 		w.mustBeErased(id, "after a true one")
 	}
 }
+
+// TestAWaitingClaimHoldsNoConnectUp: Strava cannot be asked about a claim for
+// 7 days, and the athlete connects again meanwhile, which is cut off.
+func TestAWaitingClaimHoldsNoConnectUp(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.loseAnswer(id, generation)
+	if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+		t.Fatal(err)
+	}
+	g := w.grant(id)
+	if g.State != credentials.Degraded || g.Claim.CheckAt.Sub(w.clock.Now()) < 6*24*time.Hour {
+		t.Fatalf("grant %+v", g)
+	}
+	w.clock.Advance(2 * 24 * time.Hour)
+	w.killedAt(id, "after writing the grant")
+	w.clock.Advance(10 * time.Minute)
+	before := w.counts.Of(credentials.MetricOverdue)
+	if err := w.reconciler.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if g := w.grant(id); g.State != credentials.Active {
+		t.Errorf("not completed: %+v", g)
+	}
+	if n := w.counts.Of(credentials.MetricOverdue) - before; n != 0 {
+		t.Errorf("%d overdue", n)
+	}
+}

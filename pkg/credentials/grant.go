@@ -549,9 +549,10 @@ func (g *Grant) updateRetryState(now time.Time) {
 	switch {
 	case !g.HasPending():
 		g.Pending = Pending{}
-	case g.Pending.Since.IsZero():
+	case g.Pending.Since.IsZero(), g.hasTasks() && g.Pending.Next.After(now.Add(lastRetry+clockSkew)):
 		// The process that added the task tries it itself, which takes no longer
-		// than a lease lasts.
+		// than a lease lasts. The task is the first one, or the first beside a claim
+		// that waits.
 		g.Pending = Pending{Since: now, Next: now.Add(leaseTime)}
 	}
 	if at := g.waitsUntil(); at.After(g.Pending.Next) {
