@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
@@ -174,19 +175,15 @@ func (c *Connect) keep(ctx context.Context, app App, r Received, seal Seal) (Gra
 // [Reconciler.Reconcile] calls it again.
 func (c *Connect) complete(ctx context.Context, app App, grant Grant, spare Spare, pair TokenPair) (Grant, error) {
 	if !c.OAuth.Rules().enough(spare.Scopes) {
-		if grant.refreshable() == nil {
-			// To revoke these tokens would end the present authorization, too. They
-			// stay, because Strava may have replaced the present ones by them.
-			return Grant{}, errors.Join(ErrMissingScope, c.settleSpare(ctx, grant.Account, spare, true))
-		}
-		return Grant{}, errors.Join(ErrMissingScope, c.giveBack(ctx, app, grant.Account, spare, pair))
+		_, err := c.giveBack(ctx, app, grant.Account, spare, pair)
+		return Grant{}, errors.Join(ErrMissingScope, err)
 	}
 	if c.isFull(ctx, grant) {
-		// An athlete too many is better than an authorization that no process can
-		// end: if it cannot be given back, the athlete is let in.
-		if err := c.giveBack(ctx, app, grant.Account, spare, pair); err == nil {
-			return Grant{}, ErrAppFull
+		present, err := c.giveBack(ctx, app, grant.Account, spare, pair)
+		if err == nil && present.inForce() {
+			return present, nil // By another connect, the athlete has a place.
 		}
+		return Grant{}, errors.Join(ErrAppFull, err)
 	}
 	grant, err := c.update(ctx, grant.Account, func(g *Grant) error {
 		err := g.authorize(spare, c.Minter.Now())
@@ -216,22 +213,38 @@ func (c *Connect) complete(ctx context.Context, app App, grant Grant, spare Spar
 // errEnded says that the athlete has left since the connect.
 var errEnded = fault.New(fault.Conflict, "the authorization has ended already")
 
-// giveBack revokes the tokens of a spare at Strava and drops them.
-func (c *Connect) giveBack(ctx context.Context, app App, account Account, spare Spare, pair TokenPair) error {
+// giveBack revokes the tokens of a spare at Strava and drops them, unless that
+// would end a present authorization, too: then they stay a spare, because Strava
+// may have replaced the present tokens by them. It returns the grant without the
+// connect, which ends first, so that no process puts the tokens into force any
+// more. Should Strava not answer, they are revoked with all that the
+// authorization left.
+func (c *Connect) giveBack(ctx context.Context, app App, account Account, spare Spare, pair TokenPair) (Grant, error) {
+	present, err := c.update(ctx, account, func(g *Grant) error { return g.settleSpare(spare) })
+	if errors.Is(err, errOutdated) {
+		return Grant{}, nil // Another process has done it.
+	}
+	if err != nil {
+		return Grant{}, fmt.Errorf("end the connect: %w", err)
+	}
+	if present.refreshable() == nil {
+		return present, nil
+	}
 	if err := c.OAuth.Revoke(ctx, app, pair); err != nil {
-		return fmt.Errorf("give the authorization back: %w", err)
+		return Grant{}, fmt.Errorf("give the authorization back: %w", err)
 	}
-	return c.settleSpare(ctx, account, spare, false)
-}
-
-// settleSpare ends the connect of a spare that does not come into force. kept
-// says that the pair stays.
-func (c *Connect) settleSpare(ctx context.Context, account Account, spare Spare, kept bool) error {
-	_, err := c.update(ctx, account, func(g *Grant) error { return g.settleSpare(spare, kept) })
-	if err != nil && !errors.Is(err, errOutdated) {
-		return fmt.Errorf("end the connect: %w", err)
+	_, err = c.update(ctx, account, func(g *Grant) error {
+		g.dropSpares(spare)
+		if g.Generation != present.Generation {
+			// Another connect has come into force. Its tokens may be revoked, too.
+			_ = g.claim(event.Meta{}, c.Minter.Now())
+		}
+		return nil
+	})
+	if err != nil {
+		return Grant{}, fmt.Errorf("drop the tokens that were given back: %w", err)
 	}
-	return nil
+	return present, nil
 }
 
 func (c *Connect) takeState(ctx context.Context, state, nonce secret.String) error {

@@ -338,19 +338,14 @@ func (g *Grant) authorize(spare Spare, now time.Time) error {
 	return nil
 }
 
-// settleSpare ends the connect of a spare that does not come into force: the pair
-// stays a spare if it is kept, and is dropped otherwise. It leads from any state
-// to the same.
-func (g *Grant) settleSpare(spare Spare, kept bool) error {
+// settleSpare ends the connect of a spare that does not come into force. The pair
+// stays a spare. It leads from any state to the same.
+func (g *Grant) settleSpare(spare Spare) error {
 	i := slices.IndexFunc(g.Spares, func(s Spare) bool { return s.equal(spare.TokenRef) && s.Connecting })
 	if i < 0 {
-		return errOutdated
+		return errOutdated // Another process has completed the connect.
 	}
-	if kept {
-		g.Spares[i].Connecting = false
-	} else {
-		g.dropSpares(spare)
-	}
+	g.Spares[i].Connecting = false
 	return nil
 }
 

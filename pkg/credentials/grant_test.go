@@ -177,16 +177,8 @@ func TestTransitions(t *testing.T) {
 				return g.Generation == 10
 			},
 		},
-		"settleSpare, which is dropped": {
-			do: func(g *Grant) error { return g.settleSpare(connecting, false) },
-			want: map[string]outcome{
-				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
-				"revoked": {Revoked, nil}, "erased": {Erased, nil},
-			},
-			is: func(_, g Grant) bool { return len(g.Spares) == 1 && g.connecting() == nil },
-		},
-		"settleSpare, which is kept": {
-			do: func(g *Grant) error { return g.settleSpare(connecting, true) },
+		"settleSpare": {
+			do: func(g *Grant) error { return g.settleSpare(connecting) },
 			want: map[string]outcome{
 				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
 				"revoked": {Revoked, nil}, "erased": {Erased, nil},
