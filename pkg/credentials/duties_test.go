@@ -571,3 +571,77 @@ func TestAWaitingClaimHoldsNoConnectUp(t *testing.T) {
 		t.Errorf("%d overdue", n)
 	}
 }
+
+// sealedShut cannot open any pair.
+type sealedShut struct {
+	credentials.Sealer
+	kind fault.Kind
+}
+
+func (s sealedShut) Open(context.Context, credentials.Account, []byte) (credentials.TokenPair, error) {
+	return credentials.TokenPair{}, fault.New(s.kind, "cannot be opened")
+}
+
+// TestAPairThatCannotBeOpenedHoldsNoErasureUp: the key fails for a pair that a
+// cut-off connect left, or the pair is damaged. The other boundaries erase at
+// once; a damaged pair is given up.
+func TestAPairThatCannotBeOpenedHoldsNoErasureUp(t *testing.T) {
+	for _, kind := range []fault.Kind{fault.Permanent, fault.Transient} {
+		t.Run(string(kind), func(t *testing.T) {
+			w := newWorld(t, strava.Settings{})
+			id := w.athlete(0)
+			generation := w.connected(id)
+			w.clock.Advance(time.Minute)
+			w.killedAt(id, "after writing the grant")
+			w.clock.Advance(10 * time.Second)
+			shut := rewire(w.reconciler, func(s *credentials.TokenStore) { s.Sealer = sealedShut{s.Sealer, kind} })
+			if err := shut.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+				t.Fatal(err)
+			}
+			if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 1 {
+				t.Errorf("announced %d times", n)
+			}
+			w.clock.Advance(6 * time.Hour)
+			if err := shut.Reconcile(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if g := w.grant(id); (g.State == credentials.Erased && !g.HasPending()) != (kind == fault.Permanent) {
+				t.Errorf("%+v", g)
+			}
+			if n := w.counts.Of(credentials.MetricUnsaved); (n == 1) != (kind == fault.Permanent) {
+				t.Errorf("counted %d times", n)
+			}
+			if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 1 {
+				t.Errorf("announced %d times in the end", n)
+			}
+		})
+	}
+}
+
+// TestDamagedTokensHoldNoErasureUp: what the grant refers to cannot be read.
+func TestDamagedTokensHoldNoErasureUp(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	damaged := rewire(w.reconciler, func(s *credentials.TokenStore) { s.Vault = damagedVault{s.Vault} })
+	if err := damaged.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if g := w.grant(id); g.State != credentials.Erased || g.HasPending() || w.vault.Holds(g.Account) {
+		t.Errorf("%+v", g)
+	}
+	if n := w.counts.Of(credentials.MetricUnsaved); n != 1 {
+		t.Errorf("counted %d times", n)
+	}
+}
+
+// damagedVault holds parameters that are not token pairs.
+type damagedVault struct{ credentials.Vault }
+
+func (damagedVault) Tokens(context.Context, credentials.Account, int64, int64) (credentials.TokenPair, error) {
+	return credentials.TokenPair{}, fault.New(fault.Permanent, "something else")
+}
+
+func (damagedVault) Latest(context.Context, credentials.Account, int64) (credentials.TokenPair, int64, error) {
+	return credentials.TokenPair{}, 0, fault.New(fault.Permanent, "something else")
+}

@@ -118,8 +118,8 @@ const (
 	// MetricAdopted: a pair was put into force that was sealed in the grant, was a
 	// spare, or had been left behind by a refresh that was cut off.
 	MetricAdopted Metric = "TokensAdopted"
-	// MetricUnsaved: no store took a new pair. If Strava replaced the refresh
-	// token, it is lost.
+	// MetricUnsaved: no store took a new pair, or what a store holds of one is
+	// damaged. If Strava replaced the refresh token by that pair's, it is lost.
 	MetricUnsaved Metric = "TokensUnsaved"
 	// MetricDegraded: an athlete has to connect again, because Strava refused
 	// the refresh token for good or because a scope is missing.

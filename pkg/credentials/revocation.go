@@ -27,7 +27,7 @@ type Revocation struct {
 // that. After a new authorization the old tokens have been replaced, and what
 // was gathered under the old one is still to be erased.
 func (r *Revocation) complete(ctx context.Context, grant Grant) error {
-	if err := r.announceRevocations(ctx, grant); err != nil {
+	if _, err := r.announceRevocations(ctx, grant); err != nil {
 		return err
 	}
 	if grant.State == Revoked {
@@ -59,8 +59,9 @@ func (r *Revocation) complete(ctx context.Context, grant Grant) error {
 	return nil
 }
 
-// announceRevocations opens the erasures and publishes AuthorizationRevoked.
-func (r *Revocation) announceRevocations(ctx context.Context, grant Grant) error {
+// announceRevocations opens the erasures and publishes AuthorizationRevoked. It
+// returns the grant as it is then.
+func (r *Revocation) announceRevocations(ctx context.Context, grant Grant) (Grant, error) {
 	parts := []string{PartCredentials}
 	athleteID, gathered := grant.Account.AthleteID()
 	if gathered {
@@ -72,7 +73,7 @@ func (r *Revocation) announceRevocations(ctx context.Context, grant Grant) error
 			continue
 		}
 		if err := r.Receipts.open(ctx, p.Receipt, p.RequestedAt, parts); err != nil {
-			return err
+			return Grant{}, err
 		}
 		announced = true
 		if !gathered {
@@ -82,22 +83,22 @@ func (r *Revocation) announceRevocations(ctx context.Context, grant Grant) error
 			AthleteID: athleteID, Generation: p.Generation, Receipt: p.Receipt, Reason: p.Reason,
 		}))
 		if err != nil {
-			return fmt.Errorf("announce the revocation: %w", err)
+			return Grant{}, fmt.Errorf("announce the revocation: %w", err)
 		}
 	}
 	if !announced {
-		return nil
+		return grant, nil
 	}
-	_, err := r.update(ctx, grant.Account, func(g *Grant) error {
+	after, err := r.update(ctx, grant.Account, func(g *Grant) error {
 		for i := range g.Revocations {
 			g.Revocations[i].Announced = g.Revocations[i].Announced || grant.isRevoking(g.Revocations[i].Receipt)
 		}
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("note the announced revocation: %w", err)
+		return Grant{}, fmt.Errorf("note the announced revocation: %w", err)
 	}
-	return nil
+	return after, nil
 }
 
 // drop revokes the tokens at Strava and then deletes them, holding the lease.
@@ -163,18 +164,22 @@ func (r *Revocation) revokeAll(ctx context.Context, grant Grant) error {
 			continue
 		}
 		pair, err := r.read(ctx, grant.Account, ref)
-		if err == nil {
+		switch {
+		case err == nil:
 			add(pair)
-		} else if !fault.Is(err, fault.NotFound) {
+		case fault.Is(err, fault.Permanent):
+			// To wait would keep the receipt back for good.
+			r.Metrics.Count(string(MetricUnsaved), 1)
+		case !fault.Is(err, fault.NotFound):
 			return fmt.Errorf("read tokens: %w", err)
 		}
 	}
 	for _, generation := range grant.stored() {
 		left, version, err := r.latest(ctx, grant.Account, generation)
-		if err != nil {
+		if err != nil && !fault.Is(err, fault.Permanent) {
 			return fmt.Errorf("read the latest tokens: %w", err)
 		}
-		if version != 0 {
+		if err == nil && version != 0 {
 			add(left)
 		}
 	}
