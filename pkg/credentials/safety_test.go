@@ -14,6 +14,7 @@ import (
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/secret"
 	"github.com/paceline/paceline/test/strava"
 )
 
@@ -783,4 +784,50 @@ func TestStoreCallsOfAWarmProcess(t *testing.T) {
 	if n := w.strava.Counters().Total(strava.EndpointRefresh, id); n < 4 || n > 5 {
 		t.Errorf("%d refreshes", n)
 	}
+}
+
+// TestAPairLeftByAProcessWhoseClockIsBehindIsFound: a refresh that was cut off
+// left the valid pair in the vault. By the clocks of the two processes it is older
+// than the one that Strava refuses.
+func TestAPairLeftByAProcessWhoseClockIsBehindIsFound(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(7 * time.Hour)
+	ahead := w.process(w.patient)
+	ahead.OAuth = skewedOAuth{ahead.OAuth, 30 * time.Second}
+	w.by(ahead, id, generation)
+	g := w.grant(id)
+	pair, err := w.vault.Tokens(t.Context(), g.Account, g.Generation, g.Tokens.Version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Advance(5 * time.Second)
+	if err := w.strava.SetTokenLife(id, -time.Second); err != nil {
+		t.Fatal(err)
+	}
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = probe(func(p string) {
+			if p == "after saving tokens" {
+				panic(killed{})
+			}
+		}).watch(w.process(w.patient)).Pair(t.Context(), g.Account, generation, pair)
+	}()
+	w.clock.Advance(2 * time.Minute)
+	if _, err := w.process(w.patient).Pair(t.Context(), g.Account, generation, pair); err != nil {
+		t.Errorf("%v; %+v", err, w.grant(id))
+	}
+}
+
+// skewedOAuth is of a process whose clock is ahead.
+type skewedOAuth struct {
+	credentials.OAuth
+	by time.Duration
+}
+
+func (s skewedOAuth) Refresh(ctx context.Context, app credentials.App, r secret.String) (credentials.TokenPair, error) {
+	p, err := s.OAuth.Refresh(ctx, app, r)
+	p.IssuedAt, p.ExpiresAt = p.IssuedAt.Add(s.by), p.ExpiresAt.Add(s.by)
+	return p, err
 }
