@@ -104,14 +104,19 @@ func (r *Reconciler) Reconcile(ctx context.Context) error {
 }
 
 // takeReceived moves pairs of connects that could not be written to their grants
-// there.
+// there. It leaves time for the grants.
 func (r *Reconciler) takeReceived(ctx context.Context, provider string) error {
+	ctx, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
+	var failed []error
 	received, err := limited(ctx, func(ctx context.Context) ([]Received, error) { return r.Vault.Received(ctx, provider) })
 	if err != nil {
-		return fmt.Errorf("look for tokens that connects left in the vault: %w", err)
+		failed = append(failed, fmt.Errorf("look for tokens that connects left in the vault: %w", err))
 	}
-	var failed []error
 	for _, one := range received {
+		if ctx.Err() != nil {
+			break
+		}
 		if err := r.takeOne(ctx, one); err != nil {
 			failed = append(failed, err)
 		}

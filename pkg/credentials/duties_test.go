@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
@@ -644,4 +645,82 @@ func (damagedVault) Tokens(context.Context, credentials.Account, int64, int64) (
 
 func (damagedVault) Latest(context.Context, credentials.Account, int64) (credentials.TokenPair, int64, error) {
 	return credentials.TokenPair{}, 0, fault.New(fault.Permanent, "something else")
+}
+
+// TestConnectsThatCannotBeTakenHoldNothingUp: the grants table hangs for those
+// whose connects left their tokens in the vault.
+func TestConnectsThatCannotBeTakenHoldNothingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, strava.Settings{})
+		id := w.athlete(0)
+		generation := w.connected(id)
+		w.down("revoke")
+		if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+			t.Fatal(err)
+		}
+		w.strava.ClearFaults()
+		for i := range int64(200) {
+			if err := w.vault.SaveReceived(t.Context(), credentials.Received{Account: credentials.Athlete(1000 + i), ReceivedAt: i}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.clock.Advance(2 * 24 * time.Hour)
+		hanging := rewire(w.reconciler, func(s *credentials.TokenStore) { s.Grants = hangsForOthers{s.Grants, id} })
+		ctx, cancel := context.WithTimeout(t.Context(), 238*time.Second)
+		defer cancel()
+		if err := hanging.Reconcile(ctx); !fault.Is(err, fault.Transient) {
+			t.Errorf("got %v", err)
+		}
+		if n := w.counts.Of(credentials.MetricOverdue); n != 1 {
+			t.Errorf("%d overdue", n)
+		}
+		if w.grant(id).State != credentials.Erased {
+			t.Error("held up")
+		}
+	})
+}
+
+// hangsForOthers is a grants table that takes writes for one athlete only.
+type hangsForOthers struct {
+	credentials.Grants
+	id int64
+}
+
+func (h hangsForOthers) Update(ctx context.Context, account credentials.Account, change func(*credentials.Grant) error) (credentials.Grant, error) {
+	if account != credentials.Athlete(h.id) {
+		<-ctx.Done()
+		return credentials.Grant{}, fault.New(fault.Transient, "hangs")
+	}
+	return h.Grants.Update(ctx, account, change)
+}
+
+// TestADamagedConnectHoldsNoOtherUp: one of the parameters that connects left
+// cannot be read.
+func TestADamagedConnectHoldsNoOtherUp(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	connect := *w.connect
+	connect.Grants = noUpdates{connect.Grants}
+	if _, err := connect.Finish(t.Context(), w.consent(id, "")); err == nil {
+		t.Fatal("no error")
+	}
+	damaged := rewire(w.reconciler, func(s *credentials.TokenStore) { s.Vault = oneDamaged{s.Vault} })
+	for range 2 {
+		if err := damaged.Reconcile(t.Context()); !fault.Is(err, fault.Permanent) {
+			t.Errorf("got %v", err)
+		}
+		w.clock.Advance(5 * time.Minute)
+	}
+	w.mustAnswer(id, w.grant(id).Generation)
+}
+
+// oneDamaged is a vault with a parameter that is not a pair of a connect.
+type oneDamaged struct{ credentials.Vault }
+
+func (v oneDamaged) Received(ctx context.Context, provider string) ([]credentials.Received, error) {
+	received, err := v.Vault.Received(ctx, provider)
+	if err == nil {
+		err = fault.New(fault.Permanent, "something else")
+	}
+	return received, err
 }

@@ -83,7 +83,8 @@ type Vault interface {
 	// SaveReceived stores the pair of a connect that could not be written to the
 	// grant. Storing it again changes nothing.
 	SaveReceived(ctx context.Context, r Received) error
-	// Received returns the stored pairs of a provider's connects.
+	// Received returns the stored pairs of a provider's connects; with an error,
+	// those that it could read.
 	Received(ctx context.Context, provider string) ([]Received, error)
 	// DropReceived deletes one of them. Deleting what is not there is no error.
 	DropReceived(ctx context.Context, r Received) error

@@ -146,23 +146,27 @@ func (v *Vault) Received(ctx context.Context, provider string) ([]credentials.Re
 	pages := ssm.NewGetParametersByPathPaginator(v.client, &ssm.GetParametersByPathInput{
 		Path: aws.String(v.receivedPath(provider)), Recursive: aws.Bool(true), WithDecryption: aws.Bool(true),
 	})
-	var received []credentials.Received
+	var (
+		received []credentials.Received
+		damaged  error
+	)
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, fault.New(fault.Transient, "get parameters by path: %w", err)
+			return received, fault.New(fault.Transient, "get parameters by path: %w", err)
 		}
 		for _, p := range page.Parameters {
 			var r receivedValue
 			if json.Unmarshal([]byte(aws.ToString(p.Value)), &r) != nil {
-				return nil, fault.New(fault.Permanent, "parameter %s holds something else than expected", aws.ToString(p.Name))
+				damaged = fault.New(fault.Permanent, "parameter %s holds something else than expected", aws.ToString(p.Name))
+				continue
 			}
 			received = append(received, credentials.Received{
 				Account: credentials.Account{Provider: provider, ID: r.AccountID}, ReceivedAt: r.ReceivedAt, Scopes: r.Scopes, Tokens: r.pair(),
 			})
 		}
 	}
-	return received, nil
+	return received, damaged
 }
 
 // DropReceived implements [credentials.Vault].
