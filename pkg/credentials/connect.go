@@ -110,7 +110,7 @@ func (c *Connect) Finish(ctx context.Context, cb Callback) (Session, error) {
 		scopes = auth.Scopes
 	}
 	grant, spare, err := c.keep(ctx, app, Received{
-		Account: auth.Account, ReceivedAt: c.Minter.Now().UnixMilli(), Scopes: scopes, Tokens: auth.Tokens,
+		Account: auth.Account, ID: c.Minter.NewID(), ReceivedAt: c.Minter.Now().UnixMilli(), Scopes: scopes, Tokens: auth.Tokens,
 	}, seal)
 	if err != nil {
 		return Session{}, err

@@ -173,3 +173,22 @@ func TestEightCallbacksAtOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestTwoConnectsLeftInTheVaultAtOneMoment: the grants table takes neither of two
+// connects that Strava answers in the same millisecond.
+func TestTwoConnectsLeftInTheVaultAtOneMoment(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	first, second := w.consent(id, ""), w.consent(id, "")
+	connect := *w.connect
+	connect.Grants = noUpdates{connect.Grants}
+	outer := probe(func(point string) {
+		if point == "before saving the tokens of a connect" {
+			_, _ = connect.Finish(t.Context(), second)
+		}
+	}).watchConnect(connect)
+	_, _ = outer.Finish(t.Context(), first)
+	if !w.agree(id) {
+		t.Errorf("at Strava %v, %+v", w.strava.Athletes()[0].Connected, w.grant(id))
+	}
+}
