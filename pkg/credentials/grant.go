@@ -323,6 +323,7 @@ func (g *Grant) authorize(spare Spare, now time.Time) error {
 	switch {
 	case g.inForce():
 		authorized.Since = g.Since
+		authorized.Doubt = g.Lease.Owner != "" // A refresh in flight may replace these tokens, too.
 		if !g.Claim.ClaimedAt.Before(since) {
 			authorized.Claim = g.Claim
 			authorized.Claim.CheckAt = now

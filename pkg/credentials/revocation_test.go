@@ -494,3 +494,37 @@ func TestRestoringDoesNotOutrunALeave(t *testing.T) {
 	w.settle()
 	w.mustBeErased(id, "left")
 }
+
+// TestALostAnswerBesideASignInIsNoProof: Strava gives a sign-in the present refresh
+// token, and a refresh in flight, which is then killed, replaces it. That the
+// sign-in's pair is refused says nothing about the athlete.
+func TestALostAnswerBesideASignInIsNoProof(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: strava.RotateNever})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(7 * time.Hour)
+	func() {
+		defer func() { _ = recover() }()
+		w.by(probe(func(p string) {
+			switch p {
+			case "before asking Strava":
+				w.clock.Advance(time.Second)
+				if _, err := w.connect.Finish(t.Context(), w.consent(id, "")); err != nil {
+					t.Fatal(err)
+				}
+				if err := w.strava.UpdateSettings(func(s *strava.Settings) { s.Rotation = strava.RotateAlways }); err != nil {
+					t.Fatal(err)
+				}
+			case "after asking Strava":
+				panic(killed{})
+			}
+		}).watch(w.process(w.patient)), id, generation)
+	}()
+	w.clock.Advance(7 * time.Hour)
+	if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+		t.Fatal(err)
+	}
+	if g := w.grant(id); g.State != credentials.Degraded {
+		t.Errorf("ended without proof: %+v, at Strava %v", g, w.strava.Athletes()[0].Connected)
+	}
+}
