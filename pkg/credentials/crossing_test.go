@@ -192,3 +192,32 @@ func TestTwoConnectsLeftInTheVaultAtOneMoment(t *testing.T) {
 		t.Errorf("at Strava %v, %+v", w.strava.Athletes()[0].Connected, w.grant(id))
 	}
 }
+
+// TestASignInWhileALeaveIsRevoking: the athlete connects again while the tokens of
+// the authorization that ended are revoked, and Strava is asked about a claim
+// before they are. The claim is dismissed, and then both authorizations end.
+func TestASignInWhileALeaveIsRevoking(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(time.Minute)
+	once := false
+	r := probe(func(p string) {
+		if p == "before revoking" && !once {
+			once = true
+			w.clock.Advance(time.Second)
+			if _, err := w.connect.Finish(t.Context(), w.consent(id, "")); err != nil {
+				t.Error(err)
+			}
+			if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+				t.Error(err)
+			}
+		}
+	}).watchReconciler(w.reconciler)
+	if err := r.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if !w.agree(id) {
+		t.Errorf("at Strava %v: %+v", w.strava.Athletes()[0].Connected, w.grant(id))
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
@@ -134,7 +135,14 @@ func (r *Revocation) dropAs(ctx context.Context, owner string, grant Grant) erro
 			return err
 		}
 	}
-	_, err := r.update(ctx, grant.Account, func(g *Grant) error { return g.dropTokens(owner, grant) })
+	_, err := r.update(ctx, grant.Account, func(g *Grant) error {
+		err := g.dropTokens(owner, grant)
+		if err != nil && g.inForce() {
+			// The athlete has connected since. The new tokens may be revoked, too.
+			return g.claim(event.Meta{}, r.Minter.Now())
+		}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("note the deleted tokens: %w", err)
 	}
