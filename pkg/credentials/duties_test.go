@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/secret"
 	"github.com/paceline/paceline/test/strava"
 )
 
@@ -559,17 +561,59 @@ func TestAWaitingClaimHoldsNoConnectUp(t *testing.T) {
 		t.Fatalf("grant %+v", g)
 	}
 	w.clock.Advance(2 * 24 * time.Hour)
+	if err := w.reconciler.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	w.killedAt(id, "after writing the grant")
 	w.clock.Advance(10 * time.Minute)
-	before := w.counts.Of(credentials.MetricOverdue)
 	if err := w.reconciler.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if g := w.grant(id); g.State != credentials.Active {
 		t.Errorf("not completed: %+v", g)
 	}
-	if n := w.counts.Of(credentials.MetricOverdue) - before; n != 0 {
+	if n := w.counts.Of(credentials.MetricOverdue); n != 0 {
 		t.Errorf("%d overdue", n)
+	}
+}
+
+// TestAMissingScopeProvesNoClaim: Strava answers 401 also to a token that lives
+// and lacks a scope.
+func TestAMissingScopeProvesNoClaim(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	if err := w.tokens.Degrade(t.Context(), credentials.Athlete(id), generation, credentialsv1.DegradedTokenRefused); err != nil {
+		t.Fatal(err)
+	}
+	w.reconciler.Revocation.API = missesScope{}
+	if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+		t.Fatal(err)
+	}
+	if g := w.grant(id); g.State != credentials.Degraded || g.Claim.ClaimedAt.IsZero() {
+		t.Errorf("%+v", g)
+	}
+}
+
+// missesScope answers every call as Strava does for want of a scope.
+type missesScope struct{}
+
+func (missesScope) Get(context.Context, secret.String, string, map[string]string) (credentials.APIAnswer, error) {
+	return credentials.APIAnswer{Sent: true, Status: http.StatusUnauthorized, Refused: credentials.ErrScopeMissing}, nil
+}
+
+// TestAClaimAboutDamagedTokensWaits until the data has aged out: there is nothing
+// to ask Strava by.
+func TestAClaimAboutDamagedTokensWaits(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	w.loseAnswer(id, w.connected(id))
+	damaged := rewire(w.reconciler, func(s *credentials.TokenStore) { s.Vault = damagedVault{s.Vault} })
+	if err := damaged.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+		t.Fatal(err)
+	}
+	if g := w.grant(id); g.State != credentials.Degraded || g.Pending.Attempts > 0 || g.Claim.CheckAt.Sub(w.clock.Now()) < 6*24*time.Hour {
+		t.Errorf("%+v", g)
 	}
 }
 
@@ -723,4 +767,26 @@ func (v oneDamaged) Received(ctx context.Context, provider string) ([]credential
 		err = fault.New(fault.Permanent, "something else")
 	}
 	return received, err
+}
+
+// TestAConnectThatCannotBeTakenHoldsNoOtherUp: two connects left their tokens in
+// the vault, and the grants table hangs for the athlete whose turn is first.
+func TestAConnectThatCannotBeTakenHoldsNoOtherUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, strava.Settings{})
+		connect := *w.connect
+		connect.Grants = noUpdates{connect.Grants}
+		for i := range 2 {
+			if _, err := connect.Finish(t.Context(), w.consent(w.athlete(i), "")); err == nil {
+				t.Fatal("no error")
+			}
+		}
+		id := w.athlete(1)
+		hanging := rewire(w.reconciler, func(s *credentials.TokenStore) { s.Grants = hangsForOthers{s.Grants, id} })
+		if err := hanging.Reconcile(t.Context()); !fault.Is(err, fault.Transient) {
+			t.Errorf("got %v", err)
+		}
+		w.settle()
+		w.mustAnswer(id, w.grant(id).Generation)
+	})
 }

@@ -2,12 +2,14 @@ package credentials_test
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
@@ -526,5 +528,86 @@ func TestALostAnswerBesideASignInIsNoProof(t *testing.T) {
 	}
 	if g := w.grant(id); g.State != credentials.Degraded {
 		t.Errorf("ended without proof: %+v, at Strava %v", g, w.strava.Athletes()[0].Connected)
+	}
+}
+
+// TestALaterRequestIsNotCompletedWithAnEarlierOne: the athlete asks to leave again
+// at every step of the first leave's completion. Each receipt is confirmed, and
+// each end announced.
+func TestALaterRequestIsNotCompletedWithAnEarlierOne(t *testing.T) {
+	for step := 0; ; step++ {
+		w := newWorld(t, strava.Settings{})
+		id := w.athlete(0)
+		generation := w.connected(id)
+		n, point := 0, ""
+		left := probe(func(p string) {
+			if n++; n == step+1 {
+				point = p
+				if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "second", w.clock.Now()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}).watchReconciler(w.reconciler)
+		if err := left.Left(t.Context(), cause(), credentials.Athlete(id), generation, "first", w.clock.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if point == "" {
+			break
+		}
+		w.settle()
+		w.mustBeErased(id, point)
+		for _, receipt := range []string{"first", "second"} {
+			e, err := w.store.Confirm(t.Context(), receipt, credentials.PartActivity, w.clock.Now())
+			if _, done := e.Confirmed[credentials.PartCredentials]; err != nil || !done {
+				t.Errorf("%s: %s is %+v, %v", point, receipt, e, err)
+			}
+		}
+	}
+}
+
+// TestTheOlderWayKilledAnywhere: ending an authorization by a dead access token
+// takes a refresh first. Killed at any point but between Strava's answer and the
+// first write, it is taken up again.
+func TestTheOlderWayKilledAnywhere(t *testing.T) {
+	var lost []string
+	for step := 0; ; step++ {
+		w := newWorld(t, strava.Settings{Rotation: strava.RotateAlways})
+		w.use(settings.RevocationDeauthorize)
+		id := w.athlete(0)
+		generation := w.connected(id)
+		w.clock.Advance(7 * time.Hour)
+		n, point := 0, ""
+		func() {
+			defer func() {
+				if p := recover(); p != nil && p != (killed{}) {
+					panic(p)
+				}
+			}()
+			_ = probe(func(p string) {
+				if n++; n == step+1 {
+					point = p
+					panic(killed{})
+				}
+			}).watchReconciler(w.reconciler).Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
+		}()
+		if point == "" {
+			break
+		}
+		if _, err := w.store.Confirm(t.Context(), "receipt", credentials.PartActivity, w.clock.Now()); err != nil {
+			// Nothing was written, so the queue delivers the request again.
+			if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.settle()
+		w.settle()
+		if w.atStrava(0) {
+			lost = append(lost, point)
+			continue
+		}
+		w.mustBeErased(id, point)
+	}
+	if want := []string{"after asking Strava", "before writing the grant"}; !slices.Equal(lost, want) {
+		t.Errorf("lost when killed %q, want %q", lost, want)
 	}
 }
