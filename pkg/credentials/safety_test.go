@@ -1017,3 +1017,26 @@ func TestAVersionThatIsWrittenTooLateIsDeleted(t *testing.T) {
 		t.Errorf("held %v", held)
 	}
 }
+
+// TestACallerWhoGivesUpLeavesNoLease: a refresh fails after its caller has given
+// up. Others need not wait for the end of its lease.
+func TestACallerWhoGivesUpLeavesNoLease(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(7 * time.Hour)
+	w.down("refresh")
+	ctx, giveUp := context.WithCancel(t.Context())
+	process := probe(func(p string) {
+		if p == "after asking Strava" {
+			giveUp()
+		}
+	}).watch(w.process(w.patient))
+	process.Grants = cancellableGrants{process.Grants}
+	if _, err := process.Pair(ctx, credentials.Athlete(id), generation, credentials.TokenPair{}); err == nil {
+		t.Error("no error")
+	}
+	if g := w.grant(id); g.Lease.Owner != "" {
+		t.Errorf("%+v", g.Lease)
+	}
+}
