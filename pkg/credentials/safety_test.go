@@ -1040,3 +1040,25 @@ func TestACallerWhoGivesUpLeavesNoLease(t *testing.T) {
 		t.Errorf("%+v", g.Lease)
 	}
 }
+
+// TestAnAnnouncementDoesNotStandForALaterSignIn: while a sign-in is announced, the
+// next one comes into force and is killed before it is announced itself.
+func TestAnAnnouncementDoesNotStandForALaterSignIn(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	once := false
+	connect := probe(func(p string) {
+		if p == "after publishing" && !once {
+			once = true
+			w.killedAt(id, "before publishing")
+		}
+	}).watchConnect(*w.connect)
+	if _, err := connect.Finish(t.Context(), w.consent(id, "")); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	told := eventtest.Facts[credentialsv1.AthleteAuthorized](w.bus)
+	if len(told) != 2 || told[1].Generation != w.grant(id).Generation {
+		t.Errorf("announced %+v, in force is %d", told, w.grant(id).Generation)
+	}
+}
