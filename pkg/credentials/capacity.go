@@ -88,6 +88,6 @@ func (c *Connect) isFull(ctx context.Context, grant Grant) bool {
 	if c.Capacity == nil || grant.Authorized() {
 		return false
 	}
-	n, err := c.Capacity.Count(ctx)
+	n, err := limited(ctx, c.Capacity.Count)
 	return err == nil && n >= c.Capacity.Athletes
 }

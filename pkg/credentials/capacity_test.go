@@ -6,9 +6,11 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/test/strava"
 )
@@ -95,29 +97,37 @@ func TestStravasOwnCapacityIsToldFromOurs(t *testing.T) {
 	}
 }
 
-// An authorization that can't be given back would fill a place for good: it is
-// kept, so that it can be ended later.
-func TestAnAthleteTooManyIsBetterThanAnAuthorizationThatCannotBeEnded(t *testing.T) {
-	w := newWorld(t, strava.Settings{})
-	w.connect.Capacity.Athletes = 1
-	if err := w.finish(0); err != nil {
-		t.Fatal(err)
-	}
-	t.Run("when Strava does not revoke", func(t *testing.T) {
-		oauth := w.connect.OAuth
-		defer func() { w.connect.OAuth = oauth }()
-		w.connect.OAuth = unrevoking{oauth}
+// TestANewcomerTooManyIsGivenBackLater: Strava does not answer when a connect
+// beyond the capacity is to be given back.
+func TestANewcomerTooManyIsGivenBackLater(t *testing.T) {
+	for _, revocation := range settings.Revocations {
+		w := newWorld(t, strava.Settings{})
+		w.use(revocation)
+		w.connect.Capacity.Athletes = 1
 		if err := w.finish(1); err != nil {
 			t.Fatal(err)
 		}
-		w.mustAnswer(w.athlete(1), w.grant(w.athlete(1)).Generation)
-	})
-	t.Run("when the athletes can't be counted", func(t *testing.T) {
-		w.connect.Capacity.Census = uncountable{}
-		if err := w.finish(2); err != nil {
+		cb := w.consent(w.athlete(0), "")
+		connect := *w.connect
+		connect.OAuth = unrevoking{connect.OAuth}
+		if _, err := connect.Finish(t.Context(), cb); !errors.Is(err, credentials.ErrAppFull) {
 			t.Fatal(err)
 		}
-	})
+		if !w.atStrava(0) {
+			t.Fatal("Strava has revoked it")
+		}
+		w.clock.Advance(7 * time.Hour) // The access token is dead.
+		w.settle()
+		w.mustBeErased(w.athlete(0), revocation)
+	}
+}
+
+func TestAnAthleteIsLetInIfAthletesCannotBeCounted(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	w.connect.Capacity.Athletes, w.connect.Capacity.Census = 0, uncountable{}
+	if err := w.finish(0); err != nil {
+		t.Fatal(err)
+	}
 }
 
 type unrevoking struct{ credentials.OAuth }
@@ -214,5 +224,120 @@ func TestARaceForTheLastPlaceEndsAtStravasCapacity(t *testing.T) {
 	}
 	if n, err := w.connect.Capacity.Count(t.Context()); err != nil || n != in || in > 2 {
 		t.Errorf("%d let in, %d counted, %v", in, n, err)
+	}
+}
+
+// TestADoubleSubmitForTheLastPlace: at every step of one connect of a newcomer, the
+// same newcomer's other one is completed and takes the last place. To give the
+// first one back would end the other.
+func TestADoubleSubmitForTheLastPlace(t *testing.T) {
+	for _, more := range []string{"", "&accept_scope=read"} {
+		for step := 0; ; step++ {
+			w := newWorld(t, strava.Settings{})
+			w.connect.Capacity.Athletes = 1
+			id := w.athlete(0)
+			first, second := w.consent(id, ""), w.consent(id, more)
+			second.Scope = ""
+			n, point := 0, ""
+			_, err := probe(func(p string) {
+				if n++; n == step+1 {
+					point = p
+					if _, err := w.connect.Finish(t.Context(), first); err != nil {
+						t.Errorf("%q %s: inner %v", more, p, err)
+					}
+				}
+			}).watchConnect(*w.connect).Finish(t.Context(), second)
+			if point == "" {
+				break
+			}
+			if !w.agree(id) || more == "" && !w.strava.Athletes()[0].Connected {
+				t.Errorf("%q %s (%v): at Strava %v; %+v", more, point, err, w.strava.Athletes()[0].Connected, w.grant(id))
+			}
+		}
+	}
+}
+
+func TestACountThatHangsKeepsNobodyOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, strava.Settings{})
+		id := w.athlete(0)
+		w.connect.Capacity.Census = hangingCensus{}
+		w.connect.Grants = cancellableGrants{w.connect.Grants}
+		ctx, cancel := context.WithTimeout(t.Context(), serveOAuthTime)
+		defer cancel()
+		if _, err := w.connect.Finish(ctx, w.consent(id, "")); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+type hangingCensus struct{}
+
+func (hangingCensus) CountAuthorized(ctx context.Context, _ string) (int, error) {
+	<-ctx.Done()
+	return 0, fault.New(fault.Transient, "count: %w", ctx.Err())
+}
+
+// TestNoConnectIsGivenBackAndThenLetIn: any one write to the grants table fails.
+func TestNoConnectIsGivenBackAndThenLetIn(t *testing.T) {
+	for step := 0; ; step++ {
+		w := newWorld(t, strava.Settings{})
+		w.connect.Capacity.Athletes = 1
+		if err := w.finish(1); err != nil {
+			t.Fatal(err)
+		}
+		id := w.athlete(0)
+		once := &failsOnce{Grants: w.connect.Grants, at: step}
+		connect := *w.connect
+		connect.Grants = once
+		cb := w.consent(id, "")
+		_, err := connect.Finish(t.Context(), cb)
+		if once.n <= step {
+			break
+		}
+		if !w.agree(id) {
+			t.Errorf("%d (%v): at Strava %v, %+v", step, err, w.strava.Athletes()[0].Connected, w.grant(id))
+		}
+	}
+}
+
+type failsOnce struct {
+	credentials.Grants
+	at, n int
+}
+
+func (f *failsOnce) Update(ctx context.Context, account credentials.Account, change func(*credentials.Grant) error) (credentials.Grant, error) {
+	if f.n++; f.n == f.at+1 {
+		return credentials.Grant{}, fault.New(fault.Transient, "throttled")
+	}
+	return f.Grants.Update(ctx, account, change)
+}
+
+// TestGivingBackLateByTheOlderWay: a connect of no use is cut off, and its access
+// token is dead when it is given back.
+func TestGivingBackLateByTheOlderWay(t *testing.T) {
+	for _, more := range []string{"&accept_scope=read", ""} {
+		w := newWorld(t, strava.Settings{})
+		w.use(settings.RevocationDeauthorize)
+		w.connect.Capacity.Athletes = 0
+		id := w.athlete(0)
+		cb := w.consent(id, more)
+		cb.Scope = ""
+		func() {
+			defer func() { _ = recover() }()
+			_, _ = probe(func(p string) {
+				if p == "before revoking" {
+					panic(killed{})
+				}
+			}).watchConnect(*w.connect).Finish(t.Context(), cb)
+		}()
+		w.clock.Advance(7 * time.Hour)
+		for range 3 {
+			w.settle()
+		}
+		g := w.grant(id)
+		if g.HasPending() || w.strava.Athletes()[0].Connected != g.Authorized() {
+			t.Errorf("%q: %+v, at Strava %v", more, g, w.strava.Athletes()[0].Connected)
+		}
 	}
 }

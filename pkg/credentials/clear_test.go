@@ -84,7 +84,7 @@ func TestAuthorizationsThatCannotBeEndedAreReportedAndCanBeAbandoned(t *testing.
 	stuck, other := w.athlete(0), w.athlete(1)
 	w.connected(stuck)
 	w.connected(other)
-	w.reconciler = rewire(w.reconciler, func(s *credentials.TokenStore) { s.Vault = unreadable{s.Vault, credentials.Athlete(stuck)} }).Reconciler
+	w.reconciler = rewire(w.reconciler, func(s *credentials.TokenStore) { s.Vault = withholding{s.Vault, credentials.Athlete(stuck)} }).Reconciler
 	if ended, _ := revokeAll(t, w); ended != 2 {
 		t.Errorf("ended %d", ended)
 	}
@@ -105,22 +105,22 @@ func TestAuthorizationsThatCannotBeEndedAreReportedAndCanBeAbandoned(t *testing.
 	}
 }
 
-// unreadable is a vault that can never read one account's tokens.
-type unreadable struct {
+// withholding is a vault that never gives one account's tokens out.
+type withholding struct {
 	credentials.Vault
 	account credentials.Account
 }
 
-func (v unreadable) Latest(ctx context.Context, account credentials.Account, generation int64) (credentials.TokenPair, int64, error) {
+func (v withholding) Latest(ctx context.Context, account credentials.Account, generation int64) (credentials.TokenPair, int64, error) {
 	if account == v.account {
-		return credentials.TokenPair{}, 0, fault.New(fault.Permanent, "another key")
+		return credentials.TokenPair{}, 0, fault.New(fault.Transient, "the key is disabled")
 	}
 	return v.Vault.Latest(ctx, account, generation)
 }
 
-func (v unreadable) Tokens(ctx context.Context, account credentials.Account, generation, version int64) (credentials.TokenPair, error) {
+func (v withholding) Tokens(ctx context.Context, account credentials.Account, generation, version int64) (credentials.TokenPair, error) {
 	if account == v.account {
-		return credentials.TokenPair{}, fault.New(fault.Permanent, "another key")
+		return credentials.TokenPair{}, fault.New(fault.Transient, "the key is disabled")
 	}
 	return v.Vault.Tokens(ctx, account, generation, version)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
@@ -114,7 +115,7 @@ func (c *Connect) Finish(ctx context.Context, cb Callback) (Session, error) {
 		scopes = auth.Scopes
 	}
 	grant, spare, err := c.keep(ctx, app, Received{
-		Account: auth.Account, ReceivedAt: c.Minter.Now().UnixMilli(), Scopes: scopes, Tokens: auth.Tokens,
+		Account: auth.Account, ID: c.Minter.NewID(), ReceivedAt: c.Minter.Now().UnixMilli(), Scopes: scopes, Tokens: auth.Tokens,
 	}, seal)
 	if err != nil {
 		return Session{}, err
@@ -179,19 +180,15 @@ func (c *Connect) keep(ctx context.Context, app App, r Received, seal Seal) (Gra
 // [Reconciler.Reconcile] calls it again.
 func (c *Connect) complete(ctx context.Context, app App, grant Grant, spare Spare, pair TokenPair) (Grant, error) {
 	if !c.OAuth.Rules().enough(spare.Scopes) {
-		if grant.refreshable() == nil {
-			// To revoke these tokens would end the present authorization, too. They
-			// stay, because Strava may have replaced the present ones by them.
-			return Grant{}, errors.Join(ErrMissingScope, c.settleSpare(ctx, grant.Account, spare, true))
-		}
-		return Grant{}, errors.Join(ErrMissingScope, c.giveBack(ctx, app, grant.Account, spare, pair))
+		_, err := c.giveBack(ctx, app, grant.Account, spare, pair)
+		return Grant{}, errors.Join(ErrMissingScope, err)
 	}
 	if c.isFull(ctx, grant) {
-		// An athlete too many is better than an authorization that no process can
-		// end: if it cannot be given back, the athlete is let in.
-		if err := c.giveBack(ctx, app, grant.Account, spare, pair); err == nil {
-			return Grant{}, ErrAppFull
+		present, err := c.giveBack(ctx, app, grant.Account, spare, pair)
+		if err == nil && present.inForce() {
+			return present, nil // By another connect, the athlete has a place.
 		}
+		return Grant{}, errors.Join(ErrAppFull, err)
 	}
 	grant, err := c.update(ctx, grant.Account, func(g *Grant) error {
 		err := g.authorize(spare, c.Minter.Now())
@@ -199,12 +196,15 @@ func (c *Connect) complete(ctx context.Context, app App, grant Grant, spare Spar
 		case errors.Is(err, errOutdated) && g.inForce():
 			return nil // A refresh or another process has completed it.
 		case errors.Is(err, errOutdated):
-			return fault.New(fault.Conflict, "the authorization has ended already")
+			return errEnded
 		}
 		return err
 	})
 	if err != nil {
 		return Grant{}, fmt.Errorf("authorize: %w", err)
+	}
+	if !grant.inForce() {
+		return Grant{}, errEnded
 	}
 	if err := c.announce(ctx, grant); err != nil {
 		return Grant{}, err
@@ -215,22 +215,41 @@ func (c *Connect) complete(ctx context.Context, app App, grant Grant, spare Spar
 	return grant, nil
 }
 
-// giveBack revokes the tokens of a spare at Strava and drops them.
-func (c *Connect) giveBack(ctx context.Context, app App, account Account, spare Spare, pair TokenPair) error {
-	if err := c.OAuth.Revoke(ctx, app, pair); err != nil {
-		return fmt.Errorf("give the authorization back: %w", err)
-	}
-	return c.settleSpare(ctx, account, spare, false)
-}
+// errEnded says that the athlete has left since the connect.
+var errEnded = fault.New(fault.Conflict, "the authorization has ended already")
 
-// settleSpare ends the connect of a spare that does not come into force. kept
-// says that the pair stays.
-func (c *Connect) settleSpare(ctx context.Context, account Account, spare Spare, kept bool) error {
-	_, err := c.update(ctx, account, func(g *Grant) error { return g.settleSpare(spare, kept) })
-	if err != nil && !errors.Is(err, errOutdated) {
-		return fmt.Errorf("end the connect: %w", err)
+// giveBack revokes the tokens of a spare at Strava and drops them, unless that
+// would end a present authorization, too: then they stay a spare, because Strava
+// may have replaced the present tokens by them. It returns the grant without the
+// connect, which ends first, so that no process puts the tokens into force any
+// more. Should Strava not answer, they are revoked with all that the
+// authorization left.
+func (c *Connect) giveBack(ctx context.Context, app App, account Account, spare Spare, pair TokenPair) (Grant, error) {
+	present, err := c.update(ctx, account, func(g *Grant) error { return g.settleSpare(spare) })
+	if errors.Is(err, errOutdated) {
+		return Grant{}, nil // Another process has done it.
 	}
-	return nil
+	if err != nil {
+		return Grant{}, fmt.Errorf("end the connect: %w", err)
+	}
+	if present.refreshable() == nil {
+		return present, nil
+	}
+	if err := c.OAuth.Revoke(ctx, app, pair); err != nil {
+		return Grant{}, fmt.Errorf("give the authorization back: %w", err)
+	}
+	_, err = c.update(ctx, account, func(g *Grant) error {
+		g.dropSpares(spare)
+		if g.Generation != present.Generation {
+			// Another connect has come into force. Its tokens may be revoked, too.
+			_ = g.claim(event.Meta{}, c.Minter.Now())
+		}
+		return nil
+	})
+	if err != nil {
+		return Grant{}, fmt.Errorf("drop the tokens that were given back: %w", err)
+	}
+	return present, nil
 }
 
 func (c *Connect) takeState(ctx context.Context, state, nonce secret.String) error {

@@ -1,9 +1,11 @@
 package credentials_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
@@ -129,4 +131,85 @@ func TestTwoTabsConnectSideBySide(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// TestAnExchangeThatHangsLeavesTimeToSave: Strava answers the code as late as it
+// is waited for, and the stores hang. What is left of the invocation is enough to
+// find that out and to give the authorization back.
+func TestAnExchangeThatHangsLeavesTimeToSave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, strava.Settings{})
+		cb := w.consent(w.athlete(0), "")
+		g := &grey{w: w, how: hangs, hits: []string{"SSM", "grants table"}}
+		connect := *w.connect
+		g.over(&connect.TokenStore)
+		connect.OAuth = lateExchange{connect.OAuth, func() { g.until = w.clock.Now().Add(greyTime) }}
+		g.invoke(serveOAuthTime, func(ctx context.Context) {
+			if _, err := connect.Finish(ctx, cb); err == nil {
+				t.Error("no error")
+			}
+			if ctx.Err() != nil {
+				t.Error("the invocation was over")
+			}
+		})
+		if w.atStrava(0) {
+			t.Error("Strava counts an athlete whom we do not know")
+		}
+	})
+}
+
+// lateExchange answers a second before it is not waited for any more.
+type lateExchange struct {
+	credentials.OAuth
+	then func()
+}
+
+func (l lateExchange) Exchange(ctx context.Context, app credentials.App, redirectURI string, code, verifier secret.String) (credentials.Authorization, error) {
+	deadline, _ := ctx.Deadline()
+	time.Sleep(time.Until(deadline) - time.Second)
+	auth, err := l.OAuth.Exchange(ctx, app, redirectURI, code, verifier)
+	l.then()
+	return auth, err
+}
+
+// TestAConnectThatNoStoreTakesIsGivenBack, though the caller has given up. If
+// Strava does not answer either, that is counted.
+func TestAConnectThatNoStoreTakesIsGivenBack(t *testing.T) {
+	for name, unsaved := range map[string]int{"Strava answers": 0, "Strava is down": 1} {
+		w := newWorld(t, strava.Settings{})
+		cb := w.consent(w.athlete(0), "")
+		connect := *w.connect
+		connect.Grants, connect.Vault = noUpdates{connect.Grants}, noReceived{connect.Vault}
+		connect.Sleep = func(context.Context, time.Duration) error { return context.DeadlineExceeded }
+		connect.OAuth = whileWaitedFor{connect.OAuth}
+		if unsaved > 0 {
+			w.down("revoke")
+		}
+		ctx, giveUp := context.WithCancel(t.Context())
+		_, err := probe(func(p string) {
+			if p == "after exchanging the code" {
+				giveUp()
+			}
+		}).watchConnect(connect).Finish(ctx, cb)
+		if err == nil || w.atStrava(0) != (unsaved == 1) || w.counts.Of(credentials.MetricUnsaved) != unsaved {
+			t.Errorf("%s: %v, at Strava %v, counted %d times", name, err, w.atStrava(0), w.counts.Of(credentials.MetricUnsaved))
+		}
+	}
+}
+
+// noReceived is a vault that takes no pairs of connects.
+type noReceived struct{ credentials.Vault }
+
+func (noReceived) SaveReceived(context.Context, credentials.Received) error {
+	return fault.New(fault.Transient, "throttled")
+}
+
+// whileWaitedFor revokes only while it is waited for.
+type whileWaitedFor struct{ credentials.OAuth }
+
+func (o whileWaitedFor) Revoke(ctx context.Context, app credentials.App, pair credentials.TokenPair) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return o.OAuth.Revoke(ctx, app, pair)
 }

@@ -173,3 +173,51 @@ func TestEightCallbacksAtOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestTwoConnectsLeftInTheVaultAtOneMoment: the grants table takes neither of two
+// connects that Strava answers in the same millisecond.
+func TestTwoConnectsLeftInTheVaultAtOneMoment(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	first, second := w.consent(id, ""), w.consent(id, "")
+	connect := *w.connect
+	connect.Grants = noUpdates{connect.Grants}
+	outer := probe(func(point string) {
+		if point == "before saving the tokens of a connect" {
+			_, _ = connect.Finish(t.Context(), second)
+		}
+	}).watchConnect(connect)
+	_, _ = outer.Finish(t.Context(), first)
+	if !w.agree(id) {
+		t.Errorf("at Strava %v, %+v", w.strava.Athletes()[0].Connected, w.grant(id))
+	}
+}
+
+// TestASignInWhileALeaveIsRevoking: the athlete connects again while the tokens of
+// the authorization that ended are revoked, and Strava is asked about a claim
+// before they are. The claim is dismissed, and then both authorizations end.
+func TestASignInWhileALeaveIsRevoking(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(time.Minute)
+	once := false
+	r := probe(func(p string) {
+		if p == "before revoking" && !once {
+			once = true
+			w.clock.Advance(time.Second)
+			if _, err := w.connect.Finish(t.Context(), w.consent(id, "")); err != nil {
+				t.Error(err)
+			}
+			if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+				t.Error(err)
+			}
+		}
+	}).watchReconciler(w.reconciler)
+	if err := r.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if !w.agree(id) {
+		t.Errorf("at Strava %v: %+v", w.strava.Athletes()[0].Connected, w.grant(id))
+	}
+}

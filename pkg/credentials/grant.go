@@ -62,6 +62,10 @@ type Grant struct {
 	Doubt bool
 	// RevokedAt is when the authorization ended; zero while it is in force.
 	RevokedAt time.Time
+	// LeftAt is when the athlete, or an operator, last asked for an end; zero if
+	// neither did. What the athlete allowed before does not come into force any
+	// more.
+	LeftAt time.Time
 
 	// Unannounced is set while the event about the present state may not have
 	// been published. A revocation is announced by its PendingRevocation.
@@ -243,14 +247,16 @@ func (g *Grant) addSpare(s Spare, now time.Time) {
 }
 
 // restore puts a spare that came after Strava had refused every other pair into
-// force, as a new authorization of the same series. It leads from degraded to
-// active, and from any other state to the same.
+// force, as a new authorization of the same series. Its generation is the next
+// one, not the time: the athlete allowed nothing anew, so a request to leave from
+// before ends it. It leads from degraded to active, and from any other state to
+// the same.
 func (g *Grant) restore(s Spare, now time.Time) {
 	if g.State != Degraded || g.Reason != credentialsv1.DegradedTokenRefused {
 		return
 	}
 	g.Spares = slices.DeleteFunc(g.Spares, func(other Spare) bool { return other.equal(s.TokenRef) })
-	g.Generation = max(now.UnixMilli(), g.Generation+1)
+	g.Generation++
 	g.State, g.Reason, g.DegradedAt, g.Unannounced, g.Doubt = Active, "", time.Time{}, true, false
 	if !g.Claim.ClaimedAt.IsZero() {
 		g.Claim.CheckAt, g.Pending = now, Pending{} // Strava can be asked about it again.
@@ -285,7 +291,8 @@ func (g *Grant) forgetObsolete(deleted []int64) {
 
 // authorize completes the connect that received the spare: it puts the
 // authorization into force in place of an earlier one. If the one in force is
-// the later one, the pair stays a spare. It is the only way out of degraded,
+// the later one, or the athlete has left since, the pair stays a spare. It is the
+// only way out of degraded,
 // revoked and erased, and leads from any state but nothing to active. Pending
 // revocations stay; claims and degradations from before it were about an earlier
 // authorization.
@@ -294,7 +301,7 @@ func (g *Grant) authorize(spare Spare, now time.Time) error {
 	if i < 0 {
 		return errOutdated // Another process has completed the connect.
 	}
-	if g.State == Active && g.Generation >= spare.ReceivedAt {
+	if g.State == Active && g.Generation >= spare.ReceivedAt || spare.ReceivedAt <= g.LeftAt.UnixMilli() {
 		g.Spares[i].Connecting = false
 		return nil
 	}
@@ -309,6 +316,7 @@ func (g *Grant) authorize(spare Spare, now time.Time) error {
 		Spares:         slices.Delete(slices.Clone(g.Spares), i, i+1),
 		Obsolete:       g.Obsolete,
 		Unannounced:    true,
+		LeftAt:         g.LeftAt,
 		ClaimCheckedAt: g.ClaimCheckedAt,
 		Revocations:    g.Revocations,
 	}
@@ -317,6 +325,7 @@ func (g *Grant) authorize(spare Spare, now time.Time) error {
 	switch {
 	case g.inForce():
 		authorized.Since = g.Since
+		authorized.Doubt = g.Lease.Owner != "" // A refresh in flight may replace these tokens, too.
 		if !g.Claim.ClaimedAt.Before(since) {
 			authorized.Claim = g.Claim
 			authorized.Claim.CheckAt = now
@@ -332,19 +341,14 @@ func (g *Grant) authorize(spare Spare, now time.Time) error {
 	return nil
 }
 
-// settleSpare ends the connect of a spare that does not come into force: the pair
-// stays a spare if it is kept, and is dropped otherwise. It leads from any state
-// to the same.
-func (g *Grant) settleSpare(spare Spare, kept bool) error {
+// settleSpare ends the connect of a spare that does not come into force. The pair
+// stays a spare. It leads from any state to the same.
+func (g *Grant) settleSpare(spare Spare) error {
 	i := slices.IndexFunc(g.Spares, func(s Spare) bool { return s.equal(spare.TokenRef) && s.Connecting })
 	if i < 0 {
-		return errOutdated
+		return errOutdated // Another process has completed the connect.
 	}
-	if kept {
-		g.Spares[i].Connecting = false
-	} else {
-		g.dropSpares(spare)
-	}
+	g.Spares[i].Connecting = false
 	return nil
 }
 
@@ -487,6 +491,10 @@ func (g *Grant) revoke(r PendingRevocation, now time.Time) {
 		g.State, g.Reason, g.DegradedAt, g.Unannounced, g.Claim = Revoked, "", time.Time{}, false, Claim{}
 		g.Generation, g.RevokedAt, g.Pending = r.Generation, now, Pending{}
 	}
+	// Strava's refusal says nothing about a connect that it answered since.
+	if r.Reason != credentialsv1.RevokedDeauthorized && r.RequestedAt.After(g.LeftAt) {
+		g.LeftAt = r.RequestedAt
+	}
 	if !g.isRevoking(r.Receipt) {
 		g.Revocations = append(g.Revocations, r)
 	}
@@ -539,9 +547,10 @@ func (g *Grant) updateRetryState(now time.Time) {
 	switch {
 	case !g.HasPending():
 		g.Pending = Pending{}
-	case g.Pending.Since.IsZero():
+	case g.Pending.Since.IsZero(), g.hasTasks() && g.Pending.Next.After(now.Add(lastRetry+clockSkew)):
 		// The process that added the task tries it itself, which takes no longer
-		// than a lease lasts.
+		// than a lease lasts. The task is the first one, or the first beside a claim
+		// that waits.
 		g.Pending = Pending{Since: now, Next: now.Add(leaseTime)}
 	}
 	if at := g.waitsUntil(); at.After(g.Pending.Next) {

@@ -110,7 +110,7 @@ func TestTransitions(t *testing.T) {
 				if before.Reason != refused {
 					return g.Generation == before.Generation && len(g.Spares) == len(before.Spares)
 				}
-				return g.Generation == now.Add(time.Hour).UnixMilli() && g.Since == 2 && g.Tokens.equal(other.TokenRef) && len(g.Spares) == 1 &&
+				return g.Generation == 6 && g.Since == 2 && g.Tokens.equal(other.TokenRef) && len(g.Spares) == 1 &&
 					g.Unannounced && g.Reason == "" && g.DegradedAt.IsZero()
 			},
 		},
@@ -177,16 +177,8 @@ func TestTransitions(t *testing.T) {
 				return g.Generation == 10
 			},
 		},
-		"settleSpare, which is dropped": {
-			do: func(g *Grant) error { return g.settleSpare(connecting, false) },
-			want: map[string]outcome{
-				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
-				"revoked": {Revoked, nil}, "erased": {Erased, nil},
-			},
-			is: func(_, g Grant) bool { return len(g.Spares) == 1 && g.connecting() == nil },
-		},
-		"settleSpare, which is kept": {
-			do: func(g *Grant) error { return g.settleSpare(connecting, true) },
+		"settleSpare": {
+			do: func(g *Grant) error { return g.settleSpare(connecting) },
 			want: map[string]outcome{
 				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
 				"revoked": {Revoked, nil}, "erased": {Erased, nil},
@@ -438,7 +430,78 @@ func TestTransitions(t *testing.T) {
 	}
 }
 
-// describe is a grant in comparable form.
+func TestAuthorizingKeepsWhatOutlivesAnAuthorization(t *testing.T) {
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	connecting := Spare{TokenRef: TokenRef{Sealed: []byte("new")}, ReceivedAt: now.UnixMilli(), Connecting: true}
+	g := Grant{
+		State: Degraded, Generation: 5, Tokens: TokenRef{Generation: 5, Version: 1}, Spares: []Spare{connecting}, Obsolete: []int64{3},
+		ClaimCheckedAt: now.Add(-time.Minute), LeftAt: now.Add(-time.Hour), Revocations: []PendingRevocation{{Receipt: "r"}},
+		// By another clock, the claim may have come after the pair was issued.
+		Claim: Claim{ClaimedAt: now.Add(-30 * time.Second), CheckAt: now.Add(dataAge)},
+	}
+	if err := g.authorize(connecting, now); err != nil {
+		t.Fatal(err)
+	}
+	if len(g.Obsolete) != 1 || len(g.Revocations) != 1 || !g.ClaimCheckedAt.Equal(now.Add(-time.Minute)) || !g.LeftAt.Equal(now.Add(-time.Hour)) {
+		t.Errorf("%+v", g)
+	}
+	if !g.Claim.CheckAt.Equal(now) {
+		t.Errorf("the claim is checked at %s", g.Claim.CheckAt)
+	}
+	// Tokens of an authorization that ended long ago may be revoked only now.
+	g = Grant{State: Revoked, Generation: 5, RevokedAt: now.Add(-time.Hour), Spares: []Spare{connecting}}
+	if err := g.authorize(connecting, now); err != nil || !g.Claim.CheckAt.Equal(now) {
+		t.Errorf("%v, %+v", err, g.Claim)
+	}
+}
+
+func TestARefreshInFlightCastsDoubtUntilTheNext(t *testing.T) {
+	connecting := Spare{TokenRef: TokenRef{Sealed: []byte("new")}, ReceivedAt: 9, Connecting: true}
+	for owner, doubt := range map[string]bool{"": false, "me": true} {
+		g := Grant{State: Active, Generation: 5, Tokens: TokenRef{Generation: 5, Version: 1}, Spares: []Spare{connecting}, Lease: Lease{Owner: owner}}
+		if err := g.authorize(connecting, time.Now()); err != nil || g.Doubt != doubt {
+			t.Errorf("%q: %v, doubt %v", owner, err, g.Doubt)
+		}
+		if err := g.acquire("another", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if err := g.renew("another", g, TokenRef{Generation: 9, Version: 1}); err != nil || g.Doubt {
+			t.Errorf("%q: after a refresh %v, doubt %v", owner, err, g.Doubt)
+		}
+	}
+}
+
+func TestAParameterInUseIsNotDeleted(t *testing.T) {
+	g := Grant{State: Active, Generation: 9, Tokens: TokenRef{Generation: 5, Version: 1}, Spares: []Spare{{TokenRef: TokenRef{Generation: 5, Version: 2}}}}
+	if g.replace(TokenRef{Generation: 9, Version: 1}); len(g.Obsolete) > 0 {
+		t.Errorf("a spare's: %v", g.Obsolete)
+	}
+	if g.dropSpares(slices.Clone(g.Spares)...); !slices.Equal(g.Obsolete, []int64{5}) {
+		t.Errorf("of no use any more: %v", g.Obsolete)
+	}
+}
+
+func TestAnEarlierClaimIsNotKept(t *testing.T) {
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	g := Grant{State: Degraded, DegradedAt: now, Claim: Claim{ClaimedAt: now, CheckAt: now}}
+	if err := g.keepClaim(Claim{ClaimedAt: now.Add(-time.Second)}); !errors.Is(err, errOutdated) || !g.Claim.CheckAt.Equal(now) {
+		t.Errorf("%v, %+v", err, g.Claim)
+	}
+}
+
+func TestAnEndIsNotHeldUpByAClaimThatFailed(t *testing.T) {
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	g := Grant{
+		State: Active, Generation: 5, Claim: Claim{ClaimedAt: now, CheckAt: now},
+		Pending: Pending{Since: now.Add(-72 * time.Hour), Next: now.Add(lastRetry), Attempts: 12},
+	}
+	g.revoke(PendingRevocation{Receipt: "r", Generation: 5, RequestedAt: now}, now)
+	g.updateRetryState(now)
+	if want := (Pending{Since: now, Next: now.Add(leaseTime)}); g.Pending != want {
+		t.Errorf("%+v", g.Pending)
+	}
+}
+
 func describe(g Grant) string {
 	return string(g.State) + g.Reason + g.Lease.Owner + g.Claim.Cause.ID + time.UnixMilli(g.Generation+g.Tokens.Version).String() + fmt.Sprint(len(g.Spares), g.Obsolete)
 }

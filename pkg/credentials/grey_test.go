@@ -513,8 +513,13 @@ func TestAnOlderPairIsNotAdopted(t *testing.T) {
 		}).watch(process), id, generation)
 	}()
 	w.clock.Advance(2 * time.Minute)
+	next := w.process(w.patient)
+	next.Vault = lostAnswers{w.vault, &mode} // The pair stays sealed.
+	w.by(next, id, generation)
 	mode = ""
-	w.by(w.process(w.patient), id, generation)
+	if n := w.strava.Counters().DeadRefreshUses[id]; n != 1 {
+		t.Errorf("%d dead refresh tokens used, with one lost", n)
+	}
 	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}

@@ -84,7 +84,8 @@ type Vault interface {
 	// SaveReceived stores the pair of a connect that could not be written to the
 	// grant. Storing it again changes nothing.
 	SaveReceived(ctx context.Context, r Received) error
-	// Received returns the stored pairs of a provider's connects.
+	// Received returns the stored pairs of a provider's connects; with an error,
+	// those that it could read.
 	Received(ctx context.Context, provider string) ([]Received, error)
 	// DropReceived deletes one of them. Deleting what is not there is no error.
 	DropReceived(ctx context.Context, r Received) error
@@ -125,8 +126,8 @@ const (
 	// MetricAdopted: a pair was put into force that was sealed in the grant, was a
 	// spare, or had been left behind by a refresh that was cut off.
 	MetricAdopted Metric = "TokensAdopted"
-	// MetricUnsaved: no store took a new pair. If Strava replaced the refresh
-	// token, it is lost.
+	// MetricUnsaved: no store took a new pair, or what a store holds of one is
+	// damaged. If Strava replaced the refresh token by that pair's, it is lost.
 	MetricUnsaved Metric = "TokensUnsaved"
 	// MetricDegraded: an athlete has to connect again, because Strava refused
 	// the refresh token for good or because a scope is missing.

@@ -104,14 +104,19 @@ func (r *Reconciler) Reconcile(ctx context.Context) error {
 }
 
 // takeReceived moves pairs of connects that could not be written to their grants
-// there.
+// there. It leaves time for the grants.
 func (r *Reconciler) takeReceived(ctx context.Context, provider string) error {
+	ctx, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
+	var failed []error
 	received, err := limited(ctx, func(ctx context.Context) ([]Received, error) { return r.Vault.Received(ctx, provider) })
 	if err != nil {
-		return fmt.Errorf("look for tokens that connects left in the vault: %w", err)
+		failed = append(failed, fmt.Errorf("look for tokens that connects left in the vault: %w", err))
 	}
-	var failed []error
 	for _, one := range received {
+		if ctx.Err() != nil {
+			break
+		}
 		if err := r.takeOne(ctx, one); err != nil {
 			failed = append(failed, err)
 		}
@@ -176,6 +181,10 @@ func (r *Reconciler) perform(ctx context.Context, account Account) error {
 	if err := r.announce(ctx, grant); err != nil {
 		return err
 	}
+	// The other boundaries need no token to erase.
+	if grant, err = r.Revocation.announceRevocations(ctx, grant); err != nil {
+		return err
+	}
 	if grant.connecting() != nil {
 		if grant, err = r.completeConnects(ctx, grant); err != nil {
 			return err
@@ -209,11 +218,17 @@ func (r *Reconciler) completeConnects(ctx context.Context, grant Grant) (Grant, 
 		return Grant{}, err
 	}
 	for spare := grant.connecting(); spare != nil; spare = grant.connecting() {
-		pair, err := r.read(ctx, grant.Account, spare.TokenRef)
-		if err != nil {
-			return Grant{}, fmt.Errorf("read the tokens of a connect: %w", err)
+		pair, completeErr := r.read(ctx, grant.Account, spare.TokenRef)
+		switch {
+		case completeErr == nil:
+			_, completeErr = r.Connect.complete(ctx, app, grant, *spare, pair)
+		case fault.Is(completeErr, fault.Permanent):
+			r.Metrics.Count(string(MetricUnsaved), 1)
+			_, completeErr = r.update(ctx, grant.Account, func(g *Grant) error {
+				g.dropSpares(*spare)
+				return nil
+			})
 		}
-		_, completeErr := r.Connect.complete(ctx, app, grant, *spare, pair)
 		if grant, err = r.grant(ctx, grant.Account); err != nil {
 			return Grant{}, fmt.Errorf("read grant: %w", err)
 		}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
@@ -14,6 +16,7 @@ import (
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/secret"
 	"github.com/paceline/paceline/test/strava"
 )
 
@@ -541,4 +544,249 @@ func TestAForgedClaimAgainstAMissingScope(t *testing.T) {
 		}
 		w.mustBeErased(id, "after a true one")
 	}
+}
+
+// TestAWaitingClaimHoldsNoConnectUp: Strava cannot be asked about a claim for
+// 7 days, and the athlete connects again meanwhile, which is cut off.
+func TestAWaitingClaimHoldsNoConnectUp(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.loseAnswer(id, generation)
+	if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+		t.Fatal(err)
+	}
+	g := w.grant(id)
+	if g.State != credentials.Degraded || g.Claim.CheckAt.Sub(w.clock.Now()) < 6*24*time.Hour {
+		t.Fatalf("grant %+v", g)
+	}
+	w.clock.Advance(2 * 24 * time.Hour)
+	if err := w.reconciler.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.killedAt(id, "after writing the grant")
+	w.clock.Advance(10 * time.Minute)
+	if err := w.reconciler.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if g := w.grant(id); g.State != credentials.Active {
+		t.Errorf("not completed: %+v", g)
+	}
+	if n := w.counts.Of(credentials.MetricOverdue); n != 0 {
+		t.Errorf("%d overdue", n)
+	}
+}
+
+// TestAMissingScopeProvesNoClaim: Strava answers 401 also to a token that lives
+// and lacks a scope.
+func TestAMissingScopeProvesNoClaim(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	if err := w.tokens.Degrade(t.Context(), credentials.Athlete(id), generation, credentialsv1.DegradedTokenRefused); err != nil {
+		t.Fatal(err)
+	}
+	w.reconciler.Revocation.API = missesScope{}
+	if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+		t.Fatal(err)
+	}
+	if g := w.grant(id); g.State != credentials.Degraded || g.Claim.ClaimedAt.IsZero() {
+		t.Errorf("%+v", g)
+	}
+}
+
+// missesScope answers every call as Strava does for want of a scope.
+type missesScope struct{}
+
+func (missesScope) Get(context.Context, secret.String, string, map[string]string) (credentials.APIAnswer, error) {
+	return credentials.APIAnswer{Sent: true, Status: http.StatusUnauthorized, Refused: credentials.ErrScopeMissing}, nil
+}
+
+// TestAClaimAboutDamagedTokensWaits until the data has aged out: there is nothing
+// to ask Strava by.
+func TestAClaimAboutDamagedTokensWaits(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	w.loseAnswer(id, w.connected(id))
+	damaged := rewire(w.reconciler, func(s *credentials.TokenStore) { s.Vault = damagedVault{s.Vault} })
+	if err := damaged.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+		t.Fatal(err)
+	}
+	if g := w.grant(id); g.State != credentials.Degraded || g.Pending.Attempts > 0 || g.Claim.CheckAt.Sub(w.clock.Now()) < 6*24*time.Hour {
+		t.Errorf("%+v", g)
+	}
+}
+
+// sealedShut cannot open any pair.
+type sealedShut struct {
+	credentials.Sealer
+	kind fault.Kind
+}
+
+func (s sealedShut) Open(context.Context, credentials.Account, []byte) (credentials.TokenPair, error) {
+	return credentials.TokenPair{}, fault.New(s.kind, "cannot be opened")
+}
+
+// TestAPairThatCannotBeOpenedHoldsNoErasureUp: the key fails for a pair that a
+// cut-off connect left, or the pair is damaged. The other boundaries erase at
+// once; a damaged pair is given up.
+func TestAPairThatCannotBeOpenedHoldsNoErasureUp(t *testing.T) {
+	for _, kind := range []fault.Kind{fault.Permanent, fault.Transient} {
+		t.Run(string(kind), func(t *testing.T) {
+			w := newWorld(t, strava.Settings{})
+			id := w.athlete(0)
+			generation := w.connected(id)
+			w.clock.Advance(time.Minute)
+			w.killedAt(id, "after writing the grant")
+			w.clock.Advance(10 * time.Second)
+			shut := rewire(w.reconciler, func(s *credentials.TokenStore) { s.Sealer = sealedShut{s.Sealer, kind} })
+			if err := shut.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+				t.Fatal(err)
+			}
+			if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 1 {
+				t.Errorf("announced %d times", n)
+			}
+			w.clock.Advance(6 * time.Hour)
+			if err := shut.Reconcile(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if g := w.grant(id); (g.State == credentials.Erased && !g.HasPending()) != (kind == fault.Permanent) {
+				t.Errorf("%+v", g)
+			}
+			if n := w.counts.Of(credentials.MetricUnsaved); (n == 1) != (kind == fault.Permanent) {
+				t.Errorf("counted %d times", n)
+			}
+			if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 1 {
+				t.Errorf("announced %d times in the end", n)
+			}
+		})
+	}
+}
+
+// TestDamagedTokensHoldNoErasureUp: what the grant refers to cannot be read.
+func TestDamagedTokensHoldNoErasureUp(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	damaged := rewire(w.reconciler, func(s *credentials.TokenStore) { s.Vault = damagedVault{s.Vault} })
+	if err := damaged.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if g := w.grant(id); g.State != credentials.Erased || g.HasPending() || w.vault.Holds(g.Account) {
+		t.Errorf("%+v", g)
+	}
+	if n := w.counts.Of(credentials.MetricUnsaved); n != 1 {
+		t.Errorf("counted %d times", n)
+	}
+}
+
+// damagedVault holds parameters that are not token pairs.
+type damagedVault struct{ credentials.Vault }
+
+func (damagedVault) Tokens(context.Context, credentials.Account, int64, int64) (credentials.TokenPair, error) {
+	return credentials.TokenPair{}, fault.New(fault.Permanent, "something else")
+}
+
+func (damagedVault) Latest(context.Context, credentials.Account, int64) (credentials.TokenPair, int64, error) {
+	return credentials.TokenPair{}, 0, fault.New(fault.Permanent, "something else")
+}
+
+// TestConnectsThatCannotBeTakenHoldNothingUp: the grants table hangs for those
+// whose connects left their tokens in the vault.
+func TestConnectsThatCannotBeTakenHoldNothingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, strava.Settings{})
+		id := w.athlete(0)
+		generation := w.connected(id)
+		w.down("revoke")
+		if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+			t.Fatal(err)
+		}
+		w.strava.ClearFaults()
+		for i := range int64(200) {
+			if err := w.vault.SaveReceived(t.Context(), credentials.Received{Account: credentials.Athlete(1000 + i), ReceivedAt: i}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.clock.Advance(2 * 24 * time.Hour)
+		hanging := rewire(w.reconciler, func(s *credentials.TokenStore) { s.Grants = hangsForOthers{s.Grants, id} })
+		ctx, cancel := context.WithTimeout(t.Context(), 238*time.Second)
+		defer cancel()
+		if err := hanging.Reconcile(ctx); !fault.Is(err, fault.Transient) {
+			t.Errorf("got %v", err)
+		}
+		if n := w.counts.Of(credentials.MetricOverdue); n != 1 {
+			t.Errorf("%d overdue", n)
+		}
+		if w.grant(id).State != credentials.Erased {
+			t.Error("held up")
+		}
+	})
+}
+
+// hangsForOthers is a grants table that takes writes for one athlete only.
+type hangsForOthers struct {
+	credentials.Grants
+	id int64
+}
+
+func (h hangsForOthers) Update(ctx context.Context, account credentials.Account, change func(*credentials.Grant) error) (credentials.Grant, error) {
+	if account != credentials.Athlete(h.id) {
+		<-ctx.Done()
+		return credentials.Grant{}, fault.New(fault.Transient, "hangs")
+	}
+	return h.Grants.Update(ctx, account, change)
+}
+
+// TestADamagedConnectHoldsNoOtherUp: one of the parameters that connects left
+// cannot be read.
+func TestADamagedConnectHoldsNoOtherUp(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	connect := *w.connect
+	connect.Grants = noUpdates{connect.Grants}
+	if _, err := connect.Finish(t.Context(), w.consent(id, "")); err == nil {
+		t.Fatal("no error")
+	}
+	damaged := rewire(w.reconciler, func(s *credentials.TokenStore) { s.Vault = oneDamaged{s.Vault} })
+	for range 2 {
+		if err := damaged.Reconcile(t.Context()); !fault.Is(err, fault.Permanent) {
+			t.Errorf("got %v", err)
+		}
+		w.clock.Advance(5 * time.Minute)
+	}
+	w.mustAnswer(id, w.grant(id).Generation)
+}
+
+// oneDamaged is a vault with a parameter that is not a pair of a connect.
+type oneDamaged struct{ credentials.Vault }
+
+func (v oneDamaged) Received(ctx context.Context, provider string) ([]credentials.Received, error) {
+	received, err := v.Vault.Received(ctx, provider)
+	if err == nil {
+		err = fault.New(fault.Permanent, "something else")
+	}
+	return received, err
+}
+
+// TestAConnectThatCannotBeTakenHoldsNoOtherUp: two connects left their tokens in
+// the vault, and the grants table hangs for the athlete whose turn is first.
+func TestAConnectThatCannotBeTakenHoldsNoOtherUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, strava.Settings{})
+		connect := *w.connect
+		connect.Grants = noUpdates{connect.Grants}
+		for i := range 2 {
+			if _, err := connect.Finish(t.Context(), w.consent(w.athlete(i), "")); err == nil {
+				t.Fatal("no error")
+			}
+		}
+		id := w.athlete(1)
+		hanging := rewire(w.reconciler, func(s *credentials.TokenStore) { s.Grants = hangsForOthers{s.Grants, id} })
+		if err := hanging.Reconcile(t.Context()); !fault.Is(err, fault.Transient) {
+			t.Errorf("got %v", err)
+		}
+		w.settle()
+		w.mustAnswer(id, w.grant(id).Generation)
+	})
 }

@@ -175,7 +175,7 @@ func (t *Tokens) otherPair(ctx context.Context, seen Grant, refused TokenPair) (
 	if err != nil {
 		return TokenRef{}, err
 	}
-	if version != 0 && !left.Refresh.Equal(refused.Refresh) && !left.IssuedAt.Before(refused.IssuedAt) {
+	if version != 0 && !left.Refresh.Equal(refused.Refresh) && !left.IssuedAt.Before(refused.IssuedAt.Add(-clockSkew)) {
 		return TokenRef{Generation: seen.Generation, Version: version}, nil
 	}
 	for _, spare := range slices.Backward(seen.Spares) {

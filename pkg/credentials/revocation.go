@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
@@ -29,7 +30,7 @@ type Revocation struct {
 // that. After a new authorization the old tokens have been replaced, and what
 // was gathered under the old one is still to be erased.
 func (r *Revocation) complete(ctx context.Context, grant Grant) error {
-	if err := r.announceRevocations(ctx, grant); err != nil {
+	if _, err := r.announceRevocations(ctx, grant); err != nil {
 		return err
 	}
 	// Neither waits for the other: Strava may be down for days.
@@ -80,8 +81,9 @@ func (r *Revocation) endSessions(ctx context.Context, grant Grant) error {
 	return nil
 }
 
-// announceRevocations opens the erasures and publishes AuthorizationRevoked.
-func (r *Revocation) announceRevocations(ctx context.Context, grant Grant) error {
+// announceRevocations opens the erasures and publishes AuthorizationRevoked. It
+// returns the grant as it is then.
+func (r *Revocation) announceRevocations(ctx context.Context, grant Grant) (Grant, error) {
 	parts := []string{PartCredentials}
 	athleteID, gathered := grant.Account.AthleteID()
 	if gathered {
@@ -93,7 +95,7 @@ func (r *Revocation) announceRevocations(ctx context.Context, grant Grant) error
 			continue
 		}
 		if err := r.Receipts.open(ctx, p.Receipt, p.RequestedAt, parts); err != nil {
-			return err
+			return Grant{}, err
 		}
 		announced = true
 		if !gathered {
@@ -103,22 +105,22 @@ func (r *Revocation) announceRevocations(ctx context.Context, grant Grant) error
 			AthleteID: athleteID, Generation: p.Generation, Receipt: p.Receipt, Reason: p.Reason,
 		}))
 		if err != nil {
-			return fmt.Errorf("announce the revocation: %w", err)
+			return Grant{}, fmt.Errorf("announce the revocation: %w", err)
 		}
 	}
 	if !announced {
-		return nil
+		return grant, nil
 	}
-	_, err := r.update(ctx, grant.Account, func(g *Grant) error {
+	after, err := r.update(ctx, grant.Account, func(g *Grant) error {
 		for i := range g.Revocations {
 			g.Revocations[i].Announced = g.Revocations[i].Announced || grant.isRevoking(g.Revocations[i].Receipt)
 		}
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("note the announced revocation: %w", err)
+		return Grant{}, fmt.Errorf("note the announced revocation: %w", err)
 	}
-	return nil
+	return after, nil
 }
 
 // drop revokes the tokens at Strava and then deletes them, holding the lease.
@@ -154,7 +156,14 @@ func (r *Revocation) dropAs(ctx context.Context, owner string, grant Grant) erro
 			return err
 		}
 	}
-	_, err := r.update(ctx, grant.Account, func(g *Grant) error { return g.dropTokens(owner, grant) })
+	_, err := r.update(ctx, grant.Account, func(g *Grant) error {
+		err := g.dropTokens(owner, grant)
+		if err != nil && g.inForce() {
+			// The athlete has connected since. The new tokens may be revoked, too.
+			return g.claim(event.Meta{}, r.Minter.Now())
+		}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("note the deleted tokens: %w", err)
 	}
@@ -184,18 +193,22 @@ func (r *Revocation) revokeAll(ctx context.Context, grant Grant) error {
 			continue
 		}
 		pair, err := r.read(ctx, grant.Account, ref)
-		if err == nil {
+		switch {
+		case err == nil:
 			add(pair)
-		} else if !fault.Is(err, fault.NotFound) {
+		case fault.Is(err, fault.Permanent):
+			// To wait would keep the receipt back for good.
+			r.Metrics.Count(string(MetricUnsaved), 1)
+		case !fault.Is(err, fault.NotFound):
 			return fmt.Errorf("read tokens: %w", err)
 		}
 	}
 	for _, generation := range grant.stored() {
 		left, version, err := r.latest(ctx, grant.Account, generation)
-		if err != nil {
+		if err != nil && !fault.Is(err, fault.Permanent) {
 			return fmt.Errorf("read the latest tokens: %w", err)
 		}
-		if version != 0 {
+		if err == nil && version != 0 {
 			add(left)
 		}
 	}

@@ -2,12 +2,14 @@ package credentials_test
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
@@ -349,5 +351,263 @@ func TestARevocationCutOffAnywhereIsCompletedLater(t *testing.T) {
 				t.Fatalf("only %d steps were cut", steps)
 			}
 		})
+	}
+}
+
+// TestLeavingAfterAnUnfinishedSignInEndsThatToo: what the athlete asked for last
+// counts.
+func TestLeavingAfterAnUnfinishedSignInEndsThatToo(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(time.Minute)
+	w.killedAt(id, "after writing the grant")
+	w.clock.Advance(10 * time.Second)
+	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	w.mustBeErased(id, "left after an unfinished sign-in")
+}
+
+// TestACopyInTheVaultRevivesNothing: the vault took the pair of a connect late,
+// beside the grant, and the athlete has left since. While Strava cannot be asked,
+// nothing else shows that the authorization has ended.
+func TestACopyInTheVaultRevivesNothing(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	g := w.grant(id)
+	pair, _, err := w.vault.Latest(t.Context(), g.Account, g.Generation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Advance(2 * time.Minute)
+	w.left(id, generation)
+	if err := w.vault.SaveReceived(t.Context(), credentials.Received{Account: g.Account, ReceivedAt: g.Generation, Scopes: g.Scopes, Tokens: pair}); err != nil {
+		t.Fatal(err)
+	}
+	w.down("any")
+	w.settle()
+	w.settle()
+	if n := len(eventtest.Facts[credentialsv1.AthleteAuthorized](w.bus)); n != 1 {
+		t.Errorf("authorized %d times", n)
+	}
+	if g := w.grant(id); g.State != credentials.Erased {
+		t.Errorf("revived: %+v", g)
+	}
+	w.strava.ClearFaults()
+	w.settle()
+	w.settle()
+	w.mustBeErased(id, "in the end")
+}
+
+// TestLeavingWithAConnectInTheVault: the only trace of the athlete's latest
+// authorization is in the vault.
+func TestLeavingWithAConnectInTheVault(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.loseAnswer(id, generation)
+	connect := *w.connect
+	connect.Grants = noUpdates{connect.Grants}
+	if _, err := connect.Finish(t.Context(), w.consent(id, "")); err == nil {
+		t.Fatal("no error")
+	}
+	w.clock.Advance(time.Minute)
+	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		w.settle()
+	}
+	w.mustBeErased(id, "left")
+}
+
+// killedAt has a connect of the athlete be killed at a point.
+func (w *world) killedAt(id int64, at string) {
+	w.t.Helper()
+	cb := w.consent(id, "")
+	defer func() {
+		if _, ok := recover().(killed); !ok {
+			w.t.Fatalf("the connect was not killed %s", at)
+		}
+	}()
+	_, _ = probe(func(point string) {
+		if point == at {
+			panic(killed{})
+		}
+	}).watchConnect(*w.connect).Finish(w.t.Context(), cb)
+}
+
+// loseAnswer has the grant degrade although Strava still counts the athlete: a
+// refresh was killed with Strava's answer in hand.
+func (w *world) loseAnswer(id, generation int64) {
+	w.t.Helper()
+	w.clock.Advance(7 * time.Hour)
+	func() {
+		defer func() { _ = recover() }()
+		w.by(probe(func(point string) {
+			if point == "after asking Strava" {
+				panic(killed{})
+			}
+		}).watch(w.process(w.patient)), id, generation)
+	}()
+	w.clock.Advance(2 * time.Minute)
+	if o := w.by(w.process(w.patient), id, generation).Outcome; o != credentialsv1.OutcomeDegraded {
+		w.t.Fatalf("outcome %s", o)
+	}
+}
+
+// noUpdates is a grants table that takes no writes.
+type noUpdates struct{ credentials.Grants }
+
+func (noUpdates) Update(context.Context, credentials.Account, func(*credentials.Grant) error) (credentials.Grant, error) {
+	return credentials.Grant{}, fault.New(fault.Transient, "throttled")
+}
+
+// TestRestoringDoesNotOutrunALeave: Strava's answer to a refresh that outlived its
+// lease restores a degraded grant, while the athlete's request to leave is on
+// its way.
+func TestRestoringDoesNotOutrunALeave(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(7 * time.Hour)
+	var requested time.Time
+	w.by(probe(func(point string) {
+		if point == "after asking Strava" && requested.IsZero() {
+			requested = w.clock.Now()
+			w.clock.Advance(61 * time.Second) // The lease is over.
+			w.by(w.process(w.patient), id, generation)
+			if s := w.grant(id).State; s != credentials.Degraded {
+				t.Fatalf("state %s", s)
+			}
+			requested = w.clock.Now()
+			w.clock.Advance(2 * time.Second)
+		}
+	}).watch(w.process(w.patient)), id, generation)
+	if s := w.grant(id).State; s != credentials.Active {
+		t.Fatalf("state %s", s)
+	}
+	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", requested); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	w.mustBeErased(id, "left")
+}
+
+// TestALostAnswerBesideASignInIsNoProof: Strava gives a sign-in the present refresh
+// token, and a refresh in flight, which is then killed, replaces it. That the
+// sign-in's pair is refused says nothing about the athlete.
+func TestALostAnswerBesideASignInIsNoProof(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: strava.RotateNever})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(7 * time.Hour)
+	func() {
+		defer func() { _ = recover() }()
+		w.by(probe(func(p string) {
+			switch p {
+			case "before asking Strava":
+				w.clock.Advance(time.Second)
+				if _, err := w.connect.Finish(t.Context(), w.consent(id, "")); err != nil {
+					t.Fatal(err)
+				}
+				if err := w.strava.UpdateSettings(func(s *strava.Settings) { s.Rotation = strava.RotateAlways }); err != nil {
+					t.Fatal(err)
+				}
+			case "after asking Strava":
+				panic(killed{})
+			}
+		}).watch(w.process(w.patient)), id, generation)
+	}()
+	w.clock.Advance(7 * time.Hour)
+	if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+		t.Fatal(err)
+	}
+	if g := w.grant(id); g.State != credentials.Degraded {
+		t.Errorf("ended without proof: %+v, at Strava %v", g, w.strava.Athletes()[0].Connected)
+	}
+}
+
+// TestALaterRequestIsNotCompletedWithAnEarlierOne: the athlete asks to leave again
+// at every step of the first leave's completion. Each receipt is confirmed, and
+// each end announced.
+func TestALaterRequestIsNotCompletedWithAnEarlierOne(t *testing.T) {
+	for step := 0; ; step++ {
+		w := newWorld(t, strava.Settings{})
+		id := w.athlete(0)
+		generation := w.connected(id)
+		n, point := 0, ""
+		left := probe(func(p string) {
+			if n++; n == step+1 {
+				point = p
+				if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "second", w.clock.Now()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}).watchReconciler(w.reconciler)
+		if err := left.Left(t.Context(), cause(), credentials.Athlete(id), generation, "first", w.clock.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if point == "" {
+			break
+		}
+		w.settle()
+		w.mustBeErased(id, point)
+		for _, receipt := range []string{"first", "second"} {
+			e, err := w.store.Confirm(t.Context(), receipt, credentials.PartActivity, w.clock.Now())
+			if _, done := e.Confirmed[credentials.PartCredentials]; err != nil || !done {
+				t.Errorf("%s: %s is %+v, %v", point, receipt, e, err)
+			}
+		}
+	}
+}
+
+// TestTheOlderWayKilledAnywhere: ending an authorization by a dead access token
+// takes a refresh first. Killed at any point but between Strava's answer and the
+// first write, it is taken up again.
+func TestTheOlderWayKilledAnywhere(t *testing.T) {
+	var lost []string
+	for step := 0; ; step++ {
+		w := newWorld(t, strava.Settings{Rotation: strava.RotateAlways})
+		w.use(settings.RevocationDeauthorize)
+		id := w.athlete(0)
+		generation := w.connected(id)
+		w.clock.Advance(7 * time.Hour)
+		n, point := 0, ""
+		func() {
+			defer func() {
+				if p := recover(); p != nil && p != (killed{}) {
+					panic(p)
+				}
+			}()
+			_ = probe(func(p string) {
+				if n++; n == step+1 {
+					point = p
+					panic(killed{})
+				}
+			}).watchReconciler(w.reconciler).Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
+		}()
+		if point == "" {
+			break
+		}
+		if _, err := w.store.Confirm(t.Context(), "receipt", credentials.PartActivity, w.clock.Now()); err != nil {
+			// Nothing was written, so the queue delivers the request again.
+			if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.settle()
+		w.settle()
+		if w.atStrava(0) {
+			lost = append(lost, point)
+			continue
+		}
+		w.mustBeErased(id, point)
+	}
+	if want := []string{"after asking Strava", "before writing the grant"}; !slices.Equal(lost, want) {
+		t.Errorf("lost when killed %q, want %q", lost, want)
 	}
 }

@@ -10,10 +10,13 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/provider"
+	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/secret"
 	"github.com/paceline/paceline/test/strava"
 )
 
@@ -405,8 +408,8 @@ func TestAPairThatTheVaultRefusesIsSealedAndAdopted(t *testing.T) {
 			t.Fatalf("outcome %s", res.Outcome)
 		}
 	}
-	if g := w.grant(id); g.Tokens.Sealed == nil {
-		t.Fatal("nothing is sealed")
+	if g := w.grant(id); g.Tokens.Sealed == nil || g.Lease.Owner != "" {
+		t.Fatalf("nothing is sealed, or a lease is left: %+v", g)
 	}
 	if n := w.counts.Of(credentials.MetricSealed); n != 1 {
 		t.Errorf("counted %d times", n)
@@ -782,5 +785,280 @@ func TestStoreCallsOfAWarmProcess(t *testing.T) {
 	}
 	if n := w.strava.Counters().Total(strava.EndpointRefresh, id); n < 4 || n > 5 {
 		t.Errorf("%d refreshes", n)
+	}
+}
+
+// TestAPairLeftByAProcessWhoseClockIsBehindIsFound: a refresh that was cut off
+// left the valid pair in the vault. By the clocks of the two processes it is older
+// than the one that Strava refuses.
+func TestAPairLeftByAProcessWhoseClockIsBehindIsFound(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(7 * time.Hour)
+	ahead := w.process(w.patient)
+	ahead.OAuth = skewedOAuth{ahead.OAuth, 30 * time.Second}
+	w.by(ahead, id, generation)
+	g := w.grant(id)
+	pair, err := w.vault.Tokens(t.Context(), g.Account, g.Generation, g.Tokens.Version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Advance(5 * time.Second)
+	if err := w.strava.SetTokenLife(id, -time.Second); err != nil {
+		t.Fatal(err)
+	}
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = probe(func(p string) {
+			if p == "after saving tokens" {
+				panic(killed{})
+			}
+		}).watch(w.process(w.patient)).Pair(t.Context(), g.Account, generation, pair)
+	}()
+	w.clock.Advance(2 * time.Minute)
+	if _, err := w.process(w.patient).Pair(t.Context(), g.Account, generation, pair); err != nil {
+		t.Errorf("%v; %+v", err, w.grant(id))
+	}
+}
+
+// skewedOAuth is of a process whose clock is ahead.
+type skewedOAuth struct {
+	credentials.OAuth
+	by time.Duration
+}
+
+func (s skewedOAuth) Refresh(ctx context.Context, app credentials.App, r secret.String) (credentials.TokenPair, error) {
+	p, err := s.OAuth.Refresh(ctx, app, r)
+	p.IssuedAt, p.ExpiresAt = p.IssuedAt.Add(s.by), p.ExpiresAt.Add(s.by)
+	return p, err
+}
+
+// TestALostCommitIsRecognized: the grants table writes the new pair and loses its
+// answer, with a vault that works and with one that refuses. Nothing is written
+// twice.
+func TestALostCommitIsRecognized(t *testing.T) {
+	for _, works := range []bool{true, false} {
+		w := newWorld(t, strava.Settings{Rotation: strava.RotateAlways})
+		id := w.athlete(0)
+		generation := w.connected(id)
+		w.clock.Advance(7 * time.Hour)
+		process := w.process(w.patient)
+		if !works {
+			process.Vault = failing{process.Vault}
+		}
+		losing := &losesOnce{Grants: process.Grants}
+		process.Grants = losing
+		res := w.by(probe(func(p string) {
+			if p == "after asking Strava" {
+				losing.armed = true
+			}
+		}).watch(process), id, generation)
+		if g := w.grant(id); res.Outcome != credentialsv1.OutcomeAnswered || losing.armed || len(g.Spares) > 0 || g.HasPending() {
+			t.Errorf("the vault works %v: %s, %+v", works, res.Outcome, g)
+		}
+	}
+}
+
+// losesOnce is a grants table that loses its answer to one write.
+type losesOnce struct {
+	credentials.Grants
+	armed bool
+}
+
+func (l *losesOnce) Update(ctx context.Context, account credentials.Account, change func(*credentials.Grant) error) (credentials.Grant, error) {
+	g, err := l.Grants.Update(ctx, account, change)
+	if err == nil && l.armed {
+		l.armed = false
+		return credentials.Grant{}, fault.New(fault.Transient, "timeout")
+	}
+	return g, err
+}
+
+// TestTheSamePairIsNotWrittenAgain: with more than an hour left, Strava hands out
+// the pair that we have.
+func TestTheSamePairIsNotWrittenAgain(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: strava.RotateNever})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	before := w.grant(id)
+	w.clock.Advance(time.Hour)
+	if err := w.tokens.VerifyAuthorization(t.Context(), credentials.Athlete(id), generation); err != nil {
+		t.Fatal(err)
+	}
+	if g := w.grant(id); g.Tokens.Version != before.Tokens.Version || g.Tokens.Generation != before.Tokens.Generation {
+		t.Errorf("refers to %+v, before to %+v", g.Tokens, before.Tokens)
+	}
+	if _, version, err := w.vault.Latest(t.Context(), credentials.Athlete(id), generation); err != nil || version != before.Tokens.Version {
+		t.Errorf("version %d, %v", version, err)
+	}
+}
+
+// TestARefusalIsNoEndWhileASpareCannotBeRead: two connects crossed, and the pair
+// that came into force is not the valid one. SSM refuses to read the other one when
+// Strava refuses it.
+func TestARefusalIsNoEndWhileASpareCannotBeRead(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: strava.RotateAlways})
+	id := w.athlete(0)
+	generation := w.crossed(id)
+	w.clock.Advance(7 * time.Hour)
+	process := w.process(w.patient)
+	process.Vault = unreadable{process.Vault, w.grant(id).Spares[0].Generation}
+	if res := w.by(process, id, generation); res.Outcome != credentialsv1.OutcomeFailed {
+		t.Errorf("while SSM refuses: %s", res.Outcome)
+	}
+	w.mustAnswer(id, w.grant(id).Generation)
+}
+
+// crossed connects an athlete twice at once. Strava's later answer, the valid
+// pair, stays a spare.
+func (w *world) crossed(id int64) (generation int64) {
+	w.t.Helper()
+	first, second := w.consent(id, ""), w.consent(id, "")
+	_, err := probe(func(p string) {
+		if p == "after exchanging the code" {
+			if _, err := w.connect.Finish(w.t.Context(), second); err != nil {
+				w.t.Fatal(err)
+			}
+			w.clock.Advance(time.Millisecond)
+		}
+	}).watchConnect(*w.connect).Finish(w.t.Context(), first)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return w.grant(id).Generation
+}
+
+// TestARefusalMeetsASignIn: a sign-in adds its pair after the refresh that Strava
+// refused has looked for another pair.
+func TestARefusalMeetsASignIn(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: strava.RotateAlways})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(7 * time.Hour)
+	cb := w.consent(id, "")
+	asked, added := false, false
+	connect := probe(func(p string) {
+		if p == "after exchanging the code" {
+			w.by(probe(func(p string) {
+				asked = asked || p == "after asking Strava"
+				if p == "before writing the grant" && asked && !added {
+					added = true
+					w.killedAt(id, "after writing the grant")
+				}
+			}).watch(w.process(w.patient)), id, generation)
+		}
+	}).watchConnect(*w.connect)
+	if _, err := connect.Finish(t.Context(), cb); err != nil {
+		t.Fatal(err)
+	}
+	if !added {
+		t.Fatal("the refresh was not refused")
+	}
+	if n := w.counts.Of(credentials.MetricDegraded); n != 0 {
+		t.Errorf("degraded %d times", n)
+	}
+}
+
+// unreadable is a vault that cannot read one generation's tokens.
+type unreadable struct {
+	credentials.Vault
+	generation int64
+}
+
+func (u unreadable) Tokens(ctx context.Context, account credentials.Account, generation, version int64) (credentials.TokenPair, error) {
+	if generation == u.generation {
+		return credentials.TokenPair{}, fault.New(fault.Transient, "throttled")
+	}
+	return u.Vault.Tokens(ctx, account, generation, version)
+}
+
+// TestAnAnswerThatWasLostCastsDoubt: Strava replaced the refresh token, and its
+// answer came too late. The refusal that follows does not prove a claim.
+func TestAnAnswerThatWasLostCastsDoubt(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: strava.RotateAlways})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(7 * time.Hour)
+	late := w.process(w.patient)
+	late.OAuth = provider.NewOAuth(w.slow("/oauth/token"), provider.Strava("http://strava.test/oauth", settings.RevocationRevoke), w.clock.Now)
+	w.by(late, id, generation)
+	if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+		t.Fatal(err)
+	}
+	if g := w.grant(id); g.State != credentials.Degraded || !g.Doubt {
+		t.Errorf("%+v", g)
+	}
+}
+
+// TestAVersionThatIsWrittenTooLateIsDeleted: while a refresh is held up, a sign-in
+// and another refresh make its parameter useless, which is deleted, and written
+// again by the one that was held up.
+func TestAVersionThatIsWrittenTooLateIsDeleted(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: strava.RotateNever})
+	id := w.athlete(0)
+	first := w.connected(id)
+	w.clock.Advance(7 * time.Hour)
+	second := int64(0)
+	w.by(probe(func(p string) {
+		if p == "before saving tokens" && second == 0 {
+			second = w.connected(id)
+			if err := w.tokens.VerifyAuthorization(t.Context(), credentials.Athlete(id), second); err != nil {
+				t.Fatal(err)
+			}
+			w.settle()
+			if held := w.held(id); !slices.Equal(held, []int64{second}) {
+				t.Fatalf("held %v", held)
+			}
+		}
+	}).watch(w.process(w.patient)), id, first)
+	w.settle()
+	if held := w.held(id); second == 0 || !slices.Equal(held, []int64{second}) {
+		t.Errorf("held %v", held)
+	}
+}
+
+// TestACallerWhoGivesUpLeavesNoLease: a refresh fails after its caller has given
+// up. Others need not wait for the end of its lease.
+func TestACallerWhoGivesUpLeavesNoLease(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.clock.Advance(7 * time.Hour)
+	w.down("refresh")
+	ctx, giveUp := context.WithCancel(t.Context())
+	process := probe(func(p string) {
+		if p == "after asking Strava" {
+			giveUp()
+		}
+	}).watch(w.process(w.patient))
+	process.Grants = cancellableGrants{process.Grants}
+	if _, err := process.Pair(ctx, credentials.Athlete(id), generation, credentials.TokenPair{}); err == nil {
+		t.Error("no error")
+	}
+	if g := w.grant(id); g.Lease.Owner != "" {
+		t.Errorf("%+v", g.Lease)
+	}
+}
+
+// TestAnAnnouncementDoesNotStandForALaterSignIn: while a sign-in is announced, the
+// next one comes into force and is killed before it is announced itself.
+func TestAnAnnouncementDoesNotStandForALaterSignIn(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	once := false
+	connect := probe(func(p string) {
+		if p == "after publishing" && !once {
+			once = true
+			w.killedAt(id, "before publishing")
+		}
+	}).watchConnect(*w.connect)
+	if _, err := connect.Finish(t.Context(), w.consent(id, "")); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	told := eventtest.Facts[credentialsv1.AthleteAuthorized](w.bus)
+	if len(told) != 2 || told[1].Generation != w.grant(id).Generation {
+		t.Errorf("announced %+v, in force is %d", told, w.grant(id).Generation)
 	}
 }

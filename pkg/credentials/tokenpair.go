@@ -57,6 +57,8 @@ type Spare struct {
 // Received is a pair of a connect that could not be written to the grant.
 type Received struct {
 	Account Account
+	// ID tells the account's connects apart.
+	ID string
 	// ReceivedAt is when Strava issued the pair, in Unix milliseconds.
 	ReceivedAt int64
 	Scopes     []string

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -45,7 +46,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 				{TokenRef: credentials.TokenRef{Generation: 3, Version: 2}, ReceivedAt: 8},
 			},
 			Obsolete: []int64{1, 2}, Doubt: true,
-			Lease: credentials.Lease{Owner: "me", Until: at}, RevokedAt: at, Unannounced: true,
+			Lease: credentials.Lease{Owner: "me", Until: at}, RevokedAt: at, LeftAt: at.Add(-time.Minute), Unannounced: true,
 			Claim:          credentials.Claim{ClaimedAt: at, Cause: event.Meta{ID: "1", CorrelationID: "2"}, CheckAt: at.Add(time.Hour)},
 			ClaimCheckedAt: at.Add(-time.Hour),
 			Revocations: []credentials.PendingRevocation{
@@ -487,11 +488,11 @@ func RunVault(t *testing.T, newVault func(t *testing.T) credentials.Vault) {
 
 	t.Run("pairs of connects are stored until they are dropped", func(t *testing.T) {
 		v := newVault(t)
-		received := func(account credentials.Account, at int64) credentials.Received {
-			return credentials.Received{Account: account, ReceivedAt: at, Scopes: []string{"read", "activity:read"}, Tokens: pair(account.ID)}
+		received := func(account credentials.Account, id string) credentials.Received {
+			return credentials.Received{Account: account, ID: id, ReceivedAt: 5, Scopes: []string{"read", "activity:read"}, Tokens: pair(account.ID)}
 		}
-		one, two := received(credentials.Athlete(7), 5), received(credentials.Athlete(7), 6)
-		for _, r := range []credentials.Received{one, one, two, received(credentials.Account{Provider: "other", ID: "X"}, 5)} {
+		one, two := received(credentials.Athlete(7), "A"), received(credentials.Athlete(7), "B")
+		for _, r := range []credentials.Received{one, one, two, received(credentials.Account{Provider: "other", ID: "X"}, "A")} {
 			if err := v.SaveReceived(t.Context(), r); err != nil {
 				t.Fatal(err)
 			}
@@ -502,13 +503,13 @@ func RunVault(t *testing.T, newVault func(t *testing.T) credentials.Vault) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			slices.SortFunc(got, func(a, b credentials.Received) int { return int(a.ReceivedAt - b.ReceivedAt) })
+			slices.SortFunc(got, func(a, b credentials.Received) int { return strings.Compare(a.ID, b.ID) })
 			if len(got) != len(want) {
 				t.Fatalf("%d pairs, want %d", len(got), len(want))
 			}
 			for i := range want {
 				same(t, got[i].Tokens, want[i].Tokens)
-				if got[i].Account != want[i].Account || got[i].ReceivedAt != want[i].ReceivedAt || !slices.Equal(got[i].Scopes, want[i].Scopes) {
+				if got[i].Account != want[i].Account || got[i].ID != want[i].ID || got[i].ReceivedAt != want[i].ReceivedAt || !slices.Equal(got[i].Scopes, want[i].Scopes) {
 					t.Errorf("got %+v, want %+v", got[i], want[i])
 				}
 			}

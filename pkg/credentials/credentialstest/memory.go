@@ -312,7 +312,7 @@ func (v *Vault) DropReceived(_ context.Context, r credentials.Received) error {
 
 func same(r credentials.Received) func(credentials.Received) bool {
 	return func(other credentials.Received) bool {
-		return other.Account == r.Account && other.ReceivedAt == r.ReceivedAt
+		return other.Account == r.Account && other.ID == r.ID
 	}
 }
 

@@ -48,6 +48,7 @@ type grantItem struct {
 	LeaseUntil int64       `dynamodbav:"lease_until,omitempty"` // Unix ms
 	Doubt      bool        `dynamodbav:"doubt,omitempty"`
 	RevokedAt  int64       `dynamodbav:"revoked_at,omitempty"` // Unix ms
+	LeftAt     int64       `dynamodbav:"left_at,omitempty"`    // Unix ms
 
 	Unannounced    bool             `dynamodbav:"unannounced,omitempty"`
 	Claim          *claimItem       `dynamodbav:"claim,omitempty"`
@@ -117,6 +118,7 @@ func toItem(g credentials.Grant, revision int64) grantItem {
 		Obsolete:       g.Obsolete,
 		Doubt:          g.Doubt,
 		RevokedAt:      toMilli(g.RevokedAt),
+		LeftAt:         toMilli(g.LeftAt),
 		Unannounced:    g.Unannounced,
 		ClaimCheckedAt: toMilli(g.ClaimCheckedAt),
 		LeaseOwner:     g.Lease.Owner,
@@ -178,6 +180,7 @@ func (i grantItem) grant() credentials.Grant {
 		Obsolete:       i.Obsolete,
 		Doubt:          i.Doubt,
 		RevokedAt:      fromMilli(i.RevokedAt),
+		LeftAt:         fromMilli(i.LeftAt),
 		Unannounced:    i.Unannounced,
 		ClaimCheckedAt: fromMilli(i.ClaimCheckedAt),
 	}

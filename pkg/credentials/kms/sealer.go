@@ -6,6 +6,7 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -80,7 +81,14 @@ func (s *Sealer) Open(ctx context.Context, account credentials.Account, sealed [
 	key, err := s.client.Decrypt(ctx, &kms.DecryptInput{
 		KeyId: aws.String(s.keyID), CiphertextBlob: e.Key, EncryptionContext: encryptionContext(account.Provider),
 	})
-	if err != nil {
+	var (
+		damaged  *types.InvalidCiphertextException
+		otherKey *types.IncorrectKeyException
+	)
+	switch {
+	case errors.As(err, &damaged), errors.As(err, &otherKey):
+		return credentials.TokenPair{}, fault.New(fault.Permanent, "decrypt data key: %w", err)
+	case err != nil:
 		return credentials.TokenPair{}, fault.New(fault.Transient, "decrypt data key: %w", err)
 	}
 	gcm, err := newGCM(key.Plaintext)

@@ -68,11 +68,12 @@ func (t tokensValue) pair() credentials.TokenPair {
 	}
 }
 
-// receivedValue is the plain text of <path>/received/<provider>/<id>/<time>,
-// where the time is when Strava issued the pair, in Unix milliseconds.
+// receivedValue is the plain text of
+// <path>/received/<provider>/<account's id>/<id>.
 type receivedValue struct {
 	tokensValue
 	AccountID  string   `json:"account_id"`
+	ID         string   `json:"id"`
 	ReceivedAt int64    `json:"received_at"` // Unix ms
 	Scopes     []string `json:"scopes"`
 }
@@ -86,7 +87,7 @@ func (v *Vault) tokensName(account credentials.Account, generation int64) string
 func (v *Vault) receivedPath(provider string) string { return v.path + "/received/" + provider }
 
 func (v *Vault) receivedName(r credentials.Received) string {
-	return v.receivedPath(r.Account.Provider) + "/" + r.Account.ID + "/" + strconv.FormatInt(r.ReceivedAt, 10)
+	return v.receivedPath(r.Account.Provider) + "/" + r.Account.ID + "/" + r.ID
 }
 
 // App implements [credentials.Vault].
@@ -153,7 +154,7 @@ func (v *Vault) DropTokens(ctx context.Context, account credentials.Account, gen
 
 // SaveReceived implements [credentials.Vault].
 func (v *Vault) SaveReceived(ctx context.Context, r credentials.Received) error {
-	_, err := v.put(ctx, v.receivedName(r), receivedValue{toValue(r.Tokens), r.Account.ID, r.ReceivedAt, r.Scopes})
+	_, err := v.put(ctx, v.receivedName(r), receivedValue{toValue(r.Tokens), r.Account.ID, r.ID, r.ReceivedAt, r.Scopes})
 	return err
 }
 
@@ -162,23 +163,28 @@ func (v *Vault) Received(ctx context.Context, provider string) ([]credentials.Re
 	pages := ssm.NewGetParametersByPathPaginator(v.client, &ssm.GetParametersByPathInput{
 		Path: aws.String(v.receivedPath(provider)), Recursive: aws.Bool(true), WithDecryption: aws.Bool(true),
 	})
-	var received []credentials.Received
+	var (
+		received []credentials.Received
+		damaged  error
+	)
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, fault.New(fault.Transient, "get parameters by path: %w", err)
+			return received, fault.New(fault.Transient, "get parameters by path: %w", err)
 		}
 		for _, p := range page.Parameters {
 			var r receivedValue
 			if json.Unmarshal([]byte(aws.ToString(p.Value)), &r) != nil {
-				return nil, fault.New(fault.Permanent, "parameter %s holds something else than expected", aws.ToString(p.Name))
+				damaged = fault.New(fault.Permanent, "parameter %s holds something else than expected", aws.ToString(p.Name))
+				continue
 			}
 			received = append(received, credentials.Received{
-				Account: credentials.Account{Provider: provider, ID: r.AccountID}, ReceivedAt: r.ReceivedAt, Scopes: r.Scopes, Tokens: r.pair(),
+				Account: credentials.Account{Provider: provider, ID: r.AccountID}, ID: r.ID,
+				ReceivedAt: r.ReceivedAt, Scopes: r.Scopes, Tokens: r.pair(),
 			})
 		}
 	}
-	return received, nil
+	return received, damaged
 }
 
 // DropReceived implements [credentials.Vault].
