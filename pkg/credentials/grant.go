@@ -525,7 +525,7 @@ func (g *Grant) erase() error {
 	if g.State != Revoked || len(g.Revocations) > 0 || g.Tokens.exists() {
 		return errOutdated
 	}
-	g.State, g.Scopes = Erased, nil
+	g.State, g.Since, g.Scopes, g.ClaimCheckedAt = Erased, 0, nil, time.Time{}
 	return nil
 }
 
