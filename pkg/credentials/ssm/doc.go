@@ -3,7 +3,7 @@
 //
 // Parameters: <path>/apps/<provider> for the registration with a provider,
 // <path>/accounts/<provider>/<id>/<generation> for an account's token pair, and
-// <path>/received/<provider>/<id>/<time> for the pair of a connect that could not
+// <path>/received/<provider>/<id>/<connect> for the pair of a connect that could not
 // be written to its grant. SSM numbers the versions of a parameter and keeps the
 // last hundred, so a write destroys nothing; see the package comment of
 // credentials for how that is used. The generation is part of the name because
