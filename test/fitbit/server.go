@@ -168,8 +168,7 @@ func refuse(status int, e apiError) answer {
 }
 
 // refuseOAuth refuses a token or a client. Fitbit's messages repeat the token
-// that they refuse (bodies as reported to NickHeiner/decomissioned-fitbit-export,
-// issue 18, and home-assistant/core, issue 141223).
+// that they refuse (a body as reported to home-assistant/core, issue 141223).
 func refuseOAuth(status int, kind, format string, args ...any) answer {
 	return refuse(status, apiError{Type: kind, Message: fmt.Sprintf(format, args...) +
 		". Visit https://dev.fitbit.com/docs/oauth2 for more information on the Fitbit Web API authorization process."})
