@@ -115,7 +115,7 @@ func TestTransitions(t *testing.T) {
 			},
 		},
 		"authorize": {
-			do: func(g *Grant) error { return g.authorize(connecting, now) },
+			do: func(g *Grant) error { return g.authorize(connecting, "receipt", now) },
 			want: map[string]outcome{
 				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Active, nil}, missing: {Active, nil},
 				"revoked": {Active, nil}, "erased": {Active, nil},
@@ -142,7 +142,7 @@ func TestTransitions(t *testing.T) {
 				if g.State == Revoked {
 					return nil // It is being revoked at Strava now.
 				}
-				return g.authorize(spare, now)
+				return g.authorize(spare, "receipt", now)
 			},
 			want: map[string]outcome{
 				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Active, nil}, missing: {Active, nil},
@@ -154,17 +154,17 @@ func TestTransitions(t *testing.T) {
 			do: func(g *Grant) error {
 				spare := connecting
 				spare.Sealed = []byte("completed before")
-				return g.authorize(spare, now)
+				return g.authorize(spare, "receipt", now)
 			},
 			want: outdated,
 		},
 		"authorize, by an older exchange": {
 			do: func(g *Grant) error {
 				if g.State == "" {
-					return g.authorize(connecting, now)
+					return g.authorize(connecting, "receipt", now)
 				}
 				g.Generation = 9
-				return g.authorize(connecting, now)
+				return g.authorize(connecting, "receipt", now)
 			},
 			want: map[string]outcome{
 				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Active, nil}, missing: {Active, nil},

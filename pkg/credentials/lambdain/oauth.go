@@ -75,7 +75,7 @@ func (o *OAuth) connect(ctx context.Context, req httpapi.Request) (httpapi.Respo
 			return o.full(ctx, credentials.NoPlaceHere), nil
 		}
 	}
-	started, err := o.Connect.Start(ctx)
+	started, err := o.Connect.Start(ctx, credentials.Owner{})
 	if err != nil {
 		o.Log.ErrorContext(ctx, "connect failed", "error", err.Error())
 		return toSite("strava_unavailable"), nil
