@@ -180,7 +180,7 @@ func (c *Connect) staleLink(ctx context.Context, athlete Account, provider strin
 		return Account{}, fmt.Errorf("read the linked grant: %w", err)
 	}
 	athleteID, _ := athlete.AthleteID()
-	if linked.linkedBy(Owner{athleteID, owner.Generation}) || len(linked.Revocations) > 0 {
+	if linked.linkedBy(Owner{athleteID, owner.Generation}) {
 		return Account{}, nil
 	}
 	return link.Account, nil

@@ -181,6 +181,9 @@ func TestLeavingEndsTheLinks(t *testing.T) {
 			if err := end(w); err != nil {
 				t.Fatal(err)
 			}
+			if links := w.athleteGrant(w.owner).Links; len(links) > 0 {
+				t.Errorf("links %+v", links)
+			}
 			if err := w.athletes.Reconcile(t.Context()); err != nil { // What the admin left to it.
 				t.Fatal(err)
 			}
@@ -385,6 +388,128 @@ func TestALinkNeedsItsAthlete(t *testing.T) {
 		}
 		w.settle()
 		w.mustBeErased(id, "afterwards")
+	}
+}
+
+// TestALinkThatItsAthleteDoesNotHaveIsRevoked: whatever led to it.
+func TestALinkThatItsAthleteDoesNotHaveIsRevoked(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	if _, err := w.store.Update(t.Context(), credentials.Athlete(w.owner), func(g *credentials.Grant) error {
+		g.Links = nil
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.store.Update(t.Context(), w.account(id), func(g *credentials.Grant) error {
+		g.Unannounced = true
+		g.Pending.Since = w.clock.Now()
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if res := w.forward(id, generation); res.Outcome != credentialsv1.OutcomeRevoked {
+		t.Errorf("outcome %s", res.Outcome)
+	}
+	w.settle()
+	w.mustBeErased(id, "afterwards")
+	if n := len(eventtest.Facts[credentialsv1.AccountLinked](w.bus)); n != 1 {
+		t.Errorf("announced %d times", n)
+	}
+}
+
+// TestALateEndSparesALaterLink: the athlete connects and links again before the
+// end of the earlier authorization is written to the linked account.
+func TestALateEndSparesALaterLink(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	id := w.athlete(0)
+	w.connected(id)
+	if _, err := w.admin.RevokeAthlete(t.Context(), w.owner); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Advance(time.Second)
+	w.asStrava(func() { w.connected(w.owner) })
+	generation := w.connected(id)
+	w.settle()
+	w.mustAnswer(id, generation)
+	if !w.linked(id) || !w.atSite(id) {
+		t.Error("the later link is gone")
+	}
+}
+
+// TestNoReceiptWhileTokensOfACutOffLinkLive: a link is cut off with its pair in
+// hand, the athlete leaves, and Fitbit is away.
+func TestNoReceiptWhileTokensOfACutOffLinkLive(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	id := w.athlete(0)
+	w.cutOff("before writing the grant", 2, w.owner, id)
+	if err := w.fitbit.Inject(fitbit.Fault{Endpoint: fitbit.EndpointRevoke, Kind: fitbit.FaultAnswer, Status: 503, Count: -1}); err != nil {
+		t.Fatal(err)
+	}
+	if !w.linked(id) {
+		t.Fatal("the link was not added")
+	}
+	if err := w.athleteLeaves(w.athletes, w.owner, "receipt"); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	e, err := w.store.Confirm(t.Context(), "receipt", "none", w.clock.Now())
+	if err != nil || !slices.Contains(e.Pending, "fitbit") {
+		t.Errorf("%+v (%v)", e, err)
+	}
+	w.fitbit.ClearFaults()
+	w.settle()
+	w.mustBeErased(id, "afterwards")
+}
+
+// cutOff kills a link at the nth time that it comes to a point.
+func (w *world) cutOff(point string, nth int, athleteID, id int64) {
+	w.t.Helper()
+	defer func() {
+		if p := recover(); p != (killed{}) {
+			w.t.Fatalf("not killed: %v", p)
+		}
+	}()
+	_ = w.finishLink(func(p string) {
+		if p == point {
+			if nth--; nth < 0 {
+				panic(killed{})
+			}
+		}
+	}, athleteID, id)
+}
+
+// TestARefreshDoesNotSwallowAMove: the pair of another athlete's consent is
+// adopted, since Fitbit refuses the one before, and the account moves all the
+// same.
+func TestARefreshDoesNotSwallowAMove(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	id, second := w.athlete(0), w.second()
+	generation := w.connected(id)
+	w.age(7 * time.Hour)
+	w.cutOff("after writing the grant", 0, second, id)
+	w.mustAnswer(id, generation)
+	w.settle()
+	if g := w.grant(id); g.Owner.AthleteID != second || w.linked(id) {
+		t.Errorf("grant %+v", g)
+	}
+	w.mustAnswer(id, w.grant(id).Generation)
+}
+
+// TestAClaimIsCheckedWithoutTheProfile: a person need not let us read it, and a
+// refusal for that shows that the token lives.
+func TestAClaimIsCheckedWithoutTheProfile(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	id := w.athlete(0)
+	if _, err := w.connect.Finish(t.Context(), w.consent(id, "&accept_scope=activity")); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.reconciler.Deauthorized(t.Context(), cause(), w.account(id)); err != nil {
+		t.Fatal(err)
+	}
+	if g := w.grant(id); g.State != credentials.Active || g.HasPending() {
+		t.Errorf("grant %+v", g)
 	}
 }
 

@@ -377,7 +377,7 @@ func (w *world) settle() {
 func (w *world) mustBeErased(id int64, when string) {
 	w.t.Helper()
 	g := w.grant(id)
-	if g.State != credentials.Erased || g.Authorized() || len(g.Spares) > 0 || g.HasPending() || w.vault.Holds(w.account(id)) {
+	if g.State != credentials.Erased || g.Authorized() || len(g.Spares) > 0 || g.HasPending() || w.vault.Holds(w.account(id)) || g.Owner != (credentials.Owner{}) {
 		w.t.Errorf("%s: grant %+v, tokens held %v", when, g, w.vault.Holds(w.account(id)))
 	}
 	if w.atSite(id) {
