@@ -1,0 +1,159 @@
+package lambdain
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/kit/httpapi"
+	"github.com/paceline/paceline/pkg/kit/secret"
+)
+
+// linkCookie binds the link of an account to the browser that began it.
+const linkCookie = "paceline_link"
+
+// Links serves the routes by which athletes link an account of one provider.
+type Links struct {
+	Provider string
+	Connect  *credentials.Connect
+	Service  *credentials.Links
+	// SiteURL is the site's public origin.
+	SiteURL string
+	// SecureCookies is false only where the site has no TLS: in the local
+	// cloud.
+	SecureCookies bool
+	Log           *slog.Logger
+}
+
+// Routes by API Gateway's route keys.
+func (l *Links) Routes() map[string]httpapi.Handler {
+	return map[string]httpapi.Handler{
+		"GET /oauth/{provider}/connect":  l.ofProvider(httpapi.FromSite(l.SiteURL, l.toSignIn(httpapi.Authenticated(l.connect)))),
+		"GET /oauth/{provider}/callback": l.ofProvider(l.callback),
+		"GET /v1/me/links/{provider}":    l.ofProvider(httpapi.Authenticated(l.show)),
+		"DELETE /v1/me/links/{provider}": l.ofProvider(httpapi.FromSite(l.SiteURL, httpapi.Authenticated(l.unlink))),
+	}
+}
+
+// ofProvider answers 404 for another provider.
+func (l *Links) ofProvider(handle httpapi.Handler) httpapi.Handler {
+	return func(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
+		if req.PathParameters["provider"] != l.Provider {
+			return httpapi.Problem(http.StatusNotFound, "There is no such provider."), nil
+		}
+		return handle(ctx, req)
+	}
+}
+
+// toSignIn leads a browser without a session to the first page.
+func (l *Links) toSignIn(handle httpapi.Handler) httpapi.Handler {
+	return func(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
+		res, err := handle(ctx, req)
+		if err == nil && res.StatusCode == http.StatusUnauthorized {
+			return httpapi.Redirect("/"), nil
+		}
+		return res, err
+	}
+}
+
+// connect sends the athlete to the provider.
+func (l *Links) connect(ctx context.Context, id httpapi.Identity, _ httpapi.Request) (httpapi.Response, error) {
+	target, nonce, err := l.Connect.Start(ctx, owner(id), secret.String{})
+	if err != nil {
+		l.Log.ErrorContext(ctx, "a link could not be begun", "provider", l.Provider, "error", err.Error())
+		return toSite("link_failed"), nil
+	}
+	return httpapi.Redirect(target, l.cookie(nonce, nonceMaxAge)), nil
+}
+
+// callback links the account, to the athlete who began it.
+func (l *Links) callback(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
+	q := req.QueryStringParameters
+	_, err := l.Connect.Finish(ctx, credentials.Callback{
+		State: secret.New(q["state"]),
+		Code:  secret.New(q["code"]),
+		Error: q["error"],
+		Nonce: cookie(req.Cookies, req.Headers, linkCookie),
+	})
+	var res httpapi.Response
+	switch {
+	case err == nil:
+		res = httpapi.Redirect("/")
+	case errors.Is(err, credentials.ErrAccessDenied):
+		res = toSite("link_denied")
+	case errors.Is(err, credentials.ErrMissingScope):
+		res = toSite("link_scope")
+	case errors.Is(err, credentials.ErrState), errors.Is(err, credentials.ErrRevoked):
+		res = toSite("link_state")
+	case errors.Is(err, credentials.ErrOtherLinked):
+		res = toSite("link_other")
+	default:
+		l.Log.ErrorContext(ctx, "an account could not be linked", "provider", l.Provider, "error", err.Error())
+		res = toSite("link_failed")
+	}
+	res.Cookies = append(res.Cookies, l.cookie(secret.String{}, -1))
+	return res, nil
+}
+
+// linked is what is shown of a linked account.
+type linked struct {
+	Provider    string `json:"provider"`
+	DisplayName string `json:"display_name,omitempty"`
+	// Date is the person's day, YYYY-MM-DD.
+	Date          string `json:"date"`
+	Steps         int    `json:"steps"`
+	ActiveMinutes int    `json:"active_minutes"`
+}
+
+func (l *Links) show(ctx context.Context, id httpapi.Identity, _ httpapi.Request) (httpapi.Response, error) {
+	today, err := l.Service.Today(ctx, owner(id))
+	switch {
+	case errors.Is(err, credentials.ErrDegraded):
+		return httpapi.Problem(http.StatusConflict, "The provider refuses access. Link the account again."), nil
+	case errors.Is(err, credentials.ErrStravaUnavailable):
+		return httpapi.Problem(http.StatusServiceUnavailable, "The provider does not answer. Try again later."), nil
+	case err != nil:
+		return l.failed(err)
+	}
+	return httpapi.JSON(http.StatusOK, linked{l.Provider, today.DisplayName, today.Date, today.Steps, today.ActiveMinutes}), nil
+}
+
+func (l *Links) unlink(ctx context.Context, id httpapi.Identity, _ httpapi.Request) (httpapi.Response, error) {
+	receipt, err := l.Service.Unlink(ctx, owner(id))
+	if err != nil {
+		return l.failed(err)
+	}
+	return httpapi.JSON(http.StatusAccepted, struct {
+		Receipt   string `json:"receipt"`
+		StatusURL string `json:"status_url"`
+	}{receipt, "/v1/erasures/" + receipt}), nil
+}
+
+// failed answers what an athlete's link is not there for.
+func (l *Links) failed(err error) (httpapi.Response, error) {
+	switch {
+	case errors.Is(err, credentials.ErrRevoked):
+		return httpapi.Unauthorized(), nil
+	case errors.Is(err, credentials.ErrNotLinked):
+		return httpapi.Problem(http.StatusNotFound, "No account of this provider is linked."), nil
+	}
+	return httpapi.Response{}, err
+}
+
+func owner(id httpapi.Identity) credentials.Owner {
+	return credentials.Owner{AthleteID: id.AthleteID, Generation: id.Generation}
+}
+
+func (l *Links) cookie(nonce secret.String, life time.Duration) string {
+	maxAge := int(life / time.Second)
+	if life < 0 {
+		maxAge = -1
+	}
+	return (&http.Cookie{
+		Name: linkCookie, Value: nonce.Reveal(), Path: "/oauth/" + l.Provider, MaxAge: maxAge,
+		HttpOnly: true, Secure: l.SecureCookies, SameSite: http.SameSiteLaxMode,
+	}).String()
+}
