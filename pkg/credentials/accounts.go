@@ -3,8 +3,6 @@ package credentials
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -19,7 +17,6 @@ type Accounts struct {
 	Requester *Requester
 	// Providers whose accounts there may be, by name.
 	Providers []string
-	Log       *slog.Logger
 }
 
 // List pages through the grants of a provider's accounts, any provider's. The
@@ -40,32 +37,11 @@ func listGrants(ctx context.Context, grants Grants, providers []string, provider
 }
 
 // Call makes one call to the provider's API on behalf of an account, if the path
-// is one that may be called; see [Rules.Callable]. It logs one line for each call.
+// is one that may be called; see [Requester.Call].
 //
 // Its errors are an invalid fault, for a call that may not be made, and a
-// transient one; everything else is an outcome, as of [Requester.Forward].
+// transient one when the grant cannot be read.
 func (a *Accounts) Call(ctx context.Context, account Account, path string) (credentialsv1.ForwardResponse, error) {
-	began := a.Requester.Tokens.Minter.Now()
-	res, err := a.call(ctx, account, path)
-	outcome := res.Outcome
-	if err != nil {
-		outcome = "refused"
-	}
-	// What is said of the path is what kind of endpoint it is, without its dates or
-	// ids; what did not match the list may be anything.
-	kind := "other"
-	if a.Requester.Tokens.OAuth.Rules().Callable.MatchString(path) {
-		kind = digits.ReplaceAllString(path, "N")
-	}
-	a.Log.InfoContext(ctx, "call", "provider", account.Provider, "endpoint", kind, "outcome", outcome, "status", res.Status,
-		"calls", res.Calls, "milliseconds", a.Requester.Tokens.Minter.Now().Sub(began).Milliseconds(),
-		"limit_remaining", res.Header["Fitbit-Rate-Limit-Remaining"])
-	return res, err
-}
-
-var digits = regexp.MustCompile(`[0-9]{2,}`)
-
-func (a *Accounts) call(ctx context.Context, account Account, path string) (credentialsv1.ForwardResponse, error) {
 	if rules := a.Requester.Tokens.OAuth.Rules(); account.Provider != rules.Provider {
 		return credentialsv1.ForwardResponse{}, fault.New(fault.Invalid, "this function calls %s only", rules.Provider)
 	}
@@ -76,5 +52,5 @@ func (a *Accounts) call(ctx context.Context, account Account, path string) (cred
 	if err != nil {
 		return credentialsv1.ForwardResponse{}, fmt.Errorf("read grant: %w", err)
 	}
-	return a.Requester.Call(ctx, account, grant.Generation, path, nil)
+	return a.Requester.Call(ctx, Call{Account: account, Generation: grant.Generation, Path: path})
 }

@@ -33,9 +33,9 @@ func main() {
 		Service: &credentials.Links{
 			Reconciler: reconciler, Requester: requester, ReadToday: fitbit.ReadToday, NewSecret: boot.NewSecret,
 		},
-		SiteURL:       s.SiteURL,
-		SecureCookies: s.Stage != "local",
-		Log:           log,
+		SiteURL: s.SiteURL,
+		Cookies: lambdain.CookiesOf(s.Stage),
+		Log:     log,
 	}
 	lambda.Start(obs.Flushing(metrics, httpapi.Mux(log, links.Routes())))
 }

@@ -24,7 +24,7 @@ func main() {
 	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "use-accounts")
 	table := wiring.Table(cfg, s.GrantsTable)
 	accounts := &lambdain.Accounts{Service: &credentials.Accounts{
-		Grants: table, Requester: wiring.LinkRequester(cfg, s, table, metrics, log), Providers: provider.Names, Log: log,
+		Grants: table, Requester: wiring.LinkRequester(cfg, s, table, metrics, log), Providers: provider.Names,
 	}}
 	lambda.Start(obs.Flushing(metrics, func(ctx context.Context, req lambdain.AccountsRequest) (lambdain.AccountsResponse, error) {
 		ctx, cancel := boot.WithReserve(ctx)

@@ -5,15 +5,11 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/kit/httpapi"
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
-
-// linkCookie binds the link of an account to the browser that began it.
-const linkCookie = "paceline_link"
 
 // Links serves the routes by which athletes link an account of one provider.
 type Links struct {
@@ -22,17 +18,15 @@ type Links struct {
 	Service  *credentials.Links
 	// SiteURL is the site's public origin.
 	SiteURL string
-	// SecureCookies is false only where the site has no TLS: in the local
-	// cloud.
-	SecureCookies bool
-	Log           *slog.Logger
+	Cookies Cookies
+	Log     *slog.Logger
 }
 
 // Routes by API Gateway's route keys.
 func (l *Links) Routes() map[string]httpapi.Handler {
 	return map[string]httpapi.Handler{
-		"GET /oauth/{provider}/connect":  l.ofProvider(httpapi.FromSite(l.SiteURL, l.toSignIn(httpapi.Authenticated(l.connect)))),
-		"GET /oauth/{provider}/callback": l.ofProvider(l.callback),
+		"GET /oauth/{provider}/connect":  l.ofProvider(deliberate(httpapi.FromSite(l.SiteURL, l.toSignIn(httpapi.Authenticated(l.connect))))),
+		"GET /oauth/{provider}/callback": l.ofProvider(deliberate(l.callback)),
 		"GET /v1/me/links/{provider}":    l.ofProvider(httpapi.Authenticated(l.show)),
 		"DELETE /v1/me/links/{provider}": l.ofProvider(httpapi.FromSite(l.SiteURL, httpapi.Authenticated(l.unlink))),
 	}
@@ -60,42 +54,42 @@ func (l *Links) toSignIn(handle httpapi.Handler) httpapi.Handler {
 }
 
 // connect sends the athlete to the provider.
-func (l *Links) connect(ctx context.Context, id httpapi.Identity, _ httpapi.Request) (httpapi.Response, error) {
-	target, nonce, err := l.Connect.Start(ctx, owner(id), secret.String{})
+func (l *Links) connect(ctx context.Context, id httpapi.Identity, req httpapi.Request) (httpapi.Response, error) {
+	if id.Key { // It is a GET, and changes something all the same.
+		return httpapi.KeyForbidden(), nil
+	}
+	started, err := l.Connect.Start(ctx, owner(id))
 	if err != nil {
 		l.Log.ErrorContext(ctx, "a link could not be begun", "provider", l.Provider, "error", err.Error())
 		return toSite("link_failed"), nil
 	}
-	return httpapi.Redirect(target, l.cookie(nonce, nonceMaxAge)), nil
+	return l.Cookies.begin(req, started), nil
 }
 
 // callback links the account, to the athlete who began it.
 func (l *Links) callback(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
+	return l.Cookies.finish(req, func(nonce secret.String) httpapi.Response { return l.finish(ctx, req, nonce) }), nil
+}
+
+func (l *Links) finish(ctx context.Context, req httpapi.Request, nonce secret.String) httpapi.Response {
 	q := req.QueryStringParameters
 	_, err := l.Connect.Finish(ctx, credentials.Callback{
-		State: secret.New(q["state"]),
-		Code:  secret.New(q["code"]),
-		Error: q["error"],
-		Nonce: cookie(req.Cookies, req.Headers, linkCookie),
+		State: secret.New(q["state"]), Code: secret.New(q["code"]), Error: q["error"], Nonce: nonce,
 	})
-	var res httpapi.Response
 	switch {
 	case err == nil:
-		res = httpapi.Redirect("/")
+		return httpapi.Redirect("/")
 	case errors.Is(err, credentials.ErrAccessDenied):
-		res = toSite("link_denied")
+		return toSite("link_denied")
 	case errors.Is(err, credentials.ErrMissingScope):
-		res = toSite("link_scope")
+		return toSite("link_scope")
 	case errors.Is(err, credentials.ErrState), errors.Is(err, credentials.ErrRevoked):
-		res = toSite("link_state")
+		return toSite("link_state")
 	case errors.Is(err, credentials.ErrOtherLinked):
-		res = toSite("link_other")
-	default:
-		l.Log.ErrorContext(ctx, "an account could not be linked", "provider", l.Provider, "error", err.Error())
-		res = toSite("link_failed")
+		return toSite("link_other")
 	}
-	res.Cookies = append(res.Cookies, l.cookie(secret.String{}, -1))
-	return res, nil
+	l.Log.ErrorContext(ctx, "an account could not be linked", "provider", l.Provider, "error", err.Error())
+	return toSite("link_failed")
 }
 
 // linked is what is shown of a linked account.
@@ -129,7 +123,7 @@ func (l *Links) unlink(ctx context.Context, id httpapi.Identity, _ httpapi.Reque
 	return httpapi.JSON(http.StatusAccepted, struct {
 		Receipt   string `json:"receipt"`
 		StatusURL string `json:"status_url"`
-	}{receipt, "/v1/erasures/" + receipt}), nil
+	}{receipt, httpapi.ErasurePath + receipt}), nil
 }
 
 // failed answers what an athlete's link is not there for.
@@ -145,15 +139,4 @@ func (l *Links) failed(err error) (httpapi.Response, error) {
 
 func owner(id httpapi.Identity) credentials.Owner {
 	return credentials.Owner{AthleteID: id.AthleteID, Generation: id.Generation}
-}
-
-func (l *Links) cookie(nonce secret.String, life time.Duration) string {
-	maxAge := int(life / time.Second)
-	if life < 0 {
-		maxAge = -1
-	}
-	return (&http.Cookie{
-		Name: linkCookie, Value: nonce.Reveal(), Path: "/oauth/" + l.Provider, MaxAge: maxAge,
-		HttpOnly: true, Secure: l.SecureCookies, SameSite: http.SameSiteLaxMode,
-	}).String()
 }
