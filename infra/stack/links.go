@@ -28,6 +28,7 @@ func (c *Credentials) addLinks(props *CredentialsProps, grants *construct.Table,
 		ParameterPath: c.parameterPath,
 		TokenKeyID:    *c.tokenKey.KeyId(),
 		EventBusName:  *props.Bus.EventBusName(),
+		ParameterTier: c.parameterTier,
 		FitbitSiteURL: cfg.Fitbit.SiteURL,
 		FitbitAPIURL:  cfg.Fitbit.APIURL,
 	}

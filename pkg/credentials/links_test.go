@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/provider"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -225,6 +226,36 @@ func TestLeavingEndsTheLinks(t *testing.T) {
 				t.Errorf("grant %+v", g)
 			}
 		})
+	}
+}
+
+// TestClearingAStageEndsTheLinks: the admin ends all authorizations, one by one.
+func TestClearingAStageEndsTheLinks(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	id := w.athlete(0)
+	w.connected(id)
+	w.admin.Providers = provider.Names
+	w.admin.Erasures = w.store
+	if ended, _, err := w.admin.RevokeAll(t.Context()); err != nil || ended != 2 {
+		t.Errorf("%d ended, %v", ended, err)
+	}
+	w.settle()
+	w.settle()
+	w.mustBeErased(id, "cleared")
+	for _, f := range eventtest.Facts[credentialsv1.AccountUnlinked](w.bus) {
+		if err := w.receipts.ConfirmErasure(t.Context(), cause(), f.Receipt, credentials.PartAthlete); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, f := range eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus) {
+		for _, part := range []string{credentials.PartGathering, credentials.PartAthlete, credentials.PartActivity} {
+			if err := w.receipts.ConfirmErasure(t.Context(), cause(), f.Receipt, part); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if _, remains, err := w.admin.RevokeAll(t.Context()); err != nil || !remains.Nothing() {
+		t.Errorf("%+v, %v", remains, err)
 	}
 }
 

@@ -122,6 +122,8 @@ type UseLinks struct {
 	// TokenKeyID is the KMS key that encrypts the SecureStrings.
 	TokenKeyID   string `env:"TOKEN_KEY_ID,required"`
 	EventBusName string `env:"EVENT_BUS_NAME,required"`
+	// ParameterTier is one of [ParameterTiers].
+	ParameterTier string `env:"PARAMETER_TIER,required"`
 	// FitbitSiteURL is the origin of Fitbit's consent page.
 	FitbitSiteURL string `env:"FITBIT_SITE_URL,required"`
 	// FitbitAPIURL is the origin of Fitbit's other endpoints.

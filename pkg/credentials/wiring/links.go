@@ -24,7 +24,7 @@ func LinkRequester(cfg aws.Config, s settings.UseLinks, table *ddb.Table, metric
 		Tokens: &credentials.Tokens{
 			TokenStore: credentials.TokenStore{
 				Ledger:  Ledger(cfg, s.EventBusName, table),
-				Vault:   ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID),
+				Vault:   ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID, s.ParameterTier),
 				Sealer:  kms.NewSealer(awskms.NewFromConfig(cfg), s.TokenKeyID),
 				Metrics: metrics,
 				Sleep:   boot.Sleep,
