@@ -25,38 +25,30 @@ type Links struct {
 // Routes by API Gateway's route keys.
 func (l *Links) Routes() map[string]httpapi.Handler {
 	return map[string]httpapi.Handler{
-		"GET /oauth/{provider}/connect":  l.ofProvider(deliberate(httpapi.FromSite(l.SiteURL, l.toSignIn(httpapi.Authenticated(l.connect))))),
-		"GET /oauth/{provider}/callback": l.ofProvider(deliberate(l.callback)),
-		"GET /v1/me/links/{provider}":    l.ofProvider(httpapi.Authenticated(l.show)),
-		"DELETE /v1/me/links/{provider}": l.ofProvider(httpapi.FromSite(l.SiteURL, httpapi.Authenticated(l.unlink))),
+		"GET /oauth/{provider}/connect":  deliberate(httpapi.FromSite(l.SiteURL, httpapi.Authenticated(l.connect))),
+		"GET /oauth/{provider}/callback": deliberate(l.callback),
+		"GET /v1/me/links/{provider}":    httpapi.Authenticated(l.show),
+		"DELETE /v1/me/links/{provider}": httpapi.FromSite(l.SiteURL, httpapi.Authenticated(l.unlink)),
 	}
 }
 
-// ofProvider answers 404 for another provider.
-func (l *Links) ofProvider(handle httpapi.Handler) httpapi.Handler {
-	return func(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
-		if req.PathParameters["provider"] != l.Provider {
-			return httpapi.Problem(http.StatusNotFound, "There is no such provider."), nil
-		}
-		return handle(ctx, req)
-	}
+// unknown reports whether a call is about another provider.
+func (l *Links) unknown(req httpapi.Request) bool {
+	return req.PathParameters["provider"] != l.Provider
 }
 
-// toSignIn leads a browser without a session to the first page.
-func (l *Links) toSignIn(handle httpapi.Handler) httpapi.Handler {
-	return func(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
-		res, err := handle(ctx, req)
-		if err == nil && res.StatusCode == http.StatusUnauthorized {
-			return httpapi.Redirect("/"), nil
-		}
-		return res, err
-	}
+// noProvider answers a call about another provider.
+func noProvider() httpapi.Response {
+	return httpapi.Problem(http.StatusNotFound, "There is no such provider.")
 }
 
 // connect sends the athlete to the provider.
 func (l *Links) connect(ctx context.Context, id httpapi.Identity, req httpapi.Request) (httpapi.Response, error) {
 	if id.Key { // It is a GET, and changes something all the same.
 		return httpapi.KeyForbidden(), nil
+	}
+	if l.unknown(req) {
+		return noProvider(), nil
 	}
 	started, err := l.Connect.Start(ctx, owner(id))
 	if err != nil {
@@ -68,6 +60,9 @@ func (l *Links) connect(ctx context.Context, id httpapi.Identity, req httpapi.Re
 
 // callback links the account, to the athlete who began it.
 func (l *Links) callback(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
+	if l.unknown(req) {
+		return noProvider(), nil
+	}
 	return l.Cookies.finish(req, func(nonce secret.String) httpapi.Response { return l.finish(ctx, req, nonce) }), nil
 }
 
@@ -102,7 +97,10 @@ type linked struct {
 	ActiveMinutes int    `json:"active_minutes"`
 }
 
-func (l *Links) show(ctx context.Context, id httpapi.Identity, _ httpapi.Request) (httpapi.Response, error) {
+func (l *Links) show(ctx context.Context, id httpapi.Identity, req httpapi.Request) (httpapi.Response, error) {
+	if l.unknown(req) {
+		return noProvider(), nil
+	}
 	today, err := l.Service.Today(ctx, owner(id))
 	switch {
 	case errors.Is(err, credentials.ErrDegraded):
@@ -115,7 +113,10 @@ func (l *Links) show(ctx context.Context, id httpapi.Identity, _ httpapi.Request
 	return httpapi.JSON(http.StatusOK, linked{l.Provider, today.DisplayName, today.Date, today.Steps, today.ActiveMinutes}), nil
 }
 
-func (l *Links) unlink(ctx context.Context, id httpapi.Identity, _ httpapi.Request) (httpapi.Response, error) {
+func (l *Links) unlink(ctx context.Context, id httpapi.Identity, req httpapi.Request) (httpapi.Response, error) {
+	if l.unknown(req) {
+		return noProvider(), nil
+	}
 	receipt, err := l.Service.Unlink(ctx, owner(id))
 	if err != nil {
 		return l.failed(err)
