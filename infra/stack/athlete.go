@@ -122,6 +122,8 @@ func NewAthletePlane(scope constructs.Construct, id string, props *AthletePlaneP
 			credentialsv1.AthleteAuthorized{},
 			credentialsv1.AuthorizationDegraded{},
 			credentialsv1.AuthorizationRevoked{},
+			credentialsv1.AccountLinked{},
+			credentialsv1.AccountUnlinked{},
 			credentialsv1.ErasureReceiptIssued{},
 		},
 	})

@@ -224,9 +224,9 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 	c.allowParameters(serveOAuth, "PutParameter", accountParameters, receivedParameters)
 	c.allowParameters(forwardRequest, "GetParameter", appParameter, accountParameters)
 	c.allowParameters(forwardRequest, "PutParameter", accountParameters)
-	c.allowParameters(administerApp, "GetParameter", appParameter)
-	c.allowParameters(administerApp, "PutParameter", appParameter)
-	c.allowParameters(administerApp, "GetParameterHistory", appParameter)
+	c.allowParameters(administerApp, "GetParameter", appParameter, linkedAppParameter)
+	c.allowParameters(administerApp, "PutParameter", appParameter, linkedAppParameter)
+	c.allowParameters(administerApp, "GetParameterHistory", appParameter, linkedAppParameter)
 	c.allowClearing(administerApp)
 	c.allowParameters(checkSubscription, "GetParameter", appParameter)
 	for _, f := range []*construct.Function{handleEvents, reconcileGrants} {
@@ -236,9 +236,9 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 	}
 	c.allowParameters(reconcileGrants, "GetParametersByPath", receivedPath, receivedParameters)
 	c.allowParameters(reconcileGrants, "DeleteParameter", receivedParameters)
-	c.allowSealing(serveOAuth, "kms:GenerateDataKey")
+	c.allowSealing(serveOAuth, sealedProvider, "kms:GenerateDataKey")
 	for _, f := range []*construct.Function{forwardRequest, handleEvents, reconcileGrants} {
-		c.allowSealing(f, "kms:GenerateDataKey", "kms:Decrypt")
+		c.allowSealing(f, sealedProvider, "kms:GenerateDataKey", "kms:Decrypt")
 	}
 
 	construct.NewRoutes(s, "OAuth", &construct.RoutesProps{
@@ -248,12 +248,14 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 		PublicBecause: "Whoever connects or waits to has no session yet, and logging out needs none.",
 	})
 	c.SessionAuthorizer = newSessionAuthorizer(s, props.API, authorizeSession)
+	authorizer := useAuthorizer(s, c.SessionAuthorizer)
 	construct.NewRoutes(s, "Api", &construct.RoutesProps{
 		API:        props.API,
 		Function:   serveAPI,
 		Keys:       []string{"GET /v1/me/keys", "POST /v1/me/keys", "DELETE /v1/me/keys/{id}", "DELETE /v1/me/sessions"},
-		Authorizer: useAuthorizer(s, c.SessionAuthorizer),
+		Authorizer: authorizer,
 	})
+	c.addLinks(props, grants, authorizer)
 	construct.NewEventConsumer(s, "Consumer", &construct.EventConsumerProps{
 		Boundary: b,
 		Bus:      props.Bus,
@@ -445,10 +447,10 @@ func newHigherThroughput(s awscdk.Stack, c config.Config) {
 
 // allowSealing lets a function keep token pairs in the grants table, sealed by a
 // data key of the provider that the encryption context names.
-func (c *Credentials) allowSealing(f *construct.Function, actions ...string) {
+func (c *Credentials) allowSealing(f *construct.Function, provider string, actions ...string) {
 	for _, action := range actions {
 		allowKey(c.tokenKey, f, action, map[string]any{
-			"StringEquals": map[string]any{"kms:EncryptionContext:" + settings.SealContextKey: sealedProvider},
+			"StringEquals": map[string]any{"kms:EncryptionContext:" + settings.SealContextKey: provider},
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package athlete
 
 import (
+	"slices"
 	"time"
 
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
@@ -42,6 +43,9 @@ type Account struct {
 	ReadAt     time.Time
 	// Authorization is the latest one in force that is known, nil when none is.
 	Authorization *Authorization
+	// Links are the accounts of other providers that the athlete has linked, one of
+	// a provider at most, and what is left of those that were unlinked.
+	Links []Link
 	// Asked is when the athlete last asked for a refresh; zero if that is no
 	// longer of interest.
 	Asked time.Time
@@ -57,6 +61,47 @@ type Account struct {
 	// Expires is when the account may be forgotten altogether: zero as long as
 	// there is an authorization or a wish to leave.
 	Expires time.Time
+}
+
+// Link is an account of another provider.
+type Link struct {
+	Provider string
+	// AccountID is empty once the account is unlinked: nothing of this or an earlier
+	// Generation is accepted any more.
+	AccountID string
+	// Generation of the account's authorization.
+	Generation int64
+	// AthleteGeneration is that of the authorization under which it was linked.
+	AthleteGeneration int64
+	// LinkedAt is zero once the account is unlinked.
+	LinkedAt time.Time
+}
+
+// Linked are the accounts that are linked now.
+func (a Account) Linked() []Link {
+	return slices.DeleteFunc(slices.Clone(a.Links), func(l Link) bool { return l.AccountID == "" })
+}
+
+// link takes in a link, or the end of one, in any order, and tells whether that
+// counts. The end counts if both are of one generation.
+func (a *Account) link(f Link, now time.Time) bool {
+	if f.AccountID != "" && f.AthleteGeneration <= a.Revoked {
+		return false
+	}
+	i := slices.IndexFunc(a.Links, func(l Link) bool { return l.Provider == f.Provider })
+	if i < 0 {
+		a.Links = append(a.Links, f)
+		a.keep(now)
+		return true
+	}
+	known := a.Links[i]
+	if f.Generation < known.Generation || f.Generation == known.Generation && (f.AccountID != "" || known.AccountID == "") {
+		return false
+	}
+	f.AthleteGeneration = max(f.AthleteGeneration, known.AthleteGeneration)
+	a.Links[i] = f
+	a.keep(now)
+	return true
 }
 
 // Authorization is what an athlete allowed, as the credentials boundary
@@ -222,6 +267,7 @@ func (a *Account) revoke(generation int64, receipt string, now time.Time) bool {
 	if a.Authorization != nil && a.Authorization.Generation <= generation {
 		a.Authorization = nil
 	}
+	a.Links = slices.DeleteFunc(a.Links, func(l Link) bool { return l.AthleteGeneration <= generation })
 	if a.Authorization == nil {
 		a.Receipt = receipt
 	}

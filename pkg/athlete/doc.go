@@ -10,6 +10,7 @@
 //
 // Consumes: gatheringv1.AthleteGathered, credentialsv1.AthleteAuthorized,
 // credentialsv1.AuthorizationDegraded, credentialsv1.AuthorizationRevoked,
+// credentialsv1.AccountLinked, credentialsv1.AccountUnlinked,
 // credentialsv1.ErasureReceiptIssued.
 //
 // Profile, authorization and tombstone are one [Account], which is changed as a whole: no

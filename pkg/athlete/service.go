@@ -165,6 +165,36 @@ func (s *Service) authorized(ctx context.Context, cause event.Meta, athleteID in
 	return err
 }
 
+// AccountLinked keeps the link, unless it comes so late that the tombstone which
+// would fence it may be gone.
+func (s *Service) AccountLinked(ctx context.Context, cause event.Meta, f credentialsv1.AccountLinked) error {
+	now := s.Minter.Now().UTC()
+	if now.Sub(cause.OccurredAt) >= Retention {
+		return nil
+	}
+	_, err := s.Accounts.Update(ctx, f.AthleteID, func(a *Account) (bool, error) {
+		return a.link(Link{
+			Provider: f.Provider, AccountID: f.AccountID, Generation: f.Generation, AthleteGeneration: f.AthleteGeneration, LinkedAt: f.LinkedAt.UTC(),
+		}, now), nil
+	})
+	return err
+}
+
+// AccountUnlinked erases the link and confirms it.
+func (s *Service) AccountUnlinked(ctx context.Context, cause event.Meta, f credentialsv1.AccountUnlinked) error {
+	now := s.Minter.Now().UTC()
+	if err := s.Erasures.Open(ctx, Erasure{Receipt: f.Receipt, RequestedAt: cause.OccurredAt}); err != nil {
+		return fmt.Errorf("open erasure: %w", err)
+	}
+	_, err := s.Accounts.Update(ctx, f.AthleteID, func(a *Account) (bool, error) {
+		return a.link(Link{Provider: f.Provider, Generation: f.Generation}, now), nil
+	})
+	if err != nil {
+		return fmt.Errorf("erase link: %w", err)
+	}
+	return s.Publisher.Publish(ctx, s.Minter.Next(cause, athletev1.ErasureCompleted{Receipt: f.Receipt}))
+}
+
 // AuthorizationRevoked erases what belongs to this and earlier authorizations
 // and announces it. Whoever asked for the erasure, at Strava or as an admin it is
 // elsewhere, it is known before anything is erased: should that fail here, it is

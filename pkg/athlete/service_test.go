@@ -124,7 +124,7 @@ func TestMe(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	other, err := p.Me(t.Context(), athlete.Session{AthleteID: 11, Generation: gen1})
-	if err != nil || other != (athlete.Account{}) {
+	if err != nil || !cmp.Equal(other, athlete.Account{}) {
 		t.Errorf("another sees %+v, %v", other, err)
 	}
 }

@@ -17,9 +17,8 @@ type Account struct {
 func Athlete(id int64) Account { return Account{ProviderStrava, strconv.FormatInt(id, 10)} }
 
 // AthleteID is the id by which the other boundaries know the account. They know
-// Strava's athletes only, because only Strava's data is gathered: ok is false for
-// the account of another provider, about which there is nothing to announce and
-// for which there are no sessions.
+// Strava's athletes only: ok is false for the account of another provider, which
+// an athlete links and for which there are no sessions.
 func (a Account) AthleteID() (id int64, ok bool) {
 	if a.Provider != ProviderStrava {
 		return 0, false

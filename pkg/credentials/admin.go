@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,7 +68,7 @@ func (a *Admin) SetApp(ctx context.Context, clientID string, clientSecret, verif
 		return false, fmt.Errorf("read the present registration, which was not changed: %w", err)
 	}
 	if app.ClientID != "" && app.ClientID != clientID {
-		if err := a.nobodyConnected(ctx); err != nil {
+		if err := a.nobodyConnected(ctx, ProviderStrava); err != nil {
 			return false, err
 		}
 		app.SubscriptionID = 0 // The push subscription was the old application's.
@@ -93,18 +94,50 @@ func (a *Admin) SetApp(ctx context.Context, clientID string, clientSecret, verif
 	return replaced, nil
 }
 
-// nobodyConnected refuses to change to another application while athletes are
-// connected: Strava would refuse their tokens, and each of them would have to
-// connect again.
-func (a *Admin) nobodyConnected(ctx context.Context) error {
+// clientIDs are what the client ids of providers other than Strava look like.
+var clientIDs = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
+
+// SetProviderApp stores the credentials of the application at a provider other
+// than Strava. The error is an invalid fault when the input is, and a conflict
+// when accounts are linked through another application.
+func (a *Admin) SetProviderApp(ctx context.Context, provider, clientID string, clientSecret secret.String) error {
+	if provider == ProviderStrava || !slices.Contains(a.Providers, provider) {
+		return fault.New(fault.Invalid, "there is no provider %q; there are: %s", provider, strings.Join(a.Providers, ", "))
+	}
+	if !clientIDs.MatchString(clientID) {
+		return fault.New(fault.Invalid, "the client id is not one of letters and digits")
+	}
+	if clientSecret.Empty() {
+		return fault.New(fault.Invalid, "the client secret is empty")
+	}
+	app, err := a.Vault.App(ctx, provider)
+	// One that can never be read again is replaced.
+	if err != nil && !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Permanent) {
+		return fmt.Errorf("read the present registration, which was not changed: %w", err)
+	}
+	if app.ClientID != "" && app.ClientID != clientID {
+		if err := a.nobodyConnected(ctx, provider); err != nil {
+			return err
+		}
+	}
+	if err := a.Vault.SaveApp(ctx, provider, App{ClientID: clientID, ClientSecret: clientSecret}); err != nil {
+		return fmt.Errorf("save app: %w", err)
+	}
+	return nil
+}
+
+// nobodyConnected refuses to change to another application while accounts are
+// connected: the provider would refuse their tokens, and each of them would have
+// to connect again.
+func (a *Admin) nobodyConnected(ctx context.Context, provider string) error {
 	for cursor := ""; ; {
-		page, next, err := a.Grants.List(ctx, ProviderStrava, cursor, 200)
+		page, next, err := a.Grants.List(ctx, provider, cursor, 200)
 		if err != nil {
 			return fmt.Errorf("look for connected athletes: %w", err)
 		}
 		for _, g := range page {
 			if g.State != Erased {
-				return fault.New(fault.Conflict, "athletes are connected through the present application; deploy another stage for another one")
+				return fault.New(fault.Conflict, "accounts are connected through the present application; deploy another stage for another one")
 			}
 		}
 		if cursor = next; cursor == "" {
@@ -237,13 +270,7 @@ func (a *Admin) DeleteSubscription(ctx context.Context) error {
 
 // Athletes pages through the grants of a provider's accounts.
 func (a *Admin) Athletes(ctx context.Context, provider, cursor string, limit int) (page []Grant, next string, err error) {
-	if !slices.Contains(a.Providers, provider) {
-		return nil, "", fault.New(fault.Invalid, "there is no provider %q; there are: %s", provider, strings.Join(a.Providers, ", "))
-	}
-	if limit < 1 || limit > 200 {
-		return nil, "", fault.New(fault.Invalid, "the limit is not between 1 and 200")
-	}
-	return a.Grants.List(ctx, provider, cursor, limit)
+	return listGrants(ctx, a.Grants, a.Providers, provider, cursor, limit)
 }
 
 // IdleAthletes pages through the grants that take up a place and whose athletes
@@ -286,7 +313,12 @@ func (a *Admin) end(ctx context.Context, account Account) (Grant, error) {
 			return fault.New(fault.Conflict, "the authorization of %s is being ended already", account)
 		}
 		now := a.Minter.Now()
-		g.revoke(PendingRevocation{Receipt: receipt, Generation: g.Generation, RequestedAt: now, Reason: credentialsv1.RevokedByAdmin}, now)
+		p := PendingRevocation{Receipt: receipt, Generation: g.Generation, RequestedAt: now, Reason: credentialsv1.RevokedByAdmin, Owner: g.Owner}
+		if g.Owner.exists() {
+			g.unlink(p, now)
+		} else {
+			g.revoke(p, now)
+		}
 		return nil
 	})
 }

@@ -39,6 +39,7 @@ func (r *Revocation) verifyClaim(ctx context.Context, grant Grant) (Grant, error
 		now := r.Minter.Now()
 		g.revoke(PendingRevocation{
 			Receipt: receipt, Generation: g.Generation, RequestedAt: now, Reason: credentialsv1.RevokedDeauthorized, Cause: claim.Cause,
+			Owner: g.Owner,
 		}, now)
 		return nil
 	})
@@ -74,11 +75,11 @@ func (r *Revocation) isRevokedAtStrava(ctx context.Context, grant Grant) (claimA
 	}
 	accessRefused := false
 	if err == nil && pair.usable(r.Minter.Now()) {
-		answer, err := r.API.Get(ctx, pair.Access, "/athlete", nil)
+		answer, err := r.API.Get(ctx, pair.Access, r.OAuth.Rules().CheckPath, nil)
 		switch {
 		case err != nil:
 			return stands, err
-		case answer.Status == http.StatusOK:
+		case answer.Status == http.StatusOK, errors.Is(answer.Refused, ErrScopeMissing):
 			return stands, nil
 		case !errors.Is(answer.Refused, ErrAccessTokenDead):
 			return stands, fault.New(fault.Transient, "Strava answered with status %d", answer.Status)

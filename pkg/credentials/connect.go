@@ -40,15 +40,18 @@ type Started struct {
 	Nonce secret.String
 }
 
-// Start begins a connect. A not-found fault means that the application's
-// credentials have not been set.
-func (c *Connect) Start(ctx context.Context) (Started, error) {
+// Start begins a connect. owner is the athlete who links an account of another
+// provider; zero for a connect of an athlete's own account. A not-found fault
+// means that the application's credentials have not been set.
+func (c *Connect) Start(ctx context.Context, owner Owner) (Started, error) {
 	app, err := c.app(ctx, c.OAuth.Rules().Provider)
 	if err != nil {
 		return Started{}, err
 	}
 	state, nonce := secret.New(c.NewSecret()), secret.New(c.NewSecret())
-	if err := c.States.PutState(ctx, state.SHA256(), nonce.SHA256(), c.Minter.Now().Add(stateLife)); err != nil {
+	if err := c.States.PutState(ctx, state.SHA256(), ConnectState{
+		Nonce: nonce.SHA256(), ExpiresAt: c.Minter.Now().Add(stateLife), Provider: c.OAuth.Rules().Provider, Owner: owner,
+	}); err != nil {
 		return Started{}, fmt.Errorf("remember state: %w", err)
 	}
 	target := c.OAuth.AuthorizeURL(app.ClientID, c.RedirectURI, state.Reveal(), verifier(state, nonce))
@@ -85,9 +88,11 @@ const minExchangeTime = 5 * time.Second
 // takes them, they are revoked at Strava.
 //
 // Errors: ErrState, ErrAccessDenied, ErrMissingScope, ErrAppFull,
-// ErrStravaUnavailable, or another fault.
+// ErrStravaUnavailable, for a link also ErrRevoked and ErrOtherLinked, or another
+// fault.
 func (c *Connect) Finish(ctx context.Context, cb Callback) (Session, error) {
-	if err := c.takeState(ctx, cb.State, cb.Nonce); err != nil {
+	owner, err := c.takeState(ctx, cb.State, cb.Nonce)
+	if err != nil {
 		return Session{}, err
 	}
 	if cb.Error != "" {
@@ -116,6 +121,7 @@ func (c *Connect) Finish(ctx context.Context, cb Callback) (Session, error) {
 	}
 	grant, spare, err := c.keep(ctx, app, Received{
 		Account: auth.Account, ID: c.Minter.NewID(), ReceivedAt: c.Minter.Now().UnixMilli(), Scopes: scopes, Tokens: auth.Tokens,
+		Owner: owner,
 	}, seal)
 	if err != nil {
 		return Session{}, err
@@ -176,12 +182,25 @@ func (c *Connect) keep(ctx context.Context, app App, r Received, seal Seal) (Gra
 // Strava if it is of no use or there is no place for it. It may be called again
 // for the same spare. pair is the spare's.
 //
-// Errors: ErrMissingScope, ErrAppFull, or another fault, after which
-// [Reconciler.Reconcile] calls it again.
+// The link of a linked account is written to its athlete's grant first, so that
+// leaving always finds it.
+//
+// Errors: ErrMissingScope, ErrAppFull, for a link ErrRevoked and ErrOtherLinked,
+// or another fault, after which [Reconciler.Reconcile] calls it again.
 func (c *Connect) complete(ctx context.Context, app App, grant Grant, spare Spare, pair TokenPair) (Grant, error) {
 	if !c.OAuth.Rules().enough(spare.Scopes) {
 		_, err := c.giveBack(ctx, app, grant.Account, spare, pair)
 		return Grant{}, errors.Join(ErrMissingScope, err)
+	}
+	if spare.Owner.exists() {
+		err := c.addLink(ctx, grant.Account, spare)
+		if errors.Is(err, ErrRevoked) || errors.Is(err, ErrOtherLinked) {
+			_, backErr := c.giveBack(ctx, app, grant.Account, spare, pair)
+			return Grant{}, errors.Join(err, backErr)
+		}
+		if err != nil {
+			return Grant{}, err
+		}
 	}
 	if c.isFull(ctx, grant) {
 		present, err := c.giveBack(ctx, app, grant.Account, spare, pair)
@@ -190,21 +209,28 @@ func (c *Connect) complete(ctx context.Context, app App, grant Grant, spare Spar
 		}
 		return Grant{}, errors.Join(ErrAppFull, err)
 	}
+	account, receipt := grant.Account, c.NewSecret()
 	grant, err := c.update(ctx, grant.Account, func(g *Grant) error {
-		err := g.authorize(spare, c.Minter.Now())
+		err := g.authorize(spare, receipt, c.Minter.Now())
 		switch {
-		case errors.Is(err, errOutdated) && g.inForce():
+		case errors.Is(err, errOutdated) && g.inForce() && g.Owner.AthleteID == spare.Owner.AthleteID:
 			return nil // A refresh or another process has completed it.
 		case errors.Is(err, errOutdated):
 			return errEnded
 		}
 		return err
 	})
+	if err == nil && !grant.inForce() {
+		err = errEnded
+	}
+	if fault.Is(err, fault.Conflict) && spare.Owner.exists() {
+		err = errors.Join(err, c.removeLink(ctx, spare.Owner.AthleteID, account, spare.ReceivedAt))
+	}
 	if err != nil {
 		return Grant{}, fmt.Errorf("authorize: %w", err)
 	}
-	if !grant.inForce() {
-		return Grant{}, errEnded
+	if grant.Owner.AthleteID != spare.Owner.AthleteID {
+		return Grant{}, fault.New(fault.Conflict, "a later consent has linked the account to another athlete")
 	}
 	if err := c.announce(ctx, grant); err != nil {
 		return Grant{}, err
@@ -252,21 +278,24 @@ func (c *Connect) giveBack(ctx context.Context, app App, account Account, spare 
 	return present, nil
 }
 
-func (c *Connect) takeState(ctx context.Context, state, nonce secret.String) error {
+// takeState checks that the answer belongs to a connect of this browser and of
+// this provider, and returns the athlete who links an account.
+func (c *Connect) takeState(ctx context.Context, state, nonce secret.String) (Owner, error) {
 	if state.Empty() || nonce.Empty() {
-		return ErrState
+		return Owner{}, ErrState
 	}
-	wantNonce, expiresAt, err := c.States.TakeState(ctx, state.SHA256())
+	started, err := c.States.TakeState(ctx, state.SHA256())
 	if fault.Is(err, fault.NotFound) {
-		return ErrState
+		return Owner{}, ErrState
 	}
 	if err != nil {
-		return fmt.Errorf("take state: %w", err)
+		return Owner{}, fmt.Errorf("take state: %w", err)
 	}
-	if !c.Minter.Now().Before(expiresAt) || wantNonce != nonce.SHA256() {
-		return ErrState
+	if !c.Minter.Now().Before(started.ExpiresAt) || started.Nonce != nonce.SHA256() || started.Provider != c.OAuth.Rules().Provider ||
+		started.Owner.exists() == (started.Provider == ProviderStrava) { // An athlete's own account is at Strava.
+		return Owner{}, ErrState
 	}
-	return nil
+	return started.Owner, nil
 }
 
 // verifier is what proves, where the provider wants it proved, that a code is

@@ -46,6 +46,8 @@ var (
 var (
 	// ErrRevoked: there is no such authorization, or not any more.
 	ErrRevoked = errors.New("authorization revoked")
+	// ErrOtherLinked: the athlete has linked another account of the provider.
+	ErrOtherLinked = errors.New("another account of the provider is linked")
 	// ErrDegraded: the athlete has to connect again.
 	ErrDegraded = errors.New("authorization degraded")
 )

@@ -78,6 +78,11 @@ type Grant struct {
 	// Revocations are the ends of authorizations that are not completed: of this
 	// one, and of earlier ones of the athlete.
 	Revocations []PendingRevocation
+	// Links are the accounts that the athlete has linked, one of a provider at
+	// most. Only an athlete's own grant has any.
+	Links []Link
+	// Owner is the athlete who linked the account; zero for an athlete's own.
+	Owner Owner
 	// Pending says since when and until when the grant's tasks wait; see
 	// [Grant.HasPending].
 	Pending Pending
@@ -106,9 +111,17 @@ type PendingRevocation struct {
 	Reason string
 	// Cause is the event that brought it.
 	Cause event.Meta
-	// Announced is set once the erasure is open and AuthorizationRevoked is
-	// published.
+	// Announced is set once the erasure is open and AuthorizationRevoked, or
+	// AccountUnlinked for a linked account, is published.
 	Announced bool
+	// Links are the linked accounts that end with the athlete's authorization.
+	Links []Account
+	// Owner is the athlete whose link to the account ends; zero if an athlete's own
+	// authorization ends.
+	Owner Owner
+	// WithAthlete is set if the receipt is that of the owner's own erasure, which is
+	// open and announced already.
+	WithAthlete bool
 }
 
 // Pending is the retry state of a grant's tasks.
@@ -296,13 +309,17 @@ func (g *Grant) forgetObsolete(deleted []int64) {
 // revoked and erased, and leads from any state but nothing to active. Pending
 // revocations stay; claims and degradations from before it were about an earlier
 // authorization.
-func (g *Grant) authorize(spare Spare, now time.Time) error {
+//
+// If the account was linked to another athlete, that link ends. receipt is for
+// its erasure.
+func (g *Grant) authorize(spare Spare, receipt string, now time.Time) error {
 	i := slices.IndexFunc(g.Spares, func(s Spare) bool { return s.equal(spare.TokenRef) && s.Connecting })
 	if i < 0 {
 		return errOutdated // Another process has completed the connect.
 	}
 	if g.State == Active && g.Generation >= spare.ReceivedAt || spare.ReceivedAt <= g.LeftAt.UnixMilli() {
 		g.Spares[i].Connecting = false
+		g.move(spare.Owner, g.Owner, spare.ReceivedAt, receipt, now)
 		return nil
 	}
 	generation := max(spare.ReceivedAt, g.Generation+1)
@@ -319,12 +336,16 @@ func (g *Grant) authorize(spare Spare, now time.Time) error {
 		LeftAt:         g.LeftAt,
 		ClaimCheckedAt: g.ClaimCheckedAt,
 		Revocations:    g.Revocations,
+		Links:          g.Links,
+		Owner:          spare.Owner,
 	}
 	// What happened from then on may have reached Strava after the pair was issued.
 	since := time.UnixMilli(spare.ReceivedAt).Add(-clockSkew)
 	switch {
 	case g.inForce():
-		authorized.Since = g.Since
+		if g.Owner.AthleteID == spare.Owner.AthleteID {
+			authorized.Since = g.Since
+		}
 		authorized.Doubt = g.Lease.Owner != "" // A refresh in flight may replace these tokens, too.
 		if !g.Claim.ClaimedAt.Before(since) {
 			authorized.Claim = g.Claim
@@ -336,6 +357,9 @@ func (g *Grant) authorize(spare Spare, now time.Time) error {
 	}
 	if g.Tokens.exists() {
 		authorized.Spares = append(authorized.Spares, Spare{TokenRef: g.Tokens, ReceivedAt: g.Generation})
+	}
+	if g.inForce() {
+		authorized.move(g.Owner, spare.Owner, g.Generation, receipt, now)
 	}
 	*g = authorized
 	return nil
@@ -374,14 +398,15 @@ func (g *Grant) renew(owner string, seen Grant, tokens TokenRef) error {
 
 // adopt makes another pair the valid one under owner's lease, which ends: one
 // that was left behind, in place of one that Strava refused, or the same one at
-// another place. If a connect received it, that connect is thereby completed,
-// within the present authorization. It leads from active, degraded and revoked
+// another place. If a connect of the same owner received it, that connect is
+// thereby completed, within the present authorization. It leads from active, degraded and revoked
 // to the same.
 func (g *Grant) adopt(owner string, seen Grant, tokens TokenRef) error {
 	if !g.underLease(owner, seen) {
 		return errOutdated
 	}
-	if i := slices.IndexFunc(g.Spares, func(s Spare) bool { return s.equal(tokens) }); i >= 0 {
+	i := slices.IndexFunc(g.Spares, func(s Spare) bool { return s.equal(tokens) })
+	if i >= 0 && (!g.Spares[i].Connecting || g.Spares[i].Owner.AthleteID == g.Owner.AthleteID) {
 		if g.Spares[i].Connecting {
 			g.Scopes = g.Spares[i].Scopes
 		}
@@ -490,6 +515,16 @@ func (g *Grant) revoke(r PendingRevocation, now time.Time) {
 		// A refresh in flight may still save a pair; it does not change the state.
 		g.State, g.Reason, g.DegradedAt, g.Unannounced, g.Claim = Revoked, "", time.Time{}, false, Claim{}
 		g.Generation, g.RevokedAt, g.Pending = r.Generation, now, Pending{}
+		for _, l := range g.Links {
+			r.Links = append(r.Links, l.Account)
+		}
+		g.Links = nil
+	default:
+		for _, other := range g.Revocations { // This receipt stands for the same links.
+			if other.Generation <= r.Generation {
+				r.Links = append(r.Links, other.Links...)
+			}
+		}
 	}
 	// Strava's refusal says nothing about a connect that it answered since.
 	if r.Reason != credentialsv1.RevokedDeauthorized && r.RequestedAt.After(g.LeftAt) {
@@ -525,7 +560,7 @@ func (g *Grant) erase() error {
 	if g.State != Revoked || len(g.Revocations) > 0 || g.Tokens.exists() {
 		return errOutdated
 	}
-	g.State, g.Since, g.Scopes, g.ClaimCheckedAt = Erased, 0, nil, time.Time{}
+	g.State, g.Since, g.Scopes, g.ClaimCheckedAt, g.Owner = Erased, 0, nil, time.Time{}, Owner{}
 	return nil
 }
 

@@ -115,7 +115,7 @@ func TestTransitions(t *testing.T) {
 			},
 		},
 		"authorize": {
-			do: func(g *Grant) error { return g.authorize(connecting, now) },
+			do: func(g *Grant) error { return g.authorize(connecting, "receipt", now) },
 			want: map[string]outcome{
 				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Active, nil}, missing: {Active, nil},
 				"revoked": {Active, nil}, "erased": {Active, nil},
@@ -142,7 +142,7 @@ func TestTransitions(t *testing.T) {
 				if g.State == Revoked {
 					return nil // It is being revoked at Strava now.
 				}
-				return g.authorize(spare, now)
+				return g.authorize(spare, "receipt", now)
 			},
 			want: map[string]outcome{
 				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Active, nil}, missing: {Active, nil},
@@ -154,17 +154,17 @@ func TestTransitions(t *testing.T) {
 			do: func(g *Grant) error {
 				spare := connecting
 				spare.Sealed = []byte("completed before")
-				return g.authorize(spare, now)
+				return g.authorize(spare, "receipt", now)
 			},
 			want: outdated,
 		},
 		"authorize, by an older exchange": {
 			do: func(g *Grant) error {
 				if g.State == "" {
-					return g.authorize(connecting, now)
+					return g.authorize(connecting, "receipt", now)
 				}
 				g.Generation = 9
-				return g.authorize(connecting, now)
+				return g.authorize(connecting, "receipt", now)
 			},
 			want: map[string]outcome{
 				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Active, nil}, missing: {Active, nil},
@@ -439,7 +439,7 @@ func TestAuthorizingKeepsWhatOutlivesAnAuthorization(t *testing.T) {
 		// By another clock, the claim may have come after the pair was issued.
 		Claim: Claim{ClaimedAt: now.Add(-30 * time.Second), CheckAt: now.Add(dataAge)},
 	}
-	if err := g.authorize(connecting, now); err != nil {
+	if err := g.authorize(connecting, "", now); err != nil {
 		t.Fatal(err)
 	}
 	if len(g.Obsolete) != 1 || len(g.Revocations) != 1 || !g.ClaimCheckedAt.Equal(now.Add(-time.Minute)) || !g.LeftAt.Equal(now.Add(-time.Hour)) {
@@ -450,7 +450,7 @@ func TestAuthorizingKeepsWhatOutlivesAnAuthorization(t *testing.T) {
 	}
 	// Tokens of an authorization that ended long ago may be revoked only now.
 	g = Grant{State: Revoked, Generation: 5, RevokedAt: now.Add(-time.Hour), Spares: []Spare{connecting}}
-	if err := g.authorize(connecting, now); err != nil || !g.Claim.CheckAt.Equal(now) {
+	if err := g.authorize(connecting, "", now); err != nil || !g.Claim.CheckAt.Equal(now) {
 		t.Errorf("%v, %+v", err, g.Claim)
 	}
 }
@@ -459,7 +459,7 @@ func TestARefreshInFlightCastsDoubtUntilTheNext(t *testing.T) {
 	connecting := Spare{TokenRef: TokenRef{Sealed: []byte("new")}, ReceivedAt: 9, Connecting: true}
 	for owner, doubt := range map[string]bool{"": false, "me": true} {
 		g := Grant{State: Active, Generation: 5, Tokens: TokenRef{Generation: 5, Version: 1}, Spares: []Spare{connecting}, Lease: Lease{Owner: owner}}
-		if err := g.authorize(connecting, time.Now()); err != nil || g.Doubt != doubt {
+		if err := g.authorize(connecting, "", time.Now()); err != nil || g.Doubt != doubt {
 			t.Errorf("%q: %v, doubt %v", owner, err, g.Doubt)
 		}
 		if err := g.acquire("another", time.Now()); err != nil {

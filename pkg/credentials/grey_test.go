@@ -134,12 +134,12 @@ type greyStates struct {
 	*grey
 }
 
-func (g greyStates) TakeState(ctx context.Context, state string) (nonce string, expiresAt time.Time, err error) {
+func (g greyStates) TakeState(ctx context.Context, state string) (started credentials.ConnectState, err error) {
 	failed := g.call(ctx, "grants table", "taking the state", func(ctx context.Context) error {
-		nonce, expiresAt, err = g.States.TakeState(ctx, state)
+		started, err = g.States.TakeState(ctx, state)
 		return err
 	})
-	return nonce, expiresAt, failed
+	return started, failed
 }
 
 type greyVault struct {
@@ -246,91 +246,93 @@ const (
 // grants table must agree on who is connected, and each athlete be served whom
 // Strava counts. If one store alone fails, there is no losing point at all.
 func TestGreyStores(t *testing.T) {
-	for _, stores := range [][]string{{"SSM"}, {"KMS"}, {"KMS", "SSM"}, {"grants table"}, {"SSM", "grants table"}} {
-		for _, how := range []string{hangs, slow, throttles, losesAnswer} {
-			for name, scenario := range map[string]func(*world, *grey, int64){
-				"a refresh": func(w *world, g *grey, id int64) {
-					generation := w.connected(id)
-					w.clock.Advance(7 * time.Hour)
-					process := w.process(w.patient)
-					g.over(&process.TokenStore)
-					process.OAuth = greyOAuth{process.OAuth, g}
-					g.invoke(forwardRequestTime, func(ctx context.Context) {
-						requester := &credentials.Requester{Tokens: process, API: w.requester.API, Log: w.requester.Log}
-						if _, err := requester.Forward(ctx, credentialsv1.ForwardRequest{AthleteID: id, Generation: generation, Path: "/athlete"}); err != nil {
-							w.t.Error(err)
-						}
-					})
-				},
-				"a first connect": func(w *world, g *grey, id int64) { w.greyConnect(g, id) },
-				"a sign-in": func(w *world, g *grey, id int64) {
-					w.connected(id)
-					w.clock.Advance(7 * 24 * time.Hour)
-					w.greyConnect(g, id)
-				},
-				"a connect after leaving": func(w *world, g *grey, id int64) {
-					generation := w.connected(id)
-					w.left(id, generation)
-					w.greyConnect(g, id)
-				},
-				"leaving": func(w *world, g *grey, id int64) {
-					generation := w.connected(id)
-					w.clock.Advance(7 * time.Hour)
-					w.greyReconciler(g, func(ctx context.Context, r *credentials.Reconciler) error {
-						return r.Left(ctx, cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
-					})
-				},
-				"a true claim": func(w *world, g *grey, id int64) {
-					w.connected(id)
-					if err := w.strava.Deauthorize(id); err != nil {
-						w.t.Fatal(err)
-					}
-					w.greyReconciler(g, func(ctx context.Context, r *credentials.Reconciler) error {
-						return r.Deauthorized(ctx, cause(), credentials.Athlete(id))
-					})
-				},
-				"a forged claim": func(w *world, g *grey, id int64) {
-					w.connected(id)
-					w.clock.Advance(7 * time.Hour)
-					w.greyReconciler(g, func(ctx context.Context, r *credentials.Reconciler) error {
-						return r.Deauthorized(ctx, cause(), credentials.Athlete(id))
-					})
-				},
-			} {
-				t.Run(fmt.Sprintf("%s, %v %s", name, stores, how), func(t *testing.T) {
-					points := 0
-					var lost []string
-					for from := 1; ; from++ {
-						var point string
-						synctest.Test(t, func(t *testing.T) {
-							w := newWorld(t, strava.Settings{Rotation: strava.RotateAlways})
-							id := w.athlete(0)
-							g := &grey{w: w, how: how, hits: stores, from: from}
-							scenario(w, g, id)
-							if point = g.point; point == "" {
-								return
-							}
-							w.clock.Advance(greyTime)
-							if !w.agree(id) {
-								lost = append(lost, point)
-								if !g.exposed {
-									t.Errorf("lost from %q, although the tokens were safe", point)
-								}
+	for _, rotation := range []strava.Rotation{strava.RotateAlways, onFitbit} {
+		for _, stores := range [][]string{{"SSM"}, {"KMS"}, {"KMS", "SSM"}, {"grants table"}, {"SSM", "grants table"}} {
+			for _, how := range []string{hangs, slow, throttles, losesAnswer} {
+				for name, scenario := range map[string]func(*world, *grey, int64){
+					"a refresh": func(w *world, g *grey, id int64) {
+						generation := w.connected(id)
+						w.age(7 * time.Hour)
+						process := w.process(w.patient)
+						g.over(&process.TokenStore)
+						process.OAuth = greyOAuth{process.OAuth, g}
+						g.invoke(forwardRequestTime, func(ctx context.Context) {
+							requester := &credentials.Requester{Tokens: process, API: w.requester.API, Log: w.requester.Log}
+							if _, err := requester.Call(ctx, credentials.Call{Account: w.account(id), Generation: generation, Path: w.oauth.Rules().CheckPath}); err != nil {
+								w.t.Error(err)
 							}
 						})
-						if point == "" {
-							break
+					},
+					"a first connect": func(w *world, g *grey, id int64) { w.greyConnect(g, id) },
+					"a sign-in": func(w *world, g *grey, id int64) {
+						w.connected(id)
+						w.clock.Advance(7 * 24 * time.Hour)
+						w.greyConnect(g, id)
+					},
+					"a connect after leaving": func(w *world, g *grey, id int64) {
+						generation := w.connected(id)
+						w.left(id, generation)
+						w.greyConnect(g, id)
+					},
+					"leaving": func(w *world, g *grey, id int64) {
+						generation := w.connected(id)
+						w.age(7 * time.Hour)
+						w.greyReconciler(g, func(ctx context.Context, r *credentials.Reconciler) error {
+							return w.leave(ctx, r, id, generation)
+						})
+					},
+					"a true claim": func(w *world, g *grey, id int64) {
+						w.connected(id)
+						if err := w.deauthorize(id); err != nil {
+							w.t.Fatal(err)
 						}
-						points++
-					}
-					if points < 4 {
-						t.Errorf("only %d points were tried", points)
-					}
-					// While both stores fail, tokens are in the process's memory alone.
-					if both := stores[len(stores)-1] == "grants table" && len(stores) > 1; len(lost) > 0 && !both {
-						t.Errorf("lost when it began %q", lost)
-					}
-				})
+						w.greyReconciler(g, func(ctx context.Context, r *credentials.Reconciler) error {
+							return r.Deauthorized(ctx, cause(), w.account(id))
+						})
+					},
+					"a forged claim": func(w *world, g *grey, id int64) {
+						w.connected(id)
+						w.age(7 * time.Hour)
+						w.greyReconciler(g, func(ctx context.Context, r *credentials.Reconciler) error {
+							return r.Deauthorized(ctx, cause(), w.account(id))
+						})
+					},
+				} {
+					t.Run(fmt.Sprintf("%s, %s, %v %s", rotation, name, stores, how), func(t *testing.T) {
+						points := 0
+						var lost []string
+						for from := 1; ; from++ {
+							var point string
+							synctest.Test(t, func(t *testing.T) {
+								w := newWorld(t, strava.Settings{Rotation: rotation})
+								id := w.athlete(0)
+								g := &grey{w: w, how: how, hits: stores, from: from}
+								scenario(w, g, id)
+								if point = g.point; point == "" {
+									return
+								}
+								w.clock.Advance(greyTime)
+								if !w.agree(id) {
+									lost = append(lost, point)
+									if !g.exposed {
+										t.Errorf("lost from %q, although the tokens were safe", point)
+									}
+								}
+							})
+							if point == "" {
+								break
+							}
+							points++
+						}
+						if points < 4 {
+							t.Errorf("only %d points were tried", points)
+						}
+						// While both stores fail, tokens are in the process's memory alone.
+						if both := stores[len(stores)-1] == "grants table" && len(stores) > 1; len(lost) > 0 && !both {
+							t.Errorf("lost when it began %q", lost)
+						}
+					})
+				}
 			}
 		}
 	}
@@ -364,7 +366,7 @@ func (w *world) greyReconciler(g *grey, handle func(context.Context, *credential
 // left has an athlete leave, which is completed at once.
 func (w *world) left(id, generation int64) {
 	w.t.Helper()
-	if err := w.reconciler.Left(w.t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+	if err := w.leave(w.t.Context(), w.reconciler, id, generation); err != nil {
 		w.t.Fatal(err)
 	}
 	w.mustBeErased(id, "left")
@@ -377,18 +379,21 @@ func (w *world) agree(id int64) bool {
 	for range 3 {
 		w.settle()
 	}
-	if g, err := w.store.Grant(w.t.Context(), credentials.Athlete(id)); err == nil && !g.Claim.ClaimedAt.IsZero() {
+	if g, err := w.store.Grant(w.t.Context(), w.account(id)); err == nil && !g.Claim.ClaimedAt.IsZero() {
 		// Strava could not be asked about a claim; it waits until the data is old.
 		w.clock.Advance(7 * 24 * time.Hour)
 		w.settle()
 	}
-	g, err := w.store.Grant(w.t.Context(), credentials.Athlete(id))
+	g, err := w.store.Grant(w.t.Context(), w.account(id))
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		w.t.Fatal(err)
 	}
-	atStrava := w.strava.Athletes()[0].Connected
+	atStrava := w.atSite(id)
 	if g.HasPending() || len(w.held(id)) > 0 && !g.Authorized() {
 		w.t.Errorf("not done: %+v, tokens held %v", g, w.held(id))
+	}
+	if w.fitbit != nil && w.linked(id) != g.Authorized() {
+		w.t.Errorf("the owner has the link: %v; grant %+v", w.linked(id), g)
 	}
 	if g.Authorized() != atStrava {
 		return false
@@ -400,7 +405,7 @@ func (w *world) agree(id int64) bool {
 }
 
 // held returns the generations of which the vault holds tokens.
-func (w *world) held(id int64) []int64 { return w.vault.Generations(credentials.Athlete(id)) }
+func (w *world) held(id int64) []int64 { return w.vault.Generations(w.account(id)) }
 
 // TestACallThatHangsLeavesTimeForTheOtherStore: SSM takes the new pair and gives
 // no answer. The grants table, which works, must get it within the same
@@ -410,7 +415,7 @@ func TestACallThatHangsLeavesTimeForTheOtherStore(t *testing.T) {
 		w := newWorld(t, strava.Settings{Rotation: strava.RotateAlways})
 		id := w.athlete(0)
 		generation := w.connected(id)
-		w.clock.Advance(7 * time.Hour)
+		w.age(7 * time.Hour)
 		g := &grey{w: w, how: hangs, hits: []string{"SSM"}}
 		process := w.process(w.patient)
 		g.over(&process.TokenStore)
@@ -439,7 +444,7 @@ func TestAStaleReadAfterLeavingDegradesNothing(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: strava.RotateAlways})
 	id := w.athlete(0)
 	first := w.connected(id)
-	old, err := w.vault.Tokens(t.Context(), credentials.Athlete(id), first, 1)
+	old, err := w.vault.Tokens(t.Context(), w.account(id), first, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -496,7 +501,7 @@ func TestAnOlderPairIsNotAdopted(t *testing.T) {
 	mode := "lost"
 	process := w.process(w.patient)
 	process.Vault = lostAnswers{w.vault, &mode}
-	w.clock.Advance(7 * time.Hour)
+	w.age(7 * time.Hour)
 	w.by(process, id, generation)
 	mode = "refused"
 	w.clock.Advance(5*time.Hour + 30*time.Minute)
@@ -520,7 +525,7 @@ func TestAnOlderPairIsNotAdopted(t *testing.T) {
 	if n := w.strava.Counters().DeadRefreshUses[id]; n != 1 {
 		t.Errorf("%d dead refresh tokens used, with one lost", n)
 	}
-	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+	if err := w.leave(w.t.Context(), w.reconciler, id, generation); err != nil {
 		t.Fatal(err)
 	}
 	w.settle()

@@ -103,27 +103,35 @@ func (l Ledger) release(ctx context.Context, account Account, owner string, doub
 
 // announce publishes the event about the grant's present state, if it is due,
 // and notes that it is published. Cut off in between, the next process to use
-// the grant repeats it, or else [Reconciler.Reconcile].
+// the grant repeats it, or else [Reconciler.Reconcile]. ErrRevoked says that the
+// account is linked to no athlete, and is to be revoked.
 func (l Ledger) announce(ctx context.Context, grant Grant) error {
 	if !grant.Unannounced {
 		return nil
 	}
 	var fact event.Fact
-	athleteID, gathered := grant.Account.AthleteID()
-	switch grant.State {
-	case Active:
+	athleteID, _ := grant.Account.AthleteID()
+	switch {
+	case !grant.inForce():
+		return nil // Revocations announce themselves.
+	case grant.Owner.exists():
+		if err := l.checkOwner(ctx, grant); err != nil {
+			return err
+		}
+		fact = credentialsv1.AccountLinked{
+			AthleteID: grant.Owner.AthleteID, AthleteGeneration: grant.Owner.Generation,
+			Provider: grant.Account.Provider, AccountID: grant.Account.ID,
+			Generation: grant.Generation, LinkedAt: time.UnixMilli(grant.Since).UTC(),
+		}
+	case grant.State == Active:
 		fact = credentialsv1.AthleteAuthorized{AthleteID: athleteID, Generation: grant.Generation, Scopes: grant.Scopes}
-	case Degraded:
+	default:
 		fact = credentialsv1.AuthorizationDegraded{
 			AthleteID: athleteID, Generation: grant.Generation, Reason: grant.Reason,
 		}
-	default:
-		return nil // Revocations announce themselves.
 	}
-	if gathered {
-		if err := l.Publisher.Publish(ctx, l.Minter.First(fact)); err != nil {
-			return fmt.Errorf("announce the grant: %w", err)
-		}
+	if err := l.Publisher.Publish(ctx, l.Minter.First(fact)); err != nil {
+		return fmt.Errorf("announce the grant: %w", err)
 	}
 	_, err := l.update(ctx, grant.Account, func(g *Grant) error {
 		if g.Generation != grant.Generation || g.State != grant.State || g.Reason != grant.Reason {

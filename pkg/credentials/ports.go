@@ -32,12 +32,23 @@ type Grants interface {
 // States stores what a started connect has to prove. Keys are digests: the
 // values themselves stay in the athlete's browser.
 type States interface {
-	// PutState remembers the digest of a state with the digest of the
-	// browser's nonce, until expiresAt.
-	PutState(ctx context.Context, state, nonce string, expiresAt time.Time) error
+	// PutState remembers a started connect by the digest of its state.
+	PutState(ctx context.Context, state string, s ConnectState) error
 	// TakeState returns what was remembered for the state and forgets it. A
 	// state that is unknown or was taken before is a not-found fault.
-	TakeState(ctx context.Context, state string) (nonce string, expiresAt time.Time, err error)
+	TakeState(ctx context.Context, state string) (ConnectState, error)
+}
+
+// ConnectState is a connect that has begun.
+type ConnectState struct {
+	// Nonce is the digest of the browser's nonce; in the state of a form, the reason
+	// why it was issued.
+	Nonce     string
+	ExpiresAt time.Time
+	// Provider that the person was sent to.
+	Provider string
+	// Owner is the athlete who links an account; zero for an athlete's own.
+	Owner Owner
 }
 
 // Erasures stores erasures until they are completed, and after that.
@@ -172,6 +183,15 @@ type Rules struct {
 	Sufficient []string
 	// RefreshMargin is how long before its end an access token is renewed.
 	RefreshMargin time.Duration
+	// Endpoint returns the kind of endpoint at a path of the API that may be called,
+	// and "" for any other path.
+	Endpoint func(path string) string
+	// CheckPath is a path of the API by which a living access token is told from a
+	// dead one.
+	CheckPath string
+	// EssentialPath is a path of the API without which an account is of no use: if
+	// it is refused for a missing scope, the grant degrades. Empty for none.
+	EssentialPath string
 }
 
 // enough reports whether the scopes are of any use.

@@ -135,7 +135,7 @@ func (r *Reconciler) takeOne(ctx context.Context, received Received) error {
 	}
 	now := r.Minter.Now()
 	_, err = r.update(ctx, received.Account, func(g *Grant) error {
-		g.addSpare(Spare{TokenRef: TokenRef{Sealed: sealed}, ReceivedAt: received.ReceivedAt, Scopes: received.Scopes, Connecting: true}, now)
+		g.addSpare(received.spare(sealed), now)
 		return nil
 	})
 	if err != nil {
@@ -178,7 +178,11 @@ func (r *Reconciler) perform(ctx context.Context, account Account) error {
 	if err != nil {
 		return fmt.Errorf("read grant: %w", err)
 	}
-	if err := r.announce(ctx, grant); err != nil {
+	err = r.announce(ctx, grant)
+	if errors.Is(err, ErrRevoked) {
+		grant, err = r.Revocation.endUnowned(ctx, grant)
+	}
+	if err != nil {
 		return err
 	}
 	// The other boundaries need no token to erase.

@@ -577,9 +577,9 @@ func TestAWaitingClaimHoldsNoConnectUp(t *testing.T) {
 	}
 }
 
-// TestAMissingScopeProvesNoClaim: Strava answers 401 also to a token that lives
-// and lacks a scope.
-func TestAMissingScopeProvesNoClaim(t *testing.T) {
+// TestAMissingScopeDisprovesAClaim: Strava answers 401 also to a token that lives
+// and lacks a scope. The authorization that it belongs to stands.
+func TestAMissingScopeDisprovesAClaim(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -590,7 +590,7 @@ func TestAMissingScopeProvesNoClaim(t *testing.T) {
 	if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
 		t.Fatal(err)
 	}
-	if g := w.grant(id); g.State != credentials.Degraded || g.Claim.ClaimedAt.IsZero() {
+	if g := w.grant(id); g.State != credentials.Degraded || !g.Claim.ClaimedAt.IsZero() {
 		t.Errorf("%+v", g)
 	}
 }

@@ -12,43 +12,39 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Requester forwards single calls to Strava in an athlete's name.
+// Requester forwards single calls to a provider in the name of an account.
 type Requester struct {
 	Tokens *Tokens
 	API    API
 	Log    *slog.Logger
 }
 
-// activitiesPath is refused for a missing scope if the authorization covers no
-// activities at all.
-const activitiesPath = "/athlete/activities"
-
-var activityPath = regexp.MustCompile(`^/activities/[0-9]{1,19}$`)
-
-// endpoint returns the kind of endpoint at a path that may be called, and "" for
-// any other path. What may be called is only what gathering needs, since Strava
-// forbids passing its API on (API Policy 5.16).
-func endpoint(path string) string {
-	switch {
-	case path == "/athlete":
-		return "athlete"
-	case path == activitiesPath:
-		return "activities"
-	case activityPath.MatchString(path):
-		return "activity"
-	}
-	return ""
-}
-
 // callTime is how much of the request's time must be left for a call. Strava
 // has been seen to take 4 s for a page of activities.
 const callTime = 5 * time.Second
 
-// Forward makes one call, logs it in one line, and counts its error if it has
-// one. Forward's only error is an invalid fault, for a call that may not be
-// forwarded; everything else is an outcome, whose reason is only logged.
+// Forward makes one call for an athlete; see [Requester.Call].
 func (r *Requester) Forward(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
-	if endpoint(req.Path) == "" || req.AthleteID <= 0 || req.Generation <= 0 {
+	return r.Call(ctx, Call{Athlete(req.AthleteID), req.Generation, req.Path, req.Query, req.CorrelationID})
+}
+
+// Call is one call to a provider in the name of an account.
+type Call struct {
+	Account    Account
+	Generation int64
+	Path       string
+	Query      map[string]string
+	// CorrelationID follows the call through the logs.
+	CorrelationID string
+}
+
+// Call makes one call, logs it in one line, and counts its error if it has one.
+// Its only error is an invalid fault, for a call that may not be forwarded;
+// everything else is an outcome, whose reason is only logged.
+func (r *Requester) Call(ctx context.Context, req Call) (credentialsv1.ForwardResponse, error) {
+	rules := r.Tokens.OAuth.Rules()
+	if _, ok := req.Account.AthleteID(); !ok && rules.Provider == ProviderStrava || req.Account.Provider != rules.Provider ||
+		req.Generation <= 0 || rules.Endpoint(req.Path) == "" {
 		return credentialsv1.ForwardResponse{}, fault.New(fault.Invalid, "this call may not be forwarded")
 	}
 	began := r.Tokens.Minter.Now()
@@ -92,17 +88,23 @@ func errorMetric(res credentialsv1.ForwardResponse) (Metric, bool) {
 	return "", false
 }
 
-// usageFields are Strava's header fields on the rate limits, each a figure for
-// the quarter hour and one for the day (Strava, "Rate Limits"), and what they are
-// called in the log.
-var usageFields = []struct{ header, key string }{
-	{"X-Ratelimit-Usage", "usage"}, {"X-Ratelimit-Limit", "limit"},
-	{"X-Readratelimit-Usage", "read_usage"}, {"X-Readratelimit-Limit", "read_limit"},
+// usageFields are the header fields on rate limits, and what they are called in
+// the log. Each of Strava's has a figure for the quarter hour and one for the day
+// (Strava, "Rate Limits"); each of Fitbit's has one for the person's hour (Fitbit
+// Web API, Rate Limits).
+var usageFields = []struct {
+	header, key string
+	is          *regexp.Regexp
+}{
+	{"X-Ratelimit-Usage", "usage", twoFigures}, {"X-Ratelimit-Limit", "limit", twoFigures},
+	{"X-Readratelimit-Usage", "read_usage", twoFigures}, {"X-Readratelimit-Limit", "read_limit", twoFigures},
+	{"Fitbit-Rate-Limit-Remaining", "remaining", figure}, {"Fitbit-Rate-Limit-Limit", "limit", figure},
 }
 
 // What the log takes over from outside.
 var (
-	figures       = regexp.MustCompile(`^[0-9]{1,9}, ?[0-9]{1,9}$`)
+	figure        = regexp.MustCompile(`^[0-9]{1,9}$`)
+	twoFigures    = regexp.MustCompile(`^[0-9]{1,9}, ?[0-9]{1,9}$`)
 	correlationID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
 )
 
@@ -110,16 +112,16 @@ var (
 // 0 if there was none. The path and the query are left out: they hold ids and
 // times of activities. The athlete is named only where a fault of ours may be
 // theirs alone, because the log outlives an erasure.
-func (r *Requester) log(ctx context.Context, req credentialsv1.ForwardRequest, res credentialsv1.ForwardResponse, status int, took time.Duration, err error) {
+func (r *Requester) log(ctx context.Context, req Call, res credentialsv1.ForwardResponse, status int, took time.Duration, err error) {
 	attrs := []slog.Attr{
-		slog.String("provider", ProviderStrava), slog.String("endpoint", endpoint(req.Path)),
+		slog.String("provider", req.Account.Provider), slog.String("endpoint", r.Tokens.OAuth.Rules().Endpoint(req.Path)),
 		slog.String("outcome", res.Outcome), slog.Int("calls", res.Calls), slog.Int64("duration_ms", took.Milliseconds()),
 	}
 	if status != 0 {
 		attrs = append(attrs, slog.Int("status", status))
 	}
 	for _, f := range usageFields {
-		if v := res.Header[f.header]; figures.MatchString(v) {
+		if v := res.Header[f.header]; f.is.MatchString(v) {
 			attrs = append(attrs, slog.String(f.key, v))
 		}
 	}
@@ -135,7 +137,11 @@ func (r *Requester) log(ctx context.Context, req credentialsv1.ForwardRequest, r
 		level = slog.LevelWarn
 	case credentialsv1.OutcomeFailed:
 		level = slog.LevelError
-		attrs = append(attrs, slog.Int64("athlete_id", req.AthleteID))
+		if athleteID, ok := req.Account.AthleteID(); ok {
+			attrs = append(attrs, slog.Int64("athlete_id", athleteID))
+		} else {
+			attrs = append(attrs, slog.String("account", req.Account.String()))
+		}
 	}
 	r.Log.LogAttrs(ctx, level, "call forwarded", attrs...)
 }
@@ -143,10 +149,10 @@ func (r *Requester) log(ctx context.Context, req credentialsv1.ForwardRequest, r
 // call makes the call, and repeats it with a renewed access token if Strava
 // refuses the first one. It returns the last answer, even with an error, and
 // how many calls were sent.
-func (r *Requester) call(ctx context.Context, req credentialsv1.ForwardRequest) (last APIAnswer, calls int, _ error) {
+func (r *Requester) call(ctx context.Context, req Call) (last APIAnswer, calls int, _ error) {
 	var rejected TokenPair
 	for {
-		pair, err := r.Tokens.Pair(ctx, Athlete(req.AthleteID), req.Generation, rejected)
+		pair, err := r.Tokens.Pair(ctx, req.Account, req.Generation, rejected)
 		if err != nil {
 			return last, calls, err
 		}
@@ -164,10 +170,10 @@ func (r *Requester) call(ctx context.Context, req credentialsv1.ForwardRequest) 
 		switch {
 		case errors.Is(answer.Refused, ErrAppRefused):
 			return last, calls, ErrAppRefused
-		case errors.Is(answer.Refused, ErrScopeMissing) && req.Path == activitiesPath:
+		case errors.Is(answer.Refused, ErrScopeMissing) && req.Path == r.Tokens.OAuth.Rules().EssentialPath:
 			// The athlete withdrew access to activities. Only connecting again can
 			// restore it.
-			if err := r.Tokens.Degrade(ctx, Athlete(req.AthleteID), req.Generation, credentialsv1.DegradedScopeMissing); err != nil {
+			if err := r.Tokens.Degrade(ctx, req.Account, req.Generation, credentialsv1.DegradedScopeMissing); err != nil {
 				return last, calls, err
 			}
 			return last, calls, ErrDegraded

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
@@ -17,7 +18,7 @@ type Revocation struct {
 	Receipts Receipts
 	Tokens   *Tokens
 	OAuth    OAuth
-	// API is asked about claims; nil for a provider without webhooks.
+	// API is asked about claims.
 	API API
 	// Sessions of athletes; accounts of other providers have none.
 	Sessions *Sessions
@@ -35,7 +36,7 @@ func (r *Revocation) complete(ctx context.Context, grant Grant) error {
 	}
 	// Neither waits for the other: Strava may be down for days.
 	ended := r.endSessions(ctx, grant)
-	if grant.State == Revoked {
+	if grant.State == Revoked || grant.State == Erased && len(grant.Spares) > 0 {
 		if err := r.drop(ctx, grant); err != nil && !errors.Is(err, errOutdated) {
 			return errors.Join(err, ended)
 		}
@@ -44,7 +45,14 @@ func (r *Revocation) complete(ctx context.Context, grant Grant) error {
 		return ended
 	}
 	for _, p := range grant.Revocations {
-		if err := r.Receipts.ConfirmErasure(ctx, p.Cause, p.Receipt, PartCredentials); err != nil {
+		part := PartCredentials
+		if p.Owner.exists() {
+			if err := r.removeLink(ctx, p.Owner.AthleteID, grant.Account, p.Generation); err != nil {
+				return err
+			}
+			part = grant.Account.Provider
+		}
+		if err := r.Receipts.ConfirmErasure(ctx, p.Cause, p.Receipt, part); err != nil {
 			return err
 		}
 	}
@@ -81,30 +89,28 @@ func (r *Revocation) endSessions(ctx context.Context, grant Grant) error {
 	return nil
 }
 
-// announceRevocations opens the erasures and publishes AuthorizationRevoked. It
+// announceRevocations opens the erasures, ends the links of athletes, and
+// publishes AuthorizationRevoked, or AccountUnlinked for a linked account. It
 // returns the grant as it is then.
 func (r *Revocation) announceRevocations(ctx context.Context, grant Grant) (Grant, error) {
-	parts := []string{PartCredentials}
-	athleteID, gathered := grant.Account.AthleteID()
-	if gathered {
-		parts = append(parts, PartGathering, PartAthlete, PartActivity)
-	}
 	announced := false
 	for _, p := range grant.Revocations {
 		if p.Announced {
 			continue
 		}
-		if err := r.Receipts.open(ctx, p.Receipt, p.RequestedAt, parts); err != nil {
-			return Grant{}, err
-		}
 		announced = true
-		if !gathered {
+		if p.WithAthlete {
 			continue
 		}
-		err := r.Publisher.Publish(ctx, r.Minter.Next(p.Cause, credentialsv1.AuthorizationRevoked{
-			AthleteID: athleteID, Generation: p.Generation, Receipt: p.Receipt, Reason: p.Reason,
-		}))
-		if err != nil {
+		if err := r.Receipts.open(ctx, p.Receipt, p.RequestedAt, parts(grant.Account, p)); err != nil {
+			return Grant{}, err
+		}
+		for _, account := range p.Links {
+			if err := r.endLink(ctx, grant.Account, account, p); err != nil {
+				return Grant{}, err
+			}
+		}
+		if err := r.Publisher.Publish(ctx, r.Minter.Next(p.Cause, ended(grant.Account, p))); err != nil {
 			return Grant{}, fmt.Errorf("announce the revocation: %w", err)
 		}
 	}
@@ -121,6 +127,32 @@ func (r *Revocation) announceRevocations(ctx context.Context, grant Grant) (Gran
 		return Grant{}, fmt.Errorf("note the announced revocation: %w", err)
 	}
 	return after, nil
+}
+
+// parts returns what takes part in the erasure that a revocation leads to.
+func parts(account Account, p PendingRevocation) []string {
+	if p.Owner.exists() {
+		return []string{account.Provider, PartAthlete}
+	}
+	parts := []string{PartCredentials, PartGathering, PartAthlete, PartActivity}
+	for _, link := range p.Links {
+		if !slices.Contains(parts, link.Provider) {
+			parts = append(parts, link.Provider)
+		}
+	}
+	return parts
+}
+
+// ended returns the event about the end of an account's authorization.
+func ended(account Account, p PendingRevocation) event.Fact {
+	if p.Owner.exists() {
+		return credentialsv1.AccountUnlinked{
+			AthleteID: p.Owner.AthleteID, Provider: account.Provider, AccountID: account.ID,
+			Generation: p.Generation, Receipt: p.Receipt, Reason: p.Reason,
+		}
+	}
+	athleteID, _ := account.AthleteID()
+	return credentialsv1.AuthorizationRevoked{AthleteID: athleteID, Generation: p.Generation, Receipt: p.Receipt, Reason: p.Reason}
 }
 
 // drop revokes the tokens at Strava and then deletes them, holding the lease.

@@ -30,7 +30,7 @@ func (w *world) patient(ctx context.Context, d time.Duration) error {
 func (w *world) by(process *credentials.Tokens, id, generation int64) credentialsv1.ForwardResponse {
 	w.t.Helper()
 	requester := &credentials.Requester{Tokens: process, API: w.requester.API, Log: w.requester.Log}
-	res, err := requester.Forward(w.t.Context(), credentialsv1.ForwardRequest{AthleteID: id, Generation: generation, Path: "/athlete"})
+	res, err := requester.Call(w.t.Context(), credentials.Call{Account: w.account(id), Generation: generation, Path: w.oauth.Rules().CheckPath})
 	if err != nil {
 		w.t.Error(err)
 	}
@@ -44,7 +44,7 @@ type killed struct{}
 // succeed but at the one point where no other process can know the new refresh
 // token: Strava has replaced it and the process dies with the answer in hand.
 func TestKilledAnywhere(t *testing.T) {
-	for _, rotation := range []strava.Rotation{strava.RotateNever, strava.RotateAlways} {
+	for _, rotation := range []strava.Rotation{strava.RotateNever, strava.RotateAlways, onFitbit} {
 		for _, vault := range []string{"vault works", "vault refuses"} {
 			t.Run(string(rotation)+", "+vault, func(t *testing.T) {
 				var lost, points []string
@@ -52,7 +52,7 @@ func TestKilledAnywhere(t *testing.T) {
 					w := newWorld(t, strava.Settings{Rotation: rotation})
 					id := w.athlete(0)
 					generation := w.connected(id)
-					w.clock.Advance(7 * time.Hour)
+					w.age(7 * time.Hour)
 					point, survived := "", true
 					n := 0
 					process := w.process(w.patient)
@@ -81,13 +81,16 @@ func TestKilledAnywhere(t *testing.T) {
 					}
 					points = append(points, point)
 
+					if rotation == onFitbit {
+						w.clock.Advance(3 * time.Minute) // Until then Fitbit gives the same answer again.
+					}
 					res := w.by(w.process(w.patient), id, generation)
 					switch {
 					case res.Outcome == credentialsv1.OutcomeAnswered && res.Status == 200:
 					case res.Outcome == credentialsv1.OutcomeDegraded:
 						lost = append(lost, point)
 						// It does not go unnoticed, and connecting again mends it.
-						if n := len(eventtest.Facts[credentialsv1.AuthorizationDegraded](w.bus)); n != 1 {
+						if n := len(eventtest.Facts[credentialsv1.AuthorizationDegraded](w.bus)); n != 1 && rotation != onFitbit {
 							t.Errorf("killed %s: announced %d times", point, n)
 						}
 						if w.counts.Of(credentials.MetricDegraded) != 1 {
@@ -99,7 +102,7 @@ func TestKilledAnywhere(t *testing.T) {
 					}
 				}
 				var want []string
-				if rotation == strava.RotateAlways {
+				if rotation != strava.RotateNever {
 					// Between these two there is nothing but this process's
 					// memory. Where the vault refuses, the sealed pair comes next.
 					want = []string{"after asking Strava", "before saving tokens"}
@@ -129,7 +132,7 @@ func TestRevokedAnywhere(t *testing.T) {
 					w := newWorld(t, strava.Settings{})
 					id := w.athlete(0)
 					generation := w.connected(id)
-					w.clock.Advance(7 * time.Hour)
+					w.age(7 * time.Hour)
 					end := func() error {
 						if how == "left when the lease is over" {
 							// The refresh is held up for longer than its lease
@@ -137,14 +140,14 @@ func TestRevokedAnywhere(t *testing.T) {
 							w.clock.Advance(time.Minute)
 						}
 						if how != "deauthorized" {
-							return w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
+							return w.leave(w.t.Context(), w.reconciler, id, generation)
 						}
-						if w.strava.Athletes()[0].Connected {
-							if err := w.strava.Deauthorize(id); err != nil {
+						if w.atSite(id) {
+							if err := w.deauthorize(id); err != nil {
 								t.Fatal(err)
 							}
 						}
-						return w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id))
+						return w.reconciler.Deauthorized(t.Context(), cause(), w.account(id))
 					}
 					n, point := 0, ""
 					var first error
@@ -193,7 +196,7 @@ func TestRevokedAnywhere(t *testing.T) {
 // delays at every call that differ from seed to seed.
 func TestRace(t *testing.T) {
 	const workers, seeds = 50, 1000
-	for _, rotation := range rotations {
+	for _, rotation := range allRotations {
 		t.Run(string(rotation), func(t *testing.T) {
 			w := newWorld(t, strava.Settings{Rotation: rotation})
 			id := w.athlete(0)
@@ -202,7 +205,7 @@ func TestRace(t *testing.T) {
 			for seed := range uint64(seeds) {
 				// The API's rate limits are not what is tried here.
 				w.strava.SetUsage(strava.Usage{})
-				if err := w.strava.SetTokenLife(id, -time.Second); err != nil {
+				if err := w.setTokenLife(id, -time.Second); err != nil {
 					t.Fatal(err)
 				}
 				expire(t, w, id)
@@ -228,14 +231,14 @@ func TestRace(t *testing.T) {
 					return
 				}
 			}
-			c := w.strava.Counters()
-			if n := c.MaxRefreshesInFlight[id]; n != 1 {
-				t.Errorf("%d refreshes in flight at once", n)
+			atOnce, dead, refreshes := w.refreshCounts(id)
+			if atOnce != 1 {
+				t.Errorf("%d refreshes in flight at once", atOnce)
 			}
-			if n := c.DeadRefreshUses[id]; n != 0 {
-				t.Errorf("%d dead refresh tokens used", n)
+			if dead != 0 {
+				t.Errorf("%d dead refresh tokens used", dead)
 			}
-			if n := c.Total(strava.EndpointRefresh, id); n != seeds {
+			if n := refreshes; n != seeds {
 				t.Errorf("%d refreshes for %d expiries", n, seeds)
 			}
 		})
@@ -247,16 +250,16 @@ func TestRace(t *testing.T) {
 func expire(t *testing.T, w *world, id int64) {
 	t.Helper()
 	g := w.grant(id)
-	pair, err := w.vault.Tokens(t.Context(), credentials.Athlete(id), g.Generation, g.Tokens.Version)
+	pair, err := w.vault.Tokens(t.Context(), w.account(id), g.Generation, g.Tokens.Version)
 	if err != nil {
 		t.Fatal(err)
 	}
 	pair.ExpiresAt = w.clock.Now().Add(-time.Second)
-	version, err := w.vault.SaveTokens(t.Context(), credentials.Athlete(id), g.Generation, pair)
+	version, err := w.vault.SaveTokens(t.Context(), w.account(id), g.Generation, pair)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.store.Update(t.Context(), credentials.Athlete(id), func(g *credentials.Grant) error {
+	if _, err := w.store.Update(t.Context(), w.account(id), func(g *credentials.Grant) error {
 		g.Tokens.Version = version
 		return nil
 	}); err != nil {
@@ -400,7 +403,7 @@ func TestAPairThatTheVaultRefusesIsSealedAndAdopted(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
-	w.clock.Advance(7 * time.Hour)
+	w.age(7 * time.Hour)
 	hurt := w.process(w.patient)
 	hurt.Vault = failing{w.vault}
 	for range 3 {
@@ -437,7 +440,7 @@ func TestSavingIsTriedAgain(t *testing.T) {
 			w := newWorld(t, strava.Settings{})
 			id := w.athlete(0)
 			generation := w.connected(id)
-			w.clock.Advance(7 * time.Hour)
+			w.age(7 * time.Hour)
 			o := &outage{w: w}
 			var asked time.Time
 			process := w.process(func(_ context.Context, d time.Duration) error {
@@ -475,7 +478,7 @@ func TestLeavingRevokesWhatAKilledRefreshLeftBehind(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
-	w.clock.Advance(7 * time.Hour) // The old access token is of no use any more.
+	w.age(7 * time.Hour) // The old access token is of no use any more.
 	func() {
 		defer func() { _ = recover() }()
 		w.by(probe(func(p string) {
@@ -485,10 +488,10 @@ func TestLeavingRevokesWhatAKilledRefreshLeftBehind(t *testing.T) {
 		}).watch(w.process(w.patient)), id, generation)
 	}()
 	w.clock.Advance(time.Minute) // The lease is over.
-	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+	if err := w.leave(w.t.Context(), w.reconciler, id, generation); err != nil {
 		t.Fatal(err)
 	}
-	if w.strava.Athletes()[0].Connected {
+	if w.atSite(id) {
 		t.Error("the athlete fills a slot at Strava for good")
 	}
 }
@@ -497,7 +500,7 @@ func TestACallerWhoGivesUpCostsNoToken(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
-	w.clock.Advance(7 * time.Hour)
+	w.age(7 * time.Hour)
 	ctx, giveUp := context.WithCancel(t.Context())
 	process := probe(func(p string) {
 		if p == "after asking Strava" {
@@ -505,7 +508,7 @@ func TestACallerWhoGivesUpCostsNoToken(t *testing.T) {
 		}
 	}).watch(w.process(w.patient))
 	process.Vault, process.Grants = cancellableVault{process.Vault}, cancellableGrants{process.Grants}
-	if _, err := process.Pair(ctx, credentials.Athlete(id), generation, credentials.TokenPair{}); err != nil {
+	if _, err := process.Pair(ctx, w.account(id), generation, credentials.TokenPair{}); err != nil {
 		t.Errorf("the pair was not saved: %v", err)
 	}
 	w.mustAnswer(id, generation)
@@ -535,10 +538,10 @@ func TestNoRefreshBeginsWithoutTimeToSaveIt(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
-	w.clock.Advance(7 * time.Hour)
+	w.age(7 * time.Hour)
 	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
 	defer cancel()
-	if _, err := w.tokens.Pair(ctx, credentials.Athlete(id), generation, credentials.TokenPair{}); !fault.Is(err, fault.Transient) {
+	if _, err := w.tokens.Pair(ctx, w.account(id), generation, credentials.TokenPair{}); !fault.Is(err, fault.Transient) {
 		t.Errorf("got %v", err)
 	}
 	if n := w.strava.Counters().Total(strava.EndpointRefresh, id); n != 0 {
@@ -560,11 +563,11 @@ func TestStravaIsNotAskedWhenPreparingTookTheTime(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
-	w.clock.Advance(7 * time.Hour)
+	w.age(7 * time.Hour)
 	w.tokens.Sealer = slowSealer{w.sealer}
 	ctx, cancel := context.WithTimeout(t.Context(), 28*time.Second+50*time.Millisecond)
 	defer cancel()
-	if _, err := w.tokens.Pair(ctx, credentials.Athlete(id), generation, credentials.TokenPair{}); !fault.Is(err, fault.Transient) {
+	if _, err := w.tokens.Pair(ctx, w.account(id), generation, credentials.TokenPair{}); !fault.Is(err, fault.Transient) {
 		t.Errorf("got %v", err)
 	}
 	if n := w.strava.Counters().Total(strava.EndpointRefresh, id); n != 0 {
@@ -582,13 +585,13 @@ func TestAPairThatIsNowhereIsNotLookedForWithoutEnd(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
-	if err := w.vault.DropTokens(t.Context(), credentials.Athlete(id), generation); err != nil {
+	if err := w.vault.DropTokens(t.Context(), w.account(id), generation); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	before := w.clock.Now()
-	if _, err := w.tokens.Pair(ctx, credentials.Athlete(id), generation, credentials.TokenPair{}); !fault.Is(err, fault.Permanent) {
+	if _, err := w.tokens.Pair(ctx, w.account(id), generation, credentials.TokenPair{}); !fault.Is(err, fault.Permanent) {
 		t.Errorf("got %v", err)
 	}
 	if waited := w.clock.Now().Sub(before); waited < 5*time.Second || waited > 10*time.Second {
@@ -603,14 +606,14 @@ func TestALateRefreshDoesNotTakeANewConnectsTokensAway(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	first := w.connected(id)
-	w.clock.Advance(7 * time.Hour)
+	w.age(7 * time.Hour)
 	var second int64
 	left := false
 	process := probe(func(p string) {
 		switch {
 		case p == "after asking Strava":
 			w.clock.Advance(time.Minute)
-			if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), first, "receipt", w.clock.Now()); err != nil {
+			if err := w.leave(w.t.Context(), w.reconciler, id, first); err != nil {
 				t.Fatal(err)
 			}
 			left = true
@@ -634,7 +637,7 @@ func TestReconnectedAnywhere(t *testing.T) {
 		w := newWorld(t, strava.Settings{})
 		id := w.athlete(0)
 		w.connected(id)
-		if err := w.strava.Deauthorize(id); err != nil {
+		if err := w.deauthorize(id); err != nil {
 			t.Fatal(err)
 		}
 		// A connect waits for no lease.
@@ -651,7 +654,7 @@ func TestReconnectedAnywhere(t *testing.T) {
 				}
 			}
 		}).watchReconciler(w.reconciler)
-		if err := revocation.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+		if err := revocation.Deauthorized(t.Context(), cause(), w.account(id)); err != nil {
 			t.Fatalf("reconnected %s: %v", point, err)
 		}
 		if point == "" {
@@ -661,8 +664,8 @@ func TestReconnectedAnywhere(t *testing.T) {
 		g := w.grant(id)
 		if !reconnected {
 			// What Strava has just authorized is revoked with the rest.
-			if g.State != credentials.Erased || w.vault.Holds(credentials.Athlete(id)) {
-				t.Errorf("refused %s: %+v, tokens held %v", point, g, w.vault.Holds(credentials.Athlete(id)))
+			if g.State != credentials.Erased || w.vault.Holds(w.account(id)) {
+				t.Errorf("refused %s: %+v, tokens held %v", point, g, w.vault.Holds(w.account(id)))
 			}
 			continue
 		}
@@ -689,20 +692,20 @@ func TestAForgedDeauthorizationAfterALostTokenDestroysNothing(t *testing.T) {
 	}
 	w.forward(id, generation)
 	for _, want := range []credentials.State{credentials.Active, credentials.Degraded} {
-		if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+		if err := w.reconciler.Deauthorized(t.Context(), cause(), w.account(id)); err != nil {
 			t.Fatal(err)
 		}
-		if g := w.grant(id); g.State != want || g.HasPending() || !w.vault.Holds(credentials.Athlete(id)) {
-			t.Fatalf("grant %+v, tokens held %v", g, w.vault.Holds(credentials.Athlete(id)))
+		if g := w.grant(id); g.State != want || g.HasPending() || !w.vault.Holds(w.account(id)) {
+			t.Fatalf("grant %+v, tokens held %v", g, w.vault.Holds(w.account(id)))
 		}
 		w.forward(id, generation) // Finds the refresh token refused.
 		w.clock.Advance(10 * time.Minute)
 	}
 	// A true one is believed all the same.
-	if err := w.strava.Deauthorize(id); err != nil {
+	if err := w.deauthorize(id); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+	if err := w.reconciler.Deauthorized(t.Context(), cause(), w.account(id)); err != nil {
 		t.Fatal(err)
 	}
 	w.mustBeErased(id, "after a true one")
@@ -748,7 +751,7 @@ func TestAnAnnouncementDoesNotStandForALaterOne(t *testing.T) {
 	w.connect.Publisher = &degrading{Publisher: w.bus, meanwhile: func() {
 		w.bus.Fail(fault.New(fault.Transient, "boom"))
 		defer w.bus.Fail(nil)
-		if err := w.tokens.Degrade(t.Context(), credentials.Athlete(id), w.grant(id).Generation, credentialsv1.DegradedScopeMissing); err == nil {
+		if err := w.tokens.Degrade(t.Context(), w.account(id), w.grant(id).Generation, credentialsv1.DegradedScopeMissing); err == nil {
 			t.Error("it was published")
 		}
 	}}

@@ -52,6 +52,9 @@ type Spare struct {
 	Scopes []string
 	// Connecting is set until the connect that received the pair is completed.
 	Connecting bool
+	// Owner is the athlete who links the account; zero for an athlete's own account,
+	// and unless the pair is of a connect.
+	Owner Owner
 }
 
 // Received is a pair of a connect that could not be written to the grant.
@@ -63,4 +66,11 @@ type Received struct {
 	ReceivedAt int64
 	Scopes     []string
 	Tokens     TokenPair
+	// Owner is the athlete who links the account; zero for an athlete's own.
+	Owner Owner
+}
+
+// spare is the pair as the spare of a connect that is not completed.
+func (r Received) spare(sealed []byte) Spare {
+	return Spare{TokenRef: TokenRef{Sealed: sealed}, ReceivedAt: r.ReceivedAt, Scopes: r.Scopes, Connecting: true, Owner: r.Owner}
 }

@@ -144,7 +144,7 @@ func (s TokenStore) receive(ctx context.Context, r Received, seal Seal) (Grant, 
 	if err != nil {
 		return Grant{}, Spare{}, fmt.Errorf("seal: %w", err)
 	}
-	spare := Spare{TokenRef: TokenRef{Sealed: sealed}, ReceivedAt: r.ReceivedAt, Scopes: r.Scopes, Connecting: true}
+	spare := r.spare(sealed)
 	for {
 		grant, err := s.update(ctx, r.Account, func(g *Grant) error {
 			// The answer to an earlier try may have been lost.

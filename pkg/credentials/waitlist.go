@@ -96,7 +96,7 @@ const (
 // life.
 func (w *Waitlist) Issue(ctx context.Context, why FormReason) (form secret.String, life time.Duration, err error) {
 	form = secret.New(w.NewSecret())
-	if err := w.Forms.PutState(ctx, form.SHA256(), string(why), w.Now().Add(formLife)); err != nil {
+	if err := w.Forms.PutState(ctx, form.SHA256(), ConnectState{Nonce: string(why), ExpiresAt: w.Now().Add(formLife)}); err != nil {
 		return secret.String{}, 0, fmt.Errorf("issue a form: %w", err)
 	}
 	return form, formLife, nil
@@ -150,15 +150,15 @@ func (w *Waitlist) take(ctx context.Context, form secret.String) (FormReason, er
 	if form.Empty() {
 		return "", ErrForm
 	}
-	stored, expiresAt, err := w.Forms.TakeState(ctx, form.SHA256())
+	stored, err := w.Forms.TakeState(ctx, form.SHA256())
 	if fault.Is(err, fault.NotFound) {
 		return "", ErrForm
 	}
 	if err != nil {
 		return "", fmt.Errorf("take the form: %w", err)
 	}
-	why := FormReason(stored)
-	if (why != NoPlaceHere && why != NoPlaceAtCallback) || !w.Now().Before(expiresAt) {
+	why := FormReason(stored.Nonce)
+	if (why != NoPlaceHere && why != NoPlaceAtCallback) || !w.Now().Before(stored.ExpiresAt) {
 		return "", ErrForm
 	}
 	return why, nil

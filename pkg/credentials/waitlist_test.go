@@ -149,7 +149,7 @@ func TestTheWaitlistTakesIssuedFormsOnce(t *testing.T) {
 	refused("no form", secret.String{})
 	refused("a form by guess", secret.New("form"))
 	state := secret.New("state")
-	if err := w.Forms.PutState(t.Context(), state.SHA256(), secret.New("nonce").SHA256(), w.clock.Now().Add(time.Hour)); err != nil {
+	if err := w.Forms.PutState(t.Context(), state.SHA256(), credentials.ConnectState{Nonce: secret.New("nonce").SHA256(), ExpiresAt: w.clock.Now().Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
 	refused("the state of a connect", state)

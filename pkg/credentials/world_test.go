@@ -3,10 +3,12 @@ package credentials_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -14,46 +16,73 @@ import (
 
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/credentialstest"
+	fitbitapi "github.com/paceline/paceline/pkg/credentials/fitbit"
 	"github.com/paceline/paceline/pkg/credentials/provider"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	vendor "github.com/paceline/paceline/pkg/credentials/strava"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
+	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
+	"github.com/paceline/paceline/test/fitbit"
 	"github.com/paceline/paceline/test/strava"
 )
 
 // world is the credentials boundary over memory and the Strava stand-in, with
 // a clock that only tests move.
+//
+// With [onFitbit] the accounts are those of the Fitbit stand-in, all linked by one
+// athlete, whom athletes serves. An account's id is then a number that stands for
+// it, for Fitbit's are text.
 type world struct {
 	t      *testing.T
 	clock  *strava.ManualClock
 	strava *strava.Server
-	store  *credentialstest.Store
-	vault  *credentialstest.Vault
-	sealer *credentialstest.Sealer
-	counts *credentialstest.Metrics
-	bus    *eventtest.Bus
-	log    bytes.Buffer
-	minter event.Minter
-	ids    atomic.Int64
+	fitbit *fitbit.Server
+	owner  int64
+	// athletes does the tasks of the athletes' grants.
+	athletes *credentials.Reconciler
+	links    *credentials.Links
+	store    *credentialstest.Store
+	vault    *credentialstest.Vault
+	sealer   *credentialstest.Sealer
+	counts   *credentialstest.Metrics
+	bus      *eventtest.Bus
+	log      bytes.Buffer
+	minter   event.Minter
+	ids      atomic.Int64
 
-	client      *http.Client
-	oauth       *provider.OAuth
-	credentials *credentialstest.Credentials
-	sessions    *credentials.Sessions
-	connect     *credentials.Connect
-	tokens      *credentials.Tokens
-	requester   *credentials.Requester
-	receipts    credentials.Receipts
-	reconciler  *credentials.Reconciler
-	admin       *credentials.Admin
+	client *http.Client
+	// stravaClient leads to Strava's stand-in, while client leads to Fitbit's.
+	stravaClient *http.Client
+	newSecret    func() string
+	sleep        func(context.Context, time.Duration) error
+	oauth        *provider.OAuth
+	credentials  *credentialstest.Credentials
+	sessions     *credentials.Sessions
+	connect      *credentials.Connect
+	tokens       *credentials.Tokens
+	requester    *credentials.Requester
+	receipts     credentials.Receipts
+	reconciler   *credentials.Reconciler
+	admin        *credentials.Admin
 }
+
+// onFitbit, in place of a way in which Strava replaces refresh tokens, makes the
+// world one of linked accounts at Fitbit, which always replaces them.
+const onFitbit strava.Rotation = "fitbit"
+
+// allRotations are Strava's, and Fitbit's.
+var allRotations = append(slices.Clone(rotations), onFitbit)
 
 const redirectURI = "http://localhost:8080/oauth/callback"
 
 func newWorld(t *testing.T, at strava.Settings) *world {
+	linked := at.Rotation == onFitbit
+	if linked {
+		at.Rotation = strava.RotateAlways
+	}
 	clock := strava.NewManualClock(time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC))
 	w := &world{
 		t: t, clock: clock,
@@ -82,12 +111,11 @@ func newWorld(t *testing.T, at strava.Settings) *world {
 	w.tokens = w.process(sleep)
 	w.credentials = credentialstest.NewCredentials(w.store)
 	w.sessions = &credentials.Sessions{Store: w.credentials, NewSecret: newSecret, Now: clock.Now}
-	w.credentials = credentialstest.NewCredentials(w.store)
-	w.sessions = &credentials.Sessions{Store: w.credentials, NewSecret: newSecret, Now: clock.Now}
 	w.connect = &credentials.Connect{
 		TokenStore: w.tokens.TokenStore, States: w.store, OAuth: w.oauth, NewSecret: newSecret, RedirectURI: redirectURI,
 		Capacity: &credentials.Capacity{Census: w.store, Athletes: 10, Now: clock.Now},
 	}
+	w.newSecret, w.sleep = newSecret, sleep
 	log := slog.New(slog.NewTextHandler(&w.log, nil))
 	w.requester = &credentials.Requester{Tokens: w.tokens, API: vendor.NewAPI(client, "http://strava.test/api/v3"), Log: log}
 	w.receipts = credentials.Receipts{Erasures: w.store, Publisher: w.bus, Minter: w.minter}
@@ -108,7 +136,115 @@ func newWorld(t *testing.T, at strava.Settings) *world {
 	if _, err := w.admin.SetApp(t.Context(), strconv.FormatInt(id, 10), secret.New(key), secret.String{}); err != nil {
 		t.Fatal(err)
 	}
+	w.athletes = w.reconciler
+	if linked {
+		w.linkFitbit(log)
+	}
 	return w
+}
+
+// linkFitbit makes the world one of accounts that an athlete links.
+func (w *world) linkFitbit(log *slog.Logger) {
+	w.owner = w.athlete(0)
+	w.connected(w.owner)
+	w.fitbit = fitbit.New(fitbit.Config{Now: w.clock.Now, Seed: 1, HourlyLimit: 100_000})
+	w.t.Cleanup(w.fitbit.Close)
+	id, key := w.fitbit.Client()
+	if err := w.vault.SaveApp(w.t.Context(), provider.NameFitbit, credentials.App{ClientID: id, ClientSecret: secret.New(key)}); err != nil {
+		w.t.Fatal(err)
+	}
+	w.stravaClient = w.client
+	w.client = &http.Client{
+		Transport:     strava.InProcess(w.fitbit),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	w.oauth = provider.NewOAuth(w.client, provider.Fitbit("http://fitbit.test", "http://fitbit.test"), w.clock.Now)
+	w.tokens = w.process(w.sleep)
+	w.connect = &credentials.Connect{
+		TokenStore: w.tokens.TokenStore, States: w.store, OAuth: w.oauth, NewSecret: w.newSecret, RedirectURI: linkRedirectURI,
+	}
+	w.requester = &credentials.Requester{Tokens: w.tokens, API: fitbitapi.NewAPI(w.client, "http://fitbit.test"), Log: log}
+	w.reconciler = &credentials.Reconciler{
+		TokenStore: w.tokens.TokenStore,
+		Connect:    w.connect,
+		Revocation: &credentials.Revocation{
+			TokenStore: w.tokens.TokenStore, Receipts: w.receipts, Tokens: w.tokens, OAuth: w.oauth, API: w.requester.API, NewSecret: w.newSecret,
+		},
+		Log: log,
+	}
+	w.links = w.linksOver(w.reconciler)
+}
+
+const linkRedirectURI = "http://localhost:8080/oauth/fitbit/callback"
+
+// linksOver serves links by a reconciler.
+func (w *world) linksOver(r *credentials.Reconciler) *credentials.Links {
+	return &credentials.Links{Reconciler: r, Requester: w.requester, ReadToday: fitbitapi.ReadToday, NewSecret: w.newSecret}
+}
+
+// account is what an id stands for.
+func (w *world) account(id int64) credentials.Account {
+	if w.fitbit == nil {
+		return credentials.Athlete(id)
+	}
+	return credentials.Account{Provider: provider.NameFitbit, ID: w.fitbit.People()[id-1].ID}
+}
+
+// atSite reports whether the provider counts the account as connected.
+func (w *world) atSite(id int64) bool {
+	if w.fitbit != nil {
+		return w.fitbit.People()[id-1].Connected
+	}
+	for _, a := range w.strava.Athletes() {
+		if a.ID == id {
+			return a.Connected
+		}
+	}
+	return false
+}
+
+// deauthorize has the account's owner withdraw access at the provider.
+func (w *world) deauthorize(id int64) error {
+	if w.fitbit == nil {
+		return w.strava.Deauthorize(id)
+	}
+	if err := w.fitbit.Deauthorize(w.account(id).ID); !errors.Is(err, fitbit.ErrNotFound) {
+		return err
+	}
+	return strava.ErrNotFound
+}
+
+// leave ends the authorization as its athlete asked.
+func (w *world) leave(ctx context.Context, r *credentials.Reconciler, id, generation int64) error {
+	if w.fitbit == nil {
+		return r.Left(ctx, cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
+	}
+	_, err := w.linksOver(r).Unlink(ctx, w.asOwner())
+	if fault.Is(err, fault.NotFound) || errors.Is(err, credentials.ErrRevoked) {
+		return nil // It is not linked.
+	}
+	return err
+}
+
+// asOwner is the athlete who links accounts.
+func (w *world) asOwner() credentials.Owner {
+	if w.fitbit == nil {
+		return credentials.Owner{}
+	}
+	g, err := w.store.Grant(w.t.Context(), credentials.Athlete(w.owner))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return credentials.Owner{AthleteID: w.owner, Generation: g.Generation}
+}
+
+// age lets time pass; more than 6 hours, after which Strava's access tokens are
+// dead, are so many that the provider's are.
+func (w *world) age(d time.Duration) {
+	if w.fitbit != nil && d > 6*time.Hour {
+		d += 2 * time.Hour
+	}
+	w.clock.Advance(d)
 }
 
 // use has authorizations ended in another way.
@@ -151,22 +287,27 @@ type roundTripper func(*http.Request) (*http.Response, error)
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // athlete is one of the generated athletes' ids.
-func (w *world) athlete(i int) int64 { return w.strava.Athletes()[i].ID }
+func (w *world) athlete(i int) int64 {
+	if w.fitbit != nil {
+		return int64(i + 1)
+	}
+	return w.strava.Athletes()[i].ID
+}
 
 // consent starts a connect and answers as the browser does after the athlete
 // consented; more is added to the authorize URL's query.
 func (w *world) consent(athleteID int64, more string) credentials.Callback {
 	w.t.Helper()
 	w.clock.Advance(time.Millisecond) // No two connects begin at one moment.
-	started, err := w.connect.Start(w.t.Context())
+	started, err := w.connect.Start(w.t.Context(), w.asOwner())
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	client := &http.Client{
-		Transport:     strava.InProcess(w.strava),
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	as := fmt.Sprintf("&as_athlete=%d", athleteID)
+	if w.fitbit != nil {
+		as = "&as_user=" + w.account(athleteID).ID
 	}
-	res, err := client.Get(fmt.Sprintf("%s&as_athlete=%d%s", started.AuthorizeURL, athleteID, more))
+	res, err := w.client.Get(started.AuthorizeURL + as + more)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -192,7 +333,7 @@ func (w *world) connected(athleteID int64) int64 {
 
 func (w *world) grant(athleteID int64) credentials.Grant {
 	w.t.Helper()
-	g, err := w.store.Grant(w.t.Context(), credentials.Athlete(athleteID))
+	g, err := w.store.Grant(w.t.Context(), w.account(athleteID))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -202,9 +343,7 @@ func (w *world) grant(athleteID int64) credentials.Grant {
 // forward makes a call that every connected athlete may make.
 func (w *world) forward(athleteID, generation int64) credentialsv1.ForwardResponse {
 	w.t.Helper()
-	res, err := w.requester.Forward(w.t.Context(), credentialsv1.ForwardRequest{
-		AthleteID: athleteID, Generation: generation, Path: "/athlete",
-	})
+	res, err := w.requester.Call(w.t.Context(), credentials.Call{Account: w.account(athleteID), Generation: generation, Path: w.oauth.Rules().CheckPath})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -223,6 +362,11 @@ func (w *world) mustAnswer(athleteID, generation int64) {
 func (w *world) settle() {
 	w.t.Helper()
 	w.clock.Advance(6 * time.Hour)
+	if w.fitbit != nil {
+		if err := w.athletes.Reconcile(w.t.Context()); err != nil {
+			w.t.Fatal(err)
+		}
+	}
 	if err := w.reconciler.Reconcile(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
@@ -232,10 +376,44 @@ func (w *world) settle() {
 func (w *world) mustBeErased(id int64, when string) {
 	w.t.Helper()
 	g := w.grant(id)
-	if g.State != credentials.Erased || g.Authorized() || len(g.Spares) > 0 || g.HasPending() || w.vault.Holds(credentials.Athlete(id)) {
-		w.t.Errorf("%s: grant %+v, tokens held %v", when, g, w.vault.Holds(credentials.Athlete(id)))
+	if g.State != credentials.Erased || g.Authorized() || len(g.Spares) > 0 || g.HasPending() || w.vault.Holds(w.account(id)) || g.Owner != (credentials.Owner{}) {
+		w.t.Errorf("%s: grant %+v, tokens held %v", when, g, w.vault.Holds(w.account(id)))
 	}
-	if w.strava.Athletes()[0].Connected {
-		w.t.Errorf("%s: Strava still counts the athlete", when)
+	if w.atSite(id) {
+		w.t.Errorf("%s: the provider still counts the account", when)
 	}
+	if w.linked(id) {
+		w.t.Errorf("%s: the link is left", when)
+	}
+}
+
+// linked reports whether the owner's grant has a link to the account.
+func (w *world) linked(id int64) bool {
+	if w.fitbit == nil {
+		return false
+	}
+	owner, err := w.store.Grant(w.t.Context(), credentials.Athlete(w.owner))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return slices.ContainsFunc(owner.Links, func(l credentials.Link) bool { return l.Account == w.account(id) })
+}
+
+// setTokenLife has the account's access tokens end so much from now.
+func (w *world) setTokenLife(id int64, left time.Duration) error {
+	if w.fitbit == nil {
+		return w.strava.SetTokenLife(id, left)
+	}
+	return w.fitbit.SetTokenLife(w.account(id).ID, left)
+}
+
+// refreshCounts returns the most refreshes of an account at one time, how often a
+// dead refresh token was presented, and how many refreshes there were.
+func (w *world) refreshCounts(id int64) (atOnce, dead, refreshes int) {
+	if w.fitbit == nil {
+		c := w.strava.Counters()
+		return c.MaxRefreshesInFlight[id], c.DeadRefreshUses[id], c.Total(strava.EndpointRefresh, id)
+	}
+	c, user := w.fitbit.Counters(), w.account(id).ID
+	return c.MaxRefreshesInFlight[user], c.DeadRefreshUses[user] + c.RepeatedRefreshes[user], c.Total(fitbit.EndpointRefresh, user)
 }

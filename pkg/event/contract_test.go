@@ -45,6 +45,8 @@ var contracts = []contract{
 	of[credentialsv1.AuthorizationRevoked](),
 	of[credentialsv1.ErasureReceiptIssued](),
 	of[credentialsv1.WebhookConfigured](),
+	of[credentialsv1.AccountLinked](),
+	of[credentialsv1.AccountUnlinked](),
 	of[gatheringv1.AthleteGathered](),
 	of[gatheringv1.ActivitiesGathered](),
 	of[gatheringv1.ActivityGone](),

@@ -30,7 +30,7 @@ func TestRoutesThatNeedASession(t *testing.T) {
 		if key == document {
 			continue
 		}
-		if _, res := s.send(call{route: key, path: map[string]string{"id": "1", "receipt": "r"}}); (res.StatusCode == 401) != o.Session {
+		if _, res := s.send(call{route: key, path: map[string]string{"id": "1", "receipt": "r", "provider": "fitbit"}}); (res.StatusCode == 401) != o.Session {
 			t.Errorf("%s needs a session: %t; without: %d", key, o.Session, res.StatusCode)
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	athletelambda "github.com/paceline/paceline/pkg/athlete/lambdain"
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/credentialstest"
+	fitbitapi "github.com/paceline/paceline/pkg/credentials/fitbit"
 	credentialslambda "github.com/paceline/paceline/pkg/credentials/lambdain"
 	"github.com/paceline/paceline/pkg/credentials/provider"
 	"github.com/paceline/paceline/pkg/event"
@@ -31,6 +32,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/httpapi"
 	"github.com/paceline/paceline/pkg/kit/secret"
 	"github.com/paceline/paceline/test/api"
+	"github.com/paceline/paceline/test/fitbit"
+	"github.com/paceline/paceline/test/strava"
 )
 
 const siteURL = "https://paceline.example"
@@ -66,7 +69,9 @@ type system struct {
 	sessions, byKey map[int64]string
 	waitlist        *credentials.Waitlist
 	bus             *eventtest.Bus
-	recorder        *activity.Recorder
+	// fitbit leads to the stand-in for Fitbit.
+	fitbit   *http.Client
+	recorder *activity.Recorder
 }
 
 func newSystem(t *testing.T) *system {
@@ -115,6 +120,7 @@ func newSystem(t *testing.T) *system {
 		athletelambda.APIRoutes(athletes, siteURL),
 		activitylambda.APIRoutes(&activity.Reader{Store: rows, Now: clock}),
 		oauth.Routes(),
+		s.links(grants, vault, minter, log).Routes(),
 		(&credentialslambda.API{Keys: s.keys(), Sessions: sessions, SiteURL: siteURL}).Routes(),
 	} {
 		for key := range boundary {
@@ -163,7 +169,53 @@ func newSystem(t *testing.T) *system {
 			must(t, s.recorder.AuthorizationRevoked(ctx, meta, gone))
 		}
 	}
+	s.link(ada)
 	return s
+}
+
+// links serves linked accounts, over the stand-in for Fitbit.
+func (s *system) links(grants *credentialstest.Store, vault *credentialstest.Vault, minter event.Minter, log *slog.Logger) *credentialslambda.Links {
+	standIn := fitbit.New(fitbit.Config{Now: minter.Now, HourlyLimit: 1_000_000, People: []fitbit.Person{{ID: "GGNJL9", DisplayName: mark(ada)}}})
+	s.t.Cleanup(standIn.Close)
+	id, key := standIn.Client()
+	must(s.t, vault.SaveApp(s.t.Context(), provider.NameFitbit, credentials.App{ClientID: id, ClientSecret: secret.New(key)}))
+	s.fitbit = &http.Client{Transport: strava.InProcess(standIn), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	oauth := provider.NewOAuth(s.fitbit, provider.Fitbit("http://fitbit.test", "http://fitbit.test"), minter.Now)
+	tokens := &credentials.Tokens{TokenStore: credentials.TokenStore{
+		Ledger: credentials.Ledger{Grants: grants, Publisher: s.bus, Minter: minter},
+		Vault:  vault, Sealer: &credentialstest.Sealer{}, Metrics: &credentialstest.Metrics{}, Sleep: boot.Sleep,
+	}, OAuth: oauth}
+	requester := &credentials.Requester{Tokens: tokens, API: fitbitapi.NewAPI(s.fitbit, "http://fitbit.test"), Log: log}
+	connect := &credentials.Connect{
+		TokenStore: tokens.TokenStore, States: grants, OAuth: oauth, NewSecret: boot.NewSecret, RedirectURI: "http://localhost/oauth/fitbit/callback",
+	}
+	reconciler := &credentials.Reconciler{TokenStore: tokens.TokenStore, Connect: connect, Log: log, Revocation: &credentials.Revocation{
+		TokenStore: tokens.TokenStore, Receipts: credentials.Receipts{Erasures: grants, Publisher: s.bus, Minter: minter},
+		Tokens: tokens, OAuth: oauth, API: requester.API, NewSecret: boot.NewSecret,
+	}}
+	return &credentialslambda.Links{
+		Provider: provider.NameFitbit, Connect: connect, SiteURL: siteURL, Log: log,
+		Service: &credentials.Links{Reconciler: reconciler, Requester: requester, ReadToday: fitbitapi.ReadToday, NewSecret: boot.NewSecret},
+	}
+}
+
+// link has an athlete link the account at Fitbit, by the routes.
+func (s *system) link(athleteID int64) {
+	s.t.Helper()
+	path := map[string]string{"provider": "fitbit"}
+	_, begun := s.send(call{route: "GET /oauth/{provider}/connect", path: path, cookie: s.session(athleteID)})
+	answer, err := s.fitbit.Get(begun.Headers["Location"] + "&as_user=GGNJL9")
+	must(s.t, err)
+	back, err := answer.Location()
+	must(s.t, err)
+	nonce, _, _ := strings.Cut(begun.Cookies[0], ";")
+	_, res := s.send(call{
+		route: "GET /oauth/{provider}/callback", path: path, cookie: nonce,
+		query: map[string]string{"state": back.Query().Get("state"), "code": back.Query().Get("code")},
+	})
+	if res.Headers["Location"] != "/" {
+		s.t.Fatalf("the link leads to %s", res.Headers["Location"])
+	}
 }
 
 // sessionCookie is the beginning of a session's cookie.

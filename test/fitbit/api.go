@@ -83,9 +83,14 @@ func (s *Server) charge(a *account) (rate http.Header, exceeded bool) {
 
 // getProfile answers with some of the members of the page Get Profile.
 func (s *Server) getProfile(_ *call, a *account) answer {
+	offset := 0 // seconds
+	if place, err := time.LoadLocation(a.Timezone); err == nil {
+		_, offset = s.now().In(place).Zone()
+	}
 	return jsonAnswer(http.StatusOK, map[string]any{"user": map[string]any{
 		"encodedId": a.ID, "displayName": a.DisplayName, "fullName": a.FullName,
 		"timezone": a.Timezone, "memberSince": a.MemberSince, "distanceUnit": "METRIC", "locale": "en_GB",
+		"offsetFromUTCMillis": offset * 1000,
 	}})
 }
 

@@ -32,6 +32,7 @@ func TestFunctions(t *testing.T) {
 		"Credentials.serve-oauth": 28, "Credentials.authorize-session": 5, "Credentials.serve-api": 28, "Credentials.forward-request": 45,
 		"Credentials.check-subscription": 30, "Gathering.probe-webhook": 45,
 		"Credentials.administer-app": 60, "Credentials.handle-events": 45, "Credentials.reconcile-grants": 240,
+		"Credentials.serve-links": 28, "Credentials.reconcile-links": 240, "Credentials.use-accounts": 45,
 		"Gathering.receive-webhook": 10, "Gathering.gather-work": 300, "Gathering.handle-events": 30,
 		"Gathering.show-status": 30, "Gathering.enforce-deadlines": 240,
 		"AthletePlane.serve-api": 10, "AthletePlane.handle-events": 30, "AthletePlane.enforce-deadlines": 240,
@@ -136,6 +137,8 @@ func testPermissions(t *testing.T, stage config.Stage) {
 	path := " parameter/paceline/" + string(stage) + "/credentials"
 	app, athletes := path+"/apps/strava", path+"/accounts/strava/*"
 	received, receivedPath := path+"/received/strava/*", path+"/received/strava"
+	fitbitApp, fitbits := path+"/apps/fitbit", path+"/accounts/fitbit/*"
+	fitbitReceived, fitbitReceivedPath := path+"/received/fitbit/*", path+"/received/fitbit"
 	on := func(actions, resources string) (all []string) {
 		for resource := range strings.FieldsSeq(resources) {
 			for action := range strings.FieldsSeq(actions) {
@@ -169,8 +172,10 @@ func testPermissions(t *testing.T, stage config.Stage) {
 			"events:PutEvents Bus",
 			"ssm:GetParameter" + app, "kms:Decrypt TokenKey" + app,
 			"ssm:PutParameter" + app, "kms:Encrypt TokenKey" + app,
-			"ssm:GetParameterHistory" + app,
+			"ssm:GetParameterHistory" + app, "ssm:GetParameterHistory" + fitbitApp,
 			"ssm:GetParametersByPath" + path, "ssm:GetParametersByPath" + path + "/*", "ssm:DeleteParameters" + path + "/*",
+			"ssm:GetParameter" + fitbitApp, "kms:Decrypt TokenKey" + fitbitApp,
+			"ssm:PutParameter" + fitbitApp, "kms:Encrypt TokenKey" + fitbitApp,
 			"dynamodb:Scan Grants", "dynamodb:Scan Credentials", "dynamodb:BatchWriteItem Credentials",
 		}),
 		"Credentials.handle-events": slices.Concat(on(read+" "+write, grants+" Credentials"), []string{
@@ -212,6 +217,25 @@ func testPermissions(t *testing.T, stage config.Stage) {
 		"ActivityPlane.expire-activities": on(read+" "+write, activities),
 		"ActivityPlane.audit-activities":  {"dynamodb:Scan Activities"},
 	}
+
+	// Linked accounts have parameters and seals of their own, which Strava's
+	// functions do not reach, and the other way round.
+	linked := slices.Concat(on(read+" "+write, grants), []string{
+		"events:PutEvents Bus",
+		"ssm:GetParameter" + fitbitApp, "kms:Decrypt TokenKey" + fitbitApp,
+		"ssm:GetParameter" + fitbits, "kms:Decrypt TokenKey" + fitbits,
+		"ssm:PutParameter" + fitbits, "kms:Encrypt TokenKey" + fitbits,
+		"kms:GenerateDataKey TokenKey provider=fitbit", "kms:Decrypt TokenKey provider=fitbit",
+	})
+	want["Credentials.use-accounts"] = linked
+	want["Credentials.serve-links"] = slices.Concat(linked, []string{
+		"ssm:DeleteParameter" + fitbits, "ssm:PutParameter" + fitbitReceived, "kms:Encrypt TokenKey" + fitbitReceived,
+	})
+	want["Credentials.reconcile-links"] = slices.Concat(linked, []string{
+		"ssm:DeleteParameter" + fitbits, "ssm:DeleteParameter" + fitbitReceived,
+		"ssm:GetParametersByPath" + fitbitReceived, "kms:Decrypt TokenKey" + fitbitReceived,
+		"ssm:GetParametersByPath" + fitbitReceivedPath, "kms:Decrypt TokenKey" + fitbitReceivedPath,
+	})
 
 	s := synth(t, stage)
 	got := map[string]map[string]bool{}
@@ -327,6 +351,8 @@ func TestGatherWorkIsWoken(t *testing.T) {
 
 func TestRoutes(t *testing.T) {
 	want := map[string]string{
+		"GET /oauth/{provider}/connect": "Credentials.servelinks", "GET /oauth/{provider}/callback": "Credentials.servelinks",
+		"GET /v1/me/links/{provider}": "Credentials.servelinks", "DELETE /v1/me/links/{provider}": "Credentials.servelinks",
 		"GET /oauth/connect": "Credentials.serveoauth", "GET /oauth/callback": "Credentials.serveoauth",
 		"POST /oauth/logout":   "Credentials.serveoauth",
 		"POST /oauth/waitlist": "Credentials.serveoauth",
@@ -673,7 +699,7 @@ func TestOutputs(t *testing.T) {
 	for _, stage := range stages {
 		s := synth(t, stage)
 		want := map[string][]string{
-			"Platform": {"EventBusName", "HttpApiId", "HttpApiUrl", "WebhookApiId"}, "Credentials": {"AdminFunctionName", "ReconcileFunctionName"},
+			"Platform": {"EventBusName", "HttpApiId", "HttpApiUrl", "WebhookApiId"}, "Credentials": {"AdminFunctionName", "ReconcileFunctionName", "UseAccountsFunctionName"},
 			"Gathering": {"GatheringStatusFunctionName"}, "AthleteUi": {"SiteUrl"},
 		}
 		if stage == config.Local {

@@ -25,6 +25,8 @@ func TestEventsReachTheirConsumers(t *testing.T) {
 		{credentialsv1.AuthorizationDegraded{}, consumers{"Gathering", "AthletePlane", "ActivityPlane"}},
 		{credentialsv1.AuthorizationRevoked{}, consumers{"Gathering", "AthletePlane", "ActivityPlane"}},
 		{credentialsv1.ErasureReceiptIssued{}, consumers{"AthletePlane"}},
+		{credentialsv1.AccountLinked{}, consumers{"AthletePlane"}},
+		{credentialsv1.AccountUnlinked{}, consumers{"AthletePlane"}},
 		{credentialsv1.WebhookConfigured{}, consumers{"Gathering"}},
 		{gatheringv1.AthleteGathered{}, consumers{"AthletePlane"}},
 		{gatheringv1.ActivitiesGathered{}, consumers{"ActivityPlane"}},

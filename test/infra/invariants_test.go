@@ -478,7 +478,7 @@ var invariants = []invariant{
 
 // publicRoutes do without an authorizer.
 var publicRoutes = []string{
-	"GET /oauth/connect", "GET /oauth/callback", "POST /oauth/logout", "POST /oauth/waitlist",
+	"GET /oauth/connect", "GET /oauth/callback", "GET /oauth/{provider}/callback", "POST /oauth/logout", "POST /oauth/waitlist",
 	"GET /webhooks/strava/{key}", "POST /webhooks/strava/{key}",
 	"GET /v1/erasures/{receipt}",
 	"$default",

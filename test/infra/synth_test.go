@@ -25,6 +25,7 @@ var stackNames = []string{"Platform", "Credentials", "Gathering", "AthletePlane"
 // dist/lambda, which is also where its main is below functions.
 var functions = []string{
 	"credentials/serve-oauth", "credentials/authorize-session", "credentials/serve-api", "credentials/forward-request", "credentials/check-subscription",
+	"credentials/serve-links", "credentials/reconcile-links", "credentials/use-accounts",
 	"credentials/administer-app", "credentials/handle-events", "credentials/reconcile-grants",
 	"gathering/receive-webhook", "gathering/gather-work", "gathering/handle-events", "gathering/show-status",
 	"gathering/enforce-deadlines", "gathering/probe-webhook",

@@ -14,6 +14,28 @@ export interface Athlete {
     /** In Strava's spelling; not there as long as they aren't known. */
     scopes?: string[]
   }
+  /** Accounts of other providers; not there if there is none. */
+  linked_accounts?: LinkedAccount[]
+}
+
+/** An account of another provider that the athlete has linked. */
+export interface LinkedAccount {
+  /** "fitbit"; others may come. */
+  provider: string
+  account_id: string
+  /** RFC 3339, UTC. */
+  linked_at: string
+}
+
+/** What a linked account shows of a day, read at its provider just now. */
+export interface LinkedDay {
+  provider: string
+  /** Not there if the person does not allow Paceline to read it. */
+  display_name?: string
+  /** The person's day, YYYY-MM-DD. */
+  date: string
+  steps: number
+  active_minutes: number
 }
 
 /** How far the gathering of the athlete's history is. */
@@ -181,6 +203,9 @@ export interface Api {
   /** Makes a key that ends at a time (RFC 3339), or never. */
   createKey(name: string, expiresAt?: string): Promise<NewKey>
   revokeKey(id: string): Promise<void>
+  /** The day of the athlete's linked account; status 404 without one, 409 when it has to be linked again. */
+  linkedDay(provider: string): Promise<LinkedDay>
+  unlink(provider: string): Promise<void>
   /** Asks for the erasure of everything held on the athlete; resolves to the receipt. */
   leave(): Promise<string>
   erasure(receipt: string): Promise<Erasure>
@@ -251,6 +276,10 @@ export function createApi(fetch: typeof globalThis.fetch = globalThis.fetch.bind
     createKey: (name, expiresAt) => read('POST', '/v1/me/keys', { name, expires_at: expiresAt }),
     revokeKey: async (id) => {
       await request('DELETE', `/v1/me/keys/${encodeURIComponent(id)}`)
+    },
+    linkedDay: (provider) => read('GET', `/v1/me/links/${encodeURIComponent(provider)}`),
+    unlink: async (provider) => {
+      await request('DELETE', `/v1/me/links/${encodeURIComponent(provider)}`)
     },
     leave: async () => (await read<{ receipt: string }>('DELETE', '/v1/me')).receipt,
     erasure: (receipt) => read('GET', `/v1/erasures/${encodeURIComponent(receipt)}`),

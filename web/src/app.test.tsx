@@ -715,3 +715,65 @@ describe('leaving', () => {
     expect(text()).toContain('has been erased')
   })
 })
+
+describe('a linked account', () => {
+  const link = () => {
+    const me = routes['GET /v1/me']!(new URLSearchParams()) as { body: object }
+    const linked_accounts = [{ provider: 'fitbit', account_id: 'GGNJL9', linked_at: '2026-11-16T12:00:00Z' }]
+    routes['GET /v1/me'] = () => ({ body: { ...me.body, linked_accounts } })
+  }
+  const section = () => document.querySelector('[aria-labelledby=links]')!.textContent
+  const today = { provider: 'fitbit', display_name: 'Ada K.', date: '2026-11-17', steps: 12_345, active_minutes: 42 }
+
+  it('can be connected, by a link that leaves the page', async () => {
+    connected()
+    await open()
+    expect(named('Connect Fitbit').getAttribute('href')).toBe('/oauth/fitbit/connect')
+    expect(asked('GET /v1/me/links')).toBe(0)
+  })
+
+  it('shows today as proof', async () => {
+    connected()
+    link()
+    routes['GET /v1/me/links/fitbit'] = () => ({ body: today })
+    await open()
+    expect(section()).toContain('Fitbit: Ada K., linked')
+    expect(section()).toContain('12,345 steps, 42 active minutes.')
+    await pass(60_000)
+    expect(asked('GET /v1/me/links/fitbit')).toBe(1)
+  })
+
+  it('is offered again when Fitbit refuses access', async () => {
+    connected()
+    link()
+    routes['GET /v1/me/links/fitbit'] = () => ({ status: 409, body: { detail: 'The provider refuses access. Link the account again.' } })
+    await open()
+    expect(alerts()).toEqual(['The provider refuses access. Link the account again.'])
+    expect(named('Connect Fitbit again').getAttribute('href')).toBe('/oauth/fitbit/connect')
+  })
+
+  it('is unlinked', async () => {
+    connected()
+    const unlinked = routes['GET /v1/me']!
+    link()
+    routes['GET /v1/me/links/fitbit'] = () => ({ body: today })
+    routes['DELETE /v1/me/links/fitbit'] = () => ({ status: 202, body: { receipt: 'r', status_url: '/v1/erasures/r' } })
+    await open()
+    await press('Unlink Fitbit')
+    expect(section()).toContain('Fitbit is being unlinked.')
+    routes['GET /v1/me'] = unlinked
+    await pass(10_000)
+    named('Connect Fitbit')
+  })
+
+  it('says why it could not be unlinked, and can be tried again', async () => {
+    connected()
+    link()
+    routes['GET /v1/me/links/fitbit'] = () => ({ body: today })
+    routes['DELETE /v1/me/links/fitbit'] = () => ({ status: 503, body: { detail: 'Please try again in a moment.' } })
+    await open()
+    await press('Unlink Fitbit')
+    expect(alerts()).toEqual(['Please try again in a moment.'])
+    named('Unlink Fitbit')
+  })
+})

@@ -6,6 +6,11 @@ const sentences: Record<string, string> = {
     'Paceline cannot work without permission to view your activities. Connect again and leave the boxes about your activities ticked at Strava.',
   state:
     'This sign-in took longer than five minutes, was used before, or began in another browser. Connect again from here.',
+  link_denied: 'You did not give Paceline access at Fitbit. Nothing was linked.',
+  link_scope: 'Paceline needs your activity at Fitbit. Connect again and tick it.',
+  link_state: 'Linking took too long, or began elsewhere. Connect Fitbit again.',
+  link_other: 'Another Fitbit account is linked. Unlink it first.',
+  link_failed: 'Fitbit was not linked. Wait a few minutes and connect again.',
   strava_unavailable: 'Strava could not be reached, so you were not connected. Wait a few minutes and connect again.',
 }
 

@@ -55,7 +55,7 @@ func newCommand(a *adminCLI) *cobra.Command {
 	root := &cobra.Command{Use: "admin", Short: "Administer a stage by its admin function"}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "answer in JSON")
 	root.AddCommand(
-		group("app", "The Strava application", a.setApp()),
+		group("app", "The application at Strava or another provider", a.setApp()),
 		group("subscription", "The push subscription",
 			a.ensureSubscription(),
 			a.subscription("show", "Show the push subscription", lambdain.ActionShowSubscription),
@@ -77,16 +77,16 @@ func group(name, short string, commands ...*cobra.Command) *cobra.Command {
 }
 
 func (a *adminCLI) setApp() *cobra.Command {
-	var clientID string
+	var provider, clientID string
 	cmd := &cobra.Command{
 		Use:   "set",
-		Short: "Set the Strava application's credentials, read from standard input",
-		Long: "Set the Strava application's client id and secret.\n\n" +
-			"Standard input: the client secret on the first line and, if you want to choose it\n" +
-			"yourself, the callback verify token on the second. Neither is ever an argument:\n" +
-			"arguments show in process lists and shell histories.\n\n" +
-			"To change the secret, make a new one at Strava and set it here at once: no athlete has\n" +
-			"to connect again.",
+		Short: "Set an application's credentials, read from standard input",
+		Long: "Set the client id and secret of the application at a provider.\n\n" +
+			"Standard input: the client secret on the first line and, for Strava if you want to\n" +
+			"choose it yourself, the callback verify token on the second. Neither is ever an\n" +
+			"argument: arguments show in process lists and shell histories.\n\n" +
+			"To change the secret, make a new one at the provider and set it here at once: no\n" +
+			"athlete has to connect again.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			clientSecret, verifyToken, err := readSecrets(cmd.InOrStdin())
@@ -94,7 +94,7 @@ func (a *adminCLI) setApp() *cobra.Command {
 				return err
 			}
 			res, err := a.invoke(cmd.Context(), lambdain.AdminRequest{
-				Action: lambdain.ActionSetApp, ClientID: clientID, ClientSecret: clientSecret, VerifyToken: verifyToken,
+				Action: lambdain.ActionSetApp, Provider: provider, ClientID: clientID, ClientSecret: clientSecret, VerifyToken: verifyToken,
 			})
 			if err == nil && res.Replaced {
 				cmd.PrintErrln("The registration could not be read any more and was replaced. The callback URL is\n" +
@@ -103,7 +103,8 @@ func (a *adminCLI) setApp() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&clientID, "client-id", "", "the application's client id, a number")
+	cmd.Flags().StringVar(&provider, "provider", "strava", "where the application is registered")
+	cmd.Flags().StringVar(&clientID, "client-id", "", "the application's client id; Strava's is a number")
 	_ = cmd.MarkFlagRequired("client-id")
 	return cmd
 }

@@ -217,8 +217,9 @@ func TestRequests(t *testing.T) {
 		typed, args string
 		want        lambdain.AdminRequest
 	}{
-		{"hunter2\n", "app set --client-id 4711", lambdain.AdminRequest{Action: lambdain.ActionSetApp, ClientID: "4711", ClientSecret: "hunter2"}},
-		{"hunter2\nverify\n", "app set --client-id 4711", lambdain.AdminRequest{Action: lambdain.ActionSetApp, ClientID: "4711", ClientSecret: "hunter2", VerifyToken: "verify"}},
+		{"hunter2\n", "app set --client-id 4711", lambdain.AdminRequest{Action: lambdain.ActionSetApp, Provider: "strava", ClientID: "4711", ClientSecret: "hunter2"}},
+		{"hunter2\n", "app set --provider fitbit --client-id 22942C", lambdain.AdminRequest{Action: lambdain.ActionSetApp, Provider: "fitbit", ClientID: "22942C", ClientSecret: "hunter2"}},
+		{"hunter2\nverify\n", "app set --client-id 4711", lambdain.AdminRequest{Action: lambdain.ActionSetApp, Provider: "strava", ClientID: "4711", ClientSecret: "hunter2", VerifyToken: "verify"}},
 		{"", "subscription ensure", lambdain.AdminRequest{Action: lambdain.ActionEnsureSubscription}},
 		{"", "subscription ensure --replace", lambdain.AdminRequest{Action: lambdain.ActionEnsureSubscription, Replace: true}},
 		{"", "subscription delete", lambdain.AdminRequest{Action: lambdain.ActionDeleteSubscription}},

@@ -128,9 +128,10 @@ func (c *cloud) controlURL(name string) (string, error) {
 	return fmt.Sprintf("http://localhost:%d/control", running.Port), nil
 }
 
-// registerApp puts the application's credentials into the cloud.
-func (c *cloud) registerApp(ctx context.Context, app application) error {
-	_, err := c.admin(ctx, app.secret.Reveal(), "app", "set", "--client-id", app.id)
+// registerApp puts the credentials of the application at a provider into the
+// cloud.
+func (c *cloud) registerApp(ctx context.Context, provider string, app application) error {
+	_, err := c.admin(ctx, app.secret.Reveal(), "app", "set", "--provider", provider, "--client-id", app.id)
 	return err
 }
 

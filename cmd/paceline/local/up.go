@@ -86,13 +86,20 @@ func (c *cloud) up(ctx context.Context) (err error) {
 	outputs := Outputs{App: c.settings.AppURL(), AWS: c.settings.AWSURL(), Strava: strava, Fitbit: fitbit, Stage: stage}
 	if err := c.progress.step("app", func(say func(string)) (string, error) {
 		say("credentials")
-		if err := c.registerApp(ctx, app); err != nil {
+		if err := c.registerApp(ctx, "strava", app); err != nil {
+			return "", err
+		}
+		fitbitApp, err := c.fitbitApplication()
+		if err != nil {
+			return "", err
+		}
+		if err := c.registerApp(ctx, "fitbit", fitbitApp); err != nil {
 			return "", err
 		}
 		say("push subscription")
 		callbackURL, err := c.ensureSubscription(ctx)
 		outputs.Webhook = callbackURL
-		return "Strava application " + app.id + ", push subscription", err
+		return "Strava application " + app.id + ", push subscription, Fitbit application " + fitbitApp.id, err
 	}); err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func main() {
 	tokens.Vault = ssm.NewCachingVault(stored, time.Now)
 	tokens.OAuth = credentials.ReloadingOAuth{OAuth: tokens.OAuth, Vault: stored}
 	connect := wiring.Connect(tokens, table, s.AthleteCapacity)
-	connect.States, connect.NewSecret, connect.RedirectURI = table, boot.NewSecret, s.SiteURL+"/oauth/callback"
+	connect.States, connect.RedirectURI = table, s.SiteURL+"/oauth/callback"
 	sessions := wiring.Sessions(cfg, s.CredentialsTable, s.GrantsTable)
 	oauth := &lambdain.OAuth{
 		Connect:  connect,

@@ -3,6 +3,7 @@ package athletetest
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,6 +36,7 @@ func (s *Store) Update(_ context.Context, athleteID int64, change func(*athlete.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.accounts[athleteID]
+	a.Links = slices.Clone(a.Links)
 	changed, err := change(&a)
 	if err == nil && changed {
 		s.accounts[athleteID] = a

@@ -42,6 +42,7 @@ type accountItem struct {
 	Generation    int64              `dynamodbav:"generation,omitempty"`
 	ReadAt        time.Time          `dynamodbav:"read_at,omitempty"`
 	Authorization *authorizationItem `dynamodbav:"authorization,omitempty"`
+	Links         []linkItem         `dynamodbav:"links,omitempty"`
 	Asked         time.Time          `dynamodbav:"asked_at,omitempty"`
 	Leave         *leaveItem         `dynamodbav:"leave,omitempty"`
 	Revoked       int64              `dynamodbav:"revoked_generation,omitempty"`
@@ -68,6 +69,14 @@ type authorizationItem struct {
 	Degraded   bool     `dynamodbav:"degraded,omitempty"`
 }
 
+type linkItem struct {
+	Provider          string    `dynamodbav:"provider"`
+	AccountID         string    `dynamodbav:"account_id,omitempty"`
+	Generation        int64     `dynamodbav:"generation"`
+	AthleteGeneration int64     `dynamodbav:"athlete_generation,omitempty"`
+	LinkedAt          time.Time `dynamodbav:"linked_at,omitempty"`
+}
+
 type leaveItem struct {
 	Receipt     string    `dynamodbav:"receipt"`
 	Generation  int64     `dynamodbav:"generation"`
@@ -79,6 +88,9 @@ func (i accountItem) account() athlete.Account {
 		Profile: (*gatheringv1.Athlete)(i.Profile), Generation: i.Generation, ReadAt: i.ReadAt,
 		Authorization: (*athlete.Authorization)(i.Authorization), Asked: i.Asked,
 		Leave: (*athlete.Leave)(i.Leave), Revoked: i.Revoked, Receipt: i.Receipt,
+	}
+	for _, l := range i.Links {
+		a.Links = append(a.Links, athlete.Link(l))
 	}
 	if i.ExpiresAt != 0 {
 		a.Expires = time.Unix(i.ExpiresAt, 0).UTC()
@@ -92,6 +104,9 @@ func accountItemOf(pk string, version int64, a athlete.Account) accountItem {
 		Profile: (*profile)(a.Profile), Generation: a.Generation, ReadAt: a.ReadAt,
 		Authorization: (*authorizationItem)(a.Authorization), Asked: a.Asked,
 		Leave: (*leaveItem)(a.Leave), Revoked: a.Revoked, Receipt: a.Receipt,
+	}
+	for _, l := range a.Links {
+		i.Links = append(i.Links, linkItem(l))
 	}
 	if !a.Expires.IsZero() {
 		i.ExpiresAt = a.Expires.Unix()

@@ -86,6 +86,23 @@ func allowed(a *athlete.Authorization) *authorization {
 type me struct {
 	profile
 	Authorization *authorization `json:"authorization,omitempty"`
+	// LinkedAccounts are accounts of other providers.
+	LinkedAccounts []linkedAccount `json:"linked_accounts,omitempty"`
+}
+
+// linkedAccount is an account that the athlete has linked.
+type linkedAccount struct {
+	Provider  string    `json:"provider"`
+	AccountID string    `json:"account_id"`
+	LinkedAt  time.Time `json:"linked_at"`
+}
+
+func linkedAccounts(a athlete.Account) []linkedAccount {
+	out := []linkedAccount{}
+	for _, l := range a.Linked() {
+		out = append(out, linkedAccount{l.Provider, l.AccountID, l.LinkedAt})
+	}
+	return out
 }
 
 // me takes fields.
@@ -95,7 +112,7 @@ func (a api) me(ctx context.Context, by athlete.Session, req httpapi.Request) (h
 		return httpapi.Response{}, err
 	}
 	account, err := a.service.Me(ctx, by)
-	out := me{profile{ID: by.AthleteID}, allowed(account.Authorization)}
+	out := me{profile{ID: by.AthleteID}, allowed(account.Authorization), linkedAccounts(account)}
 	if account.Profile != nil {
 		out.profile = profile(*account.Profile)
 	}
@@ -107,7 +124,9 @@ func (a api) me(ctx context.Context, by athlete.Session, req httpapi.Request) (h
 type exported struct {
 	AthleteID     int64          `json:"athlete_id"`
 	Authorization *authorization `json:"authorization"`
-	Profile       *profile       `json:"profile"`
+	// LinkedAccounts are accounts of other providers.
+	LinkedAccounts []linkedAccount `json:"linked_accounts"`
+	Profile        *profile        `json:"profile"`
 	// ProfileReadAt is when the profile was read at Strava.
 	ProfileReadAt *time.Time `json:"profile_read_at"`
 	// RefreshAskedAt is when the athlete last asked for a refresh.
@@ -143,7 +162,7 @@ type withheld struct {
 
 // kept is all that other boundaries hold and no part of an export has.
 var kept = []withheld{
-	{"Strava's access and refresh token", "Whoever has them can read the account."},
+	{"access and refresh tokens of Strava and of linked accounts", "Whoever has them can read the accounts."},
 	{"digests of sessions and keys, and the day of a session's last use", "They recognize your browsers and programs, and nothing else."},
 	{"ids of activities that were deleted or hidden, for 7 days", "A message that comes late must not bring one back."},
 	{"ids and times of webhook events that wait", "Each is a hint to read an activity, which is among the activities then."},
@@ -154,7 +173,7 @@ var kept = []withheld{
 func (a api) export(ctx context.Context, by athlete.Session, _ httpapi.Request) (httpapi.Response, error) {
 	account, err := a.service.Me(ctx, by)
 	out := exported{
-		AthleteID: by.AthleteID, Authorization: allowed(account.Authorization),
+		AthleteID: by.AthleteID, Authorization: allowed(account.Authorization), LinkedAccounts: linkedAccounts(account),
 		Profile: (*profile)(account.Profile), RefreshAskedAt: optional(account.Asked), Parts: parts, Withheld: kept,
 	}
 	if out.Profile != nil {
@@ -229,6 +248,20 @@ var erased = map[string]string{
 	"credentials": "authorization", "gathering": "pending_work", "athlete": "profile", "activity": "activities",
 }
 
+// whatOf is what a boundary has erased. Where credentials takes no part, only a
+// link has ended; what is no boundary is the provider of a linked account.
+func whatOf(boundary string, e athlete.Erasure) string {
+	_, whole := e.Erased["credentials"]
+	what, is := erased[boundary]
+	switch {
+	case !is:
+		return "linked_account"
+	case !whole:
+		return "link"
+	}
+	return what
+}
+
 // maxReceipt is longer than any receipt and shorter than any limit of a store.
 const maxReceipt = 128
 
@@ -242,7 +275,7 @@ func (a api) erasure(ctx context.Context, req httpapi.Request) (httpapi.Response
 	if !e.CompletedAt.IsZero() {
 		out.State, out.CopiesGoneBy = stateErased, e.CopiesGoneBy()
 		for boundary, at := range e.Erased {
-			out.Erased = append(out.Erased, erasedPart{erased[boundary], at})
+			out.Erased = append(out.Erased, erasedPart{whatOf(boundary, e), at})
 		}
 		slices.SortFunc(out.Erased, func(a, b erasedPart) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.What, b.What)) })
 	}

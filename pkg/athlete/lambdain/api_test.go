@@ -18,6 +18,7 @@ import (
 	"github.com/paceline/paceline/pkg/athlete/athletetest"
 	"github.com/paceline/paceline/pkg/athlete/lambdain"
 	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/kit/consume"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -229,21 +230,23 @@ func TestExport(t *testing.T) {
 		`{"name":"totals","type":"application/json","href":"/v1/me/stats?by=month"},` +
 		`{"name":"gathering","type":"application/json","href":"/v1/me/sync"},` +
 		`{"name":"keys","type":"application/json","href":"/v1/me/keys"}],` +
-		`"withheld":[{"what":"Strava's access and refresh token","reason":"Whoever has them can read the account."},` +
+		`"withheld":[{"what":"access and refresh tokens of Strava and of linked accounts","reason":"Whoever has them can read the accounts."},` +
 		`{"what":"digests of sessions and keys, and the day of a session's last use","reason":"They recognize your browsers and programs, and nothing else."},` +
 		`{"what":"ids of activities that were deleted or hidden, for 7 days","reason":"A message that comes late must not bring one back."},` +
 		`{"what":"ids and times of webhook events that wait","reason":"Each is a hint to read an activity, which is among the activities then."},` +
 		`{"what":"digests of webhook events, for 3 days","reason":"They tell an event that comes again, and nothing else."},` +
 		`{"what":"how far the reading of the history is, in counts and times","reason":"It is for going on; the part called gathering sums it up."}]}`
-	p.expect(export, http.StatusOK, `{"athlete_id":4242424,"authorization":null,"profile":null,"profile_read_at":null,`+
+	p.expect(export, http.StatusOK, `{"athlete_id":4242424,"authorization":null,"linked_accounts":[],"profile":null,"profile_read_at":null,`+
 		`"refresh_asked_at":null,"leaving":null,`+parts, session)
 
 	p.receive("credentialsv1/testdata/AthleteAuthorized.json")
 	p.receive("gatheringv1/testdata/AthleteGathered.json")
+	p.receive("credentialsv1/testdata/AccountLinked.json")
 	p.expect(refresh, http.StatusAccepted, "", session)
 	p.expect(leave, http.StatusAccepted, "", session)
 	p.expect(export, http.StatusOK, `{"athlete_id":4242424,`+
 		`"authorization":{"state":"active","authorized_at":"2026-11-20T11:43:20.123Z","scopes":["read","activity:read","activity:read_all"]},`+
+		`"linked_accounts":[{"provider":"fitbit","account_id":"GGNJL9","linked_at":"2026-11-20T12:00:00.456Z"}],`+
 		`"profile":{"id":4242424,"username":"synthetic_rider","firstname":"Synthetic","lastname":"Rider",`+
 		`"profile_medium":"https://example.org/avatar/medium.png","profile":"https://example.org/avatar/large.png","created_at":"2014-05-01T08:00:00Z"},`+
 		`"profile_read_at":"2026-11-20T12:00:00.123456Z","refresh_asked_at":"2026-11-20T12:00:00Z",`+
@@ -255,6 +258,32 @@ func TestExport(t *testing.T) {
 	res := p.expect(export, http.StatusOK, "", as(athleteID, generation+1))
 	if !strings.Contains(res.Body, `"leaving":null`) {
 		t.Errorf("back again: %s", res.Body)
+	}
+}
+
+func TestLinkedAccountFromEventToAnswer(t *testing.T) {
+	p := newPlane(t)
+	session := as(athleteID, generation)
+	p.receive("credentialsv1/testdata/AccountLinked.json")
+	p.expect("GET /v1/me", http.StatusOK,
+		`{"id":4242424,"linked_accounts":[{"provider":"fitbit","account_id":"GGNJL9","linked_at":"2026-11-20T12:00:00.456Z"}]}`, session)
+	p.receive("credentialsv1/testdata/AccountUnlinked.json")
+	p.expect("GET /v1/me", http.StatusOK, `{"id":4242424}`, session)
+}
+
+// TestTheReceiptOfALink does not say that more was erased than the link.
+func TestTheReceiptOfALink(t *testing.T) {
+	p := newPlane(t)
+	at := time.Date(2026, 11, 20, 12, 0, 1, 0, time.UTC)
+	if err := p.service.ErasureReceiptIssued(t.Context(), event.Meta{}, credentialsv1.ErasureReceiptIssued{
+		Receipt: "r", RequestedAt: at, CompletedAt: at.Add(2 * time.Second),
+		Erased: []credentialsv1.ErasedPart{{Boundary: "fitbit", At: at.Add(time.Second)}, {Boundary: "athlete", At: at.Add(2 * time.Second)}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	res := p.expect("GET /v1/erasures/{receipt}", http.StatusOK, "", func(r *httpapi.Request) { r.PathParameters = map[string]string{"receipt": "r"} })
+	if !strings.Contains(res.Body, `"erased":[{"what":"linked_account","at":"2026-11-20T12:00:02Z"},{"what":"link","at":"2026-11-20T12:00:03Z"}]`) {
+		t.Error(res.Body)
 	}
 }
 

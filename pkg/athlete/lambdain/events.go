@@ -12,6 +12,8 @@ func EventRoutes(s *athlete.Service) []consume.Route {
 		consume.On(s.AthleteAuthorized),
 		consume.On(s.AuthorizationDegraded),
 		consume.On(s.AuthorizationRevoked),
+		consume.On(s.AccountLinked),
+		consume.On(s.AccountUnlinked),
 		consume.On(s.ErasureReceiptIssued),
 	}
 }

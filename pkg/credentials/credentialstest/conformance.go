@@ -42,7 +42,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 			Since: 4, State: credentials.Degraded, Reason: "scope_missing", DegradedAt: at.Add(-time.Second),
 			Tokens: credentials.TokenRef{Generation: 4, Version: 3},
 			Spares: []credentials.Spare{
-				{TokenRef: credentials.TokenRef{Sealed: []byte{0, 1, 255}}, ReceivedAt: 9, Scopes: []string{"read"}, Connecting: true},
+				{TokenRef: credentials.TokenRef{Sealed: []byte{0, 1, 255}}, ReceivedAt: 9, Scopes: []string{"read"}, Connecting: true, Owner: credentials.Owner{AthleteID: 8, Generation: 2}},
 				{TokenRef: credentials.TokenRef{Generation: 3, Version: 2}, ReceivedAt: 8},
 			},
 			Obsolete: []int64{1, 2}, Doubt: true,
@@ -50,9 +50,12 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 			Claim:          credentials.Claim{ClaimedAt: at, Cause: event.Meta{ID: "1", CorrelationID: "2"}, CheckAt: at.Add(time.Hour)},
 			ClaimCheckedAt: at.Add(-time.Hour),
 			Revocations: []credentials.PendingRevocation{
-				{Receipt: "r", Generation: 5, RequestedAt: at, Reason: "left", Cause: event.Meta{ID: "3", CorrelationID: "4"}, Announced: true},
-				{Receipt: "s", Generation: 6, RequestedAt: at, Reason: "deauthorized"},
+				{Receipt: "r", Generation: 5, RequestedAt: at, Reason: "left", Cause: event.Meta{ID: "3", CorrelationID: "4"}, Announced: true,
+					Links: []credentials.Account{{Provider: "other", ID: "X"}}},
+				{Receipt: "s", Generation: 6, RequestedAt: at, Reason: "deauthorized", Owner: credentials.Owner{AthleteID: 9, Generation: 3}, WithAthlete: true},
 			},
+			Links:   []credentials.Link{{Account: credentials.Account{Provider: "other", ID: "Y"}, Generation: 11}},
+			Owner:   credentials.Owner{AthleteID: 10, Generation: 12},
 			Pending: credentials.Pending{Since: at, Next: at.Add(time.Minute), Attempts: 2},
 		}
 		got, err := s.Update(t.Context(), credentials.Athlete(7), func(g *credentials.Grant) error {
@@ -229,14 +232,20 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 
 	t.Run("a state is taken once", func(t *testing.T) {
 		s := newStorage(t)
-		if err := s.PutState(t.Context(), "k", "n", at); err != nil {
+		want := credentials.ConnectState{
+			Nonce: "n", ExpiresAt: at.Truncate(time.Second), Provider: "other", Owner: credentials.Owner{AthleteID: 7, Generation: 1795168800000},
+		}
+		if err := s.PutState(t.Context(), "k", want); err != nil {
 			t.Fatal(err)
 		}
-		nonce, expiresAt, err := s.TakeState(t.Context(), "k")
-		if err != nil || nonce != "n" || expiresAt.Unix() != at.Unix() {
-			t.Fatalf("%q %v %v", nonce, expiresAt, err)
+		got, err := s.TakeState(t.Context(), "k")
+		if err != nil {
+			t.Fatal(err)
 		}
-		if _, _, err := s.TakeState(t.Context(), "k"); !fault.Is(err, fault.NotFound) {
+		if d := cmp.Diff(want, got); d != "" {
+			t.Error(d)
+		}
+		if _, err := s.TakeState(t.Context(), "k"); !fault.Is(err, fault.NotFound) {
 			t.Fatalf("the second time: %v", err)
 		}
 	})
@@ -489,7 +498,7 @@ func RunVault(t *testing.T, newVault func(t *testing.T) credentials.Vault) {
 	t.Run("pairs of connects are stored until they are dropped", func(t *testing.T) {
 		v := newVault(t)
 		received := func(account credentials.Account, id string) credentials.Received {
-			return credentials.Received{Account: account, ID: id, ReceivedAt: 5, Scopes: []string{"read", "activity:read"}, Tokens: pair(account.ID)}
+			return credentials.Received{Account: account, ID: id, ReceivedAt: 5, Scopes: []string{"read", "activity:read"}, Tokens: pair(account.ID), Owner: credentials.Owner{AthleteID: 8, Generation: 5}}
 		}
 		one, two := received(credentials.Athlete(7), "A"), received(credentials.Athlete(7), "B")
 		for _, r := range []credentials.Received{one, one, two, received(credentials.Account{Provider: "other", ID: "X"}, "A")} {
@@ -509,7 +518,7 @@ func RunVault(t *testing.T, newVault func(t *testing.T) credentials.Vault) {
 			}
 			for i := range want {
 				same(t, got[i].Tokens, want[i].Tokens)
-				if got[i].Account != want[i].Account || got[i].ID != want[i].ID || got[i].ReceivedAt != want[i].ReceivedAt || !slices.Equal(got[i].Scopes, want[i].Scopes) {
+				if got[i].Account != want[i].Account || got[i].ID != want[i].ID || got[i].Owner != want[i].Owner || got[i].ReceivedAt != want[i].ReceivedAt || !slices.Equal(got[i].Scopes, want[i].Scopes) {
 					t.Errorf("got %+v, want %+v", got[i], want[i])
 				}
 			}

@@ -18,26 +18,21 @@ type Store struct {
 	mu       sync.Mutex
 	grants   map[credentials.Account]credentials.Grant
 	revision map[credentials.Account]int
-	states   map[string]state
+	states   map[string]credentials.ConnectState
 	erasures map[string]credentials.Erasure
-}
-
-type state struct {
-	nonce     string
-	expiresAt time.Time
 }
 
 // NewStore makes an empty one.
 func NewStore() *Store {
 	return &Store{
 		grants: map[credentials.Account]credentials.Grant{}, revision: map[credentials.Account]int{},
-		states: map[string]state{}, erasures: map[string]credentials.Erasure{},
+		states: map[string]credentials.ConnectState{}, erasures: map[string]credentials.Erasure{},
 	}
 }
 
 func clone(g credentials.Grant) credentials.Grant {
 	g.Scopes, g.Spares, g.Obsolete = slices.Clone(g.Scopes), slices.Clone(g.Spares), slices.Clone(g.Obsolete)
-	g.Revocations = slices.Clone(g.Revocations)
+	g.Revocations, g.Links = slices.Clone(g.Revocations), slices.Clone(g.Links)
 	return g
 }
 
@@ -111,23 +106,23 @@ func (s *Store) Pending(_ context.Context, provider string) ([]credentials.Grant
 func byName(a, b credentials.Account) int { return strings.Compare(a.String(), b.String()) }
 
 // PutState implements [credentials.States].
-func (s *Store) PutState(_ context.Context, key, nonce string, expiresAt time.Time) error {
+func (s *Store) PutState(_ context.Context, key string, state credentials.ConnectState) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.states[key] = state{nonce, expiresAt}
+	s.states[key] = state
 	return nil
 }
 
 // TakeState implements [credentials.States].
-func (s *Store) TakeState(_ context.Context, key string) (string, time.Time, error) {
+func (s *Store) TakeState(_ context.Context, key string) (credentials.ConnectState, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st, ok := s.states[key]
+	state, ok := s.states[key]
 	if !ok {
-		return "", time.Time{}, fault.New(fault.NotFound, "no such state")
+		return credentials.ConnectState{}, fault.New(fault.NotFound, "no such state")
 	}
 	delete(s.states, key)
-	return st.nonce, st.expiresAt, nil
+	return state, nil
 }
 
 // Open implements [credentials.Erasures].

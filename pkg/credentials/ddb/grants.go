@@ -54,6 +54,8 @@ type grantItem struct {
 	Claim          *claimItem       `dynamodbav:"claim,omitempty"`
 	ClaimCheckedAt int64            `dynamodbav:"claim_checked_at,omitempty"` // Unix ms
 	Revocations    []revocationItem `dynamodbav:"revocations,omitempty"`
+	Links          []linkItem       `dynamodbav:"links,omitempty"`
+	ownerItem
 	// Pending, which is the provider, and Due put the grants with pending tasks
 	// into their index.
 	Pending      string `dynamodbav:"pending_of,omitempty"`
@@ -63,6 +65,23 @@ type grantItem struct {
 
 	ExpiresAt int64 `dynamodbav:"expires_at,omitempty"` // Unix s: TTL
 	Revision  int64 `dynamodbav:"revision"`
+}
+
+// ownerItem is the athlete who links an account.
+type ownerItem struct {
+	AthleteID  int64 `dynamodbav:"owner,omitempty"`
+	Generation int64 `dynamodbav:"owner_generation,omitempty"`
+}
+
+type linkItem struct {
+	Provider   string `dynamodbav:"provider"`
+	AccountID  string `dynamodbav:"account_id"`
+	Generation int64  `dynamodbav:"generation"`
+}
+
+type accountItem struct {
+	Provider string `dynamodbav:"provider"`
+	ID       string `dynamodbav:"id"`
 }
 
 type causeItem struct {
@@ -87,6 +106,7 @@ type spareItem struct {
 	ReceivedAt int64    `dynamodbav:"received_at"` // Unix ms
 	Scopes     []string `dynamodbav:"scopes,stringset,omitempty"`
 	Connecting bool     `dynamodbav:"connecting,omitempty"`
+	ownerItem
 }
 
 type claimItem struct {
@@ -102,6 +122,10 @@ type revocationItem struct {
 	Reason      string    `dynamodbav:"reason"`
 	Cause       causeItem `dynamodbav:"cause"`
 	Announced   bool      `dynamodbav:"announced"`
+
+	Links       []accountItem `dynamodbav:"links,omitempty"`
+	WithAthlete bool          `dynamodbav:"with_athlete,omitempty"`
+	ownerItem
 }
 
 func toItem(g credentials.Grant, revision int64) grantItem {
@@ -123,13 +147,17 @@ func toItem(g credentials.Grant, revision int64) grantItem {
 		ClaimCheckedAt: toMilli(g.ClaimCheckedAt),
 		LeaseOwner:     g.Lease.Owner,
 		Revision:       revision,
+		ownerItem:      ownerItem(g.Owner),
+	}
+	for _, l := range g.Links {
+		item.Links = append(item.Links, linkItem{l.Account.Provider, l.Account.ID, l.Generation})
 	}
 	if g.Authorized() {
 		tokens := tokensItem(g.Tokens)
 		item.Tokens = &tokens
 	}
 	for _, s := range g.Spares {
-		item.Spares = append(item.Spares, spareItem{tokensItem(s.TokenRef), s.ReceivedAt, s.Scopes, s.Connecting})
+		item.Spares = append(item.Spares, spareItem{tokensItem(s.TokenRef), s.ReceivedAt, s.Scopes, s.Connecting, ownerItem(s.Owner)})
 	}
 	if g.Lease.Owner != "" {
 		item.LeaseUntil = g.Lease.Until.UnixMilli()
@@ -138,9 +166,14 @@ func toItem(g credentials.Grant, revision int64) grantItem {
 		item.Claim = &claimItem{g.Claim.ClaimedAt.UnixMilli(), toCause(g.Claim.Cause), g.Claim.CheckAt.UnixMilli()}
 	}
 	for _, r := range g.Revocations {
-		item.Revocations = append(item.Revocations, revocationItem{
-			r.Receipt, r.Generation, r.RequestedAt.UnixMilli(), r.Reason, toCause(r.Cause), r.Announced,
-		})
+		revocation := revocationItem{
+			Receipt: r.Receipt, Generation: r.Generation, RequestedAt: r.RequestedAt.UnixMilli(), Reason: r.Reason,
+			Cause: toCause(r.Cause), Announced: r.Announced, WithAthlete: r.WithAthlete, ownerItem: ownerItem(r.Owner),
+		}
+		for _, a := range r.Links {
+			revocation.Links = append(revocation.Links, accountItem(a))
+		}
+		item.Revocations = append(item.Revocations, revocation)
 	}
 	switch {
 	case g.HasPending():
@@ -183,6 +216,10 @@ func (i grantItem) grant() credentials.Grant {
 		LeftAt:         fromMilli(i.LeftAt),
 		Unannounced:    i.Unannounced,
 		ClaimCheckedAt: fromMilli(i.ClaimCheckedAt),
+		Owner:          credentials.Owner(i.ownerItem),
+	}
+	for _, l := range i.Links {
+		g.Links = append(g.Links, credentials.Link{Account: credentials.Account{Provider: l.Provider, ID: l.AccountID}, Generation: l.Generation})
 	}
 	if i.Tokens != nil {
 		g.Tokens = credentials.TokenRef(*i.Tokens)
@@ -190,6 +227,7 @@ func (i grantItem) grant() credentials.Grant {
 	for _, s := range i.Spares {
 		g.Spares = append(g.Spares, credentials.Spare{
 			TokenRef: credentials.TokenRef(s.tokensItem), ReceivedAt: s.ReceivedAt, Scopes: s.Scopes, Connecting: s.Connecting,
+			Owner: credentials.Owner(s.ownerItem),
 		})
 	}
 	if i.LeaseOwner != "" {
@@ -201,10 +239,14 @@ func (i grantItem) grant() credentials.Grant {
 		}
 	}
 	for _, r := range i.Revocations {
-		g.Revocations = append(g.Revocations, credentials.PendingRevocation{
-			Receipt: r.Receipt, Generation: r.Generation, RequestedAt: time.UnixMilli(r.RequestedAt).UTC(),
-			Reason: r.Reason, Cause: r.Cause.meta(), Announced: r.Announced,
-		})
+		revocation := credentials.PendingRevocation{
+			Receipt: r.Receipt, Generation: r.Generation, RequestedAt: time.UnixMilli(r.RequestedAt).UTC(), Reason: r.Reason,
+			Cause: r.Cause.meta(), Announced: r.Announced, WithAthlete: r.WithAthlete, Owner: credentials.Owner(r.ownerItem),
+		}
+		for _, a := range r.Links {
+			revocation.Links = append(revocation.Links, credentials.Account(a))
+		}
+		g.Revocations = append(g.Revocations, revocation)
 	}
 	if i.Pending != "" {
 		g.Pending = credentials.Pending{

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
@@ -18,11 +19,13 @@ type stateItem struct {
 	PK        string `dynamodbav:"pk"`
 	Nonce     string `dynamodbav:"nonce"`
 	ExpiresAt int64  `dynamodbav:"expires_at"` // Unix s: TTL
+	Provider  string `dynamodbav:"provider_of"`
+	ownerItem
 }
 
 // PutState implements [credentials.States].
-func (t *Table) PutState(ctx context.Context, state, nonce string, expiresAt time.Time) error {
-	item, err := attributevalue.MarshalMap(stateItem{"state#" + state, nonce, expiresAt.Unix()})
+func (t *Table) PutState(ctx context.Context, state string, s credentials.ConnectState) error {
+	item, err := attributevalue.MarshalMap(stateItem{"state#" + state, s.Nonce, s.ExpiresAt.Unix(), s.Provider, ownerItem(s.Owner)})
 	if err != nil {
 		return fmt.Errorf("encode state: %w", err)
 	}
@@ -33,19 +36,21 @@ func (t *Table) PutState(ctx context.Context, state, nonce string, expiresAt tim
 }
 
 // TakeState implements [credentials.States].
-func (t *Table) TakeState(ctx context.Context, state string) (string, time.Time, error) {
+func (t *Table) TakeState(ctx context.Context, state string) (credentials.ConnectState, error) {
 	out, err := t.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
 		TableName: aws.String(t.name), Key: key("state#" + state), ReturnValues: types.ReturnValueAllOld,
 	})
 	if err != nil {
-		return "", time.Time{}, fault.New(fault.Transient, "delete state: %w", err)
+		return credentials.ConnectState{}, fault.New(fault.Transient, "delete state: %w", err)
 	}
 	if len(out.Attributes) == 0 {
-		return "", time.Time{}, fault.New(fault.NotFound, "no such state")
+		return credentials.ConnectState{}, fault.New(fault.NotFound, "no such state")
 	}
 	var item stateItem
 	if err := attributevalue.UnmarshalMap(out.Attributes, &item); err != nil {
-		return "", time.Time{}, fault.New(fault.Permanent, "read state: %w", err)
+		return credentials.ConnectState{}, fault.New(fault.Permanent, "read state: %w", err)
 	}
-	return item.Nonce, time.Unix(item.ExpiresAt, 0), nil
+	return credentials.ConnectState{
+		Nonce: item.Nonce, ExpiresAt: time.Unix(item.ExpiresAt, 0).UTC(), Provider: item.Provider, Owner: credentials.Owner(item.ownerItem),
+	}, nil
 }

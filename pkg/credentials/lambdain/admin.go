@@ -38,10 +38,11 @@ type AdminRequest struct {
 	VerifyToken  string `json:"verify_token,omitempty"`
 	// For ensure_subscription: replace a subscription to another host.
 	Replace bool `json:"replace,omitempty"`
-	// For athletes, of Strava unless Provider says otherwise. With IdleDays only
+	// Provider is that of set_app and athletes: Strava unless it says otherwise.
+	Provider string `json:"provider,omitempty"`
+	// For athletes. With IdleDays only
 	// those who have not signed in for so long, and a page may be empty and yet
 	// not the last.
-	Provider string `json:"provider,omitempty"`
 	Cursor   string `json:"cursor,omitempty"`
 	Limit    int    `json:"limit,omitempty"`
 	IdleDays int    `json:"idle_days,omitempty"`
@@ -152,7 +153,15 @@ type Admin struct {
 func (a *Admin) Handle(ctx context.Context, req AdminRequest) (AdminResponse, error) {
 	switch req.Action {
 	case ActionSetApp:
-		replaced, err := a.Service.SetApp(ctx, req.ClientID, secret.New(req.ClientSecret), secret.New(req.VerifyToken))
+		clientSecret := secret.New(req.ClientSecret)
+		switch {
+		case cmp.Or(req.Provider, credentials.ProviderStrava) == credentials.ProviderStrava:
+		case req.VerifyToken != "":
+			return AdminResponse{}, fault.New(fault.Invalid, "only Strava's application has a verify token")
+		default:
+			return AdminResponse{}, a.Service.SetProviderApp(ctx, req.Provider, req.ClientID, clientSecret)
+		}
+		replaced, err := a.Service.SetApp(ctx, req.ClientID, clientSecret, secret.New(req.VerifyToken))
 		if replaced {
 			a.Log.WarnContext(ctx, "the admin replaced a registration that could not be read")
 		}

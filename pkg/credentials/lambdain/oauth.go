@@ -75,20 +75,25 @@ func (o *OAuth) connect(ctx context.Context, req httpapi.Request) (httpapi.Respo
 			return o.full(ctx, credentials.NoPlaceHere), nil
 		}
 	}
-	started, err := o.Connect.Start(ctx)
+	started, err := o.Connect.Start(ctx, credentials.Owner{})
 	if err != nil {
 		o.Log.ErrorContext(ctx, "connect failed", "error", err.Error())
 		return toSite("strava_unavailable"), nil
 	}
-	set := []string{o.Cookies.set(nonceName(started.State), started.Nonce, nonceLife)}
-	if others := o.Cookies.names(req.Cookies, req.Headers, nonceCookie); len(others) >= maxConnects {
+	return o.Cookies.begin(req, started), nil
+}
+
+// begin leads to the provider, with the cookie that the callback needs.
+func (c Cookies) begin(req httpapi.Request, started credentials.Started) httpapi.Response {
+	set := []string{c.set(nonceName(started.State), started.Nonce, nonceLife)}
+	if others := c.names(req.Cookies, req.Headers, nonceCookie); len(others) >= maxConnects {
 		// Each begun connect is a cookie; a pile of them would make requests too
 		// large for the server.
 		for _, name := range others {
-			set = append(set, o.Cookies.set(name, secret.String{}, 0))
+			set = append(set, c.set(name, secret.String{}, 0))
 		}
 	}
-	return httpapi.Redirect(started.AuthorizeURL, set...), nil
+	return httpapi.Redirect(started.AuthorizeURL, set...)
 }
 
 // nonceName is the name of the cookie that holds the nonce of the connect with
@@ -97,13 +102,18 @@ func nonceName(state secret.String) string { return nonceCookie + state.SHA256()
 
 // callback completes a connect. Its nonce has served then, whatever comes of it.
 func (o *OAuth) callback(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
+	return o.Cookies.finish(req, func(nonce secret.String) httpapi.Response { return o.finish(ctx, req, nonce) }), nil
+}
+
+// finish completes a connect by its nonce, and takes the nonce's cookie away.
+func (c Cookies) finish(req httpapi.Request, complete func(nonce secret.String) httpapi.Response) httpapi.Response {
 	name := nonceName(secret.New(req.QueryStringParameters["state"]))
-	nonce := o.Cookies.first(req.Cookies, req.Headers, name)
-	res := o.finish(ctx, req, nonce)
+	nonce := c.first(req.Cookies, req.Headers, name)
+	res := complete(nonce)
 	if !nonce.Empty() {
-		res.Cookies = append(res.Cookies, o.Cookies.set(name, secret.String{}, 0))
+		res.Cookies = append(res.Cookies, c.set(name, secret.String{}, 0))
 	}
-	return res, nil
+	return res
 }
 
 func (o *OAuth) finish(ctx context.Context, req httpapi.Request, nonce secret.String) httpapi.Response {

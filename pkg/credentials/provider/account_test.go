@@ -37,6 +37,9 @@ type boundary struct {
 	reconciler *credentials.Reconciler
 }
 
+// owner is the athlete who links accounts.
+var owner = credentials.Owner{AthleteID: 42, Generation: 1}
+
 var ggnjl9 = credentials.Account{Provider: "fitbit", ID: "GGNJL9"}
 
 func newBoundary(t *testing.T) *boundary {
@@ -48,6 +51,12 @@ func newBoundary(t *testing.T) *boundary {
 		counts: &credentialstest.Metrics{}, bus: &eventtest.Bus{}, minter: event.Minter{Now: f.clock.Now, NewID: newID},
 	}
 	if err := b.vault.SaveApp(t.Context(), "fitbit", f.app()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.store.Update(t.Context(), credentials.Athlete(owner.AthleteID), func(g *credentials.Grant) error {
+		g.State, g.Generation, g.Since = credentials.Active, owner.Generation, owner.Generation
+		return nil
+	}); err != nil {
 		t.Fatal(err)
 	}
 	b.connect = &credentials.Connect{
@@ -86,7 +95,7 @@ func (b *boundary) process() *credentials.Tokens {
 // consent screen; see [fitbit.consent].
 func (b *boundary) answered(user string, scopes ...string) credentials.Callback {
 	b.t.Helper()
-	started, err := b.connect.Start(b.t.Context())
+	started, err := b.connect.Start(b.t.Context(), owner)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -149,7 +158,8 @@ func TestFitbitAccountFromConnectToRevocation(t *testing.T) {
 	if second.Access.Equal(first.Access) || second.Refresh.Equal(first.Refresh) {
 		t.Error("the pair was not renewed")
 	}
-	if err := b.reconciler.Left(t.Context(), event.Meta{}, ggnjl9, g.Generation, "receipt", b.clock.Now()); err != nil {
+	links := &credentials.Links{Reconciler: b.reconciler, Requester: &credentials.Requester{Tokens: b.process()}, NewSecret: func() string { return "receipt" }}
+	if _, err := links.Unlink(t.Context(), owner); err != nil {
 		t.Fatal(err)
 	}
 	if g := b.grant(); g.State != credentials.Erased || g.HasPending() || b.vault.Holds(ggnjl9) || len(b.Connected()) != 0 {
@@ -158,8 +168,11 @@ func TestFitbitAccountFromConnectToRevocation(t *testing.T) {
 	if _, err := b.pair(g.Generation); !errors.Is(err, credentials.ErrRevoked) {
 		t.Errorf("a call after the revocation: %v", err)
 	}
-	// No boundary gathers from Fitbit, so there is none to inform and to wait for.
-	if n, receipts := len(b.bus.Events()), eventtest.Facts[credentialsv1.ErasureReceiptIssued](b.bus); n != 1 || len(receipts) != 1 || receipts[0].Receipt != "receipt" {
+	if err := b.reconciler.Revocation.Receipts.ConfirmErasure(t.Context(), event.Meta{}, "receipt", credentials.PartAthlete); err != nil {
+		t.Fatal(err)
+	}
+	// Nothing is gathered from Fitbit: the link, its end and the receipt are all.
+	if n, receipts := len(b.bus.Events()), eventtest.Facts[credentialsv1.ErasureReceiptIssued](b.bus); n != 3 || len(receipts) != 1 || receipts[0].Receipt != "receipt" {
 		t.Errorf("%d events, receipts %v", n, receipts)
 	}
 }
@@ -272,7 +285,7 @@ func TestFitbitRefreshIsCutOffForGood(t *testing.T) {
 	if _, err := b.pair(generation); !errors.Is(err, credentials.ErrDegraded) {
 		t.Errorf("a call: %v", err)
 	}
-	if g := b.grant(); g.State != credentials.Degraded || g.HasPending() || b.counts.Of(credentials.MetricDegraded) != 1 || len(b.bus.Events()) != 0 {
+	if g := b.grant(); g.State != credentials.Degraded || g.HasPending() || b.counts.Of(credentials.MetricDegraded) != 1 || len(b.bus.Events()) != 2 {
 		t.Errorf("%+v, %d events", g, len(b.bus.Events()))
 	}
 	again := b.mustConnect()

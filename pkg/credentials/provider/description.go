@@ -53,4 +53,4 @@ const (
 )
 
 // Names of all providers that are described here.
-var Names = []string{credentials.ProviderStrava, fitbitName}
+var Names = []string{credentials.ProviderStrava, NameFitbit}

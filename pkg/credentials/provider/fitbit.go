@@ -3,12 +3,14 @@ package provider
 import (
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
 )
 
-const fitbitName = "fitbit"
+// NameFitbit is Fitbit's among the providers.
+const NameFitbit = "fitbit"
 
 // Fitbit describes Fitbit (Fitbit Web API, "Authorization"), whose consent
 // screen is under site, https://www.fitbit.com, and whose other endpoints are
@@ -27,11 +29,13 @@ const fitbitName = "fitbit"
 func Fitbit(site, api string) Description {
 	return Description{
 		Rules: credentials.Rules{
-			Provider:   fitbitName,
+			Provider:   NameFitbit,
 			Sufficient: []string{"activity"},
 			// Every refresh gives a new access token; the margin is the outage
 			// that goes unnoticed.
 			RefreshMargin: time.Hour,
+			Endpoint:      fitbitEndpoint,
+			CheckPath:     "/1/user/-/profile.json",
 		},
 		AuthorizationEndpoint: site + "/oauth2/authorize",
 		TokenEndpoint:         api + "/oauth2/token",
@@ -43,6 +47,19 @@ func Fitbit(site, api string) Description {
 		AccountID:             fitbitUser,
 		Meaning:               fitbitMeaning,
 	}
+}
+
+var fitbitDay = regexp.MustCompile(`^/1/user/-/activities/date/[0-9]{4}-[0-9]{2}-[0-9]{2}\.json$`)
+
+// fitbitEndpoint knows what the page and workers of other systems are shown.
+func fitbitEndpoint(path string) string {
+	switch {
+	case path == "/1/user/-/profile.json":
+		return "profile"
+	case fitbitDay.MatchString(path):
+		return "day"
+	}
+	return ""
 }
 
 func fitbitUser(answer map[string]json.RawMessage) string { return identifier(answer["user_id"]) }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +25,9 @@ func Strava(base, revocation string) Description {
 			// Asking earlier is useless: the same access token comes back while
 			// more than an hour is left ("Refreshing expired access tokens").
 			RefreshMargin: time.Hour,
+			Endpoint:      stravaEndpoint,
+			CheckPath:     "/athlete",
+			EssentialPath: "/athlete/activities",
 		},
 		AuthorizationEndpoint: base + "/authorize",
 		TokenEndpoint:         base + "/token",
@@ -40,6 +44,22 @@ func Strava(base, revocation string) Description {
 		d.DeauthorizationEndpoint = base + "/deauthorize"
 	}
 	return d
+}
+
+var activityPath = regexp.MustCompile(`^/activities/[0-9]{1,19}$`)
+
+// stravaEndpoint knows only what gathering needs, since Strava forbids passing its
+// API on (API Policy 5.16).
+func stravaEndpoint(path string) string {
+	switch {
+	case path == "/athlete":
+		return "athlete"
+	case path == "/athlete/activities":
+		return "activities"
+	case activityPath.MatchString(path):
+		return "activity"
+	}
+	return ""
 }
 
 // stravaAthlete finds the athlete, who comes with the answer to a code only.

@@ -111,6 +111,32 @@ type UseTokens struct {
 	StravaAPIURL string `env:"STRAVA_API_URL,required"`
 }
 
+// UseLinks configures the functions that use the tokens of linked accounts of one
+// provider: reconcile-links and use-accounts.
+type UseLinks struct {
+	Stage       string `env:"STAGE,required"`
+	GrantsTable string `env:"GRANTS_TABLE,required"`
+	// ParameterPath is the prefix of every SecureString of this boundary, without
+	// a slash at its end.
+	ParameterPath string `env:"PARAMETER_PATH,required"`
+	// TokenKeyID is the KMS key that encrypts the SecureStrings.
+	TokenKeyID   string `env:"TOKEN_KEY_ID,required"`
+	EventBusName string `env:"EVENT_BUS_NAME,required"`
+	// ParameterTier is one of [ParameterTiers].
+	ParameterTier string `env:"PARAMETER_TIER,required"`
+	// FitbitSiteURL is the origin of Fitbit's consent page.
+	FitbitSiteURL string `env:"FITBIT_SITE_URL,required"`
+	// FitbitAPIURL is the origin of Fitbit's other endpoints.
+	FitbitAPIURL string `env:"FITBIT_API_URL,required"`
+}
+
+// ServeLinks configures serve-links.
+type ServeLinks struct {
+	UseLinks
+	// SiteURL is the site's public origin, without a slash at its end.
+	SiteURL string `env:"SITE_URL,required"`
+}
+
 // AdministerApp configures administer-app.
 type AdministerApp struct {
 	// SiteURL is the site's public origin, without a slash at its end.

@@ -76,6 +76,9 @@ type receivedValue struct {
 	ID         string   `json:"id"`
 	ReceivedAt int64    `json:"received_at"` // Unix ms
 	Scopes     []string `json:"scopes"`
+	// Owner is the id of the athlete who links the account; 0 for an athlete's own.
+	Owner           int64 `json:"owner,omitempty"`
+	OwnerGeneration int64 `json:"owner_generation,omitempty"`
 }
 
 func (v *Vault) appName(provider string) string { return v.path + "/apps/" + provider }
@@ -154,7 +157,9 @@ func (v *Vault) DropTokens(ctx context.Context, account credentials.Account, gen
 
 // SaveReceived implements [credentials.Vault].
 func (v *Vault) SaveReceived(ctx context.Context, r credentials.Received) error {
-	_, err := v.put(ctx, v.receivedName(r), receivedValue{toValue(r.Tokens), r.Account.ID, r.ID, r.ReceivedAt, r.Scopes})
+	_, err := v.put(ctx, v.receivedName(r), receivedValue{
+		toValue(r.Tokens), r.Account.ID, r.ID, r.ReceivedAt, r.Scopes, r.Owner.AthleteID, r.Owner.Generation,
+	})
 	return err
 }
 
@@ -181,6 +186,7 @@ func (v *Vault) Received(ctx context.Context, provider string) ([]credentials.Re
 			received = append(received, credentials.Received{
 				Account: credentials.Account{Provider: provider, ID: r.AccountID}, ID: r.ID,
 				ReceivedAt: r.ReceivedAt, Scopes: r.Scopes, Tokens: r.pair(),
+				Owner: credentials.Owner{AthleteID: r.Owner, Generation: r.OwnerGeneration},
 			})
 		}
 	}

@@ -65,6 +65,7 @@ func Connect(tokens *credentials.Tokens, table *ddb.Table, athleteCapacity int) 
 	return &credentials.Connect{
 		TokenStore: tokens.TokenStore,
 		OAuth:      tokens.OAuth,
+		NewSecret:  boot.NewSecret,
 		Capacity:   &credentials.Capacity{Census: table, Athletes: athleteCapacity, Now: time.Now},
 	}
 }

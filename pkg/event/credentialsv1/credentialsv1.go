@@ -12,6 +12,8 @@ const (
 	AuthorizationRevokedType  = "AuthorizationRevoked.v1"
 	ErasureReceiptIssuedType  = "ErasureReceiptIssued.v1"
 	WebhookConfiguredType     = "WebhookConfigured.v1"
+	AccountLinkedType         = "AccountLinked.v1"
+	AccountUnlinkedType       = "AccountUnlinked.v1"
 )
 
 // AthleteAuthorized says that an athlete granted access and that the token
@@ -95,7 +97,8 @@ type ErasureReceiptIssued struct {
 
 // ErasedPart says that a boundary has erased its part.
 type ErasedPart struct {
-	// Boundary is credentials, gathering, athlete or activity.
+	// Boundary is credentials, gathering, athlete or activity; or the provider of a
+	// linked account, such as fitbit, whose tokens were revoked and deleted.
 	Boundary string    `json:"boundary"`
 	At       time.Time `json:"at"`
 }
@@ -105,6 +108,61 @@ func (ErasureReceiptIssued) Source() string { return Source }
 
 // DetailType implements event.Fact.
 func (ErasureReceiptIssued) DetailType() string { return ErasureReceiptIssuedType }
+
+// AccountLinked says that an athlete linked an account at another provider, and
+// that its token pair is safe. It comes again, with a larger generation, after
+// each consent.
+type AccountLinked struct {
+	AthleteID int64 `json:"athlete_id"`
+	// AthleteGeneration is that of the athlete's authorization under which the
+	// account was linked.
+	AthleteGeneration int64 `json:"athlete_generation"`
+	// Provider of the account, such as fitbit.
+	Provider string `json:"provider"`
+	// AccountID as the provider spells it.
+	AccountID string `json:"account_id"`
+	// Generation of the account's authorization.
+	Generation int64 `json:"generation"`
+	// LinkedAt is when the account was linked, which a later consent leaves.
+	LinkedAt time.Time `json:"linked_at"`
+}
+
+// Source implements event.Fact.
+func (AccountLinked) Source() string { return Source }
+
+// DetailType implements event.Fact.
+func (AccountLinked) DetailType() string { return AccountLinkedType }
+
+// Reasons why an account is not linked any more, beside [RevokedDeauthorized].
+const (
+	// UnlinkedByAthlete: the athlete unlinked the account.
+	UnlinkedByAthlete = "unlinked"
+	// UnlinkedMoved: the account's owner linked it to another athlete.
+	UnlinkedMoved = "moved"
+)
+
+// AccountUnlinked says that an account is not the athlete's linked account any
+// more. Unless it was moved to another athlete, its tokens are being revoked and
+// destroyed. A consumer that keeps the link erases it up to this generation. The
+// athlete plane answers with ErasureCompleted for the receipt. When an athlete
+// leaves, AuthorizationRevoked stands for the links, too.
+type AccountUnlinked struct {
+	AthleteID int64  `json:"athlete_id"`
+	Provider  string `json:"provider"`
+	AccountID string `json:"account_id"`
+	// Generation is the last one that ended.
+	Generation int64 `json:"generation"`
+	// Receipt names the erasure; it is unguessable and tells nothing of the
+	// athlete.
+	Receipt string `json:"receipt"`
+	Reason  string `json:"reason"`
+}
+
+// Source implements event.Fact.
+func (AccountUnlinked) Source() string { return Source }
+
+// DetailType implements event.Fact.
+func (AccountUnlinked) DetailType() string { return AccountUnlinkedType }
 
 // WebhookConfigured tells the webhook's receiver what to accept. The secrets
 // themselves stay where they are: only their SHA-256 travels, which is enough

@@ -8,6 +8,7 @@ import { Activities } from './activities.tsx'
 import { Download } from './download.tsx'
 import { Keys } from './keys.tsx'
 import { LeaveDialog } from './leave-dialog.tsx'
+import { Links } from './links.tsx'
 import { Notice } from './notice.tsx'
 import { Profile } from './profile.tsx'
 import { Refresh } from './refresh.tsx'
@@ -183,6 +184,7 @@ export function Dashboard({ api, onLoggedOut, onSessionEnded, onLeft, ...props }
       </div>
 
       <Download api={api} act={act} />
+      <Links api={api} accounts={athlete.linked_accounts ?? []} onSessionEnded={onSessionEnded} />
       <Keys api={api} onSessionEnded={onSessionEnded} />
       <section class="account" aria-labelledby="account">
         <h2 id="account">Your connection</h2>

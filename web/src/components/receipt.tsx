@@ -12,6 +12,8 @@ const parts: Record<string, string> = {
   pending_work: 'Whatever was still to be read',
   profile: 'Your profile',
   activities: 'Your activities and their totals',
+  linked_account: 'Access to your linked account, revoked there',
+  link: 'The link to your account',
 }
 
 /** The receipt of an erasure, followed until everything is erased. */

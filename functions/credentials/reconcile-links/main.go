@@ -1,0 +1,29 @@
+// Command reconcile-links does the pending tasks of linked accounts: links,
+// revocations and announcements that were cut off, and what athletes who left have
+// linked.
+package main
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/paceline/paceline/pkg/credentials/settings"
+	"github.com/paceline/paceline/pkg/credentials/wiring"
+	"github.com/paceline/paceline/pkg/kit/boot"
+	"github.com/paceline/paceline/pkg/kit/obs"
+)
+
+func main() {
+	var s settings.UseLinks
+	cfg, log := boot.Load(context.Background(), &s)
+	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "reconcile-links")
+	table := wiring.Table(cfg, s.GrantsTable)
+	reconciler := wiring.LinkReconciler(wiring.LinkRequester(cfg, s, table, metrics, log), table)
+	lambda.Start(obs.Flushing(metrics, func(ctx context.Context, _ struct{}) (struct{}, error) {
+		ctx, cancel := boot.WithReserve(ctx)
+		defer cancel()
+		return struct{}{}, reconciler.Reconcile(ctx)
+	}))
+}

@@ -1,0 +1,56 @@
+package credentials
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/kit/fault"
+)
+
+// Accounts lets workers of other systems use linked accounts of one provider
+// without a token. It is reached by IAM only.
+type Accounts struct {
+	Grants    Grants
+	Requester *Requester
+	// Providers whose accounts there may be, by name.
+	Providers []string
+}
+
+// List pages through the grants of a provider's accounts, any provider's. The
+// error is an invalid fault for a provider that there is not, or a limit that is
+// not between 1 and 200.
+func (a *Accounts) List(ctx context.Context, provider, cursor string, limit int) (page []Grant, next string, err error) {
+	return listGrants(ctx, a.Grants, a.Providers, provider, cursor, limit)
+}
+
+func listGrants(ctx context.Context, grants Grants, providers []string, provider, cursor string, limit int) (page []Grant, next string, err error) {
+	if !slices.Contains(providers, provider) {
+		return nil, "", fault.New(fault.Invalid, "there is no provider %q; there are: %s", provider, strings.Join(providers, ", "))
+	}
+	if limit < 1 || limit > 200 {
+		return nil, "", fault.New(fault.Invalid, "the limit is not between 1 and 200")
+	}
+	return grants.List(ctx, provider, cursor, limit)
+}
+
+// Call makes one call to the provider's API on behalf of an account, if the path
+// is one that may be called; see [Requester.Call].
+//
+// Its errors are an invalid fault, for a call that may not be made, and a
+// transient one when the grant cannot be read.
+func (a *Accounts) Call(ctx context.Context, account Account, path string) (credentialsv1.ForwardResponse, error) {
+	if rules := a.Requester.Tokens.OAuth.Rules(); account.Provider != rules.Provider {
+		return credentialsv1.ForwardResponse{}, fault.New(fault.Invalid, "this function calls %s only", rules.Provider)
+	}
+	grant, err := limited(ctx, func(ctx context.Context) (Grant, error) { return a.Grants.Grant(ctx, account) })
+	if fault.Is(err, fault.NotFound) || err == nil && !grant.inForce() {
+		return credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeRevoked}, nil
+	}
+	if err != nil {
+		return credentialsv1.ForwardResponse{}, fmt.Errorf("read grant: %w", err)
+	}
+	return a.Requester.Call(ctx, Call{Account: account, Generation: grant.Generation, Path: path})
+}

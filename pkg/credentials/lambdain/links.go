@@ -1,0 +1,143 @@
+package lambdain
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/kit/httpapi"
+	"github.com/paceline/paceline/pkg/kit/secret"
+)
+
+// Links serves the routes by which athletes link an account of one provider.
+type Links struct {
+	Provider string
+	Connect  *credentials.Connect
+	Service  *credentials.Links
+	// SiteURL is the site's public origin.
+	SiteURL string
+	Cookies Cookies
+	Log     *slog.Logger
+}
+
+// Routes by API Gateway's route keys.
+func (l *Links) Routes() map[string]httpapi.Handler {
+	return map[string]httpapi.Handler{
+		"GET /oauth/{provider}/connect":  deliberate(httpapi.FromSite(l.SiteURL, httpapi.Authenticated(l.connect))),
+		"GET /oauth/{provider}/callback": deliberate(l.callback),
+		"GET /v1/me/links/{provider}":    httpapi.Authenticated(l.show),
+		"DELETE /v1/me/links/{provider}": httpapi.FromSite(l.SiteURL, httpapi.Authenticated(l.unlink)),
+	}
+}
+
+// unknown reports whether a call is about another provider.
+func (l *Links) unknown(req httpapi.Request) bool {
+	return req.PathParameters["provider"] != l.Provider
+}
+
+// noProvider answers a call about another provider.
+func noProvider() httpapi.Response {
+	return httpapi.Problem(http.StatusNotFound, "There is no such provider.")
+}
+
+// connect sends the athlete to the provider.
+func (l *Links) connect(ctx context.Context, id httpapi.Identity, req httpapi.Request) (httpapi.Response, error) {
+	if id.Key { // It is a GET, and changes something all the same.
+		return httpapi.KeyForbidden(), nil
+	}
+	if l.unknown(req) {
+		return noProvider(), nil
+	}
+	started, err := l.Connect.Start(ctx, owner(id))
+	if err != nil {
+		l.Log.ErrorContext(ctx, "a link could not be begun", "provider", l.Provider, "error", err.Error())
+		return toSite("link_failed"), nil
+	}
+	return l.Cookies.begin(req, started), nil
+}
+
+// callback links the account, to the athlete who began it.
+func (l *Links) callback(ctx context.Context, req httpapi.Request) (httpapi.Response, error) {
+	if l.unknown(req) {
+		return noProvider(), nil
+	}
+	return l.Cookies.finish(req, func(nonce secret.String) httpapi.Response { return l.finish(ctx, req, nonce) }), nil
+}
+
+func (l *Links) finish(ctx context.Context, req httpapi.Request, nonce secret.String) httpapi.Response {
+	q := req.QueryStringParameters
+	_, err := l.Connect.Finish(ctx, credentials.Callback{
+		State: secret.New(q["state"]), Code: secret.New(q["code"]), Error: q["error"], Nonce: nonce,
+	})
+	switch {
+	case err == nil:
+		return httpapi.Redirect("/")
+	case errors.Is(err, credentials.ErrAccessDenied):
+		return toSite("link_denied")
+	case errors.Is(err, credentials.ErrMissingScope):
+		return toSite("link_scope")
+	case errors.Is(err, credentials.ErrState), errors.Is(err, credentials.ErrRevoked):
+		return toSite("link_state")
+	case errors.Is(err, credentials.ErrOtherLinked):
+		return toSite("link_other")
+	}
+	l.Log.ErrorContext(ctx, "an account could not be linked", "provider", l.Provider, "error", err.Error())
+	return toSite("link_failed")
+}
+
+// linked is what is shown of a linked account.
+type linked struct {
+	Provider    string `json:"provider"`
+	DisplayName string `json:"display_name,omitempty"`
+	// Date is the person's day, YYYY-MM-DD.
+	Date          string `json:"date"`
+	Steps         int    `json:"steps"`
+	ActiveMinutes int    `json:"active_minutes"`
+}
+
+func (l *Links) show(ctx context.Context, id httpapi.Identity, req httpapi.Request) (httpapi.Response, error) {
+	if l.unknown(req) {
+		return noProvider(), nil
+	}
+	today, err := l.Service.Today(ctx, owner(id))
+	switch {
+	case errors.Is(err, credentials.ErrDegraded):
+		return httpapi.Problem(http.StatusConflict, "The provider refuses access. Link the account again."), nil
+	case errors.Is(err, credentials.ErrStravaUnavailable):
+		return httpapi.Problem(http.StatusServiceUnavailable, "The provider does not answer. Try again later."), nil
+	case err != nil:
+		return l.failed(err)
+	}
+	return httpapi.JSON(http.StatusOK, linked{l.Provider, today.DisplayName, today.Date, today.Steps, today.ActiveMinutes}), nil
+}
+
+func (l *Links) unlink(ctx context.Context, id httpapi.Identity, req httpapi.Request) (httpapi.Response, error) {
+	if l.unknown(req) {
+		return noProvider(), nil
+	}
+	receipt, err := l.Service.Unlink(ctx, owner(id))
+	if err != nil {
+		return l.failed(err)
+	}
+	return httpapi.JSON(http.StatusAccepted, struct {
+		Receipt   string `json:"receipt"`
+		StatusURL string `json:"status_url"`
+	}{receipt, httpapi.ErasurePath + receipt}), nil
+}
+
+// failed answers what an athlete's link is not there for.
+func (l *Links) failed(err error) (httpapi.Response, error) {
+	switch {
+	case errors.Is(err, credentials.ErrRevoked):
+		return httpapi.Unauthorized(), nil
+	case errors.Is(err, credentials.ErrNotLinked):
+		return httpapi.Problem(http.StatusNotFound, "No account of this provider is linked."), nil
+	}
+	return httpapi.Response{}, err
+}
+
+func owner(id httpapi.Identity) credentials.Owner {
+	return credentials.Owner{AthleteID: id.AthleteID, Generation: id.Generation}
+}

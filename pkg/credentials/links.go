@@ -1,0 +1,347 @@
+package credentials
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/kit/fault"
+)
+
+// Link is an account of another provider that an athlete has linked.
+type Link struct {
+	Account Account
+	// Generation is when the provider issued the tokens of the latest consent, in
+	// Unix milliseconds.
+	Generation int64
+}
+
+// Owner is the athlete who links an account.
+type Owner struct {
+	AthleteID int64
+	// Generation of the athlete's authorization at that time.
+	Generation int64
+}
+
+// exists reports whether there is an owner.
+func (o Owner) exists() bool { return o.AthleteID != 0 }
+
+// covers reports whether what ends for o ends for other, too: for the same
+// athlete, under the same or an earlier authorization.
+func (o Owner) covers(other Owner) bool {
+	return other.exists() && o.AthleteID == other.AthleteID && o.Generation >= other.Generation
+}
+
+// ErrNotLinked says that the athlete has no linked account of the provider.
+var ErrNotLinked = fault.New(fault.NotFound, "no account of the provider is linked")
+
+// linkOf returns the athlete's linked account of a provider, or nil.
+func (g Grant) linkOf(provider string) *Link {
+	if i := slices.IndexFunc(g.Links, func(l Link) bool { return l.Account.Provider == provider }); i >= 0 {
+		return &g.Links[i]
+	}
+	return nil
+}
+
+// admits returns ErrRevoked unless a session of generation belongs to the
+// authorization in force.
+func (g Grant) admits(generation int64) error {
+	if !g.inForce() || generation < g.Since {
+		return ErrRevoked
+	}
+	return nil
+}
+
+// link adds an account to the athlete's links, in place of a stale one of the
+// provider. It leads from active and degraded to the same, and refuses what is
+// over.
+func (g *Grant) link(l Link, by Owner, stale Account) error {
+	if err := g.admits(by.Generation); err != nil {
+		return err
+	}
+	switch present := g.linkOf(l.Account.Provider); {
+	case present == nil:
+		g.Links = append(g.Links, l)
+	case present.Account == stale:
+		*present = l
+	case present.Account != l.Account:
+		return ErrOtherLinked
+	default:
+		present.Generation = max(present.Generation, l.Generation)
+	}
+	return nil
+}
+
+// unlink ends the link of r's owner to the account: connects of the owner are not
+// completed any more and, unless the account is another athlete's by now, the
+// authorization ends. It leads from active and degraded to revoked, from nothing
+// to erased, and from any other state to the same. The revocation is completed in
+// any case.
+func (g *Grant) unlink(r PendingRevocation, now time.Time) {
+	for i := range g.Spares {
+		if s := &g.Spares[i]; s.Connecting && r.Owner.covers(s.Owner) {
+			s.Connecting = false
+			r.Generation = max(r.Generation, s.ReceivedAt)
+		}
+	}
+	if r.Owner.covers(g.Owner) {
+		r.Generation = max(r.Generation, g.Generation)
+		g.revoke(r, now)
+	} else {
+		g.createTombstone(now)
+		if !g.isRevoking(r.Receipt) {
+			g.Revocations = append(g.Revocations, r)
+		}
+	}
+	g.Pending = Pending{Since: now, Next: now} // Another process may have to do it.
+}
+
+// linkedBy reports whether the account is linked by an owner, or about to be.
+func (g Grant) linkedBy(o Owner) bool {
+	return g.inForce() && o.covers(g.Owner) ||
+		slices.ContainsFunc(g.Spares, func(s Spare) bool { return s.Connecting && o.covers(s.Owner) })
+}
+
+// unlinking returns the receipt by which the owner's link is being ended already;
+// empty if it is not.
+func (g Grant) unlinking(o Owner) string {
+	linked := g.linkedBy(o)
+	for _, p := range g.Revocations {
+		if !linked && !p.WithAthlete && o.covers(p.Owner) {
+			return p.Receipt
+		}
+	}
+	return ""
+}
+
+// move ends the link of one owner after the account was linked to another. The
+// authorization stays as it is.
+func (g *Grant) move(from, to Owner, generation int64, receipt string, now time.Time) {
+	if from.exists() && from.AthleteID != to.AthleteID {
+		g.Revocations = append(g.Revocations, PendingRevocation{
+			Receipt: receipt, Generation: generation, RequestedAt: now, Reason: credentialsv1.UnlinkedMoved, Owner: from,
+		})
+	}
+}
+
+// checkOwner returns ErrRevoked unless the athlete who linked the account is
+// authorized and has the link.
+func (l Ledger) checkOwner(ctx context.Context, grant Grant) error {
+	owner, err := l.grant(ctx, Athlete(grant.Owner.AthleteID))
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return fmt.Errorf("read the owner's grant: %w", err)
+	}
+	if link := owner.linkOf(grant.Account.Provider); !owner.inForce() || link == nil || link.Account != grant.Account {
+		return ErrRevoked
+	}
+	return nil
+}
+
+// addLink writes the link that a spare's connect makes to the athlete's grant. If
+// there is a link to another account, it stays unless it is stale, as after a
+// connect that was cut off while the athlete unlinked.
+func (c *Connect) addLink(ctx context.Context, account Account, spare Spare) error {
+	athlete := Athlete(spare.Owner.AthleteID)
+	add := func(stale Account) error {
+		_, err := c.update(ctx, athlete, func(g *Grant) error {
+			return g.link(Link{account, spare.ReceivedAt}, spare.Owner, stale)
+		})
+		return err
+	}
+	err := add(Account{})
+	if errors.Is(err, ErrOtherLinked) {
+		var stale Account
+		if stale, err = c.staleLink(ctx, athlete, account.Provider); err == nil {
+			err = add(stale)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("add the link: %w", err)
+	}
+	return nil
+}
+
+// staleLink returns the athlete's linked account of a provider if that account is
+// not, and will not be, the athlete's; the zero Account otherwise.
+func (c *Connect) staleLink(ctx context.Context, athlete Account, provider string) (Account, error) {
+	owner, err := c.grant(ctx, athlete)
+	if err != nil {
+		return Account{}, fmt.Errorf("read the owner's grant: %w", err)
+	}
+	link := owner.linkOf(provider)
+	if link == nil {
+		return Account{}, nil
+	}
+	linked, err := c.grant(ctx, link.Account)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return Account{}, fmt.Errorf("read the linked grant: %w", err)
+	}
+	athleteID, _ := athlete.AthleteID()
+	if linked.linkedBy(Owner{athleteID, owner.Generation}) {
+		return Account{}, nil
+	}
+	return link.Account, nil
+}
+
+// endLink writes the end of an athlete's authorization into the grant of an
+// account that is linked to it. It is completed there, and confirmed for the same
+// receipt.
+func (r *Revocation) endLink(ctx context.Context, athlete, linked Account, p PendingRevocation) error {
+	athleteID, _ := athlete.AthleteID()
+	_, err := r.update(ctx, linked, func(g *Grant) error {
+		g.unlink(PendingRevocation{
+			Receipt: p.Receipt, RequestedAt: p.RequestedAt, Reason: p.Reason, Cause: p.Cause,
+			Owner: Owner{athleteID, p.Generation}, WithAthlete: true,
+		}, r.Minter.Now())
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("end the link to %s: %w", linked.Provider, err)
+	}
+	return nil
+}
+
+// endUnowned revokes a linked account whose owner has left or unlinked it while
+// it was being linked.
+func (r *Revocation) endUnowned(ctx context.Context, grant Grant) (Grant, error) {
+	receipt := r.NewSecret()
+	ended, err := r.update(ctx, grant.Account, func(g *Grant) error {
+		if !g.inForce() || g.Owner != grant.Owner || g.Generation != grant.Generation {
+			return errOutdated
+		}
+		now := r.Minter.Now()
+		g.unlink(PendingRevocation{
+			Receipt: receipt, RequestedAt: now, Reason: credentialsv1.UnlinkedByAthlete, Owner: g.Owner,
+		}, now)
+		return nil
+	})
+	if errors.Is(err, errOutdated) {
+		return r.grant(ctx, grant.Account)
+	}
+	if err != nil {
+		return Grant{}, fmt.Errorf("end a link without an owner: %w", err)
+	}
+	return ended, nil
+}
+
+// removeLink takes a link that ended off its athlete's grant, unless a consent
+// after generation has made it again.
+func (l Ledger) removeLink(ctx context.Context, athleteID int64, account Account, generation int64) error {
+	_, err := l.update(ctx, Athlete(athleteID), func(g *Grant) error {
+		before := len(g.Links)
+		g.Links = slices.DeleteFunc(g.Links, func(l Link) bool { return l.Account == account && l.Generation <= generation })
+		if len(g.Links) == before {
+			return errOutdated
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errOutdated) {
+		return fmt.Errorf("remove the link: %w", err)
+	}
+	return nil
+}
+
+// Links serves athletes the accounts of one other provider that they link.
+type Links struct {
+	Reconciler *Reconciler
+	Requester  *Requester
+	// ReadToday reads what the page shows, by calls to the provider's API.
+	ReadToday func(ctx context.Context, now time.Time, get func(path string) (credentialsv1.ForwardResponse, error)) (Today, error)
+	// NewSecret returns at least 128 unguessable bits as URL-safe text.
+	NewSecret func() string
+}
+
+// Today is what the page shows of a linked account. It is stored nowhere.
+type Today struct {
+	// DisplayName is empty if the person does not allow us to read it.
+	DisplayName string
+	// Date is the person's day, YYYY-MM-DD.
+	Date string
+	// Steps and ActiveMinutes are those of the day so far.
+	Steps, ActiveMinutes int
+}
+
+// find returns the athlete's grant and linked account.
+func (l *Links) find(ctx context.Context, by Owner) (Grant, Account, error) {
+	athlete, err := l.Reconciler.grant(ctx, Athlete(by.AthleteID))
+	if fault.Is(err, fault.NotFound) {
+		return Grant{}, Account{}, ErrRevoked
+	}
+	if err != nil {
+		return Grant{}, Account{}, fmt.Errorf("read the athlete's grant: %w", err)
+	}
+	if err := athlete.admits(by.Generation); err != nil {
+		return Grant{}, Account{}, err
+	}
+	link := athlete.linkOf(l.Requester.Tokens.OAuth.Rules().Provider)
+	if link == nil {
+		return Grant{}, Account{}, ErrNotLinked
+	}
+	return athlete, link.Account, nil
+}
+
+// Unlink ends the link to the athlete's account at the provider, and returns the
+// receipt of the erasure. It tries to complete it at once; [Reconciler.Reconcile]
+// goes on if that fails. Called again meanwhile, it returns the same receipt.
+//
+// Errors: ErrRevoked when the session's authorization is over, ErrNotLinked, or a
+// transient fault.
+func (l *Links) Unlink(ctx context.Context, by Owner) (receipt string, _ error) {
+	athlete, account, err := l.find(ctx, by)
+	if err != nil {
+		return "", err
+	}
+	receipt = l.NewSecret()
+	_, err = l.Reconciler.update(ctx, account, func(g *Grant) error {
+		owner := Owner{by.AthleteID, athlete.Generation}
+		if pending := g.unlinking(owner); pending != "" {
+			receipt = pending
+			return errOutdated
+		}
+		now := l.Reconciler.Minter.Now()
+		g.unlink(PendingRevocation{Receipt: receipt, RequestedAt: now, Reason: credentialsv1.UnlinkedByAthlete, Owner: owner}, now)
+		return nil
+	})
+	if err != nil && !errors.Is(err, errOutdated) {
+		return "", fmt.Errorf("end the link: %w", err)
+	}
+	l.Reconciler.attempt(ctx, account)
+	return receipt, nil
+}
+
+// Today reads what the page shows of the athlete's linked account.
+//
+// Errors: ErrRevoked when the session's authorization is over, ErrNotLinked,
+// ErrDegraded when the athlete has to link the account again, or
+// ErrStravaUnavailable when the provider gives no usable answer.
+func (l *Links) Today(ctx context.Context, by Owner) (Today, error) {
+	_, account, err := l.find(ctx, by)
+	if err != nil {
+		return Today{}, err
+	}
+	grant, err := l.Reconciler.grant(ctx, account)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return Today{}, fmt.Errorf("read grant: %w", err)
+	}
+	if !grant.inForce() || grant.Owner.AthleteID != by.AthleteID {
+		return Today{}, ErrNotLinked // It is being linked or unlinked.
+	}
+	return l.ReadToday(ctx, l.Reconciler.Minter.Now(), func(path string) (credentialsv1.ForwardResponse, error) {
+		res, err := l.Requester.Call(ctx, Call{Account: account, Generation: grant.Generation, Path: path})
+		if err != nil {
+			return res, err
+		}
+		switch res.Outcome {
+		case credentialsv1.OutcomeAnswered:
+			return res, nil
+		case credentialsv1.OutcomeRevoked:
+			return res, ErrNotLinked
+		case credentialsv1.OutcomeDegraded:
+			return res, ErrDegraded
+		}
+		return res, ErrStravaUnavailable
+	})
+}

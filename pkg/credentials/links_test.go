@@ -1,0 +1,819 @@
+package credentials_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/provider"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/eventtest"
+	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/test/fitbit"
+	"github.com/paceline/paceline/test/strava"
+)
+
+// second is another athlete, connected at Strava, in a world of linked accounts.
+func (w *world) second() int64 {
+	w.t.Helper()
+	id := w.strava.Athletes()[1].ID
+	g, err := w.store.Grant(w.t.Context(), credentials.Athlete(id))
+	if err == nil && g.State == credentials.Active {
+		return id
+	}
+	w.asStrava(func() { w.connected(id) })
+	return id
+}
+
+// asStrava has do work on the athletes' own accounts.
+func (w *world) asStrava(do func()) {
+	connect, client, site := w.connect, w.client, w.fitbit
+	w.connect, w.client, w.fitbit = w.athletes.Connect, w.stravaClient, nil
+	do()
+	w.connect, w.client, w.fitbit = connect, client, site
+}
+
+// linking has an athlete link an account, up to what the callback does.
+func (w *world) linking(athleteID, id int64, more string) credentials.Callback {
+	before := w.owner
+	defer func() { w.owner = before }()
+	w.owner = athleteID
+	return w.consent(id, more)
+}
+
+// athleteLeaves ends an athlete's authorization, with its links.
+func (w *world) athleteLeaves(r *credentials.Reconciler, athleteID int64, receipt string) error {
+	g, err := w.store.Grant(w.t.Context(), credentials.Athlete(athleteID))
+	if err != nil {
+		return err
+	}
+	return r.Left(w.t.Context(), cause(), credentials.Athlete(athleteID), g.Generation, receipt, w.clock.Now())
+}
+
+func (w *world) athleteGrant(id int64) credentials.Grant {
+	w.t.Helper()
+	g, err := w.store.Grant(w.t.Context(), credentials.Athlete(id))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return g
+}
+
+func TestLinkingAnAccount(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	w.mustAnswer(id, generation)
+	athlete := w.athleteGrant(w.owner)
+	if d := cmp.Diff([]credentials.Link{{Account: w.account(id), Generation: generation}}, athlete.Links); d != "" {
+		t.Error(d)
+	}
+	want := []credentialsv1.AccountLinked{{
+		AthleteID: w.owner, AthleteGeneration: athlete.Generation, Provider: "fitbit", AccountID: w.account(id).ID,
+		Generation: generation, LinkedAt: time.UnixMilli(generation).UTC(),
+	}}
+	if d := cmp.Diff(want, eventtest.Facts[credentialsv1.AccountLinked](w.bus)); d != "" {
+		t.Error(d)
+	}
+	if n := len(eventtest.Facts[credentialsv1.AthleteAuthorized](w.bus)); n != 1 {
+		t.Errorf("%d athletes were announced", n)
+	}
+
+	// A later consent renews the authorization; the account is linked since the first.
+	w.clock.Advance(24 * time.Hour)
+	w.asStrava(func() { w.connected(w.owner) }) // A sign-in keeps the links.
+	again := w.connected(id)
+	w.mustAnswer(id, again)
+	linked := eventtest.Facts[credentialsv1.AccountLinked](w.bus)
+	if len(linked) != 2 || linked[1].Generation != again || !linked[1].LinkedAt.Equal(want[0].LinkedAt) {
+		t.Errorf("announced %+v", linked)
+	}
+	if links := w.athleteGrant(w.owner).Links; len(links) != 1 || links[0].Generation != again {
+		t.Errorf("links %+v", links)
+	}
+	w.mustBeSilent()
+}
+
+func TestUnlinkingRevokesErasesAndIssuesAReceipt(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	receipt, err := w.links.Unlink(t.Context(), w.asOwner())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.mustBeErased(id, "unlinked")
+	want := []credentialsv1.AccountUnlinked{{
+		AthleteID: w.owner, Provider: "fitbit", AccountID: w.account(id).ID, Generation: generation,
+		Receipt: receipt, Reason: credentialsv1.UnlinkedByAthlete,
+	}}
+	if d := cmp.Diff(want, eventtest.Facts[credentialsv1.AccountUnlinked](w.bus)); d != "" {
+		t.Error(d)
+	}
+	if n := len(eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)); n != 0 {
+		t.Error("a receipt before the athlete plane has erased the link")
+	}
+	if err := w.receipts.ConfirmErasure(t.Context(), cause(), receipt, credentials.PartAthlete); err != nil {
+		t.Fatal(err)
+	}
+	issued := eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)
+	if len(issued) != 1 || issued[0].Receipt != receipt || len(issued[0].Erased) != 2 {
+		t.Errorf("issued %+v", issued)
+	}
+	if res := w.forward(id, generation); res.Outcome != credentialsv1.OutcomeRevoked {
+		t.Errorf("outcome %s", res.Outcome)
+	}
+	if _, err := w.links.Unlink(t.Context(), w.asOwner()); !errors.Is(err, credentials.ErrNotLinked) {
+		t.Errorf("again: %v", err)
+	}
+	if g := w.athleteGrant(w.owner); g.State != credentials.Active {
+		t.Errorf("the athlete's own grant: %+v", g)
+	}
+	// Linking again works.
+	w.mustAnswer(id, w.connected(id))
+}
+
+func TestUnlinkingAgainMeanwhileReturnsTheSameReceipt(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	id := w.athlete(0)
+	w.connected(id)
+	if err := w.fitbit.Inject(fitbit.Fault{Endpoint: fitbit.EndpointRevoke, Kind: fitbit.FaultAnswer, Status: 503, Count: -1}); err != nil {
+		t.Fatal(err)
+	}
+	first, err := w.links.Unlink(t.Context(), w.asOwner())
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := w.links.Unlink(t.Context(), w.asOwner())
+	if err != nil || first != second {
+		t.Errorf("%s, then %s (%v)", first, second, err)
+	}
+	if !w.linked(id) {
+		t.Error("the link is gone before the account is revoked")
+	}
+	w.fitbit.ClearFaults()
+	w.settle()
+	w.mustBeErased(id, "afterwards")
+}
+
+// TestLeavingEndsTheLinks: the receipt is issued when the linked account is
+// revoked and erased, too, and names it.
+func TestLeavingEndsTheLinks(t *testing.T) {
+	for name, end := range map[string]func(*world) error{
+		"left": func(w *world) error { return w.athleteLeaves(w.athletes, w.owner, "receipt") },
+		"withdrawn at Strava": func(w *world) error {
+			if err := w.strava.Deauthorize(w.owner); err != nil {
+				return err
+			}
+			return w.athletes.Deauthorized(w.t.Context(), cause(), credentials.Athlete(w.owner))
+		},
+		"ended by the admin": func(w *world) error {
+			_, err := w.admin.RevokeAthlete(w.t.Context(), w.owner)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, strava.Settings{Rotation: onFitbit})
+			id := w.athlete(0)
+			generation := w.connected(id)
+			if err := end(w); err != nil {
+				t.Fatal(err)
+			}
+			if links := w.athleteGrant(w.owner).Links; len(links) > 0 {
+				t.Errorf("links %+v", links)
+			}
+			if err := w.athletes.Reconcile(t.Context()); err != nil { // What the admin left to it.
+				t.Fatal(err)
+			}
+			w.clock.Advance(2 * time.Minute)
+			if err := w.athletes.Reconcile(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			// Strava's functions cannot read the linked account's tokens; they are out
+			// of use all the same.
+			if res := w.forward(id, generation); res.Outcome != credentialsv1.OutcomeRevoked {
+				t.Errorf("outcome %s", res.Outcome)
+			}
+			revoked := eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
+			if len(revoked) != 1 {
+				t.Fatalf("announced %+v", revoked)
+			}
+			receipt := revoked[0].Receipt
+			for _, part := range []string{credentials.PartGathering, credentials.PartAthlete, credentials.PartActivity} {
+				if err := w.receipts.ConfirmErasure(t.Context(), cause(), receipt, part); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if n := len(eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)); n != 0 || !w.atSite(id) {
+				t.Errorf("%d receipts while Fitbit counts the account %v", n, w.atSite(id))
+			}
+			if err := w.reconciler.Reconcile(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			w.mustBeErased(id, name)
+			issued := eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)
+			if len(issued) != 1 || issued[0].Receipt != receipt || len(issued[0].Erased) != 5 ||
+				!slices.ContainsFunc(issued[0].Erased, func(p credentialsv1.ErasedPart) bool { return p.Boundary == "fitbit" }) {
+				t.Errorf("issued %+v", issued)
+			}
+			if n := len(eventtest.Facts[credentialsv1.AccountUnlinked](w.bus)); n != 0 {
+				t.Errorf("%d links were said to end apart from the athlete", n)
+			}
+			if g := w.athleteGrant(w.owner); g.State != credentials.Erased || len(g.Links) > 0 || g.HasPending() {
+				t.Errorf("grant %+v", g)
+			}
+		})
+	}
+}
+
+// TestClearingAStageEndsTheLinks: the admin ends all authorizations, one by one.
+func TestClearingAStageEndsTheLinks(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	id := w.athlete(0)
+	w.connected(id)
+	w.admin.Providers = provider.Names
+	w.admin.Erasures = w.store
+	if ended, _, err := w.admin.RevokeAll(t.Context()); err != nil || ended != 2 {
+		t.Errorf("%d ended, %v", ended, err)
+	}
+	w.settle()
+	w.settle()
+	w.mustBeErased(id, "cleared")
+	for _, f := range eventtest.Facts[credentialsv1.AccountUnlinked](w.bus) {
+		if err := w.receipts.ConfirmErasure(t.Context(), cause(), f.Receipt, credentials.PartAthlete); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, f := range eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus) {
+		for _, part := range []string{credentials.PartGathering, credentials.PartAthlete, credentials.PartActivity} {
+			if err := w.receipts.ConfirmErasure(t.Context(), cause(), f.Receipt, part); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if _, remains, err := w.admin.RevokeAll(t.Context()); err != nil || !remains.Nothing() {
+		t.Errorf("%+v, %v", remains, err)
+	}
+}
+
+// TestEachReceiptStandsForTheLinks: an authorization that ends in two ways has
+// two receipts.
+func TestEachReceiptStandsForTheLinks(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	id := w.athlete(0)
+	w.connected(id)
+	first, err := w.admin.RevokeAthlete(t.Context(), w.owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.athleteLeaves(w.athletes, w.owner, "receipt"); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	w.mustBeErased(id, "left")
+	for _, receipt := range []string{first, "receipt"} {
+		for _, part := range []string{credentials.PartGathering, credentials.PartAthlete, credentials.PartActivity} {
+			if err := w.receipts.ConfirmErasure(t.Context(), cause(), receipt, part); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	issued := eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)
+	if len(issued) != 2 || len(issued[0].Erased) != 5 || len(issued[1].Erased) != 5 {
+		t.Errorf("issued %+v", issued)
+	}
+}
+
+func TestAnAccountMovesToTheAthleteWhoLinkedItLast(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	id, second := w.athlete(0), w.second()
+	first := w.connected(id)
+	w.clock.Advance(time.Hour)
+	if _, err := w.connect.Finish(t.Context(), w.linking(second, id, "")); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	g := w.grant(id)
+	if g.Owner.AthleteID != second || g.State != credentials.Active || g.HasPending() || w.linked(id) || len(w.athleteGrant(second).Links) != 1 {
+		t.Errorf("grant %+v", g)
+	}
+	w.mustAnswer(id, g.Generation)
+	unlinked := eventtest.Facts[credentialsv1.AccountUnlinked](w.bus)
+	if len(unlinked) != 1 || unlinked[0].AthleteID != w.owner || unlinked[0].Generation != first || unlinked[0].Reason != credentialsv1.UnlinkedMoved {
+		t.Errorf("announced %+v", unlinked)
+	}
+	linked := eventtest.Facts[credentialsv1.AccountLinked](w.bus)
+	if len(linked) != 2 || linked[1].AthleteID != second || !linked[1].LinkedAt.Equal(time.UnixMilli(g.Generation)) {
+		t.Errorf("announced %+v", linked)
+	}
+	// The first athlete's leaving does not touch it.
+	if err := w.athleteLeaves(w.athletes, w.owner, "receipt"); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	w.mustAnswer(id, g.Generation)
+}
+
+func TestOneAccountOfAProviderAtATime(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	id, other := w.athlete(0), w.athlete(1)
+	w.connected(id)
+	if _, err := w.connect.Finish(t.Context(), w.consent(other, "")); !errors.Is(err, credentials.ErrOtherLinked) {
+		t.Errorf("another account: %v", err)
+	}
+	w.settle()
+	w.mustAnswer(id, w.grant(id).Generation)
+	if w.atSite(other) || w.linked(other) || len(w.held(other)) > 0 {
+		t.Error("the other account is connected at Fitbit")
+	}
+	if _, err := w.links.Unlink(t.Context(), w.asOwner()); err != nil {
+		t.Fatal(err)
+	}
+	w.mustAnswer(other, w.connected(other))
+}
+
+// TestAStaleLinkDoesNotStandInTheWay: a link may be left whose account was never
+// put into force.
+func TestAStaleLinkDoesNotStandInTheWay(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	stale := credentials.Account{Provider: "fitbit", ID: "STALE1"}
+	if _, err := w.store.Update(t.Context(), credentials.Athlete(w.owner), func(g *credentials.Grant) error {
+		g.Links = []credentials.Link{{Account: stale, Generation: 1}}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	id := w.athlete(0)
+	w.mustAnswer(id, w.connected(id))
+	if links := w.athleteGrant(w.owner).Links; len(links) != 1 || links[0].Account != w.account(id) {
+		t.Errorf("links %+v", links)
+	}
+}
+
+// TestLinkingEndsAsForStrava: what an athlete can do about a failed connect is
+// the same for both providers.
+func TestLinkingEndsAsForStrava(t *testing.T) {
+	for _, rotation := range []strava.Rotation{strava.RotateAlways, onFitbit} {
+		w := newWorld(t, strava.Settings{Rotation: rotation})
+		id := w.athlete(0)
+		cb := w.consent(id, "")
+		scopes := "&accept_scope=read"
+		if rotation == onFitbit {
+			scopes = "&accept_scope=profile"
+		}
+		for name, c := range map[string]struct {
+			cb   credentials.Callback
+			want error
+		}{
+			"denied":                 {w.consent(id, "&deny=1"), credentials.ErrAccessDenied},
+			"too little allowed":     {w.consent(id, scopes), credentials.ErrMissingScope},
+			"a state that is none":   {credentials.Callback{State: cb.Nonce, Nonce: cb.Nonce, Code: cb.Code}, credentials.ErrState},
+			"another browser's":      {credentials.Callback{State: cb.State, Nonce: cb.State, Code: cb.Code}, credentials.ErrState},
+			"a code of another":      {credentials.Callback{State: w.consent(id, "").State, Nonce: cb.Nonce, Code: cb.Code}, credentials.ErrState},
+			"a code that is made up": {func() credentials.Callback { c := w.consent(id, ""); c.Code = c.State; return c }(), credentials.ErrState},
+		} {
+			if _, err := w.connect.Finish(t.Context(), c.cb); !errors.Is(err, c.want) {
+				t.Errorf("%s, %s: %v", rotation, name, err)
+			}
+		}
+		w.settle()
+		if g, err := w.store.Grant(t.Context(), w.account(id)); err == nil && (g.Authorized() || w.linked(id)) || w.atSite(id) {
+			t.Errorf("%s: %+v", rotation, g)
+		}
+	}
+}
+
+// TestAStateIsOfOneProvider: the answer of one provider is not taken for that of
+// another.
+func TestAStateIsOfOneProvider(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	cb := w.consent(w.athlete(0), "")
+	if _, err := w.athletes.Connect.Finish(t.Context(), cb); !errors.Is(err, credentials.ErrState) {
+		t.Errorf("Fitbit's at Strava's callback: %v", err)
+	}
+	w.asStrava(func() { cb = w.consent(w.athlete(0), "") })
+	if _, err := w.connect.Finish(t.Context(), cb); !errors.Is(err, credentials.ErrState) {
+		t.Errorf("Strava's at Fitbit's callback: %v", err)
+	}
+}
+
+// TestALinkNeedsItsAthlete: an athlete who leaves while at Fitbit's consent screen
+// links nothing, even if connected again meanwhile.
+func TestALinkNeedsItsAthlete(t *testing.T) {
+	for _, back := range []bool{false, true} {
+		w := newWorld(t, strava.Settings{Rotation: onFitbit})
+		id := w.athlete(0)
+		cb := w.consent(id, "")
+		if err := w.athleteLeaves(w.athletes, w.owner, "receipt"); err != nil {
+			t.Fatal(err)
+		}
+		if back {
+			w.clock.Advance(time.Second)
+			w.asStrava(func() { w.connected(w.owner) })
+		}
+		if _, err := w.connect.Finish(t.Context(), cb); !errors.Is(err, credentials.ErrRevoked) {
+			t.Errorf("back %v: %v", back, err)
+		}
+		w.settle()
+		w.mustBeErased(id, "afterwards")
+	}
+}
+
+// TestALinkThatItsAthleteDoesNotHaveIsRevoked: whatever led to it.
+func TestALinkThatItsAthleteDoesNotHaveIsRevoked(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	if _, err := w.store.Update(t.Context(), credentials.Athlete(w.owner), func(g *credentials.Grant) error {
+		g.Links = nil
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.store.Update(t.Context(), w.account(id), func(g *credentials.Grant) error {
+		g.Unannounced = true
+		g.Pending.Since = w.clock.Now()
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if res := w.forward(id, generation); res.Outcome != credentialsv1.OutcomeRevoked {
+		t.Errorf("outcome %s", res.Outcome)
+	}
+	w.settle()
+	w.mustBeErased(id, "afterwards")
+	if n := len(eventtest.Facts[credentialsv1.AccountLinked](w.bus)); n != 1 {
+		t.Errorf("announced %d times", n)
+	}
+}
+
+// TestALateEndSparesALaterLink: the athlete connects and links again before the
+// end of the earlier authorization is written to the linked account.
+func TestALateEndSparesALaterLink(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	id := w.athlete(0)
+	w.connected(id)
+	if _, err := w.admin.RevokeAthlete(t.Context(), w.owner); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Advance(time.Second)
+	w.asStrava(func() { w.connected(w.owner) })
+	generation := w.connected(id)
+	w.settle()
+	w.mustAnswer(id, generation)
+	if !w.linked(id) || !w.atSite(id) {
+		t.Error("the later link is gone")
+	}
+}
+
+// TestNoReceiptWhileTokensOfACutOffLinkLive: a link is cut off with its pair in
+// hand, the athlete leaves, and Fitbit is away.
+func TestNoReceiptWhileTokensOfACutOffLinkLive(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	id := w.athlete(0)
+	w.cutOff("before writing the grant", 2, w.owner, id)
+	if err := w.fitbit.Inject(fitbit.Fault{Endpoint: fitbit.EndpointRevoke, Kind: fitbit.FaultAnswer, Status: 503, Count: -1}); err != nil {
+		t.Fatal(err)
+	}
+	if !w.linked(id) {
+		t.Fatal("the link was not added")
+	}
+	if err := w.athleteLeaves(w.athletes, w.owner, "receipt"); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	e, err := w.store.Confirm(t.Context(), "receipt", "none", w.clock.Now())
+	if err != nil || !slices.Contains(e.Pending, "fitbit") {
+		t.Errorf("%+v (%v)", e, err)
+	}
+	w.fitbit.ClearFaults()
+	w.settle()
+	w.mustBeErased(id, "afterwards")
+}
+
+// cutOff kills a link at the nth time that it comes to a point.
+func (w *world) cutOff(point string, nth int, athleteID, id int64) {
+	w.t.Helper()
+	defer func() {
+		if p := recover(); p != (killed{}) {
+			w.t.Fatalf("not killed: %v", p)
+		}
+	}()
+	_ = w.finishLink(func(p string) {
+		if p == point {
+			if nth--; nth < 0 {
+				panic(killed{})
+			}
+		}
+	}, athleteID, id)
+}
+
+// TestARefreshDoesNotSwallowAMove: the pair of another athlete's consent is
+// adopted, since Fitbit refuses the one before, and the account moves all the
+// same.
+func TestARefreshDoesNotSwallowAMove(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	id, second := w.athlete(0), w.second()
+	generation := w.connected(id)
+	w.age(7 * time.Hour)
+	w.cutOff("after writing the grant", 0, second, id)
+	w.mustAnswer(id, generation)
+	w.settle()
+	if g := w.grant(id); g.Owner.AthleteID != second || w.linked(id) {
+		t.Errorf("grant %+v", g)
+	}
+	w.mustAnswer(id, w.grant(id).Generation)
+}
+
+// TestAClaimIsCheckedWithoutTheProfile: a person need not let us read it, and a
+// refusal for that shows that the token lives.
+func TestAClaimIsCheckedWithoutTheProfile(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	id := w.athlete(0)
+	if _, err := w.connect.Finish(t.Context(), w.consent(id, "&accept_scope=activity")); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.reconciler.Deauthorized(t.Context(), cause(), w.account(id)); err != nil {
+		t.Fatal(err)
+	}
+	if g := w.grant(id); g.State != credentials.Active || g.HasPending() {
+		t.Errorf("grant %+v", g)
+	}
+}
+
+func TestToday(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	id := w.athlete(0)
+	if _, err := w.links.Today(t.Context(), w.asOwner()); !errors.Is(err, credentials.ErrNotLinked) {
+		t.Errorf("not linked: %v", err)
+	}
+	w.connected(id)
+	// It is the next day in Warsaw already.
+	w.clock.Advance(13*time.Hour + 30*time.Minute)
+	day, err := w.fitbit.Day(w.account(id).ID, "2026-11-23")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := credentials.Today{
+		DisplayName: "Ada K.", Date: "2026-11-23", Steps: day.Summary.Steps,
+		ActiveMinutes: day.Summary.FairlyActiveMinutes + day.Summary.VeryActiveMinutes,
+	}
+	got, err := w.links.Today(t.Context(), w.asOwner())
+	if err != nil || got != want {
+		t.Errorf("%+v (%v), want %+v", got, err, want)
+	}
+	for name, c := range map[string]struct {
+		fault fitbit.Fault
+		want  error
+	}{
+		"away":            {fitbit.Fault{Endpoint: "api", Kind: fitbit.FaultReset}, credentials.ErrStravaUnavailable},
+		"over the limit":  {fitbit.Fault{Endpoint: fitbit.EndpointActivities, Kind: fitbit.FaultAnswer, Status: 429}, credentials.ErrStravaUnavailable},
+		"a page for JSON": {fitbit.Fault{Endpoint: fitbit.EndpointProfile, Kind: fitbit.FaultAnswer, Status: 200, Body: "<html>"}, credentials.ErrStravaUnavailable},
+		"an empty answer": {fitbit.Fault{Endpoint: fitbit.EndpointActivities, Kind: fitbit.FaultAnswer, Status: 200, Body: "{}"}, credentials.ErrStravaUnavailable},
+	} {
+		c.fault.Count = -1
+		if err := w.fitbit.Inject(c.fault); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.links.Today(t.Context(), w.asOwner()); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		w.fitbit.ClearFaults()
+	}
+	// Withdrawn at Fitbit, which tells us nothing of it.
+	if err := w.deauthorize(id); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.links.Today(t.Context(), w.asOwner()); !errors.Is(err, credentials.ErrDegraded) {
+		t.Errorf("withdrawn: %v", err)
+	}
+	// What is shown is the owner's alone.
+	if _, err := w.links.Today(t.Context(), credentials.Owner{AthleteID: w.second(), Generation: w.athleteGrant(w.second()).Generation}); !errors.Is(err, credentials.ErrNotLinked) {
+		t.Errorf("another athlete: %v", err)
+	}
+	for name, by := range map[string]credentials.Owner{
+		"an unknown athlete":   {AthleteID: 1, Generation: 1},
+		"a session of earlier": {AthleteID: w.owner, Generation: 1},
+	} {
+		if _, err := w.links.Today(t.Context(), by); !errors.Is(err, credentials.ErrRevoked) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	w.mustBeSilent()
+}
+
+func TestTodayWithoutTheProfile(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	id := w.athlete(0)
+	if _, err := w.connect.Finish(t.Context(), w.consent(id, "&accept_scope=activity")); err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.links.Today(t.Context(), w.asOwner())
+	if err != nil || got.DisplayName != "" || got.Date != "2026-11-22" || got.Steps == 0 {
+		t.Errorf("%+v (%v)", got, err)
+	}
+}
+
+func TestOnlyListedPathsOfFitbitAreCalled(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	id := w.athlete(0)
+	generation := w.connected(id)
+	for path, allowed := range map[string]bool{
+		"/1/user/-/profile.json":                             true,
+		"/1/user/-/activities/date/2026-11-22.json":          true,
+		"/1/user/-/activities/date/2026-11-22.json/../x":     false,
+		"/1/user/-/activities/date/today.json":               false,
+		"/1/user/26FWFL/profile.json":                        false,
+		"/1/user/-/sleep/date/2026-11-22.json":               false,
+		"/1/user/-/profile.json?x=1":                         false,
+		"/athlete":                                           false,
+		"":                                                   false,
+		"/1/user/-/activities/date/2026-11-22.json\n/1/user": false,
+	} {
+		res, err := w.requester.Call(t.Context(), credentials.Call{Account: w.account(id), Generation: generation, Path: path})
+		if allowed && (err != nil || res.Status != 200) || !allowed && !fault.Is(err, fault.Invalid) {
+			t.Errorf("%q: %d, %v", path, res.Status, err)
+		}
+	}
+	if _, err := w.requester.Call(t.Context(), credentials.Call{Account: credentials.Athlete(w.owner), Generation: generation, Path: "/1/user/-/profile.json"}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("an account of Strava: %v", err)
+	}
+}
+
+// linkActions are what may happen to one account that two athletes link, at one
+// time.
+var linkActions = map[string]func(w *world, at probe) error{
+	"linking":            func(w *world, at probe) error { return w.finishLink(at, w.owner, w.athlete(0)) },
+	"linking by another": func(w *world, at probe) error { return w.finishLink(at, w.second(), w.athlete(0)) },
+	"linking another":    func(w *world, at probe) error { return w.finishLink(at, w.owner, w.athlete(1)) },
+	"unlinking": func(w *world, at probe) error {
+		return w.leave(w.t.Context(), at.watchReconciler(w.reconciler), w.athlete(0), 0)
+	},
+	"a refresh": func(w *world, at probe) error {
+		if g, err := w.store.Grant(w.t.Context(), w.account(w.athlete(0))); err == nil && g.Generation > 0 {
+			w.by(at.watch(w.process(w.patient)), w.athlete(0), g.Generation)
+		}
+		return nil
+	},
+	"leaving": func(w *world, at probe) error {
+		return w.athleteLeaves(at.watchReconciler(w.athletes), w.owner, "receipt")
+	},
+	"reconciliation": func(w *world, at probe) error { return at.watchReconciler(w.reconciler).Reconcile(w.t.Context()) },
+}
+
+func (w *world) finishLink(at probe, athleteID, id int64) error {
+	_, err := at.watchConnect(*w.connect).Finish(w.t.Context(), w.linking(athleteID, id, ""))
+	if fault.Is(err, fault.Conflict) || errors.Is(err, credentials.ErrRevoked) || errors.Is(err, credentials.ErrOtherLinked) {
+		return nil // It ended, or an athlete linked an account, before it was completed.
+	}
+	return err
+}
+
+// mustBeConsistent checks, once all is done, that grants, links and Fitbit agree
+// on who has linked which account, and that each that is linked can be called.
+func (w *world) mustBeConsistent(when string) {
+	w.t.Helper()
+	for range 4 {
+		w.settle()
+	}
+	w.clock.Advance(7 * 24 * time.Hour) // Claims that could not be checked end with the data.
+	w.settle()
+	athletes := []int64{w.owner, w.strava.Athletes()[1].ID}
+	for i := range w.fitbit.People() {
+		id := w.athlete(i)
+		g, err := w.store.Grant(w.t.Context(), w.account(id))
+		if fault.Is(err, fault.NotFound) {
+			g = credentials.Grant{}
+		} else if err != nil {
+			w.t.Fatal(err)
+		}
+		if g.Authorized() != w.atSite(id) || g.HasPending() || !g.Authorized() && len(w.held(id)) > 0 {
+			w.t.Errorf("%s: connected at Fitbit %v, tokens held %v, grant %+v", when, w.atSite(id), w.held(id), g)
+		}
+		for _, athleteID := range athletes {
+			owner, err := w.store.Grant(w.t.Context(), credentials.Athlete(athleteID))
+			if err != nil && !fault.Is(err, fault.NotFound) {
+				w.t.Fatal(err)
+			}
+			linked := slices.ContainsFunc(owner.Links, func(l credentials.Link) bool { return l.Account == w.account(id) })
+			if owns := g.Authorized() && g.Owner.AthleteID == athleteID; linked != owns || owner.HasPending() {
+				w.t.Errorf("%s: athlete %d links it %v, owns it %v: %+v, %+v", when, athleteID, linked, owns, g, owner)
+			}
+		}
+		if g.Authorized() {
+			if res := w.by(w.process(w.patient), id, g.Generation); res.Outcome != credentialsv1.OutcomeAnswered {
+				w.t.Errorf("%s: %s; %+v", when, res.Outcome, g)
+			}
+		}
+	}
+	if g := w.athleteGrant(w.owner); g.State == credentials.Erased {
+		if e, err := w.store.Confirm(w.t.Context(), "receipt", "none", w.clock.Now()); err != nil || slices.Contains(e.Pending, "fitbit") || slices.Contains(e.Pending, credentials.PartCredentials) {
+			w.t.Errorf("%s: erasure %+v (%v)", when, e, err)
+		}
+	}
+}
+
+// TestLinkCrossings has each action be done whole at every step of each other
+// one, with the account linked before or not.
+func TestLinkCrossings(t *testing.T) {
+	for outer := range linkActions {
+		for inner := range linkActions {
+			t.Run(inner+" during "+outer, func(t *testing.T) {
+				for _, before := range []string{"not linked", "linked", "linked by another"} {
+					for step := 0; ; step++ {
+						w := newLinkWorld(t, before)
+						n, point := 0, ""
+						err := linkActions[outer](w, func(p string) {
+							if n++; n != step+1 {
+								return
+							}
+							point = p
+							if err := linkActions[inner](w, func(string) {}); err != nil {
+								t.Errorf("%s, %s: the inner one: %v", before, p, err)
+							}
+						})
+						if err != nil {
+							t.Errorf("%s, %s: the outer one: %v", before, point, err)
+						}
+						if point == "" {
+							break
+						}
+						w.mustBeConsistent(before + ", " + point)
+						if t.Failed() {
+							return
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// newLinkWorld makes a world in which an account is linked, or not.
+func newLinkWorld(t *testing.T, before string) *world {
+	t.Helper()
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	var err error
+	switch before {
+	case "linked":
+		_, err = w.connect.Finish(t.Context(), w.linking(w.owner, w.athlete(0), ""))
+	case "linked by another":
+		_, err = w.connect.Finish(t.Context(), w.linking(w.second(), w.athlete(0), ""))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.second()
+	w.clock.Advance(time.Hour)
+	return w
+}
+
+// TestLinksKilledAnywhere kills the process at every step of each action. Where
+// an event brought it, the queue delivers the event again.
+func TestLinksKilledAnywhere(t *testing.T) {
+	for name, action := range linkActions {
+		t.Run(name, func(t *testing.T) {
+			for _, before := range []string{"not linked", "linked", "linked by another"} {
+				for step := 0; ; step++ {
+					w := newLinkWorld(t, before)
+					point, previous, n := "", "", 0
+					func() {
+						defer func() {
+							if p := recover(); p != nil && p != (killed{}) {
+								panic(p)
+							}
+						}()
+						if err := action(w, func(p string) {
+							if n++; n == step+1 {
+								point = p
+								panic(killed{})
+							}
+							previous = p
+						}); err != nil {
+							t.Errorf("%s, %s: %v", before, point, err)
+						}
+					}()
+					if point == "" {
+						break
+					}
+					if slices.Contains([]string{point, previous}, "after exchanging the code") {
+						continue // The pair is in this process's memory alone, as in any connect.
+					}
+					w.clock.Advance(3 * time.Minute)
+					if name == "leaving" {
+						if err := w.athleteLeaves(w.athletes, w.owner, "receipt"); err != nil {
+							t.Fatal(err)
+						}
+					}
+					w.mustBeConsistent(before + ", killed " + point)
+					if t.Failed() {
+						return
+					}
+				}
+			}
+		})
+	}
+}
