@@ -5,17 +5,18 @@
 // Owns: the dedicated KMS key; the SecureStrings with the application's
 // secrets and the accounts' token pairs; the grants table; sessions, and keys for
 // programs; the waiting list; the requester, which adds an access token to one call
-// and forwards it to Strava; the admin function; the push subscription.
+// and forwards it to the provider; the admin function; the push subscription.
 //
 // Emits: AthleteAuthorized, AuthorizationDegraded, AuthorizationRevoked,
-// ErasureReceiptIssued, WebhookConfigured.
+// ErasureReceiptIssued, WebhookConfigured, AccountLinked, AccountUnlinked.
 //
 // Consumes: DeauthorizationReported and ErasureCompleted of gathering,
 // ErasureRequested and ErasureCompleted of the athlete plane, ErasureCompleted
 // of the activity plane.
 //
 // An account is a person's account at a provider. Strava's accounts are the
-// athletes that the other boundaries know; see docs/adr/0008.
+// athletes that the other boundaries know; see docs/adr/0008. Accounts of other
+// providers are linked to an athlete; see docs/adr/0018.
 //
 // # How token pairs are kept
 //
@@ -38,7 +39,8 @@
 //
 // Each use case has a file: connect, tokens (hand out a pair), refresh,
 // requester, revocation, claim, reconcile (pending tasks), receipts, admin,
-// subscription, capacity, waitlist. They share a [Ledger] (ledger.go), which changes
+// subscription, capacity, waitlist,
+// links (accounts of other providers) and accounts (for workers of other systems). They share a [Ledger] (ledger.go), which changes
 // grants, and a [TokenStore] (tokenstore.go), which keeps pairs. Below them,
 // without ports, are grant, lease, tokenpair, account, app and erasure.
 package credentials

@@ -49,6 +49,7 @@ type cloud struct {
 		App     string            `json:"app"`
 		AWS     string            `json:"aws"`
 		Strava  map[string]string `json:"strava"`
+		Fitbit  map[string]string `json:"fitbit"`
 		Webhook string            `json:"webhook"`
 		Stage   string            `json:"stage"`
 	}
