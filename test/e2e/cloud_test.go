@@ -185,8 +185,8 @@ func (c *cloud) records(t *testing.T) map[string]string {
 		}
 		records[filepath.Base(path)] = string(b)
 	}
-	if len(records) != 3 {
-		t.Fatalf("the processes are %v, want the emulator, the stand-in and the front", records)
+	if len(records) != 4 {
+		t.Fatalf("the processes are %v, want the emulator, the stand-ins for Strava and Fitbit, and the front", records)
 	}
 	return records
 }

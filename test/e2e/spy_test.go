@@ -120,7 +120,6 @@ func (s *spy) replay(t *testing.T, events []announcement) {
 // drain returns all that the spy has ever seen.
 func (s *spy) drain(t *testing.T) []string {
 	t.Helper()
-	t.Helper()
 	for {
 		out, err := s.client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
 			QueueUrl: aws.String(s.queue), MaxNumberOfMessages: 10, WaitTimeSeconds: 1,
