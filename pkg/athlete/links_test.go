@@ -111,6 +111,20 @@ func TestLinksEndWithTheAuthorization(t *testing.T) {
 	}
 }
 
+// TestALateEndOfAnEarlierAuthorizationLeavesTheFence: a link of the later one
+// that was ended does not come back.
+func TestALateEndOfAnEarlierAuthorizationLeavesTheFence(t *testing.T) {
+	p := newPlane()
+	p.authorize(t, gen2, "read")
+	p.link(t, gen2, 1, "A")
+	p.unlink(t, 1, "A", "receipt")
+	p.revoke(t, gen1, "earlier")
+	p.link(t, gen2, 1, "A")
+	if got := p.links(t, gen2); len(got) > 0 {
+		t.Errorf("linked: %v", got)
+	}
+}
+
 func TestALinkThatComesAfterItsTombstoneIsIgnored(t *testing.T) {
 	p := newPlane()
 	p.now = start.Add(athlete.Retention)

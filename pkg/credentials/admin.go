@@ -313,12 +313,9 @@ func (a *Admin) end(ctx context.Context, account Account) (Grant, error) {
 			return fault.New(fault.Conflict, "the authorization of %s is being ended already", account)
 		}
 		now := a.Minter.Now()
-		p := PendingRevocation{Receipt: receipt, Generation: g.Generation, RequestedAt: now, Reason: credentialsv1.RevokedByAdmin, Owner: g.Owner}
-		if g.Owner.exists() {
-			g.unlink(p, now)
-		} else {
-			g.revoke(p, now)
-		}
+		g.revoke(PendingRevocation{
+			Receipt: receipt, Generation: g.Generation, RequestedAt: now, Reason: credentialsv1.RevokedByAdmin, Owner: g.Owner,
+		}, now)
 		return nil
 	})
 }

@@ -400,6 +400,28 @@ func TestAStateIsOfOneProvider(t *testing.T) {
 	}
 }
 
+// TestALinkHasAnOwnerAndASignInHasNone: a connect that was begun wrongly ends
+// before anything is exchanged.
+func TestALinkHasAnOwnerAndASignInHasNone(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	for _, c := range []struct {
+		connect *credentials.Connect
+		owner   credentials.Owner
+	}{{w.connect, credentials.Owner{}}, {w.athletes.Connect, w.asOwner()}} {
+		started, err := c.connect.Start(t.Context(), c.owner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cb := credentials.Callback{State: started.State, Nonce: started.Nonce, Code: started.Nonce}
+		if _, err := c.connect.Finish(t.Context(), cb); !errors.Is(err, credentials.ErrState) {
+			t.Errorf("owner %+v: %v", c.owner, err)
+		}
+	}
+	if n := w.fitbit.Counters().Total(fitbit.EndpointExchange, ""); n != 0 {
+		t.Errorf("%d exchanges", n)
+	}
+}
+
 // TestALinkNeedsItsAthlete: an athlete who leaves while at Fitbit's consent screen
 // links nothing, even if connected again meanwhile.
 func TestALinkNeedsItsAthlete(t *testing.T) {

@@ -161,7 +161,11 @@ func (c *cloud) useAccounts(t *testing.T, req map[string]any) (body string, fail
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(out.Payload), out.FunctionError != nil
+	var compact bytes.Buffer // The emulator writes it in its own way.
+	if err := json.Compact(&compact, out.Payload); err != nil {
+		t.Fatal(err)
+	}
+	return compact.String(), out.FunctionError != nil
 }
 
 func usedByWorkers(t *testing.T, c *cloud, athlete int64) {

@@ -59,7 +59,7 @@ func (a *Accounts) Handle(ctx context.Context, req AccountsRequest) (AccountsRes
 		page, next, err := a.Service.List(ctx, req.Provider, req.Cursor, cmp.Or(req.Limit, 50))
 		res := AccountsResponse{Accounts: []AccountView{}, NextCursor: next}
 		for _, g := range page {
-			res.Accounts = append(res.Accounts, AccountView{g.Account.ID, string(g.State), g.Owner.AthleteID, g.Scopes})
+			res.Accounts = append(res.Accounts, AccountView{g.Account.ID, string(g.State), g.Owner.AthleteID, append([]string{}, g.Scopes...)})
 		}
 		return res, err
 	case ActionCall:

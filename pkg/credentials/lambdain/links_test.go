@@ -273,7 +273,7 @@ func TestUseAccounts(t *testing.T) {
 	if got := list(lambdain.AccountsRequest{Provider: "fitbit"}); got != `{"accounts":[{"account_id":"GGNJL9","state":"active","owner":42,"scopes":["activity","profile"]}]}` {
 		t.Error(got)
 	}
-	if got := list(lambdain.AccountsRequest{Provider: "strava", Limit: 1}); got != `{"accounts":[{"account_id":"42","state":"active","scopes":null}]}` {
+	if got := list(lambdain.AccountsRequest{Provider: "strava", Limit: 1}); got != `{"accounts":[{"account_id":"42","state":"active","scopes":[]}]}` {
 		t.Error(got)
 	}
 	call := lambdain.AccountsRequest{Action: lambdain.ActionCall, Provider: "fitbit", AccountID: "GGNJL9", Path: "/1/user/-/profile.json"}
@@ -285,12 +285,13 @@ func TestUseAccounts(t *testing.T) {
 		t.Errorf("logged %s", said)
 	}
 	for name, change := range map[string]func(*lambdain.AccountsRequest){
-		"another path":       func(r *lambdain.AccountsRequest) { r.Path = "/1/user/-/sleep.json" },
-		"Strava":             func(r *lambdain.AccountsRequest) { r.Provider, r.AccountID, r.Path = "strava", "42", "/athlete" },
-		"no action":          func(r *lambdain.AccountsRequest) { r.Action = "" },
-		"an unknown list":    func(r *lambdain.AccountsRequest) { r.Action, r.Provider = lambdain.ActionListAccounts, "garmin" },
-		"too long a list":    func(r *lambdain.AccountsRequest) { r.Action, r.Limit = lambdain.ActionListAccounts, 201 },
-		"a malformed cursor": func(r *lambdain.AccountsRequest) { r.Action, r.Cursor = lambdain.ActionListAccounts, "§" },
+		"another path":                 func(r *lambdain.AccountsRequest) { r.Path = "/1/user/-/sleep.json" },
+		"Strava":                       func(r *lambdain.AccountsRequest) { r.Provider, r.AccountID, r.Path = "strava", "42", "/athlete" },
+		"a provider that there is not": func(r *lambdain.AccountsRequest) { r.Provider = "garmin" },
+		"no action":                    func(r *lambdain.AccountsRequest) { r.Action = "" },
+		"an unknown list":              func(r *lambdain.AccountsRequest) { r.Action, r.Provider = lambdain.ActionListAccounts, "garmin" },
+		"too long a list":              func(r *lambdain.AccountsRequest) { r.Action, r.Limit = lambdain.ActionListAccounts, 201 },
+		"a malformed cursor":           func(r *lambdain.AccountsRequest) { r.Action, r.Cursor = lambdain.ActionListAccounts, "§" },
 	} {
 		req := call
 		change(&req)
