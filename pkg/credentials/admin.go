@@ -68,7 +68,7 @@ func (a *Admin) SetApp(ctx context.Context, clientID string, clientSecret, verif
 		return false, fmt.Errorf("read the present registration, which was not changed: %w", err)
 	}
 	if app.ClientID != "" && app.ClientID != clientID {
-		if err := a.nobodyConnected(ctx, ProviderStrava); err != nil {
+		if err := a.refuseWhileConnected(ctx, ProviderStrava); err != nil {
 			return false, err
 		}
 		app.SubscriptionID = 0 // The push subscription was the old application's.
@@ -116,7 +116,7 @@ func (a *Admin) SetProviderApp(ctx context.Context, provider, clientID string, c
 		return fmt.Errorf("read the present registration, which was not changed: %w", err)
 	}
 	if app.ClientID != "" && app.ClientID != clientID {
-		if err := a.nobodyConnected(ctx, provider); err != nil {
+		if err := a.refuseWhileConnected(ctx, provider); err != nil {
 			return err
 		}
 	}
@@ -126,10 +126,10 @@ func (a *Admin) SetProviderApp(ctx context.Context, provider, clientID string, c
 	return nil
 }
 
-// nobodyConnected refuses to change to another application while accounts are
+// refuseWhileConnected refuses to change to another application while accounts are
 // connected: the provider would refuse their tokens, and each of them would have
 // to connect again.
-func (a *Admin) nobodyConnected(ctx context.Context, provider string) error {
+func (a *Admin) refuseWhileConnected(ctx context.Context, provider string) error {
 	for cursor := ""; ; {
 		page, next, err := a.Grants.List(ctx, provider, cursor, 200)
 		if err != nil {

@@ -409,7 +409,7 @@ func TestRevokeAthleteIsARevocation(t *testing.T) {
 	if _, err := w.admin.RevokeAthlete(t.Context(), id); !fault.Is(err, fault.Conflict) {
 		t.Errorf("the second time: %v", err)
 	}
-	w.settle()
+	w.reconcileAll()
 	w.mustBeErased(id, "after the reconciliation")
 	told := eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
 	want := credentialsv1.AuthorizationRevoked{AthleteID: id, Generation: generation, Receipt: receipt, Reason: credentialsv1.RevokedByAdmin}

@@ -67,7 +67,7 @@ func TestAtTheCapacityNewcomersAreSentBackAndOthersReconnect(t *testing.T) {
 	if err := w.finish(2); !errors.Is(err, credentials.ErrAppFull) {
 		t.Errorf("while Strava still counts the one who leaves: %v", err)
 	}
-	w.settle()
+	w.reconcileAll()
 	if err := w.finish(2); err != nil {
 		t.Errorf("into the place that is free: %v", err)
 	}
@@ -117,7 +117,7 @@ func TestANewcomerTooManyIsGivenBackLater(t *testing.T) {
 			t.Fatal("Strava has revoked it")
 		}
 		w.clock.Advance(7 * time.Hour) // The access token is dead.
-		w.settle()
+		w.reconcileAll()
 		w.mustBeErased(w.athlete(0), revocation)
 	}
 }
@@ -333,7 +333,7 @@ func TestGivingBackLateByTheOlderWay(t *testing.T) {
 		}()
 		w.clock.Advance(7 * time.Hour)
 		for range 3 {
-			w.settle()
+			w.reconcileAll()
 		}
 		g := w.grant(id)
 		if g.HasPending() || w.strava.Athletes()[0].Connected != g.Authorized() {

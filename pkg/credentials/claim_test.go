@@ -196,7 +196,7 @@ func TestARevocationIsAnnouncedWhenTheBusIsBack(t *testing.T) {
 		t.Errorf("grant %+v", g)
 	}
 	w.bus.Fail(nil)
-	w.settle()
+	w.reconcileAll()
 	if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 1 {
 		t.Errorf("announced %d times", n)
 	}

@@ -49,7 +49,7 @@ func TestAStageIsCleared(t *testing.T) {
 	if ended, remains := revokeAll(t, w); ended != 0 || remains != (credentials.Remains{Ending: 3}) {
 		t.Errorf("ended %d, %+v", ended, remains)
 	}
-	w.settle()
+	w.reconcileAll()
 	if _, remains := revokeAll(t, w); remains != (credentials.Remains{Erasures: 3}) {
 		t.Errorf("after the reconciliation: %+v", remains)
 	}
@@ -88,9 +88,9 @@ func TestAuthorizationsThatCannotBeEndedAreReportedAndCanBeAbandoned(t *testing.
 	if ended, _ := revokeAll(t, w); ended != 2 {
 		t.Errorf("ended %d", ended)
 	}
-	w.settle()
+	w.reconcileAll()
 	confirmAll(t, w)
-	w.settle()
+	w.reconcileAll()
 	if _, remains := revokeAll(t, w); remains != (credentials.Remains{Ending: 1, Failing: 1, Erasures: 1}) {
 		t.Errorf("remains %+v", remains)
 	}

@@ -251,7 +251,7 @@ var errEnded = fault.New(fault.Conflict, "the authorization has ended already")
 // more. Should Strava not answer, they are revoked with all that the
 // authorization left.
 func (c *Connect) giveBack(ctx context.Context, app App, account Account, spare Spare, pair TokenPair) (Grant, error) {
-	present, err := c.update(ctx, account, func(g *Grant) error { return g.settleSpare(spare) })
+	present, err := c.update(ctx, account, func(g *Grant) error { return g.endConnect(spare) })
 	if errors.Is(err, errOutdated) {
 		return Grant{}, nil // Another process has done it.
 	}

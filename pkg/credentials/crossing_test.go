@@ -162,12 +162,12 @@ func TestEightCallbacksAtOnce(t *testing.T) {
 					}
 				}
 				w.age(7 * time.Hour)
-				w.settle()
+				w.reconcileAll()
 				if res := w.by(w.process(w.patient), id, w.grant(id).Generation); res.Outcome != credentialsv1.OutcomeAnswered {
 					t.Errorf("seed %d: %s; grant %+v", seed, res.Outcome, w.grant(id))
 				}
 				// The refresh has shown which pair is the valid one.
-				w.settle()
+				w.reconcileAll()
 				if g := w.grant(id); g.State != credentials.Active || len(g.Spares) > 0 || g.HasPending() || len(w.held(id)) != 1 {
 					t.Errorf("seed %d: grant %+v, tokens held %v", seed, g, w.held(id))
 				}

@@ -38,9 +38,11 @@
 // # Files
 //
 // Each use case has a file: connect, tokens (hand out a pair), refresh,
-// requester, revocation, claim, reconcile (pending tasks), receipts, admin,
-// subscription, capacity, waitlist,
-// links (accounts of other providers) and accounts (for workers of other systems). They share a [Ledger] (ledger.go), which changes
-// grants, and a [TokenStore] (tokenstore.go), which keeps pairs. Below them,
-// without ports, are grant, lease, tokenpair, account, app and erasure.
+// requester, revocation, claim (verify a reported deauthorization), reconcile
+// (pending tasks), receipts, sessions, keys, authenticate, links (accounts of
+// other providers), accounts (for workers of other systems), admin, clear (a
+// stage), subscription, capacity and waitlist. They share a [Ledger] (ledger.go),
+// which changes grants, and a [TokenStore] (tokenstore.go), which keeps pairs.
+// Below them, without ports, are grant, lease, tokenpair, account, app,
+// credential and erasure.
 package credentials

@@ -90,7 +90,7 @@ func TestStravaFailsForAWhile(t *testing.T) {
 							t.Errorf("afterwards: %s %d", res.Outcome, res.Status)
 						}
 					}
-					w.settle()
+					w.reconcileAll()
 					for who, want := range map[int64]credentials.State{id: credentials.Active, leaving: credentials.Erased, claimed: credentials.Active} {
 						if g := w.grant(who); g.State != want || g.HasPending() {
 							t.Errorf("afterwards: %+v, want %s", g, want)

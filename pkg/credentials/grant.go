@@ -365,9 +365,9 @@ func (g *Grant) authorize(spare Spare, receipt string, now time.Time) error {
 	return nil
 }
 
-// settleSpare ends the connect of a spare that does not come into force. The pair
+// endConnect ends the connect of a spare that does not come into force. The pair
 // stays a spare. It leads from any state to the same.
-func (g *Grant) settleSpare(spare Spare) error {
+func (g *Grant) endConnect(spare Spare) error {
 	i := slices.IndexFunc(g.Spares, func(s Spare) bool { return s.equal(spare.TokenRef) && s.Connecting })
 	if i < 0 {
 		return errOutdated // Another process has completed the connect.

@@ -177,8 +177,8 @@ func TestTransitions(t *testing.T) {
 				return g.Generation == 10
 			},
 		},
-		"settleSpare": {
-			do: func(g *Grant) error { return g.settleSpare(connecting) },
+		"endConnect": {
+			do: func(g *Grant) error { return g.endConnect(connecting) },
 			want: map[string]outcome{
 				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
 				"revoked": {Revoked, nil}, "erased": {Erased, nil},

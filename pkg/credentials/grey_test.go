@@ -377,12 +377,12 @@ func (w *world) left(id, generation int64) {
 func (w *world) agree(id int64) bool {
 	w.t.Helper()
 	for range 3 {
-		w.settle()
+		w.reconcileAll()
 	}
 	if g, err := w.store.Grant(w.t.Context(), w.account(id)); err == nil && !g.Claim.ClaimedAt.IsZero() {
 		// Strava could not be asked about a claim; it waits until the data is old.
 		w.clock.Advance(7 * 24 * time.Hour)
-		w.settle()
+		w.reconcileAll()
 	}
 	g, err := w.store.Grant(w.t.Context(), w.account(id))
 	if err != nil && !fault.Is(err, fault.NotFound) {
@@ -528,6 +528,6 @@ func TestAnOlderPairIsNotAdopted(t *testing.T) {
 	if err := w.leave(w.t.Context(), w.reconciler, id, generation); err != nil {
 		t.Fatal(err)
 	}
-	w.settle()
+	w.reconcileAll()
 	w.mustBeErased(id, "left while the access token lives")
 }

@@ -155,7 +155,7 @@ func TestUnlinkingAgainMeanwhileReturnsTheSameReceipt(t *testing.T) {
 		t.Error("the link is gone before the account is revoked")
 	}
 	w.fitbit.ClearFaults()
-	w.settle()
+	w.reconcileAll()
 	w.mustBeErased(id, "afterwards")
 }
 
@@ -239,8 +239,8 @@ func TestClearingAStageEndsTheLinks(t *testing.T) {
 	if ended, _, err := w.admin.RevokeAll(t.Context()); err != nil || ended != 2 {
 		t.Errorf("%d ended, %v", ended, err)
 	}
-	w.settle()
-	w.settle()
+	w.reconcileAll()
+	w.reconcileAll()
 	w.mustBeErased(id, "cleared")
 	for _, f := range eventtest.Facts[credentialsv1.AccountUnlinked](w.bus) {
 		if err := w.receipts.ConfirmErasure(t.Context(), cause(), f.Receipt, credentials.PartAthlete); err != nil {
@@ -272,7 +272,7 @@ func TestEachReceiptStandsForTheLinks(t *testing.T) {
 	if err := w.athleteLeaves(w.athletes, w.owner, "receipt"); err != nil {
 		t.Fatal(err)
 	}
-	w.settle()
+	w.reconcileAll()
 	w.mustBeErased(id, "left")
 	for _, receipt := range []string{first, "receipt"} {
 		for _, part := range []string{credentials.PartGathering, credentials.PartAthlete, credentials.PartActivity} {
@@ -295,7 +295,7 @@ func TestAnAccountMovesToTheAthleteWhoLinkedItLast(t *testing.T) {
 	if _, err := w.connect.Finish(t.Context(), w.linking(second, id, "")); err != nil {
 		t.Fatal(err)
 	}
-	w.settle()
+	w.reconcileAll()
 	g := w.grant(id)
 	if g.Owner.AthleteID != second || g.State != credentials.Active || g.HasPending() || w.linked(id) || len(w.athleteGrant(second).Links) != 1 {
 		t.Errorf("grant %+v", g)
@@ -313,7 +313,7 @@ func TestAnAccountMovesToTheAthleteWhoLinkedItLast(t *testing.T) {
 	if err := w.athleteLeaves(w.athletes, w.owner, "receipt"); err != nil {
 		t.Fatal(err)
 	}
-	w.settle()
+	w.reconcileAll()
 	w.mustAnswer(id, g.Generation)
 }
 
@@ -324,7 +324,7 @@ func TestOneAccountOfAProviderAtATime(t *testing.T) {
 	if _, err := w.connect.Finish(t.Context(), w.consent(other, "")); !errors.Is(err, credentials.ErrOtherLinked) {
 		t.Errorf("another account: %v", err)
 	}
-	w.settle()
+	w.reconcileAll()
 	w.mustAnswer(id, w.grant(id).Generation)
 	if w.atSite(other) || w.linked(other) || len(w.held(other)) > 0 {
 		t.Error("the other account is connected at Fitbit")
@@ -379,7 +379,7 @@ func TestLinkingEndsAsForStrava(t *testing.T) {
 				t.Errorf("%s, %s: %v", rotation, name, err)
 			}
 		}
-		w.settle()
+		w.reconcileAll()
 		if g, err := w.store.Grant(t.Context(), w.account(id)); err == nil && (g.Authorized() || w.linked(id)) || w.atSite(id) {
 			t.Errorf("%s: %+v", rotation, g)
 		}
@@ -439,7 +439,7 @@ func TestALinkNeedsItsAthlete(t *testing.T) {
 		if _, err := w.connect.Finish(t.Context(), cb); !errors.Is(err, credentials.ErrRevoked) {
 			t.Errorf("back %v: %v", back, err)
 		}
-		w.settle()
+		w.reconcileAll()
 		w.mustBeErased(id, "afterwards")
 	}
 }
@@ -465,7 +465,7 @@ func TestALinkThatItsAthleteDoesNotHaveIsRevoked(t *testing.T) {
 	if res := w.forward(id, generation); res.Outcome != credentialsv1.OutcomeRevoked {
 		t.Errorf("outcome %s", res.Outcome)
 	}
-	w.settle()
+	w.reconcileAll()
 	w.mustBeErased(id, "afterwards")
 	if n := len(eventtest.Facts[credentialsv1.AccountLinked](w.bus)); n != 1 {
 		t.Errorf("announced %d times", n)
@@ -484,7 +484,7 @@ func TestALateEndSparesALaterLink(t *testing.T) {
 	w.clock.Advance(time.Second)
 	w.asStrava(func() { w.connected(w.owner) })
 	generation := w.connected(id)
-	w.settle()
+	w.reconcileAll()
 	w.mustAnswer(id, generation)
 	if !w.linked(id) || !w.atSite(id) {
 		t.Error("the later link is gone")
@@ -506,13 +506,13 @@ func TestNoReceiptWhileTokensOfACutOffLinkLive(t *testing.T) {
 	if err := w.athleteLeaves(w.athletes, w.owner, "receipt"); err != nil {
 		t.Fatal(err)
 	}
-	w.settle()
+	w.reconcileAll()
 	e, err := w.store.Confirm(t.Context(), "receipt", "none", w.clock.Now())
 	if err != nil || !slices.Contains(e.Pending, "fitbit") {
 		t.Errorf("%+v (%v)", e, err)
 	}
 	w.fitbit.ClearFaults()
-	w.settle()
+	w.reconcileAll()
 	w.mustBeErased(id, "afterwards")
 }
 
@@ -543,7 +543,7 @@ func TestARefreshDoesNotSwallowAMove(t *testing.T) {
 	w.age(7 * time.Hour)
 	w.cutOff("after writing the grant", 0, second, id)
 	w.mustAnswer(id, generation)
-	w.settle()
+	w.reconcileAll()
 	if g := w.grant(id); g.Owner.AthleteID != second || w.linked(id) {
 		t.Errorf("grant %+v", g)
 	}
@@ -699,10 +699,10 @@ func (w *world) finishLink(at probe, athleteID, id int64) error {
 func (w *world) mustBeConsistent(when string) {
 	w.t.Helper()
 	for range 4 {
-		w.settle()
+		w.reconcileAll()
 	}
 	w.clock.Advance(7 * 24 * time.Hour) // Claims that could not be checked end with the data.
-	w.settle()
+	w.reconcileAll()
 	athletes := []int64{w.owner, w.strava.Athletes()[1].ID}
 	for i := range w.fitbit.People() {
 		id := w.athlete(i)

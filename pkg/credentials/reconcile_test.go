@@ -141,7 +141,7 @@ func TestAClaimIsDroppedWhenTheAthleteReconnects(t *testing.T) {
 	generation := w.connected(id)
 	w.strava.ClearFaults()
 	before := w.strava.Counters().Total(strava.EndpointRefresh, 0)
-	w.settle()
+	w.reconcileAll()
 	if g := w.grant(id); g.State != credentials.Active || g.HasPending() {
 		t.Errorf("grant %+v", g)
 	}
@@ -164,7 +164,7 @@ func TestARevocationIsCompletedAfterAReconnect(t *testing.T) {
 	}
 	second := w.connected(id)
 	w.strava.ClearFaults()
-	w.settle()
+	w.reconcileAll()
 	w.mustAnswer(id, second)
 	if g := w.grant(id); g.HasPending() {
 		t.Errorf("grant %+v", g)
@@ -199,7 +199,7 @@ func TestTwoReceiptsOfOneRevocation(t *testing.T) {
 		}
 	}
 	w.strava.ClearFaults()
-	w.settle()
+	w.reconcileAll()
 	w.mustBeErased(id, "twice")
 	for _, receipt := range []string{"one", "two"} {
 		e, err := w.store.Confirm(t.Context(), receipt, credentials.PartActivity, w.clock.Now())
@@ -260,7 +260,7 @@ func TestAConnectKilledAnywhere(t *testing.T) {
 				}
 				points = append(points, point)
 
-				w.settle()
+				w.reconcileAll()
 				g, err := w.store.Grant(t.Context(), credentials.Athlete(id))
 				if err != nil && !fault.Is(err, fault.NotFound) {
 					t.Fatal(err)
@@ -358,7 +358,7 @@ func TestAnAuthorizationThatCannotBeGivenBackIsNotForgotten(t *testing.T) {
 		t.Errorf("it is gone while Strava is down: %+v", g)
 	}
 	w.strava.ClearFaults()
-	w.settle()
+	w.reconcileAll()
 	w.mustBeErased(id, "when Strava was back")
 }
 
@@ -374,7 +374,7 @@ func TestALeaseThatWasNeverReleasedExpires(t *testing.T) {
 	if g := w.grant(id); g.Lease.Owner != "dead" {
 		t.Error("a lease that still lasts was taken away")
 	}
-	w.settle()
+	w.reconcileAll()
 	if g := w.grant(id); g.HasPending() || g.State != credentials.Active {
 		t.Errorf("grant %+v", g)
 	}
@@ -396,7 +396,7 @@ func TestReconcilingOneGrantDoesNotWaitForAnother(t *testing.T) {
 	if err := w.strava.Inject(strava.Fault{Endpoint: "revoke", Athlete: w.athlete(0), Kind: strava.Fault503, Count: -1}); err != nil {
 		t.Fatal(err)
 	}
-	w.settle()
+	w.reconcileAll()
 	for i, want := range []credentials.State{credentials.Revoked, credentials.Erased, credentials.Erased} {
 		if g := w.grant(w.athlete(i)); g.State != want {
 			t.Errorf("athlete %d: state %s", i, g.State)
@@ -443,7 +443,7 @@ func TestLeavingByTheOlderWay(t *testing.T) {
 			if point == "before writing the grant" && k == 0 { // Nothing is written down yet.
 				continue
 			}
-			w.settle()
+			w.reconcileAll()
 			// Between Strava's answer and the write the new token existed in
 			// the killed process alone.
 			if life > 6*time.Hour && (point == "after asking Strava" || last == "after asking Strava") {
@@ -486,7 +486,7 @@ func TestLeavingByTheOlderWayWithoutTime(t *testing.T) {
 	if n := w.strava.Counters().Total(strava.EndpointRefresh, id); n != 0 {
 		t.Errorf("%d refreshes", n)
 	}
-	w.settle()
+	w.reconcileAll()
 	w.mustBeErased(id, "later")
 }
 
@@ -786,7 +786,7 @@ func TestAConnectThatCannotBeTakenHoldsNoOtherUp(t *testing.T) {
 		if err := hanging.Reconcile(t.Context()); !fault.Is(err, fault.Transient) {
 			t.Errorf("got %v", err)
 		}
-		w.settle()
+		w.reconcileAll()
 		w.mustAnswer(id, w.grant(id).Generation)
 	})
 }

@@ -141,7 +141,7 @@ func TestLeavingFromAnEarlierSession(t *testing.T) {
 	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), first, "receipt", w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
-	w.settle()
+	w.reconcileAll()
 	w.mustBeErased(id, "left in the first browser")
 	if revoked := eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus); len(revoked) != 1 || revoked[0].Generation != second {
 		t.Errorf("announced %+v", revoked)
@@ -194,7 +194,7 @@ func TestADeauthorizationThatCannotBeConfirmedIsNotForgotten(t *testing.T) {
 	if g := w.grant(id); g.State != credentials.Active || g.Claim.ClaimedAt.IsZero() {
 		t.Errorf("it was believed, or forgotten: %+v", g)
 	}
-	w.settle()
+	w.reconcileAll()
 	w.mustBeErased(id, "when Strava was back")
 	told := w.bus.Events()
 	if last := told[len(told)-1]; last.Meta.CorrelationID != cause().CorrelationID {
@@ -323,12 +323,12 @@ func TestARevocationCutOffAnywhereIsCompletedLater(t *testing.T) {
 						t.Fatalf("cut at step %d: brought again: %v", steps, err)
 					}
 				}
-				w.settle()
+				w.reconcileAll()
 				if w.grant(id).State == credentials.Degraded {
 					// A refresh was cut off, so Strava's refusal is no proof. The claim
 					// waits until the data is old.
 					w.clock.Advance(7 * 24 * time.Hour)
-					w.settle()
+					w.reconcileAll()
 				}
 				w.mustBeErased(id, "cut at step "+strconv.Itoa(steps))
 				revoked := eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
@@ -366,7 +366,7 @@ func TestLeavingAfterAnUnfinishedSignInEndsThatToo(t *testing.T) {
 	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
-	w.settle()
+	w.reconcileAll()
 	w.mustBeErased(id, "left after an unfinished sign-in")
 }
 
@@ -388,8 +388,8 @@ func TestACopyInTheVaultRevivesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.down("any")
-	w.settle()
-	w.settle()
+	w.reconcileAll()
+	w.reconcileAll()
 	if n := len(eventtest.Facts[credentialsv1.AthleteAuthorized](w.bus)); n != 1 {
 		t.Errorf("authorized %d times", n)
 	}
@@ -397,8 +397,8 @@ func TestACopyInTheVaultRevivesNothing(t *testing.T) {
 		t.Errorf("revived: %+v", g)
 	}
 	w.strava.ClearFaults()
-	w.settle()
-	w.settle()
+	w.reconcileAll()
+	w.reconcileAll()
 	w.mustBeErased(id, "in the end")
 }
 
@@ -419,7 +419,7 @@ func TestLeavingWithAConnectInTheVault(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		w.settle()
+		w.reconcileAll()
 	}
 	w.mustBeErased(id, "left")
 }
@@ -493,7 +493,7 @@ func TestRestoringDoesNotOutrunALeave(t *testing.T) {
 	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", requested); err != nil {
 		t.Fatal(err)
 	}
-	w.settle()
+	w.reconcileAll()
 	w.mustBeErased(id, "left")
 }
 
@@ -554,7 +554,7 @@ func TestALaterRequestIsNotCompletedWithAnEarlierOne(t *testing.T) {
 		if point == "" {
 			break
 		}
-		w.settle()
+		w.reconcileAll()
 		w.mustBeErased(id, point)
 		for _, receipt := range []string{"first", "second"} {
 			e, err := w.store.Confirm(t.Context(), receipt, credentials.PartActivity, w.clock.Now())
@@ -599,8 +599,8 @@ func TestTheOlderWayKilledAnywhere(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		w.settle()
-		w.settle()
+		w.reconcileAll()
+		w.reconcileAll()
 		if w.atStrava(0) {
 			lost = append(lost, point)
 			continue

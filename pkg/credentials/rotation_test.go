@@ -45,14 +45,14 @@ func TestTheClientSecretIsChangedWithoutDowntime(t *testing.T) {
 	if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(warm)); err != nil {
 		t.Fatal(err)
 	}
-	w.settle()
+	w.reconcileAll()
 
 	id, _ := w.strava.Client()
 	if replaced, err := w.admin.SetApp(t.Context(), strconv.FormatInt(id, 10), secret.New(fresh), secret.String{}); replaced || err != nil {
 		t.Fatalf("replaced %v, %v", replaced, err)
 	}
 	w.mustAnswer(warm, generation)
-	w.settle()
+	w.reconcileAll()
 	w.mustAnswer(warm, generation)
 	if g := w.grant(leaving); g.State != credentials.Erased || w.strava.Athletes()[1].Connected {
 		t.Errorf("who left is %s, at Strava %v", g.State, w.strava.Athletes()[1].Connected)

@@ -172,12 +172,12 @@ func TestRevokedAnywhere(t *testing.T) {
 						t.Errorf("ended %s: revived as %s", point, s)
 					}
 					// What was busy, or could not be confirmed, is not forgotten.
-					w.settle()
+					w.reconcileAll()
 					if w.grant(id).State == credentials.Degraded {
 						// The refresh outlived its lease, so Strava's refusal may be of a
 						// token that only it replaced. The claim waits until the data is old.
 						w.clock.Advance(7 * 24 * time.Hour)
-						w.settle()
+						w.reconcileAll()
 					}
 					w.mustBeErased(id, "ended "+point)
 					if res := w.by(w.process(w.patient), id, generation); res.Outcome != credentialsv1.OutcomeRevoked {
@@ -624,7 +624,7 @@ func TestALateRefreshDoesNotTakeANewConnectsTokensAway(t *testing.T) {
 	if res := w.by(process, id, first); res.Outcome != credentialsv1.OutcomeRevoked {
 		t.Errorf("the late one: %s", res.Outcome)
 	}
-	w.settle()
+	w.reconcileAll()
 	w.mustAnswer(id, second)
 }
 
@@ -756,7 +756,7 @@ func TestAnAnnouncementDoesNotStandForALaterOne(t *testing.T) {
 		}
 	}}
 	w.connected(id)
-	w.settle()
+	w.reconcileAll()
 	if n := len(eventtest.Facts[credentialsv1.AuthorizationDegraded](w.bus)); n != 1 {
 		t.Errorf("announced %d times", n)
 	}
@@ -1009,13 +1009,13 @@ func TestAVersionThatIsWrittenTooLateIsDeleted(t *testing.T) {
 			if err := w.tokens.VerifyAuthorization(t.Context(), credentials.Athlete(id), second); err != nil {
 				t.Fatal(err)
 			}
-			w.settle()
+			w.reconcileAll()
 			if held := w.held(id); !slices.Equal(held, []int64{second}) {
 				t.Fatalf("held %v", held)
 			}
 		}
 	}).watch(w.process(w.patient)), id, first)
-	w.settle()
+	w.reconcileAll()
 	if held := w.held(id); second == 0 || !slices.Equal(held, []int64{second}) {
 		t.Errorf("held %v", held)
 	}
@@ -1059,7 +1059,7 @@ func TestAnAnnouncementDoesNotStandForALaterSignIn(t *testing.T) {
 	if _, err := connect.Finish(t.Context(), w.consent(id, "")); err != nil {
 		t.Fatal(err)
 	}
-	w.settle()
+	w.reconcileAll()
 	told := eventtest.Facts[credentialsv1.AthleteAuthorized](w.bus)
 	if len(told) != 2 || told[1].Generation != w.grant(id).Generation {
 		t.Errorf("announced %+v, in force is %d", told, w.grant(id).Generation)

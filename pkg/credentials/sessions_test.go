@@ -398,7 +398,7 @@ func TestSinceOfTheWholeProtocol(t *testing.T) {
 		}
 	}
 	ended("right after the end")
-	w.settle()
+	w.reconcileAll()
 	ended("when everything is erased")
 	all, err := w.credentials.Credentials(t.Context(), id)
 	if err != nil || len(all) != 3 {
@@ -462,7 +462,7 @@ func TestNoReceiptBeforeTheSessionsAreGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.settle()
+	w.reconcileAll()
 	if g := w.grant(id); g.State != credentials.Revoked || !g.HasPending() {
 		t.Errorf("the erasure is confirmed: %+v", g)
 	}
@@ -470,7 +470,7 @@ func TestNoReceiptBeforeTheSessionsAreGone(t *testing.T) {
 		t.Error("Strava has to wait for it")
 	}
 	w.credentials.Fail(nil)
-	w.settle()
+	w.reconcileAll()
 	w.mustBeErased(id, "once the store works")
 	if c, _, err := w.credentials.Credential(t.Context(), id, token.SHA256()); err != nil || c.Receipt != receipt {
 		t.Errorf("%+v, %v", c, err)
@@ -494,7 +494,7 @@ func TestSessionsEndThoughStravaIsDown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.settle()
+	w.reconcileAll()
 	if g := w.grant(id); g.State != credentials.Revoked {
 		t.Fatalf("%+v", g)
 	}

@@ -234,7 +234,7 @@ func TestARefreshDoesNotReviveARevokedGrant(t *testing.T) {
 	if g := w.grant(id); g.State != credentials.Revoked {
 		t.Errorf("state %s", g.State)
 	}
-	w.settle() // The refresh is over.
+	w.reconcileAll() // The refresh is over.
 	w.mustBeErased(id, "after the refresh")
 }
 

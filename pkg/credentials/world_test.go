@@ -357,9 +357,9 @@ func (w *world) mustAnswer(athleteID, generation int64) {
 	}
 }
 
-// settle lets the time pass until every pending task is due, and has them
+// reconcileAll lets the time pass until every pending task is due, and has them
 // reconciled.
-func (w *world) settle() {
+func (w *world) reconcileAll() {
 	w.t.Helper()
 	w.clock.Advance(6 * time.Hour)
 	if w.fitbit != nil {

@@ -32,7 +32,7 @@ import (
 
 // boundary is the credentials boundary as its functions build it, over the real
 // adapters, with a proxy before AWS and the Strava stand-in in this process. It
-// runs in real time, shifted by as much as [boundary.settle] adds.
+// runs in real time, shifted by as much as [boundary.reconcileAll] adds.
 type boundary struct {
 	proxy      *awsfault.Proxy
 	strava     *strava.Server
@@ -154,8 +154,8 @@ func (b *boundary) connectAthlete(t *testing.T, id int64) error {
 	return err
 }
 
-// settle shifts the time and reconciles grants until none has a pending task.
-func (b *boundary) settle(t *testing.T) {
+// reconcileAll shifts the time and reconciles grants until none has a pending task.
+func (b *boundary) reconcileAll(t *testing.T) {
 	t.Helper()
 	const rounds = 20
 	for range rounds {
@@ -218,7 +218,7 @@ func TestAnAthleteConnectsThroughThrottledStores(t *testing.T) {
 			t.Errorf("%d calls of %s were throttled: %v", n, operation, b.proxy.Counts())
 		}
 	}
-	b.settle(t)
+	b.reconcileAll(t)
 	if n := b.mustAgree(t); n != 1 {
 		t.Errorf("%d athletes are connected", n)
 	}

@@ -56,7 +56,7 @@ func TestConnectsWhileSSMIsInTrouble(t *testing.T) {
 		release()
 	}
 
-	b.settle(t)
+	b.reconcileAll(t)
 	if n := failed.Load(); n > 0 {
 		t.Errorf("%d connects failed; calls of AWS: %v", n, b.proxy.Counts())
 	}
