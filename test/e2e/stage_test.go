@@ -23,8 +23,9 @@ import (
 
 // TestStage takes a stage through its life: cleared, destroyed and deployed
 // again, destroyed without being cleared and deployed again, and a change of
-// the client secret. The functions find Parameter Store behind a gate that
-// refuses what the state of a key forbids.
+// the client secret. As in every local cloud, IAM checks each call. Besides, the
+// functions find Parameter Store behind a gate that refuses what the state of a
+// key forbids, which the emulator does not.
 func TestStage(t *testing.T) {
 	t.Parallel()
 	c := startWith(t, "stage", func(c *cloud) { c.guardKeys(t) })
@@ -43,7 +44,7 @@ func TestStage(t *testing.T) {
 		Parameters   int    `json:"parameters"`
 	}
 	c.admin(t, &cleared, "stage", "clear", "--stage-name", "local")
-	if cleared.Ended != 2 || cleared.Subscription != "deleted" || cleared.Parameters != 1 {
+	if cleared.Ended != 2 || cleared.Subscription != "deleted" || cleared.Parameters != 2 {
 		t.Errorf("cleared %+v", cleared)
 	}
 	c.mustBeEmptyAtStrava(t)
@@ -77,7 +78,7 @@ func TestStage(t *testing.T) {
 	// What was made at run time outlives the stacks, and so do authorizations.
 	before := c.callback(t)
 	c.destroy(t)
-	if left := c.parameters(t); len(left) != 2 {
+	if left := c.parameters(t); len(left) != 3 { // a pair, and the applications at Strava and Fitbit
 		t.Errorf("parameters that outlive the stage: %v", left)
 	}
 	// The registration can never be read again, so coming up replaces it.
@@ -133,7 +134,10 @@ func (c *cloud) guardKeys(t *testing.T) {
 	c.outputs.AWS = emulator.String()
 	cfg := c.aws(t)
 	gate := httptest.NewServer(&httputil.ReverseProxy{
-		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(emulator) },
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(emulator)
+			r.Out.Host = r.In.Host // which is signed
+		},
 		Transport: &keystates.Gate{Next: http.DefaultTransport, KMS: kms.NewFromConfig(cfg), SSM: ssm.NewFromConfig(cfg)},
 	})
 	t.Cleanup(gate.Close)

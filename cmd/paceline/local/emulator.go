@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"strconv"
 )
 
@@ -10,7 +11,8 @@ import (
 const emulator = "ministack"
 
 // startEmulator starts ministack. It keeps everything in memory: whenever it
-// is started anew, the cloud is empty.
+// is started anew, the cloud is empty. It checks signatures, roles and policies;
+// emulator.py has it evaluate those conditions that it does not know.
 func (c *cloud) startEmulator(ctx context.Context) (startedNow bool, err error) {
 	for _, folder := range []string{"home", "tmp"} {
 		if err := os.MkdirAll(c.path(folder), 0o755); err != nil {
@@ -23,6 +25,10 @@ func (c *cloud) startEmulator(ctx context.Context) (startedNow bool, err error) 
 		"BIND_HOST=127.0.0.1",
 		"MINISTACK_HOST=localhost", // the suffix of the HTTP API's host name
 		"MINISTACK_REGION="+Region,
+		"AUTH=true", // check signatures, roles and policies
+		// The account's root user.
+		"AWS_ACCESS_KEY_ID="+AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY="+SecretKey,
 		"AWS_ENDPOINT_URL="+c.settings.awsLoopback(), // for the functions
 		"LAMBDA_EXECUTOR=local",                      // run bootstrap binaries without Docker
 		"SFTP_ENABLED=0",                             // these two would open fixed ports
@@ -37,6 +43,6 @@ func (c *cloud) startEmulator(ctx context.Context) (startedNow bool, err error) 
 			env = append(env, name+"="+value)
 		}
 	}
-	return c.ensure(ctx, spec{name: emulator, argv: []string{c.python(), "-m", "ministack"}, env: env, port: c.settings.AWSPort},
+	return c.ensure(ctx, spec{name: emulator, argv: []string{c.python(), filepath.Join(c.settings.Root, "cmd/paceline/local/emulator.py")}, env: env, port: c.settings.AWSPort},
 		c.settings.awsLoopback()+"/_ministack/ready")
 }
