@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -71,7 +70,6 @@ func isTombstone(item map[string]any) bool {
 func (c *cloud) held(t *testing.T, athlete int64) map[string][]string {
 	t.Helper()
 	held := map[string][]string{}
-	id := strconv.FormatInt(athlete, 10)
 	theirs := mention(athlete)
 	c.scan(t, func(table string, av map[string]dynamodbtypes.AttributeValue) {
 		var item map[string]any
@@ -93,7 +91,7 @@ func (c *cloud) held(t *testing.T, athlete int64) map[string][]string {
 			t.Fatal(err)
 		}
 		for _, p := range page.Parameters {
-			if strings.HasSuffix(aws.ToString(p.Name), "/"+id) {
+			if theirs.MatchString(aws.ToString(p.Name)) {
 				held[parameters] = append(held[parameters], aws.ToString(p.Name))
 			}
 		}
@@ -202,6 +200,29 @@ func (c *cloud) secrets(t *testing.T) words {
 // nothingLeaks searches all events, ends the cloud, and searches all that it
 // leaves: logs, and the emulator's whole state but for SSM. Of who is gone there
 // is a word in the tables alone, where [cloud.held] found no more than tombstones.
+// searchLeft searches all that the emulator, the functions and the stand-ins have
+// left in files when they ended, but Parameter Store, and shows it to also.
+func (c *cloud) searchLeft(t *testing.T, secrets words, also func(path string, b []byte)) {
+	t.Helper()
+	for _, root := range []string{c.state, filepath.Join(c.dir, "log")} {
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), "ssm") {
+				return err
+			}
+			b, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			secrets.search(t, path, b)
+			also(path, b)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func nothingLeaks(t *testing.T, c *cloud, s *spy, athlete, gone int64) {
 	served := c.truth(t, athlete)[0].Summary
 	for _, mark := range []string{strava.SyntheticPolyline, "latlng"} {
@@ -216,26 +237,12 @@ func nothingLeaks(t *testing.T, c *cloud, s *spy, athlete, gone int64) {
 	eventsLeakNothing(t, s, secrets)
 
 	c.paceline(t, "down")
-	logs := filepath.Join(c.dir, "log")
-	for _, root := range []string{c.state, logs} {
-		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), "ssm") {
-				return err
-			}
-			b, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			secrets.search(t, path, b)
-			if root == c.state && d.Name() != "dynamodb.json" && mention(gone).Match(b) {
-				t.Errorf("%s tells of who is gone", path)
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
+	c.searchLeft(t, secrets, func(path string, b []byte) {
+		if strings.HasPrefix(path, c.state) && filepath.Base(path) != "dynamodb.json" && mention(gone).Match(b) {
+			t.Errorf("%s tells of who is gone", path)
 		}
-	}
+	})
+	logs := filepath.Join(c.dir, "log")
 	// What is searched really is what was stored, queued and logged.
 	for what, where := range map[string]struct{ file, word string }{
 		"what was gathered":         {filepath.Join(c.state, "dynamodb.json"), lastTitle},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -34,6 +35,7 @@ func TestLinks(t *testing.T) {
 	t.Run("unlinking revokes, erases and gives a receipt", func(t *testing.T) { unlinked(t, c, b.in(t)) })
 	t.Run("leaving ends a link, too", func(t *testing.T) { leavingWithALink(t, c, b.in(t), athlete) })
 	t.Run("no dead letters", func(t *testing.T) { noDeadLetters(t, c) })
+	t.Run("nothing leaks", func(t *testing.T) { nothingOfFitbitLeaks(t, c) })
 }
 
 // atFitbit calls the stand-in's control.
@@ -263,4 +265,26 @@ func leavingWithALink(t *testing.T, c *cloud, b *browser, athlete int64) {
 	b.awaitLink("fitbit/" + fitbitUser)
 	b.leaveWith(athlete, erasedWithin, 5)
 	c.mustHoldNothingOfFitbit(t)
+}
+
+func nothingOfFitbitLeaks(t *testing.T, c *cloud) {
+	var all fitbit.Secrets
+	c.atFitbit(t, "GET", "/secrets", nil, &all)
+	secrets := words{all.ClientSecret: "client secret", all.BasicAuth: "basic auth", "Ada Kowalska": "name"}
+	for kind, list := range map[string][]string{"access token": all.AccessTokens, "refresh token": all.RefreshTokens, "code": all.Codes} {
+		if len(list) < 2 {
+			t.Errorf("Fitbit issued %d of kind %s", len(list), kind)
+		}
+		for _, s := range list {
+			secrets[s] = kind
+		}
+	}
+	c.paceline(t, "down")
+	forwarded := false
+	c.searchLeft(t, secrets, func(path string, b []byte) {
+		forwarded = forwarded || filepath.Base(path) == "cloudwatch_logs.json" && bytes.Contains(b, []byte("provider=fitbit"))
+	})
+	if !forwarded {
+		t.Error("the functions' log tells of no call to Fitbit: the search proves nothing")
+	}
 }
