@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -14,10 +15,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/smithy-go"
 	"github.com/paceline/paceline/test/keystates"
 )
 
@@ -29,6 +32,7 @@ import (
 func TestStage(t *testing.T) {
 	t.Parallel()
 	c := startWith(t, "stage", func(c *cloud) { c.guardKeys(t) })
+	c.mustCheckIAM(t)
 	athletes := c.athletes(t)[:2]
 	for _, a := range athletes {
 		b := c.browser(t)
@@ -109,6 +113,18 @@ func TestStage(t *testing.T) {
 	}
 	other.current(time.Minute)
 	c.callback(t)
+}
+
+// mustCheckIAM checks that the local cloud asks IAM: it refuses a key that it has
+// not issued.
+func (c *cloud) mustCheckIAM(t *testing.T) {
+	t.Helper()
+	cfg := c.aws(t)
+	cfg.Credentials = credentials.NewStaticCredentialsProvider("AKIASTRANGERSTRANGER", "a stranger's", "")
+	_, err := ssm.NewFromConfig(cfg).DescribeParameters(t.Context(), &ssm.DescribeParametersInput{})
+	if refused := (smithy.APIError)(nil); !errors.As(err, &refused) || refused.ErrorCode() != "UnrecognizedClientException" {
+		t.Errorf("a stranger's call: %v", err)
+	}
 }
 
 // callback is the URL to which Strava pushes.
