@@ -88,7 +88,7 @@ const minExchangeTime = 5 * time.Second
 // takes them, they are revoked at Strava.
 //
 // Errors: ErrState, ErrAccessDenied, ErrMissingScope, ErrAppFull,
-// ErrStravaUnavailable, for a link also ErrRevoked and ErrOtherLinked, or another
+// ErrProviderUnavailable, for a link also ErrRevoked and ErrOtherLinked, or another
 // fault.
 func (c *Connect) Finish(ctx context.Context, cb Callback) (Session, error) {
 	owner, err := c.takeState(ctx, cb.State, cb.Nonce)
@@ -155,7 +155,7 @@ func (c *Connect) exchange(ctx context.Context, app App, cb Callback) (Authoriza
 	case errors.Is(err, ErrAppFull):
 		return Authorization{}, err
 	case err != nil:
-		return Authorization{}, fmt.Errorf("%w: exchange: %w", ErrStravaUnavailable, err)
+		return Authorization{}, fmt.Errorf("%w: exchange: %w", ErrProviderUnavailable, err)
 	}
 	return auth, nil
 }

@@ -87,7 +87,7 @@ func TestConnectRefuses(t *testing.T) {
 			if err := w.strava.Inject(strava.Fault{Endpoint: "exchange", Kind: strava.Fault503}); err != nil {
 				t.Fatal(err)
 			}
-		}, want: credentials.ErrStravaUnavailable},
+		}, want: credentials.ErrProviderUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, tc.settings)

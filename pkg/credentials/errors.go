@@ -18,9 +18,9 @@ var (
 	ErrState = errors.New("the state is unknown, used, expired or another browser's")
 	// ErrAppFull: the application has as many athletes as Strava allows.
 	ErrAppFull = errors.New("the application is at its athlete capacity")
-	// ErrStravaUnavailable: Strava gave no answer, or one that makes no sense.
-	// An error that is not marked with it says nothing about Strava.
-	ErrStravaUnavailable = errors.New("Strava is unavailable")
+	// ErrProviderUnavailable: the provider gave no answer, or one that makes no
+	// sense. An error that is not marked with it says nothing about the provider.
+	ErrProviderUnavailable = errors.New("the provider is unavailable")
 )
 
 // What a provider's answers mean for a token.
@@ -53,12 +53,12 @@ var (
 )
 
 // unavailable marks a transient fault of the ports [OAuth] and [API], which
-// means that there was no usable answer, with [ErrStravaUnavailable]. It leaves
-// the error unmarked if the context has ended, because Strava then had too
+// means that there was no usable answer, with [ErrProviderUnavailable]. It leaves
+// the error unmarked if the context has ended, because the provider then had too
 // little time.
 func unavailable(ctx context.Context, err error) error {
 	if !fault.Is(err, fault.Transient) || ctx.Err() != nil {
 		return err
 	}
-	return fault.New(fault.Transient, "%w: %w", ErrStravaUnavailable, err)
+	return fault.New(fault.Transient, "%w: %w", ErrProviderUnavailable, err)
 }

@@ -316,7 +316,7 @@ func (l *Links) Unlink(ctx context.Context, by Owner) (receipt string, _ error) 
 //
 // Errors: ErrRevoked when the session's authorization is over, ErrNotLinked,
 // ErrDegraded when the athlete has to link the account again, or
-// ErrStravaUnavailable when the provider gives no usable answer.
+// ErrProviderUnavailable when the provider gives no usable answer.
 func (l *Links) Today(ctx context.Context, by Owner) (Today, error) {
 	_, account, err := l.find(ctx, by)
 	if err != nil {
@@ -342,6 +342,6 @@ func (l *Links) Today(ctx context.Context, by Owner) (Today, error) {
 		case credentialsv1.OutcomeDegraded:
 			return res, ErrDegraded
 		}
-		return res, ErrStravaUnavailable
+		return res, ErrProviderUnavailable
 	})
 }

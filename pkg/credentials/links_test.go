@@ -591,10 +591,10 @@ func TestToday(t *testing.T) {
 		fault fitbit.Fault
 		want  error
 	}{
-		"away":            {fitbit.Fault{Endpoint: "api", Kind: fitbit.FaultReset}, credentials.ErrStravaUnavailable},
-		"over the limit":  {fitbit.Fault{Endpoint: fitbit.EndpointActivities, Kind: fitbit.FaultAnswer, Status: 429}, credentials.ErrStravaUnavailable},
-		"a page for JSON": {fitbit.Fault{Endpoint: fitbit.EndpointProfile, Kind: fitbit.FaultAnswer, Status: 200, Body: "<html>"}, credentials.ErrStravaUnavailable},
-		"an empty answer": {fitbit.Fault{Endpoint: fitbit.EndpointActivities, Kind: fitbit.FaultAnswer, Status: 200, Body: "{}"}, credentials.ErrStravaUnavailable},
+		"away":            {fitbit.Fault{Endpoint: "api", Kind: fitbit.FaultReset}, credentials.ErrProviderUnavailable},
+		"over the limit":  {fitbit.Fault{Endpoint: fitbit.EndpointActivities, Kind: fitbit.FaultAnswer, Status: 429}, credentials.ErrProviderUnavailable},
+		"a page for JSON": {fitbit.Fault{Endpoint: fitbit.EndpointProfile, Kind: fitbit.FaultAnswer, Status: 200, Body: "<html>"}, credentials.ErrProviderUnavailable},
+		"an empty answer": {fitbit.Fault{Endpoint: fitbit.EndpointActivities, Kind: fitbit.FaultAnswer, Status: 200, Body: "{}"}, credentials.ErrProviderUnavailable},
 	} {
 		c.fault.Count = -1
 		if err := w.fitbit.Inject(c.fault); err != nil {

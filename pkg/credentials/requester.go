@@ -59,7 +59,7 @@ func (r *Requester) Call(ctx context.Context, req Call) (credentialsv1.ForwardRe
 		res.Outcome = credentialsv1.OutcomeDegraded
 	case errors.Is(err, ErrAppRefused):
 		res.Outcome = credentialsv1.OutcomeApplication
-	case errors.Is(err, ErrStravaUnavailable):
+	case errors.Is(err, ErrProviderUnavailable):
 		res.Outcome = credentialsv1.OutcomeUnavailable
 	default:
 		res.Outcome = credentialsv1.OutcomeFailed
@@ -184,7 +184,7 @@ func (r *Requester) call(ctx context.Context, req Call) (last APIAnswer, calls i
 		case !rejected.Access.Empty():
 			// A renewed token was refused as well. Either the authorization is gone,
 			// which a webhook will report, or Strava has a passing problem.
-			return last, calls, fault.New(fault.Transient, "%w: a renewed access token was refused", ErrStravaUnavailable)
+			return last, calls, fault.New(fault.Transient, "%w: a renewed access token was refused", ErrProviderUnavailable)
 		}
 		rejected = pair
 	}

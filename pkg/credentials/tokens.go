@@ -43,7 +43,7 @@ type cachedPair struct {
 // just refused, if one was: it is then refreshed whatever its age says.
 //
 // Errors: ErrRevoked when the generation is not the one in force, ErrDegraded,
-// ErrAppRefused, a transient fault (Strava's if it is ErrStravaUnavailable), or a
+// ErrAppRefused, a transient fault (Strava's if it is ErrProviderUnavailable), or a
 // permanent one when the pair is nowhere.
 func (t *Tokens) Pair(ctx context.Context, account Account, generation int64, rejected TokenPair) (TokenPair, error) {
 	for restarts := 0; ; {

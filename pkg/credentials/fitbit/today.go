@@ -14,7 +14,7 @@ import (
 // API, Get Profile and Get Daily Activity Summary). A person who does not let us
 // read the profile has no name, and the day is then that of UTC.
 //
-// Its errors are get's, and [credentials.ErrStravaUnavailable] for an answer that
+// Its errors are get's, and [credentials.ErrProviderUnavailable] for an answer that
 // makes no sense.
 func ReadToday(_ context.Context, now time.Time, get func(path string) (credentialsv1.ForwardResponse, error)) (credentials.Today, error) {
 	var profile struct {
@@ -38,7 +38,7 @@ func ReadToday(_ context.Context, now time.Time, get func(path string) (credenti
 		return credentials.Today{}, err
 	}
 	if day.Summary == nil {
-		return credentials.Today{}, credentials.ErrStravaUnavailable
+		return credentials.Today{}, credentials.ErrProviderUnavailable
 	}
 	return credentials.Today{
 		DisplayName: profile.User.DisplayName, Date: date,
@@ -56,7 +56,7 @@ func read(get func(path string) (credentialsv1.ForwardResponse, error), path str
 	case res.Status == without:
 		return nil
 	case res.Status != http.StatusOK, json.Unmarshal([]byte(res.Body), into) != nil:
-		return credentials.ErrStravaUnavailable
+		return credentials.ErrProviderUnavailable
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ func (l *Links) show(ctx context.Context, id httpapi.Identity, req httpapi.Reque
 	switch {
 	case errors.Is(err, credentials.ErrDegraded):
 		return httpapi.Problem(http.StatusConflict, "The provider refuses access. Link the account again."), nil
-	case errors.Is(err, credentials.ErrStravaUnavailable):
+	case errors.Is(err, credentials.ErrProviderUnavailable):
 		return httpapi.Problem(http.StatusServiceUnavailable, "The provider does not answer. Try again later."), nil
 	case err != nil:
 		return l.failed(err)
