@@ -7,8 +7,9 @@ import (
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 )
 
-// Parameters of linked accounts, below the parameter path. Only the functions made
-// here reach them, and these reach none of Strava's.
+// Parameters of linked accounts, below the parameter path. Of the functions that
+// serve a provider only those made here reach them, and they reach none of
+// Strava's. The admin function reaches those of every provider.
 const (
 	linkedProvider           = "fitbit"
 	linkedAppParameter       = "apps/fitbit"
@@ -34,7 +35,7 @@ func (c *Credentials) addLinks(props *CredentialsProps, grants *construct.Table,
 	}
 	serveLinks := construct.NewFunction(s, "serve-links", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Links athletes' accounts at Fitbit, shows the day there, and unlinks them",
+		Description:    "Links and unlinks athletes' accounts at Fitbit, and shows the day's activity",
 		TimeoutSeconds: 28, // API Gateway waits for 30 s.
 		Settings:       settings.ServeLinks{UseLinks: useLinks, SiteURL: cfg.SiteURL},
 	})
@@ -46,7 +47,7 @@ func (c *Credentials) addLinks(props *CredentialsProps, grants *construct.Table,
 	})
 	useAccounts := construct.NewFunction(s, "use-accounts", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Lists accounts and makes single calls to Fitbit for one; called by IAM principals of the account",
+		Description:    "Lists accounts and makes single calls to Fitbit; invoked by IAM principals of this AWS account",
 		TimeoutSeconds: tokensTimeoutSeconds,
 		Settings:       useLinks,
 	})

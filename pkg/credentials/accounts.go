@@ -10,8 +10,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Accounts lets workers of other systems use linked accounts of one provider
-// without a token. It is reached by IAM only.
+// Accounts lets workers of other systems list the accounts of every provider and
+// make calls for those of one, without seeing a token. Only IAM admits callers.
 type Accounts struct {
 	Grants    Grants
 	Requester *Requester
@@ -19,9 +19,9 @@ type Accounts struct {
 	Providers []string
 }
 
-// List pages through the grants of a provider's accounts, any provider's. The
-// error is an invalid fault for a provider that there is not, or a limit that is
-// not between 1 and 200.
+// List returns one page of the grants of a provider's accounts, in every state.
+// The error is an invalid fault for an unknown provider or a limit that is not
+// between 1 and 200.
 func (a *Accounts) List(ctx context.Context, provider, cursor string, limit int) (page []Grant, next string, err error) {
 	return listGrants(ctx, a.Grants, a.Providers, provider, cursor, limit)
 }

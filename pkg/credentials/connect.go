@@ -30,9 +30,9 @@ type Connect struct {
 
 // Started is a connect that has begun.
 type Started struct {
-	// AuthorizeURL is Strava's consent screen.
+	// AuthorizeURL is the provider's consent screen.
 	AuthorizeURL string
-	// State is what Strava sends back.
+	// State is what the provider sends back.
 	State secret.String
 	// Nonce binds the connect to the browser that began it, which keeps it in a
 	// cookie. It is new each time, so a nonce that an attacker put into the browser
@@ -58,7 +58,7 @@ func (c *Connect) Start(ctx context.Context, owner Owner) (Started, error) {
 	return Started{AuthorizeURL: target, State: state, Nonce: nonce}, nil
 }
 
-// Callback is what Strava's consent screen sends the browser back with.
+// Callback is what the provider's consent screen sends the browser back with.
 type Callback struct {
 	State secret.String
 	Code  secret.String

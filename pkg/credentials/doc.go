@@ -2,10 +2,12 @@
 // an athlete's name. It connects athletes by OAuth, keeps their tokens, hands
 // none of them out, and ends authorizations.
 //
-// Owns: the dedicated KMS key; the SecureStrings with the application's
-// secrets and the accounts' token pairs; the grants table; sessions, and keys for
-// programs; the waiting list; the requester, which adds an access token to one call
-// and forwards it to the provider; the admin function; the push subscription.
+// Owns: the dedicated KMS key; the SecureStrings with the applications' secrets
+// and the accounts' token pairs; the grants table; sessions, and keys for
+// programs; the waiting list; the requester, which adds an access token to one
+// call and forwards it to the provider; links to accounts of other providers,
+// and their use by workers of other systems; the admin function; the push
+// subscription.
 //
 // Emits: AthleteAuthorized, AuthorizationDegraded, AuthorizationRevoked,
 // ErasureReceiptIssued, WebhookConfigured, AccountLinked, AccountUnlinked.
@@ -37,7 +39,7 @@
 //
 // # Files
 //
-// Each use case has a file: connect, tokens (hand out a pair), refresh,
+// Each use case has a file: connect, tokens (find a pair that works), refresh,
 // requester, revocation, claim (verify a reported deauthorization), reconcile
 // (pending tasks), receipts, sessions, keys, authenticate, links (accounts of
 // other providers), accounts (for workers of other systems), admin, clear (a

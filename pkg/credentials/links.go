@@ -75,11 +75,12 @@ func (g *Grant) link(l Link, by Owner, stale Account) error {
 	return nil
 }
 
-// unlink ends the link of r's owner to the account: connects of the owner are not
-// completed any more and, unless the account is another athlete's by now, the
-// authorization ends. It leads from active and degraded to revoked, from nothing
-// to erased, and from any other state to the same. The revocation is completed in
-// any case.
+// unlink ends the link of r's owner to the account: connects that the owner began
+// are no longer completed, and the authorization ends if it is the owner's. It
+// then leads from active and degraded to revoked. If the account is another
+// athlete's by now, or was linked under a later authorization of the same
+// athlete, the state stays. It leads from nothing to erased, and from any other
+// state to the same. The revocation is completed in any case.
 func (g *Grant) unlink(r PendingRevocation, now time.Time) {
 	for i := range g.Spares {
 		if s := &g.Spares[i]; s.Connecting && r.Owner.covers(s.Owner) {
@@ -315,8 +316,9 @@ func (l *Links) Unlink(ctx context.Context, by Owner) (receipt string, _ error) 
 // Today reads what the page shows of the athlete's linked account.
 //
 // Errors: ErrRevoked when the session's authorization is over, ErrNotLinked,
-// ErrDegraded when the athlete has to link the account again, or
-// ErrProviderUnavailable when the provider gives no usable answer.
+// ErrDegraded when the athlete has to link the account again,
+// ErrProviderUnavailable when a call brought no answer, whether the fault was the
+// provider's or ours, or another fault when a grant cannot be read.
 func (l *Links) Today(ctx context.Context, by Owner) (Today, error) {
 	_, account, err := l.find(ctx, by)
 	if err != nil {

@@ -1,4 +1,4 @@
-"""Runs ministack so that its IAM evaluates Paceline's policies as AWS does."""
+"""Runs ministack with the IAM conditions that Paceline's policies need."""
 
 import json
 
@@ -43,7 +43,8 @@ def _resource_arn(service, method, path, headers, body, params, region, account_
         request = json.loads(body or b"{}")
     except ValueError:
         return arn
-    # Each of several names is checked by AWS; their callers ask for one folder.
+    # AWS checks every name. The first is enough here: all names of a call are in
+    # one folder.
     name = request.get("Path") or next(iter(request.get("Names") or []), "")
     return f"arn:aws:ssm:{region}:{account_id}:parameter{name}" if name else arn
 

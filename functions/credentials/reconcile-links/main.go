@@ -1,6 +1,6 @@
-// Command reconcile-links does the pending tasks of linked accounts: links,
-// revocations and announcements that were cut off, and what athletes who left have
-// linked.
+// Command reconcile-links does the pending tasks of linked accounts: it finishes
+// links, revocations and announcements that were cut off, and revokes the
+// accounts of athletes who left.
 package main
 
 import (

@@ -38,7 +38,7 @@ type AccountsResponse struct {
 	Answer *credentialsv1.ForwardResponse `json:"answer,omitempty"`
 }
 
-// AccountView is an account that may be called.
+// AccountView is an account in a page of the list.
 type AccountView struct {
 	AccountID string `json:"account_id"`
 	// State is active, degraded, revoked or erased. Calls are made for active ones.

@@ -52,7 +52,7 @@ func (l *Links) connect(ctx context.Context, id httpapi.Identity, req httpapi.Re
 	}
 	started, err := l.Connect.Start(ctx, owner(id))
 	if err != nil {
-		l.Log.ErrorContext(ctx, "a link could not be begun", "provider", l.Provider, "error", err.Error())
+		l.Log.ErrorContext(ctx, "linking an account could not be started", "provider", l.Provider, "error", err.Error())
 		return toSite("link_failed"), nil
 	}
 	return l.Cookies.begin(req, started), nil
@@ -106,7 +106,7 @@ func (l *Links) show(ctx context.Context, id httpapi.Identity, req httpapi.Reque
 	case errors.Is(err, credentials.ErrDegraded):
 		return httpapi.Problem(http.StatusConflict, "The provider refuses access. Link the account again."), nil
 	case errors.Is(err, credentials.ErrProviderUnavailable):
-		return httpapi.Problem(http.StatusServiceUnavailable, "The provider does not answer. Try again later."), nil
+		return httpapi.Problem(http.StatusServiceUnavailable, "The provider's data cannot be read at the moment. Try again later."), nil
 	case err != nil:
 		return l.failed(err)
 	}
@@ -127,7 +127,8 @@ func (l *Links) unlink(ctx context.Context, id httpapi.Identity, req httpapi.Req
 	}{receipt, httpapi.ErasurePath + receipt}), nil
 }
 
-// failed answers what an athlete's link is not there for.
+// failed answers a call that failed: 401 if the session's authorization is over,
+// 404 if no account is linked. It returns any other error.
 func (l *Links) failed(err error) (httpapi.Response, error) {
 	switch {
 	case errors.Is(err, credentials.ErrRevoked):

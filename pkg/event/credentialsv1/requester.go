@@ -18,21 +18,21 @@ type ForwardRequest struct {
 
 // Outcomes of a forwarded call.
 const (
-	// OutcomeAnswered: Strava answered; see Status. A 401 here means a scope
+	// OutcomeAnswered: the provider answered; see Status. A 401 here means a scope
 	// is missing; a dead token never leaves the credentials boundary.
 	OutcomeAnswered = "answered"
 	// OutcomeRevoked: the authorization is over. Never ask again.
 	OutcomeRevoked = "revoked"
 	// OutcomeDegraded: the athlete must connect again first.
 	OutcomeDegraded = "degraded"
-	// OutcomeUnavailable: Strava's API or its token endpoint gave no answer, or
+	// OutcomeUnavailable: the provider's API or token endpoint gave no answer, or
 	// one that makes no sense. Ask again later.
 	OutcomeUnavailable = "unavailable"
 	// OutcomeFailed: the credentials boundary could not make or finish the call
 	// for a reason of its own, such as its storage or too little time. It says
-	// nothing about Strava. Ask again later.
+	// nothing about the provider. Ask again later.
 	OutcomeFailed = "failed"
-	// OutcomeApplication: Strava refuses the application itself. Ask nothing
+	// OutcomeApplication: the provider refuses the application itself. Ask nothing
 	// for anybody until the admin has settled it.
 	OutcomeApplication = "application"
 )
@@ -40,12 +40,13 @@ const (
 // ForwardResponse is the requester's answer.
 type ForwardResponse struct {
 	Outcome string `json:"outcome"`
-	// Status is Strava's HTTP status when the outcome is answered.
+	// Status is the provider's HTTP status when the outcome is answered.
 	Status int `json:"status,omitempty"`
-	// Header holds Strava's rate limit header fields and Date by their canonical
-	// Go names, of the last API call that Strava answered, whatever the outcome.
+	// Header holds the provider's rate limit header fields and Date by their
+	// canonical Go names, of the last API call that it answered, whatever the
+	// outcome.
 	Header map[string]string `json:"header,omitempty"`
-	// Body is Strava's body as it came when the outcome is answered.
+	// Body is the provider's body as it came when the outcome is answered.
 	Body string `json:"body,omitempty"`
 	// Calls is how many API calls were sent to Strava and count against its rate
 	// limits, whatever the outcome: 0, 1, or 2 when a refused access token was
