@@ -10,9 +10,9 @@ import (
 // emulator is the process name of ministack.
 const emulator = "ministack"
 
-// startEmulator starts ministack. It keeps everything in memory: whenever it
-// is started anew, the cloud is empty. It checks signatures, roles and policies;
-// emulator.py has it evaluate those conditions that it does not know.
+// startEmulator starts ministack, which keeps everything in memory: after a
+// restart the cloud is empty. It checks signatures, roles and policies.
+// emulator.py adds the conditions that ministack does not evaluate itself.
 func (c *cloud) startEmulator(ctx context.Context) (startedNow bool, err error) {
 	for _, folder := range []string{"home", "tmp"} {
 		if err := os.MkdirAll(c.path(folder), 0o755); err != nil {

@@ -162,7 +162,7 @@ type withheld struct {
 
 // kept is all that other boundaries hold and no part of an export has.
 var kept = []withheld{
-	{"access and refresh tokens of Strava and of linked accounts", "Whoever has them can read the accounts."},
+	{"access and refresh tokens of Strava and of linked accounts", "They give access to the accounts."},
 	{"digests of sessions and keys, and the day of a session's last use", "They recognize your browsers and programs, and nothing else."},
 	{"ids of activities that were deleted or hidden, for 7 days", "A message that comes late must not bring one back."},
 	{"ids and times of webhook events that wait", "Each is a hint to read an activity, which is among the activities then."},

@@ -230,7 +230,7 @@ func TestExport(t *testing.T) {
 		`{"name":"totals","type":"application/json","href":"/v1/me/stats?by=month"},` +
 		`{"name":"gathering","type":"application/json","href":"/v1/me/sync"},` +
 		`{"name":"keys","type":"application/json","href":"/v1/me/keys"}],` +
-		`"withheld":[{"what":"access and refresh tokens of Strava and of linked accounts","reason":"Whoever has them can read the accounts."},` +
+		`"withheld":[{"what":"access and refresh tokens of Strava and of linked accounts","reason":"They give access to the accounts."},` +
 		`{"what":"digests of sessions and keys, and the day of a session's last use","reason":"They recognize your browsers and programs, and nothing else."},` +
 		`{"what":"ids of activities that were deleted or hidden, for 7 days","reason":"A message that comes late must not bring one back."},` +
 		`{"what":"ids and times of webhook events that wait","reason":"Each is a hint to read an activity, which is among the activities then."},` +

@@ -54,7 +54,7 @@ func (a *Authorizer) Handle(ctx context.Context, req events.APIGatewayV2CustomAu
 			refusal, receipt = refused, erasure
 		}
 		if refused == httpapi.Unavailable {
-			a.Log.ErrorContext(ctx, "it is not known who calls", "route", req.RouteKey, "error", err.Error())
+			a.Log.ErrorContext(ctx, "the caller cannot be identified", "route", req.RouteKey, "error", err.Error())
 			break // Another look would hang or fail, too.
 		}
 	}
