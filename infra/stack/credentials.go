@@ -210,7 +210,7 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 	grants.AllowReadWrite(serveOAuth, forwardRequest, administerApp, handleEvents, reconcileGrants)
 	grants.AllowScan(administerApp)
 	waiting.AllowReadWrite(serveOAuth, administerApp)
-	// Who calls is read together with the grant, and the use of it is noted.
+	// The functions read the caller's session or key with the grant, and note its use.
 	grants.AllowGet(authorizeSession, serveAPI)
 	credentials.AllowGet(authorizeSession)
 	credentials.AllowUpdate(authorizeSession)

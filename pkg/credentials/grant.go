@@ -339,7 +339,8 @@ func (g *Grant) authorize(spare Spare, receipt string, now time.Time) error {
 		Links:          g.Links,
 		Owner:          spare.Owner,
 	}
-	// What happened from then on may have reached Strava after the pair was issued.
+	// An end that was asked for from then on may have reached Strava after the pair
+	// was issued.
 	since := time.UnixMilli(spare.ReceivedAt).Add(-clockSkew)
 	switch {
 	case g.inForce():

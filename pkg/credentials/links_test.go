@@ -612,7 +612,7 @@ func TestToday(t *testing.T) {
 	if _, err := w.links.Today(t.Context(), w.asOwner()); !errors.Is(err, credentials.ErrDegraded) {
 		t.Errorf("withdrawn: %v", err)
 	}
-	// What is shown is the owner's alone.
+	// Only the owner sees the day.
 	if _, err := w.links.Today(t.Context(), credentials.Owner{AthleteID: w.second(), Generation: w.athleteGrant(w.second()).Generation}); !errors.Is(err, credentials.ErrNotLinked) {
 		t.Errorf("another athlete: %v", err)
 	}

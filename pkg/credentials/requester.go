@@ -101,7 +101,7 @@ var usageFields = []struct {
 	{"Fitbit-Rate-Limit-Remaining", "remaining", figure}, {"Fitbit-Rate-Limit-Limit", "limit", figure},
 }
 
-// What the log takes over from outside.
+// These limit what the log takes over from outside.
 var (
 	figure        = regexp.MustCompile(`^[0-9]{1,9}$`)
 	twoFigures    = regexp.MustCompile(`^[0-9]{1,9}, ?[0-9]{1,9}$`)

@@ -124,7 +124,7 @@ func TestALateRevocationDoesNotEndANewAuthorization(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.mustAnswer(id, second)
-	// What the first one gathered is to be erased all the same.
+	// The data of the first authorization is erased all the same.
 	if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 1 {
 		t.Errorf("announced %d times", n)
 	}

@@ -663,7 +663,7 @@ func TestReconnectedAnywhere(t *testing.T) {
 		points++
 		g := w.grant(id)
 		if !reconnected {
-			// What Strava has just authorized is revoked with the rest.
+			// The tokens that Strava has just issued are revoked with the rest.
 			if g.State != credentials.Erased || w.vault.Holds(w.account(id)) {
 				t.Errorf("refused %s: %+v, tokens held %v", point, g, w.vault.Holds(w.account(id)))
 			}

@@ -79,7 +79,7 @@ func TestStage(t *testing.T) {
 	}
 	b.current(time.Minute)
 
-	// What was made at run time outlives the stacks, and so do authorizations.
+	// Parameters made at run time outlive the stacks, and so do authorizations.
 	before := c.callback(t)
 	c.destroy(t)
 	if left := c.parameters(t); len(left) != 3 { // a pair, and the applications at Strava and Fitbit

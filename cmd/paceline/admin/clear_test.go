@@ -94,7 +94,7 @@ func TestClearRefusesWithoutTheStagesName(t *testing.T) {
 
 func TestClearReportsWhatDoesNotEndAndDeletesNothing(t *testing.T) {
 	stuck := lambdain.RemainsView{Ending: 3, Failing: 2, Erasures: 4}
-	// What fails more often is no progress.
+	// A rising count of failures is no progress.
 	d := clearing(3, lambdain.RemainsView{Ending: 3, Failing: 1, Erasures: 4}, stuck)
 	_, err := d.run(t, "", "stage", "clear", "--stage-name", "dev", "--wait", "5m")
 	if err == nil || !strings.Contains(err.Error(), "0 in force, 3 ending (2 failed and are tried again), 4 erasures pending") || !strings.Contains(err.Error(), "--abandon") {

@@ -38,7 +38,7 @@ func (a *Authorizer) Handle(ctx context.Context, req events.APIGatewayV2CustomAu
 	if key, ok := bearer(req.Headers); ok {
 		kind, candidates = credentials.KeyCredential, []secret.String{key}
 	}
-	// What changes something is done by who is known at this moment.
+	// A change needs the caller's identity as it is at this moment, not from memory.
 	fresh := !strings.HasPrefix(req.RouteKey, http.MethodGet+" ")
 	refusal, receipt := httpapi.NoSession, ""
 	for _, token := range candidates[:min(len(candidates), maxCandidates)] {

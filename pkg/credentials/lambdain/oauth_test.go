@@ -351,7 +351,7 @@ func TestAPlantedNonceIsNotAdopted(t *testing.T) {
 			t.Errorf("%s: %v", planted, res.Cookies)
 		}
 	}
-	// Where the prefix guards cookies, the name without it is nothing.
+	// A stage whose cookies have the prefix ignores the name without it.
 	back := s.consented(0, "")
 	back.Cookies[0] = strings.TrimPrefix(back.Cookies[0], "__Host-")
 	if res := s.send(back); res.Headers["Location"] != "/?error=state" {
