@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/node_modules/node/bin:$(CURDIR)/node_modules/.bin:$(PAT
 export CHROMIUM_PATH ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 CDK := cdk --app dist/infra --no-notices -c stage=$(STAGE)
 
-GO_FOLDERS := cmd functions infra pkg test
+GO_FOLDERS := cmd functions infra pkg standin test
 # These need servers or Python of their own, so go.mod keeps them out of ./...
 SERVER_TESTS := ./test/aws ./test/e2e ./test/stravalib
 

@@ -1,4 +1,4 @@
-// Command fitbit-standin serves the stand-in for Fitbit of test/fitbit.
+// Command fitbit-standin serves the stand-in for Fitbit of standin/fitbit.
 //
 //	fitbit-standin --addr localhost:9091
 //

@@ -16,7 +16,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/paceline/paceline/test/fitbit"
+	"github.com/paceline/paceline/standin/fitbit"
 )
 
 func main() {

@@ -1,4 +1,4 @@
-// Command strava-standin serves the stand-in for Strava of test/strava, or
+// Command strava-standin serves the stand-in for Strava of standin/strava, or
 // makes something happen in one that is running.
 //
 //	strava-standin --addr localhost:9090 [--history FILE | --seed N --athletes N]

@@ -18,7 +18,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/paceline/paceline/test/strava"
+	"github.com/paceline/paceline/standin/strava"
 )
 
 func main() {

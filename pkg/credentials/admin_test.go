@@ -17,10 +17,10 @@ import (
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
-	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
-	"github.com/paceline/paceline/test/strava"
+	"github.com/paceline/paceline/pkg/kit/startup"
+	"github.com/paceline/paceline/standin/strava"
 )
 
 // office is the admin's boundary over memory, the Strava stand-in, and a
@@ -49,8 +49,8 @@ func newOffice(t *testing.T) *office {
 	})}
 	slept := 0
 	o.Admin = &credentials.Admin{
-		Ledger:   credentials.Ledger{Grants: o.store, Publisher: o.bus, Minter: event.Minter{Now: time.Now, NewID: boot.NewSecret}},
-		Erasures: o.store, Vault: o.vault, Parameters: o.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"), NewSecret: boot.NewSecret,
+		Ledger:   credentials.Ledger{Grants: o.store, Publisher: o.bus, Minter: event.Minter{Now: time.Now, NewID: startup.NewSecret}},
+		Erasures: o.store, Vault: o.vault, Parameters: o.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"), NewSecret: startup.NewSecret,
 		CallbackURL: "http://paceline.test/webhooks/strava", Capacity: 10, Providers: []string{"strava", "fitbit"},
 		Sleep: func(ctx context.Context, _ time.Duration) error {
 			if slept++; slept > 3 {

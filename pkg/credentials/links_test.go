@@ -12,8 +12,8 @@ import (
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
-	"github.com/paceline/paceline/test/fitbit"
-	"github.com/paceline/paceline/test/strava"
+	"github.com/paceline/paceline/standin/fitbit"
+	"github.com/paceline/paceline/standin/strava"
 )
 
 // second is another athlete, connected at Strava, in a world of linked accounts.

@@ -15,10 +15,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/credentialstest"
-	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
-	"github.com/paceline/paceline/test/strava"
+	"github.com/paceline/paceline/pkg/kit/startup"
+	"github.com/paceline/paceline/standin/strava"
 )
 
 const day = 24 * time.Hour
@@ -41,8 +41,8 @@ var ann = credentials.Session{AthleteID: 7, Generation: 100}
 func newGate(t *testing.T) *gate {
 	g := &gate{t: t, clock: strava.NewManualClock(time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC)), grants: credentialstest.NewStore()}
 	g.store = credentialstest.NewCredentials(g.grants)
-	g.sessions = &credentials.Sessions{Store: g.store, NewSecret: boot.NewSecret, Now: g.clock.Now}
-	g.keys = &credentials.Keys{Store: g.store, NewSecret: boot.NewSecret, Now: g.clock.Now}
+	g.sessions = &credentials.Sessions{Store: g.store, NewSecret: startup.NewSecret, Now: g.clock.Now}
+	g.keys = &credentials.Keys{Store: g.store, NewSecret: startup.NewSecret, Now: g.clock.Now}
 	g.callers = g.process()
 	g.grant(func(one *credentials.Grant) { one.State, one.Generation, one.Since = credentials.Active, 100, 100 })
 	return g
@@ -376,7 +376,7 @@ func TestSinceOfTheWholeProtocol(t *testing.T) {
 	laptop := signIn()
 	w.clock.Advance(time.Hour)
 	phone := signIn()
-	keys := &credentials.Keys{Store: w.credentials, NewSecret: boot.NewSecret, Now: w.clock.Now}
+	keys := &credentials.Keys{Store: w.credentials, NewSecret: startup.NewSecret, Now: w.clock.Now}
 	if _, _, err := keys.Create(t.Context(), credentials.Session{AthleteID: id, Generation: w.grant(id).Generation}, "watch", time.Time{}); err != nil {
 		t.Fatal(err)
 	}
@@ -482,7 +482,7 @@ func TestSessionsEndThoughStravaIsDown(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
-	keys := &credentials.Keys{Store: w.credentials, NewSecret: boot.NewSecret, Now: w.clock.Now}
+	keys := &credentials.Keys{Store: w.credentials, NewSecret: startup.NewSecret, Now: w.clock.Now}
 	_, token, err := keys.Create(t.Context(), credentials.Session{AthleteID: id, Generation: generation}, "watch", time.Time{})
 	if err != nil {
 		t.Fatal(err)

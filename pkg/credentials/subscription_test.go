@@ -11,8 +11,8 @@ import (
 	"github.com/paceline/paceline/pkg/credentials"
 	vendor "github.com/paceline/paceline/pkg/credentials/strava"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
-	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/secret"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 // lockedVault cannot be read.
@@ -24,7 +24,7 @@ func (lockedVault) App(context.Context, string) (credentials.App, error) {
 
 func TestCheckSaysWhetherWebhooksCanArrive(t *testing.T) {
 	o := newOffice(t)
-	check := &credentials.SubscriptionCheck{Vault: o.vault, Push: o.Push, NewSecret: boot.NewSecret, CallbackURL: o.CallbackURL}
+	check := &credentials.SubscriptionCheck{Vault: o.vault, Push: o.Push, NewSecret: startup.NewSecret, CallbackURL: o.CallbackURL}
 	look := func(askStrava bool) credentialsv1.CheckSubscriptionResponse {
 		t.Helper()
 		res, err := check.Check(t.Context(), askStrava)
@@ -117,7 +117,7 @@ func TestAnAnswerThatIsNoListSaysNothingOfTheSubscription(t *testing.T) {
 			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer))}, nil
 		})}
 		check := &credentials.SubscriptionCheck{
-			Vault: o.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"), NewSecret: boot.NewSecret, CallbackURL: o.CallbackURL,
+			Vault: o.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"), NewSecret: startup.NewSecret, CallbackURL: o.CallbackURL,
 		}
 		res, err := check.Check(t.Context(), true)
 		if err != nil || res.Subscription != want {

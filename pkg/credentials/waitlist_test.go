@@ -11,10 +11,10 @@ import (
 
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/credentialstest"
-	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
-	"github.com/paceline/paceline/test/strava"
+	"github.com/paceline/paceline/pkg/kit/startup"
+	"github.com/paceline/paceline/standin/strava"
 )
 
 // waitlist is the waiting list of an application that is full.
@@ -29,7 +29,7 @@ func newWaitlist(t *testing.T) *waitlist {
 	clock := strava.NewManualClock(time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC))
 	store, room := credentialstest.NewStore(), &credentialstest.WaitlistStore{}
 	return &waitlist{&credentials.Waitlist{
-		Store: room, Forms: store, Capacity: &credentials.Capacity{Census: store, Now: clock.Now}, NewSecret: boot.NewSecret, Now: clock.Now,
+		Store: room, Forms: store, Capacity: &credentials.Capacity{Census: store, Now: clock.Now}, NewSecret: startup.NewSecret, Now: clock.Now,
 	}, t, clock, room}
 }
 

@@ -25,8 +25,8 @@ import (
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
-	"github.com/paceline/paceline/test/fitbit"
-	"github.com/paceline/paceline/test/strava"
+	"github.com/paceline/paceline/standin/fitbit"
+	"github.com/paceline/paceline/standin/strava"
 )
 
 // world is the credentials boundary over memory and the Strava stand-in, with

@@ -10,7 +10,7 @@ import (
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	vendor "github.com/paceline/paceline/pkg/gathering/strava"
-	"github.com/paceline/paceline/test/strava"
+	"github.com/paceline/paceline/standin/strava"
 )
 
 // Where a call may fail.

@@ -14,7 +14,7 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/quota"
-	"github.com/paceline/paceline/test/strava"
+	"github.com/paceline/paceline/standin/strava"
 )
 
 // current returns a world in which one athlete's history of n activities is

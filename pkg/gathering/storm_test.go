@@ -8,7 +8,7 @@ import (
 
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/kit/fault"
-	"github.com/paceline/paceline/test/strava"
+	"github.com/paceline/paceline/standin/strava"
 )
 
 // storm lets athletes record, rename and delete at random, and returns Strava's

@@ -25,7 +25,7 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota/quotatest"
 	vendor "github.com/paceline/paceline/pkg/gathering/strava"
 	"github.com/paceline/paceline/pkg/kit/secret"
-	"github.com/paceline/paceline/test/strava"
+	"github.com/paceline/paceline/standin/strava"
 )
 
 // world is the gathering boundary over memory and the Strava stand-in, with a

@@ -12,13 +12,13 @@ import (
 
 const sdkV2 = "github.com/aws/aws-sdk-go-v2/"
 
-// TestEveryAWSClientHasLimits: only pkg/kit/boot loads an AWS configuration, for
+// TestEveryAWSClientHasLimits: only pkg/kit/startup loads an AWS configuration, for
 // it sets the limits of every call, and clients are made of nothing else.
 func TestEveryAWSClientHasLimits(t *testing.T) {
 	clients := 0
 	for _, p := range list(t) {
 		top, _, _ := strings.Cut(p.ImportPath, "/")
-		if top != "pkg" && top != "functions" && top != "cmd" || p.ImportPath == "pkg/kit/boot" {
+		if top != "pkg" && top != "functions" && top != "cmd" || p.ImportPath == "pkg/kit/startup" {
 			continue
 		}
 		for _, name := range p.GoFiles {

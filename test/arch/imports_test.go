@@ -64,15 +64,15 @@ var rules = []rule{
 		only: `^$`,
 	},
 	{
-		name: "a domain knows the standard library, events, faults and secrets",
+		name: "a domain knows the standard library, events, faults, secrets and retention",
 		who:  regexp.MustCompile(`^pkg/(` + boundaries + `)(/quota)?$`),
-		only: `^pkg/(event|event/\w+|kit/fault|kit/secret|$1/quota)$`,
+		only: `^pkg/(event|event/\w+|kit/fault|kit/retention|kit/secret|$1/quota)$`,
 	},
 	{
 		name: "adapters and functions know their own boundary, events, the kit and AWS",
 		who:  regexp.MustCompile(`^(?:pkg|functions)/(` + boundaries + `)/`),
 		but:  regexp.MustCompile(`test$`),
-		only: `^(pkg/$1(/\w+)?|pkg/event(/\w+)?|pkg/kit/\w+|` + sdk + `)$`,
+		only: `^(pkg/$1(/\w+)?|pkg/event(/\w+)?|pkg/kit/\w+|pkg/api|` + sdk + `)$`,
 	},
 	{
 		name: "what a boundary is tested with knows no adapter",
@@ -88,6 +88,16 @@ var rules = []rule{
 		name: "the kit knows events and AWS, and no boundary",
 		who:  regexp.MustCompile(`^pkg/kit/`),
 		only: `^(pkg/event|pkg/kit/\w+|` + sdk + `)$`,
+	},
+	{
+		name: "the HTTP API's package knows the kit and no boundary",
+		who:  regexp.MustCompile(`^pkg/api$`),
+		only: `^(pkg/event(/\w+)?|pkg/kit/\w+|` + sdk + `)$`,
+	},
+	{
+		name:  "a stand-in knows nothing of the product",
+		who:   regexp.MustCompile(`^standin/`),
+		never: `^(pkg|functions|infra|cmd)(/|$)`,
 	},
 	{
 		name: "infra knows the CDK and what functions share with it",
@@ -128,10 +138,10 @@ func TestRulesNotice(t *testing.T) {
 			{ImportPath: "pkg/athlete/settings", Imports: []string{"pkg/kit/env"}},
 			{ImportPath: "pkg/site", Imports: []string{"pkg/kit/env"}},
 		},
-		"a domain knows the standard library, events, faults and secrets": {
+		"a domain knows the standard library, events, faults, secrets and retention": {
 			{ImportPath: "pkg/athlete", Imports: []string{"github.com/aws/aws-sdk-go-v2/service/dynamodb"}},
 			{ImportPath: "pkg/athlete", Imports: []string{"pkg/athlete/ddb"}},
-			{ImportPath: "pkg/athlete", Imports: []string{"pkg/kit/ebus"}},
+			{ImportPath: "pkg/athlete", Imports: []string{"pkg/kit/eventbus"}},
 		},
 		"adapters and functions know their own boundary, events, the kit and AWS": {
 			{ImportPath: "pkg/athlete/ddb", Imports: []string{"github.com/jackc/pgx/v5"}},
@@ -147,7 +157,13 @@ func TestRulesNotice(t *testing.T) {
 			{ImportPath: "functions/activity/serve-api", Deps: []string{"pkg/kit/x", "pkg/gathering/sqs"}},
 		},
 		"the kit knows events and AWS, and no boundary": {
-			{ImportPath: "pkg/kit/ebus", Imports: []string{"pkg/credentials"}},
+			{ImportPath: "pkg/kit/eventbus", Imports: []string{"pkg/credentials"}},
+		},
+		"the HTTP API's package knows the kit and no boundary": {
+			{ImportPath: "pkg/api", Imports: []string{"pkg/athlete"}},
+		},
+		"a stand-in knows nothing of the product": {
+			{ImportPath: "standin/strava", Deps: []string{"pkg/gathering"}},
 		},
 		"infra knows the CDK and what functions share with it": {
 			{ImportPath: "infra/stack", Imports: []string{"pkg/credentials"}},

@@ -23,11 +23,11 @@ import (
 	"github.com/paceline/paceline/pkg/credentials/ssm"
 	"github.com/paceline/paceline/pkg/credentials/wiring"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
-	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
+	"github.com/paceline/paceline/pkg/kit/startup"
+	"github.com/paceline/paceline/standin/strava"
 	"github.com/paceline/paceline/test/awsfault"
-	"github.com/paceline/paceline/test/strava"
 )
 
 // boundary is the credentials boundary as its functions build it, over the real
@@ -107,7 +107,7 @@ func mustBoundary(t *testing.T, athletes int) *boundary {
 	metrics, log := &credentialstest.Metrics{}, slog.New(slog.DiscardHandler)
 	table := wiring.Table(cfg, s.GrantsTable)
 	b.reconciler = wiring.Reconciler(cfg, s, table, metrics, log)
-	minter := boot.Minter()
+	minter := startup.Minter()
 	minter.Now = b.Now
 	connect, revocation := b.reconciler.Connect, b.reconciler.Revocation
 	for _, store := range []*credentials.TokenStore{
@@ -116,7 +116,7 @@ func mustBoundary(t *testing.T, athletes int) *boundary {
 		store.Minter = minter
 	}
 	revocation.Receipts.Minter, connect.Capacity.Now = minter, b.Now
-	connect.States, connect.NewSecret, connect.RedirectURI = table, boot.NewSecret, "http://localhost:8080/oauth/callback"
+	connect.States, connect.NewSecret, connect.RedirectURI = table, startup.NewSecret, "http://localhost:8080/oauth/callback"
 	b.connect = connect
 	b.requester = &credentials.Requester{Tokens: revocation.Tokens, API: revocation.API, Log: log}
 	return b

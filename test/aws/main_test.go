@@ -19,7 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/paceline/paceline/pkg/kit/boot"
+	"github.com/paceline/paceline/pkg/kit/startup"
 	"github.com/paceline/paceline/test/awsfault"
 )
 
@@ -166,7 +166,7 @@ func tail(path string) string {
 // mustConfig loads the AWS configuration as the functions do.
 func mustConfig(t *testing.T) aws.Config {
 	t.Helper()
-	cfg, err := boot.AWS(t.Context())
+	cfg, err := startup.AWS(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
-	"github.com/paceline/paceline/pkg/kit/boot"
+	"github.com/paceline/paceline/pkg/kit/startup"
 	"github.com/paceline/paceline/test/awsfault"
 )
 
@@ -230,7 +230,7 @@ func TestTheSDKReportsTheFault(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
-	cfg, err := boot.AWS(t.Context())
+	cfg, err := startup.AWS(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

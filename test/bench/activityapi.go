@@ -20,10 +20,10 @@ import (
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/activity/activitytest"
 	"github.com/paceline/paceline/pkg/activity/ddb"
-	"github.com/paceline/paceline/pkg/activity/lambdain"
+	"github.com/paceline/paceline/pkg/activity/handler"
+	"github.com/paceline/paceline/pkg/api"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
-	"github.com/paceline/paceline/pkg/kit/boot"
-	"github.com/paceline/paceline/pkg/kit/httpapi"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 // historySize is how many activities the athlete of the API's benchmarks has.
@@ -38,7 +38,7 @@ func activityAPI(ctx context.Context, r *report) error {
 	table := newActivitiesTable()
 	defer table.Close()
 	memory := activitytest.NewStore()
-	config, err := boot.AWS(ctx)
+	config, err := startup.AWS(ctx)
 	if err != nil {
 		return err
 	}
@@ -64,8 +64,8 @@ func activityAPI(ctx context.Context, r *report) error {
 		}
 	}
 
-	handler := func(store activity.ReadStore) func(context.Context, httpapi.Request) (httpapi.Response, error) {
-		return httpapi.Mux(slog.New(slog.DiscardHandler), lambdain.APIRoutes(&activity.Reader{Store: store, Now: time.Now}))
+	handler := func(store activity.ReadStore) func(context.Context, api.Request) (api.Response, error) {
+		return api.Mux(slog.New(slog.DiscardHandler), handler.APIRoutes(&activity.Reader{Store: store, Now: time.Now}))
 	}
 	for _, call := range []struct {
 		name  string
@@ -74,7 +74,7 @@ func activityAPI(ctx context.Context, r *report) error {
 		{"GET /v1/me/activities?limit=200", `{"routeKey":"GET /v1/me/activities","queryStringParameters":{"limit":"200"}}`},
 		{"GET /v1/me/stats?by=month", `{"routeKey":"GET /v1/me/stats","queryStringParameters":{"by":"month"}}`},
 	} {
-		var req httpapi.Request
+		var req api.Request
 		if err := json.Unmarshal([]byte(call.event), &req); err != nil {
 			return err
 		}

@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/activity/activitytest"
-	activityin "github.com/paceline/paceline/pkg/activity/lambdain"
+	activityin "github.com/paceline/paceline/pkg/activity/handler"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
@@ -26,10 +26,10 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota"
 	"github.com/paceline/paceline/pkg/gathering/quota/quotatest"
 	vendor "github.com/paceline/paceline/pkg/gathering/strava"
-	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/consume"
-	"github.com/paceline/paceline/pkg/kit/ebus"
-	"github.com/paceline/paceline/test/strava"
+	"github.com/paceline/paceline/pkg/kit/eventbus"
+	"github.com/paceline/paceline/pkg/kit/startup"
+	"github.com/paceline/paceline/standin/strava"
 )
 
 // gatheredPages is how many full pages the gathered history has.
@@ -123,7 +123,7 @@ type oneAthlete struct {
 var by = activity.Authorization{AthleteID: 1, Generation: 1}
 
 func newGathering(ctx context.Context, pages []string) (*oneAthlete, error) {
-	log, minter := slog.New(slog.DiscardHandler), boot.Minter()
+	log, minter := slog.New(slog.DiscardHandler), startup.Minter()
 	plane := activitytest.NewStore()
 	recorder := &activity.Recorder{Store: plane, Publisher: &eventtest.Bus{}, Minter: minter}
 	now := event.Meta{OccurredAt: minter.Now()}
@@ -144,7 +144,7 @@ func newGathering(ctx context.Context, pages []string) (*oneAthlete, error) {
 		Athletes: store, Inboxes: store, Jobs: store, Webhooks: store,
 		Quota:     &quota.Engine{Budgets: &quotatest.Budgets{}, Now: time.Now},
 		Strava:    vendor.New(answerFrom(pages), time.Now),
-		Publisher: ebus.New(bus{consume.Handler(log, activityin.EventRoutes(recorder)...)}, "bench"),
+		Publisher: eventbus.New(bus{consume.Handler(log, activityin.EventRoutes(recorder)...)}, "bench"),
 		Minter:    minter, Metrics: &gatheringtest.Metrics{}, Log: log,
 	}}, nil
 }
@@ -201,7 +201,7 @@ type bus struct {
 	handle func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
 }
 
-// PutEvents implements [ebus.API].
+// PutEvents implements [eventbus.API].
 func (b bus) PutEvents(ctx context.Context, in *eventbridge.PutEventsInput, _ ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
 	for _, e := range in.Entries {
 		if *e.DetailType == gatheringv1.AthleteGatheredType {

@@ -16,17 +16,17 @@ import (
 	awscredentials "github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/paceline/paceline/pkg/api"
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/ddb"
 	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
-	"github.com/paceline/paceline/pkg/gathering/lambdain"
+	"github.com/paceline/paceline/pkg/gathering/handler"
 	"github.com/paceline/paceline/pkg/gathering/settings"
 	"github.com/paceline/paceline/pkg/gathering/sqs"
-	"github.com/paceline/paceline/pkg/kit/boot"
-	"github.com/paceline/paceline/pkg/kit/httpapi"
-	"github.com/paceline/paceline/pkg/kit/obs"
+	"github.com/paceline/paceline/pkg/kit/emf"
 	"github.com/paceline/paceline/pkg/kit/secret"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 const (
@@ -56,16 +56,16 @@ type receiverStore interface {
 func receiverOverhead(ctx context.Context, r *report) error {
 	loopback := newCloud()
 	defer loopback.Close()
-	config, err := boot.AWS(ctx)
+	config, err := startup.AWS(ctx)
 	if err != nil {
 		return err
 	}
 	config.BaseEndpoint, config.Region = aws.String(loopback.URL), "us-east-1"
 	config.Credentials = awscredentials.NewStaticCredentialsProvider("bench", "bench", "")
 
-	empty := lambda.NewHandler(httpapi.Mux(slog.New(slog.DiscardHandler), map[string]httpapi.Handler{
-		webhookRoute: func(context.Context, httpapi.Request) (httpapi.Response, error) {
-			return httpapi.JSON(http.StatusOK, struct{}{}), nil
+	empty := lambda.NewHandler(api.Mux(slog.New(slog.DiscardHandler), map[string]api.Handler{
+		webhookRoute: func(context.Context, api.Request) (api.Response, error) {
+			return api.JSON(http.StatusOK, struct{}{}), nil
 		},
 	}))
 	woken := &gatheringtest.Waker{}
@@ -140,10 +140,10 @@ func newReceiver(ctx context.Context, store receiverStore, wakeups gathering.Wak
 		}
 	}
 	log := slog.New(slog.DiscardHandler)
-	metrics := obs.NewMetrics(io.Discard, time.Now, settings.MetricNamespace, "bench", "receive-webhook")
-	return lambda.NewHandler(obs.Flushing(metrics, httpapi.Mux(log, lambdain.WebhookRoutes(&gathering.WebhookReceiver{
+	metrics := emf.New(io.Discard, time.Now, settings.MetricNamespace, "bench", "receive-webhook")
+	return lambda.NewHandler(emf.Flushing(metrics, api.Mux(log, handler.WebhookRoutes(&gathering.WebhookReceiver{
 		Webhooks: store, Inboxes: store, Waker: wakeups, Publisher: &eventtest.Bus{},
-		Minter: boot.Minter(), Metrics: metrics, Log: log,
+		Minter: startup.Minter(), Metrics: metrics, Log: log,
 	})))), nil
 }
 
@@ -157,7 +157,7 @@ func eventPayload(n int) ([]byte, error) {
 		return nil, err
 	}
 	path := "/webhooks/strava/" + webhookKey
-	return json.Marshal(httpapi.Request{
+	return json.Marshal(api.Request{
 		Version: "2.0", RouteKey: webhookRoute, RawPath: path, PathParameters: map[string]string{"key": webhookKey},
 		Headers: map[string]string{
 			"accept": "*/*", "accept-encoding": "gzip, deflate", "content-length": fmt.Sprint(len(body)), "content-type": "application/json",

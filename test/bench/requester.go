@@ -24,10 +24,10 @@ import (
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	vendor "github.com/paceline/paceline/pkg/credentials/strava"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
-	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/httpcall"
 	"github.com/paceline/paceline/pkg/kit/secret"
-	"github.com/paceline/paceline/test/strava"
+	"github.com/paceline/paceline/pkg/kit/startup"
+	"github.com/paceline/paceline/standin/strava"
 )
 
 // activitiesPerPage is the most that Strava gives at once.
@@ -67,7 +67,7 @@ func requesterOverhead(ctx context.Context, r *report) error {
 			return err
 		}
 	}
-	config, err := boot.AWS(ctx)
+	config, err := startup.AWS(ctx)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func requesterOverhead(ctx context.Context, r *report) error {
 		// What only a refresh would need is missing.
 		requester := &credentials.Requester{
 			Tokens: &credentials.Tokens{
-				TokenStore: credentials.TokenStore{Ledger: credentials.Ledger{Grants: store.grants, Minter: boot.Minter()}, Vault: vault, Sleep: boot.Sleep},
+				TokenStore: credentials.TokenStore{Ledger: credentials.Ledger{Grants: store.grants, Minter: startup.Minter()}, Vault: vault, Sleep: startup.Sleep},
 				OAuth:      oauth,
 			},
 			API: vendor.NewAPI(client, api),

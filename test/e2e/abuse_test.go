@@ -18,8 +18,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/paceline/paceline/pkg/kit/httpapi"
-	"github.com/paceline/paceline/test/api"
+	"github.com/paceline/paceline/pkg/api"
+	"github.com/paceline/paceline/test/openapi"
 )
 
 // session is the cookie of the browser's session.
@@ -42,7 +42,7 @@ func (b *browser) session() string {
 // they must not see.
 type trial struct {
 	cloud    *cloud
-	document *api.Document
+	document *openapi.Document
 	client   *http.Client
 	// theirs is what tells of the victim.
 	theirs *regexp.Regexp
@@ -52,7 +52,7 @@ type trial struct {
 
 // makes is the request by which a client makes the call. The bytes that no
 // header can have are left out.
-func (x *trial) makes(ctx context.Context, c api.Call) (*http.Request, error) {
+func (x *trial) makes(ctx context.Context, c openapi.Call) (*http.Request, error) {
 	method, path, _ := strings.Cut(c.Route, " ")
 	for name, value := range c.Path {
 		path = strings.ReplaceAll(path, "{"+name+"}", url.PathEscape(value))
@@ -97,7 +97,7 @@ func (x *trial) makes(ctx context.Context, c api.Call) (*http.Request, error) {
 
 // elsewhere tells whether the call's path is not one of the operation's: a
 // value that is empty or has parts of its own leads to another path, or to none.
-func elsewhere(c api.Call) bool {
+func elsewhere(c openapi.Call) bool {
 	for _, value := range c.Path {
 		if value == "" || value == "." || value == ".." || strings.Contains(value, "/") {
 			return true
@@ -108,7 +108,7 @@ func elsewhere(c api.Call) bool {
 
 // try makes a call. The error tells what is wrong with the answer: it is not as
 // described, tells of another, or is a 5xx.
-func (x *trial) try(ctx context.Context, c api.Call) (int, error) {
+func (x *trial) try(ctx context.Context, c openapi.Call) (int, error) {
 	req, err := x.makes(ctx, c)
 	if err != nil {
 		return 0, err
@@ -143,8 +143,8 @@ func (x *trial) try(ctx context.Context, c api.Call) (int, error) {
 		x.described.Lock()
 		defer x.described.Unlock()
 		errs = append(errs, x.document.Check(
-			httpapi.Request{RouteKey: c.Route, QueryStringParameters: c.Query},
-			httpapi.Response{StatusCode: res.StatusCode, Headers: headers, Body: string(body)},
+			api.Request{RouteKey: c.Route, QueryStringParameters: c.Query},
+			api.Response{StatusCode: res.StatusCode, Headers: headers, Body: string(body)},
 		))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -174,7 +174,7 @@ func (c *cloud) trial(t *testing.T, victim *browser, athlete int64) (x *trial, t
 		t.Fatalf("the athlete's first page is %+v", page)
 	}
 	return &trial{
-		cloud: c, document: api.MustLoad(t), theirs: regexp.MustCompile(strings.Join(marks, "|")),
+		cloud: c, document: openapi.MustLoad(t), theirs: regexp.MustCompile(strings.Join(marks, "|")),
 		client: &http.Client{Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, theirs
 }
@@ -233,7 +233,7 @@ func impostors(t *testing.T, c *cloud, victim, other *browser, over string, athl
 			if route == siteDocument || slices.Contains(ends, route) && (i.lives || i.cookie == right) {
 				continue
 			}
-			call := api.Call{Route: route, Path: map[string]string{}, Query: map[string]string{}, Cookie: i.cookie, Key: i.key, Headers: map[string]string{
+			call := openapi.Call{Route: route, Path: map[string]string{}, Query: map[string]string{}, Cookie: i.cookie, Key: i.key, Headers: map[string]string{
 				"athlete_id": fmt.Sprint(athlete), "Origin": c.outputs.App,
 			}}
 			for _, p := range o.Parameters {
@@ -276,13 +276,13 @@ func fuzzed(t *testing.T, c *cloud, victim, caller *browser, over string, athlet
 		"after": {"0", "1767225600", "-86400"}, "before": {"1767225600", "1795176000", "0"}, "contact": {"a@example.org", "b@example.org"},
 		"q": {"ride", "RIDE", "7"}, "fields": {"id", "id,name", "firstname", "distance,id"}, "sport_type": {"Run", "Ride"}, "If-None-Match": {"*", `"x"`},
 	})
-	f := &api.Fuzzer{
+	f := &openapi.Fuzzer{
 		Rand: rand.New(rand.NewPCG(1, 2)), Document: x.document, Good: good, Session: "paceline_session", Live: caller.session(), Over: over,
 		Key: caller.newKey("fuzz").Secret, DeadKey: "pck_1_x", Form: func() string { return "paceline_waitlist=x" }, // There is a place.
 		SiteURL: c.outputs.App, Victim: athlete,
 		Routes: slices.DeleteFunc(slices.Sorted(maps.Keys(x.document.Operations)), func(route string) bool { return route == siteDocument }),
 	}
-	calls := make(chan api.Call)
+	calls := make(chan openapi.Call)
 	var (
 		wg       sync.WaitGroup
 		mu       sync.Mutex

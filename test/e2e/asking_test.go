@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/paceline/paceline/test/strava"
+	"github.com/paceline/paceline/standin/strava"
 )
 
 // refresh has the athlete ask for what is new, while no webhook comes.

@@ -24,20 +24,20 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	"github.com/paceline/paceline/pkg/kit/boot"
-	"github.com/paceline/paceline/test/strava"
+	"github.com/paceline/paceline/pkg/kit/startup"
+	"github.com/paceline/paceline/standin/strava"
 )
 
 func (c *cloud) aws(t *testing.T) aws.Config {
 	t.Helper()
-	cfg, err := boot.AWS(context.Background(),
+	cfg, err := startup.AWS(context.Background(),
 		config.WithBaseEndpoint(c.outputs.AWS), config.WithRegion("us-east-1"),
 		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("PACELINELOCAL", "paceline", "")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Some calls invoke functions, and the emulator is slow when many come at once.
-	return boot.WithLimits(cfg, boot.Limits{Dial: time.Minute, Attempt: time.Minute, Attempts: 3, Call: time.Minute})
+	return startup.WithLimits(cfg, startup.Limits{Dial: time.Minute, Attempt: time.Minute, Attempts: 3, Call: time.Minute})
 }
 
 // tombstone are the attributes of which nothing but the memory of an ended

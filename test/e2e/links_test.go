@@ -13,7 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
-	"github.com/paceline/paceline/test/fitbit"
+	"github.com/paceline/paceline/standin/fitbit"
 )
 
 // fitbitUser is whom athletes link here.

@@ -18,7 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
-	"github.com/paceline/paceline/test/strava"
+	"github.com/paceline/paceline/standin/strava"
 )
 
 // prober runs the deployed probe at once, rather than waiting for its schedule.

@@ -1,4 +1,4 @@
-// Package stravalib tests the stand-in for Strava (test/strava) with a client
+// Package stravalib tests the stand-in for Strava (standin/strava) with a client
 // that others wrote for the real Strava: stravalib, from the Python Package
 // Index, pinned in requirements.txt. client.py connects an athlete, reads,
 // refreshes, is refused, subscribes and leaves.

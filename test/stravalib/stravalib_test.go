@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/paceline/paceline/test/strava"
+	"github.com/paceline/paceline/standin/strava"
 )
 
 // python has stravalib.

@@ -13,11 +13,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/paceline/paceline/pkg/credentials/lambdain"
+	"github.com/paceline/paceline/pkg/credentials/handler"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
-	gathering "github.com/paceline/paceline/pkg/gathering/lambdain"
+	gathering "github.com/paceline/paceline/pkg/gathering/handler"
 	"github.com/paceline/paceline/pkg/gathering/quota"
-	"github.com/paceline/paceline/pkg/kit/boot"
+	"github.com/paceline/paceline/pkg/kit/startup"
 	"github.com/spf13/cobra"
 )
 
@@ -27,7 +27,7 @@ func Command() *cobra.Command {
 	var t target
 	root := newCommand(&adminCLI{
 		invoke: t.invoke, gathering: t.gathering, reconcile: t.reconcile,
-		stage: func() string { return t.stage }, now: time.Now, sleep: boot.Sleep,
+		stage: func() string { return t.stage }, now: time.Now, sleep: startup.Sleep,
 	})
 	root.PersistentFlags().StringVar(&t.stage, "stage", "local", "stage to administer")
 	root.PersistentFlags().StringVar(&t.dir, "dir", ".local", "for the stage local: folder of the local cloud")
@@ -36,7 +36,7 @@ func Command() *cobra.Command {
 
 // adminCLI is the command line of one admin function.
 type adminCLI struct {
-	invoke func(context.Context, lambdain.AdminRequest) (lambdain.AdminResponse, error)
+	invoke func(context.Context, handler.AdminRequest) (handler.AdminResponse, error)
 	// gathering asks how gathering stands; nil when there is nothing to tell.
 	gathering func(context.Context) (*gathering.StatusView, error)
 	// reconcile has the pending tasks of grants done now.
@@ -58,8 +58,8 @@ func newCommand(a *adminCLI) *cobra.Command {
 		group("app", "The application at Strava or another provider", a.setApp()),
 		group("subscription", "The push subscription",
 			a.ensureSubscription(),
-			a.subscription("show", "Show the push subscription", lambdain.ActionShowSubscription),
-			a.subscription("delete", "Delete the push subscription", lambdain.ActionDeleteSubscription)),
+			a.subscription("show", "Show the push subscription", handler.ActionShowSubscription),
+			a.subscription("delete", "Delete the push subscription", handler.ActionDeleteSubscription)),
 		a.athletes(),
 		group("athlete", "One athlete", a.revokeAthlete()),
 		a.waitlist(),
@@ -93,8 +93,8 @@ func (a *adminCLI) setApp() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			res, err := a.invoke(cmd.Context(), lambdain.AdminRequest{
-				Action: lambdain.ActionSetApp, Provider: provider, ClientID: clientID, ClientSecret: clientSecret, VerifyToken: verifyToken,
+			res, err := a.invoke(cmd.Context(), handler.AdminRequest{
+				Action: handler.ActionSetApp, Provider: provider, ClientID: clientID, ClientSecret: clientSecret, VerifyToken: verifyToken,
 			})
 			if err == nil && res.Replaced {
 				cmd.PrintErrln("The registration could not be read any more and was replaced. The callback URL is\n" +
@@ -140,7 +140,7 @@ func (a *adminCLI) ensureSubscription() *cobra.Command {
 			"If it points to another host, which may be another stage's, nothing is changed and the\n" +
 			"error names the host; --replace takes the subscription over.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.printSubscription(cmd, lambdain.AdminRequest{Action: lambdain.ActionEnsureSubscription, Replace: replace})
+			return a.printSubscription(cmd, handler.AdminRequest{Action: handler.ActionEnsureSubscription, Replace: replace})
 		},
 	}
 	cmd.Flags().BoolVar(&replace, "replace", false, "take over a subscription that points to another host")
@@ -149,13 +149,13 @@ func (a *adminCLI) ensureSubscription() *cobra.Command {
 
 func (a *adminCLI) subscription(name, short, action string) *cobra.Command {
 	return &cobra.Command{Use: name, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		return a.printSubscription(cmd, lambdain.AdminRequest{Action: action})
+		return a.printSubscription(cmd, handler.AdminRequest{Action: action})
 	}}
 }
 
 // printSubscription carries out an action and prints the subscription it
 // answers with, if it does.
-func (a *adminCLI) printSubscription(cmd *cobra.Command, req lambdain.AdminRequest) error {
+func (a *adminCLI) printSubscription(cmd *cobra.Command, req handler.AdminRequest) error {
 	res, err := a.invoke(cmd.Context(), req)
 	if err != nil || res.Subscription == nil {
 		return err
@@ -179,7 +179,7 @@ func (a *adminCLI) athletes() *cobra.Command {
 			if idle != "" {
 				return a.idleAthletes(cmd, provider, idle)
 			}
-			res, err := a.invoke(cmd.Context(), lambdain.AdminRequest{Action: lambdain.ActionAthletes, Provider: provider, Cursor: cursor, Limit: limit})
+			res, err := a.invoke(cmd.Context(), handler.AdminRequest{Action: handler.ActionAthletes, Provider: provider, Cursor: cursor, Limit: limit})
 			if err != nil {
 				return err
 			}
@@ -208,8 +208,8 @@ func (a *adminCLI) idleAthletes(cmd *cobra.Command, provider, idle string) error
 	if err != nil || days == 0 {
 		return fmt.Errorf("--idle is a number of days such as 90d, not %q", idle)
 	}
-	all := []lambdain.AthleteView{}
-	for req := (lambdain.AdminRequest{Action: lambdain.ActionAthletes, Provider: provider, Limit: 200, IdleDays: int(days)}); ; {
+	all := []handler.AthleteView{}
+	for req := (handler.AdminRequest{Action: handler.ActionAthletes, Provider: provider, Limit: 200, IdleDays: int(days)}); ; {
 		res, err := a.invoke(cmd.Context(), req)
 		if err != nil {
 			return err
@@ -221,10 +221,10 @@ func (a *adminCLI) idleAthletes(cmd *cobra.Command, provider, idle string) error
 	}
 }
 
-func (a *adminCLI) printAthletes(cmd *cobra.Command, athletes []lambdain.AthleteView, nextCursor string) error {
+func (a *adminCLI) printAthletes(cmd *cobra.Command, athletes []handler.AthleteView, nextCursor string) error {
 	page := struct {
-		Athletes   []lambdain.AthleteView `json:"athletes"`
-		NextCursor *string                `json:"next_cursor"`
+		Athletes   []handler.AthleteView `json:"athletes"`
+		NextCursor *string               `json:"next_cursor"`
 	}{Athletes: athletes}
 	if nextCursor != "" {
 		page.NextCursor = &nextCursor
@@ -257,7 +257,7 @@ func (a *adminCLI) revokeAthlete() *cobra.Command {
 					return errors.New("that is not the id: nothing was done")
 				}
 			}
-			res, err := a.invoke(cmd.Context(), lambdain.AdminRequest{Action: lambdain.ActionRevokeAthlete, AthleteID: id})
+			res, err := a.invoke(cmd.Context(), handler.AdminRequest{Action: handler.ActionRevokeAthlete, AthleteID: id})
 			if err != nil {
 				return err
 			}
@@ -276,13 +276,13 @@ func (a *adminCLI) waitlist() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "waitlist", Short: "List who waits for a place, in the order they came", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			res, err := a.invoke(cmd.Context(), lambdain.AdminRequest{Action: lambdain.ActionWaitlist})
+			res, err := a.invoke(cmd.Context(), handler.AdminRequest{Action: handler.ActionWaitlist})
 			if err != nil {
 				return err
 			}
 			list := struct {
-				Waiting []lambdain.WaitingView `json:"waiting"`
-			}{append([]lambdain.WaitingView{}, res.Waiting...)}
+				Waiting []handler.WaitingView `json:"waiting"`
+			}{append([]handler.WaitingView{}, res.Waiting...)}
 			rows := [][]any{row("SINCE", "CONTACT")}
 			for _, w := range res.Waiting {
 				rows = append(rows, row(w.Since.Format(time.DateOnly), w.Contact))
@@ -293,13 +293,13 @@ func (a *adminCLI) waitlist() *cobra.Command {
 	cmd.AddCommand(&cobra.Command{
 		Use: "remove CONTACT", Short: "Forget a contact", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, err := a.invoke(cmd.Context(), lambdain.AdminRequest{Action: lambdain.ActionRemoveWaiting, Contact: args[0]})
+			_, err := a.invoke(cmd.Context(), handler.AdminRequest{Action: handler.ActionRemoveWaiting, Contact: args[0]})
 			return err
 		},
 	}, &cobra.Command{
 		Use: "clear", Short: "Forget all contacts", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			res, err := a.invoke(cmd.Context(), lambdain.AdminRequest{Action: lambdain.ActionClearWaiting})
+			res, err := a.invoke(cmd.Context(), handler.AdminRequest{Action: handler.ActionClearWaiting})
 			if err != nil {
 				return err
 			}
@@ -316,7 +316,7 @@ func (a *adminCLI) endSessions() *cobra.Command {
 			"nothing is erased, and keys stay. Repeat the command if it fails halfway.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ended := 0
-			for req := (lambdain.AdminRequest{Action: lambdain.ActionEndSessions}); ; {
+			for req := (handler.AdminRequest{Action: handler.ActionEndSessions}); ; {
 				res, err := a.invoke(cmd.Context(), req)
 				if err != nil {
 					return err
@@ -337,7 +337,7 @@ func (a *adminCLI) printCount(cmd *cobra.Command, what string, n int) error {
 
 func (a *adminCLI) status() *cobra.Command {
 	return &cobra.Command{Use: "status", Short: "Show the stage at a glance", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		res, err := a.invoke(cmd.Context(), lambdain.AdminRequest{Action: lambdain.ActionStatus})
+		res, err := a.invoke(cmd.Context(), handler.AdminRequest{Action: handler.ActionStatus})
 		if err != nil {
 			return err
 		}
@@ -349,13 +349,13 @@ func (a *adminCLI) status() *cobra.Command {
 			return err
 		}
 		return a.print(cmd, struct {
-			*lambdain.StatusView
+			*handler.StatusView
 			Gathering *gathering.StatusView `json:"gathering,omitempty"`
 		}{res.Status, g}, append(statusRows(*res.Status), gatheringRows(g)...)...)
 	}}
 }
 
-func statusRows(s lambdain.StatusView) [][]any {
+func statusRows(s handler.StatusView) [][]any {
 	app, subscription := "not set", "none"
 	if s.ClientID != "" {
 		app = "client " + s.ClientID

@@ -10,14 +10,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/paceline/paceline/pkg/credentials/lambdain"
-	gathering "github.com/paceline/paceline/pkg/gathering/lambdain"
+	"github.com/paceline/paceline/pkg/credentials/handler"
+	gathering "github.com/paceline/paceline/pkg/gathering/handler"
 )
 
 // desk is the command line over an admin function that answers as the test says.
 type desk struct {
-	answer   func(lambdain.AdminRequest) (lambdain.AdminResponse, error)
-	requests []lambdain.AdminRequest
+	answer   func(handler.AdminRequest) (handler.AdminResponse, error)
+	requests []handler.AdminRequest
 	// gathering is how gathering stands.
 	gathering *gathering.StatusView
 	// reconciled counts the calls of reconcile-grants, which fail by reconcileErr, and
@@ -33,10 +33,10 @@ type desk struct {
 func (d *desk) run(t *testing.T, typed string, args ...string) (stdout string, err error) {
 	t.Helper()
 	cmd := newCommand(&adminCLI{
-		invoke: func(_ context.Context, req lambdain.AdminRequest) (lambdain.AdminResponse, error) {
+		invoke: func(_ context.Context, req handler.AdminRequest) (handler.AdminResponse, error) {
 			d.requests = append(d.requests, req)
 			if d.answer == nil {
-				return lambdain.AdminResponse{}, nil
+				return handler.AdminResponse{}, nil
 			}
 			return d.answer(req)
 		},
@@ -64,12 +64,12 @@ func (d *desk) run(t *testing.T, typed string, args ...string) (stdout string, e
 }
 
 // answers gives one response always.
-func answers(res lambdain.AdminResponse) *desk {
-	return &desk{answer: func(lambdain.AdminRequest) (lambdain.AdminResponse, error) { return res, nil }}
+func answers(res handler.AdminResponse) *desk {
+	return &desk{answer: func(handler.AdminRequest) (handler.AdminResponse, error) { return res, nil }}
 }
 
-func athlete(id int64) lambdain.AthleteView {
-	return lambdain.AthleteView{
+func athlete(id int64) handler.AthleteView {
+	return handler.AthleteView{
 		Provider: "strava", AccountID: strconv.FormatInt(id, 10), State: "active", Scopes: []string{"read", "activity:read"},
 		Generation: 1_790_000_000_000, SignedInAt: time.UnixMilli(1_790_000_000_000).UTC(),
 	}
@@ -79,26 +79,26 @@ func TestTables(t *testing.T) {
 	at := time.Date(2026, 11, 2, 3, 4, 5, 0, time.UTC)
 	for name, c := range map[string]struct {
 		args []string
-		res  lambdain.AdminResponse
+		res  handler.AdminResponse
 		want string
 	}{
-		"status": {[]string{"status"}, lambdain.AdminResponse{Status: &lambdain.StatusView{
-			ClientID: "4711", Subscription: &lambdain.SubscriptionView{ID: 5, CallbackURL: "https://x/y"},
-			Athletes: map[string]int{"degraded": 1, "active": 6, "erased": 2}, Authorized: 7, Capacity: 10, Erasures: lambdain.ErasuresView{Pending: 3, Overdue: 1, Completed: 4},
+		"status": {[]string{"status"}, handler.AdminResponse{Status: &handler.StatusView{
+			ClientID: "4711", Subscription: &handler.SubscriptionView{ID: 5, CallbackURL: "https://x/y"},
+			Athletes: map[string]int{"degraded": 1, "active": 6, "erased": 2}, Authorized: 7, Capacity: 10, Erasures: handler.ErasuresView{Pending: 3, Overdue: 1, Completed: 4},
 		}}, "application   client 4711\nsubscription  5\nathletes      7 of 10 authorized\n  active      6\n  degraded    1\n  erased      2\n" +
 			"erasures      3 pending, 1 overdue, 4 completed in 7 days\n"},
-		"status of nothing": {[]string{"status"}, lambdain.AdminResponse{Status: &lambdain.StatusView{Capacity: 1}},
+		"status of nothing": {[]string{"status"}, handler.AdminResponse{Status: &handler.StatusView{Capacity: 1}},
 			"application   not set\nsubscription  none\nathletes      0 of 1 authorized\nerasures      0 pending, 0 overdue, 0 completed in 7 days\n"},
-		"athletes": {[]string{"athletes"}, lambdain.AdminResponse{Athletes: []lambdain.AthleteView{athlete(7)}, NextCursor: "n"},
+		"athletes": {[]string{"athletes"}, handler.AdminResponse{Athletes: []handler.AthleteView{athlete(7)}, NextCursor: "n"},
 			"ACCOUNT  PROVIDER  STATE   SIGNED IN   SCOPES\n7        strava    active  2026-09-21  read activity:read\n"},
-		"waitlist": {[]string{"waitlist"}, lambdain.AdminResponse{Waiting: []lambdain.WaitingView{{Contact: "ann@example.com", Since: at}}},
+		"waitlist": {[]string{"waitlist"}, handler.AdminResponse{Waiting: []handler.WaitingView{{Contact: "ann@example.com", Since: at}}},
 			"SINCE       CONTACT\n2026-11-02  ann@example.com\n"},
-		"nobody waits": {[]string{"waitlist"}, lambdain.AdminResponse{}, "SINCE  CONTACT\n"},
-		"subscription": {[]string{"subscription", "show"}, lambdain.AdminResponse{Subscription: &lambdain.SubscriptionView{ID: 5, CallbackURL: "https://x/y"}},
+		"nobody waits": {[]string{"waitlist"}, handler.AdminResponse{}, "SINCE  CONTACT\n"},
+		"subscription": {[]string{"subscription", "show"}, handler.AdminResponse{Subscription: &handler.SubscriptionView{ID: 5, CallbackURL: "https://x/y"}},
 			"ID  CALLBACK\n5   https://x/y\n"},
-		"revoke": {[]string{"athlete", "revoke", "7", "--yes"}, lambdain.AdminResponse{Receipt: "r"}, "ATHLETE  RECEIPT\n7        r\n"},
-		"clear":  {[]string{"waitlist", "clear"}, lambdain.AdminResponse{Ended: 3}, "FORGOTTEN\n3\n"},
-		"end":    {[]string{"sessions", "end"}, lambdain.AdminResponse{Ended: 3}, "ENDED\n3\n"},
+		"revoke": {[]string{"athlete", "revoke", "7", "--yes"}, handler.AdminResponse{Receipt: "r"}, "ATHLETE  RECEIPT\n7        r\n"},
+		"clear":  {[]string{"waitlist", "clear"}, handler.AdminResponse{Ended: 3}, "FORGOTTEN\n3\n"},
+		"end":    {[]string{"sessions", "end"}, handler.AdminResponse{Ended: 3}, "ENDED\n3\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := answers(c.res).run(t, "", c.args...)
@@ -115,21 +115,21 @@ func TestTables(t *testing.T) {
 func TestJSON(t *testing.T) {
 	for name, c := range map[string]struct {
 		args []string
-		res  lambdain.AdminResponse
+		res  handler.AdminResponse
 		want string
 	}{
-		"status": {[]string{"status"}, lambdain.AdminResponse{Status: &lambdain.StatusView{Athletes: map[string]int{"active": 1}, Authorized: 1, Capacity: 10}},
+		"status": {[]string{"status"}, handler.AdminResponse{Status: &handler.StatusView{Athletes: map[string]int{"active": 1}, Authorized: 1, Capacity: 10}},
 			`{"client_id":"","subscription":null,"athletes":{"active":1},"authorized":1,"capacity":10,
 				"erasures":{"pending":0,"overdue":0,"completed_in_7_days":0}}`},
-		"athletes": {[]string{"athletes"}, lambdain.AdminResponse{Athletes: []lambdain.AthleteView{athlete(7)}, NextCursor: "n"},
+		"athletes": {[]string{"athletes"}, handler.AdminResponse{Athletes: []handler.AthleteView{athlete(7)}, NextCursor: "n"},
 			`{"athletes":[{"provider":"strava","account_id":"7","state":"active","scopes":["read","activity:read"],
 				"generation":1790000000000,"signed_in_at":"2026-09-21T14:13:20Z"}],"next_cursor":"n"}`},
-		"nobody waits": {[]string{"waitlist"}, lambdain.AdminResponse{}, `{"waiting":[]}`},
-		"subscription": {[]string{"subscription", "ensure"}, lambdain.AdminResponse{Subscription: &lambdain.SubscriptionView{ID: 5, CallbackURL: "https://x/y"}},
+		"nobody waits": {[]string{"waitlist"}, handler.AdminResponse{}, `{"waiting":[]}`},
+		"subscription": {[]string{"subscription", "ensure"}, handler.AdminResponse{Subscription: &handler.SubscriptionView{ID: 5, CallbackURL: "https://x/y"}},
 			`{"id":5,"callback_url":"https://x/y"}`},
-		"revoke": {[]string{"athlete", "revoke", "7", "--yes"}, lambdain.AdminResponse{Receipt: "r"}, `{"athlete_id":7,"receipt":"r"}`},
-		"clear":  {[]string{"waitlist", "clear"}, lambdain.AdminResponse{}, `{"forgotten":0}`},
-		"end":    {[]string{"sessions", "end"}, lambdain.AdminResponse{Ended: 3}, `{"ended":3}`},
+		"revoke": {[]string{"athlete", "revoke", "7", "--yes"}, handler.AdminResponse{Receipt: "r"}, `{"athlete_id":7,"receipt":"r"}`},
+		"clear":  {[]string{"waitlist", "clear"}, handler.AdminResponse{}, `{"forgotten":0}`},
+		"end":    {[]string{"sessions", "end"}, handler.AdminResponse{Ended: 3}, `{"ended":3}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, err := answers(c.res).run(t, "", append(c.args, "--json")...)
@@ -148,38 +148,38 @@ func TestJSON(t *testing.T) {
 }
 
 func TestIdleAthletesAreListedToTheEnd(t *testing.T) {
-	d := &desk{answer: func(req lambdain.AdminRequest) (lambdain.AdminResponse, error) {
+	d := &desk{answer: func(req handler.AdminRequest) (handler.AdminResponse, error) {
 		switch req.Cursor {
 		case "":
-			return lambdain.AdminResponse{NextCursor: "2"}, nil // nobody idle among the first
+			return handler.AdminResponse{NextCursor: "2"}, nil // nobody idle among the first
 		case "2":
-			return lambdain.AdminResponse{Athletes: []lambdain.AthleteView{athlete(7)}, NextCursor: "3"}, nil
+			return handler.AdminResponse{Athletes: []handler.AthleteView{athlete(7)}, NextCursor: "3"}, nil
 		}
-		return lambdain.AdminResponse{Athletes: []lambdain.AthleteView{athlete(8)}}, nil
+		return handler.AdminResponse{Athletes: []handler.AthleteView{athlete(8)}}, nil
 	}}
 	out, err := d.run(t, "", "athletes", "--idle", "90d")
 	if err != nil || strings.Count(out, "\n") != 3 || !strings.Contains(out, "\n7 ") || !strings.Contains(out, "\n8 ") {
 		t.Errorf("%v:\n%s", err, out)
 	}
 	for i, req := range d.requests {
-		if req.Action != lambdain.ActionAthletes || req.IdleDays != 90 || req.Provider != "strava" || req.Cursor != []string{"", "2", "3"}[i] {
+		if req.Action != handler.ActionAthletes || req.IdleDays != 90 || req.Provider != "strava" || req.Cursor != []string{"", "2", "3"}[i] {
 			t.Errorf("request %d: %+v", i, req)
 		}
 	}
 }
 
 func TestSessionsAreEndedToTheLast(t *testing.T) {
-	d := &desk{answer: func(req lambdain.AdminRequest) (lambdain.AdminResponse, error) {
+	d := &desk{answer: func(req handler.AdminRequest) (handler.AdminResponse, error) {
 		if req.Cursor == "" {
-			return lambdain.AdminResponse{Ended: 1000, NextCursor: "2"}, nil
+			return handler.AdminResponse{Ended: 1000, NextCursor: "2"}, nil
 		}
-		return lambdain.AdminResponse{Ended: 7}, nil
+		return handler.AdminResponse{Ended: 7}, nil
 	}}
 	out, err := d.run(t, "", "sessions", "end")
 	if err != nil || out != "ENDED\n1007\n" {
 		t.Errorf("%v: %q", err, out)
 	}
-	want := []lambdain.AdminRequest{{Action: lambdain.ActionEndSessions}, {Action: lambdain.ActionEndSessions, Cursor: "2"}}
+	want := []handler.AdminRequest{{Action: handler.ActionEndSessions}, {Action: handler.ActionEndSessions, Cursor: "2"}}
 	if diff := cmp.Diff(want, d.requests); diff != "" {
 		t.Error(diff)
 	}
@@ -198,13 +198,13 @@ func TestRevokeAsksUnlessToldNotTo(t *testing.T) {
 		{"", nil, false},
 		{"", []string{"--yes"}, true},
 	} {
-		d := answers(lambdain.AdminResponse{Receipt: "r"})
+		d := answers(handler.AdminResponse{Receipt: "r"})
 		_, err := d.run(t, c.typed, append([]string{"athlete", "revoke", "7"}, c.args...)...)
 		if (err == nil) != c.done || (len(d.requests) == 1) != c.done {
 			t.Errorf("%q %v: %v, %+v", c.typed, c.args, err, d.requests)
 		}
 		if c.done {
-			want := lambdain.AdminRequest{Action: lambdain.ActionRevokeAthlete, AthleteID: 7}
+			want := handler.AdminRequest{Action: handler.ActionRevokeAthlete, AthleteID: 7}
 			if diff := cmp.Diff(want, d.requests[0]); diff != "" {
 				t.Error(diff)
 			}
@@ -215,24 +215,24 @@ func TestRevokeAsksUnlessToldNotTo(t *testing.T) {
 func TestRequests(t *testing.T) {
 	for _, c := range []struct {
 		typed, args string
-		want        lambdain.AdminRequest
+		want        handler.AdminRequest
 	}{
-		{"hunter2\n", "app set --client-id 4711", lambdain.AdminRequest{Action: lambdain.ActionSetApp, Provider: "strava", ClientID: "4711", ClientSecret: "hunter2"}},
-		{"hunter2\n", "app set --provider fitbit --client-id 22942C", lambdain.AdminRequest{Action: lambdain.ActionSetApp, Provider: "fitbit", ClientID: "22942C", ClientSecret: "hunter2"}},
-		{"hunter2\nverify\n", "app set --client-id 4711", lambdain.AdminRequest{Action: lambdain.ActionSetApp, Provider: "strava", ClientID: "4711", ClientSecret: "hunter2", VerifyToken: "verify"}},
-		{"", "subscription ensure", lambdain.AdminRequest{Action: lambdain.ActionEnsureSubscription}},
-		{"", "subscription ensure --replace", lambdain.AdminRequest{Action: lambdain.ActionEnsureSubscription, Replace: true}},
-		{"", "subscription delete", lambdain.AdminRequest{Action: lambdain.ActionDeleteSubscription}},
-		{"", "athletes --cursor c --limit 9", lambdain.AdminRequest{Action: lambdain.ActionAthletes, Provider: "strava", Cursor: "c", Limit: 9}},
-		{"", "waitlist clear", lambdain.AdminRequest{Action: lambdain.ActionClearWaiting}},
-		{"", "waitlist remove ann@example.com", lambdain.AdminRequest{Action: lambdain.ActionRemoveWaiting, Contact: "ann@example.com"}},
+		{"hunter2\n", "app set --client-id 4711", handler.AdminRequest{Action: handler.ActionSetApp, Provider: "strava", ClientID: "4711", ClientSecret: "hunter2"}},
+		{"hunter2\n", "app set --provider fitbit --client-id 22942C", handler.AdminRequest{Action: handler.ActionSetApp, Provider: "fitbit", ClientID: "22942C", ClientSecret: "hunter2"}},
+		{"hunter2\nverify\n", "app set --client-id 4711", handler.AdminRequest{Action: handler.ActionSetApp, Provider: "strava", ClientID: "4711", ClientSecret: "hunter2", VerifyToken: "verify"}},
+		{"", "subscription ensure", handler.AdminRequest{Action: handler.ActionEnsureSubscription}},
+		{"", "subscription ensure --replace", handler.AdminRequest{Action: handler.ActionEnsureSubscription, Replace: true}},
+		{"", "subscription delete", handler.AdminRequest{Action: handler.ActionDeleteSubscription}},
+		{"", "athletes --cursor c --limit 9", handler.AdminRequest{Action: handler.ActionAthletes, Provider: "strava", Cursor: "c", Limit: 9}},
+		{"", "waitlist clear", handler.AdminRequest{Action: handler.ActionClearWaiting}},
+		{"", "waitlist remove ann@example.com", handler.AdminRequest{Action: handler.ActionRemoveWaiting, Contact: "ann@example.com"}},
 	} {
 		d := &desk{}
 		if _, err := d.run(t, c.typed, strings.Fields(c.args)...); err != nil {
 			t.Errorf("%s: %v", c.args, err)
 			continue
 		}
-		if diff := cmp.Diff([]lambdain.AdminRequest{c.want}, d.requests); diff != "" {
+		if diff := cmp.Diff([]handler.AdminRequest{c.want}, d.requests); diff != "" {
 			t.Error(c.args, diff)
 		}
 	}
@@ -263,7 +263,7 @@ func TestBadInputIsRefusedBeforeAnythingIsAsked(t *testing.T) {
 
 func TestErrorsOfTheFunctionComeThrough(t *testing.T) {
 	boom := errors.New("athlete 7 is not connected")
-	d := &desk{answer: func(lambdain.AdminRequest) (lambdain.AdminResponse, error) { return lambdain.AdminResponse{}, boom }}
+	d := &desk{answer: func(handler.AdminRequest) (handler.AdminResponse, error) { return handler.AdminResponse{}, boom }}
 	for _, args := range []string{
 		"athlete revoke 7 --yes", "athletes", "athletes --idle 90d", "waitlist", "waitlist remove a@b.example", "waitlist clear", "sessions end", "status", "subscription show",
 	} {
@@ -277,19 +277,19 @@ func TestErrorsOfTheFunctionComeThrough(t *testing.T) {
 }
 
 func TestAccountsOfAnotherProviderAreListed(t *testing.T) {
-	d := answers(lambdain.AdminResponse{Athletes: []lambdain.AthleteView{{Provider: "fitbit", AccountID: "GGNJL9", State: "active"}}})
+	d := answers(handler.AdminResponse{Athletes: []handler.AthleteView{{Provider: "fitbit", AccountID: "GGNJL9", State: "active"}}})
 	out, err := d.run(t, "", "athletes", "--provider", "fitbit", "--cursor", "c")
 	if err != nil || !strings.Contains(out, "\nGGNJL9   fitbit ") {
 		t.Errorf("%v:\n%s", err, out)
 	}
-	if want := (lambdain.AdminRequest{Action: lambdain.ActionAthletes, Provider: "fitbit", Cursor: "c", Limit: 50}); len(d.requests) != 1 || d.requests[0] != want {
+	if want := (handler.AdminRequest{Action: handler.ActionAthletes, Provider: "fitbit", Cursor: "c", Limit: 50}); len(d.requests) != 1 || d.requests[0] != want {
 		t.Errorf("asked %+v", d.requests)
 	}
 }
 
 func TestStatusOfGathering(t *testing.T) {
 	at := time.Date(2026, 11, 2, 3, 15, 0, 0, time.UTC)
-	d := answers(lambdain.AdminResponse{Status: &lambdain.StatusView{Capacity: 1}})
+	d := answers(handler.AdminResponse{Status: &handler.StatusView{Capacity: 1}})
 	d.gathering = &gathering.StatusView{
 		Quarter: gathering.WindowView{Limit: 100, Used: 7, Resets: at}, Day: gathering.WindowView{Limit: 1000, Used: 70, Resets: at.Add(time.Hour)},
 		RateLimited: 1, OthersSeen: &at, Paused: &gathering.PauseView{For: "rate_limit", Until: at}, PausedSince: &at, PausesToday: 3,
@@ -328,7 +328,7 @@ func TestStatusOfGathering(t *testing.T) {
 func TestStatusSaysWhatToDoAboutTheWebhook(t *testing.T) {
 	at := time.Date(2026, 11, 2, 3, 15, 0, 0, time.UTC)
 	later := at.Add(time.Hour)
-	d := answers(lambdain.AdminResponse{Status: &lambdain.StatusView{Capacity: 1}})
+	d := answers(handler.AdminResponse{Status: &handler.StatusView{Capacity: 1}})
 	status := func(callback, subscription *gathering.HealthView) string {
 		t.Helper()
 		d.gathering = &gathering.StatusView{Webhook: gathering.WebhookView{Callback: callback, Subscription: subscription}}

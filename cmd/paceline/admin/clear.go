@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
-	"github.com/paceline/paceline/pkg/credentials/lambdain"
+	"github.com/paceline/paceline/pkg/credentials/handler"
 	"github.com/spf13/cobra"
 )
 
@@ -62,9 +62,9 @@ func (a *adminCLI) confirmStage(cmd *cobra.Command, name string) error {
 type cleared struct {
 	Ended int `json:"ended"`
 	// Abandoned is what remained when the rest was deleted.
-	Abandoned    *lambdain.RemainsView `json:"abandoned,omitempty"`
-	Subscription string                `json:"subscription"`
-	Parameters   int                   `json:"parameters"`
+	Abandoned    *handler.RemainsView `json:"abandoned,omitempty"`
+	Subscription string               `json:"subscription"`
+	Parameters   int                  `json:"parameters"`
 }
 
 func (a *adminCLI) clear(cmd *cobra.Command, wait time.Duration, abandon bool) error {
@@ -73,7 +73,7 @@ func (a *adminCLI) clear(cmd *cobra.Command, wait time.Duration, abandon bool) e
 	if err != nil {
 		return err
 	}
-	if (remains != lambdain.RemainsView{}) {
+	if (remains != handler.RemainsView{}) {
 		if !abandon {
 			return fmt.Errorf("there was no progress for %s. What remains: %s.\n"+
 				"Repeat the command to go on, or give the rest up with --abandon; see its --help", wait, describe(remains))
@@ -81,7 +81,7 @@ func (a *adminCLI) clear(cmd *cobra.Command, wait time.Duration, abandon bool) e
 		done.Abandoned = &remains
 	}
 	for {
-		res, err := a.invoke(cmd.Context(), lambdain.AdminRequest{Action: lambdain.ActionClearStage, Abandon: abandon})
+		res, err := a.invoke(cmd.Context(), handler.AdminRequest{Action: handler.ActionClearStage, Abandon: abandon})
 		if err != nil {
 			return err
 		}
@@ -115,10 +115,10 @@ var subscriptionEnds = map[credentials.SubscriptionEnd]string{
 
 // endAll ends all authorizations and waits until nothing remains, or there was
 // no progress for so long.
-func (a *adminCLI) endAll(cmd *cobra.Command, wait time.Duration, ended *int) (lambdain.RemainsView, error) {
-	var last lambdain.RemainsView
+func (a *adminCLI) endAll(cmd *cobra.Command, wait time.Duration, ended *int) (handler.RemainsView, error) {
+	var last handler.RemainsView
 	for since := a.now(); ; {
-		res, err := a.invoke(cmd.Context(), lambdain.AdminRequest{Action: lambdain.ActionRevokeAll})
+		res, err := a.invoke(cmd.Context(), handler.AdminRequest{Action: handler.ActionRevokeAll})
 		if err != nil {
 			return last, err
 		}
@@ -127,7 +127,7 @@ func (a *adminCLI) endAll(cmd *cobra.Command, wait time.Duration, ended *int) (l
 		}
 		*ended += res.Ended
 		r := *res.Remains
-		if (r == lambdain.RemainsView{}) && res.Ended == 0 {
+		if (r == handler.RemainsView{}) && res.Ended == 0 {
 			return r, nil
 		}
 		// A failure more is no progress.
@@ -153,7 +153,7 @@ func (a *adminCLI) endAll(cmd *cobra.Command, wait time.Duration, ended *int) (l
 }
 
 // describe says what remains.
-func describe(r lambdain.RemainsView) string {
+func describe(r handler.RemainsView) string {
 	text := fmt.Sprintf("%d in force, %d ending", r.InForce, r.Ending)
 	if r.Failing > 0 {
 		text += fmt.Sprintf(" (%d failed and are tried again)", r.Failing)

@@ -7,32 +7,32 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/paceline/paceline/pkg/credentials/lambdain"
+	"github.com/paceline/paceline/pkg/credentials/handler"
 )
 
 // clearing answers as an admin function whose stage is emptied: each call of
 // revoke_all gives the next of remains, the last again and again.
-func clearing(ended int, remains ...lambdain.RemainsView) *desk {
+func clearing(ended int, remains ...handler.RemainsView) *desk {
 	looks, parameters := 0, []int{200, 3, 0}
-	return &desk{answer: func(req lambdain.AdminRequest) (lambdain.AdminResponse, error) {
+	return &desk{answer: func(req handler.AdminRequest) (handler.AdminResponse, error) {
 		switch req.Action {
-		case lambdain.ActionRevokeAll:
-			res := lambdain.AdminResponse{Remains: &remains[min(looks, len(remains)-1)]}
+		case handler.ActionRevokeAll:
+			res := handler.AdminResponse{Remains: &remains[min(looks, len(remains)-1)]}
 			if looks == 0 {
 				res.Ended = ended
 			}
 			looks++
 			return res, nil
-		case lambdain.ActionClearStage:
+		case handler.ActionClearStage:
 			n := parameters[0]
 			parameters = parameters[1:]
 			end := "deleted"
 			if len(parameters) < 2 {
 				end = "none"
 			}
-			return lambdain.AdminResponse{Cleared: &lambdain.ClearedView{Parameters: n, Subscription: end}}, nil
+			return handler.AdminResponse{Cleared: &handler.ClearedView{Parameters: n, Subscription: end}}, nil
 		}
-		return lambdain.AdminResponse{}, errors.New("unexpected action " + req.Action)
+		return handler.AdminResponse{}, errors.New("unexpected action " + req.Action)
 	}}
 }
 
@@ -46,7 +46,7 @@ func (d *desk) asked(action string) (n int) {
 }
 
 func TestClearEndsAllThenDeletes(t *testing.T) {
-	d := clearing(2, lambdain.RemainsView{Ending: 2}, lambdain.RemainsView{Ending: 2}, lambdain.RemainsView{Ending: 1, Erasures: 1}, lambdain.RemainsView{})
+	d := clearing(2, handler.RemainsView{Ending: 2}, handler.RemainsView{Ending: 2}, handler.RemainsView{Ending: 1, Erasures: 1}, handler.RemainsView{})
 	out, err := d.run(t, "", "stage", "clear", "--stage-name", "dev")
 	if err != nil {
 		t.Fatal(err)
@@ -61,10 +61,10 @@ func TestClearEndsAllThenDeletes(t *testing.T) {
 	if d.shown != progress {
 		t.Errorf("shown\n%s", d.shown)
 	}
-	if d.reconciled != 3 || d.asked(lambdain.ActionRevokeAll) != 4 {
-		t.Errorf("reconciled %d times, looked %d times", d.reconciled, d.asked(lambdain.ActionRevokeAll))
+	if d.reconciled != 3 || d.asked(handler.ActionRevokeAll) != 4 {
+		t.Errorf("reconciled %d times, looked %d times", d.reconciled, d.asked(handler.ActionRevokeAll))
 	}
-	if i := slices.IndexFunc(d.requests, func(r lambdain.AdminRequest) bool { return r.Action == lambdain.ActionClearStage }); i != 4 || d.requests[i].Abandon {
+	if i := slices.IndexFunc(d.requests, func(r handler.AdminRequest) bool { return r.Action == handler.ActionClearStage }); i != 4 || d.requests[i].Abandon {
 		t.Errorf("requests: %+v", d.requests)
 	}
 }
@@ -84,7 +84,7 @@ func TestClearRefusesWithoutTheStagesName(t *testing.T) {
 		{"", []string{"--stage-name", "dev"}, true},
 		{"dev\n", []string{"--stage-name", "prod"}, false},
 	} {
-		d := clearing(0, lambdain.RemainsView{})
+		d := clearing(0, handler.RemainsView{})
 		_, err := d.run(t, c.typed, append([]string{"stage", "clear"}, c.args...)...)
 		if (err == nil) != c.done || (len(d.requests) > 0) != c.done {
 			t.Errorf("%q %v: %v, %d requests", c.typed, c.args, err, len(d.requests))
@@ -93,14 +93,14 @@ func TestClearRefusesWithoutTheStagesName(t *testing.T) {
 }
 
 func TestClearReportsWhatDoesNotEndAndDeletesNothing(t *testing.T) {
-	stuck := lambdain.RemainsView{Ending: 3, Failing: 2, Erasures: 4}
+	stuck := handler.RemainsView{Ending: 3, Failing: 2, Erasures: 4}
 	// A rising count of failures is no progress.
-	d := clearing(3, lambdain.RemainsView{Ending: 3, Failing: 1, Erasures: 4}, stuck)
+	d := clearing(3, handler.RemainsView{Ending: 3, Failing: 1, Erasures: 4}, stuck)
 	_, err := d.run(t, "", "stage", "clear", "--stage-name", "dev", "--wait", "5m")
 	if err == nil || !strings.Contains(err.Error(), "0 in force, 3 ending (2 failed and are tried again), 4 erasures pending") || !strings.Contains(err.Error(), "--abandon") {
 		t.Errorf("got %v", err)
 	}
-	if d.asked(lambdain.ActionClearStage) != 0 {
+	if d.asked(handler.ActionClearStage) != 0 {
 		t.Error("it deleted something")
 	}
 	if d.slept.Minutes() != 5 {
@@ -111,7 +111,7 @@ func TestClearReportsWhatDoesNotEndAndDeletesNothing(t *testing.T) {
 	out, err := d.run(t, "", "stage", "clear", "--stage-name", "dev", "--wait", "5m", "--abandon", "--json")
 	var got struct {
 		Ended        int
-		Abandoned    lambdain.RemainsView
+		Abandoned    handler.RemainsView
 		Subscription string
 		Parameters   int
 	}
@@ -119,14 +119,14 @@ func TestClearReportsWhatDoesNotEndAndDeletesNothing(t *testing.T) {
 		t.Errorf("%v: %s", err, out)
 	}
 	for _, req := range d.requests {
-		if req.Abandon != (req.Action == lambdain.ActionClearStage) {
+		if req.Abandon != (req.Action == handler.ActionClearStage) {
 			t.Errorf("%+v", req)
 		}
 	}
 }
 
 func TestClearGoesOnWhereSettlingCannotBeHurried(t *testing.T) {
-	d := clearing(1, lambdain.RemainsView{Ending: 1}, lambdain.RemainsView{})
+	d := clearing(1, handler.RemainsView{Ending: 1}, handler.RemainsView{})
 	d.reconcileErr = errors.New("not authorized")
 	if _, err := d.run(t, "", "stage", "clear", "--stage-name", "dev"); err != nil || !strings.Contains(d.shown, "every 5 minutes: not authorized") {
 		t.Errorf("%v: %s", err, d.shown)
@@ -135,12 +135,12 @@ func TestClearGoesOnWhereSettlingCannotBeHurried(t *testing.T) {
 
 func TestClearStopsAtAnErrorOfTheFunction(t *testing.T) {
 	boom := errors.New("boom")
-	for _, failing := range []string{lambdain.ActionRevokeAll, lambdain.ActionClearStage} {
-		d := clearing(0, lambdain.RemainsView{})
+	for _, failing := range []string{handler.ActionRevokeAll, handler.ActionClearStage} {
+		d := clearing(0, handler.RemainsView{})
 		answer := d.answer
-		d.answer = func(req lambdain.AdminRequest) (lambdain.AdminResponse, error) {
+		d.answer = func(req handler.AdminRequest) (handler.AdminResponse, error) {
 			if req.Action == failing {
-				return lambdain.AdminResponse{}, boom
+				return handler.AdminResponse{}, boom
 			}
 			return answer(req)
 		}
@@ -154,11 +154,11 @@ func TestClearStopsAtAnErrorOfTheFunction(t *testing.T) {
 }
 
 func TestSetAppSaysThatItReplacedARegistration(t *testing.T) {
-	d := answers(lambdain.AdminResponse{Replaced: true})
+	d := answers(handler.AdminResponse{Replaced: true})
 	if _, err := d.run(t, "hunter2\n", "app", "set", "--client-id", "4711"); err != nil || !strings.Contains(d.shown, "subscription ensure") {
 		t.Errorf("%v: %q", err, d.shown)
 	}
-	d = answers(lambdain.AdminResponse{})
+	d = answers(handler.AdminResponse{})
 	if _, err := d.run(t, "hunter2\n", "app", "set", "--client-id", "4711"); err != nil || d.shown != "" {
 		t.Errorf("%v: %q", err, d.shown)
 	}

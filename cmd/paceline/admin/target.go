@@ -14,14 +14,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
-	"github.com/paceline/paceline/pkg/credentials/lambdain"
-	gathering "github.com/paceline/paceline/pkg/gathering/lambdain"
-	"github.com/paceline/paceline/pkg/kit/boot"
+	"github.com/paceline/paceline/pkg/credentials/handler"
+	gathering "github.com/paceline/paceline/pkg/gathering/handler"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 // limits suit a network that is far from AWS, and the invocation of the admin
 // function, which may run for 60 s.
-var limits = boot.Limits{Dial: 10 * time.Second, Attempt: 70 * time.Second, Attempts: 3, Call: 70 * time.Second}
+var limits = startup.Limits{Dial: 10 * time.Second, Attempt: 70 * time.Second, Attempts: 3, Call: 70 * time.Second}
 
 // target is the stage to administer.
 type target struct {
@@ -32,7 +32,7 @@ type target struct {
 
 // invoke calls the stage's admin function. Its own errors come back as they
 // are; none holds a secret.
-func (t *target) invoke(ctx context.Context, req lambdain.AdminRequest) (res lambdain.AdminResponse, err error) {
+func (t *target) invoke(ctx context.Context, req handler.AdminRequest) (res handler.AdminResponse, err error) {
 	return res, t.call(ctx, "Credentials", "AdminFunctionName", req, &res)
 }
 
@@ -57,7 +57,7 @@ func (t *target) call(ctx context.Context, boundary, output string, req, res any
 	if err != nil {
 		return err
 	}
-	cfg = boot.WithLimits(cfg, limits)
+	cfg = startup.WithLimits(cfg, limits)
 	name, err := t.function(ctx, cfg, boundary, output)
 	if err != nil {
 		return err
@@ -89,7 +89,7 @@ func (t *target) call(ctx context.Context, boundary, output string, req, res any
 // the local cloud unless the environment names an endpoint.
 func (t *target) aws(ctx context.Context) (aws.Config, error) {
 	if t.stage != "local" || os.Getenv("AWS_ENDPOINT_URL") != "" {
-		return boot.AWS(ctx)
+		return startup.AWS(ctx)
 	}
 	path := filepath.Join(t.dir, "outputs.json")
 	b, err := os.ReadFile(path)
@@ -102,7 +102,7 @@ func (t *target) aws(ctx context.Context) (aws.Config, error) {
 	if err := json.Unmarshal(b, &outputs); err != nil {
 		return aws.Config{}, fmt.Errorf("read %s: %w", path, err)
 	}
-	return boot.AWS(ctx,
+	return startup.AWS(ctx,
 		config.WithBaseEndpoint(outputs.AWS),
 		config.WithRegion("us-east-1"),
 		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("PACELINELOCAL", "paceline", "")))

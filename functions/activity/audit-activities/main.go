@@ -10,16 +10,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/activity/ddb"
-	"github.com/paceline/paceline/pkg/activity/lambdain"
+	"github.com/paceline/paceline/pkg/activity/handler"
 	"github.com/paceline/paceline/pkg/activity/settings"
-	"github.com/paceline/paceline/pkg/kit/boot"
-	"github.com/paceline/paceline/pkg/kit/obs"
+	"github.com/paceline/paceline/pkg/kit/emf"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 func main() {
 	var s settings.AuditActivities
-	cfg, log := boot.Load(context.Background(), &s)
-	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "audit-activities")
+	cfg, log := startup.Load(context.Background(), &s)
+	metrics := emf.New(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "audit-activities")
 	auditor := &activity.Auditor{Store: ddb.New(dynamodb.NewFromConfig(cfg), s.ActivitiesTable), Now: time.Now}
-	lambda.Start(obs.Flushing(metrics, lambdain.Audit(auditor, metrics, log)))
+	lambda.Start(emf.Flushing(metrics, handler.Audit(auditor, metrics, log)))
 }

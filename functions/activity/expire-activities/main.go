@@ -10,15 +10,15 @@ import (
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/activity/ddb"
 	"github.com/paceline/paceline/pkg/activity/settings"
-	"github.com/paceline/paceline/pkg/kit/boot"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 func main() {
 	var s settings.ExpireActivities
-	cfg, _ := boot.Load(context.Background(), &s)
+	cfg, _ := startup.Load(context.Background(), &s)
 	sweeper := &activity.Sweeper{Store: ddb.New(dynamodb.NewFromConfig(cfg), s.ActivitiesTable), Now: time.Now}
 	lambda.Start(func(ctx context.Context, _ struct{}) (struct{}, error) {
-		ctx, cancel := boot.WithReserve(ctx)
+		ctx, cancel := startup.WithReserve(ctx)
 		defer cancel()
 		return struct{}{}, sweeper.Sweep(ctx)
 	})

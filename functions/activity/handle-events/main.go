@@ -10,18 +10,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/activity/ddb"
-	"github.com/paceline/paceline/pkg/activity/lambdain"
+	"github.com/paceline/paceline/pkg/activity/handler"
 	"github.com/paceline/paceline/pkg/activity/settings"
-	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/consume"
-	"github.com/paceline/paceline/pkg/kit/ebus"
+	"github.com/paceline/paceline/pkg/kit/eventbus"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 func main() {
 	var s settings.HandleEvents
-	cfg, log := boot.Load(context.Background(), &s)
+	cfg, log := startup.Load(context.Background(), &s)
 	table := ddb.New(dynamodb.NewFromConfig(cfg), s.ActivitiesTable)
-	bus := ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName)
-	recorder := &activity.Recorder{Store: table, Publisher: bus, Minter: boot.Minter()}
-	lambda.Start(consume.Handler(log, lambdain.EventRoutes(recorder)...))
+	bus := eventbus.New(eventbridge.NewFromConfig(cfg), s.EventBusName)
+	recorder := &activity.Recorder{Store: table, Publisher: bus, Minter: startup.Minter()}
+	lambda.Start(consume.Handler(log, handler.EventRoutes(recorder)...))
 }

@@ -9,16 +9,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/activity/ddb"
-	"github.com/paceline/paceline/pkg/activity/lambdain"
+	"github.com/paceline/paceline/pkg/activity/handler"
 	"github.com/paceline/paceline/pkg/activity/settings"
-	"github.com/paceline/paceline/pkg/kit/boot"
-	"github.com/paceline/paceline/pkg/kit/httpapi"
+	"github.com/paceline/paceline/pkg/api"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 func main() {
 	var s settings.ServeAPI
-	cfg, log := boot.Load(context.Background(), &s)
+	cfg, log := startup.Load(context.Background(), &s)
 	table := ddb.New(dynamodb.NewFromConfig(cfg), s.ActivitiesTable)
-	limiter := httpapi.NewLimiter(time.Now)
-	lambda.Start(httpapi.Mux(log, limiter.Limit(lambdain.APIRoutes(&activity.Reader{Store: table, Now: time.Now}))))
+	limiter := api.NewLimiter(time.Now)
+	lambda.Start(api.Mux(log, limiter.Limit(handler.APIRoutes(&activity.Reader{Store: table, Now: time.Now}))))
 }

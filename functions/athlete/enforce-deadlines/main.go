@@ -13,27 +13,27 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/paceline/paceline/pkg/athlete"
 	"github.com/paceline/paceline/pkg/athlete/ddb"
-	"github.com/paceline/paceline/pkg/athlete/lambdain"
+	"github.com/paceline/paceline/pkg/athlete/handler"
 	"github.com/paceline/paceline/pkg/athlete/settings"
-	"github.com/paceline/paceline/pkg/kit/boot"
-	"github.com/paceline/paceline/pkg/kit/ebus"
-	"github.com/paceline/paceline/pkg/kit/obs"
+	"github.com/paceline/paceline/pkg/kit/emf"
+	"github.com/paceline/paceline/pkg/kit/eventbus"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 func main() {
 	var s settings.EnforceDeadlines
-	cfg, _ := boot.Load(context.Background(), &s)
+	cfg, _ := startup.Load(context.Background(), &s)
 	table := ddb.New(dynamodb.NewFromConfig(cfg), s.AthletesTable)
 	deadlines := &athlete.Deadlines{
 		Service: &athlete.Service{
 			Accounts:   table,
 			Erasures:   table,
-			Publisher:  ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
-			Minter:     boot.Minter(),
-			NewReceipt: boot.NewSecret,
+			Publisher:  eventbus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
+			Minter:     startup.Minter(),
+			NewReceipt: startup.NewSecret,
 		},
 		Inventory: table,
 	}
-	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "enforce-deadlines")
-	lambda.Start(obs.Flushing(metrics, lambdain.EnforceDeadlines(deadlines, metrics)))
+	metrics := emf.New(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "enforce-deadlines")
+	lambda.Start(emf.Flushing(metrics, handler.EnforceDeadlines(deadlines, metrics)))
 }

@@ -8,26 +8,26 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/paceline/paceline/pkg/api"
 	"github.com/paceline/paceline/pkg/athlete"
 	"github.com/paceline/paceline/pkg/athlete/ddb"
-	"github.com/paceline/paceline/pkg/athlete/lambdain"
+	"github.com/paceline/paceline/pkg/athlete/handler"
 	"github.com/paceline/paceline/pkg/athlete/settings"
-	"github.com/paceline/paceline/pkg/kit/boot"
-	"github.com/paceline/paceline/pkg/kit/ebus"
-	"github.com/paceline/paceline/pkg/kit/httpapi"
+	"github.com/paceline/paceline/pkg/kit/eventbus"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 func main() {
 	var s settings.ServeAPI
-	cfg, log := boot.Load(context.Background(), &s)
+	cfg, log := startup.Load(context.Background(), &s)
 	table := ddb.New(dynamodb.NewFromConfig(cfg), s.AthletesTable)
 	service := &athlete.Service{
 		Accounts:   table,
 		Erasures:   table,
-		Publisher:  ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
-		Minter:     boot.Minter(),
-		NewReceipt: boot.NewSecret,
+		Publisher:  eventbus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
+		Minter:     startup.Minter(),
+		NewReceipt: startup.NewSecret,
 	}
-	limiter := httpapi.NewLimiter(time.Now)
-	lambda.Start(httpapi.Mux(log, limiter.Limit(lambdain.APIRoutes(service, s.SiteURL))))
+	limiter := api.NewLimiter(time.Now)
+	lambda.Start(api.Mux(log, limiter.Limit(handler.APIRoutes(service, s.SiteURL))))
 }

@@ -10,20 +10,20 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/ddb"
-	"github.com/paceline/paceline/pkg/credentials/lambdain"
+	"github.com/paceline/paceline/pkg/credentials/handler"
 	"github.com/paceline/paceline/pkg/credentials/settings"
-	"github.com/paceline/paceline/pkg/kit/boot"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 // limits fit into the function's 5 s.
-var limits = boot.Limits{Dial: time.Second, Attempt: 2 * time.Second, Attempts: 2, Call: 4 * time.Second}
+var limits = startup.Limits{Dial: time.Second, Attempt: 2 * time.Second, Attempts: 2, Call: 4 * time.Second}
 
 func main() {
 	var s settings.AuthorizeSession
-	cfg, log := boot.Load(context.Background(), &s)
-	authorizer := &lambdain.Authorizer{
-		Callers: &credentials.Authenticator{Store: ddb.NewCredentials(dynamodb.NewFromConfig(boot.WithLimits(cfg, limits)), s.CredentialsTable, s.GrantsTable), Now: time.Now, Log: log},
-		Cookies: lambdain.CookiesOf(s.Stage),
+	cfg, log := startup.Load(context.Background(), &s)
+	authorizer := &handler.Authorizer{
+		Callers: &credentials.Authenticator{Store: ddb.NewCredentials(dynamodb.NewFromConfig(startup.WithLimits(cfg, limits)), s.CredentialsTable, s.GrantsTable), Now: time.Now, Log: log},
+		Cookies: handler.CookiesOf(s.Stage),
 		Log:     log,
 	}
 	lambda.Start(authorizer.Handle)

@@ -13,21 +13,21 @@ import (
 	"github.com/paceline/paceline/pkg/credentials/ssm"
 	"github.com/paceline/paceline/pkg/credentials/strava"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
-	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/httpcall"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 func main() {
 	var s settings.CheckSubscription
-	cfg, _ := boot.Load(context.Background(), &s)
+	cfg, _ := startup.Load(context.Background(), &s)
 	check := &credentials.SubscriptionCheck{
 		Vault:       ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID, s.ParameterTier),
 		Push:        strava.NewPush(httpcall.NewClient(), s.StravaPushURL),
-		NewSecret:   boot.NewSecret,
+		NewSecret:   startup.NewSecret,
 		CallbackURL: s.SiteURL + settings.WebhookPath,
 	}
 	lambda.Start(func(ctx context.Context, req credentialsv1.CheckSubscriptionRequest) (credentialsv1.CheckSubscriptionResponse, error) {
-		ctx, cancel := boot.WithReserve(ctx)
+		ctx, cancel := startup.WithReserve(ctx)
 		defer cancel()
 		return check.Check(ctx, req.AskStrava)
 	})

@@ -12,21 +12,21 @@ import (
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/wiring"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
-	"github.com/paceline/paceline/pkg/kit/boot"
-	"github.com/paceline/paceline/pkg/kit/obs"
+	"github.com/paceline/paceline/pkg/kit/emf"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 func main() {
 	var s settings.UseTokens
-	cfg, log := boot.Load(context.Background(), &s)
-	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "forward-request")
+	cfg, log := startup.Load(context.Background(), &s)
+	metrics := emf.New(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "forward-request")
 	requester := &credentials.Requester{
 		Tokens: wiring.Tokens(cfg, s, wiring.Table(cfg, s.GrantsTable), metrics),
 		API:    wiring.API(s),
 		Log:    log,
 	}
-	lambda.Start(obs.Flushing(metrics, func(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
-		ctx, cancel := boot.WithReserve(ctx)
+	lambda.Start(emf.Flushing(metrics, func(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
+		ctx, cancel := startup.WithReserve(ctx)
 		defer cancel()
 		res, err := requester.Forward(ctx, req)
 		if err != nil {

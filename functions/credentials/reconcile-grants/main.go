@@ -14,18 +14,18 @@ import (
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/wiring"
-	"github.com/paceline/paceline/pkg/kit/boot"
-	"github.com/paceline/paceline/pkg/kit/obs"
+	"github.com/paceline/paceline/pkg/kit/emf"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 func main() {
 	var s settings.UseTokens
-	cfg, log := boot.Load(context.Background(), &s)
+	cfg, log := startup.Load(context.Background(), &s)
 	table := wiring.Table(cfg, s.GrantsTable)
-	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "reconcile-grants")
+	metrics := emf.New(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "reconcile-grants")
 	reconciler := wiring.Reconciler(cfg, s, table, metrics, log)
-	lambda.Start(obs.Flushing(metrics, func(ctx context.Context, _ struct{}) (struct{}, error) {
-		ctx, cancel := boot.WithReserve(ctx)
+	lambda.Start(emf.Flushing(metrics, func(ctx context.Context, _ struct{}) (struct{}, error) {
+		ctx, cancel := startup.WithReserve(ctx)
 		defer cancel()
 		return struct{}{}, errors.Join(credentials.ReportAthletes(ctx, table, metrics), reconciler.Reconcile(ctx))
 	}))

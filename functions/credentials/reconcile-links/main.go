@@ -11,18 +11,18 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/wiring"
-	"github.com/paceline/paceline/pkg/kit/boot"
-	"github.com/paceline/paceline/pkg/kit/obs"
+	"github.com/paceline/paceline/pkg/kit/emf"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 func main() {
 	var s settings.UseLinks
-	cfg, log := boot.Load(context.Background(), &s)
-	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "reconcile-links")
+	cfg, log := startup.Load(context.Background(), &s)
+	metrics := emf.New(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "reconcile-links")
 	table := wiring.Table(cfg, s.GrantsTable)
 	reconciler := wiring.LinkReconciler(wiring.LinkRequester(cfg, s, table, metrics, log), table)
-	lambda.Start(obs.Flushing(metrics, func(ctx context.Context, _ struct{}) (struct{}, error) {
-		ctx, cancel := boot.WithReserve(ctx)
+	lambda.Start(emf.Flushing(metrics, func(ctx context.Context, _ struct{}) (struct{}, error) {
+		ctx, cancel := startup.WithReserve(ctx)
 		defer cancel()
 		return struct{}{}, reconciler.Reconcile(ctx)
 	}))

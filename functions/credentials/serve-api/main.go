@@ -8,23 +8,23 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/paceline/paceline/pkg/api"
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/ddb"
-	"github.com/paceline/paceline/pkg/credentials/lambdain"
+	"github.com/paceline/paceline/pkg/credentials/handler"
 	"github.com/paceline/paceline/pkg/credentials/settings"
-	"github.com/paceline/paceline/pkg/kit/boot"
-	"github.com/paceline/paceline/pkg/kit/httpapi"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 func main() {
 	var s settings.ServeAPI
-	cfg, log := boot.Load(context.Background(), &s)
+	cfg, log := startup.Load(context.Background(), &s)
 	store := ddb.NewCredentials(dynamodb.NewFromConfig(cfg), s.CredentialsTable, s.GrantsTable)
-	api := &lambdain.API{
-		Keys:     &credentials.Keys{Store: store, NewSecret: boot.NewSecret, Now: time.Now},
-		Sessions: &credentials.Sessions{Store: store, NewSecret: boot.NewSecret, Now: time.Now},
+	keys := &handler.API{
+		Keys:     &credentials.Keys{Store: store, NewSecret: startup.NewSecret, Now: time.Now},
+		Sessions: &credentials.Sessions{Store: store, NewSecret: startup.NewSecret, Now: time.Now},
 		SiteURL:  s.SiteURL,
-		Cookies:  lambdain.CookiesOf(s.Stage),
+		Cookies:  handler.CookiesOf(s.Stage),
 	}
-	lambda.Start(httpapi.Mux(log, httpapi.NewLimiter(time.Now).Limit(api.Routes())))
+	lambda.Start(api.Mux(log, api.NewLimiter(time.Now).Limit(keys.Routes())))
 }

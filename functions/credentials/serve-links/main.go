@@ -8,34 +8,34 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/paceline/paceline/pkg/api"
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/fitbit"
-	"github.com/paceline/paceline/pkg/credentials/lambdain"
+	"github.com/paceline/paceline/pkg/credentials/handler"
 	"github.com/paceline/paceline/pkg/credentials/provider"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/wiring"
-	"github.com/paceline/paceline/pkg/kit/boot"
-	"github.com/paceline/paceline/pkg/kit/httpapi"
-	"github.com/paceline/paceline/pkg/kit/obs"
+	"github.com/paceline/paceline/pkg/kit/emf"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 func main() {
 	var s settings.ServeLinks
-	cfg, log := boot.Load(context.Background(), &s)
-	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "serve-links")
+	cfg, log := startup.Load(context.Background(), &s)
+	metrics := emf.New(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "serve-links")
 	table := wiring.Table(cfg, s.GrantsTable)
 	requester := wiring.LinkRequester(cfg, s.UseLinks, table, metrics, log)
 	reconciler := wiring.LinkReconciler(requester, table)
 	reconciler.Connect.RedirectURI = s.SiteURL + "/oauth/" + provider.NameFitbit + "/callback"
-	links := &lambdain.Links{
+	links := &handler.Links{
 		Provider: provider.NameFitbit,
 		Connect:  reconciler.Connect,
 		Service: &credentials.Links{
-			Reconciler: reconciler, Requester: requester, ReadToday: fitbit.ReadToday, NewSecret: boot.NewSecret,
+			Reconciler: reconciler, Requester: requester, ReadToday: fitbit.ReadToday, NewSecret: startup.NewSecret,
 		},
 		SiteURL: s.SiteURL,
-		Cookies: lambdain.CookiesOf(s.Stage),
+		Cookies: handler.CookiesOf(s.Stage),
 		Log:     log,
 	}
-	lambda.Start(obs.Flushing(metrics, httpapi.Mux(log, links.Routes())))
+	lambda.Start(emf.Flushing(metrics, api.Mux(log, links.Routes())))
 }

@@ -8,21 +8,21 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/paceline/paceline/pkg/api"
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/ddb"
-	"github.com/paceline/paceline/pkg/credentials/lambdain"
+	"github.com/paceline/paceline/pkg/credentials/handler"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/ssm"
 	"github.com/paceline/paceline/pkg/credentials/wiring"
-	"github.com/paceline/paceline/pkg/kit/boot"
-	"github.com/paceline/paceline/pkg/kit/httpapi"
-	"github.com/paceline/paceline/pkg/kit/obs"
+	"github.com/paceline/paceline/pkg/kit/emf"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 func main() {
 	var s settings.ServeOAuth
-	cfg, log := boot.Load(context.Background(), &s)
-	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "serve-oauth")
+	cfg, log := startup.Load(context.Background(), &s)
+	metrics := emf.New(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "serve-oauth")
 	table := wiring.Table(cfg, s.GrantsTable)
 	tokens := wiring.Tokens(cfg, s.UseTokens, table, metrics)
 	stored := tokens.Vault
@@ -31,17 +31,17 @@ func main() {
 	connect := wiring.Connect(tokens, table, s.AthleteCapacity)
 	connect.States, connect.RedirectURI = table, s.SiteURL+"/oauth/callback"
 	sessions := wiring.Sessions(cfg, s.CredentialsTable, s.GrantsTable)
-	oauth := &lambdain.OAuth{
+	oauth := &handler.OAuth{
 		Connect:  connect,
 		Sessions: sessions,
 		Callers:  &credentials.Authenticator{Store: sessions.Store, Now: time.Now, Log: log},
 		Waitlist: &credentials.Waitlist{
 			Store: ddb.NewWaitlist(dynamodb.NewFromConfig(cfg), s.WaitingTable), Forms: table, Capacity: connect.Capacity,
-			NewSecret: boot.NewSecret, Now: time.Now,
+			NewSecret: startup.NewSecret, Now: time.Now,
 		},
 		SiteURL: s.SiteURL,
-		Cookies: lambdain.CookiesOf(s.Stage),
+		Cookies: handler.CookiesOf(s.Stage),
 		Log:     log,
 	}
-	lambda.Start(obs.Flushing(metrics, httpapi.Mux(log, oauth.Routes())))
+	lambda.Start(emf.Flushing(metrics, api.Mux(log, oauth.Routes())))
 }

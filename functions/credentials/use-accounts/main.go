@@ -11,24 +11,24 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/paceline/paceline/pkg/credentials"
-	"github.com/paceline/paceline/pkg/credentials/lambdain"
+	"github.com/paceline/paceline/pkg/credentials/handler"
 	"github.com/paceline/paceline/pkg/credentials/provider"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/wiring"
-	"github.com/paceline/paceline/pkg/kit/boot"
-	"github.com/paceline/paceline/pkg/kit/obs"
+	"github.com/paceline/paceline/pkg/kit/emf"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 func main() {
 	var s settings.UseLinks
-	cfg, log := boot.Load(context.Background(), &s)
-	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "use-accounts")
+	cfg, log := startup.Load(context.Background(), &s)
+	metrics := emf.New(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "use-accounts")
 	table := wiring.Table(cfg, s.GrantsTable)
-	accounts := &lambdain.Accounts{Service: &credentials.Accounts{
+	accounts := &handler.Accounts{Service: &credentials.Accounts{
 		Grants: table, Requester: wiring.LinkRequester(cfg, s, table, metrics, log), Providers: provider.Names,
 	}}
-	lambda.Start(obs.Flushing(metrics, func(ctx context.Context, req lambdain.AccountsRequest) (lambdain.AccountsResponse, error) {
-		ctx, cancel := boot.WithReserve(ctx)
+	lambda.Start(emf.Flushing(metrics, func(ctx context.Context, req handler.AccountsRequest) (handler.AccountsResponse, error) {
+		ctx, cancel := startup.WithReserve(ctx)
 		defer cancel()
 		return accounts.Handle(ctx, req)
 	}))

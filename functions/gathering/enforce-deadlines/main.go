@@ -11,17 +11,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/ddb"
-	"github.com/paceline/paceline/pkg/gathering/lambdain"
+	"github.com/paceline/paceline/pkg/gathering/handler"
 	"github.com/paceline/paceline/pkg/gathering/settings"
-	"github.com/paceline/paceline/pkg/kit/boot"
-	"github.com/paceline/paceline/pkg/kit/obs"
+	"github.com/paceline/paceline/pkg/kit/emf"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 func main() {
 	var s settings.EnforceDeadlines
-	cfg, log := boot.Load(context.Background(), &s)
+	cfg, log := startup.Load(context.Background(), &s)
 	table := ddb.New(dynamodb.NewFromConfig(cfg), s.GatheringTable)
 	deadlines := &gathering.Deadlines{Athletes: table, Inboxes: table, Inventory: table, Now: time.Now}
-	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "enforce-deadlines")
-	lambda.Start(obs.Flushing(metrics, lambdain.EnforceDeadlines(deadlines, metrics, log)))
+	metrics := emf.New(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "enforce-deadlines")
+	lambda.Start(emf.Flushing(metrics, handler.EnforceDeadlines(deadlines, metrics, log)))
 }

@@ -14,14 +14,14 @@ import (
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/ddb"
-	"github.com/paceline/paceline/pkg/gathering/lambdain"
+	"github.com/paceline/paceline/pkg/gathering/handler"
 	"github.com/paceline/paceline/pkg/gathering/quota"
 	"github.com/paceline/paceline/pkg/gathering/settings"
 	"github.com/paceline/paceline/pkg/gathering/sqs"
 	"github.com/paceline/paceline/pkg/gathering/strava"
-	"github.com/paceline/paceline/pkg/kit/boot"
-	"github.com/paceline/paceline/pkg/kit/ebus"
-	"github.com/paceline/paceline/pkg/kit/obs"
+	"github.com/paceline/paceline/pkg/kit/emf"
+	"github.com/paceline/paceline/pkg/kit/eventbus"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 // requesterTime is how long the requester is waited for: it may run for 45 s, and
@@ -30,20 +30,20 @@ const requesterTime = 50 * time.Second
 
 func main() {
 	var s settings.GatherWork
-	cfg, log := boot.Load(context.Background(), &s)
+	cfg, log := startup.Load(context.Background(), &s)
 	client := dynamodb.NewFromConfig(cfg)
 	table := ddb.New(client, s.GatheringTable)
-	metrics := obs.NewMetrics(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "gather-work")
-	lambda.Start(obs.Flushing(metrics, lambdain.Work(&gathering.Gatherer{
+	metrics := emf.New(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "gather-work")
+	lambda.Start(emf.Flushing(metrics, handler.Work(&gathering.Gatherer{
 		Athletes:  table,
 		Inboxes:   table,
 		Jobs:      table,
 		Webhooks:  table,
 		Quota:     &quota.Engine{Budgets: ddb.NewBudgets(client, s.GatheringTable), Now: time.Now},
-		Strava:    strava.New(strava.ByLambda(awslambda.NewFromConfig(boot.WithLimits(cfg, boot.Waiting(requesterTime))), s.RequesterFunction), time.Now),
+		Strava:    strava.New(strava.ByLambda(awslambda.NewFromConfig(startup.WithLimits(cfg, startup.Waiting(requesterTime))), s.RequesterFunction), time.Now),
 		Waker:     sqs.New(awssqs.NewFromConfig(cfg), s.WakeQueueURL),
-		Publisher: ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
-		Minter:    boot.Minter(),
+		Publisher: eventbus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
+		Minter:    startup.Minter(),
 		Metrics:   metrics,
 		Log:       log,
 	})))

@@ -13,23 +13,23 @@ import (
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/ddb"
-	"github.com/paceline/paceline/pkg/gathering/lambdain"
+	"github.com/paceline/paceline/pkg/gathering/handler"
 	"github.com/paceline/paceline/pkg/gathering/settings"
 	"github.com/paceline/paceline/pkg/gathering/sqs"
-	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/consume"
-	"github.com/paceline/paceline/pkg/kit/ebus"
+	"github.com/paceline/paceline/pkg/kit/eventbus"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 func main() {
 	var s settings.HandleEvents
-	cfg, log := boot.Load(context.Background(), &s)
+	cfg, log := startup.Load(context.Background(), &s)
 	table := ddb.New(dynamodb.NewFromConfig(cfg), s.GatheringTable)
-	lambda.Start(consume.Handler(log, lambdain.EventRoutes(&gathering.Authorizations{
+	lambda.Start(consume.Handler(log, handler.EventRoutes(&gathering.Authorizations{
 		Athletes:  table,
 		Inboxes:   table,
 		Waker:     sqs.New(awssqs.NewFromConfig(cfg), s.WakeQueueURL),
-		Publisher: ebus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
-		Minter:    boot.Minter(),
+		Publisher: eventbus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
+		Minter:    startup.Minter(),
 	}, &gathering.Configuration{Webhooks: table, Now: time.Now})...))
 }

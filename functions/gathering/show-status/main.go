@@ -10,18 +10,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/ddb"
-	"github.com/paceline/paceline/pkg/gathering/lambdain"
+	"github.com/paceline/paceline/pkg/gathering/handler"
 	"github.com/paceline/paceline/pkg/gathering/quota"
 	"github.com/paceline/paceline/pkg/gathering/settings"
-	"github.com/paceline/paceline/pkg/kit/boot"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 func main() {
 	var s settings.ShowStatus
-	cfg, _ := boot.Load(context.Background(), &s)
+	cfg, _ := startup.Load(context.Background(), &s)
 	client := dynamodb.NewFromConfig(cfg)
 	table := ddb.New(client, s.GatheringTable)
-	lambda.Start(lambdain.Status(&gathering.Overview{
+	lambda.Start(handler.Status(&gathering.Overview{
 		Quota:    &quota.Engine{Budgets: ddb.NewBudgets(client, s.GatheringTable), Now: time.Now},
 		Jobs:     table,
 		Webhooks: table,

@@ -15,8 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/paceline/paceline/pkg/activity"
-	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 // Put implements [activity.WriteStore].
@@ -431,7 +431,7 @@ func (t *Table) again(ctx context.Context, do func() error) error {
 			return err
 		}
 		// A random while, longer after each attempt.
-		if err := boot.Sleep(ctx, rand.N(time.Duration(attempt+1)*20*time.Millisecond)); err != nil {
+		if err := startup.Sleep(ctx, rand.N(time.Duration(attempt+1)*20*time.Millisecond)); err != nil {
 			return fault.New(fault.Transient, "wait: %w", err)
 		}
 	}

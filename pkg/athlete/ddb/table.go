@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/paceline/paceline/pkg/athlete"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
-	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 // API is the part of the DynamoDB client that the table needs.
@@ -172,7 +172,7 @@ func (t *Table) Update(ctx context.Context, athleteID int64, change func(*athlet
 		if err != nil || done {
 			return a, err
 		}
-		if err := boot.Sleep(ctx, rand.N(time.Duration(attempt+1)*20*time.Millisecond)); err != nil {
+		if err := startup.Sleep(ctx, rand.N(time.Duration(attempt+1)*20*time.Millisecond)); err != nil {
 			return athlete.Account{}, fault.New(fault.Transient, "wait: %w", err)
 		}
 	}

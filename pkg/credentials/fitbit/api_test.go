@@ -16,8 +16,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/httpcall"
 	"github.com/paceline/paceline/pkg/kit/secret"
-	standin "github.com/paceline/paceline/test/fitbit"
-	"github.com/paceline/paceline/test/strava"
+	standin "github.com/paceline/paceline/standin/fitbit"
+	"github.com/paceline/paceline/standin/strava"
 )
 
 const (

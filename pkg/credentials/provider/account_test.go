@@ -19,7 +19,7 @@ import (
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
-	standin "github.com/paceline/paceline/test/fitbit"
+	standin "github.com/paceline/paceline/standin/fitbit"
 )
 
 // boundary is the credentials boundary for Fitbit's accounts: the domain as it

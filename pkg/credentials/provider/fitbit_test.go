@@ -17,8 +17,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/httpcall"
 	"github.com/paceline/paceline/pkg/kit/secret"
-	standin "github.com/paceline/paceline/test/fitbit"
-	"github.com/paceline/paceline/test/strava"
+	standin "github.com/paceline/paceline/standin/fitbit"
+	"github.com/paceline/paceline/standin/strava"
 )
 
 // fitbit is the stand-in for Fitbit and a client of it.

@@ -15,7 +15,7 @@ import (
 	vendor "github.com/paceline/paceline/pkg/credentials/strava"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
-	"github.com/paceline/paceline/test/strava"
+	"github.com/paceline/paceline/standin/strava"
 )
 
 // party is one athlete who has authorized, and the wire to Strava.

@@ -14,8 +14,8 @@ import (
 	"github.com/paceline/paceline/pkg/credentials/provider"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/ssm"
-	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/httpcall"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 // LinkRequester returns what calls Fitbit for linked accounts.
@@ -27,7 +27,7 @@ func LinkRequester(cfg aws.Config, s settings.UseLinks, table *ddb.Table, metric
 				Vault:   ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID, s.ParameterTier),
 				Sealer:  kms.NewSealer(awskms.NewFromConfig(cfg), s.TokenKeyID),
 				Metrics: metrics,
-				Sleep:   boot.Sleep,
+				Sleep:   startup.Sleep,
 			},
 			OAuth: provider.NewOAuth(httpcall.NewClient(), provider.Fitbit(s.FitbitSiteURL, s.FitbitAPIURL), time.Now),
 		},
@@ -41,14 +41,14 @@ func LinkReconciler(requester *credentials.Requester, table *ddb.Table) *credent
 	tokens := requester.Tokens
 	return &credentials.Reconciler{
 		TokenStore: tokens.TokenStore,
-		Connect:    &credentials.Connect{TokenStore: tokens.TokenStore, States: table, OAuth: tokens.OAuth, NewSecret: boot.NewSecret},
+		Connect:    &credentials.Connect{TokenStore: tokens.TokenStore, States: table, OAuth: tokens.OAuth, NewSecret: startup.NewSecret},
 		Revocation: &credentials.Revocation{
 			TokenStore: tokens.TokenStore,
 			Receipts:   credentials.Receipts{Erasures: table, Publisher: tokens.Publisher, Minter: tokens.Minter},
 			Tokens:     tokens,
 			OAuth:      tokens.OAuth,
 			API:        requester.API,
-			NewSecret:  boot.NewSecret,
+			NewSecret:  startup.NewSecret,
 		},
 		Log: requester.Log,
 	}

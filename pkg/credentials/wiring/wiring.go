@@ -16,9 +16,9 @@ import (
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/ssm"
 	"github.com/paceline/paceline/pkg/credentials/strava"
-	"github.com/paceline/paceline/pkg/kit/boot"
-	"github.com/paceline/paceline/pkg/kit/ebus"
+	"github.com/paceline/paceline/pkg/kit/eventbus"
 	"github.com/paceline/paceline/pkg/kit/httpcall"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 // Table returns the grants table.
@@ -29,7 +29,7 @@ func Table(cfg aws.Config, name string) *ddb.Table {
 // Sessions opens and ends sessions.
 func Sessions(cfg aws.Config, table, grants string) *credentials.Sessions {
 	store := ddb.NewCredentials(dynamodb.NewFromConfig(cfg), table, grants)
-	return &credentials.Sessions{Store: store, NewSecret: boot.NewSecret, Now: time.Now}
+	return &credentials.Sessions{Store: store, NewSecret: startup.NewSecret, Now: time.Now}
 }
 
 // API returns Strava's REST API.
@@ -40,7 +40,7 @@ func API(s settings.UseTokens) *provider.API {
 // Ledger returns the ledger of the grants in table.
 func Ledger(cfg aws.Config, eventBusName string, table *ddb.Table) credentials.Ledger {
 	return credentials.Ledger{
-		Grants: table, Publisher: ebus.New(eventbridge.NewFromConfig(cfg), eventBusName), Minter: boot.Minter(),
+		Grants: table, Publisher: eventbus.New(eventbridge.NewFromConfig(cfg), eventBusName), Minter: startup.Minter(),
 	}
 }
 
@@ -54,7 +54,7 @@ func Tokens(cfg aws.Config, s settings.UseTokens, table *ddb.Table, metrics cred
 			Vault:   ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID, s.ParameterTier),
 			Sealer:  kms.NewSealer(awskms.NewFromConfig(cfg), s.TokenKeyID),
 			Metrics: metrics,
-			Sleep:   boot.Sleep,
+			Sleep:   startup.Sleep,
 		},
 		OAuth: provider.NewOAuth(httpcall.NewClient(), description, time.Now),
 	}
@@ -65,7 +65,7 @@ func Connect(tokens *credentials.Tokens, table *ddb.Table, athleteCapacity int) 
 	return &credentials.Connect{
 		TokenStore: tokens.TokenStore,
 		OAuth:      tokens.OAuth,
-		NewSecret:  boot.NewSecret,
+		NewSecret:  startup.NewSecret,
 		Capacity:   &credentials.Capacity{Census: table, Athletes: athleteCapacity, Now: time.Now},
 	}
 }
@@ -83,7 +83,7 @@ func Reconciler(cfg aws.Config, s settings.UseTokens, table *ddb.Table, metrics 
 			OAuth:      tokens.OAuth,
 			API:        API(s),
 			Sessions:   Sessions(cfg, s.CredentialsTable, s.GrantsTable),
-			NewSecret:  boot.NewSecret,
+			NewSecret:  startup.NewSecret,
 		},
 		Log: log,
 	}

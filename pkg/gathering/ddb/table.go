@@ -16,8 +16,8 @@ import (
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/quota"
 	"github.com/paceline/paceline/pkg/gathering/settings"
-	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 // Table implements [gathering.Athletes], [gathering.Inboxes],
@@ -67,7 +67,7 @@ var usual = contention{tries: 20, pause: func(attempt int) time.Duration {
 }}
 
 func (c contention) backOff(ctx context.Context, attempt int) error {
-	if err := boot.Sleep(ctx, rand.N(c.pause(attempt))); err != nil {
+	if err := startup.Sleep(ctx, rand.N(c.pause(attempt))); err != nil {
 		return fault.New(fault.Transient, "wait: %w", err)
 	}
 	return nil

@@ -8,8 +8,8 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/paceline/paceline/pkg/event"
-	"github.com/paceline/paceline/pkg/kit/boot"
 	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 // Route handles one kind of event.
@@ -59,7 +59,7 @@ func Handler(log *slog.Logger, routes ...Route) func(context.Context, events.SQS
 // message body in turn and returns a correlation id for the log.
 func Batch(log *slog.Logger, handle func(ctx context.Context, body string) (correlationID string, err error)) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
 	return func(ctx context.Context, in events.SQSEvent) (events.SQSEventResponse, error) {
-		ctx, cancel := boot.WithReserve(ctx)
+		ctx, cancel := startup.WithReserve(ctx)
 		defer cancel()
 		out := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}} // null is no list.
 		for _, m := range in.Records {

@@ -1,0 +1,32 @@
+package handler
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/paceline/paceline/pkg/activity"
+	"github.com/paceline/paceline/pkg/activity/settings"
+	"github.com/paceline/paceline/pkg/kit/emf"
+	"github.com/paceline/paceline/pkg/kit/startup"
+)
+
+// Audit counts everything that is kept, by its age, as metrics.
+func Audit(a *activity.Auditor, m *emf.Metrics, log *slog.Logger) func(context.Context, struct{}) (struct{}, error) {
+	return func(ctx context.Context, _ struct{}) (struct{}, error) {
+		ctx, cancel := startup.WithReserve(ctx)
+		defer cancel()
+		census, err := a.Audit(ctx)
+		if err != nil {
+			return struct{}{}, err
+		}
+		for days, n := range census.Activities {
+			m.Count(settings.MetricActivitiesByAge(days), n)
+		}
+		m.Count(settings.MetricKeptTooLong, 0) // So that there is a figure in any case.
+		for kind, n := range census.TooOld {
+			m.Count(settings.MetricKeptTooLong, n)
+			log.ErrorContext(ctx, "kept too long", "kind", kind, "count", n)
+		}
+		return struct{}{}, nil
+	}
+}

@@ -1,3 +1,0 @@
-// Package lambdain is how AWS reaches the activity plane: the HTTP API's
-// requests and the bus's events, in; the API's answers, out.
-package lambdain

@@ -1,0 +1,36 @@
+package handler
+
+import (
+	"context"
+
+	"github.com/paceline/paceline/pkg/athlete"
+	"github.com/paceline/paceline/pkg/athlete/settings"
+	"github.com/paceline/paceline/pkg/kit/emf"
+	"github.com/paceline/paceline/pkg/kit/startup"
+)
+
+// EnforceDeadlines enforces the deadlines and counts as metrics what is late and how
+// erasures fare. A run that fails may not have seen everything, and reports no 0,
+// which would say that all is well.
+func EnforceDeadlines(d *athlete.Deadlines, m *emf.Metrics) func(context.Context, struct{}) (struct{}, error) {
+	return func(ctx context.Context, _ struct{}) (struct{}, error) {
+		ctx, cancel := startup.WithReserve(ctx)
+		defer cancel()
+		found, err := d.Enforce(ctx)
+		counts := map[string]int{
+			settings.MetricKeptTooLong:       found.ProfilesLate,
+			settings.MetricErasuresPending:   found.ErasuresPending,
+			settings.MetricErasuresOverdue:   found.ErasuresOverdue,
+			settings.MetricErasuresCompleted: found.ErasuresCompleted,
+		}
+		for days, n := range found.Profiles {
+			counts[settings.MetricProfilesByAge(days)] = n
+		}
+		for metric, n := range counts {
+			if err == nil || n > 0 {
+				m.Count(metric, n)
+			}
+		}
+		return struct{}{}, err
+	}
+}

@@ -1,0 +1,259 @@
+package handler
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/secret"
+)
+
+// Actions of the admin function.
+const (
+	ActionSetApp             = "set_app"
+	ActionEnsureSubscription = "ensure_subscription"
+	ActionShowSubscription   = "show_subscription"
+	ActionDeleteSubscription = "delete_subscription"
+	ActionAthletes           = "athletes"
+	ActionRevokeAthlete      = "revoke_athlete"
+	ActionStatus             = "status"
+	ActionWaitlist           = "waitlist"
+	ActionRemoveWaiting      = "remove_waiting"
+	ActionClearWaiting       = "clear_waiting"
+	ActionEndSessions        = "end_sessions"
+	ActionRevokeAll          = "revoke_all"
+	ActionClearStage         = "clear_stage"
+)
+
+// AdminRequest is what the admin function is invoked with. Only the fields of
+// its action count.
+type AdminRequest struct {
+	Action string `json:"action"`
+	// For set_app. An empty VerifyToken keeps the present one.
+	ClientID     string `json:"client_id,omitempty"`
+	ClientSecret string `json:"client_secret,omitempty"`
+	VerifyToken  string `json:"verify_token,omitempty"`
+	// For ensure_subscription: replace a subscription to another host.
+	Replace bool `json:"replace,omitempty"`
+	// Provider is that of set_app and athletes: Strava unless it says otherwise.
+	Provider string `json:"provider,omitempty"`
+	// For athletes. With IdleDays only
+	// those who have not signed in for so long, and a page may be empty and yet
+	// not the last.
+	Cursor   string `json:"cursor,omitempty"`
+	Limit    int    `json:"limit,omitempty"`
+	IdleDays int    `json:"idle_days,omitempty"`
+	// For revoke_athlete.
+	AthleteID int64 `json:"athlete_id,omitempty"`
+	// Cursor also continues end_sessions, which ends a page at a time.
+
+	// For remove_waiting.
+	Contact string `json:"contact,omitempty"`
+	// For clear_stage: also while something remains of athletes.
+	Abandon bool `json:"abandon,omitempty"`
+}
+
+// AdminResponse is the admin function's answer. Only the fields of the
+// request's action are set.
+type AdminResponse struct {
+	Subscription *SubscriptionView `json:"subscription,omitempty"`
+	Athletes     []AthleteView     `json:"athletes,omitempty"`
+	NextCursor   string            `json:"next_cursor,omitempty"`
+	Status       *StatusView       `json:"status,omitempty"`
+	// Receipt of the erasure that revoke_athlete led to.
+	Receipt string        `json:"receipt,omitempty"`
+	Waiting []WaitingView `json:"waiting,omitempty"`
+	// Replaced says that set_app replaced a registration that could not be read.
+	// Strava's subscription has to be ensured then.
+	Replaced bool `json:"replaced,omitempty"`
+	// Ended counts the authorizations that revoke_all ended, the sessions that
+	// end_sessions ended, or the contacts that clear_waiting forgot.
+	Ended int `json:"ended,omitempty"`
+	// Remains is what remained after revoke_all. It is to be called until nothing
+	// does.
+	Remains *RemainsView `json:"remains,omitempty"`
+	// Cleared is what clear_stage did. It is to be called until it deletes no
+	// parameters.
+	Cleared *ClearedView `json:"cleared,omitempty"`
+}
+
+// RemainsView is what a stage still holds of athletes, as [credentials.Remains].
+type RemainsView struct {
+	InForce  int `json:"in_force"`
+	Ending   int `json:"ending"`
+	Failing  int `json:"failing"`
+	Erasures int `json:"erasures"`
+}
+
+// ClearedView is what was deleted of a stage. Subscription is one of
+// [credentials.SubscriptionEnd].
+type ClearedView struct {
+	Parameters   int    `json:"parameters"`
+	Subscription string `json:"subscription"`
+}
+
+// SubscriptionView is a push subscription. The callback URL's last segment is
+// a secret among operators.
+type SubscriptionView struct {
+	ID          int64  `json:"id"`
+	CallbackURL string `json:"callback_url"`
+}
+
+// AthleteView is a grant without anything that could be used with it.
+type AthleteView struct {
+	Provider string `json:"provider"`
+	// AccountID is Strava's athlete id in decimal, or what another provider
+	// calls an account by.
+	AccountID  string   `json:"account_id"`
+	State      string   `json:"state"`
+	Scopes     []string `json:"scopes"`
+	Generation int64    `json:"generation"`
+	// SignedInAt is when the athlete last signed in.
+	SignedInAt time.Time `json:"signed_in_at"`
+}
+
+// WaitingView is somebody on the waiting list.
+type WaitingView struct {
+	Contact string    `json:"contact"`
+	Since   time.Time `json:"since"`
+}
+
+// StatusView is the deployment at a glance.
+type StatusView struct {
+	ClientID     string            `json:"client_id"`
+	Subscription *SubscriptionView `json:"subscription"`
+	// Athletes counts the grants by state.
+	Athletes map[string]int `json:"athletes"`
+	// Authorized is how many of them take up a place at Strava; Capacity is
+	// how many places there are.
+	Authorized int `json:"authorized"`
+	Capacity   int `json:"capacity"`
+	// Erasures is how they fare.
+	Erasures ErasuresView `json:"erasures"`
+}
+
+// ErasuresView counts erasures: those that are not completed, those of them that
+// take more than an hour, and those that were completed in the last seven days.
+type ErasuresView struct {
+	Pending   int `json:"pending"`
+	Overdue   int `json:"overdue"`
+	Completed int `json:"completed_in_7_days"`
+}
+
+// Admin serves the admin function.
+type Admin struct {
+	Service *credentials.Admin
+	Log     *slog.Logger
+}
+
+// Handle carries out one action. Its errors are shown to the operator.
+func (a *Admin) Handle(ctx context.Context, req AdminRequest) (AdminResponse, error) {
+	switch req.Action {
+	case ActionSetApp:
+		clientSecret := secret.New(req.ClientSecret)
+		switch {
+		case cmp.Or(req.Provider, credentials.ProviderStrava) == credentials.ProviderStrava:
+		case req.VerifyToken != "":
+			return AdminResponse{}, fault.New(fault.Invalid, "only Strava's application has a verify token")
+		default:
+			return AdminResponse{}, a.Service.SetProviderApp(ctx, req.Provider, req.ClientID, clientSecret)
+		}
+		replaced, err := a.Service.SetApp(ctx, req.ClientID, clientSecret, secret.New(req.VerifyToken))
+		if replaced {
+			a.Log.WarnContext(ctx, "the admin replaced a registration that could not be read")
+		}
+		return AdminResponse{Replaced: replaced}, err
+	case ActionEnsureSubscription:
+		sub, err := a.Service.EnsureSubscription(ctx, req.Replace)
+		return AdminResponse{Subscription: view(sub)}, err
+	case ActionShowSubscription:
+		sub, err := a.Service.ShowSubscription(ctx)
+		return AdminResponse{Subscription: view(sub)}, err
+	case ActionDeleteSubscription:
+		return AdminResponse{}, a.Service.DeleteSubscription(ctx)
+	case ActionAthletes:
+		return a.athletes(ctx, req)
+	case ActionRevokeAthlete:
+		receipt, err := a.Service.RevokeAthlete(ctx, req.AthleteID)
+		if err == nil {
+			a.Log.InfoContext(ctx, "the admin ended an authorization", "athlete_id", req.AthleteID)
+		}
+		return AdminResponse{Receipt: receipt}, err
+	case ActionStatus:
+		s, err := a.Service.Status(ctx)
+		v := &StatusView{
+			ClientID: s.ClientID, Subscription: view(s.Subscription), Athletes: map[string]int{},
+			Authorized: s.Authorized, Capacity: s.Capacity, Erasures: ErasuresView(s.Erasures),
+		}
+		for state, n := range s.Athletes {
+			v.Athletes[string(state)] = n
+		}
+		return AdminResponse{Status: v}, err
+	case ActionWaitlist:
+		waiting, err := a.Service.Waitlist.List(ctx)
+		res := AdminResponse{Waiting: []WaitingView{}}
+		for _, w := range waiting {
+			res.Waiting = append(res.Waiting, WaitingView(w))
+		}
+		return res, err
+	case ActionRemoveWaiting:
+		err := a.Service.Waitlist.Remove(ctx, req.Contact)
+		if err == nil {
+			a.Log.InfoContext(ctx, "the admin took a contact off the waiting list")
+		}
+		return AdminResponse{}, err
+	case ActionClearWaiting:
+		n, err := a.Service.Waitlist.Clear(ctx)
+		a.Log.InfoContext(ctx, "the admin cleared the waiting list", "contacts", n)
+		return AdminResponse{Ended: n}, err
+	case ActionEndSessions:
+		n, next, err := a.Service.Sessions.EndStage(ctx, req.Cursor)
+		a.Log.InfoContext(ctx, "the admin ended sessions", "sessions", n)
+		return AdminResponse{Ended: n, NextCursor: next}, err
+	case ActionRevokeAll:
+		ended, remains, err := a.Service.RevokeAll(ctx)
+		if ended > 0 {
+			a.Log.InfoContext(ctx, "the admin ended authorizations to clear the stage", "count", ended)
+		}
+		view := RemainsView(remains)
+		return AdminResponse{Ended: ended, Remains: &view}, err
+	case ActionClearStage:
+		c, err := a.Service.Clear(ctx, req.Abandon)
+		if err == nil {
+			a.Log.InfoContext(ctx, "the admin cleared the stage", "subscription", string(c.Subscription), "parameters", c.Parameters, "abandon", req.Abandon)
+		}
+		return AdminResponse{Cleared: &ClearedView{c.Parameters, string(c.Subscription)}}, err
+	}
+	return AdminResponse{}, fault.New(fault.Invalid, "unknown action")
+}
+
+func (a *Admin) athletes(ctx context.Context, req AdminRequest) (AdminResponse, error) {
+	provider := cmp.Or(req.Provider, credentials.ProviderStrava)
+	limit := req.Limit
+	if limit == 0 {
+		limit = 50
+	}
+	var page []credentials.Grant
+	var next string
+	var err error
+	if req.IdleDays == 0 {
+		page, next, err = a.Service.Athletes(ctx, provider, req.Cursor, limit)
+	} else {
+		page, next, err = a.Service.IdleAthletes(ctx, provider, req.Cursor, limit, time.Duration(req.IdleDays)*24*time.Hour)
+	}
+	res := AdminResponse{Athletes: []AthleteView{}, NextCursor: next}
+	for _, g := range page {
+		res.Athletes = append(res.Athletes, AthleteView{g.Account.Provider, g.Account.ID, string(g.State), g.Scopes, g.Generation, g.SignedInAt()})
+	}
+	return res, err
+}
+
+func view(s credentials.Subscription) *SubscriptionView {
+	if s.ID == 0 {
+		return nil
+	}
+	return &SubscriptionView{s.ID, s.CallbackURL}
+}

@@ -1,0 +1,87 @@
+package handler
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/paceline/paceline/pkg/api"
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/secret"
+	"github.com/paceline/paceline/pkg/kit/startup"
+)
+
+// maxCandidates bounds how many cookies of the session's name are looked up for
+// one call. A browser of good faith sends one.
+const maxCandidates = 3
+
+// Authorizer finds out for the HTTP API whose session or key a call carries. It
+// lets every call pass: with an identity, or with the reason why there is none,
+// which the route answers with; see package api.
+type Authorizer struct {
+	Callers *credentials.Authenticator
+	Cookies Cookies
+	Log     *slog.Logger
+}
+
+// Handle implements the Lambda authorizer (payload 2.0, simple response). A
+// bearer token goes before cookies.
+func (a *Authorizer) Handle(ctx context.Context, req events.APIGatewayV2CustomAuthorizerV2Request) (events.APIGatewayV2CustomAuthorizerSimpleResponse, error) {
+	ctx, cancel := startup.WithReserve(ctx)
+	defer cancel()
+	res := events.APIGatewayV2CustomAuthorizerSimpleResponse{IsAuthorized: true}
+	kind, candidates := credentials.SessionCredential, a.Cookies.read(req.Cookies, req.Headers, sessionCookie)
+	if key, ok := bearer(req.Headers); ok {
+		kind, candidates = credentials.KeyCredential, []secret.String{key}
+	}
+	// A change needs the caller's identity as it is at this moment, not from memory.
+	fresh := !strings.HasPrefix(req.RouteKey, http.MethodGet+" ")
+	refusal, receipt := api.NoSession, ""
+	for _, token := range candidates[:min(len(candidates), maxCandidates)] {
+		caller, err := a.Callers.Authenticate(ctx, kind, token, fresh)
+		if err == nil {
+			res.Context = api.Identity{
+				AthleteID: caller.AthleteID, Generation: caller.Generation, Key: kind == credentials.KeyCredential,
+			}.Context()
+			return res, nil
+		}
+		refused, erasure := refusalOf(kind, err)
+		if receipt == "" || refused == api.Unavailable {
+			refusal, receipt = refused, erasure
+		}
+		if refused == api.Unavailable {
+			a.Log.ErrorContext(ctx, "the caller cannot be identified", "route", req.RouteKey, "error", err.Error())
+			break // Another look would hang or fail, too.
+		}
+	}
+	res.Context = refusal.Context(receipt)
+	return res, nil
+}
+
+// refusalOf is what a call is refused with for an error of Authenticate.
+func refusalOf(kind credentials.CredentialKind, err error) (_ api.Refusal, receipt string) {
+	ended, isEnded := errors.AsType[credentials.EndedError](err)
+	switch isKey := kind == credentials.KeyCredential; {
+	case isEnded && isKey:
+		return api.RevokedKey, ended.Receipt
+	case isEnded:
+		return api.NoSession, ended.Receipt
+	case errors.Is(err, credentials.ErrUnknownCredential) && isKey:
+		return api.UnknownKey, ""
+	case errors.Is(err, credentials.ErrExpiredCredential) && isKey:
+		return api.ExpiredKey, ""
+	case fault.Is(err, fault.NotFound):
+		return api.NoSession, ""
+	}
+	return api.Unavailable, ""
+}
+
+// bearer is the request's bearer token (RFC 6750, 2.1).
+func bearer(header map[string]string) (secret.String, bool) {
+	scheme, token, _ := strings.Cut(header["authorization"], " ")
+	return secret.New(strings.TrimSpace(token)), strings.EqualFold(scheme, "Bearer")
+}

@@ -1,0 +1,125 @@
+package handler_test
+
+import (
+	"encoding/json"
+	"log/slog"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/credentialstest"
+	"github.com/paceline/paceline/pkg/credentials/handler"
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/eventtest"
+	"github.com/paceline/paceline/pkg/kit/consume"
+	"github.com/paceline/paceline/pkg/kit/startup"
+)
+
+// TestEventsOfTheContracts: each sample of the events that are consumed comes in
+// as a message of the queue and leads to its use case.
+func TestEventsOfTheContracts(t *testing.T) {
+	store, bus := credentialstest.NewStore(), &eventtest.Bus{}
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	minter := event.Minter{Now: func() time.Time { return now }, NewID: startup.NewSecret}
+	tokens := credentials.TokenStore{
+		Ledger: credentials.Ledger{Grants: store, Publisher: bus, Minter: minter},
+		Vault:  credentialstest.NewVault(), Sealer: &credentialstest.Sealer{}, Metrics: &credentialstest.Metrics{}, Sleep: startup.Sleep,
+	}
+	// Strava is away, so tasks stay where they can be seen.
+	handle := consume.Handler(slog.New(slog.DiscardHandler), handler.EventRoutes(&credentials.Reconciler{
+		TokenStore: tokens,
+		Connect:    &credentials.Connect{TokenStore: tokens},
+		Revocation: &credentials.Revocation{
+			TokenStore: tokens, Receipts: credentials.Receipts{Erasures: store, Publisher: bus, Minter: minter},
+			Tokens: &credentials.Tokens{TokenStore: tokens}, NewSecret: startup.NewSecret,
+			Sessions: &credentials.Sessions{Store: credentialstest.NewCredentials(store), NewSecret: startup.NewSecret, Now: minter.Now},
+		},
+		Log: slog.New(slog.DiscardHandler),
+	})...)
+	const athleteID = 4242424 // the samples'
+	if _, err := store.Update(t.Context(), credentials.Athlete(athleteID), func(g *credentials.Grant) error {
+		g.State, g.Generation, g.Tokens = credentials.Active, 1, credentials.TokenRef{Sealed: []byte("x")}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	deliver := func(sample string) {
+		t.Helper()
+		body, err := os.ReadFile("../../event/" + sample)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{{MessageId: "m", Body: string(body)}}})
+		if err != nil || len(out.BatchItemFailures) > 0 {
+			t.Fatalf("%s: %v, %v", sample, out, err)
+		}
+	}
+	grant := func() credentials.Grant {
+		t.Helper()
+		g, err := store.Grant(t.Context(), credentials.Athlete(athleteID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+
+	deliver("gatheringv1/testdata/DeauthorizationReported.json")
+	if g := grant(); g.State == credentials.Revoked || g.ClaimCheckedAt.IsZero() {
+		t.Errorf("a claim: %+v", g)
+	}
+	deliver("athletev1/testdata/ErasureRequested.json")
+	if g := grant(); g.State != credentials.Revoked && g.State != credentials.Erased || g.LeftAt.IsZero() {
+		t.Fatalf("a request to leave: %+v", g)
+	}
+	left := receiptIn(t, "../../event/athletev1/testdata/ErasureRequested.json")
+	if e, err := store.Confirm(t.Context(), left, "none", now); err != nil || !slices.Contains(e.Pending, credentials.PartGathering) {
+		t.Fatalf("the erasure of a request to leave: %+v, %v", e, err)
+	}
+	parts := map[string]string{
+		"gatheringv1/testdata/ErasureCompleted.json": credentials.PartGathering,
+		"athletev1/testdata/ErasureCompleted.json":   credentials.PartAthlete,
+		"activityv1/testdata/ErasureCompleted.json":  credentials.PartActivity,
+	}
+	for sample, part := range parts {
+		if receiptIn(t, "../../event/"+sample) != left {
+			t.Fatalf("%s is about another erasure", sample)
+		}
+		pending := func() bool {
+			t.Helper()
+			e, err := store.Confirm(t.Context(), left, "none", now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return slices.Contains(e.Pending, part)
+		}
+		if !pending() {
+			t.Fatalf("%s: the part is not pending", sample)
+		}
+		if deliver(sample); pending() {
+			t.Errorf("%s confirms nothing", sample)
+		}
+	}
+}
+
+// receiptIn returns the receipt that a sample is about.
+func receiptIn(t *testing.T, path string) string {
+	t.Helper()
+	body, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var message struct {
+		Detail struct {
+			Data struct {
+				Receipt string `json:"receipt"`
+			} `json:"data"`
+		} `json:"detail"`
+	}
+	if err := json.Unmarshal(body, &message); err != nil || message.Detail.Data.Receipt == "" {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return message.Detail.Data.Receipt
+}

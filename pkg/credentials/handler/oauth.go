@@ -1,0 +1,204 @@
+package handler
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/paceline/paceline/pkg/api"
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/kit/secret"
+)
+
+const (
+	// nonceLife is how long a connect may take.
+	nonceLife = 5 * time.Minute
+	// maxConnects is how many connects a browser may have under way at once.
+	maxConnects = 5
+)
+
+// OAuth serves the OAuth routes.
+type OAuth struct {
+	Connect  *credentials.Connect
+	Sessions *credentials.Sessions
+	Callers  *credentials.Authenticator
+	Waitlist *credentials.Waitlist
+	// SiteURL is the site's public origin.
+	SiteURL string
+	Cookies Cookies
+	Log     *slog.Logger
+}
+
+// Routes by API Gateway's route keys.
+func (o *OAuth) Routes() map[string]api.Handler {
+	return map[string]api.Handler{
+		"GET /oauth/connect":   deliberate(o.connect),
+		"GET /oauth/callback":  deliberate(o.callback),
+		"POST /oauth/logout":   api.FromSite(o.SiteURL, o.logout),
+		"POST /oauth/waitlist": o.joinWaitlist,
+	}
+}
+
+// deliberate calls handle for a call that a person makes. A browser that fetches
+// ahead (Fetch standard, Sec-Purpose) gets an empty answer and asks again when the
+// person follows the link.
+func deliberate(handle api.Handler) api.Handler {
+	return func(ctx context.Context, req api.Request) (api.Response, error) {
+		for _, name := range []string{"sec-purpose", "purpose", "x-moz"} {
+			if strings.Contains(strings.ToLower(req.Headers[name]), "prefetch") {
+				return nothing(), nil
+			}
+		}
+		if req.RequestContext.HTTP.Method == http.MethodHead {
+			return nothing(), nil
+		}
+		return handle(ctx, req)
+	}
+}
+
+// connect sends the athlete to Strava. When the application is full it sends
+// only athletes who say that they have connected before: the athlete is unknown
+// until the callback, and an athlete with a place must get in. A wrong claim
+// costs one wasted redirect.
+func (o *OAuth) connect(ctx context.Context, req api.Request) (api.Response, error) {
+	if req.QueryStringParameters["returning"] == "" {
+		full, err := o.Connect.Capacity.Full(ctx)
+		if err != nil {
+			o.Log.ErrorContext(ctx, "connect failed", "error", err.Error())
+			return toSite("strava_unavailable"), nil
+		}
+		if full {
+			return o.full(ctx, credentials.NoPlaceHere), nil
+		}
+	}
+	started, err := o.Connect.Start(ctx, credentials.Owner{})
+	if err != nil {
+		o.Log.ErrorContext(ctx, "connect failed", "error", err.Error())
+		return toSite("strava_unavailable"), nil
+	}
+	return o.Cookies.begin(req, started), nil
+}
+
+// begin leads to the provider, with the cookie that the callback needs.
+func (c Cookies) begin(req api.Request, started credentials.Started) api.Response {
+	set := []string{c.set(nonceName(started.State), started.Nonce, nonceLife)}
+	if others := c.names(req.Cookies, req.Headers, nonceCookie); len(others) >= maxConnects {
+		// Each begun connect is a cookie; a pile of them would make requests too
+		// large for the server.
+		for _, name := range others {
+			set = append(set, c.set(name, secret.String{}, 0))
+		}
+	}
+	return api.Redirect(started.AuthorizeURL, set...)
+}
+
+// nonceName is the name of the cookie that holds the nonce of the connect with
+// the state. It shows nothing of the state.
+func nonceName(state secret.String) string { return nonceCookie + state.SHA256()[:8] }
+
+// callback completes a connect. Its nonce has served then, whatever comes of it.
+func (o *OAuth) callback(ctx context.Context, req api.Request) (api.Response, error) {
+	return o.Cookies.finish(req, func(nonce secret.String) api.Response { return o.finish(ctx, req, nonce) }), nil
+}
+
+// finish completes a connect by its nonce, and takes the nonce's cookie away.
+func (c Cookies) finish(req api.Request, complete func(nonce secret.String) api.Response) api.Response {
+	name := nonceName(secret.New(req.QueryStringParameters["state"]))
+	nonce := c.first(req.Cookies, req.Headers, name)
+	res := complete(nonce)
+	if !nonce.Empty() {
+		res.Cookies = append(res.Cookies, c.set(name, secret.String{}, 0))
+	}
+	return res
+}
+
+func (o *OAuth) finish(ctx context.Context, req api.Request, nonce secret.String) api.Response {
+	q := req.QueryStringParameters
+	session, err := o.Connect.Finish(ctx, credentials.Callback{
+		State: secret.New(q["state"]),
+		Code:  secret.New(q["code"]),
+		Scope: q["scope"],
+		Error: q["error"],
+		Nonce: nonce,
+	})
+	var token secret.String
+	if err == nil {
+		token, err = o.Sessions.Open(ctx, session)
+	}
+	switch {
+	case err == nil:
+		o.endReplaced(ctx, req)
+		return api.Redirect("/", o.Cookies.set(sessionCookie, token, credentials.SessionLife))
+	case errors.Is(err, credentials.ErrAccessDenied):
+		return toSite("access_denied")
+	case errors.Is(err, credentials.ErrMissingScope):
+		return toSite("missing_scope")
+	case errors.Is(err, credentials.ErrState) && o.signedIn(ctx, req):
+		// The browser asks again: by its back button, a reload, or a double click.
+		return api.Redirect("/")
+	case errors.Is(err, credentials.ErrState):
+		return toSite("state")
+	case errors.Is(err, credentials.ErrAppFull):
+		o.Log.WarnContext(ctx, "the application is at its athlete capacity")
+		return o.full(ctx, credentials.NoPlaceAtCallback)
+	}
+	o.Log.ErrorContext(ctx, "connect failed", "error", err.Error())
+	return toSite("strava_unavailable")
+}
+
+// sessions are the session cookies of a request, as many as are looked at.
+func (o *OAuth) sessions(req api.Request) []secret.String {
+	tokens := o.Cookies.read(req.Cookies, req.Headers, sessionCookie)
+	return tokens[:min(len(tokens), maxCandidates)]
+}
+
+// signedIn reports whether the browser has a live session.
+func (o *OAuth) signedIn(ctx context.Context, req api.Request) bool {
+	return slices.ContainsFunc(o.sessions(req), func(token secret.String) bool {
+		_, err := o.Callers.Authenticate(ctx, credentials.SessionCredential, token, true)
+		return err == nil
+	})
+}
+
+// endReplaced ends the session whose cookie the browser is about to replace. If
+// that fails, the session ends by not being used.
+func (o *OAuth) endReplaced(ctx context.Context, req api.Request) {
+	for _, token := range o.sessions(req) {
+		if err := o.Sessions.End(ctx, token); err != nil {
+			o.Log.WarnContext(ctx, "a replaced session is not ended", "error", err.Error())
+		}
+	}
+}
+
+// logout ends the session. The cookie stays when that fails, so that the athlete
+// can try again.
+func (o *OAuth) logout(ctx context.Context, req api.Request) (api.Response, error) {
+	for _, token := range o.sessions(req) {
+		if err := o.Sessions.End(ctx, token); err != nil {
+			return api.Response{}, err
+		}
+	}
+	return o.Cookies.loggedOut(req), nil
+}
+
+// loggedOut takes the session's cookie away, and those that connects which were
+// given up have left behind.
+func (c Cookies) loggedOut(req api.Request) api.Response {
+	res := nothing()
+	for _, name := range append(c.names(req.Cookies, req.Headers, nonceCookie), sessionCookie, formCookie) {
+		res.Cookies = append(res.Cookies, c.set(name, secret.String{}, 0))
+	}
+	return res
+}
+
+// nothing is an answer without a body.
+func nothing() api.Response {
+	return api.Response{StatusCode: http.StatusNoContent, Headers: map[string]string{"Cache-Control": "no-store"}}
+}
+
+// toSite leads back to the first page, which has a sentence for each code.
+func toSite(code string) api.Response { return api.Redirect("/?error=" + code) }

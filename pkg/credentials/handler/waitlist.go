@@ -1,0 +1,86 @@
+package handler
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"mime"
+	"net/http"
+
+	"github.com/paceline/paceline/pkg/api"
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/kit/secret"
+)
+
+// maxBody is the longest body that is read: an address or a name, and room.
+const maxBody = 1024
+
+// full leads to the page that says that there is no place, with a form for the
+// waiting list. Without one the page says the same.
+func (o *OAuth) full(ctx context.Context, why credentials.FormReason) api.Response {
+	form, life, err := o.Waitlist.Issue(ctx, why)
+	if err != nil {
+		o.Log.ErrorContext(ctx, "no form for the waiting list", "error", err.Error())
+		return toSite("app_full")
+	}
+	return api.Redirect("/?error=app_full", o.Cookies.set(formCookie, form, life))
+}
+
+// joinWaitlist puts an e-mail address on the waiting list. It answers the same
+// whether the address was there before or not.
+//
+// Only a page of our own can make a browser send this: the Origin is the
+// site's, a body of JSON is no form's, and the cookie, which browsers keep from
+// other sites' requests, holds a form that this browser was issued when it was
+// told that we are full.
+func (o *OAuth) joinWaitlist(ctx context.Context, req api.Request) (api.Response, error) {
+	if req.Headers["origin"] != o.SiteURL {
+		return api.Problem(http.StatusForbidden, "This can only be sent from the site itself."), nil
+	}
+	var input struct {
+		Contact string `json:"contact"`
+	}
+	if refused, ok := readBody(req, &input); !ok {
+		return refused, nil
+	}
+	err := o.Waitlist.Join(ctx, o.Cookies.first(req.Cookies, req.Headers, formCookie), input.Contact)
+	busy, isBusy := errors.AsType[credentials.WaitlistBusyError](err)
+	switch {
+	case errors.Is(err, credentials.ErrForm):
+		return api.Problem(http.StatusForbidden, "This form was sent before, is too old, or cookies are off. Choose “Connect with Strava” again."), nil
+	case errors.Is(err, credentials.ErrPlaceFree):
+		return api.Problem(http.StatusConflict, "There is a place now. Choose “Connect with Strava” again."), nil
+	case errors.Is(err, credentials.ErrWaitlistFull):
+		return api.Problem(http.StatusConflict, "The waiting list is full, too. Try again another day."), nil
+	case isBusy:
+		return api.TooMany(busy.Wait, "Too many have asked within the last hour. Try again later."), nil
+	case err != nil:
+		return api.Response{}, err
+	}
+	res := nothing()
+	res.Cookies = []string{o.Cookies.set(formCookie, secret.String{}, 0)}
+	return res, nil
+}
+
+// readBody reads a body of JSON into input, or says what is wrong with it.
+func readBody(req api.Request, input any) (refused api.Response, ok bool) {
+	contentType, _, _ := mime.ParseMediaType(req.Headers["content-type"])
+	switch {
+	case contentType != "application/json":
+		return api.Problem(http.StatusUnsupportedMediaType, "The body must be JSON."), false
+	case len(req.Body) > maxBody:
+		return api.Problem(http.StatusRequestEntityTooLarge, "The body is larger than 1 KiB."), false
+	}
+	body := []byte(req.Body)
+	if req.IsBase64Encoded {
+		var err error
+		if body, err = base64.StdEncoding.DecodeString(req.Body); err != nil {
+			return api.Problem(http.StatusBadRequest, "The body is not valid base64."), false
+		}
+	}
+	if json.Unmarshal(body, input) != nil {
+		return api.Problem(http.StatusBadRequest, "The body must be a JSON object as described."), false
+	}
+	return api.Response{}, true
+}

@@ -1,0 +1,39 @@
+package handler
+
+import (
+	"context"
+
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/activityv1"
+	"github.com/paceline/paceline/pkg/event/athletev1"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/kit/consume"
+)
+
+// EventRoutes maps the events of other boundaries to use cases.
+func EventRoutes(z *gathering.Authorizations, c *gathering.Configuration) []consume.Route {
+	return []consume.Route{
+		consume.On(func(ctx context.Context, cause event.Meta, f credentialsv1.AthleteAuthorized) error {
+			return z.Begin(ctx, cause, f.AthleteID, f.Generation)
+		}),
+		consume.On(func(ctx context.Context, cause event.Meta, f credentialsv1.AuthorizationDegraded) error {
+			return z.Degrade(ctx, cause, f.AthleteID, f.Generation)
+		}),
+		consume.On(func(ctx context.Context, cause event.Meta, f credentialsv1.AuthorizationRevoked) error {
+			return z.End(ctx, cause, f.AthleteID, f.Generation, f.Receipt)
+		}),
+		consume.On(func(ctx context.Context, _ event.Meta, f athletev1.GatherRequested) error {
+			return z.Refresh(ctx, f.AthleteID, f.Generation)
+		}),
+		consume.On(func(ctx context.Context, _ event.Meta, f activityv1.RemovalQuestioned) error {
+			return z.Recheck(ctx, f.AthleteID, f.Generation, f.ScanID, f.Sample)
+		}),
+		consume.On(func(ctx context.Context, _ event.Meta, f credentialsv1.WebhookConfigured) error {
+			return c.Configure(ctx, gathering.Webhook{
+				CallbackKeySHA256: f.CallbackKeySHA256, VerifyTokenSHA256: f.VerifyTokenSHA256,
+				SubscriptionID: f.SubscriptionID, Version: f.Version,
+			})
+		}),
+	}
+}

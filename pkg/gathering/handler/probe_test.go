@@ -1,0 +1,73 @@
+package handler_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
+	"github.com/paceline/paceline/pkg/gathering/handler"
+)
+
+func TestAProbeThatHangsStillReports(t *testing.T) {
+	store, metrics := gatheringtest.NewStore(), &gatheringtest.Metrics{}
+	well := time.Now().Add(-time.Hour)
+	_, err := store.UpdateWebhook(t.Context(), func(w *gathering.Webhook) error {
+		w.SubscriptionID, w.Version = 5, 1
+		w.Callback, w.Subscription = gathering.Health{WellAt: well}, gathering.Health{WellAt: well}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handle := handler.ProbeWebhook(&gathering.Probe{
+		Webhooks: store, Metrics: metrics, Now: time.Now,
+		Check: func(ctx context.Context, _ credentialsv1.CheckSubscriptionRequest) (credentialsv1.CheckSubscriptionResponse, error) {
+			<-ctx.Done()
+			return credentialsv1.CheckSubscriptionResponse{}, ctx.Err()
+		},
+	})
+	const invocation = 2100 * time.Millisecond // of which 2 s are kept back
+	ctx, cancel := context.WithTimeout(t.Context(), invocation)
+	defer cancel()
+	if _, err := handle(ctx, handler.ProbeRequest{}); err == nil || ctx.Err() != nil {
+		t.Errorf("error %v, and the function's time is over: %v", err, ctx.Err())
+	}
+	if s := metrics.Of(gathering.MetricWebhookUnwell); s < 3600 || s > 3700 {
+		t.Errorf("%d s reported as unwell", s)
+	}
+	if _, reported := metrics.All()[gathering.MetricSubscriptionLost]; !reported {
+		t.Error("nothing reported about the subscription")
+	}
+}
+
+func TestTheScheduleDoesNotHurryTheProbe(t *testing.T) {
+	for event, want := range map[string]bool{
+		`{"version":"0","detail-type":"Scheduled Event","source":"aws.scheduler","detail":"{}"}`: false,
+		`{}`:                    false,
+		`{"ask_strava":true}`:   true,
+		`{"ask_strava": false}`: false,
+	} {
+		var req handler.ProbeRequest
+		if err := json.Unmarshal([]byte(event), &req); err != nil {
+			t.Fatal(err)
+		}
+		store, asked := gatheringtest.NewStore(), false
+		if _, err := store.UpdateWebhook(t.Context(), func(w *gathering.Webhook) error { w.AskedAt = time.Now(); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		handle := handler.ProbeWebhook(&gathering.Probe{
+			Webhooks: store, Metrics: &gatheringtest.Metrics{}, Now: time.Now,
+			Check: func(_ context.Context, check credentialsv1.CheckSubscriptionRequest) (credentialsv1.CheckSubscriptionResponse, error) {
+				asked = check.AskStrava
+				return credentialsv1.CheckSubscriptionResponse{}, nil
+			},
+		})
+		if _, err := handle(t.Context(), req); err != nil || asked != want {
+			t.Errorf("%s: Strava asked %t, %v", event, asked, err)
+		}
+	}
+}

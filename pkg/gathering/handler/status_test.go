@@ -1,0 +1,71 @@
+package handler_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
+	"github.com/paceline/paceline/pkg/gathering/handler"
+	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/gathering/quota/quotatest"
+)
+
+func TestStatusShowsTheHealthOfTheWebhook(t *testing.T) {
+	now := time.Date(2026, 11, 22, 0, 0, 30, 0, time.UTC)
+	clock := func() time.Time { return now }
+	store := gatheringtest.NewStore()
+	_, err := store.UpdateWebhook(t.Context(), func(w *gathering.Webhook) error {
+		w.SubscriptionID, w.LastSeen = 5, now
+		w.Callback = gathering.Health{WellAt: now}
+		w.Subscription = gathering.Health{WellAt: now.Add(-time.Hour), FailingSince: now.Add(-time.Minute), Failure: "missing"}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, age := range []time.Duration{0, 30 * time.Second, time.Minute, 24 * time.Hour, 24*time.Hour + time.Minute} {
+		if err := store.CountWebhookEvent(t.Context(), now.Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := &gathering.Overview{Quota: &quota.Engine{Budgets: &quotatest.Budgets{}, Now: clock}, Jobs: store, Webhooks: store, Now: clock}
+	v, err := handler.Status(o)(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := json.Marshal(v.Webhook)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(`{"subscription_id":5,"last_seen":"2026-11-22T00:00:30Z","callback":{"well_at":"2026-11-22T00:00:30Z"},`+
+		`"subscription":{"well_at":"2026-11-21T23:00:30Z","failing_since":"2026-11-21T23:59:30Z","failure":"missing"},"events_today":2,"events_yesterday":2}`, string(got)); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestStatusShowsThatStravaAnswersNoCall(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 5, 0, 0, time.UTC)
+	budgets := &quotatest.Budgets{}
+	engine := &quota.Engine{Budgets: budgets, Now: func() time.Time { return now }}
+	for id := range int64(3) {
+		permit, err := engine.Reserve(t.Context(), quota.Webhook, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		failed := quota.Answer{Outcome: quota.Unavailable, AthleteID: id + 1, Calls: 1, Began: now, Ended: now, Date: now}
+		if _, err := engine.Settle(t.Context(), permit, failed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store := gatheringtest.NewStore()
+	v, err := handler.Status(&gathering.Overview{Quota: engine, Jobs: store, Webhooks: store, Now: engine.Now})(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.Paused == nil || v.Paused.For != quota.ForStrava || v.PausedSince == nil || !v.PausedSince.Equal(now) || v.PausesToday != 1 {
+		t.Errorf("%+v, %+v", v, v.Paused)
+	}
+}

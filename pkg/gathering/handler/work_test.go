@@ -1,0 +1,118 @@
+package handler_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/eventtest"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
+	"github.com/paceline/paceline/pkg/gathering/handler"
+	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/gathering/quota/quotatest"
+)
+
+// endless is a Strava with a history that has no end, each page of which takes
+// ten seconds.
+type endless struct {
+	gathering.Strava
+	clock *time.Time
+}
+
+func (s endless) reading() gathering.Reading {
+	began := *s.clock
+	*s.clock = began.Add(10 * time.Second)
+	return gathering.Reading{At: began, Answer: quota.Answer{Calls: 1, Began: began, Ended: *s.clock}}
+}
+
+func (s endless) Athlete(_ context.Context, id, _ int64) (gatheringv1.Athlete, gathering.Reading, error) {
+	return gatheringv1.Athlete{ID: id}, s.reading(), nil
+}
+
+func (s endless) Activities(_ context.Context, _, _ int64, r gathering.PageRequest) (gathering.Page, gathering.Reading, error) {
+	return gathering.Page{Activities: []gatheringv1.Activity{{ID: int64(r.Page)}}, Sent: 1}, s.reading(), nil
+}
+
+// uncountable is a queue whose jobs cannot be counted.
+type uncountable struct{ gathering.JobQueue }
+
+func (uncountable) Waiting(context.Context, quota.Class, time.Time) (gathering.Waiting, error) {
+	return gathering.Waiting{}, errors.New("boom")
+}
+
+func TestJobsAreDoneAlthoughTheyCannotBeCounted(t *testing.T) {
+	clock := time.Now()
+	now := func() time.Time { return clock }
+	store, metrics, bus := gatheringtest.NewStore(), &gatheringtest.Metrics{}, &eventtest.Bus{}
+	minter := event.Minter{Now: now, NewID: func() string { return "id" }}
+	g := &gathering.Gatherer{
+		Athletes: store, Inboxes: store, Jobs: uncountable{store}, Webhooks: store, Waker: &gatheringtest.Waker{}, Strava: endless{clock: &clock}, Publisher: bus, Minter: minter,
+		Quota: &quota.Engine{Budgets: &quotatest.Budgets{}, Now: now}, Metrics: metrics, Log: slog.New(slog.DiscardHandler),
+	}
+	z := &gathering.Authorizations{Athletes: store, Inboxes: store, Waker: &gatheringtest.Waker{}, Publisher: bus, Minter: minter}
+	if err := z.Begin(t.Context(), event.Meta{OccurredAt: clock}, 7, 1); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithDeadline(t.Context(), clock.Add(5*time.Minute))
+	defer cancel()
+	if _, err := handler.Work(g)(ctx, events.SQSEvent{}); err != nil {
+		t.Fatal(err)
+	}
+	if n := metrics.Of(gathering.MetricCalls(quota.Interactive)); n == 0 {
+		t.Error("no job was done")
+	}
+	if n := metrics.Of(gathering.MetricFailed); n != 1 {
+		t.Errorf("%d failures were counted", n)
+	}
+}
+
+func TestAGathererWakesItsSuccessorInTime(t *testing.T) {
+	clock := time.Now()
+	now := func() time.Time { return clock }
+	store, wakeups, metrics, bus := gatheringtest.NewStore(), &gatheringtest.Waker{}, &gatheringtest.Metrics{}, &eventtest.Bus{}
+	minter := event.Minter{Now: now, NewID: func() string { return "id" }}
+	g := &gathering.Gatherer{
+		Athletes: store, Inboxes: store, Jobs: store, Webhooks: store, Waker: wakeups, Strava: endless{clock: &clock}, Publisher: bus, Minter: minter,
+		Quota: &quota.Engine{Budgets: &quotatest.Budgets{}, Now: now}, Metrics: metrics, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+	z := &gathering.Authorizations{Athletes: store, Inboxes: store, Waker: &gatheringtest.Waker{}, Publisher: bus, Minter: minter}
+	if err := z.Begin(t.Context(), event.Meta{OccurredAt: clock}, 7, 1); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithDeadline(t.Context(), clock.Add(5*time.Minute))
+	defer cancel()
+	began := clock
+	work := handler.Work(g)
+	out, err := work(ctx, events.SQSEvent{})
+	if err != nil || out.BatchItemFailures == nil || len(out.BatchItemFailures) != 0 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	if took := clock.Sub(began); took < 3*time.Minute || took > 4*time.Minute+10*time.Second {
+		t.Errorf("it worked for %s of 5 minutes", took)
+	}
+	if n := wakeups.Count(); n != 1 {
+		t.Errorf("%d successors were woken", n)
+	}
+	if n := metrics.Of(gathering.MetricCalls(quota.Interactive)); n != 2 {
+		t.Errorf("%d calls of class interactive", n)
+	}
+	if used, limit := metrics.Of(gathering.MetricUsedDay), metrics.Of(gathering.MetricLimitDay); used != 0 || limit != 1000 {
+		t.Errorf("%d of %d calls were used when it began", used, limit)
+	}
+	if quarter, day := metrics.Of(gathering.MetricReservedQuarter(quota.Leave)), metrics.Of(gathering.MetricReservedDay(quota.Webhook)); quarter != 2 || day == 0 {
+		t.Errorf("%d calls of the quarter hour are kept for departures, %d of the day for webhooks", quarter, day)
+	}
+	// Failures to measure and to promote are counted, and no message comes again for
+	// them.
+	store.Fail(errors.New("boom"))
+	if out, err := work(ctx, events.SQSEvent{}); err != nil || len(out.BatchItemFailures) != 0 || metrics.Of(gathering.MetricFailed) != 2 {
+		t.Errorf("%+v, %v, %d counted", out, err, metrics.Of(gathering.MetricFailed))
+	}
+}

@@ -1,2 +1,0 @@
-// Package ebus publishes events on the EventBridge bus.
-package ebus

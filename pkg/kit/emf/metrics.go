@@ -1,0 +1,76 @@
+package emf
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Metrics counts events of one function. Dimensions are stage and function, and
+// stage alone, by which an alarm sees all functions of a boundary at once; never
+// anything of an athlete.
+type Metrics struct {
+	namespace string
+	stage     string
+	function  string
+	now       func() time.Time
+
+	mu     sync.Mutex
+	w      io.Writer
+	counts map[string]float64
+}
+
+// New makes a counter set that [Metrics.Flush] writes to w.
+func New(w io.Writer, now func() time.Time, namespace, stage, function string) *Metrics {
+	return &Metrics{namespace: namespace, stage: stage, function: function, now: now, w: w, counts: map[string]float64{}}
+}
+
+// Count adds n to a metric.
+func (m *Metrics) Count(name string, n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.counts[name] += float64(n)
+}
+
+// Flush writes what was counted since the last flush as one line; nothing if
+// nothing was counted. Call it at the end of an invocation.
+func (m *Metrics) Flush() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.counts) == 0 {
+		return nil
+	}
+	type unit struct {
+		Name string
+		Unit string
+	}
+	units := []unit{}
+	line := map[string]any{"stage": m.stage, "function": m.function}
+	for _, name := range slices.Sorted(maps.Keys(m.counts)) {
+		units = append(units, unit{name, "Count"})
+		line[name] = m.counts[name]
+	}
+	line["_aws"] = map[string]any{
+		"Timestamp": m.now().UnixMilli(),
+		"CloudWatchMetrics": []any{map[string]any{
+			"Namespace":  m.namespace,
+			"Dimensions": [][]string{{"stage", "function"}, {"stage"}},
+			"Metrics":    units,
+		}},
+	}
+	clear(m.counts)
+	return json.NewEncoder(m.w).Encode(line)
+}
+
+// Flushing makes a Lambda handler that flushes the metrics after each
+// invocation. A line that cannot be written is no reason to fail one.
+func Flushing[In, Out any](m *Metrics, handle func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
+	return func(ctx context.Context, in In) (Out, error) {
+		defer func() { _ = m.Flush() }()
+		return handle(ctx, in)
+	}
+}

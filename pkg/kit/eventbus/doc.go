@@ -1,0 +1,2 @@
+// Package eventbus publishes events on the EventBridge bus.
+package eventbus

@@ -1,0 +1,69 @@
+package startup
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/kit/env"
+)
+
+// Load fills settings, a pointer to a struct with env tags, and loads the AWS
+// configuration with the limits [Short]. A function that cannot start ends at once, with a log line
+// that names every setting that is missing.
+func Load(ctx context.Context, settings any) (aws.Config, *slog.Logger) {
+	log := lambdacontext.NewLogger()
+	Must(log, env.Decode(settings, os.LookupEnv))
+	cfg, err := AWS(ctx)
+	Must(log, err)
+	return cfg, log
+}
+
+// Must ends the process when err isn't nil. It is for main only.
+func Must(log *slog.Logger, err error) {
+	if err != nil {
+		log.Error("cannot start", "error", err.Error())
+		os.Exit(1)
+	}
+}
+
+// Minter makes events at the real time with random ids.
+func Minter() event.Minter { return event.Minter{Now: time.Now, NewID: rand.Text} }
+
+// NewSecret returns 256 random bits as URL-safe text.
+func NewSecret() string {
+	b := make([]byte, 32)
+	_, _ = rand.Read(b) // Never fails; see crypto/rand.
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// Sleep waits for d, or returns the context's error as soon as it has one.
+func Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// reserve is how much of an invocation's time [WithReserve] keeps back.
+const reserve = 2 * time.Second
+
+// WithReserve ends the context a little before Lambda ends the function, so
+// that whatever was being waited for can still be answered and logged.
+func WithReserve(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline.Add(-reserve))
+}

@@ -1,0 +1,306 @@
+package openapi_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/paceline/paceline/pkg/activity"
+	"github.com/paceline/paceline/pkg/activity/activitytest"
+	activitylambda "github.com/paceline/paceline/pkg/activity/handler"
+	"github.com/paceline/paceline/pkg/api"
+	"github.com/paceline/paceline/pkg/athlete"
+	"github.com/paceline/paceline/pkg/athlete/athletetest"
+	athletelambda "github.com/paceline/paceline/pkg/athlete/handler"
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/credentialstest"
+	fitbitapi "github.com/paceline/paceline/pkg/credentials/fitbit"
+	credentialslambda "github.com/paceline/paceline/pkg/credentials/handler"
+	"github.com/paceline/paceline/pkg/credentials/provider"
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/eventtest"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/secret"
+	"github.com/paceline/paceline/pkg/kit/startup"
+	"github.com/paceline/paceline/standin/fitbit"
+	"github.com/paceline/paceline/standin/strava"
+	"github.com/paceline/paceline/test/openapi"
+)
+
+const siteURL = "https://paceline.example"
+
+// The athletes. Ada and Bob are connected, Eve has left.
+const (
+	ada int64 = 71_000_001
+	bob int64 = 72_000_002
+	eve int64 = 73_000_003
+)
+
+// now is when everything happens, generation the authorization of all.
+var (
+	now        = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	generation = now.Add(-24 * time.Hour).UnixMilli()
+)
+
+// activitiesEach is how many activities each athlete has.
+const activitiesEach = 60
+
+// system is everything that answers the HTTP API, over memory, behind the real
+// authorizer.
+type system struct {
+	t          *testing.T
+	document   *openapi.Document
+	routes     map[string]api.Handler
+	serve      func(context.Context, api.Request) (api.Response, error)
+	authorizer *credentialslambda.Authorizer
+	store      *credentialstest.Credentials
+	// now is what the clock of the sessions and keys shows.
+	now time.Time
+	// sessions and keys of the athletes; Eve's are of before she left.
+	sessions, byKey map[int64]string
+	waitlist        *credentials.Waitlist
+	bus             *eventtest.Bus
+	// fitbit leads to the stand-in for Fitbit.
+	fitbit   *http.Client
+	recorder *activity.Recorder
+}
+
+func newSystem(t *testing.T) *system {
+	s := &system{t: t, document: openapi.MustLoad(t), now: now, sessions: map[int64]string{}, byKey: map[int64]string{}, bus: &eventtest.Bus{}}
+	clock := func() time.Time { return now }
+	minter := event.Minter{Now: clock, NewID: startup.NewSecret}
+
+	accounts := athletetest.NewStore()
+	athletes := &athlete.Service{
+		Accounts: accounts, Erasures: accounts, Publisher: s.bus, Minter: minter, NewReceipt: startup.NewSecret,
+	}
+	rows := activitytest.NewStore()
+	s.recorder = &activity.Recorder{Store: rows, Publisher: s.bus, Minter: minter}
+	grants := credentialstest.NewStore()
+	unreachable := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+		return nil, fault.New(fault.Transient, "Strava is away")
+	})}
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	vault := credentialstest.NewVault()
+	must(t, vault.SaveApp(t.Context(), credentials.ProviderStrava, credentials.App{ClientID: "1", ClientSecret: secret.New("s")}))
+	s.store = credentialstest.NewCredentials(grants)
+	sessions := &credentials.Sessions{Store: s.store, NewSecret: startup.NewSecret, Now: s.clock}
+	capacity := &credentials.Capacity{Census: grants, Athletes: 10, Now: clock}
+	// Connects find a place; the waiting list finds none.
+	s.waitlist = &credentials.Waitlist{
+		Store: &credentialstest.WaitlistStore{}, Forms: grants, Capacity: &credentials.Capacity{Census: grants, Now: clock},
+		NewSecret: startup.NewSecret, Now: clock,
+	}
+	oauth := &credentialslambda.OAuth{
+		Connect: &credentials.Connect{
+			TokenStore: credentials.TokenStore{
+				Ledger: credentials.Ledger{Grants: grants, Publisher: s.bus, Minter: minter},
+				Vault:  vault, Sealer: &credentialstest.Sealer{}, Metrics: &credentialstest.Metrics{}, Sleep: startup.Sleep,
+			},
+			States: grants, OAuth: provider.NewOAuth(unreachable, provider.Strava("http://strava.test/oauth", "revoke"), clock),
+			NewSecret: startup.NewSecret, RedirectURI: siteURL + "/oauth/callback",
+			Capacity: capacity,
+		},
+		Sessions: sessions,
+		Callers:  &credentials.Authenticator{Store: s.store, Now: s.clock, Log: log},
+		Waitlist: s.waitlist,
+		SiteURL:  siteURL, Log: log,
+	}
+	s.routes = map[string]api.Handler{}
+	for _, boundary := range []map[string]api.Handler{
+		athletelambda.APIRoutes(athletes, siteURL),
+		activitylambda.APIRoutes(&activity.Reader{Store: rows, Now: clock}),
+		oauth.Routes(),
+		s.links(grants, vault, minter, log).Routes(),
+		(&credentialslambda.API{Keys: s.keys(), Sessions: sessions, SiteURL: siteURL}).Routes(),
+	} {
+		for key := range boundary {
+			if s.routes[key] != nil {
+				t.Errorf("two boundaries answer %s", key)
+			}
+		}
+		maps.Copy(s.routes, boundary)
+	}
+	s.serve = api.Mux(log, s.routes)
+	s.authorizer = &credentialslambda.Authorizer{
+		Callers: &credentials.Authenticator{Store: s.store, Now: s.clock, Log: log}, Log: log,
+	}
+
+	for i, id := range []int64{ada, bob, eve} {
+		ctx, meta := t.Context(), event.Meta{ID: "m", OccurredAt: now, CorrelationID: "c"}
+		must(t, athletes.AthleteAuthorized(ctx, meta, credentialsv1.AthleteAuthorized{
+			AthleteID: id, Generation: generation, Scopes: []string{"read", mark(id)},
+		}))
+		must(t, athletes.AthleteGathered(ctx, meta, gatheringv1.AthleteGathered{
+			AthleteID: id, Generation: generation, ReadAt: now, Athlete: gatheringv1.Athlete{ID: id, Firstname: mark(id)},
+		}))
+		gathered := gatheringv1.ActivitiesGathered{AthleteID: id, Generation: generation, ReadAt: now}
+		for n := range activitiesEach {
+			one := activitytest.Activity(id*100+int64(n), 1000*i+n/3, fmt.Sprintf("%s %d", mark(id), n))
+			one.SportType = []string{"Run", "Ride", mark(id)}[n%3]
+			gathered.Activities = append(gathered.Activities, one)
+		}
+		must(t, s.recorder.ActivitiesGathered(ctx, meta, gathered))
+		_, err := grants.Update(ctx, credentials.Athlete(id), func(g *credentials.Grant) error {
+			g.State, g.Generation, g.Since, g.Tokens = credentials.Active, generation, generation, credentials.TokenRef{Version: 1}
+			return nil
+		})
+		must(t, err)
+		s.sessions[id] = s.open(credentials.Session{AthleteID: id, Generation: generation})
+		_, s.byKey[id] = s.newKey(id, time.Time{})
+		if id == eve {
+			_, err := grants.Update(ctx, credentials.Athlete(id), func(g *credentials.Grant) error {
+				*g = credentials.Grant{Account: g.Account, State: credentials.Erased, Generation: generation}
+				return nil
+			})
+			must(t, err)
+			must(t, sessions.EndAll(ctx, id, generation, receiptOf(id)))
+			gone := credentialsv1.AuthorizationRevoked{AthleteID: id, Generation: generation, Receipt: receiptOf(id)}
+			must(t, athletes.AuthorizationRevoked(ctx, meta, gone))
+			must(t, s.recorder.AuthorizationRevoked(ctx, meta, gone))
+		}
+	}
+	s.link(ada)
+	return s
+}
+
+// links serves linked accounts, over the stand-in for Fitbit.
+func (s *system) links(grants *credentialstest.Store, vault *credentialstest.Vault, minter event.Minter, log *slog.Logger) *credentialslambda.Links {
+	standIn := fitbit.New(fitbit.Config{Now: minter.Now, HourlyLimit: 1_000_000, People: []fitbit.Person{{ID: "GGNJL9", DisplayName: mark(ada)}}})
+	s.t.Cleanup(standIn.Close)
+	id, key := standIn.Client()
+	must(s.t, vault.SaveApp(s.t.Context(), provider.NameFitbit, credentials.App{ClientID: id, ClientSecret: secret.New(key)}))
+	s.fitbit = &http.Client{Transport: strava.InProcess(standIn), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	oauth := provider.NewOAuth(s.fitbit, provider.Fitbit("http://fitbit.test", "http://fitbit.test"), minter.Now)
+	tokens := &credentials.Tokens{TokenStore: credentials.TokenStore{
+		Ledger: credentials.Ledger{Grants: grants, Publisher: s.bus, Minter: minter},
+		Vault:  vault, Sealer: &credentialstest.Sealer{}, Metrics: &credentialstest.Metrics{}, Sleep: startup.Sleep,
+	}, OAuth: oauth}
+	requester := &credentials.Requester{Tokens: tokens, API: fitbitapi.NewAPI(s.fitbit, "http://fitbit.test"), Log: log}
+	connect := &credentials.Connect{
+		TokenStore: tokens.TokenStore, States: grants, OAuth: oauth, NewSecret: startup.NewSecret, RedirectURI: "http://localhost/oauth/fitbit/callback",
+	}
+	reconciler := &credentials.Reconciler{TokenStore: tokens.TokenStore, Connect: connect, Log: log, Revocation: &credentials.Revocation{
+		TokenStore: tokens.TokenStore, Receipts: credentials.Receipts{Erasures: grants, Publisher: s.bus, Minter: minter},
+		Tokens: tokens, OAuth: oauth, API: requester.API, NewSecret: startup.NewSecret,
+	}}
+	return &credentialslambda.Links{
+		Provider: provider.NameFitbit, Connect: connect, SiteURL: siteURL, Log: log,
+		Service: &credentials.Links{Reconciler: reconciler, Requester: requester, ReadToday: fitbitapi.ReadToday, NewSecret: startup.NewSecret},
+	}
+}
+
+// link has an athlete link the account at Fitbit, by the routes.
+func (s *system) link(athleteID int64) {
+	s.t.Helper()
+	path := map[string]string{"provider": "fitbit"}
+	_, begun := s.send(call{route: "GET /oauth/{provider}/connect", path: path, cookie: s.session(athleteID)})
+	answer, err := s.fitbit.Get(begun.Headers["Location"] + "&as_user=GGNJL9")
+	must(s.t, err)
+	back, err := answer.Location()
+	must(s.t, err)
+	nonce, _, _ := strings.Cut(begun.Cookies[0], ";")
+	_, res := s.send(call{
+		route: "GET /oauth/{provider}/callback", path: path, cookie: nonce,
+		query: map[string]string{"state": back.Query().Get("state"), "code": back.Query().Get("code")},
+	})
+	if res.Headers["Location"] != "/" {
+		s.t.Fatalf("the link leads to %s", res.Headers["Location"])
+	}
+}
+
+// sessionCookie is the beginning of a session's cookie.
+const sessionCookie = "__Host-paceline_session="
+
+// mark is in all that is an athlete's, and in nothing of anybody else.
+func mark(athleteID int64) string { return fmt.Sprintf("mark-of-%d", athleteID) }
+
+func receiptOf(athleteID int64) string { return fmt.Sprintf("receipt-of-%d", athleteID*7) }
+
+// call is one call of an operation.
+type call struct {
+	route   string
+	path    map[string]string
+	query   map[string]string
+	headers map[string]string
+	cookie  string
+	key     string
+	body    string
+	base64  bool
+}
+
+// send does what API Gateway does: asks the authorizer about routes that need a
+// session, and hands the call on.
+func (s *system) send(c call) (api.Request, api.Response) {
+	s.t.Helper()
+	headers := map[string]string{}
+	for name, value := range c.headers {
+		headers[strings.ToLower(name)] = value
+	}
+	if c.key != "" {
+		headers["authorization"] = "Bearer " + c.key
+	}
+	req := api.Request{
+		Version: "2.0", RouteKey: c.route, PathParameters: c.path, QueryStringParameters: c.query,
+		Headers: headers, Body: c.body, IsBase64Encoded: c.base64,
+	}
+	if c.cookie != "" {
+		req.Cookies = []string{c.cookie}
+	}
+	if s.document.Operations[c.route].Session {
+		answer, err := s.authorizer.Handle(s.t.Context(), events.APIGatewayV2CustomAuthorizerV2Request{RouteKey: c.route, Cookies: req.Cookies, Headers: headers})
+		must(s.t, err)
+		if !answer.IsAuthorized {
+			s.t.Fatal("the authorizer denies")
+		}
+		req.RequestContext.Authorizer = &events.APIGatewayV2HTTPRequestContextAuthorizerDescription{Lambda: answer.Context}
+	}
+	res, err := s.serve(s.t.Context(), req)
+	must(s.t, err)
+	return req, res
+}
+
+// session is the cookie of an athlete's session.
+func (s *system) session(athleteID int64) string { return s.sessions[athleteID] }
+
+// open opens a session, which may not stand, and returns its cookie.
+func (s *system) open(of credentials.Session) string {
+	s.t.Helper()
+	token, err := (&credentials.Sessions{Store: s.store, NewSecret: startup.NewSecret, Now: s.clock}).Open(s.t.Context(), of)
+	must(s.t, err)
+	return sessionCookie + token.Reveal()
+}
+
+// newKey makes a key of an athlete's; never expires is the zero time.
+func (s *system) newKey(athleteID int64, expiresAt time.Time) (id, token string) {
+	s.t.Helper()
+	key, secret, err := s.keys().Create(s.t.Context(), credentials.Session{AthleteID: athleteID, Generation: generation}, mark(athleteID), expiresAt)
+	must(s.t, err)
+	return key.ID(), secret.Reveal()
+}
+
+func (s *system) keys() *credentials.Keys {
+	return &credentials.Keys{Store: s.store, NewSecret: startup.NewSecret, Now: s.clock}
+}
+
+func (s *system) clock() time.Time { return s.now }
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
