@@ -8,6 +8,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/paceline/paceline/infra/construct"
+	"github.com/paceline/paceline/pkg/activity/metric"
 	"github.com/paceline/paceline/pkg/activity/settings"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/activityv1"
@@ -87,8 +88,8 @@ func NewActivityPlane(scope constructs.Construct, id string, props *ActivityPlan
 		Boundary: b,
 		What:     "data is kept too long",
 		Metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-			Namespace:     jsii.String(settings.MetricNamespace),
-			MetricName:    jsii.String(settings.MetricKeptTooLong),
+			Namespace:     jsii.String(metric.Namespace),
+			MetricName:    jsii.String(metric.KeptTooLong),
 			DimensionsMap: &map[string]*string{"stage": jsii.String(string(b.Config.Stage))},
 			Statistic:     jsii.String("Maximum"),
 			Period:        awscdk.Duration_Hours(jsii.Number(12)),

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/paceline/paceline/infra/construct"
+	"github.com/paceline/paceline/pkg/athlete/metric"
 	"github.com/paceline/paceline/pkg/athlete/settings"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/athletev1"
@@ -76,14 +77,14 @@ func NewAthletePlane(scope constructs.Construct, id string, props *AthletePlaneP
 	}
 	construct.NewSchedule(s, "Deadlines", &construct.ScheduleProps{Function: enforceDeadlines, EveryMinutes: 15})
 	for _, a := range []struct{ id, what, metric string }{
-		{"KeptTooLongAlarm", "profiles are kept too long", settings.MetricKeptTooLong},
-		{"ErasuresOverdueAlarm", "an erasure is overdue", settings.MetricErasuresOverdue},
+		{"KeptTooLongAlarm", "profiles are kept too long", metric.KeptTooLong},
+		{"ErasuresOverdueAlarm", "an erasure is overdue", metric.ErasuresOverdue},
 	} {
 		construct.NewAlarm(s, a.id, &construct.AlarmProps{
 			Boundary: b,
 			What:     a.what,
 			Metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-				Namespace:     jsii.String(settings.MetricNamespace),
+				Namespace:     jsii.String(metric.Namespace),
 				MetricName:    jsii.String(a.metric),
 				DimensionsMap: &map[string]*string{"stage": jsii.String(string(b.Config.Stage))},
 				Statistic:     jsii.String("Maximum"),

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 
+	"github.com/paceline/paceline/pkg/credentials/metric"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
@@ -275,18 +277,18 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 		minutes, threshold          float64
 	}
 	alarms := []alarm{
-		{"TokensUnsavedAlarm", "tokens could not be saved", settings.MetricTokensUnsaved, "Sum", 5, 1},
-		{"GrantsDegradedAlarm", "many athletes have to connect again", settings.MetricGrantsDegraded, "Sum", 60, 5},
+		{"TokensUnsavedAlarm", "tokens could not be saved", metric.Unsaved, "Sum", 5, 1},
+		{"GrantsDegradedAlarm", "many athletes have to connect again", metric.Degraded, "Sum", 60, 5},
 		// A gatherer tries a job that fails again after 15 s, and then ever later:
 		// five times within a quarter of an hour.
-		{"CallsFailedAlarm", "forwarded calls fail", settings.MetricCallsFailed, "Sum", 15, 5},
-		{"CallsUnavailableAlarm", "Strava does not answer", settings.MetricCallsUnavailable, "Sum", 15, 5},
-		{"CallsAppRefusedAlarm", "Strava refuses the application", settings.MetricCallsAppRefused, "Sum", 15, 1},
-		{"TasksOverdueAlarm", "a task is overdue", settings.MetricTasksOverdue, "Maximum", 15, 1},
+		{"CallsFailedAlarm", "forwarded calls fail", metric.CallFailed, "Sum", 15, 5},
+		{"CallsUnavailableAlarm", "Strava does not answer", metric.CallUnavailable, "Sum", 15, 5},
+		{"CallsAppRefusedAlarm", "Strava refuses the application", metric.CallAppRefused, "Sum", 15, 1},
+		{"TasksOverdueAlarm", "a task is overdue", metric.Overdue, "Maximum", 15, 1},
 	}
 	if places := cfg.Strava.AthleteCapacity; places > 1 { // With one place, to be full is to be in use.
 		alarms = append(alarms, alarm{
-			"AthletesAuthorizedAlarm", "nine places of ten are taken", settings.MetricAthletesAuthorized, "Maximum", 15,
+			"AthletesAuthorizedAlarm", "nine places of ten are taken", metric.Authorized, "Maximum", 15,
 			math.Ceil(0.9 * float64(places)),
 		})
 	}
@@ -295,7 +297,7 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 			Boundary: b,
 			What:     a.what,
 			Metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-				Namespace:     jsii.String(settings.MetricNamespace),
+				Namespace:     jsii.String(metric.Namespace),
 				MetricName:    jsii.String(a.metric),
 				DimensionsMap: &map[string]*string{"stage": jsii.String(string(cfg.Stage))},
 				Statistic:     jsii.String(a.statistic),

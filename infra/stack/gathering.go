@@ -14,6 +14,7 @@ import (
 	"github.com/paceline/paceline/pkg/event/athletev1"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/gathering/metric"
 	"github.com/paceline/paceline/pkg/gathering/settings"
 )
 
@@ -170,23 +171,23 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 		periods                     int
 		alwaysReported              bool
 	}{
-		{"RateLimitedAlarm", "Strava refused a call for the rate limit", settings.MetricRateLimited, "Sum", 15, 1, 1, false},
-		{"JobsParkedAlarm", "work was parked", settings.MetricParked, "Sum", 15, 1, 1, false},
-		{"JobsFailedAlarm", "gatherers fail", settings.MetricFailed, "Sum", 15, 5, 1, false},
-		{"PausedAlarm", "Strava has answered no call for half an hour", settings.MetricPaused, "Maximum", 5, 30 * 60, 1, false},
-		{"WebhookAgeAlarm", "webhooks wait for too long", settings.MetricOldestWebhook, "Maximum", 5, 15 * 60, 1, false},
-		{"KeptTooLongAlarm", "data is kept too long", settings.MetricKeptTooLong, "Maximum", 120, 1, 1, true},
+		{"RateLimitedAlarm", "Strava refused a call for the rate limit", metric.RateLimited, "Sum", 15, 1, 1, false},
+		{"JobsParkedAlarm", "work was parked", metric.Parked, "Sum", 15, 1, 1, false},
+		{"JobsFailedAlarm", "gatherers fail", metric.Failed, "Sum", 15, 5, 1, false},
+		{"PausedAlarm", "Strava has answered no call for half an hour", metric.Paused, "Maximum", 5, 30 * 60, 1, false},
+		{"WebhookAgeAlarm", "webhooks wait for too long", metric.OldestWebhook, "Maximum", 5, 15 * 60, 1, false},
+		{"KeptTooLongAlarm", "data is kept too long", metric.KeptTooLong, "Maximum", 120, 1, 1, true},
 		// Probes ask Strava every 10 minutes, so the figure may reach 12 minutes when
 		// all is well, and twice that for a few minutes after one question without an
 		// answer.
-		{"WebhookUnwellAlarm", "webhooks may not arrive", settings.MetricWebhookUnwell, "Maximum", 5, 15 * 60, 3, true},
-		{"SubscriptionLostAlarm", "the push subscription is lost", settings.MetricSubscriptionLost, "Maximum", 5, 1, 1, true},
+		{"WebhookUnwellAlarm", "webhooks may not arrive", metric.WebhookUnwell, "Maximum", 5, 15 * 60, 3, true},
+		{"SubscriptionLostAlarm", "the push subscription is lost", metric.SubscriptionLost, "Maximum", 5, 1, 1, true},
 	} {
 		construct.NewAlarm(s, a.id, &construct.AlarmProps{
 			Boundary: b,
 			What:     a.what,
 			Metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-				Namespace:     jsii.String(settings.MetricNamespace),
+				Namespace:     jsii.String(metric.Namespace),
 				MetricName:    jsii.String(a.metric),
 				DimensionsMap: &map[string]*string{"stage": jsii.String(string(b.Config.Stage))},
 				Statistic:     jsii.String(a.statistic),

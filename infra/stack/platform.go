@@ -16,12 +16,12 @@ import (
 	"github.com/aws/jsii-runtime-go"
 	"github.com/paceline/paceline/infra/config"
 	"github.com/paceline/paceline/infra/construct"
-	athlete "github.com/paceline/paceline/pkg/athlete/settings"
-	credentials "github.com/paceline/paceline/pkg/credentials/settings"
+	athlete "github.com/paceline/paceline/pkg/athlete/metric"
+	credentials "github.com/paceline/paceline/pkg/credentials/metric"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/activityv1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
-	gathering "github.com/paceline/paceline/pkg/gathering/settings"
+	gathering "github.com/paceline/paceline/pkg/gathering/metric"
 )
 
 // archiveDays is how long events can be replayed: less than a queue keeps a
@@ -133,8 +133,8 @@ func newWebhookAPI(s awscdk.Stack, self *construct.Boundary) awsapigatewayv2.Htt
 	// metrics for HTTP APIs"). Of excessive 429s it may log a part only ("Monitor
 	// HTTP APIs"), which is enough for an alarm.
 	accessLogs.AddMetricFilter(jsii.String("Refused"), &awslogs.MetricFilterOptions{
-		MetricNamespace: jsii.String(gathering.MetricNamespace),
-		MetricName:      jsii.String(gathering.MetricWebhooksRefused),
+		MetricNamespace: jsii.String(gathering.Namespace),
+		MetricName:      jsii.String(gathering.WebhooksRefused),
 		FilterPattern:   awslogs.FilterPattern_Literal(jsii.String(`{ ($.status = "429") || ($.status = "5*") }`)),
 		MetricValue:     jsii.String("1"),
 		Dimensions:      &map[string]*string{"stage": jsii.String("$.stage")},
@@ -143,8 +143,8 @@ func newWebhookAPI(s awscdk.Stack, self *construct.Boundary) awsapigatewayv2.Htt
 		Boundary: self,
 		What:     "webhooks are throttled or fail",
 		Metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-			Namespace:     jsii.String(gathering.MetricNamespace),
-			MetricName:    jsii.String(gathering.MetricWebhooksRefused),
+			Namespace:     jsii.String(gathering.Namespace),
+			MetricName:    jsii.String(gathering.WebhooksRefused),
 			DimensionsMap: &map[string]*string{"stage": jsii.String(string(self.Config.Stage))},
 			Statistic:     jsii.String("Sum"),
 			Period:        awscdk.Duration_Minutes(jsii.Number(5)),
@@ -189,12 +189,12 @@ func newDashboard(s awscdk.Stack, c config.Config, api awsapigatewayv2.HttpApi) 
 	d := awscloudwatch.NewDashboard(s, jsii.String("Dashboard"), nil)
 	d.AddWidgets(
 		graph(fmt.Sprintf("Connected athletes, of %d", c.Strava.AthleteCapacity),
-			counted(credentials.MetricNamespace, "Maximum", credentials.MetricAthletesAuthorized)...),
-		graph("Webhook events taken in", counted(gathering.MetricNamespace, "Sum", gathering.MetricWebhookEvents)...),
-		graph("Calls to Strava, by class of work", counted(gathering.MetricNamespace, "Sum", gathering.MetricsCalls...)...),
-		graph("Oldest webhook event that waits, s", counted(gathering.MetricNamespace, "Maximum", gathering.MetricOldestWebhook)...),
-		graph("Erasures; completed ones of seven days", counted(athlete.MetricNamespace, "Maximum",
-			athlete.MetricErasuresPending, athlete.MetricErasuresOverdue, athlete.MetricErasuresCompleted)...),
+			counted(credentials.Namespace, "Maximum", credentials.Authorized)...),
+		graph("Webhook events taken in", counted(gathering.Namespace, "Sum", gathering.WebhookEvents)...),
+		graph("Calls to Strava, by class of work", counted(gathering.Namespace, "Sum", callsByClass()...)...),
+		graph("Oldest webhook event that waits, s", counted(gathering.Namespace, "Maximum", gathering.OldestWebhook)...),
+		graph("Erasures; completed ones of seven days", counted(athlete.Namespace, "Maximum",
+			athlete.ErasuresPending, athlete.ErasuresOverdue, athlete.ErasuresCompleted)...),
 		graph("HTTP API: requests and failures", api.MetricCount(nil), api.MetricClientError(nil), api.MetricServerError(nil)),
 		graph("HTTP API: latency, ms", api.MetricLatency(&awscloudwatch.MetricOptions{Statistic: jsii.String("p95")})),
 		graph("Functions: errors", search("AWS/Lambda", "FunctionName", "Errors", "Sum")),
@@ -202,4 +202,12 @@ func newDashboard(s awscdk.Stack, c config.Config, api awsapigatewayv2.HttpApi) 
 		graph("Queues: waiting messages", search("AWS/SQS", "QueueName", "ApproximateNumberOfMessagesVisible", "Maximum")),
 		graph("Queues: age of the oldest message, s", search("AWS/SQS", "QueueName", "ApproximateAgeOfOldestMessage", "Maximum")),
 	)
+}
+
+// callsByClass are the metrics of the calls to Strava.
+func callsByClass() (names []string) {
+	for _, class := range gathering.Classes {
+		names = append(names, gathering.Calls(class))
+	}
+	return names
 }

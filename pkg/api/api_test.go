@@ -111,7 +111,7 @@ func inert(t *testing.T, res api.Response) {
 // The page that the types of problems lead to has a heading for each, and no
 // other.
 func TestProblemTypesAreDocumented(t *testing.T) {
-	page, err := os.ReadFile("../../../web/public/problems.html")
+	page, err := os.ReadFile("../../web/public/problems.html")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"sync"
 	"time"
-)
 
-// MetricAuthorized is how many athletes are authorized, counted again at each
-// report: look at its maximum, never at its sum.
-const MetricAuthorized Metric = "AthletesAuthorized"
+	"github.com/paceline/paceline/pkg/credentials/metric"
+)
 
 // Census counts athletes.
 type Census interface {
@@ -72,7 +70,7 @@ func ReportAthletes(ctx context.Context, census Census, metrics Metrics) error {
 	if err != nil {
 		return fmt.Errorf("count the athletes: %w", err)
 	}
-	metrics.Count(string(MetricAuthorized), n)
+	metrics.Count(metric.Authorized, n)
 	return nil
 }
 

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/paceline/paceline/pkg/credentials/metric"
+
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -194,8 +196,8 @@ func TestReportCountsAthletes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := credentials.ReportAthletes(t.Context(), w.store, w.counts); err != nil || w.counts.Of(credentials.MetricAuthorized) != 2 {
-		t.Errorf("%d athletes, %v", w.counts.Of(credentials.MetricAuthorized), err)
+	if err := credentials.ReportAthletes(t.Context(), w.store, w.counts); err != nil || w.counts.Of(metric.Authorized) != 2 {
+		t.Errorf("%d athletes, %v", w.counts.Of(metric.Authorized), err)
 	}
 }
 

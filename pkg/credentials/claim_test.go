@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/credentials/metric"
+
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
@@ -147,7 +149,7 @@ func TestAClaimAgainstALostTokenWaits(t *testing.T) {
 			if n := w.strava.Counters().Total("", 0); n != calls {
 				t.Errorf("Strava was asked %d times", n-calls)
 			}
-			if n := w.counts.Of(credentials.MetricOverdue); n != 0 {
+			if n := w.counts.Of(metric.Overdue); n != 0 {
 				t.Errorf("a claim that waits counted as overdue %d times", n)
 			}
 			w.clock.Advance(2 * time.Hour)

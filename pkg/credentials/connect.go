@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paceline/paceline/pkg/credentials/metric"
+
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
@@ -172,7 +174,7 @@ func (c *Connect) keep(ctx context.Context, app App, r Received, seal Seal) (Gra
 	within, cancel = context.WithTimeout(context.WithoutCancel(ctx), revokeTime)
 	defer cancel()
 	if revokeErr := c.OAuth.Revoke(within, app, r.Tokens); revokeErr != nil {
-		c.Metrics.Count(string(MetricUnsaved), 1)
+		c.Metrics.Count(metric.Unsaved, 1)
 		return Grant{}, Spare{}, errors.Join(err, revokeErr)
 	}
 	return Grant{}, Spare{}, err

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/paceline/paceline/pkg/credentials/metric"
+
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
@@ -191,8 +193,8 @@ func TestAConnectThatNoStoreTakesIsGivenBack(t *testing.T) {
 				giveUp()
 			}
 		}).watchConnect(connect).Finish(ctx, cb)
-		if err == nil || w.atStrava(0) != (unsaved == 1) || w.counts.Of(credentials.MetricUnsaved) != unsaved {
-			t.Errorf("%s: %v, at Strava %v, counted %d times", name, err, w.atStrava(0), w.counts.Of(credentials.MetricUnsaved))
+		if err == nil || w.atStrava(0) != (unsaved == 1) || w.counts.Of(metric.Unsaved) != unsaved {
+			t.Errorf("%s: %v, at Strava %v, counted %d times", name, err, w.atStrava(0), w.counts.Of(metric.Unsaved))
 		}
 	}
 }

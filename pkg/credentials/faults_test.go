@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/credentials/metric"
+
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/provider"
 	vendor "github.com/paceline/paceline/pkg/credentials/strava"
@@ -81,7 +83,7 @@ func TestStravaFailsForAWhile(t *testing.T) {
 					if n := c.Total(strava.EndpointAthlete, id); n > 2*asked {
 						t.Errorf("%d calls to Strava for %d of ours", n, asked)
 					}
-					if n := w.counts.Of(credentials.MetricRefreshFailed); endpoint != "api" && n < c.Total(strava.EndpointRefresh, id) {
+					if n := w.counts.Of(metric.RefreshFailed); endpoint != "api" && n < c.Total(strava.EndpointRefresh, id) {
 						t.Errorf("%d failed refreshes were counted", n)
 					}
 					w.strava.ClearFaults()
@@ -96,7 +98,7 @@ func TestStravaFailsForAWhile(t *testing.T) {
 							t.Errorf("afterwards: %+v, want %s", g, want)
 						}
 					}
-					if n := w.counts.Of(credentials.MetricUnsaved) + w.counts.Of(credentials.MetricDegraded); n != 0 {
+					if n := w.counts.Of(metric.Unsaved) + w.counts.Of(metric.Degraded); n != 0 {
 						t.Errorf("%d athletes were lost", n)
 					}
 					w.mustBeSilent()
@@ -135,7 +137,7 @@ func TestStravaAnswersTooLate(t *testing.T) {
 			if res := w.by(late, id, generation); res.Outcome != credentialsv1.OutcomeAnswered {
 				t.Errorf("while it is slow: %s", res.Outcome)
 			}
-			if n := w.counts.Of(credentials.MetricRefreshFailed); n != 1 {
+			if n := w.counts.Of(metric.RefreshFailed); n != 1 {
 				t.Errorf("counted %d times", n)
 			}
 			calls := w.strava.Counters().Total(strava.EndpointRefresh, id)
@@ -156,7 +158,7 @@ func TestStravaAnswersTooLate(t *testing.T) {
 				t.Errorf("afterwards: %s", res.Outcome)
 			}
 			told := eventtest.Facts[credentialsv1.AuthorizationDegraded](w.bus)
-			if len(told) != 1 || told[0].Reason != credentialsv1.DegradedTokenRefused || w.counts.Of(credentials.MetricDegraded) != 1 {
+			if len(told) != 1 || told[0].Reason != credentialsv1.DegradedTokenRefused || w.counts.Of(metric.Degraded) != 1 {
 				t.Errorf("announced %+v", told)
 			}
 			if !w.vault.Holds(credentials.Athlete(id)) {

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/paceline/paceline/pkg/credentials/metric"
+
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -431,7 +433,7 @@ func TestACallThatHangsLeavesTimeForTheOtherStore(t *testing.T) {
 		if took := time.Since(began); took > 3*time.Second {
 			t.Errorf("it took %s", took)
 		}
-		if w.grant(id).Tokens.Sealed == nil || w.counts.Of(credentials.MetricSealed) != 1 {
+		if w.grant(id).Tokens.Sealed == nil || w.counts.Of(metric.Sealed) != 1 {
 			t.Errorf("grant %+v", w.grant(id))
 		}
 	})

@@ -122,45 +122,6 @@ type Sealer interface {
 	Open(ctx context.Context, account Account, sealed []byte) (TokenPair, error)
 }
 
-// Metric names something worth counting.
-type Metric string
-
-// What is counted.
-const (
-	// MetricRefreshed: a token pair was renewed.
-	MetricRefreshed Metric = "TokensRefreshed"
-	// MetricRefreshFailed: Strava gave no new pair, for a reason that may pass.
-	MetricRefreshFailed Metric = "RefreshesFailed"
-	// MetricSealed: a new pair was sealed into the grant because the vault did not
-	// take it.
-	MetricSealed Metric = "TokensSealed"
-	// MetricAdopted: a pair was put into force that was sealed in the grant, was a
-	// spare, or had been left behind by a refresh that was cut off.
-	MetricAdopted Metric = "TokensAdopted"
-	// MetricUnsaved: no store took a new pair, or what a store holds of one is
-	// damaged. If Strava replaced the refresh token by that pair's, it is lost.
-	MetricUnsaved Metric = "TokensUnsaved"
-	// MetricDegraded: an athlete has to connect again, because Strava refused
-	// the refresh token for good or because a scope is missing.
-	MetricDegraded Metric = "GrantsDegraded"
-	// MetricPostponed: a task of a grant failed, and is tried again.
-	MetricPostponed Metric = "TasksPostponed"
-	// MetricCallFailed: a forwarded call could not be made or finished, for a reason
-	// of ours.
-	MetricCallFailed Metric = "CallsFailed"
-	// MetricCallAppRefused: Strava refused the application when a call was forwarded.
-	MetricCallAppRefused Metric = "CallsAppRefused"
-	// MetricCallUnavailable: Strava gave no answer to a forwarded call, one that
-	// makes no sense, or a 5xx.
-	MetricCallUnavailable Metric = "CallsUnavailable"
-	// MetricCallRateLimited: Strava answered 429 to a forwarded call.
-	MetricCallRateLimited Metric = "CallsRateLimited"
-	// MetricOverdue is how many grants have had a task pending for more than a
-	// day, counted at each [Reconciler.Reconcile]: look at its maximum, never at
-	// its sum.
-	MetricOverdue Metric = "TasksOverdue"
-)
-
 // Metrics counts.
 type Metrics interface {
 	Count(metric string, n int)

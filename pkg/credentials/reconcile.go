@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/paceline/paceline/pkg/credentials/metric"
+
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -86,7 +88,7 @@ func (r *Reconciler) Reconcile(ctx context.Context) error {
 			overdue++
 		}
 	}
-	r.Metrics.Count(string(MetricOverdue), overdue)
+	r.Metrics.Count(metric.Overdue, overdue)
 	for _, g := range grants {
 		if tooLate(ctx, attemptTime) {
 			return receivedErr
@@ -156,7 +158,7 @@ func (r *Reconciler) attempt(ctx context.Context, account Account) {
 	if err == nil {
 		return
 	}
-	r.Metrics.Count(string(MetricPostponed), 1)
+	r.Metrics.Count(metric.Postponed, 1)
 	r.Log.WarnContext(ctx, "a task is postponed", "account", account.String(), "fault", fault.Of(err), "error", err.Error())
 	// Should this fail, too, the task is tried again all the sooner.
 	ctx, cancel := uncanceled(ctx)
@@ -227,7 +229,7 @@ func (r *Reconciler) completeConnects(ctx context.Context, grant Grant) (Grant, 
 		case completeErr == nil:
 			_, completeErr = r.Connect.complete(ctx, app, grant, *spare, pair)
 		case fault.Is(completeErr, fault.Permanent):
-			r.Metrics.Count(string(MetricUnsaved), 1)
+			r.Metrics.Count(metric.Unsaved, 1)
 			_, completeErr = r.update(ctx, grant.Account, func(g *Grant) error {
 				g.dropSpares(*spare)
 				return nil

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/paceline/paceline/pkg/credentials/metric"
+
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
@@ -56,7 +58,7 @@ func TestARevocationOutlivesDaysWithoutStrava(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := w.counts.Of(credentials.MetricOverdue); n != 0 {
+	if n := w.counts.Of(metric.Overdue); n != 0 {
 		t.Errorf("overdue at once: %d", n)
 	}
 	w.days(10)
@@ -66,7 +68,7 @@ func TestARevocationOutlivesDaysWithoutStrava(t *testing.T) {
 	if n := w.strava.Counters().Total(strava.EndpointRevoke, 0); n < 40 || n > 50 {
 		t.Errorf("Strava was asked %d times in ten days", n)
 	}
-	if n := w.counts.Of(credentials.MetricOverdue); n != 9*24*12 {
+	if n := w.counts.Of(metric.Overdue); n != 9*24*12 {
 		t.Errorf("overdue in %d runs", n)
 	}
 	if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 1 {
@@ -572,7 +574,7 @@ func TestAWaitingClaimHoldsNoConnectUp(t *testing.T) {
 	if g := w.grant(id); g.State != credentials.Active {
 		t.Errorf("not completed: %+v", g)
 	}
-	if n := w.counts.Of(credentials.MetricOverdue); n != 0 {
+	if n := w.counts.Of(metric.Overdue); n != 0 {
 		t.Errorf("%d overdue", n)
 	}
 }
@@ -653,7 +655,7 @@ func TestAPairThatCannotBeOpenedHoldsNoErasureUp(t *testing.T) {
 			if g := w.grant(id); (g.State == credentials.Erased && !g.HasPending()) != (kind == fault.Permanent) {
 				t.Errorf("%+v", g)
 			}
-			if n := w.counts.Of(credentials.MetricUnsaved); (n == 1) != (kind == fault.Permanent) {
+			if n := w.counts.Of(metric.Unsaved); (n == 1) != (kind == fault.Permanent) {
 				t.Errorf("counted %d times", n)
 			}
 			if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 1 {
@@ -675,7 +677,7 @@ func TestDamagedTokensHoldNoErasureUp(t *testing.T) {
 	if g := w.grant(id); g.State != credentials.Erased || g.HasPending() || w.vault.Holds(g.Account) {
 		t.Errorf("%+v", g)
 	}
-	if n := w.counts.Of(credentials.MetricUnsaved); n != 1 {
+	if n := w.counts.Of(metric.Unsaved); n != 1 {
 		t.Errorf("counted %d times", n)
 	}
 }
@@ -715,7 +717,7 @@ func TestConnectsThatCannotBeTakenHoldNothingUp(t *testing.T) {
 		if err := hanging.Reconcile(ctx); !fault.Is(err, fault.Transient) {
 			t.Errorf("got %v", err)
 		}
-		if n := w.counts.Of(credentials.MetricOverdue); n != 1 {
+		if n := w.counts.Of(metric.Overdue); n != 1 {
 			t.Errorf("%d overdue", n)
 		}
 		if w.grant(id).State != credentials.Erased {

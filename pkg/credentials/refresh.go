@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/paceline/paceline/pkg/credentials/metric"
+
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
@@ -47,7 +49,7 @@ func (t *Tokens) refresh(ctx context.Context, seen Grant, pair TokenPair) (Token
 	case errors.Is(err, ErrTokenRefused):
 		return TokenPair{}, t.refused(ctx, seen, owner, pair)
 	case err != nil:
-		t.Metrics.Count(string(MetricRefreshFailed), 1)
+		t.Metrics.Count(metric.RefreshFailed, 1)
 		t.release(ctx, seen.Account, owner, errors.Is(err, ErrAnswerLost))
 		return TokenPair{}, fmt.Errorf("refresh: %w", err)
 	}
@@ -63,11 +65,11 @@ func (t *Tokens) refresh(ctx context.Context, seen Grant, pair TokenPair) (Token
 		return TokenPair{}, err
 	case err != nil:
 		if !saved {
-			t.Metrics.Count(string(MetricUnsaved), 1)
+			t.Metrics.Count(metric.Unsaved, 1)
 		}
 		return TokenPair{}, fmt.Errorf("save refreshed tokens: %w", err)
 	}
-	t.Metrics.Count(string(MetricRefreshed), 1)
+	t.Metrics.Count(metric.Refreshed, 1)
 	t.remember(grant, fresh)
 	return fresh, nil
 }
@@ -135,7 +137,7 @@ func (t *Tokens) refused(ctx context.Context, seen Grant, owner string, pair Tok
 		if _, err := t.update(ctx, seen.Account, func(g *Grant) error { return g.adopt(owner, seen, other) }); err != nil {
 			return fmt.Errorf("adopt another pair: %w", err)
 		}
-		t.Metrics.Count(string(MetricAdopted), 1)
+		t.Metrics.Count(metric.Adopted, 1)
 		return errOutdated
 	}
 	degraded := false

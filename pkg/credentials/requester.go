@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/paceline/paceline/pkg/credentials/metric"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
@@ -65,8 +66,8 @@ func (r *Requester) Call(ctx context.Context, req Call) (credentialsv1.ForwardRe
 		res.Outcome = credentialsv1.OutcomeFailed
 	}
 	r.log(ctx, req, res, answer.Status, r.Tokens.Minter.Now().Sub(began), err)
-	if metric, ok := errorMetric(res); ok {
-		r.Tokens.Metrics.Count(string(metric), 1)
+	if name, ok := errorMetric(res); ok {
+		r.Tokens.Metrics.Count(name, 1)
 	}
 	return res, nil
 }
@@ -74,16 +75,16 @@ func (r *Requester) Call(ctx context.Context, req Call) (credentialsv1.ForwardRe
 // errorMetric returns the metric that counts a response's kind of error. An
 // authorization that is over or degraded is no error, nor is a refusal that
 // concerns one activity.
-func errorMetric(res credentialsv1.ForwardResponse) (Metric, bool) {
+func errorMetric(res credentialsv1.ForwardResponse) (string, bool) {
 	switch {
 	case res.Outcome == credentialsv1.OutcomeFailed:
-		return MetricCallFailed, true
+		return metric.CallFailed, true
 	case res.Outcome == credentialsv1.OutcomeApplication:
-		return MetricCallAppRefused, true
+		return metric.CallAppRefused, true
 	case res.Outcome == credentialsv1.OutcomeUnavailable, res.Status >= http.StatusInternalServerError:
-		return MetricCallUnavailable, true
+		return metric.CallUnavailable, true
 	case res.Status == http.StatusTooManyRequests:
-		return MetricCallRateLimited, true
+		return metric.CallRateLimited, true
 	}
 	return "", false
 }

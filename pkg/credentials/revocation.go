@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/paceline/paceline/pkg/credentials/metric"
+
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -230,7 +232,7 @@ func (r *Revocation) revokeAll(ctx context.Context, grant Grant) error {
 			add(pair)
 		case fault.Is(err, fault.Permanent):
 			// To wait would keep the receipt back for good.
-			r.Metrics.Count(string(MetricUnsaved), 1)
+			r.Metrics.Count(metric.Unsaved, 1)
 		case !fault.Is(err, fault.NotFound):
 			return fmt.Errorf("read tokens: %w", err)
 		}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/credentials/metric"
+
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
@@ -57,7 +59,7 @@ func TestTheClientSecretIsChangedWithoutDowntime(t *testing.T) {
 	if g := w.grant(leaving); g.State != credentials.Erased || w.strava.Athletes()[1].Connected {
 		t.Errorf("who left is %s, at Strava %v", g.State, w.strava.Athletes()[1].Connected)
 	}
-	if n := len(eventtest.Facts[credentialsv1.AuthorizationDegraded](w.bus)); n != 0 || w.counts.Of(credentials.MetricDegraded) != 0 {
+	if n := len(eventtest.Facts[credentialsv1.AuthorizationDegraded](w.bus)); n != 0 || w.counts.Of(metric.Degraded) != 0 {
 		t.Errorf("%d athletes were degraded", n)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/credentials/metric"
+
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/provider"
 	"github.com/paceline/paceline/pkg/credentials/settings"
@@ -93,7 +95,7 @@ func TestKilledAnywhere(t *testing.T) {
 						if n := len(eventtest.Facts[credentialsv1.AuthorizationDegraded](w.bus)); n != 1 && rotation != onFitbit {
 							t.Errorf("killed %s: announced %d times", point, n)
 						}
-						if w.counts.Of(credentials.MetricDegraded) != 1 {
+						if w.counts.Of(metric.Degraded) != 1 {
 							t.Errorf("killed %s: not counted", point)
 						}
 						w.mustAnswer(id, w.connected(id))
@@ -387,10 +389,10 @@ func TestOutages(t *testing.T) {
 				if n := w.strava.Counters().DeadRefreshUses[id]; n != 0 {
 					t.Errorf("%d dead refresh tokens used", n)
 				}
-				if n := w.counts.Of(credentials.MetricUnsaved) + w.counts.Of(credentials.MetricDegraded); n != 0 {
+				if n := w.counts.Of(metric.Unsaved) + w.counts.Of(metric.Degraded); n != 0 {
 					t.Errorf("%d athletes were lost", n)
 				}
-				if n := w.counts.Of(credentials.MetricSealed); (n > 0) != (name == "SSM throttled, writing") {
+				if n := w.counts.Of(metric.Sealed); (n > 0) != (name == "SSM throttled, writing") {
 					t.Errorf("%d pairs were sealed", n)
 				}
 				w.mustBeSilent()
@@ -414,13 +416,13 @@ func TestAPairThatTheVaultRefusesIsSealedAndAdopted(t *testing.T) {
 	if g := w.grant(id); g.Tokens.Sealed == nil || g.Lease.Owner != "" {
 		t.Fatalf("nothing is sealed, or a lease is left: %+v", g)
 	}
-	if n := w.counts.Of(credentials.MetricSealed); n != 1 {
+	if n := w.counts.Of(metric.Sealed); n != 1 {
 		t.Errorf("counted %d times", n)
 	}
 	if res := w.by(w.process(w.patient), id, generation); res.Outcome != credentialsv1.OutcomeAnswered {
 		t.Fatalf("the next reader: %s", res.Outcome)
 	}
-	if g := w.grant(id); g.Tokens.Sealed != nil || w.counts.Of(credentials.MetricAdopted) != 1 {
+	if g := w.grant(id); g.Tokens.Sealed != nil || w.counts.Of(metric.Adopted) != 1 {
 		t.Error("the next reader did not adopt it")
 	}
 	if res := w.by(hurt, id, generation); res.Outcome != credentialsv1.OutcomeAnswered {
@@ -460,15 +462,15 @@ func TestSavingIsTriedAgain(t *testing.T) {
 			if lost > 0 {
 				want = credentialsv1.OutcomeFailed
 			}
-			if res.Outcome != want || w.counts.Of(credentials.MetricUnsaved) != lost {
-				t.Errorf("%s, %d lost", res.Outcome, w.counts.Of(credentials.MetricUnsaved))
+			if res.Outcome != want || w.counts.Of(metric.Unsaved) != lost {
+				t.Errorf("%s, %d lost", res.Outcome, w.counts.Of(metric.Unsaved))
 			}
 			w.clock.Advance(time.Minute)
 			if lost > 0 {
 				want = credentialsv1.OutcomeDegraded
 			}
-			if res := w.forward(id, generation); res.Outcome != want || w.counts.Of(credentials.MetricDegraded) != lost {
-				t.Errorf("afterwards %s, %d degraded", res.Outcome, w.counts.Of(credentials.MetricDegraded))
+			if res := w.forward(id, generation); res.Outcome != want || w.counts.Of(metric.Degraded) != lost {
+				t.Errorf("afterwards %s, %d degraded", res.Outcome, w.counts.Of(metric.Degraded))
 			}
 		})
 	}
@@ -958,7 +960,7 @@ func TestARefusalMeetsASignIn(t *testing.T) {
 	if !added {
 		t.Fatal("the refresh was not refused")
 	}
-	if n := w.counts.Of(credentials.MetricDegraded); n != 0 {
+	if n := w.counts.Of(metric.Degraded); n != 0 {
 		t.Errorf("degraded %d times", n)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/paceline/paceline/pkg/credentials/metric"
+
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
@@ -129,7 +131,7 @@ func (t *Tokens) Degrade(ctx context.Context, account Account, generation int64,
 // become so.
 func (t *Tokens) degraded(ctx context.Context, grant Grant, justNow bool) error {
 	if justNow {
-		t.Metrics.Count(string(MetricDegraded), 1)
+		t.Metrics.Count(metric.Degraded, 1)
 	}
 	return t.announce(ctx, grant)
 }
@@ -184,7 +186,7 @@ func (t *Tokens) current(ctx context.Context, account Account, generation int64,
 		}
 		if moved := t.moveToVault(ctx, grant, pair); !moved.Tokens.equal(grant.Tokens) {
 			grant = moved
-			t.Metrics.Count(string(MetricAdopted), 1)
+			t.Metrics.Count(metric.Adopted, 1)
 		}
 		t.remember(grant, pair)
 		return grant, pair, nil

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/paceline/paceline/pkg/credentials/metric"
+
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
@@ -105,7 +107,7 @@ func (s TokenStore) save(ctx context.Context, seen Grant, owner string, old, fre
 			}
 		} else if !fault.Is(err, fault.Transient) {
 			if err == nil && !saved {
-				s.Metrics.Count(string(MetricSealed), 1)
+				s.Metrics.Count(metric.Sealed, 1)
 			}
 			return grant, saved || err == nil, err
 		}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/gathering/metric"
+
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
@@ -346,7 +348,7 @@ func (s situation) meet(t *testing.T, x *trouble) (points int) {
 	if most := s.calls + s.again*x.strikes(); l.calls > most || x.strikes() == 0 && l.calls != s.calls {
 		t.Errorf("%d calls, %d undisturbed", l.calls, s.calls)
 	}
-	if n := w.metrics.Of(gathering.MetricParked); n != 0 {
+	if n := w.metrics.Of(metric.Parked); n != 0 {
 		t.Errorf("%d jobs are parked", n)
 	}
 	return points

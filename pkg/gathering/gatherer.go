@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/paceline/paceline/pkg/gathering/metric"
+
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering/quota"
@@ -76,7 +78,7 @@ func (g *Gatherer) lease(ctx context.Context, ref JobRef) (leasedJob, error) {
 func (g *Gatherer) Run(ctx context.Context, until time.Time) (more bool, _ error) {
 	if err := g.PromoteScans(ctx); err != nil {
 		// Jobs that are due need not wait for it. The next run promotes again.
-		g.Metrics.Count(MetricFailed, 1)
+		g.Metrics.Count(metric.Failed, 1)
 		g.Log.ErrorContext(ctx, "scans not promoted", "error", err.Error())
 	}
 	for {
@@ -228,13 +230,13 @@ func call[T any](ctx context.Context, p *permitted, do func() (T, Reading, error
 		var none T
 		return none, Reading{}, err
 	}
-	g.Metrics.Count(MetricCalls(p.ref.Class), 1)
+	g.Metrics.Count(metric.Calls(string(p.ref.Class)), 1)
 	out, reading, err := do()
 	reading.Scarce = permit.Scarce
 	reading.Answer.AthleteID = p.ref.AthleteID
 	p.answered = reading.Answer.Outcome == quota.Answered
 	if reading.Answer.Outcome == quota.RateLimited {
-		g.Metrics.Count(MetricRateLimited, 1)
+		g.Metrics.Count(metric.RateLimited, 1)
 	}
 	var failed error
 	if p.standing, failed = g.Quota.Settle(ctx, permit, reading.Answer); failed != nil {
@@ -324,13 +326,13 @@ func (g *Gatherer) publish(ctx context.Context, facts ...event.Fact) error {
 // logFailure logs the failure of a job, and counts Strava's failures and ours
 // separately.
 func (g *Gatherer) logFailure(ctx context.Context, ref JobRef, err error, parked bool) {
-	metric := MetricFailed
+	counted := metric.Failed
 	if isStravas(err) {
-		metric = MetricStravaFailed
+		counted = metric.StravaFailed
 	}
-	g.Metrics.Count(metric, 1)
+	g.Metrics.Count(counted, 1)
 	if parked {
-		g.Metrics.Count(MetricParked, 1)
+		g.Metrics.Count(metric.Parked, 1)
 	}
 	g.Log.ErrorContext(ctx, "job failed", "athlete_id", ref.AthleteID, "kind", ref.Kind, "class", ref.Class,
 		"parked", parked, "fault", fault.Of(err), "error", err.Error())
@@ -356,8 +358,8 @@ func (g *Gatherer) noteLeftOut(ctx context.Context, athleteID int64, p Page) {
 	if members == 0 && len(p.Unreadable) == 0 {
 		return
 	}
-	g.Metrics.Count(MetricUnreadable, len(p.Unreadable))
-	g.Metrics.Count(MetricLeftOut, members)
+	g.Metrics.Count(metric.Unreadable, len(p.Unreadable))
+	g.Metrics.Count(metric.LeftOut, members)
 	g.Log.WarnContext(ctx, "not all of Strava's answer could be understood", "athlete_id", athleteID,
 		"activities", len(p.Unreadable), "members", p.LeftOut)
 }

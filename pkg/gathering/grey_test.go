@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/gathering/metric"
+
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	vendor "github.com/paceline/paceline/pkg/gathering/strava"
@@ -246,7 +248,7 @@ func stay(t *testing.T, f *ailment) (h health, sickCalls, parked int) {
 	slices.Sort(waits)
 	h.p50, h.p99 = waits[len(waits)/2], waits[len(waits)*99/100]
 	h.refused = w.answers(429)
-	return h, w.calls[sick], w.metrics.Of(gathering.MetricParked)
+	return h, w.calls[sick], w.metrics.Of(metric.Parked)
 }
 
 // TestOneSickAthleteCostsOthersNothing makes the calls for one athlete fail, in
@@ -337,7 +339,7 @@ func TestOnePageThatIsWrongRemovesNothing(t *testing.T) {
 					for _, r := range w.planes.held[id] {
 						oldest = max(oldest, w.clock.Now().Sub(r.at))
 					}
-					if n := w.metrics.Of(gathering.MetricParked); oldest > 50*time.Hour || w.planes.removed != 0 || n != 0 {
+					if n := w.metrics.Of(metric.Parked); oldest > 50*time.Hour || w.planes.removed != 0 || n != 0 {
 						t.Errorf("the oldest is %s old; %d removed, %d parked", oldest, w.planes.removed, n)
 					}
 				})
@@ -440,7 +442,7 @@ func TestAllAthletesRecoverFromAnOutage(t *testing.T) {
 			if len(late) != 0 {
 				t.Errorf("%d changes do not show, the first of %s before", len(late), w.clock.Now().Sub(late[0].at))
 			}
-			if n := w.metrics.Of(gathering.MetricParked); n != 0 {
+			if n := w.metrics.Of(metric.Parked); n != 0 {
 				t.Errorf("%d parked", n)
 			}
 			if calls > 60 {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/gathering/metric"
+
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	vendor "github.com/paceline/paceline/pkg/gathering/strava"
@@ -234,7 +236,7 @@ func TestAnAthleteWhoCannotBeReadStopsNoOther(t *testing.T) {
 			if w.completed(newcomer) == 0 || w.completed(healthy) < 2 {
 				t.Errorf("%d scans of the newcomer and %d of the other are complete", w.completed(newcomer), w.completed(healthy))
 			}
-			if w.metrics.Of(gathering.MetricFailed) == 0 {
+			if w.metrics.Of(metric.Failed) == 0 {
 				t.Error("no failure was counted")
 			}
 		})

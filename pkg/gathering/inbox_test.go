@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/gathering/metric"
+
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
@@ -92,7 +94,7 @@ func TestAReplayedEventCostsNothing(t *testing.T) {
 	if got := calls(); got != 1 {
 		t.Errorf("%d calls with replays", got)
 	}
-	if d, m := w.metrics.Of(gathering.MetricWebhookDuplicates), w.metrics.Of(gathering.MetricWebhookEvents); d != 3 || m != 1 {
+	if d, m := w.metrics.Of(metric.WebhookDuplicates), w.metrics.Of(metric.WebhookEvents); d != 3 || m != 1 {
 		t.Errorf("%d duplicates, %d delivered", d, m)
 	}
 	if n, err := w.store.WebhookEvents(t.Context(), w.clock.Now()); err != nil || n != 1 {
@@ -313,7 +315,7 @@ func TestAnActivityThatStravaFailsToShowHoldsNothingUp(t *testing.T) {
 	left()
 	w.gather(w.athlete(1)) // Strava works for others.
 	w.pass(90 * time.Minute)
-	if n := w.metrics.Of(gathering.MetricParked); n != 1 {
+	if n := w.metrics.Of(metric.Parked); n != 1 {
 		t.Errorf("%d parked", n)
 	}
 	// What comes later is not held up, and the sick one costs little.
@@ -364,7 +366,7 @@ func TestTheNewestActivityMayFailWithoutHoldingUpNewOnes(t *testing.T) {
 			if m := w.inbox(id); len(m.Hints) != 0 || m.Job.Class != "" {
 				t.Errorf("left %+v", m)
 			}
-			if n := w.metrics.Of(gathering.MetricParked); n != 0 {
+			if n := w.metrics.Of(metric.Parked); n != 0 {
 				t.Errorf("%d parked", n)
 			}
 		})
@@ -391,7 +393,7 @@ func TestAnActivityWithoutAReadableStartHarmsNoOther(t *testing.T) {
 	if got := w.plane(id); len(got) != 250 || got[odd].StartDate != before.StartDate || got[other].Name != "Renamed" {
 		t.Errorf("%d activities; the odd one %+v; the other %+v", len(got), got[odd], got[other])
 	}
-	if n := w.metrics.Of(gathering.MetricUnreadable); n != 1 {
+	if n := w.metrics.Of(metric.Unreadable); n != 1 {
 		t.Errorf("%d counted", n)
 	}
 	if holes := w.stored(id).Holes; len(holes) != 0 {
@@ -411,7 +413,7 @@ func TestMembersThatCannotBeUnderstoodAreLeftOut(t *testing.T) {
 	if got := w.plane(id); len(got) != 250 || got[odd].Name != "Renamed" || got[odd].Distance != 0 {
 		t.Errorf("%d activities; the odd one %+v", len(got), got[odd])
 	}
-	if n := w.metrics.Of(gathering.MetricLeftOut); n != 1 { // By the scan.
+	if n := w.metrics.Of(metric.LeftOut); n != 1 { // By the scan.
 		t.Errorf("%d counted", n)
 	}
 }
@@ -468,7 +470,7 @@ func TestAHintThatFailsIsTriedAgain(t *testing.T) {
 		w.outcome = ""
 		w.pass(2 * time.Hour)
 		w.same(id)
-		if n := w.metrics.Of(gathering.MetricParked); n != 0 {
+		if n := w.metrics.Of(metric.Parked); n != 0 {
 			t.Errorf("%s: %d parked although it is not their fault", outcome, n)
 		}
 	}

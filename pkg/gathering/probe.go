@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/paceline/paceline/pkg/gathering/metric"
+
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 )
 
@@ -34,12 +36,12 @@ func (p *Probe) Run(ctx context.Context, askStrava bool) error {
 		return fmt.Errorf("read the webhook: %w", err)
 	}
 	w, err = p.look(ctx, w, askStrava)
-	p.Metrics.Count(MetricWebhookUnwell, int(w.unwell(p.Now())/time.Second))
+	p.Metrics.Count(metric.WebhookUnwell, int(w.unwell(p.Now())/time.Second))
 	lost := 0
 	if !w.Subscription.FailingSince.IsZero() {
 		lost = 1
 	}
-	p.Metrics.Count(MetricSubscriptionLost, lost)
+	p.Metrics.Count(metric.SubscriptionLost, lost)
 	return err
 }
 

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/gathering/metric"
+
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
@@ -94,9 +96,9 @@ func (p *prober) webhook() gathering.Webhook {
 
 // unwell is the figure that the next probe reports.
 func (p *prober) unwell() int {
-	before := p.metrics.Of(gathering.MetricWebhookUnwell)
+	before := p.metrics.Of(metric.WebhookUnwell)
 	p.run()
-	return p.metrics.Of(gathering.MetricWebhookUnwell) - before
+	return p.metrics.Of(metric.WebhookUnwell) - before
 }
 
 // restart replaces the receiver by a new one with an empty cache.
@@ -344,7 +346,7 @@ func TestASubscriptionThatVanishesIsLostUntilItIsBack(t *testing.T) {
 			if h := p.webhook().Subscription; h.Failure != name || !h.FailingSince.Equal(p.clock.Now()) {
 				t.Errorf("%+v", h)
 			}
-			if n := p.metrics.Of(gathering.MetricSubscriptionLost); n != 1 {
+			if n := p.metrics.Of(metric.SubscriptionLost); n != 1 {
 				t.Errorf("reported lost %d times", n)
 			}
 			first := p.clock.Now()
@@ -359,9 +361,9 @@ func TestASubscriptionThatVanishesIsLostUntilItIsBack(t *testing.T) {
 			if h := p.webhook().Subscription; h != (gathering.Health{WellAt: p.clock.Now()}) {
 				t.Errorf("%+v", h)
 			}
-			lost := p.metrics.Of(gathering.MetricSubscriptionLost)
+			lost := p.metrics.Of(metric.SubscriptionLost)
 			p.probes(1)
-			if n := p.metrics.Of(gathering.MetricSubscriptionLost); n != lost {
+			if n := p.metrics.Of(metric.SubscriptionLost); n != lost {
 				t.Error("reported lost although it is back")
 			}
 		})
@@ -389,7 +391,7 @@ func TestStravasSilenceSaysNothingAboutTheSubscription(t *testing.T) {
 	p.atStrava, p.id = credentialsv1.SubscriptionUnknown, 0
 	p.probes(60)
 	asked := p.asked
-	if h := p.webhook().Subscription; !h.FailingSince.IsZero() || p.metrics.Of(gathering.MetricSubscriptionLost) != 0 {
+	if h := p.webhook().Subscription; !h.FailingSince.IsZero() || p.metrics.Of(metric.SubscriptionLost) != 0 {
 		t.Errorf("%+v", h)
 	}
 	if asked < 12 || asked > 13 { // The first probe asks, and one every 10 minutes.
@@ -424,7 +426,7 @@ func TestEveryProbeReportsHowLongTheWebhookIsUnwell(t *testing.T) {
 	if p.probe.Run(t.Context(), false) == nil {
 		t.Error("no error although nothing could be found out")
 	}
-	if all := p.metrics.All(); all[gathering.MetricWebhookUnwell] == 0 {
+	if all := p.metrics.All(); all[metric.WebhookUnwell] == 0 {
 		t.Errorf("%v", all)
 	}
 }
@@ -439,7 +441,7 @@ func TestWithoutASubscriptionNothingIsWrong(t *testing.T) {
 	if s := p.unwell(); s != 0 {
 		t.Errorf("%d s reported as unwell", s)
 	}
-	if _, reported := p.metrics.All()[gathering.MetricSubscriptionLost]; !reported || p.metrics.Of(gathering.MetricSubscriptionLost) != 0 {
+	if _, reported := p.metrics.All()[metric.SubscriptionLost]; !reported || p.metrics.Of(metric.SubscriptionLost) != 0 {
 		t.Error("no figure, or reported lost")
 	}
 	p.mustHaveNoGap("without a subscription")

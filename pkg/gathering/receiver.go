@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/paceline/paceline/pkg/gathering/metric"
+
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -143,7 +145,7 @@ func (h *WebhookReceiver) Receive(ctx context.Context, key string, e WebhookEven
 }
 
 // Reject counts a call that carries no valid event of ours.
-func (h *WebhookReceiver) Reject() { h.Metrics.Count(MetricWebhookRejected, 1) }
+func (h *WebhookReceiver) Reject() { h.Metrics.Count(metric.WebhookRejected, 1) }
 
 func (h *WebhookReceiver) receive(ctx context.Context, key string, e WebhookEvent) error {
 	err := h.check(ctx, func(w Webhook) error {
@@ -166,7 +168,7 @@ func (h *WebhookReceiver) receive(ctx context.Context, key string, e WebhookEven
 	now := h.Minter.Now()
 	hint, matters := e.hint(now)
 	if !matters {
-		h.Metrics.Count(MetricWebhookIgnored, 1)
+		h.Metrics.Count(metric.WebhookIgnored, 1)
 		return nil
 	}
 	delivery, err := h.Inboxes.Deliver(ctx, e.OwnerID, e.digest(now), hint)
@@ -175,9 +177,9 @@ func (h *WebhookReceiver) receive(ctx context.Context, key string, e WebhookEven
 	}
 	switch delivery {
 	case Duplicate:
-		h.Metrics.Count(MetricWebhookDuplicates, 1)
+		h.Metrics.Count(metric.WebhookDuplicates, 1)
 	case Unknown:
-		h.Metrics.Count(MetricWebhookUnknown, 1)
+		h.Metrics.Count(metric.WebhookUnknown, 1)
 		if hint.Aspect == AspectDeauthorize {
 			// The credentials boundary may know the athlete although AthleteAuthorized
 			// has not reached us yet.
@@ -189,7 +191,7 @@ func (h *WebhookReceiver) receive(ctx context.Context, key string, e WebhookEven
 			}
 		}
 	default:
-		h.Metrics.Count(MetricWebhookEvents, 1)
+		h.Metrics.Count(metric.WebhookEvents, 1)
 		var counted sync.WaitGroup
 		counted.Go(func() { h.count(ctx) })
 		if err := h.Waker.Wake(ctx, 0); err != nil {

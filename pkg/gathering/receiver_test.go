@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/gathering/metric"
+
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
@@ -44,14 +46,14 @@ func TestReceiveTakesInWhatConcernsUs(t *testing.T) {
 		want   fault.Kind // "" for none
 		metric string
 	}{
-		"an activity":          {callbackKey, event(func(*gathering.WebhookEvent) {}), "", gathering.MetricWebhookEvents},
-		"an athlete's update":  {callbackKey, event(func(n *gathering.WebhookEvent) { n.ObjectType = "athlete" }), "", gathering.MetricWebhookIgnored},
-		"an unknown object":    {callbackKey, event(func(n *gathering.WebhookEvent) { n.ObjectType = "club" }), "", gathering.MetricWebhookIgnored},
-		"an unknown aspect":    {callbackKey, event(func(n *gathering.WebhookEvent) { n.AspectType = "merge" }), "", gathering.MetricWebhookIgnored},
-		"a stranger":           {callbackKey, event(func(n *gathering.WebhookEvent) { n.OwnerID = 99 }), "", gathering.MetricWebhookUnknown},
-		"a wrong key":          {"x", event(func(*gathering.WebhookEvent) {}), fault.NotFound, gathering.MetricWebhookRejected},
-		"another subscription": {callbackKey, event(func(n *gathering.WebhookEvent) { n.SubscriptionID = 6 }), fault.Invalid, gathering.MetricWebhookRejected},
-		"no owner":             {callbackKey, event(func(n *gathering.WebhookEvent) { n.OwnerID = 0 }), fault.Invalid, gathering.MetricWebhookRejected},
+		"an activity":          {callbackKey, event(func(*gathering.WebhookEvent) {}), "", metric.WebhookEvents},
+		"an athlete's update":  {callbackKey, event(func(n *gathering.WebhookEvent) { n.ObjectType = "athlete" }), "", metric.WebhookIgnored},
+		"an unknown object":    {callbackKey, event(func(n *gathering.WebhookEvent) { n.ObjectType = "club" }), "", metric.WebhookIgnored},
+		"an unknown aspect":    {callbackKey, event(func(n *gathering.WebhookEvent) { n.AspectType = "merge" }), "", metric.WebhookIgnored},
+		"a stranger":           {callbackKey, event(func(n *gathering.WebhookEvent) { n.OwnerID = 99 }), "", metric.WebhookUnknown},
+		"a wrong key":          {"x", event(func(*gathering.WebhookEvent) {}), fault.NotFound, metric.WebhookRejected},
+		"another subscription": {callbackKey, event(func(n *gathering.WebhookEvent) { n.SubscriptionID = 6 }), fault.Invalid, metric.WebhookRejected},
+		"no owner":             {callbackKey, event(func(n *gathering.WebhookEvent) { n.OwnerID = 0 }), fault.Invalid, metric.WebhookRejected},
 	} {
 		before, hints := w.metrics.All(), len(w.inbox(id).Hints)
 		err := w.receiver.Receive(t.Context(), tc.key, tc.event)
@@ -66,7 +68,7 @@ func TestReceiveTakesInWhatConcernsUs(t *testing.T) {
 		if tc.metric != "" && w.metrics.Of(tc.metric) != before[tc.metric]+1 {
 			t.Errorf("%s: not counted as %s", name, tc.metric)
 		}
-		if stored := len(w.inbox(id).Hints) > hints; stored != (tc.metric == gathering.MetricWebhookEvents) {
+		if stored := len(w.inbox(id).Hints) > hints; stored != (tc.metric == metric.WebhookEvents) {
 			t.Errorf("%s: stored %v", name, stored)
 		}
 	}
@@ -135,7 +137,7 @@ func TestEventsWithoutATimeAreToldApartByTheHour(t *testing.T) {
 	n := w.event(id, w.truth(id)[0].ID, gathering.AspectUpdate)
 	n.EventTime = 0
 	counts := func() (events, duplicates int) {
-		return w.metrics.Of(gathering.MetricWebhookEvents), w.metrics.Of(gathering.MetricWebhookDuplicates)
+		return w.metrics.Of(metric.WebhookEvents), w.metrics.Of(metric.WebhookDuplicates)
 	}
 	w.clock.Advance(w.clock.Now().Truncate(time.Hour).Add(time.Hour).Sub(w.clock.Now()))
 	for range 3 { // Strava's three tries.

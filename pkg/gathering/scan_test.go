@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/gathering/metric"
+
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
@@ -175,7 +177,7 @@ func TestA429WithoutHeadersConcernsItsAthleteAlone(t *testing.T) {
 	if n := w.completed(w.athlete(1)); n != 1 {
 		t.Errorf("the other athlete has %d scans", n)
 	}
-	if n := w.metrics.Of(gathering.MetricRateLimited); n != 1 {
+	if n := w.metrics.Of(metric.RateLimited); n != 1 {
 		t.Errorf("%d counted", n)
 	}
 	w.until("the history is complete", func() bool { return w.completed(w.athlete(0)) == 1 })
@@ -246,7 +248,7 @@ func TestOutcomesOfTheRequester(t *testing.T) {
 				t.Errorf("%s: athlete %d waits for %q, want %q", outcome, i, got, want.waitingFor)
 			}
 		}
-		if n := w.metrics.Of(gathering.MetricCalls(quota.Interactive)); n != want.calls {
+		if n := w.metrics.Of(metric.Calls(string(quota.Interactive))); n != want.calls {
 			t.Errorf("%s: %d calls", outcome, n)
 		}
 		if n := len(w.inbox(w.athlete(0)).Hints) + len(w.inbox(w.athlete(1)).Hints); n != want.owed {
@@ -273,7 +275,7 @@ func TestWorkThatNeverSucceedsIsParked(t *testing.T) {
 	if n := w.lists(sick); n != 3+5+3 {
 		t.Errorf("%d attempts", n)
 	}
-	if n := w.metrics.Of(gathering.MetricParked); n != 1 {
+	if n := w.metrics.Of(metric.Parked); n != 1 {
 		t.Errorf("%d parked", n)
 	}
 	if p := w.lastProgress(sick); p.WaitingFor != gatheringv1.WaitingForRetry || p.ResumesAt == nil || p.ResumesAt.Before(w.clock.Now()) {
@@ -298,7 +300,7 @@ func TestAFailureOfOurOwnParksNothingThoughStravaServesOthers(t *testing.T) {
 		w.pass(time.Hour)
 	}
 	w.same(well)
-	if failed, parked := w.metrics.Of(gathering.MetricFailed), w.metrics.Of(gathering.MetricParked); failed < 8 || failed > 30 || parked != 0 {
+	if failed, parked := w.metrics.Of(metric.Failed), w.metrics.Of(metric.Parked); failed < 8 || failed > 30 || parked != 0 {
 		t.Errorf("%d attempts failed, %d pieces of work were parked", failed, parked)
 	}
 	w.gatherer.Strava = working
@@ -336,10 +338,10 @@ func TestABusThatIsDownParksNothing(t *testing.T) {
 	if calls > 60 || calls == 0 {
 		t.Errorf("%d calls in two hours", calls)
 	}
-	if n := w.metrics.Of(gathering.MetricParked); n != 0 {
+	if n := w.metrics.Of(metric.Parked); n != 0 {
 		t.Errorf("%d parked", n)
 	}
-	if n := w.metrics.Of(gathering.MetricFailed); n != failed || w.metrics.Of(gathering.MetricStravaFailed) != 0 {
+	if n := w.metrics.Of(metric.Failed); n != failed || w.metrics.Of(metric.StravaFailed) != 0 {
 		t.Errorf("%d counted as failed, %d did", n, failed)
 	}
 	w.bus.Fail(nil)
@@ -720,7 +722,7 @@ func TestAnUploadWhileTheEndIsDoubtedStopsNoScan(t *testing.T) {
 	if n := w.completed(id); n != 2 {
 		t.Errorf("%d scans are complete", n)
 	}
-	if n := w.metrics.Of(gathering.MetricStravaFailed); n != 0 {
+	if n := w.metrics.Of(metric.StravaFailed); n != 0 {
 		t.Errorf("%d failures", n)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/gathering/metric"
+
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/standin/strava"
@@ -98,14 +100,14 @@ func TestStorms(t *testing.T) {
 					t.Errorf("left %+v", m)
 				}
 			}
-			for _, metric := range []string{gathering.MetricParked, gathering.MetricFailed} {
+			for _, metric := range []string{metric.Parked, metric.Failed} {
 				if n := w.metrics.Of(metric); n != 0 {
 					t.Errorf("%s: %d", metric, n)
 				}
 			}
-			d, m := w.metrics.Of(gathering.MetricWebhookDuplicates), w.metrics.Of(gathering.MetricWebhookEvents)
+			d, m := w.metrics.Of(metric.WebhookDuplicates), w.metrics.Of(metric.WebhookEvents)
 			t.Logf("%d events: %d delivered, %d duplicates, %d unknown, %d rejected; %d calls", len(events), m, d,
-				w.metrics.Of(gathering.MetricWebhookUnknown), w.metrics.Of(gathering.MetricWebhookRejected), w.strava.Counters().Total("", 0)-before)
+				w.metrics.Of(metric.WebhookUnknown), w.metrics.Of(metric.WebhookRejected), w.strava.Counters().Total("", 0)-before)
 			if d < 350 || d > 450 {
 				t.Errorf("%d duplicates", d)
 			}

@@ -59,14 +59,14 @@ var rules = []rule{
 		never: cdk,
 	},
 	{
-		name: "events, settings and the site's headers know the standard library only",
-		who:  regexp.MustCompile(`^pkg/(event|event/\w+v\d+|\w+/settings|site)$`),
+		name: "events, settings, metric names and the site's headers know the standard library only",
+		who:  regexp.MustCompile(`^pkg/(event|event/\w+v\d+|\w+/settings|\w+/metric|site)$`),
 		only: `^$`,
 	},
 	{
-		name: "a domain knows the standard library, events, faults, secrets and retention",
+		name: "a domain knows the standard library, events, faults, secrets, retention and its metrics",
 		who:  regexp.MustCompile(`^pkg/(` + boundaries + `)(/quota)?$`),
-		only: `^pkg/(event|event/\w+|kit/fault|kit/retention|kit/secret|$1/quota)$`,
+		only: `^pkg/(event|event/\w+|kit/fault|kit/retention|kit/secret|$1/quota|$1/metric)$`,
 	},
 	{
 		name: "adapters and functions know their own boundary, events, the kit and AWS",
@@ -77,7 +77,7 @@ var rules = []rule{
 	{
 		name: "what a boundary is tested with knows no adapter",
 		who:  regexp.MustCompile(`^pkg/(` + boundaries + `)/\w+test$`),
-		only: `^(pkg/$1(/quota)?|pkg/event(/\w+)?|pkg/kit/\w+|github\.com/google/go-cmp/.*)$`,
+		only: `^(pkg/$1(/quota|/metric)?|pkg/event(/\w+)?|pkg/kit/\w+|github\.com/google/go-cmp/.*)$`,
 	},
 	{
 		name:  "no boundary knows another",
@@ -102,7 +102,7 @@ var rules = []rule{
 	{
 		name: "infra knows the CDK and what functions share with it",
 		who:  regexp.MustCompile(`^infra(?:/|$)`),
-		only: cdk + `|^(infra/\w+|pkg/\w+/settings|pkg/event|pkg/event/\w+|pkg/kit/env|pkg/site)$`,
+		only: cdk + `|^(infra/\w+|pkg/\w+/settings|pkg/\w+/metric|pkg/event|pkg/event/\w+|pkg/kit/env|pkg/site)$`,
 	},
 }
 
@@ -133,12 +133,12 @@ func TestRulesNotice(t *testing.T) {
 			{ImportPath: "functions/athlete/serve-api", Imports: []string{"pkg/kit/x"}, Deps: []string{"pkg/kit/x", "github.com/aws/jsii-runtime-go/runtime"}},
 			{ImportPath: "cmd/paceline", Deps: []string{"github.com/aws/aws-cdk-go/awscdk/v2"}},
 		},
-		"events, settings and the site's headers know the standard library only": {
+		"events, settings, metric names and the site's headers know the standard library only": {
 			{ImportPath: "pkg/event/athletev1", Imports: []string{"github.com/aws/aws-sdk-go-v2/aws"}},
 			{ImportPath: "pkg/athlete/settings", Imports: []string{"pkg/kit/env"}},
 			{ImportPath: "pkg/site", Imports: []string{"pkg/kit/env"}},
 		},
-		"a domain knows the standard library, events, faults, secrets and retention": {
+		"a domain knows the standard library, events, faults, secrets, retention and its metrics": {
 			{ImportPath: "pkg/athlete", Imports: []string{"github.com/aws/aws-sdk-go-v2/service/dynamodb"}},
 			{ImportPath: "pkg/athlete", Imports: []string{"pkg/athlete/ddb"}},
 			{ImportPath: "pkg/athlete", Imports: []string{"pkg/kit/eventbus"}},

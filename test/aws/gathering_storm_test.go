@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/gathering/metric"
+
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
@@ -314,9 +316,9 @@ func TestAStormOfWebhooksEndsInTheTruth(t *testing.T) {
 	}
 	_, repeated := stored.Load("repeated")
 	t.Logf("%d events: %d delivered, %d duplicates, %d unknown, %d rejected, some repeated: %v; %d work failed", len(events),
-		s.metrics.Of(gathering.MetricWebhookEvents), s.metrics.Of(gathering.MetricWebhookDuplicates), s.metrics.Of(gathering.MetricWebhookUnknown),
-		s.metrics.Of(gathering.MetricWebhookRejected), repeated, s.metrics.Of(gathering.MetricFailed))
-	if n := s.metrics.Of(gathering.MetricParked) + s.metrics.Of(gathering.MetricFailed); n != 0 {
+		s.metrics.Of(metric.WebhookEvents), s.metrics.Of(metric.WebhookDuplicates), s.metrics.Of(metric.WebhookUnknown),
+		s.metrics.Of(metric.WebhookRejected), repeated, s.metrics.Of(metric.Failed))
+	if n := s.metrics.Of(metric.Parked) + s.metrics.Of(metric.Failed); n != 0 {
 		t.Errorf("%d pieces of work failed", n)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/paceline/paceline/pkg/gathering/metric"
+
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,7 +24,6 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/ddb"
 	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
 	"github.com/paceline/paceline/pkg/gathering/handler"
-	"github.com/paceline/paceline/pkg/gathering/settings"
 	"github.com/paceline/paceline/pkg/gathering/sqs"
 	"github.com/paceline/paceline/pkg/kit/emf"
 	"github.com/paceline/paceline/pkg/kit/secret"
@@ -140,7 +141,7 @@ func newReceiver(ctx context.Context, store receiverStore, wakeups gathering.Wak
 		}
 	}
 	log := slog.New(slog.DiscardHandler)
-	metrics := emf.New(io.Discard, time.Now, settings.MetricNamespace, "bench", "receive-webhook")
+	metrics := emf.New(io.Discard, time.Now, metric.Namespace, "bench")
 	return lambda.NewHandler(emf.Flushing(metrics, api.Mux(log, handler.WebhookRoutes(&gathering.WebhookReceiver{
 		Webhooks: store, Inboxes: store, Waker: wakeups, Publisher: &eventtest.Bus{},
 		Minter: startup.Minter(), Metrics: metrics, Log: log,

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/paceline/paceline/pkg/gathering/metric"
+
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/quota"
@@ -387,7 +389,7 @@ func (w *world) result(s scenario) result {
 	r := result{
 		Scenario: s.name, Athletes: s.athletes, Days: s.days, ReadLimit: s.limits(),
 		Webhooks: f.webhooks, RowsAged: f.aged, RowsRead: f.read, RowsLost: f.wrong,
-		CallsPerDay: map[quota.Class]int{}, Parked: f.metrics[gathering.MetricParked],
+		CallsPerDay: map[quota.Class]int{}, Parked: f.metrics[metric.Parked],
 		Faults: f.faults, SickCalls: f.sickCalls,
 	}
 	for _, n := range w.limiter.refused {

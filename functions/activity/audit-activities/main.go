@@ -6,6 +6,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/paceline/paceline/pkg/activity/metric"
+
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/paceline/paceline/pkg/activity"
@@ -19,7 +21,7 @@ import (
 func main() {
 	var s settings.AuditActivities
 	cfg, log := startup.Load(context.Background(), &s)
-	metrics := emf.New(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "audit-activities")
+	metrics := emf.New(os.Stdout, time.Now, metric.Namespace, s.Stage)
 	auditor := &activity.Auditor{Store: ddb.New(dynamodb.NewFromConfig(cfg), s.ActivitiesTable), Now: time.Now}
 	lambda.Start(emf.Flushing(metrics, handler.Audit(auditor, metrics, log)))
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/paceline/paceline/pkg/athlete/metric"
+
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -34,6 +36,6 @@ func main() {
 		},
 		Inventory: table,
 	}
-	metrics := emf.New(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "enforce-deadlines")
+	metrics := emf.New(os.Stdout, time.Now, metric.Namespace, s.Stage)
 	lambda.Start(emf.Flushing(metrics, handler.EnforceDeadlines(deadlines, metrics)))
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/paceline/paceline/pkg/credentials/metric"
+
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/settings"
@@ -19,7 +21,7 @@ import (
 func main() {
 	var s settings.UseTokens
 	cfg, log := startup.Load(context.Background(), &s)
-	metrics := emf.New(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "forward-request")
+	metrics := emf.New(os.Stdout, time.Now, metric.Namespace, s.Stage)
 	requester := &credentials.Requester{
 		Tokens: wiring.Tokens(cfg, s, wiring.Table(cfg, s.GrantsTable), metrics),
 		API:    wiring.API(s),

@@ -10,6 +10,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/paceline/paceline/pkg/credentials/metric"
+
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/settings"
@@ -22,7 +24,7 @@ func main() {
 	var s settings.UseTokens
 	cfg, log := startup.Load(context.Background(), &s)
 	table := wiring.Table(cfg, s.GrantsTable)
-	metrics := emf.New(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "reconcile-grants")
+	metrics := emf.New(os.Stdout, time.Now, metric.Namespace, s.Stage)
 	reconciler := wiring.Reconciler(cfg, s, table, metrics, log)
 	lambda.Start(emf.Flushing(metrics, func(ctx context.Context, _ struct{}) (struct{}, error) {
 		ctx, cancel := startup.WithReserve(ctx)

@@ -8,6 +8,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/paceline/paceline/pkg/credentials/metric"
+
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/wiring"
@@ -18,7 +20,7 @@ import (
 func main() {
 	var s settings.UseLinks
 	cfg, log := startup.Load(context.Background(), &s)
-	metrics := emf.New(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "reconcile-links")
+	metrics := emf.New(os.Stdout, time.Now, metric.Namespace, s.Stage)
 	table := wiring.Table(cfg, s.GrantsTable)
 	reconciler := wiring.LinkReconciler(wiring.LinkRequester(cfg, s, table, metrics, log), table)
 	lambda.Start(emf.Flushing(metrics, func(ctx context.Context, _ struct{}) (struct{}, error) {

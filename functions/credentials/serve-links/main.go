@@ -7,6 +7,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/paceline/paceline/pkg/credentials/metric"
+
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/paceline/paceline/pkg/api"
 	"github.com/paceline/paceline/pkg/credentials"
@@ -22,7 +24,7 @@ import (
 func main() {
 	var s settings.ServeLinks
 	cfg, log := startup.Load(context.Background(), &s)
-	metrics := emf.New(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "serve-links")
+	metrics := emf.New(os.Stdout, time.Now, metric.Namespace, s.Stage)
 	table := wiring.Table(cfg, s.GrantsTable)
 	requester := wiring.LinkRequester(cfg, s.UseLinks, table, metrics, log)
 	reconciler := wiring.LinkReconciler(requester, table)

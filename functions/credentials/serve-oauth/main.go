@@ -6,6 +6,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/paceline/paceline/pkg/credentials/metric"
+
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/paceline/paceline/pkg/api"
@@ -22,7 +24,7 @@ import (
 func main() {
 	var s settings.ServeOAuth
 	cfg, log := startup.Load(context.Background(), &s)
-	metrics := emf.New(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "serve-oauth")
+	metrics := emf.New(os.Stdout, time.Now, metric.Namespace, s.Stage)
 	table := wiring.Table(cfg, s.GrantsTable)
 	tokens := wiring.Tokens(cfg, s.UseTokens, table, metrics)
 	stored := tokens.Vault

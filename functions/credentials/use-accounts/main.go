@@ -9,6 +9,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/paceline/paceline/pkg/credentials/metric"
+
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/handler"
@@ -22,7 +24,7 @@ import (
 func main() {
 	var s settings.UseLinks
 	cfg, log := startup.Load(context.Background(), &s)
-	metrics := emf.New(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "use-accounts")
+	metrics := emf.New(os.Stdout, time.Now, metric.Namespace, s.Stage)
 	table := wiring.Table(cfg, s.GrantsTable)
 	accounts := &handler.Accounts{Service: &credentials.Accounts{
 		Grants: table, Requester: wiring.LinkRequester(cfg, s, table, metrics, log), Providers: provider.Names,

@@ -7,6 +7,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/paceline/paceline/pkg/gathering/metric"
+
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/paceline/paceline/pkg/gathering"
@@ -22,6 +24,6 @@ func main() {
 	cfg, log := startup.Load(context.Background(), &s)
 	table := ddb.New(dynamodb.NewFromConfig(cfg), s.GatheringTable)
 	deadlines := &gathering.Deadlines{Athletes: table, Inboxes: table, Inventory: table, Now: time.Now}
-	metrics := emf.New(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "enforce-deadlines")
+	metrics := emf.New(os.Stdout, time.Now, metric.Namespace, s.Stage)
 	lambda.Start(emf.Flushing(metrics, handler.EnforceDeadlines(deadlines, metrics, log)))
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/paceline/paceline/pkg/gathering/metric"
+
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -33,7 +35,7 @@ func main() {
 	cfg, log := startup.Load(context.Background(), &s)
 	client := dynamodb.NewFromConfig(cfg)
 	table := ddb.New(client, s.GatheringTable)
-	metrics := emf.New(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "gather-work")
+	metrics := emf.New(os.Stdout, time.Now, metric.Namespace, s.Stage)
 	lambda.Start(emf.Flushing(metrics, handler.Work(&gathering.Gatherer{
 		Athletes:  table,
 		Inboxes:   table,

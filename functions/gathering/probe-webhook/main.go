@@ -6,6 +6,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/paceline/paceline/pkg/gathering/metric"
+
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	awslambda "github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -25,7 +27,7 @@ const checkTime = 35 * time.Second
 func main() {
 	var s settings.ProbeWebhook
 	cfg, _ := startup.Load(context.Background(), &s)
-	metrics := emf.New(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "probe-webhook")
+	metrics := emf.New(os.Stdout, time.Now, metric.Namespace, s.Stage)
 	lambda.Start(emf.Flushing(metrics, handler.ProbeWebhook(&gathering.Probe{
 		Webhooks: ddb.New(dynamodb.NewFromConfig(cfg), s.GatheringTable),
 		Check: invoke.Function[credentialsv1.CheckSubscriptionRequest, credentialsv1.CheckSubscriptionResponse](

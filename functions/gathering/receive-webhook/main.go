@@ -7,6 +7,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/paceline/paceline/pkg/gathering/metric"
+
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -26,7 +28,7 @@ func main() {
 	var s settings.ReceiveWebhook
 	cfg, log := startup.Load(context.Background(), &s)
 	table := ddb.New(dynamodb.NewFromConfig(cfg), s.GatheringTable)
-	metrics := emf.New(os.Stdout, time.Now, settings.MetricNamespace, s.Stage, "receive-webhook")
+	metrics := emf.New(os.Stdout, time.Now, metric.Namespace, s.Stage)
 	lambda.Start(emf.Flushing(metrics, api.Mux(log, handler.WebhookRoutes(&gathering.WebhookReceiver{
 		Webhooks:  table,
 		Inboxes:   table,

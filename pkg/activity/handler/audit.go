@@ -4,8 +4,9 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/paceline/paceline/pkg/activity/metric"
+
 	"github.com/paceline/paceline/pkg/activity"
-	"github.com/paceline/paceline/pkg/activity/settings"
 	"github.com/paceline/paceline/pkg/kit/emf"
 	"github.com/paceline/paceline/pkg/kit/startup"
 )
@@ -20,11 +21,11 @@ func Audit(a *activity.Auditor, m *emf.Metrics, log *slog.Logger) func(context.C
 			return struct{}{}, err
 		}
 		for days, n := range census.Activities {
-			m.Count(settings.MetricActivitiesByAge(days), n)
+			m.Count(metric.ActivitiesByAge(days), n)
 		}
-		m.Count(settings.MetricKeptTooLong, 0) // So that there is a figure in any case.
+		m.Count(metric.KeptTooLong, 0) // So that there is a figure in any case.
 		for kind, n := range census.TooOld {
-			m.Count(settings.MetricKeptTooLong, n)
+			m.Count(metric.KeptTooLong, n)
 			log.ErrorContext(ctx, "kept too long", "kind", kind, "count", n)
 		}
 		return struct{}{}, nil

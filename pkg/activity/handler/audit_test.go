@@ -6,10 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/activity/metric"
+
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/activity/activitytest"
 	"github.com/paceline/paceline/pkg/activity/handler"
-	"github.com/paceline/paceline/pkg/activity/settings"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/kit/emf"
 )
@@ -28,7 +29,7 @@ func TestAuditCountsByAge(t *testing.T) {
 	}
 	var out bytes.Buffer
 	clock := func() time.Time { return now }
-	metrics := emf.New(&out, clock, settings.MetricNamespace, "test", "audit-activities")
+	metrics := emf.New(&out, clock, metric.Namespace, "test")
 	audit := emf.Flushing(metrics, handler.Audit(&activity.Auditor{Store: store, Now: clock}, metrics, quiet))
 	if _, err := audit(t.Context(), struct{}{}); err != nil {
 		t.Fatal(err)

@@ -1,20 +1,5 @@
 package settings
 
-import "strconv"
-
-// MetricNamespace of every metric of this boundary.
-const MetricNamespace = "Paceline/Activity"
-
-// MetricKeptTooLong counts what is kept longer than it may be. An alarm looks at
-// it.
-const MetricKeptTooLong = "KeptTooLong"
-
-// MetricActivitiesByAge names the metric of the activities that were read so many
-// days ago, rounded down.
-func MetricActivitiesByAge(days int) string {
-	return "ActivitiesReadDaysAgo" + strconv.Itoa(days)
-}
-
 // ActivitiesByStartIndex is the index of the activities table that orders an
 // athlete's activities by start: partition key athlete_id, sort key start.
 const ActivitiesByStartIndex = "by-start"

@@ -325,7 +325,7 @@ func TestDeadlinesAreCounted(t *testing.T) {
 	store := p.store
 	for range 2 {
 		deadlines := &athlete.Deadlines{Service: p.service, Inventory: p.store}
-		m := emf.New(&out, time.Now, "ns", "stage", "function")
+		m := emf.New(&out, time.Now, "ns", "stage")
 		if _, err := emf.Flushing(m, handler.EnforceDeadlines(deadlines, m))(t.Context(), struct{}{}); err != nil {
 			t.Fatal(err)
 		}

@@ -3,8 +3,9 @@ package handler
 import (
 	"context"
 
+	"github.com/paceline/paceline/pkg/athlete/metric"
+
 	"github.com/paceline/paceline/pkg/athlete"
-	"github.com/paceline/paceline/pkg/athlete/settings"
 	"github.com/paceline/paceline/pkg/kit/emf"
 	"github.com/paceline/paceline/pkg/kit/startup"
 )
@@ -18,13 +19,13 @@ func EnforceDeadlines(d *athlete.Deadlines, m *emf.Metrics) func(context.Context
 		defer cancel()
 		found, err := d.Enforce(ctx)
 		counts := map[string]int{
-			settings.MetricKeptTooLong:       found.ProfilesLate,
-			settings.MetricErasuresPending:   found.ErasuresPending,
-			settings.MetricErasuresOverdue:   found.ErasuresOverdue,
-			settings.MetricErasuresCompleted: found.ErasuresCompleted,
+			metric.KeptTooLong:       found.ProfilesLate,
+			metric.ErasuresPending:   found.ErasuresPending,
+			metric.ErasuresOverdue:   found.ErasuresOverdue,
+			metric.ErasuresCompleted: found.ErasuresCompleted,
 		}
 		for days, n := range found.Profiles {
-			counts[settings.MetricProfilesByAge(days)] = n
+			counts[metric.ProfilesByAge(days)] = n
 		}
 		for metric, n := range counts {
 			if err == nil || n > 0 {

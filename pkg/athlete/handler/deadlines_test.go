@@ -32,7 +32,7 @@ func TestWhoCouldNotCountReportsNoZero(t *testing.T) {
 		t.Fatal(err)
 	}
 	deadlines := &athlete.Deadlines{Service: newPlane(t).service, Inventory: broken{store}}
-	m := emf.New(&out, time.Now, "ns", "stage", "function")
+	m := emf.New(&out, time.Now, "ns", "stage")
 	if _, err := emf.Flushing(m, handler.EnforceDeadlines(deadlines, m))(t.Context(), struct{}{}); err == nil {
 		t.Error("it did not fail")
 	}

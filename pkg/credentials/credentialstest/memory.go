@@ -396,8 +396,8 @@ func (m *Metrics) Count(metric string, n int) {
 }
 
 // Of returns what was counted so far.
-func (m *Metrics) Of(metric credentials.Metric) int {
+func (m *Metrics) Of(metric string) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.counts[string(metric)]
+	return m.counts[metric]
 }

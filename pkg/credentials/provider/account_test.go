@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/credentials/metric"
+
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/credentialstest"
 	"github.com/paceline/paceline/pkg/event"
@@ -285,7 +287,7 @@ func TestFitbitRefreshIsCutOffForGood(t *testing.T) {
 	if _, err := b.pair(generation); !errors.Is(err, credentials.ErrDegraded) {
 		t.Errorf("a call: %v", err)
 	}
-	if g := b.grant(); g.State != credentials.Degraded || g.HasPending() || b.counts.Of(credentials.MetricDegraded) != 1 || len(b.bus.Events()) != 2 {
+	if g := b.grant(); g.State != credentials.Degraded || g.HasPending() || b.counts.Of(metric.Degraded) != 1 || len(b.bus.Events()) != 2 {
 		t.Errorf("%+v, %d events", g, len(b.bus.Events()))
 	}
 	again := b.mustConnect()

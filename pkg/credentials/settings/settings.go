@@ -3,22 +3,6 @@ package settings
 // StageLocal is the stage on a developer's machine, the only one without TLS.
 const StageLocal = "local"
 
-// MetricNamespace of every metric of this boundary.
-const MetricNamespace = "Paceline/Credentials"
-
-// Metrics that alarms look at.
-const (
-	MetricTokensUnsaved  = "TokensUnsaved"
-	MetricGrantsDegraded = "GrantsDegraded"
-	MetricTasksOverdue   = "TasksOverdue"
-
-	MetricCallsFailed      = "CallsFailed"
-	MetricCallsAppRefused  = "CallsAppRefused"
-	MetricCallsUnavailable = "CallsUnavailable"
-
-	MetricAthletesAuthorized = "AthletesAuthorized"
-)
-
 // GrantsByProviderIndex is the index of the grants table that lists the grants
 // of one provider: partition key provider, sort key pk.
 const GrantsByProviderIndex = "by-provider"

@@ -4,8 +4,9 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/paceline/paceline/pkg/gathering/metric"
+
 	"github.com/paceline/paceline/pkg/gathering"
-	"github.com/paceline/paceline/pkg/gathering/settings"
 	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
@@ -18,15 +19,15 @@ func EnforceDeadlines(d *gathering.Deadlines, m gathering.Metrics, log *slog.Log
 		defer cancel()
 		census, err := d.Enforce(ctx)
 		for what, n := range census.TooLong {
-			m.Count(settings.MetricKeptTooLong, n)
+			m.Count(metric.KeptTooLong, n)
 			log.ErrorContext(ctx, "kept too long", "what", what, "count", n)
 		}
 		if err != nil {
 			return struct{}{}, err
 		}
-		m.Count(settings.MetricKeptTooLong, 0) // So that there is a figure in any case.
+		m.Count(metric.KeptTooLong, 0) // So that there is a figure in any case.
 		for days, n := range census.ByAge {
-			m.Count(settings.MetricFactsByAge(days), n)
+			m.Count(metric.FactsByAge(days), n)
 		}
 		return struct{}{}, nil
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/gathering/metric"
+
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
@@ -36,10 +38,10 @@ func TestAProbeThatHangsStillReports(t *testing.T) {
 	if _, err := handle(ctx, handler.ProbeRequest{}); err == nil || ctx.Err() != nil {
 		t.Errorf("error %v, and the function's time is over: %v", err, ctx.Err())
 	}
-	if s := metrics.Of(gathering.MetricWebhookUnwell); s < 3600 || s > 3700 {
+	if s := metrics.Of(metric.WebhookUnwell); s < 3600 || s > 3700 {
 		t.Errorf("%d s reported as unwell", s)
 	}
-	if _, reported := metrics.All()[gathering.MetricSubscriptionLost]; !reported {
+	if _, reported := metrics.All()[metric.SubscriptionLost]; !reported {
 		t.Error("nothing reported about the subscription")
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/gathering/metric"
+
 	"github.com/paceline/paceline/pkg/api"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/eventtest"
@@ -133,15 +135,15 @@ func TestEventsAreTakenIn(t *testing.T) {
 		if h := hint(t, store); h.Aspect != tc.aspect {
 			t.Errorf("%s: %+v in the inbox", name, h)
 		}
-		if rejected := metrics.Of(gathering.MetricWebhookRejected) == 1; rejected != (tc.status != 200) {
+		if rejected := metrics.Of(metric.WebhookRejected) == 1; rejected != (tc.status != 200) {
 			t.Errorf("%s: counted as rejected: %v", name, rejected)
 		}
 		stored, err := store.WebhookEvents(t.Context(), time.Now())
-		if err != nil || stored != metrics.Of(gathering.MetricWebhookEvents) {
+		if err != nil || stored != metrics.Of(metric.WebhookEvents) {
 			t.Errorf("%s: %d counted in the store, %v", name, stored, err)
 		}
-		counted := metrics.Of(gathering.MetricWebhookRejected) + metrics.Of(gathering.MetricWebhookIgnored) + metrics.Of(gathering.MetricWebhookUnknown) + metrics.Of(gathering.MetricWebhookEvents)
-		if ignored := metrics.Of(gathering.MetricWebhookIgnored) == 1; counted != 1 || ignored != (tc.status == 200 && tc.aspect == "" && name != "an unknown athlete") {
+		counted := metrics.Of(metric.WebhookRejected) + metrics.Of(metric.WebhookIgnored) + metrics.Of(metric.WebhookUnknown) + metrics.Of(metric.WebhookEvents)
+		if ignored := metrics.Of(metric.WebhookIgnored) == 1; counted != 1 || ignored != (tc.status == 200 && tc.aspect == "" && name != "an unknown athlete") {
 			t.Errorf("%s: counted %d times, as ignored: %v", name, counted, ignored)
 		}
 	}
@@ -219,7 +221,7 @@ func TestMembersAreReadInEveryFormWhoseMeaningIsClear(t *testing.T) {
 			t.Errorf("%s: %d %s", name, res.StatusCode, res.Body)
 		}
 		h := hint(t, store)
-		if h.Aspect != gathering.AspectUpdate || h.ActivityID != 1360128428 || h.EventTime != 1516126040 || metrics.Of(gathering.MetricWebhookEvents) != 1 {
+		if h.Aspect != gathering.AspectUpdate || h.ActivityID != 1360128428 || h.EventTime != 1516126040 || metrics.Of(metric.WebhookEvents) != 1 {
 			t.Errorf("%s: the hint %+v", name, h)
 		}
 	}
@@ -257,7 +259,7 @@ func TestADeauthorizationIsReadInWhateverForm(t *testing.T) {
 		if h := hint(t, store); res.StatusCode != 200 || h.Aspect != want {
 			t.Errorf("%s %s: %d, the hint %+v", tc.aspect, tc.updates, res.StatusCode, h)
 		}
-		if ignored := metrics.Of(gathering.MetricWebhookIgnored) == 1; ignored == tc.taken {
+		if ignored := metrics.Of(metric.WebhookIgnored) == 1; ignored == tc.taken {
 			t.Errorf("%s %s: counted as ignored: %v", tc.aspect, tc.updates, ignored)
 		}
 	}
@@ -284,7 +286,7 @@ func TestAnEventTimeThatCannotBeReadIsTheTimeOfReceipt(t *testing.T) {
 			t.Errorf("%q: the hint %+v", value, h)
 		}
 		// Unless the two fell into different hours, Strava's second try is known.
-		if began.Hour() == time.Now().Hour() && metrics.Of(gathering.MetricWebhookDuplicates) != 1 {
+		if began.Hour() == time.Now().Hour() && metrics.Of(metric.WebhookDuplicates) != 1 {
 			t.Errorf("%q: the second try counted as another event", value)
 		}
 	}
@@ -324,8 +326,8 @@ func TestAnUnreadableEventIsRefusedWithAReason(t *testing.T) {
 		if res.StatusCode != tc.status || !strings.Contains(res.Body, tc.reason) {
 			t.Errorf("%s: %d %s", name, res.StatusCode, res.Body)
 		}
-		if h := hint(t, store); h.Aspect != "" || metrics.Of(gathering.MetricWebhookRejected) != 1 {
-			t.Errorf("%s: the hint %+v, %d counted as rejected", name, h, metrics.Of(gathering.MetricWebhookRejected))
+		if h := hint(t, store); h.Aspect != "" || metrics.Of(metric.WebhookRejected) != 1 {
+			t.Errorf("%s: the hint %+v, %d counted as rejected", name, h, metrics.Of(metric.WebhookRejected))
 		}
 	}
 }
@@ -363,8 +365,8 @@ func TestAnEventThatCannotBeCountedIsStoredAllTheSame(t *testing.T) {
 		if took := time.Since(began); err != nil || res.StatusCode != 200 || took > 1500*time.Millisecond {
 			t.Errorf("%d, %v after %s", res.StatusCode, err, took)
 		}
-		if hint(t, store).Aspect == "" || metrics.Of(gathering.MetricWebhookEvents) != 1 || wakeups.Count() != 1 {
-			t.Errorf("%d stored, %d woken", metrics.Of(gathering.MetricWebhookEvents), wakeups.Count())
+		if hint(t, store).Aspect == "" || metrics.Of(metric.WebhookEvents) != 1 || wakeups.Count() != 1 {
+			t.Errorf("%d stored, %d woken", metrics.Of(metric.WebhookEvents), wakeups.Count())
 		}
 		if got := log.String(); !strings.Contains(got, "level=WARN") || strings.Contains(got, "level=ERROR") {
 			t.Errorf("logged %s", got)

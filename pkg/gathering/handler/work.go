@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/paceline/paceline/pkg/gathering/metric"
+
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/paceline/paceline/pkg/gathering"
 )
@@ -23,7 +25,7 @@ func Work(g *gathering.Gatherer) func(context.Context, events.SQSEvent) (events.
 		if err := g.Measure(ctx); err != nil {
 			// Jobs do not wait for metrics. The alarm on failures shows that they are
 			// missing.
-			g.Metrics.Count(gathering.MetricFailed, 1)
+			g.Metrics.Count(metric.Failed, 1)
 			g.Log.ErrorContext(ctx, "nothing measured", "error", err.Error())
 		}
 		more, err := g.Run(ctx, until)
@@ -31,7 +33,7 @@ func Work(g *gathering.Gatherer) func(context.Context, events.SQSEvent) (events.
 			err = g.Waker.Wake(ctx, 0)
 		}
 		if err != nil {
-			g.Metrics.Count(gathering.MetricFailed, 1)
+			g.Metrics.Count(metric.Failed, 1)
 			g.Log.ErrorContext(ctx, "gatherer stopped", "error", err.Error())
 		}
 		return events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}, nil // null is no list.

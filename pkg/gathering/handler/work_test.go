@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/gathering/metric"
+
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/eventtest"
@@ -65,10 +67,10 @@ func TestJobsAreDoneAlthoughTheyCannotBeCounted(t *testing.T) {
 	if _, err := handler.Work(g)(ctx, events.SQSEvent{}); err != nil {
 		t.Fatal(err)
 	}
-	if n := metrics.Of(gathering.MetricCalls(quota.Interactive)); n == 0 {
+	if n := metrics.Of(metric.Calls(string(quota.Interactive))); n == 0 {
 		t.Error("no job was done")
 	}
-	if n := metrics.Of(gathering.MetricFailed); n != 1 {
+	if n := metrics.Of(metric.Failed); n != 1 {
 		t.Errorf("%d failures were counted", n)
 	}
 }
@@ -100,19 +102,19 @@ func TestAGathererWakesItsSuccessorInTime(t *testing.T) {
 	if n := wakeups.Count(); n != 1 {
 		t.Errorf("%d successors were woken", n)
 	}
-	if n := metrics.Of(gathering.MetricCalls(quota.Interactive)); n != 2 {
+	if n := metrics.Of(metric.Calls(string(quota.Interactive))); n != 2 {
 		t.Errorf("%d calls of class interactive", n)
 	}
-	if used, limit := metrics.Of(gathering.MetricUsedDay), metrics.Of(gathering.MetricLimitDay); used != 0 || limit != 1000 {
+	if used, limit := metrics.Of(metric.UsedDay), metrics.Of(metric.LimitDay); used != 0 || limit != 1000 {
 		t.Errorf("%d of %d calls were used when it began", used, limit)
 	}
-	if quarter, day := metrics.Of(gathering.MetricReservedQuarter(quota.Leave)), metrics.Of(gathering.MetricReservedDay(quota.Webhook)); quarter != 2 || day == 0 {
+	if quarter, day := metrics.Of(metric.ReservedQuarter(string(quota.Leave))), metrics.Of(metric.ReservedDay(string(quota.Webhook))); quarter != 2 || day == 0 {
 		t.Errorf("%d calls of the quarter hour are kept for departures, %d of the day for webhooks", quarter, day)
 	}
 	// Failures to measure and to promote are counted, and no message comes again for
 	// them.
 	store.Fail(errors.New("boom"))
-	if out, err := work(ctx, events.SQSEvent{}); err != nil || len(out.BatchItemFailures) != 0 || metrics.Of(gathering.MetricFailed) != 2 {
-		t.Errorf("%+v, %v, %d counted", out, err, metrics.Of(gathering.MetricFailed))
+	if out, err := work(ctx, events.SQSEvent{}); err != nil || len(out.BatchItemFailures) != 0 || metrics.Of(metric.Failed) != 2 {
+		t.Errorf("%+v, %v, %d counted", out, err, metrics.Of(metric.Failed))
 	}
 }

@@ -1,39 +1,5 @@
 package settings
 
-import "strconv"
-
-// MetricNamespace of every metric of this boundary.
-const MetricNamespace = "Paceline/Gathering"
-
-// Metrics that alarms and the dashboard use.
-const (
-	MetricRateLimited   = "RateLimited"
-	MetricParked        = "JobsParked"
-	MetricFailed        = "JobsFailed"
-	MetricPaused        = "PausedSeconds"
-	MetricOldestWebhook = "OldestWebhookSeconds"
-	MetricWebhookEvents = "WebhookEventsDelivered"
-
-	MetricWebhookUnwell    = "WebhookUnwellSeconds"
-	MetricSubscriptionLost = "SubscriptionLost"
-	// MetricWebhooksRefused counts the calls of the webhook that were throttled or
-	// failed, by the access log.
-	MetricWebhooksRefused = "WebhooksRefused"
-
-	// MetricKeptTooLong counts data of Strava's that is kept longer than it may
-	// be.
-	MetricKeptTooLong = "KeptTooLong"
-)
-
-// MetricFactsByAge names the metric that counts the stored data that was read
-// from Strava so many days ago, rounded down.
-func MetricFactsByAge(days int) string { return "FactsReadDaysAgo" + strconv.Itoa(days) }
-
-// MetricsCalls are the counts of calls to Strava, by class of work.
-var MetricsCalls = []string{
-	"Calls.leave", "Calls.webhook", "Calls.interactive", "Calls.reconcile", "Calls.backfill", "Calls.spare",
-}
-
 // WorkIndex is the sparse index of the gathering table that lists the jobs that
 // wait: partition key queue, sort key due.
 const WorkIndex = "work"

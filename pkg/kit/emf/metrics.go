@@ -8,15 +8,17 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// Metrics counts events of one function. Dimensions are stage and function, and
-// stage alone, by which an alarm sees all functions of a boundary at once; never
-// anything of an athlete.
+// Metrics counts for one function. The only dimension is the stage, so that an
+// alarm sees all functions of a boundary at once, and each metric is paid for
+// once; never anything of an athlete. The line also names the function, for
+// CloudWatch Logs Insights.
 type Metrics struct {
 	namespace string
 	stage     string
-	function  string
 	now       func() time.Time
 
 	mu     sync.Mutex
@@ -24,9 +26,9 @@ type Metrics struct {
 	counts map[string]float64
 }
 
-// New makes a counter set that [Metrics.Flush] writes to w.
-func New(w io.Writer, now func() time.Time, namespace, stage, function string) *Metrics {
-	return &Metrics{namespace: namespace, stage: stage, function: function, now: now, w: w, counts: map[string]float64{}}
+// New returns metrics that [Metrics.Flush] writes to w.
+func New(w io.Writer, now func() time.Time, namespace, stage string) *Metrics {
+	return &Metrics{namespace: namespace, stage: stage, now: now, w: w, counts: map[string]float64{}}
 }
 
 // Count adds n to a metric.
@@ -49,7 +51,7 @@ func (m *Metrics) Flush() error {
 		Unit string
 	}
 	units := []unit{}
-	line := map[string]any{"stage": m.stage, "function": m.function}
+	line := map[string]any{"stage": m.stage, "function": lambdacontext.FunctionName}
 	for _, name := range slices.Sorted(maps.Keys(m.counts)) {
 		units = append(units, unit{name, "Count"})
 		line[name] = m.counts[name]
@@ -58,7 +60,7 @@ func (m *Metrics) Flush() error {
 		"Timestamp": m.now().UnixMilli(),
 		"CloudWatchMetrics": []any{map[string]any{
 			"Namespace":  m.namespace,
-			"Dimensions": [][]string{{"stage", "function"}, {"stage"}},
+			"Dimensions": [][]string{{"stage"}},
 			"Metrics":    units,
 		}},
 	}

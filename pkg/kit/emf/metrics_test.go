@@ -11,7 +11,7 @@ import (
 
 func TestFlushWritesOneLineOfEMF(t *testing.T) {
 	var w bytes.Buffer
-	m := emf.New(&w, func() time.Time { return time.UnixMilli(1700000000123) }, "Paceline/Test", "local", "f")
+	m := emf.New(&w, func() time.Time { return time.UnixMilli(1700000000123) }, "Paceline/Test", "local")
 	m.Count("Calls", 2)
 	m.Count("Calls", 1)
 	if err := m.Flush(); err != nil {

@@ -1,0 +1,3 @@
+// Package metric names the metrics of the athlete plane. The code that counts,
+// the alarms and the dashboard all use these names.
+package metric

@@ -1,0 +1,121 @@
+package dynamo
+
+import (
+	"context"
+	crand "crypto/rand"
+	"math/rand/v2"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/startup"
+)
+
+// Revision identifies the last write of an item; it is empty for an item that
+// does not exist. Embed it in the struct of an item that writes are conditional
+// on. It is random rather than a count, so that an item which was deleted and
+// written again never looks unchanged.
+type Revision struct {
+	Revision string `dynamodbav:"revision"`
+}
+
+// NewRevision returns the revision of a new write.
+func NewRevision() Revision { return Revision{crand.Text()} }
+
+// Unchanged returns the condition that an item still has the revision, and the
+// condition's values.
+func (r Revision) Unchanged() (condition *string, values Item) {
+	if r.Revision == "" {
+		return aws.String("attribute_not_exists(revision)"), nil
+	}
+	return aws.String("revision = :revision"), Item{":revision": Text(r.Revision)}
+}
+
+func (r *Revision) stamp() *Revision { return r }
+
+// revised is a pointer to an item that embeds a [Revision].
+type revised[I any] interface {
+	*I
+	stamp() *Revision
+}
+
+// Update reads the item with the key, has change change it, and writes it on the
+// condition that no other write came in between; otherwise it starts over, so
+// change may run several times. For an item that does not exist change gets the
+// zero item. Nothing is written if change returns an error or reports that it
+// changed nothing. The item must embed a [Revision], which Update maintains, and
+// hold its key once it was changed.
+//
+// Update returns the item as it is stored afterwards. It returns change's error
+// as it is, and a transient fault after b.Tries conflicts.
+func Update[I any, P revised[I]](ctx context.Context, t Table, b Backoff, key Item, change func(*I) (changed bool, err error)) (I, error) {
+	var item I
+	var refused error // change's error, which may be a conflict of another kind
+	err := b.Retry(ctx, func() error {
+		item = *new(I)
+		if _, err := t.Get(ctx, key, &item); err != nil {
+			return err
+		}
+		seen := *P(&item).stamp()
+		changed, err := change(&item)
+		*P(&item).stamp() = seen
+		if err != nil || !changed {
+			refused = err
+			return nil
+		}
+		*P(&item).stamp() = NewRevision()
+		encoded, err := Encode(item)
+		if err != nil {
+			return err
+		}
+		condition, values := seen.Unchanged()
+		return t.Put(ctx, &dynamodb.PutItemInput{Item: encoded, ConditionExpression: condition, ExpressionAttributeValues: values})
+	})
+	if err == nil {
+		err = refused
+	}
+	return item, err
+}
+
+// Backoff is how a write that another one crossed is repeated.
+type Backoff struct {
+	// Tries is how often the write is tried at most.
+	Tries int
+	// Pause returns the longest wait after an attempt, the first of which is 0. The
+	// wait is random, so that writers that crossed do not cross again.
+	Pause func(attempt int) time.Duration
+}
+
+// Usual is for an item that a few processes write at a time.
+var Usual = Backoff{Tries: 20, Pause: func(attempt int) time.Duration {
+	return time.Duration(min(attempt+1, 10)) * 10 * time.Millisecond
+}}
+
+// Crowded is for an item that every process writes: the pauses double.
+var Crowded = Backoff{Tries: 60, Pause: func(attempt int) time.Duration {
+	return min(4*time.Millisecond<<min(attempt, 6), 250*time.Millisecond)
+}}
+
+// Retry calls do until it returns something else than a [fault.Conflict], with a
+// random pause after each conflict. It returns a transient fault after b.Tries
+// conflicts, or if ctx ends during a pause.
+func (b Backoff) Retry(ctx context.Context, do func() error) error {
+	for attempt := range b.Tries {
+		err := do()
+		if !fault.Is(err, fault.Conflict) {
+			return err
+		}
+		if err := b.wait(ctx, attempt); err != nil {
+			return err
+		}
+	}
+	return fault.New(fault.Transient, "other writers were faster %d times", b.Tries)
+}
+
+func (b Backoff) wait(ctx context.Context, attempt int) error {
+	if err := startup.Sleep(ctx, rand.N(b.Pause(attempt))); err != nil {
+		return fault.New(fault.Transient, "wait: %w", err)
+	}
+	return nil
+}
