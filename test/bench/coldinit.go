@@ -87,7 +87,7 @@ func size(path string) (int64, error) {
 }
 
 // templates are the stacks as test/infra keeps them.
-const templates = "test/infra/testdata/local/*.json"
+const templates = "test/infra/testdata/prod/*.json"
 
 // functionEnvironments gives the variables that the templates set for each
 // function, by boundary and name without dashes. What only a deployment knows
