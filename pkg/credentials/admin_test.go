@@ -20,6 +20,7 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
 	"github.com/paceline/paceline/pkg/kit/startup"
+	"github.com/paceline/paceline/standin"
 	"github.com/paceline/paceline/standin/strava"
 )
 
@@ -37,10 +38,10 @@ type office struct {
 
 func newOffice(t *testing.T) *office {
 	o := &office{store: credentialstest.NewStore(), vault: credentialstest.NewVault(), bus: &eventtest.Bus{}}
-	webhook := strava.InProcess(http.HandlerFunc(o.webhook))
+	webhook := standin.InProcess(http.HandlerFunc(o.webhook))
 	o.strava = strava.New(strava.Config{Seed: 1, ClientID: 4711, ClientSecret: "client-secret", Callbacks: webhook})
 	t.Cleanup(o.strava.Close)
-	atStrava := strava.InProcess(o.strava)
+	atStrava := standin.InProcess(o.strava)
 	client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 		if r.URL.Host != "strava.test" {
 			return webhook.RoundTrip(r)

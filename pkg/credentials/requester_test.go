@@ -22,6 +22,7 @@ import (
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
+	"github.com/paceline/paceline/standin"
 	"github.com/paceline/paceline/standin/strava"
 )
 
@@ -282,7 +283,7 @@ func TestForwardReportsWhoFailedAndHowManyCallsWereSent(t *testing.T) {
 			}
 		}
 		tokenAnswer = func(status int, body string) before {
-			client := &http.Client{Transport: strava.InProcess(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			client := &http.Client{Transport: standin.InProcess(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.WriteHeader(status)
 				_, _ = w.Write([]byte(body))
 			}))}
@@ -450,7 +451,7 @@ func TestForwardReportsWhoFailedAndHowManyCallsWereSent(t *testing.T) {
 // slowAPI answers like its API after some time.
 type slowAPI struct {
 	credentials.API
-	clock *strava.ManualClock
+	clock *standin.ManualClock
 	takes time.Duration
 }
 
@@ -467,7 +468,7 @@ func TestForwardLeavesOneLine(t *testing.T) {
 	id := w.athlete(0)
 	generation := w.connected(id)
 	answering := func(status int, header map[string]string, body string) credentials.API {
-		return vendor.NewAPI(&http.Client{Transport: strava.InProcess(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		return vendor.NewAPI(&http.Client{Transport: standin.InProcess(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 			for name, value := range header {
 				rw.Header().Set(name, value)
 			}

@@ -18,6 +18,7 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
 	"github.com/paceline/paceline/pkg/kit/startup"
+	"github.com/paceline/paceline/standin"
 	"github.com/paceline/paceline/standin/strava"
 )
 
@@ -26,7 +27,7 @@ const day = 24 * time.Hour
 // gate is all that finds out who calls, over memory. Athlete 7 is connected.
 type gate struct {
 	t        *testing.T
-	clock    *strava.ManualClock
+	clock    *standin.ManualClock
 	grants   *credentialstest.Store
 	store    *credentialstest.Credentials
 	sessions *credentials.Sessions
@@ -39,7 +40,7 @@ type gate struct {
 var ann = credentials.Session{AthleteID: 7, Generation: 100}
 
 func newGate(t *testing.T) *gate {
-	g := &gate{t: t, clock: strava.NewManualClock(time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC)), grants: credentialstest.NewStore()}
+	g := &gate{t: t, clock: standin.NewManualClock(time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC)), grants: credentialstest.NewStore()}
 	g.store = credentialstest.NewCredentials(g.grants)
 	g.sessions = &credentials.Sessions{Store: g.store, NewSecret: startup.NewSecret, Now: g.clock.Now}
 	g.keys = &credentials.Keys{Store: g.store, NewSecret: startup.NewSecret, Now: g.clock.Now}

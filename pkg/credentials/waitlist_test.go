@@ -14,19 +14,19 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
 	"github.com/paceline/paceline/pkg/kit/startup"
-	"github.com/paceline/paceline/standin/strava"
+	"github.com/paceline/paceline/standin"
 )
 
 // waitlist is the waiting list of an application that is full.
 type waitlist struct {
 	*credentials.Waitlist
 	t     *testing.T
-	clock *strava.ManualClock
+	clock *standin.ManualClock
 	room  *credentialstest.WaitlistStore
 }
 
 func newWaitlist(t *testing.T) *waitlist {
-	clock := strava.NewManualClock(time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC))
+	clock := standin.NewManualClock(time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC))
 	store, room := credentialstest.NewStore(), &credentialstest.WaitlistStore{}
 	return &waitlist{&credentials.Waitlist{
 		Store: room, Forms: store, Capacity: &credentials.Capacity{Census: store, Now: clock.Now}, NewSecret: startup.NewSecret, Now: clock.Now,

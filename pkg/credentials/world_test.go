@@ -25,6 +25,7 @@ import (
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
+	"github.com/paceline/paceline/standin"
 	"github.com/paceline/paceline/standin/fitbit"
 	"github.com/paceline/paceline/standin/strava"
 )
@@ -37,7 +38,7 @@ import (
 // it, for Fitbit's are text.
 type world struct {
 	t      *testing.T
-	clock  *strava.ManualClock
+	clock  *standin.ManualClock
 	strava *strava.Server
 	fitbit *fitbit.Server
 	owner  int64
@@ -83,7 +84,7 @@ func newWorld(t *testing.T, at strava.Settings) *world {
 	if linked {
 		at.Rotation = strava.RotateAlways
 	}
-	clock := strava.NewManualClock(time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC))
+	clock := standin.NewManualClock(time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC))
 	w := &world{
 		t: t, clock: clock,
 		store: credentialstest.NewStore(), vault: credentialstest.NewVault(), sealer: &credentialstest.Sealer{},
@@ -95,7 +96,7 @@ func newWorld(t *testing.T, at strava.Settings) *world {
 	}
 	t.Cleanup(w.strava.Close)
 	client := &http.Client{
-		Transport:     strava.InProcess(w.strava),
+		Transport:     standin.InProcess(w.strava),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	newID := func() string { return "id-" + strconv.FormatInt(w.ids.Add(1), 10) }
@@ -155,7 +156,7 @@ func (w *world) linkFitbit(log *slog.Logger) {
 	}
 	w.stravaClient = w.client
 	w.client = &http.Client{
-		Transport:     strava.InProcess(w.fitbit),
+		Transport:     standin.InProcess(w.fitbit),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	w.oauth = provider.NewOAuth(w.client, provider.Fitbit("http://fitbit.test", "http://fitbit.test"), w.clock.Now)

@@ -25,6 +25,7 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota/quotatest"
 	vendor "github.com/paceline/paceline/pkg/gathering/strava"
 	"github.com/paceline/paceline/pkg/kit/secret"
+	"github.com/paceline/paceline/standin"
 	"github.com/paceline/paceline/standin/strava"
 )
 
@@ -33,7 +34,7 @@ import (
 // of its own.
 type world struct {
 	t       *testing.T
-	clock   *strava.ManualClock
+	clock   *standin.ManualClock
 	strava  *strava.Server
 	client  *http.Client
 	store   *gatheringtest.Store
@@ -94,7 +95,7 @@ func histories(sizes ...int) (athletes []strava.Athlete) {
 var plenty = strava.Settings{ReadLimit: strava.Limit{10_000, 100_000}, OverallLimit: strava.Limit{20_000, 200_000}}
 
 func newWorld(t *testing.T, settings strava.Settings, athletes ...strava.Athlete) *world {
-	clock := strava.NewManualClock(start)
+	clock := standin.NewManualClock(start)
 	if athletes == nil {
 		athletes = strava.Generate(1, 2, clock.Now())
 	}
@@ -106,7 +107,7 @@ func newWorld(t *testing.T, settings strava.Settings, athletes ...strava.Athlete
 	}
 	t.Cleanup(w.strava.Close)
 	w.planes = &planes{t: t, Bus: w.bus, held: map[int64]map[int64]reading{}, chunks: map[string]int{}, complete: map[int64]bool{}}
-	w.client = &http.Client{Transport: strava.InProcess(w.strava)}
+	w.client = &http.Client{Transport: standin.InProcess(w.strava)}
 	var ids atomic.Int64
 	minter := event.Minter{Now: clock.Now, NewID: func() string { return "id-" + strconv.FormatInt(ids.Add(1), 10) }}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/standin"
 	"github.com/paceline/paceline/standin/fitbit"
-	"github.com/paceline/paceline/standin/strava"
 )
 
 const (
@@ -26,16 +26,16 @@ const (
 type world struct {
 	*fitbit.Server
 	t      *testing.T
-	clock  *strava.ManualClock
+	clock  *standin.ManualClock
 	client *http.Client
 }
 
 func newWorld(t *testing.T) *world {
-	clock := strava.NewManualClock(time.Date(2026, 11, 22, 10, 20, 0, 0, time.UTC))
+	clock := standin.NewManualClock(time.Date(2026, 11, 22, 10, 20, 0, 0, time.UTC))
 	w := &world{fitbit.New(fitbit.Config{Now: clock.Now, Seed: 1, HourlyLimit: 5}), t, clock, nil}
 	t.Cleanup(w.Close)
 	w.client = &http.Client{
-		Transport:     strava.InProcess(w),
+		Transport:     standin.InProcess(w),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return w

@@ -16,11 +16,11 @@
 //
 // # In a Go test
 //
-//	clock := strava.NewManualClock(time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC))
+//	clock := standin.NewManualClock(time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC))
 //	stand := strava.New(strava.Config{Clock: clock, Athletes: strava.Generate(1, 5, clock.Now())})
 //	defer stand.Close()
 //	server := httptest.NewServer(stand)        // or, without sockets:
-//	client := &http.Client{Transport: strava.InProcess(stand)}
+//	client := &http.Client{Transport: standin.InProcess(stand)}
 //
 // Time is the injected Clock's, randomness the Seed's. Only two things are
 // measured in real time, because they guard real connections: the two seconds

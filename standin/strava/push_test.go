@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/standin"
 	"github.com/paceline/paceline/standin/strava"
 )
 
@@ -427,7 +428,7 @@ func TestDeliveryOverRealSockets(t *testing.T) {
 		Settings:        strava.Settings{RetryInterval: strava.Duration(10 * time.Millisecond)},
 	})
 	defer s.Close()
-	w := &world{Server: s, t: t, client: &http.Client{Transport: strava.InProcess(s)}}
+	w := &world{Server: s, t: t, client: &http.Client{Transport: standin.InProcess(s)}}
 	if r := w.post(push, credentials("callback_url", app.URL, "verify_token", "v")); r.status != http.StatusCreated {
 		t.Fatalf("%d %s", r.status, r.body)
 	}

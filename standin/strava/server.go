@@ -18,12 +18,14 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/paceline/paceline/standin"
 )
 
 // Config is what a Server is made of. The zero Config is a Strava without athletes.
 type Config struct {
-	// Clock is the source of time; default SystemClock.
-	Clock Clock
+	// Clock is the source of time; default standin.SystemClock.
+	Clock standin.Clock
 	// Seed makes tokens, ids and random choices repeatable. Two servers with one
 	// seed issue the same tokens, so a long-lived process takes a random seed.
 	Seed uint64
@@ -48,7 +50,7 @@ type Config struct {
 
 // Server is one Strava with one application. It is safe for concurrent use.
 type Server struct {
-	clock     Clock
+	clock     standin.Clock
 	client    *http.Client // to callbacks
 	timeout   time.Duration
 	faultHook func(Request) *Fault
@@ -85,7 +87,7 @@ type Server struct {
 // contradicts itself, since only a programmer can repair that.
 func New(c Config) *Server {
 	if c.Clock == nil {
-		c.Clock = SystemClock{}
+		c.Clock = standin.SystemClock{}
 	}
 	setDefault(&c.CallbackTimeout, 2*time.Second)
 	if c.Callbacks == nil {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/standin"
 	"github.com/paceline/paceline/standin/strava"
 )
 
@@ -31,7 +32,7 @@ var start = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 type world struct {
 	*strava.Server
 	t      *testing.T
-	clock  *strava.ManualClock
+	clock  *standin.ManualClock
 	client *http.Client
 	hook   *hook
 }
@@ -67,18 +68,18 @@ func echo(w http.ResponseWriter, r *http.Request) {
 // newWorld has three generated athletes unless c names others.
 func newWorld(t *testing.T, c strava.Config) *world {
 	t.Helper()
-	w := &world{t: t, clock: strava.NewManualClock(start), hook: &hook{}}
+	w := &world{t: t, clock: standin.NewManualClock(start), hook: &hook{}}
 	c.Clock, c.Seed, c.ClientID, c.ClientSecret = w.clock, 1, clientID, secret
 	if c.Athletes == nil {
 		c.Athletes = strava.Generate(7, 3, start)
 	}
 	if c.Callbacks == nil {
-		c.Callbacks = strava.InProcess(w.hook)
+		c.Callbacks = standin.InProcess(w.hook)
 	}
 	w.Server = strava.New(c)
 	t.Cleanup(w.Close)
 	w.client = &http.Client{
-		Transport:     strava.InProcess(w.Server),
+		Transport:     standin.InProcess(w.Server),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return w

@@ -96,7 +96,7 @@ var rules = []rule{
 	},
 	{
 		name:  "a stand-in knows nothing of the product",
-		who:   regexp.MustCompile(`^standin/`),
+		who:   regexp.MustCompile(`^standin(?:/|$)`),
 		never: `^(pkg|functions|infra|cmd)(/|$)`,
 	},
 	{

@@ -48,10 +48,10 @@ type boundary struct {
 	shift atomic.Int64 // of the time, in ns
 }
 
-// Now implements [strava.Clock].
+// Now implements [standin.Clock].
 func (b *boundary) Now() time.Time { return time.Now().Add(time.Duration(b.shift.Load())) }
 
-// AfterFunc implements [strava.Clock], in real time.
+// AfterFunc implements [standin.Clock], in real time.
 func (b *boundary) AfterFunc(d time.Duration, f func()) { time.AfterFunc(d, f) }
 
 // mustBoundary builds a boundary with its registration at a Strava that has

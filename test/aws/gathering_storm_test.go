@@ -30,6 +30,7 @@ import (
 	vendor "github.com/paceline/paceline/pkg/gathering/strava"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
+	"github.com/paceline/paceline/standin"
 	"github.com/paceline/paceline/standin/strava"
 )
 
@@ -38,7 +39,7 @@ const stormKey, stormSubscription = "callback-key", 120475
 // storm is the gathering boundary over its real table and the Strava stand-in.
 type storm struct {
 	t      *testing.T
-	clock  *strava.ManualClock
+	clock  *standin.ManualClock
 	strava *strava.Server
 	client *http.Client
 	tokens map[int64]string
@@ -51,7 +52,7 @@ type storm struct {
 }
 
 func newStorm(t *testing.T) *storm {
-	clock := strava.NewManualClock(time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC))
+	clock := standin.NewManualClock(time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC))
 	s := &storm{
 		t: t, clock: clock, tokens: map[int64]string{}, bus: &eventtest.Bus{}, metrics: &gatheringtest.Metrics{},
 		strava: strava.New(strava.Config{Clock: clock, Seed: 1, Athletes: strava.Generate(9, 8, clock.Now()), Settings: strava.Settings{
@@ -59,7 +60,7 @@ func newStorm(t *testing.T) *storm {
 		}}),
 	}
 	t.Cleanup(s.strava.Close)
-	s.client = &http.Client{Transport: strava.InProcess(s.strava)}
+	s.client = &http.Client{Transport: standin.InProcess(s.strava)}
 	client, name := dynamodb.NewFromConfig(mustConfig(t)), gatheringTable(t)
 	s.table = ddb.New(client, name)
 	var ids atomic.Int64

@@ -31,8 +31,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
 	"github.com/paceline/paceline/pkg/kit/startup"
+	"github.com/paceline/paceline/standin"
 	"github.com/paceline/paceline/standin/fitbit"
-	"github.com/paceline/paceline/standin/strava"
 	"github.com/paceline/paceline/test/openapi"
 )
 
@@ -179,7 +179,7 @@ func (s *system) links(grants *credentialstest.Store, vault *credentialstest.Vau
 	s.t.Cleanup(standIn.Close)
 	id, key := standIn.Client()
 	must(s.t, vault.SaveApp(s.t.Context(), provider.NameFitbit, credentials.App{ClientID: id, ClientSecret: secret.New(key)}))
-	s.fitbit = &http.Client{Transport: strava.InProcess(standIn), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	s.fitbit = &http.Client{Transport: standin.InProcess(standIn), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	oauth := provider.NewOAuth(s.fitbit, provider.Fitbit("http://fitbit.test", "http://fitbit.test"), minter.Now)
 	tokens := &credentials.Tokens{TokenStore: credentials.TokenStore{
 		Ledger: credentials.Ledger{Grants: grants, Publisher: s.bus, Minter: minter},

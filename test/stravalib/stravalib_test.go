@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/standin"
 	"github.com/paceline/paceline/standin/strava"
 )
 
@@ -17,7 +18,7 @@ const python = "../../.local/venv/bin/python"
 // stopped is a clock that stands still for the limits, whose windows must not
 // end in the middle of a test, and runs for the webhooks.
 type stopped struct {
-	strava.SystemClock
+	standin.SystemClock
 	now time.Time
 }
 

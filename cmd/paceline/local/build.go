@@ -54,7 +54,7 @@ func (c *cloud) buildGo(ctx context.Context, target platform) error {
 		programs = append(programs, function)
 	}
 	stamp := stampFile{path: filepath.Join(root, "dist/go-stamp"), how: target.os + "/" + target.arch + " " + runtime.Version()}
-	for _, source := range []string{"go.mod", "go.sum", "cmd/strava-standin", "cmd/fitbit-standin", "functions", "infra", "pkg", "standin/strava", "standin/fitbit"} {
+	for _, source := range []string{"go.mod", "go.sum", "cmd/strava-standin", "cmd/fitbit-standin", "functions", "infra", "pkg", "standin"} {
 		stamp.of = append(stamp.of, filepath.Join(root, source))
 	}
 	for _, program := range programs {

@@ -16,8 +16,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/httpcall"
 	"github.com/paceline/paceline/pkg/kit/secret"
-	standin "github.com/paceline/paceline/standin/fitbit"
-	"github.com/paceline/paceline/standin/strava"
+	"github.com/paceline/paceline/standin"
+	fitbitstandin "github.com/paceline/paceline/standin/fitbit"
 )
 
 const (
@@ -29,9 +29,9 @@ const (
 // world is the stand-in with one person, who allowed the scope activity, and the
 // adapter under test.
 type world struct {
-	*standin.Server
+	*fitbitstandin.Server
 	t      *testing.T
-	clock  *strava.ManualClock
+	clock  *standin.ManualClock
 	client *http.Client
 	access secret.String
 	// sent is the last request.
@@ -43,10 +43,10 @@ type roundTripper func(*http.Request) (*http.Response, error)
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func newWorld(t *testing.T) *world {
-	clock := strava.NewManualClock(time.Date(2026, 11, 22, 10, 30, 0, 0, time.UTC))
-	w := &world{Server: standin.New(standin.Config{Now: clock.Now, HourlyLimit: 3}), t: t, clock: clock, client: httpcall.NewClient()}
+	clock := standin.NewManualClock(time.Date(2026, 11, 22, 10, 30, 0, 0, time.UTC))
+	w := &world{Server: fitbitstandin.New(fitbitstandin.Config{Now: clock.Now, HourlyLimit: 3}), t: t, clock: clock, client: httpcall.NewClient()}
 	t.Cleanup(w.Close)
-	wire := strava.InProcess(w)
+	wire := standin.InProcess(w)
 	w.client.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
 		w.sent = r
 		return wire.RoundTrip(r)
@@ -109,7 +109,7 @@ func (w *world) mustGet(path string) credentials.APIAnswer {
 func TestADayAndItsRateLimitComeBack(t *testing.T) {
 	w := newWorld(t)
 	answer := w.mustGet(day)
-	var got standin.Day
+	var got fitbitstandin.Day
 	if err := json.Unmarshal(answer.Body, &got); err != nil || answer.Status != http.StatusOK || answer.Refused != nil || !answer.Sent {
 		t.Fatalf("%d, %v, %v", answer.Status, answer.Refused, err)
 	}
@@ -138,8 +138,8 @@ func TestRefusalsSayWhy(t *testing.T) {
 		"no scope for it":   {func(*world) {}, profile, 403, credentials.ErrScopeMissing},
 		"no such path":      {func(*world) {}, "/1/user/-/sleep.json", 404, nil},
 		"a day that isn't":  {func(*world) {}, "/1/user/-/activities/date/x.json", 400, nil},
-		"maintenance":       {func(w *world) { w.mustInject(standin.Fault{Status: 502, Body: "<html>"}) }, day, 502, nil},
-		"a firewall's page": {func(w *world) { w.mustInject(standin.Fault{Status: 401, Body: "<html>"}) }, day, 401, nil},
+		"maintenance":       {func(w *world) { w.mustInject(fitbitstandin.Fault{Status: 502, Body: "<html>"}) }, day, 502, nil},
+		"a firewall's page": {func(w *world) { w.mustInject(fitbitstandin.Fault{Status: 401, Body: "<html>"}) }, day, 401, nil},
 	} {
 		w := newWorld(t)
 		tc.prepare(w)
@@ -162,9 +162,9 @@ func TestARateLimitIsNoRefusal(t *testing.T) {
 }
 
 func TestNoAnswerIsATransientFaultThatKeepsTheToken(t *testing.T) {
-	for _, kind := range []standin.FaultKind{standin.FaultReset, standin.FaultDrop} {
+	for _, kind := range []fitbitstandin.FaultKind{fitbitstandin.FaultReset, fitbitstandin.FaultDrop} {
 		w := newWorld(t)
-		w.mustInject(standin.Fault{Kind: kind})
+		w.mustInject(fitbitstandin.Fault{Kind: kind})
 		answer, err := w.get(day)
 		if !fault.Is(err, fault.Transient) || !answer.Sent {
 			t.Errorf("%s: sent %v, %v", kind, answer.Sent, err)
@@ -188,7 +188,7 @@ func (w *world) mustDeauthorize() {
 	}
 }
 
-func (w *world) mustInject(f standin.Fault) {
+func (w *world) mustInject(f fitbitstandin.Fault) {
 	if err := w.Inject(f); err != nil {
 		w.t.Fatal(err)
 	}

@@ -21,8 +21,8 @@ import (
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/secret"
 	"github.com/paceline/paceline/pkg/kit/startup"
+	"github.com/paceline/paceline/standin"
 	"github.com/paceline/paceline/standin/fitbit"
-	"github.com/paceline/paceline/standin/strava"
 )
 
 // linker is the routes by which an athlete links an account, over the stand-in
@@ -43,7 +43,7 @@ func newLinker(t *testing.T) *linker {
 	l := &linker{t: t, fitbit: fitbit.New(fitbit.Config{})}
 	t.Cleanup(l.fitbit.Close)
 	l.client = &http.Client{
-		Transport:     strava.InProcess(l.fitbit),
+		Transport:     standin.InProcess(l.fitbit),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	store, vault, bus := credentialstest.NewStore(), credentialstest.NewVault(), &eventtest.Bus{}

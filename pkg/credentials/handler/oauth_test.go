@@ -23,6 +23,7 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
 	"github.com/paceline/paceline/pkg/kit/startup"
+	"github.com/paceline/paceline/standin"
 	"github.com/paceline/paceline/standin/strava"
 	"github.com/paceline/paceline/test/openapi"
 )
@@ -47,7 +48,7 @@ func newSite(t *testing.T, stage string) *site {
 	server := strava.New(strava.Config{Seed: 1, Athletes: strava.Generate(1, 2, time.Now())})
 	t.Cleanup(server.Close)
 	browser := &http.Client{
-		Transport:     strava.InProcess(server),
+		Transport:     standin.InProcess(server),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	store, vault, room := credentialstest.NewStore(), credentialstest.NewVault(), &credentialstest.WaitlistStore{}

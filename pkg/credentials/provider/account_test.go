@@ -21,7 +21,7 @@ import (
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
-	standin "github.com/paceline/paceline/standin/fitbit"
+	fitbitstandin "github.com/paceline/paceline/standin/fitbit"
 )
 
 // boundary is the credentials boundary for Fitbit's accounts: the domain as it
@@ -235,7 +235,7 @@ func TestFitbitTokensAreRefreshedOnce(t *testing.T) {
 		}
 	}
 	c := b.Counters()
-	if c.Total(standin.EndpointRefresh, ggnjl9.ID) != rounds || c.MaxRefreshesInFlight[ggnjl9.ID] != 1 ||
+	if c.Total(fitbitstandin.EndpointRefresh, ggnjl9.ID) != rounds || c.MaxRefreshesInFlight[ggnjl9.ID] != 1 ||
 		c.DeadRefreshUses[ggnjl9.ID] != 0 || c.RepeatedRefreshes[ggnjl9.ID] != 0 {
 		t.Errorf("for %d expiries: %+v", rounds, c)
 	}
@@ -317,7 +317,7 @@ func TestFitbitTokensAreSealedAndAdopted(t *testing.T) {
 		t.Fatal("nothing is sealed")
 	}
 	b.mustPair(generation)
-	if g := b.grant(); g.Tokens.Sealed != nil || b.Counters().Total(standin.EndpointRefresh, ggnjl9.ID) != 1 {
+	if g := b.grant(); g.Tokens.Sealed != nil || b.Counters().Total(fitbitstandin.EndpointRefresh, ggnjl9.ID) != 1 {
 		t.Errorf("still sealed: %v; %+v", g.Tokens.Sealed != nil, b.Counters())
 	}
 }

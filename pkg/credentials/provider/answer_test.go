@@ -18,7 +18,7 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/httpcall"
 	"github.com/paceline/paceline/pkg/kit/secret"
-	"github.com/paceline/paceline/standin/strava"
+	"github.com/paceline/paceline/standin"
 )
 
 var (
@@ -32,7 +32,7 @@ var (
 // answering is a client of a provider that answers everything by this.
 func answering(d provider.Description, status int, body string) *provider.OAuth {
 	client := httpcall.NewClient()
-	client.Transport = strava.InProcess(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	client.Transport = standin.InProcess(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
 		_, _ = w.Write([]byte(body))
 	}))

@@ -17,19 +17,19 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/httpcall"
 	"github.com/paceline/paceline/pkg/kit/secret"
-	standin "github.com/paceline/paceline/standin/fitbit"
-	"github.com/paceline/paceline/standin/strava"
+	"github.com/paceline/paceline/standin"
+	fitbitstandin "github.com/paceline/paceline/standin/fitbit"
 )
 
 // fitbit is the stand-in for Fitbit and a client of it.
 type fitbit struct {
-	*standin.Server
-	clock *strava.ManualClock
+	*fitbitstandin.Server
+	clock *standin.ManualClock
 }
 
 func newFitbit(t *testing.T) *fitbit {
-	clock := strava.NewManualClock(time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC))
-	f := &fitbit{standin.New(standin.Config{Now: clock.Now, ClientID: "22942C", ClientSecret: "123456789abcdef"}), clock}
+	clock := standin.NewManualClock(time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC))
+	f := &fitbit{fitbitstandin.New(fitbitstandin.Config{Now: clock.Now, ClientID: "22942C", ClientSecret: "123456789abcdef"}), clock}
 	t.Cleanup(f.Close)
 	return f
 }
@@ -48,7 +48,7 @@ const (
 // API, as with Fitbit itself, which has them at different hosts.
 func (f *fitbit) client() *http.Client {
 	client := httpcall.NewClient()
-	client.Transport = strava.InProcess(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	client.Transport = standin.InProcess(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if atSite := r.Host == "www.fitbit.test"; atSite != (r.URL.Path == "/oauth2/authorize") {
 			w.WriteHeader(http.StatusNotFound)
 			return
@@ -63,7 +63,7 @@ func (f *fitbit) oauth() *provider.OAuth {
 }
 
 // inject has Fitbit fail until it is told otherwise.
-func (f *fitbit) inject(t *testing.T, fault standin.Fault) {
+func (f *fitbit) inject(t *testing.T, fault fitbitstandin.Fault) {
 	t.Helper()
 	fault.Count = -1
 	if err := f.Inject(fault); err != nil {
@@ -146,7 +146,7 @@ func TestFitbitExchange(t *testing.T) {
 func TestFitbitAccountIDsAreNames(t *testing.T) {
 	for _, id := range []string{"", "../app", "A/B", "A B", strings.Repeat("A", 65)} {
 		f := newFitbit(t)
-		f.inject(t, standin.Fault{Endpoint: standin.EndpointExchange, Status: 200, Body: fmt.Sprintf(
+		f.inject(t, fitbitstandin.Fault{Endpoint: fitbitstandin.EndpointExchange, Status: 200, Body: fmt.Sprintf(
 			`{"access_token":"a","refresh_token":"r","expires_in":28800,"user_id":%q}`, id)})
 		if _, err := f.oauth().Exchange(t.Context(), f.app(), redirectURI, secret.New("c"), secret.New("v")); !fault.Is(err, fault.Transient) {
 			t.Errorf("%q: %v", id, err)
@@ -227,7 +227,7 @@ func TestFitbitForbidsTheApplicationByName(t *testing.T) {
 	for _, kind := range []string{"invalid_client", "unauthorized_client"} {
 		f := newFitbit(t)
 		o, pair := f.oauth(), f.connected(t, "GGNJL9")
-		f.inject(t, standin.Fault{Status: http.StatusForbidden, Body: `{"errors":[{"errorType":"` + kind + `","message":"n/a"}],"success":false}`})
+		f.inject(t, fitbitstandin.Fault{Status: http.StatusForbidden, Body: `{"errors":[{"errorType":"` + kind + `","message":"n/a"}],"success":false}`})
 		if _, err := o.Refresh(t.Context(), f.app(), pair.Refresh); !errors.Is(err, credentials.ErrAppRefused) {
 			t.Errorf("%s: %v", kind, err)
 		}
@@ -235,14 +235,14 @@ func TestFitbitForbidsTheApplicationByName(t *testing.T) {
 }
 
 func TestFitbitTroublePasses(t *testing.T) {
-	answer := func(status int, header, body string) standin.Fault {
-		fault := standin.Fault{Status: status, Body: body}
+	answer := func(status int, header, body string) fitbitstandin.Fault {
+		fault := fitbitstandin.Fault{Status: status, Body: body}
 		if name, value, ok := strings.Cut(header, ": "); ok {
 			fault.Header = map[string]string{name: value}
 		}
 		return fault
 	}
-	for name, trouble := range map[string]standin.Fault{
+	for name, trouble := range map[string]fitbitstandin.Fault{
 		"too many requests": answer(429, "Retry-After: 120", `{"errors":[{"errorType":"request","message":"Too Many Requests"}],"success":false}`),
 		"the hour is used":  answer(429, "Fitbit-Rate-Limit-Reset: 1800", ``),
 		"an error":          answer(500, "", `{"errors":[{"errorType":"system","message":"n/a"}],"success":false}`),
@@ -253,8 +253,8 @@ func TestFitbitTroublePasses(t *testing.T) {
 		"a conflict":        answer(409, "", ``),
 		"a firewall's page": answer(403, "Content-Type: text/html", `<html>invalid_client`),
 		"forbidden":         answer(403, "", `{"errors":[{"errorType":"request","message":"x"}],"success":false}`),
-		"a reset":           {Kind: standin.FaultReset},
-		"a lost answer":     {Kind: standin.FaultDrop},
+		"a reset":           {Kind: fitbitstandin.FaultReset},
+		"a lost answer":     {Kind: fitbitstandin.FaultDrop},
 		"forbidden, empty":  answer(403, "", ``),
 		"forbidden to one":  answer(403, "", `{"errors":[{"errorType":"insufficient_scope","message":"This application does not have permission"}],"success":false}`),
 		"forbidden grant":   answer(403, "", `{"errors":[{"errorType":"invalid_grant","message":"n/a"}],"success":false}`),
@@ -281,7 +281,7 @@ func TestFitbitTroublePasses(t *testing.T) {
 func TestFitbitThatIsTooSlowIsATransientFault(t *testing.T) {
 	f := newFitbit(t)
 	o, pair := f.oauth(), f.connected(t, "GGNJL9")
-	f.inject(t, standin.Fault{Kind: standin.FaultHang})
+	f.inject(t, fitbitstandin.Fault{Kind: fitbitstandin.FaultHang})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := o.Refresh(ctx, f.app(), pair.Refresh); !fault.Is(err, fault.Transient) {

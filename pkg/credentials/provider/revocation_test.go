@@ -15,6 +15,7 @@ import (
 	vendor "github.com/paceline/paceline/pkg/credentials/strava"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
+	"github.com/paceline/paceline/standin"
 	"github.com/paceline/paceline/standin/strava"
 )
 
@@ -31,10 +32,10 @@ type party struct {
 }
 
 func newParty(t *testing.T, revocation string) *party {
-	clock := strava.NewManualClock(time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC))
+	clock := standin.NewManualClock(time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC))
 	p := &party{strava: strava.New(strava.Config{Clock: clock, Seed: 1, Athletes: strava.Generate(1, 1, clock.Now())})}
 	t.Cleanup(p.strava.Close)
-	wire := strava.InProcess(p.strava)
+	wire := standin.InProcess(p.strava)
 	client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 		p.sent = append(p.sent, r)
 		return wire.RoundTrip(r)

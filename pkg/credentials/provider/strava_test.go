@@ -17,6 +17,7 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/httpcall"
 	"github.com/paceline/paceline/pkg/kit/secret"
+	"github.com/paceline/paceline/standin"
 	"github.com/paceline/paceline/standin/strava"
 )
 
@@ -41,18 +42,18 @@ func TestStravaAuthorizeURL(t *testing.T) {
 type stravaWorld struct {
 	*strava.Server
 	t     *testing.T
-	clock *strava.ManualClock
+	clock *standin.ManualClock
 	oauth *provider.OAuth
 	app   credentials.App
 }
 
 func newStrava(t *testing.T, with strava.Settings) *stravaWorld {
-	clock := strava.NewManualClock(time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC))
+	clock := standin.NewManualClock(time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC))
 	server := strava.New(strava.Config{Clock: clock, Seed: 1, Athletes: strava.Generate(1, 2, clock.Now()), Settings: with})
 	t.Cleanup(server.Close)
 	id, key := server.Client()
 	client := httpcall.NewClient()
-	client.Transport = strava.InProcess(server)
+	client.Transport = standin.InProcess(server)
 	return &stravaWorld{
 		server, t, clock,
 		provider.NewOAuth(client, provider.Strava("http://strava.test/oauth", settings.RevocationRevoke), clock.Now),
@@ -302,7 +303,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := httpcall.NewClient()
-			client.Transport = strava.InProcess(answer)
+			client.Transport = standin.InProcess(answer)
 			for _, d := range []provider.Description{provider.Strava("http://idp.test", settings.RevocationRevoke), provider.Fitbit("http://idp.test", "http://idp.test")} {
 				o := provider.NewOAuth(client, d, time.Now)
 				if _, err := o.Refresh(t.Context(), app, secret.New("r")); !fault.Is(err, fault.Transient) {

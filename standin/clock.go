@@ -1,4 +1,4 @@
-package strava
+package standin
 
 import (
 	"slices"

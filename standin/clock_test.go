@@ -1,15 +1,17 @@
-package strava_test
+package standin_test
 
 import (
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/paceline/paceline/standin/strava"
+	"github.com/paceline/paceline/standin"
 )
 
+var start = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+
 func TestManualClockRunsWhatFallsDueInOrder(t *testing.T) {
-	c := strava.NewManualClock(start)
+	c := standin.NewManualClock(start)
 	var ran []string
 	note := func(what string) func() {
 		return func() { ran = append(ran, what+" "+c.Now().Sub(start).String()) }
