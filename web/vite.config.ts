@@ -1,11 +1,11 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
-/** The origin of a running Paceline that `npm run dev` takes the API from. */
+/** The origin of the running Paceline whose API `npm run dev` uses. */
 const upstream = process.env.PACELINE_APP ?? 'http://localhost:8080'
 
-// Whom the privacy page names. Whoever runs Paceline for others builds with
-// their own name and a way to reach them.
+// The operator that the privacy page names. An operator with other users builds
+// the site with its name and contact.
 process.env.VITE_PACELINE_OPERATOR ??= 'the people who gave you its address'
 
 const page = (name: string) => fileURLToPath(new URL(name, import.meta.url))

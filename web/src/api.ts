@@ -1,64 +1,64 @@
-/** The athlete. Of the profile only `id` is there until it has been gathered. */
+/** The athlete. Until the profile has been gathered, `id` is its only field. */
 export interface Athlete {
   id: number
   username?: string
   firstname?: string
   lastname?: string
-  /** RFC 3339, UTC: since when the athlete has been at Strava. */
+  /** When the athlete joined Strava; RFC 3339, UTC. */
   created_at?: string
-  /** What the athlete allowed; not there for the moment that it takes to be heard of. */
+  /** What the athlete allowed; absent until the athlete plane has handled the event. */
   authorization?: {
     state: 'active' | 'degraded'
     /** RFC 3339, UTC. */
     authorized_at: string
-    /** In Strava's spelling; not there as long as they aren't known. */
+    /** In Strava's spelling; absent while unknown. */
     scopes?: string[]
   }
-  /** Accounts of other providers; not there if there is none. */
+  /** Accounts at other providers; absent if there are none. */
   linked_accounts?: LinkedAccount[]
 }
 
-/** An account of another provider that the athlete has linked. */
+/** An account at another provider that the athlete has linked. */
 export interface LinkedAccount {
-  /** "fitbit"; others may come. */
+  /** "fitbit"; more may be added. */
   provider: string
   account_id: string
   /** RFC 3339, UTC. */
   linked_at: string
 }
 
-/** What a linked account shows of a day, read at its provider just now. */
+/** One day of a linked account, as its provider returned it for this request. */
 export interface LinkedDay {
   provider: string
-  /** Not there if the person does not allow Paceline to read it. */
+  /** Absent if the person does not allow Paceline to read it. */
   display_name?: string
-  /** The person's day, YYYY-MM-DD. */
+  /** The day in the person's time zone, YYYY-MM-DD. */
   date: string
   steps: number
   active_minutes: number
 }
 
-/** How far the gathering of the athlete's history is. */
+/** The progress of gathering the athlete's history. */
 export interface Sync {
   state: 'backfilling' | 'current' | 'waiting'
-  /** How many activities are there by now. */
+  /** The number of activities gathered so far. */
   gathered: number
-  /** What a waiting scan waits for: "rate_limit", "daily_limit", "strava", "reconnect", "application", "retry", "internal"; others may come. */
+  /** Why a scan waits: "rate_limit", "daily_limit", "strava", "reconnect", "application", "retry", "internal"; more may be added. */
   waiting_for: string | null
-  /** RFC 3339; null when it isn't known. */
+  /** RFC 3339; null while unknown. */
   resumes_at: string | null
-  /** RFC 3339, an estimate; null when it isn't known. */
+  /** An estimate, RFC 3339; null while unknown. */
   finishes_at: string | null
 }
 
-/** One activity, in Strava's names and SI units. A field that Strava has no value for is absent. */
+/** One activity, in Strava's names and SI units. A field without a value at Strava is absent. */
 export interface Activity {
   id: number
   name: string
   sport_type: string
   /** RFC 3339, UTC. */
   start_date: string
-  /** The wall clock at the start. Its trailing Z is false: it is not UTC. */
+  /** The local time at the start. Strava ends it with Z, but it is not UTC. */
   start_date_local: string
   timezone?: string
   /** m */
@@ -95,7 +95,7 @@ export interface ActivityPage {
   next_cursor: string | null
 }
 
-/** Sums over some activities, in SI units. */
+/** Sums over a set of activities, in SI units. */
 export interface Totals {
   count: number
   distance: number
@@ -104,7 +104,7 @@ export interface Totals {
   total_elevation_gain: number
 }
 
-/** Length of a period of totals. */
+/** The length of a period of totals. */
 export type Period = 'week' | 'month' | 'year'
 
 /** Totals by period of the activities' local start dates. */
@@ -114,7 +114,7 @@ export interface Stats {
   total: Totals
 }
 
-/** An erasure, as its receipt shows it. */
+/** The state of an erasure, looked up by its receipt. */
 export interface Erasure {
   receipt: string
   state: 'requested' | 'erased'
@@ -122,50 +122,50 @@ export interface Erasure {
   requested_at: string
   /** RFC 3339; absent or null until everything is erased. */
   completed_at?: string | null
-  /** What was erased and, in RFC 3339, when that was confirmed; absent until everything is. */
+  /** Each erased part and when its erasure was confirmed (RFC 3339); absent until everything is erased. */
   erased?: { what: string; at: string }[]
-  /** RFC 3339: when the last copies in queues and backups have aged out; absent until everything is erased. */
+  /** When the last copies in queues and backups expire, RFC 3339; absent until everything is erased. */
   copies_gone_by?: string
 }
 
-/** A key by which a program reads the athlete's data, without its secret. */
+/** A key with which a program reads the athlete's data, without its secret. */
 export interface Key {
   id: string
   name: string
   /** RFC 3339, UTC. */
   created_at: string
-  /** RFC 3339, UTC; absent for a key without an end. */
+  /** RFC 3339, UTC; absent if the key does not expire. */
   expires_at?: string
   /** YYYY-MM-DD, UTC; absent before the first use. */
   last_used_on?: string
 }
 
-/** A key that was just made. */
+/** A new key. */
 export interface NewKey extends Key {
-  /** The bearer token; no other answer has it. */
+  /** The bearer token; only the response that created the key contains it. */
   secret: string
 }
 
-/** What is held on the athlete, and where the parts are that other calls give. */
+/** The data stored about the athlete, and the addresses of the parts that other requests return. */
 export interface Export {
-  [held: string]: unknown
+  [name: string]: unknown
   parts: { name: string; type: string; href: string }[]
 }
 
 /** A page of a part of an export. */
 export interface ExportPage {
   text: string
-  /** Where the next page is; null when this is the last. */
+  /** The address of the next page; null on the last one. */
   next: string | null
 }
 
-/** Why a request did not bring what it asked for. */
+/** A failed request. */
 export class ApiError extends Error {
-  /** The HTTP status, or 0 when no answer came. */
+  /** The HTTP status, or 0 without a response. */
   readonly status: number
-  /** In how many seconds to try again; null when that isn't said. */
+  /** Seconds until the next attempt, from Retry-After; null without that header. */
   readonly retryAfter: number | null
-  /** Of the erasure that the session ended with; null when none is known. */
+  /** The receipt of the erasure that ended the session; null without one. */
   readonly receipt: string | null
 
   constructor(status: number, message: string, retryAfter: number | null = null, receipt: string | null = null) {
@@ -177,36 +177,36 @@ export class ApiError extends Error {
   }
 }
 
-/** The caught value as an {@link ApiError}; anything else is a fault of this page and is thrown on. */
+/** Returns the caught value if it is an {@link ApiError}. Anything else is a bug in this page and is thrown again. */
 export function asApiError(caught: unknown): ApiError {
   if (caught instanceof ApiError) return caught
   throw caught
 }
 
-/** Paceline's HTTP API. Every call rejects with an {@link ApiError}, and with nothing else. */
+/** Paceline's HTTP API. Every method rejects only with an {@link ApiError}. */
 export interface Api {
   me(): Promise<Athlete>
   sync(): Promise<Sync>
-  /** Asks for the newest activities to be read at Strava; an error's `retryAfter` tells when that may be asked again. */
+  /** Requests that Paceline read the newest activities from Strava. If it is too early, the error has `retryAfter`. */
   refresh(): Promise<void>
   /**
-   * Activities newest first, of one sport unless `sportType` is empty, on from `cursor` where one is given. A page
-   * may be short; one that is empty is the last.
+   * Activities, newest first. An empty `sportType` selects all sports; `cursor` continues from an earlier page. A page
+   * may be short; an empty page is the last.
    */
   activities(query: { sportType: string; cursor?: string }): Promise<ActivityPage>
   stats(query: { by: Period; sportType: string }): Promise<Stats>
   logOut(): Promise<void>
-  /** Ends every session of the athlete, this one too. */
+  /** Ends every session of the athlete, including this one. */
   logOutEverywhere(): Promise<void>
-  /** The athlete's keys, the oldest first. */
+  /** The athlete's keys, oldest first. */
   keys(): Promise<Key[]>
-  /** Makes a key that ends at a time (RFC 3339), or never. */
+  /** Creates a key. It expires at `expiresAt` (RFC 3339), or never without it. */
   createKey(name: string, expiresAt?: string): Promise<NewKey>
   revokeKey(id: string): Promise<void>
-  /** The day of the athlete's linked account; status 404 without one, 409 when it has to be linked again. */
+  /** The current day of a linked account. The error has status 404 without an account, 409 if it must be linked again. */
   linkedDay(provider: string): Promise<LinkedDay>
   unlink(provider: string): Promise<void>
-  /** Asks for the erasure of everything held on the athlete; resolves to the receipt. */
+  /** Requests the erasure of all data about the athlete; resolves to the receipt. */
   leave(): Promise<string>
   erasure(receipt: string): Promise<Erasure>
   export(): Promise<Export>
@@ -217,7 +217,7 @@ export interface Api {
 
 const pageSize = '30'
 
-/** Makes the client; `fetch` is the browser's unless a test brings its own. */
+/** Creates the client. Tests replace `fetch`. */
 export function createApi(fetch: typeof globalThis.fetch = globalThis.fetch.bind(globalThis)): Api {
   async function request(method: string, path: string, body?: unknown): Promise<Response> {
     let response: Response
@@ -229,12 +229,12 @@ export function createApi(fetch: typeof globalThis.fetch = globalThis.fetch.bind
     try {
       response = await fetch(path, init)
     } catch {
-      throw new ApiError(0, 'Paceline cannot be reached just now.')
+      throw new ApiError(0, 'Paceline cannot be reached.')
     }
     if (!response.ok) {
-      const wait = response.headers.get('Retry-After')
-      const { text, receipt } = await problem(response)
-      throw new ApiError(response.status, text, wait === null ? null : Number(wait), receipt)
+      const retryAfter = response.headers.get('Retry-After')
+      const { text, receipt } = await readProblem(response)
+      throw new ApiError(response.status, text, retryAfter === null ? null : Number(retryAfter), receipt)
     }
     return response
   }
@@ -244,7 +244,7 @@ export function createApi(fetch: typeof globalThis.fetch = globalThis.fetch.bind
     try {
       return (await response.json()) as T
     } catch {
-      throw new ApiError(response.status, 'Paceline gave an answer that this page does not understand.')
+      throw new ApiError(response.status, 'Paceline sent an unexpected response.')
     }
   }
 
@@ -261,7 +261,7 @@ export function createApi(fetch: typeof globalThis.fetch = globalThis.fetch.bind
           `/v1/me/activities${query({ limit: pageSize, sport_type: sportType, cursor: from })}`,
         )
         if (page.items.length > 0 || page.next_cursor === null) return page
-        // The sport is rare: Paceline looked at so many, and goes on where it is told to.
+        // Paceline searches a limited number of activities in one request. A rare sport can leave a page empty.
         from = page.next_cursor
       }
     },
@@ -290,7 +290,7 @@ export function createApi(fetch: typeof globalThis.fetch = globalThis.fetch.bind
       try {
         return { text: await response.text(), next: next?.[1] ?? null }
       } catch {
-        throw new ApiError(response.status, 'Paceline cannot be reached just now.')
+        throw new ApiError(response.status, 'Paceline cannot be reached.')
       }
     },
     joinWaitlist: async (contact) => {
@@ -299,27 +299,27 @@ export function createApi(fetch: typeof globalThis.fetch = globalThis.fetch.bind
   }
 }
 
-/** A query string of the parameters that have a value. */
+/** A query string of the parameters with a value. */
 function query(parameters: Record<string, string | undefined>): string {
-  const given = Object.entries(parameters).filter((entry): entry is [string, string] => Boolean(entry[1]))
-  return `?${new URLSearchParams(given)}`
+  const present = Object.entries(parameters).filter((entry): entry is [string, string] => Boolean(entry[1]))
+  return `?${new URLSearchParams(present)}`
 }
 
 /**
- * What an RFC 9457 problem says to a person, or a plain sentence where the answer is no such problem; and the receipt
- * of the erasure that it leads to.
+ * Reads an RFC 9457 problem: its text for the reader and the receipt of its erasure. Any other response gets a general
+ * text.
  */
-async function problem(response: Response): Promise<{ text: string; receipt: string | null }> {
-  let said: { title?: unknown; detail?: unknown; erasure?: unknown } = {}
+async function readProblem(response: Response): Promise<{ text: string; receipt: string | null }> {
+  let problem: { title?: unknown; detail?: unknown; erasure?: unknown } = {}
   try {
-    said = Object((await response.json()) as unknown)
+    problem = Object((await response.json()) as unknown)
   } catch {
-    // Not JSON: an error of something in between, such as the front door.
+    // Not JSON: an intermediary, such as CloudFront, answered.
   }
-  const text = said.detail || said.title
-  const receipt = /^\/v1\/erasures\/([\w-]+)$/.exec(typeof said.erasure === 'string' ? said.erasure : '')
+  const text = problem.detail || problem.title
+  const receipt = /^\/v1\/erasures\/([\w-]+)$/.exec(typeof problem.erasure === 'string' ? problem.erasure : '')
   return {
-    text: typeof text === 'string' ? text : `Paceline could not do that just now (error ${response.status}).`,
+    text: typeof text === 'string' ? text : `The request failed (error ${response.status}). Try again later.`,
     receipt: receipt?.[1] ?? null,
   }
 }

@@ -2,20 +2,20 @@ import { render } from 'preact'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createApi, type Activity, type ActivityPage, type Erasure, type Stats, type Sync } from './api.ts'
 import { App } from './app.tsx'
-import { Activities } from './components/activities.tsx'
+import { ActivityList } from './components/activity-list.tsx'
+import { badSentences, blockTexts } from './testing/sentences.ts'
 
-// The whole page over a Paceline that answers as the test says, on a clock
-// that the test moves.
+// The whole page with a fake API and a fake clock, both controlled by the test.
 
-type Answer = { status?: number; body?: unknown; headers?: Record<string, string> } | 'no answer'
+type FakeResponse = { status?: number; body?: unknown; headers?: Record<string, string> } | 'network error'
 
-/** Routes by method and path without the query; a test may replace any while the page runs. */
-let routes: Record<string, (query: URLSearchParams) => Answer | Promise<Answer>>
+/** Responses by method and path, without the query. A test may replace any of them at any time. */
+let routes: Record<string, (query: URLSearchParams) => FakeResponse | Promise<FakeResponse>>
 let requests: string[]
-/** What requests brought along, as JSON. */
+/** The JSON bodies of the requests. */
 let bodies: unknown[]
 
-const nobody = () => ({ status: 401, body: { title: 'Unauthorized', status: 401, detail: 'There is no session.' } })
+const unauthorized = () => ({ status: 401, body: { title: 'Unauthorized', status: 401, detail: 'There is no session.' } })
 const current: Sync = { state: 'current', gathered: 2, waiting_for: null, resumes_at: null, finishes_at: null }
 const run: Activity = {
   id: 15100200300,
@@ -71,47 +71,50 @@ const fakeFetch: typeof fetch = async (url, init) => {
     bodies.push(JSON.parse(String(init.body)))
   }
   const answer = await (routes[route]?.(searchParams) ?? { status: 404, body: { title: 'Not Found' } })
-  if (answer === 'no answer') throw new TypeError('Failed to fetch')
+  if (answer === 'network error') throw new TypeError('Failed to fetch')
   const { status = 200, body, headers = {} } = answer
   return new Response(body === undefined ? null : JSON.stringify(body), { status, headers })
 }
 
-/** Lets this much time pass, and everything happen that happens in it. */
-const pass = (milliseconds: number) => vi.advanceTimersByTimeAsync(milliseconds)
+/** Moves the clock forward and runs everything that is due. Then checks the language of the shown texts. */
+async function advance(milliseconds: number) {
+  await vi.advanceTimersByTimeAsync(milliseconds)
+  expect(blockTexts(document.body).flatMap(badSentences)).toEqual([])
+}
 
 async function open(address = '/') {
   history.replaceState(null, '', address)
   render(<App api={createApi(fakeFetch)} />, document.body)
-  await pass(100)
+  await advance(100)
 }
 
 const text = () => document.body.textContent
 const alerts = () => [...document.querySelectorAll('[role=alert]')].map((alert) => alert.textContent)
 const names = () => [...document.querySelectorAll('.activities h3')].map((name) => name.textContent)
-const asked = (route: string) => requests.filter((request) => request.startsWith(route)).length
+const countRequests = (route: string) => requests.filter((request) => request.startsWith(route)).length
 
-/** The one link or button of this name. */
-function named(name: string): HTMLElement {
+/** Returns the only link or button with this name. */
+function mustFind(name: string): HTMLElement {
   const found = [...document.querySelectorAll<HTMLElement>('a, button')].filter((it) => it.textContent?.trim() === name)
   expect(found, name).toHaveLength(1)
   return found[0]!
 }
 
 async function press(name: string) {
-  named(name).click()
-  await pass(100)
+  mustFind(name).click()
+  await advance(100)
 }
 
 async function choose(selector: string, value: string) {
   const control = document.querySelector<HTMLSelectElement>(selector)!
   control.value = value
   control.dispatchEvent(new Event('change', { bubbles: true }))
-  await pass(100)
+  await advance(100)
 }
 
 beforeEach(() => {
   vi.useFakeTimers({ now: new Date('2026-11-17T12:00:00Z') })
-  routes = { 'GET /v1/me': nobody }
+  routes = { 'GET /v1/me': unauthorized }
   requests = []
   bodies = []
 })
@@ -122,34 +125,34 @@ afterEach(() => {
 })
 
 describe('without a session', () => {
-  it('says what is agreed to before it offers to connect', async () => {
+  it('shows the consent text and the connect button', async () => {
     await open()
     for (const part of ['heart rate', 'No location, no map, no route', 'webhooks', 'delete at Strava', 'erased', 'withdraw', 'receipt', 'Only you']) {
       expect(text()).toContain(part)
     }
-    expect(named('Connect with Strava').getAttribute('href')).toBe('/oauth/connect')
-    expect(named('privacy notice').getAttribute('href')).toBe('/privacy.html')
+    expect(mustFind('Connect with Strava').getAttribute('href')).toBe('/oauth/connect')
+    expect(mustFind('privacy notice').getAttribute('href')).toBe('/privacy.html')
     expect(alerts()).toEqual([])
-    await pass(60_000)
+    await advance(60_000)
     expect(requests).toEqual(['GET /v1/me'])
   })
 
-  it('tells why connecting failed, once', async () => {
+  it('shows once why connecting failed', async () => {
     await open('/?error=access_denied')
     expect(alerts()).toEqual([expect.stringContaining('did not give Paceline access')])
     expect(location.href).toBe(`${location.origin}/`)
-    expect(named('Connect with Strava')).toBeTruthy()
+    expect(mustFind('Connect with Strava')).toBeTruthy()
   })
 
-  it('tells that there is no place, and lets those back in who have one', async () => {
+  it('explains that Paceline is full and lets connected athletes sign in', async () => {
     await open('/?error=app_full')
-    expect(document.querySelector('h1')!.textContent).toBe('Paceline is full just now')
+    expect(document.querySelector('h1')!.textContent).toBe('Paceline is full')
     expect(location.href).toBe(`${location.origin}/`)
-    expect(named('sign in with Strava').getAttribute('href')).toBe('/oauth/connect?returning=1')
+    expect(mustFind('sign in with Strava').getAttribute('href')).toBe('/oauth/connect?returning=1')
     expect(document.querySelectorAll('a[href="/oauth/connect"]')).toHaveLength(0)
   })
 
-  it('puts an address on the waiting list', async () => {
+  it('adds an address to the waiting list', async () => {
     await open('/?error=app_full')
     const contact = document.querySelector<HTMLInputElement>('input[type=email]')!
     expect(contact.required).toBe(true)
@@ -161,25 +164,25 @@ describe('without a session', () => {
     expect(alerts()).toContain('The waiting list is full, too.')
     expect(contact.value).toBe('ann@example.com')
 
-    let answer = (_: Answer) => {}
+    let answer = (_: FakeResponse) => {}
     routes['POST /oauth/waitlist'] = () => new Promise((resolve) => (answer = resolve))
     await press('Join the waiting list')
-    expect(named('Joining…').hasAttribute('disabled')).toBe(true)
+    expect(mustFind('Joining…').hasAttribute('disabled')).toBe(true)
     answer({ status: 204 })
-    await pass(100)
+    await advance(100)
     expect(text()).toContain('Your address is on the waiting list.')
     expect(document.querySelector('form')).toBeNull()
     expect(bodies).toEqual([{ contact: 'ann@example.com' }, { contact: 'ann@example.com' }])
   })
 
-  it('keeps trying when Paceline cannot be reached', async () => {
-    routes['GET /v1/me'] = () => 'no answer'
+  it('retries while Paceline cannot be reached', async () => {
+    routes['GET /v1/me'] = () => 'network error'
     await open()
     expect(alerts()).toEqual([expect.stringContaining('cannot be reached')])
-    routes['GET /v1/me'] = nobody
-    await pass(5_000)
+    routes['GET /v1/me'] = unauthorized
+    await advance(5_000)
     expect(alerts()).toEqual([])
-    expect(named('Connect with Strava')).toBeTruthy()
+    expect(mustFind('Connect with Strava')).toBeTruthy()
   })
 })
 
@@ -202,7 +205,7 @@ describe('with a session', () => {
     expect(item.querySelector('a')!.textContent).toBe('View on Strava')
   })
 
-  it('follows the gathering from nothing at all to the end', async () => {
+  it('shows the progress of gathering from the start to the end', async () => {
     let sync: Sync = { ...current, state: 'backfilling', gathered: 0 }
     Object.assign(routes, {
       'GET /v1/me': () => ({ body: { id: 7 } }),
@@ -212,104 +215,104 @@ describe('with a session', () => {
     await open()
     expect(document.querySelector('h1')!.textContent).toBe('Athlete 7')
     expect(text()).toContain('Gathering your history: 0 activities so far.')
-    expect(text()).toContain('None here yet.')
+    expect(text()).toContain('No activities yet.')
 
     sync = { ...sync, gathered: 1 }
-    await pass(2_000)
+    await advance(2_000)
     expect(text()).toContain('Gathering your history: 1 activity so far.')
     expect(text()).not.toContain('It should be complete')
 
     sync = { ...sync, finishes_at: '2026-11-17T12:20:00Z' }
-    await pass(2_000)
+    await advance(2_000)
     expect(text()).toMatch(/It should be complete in about \d+ minutes\./)
 
     connected()
-    await pass(2_000)
+    await advance(2_000)
     expect(text()).toContain('Up to date: 2 activities.')
     expect(document.querySelector('h1')!.textContent).toBe('Ann Lee')
     expect(names()).toEqual(['Evening Run', 'Morning Ride'])
 
-    const before = asked('GET /v1/me/sync')
-    await pass(14_000)
-    expect(asked('GET /v1/me/sync')).toBe(before)
+    const before = countRequests('GET /v1/me/sync')
+    await advance(14_000)
+    expect(countRequests('GET /v1/me/sync')).toBe(before)
   })
 
   it.each<[string, Sync, string[]]>([
-    ['the quota', { ...current, state: 'waiting', waiting_for: 'rate_limit', resumes_at: '2026-11-17T12:06:30Z' }, ['allowance', 'in about 7 minutes']],
-    ['Strava', { ...current, state: 'waiting', waiting_for: 'strava' }, ['Strava cannot be reached', 'goes on by itself']],
-    ['Strava to answer for this athlete', { ...current, state: 'waiting', waiting_for: 'retry', resumes_at: '2026-11-17T14:05:00Z' }, ['Strava does not answer for your account. Paceline tries again at ']],
-    ['Paceline to work again', { ...current, state: 'waiting', waiting_for: 'internal', resumes_at: '2026-11-17T11:59:00Z' }, ['Paceline has a problem of its own. It tries again any moment now.']],
-    ['Paceline, not knowing how long', { ...current, state: 'waiting', waiting_for: 'internal' }, ['It tries again by itself.']],
-    ['a reason that is new', { ...current, state: 'waiting', waiting_for: 'the tide' }, ['Gathering pauses', 'goes on by itself']],
-    ['the athlete', { ...current, state: 'waiting', waiting_for: 'reconnect' }, ['Connect with Strava again']],
-  ])('says that it waits for %s', async (_, sync, parts) => {
+    ['the rate limit', { ...current, state: 'waiting', waiting_for: 'rate_limit', resumes_at: '2026-11-17T12:06:30Z' }, ['rate limit', 'in about 7 minutes']],
+    ['Strava', { ...current, state: 'waiting', waiting_for: 'strava' }, ['Strava cannot be reached', 'continues automatically']],
+    ['a retry for this athlete', { ...current, state: 'waiting', waiting_for: 'retry', resumes_at: '2026-11-17T14:05:00Z' }, ['Strava does not answer for your account. Paceline tries again at ']],
+    ['an internal problem', { ...current, state: 'waiting', waiting_for: 'internal', resumes_at: '2026-11-17T11:59:00Z' }, ['Paceline has an internal problem. It tries again any moment now.']],
+    ['an internal problem of unknown duration', { ...current, state: 'waiting', waiting_for: 'internal' }, ['It tries again automatically.']],
+    ['an unknown reason', { ...current, state: 'waiting', waiting_for: 'the tide' }, ['Gathering is paused', 'continues automatically']],
+    ['the athlete to reconnect', { ...current, state: 'waiting', waiting_for: 'reconnect' }, ['Connect with Strava again']],
+  ])('explains waiting for %s', async (_, sync, parts) => {
     routes['GET /v1/me/sync'] = () => ({ body: sync })
     await open()
     for (const part of ['Waiting', '2 activities so far', ...parts]) expect(text()).toContain(part)
   })
 
-  it('shows what webhooks changed without a reload', async () => {
+  it('shows changes from webhooks without a reload', async () => {
     await open()
     routes['GET /v1/me/activities'] = () => ({ body: page([{ ...run, name: 'Renamed' }]) })
-    await pass(10_000)
+    await advance(10_000)
     expect(names()).toEqual(['Renamed'])
   })
 
-  describe('looks for new activities', () => {
-    const look = 'Look for new activities now'
-    const said = () => document.querySelector('.refresh [role=status]')!.textContent
+  describe('the refresh button', () => {
+    const refresh = 'Look for new activities now'
+    const message = () => document.querySelector('.refresh [role=status]')!.textContent
 
-    it('once asked, and shows them soon', async () => {
-      let answer: (answer: Answer) => void = () => {}
+    it('sends one request and shows new activities soon', async () => {
+      let answer: (response: FakeResponse) => void = () => {}
       routes['POST /v1/me/sync'] = () => new Promise((resolve) => (answer = resolve))
       await open()
-      expect(said()).toContain('by itself')
-      named(look).focus()
-      await press(look)
-      expect(named(look).getAttribute('aria-disabled')).toBe('true')
-      expect(said()).toBe('Asking…')
-      await press(look)
-      expect(asked('POST')).toBe(1)
+      expect(message()).toContain('automatically')
+      mustFind(refresh).focus()
+      await press(refresh)
+      expect(mustFind(refresh).getAttribute('aria-disabled')).toBe('true')
+      expect(message()).toBe('Sending the request…')
+      await press(refresh)
+      expect(countRequests('POST')).toBe(1)
 
       answer({ status: 202, body: { requested_at: '2026-11-17T12:00:00Z', status_url: '/v1/me/sync' } })
-      await pass(100)
-      expect(said()).toContain('Strava is being asked')
-      expect(named(look).getAttribute('aria-disabled')).toBe('false')
-      expect(document.activeElement).toBe(named(look))
+      await advance(100)
+      expect(message()).toContain('Reading from Strava')
+      expect(mustFind(refresh).getAttribute('aria-disabled')).toBe('false')
+      expect(document.activeElement).toBe(mustFind(refresh))
 
       routes['GET /v1/me/activities'] = () => ({ body: page([{ ...run, id: 9, name: 'Lunch Run' }, run, ride]) })
       routes['GET /v1/me/sync'] = () => ({ body: { ...current, gathered: 3 } })
-      await pass(2_000)
+      await advance(2_000)
       expect(names()).toEqual(['Lunch Run', 'Evening Run', 'Morning Ride'])
       expect(text()).toContain('Up to date: 3 activities.')
 
-      // Then it looks no more often than it did.
-      await pass(30_000)
-      const before = asked('GET')
-      await pass(9_000)
-      expect(asked('GET') - before).toBeLessThanOrEqual(4)
+      // Fast polling ends.
+      await advance(30_000)
+      const before = countRequests('GET')
+      await advance(9_000)
+      expect(countRequests('GET') - before).toBeLessThanOrEqual(4)
     })
 
-    it('not too often, and says when again', async () => {
+    it('shows when another request is allowed', async () => {
       const body = { title: 'Too Many Requests', status: 429 }
       routes['POST /v1/me/sync'] = () => ({ status: 429, body, headers: { 'Retry-After': '671' } })
       await open()
-      await press(look)
-      expect(said()).toMatch(/^You can ask this again in about 12 minutes \(.+\)\.$/)
+      await press(refresh)
+      expect(message()).toMatch(/^You can refresh again in about 12 minutes \(.+\)\.$/)
       expect(alerts()).toEqual([])
     })
 
-    it('and says when that fails', async () => {
-      routes['POST /v1/me/sync'] = () => 'no answer'
+    it('shows a failure', async () => {
+      routes['POST /v1/me/sync'] = () => 'network error'
       await open()
-      await press(look)
-      expect(said()).toBe('That did not work.')
+      await press(refresh)
+      expect(message()).toBe('Could not refresh. Try again.')
       expect(alerts()).toEqual([expect.stringContaining('cannot be reached')])
-      expect(named(look).getAttribute('aria-disabled')).toBe('false')
+      expect(mustFind(refresh).getAttribute('aria-disabled')).toBe('false')
     })
   })
 
-  it('loads more where the page before ended, and keeps it', async () => {
+  it('loads the next page and keeps it', async () => {
     routes['GET /v1/me/activities'] = (query) => ({
       body: query.get('cursor') === 'c1' ? page([ride]) : page([run], 'c1'),
     })
@@ -318,7 +321,7 @@ describe('with a session', () => {
     await press('Load more')
     expect(names()).toEqual(['Evening Run', 'Morning Ride'])
     expect(text()).not.toContain('Load more')
-    await pass(10_000)
+    await advance(10_000)
     expect(names()).toEqual(['Evening Run', 'Morning Ride'])
   })
 
@@ -330,30 +333,30 @@ describe('with a session', () => {
     expect(requests).toContain('GET /v1/me/stats?by=year&sport_type=Ride')
   })
 
-  it('sums by the chosen period, newest first', async () => {
+  it('shows totals by the chosen period, newest first', async () => {
     const periods = ['2026-10-01', '2026-11-01'].map((start) => ({ start, ...totals }))
     routes['GET /v1/me/stats'] = (query) => ({ body: query.get('by') === 'month' ? { periods, total: totals } : stats })
     await open()
     document.querySelector<HTMLInputElement>('input[value=month]')!.click()
-    await pass(100)
+    await advance(100)
     const rows = [...document.querySelectorAll('tbody th')].map((row) => row.textContent)
     expect(rows).toEqual(['Nov 2026', 'Oct 2026'])
   })
 
-  it('ignores an answer that comes after the question has changed', async () => {
-    let late: (answer: Answer) => void = () => {}
+  it('ignores a response to an earlier selection', async () => {
+    let late: (response: FakeResponse) => void = () => {}
     routes['GET /v1/me/activities'] = (query) =>
       query.get('sport_type') === 'Run' ? new Promise((resolve) => (late = resolve)) : { body: page([ride]) }
     await open()
     await choose('#sport', 'Run')
     await choose('#sport', 'Ride')
     late({ body: page([run]) })
-    await pass(100)
+    await advance(100)
     expect(names()).toEqual(['Morning Ride'])
   })
 
-  it('shows the answer before as such until the next one is there', async () => {
-    let late: (answer: Answer) => void = () => {}
+  it('marks the previous totals as busy until the new ones arrive', async () => {
+    let late: (response: FakeResponse) => void = () => {}
     routes['GET /v1/me/stats'] = (query) =>
       query.get('by') === 'week' ? new Promise((resolve) => (late = resolve)) : { body: stats }
     await open()
@@ -361,76 +364,76 @@ describe('with a session', () => {
     const busy = () => document.querySelector('.content')!.getAttribute('aria-busy')
     expect([row(), busy()]).toEqual(['2026', 'false'])
     document.querySelector<HTMLInputElement>('input[value=week]')!.click()
-    await pass(100)
+    await advance(100)
     expect([row(), busy()]).toEqual(['2026', 'true'])
     late({ body: { periods: [{ start: '2026-11-16', ...totals }], total: totals } })
-    await pass(100)
+    await advance(100)
     expect([row(), busy()]).toEqual(['from 16 Nov 2026', 'false'])
   })
 
-  it('keeps what is shown when the network fails, says so, and recovers', async () => {
+  it('keeps the shown data during a network failure, shows an error, and recovers', async () => {
     await open()
-    for (const route of Object.keys(routes)) routes[route] = () => 'no answer'
-    await pass(15_000)
+    for (const route of Object.keys(routes)) routes[route] = () => 'network error'
+    await advance(15_000)
     expect(alerts()).toEqual([expect.stringContaining('cannot be reached')])
     expect(names()).toEqual(['Evening Run', 'Morning Ride'])
     connected()
-    await pass(15_000)
+    await advance(15_000)
     expect(alerts()).toEqual([])
   })
 
-  it('goes back to the first page when the session has ended', async () => {
+  it('returns to the home page when the session has ended', async () => {
     await open()
-    Object.assign(routes, { 'GET /v1/me': nobody, 'GET /v1/me/sync': nobody })
-    await pass(15_000)
-    expect(alerts()).toEqual(['Your session has ended. Connect again to go on.'])
-    expect(named('Connect with Strava')).toBeTruthy()
+    Object.assign(routes, { 'GET /v1/me': unauthorized, 'GET /v1/me/sync': unauthorized })
+    await advance(15_000)
+    expect(alerts()).toEqual(['Your session has ended. Connect again to continue.'])
+    expect(mustFind('Connect with Strava')).toBeTruthy()
     expect(names()).toEqual([])
     const before = requests.length
-    await pass(60_000)
+    await advance(60_000)
     expect(requests.length).toBe(before)
   })
 
-  it('says that there is nothing only when there is no more to look at', async () => {
+  it('says that there are no activities only after the last page', async () => {
     const none = page([], 'c1')
-    render(<Activities page={none} onMore={async () => {}} />, document.body)
-    expect(text()).not.toContain('None here yet.')
-    expect(named('Load more')).toBeTruthy()
-    render(<Activities page={page([])} onMore={async () => {}} />, document.body)
-    expect(text()).toContain('None here yet.')
+    render(<ActivityList page={none} onMore={async () => {}} />, document.body)
+    expect(text()).not.toContain('No activities yet.')
+    expect(mustFind('Load more')).toBeTruthy()
+    render(<ActivityList page={page([])} onMore={async () => {}} />, document.body)
+    expect(text()).toContain('No activities yet.')
   })
 
-  it('keeps what was found past short and empty pages', async () => {
+  it('keeps activities beyond short and empty pages', async () => {
     const pages: Record<string, ActivityPage> = { '': page([], 'c1'), c1: page([run], 'c2'), c2: page([], 'c3'), c3: page([ride], 'c4') }
     routes['GET /v1/me/activities'] = (query) => ({ body: pages[query.get('cursor') ?? ''] ?? page([]) })
     await open()
     expect(names()).toEqual(['Evening Run'])
     await press('Load more')
-    for (let polls = 0; polls < 2; polls++) {
+    for (let poll = 0; poll < 2; poll++) {
       expect(names()).toEqual(['Evening Run', 'Morning Ride'])
-      expect(named('Load more')).toBeTruthy()
-      await pass(10_000)
+      expect(mustFind('Load more')).toBeTruthy()
+      await advance(10_000)
     }
   })
 
   it('logs out', async () => {
     await open()
     await press('Log out')
-    expect(asked('POST /oauth/logout')).toBe(1)
+    expect(countRequests('POST /oauth/logout')).toBe(1)
     expect(alerts()).toEqual(['You are logged out.'])
-    expect(named('Connect with Strava')).toBeTruthy()
+    expect(mustFind('Connect with Strava')).toBeTruthy()
   })
 
   it('logs out everywhere', async () => {
     routes['DELETE /v1/me/sessions'] = () => ({ status: 204 })
     await open()
     await press('Log out everywhere')
-    expect(asked('DELETE /v1/me/sessions')).toBe(1)
-    expect(asked('POST /oauth/logout')).toBe(0)
+    expect(countRequests('DELETE /v1/me/sessions')).toBe(1)
+    expect(countRequests('POST /oauth/logout')).toBe(0)
     expect(alerts()).toEqual(['You are logged out.'])
   })
 
-  describe('with keys for programs', () => {
+  describe('keys for programs', () => {
     const watch = { id: 'a1', name: 'Watch', created_at: '2026-11-01T10:00:00Z', last_used_on: '2026-11-16' }
     const garage = { id: 'b2', name: 'Garage door', created_at: '2026-11-17T12:00:00Z', expires_at: '2027-01-31T23:59:59Z' }
     const secret = 'pck_7_secret'
@@ -441,7 +444,7 @@ describe('with a session', () => {
     const section = () => document.querySelector<HTMLElement>('[aria-labelledby=keys]')!
     const name = () => section().querySelector<HTMLInputElement>('input[type=text]')!
 
-    async function unfold() {
+    async function openWithKeys() {
       await open()
       await toggle()
     }
@@ -449,7 +452,7 @@ describe('with a session', () => {
     async function toggle() {
       section().querySelector('details')!.open = true
       section().querySelector('details')!.dispatchEvent(new Event('toggle'))
-      await pass(100)
+      await advance(100)
     }
 
     beforeEach(() => {
@@ -457,15 +460,15 @@ describe('with a session', () => {
       routes['GET /v1/me/keys'] = () => ({ body: { items: keys } })
     })
 
-    it('reads them only when they are looked at', async () => {
+    it('are read only when the list is open', async () => {
       await open()
-      await pass(60_000)
-      expect(asked('GET /v1/me/keys')).toBe(0)
+      await advance(60_000)
+      expect(countRequests('GET /v1/me/keys')).toBe(0)
     })
 
-    it('lists them', async () => {
+    it('are listed', async () => {
       keys = [watch, garage]
-      await unfold()
+      await openWithKeys()
       expect(rows()).toEqual([
         ['Watch', expect.stringContaining('1 Nov 2026'), 'Never', '16 Nov 2026', 'Revoke'],
         ['Garage door', expect.stringContaining('17 Nov 2026'), expect.stringContaining('2027'), 'Never', 'Revoke'],
@@ -476,12 +479,12 @@ describe('with a session', () => {
       ])
       keys = []
       section().querySelector('details')!.dispatchEvent(new Event('toggle'))
-      await pass(100)
+      await advance(100)
       expect(section().textContent).toContain('You have no keys.')
     })
 
-    it('shows the secret of a new one once, and copies it', async () => {
-      await unfold()
+    it('show the secret of a new key once and copy it', async () => {
+      await openWithKeys()
       let copied = ''
       vi.stubGlobal('navigator', { clipboard: { writeText: async (text: string) => void (copied = text) } })
       routes['POST /v1/me/keys'] = () => {
@@ -491,7 +494,7 @@ describe('with a session', () => {
       name().value = 'Garage door'
       const end = section().querySelector<HTMLInputElement>('input[type=date]')!
       end.value = '2027-01-31'
-      await press('Make a key')
+      await press('Create a key')
       expect(bodies).toEqual([{ name: 'Garage door', expires_at: new Date('2027-01-31T23:59:59').toISOString() }])
       expect(section().querySelector('code')!.textContent).toBe(secret)
       expect(rows()).toHaveLength(2)
@@ -510,26 +513,26 @@ describe('with a session', () => {
       expect(rows()).toHaveLength(2)
     })
 
-    it('makes one without an end', async () => {
-      await unfold()
+    it('can be created without an expiry', async () => {
+      await openWithKeys()
       routes['POST /v1/me/keys'] = () => ({ status: 201, body: { ...watch, secret } })
       name().value = 'Watch'
-      await press('Make a key')
+      await press('Create a key')
       expect(bodies).toEqual([{ name: 'Watch' }])
     })
 
-    it('says beside them why one is not made', async () => {
-      await unfold()
+    it('show why a key was not created', async () => {
+      await openWithKeys()
       routes['POST /v1/me/keys'] = () => ({ status: 409, body: { title: 'Conflict', detail: 'You have 10 keys already.' } })
       name().value = 'One more'
-      await press('Make a key')
+      await press('Create a key')
       expect(section().querySelector('[role=alert]')!.textContent).toBe('You have 10 keys already.')
       expect(name().value).toBe('One more')
       expect(rows()).toHaveLength(1)
     })
 
-    it('revokes one, and hides its secret', async () => {
-      await unfold()
+    it('can be revoked, which hides the secret', async () => {
+      await openWithKeys()
       routes['POST /v1/me/keys'] = () => {
         keys = [watch, garage]
         return { status: 201, body: { ...garage, secret } }
@@ -539,25 +542,25 @@ describe('with a session', () => {
         return { status: 204 }
       }
       name().value = 'Garage door'
-      await press('Make a key')
+      await press('Create a key')
       section().querySelector<HTMLElement>('[aria-label="Revoke Garage door"]')!.click()
-      await pass(100)
-      expect(asked('DELETE /v1/me/keys/b2')).toBe(1)
+      await advance(100)
+      expect(countRequests('DELETE /v1/me/keys/b2')).toBe(1)
       expect(rows()).toHaveLength(1)
       expect(text()).not.toContain(secret)
     })
 
-    it('notices that the session has ended', async () => {
+    it('detect an ended session', async () => {
       await open()
-      routes['GET /v1/me/keys'] = nobody
-      routes['GET /v1/me'] = nobody
+      routes['GET /v1/me/keys'] = unauthorized
+      routes['GET /v1/me'] = unauthorized
       await toggle()
       expect(alerts()).toEqual([expect.stringContaining('Your session has ended')])
     })
   })
 
-  it('stays when logging out failed', async () => {
-    routes['POST /oauth/logout'] = () => 'no answer'
+  it('stays logged in if logging out fails', async () => {
+    routes['POST /oauth/logout'] = () => 'network error'
     await open()
     await press('Log out')
     expect(alerts()).toEqual([expect.stringContaining('cannot be reached')])
@@ -574,7 +577,7 @@ describe('leaving', () => {
     copies_gone_by: '2026-11-24T12:00:09Z',
     erased: [
       { what: 'profile', at: '2026-11-17T12:00:02Z' },
-      { what: 'the moon', at: '2026-11-17T12:00:09Z' },
+      { what: 'new_part', at: '2026-11-17T12:00:09Z' },
     ],
   }
 
@@ -584,21 +587,21 @@ describe('leaving', () => {
     routes['GET /v1/erasures/r1'] = () => ({ body: requested })
   })
 
-  it('asks first, and does nothing when the athlete stays', async () => {
+  it('asks for confirmation and does nothing if the athlete stays', async () => {
     await open()
     await press('Leave Paceline')
     expect(document.querySelector('dialog')!.open).toBe(true)
     await press('Stay')
     expect(document.querySelector('dialog')).toBeNull()
-    expect(asked('DELETE')).toBe(0)
+    expect(countRequests('DELETE')).toBe(0)
   })
 
-  it('shows the receipt, ends the session, and follows the erasure to its end', async () => {
+  it('shows the receipt, ends the session, and polls the erasure until it is complete', async () => {
     await open()
     await press('Leave Paceline')
     await press('Leave and erase my data')
-    expect(asked('DELETE /v1/me')).toBe(1)
-    expect(asked('POST /oauth/logout')).toBe(1)
+    expect(countRequests('DELETE /v1/me')).toBe(1)
+    expect(countRequests('POST /oauth/logout')).toBe(1)
     expect(document.querySelector('code')!.textContent).toBe('r1')
     expect(text()).toContain('is being erased')
     expect(text()).not.toContain('Copies')
@@ -606,35 +609,35 @@ describe('leaving', () => {
     expect(location.hash).toBe('#receipt=r1')
 
     routes['GET /v1/erasures/r1'] = () => ({ body: erased })
-    await pass(2_000)
-    expect(text()).toContain('Everything held on you has been erased')
+    await advance(2_000)
+    expect(text()).toContain('All data about you has been erased')
     expect([...document.querySelectorAll('.receipt li')].map((part) => part.textContent)).toEqual([
       expect.stringMatching(/^Your profile: 17 Nov 2026, \d\d:\d\d$/),
-      expect.stringMatching(/^the moon: /),
+      expect.stringMatching(/^new_part: /),
     ])
-    expect(text()).toMatch(/\(undelivered messages, backups, logs of failures\) are gone by 24 Nov 2026, \d\d:\d\d\./)
+    expect(text()).toMatch(/Copies remain in undelivered messages, backups and logs of failures\. They expire by 24 Nov 2026, \d\d:\d\d\./)
     expect(document.querySelector('code')!.textContent).toBe('r1')
     const before = requests.length
-    await pass(60_000)
+    await advance(60_000)
     expect(requests.length).toBe(before)
   })
 
-  it('does not take the end of the session on the way for an error', async () => {
-    let answer: (answer: Answer) => void = () => {}
+  it('does not show an error when the session ends before the response', async () => {
+    let answer: (response: FakeResponse) => void = () => {}
     routes['DELETE /v1/me'] = () => new Promise((resolve) => (answer = resolve))
     await open()
     await press('Leave Paceline')
     await press('Leave and erase my data')
-    for (const route of ['GET /v1/me', 'GET /v1/me/sync', 'GET /v1/me/stats']) routes[route] = nobody
-    await pass(30_000)
+    for (const route of ['GET /v1/me', 'GET /v1/me/sync', 'GET /v1/me/stats']) routes[route] = unauthorized
+    await advance(30_000)
     expect(alerts()).toEqual([])
     answer({ status: 202, body: { receipt: 'r1' } })
-    await pass(100)
+    await advance(100)
     expect(document.querySelector('code')!.textContent).toBe('r1')
   })
 
-  it('stays connected when leaving failed, and says so', async () => {
-    routes['DELETE /v1/me'] = () => 'no answer'
+  it('stays connected and shows an error if leaving fails', async () => {
+    routes['DELETE /v1/me'] = () => 'network error'
     await open()
     await press('Leave Paceline')
     await press('Leave and erase my data')
@@ -644,73 +647,73 @@ describe('leaving', () => {
     expect(location.hash).toBe('')
   })
 
-  it('shows a receipt kept as a bookmark, and asks nothing else', async () => {
+  it('shows a bookmarked receipt and sends no other request', async () => {
     routes['GET /v1/erasures/r1'] = () => ({ body: erased })
     await open('/#receipt=r1')
-    expect(text()).toContain('Everything held on you has been erased')
+    expect(text()).toContain('All data about you has been erased')
     expect(requests).toEqual(['GET /v1/erasures/r1'])
   })
 
-  describe('elsewhere', () => {
-    const gone = () => ({ status: 401, body: { title: 'Unauthorized', status: 401, erasure: '/v1/erasures/r1' } })
+  describe('at Strava or in another browser', () => {
+    const erasedSession = () => ({ status: 401, body: { title: 'Unauthorized', status: 401, erasure: '/v1/erasures/r1' } })
 
-    it('ends the session, and leads to the receipt once that is known', async () => {
+    it('ends the session, and shows the receipt once it is known', async () => {
       await open()
-      routes['GET /v1/me/sync'] = nobody // has heard of it before the others
-      await pass(15_000)
-      expect(alerts()).toEqual(['Your session has ended. Connect again to go on.'])
-      routes['GET /v1/me'] = () => 'no answer'
-      await pass(5_000)
-      expect(alerts()).toEqual(['Your session has ended. Connect again to go on.'])
-      routes['GET /v1/me'] = gone
-      await pass(5_000)
+      routes['GET /v1/me/sync'] = unauthorized // the first route to learn of the erasure
+      await advance(15_000)
+      expect(alerts()).toEqual(['Your session has ended. Connect again to continue.'])
+      routes['GET /v1/me'] = () => 'network error'
+      await advance(5_000)
+      expect(alerts()).toEqual(['Your session has ended. Connect again to continue.'])
+      routes['GET /v1/me'] = erasedSession
+      await advance(5_000)
       expect(document.querySelector('code')!.textContent).toBe('r1')
       expect(location.hash).toBe('#receipt=r1')
-      expect(asked('POST /oauth/logout')).toBe(1)
+      expect(countRequests('POST /oauth/logout')).toBe(1)
     })
 
-    it('goes on when the session was ended and another has begun elsewhere', async () => {
+    it('continues after another tab has opened a new session', async () => {
       await open()
-      routes['GET /v1/me/sync'] = nobody
-      await pass(15_000)
-      expect(alerts()).toEqual(['Your session has ended. Connect again to go on.'])
-      await pass(10_000)
-      expect(alerts()).toEqual(['Your session has ended. Connect again to go on.'])
+      routes['GET /v1/me/sync'] = unauthorized
+      await advance(15_000)
+      expect(alerts()).toEqual(['Your session has ended. Connect again to continue.'])
+      await advance(10_000)
+      expect(alerts()).toEqual(['Your session has ended. Connect again to continue.'])
       connected()
-      await pass(5_000)
+      await advance(5_000)
       expect(alerts()).toEqual([])
       expect(names()).toEqual(['Evening Run', 'Morning Ride'])
     })
 
-    it('leads to the receipt whoever comes back to the page', async () => {
-      routes['GET /v1/me'] = gone
+    it('shows the receipt to an athlete who opens the page again', async () => {
+      routes['GET /v1/me'] = erasedSession
       await open()
       expect(document.querySelector('code')!.textContent).toBe('r1')
       expect(alerts()).toEqual([])
-      expect(asked('POST /oauth/logout')).toBe(1)
+      expect(countRequests('POST /oauth/logout')).toBe(1)
     })
 
-    it('leads whoever leaves again to the receipt', async () => {
+    it('shows the receipt to an athlete who leaves again', async () => {
       await open()
-      for (const route of ['GET /v1/me', 'DELETE /v1/me']) routes[route] = gone
+      for (const route of ['GET /v1/me', 'DELETE /v1/me']) routes[route] = erasedSession
       await press('Leave Paceline')
       await press('Leave and erase my data')
-      await pass(100)
+      await advance(100)
       expect(document.querySelector('code')!.textContent).toBe('r1')
     })
   })
 
-  it('says when it knows no such receipt', async () => {
+  it('reports an unknown receipt', async () => {
     await open('/#receipt=other')
-    expect(text()).toContain('knows no erasure by this receipt')
+    expect(text()).toContain('No erasure found for this receipt.')
   })
 
-  it('keeps following when the network fails', async () => {
-    routes['GET /v1/erasures/r1'] = () => 'no answer'
+  it('keeps polling when the network fails', async () => {
+    routes['GET /v1/erasures/r1'] = () => 'network error'
     await open('/#receipt=r1')
     expect(alerts()).toEqual([expect.stringContaining('cannot be reached')])
     routes['GET /v1/erasures/r1'] = () => ({ body: erased })
-    await pass(2_000)
+    await advance(2_000)
     expect(alerts()).toEqual([])
     expect(text()).toContain('has been erased')
   })
@@ -725,34 +728,34 @@ describe('a linked account', () => {
   const section = () => document.querySelector('[aria-labelledby=links]')!.textContent
   const today = { provider: 'fitbit', display_name: 'Ada K.', date: '2026-11-17', steps: 12_345, active_minutes: 42 }
 
-  it('can be connected, by a link that leaves the page', async () => {
+  it('is connected by a link to the provider', async () => {
     connected()
     await open()
-    expect(named('Connect Fitbit').getAttribute('href')).toBe('/oauth/fitbit/connect')
-    expect(asked('GET /v1/me/links')).toBe(0)
+    expect(mustFind('Connect Fitbit').getAttribute('href')).toBe('/oauth/fitbit/connect')
+    expect(countRequests('GET /v1/me/links')).toBe(0)
   })
 
-  it('shows today as proof', async () => {
+  it('shows the current day', async () => {
     connected()
     link()
     routes['GET /v1/me/links/fitbit'] = () => ({ body: today })
     await open()
     expect(section()).toContain('Fitbit: Ada K., linked')
     expect(section()).toContain('12,345 steps, 42 active minutes.')
-    await pass(60_000)
-    expect(asked('GET /v1/me/links/fitbit')).toBe(1)
+    await advance(60_000)
+    expect(countRequests('GET /v1/me/links/fitbit')).toBe(1)
   })
 
-  it('is offered again when Fitbit refuses access', async () => {
+  it('can be linked again when Fitbit refuses access', async () => {
     connected()
     link()
     routes['GET /v1/me/links/fitbit'] = () => ({ status: 409, body: { detail: 'The provider refuses access. Link the account again.' } })
     await open()
     expect(alerts()).toEqual(['The provider refuses access. Link the account again.'])
-    expect(named('Connect Fitbit again').getAttribute('href')).toBe('/oauth/fitbit/connect')
+    expect(mustFind('Connect Fitbit again').getAttribute('href')).toBe('/oauth/fitbit/connect')
   })
 
-  it('is unlinked', async () => {
+  it('can be unlinked', async () => {
     connected()
     const unlinked = routes['GET /v1/me']!
     link()
@@ -762,11 +765,11 @@ describe('a linked account', () => {
     await press('Unlink Fitbit')
     expect(section()).toContain('Fitbit is being unlinked.')
     routes['GET /v1/me'] = unlinked
-    await pass(10_000)
-    named('Connect Fitbit')
+    await advance(10_000)
+    mustFind('Connect Fitbit')
   })
 
-  it('says why it could not be unlinked, and can be tried again', async () => {
+  it('shows why unlinking failed and allows another attempt', async () => {
     connected()
     link()
     routes['GET /v1/me/links/fitbit'] = () => ({ body: today })
@@ -774,6 +777,6 @@ describe('a linked account', () => {
     await open()
     await press('Unlink Fitbit')
     expect(alerts()).toEqual(['Please try again in a moment.'])
-    named('Unlink Fitbit')
+    mustFind('Unlink Fitbit')
   })
 })

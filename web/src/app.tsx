@@ -1,29 +1,29 @@
 import { useEffect, useState } from 'preact/hooks'
 import { asApiError, type Api, type Athlete } from './api.ts'
-import { poweredByLogo } from './brand.ts'
+import { poweredByLogo } from './strava-brand.ts'
 import { Dashboard } from './components/dashboard.tsx'
-import { Full } from './components/full.tsx'
-import { Notice } from './components/notice.tsx'
-import { Receipt } from './components/receipt.tsx'
+import { WaitlistPage } from './components/waitlist-page.tsx'
+import { Alert } from './components/alert.tsx'
+import { ErasureReceipt } from './components/erasure-receipt.tsx'
 import { Welcome } from './components/welcome.tsx'
 import { appFull, connectError, connectErrorCode } from './connect-error.ts'
 import { usePolling } from './polling.ts'
 
 const retryPause = 5_000
 
-/** Who is at the page: not known yet (with a word on why), nobody (likewise), an athlete, or who was one until their session ended. */
+/** The visitor: unknown until the API answers, signed out, an athlete, or an athlete whose session ended. */
 type Visitor =
-  | { kind: 'unknown'; because?: string }
-  | { kind: 'nobody'; because?: string }
+  | { kind: 'unknown'; message?: string }
+  | { kind: 'signed-out'; message?: string }
   | { kind: 'athlete'; athlete: Athlete }
-  | { kind: 'ended'; because: string }
+  | { kind: 'ended'; message: string }
 
 /** The whole page. */
 export function App({ api }: { api: Api }) {
   const [visitor, setVisitor] = useState<Visitor>({ kind: 'unknown' })
   const error = useConnectError()
   const [receipt, showReceipt] = useReceiptInAddress()
-  // Only what answers GET /v1/me knows of the receipt if it ended with an erasure.
+  // If an erasure ended the session, only GET /v1/me returns its receipt.
   const ended = visitor.kind === 'ended'
 
   usePolling(
@@ -33,27 +33,28 @@ export function App({ api }: { api: Api }) {
       try {
         athlete = await api.me()
         if (signal.aborted) return null
-        if (ended) await api.sync() // Fails as long as an erasure that has begun has not come to the profile.
+        // Until an erasure has reached the profile, GET /v1/me still succeeds but GET /v1/me/sync fails.
+        if (ended) await api.sync()
         if (signal.aborted) return null
         setVisitor({ kind: 'athlete', athlete })
         return null
       } catch (reason) {
         const { status, message, receipt: erased } = asApiError(reason)
         if (signal.aborted) return null
-        if (erased) void left(erased)
+        if (erased) void showErasure(erased)
         else if (!ended)
-          setVisitor(status === 401 ? { kind: 'nobody' } : { kind: 'unknown', because: `${message} Trying again…` })
+          setVisitor(status === 401 ? { kind: 'signed-out' } : { kind: 'unknown', message: `${message} Trying again…` })
         return status === 401 && !(ended && athlete) ? null : retryPause
       }
     },
     [api, receipt, ended],
   )
 
-  const left = async (newReceipt: string) => {
+  const showErasure = async (newReceipt: string) => {
     setVisitor({ kind: 'unknown' })
     showReceipt(newReceipt)
-    // The session is void from here on; this takes its cookie away. Should it
-    // fail, the cookie opens nothing.
+    // The session has already ended; logging out only removes its cookie. If
+    // that fails, the cookie gives no access.
     await api.logOut().catch(asApiError)
   }
 
@@ -65,26 +66,26 @@ export function App({ api }: { api: Api }) {
         </a>
       </header>
       <main>
-        {error && error !== appFull && <Notice text={connectError(error)} />}
+        {error && error !== appFull && <Alert text={connectError(error)} />}
         {receipt ? (
-          <Receipt api={api} receipt={receipt} />
+          <ErasureReceipt api={api} receipt={receipt} />
         ) : visitor.kind === 'athlete' ? (
           <Dashboard
             api={api}
             athlete={visitor.athlete}
-            onLoggedOut={() => setVisitor({ kind: 'nobody', because: 'You are logged out.' })}
+            onLoggedOut={() => setVisitor({ kind: 'signed-out', message: 'You are logged out.' })}
             onSessionEnded={() =>
-              setVisitor({ kind: 'ended', because: 'Your session has ended. Connect again to go on.' })
+              setVisitor({ kind: 'ended', message: 'Your session has ended. Connect again to continue.' })
             }
-            onLeft={left}
+            onLeft={showErasure}
           />
         ) : (
           <>
-            {visitor.because && <Notice text={visitor.because} />}
+            {visitor.message && <Alert text={visitor.message} />}
             {visitor.kind === 'unknown' ? (
               <p role="status">Loading…</p>
             ) : error === appFull ? (
-              <Full api={api} />
+              <WaitlistPage api={api} />
             ) : (
               <Welcome />
             )}
@@ -99,7 +100,7 @@ export function App({ api }: { api: Api }) {
   )
 }
 
-/** What went wrong while connecting. Read once; the address is cleaned so that a reload does not tell it again. */
+/** The error of the last attempt to connect. It is removed from the address, so a reload does not show it again. */
 function useConnectError(): string | null {
   const [error] = useState(() => connectErrorCode(location.search))
   useEffect(() => {
@@ -109,8 +110,8 @@ function useConnectError(): string | null {
 }
 
 /**
- * The receipt in the address (#receipt=…), so that it survives a reload and can
- * be kept as a bookmark. A fragment is never sent to a server.
+ * The receipt in the address (#receipt=…). It survives a reload and can be
+ * bookmarked. Browsers never send a fragment to a server.
  */
 function useReceiptInAddress(): [string | null, (receipt: string) => void] {
   const read = () => new URLSearchParams(location.hash.slice(1)).get('receipt')

@@ -1,28 +1,28 @@
-// What the OAuth routes may send back as /?error=…, told to a person.
-const sentences: Record<string, string> = {
+// The message for each error that the OAuth routes return as /?error=….
+const messages: Record<string, string> = {
   access_denied:
-    'You did not give Paceline access at Strava, so nothing was gathered. If you change your mind, connect again.',
+    'You did not give Paceline access at Strava. No data was gathered. Connect again if you change your mind.',
   missing_scope:
-    'Paceline cannot work without permission to view your activities. Connect again and leave the boxes about your activities ticked at Strava.',
+    'Paceline cannot work without permission to view your activities. Connect again and keep the activity boxes ticked at Strava.',
   state:
-    'This sign-in took longer than five minutes, was used before, or began in another browser. Connect again from here.',
-  link_denied: 'You did not give Paceline access at Fitbit. Nothing was linked.',
-  link_scope: 'Paceline needs your activity at Fitbit. Connect again and tick it.',
-  link_state: 'Linking took too long, or began elsewhere. Connect Fitbit again.',
+    'Signing in failed. It must finish within five minutes, once, in one browser. Connect again from here.',
+  link_denied: 'You did not give Paceline access at Fitbit. No account was linked.',
+  link_scope: 'Paceline needs permission to read your Fitbit activity. Connect Fitbit again and allow it.',
+  link_state: 'Linking took too long or began in another browser. Connect Fitbit again.',
   link_other: 'Another Fitbit account is linked. Unlink it first.',
-  link_failed: 'Fitbit was not linked. Wait a few minutes and connect again.',
-  strava_unavailable: 'Strava could not be reached, so you were not connected. Wait a few minutes and connect again.',
+  link_failed: 'Fitbit was not linked. Try again in a few minutes.',
+  strava_unavailable: 'Strava could not be reached. You are not connected. Try again in a few minutes.',
 }
 
-/** The error that says that the application is full; it has a page of its own. */
+/** The error for a full application; it has its own page, the waiting list. */
 export const appFull = 'app_full'
 
-/** The `error` in a query string; null when there is none. */
+/** Returns the `error` parameter of a query string, or null. */
 export function connectErrorCode(search: string): string | null {
   return new URLSearchParams(search).get('error') || null
 }
 
-/** The sentence for an error. */
+/** Returns the message for an error code. */
 export function connectError(code: string): string {
-  return (Object.hasOwn(sentences, code) && sentences[code]) || 'Connecting to Strava did not work. Connect again.'
+  return (Object.hasOwn(messages, code) && messages[code]) || 'Connecting to Strava failed. Connect again.'
 }

@@ -11,7 +11,7 @@ describe('units', () => {
     expect(distance(1_891_123.4)).toBe('1,891 km')
   })
 
-  it('writes durations as h:mm:ss, also past a day, and carries when it rounds', () => {
+  it('writes durations as h:mm:ss, also beyond a day, and carries when rounding', () => {
     expect(duration(0)).toBe('0:00:00')
     expect(duration(61)).toBe('0:01:01')
     expect(duration(3599.6)).toBe('1:00:00')
@@ -23,32 +23,32 @@ describe('units', () => {
     expect(count(1132)).toBe('1,132')
   })
 
-  it('gives a pace to those on foot and in water, and a speed to all others', () => {
+  it('shows a pace for running, walking and swimming, and a speed otherwise', () => {
     expect(speed(3.356, 'Run')).toBe('4:58 /km')
     expect(speed(2.5, 'VirtualRun')).toBe('6:40 /km')
     expect(speed(0.9524, 'Swim')).toBe('1:45 /100 m')
     expect(speed(7.6, 'Ride')).toBe('27.4 km/h')
     expect(speed(0, 'Run')).toBe('0.0 km/h')
-    // 59.7 s must not become "4:60".
+    // 299.7 s must not become "4:60".
     expect(speed(1000 / 299.7, 'Run')).toBe('5:00 /km')
   })
 })
 
-it('spells sport types, also ones that did not exist when this was written', () => {
+it('spells known and unknown sport types', () => {
   expect(sport('Run')).toBe('Run')
   expect(sport('MountainBikeRide')).toBe('Mountain bike ride')
   expect(sport('EMountainBikeRide')).toBe('E-mountain bike ride')
   expect(sport('UnderwaterHockey')).toBe('Underwater hockey')
 })
 
-describe('the time at which something happens', () => {
+describe('the time of an event', () => {
   afterEach(() => vi.unstubAllEnvs())
 
   it.each([
     ['UTC', 'at 22:05', 'at 18 Nov 2026, 01:05'],
     ['Europe/Copenhagen', 'at 23:05', 'at 18 Nov 2026, 02:05'],
     ['Pacific/Auckland', 'at 11:05', 'at 14:05'],
-  ])('is by the clock in %s, with the date on another day', async (zone, soon, later) => {
+  ])('uses the time zone %s and adds the date on another day', async (zone, soon, later) => {
     vi.stubEnv('TZ', zone)
     vi.resetModules()
     const { at } = await import('./format.ts')
@@ -64,7 +64,7 @@ describe('local start times', () => {
 
   it.each(['America/Los_Angeles', 'Pacific/Auckland'])('are never shifted for a reader in %s', async (zone) => {
     vi.stubEnv('TZ', zone)
-    // Formatters take on their zone when they are made.
+    // A formatter keeps the time zone that was current when it was created.
     vi.resetModules()
     const there = await import('./format.ts')
     expect(there.instant('2026-11-16T12:00:00Z')).not.toContain('12:00')
@@ -76,16 +76,16 @@ describe('local start times', () => {
     expect(there.period('2026-11-16', 'week')).toBe('from 16 Nov 2026')
   })
 
-  it('show the date alone where Strava hides the time', () => {
+  it('show only the date if Strava hides the time', () => {
     expect(startTime('2026-11-16T00:00:01Z')).toBe('Mon 16 Nov 2026')
   })
 
-  it('are shown as they came when they are no dates', () => {
+  it('are shown unchanged if they are not dates', () => {
     expect(startTime('soon')).toBe('soon')
   })
 })
 
-it('tells how long it still takes', () => {
+it('describes the remaining time', () => {
   const now = new Date('2026-11-16T12:00:00Z')
   expect(until('2026-11-16T11:59:00Z', now)).toBe('any moment now')
   expect(until('2026-11-16T12:00:20Z', now)).toBe('in about a minute')

@@ -1,5 +1,5 @@
-// Turns the API's SI units and times into words. The page is in English, with
-// metric units and a 24-hour clock.
+// Formats the API's SI units and times for the page: English, metric units, a
+// 24-hour clock.
 import type { Period } from './api.ts'
 
 const locale = 'en-GB'
@@ -26,7 +26,7 @@ export function duration(seconds: number): string {
   return `${Math.floor(whole / 3600)}:${twoDigits(Math.floor(whole / 60) % 60)}:${twoDigits(whole % 60)}`
 }
 
-/** How fast an activity was, from metres a second, in the measure its sport is used to. */
+/** A speed from metres a second, as a pace for sports that use one: "4:58 /km", "27.4 km/h". */
 export function speed(metresPerSecond: number, sportType: string): string {
   if (metresPerSecond > 0 && /Run|Walk|Hike/.test(sportType)) return `${pace(1000 / metresPerSecond)} /km`
   if (metresPerSecond > 0 && sportType === 'Swim') return `${pace(100 / metresPerSecond)} /100 m`
@@ -47,8 +47,8 @@ export function sport(sportType: string): string {
   return joined.charAt(0).toUpperCase() + joined.slice(1)
 }
 
-// start_date_local is a wall clock with a false Z (contract: Strava
-// SummaryActivity). Read and written in one and the same zone, it is not shifted.
+// start_date_local is a local time that ends with Z although it is not UTC
+// (Strava's SummaryActivity). Parsing and formatting in UTC leaves it unchanged.
 const localDate = new Intl.DateTimeFormat(locale, {
   timeZone: 'UTC',
   weekday: 'short',
@@ -58,7 +58,7 @@ const localDate = new Intl.DateTimeFormat(locale, {
 })
 const localTime = new Intl.DateTimeFormat(locale, { timeZone: 'UTC', hour: '2-digit', minute: '2-digit' })
 
-/** The wall clock at an activity's start: "Mon 16 Nov 2026, 07:12". Strava shows a hidden start time as one second past midnight: then the date alone. */
+/** An activity's local start time: "Mon 16 Nov 2026, 07:12". Strava reports a hidden start time as one second past midnight; then only the date is shown. */
 export function startTime(startDateLocal: string): string {
   const start = new Date(startDateLocal)
   if (Number.isNaN(start.getTime())) return startDateLocal
@@ -80,7 +80,7 @@ export function period(start: string, by: Period): string {
 
 const moment = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' })
 
-/** A point in time, in the reader's own zone: "16 Nov 2026, 08:12". */
+/** A point in time, in the reader's time zone: "16 Nov 2026, 08:12". */
 export const instant = (time: string): string => moment.format(new Date(time))
 
 const calendarDay = new Intl.DateTimeFormat(locale, { timeZone: 'UTC', dateStyle: 'medium' })
@@ -90,14 +90,14 @@ export const day = (date: string): string => calendarDay.format(new Date(`${date
 
 const timeOfDay = new Intl.DateTimeFormat(locale, { timeStyle: 'short' })
 
-/** When something happens, in the reader's own zone: "at 14:05", "at 17 Nov 2026, 14:05" on another day. */
+/** When something happens, in the reader's time zone: "at 14:05", "at 17 Nov 2026, 14:05" on another day. */
 export function at(time: string, now: Date): string {
   const date = new Date(time)
   if (date <= now) return 'any moment now'
   return `at ${(date.toDateString() === now.toDateString() ? timeOfDay : moment).format(date)}`
 }
 
-/** How long it is until `time`, in words: "in about 7 minutes". */
+/** The time from `now` until `time`, in words: "in about 7 minutes". */
 export function until(time: string, now: Date): string {
   const minutes = Math.ceil((new Date(time).getTime() - now.getTime()) / 60_000)
   if (minutes <= 0) return 'any moment now'

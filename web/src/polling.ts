@@ -1,10 +1,10 @@
 import { useEffect, type Inputs } from 'preact/hooks'
 
 /**
- * Runs `task` at once, again whenever `inputs` change, and again after the
- * milliseconds it resolves to; null ends it. A page that nobody looks at waits
- * until somebody does. The task must look at its signal after every wait: once
- * aborted, its answer belongs to the past.
+ * Runs `task` immediately, whenever `inputs` change, and again after the number of
+ * milliseconds it resolves to; null ends the polling. A hidden page polls again
+ * only when it becomes visible. The task must check its signal after every await
+ * and discard its result once aborted.
  */
 export function usePolling(task: (signal: AbortSignal) => Promise<number | null>, inputs: Inputs): void {
   useEffect(() => {

@@ -1,39 +1,39 @@
 import { useState } from 'preact/hooks'
 import { asApiError, type ActivityPage, type Api, type Athlete, type Period, type Stats, type Sync } from '../api.ts'
 import { sport as sportName } from '../format.ts'
-import { append, refresh } from '../pages.ts'
+import { append, refresh } from '../activity-pages.ts'
 import { usePolling } from '../polling.ts'
-import { sportTypes } from '../sports.ts'
-import { Activities } from './activities.tsx'
-import { Download } from './download.tsx'
-import { Keys } from './keys.tsx'
+import { sportTypes } from '../sport-types.ts'
+import { ActivityList } from './activity-list.tsx'
+import { ExportButtons } from './export-buttons.tsx'
+import { ApiKeys } from './api-keys.tsx'
 import { LeaveDialog } from './leave-dialog.tsx'
-import { Links } from './links.tsx'
-import { Notice } from './notice.tsx'
+import { LinkedAccounts } from './linked-accounts.tsx'
+import { Alert } from './alert.tsx'
 import { Profile } from './profile.tsx'
-import { Refresh } from './refresh.tsx'
+import { RefreshButton } from './refresh-button.tsx'
 import { SyncStatus } from './sync-status.tsx'
-import { TotalsTable } from './totals.tsx'
+import { TotalsTable } from './totals-table.tsx'
 
-// While activities are being gathered their number is followed closely; after
-// that a slower look is enough to see what Strava's webhooks brought.
-const gatheringPause = 2_000
-const restingPause = 15_000
-// Reading the lists again costs more, so it happens less often than that.
+// The page polls the progress fast while activities are being gathered, and
+// slowly afterwards, when only webhooks change anything.
+const fastPause = 2_000
+const slowPause = 15_000
+// Polling the activities and totals costs more, so it is less frequent.
 const contentPause = 10_000
-// For so long after the athlete asked for what is new, both are followed closely.
-const eagerness = 30_000
+// After the athlete asks for a refresh, both are polled fast for this long.
+const fastPollingDuration = 30_000
 
 interface Props {
   api: Api
-  /** The profile as it was when the page opened. */
+  /** The profile as of opening the page. */
   athlete: Athlete
   onLoggedOut: () => void
   onSessionEnded: () => void
   onLeft: (receipt: string) => void
 }
 
-/** What was read, and what it answers. */
+/** The activities and totals read last, with the selection that they belong to. */
 interface Content {
   by: Period
   sportType: string
@@ -41,7 +41,7 @@ interface Content {
   page: ActivityPage
 }
 
-/** What a connected athlete sees. */
+/** The page of a connected athlete. */
 export function Dashboard({ api, onLoggedOut, onSessionEnded, onLeft, ...props }: Props) {
   const [athlete, setAthlete] = useState(props.athlete)
   const [sync, setSync] = useState<Sync | null>(null)
@@ -49,24 +49,24 @@ export function Dashboard({ api, onLoggedOut, onSessionEnded, onLeft, ...props }
   const [by, setBy] = useState<Period>('year')
   const [sportType, setSportType] = useState('')
   const [seenSports, setSeenSports] = useState<string[]>([])
-  const [eagerUntil, setEagerUntil] = useState(0)
-  const [leaving, setLeaving] = useState<'no' | 'asked' | 'sent'>('no')
-  const [troubles, setTroubles] = useState<Partial<Record<'progress' | 'content' | 'action', string | null>>>({})
+  const [fastUntil, setFastUntil] = useState(0)
+  const [leaving, setLeaving] = useState<'no' | 'confirming' | 'sent'>('no')
+  const [errors, setErrors] = useState<Partial<Record<'progress' | 'content' | 'action', string | null>>>({})
 
-  /** Notes that something failed, or works again when nothing was caught. What is shown stays. */
-  const note = (what: keyof typeof troubles, caught?: unknown) => {
+  /** Shows that `source` failed, or hides its error if nothing was caught. The shown data stays. */
+  const report = (source: keyof typeof errors, caught?: unknown) => {
     const error = caught === undefined ? null : asApiError(caught)
     if (error?.status === 401) onSessionEnded()
-    else setTroubles((noted) => ({ ...noted, [what]: error && error.message }))
+    else setErrors((shown) => ({ ...shown, [source]: error && error.message }))
   }
 
-  const noteSports = ({ items }: ActivityPage) =>
+  const addSeenSports = ({ items }: ActivityPage) =>
     setSeenSports((seen) => [...new Set([...seen, ...items.map((item) => item.sport_type)])].sort())
 
-  // Leaving voids the session at some moment on the way, so nothing else is
-  // asked from the time it is sent.
+  // Leaving ends the session before its response arrives, so polling stops as
+  // soon as the request is sent.
   const sent = leaving === 'sent'
-  const eager = () => Date.now() < eagerUntil
+  const fastPolling = () => Date.now() < fastUntil
 
   usePolling(
     async (signal) => {
@@ -75,14 +75,14 @@ export function Dashboard({ api, onLoggedOut, onSessionEnded, onLeft, ...props }
         const read = await api.sync()
         if (signal.aborted) return null
         setSync(read)
-        note('progress')
-        return read.state === 'backfilling' || eager() ? gatheringPause : restingPause
+        report('progress')
+        return read.state === 'backfilling' || fastPolling() ? fastPause : slowPause
       } catch (caught) {
-        if (!signal.aborted) note('progress', caught)
-        return gatheringPause
+        if (!signal.aborted) report('progress', caught)
+        return fastPause
       }
     },
-    [api, eagerUntil, sent],
+    [api, fastUntil, sent],
   )
 
   const gathering = sync !== null && sync.state !== 'current'
@@ -103,28 +103,28 @@ export function Dashboard({ api, onLoggedOut, onSessionEnded, onLeft, ...props }
           stats,
           page: shown?.sportType === sportType ? refresh(shown.page, page) : page,
         }))
-        noteSports(page)
-        note('content')
+        addSeenSports(page)
+        report('content')
       } catch (caught) {
-        if (!signal.aborted) note('content', caught)
+        if (!signal.aborted) report('content', caught)
       }
-      return eager() ? gatheringPause : contentPause
+      return fastPolling() ? fastPause : contentPause
     },
-    [api, by, sportType, gathering, eagerUntil, sent],
+    [api, by, sportType, gathering, fastUntil, sent],
   )
 
-  /** Does what the athlete asked for and tells whether it worked. */
-  const act = async (action: () => Promise<void>) => {
+  /** Runs an action of the athlete and shows its error, if any. */
+  const run = async (action: () => Promise<void>) => {
     try {
       await action()
-      note('action')
+      report('action')
     } catch (caught) {
-      note('action', caught)
+      report('action', caught)
     }
   }
 
   const loadMore = () =>
-    act(async () => {
+    run(async () => {
       const cursor = content?.page.next_cursor
       if (!cursor) return
       const { sportType } = content
@@ -134,23 +134,23 @@ export function Dashboard({ api, onLoggedOut, onSessionEnded, onLeft, ...props }
           ? { ...shown, page: append(shown.page, next) }
           : shown,
       )
-      noteSports(next)
+      addSeenSports(next)
     })
 
   const logOut = () =>
-    act(async () => {
+    run(async () => {
       await api.logOut()
       onLoggedOut()
     })
 
   const logOutEverywhere = () =>
-    act(async () => {
+    run(async () => {
       await api.logOutEverywhere()
       onLoggedOut()
     })
 
   const leave = () =>
-    act(async () => {
+    run(async () => {
       setLeaving('sent')
       try {
         onLeft(await api.leave())
@@ -159,15 +159,15 @@ export function Dashboard({ api, onLoggedOut, onSessionEnded, onLeft, ...props }
       }
     })
 
-  const trouble = troubles.action ?? troubles.content ?? troubles.progress
+  const error = errors.action ?? errors.content ?? errors.progress
   const otherSports = sportTypes.filter((type) => !seenSports.includes(type))
 
   return (
     <>
-      {trouble && <Notice text={`${trouble} What you see may be out of date.`} />}
+      {error && <Alert text={`${error} This page may be out of date.`} />}
       <Profile athlete={athlete} />
       <SyncStatus sync={sync} />
-      <Refresh api={api} act={act} onAsked={() => setEagerUntil(Date.now() + eagerness)} />
+      <RefreshButton api={api} run={run} onRequested={() => setFastUntil(Date.now() + fastPollingDuration)} />
 
       <div class="filter">
         <label for="sport">Sport</label>
@@ -180,15 +180,15 @@ export function Dashboard({ api, onLoggedOut, onSessionEnded, onLeft, ...props }
 
       <div class="content" aria-busy={content?.by !== by || content.sportType !== sportType}>
         <TotalsTable shown={content} by={by} onBy={setBy} />
-        <Activities page={content?.page ?? null} onMore={loadMore} />
+        <ActivityList page={content?.page ?? null} onMore={loadMore} />
       </div>
 
-      <Download api={api} act={act} />
-      <Links api={api} accounts={athlete.linked_accounts ?? []} onSessionEnded={onSessionEnded} />
-      <Keys api={api} onSessionEnded={onSessionEnded} />
+      <ExportButtons api={api} run={run} />
+      <LinkedAccounts api={api} accounts={athlete.linked_accounts ?? []} onSessionEnded={onSessionEnded} />
+      <ApiKeys api={api} onSessionEnded={onSessionEnded} />
       <section class="account" aria-labelledby="account">
         <h2 id="account">Your connection</h2>
-        <p>Logging out ends your session. Your activities stay until you leave.</p>
+        <p>Logging out ends your session. Paceline keeps your data until you leave.</p>
         <div class="buttons">
           <button type="button" class="button" onClick={logOut}>
             Log out
@@ -196,7 +196,7 @@ export function Dashboard({ api, onLoggedOut, onSessionEnded, onLeft, ...props }
           <button type="button" class="button" onClick={logOutEverywhere}>
             Log out everywhere
           </button>
-          <button type="button" class="button danger" onClick={() => setLeaving('asked')}>
+          <button type="button" class="button danger" onClick={() => setLeaving('confirming')}>
             Leave Paceline
           </button>
         </div>

@@ -1,13 +1,13 @@
 import { useEffect, useRef } from 'preact/hooks'
 
 interface Props {
-  /** The request is under way: there is no way back. */
+  /** The request was sent; the athlete can no longer cancel. */
   sent: boolean
   onLeave: () => void
   onStay: () => void
 }
 
-/** Asks whether the athlete really wants to leave. */
+/** Asks the athlete to confirm leaving. */
 export function LeaveDialog({ sent, onLeave, onStay }: Props) {
   const dialog = useRef<HTMLDialogElement>(null)
   useEffect(() => dialog.current?.showModal(), [])
@@ -21,8 +21,8 @@ export function LeaveDialog({ sent, onLeave, onStay }: Props) {
     <dialog ref={dialog} aria-labelledby="leave" onCancel={cancel}>
       <h2 id="leave">Leave Paceline?</h2>
       <p>
-        The permission you gave at Strava ends, and your profile, activities and totals are erased here. What you have
-        at Strava stays as it is. You get a receipt that confirms the erasure.
+        Your permission at Strava ends. Paceline erases your profile, activities and totals. Your data at Strava does not
+        change. You get a receipt that confirms the erasure.
       </p>
       <div class="buttons">
         <button type="button" class="button" disabled={sent} onClick={onStay}>

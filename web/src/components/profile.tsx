@@ -1,7 +1,7 @@
 import type { Athlete } from '../api.ts'
 import { instant } from '../format.ts'
 
-/** Who is connected. */
+/** The connected athlete. */
 export function Profile({ athlete }: { athlete: Athlete }) {
   const name = [athlete.firstname, athlete.lastname].filter(Boolean).join(' ')
   return (
@@ -9,7 +9,7 @@ export function Profile({ athlete }: { athlete: Athlete }) {
       <h1>{name || athlete.username || `Athlete ${athlete.id}`}</h1>
       <p class="quiet">
         {athlete.username && <span>@{athlete.username}</span>}
-        {athlete.created_at && <span>at Strava since {instant(athlete.created_at).split(',')[0]}</span>}
+        {athlete.created_at && <span>on Strava since {instant(athlete.created_at).split(',')[0]}</span>}
         {athlete.authorization && (
           <span>
             last connected {instant(athlete.authorization.authorized_at).split(',')[0]}

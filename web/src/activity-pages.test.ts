@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Activity, ActivityPage } from './api.ts'
-import { append, refresh } from './pages.ts'
+import { append, refresh } from './activity-pages.ts'
 
 /** Activities by id; a larger id began later. */
 function page(ids: number[], next_cursor: string | null = null): ActivityPage {
@@ -24,19 +24,19 @@ function page(ids: number[], next_cursor: string | null = null): ActivityPage {
 const ids = (shown: ActivityPage) => shown.items.map((item) => item.id)
 
 describe('append', () => {
-  it('adds the next page and goes on from its end', () => {
+  it('adds the next page and takes its cursor', () => {
     const shown = append(page([9, 8], 'after 8'), page([7, 6], 'after 6'))
     expect(ids(shown)).toEqual([9, 8, 7, 6])
     expect(shown.next_cursor).toBe('after 6')
   })
 
-  it('shows nothing twice', () => {
+  it('shows no activity twice', () => {
     expect(ids(append(page([9, 8], 'after 8'), page([8, 7])))).toEqual([9, 8, 7])
   })
 })
 
 describe('refresh', () => {
-  it('takes in what is new, changed and gone on the first page and keeps what was loaded past it', () => {
+  it('applies additions, changes and deletions on the first page and keeps later activities', () => {
     const first = page([10, 9, 7], 'after 7')
     first.items[1]!.name = 'Renamed'
     const shown = refresh(page([9, 8, 7, 6, 5], 'after 5'), first)
@@ -45,12 +45,12 @@ describe('refresh', () => {
     expect(shown.next_cursor).toBe('after 5')
   })
 
-  it('goes on after the first page when nothing was loaded past it', () => {
+  it('takes the cursor of the first page if no other page was loaded', () => {
     expect(refresh(page([9, 8], 'after 8'), page([10, 9], 'after 9')).next_cursor).toBe('after 8')
     expect(refresh(page([], null), page([10, 9], 'after 9')).next_cursor).toBe('after 9')
   })
 
-  it('keeps what was loaded past a first page that is short or empty', () => {
+  it('keeps later activities if the first page is short or empty', () => {
     const loaded = page([9, 6, 5], 'after 5')
     expect(refresh(loaded, page([9], 'after 7'))).toEqual(loaded)
     expect(refresh(loaded, page([], 'after 7'))).toEqual(loaded)
@@ -58,7 +58,7 @@ describe('refresh', () => {
     expect(refresh(page([9], 'after 8'), page([], 'after 8')).items).toEqual([])
   })
 
-  it('drops everything else when the first page is the only one', () => {
+  it('drops all other activities if the first page is the only one', () => {
     expect(refresh(page([9, 8, 7], 'after 7'), page([9])).items).toHaveLength(1)
     expect(refresh(page([9, 8, 7], 'after 7'), page([]))).toEqual(page([]))
   })

@@ -6,14 +6,14 @@ const periods: Record<Period, string> = { year: 'Years', month: 'Months', week: 
 const firstRows = 12
 
 interface Props {
-  /** What was read last; it may still be by another period than the chosen one. */
+  /** The totals read last. They may still be of the previously chosen period. */
   shown: { stats: Stats; by: Period } | null
   /** The chosen period. */
   by: Period
   onBy: (by: Period) => void
 }
 
-/** Sums by year, month or week, newest first. */
+/** Totals by year, month or week, newest first. */
 export function TotalsTable({ shown, by, onBy }: Props) {
   const [all, setAll] = useState(false)
   const rows = (shown?.stats.periods ?? []).toSorted((a, b) => b.start.localeCompare(a.start))

@@ -1,15 +1,15 @@
 import type { ActivityPage } from './api.ts'
 
-/** The shown activities with the next page after them. */
+/** Returns the shown activities followed by the next page. */
 export function append(shown: ActivityPage, next: ActivityPage): ActivityPage {
   const known = new Set(shown.items.map((item) => item.id))
   return { items: [...shown.items, ...next.items.filter((item) => !known.has(item.id))], next_cursor: next.next_cursor }
 }
 
 /**
- * The shown activities after the first page was read again: all of the first
- * page as it is now, and of the rest what lies past its end. Only a page that is
- * the last says that there is no more: any other may be short, even empty.
+ * Returns the shown activities after the first page was read again: the new
+ * first page, then the shown activities beyond its end. Only the last page, whose
+ * `next_cursor` is null, ends the list: any other may be short or empty.
  */
 export function refresh(shown: ActivityPage, first: ActivityPage): ActivityPage {
   if (first.next_cursor === null || first.next_cursor === shown.next_cursor) return first

@@ -1,74 +1,74 @@
 import { useState } from 'preact/hooks'
 import { asApiError, type Api, type Key, type NewKey } from '../api.ts'
 import { day, instant } from '../format.ts'
-import { Notice } from './notice.tsx'
+import { Alert } from './alert.tsx'
 
 interface Props {
   api: Api
   onSessionEnded: () => void
 }
 
-/** Lets the athlete make, list and revoke keys, by which programs read their data. */
-export function Keys({ api, onSessionEnded }: Props) {
+/** Creates, lists and revokes the keys with which programs read the athlete's data. */
+export function ApiKeys({ api, onSessionEnded }: Props) {
   const [keys, setKeys] = useState<Key[] | null>(null)
-  const [made, setMade] = useState<NewKey | null>(null)
+  const [newKey, setNewKey] = useState<NewKey | null>(null)
   const [busy, setBusy] = useState(false)
-  const [trouble, setTrouble] = useState<string | null>(null)
+  const [error, setError] = useState<string | null>(null)
 
-  /** Does what the athlete asked for, then reads the list again. */
-  const act = async (action: () => Promise<void>) => {
+  /** Runs an action of the athlete, then reads the list again. */
+  const run = async (action: () => Promise<void>) => {
     if (busy) return
     setBusy(true)
-    setTrouble(null)
+    setError(null)
     try {
       await action()
       setKeys(await api.keys())
     } catch (caught) {
       const { status, message } = asApiError(caught)
       if (status === 401) onSessionEnded()
-      else setTrouble(message)
+      else setError(message)
     } finally {
       setBusy(false)
     }
   }
 
-  const make = (event: SubmitEvent) => {
+  const create = (event: SubmitEvent) => {
     event.preventDefault()
     const form = event.currentTarget as HTMLFormElement
     const fields = new FormData(form)
-    return act(async () => {
-      setMade(await api.createKey(String(fields.get('name')), endOf(String(fields.get('end')))))
+    return run(async () => {
+      setNewKey(await api.createKey(String(fields.get('name')), endOf(String(fields.get('end')))))
       form.reset()
     })
   }
 
   const revoke = (key: Key) =>
-    act(async () => {
+    run(async () => {
       await api.revokeKey(key.id)
-      setMade((shown) => (shown?.id === key.id ? null : shown))
+      setNewKey((shown) => (shown?.id === key.id ? null : shown))
     })
 
   return (
     <section class="account" aria-labelledby="keys">
       <h2 id="keys">Keys for programs</h2>
       <p>
-        With a key, a program reads your data by the <a href="/openapi.json">HTTP API</a>. It cannot change anything.
+        A key lets a program read your data through the <a href="/openapi.json">HTTP API</a>. It cannot change anything.
       </p>
-      <details onToggle={(event) => event.currentTarget.open && void act(async () => {})}>
+      <details onToggle={(event) => event.currentTarget.open && void run(async () => {})}>
         <summary>Your keys</summary>
-        {trouble && <Notice text={trouble} />}
-        {made && <Made key={made.id} secret={made.secret} onDone={() => setMade(null)} />}
-        {keys && keys.length > 0 && <List keys={keys} busy={busy} onRevoke={revoke} />}
+        {error && <Alert text={error} />}
+        {newKey && <NewKeySecret key={newKey.id} secret={newKey.secret} onDone={() => setNewKey(null)} />}
+        {keys && keys.length > 0 && <KeyTable keys={keys} busy={busy} onRevoke={revoke} />}
         <p role="status" aria-label="Keys">
           {keys === null ? busy && 'Loading…' : keys.length === 0 && 'You have no keys.'}
         </p>
-        <form class="filter" onSubmit={make}>
+        <form class="filter" onSubmit={create}>
           <label for="key-name">Name</label>
           <input id="key-name" name="name" type="text" autocomplete="off" maxLength={60} required />
           <label for="key-end">Last day (optional)</label>
           <input id="key-end" name="end" type="date" />
           <button class="button" aria-disabled={busy}>
-            Make a key
+            Create a key
           </button>
         </form>
       </details>
@@ -76,8 +76,8 @@ export function Keys({ api, onSessionEnded }: Props) {
   )
 }
 
-/** A key that was just made. Its secret cannot be shown again. */
-function Made({ secret, onDone }: { secret: string; onDone: () => void }) {
+/** The secret of a new key. It cannot be shown again. */
+function NewKeySecret({ secret, onDone }: { secret: string; onDone: () => void }) {
   const [copied, setCopied] = useState('')
 
   const copy = async () => {
@@ -110,15 +110,15 @@ function Made({ secret, onDone }: { secret: string; onDone: () => void }) {
   )
 }
 
-function List({ keys, busy, onRevoke }: { keys: Key[]; busy: boolean; onRevoke: (key: Key) => void }) {
+function KeyTable({ keys, busy, onRevoke }: { keys: Key[]; busy: boolean; onRevoke: (key: Key) => void }) {
   return (
     <div class="wide">
       <table>
         <thead>
           <tr>
             <th scope="col">Name</th>
-            <th scope="col">Made</th>
-            <th scope="col">Ends</th>
+            <th scope="col">Created</th>
+            <th scope="col">Expires</th>
             <th scope="col">Last used</th>
             <th scope="col">
               <span class="unseen">Revoke</span>
@@ -151,7 +151,7 @@ function List({ keys, busy, onRevoke }: { keys: Key[]; busy: boolean; onRevoke: 
   )
 }
 
-/** The end of a day in the reader's own zone, as a time; nothing for no day. */
+/** Returns the end of a day in the reader's time zone, or undefined without a day. */
 function endOf(date: string): string | undefined {
   return date ? new Date(`${date}T23:59:59`).toISOString() : undefined
 }

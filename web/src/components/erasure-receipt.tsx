@@ -2,44 +2,44 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import { asApiError, type Api, type Erasure } from '../api.ts'
 import { instant } from '../format.ts'
 import { usePolling } from '../polling.ts'
-import { Notice } from './notice.tsx'
+import { Alert } from './alert.tsx'
 
 const pause = 2_000
 
-/** What the parts of an erasure are. */
+/** The names of the parts of an erasure. */
 const parts: Record<string, string> = {
-  authorization: 'Your access, revoked at Strava',
-  pending_work: 'Whatever was still to be read',
+  authorization: 'Access to Strava (revoked)',
+  pending_work: 'Activities that were not read yet',
   profile: 'Your profile',
-  activities: 'Your activities and their totals',
-  linked_account: 'Access to your linked account, revoked there',
-  link: 'The link to your account',
+  activities: 'Your activities and totals',
+  linked_account: 'Access to your linked account (revoked)',
+  link: 'The account link',
 }
 
-/** The receipt of an erasure, followed until everything is erased. */
-export function Receipt({ api, receipt }: { api: Api; receipt: string }) {
+/** The receipt of an erasure. Its state is polled until everything is erased. */
+export function ErasureReceipt({ api, receipt }: { api: Api; receipt: string }) {
   const [erasure, setErasure] = useState<Erasure | 'unknown' | null>(null)
-  const [trouble, setTrouble] = useState<string | null>(null)
+  const [error, setError] = useState<string | null>(null)
   const heading = useRef<HTMLHeadingElement>(null)
   useEffect(() => heading.current?.focus(), [])
 
   usePolling(
     async (signal) => {
       try {
-        const now = await api.erasure(receipt)
+        const current = await api.erasure(receipt)
         if (signal.aborted) return null
-        setErasure(now)
-        setTrouble(null)
-        return now.state === 'erased' ? null : pause
+        setErasure(current)
+        setError(null)
+        return current.state === 'erased' ? null : pause
       } catch (caught) {
         const { status, message } = asApiError(caught)
         if (signal.aborted) return null
         if (status === 404) {
           setErasure('unknown')
-          setTrouble(null)
+          setError(null)
           return null
         }
-        setTrouble(message)
+        setError(message)
         return pause
       }
     },
@@ -52,27 +52,27 @@ export function Receipt({ api, receipt }: { api: Api; receipt: string }) {
         Your erasure receipt
       </h1>
       <p>
-        Keep this receipt, or the address of this page. It holds no data about you, and can be
-        looked up for 30 days after the erasure.
+        Save this receipt or bookmark this page. The receipt contains no data about you. You can look it up for 30 days
+        after the erasure.
       </p>
       <p class="buttons">
         <code>{receipt}</code>
         <CopyButton text={receipt} />
       </p>
-      {trouble && <Notice text={`${trouble} Trying again…`} />}
+      {error && <Alert text={`${error} Trying again…`} />}
       <div role="status">
-        <State erasure={erasure} />
+        <ErasureState erasure={erasure} />
       </div>
       <p>
-        <a href="/">Back to the first page</a>
+        <a href="/">Back to the home page</a>
       </p>
     </section>
   )
 }
 
-function State({ erasure }: { erasure: Erasure | 'unknown' | null }) {
-  if (erasure === null) return <p>Asking how far the erasure is…</p>
-  if (erasure === 'unknown') return <p>Paceline knows no erasure by this receipt.</p>
+function ErasureState({ erasure }: { erasure: Erasure | 'unknown' | null }) {
+  if (erasure === null) return <p>Checking status…</p>
+  if (erasure === 'unknown') return <p>No erasure found for this receipt.</p>
   return (
     <>
       <p>Requested: {instant(erasure.requested_at)}.</p>
@@ -87,12 +87,12 @@ function State({ erasure }: { erasure: Erasure | 'unknown' | null }) {
       )}
       {erasure.state === 'erased' ? (
         <p>
-          <strong>Everything held on you has been erased{erasure.completed_at && `: ${instant(erasure.completed_at)}`}.</strong>
+          <strong>All data about you has been erased{erasure.completed_at && `: ${instant(erasure.completed_at)}`}.</strong>
           {erasure.copies_gone_by &&
-            ` Copies that nobody reads in the ordinary course (undelivered messages, backups, logs of failures) are gone by ${instant(erasure.copies_gone_by)}.`}
+            ` Copies remain in undelivered messages, backups and logs of failures. They expire by ${instant(erasure.copies_gone_by)}.`}
         </p>
       ) : (
-        <p>Your data is being erased. This takes a moment; this page follows it.</p>
+        <p>Your data is being erased. This page updates until the erasure is complete.</p>
       )}
     </>
   )
@@ -100,7 +100,7 @@ function State({ erasure }: { erasure: Erasure | 'unknown' | null }) {
 
 function CopyButton({ text }: { text: string }) {
   const [copied, setCopied] = useState(false)
-  // Browsers offer the clipboard only to pages served securely.
+  // Browsers provide the clipboard only on secure origins.
   if (!navigator.clipboard) return null
   const copy = async () => {
     await navigator.clipboard.writeText(text)

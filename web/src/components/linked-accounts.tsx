@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import { asApiError, type Api, type LinkedAccount, type LinkedDay } from '../api.ts'
-import { count, day, instant } from '../format.ts'
-import { Notice } from './notice.tsx'
+import { count, day as calendarDay, instant } from '../format.ts'
+import { Alert } from './alert.tsx'
 
 interface Props {
   api: Api
@@ -9,17 +9,17 @@ interface Props {
   onSessionEnded: () => void
 }
 
-/** Lets the athlete link an account at Fitbit, shows its day as proof, and unlinks it. */
-export function Links({ api, accounts, onSessionEnded }: Props) {
+/** Links and unlinks an account at Fitbit. Shows its current day as proof that the link works. */
+export function LinkedAccounts({ api, accounts, onSessionEnded }: Props) {
   const account = accounts.find(({ provider }) => provider === 'fitbit')
   return (
     <section class="account" aria-labelledby="links">
       <h2 id="links">Linked accounts</h2>
       {account ? (
-        <Linked key={account.account_id} api={api} account={account} onSessionEnded={onSessionEnded} />
+        <LinkedAccountDay key={account.account_id} api={api} account={account} onSessionEnded={onSessionEnded} />
       ) : (
         <>
-          <p>Link your Fitbit account to see today’s steps here. Paceline stores none of them.</p>
+          <p>Link your Fitbit account to see today’s steps here. Paceline does not store them.</p>
           <div class="buttons">
             <a class="button" href="/oauth/fitbit/connect">
               Connect Fitbit
@@ -31,34 +31,34 @@ export function Links({ api, accounts, onSessionEnded }: Props) {
   )
 }
 
-/** A linked account, and the day there. */
-function Linked({ api, account, onSessionEnded }: { api: Api; account: LinkedAccount; onSessionEnded: () => void }) {
-  const [shown, setShown] = useState<LinkedDay | null>(null)
-  const [trouble, setTrouble] = useState<{ text: string; again: boolean } | null>(null)
+/** A linked account and its current day. */
+function LinkedAccountDay({ api, account, onSessionEnded }: { api: Api; account: LinkedAccount; onSessionEnded: () => void }) {
+  const [day, setDay] = useState<LinkedDay | null>(null)
+  const [error, setError] = useState<{ text: string; relink: boolean } | null>(null)
   const [unlinking, setUnlinking] = useState<'no' | 'sent' | 'done'>('no')
 
-  /** Says what failed; `again` offers to link the account again. */
-  const note = (caught: unknown) => {
+  /** Shows an error; a conflict means that the account must be linked again. */
+  const report = (caught: unknown) => {
     const { status, message } = asApiError(caught)
     if (status === 401) onSessionEnded()
-    else setTrouble({ text: message, again: status === 409 })
+    else setError({ text: message, relink: status === 409 })
   }
 
   useEffect(() => {
-    let gone = false
+    let unmounted = false
     api.linkedDay(account.provider).then(
-      (read) => gone || setShown(read),
-      (caught: unknown) => gone || note(caught),
+      (read) => unmounted || setDay(read),
+      (caught: unknown) => unmounted || report(caught),
     )
     return () => {
-      gone = true
+      unmounted = true
     }
   }, [api, account.provider])
 
   const unlink = async () => {
     if (unlinking === 'sent') return
     setUnlinking('sent')
-    setTrouble(null)
+    setError(null)
     try {
       await api.unlink(account.provider)
       setUnlinking('done')
@@ -66,7 +66,7 @@ function Linked({ api, account, onSessionEnded }: { api: Api; account: LinkedAcc
       if (asApiError(caught).status === 404) setUnlinking('done')
       else {
         setUnlinking('no')
-        note(caught)
+        report(caught)
       }
     }
   }
@@ -75,16 +75,16 @@ function Linked({ api, account, onSessionEnded }: { api: Api; account: LinkedAcc
   return (
     <>
       <p>
-        Fitbit{shown?.display_name && `: ${shown.display_name}`}, linked {instant(account.linked_at)}.
+        Fitbit{day?.display_name && `: ${day.display_name}`}, linked {instant(account.linked_at)}.
       </p>
-      {trouble && <Notice text={trouble.text} />}
+      {error && <Alert text={error.text} />}
       <p role="status" aria-label="Fitbit">
-        {shown
-          ? `${day(shown.date)}: ${count(shown.steps)} steps, ${count(shown.active_minutes)} active minutes.`
-          : !trouble && 'Asking Fitbit…'}
+        {day
+          ? `${calendarDay(day.date)}: ${count(day.steps)} steps, ${count(day.active_minutes)} active minutes.`
+          : !error && 'Loading from Fitbit…'}
       </p>
       <div class="buttons">
-        {trouble?.again && (
+        {error?.relink && (
           <a class="button" href={`/oauth/${account.provider}/connect`}>
             Connect Fitbit again
           </a>

@@ -1,34 +1,33 @@
 import { useState } from 'preact/hooks'
 import { asApiError, type Api } from '../api.ts'
-import { Notice } from './notice.tsx'
+import { Alert } from './alert.tsx'
 
-/** There is no place for another athlete: why, what one can do, and the waiting list. */
-export function Full({ api }: { api: Api }) {
+/** Explains that Paceline is full and offers the waiting list. */
+export function WaitlistPage({ api }: { api: Api }) {
   return (
     <div class="prose">
-      <h1>Paceline is full just now</h1>
+      <h1>Paceline is full</h1>
       <p role="alert">
-        Strava lets this copy of Paceline have so many athletes and no more, and every place is taken. You were not
-        connected, and nothing of yours was kept.
+        Strava limits how many athletes can connect, and every place is taken. You were not connected. Paceline kept no
+        data about you.
       </p>
       <p>
-        You have connected here before? Then your place is still yours:{' '}
-        <a href="/oauth/connect?returning=1">sign in with Strava</a>.
+        Connected before? You still have your place: <a href="/oauth/connect?returning=1">sign in with Strava</a>.
       </p>
       <h2>Waiting list</h2>
       <p>
-        Leave an e-mail address, and whoever runs this copy of Paceline can tell you when there is a place for you. It is
-        used for nothing else, and forgotten after 90 days.
+        Leave your e-mail address. The operator can then write to you when a place is free. The address is used only for
+        this. It is deleted after 90 days.
       </p>
-      <Form api={api} />
+      <WaitlistForm api={api} />
       <p>
-        <a href="/">Back to the first page</a>
+        <a href="/">Back to the home page</a>
       </p>
     </div>
   )
 }
 
-function Form({ api }: { api: Api }) {
+function WaitlistForm({ api }: { api: Api }) {
   const [state, setState] = useState<'empty' | 'sent' | 'joined'>('empty')
   const [error, setError] = useState<string | null>(null)
 
@@ -40,8 +39,8 @@ function Form({ api }: { api: Api }) {
     try {
       await api.joinWaitlist(String(contact))
       setState('joined')
-    } catch (reason) {
-      setError(asApiError(reason).message)
+    } catch (caught) {
+      setError(asApiError(caught).message)
       setState('empty')
     }
   }
@@ -49,7 +48,7 @@ function Form({ api }: { api: Api }) {
   if (state === 'joined') return <p role="status">Your address is on the waiting list.</p>
   return (
     <>
-      {error && <Notice text={error} />}
+      {error && <Alert text={error} />}
       <form class="filter" onSubmit={join}>
         <label for="contact">E-mail address</label>
         <input id="contact" name="contact" type="email" autocomplete="email" maxLength={254} required />

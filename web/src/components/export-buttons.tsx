@@ -1,20 +1,20 @@
 import { useState } from 'preact/hooks'
 import type { Api } from '../api.ts'
-import { activityTable, everything } from '../export.ts'
+import { exportActivitiesCSV, exportJSON } from '../data-export.ts'
 
 interface Props {
   api: Api
-  /** Does what the athlete asked for, and shows it when that fails. */
-  act: (action: () => Promise<void>) => Promise<void>
+  /** Runs an action of the athlete and shows its error, if any. */
+  run: (action: () => Promise<void>) => Promise<void>
 }
 
-/** Hands the athlete what is held on them, as files. */
-export function Download({ api, act }: Props) {
+/** Downloads all data about the athlete as files. */
+export function ExportButtons({ api, run }: Props) {
   const [busy, setBusy] = useState(false)
   const [pages, setPages] = useState(0)
 
-  const download = (name: string, type: string, collect: typeof everything) => () =>
-    act(async () => {
+  const download = (name: string, type: string, collect: typeof exportJSON) => () =>
+    run(async () => {
       setBusy(true)
       setPages(0)
       try {
@@ -28,14 +28,13 @@ export function Download({ api, act }: Props) {
     <section class="account" aria-labelledby="data">
       <h2 id="data">Your data</h2>
       <p>
-        Everything that Paceline holds on you, as files. Programs can get it by the{' '}
-        <a href="/openapi.json">HTTP API</a>.
+        Download everything that Paceline stores about you. Programs can use the <a href="/openapi.json">HTTP API</a>.
       </p>
       <div class="buttons" aria-busy={busy}>
-        <button type="button" class="button" disabled={busy} onClick={download('paceline.json', 'application/json', everything)}>
+        <button type="button" class="button" disabled={busy} onClick={download('paceline.json', 'application/json', exportJSON)}>
           Download my data
         </button>
-        <button type="button" class="button" disabled={busy} onClick={download('activities.csv', 'text/csv', activityTable)}>
+        <button type="button" class="button" disabled={busy} onClick={download('activities.csv', 'text/csv', exportActivitiesCSV)}>
           Download activities as CSV
         </button>
       </div>

@@ -4,8 +4,8 @@ import { count, distance, duration, elevation, speed, sport, startTime } from '.
 
 const visibilities: Record<string, string> = { only_me: 'Only you', followers_only: 'Followers' }
 
-/** The activities read so far, newest first, and the way to more of them. */
-export function Activities({ page, onMore }: { page: ActivityPage | null; onMore: () => Promise<void> }) {
+/** The activities loaded so far, newest first, and a button that loads more. */
+export function ActivityList({ page, onMore }: { page: ActivityPage | null; onMore: () => Promise<void> }) {
   const [loading, setLoading] = useState(false)
 
   const more = async () => {
@@ -17,7 +17,7 @@ export function Activities({ page, onMore }: { page: ActivityPage | null; onMore
   return (
     <section aria-labelledby="activities">
       <h2 id="activities">Activities</h2>
-      {page && page.items.length === 0 && page.next_cursor === null && <p class="quiet">None here yet.</p>}
+      {page && page.items.length === 0 && page.next_cursor === null && <p class="quiet">No activities yet.</p>}
       {page && (
         <ul class="activities">
           {page.items.map((activity) => (
@@ -35,11 +35,11 @@ export function Activities({ page, onMore }: { page: ActivityPage | null; onMore
 }
 
 function Item({ activity }: { activity: Activity }) {
-  const marks = [
+  const labels = [
     activity.visibility && visibilities[activity.visibility],
     activity.commute && 'Commute',
     activity.trainer && 'Trainer',
-    activity.manual && 'Entered by hand',
+    activity.manual && 'Entered manually',
   ].filter(Boolean)
   return (
     <li>
@@ -47,9 +47,9 @@ function Item({ activity }: { activity: Activity }) {
       <p class="quiet">
         <span>{sport(activity.sport_type)}</span>
         <time dateTime={activity.start_date}>{startTime(activity.start_date_local)}</time>
-        {marks.map((mark) => (
-          <span key={mark} class="mark">
-            {mark}
+        {labels.map((label) => (
+          <span key={label} class="mark">
+            {label}
           </span>
         ))}
       </p>

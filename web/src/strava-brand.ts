@@ -1,5 +1,5 @@
-// Strava's official artwork, taken up at build time where the deployer saved it
-// (src/brand/README.md). Strava's brand guidelines forbid redrawing it.
+// Strava's official artwork. The build includes it if the operator saved it in
+// src/brand (see its README.md). Strava's brand guidelines forbid redrawing it.
 const files = import.meta.glob<string>('./brand/*.{svg,png}', { eager: true, query: '?url', import: 'default' })
 
 const find = (name: string): string | undefined => files[`./brand/${name}.svg`] ?? files[`./brand/${name}.png`]

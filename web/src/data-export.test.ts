@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createApi } from './api.ts'
-import { activityTable, everything } from './export.ts'
+import { exportActivitiesCSV, exportJSON } from './data-export.ts'
 
-// A Paceline with two activities on two pages, which now and then has had
-// enough of calls.
+// A fake API with two activities on two pages. It can refuse requests because of
+// the rate limit.
 
 const list = '/v1/me/activities?limit=200'
 const answers: Record<string, { body: string; next?: string }> = {
@@ -52,8 +52,8 @@ beforeEach(() => {
 afterEach(() => void vi.unstubAllGlobals())
 
 describe('an export', () => {
-  it('has all pages of all parts', async () => {
-    expect(JSON.parse(await everything(createApi(fakeFetch), () => {}))).toEqual({
+  it('contains all pages of all parts', async () => {
+    expect(JSON.parse(await exportJSON(createApi(fakeFetch), () => {}))).toEqual({
       athlete_id: 7,
       profile: { id: 7, firstname: 'Ann' },
       activities: [{ id: 2 }, { id: 1 }],
@@ -62,21 +62,21 @@ describe('an export', () => {
     })
   })
 
-  it('has a table of all activities, and tells how far it is', async () => {
+  it('writes all activities as CSV and reports its progress', async () => {
     const seen: number[] = []
-    expect(await activityTable(createApi(fakeFetch), (pages) => seen.push(pages))).toBe('id,name\r\n2,b\r\n1,a\r\n')
+    expect(await exportActivitiesCSV(createApi(fakeFetch), (pages) => seen.push(pages))).toBe('id,name\r\n2,b\r\n1,a\r\n')
     expect(seen).toEqual([1, 2])
   })
 
-  it('waits for the rate limit as long as it is told', async () => {
+  it('waits as long as Retry-After says', async () => {
     refusals = 2
-    expect(await activityTable(createApi(fakeFetch), () => {})).toContain('1,a')
+    expect(await exportActivitiesCSV(createApi(fakeFetch), () => {})).toContain('1,a')
     expect(waited).toBe(6_000)
   })
 
-  it('fails when a page does', async () => {
+  it('fails if a page fails', async () => {
     const fetch: typeof fakeFetch = async (url, init) =>
       String(url).includes('cursor') ? new Response('{"detail":"Gone."}', { status: 401 }) : fakeFetch(url, init)
-    await expect(everything(createApi(fetch), () => {})).rejects.toMatchObject({ status: 401, message: 'Gone.' })
+    await expect(exportJSON(createApi(fetch), () => {})).rejects.toMatchObject({ status: 401, message: 'Gone.' })
   })
 })
