@@ -305,18 +305,18 @@ func (a *Admin) RevokeAthlete(ctx context.Context, athleteID int64) (receipt str
 // revocations. Errors are those of [Admin.RevokeAthlete].
 func (a *Admin) end(ctx context.Context, account Account) (Grant, error) {
 	receipt := a.NewSecret()
-	return a.update(ctx, account, func(g *Grant) error {
+	return a.update(ctx, account, func(g *Grant) (bool, error) {
 		switch g.State {
 		case "", Erased:
-			return fault.New(fault.NotFound, "%s is not connected", account)
+			return false, fault.New(fault.NotFound, "%s is not connected", account)
 		case Revoked:
-			return fault.New(fault.Conflict, "the authorization of %s is being ended already", account)
+			return false, fault.New(fault.Conflict, "the authorization of %s is being ended already", account)
 		}
 		now := a.Minter.Now()
 		g.revoke(PendingRevocation{
 			Receipt: receipt, Generation: g.Generation, RequestedAt: now, Reason: credentialsv1.RevokedByAdmin, Owner: g.Owner,
 		}, now)
-		return nil
+		return true, nil
 	})
 }
 

@@ -115,9 +115,9 @@ func TestSetAppKeepsWhatWasChosenAndMakesWhatWasNot(t *testing.T) {
 func TestSetAppRefusesBadInputAndChangesNothing(t *testing.T) {
 	o := newOffice(t)
 	set(t, o)
-	if _, err := o.store.Update(t.Context(), credentials.Athlete(7), func(g *credentials.Grant) error {
+	if _, err := o.store.Update(t.Context(), credentials.Athlete(7), func(g *credentials.Grant) (bool, error) {
 		g.State, g.Tokens = credentials.Active, credentials.TokenRef{Version: 1}
-		return nil
+		return true, nil
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -287,9 +287,9 @@ func TestStatusAndAthletes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for id, state := range map[int64]credentials.State{1: credentials.Active, 2: credentials.Active, 3: credentials.Degraded} {
-		if _, err := o.store.Update(t.Context(), credentials.Athlete(id), func(g *credentials.Grant) error {
+		if _, err := o.store.Update(t.Context(), credentials.Athlete(id), func(g *credentials.Grant) (bool, error) {
 			g.State, g.Tokens = state, credentials.TokenRef{Version: 1}
-			return nil
+			return true, nil
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -337,12 +337,12 @@ func TestStatusCountsErasures(t *testing.T) {
 		}
 	}
 	// One of these is open already, one completed, and one not open yet.
-	if _, err := o.store.Update(t.Context(), credentials.Athlete(1), func(g *credentials.Grant) error {
+	if _, err := o.store.Update(t.Context(), credentials.Athlete(1), func(g *credentials.Grant) (bool, error) {
 		g.State = credentials.Revoked
 		for _, receipt := range []string{"late", "done", "not open"} {
 			g.Revocations = append(g.Revocations, credentials.PendingRevocation{Receipt: receipt, RequestedAt: now.Add(-2 * time.Hour)})
 		}
-		return nil
+		return true, nil
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -364,10 +364,10 @@ func TestIdleAthletes(t *testing.T) {
 		4: {State: credentials.Degraded, Tokens: credentials.TokenRef{Version: 1}, Generation: now.Add(-400 * day).UnixMilli()},
 		5: {State: credentials.Erased, Generation: now.Add(-400 * day).UnixMilli()},
 	} {
-		if _, err := o.store.Update(t.Context(), credentials.Athlete(id), func(stored *credentials.Grant) error {
+		if _, err := o.store.Update(t.Context(), credentials.Athlete(id), func(stored *credentials.Grant) (bool, error) {
 			g.Account = credentials.Athlete(id)
 			*stored = g
-			return nil
+			return true, nil
 		}); err != nil {
 			t.Fatal(err)
 		}

@@ -9,8 +9,8 @@ import (
 	"github.com/paceline/paceline/pkg/credentials/metric"
 )
 
-// Census counts athletes.
-type Census interface {
+// GrantCounter counts grants.
+type GrantCounter interface {
 	// CountAuthorized counts the provider's grants that are
 	// [Grant.Authorized]. It goes over all of them, and it may not know of
 	// what was written a moment ago. An error is a transient fault.
@@ -20,7 +20,7 @@ type Census interface {
 // Capacity is how many athletes the application may have, against how many it
 // has.
 type Capacity struct {
-	Census Census
+	Counter GrantCounter
 	// Athletes is the application's athlete capacity at Strava: 1 for a new
 	// application, 10 after the upgrade that needs no review, and 99, 999 or
 	// 9,999 after reviews (Strava, developer program tiers, 2026).
@@ -38,7 +38,7 @@ const countLife = time.Minute
 
 // Count counts the athletes that are authorized now.
 func (c *Capacity) Count(ctx context.Context) (int, error) {
-	n, err := c.Census.CountAuthorized(ctx, ProviderStrava)
+	n, err := c.Counter.CountAuthorized(ctx, ProviderStrava)
 	if err != nil {
 		return 0, fmt.Errorf("count the athletes: %w", err)
 	}
@@ -64,9 +64,9 @@ func (c *Capacity) Full(ctx context.Context) (bool, error) {
 	return n >= c.Athletes, nil
 }
 
-// ReportAthletes counts [MetricAuthorized].
-func ReportAthletes(ctx context.Context, census Census, metrics Metrics) error {
-	n, err := census.CountAuthorized(ctx, ProviderStrava)
+// ReportAthletes counts [metric.Authorized].
+func ReportAthletes(ctx context.Context, counter GrantCounter, metrics Metrics) error {
+	n, err := counter.CountAuthorized(ctx, ProviderStrava)
 	if err != nil {
 		return fmt.Errorf("count the athletes: %w", err)
 	}

@@ -126,7 +126,7 @@ func TestANewcomerTooManyIsGivenBackLater(t *testing.T) {
 
 func TestAnAthleteIsLetInIfAthletesCannotBeCounted(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
-	w.connect.Capacity.Athletes, w.connect.Capacity.Census = 0, uncountable{}
+	w.connect.Capacity.Athletes, w.connect.Capacity.Counter = 0, uncountable{}
 	if err := w.finish(0); err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func (uncountable) CountAuthorized(context.Context, string) (int, error) {
 
 // counting counts how often the athletes are counted.
 type counting struct {
-	credentials.Census
+	credentials.GrantCounter
 	mu   sync.Mutex
 	asks int
 }
@@ -155,18 +155,18 @@ func (c *counting) CountAuthorized(ctx context.Context, provider string) (int, e
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.asks++
-	return c.Census.CountAuthorized(ctx, provider)
+	return c.GrantCounter.CountAuthorized(ctx, provider)
 }
 
 func TestAConnectsBeginningCountsOnceAMinute(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
-	census := &counting{Census: w.store}
+	counted := &counting{GrantCounter: w.store}
 	c := w.connect.Capacity
-	c.Census, c.Athletes = census, 1
+	c.Counter, c.Athletes = counted, 1
 	full := func(want bool, asks int) {
 		t.Helper()
-		if got, err := c.Full(t.Context()); err != nil || got != want || census.asks != asks {
-			t.Errorf("full %v after %d counts (%v)", got, census.asks, err)
+		if got, err := c.Full(t.Context()); err != nil || got != want || counted.asks != asks {
+			t.Errorf("full %v after %d counts (%v)", got, counted.asks, err)
 		}
 	}
 	full(false, 1)
@@ -178,10 +178,10 @@ func TestAConnectsBeginningCountsOnceAMinute(t *testing.T) {
 	w.clock.Advance(time.Minute)
 	full(true, 3)
 	full(true, 3)
-	if err := w.finish(0); err != nil || census.asks != 3 {
-		t.Errorf("an athlete who has a place was counted for: %d, %v", census.asks, err)
+	if err := w.finish(0); err != nil || counted.asks != 3 {
+		t.Errorf("an athlete who has a place was counted for: %d, %v", counted.asks, err)
 	}
-	c.Census = uncountable{}
+	c.Counter = uncountable{}
 	full(true, 3)
 	w.clock.Advance(time.Minute)
 	if _, err := c.Full(t.Context()); !fault.Is(err, fault.Transient) {
@@ -263,7 +263,7 @@ func TestACountThatHangsKeepsNobodyOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, strava.Settings{})
 		id := w.athlete(0)
-		w.connect.Capacity.Census = hangingCensus{}
+		w.connect.Capacity.Counter = hangingCounter{}
 		w.connect.Grants = cancellableGrants{w.connect.Grants}
 		ctx, cancel := context.WithTimeout(t.Context(), serveOAuthTime)
 		defer cancel()
@@ -273,9 +273,9 @@ func TestACountThatHangsKeepsNobodyOut(t *testing.T) {
 	})
 }
 
-type hangingCensus struct{}
+type hangingCounter struct{}
 
-func (hangingCensus) CountAuthorized(ctx context.Context, _ string) (int, error) {
+func (hangingCounter) CountAuthorized(ctx context.Context, _ string) (int, error) {
 	<-ctx.Done()
 	return 0, fault.New(fault.Transient, "count: %w", ctx.Err())
 }
@@ -308,7 +308,7 @@ type failsOnce struct {
 	at, n int
 }
 
-func (f *failsOnce) Update(ctx context.Context, account credentials.Account, change func(*credentials.Grant) error) (credentials.Grant, error) {
+func (f *failsOnce) Update(ctx context.Context, account credentials.Account, change func(*credentials.Grant) (changed bool, err error)) (credentials.Grant, error) {
 	if f.n++; f.n == f.at+1 {
 		return credentials.Grant{}, fault.New(fault.Transient, "throttled")
 	}

@@ -14,38 +14,39 @@ import (
 // authorization or dismisses the claim. It returns the grant as it is then.
 func (r *Revocation) verifyClaim(ctx context.Context, grant Grant) (Grant, error) {
 	account := grant.Account
-	grant, err := r.update(ctx, account, func(g *Grant) error { return g.check(r.Minter.Now()) })
-	if errors.Is(err, errOutdated) {
-		return r.grant(ctx, account) // Another process is at it, or the authorization is over.
-	}
+	begun := false
+	grant, err := r.update(ctx, account, func(g *Grant) (bool, error) {
+		begun = g.check(r.Minter.Now())
+		return begun, nil
+	})
 	if err != nil {
 		return Grant{}, fmt.Errorf("begin to check the claim: %w", err)
+	}
+	if !begun { // Another process checks it, or the authorization is over.
+		return grant, nil
 	}
 	answer, err := r.isRevokedAtStrava(ctx, grant)
 	if err != nil {
 		return Grant{}, err
 	}
 	receipt, claim, generation := r.NewSecret(), grant.Claim, grant.Generation
-	grant, err = r.update(ctx, account, func(g *Grant) error {
+	grant, err = r.update(ctx, account, func(g *Grant) (bool, error) {
 		switch answer {
 		case stands:
-			return g.dismiss(claim)
+			return g.dismiss(claim), nil
 		case cannotAsk:
-			return g.keepClaim(claim)
+			return g.keepClaim(claim), nil
 		}
-		if g.Generation != generation || !g.inForce() {
-			return errOutdated
+		if g.Generation != generation || !g.inForce() { // Revoked, or authorized again, in between.
+			return false, nil
 		}
 		now := r.Minter.Now()
 		g.revoke(PendingRevocation{
 			Receipt: receipt, Generation: g.Generation, RequestedAt: now, Reason: credentialsv1.RevokedDeauthorized, Cause: claim.Cause,
 			Owner: g.Owner,
 		}, now)
-		return nil
+		return true, nil
 	})
-	if errors.Is(err, errOutdated) { // Another claim, a revocation or a new authorization came in between.
-		return r.grant(ctx, account)
-	}
 	return grant, err
 }
 

@@ -20,7 +20,7 @@ const stateLife = 5 * time.Minute
 // Connect leads athletes through OAuth.
 type Connect struct {
 	TokenStore
-	States States
+	States ConnectStates
 	OAuth  OAuth
 	// Capacity is nil where the provider sets no limit.
 	Capacity *Capacity
@@ -212,15 +212,12 @@ func (c *Connect) complete(ctx context.Context, app App, grant Grant, spare Spar
 		return Grant{}, errors.Join(ErrAppFull, err)
 	}
 	account, receipt := grant.Account, c.NewSecret()
-	grant, err := c.update(ctx, grant.Account, func(g *Grant) error {
-		err := g.authorize(spare, receipt, c.Minter.Now())
-		switch {
-		case errors.Is(err, errOutdated) && g.inForce() && g.Owner.AthleteID == spare.Owner.AthleteID:
-			return nil // A refresh or another process has completed it.
-		case errors.Is(err, errOutdated):
-			return errEnded
+	grant, err := c.update(ctx, grant.Account, func(g *Grant) (bool, error) {
+		authorized := g.authorize(spare, receipt, c.Minter.Now())
+		if !authorized && (!g.inForce() || g.Owner.AthleteID != spare.Owner.AthleteID) {
+			return false, errEnded
 		}
-		return err
+		return authorized, nil // If not, a refresh or another process has completed it.
 	})
 	if err == nil && !grant.inForce() {
 		err = errEnded
@@ -253,12 +250,16 @@ var errEnded = fault.New(fault.Conflict, "the authorization has ended already")
 // more. Should Strava not answer, they are revoked with all that the
 // authorization left.
 func (c *Connect) giveBack(ctx context.Context, app App, account Account, spare Spare, pair TokenPair) (Grant, error) {
-	present, err := c.update(ctx, account, func(g *Grant) error { return g.endConnect(spare) })
-	if errors.Is(err, errOutdated) {
-		return Grant{}, nil // Another process has done it.
-	}
+	ended := false
+	present, err := c.update(ctx, account, func(g *Grant) (bool, error) {
+		ended = g.endConnect(spare)
+		return ended, nil
+	})
 	if err != nil {
 		return Grant{}, fmt.Errorf("end the connect: %w", err)
+	}
+	if !ended { // Another process has done it.
+		return Grant{}, nil
 	}
 	if present.refreshable() == nil {
 		return present, nil
@@ -266,13 +267,13 @@ func (c *Connect) giveBack(ctx context.Context, app App, account Account, spare 
 	if err := c.OAuth.Revoke(ctx, app, pair); err != nil {
 		return Grant{}, fmt.Errorf("give the authorization back: %w", err)
 	}
-	_, err = c.update(ctx, account, func(g *Grant) error {
+	_, err = c.update(ctx, account, func(g *Grant) (bool, error) {
 		g.dropSpares(spare)
 		if g.Generation != present.Generation {
 			// Another connect has come into force. Its tokens may be revoked, too.
 			_ = g.claim(event.Meta{}, c.Minter.Now())
 		}
-		return nil
+		return true, nil
 	})
 	if err != nil {
 		return Grant{}, fmt.Errorf("drop the tokens that were given back: %w", err)

@@ -228,13 +228,14 @@ func (g *Grant) acquire(owner string, now time.Time) error {
 	return nil
 }
 
-// release gives owner's lease back. It leads from any state to the same.
-func (g *Grant) release(owner string) error {
+// release gives owner's lease back, and reports whether owner had it. It leads
+// from any state to the same.
+func (g *Grant) release(owner string) bool {
 	if g.Lease.Owner != owner {
-		return errOutdated
+		return false
 	}
 	g.Lease = Lease{}
-	return nil
+	return true
 }
 
 // createTombstone makes a grant for an account that has none. It leads from
@@ -312,15 +313,15 @@ func (g *Grant) forgetObsolete(deleted []int64) {
 //
 // If the account was linked to another athlete, that link ends. receipt is for
 // its erasure.
-func (g *Grant) authorize(spare Spare, receipt string, now time.Time) error {
+func (g *Grant) authorize(spare Spare, receipt string, now time.Time) bool {
 	i := slices.IndexFunc(g.Spares, func(s Spare) bool { return s.equal(spare.TokenRef) && s.Connecting })
 	if i < 0 {
-		return errOutdated // Another process has completed the connect.
+		return false
 	}
 	if g.State == Active && g.Generation >= spare.ReceivedAt || spare.ReceivedAt <= g.LeftAt.UnixMilli() {
 		g.Spares[i].Connecting = false
 		g.move(spare.Owner, g.Owner, spare.ReceivedAt, receipt, now)
-		return nil
+		return true
 	}
 	generation := max(spare.ReceivedAt, g.Generation+1)
 	authorized := Grant{
@@ -363,18 +364,19 @@ func (g *Grant) authorize(spare Spare, receipt string, now time.Time) error {
 		authorized.move(g.Owner, spare.Owner, g.Generation, receipt, now)
 	}
 	*g = authorized
-	return nil
+	return true
 }
 
 // endConnect ends the connect of a spare that does not come into force. The pair
-// stays a spare. It leads from any state to the same.
-func (g *Grant) endConnect(spare Spare) error {
+// stays a spare. It reports false if the connect has ended already. It leads from
+// any state to the same.
+func (g *Grant) endConnect(spare Spare) bool {
 	i := slices.IndexFunc(g.Spares, func(s Spare) bool { return s.equal(spare.TokenRef) && s.Connecting })
 	if i < 0 {
-		return errOutdated // Another process has completed the connect.
+		return false
 	}
 	g.Spares[i].Connecting = false
-	return nil
+	return true
 }
 
 // clockSkew is how far apart the clocks of two processes may be.
@@ -433,14 +435,15 @@ func (g *Grant) underLease(owner string, seen Grant) bool {
 // degraded; within degraded, a refused token is the graver reason and replaces
 // a missing scope. It changes nothing that is degraded already, and refuses
 // what is over.
-func (g *Grant) degrade(reason string, now time.Time) error {
+func (g *Grant) degrade(reason string, now time.Time) (changed bool, _ error) {
 	switch {
 	case g.State == Active, g.State == Degraded && reason == credentialsv1.DegradedTokenRefused && g.Reason != reason:
 		g.State, g.Reason, g.DegradedAt, g.Unannounced = Degraded, reason, now, true
+		return true, nil
 	case g.State != Degraded:
-		return ErrRevoked
+		return false, ErrRevoked
 	}
-	return nil
+	return false, nil
 }
 
 // claimPace is the time from one check of an athlete's claims to the next: a
@@ -464,24 +467,24 @@ func (g *Grant) claim(cause event.Meta, now time.Time) error {
 	return nil
 }
 
-// check begins a check of the claim. It leads from active and degraded to the
-// same. errOutdated says that there is none to check now.
-func (g *Grant) check(now time.Time) error {
+// check begins a check of the claim. It reports false if there is none to check
+// now. It leads from active and degraded to the same.
+func (g *Grant) check(now time.Time) bool {
 	if !g.inForce() || g.Claim.ClaimedAt.IsZero() || now.Before(g.Claim.CheckAt) {
-		return errOutdated
+		return false
 	}
 	g.ClaimCheckedAt, g.Claim.CheckAt = now, now.Add(claimPace)
-	return nil
+	return true
 }
 
 // keepClaim has a claim about which Strava cannot be asked wait until the data
 // that was gathered under the grant has aged out.
-func (g *Grant) keepClaim(c Claim) error {
+func (g *Grant) keepClaim(c Claim) bool {
 	if g.State != Degraded || !g.Claim.ClaimedAt.Equal(c.ClaimedAt) {
-		return errOutdated
+		return false
 	}
 	g.Claim.CheckAt = g.DegradedAt.Add(dataAge)
-	return nil
+	return true
 }
 
 // dataAge is the age at which Strava's data is deleted unless it is read again
@@ -490,12 +493,12 @@ const dataAge = 7 * 24 * time.Hour
 
 // dismiss forgets a claim that proved wrong, unless there is a later one. It
 // leads from active and degraded to the same.
-func (g *Grant) dismiss(c Claim) error {
+func (g *Grant) dismiss(c Claim) bool {
 	if !g.inForce() || !g.Claim.ClaimedAt.Equal(c.ClaimedAt) {
-		return errOutdated
+		return false
 	}
 	g.Claim = Claim{}
-	return nil
+	return true
 }
 
 // revoke ends the authorization of r's generation and any earlier one. A later
@@ -557,12 +560,12 @@ func (g *Grant) dropTokens(owner string, seen Grant) error {
 
 // erase notes that the tokens are gone and that every revocation is completed.
 // It leads from revoked to erased.
-func (g *Grant) erase() error {
+func (g *Grant) erase() bool {
 	if g.State != Revoked || len(g.Revocations) > 0 || g.Tokens.exists() {
-		return errOutdated
+		return false
 	}
 	g.State, g.Since, g.Scopes, g.ClaimCheckedAt, g.Owner = Erased, 0, nil, time.Time{}, Owner{}
-	return nil
+	return true
 }
 
 // The wait between two attempts at a task grows from the first to the last.

@@ -123,7 +123,7 @@ func (g greyGrants) Grant(ctx context.Context, account credentials.Account) (gra
 	return grant, failed
 }
 
-func (g greyGrants) Update(ctx context.Context, account credentials.Account, change func(*credentials.Grant) error) (grant credentials.Grant, err error) {
+func (g greyGrants) Update(ctx context.Context, account credentials.Account, change func(*credentials.Grant) (changed bool, err error)) (grant credentials.Grant, err error) {
 	failed := g.call(ctx, "grants table", "writing the grant", func(ctx context.Context) error {
 		grant, err = g.Grants.Update(ctx, account, change)
 		return err
@@ -132,13 +132,13 @@ func (g greyGrants) Update(ctx context.Context, account credentials.Account, cha
 }
 
 type greyStates struct {
-	credentials.States
+	credentials.ConnectStates
 	*grey
 }
 
 func (g greyStates) TakeState(ctx context.Context, state string) (started credentials.ConnectState, err error) {
 	failed := g.call(ctx, "grants table", "taking the state", func(ctx context.Context) error {
-		started, err = g.States.TakeState(ctx, state)
+		started, err = g.ConnectStates.TakeState(ctx, state)
 		return err
 	})
 	return started, failed

@@ -2,7 +2,6 @@ package credentials
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -58,27 +57,28 @@ func (l Ledger) grant(ctx context.Context, account Account) (Grant, error) {
 }
 
 // update changes the account's grant and keeps its retry state.
-func (l Ledger) update(ctx context.Context, account Account, change func(*Grant) error) (Grant, error) {
+func (l Ledger) update(ctx context.Context, account Account, change func(*Grant) (changed bool, err error)) (Grant, error) {
 	return limited(ctx, func(ctx context.Context) (Grant, error) {
-		return l.Grants.Update(ctx, account, func(g *Grant) error {
-			if err := change(g); err != nil {
-				return err
+		return l.Grants.Update(ctx, account, func(g *Grant) (bool, error) {
+			changed, err := change(g)
+			if err != nil || !changed {
+				return false, err
 			}
 			g.updateRetryState(l.Minter.Now())
-			return nil
+			return true, nil
 		})
 	})
 }
 
-// acquire takes the account's lease if check returns nil. check may change the
-// grant. errBusy says that another process holds the lease.
-func (l Ledger) acquire(ctx context.Context, account Account, check func(*Grant) error) (owner string, _ Grant, _ error) {
+// acquire takes the account's lease if check returns nil. It fails with errBusy
+// if another process holds the lease.
+func (l Ledger) acquire(ctx context.Context, account Account, check func(Grant) error) (owner string, _ Grant, _ error) {
 	owner = l.Minter.NewID()
-	grant, err := l.update(ctx, account, func(g *Grant) error {
-		if err := check(g); err != nil {
-			return err
+	grant, err := l.update(ctx, account, func(g *Grant) (bool, error) {
+		if err := check(*g); err != nil {
+			return false, err
 		}
-		return g.acquire(owner, l.Minter.Now())
+		return true, g.acquire(owner, l.Minter.Now())
 	})
 	if err != nil {
 		return "", Grant{}, fmt.Errorf("acquire the lease: %w", err)
@@ -92,12 +92,12 @@ func (l Ledger) acquire(ctx context.Context, account Account, check func(*Grant)
 func (l Ledger) release(ctx context.Context, account Account, owner string, doubt bool) {
 	ctx, cancel := uncanceled(ctx)
 	defer cancel()
-	_, _ = l.update(ctx, account, func(g *Grant) error {
-		if err := g.release(owner); err != nil {
-			return err
+	_, _ = l.update(ctx, account, func(g *Grant) (bool, error) {
+		if !g.release(owner) {
+			return false, nil
 		}
 		g.Doubt = g.Doubt || doubt
-		return nil
+		return true, nil
 	})
 }
 
@@ -133,14 +133,14 @@ func (l Ledger) announce(ctx context.Context, grant Grant) error {
 	if err := l.Publisher.Publish(ctx, l.Minter.First(fact)); err != nil {
 		return fmt.Errorf("announce the grant: %w", err)
 	}
-	_, err := l.update(ctx, grant.Account, func(g *Grant) error {
+	_, err := l.update(ctx, grant.Account, func(g *Grant) (bool, error) {
 		if g.Generation != grant.Generation || g.State != grant.State || g.Reason != grant.Reason {
-			return errOutdated
+			return false, nil
 		}
 		g.Unannounced = false
-		return nil
+		return true, nil
 	})
-	if err != nil && !errors.Is(err, errOutdated) {
+	if err != nil {
 		return fmt.Errorf("note that the grant is announced: %w", err)
 	}
 	return nil

@@ -147,8 +147,8 @@ func (l Ledger) checkOwner(ctx context.Context, grant Grant) error {
 func (c *Connect) addLink(ctx context.Context, account Account, spare Spare) error {
 	athlete := Athlete(spare.Owner.AthleteID)
 	add := func(stale Account) error {
-		_, err := c.update(ctx, athlete, func(g *Grant) error {
-			return g.link(Link{account, spare.ReceivedAt}, spare.Owner, stale)
+		_, err := c.update(ctx, athlete, func(g *Grant) (bool, error) {
+			return true, g.link(Link{account, spare.ReceivedAt}, spare.Owner, stale)
 		})
 		return err
 	}
@@ -192,12 +192,12 @@ func (c *Connect) staleLink(ctx context.Context, athlete Account, provider strin
 // receipt.
 func (r *Revocation) endLink(ctx context.Context, athlete, linked Account, p PendingRevocation) error {
 	athleteID, _ := athlete.AthleteID()
-	_, err := r.update(ctx, linked, func(g *Grant) error {
+	_, err := r.update(ctx, linked, func(g *Grant) (bool, error) {
 		g.unlink(PendingRevocation{
 			Receipt: p.Receipt, RequestedAt: p.RequestedAt, Reason: p.Reason, Cause: p.Cause,
 			Owner: Owner{athleteID, p.Generation}, WithAthlete: true,
 		}, r.Minter.Now())
-		return nil
+		return true, nil
 	})
 	if err != nil {
 		return fmt.Errorf("end the link to %s: %w", linked.Provider, err)
@@ -209,19 +209,16 @@ func (r *Revocation) endLink(ctx context.Context, athlete, linked Account, p Pen
 // it was being linked.
 func (r *Revocation) endUnowned(ctx context.Context, grant Grant) (Grant, error) {
 	receipt := r.NewSecret()
-	ended, err := r.update(ctx, grant.Account, func(g *Grant) error {
+	ended, err := r.update(ctx, grant.Account, func(g *Grant) (bool, error) {
 		if !g.inForce() || g.Owner != grant.Owner || g.Generation != grant.Generation {
-			return errOutdated
+			return false, nil
 		}
 		now := r.Minter.Now()
 		g.unlink(PendingRevocation{
 			Receipt: receipt, RequestedAt: now, Reason: credentialsv1.UnlinkedByAthlete, Owner: g.Owner,
 		}, now)
-		return nil
+		return true, nil
 	})
-	if errors.Is(err, errOutdated) {
-		return r.grant(ctx, grant.Account)
-	}
 	if err != nil {
 		return Grant{}, fmt.Errorf("end a link without an owner: %w", err)
 	}
@@ -231,15 +228,12 @@ func (r *Revocation) endUnowned(ctx context.Context, grant Grant) (Grant, error)
 // removeLink takes a link that ended off its athlete's grant, unless a consent
 // after generation has made it again.
 func (l Ledger) removeLink(ctx context.Context, athleteID int64, account Account, generation int64) error {
-	_, err := l.update(ctx, Athlete(athleteID), func(g *Grant) error {
+	_, err := l.update(ctx, Athlete(athleteID), func(g *Grant) (bool, error) {
 		before := len(g.Links)
 		g.Links = slices.DeleteFunc(g.Links, func(l Link) bool { return l.Account == account && l.Generation <= generation })
-		if len(g.Links) == before {
-			return errOutdated
-		}
-		return nil
+		return len(g.Links) < before, nil
 	})
-	if err != nil && !errors.Is(err, errOutdated) {
+	if err != nil {
 		return fmt.Errorf("remove the link: %w", err)
 	}
 	return nil
@@ -296,17 +290,17 @@ func (l *Links) Unlink(ctx context.Context, by Owner) (receipt string, _ error) 
 		return "", err
 	}
 	receipt = l.NewSecret()
-	_, err = l.Reconciler.update(ctx, account, func(g *Grant) error {
+	_, err = l.Reconciler.update(ctx, account, func(g *Grant) (bool, error) {
 		owner := Owner{by.AthleteID, athlete.Generation}
 		if pending := g.unlinking(owner); pending != "" {
 			receipt = pending
-			return errOutdated
+			return false, nil
 		}
 		now := l.Reconciler.Minter.Now()
 		g.unlink(PendingRevocation{Receipt: receipt, RequestedAt: now, Reason: credentialsv1.UnlinkedByAthlete, Owner: owner}, now)
-		return nil
+		return true, nil
 	})
-	if err != nil && !errors.Is(err, errOutdated) {
+	if err != nil {
 		return "", fmt.Errorf("end the link: %w", err)
 	}
 	l.Reconciler.attempt(ctx, account)

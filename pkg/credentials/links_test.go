@@ -340,9 +340,9 @@ func TestOneAccountOfAProviderAtATime(t *testing.T) {
 func TestAStaleLinkDoesNotStandInTheWay(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: onFitbit})
 	stale := credentials.Account{Provider: "fitbit", ID: "STALE1"}
-	if _, err := w.store.Update(t.Context(), credentials.Athlete(w.owner), func(g *credentials.Grant) error {
+	if _, err := w.store.Update(t.Context(), credentials.Athlete(w.owner), func(g *credentials.Grant) (bool, error) {
 		g.Links = []credentials.Link{{Account: stale, Generation: 1}}
-		return nil
+		return true, nil
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -449,16 +449,16 @@ func TestALinkThatItsAthleteDoesNotHaveIsRevoked(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: onFitbit})
 	id := w.athlete(0)
 	generation := w.connected(id)
-	if _, err := w.store.Update(t.Context(), credentials.Athlete(w.owner), func(g *credentials.Grant) error {
+	if _, err := w.store.Update(t.Context(), credentials.Athlete(w.owner), func(g *credentials.Grant) (bool, error) {
 		g.Links = nil
-		return nil
+		return true, nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.store.Update(t.Context(), w.account(id), func(g *credentials.Grant) error {
+	if _, err := w.store.Update(t.Context(), w.account(id), func(g *credentials.Grant) (bool, error) {
 		g.Unannounced = true
 		g.Pending.Since = w.clock.Now()
-		return nil
+		return true, nil
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -14,12 +14,13 @@ type Grants interface {
 	// Grant returns the account's grant, strongly consistent. A missing one
 	// is a not-found fault.
 	Grant(ctx context.Context, account Account) (Grant, error)
-	// Update changes the account's grant: change is given what is stored, or
-	// a Grant with the Account alone, and what it leaves is written only if
-	// no other process wrote in between; otherwise it is called again on what is then
-	// stored. It must therefore make no calls. An error of change is returned
-	// as it is and nothing is written.
-	Update(ctx context.Context, account Account, change func(*Grant) error) (Grant, error)
+	// Update has change change the account's grant, or a Grant with the Account
+	// alone if there is none, and returns the grant as it is stored then. If
+	// another process writes in between, change runs again on the grant that is
+	// stored then, so change must make no calls. Nothing is written if change
+	// returns an error, which Update returns as it is, or reports that it changed
+	// nothing.
+	Update(ctx context.Context, account Account, change func(*Grant) (changed bool, err error)) (Grant, error)
 	// List pages through a provider's grants. cursor is empty for the first
 	// page, next is empty after the last.
 	List(ctx context.Context, provider, cursor string, limit int) (page []Grant, next string, err error)
@@ -29,9 +30,9 @@ type Grants interface {
 	Pending(ctx context.Context, provider string) ([]Grant, error)
 }
 
-// States stores what a started connect has to prove. Keys are digests: the
+// ConnectStates stores what a started connect has to prove. Keys are digests: the
 // values themselves stay in the athlete's browser.
-type States interface {
+type ConnectStates interface {
 	// PutState remembers a started connect by the digest of its state.
 	PutState(ctx context.Context, state string, s ConnectState) error
 	// TakeState returns what was remembered for the state and forgets it. A

@@ -63,7 +63,7 @@ func (p probedGrants) Grant(ctx context.Context, account credentials.Account) (g
 	return g, err
 }
 
-func (p probedGrants) Update(ctx context.Context, account credentials.Account, change func(*credentials.Grant) error) (g credentials.Grant, err error) {
+func (p probedGrants) Update(ctx context.Context, account credentials.Account, change func(*credentials.Grant) (changed bool, err error)) (g credentials.Grant, err error) {
 	p.at.around("writing the grant", func() { g, err = p.Grants.Update(ctx, account, change) })
 	return g, err
 }

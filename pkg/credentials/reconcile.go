@@ -46,7 +46,7 @@ func (r *Reconciler) Deauthorized(ctx context.Context, cause event.Meta, account
 	if err != nil {
 		return fmt.Errorf("read grant: %w", err)
 	}
-	_, err = r.update(ctx, account, func(g *Grant) error { return g.claim(cause, r.Minter.Now()) })
+	_, err = r.update(ctx, account, func(g *Grant) (bool, error) { return true, g.claim(cause, r.Minter.Now()) })
 	if err != nil && !errors.Is(err, ErrRevoked) {
 		return fmt.Errorf("note the claim: %w", err)
 	}
@@ -57,11 +57,11 @@ func (r *Reconciler) Deauthorized(ctx context.Context, cause event.Meta, account
 // Left acts on the athlete's own request to leave, for which the receipt was
 // given.
 func (r *Reconciler) Left(ctx context.Context, cause event.Meta, account Account, generation int64, receipt string, requestedAt time.Time) error {
-	_, err := r.update(ctx, account, func(g *Grant) error {
+	_, err := r.update(ctx, account, func(g *Grant) (bool, error) {
 		g.revoke(PendingRevocation{
 			Receipt: receipt, Generation: generation, RequestedAt: requestedAt, Reason: credentialsv1.RevokedLeft, Cause: cause,
 		}, r.Minter.Now())
-		return nil
+		return true, nil
 	})
 	if err != nil {
 		return fmt.Errorf("take the grant out of force: %w", err)
@@ -136,9 +136,9 @@ func (r *Reconciler) takeOne(ctx context.Context, received Received) error {
 		return fmt.Errorf("seal: %w", err)
 	}
 	now := r.Minter.Now()
-	_, err = r.update(ctx, received.Account, func(g *Grant) error {
+	_, err = r.update(ctx, received.Account, func(g *Grant) (bool, error) {
 		g.addSpare(received.spare(sealed), now)
-		return nil
+		return true, nil
 	})
 	if err != nil {
 		return fmt.Errorf("move the tokens of a connect to its grant: %w", err)
@@ -163,12 +163,12 @@ func (r *Reconciler) attempt(ctx context.Context, account Account) {
 	// Should this fail, too, the task is tried again all the sooner.
 	ctx, cancel := uncanceled(ctx)
 	defer cancel()
-	_, _ = r.update(ctx, account, func(g *Grant) error {
+	_, _ = r.update(ctx, account, func(g *Grant) (bool, error) {
 		if !g.HasPending() {
-			return errOutdated
+			return false, nil
 		}
 		g.postpone(r.Minter.Now())
-		return nil
+		return true, nil
 	})
 }
 
@@ -230,9 +230,9 @@ func (r *Reconciler) completeConnects(ctx context.Context, grant Grant) (Grant, 
 			_, completeErr = r.Connect.complete(ctx, app, grant, *spare, pair)
 		case fault.Is(completeErr, fault.Permanent):
 			r.Metrics.Count(metric.Unsaved, 1)
-			_, completeErr = r.update(ctx, grant.Account, func(g *Grant) error {
+			_, completeErr = r.update(ctx, grant.Account, func(g *Grant) (bool, error) {
 				g.dropSpares(*spare)
-				return nil
+				return true, nil
 			})
 		}
 		if grant, err = r.grant(ctx, grant.Account); err != nil {
@@ -255,9 +255,9 @@ func (r *Reconciler) deleteObsolete(ctx context.Context, grant Grant) error {
 			return err
 		}
 	}
-	_, err := r.update(ctx, grant.Account, func(g *Grant) error {
+	_, err := r.update(ctx, grant.Account, func(g *Grant) (bool, error) {
 		g.forgetObsolete(grant.Obsolete)
-		return nil
+		return true, nil
 	})
 	if err != nil {
 		return fmt.Errorf("note the deleted parameters: %w", err)

@@ -732,7 +732,7 @@ type hangsForOthers struct {
 	id int64
 }
 
-func (h hangsForOthers) Update(ctx context.Context, account credentials.Account, change func(*credentials.Grant) error) (credentials.Grant, error) {
+func (h hangsForOthers) Update(ctx context.Context, account credentials.Account, change func(*credentials.Grant) (changed bool, err error)) (credentials.Grant, error) {
 	if account != credentials.Athlete(h.id) {
 		<-ctx.Done()
 		return credentials.Grant{}, fault.New(fault.Transient, "hangs")

@@ -134,26 +134,25 @@ func (t *Tokens) refused(ctx context.Context, seen Grant, owner string, pair Tok
 		return fmt.Errorf("look for another pair: %w", err)
 	}
 	if other.exists() {
-		if _, err := t.update(ctx, seen.Account, func(g *Grant) error { return g.adopt(owner, seen, other) }); err != nil {
+		if _, err := t.update(ctx, seen.Account, func(g *Grant) (bool, error) { return true, g.adopt(owner, seen, other) }); err != nil {
 			return fmt.Errorf("adopt another pair: %w", err)
 		}
 		t.Metrics.Count(metric.Adopted, 1)
 		return errOutdated
 	}
 	degraded := false
-	grant, err := t.update(ctx, seen.Account, func(g *Grant) error {
+	grant, err := t.update(ctx, seen.Account, func(g *Grant) (_ bool, err error) {
 		added := !slices.EqualFunc(g.Spares, seen.Spares, func(a, b Spare) bool { return a.equal(b.TokenRef) })
 		if !g.underLease(owner, seen) || added {
-			return errOutdated
+			return false, errOutdated
 		}
 		if g.State != Revoked {
-			before := g.Reason
-			if err := g.degrade(credentialsv1.DegradedTokenRefused, t.Minter.Now()); err != nil {
-				return err
+			if degraded, err = g.degrade(credentialsv1.DegradedTokenRefused, t.Minter.Now()); err != nil {
+				return false, err
 			}
-			degraded = g.Reason != before
 		}
-		return g.release(owner)
+		g.release(owner)
+		return true, nil
 	})
 	switch {
 	case errors.Is(err, errOutdated):

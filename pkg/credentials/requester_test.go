@@ -163,9 +163,9 @@ func TestActivitiesRefusedForWantOfAScopeDegrade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.store.Update(t.Context(), credentials.Athlete(id), func(g *credentials.Grant) error {
+	if _, err := w.store.Update(t.Context(), credentials.Athlete(id), func(g *credentials.Grant) (bool, error) {
 		g.Tokens.Version = version
-		return nil
+		return true, nil
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +236,7 @@ func (a *scriptedAPI) Get(context.Context, secret.String, string, map[string]str
 // unwritable is a grants table that can be read only.
 type unwritable struct{ credentials.Grants }
 
-func (unwritable) Update(context.Context, credentials.Account, func(*credentials.Grant) error) (credentials.Grant, error) {
+func (unwritable) Update(context.Context, credentials.Account, func(*credentials.Grant) (changed bool, err error)) (credentials.Grant, error) {
 	return credentials.Grant{}, errors.New("the table refuses")
 }
 

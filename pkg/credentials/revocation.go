@@ -58,7 +58,7 @@ func (r *Revocation) complete(ctx context.Context, grant Grant) error {
 			return err
 		}
 	}
-	_, err := r.update(ctx, grant.Account, func(g *Grant) error {
+	_, err := r.update(ctx, grant.Account, func(g *Grant) (bool, error) {
 		var left []PendingRevocation
 		for _, p := range g.Revocations {
 			if !grant.isRevoking(p.Receipt) {
@@ -66,10 +66,10 @@ func (r *Revocation) complete(ctx context.Context, grant Grant) error {
 			}
 		}
 		g.Revocations = left
-		if g.State == Revoked && g.Generation == grant.Generation && len(g.Revocations) == 0 {
-			return g.erase()
+		if g.State == Revoked && g.Generation == grant.Generation && len(g.Revocations) == 0 && !g.erase() {
+			return false, errOutdated
 		}
-		return nil
+		return true, nil
 	})
 	if err != nil {
 		return fmt.Errorf("note the completed revocation: %w", err)
@@ -119,11 +119,11 @@ func (r *Revocation) announceRevocations(ctx context.Context, grant Grant) (Gran
 	if !announced {
 		return grant, nil
 	}
-	after, err := r.update(ctx, grant.Account, func(g *Grant) error {
+	after, err := r.update(ctx, grant.Account, func(g *Grant) (bool, error) {
 		for i := range g.Revocations {
 			g.Revocations[i].Announced = g.Revocations[i].Announced || grant.isRevoking(g.Revocations[i].Receipt)
 		}
-		return nil
+		return true, nil
 	})
 	if err != nil {
 		return Grant{}, fmt.Errorf("note the announced revocation: %w", err)
@@ -162,7 +162,7 @@ func ended(account Account, p PendingRevocation) event.Fact {
 // revoked by us and would fill one of the application's places for good.
 // errOutdated says that the grant has changed.
 func (r *Revocation) drop(ctx context.Context, grant Grant) error {
-	owner, grant, err := r.acquire(ctx, grant.Account, func(g *Grant) error {
+	owner, grant, err := r.acquire(ctx, grant.Account, func(g Grant) error {
 		if g.Generation != grant.Generation || g.State != grant.State || g.inForce() {
 			return errOutdated
 		}
@@ -190,13 +190,13 @@ func (r *Revocation) dropAs(ctx context.Context, owner string, grant Grant) erro
 			return err
 		}
 	}
-	_, err := r.update(ctx, grant.Account, func(g *Grant) error {
+	_, err := r.update(ctx, grant.Account, func(g *Grant) (bool, error) {
 		err := g.dropTokens(owner, grant)
 		if err != nil && g.inForce() {
 			// The athlete has connected since. The new tokens may be revoked, too.
-			return g.claim(event.Meta{}, r.Minter.Now())
+			return true, g.claim(event.Meta{}, r.Minter.Now())
 		}
-		return err
+		return true, err
 	})
 	if err != nil {
 		return fmt.Errorf("note the deleted tokens: %w", err)
@@ -289,9 +289,9 @@ func (r *Revocation) revokePair(ctx context.Context, app App, account Account, p
 	if err := r.OAuth.Revoke(ctx, app, fresh); err != nil {
 		return errors.Join(err, saveErr)
 	}
-	_, err = r.update(ctx, account, func(g *Grant) error {
+	_, err = r.update(ctx, account, func(g *Grant) (bool, error) {
 		g.dropSpares(spare)
-		return nil
+		return true, nil
 	})
 	return err
 }

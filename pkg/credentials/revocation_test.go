@@ -229,7 +229,7 @@ type cutGrants struct {
 	*cut
 }
 
-func (c cutGrants) Update(ctx context.Context, account credentials.Account, change func(*credentials.Grant) error) (credentials.Grant, error) {
+func (c cutGrants) Update(ctx context.Context, account credentials.Account, change func(*credentials.Grant) (changed bool, err error)) (credentials.Grant, error) {
 	if err := c.step(); err != nil {
 		return credentials.Grant{}, err
 	}
@@ -462,7 +462,7 @@ func (w *world) loseAnswer(id, generation int64) {
 // noUpdates is a grants table that takes no writes.
 type noUpdates struct{ credentials.Grants }
 
-func (noUpdates) Update(context.Context, credentials.Account, func(*credentials.Grant) error) (credentials.Grant, error) {
+func (noUpdates) Update(context.Context, credentials.Account, func(*credentials.Grant) (changed bool, err error)) (credentials.Grant, error) {
 	return credentials.Grant{}, fault.New(fault.Transient, "throttled")
 }
 

@@ -261,9 +261,9 @@ func expire(t *testing.T, w *world, id int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.store.Update(t.Context(), w.account(id), func(g *credentials.Grant) error {
+	if _, err := w.store.Update(t.Context(), w.account(id), func(g *credentials.Grant) (bool, error) {
 		g.Tokens.Version = version
-		return nil
+		return true, nil
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -335,7 +335,7 @@ func (g outGrants) Grant(ctx context.Context, account credentials.Account) (cred
 	return g.Grants.Grant(ctx, account)
 }
 
-func (g outGrants) Update(ctx context.Context, account credentials.Account, change func(*credentials.Grant) error) (credentials.Grant, error) {
+func (g outGrants) Update(ctx context.Context, account credentials.Account, change func(*credentials.Grant) (changed bool, err error)) (credentials.Grant, error) {
 	if err := g.o.err(); err != nil {
 		return credentials.Grant{}, err
 	}
@@ -529,7 +529,7 @@ func (v cancellableVault) SaveTokens(ctx context.Context, account credentials.Ac
 
 type cancellableGrants struct{ credentials.Grants }
 
-func (g cancellableGrants) Update(ctx context.Context, account credentials.Account, change func(*credentials.Grant) error) (credentials.Grant, error) {
+func (g cancellableGrants) Update(ctx context.Context, account credentials.Account, change func(*credentials.Grant) (changed bool, err error)) (credentials.Grant, error) {
 	if ctx.Err() != nil {
 		return credentials.Grant{}, fault.New(fault.Transient, "canceled")
 	}
@@ -871,7 +871,7 @@ type losesOnce struct {
 	armed bool
 }
 
-func (l *losesOnce) Update(ctx context.Context, account credentials.Account, change func(*credentials.Grant) error) (credentials.Grant, error) {
+func (l *losesOnce) Update(ctx context.Context, account credentials.Account, change func(*credentials.Grant) (changed bool, err error)) (credentials.Grant, error) {
 	g, err := l.Grants.Update(ctx, account, change)
 	if err == nil && l.armed {
 		l.armed = false

@@ -57,9 +57,9 @@ func (g *gate) process() *credentials.Authenticator {
 // grant changes the grant of athlete 7.
 func (g *gate) grant(change func(*credentials.Grant)) {
 	g.t.Helper()
-	if _, err := g.grants.Update(g.t.Context(), credentials.Athlete(7), func(one *credentials.Grant) error {
+	if _, err := g.grants.Update(g.t.Context(), credentials.Athlete(7), func(one *credentials.Grant) (bool, error) {
 		change(one)
-		return nil
+		return true, nil
 	}); err != nil {
 		g.t.Fatal(err)
 	}
@@ -619,9 +619,9 @@ func TestEndStageEndsEverySession(t *testing.T) {
 	const athletes = 2300
 	var some secret.String
 	for id := range int64(athletes) {
-		if _, err := g.grants.Update(t.Context(), credentials.Athlete(id+1), func(one *credentials.Grant) error {
+		if _, err := g.grants.Update(t.Context(), credentials.Athlete(id+1), func(one *credentials.Grant) (bool, error) {
 			one.State, one.Generation = credentials.Active, 100
-			return nil
+			return true, nil
 		}); err != nil {
 			t.Fatal(err)
 		}

@@ -112,14 +112,12 @@ func (t *Tokens) VerifyAuthorization(ctx context.Context, account Account, gener
 // of use, and has it announced. ErrRevoked says that it is over.
 func (t *Tokens) Degrade(ctx context.Context, account Account, generation int64, reason string) error {
 	degraded := false
-	grant, err := t.update(ctx, account, func(g *Grant) error {
+	grant, err := t.update(ctx, account, func(g *Grant) (_ bool, err error) {
 		if g.Generation != generation {
-			return ErrRevoked
+			return false, ErrRevoked
 		}
-		before := *g
-		err := g.degrade(reason, t.Minter.Now())
-		degraded = g.Reason != before.Reason
-		return err
+		degraded, err = g.degrade(reason, t.Minter.Now())
+		return degraded, err
 	})
 	if err != nil {
 		return fmt.Errorf("degrade the grant: %w", err)

@@ -124,9 +124,9 @@ func TestALeaseOfTheDeadIsTakenOver(t *testing.T) {
 
 func lease(t *testing.T, w *world, id int64, owner string, until time.Time) {
 	t.Helper()
-	if _, err := w.store.Update(t.Context(), credentials.Athlete(id), func(g *credentials.Grant) error {
+	if _, err := w.store.Update(t.Context(), credentials.Athlete(id), func(g *credentials.Grant) (bool, error) {
 		g.Lease = credentials.Lease{Owner: owner, Until: until}
-		return nil
+		return true, nil
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -95,11 +95,11 @@ func (s TokenStore) save(ctx context.Context, seen Grant, owner string, old, fre
 				ref = TokenRef{Sealed: sealed}
 			}
 		}
-		grant, err := s.update(ctx, seen.Account, func(g *Grant) error {
+		grant, err := s.update(ctx, seen.Account, func(g *Grant) (bool, error) {
 			if g.Generation == seen.Generation && g.Tokens.equal(ref) && g.Lease.Owner != owner {
-				return nil // The answer to an earlier try was lost.
+				return false, nil // The answer to an earlier try was lost.
 			}
-			return g.renew(owner, seen, ref)
+			return true, g.renew(owner, seen, ref)
 		})
 		if errors.Is(err, errOutdated) {
 			if grant, _, err = s.keepSpare(ctx, seen.Account, fresh, seal, seen.Generation); err == nil {
@@ -128,11 +128,11 @@ func (s TokenStore) keepSpare(ctx context.Context, account Account, pair TokenPa
 	}
 	now := s.Minter.Now()
 	spare := Spare{TokenRef: TokenRef{Sealed: sealed}, ReceivedAt: now.UnixMilli()}
-	grant, err := s.update(ctx, account, func(g *Grant) error {
+	grant, err := s.update(ctx, account, func(g *Grant) (bool, error) {
 		g.addSpare(spare, now)
 		g.restore(spare, now)
 		g.retire(written)
-		return nil
+		return true, nil
 	})
 	return grant, spare, err
 }
@@ -148,12 +148,13 @@ func (s TokenStore) receive(ctx context.Context, r Received, seal Seal) (Grant, 
 	}
 	spare := r.spare(sealed)
 	for {
-		grant, err := s.update(ctx, r.Account, func(g *Grant) error {
+		grant, err := s.update(ctx, r.Account, func(g *Grant) (bool, error) {
 			// The answer to an earlier try may have been lost.
-			if !slices.ContainsFunc(g.Spares, func(s Spare) bool { return s.equal(spare.TokenRef) }) {
-				g.addSpare(spare, s.Minter.Now())
+			if slices.ContainsFunc(g.Spares, func(s Spare) bool { return s.equal(spare.TokenRef) }) {
+				return false, nil
 			}
-			return nil
+			g.addSpare(spare, s.Minter.Now())
+			return true, nil
 		})
 		if err == nil {
 			return grant, spare, nil
@@ -189,12 +190,12 @@ func (s TokenStore) moveToVault(ctx context.Context, seen Grant, pair TokenPair)
 		return seen
 	}
 	moved := false
-	grant, err := s.update(ctx, seen.Account, func(g *Grant) error {
+	grant, err := s.update(ctx, seen.Account, func(g *Grant) (bool, error) {
 		moved = g.adopt(owner, seen, ref) == nil
 		if !moved {
 			g.retire(ref.Generation) // The lease was lost, and the tokens may be deleted already.
 		}
-		return nil
+		return true, nil
 	})
 	if err != nil || !moved {
 		return seen
@@ -204,7 +205,7 @@ func (s TokenStore) moveToVault(ctx context.Context, seen Grant, pair TokenPair)
 
 // acquireAs takes the lease to work on the pair that seen refers to.
 func (s TokenStore) acquireAs(ctx context.Context, seen Grant) (owner string, _ error) {
-	owner, _, err := s.acquire(ctx, seen.Account, func(g *Grant) error {
+	owner, _, err := s.acquire(ctx, seen.Account, func(g Grant) error {
 		switch {
 		case g.Generation != seen.Generation || !g.inForce():
 			return ErrRevoked

@@ -11,9 +11,9 @@ import (
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
-// Waiting is somebody who waits for a place. Nothing leads from here to an
-// athlete: Strava refuses an application that is full before it says who asked.
-type Waiting struct {
+// WaitlistEntry is a contact that waits for a place. It is not linked to an
+// athlete: Strava refuses an application that is full before it names the athlete.
+type WaitlistEntry struct {
 	// Contact is an e-mail address in lower case.
 	Contact string
 	Since   time.Time
@@ -24,9 +24,9 @@ type WaitlistStore interface {
 	// Add stores a contact until the time given, after which it is
 	// forgotten. A contact that is there already keeps its place in the
 	// order, and is kept until then.
-	Add(ctx context.Context, w Waiting, until time.Time) error
+	Add(ctx context.Context, e WaitlistEntry, until time.Time) error
 	// Waiting returns all who wait at now, in the order they came.
-	Waiting(ctx context.Context, now time.Time) ([]Waiting, error)
+	Entries(ctx context.Context, now time.Time) ([]WaitlistEntry, error)
 	// Remove forgets a contact; a not-found fault when it isn't there.
 	Remove(ctx context.Context, contact string) error
 	// Clear forgets all contacts, and returns how many there were.
@@ -70,7 +70,7 @@ func (e WaitlistBusyError) Error() string { return "the waiting list is busy for
 type Waitlist struct {
 	Store WaitlistStore
 	// Forms stores the digests of forms that were issued.
-	Forms    States
+	Forms    ConnectStates
 	Capacity *Capacity
 	// NewSecret returns 256 unguessable bits as URL-safe text.
 	NewSecret func() string
@@ -129,7 +129,7 @@ func (w *Waitlist) Join(ctx context.Context, form secret.String, contact string)
 	now := w.Now()
 	// Before the contact is looked at: a full list is full for everybody, or
 	// its answer would tell who is on it.
-	waiting, err := w.Store.Waiting(ctx, now)
+	waiting, err := w.Store.Entries(ctx, now)
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (w *Waitlist) Join(ctx context.Context, form secret.String, contact string)
 			return WaitlistBusyError{wait}
 		}
 	}
-	return w.Store.Add(ctx, Waiting{Contact: contact, Since: now}, now.Add(waitingLife))
+	return w.Store.Add(ctx, WaitlistEntry{Contact: contact, Since: now}, now.Add(waitingLife))
 }
 
 // take uses a form up, and returns why it was issued.
@@ -165,7 +165,9 @@ func (w *Waitlist) take(ctx context.Context, form secret.String) (FormReason, er
 }
 
 // List returns those who wait, in the order they came.
-func (w *Waitlist) List(ctx context.Context) ([]Waiting, error) { return w.Store.Waiting(ctx, w.Now()) }
+func (w *Waitlist) List(ctx context.Context) ([]WaitlistEntry, error) {
+	return w.Store.Entries(ctx, w.Now())
+}
 
 // Clear forgets all who wait, and returns how many there were.
 func (w *Waitlist) Clear(ctx context.Context) (int, error) { return w.Store.Clear(ctx) }

@@ -29,7 +29,7 @@ func newWaitlist(t *testing.T) *waitlist {
 	clock := standin.NewManualClock(time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC))
 	store, room := credentialstest.NewStore(), &credentialstest.WaitlistStore{}
 	return &waitlist{&credentials.Waitlist{
-		Store: room, Forms: store, Capacity: &credentials.Capacity{Census: store, Now: clock.Now}, NewSecret: startup.NewSecret, Now: clock.Now,
+		Store: room, Forms: store, Capacity: &credentials.Capacity{Counter: store, Now: clock.Now}, NewSecret: startup.NewSecret, Now: clock.Now,
 	}, t, clock, room}
 }
 
@@ -126,7 +126,7 @@ func TestAFullWaitlistDoesNotRevealItsContacts(t *testing.T) {
 	w := newWaitlist(t)
 	since := w.clock.Now().Add(-2 * time.Hour)
 	for i := range 500 {
-		one := credentials.Waiting{Contact: strconv.Itoa(i) + "@example.com", Since: since}
+		one := credentials.WaitlistEntry{Contact: strconv.Itoa(i) + "@example.com", Since: since}
 		if err := w.room.Add(t.Context(), one, since.Add(90*24*time.Hour)); err != nil {
 			t.Fatal(err)
 		}

@@ -114,7 +114,7 @@ func newWorld(t *testing.T, at strava.Settings) *world {
 	w.sessions = &credentials.Sessions{Store: w.credentials, NewSecret: newSecret, Now: clock.Now}
 	w.connect = &credentials.Connect{
 		TokenStore: w.tokens.TokenStore, States: w.store, OAuth: w.oauth, NewSecret: newSecret, RedirectURI: redirectURI,
-		Capacity: &credentials.Capacity{Census: w.store, Athletes: 10, Now: clock.Now},
+		Capacity: &credentials.Capacity{Counter: w.store, Athletes: 10, Now: clock.Now},
 	}
 	w.newSecret, w.sleep = newSecret, sleep
 	log := slog.New(slog.NewTextHandler(&w.log, nil))

@@ -40,7 +40,7 @@ type boundary struct {
 	requester  *credentials.Requester
 	reconciler *credentials.Reconciler
 	// grants and vault are the grants table and the parameters without the proxy.
-	grants *ddb.Table
+	grants *ddb.GrantsTable
 	vault  *ssm.Vault
 	// parameters names those of accounts.
 	parameters func(*testing.T) []string

@@ -27,7 +27,7 @@ import (
 func TestGrantsTableConforms(t *testing.T) {
 	for name, client := range clients(t, 2) {
 		t.Run(name, func(t *testing.T) {
-			credentialstest.RunStorage(t, func(t *testing.T) credentialstest.Storage { return ddb.New(client, mustGrantsTable(t)) })
+			credentialstest.RunStorage(t, func(t *testing.T) credentialstest.Storage { return ddb.NewGrants(client, mustGrantsTable(t)) })
 		})
 	}
 }
@@ -55,7 +55,7 @@ func mustGrantsTable(t *testing.T) string {
 // and has no tasks left (ADR 7). It drops no other grant.
 func TestGrantsExpire(t *testing.T) {
 	name := mustGrantsTable(t)
-	table := ddb.New(dynamodb.NewFromConfig(mustConfig(t)), name)
+	table := ddb.NewGrants(dynamodb.NewFromConfig(mustConfig(t)), name)
 	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	expires := strconv.FormatInt(at.Add(8*24*time.Hour).Unix(), 10)
 	for id, tc := range map[int64]struct {
@@ -68,7 +68,7 @@ func TestGrantsExpire(t *testing.T) {
 	} {
 		account := credentials.Athlete(id)
 		tc.grant.Account = account
-		if _, err := table.Update(t.Context(), account, func(g *credentials.Grant) error { *g = tc.grant; return nil }); err != nil {
+		if _, err := table.Update(t.Context(), account, func(g *credentials.Grant) (bool, error) { *g = tc.grant; return true, nil }); err != nil {
 			t.Fatal(err)
 		}
 		got := ""
@@ -147,7 +147,7 @@ func TestCredentialsTableConforms(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			credentialstest.RunCredentials(t, func(t *testing.T) (credentials.CredentialStore, credentials.Grants) {
 				grants := mustGrantsTable(t)
-				return ddb.NewCredentials(client, mustCredentialsTable(t), grants), ddb.New(client, grants)
+				return ddb.NewCredentials(client, mustCredentialsTable(t), grants), ddb.NewGrants(client, grants)
 			})
 		})
 	}
@@ -168,9 +168,9 @@ func TestCredentialsExpire(t *testing.T) {
 	grants, name := mustGrantsTable(t), mustCredentialsTable(t)
 	client := dynamodb.NewFromConfig(mustConfig(t))
 	store := ddb.NewCredentials(client, name, grants)
-	if _, err := ddb.New(client, grants).Update(t.Context(), credentials.Athlete(7), func(g *credentials.Grant) error {
+	if _, err := ddb.NewGrants(client, grants).Update(t.Context(), credentials.Athlete(7), func(g *credentials.Grant) (bool, error) {
 		g.State, g.Generation = credentials.Active, 5
-		return nil
+		return true, nil
 	}); err != nil {
 		t.Fatal(err)
 	}

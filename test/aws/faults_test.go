@@ -72,9 +72,9 @@ func holdsTokens(ctx context.Context, s stores, a credentials.Account) (bool, er
 }
 
 func activate(ctx context.Context, s stores, a credentials.Account) error {
-	grant, err := s.grants.Update(ctx, a, func(g *credentials.Grant) error {
+	grant, err := s.grants.Update(ctx, a, func(g *credentials.Grant) (bool, error) {
 		g.State, g.Generation = credentials.Active, 7
-		return nil
+		return true, nil
 	})
 	if err == nil && grant.State != credentials.Active {
 		return fmt.Errorf("%w: state %q", errWrongAnswer, grant.State)
@@ -205,7 +205,7 @@ func TestStoresInTrouble(t *testing.T) {
 	over := func(cfg aws.Config) stores {
 		return stores{
 			vault:  ssm.New(awsssm.NewFromConfig(cfg), path, key, settings.TierStandard),
-			grants: ddb.New(dynamodb.NewFromConfig(cfg), table),
+			grants: ddb.NewGrants(dynamodb.NewFromConfig(cfg), table),
 			sealer: kms.NewSealer(awskms.NewFromConfig(cfg), key),
 		}
 	}

@@ -78,7 +78,7 @@ func requesterOverhead(ctx context.Context, r *report) error {
 		grants credentials.Grants
 	}{
 		{"grants in memory", credentialstest.NewStore()},
-		{"grants in DynamoDB on loopback", ddb.New(dynamodb.NewFromConfig(config), "grants")},
+		{"grants in DynamoDB on loopback", ddb.NewGrants(dynamodb.NewFromConfig(config), "grants")},
 	}
 	calls := []struct {
 		name   string
@@ -99,10 +99,10 @@ func requesterOverhead(ctx context.Context, r *report) error {
 		if err != nil {
 			return err
 		}
-		if _, err := store.grants.Update(ctx, credentials.Athlete(athlete), func(g *credentials.Grant) error {
+		if _, err := store.grants.Update(ctx, credentials.Athlete(athlete), func(g *credentials.Grant) (bool, error) {
 			g.Generation, g.State = generation, credentials.Active
 			g.Tokens = credentials.TokenRef{Generation: generation, Version: version}
-			return nil
+			return true, nil
 		}); err != nil {
 			return err
 		}

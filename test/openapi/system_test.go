@@ -94,10 +94,10 @@ func newSystem(t *testing.T) *system {
 	must(t, vault.SaveApp(t.Context(), credentials.ProviderStrava, credentials.App{ClientID: "1", ClientSecret: secret.New("s")}))
 	s.store = credentialstest.NewCredentials(grants)
 	sessions := &credentials.Sessions{Store: s.store, NewSecret: startup.NewSecret, Now: s.clock}
-	capacity := &credentials.Capacity{Census: grants, Athletes: 10, Now: clock}
+	capacity := &credentials.Capacity{Counter: grants, Athletes: 10, Now: clock}
 	// Connects find a place; the waiting list finds none.
 	s.waitlist = &credentials.Waitlist{
-		Store: &credentialstest.WaitlistStore{}, Forms: grants, Capacity: &credentials.Capacity{Census: grants, Now: clock},
+		Store: &credentialstest.WaitlistStore{}, Forms: grants, Capacity: &credentials.Capacity{Counter: grants, Now: clock},
 		NewSecret: startup.NewSecret, Now: clock,
 	}
 	oauth := &credentialslambda.OAuth{
@@ -150,17 +150,17 @@ func newSystem(t *testing.T) *system {
 			gathered.Activities = append(gathered.Activities, one)
 		}
 		must(t, s.recorder.ActivitiesGathered(ctx, meta, gathered))
-		_, err := grants.Update(ctx, credentials.Athlete(id), func(g *credentials.Grant) error {
+		_, err := grants.Update(ctx, credentials.Athlete(id), func(g *credentials.Grant) (bool, error) {
 			g.State, g.Generation, g.Since, g.Tokens = credentials.Active, generation, generation, credentials.TokenRef{Version: 1}
-			return nil
+			return true, nil
 		})
 		must(t, err)
 		s.sessions[id] = s.open(credentials.Session{AthleteID: id, Generation: generation})
 		_, s.byKey[id] = s.newKey(id, time.Time{})
 		if id == eve {
-			_, err := grants.Update(ctx, credentials.Athlete(id), func(g *credentials.Grant) error {
+			_, err := grants.Update(ctx, credentials.Athlete(id), func(g *credentials.Grant) (bool, error) {
 				*g = credentials.Grant{Account: g.Account, State: credentials.Erased, Generation: generation}
-				return nil
+				return true, nil
 			})
 			must(t, err)
 			must(t, sessions.EndAll(ctx, id, generation, receiptOf(id)))

@@ -11,7 +11,7 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// CountAuthorized implements [credentials.Census].
+// CountAuthorized implements [credentials.GrantCounter].
 func (s *Store) CountAuthorized(_ context.Context, provider string) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -35,7 +35,7 @@ type waiting struct {
 }
 
 // Add implements [credentials.WaitlistStore].
-func (r *WaitlistStore) Add(_ context.Context, w credentials.Waiting, until time.Time) error {
+func (r *WaitlistStore) Add(_ context.Context, w credentials.WaitlistEntry, until time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.waiting == nil {
@@ -48,17 +48,17 @@ func (r *WaitlistStore) Add(_ context.Context, w credentials.Waiting, until time
 	return nil
 }
 
-// Waiting implements [credentials.WaitlistStore].
-func (r *WaitlistStore) Waiting(_ context.Context, now time.Time) ([]credentials.Waiting, error) {
+// Entries implements [credentials.WaitlistStore].
+func (r *WaitlistStore) Entries(_ context.Context, now time.Time) ([]credentials.WaitlistEntry, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	all := []credentials.Waiting{}
+	all := []credentials.WaitlistEntry{}
 	for contact, w := range r.waiting {
 		if w.until.After(now) {
-			all = append(all, credentials.Waiting{Contact: contact, Since: w.since})
+			all = append(all, credentials.WaitlistEntry{Contact: contact, Since: w.since})
 		}
 	}
-	slices.SortFunc(all, func(a, b credentials.Waiting) int {
+	slices.SortFunc(all, func(a, b credentials.WaitlistEntry) int {
 		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Contact, b.Contact))
 	})
 	return all, nil

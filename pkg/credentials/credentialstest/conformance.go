@@ -21,10 +21,10 @@ import (
 // Storage is everything that the grants table stores.
 type Storage interface {
 	credentials.Grants
-	credentials.States
+	credentials.ConnectStates
 	credentials.Erasures
 	credentials.ErasureLog
-	credentials.Census
+	credentials.GrantCounter
 }
 
 // RunStorage checks an adapter of the grants table. newStorage returns an empty
@@ -58,12 +58,12 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 			Owner:   credentials.Owner{AthleteID: 10, Generation: 12},
 			Pending: credentials.Pending{Since: at, Next: at.Add(time.Minute), Attempts: 2},
 		}
-		got, err := s.Update(t.Context(), credentials.Athlete(7), func(g *credentials.Grant) error {
+		got, err := s.Update(t.Context(), credentials.Athlete(7), func(g *credentials.Grant) (bool, error) {
 			if g.Account != credentials.Athlete(7) || g.State != "" {
 				t.Errorf("a missing grant is given as %+v", *g)
 			}
 			*g = want
-			return nil
+			return true, nil
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -83,9 +83,9 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 	t.Run("an error of change writes nothing", func(t *testing.T) {
 		s := newStorage(t)
 		boom := errors.New("boom")
-		_, err := s.Update(t.Context(), credentials.Athlete(7), func(g *credentials.Grant) error {
+		_, err := s.Update(t.Context(), credentials.Athlete(7), func(g *credentials.Grant) (bool, error) {
 			g.State = credentials.Active
-			return boom
+			return false, boom
 		})
 		if !errors.Is(err, boom) {
 			t.Fatal(err)
@@ -101,9 +101,9 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		var wg sync.WaitGroup
 		for range writers {
 			wg.Go(func() {
-				_, err := s.Update(context.WithoutCancel(t.Context()), credentials.Athlete(7), func(g *credentials.Grant) error {
+				_, err := s.Update(context.WithoutCancel(t.Context()), credentials.Athlete(7), func(g *credentials.Grant) (bool, error) {
 					g.Generation++
-					return nil
+					return true, nil
 				})
 				if err != nil {
 					t.Error(err)
@@ -121,10 +121,10 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		s := newStorage(t)
 		put := func(id int64, g credentials.Grant) {
 			t.Helper()
-			if _, err := s.Update(t.Context(), credentials.Athlete(id), func(stored *credentials.Grant) error {
+			if _, err := s.Update(t.Context(), credentials.Athlete(id), func(stored *credentials.Grant) (bool, error) {
 				g.Account = credentials.Athlete(id)
 				*stored = g
-				return nil
+				return true, nil
 			}); err != nil {
 				t.Fatal(err)
 			}
@@ -173,10 +173,10 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 			credentials.Athlete(4):       {State: credentials.Revoked, RevokedAt: at},
 			{Provider: "other", ID: "5"}: {State: credentials.Active, Tokens: credentials.TokenRef{Generation: 1, Version: 1}},
 		} {
-			if _, err := s.Update(t.Context(), account, func(stored *credentials.Grant) error {
+			if _, err := s.Update(t.Context(), account, func(stored *credentials.Grant) (bool, error) {
 				g.Account = account
 				*stored = g
-				return nil
+				return true, nil
 			}); err != nil {
 				t.Fatal(err)
 			}
@@ -193,9 +193,9 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		want := map[string][]string{credentials.ProviderStrava: {"1", "2", "3", "4", "5"}, "other": {"3", "GGNJL9"}}
 		for provider, ids := range want {
 			for _, id := range ids {
-				if _, err := s.Update(t.Context(), credentials.Account{Provider: provider, ID: id}, func(g *credentials.Grant) error {
+				if _, err := s.Update(t.Context(), credentials.Account{Provider: provider, ID: id}, func(g *credentials.Grant) (bool, error) {
 					g.State = credentials.Active
-					return nil
+					return true, nil
 				}); err != nil {
 					t.Fatal(err)
 				}
@@ -296,9 +296,9 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 
 	t.Run("all erasures are found, and nothing else", func(t *testing.T) {
 		s := newStorage(t)
-		if _, err := s.Update(t.Context(), credentials.Athlete(1), func(g *credentials.Grant) error {
+		if _, err := s.Update(t.Context(), credentials.Athlete(1), func(g *credentials.Grant) (bool, error) {
 			g.State = credentials.Active
-			return nil
+			return true, nil
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -331,22 +331,22 @@ func RunWaitlistStore(t *testing.T, store credentials.WaitlistStore) {
 	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	enter := func(contact string, since, until time.Time) {
 		t.Helper()
-		if err := store.Add(t.Context(), credentials.Waiting{Contact: contact, Since: since}, until); err != nil {
+		if err := store.Add(t.Context(), credentials.WaitlistEntry{Contact: contact, Since: since}, until); err != nil {
 			t.Fatal(err)
 		}
 	}
-	waiting := func(now time.Time, want ...credentials.Waiting) {
+	waiting := func(now time.Time, want ...credentials.WaitlistEntry) {
 		t.Helper()
-		got, err := store.Waiting(t.Context(), now)
+		got, err := store.Entries(t.Context(), now)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff(append([]credentials.Waiting{}, want...), got); d != "" {
+		if d := cmp.Diff(append([]credentials.WaitlistEntry{}, want...), got); d != "" {
 			t.Error(d)
 		}
 	}
 	waiting(at)
-	late, early := credentials.Waiting{Contact: "a@example.com", Since: at.Add(time.Second)}, credentials.Waiting{Contact: "b@example.com", Since: at}
+	late, early := credentials.WaitlistEntry{Contact: "a@example.com", Since: at.Add(time.Second)}, credentials.WaitlistEntry{Contact: "b@example.com", Since: at}
 	enter(late.Contact, late.Since, at.Add(time.Hour))
 	enter(early.Contact, early.Since, at.Add(time.Hour))
 	waiting(at, early, late)

@@ -58,9 +58,9 @@ func RunCredentials(t *testing.T, newStore func(t *testing.T) (credentials.Crede
 				t.Errorf("%+v, %v: %s", grant, err, d)
 			}
 		}
-		if _, err := grants.Update(t.Context(), credentials.Athlete(7), func(g *credentials.Grant) error {
+		if _, err := grants.Update(t.Context(), credentials.Athlete(7), func(g *credentials.Grant) (bool, error) {
 			g.State, g.Generation, g.Since = credentials.Degraded, 9, 5
-			return nil
+			return true, nil
 		}); err != nil {
 			t.Fatal(err)
 		}

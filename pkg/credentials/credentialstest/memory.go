@@ -49,14 +49,18 @@ func (s *Store) Grant(_ context.Context, account credentials.Account) (credentia
 
 // Update implements [credentials.Grants]. Like a real store it runs change
 // outside any lock and writes only if no other process did meanwhile.
-func (s *Store) Update(_ context.Context, account credentials.Account, change func(*credentials.Grant) error) (credentials.Grant, error) {
+func (s *Store) Update(_ context.Context, account credentials.Account, change func(*credentials.Grant) (changed bool, err error)) (credentials.Grant, error) {
 	for {
 		s.mu.Lock()
 		g, seen := clone(s.grants[account]), s.revision[account]
 		s.mu.Unlock()
 		g.Account = account
-		if err := change(&g); err != nil {
+		changed, err := change(&g)
+		if err != nil {
 			return credentials.Grant{}, err
+		}
+		if !changed {
+			return g, nil
 		}
 		s.mu.Lock()
 		if s.revision[account] == seen {
@@ -105,7 +109,7 @@ func (s *Store) Pending(_ context.Context, provider string) ([]credentials.Grant
 
 func byName(a, b credentials.Account) int { return strings.Compare(a.String(), b.String()) }
 
-// PutState implements [credentials.States].
+// PutState implements [credentials.ConnectStates].
 func (s *Store) PutState(_ context.Context, key string, state credentials.ConnectState) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,7 +117,7 @@ func (s *Store) PutState(_ context.Context, key string, state credentials.Connec
 	return nil
 }
 
-// TakeState implements [credentials.States].
+// TakeState implements [credentials.ConnectStates].
 func (s *Store) TakeState(_ context.Context, key string) (credentials.ConnectState, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,6 +1,8 @@
 // Package ddb stores grants, connect states and erasures in the grants table,
-// and the waiting list in one of its own.
+// credentials (sessions and keys) in the credentials table, and the waitlist in a
+// table of its own.
 //
-// Keys: grant#<provider>/<id>, state#<digest>, erasure#<receipt>. The index
-// by-provider lists grants only: nothing else has a provider.
+// Keys of the grants table: grant#<provider>/<id>, state#<digest>,
+// erasure#<receipt>. The index by-provider lists grants only, because no other item
+// has the attribute provider.
 package ddb

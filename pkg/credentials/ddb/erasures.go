@@ -2,6 +2,7 @@ package ddb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -67,15 +68,15 @@ func toErasure(av map[string]types.AttributeValue) (credentials.Erasure, error) 
 }
 
 // Open implements [credentials.Erasures].
-func (t *Table) Open(ctx context.Context, e credentials.Erasure) error {
+func (t *GrantsTable) Open(ctx context.Context, e credentials.Erasure) error {
 	item, err := attributevalue.MarshalMap(erasureItem{
 		PK: erasureKey(e.Receipt), RequestedAt: e.RequestedAt.UnixMilli(), Pending: e.Pending,
 	})
 	if err != nil {
 		return fmt.Errorf("encode erasure: %w", err)
 	}
-	_, err = t.client.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName: aws.String(t.name), Item: item, ConditionExpression: aws.String("attribute_not_exists(pk)"),
+	_, err = t.items.API.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: aws.String(t.items.Name), Item: item, ConditionExpression: aws.String("attribute_not_exists(pk)"),
 	})
 	if err != nil && !refused(err) {
 		return fault.New(fault.Transient, "put erasure: %w", err)
@@ -84,7 +85,7 @@ func (t *Table) Open(ctx context.Context, e credentials.Erasure) error {
 }
 
 // Confirm implements [credentials.Erasures].
-func (t *Table) Confirm(ctx context.Context, receipt, part string, at time.Time) (credentials.Erasure, error) {
+func (t *GrantsTable) Confirm(ctx context.Context, receipt, part string, at time.Time) (credentials.Erasure, error) {
 	return t.updateErasure(ctx, receipt, "DELETE pending :parts SET #at = if_not_exists(#at, :at)",
 		map[string]string{"#at": confirmedPrefix + part}, map[string]types.AttributeValue{
 			":parts": &types.AttributeValueMemberSS{Value: []string{part}},
@@ -93,7 +94,7 @@ func (t *Table) Confirm(ctx context.Context, receipt, part string, at time.Time)
 }
 
 // Complete implements [credentials.Erasures].
-func (t *Table) Complete(ctx context.Context, receipt string, at time.Time) (time.Time, error) {
+func (t *GrantsTable) Complete(ctx context.Context, receipt string, at time.Time) (time.Time, error) {
 	e, err := t.updateErasure(ctx, receipt, "SET completed_at = if_not_exists(completed_at, :at)", nil, map[string]types.AttributeValue{
 		":at": &types.AttributeValueMemberN{Value: strconv.FormatInt(at.UnixMilli(), 10)},
 	})
@@ -101,7 +102,7 @@ func (t *Table) Complete(ctx context.Context, receipt string, at time.Time) (tim
 }
 
 // Issued implements [credentials.Erasures].
-func (t *Table) Issued(ctx context.Context, receipt string) error {
+func (t *GrantsTable) Issued(ctx context.Context, receipt string) error {
 	_, err := t.updateErasure(ctx, receipt, "SET issued = :issued", nil, map[string]types.AttributeValue{
 		":issued": &types.AttributeValueMemberBOOL{Value: true},
 	})
@@ -110,9 +111,9 @@ func (t *Table) Issued(ctx context.Context, receipt string) error {
 
 // EachErasure implements [credentials.ErasureLog] by a scan, which an admin asks for
 // now and then: all grants there may be fit into a few pages.
-func (t *Table) EachErasure(ctx context.Context, visit func(credentials.Erasure)) error {
-	pages := dynamodb.NewScanPaginator(t.client, &dynamodb.ScanInput{
-		TableName:                 aws.String(t.name),
+func (t *GrantsTable) EachErasure(ctx context.Context, visit func(credentials.Erasure)) error {
+	pages := dynamodb.NewScanPaginator(t.items.API, &dynamodb.ScanInput{
+		TableName:                 aws.String(t.items.Name),
 		FilterExpression:          aws.String("begins_with(pk, :prefix)"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":prefix": &types.AttributeValueMemberS{Value: erasurePrefix}},
 	})
@@ -132,9 +133,9 @@ func (t *Table) EachErasure(ctx context.Context, visit func(credentials.Erasure)
 	return nil
 }
 
-func (t *Table) updateErasure(ctx context.Context, receipt, update string, names map[string]string, values map[string]types.AttributeValue) (credentials.Erasure, error) {
-	out, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName:                 aws.String(t.name),
+func (t *GrantsTable) updateErasure(ctx context.Context, receipt, update string, names map[string]string, values map[string]types.AttributeValue) (credentials.Erasure, error) {
+	out, err := t.items.API.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                 aws.String(t.items.Name),
 		Key:                       key(erasureKey(receipt)),
 		UpdateExpression:          aws.String(update),
 		ConditionExpression:       aws.String("attribute_exists(pk)"),
@@ -149,4 +150,9 @@ func (t *Table) updateErasure(ctx context.Context, receipt, update string, names
 		return credentials.Erasure{}, fault.New(fault.Transient, "update erasure: %w", err)
 	}
 	return toErasure(out.Attributes)
+}
+
+func refused(err error) bool {
+	var c *types.ConditionalCheckFailedException
+	return errors.As(err, &c)
 }

@@ -22,7 +22,7 @@ func TestAdmin(t *testing.T) {
 	clock := func() time.Time { return now }
 	store, room := credentialstest.NewStore(), &credentialstest.WaitlistStore{}
 	waitlist := &credentials.Waitlist{
-		Store: room, Forms: store, Capacity: &credentials.Capacity{Census: store, Now: clock}, NewSecret: startup.NewSecret, Now: clock,
+		Store: room, Forms: store, Capacity: &credentials.Capacity{Counter: store, Now: clock}, NewSecret: startup.NewSecret, Now: clock,
 	}
 	vault := credentialstest.NewVault()
 	if _, err := vault.SaveTokens(t.Context(), credentials.Athlete(7), 1, credentials.TokenPair{}); err != nil { // for clear_stage to delete
@@ -40,16 +40,16 @@ func TestAdmin(t *testing.T) {
 	}
 	ago := func(days int) time.Time { return now.AddDate(0, 0, -days) }
 	for id, at := range map[int64]time.Time{7: ago(100), 8: ago(1)} {
-		if _, err := store.Update(t.Context(), credentials.Athlete(id), func(g *credentials.Grant) error {
+		if _, err := store.Update(t.Context(), credentials.Athlete(id), func(g *credentials.Grant) (bool, error) {
 			g.State, g.Tokens, g.Generation = credentials.Active, credentials.TokenRef{Version: 1}, at.UnixMilli()
-			return nil
+			return true, nil
 		}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := store.Update(t.Context(), credentials.Account{Provider: "fitbit", ID: "GGNJL9"}, func(g *credentials.Grant) error {
+	if _, err := store.Update(t.Context(), credentials.Account{Provider: "fitbit", ID: "GGNJL9"}, func(g *credentials.Grant) (bool, error) {
 		g.State = credentials.Active
-		return nil
+		return true, nil
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -72,9 +72,9 @@ func newDoor(t *testing.T) *door {
 
 func (d *door) grant(to credentials.Grant) {
 	d.t.Helper()
-	if _, err := d.grants.Update(d.t.Context(), credentials.Athlete(42), func(g *credentials.Grant) error {
+	if _, err := d.grants.Update(d.t.Context(), credentials.Athlete(42), func(g *credentials.Grant) (bool, error) {
 		*g = to
-		return nil
+		return true, nil
 	}); err != nil {
 		d.t.Fatal(err)
 	}

@@ -40,9 +40,9 @@ func TestEventsOfTheContracts(t *testing.T) {
 		Log: slog.New(slog.DiscardHandler),
 	})...)
 	const athleteID = 4242424 // the samples'
-	if _, err := store.Update(t.Context(), credentials.Athlete(athleteID), func(g *credentials.Grant) error {
+	if _, err := store.Update(t.Context(), credentials.Athlete(athleteID), func(g *credentials.Grant) (bool, error) {
 		g.State, g.Generation, g.Tokens = credentials.Active, 1, credentials.TokenRef{Sealed: []byte("x")}
-		return nil
+		return true, nil
 	}); err != nil {
 		t.Fatal(err)
 	}

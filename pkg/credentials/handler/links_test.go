@@ -51,9 +51,9 @@ func newLinker(t *testing.T) *linker {
 	if err := vault.SaveApp(t.Context(), provider.NameFitbit, credentials.App{ClientID: id, ClientSecret: secret.New(key)}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Update(t.Context(), credentials.Athlete(linkingAthlete), func(g *credentials.Grant) error {
+	if _, err := store.Update(t.Context(), credentials.Athlete(linkingAthlete), func(g *credentials.Grant) (bool, error) {
 		g.State, g.Generation, g.Since = credentials.Active, linkingGeneration, linkingGeneration
-		return nil
+		return true, nil
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -58,7 +58,7 @@ func newSite(t *testing.T, stage string) *site {
 	}
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
-	capacity := &credentials.Capacity{Census: store, Athletes: 10, Now: time.Now}
+	capacity := &credentials.Capacity{Counter: store, Athletes: 10, Now: time.Now}
 	stored := credentialstest.NewCredentials(store)
 	sessions := &credentials.Sessions{Store: stored, NewSecret: startup.NewSecret, Now: time.Now}
 	callers := &credentials.Authenticator{Store: stored, Now: time.Now, Log: logger}

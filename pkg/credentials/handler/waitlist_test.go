@@ -38,7 +38,7 @@ func TestAFullApplicationOffersTheWaitingList(t *testing.T) {
 	}
 	waiting := func(want int) {
 		t.Helper()
-		list, err := s.room.Waiting(t.Context(), time.Now())
+		list, err := s.room.Entries(t.Context(), time.Now())
 		if err != nil || len(list) != want {
 			t.Errorf("%d wait (%v)", len(list), err)
 		}

@@ -55,9 +55,9 @@ func newBoundary(t *testing.T) *boundary {
 	if err := b.vault.SaveApp(t.Context(), "fitbit", f.app()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.store.Update(t.Context(), credentials.Athlete(owner.AthleteID), func(g *credentials.Grant) error {
+	if _, err := b.store.Update(t.Context(), credentials.Athlete(owner.AthleteID), func(g *credentials.Grant) (bool, error) {
 		g.State, g.Generation, g.Since = credentials.Active, owner.Generation, owner.Generation
-		return nil
+		return true, nil
 	}); err != nil {
 		t.Fatal(err)
 	}

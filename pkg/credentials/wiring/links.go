@@ -19,7 +19,7 @@ import (
 )
 
 // LinkRequester returns what calls Fitbit for linked accounts.
-func LinkRequester(cfg aws.Config, s settings.UseLinks, table *ddb.Table, metrics credentials.Metrics, log *slog.Logger) *credentials.Requester {
+func LinkRequester(cfg aws.Config, s settings.UseLinks, table *ddb.GrantsTable, metrics credentials.Metrics, log *slog.Logger) *credentials.Requester {
 	return &credentials.Requester{
 		Tokens: &credentials.Tokens{
 			TokenStore: credentials.TokenStore{
@@ -37,7 +37,7 @@ func LinkRequester(cfg aws.Config, s settings.UseLinks, table *ddb.Table, metric
 }
 
 // LinkReconciler returns what does the pending tasks of linked accounts.
-func LinkReconciler(requester *credentials.Requester, table *ddb.Table) *credentials.Reconciler {
+func LinkReconciler(requester *credentials.Requester, table *ddb.GrantsTable) *credentials.Reconciler {
 	tokens := requester.Tokens
 	return &credentials.Reconciler{
 		TokenStore: tokens.TokenStore,

@@ -22,8 +22,8 @@ import (
 )
 
 // Table returns the grants table.
-func Table(cfg aws.Config, name string) *ddb.Table {
-	return ddb.New(dynamodb.NewFromConfig(cfg), name)
+func Table(cfg aws.Config, name string) *ddb.GrantsTable {
+	return ddb.NewGrants(dynamodb.NewFromConfig(cfg), name)
 }
 
 // Sessions opens and ends sessions.
@@ -38,14 +38,14 @@ func API(s settings.UseTokens) *provider.API {
 }
 
 // Ledger returns the ledger of the grants in table.
-func Ledger(cfg aws.Config, eventBusName string, table *ddb.Table) credentials.Ledger {
+func Ledger(cfg aws.Config, eventBusName string, table *ddb.GrantsTable) credentials.Ledger {
 	return credentials.Ledger{
 		Grants: table, Publisher: eventbus.New(eventbridge.NewFromConfig(cfg), eventBusName), Minter: startup.Minter(),
 	}
 }
 
 // Tokens returns the tokens of Strava's athletes.
-func Tokens(cfg aws.Config, s settings.UseTokens, table *ddb.Table, metrics credentials.Metrics) *credentials.Tokens {
+func Tokens(cfg aws.Config, s settings.UseTokens, table *ddb.GrantsTable, metrics credentials.Metrics) *credentials.Tokens {
 	description := provider.Strava(s.StravaOAuthURL, s.StravaRevocation)
 	description.ProfileURL = s.StravaAPIURL + "/athlete"
 	return &credentials.Tokens{
@@ -61,17 +61,17 @@ func Tokens(cfg aws.Config, s settings.UseTokens, table *ddb.Table, metrics cred
 }
 
 // Connect returns what connects athletes, but for what only browsers need.
-func Connect(tokens *credentials.Tokens, table *ddb.Table, athleteCapacity int) *credentials.Connect {
+func Connect(tokens *credentials.Tokens, table *ddb.GrantsTable, athleteCapacity int) *credentials.Connect {
 	return &credentials.Connect{
 		TokenStore: tokens.TokenStore,
 		OAuth:      tokens.OAuth,
 		NewSecret:  startup.NewSecret,
-		Capacity:   &credentials.Capacity{Census: table, Athletes: athleteCapacity, Now: time.Now},
+		Capacity:   &credentials.Capacity{Counter: table, Athletes: athleteCapacity, Now: time.Now},
 	}
 }
 
 // Reconciler returns what does the pending tasks of Strava's grants.
-func Reconciler(cfg aws.Config, s settings.UseTokens, table *ddb.Table, metrics credentials.Metrics, log *slog.Logger) *credentials.Reconciler {
+func Reconciler(cfg aws.Config, s settings.UseTokens, table *ddb.GrantsTable, metrics credentials.Metrics, log *slog.Logger) *credentials.Reconciler {
 	tokens := Tokens(cfg, s, table, metrics)
 	return &credentials.Reconciler{
 		TokenStore: tokens.TokenStore,

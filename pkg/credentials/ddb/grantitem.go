@@ -1,0 +1,218 @@
+package ddb
+
+import (
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/kit/dynamo"
+	"github.com/paceline/paceline/pkg/kit/retention"
+)
+
+// grantItem is a grant as stored.
+type grantItem struct {
+	PK         string        `dynamodbav:"pk"`
+	Provider   string        `dynamodbav:"provider"`
+	AccountID  string        `dynamodbav:"account_id"`
+	Generation int64         `dynamodbav:"generation"`
+	Scopes     []string      `dynamodbav:"scopes,stringset,omitempty"`
+	State      string        `dynamodbav:"state"`
+	Since      int64         `dynamodbav:"since,omitempty"`
+	Reason     string        `dynamodbav:"reason,omitempty"`
+	DegradedAt dynamo.Millis `dynamodbav:"degraded_at,omitempty"`
+	// Tokens is missing once they are deleted.
+	Tokens     *tokensItem   `dynamodbav:"tokens,omitempty"`
+	Spares     []spareItem   `dynamodbav:"spares,omitempty"`
+	Obsolete   []int64       `dynamodbav:"obsolete,omitempty"`
+	LeaseOwner string        `dynamodbav:"lease_owner,omitempty"`
+	LeaseUntil dynamo.Millis `dynamodbav:"lease_until,omitempty"`
+	Doubt      bool          `dynamodbav:"doubt,omitempty"`
+	RevokedAt  dynamo.Millis `dynamodbav:"revoked_at,omitempty"`
+	LeftAt     dynamo.Millis `dynamodbav:"left_at,omitempty"`
+
+	Unannounced    bool             `dynamodbav:"unannounced,omitempty"`
+	Claim          *claimItem       `dynamodbav:"claim,omitempty"`
+	ClaimCheckedAt dynamo.Millis    `dynamodbav:"claim_checked_at,omitempty"`
+	Revocations    []revocationItem `dynamodbav:"revocations,omitempty"`
+	Links          []linkItem       `dynamodbav:"links,omitempty"`
+	ownerItem
+	// Pending, which is the provider, and Due put the grants with pending tasks
+	// into their index.
+	Pending      string        `dynamodbav:"pending_of,omitempty"`
+	Due          dynamo.Millis `dynamodbav:"due,omitempty"`
+	PendingSince dynamo.Millis `dynamodbav:"pending_since,omitempty"`
+	Attempts     int           `dynamodbav:"attempts,omitempty"`
+
+	ExpiresAt dynamo.Seconds `dynamodbav:"expires_at,omitempty"` // TTL
+	dynamo.Revision
+}
+
+// ownerItem is the athlete who links an account.
+type ownerItem struct {
+	AthleteID  int64 `dynamodbav:"owner,omitempty"`
+	Generation int64 `dynamodbav:"owner_generation,omitempty"`
+}
+
+type linkItem struct {
+	Provider   string `dynamodbav:"provider"`
+	AccountID  string `dynamodbav:"account_id"`
+	Generation int64  `dynamodbav:"generation"`
+}
+
+type accountItem struct {
+	Provider string `dynamodbav:"provider"`
+	ID       string `dynamodbav:"id"`
+}
+
+type causeItem struct {
+	ID            string `dynamodbav:"id"`
+	CorrelationID string `dynamodbav:"correlation_id"`
+}
+
+func toCause(m event.Meta) causeItem { return causeItem{m.ID, m.CorrelationID} }
+
+func (i causeItem) meta() event.Meta { return event.Meta{ID: i.ID, CorrelationID: i.CorrelationID} }
+
+// tokensItem refers to a pair: a version of a generation's parameter, or the
+// sealed pair itself.
+type tokensItem struct {
+	Generation int64  `dynamodbav:"generation,omitempty"`
+	Version    int64  `dynamodbav:"version,omitempty"`
+	Sealed     []byte `dynamodbav:"sealed,omitempty"`
+}
+
+type spareItem struct {
+	tokensItem
+	ReceivedAt int64    `dynamodbav:"received_at"` // Unix ms
+	Scopes     []string `dynamodbav:"scopes,stringset,omitempty"`
+	Connecting bool     `dynamodbav:"connecting,omitempty"`
+	ownerItem
+}
+
+type claimItem struct {
+	ClaimedAt dynamo.Millis `dynamodbav:"claimed_at"`
+	Cause     causeItem     `dynamodbav:"cause"`
+	CheckAt   dynamo.Millis `dynamodbav:"check_at"`
+}
+
+type revocationItem struct {
+	Receipt     string        `dynamodbav:"receipt"`
+	Generation  int64         `dynamodbav:"generation"`
+	RequestedAt dynamo.Millis `dynamodbav:"requested_at"`
+	Reason      string        `dynamodbav:"reason"`
+	Cause       causeItem     `dynamodbav:"cause"`
+	Announced   bool          `dynamodbav:"announced"`
+
+	Links       []accountItem `dynamodbav:"links,omitempty"`
+	WithAthlete bool          `dynamodbav:"with_athlete,omitempty"`
+	ownerItem
+}
+
+func toGrantItem(g credentials.Grant) grantItem {
+	item := grantItem{
+		PK:             grantKey(g.Account),
+		Provider:       g.Account.Provider,
+		AccountID:      g.Account.ID,
+		Generation:     g.Generation,
+		Since:          g.Since,
+		Scopes:         g.Scopes,
+		State:          string(g.State),
+		Reason:         g.Reason,
+		DegradedAt:     dynamo.MillisOf(g.DegradedAt),
+		Obsolete:       g.Obsolete,
+		Doubt:          g.Doubt,
+		RevokedAt:      dynamo.MillisOf(g.RevokedAt),
+		LeftAt:         dynamo.MillisOf(g.LeftAt),
+		Unannounced:    g.Unannounced,
+		ClaimCheckedAt: dynamo.MillisOf(g.ClaimCheckedAt),
+		LeaseOwner:     g.Lease.Owner,
+		ownerItem:      ownerItem(g.Owner),
+	}
+	for _, l := range g.Links {
+		item.Links = append(item.Links, linkItem{l.Account.Provider, l.Account.ID, l.Generation})
+	}
+	if g.Authorized() {
+		tokens := tokensItem(g.Tokens)
+		item.Tokens = &tokens
+	}
+	for _, s := range g.Spares {
+		item.Spares = append(item.Spares, spareItem{tokensItem(s.TokenRef), s.ReceivedAt, s.Scopes, s.Connecting, ownerItem(s.Owner)})
+	}
+	if g.Lease.Owner != "" {
+		item.LeaseUntil = dynamo.MillisOf(g.Lease.Until)
+	}
+	if !g.Claim.ClaimedAt.IsZero() {
+		item.Claim = &claimItem{dynamo.MillisOf(g.Claim.ClaimedAt), toCause(g.Claim.Cause), dynamo.MillisOf(g.Claim.CheckAt)}
+	}
+	for _, r := range g.Revocations {
+		revocation := revocationItem{
+			Receipt: r.Receipt, Generation: r.Generation, RequestedAt: dynamo.MillisOf(r.RequestedAt), Reason: r.Reason,
+			Cause: toCause(r.Cause), Announced: r.Announced, WithAthlete: r.WithAthlete, ownerItem: ownerItem(r.Owner),
+		}
+		for _, a := range r.Links {
+			revocation.Links = append(revocation.Links, accountItem(a))
+		}
+		item.Revocations = append(item.Revocations, revocation)
+	}
+	switch {
+	case g.HasPending():
+		item.Pending, item.Due = g.Account.Provider, dynamo.MillisOf(g.Pending.Next)
+		item.PendingSince, item.Attempts = dynamo.MillisOf(g.Pending.Since), g.Pending.Attempts
+	case g.State == credentials.Erased:
+		item.ExpiresAt = dynamo.SecondsOf(g.RevokedAt.Add(retention.Tombstone))
+	}
+	return item
+}
+
+func (i grantItem) grant() credentials.Grant {
+	g := credentials.Grant{
+		Account:        credentials.Account{Provider: i.Provider, ID: i.AccountID},
+		Generation:     i.Generation,
+		Since:          i.Since,
+		Scopes:         i.Scopes,
+		State:          credentials.State(i.State),
+		Reason:         i.Reason,
+		DegradedAt:     i.DegradedAt.Time(),
+		Obsolete:       i.Obsolete,
+		Doubt:          i.Doubt,
+		RevokedAt:      i.RevokedAt.Time(),
+		LeftAt:         i.LeftAt.Time(),
+		Unannounced:    i.Unannounced,
+		ClaimCheckedAt: i.ClaimCheckedAt.Time(),
+		Owner:          credentials.Owner(i.ownerItem),
+	}
+	for _, l := range i.Links {
+		g.Links = append(g.Links, credentials.Link{Account: credentials.Account{Provider: l.Provider, ID: l.AccountID}, Generation: l.Generation})
+	}
+	if i.Tokens != nil {
+		g.Tokens = credentials.TokenRef(*i.Tokens)
+	}
+	for _, s := range i.Spares {
+		g.Spares = append(g.Spares, credentials.Spare{
+			TokenRef: credentials.TokenRef(s.tokensItem), ReceivedAt: s.ReceivedAt, Scopes: s.Scopes, Connecting: s.Connecting,
+			Owner: credentials.Owner(s.ownerItem),
+		})
+	}
+	if i.LeaseOwner != "" {
+		g.Lease = credentials.Lease{Owner: i.LeaseOwner, Until: i.LeaseUntil.Time()}
+	}
+	if c := i.Claim; c != nil {
+		g.Claim = credentials.Claim{
+			ClaimedAt: c.ClaimedAt.Time(), Cause: c.Cause.meta(), CheckAt: c.CheckAt.Time(),
+		}
+	}
+	for _, r := range i.Revocations {
+		revocation := credentials.PendingRevocation{
+			Receipt: r.Receipt, Generation: r.Generation, RequestedAt: r.RequestedAt.Time(), Reason: r.Reason,
+			Cause: r.Cause.meta(), Announced: r.Announced, WithAthlete: r.WithAthlete, Owner: credentials.Owner(r.ownerItem),
+		}
+		for _, a := range r.Links {
+			revocation.Links = append(revocation.Links, credentials.Account(a))
+		}
+		g.Revocations = append(g.Revocations, revocation)
+	}
+	if i.Pending != "" {
+		g.Pending = credentials.Pending{
+			Since: i.PendingSince.Time(), Next: i.Due.Time(), Attempts: i.Attempts,
+		}
+	}
+	return g
+}
