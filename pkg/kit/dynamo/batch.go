@@ -2,12 +2,12 @@ package dynamo
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
 // How many items a batch holds (Amazon DynamoDB API Reference, BatchGetItem and
@@ -63,18 +63,13 @@ func (t Table) BatchDelete(ctx context.Context, keys []Item) error {
 	return nil
 }
 
-// sendAll sends a batch, and what DynamoDB left unprocessed of it again, until
-// nothing is left.
+// sendAll sends a batch, and sends again what DynamoDB left unprocessed of it.
 func sendAll[T any](ctx context.Context, batch []T, send func([]T) (left []T, err error)) error {
-	for attempt := range Usual.Tries {
-		left, err := send(batch)
-		if err != nil || len(left) == 0 {
-			return err
+	return Usual.until(ctx, func() (done bool, err error) {
+		batch, err = send(batch)
+		if err == nil && len(batch) > 0 {
+			return false, fmt.Errorf("%d items are unprocessed", len(batch))
 		}
-		batch = left
-		if err := Usual.wait(ctx, attempt); err != nil {
-			return err
-		}
-	}
-	return fault.New(fault.Transient, "DynamoDB left items unprocessed %d times", Usual.Tries)
+		return true, err
+	})
 }

@@ -1,5 +1,5 @@
 // Package dynamo reads and writes the items of a DynamoDB table: conditional
-// updates that retry when two writers cross ([Update], [Backoff]), batches whose
+// updates that retry when two writers conflict ([Update], [Backoff]), batches whose
 // unprocessed leftovers are sent again, queries and scans page by page, and one
 // encoding for times.
 //

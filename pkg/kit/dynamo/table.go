@@ -24,8 +24,7 @@ type API interface {
 	Scan(context.Context, *dynamodb.ScanInput, ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error)
 }
 
-// Table is a DynamoDB table. Its methods set the table's name in the inputs they
-// are given.
+// Table is a DynamoDB table. Its methods set the table's name in their inputs.
 type Table struct {
 	API  API
 	Name string
@@ -77,8 +76,20 @@ func (t Table) Delete(ctx context.Context, in *dynamodb.DeleteItemInput) (Item, 
 
 // Transact performs all of the actions or none. It fails with [fault.Conflict] if
 // a condition does not hold or another writer holds one of the items;
-// [ConditionFailed] says which.
+// [ConditionFailed] says which. All actions are on this table.
 func (t Table) Transact(ctx context.Context, actions []types.TransactWriteItem) error {
+	for _, action := range actions {
+		switch {
+		case action.ConditionCheck != nil:
+			action.ConditionCheck.TableName = &t.Name
+		case action.Delete != nil:
+			action.Delete.TableName = &t.Name
+		case action.Put != nil:
+			action.Put.TableName = &t.Name
+		case action.Update != nil:
+			action.Update.TableName = &t.Name
+		}
+	}
 	_, err := t.API.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: actions})
 	return failed("write items", err)
 }
@@ -97,15 +108,11 @@ func ConditionFailed(err error, action int) bool {
 
 // Query yields the pages of a query. After an error it yields nothing more.
 func (t Table) Query(ctx context.Context, in *dynamodb.QueryInput) iter.Seq2[[]Item, error] {
-	return func(yield func([]Item, error) bool) {
-		for {
-			items, last, err := t.QueryPage(ctx, in)
-			if !yield(items, err) || err != nil || last == nil {
-				return
-			}
-			in.ExclusiveStartKey = last
-		}
-	}
+	return pages(in.ExclusiveStartKey, func(start Item) ([]Item, Item, error) {
+		page := *in
+		page.ExclusiveStartKey = start
+		return t.QueryPage(ctx, &page)
+	})
 }
 
 // QueryPage returns one page of a query, and the key after which the next page
@@ -121,10 +128,10 @@ func (t Table) QueryPage(ctx context.Context, in *dynamodb.QueryInput) (items []
 
 // Count returns how many items a query finds.
 func (t Table) Count(ctx context.Context, in *dynamodb.QueryInput) (int, error) {
-	in.TableName, in.Select = &t.Name, types.SelectCount
-	n := 0
-	for {
-		out, err := t.API.Query(ctx, in)
+	page := *in
+	page.TableName, page.Select = &t.Name, types.SelectCount
+	for n := 0; ; {
+		out, err := t.API.Query(ctx, &page)
 		if err != nil {
 			return 0, failed("count", err)
 		}
@@ -132,24 +139,33 @@ func (t Table) Count(ctx context.Context, in *dynamodb.QueryInput) (int, error) 
 		if out.LastEvaluatedKey == nil {
 			return n, nil
 		}
-		in.ExclusiveStartKey = out.LastEvaluatedKey
+		page.ExclusiveStartKey = out.LastEvaluatedKey
 	}
 }
 
 // Scan yields the pages of a scan. After an error it yields nothing more.
 func (t Table) Scan(ctx context.Context, in *dynamodb.ScanInput) iter.Seq2[[]Item, error] {
+	return pages(in.ExclusiveStartKey, func(start Item) ([]Item, Item, error) {
+		page := *in
+		page.TableName, page.ExclusiveStartKey = &t.Name, start
+		out, err := t.API.Scan(ctx, &page)
+		if err != nil {
+			return nil, nil, failed("scan", err)
+		}
+		return out.Items, out.LastEvaluatedKey, nil
+	})
+}
+
+// pages yields the pages that read returns, from the key start on. Read returns
+// no last key after the last page and with an error.
+func pages(start Item, read func(start Item) (items []Item, last Item, err error)) iter.Seq2[[]Item, error] {
 	return func(yield func([]Item, error) bool) {
-		in.TableName = &t.Name
-		for {
-			out, err := t.API.Scan(ctx, in)
-			if err != nil {
-				yield(nil, failed("scan", err))
+		for start := start; ; {
+			items, last, err := read(start)
+			if !yield(items, err) || last == nil {
 				return
 			}
-			if !yield(out.Items, nil) || out.LastEvaluatedKey == nil {
-				return
-			}
-			in.ExclusiveStartKey = out.LastEvaluatedKey
+			start = last
 		}
 	}
 }

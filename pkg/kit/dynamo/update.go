@@ -47,8 +47,9 @@ type revised[I any] interface {
 // changed nothing. The item must embed a [Revision], which Update maintains, and
 // hold its key once it was changed.
 //
-// Update returns the item as it is stored afterwards. It returns change's error
-// as it is, and a transient fault after b.Tries conflicts.
+// Update returns the item as change left it, which is what the table holds
+// unless change failed. It returns change's error as it is, and a transient
+// fault after b.Tries conflicts.
 func Update[I any, P revised[I]](ctx context.Context, t Table, b Backoff, key Item, change func(*I) (changed bool, err error)) (I, error) {
 	var item I
 	var refused error // change's error, which may be a conflict of another kind
@@ -59,7 +60,6 @@ func Update[I any, P revised[I]](ctx context.Context, t Table, b Backoff, key It
 		}
 		seen := *P(&item).stamp()
 		changed, err := change(&item)
-		*P(&item).stamp() = seen
 		if err != nil || !changed {
 			refused = err
 			return nil
@@ -78,12 +78,13 @@ func Update[I any, P revised[I]](ctx context.Context, t Table, b Backoff, key It
 	return item, err
 }
 
-// Backoff is how a write that another one crossed is repeated.
+// Backoff says how often a write that conflicts with another one is tried, and
+// how long to wait in between.
 type Backoff struct {
 	// Tries is how often the write is tried at most.
 	Tries int
 	// Pause returns the longest wait after an attempt, the first of which is 0. The
-	// wait is random, so that writers that crossed do not cross again.
+	// wait is random, so that writers that conflicted do not conflict again.
 	Pause func(attempt int) time.Duration
 }
 
@@ -97,25 +98,31 @@ var Crowded = Backoff{Tries: 60, Pause: func(attempt int) time.Duration {
 	return min(4*time.Millisecond<<min(attempt, 6), 250*time.Millisecond)
 }}
 
-// Retry calls do until it returns something else than a [fault.Conflict], with a
-// random pause after each conflict. It returns a transient fault after b.Tries
+// Retry calls do until it returns anything but a [fault.Conflict], with a random
+// pause after each conflict. It returns a transient fault after b.Tries
 // conflicts, or if ctx ends during a pause.
 func (b Backoff) Retry(ctx context.Context, do func() error) error {
-	for attempt := range b.Tries {
-		err := do()
-		if !fault.Is(err, fault.Conflict) {
-			return err
-		}
-		if err := b.wait(ctx, attempt); err != nil {
-			return err
-		}
-	}
-	return fault.New(fault.Transient, "other writers were faster %d times", b.Tries)
+	return b.until(ctx, func() (done bool, err error) {
+		err = do()
+		return !fault.Is(err, fault.Conflict), err
+	})
 }
 
-func (b Backoff) wait(ctx context.Context, attempt int) error {
-	if err := startup.Sleep(ctx, rand.N(b.Pause(attempt))); err != nil {
-		return fault.New(fault.Transient, "wait: %w", err)
+// until calls do until it is done, at most b.Tries times, with a random pause
+// between two calls.
+func (b Backoff) until(ctx context.Context, do func() (done bool, err error)) error {
+	var last error
+	for attempt := range b.Tries {
+		if attempt > 0 {
+			if err := startup.Sleep(ctx, rand.N(b.Pause(attempt-1)+1)); err != nil {
+				return fault.New(fault.Transient, "wait before attempt %d: %w", attempt+1, err)
+			}
+		}
+		done, err := do()
+		if done {
+			return err
+		}
+		last = err
 	}
-	return nil
+	return fault.New(fault.Transient, "gave up after %d attempts: %w", b.Tries, last)
 }
