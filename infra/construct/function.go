@@ -122,10 +122,10 @@ func NewFunction(scope constructs.Construct, name string, props *FunctionProps) 
 	}
 	NewAlarm(self, "ErrorsAlarm", &AlarmProps{
 		Boundary: b,
-		What:     name + " fails",
+		Title:    name + " fails",
 		Metric: fn.MetricErrors(&awscloudwatch.MetricOptions{
 			Period:    awscdk.Duration_Minutes(jsii.Number(15)),
-			Statistic: jsii.String("Sum"),
+			Statistic: jsii.String(Sum),
 		}),
 		Threshold: failures,
 	})

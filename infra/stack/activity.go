@@ -1,12 +1,12 @@
 package stack
 
 import (
+	"time"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/constructs-go/constructs/v10"
-	"github.com/aws/jsii-runtime-go"
 	"github.com/paceline/paceline/infra/construct"
 	"github.com/paceline/paceline/pkg/activity/metric"
 	"github.com/paceline/paceline/pkg/activity/settings"
@@ -27,15 +27,31 @@ type ActivityPlaneProps struct {
 // ActivityPlane keeps activities and their totals.
 type ActivityPlane struct {
 	awscdk.Stack
+	props      *ActivityPlaneProps
+	activities *construct.Table
+
+	serveAPI, handleEvents, expireActivities, auditActivities *construct.Function
 }
 
 // NewActivityPlane makes the activity plane's stack.
 func NewActivityPlane(scope constructs.Construct, id string, props *ActivityPlaneProps) *ActivityPlane {
-	b := props.Boundary
-	s := newStack(scope, id, b.Config, "activity", "Paceline: activities and their totals")
+	p := &ActivityPlane{
+		Stack: newStack(scope, id, props.Boundary.Config, "activity", "Paceline: activities and their totals"),
+		props: props,
+	}
+	p.addTable()
+	p.addFunctions()
+	p.allowAccess()
+	p.addSchedules()
+	p.addRoutes()
+	p.addConsumer()
+	p.addAlarms()
+	return p
+}
 
-	table := construct.NewTable(s, "Activities", &construct.TableProps{
-		Config:    b.Config,
+func (p *ActivityPlane) addTable() {
+	p.activities = construct.NewTable(p.Stack, "Activities", &construct.TableProps{
+		Config:    p.props.Boundary.Config,
 		Partition: construct.Number("athlete_id"),
 		SortKey:   construct.Text("sk"),
 		Indexes: []construct.Index{
@@ -43,77 +59,75 @@ func NewActivityPlane(scope constructs.Construct, id string, props *ActivityPlan
 			{Name: settings.ActivitiesByAgeIndex, Partition: construct.Text("kind"), SortKey: construct.Number("oldest"), KeysOnly: true},
 		},
 	})
-	serveAPI := construct.NewFunction(s, "serve-api", &construct.FunctionProps{
+}
+
+func (p *ActivityPlane) addFunctions() {
+	b, table := p.props.Boundary, *p.activities.TableName()
+	p.serveAPI = construct.NewFunction(p.Stack, "serve-api", &construct.FunctionProps{
 		Boundary:       b,
 		Description:    "Serves an athlete's activities, totals, and how far gathering is",
 		TimeoutSeconds: 15,
-		Settings: settings.ServeAPI{
-			ActivitiesTable: *table.TableName(),
-		},
+		Settings:       settings.ServeAPI{ActivitiesTable: table},
 	})
-	handleEvents := construct.NewFunction(s, "handle-events", &construct.FunctionProps{
+	p.handleEvents = construct.NewFunction(p.Stack, "handle-events", &construct.FunctionProps{
 		Boundary:       b,
 		Description:    "Keeps activities as gathered, erases those of athletes who left",
 		TimeoutSeconds: 60,
 		Settings: settings.HandleEvents{
-			ActivitiesTable: *table.TableName(),
-			EventBusName:    *props.Bus.EventBusName(),
+			ActivitiesTable: table,
+			EventBusName:    *p.props.Bus.EventBusName(),
 		},
 	})
-	expire := construct.NewFunction(s, "expire-activities", &construct.FunctionProps{
+	p.expireActivities = construct.NewFunction(p.Stack, "expire-activities", &construct.FunctionProps{
 		Boundary:       b,
 		Description:    "Deletes what was not read again from Strava for seven days",
 		TimeoutSeconds: 600,
 		Seldom:         true,
-		Settings: settings.ExpireActivities{
-			ActivitiesTable: *table.TableName(),
-		},
+		Settings:       settings.ExpireActivities{ActivitiesTable: table},
 	})
-	audit := construct.NewFunction(s, "audit-activities", &construct.FunctionProps{
+	p.auditActivities = construct.NewFunction(p.Stack, "audit-activities", &construct.FunctionProps{
 		Boundary:       b,
 		Description:    "Counts what is kept by its age",
 		TimeoutSeconds: 600,
 		Seldom:         true,
 		Settings: settings.AuditActivities{
 			Stage:           string(b.Config.Stage),
-			ActivitiesTable: *table.TableName(),
+			ActivitiesTable: table,
 		},
 	})
-	table.AllowRead(serveAPI)
-	table.AllowReadWrite(handleEvents, expire)
-	table.AllowScan(audit)
-	construct.NewSchedule(s, "Expire", &construct.ScheduleProps{Function: expire, EveryMinutes: 60})
-	construct.NewSchedule(s, "Audit", &construct.ScheduleProps{Function: audit, EveryMinutes: 6 * 60})
-	construct.NewAlarm(s, "KeptTooLongAlarm", &construct.AlarmProps{
-		Boundary: b,
-		What:     "data is kept too long",
-		Metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-			Namespace:     jsii.String(metric.Namespace),
-			MetricName:    jsii.String(metric.KeptTooLong),
-			DimensionsMap: &map[string]*string{"stage": jsii.String(string(b.Config.Stage))},
-			Statistic:     jsii.String("Maximum"),
-			Period:        awscdk.Duration_Hours(jsii.Number(12)),
-		}),
-		Threshold:      1,
-		AlwaysReported: true,
-	})
-	handleEvents.AllowPublish(props.Bus, activityv1.Source)
+}
 
-	construct.NewRoutes(s, "Api", &construct.RoutesProps{
-		API:      props.API,
-		Function: serveAPI,
+func (p *ActivityPlane) allowAccess() {
+	p.activities.AllowRead(p.serveAPI)
+	p.activities.AllowReadWrite(p.handleEvents, p.expireActivities)
+	p.activities.AllowScan(p.auditActivities)
+	p.handleEvents.AllowPublish(p.props.Bus, activityv1.Source)
+}
+
+func (p *ActivityPlane) addSchedules() {
+	construct.NewSchedule(p.Stack, "Expire", &construct.ScheduleProps{Function: p.expireActivities, EveryMinutes: 60})
+	construct.NewSchedule(p.Stack, "Audit", &construct.ScheduleProps{Function: p.auditActivities, EveryMinutes: 6 * 60})
+}
+
+func (p *ActivityPlane) addRoutes() {
+	construct.NewRoutes(p.Stack, "Api", &construct.RoutesProps{
+		API:      p.props.API,
+		Function: p.serveAPI,
 		Keys: []string{
 			"GET /v1/me/activities",
 			"GET /v1/me/activities/{id}",
 			"GET /v1/me/stats",
 			"GET /v1/me/sync",
 		},
-		Authorizer: useAuthorizer(s, props.SessionAuthorizer),
+		Authorizer: useAuthorizer(p.Stack, p.props.SessionAuthorizer),
 	})
-	construct.NewEventConsumer(s, "Consumer", &construct.EventConsumerProps{
-		Boundary: b,
-		Bus:      props.Bus,
-		Function: handleEvents,
+}
+
+func (p *ActivityPlane) addConsumer() {
+	construct.NewEventConsumer(p.Stack, "Consumer", &construct.EventConsumerProps{
+		Boundary: p.props.Boundary,
+		Bus:      p.props.Bus,
+		Function: p.handleEvents,
 		Facts: []event.Fact{
 			gatheringv1.ActivitiesGathered{},
 			gatheringv1.ActivityGone{},
@@ -123,5 +137,11 @@ func NewActivityPlane(scope constructs.Construct, id string, props *ActivityPlan
 			credentialsv1.AuthorizationRevoked{},
 		},
 	})
-	return &ActivityPlane{Stack: s}
+}
+
+func (p *ActivityPlane) addAlarms() {
+	construct.NewMetricAlarms(p.Stack, p.props.Boundary, metric.Namespace, construct.MetricAlarm{
+		ID: "KeptTooLongAlarm", Title: "data is kept too long",
+		Metric: metric.KeptTooLong, Statistic: construct.Maximum, Period: 12 * time.Hour, Threshold: 1, AlwaysReported: true,
+	})
 }

@@ -1,12 +1,12 @@
 package stack
 
 import (
+	"time"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/constructs-go/constructs/v10"
-	"github.com/aws/jsii-runtime-go"
 	"github.com/paceline/paceline/infra/construct"
 	"github.com/paceline/paceline/pkg/athlete/metric"
 	"github.com/paceline/paceline/pkg/athlete/settings"
@@ -76,24 +76,16 @@ func NewAthletePlane(scope constructs.Construct, id string, props *AthletePlaneP
 		f.AllowPublish(props.Bus, athletev1.Source)
 	}
 	construct.NewSchedule(s, "Deadlines", &construct.ScheduleProps{Function: enforceDeadlines, EveryMinutes: 15})
-	for _, a := range []struct{ id, what, metric string }{
-		{"KeptTooLongAlarm", "profiles are kept too long", metric.KeptTooLong},
-		{"ErasuresOverdueAlarm", "an erasure is overdue", metric.ErasuresOverdue},
-	} {
-		construct.NewAlarm(s, a.id, &construct.AlarmProps{
-			Boundary: b,
-			What:     a.what,
-			Metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-				Namespace:     jsii.String(metric.Namespace),
-				MetricName:    jsii.String(a.metric),
-				DimensionsMap: &map[string]*string{"stage": jsii.String(string(b.Config.Stage))},
-				Statistic:     jsii.String("Maximum"),
-				Period:        awscdk.Duration_Hours(jsii.Number(1)),
-			}),
-			Threshold:      1,
-			AlwaysReported: true,
-		})
-	}
+	construct.NewMetricAlarms(s, b, metric.Namespace,
+		construct.MetricAlarm{
+			ID: "KeptTooLongAlarm", Title: "profiles are kept too long",
+			Metric: metric.KeptTooLong, Statistic: construct.Maximum, Period: time.Hour, Threshold: 1, AlwaysReported: true,
+		},
+		construct.MetricAlarm{
+			ID: "ErasuresOverdueAlarm", Title: "an erasure is overdue",
+			Metric: metric.ErasuresOverdue, Statistic: construct.Maximum, Period: time.Hour, Threshold: 1, AlwaysReported: true,
+		},
+	)
 
 	construct.NewRoutes(s, "Api", &construct.RoutesProps{
 		API:        props.API,

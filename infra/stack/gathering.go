@@ -1,13 +1,13 @@
 package stack
 
 import (
+	"time"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/constructs-go/constructs/v10"
-	"github.com/aws/jsii-runtime-go"
 	"github.com/paceline/paceline/infra/construct"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/activityv1"
@@ -39,18 +39,41 @@ type GatheringProps struct {
 	SubscriptionChecker awslambda.IFunction
 }
 
-// Gathering reads athletes and activities from Strava: on connecting, and when
-// a webhook says that something changed.
+// Gathering reads athletes and activities from Strava: after they connect, in
+// regular scans, and when a webhook reports a change.
 type Gathering struct {
 	awscdk.Stack
+	props *GatheringProps
+	table *construct.Table
+	// work wakes gatherers.
+	work *construct.Queue
+
+	receiveWebhook, gatherWork, handleEvents   *construct.Function
+	showStatus, probeWebhook, enforceDeadlines *construct.Function
 }
 
 // NewGathering makes the gathering stack.
 func NewGathering(scope constructs.Construct, id string, props *GatheringProps) *Gathering {
-	b := props.Boundary
-	s := newStack(scope, id, b.Config, "gathering", "Paceline: webhook, quota, gatherer")
+	g := &Gathering{
+		Stack: newStack(scope, id, props.Boundary.Config, "gathering", "Paceline: webhook, quota, gatherer"),
+		props: props,
+	}
+	g.addStorage()
+	g.addGatherers()
+	g.addMaintenance()
+	g.allowAccess()
+	g.addTriggers()
+	g.addRoutes()
+	g.addConsumer()
+	g.addAlarms()
+	output(g.Stack, "GatheringStatusFunctionName", g.showStatus.FunctionName(), "The function that `paceline admin status` calls")
+	return g
+}
 
-	table := construct.NewTable(s, "Table", &construct.TableProps{
+// addStorage makes the table and the queue of messages that wake gatherers.
+func (g *Gathering) addStorage() {
+	b := g.props.Boundary
+	g.table = construct.NewTable(g.Stack, "Table", &construct.TableProps{
 		Config:    b.Config,
 		Partition: construct.Text("pk"),
 		SortKey:   construct.Text("sk"),
@@ -58,104 +81,121 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 			Name: settings.WorkIndex, Partition: construct.Text("queue"), SortKey: construct.Number("due"), KeysOnly: true,
 		}},
 	})
-	work := construct.NewQueue(s, "Work", &construct.QueueProps{
+	g.work = construct.NewQueue(g.Stack, "Work", &construct.QueueProps{
 		Boundary:             b,
 		Reader:               gatherWork,
 		ReaderTimeoutSeconds: gatherWorkTimeoutSeconds,
 	})
+}
 
-	receiveWebhook := construct.NewFunction(s, "receive-webhook", &construct.FunctionProps{
-		Boundary:       b,
-		Description:    "Answers Strava's webhook once its event is stored durably",
-		TimeoutSeconds: 10,
-
+// addGatherers makes the functions that queue work and do it.
+func (g *Gathering) addGatherers() {
+	b, stage := g.props.Boundary, string(g.props.Boundary.Config.Stage)
+	table, queue, bus := *g.table.TableName(), *g.work.QueueUrl(), *g.props.Bus.EventBusName()
+	g.receiveWebhook = construct.NewFunction(g.Stack, "receive-webhook", &construct.FunctionProps{
+		Boundary:            b,
+		Description:         "Answers Strava's webhook once its event is stored durably",
+		TimeoutSeconds:      10,
 		ReservedConcurrency: b.Config.WebhookConcurrency,
 		Settings: settings.ReceiveWebhook{
-			Stage:          string(b.Config.Stage),
-			GatheringTable: *table.TableName(),
-			WakeQueueURL:   *work.QueueUrl(),
-			EventBusName:   *props.Bus.EventBusName(),
+			Stage:          stage,
+			GatheringTable: table,
+			WakeQueueURL:   queue,
+			EventBusName:   bus,
 		},
 	})
-	gather := construct.NewFunction(s, gatherWork, &construct.FunctionProps{
+	g.gatherWork = construct.NewFunction(g.Stack, gatherWork, &construct.FunctionProps{
 		Boundary:       b,
 		Description:    "Reads athletes and activities from Strava",
 		TimeoutSeconds: gatherWorkTimeoutSeconds,
 		FeedsItself:    true,
 		Settings: settings.GatherWork{
-			Stage:             string(b.Config.Stage),
-			GatheringTable:    *table.TableName(),
-			WakeQueueURL:      *work.QueueUrl(),
-			RequesterFunction: *props.Requester.FunctionArn(),
-			EventBusName:      *props.Bus.EventBusName(),
+			Stage:             stage,
+			GatheringTable:    table,
+			WakeQueueURL:      queue,
+			RequesterFunction: *g.props.Requester.FunctionArn(),
+			EventBusName:      bus,
 		},
 	})
-	handleEvents := construct.NewFunction(s, "handle-events", &construct.FunctionProps{
+	g.handleEvents = construct.NewFunction(g.Stack, "handle-events", &construct.FunctionProps{
 		Boundary:       b,
 		Description:    "Starts gathering for athletes who connected, ends it for those who left",
 		TimeoutSeconds: 30,
 		Settings: settings.HandleEvents{
-			GatheringTable: *table.TableName(),
-			WakeQueueURL:   *work.QueueUrl(),
-			EventBusName:   *props.Bus.EventBusName(),
+			GatheringTable: table,
+			WakeQueueURL:   queue,
+			EventBusName:   bus,
 		},
 	})
+}
 
-	showStatus := construct.NewFunction(s, "show-status", &construct.FunctionProps{
+// addMaintenance makes the functions that report, probe and clean up.
+func (g *Gathering) addMaintenance() {
+	b, stage, table := g.props.Boundary, string(g.props.Boundary.Config.Stage), *g.table.TableName()
+	g.showStatus = construct.NewFunction(g.Stack, "show-status", &construct.FunctionProps{
 		Boundary:       b,
 		Description:    "Shows an admin the quota, the work that waits, and the webhook",
 		TimeoutSeconds: 30,
-		Settings:       settings.ShowStatus{GatheringTable: *table.TableName()},
+		Settings:       settings.ShowStatus{GatheringTable: table},
 	})
-
-	probeWebhook := construct.NewFunction(s, "probe-webhook", &construct.FunctionProps{
+	g.probeWebhook = construct.NewFunction(g.Stack, "probe-webhook", &construct.FunctionProps{
 		Boundary:       b,
 		Description:    "Notes when Strava's webhooks cannot arrive",
 		TimeoutSeconds: 45, // It waits for check-subscription.
 		Settings: settings.ProbeWebhook{
-			Stage:          string(b.Config.Stage),
-			GatheringTable: *table.TableName(),
-			CheckFunction:  *props.SubscriptionChecker.FunctionArn(),
+			Stage:          stage,
+			GatheringTable: table,
+			CheckFunction:  *g.props.SubscriptionChecker.FunctionArn(),
 		},
 	})
-
-	enforceDeadlines := construct.NewFunction(s, "enforce-deadlines", &construct.FunctionProps{
+	g.enforceDeadlines = construct.NewFunction(g.Stack, "enforce-deadlines", &construct.FunctionProps{
 		Boundary:       b,
 		Description:    "Drops data of Strava after seven days, counts what is kept too long",
 		TimeoutSeconds: 240,
 		Seldom:         true,
 		Settings: settings.EnforceDeadlines{
-			Stage:          string(b.Config.Stage),
-			GatheringTable: *table.TableName(),
+			Stage:          stage,
+			GatheringTable: table,
 		},
 	})
+}
 
-	table.AllowItems(receiveWebhook, enforceDeadlines)
-	table.AllowReadWrite(gather, handleEvents)
-	table.AllowItems(probeWebhook)
-	table.AllowRead(showStatus)
-	table.AllowScan(enforceDeadlines)
-	work.AllowSend(receiveWebhook, gather, handleEvents)
-	work.Feed(gather, construct.FeedOptions{BatchSize: 10, MaxConcurrency: gatherConcurrency})
-	construct.NewSchedule(s, "Tick", &construct.ScheduleProps{Function: gather, EveryMinutes: 1})
-	construct.NewSchedule(s, "Deadlines", &construct.ScheduleProps{Function: enforceDeadlines, EveryMinutes: 60})
-	construct.NewSchedule(s, "Probe", &construct.ScheduleProps{Function: probeWebhook, EveryMinutes: 2})
-	gather.AllowInvoke(props.Requester)
-	probeWebhook.AllowInvoke(props.SubscriptionChecker)
-	for _, f := range []*construct.Function{receiveWebhook, gather, handleEvents} {
-		f.AllowPublish(props.Bus, gatheringv1.Source)
+func (g *Gathering) allowAccess() {
+	g.table.AllowItems(g.receiveWebhook, g.enforceDeadlines)
+	g.table.AllowReadWrite(g.gatherWork, g.handleEvents)
+	g.table.AllowItems(g.probeWebhook)
+	g.table.AllowRead(g.showStatus)
+	g.table.AllowScan(g.enforceDeadlines)
+	g.work.AllowSend(g.receiveWebhook, g.gatherWork, g.handleEvents)
+	g.gatherWork.AllowInvoke(g.props.Requester)
+	g.probeWebhook.AllowInvoke(g.props.SubscriptionChecker)
+	for _, f := range []*construct.Function{g.receiveWebhook, g.gatherWork, g.handleEvents} {
+		f.AllowPublish(g.props.Bus, gatheringv1.Source)
 	}
+}
 
-	construct.NewRoutes(s, "Webhook", &construct.RoutesProps{
-		API:           props.WebhookAPI,
-		Function:      receiveWebhook,
+// addTriggers makes the queue and the schedules run functions.
+func (g *Gathering) addTriggers() {
+	g.work.Feed(g.gatherWork, construct.FeedOptions{BatchSize: 10, MaxConcurrency: gatherConcurrency})
+	construct.NewSchedule(g.Stack, "Tick", &construct.ScheduleProps{Function: g.gatherWork, EveryMinutes: 1})
+	construct.NewSchedule(g.Stack, "Deadlines", &construct.ScheduleProps{Function: g.enforceDeadlines, EveryMinutes: 60})
+	construct.NewSchedule(g.Stack, "Probe", &construct.ScheduleProps{Function: g.probeWebhook, EveryMinutes: 2})
+}
+
+func (g *Gathering) addRoutes() {
+	construct.NewRoutes(g.Stack, "Webhook", &construct.RoutesProps{
+		API:           g.props.WebhookAPI,
+		Function:      g.receiveWebhook,
 		Keys:          []string{"GET /webhooks/strava/{key}", "POST /webhooks/strava/{key}"},
 		PublicBecause: "Strava has no session: the secret key in the path identifies its calls.",
 	})
-	construct.NewEventConsumer(s, "Consumer", &construct.EventConsumerProps{
-		Boundary: b,
-		Bus:      props.Bus,
-		Function: handleEvents,
+}
+
+func (g *Gathering) addConsumer() {
+	construct.NewEventConsumer(g.Stack, "Consumer", &construct.EventConsumerProps{
+		Boundary: g.props.Boundary,
+		Bus:      g.props.Bus,
+		Function: g.handleEvents,
 		Facts: []event.Fact{
 			credentialsv1.AthleteAuthorized{},
 			credentialsv1.AuthorizationRevoked{},
@@ -165,39 +205,45 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 			activityv1.RemovalQuestioned{},
 		},
 	})
-	for _, a := range []struct {
-		id, what, metric, statistic string
-		minutes, threshold          float64
-		periods                     int
-		alwaysReported              bool
-	}{
-		{"RateLimitedAlarm", "Strava refused a call for the rate limit", metric.RateLimited, "Sum", 15, 1, 1, false},
-		{"JobsParkedAlarm", "work was parked", metric.Parked, "Sum", 15, 1, 1, false},
-		{"JobsFailedAlarm", "gatherers fail", metric.Failed, "Sum", 15, 5, 1, false},
-		{"PausedAlarm", "Strava has answered no call for half an hour", metric.Paused, "Maximum", 5, 30 * 60, 1, false},
-		{"WebhookAgeAlarm", "webhooks wait for too long", metric.OldestWebhook, "Maximum", 5, 15 * 60, 1, false},
-		{"KeptTooLongAlarm", "data is kept too long", metric.KeptTooLong, "Maximum", 120, 1, 1, true},
-		// Probes ask Strava every 10 minutes, so the figure may reach 12 minutes when
-		// all is well, and twice that for a few minutes after one question without an
-		// answer.
-		{"WebhookUnwellAlarm", "webhooks may not arrive", metric.WebhookUnwell, "Maximum", 5, 15 * 60, 3, true},
-		{"SubscriptionLostAlarm", "the push subscription is lost", metric.SubscriptionLost, "Maximum", 5, 1, 1, true},
-	} {
-		construct.NewAlarm(s, a.id, &construct.AlarmProps{
-			Boundary: b,
-			What:     a.what,
-			Metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-				Namespace:     jsii.String(metric.Namespace),
-				MetricName:    jsii.String(a.metric),
-				DimensionsMap: &map[string]*string{"stage": jsii.String(string(b.Config.Stage))},
-				Statistic:     jsii.String(a.statistic),
-				Period:        awscdk.Duration_Minutes(jsii.Number(a.minutes)),
-			}),
-			Threshold:      a.threshold,
-			Periods:        a.periods,
-			AlwaysReported: a.alwaysReported,
-		})
-	}
-	output(s, "GatheringStatusFunctionName", showStatus.FunctionName(), "The function that `paceline admin status` calls")
-	return &Gathering{Stack: s}
+}
+
+func (g *Gathering) addAlarms() {
+	construct.NewMetricAlarms(g.Stack, g.props.Boundary, metric.Namespace,
+		construct.MetricAlarm{
+			ID: "RateLimitedAlarm", Title: "Strava refused a call for the rate limit",
+			Metric: metric.RateLimited, Statistic: construct.Sum, Period: 15 * time.Minute, Threshold: 1,
+		},
+		construct.MetricAlarm{
+			ID: "JobsParkedAlarm", Title: "work was parked",
+			Metric: metric.Parked, Statistic: construct.Sum, Period: 15 * time.Minute, Threshold: 1,
+		},
+		construct.MetricAlarm{
+			ID: "JobsFailedAlarm", Title: "gatherers fail",
+			Metric: metric.Failed, Statistic: construct.Sum, Period: 15 * time.Minute, Threshold: 5,
+		},
+		construct.MetricAlarm{
+			ID: "PausedAlarm", Title: "Strava has answered no call for half an hour",
+			Metric: metric.Paused, Statistic: construct.Maximum, Period: 5 * time.Minute, Threshold: (30 * time.Minute).Seconds(),
+		},
+		construct.MetricAlarm{
+			ID: "WebhookAgeAlarm", Title: "webhooks wait for too long",
+			Metric: metric.OldestWebhook, Statistic: construct.Maximum, Period: 5 * time.Minute, Threshold: (15 * time.Minute).Seconds(),
+		},
+		construct.MetricAlarm{
+			ID: "KeptTooLongAlarm", Title: "data is kept too long",
+			Metric: metric.KeptTooLong, Statistic: construct.Maximum, Period: 2 * time.Hour, Threshold: 1, AlwaysReported: true,
+		},
+		// A probe asks Strava every 10 minutes, so the metric can reach 12 minutes
+		// while all is well, and twice that for a few minutes after one question
+		// without an answer.
+		construct.MetricAlarm{
+			ID: "WebhookUnwellAlarm", Title: "webhooks may not arrive",
+			Metric: metric.WebhookUnwell, Statistic: construct.Maximum, Period: 5 * time.Minute, Threshold: (15 * time.Minute).Seconds(),
+			Periods: 3, AlwaysReported: true,
+		},
+		construct.MetricAlarm{
+			ID: "SubscriptionLostAlarm", Title: "the push subscription is lost",
+			Metric: metric.SubscriptionLost, Statistic: construct.Maximum, Period: 5 * time.Minute, Threshold: 1, AlwaysReported: true,
+		},
+	)
 }

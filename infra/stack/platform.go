@@ -3,6 +3,7 @@ package stack
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
@@ -95,10 +96,10 @@ func NewPlatform(scope constructs.Construct, id string, props *PlatformProps) *P
 	self := &construct.Boundary{Name: "Platform", Config: c, Alarms: p.Alarms}
 	construct.NewAlarm(s, "ApiAlarm", &construct.AlarmProps{
 		Boundary: self,
-		What:     "the HTTP API answers 5xx",
+		Title:    "the HTTP API answers 5xx",
 		Metric: p.API.MetricServerError(&awscloudwatch.MetricOptions{
 			Period:    awscdk.Duration_Minutes(jsii.Number(5)),
-			Statistic: jsii.String("Sum"),
+			Statistic: jsii.String(construct.Sum),
 		}),
 		Threshold: 5,
 	})
@@ -137,19 +138,11 @@ func newWebhookAPI(s awscdk.Stack, self *construct.Boundary) awsapigatewayv2.Htt
 		MetricName:      jsii.String(gathering.WebhooksRefused),
 		FilterPattern:   awslogs.FilterPattern_Literal(jsii.String(`{ ($.status = "429") || ($.status = "5*") }`)),
 		MetricValue:     jsii.String("1"),
-		Dimensions:      &map[string]*string{"stage": jsii.String("$.stage")},
+		Dimensions:      &map[string]*string{construct.StageDimension: jsii.String("$.stage")},
 	})
-	construct.NewAlarm(scope, "RefusedAlarm", &construct.AlarmProps{
-		Boundary: self,
-		What:     "webhooks are throttled or fail",
-		Metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-			Namespace:     jsii.String(gathering.Namespace),
-			MetricName:    jsii.String(gathering.WebhooksRefused),
-			DimensionsMap: &map[string]*string{"stage": jsii.String(string(self.Config.Stage))},
-			Statistic:     jsii.String("Sum"),
-			Period:        awscdk.Duration_Minutes(jsii.Number(5)),
-		}),
-		Threshold: 5,
+	construct.NewMetricAlarms(scope, self, gathering.Namespace, construct.MetricAlarm{
+		ID: "RefusedAlarm", Title: "webhooks are throttled or fail",
+		Metric: gathering.WebhooksRefused, Statistic: construct.Sum, Period: 5 * time.Minute, Threshold: 5,
 	})
 	return api
 }
@@ -176,31 +169,25 @@ func newDashboard(s awscdk.Stack, c config.Config, api awsapigatewayv2.HttpApi) 
 	}
 	counted := func(namespace, statistic string, names ...string) (out []awscloudwatch.IMetric) {
 		for _, name := range names {
-			out = append(out, awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-				Namespace:     jsii.String(namespace),
-				MetricName:    jsii.String(name),
-				DimensionsMap: &map[string]*string{"stage": jsii.String(string(c.Stage))},
-				Statistic:     jsii.String(statistic),
-				Period:        awscdk.Duration_Minutes(jsii.Number(15)),
-			}))
+			out = append(out, construct.StageMetric(c, namespace, name, statistic, 15*time.Minute))
 		}
 		return out
 	}
 	d := awscloudwatch.NewDashboard(s, jsii.String("Dashboard"), nil)
 	d.AddWidgets(
 		graph(fmt.Sprintf("Connected athletes, of %d", c.Strava.AthleteCapacity),
-			counted(credentials.Namespace, "Maximum", credentials.Authorized)...),
-		graph("Webhook events taken in", counted(gathering.Namespace, "Sum", gathering.WebhookEvents)...),
-		graph("Calls to Strava, by class of work", counted(gathering.Namespace, "Sum", callsByClass()...)...),
-		graph("Oldest webhook event that waits, s", counted(gathering.Namespace, "Maximum", gathering.OldestWebhook)...),
-		graph("Erasures; completed ones of seven days", counted(athlete.Namespace, "Maximum",
+			counted(credentials.Namespace, construct.Maximum, credentials.Authorized)...),
+		graph("Webhook events taken in", counted(gathering.Namespace, construct.Sum, gathering.WebhookEvents)...),
+		graph("Calls to Strava, by class of work", counted(gathering.Namespace, construct.Sum, callsByClass()...)...),
+		graph("Oldest webhook event that waits, s", counted(gathering.Namespace, construct.Maximum, gathering.OldestWebhook)...),
+		graph("Erasures; completed ones of seven days", counted(athlete.Namespace, construct.Maximum,
 			athlete.ErasuresPending, athlete.ErasuresOverdue, athlete.ErasuresCompleted)...),
 		graph("HTTP API: requests and failures", api.MetricCount(nil), api.MetricClientError(nil), api.MetricServerError(nil)),
 		graph("HTTP API: latency, ms", api.MetricLatency(&awscloudwatch.MetricOptions{Statistic: jsii.String("p95")})),
-		graph("Functions: errors", search("AWS/Lambda", "FunctionName", "Errors", "Sum")),
+		graph("Functions: errors", search("AWS/Lambda", "FunctionName", "Errors", construct.Sum)),
 		graph("Functions: duration, ms", search("AWS/Lambda", "FunctionName", "Duration", "p95")),
-		graph("Queues: waiting messages", search("AWS/SQS", "QueueName", "ApproximateNumberOfMessagesVisible", "Maximum")),
-		graph("Queues: age of the oldest message, s", search("AWS/SQS", "QueueName", "ApproximateAgeOfOldestMessage", "Maximum")),
+		graph("Queues: waiting messages", search("AWS/SQS", "QueueName", "ApproximateNumberOfMessagesVisible", construct.Maximum)),
+		graph("Queues: age of the oldest message, s", search("AWS/SQS", "QueueName", "ApproximateAgeOfOldestMessage", construct.Maximum)),
 	)
 }
 
