@@ -7,6 +7,7 @@ import (
 
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
 // State of an athlete's authorization as this boundary knows it.
@@ -18,11 +19,6 @@ const (
 	Degraded State = "degraded"
 	Revoked  State = "revoked"
 )
-
-// TombstoneLife is how long the end of an authorization is remembered: longer
-// than [Authorizations.Begin] accepts the event of its beginning, which may
-// return late from the dead letters.
-const TombstoneLife = 8 * 24 * time.Hour
 
 // Athlete is the gathering state of an athlete.
 type Athlete struct {
@@ -69,17 +65,15 @@ type CompletedScan struct {
 
 // lapsed reports whether what the scan found is not kept any longer, or there
 // was no scan.
-func (c CompletedScan) lapsed(now time.Time) bool { return now.Sub(c.Started) > keepAge }
+func (c CompletedScan) lapsed(now time.Time) bool { return now.Sub(c.Started) > retention.StravaData }
 
-// Ages of a completed scan. Strava's data may be kept for 7 days without being
-// read again (Strava API Policy 6.2).
+// Ages of a completed scan. At the age [retention.StravaData] the data that it
+// found is not kept any longer.
 const (
 	// sweepAge: the scan may be repeated, if nothing else needs the quota.
 	sweepAge = 24 * time.Hour
 	// reconcileAge: the scan has to be repeated.
 	reconcileAge = 4 * 24 * time.Hour
-	// keepAge: the data that it found is not kept any longer.
-	keepAge = 7 * 24 * time.Hour
 	// pageDelay is how much later a scan is due for each of its pages, up to
 	// maxPageDelay: cheap scans go first, so that a shortage of quota affects as
 	// few athletes as possible.
@@ -157,7 +151,7 @@ func (a *Athlete) plan(now, gapEnd time.Time) {
 		a.Job.reschedule(quota.Backfill, now)
 	case a.Last.Started.Before(gapEnd):
 		// Ahead of everything else in the class, and due whatever the delay.
-		a.Job.reschedule(quota.Reconcile, gapEnd.Add(delay-keepAge-maxPageDelay))
+		a.Job.reschedule(quota.Reconcile, gapEnd.Add(delay-retention.StravaData-maxPageDelay))
 	case !must.After(now):
 		a.Job.reschedule(quota.Reconcile, must)
 	default:
@@ -444,14 +438,14 @@ func (a *Athlete) forget() {
 // there was any. A running scan that goes around holes starts over.
 func (a *Athlete) expire(now time.Time) bool {
 	readAt, kept := a.stravaDataAge()
-	if !kept || now.Sub(readAt) < keepAge {
+	if !kept || now.Sub(readAt) < retention.StravaData {
 		return false
 	}
 	a.forget()
-	if now.Sub(a.Last.Started) >= keepAge {
+	if now.Sub(a.Last.Started) >= retention.StravaData {
 		a.Holes = nil
 	}
-	if now.Sub(a.Scan.Begun) < keepAge {
+	if now.Sub(a.Scan.Begun) < retention.StravaData {
 		return true
 	}
 	if a.Scan.State == gatheringv1.ScanCompleted {

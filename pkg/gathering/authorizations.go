@@ -2,12 +2,12 @@ package gathering
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
 // Authorizations follows the events about athletes: their authorizations, and
@@ -25,43 +25,41 @@ type Authorizations struct {
 // have left since, and the tombstone may be gone.
 func (z *Authorizations) Begin(ctx context.Context, cause event.Meta, athleteID, generation int64) error {
 	now := z.Minter.Now()
-	if now.Sub(cause.OccurredAt) >= keepAge {
+	if now.Sub(cause.OccurredAt) >= retention.StravaData {
 		return nil
 	}
-	_, err := z.Athletes.Update(ctx, athleteID, func(a *Athlete) error {
-		if generation < a.Generation || (generation == a.Generation && a.State == Revoked) {
-			return errUnchanged
+	athlete, err := z.Athletes.Update(ctx, athleteID, func(a *Athlete) (changed bool, _ error) {
+		if generation <= a.Generation {
+			return false, nil
 		}
-		if generation > a.Generation {
-			*a = Athlete{ID: a.ID, Generation: generation, State: Active}
-			a.begin(generation, now)
-			a.Job.next(quota.Interactive, now)
-		}
-		return nil
+		*a = Athlete{ID: a.ID, Generation: generation, State: Active}
+		a.begin(generation, now)
+		a.Job.next(quota.Interactive, now)
+		return true, nil
 	})
-	if errors.Is(err, errUnchanged) {
+	if err != nil {
+		return fmt.Errorf("note the authorization: %w", err)
+	}
+	if generation < athlete.Generation || athlete.State == Revoked {
 		// The authorization has ended. An earlier attempt may have been cut off after
 		// it created the inbox.
 		return z.Inboxes.DropInbox(ctx, athleteID, generation)
 	}
-	if err != nil {
-		return fmt.Errorf("note the authorization: %w", err)
-	}
 	// From here on webhook events about the athlete are stored. Earlier changes
 	// are in the history, which the scan has not begun to read.
-	_, err = z.Inboxes.UpdateInbox(ctx, athleteID, func(m *Inbox) error {
+	_, err = z.Inboxes.UpdateInbox(ctx, athleteID, func(m *Inbox) (changed bool, _ error) {
 		if m.Generation >= generation {
-			return errUnchanged
+			return false, nil
 		}
 		*m = Inbox{AthleteID: athleteID, Generation: generation}
-		return nil
+		return true, nil
 	})
-	if err != nil && !errors.Is(err, errUnchanged) {
+	if err != nil {
 		return fmt.Errorf("open the inbox: %w", err)
 	}
 	// If the athlete left in between, End may have run before the inbox was
 	// opened.
-	athlete, err := z.Athletes.Athlete(ctx, athleteID)
+	athlete, err = z.Athletes.Athlete(ctx, athleteID)
 	if err != nil {
 		return fmt.Errorf("read the athlete: %w", err)
 	}
@@ -77,28 +75,27 @@ func (z *Authorizations) Begin(ctx context.Context, cause event.Meta, athleteID,
 // Degrade stops gathering until the athlete connects again, and drops Strava's
 // data: no job would use it.
 func (z *Authorizations) Degrade(ctx context.Context, cause event.Meta, athleteID, generation int64) error {
-	athlete, err := z.Athletes.Update(ctx, athleteID, func(a *Athlete) error {
+	athlete, err := z.Athletes.Update(ctx, athleteID, func(a *Athlete) (changed bool, _ error) {
 		if a.Generation != generation || a.State == Revoked {
-			return errUnchanged
+			return false, nil
 		}
-		a.degrade() // A gatherer may have done so already.
-		return nil
+		return a.degrade(), nil // A gatherer may have done so already.
 	})
-	if errors.Is(err, errUnchanged) {
-		return nil
-	}
 	if err != nil {
 		return fmt.Errorf("note the degraded authorization: %w", err)
 	}
-	_, err = z.Inboxes.UpdateInbox(ctx, athleteID, func(m *Inbox) error {
+	if athlete.Generation != generation || athlete.State == Revoked {
+		return nil
+	}
+	_, err = z.Inboxes.UpdateInbox(ctx, athleteID, func(m *Inbox) (changed bool, _ error) {
 		if m.Generation != generation {
-			return errUnchanged
+			return false, nil
 		}
 		m.empty()
 		m.reschedule(z.Minter.Now(), 0) // A deauthorization is still reported.
-		return nil
+		return true, nil
 	})
-	if err != nil && !errors.Is(err, errUnchanged) {
+	if err != nil {
 		return fmt.Errorf("empty the inbox: %w", err)
 	}
 	return z.Publisher.Publish(ctx, z.Minter.Next(cause, athlete.progressed(z.Minter.Now())))
@@ -107,18 +104,18 @@ func (z *Authorizations) Degrade(ctx context.Context, cause event.Meta, athleteI
 // Refresh makes a gatherer read the newest activities of an athlete who asked
 // for it.
 func (z *Authorizations) Refresh(ctx context.Context, athleteID, generation int64) error {
-	_, err := z.Inboxes.UpdateInbox(ctx, athleteID, func(m *Inbox) error {
+	inbox, err := z.Inboxes.UpdateInbox(ctx, athleteID, func(m *Inbox) (changed bool, _ error) {
 		if m.Generation != generation {
-			return errUnchanged
+			return false, nil
 		}
 		m.requestRefresh(z.Minter.Now())
-		return nil
+		return true, nil
 	})
-	if errors.Is(err, errUnchanged) {
-		return nil
-	}
 	if err != nil {
 		return fmt.Errorf("note the request for a refresh: %w", err)
+	}
+	if inbox.Generation != generation {
+		return nil
 	}
 	return z.Waker.Wake(ctx, 0)
 }
@@ -134,18 +131,18 @@ func (z *Authorizations) Recheck(ctx context.Context, athleteID, generation int6
 	if athlete.Scan.ID != scanID || athlete.Scan.Confirmed {
 		return nil // A newer scan leads to its own question.
 	}
-	_, err = z.Inboxes.UpdateInbox(ctx, athleteID, func(m *Inbox) error {
-		if m.Generation != generation || m.Question.ScanID == scanID {
-			return errUnchanged
+	asked := false
+	_, err = z.Inboxes.UpdateInbox(ctx, athleteID, func(m *Inbox) (changed bool, _ error) {
+		if asked = m.Generation == generation && m.Question.ScanID != scanID; asked {
+			m.ask(scanID, sample, now)
 		}
-		m.ask(scanID, sample, now)
-		return nil
+		return asked, nil
 	})
-	if errors.Is(err, errUnchanged) {
-		return nil
-	}
 	if err != nil {
 		return fmt.Errorf("add the sample to the inbox: %w", err)
+	}
+	if !asked {
+		return nil
 	}
 	return z.Waker.Wake(ctx, 0)
 }
@@ -153,14 +150,14 @@ func (z *Authorizations) Recheck(ctx context.Context, athleteID, generation int6
 // End erases the athlete and publishes that. A tombstone stays, so that late
 // events start nothing.
 func (z *Authorizations) End(ctx context.Context, cause event.Meta, athleteID, generation int64, receipt string) error {
-	_, err := z.Athletes.Update(ctx, athleteID, func(a *Athlete) error {
+	_, err := z.Athletes.Update(ctx, athleteID, func(a *Athlete) (changed bool, _ error) {
 		if a.Generation > generation {
-			return errUnchanged
+			return false, nil
 		}
 		*a = Athlete{ID: a.ID, Generation: generation, State: Revoked, RevokedAt: z.Minter.Now()}
-		return nil
+		return true, nil
 	})
-	if err != nil && !errors.Is(err, errUnchanged) {
+	if err != nil {
 		return fmt.Errorf("forget the athlete: %w", err)
 	}
 	if err := z.Inboxes.DropInbox(ctx, athleteID, generation); err != nil {

@@ -227,7 +227,7 @@ type overtaken struct {
 	leave func()
 }
 
-func (o overtaken) UpdateInbox(ctx context.Context, athleteID int64, change func(*gathering.Inbox) error) (gathering.Inbox, error) {
+func (o overtaken) UpdateInbox(ctx context.Context, athleteID int64, change func(*gathering.Inbox) (bool, error)) (gathering.Inbox, error) {
 	o.leave()
 	return o.Inboxes.UpdateInbox(ctx, athleteID, change)
 }

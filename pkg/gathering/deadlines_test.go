@@ -13,6 +13,7 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
 const day = 24 * time.Hour
@@ -21,20 +22,20 @@ func (w *world) deadlines() *gathering.Deadlines {
 	return &gathering.Deadlines{Athletes: w.store, Inboxes: w.store, Inventory: w.store, Now: w.clock.Now}
 }
 
-func (w *world) enforce() gathering.Census {
+func (w *world) enforce() gathering.RetentionReport {
 	w.t.Helper()
-	census, err := w.deadlines().Enforce(w.t.Context())
+	report, err := w.deadlines().Enforce(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return census
+	return report
 }
 
 // put stores the athlete and the inbox as given.
 func (w *world) put(a gathering.Athlete, m gathering.Inbox) {
 	w.t.Helper()
-	_, err := w.store.Update(w.t.Context(), a.ID, func(stored *gathering.Athlete) error { *stored = a; return nil })
-	_, err2 := w.store.UpdateInbox(w.t.Context(), a.ID, func(stored *gathering.Inbox) error { *stored = m; return nil })
+	_, err := w.store.Update(w.t.Context(), a.ID, func(stored *gathering.Athlete) (bool, error) { *stored = a; return true, nil })
+	_, err2 := w.store.UpdateInbox(w.t.Context(), a.ID, func(stored *gathering.Inbox) (bool, error) { *stored = m; return true, nil })
 	if err := errors.Join(err, err2); err != nil {
 		w.t.Fatal(err)
 	}
@@ -42,8 +43,8 @@ func (w *world) put(a gathering.Athlete, m gathering.Inbox) {
 
 func TestStravasDataIsDroppedAfterSevenDays(t *testing.T) {
 	for _, tc := range []struct {
-		age              time.Duration
-		dropped, tooLong bool
+		age             time.Duration
+		dropped, tooOld bool
 	}{
 		{0, false, false},
 		{7*day - 1, false, false},
@@ -65,20 +66,20 @@ func TestStravasDataIsDroppedAfterSevenDays(t *testing.T) {
 			Hints: []gathering.Hint{{Aspect: gathering.AspectDelete, ActivityID: 11, ReceivedAt: now.Add(-tc.age)}, fresh},
 		}
 		w.put(a, m)
-		census := w.enforce()
+		report := w.enforce()
 
 		want := map[string]int{}
-		if tc.tooLong {
-			want = map[string]int{gathering.KeptProfile: 1, gathering.KeptHint: 1}
+		if tc.tooOld {
+			want = map[string]int{gathering.KindProfile: 1, gathering.KindHint: 1}
 		}
-		if d := cmp.Diff(want, census.TooLong); d != "" {
+		if d := cmp.Diff(want, report.TooOld); d != "" {
 			t.Errorf("%s old: %s", tc.age, d)
 		}
-		days := [gathering.Days]int{}
-		days[min(int(tc.age/day), gathering.Days-1)] += 2
+		days := [retention.Days]int{}
+		days[min(int(tc.age/day), retention.Days-1)] += 2
 		days[0]++
-		if census.ByAge != days {
-			t.Errorf("%s old: counted %v, want %v", tc.age, census.ByAge, days)
+		if report.ByAge != days {
+			t.Errorf("%s old: counted %v, want %v", tc.age, report.ByAge, days)
 		}
 		if tc.dropped {
 			// The work stays where it is, and goes on.
@@ -92,8 +93,8 @@ func TestStravasDataIsDroppedAfterSevenDays(t *testing.T) {
 		if d := cmp.Diff(m, w.inbox(id)); d != "" {
 			t.Errorf("%s old: %s", tc.age, d)
 		}
-		if again := w.enforce(); tc.dropped && len(again.TooLong) != 0 {
-			t.Errorf("%s old: there is still %v", tc.age, again.TooLong)
+		if again := w.enforce(); tc.dropped && len(again.TooOld) != 0 {
+			t.Errorf("%s old: there is still %v", tc.age, again.TooOld)
 		}
 	}
 }
@@ -107,17 +108,17 @@ func TestAnOldDeauthorizationIsKeptUntilItIsReported(t *testing.T) {
 		EventTime: w.clock.Now().Unix(), Updates: map[string]any{"authorized": "false"},
 	})
 	w.clock.Advance(8 * day)
-	census := w.enforce()
+	report := w.enforce()
 	// The digest is the table's to drop.
-	if want := map[string]int{gathering.KeptDeauthorization: 1, gathering.KeptEvent: 1}; !cmp.Equal(want, census.TooLong) {
-		t.Errorf("%v, want %v", census.TooLong, want)
+	if want := map[string]int{gathering.KindDeauthorization: 1, gathering.KindEvent: 1}; !cmp.Equal(want, report.TooOld) {
+		t.Errorf("%v, want %v", report.TooOld, want)
 	}
 	w.work()
 	if n := len(eventtest.Facts[gatheringv1.DeauthorizationReported](w.bus)); n != 1 {
 		t.Errorf("%d reports", n)
 	}
-	if census := w.enforce(); census.TooLong[gathering.KeptDeauthorization] != 0 {
-		t.Errorf("%v after it was reported", census.TooLong)
+	if report := w.enforce(); report.TooOld[gathering.KindDeauthorization] != 0 {
+		t.Errorf("%v after it was reported", report.TooOld)
 	}
 }
 
@@ -144,8 +145,8 @@ func TestAStarvedScanKeepsNothingTooLong(t *testing.T) {
 		for range 8 * 24 {
 			w.clock.Advance(time.Hour)
 			w.work()
-			if census := w.enforce(); census.TooLong[gathering.KeptProfile]+census.TooLong[gathering.KeptHint] != 0 {
-				t.Fatalf("kept too long after %s: %v", w.clock.Now().Sub(start), census.TooLong)
+			if report := w.enforce(); report.TooOld[gathering.KindProfile]+report.TooOld[gathering.KindHint] != 0 {
+				t.Fatalf("kept too long after %s: %v", w.clock.Now().Sub(start), report.TooOld)
 			}
 		}
 		if a, m := w.stored(id), w.inbox(id); !a.JoinedAt.IsZero() || !a.Scan.Oldest.IsZero() || len(m.Hints) != 0 {
@@ -394,24 +395,24 @@ func TestWhatCannotBeDroppedKeepsNothingElseFromIt(t *testing.T) {
 	}
 	d := w.deadlines()
 	d.Athletes, d.Inboxes = stubborn{w.store, w.store}, stubborn{w.store, w.store}
-	census, err := d.Enforce(t.Context())
-	if !errors.Is(err, errStubborn) || census.ByAge[7] != 6 {
-		t.Errorf("%v, %v", census, err)
+	report, err := d.Enforce(t.Context())
+	if !errors.Is(err, errStubborn) || report.ByAge[7] != 6 {
+		t.Errorf("%v, %v", report, err)
 	}
 	if athletes, inboxes := kept(); !slices.Equal(athletes, []int64{2}) || !slices.Equal(inboxes, []int64{2}) {
 		t.Errorf("kept the scans of %v and the inboxes of %v", athletes, inboxes)
 	}
 	// Each failure alone is an error.
 	d.Athletes = w.store
-	if census, err := d.Enforce(t.Context()); !errors.Is(err, errStubborn) || census.ByAge[7] != 2 {
-		t.Errorf("an inbox that cannot be changed: %v, %v", census, err)
+	if report, err := d.Enforce(t.Context()); !errors.Is(err, errStubborn) || report.ByAge[7] != 2 {
+		t.Errorf("an inbox that cannot be changed: %v, %v", report, err)
 	}
 	a := w.stored(2)
 	a.JoinedAt, a.ProfiledAt = now, now.Add(-7*day)
 	w.put(a, gathering.Inbox{AthleteID: 2, Generation: 1})
 	d.Athletes, d.Inboxes = stubborn{w.store, w.store}, w.store
-	if census, err := d.Enforce(t.Context()); !errors.Is(err, errStubborn) || census.ByAge[7] != 1 {
-		t.Errorf("a scan that stays: %v, %v", census, err)
+	if report, err := d.Enforce(t.Context()); !errors.Is(err, errStubborn) || report.ByAge[7] != 1 {
+		t.Errorf("a scan that stays: %v, %v", report, err)
 	}
 	w.store.Fail(errStubborn)
 	if _, err := d.Enforce(t.Context()); !errors.Is(err, errStubborn) {
@@ -427,14 +428,14 @@ type stubborn struct {
 	gathering.Inboxes
 }
 
-func (s stubborn) Update(ctx context.Context, id int64, change func(*gathering.Athlete) error) (gathering.Athlete, error) {
+func (s stubborn) Update(ctx context.Context, id int64, change func(*gathering.Athlete) (bool, error)) (gathering.Athlete, error) {
 	if id == 2 {
 		return gathering.Athlete{}, errStubborn
 	}
 	return s.Athletes.Update(ctx, id, change)
 }
 
-func (s stubborn) UpdateInbox(ctx context.Context, id int64, change func(*gathering.Inbox) error) (gathering.Inbox, error) {
+func (s stubborn) UpdateInbox(ctx context.Context, id int64, change func(*gathering.Inbox) (bool, error)) (gathering.Inbox, error) {
 	if id == 2 {
 		return gathering.Inbox{}, errStubborn
 	}

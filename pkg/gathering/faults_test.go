@@ -112,14 +112,14 @@ type exclusiveAthletes struct {
 	exclusive
 }
 
-func (x exclusiveAthletes) Update(ctx context.Context, id int64, change func(*gathering.Athlete) error) (gathering.Athlete, error) {
-	return x.Athletes.Update(ctx, id, func(a *gathering.Athlete) error {
+func (x exclusiveAthletes) Update(ctx context.Context, id int64, change func(*gathering.Athlete) (bool, error)) (gathering.Athlete, error) {
+	return x.Athletes.Update(ctx, id, func(a *gathering.Athlete) (bool, error) {
 		before := a.Job
-		err := change(a)
+		changed, err := change(a)
 		if err == nil {
 			x.check(before, a.Job)
 		}
-		return err
+		return changed, err
 	})
 }
 
@@ -128,14 +128,14 @@ type exclusiveInboxes struct {
 	exclusive
 }
 
-func (x exclusiveInboxes) UpdateInbox(ctx context.Context, id int64, change func(*gathering.Inbox) error) (gathering.Inbox, error) {
-	return x.Inboxes.UpdateInbox(ctx, id, func(m *gathering.Inbox) error {
+func (x exclusiveInboxes) UpdateInbox(ctx context.Context, id int64, change func(*gathering.Inbox) (bool, error)) (gathering.Inbox, error) {
+	return x.Inboxes.UpdateInbox(ctx, id, func(m *gathering.Inbox) (bool, error) {
 		before := m.Job
-		err := change(m)
+		changed, err := change(m)
 		if err == nil {
 			x.check(before, m.Job)
 		}
-		return err
+		return changed, err
 	})
 }
 
@@ -262,7 +262,7 @@ var situations = map[string]situation{
 		w.clock.Advance(5 * time.Minute)
 		l.entries[2].Name = "Renamed"
 		w.receive(w.event(l.id, l.entries[2].ID, gathering.AspectUpdate))
-		if _, err := w.store.UpdateInbox(w.t.Context(), l.id, func(m *gathering.Inbox) error { m.Overflowed = true; return nil }); err != nil {
+		if _, err := w.store.UpdateInbox(w.t.Context(), l.id, func(m *gathering.Inbox) (bool, error) { m.Overflowed = true; return true, nil }); err != nil {
 			w.t.Fatal(err)
 		}
 	}},

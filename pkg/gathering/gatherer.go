@@ -294,17 +294,16 @@ func (g *Gatherer) reportWaiting(ctx context.Context, class quota.Class, wait *q
 // reportProgress changes an athlete's scan and publishes its progress, unless
 // change returns false.
 func (g *Gatherer) reportProgress(ctx context.Context, athleteID int64, change func(*Athlete) bool) error {
-	a, err := g.Athletes.Update(ctx, athleteID, func(a *Athlete) error {
-		if !change(a) {
-			return errUnchanged
-		}
-		return nil
+	changed := false
+	a, err := g.Athletes.Update(ctx, athleteID, func(a *Athlete) (bool, error) {
+		changed = change(a)
+		return changed, nil
 	})
-	if errors.Is(err, errUnchanged) {
-		return nil
-	}
 	if err != nil {
 		return fmt.Errorf("note the scan's progress: %w", err)
+	}
+	if !changed {
+		return nil
 	}
 	return g.publish(ctx, a.progressed(g.Minter.Now()))
 }

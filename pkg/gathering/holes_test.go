@@ -188,7 +188,7 @@ type afterUpdate struct {
 	call func()
 }
 
-func (s afterUpdate) Update(ctx context.Context, id int64, change func(*gathering.Athlete) error) (gathering.Athlete, error) {
+func (s afterUpdate) Update(ctx context.Context, id int64, change func(*gathering.Athlete) (bool, error)) (gathering.Athlete, error) {
 	a, err := s.Athletes.Update(ctx, id, change)
 	s.call()
 	return a, err
@@ -201,7 +201,7 @@ type sickStore struct {
 	err  error
 }
 
-func (s sickStore) Update(ctx context.Context, id int64, change func(*gathering.Athlete) error) (gathering.Athlete, error) {
+func (s sickStore) Update(ctx context.Context, id int64, change func(*gathering.Athlete) (bool, error)) (gathering.Athlete, error) {
 	if slices.Contains(s.sick, id) {
 		return gathering.Athlete{}, s.err
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
 // Inbox holds what has to be read about one athlete outside a scan: hints from
@@ -92,9 +93,9 @@ const (
 const (
 	// MaxHints is how many hints an inbox holds.
 	MaxHints = 200
-	// SeenLife is how long the digest of a webhook event is kept, to recognise a
+	// DigestTTL is how long the digest of a webhook event is kept, to recognise a
 	// duplicate. Strava retries for minutes only.
-	SeenLife = 3 * 24 * time.Hour
+	DigestTTL = 3 * 24 * time.Hour
 	// pace is the least time between two lists for one athlete's hints, and, after
 	// the first paceBurst, between two single re-reads. scarcePace applies while
 	// the quota is scarce, scanPace to scans for hints.
@@ -394,7 +395,9 @@ func (m *Inbox) empty() {
 // were any. The inbox then counts as overflowed, so that a scan makes up for
 // them. A deauthorization stays until it is reported.
 func (m *Inbox) expire(now time.Time) bool {
-	old := func(h Hint) bool { return h.Aspect != AspectDeauthorize && now.Sub(h.ReceivedAt) >= keepAge }
+	old := func(h Hint) bool {
+		return h.Aspect != AspectDeauthorize && now.Sub(h.ReceivedAt) >= retention.StravaData
+	}
 	if !slices.ContainsFunc(m.Hints, old) {
 		return false
 	}

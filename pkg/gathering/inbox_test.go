@@ -585,7 +585,7 @@ func TestAScanForTooManyHintsWaitsForTheClocks(t *testing.T) {
 	l.gather()
 	w.clock.Advance(5 * time.Minute)
 	w.receive(w.event(l.id, l.entries[0].ID, gathering.AspectUpdate))
-	if _, err := w.store.UpdateInbox(t.Context(), l.id, func(m *gathering.Inbox) error { m.Overflowed = true; return nil }); err != nil {
+	if _, err := w.store.UpdateInbox(t.Context(), l.id, func(m *gathering.Inbox) (bool, error) { m.Overflowed = true; return true, nil }); err != nil {
 		t.Fatal(err)
 	}
 	w.work()

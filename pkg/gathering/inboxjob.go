@@ -26,23 +26,20 @@ type inboxJob struct {
 // leaseInbox leases an athlete's inbox. It returns nil if the inbox is not due.
 func (g *Gatherer) leaseInbox(ctx context.Context, ref JobRef) (leasedJob, error) {
 	now := g.Minter.Now()
-	abandoned := false
-	m, err := g.Inboxes.UpdateInbox(ctx, ref.AthleteID, func(m *Inbox) error {
+	leased, abandoned := false, false
+	m, err := g.Inboxes.UpdateInbox(ctx, ref.AthleteID, func(m *Inbox) (changed bool, _ error) {
 		abandoned = m.Job.abandoned(now)
-		if m.Generation == 0 || !m.Job.lease(ref.Class, now) {
-			return errUnchanged
-		}
-		if abandoned {
+		if leased = m.Generation != 0 && m.Job.lease(ref.Class, now); leased && abandoned {
 			m.FailedOn = 0
 			m.Job.fail(failure{at: now})
 		}
-		return nil
+		return leased, nil
 	})
-	if errors.Is(err, errUnchanged) {
-		return nil, nil
-	}
 	if err != nil {
 		return nil, fmt.Errorf("lease an inbox: %w", err)
+	}
+	if !leased {
+		return nil, nil
 	}
 	if abandoned {
 		g.noteAbandoned(ctx, ref, m.Job.Due)
@@ -88,9 +85,11 @@ func (j *inboxJob) fail(ctx context.Context, f failure, cause error) (parked boo
 // arrived meanwhile stay.
 func (j *inboxJob) save(ctx context.Context, change func(*Inbox)) error {
 	held := j.held
-	m, err := j.g.Inboxes.UpdateInbox(ctx, held.AthleteID, func(m *Inbox) error {
-		if m.Generation != held.Generation || !m.Job.LeasedUntil.Equal(held.Job.LeasedUntil) {
-			return errUnchanged
+	saved := false
+	m, err := j.g.Inboxes.UpdateInbox(ctx, held.AthleteID, func(m *Inbox) (changed bool, _ error) {
+		saved = m.Generation == held.Generation && m.Job.LeasedUntil.Equal(held.Job.LeasedUntil)
+		if !saved {
+			return false, nil
 		}
 		fresh := m.Hints[len(held.Hints):] // New ones come last.
 		m.Hints = slices.Clone(held.Hints)
@@ -99,15 +98,14 @@ func (j *inboxJob) save(ctx context.Context, change func(*Inbox)) error {
 			m.Hints = append(m.Hints, fresh...)
 			m.reschedule(j.g.Minter.Now(), j.athlete.Last.Pages)
 		}
-		return nil
+		return true, nil
 	})
-	if errors.Is(err, errUnchanged) {
-		return nil
-	}
 	if err != nil {
 		return fmt.Errorf("write an inbox: %w", err)
 	}
-	j.due = m.Job.Due
+	if saved {
+		j.due = m.Job.Due
+	}
 	return nil
 }
 
@@ -214,17 +212,16 @@ func (j *inboxJob) answer(ctx context.Context) error {
 // updateScan changes the athlete's scan, unless the authorization has ended or
 // change returns false, and wakes a gatherer for it.
 func (j *inboxJob) updateScan(ctx context.Context, change func(*Athlete) bool) error {
-	a, err := j.g.Athletes.Update(ctx, j.athlete.ID, func(a *Athlete) error {
-		if a.State != Active || a.Generation != j.held.Generation || !change(a) {
-			return errUnchanged
-		}
-		return nil
+	changed := false
+	a, err := j.g.Athletes.Update(ctx, j.athlete.ID, func(a *Athlete) (bool, error) {
+		changed = a.State == Active && a.Generation == j.held.Generation && change(a)
+		return changed, nil
 	})
-	if errors.Is(err, errUnchanged) {
-		return nil
-	}
 	if err != nil {
 		return fmt.Errorf("change the scan: %w", err)
+	}
+	if !changed {
+		return nil
 	}
 	j.g.wakeAt(ctx, a.Job.Due, longestWake)
 	return nil

@@ -1,7 +1,6 @@
 package gathering
 
 import (
-	"errors"
 	"time"
 
 	"github.com/paceline/paceline/pkg/gathering/quota"
@@ -145,9 +144,6 @@ func latest(a, b time.Time) time.Time {
 	}
 	return a
 }
-
-// errUnchanged ends an update that has nothing to change.
-var errUnchanged = errors.New("nothing to change")
 
 // JobKind names one of an athlete's two jobs.
 type JobKind string

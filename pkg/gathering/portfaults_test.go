@@ -72,7 +72,7 @@ func (p probedAthletes) Athlete(ctx context.Context, id int64) (a gathering.Athl
 	return a, err
 }
 
-func (p probedAthletes) Update(ctx context.Context, id int64, change func(*gathering.Athlete) error) (a gathering.Athlete, err error) {
+func (p probedAthletes) Update(ctx context.Context, id int64, change func(*gathering.Athlete) (bool, error)) (a gathering.Athlete, err error) {
 	err = p.at.around(ctx, "writing the athlete", func() (err error) { a, err = p.Athletes.Update(ctx, id, change); return err })
 	return a, err
 }
@@ -82,7 +82,7 @@ type probedInboxes struct {
 	at probe
 }
 
-func (p probedInboxes) UpdateInbox(ctx context.Context, id int64, change func(*gathering.Inbox) error) (m gathering.Inbox, err error) {
+func (p probedInboxes) UpdateInbox(ctx context.Context, id int64, change func(*gathering.Inbox) (bool, error)) (m gathering.Inbox, err error) {
 	err = p.at.around(ctx, "writing the inbox", func() (err error) { m, err = p.Inboxes.UpdateInbox(ctx, id, change); return err })
 	return m, err
 }
@@ -111,7 +111,7 @@ func (p probedWebhooks) Webhook(ctx context.Context) (w gathering.Webhook, err e
 	return w, err
 }
 
-func (p probedWebhooks) UpdateWebhook(ctx context.Context, change func(*gathering.Webhook) error) (w gathering.Webhook, err error) {
+func (p probedWebhooks) UpdateWebhook(ctx context.Context, change func(*gathering.Webhook) (bool, error)) (w gathering.Webhook, err error) {
 	err = p.at.around(ctx, "writing the webhook", func() (err error) { w, err = p.Webhooks.UpdateWebhook(ctx, change); return err })
 	return w, err
 }

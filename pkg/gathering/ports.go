@@ -18,19 +18,20 @@ type Athletes interface {
 	// Update calls change with the stored athlete, or with an Athlete that has
 	// only the ID, and writes the result if no other write came in between.
 	// Otherwise it starts over, so change may run several times and must make no
-	// calls. If change returns an error, Update returns it as it is and writes
-	// nothing.
-	Update(ctx context.Context, id int64, change func(*Athlete) error) (Athlete, error)
+	// calls. Update writes nothing if change reports that it changed nothing, or
+	// returns an error, which Update returns as it is. It returns the athlete as
+	// stored afterwards.
+	Update(ctx context.Context, id int64, change func(*Athlete) (changed bool, err error)) (Athlete, error)
 }
 
 // Inboxes stores inboxes.
 type Inboxes interface {
 	// UpdateInbox changes an inbox as Update of [Athletes] changes an athlete.
-	UpdateInbox(ctx context.Context, athleteID int64, change func(*Inbox) error) (Inbox, error)
+	UpdateInbox(ctx context.Context, athleteID int64, change func(*Inbox) (changed bool, err error)) (Inbox, error)
 	// Deliver puts the hint of the webhook event with this digest into the
 	// athlete's inbox and makes its job due: now, or when it is to be retried
 	// after a failure. When it returns Delivered the hint is stored durably, and
-	// the event is remembered for [SeenLife]. A hint that finds the inbox full is
+	// the event is remembered for [DigestTTL]. A hint that finds the inbox full is
 	// not kept; the inbox overflows instead.
 	Deliver(ctx context.Context, athleteID int64, digest string, h Hint) (Delivery, error)
 	// DropInbox deletes the inbox and the digests of its webhook events, unless
@@ -81,18 +82,18 @@ type Webhooks interface {
 	Webhook(ctx context.Context) (Webhook, error)
 	// UpdateWebhook changes the webhook as Update of [Athletes] changes an
 	// athlete.
-	UpdateWebhook(ctx context.Context, change func(*Webhook) error) (Webhook, error)
+	UpdateWebhook(ctx context.Context, change func(*Webhook) (changed bool, err error)) (Webhook, error)
 	// CountWebhookEvent adds one to the events of the UTC day that at falls on.
 	CountWebhookEvent(ctx context.Context, at time.Time) error
 	// WebhookEvents returns how many events were counted on the UTC day that at
-	// falls on; the count is kept for [CountLife]. An event may be counted twice
+	// falls on; the count is kept for [EventCountTTL]. An event may be counted twice
 	// if counting it was retried.
 	WebhookEvents(ctx context.Context, at time.Time) (int, error)
 }
 
-// CountLife is how long a day's count of events is kept, from the day's
+// EventCountTTL is how long a day's count of events is kept, from the day's
 // beginning.
-const CountLife = 4 * 24 * time.Hour
+const EventCountTTL = 4 * 24 * time.Hour
 
 // Inventory visits everything that is stored about athletes.
 type Inventory interface {

@@ -2,7 +2,6 @@ package gathering
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -56,21 +55,21 @@ func (p *Probe) look(ctx context.Context, w Webhook, askStrava bool) (Webhook, e
 	if !found.Configured {
 		return w, nil
 	}
-	stored, err := p.Webhooks.UpdateWebhook(ctx, func(stored *Webhook) error {
+	stored, err := p.Webhooks.UpdateWebhook(ctx, func(stored *Webhook) (changed bool, _ error) {
 		if stored.Version != w.Version {
-			return errUnchanged // The result is about another configuration.
+			return false, nil // The result is about another configuration.
 		}
 		if ask {
 			stored.AskedAt = latest(stored.AskedAt, began.UTC())
 		}
 		stored.probed(found, began, p.Now())
-		return nil
+		return true, nil
 	})
 	switch {
-	case errors.Is(err, errUnchanged):
-		return w, nil
 	case err != nil:
 		return w, fmt.Errorf("store the result of the probe: %w", err)
+	case stored.Version != w.Version:
+		return w, nil
 	}
 	return stored, nil
 }

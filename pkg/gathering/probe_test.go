@@ -48,7 +48,7 @@ func probing(t *testing.T) *prober {
 	}
 	p.run()
 	// The time of the world's setup is no outage.
-	if _, err := w.store.UpdateWebhook(t.Context(), func(hook *gathering.Webhook) error { hook.Gap = gathering.Gap{}; return nil }); err != nil {
+	if _, err := w.store.UpdateWebhook(t.Context(), func(hook *gathering.Webhook) (bool, error) { hook.Gap = gathering.Gap{}; return true, nil }); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -242,7 +242,7 @@ func TestAWriteThatFailsLeavesTheTimesAsTheyWere(t *testing.T) {
 // readOnly takes no writes.
 type readOnly struct{ gathering.Webhooks }
 
-func (readOnly) UpdateWebhook(context.Context, func(*gathering.Webhook) error) (gathering.Webhook, error) {
+func (readOnly) UpdateWebhook(context.Context, func(*gathering.Webhook) (bool, error)) (gathering.Webhook, error) {
 	return gathering.Webhook{}, errors.New("boom")
 }
 
@@ -500,13 +500,13 @@ func TestAGapIsDealtWithOnceAllScansArePlanned(t *testing.T) {
 	const athletes = 510 // More than are looked at in one go.
 	w := newWorld(t, plenty, histories(1)...)
 	for id := range int64(athletes) {
-		_, err := w.store.Update(t.Context(), id+1, func(a *gathering.Athlete) error {
+		_, err := w.store.Update(t.Context(), id+1, func(a *gathering.Athlete) (bool, error) {
 			*a = gathering.Athlete{
 				ID: id + 1, Generation: generation, State: gathering.Active, Scan: gathering.Scan{State: gatheringv1.ScanCompleted},
 				Last: gathering.CompletedScan{Started: start, Finished: start, Pages: 1, Activities: 5},
 				Job:  gathering.Job{Class: quota.Spare, Due: start.Add(day)},
 			}
-			return nil
+			return true, nil
 		})
 		if err != nil {
 			t.Fatal(err)

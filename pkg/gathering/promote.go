@@ -2,7 +2,6 @@ package gathering
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -37,14 +36,14 @@ func (g *Gatherer) PromoteScans(ctx context.Context) error {
 		return err
 	}
 	g.Log.InfoContext(ctx, "all scans planned again", "gap_from", gap.From, "gap_to", gap.To)
-	_, err = g.Webhooks.UpdateWebhook(ctx, func(w *Webhook) error {
+	_, err = g.Webhooks.UpdateWebhook(ctx, func(w *Webhook) (changed bool, _ error) {
 		if w.Gap != gap {
-			return errUnchanged
+			return false, nil
 		}
 		w.Gap.Planned = true
-		return nil
+		return true, nil
 	})
-	if err != nil && !errors.Is(err, errUnchanged) {
+	if err != nil {
 		return fmt.Errorf("note that the gap is dealt with: %w", err)
 	}
 	return nil
@@ -62,16 +61,14 @@ func (g *Gatherer) replan(ctx context.Context, now, due, gapEnd time.Time) (all 
 			return false, fmt.Errorf("list spare scans: %w", err)
 		}
 		for _, p := range refs {
-			_, err := g.Athletes.Update(ctx, p.AthleteID, func(a *Athlete) error {
+			_, err := g.Athletes.Update(ctx, p.AthleteID, func(a *Athlete) (changed bool, _ error) {
 				if a.State != Active || a.Job.Class != quota.Spare || a.Job.LeasedUntil.After(now) {
-					return errUnchanged
+					return false, nil
 				}
-				if a.plan(now, gapEnd); a.Job.Class == quota.Spare {
-					return errUnchanged
-				}
-				return nil
+				a.plan(now, gapEnd)
+				return a.Job.Class != quota.Spare, nil
 			})
-			if err != nil && !errors.Is(err, errUnchanged) {
+			if err != nil {
 				g.logFailure(ctx, p, fmt.Errorf("move a scan: %w", err), false)
 				if err := unusable.add(err); err != nil {
 					return false, err

@@ -229,9 +229,10 @@ func (h *WebhookReceiver) seen(ctx context.Context) {
 	if now.Sub(last) < seenInterval {
 		return
 	}
-	w, err := h.Webhooks.UpdateWebhook(ctx, func(w *Webhook) error {
+	w, err := h.Webhooks.UpdateWebhook(ctx, func(w *Webhook) (changed bool, _ error) {
+		changed = w.LastSeen.Before(now)
 		w.LastSeen = latest(w.LastSeen, now.UTC())
-		return nil
+		return changed, nil
 	})
 	if err != nil {
 		h.Log.WarnContext(ctx, "the time of the last event was not noted", "error", err.Error())

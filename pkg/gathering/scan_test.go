@@ -738,7 +738,7 @@ func TestOnlyFirstScansAreReportedAsWaiting(t *testing.T) {
 		}
 	}
 	for _, first := range []bool{false, true} {
-		_, err := w.store.Update(t.Context(), l.id, func(a *gathering.Athlete) error { a.Scan.First = first; return nil })
+		_, err := w.store.Update(t.Context(), l.id, func(a *gathering.Athlete) (bool, error) { a.Scan.First = first; return true, nil })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,28 +25,28 @@ type scanJob struct {
 // leaseScan leases an athlete's scan. It returns nil if the scan is not due.
 func (g *Gatherer) leaseScan(ctx context.Context, ref JobRef) (leasedJob, error) {
 	now := g.Minter.Now()
-	overdue, abandoned := false, false
-	a, err := g.Athletes.Update(ctx, ref.AthleteID, func(a *Athlete) error {
+	leased, overdue, abandoned := false, false, false
+	a, err := g.Athletes.Update(ctx, ref.AthleteID, func(a *Athlete) (changed bool, _ error) {
 		overdue, abandoned = false, a.Job.abandoned(now)
-		if a.State != Active || !a.Job.lease(ref.Class, now) {
-			return errUnchanged
+		if leased = a.State == Active && a.Job.lease(ref.Class, now); !leased {
+			return false, nil
 		}
 		if abandoned {
 			a.Job.fail(failure{at: now})
-			return nil
+			return true, nil
 		}
 		if overdue = a.overdue(now); overdue {
 			a.plan(now, time.Time{})
-			return nil
+			return true, nil
 		}
 		a.resume(now)
-		return nil
+		return true, nil
 	})
-	if errors.Is(err, errUnchanged) {
-		return nil, nil
-	}
 	if err != nil {
 		return nil, fmt.Errorf("lease a scan: %w", err)
+	}
+	if !leased {
+		return nil, nil
 	}
 	if abandoned {
 		g.noteAbandoned(ctx, ref, a.Job.Due)
@@ -99,20 +99,19 @@ func (j *scanJob) fail(ctx context.Context, f failure, cause error) (parked bool
 // save changes the athlete, unless this job has lost its lease.
 func (j *scanJob) save(ctx context.Context, change func(*Athlete)) error {
 	held := j.held
-	a, err := j.g.Athletes.Update(ctx, held.ID, func(a *Athlete) error {
-		if a.Generation != held.Generation || !a.Job.LeasedUntil.Equal(held.Job.LeasedUntil) {
-			return errUnchanged
+	saved := false
+	a, err := j.g.Athletes.Update(ctx, held.ID, func(a *Athlete) (changed bool, _ error) {
+		if saved = a.Generation == held.Generation && a.Job.LeasedUntil.Equal(held.Job.LeasedUntil); saved {
+			change(a)
 		}
-		change(a)
-		return nil
+		return saved, nil
 	})
-	if errors.Is(err, errUnchanged) {
-		return nil
-	}
 	if err != nil {
 		return fmt.Errorf("write a scan: %w", err)
 	}
-	j.due = a.Job.Due
+	if saved {
+		j.due = a.Job.Due
+	}
 	return nil
 }
 
@@ -206,17 +205,17 @@ func (j *scanJob) readProfile(ctx context.Context, s Strava) error {
 func (j *scanJob) leaveProfile(ctx context.Context, cause error) error {
 	now := j.g.Minter.Now()
 	j.g.logFailure(ctx, JobRef{AthleteID: j.held.ID, Kind: JobScan, Class: j.held.Job.Class}, cause, false)
-	_, err := j.g.Inboxes.UpdateInbox(ctx, j.held.ID, func(m *Inbox) error {
+	_, err := j.g.Inboxes.UpdateInbox(ctx, j.held.ID, func(m *Inbox) (changed bool, _ error) {
 		if m.Generation != j.held.Generation {
-			return errUnchanged
+			return false, nil
 		}
 		m.oweProfile(failure{at: now})
 		if m.Job.Class == "" {
 			m.reschedule(now, j.held.Last.Pages)
 		}
-		return nil
+		return true, nil
 	})
-	if err != nil && !errors.Is(err, errUnchanged) {
+	if err != nil {
 		return fmt.Errorf("leave the profile to the inbox: %w", err)
 	}
 	return j.save(ctx, func(a *Athlete) {

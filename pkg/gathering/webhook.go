@@ -2,7 +2,6 @@ package gathering
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -157,9 +156,9 @@ type Configuration struct {
 // is known. Another push subscription opens a gap from the last sign of the
 // previous one.
 func (c *Configuration) Configure(ctx context.Context, configured Webhook) error {
-	_, err := c.Webhooks.UpdateWebhook(ctx, func(w *Webhook) error {
+	_, err := c.Webhooks.UpdateWebhook(ctx, func(w *Webhook) (changed bool, _ error) {
 		if configured.Version <= w.Version {
-			return errUnchanged
+			return false, nil
 		}
 		known, now := *w, c.Now().UTC()
 		w.CallbackKeySHA256, w.VerifyTokenSHA256 = configured.CallbackKeySHA256, configured.VerifyTokenSHA256
@@ -168,7 +167,7 @@ func (c *Configuration) Configure(ctx context.Context, configured Webhook) error
 		if w.SubscriptionID == 0 {
 			w.Callback, w.Subscription = Health{}, Health{}
 			if !w.LastSeen.IsZero() {
-				return nil // Nothing arrives. The gap opens with the next subscription.
+				return true, nil // Nothing arrives. The gap opens with the next subscription.
 			}
 		} else if w.SubscriptionID != known.SubscriptionID {
 			if !known.LastSeen.IsZero() {
@@ -178,9 +177,9 @@ func (c *Configuration) Configure(ctx context.Context, configured Webhook) error
 			w.Callback, w.Subscription = Health{WellAt: now}, Health{WellAt: now}
 		}
 		w.LastSeen = now
-		return nil
+		return true, nil
 	})
-	if err != nil && !errors.Is(err, errUnchanged) {
+	if err != nil {
 		return fmt.Errorf("note what the webhook accepts: %w", err)
 	}
 	return nil

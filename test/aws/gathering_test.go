@@ -73,11 +73,11 @@ func TestGatheringItemsExpire(t *testing.T) {
 		1: {ID: 1, Generation: 7, State: gathering.Active},
 		2: {ID: 2, Generation: 7, State: gathering.Revoked, RevokedAt: at},
 	} {
-		if _, err := table.Update(t.Context(), id, func(stored *gathering.Athlete) error { *stored = a; return nil }); err != nil {
+		if _, err := table.Update(t.Context(), id, func(stored *gathering.Athlete) (bool, error) { *stored = a; return true, nil }); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := table.UpdateInbox(t.Context(), 1, func(m *gathering.Inbox) error { m.Generation = 7; return nil }); err != nil {
+	if _, err := table.UpdateInbox(t.Context(), 1, func(m *gathering.Inbox) (bool, error) { m.Generation = 7; return true, nil }); err != nil {
 		t.Fatal(err)
 	}
 	hint := gathering.Hint{Aspect: gathering.AspectUpdate, ActivityID: 5, ReceivedAt: at}
@@ -87,7 +87,7 @@ func TestGatheringItemsExpire(t *testing.T) {
 	if err := table.CountWebhookEvent(t.Context(), at); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := table.UpdateWebhook(t.Context(), func(w *gathering.Webhook) error { w.Version = 1; return nil }); err != nil {
+	if _, err := table.UpdateWebhook(t.Context(), func(w *gathering.Webhook) (bool, error) { w.Version = 1; return true, nil }); err != nil {
 		t.Fatal(err)
 	}
 	midnight := at.Truncate(24 * time.Hour)
@@ -118,7 +118,7 @@ func TestGatheringItemsExpire(t *testing.T) {
 func TestADroppedInboxLeavesNothing(t *testing.T) {
 	name := gatheringTable(t)
 	table := ddb.New(stingy(t, 2), name)
-	if _, err := table.UpdateInbox(t.Context(), 1, func(m *gathering.Inbox) error { m.Generation = 7; return nil }); err != nil {
+	if _, err := table.UpdateInbox(t.Context(), 1, func(m *gathering.Inbox) (bool, error) { m.Generation = 7; return true, nil }); err != nil {
 		t.Fatal(err)
 	}
 	for i := range int64(7) {

@@ -124,17 +124,17 @@ func receiverOverhead(ctx context.Context, r *report) error {
 // newReceiver makes the handler as functions/gathering/receive-webhook does, over a
 // store that accepts the events of [eventPayload].
 func newReceiver(ctx context.Context, store receiverStore, wakeups gathering.Waker) (lambda.Handler, error) {
-	_, err := store.UpdateWebhook(ctx, func(w *gathering.Webhook) error {
+	_, err := store.UpdateWebhook(ctx, func(w *gathering.Webhook) (bool, error) {
 		w.CallbackKeySHA256, w.SubscriptionID, w.Version = secret.New(webhookKey).SHA256(), webhookSubscription, 1
-		return nil
+		return true, nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	for owner := range int64(webhookOwners) {
-		_, err := store.UpdateInbox(ctx, owner+1, func(m *gathering.Inbox) error {
+		_, err := store.UpdateInbox(ctx, owner+1, func(m *gathering.Inbox) (bool, error) {
 			m.Generation = 1
-			return nil
+			return true, nil
 		})
 		if err != nil {
 			return nil, err

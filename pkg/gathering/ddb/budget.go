@@ -2,41 +2,41 @@ package ddb
 
 import (
 	"context"
-	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/kit/dynamo"
 )
 
 // Budgets implements [quota.Budgets]: one item of the gathering table.
-type Budgets struct{ table *Table }
+type Budgets struct{ table dynamo.Table }
 
 // NewBudgets makes an adapter for the named table.
-func NewBudgets(client *dynamodb.Client, name string) *Budgets { return &Budgets{New(client, name)} }
+func NewBudgets(client dynamo.API, name string) *Budgets {
+	return &Budgets{dynamo.Table{API: client, Name: name}}
+}
 
 var budgetKey = itemKey{"quota", "budget"}
 
-// budgetItem is the budget as stored. Revision counts its writes, and each
-// write is conditional on it. Times are Unix ms, 0 for the zero time.
+// budgetItem is the budget as stored.
 type budgetItem struct {
 	itemKey
-	Revision    int64                 `dynamodbav:"revision"`
+	dynamo.Revision
 	Quarter     meterItem             `dynamodbav:"quarter"`
 	Day         meterItem             `dynamodbav:"day"`
-	Told        int64                 `dynamodbav:"told"`
+	Told        dynamo.Millis         `dynamodbav:"told"`
 	Issued      int64                 `dynamodbav:"issued"`
 	Outstanding []permitItem          `dynamodbav:"outstanding,omitempty"`
-	PausedUntil int64                 `dynamodbav:"paused_until"`
+	PausedUntil dynamo.Millis         `dynamodbav:"paused_until"`
 	PausedFor   string                `dynamodbav:"paused_for,omitempty"`
 	PausedID    int64                 `dynamodbav:"paused_id"`
 	Failing     []failureItem         `dynamodbav:"failing,omitempty"`
 	Pauses      int                   `dynamodbav:"pauses"`
-	PausedSince int64                 `dynamodbav:"paused_since"`
+	PausedSince dynamo.Millis         `dynamodbav:"paused_since"`
 	PausesToday int                   `dynamodbav:"pauses_today"`
 	Served      []serviceItem         `dynamodbav:"served,omitempty"`
-	Others      int64                 `dynamodbav:"others"`
+	Others      dynamo.Millis         `dynamodbav:"others"`
 	RateLimited int                   `dynamodbav:"rate_limited"`
-	Since       int64                 `dynamodbav:"since"`
+	Since       dynamo.Millis         `dynamodbav:"since"`
 	Demand      map[string]demandItem `dynamodbav:"demand,omitempty"`
 }
 
@@ -48,8 +48,8 @@ type failureItem struct {
 }
 
 type serviceItem struct {
-	Athlete quota.Mark `dynamodbav:"athlete"`
-	At      int64      `dynamodbav:"at"`
+	Athlete quota.Mark    `dynamodbav:"athlete"`
+	At      dynamo.Millis `dynamodbav:"at"`
 }
 
 type meterItem struct {
@@ -70,9 +70,9 @@ type windowItem struct {
 }
 
 type permitItem struct {
-	ID      int64  `dynamodbav:"id"`
-	Class   string `dynamodbav:"class"`
-	Expires int64  `dynamodbav:"expires"`
+	ID      int64         `dynamodbav:"id"`
+	Class   string        `dynamodbav:"class"`
+	Expires dynamo.Millis `dynamodbav:"expires"`
 }
 
 type demandItem struct {
@@ -83,22 +83,22 @@ type demandItem struct {
 	Yesterday int         `dynamodbav:"yesterday"`
 }
 
-func toBudgetItem(b quota.Budget, revision int64) budgetItem {
+func toBudgetItem(b quota.Budget) budgetItem {
 	item := budgetItem{
-		itemKey: budgetKey, Revision: revision,
-		Quarter: toMeterItem(b.Quarter), Day: toMeterItem(b.Day), Told: millis(b.Told), Issued: b.Issued,
-		PausedUntil: millis(b.Pause.Until), PausedFor: b.Pause.For, PausedID: b.Pause.ID,
-		Pauses: b.Health.Pauses, PausedSince: millis(b.Health.PausedSince), PausesToday: b.PausesToday,
-		Others: millis(b.Others), RateLimited: b.RateLimited, Since: millis(b.Since),
+		itemKey: budgetKey,
+		Quarter: toMeterItem(b.Quarter), Day: toMeterItem(b.Day), Told: dynamo.MillisOf(b.Told), Issued: b.Issued,
+		PausedUntil: dynamo.MillisOf(b.Pause.Until), PausedFor: b.Pause.For, PausedID: b.Pause.ID,
+		Pauses: b.Health.Pauses, PausedSince: dynamo.MillisOf(b.Health.PausedSince), PausesToday: b.PausesToday,
+		Others: dynamo.MillisOf(b.Others), RateLimited: b.RateLimited, Since: dynamo.MillisOf(b.Since),
 	}
 	for _, f := range b.Health.Failing {
 		item.Failing = append(item.Failing, failureItem{f.Athlete, int(f.Outcome)})
 	}
 	for _, s := range b.Health.Served {
-		item.Served = append(item.Served, serviceItem{s.Athlete, millis(s.At)})
+		item.Served = append(item.Served, serviceItem{s.Athlete, dynamo.MillisOf(s.At)})
 	}
 	for _, p := range b.Outstanding {
-		item.Outstanding = append(item.Outstanding, permitItem{p.ID, string(p.Class), millis(p.Expires)})
+		item.Outstanding = append(item.Outstanding, permitItem{p.ID, string(p.Class), dynamo.MillisOf(p.Expires)})
 	}
 	if b.Demand != nil {
 		item.Demand = map[string]demandItem{}
@@ -111,21 +111,21 @@ func toBudgetItem(b quota.Budget, revision int64) budgetItem {
 
 func (i budgetItem) budget() quota.Budget {
 	b := quota.Budget{
-		Quarter: i.Quarter.meter(), Day: i.Day.meter(), Told: instant(i.Told), Issued: i.Issued,
-		Pause:       quota.Pause{Until: instant(i.PausedUntil), For: i.PausedFor, ID: i.PausedID},
-		Health:      quota.Health{Pauses: i.Pauses, PausedSince: instant(i.PausedSince)},
-		PausesToday: i.PausesToday, Others: instant(i.Others), RateLimited: i.RateLimited, Since: instant(i.Since),
+		Quarter: i.Quarter.meter(), Day: i.Day.meter(), Told: i.Told.Time(), Issued: i.Issued,
+		Pause:       quota.Pause{Until: i.PausedUntil.Time(), For: i.PausedFor, ID: i.PausedID},
+		Health:      quota.Health{Pauses: i.Pauses, PausedSince: i.PausedSince.Time()},
+		PausesToday: i.PausesToday, Others: i.Others.Time(), RateLimited: i.RateLimited, Since: i.Since.Time(),
 	}
 	for _, f := range i.Failing {
 		b.Health.Failing = append(b.Health.Failing, quota.Failure{Athlete: f.Athlete, Outcome: quota.Outcome(f.Outcome)})
 	}
 	for n, s := range i.Served {
-		b.Health.Served[n] = quota.Service{Athlete: s.Athlete, At: instant(s.At)}
+		b.Health.Served[n] = quota.Service{Athlete: s.Athlete, At: s.At.Time()}
 	}
 	for _, p := range i.Outstanding {
-		b.Outstanding = append(b.Outstanding, quota.Permit{ID: p.ID, Class: quota.Class(p.Class), Expires: instant(p.Expires)})
+		b.Outstanding = append(b.Outstanding, quota.Permit{ID: p.ID, Class: quota.Class(p.Class), Expires: p.Expires.Time()})
 	}
-	if i.Revision > 0 {
+	if i.Revision.Revision != "" {
 		b.Demand = map[quota.Class]quota.Demand{}
 	}
 	for class, d := range i.Demand {
@@ -158,23 +158,19 @@ func (i windowItem) window() quota.Window {
 // Budget implements [quota.Budgets].
 func (s *Budgets) Budget(ctx context.Context) (quota.Budget, error) {
 	var item budgetItem
-	err := s.table.get(ctx, budgetKey, &item)
+	_, err := s.table.Get(ctx, budgetKey.item(), &item)
 	return item.budget(), err
 }
 
-// crowded is the contention of the budget, which all callers of Strava share:
-// the pauses double, so that callers that collided spread out.
-var crowded = contention{tries: 60, pause: func(attempt int) time.Duration {
-	return min(4*time.Millisecond<<min(attempt, 6), 250*time.Millisecond)
-}}
-
 // UpdateBudget implements [quota.Budgets].
-func (s *Budgets) UpdateBudget(ctx context.Context, change func(*quota.Budget) error) error {
-	_, err := update(ctx, s.table, budgetKey, crowded, func(i budgetItem) int64 { return i.Revision },
-		func(i budgetItem) (budgetItem, error) {
-			b := i.budget()
-			err := change(&b)
-			return toBudgetItem(b, i.Revision+1), err
-		})
+func (s *Budgets) UpdateBudget(ctx context.Context, change func(*quota.Budget) (bool, error)) error {
+	_, err := dynamo.Update(ctx, s.table, dynamo.Crowded, budgetKey.item(), func(i *budgetItem) (bool, error) {
+		b := i.budget()
+		changed, err := change(&b)
+		if changed {
+			*i = toBudgetItem(b)
+		}
+		return changed, err
+	})
 	return err
 }

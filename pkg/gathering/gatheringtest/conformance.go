@@ -60,7 +60,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 			{ID: 7, Generation: 5, State: gathering.Active},
 			{ID: 7, Generation: 5, State: gathering.Revoked, RevokedAt: at(0)},
 		} {
-			if _, err := s.Update(t.Context(), 7, func(a *gathering.Athlete) error { *a = want; return nil }); err != nil {
+			if _, err := s.Update(t.Context(), 7, func(a *gathering.Athlete) (bool, error) { *a = want; return true, nil }); err != nil {
 				t.Fatal(err)
 			}
 			got, err := s.Athlete(t.Context(), 7)
@@ -84,7 +84,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 			ListSize: 50, Scarce: true, FailedOn: 12, Question: gathering.Question{ScanID: "5", Seen: true, Gone: 2},
 		}
 		for _, want := range []gathering.Inbox{want, {AthleteID: 7, Generation: 5}} {
-			if _, err := s.UpdateInbox(t.Context(), 7, func(m *gathering.Inbox) error { *m = want; return nil }); err != nil {
+			if _, err := s.UpdateInbox(t.Context(), 7, func(m *gathering.Inbox) (bool, error) { *m = want; return true, nil }); err != nil {
 				t.Fatal(err)
 			}
 			if d := cmp.Diff(want, inbox(t, s, 7)); d != "" {
@@ -94,21 +94,21 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 	})
 
 	run("an error of change writes nothing", func(t *testing.T, s Storage) {
-		_, err := s.Update(t.Context(), 7, func(a *gathering.Athlete) error { a.Generation = 1; return errBoom })
+		_, err := s.Update(t.Context(), 7, func(a *gathering.Athlete) (bool, error) { a.Generation = 1; return true, errBoom })
 		if !errors.Is(err, errBoom) {
 			t.Fatal(err)
 		}
 		if got, err := s.Athlete(t.Context(), 7); err != nil || got.Generation != 0 {
 			t.Fatalf("%+v %v", got, err)
 		}
-		_, err = s.UpdateInbox(t.Context(), 7, func(m *gathering.Inbox) error { m.Generation = 1; return errBoom })
+		_, err = s.UpdateInbox(t.Context(), 7, func(m *gathering.Inbox) (bool, error) { m.Generation = 1; return true, errBoom })
 		if !errors.Is(err, errBoom) {
 			t.Fatal(err)
 		}
 		if m := inbox(t, s, 7); m.Generation != 0 {
 			t.Fatalf("%+v", m)
 		}
-		_, err = s.UpdateWebhook(t.Context(), func(w *gathering.Webhook) error { w.Version = 1; return errBoom })
+		_, err = s.UpdateWebhook(t.Context(), func(w *gathering.Webhook) (bool, error) { w.Version = 1; return true, errBoom })
 		if !errors.Is(err, errBoom) {
 			t.Fatal(err)
 		}
@@ -124,8 +124,8 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		var wg sync.WaitGroup
 		for i := range writers {
 			wg.Go(func() {
-				_, err := s.Update(ctx, 7, func(a *gathering.Athlete) error { a.Generation++; return nil })
-				_, err2 := s.UpdateInbox(ctx, 7, func(m *gathering.Inbox) error { m.Job.Failures++; return nil })
+				_, err := s.Update(ctx, 7, func(a *gathering.Athlete) (bool, error) { a.Generation++; return true, nil })
+				_, err2 := s.UpdateInbox(ctx, 7, func(m *gathering.Inbox) (bool, error) { m.Job.Failures++; return true, nil })
 				_, err3 := s.Deliver(ctx, 7, fmt.Sprint(i), gathering.Hint{Aspect: gathering.AspectCreate, ActivityID: int64(i), ReceivedAt: at(0)})
 				if err := errors.Join(err, err2, err3); err != nil {
 					t.Error(err)
@@ -231,12 +231,12 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 	run("jobs are listed by class, the longest due first", func(t *testing.T, s Storage) {
 		add := func(id int64, class quota.Class, minutes, leased int) {
 			t.Helper()
-			_, err := s.Update(t.Context(), id, func(a *gathering.Athlete) error {
+			_, err := s.Update(t.Context(), id, func(a *gathering.Athlete) (bool, error) {
 				a.Generation, a.State, a.Job = 1, gathering.Active, gathering.Job{Class: class, Due: at(minutes)}
 				if leased > 0 {
 					a.Job.LeasedUntil = at(leased)
 				}
-				return nil
+				return true, nil
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -282,9 +282,9 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 
 	run("jobs that are due at the same time are listed page by page", func(t *testing.T, s Storage) {
 		for id := range int64(25) {
-			_, err := s.Update(t.Context(), id+1, func(a *gathering.Athlete) error {
+			_, err := s.Update(t.Context(), id+1, func(a *gathering.Athlete) (bool, error) {
 				a.Generation, a.State, a.Job = 1, gathering.Active, gathering.Job{Class: quota.Spare, Due: at(1)}
-				return nil
+				return true, nil
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -344,7 +344,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 			if id == 0 {
 				a = gathering.Athlete{ID: 1, Generation: 5, State: gathering.Revoked, RevokedAt: at(0)}
 			}
-			if _, err := s.Update(t.Context(), a.ID, func(stored *gathering.Athlete) error { *stored = a; return nil }); err != nil {
+			if _, err := s.Update(t.Context(), a.ID, func(stored *gathering.Athlete) (bool, error) { *stored = a; return true, nil }); err != nil {
 				t.Fatal(err)
 			}
 			want.athletes[a.ID] = a
@@ -358,7 +358,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 			want.events = append(want.events, at(int(id)))
 		}
 		// None of athletes.
-		_, err := s.UpdateWebhook(t.Context(), func(w *gathering.Webhook) error { w.Version = 1; return nil })
+		_, err := s.UpdateWebhook(t.Context(), func(w *gathering.Webhook) (bool, error) { w.Version = 1; return true, nil })
 		if err := errors.Join(err, s.CountWebhookEvent(t.Context(), at(0))); err != nil {
 			t.Fatal(err)
 		}
@@ -367,7 +367,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		}
 		// What is given may be changed at once.
 		inventory(t, s, func(id int64) {
-			if _, err := s.Update(t.Context(), id, func(a *gathering.Athlete) error { a.JoinedAt = time.Time{}; return nil }); err != nil {
+			if _, err := s.Update(t.Context(), id, func(a *gathering.Athlete) (bool, error) { a.JoinedAt = time.Time{}; return true, nil }); err != nil {
 				t.Error(err)
 			}
 		})
@@ -391,7 +391,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 				Gap: gathering.Gap{From: at(0), To: at(1), Planned: true},
 			},
 		} {
-			if _, err := s.UpdateWebhook(t.Context(), func(w *gathering.Webhook) error { *w = want; return nil }); err != nil {
+			if _, err := s.UpdateWebhook(t.Context(), func(w *gathering.Webhook) (bool, error) { *w = want; return true, nil }); err != nil {
 				t.Fatal(err)
 			}
 			if w, err := s.Webhook(t.Context()); err != nil || w != want {
@@ -437,18 +437,18 @@ func open(t *testing.T, s Storage, athleteID, generation int64) {
 
 func change(t *testing.T, s Storage, athleteID int64, change func(*gathering.Inbox)) {
 	t.Helper()
-	if _, err := s.UpdateInbox(t.Context(), athleteID, func(m *gathering.Inbox) error { change(m); return nil }); err != nil {
+	if _, err := s.UpdateInbox(t.Context(), athleteID, func(m *gathering.Inbox) (bool, error) { change(m); return true, nil }); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func inbox(t *testing.T, s Storage, athleteID int64) (got gathering.Inbox) {
+func inbox(t *testing.T, s Storage, athleteID int64) gathering.Inbox {
 	t.Helper()
-	_, err := s.UpdateInbox(t.Context(), athleteID, func(m *gathering.Inbox) error { got = *m; return errBoom })
-	if !errors.Is(err, errBoom) {
+	m, err := s.UpdateInbox(t.Context(), athleteID, func(*gathering.Inbox) (bool, error) { return false, nil })
+	if err != nil {
 		t.Fatal(err)
 	}
-	return got
+	return m
 }
 
 func due(t *testing.T, s Storage, class quota.Class, until time.Time, after *gathering.JobRef, limit int) []gathering.JobRef {

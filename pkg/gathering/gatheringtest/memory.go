@@ -69,7 +69,7 @@ func (s *Store) lock() (unlock func(), _ error) {
 
 // update changes a value like a real store: change runs outside any lock, and
 // the result is written only if no other write came in between.
-func update[T any](s *Store, get func() versioned[T], put func(versioned[T]), change func(*T) error) (T, error) {
+func update[T any](s *Store, get func() versioned[T], put func(versioned[T]), change func(*T) (bool, error)) (T, error) {
 	for {
 		unlock, err := s.lock()
 		if err != nil {
@@ -78,8 +78,12 @@ func update[T any](s *Store, get func() versioned[T], put func(versioned[T]), ch
 		v := get()
 		unlock()
 		seen := v.revision
-		if err := change(&v.value); err != nil {
+		changed, err := change(&v.value)
+		if err != nil {
 			return *new(T), err
+		}
+		if !changed {
+			return v.value, nil
 		}
 		v.revision++
 		if unlock, err = s.lock(); err != nil {
@@ -114,7 +118,7 @@ func (s *Store) Athlete(_ context.Context, id int64) (gathering.Athlete, error) 
 }
 
 // Update implements [gathering.Athletes].
-func (s *Store) Update(_ context.Context, id int64, change func(*gathering.Athlete) error) (gathering.Athlete, error) {
+func (s *Store) Update(_ context.Context, id int64, change func(*gathering.Athlete) (bool, error)) (gathering.Athlete, error) {
 	return update(s, func() versioned[gathering.Athlete] { return s.athlete(id) }, func(v versioned[gathering.Athlete]) {
 		s.athletes[id] = v
 		s.requeue(jobKey{id, gathering.JobScan}, v.value.Job)
@@ -129,7 +133,7 @@ func (s *Store) inbox(athleteID int64) versioned[gathering.Inbox] {
 }
 
 // UpdateInbox implements [gathering.Inboxes].
-func (s *Store) UpdateInbox(_ context.Context, athleteID int64, change func(*gathering.Inbox) error) (gathering.Inbox, error) {
+func (s *Store) UpdateInbox(_ context.Context, athleteID int64, change func(*gathering.Inbox) (bool, error)) (gathering.Inbox, error) {
 	return update(s, func() versioned[gathering.Inbox] { return s.inbox(athleteID) }, func(v versioned[gathering.Inbox]) {
 		s.inboxes[athleteID] = v
 		s.requeue(jobKey{athleteID, gathering.JobInbox}, v.value.Job)
@@ -217,7 +221,7 @@ func (s *Store) Webhook(context.Context) (gathering.Webhook, error) {
 }
 
 // UpdateWebhook implements [gathering.Webhooks].
-func (s *Store) UpdateWebhook(_ context.Context, change func(*gathering.Webhook) error) (gathering.Webhook, error) {
+func (s *Store) UpdateWebhook(_ context.Context, change func(*gathering.Webhook) (bool, error)) (gathering.Webhook, error) {
 	return update(s, func() versioned[gathering.Webhook] { return s.webhook },
 		func(v versioned[gathering.Webhook]) { s.webhook = v }, change)
 }

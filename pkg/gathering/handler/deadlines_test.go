@@ -27,9 +27,9 @@ func TestDeadlinesAreCounted(t *testing.T) {
 	count := func(fails bool, ages ...time.Duration) map[string]int {
 		store, metrics := gatheringtest.NewStore(), &gatheringtest.Metrics{}
 		for i, age := range ages {
-			_, err := store.Update(t.Context(), int64(i+1), func(a *gathering.Athlete) error {
+			_, err := store.Update(t.Context(), int64(i+1), func(a *gathering.Athlete) (bool, error) {
 				a.JoinedAt, a.ProfiledAt = now, now.Add(-age)
-				return nil
+				return true, nil
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -17,10 +17,10 @@ import (
 func TestAProbeThatHangsStillReports(t *testing.T) {
 	store, metrics := gatheringtest.NewStore(), &gatheringtest.Metrics{}
 	well := time.Now().Add(-time.Hour)
-	_, err := store.UpdateWebhook(t.Context(), func(w *gathering.Webhook) error {
+	_, err := store.UpdateWebhook(t.Context(), func(w *gathering.Webhook) (bool, error) {
 		w.SubscriptionID, w.Version = 5, 1
 		w.Callback, w.Subscription = gathering.Health{WellAt: well}, gathering.Health{WellAt: well}
-		return nil
+		return true, nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +58,7 @@ func TestTheScheduleDoesNotHurryTheProbe(t *testing.T) {
 			t.Fatal(err)
 		}
 		store, asked := gatheringtest.NewStore(), false
-		if _, err := store.UpdateWebhook(t.Context(), func(w *gathering.Webhook) error { w.AskedAt = time.Now(); return nil }); err != nil {
+		if _, err := store.UpdateWebhook(t.Context(), func(w *gathering.Webhook) (bool, error) { w.AskedAt = time.Now(); return true, nil }); err != nil {
 			t.Fatal(err)
 		}
 		handle := handler.ProbeWebhook(&gathering.Probe{

@@ -26,15 +26,15 @@ import (
 
 func newReceiver(t *testing.T) (func(route, key, body string, query map[string]string) api.Response, *gatheringtest.Store, *gatheringtest.Metrics) {
 	store, metrics := gatheringtest.NewStore(), &gatheringtest.Metrics{}
-	_, err := store.UpdateWebhook(t.Context(), func(w *gathering.Webhook) error {
+	_, err := store.UpdateWebhook(t.Context(), func(w *gathering.Webhook) (bool, error) {
 		w.CallbackKeySHA256, w.VerifyTokenSHA256 = secret.New("key").SHA256(), secret.New("token").SHA256()
 		w.SubscriptionID, w.Version = 120475, 1
-		return nil
+		return true, nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = store.UpdateInbox(t.Context(), 134815, func(m *gathering.Inbox) error { m.Generation = 1; return nil })
+	_, err = store.UpdateInbox(t.Context(), 134815, func(m *gathering.Inbox) (bool, error) { m.Generation = 1; return true, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,11 +60,11 @@ func newReceiver(t *testing.T) (func(route, key, body string, query map[string]s
 // hint is the one hint in the inbox, if there is one.
 func hint(t *testing.T, store *gatheringtest.Store) (h gathering.Hint) {
 	t.Helper()
-	_, err := store.UpdateInbox(t.Context(), 134815, func(m *gathering.Inbox) error {
+	_, err := store.UpdateInbox(t.Context(), 134815, func(m *gathering.Inbox) (bool, error) {
 		if len(m.Hints) > 0 {
 			h = m.Hints[0]
 		}
-		return nil
+		return true, nil
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -17,11 +17,11 @@ func TestStatusShowsTheHealthOfTheWebhook(t *testing.T) {
 	now := time.Date(2026, 11, 22, 0, 0, 30, 0, time.UTC)
 	clock := func() time.Time { return now }
 	store := gatheringtest.NewStore()
-	_, err := store.UpdateWebhook(t.Context(), func(w *gathering.Webhook) error {
+	_, err := store.UpdateWebhook(t.Context(), func(w *gathering.Webhook) (bool, error) {
 		w.SubscriptionID, w.LastSeen = 5, now
 		w.Callback = gathering.Health{WellAt: now}
 		w.Subscription = gathering.Health{WellAt: now.Add(-time.Hour), FailingSince: now.Add(-time.Minute), Failure: "missing"}
-		return nil
+		return true, nil
 	})
 	if err != nil {
 		t.Fatal(err)

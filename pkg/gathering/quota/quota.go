@@ -145,10 +145,10 @@ type Budgets interface {
 	Budget(ctx context.Context) (Budget, error)
 	// UpdateBudget calls change with a copy of the stored budget, and writes the
 	// result if no other write came in between. Otherwise it starts over, so
-	// change may run several times and must make no calls. If change returns an
-	// error, UpdateBudget returns it as it is and writes nothing. Other errors are
-	// transient faults.
-	UpdateBudget(ctx context.Context, change func(*Budget) error) error
+	// change may run several times and must make no calls. UpdateBudget writes
+	// nothing if change reports that it changed nothing, or returns an error, which
+	// UpdateBudget returns as it is. Other errors are transient faults.
+	UpdateBudget(ctx context.Context, change func(*Budget) (changed bool, err error)) error
 }
 
 // Engine hands out permits.
@@ -162,9 +162,9 @@ type Engine struct {
 // from that, and not from when there was room for it.
 func (e *Engine) Reserve(ctx context.Context, class Class, due time.Time) (Permit, error) {
 	var permit Permit
-	err := e.Budgets.UpdateBudget(ctx, func(b *Budget) (err error) {
+	err := e.Budgets.UpdateBudget(ctx, func(b *Budget) (changed bool, err error) {
 		permit, err = b.Reserve(e.Now(), class, due)
-		return err
+		return true, err
 	})
 	if err != nil {
 		return Permit{}, fmt.Errorf("reserve a call: %w", err)
@@ -176,9 +176,9 @@ func (e *Engine) Reserve(ctx context.Context, class Class, due time.Time) (Permi
 // twice or late does no harm.
 func (e *Engine) Settle(ctx context.Context, permit Permit, answer Answer) (Standing, error) {
 	var standing Standing
-	err := e.Budgets.UpdateBudget(ctx, func(b *Budget) error {
+	err := e.Budgets.UpdateBudget(ctx, func(b *Budget) (changed bool, _ error) {
 		standing = b.Settle(e.Now(), permit, answer)
-		return nil
+		return true, nil
 	})
 	if err != nil {
 		return Standing{}, fmt.Errorf("settle a call: %w", err)

@@ -29,7 +29,7 @@ func Run(t *testing.T, newBudgets func(t *testing.T) quota.Budgets) {
 	t.Run("a budget is stored whole", func(t *testing.T) {
 		s := newBudgets(t)
 		want := wholeBudget(at)
-		if err := s.UpdateBudget(t.Context(), func(b *quota.Budget) error { *b = want.Clone(); return nil }); err != nil {
+		if err := s.UpdateBudget(t.Context(), func(b *quota.Budget) (bool, error) { *b = want.Clone(); return true, nil }); err != nil {
 			t.Fatal(err)
 		}
 		got, err := s.Budget(t.Context())
@@ -44,7 +44,7 @@ func Run(t *testing.T, newBudgets func(t *testing.T) quota.Budgets) {
 	t.Run("an error of change is returned as it is and writes nothing", func(t *testing.T) {
 		s := newBudgets(t)
 		boom := errors.New("boom")
-		if err := s.UpdateBudget(t.Context(), func(b *quota.Budget) error { b.Issued = 9; return boom }); !errors.Is(err, boom) {
+		if err := s.UpdateBudget(t.Context(), func(b *quota.Budget) (bool, error) { b.Issued = 9; return true, boom }); !errors.Is(err, boom) {
 			t.Fatal(err)
 		}
 		if got, err := s.Budget(t.Context()); err != nil || got.Issued != 0 {
@@ -58,7 +58,7 @@ func Run(t *testing.T, newBudgets func(t *testing.T) quota.Budgets) {
 		// The day's window is confirmed, so several may call at once: as many
 		// as the quarter's limit has hundreds, twice over, and no more than
 		// there is room for.
-		err := s.UpdateBudget(t.Context(), func(b *quota.Budget) error {
+		err := s.UpdateBudget(t.Context(), func(b *quota.Budget) (bool, error) {
 			*b = wholeBudget(at)
 			for _, m := range []*quota.Meter{&b.Quarter, &b.Day} {
 				m.Limit = quota.Buckets{Overall: 2000, Read: 2000}
@@ -66,7 +66,7 @@ func Run(t *testing.T, newBudgets func(t *testing.T) quota.Budgets) {
 			}
 			b.Outstanding, b.Pause, b.Others, b.Health = nil, quota.Pause{}, time.Time{}, quota.Health{}
 			b.Quarter.Now.Seen.Read = 2000 - 20*room
-			return nil
+			return true, nil
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -23,12 +23,12 @@ func (s *Budgets) Budget(context.Context) (quota.Budget, error) {
 
 // UpdateBudget implements [quota.Budgets]. Like a real store it runs change
 // outside any lock, and writes only if no other write came in between.
-func (s *Budgets) UpdateBudget(_ context.Context, change func(*quota.Budget) error) error {
+func (s *Budgets) UpdateBudget(_ context.Context, change func(*quota.Budget) (bool, error)) error {
 	for {
 		s.mu.Lock()
 		b, seen := s.budget.Clone(), s.revision
 		s.mu.Unlock()
-		if err := change(&b); err != nil {
+		if changed, err := change(&b); err != nil || !changed {
 			return err
 		}
 		s.mu.Lock()
