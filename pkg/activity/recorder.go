@@ -33,7 +33,7 @@ func LapsesAt(readAt time.Time) time.Time { return readAt.Add(TombstoneLifetime)
 type Recorder struct {
 	Store     WriteStore
 	Publisher Publisher
-	Minter    event.Minter
+	Events    event.Factory
 }
 
 // ActivitiesGathered keeps the activities and then counts them to their scan.
@@ -107,7 +107,7 @@ func (r *Recorder) settle(ctx context.Context, cause event.Meta, by Authorizatio
 			return err
 		}
 		if question != nil {
-			return r.Publisher.Publish(ctx, r.Minter.Next(cause, *question))
+			return r.Publisher.Publish(ctx, r.Events.CausedBy(cause, *question))
 		}
 	}
 	return ignoreRevoked(r.Store.UpdateSync(ctx, by, func(now *Sync) bool { return now.Settle(s) }))
@@ -156,7 +156,7 @@ func (r *Recorder) AuthorizationDegraded(ctx context.Context, cause event.Meta, 
 	if err := r.authorized(ctx, cause, by, CoversNone); err != nil {
 		return err
 	}
-	now := r.Minter.Now()
+	now := r.Events.Now()
 	return ignoreRevoked(r.Store.UpdateSync(ctx, by, func(s *Sync) bool { return s.Generation <= by.Generation && s.Forget(now) }))
 }
 
@@ -194,16 +194,16 @@ func (r *Recorder) ScanProgressed(ctx context.Context, cause event.Meta, f gathe
 // AuthorizationRevoked erases everything of this and earlier authorizations
 // and announces it.
 func (r *Recorder) AuthorizationRevoked(ctx context.Context, cause event.Meta, f credentialsv1.AuthorizationRevoked) error {
-	expires := r.Minter.Now().Add(TombstoneLifetime)
+	expires := r.Events.Now().Add(TombstoneLifetime)
 	err := r.Store.UpdateFence(ctx, f.AthleteID, func(fence *Fence) bool { return fence.Revoke(f.Generation, expires) })
 	if err != nil {
 		return err
 	}
-	return r.Publisher.Publish(ctx, r.Minter.Next(cause, activityv1.ErasureCompleted{Receipt: f.Receipt}))
+	return r.Publisher.Publish(ctx, r.Events.CausedBy(cause, activityv1.ErasureCompleted{Receipt: f.Receipt}))
 }
 
 // readAfter is the time that what may be kept was read after.
-func (r *Recorder) readAfter() time.Time { return r.Minter.Now().Add(-Retention) }
+func (r *Recorder) readAfter() time.Time { return r.Events.Now().Add(-Retention) }
 
 func (r *Recorder) tooOld(at time.Time) bool { return !at.After(r.readAfter()) }
 

@@ -43,7 +43,7 @@ func (p *plane) Publish(_ context.Context, events ...event.Event) error {
 func newPlane() *plane {
 	p := &plane{store: activitytest.NewStore(), now: activitytest.At(60)}
 	ids := 0
-	p.Recorder = &activity.Recorder{Store: p.store, Publisher: p, Minter: event.Minter{
+	p.Recorder = &activity.Recorder{Store: p.store, Publisher: p, Events: event.Factory{
 		Now:   func() time.Time { return p.now },
 		NewID: func() string { ids++; return fmt.Sprint("id-", ids) },
 	}}

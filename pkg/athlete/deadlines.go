@@ -48,7 +48,7 @@ type Found struct {
 // looked through. A profile or wish that fails does not keep it from the next; the
 // error then is about all of them.
 func (d *Deadlines) Enforce(ctx context.Context) (Found, error) {
-	now := d.Service.Minter.Now().UTC()
+	now := d.Service.Events.Now().UTC()
 	var found Found
 	var failed []error
 	err := d.Inventory.Each(ctx, func(athleteID int64, readAt time.Time) error {

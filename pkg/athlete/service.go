@@ -18,7 +18,7 @@ type Service struct {
 	Accounts  Accounts
 	Erasures  Erasures
 	Publisher Publisher
-	Minter    event.Minter
+	Events    event.Factory
 	// NewReceipt returns at least 128 unguessable bits as URL-safe text.
 	NewReceipt func() string
 }
@@ -31,7 +31,7 @@ func (s *Service) Me(ctx context.Context, by Session) (Account, error) {
 	if err != nil {
 		return Account{}, fmt.Errorf("read account: %w", err)
 	}
-	a.expire(s.Minter.Now())
+	a.expire(s.Events.Now())
 	return a, a.admit(by)
 }
 
@@ -39,7 +39,7 @@ func (s *Service) Me(ctx context.Context, by Session) (Account, error) {
 // It fails with a [RevokedError] when the authorization is over, and with a
 // [TooSoonError].
 func (s *Service) Refresh(ctx context.Context, by Session) (time.Time, error) {
-	now := s.Minter.Now().UTC()
+	now := s.Events.Now().UTC()
 	var before time.Time
 	_, err := s.Accounts.Update(ctx, by.AthleteID, func(a *Account) (bool, error) {
 		if err := a.admit(by); err != nil {
@@ -51,7 +51,7 @@ func (s *Service) Refresh(ctx context.Context, by Session) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, fmt.Errorf("remember the wish for a refresh: %w", err)
 	}
-	err = s.Publisher.Publish(ctx, s.Minter.First(athletev1.GatherRequested{
+	err = s.Publisher.Publish(ctx, s.Events.New(athletev1.GatherRequested{
 		AthleteID: by.AthleteID, Generation: by.Generation, RequestedAt: now,
 	}))
 	if err == nil {
@@ -75,7 +75,7 @@ func (s *Service) Refresh(ctx context.Context, by Session) (time.Time, error) {
 // receipt, as [Deadlines] does. It fails with a [RevokedError] when the
 // authorization is over.
 func (s *Service) Leave(ctx context.Context, by Session) (receipt string, err error) {
-	fresh, now := s.NewReceipt(), s.Minter.Now().UTC()
+	fresh, now := s.NewReceipt(), s.Events.Now().UTC()
 	// A wish gives way to one that ends a later authorization, too, but is carried
 	// out all the same: its receipt may have been given.
 	a, err := s.Accounts.Account(ctx, by.AthleteID)
@@ -110,7 +110,7 @@ func (s *Service) announce(ctx context.Context, athleteID int64, l Leave) error 
 	if err := s.Erasures.Open(ctx, Erasure{Receipt: l.Receipt, RequestedAt: l.RequestedAt}); err != nil {
 		return fmt.Errorf("open erasure: %w", err)
 	}
-	err := s.Publisher.Publish(ctx, s.Minter.First(athletev1.ErasureRequested{
+	err := s.Publisher.Publish(ctx, s.Events.New(athletev1.ErasureRequested{
 		AthleteID: athleteID, Generation: l.Generation, Receipt: l.Receipt, RequestedAt: l.RequestedAt,
 	}))
 	if err != nil {
@@ -126,7 +126,7 @@ func (s *Service) Erasure(ctx context.Context, receipt string) (Erasure, error) 
 	if err != nil {
 		return Erasure{}, err
 	}
-	if expires := e.Expires(); !expires.IsZero() && !s.Minter.Now().Before(expires) {
+	if expires := e.Expires(); !expires.IsZero() && !s.Events.Now().Before(expires) {
 		return Erasure{}, ErrNoErasure
 	}
 	return e, nil
@@ -137,7 +137,7 @@ func (s *Service) AthleteGathered(ctx context.Context, _ event.Meta, f gathering
 	if f.Athlete.ID != f.AthleteID {
 		return fault.New(fault.Permanent, "the profile is another athlete's")
 	}
-	if s.Minter.Now().Sub(f.ReadAt) >= Retention {
+	if s.Events.Now().Sub(f.ReadAt) >= Retention {
 		return nil
 	}
 	_, err := s.Accounts.Update(ctx, f.AthleteID, func(a *Account) (bool, error) { return a.gathered(f), nil })
@@ -157,7 +157,7 @@ func (s *Service) AuthorizationDegraded(ctx context.Context, cause event.Meta, f
 // authorized keeps what was announced of an authorization, unless that comes so
 // late that the tombstone which would fence it may be gone.
 func (s *Service) authorized(ctx context.Context, cause event.Meta, athleteID int64, f Authorization) error {
-	now := s.Minter.Now().UTC()
+	now := s.Events.Now().UTC()
 	if now.Sub(cause.OccurredAt) >= Retention {
 		return nil
 	}
@@ -168,7 +168,7 @@ func (s *Service) authorized(ctx context.Context, cause event.Meta, athleteID in
 // AccountLinked keeps the link, unless it comes so late that the tombstone which
 // would fence it may be gone.
 func (s *Service) AccountLinked(ctx context.Context, cause event.Meta, f credentialsv1.AccountLinked) error {
-	now := s.Minter.Now().UTC()
+	now := s.Events.Now().UTC()
 	if now.Sub(cause.OccurredAt) >= Retention {
 		return nil
 	}
@@ -182,7 +182,7 @@ func (s *Service) AccountLinked(ctx context.Context, cause event.Meta, f credent
 
 // AccountUnlinked erases the link and confirms it.
 func (s *Service) AccountUnlinked(ctx context.Context, cause event.Meta, f credentialsv1.AccountUnlinked) error {
-	now := s.Minter.Now().UTC()
+	now := s.Events.Now().UTC()
 	if err := s.Erasures.Open(ctx, Erasure{Receipt: f.Receipt, RequestedAt: cause.OccurredAt}); err != nil {
 		return fmt.Errorf("open erasure: %w", err)
 	}
@@ -192,7 +192,7 @@ func (s *Service) AccountUnlinked(ctx context.Context, cause event.Meta, f crede
 	if err != nil {
 		return fmt.Errorf("erase link: %w", err)
 	}
-	return s.Publisher.Publish(ctx, s.Minter.Next(cause, athletev1.ErasureCompleted{Receipt: f.Receipt}))
+	return s.Publisher.Publish(ctx, s.Events.CausedBy(cause, athletev1.ErasureCompleted{Receipt: f.Receipt}))
 }
 
 // AuthorizationRevoked erases what belongs to this and earlier authorizations
@@ -200,7 +200,7 @@ func (s *Service) AccountUnlinked(ctx context.Context, cause event.Meta, f crede
 // elsewhere, it is known before anything is erased: should that fail here, it is
 // overdue.
 func (s *Service) AuthorizationRevoked(ctx context.Context, cause event.Meta, f credentialsv1.AuthorizationRevoked) error {
-	now := s.Minter.Now().UTC()
+	now := s.Events.Now().UTC()
 	if err := s.Erasures.Open(ctx, Erasure{Receipt: f.Receipt, RequestedAt: cause.OccurredAt}); err != nil {
 		return fmt.Errorf("open erasure: %w", err)
 	}
@@ -208,7 +208,7 @@ func (s *Service) AuthorizationRevoked(ctx context.Context, cause event.Meta, f 
 	if err != nil {
 		return fmt.Errorf("erase account: %w", err)
 	}
-	return s.Publisher.Publish(ctx, s.Minter.Next(cause, athletev1.ErasureCompleted{Receipt: f.Receipt}))
+	return s.Publisher.Publish(ctx, s.Events.CausedBy(cause, athletev1.ErasureCompleted{Receipt: f.Receipt}))
 }
 
 // ErasureReceiptIssued notes that the erasure is complete.

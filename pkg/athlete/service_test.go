@@ -53,7 +53,7 @@ func newPlane() *plane {
 	ids, receipts := 0, 0
 	p.Service = &athlete.Service{
 		Accounts: p.store, Erasures: p.store, Publisher: p,
-		Minter: event.Minter{
+		Events: event.Factory{
 			Now:   func() time.Time { return p.now },
 			NewID: func() string { ids++; return fmt.Sprint("id-", ids) },
 		},

@@ -148,11 +148,11 @@ func (a *Admin) refuseWhileConnected(ctx context.Context, provider string) error
 
 // configureWebhook tells the receiver what to accept.
 func (a *Admin) configureWebhook(ctx context.Context, app App) error {
-	err := a.Publisher.Publish(ctx, a.Minter.First(credentialsv1.WebhookConfigured{
+	err := a.Publisher.Publish(ctx, a.Events.New(credentialsv1.WebhookConfigured{
 		CallbackKeySHA256: app.CallbackKey.SHA256(),
 		VerifyTokenSHA256: app.VerifyToken.SHA256(),
 		SubscriptionID:    app.SubscriptionID,
-		Version:           a.Minter.Now().UnixMicro(),
+		Version:           a.Events.Now().UnixMicro(),
 	}))
 	if err != nil {
 		return fmt.Errorf("configure the webhook: %w", err)
@@ -282,7 +282,7 @@ func (a *Admin) IdleAthletes(ctx context.Context, provider, cursor string, limit
 		return nil, "", fault.New(fault.Invalid, "idle must be at least %d days, the longest life of a session", SessionLife/(24*time.Hour))
 	}
 	page, next, err = a.Athletes(ctx, provider, cursor, limit)
-	since := a.Minter.Now().Add(-idle)
+	since := a.Events.Now().Add(-idle)
 	page = slices.DeleteFunc(page, func(g Grant) bool { return !g.Authorized() || g.SignedInAt().After(since) })
 	return page, next, err
 }
@@ -312,7 +312,7 @@ func (a *Admin) end(ctx context.Context, account Account) (Grant, error) {
 		case Revoked:
 			return false, fault.New(fault.Conflict, "the authorization of %s is being ended already", account)
 		}
-		now := a.Minter.Now()
+		now := a.Events.Now()
 		g.revoke(PendingRevocation{
 			Receipt: receipt, Generation: g.Generation, RequestedAt: now, Reason: credentialsv1.RevokedByAdmin, Owner: g.Owner,
 		}, now)
@@ -385,7 +385,7 @@ func (a *Admin) Status(ctx context.Context) (Status, error) {
 			break
 		}
 	}
-	now := a.Minter.Now()
+	now := a.Events.Now()
 	err = a.Erasures.EachErasure(ctx, func(e Erasure) {
 		switch {
 		case e.CompletedAt.IsZero():

@@ -50,7 +50,7 @@ func newOffice(t *testing.T) *office {
 	})}
 	slept := 0
 	o.Admin = &credentials.Admin{
-		Ledger:   credentials.Ledger{Grants: o.store, Publisher: o.bus, Minter: event.Minter{Now: time.Now, NewID: startup.NewSecret}},
+		Ledger:   credentials.Ledger{Grants: o.store, Publisher: o.bus, Events: event.Factory{Now: time.Now, NewID: startup.NewSecret}},
 		Erasures: o.store, Vault: o.vault, Parameters: o.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"), NewSecret: startup.NewSecret,
 		CallbackURL: "http://paceline.test/webhooks/strava", Capacity: 10, Providers: []string{"strava", "fitbit"},
 		Sleep: func(ctx context.Context, _ time.Duration) error {
@@ -319,7 +319,7 @@ func TestStatusAndAthletes(t *testing.T) {
 func TestStatusCountsErasures(t *testing.T) {
 	o := newOffice(t)
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	o.Minter.Now = func() time.Time { return now }
+	o.Events.Now = func() time.Time { return now }
 	for receipt, e := range map[string]struct{ requested, completed time.Duration }{
 		"new":       {requested: time.Hour - time.Second},
 		"late":      {requested: time.Hour},
@@ -355,7 +355,7 @@ func TestStatusCountsErasures(t *testing.T) {
 func TestIdleAthletes(t *testing.T) {
 	o := newOffice(t)
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	o.Minter.Now = func() time.Time { return now }
+	o.Events.Now = func() time.Time { return now }
 	const day = 24 * time.Hour
 	for id, g := range map[int64]credentials.Grant{
 		1: {State: credentials.Active, Tokens: credentials.TokenRef{Version: 1}, Generation: now.Add(-91 * day).UnixMilli()},

@@ -16,7 +16,7 @@ func (r *Revocation) verifyClaim(ctx context.Context, grant Grant) (Grant, error
 	account := grant.Account
 	begun := false
 	grant, err := r.update(ctx, account, func(g *Grant) (bool, error) {
-		begun = g.check(r.Minter.Now())
+		begun = g.check(r.Events.Now())
 		return begun, nil
 	})
 	if err != nil {
@@ -40,7 +40,7 @@ func (r *Revocation) verifyClaim(ctx context.Context, grant Grant) (Grant, error
 		if g.Generation != generation || !g.inForce() { // Revoked, or authorized again, in between.
 			return false, nil
 		}
-		now := r.Minter.Now()
+		now := r.Events.Now()
 		g.revoke(PendingRevocation{
 			Receipt: receipt, Generation: g.Generation, RequestedAt: now, Reason: credentialsv1.RevokedDeauthorized, Cause: claim.Cause,
 			Owner: g.Owner,
@@ -75,7 +75,7 @@ func (r *Revocation) isRevokedAtStrava(ctx context.Context, grant Grant) (claimA
 		return stands, fmt.Errorf("read tokens: %w", err)
 	}
 	accessRefused := false
-	if err == nil && pair.usable(r.Minter.Now()) {
+	if err == nil && pair.usable(r.Events.Now()) {
 		answer, err := r.API.Get(ctx, pair.Access, r.OAuth.Rules().CheckPath, nil)
 		switch {
 		case err != nil:
@@ -88,7 +88,7 @@ func (r *Revocation) isRevokedAtStrava(ctx context.Context, grant Grant) (claimA
 		accessRefused = true
 	}
 	if grant.refreshable() != nil {
-		if accessRefused || !r.Minter.Now().Before(grant.DegradedAt.Add(dataAge)) {
+		if accessRefused || !r.Events.Now().Before(grant.DegradedAt.Add(dataAge)) {
 			return withdrawn, nil
 		}
 		return cannotAsk, nil

@@ -52,7 +52,7 @@ func (c *Connect) Start(ctx context.Context, owner Owner) (Started, error) {
 	}
 	state, nonce := secret.New(c.NewSecret()), secret.New(c.NewSecret())
 	if err := c.States.PutState(ctx, state.SHA256(), ConnectState{
-		Nonce: nonce.SHA256(), ExpiresAt: c.Minter.Now().Add(stateLife), Provider: c.OAuth.Rules().Provider, Owner: owner,
+		Nonce: nonce.SHA256(), ExpiresAt: c.Events.Now().Add(stateLife), Provider: c.OAuth.Rules().Provider, Owner: owner,
 	}); err != nil {
 		return Started{}, fmt.Errorf("remember state: %w", err)
 	}
@@ -122,7 +122,7 @@ func (c *Connect) Finish(ctx context.Context, cb Callback) (Session, error) {
 		scopes = auth.Scopes
 	}
 	grant, spare, err := c.keep(ctx, app, Received{
-		Account: auth.Account, ID: c.Minter.NewID(), ReceivedAt: c.Minter.Now().UnixMilli(), Scopes: scopes, Tokens: auth.Tokens,
+		Account: auth.Account, ID: c.Events.NewID(), ReceivedAt: c.Events.Now().UnixMilli(), Scopes: scopes, Tokens: auth.Tokens,
 		Owner: owner,
 	}, seal)
 	if err != nil {
@@ -213,7 +213,7 @@ func (c *Connect) complete(ctx context.Context, app App, grant Grant, spare Spar
 	}
 	account, receipt := grant.Account, c.NewSecret()
 	grant, err := c.update(ctx, grant.Account, func(g *Grant) (bool, error) {
-		authorized := g.authorize(spare, receipt, c.Minter.Now())
+		authorized := g.authorize(spare, receipt, c.Events.Now())
 		if !authorized && (!g.inForce() || g.Owner.AthleteID != spare.Owner.AthleteID) {
 			return false, errEnded
 		}
@@ -271,7 +271,7 @@ func (c *Connect) giveBack(ctx context.Context, app App, account Account, spare 
 		g.dropSpares(spare)
 		if g.Generation != present.Generation {
 			// Another connect has come into force. Its tokens may be revoked, too.
-			_ = g.claim(event.Meta{}, c.Minter.Now())
+			_ = g.claim(event.Meta{}, c.Events.Now())
 		}
 		return true, nil
 	})
@@ -294,7 +294,7 @@ func (c *Connect) takeState(ctx context.Context, state, nonce secret.String) (Ow
 	if err != nil {
 		return Owner{}, fmt.Errorf("take state: %w", err)
 	}
-	if !c.Minter.Now().Before(started.ExpiresAt) || started.Nonce != nonce.SHA256() || started.Provider != c.OAuth.Rules().Provider ||
+	if !c.Events.Now().Before(started.ExpiresAt) || started.Nonce != nonce.SHA256() || started.Provider != c.OAuth.Rules().Provider ||
 		started.Owner.exists() == (started.Provider == ProviderStrava) { // An athlete's own account is at Strava.
 		return Owner{}, ErrState
 	}

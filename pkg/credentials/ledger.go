@@ -14,7 +14,7 @@ import (
 type Ledger struct {
 	Grants    Grants
 	Publisher Publisher
-	Minter    event.Minter
+	Events    event.Factory
 }
 
 const (
@@ -64,7 +64,7 @@ func (l Ledger) update(ctx context.Context, account Account, change func(*Grant)
 			if err != nil || !changed {
 				return false, err
 			}
-			g.updateRetryState(l.Minter.Now())
+			g.updateRetryState(l.Events.Now())
 			return true, nil
 		})
 	})
@@ -73,12 +73,12 @@ func (l Ledger) update(ctx context.Context, account Account, change func(*Grant)
 // acquire takes the account's lease if check returns nil. It fails with errBusy
 // if another process holds the lease.
 func (l Ledger) acquire(ctx context.Context, account Account, check func(Grant) error) (owner string, _ Grant, _ error) {
-	owner = l.Minter.NewID()
+	owner = l.Events.NewID()
 	grant, err := l.update(ctx, account, func(g *Grant) (bool, error) {
 		if err := check(*g); err != nil {
 			return false, err
 		}
-		return true, g.acquire(owner, l.Minter.Now())
+		return true, g.acquire(owner, l.Events.Now())
 	})
 	if err != nil {
 		return "", Grant{}, fmt.Errorf("acquire the lease: %w", err)
@@ -130,7 +130,7 @@ func (l Ledger) announce(ctx context.Context, grant Grant) error {
 			AthleteID: athleteID, Generation: grant.Generation, Reason: grant.Reason,
 		}
 	}
-	if err := l.Publisher.Publish(ctx, l.Minter.First(fact)); err != nil {
+	if err := l.Publisher.Publish(ctx, l.Events.New(fact)); err != nil {
 		return fmt.Errorf("announce the grant: %w", err)
 	}
 	_, err := l.update(ctx, grant.Account, func(g *Grant) (bool, error) {

@@ -196,7 +196,7 @@ func (r *Revocation) endLink(ctx context.Context, athlete, linked Account, p Pen
 		g.unlink(PendingRevocation{
 			Receipt: p.Receipt, RequestedAt: p.RequestedAt, Reason: p.Reason, Cause: p.Cause,
 			Owner: Owner{athleteID, p.Generation}, WithAthlete: true,
-		}, r.Minter.Now())
+		}, r.Events.Now())
 		return true, nil
 	})
 	if err != nil {
@@ -213,7 +213,7 @@ func (r *Revocation) endUnowned(ctx context.Context, grant Grant) (Grant, error)
 		if !g.inForce() || g.Owner != grant.Owner || g.Generation != grant.Generation {
 			return false, nil
 		}
-		now := r.Minter.Now()
+		now := r.Events.Now()
 		g.unlink(PendingRevocation{
 			Receipt: receipt, RequestedAt: now, Reason: credentialsv1.UnlinkedByAthlete, Owner: g.Owner,
 		}, now)
@@ -296,7 +296,7 @@ func (l *Links) Unlink(ctx context.Context, by Owner) (receipt string, _ error) 
 			receipt = pending
 			return false, nil
 		}
-		now := l.Reconciler.Minter.Now()
+		now := l.Reconciler.Events.Now()
 		g.unlink(PendingRevocation{Receipt: receipt, RequestedAt: now, Reason: credentialsv1.UnlinkedByAthlete, Owner: owner}, now)
 		return true, nil
 	})
@@ -325,7 +325,7 @@ func (l *Links) Today(ctx context.Context, by Owner) (Today, error) {
 	if !grant.inForce() || grant.Owner.AthleteID != by.AthleteID {
 		return Today{}, ErrNotLinked // It is being linked or unlinked.
 	}
-	return l.ReadToday(ctx, l.Reconciler.Minter.Now(), func(path string) (credentialsv1.ForwardResponse, error) {
+	return l.ReadToday(ctx, l.Reconciler.Events.Now(), func(path string) (credentialsv1.ForwardResponse, error) {
 		res, err := l.Requester.Call(ctx, Call{Account: account, Generation: grant.Generation, Path: path})
 		if err != nil {
 			return res, err

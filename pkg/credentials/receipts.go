@@ -13,7 +13,7 @@ import (
 type Receipts struct {
 	Erasures  Erasures
 	Publisher Publisher
-	Minter    event.Minter
+	Events    event.Factory
 }
 
 // open begins an erasure that the parts have to confirm.
@@ -28,18 +28,18 @@ func (r Receipts) open(ctx context.Context, receipt string, requestedAt time.Tim
 // stands for, and issues the receipt when it was the last. A confirmation that
 // comes again issues nothing, unless the receipt could not be announced before.
 func (r Receipts) ConfirmErasure(ctx context.Context, cause event.Meta, receipt, part string) error {
-	erasure, err := r.Erasures.Confirm(ctx, receipt, part, r.Minter.Now())
+	erasure, err := r.Erasures.Confirm(ctx, receipt, part, r.Events.Now())
 	if err != nil {
 		return fmt.Errorf("confirm erasure: %w", err)
 	}
 	if len(erasure.Pending) > 0 || erasure.Issued {
 		return nil
 	}
-	completedAt, err := r.Erasures.Complete(ctx, receipt, r.Minter.Now())
+	completedAt, err := r.Erasures.Complete(ctx, receipt, r.Events.Now())
 	if err != nil {
 		return fmt.Errorf("complete erasure: %w", err)
 	}
-	err = r.Publisher.Publish(ctx, r.Minter.Next(cause, credentialsv1.ErasureReceiptIssued{
+	err = r.Publisher.Publish(ctx, r.Events.CausedBy(cause, credentialsv1.ErasureReceiptIssued{
 		Receipt: receipt, RequestedAt: erasure.RequestedAt.UTC(), CompletedAt: completedAt.UTC(), Erased: erasure.parts(),
 	}))
 	if err != nil {

@@ -46,7 +46,7 @@ func (r *Reconciler) Deauthorized(ctx context.Context, cause event.Meta, account
 	if err != nil {
 		return fmt.Errorf("read grant: %w", err)
 	}
-	_, err = r.update(ctx, account, func(g *Grant) (bool, error) { return true, g.claim(cause, r.Minter.Now()) })
+	_, err = r.update(ctx, account, func(g *Grant) (bool, error) { return true, g.claim(cause, r.Events.Now()) })
 	if err != nil && !errors.Is(err, ErrRevoked) {
 		return fmt.Errorf("note the claim: %w", err)
 	}
@@ -60,7 +60,7 @@ func (r *Reconciler) Left(ctx context.Context, cause event.Meta, account Account
 	_, err := r.update(ctx, account, func(g *Grant) (bool, error) {
 		g.revoke(PendingRevocation{
 			Receipt: receipt, Generation: generation, RequestedAt: requestedAt, Reason: credentialsv1.RevokedLeft, Cause: cause,
-		}, r.Minter.Now())
+		}, r.Events.Now())
 		return true, nil
 	})
 	if err != nil {
@@ -81,7 +81,7 @@ func (r *Reconciler) Reconcile(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(receivedErr, fmt.Errorf("look for pending tasks: %w", err))
 	}
-	now := r.Minter.Now()
+	now := r.Events.Now()
 	overdue := 0
 	for _, g := range grants {
 		if now.Sub(g.Pending.Since) > overdueAfter && now.Sub(g.waitsUntil()) > overdueAfter {
@@ -93,7 +93,7 @@ func (r *Reconciler) Reconcile(ctx context.Context) error {
 		if tooLate(ctx, attemptTime) {
 			return receivedErr
 		}
-		now := r.Minter.Now()
+		now := r.Events.Now()
 		// The holder of a lease is doing the task.
 		if g.Pending.Next.After(now) || g.Lease.held("", now) {
 			continue
@@ -135,7 +135,7 @@ func (r *Reconciler) takeOne(ctx context.Context, received Received) error {
 	if err != nil {
 		return fmt.Errorf("seal: %w", err)
 	}
-	now := r.Minter.Now()
+	now := r.Events.Now()
 	_, err = r.update(ctx, received.Account, func(g *Grant) (bool, error) {
 		g.addSpare(received.spare(sealed), now)
 		return true, nil
@@ -167,7 +167,7 @@ func (r *Reconciler) attempt(ctx context.Context, account Account) {
 		if !g.HasPending() {
 			return false, nil
 		}
-		g.postpone(r.Minter.Now())
+		g.postpone(r.Events.Now())
 		return true, nil
 	})
 }
@@ -196,7 +196,7 @@ func (r *Reconciler) perform(ctx context.Context, account Account) error {
 			return err
 		}
 	}
-	if !grant.Claim.ClaimedAt.IsZero() && !r.Minter.Now().Before(grant.Claim.CheckAt) {
+	if !grant.Claim.ClaimedAt.IsZero() && !r.Events.Now().Before(grant.Claim.CheckAt) {
 		if grant, err = r.Revocation.verifyClaim(ctx, grant); err != nil {
 			return fmt.Errorf("verify the claim: %w", err)
 		}

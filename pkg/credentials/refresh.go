@@ -78,7 +78,7 @@ func (t *Tokens) refresh(ctx context.Context, seen Grant, pair TokenPair) (Token
 var errTooLate = fault.New(fault.Transient, "too little time is left to call Strava")
 
 // tooLate reports whether less than need is left before the context ends. That
-// is a matter of the real clock, whatever the Minter's.
+// is a matter of the real clock, whatever that of Events.
 func tooLate(ctx context.Context, need time.Duration) bool {
 	deadline, ok := ctx.Deadline()
 	return ok && time.Until(deadline) < need
@@ -147,7 +147,7 @@ func (t *Tokens) refused(ctx context.Context, seen Grant, owner string, pair Tok
 			return false, errOutdated
 		}
 		if g.State != Revoked {
-			if degraded, err = g.degrade(credentialsv1.DegradedTokenRefused, t.Minter.Now()); err != nil {
+			if degraded, err = g.degrade(credentialsv1.DegradedTokenRefused, t.Events.Now()); err != nil {
 				return false, err
 			}
 		}

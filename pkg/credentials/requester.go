@@ -48,7 +48,7 @@ func (r *Requester) Call(ctx context.Context, req Call) (credentialsv1.ForwardRe
 		req.Generation <= 0 || rules.Endpoint(req.Path) == "" {
 		return credentialsv1.ForwardResponse{}, fault.New(fault.Invalid, "this call may not be forwarded")
 	}
-	began := r.Tokens.Minter.Now()
+	began := r.Tokens.Events.Now()
 	answer, calls, err := r.call(ctx, req)
 	res := credentialsv1.ForwardResponse{Header: answer.Header, Calls: calls}
 	switch {
@@ -65,7 +65,7 @@ func (r *Requester) Call(ctx context.Context, req Call) (credentialsv1.ForwardRe
 	default:
 		res.Outcome = credentialsv1.OutcomeFailed
 	}
-	r.log(ctx, req, res, answer.Status, r.Tokens.Minter.Now().Sub(began), err)
+	r.log(ctx, req, res, answer.Status, r.Tokens.Events.Now().Sub(began), err)
 	if name, ok := errorMetric(res); ok {
 		r.Tokens.Metrics.Count(name, 1)
 	}

@@ -112,7 +112,7 @@ func (r *Revocation) announceRevocations(ctx context.Context, grant Grant) (Gran
 				return Grant{}, err
 			}
 		}
-		if err := r.Publisher.Publish(ctx, r.Minter.Next(p.Cause, ended(grant.Account, p))); err != nil {
+		if err := r.Publisher.Publish(ctx, r.Events.CausedBy(p.Cause, ended(grant.Account, p))); err != nil {
 			return Grant{}, fmt.Errorf("announce the revocation: %w", err)
 		}
 	}
@@ -194,7 +194,7 @@ func (r *Revocation) dropAs(ctx context.Context, owner string, grant Grant) erro
 		err := g.dropTokens(owner, grant)
 		if err != nil && g.inForce() {
 			// The athlete has connected since. The new tokens may be revoked, too.
-			return true, g.claim(event.Meta{}, r.Minter.Now())
+			return true, g.claim(event.Meta{}, r.Events.Now())
 		}
 		return true, err
 	})

@@ -53,7 +53,7 @@ func (t *Tokens) Pair(ctx context.Context, account Account, generation int64, re
 		if err != nil {
 			return TokenPair{}, err
 		}
-		now := t.Minter.Now()
+		now := t.Events.Now()
 		wasRejected := !rejected.Access.Empty() && pair.Access.Equal(rejected.Access)
 		if pair.fresh(now, t.OAuth.Rules().RefreshMargin) && !wasRejected {
 			return pair, nil
@@ -116,7 +116,7 @@ func (t *Tokens) Degrade(ctx context.Context, account Account, generation int64,
 		if g.Generation != generation {
 			return false, ErrRevoked
 		}
-		degraded, err = g.degrade(reason, t.Minter.Now())
+		degraded, err = g.degrade(reason, t.Events.Now())
 		return degraded, err
 	})
 	if err != nil {

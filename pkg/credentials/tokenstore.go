@@ -126,7 +126,7 @@ func (s TokenStore) keepSpare(ctx context.Context, account Account, pair TokenPa
 	if err != nil {
 		return Grant{}, Spare{}, fmt.Errorf("seal: %w", err)
 	}
-	now := s.Minter.Now()
+	now := s.Events.Now()
 	spare := Spare{TokenRef: TokenRef{Sealed: sealed}, ReceivedAt: now.UnixMilli()}
 	grant, err := s.update(ctx, account, func(g *Grant) (bool, error) {
 		g.addSpare(spare, now)
@@ -153,7 +153,7 @@ func (s TokenStore) receive(ctx context.Context, r Received, seal Seal) (Grant, 
 			if slices.ContainsFunc(g.Spares, func(s Spare) bool { return s.equal(spare.TokenRef) }) {
 				return false, nil
 			}
-			g.addSpare(spare, s.Minter.Now())
+			g.addSpare(spare, s.Events.Now())
 			return true, nil
 		})
 		if err == nil {

@@ -51,7 +51,7 @@ type world struct {
 	counts   *credentialstest.Metrics
 	bus      *eventtest.Bus
 	log      bytes.Buffer
-	minter   event.Minter
+	factory  event.Factory
 	ids      atomic.Int64
 
 	client *http.Client
@@ -100,7 +100,7 @@ func newWorld(t *testing.T, at strava.Settings) *world {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	newID := func() string { return "id-" + strconv.FormatInt(w.ids.Add(1), 10) }
-	w.minter = event.Minter{Now: clock.Now, NewID: newID}
+	w.factory = event.Factory{Now: clock.Now, NewID: newID}
 	newSecret := func() string { return "secret-" + newID() }
 	// Sleeping lets virtual time pass.
 	sleep := func(ctx context.Context, d time.Duration) error {
@@ -119,7 +119,7 @@ func newWorld(t *testing.T, at strava.Settings) *world {
 	w.newSecret, w.sleep = newSecret, sleep
 	log := slog.New(slog.NewTextHandler(&w.log, nil))
 	w.requester = &credentials.Requester{Tokens: w.tokens, API: vendor.NewAPI(client, "http://strava.test/api/v3"), Log: log}
-	w.receipts = credentials.Receipts{Erasures: w.store, Publisher: w.bus, Minter: w.minter}
+	w.receipts = credentials.Receipts{Erasures: w.store, Publisher: w.bus, Events: w.factory}
 	w.reconciler = &credentials.Reconciler{
 		TokenStore: w.tokens.TokenStore,
 		Connect:    w.connect,
@@ -258,7 +258,7 @@ func (w *world) use(revocation string) {
 func (w *world) process(sleep func(context.Context, time.Duration) error) *credentials.Tokens {
 	return &credentials.Tokens{
 		TokenStore: credentials.TokenStore{
-			Ledger: credentials.Ledger{Grants: w.store, Publisher: w.bus, Minter: w.minter},
+			Ledger: credentials.Ledger{Grants: w.store, Publisher: w.bus, Events: w.factory},
 			Vault:  w.vault, Sealer: w.sealer, Metrics: w.counts, Sleep: sleep,
 		},
 		OAuth: w.oauth,

@@ -56,26 +56,27 @@ func Decode[T Fact](detail []byte) (Meta, T, error) {
 	return e.Meta, e.Data, nil
 }
 
-// Minter makes events: it supplies ids and time, so that domain code needs
-// neither.
-type Minter struct {
+// Factory makes events. It supplies their ids and times, and the time to the
+// domain code that holds it.
+type Factory struct {
 	Now   func() time.Time
 	NewID func() string
 }
 
-// First makes an event whose cause lies outside the system.
-func (m Minter) First(f Fact) Event {
-	id := m.NewID()
-	return Event{Meta: Meta{ID: id, OccurredAt: m.Now().UTC(), CorrelationID: id}, Fact: f}
+// New returns an event with a cause outside the system.
+func (f Factory) New(fact Fact) Event {
+	id := f.NewID()
+	return Event{Meta: Meta{ID: id, OccurredAt: f.Now().UTC(), CorrelationID: id}, Fact: fact}
 }
 
-// Next makes an event that cause led to. With a zero cause it is [Minter.First].
-func (m Minter) Next(cause Meta, f Fact) Event {
+// CausedBy returns an event that another one led to. A zero cause lies outside
+// the system, as for [Factory.New].
+func (f Factory) CausedBy(cause Meta, fact Fact) Event {
 	if cause.ID == "" {
-		return m.First(f)
+		return f.New(fact)
 	}
 	return Event{
-		Meta: Meta{ID: m.NewID(), OccurredAt: m.Now().UTC(), CorrelationID: cause.CorrelationID, CausationID: cause.ID},
-		Fact: f,
+		Meta: Meta{ID: f.NewID(), OccurredAt: f.Now().UTC(), CorrelationID: cause.CorrelationID, CausationID: cause.ID},
+		Fact: fact,
 	}
 }

@@ -17,14 +17,14 @@ type Authorizations struct {
 	Inboxes   Inboxes
 	Waker     Waker
 	Publisher Publisher
-	Minter    event.Minter
+	Events    event.Factory
 }
 
 // Begin starts to gather an athlete who has just authorized: the profile and
 // the whole history. It ignores events that are a week old: the athlete may
 // have left since, and the tombstone may be gone.
 func (z *Authorizations) Begin(ctx context.Context, cause event.Meta, athleteID, generation int64) error {
-	now := z.Minter.Now()
+	now := z.Events.Now()
 	if now.Sub(cause.OccurredAt) >= retention.StravaData {
 		return nil
 	}
@@ -66,7 +66,7 @@ func (z *Authorizations) Begin(ctx context.Context, cause event.Meta, athleteID,
 	if athlete.State == Revoked && athlete.Generation >= generation {
 		return z.Inboxes.DropInbox(ctx, athleteID, generation)
 	}
-	if err := z.Publisher.Publish(ctx, z.Minter.Next(cause, athlete.progressed(now))); err != nil {
+	if err := z.Publisher.Publish(ctx, z.Events.CausedBy(cause, athlete.progressed(now))); err != nil {
 		return fmt.Errorf("publish the scan's progress: %w", err)
 	}
 	return z.Waker.Wake(ctx, 0)
@@ -92,13 +92,13 @@ func (z *Authorizations) Degrade(ctx context.Context, cause event.Meta, athleteI
 			return false, nil
 		}
 		m.empty()
-		m.reschedule(z.Minter.Now(), 0) // A deauthorization is still reported.
+		m.reschedule(z.Events.Now(), 0) // A deauthorization is still reported.
 		return true, nil
 	})
 	if err != nil {
 		return fmt.Errorf("empty the inbox: %w", err)
 	}
-	return z.Publisher.Publish(ctx, z.Minter.Next(cause, athlete.progressed(z.Minter.Now())))
+	return z.Publisher.Publish(ctx, z.Events.CausedBy(cause, athlete.progressed(z.Events.Now())))
 }
 
 // Refresh makes a gatherer read the newest activities of an athlete who asked
@@ -108,7 +108,7 @@ func (z *Authorizations) Refresh(ctx context.Context, athleteID, generation int6
 		if m.Generation != generation {
 			return false, nil
 		}
-		m.requestRefresh(z.Minter.Now())
+		m.requestRefresh(z.Events.Now())
 		return true, nil
 	})
 	if err != nil {
@@ -123,7 +123,7 @@ func (z *Authorizations) Refresh(ctx context.Context, athleteID, generation int6
 // Recheck makes a gatherer re-read a sample of the activities that a completed
 // scan did not find. The activity plane asks for it before it removes many.
 func (z *Authorizations) Recheck(ctx context.Context, athleteID, generation int64, scanID string, sample []int64) error {
-	now := z.Minter.Now()
+	now := z.Events.Now()
 	athlete, err := z.Athletes.Athlete(ctx, athleteID)
 	if err != nil {
 		return fmt.Errorf("read the athlete: %w", err)
@@ -154,7 +154,7 @@ func (z *Authorizations) End(ctx context.Context, cause event.Meta, athleteID, g
 		if a.Generation > generation {
 			return false, nil
 		}
-		*a = Athlete{ID: a.ID, Generation: generation, State: Revoked, RevokedAt: z.Minter.Now()}
+		*a = Athlete{ID: a.ID, Generation: generation, State: Revoked, RevokedAt: z.Events.Now()}
 		return true, nil
 	})
 	if err != nil {
@@ -163,5 +163,5 @@ func (z *Authorizations) End(ctx context.Context, cause event.Meta, athleteID, g
 	if err := z.Inboxes.DropInbox(ctx, athleteID, generation); err != nil {
 		return fmt.Errorf("drop the inbox: %w", err)
 	}
-	return z.Publisher.Publish(ctx, z.Minter.Next(cause, gatheringv1.ErasureCompleted{Receipt: receipt}))
+	return z.Publisher.Publish(ctx, z.Events.CausedBy(cause, gatheringv1.ErasureCompleted{Receipt: receipt}))
 }

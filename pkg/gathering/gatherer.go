@@ -27,7 +27,7 @@ type Gatherer struct {
 	Strava    Strava
 	Waker     Waker
 	Publisher Publisher
-	Minter    event.Minter
+	Events    event.Factory
 	Metrics   Metrics
 	Log       *slog.Logger
 }
@@ -82,7 +82,7 @@ func (g *Gatherer) Run(ctx context.Context, until time.Time) (more bool, _ error
 		g.Log.ErrorContext(ctx, "scans not promoted", "error", err.Error())
 	}
 	for {
-		if !g.Minter.Now().Before(until) {
+		if !g.Events.Now().Before(until) {
 			return true, nil
 		}
 		worked, err := g.Step(ctx)
@@ -105,7 +105,7 @@ func (g *Gatherer) Run(ctx context.Context, until time.Time) (more bool, _ error
 func (g *Gatherer) Step(ctx context.Context) (worked bool, _ error) {
 	var unusable unusable
 	for _, class := range quota.Classes {
-		refs, err := g.Jobs.Due(ctx, class, g.Minter.Now(), nil, candidates)
+		refs, err := g.Jobs.Due(ctx, class, g.Events.Now(), nil, candidates)
 		if err != nil {
 			return false, fmt.Errorf("list the jobs: %w", err)
 		}
@@ -179,7 +179,7 @@ func (g *Gatherer) work(ctx context.Context, ref JobRef, job leasedJob) (worked 
 // failureOf describes a failed attempt and the calls that it made.
 func (g *Gatherer) failureOf(err error, calls *permitted) failure {
 	s := calls.standing
-	f := failure{at: g.Minter.Now(), retryAt: s.RetryAt, servedOthers: s.ServedOthers, waitingFor: gatheringv1.WaitingForRetry}
+	f := failure{at: g.Events.Now(), retryAt: s.RetryAt, servedOthers: s.ServedOthers, waitingFor: gatheringv1.WaitingForRetry}
 	switch {
 	case errors.Is(err, ErrInactive):
 		f.waitingFor = gatheringv1.WaitingForApplication
@@ -202,7 +202,7 @@ func isStravas(err error) bool {
 // wakeAt wakes a gatherer at a time in the future, at most within from now. It
 // is best effort: a gatherer runs every minute anyway.
 func (g *Gatherer) wakeAt(ctx context.Context, due time.Time, within time.Duration) {
-	after := due.Sub(g.Minter.Now())
+	after := due.Sub(g.Events.Now())
 	if after <= 0 || after > within {
 		return
 	}
@@ -268,7 +268,7 @@ func (g *Gatherer) reportWaiting(ctx context.Context, class quota.Class, wait *q
 	if wait.For == quota.ForTurn {
 		return nil // It is a matter of seconds.
 	}
-	now := g.Minter.Now()
+	now := g.Events.Now()
 	refused := quota.Classes[slices.Index(quota.Classes, class):]
 	for _, c := range []quota.Class{quota.Interactive, quota.Backfill} {
 		if !slices.Contains(refused, c) {
@@ -305,7 +305,7 @@ func (g *Gatherer) reportProgress(ctx context.Context, athleteID int64, change f
 	if !changed {
 		return nil
 	}
-	return g.publish(ctx, a.progressed(g.Minter.Now()))
+	return g.publish(ctx, a.progressed(g.Events.Now()))
 }
 
 func (g *Gatherer) publish(ctx context.Context, facts ...event.Fact) error {
@@ -314,7 +314,7 @@ func (g *Gatherer) publish(ctx context.Context, facts ...event.Fact) error {
 	}
 	events := make([]event.Event, len(facts))
 	for i, f := range facts {
-		events[i] = g.Minter.First(f)
+		events[i] = g.Events.New(f)
 	}
 	if err := g.Publisher.Publish(ctx, events...); err != nil {
 		return fmt.Errorf("publish %s: %w", facts[0].DetailType(), err)

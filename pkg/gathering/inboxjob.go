@@ -25,7 +25,7 @@ type inboxJob struct {
 
 // leaseInbox leases an athlete's inbox. It returns nil if the inbox is not due.
 func (g *Gatherer) leaseInbox(ctx context.Context, ref JobRef) (leasedJob, error) {
-	now := g.Minter.Now()
+	now := g.Events.Now()
 	leased, abandoned := false, false
 	m, err := g.Inboxes.UpdateInbox(ctx, ref.AthleteID, func(m *Inbox) (changed bool, _ error) {
 		abandoned = m.Job.abandoned(now)
@@ -96,7 +96,7 @@ func (j *inboxJob) save(ctx context.Context, change func(*Inbox)) error {
 		change(m)
 		if len(fresh) > 0 {
 			m.Hints = append(m.Hints, fresh...)
-			m.reschedule(j.g.Minter.Now(), j.athlete.Last.Pages)
+			m.reschedule(j.g.Events.Now(), j.athlete.Last.Pages)
 		}
 		return true, nil
 	})
@@ -110,7 +110,7 @@ func (j *inboxJob) save(ctx context.Context, change func(*Inbox)) error {
 }
 
 func (j *inboxJob) run(ctx context.Context, s Strava) error {
-	now := j.g.Minter.Now()
+	now := j.g.Events.Now()
 	m, a := j.held, j.athlete
 	j.action = m.next(now, a.Last.Pages)
 	switch do := j.action.do; {
@@ -143,7 +143,7 @@ func (j *inboxJob) report(ctx context.Context) error {
 	}
 	return j.save(ctx, func(m *Inbox) {
 		m.Hints = slices.DeleteFunc(m.Hints, claimed)
-		m.reschedule(j.g.Minter.Now(), j.athlete.Last.Pages)
+		m.reschedule(j.g.Events.Now(), j.athlete.Last.Pages)
 	})
 }
 
@@ -151,7 +151,7 @@ func (j *inboxJob) report(ctx context.Context) error {
 // clockSkew: an activity that was read right before its beginning would not be
 // removed by it.
 func (j *inboxJob) rescan(ctx context.Context) error {
-	now := j.g.Minter.Now()
+	now := j.g.Events.Now()
 	err := j.updateScan(ctx, func(a *Athlete) bool {
 		a.restart(now)
 		a.Job.reschedule(quota.Webhook, now.Add(clockSkew))
@@ -169,7 +169,7 @@ func (j *inboxJob) rescan(ctx context.Context) error {
 // answer answers the question whether the activities that the last scan did not
 // find are gone.
 func (j *inboxJob) answer(ctx context.Context) error {
-	now, q := j.g.Minter.Now(), j.held.Question
+	now, q := j.g.Events.Now(), j.held.Question
 	a := j.athlete
 	if a.Scan.ID == q.ScanID && a.Scan.State == gatheringv1.ScanCompleted { // A newer scan leads to its own question.
 		var confirmed *Athlete
@@ -235,13 +235,13 @@ func (j *inboxJob) publishAndSave(ctx context.Context, r Reading, facts []event.
 	return j.save(ctx, func(m *Inbox) {
 		m.served(r)
 		change(m)
-		m.reschedule(j.g.Minter.Now(), j.athlete.Last.Pages)
+		m.reschedule(j.g.Events.Now(), j.athlete.Last.Pages)
 	})
 }
 
 // list reads the newest activities. Most hints are about one of them.
 func (j *inboxJob) list(ctx context.Context, s Strava) error {
-	now, m := j.g.Minter.Now(), j.held
+	now, m := j.g.Events.Now(), j.held
 	page, reading, err := s.Activities(ctx, m.AthleteID, m.Generation, PageRequest{
 		To: now.Add(horizon).Truncate(time.Second), Page: 1, PerPage: m.listSize(),
 	})
@@ -278,7 +278,7 @@ func (j *inboxJob) list(ctx context.Context, s Strava) error {
 
 // reread reads one activity.
 func (j *inboxJob) reread(ctx context.Context, s Strava) error {
-	now, m, about := j.g.Minter.Now(), j.held, j.action.about
+	now, m, about := j.g.Events.Now(), j.held, j.action.about
 	activity, reading, err := s.Activity(ctx, m.AthleteID, m.Generation, about.activityID)
 	paced := func(change func(*Inbox)) func(*Inbox) {
 		return func(m *Inbox) {

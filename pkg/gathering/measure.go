@@ -14,7 +14,7 @@ import (
 // Measure reports as metrics the jobs that wait, the quota used and reserved,
 // and how long calls have been paused.
 func (g *Gatherer) Measure(ctx context.Context) error {
-	now := g.Minter.Now()
+	now := g.Events.Now()
 	s, err := g.Quota.Status(ctx)
 	if err != nil {
 		return err

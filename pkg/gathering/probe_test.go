@@ -106,7 +106,7 @@ func (p *prober) restart() {
 	old := p.receiver
 	p.receiver = &gathering.WebhookReceiver{
 		Webhooks: old.Webhooks, Inboxes: old.Inboxes, Waker: old.Waker, Publisher: old.Publisher,
-		Minter: old.Minter, Metrics: old.Metrics, Log: old.Log,
+		Events: old.Events, Metrics: old.Metrics, Log: old.Log,
 	}
 }
 

@@ -19,7 +19,7 @@ const (
 // by now, and after a gap in the webhooks all scans that have to be repeated.
 // It makes no call to Strava.
 func (g *Gatherer) PromoteScans(ctx context.Context) error {
-	now := g.Minter.Now()
+	now := g.Events.Now()
 	webhook, err := g.Webhooks.Webhook(ctx)
 	if err != nil {
 		return fmt.Errorf("read the last gap: %w", err)

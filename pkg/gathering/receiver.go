@@ -27,7 +27,7 @@ type WebhookReceiver struct {
 	Inboxes   Inboxes
 	Waker     Waker
 	Publisher Publisher
-	Minter    event.Minter
+	Events    event.Factory
 	Metrics   Metrics
 	Log       *slog.Logger
 
@@ -118,7 +118,7 @@ func (h *WebhookReceiver) Handshake(ctx context.Context, key, verifyToken string
 	}
 	// This is the write that stores an event. Athlete 0 does not exist, so it
 	// leaves nothing behind.
-	if _, err := h.Inboxes.Deliver(ctx, 0, "handshake", Hint{Aspect: AspectUpdate, ReceivedAt: h.Minter.Now().UTC()}); err != nil {
+	if _, err := h.Inboxes.Deliver(ctx, 0, "handshake", Hint{Aspect: AspectUpdate, ReceivedAt: h.Events.Now().UTC()}); err != nil {
 		return fmt.Errorf("test whether events can be stored: %w", err)
 	}
 	return nil
@@ -165,7 +165,7 @@ func (h *WebhookReceiver) receive(ctx context.Context, key string, e WebhookEven
 	if e.OwnerID <= 0 || e.ObjectID <= 0 || e.ObjectType == "" {
 		return fault.New(fault.Invalid, "the event must have object_type, object_id and owner_id, the ids being positive whole numbers")
 	}
-	now := h.Minter.Now()
+	now := h.Events.Now()
 	hint, matters := e.hint(now)
 	if !matters {
 		h.Metrics.Count(metric.WebhookIgnored, 1)
@@ -183,7 +183,7 @@ func (h *WebhookReceiver) receive(ctx context.Context, key string, e WebhookEven
 		if hint.Aspect == AspectDeauthorize {
 			// The credentials boundary may know the athlete although AthleteAuthorized
 			// has not reached us yet.
-			err := h.Publisher.Publish(ctx, h.Minter.First(gatheringv1.DeauthorizationReported{
+			err := h.Publisher.Publish(ctx, h.Events.New(gatheringv1.DeauthorizationReported{
 				AthleteID: e.OwnerID, EventTime: hint.EventTime,
 			}))
 			if err != nil {
@@ -211,7 +211,7 @@ const countTime = 500 * time.Millisecond
 func (h *WebhookReceiver) count(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, countTime)
 	defer cancel()
-	if err := h.Webhooks.CountWebhookEvent(ctx, h.Minter.Now()); err != nil {
+	if err := h.Webhooks.CountWebhookEvent(ctx, h.Events.Now()); err != nil {
 		h.Log.WarnContext(ctx, "an event was not counted", "error", err.Error())
 	}
 }
@@ -222,7 +222,7 @@ const seenInterval = 15 * time.Minute
 // seen updates [Webhook.LastSeen]. It is best effort: the event itself is
 // stored.
 func (h *WebhookReceiver) seen(ctx context.Context) {
-	now := h.Minter.Now()
+	now := h.Events.Now()
 	h.mu.Lock()
 	last := h.cached.LastSeen
 	h.mu.Unlock()
@@ -250,7 +250,7 @@ const cacheTTL = time.Second
 // check runs accept on the cached webhook. If accept refuses, check runs it on
 // the stored webhook: the admin may have changed it since.
 func (h *WebhookReceiver) check(ctx context.Context, accept func(Webhook) error) error {
-	now := h.Minter.Now()
+	now := h.Events.Now()
 	h.mu.Lock()
 	w, fresh := h.cached, now.Sub(h.readAt) < cacheTTL
 	h.mu.Unlock()

@@ -24,7 +24,7 @@ type scanJob struct {
 
 // leaseScan leases an athlete's scan. It returns nil if the scan is not due.
 func (g *Gatherer) leaseScan(ctx context.Context, ref JobRef) (leasedJob, error) {
-	now := g.Minter.Now()
+	now := g.Events.Now()
 	leased, overdue, abandoned := false, false, false
 	a, err := g.Athletes.Update(ctx, ref.AthleteID, func(a *Athlete) (changed bool, _ error) {
 		overdue, abandoned = false, a.Job.abandoned(now)
@@ -134,7 +134,7 @@ func (j *scanJob) publishAndSave(ctx context.Context, facts []event.Fact, change
 	next := j.held.Clone()
 	change(&next, gapEnd)
 	if next.Scan.First || next.Scan.State == gatheringv1.ScanCompleted {
-		facts = append(facts, next.progressed(j.g.Minter.Now()))
+		facts = append(facts, next.progressed(j.g.Events.Now()))
 	}
 	if err := j.g.publish(ctx, facts...); err != nil {
 		return err
@@ -172,7 +172,7 @@ func (j *scanJob) run(ctx context.Context, s Strava) error {
 		})
 	}
 	return j.publishAndSave(ctx, facts, func(a *Athlete, gapEnd time.Time) {
-		a.applyPage(page, reading.At, j.g.Minter.Now(), gapEnd, len(facts), len(fresh))
+		a.applyPage(page, reading.At, j.g.Events.Now(), gapEnd, len(facts), len(fresh))
 	})
 }
 
@@ -203,7 +203,7 @@ func (j *scanJob) readProfile(ctx context.Context, s Strava) error {
 
 // leaveProfile adds a hint to the inbox to read the profile later.
 func (j *scanJob) leaveProfile(ctx context.Context, cause error) error {
-	now := j.g.Minter.Now()
+	now := j.g.Events.Now()
 	j.g.logFailure(ctx, JobRef{AthleteID: j.held.ID, Kind: JobScan, Class: j.held.Job.Class}, cause, false)
 	_, err := j.g.Inboxes.UpdateInbox(ctx, j.held.ID, func(m *Inbox) (changed bool, _ error) {
 		if m.Generation != j.held.Generation {

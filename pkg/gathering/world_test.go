@@ -108,16 +108,16 @@ func newWorld(t *testing.T, settings strava.Settings, athletes ...strava.Athlete
 	w.planes = &planes{t: t, Bus: w.bus, held: map[int64]map[int64]reading{}, chunks: map[string]int{}, complete: map[int64]bool{}}
 	w.client = &http.Client{Transport: standin.InProcess(w.strava)}
 	var ids atomic.Int64
-	minter := event.Minter{Now: clock.Now, NewID: func() string { return "id-" + strconv.FormatInt(ids.Add(1), 10) }}
+	factory := event.Factory{Now: clock.Now, NewID: func() string { return "id-" + strconv.FormatInt(ids.Add(1), 10) }}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	w.gatherer = &gathering.Gatherer{
-		Athletes: w.store, Inboxes: w.store, Jobs: w.store, Webhooks: w.store, Waker: w.wakeups, Publisher: w.planes, Minter: minter,
+		Athletes: w.store, Inboxes: w.store, Jobs: w.store, Webhooks: w.store, Waker: w.wakeups, Publisher: w.planes, Events: factory,
 		Quota:  &quota.Engine{Budgets: &quotatest.Budgets{}, Now: clock.Now},
 		Strava: vendor.New(w.forward, clock.Now), Metrics: w.metrics, Log: log,
 	}
-	w.authorizations = &gathering.Authorizations{Athletes: w.store, Inboxes: w.store, Waker: w.wakeups, Publisher: w.bus, Minter: minter}
+	w.authorizations = &gathering.Authorizations{Athletes: w.store, Inboxes: w.store, Waker: w.wakeups, Publisher: w.bus, Events: factory}
 	w.receiver = &gathering.WebhookReceiver{
-		Webhooks: w.store, Inboxes: w.store, Waker: w.wakeups, Publisher: w.bus, Minter: minter, Metrics: w.metrics, Log: log,
+		Webhooks: w.store, Inboxes: w.store, Waker: w.wakeups, Publisher: w.bus, Events: factory, Metrics: w.metrics, Log: log,
 	}
 	w.configuration = &gathering.Configuration{Webhooks: w.store, Now: clock.Now}
 	w.configure(subscription, 1)

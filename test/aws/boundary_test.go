@@ -107,15 +107,15 @@ func mustBoundary(t *testing.T, athletes int) *boundary {
 	metrics, log := &credentialstest.Metrics{}, slog.New(slog.DiscardHandler)
 	table := wiring.Table(cfg, s.GrantsTable)
 	b.reconciler = wiring.Reconciler(cfg, s, table, metrics, log)
-	minter := startup.Minter()
-	minter.Now = b.Now
+	factory := startup.EventFactory()
+	factory.Now = b.Now
 	connect, revocation := b.reconciler.Connect, b.reconciler.Revocation
 	for _, store := range []*credentials.TokenStore{
 		&b.reconciler.TokenStore, &connect.TokenStore, &revocation.TokenStore, &revocation.Tokens.TokenStore,
 	} {
-		store.Minter = minter
+		store.Events = factory
 	}
-	revocation.Receipts.Minter, connect.Capacity.Now = minter, b.Now
+	revocation.Receipts.Events, connect.Capacity.Now = factory, b.Now
 	connect.States, connect.NewSecret, connect.RedirectURI = table, startup.NewSecret, "http://localhost:8080/oauth/callback"
 	b.connect = connect
 	b.requester = &credentials.Requester{Tokens: revocation.Tokens, API: revocation.API, Log: log}

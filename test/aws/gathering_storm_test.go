@@ -64,14 +64,14 @@ func newStorm(t *testing.T) *storm {
 	client, name := dynamodb.NewFromConfig(mustConfig(t)), gatheringTable(t)
 	s.table = ddb.New(client, name)
 	var ids atomic.Int64
-	minter := event.Minter{Now: clock.Now, NewID: func() string { return strconv.FormatInt(ids.Add(1), 10) }}
+	factory := event.Factory{Now: clock.Now, NewID: func() string { return strconv.FormatInt(ids.Add(1), 10) }}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	s.gatherer = &gathering.Gatherer{
-		Athletes: s.table, Inboxes: s.table, Jobs: s.table, Webhooks: s.table, Waker: &gatheringtest.Waker{}, Publisher: s.bus, Minter: minter, Metrics: s.metrics, Log: log,
+		Athletes: s.table, Inboxes: s.table, Jobs: s.table, Webhooks: s.table, Waker: &gatheringtest.Waker{}, Publisher: s.bus, Events: factory, Metrics: s.metrics, Log: log,
 		Quota: &quota.Engine{Budgets: ddb.NewBudgets(client, name), Now: clock.Now}, Strava: vendor.New(s.forward, clock.Now),
 	}
 	s.receiver = &gathering.WebhookReceiver{
-		Webhooks: s.table, Inboxes: s.table, Waker: &gatheringtest.Waker{}, Publisher: s.bus, Minter: minter, Metrics: s.metrics, Log: log,
+		Webhooks: s.table, Inboxes: s.table, Waker: &gatheringtest.Waker{}, Publisher: s.bus, Events: factory, Metrics: s.metrics, Log: log,
 	}
 	err := (&gathering.Configuration{Webhooks: s.table, Now: clock.Now}).Configure(t.Context(), gathering.Webhook{
 		CallbackKeySHA256: secret.New(stormKey).SHA256(), SubscriptionID: stormSubscription, Version: 1,
@@ -80,11 +80,11 @@ func newStorm(t *testing.T) *storm {
 		t.Fatal(err)
 	}
 	authorizations := &gathering.Authorizations{
-		Athletes: s.table, Inboxes: s.table, Waker: &gatheringtest.Waker{}, Publisher: s.bus, Minter: minter,
+		Athletes: s.table, Inboxes: s.table, Waker: &gatheringtest.Waker{}, Publisher: s.bus, Events: factory,
 	}
 	for _, a := range s.strava.Athletes() {
 		s.authorize(a.ID)
-		if err := authorizations.Begin(t.Context(), event.Meta{OccurredAt: minter.Now()}, a.ID, 1_700_000_000_000); err != nil {
+		if err := authorizations.Begin(t.Context(), event.Meta{OccurredAt: factory.Now()}, a.ID, 1_700_000_000_000); err != nil {
 			t.Fatal(err)
 		}
 	}

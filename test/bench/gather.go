@@ -123,10 +123,10 @@ type oneAthlete struct {
 var by = activity.Authorization{AthleteID: 1, Generation: 1}
 
 func newGathering(ctx context.Context, pages []string) (*oneAthlete, error) {
-	log, minter := slog.New(slog.DiscardHandler), startup.Minter()
+	log, factory := slog.New(slog.DiscardHandler), startup.EventFactory()
 	plane := activitytest.NewStore()
-	recorder := &activity.Recorder{Store: plane, Publisher: &eventtest.Bus{}, Minter: minter}
-	now := event.Meta{OccurredAt: minter.Now()}
+	recorder := &activity.Recorder{Store: plane, Publisher: &eventtest.Bus{}, Events: factory}
+	now := event.Meta{OccurredAt: factory.Now()}
 	err := recorder.AthleteAuthorized(ctx, now, credentialsv1.AthleteAuthorized{
 		AthleteID: by.AthleteID, Generation: by.Generation, Scopes: []string{"read", "activity:read", "activity:read_all"},
 	})
@@ -135,7 +135,7 @@ func newGathering(ctx context.Context, pages []string) (*oneAthlete, error) {
 	}
 	store := gatheringtest.NewStore()
 	authorizations := &gathering.Authorizations{
-		Athletes: store, Inboxes: store, Waker: &gatheringtest.Waker{}, Publisher: &eventtest.Bus{}, Minter: minter,
+		Athletes: store, Inboxes: store, Waker: &gatheringtest.Waker{}, Publisher: &eventtest.Bus{}, Events: factory,
 	}
 	if err := authorizations.Begin(ctx, now, by.AthleteID, by.Generation); err != nil {
 		return nil, err
@@ -145,7 +145,7 @@ func newGathering(ctx context.Context, pages []string) (*oneAthlete, error) {
 		Quota:     &quota.Engine{Budgets: &quotatest.Budgets{}, Now: time.Now},
 		Strava:    vendor.New(answerFrom(pages), time.Now),
 		Publisher: eventbus.New(bus{consume.Handler(log, activityin.EventRoutes(recorder)...)}, "bench"),
-		Minter:    minter, Metrics: &gatheringtest.Metrics{}, Log: log,
+		Events:    factory, Metrics: &gatheringtest.Metrics{}, Log: log,
 	}}, nil
 }
 

@@ -144,7 +144,7 @@ func newReceiver(ctx context.Context, store receiverStore, wakeups gathering.Wak
 	metrics := emf.New(io.Discard, time.Now, metric.Namespace, "bench")
 	return lambda.NewHandler(emf.Flushing(metrics, api.Mux(log, handler.WebhookRoutes(&gathering.WebhookReceiver{
 		Webhooks: store, Inboxes: store, Waker: wakeups, Publisher: &eventtest.Bus{},
-		Minter: startup.Minter(), Metrics: metrics, Log: log,
+		Events: startup.EventFactory(), Metrics: metrics, Log: log,
 	})))), nil
 }
 

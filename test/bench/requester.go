@@ -109,7 +109,7 @@ func requesterOverhead(ctx context.Context, r *report) error {
 		// What only a refresh would need is missing.
 		requester := &credentials.Requester{
 			Tokens: &credentials.Tokens{
-				TokenStore: credentials.TokenStore{Ledger: credentials.Ledger{Grants: store.grants, Minter: startup.Minter()}, Vault: vault, Sleep: startup.Sleep},
+				TokenStore: credentials.TokenStore{Ledger: credentials.Ledger{Grants: store.grants, Events: startup.EventFactory()}, Vault: vault, Sleep: startup.Sleep},
 				OAuth:      oauth,
 			},
 			API: vendor.NewAPI(client, api),

@@ -77,14 +77,14 @@ type system struct {
 func newSystem(t *testing.T) *system {
 	s := &system{t: t, document: openapi.MustLoad(t), now: now, sessions: map[int64]string{}, byKey: map[int64]string{}, bus: &eventtest.Bus{}}
 	clock := func() time.Time { return now }
-	minter := event.Minter{Now: clock, NewID: startup.NewSecret}
+	factory := event.Factory{Now: clock, NewID: startup.NewSecret}
 
 	accounts := athletetest.NewStore()
 	athletes := &athlete.Service{
-		Accounts: accounts, Erasures: accounts, Publisher: s.bus, Minter: minter, NewReceipt: startup.NewSecret,
+		Accounts: accounts, Erasures: accounts, Publisher: s.bus, Events: factory, NewReceipt: startup.NewSecret,
 	}
 	rows := activitytest.NewStore()
-	s.recorder = &activity.Recorder{Store: rows, Publisher: s.bus, Minter: minter}
+	s.recorder = &activity.Recorder{Store: rows, Publisher: s.bus, Events: factory}
 	grants := credentialstest.NewStore()
 	unreachable := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
 		return nil, fault.New(fault.Transient, "Strava is away")
@@ -103,7 +103,7 @@ func newSystem(t *testing.T) *system {
 	oauth := &credentialslambda.OAuth{
 		Connect: &credentials.Connect{
 			TokenStore: credentials.TokenStore{
-				Ledger: credentials.Ledger{Grants: grants, Publisher: s.bus, Minter: minter},
+				Ledger: credentials.Ledger{Grants: grants, Publisher: s.bus, Events: factory},
 				Vault:  vault, Sealer: &credentialstest.Sealer{}, Metrics: &credentialstest.Metrics{}, Sleep: startup.Sleep,
 			},
 			States: grants, OAuth: provider.NewOAuth(unreachable, provider.Strava("http://strava.test/oauth", "revoke"), clock),
@@ -120,7 +120,7 @@ func newSystem(t *testing.T) *system {
 		athletelambda.APIRoutes(athletes, siteURL),
 		activitylambda.APIRoutes(&activity.Reader{Store: rows, Now: clock}),
 		oauth.Routes(),
-		s.links(grants, vault, minter, log).Routes(),
+		s.links(grants, vault, factory, log).Routes(),
 		(&credentialslambda.API{Keys: s.keys(), Sessions: sessions, SiteURL: siteURL}).Routes(),
 	} {
 		for key := range boundary {
@@ -174,15 +174,15 @@ func newSystem(t *testing.T) *system {
 }
 
 // links serves linked accounts, over the stand-in for Fitbit.
-func (s *system) links(grants *credentialstest.Store, vault *credentialstest.Vault, minter event.Minter, log *slog.Logger) *credentialslambda.Links {
-	standIn := fitbit.New(fitbit.Config{Now: minter.Now, HourlyLimit: 1_000_000, People: []fitbit.Person{{ID: "GGNJL9", DisplayName: mark(ada)}}})
+func (s *system) links(grants *credentialstest.Store, vault *credentialstest.Vault, factory event.Factory, log *slog.Logger) *credentialslambda.Links {
+	standIn := fitbit.New(fitbit.Config{Now: factory.Now, HourlyLimit: 1_000_000, People: []fitbit.Person{{ID: "GGNJL9", DisplayName: mark(ada)}}})
 	s.t.Cleanup(standIn.Close)
 	id, key := standIn.Client()
 	must(s.t, vault.SaveApp(s.t.Context(), provider.NameFitbit, credentials.App{ClientID: id, ClientSecret: secret.New(key)}))
 	s.fitbit = &http.Client{Transport: standin.InProcess(standIn), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	oauth := provider.NewOAuth(s.fitbit, provider.Fitbit("http://fitbit.test", "http://fitbit.test"), minter.Now)
+	oauth := provider.NewOAuth(s.fitbit, provider.Fitbit("http://fitbit.test", "http://fitbit.test"), factory.Now)
 	tokens := &credentials.Tokens{TokenStore: credentials.TokenStore{
-		Ledger: credentials.Ledger{Grants: grants, Publisher: s.bus, Minter: minter},
+		Ledger: credentials.Ledger{Grants: grants, Publisher: s.bus, Events: factory},
 		Vault:  vault, Sealer: &credentialstest.Sealer{}, Metrics: &credentialstest.Metrics{}, Sleep: startup.Sleep,
 	}, OAuth: oauth}
 	requester := &credentials.Requester{Tokens: tokens, API: fitbitapi.NewAPI(s.fitbit, "http://fitbit.test"), Log: log}
@@ -190,7 +190,7 @@ func (s *system) links(grants *credentialstest.Store, vault *credentialstest.Vau
 		TokenStore: tokens.TokenStore, States: grants, OAuth: oauth, NewSecret: startup.NewSecret, RedirectURI: "http://localhost/oauth/fitbit/callback",
 	}
 	reconciler := &credentials.Reconciler{TokenStore: tokens.TokenStore, Connect: connect, Log: log, Revocation: &credentials.Revocation{
-		TokenStore: tokens.TokenStore, Receipts: credentials.Receipts{Erasures: grants, Publisher: s.bus, Minter: minter},
+		TokenStore: tokens.TokenStore, Receipts: credentials.Receipts{Erasures: grants, Publisher: s.bus, Events: factory},
 		Tokens: tokens, OAuth: oauth, API: requester.API, NewSecret: startup.NewSecret,
 	}}
 	return &credentialslambda.Links{

@@ -74,10 +74,10 @@ func newWorld(s scenario) *world {
 	}
 	clock := func() time.Time { return w.kernel.now }
 	w.authorizations = &gathering.Authorizations{
-		Athletes: w.store, Inboxes: w.store, Waker: w, Publisher: w, Minter: w.minter(clock),
+		Athletes: w.store, Inboxes: w.store, Waker: w, Publisher: w, Events: w.factory(clock),
 	}
 	w.receiver = &gathering.WebhookReceiver{
-		Webhooks: w.store, Inboxes: w.store, Waker: w, Publisher: w, Minter: w.minter(clock), Metrics: w, Log: silent,
+		Webhooks: w.store, Inboxes: w.store, Waker: w, Publisher: w, Events: w.factory(clock), Metrics: w, Log: silent,
 	}
 	configuration := &gathering.Configuration{Webhooks: w.store, Now: clock}
 	err := configuration.Configure(w.ctx, gathering.Webhook{
@@ -92,8 +92,8 @@ func newWorld(s scenario) *world {
 
 var silent = slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError + 1}))
 
-func (w *world) minter(clock func() time.Time) event.Minter {
-	return event.Minter{Now: clock, NewID: func() string {
+func (w *world) factory(clock func() time.Time) event.Factory {
+	return event.Factory{Now: clock, NewID: func() string {
 		w.ids++
 		return strconv.FormatInt(w.ids, 10)
 	}}
@@ -145,7 +145,7 @@ func (w *world) gather() {
 		Athletes: w.store, Inboxes: w.store, Jobs: w.store, Webhooks: w.store,
 		Quota:  permits{w, &quota.Engine{Budgets: w.budgets, Now: clock}},
 		Strava: stravaPort{w, clock},
-		Waker:  w, Publisher: w, Minter: w.minter(clock), Metrics: w, Log: silent,
+		Waker:  w, Publisher: w, Events: w.factory(clock), Metrics: w, Log: silent,
 	}
 	w.kernel.start(func() {
 		more, err := g.Run(w.ctx, clock().Add(runTime))

@@ -22,6 +22,6 @@ func main() {
 	cfg, log := startup.Load(context.Background(), &s)
 	table := ddb.New(dynamodb.NewFromConfig(cfg), s.ActivitiesTable)
 	bus := eventbus.New(eventbridge.NewFromConfig(cfg), s.EventBusName)
-	recorder := &activity.Recorder{Store: table, Publisher: bus, Minter: startup.Minter()}
+	recorder := &activity.Recorder{Store: table, Publisher: bus, Events: startup.EventFactory()}
 	lambda.Start(consume.Handler(log, handler.EventRoutes(recorder)...))
 }

@@ -31,7 +31,7 @@ func main() {
 			Accounts:   table,
 			Erasures:   table,
 			Publisher:  eventbus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
-			Minter:     startup.Minter(),
+			Events:     startup.EventFactory(),
 			NewReceipt: startup.NewSecret,
 		},
 		Inventory: table,

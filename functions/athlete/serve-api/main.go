@@ -25,7 +25,7 @@ func main() {
 		Accounts:   table,
 		Erasures:   table,
 		Publisher:  eventbus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
-		Minter:     startup.Minter(),
+		Events:     startup.EventFactory(),
 		NewReceipt: startup.NewSecret,
 	}
 	limiter := api.NewLimiter(time.Now)

@@ -45,7 +45,7 @@ func main() {
 		Strava:    strava.New(strava.ByLambda(awslambda.NewFromConfig(startup.WithLimits(cfg, startup.Waiting(requesterTime))), s.RequesterFunction), time.Now),
 		Waker:     sqs.New(awssqs.NewFromConfig(cfg), s.WakeQueueURL),
 		Publisher: eventbus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
-		Minter:    startup.Minter(),
+		Events:    startup.EventFactory(),
 		Metrics:   metrics,
 		Log:       log,
 	})))

@@ -30,6 +30,6 @@ func main() {
 		Inboxes:   table,
 		Waker:     sqs.New(awssqs.NewFromConfig(cfg), s.WakeQueueURL),
 		Publisher: eventbus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
-		Minter:    startup.Minter(),
+		Events:    startup.EventFactory(),
 	}, &gathering.Configuration{Webhooks: table, Now: time.Now})...))
 }

@@ -34,7 +34,7 @@ func main() {
 		Inboxes:   table,
 		Waker:     sqs.New(awssqs.NewFromConfig(cfg), s.WakeQueueURL),
 		Publisher: eventbus.New(eventbridge.NewFromConfig(cfg), s.EventBusName),
-		Minter:    startup.Minter(),
+		Events:    startup.EventFactory(),
 		Metrics:   metrics,
 		Log:       log,
 	}))))

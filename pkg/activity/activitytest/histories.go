@@ -45,10 +45,10 @@ func History(ctx context.Context, s Subject, athleteID int64, seed uint64, lapse
 		Rand: rand.New(rand.NewPCG(seed, 0)), subject: s, athleteID: athleteID, lapse: lapse, now: At(0),
 		strava: map[int64]gatheringv1.Activity{},
 	}
-	minter := event.Minter{Now: func() time.Time { return h.now }, NewID: func() string { return "id" }}
-	h.recorder = &activity.Recorder{Store: s, Publisher: h, Minter: minter}
-	h.reader = &activity.Reader{Store: s, Now: minter.Now}
-	h.sweeper = &activity.Sweeper{Store: s, Now: minter.Now}
+	factory := event.Factory{Now: func() time.Time { return h.now }, NewID: func() string { return "id" }}
+	h.recorder = &activity.Recorder{Store: s, Publisher: h, Events: factory}
+	h.reader = &activity.Reader{Store: s, Now: factory.Now}
+	h.sweeper = &activity.Sweeper{Store: s, Now: factory.Now}
 	return h.play(ctx)
 }
 

@@ -432,7 +432,7 @@ func TestSync(t *testing.T) {
 		}
 	}
 	expect(`{"state":"backfilling","gathered":0,"waiting_for":null,"resumes_at":null,"finishes_at":null}`)
-	recorder := &activity.Recorder{Store: a.store, Minter: event.Minter{Now: func() time.Time { return activitytest.At(60) }}}
+	recorder := &activity.Recorder{Store: a.store, Events: event.Factory{Now: func() time.Time { return activitytest.At(60) }}}
 	chunk := gatheringv1.ActivitiesGathered{AthleteID: me.AthleteID, Generation: me.Generation, ReadAt: activitytest.At(0), Chunk: &gatheringv1.ScanChunk{ScanID: "s"}}
 	for id := range int64(50) {
 		chunk.Activities = append(chunk.Activities, activitytest.Activity(id+1, 0, ""))

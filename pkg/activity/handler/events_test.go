@@ -28,7 +28,7 @@ func TestEventsOfTheContracts(t *testing.T) {
 	store, published := activitytest.NewStore(), &publisher{}
 	handle := consume.Handler(quiet, handler.EventRoutes(&activity.Recorder{
 		Store: store, Publisher: published,
-		Minter: event.Minter{
+		Events: event.Factory{
 			Now:   func() time.Time { return time.Date(2026, 11, 20, 13, 0, 0, 0, time.UTC) },
 			NewID: func() string { return "new" },
 		},

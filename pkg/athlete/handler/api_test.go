@@ -53,7 +53,7 @@ func newPlane(t *testing.T) *plane {
 	p := &plane{t: t, document: openapi.MustLoad(t), now: now, store: athletetest.NewStore()}
 	p.service = &athlete.Service{
 		Accounts: p.store, Erasures: p.store, Publisher: p,
-		Minter:     event.Minter{Now: func() time.Time { return p.now }, NewID: func() string { return "id" }},
+		Events:     event.Factory{Now: func() time.Time { return p.now }, NewID: func() string { return "id" }},
 		NewReceipt: func() string { return "unguessable" },
 	}
 	p.api = api.Mux(quiet, handler.APIRoutes(p.service, "https://paceline.example"))

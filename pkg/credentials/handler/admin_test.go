@@ -32,7 +32,7 @@ func TestAdmin(t *testing.T) {
 	var log bytes.Buffer
 	admin := &handler.Admin{
 		Service: &credentials.Admin{
-			Ledger:   credentials.Ledger{Grants: store, Minter: event.Minter{Now: clock, NewID: startup.NewSecret}},
+			Ledger:   credentials.Ledger{Grants: store, Events: event.Factory{Now: clock, NewID: startup.NewSecret}},
 			Erasures: store, Vault: vault, Parameters: vault, Waitlist: waitlist, Sessions: sessions, Capacity: 10, Providers: []string{"strava", "fitbit"},
 			NewSecret: func() string { return "receipt" },
 		},

@@ -23,9 +23,9 @@ import (
 func TestEventsOfTheContracts(t *testing.T) {
 	store, bus := credentialstest.NewStore(), &eventtest.Bus{}
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	minter := event.Minter{Now: func() time.Time { return now }, NewID: startup.NewSecret}
+	factory := event.Factory{Now: func() time.Time { return now }, NewID: startup.NewSecret}
 	tokens := credentials.TokenStore{
-		Ledger: credentials.Ledger{Grants: store, Publisher: bus, Minter: minter},
+		Ledger: credentials.Ledger{Grants: store, Publisher: bus, Events: factory},
 		Vault:  credentialstest.NewVault(), Sealer: &credentialstest.Sealer{}, Metrics: &credentialstest.Metrics{}, Sleep: startup.Sleep,
 	}
 	// Strava is away, so tasks stay where they can be seen.
@@ -33,9 +33,9 @@ func TestEventsOfTheContracts(t *testing.T) {
 		TokenStore: tokens,
 		Connect:    &credentials.Connect{TokenStore: tokens},
 		Revocation: &credentials.Revocation{
-			TokenStore: tokens, Receipts: credentials.Receipts{Erasures: store, Publisher: bus, Minter: minter},
+			TokenStore: tokens, Receipts: credentials.Receipts{Erasures: store, Publisher: bus, Events: factory},
 			Tokens: &credentials.Tokens{TokenStore: tokens}, NewSecret: startup.NewSecret,
-			Sessions: &credentials.Sessions{Store: credentialstest.NewCredentials(store), NewSecret: startup.NewSecret, Now: minter.Now},
+			Sessions: &credentials.Sessions{Store: credentialstest.NewCredentials(store), NewSecret: startup.NewSecret, Now: factory.Now},
 		},
 		Log: slog.New(slog.DiscardHandler),
 	})...)

@@ -57,9 +57,9 @@ func newLinker(t *testing.T) *linker {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	minter := event.Minter{Now: time.Now, NewID: startup.NewSecret}
+	factory := event.Factory{Now: time.Now, NewID: startup.NewSecret}
 	tokens := &credentials.Tokens{TokenStore: credentials.TokenStore{
-		Ledger: credentials.Ledger{Grants: store, Publisher: bus, Minter: minter},
+		Ledger: credentials.Ledger{Grants: store, Publisher: bus, Events: factory},
 		Vault:  vault, Sealer: &credentialstest.Sealer{}, Metrics: &credentialstest.Metrics{}, Sleep: startup.Sleep,
 	}, OAuth: provider.NewOAuth(l.client, provider.Fitbit("http://fitbit.test", "http://fitbit.test"), time.Now)}
 	log := slog.New(slog.NewTextHandler(&l.log, nil))
@@ -72,7 +72,7 @@ func newLinker(t *testing.T) *linker {
 		Provider: provider.NameFitbit, Connect: connect, SiteURL: "http://localhost", Log: log,
 		Service: &credentials.Links{
 			Reconciler: &credentials.Reconciler{TokenStore: tokens.TokenStore, Connect: connect, Log: log, Revocation: &credentials.Revocation{
-				TokenStore: tokens.TokenStore, Receipts: credentials.Receipts{Erasures: store, Publisher: bus, Minter: minter},
+				TokenStore: tokens.TokenStore, Receipts: credentials.Receipts{Erasures: store, Publisher: bus, Events: factory},
 				Tokens: tokens, OAuth: tokens.OAuth, API: requester.API, NewSecret: startup.NewSecret,
 			}},
 			Requester: requester, ReadToday: fitbitapi.ReadToday, NewSecret: startup.NewSecret,

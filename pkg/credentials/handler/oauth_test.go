@@ -65,7 +65,7 @@ func newSite(t *testing.T, stage string) *site {
 	oauth := &handler.OAuth{
 		Connect: &credentials.Connect{
 			TokenStore: credentials.TokenStore{
-				Ledger: credentials.Ledger{Grants: store, Publisher: &eventtest.Bus{}, Minter: event.Minter{Now: time.Now, NewID: startup.NewSecret}},
+				Ledger: credentials.Ledger{Grants: store, Publisher: &eventtest.Bus{}, Events: event.Factory{Now: time.Now, NewID: startup.NewSecret}},
 				Vault:  vault, Sealer: &credentialstest.Sealer{}, Metrics: &credentialstest.Metrics{}, Sleep: startup.Sleep,
 			},
 			States: store, OAuth: provider.NewOAuth(browser, provider.Strava("http://strava.test/oauth", "revoke"), time.Now),

@@ -34,7 +34,7 @@ type boundary struct {
 	sealer     *credentialstest.Sealer
 	counts     *credentialstest.Metrics
 	bus        *eventtest.Bus
-	minter     event.Minter
+	factory    event.Factory
 	connect    *credentials.Connect
 	reconciler *credentials.Reconciler
 }
@@ -50,7 +50,7 @@ func newBoundary(t *testing.T) *boundary {
 	newID := func() string { return "id-" + strconv.FormatInt(ids.Add(1), 10) }
 	b := &boundary{
 		fitbit: f, t: t, store: credentialstest.NewStore(), vault: credentialstest.NewVault(), sealer: &credentialstest.Sealer{},
-		counts: &credentialstest.Metrics{}, bus: &eventtest.Bus{}, minter: event.Minter{Now: f.clock.Now, NewID: newID},
+		counts: &credentialstest.Metrics{}, bus: &eventtest.Bus{}, factory: event.Factory{Now: f.clock.Now, NewID: newID},
 	}
 	if err := b.vault.SaveApp(t.Context(), "fitbit", f.app()); err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func newBoundary(t *testing.T) *boundary {
 		TokenStore: b.connect.TokenStore,
 		Connect:    b.connect,
 		Revocation: &credentials.Revocation{
-			TokenStore: b.connect.TokenStore, Receipts: credentials.Receipts{Erasures: b.store, Publisher: b.bus, Minter: b.minter},
+			TokenStore: b.connect.TokenStore, Receipts: credentials.Receipts{Erasures: b.store, Publisher: b.bus, Events: b.factory},
 			Tokens: b.process(), OAuth: f.oauth(), NewSecret: newID,
 		},
 		Log: slog.New(slog.DiscardHandler),
@@ -86,7 +86,7 @@ func (b *boundary) sleep(ctx context.Context, d time.Duration) error {
 func (b *boundary) process() *credentials.Tokens {
 	return &credentials.Tokens{
 		TokenStore: credentials.TokenStore{
-			Ledger: credentials.Ledger{Grants: b.store, Publisher: b.bus, Minter: b.minter},
+			Ledger: credentials.Ledger{Grants: b.store, Publisher: b.bus, Events: b.factory},
 			Vault:  b.vault, Sealer: b.sealer, Metrics: b.counts, Sleep: b.sleep,
 		},
 		OAuth: b.oauth(),

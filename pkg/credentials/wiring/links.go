@@ -44,7 +44,7 @@ func LinkReconciler(requester *credentials.Requester, table *ddb.GrantsTable) *c
 		Connect:    &credentials.Connect{TokenStore: tokens.TokenStore, States: table, OAuth: tokens.OAuth, NewSecret: startup.NewSecret},
 		Revocation: &credentials.Revocation{
 			TokenStore: tokens.TokenStore,
-			Receipts:   credentials.Receipts{Erasures: table, Publisher: tokens.Publisher, Minter: tokens.Minter},
+			Receipts:   credentials.Receipts{Erasures: table, Publisher: tokens.Publisher, Events: tokens.Events},
 			Tokens:     tokens,
 			OAuth:      tokens.OAuth,
 			API:        requester.API,

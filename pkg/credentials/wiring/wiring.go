@@ -40,7 +40,7 @@ func API(s settings.UseTokens) *provider.API {
 // Ledger returns the ledger of the grants in table.
 func Ledger(cfg aws.Config, eventBusName string, table *ddb.GrantsTable) credentials.Ledger {
 	return credentials.Ledger{
-		Grants: table, Publisher: eventbus.New(eventbridge.NewFromConfig(cfg), eventBusName), Minter: startup.Minter(),
+		Grants: table, Publisher: eventbus.New(eventbridge.NewFromConfig(cfg), eventBusName), Events: startup.EventFactory(),
 	}
 }
 
@@ -78,7 +78,7 @@ func Reconciler(cfg aws.Config, s settings.UseTokens, table *ddb.GrantsTable, me
 		Connect:    Connect(tokens, table, s.AthleteCapacity),
 		Revocation: &credentials.Revocation{
 			TokenStore: tokens.TokenStore,
-			Receipts:   credentials.Receipts{Erasures: table, Publisher: tokens.Publisher, Minter: tokens.Minter},
+			Receipts:   credentials.Receipts{Erasures: table, Publisher: tokens.Publisher, Events: tokens.Events},
 			Tokens:     tokens,
 			OAuth:      tokens.OAuth,
 			API:        API(s),

@@ -27,7 +27,7 @@ func TestEventsOfTheContractsLeadToTheirUseCases(t *testing.T) {
 	store, bus := gatheringtest.NewStore(), &eventtest.Bus{}
 	handle := consume.Handler(slog.New(slog.NewTextHandler(io.Discard, nil)), handler.EventRoutes(&gathering.Authorizations{
 		Athletes: store, Inboxes: store, Waker: &gatheringtest.Waker{}, Publisher: bus,
-		Minter: event.Minter{Now: func() time.Time { return now }, NewID: func() string { return "new" }},
+		Events: event.Factory{Now: func() time.Time { return now }, NewID: func() string { return "new" }},
 	}, &gathering.Configuration{Webhooks: store, Now: func() time.Time { return now }})...)
 	athlete := func() gathering.Athlete {
 		a, err := store.Athlete(t.Context(), athleteID)

@@ -41,7 +41,7 @@ func newReceiver(t *testing.T) (func(route, key, body string, query map[string]s
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	serve := api.Mux(log, handler.WebhookRoutes(&gathering.WebhookReceiver{
 		Webhooks: store, Inboxes: store, Waker: &gatheringtest.Waker{}, Publisher: &eventtest.Bus{},
-		Minter: event.Minter{Now: time.Now, NewID: func() string { return "id" }}, Metrics: metrics, Log: log,
+		Events: event.Factory{Now: time.Now, NewID: func() string { return "id" }}, Metrics: metrics, Log: log,
 	}))
 	return func(route, key, body string, query map[string]string) api.Response {
 		t.Helper()
@@ -353,7 +353,7 @@ func TestAnEventThatCannotBeCountedIsStoredAllTheSame(t *testing.T) {
 		var log strings.Builder
 		receiver := &gathering.WebhookReceiver{
 			Webhooks: uncounted{store, hangs}, Inboxes: store, Waker: wakeups, Publisher: &eventtest.Bus{},
-			Minter:  event.Minter{Now: time.Now, NewID: func() string { return "id" }},
+			Events:  event.Factory{Now: time.Now, NewID: func() string { return "id" }},
 			Metrics: metrics, Log: slog.New(slog.NewTextHandler(&log, nil)),
 		}
 		serve := api.Mux(receiver.Log, handler.WebhookRoutes(receiver))

@@ -18,7 +18,7 @@ const reserve = time.Minute
 // messages hold no work, and the next wake-up comes within a minute.
 func Work(g *gathering.Gatherer) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
 	return func(ctx context.Context, _ events.SQSEvent) (events.SQSEventResponse, error) {
-		until := g.Minter.Now().Add(time.Minute)
+		until := g.Events.Now().Add(time.Minute)
 		if deadline, ok := ctx.Deadline(); ok {
 			until = deadline.Add(-reserve)
 		}

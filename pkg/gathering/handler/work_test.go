@@ -53,12 +53,12 @@ func TestJobsAreDoneAlthoughTheyCannotBeCounted(t *testing.T) {
 	clock := time.Now()
 	now := func() time.Time { return clock }
 	store, metrics, bus := gatheringtest.NewStore(), &gatheringtest.Metrics{}, &eventtest.Bus{}
-	minter := event.Minter{Now: now, NewID: func() string { return "id" }}
+	factory := event.Factory{Now: now, NewID: func() string { return "id" }}
 	g := &gathering.Gatherer{
-		Athletes: store, Inboxes: store, Jobs: uncountable{store}, Webhooks: store, Waker: &gatheringtest.Waker{}, Strava: endless{clock: &clock}, Publisher: bus, Minter: minter,
+		Athletes: store, Inboxes: store, Jobs: uncountable{store}, Webhooks: store, Waker: &gatheringtest.Waker{}, Strava: endless{clock: &clock}, Publisher: bus, Events: factory,
 		Quota: &quota.Engine{Budgets: &quotatest.Budgets{}, Now: now}, Metrics: metrics, Log: slog.New(slog.DiscardHandler),
 	}
-	z := &gathering.Authorizations{Athletes: store, Inboxes: store, Waker: &gatheringtest.Waker{}, Publisher: bus, Minter: minter}
+	z := &gathering.Authorizations{Athletes: store, Inboxes: store, Waker: &gatheringtest.Waker{}, Publisher: bus, Events: factory}
 	if err := z.Begin(t.Context(), event.Meta{OccurredAt: clock}, 7, 1); err != nil {
 		t.Fatal(err)
 	}
@@ -79,12 +79,12 @@ func TestAGathererWakesItsSuccessorInTime(t *testing.T) {
 	clock := time.Now()
 	now := func() time.Time { return clock }
 	store, wakeups, metrics, bus := gatheringtest.NewStore(), &gatheringtest.Waker{}, &gatheringtest.Metrics{}, &eventtest.Bus{}
-	minter := event.Minter{Now: now, NewID: func() string { return "id" }}
+	factory := event.Factory{Now: now, NewID: func() string { return "id" }}
 	g := &gathering.Gatherer{
-		Athletes: store, Inboxes: store, Jobs: store, Webhooks: store, Waker: wakeups, Strava: endless{clock: &clock}, Publisher: bus, Minter: minter,
+		Athletes: store, Inboxes: store, Jobs: store, Webhooks: store, Waker: wakeups, Strava: endless{clock: &clock}, Publisher: bus, Events: factory,
 		Quota: &quota.Engine{Budgets: &quotatest.Budgets{}, Now: now}, Metrics: metrics, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
-	z := &gathering.Authorizations{Athletes: store, Inboxes: store, Waker: &gatheringtest.Waker{}, Publisher: bus, Minter: minter}
+	z := &gathering.Authorizations{Athletes: store, Inboxes: store, Waker: &gatheringtest.Waker{}, Publisher: bus, Events: factory}
 	if err := z.Begin(t.Context(), event.Meta{OccurredAt: clock}, 7, 1); err != nil {
 		t.Fatal(err)
 	}

@@ -33,8 +33,8 @@ func Must(log *slog.Logger, err error) {
 	}
 }
 
-// Minter makes events at the real time with random ids.
-func Minter() event.Minter { return event.Minter{Now: time.Now, NewID: rand.Text} }
+// EventFactory returns a factory of events at the real time with random ids.
+func EventFactory() event.Factory { return event.Factory{Now: time.Now, NewID: rand.Text} }
 
 // NewSecret returns 256 random bits as URL-safe text.
 func NewSecret() string {
