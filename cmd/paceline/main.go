@@ -19,7 +19,7 @@ func main() {
 	defer stop()
 	root := &cobra.Command{
 		Use:           "paceline",
-		Short:         "A multi-tenant Strava API client on AWS: run it on this machine, or administer a stage",
+		Short:         "Run Paceline on this machine, or administer a stage",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

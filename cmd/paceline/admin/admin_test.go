@@ -14,13 +14,13 @@ import (
 	gathering "github.com/paceline/paceline/pkg/gathering/handler"
 )
 
-// desk is the command line over an admin function that answers as the test says.
+// desk is the command line over an admin function whose responses the test sets.
 type desk struct {
 	answer   func(handler.AdminRequest) (handler.AdminResponse, error)
 	requests []handler.AdminRequest
-	// gathering is how gathering stands.
+	// gathering is the state of gathering.
 	gathering *gathering.StatusView
-	// reconciled counts the calls of reconcile-grants, which fail by reconcileErr, and
+	// reconciled counts the calls of reconcile-grants, which return reconcileErr.
 	// slept is how long the command has waited.
 	reconciled   int
 	reconcileErr error
@@ -29,7 +29,7 @@ type desk struct {
 	shown string
 }
 
-// run runs a command; typed is what stands on standard input.
+// run runs a command with typed as its standard input.
 func (d *desk) run(t *testing.T, typed string, args ...string) (stdout string, err error) {
 	t.Helper()
 	cmd := newCommand(&adminCLI{
@@ -63,7 +63,7 @@ func (d *desk) run(t *testing.T, typed string, args ...string) (stdout string, e
 	return out.String(), err
 }
 
-// answers gives one response always.
+// answers returns a desk that always gives one response.
 func answers(res handler.AdminResponse) *desk {
 	return &desk{answer: func(handler.AdminRequest) (handler.AdminResponse, error) { return res, nil }}
 }
@@ -93,11 +93,11 @@ func TestTables(t *testing.T) {
 			"ACCOUNT  PROVIDER  STATE   SIGNED IN   SCOPES\n7        strava    active  2026-09-21  read activity:read\n"},
 		"waitlist": {[]string{"waitlist"}, handler.AdminResponse{Waiting: []handler.WaitingView{{Contact: "ann@example.com", Since: at}}},
 			"SINCE       CONTACT\n2026-11-02  ann@example.com\n"},
-		"nobody waits": {[]string{"waitlist"}, handler.AdminResponse{}, "SINCE  CONTACT\n"},
+		"empty waitlist": {[]string{"waitlist"}, handler.AdminResponse{}, "SINCE  CONTACT\n"},
 		"subscription": {[]string{"subscription", "show"}, handler.AdminResponse{Subscription: &handler.SubscriptionView{ID: 5, CallbackURL: "https://x/y"}},
 			"ID  CALLBACK\n5   https://x/y\n"},
 		"revoke": {[]string{"athlete", "revoke", "7", "--yes"}, handler.AdminResponse{Receipt: "r"}, "ATHLETE  RECEIPT\n7        r\n"},
-		"clear":  {[]string{"waitlist", "clear"}, handler.AdminResponse{Ended: 3}, "FORGOTTEN\n3\n"},
+		"clear":  {[]string{"waitlist", "clear"}, handler.AdminResponse{Ended: 3}, "REMOVED\n3\n"},
 		"end":    {[]string{"sessions", "end"}, handler.AdminResponse{Ended: 3}, "ENDED\n3\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -124,11 +124,11 @@ func TestJSON(t *testing.T) {
 		"athletes": {[]string{"athletes"}, handler.AdminResponse{Athletes: []handler.AthleteView{athlete(7)}, NextCursor: "n"},
 			`{"athletes":[{"provider":"strava","account_id":"7","state":"active","scopes":["read","activity:read"],
 				"generation":1790000000000,"signed_in_at":"2026-09-21T14:13:20Z"}],"next_cursor":"n"}`},
-		"nobody waits": {[]string{"waitlist"}, handler.AdminResponse{}, `{"waiting":[]}`},
+		"empty waitlist": {[]string{"waitlist"}, handler.AdminResponse{}, `{"waiting":[]}`},
 		"subscription": {[]string{"subscription", "ensure"}, handler.AdminResponse{Subscription: &handler.SubscriptionView{ID: 5, CallbackURL: "https://x/y"}},
 			`{"id":5,"callback_url":"https://x/y"}`},
 		"revoke": {[]string{"athlete", "revoke", "7", "--yes"}, handler.AdminResponse{Receipt: "r"}, `{"athlete_id":7,"receipt":"r"}`},
-		"clear":  {[]string{"waitlist", "clear"}, handler.AdminResponse{}, `{"forgotten":0}`},
+		"clear":  {[]string{"waitlist", "clear"}, handler.AdminResponse{}, `{"removed":0}`},
 		"end":    {[]string{"sessions", "end"}, handler.AdminResponse{Ended: 3}, `{"ended":3}`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -151,7 +151,7 @@ func TestIdleAthletesAreListedToTheEnd(t *testing.T) {
 	d := &desk{answer: func(req handler.AdminRequest) (handler.AdminResponse, error) {
 		switch req.Cursor {
 		case "":
-			return handler.AdminResponse{NextCursor: "2"}, nil // nobody idle among the first
+			return handler.AdminResponse{NextCursor: "2"}, nil // a page without idle athletes
 		case "2":
 			return handler.AdminResponse{Athletes: []handler.AthleteView{athlete(7)}, NextCursor: "3"}, nil
 		}
@@ -185,7 +185,7 @@ func TestSessionsAreEndedToTheLast(t *testing.T) {
 	}
 }
 
-func TestRevokeAsksUnlessToldNotTo(t *testing.T) {
+func TestRevokeAsksForConfirmation(t *testing.T) {
 	for _, c := range []struct {
 		typed string
 		args  []string
@@ -238,16 +238,16 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-func TestBadInputIsRefusedBeforeAnythingIsAsked(t *testing.T) {
+func TestBadInputIsRefusedWithoutARequest(t *testing.T) {
 	for args, want := range map[string]string{
-		"athletes --idle 3weeks":         `--idle is a number of days such as 90d, not "3weeks"`,
-		"athletes --idle 0d":             "--idle is a number of days",
-		"athletes --idle -1d":            "--idle is a number of days",
+		"athletes --idle 3weeks":         `--idle must be a number of days such as 90d, not "3weeks"`,
+		"athletes --idle 0d":             "--idle must be a number of days",
+		"athletes --idle -1d":            "--idle must be a number of days",
 		"athletes --idle 90d --cursor c": "none of the others can be",
 		"athlete revoke":                 "accepts 1 arg",
 		"athlete revoke 1 2":             "accepts 1 arg",
-		"athlete revoke ann --yes":       `"ann" is no athlete's id`,
-		"athlete revoke 0 --yes":         `"0" is no athlete's id`,
+		"athlete revoke ann --yes":       `"ann" is not an athlete's id`,
+		"athlete revoke 0 --yes":         `"0" is not an athlete's id`,
 		"waitlist remove":                "accepts 1 arg",
 		"app set":                        `required flag(s) "client-id"`,
 		"app set --client-id 4711":       "the client secret is missing",
@@ -261,7 +261,7 @@ func TestBadInputIsRefusedBeforeAnythingIsAsked(t *testing.T) {
 	}
 }
 
-func TestErrorsOfTheFunctionComeThrough(t *testing.T) {
+func TestErrorsOfTheFunctionAreReturned(t *testing.T) {
 	boom := errors.New("athlete 7 is not connected")
 	d := &desk{answer: func(handler.AdminRequest) (handler.AdminResponse, error) { return handler.AdminResponse{}, boom }}
 	for _, args := range []string{
@@ -306,13 +306,13 @@ func TestStatusOfGathering(t *testing.T) {
 		"calls, quarter hour  7 of 100 used, resets 2026-11-02 03:15 UTC\n",
 		"calls, day           70 of 1000 used, resets 2026-11-02 04:15 UTC\n",
 		"refused today        1 for the rate limit\n",
-		"others spend         last seen 2026-11-02 03:15 UTC\n",
+		"other clients        last seen 2026-11-02 03:15 UTC\n",
 		"paused               for rate_limit until 2026-11-02 03:15 UTC\n",
 		"no answer            Strava has answered no call since 2026-11-02 03:15 UTC\n",
 		"pauses today         3\n",
-		"  webhook            3 waiting since 2026-11-02 03:15 UTC, for the quota; 5 calls today, 6 yesterday; 8 kept in the quarter hour, 9 in the day\n",
+		"  webhook            3 waiting since 2026-11-02 03:15 UTC, for the quota; 5 calls today, 6 yesterday; 8 reserved in the quarter hour, 9 in the day\n",
 		"  spare              0 waiting; 0 calls today, 0 yesterday\n",
-		"events in            12 today, 340 yesterday\n",
+		"webhook events       12 today, 340 yesterday\n",
 		"webhooks             last seen 2026-11-02 03:15 UTC\n",
 		"gap in webhooks      2026-11-02 03:15 UTC to 2026-11-02 04:15 UTC\n",
 	} {
@@ -325,7 +325,7 @@ func TestStatusOfGathering(t *testing.T) {
 	}
 }
 
-func TestStatusSaysWhatToDoAboutTheWebhook(t *testing.T) {
+func TestStatusNamesTheRemedyForTheWebhook(t *testing.T) {
 	at := time.Date(2026, 11, 2, 3, 15, 0, 0, time.UTC)
 	later := at.Add(time.Hour)
 	d := answers(handler.AdminResponse{Status: &handler.StatusView{Capacity: 1}})
@@ -345,7 +345,7 @@ func TestStatusSaysWhatToDoAboutTheWebhook(t *testing.T) {
 	for failure, want := range map[string]string{
 		"missing":   "the push subscription is missing at Strava; run `paceline admin subscription ensure`\n",
 		"elsewhere": "another callback URL; run `paceline admin subscription ensure`, which names the host\n",
-		"replaced":  "replaced behind our back; run `paceline admin subscription ensure`\n",
+		"replaced":  "replaced by another program; run `paceline admin subscription ensure`\n",
 	} {
 		got := status(
 			&gathering.HealthView{WellAt: at, FailingSince: &later, Failure: "the callback answered with status 502"},

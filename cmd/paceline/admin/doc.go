@@ -1,3 +1,3 @@
-// Package admin is the command line of an administrator: it calls a stage's
-// admin function by IAM.
+// Package admin is the command line of an administrator. It invokes a stage's
+// admin functions, which IAM guards.
 package admin

@@ -12,7 +12,7 @@ import (
 // row is a line of a table.
 func row(cells ...any) []any { return cells }
 
-// print writes v as JSON, or as the table that says the same.
+// print writes v as JSON, or the same as a table.
 func (a *adminCLI) print(cmd *cobra.Command, v any, table ...[]any) error {
 	if a.json {
 		e := json.NewEncoder(cmd.OutOrStdout())

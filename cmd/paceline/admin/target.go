@@ -19,8 +19,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
-// limits suit a network that is far from AWS, and the invocation of the admin
-// function, which may run for 60 s.
+// limits allow for a network far from AWS and for the admin function, which may
+// run for 60 s.
 var limits = startup.Limits{Dial: 10 * time.Second, Attempt: 70 * time.Second, Attempts: 3, Call: 70 * time.Second}
 
 // target is the stage to administer.
@@ -30,13 +30,13 @@ type target struct {
 	dir string
 }
 
-// invoke calls the stage's admin function. Its own errors come back as they
-// are; none holds a secret.
+// invoke calls the stage's admin function. It returns the function's errors
+// unchanged; none holds a secret.
 func (t *target) invoke(ctx context.Context, req handler.AdminRequest) (res handler.AdminResponse, err error) {
 	return res, t.call(ctx, "Credentials", "AdminFunctionName", req, &res)
 }
 
-// gathering asks how the stage's gathering stands.
+// gathering returns the state of the stage's gathering.
 func (t *target) gathering(ctx context.Context) (*gathering.StatusView, error) {
 	var view gathering.StatusView
 	if err := t.call(ctx, "Gathering", "GatheringStatusFunctionName", struct{}{}, &view); err != nil {
@@ -45,13 +45,13 @@ func (t *target) gathering(ctx context.Context) (*gathering.StatusView, error) {
 	return &view, nil
 }
 
-// reconcile has the pending tasks of grants done now, as far as it is due and the function's
-// time allows.
+// reconcile runs reconcile-grants, which does those pending tasks of grants that
+// are due, as far as its time allows.
 func (t *target) reconcile(ctx context.Context) error {
 	return t.call(ctx, "Credentials", "ReconcileFunctionName", struct{}{}, &struct{}{})
 }
 
-// call calls the function that is a stack's output and reads its answer.
+// call invokes the function that a stack's output names and decodes its response.
 func (t *target) call(ctx context.Context, boundary, output string, req, res any) error {
 	cfg, err := t.aws(ctx)
 	if err != nil {
@@ -80,13 +80,13 @@ func (t *target) call(ctx context.Context, boundary, output string, req, res any
 		return errors.New(failure.Message)
 	}
 	if err := json.Unmarshal(out.Payload, res); err != nil {
-		return fmt.Errorf("read the answer of %s: %w", name, err)
+		return fmt.Errorf("decode the response of %s: %w", name, err)
 	}
 	return nil
 }
 
-// aws is the configuration of the environment, and for the stage local that of
-// the local cloud unless the environment names an endpoint.
+// aws returns the environment's configuration. For the stage local it returns
+// the local cloud's, unless the environment names an endpoint.
 func (t *target) aws(ctx context.Context) (aws.Config, error) {
 	if t.stage != "local" || os.Getenv("AWS_ENDPOINT_URL") != "" {
 		return startup.AWS(ctx)
@@ -94,7 +94,7 @@ func (t *target) aws(ctx context.Context) (aws.Config, error) {
 	path := filepath.Join(t.dir, "outputs.json")
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return aws.Config{}, fmt.Errorf("there is no local cloud (%s is missing): start it by `make up`", path)
+		return aws.Config{}, fmt.Errorf("there is no local cloud (%s is missing): run `make up` to start it", path)
 	}
 	var outputs struct {
 		AWS string `json:"aws"`
@@ -108,12 +108,12 @@ func (t *target) aws(ctx context.Context) (aws.Config, error) {
 		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("PACELINELOCAL", "paceline", "")))
 }
 
-// function looks up a function among the outputs of a boundary's stack.
+// function returns the name of a function from the outputs of a boundary's stack.
 func (t *target) function(ctx context.Context, cfg aws.Config, boundary, output string) (string, error) {
 	stack := "Paceline-" + t.stage + "-" + boundary
 	out, err := cloudformation.NewFromConfig(cfg).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: aws.String(stack)})
 	if err != nil {
-		return "", fmt.Errorf("look for the stack %s: %w", stack, err)
+		return "", fmt.Errorf("describe the stack %s: %w", stack, err)
 	}
 	for _, s := range out.Stacks {
 		for _, o := range s.Outputs {
