@@ -45,7 +45,7 @@ func (a *Accounts) Call(ctx context.Context, account Account, path string) (cred
 	if rules := a.Requester.Tokens.OAuth.Rules(); account.Provider != rules.Provider {
 		return credentialsv1.ForwardResponse{}, fault.New(fault.Invalid, "this function calls %s only", rules.Provider)
 	}
-	grant, err := limited(ctx, func(ctx context.Context) (Grant, error) { return a.Grants.Grant(ctx, account) })
+	grant, err := callStore(ctx, func(ctx context.Context) (Grant, error) { return a.Grants.Grant(ctx, account) })
 	if fault.Is(err, fault.NotFound) || err == nil && !grant.inForce() {
 		return credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeRevoked}, nil
 	}

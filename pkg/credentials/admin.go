@@ -184,7 +184,7 @@ func (a *Admin) EnsureSubscription(ctx context.Context, replace bool) (Subscript
 	sub, err := a.Push.Subscription(ctx, app)
 	switch {
 	case err == nil && sub.CallbackURL == callback:
-		return sub, a.remember(ctx, app, sub)
+		return sub, a.saveSubscription(ctx, app, sub)
 	case err == nil && !replace && hostOf(sub.CallbackURL) != hostOf(callback):
 		return Subscription{}, fault.New(fault.Conflict,
 			"Strava pushes this application's events to %s, and an application has one subscription only; "+
@@ -206,7 +206,7 @@ func (a *Admin) EnsureSubscription(ctx context.Context, replace bool) (Subscript
 	if sub, err = a.Push.Subscribe(ctx, app, callback); err != nil {
 		return Subscription{}, fmt.Errorf("create the subscription: %w", err)
 	}
-	return sub, a.remember(ctx, app, sub)
+	return sub, a.saveSubscription(ctx, app, sub)
 }
 
 // handshake tries the callback until it answers rightly.
@@ -224,7 +224,7 @@ func (a *Admin) handshake(ctx context.Context, app App, callback string) error {
 	}
 }
 
-func (a *Admin) remember(ctx context.Context, app App, sub Subscription) error {
+func (a *Admin) saveSubscription(ctx context.Context, app App, sub Subscription) error {
 	if app.SubscriptionID != sub.ID {
 		app.SubscriptionID = sub.ID
 		if err := a.Vault.SaveApp(ctx, ProviderStrava, app); err != nil {
@@ -278,8 +278,8 @@ func (a *Admin) Athletes(ctx context.Context, provider, cursor string, limit int
 // what is idle of that many grants, perhaps nothing, and not the last before
 // next is empty.
 func (a *Admin) IdleAthletes(ctx context.Context, provider, cursor string, limit int, idle time.Duration) (page []Grant, next string, err error) {
-	if idle < SessionLife {
-		return nil, "", fault.New(fault.Invalid, "idle must be at least %d days, the longest life of a session", SessionLife/(24*time.Hour))
+	if idle < SessionTTL {
+		return nil, "", fault.New(fault.Invalid, "idle must be at least %d days, the longest life of a session", SessionTTL/(24*time.Hour))
 	}
 	page, next, err = a.Athletes(ctx, provider, cursor, limit)
 	since := a.Events.Now().Add(-idle)
@@ -294,7 +294,7 @@ func (a *Admin) IdleAthletes(ctx context.Context, provider, cursor string, limit
 // fault says that there is no authorization, a conflict that it is being ended
 // already.
 func (a *Admin) RevokeAthlete(ctx context.Context, athleteID int64) (receipt string, _ error) {
-	g, err := a.end(ctx, Athlete(athleteID))
+	g, err := a.revoke(ctx, Athlete(athleteID))
 	if err != nil {
 		return "", err
 	}
@@ -303,7 +303,7 @@ func (a *Admin) RevokeAthlete(ctx context.Context, athleteID int64) (receipt str
 
 // end takes the account's grant out of force for a new receipt, the last of its
 // revocations. Errors are those of [Admin.RevokeAthlete].
-func (a *Admin) end(ctx context.Context, account Account) (Grant, error) {
+func (a *Admin) revoke(ctx context.Context, account Account) (Grant, error) {
 	receipt := a.NewSecret()
 	return a.update(ctx, account, func(g *Grant) (bool, error) {
 		switch g.State {

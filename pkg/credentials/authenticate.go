@@ -12,22 +12,22 @@ import (
 )
 
 const (
-	// cacheTime is how long a good credential is good without another look at
+	// cacheTTL is how long a good credential is good without another look at
 	// the store. A session that was ended is refused by then.
-	cacheTime = 30 * time.Second
+	cacheTTL = 30 * time.Second
 	// cacheSize is how many credentials are remembered: about 2 MB.
 	cacheSize = 10_000
-	// lookupTime and noteTime bound the two calls to the store, so that the
+	// lookupTimeout and updateTimeout bound the two calls to the store, so that the
 	// authorizer answers in time whatever the store does.
-	lookupTime = 2 * time.Second
-	noteTime   = time.Second
+	lookupTimeout = 2 * time.Second
+	updateTimeout = time.Second
 )
 
 // Caller is who makes a call.
 type Caller struct {
 	// Session is the athlete and the generation that is in force now, under
 	// which the neighbours know the athlete.
-	Session
+	Authorization
 	Kind CredentialKind
 }
 
@@ -39,10 +39,10 @@ type Authenticator struct {
 	Log   *slog.Logger
 
 	mu    sync.Mutex
-	cache map[string]cached // by hash
+	cache map[string]cacheEntry // by hash
 }
 
-type cached struct {
+type cacheEntry struct {
 	caller Caller
 	until  time.Time
 }
@@ -51,7 +51,7 @@ type cached struct {
 // 30 s ago is good enough unless fresh is set, as it is for calls that change
 // something. A session in use renews itself, at most once a day.
 //
-// Errors: ErrUnknownCredential, ErrExpiredCredential, an [EndedError], or a
+// Errors: ErrUnknownCredential, ErrExpiredCredential, a [RevokedError], or a
 // transient fault when the store does not answer.
 func (a *Authenticator) Authenticate(ctx context.Context, kind CredentialKind, token secret.String, fresh bool) (Caller, error) {
 	athleteID, ok := ownerOf(kind, token)
@@ -60,11 +60,11 @@ func (a *Authenticator) Authenticate(ctx context.Context, kind CredentialKind, t
 	}
 	hash, now := token.SHA256(), a.Now()
 	if !fresh {
-		if caller, ok := a.remembered(hash, now); ok {
+		if caller, ok := a.cachedCaller(hash, now); ok {
 			return caller, nil
 		}
 	}
-	within, cancel := context.WithTimeout(ctx, lookupTime)
+	within, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	c, grant, err := a.Store.Credential(within, athleteID, hash)
 	switch {
@@ -73,21 +73,21 @@ func (a *Authenticator) Authenticate(ctx context.Context, kind CredentialKind, t
 	case err != nil:
 		return Caller{}, fault.New(fault.Transient, "read the credential: %w", err)
 	case !c.EndedAt.IsZero():
-		return Caller{}, EndedError{c.Receipt}
+		return Caller{}, &RevokedError{c.Receipt}
 	case c.Expired(now):
 		return Caller{}, ErrExpiredCredential
-	case !grant.Admits(c.Session):
-		return Caller{}, EndedError{grant.receiptFor(c.Generation)}
+	case !grant.Admits(c.Authorization):
+		return Caller{}, &RevokedError{grant.receiptFor(c.Generation)}
 	}
-	a.noteUse(ctx, &c, now)
-	caller := Caller{Session{athleteID, grant.Generation}, kind}
-	a.remember(hash, caller, c, now)
+	a.recordUse(ctx, &c, now)
+	caller := Caller{Authorization{athleteID, grant.Generation}, kind}
+	a.cacheCaller(hash, caller, c, now)
 	return caller, nil
 }
 
-// noteUse notes the day of use and renews a session. If that fails the next
+// recordUse notes the day of use and renews a session. If that fails the next
 // call tries again; the credential is good all the same.
-func (a *Authenticator) noteUse(ctx context.Context, c *Credential, now time.Time) {
+func (a *Authenticator) recordUse(ctx context.Context, c *Credential, now time.Time) {
 	today := day(now)
 	if !c.UsedOn.Before(today) {
 		return
@@ -96,14 +96,14 @@ func (a *Authenticator) noteUse(ctx context.Context, c *Credential, now time.Tim
 	if c.Kind == SessionCredential {
 		c.ExpiresAt = sessionEnd(*c)
 	}
-	within, cancel := context.WithTimeout(ctx, noteTime)
+	within, cancel := context.WithTimeout(ctx, updateTimeout)
 	defer cancel()
 	if err := a.Store.Update(within, *c); err != nil {
 		a.Log.WarnContext(ctx, "the use of a credential is not noted", "athlete_id", c.AthleteID, "fault", fault.Of(err), "error", err.Error())
 	}
 }
 
-func (a *Authenticator) remembered(hash string, now time.Time) (Caller, bool) {
+func (a *Authenticator) cachedCaller(hash string, now time.Time) (Caller, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	entry, ok := a.cache[hash]
@@ -112,24 +112,24 @@ func (a *Authenticator) remembered(hash string, now time.Time) (Caller, bool) {
 
 // remember keeps a good credential. A full cache is emptied, which costs one more
 // read of each credential that is still in use.
-func (a *Authenticator) remember(hash string, caller Caller, c Credential, now time.Time) {
-	until := now.Add(cacheTime)
+func (a *Authenticator) cacheCaller(hash string, caller Caller, c Credential, now time.Time) {
+	until := now.Add(cacheTTL)
 	if !c.ExpiresAt.IsZero() && c.ExpiresAt.Before(until) {
 		until = c.ExpiresAt
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.cache == nil || len(a.cache) >= cacheSize {
-		a.cache = map[string]cached{}
+		a.cache = map[string]cacheEntry{}
 	}
-	a.cache[hash] = cached{caller, until}
+	a.cache[hash] = cacheEntry{caller, until}
 }
 
 // Admits reports whether a credential of the athlete stands: it was made under
 // the authorization in force, or under an earlier one of the unbroken series
 // that the present one belongs to. Signing in on a phone does not end the
 // session of the laptop; leaving ends both.
-func (g Grant) Admits(s Session) bool {
+func (g Grant) Admits(s Authorization) bool {
 	return (g.State == Active || g.State == Degraded) && g.Since <= s.Generation && s.Generation <= g.Generation
 }
 

@@ -10,7 +10,7 @@ import (
 func TestCachedPairsAreBounded(t *testing.T) {
 	var tokens Tokens
 	for id := range int64(maxCached + 10) {
-		tokens.remember(Grant{Account: Athlete(id + 1)}, TokenPair{})
+		tokens.cachePair(Grant{Account: Athlete(id + 1)}, TokenPair{})
 	}
 	if n := len(tokens.cached); n != maxCached {
 		t.Errorf("%d pairs", n)
@@ -35,8 +35,8 @@ func TestACachedPairIsForgottenWithItsGrant(t *testing.T) {
 		"forgotten": {err: fault.New(fault.NotFound, "no such grant")},
 	} {
 		tokens := Tokens{TokenStore: TokenStore{Ledger: Ledger{Grants: stored}}}
-		tokens.remember(Grant{Account: Athlete(7), Generation: 1}, TokenPair{})
-		if _, _, err := tokens.current(t.Context(), Athlete(7), 1, Grant.callable); err == nil {
+		tokens.cachePair(Grant{Account: Athlete(7), Generation: 1}, TokenPair{})
+		if _, _, err := tokens.currentPair(t.Context(), Athlete(7), 1, Grant.callable); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 		if len(tokens.cached) != 0 {

@@ -32,9 +32,9 @@ type Capacity struct {
 	countedAt time.Time
 }
 
-// countLife is how long a count is good enough to tell athletes that it isn't
+// countTTL is how long a count is good enough to tell athletes that it isn't
 // worth their while to go to Strava.
-const countLife = time.Minute
+const countTTL = time.Minute
 
 // Count counts the athletes that are authorized now.
 func (c *Capacity) Count(ctx context.Context) (int, error) {
@@ -55,7 +55,7 @@ func (c *Capacity) Full(ctx context.Context) (bool, error) {
 	c.mu.Lock()
 	n, at := c.counted, c.countedAt
 	c.mu.Unlock()
-	if c.Now().Sub(at) >= countLife {
+	if c.Now().Sub(at) >= countTTL {
 		var err error
 		if n, err = c.Count(ctx); err != nil {
 			return false, err
@@ -86,6 +86,6 @@ func (c *Connect) isFull(ctx context.Context, grant Grant) bool {
 	if c.Capacity == nil || grant.Authorized() {
 		return false
 	}
-	n, err := limited(ctx, c.Capacity.Count)
+	n, err := callStore(ctx, c.Capacity.Count)
 	return err == nil && n >= c.Capacity.Athletes
 }

@@ -52,7 +52,7 @@ func TestAtTheCapacityNewcomersAreSentBackAndOthersReconnect(t *testing.T) {
 	if err := w.finish(2); !errors.Is(err, credentials.ErrAppFull) {
 		t.Fatalf("beyond the capacity: %v", err)
 	}
-	if g := w.grant(w.athlete(2)); g.State != credentials.Erased || g.HasPending() || w.vault.Holds(credentials.Athlete(w.athlete(2))) {
+	if g := w.grant(w.athlete(2)); g.State != credentials.Erased || g.HasPendingTasks() || w.vault.Holds(credentials.Athlete(w.athlete(2))) {
 		t.Errorf("something was kept: %+v", g)
 	}
 	if w.atStrava(2) {
@@ -338,7 +338,7 @@ func TestGivingBackLateByTheOlderWay(t *testing.T) {
 			w.reconcileAll()
 		}
 		g := w.grant(id)
-		if g.HasPending() || w.strava.Athletes()[0].Connected != g.Authorized() {
+		if g.HasPendingTasks() || w.strava.Athletes()[0].Connected != g.Authorized() {
 			t.Errorf("%q: %+v, at Strava %v", more, g, w.strava.Athletes()[0].Connected)
 		}
 	}

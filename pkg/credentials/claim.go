@@ -8,6 +8,7 @@ import (
 
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
 // verifyClaim asks Strava about a claim whose time has come, and ends the
@@ -16,7 +17,7 @@ func (r *Revocation) verifyClaim(ctx context.Context, grant Grant) (Grant, error
 	account := grant.Account
 	begun := false
 	grant, err := r.update(ctx, account, func(g *Grant) (bool, error) {
-		begun = g.check(r.Events.Now())
+		begun = g.beginCheck(r.Events.Now())
 		return begun, nil
 	})
 	if err != nil {
@@ -32,10 +33,10 @@ func (r *Revocation) verifyClaim(ctx context.Context, grant Grant) (Grant, error
 	receipt, claim, generation := r.NewSecret(), grant.Claim, grant.Generation
 	grant, err = r.update(ctx, account, func(g *Grant) (bool, error) {
 		switch answer {
-		case stands:
-			return g.dismiss(claim), nil
-		case cannotAsk:
-			return g.keepClaim(claim), nil
+		case accessStands:
+			return g.dismissClaim(claim), nil
+		case accessUnknown:
+			return g.deferClaim(claim), nil
 		}
 		if g.Generation != generation || !g.inForce() { // Revoked, or authorized again, in between.
 			return false, nil
@@ -50,16 +51,16 @@ func (r *Revocation) verifyClaim(ctx context.Context, grant Grant) (Grant, error
 	return grant, err
 }
 
-// claimAnswer is what a check of a claim found.
-type claimAnswer int
+// claimResult is what a check of a claim found.
+type claimResult int
 
 const (
 	// stands: Strava accepts the tokens.
-	stands claimAnswer = iota
+	accessStands claimResult = iota
 	// withdrawn: Strava refuses them.
-	withdrawn
-	// cannotAsk: there is no token left by which Strava could be asked.
-	cannotAsk
+	accessWithdrawn
+	// accessUnknown: there is no token left by which Strava could be asked.
+	accessUnknown
 )
 
 // isRevokedAtStrava asks Strava whether the athlete withdrew access. A call with
@@ -69,45 +70,45 @@ const (
 //
 // That the refresh token is refused is no proof if it may have been replaced by
 // one that was lost: if the grant is degraded for that, or in doubt.
-func (r *Revocation) isRevokedAtStrava(ctx context.Context, grant Grant) (claimAnswer, error) {
+func (r *Revocation) isRevokedAtStrava(ctx context.Context, grant Grant) (claimResult, error) {
 	pair, err := r.Tokens.read(ctx, grant.Account, grant.Tokens)
 	if err != nil && !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Permanent) {
-		return stands, fmt.Errorf("read tokens: %w", err)
+		return accessStands, fmt.Errorf("read tokens: %w", err)
 	}
 	accessRefused := false
 	if err == nil && pair.usable(r.Events.Now()) {
 		answer, err := r.API.Get(ctx, pair.Access, r.OAuth.Rules().CheckPath, nil)
 		switch {
 		case err != nil:
-			return stands, err
-		case answer.Status == http.StatusOK, errors.Is(answer.Refused, ErrScopeMissing):
-			return stands, nil
-		case !errors.Is(answer.Refused, ErrAccessTokenDead):
-			return stands, fault.New(fault.Transient, "Strava answered with status %d", answer.Status)
+			return accessStands, err
+		case answer.Status == http.StatusOK, errors.Is(answer.Refused, ErrInsufficientScope):
+			return accessStands, nil
+		case !errors.Is(answer.Refused, ErrAccessTokenInvalid):
+			return accessStands, fault.New(fault.Transient, "Strava answered with status %d", answer.Status)
 		}
 		accessRefused = true
 	}
 	if grant.refreshable() != nil {
-		if accessRefused || !r.Events.Now().Before(grant.DegradedAt.Add(dataAge)) {
-			return withdrawn, nil
+		if accessRefused || !r.Events.Now().Before(grant.DegradedAt.Add(retention.StravaData)) {
+			return accessWithdrawn, nil
 		}
-		return cannotAsk, nil
+		return accessUnknown, nil
 	}
 	err = r.Tokens.VerifyAuthorization(ctx, grant.Account, grant.Generation)
 	switch {
 	case err == nil || errors.Is(err, ErrRevoked):
-		return stands, nil
+		return accessStands, nil
 	case !errors.Is(err, ErrTokenRefused):
-		return stands, err
+		return accessStands, err
 	case accessRefused:
-		return withdrawn, nil
+		return accessWithdrawn, nil
 	}
 	after, err := r.grant(ctx, grant.Account)
 	if err != nil {
-		return stands, fmt.Errorf("read grant: %w", err)
+		return accessStands, fmt.Errorf("read grant: %w", err)
 	}
-	if after.Doubt {
-		return cannotAsk, nil
+	if after.InDoubt {
+		return accessUnknown, nil
 	}
-	return withdrawn, nil
+	return accessWithdrawn, nil
 }

@@ -17,7 +17,7 @@ import (
 // claimed has a webhook report that the athlete withdrew access.
 func (w *world) claimed(id int64) {
 	w.t.Helper()
-	if err := w.reconciler.Deauthorized(w.t.Context(), event.Meta{ID: w.factory.NewID()}, credentials.Athlete(id)); err != nil {
+	if err := w.reconciler.HandleDeauthorization(w.t.Context(), event.Meta{ID: w.factory.NewID()}, credentials.Athlete(id)); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -46,7 +46,7 @@ func TestForgedClaimsCostOneCall(t *testing.T) {
 	if calls, refreshes := c.Total(strava.EndpointAthlete, id), c.Total(strava.EndpointRefresh, id); calls != 2 || refreshes != 0 {
 		t.Errorf("%d calls and %d refreshes in all", calls, refreshes)
 	}
-	if g := w.grant(id); g.State != credentials.Active || g.HasPending() {
+	if g := w.grant(id); g.State != credentials.Active || g.HasPendingTasks() {
 		t.Errorf("grant %+v", g)
 	}
 	w.mustAnswer(id, generation)
@@ -101,7 +101,7 @@ func TestOneRefusalEndsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.claimed(id)
-	if g := w.grant(id); g.State != credentials.Active || g.HasPending() {
+	if g := w.grant(id); g.State != credentials.Active || g.HasPendingTasks() {
 		t.Errorf("grant %+v", g)
 	}
 	w.mustAnswer(id, generation)
@@ -191,10 +191,10 @@ func TestARevocationIsAnnouncedWhenTheBusIsBack(t *testing.T) {
 	id := w.athlete(0)
 	generation := w.connected(id)
 	w.bus.Fail(fault.New(fault.Transient, "boom"))
-	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+	if err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if g := w.grant(id); len(g.Revocations) != 1 || g.Revocations[0].Announced {
+	if g := w.grant(id); len(g.Revocations) != 1 || g.Revocations[0].Published {
 		t.Errorf("grant %+v", g)
 	}
 	w.bus.Fail(nil)

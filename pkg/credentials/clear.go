@@ -9,8 +9,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Remains is what a stage still holds of athletes.
-type Remains struct {
+// Remaining is what a stage still holds of athletes.
+type Remaining struct {
 	// InForce counts the authorizations that were not ended.
 	InForce int
 	// Ending counts those that were ended here and are not completed: Strava does
@@ -23,7 +23,7 @@ type Remains struct {
 }
 
 // Nothing reports whether nothing remains.
-func (r Remains) Nothing() bool { return r == Remains{} }
+func (r Remaining) Empty() bool { return r == Remaining{} }
 
 // clearTime is what is left of an invocation's time when a step of clearing the
 // stage stops, to be called again.
@@ -33,23 +33,23 @@ const clearTime = 10 * time.Second
 // returns how many it ended and what remains then. It stops early when little
 // time is left: call it until nothing remains. [Reconciler.Reconcile]
 // completes what it has ended.
-func (a *Admin) RevokeAll(ctx context.Context) (ended int, _ Remains, _ error) {
-	var r Remains
+func (a *Admin) RevokeAll(ctx context.Context) (ended int, _ Remaining, _ error) {
+	var r Remaining
 	for _, provider := range a.Providers {
 		for cursor := ""; ; {
 			page, next, err := a.Grants.List(ctx, provider, cursor, 200)
 			if err != nil {
-				return ended, Remains{}, fmt.Errorf("list the authorizations: %w", err)
+				return ended, Remaining{}, fmt.Errorf("list the authorizations: %w", err)
 			}
 			for _, g := range page {
 				if g.inForce() && !tooLate(ctx, clearTime) {
-					ending, err := a.end(ctx, g.Account)
+					ending, err := a.revoke(ctx, g.Account)
 					switch {
 					case err == nil:
 						g = ending
 						ended++
 					case !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.NotFound): // The list may lag behind.
-						return ended, Remains{}, fmt.Errorf("end an authorization: %w", err)
+						return ended, Remaining{}, fmt.Errorf("end an authorization: %w", err)
 					}
 				}
 				r.add(g)
@@ -65,46 +65,46 @@ func (a *Admin) RevokeAll(ctx context.Context) (ended int, _ Remains, _ error) {
 		}
 	})
 	if err != nil {
-		return ended, Remains{}, fmt.Errorf("count the erasures: %w", err)
+		return ended, Remaining{}, fmt.Errorf("count the erasures: %w", err)
 	}
 	return ended, r, nil
 }
 
-func (r *Remains) add(g Grant) {
+func (r *Remaining) add(g Grant) {
 	switch {
 	case g.inForce():
 		r.InForce++
-	case g.HasPending():
+	case g.HasPendingTasks():
 		r.Ending++
-		if g.Pending.Attempts > 0 {
+		if g.Retry.Attempts > 0 {
 			r.Failing++
 		}
 	}
 }
 
 // Cleared is what [Admin.Clear] has done.
-type Cleared struct {
+type ClearResult struct {
 	// Parameters counts those that were deleted. Call again until it is 0.
 	Parameters int
 	// Subscription says what became of Strava's push subscription.
-	Subscription SubscriptionEnd
+	Subscription ClearedSubscription
 }
 
-// SubscriptionEnd is what became of the push subscription when a stage was
+// ClearedSubscription is what became of the push subscription when a stage was
 // cleared.
-type SubscriptionEnd string
+type ClearedSubscription string
 
 // The ends.
 const (
 	// SubscriptionDeleted: it was deleted at Strava.
-	SubscriptionDeleted SubscriptionEnd = "deleted"
+	SubscriptionDeleted ClearedSubscription = "deleted"
 	// SubscriptionNone: Strava has none, or the stage has no registration.
-	SubscriptionNone SubscriptionEnd = "none"
-	// SubscriptionOthers: it points to another host and was left alone.
-	SubscriptionOthers SubscriptionEnd = "others"
+	SubscriptionNone ClearedSubscription = "none"
+	// SubscriptionElsewhere: it points to another host and was left alone.
+	SubscriptionElsewhere ClearedSubscription = "others"
 	// SubscriptionUnknown: the registration can never be read again or Strava
 	// refuses it, so Strava was not asked. A subscription may be left there.
-	SubscriptionUnknown SubscriptionEnd = "unknown"
+	SubscriptionUnknown ClearedSubscription = "unknown"
 )
 
 // Clear deletes the push subscription and then the parameters, a part at a
@@ -113,17 +113,17 @@ const (
 // authorizations; with abandon it deletes them all the same, and the
 // authorizations that were not ended stay at Strava until the athletes remove
 // the application in their settings there.
-func (a *Admin) Clear(ctx context.Context, abandon bool) (Cleared, error) {
+func (a *Admin) Clear(ctx context.Context, abandon bool) (ClearResult, error) {
 	if !abandon {
 		_, r, err := a.RevokeAll(ctx)
 		if err != nil {
-			return Cleared{}, err
+			return ClearResult{}, err
 		}
-		if !r.Nothing() {
-			return Cleared{}, fault.New(fault.Conflict, "%d authorizations and %d erasures are not through", r.InForce+r.Ending, r.Erasures)
+		if !r.Empty() {
+			return ClearResult{}, fault.New(fault.Conflict, "%d authorizations and %d erasures are not through", r.InForce+r.Ending, r.Erasures)
 		}
 	}
-	var c Cleared
+	var c ClearResult
 	err := a.DeleteSubscription(ctx)
 	switch {
 	case err == nil:
@@ -131,14 +131,14 @@ func (a *Admin) Clear(ctx context.Context, abandon bool) (Cleared, error) {
 	case fault.Is(err, fault.NotFound):
 		c.Subscription = SubscriptionNone
 	case fault.Is(err, fault.Conflict):
-		c.Subscription = SubscriptionOthers
+		c.Subscription = SubscriptionElsewhere
 	case fault.Is(err, fault.Permanent), errors.Is(err, ErrAppRefused):
 		c.Subscription = SubscriptionUnknown
 	default:
-		return Cleared{}, err
+		return ClearResult{}, err
 	}
 	if c.Parameters, err = a.Parameters.Clear(ctx); err != nil {
-		return Cleared{}, fmt.Errorf("clear the parameters: %w", err)
+		return ClearResult{}, fmt.Errorf("clear the parameters: %w", err)
 	}
 	return c, nil
 }

@@ -25,7 +25,7 @@ func confirmAll(t *testing.T, w *world) {
 	}
 }
 
-func revokeAll(t *testing.T, w *world) (int, credentials.Remains) {
+func revokeAll(t *testing.T, w *world) (int, credentials.Remaining) {
 	t.Helper()
 	ended, remains, err := w.admin.RevokeAll(t.Context())
 	if err != nil {
@@ -46,11 +46,11 @@ func TestAStageIsCleared(t *testing.T) {
 		t.Errorf("with athletes in force: %v", err)
 	}
 	// The refused clearing has ended them, for which the command asks anyway.
-	if ended, remains := revokeAll(t, w); ended != 0 || remains != (credentials.Remains{Ending: 3}) {
+	if ended, remains := revokeAll(t, w); ended != 0 || remains != (credentials.Remaining{Ending: 3}) {
 		t.Errorf("ended %d, %+v", ended, remains)
 	}
 	w.reconcileAll()
-	if _, remains := revokeAll(t, w); remains != (credentials.Remains{Erasures: 3}) {
+	if _, remains := revokeAll(t, w); remains != (credentials.Remaining{Erasures: 3}) {
 		t.Errorf("after the reconciliation: %+v", remains)
 	}
 	if _, err := w.admin.Clear(t.Context(), false); !fault.Is(err, fault.Conflict) {
@@ -62,17 +62,17 @@ func TestAStageIsCleared(t *testing.T) {
 		}
 	}
 	confirmAll(t, w)
-	if _, remains := revokeAll(t, w); !remains.Nothing() {
+	if _, remains := revokeAll(t, w); !remains.Empty() {
 		t.Errorf("in the end %+v", remains)
 	}
 	cleared, err := w.admin.Clear(t.Context(), false)
-	if err != nil || cleared != (credentials.Cleared{Parameters: 1, Subscription: credentials.SubscriptionNone}) {
+	if err != nil || cleared != (credentials.ClearResult{Parameters: 1, Subscription: credentials.SubscriptionNone}) {
 		t.Errorf("cleared %+v, %v", cleared, err)
 	}
 	if _, err := w.vault.App(t.Context(), credentials.ProviderStrava); !fault.Is(err, fault.NotFound) {
 		t.Errorf("the registration: %v", err)
 	}
-	if again, err := w.admin.Clear(t.Context(), false); err != nil || again != (credentials.Cleared{Subscription: credentials.SubscriptionNone}) {
+	if again, err := w.admin.Clear(t.Context(), false); err != nil || again != (credentials.ClearResult{Subscription: credentials.SubscriptionNone}) {
 		t.Errorf("again: %+v, %v", again, err)
 	}
 }
@@ -91,7 +91,7 @@ func TestAuthorizationsThatCannotBeEndedAreReportedAndCanBeAbandoned(t *testing.
 	w.reconcileAll()
 	confirmAll(t, w)
 	w.reconcileAll()
-	if _, remains := revokeAll(t, w); remains != (credentials.Remains{Ending: 1, Failing: 1, Erasures: 1}) {
+	if _, remains := revokeAll(t, w); remains != (credentials.Remaining{Ending: 1, Failing: 1, Erasures: 1}) {
 		t.Errorf("remains %+v", remains)
 	}
 	if _, err := w.admin.Clear(t.Context(), false); !fault.Is(err, fault.Conflict) {
@@ -133,7 +133,7 @@ func TestRevokeAllStopsBeforeItsTimeIsUp(t *testing.T) {
 	}
 	late, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	if ended, remains, err := w.admin.RevokeAll(late); err != nil || ended != 0 || remains != (credentials.Remains{InForce: 3}) {
+	if ended, remains, err := w.admin.RevokeAll(late); err != nil || ended != 0 || remains != (credentials.Remaining{InForce: 3}) {
 		t.Errorf("ended %d, %+v, %v", ended, remains, err)
 	}
 	if ended, remains := revokeAll(t, w); ended != 3 || remains.InForce != 0 {
@@ -144,13 +144,13 @@ func TestRevokeAllStopsBeforeItsTimeIsUp(t *testing.T) {
 func TestClearingEndsThePushSubscriptionUnlessItIsAnothersOrUnknown(t *testing.T) {
 	for name, tc := range map[string]struct {
 		before func(t *testing.T, o *office)
-		want   credentials.SubscriptionEnd
+		want   credentials.ClearedSubscription
 		left   bool
 	}{
 		"ours": {func(*testing.T, *office) {}, credentials.SubscriptionDeleted, false},
 		"another host's": {func(_ *testing.T, o *office) {
 			o.CallbackURL = "http://other.test/webhooks/strava"
-		}, credentials.SubscriptionOthers, true},
+		}, credentials.SubscriptionElsewhere, true},
 		"none": {func(t *testing.T, o *office) {
 			if err := o.DeleteSubscription(t.Context()); err != nil {
 				t.Fatal(err)

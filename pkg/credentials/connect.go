@@ -14,8 +14,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
-// stateLife is how long an athlete may take on Strava's consent screen.
-const stateLife = 5 * time.Minute
+// stateTTL is how long an athlete may take on Strava's consent screen.
+const stateTTL = 5 * time.Minute
 
 // Connect leads athletes through OAuth.
 type Connect struct {
@@ -31,7 +31,7 @@ type Connect struct {
 }
 
 // Started is a connect that has begun.
-type Started struct {
+type StartedConnect struct {
 	// AuthorizeURL is the provider's consent screen.
 	AuthorizeURL string
 	// State is what the provider sends back.
@@ -45,19 +45,19 @@ type Started struct {
 // Start begins a connect. owner is the athlete who links an account of another
 // provider; zero for a connect of an athlete's own account. A not-found fault
 // means that the application's credentials have not been set.
-func (c *Connect) Start(ctx context.Context, owner Owner) (Started, error) {
+func (c *Connect) Start(ctx context.Context, owner Authorization) (StartedConnect, error) {
 	app, err := c.app(ctx, c.OAuth.Rules().Provider)
 	if err != nil {
-		return Started{}, err
+		return StartedConnect{}, err
 	}
 	state, nonce := secret.New(c.NewSecret()), secret.New(c.NewSecret())
 	if err := c.States.PutState(ctx, state.SHA256(), ConnectState{
-		Nonce: nonce.SHA256(), ExpiresAt: c.Events.Now().Add(stateLife), Provider: c.OAuth.Rules().Provider, Owner: owner,
+		Nonce: nonce.SHA256(), ExpiresAt: c.Events.Now().Add(stateTTL), Provider: c.OAuth.Rules().Provider, Owner: owner,
 	}); err != nil {
-		return Started{}, fmt.Errorf("remember state: %w", err)
+		return StartedConnect{}, fmt.Errorf("remember state: %w", err)
 	}
 	target := c.OAuth.AuthorizeURL(app.ClientID, c.RedirectURI, state.Reveal(), verifier(state, nonce))
-	return Started{AuthorizeURL: target, State: state, Nonce: nonce}, nil
+	return StartedConnect{AuthorizeURL: target, State: state, Nonce: nonce}, nil
 }
 
 // Callback is what the provider's consent screen sends the browser back with.
@@ -90,60 +90,60 @@ const minExchangeTime = 5 * time.Second
 // takes them, they are revoked at Strava.
 //
 // Errors: ErrState, ErrAccessDenied, ErrMissingScope, ErrAppFull,
-// ErrProviderUnavailable, for a link also ErrRevoked and ErrOtherLinked, or another
+// ErrProviderUnavailable, for a link also ErrRevoked and ErrOtherAccountLinked, or another
 // fault.
-func (c *Connect) Finish(ctx context.Context, cb Callback) (Session, error) {
+func (c *Connect) Finish(ctx context.Context, cb Callback) (Authorization, error) {
 	owner, err := c.takeState(ctx, cb.State, cb.Nonce)
 	if err != nil {
-		return Session{}, err
+		return Authorization{}, err
 	}
 	if cb.Error != "" {
-		return Session{}, ErrAccessDenied
+		return Authorization{}, ErrAccessDenied
 	}
 	rules := c.OAuth.Rules()
 	scopes := splitScopes(cb.Scope)
 	if len(scopes) > 0 && !rules.enough(scopes) {
-		return Session{}, ErrMissingScope
+		return Authorization{}, ErrMissingScope
 	}
 	app, err := c.app(ctx, rules.Provider)
 	if err != nil {
-		return Session{}, err
+		return Authorization{}, err
 	}
 	seal, err := c.newSeal(ctx, rules.Provider)
 	if err != nil {
-		return Session{}, err
+		return Authorization{}, err
 	}
 	auth, err := c.exchange(ctx, app, cb)
 	if err != nil {
-		return Session{}, err
+		return Authorization{}, err
 	}
 	if len(auth.Scopes) > 0 {
 		// The scopes in the redirect passed through the browser; these did not.
 		scopes = auth.Scopes
 	}
-	grant, spare, err := c.keep(ctx, app, Received{
+	grant, spare, err := c.saveOrRevoke(ctx, app, PendingConnect{
 		Account: auth.Account, ID: c.Events.NewID(), ReceivedAt: c.Events.Now().UnixMilli(), Scopes: scopes, Tokens: auth.Tokens,
 		Owner: owner,
 	}, seal)
 	if err != nil {
-		return Session{}, err
+		return Authorization{}, err
 	}
 	grant, err = c.complete(ctx, app, grant, spare, auth.Tokens)
 	if err != nil {
-		return Session{}, err
+		return Authorization{}, err
 	}
 	athleteID, ok := grant.Account.AthleteID()
 	if !ok {
-		return Session{}, nil
+		return Authorization{}, nil
 	}
-	return Session{athleteID, grant.Generation}, nil
+	return Authorization{athleteID, grant.Generation}, nil
 }
 
 // exchange turns the code into tokens. It ends early enough to leave time for
 // saving them.
-func (c *Connect) exchange(ctx context.Context, app App, cb Callback) (Authorization, error) {
+func (c *Connect) exchange(ctx context.Context, app App, cb Callback) (TokenResponse, error) {
 	if tooLate(ctx, minExchangeTime+saveTime+revokeTime) {
-		return Authorization{}, errTooLate
+		return TokenResponse{}, errTooLate
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
@@ -153,21 +153,21 @@ func (c *Connect) exchange(ctx context.Context, app App, cb Callback) (Authoriza
 	auth, err := c.OAuth.Exchange(ctx, app, c.RedirectURI, cb.Code, verifier(cb.State, cb.Nonce))
 	switch {
 	case errors.Is(err, ErrCodeRefused):
-		return Authorization{}, fmt.Errorf("%w: %w", ErrState, err)
+		return TokenResponse{}, fmt.Errorf("%w: %w", ErrState, err)
 	case errors.Is(err, ErrAppFull):
-		return Authorization{}, err
+		return TokenResponse{}, err
 	case err != nil:
-		return Authorization{}, fmt.Errorf("%w: exchange: %w", ErrProviderUnavailable, err)
+		return TokenResponse{}, fmt.Errorf("%w: exchange: %w", ErrProviderUnavailable, err)
 	}
 	return auth, nil
 }
 
 // keep makes the tokens of a connect durable, or else revokes them at Strava:
 // without them the athlete would take up a place there that no process can free.
-func (c *Connect) keep(ctx context.Context, app App, r Received, seal Seal) (Grant, Spare, error) {
-	within, cancel := saving(ctx)
+func (c *Connect) saveOrRevoke(ctx context.Context, app App, r PendingConnect, seal Seal) (Grant, Spare, error) {
+	within, cancel := savingContext(ctx)
 	defer cancel()
-	grant, spare, err := c.receive(within, r, seal)
+	grant, spare, err := c.saveConnect(within, r, seal)
 	if err == nil || errors.Is(err, errDeferred) {
 		return grant, spare, err
 	}
@@ -187,17 +187,17 @@ func (c *Connect) keep(ctx context.Context, app App, r Received, seal Seal) (Gra
 // The link of a linked account is written to its athlete's grant first, so that
 // leaving always finds it.
 //
-// Errors: ErrMissingScope, ErrAppFull, for a link ErrRevoked and ErrOtherLinked,
+// Errors: ErrMissingScope, ErrAppFull, for a link ErrRevoked and ErrOtherAccountLinked,
 // or another fault, after which [Reconciler.Reconcile] calls it again.
 func (c *Connect) complete(ctx context.Context, app App, grant Grant, spare Spare, pair TokenPair) (Grant, error) {
 	if !c.OAuth.Rules().enough(spare.Scopes) {
-		_, err := c.giveBack(ctx, app, grant.Account, spare, pair)
+		_, err := c.cancel(ctx, app, grant.Account, spare, pair)
 		return Grant{}, errors.Join(ErrMissingScope, err)
 	}
 	if spare.Owner.exists() {
 		err := c.addLink(ctx, grant.Account, spare)
-		if errors.Is(err, ErrRevoked) || errors.Is(err, ErrOtherLinked) {
-			_, backErr := c.giveBack(ctx, app, grant.Account, spare, pair)
+		if errors.Is(err, ErrRevoked) || errors.Is(err, ErrOtherAccountLinked) {
+			_, backErr := c.cancel(ctx, app, grant.Account, spare, pair)
 			return Grant{}, errors.Join(err, backErr)
 		}
 		if err != nil {
@@ -205,7 +205,7 @@ func (c *Connect) complete(ctx context.Context, app App, grant Grant, spare Spar
 		}
 	}
 	if c.isFull(ctx, grant) {
-		present, err := c.giveBack(ctx, app, grant.Account, spare, pair)
+		present, err := c.cancel(ctx, app, grant.Account, spare, pair)
 		if err == nil && present.inForce() {
 			return present, nil // By another connect, the athlete has a place.
 		}
@@ -231,7 +231,7 @@ func (c *Connect) complete(ctx context.Context, app App, grant Grant, spare Spar
 	if grant.Owner.AthleteID != spare.Owner.AthleteID {
 		return Grant{}, fault.New(fault.Conflict, "a later consent has linked the account to another athlete")
 	}
-	if err := c.announce(ctx, grant); err != nil {
+	if err := c.publishState(ctx, grant); err != nil {
 		return Grant{}, err
 	}
 	if grant.Tokens.equal(spare.TokenRef) {
@@ -240,8 +240,9 @@ func (c *Connect) complete(ctx context.Context, app App, grant Grant, spare Spar
 	return grant, nil
 }
 
-// errEnded says that the athlete has left since the connect.
-var errEnded = fault.New(fault.Conflict, "the authorization has ended already")
+// errEnded is [ErrRevoked] for an authorization that ended before its connect was
+// completed.
+var errEnded = fault.New(fault.Conflict, "%w before the connect was completed", ErrRevoked)
 
 // giveBack revokes the tokens of a spare at Strava and drops them, unless that
 // would end a present authorization, too: then they stay a spare, because Strava
@@ -249,7 +250,7 @@ var errEnded = fault.New(fault.Conflict, "the authorization has ended already")
 // connect, which ends first, so that no process puts the tokens into force any
 // more. Should Strava not answer, they are revoked with all that the
 // authorization left.
-func (c *Connect) giveBack(ctx context.Context, app App, account Account, spare Spare, pair TokenPair) (Grant, error) {
+func (c *Connect) cancel(ctx context.Context, app App, account Account, spare Spare, pair TokenPair) (Grant, error) {
 	ended := false
 	present, err := c.update(ctx, account, func(g *Grant) (bool, error) {
 		ended = g.endConnect(spare)
@@ -268,10 +269,10 @@ func (c *Connect) giveBack(ctx context.Context, app App, account Account, spare 
 		return Grant{}, fmt.Errorf("give the authorization back: %w", err)
 	}
 	_, err = c.update(ctx, account, func(g *Grant) (bool, error) {
-		g.dropSpares(spare)
+		g.removeSpares(spare)
 		if g.Generation != present.Generation {
 			// Another connect has come into force. Its tokens may be revoked, too.
-			_ = g.claim(event.Meta{}, c.Events.Now())
+			_ = g.addClaim(event.Meta{}, c.Events.Now())
 		}
 		return true, nil
 	})
@@ -283,20 +284,20 @@ func (c *Connect) giveBack(ctx context.Context, app App, account Account, spare 
 
 // takeState checks that the answer belongs to a connect of this browser and of
 // this provider, and returns the athlete who links an account.
-func (c *Connect) takeState(ctx context.Context, state, nonce secret.String) (Owner, error) {
+func (c *Connect) takeState(ctx context.Context, state, nonce secret.String) (Authorization, error) {
 	if state.Empty() || nonce.Empty() {
-		return Owner{}, ErrState
+		return Authorization{}, ErrState
 	}
 	started, err := c.States.TakeState(ctx, state.SHA256())
 	if fault.Is(err, fault.NotFound) {
-		return Owner{}, ErrState
+		return Authorization{}, ErrState
 	}
 	if err != nil {
-		return Owner{}, fmt.Errorf("take state: %w", err)
+		return Authorization{}, fmt.Errorf("take state: %w", err)
 	}
 	if !c.Events.Now().Before(started.ExpiresAt) || started.Nonce != nonce.SHA256() || started.Provider != c.OAuth.Rules().Provider ||
 		started.Owner.exists() == (started.Provider == ProviderStrava) { // An athlete's own account is at Strava.
-		return Owner{}, ErrState
+		return Authorization{}, ErrState
 	}
 	return started.Owner, nil
 }

@@ -26,7 +26,7 @@ func TestConnect(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := w.grant(id)
-	if session != (credentials.Session{AthleteID: id, Generation: g.Generation}) {
+	if session != (credentials.Authorization{AthleteID: id, Generation: g.Generation}) {
 		t.Errorf("session %+v", session)
 	}
 	if g.State != credentials.Active || g.Generation != w.clock.Now().UnixMilli() || g.Account != credentials.Athlete(id) {
@@ -101,7 +101,7 @@ func TestConnectRefuses(t *testing.T) {
 			if _, err := w.connect.Finish(t.Context(), cb); !errors.Is(err, tc.want) {
 				t.Fatalf("got %v, want %v", err, tc.want)
 			}
-			if g, err := w.store.Grant(t.Context(), credentials.Athlete(id)); !fault.Is(err, fault.NotFound) && (g.State != credentials.Erased || g.HasPending()) {
+			if g, err := w.store.Grant(t.Context(), credentials.Athlete(id)); !fault.Is(err, fault.NotFound) && (g.State != credentials.Erased || g.HasPendingTasks()) {
 				t.Errorf("the grant is %+v, %v", g, err)
 			}
 			if w.vault.Holds(credentials.Athlete(id)) {
@@ -166,7 +166,7 @@ type lateExchange struct {
 	then func()
 }
 
-func (l lateExchange) Exchange(ctx context.Context, app credentials.App, redirectURI string, code, verifier secret.String) (credentials.Authorization, error) {
+func (l lateExchange) Exchange(ctx context.Context, app credentials.App, redirectURI string, code, verifier secret.String) (credentials.TokenResponse, error) {
 	deadline, _ := ctx.Deadline()
 	time.Sleep(time.Until(deadline) - time.Second)
 	auth, err := l.OAuth.Exchange(ctx, app, redirectURI, code, verifier)
@@ -202,7 +202,7 @@ func TestAConnectThatNoStoreTakesIsGivenBack(t *testing.T) {
 // noReceived is a vault that takes no pairs of connects.
 type noReceived struct{ credentials.Vault }
 
-func (noReceived) SaveReceived(context.Context, credentials.Received) error {
+func (noReceived) SavePendingConnect(context.Context, credentials.PendingConnect) error {
 	return fault.New(fault.Transient, "throttled")
 }
 

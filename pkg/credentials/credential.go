@@ -8,14 +8,9 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/retention"
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
-
-// Session is an athlete, and the generation of an authorization of theirs.
-type Session struct {
-	AthleteID  int64
-	Generation int64
-}
 
 // CredentialKind is the kind of a [Credential].
 type CredentialKind string
@@ -33,7 +28,7 @@ const (
 type Credential struct {
 	// Session is the athlete, and the generation that was in force when the
 	// credential was made.
-	Session
+	Authorization
 	// Hash is the SHA-256 of the secret in hex.
 	Hash string
 	Kind CredentialKind
@@ -47,7 +42,7 @@ type Credential struct {
 	// Name that the athlete gave a key; sessions have none.
 	Name string
 	// EndedAt is when the credential was revoked or its authorization ended. What
-	// is left then is a tombstone without a name; it lives for [TombstoneLife].
+	// is left then is a tombstone without a name; it lives for [retention.Tombstone].
 	EndedAt time.Time
 	// Receipt of the erasure that the credential ended with; empty without one.
 	Receipt string
@@ -62,23 +57,23 @@ func (c Credential) Expired(now time.Time) bool {
 	return !c.ExpiresAt.IsZero() && !now.Before(c.ExpiresAt)
 }
 
-// DroppedAt is when the store may forget the credential; zero for never. An
+// RetainedUntil is when the store may forget the credential; zero for never. An
 // expired key is kept for a while, so that its holder learns why it is refused.
-func (c Credential) DroppedAt() time.Time {
+func (c Credential) RetainedUntil() time.Time {
 	switch {
 	case !c.EndedAt.IsZero():
-		return c.EndedAt.Add(TombstoneLife)
+		return c.EndedAt.Add(retention.Tombstone)
 	case c.ExpiresAt.IsZero():
 		return time.Time{}
 	case c.Kind == KeyCredential:
-		return c.ExpiresAt.Add(TombstoneLife)
+		return c.ExpiresAt.Add(retention.Tombstone)
 	}
 	return c.ExpiresAt
 }
 
 // ended is the tombstone of the credential.
 func (c Credential) ended(now time.Time, receipt string) Credential {
-	return Credential{Session: c.Session, Hash: c.Hash, Kind: c.Kind, EndedAt: now, Receipt: receipt}
+	return Credential{Authorization: c.Authorization, Hash: c.Hash, Kind: c.Kind, EndedAt: now, Receipt: receipt}
 }
 
 // CredentialStore stores credentials. Its reads are strongly consistent.
@@ -109,17 +104,17 @@ const keyPrefix = "pck_"
 
 // newCredential makes a credential and the secret that it is known by:
 // the athlete's id, an underscore and 256 random bits; a key has a prefix.
-func newCredential(kind CredentialKind, of Session, random string, now time.Time) (Credential, secret.String) {
+func newCredential(kind CredentialKind, of Authorization, random string, now time.Time) (Credential, secret.String) {
 	text := strconv.FormatInt(of.AthleteID, 10) + "_" + random
 	if kind == KeyCredential {
 		text = keyPrefix + text
 	}
 	token := secret.New(text)
-	return Credential{Session: of, Hash: token.SHA256(), Kind: kind, CreatedAt: now}, token
+	return Credential{Authorization: of, Hash: token.SHA256(), Kind: kind, CreatedAt: now}, token
 }
 
-// draftLife is how long a credential is good whose making was cut off.
-const draftLife = time.Hour
+// draftTTL is how long a credential is good whose making was cut off.
+const draftTTL = time.Hour
 
 // create stores a new credential. It stores it before it looks whether the grant
 // still admits it: a revocation either is seen here or sees the credential, and
@@ -128,14 +123,14 @@ const draftLife = time.Hour
 // when the authorization is over.
 func create(ctx context.Context, store CredentialStore, c Credential) error {
 	draft := c
-	if end := c.CreatedAt.Add(draftLife); c.Kind == KeyCredential && (c.ExpiresAt.IsZero() || c.ExpiresAt.After(end)) {
+	if end := c.CreatedAt.Add(draftTTL); c.Kind == KeyCredential && (c.ExpiresAt.IsZero() || c.ExpiresAt.After(end)) {
 		draft.ExpiresAt = end
 	}
 	if err := store.Put(ctx, draft); err != nil {
 		return err
 	}
 	_, grant, err := store.Credential(ctx, c.AthleteID, c.Hash)
-	if err == nil && !grant.Admits(c.Session) {
+	if err == nil && !grant.Admits(c.Authorization) {
 		err = ErrRevoked
 	}
 	if err == nil && !draft.ExpiresAt.Equal(c.ExpiresAt) {
@@ -162,16 +157,6 @@ var (
 	// ErrExpiredCredential: the credential's time is over.
 	ErrExpiredCredential = fault.New(fault.NotFound, "expired credential")
 )
-
-// EndedError means that a credential was revoked, or that its authorization has
-// ended.
-type EndedError struct {
-	// Receipt names the erasure that followed; empty without one.
-	Receipt string
-}
-
-// Error implements error.
-func (EndedError) Error() string { return "the credential has ended" }
 
 // day is midnight UTC before t.
 func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }

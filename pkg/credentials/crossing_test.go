@@ -54,13 +54,13 @@ var actions = map[string]func(w *world, id int64, at probe) error{
 		return nil
 	},
 	"a forged claim": func(w *world, id int64, at probe) error {
-		return at.watchReconciler(w.reconciler).Deauthorized(w.t.Context(), cause(), w.account(id))
+		return at.watchReconciler(w.reconciler).HandleDeauthorization(w.t.Context(), cause(), w.account(id))
 	},
 	"a withdrawal": func(w *world, id int64, at probe) error {
 		if err := w.deauthorize(id); err != nil && !errors.Is(err, strava.ErrNotFound) {
 			return err
 		}
-		return at.watchReconciler(w.reconciler).Deauthorized(w.t.Context(), cause(), w.account(id))
+		return at.watchReconciler(w.reconciler).HandleDeauthorization(w.t.Context(), cause(), w.account(id))
 	},
 	"leaving": func(w *world, id int64, at probe) error {
 		return w.leave(w.t.Context(), at.watchReconciler(w.reconciler), id, w.grant(id).Generation)
@@ -135,7 +135,7 @@ func TestEightCallbacksAtOnce(t *testing.T) {
 					cbs[i] = w.consent(id, "")
 				}
 				var wg sync.WaitGroup
-				sessions := make([]credentials.Session, callbacks)
+				sessions := make([]credentials.Authorization, callbacks)
 				for i, cb := range cbs {
 					rng := rand.New(rand.NewPCG(seed, uint64(i)))
 					connect := probe(func(string) {
@@ -154,7 +154,7 @@ func TestEightCallbacksAtOnce(t *testing.T) {
 				g := w.grant(id)
 				for _, s := range sessions {
 					if rotation == onFitbit {
-						if s != (credentials.Session{}) {
+						if s != (credentials.Authorization{}) {
 							t.Errorf("seed %d: a link opened the session %+v", seed, s)
 						}
 					} else if s.AthleteID != id || s.Generation < g.Since || s.Generation > g.Generation {
@@ -168,7 +168,7 @@ func TestEightCallbacksAtOnce(t *testing.T) {
 				}
 				// The refresh has shown which pair is the valid one.
 				w.reconcileAll()
-				if g := w.grant(id); g.State != credentials.Active || len(g.Spares) > 0 || g.HasPending() || len(w.held(id)) != 1 {
+				if g := w.grant(id); g.State != credentials.Active || len(g.Spares) > 0 || g.HasPendingTasks() || len(w.held(id)) != 1 {
 					t.Errorf("seed %d: grant %+v, tokens held %v", seed, g, w.held(id))
 				}
 				if t.Failed() {
@@ -214,12 +214,12 @@ func TestASignInWhileALeaveIsRevoking(t *testing.T) {
 			if _, err := w.connect.Finish(t.Context(), w.consent(id, "")); err != nil {
 				t.Error(err)
 			}
-			if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+			if err := w.reconciler.HandleDeauthorization(t.Context(), cause(), credentials.Athlete(id)); err != nil {
 				t.Error(err)
 			}
 		}
 	}).watchReconciler(w.reconciler)
-	if err := r.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+	if err := r.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if !w.agree(id) {

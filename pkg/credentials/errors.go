@@ -36,21 +36,35 @@ var (
 	// ErrAppRefused: the application's own credentials are refused, or it has
 	// lost access. No athlete is to blame.
 	ErrAppRefused = errors.New("application refused")
-	// ErrAccessTokenDead: what was asked for takes a living access token.
-	ErrAccessTokenDead = errors.New("access token dead")
-	// ErrScopeMissing: what was asked for is more than the athlete allowed.
-	ErrScopeMissing = errors.New("scope missing")
+	// ErrAccessTokenInvalid: what was asked for takes a living access token.
+	ErrAccessTokenInvalid = errors.New("access token dead")
+	// ErrInsufficientScope: what was asked for is more than the athlete allowed.
+	ErrInsufficientScope = errors.New("scope missing")
 )
 
 // Why a call cannot be made for an athlete.
 var (
-	// ErrRevoked: there is no such authorization, or not any more.
+	// ErrRevoked: there is no such authorization, or it has ended.
 	ErrRevoked = errors.New("authorization revoked")
-	// ErrOtherLinked: the athlete has linked another account of the provider.
-	ErrOtherLinked = errors.New("another account of the provider is linked")
+	// ErrOtherAccountLinked: the athlete has linked another account of the provider.
+	ErrOtherAccountLinked = errors.New("another account of the provider is linked")
 	// ErrDegraded: the athlete has to connect again.
 	ErrDegraded = errors.New("authorization degraded")
 )
+
+// RevokedError is [ErrRevoked] for a session or key, with the receipt of the
+// erasure that followed.
+type RevokedError struct {
+	// Receipt is empty if no erasure followed, as for a key that the athlete
+	// revoked.
+	Receipt string
+}
+
+// Error implements error.
+func (*RevokedError) Error() string { return "the credential was revoked" }
+
+// Is reports whether target is [ErrRevoked].
+func (*RevokedError) Is(target error) bool { return target == ErrRevoked }
 
 // unavailable marks a transient fault of the ports [OAuth] and [API], which
 // means that there was no usable answer, with [ErrProviderUnavailable]. It leaves

@@ -59,10 +59,10 @@ func TestStravaFailsForAWhile(t *testing.T) {
 					if err := w.strava.Inject(strava.Fault{Endpoint: endpoint, Kind: kind, Count: -1}); err != nil {
 						t.Fatal(err)
 					}
-					if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(leaving), left, "receipt", w.clock.Now()); err != nil {
+					if err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(leaving), left, "receipt", w.clock.Now()); err != nil {
 						t.Error(err)
 					}
-					if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(claimed)); err != nil {
+					if err := w.reconciler.HandleDeauthorization(t.Context(), cause(), credentials.Athlete(claimed)); err != nil {
 						t.Error(err)
 					}
 					processes := []*credentials.Tokens{w.process(w.patient), w.process(w.patient)}
@@ -94,7 +94,7 @@ func TestStravaFailsForAWhile(t *testing.T) {
 					}
 					w.reconcileAll()
 					for who, want := range map[int64]credentials.State{id: credentials.Active, leaving: credentials.Erased, claimed: credentials.Active} {
-						if g := w.grant(who); g.State != want || g.HasPending() {
+						if g := w.grant(who); g.State != want || g.HasPendingTasks() {
 							t.Errorf("afterwards: %+v, want %s", g, want)
 						}
 					}
@@ -145,7 +145,7 @@ func TestStravaAnswersTooLate(t *testing.T) {
 				w.mustAnswer(id, generation)
 				w.clock.Advance(5 * time.Hour)
 				w.mustAnswer(id, generation)
-				if g := w.grant(id); g.State != credentials.Active || g.HasPending() {
+				if g := w.grant(id); g.State != credentials.Active || g.HasPendingTasks() {
 					t.Errorf("grant %+v", g)
 				}
 				return

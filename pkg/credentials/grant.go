@@ -7,6 +7,7 @@ import (
 
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
 // State of a grant. docs/adr/0007 has the picture.
@@ -59,17 +60,17 @@ type Grant struct {
 	// Doubt is set when an answer to a refresh may have been lost. Strava's
 	// refusal of the refresh token then does not prove that the athlete withdrew
 	// access.
-	Doubt bool
+	InDoubt bool
 	// RevokedAt is when the authorization ended; zero while it is in force.
 	RevokedAt time.Time
-	// LeftAt is when the athlete, or an operator, last asked for an end; zero if
+	// EndRequestedAt is when the athlete, or an operator, last asked for an end; zero if
 	// neither did. What the athlete allowed before does not come into force any
 	// more.
-	LeftAt time.Time
+	EndRequestedAt time.Time
 
-	// Unannounced is set while the event about the present state may not have
+	// Unpublished is set while the event about the present state may not have
 	// been published. A revocation is announced by its PendingRevocation.
-	Unannounced bool
+	Unpublished bool
 	// Claim is the claim that the athlete withdrew access, until Strava has
 	// been asked about it.
 	Claim Claim
@@ -82,10 +83,10 @@ type Grant struct {
 	// most. Only an athlete's own grant has any.
 	Links []Link
 	// Owner is the athlete who linked the account; zero for an athlete's own.
-	Owner Owner
+	Owner Authorization
 	// Pending says since when and until when the grant's tasks wait; see
-	// [Grant.HasPending].
-	Pending Pending
+	// [Grant.HasPendingTasks].
+	Retry RetryState
 }
 
 // Claim is an unproven report that an athlete withdrew access at Strava. There
@@ -113,19 +114,19 @@ type PendingRevocation struct {
 	Cause event.Meta
 	// Announced is set once the erasure is open and AuthorizationRevoked, or
 	// AccountUnlinked for a linked account, is published.
-	Announced bool
+	Published bool
 	// Links are the linked accounts that end with the athlete's authorization.
 	Links []Account
 	// Owner is the athlete whose link to the account ends; zero if an athlete's own
 	// authorization ends.
-	Owner Owner
+	Owner Authorization
 	// WithAthlete is set if the receipt is that of the owner's own erasure, which is
 	// open and announced already.
 	WithAthlete bool
 }
 
 // Pending is the retry state of a grant's tasks.
-type Pending struct {
+type RetryState struct {
 	// Since is when the oldest of the tasks was added; zero when there is none.
 	Since time.Time
 	// Next is when the tasks are to be tried (again).
@@ -134,23 +135,23 @@ type Pending struct {
 	Attempts int
 }
 
-// HasPending reports whether the grant has a task that no other process would
+// HasPendingTasks reports whether the grant has a task that no other process would
 // remember: an event to publish, a claim to verify, a revocation to complete, a
 // connect to complete, or tokens to revoke or delete.
-func (g Grant) HasPending() bool {
-	return g.hasTasks() || !g.Claim.ClaimedAt.IsZero()
+func (g Grant) HasPendingTasks() bool {
+	return g.hasTasksBesideClaim() || !g.Claim.ClaimedAt.IsZero()
 }
 
-// hasTasks is [Grant.HasPending] without the claim.
-func (g Grant) hasTasks() bool {
-	return g.Unannounced || g.State == Revoked || len(g.Revocations) > 0 || len(g.Obsolete) > 0 ||
-		g.connecting() != nil || (!g.inForce() && len(g.Spares) > 0)
+// hasTasksBesideClaim is [Grant.HasPendingTasks] without the claim.
+func (g Grant) hasTasksBesideClaim() bool {
+	return g.Unpublished || g.State == Revoked || len(g.Revocations) > 0 || len(g.Obsolete) > 0 ||
+		g.pendingConnect() != nil || (!g.inForce() && len(g.Spares) > 0)
 }
 
-// waitsUntil is the time before which the grant's tasks are not to be tried:
+// notBefore is the time before which the grant's tasks are not to be tried:
 // that of the claim if there is no other task, otherwise zero.
-func (g Grant) waitsUntil() time.Time {
-	if g.hasTasks() {
+func (g Grant) notBefore() time.Time {
+	if g.hasTasksBesideClaim() {
 		return time.Time{}
 	}
 	return g.Claim.CheckAt
@@ -192,7 +193,7 @@ func (g Grant) Authorized() bool { return g.Tokens.exists() }
 func (g Grant) SignedInAt() time.Time { return time.UnixMilli(g.Generation).UTC() }
 
 // connecting returns the oldest spare whose connect is not completed, or nil.
-func (g Grant) connecting() *Spare {
+func (g Grant) pendingConnect() *Spare {
 	if i := slices.IndexFunc(g.Spares, func(s Spare) bool { return s.Connecting }); i >= 0 {
 		return &g.Spares[i]
 	}
@@ -200,7 +201,7 @@ func (g Grant) connecting() *Spare {
 }
 
 // stored returns the generations in whose parameters the vault may hold tokens.
-func (g Grant) stored() []int64 {
+func (g Grant) parameterGenerations() []int64 {
 	all := append([]int64{g.Generation, g.Tokens.Generation}, g.Obsolete...)
 	for _, s := range g.Spares {
 		all = append(all, s.Generation)
@@ -211,8 +212,8 @@ func (g Grant) stored() []int64 {
 
 // Errors that refuse a transition. The grant is unchanged then.
 var (
-	errBusy     = errors.New("another process is changing the tokens")
-	errOutdated = errors.New("the grant has changed")
+	errBusy         = errors.New("another process is changing the tokens")
+	errGrantChanged = errors.New("the grant has changed")
 )
 
 // acquire takes the lease for owner unless another owner holds it. It leads
@@ -222,7 +223,7 @@ func (g *Grant) acquire(owner string, now time.Time) error {
 		return errBusy
 	}
 	if g.Lease.Owner != "" && g.Lease.Owner != owner {
-		g.Doubt = true // Its holder died, perhaps with Strava's answer in hand.
+		g.InDoubt = true // Its holder died, perhaps with Strava's answer in hand.
 	}
 	g.Lease = Lease{Owner: owner, Until: now.Add(leaseTime)}
 	return nil
@@ -255,7 +256,7 @@ const maxSpares = 16
 func (g *Grant) addSpare(s Spare, now time.Time) {
 	g.createTombstone(now)
 	if len(g.Spares) == maxSpares {
-		g.dropSpares(g.Spares[0])
+		g.removeSpares(g.Spares[0])
 	}
 	g.Spares = append(g.Spares, s)
 }
@@ -271,15 +272,15 @@ func (g *Grant) restore(s Spare, now time.Time) {
 	}
 	g.Spares = slices.DeleteFunc(g.Spares, func(other Spare) bool { return other.equal(s.TokenRef) })
 	g.Generation++
-	g.State, g.Reason, g.DegradedAt, g.Unannounced, g.Doubt = Active, "", time.Time{}, true, false
+	g.State, g.Reason, g.DegradedAt, g.Unpublished, g.InDoubt = Active, "", time.Time{}, true, false
 	if !g.Claim.ClaimedAt.IsZero() {
-		g.Claim.CheckAt, g.Pending = now, Pending{} // Strava can be asked about it again.
+		g.Claim.CheckAt, g.Retry = now, RetryState{} // Strava can be asked about it again.
 	}
-	g.replace(s.TokenRef)
+	g.replaceTokens(s.TokenRef)
 }
 
-// dropSpares forgets spares and has their parameters deleted.
-func (g *Grant) dropSpares(dropped ...Spare) {
+// removeSpares forgets spares and has their parameters deleted.
+func (g *Grant) removeSpares(dropped ...Spare) {
 	g.Spares = slices.DeleteFunc(g.Spares, func(s Spare) bool {
 		return slices.ContainsFunc(dropped, func(d Spare) bool { return d.TokenRef.equal(s.TokenRef) })
 	})
@@ -318,9 +319,9 @@ func (g *Grant) authorize(spare Spare, receipt string, now time.Time) bool {
 	if i < 0 {
 		return false
 	}
-	if g.State == Active && g.Generation >= spare.ReceivedAt || spare.ReceivedAt <= g.LeftAt.UnixMilli() {
+	if g.State == Active && g.Generation >= spare.ReceivedAt || spare.ReceivedAt <= g.EndRequestedAt.UnixMilli() {
 		g.Spares[i].Connecting = false
-		g.move(spare.Owner, g.Owner, spare.ReceivedAt, receipt, now)
+		g.endMovedLink(spare.Owner, g.Owner, spare.ReceivedAt, receipt, now)
 		return true
 	}
 	generation := max(spare.ReceivedAt, g.Generation+1)
@@ -333,8 +334,8 @@ func (g *Grant) authorize(spare Spare, receipt string, now time.Time) bool {
 		Tokens:         spare.TokenRef,
 		Spares:         slices.Delete(slices.Clone(g.Spares), i, i+1),
 		Obsolete:       g.Obsolete,
-		Unannounced:    true,
-		LeftAt:         g.LeftAt,
+		Unpublished:    true,
+		EndRequestedAt: g.EndRequestedAt,
 		ClaimCheckedAt: g.ClaimCheckedAt,
 		Revocations:    g.Revocations,
 		Links:          g.Links,
@@ -348,7 +349,7 @@ func (g *Grant) authorize(spare Spare, receipt string, now time.Time) bool {
 		if g.Owner.AthleteID == spare.Owner.AthleteID {
 			authorized.Since = g.Since
 		}
-		authorized.Doubt = g.Lease.Owner != "" // A refresh in flight may replace these tokens, too.
+		authorized.InDoubt = g.Lease.Owner != "" // A refresh in flight may replace these tokens, too.
 		if !g.Claim.ClaimedAt.Before(since) {
 			authorized.Claim = g.Claim
 			authorized.Claim.CheckAt = now
@@ -361,7 +362,7 @@ func (g *Grant) authorize(spare Spare, receipt string, now time.Time) bool {
 		authorized.Spares = append(authorized.Spares, Spare{TokenRef: g.Tokens, ReceivedAt: g.Generation})
 	}
 	if g.inForce() {
-		authorized.move(g.Owner, spare.Owner, g.Generation, receipt, now)
+		authorized.endMovedLink(g.Owner, spare.Owner, g.Generation, receipt, now)
 	}
 	*g = authorized
 	return true
@@ -389,13 +390,13 @@ const clockSkew = time.Minute
 // one.
 func (g *Grant) renew(owner string, seen Grant, tokens TokenRef) error {
 	if !g.underLease(owner, seen) {
-		return errOutdated
+		return errGrantChanged
 	}
-	g.replace(tokens)
+	g.replaceTokens(tokens)
 	if g.inForce() {
-		g.dropSpares(slices.DeleteFunc(slices.Clone(seen.Spares), func(s Spare) bool { return s.Connecting })...)
+		g.removeSpares(slices.DeleteFunc(slices.Clone(seen.Spares), func(s Spare) bool { return s.Connecting })...)
 	}
-	g.Lease, g.Doubt = Lease{}, false
+	g.Lease, g.InDoubt = Lease{}, false
 	return nil
 }
 
@@ -406,7 +407,7 @@ func (g *Grant) renew(owner string, seen Grant, tokens TokenRef) error {
 // to the same.
 func (g *Grant) adopt(owner string, seen Grant, tokens TokenRef) error {
 	if !g.underLease(owner, seen) {
-		return errOutdated
+		return errGrantChanged
 	}
 	i := slices.IndexFunc(g.Spares, func(s Spare) bool { return s.equal(tokens) })
 	if i >= 0 && (!g.Spares[i].Connecting || g.Spares[i].Owner.AthleteID == g.Owner.AthleteID) {
@@ -415,12 +416,12 @@ func (g *Grant) adopt(owner string, seen Grant, tokens TokenRef) error {
 		}
 		g.Spares = slices.Delete(g.Spares, i, i+1)
 	}
-	g.replace(tokens)
+	g.replaceTokens(tokens)
 	g.Lease = Lease{}
 	return nil
 }
 
-func (g *Grant) replace(tokens TokenRef) {
+func (g *Grant) replaceTokens(tokens TokenRef) {
 	before := g.Tokens
 	g.Tokens = tokens
 	g.retire(before.Generation)
@@ -438,7 +439,7 @@ func (g *Grant) underLease(owner string, seen Grant) bool {
 func (g *Grant) degrade(reason string, now time.Time) (changed bool, _ error) {
 	switch {
 	case g.State == Active, g.State == Degraded && reason == credentialsv1.DegradedTokenRefused && g.Reason != reason:
-		g.State, g.Reason, g.DegradedAt, g.Unannounced = Degraded, reason, now, true
+		g.State, g.Reason, g.DegradedAt, g.Unpublished = Degraded, reason, now, true
 		return true, nil
 	case g.State != Degraded:
 		return false, ErrRevoked
@@ -452,7 +453,7 @@ const claimPace = 10 * time.Minute
 
 // claim notes a report that the athlete withdrew access. It leads from active
 // and degraded to the same, and refuses what is over.
-func (g *Grant) claim(cause event.Meta, now time.Time) error {
+func (g *Grant) addClaim(cause event.Meta, now time.Time) error {
 	if !g.inForce() {
 		return ErrRevoked
 	}
@@ -469,7 +470,7 @@ func (g *Grant) claim(cause event.Meta, now time.Time) error {
 
 // check begins a check of the claim. It reports false if there is none to check
 // now. It leads from active and degraded to the same.
-func (g *Grant) check(now time.Time) bool {
+func (g *Grant) beginCheck(now time.Time) bool {
 	if !g.inForce() || g.Claim.ClaimedAt.IsZero() || now.Before(g.Claim.CheckAt) {
 		return false
 	}
@@ -477,23 +478,19 @@ func (g *Grant) check(now time.Time) bool {
 	return true
 }
 
-// keepClaim has a claim about which Strava cannot be asked wait until the data
+// deferClaim has a claim about which Strava cannot be asked wait until the data
 // that was gathered under the grant has aged out.
-func (g *Grant) keepClaim(c Claim) bool {
+func (g *Grant) deferClaim(c Claim) bool {
 	if g.State != Degraded || !g.Claim.ClaimedAt.Equal(c.ClaimedAt) {
 		return false
 	}
-	g.Claim.CheckAt = g.DegradedAt.Add(dataAge)
+	g.Claim.CheckAt = g.DegradedAt.Add(retention.StravaData)
 	return true
 }
 
-// dataAge is the age at which Strava's data is deleted unless it is read again
-// (Strava API Policy, 6.2).
-const dataAge = 7 * 24 * time.Hour
-
 // dismiss forgets a claim that proved wrong, unless there is a later one. It
 // leads from active and degraded to the same.
-func (g *Grant) dismiss(c Claim) bool {
+func (g *Grant) dismissClaim(c Claim) bool {
 	if !g.inForce() || !g.Claim.ClaimedAt.Equal(c.ClaimedAt) {
 		return false
 	}
@@ -517,8 +514,8 @@ func (g *Grant) revoke(r PendingRevocation, now time.Time) {
 	case g.Generation > r.Generation:
 	case g.inForce():
 		// A refresh in flight may still save a pair; it does not change the state.
-		g.State, g.Reason, g.DegradedAt, g.Unannounced, g.Claim = Revoked, "", time.Time{}, false, Claim{}
-		g.Generation, g.RevokedAt, g.Pending = r.Generation, now, Pending{}
+		g.State, g.Reason, g.DegradedAt, g.Unpublished, g.Claim = Revoked, "", time.Time{}, false, Claim{}
+		g.Generation, g.RevokedAt, g.Retry = r.Generation, now, RetryState{}
 		for _, l := range g.Links {
 			r.Links = append(r.Links, l.Account)
 		}
@@ -531,8 +528,8 @@ func (g *Grant) revoke(r PendingRevocation, now time.Time) {
 		}
 	}
 	// Strava's refusal says nothing about a connect that it answered since.
-	if r.Reason != credentialsv1.RevokedDeauthorized && r.RequestedAt.After(g.LeftAt) {
-		g.LeftAt = r.RequestedAt
+	if r.Reason != credentialsv1.RevokedDeauthorized && r.RequestedAt.After(g.EndRequestedAt) {
+		g.EndRequestedAt = r.RequestedAt
 	}
 	if !g.isRevoking(r.Receipt) {
 		g.Revocations = append(g.Revocations, r)
@@ -544,17 +541,17 @@ func (g Grant) isRevoking(receipt string) bool {
 	return slices.ContainsFunc(g.Revocations, func(r PendingRevocation) bool { return r.Receipt == receipt })
 }
 
-// dropTokens notes that the tokens as seen are revoked at Strava and deleted.
+// deleteTokens notes that the tokens as seen are revoked at Strava and deleted.
 // Pairs that came since stay. It leads from revoked and erased to the same.
-func (g *Grant) dropTokens(owner string, seen Grant) error {
+func (g *Grant) deleteTokens(owner string, seen Grant) error {
 	if g.inForce() || g.Generation != seen.Generation || g.Lease.Owner != owner {
-		return errOutdated
+		return errGrantChanged
 	}
 	g.Spares = slices.DeleteFunc(g.Spares, func(s Spare) bool {
 		return slices.ContainsFunc(seen.Spares, func(d Spare) bool { return d.TokenRef.equal(s.TokenRef) && !d.Connecting })
 	})
-	g.forgetObsolete(seen.stored())
-	g.Tokens, g.Lease, g.Doubt = TokenRef{}, Lease{}, false
+	g.forgetObsolete(seen.parameterGenerations())
+	g.Tokens, g.Lease, g.InDoubt = TokenRef{}, Lease{}, false
 	return nil
 }
 
@@ -564,7 +561,7 @@ func (g *Grant) erase() bool {
 	if g.State != Revoked || len(g.Revocations) > 0 || g.Tokens.exists() {
 		return false
 	}
-	g.State, g.Since, g.Scopes, g.ClaimCheckedAt, g.Owner = Erased, 0, nil, time.Time{}, Owner{}
+	g.State, g.Since, g.Scopes, g.ClaimCheckedAt, g.Owner = Erased, 0, nil, time.Time{}, Authorization{}
 	return true
 }
 
@@ -576,30 +573,23 @@ const (
 
 // postpone notes that a task failed.
 func (g *Grant) postpone(now time.Time) {
-	g.Pending.Attempts++
-	g.Pending.Next = now.Add(min(firstRetry<<min(g.Pending.Attempts-1, 16), lastRetry))
+	g.Retry.Attempts++
+	g.Retry.Next = now.Add(min(firstRetry<<min(g.Retry.Attempts-1, 16), lastRetry))
 }
 
 // updateRetryState begins the retry state with the first task and ends it with
 // the last.
 func (g *Grant) updateRetryState(now time.Time) {
 	switch {
-	case !g.HasPending():
-		g.Pending = Pending{}
-	case g.Pending.Since.IsZero(), g.hasTasks() && g.Pending.Next.After(now.Add(lastRetry+clockSkew)):
+	case !g.HasPendingTasks():
+		g.Retry = RetryState{}
+	case g.Retry.Since.IsZero(), g.hasTasksBesideClaim() && g.Retry.Next.After(now.Add(lastRetry+clockSkew)):
 		// The process that added the task tries it itself, which takes no longer
 		// than a lease lasts. The task is the first one, or the first beside a claim
 		// that waits.
-		g.Pending = Pending{Since: now, Next: now.Add(leaseTime)}
+		g.Retry = RetryState{Since: now, Next: now.Add(leaseTime)}
 	}
-	if at := g.waitsUntil(); at.After(g.Pending.Next) {
-		g.Pending.Next = at
+	if at := g.notBefore(); at.After(g.Retry.Next) {
+		g.Retry.Next = at
 	}
 }
-
-// TombstoneLife is how long an ended grant is remembered: longer than a queue
-// keeps an event (4 days). An event that is moved back from the dead letters may
-// come later still: it grants nothing. Sessions need no tombstone to end: they
-// are refused without a grant. The tombstone of an ended session or key lives as
-// long, for its holder to learn why it ended.
-const TombstoneLife = 8 * 24 * time.Hour

@@ -9,6 +9,7 @@ import (
 
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
 // TestTransitions tries every transition from every state.
@@ -38,8 +39,8 @@ func TestTransitions(t *testing.T) {
 		err   error
 	}
 	outdated := map[string]outcome{
-		"nothing": {"", errOutdated}, "active": {Active, errOutdated}, refused: {Degraded, errOutdated},
-		missing: {Degraded, errOutdated}, "revoked": {Revoked, errOutdated}, "erased": {Erased, errOutdated},
+		"nothing": {"", errGrantChanged}, "active": {Active, errGrantChanged}, refused: {Degraded, errGrantChanged},
+		missing: {Degraded, errGrantChanged}, "revoked": {Revoked, errGrantChanged}, "erased": {Erased, errGrantChanged},
 	}
 	for name, transition := range map[string]struct {
 		do func(*Grant) error
@@ -68,7 +69,7 @@ func TestTransitions(t *testing.T) {
 		"release": {
 			do: func(g *Grant) error { return unless(g.release("me")) },
 			want: map[string]outcome{
-				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
+				"nothing": {"", errGrantChanged}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
 				"revoked": {Revoked, nil}, "erased": {Erased, nil},
 			},
 			is: func(_, g Grant) bool { return g.Lease == Lease{} },
@@ -79,7 +80,9 @@ func TestTransitions(t *testing.T) {
 				"nothing": {"", nil}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
 				"revoked": {Revoked, nil}, "erased": {Erased, nil},
 			},
-			is: func(before, g Grant) bool { return g.Lease.Owner == "another" && g.Doubt == (before.Lease.Owner != "") },
+			is: func(before, g Grant) bool {
+				return g.Lease.Owner == "another" && g.InDoubt == (before.Lease.Owner != "")
+			},
 		},
 		"createTombstone": {
 			do: func(g *Grant) error { g.createTombstone(now); return nil },
@@ -111,13 +114,13 @@ func TestTransitions(t *testing.T) {
 					return g.Generation == before.Generation && len(g.Spares) == len(before.Spares)
 				}
 				return g.Generation == 6 && g.Since == 2 && g.Tokens.equal(other.TokenRef) && len(g.Spares) == 1 &&
-					g.Unannounced && g.Reason == "" && g.DegradedAt.IsZero()
+					g.Unpublished && g.Reason == "" && g.DegradedAt.IsZero()
 			},
 		},
 		"authorize": {
 			do: func(g *Grant) error { return unless(g.authorize(connecting, "receipt", now)) },
 			want: map[string]outcome{
-				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Active, nil}, missing: {Active, nil},
+				"nothing": {"", errGrantChanged}, "active": {Active, nil}, refused: {Active, nil}, missing: {Active, nil},
 				"revoked": {Active, nil}, "erased": {Active, nil},
 			},
 			is: func(before, g Grant) bool {
@@ -129,8 +132,8 @@ func TestTransitions(t *testing.T) {
 					spares = 1
 				}
 				return g.Generation == 9 && g.Since == since && g.Tokens.equal(connecting.TokenRef) && g.Scopes[0] == "activity:read" &&
-					g.Unannounced && g.Reason == "" && g.DegradedAt.IsZero() && g.Lease == Lease{} && g.RevokedAt.IsZero() &&
-					len(g.Revocations) == len(before.Revocations) && len(g.Spares) == spares && g.connecting() == nil &&
+					g.Unpublished && g.Reason == "" && g.DegradedAt.IsZero() && g.Lease == Lease{} && g.RevokedAt.IsZero() &&
+					len(g.Revocations) == len(before.Revocations) && len(g.Spares) == spares && g.pendingConnect() == nil &&
 					// A claim, or the earlier authorization's end, came after the pair was issued.
 					g.Claim.CheckAt.Equal(now)
 			},
@@ -145,7 +148,7 @@ func TestTransitions(t *testing.T) {
 				return unless(g.authorize(spare, "receipt", now))
 			},
 			want: map[string]outcome{
-				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Active, nil}, missing: {Active, nil},
+				"nothing": {"", errGrantChanged}, "active": {Active, nil}, refused: {Active, nil}, missing: {Active, nil},
 				"revoked": {Revoked, nil}, "erased": {Active, nil},
 			},
 			is: func(_, g Grant) bool { return g.Claim == Claim{} },
@@ -167,12 +170,12 @@ func TestTransitions(t *testing.T) {
 				return unless(g.authorize(connecting, "receipt", now))
 			},
 			want: map[string]outcome{
-				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Active, nil}, missing: {Active, nil},
+				"nothing": {"", errGrantChanged}, "active": {Active, nil}, refused: {Active, nil}, missing: {Active, nil},
 				"revoked": {Active, nil}, "erased": {Active, nil},
 			},
 			is: func(before, g Grant) bool {
 				if before.State == Active {
-					return g.Generation == 9 && g.Tokens.equal(tokens) && len(g.Spares) == 2 && g.connecting() == nil
+					return g.Generation == 9 && g.Tokens.equal(tokens) && len(g.Spares) == 2 && g.pendingConnect() == nil
 				}
 				return g.Generation == 10
 			},
@@ -180,21 +183,21 @@ func TestTransitions(t *testing.T) {
 		"endConnect": {
 			do: func(g *Grant) error { return unless(g.endConnect(connecting)) },
 			want: map[string]outcome{
-				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
+				"nothing": {"", errGrantChanged}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
 				"revoked": {Revoked, nil}, "erased": {Erased, nil},
 			},
-			is: func(_, g Grant) bool { return len(g.Spares) == 2 && g.connecting() == nil },
+			is: func(_, g Grant) bool { return len(g.Spares) == 2 && g.pendingConnect() == nil },
 		},
 		"renew": {
 			do: func(g *Grant) error { return g.renew("me", seen, TokenRef{Generation: 5, Version: 4}) },
 			want: map[string]outcome{
-				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
-				"revoked": {Revoked, nil}, "erased": {Erased, errOutdated},
+				"nothing": {"", errGrantChanged}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
+				"revoked": {Revoked, nil}, "erased": {Erased, errGrantChanged},
 			},
 			is: func(before, g Grant) bool {
 				// Strava accepted the pair before, so the other one is dead, and its
 				// parameter of no use. A connect is completed on its own.
-				dropped := len(g.Spares) == 1 && g.connecting() != nil && slices.Equal(g.Obsolete, []int64{4})
+				dropped := len(g.Spares) == 1 && g.pendingConnect() != nil && slices.Equal(g.Obsolete, []int64{4})
 				return g.Tokens.Version == 4 && g.Lease == Lease{} && g.Reason == before.Reason && dropped == before.inForce()
 			},
 		},
@@ -225,8 +228,8 @@ func TestTransitions(t *testing.T) {
 		"adopt": {
 			do: func(g *Grant) error { return g.adopt("me", seen, other.TokenRef) },
 			want: map[string]outcome{
-				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
-				"revoked": {Revoked, nil}, "erased": {Erased, errOutdated},
+				"nothing": {"", errGrantChanged}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
+				"revoked": {Revoked, nil}, "erased": {Erased, errGrantChanged},
 			},
 			is: func(before, g Grant) bool {
 				retired := slices.Equal(g.Obsolete, []int64{5})
@@ -236,11 +239,11 @@ func TestTransitions(t *testing.T) {
 		"adopt, of a connect's": {
 			do: func(g *Grant) error { return g.adopt("me", seen, connecting.TokenRef) },
 			want: map[string]outcome{
-				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
-				"revoked": {Revoked, nil}, "erased": {Erased, errOutdated},
+				"nothing": {"", errGrantChanged}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
+				"revoked": {Revoked, nil}, "erased": {Erased, errGrantChanged},
 			},
 			is: func(_, g Grant) bool {
-				return g.Tokens.equal(connecting.TokenRef) && g.connecting() == nil && g.Scopes[0] == "activity:read" && g.Generation == 5
+				return g.Tokens.equal(connecting.TokenRef) && g.pendingConnect() == nil && g.Scopes[0] == "activity:read" && g.Generation == 5
 			},
 		},
 		"adopt, without the lease": {
@@ -254,7 +257,7 @@ func TestTransitions(t *testing.T) {
 				"revoked": {Revoked, ErrRevoked}, "erased": {Erased, ErrRevoked},
 			},
 			is: func(before, g Grant) bool {
-				return g.Reason == refused && g.Unannounced == (before.Reason != refused) && g.DegradedAt.Equal(now) == (before.Reason == refused)
+				return g.Reason == refused && g.Unpublished == (before.Reason != refused) && g.DegradedAt.Equal(now) == (before.Reason == refused)
 			},
 		},
 		"degrade: scope missing": {
@@ -264,11 +267,11 @@ func TestTransitions(t *testing.T) {
 				"revoked": {Revoked, ErrRevoked}, "erased": {Erased, ErrRevoked},
 			},
 			is: func(before, g Grant) bool {
-				return g.Unannounced == (before.State == Active) && (g.Reason == missing) == (before.Reason != refused)
+				return g.Unpublished == (before.State == Active) && (g.Reason == missing) == (before.Reason != refused)
 			},
 		},
 		"claim": {
-			do: func(g *Grant) error { return g.claim(event.Meta{ID: "new"}, now) },
+			do: func(g *Grant) error { return g.addClaim(event.Meta{ID: "new"}, now) },
 			want: map[string]outcome{
 				"nothing": {"", ErrRevoked}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
 				"revoked": {Revoked, ErrRevoked}, "erased": {Erased, ErrRevoked},
@@ -282,7 +285,7 @@ func TestTransitions(t *testing.T) {
 				if g.inForce() {
 					g.ClaimCheckedAt = now.Add(-time.Minute)
 				}
-				return g.claim(event.Meta{}, now)
+				return g.addClaim(event.Meta{}, now)
 			},
 			want: map[string]outcome{
 				"nothing": {"", ErrRevoked}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
@@ -291,37 +294,39 @@ func TestTransitions(t *testing.T) {
 			is: func(_, g Grant) bool { return g.Claim.CheckAt.Equal(now.Add(9 * time.Minute)) },
 		},
 		"check": {
-			do: func(g *Grant) error { return unless(g.check(now)) },
+			do: func(g *Grant) error { return unless(g.beginCheck(now)) },
 			want: map[string]outcome{
-				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
-				"revoked": {Revoked, errOutdated}, "erased": {Erased, errOutdated},
+				"nothing": {"", errGrantChanged}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
+				"revoked": {Revoked, errGrantChanged}, "erased": {Erased, errGrantChanged},
 			},
 			is: func(_, g Grant) bool {
 				return g.ClaimCheckedAt.Equal(now) && g.Claim.CheckAt.Equal(now.Add(10*time.Minute)) && g.Claim.ClaimedAt.Equal(claimed.ClaimedAt)
 			},
 		},
 		"check, before its time": {
-			do:   func(g *Grant) error { return unless(g.check(now.Add(-time.Second))) },
+			do:   func(g *Grant) error { return unless(g.beginCheck(now.Add(-time.Second))) },
 			want: outdated,
 		},
 		"keepClaim": {
-			do: func(g *Grant) error { return unless(g.keepClaim(claimed)) },
+			do: func(g *Grant) error { return unless(g.deferClaim(claimed)) },
 			want: map[string]outcome{
-				"nothing": {"", errOutdated}, "active": {Active, errOutdated}, refused: {Degraded, nil}, missing: {Degraded, nil},
-				"revoked": {Revoked, errOutdated}, "erased": {Erased, errOutdated},
+				"nothing": {"", errGrantChanged}, "active": {Active, errGrantChanged}, refused: {Degraded, nil}, missing: {Degraded, nil},
+				"revoked": {Revoked, errGrantChanged}, "erased": {Erased, errGrantChanged},
 			},
 			is: func(_, g Grant) bool { return g.Claim.CheckAt.Equal(now.Add(7 * 24 * time.Hour)) },
 		},
 		"dismiss": {
-			do: func(g *Grant) error { return unless(g.dismiss(claimed)) },
+			do: func(g *Grant) error { return unless(g.dismissClaim(claimed)) },
 			want: map[string]outcome{
-				"nothing": {"", errOutdated}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
-				"revoked": {Revoked, errOutdated}, "erased": {Erased, errOutdated},
+				"nothing": {"", errGrantChanged}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
+				"revoked": {Revoked, errGrantChanged}, "erased": {Erased, errGrantChanged},
 			},
 			is: func(_, g Grant) bool { return g.Claim == Claim{} },
 		},
 		"dismiss, of an earlier claim": {
-			do:   func(g *Grant) error { return unless(g.dismiss(Claim{ClaimedAt: claimed.ClaimedAt.Add(-time.Hour)})) },
+			do: func(g *Grant) error {
+				return unless(g.dismissClaim(Claim{ClaimedAt: claimed.ClaimedAt.Add(-time.Hour)}))
+			},
 			want: outdated,
 		},
 		"revoke": {
@@ -372,17 +377,17 @@ func TestTransitions(t *testing.T) {
 			is: func(_, g Grant) bool { return g.isRevoking("r") },
 		},
 		"dropTokens": {
-			do: func(g *Grant) error { return g.dropTokens("me", seen) },
+			do: func(g *Grant) error { return g.deleteTokens("me", seen) },
 			want: map[string]outcome{
-				"nothing": {"", errOutdated}, "active": {Active, errOutdated}, refused: {Degraded, errOutdated},
-				missing: {Degraded, errOutdated}, "revoked": {Revoked, nil}, "erased": {Erased, nil},
+				"nothing": {"", errGrantChanged}, "active": {Active, errGrantChanged}, refused: {Degraded, errGrantChanged},
+				missing: {Degraded, errGrantChanged}, "revoked": {Revoked, nil}, "erased": {Erased, nil},
 			},
 			is: func(_, g Grant) bool {
-				return !g.Authorized() && len(g.Spares) == 1 && g.connecting() != nil && g.Lease == Lease{}
+				return !g.Authorized() && len(g.Spares) == 1 && g.pendingConnect() != nil && g.Lease == Lease{}
 			},
 		},
 		"dropTokens, without the lease": {
-			do:   func(g *Grant) error { return g.dropTokens("another", seen) },
+			do:   func(g *Grant) error { return g.deleteTokens("another", seen) },
 			want: outdated,
 		},
 		"erase": {
@@ -393,8 +398,8 @@ func TestTransitions(t *testing.T) {
 				return unless(g.erase())
 			},
 			want: map[string]outcome{
-				"nothing": {"", errOutdated}, "active": {Active, errOutdated}, refused: {Degraded, errOutdated},
-				missing: {Degraded, errOutdated}, "revoked": {Erased, nil}, "erased": {Erased, errOutdated},
+				"nothing": {"", errGrantChanged}, "active": {Active, errGrantChanged}, refused: {Degraded, errGrantChanged},
+				missing: {Degraded, errGrantChanged}, "revoked": {Erased, nil}, "erased": {Erased, errGrantChanged},
 			},
 			is: func(_, g Grant) bool { return g.Scopes == nil && g.Since == 0 && g.ClaimCheckedAt.IsZero() },
 		},
@@ -435,14 +440,14 @@ func TestAuthorizingKeepsWhatOutlivesAnAuthorization(t *testing.T) {
 	connecting := Spare{TokenRef: TokenRef{Sealed: []byte("new")}, ReceivedAt: now.UnixMilli(), Connecting: true}
 	g := Grant{
 		State: Degraded, Generation: 5, Tokens: TokenRef{Generation: 5, Version: 1}, Spares: []Spare{connecting}, Obsolete: []int64{3},
-		ClaimCheckedAt: now.Add(-time.Minute), LeftAt: now.Add(-time.Hour), Revocations: []PendingRevocation{{Receipt: "r"}},
+		ClaimCheckedAt: now.Add(-time.Minute), EndRequestedAt: now.Add(-time.Hour), Revocations: []PendingRevocation{{Receipt: "r"}},
 		// By another clock, the claim may have come after the pair was issued.
-		Claim: Claim{ClaimedAt: now.Add(-30 * time.Second), CheckAt: now.Add(dataAge)},
+		Claim: Claim{ClaimedAt: now.Add(-30 * time.Second), CheckAt: now.Add(retention.StravaData)},
 	}
 	if !g.authorize(connecting, "", now) {
 		t.Fatal("not authorized")
 	}
-	if len(g.Obsolete) != 1 || len(g.Revocations) != 1 || !g.ClaimCheckedAt.Equal(now.Add(-time.Minute)) || !g.LeftAt.Equal(now.Add(-time.Hour)) {
+	if len(g.Obsolete) != 1 || len(g.Revocations) != 1 || !g.ClaimCheckedAt.Equal(now.Add(-time.Minute)) || !g.EndRequestedAt.Equal(now.Add(-time.Hour)) {
 		t.Errorf("%+v", g)
 	}
 	if !g.Claim.CheckAt.Equal(now) {
@@ -459,24 +464,24 @@ func TestARefreshInFlightCastsDoubtUntilTheNext(t *testing.T) {
 	connecting := Spare{TokenRef: TokenRef{Sealed: []byte("new")}, ReceivedAt: 9, Connecting: true}
 	for owner, doubt := range map[string]bool{"": false, "me": true} {
 		g := Grant{State: Active, Generation: 5, Tokens: TokenRef{Generation: 5, Version: 1}, Spares: []Spare{connecting}, Lease: Lease{Owner: owner}}
-		if !g.authorize(connecting, "", time.Now()) || g.Doubt != doubt {
-			t.Errorf("%q: doubt %v", owner, g.Doubt)
+		if !g.authorize(connecting, "", time.Now()) || g.InDoubt != doubt {
+			t.Errorf("%q: doubt %v", owner, g.InDoubt)
 		}
 		if err := g.acquire("another", time.Now()); err != nil {
 			t.Fatal(err)
 		}
-		if err := g.renew("another", g, TokenRef{Generation: 9, Version: 1}); err != nil || g.Doubt {
-			t.Errorf("%q: after a refresh %v, doubt %v", owner, err, g.Doubt)
+		if err := g.renew("another", g, TokenRef{Generation: 9, Version: 1}); err != nil || g.InDoubt {
+			t.Errorf("%q: after a refresh %v, doubt %v", owner, err, g.InDoubt)
 		}
 	}
 }
 
 func TestAParameterInUseIsNotDeleted(t *testing.T) {
 	g := Grant{State: Active, Generation: 9, Tokens: TokenRef{Generation: 5, Version: 1}, Spares: []Spare{{TokenRef: TokenRef{Generation: 5, Version: 2}}}}
-	if g.replace(TokenRef{Generation: 9, Version: 1}); len(g.Obsolete) > 0 {
+	if g.replaceTokens(TokenRef{Generation: 9, Version: 1}); len(g.Obsolete) > 0 {
 		t.Errorf("a spare's: %v", g.Obsolete)
 	}
-	if g.dropSpares(slices.Clone(g.Spares)...); !slices.Equal(g.Obsolete, []int64{5}) {
+	if g.removeSpares(slices.Clone(g.Spares)...); !slices.Equal(g.Obsolete, []int64{5}) {
 		t.Errorf("of no use any more: %v", g.Obsolete)
 	}
 }
@@ -484,7 +489,7 @@ func TestAParameterInUseIsNotDeleted(t *testing.T) {
 func TestAnEarlierClaimIsNotKept(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	g := Grant{State: Degraded, DegradedAt: now, Claim: Claim{ClaimedAt: now, CheckAt: now}}
-	if g.keepClaim(Claim{ClaimedAt: now.Add(-time.Second)}) || !g.Claim.CheckAt.Equal(now) {
+	if g.deferClaim(Claim{ClaimedAt: now.Add(-time.Second)}) || !g.Claim.CheckAt.Equal(now) {
 		t.Errorf("%+v", g.Claim)
 	}
 }
@@ -493,19 +498,19 @@ func TestAnEndIsNotHeldUpByAClaimThatFailed(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	g := Grant{
 		State: Active, Generation: 5, Claim: Claim{ClaimedAt: now, CheckAt: now},
-		Pending: Pending{Since: now.Add(-72 * time.Hour), Next: now.Add(lastRetry), Attempts: 12},
+		Retry: RetryState{Since: now.Add(-72 * time.Hour), Next: now.Add(lastRetry), Attempts: 12},
 	}
 	g.revoke(PendingRevocation{Receipt: "r", Generation: 5, RequestedAt: now}, now)
 	g.updateRetryState(now)
-	if want := (Pending{Since: now, Next: now.Add(leaseTime)}); g.Pending != want {
-		t.Errorf("%+v", g.Pending)
+	if want := (RetryState{Since: now, Next: now.Add(leaseTime)}); g.Retry != want {
+		t.Errorf("%+v", g.Retry)
 	}
 }
 
-// unless returns errOutdated for a transition that changed nothing.
+// unless returns errGrantChanged for a transition that changed nothing.
 func unless(changed bool) error {
 	if !changed {
-		return errOutdated
+		return errGrantChanged
 	}
 	return nil
 }
@@ -519,7 +524,7 @@ func TestEveryTaskIsPending(t *testing.T) {
 	connecting := spare
 	connecting.Connecting = true
 	for name, g := range map[string]Grant{
-		"an event":                {State: Active, Unannounced: true},
+		"an event":                {State: Active, Unpublished: true},
 		"a claim":                 {State: Active, Claim: Claim{ClaimedAt: time.Now()}},
 		"a revocation":            {State: Revoked},
 		"a confirmation":          {State: Active, Revocations: []PendingRevocation{{}}},
@@ -529,7 +534,7 @@ func TestEveryTaskIsPending(t *testing.T) {
 		"a pair after the end":    {State: Erased, Spares: []Spare{spare}},
 		"a parameter":             {State: Active, Obsolete: []int64{1}},
 	} {
-		if !g.HasPending() {
+		if !g.HasPendingTasks() {
 			t.Errorf("%s is not pending", name)
 		}
 	}
@@ -537,7 +542,7 @@ func TestEveryTaskIsPending(t *testing.T) {
 		{}, {State: Active, Tokens: TokenRef{Version: 1}}, {State: Degraded}, {State: Erased},
 		{State: Active, Spares: []Spare{spare}}, {State: Active, Lease: Lease{Owner: "x"}},
 	} {
-		if done.HasPending() {
+		if done.HasPendingTasks() {
 			t.Errorf("%+v has a task", done)
 		}
 	}
@@ -556,12 +561,12 @@ func TestSparesAreBounded(t *testing.T) {
 func TestAClaimWaitsForItsTime(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	g := Grant{State: Active, Claim: Claim{ClaimedAt: now, CheckAt: now.Add(time.Hour)}}
-	if g.updateRetryState(now); !g.Pending.Next.Equal(now.Add(time.Hour)) {
-		t.Errorf("tried at %s", g.Pending.Next)
+	if g.updateRetryState(now); !g.Retry.Next.Equal(now.Add(time.Hour)) {
+		t.Errorf("tried at %s", g.Retry.Next)
 	}
-	g = Grant{State: Active, Unannounced: true, Claim: g.Claim}
-	if g.updateRetryState(now); !g.Pending.Next.Equal(now.Add(leaseTime)) {
-		t.Errorf("beside another task, tried at %s", g.Pending.Next)
+	g = Grant{State: Active, Unpublished: true, Claim: g.Claim}
+	if g.updateRetryState(now); !g.Retry.Next.Equal(now.Add(leaseTime)) {
+		t.Errorf("beside another task, tried at %s", g.Retry.Next)
 	}
 }
 
@@ -569,13 +574,13 @@ func TestRetriesComeLessAndLessOften(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	g := Grant{State: Revoked}
 	g.updateRetryState(now)
-	if want := (Pending{Since: now, Next: now.Add(leaseTime)}); g.Pending != want {
-		t.Errorf("at first: %+v", g.Pending)
+	if want := (RetryState{Since: now, Next: now.Add(leaseTime)}); g.Retry != want {
+		t.Errorf("at first: %+v", g.Retry)
 	}
 	var waits []time.Duration
 	for range 100 {
 		g.postpone(now)
-		waits = append(waits, g.Pending.Next.Sub(now))
+		waits = append(waits, g.Retry.Next.Sub(now))
 	}
 	want := []time.Duration{5, 10, 20, 40, 80, 160, 320, 360, 360}
 	for i := range want {
@@ -584,11 +589,11 @@ func TestRetriesComeLessAndLessOften(t *testing.T) {
 	if !slices.Equal(waits[:9], want) || waits[99] != 6*time.Hour {
 		t.Errorf("waits %v … %v", waits[:9], waits[99])
 	}
-	if g.updateRetryState(now); !g.Pending.Since.Equal(now) {
+	if g.updateRetryState(now); !g.Retry.Since.Equal(now) {
 		t.Error("a failure made the task younger")
 	}
 	g.State = Erased
-	if g.updateRetryState(now); g.Pending != (Pending{}) {
-		t.Errorf("after all is done: %+v", g.Pending)
+	if g.updateRetryState(now); g.Retry != (RetryState{}) {
+		t.Errorf("after all is done: %+v", g.Retry)
 	}
 }

@@ -100,7 +100,7 @@ type greyOAuth struct {
 	*grey
 }
 
-func (g greyOAuth) Exchange(ctx context.Context, app credentials.App, redirectURI string, code, verifier secret.String) (credentials.Authorization, error) {
+func (g greyOAuth) Exchange(ctx context.Context, app credentials.App, redirectURI string, code, verifier secret.String) (credentials.TokenResponse, error) {
 	g.inHand = true
 	return g.OAuth.Exchange(ctx, app, redirectURI, code, verifier)
 }
@@ -184,24 +184,24 @@ func (g greyVault) SaveTokens(ctx context.Context, account credentials.Account, 
 	return version, nil
 }
 
-func (g greyVault) DropTokens(ctx context.Context, account credentials.Account, generation int64) error {
-	return g.call(ctx, "SSM", "dropping tokens", func(ctx context.Context) error { return g.Vault.DropTokens(ctx, account, generation) })
+func (g greyVault) DeleteTokens(ctx context.Context, account credentials.Account, generation int64) error {
+	return g.call(ctx, "SSM", "dropping tokens", func(ctx context.Context) error { return g.Vault.DeleteTokens(ctx, account, generation) })
 }
 
-func (g greyVault) SaveReceived(ctx context.Context, r credentials.Received) error {
-	return g.call(ctx, "SSM", "saving the tokens of a connect", func(ctx context.Context) error { return g.Vault.SaveReceived(ctx, r) })
+func (g greyVault) SavePendingConnect(ctx context.Context, r credentials.PendingConnect) error {
+	return g.call(ctx, "SSM", "saving the tokens of a connect", func(ctx context.Context) error { return g.Vault.SavePendingConnect(ctx, r) })
 }
 
-func (g greyVault) Received(ctx context.Context, provider string) (received []credentials.Received, err error) {
+func (g greyVault) PendingConnects(ctx context.Context, provider string) (received []credentials.PendingConnect, err error) {
 	failed := g.call(ctx, "SSM", "reading the tokens of connects", func(ctx context.Context) error {
-		received, err = g.Vault.Received(ctx, provider)
+		received, err = g.Vault.PendingConnects(ctx, provider)
 		return err
 	})
 	return received, failed
 }
 
-func (g greyVault) DropReceived(ctx context.Context, r credentials.Received) error {
-	return g.call(ctx, "SSM", "dropping the tokens of a connect", func(ctx context.Context) error { return g.Vault.DropReceived(ctx, r) })
+func (g greyVault) DeletePendingConnect(ctx context.Context, r credentials.PendingConnect) error {
+	return g.call(ctx, "SSM", "dropping the tokens of a connect", func(ctx context.Context) error { return g.Vault.DeletePendingConnect(ctx, r) })
 }
 
 type greySealer struct {
@@ -289,14 +289,14 @@ func TestGreyStores(t *testing.T) {
 							w.t.Fatal(err)
 						}
 						w.greyReconciler(g, func(ctx context.Context, r *credentials.Reconciler) error {
-							return r.Deauthorized(ctx, cause(), w.account(id))
+							return r.HandleDeauthorization(ctx, cause(), w.account(id))
 						})
 					},
 					"a forged claim": func(w *world, g *grey, id int64) {
 						w.connected(id)
 						w.age(7 * time.Hour)
 						w.greyReconciler(g, func(ctx context.Context, r *credentials.Reconciler) error {
-							return r.Deauthorized(ctx, cause(), w.account(id))
+							return r.HandleDeauthorization(ctx, cause(), w.account(id))
 						})
 					},
 				} {
@@ -391,7 +391,7 @@ func (w *world) agree(id int64) bool {
 		w.t.Fatal(err)
 	}
 	atStrava := w.atSite(id)
-	if g.HasPending() || len(w.held(id)) > 0 && !g.Authorized() {
+	if g.HasPendingTasks() || len(w.held(id)) > 0 && !g.Authorized() {
 		w.t.Errorf("not done: %+v, tokens held %v", g, w.held(id))
 	}
 	if w.fitbit != nil && w.linked(id) != g.Authorized() {

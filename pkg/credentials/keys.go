@@ -41,7 +41,7 @@ type Keys struct {
 // Create makes a key. expiresAt is zero for a key without an end date. The
 // secret is shown once and never again. Errors: an invalid fault about the name
 // or the end, ErrTooManyKeys, or ErrRevoked when the authorization is over.
-func (k *Keys) Create(ctx context.Context, by Session, name string, expiresAt time.Time) (Credential, secret.String, error) {
+func (k *Keys) Create(ctx context.Context, by Authorization, name string, expiresAt time.Time) (Credential, secret.String, error) {
 	name = strings.TrimSpace(name)
 	if n := utf8.RuneCountInString(name); n < 1 || n > maxKeyName || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
 		return Credential{}, secret.String{}, fault.New(fault.Invalid, "the name must have 1 to %d characters", maxKeyName)
@@ -87,7 +87,7 @@ func (k *Keys) List(ctx context.Context, athleteID int64) ([]Credential, error) 
 	}
 	now := k.Now()
 	keys := slices.DeleteFunc(all, func(c Credential) bool {
-		dropped := c.DroppedAt() // The store may be late with it.
+		dropped := c.RetainedUntil() // The store may be late with it.
 		return c.Kind != KeyCredential || !c.EndedAt.IsZero() || (!dropped.IsZero() && !now.Before(dropped))
 	})
 	slices.SortFunc(keys, func(a, b Credential) int {

@@ -31,7 +31,7 @@ type savingKey struct{}
 
 // limited makes one call to a store, for at most storeTime, or tryTime while a
 // pair is saved.
-func limited[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
+func callStore[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
 	limit := storeTime
 	if ctx.Value(savingKey{}) != nil {
 		limit = tryTime
@@ -41,9 +41,9 @@ func limited[T any](ctx context.Context, call func(context.Context) (T, error)) 
 	return call(ctx)
 }
 
-// uncanceled returns a context that ends at ctx's deadline only: the caller's
+// withoutCancel returns a context that ends at ctx's deadline only: the caller's
 // giving up does not end it.
-func uncanceled(ctx context.Context) (context.Context, context.CancelFunc) {
+func withoutCancel(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return context.WithCancel(context.WithoutCancel(ctx))
@@ -53,12 +53,12 @@ func uncanceled(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // grant reads the account's grant.
 func (l Ledger) grant(ctx context.Context, account Account) (Grant, error) {
-	return limited(ctx, func(ctx context.Context) (Grant, error) { return l.Grants.Grant(ctx, account) })
+	return callStore(ctx, func(ctx context.Context) (Grant, error) { return l.Grants.Grant(ctx, account) })
 }
 
 // update changes the account's grant and keeps its retry state.
 func (l Ledger) update(ctx context.Context, account Account, change func(*Grant) (changed bool, err error)) (Grant, error) {
-	return limited(ctx, func(ctx context.Context) (Grant, error) {
+	return callStore(ctx, func(ctx context.Context) (Grant, error) {
 		return l.Grants.Update(ctx, account, func(g *Grant) (bool, error) {
 			changed, err := change(g)
 			if err != nil || !changed {
@@ -90,13 +90,13 @@ func (l Ledger) acquire(ctx context.Context, account Account, check func(Grant) 
 // does no harm: the lease ends by itself. doubt says that Strava's answer to a
 // refresh may have been lost.
 func (l Ledger) release(ctx context.Context, account Account, owner string, doubt bool) {
-	ctx, cancel := uncanceled(ctx)
+	ctx, cancel := withoutCancel(ctx)
 	defer cancel()
 	_, _ = l.update(ctx, account, func(g *Grant) (bool, error) {
 		if !g.release(owner) {
 			return false, nil
 		}
-		g.Doubt = g.Doubt || doubt
+		g.InDoubt = g.InDoubt || doubt
 		return true, nil
 	})
 }
@@ -105,8 +105,8 @@ func (l Ledger) release(ctx context.Context, account Account, owner string, doub
 // and notes that it is published. Cut off in between, the next process to use
 // the grant repeats it, or else [Reconciler.Reconcile]. ErrRevoked says that the
 // account is linked to no athlete, and is to be revoked.
-func (l Ledger) announce(ctx context.Context, grant Grant) error {
-	if !grant.Unannounced {
+func (l Ledger) publishState(ctx context.Context, grant Grant) error {
+	if !grant.Unpublished {
 		return nil
 	}
 	var fact event.Fact
@@ -137,7 +137,7 @@ func (l Ledger) announce(ctx context.Context, grant Grant) error {
 		if g.Generation != grant.Generation || g.State != grant.State || g.Reason != grant.Reason {
 			return false, nil
 		}
-		g.Unannounced = false
+		g.Unpublished = false
 		return true, nil
 	})
 	if err != nil {

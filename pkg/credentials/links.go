@@ -19,22 +19,6 @@ type Link struct {
 	Generation int64
 }
 
-// Owner is the athlete who links an account.
-type Owner struct {
-	AthleteID int64
-	// Generation of the athlete's authorization at that time.
-	Generation int64
-}
-
-// exists reports whether there is an owner.
-func (o Owner) exists() bool { return o.AthleteID != 0 }
-
-// covers reports whether what ends for o ends for other, too: for the same
-// athlete, under the same or an earlier authorization.
-func (o Owner) covers(other Owner) bool {
-	return other.exists() && o.AthleteID == other.AthleteID && o.Generation >= other.Generation
-}
-
 // ErrNotLinked says that the athlete has no linked account of the provider.
 var ErrNotLinked = fault.New(fault.NotFound, "no account of the provider is linked")
 
@@ -58,7 +42,7 @@ func (g Grant) admits(generation int64) error {
 // link adds an account to the athlete's links, in place of a stale one of the
 // provider. It leads from active and degraded to the same, and refuses what is
 // over.
-func (g *Grant) link(l Link, by Owner, stale Account) error {
+func (g *Grant) link(l Link, by Authorization, stale Account) error {
 	if err := g.admits(by.Generation); err != nil {
 		return err
 	}
@@ -68,7 +52,7 @@ func (g *Grant) link(l Link, by Owner, stale Account) error {
 	case present.Account == stale:
 		*present = l
 	case present.Account != l.Account:
-		return ErrOtherLinked
+		return ErrOtherAccountLinked
 	default:
 		present.Generation = max(present.Generation, l.Generation)
 	}
@@ -97,18 +81,18 @@ func (g *Grant) unlink(r PendingRevocation, now time.Time) {
 			g.Revocations = append(g.Revocations, r)
 		}
 	}
-	g.Pending = Pending{Since: now, Next: now} // Another process may have to do it.
+	g.Retry = RetryState{Since: now, Next: now} // Another process may have to do it.
 }
 
 // linkedBy reports whether the account is linked by an owner, or about to be.
-func (g Grant) linkedBy(o Owner) bool {
+func (g Grant) linkedBy(o Authorization) bool {
 	return g.inForce() && o.covers(g.Owner) ||
 		slices.ContainsFunc(g.Spares, func(s Spare) bool { return s.Connecting && o.covers(s.Owner) })
 }
 
 // unlinking returns the receipt by which the owner's link is being ended already;
 // empty if it is not.
-func (g Grant) unlinking(o Owner) string {
+func (g Grant) unlinking(o Authorization) string {
 	linked := g.linkedBy(o)
 	for _, p := range g.Revocations {
 		if !linked && !p.WithAthlete && o.covers(p.Owner) {
@@ -120,7 +104,7 @@ func (g Grant) unlinking(o Owner) string {
 
 // move ends the link of one owner after the account was linked to another. The
 // authorization stays as it is.
-func (g *Grant) move(from, to Owner, generation int64, receipt string, now time.Time) {
+func (g *Grant) endMovedLink(from, to Authorization, generation int64, receipt string, now time.Time) {
 	if from.exists() && from.AthleteID != to.AthleteID {
 		g.Revocations = append(g.Revocations, PendingRevocation{
 			Receipt: receipt, Generation: generation, RequestedAt: now, Reason: credentialsv1.UnlinkedMoved, Owner: from,
@@ -153,7 +137,7 @@ func (c *Connect) addLink(ctx context.Context, account Account, spare Spare) err
 		return err
 	}
 	err := add(Account{})
-	if errors.Is(err, ErrOtherLinked) {
+	if errors.Is(err, ErrOtherAccountLinked) {
 		var stale Account
 		if stale, err = c.staleLink(ctx, athlete, account.Provider); err == nil {
 			err = add(stale)
@@ -181,7 +165,7 @@ func (c *Connect) staleLink(ctx context.Context, athlete Account, provider strin
 		return Account{}, fmt.Errorf("read the linked grant: %w", err)
 	}
 	athleteID, _ := athlete.AthleteID()
-	if linked.linkedBy(Owner{athleteID, owner.Generation}) {
+	if linked.linkedBy(Authorization{athleteID, owner.Generation}) {
 		return Account{}, nil
 	}
 	return link.Account, nil
@@ -195,7 +179,7 @@ func (r *Revocation) endLink(ctx context.Context, athlete, linked Account, p Pen
 	_, err := r.update(ctx, linked, func(g *Grant) (bool, error) {
 		g.unlink(PendingRevocation{
 			Receipt: p.Receipt, RequestedAt: p.RequestedAt, Reason: p.Reason, Cause: p.Cause,
-			Owner: Owner{athleteID, p.Generation}, WithAthlete: true,
+			Owner: Authorization{athleteID, p.Generation}, WithAthlete: true,
 		}, r.Events.Now())
 		return true, nil
 	})
@@ -205,9 +189,9 @@ func (r *Revocation) endLink(ctx context.Context, athlete, linked Account, p Pen
 	return nil
 }
 
-// endUnowned revokes a linked account whose owner has left or unlinked it while
+// revokeOrphan revokes a linked account whose owner has left or unlinked it while
 // it was being linked.
-func (r *Revocation) endUnowned(ctx context.Context, grant Grant) (Grant, error) {
+func (r *Revocation) revokeOrphan(ctx context.Context, grant Grant) (Grant, error) {
 	receipt := r.NewSecret()
 	ended, err := r.update(ctx, grant.Account, func(g *Grant) (bool, error) {
 		if !g.inForce() || g.Owner != grant.Owner || g.Generation != grant.Generation {
@@ -260,7 +244,7 @@ type Today struct {
 }
 
 // find returns the athlete's grant and linked account.
-func (l *Links) find(ctx context.Context, by Owner) (Grant, Account, error) {
+func (l *Links) find(ctx context.Context, by Authorization) (Grant, Account, error) {
 	athlete, err := l.Reconciler.grant(ctx, Athlete(by.AthleteID))
 	if fault.Is(err, fault.NotFound) {
 		return Grant{}, Account{}, ErrRevoked
@@ -284,14 +268,14 @@ func (l *Links) find(ctx context.Context, by Owner) (Grant, Account, error) {
 //
 // Errors: ErrRevoked when the session's authorization is over, ErrNotLinked, or a
 // transient fault.
-func (l *Links) Unlink(ctx context.Context, by Owner) (receipt string, _ error) {
+func (l *Links) Unlink(ctx context.Context, by Authorization) (receipt string, _ error) {
 	athlete, account, err := l.find(ctx, by)
 	if err != nil {
 		return "", err
 	}
 	receipt = l.NewSecret()
 	_, err = l.Reconciler.update(ctx, account, func(g *Grant) (bool, error) {
-		owner := Owner{by.AthleteID, athlete.Generation}
+		owner := Authorization{by.AthleteID, athlete.Generation}
 		if pending := g.unlinking(owner); pending != "" {
 			receipt = pending
 			return false, nil
@@ -303,7 +287,7 @@ func (l *Links) Unlink(ctx context.Context, by Owner) (receipt string, _ error) 
 	if err != nil {
 		return "", fmt.Errorf("end the link: %w", err)
 	}
-	l.Reconciler.attempt(ctx, account)
+	l.Reconciler.attemptTasks(ctx, account)
 	return receipt, nil
 }
 
@@ -313,7 +297,7 @@ func (l *Links) Unlink(ctx context.Context, by Owner) (receipt string, _ error) 
 // ErrDegraded when the athlete has to link the account again,
 // ErrProviderUnavailable when a call brought no answer, whether the fault was the
 // provider's or ours, or another fault when a grant cannot be read.
-func (l *Links) Today(ctx context.Context, by Owner) (Today, error) {
+func (l *Links) Today(ctx context.Context, by Authorization) (Today, error) {
 	_, account, err := l.find(ctx, by)
 	if err != nil {
 		return Today{}, err

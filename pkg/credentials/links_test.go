@@ -50,7 +50,7 @@ func (w *world) athleteLeaves(r *credentials.Reconciler, athleteID int64, receip
 	if err != nil {
 		return err
 	}
-	return r.Left(w.t.Context(), cause(), credentials.Athlete(athleteID), g.Generation, receipt, w.clock.Now())
+	return r.HandleErasureRequest(w.t.Context(), cause(), credentials.Athlete(athleteID), g.Generation, receipt, w.clock.Now())
 }
 
 func (w *world) athleteGrant(id int64) credentials.Grant {
@@ -168,7 +168,7 @@ func TestLeavingEndsTheLinks(t *testing.T) {
 			if err := w.strava.Deauthorize(w.owner); err != nil {
 				return err
 			}
-			return w.athletes.Deauthorized(w.t.Context(), cause(), credentials.Athlete(w.owner))
+			return w.athletes.HandleDeauthorization(w.t.Context(), cause(), credentials.Athlete(w.owner))
 		},
 		"ended by the admin": func(w *world) error {
 			_, err := w.admin.RevokeAthlete(w.t.Context(), w.owner)
@@ -222,7 +222,7 @@ func TestLeavingEndsTheLinks(t *testing.T) {
 			if n := len(eventtest.Facts[credentialsv1.AccountUnlinked](w.bus)); n != 0 {
 				t.Errorf("%d links were said to end apart from the athlete", n)
 			}
-			if g := w.athleteGrant(w.owner); g.State != credentials.Erased || len(g.Links) > 0 || g.HasPending() {
+			if g := w.athleteGrant(w.owner); g.State != credentials.Erased || len(g.Links) > 0 || g.HasPendingTasks() {
 				t.Errorf("grant %+v", g)
 			}
 		})
@@ -254,7 +254,7 @@ func TestClearingAStageEndsTheLinks(t *testing.T) {
 			}
 		}
 	}
-	if _, remains, err := w.admin.RevokeAll(t.Context()); err != nil || !remains.Nothing() {
+	if _, remains, err := w.admin.RevokeAll(t.Context()); err != nil || !remains.Empty() {
 		t.Errorf("%+v, %v", remains, err)
 	}
 }
@@ -297,7 +297,7 @@ func TestAnAccountMovesToTheAthleteWhoLinkedItLast(t *testing.T) {
 	}
 	w.reconcileAll()
 	g := w.grant(id)
-	if g.Owner.AthleteID != second || g.State != credentials.Active || g.HasPending() || w.linked(id) || len(w.athleteGrant(second).Links) != 1 {
+	if g.Owner.AthleteID != second || g.State != credentials.Active || g.HasPendingTasks() || w.linked(id) || len(w.athleteGrant(second).Links) != 1 {
 		t.Errorf("grant %+v", g)
 	}
 	w.mustAnswer(id, g.Generation)
@@ -321,7 +321,7 @@ func TestOneAccountOfAProviderAtATime(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: onFitbit})
 	id, other := w.athlete(0), w.athlete(1)
 	w.connected(id)
-	if _, err := w.connect.Finish(t.Context(), w.consent(other, "")); !errors.Is(err, credentials.ErrOtherLinked) {
+	if _, err := w.connect.Finish(t.Context(), w.consent(other, "")); !errors.Is(err, credentials.ErrOtherAccountLinked) {
 		t.Errorf("another account: %v", err)
 	}
 	w.reconcileAll()
@@ -406,8 +406,8 @@ func TestALinkHasAnOwnerAndASignInHasNone(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: onFitbit})
 	for _, c := range []struct {
 		connect *credentials.Connect
-		owner   credentials.Owner
-	}{{w.connect, credentials.Owner{}}, {w.athletes.Connect, w.asOwner()}} {
+		owner   credentials.Authorization
+	}{{w.connect, credentials.Authorization{}}, {w.athletes.Connect, w.asOwner()}} {
 		started, err := c.connect.Start(t.Context(), c.owner)
 		if err != nil {
 			t.Fatal(err)
@@ -456,8 +456,8 @@ func TestALinkThatItsAthleteDoesNotHaveIsRevoked(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := w.store.Update(t.Context(), w.account(id), func(g *credentials.Grant) (bool, error) {
-		g.Unannounced = true
-		g.Pending.Since = w.clock.Now()
+		g.Unpublished = true
+		g.Retry.Since = w.clock.Now()
 		return true, nil
 	}); err != nil {
 		t.Fatal(err)
@@ -558,10 +558,10 @@ func TestAClaimIsCheckedWithoutTheProfile(t *testing.T) {
 	if _, err := w.connect.Finish(t.Context(), w.consent(id, "&accept_scope=activity")); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.reconciler.Deauthorized(t.Context(), cause(), w.account(id)); err != nil {
+	if err := w.reconciler.HandleDeauthorization(t.Context(), cause(), w.account(id)); err != nil {
 		t.Fatal(err)
 	}
-	if g := w.grant(id); g.State != credentials.Active || g.HasPending() {
+	if g := w.grant(id); g.State != credentials.Active || g.HasPendingTasks() {
 		t.Errorf("grant %+v", g)
 	}
 }
@@ -613,10 +613,10 @@ func TestToday(t *testing.T) {
 		t.Errorf("withdrawn: %v", err)
 	}
 	// Only the owner sees the day.
-	if _, err := w.links.Today(t.Context(), credentials.Owner{AthleteID: w.second(), Generation: w.athleteGrant(w.second()).Generation}); !errors.Is(err, credentials.ErrNotLinked) {
+	if _, err := w.links.Today(t.Context(), credentials.Authorization{AthleteID: w.second(), Generation: w.athleteGrant(w.second()).Generation}); !errors.Is(err, credentials.ErrNotLinked) {
 		t.Errorf("another athlete: %v", err)
 	}
-	for name, by := range map[string]credentials.Owner{
+	for name, by := range map[string]credentials.Authorization{
 		"an unknown athlete":   {AthleteID: 1, Generation: 1},
 		"a session of earlier": {AthleteID: w.owner, Generation: 1},
 	} {
@@ -688,7 +688,7 @@ var linkActions = map[string]func(w *world, at probe) error{
 
 func (w *world) finishLink(at probe, athleteID, id int64) error {
 	_, err := at.watchConnect(*w.connect).Finish(w.t.Context(), w.linking(athleteID, id, ""))
-	if fault.Is(err, fault.Conflict) || errors.Is(err, credentials.ErrRevoked) || errors.Is(err, credentials.ErrOtherLinked) {
+	if fault.Is(err, fault.Conflict) || errors.Is(err, credentials.ErrRevoked) || errors.Is(err, credentials.ErrOtherAccountLinked) {
 		return nil // It ended, or an athlete linked an account, before it was completed.
 	}
 	return err
@@ -712,7 +712,7 @@ func (w *world) mustBeConsistent(when string) {
 		} else if err != nil {
 			w.t.Fatal(err)
 		}
-		if g.Authorized() != w.atSite(id) || g.HasPending() || !g.Authorized() && len(w.held(id)) > 0 {
+		if g.Authorized() != w.atSite(id) || g.HasPendingTasks() || !g.Authorized() && len(w.held(id)) > 0 {
 			w.t.Errorf("%s: connected at Fitbit %v, tokens held %v, grant %+v", when, w.atSite(id), w.held(id), g)
 		}
 		for _, athleteID := range athletes {
@@ -721,7 +721,7 @@ func (w *world) mustBeConsistent(when string) {
 				w.t.Fatal(err)
 			}
 			linked := slices.ContainsFunc(owner.Links, func(l credentials.Link) bool { return l.Account == w.account(id) })
-			if owns := g.Authorized() && g.Owner.AthleteID == athleteID; linked != owns || owner.HasPending() {
+			if owns := g.Authorized() && g.Owner.AthleteID == athleteID; linked != owns || owner.HasPendingTasks() {
 				w.t.Errorf("%s: athlete %d links it %v, owns it %v: %+v, %+v", when, athleteID, linked, owns, g, owner)
 			}
 		}

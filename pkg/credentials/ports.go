@@ -49,7 +49,7 @@ type ConnectState struct {
 	// Provider that the person was sent to.
 	Provider string
 	// Owner is the athlete who links an account; zero for an athlete's own.
-	Owner Owner
+	Owner Authorization
 }
 
 // Erasures stores erasures until they are completed, and after that.
@@ -90,17 +90,17 @@ type Vault interface {
 	// SaveTokens stores a pair as a new version in a generation's parameter and
 	// returns its number. The versions before stay readable.
 	SaveTokens(ctx context.Context, account Account, generation int64, pair TokenPair) (version int64, err error)
-	// DropTokens deletes all versions in a generation's parameter. Deleting what
+	// DeleteTokens deletes all versions in a generation's parameter. Deleting what
 	// is not there is no error.
-	DropTokens(ctx context.Context, account Account, generation int64) error
-	// SaveReceived stores the pair of a connect that could not be written to the
+	DeleteTokens(ctx context.Context, account Account, generation int64) error
+	// SavePendingConnect stores the pair of a connect that could not be written to the
 	// grant. Storing it again changes nothing.
-	SaveReceived(ctx context.Context, r Received) error
+	SavePendingConnect(ctx context.Context, r PendingConnect) error
 	// Received returns the stored pairs of a provider's connects; with an error,
 	// those that it could read.
-	Received(ctx context.Context, provider string) ([]Received, error)
-	// DropReceived deletes one of them. Deleting what is not there is no error.
-	DropReceived(ctx context.Context, r Received) error
+	PendingConnects(ctx context.Context, provider string) ([]PendingConnect, error)
+	// DeletePendingConnect deletes one of them. Deleting what is not there is no error.
+	DeletePendingConnect(ctx context.Context, r PendingConnect) error
 }
 
 // Parameters is everything that the vault holds, readable or not.
@@ -129,7 +129,7 @@ type Metrics interface {
 }
 
 // Authorization is what a provider answers to an authorization code.
-type Authorization struct {
+type TokenResponse struct {
 	Account Account
 	Tokens  TokenPair
 	// Scopes as the token answer names them; empty when it names none.
@@ -171,26 +171,26 @@ type OAuth interface {
 	AuthorizeURL(clientID, redirectURI, state string, verifier secret.String) string
 	// Exchange turns a code into tokens. Errors: ErrCodeRefused, ErrAppFull,
 	// ErrAppRefused, or a transient fault when there was no usable answer.
-	Exchange(ctx context.Context, app App, redirectURI string, code, verifier secret.String) (Authorization, error)
+	Exchange(ctx context.Context, app App, redirectURI string, code, verifier secret.String) (TokenResponse, error)
 	// Refresh renews a pair. Errors: ErrTokenRefused, ErrAppRefused, or a
 	// transient fault when there was no usable answer, which is ErrAnswerLost
 	// when the pair may have been renewed.
 	Refresh(ctx context.Context, app App, refresh secret.String) (TokenPair, error)
 	// Revoke ends the authorization that the pair belongs to, if either token
 	// is still alive; that neither is, is no error. Errors: ErrAppRefused;
-	// ErrAccessTokenDead where an access token is needed to revoke by, and the
+	// ErrAccessTokenInvalid where an access token is needed to revoke by, and the
 	// pair's is dead; or a transient fault.
 	Revoke(ctx context.Context, app App, pair TokenPair) error
 }
 
-// APIAnswer is Strava's answer to a forwarded call.
-type APIAnswer struct {
+// APIResponse is Strava's answer to a forwarded call.
+type APIResponse struct {
 	// Sent says that the call may have reached Strava, and so counts against its
 	// rate limits. It holds beside an error, too.
 	Sent   bool
 	Status int
-	// Refused tells why the call was refused: ErrAppRefused, ErrAccessTokenDead
-	// or ErrScopeMissing; nil if it wasn't, or for no reason of these.
+	// Refused tells why the call was refused: ErrAppRefused, ErrAccessTokenInvalid
+	// or ErrInsufficientScope; nil if it wasn't, or for no reason of these.
 	Refused error
 	// Header holds the header fields that the caller may see, by their
 	// canonical names.
@@ -202,7 +202,7 @@ type APIAnswer struct {
 type API interface {
 	// Get calls path with the access token. A transient fault means that there
 	// was no answer.
-	Get(ctx context.Context, access secret.String, path string, query map[string]string) (APIAnswer, error)
+	Get(ctx context.Context, access secret.String, path string, query map[string]string) (APIResponse, error)
 }
 
 // Subscription is the application's push subscription at Strava.

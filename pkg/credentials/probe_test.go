@@ -93,23 +93,23 @@ func (p probedVault) SaveTokens(ctx context.Context, account credentials.Account
 	return version, err
 }
 
-func (p probedVault) DropTokens(ctx context.Context, account credentials.Account, generation int64) (err error) {
-	p.at.around("dropping tokens", func() { err = p.Vault.DropTokens(ctx, account, generation) })
+func (p probedVault) DeleteTokens(ctx context.Context, account credentials.Account, generation int64) (err error) {
+	p.at.around("dropping tokens", func() { err = p.Vault.DeleteTokens(ctx, account, generation) })
 	return err
 }
 
-func (p probedVault) SaveReceived(ctx context.Context, r credentials.Received) (err error) {
-	p.at.around("saving the tokens of a connect", func() { err = p.Vault.SaveReceived(ctx, r) })
+func (p probedVault) SavePendingConnect(ctx context.Context, r credentials.PendingConnect) (err error) {
+	p.at.around("saving the tokens of a connect", func() { err = p.Vault.SavePendingConnect(ctx, r) })
 	return err
 }
 
-func (p probedVault) Received(ctx context.Context, provider string) (r []credentials.Received, err error) {
-	p.at.around("reading the tokens of connects", func() { r, err = p.Vault.Received(ctx, provider) })
+func (p probedVault) PendingConnects(ctx context.Context, provider string) (r []credentials.PendingConnect, err error) {
+	p.at.around("reading the tokens of connects", func() { r, err = p.Vault.PendingConnects(ctx, provider) })
 	return r, err
 }
 
-func (p probedVault) DropReceived(ctx context.Context, r credentials.Received) (err error) {
-	p.at.around("dropping the tokens of a connect", func() { err = p.Vault.DropReceived(ctx, r) })
+func (p probedVault) DeletePendingConnect(ctx context.Context, r credentials.PendingConnect) (err error) {
+	p.at.around("dropping the tokens of a connect", func() { err = p.Vault.DeletePendingConnect(ctx, r) })
 	return err
 }
 
@@ -133,7 +133,7 @@ type probedOAuth struct {
 	at probe
 }
 
-func (p probedOAuth) Exchange(ctx context.Context, app credentials.App, redirectURI string, code, verifier secret.String) (a credentials.Authorization, err error) {
+func (p probedOAuth) Exchange(ctx context.Context, app credentials.App, redirectURI string, code, verifier secret.String) (a credentials.TokenResponse, err error) {
 	p.at.around("exchanging the code", func() { a, err = p.OAuth.Exchange(ctx, app, redirectURI, code, verifier) })
 	return a, err
 }

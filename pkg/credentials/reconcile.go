@@ -38,7 +38,7 @@ type Reconciler struct {
 // Strava. Webhooks can be forged, so Strava is asked before anything is deleted;
 // see [Revocation.isRevokedAtStrava]. An athlete's claims are checked at most
 // once in 10 minutes. While Strava cannot be asked, the claim waits.
-func (r *Reconciler) Deauthorized(ctx context.Context, cause event.Meta, account Account) error {
+func (r *Reconciler) HandleDeauthorization(ctx context.Context, cause event.Meta, account Account) error {
 	_, err := r.grant(ctx, account)
 	if fault.Is(err, fault.NotFound) {
 		return nil
@@ -46,17 +46,17 @@ func (r *Reconciler) Deauthorized(ctx context.Context, cause event.Meta, account
 	if err != nil {
 		return fmt.Errorf("read grant: %w", err)
 	}
-	_, err = r.update(ctx, account, func(g *Grant) (bool, error) { return true, g.claim(cause, r.Events.Now()) })
+	_, err = r.update(ctx, account, func(g *Grant) (bool, error) { return true, g.addClaim(cause, r.Events.Now()) })
 	if err != nil && !errors.Is(err, ErrRevoked) {
 		return fmt.Errorf("note the claim: %w", err)
 	}
-	r.attempt(ctx, account)
+	r.attemptTasks(ctx, account)
 	return nil
 }
 
 // Left acts on the athlete's own request to leave, for which the receipt was
 // given.
-func (r *Reconciler) Left(ctx context.Context, cause event.Meta, account Account, generation int64, receipt string, requestedAt time.Time) error {
+func (r *Reconciler) HandleErasureRequest(ctx context.Context, cause event.Meta, account Account, generation int64, receipt string, requestedAt time.Time) error {
 	_, err := r.update(ctx, account, func(g *Grant) (bool, error) {
 		g.revoke(PendingRevocation{
 			Receipt: receipt, Generation: generation, RequestedAt: requestedAt, Reason: credentialsv1.RevokedLeft, Cause: cause,
@@ -66,7 +66,7 @@ func (r *Reconciler) Left(ctx context.Context, cause event.Meta, account Account
 	if err != nil {
 		return fmt.Errorf("take the grant out of force: %w", err)
 	}
-	r.attempt(ctx, account)
+	r.attemptTasks(ctx, account)
 	return nil
 }
 
@@ -76,7 +76,7 @@ func (r *Reconciler) Left(ctx context.Context, cause event.Meta, account Account
 // stops early when the context is about to end; the next call goes on.
 func (r *Reconciler) Reconcile(ctx context.Context) error {
 	provider := r.Connect.OAuth.Rules().Provider
-	receivedErr := r.takeReceived(ctx, provider)
+	receivedErr := r.importPendingConnects(ctx, provider)
 	grants, err := r.Grants.Pending(ctx, provider)
 	if err != nil {
 		return errors.Join(receivedErr, fmt.Errorf("look for pending tasks: %w", err))
@@ -84,7 +84,7 @@ func (r *Reconciler) Reconcile(ctx context.Context) error {
 	now := r.Events.Now()
 	overdue := 0
 	for _, g := range grants {
-		if now.Sub(g.Pending.Since) > overdueAfter && now.Sub(g.waitsUntil()) > overdueAfter {
+		if now.Sub(g.Retry.Since) > overdueAfter && now.Sub(g.notBefore()) > overdueAfter {
 			overdue++
 		}
 	}
@@ -95,11 +95,11 @@ func (r *Reconciler) Reconcile(ctx context.Context) error {
 		}
 		now := r.Events.Now()
 		// The holder of a lease is doing the task.
-		if g.Pending.Next.After(now) || g.Lease.held("", now) {
+		if g.Retry.Next.After(now) || g.Lease.held("", now) {
 			continue
 		}
 		within, cancel := context.WithTimeout(ctx, attemptTime)
-		r.attempt(within, g.Account)
+		r.attemptTasks(within, g.Account)
 		cancel()
 	}
 	return receivedErr
@@ -107,11 +107,11 @@ func (r *Reconciler) Reconcile(ctx context.Context) error {
 
 // takeReceived moves pairs of connects that could not be written to their grants
 // there. It leaves time for the grants.
-func (r *Reconciler) takeReceived(ctx context.Context, provider string) error {
+func (r *Reconciler) importPendingConnects(ctx context.Context, provider string) error {
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
 	var failed []error
-	received, err := limited(ctx, func(ctx context.Context) ([]Received, error) { return r.Vault.Received(ctx, provider) })
+	received, err := callStore(ctx, func(ctx context.Context) ([]PendingConnect, error) { return r.Vault.PendingConnects(ctx, provider) })
 	if err != nil {
 		failed = append(failed, fmt.Errorf("look for tokens that connects left in the vault: %w", err))
 	}
@@ -119,14 +119,14 @@ func (r *Reconciler) takeReceived(ctx context.Context, provider string) error {
 		if ctx.Err() != nil {
 			break
 		}
-		if err := r.takeOne(ctx, one); err != nil {
+		if err := r.importPendingConnect(ctx, one); err != nil {
 			failed = append(failed, err)
 		}
 	}
 	return errors.Join(failed...)
 }
 
-func (r *Reconciler) takeOne(ctx context.Context, received Received) error {
+func (r *Reconciler) importPendingConnect(ctx context.Context, received PendingConnect) error {
 	seal, err := r.newSeal(ctx, received.Account.Provider)
 	if err != nil {
 		return err
@@ -143,8 +143,8 @@ func (r *Reconciler) takeOne(ctx context.Context, received Received) error {
 	if err != nil {
 		return fmt.Errorf("move the tokens of a connect to its grant: %w", err)
 	}
-	_, err = limited(ctx, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, r.Vault.DropReceived(ctx, received)
+	_, err = callStore(ctx, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, r.Vault.DeletePendingConnect(ctx, received)
 	})
 	if err != nil {
 		return fmt.Errorf("delete the tokens of a connect: %w", err)
@@ -153,18 +153,18 @@ func (r *Reconciler) takeOne(ctx context.Context, received Received) error {
 }
 
 // attempt does the tasks of an account's grant. A task that fails is postponed.
-func (r *Reconciler) attempt(ctx context.Context, account Account) {
-	err := r.perform(ctx, account)
+func (r *Reconciler) attemptTasks(ctx context.Context, account Account) {
+	err := r.performTasks(ctx, account)
 	if err == nil {
 		return
 	}
 	r.Metrics.Count(metric.Postponed, 1)
 	r.Log.WarnContext(ctx, "a task is postponed", "account", account.String(), "fault", fault.Of(err), "error", err.Error())
 	// Should this fail, too, the task is tried again all the sooner.
-	ctx, cancel := uncanceled(ctx)
+	ctx, cancel := withoutCancel(ctx)
 	defer cancel()
 	_, _ = r.update(ctx, account, func(g *Grant) (bool, error) {
-		if !g.HasPending() {
+		if !g.HasPendingTasks() {
 			return false, nil
 		}
 		g.postpone(r.Events.Now())
@@ -175,23 +175,23 @@ func (r *Reconciler) attempt(ctx context.Context, account Account) {
 // perform does the grant's tasks one after the other. It may be cut off anywhere
 // and called again: every step is either a repeat that changes nothing or goes
 // on.
-func (r *Reconciler) perform(ctx context.Context, account Account) error {
+func (r *Reconciler) performTasks(ctx context.Context, account Account) error {
 	grant, err := r.grant(ctx, account)
 	if err != nil {
 		return fmt.Errorf("read grant: %w", err)
 	}
-	err = r.announce(ctx, grant)
+	err = r.publishState(ctx, grant)
 	if errors.Is(err, ErrRevoked) {
-		grant, err = r.Revocation.endUnowned(ctx, grant)
+		grant, err = r.Revocation.revokeOrphan(ctx, grant)
 	}
 	if err != nil {
 		return err
 	}
 	// The other boundaries need no token to erase.
-	if grant, err = r.Revocation.announceRevocations(ctx, grant); err != nil {
+	if grant, err = r.Revocation.publishRevocations(ctx, grant); err != nil {
 		return err
 	}
-	if grant.connecting() != nil {
+	if grant.pendingConnect() != nil {
 		if grant, err = r.completeConnects(ctx, grant); err != nil {
 			return err
 		}
@@ -210,7 +210,7 @@ func (r *Reconciler) perform(ctx context.Context, account Account) error {
 		}
 	}
 	if grant.State == Erased && len(grant.Spares) > 0 {
-		if err := r.Revocation.drop(ctx, grant); err != nil && !errors.Is(err, errOutdated) {
+		if err := r.Revocation.revokeAndDelete(ctx, grant); err != nil && !errors.Is(err, errGrantChanged) {
 			return err
 		}
 	}
@@ -223,7 +223,7 @@ func (r *Reconciler) completeConnects(ctx context.Context, grant Grant) (Grant, 
 	if err != nil {
 		return Grant{}, err
 	}
-	for spare := grant.connecting(); spare != nil; spare = grant.connecting() {
+	for spare := grant.pendingConnect(); spare != nil; spare = grant.pendingConnect() {
 		pair, completeErr := r.read(ctx, grant.Account, spare.TokenRef)
 		switch {
 		case completeErr == nil:
@@ -231,14 +231,14 @@ func (r *Reconciler) completeConnects(ctx context.Context, grant Grant) (Grant, 
 		case fault.Is(completeErr, fault.Permanent):
 			r.Metrics.Count(metric.Unsaved, 1)
 			_, completeErr = r.update(ctx, grant.Account, func(g *Grant) (bool, error) {
-				g.dropSpares(*spare)
+				g.removeSpares(*spare)
 				return true, nil
 			})
 		}
 		if grant, err = r.grant(ctx, grant.Account); err != nil {
 			return Grant{}, fmt.Errorf("read grant: %w", err)
 		}
-		if left := grant.connecting(); completeErr != nil && left != nil && left.equal(spare.TokenRef) {
+		if left := grant.pendingConnect(); completeErr != nil && left != nil && left.equal(spare.TokenRef) {
 			return Grant{}, fmt.Errorf("complete a connect: %w", completeErr)
 		}
 	}

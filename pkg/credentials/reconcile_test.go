@@ -50,7 +50,7 @@ func TestARevocationOutlivesDaysWithoutStrava(t *testing.T) {
 	id := w.athlete(0)
 	generation := w.connected(id)
 	w.down("any")
-	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+	if err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range []string{credentials.PartActivity, credentials.PartAthlete, credentials.PartGathering} {
@@ -104,7 +104,7 @@ func TestAClaimOutlivesDaysWithoutStrava(t *testing.T) {
 				}
 			}
 			w.down("any")
-			if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+			if err := w.reconciler.HandleDeauthorization(t.Context(), cause(), credentials.Athlete(id)); err != nil {
 				t.Fatal(err)
 			}
 			w.days(3)
@@ -120,7 +120,7 @@ func TestAClaimOutlivesDaysWithoutStrava(t *testing.T) {
 				w.mustBeErased(id, "when Strava was back")
 				return
 			}
-			if g := w.grant(id); g.State != credentials.Active || g.HasPending() {
+			if g := w.grant(id); g.State != credentials.Active || g.HasPendingTasks() {
 				t.Errorf("when Strava was back: %+v", g)
 			}
 			w.mustAnswer(id, generation)
@@ -136,7 +136,7 @@ func TestAClaimIsDroppedWhenTheAthleteReconnects(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.down("refresh")
-	if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+	if err := w.reconciler.HandleDeauthorization(t.Context(), cause(), credentials.Athlete(id)); err != nil {
 		t.Fatal(err)
 	}
 	w.clock.Advance(2 * time.Minute)
@@ -144,7 +144,7 @@ func TestAClaimIsDroppedWhenTheAthleteReconnects(t *testing.T) {
 	w.strava.ClearFaults()
 	before := w.strava.Counters().Total(strava.EndpointRefresh, 0)
 	w.reconcileAll()
-	if g := w.grant(id); g.State != credentials.Active || g.HasPending() {
+	if g := w.grant(id); g.State != credentials.Active || g.HasPendingTasks() {
 		t.Errorf("grant %+v", g)
 	}
 	if n := w.strava.Counters().Total(strava.EndpointRefresh, 0); n != before {
@@ -161,14 +161,14 @@ func TestARevocationIsCompletedAfterAReconnect(t *testing.T) {
 	id := w.athlete(0)
 	first := w.connected(id)
 	w.down("revoke")
-	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), first, "receipt", w.clock.Now()); err != nil {
+	if err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), first, "receipt", w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	second := w.connected(id)
 	w.strava.ClearFaults()
 	w.reconcileAll()
 	w.mustAnswer(id, second)
-	if g := w.grant(id); g.HasPending() {
+	if g := w.grant(id); g.HasPendingTasks() {
 		t.Errorf("grant %+v", g)
 	}
 	told := eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
@@ -196,7 +196,7 @@ func TestTwoReceiptsOfOneRevocation(t *testing.T) {
 	generation := w.connected(id)
 	w.down("revoke")
 	for _, receipt := range []string{"one", "two", "one"} {
-		if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, receipt, w.clock.Now()); err != nil {
+		if err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), generation, receipt, w.clock.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -226,7 +226,7 @@ func TestAConnectKilledAnywhere(t *testing.T) {
 					generation := w.connected(id)
 					switch who {
 					case "one who left":
-						if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+						if err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 							t.Fatal(err)
 						}
 					case "one whose revocation is pending":
@@ -267,7 +267,7 @@ func TestAConnectKilledAnywhere(t *testing.T) {
 				if err != nil && !fault.Is(err, fault.NotFound) {
 					t.Fatal(err)
 				}
-				if g.HasPending() {
+				if g.HasPendingTasks() {
 					t.Errorf("killed %s: still pending: %+v", point, g)
 				}
 				if g.State == credentials.Active {
@@ -311,7 +311,7 @@ func (w *world) leftAndKilled(id, generation int64, point string) {
 			panic(killed{})
 		}
 	}).watchReconciler(w.reconciler)
-	_ = revocation.Left(w.t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
+	_ = revocation.HandleErasureRequest(w.t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
 }
 
 // TestWhatIsOfNoUseIsGivenBack: the athlete has removed the application at
@@ -356,7 +356,7 @@ func TestAnAuthorizationThatCannotBeGivenBackIsNotForgotten(t *testing.T) {
 		t.Fatal("no error")
 	}
 	w.days(2)
-	if g := w.grant(id); !w.strava.Athletes()[0].Connected || len(g.Spares) != 1 || !g.HasPending() {
+	if g := w.grant(id); !w.strava.Athletes()[0].Connected || len(g.Spares) != 1 || !g.HasPendingTasks() {
 		t.Errorf("it is gone while Strava is down: %+v", g)
 	}
 	w.strava.ClearFaults()
@@ -377,7 +377,7 @@ func TestALeaseThatWasNeverReleasedExpires(t *testing.T) {
 		t.Error("a lease that still lasts was taken away")
 	}
 	w.reconcileAll()
-	if g := w.grant(id); g.HasPending() || g.State != credentials.Active {
+	if g := w.grant(id); g.HasPendingTasks() || g.State != credentials.Active {
 		t.Errorf("grant %+v", g)
 	}
 	w.mustAnswer(id, generation)
@@ -390,7 +390,7 @@ func TestReconcilingOneGrantDoesNotWaitForAnother(t *testing.T) {
 	w.down("revoke")
 	for i := range 3 {
 		id := w.athlete(i)
-		if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), w.connected(id), fmt.Sprint("receipt ", id), w.clock.Now()); err != nil {
+		if err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), w.connected(id), fmt.Sprint("receipt ", id), w.clock.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -438,7 +438,7 @@ func TestLeavingByTheOlderWay(t *testing.T) {
 					}
 					last = p
 				}).watchReconciler(w.reconciler)
-				if err := revocation.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+				if err := revocation.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 					t.Error(err)
 				}
 			}()
@@ -482,7 +482,7 @@ func TestLeavingByTheOlderWayWithoutTime(t *testing.T) {
 	w.clock.Advance(7 * time.Hour)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if err := w.reconciler.Left(ctx, cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+	if err := w.reconciler.HandleErasureRequest(ctx, cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if n := w.strava.Counters().Total(strava.EndpointRefresh, id); n != 0 {
@@ -531,17 +531,17 @@ func TestAForgedClaimAgainstAMissingScope(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.clock.Advance(age)
-		if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+		if err := w.reconciler.HandleDeauthorization(t.Context(), cause(), credentials.Athlete(id)); err != nil {
 			t.Fatal(err)
 		}
-		if g := w.grant(id); g.State != credentials.Degraded || g.Reason != credentialsv1.DegradedScopeMissing || g.HasPending() || !w.vault.Holds(credentials.Athlete(id)) {
+		if g := w.grant(id); g.State != credentials.Degraded || g.Reason != credentialsv1.DegradedScopeMissing || g.HasPendingTasks() || !w.vault.Holds(credentials.Athlete(id)) {
 			t.Errorf("after %s: %+v", age, g)
 		}
 		if err := w.strava.Deauthorize(id); err != nil {
 			t.Fatal(err)
 		}
 		w.clock.Advance(7 * time.Hour)
-		if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+		if err := w.reconciler.HandleDeauthorization(t.Context(), cause(), credentials.Athlete(id)); err != nil {
 			t.Fatal(err)
 		}
 		w.mustBeErased(id, "after a true one")
@@ -555,7 +555,7 @@ func TestAWaitingClaimHoldsNoConnectUp(t *testing.T) {
 	id := w.athlete(0)
 	generation := w.connected(id)
 	w.loseAnswer(id, generation)
-	if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+	if err := w.reconciler.HandleDeauthorization(t.Context(), cause(), credentials.Athlete(id)); err != nil {
 		t.Fatal(err)
 	}
 	g := w.grant(id)
@@ -589,7 +589,7 @@ func TestAMissingScopeDisprovesAClaim(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.reconciler.Revocation.API = missesScope{}
-	if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+	if err := w.reconciler.HandleDeauthorization(t.Context(), cause(), credentials.Athlete(id)); err != nil {
 		t.Fatal(err)
 	}
 	if g := w.grant(id); g.State != credentials.Degraded || !g.Claim.ClaimedAt.IsZero() {
@@ -600,8 +600,8 @@ func TestAMissingScopeDisprovesAClaim(t *testing.T) {
 // missesScope answers every call as Strava does for want of a scope.
 type missesScope struct{}
 
-func (missesScope) Get(context.Context, secret.String, string, map[string]string) (credentials.APIAnswer, error) {
-	return credentials.APIAnswer{Sent: true, Status: http.StatusUnauthorized, Refused: credentials.ErrScopeMissing}, nil
+func (missesScope) Get(context.Context, secret.String, string, map[string]string) (credentials.APIResponse, error) {
+	return credentials.APIResponse{Sent: true, Status: http.StatusUnauthorized, Refused: credentials.ErrInsufficientScope}, nil
 }
 
 // TestAClaimAboutDamagedTokensWaits until the data has aged out: there is nothing
@@ -611,10 +611,10 @@ func TestAClaimAboutDamagedTokensWaits(t *testing.T) {
 	id := w.athlete(0)
 	w.loseAnswer(id, w.connected(id))
 	damaged := rewire(w.reconciler, func(s *credentials.TokenStore) { s.Vault = damagedVault{s.Vault} })
-	if err := damaged.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+	if err := damaged.HandleDeauthorization(t.Context(), cause(), credentials.Athlete(id)); err != nil {
 		t.Fatal(err)
 	}
-	if g := w.grant(id); g.State != credentials.Degraded || g.Pending.Attempts > 0 || g.Claim.CheckAt.Sub(w.clock.Now()) < 6*24*time.Hour {
+	if g := w.grant(id); g.State != credentials.Degraded || g.Retry.Attempts > 0 || g.Claim.CheckAt.Sub(w.clock.Now()) < 6*24*time.Hour {
 		t.Errorf("%+v", g)
 	}
 }
@@ -642,7 +642,7 @@ func TestAPairThatCannotBeOpenedHoldsNoErasureUp(t *testing.T) {
 			w.killedAt(id, "after writing the grant")
 			w.clock.Advance(10 * time.Second)
 			shut := rewire(w.reconciler, func(s *credentials.TokenStore) { s.Sealer = sealedShut{s.Sealer, kind} })
-			if err := shut.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+			if err := shut.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 				t.Fatal(err)
 			}
 			if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 1 {
@@ -652,7 +652,7 @@ func TestAPairThatCannotBeOpenedHoldsNoErasureUp(t *testing.T) {
 			if err := shut.Reconcile(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if g := w.grant(id); (g.State == credentials.Erased && !g.HasPending()) != (kind == fault.Permanent) {
+			if g := w.grant(id); (g.State == credentials.Erased && !g.HasPendingTasks()) != (kind == fault.Permanent) {
 				t.Errorf("%+v", g)
 			}
 			if n := w.counts.Of(metric.Unsaved); (n == 1) != (kind == fault.Permanent) {
@@ -671,10 +671,10 @@ func TestDamagedTokensHoldNoErasureUp(t *testing.T) {
 	id := w.athlete(0)
 	generation := w.connected(id)
 	damaged := rewire(w.reconciler, func(s *credentials.TokenStore) { s.Vault = damagedVault{s.Vault} })
-	if err := damaged.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+	if err := damaged.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if g := w.grant(id); g.State != credentials.Erased || g.HasPending() || w.vault.Holds(g.Account) {
+	if g := w.grant(id); g.State != credentials.Erased || g.HasPendingTasks() || w.vault.Holds(g.Account) {
 		t.Errorf("%+v", g)
 	}
 	if n := w.counts.Of(metric.Unsaved); n != 1 {
@@ -701,12 +701,12 @@ func TestConnectsThatCannotBeTakenHoldNothingUp(t *testing.T) {
 		id := w.athlete(0)
 		generation := w.connected(id)
 		w.down("revoke")
-		if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+		if err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 			t.Fatal(err)
 		}
 		w.strava.ClearFaults()
 		for i := range int64(200) {
-			if err := w.vault.SaveReceived(t.Context(), credentials.Received{Account: credentials.Athlete(1000 + i), ReceivedAt: i}); err != nil {
+			if err := w.vault.SavePendingConnect(t.Context(), credentials.PendingConnect{Account: credentials.Athlete(1000 + i), ReceivedAt: i}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -763,8 +763,8 @@ func TestADamagedConnectHoldsNoOtherUp(t *testing.T) {
 // oneDamaged is a vault with a parameter that is not a pair of a connect.
 type oneDamaged struct{ credentials.Vault }
 
-func (v oneDamaged) Received(ctx context.Context, provider string) ([]credentials.Received, error) {
-	received, err := v.Vault.Received(ctx, provider)
+func (v oneDamaged) PendingConnects(ctx context.Context, provider string) ([]credentials.PendingConnect, error) {
+	received, err := v.Vault.PendingConnects(ctx, provider)
 	if err == nil {
 		err = fault.New(fault.Permanent, "something else")
 	}

@@ -44,24 +44,24 @@ func (t *Tokens) refresh(ctx context.Context, seen Grant, pair TokenPair) (Token
 		t.release(ctx, seen.Account, owner, false)
 		return TokenPair{}, err
 	}
-	fresh, err := t.ask(ctx, pair)
+	fresh, err := t.requestRefresh(ctx, pair)
 	switch {
 	case errors.Is(err, ErrTokenRefused):
-		return TokenPair{}, t.refused(ctx, seen, owner, pair)
+		return TokenPair{}, t.handleRefusal(ctx, seen, owner, pair)
 	case err != nil:
 		t.Metrics.Count(metric.RefreshFailed, 1)
 		t.release(ctx, seen.Account, owner, errors.Is(err, ErrAnswerLost))
 		return TokenPair{}, fmt.Errorf("refresh: %w", err)
 	}
-	ctx, cancel := saving(ctx)
+	ctx, cancel := savingContext(ctx)
 	defer cancel()
-	grant, saved, err := t.save(ctx, seen, owner, pair, fresh, seal)
+	grant, saved, err := t.saveRefreshed(ctx, seen, owner, pair, fresh, seal)
 	switch {
 	case err == nil && grant.State == Revoked:
 		// The authorization ended while Strava was asked. The revocation waits for
 		// this lease, and now finds the pair that is to be revoked and deleted.
 		return TokenPair{}, ErrRevoked
-	case errors.Is(err, errOutdated):
+	case errors.Is(err, errGrantChanged):
 		return TokenPair{}, err
 	case err != nil:
 		if !saved {
@@ -70,7 +70,7 @@ func (t *Tokens) refresh(ctx context.Context, seen Grant, pair TokenPair) (Token
 		return TokenPair{}, fmt.Errorf("save refreshed tokens: %w", err)
 	}
 	t.Metrics.Count(metric.Refreshed, 1)
-	t.remember(grant, fresh)
+	t.cachePair(grant, fresh)
 	return fresh, nil
 }
 
@@ -88,13 +88,13 @@ func tooLate(ctx context.Context, need time.Duration) bool {
 // for as long as Strava accepts it, so that SSM and KMS are not asked per
 // refresh. After a refusal it is read again: an admin may have changed the
 // secret meanwhile, or even the application, to which the token is unknown.
-func (t *Tokens) ask(ctx context.Context, pair TokenPair) (TokenPair, error) {
+func (t *Tokens) requestRefresh(ctx context.Context, pair TokenPair) (TokenPair, error) {
 	t.mu.Lock()
 	app := t.lastApp
 	t.mu.Unlock()
 	var refused error
 	if app.ClientID != "" {
-		fresh, err := t.askAs(ctx, app, pair)
+		fresh, err := t.requestRefreshAs(ctx, app, pair)
 		if !errors.Is(err, ErrAppRefused) && !errors.Is(err, ErrTokenRefused) {
 			return fresh, err
 		}
@@ -110,12 +110,12 @@ func (t *Tokens) ask(ctx context.Context, pair TokenPair) (TokenPair, error) {
 	t.mu.Lock()
 	t.lastApp = read
 	t.mu.Unlock()
-	return t.askAs(ctx, read, pair)
+	return t.requestRefreshAs(ctx, read, pair)
 }
 
 // askAs has Strava renew the pair for app, unless too little time is left for
 // it: the steps before may have taken long.
-func (t *Tokens) askAs(ctx context.Context, app App, pair TokenPair) (TokenPair, error) {
+func (t *Tokens) requestRefreshAs(ctx context.Context, app App, pair TokenPair) (TokenPair, error) {
 	if tooLate(ctx, refreshTime) {
 		return TokenPair{}, errTooLate
 	}
@@ -125,10 +125,10 @@ func (t *Tokens) askAs(ctx context.Context, app App, pair TokenPair) (TokenPair,
 
 // refused acts on Strava's refusal of the refresh token of pair, which seen
 // refers to. Another pair may be the valid one: one that a refresh saved before
-// it was cut off, or a spare. Then that one is adopted, and errOutdated sends the
+// it was cut off, or a spare. Then that one is adopted, and errGrantChanged sends the
 // caller to it. Otherwise the grant degrades.
-func (t *Tokens) refused(ctx context.Context, seen Grant, owner string, pair TokenPair) error {
-	other, err := t.otherPair(ctx, seen, pair)
+func (t *Tokens) handleRefusal(ctx context.Context, seen Grant, owner string, pair TokenPair) error {
+	other, err := t.findOtherPair(ctx, seen, pair)
 	if err != nil {
 		t.release(ctx, seen.Account, owner, false)
 		return fmt.Errorf("look for another pair: %w", err)
@@ -138,13 +138,13 @@ func (t *Tokens) refused(ctx context.Context, seen Grant, owner string, pair Tok
 			return fmt.Errorf("adopt another pair: %w", err)
 		}
 		t.Metrics.Count(metric.Adopted, 1)
-		return errOutdated
+		return errGrantChanged
 	}
 	degraded := false
 	grant, err := t.update(ctx, seen.Account, func(g *Grant) (_ bool, err error) {
 		added := !slices.EqualFunc(g.Spares, seen.Spares, func(a, b Spare) bool { return a.equal(b.TokenRef) })
 		if !g.underLease(owner, seen) || added {
-			return false, errOutdated
+			return false, errGrantChanged
 		}
 		if g.State != Revoked {
 			if degraded, err = g.degrade(credentialsv1.DegradedTokenRefused, t.Events.Now()); err != nil {
@@ -155,7 +155,7 @@ func (t *Tokens) refused(ctx context.Context, seen Grant, owner string, pair Tok
 		return true, nil
 	})
 	switch {
-	case errors.Is(err, errOutdated):
+	case errors.Is(err, errGrantChanged):
 		t.release(ctx, seen.Account, owner, false) // A connect has added a spare.
 		return err
 	case err != nil:
@@ -163,15 +163,15 @@ func (t *Tokens) refused(ctx context.Context, seen Grant, owner string, pair Tok
 	case grant.State == Revoked:
 		return ErrRevoked
 	}
-	if err := t.degraded(ctx, grant, degraded); err != nil {
+	if err := t.publishDegradation(ctx, grant, degraded); err != nil {
 		return err
 	}
 	return ErrDegraded
 }
 
-// otherPair returns a reference to a pair that may be valid although Strava
+// findOtherPair returns a reference to a pair that may be valid although Strava
 // refused the one that the grant refers to; the zero value if there is none.
-func (t *Tokens) otherPair(ctx context.Context, seen Grant, refused TokenPair) (TokenRef, error) {
+func (t *Tokens) findOtherPair(ctx context.Context, seen Grant, refused TokenPair) (TokenRef, error) {
 	left, version, err := t.latest(ctx, seen.Account, seen.Generation)
 	if err != nil {
 		return TokenRef{}, err

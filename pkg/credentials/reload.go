@@ -19,7 +19,7 @@ type ReloadingOAuth struct {
 }
 
 // Exchange implements [OAuth].
-func (o ReloadingOAuth) Exchange(ctx context.Context, app App, redirectURI string, code, verifier secret.String) (auth Authorization, err error) {
+func (o ReloadingOAuth) Exchange(ctx context.Context, app App, redirectURI string, code, verifier secret.String) (auth TokenResponse, err error) {
 	err = o.call(ctx, app, func(app App) error {
 		auth, err = o.OAuth.Exchange(ctx, app, redirectURI, code, verifier)
 		return err

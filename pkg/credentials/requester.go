@@ -150,7 +150,7 @@ func (r *Requester) log(ctx context.Context, req Call, res credentialsv1.Forward
 // call makes the call, and repeats it with a renewed access token if Strava
 // refuses the first one. It returns the last answer, even with an error, and
 // how many calls were sent.
-func (r *Requester) call(ctx context.Context, req Call) (last APIAnswer, calls int, _ error) {
+func (r *Requester) call(ctx context.Context, req Call) (last APIResponse, calls int, _ error) {
 	var rejected TokenPair
 	for {
 		pair, err := r.Tokens.Pair(ctx, req.Account, req.Generation, rejected)
@@ -171,14 +171,14 @@ func (r *Requester) call(ctx context.Context, req Call) (last APIAnswer, calls i
 		switch {
 		case errors.Is(answer.Refused, ErrAppRefused):
 			return last, calls, ErrAppRefused
-		case errors.Is(answer.Refused, ErrScopeMissing) && req.Path == r.Tokens.OAuth.Rules().EssentialPath:
+		case errors.Is(answer.Refused, ErrInsufficientScope) && req.Path == r.Tokens.OAuth.Rules().EssentialPath:
 			// The athlete withdrew access to activities. Only connecting again can
 			// restore it.
 			if err := r.Tokens.Degrade(ctx, req.Account, req.Generation, credentialsv1.DegradedScopeMissing); err != nil {
 				return last, calls, err
 			}
 			return last, calls, ErrDegraded
-		case !errors.Is(answer.Refused, ErrAccessTokenDead):
+		case !errors.Is(answer.Refused, ErrAccessTokenInvalid):
 			// A scope that is missing for one activity, such as an "Only You" activity,
 			// says nothing about the others.
 			return last, calls, nil

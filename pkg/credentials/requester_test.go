@@ -219,16 +219,16 @@ type scriptedAPI struct {
 	end     context.CancelFunc
 }
 
-func (a *scriptedAPI) Get(context.Context, secret.String, string, map[string]string) (credentials.APIAnswer, error) {
+func (a *scriptedAPI) Get(context.Context, secret.String, string, map[string]string) (credentials.APIResponse, error) {
 	r := a.replies[a.calls]
 	a.calls++
 	if r.late {
 		a.end()
 	}
 	if r.err != nil {
-		return credentials.APIAnswer{Sent: !r.notSent}, r.err
+		return credentials.APIResponse{Sent: !r.notSent}, r.err
 	}
-	return credentials.APIAnswer{
+	return credentials.APIResponse{
 		Sent: true, Status: r.status, Refused: r.refused, Header: map[string]string{"X-Ratelimit-Usage": strconv.Itoa(a.calls)}, Body: []byte("body"),
 	}, nil
 }
@@ -268,8 +268,8 @@ func TestForwardReportsWhoFailedAndHowManyCallsWereSent(t *testing.T) {
 	type before func(*request)
 	var (
 		page       = reply{status: 200}
-		dead       = reply{status: 401, refused: credentials.ErrAccessTokenDead}
-		noScope    = reply{status: 401, refused: credentials.ErrScopeMissing}
+		dead       = reply{status: 401, refused: credentials.ErrAccessTokenInvalid}
+		noScope    = reply{status: 401, refused: credentials.ErrInsufficientScope}
 		inactive   = reply{status: 403, refused: credentials.ErrAppRefused}
 		noAnswer   = reply{err: fault.New(fault.Transient, "connection reset")}
 		notSent    = reply{err: fault.New(fault.Transient, "connection refused"), notSent: true}
@@ -312,7 +312,7 @@ func TestForwardReportsWhoFailedAndHowManyCallsWereSent(t *testing.T) {
 		}
 		leftMeanwhile before = func(r *request) {
 			r.process.OAuth = &revoking{r.oauth, func() {
-				if err := r.reconciler.Left(t.Context(), cause(), credentials.Athlete(r.id), r.generation, "receipt", r.clock.Now()); err != nil {
+				if err := r.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(r.id), r.generation, "receipt", r.clock.Now()); err != nil {
 					t.Error(err)
 				}
 			}}
@@ -323,7 +323,7 @@ func TestForwardReportsWhoFailedAndHowManyCallsWereSent(t *testing.T) {
 			}
 		}
 		tokensMissing before = func(r *request) {
-			if err := r.vault.DropTokens(t.Context(), credentials.Athlete(r.id), r.generation); err != nil {
+			if err := r.vault.DeleteTokens(t.Context(), credentials.Athlete(r.id), r.generation); err != nil {
 				t.Error(err)
 			}
 		}
@@ -455,7 +455,7 @@ type slowAPI struct {
 	takes time.Duration
 }
 
-func (a slowAPI) Get(ctx context.Context, access secret.String, path string, query map[string]string) (credentials.APIAnswer, error) {
+func (a slowAPI) Get(ctx context.Context, access secret.String, path string, query map[string]string) (credentials.APIResponse, error) {
 	a.clock.Advance(a.takes)
 	return a.API.Get(ctx, access, path, query)
 }

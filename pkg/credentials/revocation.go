@@ -33,13 +33,13 @@ type Revocation struct {
 // that. After a new authorization the old tokens have been replaced, and what
 // was gathered under the old one is still to be erased.
 func (r *Revocation) complete(ctx context.Context, grant Grant) error {
-	if _, err := r.announceRevocations(ctx, grant); err != nil {
+	if _, err := r.publishRevocations(ctx, grant); err != nil {
 		return err
 	}
 	// Neither waits for the other: Strava may be down for days.
 	ended := r.endSessions(ctx, grant)
 	if grant.State == Revoked || grant.State == Erased && len(grant.Spares) > 0 {
-		if err := r.drop(ctx, grant); err != nil && !errors.Is(err, errOutdated) {
+		if err := r.revokeAndDelete(ctx, grant); err != nil && !errors.Is(err, errGrantChanged) {
 			return errors.Join(err, ended)
 		}
 	}
@@ -67,7 +67,7 @@ func (r *Revocation) complete(ctx context.Context, grant Grant) error {
 		}
 		g.Revocations = left
 		if g.State == Revoked && g.Generation == grant.Generation && len(g.Revocations) == 0 && !g.erase() {
-			return false, errOutdated
+			return false, errGrantChanged
 		}
 		return true, nil
 	})
@@ -91,13 +91,13 @@ func (r *Revocation) endSessions(ctx context.Context, grant Grant) error {
 	return nil
 }
 
-// announceRevocations opens the erasures, ends the links of athletes, and
+// publishRevocations opens the erasures, ends the links of athletes, and
 // publishes AuthorizationRevoked, or AccountUnlinked for a linked account. It
 // returns the grant as it is then.
-func (r *Revocation) announceRevocations(ctx context.Context, grant Grant) (Grant, error) {
+func (r *Revocation) publishRevocations(ctx context.Context, grant Grant) (Grant, error) {
 	announced := false
 	for _, p := range grant.Revocations {
-		if p.Announced {
+		if p.Published {
 			continue
 		}
 		announced = true
@@ -121,7 +121,7 @@ func (r *Revocation) announceRevocations(ctx context.Context, grant Grant) (Gran
 	}
 	after, err := r.update(ctx, grant.Account, func(g *Grant) (bool, error) {
 		for i := range g.Revocations {
-			g.Revocations[i].Announced = g.Revocations[i].Announced || grant.isRevoking(g.Revocations[i].Receipt)
+			g.Revocations[i].Published = g.Revocations[i].Published || grant.isRevoking(g.Revocations[i].Receipt)
 		}
 		return true, nil
 	})
@@ -160,11 +160,11 @@ func ended(account Account, p PendingRevocation) event.Fact {
 // drop revokes the tokens at Strava and then deletes them, holding the lease.
 // In this order: an authorization whose refresh token is lost can never be
 // revoked by us and would fill one of the application's places for good.
-// errOutdated says that the grant has changed.
-func (r *Revocation) drop(ctx context.Context, grant Grant) error {
+// errGrantChanged says that the grant has changed.
+func (r *Revocation) revokeAndDelete(ctx context.Context, grant Grant) error {
 	owner, grant, err := r.acquire(ctx, grant.Account, func(g Grant) error {
 		if g.Generation != grant.Generation || g.State != grant.State || g.inForce() {
-			return errOutdated
+			return errGrantChanged
 		}
 		return nil
 	})
@@ -174,27 +174,27 @@ func (r *Revocation) drop(ctx context.Context, grant Grant) error {
 	if err != nil {
 		return err
 	}
-	if err := r.dropAs(ctx, owner, grant); err != nil {
+	if err := r.revokeAndDeleteAs(ctx, owner, grant); err != nil {
 		r.release(ctx, grant.Account, owner, false)
 		return err
 	}
 	return nil
 }
 
-func (r *Revocation) dropAs(ctx context.Context, owner string, grant Grant) error {
+func (r *Revocation) revokeAndDeleteAs(ctx context.Context, owner string, grant Grant) error {
 	if err := r.revokeAll(ctx, grant); err != nil {
 		return err
 	}
-	for _, generation := range grant.stored() {
+	for _, generation := range grant.parameterGenerations() {
 		if err := r.deleteParameter(ctx, grant.Account, generation); err != nil {
 			return err
 		}
 	}
 	_, err := r.update(ctx, grant.Account, func(g *Grant) (bool, error) {
-		err := g.dropTokens(owner, grant)
+		err := g.deleteTokens(owner, grant)
 		if err != nil && g.inForce() {
 			// The athlete has connected since. The new tokens may be revoked, too.
-			return true, g.claim(event.Meta{}, r.Events.Now())
+			return true, g.addClaim(event.Meta{}, r.Events.Now())
 		}
 		return true, err
 	})
@@ -237,7 +237,7 @@ func (r *Revocation) revokeAll(ctx context.Context, grant Grant) error {
 			return fmt.Errorf("read tokens: %w", err)
 		}
 	}
-	for _, generation := range grant.stored() {
+	for _, generation := range grant.parameterGenerations() {
 		left, version, err := r.latest(ctx, grant.Account, generation)
 		if err != nil && !fault.Is(err, fault.Permanent) {
 			return fmt.Errorf("read the latest tokens: %w", err)
@@ -266,7 +266,7 @@ func (r *Revocation) revokeAll(ctx context.Context, grant Grant) error {
 // process be cut off in between, the next attempt finds it.
 func (r *Revocation) revokePair(ctx context.Context, app App, account Account, pair TokenPair) error {
 	err := r.OAuth.Revoke(ctx, app, pair)
-	if !errors.Is(err, ErrAccessTokenDead) {
+	if !errors.Is(err, ErrAccessTokenInvalid) {
 		return err
 	}
 	seal, err := r.newSeal(ctx, account.Provider)
@@ -283,14 +283,14 @@ func (r *Revocation) revokePair(ctx context.Context, app App, account Account, p
 	if err != nil {
 		return err
 	}
-	within, cancel := saving(ctx)
+	within, cancel := savingContext(ctx)
 	defer cancel()
-	_, spare, saveErr := r.keepSpare(within, account, fresh, seal, 0)
+	_, spare, saveErr := r.saveSpare(within, account, fresh, seal, 0)
 	if err := r.OAuth.Revoke(ctx, app, fresh); err != nil {
 		return errors.Join(err, saveErr)
 	}
 	_, err = r.update(ctx, account, func(g *Grant) (bool, error) {
-		g.dropSpares(spare)
+		g.removeSpares(spare)
 		return true, nil
 	})
 	return err

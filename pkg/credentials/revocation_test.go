@@ -24,7 +24,7 @@ func TestLeavingRevokesAtStravaDropsTheTokensAndIssuesAReceipt(t *testing.T) {
 	id := w.athlete(0)
 	generation := w.connected(id)
 	requestedAt := w.clock.Now()
-	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", requestedAt); err != nil {
+	if err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", requestedAt); err != nil {
 		t.Fatal(err)
 	}
 	if n := w.strava.Counters().Total(strava.EndpointRevoke, 0); n != 2 { // Once for each token.
@@ -71,7 +71,7 @@ func TestLeavingRevokesAtStravaDropsTheTokensAndIssuesAReceipt(t *testing.T) {
 func TestAReceiptIsIssuedOnce(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
-	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), w.connected(id), "receipt", w.clock.Now()); err != nil {
+	if err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), w.connected(id), "receipt", w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	confirm := func(part string) error { return w.receipts.ConfirmErasure(t.Context(), cause(), "receipt", part) }
@@ -105,7 +105,7 @@ func TestARepeatedRevocationChangesNothing(t *testing.T) {
 	id := w.athlete(0)
 	generation := w.connected(id)
 	for range 3 {
-		if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+		if err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -120,7 +120,7 @@ func TestALateRevocationDoesNotEndANewAuthorization(t *testing.T) {
 	first := w.connected(id)
 	requested := w.clock.Now()
 	second := w.connected(id)
-	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), first, "receipt", requested); err != nil {
+	if err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), first, "receipt", requested); err != nil {
 		t.Fatal(err)
 	}
 	w.mustAnswer(id, second)
@@ -138,7 +138,7 @@ func TestLeavingFromAnEarlierSession(t *testing.T) {
 	first := w.connected(id)
 	second := w.connected(id)
 	w.clock.Advance(time.Minute)
-	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), first, "receipt", w.clock.Now()); err != nil {
+	if err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), first, "receipt", w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	w.reconcileAll()
@@ -152,7 +152,7 @@ func TestConnectingAfterLeaving(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	first := w.connected(id)
-	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), first, "receipt", w.clock.Now()); err != nil {
+	if err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), first, "receipt", w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	second := w.connected(id)
@@ -168,7 +168,7 @@ func TestAForgedDeauthorizationDestroysNothing(t *testing.T) {
 		id := w.athlete(0)
 		generation := w.connected(id)
 		w.clock.Advance(5*time.Hour + 30*time.Minute)
-		if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+		if err := w.reconciler.HandleDeauthorization(t.Context(), cause(), credentials.Athlete(id)); err != nil {
 			t.Fatal(err)
 		}
 		w.mustAnswer(id, generation)
@@ -188,7 +188,7 @@ func TestADeauthorizationThatCannotBeConfirmedIsNotForgotten(t *testing.T) {
 	if err := w.strava.Inject(strava.Fault{Endpoint: strava.EndpointRefresh, Kind: strava.Fault503}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+	if err := w.reconciler.HandleDeauthorization(t.Context(), cause(), credentials.Athlete(id)); err != nil {
 		t.Fatal(err)
 	}
 	if g := w.grant(id); g.State != credentials.Active || g.Claim.ClaimedAt.IsZero() {
@@ -204,7 +204,7 @@ func TestADeauthorizationThatCannotBeConfirmedIsNotForgotten(t *testing.T) {
 
 func TestADeauthorizationOfAStrangerIsNothing(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
-	if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(99)); err != nil {
+	if err := w.reconciler.HandleDeauthorization(t.Context(), cause(), credentials.Athlete(99)); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 0 {
@@ -260,11 +260,11 @@ type cutVault struct {
 	*cut
 }
 
-func (c cutVault) DropTokens(ctx context.Context, account credentials.Account, generation int64) error {
+func (c cutVault) DeleteTokens(ctx context.Context, account credentials.Account, generation int64) error {
 	if err := c.step(); err != nil {
 		return err
 	}
-	return c.Vault.DropTokens(ctx, account, generation)
+	return c.Vault.DeleteTokens(ctx, account, generation)
 }
 
 type cutOAuth struct {
@@ -294,10 +294,10 @@ func (c cutBus) Publish(ctx context.Context, events ...event.Event) error {
 func TestARevocationCutOffAnywhereIsCompletedLater(t *testing.T) {
 	for name, revoke := range map[string]func(*world, *credentials.Reconciler, int64, int64) error{
 		"left": func(w *world, d *credentials.Reconciler, id, generation int64) error {
-			return d.Left(w.t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
+			return d.HandleErasureRequest(w.t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
 		},
 		"deauthorized": func(w *world, d *credentials.Reconciler, id, _ int64) error {
-			return d.Deauthorized(w.t.Context(), cause(), credentials.Athlete(id))
+			return d.HandleDeauthorization(w.t.Context(), cause(), credentials.Athlete(id))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -363,7 +363,7 @@ func TestLeavingAfterAnUnfinishedSignInEndsThatToo(t *testing.T) {
 	w.clock.Advance(time.Minute)
 	w.killedAt(id, "after writing the grant")
 	w.clock.Advance(10 * time.Second)
-	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+	if err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	w.reconcileAll()
@@ -384,7 +384,7 @@ func TestACopyInTheVaultRevivesNothing(t *testing.T) {
 	}
 	w.clock.Advance(2 * time.Minute)
 	w.left(id, generation)
-	if err := w.vault.SaveReceived(t.Context(), credentials.Received{Account: g.Account, ReceivedAt: g.Generation, Scopes: g.Scopes, Tokens: pair}); err != nil {
+	if err := w.vault.SavePendingConnect(t.Context(), credentials.PendingConnect{Account: g.Account, ReceivedAt: g.Generation, Scopes: g.Scopes, Tokens: pair}); err != nil {
 		t.Fatal(err)
 	}
 	w.down("any")
@@ -415,7 +415,7 @@ func TestLeavingWithAConnectInTheVault(t *testing.T) {
 		t.Fatal("no error")
 	}
 	w.clock.Advance(time.Minute)
-	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+	if err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
@@ -490,7 +490,7 @@ func TestRestoringDoesNotOutrunALeave(t *testing.T) {
 	if s := w.grant(id).State; s != credentials.Active {
 		t.Fatalf("state %s", s)
 	}
-	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", requested); err != nil {
+	if err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", requested); err != nil {
 		t.Fatal(err)
 	}
 	w.reconcileAll()
@@ -523,7 +523,7 @@ func TestALostAnswerBesideASignInIsNoProof(t *testing.T) {
 		}).watch(w.process(w.patient)), id, generation)
 	}()
 	w.clock.Advance(7 * time.Hour)
-	if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+	if err := w.reconciler.HandleDeauthorization(t.Context(), cause(), credentials.Athlete(id)); err != nil {
 		t.Fatal(err)
 	}
 	if g := w.grant(id); g.State != credentials.Degraded {
@@ -543,12 +543,12 @@ func TestALaterRequestIsNotCompletedWithAnEarlierOne(t *testing.T) {
 		left := probe(func(p string) {
 			if n++; n == step+1 {
 				point = p
-				if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "second", w.clock.Now()); err != nil {
+				if err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), generation, "second", w.clock.Now()); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}).watchReconciler(w.reconciler)
-		if err := left.Left(t.Context(), cause(), credentials.Athlete(id), generation, "first", w.clock.Now()); err != nil {
+		if err := left.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), generation, "first", w.clock.Now()); err != nil {
 			t.Fatal(err)
 		}
 		if point == "" {
@@ -588,14 +588,14 @@ func TestTheOlderWayKilledAnywhere(t *testing.T) {
 					point = p
 					panic(killed{})
 				}
-			}).watchReconciler(w.reconciler).Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
+			}).watchReconciler(w.reconciler).HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
 		}()
 		if point == "" {
 			break
 		}
 		if _, err := w.store.Confirm(t.Context(), "receipt", credentials.PartActivity, w.clock.Now()); err != nil {
 			// Nothing was written, so the queue delivers the request again.
-			if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
+			if err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 				t.Fatal(err)
 			}
 		}

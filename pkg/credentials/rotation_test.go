@@ -41,10 +41,10 @@ func TestTheClientSecretIsChangedWithoutDowntime(t *testing.T) {
 	if res := w.forward(warm, generation); res.Outcome == credentialsv1.OutcomeAnswered || res.Outcome == credentialsv1.OutcomeDegraded {
 		t.Fatalf("in between, a call is %s", res.Outcome)
 	}
-	if err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(leaving), ends, "receipt", w.clock.Now()); err != nil {
+	if err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(leaving), ends, "receipt", w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(warm)); err != nil {
+	if err := w.reconciler.HandleDeauthorization(t.Context(), cause(), credentials.Athlete(warm)); err != nil {
 		t.Fatal(err)
 	}
 	w.reconcileAll()

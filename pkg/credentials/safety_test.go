@@ -149,7 +149,7 @@ func TestRevokedAnywhere(t *testing.T) {
 								t.Fatal(err)
 							}
 						}
-						return w.reconciler.Deauthorized(t.Context(), cause(), w.account(id))
+						return w.reconciler.HandleDeauthorization(t.Context(), cause(), w.account(id))
 					}
 					n, point := 0, ""
 					var first error
@@ -587,7 +587,7 @@ func TestAPairThatIsNowhereIsNotLookedForWithoutEnd(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
-	if err := w.vault.DropTokens(t.Context(), w.account(id), generation); err != nil {
+	if err := w.vault.DeleteTokens(t.Context(), w.account(id), generation); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -656,7 +656,7 @@ func TestReconnectedAnywhere(t *testing.T) {
 				}
 			}
 		}).watchReconciler(w.reconciler)
-		if err := revocation.Deauthorized(t.Context(), cause(), w.account(id)); err != nil {
+		if err := revocation.HandleDeauthorization(t.Context(), cause(), w.account(id)); err != nil {
 			t.Fatalf("reconnected %s: %v", point, err)
 		}
 		if point == "" {
@@ -694,10 +694,10 @@ func TestAForgedDeauthorizationAfterALostTokenDestroysNothing(t *testing.T) {
 	}
 	w.forward(id, generation)
 	for _, want := range []credentials.State{credentials.Active, credentials.Degraded} {
-		if err := w.reconciler.Deauthorized(t.Context(), cause(), w.account(id)); err != nil {
+		if err := w.reconciler.HandleDeauthorization(t.Context(), cause(), w.account(id)); err != nil {
 			t.Fatal(err)
 		}
-		if g := w.grant(id); g.State != want || g.HasPending() || !w.vault.Holds(w.account(id)) {
+		if g := w.grant(id); g.State != want || g.HasPendingTasks() || !w.vault.Holds(w.account(id)) {
 			t.Fatalf("grant %+v, tokens held %v", g, w.vault.Holds(w.account(id)))
 		}
 		w.forward(id, generation) // Finds the refresh token refused.
@@ -707,7 +707,7 @@ func TestAForgedDeauthorizationAfterALostTokenDestroysNothing(t *testing.T) {
 	if err := w.deauthorize(id); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.reconciler.Deauthorized(t.Context(), cause(), w.account(id)); err != nil {
+	if err := w.reconciler.HandleDeauthorization(t.Context(), cause(), w.account(id)); err != nil {
 		t.Fatal(err)
 	}
 	w.mustBeErased(id, "after a true one")
@@ -859,7 +859,7 @@ func TestALostCommitIsRecognized(t *testing.T) {
 				losing.armed = true
 			}
 		}).watch(process), id, generation)
-		if g := w.grant(id); res.Outcome != credentialsv1.OutcomeAnswered || losing.armed || len(g.Spares) > 0 || g.HasPending() {
+		if g := w.grant(id); res.Outcome != credentialsv1.OutcomeAnswered || losing.armed || len(g.Spares) > 0 || g.HasPendingTasks() {
 			t.Errorf("the vault works %v: %s, %+v", works, res.Outcome, g)
 		}
 	}
@@ -988,10 +988,10 @@ func TestAnAnswerThatWasLostCastsDoubt(t *testing.T) {
 	late := w.process(w.patient)
 	late.OAuth = provider.NewOAuth(w.slow("/oauth/token"), provider.Strava("http://strava.test/oauth", settings.RevocationRevoke), w.clock.Now)
 	w.by(late, id, generation)
-	if err := w.reconciler.Deauthorized(t.Context(), cause(), credentials.Athlete(id)); err != nil {
+	if err := w.reconciler.HandleDeauthorization(t.Context(), cause(), credentials.Athlete(id)); err != nil {
 		t.Fatal(err)
 	}
-	if g := w.grant(id); g.State != credentials.Degraded || !g.Doubt {
+	if g := w.grant(id); g.State != credentials.Degraded || !g.InDoubt {
 		t.Errorf("%+v", g)
 	}
 }

@@ -10,18 +10,18 @@ import (
 )
 
 const (
-	// SessionLife is how long a session lasts at most: after it the athlete has
+	// SessionTTL is how long a session lasts at most: after it the athlete has
 	// to consent at Strava again.
-	SessionLife = 30 * 24 * time.Hour
-	// idleLife is how long a session lasts without being used, from the end of
+	SessionTTL = 30 * 24 * time.Hour
+	// idleTTL is how long a session lasts without being used, from the end of
 	// the day of its last use.
-	idleLife = 7 * 24 * time.Hour
+	idleTTL = 7 * 24 * time.Hour
 )
 
 // sessionEnd is when a session ends that was last used on its UsedOn.
 func sessionEnd(c Credential) time.Time {
-	idle := c.UsedOn.Add(24*time.Hour + idleLife)
-	if end := c.CreatedAt.Add(SessionLife); end.Before(idle) {
+	idle := c.UsedOn.Add(24*time.Hour + idleTTL)
+	if end := c.CreatedAt.Add(SessionTTL); end.Before(idle) {
 		return end
 	}
 	return idle
@@ -38,7 +38,7 @@ type Sessions struct {
 // Open opens a session for an athlete who has just consented, and returns the
 // secret to be kept in the browser's cookie. The error is ErrRevoked when the
 // authorization is over already.
-func (s *Sessions) Open(ctx context.Context, of Session) (secret.String, error) {
+func (s *Sessions) Open(ctx context.Context, of Authorization) (secret.String, error) {
 	c, token := newCredential(SessionCredential, of, s.NewSecret(), s.Now())
 	c.UsedOn = day(c.CreatedAt)
 	c.ExpiresAt = sessionEnd(c)
@@ -55,7 +55,7 @@ func (s *Sessions) End(ctx context.Context, token secret.String) error {
 	if !ok {
 		return nil
 	}
-	one := Credential{Session: Session{AthleteID: athleteID}, Hash: token.SHA256()}
+	one := Credential{Authorization: Authorization{AthleteID: athleteID}, Hash: token.SHA256()}
 	if err := s.Store.Delete(ctx, []Credential{one}); err != nil {
 		return fmt.Errorf("end session: %w", err)
 	}

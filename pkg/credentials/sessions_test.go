@@ -29,7 +29,7 @@ type gate struct {
 	t        *testing.T
 	clock    *standin.ManualClock
 	grants   *credentialstest.Store
-	store    *credentialstest.Credentials
+	store    *credentialstest.CredentialStore
 	sessions *credentials.Sessions
 	keys     *credentials.Keys
 	callers  *credentials.Authenticator
@@ -37,11 +37,11 @@ type gate struct {
 }
 
 // ann is athlete 7 under the authorization in force at first.
-var ann = credentials.Session{AthleteID: 7, Generation: 100}
+var ann = credentials.Authorization{AthleteID: 7, Generation: 100}
 
 func newGate(t *testing.T) *gate {
 	g := &gate{t: t, clock: standin.NewManualClock(time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC)), grants: credentialstest.NewStore()}
-	g.store = credentialstest.NewCredentials(g.grants)
+	g.store = credentialstest.NewCredentialStore(g.grants)
 	g.sessions = &credentials.Sessions{Store: g.store, NewSecret: startup.NewSecret, Now: g.clock.Now}
 	g.keys = &credentials.Keys{Store: g.store, NewSecret: startup.NewSecret, Now: g.clock.Now}
 	g.callers = g.process()
@@ -65,7 +65,7 @@ func (g *gate) grant(change func(*credentials.Grant)) {
 	}
 }
 
-func (g *gate) open(of credentials.Session) secret.String {
+func (g *gate) open(of credentials.Authorization) secret.String {
 	g.t.Helper()
 	token, err := g.sessions.Open(g.t.Context(), of)
 	if err != nil {
@@ -107,11 +107,11 @@ func TestASessionIsItsAthletes(t *testing.T) {
 	g := newGate(t)
 	token := g.open(ann)
 	caller, err := g.session(token)
-	if want := (credentials.Caller{Session: ann, Kind: credentials.SessionCredential}); err != nil || caller != want {
+	if want := (credentials.Caller{Authorization: ann, Kind: credentials.SessionCredential}); err != nil || caller != want {
 		t.Errorf("%+v, %v", caller, err)
 	}
 	want := credentials.Credential{
-		Session: ann, Hash: token.SHA256(), Kind: credentials.SessionCredential, CreatedAt: g.clock.Now(),
+		Authorization: ann, Hash: token.SHA256(), Kind: credentials.SessionCredential, CreatedAt: g.clock.Now(),
 		UsedOn: g.clock.Now().Truncate(day), ExpiresAt: g.clock.Now().Truncate(day).Add(8 * day),
 	}
 	if d := cmp.Diff(want, g.stored(token)); d != "" {
@@ -341,8 +341,8 @@ func TestWhichSessionsStand(t *testing.T) {
 		session, key := g.open(ann), g.key(time.Time{})
 		g.grant(func(one *credentials.Grant) { *one = tc.grant })
 		caller, err := g.session(session)
-		ended, isEnded := errors.AsType[credentials.EndedError](err)
-		if (err == nil) != tc.want || isEnded == tc.want || ended.Receipt != "" {
+		ended, isEnded := errors.AsType[*credentials.RevokedError](err)
+		if (err == nil) != tc.want || isEnded == tc.want || isEnded && ended.Receipt != "" {
 			t.Errorf("%s: %v", name, err)
 		}
 		if tc.want && caller.Generation != tc.grant.Generation {
@@ -378,7 +378,7 @@ func TestSinceOfTheWholeProtocol(t *testing.T) {
 	w.clock.Advance(time.Hour)
 	phone := signIn()
 	keys := &credentials.Keys{Store: w.credentials, NewSecret: startup.NewSecret, Now: w.clock.Now}
-	if _, _, err := keys.Create(t.Context(), credentials.Session{AthleteID: id, Generation: w.grant(id).Generation}, "watch", time.Time{}); err != nil {
+	if _, _, err := keys.Create(t.Context(), credentials.Authorization{AthleteID: id, Generation: w.grant(id).Generation}, "watch", time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, token := range []secret.String{laptop, phone} {
@@ -393,7 +393,7 @@ func TestSinceOfTheWholeProtocol(t *testing.T) {
 	ended := func(when string) {
 		t.Helper()
 		for _, token := range []secret.String{laptop, phone} {
-			if got, is := errors.AsType[credentials.EndedError](authenticate(token)); !is || got.Receipt != receipt {
+			if got, is := errors.AsType[*credentials.RevokedError](authenticate(token)); !is || got.Receipt != receipt {
 				t.Errorf("%s: %v, receipt %q", when, is, got.Receipt)
 			}
 		}
@@ -406,8 +406,8 @@ func TestSinceOfTheWholeProtocol(t *testing.T) {
 		t.Fatalf("%d, %v", len(all), err)
 	}
 	for _, c := range all {
-		want := credentials.Credential{Session: c.Session, Hash: c.Hash, Kind: c.Kind, EndedAt: w.clock.Now(), Receipt: receipt}
-		if d := cmp.Diff(want, c); d != "" || c.DroppedAt() != w.clock.Now().Add(8*day) {
+		want := credentials.Credential{Authorization: c.Authorization, Hash: c.Hash, Kind: c.Kind, EndedAt: w.clock.Now(), Receipt: receipt}
+		if d := cmp.Diff(want, c); d != "" || c.RetainedUntil() != w.clock.Now().Add(8*day) {
 			t.Errorf("more is left than a tombstone: %s", d)
 		}
 	}
@@ -425,7 +425,7 @@ func TestAnEarlierEndLeavesLaterSessions(t *testing.T) {
 	g := newGate(t)
 	before, key := g.open(ann), g.key(time.Time{})
 	g.grant(func(one *credentials.Grant) { one.Generation, one.Since = 200, 200 })
-	after := g.open(credentials.Session{AthleteID: 7, Generation: 200})
+	after := g.open(credentials.Authorization{AthleteID: 7, Generation: 200})
 	for range 2 {
 		if err := g.sessions.EndAll(t.Context(), 7, 100, "receipt"); err != nil {
 			t.Fatal(err)
@@ -454,7 +454,7 @@ func TestNoReceiptBeforeTheSessionsAreGone(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
-	token, err := w.sessions.Open(t.Context(), credentials.Session{AthleteID: id, Generation: generation})
+	token, err := w.sessions.Open(t.Context(), credentials.Authorization{AthleteID: id, Generation: generation})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -464,7 +464,7 @@ func TestNoReceiptBeforeTheSessionsAreGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.reconcileAll()
-	if g := w.grant(id); g.State != credentials.Revoked || !g.HasPending() {
+	if g := w.grant(id); g.State != credentials.Revoked || !g.HasPendingTasks() {
 		t.Errorf("the erasure is confirmed: %+v", g)
 	}
 	if w.strava.Athletes()[0].Connected {
@@ -484,7 +484,7 @@ func TestSessionsEndThoughStravaIsDown(t *testing.T) {
 	id := w.athlete(0)
 	generation := w.connected(id)
 	keys := &credentials.Keys{Store: w.credentials, NewSecret: startup.NewSecret, Now: w.clock.Now}
-	_, token, err := keys.Create(t.Context(), credentials.Session{AthleteID: id, Generation: generation}, "watch", time.Time{})
+	_, token, err := keys.Create(t.Context(), credentials.Authorization{AthleteID: id, Generation: generation}, "watch", time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -585,7 +585,7 @@ func TestLoggingOut(t *testing.T) {
 	g := newGate(t)
 	laptop, phone, key := g.open(ann), g.open(ann), g.key(time.Time{})
 	g.grant(func(one *credentials.Grant) { one.Generation = 200 })
-	tablet := g.open(credentials.Session{AthleteID: 7, Generation: 200})
+	tablet := g.open(credentials.Authorization{AthleteID: 7, Generation: 200})
 	for range 2 {
 		if err := g.sessions.End(t.Context(), laptop); err != nil {
 			t.Fatal(err)
@@ -625,7 +625,7 @@ func TestEndStageEndsEverySession(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		some = g.open(credentials.Session{AthleteID: id + 1, Generation: 100})
+		some = g.open(credentials.Authorization{AthleteID: id + 1, Generation: 100})
 	}
 	key := g.key(time.Time{})
 	ended, cursor := 0, ""
@@ -657,7 +657,7 @@ func TestKeys(t *testing.T) {
 		t.Fatalf("%+v, %v", made, err)
 	}
 	caller, err := g.byKey(token)
-	if want := (credentials.Caller{Session: ann, Kind: credentials.KeyCredential}); err != nil || caller != want {
+	if want := (credentials.Caller{Authorization: ann, Kind: credentials.KeyCredential}); err != nil || caller != want {
 		t.Errorf("%+v, %v", caller, err)
 	}
 	g.clock.Advance(time.Minute)
@@ -688,7 +688,7 @@ func TestKeys(t *testing.T) {
 		t.Error(err)
 	}
 	list(made.ID(), second.ID()) // An expired key is shown for a while, as the store drops it late.
-	if at := g.stored(dated).DroppedAt(); !at.Equal(end.Add(8 * day)) {
+	if at := g.stored(dated).RetainedUntil(); !at.Equal(end.Add(8 * day)) {
 		t.Errorf("dropped at %s", at)
 	}
 	g.clock.Advance(8*day - time.Second)
@@ -710,7 +710,7 @@ func TestKeys(t *testing.T) {
 		t.Errorf("revoking twice: %v", err)
 	}
 	_, err = g.byKey(token)
-	if ended, is := errors.AsType[credentials.EndedError](err); !is || ended.Receipt != "" {
+	if ended, is := errors.AsType[*credentials.RevokedError](err); !is || ended.Receipt != "" {
 		t.Error(err)
 	}
 	if c := g.stored(token); c.Name != "" {
@@ -732,7 +732,7 @@ func TestKeysAreRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, _, err := g.keys.Create(t.Context(), credentials.Session{AthleteID: 7, Generation: 101}, "a", time.Time{}); !errors.Is(err, credentials.ErrRevoked) {
+	if _, _, err := g.keys.Create(t.Context(), credentials.Authorization{AthleteID: 7, Generation: 101}, "a", time.Time{}); !errors.Is(err, credentials.ErrRevoked) {
 		t.Errorf("by a session that does not stand: %v", err)
 	}
 	if keys, err := g.keys.List(t.Context(), 7); err != nil || len(keys) != 0 {

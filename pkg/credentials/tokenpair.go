@@ -54,11 +54,11 @@ type Spare struct {
 	Connecting bool
 	// Owner is the athlete who links the account; zero for an athlete's own account,
 	// and unless the pair is of a connect.
-	Owner Owner
+	Owner Authorization
 }
 
 // Received is a pair of a connect that could not be written to the grant.
-type Received struct {
+type PendingConnect struct {
 	Account Account
 	// ID tells the account's connects apart.
 	ID string
@@ -67,10 +67,10 @@ type Received struct {
 	Scopes     []string
 	Tokens     TokenPair
 	// Owner is the athlete who links the account; zero for an athlete's own.
-	Owner Owner
+	Owner Authorization
 }
 
 // spare is the pair as the spare of a connect that is not completed.
-func (r Received) spare(sealed []byte) Spare {
+func (r PendingConnect) spare(sealed []byte) Spare {
 	return Spare{TokenRef: TokenRef{Sealed: sealed}, ReceivedAt: r.ReceivedAt, Scopes: r.Scopes, Connecting: true, Owner: r.Owner}
 }

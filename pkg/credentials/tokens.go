@@ -49,7 +49,7 @@ type cachedPair struct {
 // permanent one when the pair is nowhere.
 func (t *Tokens) Pair(ctx context.Context, account Account, generation int64, rejected TokenPair) (TokenPair, error) {
 	for restarts := 0; ; {
-		grant, pair, err := t.current(ctx, account, generation, Grant.callable)
+		grant, pair, err := t.currentPair(ctx, account, generation, Grant.callable)
 		if err != nil {
 			return TokenPair{}, err
 		}
@@ -69,7 +69,7 @@ func (t *Tokens) Pair(ctx context.Context, account Account, generation int64, re
 			if pair.usable(now) && !wasRejected {
 				return pair, nil
 			}
-		case errors.Is(err, errOutdated) && restarts < maxRestarts:
+		case errors.Is(err, errGrantChanged) && restarts < maxRestarts:
 			restarts++
 			continue
 		case fault.Is(err, fault.Transient) && pair.usable(now) && !wasRejected:
@@ -89,14 +89,14 @@ func (t *Tokens) Pair(ctx context.Context, account Account, generation int64, re
 // ErrAppRefused, or a transient fault.
 func (t *Tokens) VerifyAuthorization(ctx context.Context, account Account, generation int64) error {
 	for restarts := 0; ; {
-		grant, pair, err := t.current(ctx, account, generation, Grant.refreshable)
+		grant, pair, err := t.currentPair(ctx, account, generation, Grant.refreshable)
 		if err == nil {
 			_, err = t.refresh(ctx, grant, pair)
 		}
 		switch {
 		case errors.Is(err, ErrDegraded):
 			return ErrTokenRefused
-		case errors.Is(err, errOutdated) && restarts < maxRestarts:
+		case errors.Is(err, errGrantChanged) && restarts < maxRestarts:
 			restarts++
 			continue
 		case !errors.Is(err, errBusy):
@@ -122,37 +122,37 @@ func (t *Tokens) Degrade(ctx context.Context, account Account, generation int64,
 	if err != nil {
 		return fmt.Errorf("degrade the grant: %w", err)
 	}
-	return t.degraded(ctx, grant, degraded)
+	return t.publishDegradation(ctx, grant, degraded)
 }
 
 // degraded announces a grant that is degraded, and counts it if it has just
 // become so.
-func (t *Tokens) degraded(ctx context.Context, grant Grant, justNow bool) error {
+func (t *Tokens) publishDegradation(ctx context.Context, grant Grant, justNow bool) error {
 	if justNow {
 		t.Metrics.Count(metric.Degraded, 1)
 	}
-	return t.announce(ctx, grant)
+	return t.publishState(ctx, grant)
 }
 
 // current reads the grant and the pair that it refers to. The grant is read
 // every time, so that a revocation counts at once; the pair is taken from memory
 // while the grant still refers to it, so that SSM and KMS are not asked per call.
 // allowed says what the grant may be used for.
-func (t *Tokens) current(ctx context.Context, account Account, generation int64, allowed func(Grant) error) (Grant, TokenPair, error) {
+func (t *Tokens) currentPair(ctx context.Context, account Account, generation int64, allowed func(Grant) error) (Grant, TokenPair, error) {
 	for look := 1; ; look++ {
 		grant, err := t.grant(ctx, account)
 		if fault.Is(err, fault.NotFound) {
-			t.forget(account)
+			t.evictPair(account)
 			return Grant{}, TokenPair{}, ErrRevoked
 		}
 		if err != nil {
 			return Grant{}, TokenPair{}, fmt.Errorf("read grant: %w", err)
 		}
-		if err := t.announce(ctx, grant); err != nil {
+		if err := t.publishState(ctx, grant); err != nil {
 			return Grant{}, TokenPair{}, err
 		}
 		if !grant.inForce() {
-			t.forget(account)
+			t.evictPair(account)
 		}
 		if grant.Generation != generation {
 			return Grant{}, TokenPair{}, ErrRevoked
@@ -186,14 +186,14 @@ func (t *Tokens) current(ctx context.Context, account Account, generation int64,
 			grant = moved
 			t.Metrics.Count(metric.Adopted, 1)
 		}
-		t.remember(grant, pair)
+		t.cachePair(grant, pair)
 		return grant, pair, nil
 	}
 }
 
 // remember keeps a pair in memory, in place of any other one if there are too
 // many.
-func (t *Tokens) remember(grant Grant, pair TokenPair) {
+func (t *Tokens) cachePair(grant Grant, pair TokenPair) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.cached == nil {
@@ -209,7 +209,7 @@ func (t *Tokens) remember(grant Grant, pair TokenPair) {
 }
 
 // forget drops an account's pair from memory.
-func (t *Tokens) forget(account Account) {
+func (t *Tokens) evictPair(account Account) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.cached, account)

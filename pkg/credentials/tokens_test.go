@@ -223,7 +223,7 @@ func TestARefreshDoesNotReviveARevokedGrant(t *testing.T) {
 	generation := w.connected(id)
 	w.clock.Advance(7 * time.Hour)
 	w.tokens.OAuth = &revoking{w.oauth, func() {
-		err := w.reconciler.Left(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
+		err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
 		if err != nil || !w.vault.Holds(credentials.Athlete(id)) {
 			t.Errorf("tokens were dropped under a refresh in flight (%v)", err)
 		}

@@ -32,7 +32,7 @@ type TokenStore struct {
 
 // read returns the pair that ref refers to.
 func (s TokenStore) read(ctx context.Context, account Account, ref TokenRef) (TokenPair, error) {
-	return limited(ctx, func(ctx context.Context) (TokenPair, error) {
+	return callStore(ctx, func(ctx context.Context) (TokenPair, error) {
 		if ref.Sealed != nil {
 			return s.Sealer.Open(ctx, account, ref.Sealed)
 		}
@@ -42,7 +42,7 @@ func (s TokenStore) read(ctx context.Context, account Account, ref TokenRef) (To
 
 // newSeal prepares to seal a pair.
 func (s TokenStore) newSeal(ctx context.Context, provider string) (Seal, error) {
-	seal, err := limited(ctx, func(ctx context.Context) (Seal, error) { return s.Sealer.NewSeal(ctx, provider) })
+	seal, err := callStore(ctx, func(ctx context.Context) (Seal, error) { return s.Sealer.NewSeal(ctx, provider) })
 	if err != nil {
 		return nil, fmt.Errorf("prepare a seal: %w", err)
 	}
@@ -51,7 +51,7 @@ func (s TokenStore) newSeal(ctx context.Context, provider string) (Seal, error) 
 
 // app reads the registration with a provider.
 func (s TokenStore) app(ctx context.Context, provider string) (App, error) {
-	app, err := limited(ctx, func(ctx context.Context) (App, error) { return s.Vault.App(ctx, provider) })
+	app, err := callStore(ctx, func(ctx context.Context) (App, error) { return s.Vault.App(ctx, provider) })
 	if err != nil {
 		return App{}, fmt.Errorf("read app: %w", err)
 	}
@@ -60,7 +60,7 @@ func (s TokenStore) app(ctx context.Context, provider string) (App, error) {
 
 // write puts a pair into the vault.
 func (s TokenStore) write(ctx context.Context, account Account, generation int64, pair TokenPair) (TokenRef, error) {
-	version, err := limited(ctx, func(ctx context.Context) (int64, error) {
+	version, err := callStore(ctx, func(ctx context.Context) (int64, error) {
 		return s.Vault.SaveTokens(ctx, account, generation, pair)
 	})
 	return TokenRef{Generation: generation, Version: version}, err
@@ -68,7 +68,7 @@ func (s TokenStore) write(ctx context.Context, account Account, generation int64
 
 // saving returns a context for saving a pair that Strava has just issued. The
 // caller's giving up does not end it.
-func saving(ctx context.Context) (context.Context, context.CancelFunc) {
+func savingContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx = context.WithValue(context.WithoutCancel(ctx), savingKey{}, true)
 	return context.WithTimeout(ctx, saveTime)
 }
@@ -77,9 +77,9 @@ func saving(ctx context.Context) (context.Context, context.CancelFunc) {
 // else into the grant, in turn and again, until it has succeeded or ctx ends.
 // A grant that was revoked meanwhile refers to the pair, too, so that it can be
 // revoked; the state stays as it is. If the grant has changed in another way the
-// pair becomes a spare, and the error is errOutdated. saved says, with any other
+// pair becomes a spare, and the error is errGrantChanged. saved says, with any other
 // error, that the pair is safe: the next process that Strava refuses finds it.
-func (s TokenStore) save(ctx context.Context, seen Grant, owner string, old, fresh TokenPair, seal Seal) (_ Grant, saved bool, _ error) {
+func (s TokenStore) saveRefreshed(ctx context.Context, seen Grant, owner string, old, fresh TokenPair, seal Seal) (_ Grant, saved bool, _ error) {
 	ref := seen.Tokens
 	saved = fresh.Refresh.Equal(old.Refresh) && fresh.Access.Equal(old.Access)
 	for {
@@ -101,9 +101,9 @@ func (s TokenStore) save(ctx context.Context, seen Grant, owner string, old, fre
 			}
 			return true, g.renew(owner, seen, ref)
 		})
-		if errors.Is(err, errOutdated) {
-			if grant, _, err = s.keepSpare(ctx, seen.Account, fresh, seal, seen.Generation); err == nil {
-				return grant, true, errOutdated
+		if errors.Is(err, errGrantChanged) {
+			if grant, _, err = s.saveSpare(ctx, seen.Account, fresh, seal, seen.Generation); err == nil {
+				return grant, true, errGrantChanged
 			}
 		} else if !fault.Is(err, fault.Transient) {
 			if err == nil && !saved {
@@ -117,11 +117,11 @@ func (s TokenStore) save(ctx context.Context, seen Grant, owner string, old, fre
 	}
 }
 
-// keepSpare adds a refreshed pair to a grant that has changed: another answer of
+// saveSpare adds a refreshed pair to a grant that has changed: another answer of
 // Strava crossed this one, or the authorization has ended. The pair may have been
 // written to the parameter of a generation, too, which is deleted unless it is
 // in use; 0 means that it was not.
-func (s TokenStore) keepSpare(ctx context.Context, account Account, pair TokenPair, seal Seal, written int64) (Grant, Spare, error) {
+func (s TokenStore) saveSpare(ctx context.Context, account Account, pair TokenPair, seal Seal, written int64) (Grant, Spare, error) {
 	sealed, err := seal(account, pair)
 	if err != nil {
 		return Grant{}, Spare{}, fmt.Errorf("seal: %w", err)
@@ -141,7 +141,7 @@ func (s TokenStore) keepSpare(ctx context.Context, account Account, pair TokenPa
 // as the spare of a connect that is not completed, or else to the vault, in turn
 // and again, until it has succeeded or ctx ends. errDeferred says that the vault
 // has it.
-func (s TokenStore) receive(ctx context.Context, r Received, seal Seal) (Grant, Spare, error) {
+func (s TokenStore) saveConnect(ctx context.Context, r PendingConnect, seal Seal) (Grant, Spare, error) {
 	sealed, err := seal(r.Account, r.Tokens)
 	if err != nil {
 		return Grant{}, Spare{}, fmt.Errorf("seal: %w", err)
@@ -159,8 +159,8 @@ func (s TokenStore) receive(ctx context.Context, r Received, seal Seal) (Grant, 
 		if err == nil {
 			return grant, spare, nil
 		}
-		if _, vaultErr := limited(ctx, func(ctx context.Context) (struct{}, error) {
-			return struct{}{}, s.Vault.SaveReceived(ctx, r)
+		if _, vaultErr := callStore(ctx, func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, s.Vault.SavePendingConnect(ctx, r)
 		}); vaultErr == nil {
 			return Grant{}, Spare{}, fault.New(fault.Transient, "%w: %w", errDeferred, err)
 		}
@@ -210,7 +210,7 @@ func (s TokenStore) acquireAs(ctx context.Context, seen Grant) (owner string, _ 
 		case g.Generation != seen.Generation || !g.inForce():
 			return ErrRevoked
 		case g.State != seen.State || g.Reason != seen.Reason || !g.Tokens.equal(seen.Tokens):
-			return errOutdated
+			return errGrantChanged
 		}
 		return nil
 	})
@@ -219,8 +219,8 @@ func (s TokenStore) acquireAs(ctx context.Context, seen Grant) (owner string, _ 
 
 // deleteParameter deletes what the vault holds of a generation.
 func (s TokenStore) deleteParameter(ctx context.Context, account Account, generation int64) error {
-	_, err := limited(ctx, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, s.Vault.DropTokens(ctx, account, generation)
+	_, err := callStore(ctx, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, s.Vault.DeleteTokens(ctx, account, generation)
 	})
 	if err != nil {
 		return fmt.Errorf("delete tokens: %w", err)
@@ -231,7 +231,7 @@ func (s TokenStore) deleteParameter(ctx context.Context, account Account, genera
 // latest returns the newest pair in a generation's parameter. version is 0 if
 // there is none.
 func (s TokenStore) latest(ctx context.Context, account Account, generation int64) (_ TokenPair, version int64, _ error) {
-	pair, err := limited(ctx, func(ctx context.Context) (pair TokenPair, err error) {
+	pair, err := callStore(ctx, func(ctx context.Context) (pair TokenPair, err error) {
 		pair, version, err = s.Vault.Latest(ctx, account, generation)
 		return pair, err
 	})

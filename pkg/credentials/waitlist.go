@@ -34,12 +34,12 @@ type WaitlistStore interface {
 }
 
 const (
-	// maxWaiting bounds what strangers can make us store.
-	maxWaiting = 500
-	// waitingLife is how long a contact is kept.
-	waitingLife = 90 * 24 * time.Hour
-	// formLife is how long an issued form may be filled in.
-	formLife = time.Hour
+	// maxEntries bounds what strangers can make us store.
+	maxEntries = 500
+	// entryTTL is how long a contact is kept.
+	entryTTL = 90 * 24 * time.Hour
+	// formTTL is how long an issued form may be filled in.
+	formTTL = time.Hour
 	// maxPerHour bounds how many strangers the list takes in one hour. Addresses
 	// of the network are not kept, so the bound is the stage's as a whole.
 	maxPerHour = 20
@@ -53,8 +53,8 @@ var (
 	ErrWaitlistFull = fault.New(fault.Conflict, "the waiting list is full")
 	// ErrPlaceFree: the application has a place, so there is nothing to wait for.
 	ErrPlaceFree = fault.New(fault.Conflict, "there is a place")
-	// ErrForm: the form was not issued here, was sent before, or is too old.
-	ErrForm = fault.New(fault.Conflict, "the form is unknown, used or expired")
+	// ErrFormInvalid: the form was not issued here, was sent before, or is too old.
+	ErrFormInvalid = fault.New(fault.Conflict, "the form is unknown, used or expired")
 )
 
 // WaitlistBusyError means that too many contacts came within the last hour.
@@ -94,18 +94,18 @@ const (
 
 // Issue returns a form, by which one contact can be put on the list within
 // life.
-func (w *Waitlist) Issue(ctx context.Context, why FormReason) (form secret.String, life time.Duration, err error) {
+func (w *Waitlist) IssueForm(ctx context.Context, why FormReason) (form secret.String, life time.Duration, err error) {
 	form = secret.New(w.NewSecret())
-	if err := w.Forms.PutState(ctx, form.SHA256(), ConnectState{Nonce: string(why), ExpiresAt: w.Now().Add(formLife)}); err != nil {
+	if err := w.Forms.PutState(ctx, form.SHA256(), ConnectState{Nonce: string(why), ExpiresAt: w.Now().Add(formTTL)}); err != nil {
 		return secret.String{}, 0, fmt.Errorf("issue a form: %w", err)
 	}
-	return form, formLife, nil
+	return form, formTTL, nil
 }
 
 // Join puts a contact on the list. Whether it was there before, the result does
 // not tell. A form counts once, unless its contact was refused as invalid.
 //
-// Errors: ErrForm, ErrPlaceFree, ErrWaitlistFull, a [WaitlistBusyError], or an
+// Errors: ErrFormInvalid, ErrPlaceFree, ErrWaitlistFull, a [WaitlistBusyError], or an
 // invalid fault when the contact is no e-mail address; it doesn't repeat the
 // contact.
 func (w *Waitlist) Join(ctx context.Context, form secret.String, contact string) error {
@@ -113,7 +113,7 @@ func (w *Waitlist) Join(ctx context.Context, form secret.String, contact string)
 	if err != nil {
 		return err
 	}
-	why, err := w.take(ctx, form)
+	why, err := w.takeForm(ctx, form)
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (w *Waitlist) Join(ctx context.Context, form secret.String, contact string)
 	if err != nil {
 		return err
 	}
-	if len(waiting) >= maxWaiting {
+	if len(waiting) >= maxEntries {
 		return ErrWaitlistFull
 	}
 	if n := len(waiting) - maxPerHour; n >= 0 {
@@ -142,24 +142,24 @@ func (w *Waitlist) Join(ctx context.Context, form secret.String, contact string)
 			return WaitlistBusyError{wait}
 		}
 	}
-	return w.Store.Add(ctx, WaitlistEntry{Contact: contact, Since: now}, now.Add(waitingLife))
+	return w.Store.Add(ctx, WaitlistEntry{Contact: contact, Since: now}, now.Add(entryTTL))
 }
 
 // take uses a form up, and returns why it was issued.
-func (w *Waitlist) take(ctx context.Context, form secret.String) (FormReason, error) {
+func (w *Waitlist) takeForm(ctx context.Context, form secret.String) (FormReason, error) {
 	if form.Empty() {
-		return "", ErrForm
+		return "", ErrFormInvalid
 	}
 	stored, err := w.Forms.TakeState(ctx, form.SHA256())
 	if fault.Is(err, fault.NotFound) {
-		return "", ErrForm
+		return "", ErrFormInvalid
 	}
 	if err != nil {
 		return "", fmt.Errorf("take the form: %w", err)
 	}
 	why := FormReason(stored.Nonce)
 	if (why != NoPlaceHere && why != NoPlaceAtCallback) || !w.Now().Before(stored.ExpiresAt) {
-		return "", ErrForm
+		return "", ErrFormInvalid
 	}
 	return why, nil
 }

@@ -35,7 +35,7 @@ func newWaitlist(t *testing.T) *waitlist {
 
 func (w *waitlist) form() secret.String {
 	w.t.Helper()
-	form, life, err := w.Issue(w.t.Context(), credentials.NoPlaceHere)
+	form, life, err := w.IssueForm(w.t.Context(), credentials.NoPlaceHere)
 	if err != nil || form.Empty() || life != time.Hour {
 		w.t.Fatalf("a form for %s, %v", life, err)
 	}
@@ -142,7 +142,7 @@ func TestTheWaitlistTakesIssuedFormsOnce(t *testing.T) {
 	w := newWaitlist(t)
 	refused := func(why string, form secret.String) {
 		t.Helper()
-		if err := w.Join(t.Context(), form, "eve@example.com"); !errors.Is(err, credentials.ErrForm) {
+		if err := w.Join(t.Context(), form, "eve@example.com"); !errors.Is(err, credentials.ErrFormInvalid) {
 			t.Errorf("%s: %v", why, err)
 		}
 	}
@@ -168,7 +168,7 @@ func TestTheWaitlistTakesIssuedFormsOnce(t *testing.T) {
 	for _, err := range results {
 		if err == nil {
 			joined++
-		} else if !errors.Is(err, credentials.ErrForm) {
+		} else if !errors.Is(err, credentials.ErrFormInvalid) {
 			t.Error(err)
 		}
 	}
@@ -208,7 +208,7 @@ func TestTheWaitlistIsForAFullApplication(t *testing.T) {
 	}
 	w.expect()
 	// Strava has the last word, also where the setting says otherwise.
-	form, _, err := w.Issue(t.Context(), credentials.NoPlaceAtCallback)
+	form, _, err := w.IssueForm(t.Context(), credentials.NoPlaceAtCallback)
 	if err != nil {
 		t.Fatal(err)
 	}

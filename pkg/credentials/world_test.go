@@ -60,7 +60,7 @@ type world struct {
 	newSecret    func() string
 	sleep        func(context.Context, time.Duration) error
 	oauth        *provider.OAuth
-	credentials  *credentialstest.Credentials
+	credentials  *credentialstest.CredentialStore
 	sessions     *credentials.Sessions
 	connect      *credentials.Connect
 	tokens       *credentials.Tokens
@@ -110,7 +110,7 @@ func newWorld(t *testing.T, at strava.Settings) *world {
 	w.client = client
 	w.oauth = provider.NewOAuth(client, provider.Strava("http://strava.test/oauth", settings.RevocationRevoke), clock.Now)
 	w.tokens = w.process(sleep)
-	w.credentials = credentialstest.NewCredentials(w.store)
+	w.credentials = credentialstest.NewCredentialStore(w.store)
 	w.sessions = &credentials.Sessions{Store: w.credentials, NewSecret: newSecret, Now: clock.Now}
 	w.connect = &credentials.Connect{
 		TokenStore: w.tokens.TokenStore, States: w.store, OAuth: w.oauth, NewSecret: newSecret, RedirectURI: redirectURI,
@@ -218,7 +218,7 @@ func (w *world) deauthorize(id int64) error {
 // leave ends the authorization as its athlete asked.
 func (w *world) leave(ctx context.Context, r *credentials.Reconciler, id, generation int64) error {
 	if w.fitbit == nil {
-		return r.Left(ctx, cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
+		return r.HandleErasureRequest(ctx, cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
 	}
 	_, err := w.linksOver(r).Unlink(ctx, w.asOwner())
 	if fault.Is(err, fault.NotFound) || errors.Is(err, credentials.ErrRevoked) {
@@ -228,15 +228,15 @@ func (w *world) leave(ctx context.Context, r *credentials.Reconciler, id, genera
 }
 
 // asOwner is the athlete who links accounts.
-func (w *world) asOwner() credentials.Owner {
+func (w *world) asOwner() credentials.Authorization {
 	if w.fitbit == nil {
-		return credentials.Owner{}
+		return credentials.Authorization{}
 	}
 	g, err := w.store.Grant(w.t.Context(), credentials.Athlete(w.owner))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return credentials.Owner{AthleteID: w.owner, Generation: g.Generation}
+	return credentials.Authorization{AthleteID: w.owner, Generation: g.Generation}
 }
 
 // age lets time pass; more than 6 hours, after which Strava's access tokens are
@@ -377,7 +377,7 @@ func (w *world) reconcileAll() {
 func (w *world) mustBeErased(id int64, when string) {
 	w.t.Helper()
 	g := w.grant(id)
-	if g.State != credentials.Erased || g.Authorized() || len(g.Spares) > 0 || g.HasPending() || w.vault.Holds(w.account(id)) || g.Owner != (credentials.Owner{}) {
+	if g.State != credentials.Erased || g.Authorized() || len(g.Spares) > 0 || g.HasPendingTasks() || w.vault.Holds(w.account(id)) || g.Owner != (credentials.Authorization{}) {
 		w.t.Errorf("%s: grant %+v, tokens held %v", when, g, w.vault.Holds(w.account(id)))
 	}
 	if w.atSite(id) {

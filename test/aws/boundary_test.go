@@ -130,7 +130,7 @@ const invocation = 26 * time.Second
 func (b *boundary) connectAthlete(t *testing.T, id int64) error {
 	ctx, cancel := context.WithTimeout(t.Context(), invocation)
 	defer cancel()
-	started, err := b.connect.Start(ctx, credentials.Owner{})
+	started, err := b.connect.Start(ctx, credentials.Authorization{})
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func TestGrantsExpire(t *testing.T) {
 	}{
 		1: {credentials.Grant{Generation: 7, State: credentials.Active}, ""},
 		2: {credentials.Grant{Generation: 7, State: credentials.Erased, RevokedAt: at}, expires},
-		3: {credentials.Grant{Generation: 7, State: credentials.Erased, RevokedAt: at, Unannounced: true}, ""},
+		3: {credentials.Grant{Generation: 7, State: credentials.Erased, RevokedAt: at, Unpublished: true}, ""},
 	} {
 		account := credentials.Athlete(id)
 		tc.grant.Account = account
@@ -178,7 +178,7 @@ func TestCredentialsExpire(t *testing.T) {
 	clock := func() time.Time { return now }
 	sessions := &credentials.Sessions{Store: store, NewSecret: rand.Text, Now: clock}
 	keys := &credentials.Keys{Store: store, NewSecret: rand.Text, Now: clock}
-	ann := credentials.Session{AthleteID: 7, Generation: 5}
+	ann := credentials.Authorization{AthleteID: 7, Generation: 5}
 	session, err := sessions.Open(t.Context(), ann)
 	if err != nil {
 		t.Fatal(err)

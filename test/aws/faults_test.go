@@ -104,7 +104,9 @@ var storeCalls = map[string]storeCall{
 	},
 	"drop tokens": {
 		service: "ssm", operation: "DeleteParameter", prepare: saveTokens,
-		call: func(ctx context.Context, s stores, a credentials.Account) error { return s.vault.DropTokens(ctx, a, 7) },
+		call: func(ctx context.Context, s stores, a credentials.Account) error {
+			return s.vault.DeleteTokens(ctx, a, 7)
+		},
 		happened: func(ctx context.Context, s stores, a credentials.Account) (bool, error) {
 			holds, err := holdsTokens(ctx, s, a)
 			return !holds, err

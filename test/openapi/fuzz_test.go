@@ -24,7 +24,7 @@ func TestFuzz(t *testing.T) {
 		Rand: rand.New(rand.NewPCG(1, 2)), Document: s.document, Good: anothers(t, s), Session: strings.TrimSuffix(sessionCookie, "="),
 		Live: s.session(bob), Over: s.session(eve), Key: s.byKey[bob], DeadKey: s.byKey[eve],
 		Form: func() string {
-			form, _, err := s.waitlist.Issue(t.Context(), credentials.NoPlaceHere)
+			form, _, err := s.waitlist.IssueForm(t.Context(), credentials.NoPlaceHere)
 			must(t, err)
 			return "__Host-paceline_waitlist=" + form.Reveal()
 		},

@@ -94,7 +94,7 @@ func TestACallWithoutALiveSessionOrKeyGetsNothing(t *testing.T) {
 	must(t, s.keys().Revoke(t.Context(), ada, revokedID))
 	_, expired := s.newKey(ada, now.Add(time.Second))
 	s.now = now.Add(-8 * 24 * time.Hour)
-	unused := s.open(credentials.Session{AthleteID: ada, Generation: generation})
+	unused := s.open(credentials.Authorization{AthleteID: ada, Generation: generation})
 	s.now = now.Add(time.Minute)
 
 	session, key := s.session(ada), s.byKey[ada]
@@ -243,7 +243,7 @@ func TestAnotherSessionGetsOnlyItsOwn(t *testing.T) {
 	for _, route := range routes {
 		for _, c := range attempts(t, s, route, values) {
 			// Leaving and logging out end sessions, and there are calls after them.
-			c.cookie = s.open(credentials.Session{AthleteID: bob, Generation: generation})
+			c.cookie = s.open(credentials.Authorization{AthleteID: bob, Generation: generation})
 			req, res := s.send(c)
 			s.expectNothingOfAda("Bob", req, res)
 			if res.StatusCode == http.StatusUnauthorized {

@@ -62,7 +62,7 @@ type system struct {
 	routes     map[string]api.Handler
 	serve      func(context.Context, api.Request) (api.Response, error)
 	authorizer *credentialslambda.Authorizer
-	store      *credentialstest.Credentials
+	store      *credentialstest.CredentialStore
 	// now is what the clock of the sessions and keys shows.
 	now time.Time
 	// sessions and keys of the athletes; Eve's are of before she left.
@@ -92,7 +92,7 @@ func newSystem(t *testing.T) *system {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	vault := credentialstest.NewVault()
 	must(t, vault.SaveApp(t.Context(), credentials.ProviderStrava, credentials.App{ClientID: "1", ClientSecret: secret.New("s")}))
-	s.store = credentialstest.NewCredentials(grants)
+	s.store = credentialstest.NewCredentialStore(grants)
 	sessions := &credentials.Sessions{Store: s.store, NewSecret: startup.NewSecret, Now: s.clock}
 	capacity := &credentials.Capacity{Counter: grants, Athletes: 10, Now: clock}
 	// Connects find a place; the waiting list finds none.
@@ -110,10 +110,10 @@ func newSystem(t *testing.T) *system {
 			NewSecret: startup.NewSecret, RedirectURI: siteURL + "/oauth/callback",
 			Capacity: capacity,
 		},
-		Sessions: sessions,
-		Callers:  &credentials.Authenticator{Store: s.store, Now: s.clock, Log: log},
-		Waitlist: s.waitlist,
-		SiteURL:  siteURL, Log: log,
+		Sessions:      sessions,
+		Authenticator: &credentials.Authenticator{Store: s.store, Now: s.clock, Log: log},
+		Waitlist:      s.waitlist,
+		SiteURL:       siteURL, Log: log,
 	}
 	s.routes = map[string]api.Handler{}
 	for _, boundary := range []map[string]api.Handler{
@@ -132,7 +132,7 @@ func newSystem(t *testing.T) *system {
 	}
 	s.serve = api.Mux(log, s.routes)
 	s.authorizer = &credentialslambda.Authorizer{
-		Callers: &credentials.Authenticator{Store: s.store, Now: s.clock, Log: log}, Log: log,
+		Authenticator: &credentials.Authenticator{Store: s.store, Now: s.clock, Log: log}, Log: log,
 	}
 
 	for i, id := range []int64{ada, bob, eve} {
@@ -155,7 +155,7 @@ func newSystem(t *testing.T) *system {
 			return true, nil
 		})
 		must(t, err)
-		s.sessions[id] = s.open(credentials.Session{AthleteID: id, Generation: generation})
+		s.sessions[id] = s.open(credentials.Authorization{AthleteID: id, Generation: generation})
 		_, s.byKey[id] = s.newKey(id, time.Time{})
 		if id == eve {
 			_, err := grants.Update(ctx, credentials.Athlete(id), func(g *credentials.Grant) (bool, error) {
@@ -273,7 +273,7 @@ func (s *system) send(c call) (api.Request, api.Response) {
 func (s *system) session(athleteID int64) string { return s.sessions[athleteID] }
 
 // open opens a session, which may not stand, and returns its cookie.
-func (s *system) open(of credentials.Session) string {
+func (s *system) open(of credentials.Authorization) string {
 	s.t.Helper()
 	token, err := (&credentials.Sessions{Store: s.store, NewSecret: startup.NewSecret, Now: s.clock}).Open(s.t.Context(), of)
 	must(s.t, err)
@@ -283,7 +283,7 @@ func (s *system) open(of credentials.Session) string {
 // newKey makes a key of an athlete's; never expires is the zero time.
 func (s *system) newKey(athleteID int64, expiresAt time.Time) (id, token string) {
 	s.t.Helper()
-	key, secret, err := s.keys().Create(s.t.Context(), credentials.Session{AthleteID: athleteID, Generation: generation}, mark(athleteID), expiresAt)
+	key, secret, err := s.keys().Create(s.t.Context(), credentials.Authorization{AthleteID: athleteID, Generation: generation}, mark(athleteID), expiresAt)
 	must(s.t, err)
 	return key.ID(), secret.Reveal()
 }

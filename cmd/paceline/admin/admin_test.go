@@ -91,7 +91,7 @@ func TestTables(t *testing.T) {
 			"application   not set\nsubscription  none\nathletes      0 of 1 authorized\nerasures      0 pending, 0 overdue, 0 completed in 7 days\n"},
 		"athletes": {[]string{"athletes"}, handler.AdminResponse{Athletes: []handler.AthleteView{athlete(7)}, NextCursor: "n"},
 			"ACCOUNT  PROVIDER  STATE   SIGNED IN   SCOPES\n7        strava    active  2026-09-21  read activity:read\n"},
-		"waitlist": {[]string{"waitlist"}, handler.AdminResponse{Waiting: []handler.WaitingView{{Contact: "ann@example.com", Since: at}}},
+		"waitlist": {[]string{"waitlist"}, handler.AdminResponse{Waitlist: []handler.WaitlistEntryView{{Contact: "ann@example.com", Since: at}}},
 			"SINCE       CONTACT\n2026-11-02  ann@example.com\n"},
 		"empty waitlist": {[]string{"waitlist"}, handler.AdminResponse{}, "SINCE  CONTACT\n"},
 		"subscription": {[]string{"subscription", "show"}, handler.AdminResponse{Subscription: &handler.SubscriptionView{ID: 5, CallbackURL: "https://x/y"}},
@@ -224,8 +224,8 @@ func TestRequests(t *testing.T) {
 		{"", "subscription ensure --replace", handler.AdminRequest{Action: handler.ActionEnsureSubscription, Replace: true}},
 		{"", "subscription delete", handler.AdminRequest{Action: handler.ActionDeleteSubscription}},
 		{"", "athletes --cursor c --limit 9", handler.AdminRequest{Action: handler.ActionAthletes, Provider: "strava", Cursor: "c", Limit: 9}},
-		{"", "waitlist clear", handler.AdminRequest{Action: handler.ActionClearWaiting}},
-		{"", "waitlist remove ann@example.com", handler.AdminRequest{Action: handler.ActionRemoveWaiting, Contact: "ann@example.com"}},
+		{"", "waitlist clear", handler.AdminRequest{Action: handler.ActionClearWaitlist}},
+		{"", "waitlist remove ann@example.com", handler.AdminRequest{Action: handler.ActionRemoveFromWaitlist, Contact: "ann@example.com"}},
 	} {
 		d := &desk{}
 		if _, err := d.run(t, c.typed, strings.Fields(c.args)...); err != nil {

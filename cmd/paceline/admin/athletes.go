@@ -130,10 +130,10 @@ func (a *adminCLI) waitlist() *cobra.Command {
 				return err
 			}
 			list := struct {
-				Waiting []handler.WaitingView `json:"waiting"`
-			}{append([]handler.WaitingView{}, res.Waiting...)}
+				Waiting []handler.WaitlistEntryView `json:"waiting"`
+			}{append([]handler.WaitlistEntryView{}, res.Waitlist...)}
 			rows := [][]any{row("SINCE", "CONTACT")}
-			for _, w := range res.Waiting {
+			for _, w := range res.Waitlist {
 				rows = append(rows, row(w.Since.Format(time.DateOnly), w.Contact))
 			}
 			return a.print(cmd, list, rows...)
@@ -142,13 +142,13 @@ func (a *adminCLI) waitlist() *cobra.Command {
 	cmd.AddCommand(&cobra.Command{
 		Use: "remove CONTACT", Short: "Remove a contact from the waitlist", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, err := a.invoke(cmd.Context(), handler.AdminRequest{Action: handler.ActionRemoveWaiting, Contact: args[0]})
+			_, err := a.invoke(cmd.Context(), handler.AdminRequest{Action: handler.ActionRemoveFromWaitlist, Contact: args[0]})
 			return err
 		},
 	}, &cobra.Command{
 		Use: "clear", Short: "Remove all contacts from the waitlist", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			res, err := a.invoke(cmd.Context(), handler.AdminRequest{Action: handler.ActionClearWaiting})
+			res, err := a.invoke(cmd.Context(), handler.AdminRequest{Action: handler.ActionClearWaitlist})
 			if err != nil {
 				return err
 			}

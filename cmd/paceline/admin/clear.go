@@ -62,9 +62,9 @@ func (a *adminCLI) confirmStage(cmd *cobra.Command, name string) error {
 type cleared struct {
 	Ended int `json:"ended"`
 	// Abandoned is what remained when the rest was deleted.
-	Abandoned    *handler.RemainsView `json:"abandoned,omitempty"`
-	Subscription string               `json:"subscription"`
-	Parameters   int                  `json:"parameters"`
+	Abandoned    *handler.RemainingView `json:"abandoned,omitempty"`
+	Subscription string                 `json:"subscription"`
+	Parameters   int                    `json:"parameters"`
 }
 
 func (a *adminCLI) clear(cmd *cobra.Command, wait time.Duration, abandon bool) error {
@@ -73,7 +73,7 @@ func (a *adminCLI) clear(cmd *cobra.Command, wait time.Duration, abandon bool) e
 	if err != nil {
 		return err
 	}
-	if (remains != handler.RemainsView{}) {
+	if (remains != handler.RemainingView{}) {
 		if !abandon {
 			return fmt.Errorf("there was no progress for %s. What remains: %s.\n"+
 				"Repeat the command to go on, or give the rest up with --abandon; see its --help", wait, describe(remains))
@@ -101,33 +101,33 @@ func (a *adminCLI) clear(cmd *cobra.Command, wait time.Duration, abandon bool) e
 	if done.Abandoned != nil {
 		rows = append(rows, row("given up", describe(*done.Abandoned)))
 	}
-	rows = append(rows, row("subscription", subscriptionEnds[credentials.SubscriptionEnd(done.Subscription)]), row("parameters", fmt.Sprintf("%d deleted", done.Parameters)))
+	rows = append(rows, row("subscription", subscriptionEnds[credentials.ClearedSubscription(done.Subscription)]), row("parameters", fmt.Sprintf("%d deleted", done.Parameters)))
 	return a.print(cmd, done, rows...)
 }
 
 // subscriptionEnds say what became of the push subscription.
-var subscriptionEnds = map[credentials.SubscriptionEnd]string{
-	credentials.SubscriptionDeleted: "deleted",
-	credentials.SubscriptionNone:    "there was none",
-	credentials.SubscriptionOthers:  "left alone, for it points to another host",
-	credentials.SubscriptionUnknown: "unknown, for the registration is unreadable or refused by Strava; one may be left there",
+var subscriptionEnds = map[credentials.ClearedSubscription]string{
+	credentials.SubscriptionDeleted:   "deleted",
+	credentials.SubscriptionNone:      "there was none",
+	credentials.SubscriptionElsewhere: "left alone, for it points to another host",
+	credentials.SubscriptionUnknown:   "unknown, for the registration is unreadable or refused by Strava; one may be left there",
 }
 
 // endAll ends all authorizations and waits until nothing remains, or there was
 // no progress for so long.
-func (a *adminCLI) endAll(cmd *cobra.Command, wait time.Duration, ended *int) (handler.RemainsView, error) {
-	var last handler.RemainsView
+func (a *adminCLI) endAll(cmd *cobra.Command, wait time.Duration, ended *int) (handler.RemainingView, error) {
+	var last handler.RemainingView
 	for since := a.now(); ; {
 		res, err := a.invoke(cmd.Context(), handler.AdminRequest{Action: handler.ActionRevokeAll})
 		if err != nil {
 			return last, err
 		}
-		if res.Remains == nil {
+		if res.Remaining == nil {
 			return last, errOtherVersion
 		}
 		*ended += res.Ended
-		r := *res.Remains
-		if (r == handler.RemainsView{}) && res.Ended == 0 {
+		r := *res.Remaining
+		if (r == handler.RemainingView{}) && res.Ended == 0 {
 			return r, nil
 		}
 		// A failure more is no progress.
@@ -153,7 +153,7 @@ func (a *adminCLI) endAll(cmd *cobra.Command, wait time.Duration, ended *int) (h
 }
 
 // describe says what remains.
-func describe(r handler.RemainsView) string {
+func describe(r handler.RemainingView) string {
 	text := fmt.Sprintf("%d in force, %d ending", r.InForce, r.Ending)
 	if r.Failing > 0 {
 		text += fmt.Sprintf(" (%d failed and are tried again)", r.Failing)

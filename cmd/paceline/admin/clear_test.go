@@ -12,12 +12,12 @@ import (
 
 // clearing answers as an admin function whose stage is emptied: each call of
 // revoke_all gives the next of remains, the last again and again.
-func clearing(ended int, remains ...handler.RemainsView) *desk {
+func clearing(ended int, remains ...handler.RemainingView) *desk {
 	looks, parameters := 0, []int{200, 3, 0}
 	return &desk{answer: func(req handler.AdminRequest) (handler.AdminResponse, error) {
 		switch req.Action {
 		case handler.ActionRevokeAll:
-			res := handler.AdminResponse{Remains: &remains[min(looks, len(remains)-1)]}
+			res := handler.AdminResponse{Remaining: &remains[min(looks, len(remains)-1)]}
 			if looks == 0 {
 				res.Ended = ended
 			}
@@ -46,7 +46,7 @@ func (d *desk) asked(action string) (n int) {
 }
 
 func TestClearEndsAllThenDeletes(t *testing.T) {
-	d := clearing(2, handler.RemainsView{Ending: 2}, handler.RemainsView{Ending: 2}, handler.RemainsView{Ending: 1, Erasures: 1}, handler.RemainsView{})
+	d := clearing(2, handler.RemainingView{Ending: 2}, handler.RemainingView{Ending: 2}, handler.RemainingView{Ending: 1, Erasures: 1}, handler.RemainingView{})
 	out, err := d.run(t, "", "stage", "clear", "--stage-name", "dev")
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +84,7 @@ func TestClearRefusesWithoutTheStagesName(t *testing.T) {
 		{"", []string{"--stage-name", "dev"}, true},
 		{"dev\n", []string{"--stage-name", "prod"}, false},
 	} {
-		d := clearing(0, handler.RemainsView{})
+		d := clearing(0, handler.RemainingView{})
 		_, err := d.run(t, c.typed, append([]string{"stage", "clear"}, c.args...)...)
 		if (err == nil) != c.done || (len(d.requests) > 0) != c.done {
 			t.Errorf("%q %v: %v, %d requests", c.typed, c.args, err, len(d.requests))
@@ -93,9 +93,9 @@ func TestClearRefusesWithoutTheStagesName(t *testing.T) {
 }
 
 func TestClearReportsWhatDoesNotEndAndDeletesNothing(t *testing.T) {
-	stuck := handler.RemainsView{Ending: 3, Failing: 2, Erasures: 4}
+	stuck := handler.RemainingView{Ending: 3, Failing: 2, Erasures: 4}
 	// A rising count of failures is no progress.
-	d := clearing(3, handler.RemainsView{Ending: 3, Failing: 1, Erasures: 4}, stuck)
+	d := clearing(3, handler.RemainingView{Ending: 3, Failing: 1, Erasures: 4}, stuck)
 	_, err := d.run(t, "", "stage", "clear", "--stage-name", "dev", "--wait", "5m")
 	if err == nil || !strings.Contains(err.Error(), "0 in force, 3 ending (2 failed and are tried again), 4 erasures pending") || !strings.Contains(err.Error(), "--abandon") {
 		t.Errorf("got %v", err)
@@ -111,7 +111,7 @@ func TestClearReportsWhatDoesNotEndAndDeletesNothing(t *testing.T) {
 	out, err := d.run(t, "", "stage", "clear", "--stage-name", "dev", "--wait", "5m", "--abandon", "--json")
 	var got struct {
 		Ended        int
-		Abandoned    handler.RemainsView
+		Abandoned    handler.RemainingView
 		Subscription string
 		Parameters   int
 	}
@@ -126,7 +126,7 @@ func TestClearReportsWhatDoesNotEndAndDeletesNothing(t *testing.T) {
 }
 
 func TestClearGoesOnWhereSettlingCannotBeHurried(t *testing.T) {
-	d := clearing(1, handler.RemainsView{Ending: 1}, handler.RemainsView{})
+	d := clearing(1, handler.RemainingView{Ending: 1}, handler.RemainingView{})
 	d.reconcileErr = errors.New("not authorized")
 	if _, err := d.run(t, "", "stage", "clear", "--stage-name", "dev"); err != nil || !strings.Contains(d.shown, "every 5 minutes: not authorized") {
 		t.Errorf("%v: %s", err, d.shown)
@@ -136,7 +136,7 @@ func TestClearGoesOnWhereSettlingCannotBeHurried(t *testing.T) {
 func TestClearStopsAtAnErrorOfTheFunction(t *testing.T) {
 	boom := errors.New("boom")
 	for _, failing := range []string{handler.ActionRevokeAll, handler.ActionClearStage} {
-		d := clearing(0, handler.RemainsView{})
+		d := clearing(0, handler.RemainingView{})
 		answer := d.answer
 		d.answer = func(req handler.AdminRequest) (handler.AdminResponse, error) {
 			if req.Action == failing {

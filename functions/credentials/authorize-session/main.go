@@ -22,9 +22,9 @@ func main() {
 	var s settings.AuthorizeSession
 	cfg, log := startup.Load(context.Background(), &s)
 	authorizer := &handler.Authorizer{
-		Callers: &credentials.Authenticator{Store: ddb.NewCredentials(dynamodb.NewFromConfig(startup.WithLimits(cfg, limits)), s.CredentialsTable, s.GrantsTable), Now: time.Now, Log: log},
-		Cookies: handler.CookiesOf(s.Stage),
-		Log:     log,
+		Authenticator: &credentials.Authenticator{Store: ddb.NewCredentials(dynamodb.NewFromConfig(startup.WithLimits(cfg, limits)), s.CredentialsTable, s.GrantsTable), Now: time.Now, Log: log},
+		Cookies:       handler.CookiesOf(s.Stage),
+		Log:           log,
 	}
 	lambda.Start(authorizer.Handle)
 }

@@ -34,9 +34,9 @@ func main() {
 	connect.States, connect.RedirectURI = table, s.SiteURL+"/oauth/callback"
 	sessions := wiring.Sessions(cfg, s.CredentialsTable, s.GrantsTable)
 	oauth := &handler.OAuth{
-		Connect:  connect,
-		Sessions: sessions,
-		Callers:  &credentials.Authenticator{Store: sessions.Store, Now: time.Now, Log: log},
+		Connect:       connect,
+		Sessions:      sessions,
+		Authenticator: &credentials.Authenticator{Store: sessions.Store, Now: time.Now, Log: log},
 		Waitlist: &credentials.Waitlist{
 			Store: ddb.NewWaitlist(dynamodb.NewFromConfig(cfg), s.WaitingTable), Forms: table, Capacity: connect.Capacity,
 			NewSecret: startup.NewSecret, Now: time.Now,

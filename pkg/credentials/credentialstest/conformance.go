@@ -42,21 +42,21 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 			Since: 4, State: credentials.Degraded, Reason: "scope_missing", DegradedAt: at.Add(-time.Second),
 			Tokens: credentials.TokenRef{Generation: 4, Version: 3},
 			Spares: []credentials.Spare{
-				{TokenRef: credentials.TokenRef{Sealed: []byte{0, 1, 255}}, ReceivedAt: 9, Scopes: []string{"read"}, Connecting: true, Owner: credentials.Owner{AthleteID: 8, Generation: 2}},
+				{TokenRef: credentials.TokenRef{Sealed: []byte{0, 1, 255}}, ReceivedAt: 9, Scopes: []string{"read"}, Connecting: true, Owner: credentials.Authorization{AthleteID: 8, Generation: 2}},
 				{TokenRef: credentials.TokenRef{Generation: 3, Version: 2}, ReceivedAt: 8},
 			},
-			Obsolete: []int64{1, 2}, Doubt: true,
-			Lease: credentials.Lease{Owner: "me", Until: at}, RevokedAt: at, LeftAt: at.Add(-time.Minute), Unannounced: true,
+			Obsolete: []int64{1, 2}, InDoubt: true,
+			Lease: credentials.Lease{Owner: "me", Until: at}, RevokedAt: at, EndRequestedAt: at.Add(-time.Minute), Unpublished: true,
 			Claim:          credentials.Claim{ClaimedAt: at, Cause: event.Meta{ID: "1", CorrelationID: "2"}, CheckAt: at.Add(time.Hour)},
 			ClaimCheckedAt: at.Add(-time.Hour),
 			Revocations: []credentials.PendingRevocation{
-				{Receipt: "r", Generation: 5, RequestedAt: at, Reason: "left", Cause: event.Meta{ID: "3", CorrelationID: "4"}, Announced: true,
+				{Receipt: "r", Generation: 5, RequestedAt: at, Reason: "left", Cause: event.Meta{ID: "3", CorrelationID: "4"}, Published: true,
 					Links: []credentials.Account{{Provider: "other", ID: "X"}}},
-				{Receipt: "s", Generation: 6, RequestedAt: at, Reason: "deauthorized", Owner: credentials.Owner{AthleteID: 9, Generation: 3}, WithAthlete: true},
+				{Receipt: "s", Generation: 6, RequestedAt: at, Reason: "deauthorized", Owner: credentials.Authorization{AthleteID: 9, Generation: 3}, WithAthlete: true},
 			},
-			Links:   []credentials.Link{{Account: credentials.Account{Provider: "other", ID: "Y"}, Generation: 11}},
-			Owner:   credentials.Owner{AthleteID: 10, Generation: 12},
-			Pending: credentials.Pending{Since: at, Next: at.Add(time.Minute), Attempts: 2},
+			Links: []credentials.Link{{Account: credentials.Account{Provider: "other", ID: "Y"}, Generation: 11}},
+			Owner: credentials.Authorization{AthleteID: 10, Generation: 12},
+			Retry: credentials.RetryState{Since: at, Next: at.Add(time.Minute), Attempts: 2},
 		}
 		got, err := s.Update(t.Context(), credentials.Athlete(7), func(g *credentials.Grant) (bool, error) {
 			if g.Account != credentials.Athlete(7) || g.State != "" {
@@ -150,14 +150,16 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 				}
 			}
 		}
-		next := func(d time.Duration) credentials.Pending { return credentials.Pending{Since: at, Next: at.Add(d)} }
+		next := func(d time.Duration) credentials.RetryState {
+			return credentials.RetryState{Since: at, Next: at.Add(d)}
+		}
 		put(1, credentials.Grant{State: credentials.Active, Tokens: credentials.TokenRef{Generation: 1, Version: 1}})
-		put(2, credentials.Grant{State: credentials.Active, Unannounced: true, Pending: next(5 * time.Second)})
-		put(3, credentials.Grant{State: credentials.Revoked, RevokedAt: at, Pending: next(4 * time.Second)})
+		put(2, credentials.Grant{State: credentials.Active, Unpublished: true, Retry: next(5 * time.Second)})
+		put(3, credentials.Grant{State: credentials.Revoked, RevokedAt: at, Retry: next(4 * time.Second)})
 		put(4, credentials.Grant{State: credentials.Erased, RevokedAt: at})
-		put(5, credentials.Grant{State: credentials.Erased, RevokedAt: at, Spares: []credentials.Spare{{TokenRef: credentials.TokenRef{Sealed: []byte("x")}}}, Pending: next(3 * time.Second)})
-		put(6, credentials.Grant{State: credentials.Active, Claim: credentials.Claim{ClaimedAt: at}, Pending: next(2 * time.Second)})
-		put(7, credentials.Grant{State: credentials.Active, Revocations: []credentials.PendingRevocation{{Receipt: "r"}}, Pending: next(time.Second)})
+		put(5, credentials.Grant{State: credentials.Erased, RevokedAt: at, Spares: []credentials.Spare{{TokenRef: credentials.TokenRef{Sealed: []byte("x")}}}, Retry: next(3 * time.Second)})
+		put(6, credentials.Grant{State: credentials.Active, Claim: credentials.Claim{ClaimedAt: at}, Retry: next(2 * time.Second)})
+		put(7, credentials.Grant{State: credentials.Active, Revocations: []credentials.PendingRevocation{{Receipt: "r"}}, Retry: next(time.Second)})
 		pending("7", "6", "5", "3", "2")
 		put(2, credentials.Grant{State: credentials.Active})
 		put(3, credentials.Grant{State: credentials.Erased, RevokedAt: at})
@@ -233,7 +235,7 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 	t.Run("a state is taken once", func(t *testing.T) {
 		s := newStorage(t)
 		want := credentials.ConnectState{
-			Nonce: "n", ExpiresAt: at.Truncate(time.Second), Provider: "other", Owner: credentials.Owner{AthleteID: 7, Generation: 1795168800000},
+			Nonce: "n", ExpiresAt: at.Truncate(time.Second), Provider: "other", Owner: credentials.Authorization{AthleteID: 7, Generation: 1795168800000},
 		}
 		if err := s.PutState(t.Context(), "k", want); err != nil {
 			t.Fatal(err)
@@ -461,7 +463,7 @@ func RunVault(t *testing.T, newVault func(t *testing.T) credentials.Vault) {
 			}
 		}
 		for range 2 {
-			if err := v.DropTokens(t.Context(), credentials.Athlete(7), 5); err != nil {
+			if err := v.DeleteTokens(t.Context(), credentials.Athlete(7), 5); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -482,7 +484,7 @@ func RunVault(t *testing.T, newVault func(t *testing.T) credentials.Vault) {
 				t.Fatal(err)
 			}
 		}
-		if err := v.DropTokens(t.Context(), credentials.Athlete(7), 5); err != nil {
+		if err := v.DeleteTokens(t.Context(), credentials.Athlete(7), 5); err != nil {
 			t.Fatal(err)
 		}
 		if _, _, err := v.Latest(t.Context(), credentials.Athlete(7), 5); !fault.Is(err, fault.NotFound) {
@@ -497,22 +499,22 @@ func RunVault(t *testing.T, newVault func(t *testing.T) credentials.Vault) {
 
 	t.Run("pairs of connects are stored until they are dropped", func(t *testing.T) {
 		v := newVault(t)
-		received := func(account credentials.Account, id string) credentials.Received {
-			return credentials.Received{Account: account, ID: id, ReceivedAt: 5, Scopes: []string{"read", "activity:read"}, Tokens: pair(account.ID), Owner: credentials.Owner{AthleteID: 8, Generation: 5}}
+		received := func(account credentials.Account, id string) credentials.PendingConnect {
+			return credentials.PendingConnect{Account: account, ID: id, ReceivedAt: 5, Scopes: []string{"read", "activity:read"}, Tokens: pair(account.ID), Owner: credentials.Authorization{AthleteID: 8, Generation: 5}}
 		}
 		one, two := received(credentials.Athlete(7), "A"), received(credentials.Athlete(7), "B")
-		for _, r := range []credentials.Received{one, one, two, received(credentials.Account{Provider: "other", ID: "X"}, "A")} {
-			if err := v.SaveReceived(t.Context(), r); err != nil {
+		for _, r := range []credentials.PendingConnect{one, one, two, received(credentials.Account{Provider: "other", ID: "X"}, "A")} {
+			if err := v.SavePendingConnect(t.Context(), r); err != nil {
 				t.Fatal(err)
 			}
 		}
-		want := []credentials.Received{one, two}
+		want := []credentials.PendingConnect{one, two}
 		for len(want) > 0 {
-			got, err := v.Received(t.Context(), credentials.ProviderStrava)
+			got, err := v.PendingConnects(t.Context(), credentials.ProviderStrava)
 			if err != nil {
 				t.Fatal(err)
 			}
-			slices.SortFunc(got, func(a, b credentials.Received) int { return strings.Compare(a.ID, b.ID) })
+			slices.SortFunc(got, func(a, b credentials.PendingConnect) int { return strings.Compare(a.ID, b.ID) })
 			if len(got) != len(want) {
 				t.Fatalf("%d pairs, want %d", len(got), len(want))
 			}
@@ -523,7 +525,7 @@ func RunVault(t *testing.T, newVault func(t *testing.T) credentials.Vault) {
 				}
 			}
 			for range 2 {
-				if err := v.DropReceived(t.Context(), want[0]); err != nil {
+				if err := v.DeletePendingConnect(t.Context(), want[0]); err != nil {
 					t.Fatal(err)
 				}
 			}

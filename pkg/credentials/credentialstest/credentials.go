@@ -12,7 +12,7 @@ import (
 
 // Credentials is the table of sessions and keys in memory, beside the grants of
 // a [Store].
-type Credentials struct {
+type CredentialStore struct {
 	grants credentials.Grants
 
 	mu  sync.Mutex
@@ -20,20 +20,20 @@ type Credentials struct {
 	err error
 }
 
-// NewCredentials makes an empty one.
-func NewCredentials(grants credentials.Grants) *Credentials {
-	return &Credentials{grants: grants, all: map[string]credentials.Credential{}}
+// NewCredentialStore makes an empty one.
+func NewCredentialStore(grants credentials.Grants) *CredentialStore {
+	return &CredentialStore{grants: grants, all: map[string]credentials.Credential{}}
 }
 
 // Fail makes every method fail with err, until it is nil.
-func (s *Credentials) Fail(err error) {
+func (s *CredentialStore) Fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.err = err
 }
 
 // Put implements [credentials.CredentialStore].
-func (s *Credentials) Put(_ context.Context, c credentials.Credential) error {
+func (s *CredentialStore) Put(_ context.Context, c credentials.Credential) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err == nil {
@@ -43,7 +43,7 @@ func (s *Credentials) Put(_ context.Context, c credentials.Credential) error {
 }
 
 // Credential implements [credentials.CredentialStore].
-func (s *Credentials) Credential(ctx context.Context, athleteID int64, hash string) (credentials.Credential, credentials.Grant, error) {
+func (s *CredentialStore) Credential(ctx context.Context, athleteID int64, hash string) (credentials.Credential, credentials.Grant, error) {
 	s.mu.Lock()
 	c, err := s.all[hash], s.err
 	s.mu.Unlock()
@@ -61,7 +61,7 @@ func (s *Credentials) Credential(ctx context.Context, athleteID int64, hash stri
 }
 
 // Credentials implements [credentials.CredentialStore].
-func (s *Credentials) Credentials(_ context.Context, athleteID int64) ([]credentials.Credential, error) {
+func (s *CredentialStore) Credentials(_ context.Context, athleteID int64) ([]credentials.Credential, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := []credentials.Credential{}
@@ -74,7 +74,7 @@ func (s *Credentials) Credentials(_ context.Context, athleteID int64) ([]credent
 }
 
 // Update implements [credentials.CredentialStore].
-func (s *Credentials) Update(_ context.Context, c credentials.Credential) error {
+func (s *CredentialStore) Update(_ context.Context, c credentials.Credential) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if stored, ok := s.all[c.Hash]; ok && s.err == nil && stored.EndedAt.IsZero() {
@@ -85,7 +85,7 @@ func (s *Credentials) Update(_ context.Context, c credentials.Credential) error 
 }
 
 // End implements [credentials.CredentialStore].
-func (s *Credentials) End(_ context.Context, tombstone credentials.Credential) error {
+func (s *CredentialStore) End(_ context.Context, tombstone credentials.Credential) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if stored, ok := s.all[tombstone.Hash]; ok && s.err == nil && stored.EndedAt.IsZero() {
@@ -95,7 +95,7 @@ func (s *Credentials) End(_ context.Context, tombstone credentials.Credential) e
 }
 
 // Delete implements [credentials.CredentialStore].
-func (s *Credentials) Delete(_ context.Context, all []credentials.Credential) error {
+func (s *CredentialStore) Delete(_ context.Context, all []credentials.Credential) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range all {
@@ -107,7 +107,7 @@ func (s *Credentials) Delete(_ context.Context, all []credentials.Credential) er
 }
 
 // Sessions implements [credentials.CredentialStore].
-func (s *Credentials) Sessions(_ context.Context, cursor string, limit int) ([]credentials.Credential, string, error) {
+func (s *CredentialStore) Sessions(_ context.Context, cursor string, limit int) ([]credentials.Credential, string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	page := []credentials.Credential{}

@@ -19,7 +19,7 @@ func RunCredentials(t *testing.T, newStore func(t *testing.T) (credentials.Crede
 	midnight := at.Truncate(24 * time.Hour)
 	credential := func(athleteID int64, n int, kind credentials.CredentialKind) credentials.Credential {
 		return credentials.Credential{
-			Session: credentials.Session{AthleteID: athleteID, Generation: 5}, Hash: fmt.Sprintf("%064d", n), Kind: kind, CreatedAt: at,
+			Authorization: credentials.Authorization{AthleteID: athleteID, Generation: 5}, Hash: fmt.Sprintf("%064d", n), Kind: kind, CreatedAt: at,
 			ExpiresAt: at.Add(time.Hour).Truncate(time.Second), UsedOn: midnight,
 		}
 	}
@@ -114,7 +114,7 @@ func RunCredentials(t *testing.T, newStore func(t *testing.T) (credentials.Crede
 		c := credential(7, 1, credentials.KeyCredential)
 		c.Name = "watch"
 		put(t, s, c)
-		tombstone := credentials.Credential{Session: c.Session, Hash: c.Hash, Kind: c.Kind, EndedAt: at, Receipt: "r"}
+		tombstone := credentials.Credential{Authorization: c.Authorization, Hash: c.Hash, Kind: c.Kind, EndedAt: at, Receipt: "r"}
 		later := tombstone
 		later.EndedAt, later.Receipt = at.Add(time.Hour), "s"
 		for _, end := range []credentials.Credential{tombstone, later} {

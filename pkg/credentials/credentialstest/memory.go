@@ -99,11 +99,11 @@ func (s *Store) Pending(_ context.Context, provider string) ([]credentials.Grant
 	defer s.mu.Unlock()
 	grants := []credentials.Grant{}
 	for _, account := range slices.SortedFunc(maps.Keys(s.grants), byName) {
-		if g := s.grants[account]; account.Provider == provider && g.HasPending() {
+		if g := s.grants[account]; account.Provider == provider && g.HasPendingTasks() {
 			grants = append(grants, clone(g))
 		}
 	}
-	slices.SortStableFunc(grants, func(a, b credentials.Grant) int { return a.Pending.Next.Compare(b.Pending.Next) })
+	slices.SortStableFunc(grants, func(a, b credentials.Grant) int { return a.Retry.Next.Compare(b.Retry.Next) })
 	return grants, nil
 }
 
@@ -202,7 +202,7 @@ type Vault struct {
 	mu       sync.Mutex
 	apps     map[string]credentials.App // by provider
 	tokens   map[parameter][]credentials.TokenPair
-	received []credentials.Received
+	received []credentials.PendingConnect
 	// AppFault is returned in place of any registration, until one is saved.
 	AppFault error
 	// Reads counts how often tokens were read.
@@ -278,16 +278,16 @@ func (v *Vault) SaveTokens(_ context.Context, account credentials.Account, gener
 	return int64(len(v.tokens[p])), nil
 }
 
-// DropTokens implements [credentials.Vault].
-func (v *Vault) DropTokens(_ context.Context, account credentials.Account, generation int64) error {
+// DeleteTokens implements [credentials.Vault].
+func (v *Vault) DeleteTokens(_ context.Context, account credentials.Account, generation int64) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	delete(v.tokens, parameter{account, generation})
 	return nil
 }
 
-// SaveReceived implements [credentials.Vault].
-func (v *Vault) SaveReceived(_ context.Context, r credentials.Received) error {
+// SavePendingConnect implements [credentials.Vault].
+func (v *Vault) SavePendingConnect(_ context.Context, r credentials.PendingConnect) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.received = append(slices.DeleteFunc(v.received, same(r)), r)
@@ -295,22 +295,22 @@ func (v *Vault) SaveReceived(_ context.Context, r credentials.Received) error {
 }
 
 // Received implements [credentials.Vault].
-func (v *Vault) Received(_ context.Context, provider string) ([]credentials.Received, error) {
+func (v *Vault) PendingConnects(_ context.Context, provider string) ([]credentials.PendingConnect, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(v.received), func(r credentials.Received) bool { return r.Account.Provider != provider }), nil
+	return slices.DeleteFunc(slices.Clone(v.received), func(r credentials.PendingConnect) bool { return r.Account.Provider != provider }), nil
 }
 
-// DropReceived implements [credentials.Vault].
-func (v *Vault) DropReceived(_ context.Context, r credentials.Received) error {
+// DeletePendingConnect implements [credentials.Vault].
+func (v *Vault) DeletePendingConnect(_ context.Context, r credentials.PendingConnect) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.received = slices.DeleteFunc(v.received, same(r))
 	return nil
 }
 
-func same(r credentials.Received) func(credentials.Received) bool {
-	return func(other credentials.Received) bool {
+func same(r credentials.PendingConnect) func(credentials.PendingConnect) bool {
+	return func(other credentials.PendingConnect) bool {
 		return other.Account == r.Account && other.ID == r.ID
 	}
 }

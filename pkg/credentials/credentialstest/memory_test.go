@@ -13,7 +13,7 @@ func TestMemory(t *testing.T) {
 	credentialstest.RunWaitlistStore(t, &credentialstest.WaitlistStore{})
 	credentialstest.RunCredentials(t, func(*testing.T) (credentials.CredentialStore, credentials.Grants) {
 		grants := credentialstest.NewStore()
-		return credentialstest.NewCredentials(grants), grants
+		return credentialstest.NewCredentialStore(grants), grants
 	})
 	credentialstest.RunSealer(t, &credentialstest.Sealer{})
 }

@@ -45,6 +45,6 @@ func (t *GrantsTable) TakeState(ctx context.Context, state string) (credentials.
 		return credentials.ConnectState{}, err
 	}
 	return credentials.ConnectState{
-		Nonce: item.Nonce, ExpiresAt: item.ExpiresAt.Time(), Provider: item.Provider, Owner: credentials.Owner(item.ownerItem),
+		Nonce: item.Nonce, ExpiresAt: item.ExpiresAt.Time(), Provider: item.Provider, Owner: credentials.Authorization(item.ownerItem),
 	}, nil
 }

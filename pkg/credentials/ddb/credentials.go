@@ -24,7 +24,7 @@ type CredentialsTable struct {
 	grants string
 }
 
-// NewCredentials returns an adapter for the named tables.
+// NewCredentialStore returns an adapter for the named tables.
 func NewCredentials(client dynamo.API, name, grants string) *CredentialsTable {
 	return &CredentialsTable{dynamo.Table{API: client, Name: name}, grants}
 }
@@ -48,13 +48,13 @@ func toCredentialItem(c credentials.Credential) credentialItem {
 	return credentialItem{
 		AthleteID: c.AthleteID, Hash: c.Hash, Generation: c.Generation, Kind: string(c.Kind),
 		CreatedAt: dynamo.MillisOf(c.CreatedAt), GoodUntil: dynamo.MillisOf(c.ExpiresAt), UsedOn: dynamo.MillisOf(c.UsedOn), Name: c.Name,
-		EndedAt: dynamo.MillisOf(c.EndedAt), Receipt: c.Receipt, ExpiresAt: dynamo.SecondsOf(c.DroppedAt()),
+		EndedAt: dynamo.MillisOf(c.EndedAt), Receipt: c.Receipt, ExpiresAt: dynamo.SecondsOf(c.RetainedUntil()),
 	}
 }
 
 func (i credentialItem) credential() credentials.Credential {
 	return credentials.Credential{
-		Session: credentials.Session{AthleteID: i.AthleteID, Generation: i.Generation}, Hash: i.Hash, Kind: credentials.CredentialKind(i.Kind),
+		Authorization: credentials.Authorization{AthleteID: i.AthleteID, Generation: i.Generation}, Hash: i.Hash, Kind: credentials.CredentialKind(i.Kind),
 		CreatedAt: i.CreatedAt.Time(), ExpiresAt: i.GoodUntil.Time(), UsedOn: i.UsedOn.Time(), Name: i.Name,
 		EndedAt: i.EndedAt.Time(), Receipt: i.Receipt,
 	}

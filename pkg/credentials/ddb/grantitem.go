@@ -118,10 +118,10 @@ func toGrantItem(g credentials.Grant) grantItem {
 		Reason:         g.Reason,
 		DegradedAt:     dynamo.MillisOf(g.DegradedAt),
 		Obsolete:       g.Obsolete,
-		Doubt:          g.Doubt,
+		Doubt:          g.InDoubt,
 		RevokedAt:      dynamo.MillisOf(g.RevokedAt),
-		LeftAt:         dynamo.MillisOf(g.LeftAt),
-		Unannounced:    g.Unannounced,
+		LeftAt:         dynamo.MillisOf(g.EndRequestedAt),
+		Unannounced:    g.Unpublished,
 		ClaimCheckedAt: dynamo.MillisOf(g.ClaimCheckedAt),
 		LeaseOwner:     g.Lease.Owner,
 		ownerItem:      ownerItem(g.Owner),
@@ -145,7 +145,7 @@ func toGrantItem(g credentials.Grant) grantItem {
 	for _, r := range g.Revocations {
 		revocation := revocationItem{
 			Receipt: r.Receipt, Generation: r.Generation, RequestedAt: dynamo.MillisOf(r.RequestedAt), Reason: r.Reason,
-			Cause: toCause(r.Cause), Announced: r.Announced, WithAthlete: r.WithAthlete, ownerItem: ownerItem(r.Owner),
+			Cause: toCause(r.Cause), Announced: r.Published, WithAthlete: r.WithAthlete, ownerItem: ownerItem(r.Owner),
 		}
 		for _, a := range r.Links {
 			revocation.Links = append(revocation.Links, accountItem(a))
@@ -153,9 +153,9 @@ func toGrantItem(g credentials.Grant) grantItem {
 		item.Revocations = append(item.Revocations, revocation)
 	}
 	switch {
-	case g.HasPending():
-		item.Pending, item.Due = g.Account.Provider, dynamo.MillisOf(g.Pending.Next)
-		item.PendingSince, item.Attempts = dynamo.MillisOf(g.Pending.Since), g.Pending.Attempts
+	case g.HasPendingTasks():
+		item.Pending, item.Due = g.Account.Provider, dynamo.MillisOf(g.Retry.Next)
+		item.PendingSince, item.Attempts = dynamo.MillisOf(g.Retry.Since), g.Retry.Attempts
 	case g.State == credentials.Erased:
 		item.ExpiresAt = dynamo.SecondsOf(g.RevokedAt.Add(retention.Tombstone))
 	}
@@ -172,12 +172,12 @@ func (i grantItem) grant() credentials.Grant {
 		Reason:         i.Reason,
 		DegradedAt:     i.DegradedAt.Time(),
 		Obsolete:       i.Obsolete,
-		Doubt:          i.Doubt,
+		InDoubt:        i.Doubt,
 		RevokedAt:      i.RevokedAt.Time(),
-		LeftAt:         i.LeftAt.Time(),
-		Unannounced:    i.Unannounced,
+		EndRequestedAt: i.LeftAt.Time(),
+		Unpublished:    i.Unannounced,
 		ClaimCheckedAt: i.ClaimCheckedAt.Time(),
-		Owner:          credentials.Owner(i.ownerItem),
+		Owner:          credentials.Authorization(i.ownerItem),
 	}
 	for _, l := range i.Links {
 		g.Links = append(g.Links, credentials.Link{Account: credentials.Account{Provider: l.Provider, ID: l.AccountID}, Generation: l.Generation})
@@ -188,7 +188,7 @@ func (i grantItem) grant() credentials.Grant {
 	for _, s := range i.Spares {
 		g.Spares = append(g.Spares, credentials.Spare{
 			TokenRef: credentials.TokenRef(s.tokensItem), ReceivedAt: s.ReceivedAt, Scopes: s.Scopes, Connecting: s.Connecting,
-			Owner: credentials.Owner(s.ownerItem),
+			Owner: credentials.Authorization(s.ownerItem),
 		})
 	}
 	if i.LeaseOwner != "" {
@@ -202,7 +202,7 @@ func (i grantItem) grant() credentials.Grant {
 	for _, r := range i.Revocations {
 		revocation := credentials.PendingRevocation{
 			Receipt: r.Receipt, Generation: r.Generation, RequestedAt: r.RequestedAt.Time(), Reason: r.Reason,
-			Cause: r.Cause.meta(), Announced: r.Announced, WithAthlete: r.WithAthlete, Owner: credentials.Owner(r.ownerItem),
+			Cause: r.Cause.meta(), Published: r.Announced, WithAthlete: r.WithAthlete, Owner: credentials.Authorization(r.ownerItem),
 		}
 		for _, a := range r.Links {
 			revocation.Links = append(revocation.Links, credentials.Account(a))
@@ -210,7 +210,7 @@ func (i grantItem) grant() credentials.Grant {
 		g.Revocations = append(g.Revocations, revocation)
 	}
 	if i.Pending != "" {
-		g.Pending = credentials.Pending{
+		g.Retry = credentials.RetryState{
 			Since: i.PendingSince.Time(), Next: i.Due.Time(), Attempts: i.Attempts,
 		}
 	}

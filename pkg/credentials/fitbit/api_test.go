@@ -93,11 +93,11 @@ func (w *world) connect() secret.String {
 	return secret.New(tokens.Access)
 }
 
-func (w *world) get(path string) (credentials.APIAnswer, error) {
+func (w *world) get(path string) (credentials.APIResponse, error) {
 	return fitbit.NewAPI(w.client, "http://fitbit.test/").Get(w.t.Context(), w.access, path, nil)
 }
 
-func (w *world) mustGet(path string) credentials.APIAnswer {
+func (w *world) mustGet(path string) credentials.APIResponse {
 	w.t.Helper()
 	answer, err := w.get(path)
 	if err != nil {
@@ -133,9 +133,9 @@ func TestRefusalsSayWhy(t *testing.T) {
 		status  int
 		want    error
 	}{
-		"an expired token":  {func(w *world) { w.clock.Advance(8 * time.Hour) }, day, 401, credentials.ErrAccessTokenDead},
-		"a revoked token":   {func(w *world) { w.mustDeauthorize() }, day, 401, credentials.ErrAccessTokenDead},
-		"no scope for it":   {func(*world) {}, profile, 403, credentials.ErrScopeMissing},
+		"an expired token":  {func(w *world) { w.clock.Advance(8 * time.Hour) }, day, 401, credentials.ErrAccessTokenInvalid},
+		"a revoked token":   {func(w *world) { w.mustDeauthorize() }, day, 401, credentials.ErrAccessTokenInvalid},
+		"no scope for it":   {func(*world) {}, profile, 403, credentials.ErrInsufficientScope},
 		"no such path":      {func(*world) {}, "/1/user/-/sleep.json", 404, nil},
 		"a day that isn't":  {func(*world) {}, "/1/user/-/activities/date/x.json", 400, nil},
 		"maintenance":       {func(w *world) { w.mustInject(fitbitstandin.Fault{Status: 502, Body: "<html>"}) }, day, 502, nil},

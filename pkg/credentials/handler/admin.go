@@ -21,8 +21,8 @@ const (
 	ActionRevokeAthlete      = "revoke_athlete"
 	ActionStatus             = "status"
 	ActionWaitlist           = "waitlist"
-	ActionRemoveWaiting      = "remove_waiting"
-	ActionClearWaiting       = "clear_waiting"
+	ActionRemoveFromWaitlist = "remove_waiting"
+	ActionClearWaitlist      = "clear_waiting"
 	ActionEndSessions        = "end_sessions"
 	ActionRevokeAll          = "revoke_all"
 	ActionClearStage         = "clear_stage"
@@ -64,24 +64,24 @@ type AdminResponse struct {
 	NextCursor   string            `json:"next_cursor,omitempty"`
 	Status       *StatusView       `json:"status,omitempty"`
 	// Receipt of the erasure that revoke_athlete led to.
-	Receipt string        `json:"receipt,omitempty"`
-	Waiting []WaitingView `json:"waiting,omitempty"`
+	Receipt  string              `json:"receipt,omitempty"`
+	Waitlist []WaitlistEntryView `json:"waiting,omitempty"`
 	// Replaced says that set_app replaced a registration that could not be read.
 	// Strava's subscription has to be ensured then.
 	Replaced bool `json:"replaced,omitempty"`
 	// Ended counts the authorizations that revoke_all ended, the sessions that
 	// end_sessions ended, or the contacts that clear_waiting forgot.
 	Ended int `json:"ended,omitempty"`
-	// Remains is what remained after revoke_all. It is to be called until nothing
+	// Remaining is what remained after revoke_all. It is to be called until nothing
 	// does.
-	Remains *RemainsView `json:"remains,omitempty"`
+	Remaining *RemainingView `json:"remains,omitempty"`
 	// Cleared is what clear_stage did. It is to be called until it deletes no
 	// parameters.
 	Cleared *ClearedView `json:"cleared,omitempty"`
 }
 
-// RemainsView is what a stage still holds of athletes, as [credentials.Remains].
-type RemainsView struct {
+// RemainingView is what a stage still holds of athletes, as [credentials.Remaining].
+type RemainingView struct {
 	InForce  int `json:"in_force"`
 	Ending   int `json:"ending"`
 	Failing  int `json:"failing"`
@@ -89,7 +89,7 @@ type RemainsView struct {
 }
 
 // ClearedView is what was deleted of a stage. Subscription is one of
-// [credentials.SubscriptionEnd].
+// [credentials.ClearedSubscription].
 type ClearedView struct {
 	Parameters   int    `json:"parameters"`
 	Subscription string `json:"subscription"`
@@ -115,8 +115,8 @@ type AthleteView struct {
 	SignedInAt time.Time `json:"signed_in_at"`
 }
 
-// WaitingView is somebody on the waiting list.
-type WaitingView struct {
+// WaitlistEntryView is somebody on the waiting list.
+type WaitlistEntryView struct {
 	Contact string    `json:"contact"`
 	Since   time.Time `json:"since"`
 }
@@ -194,18 +194,18 @@ func (a *Admin) Handle(ctx context.Context, req AdminRequest) (AdminResponse, er
 		return AdminResponse{Status: v}, err
 	case ActionWaitlist:
 		waiting, err := a.Service.Waitlist.List(ctx)
-		res := AdminResponse{Waiting: []WaitingView{}}
+		res := AdminResponse{Waitlist: []WaitlistEntryView{}}
 		for _, w := range waiting {
-			res.Waiting = append(res.Waiting, WaitingView(w))
+			res.Waitlist = append(res.Waitlist, WaitlistEntryView(w))
 		}
 		return res, err
-	case ActionRemoveWaiting:
+	case ActionRemoveFromWaitlist:
 		err := a.Service.Waitlist.Remove(ctx, req.Contact)
 		if err == nil {
 			a.Log.InfoContext(ctx, "the admin took a contact off the waiting list")
 		}
 		return AdminResponse{}, err
-	case ActionClearWaiting:
+	case ActionClearWaitlist:
 		n, err := a.Service.Waitlist.Clear(ctx)
 		a.Log.InfoContext(ctx, "the admin cleared the waiting list", "contacts", n)
 		return AdminResponse{Ended: n}, err
@@ -218,8 +218,8 @@ func (a *Admin) Handle(ctx context.Context, req AdminRequest) (AdminResponse, er
 		if ended > 0 {
 			a.Log.InfoContext(ctx, "the admin ended authorizations to clear the stage", "count", ended)
 		}
-		view := RemainsView(remains)
-		return AdminResponse{Ended: ended, Remains: &view}, err
+		view := RemainingView(remains)
+		return AdminResponse{Ended: ended, Remaining: &view}, err
 	case ActionClearStage:
 		c, err := a.Service.Clear(ctx, req.Abandon)
 		if err == nil {

@@ -28,7 +28,7 @@ func TestAdmin(t *testing.T) {
 	if _, err := vault.SaveTokens(t.Context(), credentials.Athlete(7), 1, credentials.TokenPair{}); err != nil { // for clear_stage to delete
 		t.Fatal(err)
 	}
-	sessions := &credentials.Sessions{Store: credentialstest.NewCredentials(store), NewSecret: startup.NewSecret, Now: clock}
+	sessions := &credentials.Sessions{Store: credentialstest.NewCredentialStore(store), NewSecret: startup.NewSecret, Now: clock}
 	var log bytes.Buffer
 	admin := &handler.Admin{
 		Service: &credentials.Admin{
@@ -58,7 +58,7 @@ func TestAdmin(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	form, _, err := waitlist.Issue(t.Context(), credentials.NoPlaceHere)
+	form, _, err := waitlist.IssueForm(t.Context(), credentials.NoPlaceHere)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestAdmin(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if _, err := sessions.Open(t.Context(), credentials.Session{AthleteID: 8, Generation: ago(1).UnixMilli()}); err != nil {
+		if _, err := sessions.Open(t.Context(), credentials.Authorization{AthleteID: 8, Generation: ago(1).UnixMilli()}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -100,20 +100,20 @@ func TestAdmin(t *testing.T) {
 		{req: handler.AdminRequest{Action: handler.ActionAthletes, Provider: "garmin"}, kind: fault.Invalid},
 		{req: handler.AdminRequest{Action: handler.ActionAthletes, IdleDays: -1}, kind: fault.Invalid},
 		{req: handler.AdminRequest{Action: handler.ActionWaitlist}, want: handler.AdminResponse{
-			Waiting: []handler.WaitingView{{Contact: "ann@example.com", Since: now}},
+			Waitlist: []handler.WaitlistEntryView{{Contact: "ann@example.com", Since: now}},
 		}},
-		{req: handler.AdminRequest{Action: handler.ActionRemoveWaiting, Contact: "Ann@example.com"}},
-		{req: handler.AdminRequest{Action: handler.ActionRemoveWaiting, Contact: "ann@example.com"}, kind: fault.NotFound},
-		{req: handler.AdminRequest{Action: handler.ActionRemoveWaiting}, kind: fault.Invalid},
-		{req: handler.AdminRequest{Action: handler.ActionWaitlist}, want: handler.AdminResponse{Waiting: []handler.WaitingView{}}},
-		{req: handler.AdminRequest{Action: handler.ActionClearWaiting}},
+		{req: handler.AdminRequest{Action: handler.ActionRemoveFromWaitlist, Contact: "Ann@example.com"}},
+		{req: handler.AdminRequest{Action: handler.ActionRemoveFromWaitlist, Contact: "ann@example.com"}, kind: fault.NotFound},
+		{req: handler.AdminRequest{Action: handler.ActionRemoveFromWaitlist}, kind: fault.Invalid},
+		{req: handler.AdminRequest{Action: handler.ActionWaitlist}, want: handler.AdminResponse{Waitlist: []handler.WaitlistEntryView{}}},
+		{req: handler.AdminRequest{Action: handler.ActionClearWaitlist}},
 		{req: handler.AdminRequest{Action: handler.ActionEndSessions}, want: handler.AdminResponse{Ended: 2}},
 		{req: handler.AdminRequest{Action: handler.ActionEndSessions}},
 		{req: handler.AdminRequest{Action: handler.ActionRevokeAthlete, AthleteID: 7}, want: handler.AdminResponse{Receipt: "receipt"}},
 		{req: handler.AdminRequest{Action: handler.ActionRevokeAthlete, AthleteID: 7}, kind: fault.Conflict},
 		{req: handler.AdminRequest{Action: handler.ActionRevokeAthlete}, kind: fault.NotFound},
 		{req: handler.AdminRequest{Action: handler.ActionRevokeAll}, want: handler.AdminResponse{
-			Ended: 2, Remains: &handler.RemainsView{Ending: 3, Erasures: 2}, // one of Fitbit's among them
+			Ended: 2, Remaining: &handler.RemainingView{Ending: 3, Erasures: 2}, // one of Fitbit's among them
 		}},
 		{req: handler.AdminRequest{Action: handler.ActionClearStage}, kind: fault.Conflict},
 		{req: handler.AdminRequest{Action: handler.ActionClearStage, Abandon: true}, want: handler.AdminResponse{

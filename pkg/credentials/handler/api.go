@@ -31,12 +31,12 @@ func (a *API) Routes() map[string]api.Handler {
 }
 
 // bySession calls handle for a session and answers 403 to a key.
-func bySession(handle func(context.Context, credentials.Session, api.Request) (api.Response, error)) api.Handler {
+func bySession(handle func(context.Context, credentials.Authorization, api.Request) (api.Response, error)) api.Handler {
 	return api.Authenticated(func(ctx context.Context, id api.Identity, req api.Request) (api.Response, error) {
 		if id.Key {
 			return api.KeyForbidden(), nil
 		}
-		return handle(ctx, credentials.Session{AthleteID: id.AthleteID, Generation: id.Generation}, req)
+		return handle(ctx, credentials.Authorization{AthleteID: id.AthleteID, Generation: id.Generation}, req)
 	})
 }
 
@@ -61,7 +61,7 @@ func keyOf(c credentials.Credential) key {
 	return k
 }
 
-func (a *API) list(ctx context.Context, by credentials.Session, _ api.Request) (api.Response, error) {
+func (a *API) list(ctx context.Context, by credentials.Authorization, _ api.Request) (api.Response, error) {
 	all, err := a.Keys.List(ctx, by.AthleteID)
 	out := struct {
 		Items []key `json:"items"`
@@ -72,7 +72,7 @@ func (a *API) list(ctx context.Context, by credentials.Session, _ api.Request) (
 	return api.JSON(http.StatusOK, out), err
 }
 
-func (a *API) create(ctx context.Context, by credentials.Session, req api.Request) (api.Response, error) {
+func (a *API) create(ctx context.Context, by credentials.Authorization, req api.Request) (api.Response, error) {
 	var input struct {
 		Name      string     `json:"name"`
 		ExpiresAt *time.Time `json:"expires_at"`
@@ -99,14 +99,14 @@ func (a *API) create(ctx context.Context, by credentials.Session, req api.Reques
 	}{keyOf(c), token.Reveal()}), nil
 }
 
-func (a *API) revoke(ctx context.Context, by credentials.Session, req api.Request) (api.Response, error) {
+func (a *API) revoke(ctx context.Context, by credentials.Authorization, req api.Request) (api.Response, error) {
 	if err := a.Keys.Revoke(ctx, by.AthleteID, req.PathParameters["id"]); err != nil {
 		return api.Response{}, err
 	}
-	return nothing(), nil
+	return noContent(), nil
 }
 
-func (a *API) logOutEverywhere(ctx context.Context, by credentials.Session, req api.Request) (api.Response, error) {
+func (a *API) logOutEverywhere(ctx context.Context, by credentials.Authorization, req api.Request) (api.Response, error) {
 	if err := a.Sessions.EndEverywhere(ctx, by.AthleteID); err != nil {
 		return api.Response{}, err
 	}

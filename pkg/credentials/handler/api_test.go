@@ -168,7 +168,7 @@ func TestAKeyLooksAfterNothing(t *testing.T) {
 func TestLogOutEverywhere(t *testing.T) {
 	d := newDesk(t)
 	other, err := (&credentials.Sessions{Store: d.store, NewSecret: startup.NewSecret, Now: func() time.Time { return d.now }}).
-		Open(t.Context(), credentials.Session{AthleteID: 42, Generation: 7})
+		Open(t.Context(), credentials.Authorization{AthleteID: 42, Generation: 7})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestLogOutEverywhere(t *testing.T) {
 		t.Errorf("%+v", res)
 	}
 	for _, token := range []string{d.session, other.Reveal()} {
-		_, err := d.Callers.Authenticate(t.Context(), credentials.SessionCredential, secret.New(token), true)
+		_, err := d.Authenticator.Authenticate(t.Context(), credentials.SessionCredential, secret.New(token), true)
 		if !errors.Is(err, credentials.ErrUnknownCredential) {
 			t.Error(err)
 		}

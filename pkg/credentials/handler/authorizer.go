@@ -23,9 +23,9 @@ const maxCandidates = 3
 // lets every call pass: with an identity, or with the reason why there is none,
 // which the route answers with; see package api.
 type Authorizer struct {
-	Callers *credentials.Authenticator
-	Cookies Cookies
-	Log     *slog.Logger
+	Authenticator *credentials.Authenticator
+	Cookies       Cookies
+	Log           *slog.Logger
 }
 
 // Handle implements the Lambda authorizer (payload 2.0, simple response). A
@@ -42,7 +42,7 @@ func (a *Authorizer) Handle(ctx context.Context, req events.APIGatewayV2CustomAu
 	fresh := !strings.HasPrefix(req.RouteKey, http.MethodGet+" ")
 	refusal, receipt := api.NoSession, ""
 	for _, token := range candidates[:min(len(candidates), maxCandidates)] {
-		caller, err := a.Callers.Authenticate(ctx, kind, token, fresh)
+		caller, err := a.Authenticator.Authenticate(ctx, kind, token, fresh)
 		if err == nil {
 			res.Context = api.Identity{
 				AthleteID: caller.AthleteID, Generation: caller.Generation, Key: kind == credentials.KeyCredential,
@@ -64,7 +64,7 @@ func (a *Authorizer) Handle(ctx context.Context, req events.APIGatewayV2CustomAu
 
 // refusalOf is what a call is refused with for an error of Authenticate.
 func refusalOf(kind credentials.CredentialKind, err error) (_ api.Refusal, receipt string) {
-	ended, isEnded := errors.AsType[credentials.EndedError](err)
+	ended, isEnded := errors.AsType[*credentials.RevokedError](err)
 	switch isKey := kind == credentials.KeyCredential; {
 	case isEnded && isKey:
 		return api.RevokedKey, ended.Receipt

@@ -25,7 +25,7 @@ type door struct {
 	t      *testing.T
 	now    time.Time
 	grants *credentialstest.Store
-	store  *credentialstest.Credentials
+	store  *credentialstest.CredentialStore
 	log    bytes.Buffer
 
 	session, expired, key, expiredKey, revokedKey string
@@ -33,16 +33,16 @@ type door struct {
 
 func newDoor(t *testing.T) *door {
 	d := &door{t: t, now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), grants: credentialstest.NewStore()}
-	d.store = credentialstest.NewCredentials(d.grants)
+	d.store = credentialstest.NewCredentialStore(d.grants)
 	d.grant(credentials.Grant{State: credentials.Active, Generation: 7})
 	clock := func() time.Time { return d.now }
 	log := slog.New(slog.NewTextHandler(&d.log, nil))
 	d.Authorizer = &handler.Authorizer{
-		Callers: &credentials.Authenticator{Store: d.store, Now: clock, Log: log}, Log: log,
+		Authenticator: &credentials.Authenticator{Store: d.store, Now: clock, Log: log}, Log: log,
 	}
 	sessions := &credentials.Sessions{Store: d.store, NewSecret: startup.NewSecret, Now: clock}
 	keys := &credentials.Keys{Store: d.store, NewSecret: startup.NewSecret, Now: clock}
-	ann := credentials.Session{AthleteID: 42, Generation: 7}
+	ann := credentials.Authorization{AthleteID: 42, Generation: 7}
 	open := func() string {
 		token, err := sessions.Open(t.Context(), ann)
 		if err != nil {
@@ -186,7 +186,7 @@ func TestAuthorizerTriesEachCookie(t *testing.T) {
 	if err := (&credentials.Sessions{Store: d.store, Now: func() time.Time { return d.now }}).EndAll(t.Context(), 42, 7, "r"); err != nil {
 		t.Fatal(err)
 	}
-	d.Callers.Store = failingFor{d.store, secret.New("42_down").SHA256()}
+	d.Authenticator.Store = failingFor{d.store, secret.New("42_down").SHA256()}
 	const cookie = "__Host-paceline_session="
 	for name, tc := range map[string]struct {
 		cookies []string

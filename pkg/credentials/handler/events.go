@@ -15,10 +15,10 @@ import (
 func EventRoutes(r *credentials.Reconciler) []consume.Route {
 	return []consume.Route{
 		consume.On(func(ctx context.Context, cause event.Meta, f gatheringv1.DeauthorizationReported) error {
-			return r.Deauthorized(ctx, cause, credentials.Athlete(f.AthleteID))
+			return r.HandleDeauthorization(ctx, cause, credentials.Athlete(f.AthleteID))
 		}),
 		consume.On(func(ctx context.Context, cause event.Meta, f athletev1.ErasureRequested) error {
-			return r.Left(ctx, cause, credentials.Athlete(f.AthleteID), f.Generation, f.Receipt, f.RequestedAt)
+			return r.HandleErasureRequest(ctx, cause, credentials.Athlete(f.AthleteID), f.Generation, f.Receipt, f.RequestedAt)
 		}),
 		consume.On(func(ctx context.Context, cause event.Meta, f gatheringv1.ErasureCompleted) error {
 			return r.Revocation.Receipts.ConfirmErasure(ctx, cause, f.Receipt, credentials.PartGathering)

@@ -35,7 +35,7 @@ func TestEventsOfTheContracts(t *testing.T) {
 		Revocation: &credentials.Revocation{
 			TokenStore: tokens, Receipts: credentials.Receipts{Erasures: store, Publisher: bus, Events: factory},
 			Tokens: &credentials.Tokens{TokenStore: tokens}, NewSecret: startup.NewSecret,
-			Sessions: &credentials.Sessions{Store: credentialstest.NewCredentials(store), NewSecret: startup.NewSecret, Now: factory.Now},
+			Sessions: &credentials.Sessions{Store: credentialstest.NewCredentialStore(store), NewSecret: startup.NewSecret, Now: factory.Now},
 		},
 		Log: slog.New(slog.DiscardHandler),
 	})...)
@@ -71,7 +71,7 @@ func TestEventsOfTheContracts(t *testing.T) {
 		t.Errorf("a claim: %+v", g)
 	}
 	deliver("athletev1/testdata/ErasureRequested.json")
-	if g := grant(); g.State != credentials.Revoked && g.State != credentials.Erased || g.LeftAt.IsZero() {
+	if g := grant(); g.State != credentials.Revoked && g.State != credentials.Erased || g.EndRequestedAt.IsZero() {
 		t.Fatalf("a request to leave: %+v", g)
 	}
 	left := receiptIn(t, "../../event/athletev1/testdata/ErasureRequested.json")

@@ -25,8 +25,8 @@ type Links struct {
 // Routes by API Gateway's route keys.
 func (l *Links) Routes() map[string]api.Handler {
 	return map[string]api.Handler{
-		"GET /oauth/{provider}/connect":  deliberate(api.FromSite(l.SiteURL, api.Authenticated(l.connect))),
-		"GET /oauth/{provider}/callback": deliberate(l.callback),
+		"GET /oauth/{provider}/connect":  ignorePrefetch(api.FromSite(l.SiteURL, api.Authenticated(l.connect))),
+		"GET /oauth/{provider}/callback": ignorePrefetch(l.callback),
 		"GET /v1/me/links/{provider}":    api.Authenticated(l.show),
 		"DELETE /v1/me/links/{provider}": api.FromSite(l.SiteURL, api.Authenticated(l.unlink)),
 	}
@@ -53,9 +53,9 @@ func (l *Links) connect(ctx context.Context, id api.Identity, req api.Request) (
 	started, err := l.Connect.Start(ctx, owner(id))
 	if err != nil {
 		l.Log.ErrorContext(ctx, "linking an account could not be started", "provider", l.Provider, "error", err.Error())
-		return toSite("link_failed"), nil
+		return redirectWithError("link_failed"), nil
 	}
-	return l.Cookies.begin(req, started), nil
+	return l.Cookies.startConnect(req, started), nil
 }
 
 // callback links the account, to the athlete who began it.
@@ -63,7 +63,7 @@ func (l *Links) callback(ctx context.Context, req api.Request) (api.Response, er
 	if l.unknown(req) {
 		return noProvider(), nil
 	}
-	return l.Cookies.finish(req, func(nonce secret.String) api.Response { return l.finish(ctx, req, nonce) }), nil
+	return l.Cookies.finishConnect(req, func(nonce secret.String) api.Response { return l.finish(ctx, req, nonce) }), nil
 }
 
 func (l *Links) finish(ctx context.Context, req api.Request, nonce secret.String) api.Response {
@@ -75,16 +75,16 @@ func (l *Links) finish(ctx context.Context, req api.Request, nonce secret.String
 	case err == nil:
 		return api.Redirect("/")
 	case errors.Is(err, credentials.ErrAccessDenied):
-		return toSite("link_denied")
+		return redirectWithError("link_denied")
 	case errors.Is(err, credentials.ErrMissingScope):
-		return toSite("link_scope")
+		return redirectWithError("link_scope")
 	case errors.Is(err, credentials.ErrState), errors.Is(err, credentials.ErrRevoked):
-		return toSite("link_state")
-	case errors.Is(err, credentials.ErrOtherLinked):
-		return toSite("link_other")
+		return redirectWithError("link_state")
+	case errors.Is(err, credentials.ErrOtherAccountLinked):
+		return redirectWithError("link_other")
 	}
 	l.Log.ErrorContext(ctx, "an account could not be linked", "provider", l.Provider, "error", err.Error())
-	return toSite("link_failed")
+	return redirectWithError("link_failed")
 }
 
 // linked is what is shown of a linked account.
@@ -139,6 +139,6 @@ func (l *Links) failed(err error) (api.Response, error) {
 	return api.Response{}, err
 }
 
-func owner(id api.Identity) credentials.Owner {
-	return credentials.Owner{AthleteID: id.AthleteID, Generation: id.Generation}
+func owner(id api.Identity) credentials.Authorization {
+	return credentials.Authorization{AthleteID: id.AthleteID, Generation: id.Generation}
 }

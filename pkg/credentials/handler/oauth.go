@@ -15,18 +15,18 @@ import (
 )
 
 const (
-	// nonceLife is how long a connect may take.
-	nonceLife = 5 * time.Minute
+	// nonceTTL is how long a connect may take.
+	nonceTTL = 5 * time.Minute
 	// maxConnects is how many connects a browser may have under way at once.
 	maxConnects = 5
 )
 
 // OAuth serves the OAuth routes.
 type OAuth struct {
-	Connect  *credentials.Connect
-	Sessions *credentials.Sessions
-	Callers  *credentials.Authenticator
-	Waitlist *credentials.Waitlist
+	Connect       *credentials.Connect
+	Sessions      *credentials.Sessions
+	Authenticator *credentials.Authenticator
+	Waitlist      *credentials.Waitlist
 	// SiteURL is the site's public origin.
 	SiteURL string
 	Cookies Cookies
@@ -36,8 +36,8 @@ type OAuth struct {
 // Routes by API Gateway's route keys.
 func (o *OAuth) Routes() map[string]api.Handler {
 	return map[string]api.Handler{
-		"GET /oauth/connect":   deliberate(o.connect),
-		"GET /oauth/callback":  deliberate(o.callback),
+		"GET /oauth/connect":   ignorePrefetch(o.connect),
+		"GET /oauth/callback":  ignorePrefetch(o.callback),
 		"POST /oauth/logout":   api.FromSite(o.SiteURL, o.logout),
 		"POST /oauth/waitlist": o.joinWaitlist,
 	}
@@ -46,15 +46,15 @@ func (o *OAuth) Routes() map[string]api.Handler {
 // deliberate calls handle for a call that a person makes. A browser that fetches
 // ahead (Fetch standard, Sec-Purpose) gets an empty answer and asks again when the
 // person follows the link.
-func deliberate(handle api.Handler) api.Handler {
+func ignorePrefetch(handle api.Handler) api.Handler {
 	return func(ctx context.Context, req api.Request) (api.Response, error) {
 		for _, name := range []string{"sec-purpose", "purpose", "x-moz"} {
 			if strings.Contains(strings.ToLower(req.Headers[name]), "prefetch") {
-				return nothing(), nil
+				return noContent(), nil
 			}
 		}
 		if req.RequestContext.HTTP.Method == http.MethodHead {
-			return nothing(), nil
+			return noContent(), nil
 		}
 		return handle(ctx, req)
 	}
@@ -69,23 +69,23 @@ func (o *OAuth) connect(ctx context.Context, req api.Request) (api.Response, err
 		full, err := o.Connect.Capacity.Full(ctx)
 		if err != nil {
 			o.Log.ErrorContext(ctx, "connect failed", "error", err.Error())
-			return toSite("strava_unavailable"), nil
+			return redirectWithError("strava_unavailable"), nil
 		}
 		if full {
-			return o.full(ctx, credentials.NoPlaceHere), nil
+			return o.redirectFull(ctx, credentials.NoPlaceHere), nil
 		}
 	}
-	started, err := o.Connect.Start(ctx, credentials.Owner{})
+	started, err := o.Connect.Start(ctx, credentials.Authorization{})
 	if err != nil {
 		o.Log.ErrorContext(ctx, "connect failed", "error", err.Error())
-		return toSite("strava_unavailable"), nil
+		return redirectWithError("strava_unavailable"), nil
 	}
-	return o.Cookies.begin(req, started), nil
+	return o.Cookies.startConnect(req, started), nil
 }
 
 // begin leads to the provider, with the cookie that the callback needs.
-func (c Cookies) begin(req api.Request, started credentials.Started) api.Response {
-	set := []string{c.set(nonceName(started.State), started.Nonce, nonceLife)}
+func (c Cookies) startConnect(req api.Request, started credentials.StartedConnect) api.Response {
+	set := []string{c.set(nonceName(started.State), started.Nonce, nonceTTL)}
 	if others := c.names(req.Cookies, req.Headers, nonceCookie); len(others) >= maxConnects {
 		// Each begun connect is a cookie; a pile of them would make requests too
 		// large for the server.
@@ -102,11 +102,11 @@ func nonceName(state secret.String) string { return nonceCookie + state.SHA256()
 
 // callback completes a connect. Its nonce has served then, whatever comes of it.
 func (o *OAuth) callback(ctx context.Context, req api.Request) (api.Response, error) {
-	return o.Cookies.finish(req, func(nonce secret.String) api.Response { return o.finish(ctx, req, nonce) }), nil
+	return o.Cookies.finishConnect(req, func(nonce secret.String) api.Response { return o.finish(ctx, req, nonce) }), nil
 }
 
 // finish completes a connect by its nonce, and takes the nonce's cookie away.
-func (c Cookies) finish(req api.Request, complete func(nonce secret.String) api.Response) api.Response {
+func (c Cookies) finishConnect(req api.Request, complete func(nonce secret.String) api.Response) api.Response {
 	name := nonceName(secret.New(req.QueryStringParameters["state"]))
 	nonce := c.first(req.Cookies, req.Headers, name)
 	res := complete(nonce)
@@ -132,22 +132,22 @@ func (o *OAuth) finish(ctx context.Context, req api.Request, nonce secret.String
 	switch {
 	case err == nil:
 		o.endReplaced(ctx, req)
-		return api.Redirect("/", o.Cookies.set(sessionCookie, token, credentials.SessionLife))
+		return api.Redirect("/", o.Cookies.set(sessionCookie, token, credentials.SessionTTL))
 	case errors.Is(err, credentials.ErrAccessDenied):
-		return toSite("access_denied")
+		return redirectWithError("access_denied")
 	case errors.Is(err, credentials.ErrMissingScope):
-		return toSite("missing_scope")
+		return redirectWithError("missing_scope")
 	case errors.Is(err, credentials.ErrState) && o.signedIn(ctx, req):
 		// The browser asks again: by its back button, a reload, or a double click.
 		return api.Redirect("/")
 	case errors.Is(err, credentials.ErrState):
-		return toSite("state")
+		return redirectWithError("state")
 	case errors.Is(err, credentials.ErrAppFull):
 		o.Log.WarnContext(ctx, "the application is at its athlete capacity")
-		return o.full(ctx, credentials.NoPlaceAtCallback)
+		return o.redirectFull(ctx, credentials.NoPlaceAtCallback)
 	}
 	o.Log.ErrorContext(ctx, "connect failed", "error", err.Error())
-	return toSite("strava_unavailable")
+	return redirectWithError("strava_unavailable")
 }
 
 // sessions are the session cookies of a request, as many as are looked at.
@@ -159,7 +159,7 @@ func (o *OAuth) sessions(req api.Request) []secret.String {
 // signedIn reports whether the browser has a live session.
 func (o *OAuth) signedIn(ctx context.Context, req api.Request) bool {
 	return slices.ContainsFunc(o.sessions(req), func(token secret.String) bool {
-		_, err := o.Callers.Authenticate(ctx, credentials.SessionCredential, token, true)
+		_, err := o.Authenticator.Authenticate(ctx, credentials.SessionCredential, token, true)
 		return err == nil
 	})
 }
@@ -188,7 +188,7 @@ func (o *OAuth) logout(ctx context.Context, req api.Request) (api.Response, erro
 // loggedOut takes the session's cookie away, and those that connects which were
 // given up have left behind.
 func (c Cookies) loggedOut(req api.Request) api.Response {
-	res := nothing()
+	res := noContent()
 	for _, name := range append(c.names(req.Cookies, req.Headers, nonceCookie), sessionCookie, formCookie) {
 		res.Cookies = append(res.Cookies, c.set(name, secret.String{}, 0))
 	}
@@ -196,9 +196,9 @@ func (c Cookies) loggedOut(req api.Request) api.Response {
 }
 
 // nothing is an answer without a body.
-func nothing() api.Response {
+func noContent() api.Response {
 	return api.Response{StatusCode: http.StatusNoContent, Headers: map[string]string{"Cache-Control": "no-store"}}
 }
 
-// toSite leads back to the first page, which has a sentence for each code.
-func toSite(code string) api.Response { return api.Redirect("/?error=" + code) }
+// redirectWithError leads back to the first page, which has a sentence for each code.
+func redirectWithError(code string) api.Response { return api.Redirect("/?error=" + code) }

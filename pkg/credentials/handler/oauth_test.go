@@ -39,7 +39,7 @@ type site struct {
 	log      *bytes.Buffer
 	sessions *credentials.Sessions
 	callers  *credentials.Authenticator
-	store    *credentialstest.Credentials
+	store    *credentialstest.CredentialStore
 	serve    func(context.Context, api.Request) (api.Response, error)
 }
 
@@ -59,7 +59,7 @@ func newSite(t *testing.T, stage string) *site {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
 	capacity := &credentials.Capacity{Counter: store, Athletes: 10, Now: time.Now}
-	stored := credentialstest.NewCredentials(store)
+	stored := credentialstest.NewCredentialStore(store)
 	sessions := &credentials.Sessions{Store: stored, NewSecret: startup.NewSecret, Now: time.Now}
 	callers := &credentials.Authenticator{Store: stored, Now: time.Now, Log: logger}
 	oauth := &handler.OAuth{
@@ -72,12 +72,12 @@ func newSite(t *testing.T, stage string) *site {
 			NewSecret: startup.NewSecret, RedirectURI: "http://localhost/oauth/callback",
 			Capacity: capacity,
 		},
-		Sessions: sessions,
-		Callers:  callers,
-		Waitlist: &credentials.Waitlist{Store: room, Forms: store, Capacity: capacity, NewSecret: startup.NewSecret, Now: time.Now},
-		SiteURL:  "http://localhost",
-		Cookies:  handler.CookiesOf(stage),
-		Log:      logger,
+		Sessions:      sessions,
+		Authenticator: callers,
+		Waitlist:      &credentials.Waitlist{Store: room, Forms: store, Capacity: capacity, NewSecret: startup.NewSecret, Now: time.Now},
+		SiteURL:       "http://localhost",
+		Cookies:       handler.CookiesOf(stage),
+		Log:           logger,
 	}
 	return &site{t, openapi.MustLoad(t), server, browser, oauth, room, &log, sessions, callers, stored, api.Mux(oauth.Log, oauth.Routes())}
 }

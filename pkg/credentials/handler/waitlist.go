@@ -18,11 +18,11 @@ const maxBody = 1024
 
 // full leads to the page that says that there is no place, with a form for the
 // waiting list. Without one the page says the same.
-func (o *OAuth) full(ctx context.Context, why credentials.FormReason) api.Response {
-	form, life, err := o.Waitlist.Issue(ctx, why)
+func (o *OAuth) redirectFull(ctx context.Context, why credentials.FormReason) api.Response {
+	form, life, err := o.Waitlist.IssueForm(ctx, why)
 	if err != nil {
 		o.Log.ErrorContext(ctx, "no form for the waiting list", "error", err.Error())
-		return toSite("app_full")
+		return redirectWithError("app_full")
 	}
 	return api.Redirect("/?error=app_full", o.Cookies.set(formCookie, form, life))
 }
@@ -47,7 +47,7 @@ func (o *OAuth) joinWaitlist(ctx context.Context, req api.Request) (api.Response
 	err := o.Waitlist.Join(ctx, o.Cookies.first(req.Cookies, req.Headers, formCookie), input.Contact)
 	busy, isBusy := errors.AsType[credentials.WaitlistBusyError](err)
 	switch {
-	case errors.Is(err, credentials.ErrForm):
+	case errors.Is(err, credentials.ErrFormInvalid):
 		return api.Problem(http.StatusForbidden, "This form was sent before, is too old, or cookies are off. Choose “Connect with Strava” again."), nil
 	case errors.Is(err, credentials.ErrPlaceFree):
 		return api.Problem(http.StatusConflict, "There is a place now. Choose “Connect with Strava” again."), nil
@@ -58,7 +58,7 @@ func (o *OAuth) joinWaitlist(ctx context.Context, req api.Request) (api.Response
 	case err != nil:
 		return api.Response{}, err
 	}
-	res := nothing()
+	res := noContent()
 	res.Cookies = []string{o.Cookies.set(formCookie, secret.String{}, 0)}
 	return res, nil
 }

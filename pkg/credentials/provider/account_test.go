@@ -40,7 +40,7 @@ type boundary struct {
 }
 
 // owner is the athlete who links accounts.
-var owner = credentials.Owner{AthleteID: 42, Generation: 1}
+var owner = credentials.Authorization{AthleteID: 42, Generation: 1}
 
 var ggnjl9 = credentials.Account{Provider: "fitbit", ID: "GGNJL9"}
 
@@ -147,11 +147,11 @@ const due = 7*time.Hour + time.Minute
 func TestFitbitAccountFromConnectToRevocation(t *testing.T) {
 	b := newBoundary(t)
 	session, err := b.connect.Finish(t.Context(), b.answered(ggnjl9.ID, "activity"))
-	if err != nil || session != (credentials.Session{}) {
+	if err != nil || session != (credentials.Authorization{}) {
 		t.Fatalf("session %+v; %v", session, err)
 	}
 	g := b.grant()
-	if g.State != credentials.Active || g.Account != ggnjl9 || !slices.Equal(g.Scopes, []string{"activity"}) || g.HasPending() {
+	if g.State != credentials.Active || g.Account != ggnjl9 || !slices.Equal(g.Scopes, []string{"activity"}) || g.HasPendingTasks() {
 		t.Fatalf("%+v", g)
 	}
 	first := b.mustPair(g.Generation)
@@ -164,7 +164,7 @@ func TestFitbitAccountFromConnectToRevocation(t *testing.T) {
 	if _, err := links.Unlink(t.Context(), owner); err != nil {
 		t.Fatal(err)
 	}
-	if g := b.grant(); g.State != credentials.Erased || g.HasPending() || b.vault.Holds(ggnjl9) || len(b.Connected()) != 0 {
+	if g := b.grant(); g.State != credentials.Erased || g.HasPendingTasks() || b.vault.Holds(ggnjl9) || len(b.Connected()) != 0 {
 		t.Errorf("after the revocation: %+v; tokens here: %v, at Fitbit: %v", g, b.vault.Holds(ggnjl9), b.Connected())
 	}
 	if _, err := b.pair(g.Generation); !errors.Is(err, credentials.ErrRevoked) {
@@ -184,7 +184,7 @@ func TestFitbitAccountWithoutActivitiesIsGivenBack(t *testing.T) {
 	if _, err := b.connect.Finish(t.Context(), b.answered(ggnjl9.ID, "profile")); !errors.Is(err, credentials.ErrMissingScope) {
 		t.Fatal(err)
 	}
-	if g := b.grant(); g.State != credentials.Erased || g.HasPending() || len(b.Connected()) != 0 {
+	if g := b.grant(); g.State != credentials.Erased || g.HasPendingTasks() || len(b.Connected()) != 0 {
 		t.Errorf("%+v; at Fitbit: %v", g, b.Connected())
 	}
 }
@@ -287,7 +287,7 @@ func TestFitbitRefreshIsCutOffForGood(t *testing.T) {
 	if _, err := b.pair(generation); !errors.Is(err, credentials.ErrDegraded) {
 		t.Errorf("a call: %v", err)
 	}
-	if g := b.grant(); g.State != credentials.Degraded || g.HasPending() || b.counts.Of(metric.Degraded) != 1 || len(b.bus.Events()) != 2 {
+	if g := b.grant(); g.State != credentials.Degraded || g.HasPendingTasks() || b.counts.Of(metric.Degraded) != 1 || len(b.bus.Events()) != 2 {
 		t.Errorf("%+v, %d events", g, len(b.bus.Events()))
 	}
 	again := b.mustConnect()

@@ -10,24 +10,24 @@ import (
 	"unicode"
 )
 
-// tokenAnswer is the answer of a token endpoint: its members by their exact
+// tokenResponse is the answer of a token endpoint: its members by their exact
 // names. Each is read on its own, because a refresh token that we fail to keep
 // may be the only one that is valid.
-type tokenAnswer map[string]json.RawMessage
+type tokenResponse map[string]json.RawMessage
 
 // tokenMember finds a token in a body that is no JSON as a whole.
 var tokenMember = regexp.MustCompile(`"(access_token|refresh_token)"\s*:\s*("(?:[^"\\]|\\.)*")`)
 
-// readTokenAnswer returns what is readable of a body. Of an object that is no
+// readTokenResponse returns what is readable of a body. Of an object that is no
 // JSON as a whole, because of a bare NaN for example, that is the tokens. Of
 // anything else, such as a page, it is nothing.
-func readTokenAnswer(body []byte) tokenAnswer {
-	var a tokenAnswer
+func readTokenResponse(body []byte) tokenResponse {
+	var a tokenResponse
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
 	if json.Unmarshal(body, &a) == nil || !bytes.HasPrefix(body, []byte("{")) {
 		return a
 	}
-	a = tokenAnswer{}
+	a = tokenResponse{}
 	for _, m := range tokenMember.FindAllSubmatch(body, -1) {
 		a[string(m[1])] = m[2]
 	}
@@ -35,7 +35,7 @@ func readTokenAnswer(body []byte) tokenAnswer {
 }
 
 // text returns a member that is a text; empty if it is none.
-func (a tokenAnswer) text(name string) string { return text(a[name]) }
+func (a tokenResponse) text(name string) string { return text(a[name]) }
 
 func text(value json.RawMessage) string {
 	var s string
@@ -45,7 +45,7 @@ func text(value json.RawMessage) string {
 
 // number returns a member that is a number, or a number as a text; 0 if it is
 // neither.
-func (a tokenAnswer) number(name string) float64 {
+func (a tokenResponse) number(name string) float64 {
 	digits := a.text(name)
 	if digits == "" {
 		digits = string(a[name])
@@ -58,31 +58,31 @@ func (a tokenAnswer) number(name string) float64 {
 }
 
 const (
-	// maxLife is the longest life of an access token that we believe. Strava's live
+	// maxTTL is the longest life of an access token that we believe. Strava's live
 	// for 6 hours, Fitbit's for 8.
-	maxLife = 365 * 24 * time.Hour
-	// unknownLife is how long an access token is used that does not say how long it
+	maxTTL = 365 * 24 * time.Hour
+	// unknownTTL is how long an access token is used that does not say how long it
 	// lives, before it is due for renewal. A shorter one would have every call
 	// refresh.
-	unknownLife = 5 * time.Minute
+	unknownTTL = 5 * time.Minute
 )
 
 // expiry returns when the access token expires that was asked for at asked, and
 // is due for renewal margin before.
-func (a tokenAnswer) expiry(asked time.Time, margin time.Duration) time.Time {
+func (a tokenResponse) expiry(asked time.Time, margin time.Duration) time.Time {
 	for _, seconds := range []float64{
 		a.number("expires_in"),
 		a.number("expires_at") - float64(asked.Unix()), // Unix s
 	} {
-		if 0 < seconds && seconds <= maxLife.Seconds() { // NaN is not.
+		if 0 < seconds && seconds <= maxTTL.Seconds() { // NaN is not.
 			return asked.Add(time.Duration(seconds) * time.Second)
 		}
 	}
-	return asked.Add(margin + unknownLife)
+	return asked.Add(margin + unknownTTL)
 }
 
 // scopes returns the scopes that the answer names, in a text or in a list.
-func (a tokenAnswer) scopes() (scopes []string) {
+func (a tokenResponse) scopes() (scopes []string) {
 	var texts []json.RawMessage
 	if json.Unmarshal(a["scope"], &texts) != nil {
 		texts = []json.RawMessage{a["scope"]}

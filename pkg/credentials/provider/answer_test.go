@@ -43,7 +43,7 @@ func refreshed(t *testing.T, o *provider.OAuth) (credentials.TokenPair, error) {
 	return o.Refresh(t.Context(), credentials.App{ClientID: "1", ClientSecret: secret.New("s")}, secret.New("old"))
 }
 
-func exchanged(t *testing.T, o *provider.OAuth) (credentials.Authorization, error) {
+func exchanged(t *testing.T, o *provider.OAuth) (credentials.TokenResponse, error) {
 	return o.Exchange(t.Context(), credentials.App{ClientID: "1", ClientSecret: secret.New("s")}, redirectURI, secret.New("c"), secret.New("v"))
 }
 

@@ -22,15 +22,15 @@ type API struct {
 	Base string
 	// Timeout bounds a call; it must be well within that of the functions that call.
 	Timeout time.Duration
-	// PassedOn are the header fields that a caller sees, by their canonical names.
-	PassedOn []string
-	// Refusal tells why an answer refuses a call; see [credentials.APIAnswer].
+	// ForwardedHeaders are the header fields that a caller sees, by their canonical names.
+	ForwardedHeaders []string
+	// Refusal tells why an answer refuses a call; see [credentials.APIResponse].
 	Refusal func(status int, body []byte) error
 }
 
 // Get implements [credentials.API]. The token travels in the Authorization
 // header only, because access logs keep URLs.
-func (a *API) Get(ctx context.Context, access secret.String, path string, query map[string]string) (credentials.APIAnswer, error) {
+func (a *API) Get(ctx context.Context, access secret.String, path string, query map[string]string) (credentials.APIResponse, error) {
 	values := url.Values{}
 	for k, v := range query {
 		values.Set(k, v)
@@ -41,7 +41,7 @@ func (a *API) Get(ctx context.Context, access secret.String, path string, query 
 	}
 	req, err := http.NewRequest(http.MethodGet, target, nil)
 	if err != nil {
-		return credentials.APIAnswer{}, fault.New(fault.Permanent, "the configured URL of the API is malformed")
+		return credentials.APIResponse{}, fault.New(fault.Permanent, "the configured URL of the API is malformed")
 	}
 	req.Header.Set("Authorization", "Bearer "+access.Reveal())
 	req.Header.Set("Accept", "application/json")
@@ -49,15 +49,15 @@ func (a *API) Get(ctx context.Context, access secret.String, path string, query 
 	if err != nil {
 		// Without a connection nothing was sent.
 		dial := (*net.OpError)(nil)
-		return credentials.APIAnswer{Sent: !errors.As(err, &dial) || dial.Op != "dial"}, err
+		return credentials.APIResponse{Sent: !errors.As(err, &dial) || dial.Op != "dial"}, err
 	}
 	header := map[string]string{}
-	for _, name := range a.PassedOn {
+	for _, name := range a.ForwardedHeaders {
 		if v := answer.Header.Get(name); v != "" {
 			header[name] = v
 		}
 	}
-	return credentials.APIAnswer{
+	return credentials.APIResponse{
 		Sent: true, Status: answer.Status, Refused: a.Refusal(answer.Status, answer.Body), Header: header, Body: answer.Body,
 	}, nil
 }

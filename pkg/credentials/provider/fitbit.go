@@ -86,7 +86,7 @@ func fitbitMeaning(status int, body []byte) Meaning {
 }
 
 // FitbitRefusal tells why the Fitbit Web API refuses a call; see
-// [credentials.APIAnswer]. insufficient_scope is what the person did not allow,
+// [credentials.APIResponse]. insufficient_scope is what the person did not allow,
 // insufficient_permissions what Fitbit does not allow the application to read;
 // neither says anything about the rest. Without one of these error types nothing is
 // known of the token: data that others may not see is refused by a 401, too.
@@ -96,9 +96,9 @@ func FitbitRefusal(status int, body []byte) error {
 		for _, kind := range fitbitErrors(body) {
 			switch kind {
 			case "invalid_token", "expired_token":
-				return credentials.ErrAccessTokenDead
+				return credentials.ErrAccessTokenInvalid
 			case "insufficient_scope", "insufficient_permissions":
-				return credentials.ErrScopeMissing
+				return credentials.ErrInsufficientScope
 			case "invalid_client", "unauthorized_client":
 				return credentials.ErrAppRefused
 			}

@@ -330,10 +330,10 @@ func TestFitbitRefusal(t *testing.T) {
 		want   error
 	}{
 		"success":                   {200, `{}`, nil},
-		"expired token":             {401, fitbitError("expired_token"), credentials.ErrAccessTokenDead},
-		"dead token":                {401, fitbitError("invalid_token"), credentials.ErrAccessTokenDead},
-		"scope not allowed":         {403, fitbitError("insufficient_scope"), credentials.ErrScopeMissing},
-		"not for the application":   {403, fitbitError("insufficient_permissions"), credentials.ErrScopeMissing},
+		"expired token":             {401, fitbitError("expired_token"), credentials.ErrAccessTokenInvalid},
+		"dead token":                {401, fitbitError("invalid_token"), credentials.ErrAccessTokenInvalid},
+		"scope not allowed":         {403, fitbitError("insufficient_scope"), credentials.ErrInsufficientScope},
+		"not for the application":   {403, fitbitError("insufficient_permissions"), credentials.ErrInsufficientScope},
 		"bad client":                {401, fitbitError("invalid_client"), credentials.ErrAppRefused},
 		"client of another kind":    {403, fitbitError("unauthorized_client"), credentials.ErrAppRefused},
 		"another's private data":    {401, fitbitError("request"), nil},

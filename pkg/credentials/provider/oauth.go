@@ -58,17 +58,17 @@ func (o *OAuth) AuthorizeURL(clientID, redirectURI, state string, verifier secre
 }
 
 // Exchange implements [credentials.OAuth].
-func (o *OAuth) Exchange(ctx context.Context, app credentials.App, redirectURI string, code, verifier secret.String) (credentials.Authorization, error) {
+func (o *OAuth) Exchange(ctx context.Context, app credentials.App, redirectURI string, code, verifier secret.String) (credentials.TokenResponse, error) {
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}, "redirect_uri": {redirectURI}}
 	if o.PKCE {
 		form.Set("code_verifier", verifier.Reveal())
 	}
 	auth, answer, err := o.token(ctx, app, form)
 	if errors.Is(err, errRefused) {
-		return credentials.Authorization{}, credentials.ErrCodeRefused
+		return credentials.TokenResponse{}, credentials.ErrCodeRefused
 	}
 	if err != nil {
-		return credentials.Authorization{}, err
+		return credentials.TokenResponse{}, err
 	}
 	auth.Account = credentials.Account{Provider: o.Provider, ID: o.AccountID(answer)}
 	if !accountID.MatchString(auth.Account.ID) && o.ProfileURL != "" {
@@ -77,7 +77,7 @@ func (o *OAuth) Exchange(ctx context.Context, app credentials.App, redirectURI s
 	if !accountID.MatchString(auth.Account.ID) {
 		// Without an account there is nothing to keep the tokens for.
 		err := fault.New(fault.Transient, "%s's token answer names no account", o.Provider)
-		return credentials.Authorization{}, errors.Join(err, o.Revoke(ctx, app, auth.Tokens))
+		return credentials.TokenResponse{}, errors.Join(err, o.Revoke(ctx, app, auth.Tokens))
 	}
 	return auth, nil
 }
@@ -94,7 +94,7 @@ func (o *OAuth) profileID(ctx context.Context, access secret.String) string {
 	if err != nil || answer.Status != http.StatusOK {
 		return ""
 	}
-	return identifier(readTokenAnswer(answer.Body)["id"])
+	return identifier(readTokenResponse(answer.Body)["id"])
 }
 
 // Refresh implements [credentials.OAuth].
@@ -135,25 +135,25 @@ func (o *OAuth) deauthorize(ctx context.Context, access secret.String) error {
 	req.Header.Set("Authorization", "Bearer "+access.Reveal())
 	answer, err := httpcall.Do(ctx, o.client, timeout, req)
 	if err == nil && answer.Status == http.StatusUnauthorized {
-		return credentials.ErrAccessTokenDead
+		return credentials.ErrAccessTokenInvalid
 	}
 	_, err = o.read(answer, err)
 	return err
 }
 
 // token asks the token endpoint.
-func (o *OAuth) token(ctx context.Context, app credentials.App, form url.Values) (credentials.Authorization, tokenAnswer, error) {
+func (o *OAuth) token(ctx context.Context, app credentials.App, form url.Values) (credentials.TokenResponse, tokenResponse, error) {
 	asked := o.now()
 	body, err := o.post(ctx, app, o.TokenEndpoint, form, o.BasicAuth)
 	if err != nil {
-		return credentials.Authorization{}, nil, err
+		return credentials.TokenResponse{}, nil, err
 	}
-	answer := readTokenAnswer(body)
+	answer := readTokenResponse(body)
 	access, refresh := answer.text("access_token"), answer.text("refresh_token")
 	if access == "" || refresh == "" {
-		return credentials.Authorization{}, nil, lost(fault.New(fault.Transient, "%s's token answer holds no tokens", o.Provider))
+		return credentials.TokenResponse{}, nil, answerLost(fault.New(fault.Transient, "%s's token answer holds no tokens", o.Provider))
 	}
-	return credentials.Authorization{
+	return credentials.TokenResponse{
 		Tokens: credentials.TokenPair{
 			Access: secret.New(access), Refresh: secret.New(refresh),
 			ExpiresAt: answer.expiry(asked, o.RefreshMargin).Truncate(time.Second).UTC(), IssuedAt: asked.UTC(),
@@ -164,7 +164,7 @@ func (o *OAuth) token(ctx context.Context, app credentials.App, form url.Values)
 
 // lost marks a transient fault after which it is unknown whether the provider
 // did what was asked.
-func lost(err error) error {
+func answerLost(err error) error {
 	return fault.New(fault.Transient, "%w: %w", credentials.ErrAnswerLost, err)
 }
 
@@ -193,10 +193,10 @@ func (o *OAuth) post(ctx context.Context, app credentials.App, target string, fo
 func (o *OAuth) read(answer httpcall.Answer, err error) ([]byte, error) {
 	switch {
 	case err != nil:
-		return nil, lost(err)
+		return nil, answerLost(err)
 	case answer.Status == http.StatusBadGateway, answer.Status == http.StatusGatewayTimeout:
 		// The server behind the gateway may have done what was asked.
-		return nil, lost(fault.New(fault.Transient, "%s answered with status %d", o.Provider, answer.Status))
+		return nil, answerLost(fault.New(fault.Transient, "%s answered with status %d", o.Provider, answer.Status))
 	case answer.Status/100 == 2:
 		return answer.Body, nil
 	}

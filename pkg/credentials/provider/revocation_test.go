@@ -75,7 +75,7 @@ func TestRevocation(t *testing.T) {
 			}
 			// Again, with tokens that are dead.
 			err := p.oauth.Revoke(t.Context(), p.app, p.pair)
-			if want := map[string]error{settings.RevocationDeauthorize: credentials.ErrAccessTokenDead}[revocation]; !errors.Is(err, want) {
+			if want := map[string]error{settings.RevocationDeauthorize: credentials.ErrAccessTokenInvalid}[revocation]; !errors.Is(err, want) {
 				t.Errorf("dead tokens: %v", err)
 			}
 			for _, kind := range []strava.FaultKind{strava.Fault500, strava.Fault502, strava.Fault503, strava.Fault597, strava.Fault429, strava.FaultReset, strava.FaultDrop} {

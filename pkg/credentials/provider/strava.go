@@ -102,7 +102,7 @@ func StravaMeaning(status int, body []byte) Meaning {
 }
 
 // StravaRefusal tells why Strava's REST API refuses a call; see
-// [credentials.APIAnswer].
+// [credentials.APIResponse].
 func StravaRefusal(status int, body []byte) error {
 	switch status {
 	case http.StatusForbidden:
@@ -115,12 +115,12 @@ func StravaRefusal(status int, body []byte) error {
 		for _, e := range stravaErrors(body) {
 			if e.Resource == "AccessToken" && e.Code == "missing" {
 				if strings.HasPrefix(e.Field, "activity:") { // "activity:read_permission"
-					return credentials.ErrScopeMissing
+					return credentials.ErrInsufficientScope
 				}
 				return nil // The token lives, and the right to activities is not what it lacks.
 			}
 		}
-		return credentials.ErrAccessTokenDead
+		return credentials.ErrAccessTokenInvalid
 	}
 	return nil
 }

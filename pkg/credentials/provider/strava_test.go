@@ -63,7 +63,7 @@ func newStrava(t *testing.T, with strava.Settings) *stravaWorld {
 
 func (w *stravaWorld) athlete() int64 { return w.Athletes()[0].ID }
 
-func (w *stravaWorld) exchange(scopes ...string) (credentials.Authorization, error) {
+func (w *stravaWorld) exchange(scopes ...string) (credentials.TokenResponse, error) {
 	code, err := w.Authorize(w.athlete(), scopes...)
 	if err != nil {
 		w.t.Fatal(err)
@@ -226,14 +226,14 @@ func TestStravaRefusal(t *testing.T) {
 		want   error
 	}{
 		"success":             {200, `{}`, nil},
-		"dead token":          {401, answer("Application", "invalid"), credentials.ErrAccessTokenDead},
-		"dead token, as text": {401, `{"errors":"Authorization Error"}`, credentials.ErrAccessTokenDead},
-		"missing scope":       {401, fields("AccessToken", "activity:read_permission", "missing"), credentials.ErrScopeMissing},
-		"a newer name of it":  {401, fields("AccessToken", "activity:read_all", "missing"), credentials.ErrScopeMissing},
+		"dead token":          {401, answer("Application", "invalid"), credentials.ErrAccessTokenInvalid},
+		"dead token, as text": {401, `{"errors":"Authorization Error"}`, credentials.ErrAccessTokenInvalid},
+		"missing scope":       {401, fields("AccessToken", "activity:read_permission", "missing"), credentials.ErrInsufficientScope},
+		"a newer name of it":  {401, fields("AccessToken", "activity:read_all", "missing"), credentials.ErrInsufficientScope},
 		"another scope":       {401, fields("AccessToken", "profile:read_permission", "missing"), nil},
 		"who knows what":      {401, answer("AccessToken", "missing"), nil},
 		"nothing named":       {401, `{"errors":[{"resource":"AccessToken","code":"missing"}]}`, nil},
-		"of another thing":    {401, fields("Athlete", "activity:read_permission", "missing"), credentials.ErrAccessTokenDead},
+		"of another thing":    {401, fields("Athlete", "activity:read_permission", "missing"), credentials.ErrAccessTokenInvalid},
 		"inactive app":        {403, answer("Application", "Inactive"), credentials.ErrAppRefused},
 		"a forbidden thing":   {403, answer("Athlete", "invalid"), nil},
 		"an error page":       {403, `<html>`, nil},

@@ -8,8 +8,8 @@ import (
 	"github.com/paceline/paceline/pkg/credentials"
 )
 
-// appLife is how long a registration is kept in memory.
-const appLife = time.Minute
+// appTTL is how long a registration is kept in memory.
+const appTTL = time.Minute
 
 // CachingVault is a vault that keeps registrations in memory for a minute:
 // every connect reads one, more often than SSM allows. It is not for functions
@@ -36,7 +36,7 @@ func NewCachingVault(vault credentials.Vault, now func() time.Time) *CachingVaul
 func (r *CachingVault) App(ctx context.Context, provider string) (credentials.App, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if read, ok := r.apps[provider]; ok && r.now().Sub(read.at) < appLife {
+	if read, ok := r.apps[provider]; ok && r.now().Sub(read.at) < appTTL {
 		return read.App, nil
 	}
 	app, err := r.Vault.App(ctx, provider)

@@ -89,7 +89,7 @@ func (v *Vault) tokensName(account credentials.Account, generation int64) string
 
 func (v *Vault) receivedPath(provider string) string { return v.path + "/received/" + provider }
 
-func (v *Vault) receivedName(r credentials.Received) string {
+func (v *Vault) receivedName(r credentials.PendingConnect) string {
 	return v.receivedPath(r.Account.Provider) + "/" + r.Account.ID + "/" + r.ID
 }
 
@@ -150,13 +150,13 @@ func (v *Vault) SaveTokens(ctx context.Context, account credentials.Account, gen
 	return v.put(ctx, v.tokensName(account, generation), toValue(pair))
 }
 
-// DropTokens implements [credentials.Vault].
-func (v *Vault) DropTokens(ctx context.Context, account credentials.Account, generation int64) error {
+// DeleteTokens implements [credentials.Vault].
+func (v *Vault) DeleteTokens(ctx context.Context, account credentials.Account, generation int64) error {
 	return v.delete(ctx, v.tokensName(account, generation))
 }
 
-// SaveReceived implements [credentials.Vault].
-func (v *Vault) SaveReceived(ctx context.Context, r credentials.Received) error {
+// SavePendingConnect implements [credentials.Vault].
+func (v *Vault) SavePendingConnect(ctx context.Context, r credentials.PendingConnect) error {
 	_, err := v.put(ctx, v.receivedName(r), receivedValue{
 		toValue(r.Tokens), r.Account.ID, r.ID, r.ReceivedAt, r.Scopes, r.Owner.AthleteID, r.Owner.Generation,
 	})
@@ -164,12 +164,12 @@ func (v *Vault) SaveReceived(ctx context.Context, r credentials.Received) error 
 }
 
 // Received implements [credentials.Vault].
-func (v *Vault) Received(ctx context.Context, provider string) ([]credentials.Received, error) {
+func (v *Vault) PendingConnects(ctx context.Context, provider string) ([]credentials.PendingConnect, error) {
 	pages := ssm.NewGetParametersByPathPaginator(v.client, &ssm.GetParametersByPathInput{
 		Path: aws.String(v.receivedPath(provider)), Recursive: aws.Bool(true), WithDecryption: aws.Bool(true),
 	})
 	var (
-		received []credentials.Received
+		received []credentials.PendingConnect
 		damaged  error
 	)
 	for pages.HasMorePages() {
@@ -183,18 +183,18 @@ func (v *Vault) Received(ctx context.Context, provider string) ([]credentials.Re
 				damaged = fault.New(fault.Permanent, "parameter %s holds something else than expected", aws.ToString(p.Name))
 				continue
 			}
-			received = append(received, credentials.Received{
+			received = append(received, credentials.PendingConnect{
 				Account: credentials.Account{Provider: provider, ID: r.AccountID}, ID: r.ID,
 				ReceivedAt: r.ReceivedAt, Scopes: r.Scopes, Tokens: r.pair(),
-				Owner: credentials.Owner{AthleteID: r.Owner, Generation: r.OwnerGeneration},
+				Owner: credentials.Authorization{AthleteID: r.Owner, Generation: r.OwnerGeneration},
 			})
 		}
 	}
 	return received, damaged
 }
 
-// DropReceived implements [credentials.Vault].
-func (v *Vault) DropReceived(ctx context.Context, r credentials.Received) error {
+// DeletePendingConnect implements [credentials.Vault].
+func (v *Vault) DeletePendingConnect(ctx context.Context, r credentials.PendingConnect) error {
 	return v.delete(ctx, v.receivedName(r))
 }
 

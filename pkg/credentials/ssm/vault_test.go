@@ -43,7 +43,7 @@ func TestReceivedReturnsWhatItCouldRead(t *testing.T) {
 					}, nil
 				}),
 			})
-			received, err := ssm.New(client, "/p", "key", settings.TierStandard).Received(t.Context(), "strava")
+			received, err := ssm.New(client, "/p", "key", settings.TierStandard).PendingConnects(t.Context(), "strava")
 			if !fault.Is(err, tc.want) {
 				t.Errorf("got %v", err)
 			}
