@@ -1,7 +1,7 @@
-// Command fitbit-standin serves the stand-in for Fitbit of standin/fitbit.
+// Command fitbit-standin serves the stand-in for Fitbit, package standin/fitbit.
 //
 //	fitbit-standin --addr localhost:9091
 //
-// The environment sets FITBIT_CLIENT_ID and FITBIT_CLIENT_SECRET (generated
-// otherwise, see /control/secrets).
+// It reads FITBIT_CLIENT_ID and FITBIT_CLIENT_SECRET from the environment. Without
+// them it generates both; GET /control/secrets returns the secret.
 package main

@@ -704,7 +704,7 @@ func (w *world) mustBeConsistent(when string) {
 	w.clock.Advance(7 * 24 * time.Hour) // Claims that could not be checked end with the data.
 	w.reconcileAll()
 	athletes := []int64{w.owner, w.strava.Athletes()[1].ID}
-	for i := range w.fitbit.People() {
+	for i := range w.fitbit.Users() {
 		id := w.athlete(i)
 		g, err := w.store.Grant(w.t.Context(), w.account(id))
 		if fault.Is(err, fault.NotFound) {

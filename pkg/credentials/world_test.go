@@ -188,13 +188,13 @@ func (w *world) account(id int64) credentials.Account {
 	if w.fitbit == nil {
 		return credentials.Athlete(id)
 	}
-	return credentials.Account{Provider: provider.NameFitbit, ID: w.fitbit.People()[id-1].ID}
+	return credentials.Account{Provider: provider.NameFitbit, ID: w.fitbit.Users()[id-1].ID}
 }
 
 // atSite reports whether the provider counts the account as connected.
 func (w *world) atSite(id int64) bool {
 	if w.fitbit != nil {
-		return w.fitbit.People()[id-1].Connected
+		return w.fitbit.Users()[id-1].Connected
 	}
 	for _, a := range w.strava.Athletes() {
 		if a.ID == id {

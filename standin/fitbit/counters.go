@@ -1,35 +1,30 @@
 package fitbit
 
-import (
-	"cmp"
-	"maps"
-	"slices"
-)
+import "maps"
 
-// Calls is how often a call about a person ("": about no known person) led to a
-// status at an endpoint. Status 0 stands for no answer.
+// Calls is how many calls about a user had a status at an endpoint.
 type Calls struct {
 	Endpoint string `json:"endpoint"`
-	User     string `json:"user"`
-	Status   int    `json:"status"`
+	User     string `json:"user"`   // "" when the call has no known user
+	Status   int    `json:"status"` // 0 when the client got no response
 	Count    int    `json:"count"`
 }
 
-// Counters is what the stand-in has counted since the start or the last reset.
+// Counters are the counts since the start or the last reset.
 type Counters struct {
 	Calls []Calls `json:"calls"`
-	// MaxRefreshesInFlight is, by person, the most refreshes at one time.
+	// MaxRefreshesInFlight is, by user, the most refreshes at one time.
 	MaxRefreshesInFlight map[string]int `json:"max_refreshes_in_flight"`
-	// DeadRefreshUses is, by person, how often a used or revoked refresh token was
-	// presented and refused.
+	// DeadRefreshUses is, by user, how many refreshes were refused because their
+	// refresh token was used or revoked before.
 	DeadRefreshUses map[string]int `json:"dead_refresh_uses"`
-	// RepeatedRefreshes is, by person, how often a used refresh token was presented
-	// and given the same answer again.
+	// RepeatedRefreshes is, by user, how many refreshes with a used refresh token
+	// got the same response again.
 	RepeatedRefreshes map[string]int `json:"repeated_refreshes"`
 }
 
-// Total sums the calls to an endpoint, or to any endpoint when it is "", about a
-// person, or about anyone when it is "".
+// Total returns the number of calls to an endpoint about a user. An empty string
+// stands for every endpoint or every user.
 func (c Counters) Total(endpoint, user string) int {
 	total := 0
 	for _, n := range c.Calls {
@@ -40,61 +35,23 @@ func (c Counters) Total(endpoint, user string) int {
 	return total
 }
 
-type counters struct {
-	calls                            map[Calls]int // Count is 0 in the keys
-	maxFlight, deadRefresh, repeated map[string]int
-}
-
-func newCounters() counters {
-	return counters{map[Calls]int{}, map[string]int{}, map[string]int{}, map[string]int{}}
-}
-
-// Counters returns a copy of the counters.
+// Counters returns the counts.
 func (s *Server) Counters() Counters {
+	c := Counters{Calls: []Calls{}, MaxRefreshesInFlight: s.calls.MaxRefreshesInFlight()}
+	for _, n := range s.calls.Calls() {
+		c.Calls = append(c.Calls, Calls{n.Endpoint, n.Account, n.Status, n.Count})
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := Counters{
-		Calls:                []Calls{},
-		MaxRefreshesInFlight: maps.Clone(s.counters.maxFlight),
-		DeadRefreshUses:      maps.Clone(s.counters.deadRefresh),
-		RepeatedRefreshes:    maps.Clone(s.counters.repeated),
-	}
-	for key, n := range s.counters.calls {
-		key.Count = n
-		c.Calls = append(c.Calls, key)
-	}
-	slices.SortFunc(c.Calls, func(a, b Calls) int {
-		return cmp.Or(cmp.Compare(a.Endpoint, b.Endpoint), cmp.Compare(a.User, b.User), cmp.Compare(a.Status, b.Status))
-	})
+	c.DeadRefreshUses, c.RepeatedRefreshes = maps.Clone(s.refused), maps.Clone(s.repeated)
 	return c
 }
 
-// ResetCounters sets every counter to nought.
+// ResetCounters sets every count to zero.
 func (s *Server) ResetCounters() {
+	s.calls.Reset()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.counters = newCounters()
-}
-
-// enter notes the beginning of a call; the function it returns notes the end.
-func (s *Server) enter(c *call, e endpoint) (finished func(status int, sent bool)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e.identify(c)
-	refreshing := c.endpoint == EndpointRefresh && c.user != ""
-	if refreshing {
-		s.refreshFlight[c.user]++
-		s.counters.maxFlight[c.user] = max(s.counters.maxFlight[c.user], s.refreshFlight[c.user])
-	}
-	return func(status int, sent bool) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if refreshing {
-			s.refreshFlight[c.user]--
-		}
-		if !sent {
-			status = 0
-		}
-		s.counters.calls[Calls{Endpoint: c.endpoint, User: c.user, Status: status}]++
-	}
+	clear(s.refused)
+	clear(s.repeated)
 }

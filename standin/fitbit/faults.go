@@ -4,32 +4,34 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+
+	"github.com/paceline/paceline/standin"
 )
 
-// FaultKind is a way for a call to go wrong.
+// FaultKind is a way for a call to fail.
 type FaultKind string
 
 // The kinds of fault.
 const (
-	// FaultNone changes nothing; it is for a delay alone.
+	// FaultNone changes nothing. It is for a delay alone.
 	FaultNone FaultKind = "none"
-	// FaultAnswer answers with the fault's status, header and body. The call has
+	// FaultAnswer responds with the fault's status, header and body. The call has
 	// no effect and does not count against the rate limit.
 	FaultAnswer FaultKind = "answer"
-	// FaultReset closes the connection; the call has no effect.
+	// FaultReset closes the connection. The call has no effect.
 	FaultReset FaultKind = "reset"
-	// FaultHang never answers: it waits until the context of the request ends.
+	// FaultHang never responds: it waits until the context of the request ends.
 	// The call has no effect.
 	FaultHang FaultKind = "hang"
-	// FaultDrop lets the call take effect and closes the connection in place of
-	// answering: the answer to a refresh is lost.
+	// FaultDrop lets the call take effect and closes the connection before the
+	// response: the tokens of a refresh are lost.
 	FaultDrop FaultKind = "drop"
 )
 
 var faultKinds = []FaultKind{FaultNone, FaultAnswer, FaultReset, FaultHang, FaultDrop}
 
-// The endpoints, as faults and counters name them. "oauth", "api" and "any" name
-// several at once in a Fault.
+// The endpoints, as faults and counters name them. A Fault may also name several
+// endpoints by "oauth", "api" or "any".
 const (
 	EndpointAuthorize  = "authorize"
 	EndpointExchange   = "exchange" // POST /oauth2/token with a code, or with an unknown grant type
@@ -40,58 +42,50 @@ const (
 	EndpointOther      = "other"      // any other path of the API
 )
 
-// endpointGroups are the endpoints by the names that a Fault may have.
-var endpointGroups = map[string][]string{
-	"any":              nil, // every endpoint
-	"oauth":            {EndpointAuthorize, EndpointExchange, EndpointRefresh, EndpointRevoke},
-	"api":              {EndpointProfile, EndpointActivities, EndpointOther},
-	EndpointAuthorize:  {EndpointAuthorize},
-	EndpointExchange:   {EndpointExchange},
-	EndpointRefresh:    {EndpointRefresh},
-	EndpointRevoke:     {EndpointRevoke},
-	EndpointProfile:    {EndpointProfile},
-	EndpointActivities: {EndpointActivities},
-	EndpointOther:      {EndpointOther},
+var endpointGroups = standin.EndpointGroups{
+	"oauth": {EndpointAuthorize, EndpointExchange, EndpointRefresh, EndpointRevoke},
+	"api":   {EndpointProfile, EndpointActivities, EndpointOther},
 }
 
-// Fault is something that goes wrong with matching calls.
+// Fault is a failure of the calls that match it.
 type Fault struct {
 	// Endpoint is one of the Endpoint constants, "oauth", "api" or "any"; default "any".
 	Endpoint string `json:"endpoint"`
-	// User limits the fault to the calls about one person: by the token or the
-	// code that the call carries; "" means the calls about anyone.
+	// User limits the fault to the calls about one user, by the token or the code
+	// of the call. "" means the calls about all users.
 	User string `json:"user"`
-	// Kind is what happens; default FaultAnswer with a status, FaultNone without.
+	// Kind of failure; default FaultAnswer with a status, FaultNone without.
 	Kind FaultKind `json:"kind"`
-	// Status, Header and Body are the answer of FaultAnswer.
+	// Status, Header and Body are the response of FaultAnswer.
 	Status int               `json:"status"`
 	Header map[string]string `json:"header"`
 	Body   string            `json:"body"`
-	// DelayMilliseconds pass, in real time, before it happens; it happens even to
-	// a caller who has left meanwhile.
+	// DelayMilliseconds pass, in real time, before the failure. It happens even if
+	// the client has disconnected by then.
 	DelayMilliseconds int `json:"delay_milliseconds"`
-	// Count is how many calls it happens to; default 1, negative until cleared.
+	// Count is how many calls fail; default 1. A negative Count lasts until the
+	// faults are cleared.
 	Count int `json:"count"`
 }
 
 func (f Fault) matches(c *call) bool {
-	return (f.Endpoint == "any" || slices.Contains(endpointGroups[f.Endpoint], c.endpoint)) && (f.User == "" || f.User == c.user)
+	return endpointGroups.Covers(f.Endpoint, c.endpoint) && (f.User == "" || f.User == c.user)
 }
 
-func (f Fault) answer() answer {
+func (f Fault) response() response {
 	header := http.Header{}
 	for name, value := range f.Header {
 		header.Set(name, value)
 	}
-	return answer{status: f.Status, header: header, body: []byte(f.Body)}
+	return response{Status: f.Status, Header: header, Body: []byte(f.Body)}
 }
 
-// Inject arranges for f to happen to the next matching calls. Of several
-// matching faults the oldest comes first. It returns ErrInvalid for an unknown
-// name and for an answer without a status, or a status without an answer.
+// Inject makes the next calls that match f fail. Of several faults that match a
+// call, the oldest applies. Inject returns [ErrInvalid] for an unknown name, for a
+// FaultAnswer without a status, and for a response with another kind.
 func (s *Server) Inject(f Fault) error {
 	if f.Endpoint == "" {
-		f.Endpoint = "any"
+		f.Endpoint = standin.AnyEndpoint
 	}
 	if f.Kind == "" {
 		f.Kind = FaultNone
@@ -102,45 +96,17 @@ func (s *Server) Inject(f Fault) error {
 	if f.Count == 0 {
 		f.Count = 1
 	}
-	_, known := endpointGroups[f.Endpoint]
 	switch {
-	case !known, !slices.Contains(faultKinds, f.Kind), f.DelayMilliseconds < 0,
+	case !slices.Contains(endpointGroups.Names(), f.Endpoint), !slices.Contains(faultKinds, f.Kind), f.DelayMilliseconds < 0,
 		(f.Kind == FaultAnswer) != (f.Status >= 200 && f.Status <= 599), f.Kind != FaultAnswer && (f.Body != "" || f.Header != nil):
 		return fmt.Errorf("fault %+v: %w", f, ErrInvalid)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = append(s.faults, f)
+	s.faults.Add(f)
 	return nil
 }
 
-// Faults returns the faults still to happen.
-func (s *Server) Faults() []Fault {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]Fault{}, s.faults...)
-}
+// Faults returns the faults that are still to happen.
+func (s *Server) Faults() []Fault { return s.faults.All() }
 
-// ClearFaults forgets the faults still to happen.
-func (s *Server) ClearFaults() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = nil
-}
-
-func (s *Server) takeFault(c *call) Fault {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i := slices.IndexFunc(s.faults, func(f Fault) bool { return f.matches(c) })
-	if i < 0 {
-		return Fault{}
-	}
-	f := s.faults[i]
-	switch {
-	case f.Count == 1:
-		s.faults = slices.Delete(s.faults, i, i+1)
-	case f.Count > 1:
-		s.faults[i].Count--
-	}
-	return f
-}
+// ClearFaults removes the faults that are still to happen.
+func (s *Server) ClearFaults() { s.faults.Clear() }

@@ -242,8 +242,8 @@ func TestExchange(t *testing.T) {
 	if p.UserID != ada || p.Scope != "activity" || p.TokenType != "Bearer" || p.ExpiresIn != 28_800 || len(p.Refresh) != 64 || strings.Count(p.Access, ".") != 2 {
 		t.Errorf("%+v", p)
 	}
-	if !slices.Equal(w.Connected(), []string{ada}) || !slices.Equal(w.People()[0].Scope, []string{"activity"}) {
-		t.Errorf("people %+v", w.People())
+	if !slices.Equal(w.Connected(), []string{ada}) || !slices.Equal(w.Users()[0].Scope, []string{"activity"}) {
+		t.Errorf("users %+v", w.Users())
 	}
 }
 
@@ -431,5 +431,5 @@ func TestPeopleHaveDifferentIDs(t *testing.T) {
 			t.Error("two people have one id")
 		}
 	}()
-	fitbit.New(fitbit.Config{People: []fitbit.Person{{ID: ada}, {ID: ada}}})
+	fitbit.New(fitbit.Config{Users: []fitbit.User{{ID: ada}, {ID: ada}}})
 }

@@ -3,41 +3,38 @@ package fitbit
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
-	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/paceline/paceline/standin"
 )
 
-// ErrNotFound is returned for a person whom this Fitbit does not have, or who
-// is not connected.
-var ErrNotFound = errors.New("not found")
+// The errors that methods of [Server] return.
+var (
+	// ErrNotFound is returned for a user who does not exist or is not connected.
+	ErrNotFound = standin.ErrNotFound
+	// ErrInvalid is returned for a value that the stand-in does not accept.
+	ErrInvalid = standin.ErrInvalid
+)
 
-// ErrInvalid is returned for a value that the stand-in does not accept.
-var ErrInvalid = errors.New("invalid")
-
-// Config is what a Server is made of. The zero Config is a Fitbit with some people.
+// Config configures a [Server]. The zero Config is a Fitbit with some users.
 type Config struct {
-	// Now is the source of time; default time.Now.
+	// Now returns the time; default time.Now.
 	Now func() time.Time
 	// Seed makes tokens repeatable. Two servers with one seed issue the same
-	// tokens, so a long-lived process takes a random seed.
+	// tokens, so a process that serves a stand-in takes a random seed.
 	Seed uint64
 	// ClientID and ClientSecret are the application's; default made from the seed.
 	ClientID, ClientSecret string
-	// People have accounts here; default SomePeople. Ids must differ.
-	People []Person
+	// Users have accounts here; default SomeUsers. Ids must differ.
+	Users []User
 	// HourlyLimit is how many calls to the API the application may make for one
-	// person in an hour; default 150 (Fitbit Web API, Rate Limits).
+	// user in an hour; default 150 (Fitbit Web API, Rate Limits).
 	HourlyLimit int
 }
 
@@ -50,45 +47,46 @@ type Server struct {
 	mux         *http.ServeMux
 	running     context.Context // ends at Close
 	stop        context.CancelFunc
+	faults      *standin.Faults[Fault]
+	calls       *standin.CallCounter[string]
 
-	mu            sync.Mutex // guards all below
-	rng           *rand.ChaCha8
-	people        []*account
-	codes         map[string]*code
-	tokens        map[string]*token // all that were ever issued
-	faults        []Fault
-	counters      counters
-	refreshFlight map[string]int
+	mu       sync.Mutex // guards all below
+	random   *rand.ChaCha8
+	accounts []*account
+	codes    map[string]*code
+	tokens   map[string]*token // all that were ever issued
+	refused  map[string]int    // refreshes with an invalid refresh token, by user
+	repeated map[string]int    // refreshes that got the same response again, by user
 }
 
-// New returns a Server; it must be closed. It panics on a Config in which two
-// people have one id, since only a programmer can repair that.
+// New returns a Server. The caller must close it. New panics if two users have
+// one id.
 func New(c Config) *Server {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.People == nil {
-		c.People = SomePeople()
+	if c.Users == nil {
+		c.Users = SomeUsers()
 	}
-	var seed [32]byte
-	binary.LittleEndian.PutUint64(seed[:], c.Seed)
 	s := &Server{
-		now:           c.Now,
-		hourlyLimit:   cmp.Or(c.HourlyLimit, 150),
-		mux:           http.NewServeMux(),
-		rng:           rand.NewChaCha8(seed),
-		codes:         map[string]*code{},
-		tokens:        map[string]*token{},
-		counters:      newCounters(),
-		refreshFlight: map[string]int{},
+		now:         c.Now,
+		hourlyLimit: cmp.Or(c.HourlyLimit, 150),
+		mux:         http.NewServeMux(),
+		faults:      standin.NewFaults(func(f *Fault) *int { return &f.Count }),
+		calls:       standin.NewCallCounter[string](),
+		random:      standin.NewRandom(c.Seed),
+		codes:       map[string]*code{},
+		tokens:      map[string]*token{},
+		refused:     map[string]int{},
+		repeated:    map[string]int{},
 	}
-	for _, p := range c.People {
-		if s.account(p.ID) != nil {
-			panic("fitbit: two people have the id " + p.ID)
+	for _, u := range c.Users {
+		if s.account(u.ID) != nil {
+			panic("fitbit: two users have the id " + u.ID)
 		}
-		s.people = append(s.people, &account{Person: p})
+		s.accounts = append(s.accounts, &account{User: u})
 	}
-	// Fitbit's own look like 22942C and 32 hex digits.
+	// Fitbit's own look like 22942C and 32 hexadecimal digits.
 	s.clientID = cmp.Or(c.ClientID, strings.ToUpper(s.newSecret(3)))
 	s.secret = cmp.Or(c.ClientSecret, s.newSecret(16))
 	s.running, s.stop = context.WithCancel(context.Background())
@@ -98,7 +96,7 @@ func New(c Config) *Server {
 	return s
 }
 
-// ServeHTTP implements http.Handler.
+// ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
 // Close ends requests that hang.
@@ -107,21 +105,17 @@ func (s *Server) Close() { s.stop() }
 // Client returns the application's client id and secret.
 func (s *Server) Client() (id, secret string) { return s.clientID, s.secret }
 
-// newSecret makes n random bytes, in hex digits.
-func (s *Server) newSecret(n int) string {
-	b := make([]byte, n)
-	_, _ = s.rng.Read(b) // never fails
-	return hex.EncodeToString(b)
-}
+// newSecret returns n random bytes in hexadecimal digits.
+func (s *Server) newSecret(n int) string { return standin.NewSecret(s.random, n) }
 
 // endpoint is one of Fitbit's URLs.
 type endpoint struct {
 	name string
-	// identify finds out, before any fault, which person the call is about, and
-	// may refine the name. The caller holds the server's lock.
+	// identify finds the user whom the call is about, before any fault, and may
+	// refine the name. The caller holds the server's lock.
 	identify func(*call)
-	// serve answers. The caller holds the server's lock.
-	serve func(*call) answer
+	// serve returns the response. The caller holds the server's lock.
+	serve func(*call) response
 }
 
 // call is one request to Fitbit.
@@ -132,24 +126,10 @@ type call struct {
 	params   url.Values
 }
 
-// answer is Fitbit's answer to a call.
-type answer struct {
-	status      int
-	header      http.Header
-	contentType string
-	body        []byte
-}
+type response = standin.Response
 
-func jsonAnswer(status int, v any) answer {
-	body, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // only our own types come here
-	}
-	return answer{status: status, contentType: "application/json;charset=utf-8", body: body}
-}
-
-func htmlAnswer(status int, body string) answer {
-	return answer{status: status, contentType: "text/html; charset=utf-8", body: []byte(body)}
+func jsonResponse(status int, v any) response {
+	return standin.JSON(status, "application/json;charset=utf-8", v)
 }
 
 // apiError is one entry of Fitbit's error body (Fitbit Web API, Error Handling).
@@ -159,9 +139,9 @@ type apiError struct {
 	Message string `json:"message"`
 }
 
-// refuse answers with Fitbit's error shape.
-func refuse(status int, e apiError) answer {
-	return jsonAnswer(status, struct {
+// refuse returns an error in Fitbit's shape.
+func refuse(status int, e apiError) response {
+	return jsonResponse(status, struct {
 		Errors  []apiError `json:"errors"`
 		Success bool       `json:"success"`
 	}{[]apiError{e}, false})
@@ -169,7 +149,7 @@ func refuse(status int, e apiError) answer {
 
 // refuseOAuth refuses a token or a client. Fitbit's messages repeat the token
 // that they refuse (a body as reported to home-assistant/core, issue 141223).
-func refuseOAuth(status int, kind, format string, args ...any) answer {
+func refuseOAuth(status int, kind, format string, args ...any) response {
 	return refuse(status, apiError{Type: kind, Message: fmt.Sprintf(format, args...) +
 		". Visit https://dev.fitbit.com/docs/oauth2 for more information on the Fitbit Web API authorization process."})
 }
@@ -178,51 +158,50 @@ func refuseOAuth(status int, kind, format string, args ...any) answer {
 func (s *Server) route(e endpoint, pattern string) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
-		_ = r.ParseForm() // what cannot be read is missing
+		_ = r.ParseForm() // a parameter that cannot be read is missing
 		c := &call{Request: r, endpoint: e.name, params: r.PostForm}
 		if r.Method == http.MethodGet {
 			c.params = r.Form
 		}
-		finished := s.enter(c, e)
-		a, sent := s.respond(c, e)
-		// Counted before the answer is written, so that the reader of an answer
-		// finds it counted.
-		finished(a.status, sent)
+		res, sent := s.count(c, e)
 		if !sent {
 			panic(http.ErrAbortHandler)
 		}
-		maps.Copy(w.Header(), a.header)
-		if a.contentType != "" {
-			w.Header().Set("Content-Type", a.contentType)
-		}
-		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
-		w.WriteHeader(a.status)
-		_, _ = w.Write(a.body) // a client that left needs no answer
+		res.Write(w)
 	})
 }
 
-// respond applies the fault of the call, if any, around serving it; sent is
-// false when the client gets no answer.
-func (s *Server) respond(c *call, e endpoint) (a answer, sent bool) {
-	f := s.takeFault(c)
-	if f.DelayMilliseconds > 0 {
-		select {
-		case <-time.After(time.Duration(f.DelayMilliseconds) * time.Millisecond):
-		case <-c.Context().Done():
-		case <-s.running.Done():
-		}
+// count serves a call and counts it. A client that has read the response finds
+// the call counted.
+func (s *Server) count(c *call, e endpoint) (res response, sent bool) {
+	s.mu.Lock()
+	e.identify(c)
+	s.mu.Unlock()
+	if c.endpoint == EndpointRefresh && c.user != "" {
+		defer s.calls.StartRefresh(c.user)()
 	}
+	res, sent = s.respond(c, e)
+	status := res.Status
+	if !sent {
+		status = 0
+	}
+	s.calls.Count(c.endpoint, c.user, status)
+	return res, sent
+}
+
+// respond serves a call with its fault, if it has one. sent is false when the
+// client gets no response.
+func (s *Server) respond(c *call, e endpoint) (res response, sent bool) {
+	f := s.faults.Take(func(f Fault) bool { return f.matches(c) })
+	standin.Delay(c.Context(), s.running, time.Duration(f.DelayMilliseconds)*time.Millisecond)
 	switch f.Kind {
 	case FaultHang:
-		select {
-		case <-c.Context().Done():
-		case <-s.running.Done():
-		}
-		return answer{}, false
+		standin.Hang(c.Context(), s.running)
+		return response{}, false
 	case FaultReset:
-		return answer{}, false
+		return response{}, false
 	case FaultAnswer:
-		return f.answer(), true
+		return f.response(), true
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -67,7 +67,7 @@ func (c *cloud) atFitbit(t *testing.T, method, path string, body, into any) {
 // linkedAtFitbit reports whether Fitbit counts the account as connected.
 func (c *cloud) linkedAtFitbit(t *testing.T) bool {
 	t.Helper()
-	var people []fitbit.PersonStatus
+	var people []fitbit.UserState
 	c.atFitbit(t, "GET", "/people", nil, &people)
 	for _, p := range people {
 		if p.ID == fitbitUser {

@@ -175,7 +175,7 @@ func newSystem(t *testing.T) *system {
 
 // links serves linked accounts, over the stand-in for Fitbit.
 func (s *system) links(grants *credentialstest.Store, vault *credentialstest.Vault, factory event.Factory, log *slog.Logger) *credentialslambda.Links {
-	standIn := fitbit.New(fitbit.Config{Now: factory.Now, HourlyLimit: 1_000_000, People: []fitbit.Person{{ID: "GGNJL9", DisplayName: mark(ada)}}})
+	standIn := fitbit.New(fitbit.Config{Now: factory.Now, HourlyLimit: 1_000_000, Users: []fitbit.User{{ID: "GGNJL9", DisplayName: mark(ada)}}})
 	s.t.Cleanup(standIn.Close)
 	id, key := standIn.Client()
 	must(s.t, vault.SaveApp(s.t.Context(), provider.NameFitbit, credentials.App{ClientID: id, ClientSecret: secret.New(key)}))
