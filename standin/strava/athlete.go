@@ -7,19 +7,20 @@ import (
 	"time"
 )
 
-// Athlete is a person with an account. Generate and LoadHistory make athletes;
-// the history is produced when first asked for and may be forgotten again.
+// Athlete is a person with an account. Generate and LoadHistory return athletes.
 type Athlete struct {
 	ID                  int64
 	Firstname, Lastname string
 	City, Country       string
-	Sex                 string // "M", "F" or "" when not said
+	Sex                 string // "M", "F" or "" if not given
 	CreatedAt           time.Time
 
-	history func() []activity // in any order, always the same
+	// history returns the activities at the start, in any order but always the
+	// same. It may be slow.
+	history func() []activity
 }
 
-// account is an athlete and what has happened since the start.
+// account is an athlete with what has happened since the start.
 type account struct {
 	Athlete
 	changes map[int64]*activity // edited and new activities by id; nil means deleted
@@ -27,11 +28,11 @@ type account struct {
 	grant   *grant              // nil when the application is not connected
 }
 
-// keptHistories bounds the histories held in memory, so that ten thousand
-// athletes cost what a few dozen do.
+// keptHistories limits the histories in memory, so that ten thousand athletes need
+// as much memory as a few dozen.
 const keptHistories = 48
 
-// population is all accounts, with the most recently built histories.
+// population holds all accounts and the most recently built histories.
 type population struct {
 	ids      []int64 // in the order given
 	accounts map[int64]*account
@@ -64,7 +65,7 @@ func (p *population) account(id int64) (*account, error) {
 	return a, nil
 }
 
-// connected counts the athletes that take up the application's capacity.
+// connected returns how many athletes count toward the application's capacity.
 func (p *population) connected() int {
 	n := 0
 	for _, a := range p.accounts {
@@ -75,7 +76,8 @@ func (p *population) connected() int {
 	return n
 }
 
-// activities returns the athlete's activities newest first, to be read only.
+// activities returns the athlete's activities, newest first. The caller must not
+// change them.
 func (p *population) activities(a *account) []activity {
 	if list, ok := p.built[a.ID]; ok {
 		return list
@@ -112,7 +114,7 @@ func (p *population) activity(a *account, id int64) (activity, error) {
 	return list[i], nil
 }
 
-// publicActivity finds an activity that everyone may see, and whose it is.
+// publicActivity returns an activity that everyone may see, and its owner.
 func (p *population) publicActivity(id int64) (*account, activity, error) {
 	for _, owner := range p.ids {
 		a := p.accounts[owner]
@@ -123,7 +125,7 @@ func (p *population) publicActivity(id int64) (*account, activity, error) {
 	return nil, activity{}, fmt.Errorf("public activity %d: %w", id, ErrNotFound)
 }
 
-// change stores an edited or new activity, or a deletion when act is nil.
+// change stores an edited or new activity, or a deletion if act is nil.
 func (p *population) change(a *account, id int64, act *activity) {
 	a.changes[id] = act
 	if i := slices.Index(p.order, a.ID); i >= 0 {
@@ -205,7 +207,7 @@ func (a Athlete) summary() summaryAthlete {
 		CreatedAt:     a.CreatedAt.UTC().Format(time.RFC3339),
 		UpdatedAt:     a.CreatedAt.UTC().AddDate(0, 1, 0).Format(time.RFC3339),
 		Weight:        decimal(55 + a.ID%40),
-		ProfileMedium: "avatar/athlete/medium.png", // what Strava sends for no picture
+		ProfileMedium: "avatar/athlete/medium.png", // as Strava sends without a picture
 		Profile:       "avatar/athlete/large.png",
 	}
 }

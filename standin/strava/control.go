@@ -3,22 +3,46 @@ package strava
 import (
 	_ "embed"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"html/template"
 	"io"
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/paceline/paceline/standin"
 )
+
+const provider = "Strava"
 
 //go:embed control.html
 var controlHTML string
 
-var controlPage = template.Must(template.New("control").Parse(controlHTML))
+var controlPage = standin.ControlPage(controlHTML)
 
-// status is the overview that GET /control/status answers.
-type status struct {
+// controlData is what the control page shows at first.
+type controlData struct {
+	Provider    string
+	Endpoints   []string
+	Kinds       []FaultKind
+	RateHeaders []RateHeaders
+}
+
+// routeControl serves the control page and the control API. Each route calls a
+// method of Server.
+func (s *Server) routeControl() {
+	standin.HandleControlPage(s.mux, controlPage, controlData{provider, endpointNames(), FaultKinds(), rateHeaderChoices})
+	standin.HandleControlled[Fault, Counters, Secrets](s.mux, s)
+	s.controlApplication()
+	s.controlAthletes()
+	s.controlActivities()
+	s.controlWebhooks()
+}
+
+func (s *Server) control(pattern string, f func(*http.Request) (any, error)) {
+	standin.HandleControl(s.mux, pattern, f)
+}
+
+// overview is the response of GET /control/status.
+type overview struct {
 	Now          time.Time     `json:"now"`
 	ClientID     int64         `json:"client_id"`
 	Settings     Settings      `json:"settings"`
@@ -29,44 +53,38 @@ type status struct {
 	Connected    int           `json:"connected"`
 }
 
-// routeControl serves the page and the JSON routes by which people and tests
-// make things happen. Each is a method of Server.
-func (s *Server) routeControl() {
-	s.mux.HandleFunc("GET /control", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_ = controlPage.Execute(w, struct { // a client that left needs no page
-			Endpoints   []string
-			Kinds       []FaultKind
-			RateHeaders []RateHeaders
-		}{endpointNames(), FaultKinds(), rateHeaderChoices})
-	})
+func (s *Server) controlApplication() {
 	s.control("GET /control/status", func(*http.Request) (any, error) {
-		st := status{
+		o := overview{
 			Now: s.clock.Now().UTC(), ClientID: s.appID, Settings: s.Settings(), Usage: s.Usage(),
 			Subscription: s.Subscription(), Faults: s.Faults(),
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		st.Athletes, st.Connected = len(s.population.ids), s.population.connected()
-		return st, nil
+		o.Athletes, o.Connected = len(s.population.ids), s.population.connected()
+		return o, nil
 	})
 	s.control("PATCH /control/settings", func(r *http.Request) (any, error) {
-		// Members that are absent keep their values.
 		settings := s.Settings()
-		if err := decodeInto(r, &settings); err != nil {
+		if err := standin.DecodeInto(r, &settings); err != nil {
 			return nil, err
 		}
 		err := s.UpdateSettings(func(current *Settings) { *current = settings })
 		return settings, err
 	})
 	s.control("PUT /control/usage", func(r *http.Request) (any, error) {
-		u, err := decode[Usage](r)
+		u, err := standin.Decode[Usage](r)
 		if err == nil {
 			s.SetUsage(u)
 		}
 		return s.Usage(), err
 	})
+	s.control("POST /control/client-secret", func(*http.Request) (any, error) {
+		return map[string]string{"client_secret": s.RotateClientSecret()}, nil
+	})
+}
 
+func (s *Server) controlAthletes() {
 	s.control("GET /control/athletes", func(r *http.Request) (any, error) {
 		list := s.Athletes()
 		offset, limit := 0, len(list)
@@ -79,45 +97,11 @@ func (s *Server) routeControl() {
 		from := min(max(offset, 0), len(list))
 		return list[from:min(from+max(limit, 0), len(list))], nil
 	})
-	s.control("GET /control/athletes/{athlete}/activities", func(r *http.Request) (any, error) {
-		return s.Activities(pathID(r, "athlete"))
-	})
-	s.control("POST /control/athletes/{athlete}/activities", func(r *http.Request) (any, error) {
-		n, err := decode[NewActivity](r)
-		if err != nil {
-			return nil, err
-		}
-		id, err := s.AddActivity(pathID(r, "athlete"), n)
-		return map[string]int64{"id": id}, err
-	})
-	s.control("PATCH /control/athletes/{athlete}/activities/{activity}", func(r *http.Request) (any, error) {
-		e, err := decode[Edit](r)
-		if err != nil {
-			return nil, err
-		}
-		return nil, s.EditActivity(pathID(r, "athlete"), pathID(r, "activity"), e)
-	})
-	s.control("PATCH /control/athletes/{athlete}/activities/{activity}/fields", func(r *http.Request) (any, error) {
-		fields, err := decode[map[string]json.RawMessage](r)
-		if err != nil {
-			return nil, err
-		}
-		return nil, s.SetFields(pathID(r, "athlete"), pathID(r, "activity"), fields)
-	})
-	s.control("DELETE /control/athletes/{athlete}/activities/{activity}", func(r *http.Request) (any, error) {
-		return nil, s.DeleteActivity(pathID(r, "athlete"), pathID(r, "activity"))
-	})
-	s.control("PUT /control/athletes/{athlete}/activities/{activity}/corrupt", func(r *http.Request) (any, error) {
-		return nil, s.CorruptActivity(pathID(r, "athlete"), pathID(r, "activity"))
-	})
-	s.control("DELETE /control/athletes/{athlete}/activities/{activity}/corrupt", func(r *http.Request) (any, error) {
-		return nil, s.RepairActivity(pathID(r, "athlete"), pathID(r, "activity"))
-	})
 	s.control("POST /control/athletes/{athlete}/deauthorize", func(r *http.Request) (any, error) {
 		return nil, s.Deauthorize(pathID(r, "athlete"))
 	})
 	s.control("PUT /control/athletes/{athlete}/token-life", func(r *http.Request) (any, error) {
-		life, err := decode[struct {
+		life, err := standin.Decode[struct {
 			Left Duration `json:"left"`
 		}](r)
 		if err != nil {
@@ -125,7 +109,44 @@ func (s *Server) routeControl() {
 		}
 		return nil, s.SetTokenLife(pathID(r, "athlete"), time.Duration(life.Left))
 	})
+}
 
+func (s *Server) controlActivities() {
+	const all, one = "/control/athletes/{athlete}/activities", "/control/athletes/{athlete}/activities/{activity}"
+	s.control("GET "+all, func(r *http.Request) (any, error) { return s.Activities(pathID(r, "athlete")) })
+	s.control("POST "+all, func(r *http.Request) (any, error) {
+		n, err := standin.Decode[NewActivity](r)
+		if err != nil {
+			return nil, err
+		}
+		id, err := s.AddActivity(pathID(r, "athlete"), n)
+		return map[string]int64{"id": id}, err
+	})
+	s.control("PATCH "+one, func(r *http.Request) (any, error) {
+		e, err := standin.Decode[Edit](r)
+		if err != nil {
+			return nil, err
+		}
+		return nil, s.EditActivity(pathID(r, "athlete"), pathID(r, "activity"), e)
+	})
+	s.control("PATCH "+one+"/fields", func(r *http.Request) (any, error) {
+		fields, err := standin.Decode[map[string]json.RawMessage](r)
+		if err != nil {
+			return nil, err
+		}
+		return nil, s.SetFields(pathID(r, "athlete"), pathID(r, "activity"), fields)
+	})
+	change := func(pattern string, change func(athlete, activity int64) error) {
+		s.control(pattern, func(r *http.Request) (any, error) {
+			return nil, change(pathID(r, "athlete"), pathID(r, "activity"))
+		})
+	}
+	change("DELETE "+one, s.DeleteActivity)
+	change("PUT "+one+"/corrupt", s.CorruptActivity)
+	change("DELETE "+one+"/corrupt", s.RepairActivity)
+}
+
+func (s *Server) controlWebhooks() {
 	s.control("POST /control/webhook", func(r *http.Request) (any, error) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -135,7 +156,7 @@ func (s *Server) routeControl() {
 		return map[string]string{"outcome": outcome}, err
 	})
 	s.control("POST /control/release", func(r *http.Request) (any, error) {
-		o, err := decode[struct {
+		o, err := standin.Decode[struct {
 			Order Order `json:"order"`
 		}](r)
 		if err != nil {
@@ -144,75 +165,10 @@ func (s *Server) routeControl() {
 		return nil, s.Release(o.Order)
 	})
 	s.control("GET /control/deliveries", func(*http.Request) (any, error) { return s.Deliveries(), nil })
-
-	s.control("POST /control/faults", func(r *http.Request) (any, error) {
-		f, err := decode[Fault](r)
-		if err != nil {
-			return nil, err
-		}
-		return nil, s.Inject(f)
-	})
-	s.control("GET /control/faults", func(*http.Request) (any, error) { return s.Faults(), nil })
-	s.control("DELETE /control/faults", func(*http.Request) (any, error) {
-		s.ClearFaults()
-		return nil, nil
-	})
-
-	s.control("GET /control/counters", func(*http.Request) (any, error) { return s.Counters(), nil })
-	s.control("DELETE /control/counters", func(*http.Request) (any, error) {
-		s.ResetCounters()
-		return nil, nil
-	})
-	s.control("POST /control/client-secret", func(*http.Request) (any, error) {
-		return map[string]string{"client_secret": s.RotateClientSecret()}, nil
-	})
-	s.control("GET /control/secrets", func(*http.Request) (any, error) { return s.Secrets(), nil })
 }
 
-// control serves what f returns as JSON: 200, or 204 for nothing, 400 for
-// ErrInvalid and 404 for ErrNotFound.
-func (s *Server) control(pattern string, f func(*http.Request) (any, error)) {
-	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		code := http.StatusOK
-		v, err := f(r)
-		switch {
-		case errors.Is(err, ErrNotFound):
-			code = http.StatusNotFound
-		case errors.Is(err, ErrInvalid):
-			code = http.StatusBadRequest
-		case err != nil:
-			code = http.StatusInternalServerError
-		case v == nil:
-			w.WriteHeader(http.StatusNoContent)
-			return
-		}
-		if err != nil {
-			v = map[string]string{"error": err.Error()}
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(code)
-		_ = json.NewEncoder(w).Encode(v) // a client that left needs no answer
-	})
-}
-
-// decode reads a JSON body; an empty one is the zero value. Members that T
-// does not have are refused, since they are typing errors of a person.
-func decode[T any](r *http.Request) (T, error) {
-	var v T
-	err := decodeInto(r, &v)
-	return v, err
-}
-
-func decodeInto(r *http.Request, v any) error {
-	d := json.NewDecoder(r.Body)
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	return nil
-}
-
-// pathID reads an id from the path; 0, which nobody has, when it is no number.
+// pathID returns the id in the path. It returns 0, which is no id, if the path
+// has no number there.
 func pathID(r *http.Request, name string) int64 {
 	id, _ := strconv.ParseInt(r.PathValue(name), 10, 64)
 	return id

@@ -121,7 +121,7 @@ func TestControlRoutesDoWhatTheMethodsDo(t *testing.T) {
 		t.Errorf("the new client secret is %q", fresh)
 	}
 	ok("POST", me+"/deauthorize", "")
-	list := decoded[[]strava.AthleteStatus](t, ok("GET", "/athletes?offset=0&limit=2", ""))
+	list := decoded[[]strava.AthleteState](t, ok("GET", "/athletes?offset=0&limit=2", ""))
 	if len(list) != 2 || list[0].ID != athlete || list[0].Connected {
 		t.Errorf("athletes %v", list)
 	}
@@ -147,8 +147,8 @@ func TestControlSaysWhatIsWrong(t *testing.T) {
 		{"PUT", "/athletes/80000001/token-life", `{"left":"0s"}`, 404, "grant"},
 		{"PUT", "/athletes/80000001/token-life", `{"left":"soon"}`, 400, "soon"},
 		{"PATCH", "/settings", `{"rotation":"sometimes"}`, 400, "rotation"},
-		{"PATCH", "/settings", `{"capacity":-1}`, 400, "negative or nought"},
-		{"PATCH", "/settings", `{"delivery_copies":0}`, 400, "negative or nought"},
+		{"PATCH", "/settings", `{"capacity":-1}`, 400, "negative"},
+		{"PATCH", "/settings", `{"delivery_copies":0}`, 400, "negative or zero"},
 		{"PATCH", "/settings", `{"code_life":"-1s"}`, 400, "code life"},
 		{"POST", "/faults", `{"kind":"418"}`, 400, "Kind:418"},
 		{"PUT", "/athletes/80000001/activities/5/corrupt", "", 404, "activity 5"},

@@ -1,37 +1,32 @@
 package strava
 
-import (
-	"cmp"
-	"maps"
-	"slices"
-)
+import "maps"
 
-// Calls is how often an athlete's token (0: no known token) led to a status at
-// an endpoint. Status 0 stands for no answer.
+// Calls is how many calls with an athlete's token had a status at an endpoint.
 type Calls struct {
 	Endpoint string `json:"endpoint"`
-	Athlete  int64  `json:"athlete"`
-	Status   int    `json:"status"`
+	Athlete  int64  `json:"athlete"` // 0 when the call has no known token
+	Status   int    `json:"status"`  // 0 when the client got no response
 	Count    int    `json:"count"`
 }
 
-// Counters is what the stand-in has counted since the start or the last reset.
+// Counters are the counts since the start or the last reset.
 type Counters struct {
 	Calls []Calls `json:"calls"`
 	// MaxRefreshesInFlight is, by athlete, the most refreshes at one time.
 	MaxRefreshesInFlight map[int64]int `json:"max_refreshes_in_flight"`
-	// DeadRefreshUses is, by athlete, how often a superseded or revoked refresh
-	// token was presented.
+	// DeadRefreshUses is, by athlete, how many refreshes were refused because their
+	// refresh token was superseded or revoked.
 	DeadRefreshUses map[int64]int `json:"dead_refresh_uses"`
 	// Attempts to deliver webhook events, by outcome: a status code, "timeout" or "error".
 	Attempts map[string]int `json:"attempts"`
-	// Events by fate: "delivered", "failed" after the last attempt, "dropped",
-	// "unsubscribed" when there was no subscription to send them to.
+	// Events by final state: "delivered", "failed" after the last attempt,
+	// "dropped", or "unsubscribed" if there was no subscription.
 	Events map[string]int `json:"events"`
 }
 
-// Total sums the calls to an endpoint, or to any endpoint when it is "", by an
-// athlete, or by anybody when it is 0.
+// Total returns the number of calls to an endpoint with an athlete's token. An
+// empty endpoint stands for all endpoints, and athlete 0 for all athletes.
 func (c Counters) Total(endpoint string, athlete int64) int {
 	total := 0
 	for _, n := range c.Calls {
@@ -42,68 +37,33 @@ func (c Counters) Total(endpoint string, athlete int64) int {
 	return total
 }
 
+// counters are the counts that the server's lock guards.
 type counters struct {
-	calls                  map[Calls]int // Count is 0 in the keys
-	maxFlight, deadRefresh map[int64]int
-	attempts, events       map[string]int
+	refusedRefreshes map[int64]int
+	attempts, events map[string]int
 }
 
 func newCounters() counters {
-	return counters{
-		calls:       map[Calls]int{},
-		maxFlight:   map[int64]int{},
-		deadRefresh: map[int64]int{},
-		attempts:    map[string]int{},
-		events:      map[string]int{},
-	}
+	return counters{refusedRefreshes: map[int64]int{}, attempts: map[string]int{}, events: map[string]int{}}
 }
 
-// Counters returns a copy of the counters.
+// Counters returns the counts.
 func (s *Server) Counters() Counters {
+	c := Counters{Calls: []Calls{}, MaxRefreshesInFlight: s.calls.MaxRefreshesInFlight()}
+	for _, n := range s.calls.Calls() {
+		c.Calls = append(c.Calls, Calls{n.Endpoint, n.Account, n.Status, n.Count})
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := Counters{
-		Calls:                []Calls{},
-		MaxRefreshesInFlight: maps.Clone(s.counters.maxFlight),
-		DeadRefreshUses:      maps.Clone(s.counters.deadRefresh),
-		Attempts:             maps.Clone(s.counters.attempts),
-		Events:               maps.Clone(s.counters.events),
-	}
-	for key, n := range s.counters.calls {
-		key.Count = n
-		c.Calls = append(c.Calls, key)
-	}
-	slices.SortFunc(c.Calls, func(a, b Calls) int {
-		return cmp.Or(cmp.Compare(a.Endpoint, b.Endpoint), cmp.Compare(a.Athlete, b.Athlete), cmp.Compare(a.Status, b.Status))
-	})
+	c.DeadRefreshUses = maps.Clone(s.counters.refusedRefreshes)
+	c.Attempts, c.Events = maps.Clone(s.counters.attempts), maps.Clone(s.counters.events)
 	return c
 }
 
-// ResetCounters sets every counter to nought.
+// ResetCounters sets every count to zero.
 func (s *Server) ResetCounters() {
+	s.calls.Reset()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.counters = newCounters()
-}
-
-// enter notes the beginning of a call; the function it returns notes the end.
-func (s *Server) enter(c *call) (finished func(status int)) {
-	refreshing := c.endpoint == EndpointRefresh && c.athlete != 0
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if refreshing {
-		s.refreshFlight[c.athlete]++
-		s.counters.maxFlight[c.athlete] = max(s.counters.maxFlight[c.athlete], s.refreshFlight[c.athlete])
-	}
-	return func(status int) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if refreshing {
-			s.refreshFlight[c.athlete]--
-		}
-		if c.fault.Kind == FaultDrop {
-			status = 0
-		}
-		s.counters.calls[Calls{Endpoint: c.endpoint, Athlete: c.athlete, Status: status}]++
-	}
 }

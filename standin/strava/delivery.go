@@ -15,10 +15,10 @@ import (
 	"time"
 )
 
-// maxAttempts is how often an event is sent in all (Strava, Webhooks).
+// maxAttempts is how many times Strava sends an event (Strava, Webhooks).
 const maxAttempts = 3
 
-// keptDeliveries bounds the log of deliveries.
+// keptDeliveries limits the log of deliveries.
 const keptDeliveries = 1000
 
 // Event is the body of a webhook event (Strava, Webhooks).
@@ -43,7 +43,7 @@ func deauthorizationEvent(athlete int64) Event {
 	}
 }
 
-// Delivery is one copy of an event on its way to the callback.
+// Delivery is the delivery of one copy of an event to the callback.
 type Delivery struct {
 	ID    int64           `json:"id"`
 	Event json.RawMessage `json:"event"`
@@ -55,7 +55,7 @@ type Delivery struct {
 	subscription *Subscription
 }
 
-// emit sends e, as Settings.Delivery says, if there is a subscription. The
+// emit delivers e as Settings.Delivery says, if there is a subscription. The
 // caller holds the lock.
 func (s *Server) emit(e Event) {
 	if s.subscription == nil {
@@ -76,7 +76,7 @@ func (s *Server) emit(e Event) {
 			d.State = "held"
 			s.held = append(s.held, d)
 		case DeliverDrop:
-			s.settle(d, "dropped")
+			s.finish(d, "dropped")
 		default:
 			s.open++
 			s.schedule(d, time.Duration(s.settings.DeliveryDelay))
@@ -87,7 +87,8 @@ func (s *Server) emit(e Event) {
 	}
 }
 
-func (s *Server) settle(d *Delivery, state string) {
+// finish sets the final state of a delivery.
+func (s *Server) finish(d *Delivery, state string) {
 	d.State = state
 	s.counters.events[state]++
 }
@@ -96,13 +97,13 @@ func (s *Server) schedule(d *Delivery, after time.Duration) {
 	s.clock.AfterFunc(after, func() { s.attempt(d) })
 }
 
-// attempt sends d once and arranges for another attempt where one is due.
-// There is no promise of order between deliveries, as at Strava.
+// attempt sends d once and schedules the next attempt if it fails. Deliveries have
+// no guaranteed order, as at Strava.
 func (s *Server) attempt(d *Delivery) {
 	s.mu.Lock()
 	if s.running.Err() != nil || s.subscription != d.subscription {
 		s.open--
-		s.settle(d, "dropped")
+		s.finish(d, "dropped")
 		s.mu.Unlock()
 		return
 	}
@@ -119,17 +120,17 @@ func (s *Server) attempt(d *Delivery) {
 	switch {
 	case outcome == strconv.Itoa(http.StatusOK):
 		s.open--
-		s.settle(d, "delivered")
+		s.finish(d, "delivered")
 	case len(d.Attempts) == maxAttempts:
 		s.open--
-		s.settle(d, "failed")
+		s.finish(d, "failed")
 	default:
 		s.schedule(d, time.Duration(s.settings.RetryInterval))
 	}
 }
 
-// signature makes the header that Strava's example shows. No supported way to
-// get the key is documented, so nobody can verify it.
+// signature returns the header of Strava's example. Clients cannot verify it:
+// Strava documents no way to get the key.
 func (s *Server) signature(body []byte) string {
 	t := strconv.FormatInt(s.clock.Now().Unix(), 10)
 	mac := hmac.New(sha256.New, []byte(s.signingKey))
@@ -162,7 +163,7 @@ func (s *Server) post(ctx context.Context, callback string, body []byte, signatu
 }
 
 // Release delivers the held events in the given order, each after the first
-// attempt at the one before.
+// attempt of the one before it. It returns [ErrInvalid] for an unknown order.
 func (s *Server) Release(order Order) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -172,7 +173,7 @@ func (s *Server) Release(order Order) error {
 		slices.Reverse(s.held)
 	case Shuffle:
 		for i := range s.held {
-			j := int(s.rng.Uint64() % uint64(i+1))
+			j := int(s.random.Uint64() % uint64(i+1))
 			s.held[i], s.held[j] = s.held[j], s.held[i]
 		}
 	default:
@@ -192,9 +193,9 @@ func (s *Server) Release(order Order) error {
 	return nil
 }
 
-// SendWebhook posts any body to the current callback once, as a forger who
-// knows the address would, and returns the outcome: a status code, "timeout" or
-// "error". It returns ErrNotFound when there is no subscription.
+// SendWebhook posts a body to the current callback once, like an attacker who
+// knows the address, and returns the outcome: a status code, "timeout" or "error".
+// It returns [ErrNotFound] if there is no subscription.
 func (s *Server) SendWebhook(ctx context.Context, body []byte) (string, error) {
 	sub := s.Subscription()
 	if sub == nil {
@@ -216,8 +217,8 @@ func (s *Server) Deliveries() []Delivery {
 	return list
 }
 
-// Drain waits until no delivery is pending, not counting held ones, or until
-// ctx ends. With a ManualClock it must be advanced meanwhile.
+// Drain waits until no delivery is pending, or until ctx ends. Held deliveries do
+// not count. A [standin.ManualClock] must be advanced in the meantime.
 func (s *Server) Drain(ctx context.Context) error {
 	for {
 		s.mu.Lock()

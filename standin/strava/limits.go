@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Usage is what the application has used of its limits in the current windows.
+// Usage is the usage of the application's limits in the current windows.
 type Usage struct {
 	Read    Limit `json:"read"`
 	Overall Limit `json:"overall"`
@@ -15,7 +15,7 @@ type Usage struct {
 // meter counts requests in Strava's windows: quarter hours that begin at :00,
 // :15, :30 and :45, and days that begin at midnight UTC (Strava, Rate Limits).
 type meter struct {
-	quarter, day int64 // numbers of the windows the usage belongs to
+	quarter, day int64 // the windows of the usage, counted since 1970
 	usage        Usage
 }
 
@@ -30,9 +30,8 @@ func (m *meter) roll(now time.Time) {
 	m.quarter, m.day = quarter, day
 }
 
-// charge counts one request, whether or not it will be refused: "requests
-// violating the short limit still count toward the long-term limit" (Strava,
-// Rate Limits).
+// charge counts one request, even if it will be refused: "requests violating the
+// short limit still count toward the long-term limit" (Strava, Rate Limits).
 func (m *meter) charge(now time.Time, upload bool) {
 	m.roll(now)
 	for window := range m.usage.Overall {
@@ -43,7 +42,8 @@ func (m *meter) charge(now time.Time, upload bool) {
 	}
 }
 
-// exceeded names the limit that refuses the request just charged, or is "".
+// exceeded returns the name of the limit that refuses the request just charged, or
+// "".
 func (m *meter) exceeded(s Settings, upload bool) string {
 	for window, used := range m.usage.Overall {
 		if used > s.OverallLimit[window] {
@@ -52,15 +52,15 @@ func (m *meter) exceeded(s Settings, upload bool) string {
 	}
 	for window, used := range m.usage.Read {
 		if !upload && used > s.ReadLimit[window] {
-			// The text for the read bucket has not been seen; clients must not depend on it.
+			// An assumption: no recording has the text for the read limit.
 			return "read rate limit"
 		}
 	}
 	return ""
 }
 
-// rateHeaders are the four headers. Go's canonical form happens to be the
-// spelling seen on the wire (X-Ratelimit-Limit, X-Readratelimit-Usage).
+// rateHeaders returns the four headers. Go's canonical form is also Strava's
+// spelling (X-Ratelimit-Limit, X-Readratelimit-Usage).
 func rateHeaders(s Settings, u Usage) http.Header {
 	h := http.Header{}
 	h.Set("X-RateLimit-Limit", s.OverallLimit.String())
@@ -70,8 +70,8 @@ func rateHeaders(s Settings, u Usage) http.Header {
 	return h
 }
 
-// meterAPI counts a call to the API. A token that was never issued belongs to
-// no application, so a call with one counts for none and gets no rate headers.
+// meterAPI counts a call to the API. A token that was never issued belongs to no
+// application, so a call with one does not count and gets no rate headers.
 func (s *Server) meterAPI(c *call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,12 +84,12 @@ func (s *Server) meterAPI(c *call) {
 	c.exceeded = s.meter.exceeded(s.settings, upload)
 }
 
-// meterNothing gives the answers of push_subscriptions the headers that were
-// seen on them: calls to it count for nothing, and the usage of 0,0 must not be
-// taken for the application's.
-func (s *Server) meterNothing(c *call) { c.rate = rateHeaders(s.Settings(), Usage{}) }
+// meterPush adds the rate headers that responses of push_subscriptions were seen
+// to have. These calls do not count, and their usage is always 0,0: it is not the
+// application's.
+func (s *Server) meterPush(c *call) { c.rate = rateHeaders(s.Settings(), Usage{}) }
 
-// isUpload tells the requests that do not count as reads: POST activities,
+// isUpload reports whether a request does not count as a read: POST activities,
 // POST uploads and media uploads (Strava, Rate Limits).
 func isUpload(r *http.Request) bool {
 	path := strings.TrimPrefix(r.URL.Path, "/api/v3")
@@ -105,8 +105,8 @@ func (s *Server) Usage() Usage {
 	return s.meter.usage
 }
 
-// SetUsage sets the usage in the current windows, as if other processes of the
-// same application had made calls.
+// SetUsage sets the usage in the current windows, as other processes of the same
+// application would by their calls.
 func (s *Server) SetUsage(u Usage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,7 +15,8 @@ import (
 // maxCallbackURL is the longest callback URL in bytes (Strava, Webhooks).
 const maxCallbackURL = 255
 
-// Subscription is the application's push subscription; there is one at most.
+// Subscription is the application's push subscription. An application has at most
+// one.
 type Subscription struct {
 	ID            int64     `json:"id"`
 	ResourceState int       `json:"resource_state"`
@@ -29,12 +30,12 @@ func (s *Server) routePush() {
 	e := endpoint{
 		name:     EndpointPush,
 		identify: func(c *call) { c.params = readParams(c.Request, true) },
-		meter:    s.meterNothing,
+		meter:    s.meterPush,
 	}
-	push := func(serve func(*call) answer, pattern string) {
-		e.serve = s.app(func(c *call) answer {
-			if a, ok := s.checkClient(c.params); !ok {
-				return a
+	push := func(serve func(*call) response, pattern string) {
+		e.serve = s.ofApplication(func(c *call) response {
+			if res, ok := s.checkClient(c.params); !ok {
+				return res
 			}
 			return serve(c)
 		})
@@ -45,23 +46,23 @@ func (s *Server) routePush() {
 	push(s.deleteSubscription, "DELETE /api/v3/push_subscriptions/{id}")
 }
 
-// Subscription returns the push subscription, or nil when there is none.
+// Subscription returns the push subscription, or nil if there is none.
 func (s *Server) Subscription() *Subscription {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.subscription
 }
 
-func (s *Server) viewSubscriptions(*call) answer {
+func (s *Server) viewSubscriptions(*call) response {
 	list := []*Subscription{}
 	if sub := s.Subscription(); sub != nil {
 		list = append(list, sub)
 	}
-	return jsonAnswer(http.StatusOK, list)
+	return jsonResponse(http.StatusOK, list)
 }
 
-// createSubscription validates the callback while the caller waits.
-func (s *Server) createSubscription(c *call) answer {
+// createSubscription validates the callback before it responds.
+func (s *Server) createSubscription(c *call) response {
 	callback, verify := c.params.Get("callback_url"), c.params.Get("verify_token")
 	u, err := url.Parse(callback)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || len(callback) > maxCallbackURL {
@@ -89,16 +90,16 @@ func (s *Server) createSubscription(c *call) answer {
 	}
 	now := s.clock.Now().UTC()
 	s.subscription = &Subscription{s.nextID(), 2, s.appID, callback, now, now}
-	return jsonAnswer(http.StatusCreated, s.subscription)
+	return jsonResponse(http.StatusCreated, s.subscription)
 }
 
-// The codes of a failed handshake, as seen.
+// The codes of a failed handshake, as recorded.
 var (
 	errNot200        = errors.New("GET to callback URL does not return 200")
 	errNotVerifiable = errors.New("not verifiable")
 )
 
-// handshake asks the callback to echo the challenge (Strava, Webhooks).
+// handshake verifies that the callback echoes the challenge (Strava, Webhooks).
 func (s *Server) handshake(ctx context.Context, callback url.URL, challenge, verify string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -128,12 +129,12 @@ func (s *Server) handshake(ctx context.Context, callback url.URL, challenge, ver
 	return nil
 }
 
-func (s *Server) deleteSubscription(c *call) answer {
+func (s *Server) deleteSubscription(c *call) response {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.subscription == nil || c.PathValue("id") != strconv.FormatInt(s.subscription.ID, 10) {
-		return refuse(http.StatusNotFound, "Record Not Found", faultError{"PushSubscription", "id", "invalid"})
+		return refuse(http.StatusNotFound, "Record Not Found", fieldError{"PushSubscription", "id", "invalid"})
 	}
 	s.subscription = nil
-	return answer{status: http.StatusNoContent}
+	return response{Status: http.StatusNoContent}
 }

@@ -1,19 +1,12 @@
 package strava
 
 import (
-	"errors"
 	"fmt"
 	"time"
 )
 
-// ErrNotFound is returned for an athlete or activity that this Strava does not have.
-var ErrNotFound = errors.New("not found")
-
-// ErrInvalid is returned for a value that the stand-in does not accept.
-var ErrInvalid = errors.New("invalid")
-
-// Rotation says whether a refresh replaces the refresh token. Strava documents
-// only that it may. When it does, the old refresh token is dead at once.
+// Rotation selects whether a refresh replaces the refresh token. Strava documents
+// only that it may. If it does, the old refresh token is invalid at once.
 type Rotation string
 
 // The rotation modes.
@@ -23,14 +16,14 @@ const (
 	RotateRandom Rotation = "random"
 )
 
-// DeliveryMode says what happens to a webhook event.
+// DeliveryMode selects what happens to a webhook event.
 type DeliveryMode string
 
 // The delivery modes.
 const (
 	DeliverNow  DeliveryMode = "send" // after Settings.DeliveryDelay
-	DeliverHold DeliveryMode = "hold" // kept until Server.Release
-	DeliverDrop DeliveryMode = "drop" // lost, as in an outage
+	DeliverHold DeliveryMode = "hold" // kept until [Server.Release]
+	DeliverDrop DeliveryMode = "drop" // never sent, as in an outage
 )
 
 // Order is the order in which held events are released.
@@ -43,10 +36,10 @@ const (
 	Shuffle Order = "shuffle"
 )
 
-// Limit is a rate limit or a usage: requests in the quarter hour, requests in the day.
+// Limit is a rate limit or a usage: requests in the quarter hour and in the day.
 type Limit [2]int
 
-// String renders l as the rate headers do: "100,1000".
+// String returns l as the rate headers have it: "100,1000".
 func (l Limit) String() string { return fmt.Sprintf("%d,%d", l[0], l[1]) }
 
 // Duration is a time.Duration that is written as text ("15s", "2m0s") in JSON.
@@ -62,48 +55,49 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return err
 }
 
-// Settings is what may change while the stand-in runs. A zero value in
-// Config.Settings means the default named beside the field.
+// Settings can change while the stand-in runs. A zero value in Config.Settings
+// means the default that the field's comment names.
 type Settings struct {
 	// Rotation of refresh tokens; default RotateAlways.
 	Rotation Rotation `json:"rotation"`
 	// Capacity is the number of athletes that may be connected; default 9,999.
 	Capacity int `json:"capacity"`
-	// CapacityAtAuthorize refuses an athlete over the capacity on the authorize
-	// page already, where the client never hears of it. Otherwise the token
-	// exchange refuses. Both have been seen.
+	// CapacityAtAuthorize refuses an athlete beyond the capacity on the authorize
+	// page, so that the client gets no redirect. Otherwise the token exchange
+	// refuses. Strava was seen to do both.
 	CapacityAtAuthorize bool `json:"capacity_at_authorize"`
-	// Inactive makes every call fail as when the owner's subscription lapsed.
+	// Inactive makes every call fail, as after the owner's subscription ends.
 	Inactive bool `json:"inactive"`
-	// SilentRevoke keeps a revocation by the application itself from sending the
-	// deauthorization event.
+	// SilentRevoke omits the deauthorization event when the application itself
+	// revokes.
 	SilentRevoke bool `json:"silent_revoke"`
-	// Lenient accepts calls that Strava accepts and the stand-in otherwise
-	// refuses, so that tests can run both ways:
-	//   - GET /activities/{id} of another athlete's activity that everyone may
-	//     see answers 200 with that athlete's id, not 404.
-	//   - An authorization code lives for an hour.
-	//   - An access token may come as the query parameter access_token, which
-	//     Strava takes until 2027-06-01.
+	// Lenient accepts calls that Strava accepts and the stand-in refuses by
+	// default:
+	//   - GET /activities/{id} of another athlete's activity that everyone may see
+	//     returns 200 with that athlete's id instead of 404.
+	//   - An authorization code is valid for an hour.
+	//   - An access token may be the query parameter access_token, which Strava
+	//     accepts until 2027-06-01.
 	Lenient bool `json:"lenient"`
-	// CodeLife is how long an authorization code can be exchanged; default 5
-	// minutes, or an hour when Lenient. Strava calls it only short-lived.
+	// CodeLife is how long an authorization code is valid; default 5 minutes, or
+	// an hour when Lenient. Strava documents only that it is short-lived.
 	CodeLife Duration `json:"code_life"`
-	// ReadLimit is for requests that upload nothing; default 100,1000.
+	// ReadLimit is for requests that are no uploads; default 100,1000.
 	ReadLimit Limit `json:"read_limit"`
 	// OverallLimit is for all requests; default 200,2000.
 	OverallLimit Limit `json:"overall_limit"`
 	// Delivery of webhook events; default DeliverNow.
 	Delivery DeliveryMode `json:"delivery"`
-	// DeliveryCopies is how often each event is delivered; default 1.
+	// DeliveryCopies is how many times each event is delivered; default 1.
 	DeliveryCopies int `json:"delivery_copies"`
-	// DeliveryDelay passes before the first attempt; default none.
+	// DeliveryDelay passes before the first attempt; default 0.
 	DeliveryDelay Duration `json:"delivery_delay"`
-	// RetryInterval passes between attempts; default 2 minutes, as seen at Strava.
+	// RetryInterval passes between attempts; default 2 minutes, as Strava was seen to
+	// wait.
 	RetryInterval Duration `json:"retry_interval"`
 }
 
-// WithDefaults returns s with the default in place of every zero value that has one.
+// WithDefaults returns s with each zero value replaced by its default.
 func (s Settings) WithDefaults() Settings {
 	setDefault(&s.Rotation, RotateAlways)
 	setDefault(&s.Capacity, 9_999)
@@ -122,7 +116,7 @@ func setDefault[T comparable](v *T, d T) {
 	}
 }
 
-// Validate returns ErrInvalid for settings that make no sense.
+// Validate returns [ErrInvalid] if a setting has a value that is not allowed.
 func (s Settings) Validate() error {
 	switch s.Rotation {
 	case RotateAlways, RotateNever, RotateRandom:
@@ -135,7 +129,7 @@ func (s Settings) Validate() error {
 		return fmt.Errorf("delivery %q: %w", s.Delivery, ErrInvalid)
 	}
 	if s.Capacity < 0 || s.CodeLife < 0 || s.DeliveryCopies < 1 || s.DeliveryDelay < 0 || s.RetryInterval < 0 {
-		return fmt.Errorf("capacity, code life, copies, delay or interval is negative or nought: %w", ErrInvalid)
+		return fmt.Errorf("capacity, code life, delay or interval is negative, or copies is negative or zero: %w", ErrInvalid)
 	}
 	return nil
 }
@@ -147,8 +141,8 @@ func (s *Server) Settings() Settings {
 	return s.settings
 }
 
-// UpdateSettings lets change edit the settings. It returns ErrInvalid, and
-// changes nothing, when the result makes no sense.
+// UpdateSettings changes the settings by calling change. It returns [ErrInvalid],
+// and changes nothing, if the result is not valid.
 func (s *Server) UpdateSettings(change func(*Settings)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -223,7 +223,7 @@ func (c *cloud) control(t *testing.T, method, path string, body, into any) {
 }
 
 // athletes are the stand-in's.
-func (c *cloud) athletes(t *testing.T) (list []strava.AthleteStatus) {
+func (c *cloud) athletes(t *testing.T) (list []strava.AthleteState) {
 	t.Helper()
 	c.control(t, "GET", "/athletes", nil, &list)
 	return list

@@ -99,7 +99,7 @@ func strangers(t *testing.T, c *cloud) {
 	}
 }
 
-func apart(t *testing.T, c *cloud, browsers []*browser, athletes []strava.AthleteStatus) {
+func apart(t *testing.T, c *cloud, browsers []*browser, athletes []strava.AthleteState) {
 	deadline := time.Now().Add(time.Minute)
 	var wg sync.WaitGroup
 	for i, b := range browsers {
