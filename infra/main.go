@@ -47,7 +47,7 @@ func main() {
 		stack.NewPaceline(app, c, stack.Assets{Functions: s.Functions(dist), Site: "web/dist"})
 		if s == config.Local {
 			for _, o := range stack.Omissions {
-				fmt.Fprintf(os.Stderr, "stage local goes without %s: %s\n", o.What, o.Reason)
+				fmt.Fprintf(os.Stderr, "stage local lacks %s: %s\n", o.What, o.Reason)
 			}
 		}
 	}

@@ -186,7 +186,7 @@ func (c *cloud) records(t *testing.T) map[string]string {
 		records[filepath.Base(path)] = string(b)
 	}
 	if len(records) != 4 {
-		t.Fatalf("the processes are %v, want the emulator, the stand-ins for Strava and Fitbit, and the front", records)
+		t.Fatalf("the processes are %v, want the emulator, the stand-ins for Strava and Fitbit, and the edge proxy", records)
 	}
 	return records
 }

@@ -249,7 +249,7 @@ func nothingLeaks(t *testing.T, c *cloud, s *spy, athlete, gone int64) {
 		"the work that waits":       {filepath.Join(c.state, "dynamodb.json"), "job_due"},
 		"what functions print":      {filepath.Join(c.state, "cloudwatch_logs.json"), `TokensRefreshed`},
 		"the emulator's log":        {filepath.Join(logs, "ministack.log"), "handleeventsFunction"},
-		"the front's log":           {filepath.Join(logs, "front.log"), "GET /oauth/callback 302"},
+		"the edge proxy's log":      {filepath.Join(logs, "edge.log"), "GET /oauth/callback 302"},
 		"the log of the deployment": {filepath.Join(logs, "cdk.log"), "Paceline-local-Platform"},
 	} {
 		b, err := os.ReadFile(where.file)

@@ -10,21 +10,21 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// platform is what functions are built for; its name is also the folder of dist
-// that they are built to.
+// platform is what functions are built for. Its name is also the folder of dist
+// that holds them.
 type platform struct{ name, os, arch string }
 
 var (
-	// hostPlatform is this machine: the emulator runs functions as plain processes.
+	// hostPlatform is this machine, where the emulator runs functions as processes.
 	hostPlatform   = platform{name: "host", os: runtime.GOOS, arch: runtime.GOARCH}
 	lambdaPlatform = platform{name: "lambda", os: "linux", arch: "arm64"}
 )
 
-// platforms by the name that the build command takes.
+// platforms are the platforms by the name that the build command takes.
 var platforms = map[string]platform{hostPlatform.name: hostPlatform, lambdaPlatform.name: lambdaPlatform}
 
-// build makes everything that is deployed (the functions for target, the CDK
-// app and the site) and the stand-ins.
+// build builds everything that is deployed (the functions for target, the CDK app
+// and the site) and the stand-ins.
 func (c *cloud) build(ctx context.Context, target platform) error {
 	if err := c.buildGo(ctx, target); err != nil {
 		return err
@@ -32,8 +32,8 @@ func (c *cloud) build(ctx context.Context, target platform) error {
 	return c.buildSite(ctx)
 }
 
-// buildGo asks the go command only when a source has changed: it takes seconds
-// to find out by itself that so many programs are up to date.
+// buildGo runs the go command only if a source has changed. The go command takes
+// seconds to find that so many programs are up to date.
 func (c *cloud) buildGo(ctx context.Context, target platform) error {
 	root := c.settings.Root
 	mains, err := filepath.Glob(filepath.Join(root, "functions/*/*/main.go"))
@@ -41,7 +41,7 @@ func (c *cloud) buildGo(ctx context.Context, target platform) error {
 		return err
 	}
 	if len(mains) == 0 {
-		return errors.New("there is no functions/*/*/main.go")
+		return errors.New("no function found: functions/*/*/main.go is missing")
 	}
 	programs := []tool{goBuild("infra", "./infra"), goBuild("strava-standin", "./cmd/strava-standin"), goBuild("fitbit-standin", "./cmd/fitbit-standin")}
 	for _, main := range mains {
@@ -53,14 +53,14 @@ func (c *cloud) buildGo(ctx context.Context, target platform) error {
 		function.env = append(c.toolEnv(), "CGO_ENABLED=0", "GOOS="+target.os, "GOARCH="+target.arch)
 		programs = append(programs, function)
 	}
-	stamp := stampFile{path: filepath.Join(root, "dist/go-stamp"), how: target.os + "/" + target.arch + " " + runtime.Version()}
+	stamp := stampFile{path: filepath.Join(root, "dist/go-stamp"), variant: target.os + "/" + target.arch + " " + runtime.Version()}
 	for _, source := range []string{"go.mod", "go.sum", "cmd/strava-standin", "cmd/fitbit-standin", "functions", "infra", "pkg", "standin"} {
-		stamp.of = append(stamp.of, filepath.Join(root, source))
+		stamp.inputs = append(stamp.inputs, filepath.Join(root, source))
 	}
 	for _, program := range programs {
-		stamp.makes = append(stamp.makes, filepath.Join(root, outputOf(program)))
+		stamp.outputs = append(stamp.outputs, filepath.Join(root, outputOf(program)))
 	}
-	if fresh, err := stamp.fresh(); fresh || err != nil {
+	if fresh, err := stamp.upToDate(); fresh || err != nil {
 		return err
 	}
 	group, running := errgroup.WithContext(ctx)
@@ -80,7 +80,7 @@ func goBuild(name, pkg string, flags ...string) tool {
 	return tool{log: "build-" + name, argv: append(argv, pkg)}
 }
 
-// outputOf is the file that a goBuild makes.
+// outputOf returns the path of the file that a goBuild makes.
 func outputOf(build tool) string { return build.argv[slices.Index(build.argv, "-o")+1] }
 
 // site is the folder of the built athlete UI.
@@ -89,12 +89,12 @@ func (c *cloud) site() string { return filepath.Join(c.settings.Root, "web/dist"
 func (c *cloud) buildSite(ctx context.Context) error {
 	root := c.settings.Root
 	stamp := stampFile{
-		path:  filepath.Join(root, "dist/site-stamp"),
-		of:    []string{filepath.Join(root, "web"), filepath.Join(root, "package-lock.json")},
-		skip:  []string{"dist", "node_modules"},
-		makes: []string{filepath.Join(c.site(), "index.html")},
+		path:    filepath.Join(root, "dist/site-stamp"),
+		inputs:  []string{filepath.Join(root, "web"), filepath.Join(root, "package-lock.json")},
+		skip:    []string{"dist", "node_modules"},
+		outputs: []string{filepath.Join(c.site(), "index.html")},
 	}
-	if fresh, err := stamp.fresh(); fresh || err != nil {
+	if fresh, err := stamp.upToDate(); fresh || err != nil {
 		return err
 	}
 	if err := c.exec(ctx, tool{log: "build-site", argv: []string{"npm", "run", "build"}}); err != nil {

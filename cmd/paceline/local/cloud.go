@@ -15,7 +15,7 @@ import (
 
 var errInterrupted = errors.New("interrupted")
 
-// cloud is one local cloud and what its commands share.
+// cloud is one local cloud.
 type cloud struct {
 	settings Settings
 	progress *progress
@@ -25,21 +25,22 @@ type cloud struct {
 }
 
 func newCloud(settings Settings) *cloud {
-	return &cloud{settings: settings, progress: newProgress(os.Stdout), processes: processes{dir: settings.Dir, patience: 10 * time.Second}}
+	return &cloud{settings: settings, progress: newProgress(os.Stdout), processes: processes{dir: settings.Dir, grace: 10 * time.Second, killTimeout: 10 * time.Second}}
 }
 
-// path is a file of the cloud's folder.
+// path returns the path of a file in the cloud's folder.
 func (c *cloud) path(name string) string { return filepath.Join(c.settings.Dir, name) }
 
-// show shortens a path for people who stand in the repository's folder.
-func (c *cloud) show(path string) string {
+// displayPath returns path relative to the repository if it is inside.
+func (c *cloud) displayPath(path string) string {
 	if short, err := filepath.Rel(c.settings.Root, path); err == nil && !strings.HasPrefix(short, "..") {
 		return short
 	}
 	return path
 }
 
-// lock makes sure that one command at a time works on what the file stands for.
+// lock takes the lock that the file at path stands for, so that one command at a
+// time has it. Unless wait is set, it fails if another command has it.
 func lock(ctx context.Context, path string, wait bool) (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
@@ -54,13 +55,13 @@ func lock(ctx context.Context, path string, wait bool) (unlock func(), err error
 	}
 	if !try() && (!wait || !waitUntil(ctx, time.Hour, try)) {
 		_ = f.Close()
-		return nil, fmt.Errorf("another paceline local command is at work (%s: %w)", path, err)
+		return nil, fmt.Errorf("another paceline local command is running (%s: %w)", path, err)
 	}
 	return func() { _ = f.Close() }, nil
 }
 
-// ensure keeps the process that s describes when it runs already, and
-// otherwise starts it and waits until ready answers.
+// ensure starts the process that s describes, unless it already runs, and waits
+// until the URL ready responds.
 func (c *cloud) ensure(ctx context.Context, s spec, ready string) (startedNow bool, err error) {
 	have, err := c.find(s.name)
 	if err != nil {
@@ -70,7 +71,7 @@ func (c *cloud) ensure(ctx context.Context, s spec, ready string) (startedNow bo
 	if err != nil {
 		return false, err
 	}
-	if have.alive() && have.Fingerprint == want && answers(ctx, ready) {
+	if have.alive() && have.Fingerprint == want && responds(ctx, ready) {
 		return false, nil
 	}
 	if _, err := c.stop(ctx, s.name); err != nil {
@@ -81,18 +82,18 @@ func (c *cloud) ensure(ctx context.Context, s spec, ready string) (startedNow bo
 	if err != nil {
 		return false, err
 	}
-	up := waitUntil(ctx, time.Minute, func() bool { return !now.alive() || answers(ctx, ready) })
+	up := waitUntil(ctx, time.Minute, func() bool { return !now.alive() || responds(ctx, ready) })
 	if ctx.Err() != nil {
 		return true, errInterrupted
 	}
 	if !up || !now.alive() {
-		return true, fmt.Errorf("%s did not get ready; see %s", s.name, c.show(c.logPath(s.name)))
+		return true, fmt.Errorf("%s did not become ready; see %s", s.name, c.displayPath(c.logPath(s.name)))
 	}
 	return true, nil
 }
 
-// answers reports whether an HTTP GET of address succeeds.
-func answers(ctx context.Context, address string) bool {
+// responds reports whether a GET of a URL returns status 200.
+func responds(ctx context.Context, address string) bool {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
@@ -108,8 +109,8 @@ func answers(ctx context.Context, address string) bool {
 	return response.StatusCode == http.StatusOK
 }
 
-// cleanEnv is the environment of the processes that stay: they, and the
-// functions which inherit the emulator's, get nothing of a person's own.
+// cleanEnv is the environment of the started processes. They, and the functions,
+// which inherit the emulator's, see nothing of the developer's environment.
 func (c *cloud) cleanEnv() []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"),

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// testCloud is a cloud in folders of its own whose progress goes to out.
+// testCloud returns a cloud in folders of its own that writes its progress to out.
 func testCloud(t *testing.T) (c *cloud, out *bytes.Buffer) {
 	t.Helper()
 	root := t.TempDir()
@@ -21,7 +21,7 @@ func testCloud(t *testing.T) (c *cloud, out *bytes.Buffer) {
 	return &cloud{
 		settings:  Settings{Root: root, Dir: filepath.Join(root, ".local"), Port: DefaultPort, AWSPort: DefaultAWSPort},
 		progress:  &progress{out: out},
-		processes: processes{dir: filepath.Join(root, ".local"), patience: patience},
+		processes: processes{dir: filepath.Join(root, ".local"), grace: patience, killTimeout: patience},
 	}, out
 }
 
@@ -65,13 +65,13 @@ func TestEnsureKeepsWhatRunsAndRestartsWhatChanged(t *testing.T) {
 	}
 }
 
-func TestEnsureTellsWhenTheProcessEndsAtOnce(t *testing.T) {
+func TestEnsureReportsAProcessThatExits(t *testing.T) {
 	c, _ := testCloud(t)
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	_, err := c.ensure(t.Context(), shell("part", "exit 3"), "http://"+mustClosedAddress(t))
-	if err == nil || !strings.Contains(err.Error(), "part did not get ready; see .local/log/part.log") {
+	if err == nil || !strings.Contains(err.Error(), "part did not become ready; see .local/log/part.log") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -85,7 +85,7 @@ func TestDownEndsAllPartsAndTheirOutputs(t *testing.T) {
 		t.Fatal(err)
 	}
 	var started []record
-	for _, name := range names {
+	for _, name := range processNames {
 		started = append(started, mustStart(t, c.processes, shell(name, "sleep 1000")))
 	}
 	if err := writeJSON(c.outputsPath(), Outputs{}); err != nil {
@@ -116,7 +116,7 @@ func TestLockLetsOneAtATimeIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := lock(t.Context(), path, false); err == nil || !strings.Contains(err.Error(), "another paceline local command is at work") {
+	if _, err := lock(t.Context(), path, false); err == nil || !strings.Contains(err.Error(), "another paceline local command is running") {
 		t.Errorf("a second lock: %v", err)
 	}
 	waited := make(chan error, 1)
@@ -150,7 +150,7 @@ func TestExecEndsAToolWithItsChildren(t *testing.T) {
 	}
 }
 
-func TestExecTellsWhatWentWrongAndWhereTheLogIs(t *testing.T) {
+func TestAnErrorOfExecHasTheLastLineAndTheLog(t *testing.T) {
 	c, _ := testCloud(t)
 	var lines []string
 	err := c.exec(t.Context(), tool{
@@ -182,7 +182,7 @@ func TestToolsSeeNoSecretsAndNoAWSAccount(t *testing.T) {
 	}
 }
 
-func TestStampKnowsContentsNotTimes(t *testing.T) {
+func TestStampComparesContentsAndNotTimes(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) {
 		t.Helper()
@@ -192,11 +192,11 @@ func TestStampKnowsContentsNotTimes(t *testing.T) {
 	}
 	write("in/a", "1")
 	write("in/dist/b", "1")
-	s := stampFile{path: filepath.Join(dir, "stamp"), of: []string{filepath.Join(dir, "in")}, skip: []string{"dist"}}
+	s := stampFile{path: filepath.Join(dir, "stamp"), inputs: []string{filepath.Join(dir, "in")}, skip: []string{"dist"}}
 	expect := func(want bool, when string) {
 		t.Helper()
-		if fresh, err := s.fresh(); err != nil || fresh != want {
-			t.Errorf("%s: fresh is %v, %v", when, fresh, err)
+		if got, err := s.upToDate(); err != nil || got != want {
+			t.Errorf("%s: up to date: %v, %v", when, got, err)
 		}
 	}
 	expect(false, "without a stamp")
@@ -213,11 +213,11 @@ func TestStampKnowsContentsNotTimes(t *testing.T) {
 	}
 	expect(true, "after a new checkout")
 	otherwise := s
-	otherwise.how = "another way"
-	if fresh, err := otherwise.fresh(); err != nil || fresh {
-		t.Errorf("for another way of working: fresh is %v, %v", fresh, err)
+	otherwise.variant = "another variant"
+	if got, err := otherwise.upToDate(); err != nil || got {
+		t.Errorf("for another variant: up to date: %v, %v", got, err)
 	}
-	s.makes = []string{filepath.Join(dir, "out")}
+	s.outputs = []string{filepath.Join(dir, "out")}
 	expect(false, "without what was made")
 	write("out", "1")
 	expect(true, "with what was made")
@@ -230,15 +230,15 @@ func TestStampKnowsContentsNotTimes(t *testing.T) {
 	expect(false, "after a new file")
 }
 
-func TestApplicationsAreMadeUpOnce(t *testing.T) {
+func TestCredentialsAreGeneratedOnce(t *testing.T) {
 	c, _ := testCloud(t)
-	made := map[string]bool{}
+	secrets := map[string]bool{}
 	for file, of := range map[string]struct {
 		application func() (application, error)
 		id          string
 	}{
-		"client-secret":        {c.application, madeUpClientID},
-		"fitbit-client-secret": {c.fitbitApplication, madeUpFitbitClientID},
+		"client-secret":        {c.application, defaultClientID},
+		"fitbit-client-secret": {c.fitbitApplication, defaultFitbitClientID},
 	} {
 		first, err := of.application()
 		if err != nil {
@@ -249,9 +249,9 @@ func TestApplicationsAreMadeUpOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		if first.id != of.id || len(first.secret.Reveal()) != 40 || !first.secret.Equal(again.secret) {
-			t.Errorf("made up %s and %s, secrets of length %d", first.id, again.id, len(first.secret.Reveal()))
+			t.Errorf("generated %s and %s, secrets of length %d", first.id, again.id, len(first.secret.Reveal()))
 		}
-		made[first.secret.Reveal()] = true
+		secrets[first.secret.Reveal()] = true
 		info, err := os.Stat(c.path(file))
 		if err != nil {
 			t.Fatal(err)
@@ -260,7 +260,7 @@ func TestApplicationsAreMadeUpOnce(t *testing.T) {
 			t.Errorf("%s has mode %v", file, info.Mode())
 		}
 	}
-	if len(made) != 2 {
+	if len(secrets) != 2 {
 		t.Error("both applications have one secret")
 	}
 }

@@ -10,23 +10,23 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// DefaultDir is the folder of a person's own local cloud, from the
-// repository's folder.
+// DefaultDir is the folder of a developer's local cloud, relative to the
+// repository.
 const DefaultDir = ".local"
 
-// settingsFrom makes the settings of the cloud in dir.
-type settingsFrom func(root, dir string, getenv func(string) string) (Settings, error)
+// settingsReader returns the settings of the cloud in dir.
+type settingsReader func(root, dir string, getenv func(string) string) (Settings, error)
 
-// foldersOnly is for commands that no environment variable should keep from working.
-func foldersOnly(root, dir string, _ func(string) string) (Settings, error) {
+// withoutEnv is for commands that must work whatever the environment holds.
+func withoutEnv(root, dir string, _ func(string) string) (Settings, error) {
 	return FromEnv(root, dir, func(string) string { return "" })
 }
 
 // Command returns the "local" command tree.
 func Command() *cobra.Command {
 	var dir string
-	// on makes a command that does one thing with the cloud that settings describe.
-	on := func(use, short string, settings settingsFrom, do func(context.Context, *cloud) error) *cobra.Command {
+	// command returns a command that runs do for the cloud that settings describe.
+	command := func(use, short string, settings settingsReader, do func(context.Context, *cloud) error) *cobra.Command {
 		return &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 			here, err := os.Getwd()
 			if err != nil {
@@ -45,45 +45,53 @@ func Command() *cobra.Command {
 	}
 
 	var where string
-	build := on("build", "Install the tools and build everything", foldersOnly, func(ctx context.Context, c *cloud) error {
+	build := command("build", "Install the tools and build all programs and the site", withoutEnv, func(ctx context.Context, c *cloud) error {
 		target, known := platforms[where]
 		if !known {
 			return fmt.Errorf("--for is %q; it must be host or lambda", where)
 		}
 		return c.prepare(ctx, target)
 	})
-	build.Flags().StringVar(&where, "for", "host", "where the functions will run: host or lambda")
+	build.Flags().StringVar(&where, "for", "host", "platform of the functions: host or lambda")
 
 	root := &cobra.Command{
 		Use:   "local",
 		Short: "Run all of Paceline on this machine",
-		Long: `Run all of Paceline on this machine: the stacks deployed onto an AWS emulator,
-stand-ins for Strava and Fitbit, and the site.
+		Long: `Run all of Paceline on this machine: the stacks on an AWS emulator, stand-ins for
+Strava and Fitbit, and the site.
 
-Environment: PACELINE_PORT (8080), PACELINE_AWS_PORT (4566), STRAVA_HISTORY,
-STRAVA_CLIENT_ID, STRAVA_CLIENT_SECRET; all three of STRAVA_API_URL,
-STRAVA_OAUTH_URL and STRAVA_PUSH_URL for another Strava than the stand-in;
-FITBIT_CLIENT_ID, FITBIT_CLIENT_SECRET; both of FITBIT_SITE_URL and
-FITBIT_API_URL for another Fitbit than the stand-in.`,
+Environment:
+  PACELINE_PORT         port of the site (8080)
+  PACELINE_AWS_PORT     port of the AWS emulator (4566)
+  STRAVA_CLIENT_ID      client id of the Strava application
+  STRAVA_CLIENT_SECRET  its client secret
+  STRAVA_HISTORY        JSON file with an array of Strava's SummaryActivity, which
+                        the stand-in loads
+  STRAVA_API_URL, STRAVA_OAUTH_URL, STRAVA_PUSH_URL
+                        another Strava to use instead of the stand-in; set all
+  FITBIT_CLIENT_ID      client id of the Fitbit application
+  FITBIT_CLIENT_SECRET  its client secret
+  FITBIT_SITE_URL, FITBIT_API_URL
+                        another Fitbit to use instead of the stand-in; set both`,
 	}
-	root.PersistentFlags().StringVar(&dir, "dir", DefaultDir, "folder of this cloud's logs and outputs.json")
+	root.PersistentFlags().StringVar(&dir, "dir", DefaultDir, "folder of the local cloud, with its logs and outputs.json")
 	root.AddCommand(
-		on("run", "Bring it up, show requests, and take it down on Ctrl-C", FromEnv, func(ctx context.Context, c *cloud) error { return c.run(ctx) }),
-		on("up", "Bring it up and return when it is ready", FromEnv, func(ctx context.Context, c *cloud) error { return c.up(ctx) }),
-		on("down", "End everything it started", foldersOnly, func(ctx context.Context, c *cloud) error { return c.down(ctx) }),
-		on("status", "Tell which parts run", foldersOnly, func(_ context.Context, c *cloud) error { return c.status() }),
-		on("tools", "Install the pinned tools", foldersOnly, func(ctx context.Context, c *cloud) error { return c.prepareTools(ctx) }),
+		command("run", "Start the local cloud, show its requests, and stop it on Ctrl-C", FromEnv, func(ctx context.Context, c *cloud) error { return c.run(ctx) }),
+		command("up", "Start the local cloud and return when it is ready", FromEnv, func(ctx context.Context, c *cloud) error { return c.up(ctx) }),
+		command("down", "Stop everything that run and up started", withoutEnv, func(ctx context.Context, c *cloud) error { return c.down(ctx) }),
+		command("status", "Show which processes run", withoutEnv, func(_ context.Context, c *cloud) error { return c.status() }),
+		command("tools", "Install the pinned tools", withoutEnv, func(ctx context.Context, c *cloud) error { return c.prepareTools(ctx) }),
 		build,
-		frontCommand(),
+		edgeCommand(),
 	)
 	return root
 }
 
-// frontCommand is what startFront runs; a person has no use for it.
-func frontCommand() *cobra.Command {
+// edgeCommand returns the hidden command that startEdge runs.
+func edgeCommand() *cobra.Command {
 	var port int
 	var site, aws, apiID, webhookAPIID string
-	cmd := &cobra.Command{Use: "front", Hidden: true, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+	cmd := &cobra.Command{Use: edge, Hidden: true, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		address, err := url.Parse(aws)
 		if err != nil {
 			return err
@@ -91,7 +99,7 @@ func frontCommand() *cobra.Command {
 		if apiID == "" || webhookAPIID == "" || address.Host == "" {
 			return errors.New("--api-id, --webhook-api-id and --aws must be set")
 		}
-		return serveFront(cmd.Context(), port, newFront(os.DirFS(site), address, apiID, webhookAPIID, os.Stdout))
+		return serveEdge(cmd.Context(), port, newEdgeProxy(os.DirFS(site), address, apiID, webhookAPIID, os.Stdout))
 	}}
 	cmd.Flags().IntVar(&port, "port", DefaultPort, "port to serve on")
 	cmd.Flags().StringVar(&site, "site", "", "folder of the built site")

@@ -15,43 +15,44 @@ import (
 // stage is the stage of cdk.json that a local cloud is deployed as.
 const stage = "local"
 
-// deployed remembers what the emulator has been given.
-type deployed struct {
-	// Emulator is the identity of the process that holds it all in memory.
+// deployment records what was deployed onto the emulator.
+type deployment struct {
+	// Emulator is the identity of the emulator's process, which keeps everything in
+	// memory.
 	Emulator     string `json:"emulator"`
 	Bootstrapped bool   `json:"bootstrapped"`
-	// Inputs is the digest of everything the stacks are made of.
+	// Inputs is the digest of everything that a deployment depends on.
 	Inputs string `json:"inputs"`
-	// Omissions are the lines in which infra told what stage local goes without.
+	// Omissions are infra's lines about what stage local lacks.
 	Omissions []string `json:"omissions"`
 }
 
-func (c *cloud) deployedPath() string { return c.path("deployed.json") }
+func (c *cloud) deploymentPath() string { return c.path("deployed.json") }
 
-// deployed reads what the running emulator has been given, which is nothing
-// when it is another than the recorded one.
-func (c *cloud) deployed() (deployed, error) {
+// lastDeployment returns what was deployed onto the running emulator: nothing if
+// the record is about an earlier one.
+func (c *cloud) lastDeployment() (deployment, error) {
 	running, err := c.find(emulator)
 	if err != nil {
-		return deployed{}, err
+		return deployment{}, err
 	}
-	fresh := deployed{Emulator: running.Identity}
-	data, err := os.ReadFile(c.deployedPath())
+	fresh := deployment{Emulator: running.Identity}
+	data, err := os.ReadFile(c.deploymentPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return fresh, nil
 	}
 	if err != nil {
-		return deployed{}, err
+		return deployment{}, err
 	}
-	var d deployed
+	var d deployment
 	if err := json.Unmarshal(data, &d); err != nil || d.Emulator != running.Identity {
 		return fresh, nil
 	}
 	return d, nil
 }
 
-// inputs digests everything a deployment depends on: the CDK app with its
-// settings, and what it packs.
+// inputs returns a digest of everything that a deployment depends on: the CDK app
+// with its settings, and the assets.
 func (c *cloud) inputs(contexts []string) (string, error) {
 	var paths []string
 	for _, pattern := range []string{"cdk.json", "cdk.context.json", "package-lock.json", "dist/infra", "dist/host/*/*/bootstrap", "web/dist"} {
@@ -65,9 +66,9 @@ func (c *cloud) inputs(contexts []string) (string, error) {
 	return strings.Join(append(contexts, sum), " "), err
 }
 
-// deploy brings the emulator to the present state of the code by the CDK CLI.
-func (c *cloud) deploy(ctx context.Context, strava Strava, fitbit Fitbit, say func(string)) (string, error) {
-	have, err := c.deployed()
+// deploy deploys all stacks by the CDK CLI, unless nothing has changed.
+func (c *cloud) deploy(ctx context.Context, strava Strava, fitbit Fitbit, report func(string)) (string, error) {
+	have, err := c.lastDeployment()
 	if err != nil {
 		return "", err
 	}
@@ -85,24 +86,24 @@ func (c *cloud) deploy(ctx context.Context, strava Strava, fitbit Fitbit, say fu
 		return "", err
 	}
 	if have.Inputs == inputs {
-		return "nothing changed", nil
+		return "no changes", nil
 	}
-	// Bootstrapping synthesises the app, too; without the stage it would be all
-	// stages that were ever built.
+	// Bootstrapping synthesises the app, too, and without a stage it would
+	// synthesise all stages that were ever built.
 	app := append([]string{"--app", filepath.Join(c.settings.Root, "dist/infra"), "--output", c.path("cdk.out")}, contexts...)
 	if !have.Bootstrapped {
-		say("bootstrap")
+		report("bootstrap")
 		args := append([]string{"bootstrap", "aws://" + AccountID + "/" + Region}, app...)
 		if err := c.runCDK(ctx, "cdk-bootstrap", nil, args...); err != nil {
 			return "", err
 		}
 		have.Bootstrapped = true
-		if err := writeJSON(c.deployedPath(), have); err != nil {
+		if err := writeJSON(c.deploymentPath(), have); err != nil {
 			return "", err
 		}
 	}
-	say("synth")
-	watch := &stackWatch{say: say}
+	report("synth")
+	watch := &stackWatch{report: report}
 	args := append([]string{"deploy", "--all", "--outputs-file", c.path("cdk-outputs.json"), "--require-approval", "never"}, app...)
 	if err := c.runCDK(ctx, "cdk", watch.line, args...); err != nil {
 		if watch.failure != "" {
@@ -111,7 +112,7 @@ func (c *cloud) deploy(ctx context.Context, strava Strava, fitbit Fitbit, say fu
 		return "", err
 	}
 	have.Inputs, have.Omissions = inputs, watch.omissions
-	return fmt.Sprintf("%d stacks", watch.done), writeJSON(c.deployedPath(), have)
+	return fmt.Sprintf("%d stacks", watch.done), writeJSON(c.deploymentPath(), have)
 }
 
 func (c *cloud) runCDK(ctx context.Context, log string, line func(string), args ...string) error {
@@ -128,9 +129,9 @@ func (c *cloud) runCDK(ctx context.Context, log string, line func(string), args 
 	})
 }
 
-// stackWatch follows the output of cdk deploy.
+// stackWatch reads the output of cdk deploy.
 type stackWatch struct {
-	say       func(string)
+	report    func(string)
 	done      int
 	failure   string
 	omissions []string
@@ -144,12 +145,12 @@ var (
 
 func (w *stackWatch) line(line string) {
 	if m := stackEvent.FindStringSubmatch(line); m != nil {
-		w.say(m[1] + " " + m[2])
+		w.report(m[1] + " " + m[2])
 	}
 	if stackDone.MatchString(line) {
 		w.done++
 	}
-	if strings.HasPrefix(line, "stage local goes without ") {
+	if strings.HasPrefix(line, "stage local lacks ") {
 		w.omissions = append(w.omissions, line)
 	}
 	if m := stackFailure.FindStringSubmatch(line); m != nil && w.failure == "" {
@@ -157,7 +158,7 @@ func (w *stackWatch) line(line string) {
 	}
 }
 
-// stackOutput reads one CfnOutput of the deployed stacks.
+// stackOutput returns an output of a deployed stack.
 func (c *cloud) stackOutput(stack, key string) (string, error) {
 	data, err := os.ReadFile(c.path("cdk-outputs.json"))
 	if err != nil {
@@ -165,7 +166,7 @@ func (c *cloud) stackOutput(stack, key string) (string, error) {
 	}
 	var outputs map[string]map[string]string
 	if err := json.Unmarshal(data, &outputs); err != nil {
-		return "", fmt.Errorf("read the stacks' outputs: %w", err)
+		return "", fmt.Errorf("decode the stacks' outputs: %w", err)
 	}
 	value := outputs["Paceline-"+stage+"-"+stack][key]
 	if value == "" {

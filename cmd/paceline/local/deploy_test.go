@@ -9,7 +9,7 @@ import (
 )
 
 // As the CDK CLI 2.1148 and infra print it.
-const deployOutput = `stage local goes without the event bus's archive: the local cloud does not know AWS::Events::Archive
+const deployOutput = `stage local lacks the event bus's archive: the local cloud does not know AWS::Events::Archive
 
 ✨  Synthesis time: 3.1s
 
@@ -30,7 +30,7 @@ Paceline-local-Platform.HttpApiId = 23fb8fc7
 
 func TestStackWatchFollowsADeployment(t *testing.T) {
 	var said []string
-	w := &stackWatch{say: func(note string) { said = append(said, note) }}
+	w := &stackWatch{report: func(note string) { said = append(said, note) }}
 	for line := range strings.SplitSeq(deployOutput, "\n") {
 		w.line(line)
 	}
@@ -46,7 +46,7 @@ func TestStackWatchFollowsADeployment(t *testing.T) {
 }
 
 func TestStackWatchKeepsTheFirstFailure(t *testing.T) {
-	w := &stackWatch{say: func(string) {}}
+	w := &stackWatch{report: func(string) {}}
 	w.line("Paceline-local-Platform | 1/4 | 12:31:40 AM | CREATE_FAILED        | AWS::SQS::Queue | Queue (Queue4A7E3555) The queue exists")
 	w.line(" ❌  Paceline-local-Platform failed: _ToolkitError: the stack failed")
 	if w.failure != "AWS::SQS::Queue | Queue (Queue4A7E3555) The queue exists" {
@@ -60,22 +60,22 @@ func TestDeployedIsForgottenWithTheEmulator(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustStart(t, c.processes, shell(emulator, "sleep 1000"))
-	given, err := c.deployed()
+	given, err := c.lastDeployment()
 	if err != nil || given.Inputs != "" || given.Bootstrapped {
 		t.Fatalf("a new emulator has %+v, %v", given, err)
 	}
 	given.Bootstrapped, given.Inputs = true, "digest"
-	if err := writeJSON(c.deployedPath(), given); err != nil {
+	if err := writeJSON(c.deploymentPath(), given); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := c.deployed(); err != nil || !reflect.DeepEqual(again, given) {
+	if again, err := c.lastDeployment(); err != nil || !reflect.DeepEqual(again, given) {
 		t.Errorf("the same emulator has %+v, %v", again, err)
 	}
 	if _, err := c.stop(t.Context(), emulator); err != nil {
 		t.Fatal(err)
 	}
 	mustStart(t, c.processes, shell(emulator, "sleep 1000"))
-	if anew, err := c.deployed(); err != nil || anew.Bootstrapped || anew.Inputs != "" {
+	if anew, err := c.lastDeployment(); err != nil || anew.Bootstrapped || anew.Inputs != "" {
 		t.Errorf("another emulator has %+v, %v", anew, err)
 	}
 }

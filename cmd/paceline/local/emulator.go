@@ -10,9 +10,9 @@ import (
 // emulator is the process name of ministack.
 const emulator = "ministack"
 
-// startEmulator starts ministack, which keeps everything in memory: after a
-// restart the cloud is empty. It checks signatures, roles and policies.
-// emulator.py adds the conditions that ministack does not evaluate itself.
+// startEmulator starts ministack, which checks signatures, roles and policies;
+// emulator.py adds conditions that it lacks. It keeps everything in memory, so
+// the cloud is empty after a restart.
 func (c *cloud) startEmulator(ctx context.Context) (startedNow bool, err error) {
 	for _, folder := range []string{"home", "tmp"} {
 		if err := os.MkdirAll(c.path(folder), 0o755); err != nil {
@@ -36,8 +36,8 @@ func (c *cloud) startEmulator(ctx context.Context) (startedNow bool, err error) 
 		// From DEBUG on it logs every request; at INFO only what functions print.
 		"LOG_LEVEL=INFO",
 	)
-	// A test may ask to have everything written down at the end, and may stand
-	// between the functions and Parameter Store.
+	// Tests may have the state written to disk at the end, and may put a proxy
+	// before Parameter Store.
 	for _, name := range []string{"PERSIST_STATE", "STATE_DIR", "AWS_ENDPOINT_URL_SSM"} {
 		if value := os.Getenv(name); value != "" {
 			env = append(env, name+"="+value)

@@ -14,19 +14,19 @@ import (
 	"time"
 )
 
-// tool is one run of a program that ends by itself.
+// tool is one run of a program.
 type tool struct {
-	log  string // name of the log its output goes to
+	log  string // the name of its log
 	argv []string
 	env  []string // the whole environment; nil means toolEnv
 	// stdin is what the program reads; it is never logged.
 	stdin string
-	// line, when set, sees every line of output.
+	// line, if set, is called with every line of output.
 	line func(string)
 }
 
-// exec runs t in the repository's folder. When ctx ends, so does the tool with
-// all its children. The error has the tool's last words and names the log.
+// exec runs t in the repository's folder. When ctx ends, it ends the tool and all
+// its children. The error holds the last line of output and names the log.
 func (c *cloud) exec(ctx context.Context, t tool) error {
 	log, err := createLog(c.logPath(t.log))
 	if err != nil {
@@ -58,12 +58,12 @@ func (c *cloud) exec(ctx context.Context, t tool) error {
 		return errInterrupted
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w: %s; see %s", filepath.Base(t.argv[0]), err, clip(words, 200), c.show(c.logPath(t.log)))
+		return fmt.Errorf("%s: %w: %s; see %s", filepath.Base(t.argv[0]), err, clip(words, 200), c.displayPath(c.logPath(t.log)))
 	}
 	return nil
 }
 
-// output runs t and returns what it prints. What it complains about is the error.
+// output runs t and returns its standard output. Standard error is in the error.
 func (c *cloud) output(ctx context.Context, t tool) ([]byte, error) {
 	var out, complaint bytes.Buffer
 	cmd := c.command(ctx, t)

@@ -25,8 +25,8 @@ func hashFile(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// hashTrees returns one digest over the names and contents of all files at or
-// below paths, but for folders called by one of the names in skip.
+// hashTrees returns one digest of the names and contents of all files at or below
+// paths. It leaves out folders whose name is in skip.
 func hashTrees(paths []string, skip ...string) (string, error) {
 	h := sha256.New()
 	for _, root := range paths {
@@ -53,7 +53,7 @@ func hashTrees(paths []string, skip ...string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// writeFile replaces a file as a whole, so that nobody reads half of it.
+// writeFile replaces a file atomically: a reader sees the old or the new content.
 func writeFile(path string, data []byte, mode fs.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
@@ -73,8 +73,8 @@ func writeJSON(path string, v any) error {
 	return writeFile(path, append(data, '\n'), 0o644)
 }
 
-// createLog opens an empty log for appending. A process that still writes to
-// the one before keeps that.
+// createLog opens an empty log for appending. A process that still writes to the
+// previous log keeps that file.
 func createLog(path string) (*os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err

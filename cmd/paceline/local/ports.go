@@ -7,11 +7,10 @@ import (
 	"time"
 )
 
-// portFree reports whether a server can listen on port on this machine's
-// loopback addresses.
+// portFree reports whether a server can listen on port of the loopback address.
 func portFree(port int) bool {
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	// macOS lets one bind 127.0.0.1 beside a server on all addresses, so ask first.
+	// macOS allows a listener on 127.0.0.1 beside one on all addresses, so dial first.
 	if conn, err := net.DialTimeout("tcp", address, time.Second); err == nil {
 		_ = conn.Close()
 		return false
@@ -23,15 +22,15 @@ func portFree(port int) bool {
 	return listener.Close() == nil
 }
 
-// needPort returns an error that says what to do when port is taken.
-func needPort(port int, variable string) error {
+// checkPort returns an error with the remedy if port is taken.
+func checkPort(port int, variable string) error {
 	if portFree(port) {
 		return nil
 	}
 	return fmt.Errorf("port %d is taken; free it or set %s", port, variable)
 }
 
-// freePort returns the first free port from preferred on.
+// freePort returns the first free port at or above preferred that is not in taken.
 func freePort(preferred int, taken ...int) (int, error) {
 next:
 	for port := preferred; port <= 65535 && port < preferred+100; port++ {
@@ -44,5 +43,5 @@ next:
 			return port, nil
 		}
 	}
-	return 0, fmt.Errorf("no free port from %d on", preferred)
+	return 0, fmt.Errorf("no free port at or above %d", preferred)
 }

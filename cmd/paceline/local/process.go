@@ -17,11 +17,11 @@ import (
 )
 
 // markVariable is in the environment of every process of a cloud and of its
-// children (the emulator hands it on to the functions). It tells our
-// processes from others once the process that led them is gone.
+// children, since the emulator passes it to the functions. It identifies our
+// processes after their group's leader has exited.
 const markVariable = "PACELINE_LOCAL_DIR"
 
-// spec describes a process that outlives the command which starts it.
+// spec describes a process that outlives the command that starts it.
 type spec struct {
 	name string // also names the record and the log
 	argv []string
@@ -29,7 +29,7 @@ type spec struct {
 	port int // that it listens on
 }
 
-// fingerprint changes when the program or the way it is started changes.
+// fingerprint changes with the program, its arguments and its environment.
 func (s spec) fingerprint() (string, error) {
 	path, err := exec.LookPath(s.argv[0])
 	if err != nil {
@@ -43,32 +43,34 @@ func (s spec) fingerprint() (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// record is what is kept of a started process.
+// record identifies a started process.
 type record struct {
 	PID int `json:"pid"`
-	// Identity tells this process from a later one with the same PID.
+	// Identity differs from that of a later process with the same PID.
 	Identity    string `json:"identity"`
 	Fingerprint string `json:"fingerprint"`
 	Port        int    `json:"port"`
 }
 
-// alive reports whether the very process that was recorded still runs.
+// alive reports whether the recorded process still runs.
 func (r record) alive() bool { return r.Identity != "" && identity(r.PID) == r.Identity }
 
-// processes starts, recognises and ends the processes of one cloud.
+// processes starts, recognises and stops the processes of one cloud.
 type processes struct {
 	dir string
-	// patience is how long a process may take to end by itself.
-	patience time.Duration
+	// grace is how long a process may take to exit after SIGTERM.
+	grace time.Duration
+	// killTimeout is how long killed processes may take to disappear.
+	killTimeout time.Duration
 }
 
 func (p processes) recordPath(name string) string { return filepath.Join(p.dir, "run", name+".json") }
 
-// logPath is where a process or a tool called name writes.
+// logPath is the log of the process or tool called name.
 func (p processes) logPath(name string) string { return filepath.Join(p.dir, "log", name+".log") }
 
-// find returns the record of the process called name, which may have ended
-// meanwhile. Without one it returns the zero record.
+// find returns the record of the process called name, which may have exited. It
+// returns the zero record if there is none.
 func (p processes) find(name string) (record, error) {
 	data, err := os.ReadFile(p.recordPath(name))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -79,13 +81,13 @@ func (p processes) find(name string) (record, error) {
 	}
 	var r record
 	if err := json.Unmarshal(data, &r); err != nil {
-		return record{}, fmt.Errorf("read %s: %w", p.recordPath(name), err)
+		return record{}, fmt.Errorf("decode %s: %w", p.recordPath(name), err)
 	}
 	return r, nil
 }
 
-// start starts s in a session of its own, so that a Ctrl-C at the terminal
-// does not reach it, and records it.
+// start starts s and records it. The process has a session of its own, so that
+// Ctrl-C at the terminal does not reach it.
 func (p processes) start(s spec) (record, error) {
 	fingerprint, err := s.fingerprint()
 	if err != nil {
@@ -105,7 +107,7 @@ func (p processes) start(s spec) (record, error) {
 		return record{}, fmt.Errorf("start %s: %w", s.name, err)
 	}
 	r := record{PID: cmd.Process.Pid, Identity: identity(cmd.Process.Pid), Fingerprint: fingerprint, Port: s.port}
-	go func() { _ = cmd.Wait() }() // so that it does not stay as a zombie while we live
+	go func() { _ = cmd.Wait() }() // or it would stay as a zombie of this process
 	if err := writeJSON(p.recordPath(s.name), r); err != nil {
 		_ = syscall.Kill(-r.PID, syscall.SIGKILL)
 		return record{}, err
@@ -113,8 +115,8 @@ func (p processes) start(s spec) (record, error) {
 	return r, nil
 }
 
-// stop ends the process called name and its children, and forgets it. A PID
-// that meanwhile belongs to something else is left alone.
+// stop stops the process called name and its children, and removes its record.
+// It spares a process that has got the same PID since.
 func (p processes) stop(ctx context.Context, name string) (stopped bool, err error) {
 	r, err := p.find(name)
 	if err != nil || r.PID == 0 {
@@ -122,16 +124,16 @@ func (p processes) stop(ctx context.Context, name string) (stopped bool, err err
 	}
 	if r.alive() {
 		stopped = true
-		// The leader first: the emulator ends its functions itself.
+		// Only the leader: the emulator stops its functions itself.
 		if err := syscall.Kill(r.PID, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return false, fmt.Errorf("end %s (process %d): %w", name, r.PID, err)
+			return false, fmt.Errorf("stop %s (process %d): %w", name, r.PID, err)
 		}
-		if !waitUntil(ctx, p.patience, func() bool { return !r.alive() }) {
+		if !waitUntil(ctx, p.grace, func() bool { return !r.alive() }) {
 			_ = syscall.Kill(r.PID, syscall.SIGKILL)
 		}
 	}
-	// What it left behind is in the process group that has its number.
-	gone := waitUntil(ctx, p.patience, func() bool {
+	// Its remaining children are in the process group with its number.
+	gone := waitUntil(ctx, p.killTimeout, func() bool {
 		left := groupMembers(r.PID, markVariable+"="+p.dir)
 		for _, pid := range left {
 			stopped = true
@@ -140,14 +142,15 @@ func (p processes) stop(ctx context.Context, name string) (stopped bool, err err
 		return len(left) == 0
 	})
 	if !gone {
-		return stopped, fmt.Errorf("%s (process group %d) does not end", name, r.PID)
+		return stopped, fmt.Errorf("%s (process group %d) does not exit", name, r.PID)
 	}
 	return stopped, os.Remove(p.recordPath(name))
 }
 
-// waitUntil polls done until it holds, patience runs out or ctx ends.
-func waitUntil(ctx context.Context, patience time.Duration, done func() bool) bool {
-	deadline := time.NewTimer(patience)
+// waitUntil polls done until it holds, which it reports, or the timeout or ctx
+// ends.
+func waitUntil(ctx context.Context, timeout time.Duration, done func() bool) bool {
+	deadline := time.NewTimer(timeout)
 	defer deadline.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

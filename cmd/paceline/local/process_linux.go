@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// identity names the process that has pid now: the boot and the clock tick it
-// started at (proc(5), /proc/pid/stat). It is empty when there is none, or
-// only a zombie.
+// identity identifies the process that has pid now by the boot and the clock tick
+// of its start (proc(5), /proc/pid/stat). It is empty if there is none, or only a
+// zombie.
 func identity(pid int) string {
 	state, _, started, ok := stat(pid)
 	if !ok || state == "Z" || state == "X" {
@@ -24,7 +24,7 @@ func identity(pid int) string {
 	return strings.TrimSpace(string(boot)) + "/" + started
 }
 
-// groupMembers returns the processes of a group whose environment has mark.
+// groupMembers returns the processes of a group whose environment holds mark.
 func groupMembers(group int, mark string) []int {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -54,7 +54,7 @@ func stat(pid int) (state string, group int, started string, ok bool) {
 	if err != nil {
 		return "", 0, "", false
 	}
-	// The second field, the program's name in brackets, may itself have spaces and brackets.
+	// The second field, the program's name in brackets, may hold spaces and brackets.
 	_, rest, found := strings.Cut(string(data[bytes.LastIndexByte(data, ')')+1:]), " ")
 	fields := strings.Fields(rest)
 	if !found || len(fields) < 20 {

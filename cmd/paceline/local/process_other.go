@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// identity names the process that has pid now: the time it started. It is
-// empty when there is none, or only a zombie.
+// identity identifies the process that has pid now by the time of its start. It
+// is empty if there is none, or only a zombie.
 func identity(pid int) string {
 	out, err := exec.Command("ps", "-o", "stat=,lstart=", "-p", strconv.Itoa(pid)).Output()
 	state, started, found := strings.Cut(strings.TrimSpace(string(out)), " ")
@@ -19,7 +19,7 @@ func identity(pid int) string {
 	return strings.TrimSpace(started)
 }
 
-// groupMembers returns the processes of a group whose environment has mark.
+// groupMembers returns the processes of a group whose environment holds mark.
 func groupMembers(group int, mark string) []int {
 	out, err := exec.Command("ps", "-axEww", "-o", "pid=,pgid=,stat=,command=").Output()
 	if err != nil {

@@ -55,7 +55,7 @@ func mustBeForgotten(t *testing.T, p processes, name string) {
 }
 
 func TestStopEndsTheProcessAndItsChildren(t *testing.T) {
-	p := processes{dir: t.TempDir(), patience: patience}
+	p := processes{dir: t.TempDir(), grace: patience, killTimeout: patience}
 	r := mustStart(t, p, shell("part", "sleep 1000 & echo $!; wait"))
 	child := mustReadPID(t, p, "part")
 	if found, err := p.find("part"); err != nil || found != r || !found.alive() {
@@ -76,8 +76,8 @@ func TestStopEndsTheProcessAndItsChildren(t *testing.T) {
 	}
 }
 
-func TestStopEndsAProcessThatIgnoresTheRequest(t *testing.T) {
-	p := processes{dir: t.TempDir(), patience: 200 * time.Millisecond}
+func TestStopKillsAProcessThatIgnoresSIGTERM(t *testing.T) {
+	p := processes{dir: t.TempDir(), grace: time.Millisecond, killTimeout: patience}
 	r := mustStart(t, p, shell("deaf", "trap '' TERM; echo $$; while :; do sleep 1; done"))
 	mustReadPID(t, p, "deaf")
 	if stopped, err := p.stop(t.Context(), "deaf"); err != nil || !stopped {
@@ -89,14 +89,14 @@ func TestStopEndsAProcessThatIgnoresTheRequest(t *testing.T) {
 }
 
 func TestStopEndsWhatACrashedProcessLeftBehind(t *testing.T) {
-	p := processes{dir: t.TempDir(), patience: patience}
+	p := processes{dir: t.TempDir(), grace: patience, killTimeout: patience}
 	r := mustStart(t, p, shell("crashed", "sleep 1000 & echo $!; wait"))
 	child := mustReadPID(t, p, "crashed")
 	if err := syscall.Kill(r.PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	if !waitUntil(t.Context(), patience, func() bool { return !r.alive() }) {
-		t.Fatal("the leader does not die")
+		t.Fatal("the leader does not exit")
 	}
 	if !runs(child) {
 		t.Fatal("the child died with its leader: this test tests nothing")
@@ -112,7 +112,7 @@ func TestStopEndsWhatACrashedProcessLeftBehind(t *testing.T) {
 
 // A process number is given out again some time after its process ended.
 func TestStopSparesAProcessThatHasTheNumberNow(t *testing.T) {
-	p := processes{dir: t.TempDir(), patience: patience}
+	p := processes{dir: t.TempDir(), grace: patience, killTimeout: patience}
 	other := exec.Command("sleep", "1000")
 	other.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := other.Start(); err != nil {
@@ -135,7 +135,7 @@ func TestStopSparesAProcessThatHasTheNumberNow(t *testing.T) {
 
 // The number may even be that of another's process group without a leader.
 func TestStopSparesAnotherGroup(t *testing.T) {
-	p := processes{dir: t.TempDir(), patience: patience}
+	p := processes{dir: t.TempDir(), grace: patience, killTimeout: patience}
 	other := exec.Command("sh", "-c", "sleep 1000 >/dev/null & echo $!")
 	other.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	other.Env = []string{"PATH=" + os.Getenv("PATH"), markVariable + "=" + t.TempDir()}
@@ -168,8 +168,8 @@ func TestStopSparesAnotherGroup(t *testing.T) {
 	}
 }
 
-func TestAliveTellsProcessesApart(t *testing.T) {
-	p := processes{dir: t.TempDir(), patience: patience}
+func TestAliveDistinguishesProcesses(t *testing.T) {
+	p := processes{dir: t.TempDir(), grace: patience, killTimeout: patience}
 	r := mustStart(t, p, shell("part", "sleep 1000"))
 	if !r.alive() {
 		t.Error("it runs, but counts as ended")

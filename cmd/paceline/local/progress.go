@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// ErrShown marks an error that a person has already been shown.
+// ErrShown marks an error that is already printed.
 var ErrShown = errors.New("already shown")
 
-// progress shows a person the steps of a command, one line each.
+// progress prints the steps of a command, one line each.
 type progress struct {
 	out  io.Writer
-	live bool // out is a terminal: the running step's line is rewritten in place
+	live bool // out is a terminal, and the line of the running step is rewritten
 	mu   sync.Mutex
 }
 
@@ -25,19 +25,19 @@ func newProgress(out *os.File) *progress {
 	return &progress{out: out, live: err == nil && info.Mode()&os.ModeCharDevice != 0}
 }
 
-// step runs f under a name and shows how it ended and how long it took. f may
-// say what it is doing, and returns a detail worth reading (may be empty).
-func (p *progress) step(name string, f func(say func(string)) (string, error)) error {
+// step runs f and prints its name, its result and its duration. f may report what
+// it is doing, and returns a detail to print, which may be empty.
+func (p *progress) step(name string, f func(report func(string)) (string, error)) error {
 	began := time.Now()
-	say := func(note string) {
+	report := func(note string) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if p.live {
 			fmt.Fprintf(p.out, "\r\x1b[K… %-9s %5.1fs  %s", name, time.Since(began).Seconds(), clip(note, 60))
 		}
 	}
-	say("")
-	detail, err := f(say)
+	report("")
+	detail, err := f(report)
 	mark := "✓"
 	if err != nil {
 		mark, detail = "✗", oneLine(err)

@@ -10,29 +10,29 @@ import (
 	"time"
 )
 
-// run brings the cloud up, shows the requests to it until ctx ends, and takes
-// it down. It also returns when somebody else has taken it down.
+// run starts the cloud, prints its requests until ctx ends, and stops it. It also
+// returns when another command has stopped the cloud.
 func (c *cloud) run(ctx context.Context) error {
 	if err := c.up(ctx); err != nil {
 		return err
 	}
-	c.progress.line("\nCtrl-C ends it. Requests:")
+	c.progress.line("\nPress Ctrl-C to stop. Requests:")
 	following, stop := context.WithCancel(ctx)
 	defer stop()
-	go c.follow(following, "front")
+	go c.follow(following, edge)
 	err := c.watch(ctx)
 	stop()
 	return errors.Join(err, c.down(context.WithoutCancel(ctx)))
 }
 
-// watch returns nil when ctx ends or the cloud was taken down, and an error
-// when a part has ended by itself.
+// watch returns nil when ctx ends or another command has stopped the cloud, and
+// an error when a process has exited.
 func (c *cloud) watch(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		recorded := 0
-		for _, name := range names {
+		for _, name := range processNames {
 			r, err := c.find(name)
 			if err != nil {
 				return err
@@ -41,9 +41,9 @@ func (c *cloud) watch(ctx context.Context) error {
 				continue
 			}
 			recorded++
-			// While "down" works a process has ended but is still on record; its outputs went first.
+			// The down command removes the outputs before it stops processes.
 			if _, err := os.Stat(c.outputsPath()); err == nil && !r.alive() {
-				return fmt.Errorf("%s has ended by itself; see %s", name, c.show(c.logPath(name)))
+				return fmt.Errorf("%s has exited; see %s", name, c.displayPath(c.logPath(name)))
 			}
 		}
 		if recorded == 0 {
@@ -57,11 +57,11 @@ func (c *cloud) watch(ctx context.Context) error {
 	}
 }
 
-// follow prints the lines that are appended to the log called name until ctx ends.
+// follow prints the lines that are appended to a log until ctx ends.
 func (c *cloud) follow(ctx context.Context, name string) {
 	log, err := os.Open(c.logPath(name))
 	if err != nil {
-		c.progress.line("cannot show %s: %v", name, err)
+		c.progress.line("cannot show the log of %s: %v", name, err)
 		return
 	}
 	defer log.Close()

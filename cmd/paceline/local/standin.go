@@ -21,11 +21,11 @@ const (
 	fitbitStandIn = "fitbit"
 )
 
-// The applications' ids at the stand-ins when STRAVA_CLIENT_ID and
+// The applications' ids at the stand-ins if STRAVA_CLIENT_ID and
 // FITBIT_CLIENT_ID are not set.
 const (
-	madeUpClientID       = "10001"
-	madeUpFitbitClientID = "22942C"
+	defaultClientID       = "10001"
+	defaultFitbitClientID = "22942C"
 )
 
 // application is an application's credentials at a provider.
@@ -34,19 +34,20 @@ type application struct {
 	secret secret.String
 }
 
-// application returns the credentials of the Strava application: the person's
-// own or, for the stand-in, ones made up once per cloud.
+// application returns the credentials of the Strava application: those in the
+// settings, or ones that are generated once for the cloud.
 func (c *cloud) application() (application, error) {
-	return c.orMadeUp(application{c.settings.ClientID, c.settings.ClientSecret}, madeUpClientID, "client-secret")
+	return c.orGenerated(application{c.settings.ClientID, c.settings.ClientSecret}, defaultClientID, "client-secret")
 }
 
-// fitbitApplication returns those of the Fitbit application likewise.
+// fitbitApplication returns those of the Fitbit application.
 func (c *cloud) fitbitApplication() (application, error) {
-	return c.orMadeUp(application{c.settings.FitbitClientID, c.settings.FitbitClientSecret}, madeUpFitbitClientID, "fitbit-client-secret")
+	return c.orGenerated(application{c.settings.FitbitClientID, c.settings.FitbitClientSecret}, defaultFitbitClientID, "fitbit-client-secret")
 }
 
-// orMadeUp fills in what app lacks: the id, and a secret that it keeps in file.
-func (c *cloud) orMadeUp(app application, id, file string) (application, error) {
+// orGenerated returns app with id if it has none, and with a generated secret, kept
+// in file, if it has none.
+func (c *cloud) orGenerated(app application, id, file string) (application, error) {
 	if app.id == "" {
 		app.id = id
 	}
@@ -68,7 +69,7 @@ func (c *cloud) orMadeUp(app application, id, file string) (application, error) 
 	return app, writeFile(path, []byte(app.secret.Reveal()), 0o600)
 }
 
-// standInPort is where a stand-in listens: where it listens already, or the
+// standInPort returns the port of a stand-in: its present one if it runs, or the
 // first free port above the site's.
 func (c *cloud) standInPort(name string) (int, error) {
 	running, err := c.find(name)
@@ -81,8 +82,8 @@ func (c *cloud) standInPort(name string) (int, error) {
 	return freePort(c.settings.Port+1, c.settings.AWSPort)
 }
 
-// startStandIn starts the stand-in for Strava and returns its base URLs. It
-// keeps everything in memory: started anew, it knows no athlete's grant.
+// startStandIn starts the stand-in for Strava and returns its base URLs. It keeps
+// everything in memory: after a restart it knows no authorization.
 func (c *cloud) startStandIn(ctx context.Context, app application) (strava Strava, startedNow bool, err error) {
 	port, err := c.standInPort(standIn)
 	if err != nil {
@@ -103,8 +104,8 @@ func (c *cloud) startStandIn(ctx context.Context, app application) (strava Strav
 	return strava, startedNow, err
 }
 
-// startFitbitStandIn starts the stand-in for Fitbit and returns its base URLs. It
-// keeps everything in memory, too.
+// startFitbitStandIn starts the stand-in for Fitbit, which keeps everything in
+// memory, and returns its base URLs.
 func (c *cloud) startFitbitStandIn(ctx context.Context, app application) (fitbit Fitbit, startedNow bool, err error) {
 	port, err := c.standInPort(fitbitStandIn)
 	if err != nil {
@@ -118,8 +119,8 @@ func (c *cloud) startFitbitStandIn(ctx context.Context, app application) (fitbit
 	return Fitbit{Site: origin, API: origin}, startedNow, err
 }
 
-// controlURL is the page on which a person makes things happen at a stand-in; ""
-// when it does not run.
+// controlURL returns the URL of a stand-in's control page, or "" if the stand-in
+// does not run.
 func (c *cloud) controlURL(name string) (string, error) {
 	running, err := c.find(name)
 	if err != nil || !running.alive() {
@@ -128,15 +129,14 @@ func (c *cloud) controlURL(name string) (string, error) {
 	return fmt.Sprintf("http://localhost:%d/control", running.Port), nil
 }
 
-// registerApp puts the credentials of the application at a provider into the
-// cloud.
+// registerApp sets the credentials of the application at a provider.
 func (c *cloud) registerApp(ctx context.Context, provider string, app application) error {
 	_, err := c.admin(ctx, app.secret.Reveal(), "app", "set", "--provider", provider, "--client-id", app.id)
 	return err
 }
 
 // ensureSubscription makes Strava push events to the cloud and returns the
-// callback URL. Strava proves the callback meanwhile, so the front must run.
+// callback URL. Strava calls it meanwhile, so the edge proxy must run.
 func (c *cloud) ensureSubscription(ctx context.Context) (callbackURL string, err error) {
 	out, err := c.admin(ctx, "", "subscription", "ensure")
 	if err != nil {
@@ -146,13 +146,12 @@ func (c *cloud) ensureSubscription(ctx context.Context) (callbackURL string, err
 		CallbackURL string `json:"callback_url"`
 	}
 	if err := json.Unmarshal(out, &subscription); err != nil || subscription.CallbackURL == "" {
-		return "", errors.New("admin subscription ensure told no callback_url")
+		return "", errors.New("admin subscription ensure returned no callback_url")
 	}
 	return subscription.CallbackURL, nil
 }
 
-// admin runs an admin command of this same program against the cloud, just as
-// a person would.
+// admin runs an admin command of this program against the cloud.
 func (c *cloud) admin(ctx context.Context, stdin string, args ...string) ([]byte, error) {
 	self, err := os.Executable()
 	if err != nil {

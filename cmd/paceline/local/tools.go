@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// node is the pinned Node.js, python that of the emulator and of test/stravalib.
+// node is the pinned Node.js, python the one that runs the emulator and
+// test/stravalib.
 func (c *cloud) node() string   { return filepath.Join(c.settings.Root, "node_modules/node/bin/node") }
 func (c *cloud) cdk() string    { return filepath.Join(c.settings.Root, "node_modules/.bin/cdk") }
 func (c *cloud) python() string { return filepath.Join(c.venv(), "bin/python") }
@@ -18,20 +19,20 @@ func (c *cloud) python() string { return filepath.Join(c.venv(), "bin/python") }
 // venv is shared by all clouds of a repository.
 func (c *cloud) venv() string { return filepath.Join(c.settings.Root, ".local/venv") }
 
-// needTools installs what is pinned in requirements.txt and package-lock.json,
-// unless that has been done.
-func (c *cloud) needTools(ctx context.Context, say func(string)) error {
-	say("Node.js packages")
+// installTools installs the packages that requirements.txt and package-lock.json
+// pin, unless they are installed.
+func (c *cloud) installTools(ctx context.Context, report func(string)) error {
+	report("Node.js packages")
 	if err := c.npmCI(ctx); err != nil {
 		return err
 	}
-	say("Python packages")
+	report("Python packages")
 	return c.pipInstall(ctx)
 }
 
 func (c *cloud) npmCI(ctx context.Context) error {
-	stamp := stampFile{path: filepath.Join(c.settings.Root, "node_modules/.paceline-lock"), of: []string{filepath.Join(c.settings.Root, "package-lock.json")}}
-	if fresh, err := stamp.fresh(); fresh || err != nil {
+	stamp := stampFile{path: filepath.Join(c.settings.Root, "node_modules/.paceline-lock"), inputs: []string{filepath.Join(c.settings.Root, "package-lock.json")}}
+	if fresh, err := stamp.upToDate(); fresh || err != nil {
 		return err
 	}
 	if _, err := exec.LookPath("npm"); err != nil {
@@ -45,8 +46,8 @@ func (c *cloud) npmCI(ctx context.Context) error {
 
 func (c *cloud) pipInstall(ctx context.Context) error {
 	requirements := filepath.Join(c.settings.Root, "requirements.txt")
-	stamp := stampFile{path: filepath.Join(c.venv(), "paceline-requirements"), of: []string{requirements}}
-	if fresh, err := stamp.fresh(); fresh || err != nil {
+	stamp := stampFile{path: filepath.Join(c.venv(), "paceline-requirements"), inputs: []string{requirements}}
+	if fresh, err := stamp.upToDate(); fresh || err != nil {
 		return err
 	}
 	if _, err := exec.LookPath("python3"); err != nil {
@@ -71,27 +72,27 @@ func (c *cloud) pipInstall(ctx context.Context) error {
 	return stamp.write()
 }
 
-// stampFile remembers the content that some files had when work was begun with
-// them. A clone or a checkout changes times, so times are not asked.
+// stampFile records that some work was done, and the content of its inputs when
+// it began. It compares contents, because a clone or a checkout changes times.
 type stampFile struct {
-	path  string
-	of    []string
-	skip  []string // folders that do not count
-	how   string   // the way the work is done
-	makes []string // without which it was not done
+	path    string
+	inputs  []string
+	skip    []string // names of folders that are no inputs
+	variant string   // how the work is done
+	outputs []string // files that the work makes
 
-	content string // what fresh found
+	content string // what upToDate found
 }
 
-// fresh reports whether the work has been done with what the files hold now.
-func (s *stampFile) fresh() (bool, error) {
-	sum, err := hashTrees(s.of, s.skip...)
+// upToDate reports whether the work was done with the present inputs.
+func (s *stampFile) upToDate() (bool, error) {
+	sum, err := hashTrees(s.inputs, s.skip...)
 	if err != nil {
 		return false, fmt.Errorf("stamp %s: %w", s.path, err)
 	}
-	s.content = strings.TrimSpace(sum + " " + s.how)
-	for _, made := range s.makes {
-		if _, err := os.Stat(made); err != nil {
+	s.content = strings.TrimSpace(sum + " " + s.variant)
+	for _, output := range s.outputs {
+		if _, err := os.Stat(output); err != nil {
 			return false, nil
 		}
 	}
@@ -102,5 +103,5 @@ func (s *stampFile) fresh() (bool, error) {
 	return strings.TrimSpace(string(have)) == s.content, nil
 }
 
-// write notes that the work is done with what fresh found.
+// write records that the work is done with the inputs that upToDate found.
 func (s *stampFile) write() error { return writeFile(s.path, []byte(s.content+"\n"), 0o644) }

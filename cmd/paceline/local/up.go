@@ -11,24 +11,25 @@ import (
 	"strings"
 )
 
-// Outputs is outputs.json: where the parts of a running cloud are.
+// Outputs is the content of outputs.json: the addresses of a running cloud.
 type Outputs struct {
 	App    string `json:"app"`
 	AWS    string `json:"aws"`
 	Strava Strava `json:"strava"`
 	Fitbit Fitbit `json:"fitbit"`
-	// Webhook is the full callback URL, secret path segment included.
+	// Webhook is the whole callback URL, with its secret path segment.
 	Webhook string `json:"webhook"`
 	Stage   string `json:"stage"`
 }
 
-// names are the processes of a cloud in the order they are ended.
-var names = []string{"front", standIn, fitbitStandIn, emulator}
+// processNames are the processes of a cloud in the order in which they are
+// stopped.
+var processNames = []string{edge, standIn, fitbitStandIn, emulator}
 
 func (c *cloud) outputsPath() string { return c.path("outputs.json") }
 
-// up brings the cloud up and returns when it is ready. When it fails it ends
-// what it has started.
+// up starts the cloud and returns when it is ready. If it fails, it stops the
+// processes it has started.
 func (c *cloud) up(ctx context.Context) (err error) {
 	unlock, err := lock(ctx, c.path("lock"), false)
 	if err != nil {
@@ -41,35 +42,73 @@ func (c *cloud) up(ctx context.Context) (err error) {
 		}
 	}()
 
-	if err := c.progress.step("needs", func(func(string)) (string, error) { return "", c.needs() }); err != nil {
+	if err := c.stepPrerequisites(); err != nil {
 		return err
 	}
 	if err := c.prepare(ctx, hostPlatform); err != nil {
 		return err
 	}
-	if err := c.progress.step("aws", func(func(string)) (string, error) {
-		now, err := c.startEmulator(ctx)
-		return c.settings.AWSURL() + unless(now, " (runs already)"), err
-	}); err != nil {
+	if err := c.stepEmulator(ctx); err != nil {
 		return err
 	}
+	outputs, err := c.startApplication(ctx)
+	if err != nil {
+		return err
+	}
+	if err := writeJSON(c.outputsPath(), outputs); err != nil {
+		return err
+	}
+	return c.printAddresses(outputs)
+}
 
-	app, err := c.application()
+// startApplication deploys Paceline onto the running emulator and sets it up
+// with Strava and Fitbit.
+func (c *cloud) startApplication(ctx context.Context) (Outputs, error) {
+	outputs := Outputs{App: c.settings.AppURL(), AWS: c.settings.AWSURL(), Stage: stage}
+	stravaApp, err := c.application()
 	if err != nil {
-		return err
+		return outputs, err
 	}
-	strava, err := c.reachStrava(ctx, app)
+	fitbitApp, err := c.fitbitApplication()
 	if err != nil {
-		return err
+		return outputs, err
 	}
-	fitbit, err := c.reachFitbit(ctx)
-	if err != nil {
-		return err
+	if outputs.Strava, err = c.stepStrava(ctx, stravaApp); err != nil {
+		return outputs, err
 	}
-	if err := c.progress.step("deploy", func(say func(string)) (string, error) { return c.deploy(ctx, strava, fitbit, say) }); err != nil {
-		return err
+	if outputs.Fitbit, err = c.stepFitbit(ctx, fitbitApp); err != nil {
+		return outputs, err
 	}
-	if err := c.progress.step("site", func(func(string)) (string, error) {
+	if err := c.stepDeploy(ctx, outputs.Strava, outputs.Fitbit); err != nil {
+		return outputs, err
+	}
+	if err := c.stepSite(ctx); err != nil {
+		return outputs, err
+	}
+	outputs.Webhook, err = c.stepRegister(ctx, stravaApp, fitbitApp)
+	return outputs, err
+}
+
+func (c *cloud) stepPrerequisites() error {
+	return c.progress.step("check", func(func(string)) (string, error) { return "", c.checkPrerequisites() })
+}
+
+func (c *cloud) stepEmulator(ctx context.Context) error {
+	return c.progress.step("aws", func(func(string)) (string, error) {
+		startedNow, err := c.startEmulator(ctx)
+		return c.settings.AWSURL() + noteRunning(startedNow), err
+	})
+}
+
+func (c *cloud) stepDeploy(ctx context.Context, strava Strava, fitbit Fitbit) error {
+	return c.progress.step("deploy", func(report func(string)) (string, error) {
+		return c.deploy(ctx, strava, fitbit, report)
+	})
+}
+
+// stepSite starts the edge proxy, which serves the site and the deployed APIs.
+func (c *cloud) stepSite(ctx context.Context) error {
+	return c.progress.step("site", func(func(string)) (string, error) {
 		apiID, err := c.stackOutput("Platform", "HttpApiId")
 		if err != nil {
 			return "", err
@@ -78,41 +117,34 @@ func (c *cloud) up(ctx context.Context) (err error) {
 		if err != nil {
 			return "", err
 		}
-		now, err := c.startFront(ctx, apiID, webhookAPIID)
-		return c.settings.AppURL() + unless(now, " (runs already)"), err
-	}); err != nil {
-		return err
-	}
-	outputs := Outputs{App: c.settings.AppURL(), AWS: c.settings.AWSURL(), Strava: strava, Fitbit: fitbit, Stage: stage}
-	if err := c.progress.step("app", func(say func(string)) (string, error) {
-		say("credentials")
-		if err := c.registerApp(ctx, "strava", app); err != nil {
-			return "", err
-		}
-		fitbitApp, err := c.fitbitApplication()
-		if err != nil {
-			return "", err
-		}
-		if err := c.registerApp(ctx, "fitbit", fitbitApp); err != nil {
-			return "", err
-		}
-		say("push subscription")
-		callbackURL, err := c.ensureSubscription(ctx)
-		outputs.Webhook = callbackURL
-		return "Strava application " + app.id + ", push subscription, Fitbit application " + fitbitApp.id, err
-	}); err != nil {
-		return err
-	}
-	if err := writeJSON(c.outputsPath(), outputs); err != nil {
-		return err
-	}
-	return c.welcome(outputs)
+		startedNow, err := c.startEdge(ctx, apiID, webhookAPIID)
+		return c.settings.AppURL() + noteRunning(startedNow), err
+	})
 }
 
-// prepare installs the tools and builds the code for target. Clouds of one
-// repository share both, so one command at a time does it.
+// stepRegister sets the applications' credentials and the push subscription, and
+// returns the callback URL.
+func (c *cloud) stepRegister(ctx context.Context, strava, fitbit application) (callbackURL string, err error) {
+	err = c.progress.step("register", func(report func(string)) (string, error) {
+		report("credentials")
+		if err := c.registerApp(ctx, "strava", strava); err != nil {
+			return "", err
+		}
+		if err := c.registerApp(ctx, "fitbit", fitbit); err != nil {
+			return "", err
+		}
+		report("push subscription")
+		var err error
+		callbackURL, err = c.ensureSubscription(ctx)
+		return "Strava application " + strava.id + ", push subscription, Fitbit application " + fitbit.id, err
+	})
+	return callbackURL, err
+}
+
+// prepare installs the tools and builds the code for target. All clouds of a
+// repository share both, so only one command at a time may prepare.
 func (c *cloud) prepare(ctx context.Context, target platform) error {
-	return c.shared(ctx, func() error {
+	return c.exclusively(ctx, func() error {
 		if err := c.stepTools(ctx); err != nil {
 			return err
 		}
@@ -124,15 +156,16 @@ func (c *cloud) prepare(ctx context.Context, target platform) error {
 
 // prepareTools installs the tools.
 func (c *cloud) prepareTools(ctx context.Context) error {
-	return c.shared(ctx, func() error { return c.stepTools(ctx) })
+	return c.exclusively(ctx, func() error { return c.stepTools(ctx) })
 }
 
 func (c *cloud) stepTools(ctx context.Context) error {
-	return c.progress.step("tools", func(say func(string)) (string, error) { return "", c.needTools(ctx, say) })
+	return c.progress.step("tools", func(report func(string)) (string, error) { return "", c.installTools(ctx, report) })
 }
 
-// shared runs f while no other command works on what all clouds of the repository share.
-func (c *cloud) shared(ctx context.Context, f func() error) error {
+// exclusively runs f while no other command changes what all clouds of the
+// repository share.
+func (c *cloud) exclusively(ctx context.Context, f func() error) error {
 	unlock, err := lock(ctx, filepath.Join(c.settings.Root, ".local/shared.lock"), true)
 	if err != nil {
 		return err
@@ -141,64 +174,60 @@ func (c *cloud) shared(ctx context.Context, f func() error) error {
 	return f()
 }
 
-// needs checks what only a person can put right, all at once.
-func (c *cloud) needs() error {
+// checkPrerequisites returns all problems that only a person can fix.
+func (c *cloud) checkPrerequisites() error {
 	var errs []error
 	if _, err := exec.LookPath("go"); err != nil {
-		errs = append(errs, errors.New("go is missing from PATH; install the version named in go.mod"))
+		errs = append(errs, errors.New("go is missing from PATH; install the version in go.mod"))
 	}
-	for _, need := range []struct {
+	for _, server := range []struct {
 		process, variable string
 		port              int
-	}{{emulator, "PACELINE_AWS_PORT", c.settings.AWSPort}, {"front", "PACELINE_PORT", c.settings.Port}} {
-		running, err := c.find(need.process)
+	}{{emulator, "PACELINE_AWS_PORT", c.settings.AWSPort}, {edge, "PACELINE_PORT", c.settings.Port}} {
+		running, err := c.find(server.process)
 		if err != nil {
 			errs = append(errs, err)
-		} else if !running.alive() || running.Port != need.port {
-			errs = append(errs, needPort(need.port, need.variable))
+		} else if !running.alive() || running.Port != server.port {
+			errs = append(errs, checkPort(server.port, server.variable))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// reachStrava returns the Strava to speak to: the person's own, or the
-// stand-in, which it starts.
-func (c *cloud) reachStrava(ctx context.Context, app application) (strava Strava, err error) {
+// stepStrava returns the Strava to use: the one in the settings, or the stand-in,
+// which it starts.
+func (c *cloud) stepStrava(ctx context.Context, app application) (strava Strava, err error) {
 	err = c.progress.step("strava", func(func(string)) (string, error) {
 		if c.settings.Strava != nil {
 			strava = *c.settings.Strava
 			_, err := c.stop(ctx, standIn)
 			return strava.API, err
 		}
-		var now bool
-		strava, now, err = c.startStandIn(ctx, app)
-		return "stand-in at " + strings.TrimSuffix(strava.OAuth, "/oauth") + unless(now, " (runs already)"), err
+		var startedNow bool
+		strava, startedNow, err = c.startStandIn(ctx, app)
+		return "stand-in at " + strings.TrimSuffix(strava.OAuth, "/oauth") + noteRunning(startedNow), err
 	})
 	return strava, err
 }
 
-// reachFitbit returns the Fitbit to speak to: the person's own, or the stand-in,
+// stepFitbit returns the Fitbit to use: the one in the settings, or the stand-in,
 // which it starts.
-func (c *cloud) reachFitbit(ctx context.Context) (fitbit Fitbit, err error) {
+func (c *cloud) stepFitbit(ctx context.Context, app application) (fitbit Fitbit, err error) {
 	err = c.progress.step("fitbit", func(func(string)) (string, error) {
 		if c.settings.Fitbit != nil {
 			fitbit = *c.settings.Fitbit
 			_, err := c.stop(ctx, fitbitStandIn)
 			return fitbit.API, err
 		}
-		app, err := c.fitbitApplication()
-		if err != nil {
-			return "", err
-		}
-		var now bool
-		fitbit, now, err = c.startFitbitStandIn(ctx, app)
-		return "stand-in at " + fitbit.Site + unless(now, " (runs already)"), err
+		var startedNow bool
+		fitbit, startedNow, err = c.startFitbitStandIn(ctx, app)
+		return "stand-in at " + fitbit.Site + noteRunning(startedNow), err
 	})
 	return fitbit, err
 }
 
-// welcome tells a person where things are.
-func (c *cloud) welcome(outputs Outputs) error {
+// printAddresses prints the addresses of the cloud and its limitations.
+func (c *cloud) printAddresses(outputs Outputs) error {
 	c.progress.line("\n  app     %s", outputs.App)
 	for _, name := range []string{standIn, fitbitStandIn} {
 		control, err := c.controlURL(name)
@@ -209,15 +238,15 @@ func (c *cloud) welcome(outputs Outputs) error {
 			c.progress.line("  %s  %s", name, control)
 		}
 	}
-	c.progress.line("  logs    %s\n", c.show(c.path("log")))
-	given, err := c.deployed()
-	for _, omission := range given.Omissions {
+	c.progress.line("  logs    %s\n", c.displayPath(c.path("log")))
+	deployed, err := c.lastDeployment()
+	for _, omission := range deployed.Omissions {
 		c.progress.line("  %s", omission)
 	}
 	return err
 }
 
-// down ends everything that runs of the cloud.
+// down stops all processes of the cloud.
 func (c *cloud) down(ctx context.Context) error {
 	if _, err := os.Stat(c.settings.Dir); errors.Is(err, fs.ErrNotExist) {
 		c.progress.line("nothing was running")
@@ -225,70 +254,71 @@ func (c *cloud) down(ctx context.Context) error {
 	}
 	unlock, err := lock(ctx, c.path("lock"), false)
 	if err != nil {
-		c.progress.line("waiting, for %v", err)
+		c.progress.line("waiting: %v", err)
 		if unlock, err = lock(ctx, c.path("lock"), true); err != nil {
 			return err
 		}
 	}
 	defer unlock()
-	return c.end(ctx, names)
+	return c.end(ctx, processNames)
 }
 
-// end stops the named processes of the cloud. Without all its parts a cloud
-// has no outputs.
+// end stops the named processes of the cloud. It removes outputs.json, which
+// describes a complete cloud.
 func (c *cloud) end(ctx context.Context, which []string) error {
 	if err := os.Remove(c.outputsPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	var ended []string
-	err := c.progress.step("down", func(say func(string)) (string, error) {
+	var stoppedNames []string
+	err := c.progress.step("down", func(report func(string)) (string, error) {
 		var errs []error
-		for _, name := range names {
+		for _, name := range processNames {
 			if !slices.Contains(which, name) {
 				continue
 			}
-			say(name)
+			report(name)
 			stopped, err := c.stop(ctx, name)
 			if stopped {
-				ended = append(ended, name)
+				stoppedNames = append(stoppedNames, name)
 			}
 			errs = append(errs, err)
 		}
-		if len(ended) == 0 {
+		if len(stoppedNames) == 0 {
 			return "nothing was running", errors.Join(errs...)
 		}
-		return "ended " + strings.Join(ended, ", "), errors.Join(errs...)
+		return "stopped " + strings.Join(stoppedNames, ", "), errors.Join(errs...)
 	})
 	return err
 }
 
-func unless(condition bool, text string) string {
-	if condition {
+// noteRunning is added to a step that started nothing.
+func noteRunning(startedNow bool) string {
+	if startedNow {
 		return ""
 	}
-	return text
+	return " (already running)"
 }
 
-// status tells which parts run. It returns an error unless the cloud is whole.
+// status prints which processes run. It returns an error unless all of them do.
 func (c *cloud) status() error {
 	if _, err := os.Stat(c.outputsPath()); err != nil {
-		c.progress.line("the local cloud is not up")
+		c.progress.line("the local cloud is not running")
 		return ErrShown
 	}
-	whole := true
-	for _, name := range slices.Backward(names) {
+	complete := true
+	for _, name := range slices.Backward(processNames) {
 		r, err := c.find(name)
 		switch {
 		case err != nil:
 			return err
 		case r.alive():
-			c.progress.line("%-9s runs on port %d (process %d)", name, r.Port, r.PID)
+			c.progress.line("%-9s running on port %d (process %d)", name, r.Port, r.PID)
 		case r.PID != 0:
-			whole = false
-			c.progress.line("%-9s has ended; see %s", name, c.show(c.logPath(name)))
+			complete = false
+			c.progress.line("%-9s has exited; see %s", name, c.displayPath(c.logPath(name)))
 		}
 	}
-	if !whole {
+	if !complete {
 		return ErrShown
 	}
 	return nil

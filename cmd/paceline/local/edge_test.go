@@ -16,23 +16,22 @@ import (
 	"github.com/paceline/paceline/pkg/site"
 )
 
-// frontBefore returns a front before an HTTP API that is handler, and the
-// front's log.
-func frontBefore(t *testing.T, handler http.HandlerFunc) (*httptest.Server, *bytes.Buffer) {
+// mustServeEdge returns an edge proxy before the HTTP API handler, and its log.
+func mustServeEdge(t *testing.T, handler http.HandlerFunc) (*httptest.Server, *bytes.Buffer) {
 	t.Helper()
 	api := httptest.NewServer(handler)
 	t.Cleanup(api.Close)
-	return mustFront(t, api.URL)
+	return mustServeEdgeTo(t, api.URL)
 }
 
-func mustFront(t *testing.T, aws string) (*httptest.Server, *bytes.Buffer) {
+func mustServeEdgeTo(t *testing.T, aws string) (*httptest.Server, *bytes.Buffer) {
 	t.Helper()
 	address, err := url.Parse(aws)
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := &bytes.Buffer{}
-	server := httptest.NewServer(newFront(fstest.MapFS{
+	server := httptest.NewServer(newEdgeProxy(fstest.MapFS{
 		"index.html":             {Data: []byte("<p>the page</p>")},
 		"privacy.html":           {Data: []byte("<p>privacy</p>")},
 		"assets/index-abc123.js": {Data: []byte("1")},
@@ -68,10 +67,10 @@ func mustRequest(t *testing.T, method, address, body string) *http.Request {
 	return request
 }
 
-func TestFrontHandsTheAPIWhatTheBrowserSent(t *testing.T) {
+func TestEdgeForwardsTheRequestUnchanged(t *testing.T) {
 	var got *http.Request
 	var gotBody string
-	server, _ := frontBefore(t, func(w http.ResponseWriter, r *http.Request) {
+	server, _ := mustServeEdge(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		got, gotBody = r, string(body)
 		w.Header().Add("Set-Cookie", "paceline_session=s; Path=/; HttpOnly; SameSite=Lax")
@@ -113,8 +112,8 @@ func TestFrontHandsTheAPIWhatTheBrowserSent(t *testing.T) {
 	}
 }
 
-func TestFrontLogsNoCodesKeysAndReceipts(t *testing.T) {
-	server, log := frontBefore(t, func(http.ResponseWriter, *http.Request) {})
+func TestEdgeLogsNoCodesKeysAndReceipts(t *testing.T) {
+	server, log := mustServeEdge(t, func(http.ResponseWriter, *http.Request) {})
 	for _, path := range []string{
 		"/oauth/callback?code=SECRET&state=SECRET",
 		"/?error=SECRET",
@@ -123,7 +122,7 @@ func TestFrontLogsNoCodesKeysAndReceipts(t *testing.T) {
 	} {
 		mustDo(t, mustRequest(t, http.MethodGet, server.URL+path, ""))
 	}
-	broken, brokenLog := mustFront(t, "http://"+mustClosedAddress(t))
+	broken, brokenLog := mustServeEdgeTo(t, "http://"+mustClosedAddress(t))
 	response, body := mustDo(t, mustRequest(t, http.MethodGet, broken.URL+"/oauth/callback?code=SECRET", ""))
 	if response.StatusCode != http.StatusBadGateway || response.Header.Get("Content-Type") != "application/problem+json" {
 		t.Errorf("without an API it answers %d %s", response.StatusCode, response.Header.Get("Content-Type"))
@@ -152,8 +151,8 @@ func mustClosedAddress(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-func TestFrontServesTheSite(t *testing.T) {
-	server, _ := frontBefore(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("the API was asked for %s", r.URL.Path) })
+func TestEdgeServesTheSite(t *testing.T) {
+	server, _ := mustServeEdge(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("the API was asked for %s", r.URL.Path) })
 	for _, c := range []struct {
 		method, path string
 		status       int
@@ -183,9 +182,9 @@ func TestFrontServesTheSite(t *testing.T) {
 	}
 }
 
-func TestFrontStreams(t *testing.T) {
+func TestEdgeStreams(t *testing.T) {
 	more := make(chan struct{})
-	server, _ := frontBefore(t, func(w http.ResponseWriter, r *http.Request) {
+	server, _ := mustServeEdge(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "first")
 		_ = http.NewResponseController(w).Flush()
 		select {
@@ -205,18 +204,18 @@ func TestFrontStreams(t *testing.T) {
 	close(more)
 }
 
-func TestServeFrontEndsWithItsContext(t *testing.T) {
+func TestServeEdgeEndsWithItsContext(t *testing.T) {
 	port, err := freePort(22050)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- serveFront(ctx, port, http.NotFoundHandler()) }()
+	go func() { served <- serveEdge(ctx, port, http.NotFoundHandler()) }()
 	if !waitUntil(t.Context(), patience, func() bool { return !portFree(port) }) {
 		t.Fatal("it does not listen")
 	}
-	if err := needPort(port, "PACELINE_PORT"); err == nil || !strings.Contains(err.Error(), "is taken; free it or set PACELINE_PORT") {
+	if err := checkPort(port, "PACELINE_PORT"); err == nil || !strings.Contains(err.Error(), "is taken; free it or set PACELINE_PORT") {
 		t.Errorf("a taken port: %v", err)
 	}
 	cancel()

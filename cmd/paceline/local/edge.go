@@ -18,29 +18,33 @@ import (
 	"github.com/paceline/paceline/pkg/site"
 )
 
-// front serves the site and the HTTP API on one origin, as CloudFront does on AWS.
-type front struct {
+// edge is the process name of the edge proxy.
+const edge = "edge"
+
+// edgeProxy serves the site and the HTTP API on one origin, as CloudFront does on
+// AWS.
+type edgeProxy struct {
 	files         fs.FS
 	api, webhooks http.Handler
 	log           io.Writer
 }
 
-// newFront serves the files of the built site, /v1 and /oauth from the HTTP API
-// called apiID at the emulator's address, and /webhooks from the one called
-// webhookAPIID. It logs one line per request to log, without query strings: they
+// newEdgeProxy returns a handler that serves the files of the built site, /v1 and
+// /oauth from the HTTP API apiID at the emulator's address, and /webhooks from
+// webhookAPIID. It writes one line a request to log, without query strings, which
 // carry OAuth codes.
-func newFront(files fs.FS, aws *url.URL, apiID, webhookAPIID string, log io.Writer) http.Handler {
-	return &front{files: files, api: newProxy(aws, apiID, log), webhooks: newProxy(aws, webhookAPIID, log), log: log}
+func newEdgeProxy(files fs.FS, aws *url.URL, apiID, webhookAPIID string, log io.Writer) http.Handler {
+	return &edgeProxy{files: files, api: newProxy(aws, apiID, log), webhooks: newProxy(aws, webhookAPIID, log), log: log}
 }
 
-// newProxy passes requests on to the HTTP API called apiID.
+// newProxy returns a handler that forwards requests to the HTTP API apiID.
 func newProxy(aws *url.URL, apiID string, log io.Writer) http.Handler {
 	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(aws)
-			// The emulator tells APIs apart by host name, as AWS does.
+			// The emulator finds the API by its host name, as AWS does.
 			r.Out.Host = apiID + ".execute-api.localhost:" + aws.Port()
-			r.Out.URL.RawQuery = r.In.URL.RawQuery // to the letter
+			r.Out.URL.RawQuery = r.In.URL.RawQuery // unchanged, even if malformed
 			r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
 			r.SetXForwarded()
 		},
@@ -49,31 +53,31 @@ func newProxy(aws *url.URL, apiID string, log io.Writer) http.Handler {
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			fmt.Fprintf(log, "the HTTP API does not answer: %v\n", err)
+			fmt.Fprintf(log, "the HTTP API is unreachable: %v\n", err)
 			w.Header().Set("Content-Type", "application/problem+json")
 			w.WriteHeader(http.StatusBadGateway)
-			_, _ = io.WriteString(w, `{"title":"Bad Gateway","status":502,"detail":"the local cloud does not answer"}`)
+			_, _ = io.WriteString(w, `{"title":"Bad Gateway","status":502,"detail":"the local cloud is unreachable"}`)
 		},
 	}
 }
 
-func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (p *edgeProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	answer := &answerWatch{ResponseWriter: w, status: http.StatusOK}
+	response := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
 	switch {
 	case strings.HasPrefix(r.URL.Path, "/webhooks/"):
-		f.webhooks.ServeHTTP(answer, r)
+		p.webhooks.ServeHTTP(response, r)
 	case strings.HasPrefix(r.URL.Path, "/v1/"), strings.HasPrefix(r.URL.Path, "/oauth/"):
-		f.api.ServeHTTP(answer, r)
+		p.api.ServeHTTP(response, r)
 	default:
-		f.serveSite(answer, r)
+		p.serveSite(response, r)
 	}
-	fmt.Fprintf(f.log, "%s %s %s %d %dms\n", time.Now().UTC().Format("15:04:05"), r.Method, shownPath(r.URL.Path), answer.status, time.Since(began).Milliseconds())
+	fmt.Fprintf(p.log, "%s %s %s %d %dms\n", time.Now().UTC().Format("15:04:05"), r.Method, redactedPath(r.URL.Path), response.status, time.Since(began).Milliseconds())
 }
 
-// shownPath hides what is a secret by being unguessable: the webhook's key and
-// the receipt of an erasure.
-func shownPath(path string) string {
+// redactedPath hides the secrets in a path: the webhook's key and the receipt of
+// an erasure.
+func redactedPath(path string) string {
 	for _, prefix := range []string{"/webhooks/strava/", "/v1/erasures/"} {
 		if strings.HasPrefix(path, prefix) {
 			return prefix + "…"
@@ -82,7 +86,7 @@ func shownPath(path string) string {
 	return path
 }
 
-func (f *front) serveSite(w http.ResponseWriter, r *http.Request) {
+func (p *edgeProxy) serveSite(w http.ResponseWriter, r *http.Request) {
 	site.SetHeaders(w.Header(), false)
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
@@ -93,7 +97,7 @@ func (f *front) serveSite(w http.ResponseWriter, r *http.Request) {
 	if name == "" {
 		name = "index.html"
 	}
-	file, err := f.files.Open(name)
+	file, err := p.files.Open(name)
 	if err != nil {
 		http.NotFound(w, r)
 		return
@@ -114,22 +118,22 @@ func (f *front) serveSite(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, name, info.ModTime(), content)
 }
 
-// answerWatch remembers the status of an answer.
-type answerWatch struct {
+// statusRecorder records the status of a response.
+type statusRecorder struct {
 	http.ResponseWriter
 	status int
 }
 
-func (a *answerWatch) WriteHeader(status int) {
-	a.status = status
-	a.ResponseWriter.WriteHeader(status)
+func (s *statusRecorder) WriteHeader(status int) {
+	s.status = status
+	s.ResponseWriter.WriteHeader(status)
 }
 
 // Unwrap lets [http.ResponseController] flush the underlying writer.
-func (a *answerWatch) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+func (s *statusRecorder) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
-// serveFront serves on port of this machine's loopback addresses until ctx ends.
-func serveFront(ctx context.Context, port int, handler http.Handler) error {
+// serveEdge serves handler on port of the loopback addresses until ctx ends.
+func serveEdge(ctx context.Context, port int, handler http.Handler) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
@@ -137,7 +141,7 @@ func serveFront(ctx context.Context, port int, handler http.Handler) error {
 	}
 	failed := make(chan error, 2)
 	go func() { failed <- server.Serve(listener) }()
-	// localhost may mean this one too; a machine without IPv6 has none.
+	// localhost may resolve to this address, which a machine without IPv6 lacks.
 	if listener6, err := net.Listen("tcp", net.JoinHostPort("::1", strconv.Itoa(port))); err == nil {
 		go func() { failed <- server.Serve(listener6) }()
 	}
@@ -151,15 +155,15 @@ func serveFront(ctx context.Context, port int, handler http.Handler) error {
 	}
 }
 
-// startFront starts the front as a process of its own.
-func (c *cloud) startFront(ctx context.Context, apiID, webhookAPIID string) (startedNow bool, err error) {
+// startEdge starts the edge proxy as a process of its own.
+func (c *cloud) startEdge(ctx context.Context, apiID, webhookAPIID string) (startedNow bool, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return false, err
 	}
 	return c.ensure(ctx, spec{
-		name: "front",
-		argv: []string{self, "local", "front", "--port", strconv.Itoa(c.settings.Port),
+		name: edge,
+		argv: []string{self, "local", "edge", "--port", strconv.Itoa(c.settings.Port),
 			"--site", c.site(), "--aws", c.settings.awsLoopback(), "--api-id", apiID, "--webhook-api-id", webhookAPIID},
 		env:  c.cleanEnv(),
 		port: c.settings.Port,
