@@ -12,12 +12,12 @@ import (
 // InProcess returns a transport that hands each request to h directly, without
 // sockets. A handler that aborts makes the round trip fail: with the error of the
 // request's context when that has ended (a hang), otherwise as a broken
-// connection would (a reset or dropped answer).
+// connection would (a reset, or a dropped response).
 func InProcess(h http.Handler) http.RoundTripper { return inProcess{h} }
 
 type inProcess struct{ h http.Handler }
 
-var errAborted = errors.New("connection closed before an answer")
+var errAborted = errors.New("connection closed before a response")
 
 func (t inProcess) RoundTrip(r *http.Request) (res *http.Response, err error) {
 	if r.Body != nil {

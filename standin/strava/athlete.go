@@ -114,6 +114,16 @@ func (p *population) activity(a *account, id int64) (activity, error) {
 	return list[i], nil
 }
 
+// find returns an athlete and one of the athlete's activities.
+func (p *population) find(athlete, id int64) (*account, activity, error) {
+	a, err := p.account(athlete)
+	if err != nil {
+		return nil, activity{}, err
+	}
+	act, err := p.activity(a, id)
+	return a, act, err
+}
+
 // publicActivity returns an activity that everyone may see, and its owner.
 func (p *population) publicActivity(id int64) (*account, activity, error) {
 	for _, owner := range p.ids {

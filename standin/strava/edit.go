@@ -131,11 +131,7 @@ type Edit struct {
 func (s *Server) EditActivity(athlete, id int64, e Edit) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a, err := s.population.account(athlete)
-	if err != nil {
-		return err
-	}
-	before, err := s.population.activity(a, id)
+	a, before, err := s.population.find(athlete, id)
 	if err != nil {
 		return err
 	}
@@ -183,11 +179,7 @@ func (s *Server) EditActivity(athlete, id int64, e Edit) error {
 func (s *Server) SetFields(athlete, id int64, fields map[string]json.RawMessage) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a, err := s.population.account(athlete)
-	if err != nil {
-		return err
-	}
-	before, err := s.population.activity(a, id)
+	a, before, err := s.population.find(athlete, id)
 	if err != nil {
 		return err
 	}
@@ -219,11 +211,8 @@ func (s *Server) RepairActivity(athlete, id int64) error { return s.setCorrupt(a
 func (s *Server) setCorrupt(athlete, id int64, corrupt bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a, err := s.population.account(athlete)
+	a, _, err := s.population.find(athlete, id)
 	if err != nil {
-		return err
-	}
-	if _, err := s.population.activity(a, id); err != nil {
 		return err
 	}
 	a.corrupt[id] = corrupt
@@ -234,11 +223,7 @@ func (s *Server) setCorrupt(athlete, id int64, corrupt bool) error {
 func (s *Server) DeleteActivity(athlete, id int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a, err := s.population.account(athlete)
-	if err != nil {
-		return err
-	}
-	act, err := s.population.activity(a, id)
+	a, act, err := s.population.find(athlete, id)
 	if err != nil {
 		return err
 	}

@@ -42,59 +42,51 @@ func (t *totals) add(m measured) {
 	}
 }
 
-// getStats returns ActivityStats, which counts only activities that everyone may
-// see, with any scope (Strava, API Reference).
-func (s *Server) getStats(c *call, r reader) response {
-	if c.PathValue("id") != strconv.FormatInt(r.ID, 10) {
-		return refuse(http.StatusForbidden, "Forbidden", fieldError{"Athlete", "id", "invalid"})
-	}
-	since := map[string]int64{
-		"recent": r.now.AddDate(0, 0, -28).Unix(),
-		"ytd":    time.Date(r.now.UTC().Year(), 1, 1, 0, 0, 0, 0, time.UTC).Unix(),
+// stats are the statistics of an athlete at a time.
+type stats struct {
+	since            map[string]int64   // the start of each period, in Unix seconds
+	totals           map[string]*totals // by name, as in recent_ride_totals
+	longest, highest *decimal           // rides
+}
+
+func newStats(now time.Time) *stats {
+	s := &stats{totals: map[string]*totals{}, since: map[string]int64{
+		"recent": now.AddDate(0, 0, -28).Unix(),
+		"ytd":    time.Date(now.UTC().Year(), 1, 1, 0, 0, 0, 0, time.UTC).Unix(),
 		"all":    0,
-	}
-	stats := map[string]any{}
-	total := func(period, sport string) *totals {
-		name := period + "_" + sport + "_totals"
-		t, ok := stats[name].(*totals)
-		if !ok {
-			t = &totals{}
+	}}
+	for period := range s.since {
+		for _, sport := range statsSports {
+			t := &totals{}
 			if period == "recent" {
 				t.AchievementCount = new(int)
 			}
-			stats[name] = t
-		}
-		return t
-	}
-	for period := range since {
-		for _, sport := range statsSports {
-			total(period, sport)
+			s.totals[totalsName(period, sport)] = t
 		}
 	}
-	var longest, highest *decimal
-	for _, a := range s.population.activities(r.account) {
-		if a.visibility != Everyone || a.ready > r.now.Unix() {
-			continue
-		}
-		var m measured
-		if json.Unmarshal(a.raw, &m) != nil {
-			continue // SetFields may have replaced a number by text
-		}
-		sport, counts := statsSports[m.Type]
-		if !counts {
-			continue
-		}
-		if sport == "ride" {
-			longest, highest = larger(longest, m.Distance), larger(highest, m.Gain)
-		}
-		for period, from := range since {
-			if a.start >= from {
-				total(period, sport).add(m)
-			}
+	return s
+}
+
+func totalsName(period, sport string) string { return period + "_" + sport + "_totals" }
+
+// add counts an activity if its sport is in the statistics.
+func (s *stats) add(a activity) {
+	var m measured
+	if json.Unmarshal(a.raw, &m) != nil {
+		return // SetFields may have replaced a number by text
+	}
+	sport, counts := statsSports[m.Type]
+	if !counts {
+		return
+	}
+	if sport == "ride" {
+		s.longest, s.highest = larger(s.longest, m.Distance), larger(s.highest, m.Gain)
+	}
+	for period, since := range s.since {
+		if a.start >= since {
+			s.totals[totalsName(period, sport)].add(m)
 		}
 	}
-	stats["biggest_ride_distance"], stats["biggest_climb_elevation_gain"] = longest, highest
-	return jsonResponse(http.StatusOK, stats)
 }
 
 func larger(than *decimal, v float64) *decimal {
@@ -102,4 +94,23 @@ func larger(than *decimal, v float64) *decimal {
 		return &d
 	}
 	return than
+}
+
+// getStats returns ActivityStats, which counts only activities that everyone may
+// see, with any scope (Strava, API Reference).
+func (s *Server) getStats(c *call, r reader) response {
+	if c.PathValue("id") != strconv.FormatInt(r.ID, 10) {
+		return refuse(http.StatusForbidden, "Forbidden", fieldError{"Athlete", "id", "invalid"})
+	}
+	st := newStats(r.now)
+	for _, a := range s.population.activities(r.account) {
+		if a.visibility == Everyone && a.ready <= r.now.Unix() {
+			st.add(a)
+		}
+	}
+	body := map[string]any{"biggest_ride_distance": st.longest, "biggest_climb_elevation_gain": st.highest}
+	for name, t := range st.totals {
+		body[name] = t
+	}
+	return jsonResponse(http.StatusOK, body)
 }
