@@ -111,7 +111,8 @@ func TestAnEventThatMeetsTroubleIsFollowedWhenItComesAgain(t *testing.T) {
 			return at.watchAuthorizations(*w.authorizations).End(ctx, w.news(), l.id, generation, "receipt")
 		}},
 		"configure": {gathered, func(ctx context.Context, w *world, _ *ledger, at probe) error {
-			c := gathering.Configuration{Webhooks: probedWebhooks{w.store, at}, Now: w.clock.Now}
+			c := w.ports.Configuration()
+			c.Webhooks = probedWebhooks{w.store, at}
 			return c.Configure(ctx, configured(subscription+1, 2))
 		}},
 	} {

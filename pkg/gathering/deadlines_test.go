@@ -18,13 +18,9 @@ import (
 
 const day = 24 * time.Hour
 
-func (w *world) deadlines() *gathering.Deadlines {
-	return &gathering.Deadlines{Athletes: w.store, Inboxes: w.store, Inventory: w.store, Now: w.clock.Now}
-}
-
 func (w *world) enforce() gathering.RetentionReport {
 	w.t.Helper()
-	report, err := w.deadlines().Enforce(w.t.Context())
+	report, err := w.ports.Deadlines().Enforce(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -393,7 +389,7 @@ func TestWhatCannotBeDroppedKeepsNothingElseFromIt(t *testing.T) {
 		}
 		return athletes, inboxes
 	}
-	d := w.deadlines()
+	d := w.ports.Deadlines()
 	d.Athletes, d.Inboxes = stubborn{w.store, w.store}, stubborn{w.store, w.store}
 	report, err := d.Enforce(t.Context())
 	if !errors.Is(err, errStubborn) || report.ByAge[7] != 6 {

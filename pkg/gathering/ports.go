@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
@@ -159,6 +160,11 @@ var (
 	// ErrDegraded: the athlete has to connect again.
 	ErrDegraded = errors.New("authorization degraded")
 )
+
+// CheckSubscription asks the credentials boundary's exported function
+// check-subscription whether webhooks can arrive. An error means that the
+// function found nothing out.
+type CheckSubscription func(context.Context, credentialsv1.CheckSubscriptionRequest) (credentialsv1.CheckSubscriptionResponse, error)
 
 // Publisher puts events on the bus. An error is a transient fault, after which
 // the caller has to publish all of them again.

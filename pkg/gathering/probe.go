@@ -14,11 +14,9 @@ import (
 // Run it every 2 minutes.
 type Probe struct {
 	Webhooks Webhooks
-	// Check asks the credentials boundary's exported function check-subscription.
-	// An error means that it found nothing out.
-	Check   func(context.Context, credentialsv1.CheckSubscriptionRequest) (credentialsv1.CheckSubscriptionResponse, error)
-	Metrics Metrics
-	Now     func() time.Time
+	Check    CheckSubscription
+	Metrics  Metrics
+	Now      func() time.Time
 }
 
 // Run checks whether webhooks can arrive and stores the result. The write is

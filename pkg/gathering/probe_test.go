@@ -43,9 +43,8 @@ func probing(t *testing.T) *prober {
 	w.gather(w.athlete(0))
 	w.configure(subscription, 1)
 	p := &prober{world: w, atStrava: credentialsv1.SubscriptionOK, id: subscription}
-	p.probe = &gathering.Probe{
-		Webhooks: w.store, Check: p.check, Metrics: w.metrics, Now: func() time.Time { return w.clock.Now().Add(p.skew) },
-	}
+	p.probe = w.ports.Probe()
+	p.probe.Check, p.probe.Now = p.check, func() time.Time { return w.clock.Now().Add(p.skew) }
 	p.run()
 	// The time of the world's setup is no outage.
 	if _, err := w.store.UpdateWebhook(t.Context(), func(hook *gathering.Webhook) (bool, error) { hook.Gap = gathering.Gap{}; return true, nil }); err != nil {
@@ -102,13 +101,7 @@ func (p *prober) unwell() int {
 }
 
 // restart replaces the receiver by a new one with an empty cache.
-func (p *prober) restart() {
-	old := p.receiver
-	p.receiver = &gathering.WebhookReceiver{
-		Webhooks: old.Webhooks, Inboxes: old.Inboxes, Waker: old.Waker, Publisher: old.Publisher,
-		Events: old.Events, Metrics: old.Metrics, Log: old.Log,
-	}
-}
+func (p *prober) restart() { p.receiver = p.ports.Receiver() }
 
 func (p *prober) mustHaveNoGap(when string) {
 	p.t.Helper()
@@ -483,7 +476,9 @@ func TestTwoGapsBeforeTheFirstIsRepairedBecomeOne(t *testing.T) {
 	end := p.clock.Now()
 	p.skew = -20 * time.Minute
 	p.configure(0, 2)
-	if err := (&gathering.Configuration{Webhooks: p.store, Now: p.probe.Now}).Configure(t.Context(), configured(subscription, 3)); err != nil {
+	c := p.ports.Configuration()
+	c.Now = p.probe.Now
+	if err := c.Configure(t.Context(), configured(subscription, 3)); err != nil {
 		t.Fatal(err)
 	}
 	p.skew = 0

@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,8 +18,6 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
-	"github.com/paceline/paceline/pkg/gathering/quota"
-	"github.com/paceline/paceline/pkg/gathering/quota/quotatest"
 	vendor "github.com/paceline/paceline/pkg/gathering/strava"
 	"github.com/paceline/paceline/pkg/kit/secret"
 	"github.com/paceline/paceline/standin"
@@ -32,6 +28,7 @@ import (
 // clock that only tests move. In place of the requester it holds access tokens
 // of its own.
 type world struct {
+	ports   gathering.Ports
 	t       *testing.T
 	clock   *standin.ManualClock
 	strava  *strava.Server
@@ -98,28 +95,19 @@ func newWorld(t *testing.T, settings strava.Settings, athletes ...strava.Athlete
 	if athletes == nil {
 		athletes = strava.Generate(1, 2, clock.Now())
 	}
+	memory := gatheringtest.NewMemory()
 	w := &world{
-		t: t, clock: clock, tokens: map[int64]string{},
-		strava:  strava.New(strava.Config{Clock: clock, Seed: 1, Athletes: athletes, Settings: settings}),
-		store:   gatheringtest.NewStore(),
-		wakeups: &gatheringtest.Waker{}, metrics: &gatheringtest.Metrics{}, bus: &eventtest.Bus{},
+		t: t, clock: clock, tokens: map[int64]string{}, ports: memory.Ports(clock.Now),
+		strava: strava.New(strava.Config{Clock: clock, Seed: 1, Athletes: athletes, Settings: settings}),
+		store:  memory.Store, wakeups: memory.Waker, metrics: memory.Metrics, bus: memory.Bus,
 	}
 	t.Cleanup(w.strava.Close)
 	w.planes = &planes{t: t, Bus: w.bus, held: map[int64]map[int64]reading{}, chunks: map[string]int{}, complete: map[int64]bool{}}
 	w.client = &http.Client{Transport: standin.InProcess(w.strava)}
-	var ids atomic.Int64
-	factory := event.Factory{Now: clock.Now, NewID: func() string { return "id-" + strconv.FormatInt(ids.Add(1), 10) }}
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	w.gatherer = &gathering.Gatherer{
-		Athletes: w.store, Inboxes: w.store, Jobs: w.store, Webhooks: w.store, Waker: w.wakeups, Publisher: w.planes, Events: factory,
-		Quota:  &quota.Engine{Budgets: &quotatest.Budgets{}, Now: clock.Now},
-		Strava: vendor.New(w.forward, clock.Now), Metrics: w.metrics, Log: log,
-	}
-	w.authorizations = &gathering.Authorizations{Athletes: w.store, Inboxes: w.store, Waker: w.wakeups, Publisher: w.bus, Events: factory}
-	w.receiver = &gathering.WebhookReceiver{
-		Webhooks: w.store, Inboxes: w.store, Waker: w.wakeups, Publisher: w.bus, Events: factory, Metrics: w.metrics, Log: log,
-	}
-	w.configuration = &gathering.Configuration{Webhooks: w.store, Now: clock.Now}
+	w.ports.Strava = vendor.New(w.forward, clock.Now)
+	w.gatherer, w.authorizations, w.receiver = w.ports.Gatherer(), w.ports.Authorizations(), w.ports.Receiver()
+	w.gatherer.Publisher = w.planes
+	w.configuration = w.ports.Configuration()
 	w.configure(subscription, 1)
 	return w
 }

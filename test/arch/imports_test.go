@@ -77,7 +77,7 @@ var rules = []rule{
 	{
 		name: "what a boundary is tested with knows no adapter",
 		who:  regexp.MustCompile(`^pkg/(` + boundaries + `)/\w+test$`),
-		only: `^(pkg/$1(/quota|/metric)?|pkg/event(/\w+)?|pkg/kit/\w+|github\.com/google/go-cmp/.*)$`,
+		only: `^(pkg/$1(/quota(/quotatest)?|/metric)?|pkg/event(/\w+)?|pkg/kit/\w+|github\.com/google/go-cmp/.*)$`,
 	},
 	{
 		name:  "no boundary knows another",

@@ -5,18 +5,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/paceline/paceline/pkg/gathering/metric"
+	"github.com/paceline/paceline/pkg/gathering/wiring"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/paceline/paceline/pkg/event"
@@ -54,37 +53,32 @@ type storm struct {
 func newStorm(t *testing.T) *storm {
 	clock := standin.NewManualClock(time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC))
 	s := &storm{
-		t: t, clock: clock, tokens: map[int64]string{}, bus: &eventtest.Bus{}, metrics: &gatheringtest.Metrics{},
+		t: t, clock: clock, tokens: map[int64]string{},
 		strava: strava.New(strava.Config{Clock: clock, Seed: 1, Athletes: strava.Generate(9, 8, clock.Now()), Settings: strava.Settings{
 			ReadLimit: strava.Limit{10_000, 100_000}, OverallLimit: strava.Limit{20_000, 200_000},
 		}}),
 	}
 	t.Cleanup(s.strava.Close)
 	s.client = &http.Client{Transport: standin.InProcess(s.strava)}
-	client, name := dynamodb.NewFromConfig(mustConfig(t)), gatheringTable(t)
-	s.table = ddb.New(client, name)
-	var ids atomic.Int64
-	factory := event.Factory{Now: clock.Now, NewID: func() string { return strconv.FormatInt(ids.Add(1), 10) }}
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	s.gatherer = &gathering.Gatherer{
-		Athletes: s.table, Inboxes: s.table, Jobs: s.table, Webhooks: s.table, Waker: &gatheringtest.Waker{}, Publisher: s.bus, Events: factory, Metrics: s.metrics, Log: log,
-		Quota: &quota.Engine{Budgets: ddb.NewBudgets(client, name), Now: clock.Now}, Strava: vendor.New(s.forward, clock.Now),
-	}
-	s.receiver = &gathering.WebhookReceiver{
-		Webhooks: s.table, Inboxes: s.table, Waker: &gatheringtest.Waker{}, Publisher: s.bus, Events: factory, Metrics: s.metrics, Log: log,
-	}
-	err := (&gathering.Configuration{Webhooks: s.table, Now: clock.Now}).Configure(t.Context(), gathering.Webhook{
+	name := gatheringTable(t)
+	s.table = ddb.New(dynamodb.NewFromConfig(mustConfig(t)), name)
+	memory := gatheringtest.NewMemory()
+	s.bus, s.metrics = memory.Bus, memory.Metrics
+	fakes := memory.Ports(clock.Now)
+	ports := wiring.Storage(mustConfig(t), name)
+	ports.Events, ports.Strava = fakes.Events, vendor.New(s.forward, clock.Now)
+	ports.Waker, ports.Publisher, ports.Metrics, ports.Log = fakes.Waker, fakes.Publisher, fakes.Metrics, fakes.Log
+	s.gatherer, s.receiver = ports.Gatherer(), ports.Receiver()
+	err := ports.Configuration().Configure(t.Context(), gathering.Webhook{
 		CallbackKeySHA256: secret.New(stormKey).SHA256(), SubscriptionID: stormSubscription, Version: 1,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	authorizations := &gathering.Authorizations{
-		Athletes: s.table, Inboxes: s.table, Waker: &gatheringtest.Waker{}, Publisher: s.bus, Events: factory,
-	}
+	authorizations := ports.Authorizations()
 	for _, a := range s.strava.Athletes() {
 		s.authorize(a.ID)
-		if err := authorizations.Begin(t.Context(), event.Meta{OccurredAt: factory.Now()}, a.ID, 1_700_000_000_000); err != nil {
+		if err := authorizations.Begin(t.Context(), event.Meta{OccurredAt: clock.Now()}, a.ID, 1_700_000_000_000); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -23,8 +23,6 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
-	"github.com/paceline/paceline/pkg/gathering/quota"
-	"github.com/paceline/paceline/pkg/gathering/quota/quotatest"
 	vendor "github.com/paceline/paceline/pkg/gathering/strava"
 	"github.com/paceline/paceline/pkg/kit/consume"
 	"github.com/paceline/paceline/pkg/kit/eventbus"
@@ -133,20 +131,13 @@ func newGathering(ctx context.Context, pages []string) (*oneAthlete, error) {
 	if err != nil {
 		return nil, err
 	}
-	store := gatheringtest.NewStore()
-	authorizations := &gathering.Authorizations{
-		Athletes: store, Inboxes: store, Waker: &gatheringtest.Waker{}, Publisher: &eventtest.Bus{}, Events: factory,
-	}
-	if err := authorizations.Begin(ctx, now, by.AthleteID, by.Generation); err != nil {
+	ports := gatheringtest.NewMemory().Ports(time.Now)
+	ports.Strava = vendor.New(answerFrom(pages), time.Now)
+	if err := ports.Authorizations().Begin(ctx, now, by.AthleteID, by.Generation); err != nil {
 		return nil, err
 	}
-	return &oneAthlete{activity: plane, gatherer: &gathering.Gatherer{
-		Athletes: store, Inboxes: store, Jobs: store, Webhooks: store,
-		Quota:     &quota.Engine{Budgets: &quotatest.Budgets{}, Now: time.Now},
-		Strava:    vendor.New(answerFrom(pages), time.Now),
-		Publisher: eventbus.New(bus{consume.Handler(log, activityin.EventRoutes(recorder)...)}, "bench"),
-		Events:    factory, Metrics: &gatheringtest.Metrics{}, Log: log,
-	}}, nil
+	ports.Publisher = eventbus.New(bus{consume.Handler(log, activityin.EventRoutes(recorder)...)}, "bench")
+	return &oneAthlete{activity: plane, gatherer: ports.Gatherer()}, nil
 }
 
 // gather does all there is to do.

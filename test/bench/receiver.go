@@ -19,7 +19,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/paceline/paceline/pkg/api"
-	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/ddb"
 	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
@@ -140,12 +139,10 @@ func newReceiver(ctx context.Context, store receiverStore, wakeups gathering.Wak
 			return nil, err
 		}
 	}
-	log := slog.New(slog.DiscardHandler)
 	metrics := emf.New(io.Discard, time.Now, metric.Namespace, "bench")
-	return lambda.NewHandler(emf.Flushing(metrics, api.Mux(log, handler.WebhookRoutes(&gathering.WebhookReceiver{
-		Webhooks: store, Inboxes: store, Waker: wakeups, Publisher: &eventtest.Bus{},
-		Events: startup.EventFactory(), Metrics: metrics, Log: log,
-	})))), nil
+	ports := gatheringtest.NewMemory().Ports(time.Now)
+	ports.Webhooks, ports.Inboxes, ports.Waker, ports.Metrics = store, store, wakeups, metrics
+	return lambda.NewHandler(emf.Flushing(metrics, api.Mux(ports.Log, handler.WebhookRoutes(ports.Receiver())))), nil
 }
 
 // eventPayload is API Gateway's invocation for the nth event.

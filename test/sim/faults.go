@@ -183,7 +183,7 @@ func (w *world) breakDown() {
 
 func (w *world) setBroken(p part) {
 	w.broken = p
-	w.store.Fail(w.ours(storage))
+	w.memory.Store.Fail(w.ours(storage))
 }
 
 // Strava fails for all athletes for outageTime, once in each outagePeriod.

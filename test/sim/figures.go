@@ -77,7 +77,7 @@ func newFigures() *figures {
 func (w *world) sample() {
 	count := 0
 	for _, class := range quota.Classes {
-		waiting, err := w.store.Waiting(w.ctx, class, w.kernel.now)
+		waiting, err := w.memory.Store.Waiting(w.ctx, class, w.kernel.now)
 		if err != nil && !errors.Is(err, errOurs) {
 			w.fail(err)
 		}

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"math/rand/v2"
-	"strconv"
 	"time"
 
 	"github.com/paceline/paceline/pkg/event"
@@ -15,7 +12,6 @@ import (
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
 	"github.com/paceline/paceline/pkg/gathering/quota"
-	"github.com/paceline/paceline/pkg/gathering/quota/quotatest"
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
@@ -44,8 +40,7 @@ type world struct {
 	athletes                []*athlete
 	figures                 *figures
 
-	store          *gatheringtest.Store
-	budgets        *quotatest.Budgets
+	memory         *gatheringtest.Memory
 	receiver       *gathering.WebhookReceiver
 	authorizations *gathering.Authorizations
 
@@ -58,7 +53,6 @@ type world struct {
 
 	running int
 	woken   bool
-	ids     int64
 	err     error
 }
 
@@ -70,17 +64,12 @@ func newWorld(s scenario) *world {
 		ctx: context.Background(), scenario: s, kernel: &kernel{now: start},
 		random: rand.New(rand.NewPCG(s.seed, 7)), answers: rand.New(rand.NewPCG(s.seed, 8)), faults: rand.New(rand.NewPCG(s.seed, 9)),
 		limiter: &limiter{limit: s.limit, usedOn: map[int64]int{}, usedIn: map[int64]int{}, refused: map[int64]int{}},
-		figures: newFigures(), store: gatheringtest.NewStore(), budgets: &quotatest.Budgets{},
+		figures: newFigures(), memory: gatheringtest.NewMemory(),
 	}
 	clock := func() time.Time { return w.kernel.now }
-	w.authorizations = &gathering.Authorizations{
-		Athletes: w.store, Inboxes: w.store, Waker: w, Publisher: w, Events: w.factory(clock),
-	}
-	w.receiver = &gathering.WebhookReceiver{
-		Webhooks: w.store, Inboxes: w.store, Waker: w, Publisher: w, Events: w.factory(clock), Metrics: w, Log: silent,
-	}
-	configuration := &gathering.Configuration{Webhooks: w.store, Now: clock}
-	err := configuration.Configure(w.ctx, gathering.Webhook{
+	ports := w.ports(clock)
+	w.authorizations, w.receiver = ports.Authorizations(), ports.Receiver()
+	err := ports.Configuration().Configure(w.ctx, gathering.Webhook{
 		CallbackKeySHA256: secret.New(callbackKey).SHA256(), VerifyTokenSHA256: secret.New("x").SHA256(),
 		SubscriptionID: subscription, Version: 1,
 	})
@@ -90,13 +79,11 @@ func newWorld(s scenario) *world {
 	return w
 }
 
-var silent = slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError + 1}))
-
-func (w *world) factory(clock func() time.Time) event.Factory {
-	return event.Factory{Now: clock, NewID: func() string {
-		w.ids++
-		return strconv.FormatInt(w.ids, 10)
-	}}
+// ports returns the ports of a process with this clock.
+func (w *world) ports(clock func() time.Time) gathering.Ports {
+	p := w.memory.Ports(clock)
+	p.Strava, p.Waker, p.Publisher, p.Metrics = stravaPort{w, clock}, w, w, w
+	return p
 }
 
 func (w *world) fail(err error) {
@@ -141,12 +128,8 @@ func (w *world) gather() {
 	w.running++
 	off := time.Duration((2*w.answers.Float64() - 1) * float64(w.scenario.skew))
 	clock := func() time.Time { return w.kernel.now.Add(off) }
-	g := &gathering.Gatherer{
-		Athletes: w.store, Inboxes: w.store, Jobs: w.store, Webhooks: w.store,
-		Quota:  permits{w, &quota.Engine{Budgets: w.budgets, Now: clock}},
-		Strava: stravaPort{w, clock},
-		Waker:  w, Publisher: w, Events: w.factory(clock), Metrics: w, Log: silent,
-	}
+	g := w.ports(clock).Gatherer()
+	g.Quota = permits{w, g.Quota}
 	w.kernel.start(func() {
 		more, err := g.Run(w.ctx, clock().Add(runTime))
 		w.running--
@@ -165,7 +148,7 @@ func (w *world) Count(metric string, n int) { w.figures.metrics[metric] += n }
 // permits is [gathering.Quota]: the real engine, which takes a moment.
 type permits struct {
 	world *world
-	*quota.Engine
+	gathering.Quota
 }
 
 // Reserve implements [gathering.Quota].
@@ -174,7 +157,7 @@ func (p permits) Reserve(ctx context.Context, class quota.Class, due time.Time) 
 	if err := p.world.ours(storage); err != nil {
 		return quota.Permit{}, err
 	}
-	permit, err := p.Engine.Reserve(ctx, class, due)
+	permit, err := p.Quota.Reserve(ctx, class, due)
 	if err != nil {
 		p.world.refused(err)
 		return permit, err
@@ -189,7 +172,7 @@ func (p permits) Settle(ctx context.Context, permit quota.Permit, answer quota.A
 	if err := p.world.ours(storage); err != nil {
 		return quota.Standing{}, err
 	}
-	return p.Engine.Settle(ctx, permit, answer)
+	return p.Quota.Settle(ctx, permit, answer)
 }
 
 // Publish implements [gathering.Publisher]: the planes, and credentials.

@@ -3,8 +3,6 @@ package handler_test
 import (
 	"context"
 	"errors"
-	"io"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -25,9 +23,9 @@ func TestDeadlinesAreCounted(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	const day = 24 * time.Hour
 	count := func(fails bool, ages ...time.Duration) map[string]int {
-		store, metrics := gatheringtest.NewStore(), &gatheringtest.Metrics{}
+		memory := gatheringtest.NewMemory()
 		for i, age := range ages {
-			_, err := store.Update(t.Context(), int64(i+1), func(a *gathering.Athlete) (bool, error) {
+			_, err := memory.Store.Update(t.Context(), int64(i+1), func(a *gathering.Athlete) (bool, error) {
 				a.JoinedAt, a.ProfiledAt = now, now.Add(-age)
 				return true, nil
 			})
@@ -35,15 +33,15 @@ func TestDeadlinesAreCounted(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		d := &gathering.Deadlines{Athletes: store, Inboxes: store, Inventory: store, Now: func() time.Time { return now }}
+		ports := memory.Ports(func() time.Time { return now })
 		if fails {
-			d.Inventory = broken{store}
+			ports.Inventory = broken{memory.Store}
 		}
-		_, err := handler.EnforceDeadlines(d, metrics, slog.New(slog.NewTextHandler(io.Discard, nil)))(t.Context(), struct{}{})
+		_, err := handler.EnforceDeadlines(ports.Deadlines(), ports.Metrics, ports.Log)(t.Context(), struct{}{})
 		if (err != nil) != fails {
 			t.Errorf("failed with %v", err)
 		}
-		return metrics.All()
+		return memory.Metrics.All()
 	}
 	all := func(counts map[string]int) map[string]int {
 		for _, m := range []string{

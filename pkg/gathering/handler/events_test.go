@@ -2,15 +2,12 @@ package handler_test
 
 import (
 	"context"
-	"io"
-	"log/slog"
 	"os"
 	"strconv"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
@@ -24,11 +21,9 @@ import (
 func TestEventsOfTheContractsLeadToTheirUseCases(t *testing.T) {
 	const athleteID, generation = 4242424, 1795175000123 // The samples'.
 	now := time.Date(2026, 11, 20, 13, 0, 0, 0, time.UTC)
-	store, bus := gatheringtest.NewStore(), &eventtest.Bus{}
-	handle := consume.Handler(slog.New(slog.NewTextHandler(io.Discard, nil)), handler.EventRoutes(&gathering.Authorizations{
-		Athletes: store, Inboxes: store, Waker: &gatheringtest.Waker{}, Publisher: bus,
-		Events: event.Factory{Now: func() time.Time { return now }, NewID: func() string { return "new" }},
-	}, &gathering.Configuration{Webhooks: store, Now: func() time.Time { return now }})...)
+	memory := gatheringtest.NewMemory()
+	store, bus, ports := memory.Store, memory.Bus, memory.Ports(func() time.Time { return now })
+	handle := consume.Handler(ports.Log, handler.EventRoutes(ports.Authorizations(), ports.Configuration())...)
 	athlete := func() gathering.Athlete {
 		a, err := store.Athlete(t.Context(), athleteID)
 		if err != nil {

@@ -15,7 +15,8 @@ import (
 )
 
 func TestAProbeThatHangsStillReports(t *testing.T) {
-	store, metrics := gatheringtest.NewStore(), &gatheringtest.Metrics{}
+	memory := gatheringtest.NewMemory()
+	store, metrics, ports := memory.Store, memory.Metrics, memory.Ports(time.Now)
 	well := time.Now().Add(-time.Hour)
 	_, err := store.UpdateWebhook(t.Context(), func(w *gathering.Webhook) (bool, error) {
 		w.SubscriptionID, w.Version = 5, 1
@@ -25,13 +26,11 @@ func TestAProbeThatHangsStillReports(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handle := handler.ProbeWebhook(&gathering.Probe{
-		Webhooks: store, Metrics: metrics, Now: time.Now,
-		Check: func(ctx context.Context, _ credentialsv1.CheckSubscriptionRequest) (credentialsv1.CheckSubscriptionResponse, error) {
-			<-ctx.Done()
-			return credentialsv1.CheckSubscriptionResponse{}, ctx.Err()
-		},
-	})
+	ports.CheckSubscription = func(ctx context.Context, _ credentialsv1.CheckSubscriptionRequest) (credentialsv1.CheckSubscriptionResponse, error) {
+		<-ctx.Done()
+		return credentialsv1.CheckSubscriptionResponse{}, ctx.Err()
+	}
+	handle := handler.ProbeWebhook(ports.Probe())
 	const invocation = 2100 * time.Millisecond // of which 2 s are kept back
 	ctx, cancel := context.WithTimeout(t.Context(), invocation)
 	defer cancel()
@@ -57,18 +56,16 @@ func TestTheScheduleDoesNotHurryTheProbe(t *testing.T) {
 		if err := json.Unmarshal([]byte(event), &req); err != nil {
 			t.Fatal(err)
 		}
-		store, asked := gatheringtest.NewStore(), false
-		if _, err := store.UpdateWebhook(t.Context(), func(w *gathering.Webhook) (bool, error) { w.AskedAt = time.Now(); return true, nil }); err != nil {
+		memory, asked := gatheringtest.NewMemory(), false
+		if _, err := memory.Store.UpdateWebhook(t.Context(), func(w *gathering.Webhook) (bool, error) { w.AskedAt = time.Now(); return true, nil }); err != nil {
 			t.Fatal(err)
 		}
-		handle := handler.ProbeWebhook(&gathering.Probe{
-			Webhooks: store, Metrics: &gatheringtest.Metrics{}, Now: time.Now,
-			Check: func(_ context.Context, check credentialsv1.CheckSubscriptionRequest) (credentialsv1.CheckSubscriptionResponse, error) {
-				asked = check.AskStrava
-				return credentialsv1.CheckSubscriptionResponse{}, nil
-			},
-		})
-		if _, err := handle(t.Context(), req); err != nil || asked != want {
+		ports := memory.Ports(time.Now)
+		ports.CheckSubscription = func(_ context.Context, check credentialsv1.CheckSubscriptionRequest) (credentialsv1.CheckSubscriptionResponse, error) {
+			asked = check.AskStrava
+			return credentialsv1.CheckSubscriptionResponse{}, nil
+		}
+		if _, err := handler.ProbeWebhook(ports.Probe())(t.Context(), req); err != nil || asked != want {
 			t.Errorf("%s: Strava asked %t, %v", event, asked, err)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -16,16 +15,15 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/metric"
 
 	"github.com/paceline/paceline/pkg/api"
-	"github.com/paceline/paceline/pkg/event"
-	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
 	"github.com/paceline/paceline/pkg/gathering/handler"
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
-func newReceiver(t *testing.T) (func(route, key, body string, query map[string]string) api.Response, *gatheringtest.Store, *gatheringtest.Metrics) {
-	store, metrics := gatheringtest.NewStore(), &gatheringtest.Metrics{}
+func newReceiver(t *testing.T) (func(route, key, body string, query map[string]string) api.Response, *gatheringtest.Memory) {
+	memory := gatheringtest.NewMemory()
+	store, ports := memory.Store, memory.Ports(time.Now)
 	_, err := store.UpdateWebhook(t.Context(), func(w *gathering.Webhook) (bool, error) {
 		w.CallbackKeySHA256, w.VerifyTokenSHA256 = secret.New("key").SHA256(), secret.New("token").SHA256()
 		w.SubscriptionID, w.Version = 120475, 1
@@ -38,11 +36,7 @@ func newReceiver(t *testing.T) (func(route, key, body string, query map[string]s
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	serve := api.Mux(log, handler.WebhookRoutes(&gathering.WebhookReceiver{
-		Webhooks: store, Inboxes: store, Waker: &gatheringtest.Waker{}, Publisher: &eventtest.Bus{},
-		Events: event.Factory{Now: time.Now, NewID: func() string { return "id" }}, Metrics: metrics, Log: log,
-	}))
+	serve := api.Mux(ports.Log, handler.WebhookRoutes(ports.Receiver()))
 	return func(route, key, body string, query map[string]string) api.Response {
 		t.Helper()
 		req := api.Request{RouteKey: route + " /webhooks/strava/{key}", PathParameters: map[string]string{"key": key}, Body: body, QueryStringParameters: query}
@@ -54,7 +48,7 @@ func newReceiver(t *testing.T) (func(route, key, body string, query map[string]s
 			t.Fatal(err)
 		}
 		return res
-	}, store, metrics
+	}, memory
 }
 
 // hint is the one hint in the inbox, if there is one.
@@ -73,7 +67,7 @@ func hint(t *testing.T, store *gatheringtest.Store) (h gathering.Hint) {
 }
 
 func TestHandshakeEchoesTheChallenge(t *testing.T) {
-	call, _, _ := newReceiver(t)
+	call, _ := newReceiver(t)
 	q := func(mode, token, challenge string) map[string]string {
 		return map[string]string{"hub.mode": mode, "hub.verify_token": token, "hub.challenge": challenge}
 	}
@@ -128,7 +122,8 @@ func TestEventsAreTakenIn(t *testing.T) {
 		"a large body":                   {"key", documented + strings.Repeat(" ", 32<<10), 413, ""},
 		"the largest body":               {"key", documented + strings.Repeat(" ", 32<<10-len(documented)), 200, gathering.AspectUpdate},
 	} {
-		call, store, metrics := newReceiver(t)
+		call, memory := newReceiver(t)
+		store, metrics := memory.Store, memory.Metrics
 		if res := call("POST", tc.key, tc.body, nil); res.StatusCode != tc.status {
 			t.Errorf("%s: %d %s", name, res.StatusCode, res.Body)
 		}
@@ -150,7 +145,8 @@ func TestEventsAreTakenIn(t *testing.T) {
 }
 
 func TestAnEventThatCannotBeStoredIsNotAcknowledged(t *testing.T) {
-	call, store, _ := newReceiver(t)
+	call, memory := newReceiver(t)
+	store := memory.Store
 	if res := call("POST", "key", documented, nil); res.StatusCode != 200 {
 		t.Fatalf("status %d", res.StatusCode)
 	}
@@ -216,7 +212,8 @@ func TestMembersAreReadInEveryFormWhoseMeaningIsClear(t *testing.T) {
 		bodies["updates as "+value] = with("updates", value)
 	}
 	for name, body := range bodies {
-		call, store, metrics := newReceiver(t)
+		call, memory := newReceiver(t)
+		store, metrics := memory.Store, memory.Metrics
 		if res := call("POST", "key", body, nil); res.StatusCode != 200 {
 			t.Errorf("%s: %d %s", name, res.StatusCode, res.Body)
 		}
@@ -226,7 +223,8 @@ func TestMembersAreReadInEveryFormWhoseMeaningIsClear(t *testing.T) {
 		}
 	}
 	// The largest id is not rounded.
-	call, store, _ := newReceiver(t)
+	call, memory := newReceiver(t)
+	store := memory.Store
 	if call("POST", "key", with("object_id", "9223372036854775807"), nil); hint(t, store).ActivityID != 9223372036854775807 {
 		t.Errorf("%+v", hint(t, store))
 	}
@@ -253,7 +251,8 @@ func TestADeauthorizationIsReadInWhateverForm(t *testing.T) {
 		{`"delete"`, `{}`, false},
 		{`"delete"`, ``, false},
 	} {
-		call, store, metrics := newReceiver(t)
+		call, memory := newReceiver(t)
+		store, metrics := memory.Store, memory.Metrics
 		res := call("POST", "key", athlete(tc.aspect, tc.updates), nil)
 		want := map[bool]string{true: gathering.AspectDeauthorize}[tc.taken]
 		if h := hint(t, store); res.StatusCode != 200 || h.Aspect != want {
@@ -267,14 +266,16 @@ func TestADeauthorizationIsReadInWhateverForm(t *testing.T) {
 
 func TestAnEventTimeThatCannotBeReadIsTheTimeOfReceipt(t *testing.T) {
 	for value, want := range map[string]int64{`"1516126040"`: 1516126040, "1516126040.5": 1516126040, "1.51612604e9": 1516126040} {
-		call, store, _ := newReceiver(t)
+		call, memory := newReceiver(t)
+		store := memory.Store
 		call("POST", "key", body(t, map[string]string{"event_time": value}), nil)
 		if h := hint(t, store); h.EventTime != want {
 			t.Errorf("%s: %+v", value, h)
 		}
 	}
 	for _, value := range []string{"", "null", "0", "-5", `"yesterday"`, "{}", "1e300", `"NaN"`, `"Inf"`} {
-		call, store, metrics := newReceiver(t)
+		call, memory := newReceiver(t)
+		store, metrics := memory.Store, memory.Metrics
 		sent := body(t, map[string]string{"event_time": value})
 		began := time.Now()
 		first, again := call("POST", "key", sent, nil), call("POST", "key", sent, nil)
@@ -321,7 +322,8 @@ func TestAnUnreadableEventIsRefusedWithAReason(t *testing.T) {
 		"a bomb with a broken end": {"base64:" + packed(t, documented+strings.Repeat(" ", 20<<20))[:2000], 413, "32 KiB"},
 		"a bomb":                   {"base64:" + packed(t, documented+strings.Repeat(" ", 20<<20)), 413, "32 KiB"},
 	} {
-		call, store, metrics := newReceiver(t)
+		call, memory := newReceiver(t)
+		store, metrics := memory.Store, memory.Metrics
 		res := call("POST", "key", tc.body, nil)
 		if res.StatusCode != tc.status || !strings.Contains(res.Body, tc.reason) {
 			t.Errorf("%s: %d %s", name, res.StatusCode, res.Body)
@@ -348,15 +350,11 @@ func (u uncounted) CountWebhookEvent(ctx context.Context, _ time.Time) error {
 
 func TestAnEventThatCannotBeCountedIsStoredAllTheSame(t *testing.T) {
 	for _, hangs := range []bool{false, true} {
-		_, store, metrics := newReceiver(t)
-		wakeups := &gatheringtest.Waker{}
+		_, memory := newReceiver(t)
 		var log strings.Builder
-		receiver := &gathering.WebhookReceiver{
-			Webhooks: uncounted{store, hangs}, Inboxes: store, Waker: wakeups, Publisher: &eventtest.Bus{},
-			Events:  event.Factory{Now: time.Now, NewID: func() string { return "id" }},
-			Metrics: metrics, Log: slog.New(slog.NewTextHandler(&log, nil)),
-		}
-		serve := api.Mux(receiver.Log, handler.WebhookRoutes(receiver))
+		ports := memory.Ports(time.Now)
+		ports.Webhooks, ports.Log = uncounted{memory.Store, hangs}, slog.New(slog.NewTextHandler(&log, nil))
+		serve := api.Mux(ports.Log, handler.WebhookRoutes(ports.Receiver()))
 		began := time.Now()
 		res, err := serve(t.Context(), api.Request{
 			RouteKey: "POST /webhooks/strava/{key}", PathParameters: map[string]string{"key": "key"}, Body: documented,
@@ -365,8 +363,8 @@ func TestAnEventThatCannotBeCountedIsStoredAllTheSame(t *testing.T) {
 		if took := time.Since(began); err != nil || res.StatusCode != 200 || took > 1500*time.Millisecond {
 			t.Errorf("%d, %v after %s", res.StatusCode, err, took)
 		}
-		if hint(t, store).Aspect == "" || metrics.Of(metric.WebhookEvents) != 1 || wakeups.Count() != 1 {
-			t.Errorf("%d stored, %d woken", metrics.Of(metric.WebhookEvents), wakeups.Count())
+		if hint(t, memory.Store).Aspect == "" || memory.Metrics.Of(metric.WebhookEvents) != 1 || memory.Waker.Count() != 1 {
+			t.Errorf("%d stored, %d woken", memory.Metrics.Of(metric.WebhookEvents), memory.Waker.Count())
 		}
 		if got := log.String(); !strings.Contains(got, "level=WARN") || strings.Contains(got, "level=ERROR") {
 			t.Errorf("logged %s", got)

@@ -10,13 +10,13 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
 	"github.com/paceline/paceline/pkg/gathering/handler"
 	"github.com/paceline/paceline/pkg/gathering/quota"
-	"github.com/paceline/paceline/pkg/gathering/quota/quotatest"
 )
 
 func TestStatusShowsTheHealthOfTheWebhook(t *testing.T) {
 	now := time.Date(2026, 11, 22, 0, 0, 30, 0, time.UTC)
 	clock := func() time.Time { return now }
-	store := gatheringtest.NewStore()
+	memory := gatheringtest.NewMemory()
+	store := memory.Store
 	_, err := store.UpdateWebhook(t.Context(), func(w *gathering.Webhook) (bool, error) {
 		w.SubscriptionID, w.LastSeen = 5, now
 		w.Callback = gathering.Health{WellAt: now}
@@ -31,8 +31,7 @@ func TestStatusShowsTheHealthOfTheWebhook(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	o := &gathering.Overview{Quota: &quota.Engine{Budgets: &quotatest.Budgets{}, Now: clock}, Jobs: store, Webhooks: store, Now: clock}
-	v, err := handler.Status(o)(t.Context())
+	v, err := handler.Status(memory.Ports(clock).Overview())(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,8 +47,8 @@ func TestStatusShowsTheHealthOfTheWebhook(t *testing.T) {
 
 func TestStatusShowsThatStravaAnswersNoCall(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 5, 0, 0, time.UTC)
-	budgets := &quotatest.Budgets{}
-	engine := &quota.Engine{Budgets: budgets, Now: func() time.Time { return now }}
+	ports := gatheringtest.NewMemory().Ports(func() time.Time { return now })
+	engine := ports.Gatherer().Quota
 	for id := range int64(3) {
 		permit, err := engine.Reserve(t.Context(), quota.Webhook, now)
 		if err != nil {
@@ -60,8 +59,7 @@ func TestStatusShowsThatStravaAnswersNoCall(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	store := gatheringtest.NewStore()
-	v, err := handler.Status(&gathering.Overview{Quota: engine, Jobs: store, Webhooks: store, Now: engine.Now})(t.Context())
+	v, err := handler.Status(ports.Overview())(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,8 +3,6 @@ package handler_test
 import (
 	"context"
 	"errors"
-	"io"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -12,13 +10,11 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/paceline/paceline/pkg/event"
-	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
 	"github.com/paceline/paceline/pkg/gathering/handler"
 	"github.com/paceline/paceline/pkg/gathering/quota"
-	"github.com/paceline/paceline/pkg/gathering/quota/quotatest"
 )
 
 // endless is a Strava with a history that has no end, each page of which takes
@@ -52,19 +48,15 @@ func (uncountable) Waiting(context.Context, quota.Class, time.Time) (gathering.W
 func TestJobsAreDoneAlthoughTheyCannotBeCounted(t *testing.T) {
 	clock := time.Now()
 	now := func() time.Time { return clock }
-	store, metrics, bus := gatheringtest.NewStore(), &gatheringtest.Metrics{}, &eventtest.Bus{}
-	factory := event.Factory{Now: now, NewID: func() string { return "id" }}
-	g := &gathering.Gatherer{
-		Athletes: store, Inboxes: store, Jobs: uncountable{store}, Webhooks: store, Waker: &gatheringtest.Waker{}, Strava: endless{clock: &clock}, Publisher: bus, Events: factory,
-		Quota: &quota.Engine{Budgets: &quotatest.Budgets{}, Now: now}, Metrics: metrics, Log: slog.New(slog.DiscardHandler),
-	}
-	z := &gathering.Authorizations{Athletes: store, Inboxes: store, Waker: &gatheringtest.Waker{}, Publisher: bus, Events: factory}
-	if err := z.Begin(t.Context(), event.Meta{OccurredAt: clock}, 7, 1); err != nil {
+	memory := gatheringtest.NewMemory()
+	metrics, ports := memory.Metrics, memory.Ports(now)
+	ports.Jobs, ports.Strava = uncountable{memory.Store}, endless{clock: &clock}
+	if err := ports.Authorizations().Begin(t.Context(), event.Meta{OccurredAt: clock}, 7, 1); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithDeadline(t.Context(), clock.Add(5*time.Minute))
 	defer cancel()
-	if _, err := handler.Work(g)(ctx, events.SQSEvent{}); err != nil {
+	if _, err := handler.Work(ports.Gatherer())(ctx, events.SQSEvent{}); err != nil {
 		t.Fatal(err)
 	}
 	if n := metrics.Of(metric.Calls(string(quota.Interactive))); n == 0 {
@@ -78,14 +70,12 @@ func TestJobsAreDoneAlthoughTheyCannotBeCounted(t *testing.T) {
 func TestAGathererWakesItsSuccessorInTime(t *testing.T) {
 	clock := time.Now()
 	now := func() time.Time { return clock }
-	store, wakeups, metrics, bus := gatheringtest.NewStore(), &gatheringtest.Waker{}, &gatheringtest.Metrics{}, &eventtest.Bus{}
-	factory := event.Factory{Now: now, NewID: func() string { return "id" }}
-	g := &gathering.Gatherer{
-		Athletes: store, Inboxes: store, Jobs: store, Webhooks: store, Waker: wakeups, Strava: endless{clock: &clock}, Publisher: bus, Events: factory,
-		Quota: &quota.Engine{Budgets: &quotatest.Budgets{}, Now: now}, Metrics: metrics, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-	}
-	z := &gathering.Authorizations{Athletes: store, Inboxes: store, Waker: &gatheringtest.Waker{}, Publisher: bus, Events: factory}
-	if err := z.Begin(t.Context(), event.Meta{OccurredAt: clock}, 7, 1); err != nil {
+	memory := gatheringtest.NewMemory()
+	metrics, ports := memory.Metrics, memory.Ports(now)
+	ports.Strava = endless{clock: &clock}
+	g, authorizations := ports.Gatherer(), ports.Authorizations()
+	authorizations.Waker = &gatheringtest.Waker{}
+	if err := authorizations.Begin(t.Context(), event.Meta{OccurredAt: clock}, 7, 1); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithDeadline(t.Context(), clock.Add(5*time.Minute))
@@ -99,7 +89,7 @@ func TestAGathererWakesItsSuccessorInTime(t *testing.T) {
 	if took := clock.Sub(began); took < 3*time.Minute || took > 4*time.Minute+10*time.Second {
 		t.Errorf("it worked for %s of 5 minutes", took)
 	}
-	if n := wakeups.Count(); n != 1 {
+	if n := memory.Waker.Count(); n != 1 {
 		t.Errorf("%d successors were woken", n)
 	}
 	if n := metrics.Of(metric.Calls(string(quota.Interactive))); n != 2 {
@@ -113,7 +103,7 @@ func TestAGathererWakesItsSuccessorInTime(t *testing.T) {
 	}
 	// Failures to measure and to promote are counted, and no message comes again for
 	// them.
-	store.Fail(errors.New("boom"))
+	memory.Store.Fail(errors.New("boom"))
 	if out, err := work(ctx, events.SQSEvent{}); err != nil || len(out.BatchItemFailures) != 0 || metrics.Of(metric.Failed) != 2 {
 		t.Errorf("%+v, %v, %d counted", out, err, metrics.Of(metric.Failed))
 	}

@@ -127,19 +127,20 @@ func (c *course) between(a, b time.Duration) time.Duration {
 // Its clock is off by a constant.
 func (c *course) caller(class func() quota.Class, idle func() time.Duration) {
 	off := c.between(-c.faults.skew, c.faults.skew)
-	engine := &quota.Engine{Budgets: c.store, Now: func() time.Time { return c.now.Add(off) }}
+	now := func() time.Time { return c.now.Add(off) }
+	engine := quota.NewEngine(c.store, now)
 	var next func()
 	next = func() {
-		permit, err := engine.Reserve(context.Background(), class(), engine.Now())
+		permit, err := engine.Reserve(context.Background(), class(), now())
 		if wait := new(quota.Wait); errors.As(err, &wait) {
-			c.after(max(wait.Until.Sub(engine.Now()), 100*time.Millisecond), next)
+			c.after(max(wait.Until.Sub(now()), 100*time.Millisecond), next)
 			return
 		}
 		if err != nil {
 			c.t.Fatal(err)
 		}
 		c.permits[permit.Class]++
-		began := engine.Now()
+		began := now()
 		if c.random.Float64() < c.faults.killed/2 {
 			c.after(time.Minute, next) // Killed before the call: a successor comes.
 			return
@@ -158,7 +159,7 @@ func (c *course) caller(class func() quota.Class, idle func() time.Duration) {
 				under = c.between(0, c.faults.lateBy)
 			}
 			c.after(under, func() {
-				answer := quota.Answer{AthleteID: 1, Calls: 1, Began: began, Ended: engine.Now(), Date: c.now.Truncate(time.Second), Rates: rates}
+				answer := quota.Answer{AthleteID: 1, Calls: 1, Began: began, Ended: now(), Date: c.now.Truncate(time.Second), Rates: rates}
 				if !ok {
 					answer.Outcome = quota.RateLimited
 				}
@@ -287,7 +288,7 @@ func TestUrgentWorkFindsRoom(t *testing.T) {
 	midnight := noon.Add(-12 * time.Hour)
 	c := newCourse(t, 3, midnight, quota.Pair{Quarter: 100, Day: 1000}, faults{skew: 30 * time.Second})
 	c.caller(always(quota.Spare), eager)
-	engine := &quota.Engine{Budgets: c.store, Now: func() time.Time { return c.now }}
+	engine := quota.NewEngine(c.store, func() time.Time { return c.now })
 	var waits []time.Duration
 	// 500 a day, most of them in the evening.
 	var arrive func()

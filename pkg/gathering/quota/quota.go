@@ -153,17 +153,20 @@ type Budgets interface {
 
 // Engine hands out permits.
 type Engine struct {
-	Budgets Budgets
-	Now     func() time.Time
+	budgets Budgets
+	now     func() time.Time
 }
+
+// NewEngine returns an engine over the stored budget.
+func NewEngine(budgets Budgets, now func() time.Time) *Engine { return &Engine{budgets, now} }
 
 // Reserve returns a permit for one call, or a *[Wait] as its error; other
 // errors are the storage's. due is when the work came up: forecasts are learned
 // from that, and not from when there was room for it.
 func (e *Engine) Reserve(ctx context.Context, class Class, due time.Time) (Permit, error) {
 	var permit Permit
-	err := e.Budgets.UpdateBudget(ctx, func(b *Budget) (changed bool, err error) {
-		permit, err = b.Reserve(e.Now(), class, due)
+	err := e.budgets.UpdateBudget(ctx, func(b *Budget) (changed bool, err error) {
+		permit, err = b.Reserve(e.now(), class, due)
 		return true, err
 	})
 	if err != nil {
@@ -176,8 +179,8 @@ func (e *Engine) Reserve(ctx context.Context, class Class, due time.Time) (Permi
 // twice or late does no harm.
 func (e *Engine) Settle(ctx context.Context, permit Permit, answer Answer) (Standing, error) {
 	var standing Standing
-	err := e.Budgets.UpdateBudget(ctx, func(b *Budget) (changed bool, _ error) {
-		standing = b.Settle(e.Now(), permit, answer)
+	err := e.budgets.UpdateBudget(ctx, func(b *Budget) (changed bool, _ error) {
+		standing = b.Settle(e.now(), permit, answer)
 		return true, nil
 	})
 	if err != nil {
@@ -188,11 +191,11 @@ func (e *Engine) Settle(ctx context.Context, permit Permit, answer Answer) (Stan
 
 // Status reads the state of the quota.
 func (e *Engine) Status(ctx context.Context) (Status, error) {
-	b, err := e.Budgets.Budget(ctx)
+	b, err := e.budgets.Budget(ctx)
 	if err != nil {
 		return Status{}, fmt.Errorf("read the budget: %w", err)
 	}
-	return b.Status(e.Now()), nil
+	return b.Status(e.now()), nil
 }
 
 // Status is the state of the quota.

@@ -9,32 +9,16 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambdacontext"
-	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/quota"
 	"github.com/paceline/paceline/pkg/kit/fault"
-	"github.com/paceline/paceline/pkg/kit/invoke"
 )
 
 // Forward makes one call in an athlete's name. An error is a fault of ours and
 // says nothing about Strava.
 type Forward func(context.Context, credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error)
-
-// ByLambda forwards by invoking the requester, the function with this ARN. The
-// correlation id is the id of the caller's own invocation, which its log lines
-// hold as requestId.
-func ByLambda(client *lambda.Client, arn string) Forward {
-	forward := invoke.Function[credentialsv1.ForwardRequest, credentialsv1.ForwardResponse](client, arn, "the requester")
-	return func(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
-		if invocation, ok := lambdacontext.FromContext(ctx); ok {
-			req.CorrelationID = invocation.AwsRequestID
-		}
-		return forward(ctx, req)
-	}
-}
 
 // Client implements [gathering.Strava].
 type Client struct {

@@ -71,7 +71,7 @@ func Run(t *testing.T, newBudgets func(t *testing.T) quota.Budgets) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		engine := &quota.Engine{Budgets: s, Now: func() time.Time { return at }}
+		engine := quota.NewEngine(s, func() time.Time { return at })
 		var (
 			wg      sync.WaitGroup
 			mu      sync.Mutex
