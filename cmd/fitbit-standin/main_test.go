@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// running is a stand-in served by this process, with the line that it printed.
+// running is a stand-in in this process, with the line that it printed.
 type running struct {
 	t       *testing.T
 	line    []byte
@@ -65,12 +65,12 @@ func (r *running) text(method, address, body string) string {
 	return string(b)
 }
 
-func TestServeSaysWhereItIsAndStops(t *testing.T) {
+func TestServePrintsItsURLsAndStops(t *testing.T) {
 	t.Setenv("FITBIT_CLIENT_ID", "22942C")
 	t.Setenv("FITBIT_CLIENT_SECRET", "hush-hush")
 	r := start(t)
 	if !strings.HasPrefix(r.Site, "http://localhost:") || r.API != r.Site || r.Control != r.Site+"/control" || r.ID != "22942C" {
-		t.Errorf("it says %s", r.line)
+		t.Errorf("it printed %s", r.line)
 	}
 	if strings.Contains(string(r.line), "hush-hush") {
 		t.Error("the secret was printed")
@@ -89,7 +89,7 @@ func TestServeSaysWhereItIsAndStops(t *testing.T) {
 	if err := <-r.stopped; err != nil {
 		t.Errorf("stopped with %v", err)
 	}
-	if _, err := http.Get(r.Control); err == nil { //nolint:bodyclose // there is no answer
+	if _, err := http.Get(r.Control); err == nil { //nolint:bodyclose // there is no response
 		t.Error("it still serves")
 	}
 }
@@ -118,16 +118,16 @@ func TestTwoProcessesIssueDifferentSecrets(t *testing.T) {
 	t.Setenv("FITBIT_CLIENT_SECRET", "")
 	a, b := start(t), start(t)
 	if a.text(http.MethodGet, a.Control+"/secrets", "") == b.text(http.MethodGet, b.Control+"/secrets", "") {
-		t.Error("they issue the same")
+		t.Error("they issue the same secrets")
 	}
 }
 
 func TestServeRefusesBadArguments(t *testing.T) {
 	for _, args := range [][]string{{"--addr", "nowhere"}, {"--hourly-limit", "0"}, {"ctl"}, {"--people", "3"}} {
 		ctx, cancel := context.WithCancel(t.Context())
-		cancel() // so that one that is taken ends
+		cancel() // ends a stand-in that starts
 		if err := serve(ctx, args, io.Discard); err == nil {
-			t.Errorf("%v was taken", args)
+			t.Errorf("%v was accepted", args)
 		}
 	}
 }

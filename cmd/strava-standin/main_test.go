@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// running is a stand-in served by this process, with all that it printed.
+// running is a stand-in in this process, with its output.
 type running struct {
 	t       *testing.T
 	out     *lines
@@ -81,13 +81,13 @@ func (r *running) ctl(args ...string) string {
 	return out.String()
 }
 
-func TestServeTellsWhereItIsAndStops(t *testing.T) {
+func TestServePrintsItsURLsAndStops(t *testing.T) {
 	t.Setenv("STRAVA_HISTORY", "")
 	t.Setenv("STRAVA_CLIENT_ID", "77")
 	t.Setenv("STRAVA_CLIENT_SECRET", "hush-hush")
 	r := start(t, "--rotation", "never", "--read-limit", "7,70", "--overall-limit", "8,80", "--capacity", "3", "--lenient")
 	if !strings.HasPrefix(r.API, "http://localhost:") || r.OAuth != r.base+"/oauth" || r.Push != r.base+"/api/v3/push_subscriptions" || r.ID != 77 {
-		t.Errorf("it says %s", r.out)
+		t.Errorf("it printed %s", r.out)
 	}
 	for _, want := range []string{`"athletes":10`, `"rotation":"never"`, `"read_limit":[7,70]`, `"overall_limit":[8,80]`, `"capacity":3`, `"lenient":true`, `"retry_interval":"15s"`} {
 		if status := r.ctl("status"); !strings.Contains(status, want) {
@@ -95,7 +95,7 @@ func TestServeTellsWhereItIsAndStops(t *testing.T) {
 		}
 	}
 
-	// One athlete consents, as a test would do it, and is served.
+	// An athlete consents without a browser and connects.
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	res, err := client.Get(r.OAuth + "/authorize?client_id=77&redirect_uri=http://localhost/cb&response_type=code&scope=read&as_athlete=80000001")
 	if err != nil {
@@ -171,7 +171,7 @@ func TestServeLoadsAHistory(t *testing.T) {
 	}
 }
 
-func TestControlCommandMakesThingsHappen(t *testing.T) {
+func TestControlCommandsCallTheAPI(t *testing.T) {
 	t.Setenv("STRAVA_HISTORY", "")
 	r := start(t)
 	var added struct {
@@ -192,7 +192,7 @@ func TestControlCommandMakesThingsHappen(t *testing.T) {
 	}
 	r.ctl(append([]string{"delete"}, one...)...)
 	if strings.Contains(r.ctl("activities", "--athlete", "80000001"), added.ID.String()) {
-		t.Error("it is still there")
+		t.Error("it is not deleted")
 	}
 	if got := r.ctl("settings", "rotation=random", "read_limit=[10,100]"); !strings.Contains(got, `"rotation":"random"`) || !strings.Contains(got, `[10,100]`) {
 		t.Errorf("settings %s", got)
@@ -210,7 +210,7 @@ func TestServeRefusesBadArguments(t *testing.T) {
 		{"--rotation", "sometimes"}, {"--read-limit", "many"}, {"--capacity", "-1"}, {"--history", "/does/not/exist"}, {"--addr", "nowhere"},
 	} {
 		if err := serve(t.Context(), args, io.Discard); err == nil {
-			t.Errorf("%v was taken", args)
+			t.Errorf("%v was accepted", args)
 		}
 	}
 }

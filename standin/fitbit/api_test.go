@@ -20,7 +20,7 @@ func TestProfile(t *testing.T) {
 	}
 }
 
-func TestDaysAreTheirPersonsOwnAndAlwaysTheSame(t *testing.T) {
+func TestDaysDifferByUserAndNeverChange(t *testing.T) {
 	w := newWorld(t)
 	read := func(path, access string) (d fitbit.Day) {
 		t.Helper()
@@ -42,13 +42,13 @@ func TestDaysAreTheirPersonsOwnAndAlwaysTheSame(t *testing.T) {
 		t.Errorf("Day has %d steps, %v", known.Summary.Steps, err)
 	}
 	if theirs := read(day, other.Access); theirs.Summary.Steps == first.Summary.Steps {
-		t.Error("two people have one day")
+		t.Error("two users have the same day")
 	}
 	if next := read("/1/user/-/activities/date/2026-11-20.json", p.Access); next.Summary.Steps == first.Summary.Steps {
-		t.Error("two days are one")
+		t.Error("two days are the same")
 	}
 	if tomorrow := read("/1/user/-/activities/date/2026-11-23.json", p.Access); tomorrow.Summary.Steps != 0 {
-		t.Error("tomorrow has steps already")
+		t.Error("tomorrow has steps")
 	}
 }
 
@@ -65,7 +65,7 @@ func TestAPIRefusals(t *testing.T) {
 	}(), 404, "not_found")
 }
 
-func TestRateLimitOfEachPerson(t *testing.T) {
+func TestEachUserHasARateLimit(t *testing.T) {
 	w := newWorld(t) // 40 minutes before the hour, with a limit of 5
 	p, other := w.connect(ada), w.connect("26FWFL")
 	rate := func(r reply) [3]string {
@@ -75,21 +75,21 @@ func TestRateLimitOfEachPerson(t *testing.T) {
 		t.Errorf("the first call: %v", got)
 	}
 	for range 4 {
-		if !w.alive(p.Access) {
+		if !w.accepts(p.Access) {
 			t.Fatal("refused too early")
 		}
 	}
 	refused := w.get(day, p.Access)
 	w.want("one call too many", refused, 429, "system")
 	if got := rate(refused); got != [3]string{"5", "0", "2400"} || refused.header.Get("Retry-After") != "2400" {
-		t.Errorf("one call too many: %v, retry after %s", got, refused.header.Get("Retry-After"))
+		t.Errorf("one call beyond the limit: %v, retry after %s", got, refused.header.Get("Retry-After"))
 	}
-	if !w.alive(other.Access) {
-		t.Error("one person's calls count for another")
+	if !w.accepts(other.Access) {
+		t.Error("one user's calls count for another")
 	}
-	w.tokens(w.refresh(p.Refresh)) // which no limit applies to
+	w.tokens(w.refresh(p.Refresh)) // no limit applies
 	if got := rate(w.get(day, "x")); got != [3]string{} {
-		t.Errorf("a call by no one: %v", got)
+		t.Errorf("a call without a user: %v", got)
 	}
 	w.clock.Advance(40*time.Minute - time.Second)
 	w.want("a second before the hour", w.get(day, p.Access), 429, "system")

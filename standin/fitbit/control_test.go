@@ -8,7 +8,7 @@ import (
 	"github.com/paceline/paceline/standin/fitbit"
 )
 
-// control calls a control route.
+// control calls a route of the control API.
 func (w *world) control(method, path, body string) reply {
 	w.t.Helper()
 	r, err := http.NewRequest(method, "http://fitbit.test/control"+path, strings.NewReader(body))

@@ -20,7 +20,7 @@ func (w *world) inject(f fitbit.Fault) {
 	}
 }
 
-func TestFaultAnswersInPlaceOfFitbit(t *testing.T) {
+func TestAnAnswerReplacesFitbits(t *testing.T) {
 	w := newWorld(t)
 	p := w.connect(ada)
 	w.inject(fitbit.Fault{Endpoint: "refresh", Status: 503, Header: map[string]string{"Retry-After": "7"}, Body: "<html>", Count: 2})
@@ -29,28 +29,28 @@ func TestFaultAnswersInPlaceOfFitbit(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	w.tokens(w.refresh(p.Refresh)) // so the fault rotated nothing, and is over
+	w.tokens(w.refresh(p.Refresh)) // the fault rotated nothing and is used up
 	if c := w.Counters(); c.DeadRefreshUses[ada] != 0 || c.RepeatedRefreshes[ada] != 0 {
 		t.Errorf("%+v", c)
 	}
 }
 
-func TestFaultsMatchEndpointAndPerson(t *testing.T) {
+func TestFaultsMatchEndpointAndUser(t *testing.T) {
 	w := newWorld(t)
 	p, other := w.connect(ada), w.connect("26FWFL")
 	w.inject(fitbit.Fault{Endpoint: "api", User: ada, Status: 500, Count: -1})
 	for range 2 {
-		if w.alive(p.Access) {
+		if w.accepts(p.Access) {
 			t.Error("the fault did not happen")
 		}
 	}
-	if !w.alive(other.Access) {
-		t.Error("it happened to another person")
+	if !w.accepts(other.Access) {
+		t.Error("it happened to another user")
 	}
 	p = w.tokens(w.refresh(p.Refresh))
 	w.ClearFaults()
-	if !w.alive(p.Access) || len(w.Faults()) != 0 {
-		t.Error("it happens although it was cleared")
+	if !w.accepts(p.Access) || len(w.Faults()) != 0 {
+		t.Error("it happened after it was cleared")
 	}
 	w.inject(fitbit.Fault{Status: 418})
 	if r := w.authorize(w.authorization()); r.status != 418 {
@@ -58,7 +58,7 @@ func TestFaultsMatchEndpointAndPerson(t *testing.T) {
 	}
 }
 
-// lost makes a call that gets no answer.
+// lost makes a call that gets no response.
 func (w *world) lost(ctx context.Context, refresh string) {
 	w.t.Helper()
 	r := request(http.MethodPost, "/oauth2/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}})
@@ -70,7 +70,7 @@ func (w *world) lost(ctx context.Context, refresh string) {
 	}
 }
 
-func TestALostAnswerTakesEffectAndAResetDoesNot(t *testing.T) {
+func TestADropTakesEffectAndAResetDoesNot(t *testing.T) {
 	w := newWorld(t)
 	p := w.connect(ada)
 	w.inject(fitbit.Fault{Endpoint: "refresh", Kind: fitbit.FaultReset})
@@ -86,7 +86,7 @@ func TestALostAnswerTakesEffectAndAResetDoesNot(t *testing.T) {
 	}
 }
 
-func TestAHangEndsWithItsCallerOrTheStandIn(t *testing.T) {
+func TestAHangEndsWithItsClientOrTheStandIn(t *testing.T) {
 	w := newWorld(t)
 	p := w.connect(ada)
 	server := httptest.NewServer(w)
@@ -106,15 +106,15 @@ func TestAHangEndsWithItsCallerOrTheStandIn(t *testing.T) {
 	}
 	answered := make(chan error, 1)
 	go func() {
-		_, err := http.Get(server.URL + profile) //nolint:bodyclose // there is no answer
+		_, err := http.Get(server.URL + profile) //nolint:bodyclose // there is no response
 		answered <- err
 	}()
 	w.Close()
 	if err := <-answered; err == nil {
-		t.Error("a call that hung was answered")
+		t.Error("a call that hung got a response")
 	}
 	w.ClearFaults()
-	if !w.alive(p.Access) {
+	if !w.accepts(p.Access) {
 		t.Error("a hang had an effect")
 	}
 }
@@ -131,7 +131,7 @@ func TestRefreshesInFlightAreCounted(t *testing.T) {
 			done <- struct{}{}
 		}()
 	}
-	for w.Counters().MaxRefreshesInFlight[ada] != 2 { // until both hang, else the test's time-out
+	for w.Counters().MaxRefreshesInFlight[ada] != 2 { // until both hang
 		time.Sleep(time.Millisecond)
 	}
 	cancel()
@@ -158,12 +158,12 @@ func TestADelayPassesFirst(t *testing.T) {
 	}()
 	w.lost(ctx, p.Refresh)
 	w.inject(fitbit.Fault{DelayMilliseconds: 1})
-	if !w.alive(p.Access) {
-		t.Error("a delay spoiled the call")
+	if !w.accepts(p.Access) {
+		t.Error("a delay made the call fail")
 	}
 }
 
-func TestFaultsThatMakeNoSense(t *testing.T) {
+func TestInvalidFaultsAreRefused(t *testing.T) {
 	w := newWorld(t)
 	for _, f := range []fitbit.Fault{
 		{Endpoint: "webhook", Status: 500}, {Kind: "explode"}, {Status: 99}, {Status: 600}, {Kind: fitbit.FaultAnswer},
@@ -174,6 +174,6 @@ func TestFaultsThatMakeNoSense(t *testing.T) {
 		}
 	}
 	if len(w.Faults()) != 0 {
-		t.Error("one was taken")
+		t.Error("an invalid fault was accepted")
 	}
 }

@@ -22,7 +22,7 @@ const (
 	verifier = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
 )
 
-// world is a stand-in and a client of it.
+// world is a stand-in with a client.
 type world struct {
 	*fitbit.Server
 	t      *testing.T
@@ -41,14 +41,15 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// reply is an answer that was read.
+// reply is a response with its body.
 type reply struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// errorType is the only error of a refusal in Fitbit's shape; "" for anything else.
+// errorType returns the error of a refusal in Fitbit's shape, or "" for any other
+// response.
 func (r reply) errorType() string {
 	var f struct {
 		Errors []struct {
@@ -100,7 +101,7 @@ func (w *world) get(path, access string) reply {
 	return w.do(r)
 }
 
-// authorization is a request to authorize that is right.
+// authorization returns the parameters of a valid authorization request.
 func (w *world) authorization() url.Values {
 	id, _ := w.Client()
 	challenge := sha256.Sum256([]byte(verifier))
@@ -115,8 +116,8 @@ func (w *world) authorize(q url.Values) reply {
 	return w.do(request(http.MethodGet, "/oauth2/authorize?"+q.Encode(), nil))
 }
 
-// consent has the person consent to the scopes, or to all without any, and
-// returns what the browser is sent back with.
+// consent makes the user consent to the scopes, by default to all, and returns the
+// query of the redirect.
 func (w *world) consent(user string, scopes ...string) url.Values {
 	w.t.Helper()
 	q := w.authorization()
@@ -126,7 +127,7 @@ func (w *world) consent(user string, scopes ...string) url.Values {
 	}
 	back, err := url.Parse(w.authorize(q).header.Get("Location"))
 	if err != nil || back.Query().Get("code") == "" {
-		w.t.Fatalf("sent back to %v", back)
+		w.t.Fatalf("redirected to %v", back)
 	}
 	return back.Query()
 }
@@ -174,8 +175,8 @@ const (
 	day     = "/1/user/-/activities/date/2026-11-21.json"
 )
 
-// alive tells whether the API takes the access token.
-func (w *world) alive(access string) bool {
+// accepts reports whether the API accepts the access token.
+func (w *world) accepts(access string) bool {
 	w.t.Helper()
 	return w.get(profile, access).status == http.StatusOK
 }
@@ -198,13 +199,13 @@ func TestConsent(t *testing.T) {
 	}
 	q.Set("deny", "1")
 	if got := w.authorize(q).header.Get("Location"); got != redirect+"?error=access_denied&error_description=The+user+denied+the+request.&state=a+state#_=_" {
-		t.Errorf("denied: sent back to %s", got)
+		t.Errorf("denied: redirected to %s", got)
 	}
 	if back := w.consent(ada); back.Get("state") != "a state" {
-		t.Errorf("sent back with %v", back)
+		t.Errorf("redirected with %v", back)
 	}
 	if len(w.Connected()) != 0 {
-		t.Error("a consent alone connects")
+		t.Error("a consent without an exchange connects")
 	}
 }
 
@@ -247,7 +248,7 @@ func TestExchange(t *testing.T) {
 	}
 }
 
-func TestCodesCountOnceForTenMinutesAndOneVerifier(t *testing.T) {
+func TestCodesWorkOnceForTenMinutesWithTheirVerifier(t *testing.T) {
 	w := newWorld(t)
 	used := w.consent(ada).Get("code")
 	w.tokens(w.exchange(used))
@@ -275,7 +276,7 @@ func TestCodesCountOnceForTenMinutesAndOneVerifier(t *testing.T) {
 	w.want("an old code", w.exchange(late), 400, "invalid_grant")
 }
 
-func TestTokenEndpointWantsTheClientAndAGrantType(t *testing.T) {
+func TestTokenEndpointNeedsTheClientAndAGrantType(t *testing.T) {
 	w := newWorld(t)
 	p := w.connect(ada)
 	id, secret := w.Client()
@@ -292,23 +293,23 @@ func TestTokenEndpointWantsTheClientAndAGrantType(t *testing.T) {
 	w.want("no grant type", w.post("/oauth2/token", nil), 400, "invalid_request")
 	w.want("another grant type", w.post("/oauth2/token", url.Values{"grant_type": {"password"}}), 400, "unsupported_grant_type")
 	w.want("no token", w.refresh(""), 400, "invalid_request")
-	if !w.alive(p.Access) {
-		t.Error("a refused call cost the person the grant")
+	if !w.accepts(p.Access) {
+		t.Error("a refused call ended the grant")
 	}
 }
 
-func TestRefreshTokensCountOnce(t *testing.T) {
+func TestRefreshTokensWorkOnce(t *testing.T) {
 	w := newWorld(t)
 	first := w.connect(ada)
 	second := w.tokens(w.refresh(first.Refresh))
 	if second.Access == first.Access || second.Refresh == first.Refresh || second.UserID != ada {
 		t.Errorf("%+v", second)
 	}
-	if !w.alive(first.Access) {
-		t.Error("a refresh killed the older access token")
+	if !w.accepts(first.Access) {
+		t.Error("a refresh made the older access token invalid")
 	}
 	if again := w.tokens(w.refresh(first.Refresh)); again != second {
-		t.Error("an identical refresh got another answer")
+		t.Error("an identical refresh got another response")
 	}
 	w.clock.Advance(2 * time.Minute)
 	refused := w.refresh(first.Refresh)
@@ -324,8 +325,8 @@ func TestRefreshTokensCountOnce(t *testing.T) {
 	}
 }
 
-// TestRefreshIsRepeatedUntilItsTokensAreUsed, either of them, or until the
-// authorization has ended or was renewed.
+// TestRefreshIsRepeatedUntilItsTokensAreUsed uses either token, ends the
+// authorization, or renews it.
 func TestRefreshIsRepeatedUntilItsTokensAreUsed(t *testing.T) {
 	for name, end := range map[string]func(*world, pair){
 		"the access token":  func(w *world, p pair) { w.get(profile, p.Access) },
@@ -345,15 +346,15 @@ func TestConnectingAgainReplacesTheRefreshTokenOnly(t *testing.T) {
 	first := w.connect(ada)
 	second := w.connect(ada, "profile")
 	w.want("the older refresh token", w.refresh(first.Refresh), 400, "invalid_grant")
-	if !w.alive(first.Access) || !w.alive(second.Access) {
-		t.Error("an access token is dead")
+	if !w.accepts(first.Access) || !w.accepts(second.Access) {
+		t.Error("an access token is invalid")
 	}
 	if third := w.tokens(w.refresh(second.Refresh)); third.Scope != "profile" {
 		t.Errorf("scope %q", third.Scope)
 	}
 	w.want("the narrower scope", w.get(day, second.Access), 403, "insufficient_scope")
 	if r := w.get(day, first.Access); r.status != http.StatusOK {
-		t.Errorf("the older access token has lost its scope, which it names itself: status %d", r.status)
+		t.Errorf("the older access token lost its scope: status %d", r.status)
 	}
 }
 
@@ -373,8 +374,8 @@ func TestEitherTokenRevokesAll(t *testing.T) {
 		w.want(name+": a refresh", w.refresh(p.Refresh), 400, "invalid_grant")
 		w.want(name+": a call", w.get(profile, p.Access), 401, "invalid_token")
 		w.want(name+": a call with an older token", w.get(profile, older.Access), 401, "invalid_token")
-		if !slices.Equal(w.Connected(), []string{"26FWFL"}) || !w.alive(other.Access) {
-			t.Errorf("%s: it ended another person's authorization, or none", name)
+		if !slices.Equal(w.Connected(), []string{"26FWFL"}) || !w.accepts(other.Access) {
+			t.Errorf("%s: it ended another user's authorization, or none", name)
 		}
 		w.connect(ada)
 		w.want(name+": after connecting again", w.get(profile, p.Access), 401, "invalid_token")
@@ -383,12 +384,12 @@ func TestEitherTokenRevokesAll(t *testing.T) {
 	w.want("nothing", w.revoke(""), 400, "invalid_request")
 }
 
-func TestAccessTokensLiveForEightHours(t *testing.T) {
+func TestAccessTokensAreValidForEightHours(t *testing.T) {
 	w := newWorld(t)
 	p := w.connect(ada)
 	w.clock.Advance(8*time.Hour - time.Second)
-	if !w.alive(p.Access) {
-		t.Error("it is dead too early")
+	if !w.accepts(p.Access) {
+		t.Error("it is invalid too early")
 	}
 	w.clock.Advance(time.Second)
 	w.want("after 8 hours", w.get(profile, p.Access), 401, "expired_token")
@@ -407,11 +408,11 @@ func TestAccessTokensLiveForEightHours(t *testing.T) {
 	}
 	w.want("deauthorized", w.get(profile, p.Access), 401, "invalid_token")
 	if w.Deauthorize(ada) == nil || w.SetTokenLife(ada, 0) == nil || w.Deauthorize("NOBODY") == nil {
-		t.Error("a person who is not connected has a grant")
+		t.Error("a user who is not connected has a grant")
 	}
 }
 
-func TestSecretsAreAllThatWereIssued(t *testing.T) {
+func TestSecretsListsEverythingEverIssued(t *testing.T) {
 	w := newWorld(t)
 	code := w.consent(ada).Get("code")
 	first := w.tokens(w.exchange(code))
@@ -425,10 +426,10 @@ func TestSecretsAreAllThatWereIssued(t *testing.T) {
 	}
 }
 
-func TestPeopleHaveDifferentIDs(t *testing.T) {
+func TestNewRefusesTwoUsersWithOneID(t *testing.T) {
 	defer func() {
 		if recover() == nil {
-			t.Error("two people have one id")
+			t.Error("two users with one id were accepted")
 		}
 	}()
 	fitbit.New(fitbit.Config{Users: []fitbit.User{{ID: ada}, {ID: ada}}})

@@ -13,7 +13,7 @@ import (
 )
 
 // recorded is a history of six activities, newest first; two share a start.
-// Its bytes are odd on purpose: they must come back as they are.
+// Its formatting is unusual, because the stand-in must not change a byte.
 const recorded = `[
   {"id":106,"athlete":{"id":42,"resource_state":1},"name":"six \u00e9 <3","distance":1000,"moving_time":300.0,"elapsed_time":310.0,"total_elevation_gain":5,"type":"Ride","sport_type":"GravelRide","start_date":"2026-11-20T10:00:00Z","visibility":"everyone","private":false,"start_latlng":[ -0.7, -30.5 ],"map":{"id":"a106","summary_polyline":"SYNTHETICPOLYLINEx"}},
   {"id":105,"athlete":{"id":42},"name":"five","distance":2000.5,"moving_time":600,"elapsed_time":600,"total_elevation_gain":50.5,"type":"Ride","start_date":"2026-01-01T00:30:00Z","visibility":"followers_only","private":false,"workout_type":null},
@@ -34,7 +34,7 @@ func newRecordedWorld(t *testing.T) *world {
 	return newWorld(t, strava.Config{Athletes: append(strava.Generate(7, 1, start), a)})
 }
 
-// ids lists what GET /athlete/activities answers.
+// ids returns the ids of GET /athlete/activities.
 func (w *world) ids(token, query string) []int64 {
 	w.t.Helper()
 	r := w.get(token, "/api/v3/athlete/activities"+query)
@@ -106,7 +106,7 @@ func TestAthleteIsDetailedOnlyWithTheScope(t *testing.T) {
 	}
 }
 
-func TestHistoryIsServedByteForByte(t *testing.T) {
+func TestHistoryIsSentByteForByte(t *testing.T) {
 	w := newRecordedWorld(t)
 	tok := w.connect(recordedAthlete, everyScope...)
 	r := w.get(tok.Access, "/api/v3/athlete/activities")
@@ -122,7 +122,7 @@ func TestHistoryIsServedByteForByte(t *testing.T) {
 	}
 }
 
-func TestLoadHistoryRefusesWhatItCannotServe(t *testing.T) {
+func TestLoadHistoryRefusesInvalidHistories(t *testing.T) {
 	for name, file := range map[string]string{
 		"no array":     `{"id":1}`,
 		"empty":        `[]`,
@@ -131,7 +131,7 @@ func TestLoadHistoryRefusesWhatItCannotServe(t *testing.T) {
 		"two athletes": `[{"id":1,"athlete":{"id":42},"start_date":"2026-01-01T00:00:00Z"},{"id":2,"athlete":{"id":43},"start_date":"2026-01-01T00:00:00Z"}]`,
 	} {
 		if a, err := strava.LoadHistory(strings.NewReader(file)); err == nil {
-			t.Errorf("%s is taken as athlete %d", name, a.ID)
+			t.Errorf("%s was accepted as athlete %d", name, a.ID)
 		}
 	}
 }
@@ -183,11 +183,11 @@ func TestPagingGivesEveryActivityOnce(t *testing.T) {
 			want = append(want, act.ID)
 		}
 		if !slices.Equal(got, want) {
-			t.Fatalf("athlete %d: %d activities listed, %d there", a.ID, len(got), len(want))
+			t.Fatalf("athlete %d: %d activities listed, want %d", a.ID, len(got), len(want))
 		}
 	}
 	if d := w.ids(w.connect(athletes[0].ID, everyScope...).Access, ""); len(d) > 30 {
-		t.Errorf("a default page holds %d", len(d))
+		t.Errorf("a default page has %d", len(d))
 	}
 }
 
@@ -199,7 +199,7 @@ func TestHiddenActivitiesMakeShortPagesButNoEmptyOne(t *testing.T) {
 		"?per_page=3":        {106, 105},
 		"?per_page=3&page=2": {103, 102},
 		"?per_page=3&page=3": {},
-		// The third page of one would be empty; the next with something takes its place.
+		// The third page of one would be empty, so the next page takes its place.
 		"?per_page=1&page=3": {103},
 		"?per_page=1&page=4": {102},
 		"?per_page=1&page=5": {},
@@ -232,7 +232,7 @@ func TestPrivacyByScope(t *testing.T) {
 				if !visible {
 					r.expect(t, 404, "")
 				} else if a := decoded[map[string]any](t, r.body); a["visibility"] != visibility || a["private"] != (visibility == strava.OnlyMe) {
-					t.Errorf("detail says %v, private %v", a["visibility"], a["private"])
+					t.Errorf("the detail has visibility %v, private %v", a["visibility"], a["private"])
 				}
 			})
 		}
@@ -277,7 +277,7 @@ func TestStatsCountOnlyWhatEveryoneMaySee(t *testing.T) {
 	}
 }
 
-func TestActivityInProcessingIsNotThereYet(t *testing.T) {
+func TestActivityInProcessingIsNotFound(t *testing.T) {
 	w := newWorld(t, strava.Config{})
 	w.subscribe()
 	tok := w.connect(athlete, everyScope...)
@@ -298,11 +298,11 @@ func TestActivityInProcessingIsNotThereYet(t *testing.T) {
 	}
 	w.clock.Advance(59 * time.Second)
 	if there() {
-		t.Error("it is there too early")
+		t.Error("it is found too early")
 	}
 	w.clock.Advance(time.Second)
 	if !there() {
-		t.Error("it is not there in time")
+		t.Error("it is not found when it is processed")
 	}
 }
 
@@ -329,7 +329,7 @@ func TestEditedActivityKeepsEverythingElse(t *testing.T) {
 
 	for what, fields := range map[string]string{"id": `{"id":5}`, "owner": `{"athlete":{"id":5}}`, "start": `{"start_date":null}`} {
 		if err := w.SetFields(recordedAthlete, 106, decoded[map[string]json.RawMessage](t, fields)); err == nil {
-			t.Errorf("a change of the %s was taken", what)
+			t.Errorf("a change of the %s was accepted", what)
 		}
 	}
 }

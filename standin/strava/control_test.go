@@ -16,8 +16,8 @@ func (w *world) control(method, path, body string) reply {
 	return w.do(w.request(method, "/control"+path, "", strings.NewReader(body)))
 }
 
-// TestControlRoutesDoWhatTheMethodsDo goes once through every route.
-func TestControlRoutesDoWhatTheMethodsDo(t *testing.T) {
+// TestControlRoutesCallTheMethods uses every route once.
+func TestControlRoutesCallTheMethods(t *testing.T) {
 	w := newWorld(t, strava.Config{})
 	w.subscribe()
 	tok := w.connect(athlete, everyScope...)
@@ -131,7 +131,7 @@ func TestControlRoutesDoWhatTheMethodsDo(t *testing.T) {
 	}
 }
 
-func TestControlSaysWhatIsWrong(t *testing.T) {
+func TestControlReturnsTheError(t *testing.T) {
 	w := newWorld(t, strava.Config{})
 	for _, tc := range []struct {
 		method, path, body string

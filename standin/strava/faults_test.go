@@ -26,12 +26,12 @@ func (w *world) inject(f strava.Fault) {
 	}
 }
 
-// TestFaultAnswers has every kind at every place where a client meets it, with
-// each choice of rate headers.
-func TestFaultAnswers(t *testing.T) {
+// TestFaultResponses injects every kind at every endpoint, with each choice of rate
+// headers.
+func TestFaultResponses(t *testing.T) {
 	type want struct {
 		status int
-		body   string // all of it, or a part when it is HTML
+		body   string // the whole body, or a part of HTML
 		edge   bool
 	}
 	wants := map[strava.FaultKind]want{
@@ -53,7 +53,7 @@ func TestFaultAnswers(t *testing.T) {
 		strava.Fault200Message:   {200, `{"message":"error"}`, false},
 		strava.Fault200Empty:     {200, "", false},
 	}
-	// These have tests of their own, for they are more than an answer.
+	// These have tests of their own, because they change more than the response.
 	others := []strava.FaultKind{
 		strava.FaultNone, strava.FaultReset, strava.FaultHang, strava.FaultDrop,
 		strava.Fault200Truncated, strava.FaultRepeatedPage, strava.FaultLongPage,
@@ -109,7 +109,7 @@ func TestFaultAnswers(t *testing.T) {
 	}
 }
 
-func TestARateLimitFaultUsesUpTheDay(t *testing.T) {
+func TestARateLimitFaultCountsForTheDay(t *testing.T) {
 	w := newWorld(t, strava.Config{Settings: strava.Settings{ReadLimit: strava.Limit{100, 3}}})
 	tok := w.connect(athlete, everyScope...)
 	w.inject(strava.Fault{Kind: strava.Fault429, RateHeaders: strava.RateHeadersOff, Count: 3})
@@ -120,7 +120,7 @@ func TestARateLimitFaultUsesUpTheDay(t *testing.T) {
 		expect(t, 429, fault("Rate Limit Exceeded", "Application", "read rate limit", "exceeded"))
 }
 
-func TestATruncatedAnswerTookEffect(t *testing.T) {
+func TestATruncatedResponseTakesEffect(t *testing.T) {
 	w := newRecordedWorld(t)
 	tok := w.connect(recordedAthlete, everyScope...)
 	whole := w.get(tok.Access, "/api/v3/athlete/activities").body
@@ -146,17 +146,17 @@ func TestARepeatedPageIsThePageBefore(t *testing.T) {
 			t.Errorf("%s: %v, want %v", query, got, want)
 		}
 	}
-	// Calls that the fault does not concern do not use it up.
+	// Calls that do not match the fault do not use it up.
 	w.ClearFaults()
 	w.inject(strava.Fault{Kind: strava.FaultRepeatedPage})
 	w.get(tok.Access, "/api/v3/athlete")
 	w.ids(tok.Access, "")
 	if got := w.ids(tok.Access, "?per_page=2&page=2"); !slices.Equal(got, []int64{106, 105}) {
-		t.Errorf("the first second page: %v", got)
+		t.Errorf("the second page: %v", got)
 	}
 }
 
-func TestALongPageHasOneMoreThanAskedFor(t *testing.T) {
+func TestALongPageHasOneMoreThanRequested(t *testing.T) {
 	w := newRecordedWorld(t)
 	w.inject(strava.Fault{Kind: strava.FaultLongPage, Count: -1})
 	tok := w.connect(recordedAthlete, everyScope...)
@@ -194,7 +194,7 @@ func TestAHangingCallCounts(t *testing.T) {
 	}
 	w.inject(strava.Fault{Kind: strava.FaultReset})
 	if _, err := w.client.Do(w.request(http.MethodGet, "/api/v3/athlete", tok.Access, nil)); err == nil {
-		t.Error("an answer came")
+		t.Error("a response came")
 	}
 	if u := w.Usage(); u.Read != (strava.Limit{1, 1}) {
 		t.Errorf("one hang and one reset make a usage of %+v", u)
@@ -211,7 +211,7 @@ func TestResetHasNoEffectAndDropHasOne(t *testing.T) {
 			res, err := http.PostForm(server.URL+"/oauth/token", form)
 			if err == nil {
 				res.Body.Close()
-				t.Fatalf("an answer came: %d", res.StatusCode)
+				t.Fatalf("a response came: %d", res.StatusCode)
 			}
 			if kind == strava.FaultReset && !errors.Is(err, syscall.ECONNRESET) {
 				t.Errorf("want a reset connection, got %v", err)
@@ -227,12 +227,12 @@ func TestResetHasNoEffectAndDropHasOne(t *testing.T) {
 					return
 				}
 			}
-			t.Errorf("not counted as unanswered: %v", w.Counters().Calls)
+			t.Errorf("not counted as a call without a response: %v", w.Counters().Calls)
 		})
 	}
 }
 
-func TestHangLastsUntilTheClientGivesUp(t *testing.T) {
+func TestHangLastsUntilTheClientDisconnects(t *testing.T) {
 	w, server := serveWorld(t, strava.Config{})
 	tok := w.connect(athlete, "read")
 	w.inject(strava.Fault{Kind: strava.FaultHang})
@@ -243,7 +243,7 @@ func TestHangLastsUntilTheClientGivesUp(t *testing.T) {
 	if res, err := http.DefaultClient.Do(r); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("%v %v", res, err)
 	}
-	// Close ends a hanging request too, or the server could not be shut down.
+	// Close ends a hanging request, so that the server can shut down.
 	w.inject(strava.Fault{Kind: strava.FaultHang})
 	go func() {
 		for len(w.Faults()) > 0 { // until the request below hangs
@@ -252,7 +252,7 @@ func TestHangLastsUntilTheClientGivesUp(t *testing.T) {
 		w.Close()
 	}()
 	if _, err := w.client.Do(w.request(http.MethodGet, "/api/v3/athlete", tok.Access, nil)); err == nil {
-		t.Error("an answer came")
+		t.Error("a response came")
 	}
 }
 
@@ -331,7 +331,7 @@ func TestFaultsAtTheTokenEndpointMatchTheAthlete(t *testing.T) {
 	}
 }
 
-func TestFaultsThatCannotHappenAreRefused(t *testing.T) {
+func TestFaultsThatMatchNoCallAreRefused(t *testing.T) {
 	w := newWorld(t, strava.Config{})
 	for _, f := range []strava.Fault{
 		{Endpoint: "moon"}, {Kind: "999"}, {Delay: -1}, {Page: -1}, {Activity: -1}, {RateHeaders: "some"},
@@ -340,12 +340,12 @@ func TestFaultsThatCannotHappenAreRefused(t *testing.T) {
 		{Kind: strava.FaultRepeatedPage, Page: 1},
 	} {
 		if !errors.Is(w.Inject(f), strava.ErrInvalid) {
-			t.Errorf("%+v was taken", f)
+			t.Errorf("%+v was accepted", f)
 		}
 	}
 }
 
-func TestACorruptActivitySpoilsItsPageAndItself(t *testing.T) {
+func TestACorruptActivityFailsInListsAndAlone(t *testing.T) {
 	w := newRecordedWorld(t)
 	tok := w.connect(recordedAthlete, everyScope...)
 	ok(t, w.CorruptActivity(recordedAthlete, 104))
@@ -353,7 +353,7 @@ func TestACorruptActivitySpoilsItsPageAndItself(t *testing.T) {
 	for path, want := range map[string]int{
 		list: 500, list + "?per_page=2": 200, list + "?per_page=2&page=2": 500, list + "?per_page=2&page=3": 200,
 		list + "?per_page=1&page=3": 500, list + "?per_page=1&page=4": 200,
-		list + "?before=1760000000": 200, // Before October 2025; it began in December.
+		list + "?before=1760000000": 200, // before October 2025; the activity began in December
 		"/api/v3/activities/104":    500, "/api/v3/activities/105": 200, "/api/v3/athlete": 200,
 	} {
 		r := w.get(tok.Access, path)
@@ -361,9 +361,9 @@ func TestACorruptActivitySpoilsItsPageAndItself(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d", path, r.status, r.body, want)
 		}
 	}
-	// The activity does not spoil a list for a client that may not see it.
+	// A list does not fail for a client that may not see the activity.
 	if less := w.connect(recordedAthlete, "read", "activity:read"); w.get(less.Access, list).status != 200 || w.get(less.Access, "/api/v3/activities/104").status != 404 {
-		t.Error("a hidden activity spoils a page")
+		t.Error("a hidden activity makes a page fail")
 	}
 	tok = w.connect(recordedAthlete, everyScope...)
 	ok(t, w.RepairActivity(recordedAthlete, 104))
@@ -382,7 +382,7 @@ func TestACorruptActivitySpoilsItsPageAndItself(t *testing.T) {
 	}
 }
 
-func TestFaultHookDecidesForEachRequest(t *testing.T) {
+func TestFaultHookIsCalledForEachRequest(t *testing.T) {
 	var seen []strava.Request
 	w := newWorld(t, strava.Config{Fault: func(r strava.Request) *strava.Fault {
 		seen = append(seen, r)
@@ -404,11 +404,11 @@ func TestFaultHookDecidesForEachRequest(t *testing.T) {
 	}
 }
 
-func TestCountersSeeRefreshesInFlight(t *testing.T) {
+func TestCountersHaveRefreshesInFlight(t *testing.T) {
 	var refreshes atomic.Int32
 	w := newWorld(t, strava.Config{Fault: func(r strava.Request) *strava.Fault {
 		if r.Endpoint == strava.EndpointRefresh {
-			for refreshes.Add(1); refreshes.Load() < 2; { // until the other refresh is under way too
+			for refreshes.Add(1); refreshes.Load() < 2; { // until the other refresh has begun
 				time.Sleep(time.Millisecond)
 			}
 		}
@@ -422,11 +422,11 @@ func TestCountersSeeRefreshesInFlight(t *testing.T) {
 	}
 	group.Wait()
 	if a, b := <-statuses, <-statuses; a+b != 600 {
-		t.Errorf("one should win and one lose: %d and %d", a, b)
+		t.Errorf("want one success and one refusal: %d and %d", a, b)
 	}
 	c := w.Counters()
 	if c.MaxRefreshesInFlight[athlete] != 2 || c.DeadRefreshUses[athlete] != 1 {
-		t.Errorf("in flight %v, dead uses %v", c.MaxRefreshesInFlight, c.DeadRefreshUses)
+		t.Errorf("in flight %v, refused %v", c.MaxRefreshesInFlight, c.DeadRefreshUses)
 	}
 	if c.Total(strava.EndpointRefresh, athlete) != 2 || c.Total("", 0) != 3 || c.Total("", athlete+1) != 0 {
 		t.Errorf("calls %v", c.Calls)

@@ -36,9 +36,8 @@ func TestGenerationIsRepeatable(t *testing.T) {
 	}
 }
 
-// TestEveryHistoryHasWhatIsHardAboutReal checks each generated history by
-// itself: whoever connects meets these.
-func TestEveryHistoryHasWhatIsHardAboutReal(t *testing.T) {
+// TestEveryHistoryHasTheDifficultCases checks each generated history alone.
+func TestEveryHistoryHasTheDifficultCases(t *testing.T) {
 	_, all := histories(t, 5, 40, time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC))
 	for id, list := range all {
 		visibility, starts := map[string]int{}, map[int64]int{}
@@ -64,9 +63,9 @@ func TestEveryHistoryHasWhatIsHardAboutReal(t *testing.T) {
 	}
 }
 
-// TestHistoriesTogetherShowEveryShape looks for what need not be in every
-// history but in a handful of them.
-func TestHistoriesTogetherShowEveryShape(t *testing.T) {
+// TestHistoriesTogetherHaveEveryShape looks for shapes that only some histories
+// have.
+func TestHistoriesTogetherHaveEveryShape(t *testing.T) {
 	_, all := histories(t, 1, 12, start)
 	var text strings.Builder
 	for _, list := range all {
@@ -111,14 +110,14 @@ func TestHistoriesTogetherShowEveryShape(t *testing.T) {
 		}
 	}
 	if bad := regexp.MustCompile(`"(start|end)_latlng":\[[^\]]`).FindAllString(text.String(), -1); len(bad) != strings.Count(text.String(), "_latlng\":[-0.7") {
-		t.Error("a coordinate cannot be told from a real one")
+		t.Error("a coordinate could be a real one")
 	}
 }
 
 func TestTenThousandAthletesFitInMemory(t *testing.T) {
 	w := newWorld(t, strava.Config{Athletes: strava.Generate(1, 10_000, start)})
 	total := 0
-	for i := range 250 { // many histories are asked for, a few dozen kept
+	for i := range 250 { // reads many histories; a few dozen stay in memory
 		total += len(must(w.Activities(athlete + int64(i*40))))
 	}
 	runtime.GC()
@@ -128,7 +127,7 @@ func TestTenThousandAthletesFitInMemory(t *testing.T) {
 		t.Errorf("%d MiB in use", m.HeapAlloc>>20)
 	}
 	if mean := total / 250; mean < 100 || mean > 400 {
-		t.Errorf("%d activities an athlete", mean)
+		t.Errorf("%d activities per athlete", mean)
 	}
 	runtime.KeepAlive(w)
 }
@@ -153,13 +152,13 @@ func TestForgottenHistoryComesBackWithItsChanges(t *testing.T) {
 func TestNewRefusesTwoAthletesWithOneID(t *testing.T) {
 	defer func() {
 		if recover() == nil {
-			t.Error("two athletes with one id were taken")
+			t.Error("two athletes with one id were accepted")
 		}
 	}()
 	strava.New(strava.Config{Athletes: append(strava.Generate(1, 1, start), strava.Generate(1, 1, start)...)})
 }
 
-func TestNewActivityIsAsTold(t *testing.T) {
+func TestNewActivityHasTheGivenFields(t *testing.T) {
 	w := newWorld(t, strava.Config{})
 	id := must(w.AddActivity(athlete, strava.NewActivity{
 		Name: "Night <ride>", SportType: "Kite\"surf", Timezone: "Asia/Kolkata", Start: time.Date(2025, 12, 31, 19, 0, 0, 0, time.UTC),
@@ -179,7 +178,7 @@ func TestNewActivityIsAsTold(t *testing.T) {
 	}
 	for _, bad := range []strava.NewActivity{{Timezone: "Mars/Olympus"}, {Visibility: "nobody"}} {
 		if _, err := w.AddActivity(athlete, bad); err == nil {
-			t.Errorf("%+v was taken", bad)
+			t.Errorf("%+v was accepted", bad)
 		}
 	}
 }

@@ -39,7 +39,7 @@ func TestResponsesAreCompressedForClientsThatAcceptIt(t *testing.T) {
 			t.Errorf("%q: %s of %d bytes", accept, r.header.Get("Content-Encoding"), len(r.body))
 		}
 	}
-	// Errors too; an empty body has nothing to compress.
+	// Errors are compressed, too; an empty body is not.
 	w.inject(strava.Fault{Kind: strava.Fault502})
 	if r := get(list, "gzip"); r.status != 502 || len(gunzipped(t, r.body)) < 100 {
 		t.Errorf("%d %q", r.status, r.body)

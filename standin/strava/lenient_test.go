@@ -56,7 +56,7 @@ func TestLenientModeAcceptsCallsThatStravaAccepts(t *testing.T) {
 				t.Errorf("a token in the query: %d %v", query.status, query.header)
 			}
 			if r := w.get("unknown", "/api/v3/athlete?access_token="+tok.Access); r.status != 401 {
-				t.Errorf("a dead token in the header beside a live one in the query: %d", r.status)
+				t.Errorf("an invalid token in the header and a valid one in the query: %d", r.status)
 			}
 
 			exchange := func(after time.Duration) int {
@@ -75,7 +75,7 @@ func TestLenientModeAcceptsCallsThatStravaAccepts(t *testing.T) {
 				t.Fatal(err)
 			}
 			if a, b := exchange(time.Minute-1), exchange(time.Minute); a != 200 || b != 400 {
-				t.Errorf("a code that lives a minute: %d, then %d", a, b)
+				t.Errorf("a code that is valid for a minute: %d, then %d", a, b)
 			}
 		})
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/paceline/paceline/standin/strava"
 )
 
-// rate joins the four rate headers under the names they have on the wire.
+// rate returns the four rate headers.
 func rate(h http.Header) string {
 	get := func(name string) string { return strings.Join(h[name], "|") }
 	return fmt.Sprintf("%s %s / %s %s",
@@ -120,13 +120,13 @@ func TestOnlyTheApplicationsOwnAPICallsCount(t *testing.T) {
 	w.get("unknown", "/api/v3/athlete")
 	push := w.get("", "/api/v3/push_subscriptions?"+credentials().Encode())
 	if push.header.Get("X-Ratelimit-Usage") != "0,0" {
-		t.Errorf("push subscriptions answered %s", rate(push.header))
+		t.Errorf("push subscriptions returned %s", rate(push.header))
 	}
 	if u := w.Usage(); u != (strava.Usage{}) {
 		t.Errorf("usage is %+v", u)
 	}
 	ok(t, w.Deauthorize(athlete))
-	w.get(tok.Access, "/api/v3/athlete") // dead, but known to be this application's
+	w.get(tok.Access, "/api/v3/athlete") // no longer valid, but issued to this application
 	if u := w.Usage(); u.Read != (strava.Limit{1, 1}) {
 		t.Errorf("usage is %+v", u)
 	}
@@ -150,7 +150,7 @@ func TestUsageAndLimitsCanBeSet(t *testing.T) {
 	}
 }
 
-func TestTokenInTheQueryIsNotTaken(t *testing.T) {
+func TestTokenInTheQueryIsRefused(t *testing.T) {
 	w := newWorld(t, strava.Config{})
 	tok := w.connect(athlete, "read")
 	w.get("", "/api/v3/athlete?"+url.Values{"access_token": {tok.Access}}.Encode()).

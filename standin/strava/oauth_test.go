@@ -58,7 +58,7 @@ func TestAuthorizeRefusesBadRequests(t *testing.T) {
 	}
 }
 
-func TestAuthorizeAnswersForAnAthlete(t *testing.T) {
+func TestAuthorizeRedirectsForAnAthlete(t *testing.T) {
 	w := newWorld(t, strava.Config{})
 	for _, tc := range []struct {
 		name    string
@@ -116,19 +116,19 @@ func TestConsentScreenOffersAthletesAndScopes(t *testing.T) {
 			t.Errorf("no %s", want)
 		}
 	}
-	// All boxes unticked leaves only the hidden field.
+	// With all boxes cleared only the hidden field remains.
 	r = w.get("", authorizeURL()+"&accept_scope=&as_athlete=80000001")
 	if q := must(url.Parse(r.header.Get("Location"))).Query(); !q.Has("scope") || q.Get("scope") != "" {
-		t.Errorf("nothing ticked gives %v", q)
+		t.Errorf("no box checked: %v", q)
 	}
-	// Two ticked boxes arrive as two parameters.
+	// Two checked boxes are two parameters.
 	r = w.get("", authorizeURL()+"&accept_scope=&accept_scope=read&accept_scope=activity:read&as_athlete=80000001")
 	if q := must(url.Parse(r.header.Get("Location"))).Query(); q.Get("scope") != "read,activity:read" {
-		t.Errorf("two ticked give %v", q)
+		t.Errorf("two boxes checked: %v", q)
 	}
 }
 
-func TestExchangeAnswersAsRecorded(t *testing.T) {
+func TestExchangeRespondsAsRecorded(t *testing.T) {
 	w := newWorld(t, strava.Config{})
 	r := w.exchange(athlete, "read", "activity:read")
 	got := decoded[map[string]any](t, r.body)
@@ -150,18 +150,18 @@ func TestExchangeAnswersAsRecorded(t *testing.T) {
 	refreshed := decoded[map[string]any](t, w.refresh(got["refresh_token"].(string)).body)
 	for _, name := range []string{"athlete", "scope"} {
 		if _, has := refreshed[name]; has {
-			t.Errorf("a refresh answers %s", name)
+			t.Errorf("a refresh returns %s", name)
 		}
 	}
 }
 
-func TestTokenEndpointTakesEveryEncoding(t *testing.T) {
+func TestTokenEndpointAcceptsEveryEncoding(t *testing.T) {
 	w := newWorld(t, strava.Config{})
 	fields := func() url.Values {
 		return credentials("grant_type", "authorization_code", "code", must(w.Authorize(athlete, "read")))
 	}
 	asJSON := func(f url.Values) (string, string) {
-		object := map[string]any{"client_id": clientID} // a number, as clients send it
+		object := map[string]any{"client_id": clientID} // a number, as some clients send it
 		for name := range f {
 			if name != "client_id" {
 				object[name] = f.Get(name)
@@ -189,7 +189,7 @@ func TestTokenEndpointTakesEveryEncoding(t *testing.T) {
 			}
 		}
 	}
-	// Secrets in the address are not taken.
+	// Secrets in the query are refused.
 	if r := w.post("/oauth/token?"+fields().Encode(), nil); r.status != http.StatusBadRequest {
 		t.Errorf("parameters in the query: %d", r.status)
 	}
@@ -212,7 +212,7 @@ func TestTokenEndpointErrors(t *testing.T) {
 	}
 }
 
-func TestCodeWorksOnceAndNotForLong(t *testing.T) {
+func TestCodeWorksOnceUntilItExpires(t *testing.T) {
 	w := newWorld(t, strava.Config{})
 	exchange := func(code string) reply {
 		return w.post("/oauth/token", credentials("grant_type", "authorization_code", "code", code))
@@ -269,7 +269,7 @@ func TestRefreshFollowsTheRotation(t *testing.T) {
 			if tc.rotates {
 				w.refresh(before.Refresh).expect(t, 400, invalid)
 				if n := w.Counters().DeadRefreshUses[athlete]; n != 1 {
-					t.Errorf("%d uses of dead refresh tokens", n)
+					t.Errorf("%d refused refreshes", n)
 				}
 			}
 			w.tokens(w.refresh(after.Refresh))
@@ -295,7 +295,7 @@ func TestRandomRotationDoesBoth(t *testing.T) {
 	}
 }
 
-func TestOldAndNewAccessTokensLiveUntilTheyExpire(t *testing.T) {
+func TestOldAndNewAccessTokensAreValidUntilTheyExpire(t *testing.T) {
 	w := newWorld(t, strava.Config{})
 	old := w.connect(athlete, "read")
 	w.clock.Advance(5*time.Hour + time.Second)
@@ -306,11 +306,11 @@ func TestOldAndNewAccessTokensLiveUntilTheyExpire(t *testing.T) {
 	}
 	w.clock.Advance(time.Hour - 2*time.Second)
 	if !alive(old.Access) {
-		t.Error("the old token died a second early")
+		t.Error("the old token expired a second early")
 	}
 	w.clock.Advance(time.Second)
 	if alive(old.Access) || !alive(fresh.Access) {
-		t.Error("the old token should be dead at its expiry, the new one alive")
+		t.Error("want the old token expired and the new one valid")
 	}
 }
 
@@ -332,7 +332,7 @@ func TestCapacityCountsConnectedAthletes(t *testing.T) {
 	if full.status != http.StatusForbidden || !strings.Contains(full.body, "Limit of connected athletes exceeded") {
 		t.Errorf("over capacity: %d %s", full.status, full.body)
 	}
-	w.connect(athlete, "read") // one who is connected may come again
+	w.connect(athlete, "read") // a connected athlete may connect again
 	if err := w.Deauthorize(athlete); err != nil {
 		t.Fatal(err)
 	}
@@ -367,7 +367,7 @@ func TestInactiveApplicationIsRefusedEverywhere(t *testing.T) {
 		r.expect(t, 403, inactive)
 	}
 	ok(t, w.UpdateSettings(func(s *strava.Settings) { s.Inactive = false }))
-	w.tokens(w.refresh(tok.Refresh)) // nothing was lost
+	w.tokens(w.refresh(tok.Refresh)) // the tokens are still valid
 }
 
 func (w *world) revoke(secret, token string) reply {
@@ -399,10 +399,10 @@ func TestRevoke(t *testing.T) {
 			w.revoke(secret, tc.token(pair{old, now})).expect(t, 200, "")
 			dead := w.get(now.Access, "/api/v3/athlete").status == http.StatusUnauthorized
 			if dead != tc.revokes {
-				t.Errorf("access token dead: %v", dead)
+				t.Errorf("access token invalid: %v", dead)
 			}
 			if gone := w.refresh(now.Refresh).status == http.StatusBadRequest; gone != tc.revokes {
-				t.Errorf("refresh token dead: %v", gone)
+				t.Errorf("refresh token invalid: %v", gone)
 			}
 			if events := w.events(); (len(events) == 1) != tc.revokes {
 				t.Errorf("events %v", events)
@@ -431,7 +431,7 @@ func TestTokenOfAnEarlierGrantRevokesNothing(t *testing.T) {
 	w.revoke(secret, earlier.Access).expect(t, 200, "")
 	w.revoke(secret, earlier.Refresh).expect(t, 200, "")
 	if r := w.get(now.Access, "/api/v3/athlete"); r.status != http.StatusOK {
-		t.Errorf("the new grant died: %d", r.status)
+		t.Errorf("the new grant ended: %d", r.status)
 	}
 }
 
@@ -449,7 +449,7 @@ func TestDeauthorize(t *testing.T) {
 		if events := w.events(); (len(events) == 0) != silent {
 			t.Errorf("silent %v: events %v", silent, events)
 		}
-		// With the parameter in the body too.
+		// The parameter may be in the body.
 		again := w.connect(athlete, "read")
 		w.post("/oauth/deauthorize", url.Values{"access_token": {again.Access}}).
 			expect(t, 200, `{"access_token":"`+again.Access+`"}`)

@@ -32,7 +32,7 @@ func TestHandshakeHappensWhileTheCreateCallIsOpen(t *testing.T) {
 		if created || w.Subscription() != nil {
 			t.Error("the handshake came after the subscription")
 		}
-		// A second create meanwhile finds one on its way.
+		// A second create call fails while the first is open.
 		second := w.post(push, credentials("callback_url", callback, "verify_token", "verify"))
 		second.expect(t, 400, badRequest("PushSubscription", "", "already exists"))
 		echo(rw, r)
@@ -59,7 +59,7 @@ func TestHandshakeHappensWhileTheCreateCallIsOpen(t *testing.T) {
 	}
 	remove(id, secret).expect(t, 204, "")
 	w.get("", push+"?"+credentials().Encode()).expect(t, 200, "[]")
-	// The parameters of a deletion may be in its body too.
+	// The parameters of a deletion may be in the body.
 	w.hook.answer = nil
 	next := w.subscribe()
 	del := w.request(http.MethodDelete, fmt.Sprintf("%s/%d", push, next.ID), "", strings.NewReader(credentials().Encode()))
@@ -116,7 +116,7 @@ func TestHandshakeErrors(t *testing.T) {
 				t.Error("there is a subscription")
 			}
 			w.hook.answer = nil
-			w.subscribe() // the way is free again
+			w.subscribe() // a new subscription is possible
 		})
 	}
 	w := newWorld(t, strava.Config{})
@@ -129,8 +129,8 @@ func TestHandshakeErrors(t *testing.T) {
 
 func ptr(s string) *string { return &s }
 
-// TestEventsByScopeAndPrivacy checks, for each change, the events an
-// application hears with activity:read_all, with activity:read and with read alone.
+// TestEventsByScopeAndPrivacy checks, for each change, the events that an
+// application receives with activity:read_all, with activity:read and with read.
 func TestEventsByScopeAndPrivacy(t *testing.T) {
 	type change func(w *world, id int64) error
 	edit := func(e strava.Edit) change {
@@ -217,7 +217,7 @@ func TestEventBodiesAreAsDocumented(t *testing.T) {
 	if h.Get("Content-Type") != "application/json" || !strings.HasPrefix(h.Get("X-Strava-Signature"), fmt.Sprintf("t=%d,v1=", start.Unix())) {
 		t.Errorf("header %v", h)
 	}
-	// After deauthorization nothing more is heard.
+	// After a deauthorization there are no more events.
 	must(w.AddActivity(athlete, strava.NewActivity{}))
 	if events := w.events(); len(events) != 0 {
 		t.Errorf("events %v", events)
@@ -275,7 +275,7 @@ func TestDeliveryIsTriedThreeTimes(t *testing.T) {
 				}
 				w.clock.Advance(time.Nanosecond)
 			}
-			w.clock.Advance(time.Hour) // nothing comes after the last attempt
+			w.clock.Advance(time.Hour) // no attempt follows the last one
 			d := w.Deliveries()[0]
 			if d.State != tc.state || !slices.Equal(d.Attempts, tc.attempts) || len(bodies) != len(tc.attempts) {
 				t.Errorf("%s after %v, %d posts", d.State, d.Attempts, len(bodies))
@@ -299,7 +299,7 @@ func status(code int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
 }
 
-func TestDeliveryCanBeDuplicatedDelayedHeldAndLost(t *testing.T) {
+func TestDeliveryCanBeDuplicatedDelayedHeldAndDropped(t *testing.T) {
 	w := newWorld(t, strava.Config{})
 	w.subscribe()
 	w.connect(athlete, everyScope...)
@@ -348,7 +348,7 @@ func TestDeliveryCanBeDuplicatedDelayedHeldAndLost(t *testing.T) {
 		}
 		if order == strava.Shuffle {
 			if slices.Equal(got, want) {
-				t.Error("the shuffled order is the order")
+				t.Error("the shuffled order is the original order")
 			}
 			slices.Sort(got)
 		}
@@ -357,21 +357,21 @@ func TestDeliveryCanBeDuplicatedDelayedHeldAndLost(t *testing.T) {
 		}
 	}
 	if w.Release("sideways") == nil {
-		t.Error("an unknown order was taken")
+		t.Error("an unknown order was accepted")
 	}
 	set(func(s *strava.Settings) { s.Delivery = strava.DeliverDrop })
 	add()
 	set(func(s *strava.Settings) { s.Delivery = strava.DeliverNow })
 	c := add()
 	if got := arrived(); !slices.Equal(got, []int64{c}) || w.Counters().Events["dropped"] != 1 {
-		t.Errorf("after a loss: %v, %v", got, w.Counters().Events)
+		t.Errorf("after a drop: %v, %v", got, w.Counters().Events)
 	}
 	if w.UpdateSettings(func(s *strava.Settings) { s.Delivery = "by pigeon" }) == nil || w.Settings().Delivery != strava.DeliverNow {
-		t.Error("an unknown delivery was taken")
+		t.Error("an unknown delivery was accepted")
 	}
 }
 
-func TestDeletedSubscriptionGetsNothingMore(t *testing.T) {
+func TestDeletedSubscriptionGetsNoMoreEvents(t *testing.T) {
 	w := newWorld(t, strava.Config{})
 	sub := w.subscribe()
 	w.connect(athlete, everyScope...)
@@ -393,7 +393,7 @@ func TestDeletedSubscriptionGetsNothingMore(t *testing.T) {
 	}
 }
 
-func TestForgedWebhookIsSentAsItIs(t *testing.T) {
+func TestForgedWebhookIsSentUnchanged(t *testing.T) {
 	w := newWorld(t, strava.Config{})
 	w.subscribe()
 	var got, signature string
@@ -407,8 +407,8 @@ func TestForgedWebhookIsSentAsItIs(t *testing.T) {
 	}
 }
 
-// TestDeliveryOverRealSockets checks the two-second rule's mechanism and Drain
-// with the system clock: a slow callback does not hold up another event.
+// TestDeliveryOverRealSockets checks the timeout of callbacks and Drain with the
+// system clock: a slow callback does not delay another event.
 func TestDeliveryOverRealSockets(t *testing.T) {
 	var posts atomic.Int32
 	release := make(chan struct{})
@@ -447,6 +447,6 @@ func TestDeliveryOverRealSockets(t *testing.T) {
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := s.Drain(cancelled); err != nil {
-		t.Errorf("nothing is pending, yet %v", err)
+		t.Errorf("no delivery is pending, but Drain returned %v", err)
 	}
 }

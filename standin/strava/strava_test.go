@@ -25,10 +25,10 @@ const (
 
 var everyScope = []string{"read", "activity:read", "activity:read_all"}
 
-// start is a quarter of an hour that is just beginning, in the middle of a day.
+// start is the beginning of a quarter hour in the middle of a day.
 var start = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 
-// world is a stand-in with a clock of its own and a callback for its webhooks.
+// world is a stand-in with its clock and a callback for its webhooks.
 type world struct {
 	*strava.Server
 	t      *testing.T
@@ -37,9 +37,9 @@ type world struct {
 	hook   *hook
 }
 
-// hook is the application's callback. It validates and answers 200 unless told otherwise.
+// hook is the application's callback. By default it validates and returns 200.
 type hook struct {
-	answer http.HandlerFunc // nil for the usual
+	answer http.HandlerFunc // nil for the default
 	events []strava.Event
 	header []http.Header
 }
@@ -85,7 +85,7 @@ func newWorld(t *testing.T, c strava.Config) *world {
 	return w
 }
 
-// reply is a response with its body read.
+// reply is a response with its body.
 type reply struct {
 	status int
 	header http.Header
@@ -130,7 +130,7 @@ func (w *world) post(path string, form url.Values) reply {
 	return w.do(r)
 }
 
-// tokens is an answer of the token endpoint.
+// tokens is a response of the token endpoint.
 type tokens struct {
 	TokenType string `json:"token_type"`
 	Access    string `json:"access_token"`
@@ -147,7 +147,7 @@ func credentials(more ...string) url.Values {
 	return form
 }
 
-// exchange connects an athlete and returns the raw answer.
+// exchange connects an athlete and returns the response.
 func (w *world) exchange(athlete int64, scope ...string) reply {
 	w.t.Helper()
 	code, err := w.Authorize(athlete, scope...)
@@ -185,7 +185,7 @@ func (w *world) subscribe() strava.Subscription {
 	return decoded[strava.Subscription](w.t, r.body)
 }
 
-// events runs what is due and returns the events that arrived since last asked.
+// events delivers the due events and returns those since the last call.
 func (w *world) events() []strava.Event {
 	w.clock.Advance(0)
 	events := w.hook.events
@@ -232,7 +232,7 @@ func badRequest(resource, field, code string) string {
 	return fault("Bad Request", resource, field, code)
 }
 
-// serveWorld puts a world behind a real socket, for what only sockets can do.
+// serveWorld serves a world on a socket, for tests of connections.
 func serveWorld(t *testing.T, c strava.Config) (*world, *httptest.Server) {
 	t.Helper()
 	w := newWorld(t, c)
