@@ -25,8 +25,8 @@ import (
 	"github.com/paceline/paceline/standin/strava"
 )
 
-// TestMain lets tests wait at the same time however few processors there are:
-// they wait more than they work.
+// TestMain lets all tests run in parallel even on few processors, because the
+// tests mostly wait.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if err := flag.Set("test.parallel", "16"); err != nil {
@@ -37,11 +37,11 @@ func TestMain(m *testing.M) {
 
 // cloud is the local cloud under test.
 type cloud struct {
-	root string // the repository's folder
-	dir  string // its folder
-	// state is where the emulator leaves all it holds when it ends.
+	root string // the folder of the repository
+	dir  string // the folder of the cloud
+	// state is the folder to which the emulator writes its data when it ends.
 	state string
-	// ports are of the site and of the emulator.
+	// ports are the ports of the site and of the emulator.
 	ports [2]string
 	// env is added to the environment of the local cloud.
 	env     []string
@@ -55,14 +55,15 @@ type cloud struct {
 	}
 }
 
-// start brings the named cloud up, which ends with the test at the latest.
-// Clouds share nothing but what is built.
+// start starts the named cloud and stops it at the end of the test. Clouds share
+// only the build.
 func start(t *testing.T, name string) *cloud {
 	t.Helper()
 	return startWith(t, name, func(*cloud) {})
 }
 
-// startWith is start after prepare, which may add to the cloud's environment.
+// startWith is like start, but first calls prepare, which may extend the
+// environment of the cloud.
 func startWith(t *testing.T, name string, prepare func(*cloud)) *cloud {
 	t.Helper()
 	root, err := filepath.Abs("../..")
@@ -72,7 +73,7 @@ func startWith(t *testing.T, name string, prepare func(*cloud)) *cloud {
 	c := &cloud{root: root, dir: filepath.Join(root, ".local", "e2e-"+name), ports: freePorts(t)}
 	c.state = filepath.Join(c.dir, "state")
 	prepare(c)
-	c.paceline(t, "down") // What an interrupted run may have left, which writes its state now.
+	c.paceline(t, "down") // An interrupted run may still be up. It writes its state now.
 	if err := os.RemoveAll(c.state); err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +89,7 @@ func startWith(t *testing.T, name string, prepare func(*cloud)) *cloud {
 	return c
 }
 
-// freePorts finds two ports that are free.
+// freePorts returns two free ports.
 func freePorts(t *testing.T) (ports [2]string) {
 	t.Helper()
 	for i := range ports {
@@ -96,7 +97,7 @@ func freePorts(t *testing.T) (ports [2]string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = l.Close() }() // Not before the other is found.
+		defer func() { _ = l.Close() }() // Keep it open while finding the second port.
 		ports[i] = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 	}
 	return ports
@@ -120,8 +121,8 @@ func (c *cloud) paceline(t *testing.T, command string) {
 	}
 }
 
-// resource is the physical id of a stack's only resource of a type, or of one
-// service's types, whose logical id begins so; case does not matter.
+// resource returns the physical id of the only resource of a stack whose type
+// begins with ofType and whose logical id begins with id, ignoring case.
 func (c *cloud) resource(t *testing.T, stack, ofType, id string) string {
 	t.Helper()
 	out, err := cloudformation.NewFromConfig(c.aws(t)).DescribeStackResources(t.Context(), &cloudformation.DescribeStackResourcesInput{
@@ -142,18 +143,18 @@ func (c *cloud) resource(t *testing.T, stack, ofType, id string) string {
 	return found[0]
 }
 
-// admin runs an admin command and reads its answer, unless into is nil.
+// admin runs an admin command and decodes its JSON output, unless into is nil.
 func (c *cloud) admin(t *testing.T, into any, args ...string) {
 	t.Helper()
 	c.adminWith(t, "", into, args...)
 }
 
-// adminWith is admin with something on standard input.
-func (c *cloud) adminWith(t *testing.T, typed string, into any, args ...string) {
+// adminWith is like admin, with text on standard input.
+func (c *cloud) adminWith(t *testing.T, stdin string, into any, args ...string) {
 	t.Helper()
 	cmd := exec.Command("dist/paceline", append([]string{"admin", "--dir", c.dir, "--json"}, args...)...)
 	cmd.Dir = c.root
-	cmd.Stdin = strings.NewReader(typed)
+	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.Output()
 	if err != nil {
 		var failed *exec.ExitError
@@ -169,8 +170,8 @@ func (c *cloud) adminWith(t *testing.T, typed string, into any, args ...string) 
 	}
 }
 
-// records are what the cloud remembers of its processes, by file: ids, times
-// and what they were started with.
+// records returns the cloud's records of its processes by file name. A record has
+// the process id, its start time and its arguments.
 func (c *cloud) records(t *testing.T) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(c.dir, "run/*.json"))
@@ -222,16 +223,15 @@ func (c *cloud) control(t *testing.T, method, path string, body, into any) {
 	}
 }
 
-// athletes are the stand-in's.
+// athletes returns the athletes of the stand-in.
 func (c *cloud) athletes(t *testing.T) (list []strava.AthleteState) {
 	t.Helper()
 	c.control(t, "GET", "/athletes", nil, &list)
 	return list
 }
 
-// truth is what Strava holds of an athlete: the summaries as it serves them,
-// newest first.
-func (c *cloud) truth(t *testing.T, athlete int64) (list []strava.Activity) {
+// stravaActivities returns an athlete's activities at Strava, newest first.
+func (c *cloud) stravaActivities(t *testing.T, athlete int64) (list []strava.Activity) {
 	t.Helper()
 	c.control(t, "GET", fmt.Sprintf("/athletes/%d/activities", athlete), nil, &list)
 	return list
@@ -243,7 +243,7 @@ func (c *cloud) counters(t *testing.T) (counters strava.Counters) {
 	return counters
 }
 
-// browser is one athlete's browser: cookies, and no more.
+// browser is an HTTP client with the cookies of one athlete.
 type browser struct {
 	t      *testing.T
 	cloud  *cloud
@@ -261,23 +261,23 @@ func (c *cloud) browser(t *testing.T) *browser {
 	}}
 }
 
-// in is the same browser for another test.
+// in returns the same browser for another test.
 func (b *browser) in(t *testing.T) *browser { return &browser{t, b.cloud, b.client} }
 
-// answer is an answer of the HTTP API.
-type answer struct {
+// response is a response of the HTTP API.
+type response struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-func (b *browser) do(method, target string) answer {
+func (b *browser) do(method, target string) response {
 	b.t.Helper()
 	return b.send(method, target, nil)
 }
 
 // post sends a JSON body.
-func (b *browser) post(target string, body any) answer {
+func (b *browser) post(target string, body any) response {
 	b.t.Helper()
 	content, err := json.Marshal(body)
 	if err != nil {
@@ -286,7 +286,7 @@ func (b *browser) post(target string, body any) answer {
 	return b.send("POST", target, content)
 }
 
-func (b *browser) send(method, target string, content []byte) answer {
+func (b *browser) send(method, target string, content []byte) response {
 	b.t.Helper()
 	if strings.HasPrefix(target, "/") {
 		target = b.cloud.outputs.App + target
@@ -307,10 +307,10 @@ func (b *browser) send(method, target string, content []byte) answer {
 	if _, err := body.ReadFrom(res.Body); err != nil {
 		b.t.Fatal(err)
 	}
-	return answer{res.StatusCode, res.Header, body.Bytes()}
+	return response{res.StatusCode, res.Header, body.Bytes()}
 }
 
-// get reads a JSON answer, which must have status 200.
+// get decodes a JSON response, which must have status 200.
 func (b *browser) get(path string, into any) {
 	b.t.Helper()
 	a := b.do("GET", path)
@@ -322,8 +322,8 @@ func (b *browser) get(path string, into any) {
 	}
 }
 
-// connect goes through OAuth and returns where the callback leads to. more is
-// added to the authorize URL's query.
+// connect follows the OAuth flow and returns the location to which the callback
+// redirects. more is appended to the query of the authorization URL.
 func (b *browser) connect(athlete int64, more string) string {
 	b.t.Helper()
 	toStrava := b.do("GET", "/oauth/connect")
@@ -351,7 +351,7 @@ type item struct {
 	Distance       float64 `json:"distance"`
 }
 
-// activities pages through everything.
+// activities reads all pages of activities.
 func (b *browser) activities(query string) (items []item) {
 	b.t.Helper()
 	for cursor := ""; ; {
@@ -368,44 +368,45 @@ func (b *browser) activities(query string) (items []item) {
 	}
 }
 
-type syncStatus struct {
+type syncState struct {
 	State      string     `json:"state"`
 	Gathered   int        `json:"gathered"`
 	WaitingFor *string    `json:"waiting_for"`
 	ResumesAt  *time.Time `json:"resumes_at"`
 }
 
-// current waits until everything of the athlete is gathered.
-func (b *browser) current(within time.Duration) syncStatus {
+// current waits until all data of the athlete is gathered.
+func (b *browser) current(within time.Duration) syncState {
 	b.t.Helper()
-	var s syncStatus
-	eventually(b.t, within, "the athlete's data to be current", func() bool {
+	var s syncState
+	eventually(b.t, within, "gathering to complete", func() bool {
 		b.get("/v1/me/sync", &s)
 		return s.State == "current"
 	})
 	return s
 }
 
-// eventually waits for a condition. It checks a condition that may take long
-// less often: on a small machine a check costs time that other tests need.
+// eventually waits for a condition and fails the test on a timeout. It checks
+// conditions with long timeouts less often, because on a small machine each check
+// slows other tests down.
 func eventually(t *testing.T, within time.Duration, what string, ok func() bool) {
 	t.Helper()
 	pause := min(max(within/60, 200*time.Millisecond), time.Second)
 	for deadline := time.Now().Add(within); !ok(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited %s in vain for %s", within, what)
+			t.Fatalf("timed out after %s waiting for %s", within, what)
 		}
 		time.Sleep(pause)
 	}
 }
 
-// never checks that a condition does not come about while work that was begun
-// has time to be done.
+// never fails the test if a condition becomes true within the duration. Work in
+// progress has that time to complete.
 func never(t *testing.T, during time.Duration, what string, happened func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(during); time.Now().Before(deadline); time.Sleep(500 * time.Millisecond) {
 		if happened() {
-			t.Fatalf("it happened: %s", what)
+			t.Fatalf("unexpected: %s", what)
 		}
 	}
 }

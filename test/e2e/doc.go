@@ -1,12 +1,13 @@
-// Package e2e tests the system as it is deployed, from outside: through the
-// HTTP API, a real browser, and the calls that reach Strava. In TestSystem all
-// is well, in TestGreyFailures Strava fails. Each has all stacks on a local
-// cloud of its own, and both run at the same time.
+// Package e2e tests the deployed system from outside: through the HTTP API, a
+// browser, and the calls that reach Strava. TestSystem tests normal operation,
+// TestGreyFailures partial failures of Strava, TestLinks linked accounts, and
+// TestStage the life of a stage. Each test deploys all stacks to its own local
+// cloud. The tests run in parallel.
 //
-// It needs the tools that `make test` installs and so is kept out of
-// `go test ./...` by go.mod.
+// The package needs the tools that `make test` installs, so go.mod excludes it
+// from `go test ./...`.
 //
-// Two numbers can be set in the environment: PACELINE_E2E_HISTORY, how many
-// activities a leaving athlete has, and PACELINE_E2E_FUZZ, how many malformed
-// calls are made. `make prove` has 20,000 and 10,000.
+// Two environment variables set the size of the tests: PACELINE_E2E_HISTORY is
+// the number of activities of a leaving athlete, PACELINE_E2E_FUZZ the number of
+// malformed calls. `make prove` sets 20,000 and 10,000.
 package e2e

@@ -17,13 +17,13 @@ import (
 	"github.com/paceline/paceline/standin/strava"
 )
 
-// TestGreyFailures has Strava fail for one athlete or for one page, while others
-// are served, and then loses webhooks. Virtual time covers every kind of failure
-// (pkg/gathering); this is about the deployed parts together.
+// TestGreyFailures makes Strava fail for one athlete or one page while it serves
+// others, and then loses webhooks. The tests of pkg/gathering cover every kind of
+// failure in virtual time; this test covers the deployed parts together.
 func TestGreyFailures(t *testing.T) {
 	t.Parallel()
 	c := start(t, "grey")
-	// The quota is not under test here.
+	// This test is not about the rate limits.
 	c.control(t, "PATCH", "/settings", map[string]any{"read_limit": []int{10_000, 100_000}, "overall_limit": []int{20_000, 200_000}}, nil)
 	athletes := c.athletes(t)
 	if len(athletes) < 10 {
@@ -36,31 +36,31 @@ func TestGreyFailures(t *testing.T) {
 	}
 	emptyOnce, emptyThrice, repeated, deleter := next(), next(), next(), next()
 	uploader, single, other := next(), next(), next()
-	sick, newcomer := next(), next()
+	failing, newcomer := next(), next()
 
 	for _, athlete := range []int64{emptyOnce, emptyThrice, repeated, deleter} {
-		c.lengthen(t, athlete, 450) // Three pages.
+		c.addHistory(t, athlete, 450) // Three pages.
 	}
-	browsers := c.connected(t, emptyOnce, emptyThrice, repeated, deleter, uploader, single, other)
-	c.deleteUnnoticed(t, deleter, 400)
+	browsers := c.connectAll(t, emptyOnce, emptyThrice, repeated, deleter, uploader, single, other)
+	c.deleteWithoutWebhooks(t, deleter, 400)
 
-	// These wait more than they work, and each has its own athletes.
-	t.Run("at once", func(t *testing.T) {
+	// These scenarios mostly wait, and each has its own athletes.
+	t.Run("in parallel", func(t *testing.T) {
 		for name, scenario := range map[string]func(*testing.T){
-			"a sick athlete costs a newcomer nothing": func(t *testing.T) { sickAthlete(t, c, sick, newcomer) },
-			"a page that is empty once loses nothing": func(t *testing.T) {
+			"a failing athlete does not delay a newcomer": func(t *testing.T) { failingAthlete(t, c, failing, newcomer) },
+			"a page that is empty once loses no activity": func(t *testing.T) {
 				wrongPage(t, c, browsers[emptyOnce], emptyOnce, strava.Fault{Kind: strava.Fault200EmptyList, Count: 1}, false)
 			},
-			"a page that is empty three times is questioned and loses nothing": func(t *testing.T) {
-				// The end is read twice more before it is believed.
+			"a page that is empty three times causes a second scan and loses no activity": func(t *testing.T) {
+				// Gathering reads the last page twice more before it accepts the end.
 				wrongPage(t, c, browsers[emptyThrice], emptyThrice, strava.Fault{Kind: strava.Fault200EmptyList, Count: 3}, true)
 			},
-			"a page that repeats the one before loses nothing": func(t *testing.T) {
+			"a page that repeats the previous one loses no activity": func(t *testing.T) {
 				wrongPage(t, c, browsers[repeated], repeated, strava.Fault{Kind: strava.FaultRepeatedPage, Count: 1}, false)
 			},
-			"most of a history deleted is confirmed and gone": func(t *testing.T) { massDeletion(t, c, browsers[deleter], deleter) },
-			"a burst of uploads costs few calls":              func(t *testing.T) { burst(t, c, browsers[uploader], uploader) },
-			"single uploads show within seconds":              func(t *testing.T) { singleUploads(t, c, browsers, single, other) },
+			"the deletion of most of a history is confirmed and applied": func(t *testing.T) { massDeletion(t, c, browsers[deleter], deleter) },
+			"a burst of uploads needs few calls":                         func(t *testing.T) { burst(t, c, browsers[uploader], uploader) },
+			"a single upload appears within seconds":                     func(t *testing.T) { singleUploads(t, c, browsers, single, other) },
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -69,19 +69,19 @@ func TestGreyFailures(t *testing.T) {
 		}
 	})
 	p := c.prober(t)
-	t.Run("storage refuses, the receiver restarts, and the gap is repaired", func(t *testing.T) { storageRefuses(t, p, browsers[uploader].in(t), uploader) })
-	t.Run("the subscription is deleted at Strava behind our back", func(t *testing.T) { subscriptionDeleted(t, p) })
-	t.Run("no dead letters", func(t *testing.T) { noDeadLetters(t, c) })
+	t.Run("a gap while the webhook has no storage is repaired", func(t *testing.T) { webhookGapIsRepaired(t, p, browsers[uploader].in(t), uploader) })
+	t.Run("a subscription deleted at Strava is detected and replaced", func(t *testing.T) { lostSubscriptionIsReplaced(t, p) })
+	t.Run("the dead-letter queues are empty", func(t *testing.T) { deadLettersAreEmpty(t, c) })
 }
 
-// connected connects athletes and waits until everything of them is gathered.
-func (c *cloud) connected(t *testing.T, athletes ...int64) map[int64]*browser {
+// connectAll connects athletes and waits until all their data is gathered.
+func (c *cloud) connectAll(t *testing.T, athletes ...int64) map[int64]*browser {
 	t.Helper()
 	browsers := map[int64]*browser{}
 	for _, athlete := range athletes {
 		b := c.browser(t)
 		if got := b.connect(athlete, ""); got != "/" {
-			t.Fatalf("connecting leads to %q", got)
+			t.Fatalf("connecting redirects to %q", got)
 		}
 		browsers[athlete] = b
 	}
@@ -91,12 +91,12 @@ func (c *cloud) connected(t *testing.T, athletes ...int64) map[int64]*browser {
 	return browsers
 }
 
-// deleteUnnoticed has an athlete delete the n newest activities while Strava
-// loses the webhooks.
-func (c *cloud) deleteUnnoticed(t *testing.T, athlete int64, n int) {
+// deleteWithoutWebhooks deletes an athlete's n newest activities at Strava, whose
+// webhooks are dropped.
+func (c *cloud) deleteWithoutWebhooks(t *testing.T, athlete int64, n int) {
 	t.Helper()
 	c.control(t, "PATCH", "/settings", map[string]any{"delivery": strava.DeliverDrop}, nil)
-	for _, a := range c.truth(t, athlete)[:n] {
+	for _, a := range c.stravaActivities(t, athlete)[:n] {
 		c.control(t, "DELETE", fmt.Sprintf("/athletes/%d/activities/%d", athlete, a.ID), nil, nil)
 	}
 	c.control(t, "PATCH", "/settings", map[string]any{"delivery": strava.DeliverNow}, nil)
@@ -107,9 +107,9 @@ func (c *cloud) inject(t *testing.T, f strava.Fault) {
 	c.control(t, "POST", "/faults", f, nil)
 }
 
-// faulty counts the faults still to happen to an athlete's calls, and to all
-// others'.
-func (c *cloud) faulty(t *testing.T, athlete int64) (theirs, others int) {
+// pendingFaults counts the injected faults that are still to happen, for an
+// athlete and for all others.
+func (c *cloud) pendingFaults(t *testing.T, athlete int64) (theirs, others int) {
 	t.Helper()
 	var faults []strava.Fault
 	c.control(t, "GET", "/faults", nil, &faults)
@@ -123,10 +123,10 @@ func (c *cloud) faulty(t *testing.T, athlete int64) (theirs, others int) {
 	return theirs, others
 }
 
-// sickAthlete has an athlete connect whose lists Strava never answers, and
-// another one right after.
-func sickAthlete(t *testing.T, c *cloud, sick, newcomer int64) {
-	lists := strava.Fault{Endpoint: strava.EndpointActivities, Athlete: sick}
+// failingAthlete connects an athlete whose list calls fail, and immediately
+// afterwards another one.
+func failingAthlete(t *testing.T, c *cloud, failing, newcomer int64) {
+	lists := strava.Fault{Endpoint: strava.EndpointActivities, Athlete: failing}
 	first, second := lists, lists
 	first.Kind, first.RateHeaders, first.Count = strava.Fault502, strava.RateHeadersOn, 2
 	second.Kind, second.RateHeaders, second.Count = strava.Fault504, strava.RateHeadersOff, -1
@@ -134,105 +134,105 @@ func sickAthlete(t *testing.T, c *cloud, sick, newcomer int64) {
 	c.inject(t, second)
 
 	s, n := c.browser(t), c.browser(t)
-	if got := s.connect(sick, ""); got != "/" {
-		t.Fatalf("connecting leads to %q", got)
+	if got := s.connect(failing, ""); got != "/" {
+		t.Fatalf("connecting redirects to %q", got)
 	}
 	if got := n.connect(newcomer, ""); got != "/" {
-		t.Fatalf("connecting leads to %q", got)
+		t.Fatalf("connecting redirects to %q", got)
 	}
 	began := time.Now()
 	n.current(30 * time.Second)
-	n.holdsTruth(newcomer)
+	n.mustEqualStrava(newcomer)
 	t.Logf("the newcomer's history is complete within %s", time.Since(began).Round(100*time.Millisecond))
 	began = time.Now()
 	n.awaitUpload(newcomer, soon)
 	t.Logf("the newcomer's upload shows within %s", time.Since(began).Round(100*time.Millisecond))
 
-	var status syncStatus
+	var status syncState
 	waits := func() bool {
 		s.get("/v1/me/sync", &status)
 		return status.State == "waiting" && status.WaitingFor != nil && *status.WaitingFor == "retry" && status.ResumesAt != nil
 	}
-	eventually(t, soon, "the sick athlete to see what is waited for", waits)
-	// After 15 and 30 s.
-	eventually(t, time.Minute, "the other kind of failure", func() bool { return c.answers(t, strava.EndpointActivities, sick, http.StatusGatewayTimeout) > 0 })
-	eventually(t, soon, "the time of the next try to show", func() bool { return waits() && status.ResumesAt.After(time.Now()) })
+	eventually(t, soon, "the failing athlete to see the reason for waiting", waits)
+	// The retries are after 15 and 30 s.
+	eventually(t, time.Minute, "the second kind of failure", func() bool {
+		return c.countResponses(t, strava.EndpointActivities, failing, http.StatusGatewayTimeout) > 0
+	})
+	eventually(t, soon, "the time of the next attempt", func() bool { return waits() && status.ResumesAt.After(time.Now()) })
 	if left := time.Until(*status.ResumesAt); left > time.Minute {
-		t.Errorf("the fourth try is in %s", left)
+		t.Errorf("the fourth attempt is in %s", left)
 	}
-	if calls := c.counters(t).Total(strava.EndpointActivities, sick); calls > 3 {
-		t.Errorf("%d calls for the sick athlete, want 3 by now", calls)
+	if calls := c.counters(t).Total(strava.EndpointActivities, failing); calls > 3 {
+		t.Errorf("%d calls for the failing athlete, want at most 3 so far", calls)
 	}
-	// All faults end at once, so those of other scenarios have to be over.
-	eventually(t, 2*time.Minute, "the faults of others to have happened", func() bool {
-		_, others := c.faulty(t, sick)
+	// DELETE /faults ends all faults, so wait for those of other scenarios.
+	eventually(t, 2*time.Minute, "the faults of other scenarios", func() bool {
+		_, others := c.pendingFaults(t, failing)
 		return others == 0
 	})
 	c.control(t, "DELETE", "/faults", nil, nil)
-	// It may have failed again meanwhile, and then waits longer.
+	// A further failure may have moved the next attempt.
 	if s.get("/v1/me/sync", &status); status.ResumesAt == nil {
-		t.Fatalf("no time is shown: %+v", status)
+		t.Fatalf("no time of the next attempt: %+v", status)
 	}
 	s.current(time.Until(*status.ResumesAt) + soon)
-	s.holdsTruth(sick)
+	s.mustEqualStrava(failing)
 }
 
-// wrongPage spoils the second page when the whole history of a current athlete
-// is read again. questioned says that gathering then looks for the missing
-// activities and reads the history once more.
-func wrongPage(t *testing.T, c *cloud, b *browser, athlete int64, f strava.Fault, questioned bool) {
+// wrongPage injects a fault into the second page of a scan of a current athlete.
+// If rescanState, gathering must doubt the scan and read the history once more.
+func wrongPage(t *testing.T, c *cloud, b *browser, athlete int64, f strava.Fault, rescanState bool) {
 	b = b.in(t)
 	f.Endpoint, f.Athlete, f.Page = strava.EndpointActivities, athlete, 2
-	all := len(c.truth(t, athlete))
-	before := c.scanned(t, athlete)
+	all := len(c.stravaActivities(t, athlete))
+	before := c.scanState(t, athlete)
 	c.inject(t, f)
 	c.rescan(t, athlete)
-	// until waits, and all activities have to stay readable meanwhile.
-	until := func(within time.Duration, what string, ok func(now scanned) bool) {
+	// until waits and checks that all activities stay readable.
+	until := func(within time.Duration, what string, ok func(now scanState) bool) {
 		t.Helper()
 		eventually(t, within, what, func() bool {
-			if shown := b.shown(); shown != all {
+			if shown := b.countActivities(); shown != all {
 				t.Fatalf("%d activities of %d are readable while the test waits for %s", shown, all, what)
 			}
-			return ok(c.scanned(t, athlete))
+			return ok(c.scanState(t, athlete))
 		})
 	}
-	until(2*time.Minute, "the wrong page", func(scanned) bool { left, _ := c.faulty(t, athlete); return left == 0 })
-	if questioned {
-		until(time.Minute, "the scan to be doubted", func(now scanned) bool { return now.Doubts == 1 })
+	until(2*time.Minute, "the fault", func(scanState) bool { left, _ := c.pendingFaults(t, athlete); return left == 0 })
+	if rescanState {
+		until(time.Minute, "a doubted scan", func(now scanState) bool { return now.Doubts == 1 })
 	}
-	until(2*time.Minute, "a scan that finds everything", func(now scanned) bool {
+	until(2*time.Minute, "a scan that finds everything", func(now scanState) bool {
 		return now.Last.Started > before.Last.Started && now.Last.Activities == all
 	})
-	if doubts := c.scanned(t, athlete).Doubts; !questioned && doubts != 0 {
-		t.Errorf("%d scans were doubted, want none: the page was to be read again", doubts)
+	if doubts := c.scanState(t, athlete).Doubts; !rescanState && doubts != 0 {
+		t.Errorf("%d doubted scans, want 0: gathering must read the page again", doubts)
 	}
 	b.current(soon)
-	b.holdsTruth(athlete)
+	b.mustEqualStrava(athlete)
 }
 
-// massDeletion has the history read again of an athlete who has deleted most of
-// it.
+// massDeletion scans the history of an athlete who has deleted most of it.
 func massDeletion(t *testing.T, c *cloud, b *browser, athlete int64) {
 	b = b.in(t)
-	left := len(c.truth(t, athlete))
-	if shown := b.shown(); shown <= left {
-		t.Fatalf("%d activities are readable, %d are left at Strava: this proves nothing", shown, left)
+	left := len(c.stravaActivities(t, athlete))
+	if shown := b.countActivities(); shown <= left {
+		t.Fatalf("the test proves nothing: %d activities are readable, %d are left at Strava", shown, left)
 	}
 	c.rescan(t, athlete)
 	eventually(t, 2*time.Minute, "the deletions to be confirmed", func() bool {
-		confirmed := c.scanned(t, athlete).Scan.Confirmed
-		if shown := b.shown(); shown < left {
+		confirmed := c.scanState(t, athlete).Scan.Confirmed
+		if shown := b.countActivities(); shown < left {
 			t.Fatalf("%d activities are readable, %d are left at Strava", shown, left)
 		}
 		return confirmed
 	})
-	eventually(t, soon, "what is deleted to be gone", func() bool { return b.shown() == left })
+	eventually(t, soon, "the deleted activities to disappear", func() bool { return b.countActivities() == left })
 	b.current(soon)
-	b.holdsTruth(athlete)
+	b.mustEqualStrava(athlete)
 }
 
-// burst uploads many activities within a short time.
+// burst uploads many activities in a short time.
 func burst(t *testing.T, c *cloud, b *browser, athlete int64) {
 	b = b.in(t)
 	const uploads, within = 20, 15 * time.Second
@@ -247,18 +247,18 @@ func burst(t *testing.T, c *cloud, b *browser, athlete int64) {
 	}
 	eventually(t, soon-time.Since(at), "the last upload", func() bool { return b.do("GET", activityPath(last)).status == http.StatusOK })
 	shown := time.Since(at)
-	b.holdsTruth(athlete)
+	b.mustEqualStrava(athlete)
 	calls := c.counters(t).Total(strava.EndpointActivities, athlete) - before
-	t.Logf("%d uploads within %s: %d list calls, the last shows after %s", uploads, within, calls, shown.Round(100*time.Millisecond))
+	t.Logf("%d uploads within %s: %d list calls, the last appears after %s", uploads, within, calls, shown.Round(100*time.Millisecond))
 	if calls > 5 {
-		t.Errorf("%d list calls, want 5 at most", calls)
+		t.Errorf("%d list calls, want at most 5", calls)
 	}
 }
 
-// singleUploads measures how long uploads take to show that come one by one.
+// singleUploads measures how long single uploads take to appear.
 func singleUploads(t *testing.T, c *cloud, browsers map[int64]*browser, athletes ...int64) {
 	const uploads = 10
-	// So long that each athlete's uploads are singles, no burst.
+	// With this pace an athlete's uploads do not count as a burst.
 	pace := time.NewTicker(16 * time.Second / time.Duration(len(athletes)))
 	defer pace.Stop()
 	took := make([]time.Duration, uploads)
@@ -270,21 +270,21 @@ func singleUploads(t *testing.T, c *cloud, browsers map[int64]*browser, athletes
 		<-pace.C
 	}
 	slices.Sort(took)
-	t.Logf("%d single uploads show within %s at the median, %s at most", uploads, took[uploads/2].Round(100*time.Millisecond), took[uploads-1].Round(100*time.Millisecond))
+	t.Logf("%d single uploads appear within %s at the median, %s at most", uploads, took[uploads/2].Round(100*time.Millisecond), took[uploads-1].Round(100*time.Millisecond))
 	if median := took[uploads/2]; median > soon {
 		t.Errorf("the median is %s", median)
 	}
 }
 
-// awaitUpload uploads an activity and waits until it shows.
+// awaitUpload uploads an activity and waits until it appears.
 func (b *browser) awaitUpload(athlete int64, within time.Duration) {
 	b.t.Helper()
 	id := b.cloud.addActivity(b.t, athlete, strava.NewActivity{Name: "Upload"})
 	eventually(b.t, within, "the upload", func() bool { return b.do("GET", activityPath(id)).status == http.StatusOK })
 }
 
-// shown is how many activities the athlete is shown.
-func (b *browser) shown() int {
+// countActivities returns the number of activities in the athlete's totals.
+func (b *browser) countActivities() int {
 	b.t.Helper()
 	var stats struct {
 		Total totals `json:"total"`
@@ -293,18 +293,18 @@ func (b *browser) shown() int {
 	return stats.Total.Count
 }
 
-// holdsTruth checks that what the athlete is shown is what Strava holds.
-func (b *browser) holdsTruth(athlete int64) {
+// mustEqualStrava checks that the API returns the activities that Strava has.
+func (b *browser) mustEqualStrava(athlete int64) {
 	b.t.Helper()
-	want := ids(b.cloud.truth(b.t, athlete), func(a strava.Activity) int64 { return a.ID })
+	want := ids(b.cloud.stravaActivities(b.t, athlete), func(a strava.Activity) int64 { return a.ID })
 	if got := ids(b.activities("limit=200"), func(a item) int64 { return a.ID }); !slices.Equal(got, want) {
-		b.t.Errorf("%d activities are shown, Strava holds %d", len(got), len(want))
+		b.t.Errorf("the API returns %d activities, Strava has %d", len(got), len(want))
 	}
 }
 
-// answers is how often Strava answered the athlete's calls to an endpoint with a
-// status.
-func (c *cloud) answers(t *testing.T, endpoint string, athlete int64, status int) (n int) {
+// countResponses returns how often Strava responded to an athlete's calls to an
+// endpoint with a status.
+func (c *cloud) countResponses(t *testing.T, endpoint string, athlete int64, status int) (n int) {
 	t.Helper()
 	for _, calls := range c.counters(t).Calls {
 		if calls.Endpoint == endpoint && calls.Athlete == athlete && calls.Status == status {
@@ -314,8 +314,8 @@ func (c *cloud) answers(t *testing.T, endpoint string, athlete int64, status int
 	return n
 }
 
-// scanned is what gathering remembers of an athlete's scans.
-type scanned struct {
+// scanState is gathering's record of an athlete's scans.
+type scanState struct {
 	Doubts int `dynamodbav:"doubts"`
 	Scan   struct {
 		Confirmed bool `dynamodbav:"confirmed"`
@@ -327,7 +327,7 @@ type scanned struct {
 	} `dynamodbav:"last"`
 }
 
-// scanKey is where gathering's table has an athlete's scan.
+// scanKey returns the key of an athlete's scan in gathering's table.
 func scanKey(athlete int64) map[string]types.AttributeValue {
 	return map[string]types.AttributeValue{
 		"pk": &types.AttributeValueMemberS{Value: "athlete#" + strconv.FormatInt(athlete, 10)},
@@ -335,7 +335,7 @@ func scanKey(athlete int64) map[string]types.AttributeValue {
 	}
 }
 
-func (c *cloud) scanned(t *testing.T, athlete int64) (s scanned) {
+func (c *cloud) scanState(t *testing.T, athlete int64) (s scanState) {
 	t.Helper()
 	out, err := dynamodb.NewFromConfig(c.aws(t)).GetItem(t.Context(), &dynamodb.GetItemInput{
 		TableName: aws.String(c.resource(t, "Gathering", "AWS::DynamoDB", "table")), Key: scanKey(athlete), ConsistentRead: aws.Bool(true),
@@ -349,13 +349,13 @@ func (c *cloud) scanned(t *testing.T, athlete int64) (s scanned) {
 	return s
 }
 
-// rescan makes a scan that is due in a day run now: it changes the due time in
-// gathering's table, as if the day had passed. A scan removes nothing that was
-// read less than a minute before it, so rescan first waits for that minute.
-// Otherwise the scan could remove nothing, and a test would prove nothing.
+// rescan starts a scan now that is due in a day, by changing the due time in
+// gathering's table. A scan removes no activity that was read less than a minute
+// before it. So rescan first waits for a minute; otherwise the scan could not
+// remove anything, and the test would prove nothing.
 func (c *cloud) rescan(t *testing.T, athlete int64) {
 	t.Helper()
-	last := time.UnixMilli(c.scanned(t, athlete).Last.Finished)
+	last := time.UnixMilli(c.scanState(t, athlete).Last.Finished)
 	time.Sleep(time.Until(last.Add(61 * time.Second)))
 	now := &types.AttributeValueMemberN{Value: strconv.FormatInt(time.Now().UnixMilli(), 10)}
 	_, err := dynamodb.NewFromConfig(c.aws(t)).UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
@@ -372,7 +372,7 @@ func (c *cloud) rescan(t *testing.T, athlete int64) {
 	c.runGatherer(t)
 }
 
-// runGatherer runs a gatherer, as the schedule does every minute.
+// runGatherer invokes the gatherer, as the schedule does every minute.
 func (c *cloud) runGatherer(t *testing.T) {
 	t.Helper()
 	_, err := lambda.NewFromConfig(c.aws(t)).Invoke(t.Context(), &lambda.InvokeInput{

@@ -36,20 +36,19 @@ func (c *cloud) aws(t *testing.T) aws.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Some calls invoke functions, and the emulator is slow when many come at once.
+	// The emulator answers concurrent calls that invoke functions slowly.
 	return startup.WithLimits(cfg, startup.Limits{Dial: time.Minute, Attempt: time.Minute, Attempts: 3, Call: time.Minute})
 }
 
-// tombstone are the attributes of which nothing but the memory of an ended
-// authorization is made: whose it was, which, that it ended, and when. None of
-// them is of Strava's data.
+// tombstone lists the attributes of a tombstone: the athlete, the ended
+// authorization and when it ended. None of them is data from Strava.
 var tombstone = []string{
 	"pk", "sk", "provider", "account_id", "athlete_id", "generation", "since", "revoked_generation", "state", "left_at",
 	"receipt", "revoked_at", "expires_at", "revision", "version",
 	"hash", "kind", "ended_at", // of a session or key
 }
 
-// isTombstone reports whether the item will expire and is no more than a
+// isTombstone reports whether the item expires and has only the attributes of a
 // tombstone.
 func isTombstone(item map[string]any) bool {
 	for name := range item {
@@ -65,23 +64,23 @@ func isTombstone(item map[string]any) bool {
 	return item["expires_at"] != nil && (!stated || state == over)
 }
 
-// held returns what is stored of an athlete besides tombstones, by where it is:
-// items of all tables, and parameters.
-func (c *cloud) held(t *testing.T, athlete int64) map[string][]string {
+// stored returns all that is stored about an athlete except tombstones: items by
+// table, and the names of parameters.
+func (c *cloud) stored(t *testing.T, athlete int64) map[string][]string {
 	t.Helper()
-	held := map[string][]string{}
+	found := map[string][]string{}
 	theirs := mention(athlete)
 	c.scan(t, func(table string, av map[string]dynamodbtypes.AttributeValue) {
 		var item map[string]any
 		if err := attributevalue.UnmarshalMap(av, &item); err != nil {
 			t.Fatal(err)
 		}
-		text, err := json.Marshal(item) // It is of plain values.
+		text, err := json.Marshal(item)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if theirs.Match(text) && !isTombstone(item) {
-			held[table] = append(held[table], fmt.Sprintf("%v %v: %v", item["pk"], item["sk"], slices.Sorted(maps.Keys(item))))
+			found[table] = append(found[table], fmt.Sprintf("%v %v: %v", item["pk"], item["sk"], slices.Sorted(maps.Keys(item))))
 		}
 	})
 	pages := ssm.NewDescribeParametersPaginator(ssm.NewFromConfig(c.aws(t)), &ssm.DescribeParametersInput{})
@@ -92,14 +91,14 @@ func (c *cloud) held(t *testing.T, athlete int64) map[string][]string {
 		}
 		for _, p := range page.Parameters {
 			if theirs.MatchString(aws.ToString(p.Name)) {
-				held[parameters] = append(held[parameters], aws.ToString(p.Name))
+				found[parameters] = append(found[parameters], aws.ToString(p.Name))
 			}
 		}
 	}
-	return held
+	return found
 }
 
-// parameters is where [cloud.held] finds parameters.
+// parameters is the key of the parameters in the result of [cloud.stored].
 const parameters = "parameters"
 
 func (c *cloud) tables(t *testing.T) []string {
@@ -111,19 +110,19 @@ func (c *cloud) tables(t *testing.T) []string {
 	return out.TableNames
 }
 
-// heldEverywhere makes sure that there is something to erase in every place, so
-// that finding nothing later means something.
-func heldEverywhere(t *testing.T, c *cloud, athlete int64) {
+// mustBeStoredEverywhere checks that every store has data of the athlete, so that
+// finding none after the erasure proves something.
+func mustBeStoredEverywhere(t *testing.T, c *cloud, athlete int64) {
 	t.Helper()
-	held := c.held(t, athlete)
+	found := c.stored(t, athlete)
 	for _, place := range append(c.tables(t), parameters) {
-		if len(held[place]) == 0 && !strings.Contains(place, "Waiting") { // Who waits is no athlete.
-			t.Errorf("%s holds nothing of the athlete", place)
+		if len(found[place]) == 0 && !strings.Contains(place, "Waiting") { // The waitlist has no athletes.
+			t.Errorf("%s has no data of the athlete", place)
 		}
 	}
 }
 
-func noDeadLetters(t *testing.T, c *cloud) {
+func deadLettersAreEmpty(t *testing.T, c *cloud) {
 	client := sqs.NewFromConfig(c.aws(t))
 	queues, err := client.ListQueues(t.Context(), &sqs.ListQueuesInput{})
 	if err != nil {
@@ -133,7 +132,7 @@ func noDeadLetters(t *testing.T, c *cloud) {
 	waiting := map[string]string{}
 	for _, url := range queues.QueueUrls {
 		if strings.HasSuffix(url, "/"+spyName) {
-			continue // It is the test's own.
+			continue // The test's own queue.
 		}
 		out, err := client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
 			QueueUrl: aws.String(url), AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
@@ -147,37 +146,36 @@ func noDeadLetters(t *testing.T, c *cloud) {
 		}
 	}
 	if len(dead) == 0 {
-		t.Fatal("there is no dead-letter queue")
+		t.Fatal("the test proves nothing: there is no dead-letter queue")
 	}
 	for arn := range dead {
 		if waiting[arn] != "0" {
-			t.Errorf("%s holds %s messages", arn, waiting[arn])
+			t.Errorf("%s has %s messages", arn, waiting[arn])
 		}
 	}
 }
 
-// coordinate is what every latitude or longitude of a generated activity looks
-// like.
+// coordinate matches every latitude and longitude of a generated activity.
 var coordinate = regexp.MustCompile(`-(0\.7|30\.5)[0-9]{3,}`)
 
-// words are what must be nowhere, and what each of them is.
+// words maps each text that must not appear anywhere to its kind.
 type words map[string]string
 
-// search fails the test for every word in what is called name.
+// search fails the test for each word that appears in b, the content of name.
 func (w words) search(t *testing.T, name string, b []byte) {
 	t.Helper()
 	for word, kind := range w {
 		if i := bytes.Index(b, []byte(word)); i >= 0 {
-			t.Errorf("%s holds a %s at byte %d", name, kind, i)
+			t.Errorf("%s contains a %s at byte %d", name, kind, i)
 		}
 	}
 	if i := coordinate.FindIndex(b); i != nil {
-		t.Errorf("%s holds a coordinate at byte %d", name, i[0])
+		t.Errorf("%s contains a coordinate at byte %d", name, i[0])
 	}
 }
 
-// secrets are every secret that there ever was, and the marks of what must
-// never be gathered.
+// secrets returns every secret that the stand-in has issued, and marks of the
+// location data that Paceline must not store.
 func (c *cloud) secrets(t *testing.T) words {
 	t.Helper()
 	var secrets strava.Secrets
@@ -197,12 +195,9 @@ func (c *cloud) secrets(t *testing.T) words {
 	return w
 }
 
-// nothingLeaks searches all events, ends the cloud, and searches all that it
-// leaves: logs, and the emulator's whole state but for SSM. Of who is gone there
-// is a word in the tables alone, where [cloud.held] found no more than tombstones.
-// searchLeft searches all that the emulator, the functions and the stand-ins have
-// left in files when they ended, but Parameter Store, and shows it to also.
-func (c *cloud) searchLeft(t *testing.T, secrets words, also func(path string, b []byte)) {
+// searchFiles searches all files that the emulator, the functions and the
+// stand-ins wrote, except Parameter Store's, and passes each to also.
+func (c *cloud) searchFiles(t *testing.T, secrets words, also func(path string, b []byte)) {
 	t.Helper()
 	for _, root := range []string{c.state, filepath.Join(c.dir, "log")} {
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -223,31 +218,34 @@ func (c *cloud) searchLeft(t *testing.T, secrets words, also func(path string, b
 	}
 }
 
-func nothingLeaks(t *testing.T, c *cloud, s *spy, athlete, gone int64) {
-	served := c.truth(t, athlete)[0].Summary
+// nothingLeaks searches all events, stops the cloud, and searches its files: logs
+// and the emulator's state except Parameter Store's. The id of the athlete who
+// left may appear only in the tables, where [cloud.stored] found only tombstones.
+func nothingLeaks(t *testing.T, c *cloud, s *spy, athlete, left int64) {
+	served := c.stravaActivities(t, athlete)[0].Summary
 	for _, mark := range []string{strava.SyntheticPolyline, "latlng"} {
 		if !bytes.Contains(served, []byte(mark)) {
-			t.Errorf("Strava serves no %s: the search proves nothing", mark)
+			t.Errorf("the search proves nothing: Strava serves no %s", mark)
 		}
 	}
 	if !coordinate.Match(served) {
-		t.Error("Strava serves no coordinate: the search proves nothing")
+		t.Error("the search proves nothing: Strava serves no coordinate")
 	}
 	secrets := c.secrets(t)
 	eventsLeakNothing(t, s, secrets)
 
 	c.paceline(t, "down")
-	c.searchLeft(t, secrets, func(path string, b []byte) {
-		if strings.HasPrefix(path, c.state) && filepath.Base(path) != "dynamodb.json" && mention(gone).Match(b) {
-			t.Errorf("%s tells of who is gone", path)
+	c.searchFiles(t, secrets, func(path string, b []byte) {
+		if strings.HasPrefix(path, c.state) && filepath.Base(path) != "dynamodb.json" && mention(left).Match(b) {
+			t.Errorf("%s contains the id of the athlete who left", path)
 		}
 	})
 	logs := filepath.Join(c.dir, "log")
-	// What is searched really is what was stored, queued and logged.
+	// The searched files contain the stored, queued and logged data.
 	for what, where := range map[string]struct{ file, word string }{
-		"what was gathered":         {filepath.Join(c.state, "dynamodb.json"), lastTitle},
-		"the work that waits":       {filepath.Join(c.state, "dynamodb.json"), "job_due"},
-		"what functions print":      {filepath.Join(c.state, "cloudwatch_logs.json"), `TokensRefreshed`},
+		"gathered activities":       {filepath.Join(c.state, "dynamodb.json"), lastTitle},
+		"queued work":               {filepath.Join(c.state, "dynamodb.json"), "job_due"},
+		"the functions' output":     {filepath.Join(c.state, "cloudwatch_logs.json"), `TokensRefreshed`},
 		"the emulator's log":        {filepath.Join(logs, "ministack.log"), "handleeventsFunction"},
 		"the edge proxy's log":      {filepath.Join(logs, "edge.log"), "GET /oauth/callback 302"},
 		"the log of the deployment": {filepath.Join(logs, "cdk.log"), "Paceline-local-Platform"},
@@ -257,7 +255,7 @@ func nothingLeaks(t *testing.T, c *cloud, s *spy, athlete, gone int64) {
 			t.Fatal(err)
 		}
 		if !bytes.Contains(b, []byte(where.word)) {
-			t.Errorf("%s does not hold %s: the search proves nothing", where.file, what)
+			t.Errorf("the search proves nothing: %s does not contain %s", where.file, what)
 		}
 	}
 }

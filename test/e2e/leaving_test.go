@@ -23,16 +23,16 @@ import (
 	"github.com/paceline/paceline/standin/strava"
 )
 
-// erasedWithin is how long the erasure of a long history may take.
+// erasedWithin is the time within which a long history must be erased.
 const erasedWithin = 5 * time.Minute
 
-// number is what the environment sets, to try more than a run of all tests has
-// time for.
-func number(t *testing.T, name string, otherwise int) int {
+// envNumber returns a number from the environment, for tests that are larger than
+// the default.
+func envNumber(t *testing.T, name string, fallback int) int {
 	t.Helper()
 	text := os.Getenv(name)
 	if text == "" {
-		return otherwise
+		return fallback
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
@@ -41,7 +41,7 @@ func number(t *testing.T, name string, otherwise int) int {
 	return n
 }
 
-// erasure is a receipt as its link shows it.
+// erasure is the state of an erasure as the API returns it.
 type erasure struct {
 	Receipt      string     `json:"receipt"`
 	State        string     `json:"state"`
@@ -54,12 +54,13 @@ type erasure struct {
 	}
 }
 
-// leave asks for the erasure and waits for the receipt. Then nothing is held,
-// the session is over, and Strava no longer counts the athlete as connected.
+// leave requests the erasure and waits until it is complete. Then it checks that
+// no data is stored, that the session and the keys have ended, and that Strava no
+// longer counts the athlete as connected.
 func (b *browser) leave(athlete int64, within time.Duration) { b.leaveWith(athlete, within, 4) }
 
-// leaveWith is leave with a receipt that has so many parts: one more for each
-// linked account.
+// leaveWith is like leave, for a receipt with this number of parts: four, and one
+// more for each linked account.
 func (b *browser) leaveWith(athlete int64, within time.Duration, parts int) {
 	b.t.Helper()
 	began := time.Now()
@@ -67,36 +68,37 @@ func (b *browser) leaveWith(athlete int64, within time.Duration, parts int) {
 		Receipt   string `json:"receipt"`
 		StatusURL string `json:"status_url"`
 	}
-	key := b.newKey("Leaves, too").Secret
+	key := b.newKey("Ends with leaving").Secret
 	a := b.do("DELETE", "/v1/me")
 	if err := json.Unmarshal(a.body, &left); a.status != http.StatusAccepted || err != nil || left.StatusURL != "/v1/erasures/"+left.Receipt {
 		b.t.Fatalf("%d %s", a.status, a.body)
 	}
 	var status erasure
-	anybody := b.cloud.browser(b.t) // The session is over by then.
+	// Looking up a receipt needs no session.
+	stranger := b.cloud.browser(b.t)
 	eventually(b.t, within, "the receipt", func() bool {
-		anybody.get(left.StatusURL, &status)
+		stranger.get(left.StatusURL, &status)
 		return status.State == "erased"
 	})
 	b.t.Logf("erased within %s", time.Since(began).Round(time.Millisecond))
 	if len(status.Erased) != parts {
-		b.t.Errorf("erased by parts: %v", status.Erased)
+		b.t.Errorf("erased parts: %v", status.Erased)
 	}
 	if status.CompletedAt == nil || status.CopiesGoneBy == nil || !status.CopiesGoneBy.Equal(status.CompletedAt.Add(7*24*time.Hour)) || status.Receipt != left.Receipt {
 		b.t.Errorf("receipt %+v", status)
 	}
-	if held := b.cloud.held(b.t, athlete); len(held) != 0 {
-		b.t.Errorf("still held: %v", held)
+	if found := b.cloud.stored(b.t, athlete); len(found) != 0 {
+		b.t.Errorf("still stored: %v", found)
 	}
 	if b.do("GET", "/v1/me").status != http.StatusUnauthorized {
-		b.t.Error("the session outlives the athlete")
+		b.t.Error("the session is still valid")
 	}
-	if a := b.cloud.byKey(b.t, "GET", "/v1/me", key); a.status != http.StatusUnauthorized {
-		b.t.Errorf("the key outlives the athlete: %d %s", a.status, a.body)
+	if a := b.cloud.requestByKey(b.t, "GET", "/v1/me", key); a.status != http.StatusUnauthorized {
+		b.t.Errorf("the key is still valid: %d %s", a.status, a.body)
 	}
-	ended := b.cloud.byKey(b.t, "POST", "/v1/me/sync", key)
+	ended := b.cloud.requestByKey(b.t, "POST", "/v1/me/sync", key)
 	if ended.status != http.StatusUnauthorized || !strings.Contains(string(ended.body), "#revoked-key") || !strings.Contains(string(ended.body), left.StatusURL) {
-		b.t.Errorf("the key does not lead to the erasure: %d %s", ended.status, ended.body)
+		b.t.Errorf("the response to the key does not contain the erasure: %d %s", ended.status, ended.body)
 	}
 	for _, s := range b.cloud.athletes(b.t) {
 		if s.ID == athlete && s.Connected {
@@ -105,11 +107,11 @@ func (b *browser) leaveWith(athlete int64, within time.Duration, parts int) {
 	}
 }
 
-// lengthen gives an athlete who is not connected a history of at least n
-// activities, an hour apart.
-func (c *cloud) lengthen(t *testing.T, athlete int64, n int) {
+// addHistory gives an athlete who is not connected a history of at least n
+// activities, one hour apart.
+func (c *cloud) addHistory(t *testing.T, athlete int64, n int) {
 	t.Helper()
-	missing := n - len(c.truth(t, athlete))
+	missing := n - len(c.stravaActivities(t, athlete))
 	newest := time.Now().Add(-24 * time.Hour)
 	const writers = 8
 	var wg sync.WaitGroup
@@ -123,28 +125,27 @@ func (c *cloud) lengthen(t *testing.T, athlete int64, n int) {
 	wg.Wait()
 }
 
-// longHistory gathers a long history and has its athlete leave, who keeps it at
-// Strava.
-func longHistory(t *testing.T, c *cloud, b *browser, athlete int64) {
-	b.leave(athlete, 2*soon) // So that what is made comes as a history, not as webhooks.
+// leavingErasesLongHistory gathers a long history and then lets its athlete leave.
+func leavingErasesLongHistory(t *testing.T, c *cloud, b *browser, athlete int64) {
+	b.leave(athlete, 2*soon) // Without a connection, new activities cause no webhooks.
 	began := time.Now()
-	c.lengthen(t, athlete, number(t, "PACELINE_E2E_HISTORY", 2000))
-	t.Logf("made within %s", time.Since(began).Round(time.Millisecond))
+	c.addHistory(t, athlete, envNumber(t, "PACELINE_E2E_HISTORY", 2000))
+	t.Logf("created within %s", time.Since(began).Round(time.Millisecond))
 	began = time.Now()
 	if got := b.connect(athlete, ""); got != "/" {
-		t.Fatalf("connecting leads to %q", got)
+		t.Fatalf("connecting redirects to %q", got)
 	}
-	want := len(c.truth(t, athlete))
+	want := len(c.stravaActivities(t, athlete))
 	if got := b.current(20 * time.Minute).Gathered; got != want {
 		t.Errorf("%d gathered of %d", got, want)
 	}
 	t.Logf("%d activities gathered within %s", want, time.Since(began).Round(time.Millisecond))
-	heldEverywhere(t, c, athlete)
+	mustBeStoredEverywhere(t, c, athlete)
 	b.leave(athlete, erasedWithin)
 }
 
-// hints are the webhooks about the athlete that wait to be followed.
-func (c *cloud) hints(t *testing.T, athlete int64) (n int) {
+// countHints returns the number of hints in the athlete's inbox.
+func (c *cloud) countHints(t *testing.T, athlete int64) (n int) {
 	t.Helper()
 	c.scan(t, func(_ string, item map[string]types.AttributeValue) {
 		var inbox struct {
@@ -182,9 +183,8 @@ func (c *cloud) scan(t *testing.T, visit func(table string, item map[string]type
 	}
 }
 
-// settled waits until every queue is empty and nothing taken from one is still
-// at work.
-func (c *cloud) settled(t *testing.T, within time.Duration) {
+// waitForQueues waits until every queue is empty and no message is in flight.
+func (c *cloud) waitForQueues(t *testing.T, within time.Duration) {
 	t.Helper()
 	client := sqs.NewFromConfig(c.aws(t))
 	queues, err := client.ListQueues(t.Context(), &sqs.ListQueuesInput{})
@@ -194,7 +194,7 @@ func (c *cloud) settled(t *testing.T, within time.Duration) {
 	eventually(t, within, "the queues to be empty", func() bool {
 		for _, url := range queues.QueueUrls {
 			if strings.HasSuffix(url, "/"+spyName) {
-				continue // It is the test's own.
+				continue // The test's own queue.
 			}
 			out, err := client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
 				QueueUrl: aws.String(url), AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll},
@@ -210,9 +210,9 @@ func (c *cloud) settled(t *testing.T, within time.Duration) {
 	})
 }
 
-// download pages through the export over and over, until it gets anything but
-// a page, and tells how many pages there were and how it ended.
-func (b *browser) download(page func()) (pages int, end answer) {
+// download reads the pages of activities repeatedly until a request fails. It
+// returns the number of pages and the last response.
+func (b *browser) download(onPage func()) (pages int, end response) {
 	for href := "/v1/me/activities?limit=200"; ; pages++ {
 		a := b.do("GET", href)
 		if a.status != http.StatusOK {
@@ -229,39 +229,24 @@ func (b *browser) download(page func()) (pages int, end answer) {
 		if next.NextCursor != nil {
 			href += "&cursor=" + url.QueryEscape(*next.NextCursor)
 		}
-		page()
+		onPage()
 	}
 }
 
-// amidWork has an athlete leave while the history is being gathered, webhooks
-// wait, and an export is being read. Nothing comes back, not even when every
-// event and every webhook about the athlete comes again.
-func amidWork(t *testing.T, c *cloud, s *spy, b *browser, athlete int64) {
+// leavingDuringWork lets an athlete leave during gathering, with queued webhooks
+// and a download in progress. No data reappears, not even after every event and
+// webhook about the athlete is delivered again.
+func leavingDuringWork(t *testing.T, c *cloud, s *spy, b *browser, athlete int64) {
 	const webhooks = 50
-	// Every call to Strava takes long now.
+	// Slow down every call to Strava.
 	c.control(t, "POST", "/faults", map[string]any{"endpoint": "api", "athlete": athlete, "delay": "1s", "count": -1}, nil)
 	c.control(t, "PATCH", "/settings", map[string]any{"delivery": "hold"}, nil)
 	if got := b.connect(athlete, ""); got != "/" {
-		t.Fatalf("connecting leads to %q", got)
+		t.Fatalf("connecting redirects to %q", got)
 	}
-	// The oldest, so that no list of the newest tells what became of them.
-	truth := c.truth(t, athlete)
-	edited := truth[len(truth)-webhooks:]
-	for _, a := range edited {
-		c.editActivity(t, athlete, a.ID, map[string]string{"name": "Renamed while leaving"})
-	}
-	c.control(t, "PATCH", "/settings", map[string]any{"delivery": "send"}, nil)
-	c.control(t, "POST", "/release", map[string]any{"order": "shuffle"}, nil)
-	var notices []strava.Delivery
-	eventually(t, 30*time.Second, "the webhooks to be taken", func() bool {
-		c.control(t, "GET", "/deliveries", nil, &notices)
-		notices = slices.DeleteFunc(notices, func(d strava.Delivery) bool {
-			var e strava.Event
-			return json.Unmarshal(d.Event, &e) != nil || e.OwnerID != athlete || e.AspectType != "update" ||
-				!slices.ContainsFunc(edited, func(a strava.Activity) bool { return a.ID == e.ObjectID })
-		})
-		return len(notices) == webhooks && !slices.ContainsFunc(notices, func(d strava.Delivery) bool { return d.State != "delivered" })
-	})
+	atStrava := c.stravaActivities(t, athlete)
+	// A list of the newest activities does not contain the oldest ones.
+	deliveries := c.editAndDeliver(t, athlete, atStrava[len(atStrava)-webhooks:])
 	var reading sync.WaitGroup
 	read := make(chan struct{})
 	var once sync.Once
@@ -276,51 +261,73 @@ func amidWork(t *testing.T, c *cloud, s *spy, b *browser, athlete int64) {
 		t.Logf("the export ended after %d pages", pages)
 	})
 	<-read
-	var status syncStatus
+	var status syncState
 	b.get("/v1/me/sync", &status)
-	waiting := c.hints(t, athlete)
-	t.Logf("%s, %d of %d gathered, %d webhooks wait", status.State, status.Gathered, len(truth), waiting)
-	if status.State == "current" || status.Gathered >= len(truth) || waiting < webhooks/2 {
-		t.Error("there is nothing to leave amid of: this proves nothing")
+	queued := c.countHints(t, athlete)
+	t.Logf("%s, %d of %d gathered, %d webhooks queued", status.State, status.Gathered, len(atStrava), queued)
+	if status.State == "current" || status.Gathered >= len(atStrava) || queued < webhooks/2 {
+		t.Error("the test proves nothing: gathering is complete or no webhook is queued")
 	}
 	b.leave(athlete, erasedWithin)
 	reading.Wait()
 	c.control(t, "DELETE", "/faults", nil, nil)
 
-	gone := func(after string) {
+	mustBeErased := func(after string) {
 		t.Helper()
-		c.settled(t, time.Minute)
-		if held := c.held(t, athlete); len(held) != 0 {
-			t.Fatalf("held after %s: %v", after, held)
+		c.waitForQueues(t, time.Minute)
+		if found := c.stored(t, athlete); len(found) != 0 {
+			t.Fatalf("stored after %s: %v", after, found)
 		}
 		if a := b.do("GET", "/v1/me/activities"); a.status != http.StatusUnauthorized {
 			t.Errorf("after %s: %d", after, a.status)
 		}
 	}
-	gone("leaving")
-	events := s.about(t, athlete)
-	calls := c.calls(t, athlete)
+	mustBeErased("leaving")
+	events := s.eventsAbout(t, athlete)
+	calls := c.countCalls(t, athlete)
 	s.replay(t, events)
-	gone("every event came again")
+	mustBeErased("all events again")
 	slices.Reverse(events)
 	s.replay(t, events)
-	gone("every event came again, the last first")
-	for _, d := range notices {
+	mustBeErased("all events again in reverse order")
+	for _, d := range deliveries {
 		var event map[string]any
 		if err := json.Unmarshal(d.Event, &event); err != nil {
 			t.Fatal(err)
 		}
 		c.deliver(t, event)
 	}
-	gone("every webhook came again")
-	t.Logf("%d events came again twice", len(events))
-	if n := c.calls(t, athlete) - calls; n != 0 {
-		t.Errorf("Strava was asked %d times about who is gone", n)
+	mustBeErased("all webhooks again")
+	t.Logf("%d events published twice more", len(events))
+	if n := c.countCalls(t, athlete) - calls; n != 0 {
+		t.Errorf("%d calls to Strava for an athlete who left", n)
 	}
 }
 
-// calls are all that were made to Strava about an athlete.
-func (c *cloud) calls(t *testing.T, athlete int64) (n int) {
+// editAndDeliver renames activities, releases the webhooks that are held back, and
+// waits until the callback has accepted them.
+func (c *cloud) editAndDeliver(t *testing.T, athlete int64, activities []strava.Activity) (deliveries []strava.Delivery) {
+	t.Helper()
+	for _, a := range activities {
+		c.editActivity(t, athlete, a.ID, map[string]string{"name": "Renamed while leaving"})
+	}
+	c.control(t, "PATCH", "/settings", map[string]any{"delivery": "send"}, nil)
+	c.control(t, "POST", "/release", map[string]any{"order": "shuffle"}, nil)
+	eventually(t, 30*time.Second, "the webhooks to be accepted", func() bool {
+		deliveries = nil
+		c.control(t, "GET", "/deliveries", nil, &deliveries)
+		deliveries = slices.DeleteFunc(deliveries, func(d strava.Delivery) bool {
+			var e strava.Event
+			return json.Unmarshal(d.Event, &e) != nil || e.OwnerID != athlete || e.AspectType != "update" ||
+				!slices.ContainsFunc(activities, func(a strava.Activity) bool { return a.ID == e.ObjectID })
+		})
+		return len(deliveries) == len(activities) && !slices.ContainsFunc(deliveries, func(d strava.Delivery) bool { return d.State != "delivered" })
+	})
+	return deliveries
+}
+
+// countCalls returns the number of calls to Strava for an athlete.
+func (c *cloud) countCalls(t *testing.T, athlete int64) (n int) {
 	t.Helper()
 	for _, endpoint := range []string{strava.EndpointRefresh, strava.EndpointAthlete, strava.EndpointActivities, strava.EndpointActivity} {
 		n += c.counters(t).Total(endpoint, athlete)
@@ -328,7 +335,7 @@ func (c *cloud) calls(t *testing.T, athlete int64) (n int) {
 	return n
 }
 
-// mention is a pattern of the athlete's id wherever it is written out.
+// mention returns a pattern that matches the athlete's id.
 func mention(athlete int64) *regexp.Regexp {
 	return regexp.MustCompile(fmt.Sprintf(`(^|[^0-9])%d([^0-9]|$)`, athlete))
 }

@@ -16,30 +16,30 @@ import (
 	"github.com/paceline/paceline/standin/fitbit"
 )
 
-// fitbitUser is whom athletes link here.
+// fitbitUser is the Fitbit account that the tests link.
 const fitbitUser = "GGNJL9"
 
-// TestLinks links an account at Fitbit, uses and refreshes it, unlinks it, links
-// it again, and has its athlete leave.
+// TestLinks links an account at Fitbit, uses it, refreshes its token, unlinks it,
+// links it again, and lets its athlete leave.
 func TestLinks(t *testing.T) {
 	t.Parallel()
 	c := start(t, "links")
 	athlete := c.athletes(t)[0].ID
 	b := c.browser(t)
 	if back := b.connect(athlete, ""); back != "/" {
-		t.Fatalf("connect: back to %s", back)
+		t.Fatalf("connect: redirected to %s", back)
 	}
 
-	t.Run("an account is linked and shown", func(t *testing.T) { linked(t, c, b.in(t)) })
-	t.Run("workers of other systems use it, and its token is refreshed", func(t *testing.T) { usedByWorkers(t, c, athlete) })
-	t.Run("unlinking revokes, erases and gives a receipt", func(t *testing.T) { unlinked(t, c, b.in(t)) })
-	t.Run("leaving ends a link, too", func(t *testing.T) { leavingWithALink(t, c, b.in(t), athlete) })
-	t.Run("no dead letters", func(t *testing.T) { noDeadLetters(t, c) })
-	t.Run("nothing leaks", func(t *testing.T) { nothingOfFitbitLeaks(t, c) })
+	t.Run("an account is linked and shown", func(t *testing.T) { accountIsLinked(t, c, b.in(t)) })
+	t.Run("workers of other systems use the account and its token is refreshed", func(t *testing.T) { workersUseAccount(t, c, athlete) })
+	t.Run("unlinking revokes access, erases the link and returns a receipt", func(t *testing.T) { unlinkingErases(t, c, b.in(t)) })
+	t.Run("leaving also erases the link", func(t *testing.T) { leavingErasesLink(t, c, b.in(t), athlete) })
+	t.Run("the dead-letter queues are empty", func(t *testing.T) { deadLettersAreEmpty(t, c) })
+	t.Run("no secret leaks", func(t *testing.T) { nothingOfFitbitLeaks(t, c) })
 }
 
-// atFitbit calls the stand-in's control.
-func (c *cloud) atFitbit(t *testing.T, method, path string, body, into any) {
+// controlFitbit calls the control API of the stand-in for Fitbit.
+func (c *cloud) controlFitbit(t *testing.T, method, path string, body, into any) {
 	t.Helper()
 	b, err := json.Marshal(body)
 	if err != nil {
@@ -68,17 +68,18 @@ func (c *cloud) atFitbit(t *testing.T, method, path string, body, into any) {
 func (c *cloud) linkedAtFitbit(t *testing.T) bool {
 	t.Helper()
 	var people []fitbit.UserState
-	c.atFitbit(t, "GET", "/people", nil, &people)
+	c.controlFitbit(t, "GET", "/people", nil, &people)
 	for _, p := range people {
 		if p.ID == fitbitUser {
 			return p.Connected
 		}
 	}
-	t.Fatal("the stand-in does not have the person")
+	t.Fatal("the stand-in has no such person")
 	return false
 }
 
-// link goes through Fitbit's OAuth and returns where the callback leads to.
+// link follows Fitbit's OAuth flow and returns the location to which the callback
+// redirects.
 func (b *browser) link(more string) string {
 	b.t.Helper()
 	begun := b.do("GET", "/oauth/fitbit/connect")
@@ -97,7 +98,7 @@ func (b *browser) link(more string) string {
 	return done.header.Get("Location")
 }
 
-// linkedAccounts are those that the API shows with the athlete.
+// linkedAccounts returns the linked accounts in the athlete's profile.
 func (b *browser) linkedAccounts() (ids []string) {
 	b.t.Helper()
 	var me struct {
@@ -113,15 +114,16 @@ func (b *browser) linkedAccounts() (ids []string) {
 	return ids
 }
 
-// awaitLink waits until the API shows the account, or none.
+// awaitLink waits until the API returns exactly this account, or none if want is
+// empty.
 func (b *browser) awaitLink(want string) {
 	b.t.Helper()
 	eventually(b.t, time.Minute, "the link "+want, func() bool { return strings.Join(b.linkedAccounts(), " ") == want })
 }
 
-func linked(t *testing.T, c *cloud, b *browser) {
+func accountIsLinked(t *testing.T, c *cloud, b *browser) {
 	if a := c.browser(t).do("GET", "/oauth/fitbit/connect"); a.status != http.StatusUnauthorized {
-		t.Errorf("a stranger links: %d", a.status)
+		t.Errorf("linking without a session: %d", a.status)
 	}
 	for _, path := range []string{"/v1/me/links/fitbit", "/v1/me/links/garmin", "/oauth/garmin/connect", "/oauth/garmin/callback"} {
 		if a := b.do("GET", path); a.status != http.StatusNotFound || !strings.Contains(string(a.body), "#not-found") {
@@ -129,10 +131,10 @@ func linked(t *testing.T, c *cloud, b *browser) {
 		}
 	}
 	if back := b.link("&deny=1"); back != "/?error=link_denied" {
-		t.Errorf("denied: back to %s", back)
+		t.Errorf("denied: redirected to %s", back)
 	}
 	if back := b.link(""); back != "/" {
-		t.Fatalf("back to %s", back)
+		t.Fatalf("redirected to %s", back)
 	}
 	b.awaitLink("fitbit/" + fitbitUser)
 	var shown struct {
@@ -143,14 +145,14 @@ func linked(t *testing.T, c *cloud, b *browser) {
 	}
 	b.get("/v1/me/links/fitbit", &shown)
 	var day fitbit.Day
-	c.atFitbit(t, "GET", "/people/"+fitbitUser+"/days/"+shown.Date, nil, &day)
+	c.controlFitbit(t, "GET", "/people/"+fitbitUser+"/days/"+shown.Date, nil, &day)
 	if shown.DisplayName != "Ada K." || shown.Steps != day.Summary.Steps ||
 		shown.ActiveMinutes != day.Summary.FairlyActiveMinutes+day.Summary.VeryActiveMinutes {
 		t.Errorf("shown %+v, at Fitbit %+v", shown, day.Summary)
 	}
 }
 
-// useAccounts invokes the function for workers of other systems.
+// useAccounts invokes the function that workers of other systems use.
 func (c *cloud) useAccounts(t *testing.T, req map[string]any) (body string, failed bool) {
 	t.Helper()
 	payload, err := json.Marshal(req)
@@ -163,25 +165,25 @@ func (c *cloud) useAccounts(t *testing.T, req map[string]any) (body string, fail
 	if err != nil {
 		t.Fatal(err)
 	}
-	var compact bytes.Buffer // The emulator writes it in its own way.
+	var compact bytes.Buffer // The emulator formats the payload.
 	if err := json.Compact(&compact, out.Payload); err != nil {
 		t.Fatal(err)
 	}
 	return compact.String(), out.FunctionError != nil
 }
 
-func usedByWorkers(t *testing.T, c *cloud, athlete int64) {
+func workersUseAccount(t *testing.T, c *cloud, athlete int64) {
 	body, failed := c.useAccounts(t, map[string]any{"action": "list", "provider": "fitbit"})
 	want := fmt.Sprintf(`{"accounts":[{"account_id":%q,"state":"active","owner":%d,"scopes":["activity","profile"]}]}`, fitbitUser, athlete)
 	if failed || body != want {
-		t.Errorf("listed %s, want %s", body, want)
+		t.Errorf("list: %s, want %s", body, want)
 	}
 	call := map[string]any{"action": "call", "provider": "fitbit", "account_id": fitbitUser, "path": "/1/user/-/profile.json"}
 	before := c.fitbitCounters(t).Total(fitbit.EndpointRefresh, fitbitUser)
-	c.atFitbit(t, "PUT", "/people/"+fitbitUser+"/token-life", map[string]int{"left_seconds": 0}, nil)
+	c.controlFitbit(t, "PUT", "/people/"+fitbitUser+"/token-life", map[string]int{"left_seconds": 0}, nil)
 	for range 2 {
 		if body, failed := c.useAccounts(t, call); failed || !strings.Contains(body, `"outcome":"answered"`) || !strings.Contains(body, "Ada Kowalska") {
-			t.Errorf("called: %s", body)
+			t.Errorf("call: %s", body)
 		}
 	}
 	if n := c.fitbitCounters(t).Total(fitbit.EndpointRefresh, fitbitUser) - before; n != 1 {
@@ -209,17 +211,17 @@ func usedByWorkers(t *testing.T, c *cloud, athlete int64) {
 
 func (c *cloud) fitbitCounters(t *testing.T) (counters fitbit.Counters) {
 	t.Helper()
-	c.atFitbit(t, "GET", "/counters", nil, &counters)
+	c.controlFitbit(t, "GET", "/counters", nil, &counters)
 	return counters
 }
 
-// mustHoldNothingOfFitbit checks that neither parameters nor grants hold anything
-// of the account but a tombstone, and that Fitbit does not count it.
-func (c *cloud) mustHoldNothingOfFitbit(t *testing.T) {
+// mustHaveErasedFitbit checks that the grants have only a tombstone of the
+// account, that no parameter is left, and that Fitbit does not count it.
+func (c *cloud) mustHaveErasedFitbit(t *testing.T) {
 	t.Helper()
 	body, _ := c.useAccounts(t, map[string]any{"action": "list", "provider": "fitbit"})
 	if !strings.Contains(body, `"state":"erased"`) || strings.Contains(body, "owner") {
-		t.Errorf("listed %s", body)
+		t.Errorf("list: %s", body)
 	}
 	for _, name := range c.parameters(t) {
 		if strings.Contains(name, fitbitUser) {
@@ -227,11 +229,11 @@ func (c *cloud) mustHoldNothingOfFitbit(t *testing.T) {
 		}
 	}
 	if c.linkedAtFitbit(t) {
-		t.Error("Fitbit still counts the account")
+		t.Error("Fitbit still counts the account as connected")
 	}
 }
 
-func unlinked(t *testing.T, c *cloud, b *browser) {
+func unlinkingErases(t *testing.T, c *cloud, b *browser) {
 	var ending struct {
 		StatusURL string `json:"status_url"`
 	}
@@ -252,24 +254,24 @@ func unlinked(t *testing.T, c *cloud, b *browser) {
 		t.Errorf("erased %v", what)
 	}
 	b.awaitLink("")
-	c.mustHoldNothingOfFitbit(t)
+	c.mustHaveErasedFitbit(t)
 	if a := b.do("GET", "/v1/me/links/fitbit"); a.status != http.StatusNotFound {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }
 
-func leavingWithALink(t *testing.T, c *cloud, b *browser, athlete int64) {
+func leavingErasesLink(t *testing.T, c *cloud, b *browser, athlete int64) {
 	if back := b.link(""); back != "/" {
-		t.Fatalf("back to %s", back)
+		t.Fatalf("redirected to %s", back)
 	}
 	b.awaitLink("fitbit/" + fitbitUser)
 	b.leaveWith(athlete, erasedWithin, 5)
-	c.mustHoldNothingOfFitbit(t)
+	c.mustHaveErasedFitbit(t)
 }
 
 func nothingOfFitbitLeaks(t *testing.T, c *cloud) {
 	var all fitbit.Secrets
-	c.atFitbit(t, "GET", "/secrets", nil, &all)
+	c.controlFitbit(t, "GET", "/secrets", nil, &all)
 	secrets := words{all.ClientSecret: "client secret", all.BasicAuth: "basic auth", "Ada Kowalska": "name"}
 	for kind, list := range map[string][]string{"access token": all.AccessTokens, "refresh token": all.RefreshTokens, "code": all.Codes} {
 		if len(list) < 2 {
@@ -281,10 +283,10 @@ func nothingOfFitbitLeaks(t *testing.T, c *cloud) {
 	}
 	c.paceline(t, "down")
 	forwarded := false
-	c.searchLeft(t, secrets, func(path string, b []byte) {
+	c.searchFiles(t, secrets, func(path string, b []byte) {
 		forwarded = forwarded || filepath.Base(path) == "cloudwatch_logs.json" && bytes.Contains(b, []byte("provider=fitbit"))
 	})
 	if !forwarded {
-		t.Error("the functions' log tells of no call to Fitbit: the search proves nothing")
+		t.Error("the search proves nothing: the functions' log has no call to Fitbit")
 	}
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/paceline/paceline/standin/strava"
 )
 
-// prober runs the deployed probe at once, rather than waiting for its schedule.
+// prober invokes the deployed probe without waiting for its schedule.
 type prober struct {
 	*cloud
 	lambda          *lambda.Client
@@ -39,7 +39,8 @@ func (c *cloud) prober(t *testing.T) *prober {
 	}
 }
 
-// run probes, asks Strava too, and returns the metrics that it reported.
+// run invokes the probe, including its check at Strava, and returns the metrics
+// that it reported.
 func (p *prober) run(t *testing.T) (metrics map[string]float64, failed bool) {
 	t.Helper()
 	out, err := p.lambda.Invoke(t.Context(), &lambda.InvokeInput{
@@ -68,7 +69,7 @@ func (p *prober) run(t *testing.T) (metrics map[string]float64, failed bool) {
 	return metrics, out.FunctionError != nil
 }
 
-// webhookStatus is what `paceline admin status` says of the webhook.
+// webhookStatus is the webhook's part of `paceline admin status`.
 type webhookStatus struct {
 	SubscriptionID int64 `json:"subscription_id"`
 	Callback       struct {
@@ -97,16 +98,16 @@ func (p *prober) status(t *testing.T) webhookStatus {
 	return status.Gathering.Webhook
 }
 
-// useTable gives functions another table, and with it a new instance.
+// useTable configures functions to use another table. This restarts them.
 func (p *prober) useTable(t *testing.T, table string, functions ...string) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
 	for _, f := range functions {
-		is, err := p.lambda.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: aws.String(f)})
+		current, err := p.lambda.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: aws.String(f)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		variables := is.Environment.Variables
+		variables := current.Environment.Variables
 		variables["GATHERING_TABLE"] = table
 		if _, err := p.lambda.UpdateFunctionConfiguration(ctx, &lambda.UpdateFunctionConfigurationInput{
 			FunctionName: aws.String(f), Environment: &lambdatypes.Environment{Variables: variables},
@@ -116,9 +117,9 @@ func (p *prober) useTable(t *testing.T, table string, functions ...string) {
 	}
 }
 
-// age makes the callback's last good probe so much older, as if that time had
-// passed, and returns when it was.
-func (p *prober) age(t *testing.T, by time.Duration) time.Time {
+// ageLastProbe makes the last successful probe older by a duration and returns
+// its new time.
+func (p *prober) ageLastProbe(t *testing.T, by time.Duration) time.Time {
 	t.Helper()
 	well := p.status(t).Callback.WellAt.Add(-by)
 	_, err := dynamodb.NewFromConfig(p.aws(t)).UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
@@ -126,7 +127,7 @@ func (p *prober) age(t *testing.T, by time.Duration) time.Time {
 		Key: map[string]types.AttributeValue{
 			"pk": &types.AttributeValueMemberS{Value: "webhook"}, "sk": &types.AttributeValueMemberS{Value: "webhook"},
 		},
-		// As every write does, so that a probe that read before starts over.
+		// The new revision makes a concurrent probe start over.
 		UpdateExpression: aws.String("SET callback.well_at = :at ADD revision :one"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{
 			":at": &types.AttributeValueMemberN{Value: strconv.FormatInt(well.UnixMilli(), 10)}, ":one": &types.AttributeValueMemberN{Value: "1"},
@@ -138,15 +139,15 @@ func (p *prober) age(t *testing.T, by time.Duration) time.Time {
 	return well
 }
 
-func storageRefuses(t *testing.T, p *prober, b *browser, athlete int64) {
+func webhookGapIsRepaired(t *testing.T, p *prober, b *browser, athlete int64) {
 	if metrics, failed := p.run(t); failed || metrics["WebhookUnwellSeconds"] > 60 {
-		t.Fatalf("at first: failed %t, %v", failed, metrics)
+		t.Fatalf("before: failed %t, %v", failed, metrics)
 	}
 	if s := p.status(t); s.Callback.FailingSince != nil || s.Gap != nil && !s.Gap.Planned {
-		t.Fatalf("at first: %+v", s)
+		t.Fatalf("before: %+v", s)
 	}
-	// DynamoDB refuses every call about a table that is not there. Only the
-	// receiver meets that: the probe notices by the handshake.
+	// DynamoDB refuses every call for a missing table. Only the receiver has it; the
+	// probe detects the failure by the handshake.
 	t.Cleanup(func() { p.useTable(t, p.table, p.receiver, p.probe) })
 	p.useTable(t, "no-such-table", p.receiver)
 	if _, failed := p.run(t); failed {
@@ -155,43 +156,43 @@ func storageRefuses(t *testing.T, p *prober, b *browser, athlete int64) {
 	if s := p.status(t); s.Callback.FailingSince == nil || !strings.Contains(s.Callback.Failure, "status 5") {
 		t.Errorf("while the receiver has no storage: %+v", s.Callback)
 	}
-	// Strava gives up on an event in that time.
+	// Strava gives up on an event within the 5 seconds below.
 	p.control(t, "PATCH", "/settings", map[string]any{"retry_interval": "100ms"}, nil)
-	activity := p.truth(t, athlete)[0].ID
-	p.editActivity(t, athlete, activity, map[string]string{"name": "No webhook told"})
-	never(t, 5*time.Second, "the event arrived without storage", func() bool {
+	activity := p.stravaActivities(t, athlete)[0].ID
+	p.editActivity(t, athlete, activity, map[string]string{"name": "Changed without a webhook"})
+	never(t, 5*time.Second, "the event arriving without storage", func() bool {
 		var it item
 		b.get(activityPath(activity), &it)
-		return it.Name == "No webhook told"
+		return it.Name == "Changed without a webhook"
 	})
-	// The probe itself cannot write either, and says so.
+	// Without storage the probe fails, too.
 	p.useTable(t, "no-such-table", p.probe)
 	if _, failed := p.run(t); !failed {
 		t.Error("the probe does not fail although it has no storage")
 	}
-	well := p.age(t, 6*time.Minute)
+	well := p.ageLastProbe(t, 6*time.Minute)
 	p.useTable(t, p.table, p.receiver, p.probe)
 	if _, failed := p.run(t); failed {
 		t.Fatal("the probe fails although storage is back")
 	}
 	s := p.status(t)
 	if s.Gap == nil || s.Gap.From.Sub(well).Abs() > time.Millisecond || s.Callback.FailingSince != nil {
-		t.Fatalf("once storage is back, want a gap from %s: %+v", well, s)
+		t.Fatalf("with storage again, want a gap from %s: %+v", well, s)
 	}
 	p.runGatherer(t)
-	eventually(t, time.Minute, "the change that no webhook told", func() bool {
+	eventually(t, time.Minute, "the change without a webhook", func() bool {
 		var it item
 		b.get(activityPath(activity), &it)
-		return it.Name == "No webhook told"
+		return it.Name == "Changed without a webhook"
 	})
 	if s := p.status(t); s.Gap == nil || !s.Gap.Planned {
 		t.Errorf("the gap is not marked as repaired: %+v", s.Gap)
 	}
 }
 
-func subscriptionDeleted(t *testing.T, p *prober) {
+func lostSubscriptionIsReplaced(t *testing.T, p *prober) {
 	if metrics, failed := p.run(t); failed || metrics["SubscriptionLost"] != 0 {
-		t.Fatalf("at first: failed %t, %v", failed, metrics)
+		t.Fatalf("before: failed %t, %v", failed, metrics)
 	}
 	p.unsubscribe(t)
 	metrics, failed := p.run(t)
@@ -203,7 +204,7 @@ func subscriptionDeleted(t *testing.T, p *prober) {
 	}
 	const advice = "the push subscription is missing at Strava; run `paceline admin subscription ensure`"
 	if text := p.adminText(t, "status"); !strings.Contains(text, advice) {
-		t.Errorf("the status does not say so:\n%s", text)
+		t.Errorf("the status lacks the advice:\n%s", text)
 	}
 
 	before := p.status(t)
@@ -220,11 +221,11 @@ func subscriptionDeleted(t *testing.T, p *prober) {
 		t.Errorf("after ensure: %+v", s)
 	}
 	if text := p.adminText(t, "status"); strings.Contains(text, advice) {
-		t.Errorf("the status still complains:\n%s", text)
+		t.Errorf("the status still has the advice:\n%s", text)
 	}
 }
 
-// adminText runs an admin command for its tables.
+// adminText runs an admin command and returns its text output.
 func (c *cloud) adminText(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("dist/paceline", append([]string{"admin", "--dir", c.dir}, args...)...)
@@ -236,8 +237,7 @@ func (c *cloud) adminText(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// unsubscribe deletes the subscription at Strava, which takes no more than the
-// application's secret.
+// unsubscribe deletes the subscription at Strava with the client secret.
 func (c *cloud) unsubscribe(t *testing.T) {
 	t.Helper()
 	var secrets strava.Secrets

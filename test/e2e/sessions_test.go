@@ -18,37 +18,37 @@ import (
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
-// key is a key as the answer that makes it shows it.
+// key is a key as the response that creates it contains it.
 type key struct {
 	ID     string `json:"id"`
 	Name   string `json:"name"`
 	Secret string `json:"secret"`
 }
 
-// newKey makes a key of the browser's athlete.
+// newKey creates a key for the browser's athlete.
 func (b *browser) newKey(name string) (k key) {
 	b.t.Helper()
 	a := b.post("/v1/me/keys", map[string]string{"name": name})
 	if err := json.Unmarshal(a.body, &k); a.status != http.StatusCreated || err != nil {
-		b.t.Fatalf("a key: %d %s", a.status, a.body)
+		b.t.Fatalf("creating a key: %d %s", a.status, a.body)
 	}
 	return k
 }
 
-// byKey makes a call as a program does.
-func (c *cloud) byKey(t *testing.T, method, path, key string) answer {
+// requestByKey sends a request with a key, as a program does.
+func (c *cloud) requestByKey(t *testing.T, method, path, key string) response {
 	t.Helper()
-	return c.bare(t, method, path, map[string]string{"Authorization": "Bearer " + key})
+	return c.request(t, method, path, map[string]string{"Authorization": "Bearer " + key})
 }
 
-// byCookie makes a call with one cookie, such as a copy of it.
-func (c *cloud) byCookie(t *testing.T, method, path, cookie string) answer {
+// requestByCookie sends a request with only this cookie.
+func (c *cloud) requestByCookie(t *testing.T, method, path, cookie string) response {
 	t.Helper()
-	return c.bare(t, method, path, map[string]string{"Cookie": cookie})
+	return c.request(t, method, path, map[string]string{"Cookie": cookie})
 }
 
-// bare makes a call that no browser makes.
-func (c *cloud) bare(t *testing.T, method, target string, headers map[string]string) answer {
+// request sends a request with only these headers.
+func (c *cloud) request(t *testing.T, method, target string, headers map[string]string) response {
 	t.Helper()
 	if strings.HasPrefix(target, "/") {
 		target = c.outputs.App + target
@@ -70,11 +70,11 @@ func (c *cloud) bare(t *testing.T, method, target string, headers map[string]str
 	if _, err := body.ReadFrom(res.Body); err != nil {
 		t.Fatal(err)
 	}
-	return answer{res.StatusCode, res.Header, body.Bytes()}
+	return response{res.StatusCode, res.Header, body.Bytes()}
 }
 
-// credential is what is stored of a secret, in numbers.
-func (c *cloud) credential(t *testing.T, athlete int64, token string) map[string]int64 {
+// credentialNumbers returns the numeric attributes stored for a session or key.
+func (c *cloud) credentialNumbers(t *testing.T, athlete int64, token string) map[string]int64 {
 	t.Helper()
 	out, err := dynamodb.NewFromConfig(c.aws(t)).GetItem(t.Context(), &dynamodb.GetItemInput{
 		TableName: aws.String(c.resource(t, "Credentials", "AWS::DynamoDB", "credentials")), Key: credentialKey(athlete, token), ConsistentRead: aws.Bool(true),
@@ -93,7 +93,7 @@ func (c *cloud) credential(t *testing.T, athlete int64, token string) map[string
 	return numbers
 }
 
-// changeCredential lets the time of what is stored of a secret be another.
+// changeCredential changes numeric attributes stored for a session or key.
 func (c *cloud) changeCredential(t *testing.T, athlete int64, token string, to map[string]int64) {
 	t.Helper()
 	in := &dynamodb.UpdateItemInput{
@@ -119,45 +119,45 @@ func credentialKey(athlete int64, token string) map[string]types.AttributeValue 
 	}
 }
 
-// refusedWithin is how soon a session or key that has ended is refused.
+// refusedWithin is the time within which an ended session or key must be refused.
 const refusedWithin = time.Minute
 
-// sessions has an athlete who is signed in on a laptop sign in elsewhere, log
-// out, and log out everywhere.
-func sessions(t *testing.T, c *cloud, laptop *browser, athlete int64) {
+// sessionsAndKeysEnd signs an athlete, who has a session on a laptop, in on other
+// devices, logs out, and logs out everywhere.
+func sessionsAndKeysEnd(t *testing.T, c *cloud, laptop *browser, athlete int64) {
 	phone := c.browser(t)
-	callbacks(t, c, phone, athlete)
+	prefetchedCallback(t, c, phone, athlete)
 	for name, b := range map[string]*browser{"laptop": laptop, "phone": phone} {
 		if a := b.do("GET", "/v1/me"); a.status != http.StatusOK {
 			t.Fatalf("%s: %d", name, a.status)
 		}
 	}
-	// The laptop's session is of an earlier authorization than the phone's.
+	// The laptop's session belongs to an earlier authorization than the phone's.
 	if a := laptop.do("POST", "/v1/me/sync"); a.status != http.StatusAccepted && a.status != http.StatusTooManyRequests {
-		t.Errorf("a refresh by the earlier session: %d %s", a.status, a.body)
+		t.Errorf("a refresh with the earlier session: %d %s", a.status, a.body)
 	}
 
 	kept := phone.session()
 	if a := phone.do("POST", "/oauth/logout"); a.status != http.StatusNoContent {
 		t.Fatalf("logging out: %d %s", a.status, a.body)
 	}
-	if a := c.byCookie(t, "POST", "/v1/me/sync", kept); a.status != http.StatusUnauthorized {
-		t.Errorf("a change by a session that has just ended: %d", a.status)
+	if a := c.requestByCookie(t, "POST", "/v1/me/sync", kept); a.status != http.StatusUnauthorized {
+		t.Errorf("a write with an ended session: %d", a.status)
 	}
-	eventually(t, refusedWithin, "the session that has ended to be refused", func() bool {
-		return c.byCookie(t, "GET", "/v1/me", kept).status == http.StatusUnauthorized
+	eventually(t, refusedWithin, "the ended session to be refused", func() bool {
+		return c.requestByCookie(t, "GET", "/v1/me", kept).status == http.StatusUnauthorized
 	})
 	if a := laptop.do("GET", "/v1/me"); a.status != http.StatusOK {
 		t.Errorf("the laptop after logging out of the phone: %d", a.status)
 	}
 
-	renewed(t, c, athlete)
+	sessionIsRenewed(t, c, athlete)
 
-	keys(t, c, laptop)
+	keyReadsAndEnds(t, c, laptop)
 
 	tablet := c.browser(t)
 	if got := tablet.connect(athlete, ""); got != "/" {
-		t.Fatalf("connecting leads to %q", got)
+		t.Fatalf("connecting redirects to %q", got)
 	}
 	cookies := []string{laptop.session(), tablet.session()}
 	if a := tablet.do("DELETE", "/v1/me/sessions"); a.status != http.StatusNoContent {
@@ -165,23 +165,23 @@ func sessions(t *testing.T, c *cloud, laptop *browser, athlete int64) {
 	}
 	for _, cookie := range cookies {
 		eventually(t, refusedWithin, "every session to be refused", func() bool {
-			return c.byCookie(t, "GET", "/v1/me", cookie).status == http.StatusUnauthorized
+			return c.requestByCookie(t, "GET", "/v1/me", cookie).status == http.StatusUnauthorized
 		})
 	}
 	if got := laptop.connect(athlete, ""); got != "/" {
-		t.Fatalf("connecting again leads to %q", got)
+		t.Fatalf("connecting again redirects to %q", got)
 	}
 	if a := laptop.do("GET", "/v1/me"); a.status != http.StatusOK {
 		t.Errorf("the laptop after connecting again: %d", a.status)
 	}
 }
 
-// callbacks connects by a callback that the browser fetches ahead, follows, and
-// comes back to; and that another browser tries, too.
-func callbacks(t *testing.T, c *cloud, b *browser, athlete int64) {
+// prefetchedCallback connects through a callback that the browser prefetches,
+// follows and reloads, and that another browser requests, too.
+func prefetchedCallback(t *testing.T, c *cloud, b *browser, athlete int64) {
 	for _, header := range []string{"Sec-Purpose", "Purpose"} {
-		if a := c.bare(t, "GET", "/oauth/connect", map[string]string{header: "prefetch"}); a.status != http.StatusNoContent || a.header.Get("Set-Cookie") != "" {
-			t.Errorf("connect, fetched ahead by %s: %d %v", header, a.status, a.header)
+		if a := c.request(t, "GET", "/oauth/connect", map[string]string{header: "prefetch"}); a.status != http.StatusNoContent || a.header.Get("Set-Cookie") != "" {
+			t.Errorf("connect, prefetched with %s: %d %v", header, a.status, a.header)
 		}
 	}
 	toStrava := b.do("GET", "/oauth/connect")
@@ -195,29 +195,29 @@ func callbacks(t *testing.T, c *cloud, b *browser, athlete int64) {
 		cookies = append(cookies, cookie.Name+"="+cookie.Value)
 	}
 	jar := strings.Join(cookies, "; ")
-	ahead := c.bare(t, "GET", back, map[string]string{"Cookie": jar, "Sec-Purpose": "prefetch;prerender"})
-	if ahead.status != http.StatusNoContent || ahead.header.Get("Set-Cookie") != "" {
-		t.Errorf("the callback, fetched ahead: %d %v", ahead.status, ahead.header)
+	prefetched := c.request(t, "GET", back, map[string]string{"Cookie": jar, "Sec-Purpose": "prefetch;prerender"})
+	if prefetched.status != http.StatusNoContent || prefetched.header.Get("Set-Cookie") != "" {
+		t.Errorf("the prefetched callback: %d %v", prefetched.status, prefetched.header)
 	}
-	if a := c.bare(t, "HEAD", back, map[string]string{"Cookie": jar}); a.header.Get("Set-Cookie") != "" || a.status == http.StatusFound {
+	if a := c.request(t, "HEAD", back, map[string]string{"Cookie": jar}); a.header.Get("Set-Cookie") != "" || a.status == http.StatusFound {
 		t.Errorf("HEAD of the callback: %d %v", a.status, a.header)
 	}
-	// Another browser cannot take it, nor use it up.
+	// Repeated requests succeed, and another browser is refused.
 	for n, want := range []string{"/", "/", "/"} {
 		if got := b.do("GET", back).header.Get("Location"); got != want {
-			t.Fatalf("the callback leads to %q the time %d", got, n+1)
+			t.Fatalf("the callback redirects to %q in request %d", got, n+1)
 		}
 	}
 	if got := c.browser(t).do("GET", back).header.Get("Location"); got != "/?error=state" {
-		t.Errorf("in another browser the callback leads to %q", got)
+		t.Errorf("in another browser the callback redirects to %q", got)
 	}
 }
 
-// renewed has a session be used that would end soon.
-func renewed(t *testing.T, c *cloud, athlete int64) {
+// sessionIsRenewed uses a session that is about to end.
+func sessionIsRenewed(t *testing.T, c *cloud, athlete int64) {
 	b := c.browser(t)
 	if got := b.connect(athlete, ""); got != "/" {
-		t.Fatalf("connecting leads to %q", got)
+		t.Fatalf("connecting redirects to %q", got)
 	}
 	_, token, _ := strings.Cut(b.session(), "=")
 	today := time.Now().UTC().Truncate(24 * time.Hour)
@@ -226,24 +226,24 @@ func renewed(t *testing.T, c *cloud, athlete int64) {
 	if a := b.do("GET", "/v1/me"); a.status != http.StatusOK {
 		t.Fatalf("a session that ends in a minute: %d", a.status)
 	}
-	stored := c.credential(t, athlete, token)
-	// Midnight may have passed in between.
+	stored := c.credentialNumbers(t, athlete, token)
+	// The day may have changed during the test.
 	if day := stored["used_on"]; day < today.Unix() || stored["good_until"] != time.Unix(day, 0).AddDate(0, 0, 8).Unix() || stored["expires_at"] != stored["good_until"] {
 		t.Errorf("after its use: %v", stored)
 	}
 }
 
-// keys has a program read by a key until that is revoked.
-func keys(t *testing.T, c *cloud, b *browser) {
+// keyReadsAndEnds reads with a key until it is revoked.
+func keyReadsAndEnds(t *testing.T, c *cloud, b *browser) {
 	k := b.newKey("Garage door")
 	var me struct{ ID int64 }
-	if a := c.byKey(t, "GET", "/v1/me", k.Secret); a.status != http.StatusOK || json.Unmarshal(a.body, &me) != nil || me.ID == 0 {
-		t.Errorf("by a key: %d %s", a.status, a.body)
+	if a := c.requestByKey(t, "GET", "/v1/me", k.Secret); a.status != http.StatusOK || json.Unmarshal(a.body, &me) != nil || me.ID == 0 {
+		t.Errorf("reading with a key: %d %s", a.status, a.body)
 	}
 	for _, call := range []string{"POST /v1/me/sync", "DELETE /v1/me", "DELETE /v1/me/sessions", "GET /v1/me/keys", "POST /v1/me/keys", "DELETE /v1/me/keys/" + k.ID} {
 		method, path, _ := strings.Cut(call, " ")
-		if a := c.byKey(t, method, path, k.Secret); a.status != http.StatusForbidden {
-			t.Errorf("%s by a key: %d %s", call, a.status, a.body)
+		if a := c.requestByKey(t, method, path, k.Secret); a.status != http.StatusForbidden {
+			t.Errorf("%s with a key: %d %s", call, a.status, a.body)
 		}
 	}
 	var list struct {
@@ -260,14 +260,14 @@ func keys(t *testing.T, c *cloud, b *browser) {
 		t.Fatalf("revoking: %d %s", a.status, a.body)
 	}
 	eventually(t, refusedWithin, "the revoked key to be refused", func() bool {
-		a := c.byKey(t, "GET", "/v1/me", k.Secret)
+		a := c.requestByKey(t, "GET", "/v1/me", k.Secret)
 		return a.status == http.StatusUnauthorized && bytes.Contains(a.body, []byte("#revoked-key"))
 	})
 }
 
-// endedByAdmin has the admin end every session. Connecting goes on, and so do
-// keys.
-func endedByAdmin(t *testing.T, c *cloud, b *browser, athlete int64) {
+// adminEndsSessions lets the admin end every session. Keys stay valid, and
+// athletes can connect again.
+func adminEndsSessions(t *testing.T, c *cloud, b *browser, athlete int64) {
 	k := b.newKey("Stays")
 	kept := b.session()
 	var ended struct{ Ended int }
@@ -275,13 +275,13 @@ func endedByAdmin(t *testing.T, c *cloud, b *browser, athlete int64) {
 		t.Errorf("%d sessions ended", ended.Ended)
 	}
 	eventually(t, refusedWithin, "the session to be refused", func() bool {
-		return c.byCookie(t, "GET", "/v1/me", kept).status == http.StatusUnauthorized
+		return c.requestByCookie(t, "GET", "/v1/me", kept).status == http.StatusUnauthorized
 	})
-	if a := c.byKey(t, "GET", "/v1/me", k.Secret); a.status != http.StatusOK {
+	if a := c.requestByKey(t, "GET", "/v1/me", k.Secret); a.status != http.StatusOK {
 		t.Errorf("the key: %d", a.status)
 	}
 	if got := b.connect(athlete, ""); got != "/" {
-		t.Fatalf("connecting leads to %q", got)
+		t.Fatalf("connecting redirects to %q", got)
 	}
 	if a := b.do("GET", "/v1/me"); a.status != http.StatusOK {
 		t.Errorf("after connecting: %d", a.status)

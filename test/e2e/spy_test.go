@@ -19,10 +19,10 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
-// announced are the facts that the story makes the boundaries announce.
-var announced = []event.Fact{
+// published lists the events that TestSystem causes.
+var published = []event.Fact{
 	credentialsv1.AthleteAuthorized{}, credentialsv1.AuthorizationRevoked{}, credentialsv1.ErasureReceiptIssued{},
-	credentialsv1.WebhookConfigured{}, // by coming up again
+	credentialsv1.WebhookConfigured{}, // by the second up
 	gatheringv1.AthleteGathered{}, gatheringv1.ActivitiesGathered{}, gatheringv1.ActivityGone{},
 	gatheringv1.ScanProgressed{}, gatheringv1.DeauthorizationReported{}, gatheringv1.ErasureCompleted{},
 	athletev1.ErasureRequested{}, athletev1.ErasureCompleted{}, activityv1.ErasureCompleted{},
@@ -31,8 +31,8 @@ var announced = []event.Fact{
 // spyName names the spy's queue and rule.
 const spyName = "end-to-end-test-spy"
 
-// spy is a queue that keeps every event of the system's bus: those of the
-// system are gone once they are consumed.
+// spy records every event on the bus in a queue of its own, because consumers
+// delete the events from theirs.
 type spy struct {
 	client *sqs.Client
 	queue  string // its URL
@@ -41,7 +41,7 @@ type spy struct {
 	seen   []string
 }
 
-// spy has the bus send everything to a queue of its own from now on.
+// spy creates the spy's queue and the rule that sends all events to it.
 func (c *cloud) spy(t *testing.T) *spy {
 	t.Helper()
 	stacks, err := cloudformation.NewFromConfig(c.aws(t)).DescribeStacks(t.Context(),
@@ -60,7 +60,7 @@ func (c *cloud) spy(t *testing.T) *spy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	about, err := client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
+	attributes, err := client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
 		QueueUrl: queue.QueueUrl, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameQueueArn},
 	})
 	if err != nil {
@@ -74,7 +74,7 @@ func (c *cloud) spy(t *testing.T) *spy {
 	}
 	put, err := events.PutTargets(t.Context(), &eventbridge.PutTargetsInput{
 		Rule: aws.String(spyName), EventBusName: bus,
-		Targets: []eventbridgetypes.Target{{Id: aws.String(spyName), Arn: aws.String(about.Attributes["QueueArn"])}},
+		Targets: []eventbridgetypes.Target{{Id: aws.String(spyName), Arn: aws.String(attributes.Attributes["QueueArn"])}},
 	})
 	if err != nil || put.FailedEntryCount != 0 {
 		t.Fatalf("put targets: %v, %+v", err, put)
@@ -82,30 +82,30 @@ func (c *cloud) spy(t *testing.T) *spy {
 	return &spy{client: client, queue: aws.ToString(queue.QueueUrl), events: events, bus: bus}
 }
 
-// announcement is an event as the bus delivers it.
-type announcement struct {
+// busEvent is an event as the bus delivers it.
+type busEvent struct {
 	Source     string          `json:"source"`
 	DetailType string          `json:"detail-type"`
 	Detail     json.RawMessage `json:"detail"`
 }
 
-// about returns all that was announced about an athlete, the first first.
-func (s *spy) about(t *testing.T, athlete int64) (about []announcement) {
+// eventsAbout returns the events about an athlete, oldest first.
+func (s *spy) eventsAbout(t *testing.T, athlete int64) (events []busEvent) {
 	t.Helper()
 	for _, body := range s.drain(t) {
-		var e announcement
+		var e busEvent
 		if err := json.Unmarshal([]byte(body), &e); err != nil {
 			t.Fatal(err)
 		}
 		if mention(athlete).Match(e.Detail) {
-			about = append(about, e)
+			events = append(events, e)
 		}
 	}
-	return about
+	return events
 }
 
-// replay announces events again.
-func (s *spy) replay(t *testing.T, events []announcement) {
+// replay publishes events again.
+func (s *spy) replay(t *testing.T, events []busEvent) {
 	t.Helper()
 	for _, e := range events {
 		put, err := s.events.PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: []eventbridgetypes.PutEventsRequestEntry{{
@@ -117,7 +117,7 @@ func (s *spy) replay(t *testing.T, events []announcement) {
 	}
 }
 
-// drain returns all that the spy has ever seen.
+// drain returns all events recorded so far.
 func (s *spy) drain(t *testing.T) []string {
 	t.Helper()
 	for {
@@ -141,11 +141,11 @@ func (s *spy) drain(t *testing.T) []string {
 	}
 }
 
-// eventsLeakNothing searches every event there was.
+// eventsLeakNothing searches every event.
 func eventsLeakNothing(t *testing.T, s *spy, secrets words) {
 	seen := map[string]int{}
 	for i, body := range s.drain(t) {
-		var e announcement
+		var e busEvent
 		if err := json.Unmarshal([]byte(body), &e); err != nil {
 			t.Fatal(err)
 		}
@@ -157,13 +157,13 @@ func eventsLeakNothing(t *testing.T, s *spy, secrets words) {
 		}
 	}
 	t.Logf("%v", seen)
-	// What is searched really is what was announced, and the whole of it.
-	for _, fact := range announced {
+	// The searched events include every type, with their content.
+	for _, fact := range published {
 		if kind := fact.Source() + " " + fact.DetailType(); seen[kind] == 0 {
-			t.Errorf("there was no %s: the search proves nothing", kind)
+			t.Errorf("the search proves nothing: there was no %s", kind)
 		}
 	}
 	if seen[lastTitle] == 0 {
-		t.Errorf("no event tells of the activity %q: the search proves nothing", lastTitle)
+		t.Errorf("the search proves nothing: no event contains the activity %q", lastTitle)
 	}
 }

@@ -21,27 +21,61 @@ import (
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/smithy-go"
+	"github.com/paceline/paceline/standin/strava"
 	"github.com/paceline/paceline/test/keystates"
 )
 
-// TestStage takes a stage through its life: cleared, destroyed and deployed
-// again, destroyed without being cleared and deployed again, and a change of
-// the client secret. As in every local cloud, IAM checks each call. Besides, the
-// functions find Parameter Store behind a gate that refuses what the state of a
-// key forbids, which the emulator does not.
+// TestStage clears, destroys and deploys a stage again, then destroys it without
+// clearing and deploys it again, and finally changes the client secret. As in
+// every local cloud, IAM checks each call. In addition, a gate before Parameter
+// Store refuses the calls that the state of a KMS key forbids, because the
+// emulator does not.
 func TestStage(t *testing.T) {
 	t.Parallel()
 	c := startWith(t, "stage", func(c *cloud) { c.guardKeys(t) })
 	c.mustCheckIAM(t)
 	athletes := c.athletes(t)[:2]
 	for _, a := range athletes {
-		b := c.browser(t)
-		if got := b.connect(a.ID, ""); got != "/" {
-			t.Fatalf("connecting leads to %q", got)
-		}
-		b.current(time.Minute)
+		c.mustGather(t, a.ID)
 	}
+	mustClearStage(t, c, athletes)
 
+	first := c.tokenKey(t)
+	c.destroy(t)
+	c.mustBeDeletedLater(t, first)
+	c.paceline(t, "up")
+	if c.tokenKey(t) == first {
+		t.Error("the alias still names the old key")
+	}
+	b := c.mustGather(t, athletes[0].ID)
+
+	mustDeployWithoutClearing(t, c, b)
+	c.mustGather(t, athletes[0].ID)
+
+	var fresh struct {
+		ClientSecret string `json:"client_secret"`
+	}
+	c.control(t, "POST", "/client-secret", nil, &fresh)
+	c.adminWith(t, fresh.ClientSecret, nil, "app", "set", "--client-id", c.clientID(t))
+	c.mustGather(t, athletes[1].ID)
+	c.callback(t)
+}
+
+// mustGather connects an athlete and waits until all data is gathered.
+func (c *cloud) mustGather(t *testing.T, athlete int64) *browser {
+	t.Helper()
+	b := c.browser(t)
+	if got := b.connect(athlete, ""); got != "/" {
+		t.Fatalf("connecting redirects to %q", got)
+	}
+	b.current(time.Minute)
+	return b
+}
+
+// mustClearStage clears the stage twice. The first time ends and erases
+// everything, the second time changes nothing.
+func mustClearStage(t *testing.T, c *cloud, athletes []strava.AthleteState) {
+	t.Helper()
 	var cleared struct {
 		Ended        int    `json:"ended"`
 		Subscription string `json:"subscription"`
@@ -53,8 +87,8 @@ func TestStage(t *testing.T) {
 	}
 	c.mustBeEmptyAtStrava(t)
 	for _, a := range athletes {
-		if held := c.held(t, a.ID); len(held) != 0 {
-			t.Errorf("athlete %d: still held: %v", a.ID, held)
+		if found := c.stored(t, a.ID); len(found) != 0 {
+			t.Errorf("athlete %d: still stored: %v", a.ID, found)
 		}
 	}
 	if left := c.parameters(t); len(left) != 0 {
@@ -64,70 +98,44 @@ func TestStage(t *testing.T) {
 	if cleared.Ended != 0 || cleared.Subscription != "none" || cleared.Parameters != 0 {
 		t.Errorf("cleared again: %+v", cleared)
 	}
+}
 
-	first := c.tokenKey(t)
+// mustDeployWithoutClearing destroys the stage without clearing it and deploys it
+// again. b has a session. Parameters created at run time and authorizations
+// survive the stacks.
+func mustDeployWithoutClearing(t *testing.T, c *cloud, b *browser) {
+	t.Helper()
+	key, before := c.tokenKey(t), c.callback(t)
 	c.destroy(t)
-	c.mustBeDeletedLater(t, first)
-	c.paceline(t, "up")
-	second := c.tokenKey(t)
-	if second == first {
-		t.Error("the alias is of the old key")
+	if left := c.parameters(t); len(left) != 3 { // a token pair, and the applications at Strava and Fitbit
+		t.Errorf("parameters that survive the stage: %v", left)
 	}
-	b := c.browser(t)
-	if got := b.connect(athletes[0].ID, ""); got != "/" {
-		t.Fatalf("coming back leads to %q", got)
-	}
-	b.current(time.Minute)
-
-	// Parameters made at run time outlive the stacks, and so do authorizations.
-	before := c.callback(t)
-	c.destroy(t)
-	if left := c.parameters(t); len(left) != 3 { // a pair, and the applications at Strava and Fitbit
-		t.Errorf("parameters that outlive the stage: %v", left)
-	}
-	// The registration can never be read again, so coming up replaces it.
+	// Without its key the registration cannot be read, so `up` replaces it.
 	c.paceline(t, "up")
 	if c.callback(t) == before {
 		t.Error("the registration under the old key was read, or the subscription was not ensured")
 	}
-	if third := c.tokenKey(t); third == second {
-		t.Error("the alias is of the old key")
+	if c.tokenKey(t) == key {
+		t.Error("the alias still names the old key")
 	}
 	if a := b.do("GET", "/v1/me"); a.status == 200 {
-		t.Error("a session outlives the stage")
+		t.Error("a session survives the stage")
 	}
-	b = c.browser(t)
-	if got := b.connect(athletes[0].ID, ""); got != "/" {
-		t.Fatalf("coming back leads to %q", got)
-	}
-	b.current(time.Minute)
-
-	var fresh struct {
-		ClientSecret string `json:"client_secret"`
-	}
-	c.control(t, "POST", "/client-secret", nil, &fresh)
-	c.adminWith(t, fresh.ClientSecret, nil, "app", "set", "--client-id", c.clientID(t))
-	other := c.browser(t)
-	if got := other.connect(athletes[1].ID, ""); got != "/" {
-		t.Fatalf("connecting after the client secret was changed leads to %q", got)
-	}
-	other.current(time.Minute)
-	c.callback(t)
 }
 
-// mustCheckIAM checks that the local cloud asks IAM: it refuses a key that it has
-// not issued.
+// mustCheckIAM checks that the local cloud enforces IAM: it refuses an unknown
+// access key.
 func (c *cloud) mustCheckIAM(t *testing.T) {
 	t.Helper()
 	cfg := c.aws(t)
 	cfg.Credentials = credentials.NewStaticCredentialsProvider("AKIASTRANGERSTRANGER", "a stranger's", "")
 	_, err := ssm.NewFromConfig(cfg).DescribeParameters(t.Context(), &ssm.DescribeParametersInput{})
 	if refused := (smithy.APIError)(nil); !errors.As(err, &refused) || refused.ErrorCode() != "UnrecognizedClientException" {
-		t.Errorf("a stranger's call: %v", err)
+		t.Errorf("a call with an unknown access key: %v", err)
 	}
 }
 
-// callback is the URL to which Strava pushes.
+// callback returns the URL to which Strava sends webhooks.
 func (c *cloud) callback(t *testing.T) string {
 	t.Helper()
 	var subscription struct {
@@ -140,7 +148,8 @@ func (c *cloud) callback(t *testing.T) string {
 	return subscription.CallbackURL
 }
 
-// guardKeys puts a gate between the functions and Parameter Store.
+// guardKeys puts a gate between the functions and Parameter Store that enforces
+// the states of KMS keys.
 func (c *cloud) guardKeys(t *testing.T) {
 	t.Helper()
 	emulator, err := url.Parse("http://127.0.0.1:" + c.ports[1])
@@ -152,7 +161,7 @@ func (c *cloud) guardKeys(t *testing.T) {
 	gate := httptest.NewServer(&httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(emulator)
-			r.Out.Host = r.In.Host // which is signed
+			r.Out.Host = r.In.Host // The signature includes it.
 		},
 		Transport: &keystates.Gate{Next: http.DefaultTransport, KMS: kms.NewFromConfig(cfg), SSM: ssm.NewFromConfig(cfg)},
 	})
@@ -160,7 +169,8 @@ func (c *cloud) guardKeys(t *testing.T) {
 	c.env = append(c.env, "AWS_ENDPOINT_URL_SSM="+gate.URL)
 }
 
-// mustBeEmptyAtStrava checks that nothing is left at Strava.
+// mustBeEmptyAtStrava checks that Strava has no connected athlete and no
+// subscription.
 func (c *cloud) mustBeEmptyAtStrava(t *testing.T) {
 	t.Helper()
 	var status struct {
@@ -173,7 +183,7 @@ func (c *cloud) mustBeEmptyAtStrava(t *testing.T) {
 	}
 }
 
-// clientID is the application's.
+// clientID returns the application's client id.
 func (c *cloud) clientID(t *testing.T) string {
 	t.Helper()
 	var status struct {
@@ -183,7 +193,7 @@ func (c *cloud) clientID(t *testing.T) string {
 	return strconv.FormatInt(status.ClientID, 10)
 }
 
-// parameters are the names of the stage's parameters.
+// parameters returns the names of the stage's parameters.
 func (c *cloud) parameters(t *testing.T) (names []string) {
 	t.Helper()
 	pages := ssm.NewGetParametersByPathPaginator(ssm.NewFromConfig(c.aws(t)), &ssm.GetParametersByPathInput{
@@ -201,7 +211,7 @@ func (c *cloud) parameters(t *testing.T) (names []string) {
 	return names
 }
 
-// tokenKey is the id of the key that the stage's alias names.
+// tokenKey returns the id of the key that the stage's alias names.
 func (c *cloud) tokenKey(t *testing.T) string {
 	t.Helper()
 	out, err := kms.NewFromConfig(c.aws(t)).DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: aws.String("alias/paceline-local-tokens")})
@@ -211,7 +221,7 @@ func (c *cloud) tokenKey(t *testing.T) string {
 	return *out.KeyMetadata.KeyId
 }
 
-// mustBeDeletedLater checks that a key went with its stack.
+// mustBeDeletedLater checks that the deletion of a key is scheduled.
 func (c *cloud) mustBeDeletedLater(t *testing.T, key string) {
 	t.Helper()
 	out, err := kms.NewFromConfig(c.aws(t)).DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: aws.String(key)})
@@ -220,7 +230,7 @@ func (c *cloud) mustBeDeletedLater(t *testing.T, key string) {
 	}
 }
 
-// destroy destroys all stacks by the CDK CLI, as `make destroy` does.
+// destroy destroys all stacks with the CDK CLI, as `make destroy` does.
 func (c *cloud) destroy(t *testing.T) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), filepath.Join(c.root, "node_modules/.bin/cdk"), "destroy", "--all", "--force", "--ci",
@@ -247,7 +257,7 @@ func (c *cloud) destroy(t *testing.T) {
 			t.Errorf("the stack %s is %s", *s.StackName, s.StackStatus)
 		}
 	}
-	// `paceline local` knows only of what it did itself.
+	// `paceline local` records its own deployments; this was not one of them.
 	if err := os.Remove(filepath.Join(c.dir, "deployed.json")); err != nil {
 		t.Fatal(err)
 	}

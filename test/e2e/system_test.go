@@ -23,55 +23,59 @@ import (
 	"github.com/paceline/paceline/standin/strava"
 )
 
-// TestSystem tells the system's story on one cloud: the parts follow each other
-// and build on what came before.
+// TestSystem tests normal operation on one cloud. Each subtest builds on the
+// previous ones.
 func TestSystem(t *testing.T) {
 	t.Parallel()
 	c := start(t, "system")
 	spy := c.spy(t)
-	// What is tried here is not the quota.
+	// This test is not about the rate limits.
 	c.control(t, "PATCH", "/settings", map[string]any{"read_limit": []int{10_000, 100_000}, "overall_limit": []int{20_000, 200_000}}, nil)
 	athletes := c.athletes(t)
 	if len(athletes) < 5 {
 		t.Fatalf("the stand-in has %d athletes", len(athletes))
 	}
 	browsers := make([]*browser, 5)
-	var over string // the session of who has left
+	var endedSession string // of the athlete who deauthorized
 
-	t.Run("strangers are turned away", func(t *testing.T) { strangers(t, c) })
-	t.Run("five athletes connect at once and stay apart", func(t *testing.T) {
+	t.Run("a request without a session is refused", func(t *testing.T) { strangersAreRefused(t, c) })
+	t.Run("five athletes connect at the same time and see only their own data", func(t *testing.T) {
 		for i := range browsers {
 			browsers[i] = c.browser(t)
 		}
-		apart(t, c, browsers, athletes[:5])
+		athletesStayApart(t, c, browsers, athletes[:5])
 	})
-	t.Run("stats equal the sums over the history", func(t *testing.T) { stats(t, c, browsers[0].in(t), athletes[0].ID) })
-	t.Run("webhooks reach the API", func(t *testing.T) { webhooks(t, c, browsers[0].in(t), athletes[0].ID) })
-	t.Run("duplicates and reversed order change nothing", func(t *testing.T) { disorder(t, c, browsers[4].in(t), athletes[4].ID) })
-	t.Run("forged webhooks destroy nothing", func(t *testing.T) { forged(t, c, browsers[1].in(t), athletes[1].ID) })
-	t.Run("refreshed tokens go on working", func(t *testing.T) { refreshed(t, c, browsers[1].in(t), athletes[1].ID) })
-	t.Run("a refresh brings what no webhook told", func(t *testing.T) { refresh(t, c, browsers[1].in(t), athletes[1].ID) })
-	t.Run("sessions and keys end when they should", func(t *testing.T) { sessions(t, c, browsers[1].in(t), athletes[1].ID) })
-	t.Run("an export holds everything", func(t *testing.T) { export(t, c, browsers[1].in(t), athletes[1].ID) })
-	t.Run("a deauthorization erases", func(t *testing.T) {
-		over = browsers[2].in(t).session()
-		deauthorization(t, c, browsers[2].in(t), athletes[2].ID)
+	t.Run("stats equal the sums over the history", func(t *testing.T) { statsEqualHistory(t, c, browsers[0].in(t), athletes[0].ID) })
+	t.Run("a webhook changes the API's data", func(t *testing.T) { webhooksReachAPI(t, c, browsers[0].in(t), athletes[0].ID) })
+	t.Run("duplicate and reordered webhooks give the same result", func(t *testing.T) { reorderedWebhooks(t, c, browsers[4].in(t), athletes[4].ID) })
+	t.Run("a forged webhook deletes nothing", func(t *testing.T) { forgedWebhooks(t, c, browsers[1].in(t), athletes[1].ID) })
+	t.Run("an expired token is refreshed once", func(t *testing.T) { tokensRefreshOnce(t, c, browsers[1].in(t), athletes[1].ID) })
+	t.Run("a refresh finds an activity without a webhook", func(t *testing.T) { refreshFindsActivity(t, c, browsers[1].in(t), athletes[1].ID) })
+	t.Run("sessions and keys end", func(t *testing.T) { sessionsAndKeysEnd(t, c, browsers[1].in(t), athletes[1].ID) })
+	t.Run("an export contains all activities", func(t *testing.T) { exportIsComplete(t, c, browsers[1].in(t), athletes[1].ID) })
+	t.Run("a deauthorization erases all data", func(t *testing.T) {
+		endedSession = browsers[2].in(t).session()
+		deauthorizationErases(t, c, browsers[2].in(t), athletes[2].ID)
 	})
-	t.Run("leaving erases and gives a receipt", func(t *testing.T) { leaving(t, c, browsers[3].in(t), athletes[3].ID) })
-	t.Run("leaving with a long history", func(t *testing.T) { longHistory(t, c, browsers[3].in(t), athletes[3].ID) })
-	t.Run("leaving amid work", func(t *testing.T) { amidWork(t, c, spy, browsers[3].in(t), athletes[3].ID) })
-	t.Run("in a browser", func(t *testing.T) { inBrowser(t, c) })
-	t.Run("places are counted, and the admin sees who waits for one", func(t *testing.T) { places(t, c) })
-	t.Run("impostors get nothing", func(t *testing.T) { impostors(t, c, browsers[4].in(t), browsers[0].in(t), over, athletes[4].ID) })
-	t.Run("fuzzed", func(t *testing.T) { fuzzed(t, c, browsers[4].in(t), browsers[0].in(t), over, athletes[4].ID) })
-	t.Run("a spent window is waited for, visibly", func(t *testing.T) { waiting(t, c, athletes[1].ID) })
-	t.Run("coming up again restarts nothing", func(t *testing.T) { upAgain(t, c, browsers[1].in(t)) })
-	t.Run("the admin ends every session", func(t *testing.T) { endedByAdmin(t, c, browsers[1].in(t), athletes[1].ID) })
-	t.Run("no dead letters", func(t *testing.T) { noDeadLetters(t, c) })
-	t.Run("nothing leaks", func(t *testing.T) { nothingLeaks(t, c, spy, athletes[4].ID, athletes[3].ID) })
+	t.Run("leaving erases all data and returns a receipt", func(t *testing.T) { leavingErases(t, c, browsers[3].in(t), athletes[3].ID) })
+	t.Run("leaving erases a long history", func(t *testing.T) { leavingErasesLongHistory(t, c, browsers[3].in(t), athletes[3].ID) })
+	t.Run("leaving during gathering leaves nothing behind", func(t *testing.T) { leavingDuringWork(t, c, spy, browsers[3].in(t), athletes[3].ID) })
+	t.Run("the page works in a browser", func(t *testing.T) { pageWorksInBrowser(t, c) })
+	t.Run("the admin sees the capacity and the waitlist", func(t *testing.T) { adminSeesCapacity(t, c) })
+	t.Run("an invalid session or key gives no access", func(t *testing.T) {
+		impostorsGetNoAccess(t, c, browsers[4].in(t), browsers[0].in(t), endedSession, athletes[4].ID)
+	})
+	t.Run("fuzzed calls get the described responses", func(t *testing.T) {
+		fuzzedCalls(t, c, browsers[4].in(t), browsers[0].in(t), endedSession, athletes[4].ID)
+	})
+	t.Run("gathering waits for the rate limit and says so", func(t *testing.T) { gatheringWaitsForQuota(t, c, athletes[1].ID) })
+	t.Run("a second up restarts nothing", func(t *testing.T) { secondUpRestartsNothing(t, c, browsers[1].in(t)) })
+	t.Run("the admin ends every session", func(t *testing.T) { adminEndsSessions(t, c, browsers[1].in(t), athletes[1].ID) })
+	t.Run("the dead-letter queues are empty", func(t *testing.T) { deadLettersAreEmpty(t, c) })
+	t.Run("no secret or location leaks", func(t *testing.T) { nothingLeaks(t, c, spy, athletes[4].ID, athletes[3].ID) })
 }
 
-func strangers(t *testing.T, c *cloud) {
+func strangersAreRefused(t *testing.T, c *cloud) {
 	b := c.browser(t)
 	for _, path := range []string{"/v1/me", "/v1/me/activities", "/v1/me/activities/1", "/v1/me/stats", "/v1/me/sync"} {
 		a := b.do("GET", path)
@@ -86,26 +90,26 @@ func strangers(t *testing.T, c *cloud) {
 		t.Errorf("a made-up receipt: %d", a.status)
 	}
 	if a := b.do("GET", "/oauth/callback?state=made-up&code=made-up&scope=read,activity:read"); a.header.Get("Location") != "/?error=state" {
-		t.Errorf("a made-up callback leads to %q", a.header.Get("Location"))
+		t.Errorf("a made-up callback redirects to %q", a.header.Get("Location"))
 	}
 	athlete := c.athletes(t)[0].ID
 	for more, want := range map[string]string{"&deny=1": "/?error=access_denied", "&accept_scope=read": "/?error=missing_scope"} {
 		if got := b.connect(athlete, more); got != want {
-			t.Errorf("%s leads to %q", more, got)
+			t.Errorf("%s redirects to %q", more, got)
 		}
 	}
 	if a := b.do("GET", "/v1/me"); a.status != http.StatusUnauthorized {
-		t.Errorf("after refused connects: %d", a.status)
+		t.Errorf("after a refused connection: %d", a.status)
 	}
 }
 
-func apart(t *testing.T, c *cloud, browsers []*browser, athletes []strava.AthleteState) {
+func athletesStayApart(t *testing.T, c *cloud, browsers []*browser, athletes []strava.AthleteState) {
 	deadline := time.Now().Add(time.Minute)
 	var wg sync.WaitGroup
 	for i, b := range browsers {
 		wg.Go(func() {
 			if got := b.connect(athletes[i].ID, ""); got != "/" {
-				t.Errorf("connecting leads to %q", got)
+				t.Errorf("connecting redirects to %q", got)
 			}
 		})
 	}
@@ -113,23 +117,23 @@ func apart(t *testing.T, c *cloud, browsers []*browser, athletes []strava.Athlet
 	if t.Failed() {
 		return
 	}
-	synced := make([]syncStatus, len(browsers))
+	synced := make([]syncState, len(browsers))
 	for i, b := range browsers {
 		synced[i] = b.current(time.Until(deadline))
 	}
 	for i, b := range browsers {
-		truth := c.truth(t, athletes[i].ID)
-		if n := synced[i].Gathered; n != len(truth) {
-			t.Errorf("athlete %d: %d gathered of %d", i, n, len(truth))
+		atStrava := c.stravaActivities(t, athletes[i].ID)
+		if n := synced[i].Gathered; n != len(atStrava) {
+			t.Errorf("athlete %d: %d gathered of %d", i, n, len(atStrava))
 		}
 		got := b.activities("limit=200")
-		if !slices.Equal(ids(got, func(a item) int64 { return a.ID }), ids(truth, func(a strava.Activity) int64 { return a.ID })) {
-			t.Errorf("athlete %d: %d activities of %d", i, len(got), len(truth))
+		if !slices.Equal(ids(got, func(a item) int64 { return a.ID }), ids(atStrava, func(a strava.Activity) int64 { return a.ID })) {
+			t.Errorf("athlete %d: %d activities of %d", i, len(got), len(atStrava))
 		}
 		if !slices.IsSortedFunc(got, func(x, y item) int { return strings.Compare(y.StartDate, x.StartDate) }) {
 			t.Errorf("athlete %d: not newest first", i)
 		}
-		if n, want := c.counters(t).Total(strava.EndpointActivities, athletes[i].ID), (len(truth)+199)/200+1; n != want {
+		if n, want := c.counters(t).Total(strava.EndpointActivities, athletes[i].ID), (len(atStrava)+199)/200+1; n != want {
 			t.Errorf("athlete %d: %d list calls, want %d", i, n, want)
 		}
 		eventually(t, 30*time.Second, "the profile", func() bool {
@@ -143,7 +147,7 @@ func apart(t *testing.T, c *cloud, browsers []*browser, athletes []strava.Athlet
 			}
 			return me.Firstname == athletes[i].Firstname
 		})
-		other := c.truth(t, athletes[(i+1)%len(athletes)].ID)[0].ID
+		other := c.stravaActivities(t, athletes[(i+1)%len(athletes)].ID)[0].ID
 		if a := b.do("GET", fmt.Sprintf("/v1/me/activities/%d", other)); a.status != http.StatusNotFound {
 			t.Errorf("athlete %d: another's activity: %d", i, a.status)
 		}
@@ -159,9 +163,9 @@ type totals struct {
 	TotalElevationGain float64 `json:"total_elevation_gain"`
 }
 
-func stats(t *testing.T, c *cloud, b *browser, athlete int64) {
+func statsEqualHistory(t *testing.T, c *cloud, b *browser, athlete int64) {
 	want, total := map[string]*totals{}, &totals{}
-	for _, a := range c.truth(t, athlete) {
+	for _, a := range c.stravaActivities(t, athlete) {
 		var s struct {
 			StartDateLocal string `json:"start_date_local"`
 			totals
@@ -204,7 +208,7 @@ func stats(t *testing.T, c *cloud, b *browser, athlete int64) {
 	}
 }
 
-// soon is how long a webhook may take to reach the API.
+// soon is the time within which a webhook must reach the API.
 const soon = 15 * time.Second
 
 func activityPath(id int64) string { return "/v1/me/activities/" + strconv.FormatInt(id, 10) }
@@ -223,7 +227,7 @@ func (c *cloud) editActivity(t *testing.T, athlete, id int64, edit map[string]st
 	c.control(t, "PATCH", fmt.Sprintf("/athletes/%d/activities/%d", athlete, id), edit, nil)
 }
 
-func webhooks(t *testing.T, c *cloud, b *browser, athlete int64) {
+func webhooksReachAPI(t *testing.T, c *cloud, b *browser, athlete int64) {
 	id := c.addActivity(t, athlete, strava.NewActivity{Name: "Fresh ride"})
 	seen := func(want func(item) bool) func() bool {
 		return func() bool {
@@ -243,10 +247,10 @@ func webhooks(t *testing.T, c *cloud, b *browser, athlete int64) {
 	eventually(t, soon, "the activity to be gone", func() bool { return b.do("GET", activityPath(id)).status == http.StatusNotFound })
 }
 
-// lastTitle is the title of an activity that stays.
+// lastTitle is the title of an activity that is never deleted.
 const lastTitle = "Last title"
 
-func disorder(t *testing.T, c *cloud, b *browser, athlete int64) {
+func reorderedWebhooks(t *testing.T, c *cloud, b *browser, athlete int64) {
 	c.control(t, "PATCH", "/settings", map[string]any{"delivery": "hold", "delivery_copies": 3}, nil)
 	kept := c.addActivity(t, athlete, strava.NewActivity{Name: "First title"})
 	c.editActivity(t, athlete, kept, map[string]string{"name": lastTitle})
@@ -255,21 +259,21 @@ func disorder(t *testing.T, c *cloud, b *browser, athlete int64) {
 	c.control(t, "PATCH", "/settings", map[string]any{"delivery": "send", "delivery_copies": 1}, nil)
 	c.control(t, "POST", "/release", map[string]any{"order": "reverse"}, nil)
 
-	truth := ids(c.truth(t, athlete), func(a strava.Activity) int64 { return a.ID })
-	// What comes after the first list of new activities waits a quarter of a minute
-	// for the next.
-	eventually(t, time.Minute, "the end state to be Strava's", func() bool {
+	atStrava := ids(c.stravaActivities(t, athlete), func(a strava.Activity) int64 { return a.ID })
+	// Activities that arrive after the first list call wait 15 seconds for the next
+	// one.
+	eventually(t, time.Minute, "the final state at Strava", func() bool {
 		got := b.activities("limit=200")
 		i := slices.IndexFunc(got, func(a item) bool { return a.ID == kept })
-		return i >= 0 && got[i].Name == lastTitle && slices.Equal(ids(got, func(a item) int64 { return a.ID }), truth)
+		return i >= 0 && got[i].Name == lastTitle && slices.Equal(ids(got, func(a item) int64 { return a.ID }), atStrava)
 	})
-	never(t, 5*time.Second, "the end state changed again", func() bool {
-		return !slices.Equal(ids(b.activities("limit=200"), func(a item) int64 { return a.ID }), truth)
+	never(t, 5*time.Second, "a change of the final state", func() bool {
+		return !slices.Equal(ids(b.activities("limit=200"), func(a item) int64 { return a.ID }), atStrava)
 	})
 }
 
-// notice completes the body of a webhook.
-func (c *cloud) notice(t *testing.T, body map[string]any) map[string]any {
+// webhookBody adds the subscription and the time to the body of a webhook.
+func (c *cloud) webhookBody(t *testing.T, body map[string]any) map[string]any {
 	t.Helper()
 	var status struct {
 		Subscription strava.Subscription `json:"subscription"`
@@ -280,7 +284,7 @@ func (c *cloud) notice(t *testing.T, body map[string]any) map[string]any {
 	return body
 }
 
-// deliver posts a webhook body to the callback as Strava does.
+// deliver posts a webhook to the callback, as Strava does.
 func (c *cloud) deliver(t *testing.T, body map[string]any) {
 	t.Helper()
 	var outcome struct {
@@ -292,22 +296,21 @@ func (c *cloud) deliver(t *testing.T, body map[string]any) {
 	}
 }
 
-func forged(t *testing.T, c *cloud, b *browser, athlete int64) {
+func forgedWebhooks(t *testing.T, c *cloud, b *browser, athlete int64) {
 	before := b.activities("limit=200")
 	rereads := c.counters(t).Total(strava.EndpointActivity, athlete)
 	checks := c.counters(t).Total(strava.EndpointAthlete, athlete)
-	deletion := c.notice(t, map[string]any{"object_type": "activity", "object_id": before[0].ID, "aspect_type": "delete", "owner_id": athlete, "updates": map[string]string{}})
+	deletion := c.webhookBody(t, map[string]any{"object_type": "activity", "object_id": before[0].ID, "aspect_type": "delete", "owner_id": athlete, "updates": map[string]string{}})
 	c.deliver(t, deletion)
-	c.deliver(t, c.notice(t, map[string]any{"object_type": "athlete", "object_id": athlete, "aspect_type": "update", "owner_id": athlete, "updates": map[string]string{"authorized": "false"}}))
-	eventually(t, soon, "both claims to be checked at Strava", func() bool {
+	c.deliver(t, c.webhookBody(t, map[string]any{"object_type": "athlete", "object_id": athlete, "aspect_type": "update", "owner_id": athlete, "updates": map[string]string{"authorized": "false"}}))
+	eventually(t, soon, "both claims to be verified at Strava", func() bool {
 		n := c.counters(t)
 		return n.Total(strava.EndpointActivity, athlete) > rereads && n.Total(strava.EndpointAthlete, athlete) > checks
 	})
-	never(t, 5*time.Second, "something was destroyed", func() bool {
+	never(t, 5*time.Second, "a deletion by a forged webhook", func() bool {
 		return b.do("GET", "/v1/me").status != http.StatusOK || len(b.activities("limit=200")) != len(before)
 	})
-	// Outsiders do not even get that far: what was accepted above is not by
-	// another key.
+	// The webhook refuses the same body under another callback key.
 	stranger := c.browser(t)
 	if a := stranger.post(c.outputs.Webhook[:strings.LastIndex(c.outputs.Webhook, "/")+1]+"guessed", deletion); a.status != http.StatusNotFound {
 		t.Errorf("a guessed callback: %d %s", a.status, a.body)
@@ -317,9 +320,9 @@ func forged(t *testing.T, c *cloud, b *browser, athlete int64) {
 	}
 }
 
-// refreshed lets tokens expire and has many ask for the same athlete at once,
-// each rotation in turn.
-func refreshed(t *testing.T, c *cloud, b *browser, athlete int64) {
+// tokensRefreshOnce expires the tokens and then makes many calls for the athlete
+// at the same time, for each kind of token rotation.
+func tokensRefreshOnce(t *testing.T, c *cloud, b *browser, athlete int64) {
 	const callers = 200
 	invoke := c.requester(t, athlete)
 	for _, rotation := range []string{"always", "random", "never"} {
@@ -340,9 +343,9 @@ func refreshed(t *testing.T, c *cloud, b *browser, athlete int64) {
 		if n := c.counters(t).Total(strava.EndpointRefresh, athlete) - before; n != 1 {
 			t.Errorf("rotation %s: %d refreshes", rotation, n)
 		}
-		id, name := c.truth(t, athlete)[0].ID, "After a refresh, rotation "+rotation
+		id, name := c.stravaActivities(t, athlete)[0].ID, "After a refresh, rotation "+rotation
 		c.editActivity(t, athlete, id, map[string]string{"name": name})
-		eventually(t, soon, "an activity by a renewed token", func() bool {
+		eventually(t, soon, "an activity read with a refreshed token", func() bool {
 			var it item
 			b.get(activityPath(id), &it)
 			return it.Name == name
@@ -350,12 +353,12 @@ func refreshed(t *testing.T, c *cloud, b *browser, athlete int64) {
 	}
 	n := c.counters(t)
 	if n.DeadRefreshUses[athlete] != 0 || n.MaxRefreshesInFlight[athlete] > 1 {
-		t.Errorf("%d dead refresh tokens used, %d refreshes at once", n.DeadRefreshUses[athlete], n.MaxRefreshesInFlight[athlete])
+		t.Errorf("%d invalid refresh tokens used, %d concurrent refreshes", n.DeadRefreshUses[athlete], n.MaxRefreshesInFlight[athlete])
 	}
 }
 
-// requester returns a function that has the deployed requester make one call
-// for the athlete and tells what came of it.
+// requester returns a function that makes one call for the athlete through the
+// deployed requester and returns its outcome.
 func (c *cloud) requester(t *testing.T, athlete int64) func() string {
 	t.Helper()
 	table := c.resource(t, "Credentials", "AWS::DynamoDB", "grants")
@@ -388,10 +391,10 @@ func (c *cloud) requester(t *testing.T, athlete int64) func() string {
 	}
 }
 
-// waiting connects an athlete anew while the quarter is spent but for a few
-// calls.
-func waiting(t *testing.T, c *cloud, athlete int64) {
-	// Near its end a quarter might be over before this is.
+// gatheringWaitsForQuota connects an athlete when only a few calls are left in
+// the 15-minute window.
+func gatheringWaitsForQuota(t *testing.T, c *cloud, athlete int64) {
+	// Avoid the end of a window: it could pass during the test.
 	if left := 15*time.Minute - time.Duration(time.Now().UnixNano())%(15*time.Minute); left < 30*time.Second {
 		time.Sleep(left)
 	}
@@ -403,10 +406,10 @@ func waiting(t *testing.T, c *cloud, athlete int64) {
 	c.control(t, "PATCH", "/settings", limits, nil)
 	b := c.browser(t)
 	if got := b.connect(athlete, ""); got != "/" {
-		t.Fatalf("connecting leads to %q", got)
+		t.Fatalf("connecting redirects to %q", got)
 	}
-	var s syncStatus
-	eventually(t, soon, "the wait for the quota to show", func() bool {
+	var s syncState
+	eventually(t, soon, "the state waiting", func() bool {
 		b.get("/v1/me/sync", &s)
 		return s.State == "waiting"
 	})
@@ -414,7 +417,7 @@ func waiting(t *testing.T, c *cloud, athlete int64) {
 	if s.WaitingFor == nil || *s.WaitingFor != "rate_limit" || s.ResumesAt == nil || s.ResumesAt.Before(now) || s.ResumesAt.After(now.Add(16*time.Minute)) {
 		t.Errorf("sync %+v", s)
 	}
-	never(t, 3*time.Second, "a call in a spent window", func() bool {
+	never(t, 3*time.Second, "a call beyond the rate limit", func() bool {
 		for _, n := range c.counters(t).Calls {
 			if n.Status == http.StatusTooManyRequests {
 				return true
@@ -424,21 +427,21 @@ func waiting(t *testing.T, c *cloud, athlete int64) {
 	})
 }
 
-func deauthorization(t *testing.T, c *cloud, b *browser, athlete int64) {
-	heldEverywhere(t, c, athlete)
+func deauthorizationErases(t *testing.T, c *cloud, b *browser, athlete int64) {
+	mustBeStoredEverywhere(t, c, athlete)
 	c.control(t, "POST", fmt.Sprintf("/athletes/%d/deauthorize", athlete), nil, nil)
 	for _, path := range []string{"/v1/me", "/v1/me/activities", "/v1/me/stats", "/v1/me/sync"} {
-		eventually(t, soon, path+" to be closed", func() bool { return b.do("GET", path).status == http.StatusUnauthorized })
+		eventually(t, soon, path+" to require a session", func() bool { return b.do("GET", path).status == http.StatusUnauthorized })
 	}
-	eventually(t, soon, "everything to be erased", func() bool { return len(c.held(t, athlete)) == 0 })
+	eventually(t, soon, "everything to be erased", func() bool { return len(c.stored(t, athlete)) == 0 })
 }
 
-func leaving(t *testing.T, c *cloud, b *browser, athlete int64) {
-	heldEverywhere(t, c, athlete)
+func leavingErases(t *testing.T, c *cloud, b *browser, athlete int64) {
+	mustBeStoredEverywhere(t, c, athlete)
 	b.leave(athlete, 2*soon)
-	// And back again.
+	// The athlete can connect again.
 	if got := b.connect(athlete, ""); got != "/" {
-		t.Fatalf("connecting again leads to %q", got)
+		t.Fatalf("connecting again redirects to %q", got)
 	}
 	var me struct {
 		ID int64 `json:"id"`
@@ -449,8 +452,8 @@ func leaving(t *testing.T, c *cloud, b *browser, athlete int64) {
 	}
 }
 
-// upAgain brings the cloud up that is up.
-func upAgain(t *testing.T, c *cloud, b *browser) {
+// secondUpRestartsNothing runs `up` on a running cloud.
+func secondUpRestartsNothing(t *testing.T, c *cloud, b *browser) {
 	before := c.records(t)
 	c.paceline(t, "up")
 	if after := c.records(t); !maps.Equal(before, after) {
@@ -461,9 +464,9 @@ func upAgain(t *testing.T, c *cloud, b *browser) {
 	}
 }
 
-// places looks at what is left of the athletes above, which Strava counts, too,
-// and at whom the browser put on the waiting list.
-func places(t *testing.T, c *cloud) {
+// adminSeesCapacity compares the admin's count of athletes with Strava's, and
+// removes the address that the browser test added to the waitlist.
+func adminSeesCapacity(t *testing.T, c *cloud) {
 	connected := 0
 	for _, athlete := range c.athletes(t) {
 		if athlete.Connected {
@@ -471,7 +474,7 @@ func places(t *testing.T, c *cloud) {
 		}
 	}
 	var status struct{ Authorized, Capacity int }
-	eventually(t, soon, fmt.Sprintf("%d athletes of ten", connected), func() bool {
+	eventually(t, soon, fmt.Sprintf("%d of 10 athletes", connected), func() bool {
 		c.admin(t, &status, "status")
 		return status.Authorized == connected && status.Capacity == 10
 	})
@@ -489,9 +492,10 @@ func places(t *testing.T, c *cloud) {
 	}
 }
 
-// inBrowser has the first athlete connect who is not connected: not the one with
-// the long history, for which the page needs longer than the journey waits.
-func inBrowser(t *testing.T, c *cloud) {
+// pageWorksInBrowser runs the browser test. It connects the first athlete who is
+// not connected. That is not the one with the long history, whose gathering
+// exceeds the timeouts of the browser test.
+func pageWorksInBrowser(t *testing.T, c *cloud) {
 	c.control(t, "PATCH", "/settings", map[string]any{"read_limit": []int{10_000, 100_000}}, nil)
 	cmd := exec.Command("npm", "run", "--silent", "test:browser")
 	cmd.Dir = c.root
