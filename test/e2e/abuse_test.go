@@ -347,8 +347,8 @@ func newFuzzer(t *testing.T, x *intruder, good map[string][]string, caller *brow
 		"q": {"ride", "RIDE", "7"}, "fields": {"id", "id,name", "firstname", "distance,id"}, "sport_type": {"Run", "Ride"}, "If-None-Match": {"*", `"x"`},
 	})
 	return &openapi.Fuzzer{
-		Rand: rand.New(rand.NewPCG(1, 2)), Document: x.document, Good: good, Session: "paceline_session", Live: caller.session(), Over: endedSession,
-		Key: caller.newKey("fuzz").Secret, DeadKey: "pck_1_x", Form: func() string { return "paceline_waitlist=x" }, // Paceline is not full.
+		Rand: rand.New(rand.NewPCG(1, 2)), Document: x.document, Good: good, Session: "paceline_session", Live: caller.session(), Ended: endedSession,
+		Key: caller.newKey("fuzz").Secret, RevokedKey: "pck_1_x", Form: func() string { return "paceline_waitlist=x" }, // Paceline is not full.
 		SiteURL: x.cloud.outputs.App, Victim: victim,
 		Routes: slices.DeleteFunc(slices.Sorted(maps.Keys(x.document.Operations)), func(route string) bool { return route == siteDocument }),
 	}

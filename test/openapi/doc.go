@@ -1,7 +1,7 @@
-// Package openapi holds the HTTP API to its document, web/public/openapi.json: the
-// routes of all boundaries are those described and no others, every answer is as
-// described, and whatever a stranger sends, nobody sees another's data.
+// Package openapi tests the HTTP API against its document,
+// web/public/openapi.json. The boundaries serve exactly the described routes,
+// every response matches the document, and no request returns another athlete's
+// data.
 //
-// [Document] is also for the tests of the boundaries, which check their answers
-// with it.
+// The tests of the boundaries use [Document] to check their responses.
 package openapi

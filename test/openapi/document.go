@@ -17,11 +17,10 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// Document is the OpenAPI document, to hold answers to. The document lets fields
-// be added to answers; here an answer with a field that is not described is
-// wrong.
+// Document is the OpenAPI document. It checks responses more strictly than the
+// document says: a response must not have undescribed fields.
 type Document struct {
-	// Operations are all that are described, by their route keys.
+	// Operations are the described operations by route key.
 	Operations map[string]Operation
 
 	root     map[string]any
@@ -29,14 +28,14 @@ type Document struct {
 	compiled map[string]*jsonschema.Schema
 }
 
-// Names under which schemas are compiled: as described, and without what is
-// required of schemas from which the caller selects fields.
+// The names under which schemas are compiled: as described, and without required
+// fields for schemas whose fields the caller can select.
 const (
 	complete = "complete.json"
 	selected = "selected.json"
 )
 
-// MustLoad reads the document of the repository that the test is in.
+// MustLoad reads the document of the repository that contains the test.
 func MustLoad(tb testing.TB) *Document {
 	tb.Helper()
 	text, err := os.ReadFile(filepath.Join(mustRoot(tb), "web/public/openapi.json"))
@@ -53,9 +52,9 @@ func MustLoad(tb testing.TB) *Document {
 	d := &Document{root: parse(), compiler: jsonschema.NewCompiler(), compiled: map[string]*jsonschema.Schema{}}
 	d.compiler.AssertFormat()
 	for name, alter := range map[string]func(map[string]any){
-		complete: closed,
+		complete: forbidUndescribed,
 		selected: func(node map[string]any) {
-			closed(node)
+			forbidUndescribed(node)
 			if node["x-selectable"] == true {
 				delete(node, "required")
 			}
@@ -71,7 +70,7 @@ func MustLoad(tb testing.TB) *Document {
 	return d
 }
 
-// mustRoot is the folder of go.mod, which the test runs in or below.
+// mustRoot returns the folder of go.mod, in or above the working directory.
 func mustRoot(tb testing.TB) string {
 	tb.Helper()
 	for dir := "."; len(dir) < 100; dir = filepath.Join(dir, "..") {
@@ -79,12 +78,12 @@ func mustRoot(tb testing.TB) string {
 			return dir
 		}
 	}
-	tb.Fatal("no go.mod above the test")
+	tb.Fatal("no go.mod in or above the working directory")
 	return ""
 }
 
-// closed lets an object have no properties but those described.
-func closed(node map[string]any) {
+// forbidUndescribed forbids properties of an object that are not described.
+func forbidUndescribed(node map[string]any) {
 	if _, object := node["properties"].(map[string]any); object && node["type"] == "object" {
 		node["additionalProperties"] = false
 	}
@@ -104,11 +103,11 @@ func walk(v any, visit func(map[string]any)) {
 	}
 }
 
-// Operation is one route as described.
+// Operation is a described route.
 type Operation struct {
 	// Key is API Gateway's route key.
 	Key string
-	// Session says that it needs a session, and ByKey that a key will do.
+	// Session means that the operation needs a session, ByKey that a key suffices.
 	Session, ByKey bool
 	Parameters     []Parameter
 
@@ -153,16 +152,16 @@ func (d *Document) operations() map[string]Operation {
 	return out
 }
 
-// Check tells whether an answer is as described.
+// Check returns an error if a response does not match the document.
 func (d *Document) Check(req api.Request, res api.Response) error {
-	o, known := d.Operations[req.RouteKey]
-	if !known {
+	o, ok := d.Operations[req.RouteKey]
+	if !ok {
 		return fmt.Errorf("%s is not described", req.RouteKey)
 	}
 	status := fmt.Sprint(res.StatusCode)
-	node, known := o.responses[status]
-	if !known {
-		return fmt.Errorf("%s: an answer of %s is not described", o.Key, status)
+	node, ok := o.responses[status]
+	if !ok {
+		return fmt.Errorf("%s: status %s is not described", o.Key, status)
 	}
 	response, at := d.resolve(node, o.pointer+"/responses/"+status)
 	if err := errors.Join(d.checkHeaders(response, res), d.checkBody(req, response, at, res)); err != nil {
@@ -175,17 +174,17 @@ func (d *Document) checkHeaders(response map[string]any, res api.Response) error
 	headers, _ := response["headers"].(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		header, at := d.resolve(headers[name], "")
-		value, there := res.Headers[name]
-		if !there {
+		value, ok := res.Headers[name]
+		if !ok {
 			if header["required"] == true {
 				return fmt.Errorf("no %s", name)
 			}
 			continue
 		}
 		if at == "" {
-			return fmt.Errorf("%s is described in place, not among the components", name)
+			return fmt.Errorf("%s is described inline, not in the components", name)
 		}
-		if err := d.validate(complete+"#"+at+"/schema", text(value, header["schema"])); err != nil {
+		if err := d.validate(complete+"#"+at+"/schema", typed(value, header["schema"])); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
@@ -204,9 +203,9 @@ func (d *Document) checkBody(req api.Request, response map[string]any, at string
 	case len(content) == 0 && res.Body == "" && mediaType == "":
 		return nil
 	case content[mediaType] == nil:
-		return fmt.Errorf("a body of the type %q is not described: %s", mediaType, res.Body)
+		return fmt.Errorf("media type %q is not described: %s", mediaType, res.Body)
 	case res.Headers["X-Content-Type-Options"] != "nosniff" || !strings.HasPrefix(res.Headers["Content-Security-Policy"], "default-src 'none'"):
-		return fmt.Errorf("a browser may take it for more than data: %v", res.Headers)
+		return fmt.Errorf("the headers let a browser interpret the body: %v", res.Headers)
 	case !strings.HasSuffix(mediaType, "json"):
 		return nil
 	}
@@ -221,19 +220,19 @@ func (d *Document) checkBody(req api.Request, response map[string]any, at string
 	return d.validate(resource+"#"+at+"/content/"+escape(mediaType)+"/schema", body)
 }
 
-// Takes tells whether the parameter takes a value, as it is in the path or query.
-func (p Parameter) Takes(value string) bool {
-	return p.schema.Validate(text(value, p.described)) == nil
+// Accepts reports whether the schema accepts a value from the path or query.
+func (p Parameter) Accepts(value string) bool {
+	return p.schema.Validate(typed(value, p.described)) == nil
 }
 
-// Edges are the values about which the parameter, a whole number, begins and
-// ceases to be taken. Other parameters have none.
+// Edges returns the values around the minimum and maximum of an integer parameter.
+// Other parameters have none.
 func (p Parameter) Edges() (out []string) {
 	for _, name := range []string{"minimum", "maximum"} {
 		if limit, ok := p.described[name].(json.Number); ok {
 			n, err := limit.Int64()
 			if err != nil {
-				panic(err) // The document is no OpenAPI document.
+				panic(err) // The document is invalid.
 			}
 			out = append(out, fmt.Sprint(n-1), fmt.Sprint(n), fmt.Sprint(n+1))
 		}
@@ -244,13 +243,13 @@ func (p Parameter) Edges() (out []string) {
 func mustCompile(schema map[string]any) *jsonschema.Schema {
 	c := jsonschema.NewCompiler()
 	if err := c.AddResource("parameter.json", schema); err != nil {
-		panic(err) // The document is no OpenAPI document.
+		panic(err) // The document is invalid.
 	}
 	return c.MustCompile("parameter.json")
 }
 
-// text is a value of a path, query or header as its schema sees it.
-func text(value string, schema any) any {
+// typed returns a value from a path, query or header with the type in its schema.
+func typed(value string, schema any) any {
 	s, _ := schema.(map[string]any)
 	switch s["type"] {
 	case "integer":
@@ -268,8 +267,8 @@ func text(value string, schema any) any {
 }
 
 func (d *Document) validate(pointer string, v any) error {
-	schema, known := d.compiled[pointer]
-	if !known {
+	schema, ok := d.compiled[pointer]
+	if !ok {
 		var err error
 		if schema, err = d.compiler.Compile(pointer); err != nil {
 			return err
@@ -279,11 +278,12 @@ func (d *Document) validate(pointer string, v any) error {
 	return schema.Validate(v)
 }
 
-// resolve follows a reference, if the node is one, and tells where the node is.
+// resolve follows the reference if the node is one, and returns the node with its
+// JSON pointer.
 func (d *Document) resolve(node any, at string) (map[string]any, string) {
 	n := node.(map[string]any)
-	ref, is := n["$ref"].(string)
-	if !is {
+	ref, ok := n["$ref"].(string)
+	if !ok {
 		return n, at
 	}
 	at = strings.TrimPrefix(ref, "#")
@@ -294,7 +294,7 @@ func (d *Document) resolve(node any, at string) (map[string]any, string) {
 	return v.(map[string]any), at
 }
 
-// escape makes a name a part of a JSON pointer within a URL.
+// escape escapes a name for a JSON pointer in a URL.
 func escape(name string) string {
 	return strings.NewReplacer("~", "~0", "/", "~1", "{", "%7B", "}", "%7D").Replace(name)
 }

@@ -14,9 +14,8 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
-// TestExportOfALongHistory follows the export's parts and their pages, knowing
-// nothing of the API but that, and gets everything before the rate limit.
-func TestExportOfALongHistory(t *testing.T) {
+// The test follows only the links of the export and its pages.
+func TestALongHistoryIsExportedWithinTheRateLimit(t *testing.T) {
 	const long = 20_000
 	s := newSystem(t)
 	for n := 0; n < long-activitiesEach; n += 1000 {
@@ -26,61 +25,29 @@ func TestExportOfALongHistory(t *testing.T) {
 		}
 		must(t, s.recorder.ActivitiesGathered(t.Context(), event.Meta{}, gathered))
 	}
-	get := func(address string) api.Response {
-		t.Helper()
-		u, err := url.Parse(address)
-		must(t, err)
-		query := map[string]string{}
-		for name, values := range u.Query() {
-			query[name] = values[0]
-		}
-		req, res := s.send(call{route: "GET " + u.Path, query: query, cookie: s.session(bob)})
-		if err := s.document.Check(req, res); err != nil || res.StatusCode != 200 {
-			t.Fatalf("%s: %d, %v", address, res.StatusCode, err)
-		}
-		return res
-	}
 	var export struct {
 		Profile struct{ Firstname string }
 		Parts   []struct{ Name, Type, Href string }
 	}
-	must(t, json.Unmarshal([]byte(get("/v1/me/export").Body), &export))
+	must(t, json.Unmarshal([]byte(s.mustGet("/v1/me/export").Body), &export))
 	if export.Profile.Firstname != mark(bob) {
 		t.Errorf("the profile is %+v", export.Profile)
 	}
 	found := map[string]map[string]bool{"application/json": {}, "text/csv": {}}
 	for _, part := range export.Parts {
 		if part.Name != "activities" {
-			get(part.Href)
+			s.mustGet(part.Href)
 			continue
 		}
-		var ids []string
-		pages := 0
-		for href := part.Href; href != ""; pages++ {
-			res := get(href)
-			href, _, _ = strings.Cut(strings.TrimPrefix(res.Headers["Link"], "<"), ">")
-			if part.Type == "text/csv" {
-				records, err := csv.NewReader(strings.NewReader(res.Body)).ReadAll()
-				must(t, err)
-				for _, record := range records {
-					ids = append(ids, record[0])
-				}
-				continue
-			}
-			var page struct{ Items []struct{ ID int64 } }
-			must(t, json.Unmarshal([]byte(res.Body), &page))
-			for _, one := range page.Items {
-				ids = append(ids, fmt.Sprint(one.ID))
-			}
-		}
+		ids, pages := s.exportedIDs(part.Href, part.Type)
 		if pages > api.LimitBurst-len(export.Parts) {
-			t.Errorf("%s: %d pages do not go at once", part.Type, pages)
+			t.Errorf("%s: %d pages exceed the rate limit", part.Type, pages)
 		}
 		for _, id := range ids {
 			found[part.Type][id] = true
 		}
 		if len(ids) != len(found[part.Type]) {
-			t.Errorf("%s: some activities come twice", part.Type)
+			t.Errorf("%s: some activities appear twice", part.Type)
 		}
 	}
 	delete(found["text/csv"], "id") // the name of the column
@@ -89,4 +56,44 @@ func TestExportOfALongHistory(t *testing.T) {
 			t.Errorf("%s: %d activities", kind, len(ids))
 		}
 	}
+}
+
+// mustGet calls an address of the API as Bob.
+func (s *system) mustGet(address string) api.Response {
+	s.t.Helper()
+	u, err := url.Parse(address)
+	must(s.t, err)
+	query := map[string]string{}
+	for name, values := range u.Query() {
+		query[name] = values[0]
+	}
+	req, res := s.send(call{route: "GET " + u.Path, query: query, cookie: s.session(bob)})
+	if err := s.document.Check(req, res); err != nil || res.StatusCode != 200 {
+		s.t.Fatalf("%s: %d, %v", address, res.StatusCode, err)
+	}
+	return res
+}
+
+// exportedIDs follows the pages of activities and returns the first column of
+// CSV or the ids of JSON, and the number of pages.
+func (s *system) exportedIDs(href, mediaType string) (ids []string, pages int) {
+	s.t.Helper()
+	for ; href != ""; pages++ {
+		res := s.mustGet(href)
+		href, _, _ = strings.Cut(strings.TrimPrefix(res.Headers["Link"], "<"), ">")
+		if mediaType == "text/csv" {
+			records, err := csv.NewReader(strings.NewReader(res.Body)).ReadAll()
+			must(s.t, err)
+			for _, record := range records {
+				ids = append(ids, record[0])
+			}
+			continue
+		}
+		var page struct{ Items []struct{ ID int64 } }
+		must(s.t, json.Unmarshal([]byte(res.Body), &page))
+		for _, one := range page.Items {
+			ids = append(ids, fmt.Sprint(one.ID))
+		}
+	}
+	return ids, pages
 }

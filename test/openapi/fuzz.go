@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// nasty are values that somebody, somewhere, did not expect.
-var nasty = []string{
+// hostile are values that programs often handle wrongly.
+var hostile = []string{
 	"", " ", "0", "-0", "+1", "-1", "1", "2", "50", "200", "201", "007", "1.0", "1e3", "1E400", "0x10", "١", "NaN", "Infinity", "null", "true", "undefined",
 	"9223372036854775807", "9223372036854775808", "-9223372036854775808", "-62135596800", "253402300799", "253402300800", "99999999999999999999999999",
 	"day", "year", "YEAR", "id", "id,name", "id,id", "id,,name", ",", "id;name", "json", "csv", "CSV",
@@ -20,7 +20,7 @@ var nasty = []string{
 	strings.Repeat("a", 129), strings.Repeat("9", 400), strings.Repeat("A", 22), strings.Repeat("_", 22), strings.Repeat("=", 24), strings.Repeat("🚴", 3000),
 }
 
-// Call is one call of an operation.
+// Call is a call of an operation.
 type Call struct {
 	// Route is the operation's key.
 	Route                string
@@ -28,29 +28,30 @@ type Call struct {
 	Cookie               string
 	// Key is the bearer token, if any.
 	Key string
-	// Body is in base64 if Base64, as API Gateway hands on what is no text.
+	// Body is in base64 if Base64 is set, as API Gateway passes binary bodies.
 	Body   string
 	Base64 bool
 }
 
-// Fuzzer makes calls after the document, as many good as bad ones, from a seed.
+// Fuzzer generates valid and invalid calls from the document. Its random source
+// determines the calls.
 type Fuzzer struct {
 	*rand.Rand
 	Document *Document
 	// Routes are the operations to call.
 	Routes []string
-	// Good are values that parameters take, by the parameters' names.
+	// Good has valid values by parameter name.
 	Good map[string][]string
-	// Session is the name of the session's cookie. Live is the cookie of a session,
-	// Over one of an athlete who has left.
-	Session, Live, Over string
-	// Key is a key of the same athlete as Live, DeadKey one that was revoked.
-	Key, DeadKey string
-	// Form makes a cookie with a form for the waiting list.
+	// Session is the name of the session cookie. Live is the cookie of a valid
+	// session, Ended that of an athlete who has left.
+	Session, Live, Ended string
+	// Key is a valid key of the athlete of Live, RevokedKey a revoked one.
+	Key, RevokedKey string
+	// Form returns a new cookie that allows one call of POST /oauth/waitlist.
 	Form func() string
-	// SiteURL is the origin that changes may come from.
+	// SiteURL is the origin from which writes are allowed.
 	SiteURL string
-	// Victim is whose data the caller may not see.
+	// Victim is the athlete whose data the caller must not see.
 	Victim int64
 }
 
@@ -64,7 +65,7 @@ func (f *Fuzzer) value(p Parameter) string {
 	switch n := f.IntN(10); {
 	case n < 5 && len(good) > 0:
 		return f.one(good)
-	case n < 6 && len(good) > 0: // A good one gone bad.
+	case n < 6 && len(good) > 0: // A valid value with one changed byte.
 		b := []byte(f.one(good))
 		if len(b) > 0 {
 			b[f.IntN(len(b))] = byte(f.IntN(256))
@@ -81,10 +82,10 @@ func (f *Fuzzer) value(p Parameter) string {
 	case n < 9:
 		return fmt.Sprint(f.Int64() >> f.IntN(64))
 	}
-	return f.one(nasty)
+	return f.one(hostile)
 }
 
-// Call makes the next call.
+// Call returns the next call.
 func (f *Fuzzer) Call() Call {
 	c := Call{Route: f.one(f.Routes), Path: map[string]string{}, Query: map[string]string{}, Headers: map[string]string{}}
 	for _, p := range f.Document.Operations[c.Route].Parameters {
@@ -98,39 +99,39 @@ func (f *Fuzzer) Call() Call {
 		}
 	}
 	if f.IntN(20) == 0 {
-		c.Query[f.one(nasty)] = f.one(nasty)
+		c.Query[f.one(hostile)] = f.one(hostile)
 	}
 	if f.IntN(20) == 0 {
-		c.Headers["origin"] = f.one([]string{f.SiteURL, "null", "https://evil.example", f.one(nasty)})
+		c.Headers["origin"] = f.one([]string{f.SiteURL, "null", "https://evil.example", f.one(hostile)})
 	}
 	if f.IntN(20) == 0 {
-		c.Headers["sec-fetch-site"] = f.one([]string{"same-origin", "none", "same-site", "cross-site", f.one(nasty)})
+		c.Headers["sec-fetch-site"] = f.one([]string{"same-origin", "none", "same-site", "cross-site", f.one(hostile)})
 	}
 	if f.IntN(20) == 0 {
 		c.Headers["athlete_id"] = fmt.Sprint(f.Victim)
 	}
 	switch f.IntN(8) {
 	case 0:
-		c.Cookie = f.Session + "=" + f.one(nasty)
+		c.Cookie = f.Session + "=" + f.one(hostile)
 	case 1:
-		c.Cookie = f.Over
+		c.Cookie = f.Ended
 	case 2:
 	default:
 		c.Cookie = f.Live
 	}
 	if f.IntN(6) == 0 {
-		c.Key = f.one([]string{f.Key, f.Key, f.Key, f.DeadKey, "pck_", f.one(nasty)})
+		c.Key = f.one([]string{f.Key, f.Key, f.Key, f.RevokedKey, "pck_", f.one(hostile)})
 	}
-	if f.ends(c) {
-		// The caller is to stay: another site's page wants to log them out.
+	if f.endsSession(c) {
+		// The session must stay valid, so let the call come from another site.
 		c.Headers["origin"], c.Headers["sec-fetch-site"] = "https://evil.example", "cross-site"
 	}
 	field := map[string]string{"POST /oauth/waitlist": "contact", "POST /v1/me/keys": "name"}[c.Route]
 	if field != "" {
-		c.Headers["content-type"] = f.one([]string{"application/json", "application/json; charset=utf-8", "text/plain", f.one(nasty)})
+		c.Headers["content-type"] = f.one([]string{"application/json", "application/json; charset=utf-8", "text/plain", f.one(hostile)})
 		c.Body = f.one([]string{
 			fmt.Sprintf(`{%q:%q}`, field, f.value(Parameter{Name: field})), fmt.Sprintf(`{%q:1}`, field), `{}`, `[]`, fmt.Sprintf(`{%q:`, field),
-			f.one(nasty), strings.Repeat("[", 1000), fmt.Sprintf(`{"name":"a","expires_at":%q}`, f.one(nasty)),
+			f.one(hostile), strings.Repeat("[", 1000), fmt.Sprintf(`{"name":"a","expires_at":%q}`, f.one(hostile)),
 		})
 		c.Base64 = f.IntN(3) == 0
 		if c.Base64 && f.IntN(2) == 0 {
@@ -138,19 +139,19 @@ func (f *Fuzzer) Call() Call {
 		}
 	}
 	if c.Route == "POST /oauth/waitlist" {
-		c.Headers["origin"] = f.one([]string{f.SiteURL, f.SiteURL, f.SiteURL, f.one(nasty)})
+		c.Headers["origin"] = f.one([]string{f.SiteURL, f.SiteURL, f.SiteURL, f.one(hostile)})
 		c.Cookie = f.one([]string{f.Form(), f.Form(), "x=n", ""})
 	}
 	return c
 }
 
-// ends reports whether the call would end the live session, if it were let.
-func (f *Fuzzer) ends(c Call) bool {
+// endsSession reports whether the call would end the live session.
+func (f *Fuzzer) endsSession(c Call) bool {
 	return c.Cookie == f.Live && (c.Route == "DELETE /v1/me/sessions" || c.Route == "POST /oauth/logout")
 }
 
-// live reports whether the call has an identity that opens the operation.
-func (f *Fuzzer) live(c Call) bool {
+// authorized reports whether the call has an identity that the operation accepts.
+func (f *Fuzzer) authorized(c Call) bool {
 	o := f.Document.Operations[c.Route]
 	switch {
 	case !o.Session:
@@ -161,42 +162,43 @@ func (f *Fuzzer) live(c Call) bool {
 	return c.Cookie == f.Live
 }
 
-// refused names a parameter that the document does not take.
-func (f *Fuzzer) refused(c Call) (name, in string) {
+// invalidParameter returns the first parameter with a value that the document does
+// not accept.
+func (f *Fuzzer) invalidParameter(c Call) (name, in string) {
 	for _, p := range f.Document.Operations[c.Route].Parameters {
 		values := map[string]map[string]string{"path": c.Path, "query": c.Query}[p.In]
-		if value, given := values[p.Name]; given && !p.Takes(value) {
+		if value, ok := values[p.Name]; ok && !p.Accepts(value) {
 			return p.Name, p.In
 		}
 	}
 	return "", ""
 }
 
-// Judge tells whether the status is one that the call may lead to: only a
-// live session or key opens what needs one, what the document does not take is refused, and
-// what it takes is not. A call that comes too soon is not looked at, nor
-// one whose head is too large for the server before us.
+// Judge returns an error if the call must not have this status. Operations that
+// need a session or key must refuse calls without a valid one. The API must refuse
+// exactly the parameters that the document does not accept. Judge accepts every
+// response of the rate limit and of a server that refuses large headers.
 func (f *Fuzzer) Judge(c Call, status int) error {
 	if status == http.StatusTooManyRequests || status == http.StatusRequestHeaderFieldsTooLarge {
 		return nil
 	}
 	o := f.Document.Operations[c.Route]
 	var errs []error
-	live := f.live(c)
-	if o.Session && (status == http.StatusUnauthorized) == live && status != http.StatusBadRequest && status != http.StatusForbidden {
-		errs = append(errs, fmt.Errorf("%s by a live session or key (%t): %d", c.Route, live, status))
+	authorized := f.authorized(c)
+	if o.Session && (status == http.StatusUnauthorized) == authorized && status != http.StatusBadRequest && status != http.StatusForbidden {
+		errs = append(errs, fmt.Errorf("%s: valid session or key: %t, status %d", c.Route, authorized, status))
 	}
-	if o.Session && !live && status < http.StatusBadRequest {
-		errs = append(errs, fmt.Errorf("%s is open: %d", c.Route, status))
+	if o.Session && !authorized && status < http.StatusBadRequest {
+		errs = append(errs, fmt.Errorf("%s succeeds without a session or key: status %d", c.Route, status))
 	}
-	name, in := f.refused(c)
+	name, in := f.invalidParameter(c)
 	switch {
-	case in == "query" && live && status != http.StatusBadRequest:
-		errs = append(errs, fmt.Errorf("%s: the document does not take %q for %s: %d", c.Route, c.Query[name], name, status))
-	case in == "path" && live && status != http.StatusNotFound && status != http.StatusBadRequest && status != http.StatusForbidden:
-		errs = append(errs, fmt.Errorf("%s: the document does not take %q for %s: %d", c.Route, c.Path[name], name, status))
+	case in == "query" && authorized && status != http.StatusBadRequest:
+		errs = append(errs, fmt.Errorf("%s: the document does not accept %q for %s: status %d", c.Route, c.Query[name], name, status))
+	case in == "path" && authorized && status != http.StatusNotFound && status != http.StatusBadRequest && status != http.StatusForbidden:
+		errs = append(errs, fmt.Errorf("%s: the document does not accept %q for %s: status %d", c.Route, c.Path[name], name, status))
 	case in == "" && status == http.StatusBadRequest && c.Query["cursor"] == "" && c.Body == "":
-		errs = append(errs, fmt.Errorf("%s: the document takes %q, but: %d", c.Route, c.Query, status))
+		errs = append(errs, fmt.Errorf("%s: the document accepts %q: status %d", c.Route, c.Query, status))
 	}
 	return errors.Join(errs...)
 }

@@ -14,9 +14,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// anothers are values of Ada's for every parameter there is, to be tried by
-// others.
-func anothers(t *testing.T, s *system) map[string][]string {
+// adasValues returns values of Ada's for every parameter, by parameter name.
+func adasValues(t *testing.T, s *system) map[string][]string {
 	t.Helper()
 	out := map[string][]string{
 		"id":         {fmt.Sprint(ada * 100), fmt.Sprint(ada), "0", "-1"},
@@ -34,17 +33,17 @@ func anothers(t *testing.T, s *system) map[string][]string {
 	}
 	must(t, json.Unmarshal([]byte(res.Body), &page))
 	if page.NextCursor == "" || !strings.Contains(res.Body, mark(ada)) {
-		t.Fatalf("Ada does not see her own: %s", res.Body)
+		t.Fatalf("Ada does not see her own activities: %s", res.Body)
 	}
 	out["cursor"] = []string{page.NextCursor}
 	return out
 }
 
-// attempts are calls of an operation with Ada's values: all at once, and each
-// alone.
-func attempts(t *testing.T, s *system, route string, values map[string][]string) (out []call) {
+// callsWith returns calls of an operation with Ada's values: one with all path
+// parameters, and one for each value.
+func callsWith(t *testing.T, s *system, route string, values map[string][]string) (out []call) {
 	t.Helper()
-	// What a stranger may add to any call, in vain.
+	// Headers that claim to be Ada and must have no effect.
 	claims := map[string]string{"athlete_id": fmt.Sprint(ada), "generation": fmt.Sprint(generation), "X-Authorization": "Bearer " + fmt.Sprint(ada)}
 	all := call{route: route, path: map[string]string{}, query: map[string]string{"athlete_id": fmt.Sprint(ada)}, headers: claims}
 	for _, p := range s.document.Operations[route].Parameters {
@@ -68,14 +67,14 @@ func attempts(t *testing.T, s *system, route string, values map[string][]string)
 	return out
 }
 
-// expectNothingOfAda fails when the answer says anything of her, fails, or is
-// not as described.
-func (s *system) expectNothingOfAda(who string, req api.Request, res api.Response) {
+// mustNotShowAda checks that a response has no data of Ada, is not a 5xx, and
+// matches the document.
+func (s *system) mustNotShowAda(who string, req api.Request, res api.Response) {
 	s.t.Helper()
 	headers := fmt.Sprint(res.Headers, res.Cookies)
 	for _, hers := range []string{mark(ada), fmt.Sprint(ada)} {
 		if strings.Contains(res.Body, hers) || strings.Contains(headers, hers) {
-			s.t.Errorf("%s: %s %v %v tells of another: %s", who, req.RouteKey, req.PathParameters, req.QueryStringParameters, res.Body)
+			s.t.Errorf("%s: %s %v %v contains Ada's data: %s", who, req.RouteKey, req.PathParameters, req.QueryStringParameters, res.Body)
 		}
 	}
 	if res.StatusCode >= 500 {
@@ -86,10 +85,62 @@ func (s *system) expectNothingOfAda(who string, req api.Request, res api.Respons
 	}
 }
 
-// TestACallWithoutALiveSessionOrKeyGetsNothing tries every operation.
-func TestACallWithoutALiveSessionOrKeyGetsNothing(t *testing.T) {
+func TestACallWithoutAValidSessionOrKeyIsRefused(t *testing.T) {
 	s := newSystem(t)
-	values := anothers(t, s)
+	values := adasValues(t, s)
+	impostors := s.impostors()
+	session, key := s.session(ada), s.byKey[ada]
+	before := len(s.bus.Events())
+	for who, i := range impostors {
+		for route, o := range s.document.Operations {
+			if route == document {
+				continue
+			}
+			if route == "POST /oauth/logout" && (i.cookie == session || i.cookie == s.session(eve)) {
+				continue // A browser may end its own session.
+			}
+			for _, c := range callsWith(t, s, route, values) {
+				s.mustRefuse(who, i, c, o.Session)
+			}
+		}
+	}
+	if after := len(s.bus.Events()); after != before {
+		t.Errorf("%d events were published", after-before)
+	}
+	for _, c := range []call{{route: "GET /v1/me", cookie: session}, {route: "GET /v1/me", key: key}} {
+		if _, res := s.send(c); !strings.Contains(res.Body, mark(ada)) {
+			t.Errorf("Ada no longer sees her own data: %s", res.Body)
+		}
+	}
+}
+
+// impostor is a caller without a valid session or key.
+type impostor struct {
+	cookie, key string
+	// problem is the expected problem type.
+	problem string
+}
+
+// mustRefuse checks that an impostor's call gets no data of Ada. If the operation
+// needs a session, the response must be the expected problem. Only the problem of
+// Eve, who left, contains the receipt of her erasure.
+func (s *system) mustRefuse(who string, i impostor, c call, needsSession bool) {
+	s.t.Helper()
+	c.cookie, c.key = i.cookie, i.key
+	req, res := s.send(c)
+	s.mustNotShowAda(who, req, res)
+	if needsSession && (res.StatusCode != http.StatusUnauthorized || !strings.Contains(res.Body, api.ProblemBase+i.problem+`"`)) {
+		s.t.Errorf("%s: %s: %d %s", who, c.route, res.StatusCode, res.Body)
+	}
+	if erasure := strings.Contains(res.Body, receiptOf(eve)); needsSession && erasure != strings.Contains(who, "Eve") {
+		s.t.Errorf("%s: %s: %s", who, c.route, res.Body)
+	}
+}
+
+// impostors returns the impostors by name.
+func (s *system) impostors() map[string]impostor {
+	t := s.t
+	t.Helper()
 	revokedID, revoked := s.newKey(ada, time.Time{})
 	must(t, s.keys().Revoke(t.Context(), ada, revokedID))
 	_, expired := s.newKey(ada, now.Add(time.Second))
@@ -98,37 +149,32 @@ func TestACallWithoutALiveSessionOrKeyGetsNothing(t *testing.T) {
 	s.now = now.Add(time.Minute)
 
 	session, key := s.session(ada), s.byKey[ada]
-	replaced := func(text, old, by string) string {
+	mustReplace := func(text, old, by string) string {
 		t.Helper()
 		if !strings.Contains(text, old) {
-			t.Fatalf("there is no %s in what is to be changed", old)
+			t.Fatalf("nothing to replace: no %s", old)
 		}
 		return strings.Replace(text, old, by, 1)
 	}
 	hers, his := fmt.Sprint(ada), fmt.Sprint(bob)
-	type impostor struct {
-		cookie, key string
-		// problem is the type of the answer.
-		problem string
-	}
-	impostors := map[string]impostor{
+	return map[string]impostor{
 		"a stranger":                       {problem: "no-session"},
 		"an unused session":                {cookie: unused, problem: "no-session"},
 		"a changed session":                {cookie: session[:len(session)-4] + "AAAA", problem: "no-session"},
 		"half a session":                   {cookie: session[:len(session)/2], problem: "no-session"},
-		"Bob's session with her id":        {cookie: replaced(s.session(bob), his, hers), problem: "no-session"},
+		"Bob's session with her id":        {cookie: mustReplace(s.session(bob), his, hers), problem: "no-session"},
 		"her id alone":                     {cookie: sessionCookie + hers, problem: "no-session"},
 		"her id and nothing":               {cookie: sessionCookie + hers + "_", problem: "no-session"},
-		"another cookie":                   {cookie: replaced(session, "__Host-paceline_session", "session"), problem: "no-session"},
-		"a cookie that could be planted":   {cookie: replaced(session, "__Host-", ""), problem: "no-session"},
+		"another cookie":                   {cookie: mustReplace(session, "__Host-paceline_session", "session"), problem: "no-session"},
+		"a cookie that could be planted":   {cookie: mustReplace(session, "__Host-", ""), problem: "no-session"},
 		"her key as a session":             {cookie: sessionCookie + key, problem: "no-session"},
 		"the session of Eve, who left":     {cookie: s.session(eve), problem: "no-session"},
 		"a wrong key":                      {key: key[:len(key)-4] + "AAAA", problem: "unknown-key"},
 		"half a key":                       {key: key[:len(key)/2], problem: "unknown-key"},
-		"Bob's key with her id":            {key: replaced(s.byKey[bob], his, hers), problem: "unknown-key"},
-		"a key without its prefix":         {key: replaced(key, "pck_", ""), problem: "unknown-key"},
-		"her session as a key":             {key: replaced(session, sessionCookie, ""), problem: "unknown-key"},
-		"her session as a key, prefixed":   {key: replaced(session, sessionCookie, "pck_"), problem: "unknown-key"},
+		"Bob's key with her id":            {key: mustReplace(s.byKey[bob], his, hers), problem: "unknown-key"},
+		"a key without its prefix":         {key: mustReplace(key, "pck_", ""), problem: "unknown-key"},
+		"her session as a key":             {key: mustReplace(session, sessionCookie, ""), problem: "unknown-key"},
+		"her session as a key, prefixed":   {key: mustReplace(session, sessionCookie, "pck_"), problem: "unknown-key"},
 		"her id as a key":                  {key: hers, problem: "unknown-key"},
 		"an expired key":                   {key: expired, problem: "expired-key"},
 		"a revoked key":                    {key: revoked, problem: "revoked-key"},
@@ -136,42 +182,11 @@ func TestACallWithoutALiveSessionOrKeyGetsNothing(t *testing.T) {
 		"a wrong key beside her session":   {key: "pck_x", cookie: session, problem: "unknown-key"},
 		"a wrong key beside Bob's session": {key: "pck_x", cookie: s.session(bob), problem: "unknown-key"},
 	}
-	before := len(s.bus.Events())
-	for who, i := range impostors {
-		for route, o := range s.document.Operations {
-			if route == document {
-				continue
-			}
-			if route == "POST /oauth/logout" && (i.cookie == session || i.cookie == s.session(eve)) {
-				continue // The browser that has a session may end it.
-			}
-			for _, c := range attempts(t, s, route, values) {
-				c.cookie, c.key = i.cookie, i.key
-				req, res := s.send(c)
-				s.expectNothingOfAda(who, req, res)
-				if o.Session && (res.StatusCode != http.StatusUnauthorized || !strings.Contains(res.Body, api.ProblemBase+i.problem+`"`)) {
-					t.Errorf("%s: %s: %d %s", who, route, res.StatusCode, res.Body)
-				}
-				if erasure := strings.Contains(res.Body, receiptOf(eve)); o.Session && erasure != strings.Contains(who, "Eve") {
-					t.Errorf("%s: %s: %s", who, route, res.Body)
-				}
-			}
-		}
-	}
-	if after := len(s.bus.Events()); after != before {
-		t.Errorf("%d events were caused", after-before)
-	}
-	for _, c := range []call{{route: "GET /v1/me", cookie: session}, {route: "GET /v1/me", key: key}} {
-		if _, res := s.send(c); !strings.Contains(res.Body, mark(ada)) {
-			t.Errorf("Ada no longer sees her own: %s", res.Body)
-		}
-	}
 }
 
-// TestAKeyReadsItsOwnAndChangesNothing tries every operation with Bob's key.
-func TestAKeyReadsItsOwnAndChangesNothing(t *testing.T) {
+func TestAKeyReadsOnlyItsAthletesDataAndChangesNothing(t *testing.T) {
 	s := newSystem(t)
-	values := anothers(t, s)
+	values := adasValues(t, s)
 	before := len(s.bus.Events())
 	keysBefore, err := s.store.Credentials(t.Context(), bob)
 	must(t, err)
@@ -179,12 +194,12 @@ func TestAKeyReadsItsOwnAndChangesNothing(t *testing.T) {
 		if route == document || !o.Session {
 			continue
 		}
-		for _, c := range attempts(t, s, route, values) {
+		for _, c := range callsWith(t, s, route, values) {
 			c.key = s.byKey[bob]
 			req, res := s.send(c)
-			s.expectNothingOfAda("Bob's key", req, res)
+			s.mustNotShowAda("Bob's key", req, res)
 			if reads := strings.HasPrefix(route, "GET ") && !strings.HasPrefix(route, "GET /v1/me/keys") && !strings.HasPrefix(route, "GET /oauth/"); reads != o.ByKey {
-				t.Errorf("%s: the document says that a key may call it: %t", route, o.ByKey)
+				t.Errorf("%s: the document allows keys: %t", route, o.ByKey)
 			}
 			if refused := res.StatusCode == http.StatusForbidden || res.StatusCode == http.StatusUnauthorized; refused == o.ByKey {
 				t.Errorf("%s: %d %s", route, res.StatusCode, res.Body)
@@ -195,29 +210,28 @@ func TestAKeyReadsItsOwnAndChangesNothing(t *testing.T) {
 		}
 	}
 	if _, res := s.send(call{route: "GET /v1/me", key: s.byKey[bob]}); !strings.Contains(res.Body, mark(bob)) {
-		t.Errorf("Bob's key does not show his own: %s", res.Body)
+		t.Errorf("Bob's key does not return his data: %s", res.Body)
 	}
 	if after := len(s.bus.Events()); after != before {
-		t.Errorf("%d events were caused", after-before)
+		t.Errorf("%d events were published", after-before)
 	}
 	keysAfter, err := s.store.Credentials(t.Context(), bob)
 	if must(t, err); len(keysAfter) != len(keysBefore) {
-		t.Errorf("there are %d sessions and keys, before %d", len(keysAfter), len(keysBefore))
+		t.Errorf("%d sessions and keys, before: %d", len(keysAfter), len(keysBefore))
 	}
 }
 
-// TestTheStoreBeingDownIsNoRefusal: what may pass is a 503, for every operation
-// and either kind of identity.
-func TestTheStoreBeingDownIsNoRefusal(t *testing.T) {
+// A failing store must give a 503, not a 401, for sessions and for keys.
+func TestAFailingStoreIsNotARefusal(t *testing.T) {
 	s := newSystem(t)
-	values := anothers(t, s)
-	s.now = now.Add(time.Minute) // Nothing is remembered any more.
+	values := adasValues(t, s)
+	s.now = now.Add(time.Minute) // The authorizer's cache has expired.
 	s.store.Fail(fault.New(fault.Transient, "down"))
 	for route, o := range s.document.Operations {
 		if !o.Session {
 			continue
 		}
-		for _, c := range attempts(t, s, route, values) {
+		for _, c := range callsWith(t, s, route, values) {
 			for _, as := range []call{{cookie: s.session(ada)}, {key: s.byKey[ada]}} {
 				c.cookie, c.key = as.cookie, as.key
 				req, res := s.send(c)
@@ -229,37 +243,37 @@ func TestTheStoreBeingDownIsNoRefusal(t *testing.T) {
 	}
 }
 
-func TestAnotherSessionGetsOnlyItsOwn(t *testing.T) {
+func TestASessionReadsOnlyItsAthletesData(t *testing.T) {
 	s := newSystem(t)
-	values := anothers(t, s)
+	values := adasValues(t, s)
 	routes := []string{}
 	for route := range s.document.Operations {
 		if route != document {
 			routes = append(routes, route)
 		}
 	}
-	slices.Sort(routes) // so that he leaves before he asks for the rest
+	slices.Sort(routes) // Bob leaves before he calls most routes.
 	before := len(s.bus.Events())
 	for _, route := range routes {
-		for _, c := range attempts(t, s, route, values) {
-			// Leaving and logging out end sessions, and there are calls after them.
+		for _, c := range callsWith(t, s, route, values) {
+			// Leaving and logging out end sessions, so each call gets a new one.
 			c.cookie = s.open(credentials.Authorization{AthleteID: bob, Generation: generation})
 			req, res := s.send(c)
-			s.expectNothingOfAda("Bob", req, res)
+			s.mustNotShowAda("Bob", req, res)
 			if res.StatusCode == http.StatusUnauthorized {
-				t.Errorf("%s: Bob has no session", route)
+				t.Errorf("%s: Bob's session is refused", route)
 			}
 		}
 	}
-	// What Bob did, leaving among it, was of no consequence to Ada.
+	// Bob's calls, including leaving, have no effect on Ada.
 	for _, route := range []string{"GET /v1/me", "GET /v1/me/activities", "GET /v1/me/links/{provider}"} {
 		if _, res := s.send(call{route: route, path: map[string]string{"provider": "fitbit"}, cookie: s.session(ada)}); !strings.Contains(res.Body, mark(ada)) {
-			t.Errorf("%s: Ada no longer sees her own: %s", route, res.Body)
+			t.Errorf("%s: Ada no longer sees her own data: %s", route, res.Body)
 		}
 	}
 	for _, e := range s.bus.Events()[before:] {
 		if text, err := e.Detail(); err != nil || strings.Contains(string(text), fmt.Sprint(ada)) {
-			t.Errorf("Bob caused %s about Ada (%v)", e.Fact.DetailType(), err)
+			t.Errorf("Bob's calls published %s about Ada (%v)", e.Fact.DetailType(), err)
 		}
 	}
 }

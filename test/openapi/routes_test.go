@@ -8,12 +8,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// document is the route of the document itself, a file of the site.
+// document is the route of the document, which is a file of the site.
 const document = "GET /openapi.json"
 
-// TestDocumentAndRoutesAreTheSame. The webhook is Strava's alone, and not
-// described.
-func TestDocumentAndRoutesAreTheSame(t *testing.T) {
+// The webhook is only for Strava and is not described.
+func TestTheDocumentDescribesExactlyTheServedRoutes(t *testing.T) {
 	s := newSystem(t)
 	served := append(slices.Collect(maps.Keys(s.routes)), document)
 	slices.Sort(served)
@@ -23,15 +22,14 @@ func TestDocumentAndRoutesAreTheSame(t *testing.T) {
 	}
 }
 
-// TestRoutesThatNeedASession answer 401 without one, and the others do not.
-func TestRoutesThatNeedASession(t *testing.T) {
+func TestOnlyRoutesThatNeedASessionRefuseCallsWithoutOne(t *testing.T) {
 	s := newSystem(t)
 	for key, o := range s.document.Operations {
 		if key == document {
 			continue
 		}
 		if _, res := s.send(call{route: key, path: map[string]string{"id": "1", "receipt": "r", "provider": "fitbit"}}); (res.StatusCode == 401) != o.Session {
-			t.Errorf("%s needs a session: %t; without: %d", key, o.Session, res.StatusCode)
+			t.Errorf("%s: needs a session: %t; status without one: %d", key, o.Session, res.StatusCode)
 		}
 	}
 }

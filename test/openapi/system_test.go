@@ -38,24 +38,23 @@ import (
 
 const siteURL = "https://paceline.example"
 
-// The athletes. Ada and Bob are connected, Eve has left.
+// The athletes. Ada and Bob are connected; Eve has left.
 const (
 	ada int64 = 71_000_001
 	bob int64 = 72_000_002
 	eve int64 = 73_000_003
 )
 
-// now is when everything happens, generation the authorization of all.
+// now is the time of all events, generation the generation of every authorization.
 var (
 	now        = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 	generation = now.Add(-24 * time.Hour).UnixMilli()
 )
 
-// activitiesEach is how many activities each athlete has.
+// activitiesEach is the number of activities of each athlete.
 const activitiesEach = 60
 
-// system is everything that answers the HTTP API, over memory, behind the real
-// authorizer.
+// system serves the whole HTTP API from memory, behind the real authorizer.
 type system struct {
 	t          *testing.T
 	document   *openapi.Document
@@ -63,13 +62,14 @@ type system struct {
 	serve      func(context.Context, api.Request) (api.Response, error)
 	authorizer *credentialslambda.Authorizer
 	store      *credentialstest.CredentialStore
-	// now is what the clock of the sessions and keys shows.
+	// now is the time for sessions and keys.
 	now time.Time
-	// sessions and keys of the athletes; Eve's are of before she left.
+	// sessions and byKey have the cookie and the key of each athlete. Eve's are from
+	// before she left.
 	sessions, byKey map[int64]string
 	waitlist        *credentials.Waitlist
 	bus             *eventtest.Bus
-	// fitbit leads to the stand-in for Fitbit.
+	// fitbit sends requests to the stand-in for Fitbit.
 	fitbit   *http.Client
 	recorder *activity.Recorder
 }
@@ -87,7 +87,7 @@ func newSystem(t *testing.T) *system {
 	s.recorder = &activity.Recorder{Store: rows, Publisher: s.bus, Events: factory}
 	grants := credentialstest.NewStore()
 	unreachable := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
-		return nil, fault.New(fault.Transient, "Strava is away")
+		return nil, fault.New(fault.Transient, "Strava is unreachable")
 	})}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	vault := credentialstest.NewVault()
@@ -95,7 +95,7 @@ func newSystem(t *testing.T) *system {
 	s.store = credentialstest.NewCredentialStore(grants)
 	sessions := &credentials.Sessions{Store: s.store, NewSecret: startup.NewSecret, Now: s.clock}
 	capacity := &credentials.Capacity{Counter: grants, Athletes: 10, Now: clock}
-	// Connects find a place; the waiting list finds none.
+	// The capacity has free places; the waitlist's own capacity has none.
 	s.waitlist = &credentials.Waitlist{
 		Store: &credentialstest.WaitlistStore{}, Forms: grants, Capacity: &credentials.Capacity{Counter: grants, Now: clock},
 		NewSecret: startup.NewSecret, Now: clock,
@@ -125,7 +125,7 @@ func newSystem(t *testing.T) *system {
 	} {
 		for key := range boundary {
 			if s.routes[key] != nil {
-				t.Errorf("two boundaries answer %s", key)
+				t.Errorf("two boundaries serve %s", key)
 			}
 		}
 		maps.Copy(s.routes, boundary)
@@ -136,44 +136,56 @@ func newSystem(t *testing.T) *system {
 	}
 
 	for i, id := range []int64{ada, bob, eve} {
-		ctx, meta := t.Context(), event.Meta{ID: "m", OccurredAt: now, CorrelationID: "c"}
-		must(t, athletes.AthleteAuthorized(ctx, meta, credentialsv1.AthleteAuthorized{
-			AthleteID: id, Generation: generation, Scopes: []string{"read", mark(id)},
-		}))
-		must(t, athletes.AthleteGathered(ctx, meta, gatheringv1.AthleteGathered{
-			AthleteID: id, Generation: generation, ReadAt: now, Athlete: gatheringv1.Athlete{ID: id, Firstname: mark(id)},
-		}))
-		gathered := gatheringv1.ActivitiesGathered{AthleteID: id, Generation: generation, ReadAt: now}
-		for n := range activitiesEach {
-			one := activitytest.Activity(id*100+int64(n), 1000*i+n/3, fmt.Sprintf("%s %d", mark(id), n))
-			one.SportType = []string{"Run", "Ride", mark(id)}[n%3]
-			gathered.Activities = append(gathered.Activities, one)
-		}
-		must(t, s.recorder.ActivitiesGathered(ctx, meta, gathered))
-		_, err := grants.Update(ctx, credentials.Athlete(id), func(g *credentials.Grant) (bool, error) {
-			g.State, g.Generation, g.Since, g.Tokens = credentials.Active, generation, generation, credentials.TokenRef{Version: 1}
-			return true, nil
-		})
-		must(t, err)
-		s.sessions[id] = s.open(credentials.Authorization{AthleteID: id, Generation: generation})
-		_, s.byKey[id] = s.newKey(id, time.Time{})
-		if id == eve {
-			_, err := grants.Update(ctx, credentials.Athlete(id), func(g *credentials.Grant) (bool, error) {
-				*g = credentials.Grant{Account: g.Account, State: credentials.Erased, Generation: generation}
-				return true, nil
-			})
-			must(t, err)
-			must(t, sessions.EndAll(ctx, id, generation, receiptOf(id)))
-			gone := credentialsv1.AuthorizationRevoked{AthleteID: id, Generation: generation, Receipt: receiptOf(id)}
-			must(t, athletes.AuthorizationRevoked(ctx, meta, gone))
-			must(t, s.recorder.AuthorizationRevoked(ctx, meta, gone))
-		}
+		s.seed(athletes, grants, id, i)
 	}
+	s.revoke(athletes, grants, sessions, eve)
 	s.link(ada)
 	return s
 }
 
-// links serves linked accounts, over the stand-in for Fitbit.
+// seed connects an athlete and stores a profile, activities, a session and a key.
+// n spreads the activities of different athletes over time.
+func (s *system) seed(athletes *athlete.Service, grants *credentialstest.Store, id int64, n int) {
+	s.t.Helper()
+	ctx, meta := s.t.Context(), event.Meta{ID: "m", OccurredAt: now, CorrelationID: "c"}
+	must(s.t, athletes.AthleteAuthorized(ctx, meta, credentialsv1.AthleteAuthorized{
+		AthleteID: id, Generation: generation, Scopes: []string{"read", mark(id)},
+	}))
+	must(s.t, athletes.AthleteGathered(ctx, meta, gatheringv1.AthleteGathered{
+		AthleteID: id, Generation: generation, ReadAt: now, Athlete: gatheringv1.Athlete{ID: id, Firstname: mark(id)},
+	}))
+	gathered := gatheringv1.ActivitiesGathered{AthleteID: id, Generation: generation, ReadAt: now}
+	for i := range activitiesEach {
+		one := activitytest.Activity(id*100+int64(i), 1000*n+i/3, fmt.Sprintf("%s %d", mark(id), i))
+		one.SportType = []string{"Run", "Ride", mark(id)}[i%3]
+		gathered.Activities = append(gathered.Activities, one)
+	}
+	must(s.t, s.recorder.ActivitiesGathered(ctx, meta, gathered))
+	_, err := grants.Update(ctx, credentials.Athlete(id), func(g *credentials.Grant) (bool, error) {
+		g.State, g.Generation, g.Since, g.Tokens = credentials.Active, generation, generation, credentials.TokenRef{Version: 1}
+		return true, nil
+	})
+	must(s.t, err)
+	s.sessions[id] = s.open(credentials.Authorization{AthleteID: id, Generation: generation})
+	_, s.byKey[id] = s.newKey(id, time.Time{})
+}
+
+// revoke ends an athlete's authorization and erases their data.
+func (s *system) revoke(athletes *athlete.Service, grants *credentialstest.Store, sessions *credentials.Sessions, id int64) {
+	s.t.Helper()
+	ctx, meta := s.t.Context(), event.Meta{ID: "m", OccurredAt: now, CorrelationID: "c"}
+	_, err := grants.Update(ctx, credentials.Athlete(id), func(g *credentials.Grant) (bool, error) {
+		*g = credentials.Grant{Account: g.Account, State: credentials.Erased, Generation: generation}
+		return true, nil
+	})
+	must(s.t, err)
+	must(s.t, sessions.EndAll(ctx, id, generation, receiptOf(id)))
+	gone := credentialsv1.AuthorizationRevoked{AthleteID: id, Generation: generation, Receipt: receiptOf(id)}
+	must(s.t, athletes.AuthorizationRevoked(ctx, meta, gone))
+	must(s.t, s.recorder.AuthorizationRevoked(ctx, meta, gone))
+}
+
+// links serves linked accounts, with the stand-in for Fitbit.
 func (s *system) links(grants *credentialstest.Store, vault *credentialstest.Vault, factory event.Factory, log *slog.Logger) *credentialslambda.Links {
 	standIn := fitbit.New(fitbit.Config{Now: factory.Now, HourlyLimit: 1_000_000, Users: []fitbit.User{{ID: "GGNJL9", DisplayName: mark(ada)}}})
 	s.t.Cleanup(standIn.Close)
@@ -199,34 +211,34 @@ func (s *system) links(grants *credentialstest.Store, vault *credentialstest.Vau
 	}
 }
 
-// link has an athlete link the account at Fitbit, by the routes.
+// link links an athlete's account at Fitbit through the API.
 func (s *system) link(athleteID int64) {
 	s.t.Helper()
 	path := map[string]string{"provider": "fitbit"}
-	_, begun := s.send(call{route: "GET /oauth/{provider}/connect", path: path, cookie: s.session(athleteID)})
-	answer, err := s.fitbit.Get(begun.Headers["Location"] + "&as_user=GGNJL9")
+	_, connect := s.send(call{route: "GET /oauth/{provider}/connect", path: path, cookie: s.session(athleteID)})
+	answer, err := s.fitbit.Get(connect.Headers["Location"] + "&as_user=GGNJL9")
 	must(s.t, err)
 	back, err := answer.Location()
 	must(s.t, err)
-	nonce, _, _ := strings.Cut(begun.Cookies[0], ";")
+	nonce, _, _ := strings.Cut(connect.Cookies[0], ";")
 	_, res := s.send(call{
 		route: "GET /oauth/{provider}/callback", path: path, cookie: nonce,
 		query: map[string]string{"state": back.Query().Get("state"), "code": back.Query().Get("code")},
 	})
 	if res.Headers["Location"] != "/" {
-		s.t.Fatalf("the link leads to %s", res.Headers["Location"])
+		s.t.Fatalf("linking redirects to %s", res.Headers["Location"])
 	}
 }
 
-// sessionCookie is the beginning of a session's cookie.
+// sessionCookie is the start of a session cookie.
 const sessionCookie = "__Host-paceline_session="
 
-// mark is in all that is an athlete's, and in nothing of anybody else.
+// mark returns a text that occurs in all data of an athlete and in no other data.
 func mark(athleteID int64) string { return fmt.Sprintf("mark-of-%d", athleteID) }
 
 func receiptOf(athleteID int64) string { return fmt.Sprintf("receipt-of-%d", athleteID*7) }
 
-// call is one call of an operation.
+// call is a call of an operation.
 type call struct {
 	route   string
 	path    map[string]string
@@ -238,8 +250,8 @@ type call struct {
 	base64  bool
 }
 
-// send does what API Gateway does: asks the authorizer about routes that need a
-// session, and hands the call on.
+// send acts as API Gateway: it invokes the authorizer for routes that need a
+// session and then calls the route.
 func (s *system) send(c call) (api.Request, api.Response) {
 	s.t.Helper()
 	headers := map[string]string{}
@@ -260,7 +272,7 @@ func (s *system) send(c call) (api.Request, api.Response) {
 		answer, err := s.authorizer.Handle(s.t.Context(), events.APIGatewayV2CustomAuthorizerV2Request{RouteKey: c.route, Cookies: req.Cookies, Headers: headers})
 		must(s.t, err)
 		if !answer.IsAuthorized {
-			s.t.Fatal("the authorizer denies")
+			s.t.Fatal("the authorizer denied the call")
 		}
 		req.RequestContext.Authorizer = &events.APIGatewayV2HTTPRequestContextAuthorizerDescription{Lambda: answer.Context}
 	}
@@ -269,10 +281,10 @@ func (s *system) send(c call) (api.Request, api.Response) {
 	return req, res
 }
 
-// session is the cookie of an athlete's session.
+// session returns the cookie of an athlete's session.
 func (s *system) session(athleteID int64) string { return s.sessions[athleteID] }
 
-// open opens a session, which may not stand, and returns its cookie.
+// open opens a session and returns its cookie.
 func (s *system) open(of credentials.Authorization) string {
 	s.t.Helper()
 	token, err := (&credentials.Sessions{Store: s.store, NewSecret: startup.NewSecret, Now: s.clock}).Open(s.t.Context(), of)
@@ -280,7 +292,7 @@ func (s *system) open(of credentials.Authorization) string {
 	return sessionCookie + token.Reveal()
 }
 
-// newKey makes a key of an athlete's; never expires is the zero time.
+// newKey creates a key for an athlete. With a zero expiresAt it never expires.
 func (s *system) newKey(athleteID int64, expiresAt time.Time) (id, token string) {
 	s.t.Helper()
 	key, secret, err := s.keys().Create(s.t.Context(), credentials.Authorization{AthleteID: athleteID, Generation: generation}, mark(athleteID), expiresAt)
