@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
@@ -105,4 +107,74 @@ func (e *enforcement) note(item string, athleteID int64, err error) {
 	if err != nil {
 		e.failed = append(e.failed, fmt.Errorf("drop old data from the %s of athlete %d: %w", item, athleteID, err))
 	}
+}
+
+// stravaDataAge returns when the oldest of Strava's data in the item was read;
+// false if it holds none. The scan's progress is our own data.
+func (a Athlete) stravaDataAge() (readAt time.Time, kept bool) {
+	note := func(there bool, at time.Time) {
+		if there && (!kept || at.Before(readAt)) {
+			readAt, kept = at, true
+		}
+	}
+	note(!a.JoinedAt.IsZero() || !a.Scan.Oldest.IsZero(), a.ProfiledAt)
+	if n := len(a.Scan.RecentPages); n > 0 {
+		note(a.Scan.LastID != 0, a.Scan.RecentPages[n-1].At)
+	}
+	note(a.Scan.bounded() || len(a.Scan.Holes) > 0, a.Scan.Begun)
+	note(len(a.Holes) > 0, a.Last.Started)
+	return readAt, kept
+}
+
+// bounded reports whether the scan's windows hold starts of activities.
+func (s Scan) bounded() bool {
+	return slices.ContainsFunc(s.Windows, func(w Window) bool { return !w.From.IsZero() || w.To.Before(s.Cutoff) })
+}
+
+// forget drops Strava's data for the estimate, and the last activity that was
+// read.
+func (a *Athlete) forget() {
+	a.JoinedAt, a.ProfiledAt, a.Scan.Oldest = time.Time{}, time.Time{}, time.Time{}
+	a.Scan.LastID, a.Scan.LastStart = 0, time.Time{}
+}
+
+// expire drops Strava's data that is too old to be kept, and reports whether
+// there was any. A running scan that goes around holes starts over.
+func (a *Athlete) expire(now time.Time) bool {
+	readAt, kept := a.stravaDataAge()
+	if !kept || now.Sub(readAt) < retention.StravaData {
+		return false
+	}
+	a.forget()
+	if now.Sub(a.Last.Started) >= retention.StravaData {
+		a.Holes = nil
+	}
+	if now.Sub(a.Scan.Begun) < retention.StravaData {
+		return true
+	}
+	if a.Scan.State == gatheringv1.ScanCompleted {
+		a.Scan.Holes = nil
+	} else if a.Scan.bounded() || len(a.Scan.Holes) > 0 {
+		class, due := a.Job.Class, a.Job.Due
+		a.restart(now)
+		a.Job.next(class, due)
+	}
+	return true
+}
+
+// expire drops the hints that are too old to be kept, and reports whether there
+// were any. The inbox then counts as overflowed, so that a scan makes up for
+// them. A deauthorization stays until it is reported.
+func (m *Inbox) expire(now time.Time) bool {
+	old := func(h Hint) bool {
+		return h.Aspect != AspectDeauthorize && now.Sub(h.ReceivedAt) >= retention.StravaData
+	}
+	if !slices.ContainsFunc(m.Hints, old) {
+		return false
+	}
+	m.Hints = slices.DeleteFunc(m.Hints, old)
+	m.Overflowed = true
+	m.Question = Question{} // The next scan asks again.
+	m.Job.release()         // The holder of the lease still has the old hints.
+	return true
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/gathering/quota"
-	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
 // Inbox holds what has to be read about one athlete outside a scan: hints from
@@ -54,42 +53,6 @@ type Question struct {
 // sample may fail before the question is answered without it.
 const enoughFailures = 3
 
-// Hint says that there may be something to read: a webhook event about an
-// activity or the authorization, or something that a scan could not settle.
-type Hint struct {
-	// Aspect is Strava's aspect_type, or one of the others below.
-	Aspect     string
-	ActivityID int64
-	// EventTime is Strava's, in Unix seconds.
-	EventTime int64
-	// ReceivedAt is when the hint arrived.
-	ReceivedAt time.Time
-	// NotBefore is when to try again, after an attempt that failed or did not find
-	// the activity.
-	NotBefore time.Time
-	// Attempts counts the re-reads that did not find the activity. Failures counts
-	// the re-reads in a row that failed, the first at FailingSince.
-	Attempts, Failures int
-	FailingSince       time.Time
-	// Unlisted says that a list of the newest activities does not answer the hint:
-	// the activity is re-read by its id.
-	Unlisted bool
-}
-
-// Aspects of hints.
-const (
-	AspectCreate = "create"
-	AspectUpdate = "update"
-	AspectDelete = "delete"
-	// AspectDeauthorize: the athlete is said to have withdrawn access.
-	AspectDeauthorize = "deauthorize"
-	// AspectMissing: a scan did not find the activity, although the activity plane
-	// holds it.
-	AspectMissing = "missing"
-	// AspectProfile: the athlete's profile could not be read.
-	AspectProfile = "profile"
-)
-
 const (
 	// MaxHints is how many hints an inbox holds.
 	MaxHints = 200
@@ -108,148 +71,6 @@ const (
 	// activities.
 	scanOverhead = 6
 )
-
-// notFoundDelays are the waits before an activity that was not found is looked for
-// again, see [activityHints.patience].
-var notFoundDelays = []time.Duration{time.Minute, 10 * time.Minute}
-
-// pace is the least time between two calls for hints.
-func (m Inbox) pace() time.Duration {
-	if m.Scarce {
-		return scarcePace
-	}
-	return pace
-}
-
-// activityHints sums up all hints about one activity, or about the profile.
-type activityHints struct {
-	activityID       int64 // 0 for the profile
-	created, deleted bool
-	missing          bool
-	unlisted         bool
-	attempts         int
-	failures         int
-	failingSince     time.Time
-	// eventTime is that of the last hint.
-	eventTime int64
-}
-
-// patience is how many times an activity that was not found is looked for
-// again. If a webhook reported the deletion, or a scan missed the activity, one
-// answer is evidence enough; otherwise it is not. A new activity gets more
-// time, because Strava sends the webhook before it has processed the upload.
-func (s activityHints) patience() int {
-	switch {
-	case s.deleted, s.missing:
-		return 0
-	case s.created:
-		return len(notFoundDelays)
-	}
-	return 1
-}
-
-// byFailures puts the activity that failed least first.
-func byFailures(a, b activityHints) int { return a.failures - b.failures }
-
-// hinted sums up, by activity, the hints that may be worked on now, the oldest
-// first.
-func (m Inbox) hinted(now time.Time) []activityHints {
-	var out []activityHints
-	for _, h := range m.Hints {
-		if h.Aspect == AspectDeauthorize || h.NotBefore.After(now) {
-			continue
-		}
-		i := slices.IndexFunc(out, func(s activityHints) bool { return s.activityID == h.ActivityID })
-		if i < 0 {
-			i = len(out)
-			out = append(out, activityHints{activityID: h.ActivityID})
-		}
-		s := &out[i]
-		s.created = s.created || h.Aspect == AspectCreate
-		s.deleted = s.deleted || h.Aspect == AspectDelete
-		s.missing = s.missing || h.Aspect == AspectMissing
-		s.unlisted = s.unlisted || h.Unlisted
-		s.attempts = max(s.attempts, h.Attempts)
-		if h.Failures > s.failures {
-			s.failures, s.failingSince = h.Failures, h.FailingSince
-		}
-		s.eventTime = max(s.eventTime, h.EventTime)
-	}
-	return out
-}
-
-// action is the next thing to do for an inbox.
-type action struct {
-	do string
-	// at is when it may be done.
-	at time.Time
-	// about is the activity to re-read.
-	about activityHints
-}
-
-// Actions.
-const (
-	doNothing = "nothing"
-	doReport  = "report" // a deauthorization, to credentials
-	doAnswer  = "answer" // the question about a scan
-	doScan    = "scan"   // all of the history
-	doList    = "list"   // the newest activities
-	doReread  = "re-read"
-)
-
-// next decides what to do next. One list answers all hints about recent
-// activities; those that it does not hold are re-read one by one. A scan
-// answers everything; pages is how many it takes.
-func (m Inbox) next(now time.Time, pages int) action {
-	if slices.ContainsFunc(m.Hints, func(h Hint) bool { return h.Aspect == AspectDeauthorize }) {
-		return action{do: doReport, at: now}
-	}
-	open := func(h Hint) bool { return h.Aspect == AspectMissing && h.Failures < enoughFailures }
-	if m.Question.ScanID != "" && !slices.ContainsFunc(m.Hints, open) {
-		return action{do: doAnswer, at: now}
-	}
-	hinted := m.hinted(now)
-	if len(hinted) == 0 && !m.Overflowed && !m.RefreshRequested {
-		if len(m.Hints) == 0 {
-			return action{do: doNothing}
-		}
-		first := slices.MinFunc(m.Hints, func(a, b Hint) int { return a.NotBefore.Compare(b.NotBefore) })
-		return action{do: doReread, at: first.NotBefore}
-	}
-	deletes, listable, created := 0, 0, false
-	for _, s := range hinted {
-		if s.deleted {
-			deletes++
-		}
-		if !s.unlisted {
-			listable++
-			created = created || s.created && !s.deleted
-		}
-	}
-	switch {
-	case m.Overflowed, deletes > pages+scanOverhead:
-		return action{do: doScan, at: m.ListedAt.Add(scanPace)}
-	case created, listable > 1, m.RefreshRequested:
-		return action{do: doList, at: m.ListedAt.Add(m.pace())}
-	}
-	return action{do: doReread, at: m.PacedAt.Add(-(paceBurst - 1) * m.pace()), about: slices.MinFunc(hinted, byFailures)}
-}
-
-// reschedule queues the inbox for its next action.
-func (m *Inbox) reschedule(now time.Time, pages int) {
-	a := m.next(now, pages)
-	switch {
-	case a.do == doNothing:
-		m.Job = Job{}
-	case a.do == doReport:
-		m.Job.reschedule(quota.Leave, now)
-		m.Job.Due = now // No call to Strava, so nothing to wait for.
-	case len(m.Hints) == 0 && !m.Overflowed && m.Question.ScanID == "":
-		m.Job.reschedule(quota.Interactive, latest(now, a.at))
-	default:
-		m.Job.reschedule(quota.Webhook, latest(now, a.at))
-	}
-}
 
 // served notes that Strava answered a call for the inbox.
 func (m *Inbox) served(r Reading) {
@@ -389,21 +210,4 @@ func (m *Inbox) empty() {
 	m.Overflowed, m.RefreshRequested, m.Question = false, false, Question{}
 	m.Hints = slices.DeleteFunc(m.Hints, func(h Hint) bool { return h.Aspect != AspectDeauthorize })
 	m.Job = Job{}
-}
-
-// expire drops the hints that are too old to be kept, and reports whether there
-// were any. The inbox then counts as overflowed, so that a scan makes up for
-// them. A deauthorization stays until it is reported.
-func (m *Inbox) expire(now time.Time) bool {
-	old := func(h Hint) bool {
-		return h.Aspect != AspectDeauthorize && now.Sub(h.ReceivedAt) >= retention.StravaData
-	}
-	if !slices.ContainsFunc(m.Hints, old) {
-		return false
-	}
-	m.Hints = slices.DeleteFunc(m.Hints, old)
-	m.Overflowed = true
-	m.Question = Question{} // The next scan asks again.
-	m.Job.release()         // The holder of the lease still has the old hints.
-	return true
 }

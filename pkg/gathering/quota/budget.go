@@ -64,14 +64,6 @@ type Pause struct {
 	ID int64
 }
 
-// paused is nil unless all calls are paused.
-func (b *Budget) paused(now time.Time) *Wait {
-	if !b.Pause.Until.After(now) {
-		return nil
-	}
-	return &Wait{b.Pause.Until, b.Pause.For}
-}
-
 // Clone returns a copy that shares nothing.
 func (b Budget) Clone() Budget {
 	b.Outstanding = slices.Clone(b.Outstanding)
@@ -93,22 +85,6 @@ func (b *Budget) Reserve(now time.Time, class Class, due time.Time) (Permit, err
 	b.note(class, due)
 	permit.Scarce = b.scarce(now)
 	return permit, nil
-}
-
-// scarceMargin is how many calls must be left beyond the expected ones.
-const scarceMargin = 5
-
-// scarce reports whether the rest of a window may not suffice for the webhooks
-// that are expected until it ends.
-func (b *Budget) scarce(now time.Time) bool {
-	for _, g := range b.gauges() {
-		_, end := g.bounds()
-		left := float64(g.room(&g.Now)-len(b.Outstanding)) - b.reserve(Leave, g, now, now)
-		if left < b.expected(Webhook, now, now, end)+scarceMargin {
-			return true
-		}
-	}
-	return false
 }
 
 // catchUp brings the budget to the present: limits, windows, expired permits.
@@ -142,75 +118,6 @@ func (b *Budget) roll(t time.Time) {
 	}
 }
 
-// refusal returns nil when the class may make a call now.
-func (b *Budget) refusal(now time.Time, class Class) *Wait {
-	wait := Wait{Until: now}
-	if pause := b.paused(now); pause != nil {
-		wait = *pause
-	}
-	for _, g := range b.gauges() {
-		if free := b.free(g, now, class); free.After(wait.Until) {
-			wait = Wait{free, g.reason}
-		}
-	}
-	if wait.For == "" && len(b.Outstanding) >= b.parallel(now) {
-		wait = Wait{now.Add(turnTime), ForTurn}
-	}
-	if wait.For == "" {
-		return nil
-	}
-	return &wait
-}
-
-// free returns the earliest time with room for a call of the class, if no more
-// calls are made until then.
-func (b *Budget) free(g gauge, now time.Time, class Class) time.Time {
-	start, end := g.bounds()
-	// left is what this call and those under way would leave of the window.
-	left := func(w *Window) float64 { return float64(g.room(w) - len(b.Outstanding) - 1) }
-	enough := func(t time.Time) bool { return left(&g.Now) >= b.reservedAbove(class, g, now, t) }
-
-	earliest := now
-	// At the window's beginning Strava may still be in the one before it,
-	// until an answer says otherwise: there must be room in both. That one is
-	// at its end, where only floors are left of the reserves.
-	if safe := start.Add(Skew); now.Before(safe) && !g.Now.Confirmed && left(&g.Before) < b.reservedAbove(class, g, now, end) {
-		earliest = safe
-	}
-	if enough(earliest) {
-		return earliest
-	}
-	if !enough(end) {
-		return end.Add(Skew)
-	}
-	// Reserves only shrink: halve the time until it is known to a second.
-	no, yes := earliest, end
-	for yes.Sub(no) > time.Second {
-		if middle := no.Add(yes.Sub(no) / 2); enough(middle) {
-			yes = middle
-		} else {
-			no = middle
-		}
-	}
-	return yes
-}
-
-// parallel is how many permits may be outstanding at once. With one at a time,
-// at most one call meets a limit that Strava has just lowered, or that another
-// client has just used up. So it is one until an answer has confirmed the
-// window, while calls fail, while other clients use the quota, and close to a
-// limit.
-func (b *Budget) parallel(now time.Time) int {
-	switch {
-	case !b.Quarter.Now.Confirmed, !b.Day.Now.Confirmed,
-		len(b.Health.Failing) > 0,
-		now.Sub(b.Others) < othersRemembered:
-		return 1
-	}
-	room := min(b.Quarter.room(&b.Quarter.Now), b.Day.room(&b.Day.Now))
-	return max(1, min(b.Quarter.binding()/callsPerCaller, room/taper))
-}
-
 // Settle applies the result of the permit's call.
 func (b *Budget) Settle(now time.Time, permit Permit, answer Answer) Standing {
 	b.catchUp(now)
@@ -231,17 +138,6 @@ func (b *Budget) Settle(now time.Time, permit Permit, answer Answer) Standing {
 		}
 	}
 	return b.assess(now, permit, answer)
-}
-
-// span is the time in which Strava may have counted the call, by its clock.
-func (a Answer) span() (from, to time.Time) {
-	began, ended := a.Began.Add(-Skew), a.Ended.Add(Skew)
-	if a.Date.Before(began.Add(-Skew)) || a.Date.After(ended.Add(Skew)) {
-		return began, ended // There is no date, or one that cannot be.
-	}
-	// Its age is by one clock, so that clock's error doesn't matter. A second
-	// for the date's own precision.
-	return a.Date.Add(-a.Ended.Sub(a.Began) - time.Second), a.Date.Add(time.Second)
 }
 
 // count counts the permit's calls and the usage that the answer reports.
@@ -292,45 +188,4 @@ func (b *Budget) learnLimits(a Answer) {
 	b.Told = at
 	b.Quarter.Limit = Buckets{Overall: r.Overall.Limit.Quarter, Read: r.Read.Limit.Quarter}
 	b.Day.Limit = Buckets{Overall: r.Overall.Limit.Day, Read: r.Read.Limit.Day}
-}
-
-// Status returns the state of the quota.
-func (b Budget) Status(now time.Time) Status {
-	b = b.Clone()
-	b.catchUp(now)
-	s := Status{
-		Outstanding:      len(b.Outstanding),
-		Parallel:         b.parallel(now),
-		CallsToday:       map[Class]int{},
-		CallsYesterday:   map[Class]int{},
-		RateLimitedToday: b.RateLimited,
-		PausesToday:      b.PausesToday,
-		Pause:            b.paused(now),
-		PausedSince:      b.Health.PausedSince,
-	}
-	if now.Sub(b.Others) < othersRemembered {
-		s.Others = b.Others
-	}
-	for _, class := range Classes {
-		s.CallsToday[class] = b.Demand[class].Calls
-		s.CallsYesterday[class] = b.Demand[class].Yesterday
-	}
-	s.Quarter = b.windowStatus(now, b.quarter())
-	s.Day = b.windowStatus(now, b.day())
-	return s
-}
-
-func (b *Budget) windowStatus(now time.Time, g gauge) WindowStatus {
-	_, end := g.bounds()
-	s := WindowStatus{
-		Limit: g.binding(), Used: g.binding() - g.room(&g.Now) + len(b.Outstanding),
-		Resets: end, Reserves: map[Class]float64{},
-	}
-	for _, class := range Classes {
-		s.Reserves[class] = b.reserve(class, g, now, now)
-		if b.free(g, now, class).After(now) {
-			s.Refused = append(s.Refused, class)
-		}
-	}
-	return s
 }

@@ -1,0 +1,182 @@
+package gathering
+
+import (
+	"slices"
+	"time"
+
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+)
+
+// Hole is a stretch of a history that Strava fails to show, between two
+// activities that it shows.
+type Hole struct {
+	// Older and Newer are the starts of these two activities; zero without one.
+	Older, Newer time.Time
+	// OlderID and NewerID are their ids; 0 if not known.
+	OlderID, NewerID int64
+	// Listed says that Strava listed the activity, but without a readable id or
+	// start. The next scan need not go around it.
+	Listed bool
+}
+
+// Window is a stretch of the history that is read page by page: the activities
+// that start at From or later and before To.
+type Window struct {
+	// From is zero for the beginning of the history.
+	From, To time.Time
+	// Probe says that the window is a hole, which may have become readable. The
+	// window includes the activities on either side; Neighbours are their ids, the
+	// older first, 0 without one.
+	Probe      bool
+	Neighbours [2]int64
+}
+
+// hole returns the hole that the window probes, the reverse of [Hole.window].
+func (w Window) hole(cutoff time.Time) Hole {
+	h := Hole{Older: w.From, OlderID: w.Neighbours[0], NewerID: w.Neighbours[1]}
+	if w.To.Before(cutoff) {
+		h.Newer = w.To.Add(-time.Second)
+	}
+	return h
+}
+
+// windows returns the windows of a scan that goes around holes, which are
+// sorted from the newest: first the stretches between them, and then a probe of
+// each hole.
+func windows(holes []Hole, cutoff time.Time) []Window {
+	var ws []Window
+	to := cutoff
+	for _, h := range holes {
+		ws = append(ws, Window{From: h.Newer, To: to})
+		to = h.Older.Add(time.Second)
+	}
+	ws = append(ws, Window{To: to})
+	for _, h := range holes {
+		ws = append(ws, h.window(cutoff))
+	}
+	return ws
+}
+
+// window returns a window that probes the hole. It includes the seconds in
+// which the activities on either side start, since the missing ones may start
+// in the same second.
+func (h Hole) window(cutoff time.Time) Window {
+	w := Window{From: h.Older, To: cutoff, Probe: true, Neighbours: [2]int64{h.OlderID, h.NewerID}}
+	if !h.Newer.IsZero() {
+		w.To = h.Newer.Add(time.Second)
+	}
+	return w
+}
+
+// closeHole makes a hole of the skipped entries, once the activity after them
+// is known. The hole is probed at the end of the scan, since a passing outage
+// may have caused it.
+func (s *Scan) closeHole(older time.Time, olderID int64) {
+	if s.Skipped > 0 {
+		h := Hole{Older: older, Newer: s.newer(), OlderID: olderID, NewerID: s.LastID}
+		if s.Windows[0].Probe {
+			s.Holes = append(s.Holes, h)
+		} else {
+			s.Windows = append(s.Windows, h.window(s.Cutoff))
+		}
+		s.Skipped = 0
+	}
+	// An unreadable entry at the end of the previous page has its older side here.
+	// Windows that are probed later do not follow it.
+	for i := range s.Holes {
+		if h := &s.Holes[i]; h.Listed && h.Older.IsZero() && !s.Windows[0].Probe {
+			h.Older = older
+		}
+	}
+}
+
+// newer bounds the start of the next entry: it is the start of the activity
+// that was read last, or else the end of the window; zero without either.
+func (s Scan) newer() time.Time {
+	if to := s.Windows[0].To; s.LastStart.IsZero() && to.Before(s.Cutoff) {
+		return to
+	}
+	return s.LastStart
+}
+
+// noteUnreadable makes a hole of each unreadable entry of the page.
+func (s *Scan) noteUnreadable(p Page) {
+	newer, read := s.newer(), 0
+	for i := range p.Sent {
+		if !slices.Contains(p.Unreadable, i) {
+			newer = startOf(p.Activities[read])
+			read++
+			continue
+		}
+		h := Hole{Newer: newer, Listed: true}
+		if read < len(p.Activities) {
+			h.Older = startOf(p.Activities[read])
+		}
+		s.Holes = append(s.Holes, h)
+	}
+}
+
+// giveUp ends the scan: the rest of the history and the holes that were still
+// to be probed become holes.
+func (s *Scan) giveUp() {
+	s.Holes = append(s.Holes, Hole{Newer: s.newer()})
+	for _, w := range s.Windows {
+		if w.Probe {
+			s.Holes = append(s.Holes, w.hole(s.Cutoff))
+		}
+	}
+	s.Windows = nil
+}
+
+// covered returns the stretches that the completed scan has read in full. They
+// exclude the seconds in which a hole's neighbours start, since they may hold
+// missing activities.
+func (s Scan) covered() []gatheringv1.Span {
+	holes := slices.SortedFunc(slices.Values(s.Holes), byNewest)
+	var spans []gatheringv1.Span
+	to := s.Cutoff
+	add := func(from time.Time) {
+		if from.Before(to) {
+			spans = append(spans, gatheringv1.Span{From: optional(from), To: optional(to)})
+		}
+	}
+	for _, h := range holes {
+		if !h.Newer.IsZero() {
+			add(h.Newer.Add(time.Second))
+		}
+		if h.Older.IsZero() {
+			return spans
+		}
+		if h.Older.Before(to) {
+			to = h.Older
+		}
+	}
+	add(time.Time{})
+	return spans
+}
+
+// byNewest sorts holes from the newest.
+func byNewest(a, b Hole) int {
+	switch {
+	case a.Newer.Equal(b.Newer):
+		return 0
+	case a.Newer.IsZero(): // The hole begins the history.
+		return -1
+	case b.Newer.IsZero():
+		return 1
+	}
+	return b.Newer.Compare(a.Newer)
+}
+
+// lasting returns the holes that the next scan goes around: those with an
+// activity on either side, at most maxHoles. Holes at an end of the history may
+// have grown.
+func (s Scan) lasting() []Hole {
+	var out []Hole
+	for _, h := range slices.SortedFunc(slices.Values(s.Holes), byNewest) {
+		if !h.Listed && !h.Older.IsZero() && h.Newer.Sub(h.Older) > time.Second && len(out) < maxHoles {
+			out = append(out, h)
+		}
+	}
+	return out
+}

@@ -1,0 +1,100 @@
+package strava
+
+import (
+	"time"
+	_ "time/tzdata" // A machine need not have any.
+
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+)
+
+// activity is the allow-list for Strava's SummaryActivity and DetailedActivity
+// (Strava API v3 reference).
+type activity struct {
+	ID                 identifier `json:"id"`
+	Athlete            owner      `json:"athlete"`
+	Name               text       `json:"name"`
+	SportType          text       `json:"sport_type"`
+	Type               text       `json:"type"`
+	StartDate          text       `json:"start_date"`
+	StartDateLocal     text       `json:"start_date_local"`
+	Timezone           text       `json:"timezone"`
+	UTCOffset          number     `json:"utc_offset"`
+	Distance           number     `json:"distance"`
+	MovingTime         number     `json:"moving_time"`
+	ElapsedTime        number     `json:"elapsed_time"`
+	TotalElevationGain number     `json:"total_elevation_gain"`
+	AverageSpeed       number     `json:"average_speed"`
+	MaxSpeed           number     `json:"max_speed"`
+	AverageHeartrate   number     `json:"average_heartrate"`
+	MaxHeartrate       number     `json:"max_heartrate"`
+	AverageWatts       number     `json:"average_watts"`
+	Kilojoules         number     `json:"kilojoules"`
+	Trainer            flag       `json:"trainer"`
+	Commute            flag       `json:"commute"`
+	Manual             flag       `json:"manual"`
+	Private            flag       `json:"private"`
+	Visibility         text       `json:"visibility"`
+	DeviceName         text       `json:"device_name"`
+}
+
+// reduce returns the activity as it is published, unless its id or its start is
+// unreadable. It counts the other members that are unreadable.
+func (a *activity) reduce(leftOut counts) (_ gatheringv1.Activity, ok bool) {
+	start, ok := parseTime(a.StartDate.value)
+	if !ok || a.ID == 0 {
+		return gatheringv1.Activity{}, false
+	}
+	start = start.UTC()
+	sport := leftOut.text("sport_type", a.SportType)
+	if sport == "" {
+		sport = leftOut.text("type", a.Type)
+	}
+	timezone := leftOut.timezone("timezone", a.Timezone)
+	return gatheringv1.Activity{
+		ID:                 int64(a.ID),
+		Name:               leftOut.text("name", a.Name),
+		SportType:          sport,
+		StartDate:          start.Format(time.RFC3339),
+		StartDateLocal:     a.localStart(start, timezone, leftOut).Format(wallClock),
+		Timezone:           timezone,
+		Distance:           leftOut.measure("distance", a.Distance),
+		MovingTime:         leftOut.seconds("moving_time", a.MovingTime),
+		ElapsedTime:        leftOut.seconds("elapsed_time", a.ElapsedTime),
+		TotalElevationGain: leftOut.measure("total_elevation_gain", a.TotalElevationGain),
+		AverageSpeed:       leftOut.optional("average_speed", a.AverageSpeed),
+		MaxSpeed:           leftOut.optional("max_speed", a.MaxSpeed),
+		AverageHeartrate:   leftOut.optional("average_heartrate", a.AverageHeartrate),
+		MaxHeartrate:       leftOut.optional("max_heartrate", a.MaxHeartrate),
+		AverageWatts:       leftOut.optional("average_watts", a.AverageWatts),
+		Kilojoules:         leftOut.optional("kilojoules", a.Kilojoules),
+		Trainer:            leftOut.flag("trainer", a.Trainer),
+		Commute:            leftOut.flag("commute", a.Commute),
+		Manual:             leftOut.flag("manual", a.Manual),
+		Private:            leftOut.flag("private", a.Private),
+		Visibility:         leftOut.text("visibility", a.Visibility),
+		DeviceName:         leftOut.text("device_name", a.DeviceName),
+	}, true
+}
+
+// wallClock is the layout of a local start: Strava ends it in Z although it is
+// not UTC.
+const wallClock = "2006-01-02T15:04:05Z"
+
+// localStart returns the wall clock at the start: as Strava sent it, or else as
+// its time zone or its offset from UTC makes it, or else the start itself.
+func (a *activity) localStart(start time.Time, timezone string, leftOut counts) time.Time {
+	if local, ok := parseTime(a.StartDateLocal.value); ok {
+		return local
+	}
+	leftOut.unless(a.StartDateLocal.condition == absent, "start_date_local")
+	local := start
+	if location, ok := location(timezone); ok {
+		local = start.In(location)
+	} else if offset, ok := leftOut.number("utc_offset", a.UTCOffset, -maxOffset, maxOffset); ok {
+		local = start.Add(time.Duration(offset) * time.Second)
+	}
+	if !inRange(local) {
+		return start
+	}
+	return local
+}
