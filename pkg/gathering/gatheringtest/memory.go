@@ -1,7 +1,6 @@
 package gatheringtest
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -31,11 +30,6 @@ type Store struct {
 type versioned[T any] struct {
 	value    T
 	revision int
-}
-
-type jobKey struct {
-	athleteID int64
-	kind      gathering.JobKind
 }
 
 // NewStore makes an empty one.
@@ -278,165 +272,4 @@ func (s *Store) Each(_ context.Context, athlete func(gathering.Athlete), inbox f
 		event(at)
 	}
 	return nil
-}
-
-// requeue moves a job to its place in the queue of its class.
-func (s *Store) requeue(k jobKey, job gathering.Job) {
-	old, queued := s.refs[k]
-	due := job.Due
-	if job.LeasedUntil.After(due) {
-		due = job.LeasedUntil
-	}
-	now := gathering.JobRef{AthleteID: k.athleteID, Kind: k.kind, Class: job.Class, Due: due}
-	if queued && old == now {
-		return
-	}
-	if queued {
-		s.queues[old.Class].remove(old)
-		delete(s.refs, k)
-	}
-	if job.Class != "" {
-		s.queues[job.Class].insert(now)
-		s.refs[k] = now
-	}
-}
-
-// Due implements [gathering.JobQueue].
-func (s *Store) Due(_ context.Context, class quota.Class, at time.Time, after *gathering.JobRef, limit int) ([]gathering.JobRef, error) {
-	unlock, err := s.lock()
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	q := s.queues[class]
-	from := 0
-	if after != nil {
-		i, found := q.find(*after)
-		if from = i; found {
-			from++
-		}
-	}
-	to := from
-	for to < len(q.refs) && to < from+limit && !q.refs[to].Due.After(at) {
-		to++
-	}
-	return slices.Clone(q.refs[from:to]), nil
-}
-
-// Waiting implements [gathering.JobQueue].
-func (s *Store) Waiting(_ context.Context, class quota.Class, at time.Time) (gathering.Waiting, error) {
-	unlock, err := s.lock()
-	if err != nil {
-		return gathering.Waiting{}, err
-	}
-	defer unlock()
-	q := s.queues[class]
-	w := gathering.Waiting{}
-	w.Count, _ = slices.BinarySearchFunc(q.refs, at, func(p gathering.JobRef, at time.Time) int {
-		if p.Due.After(at) {
-			return 1
-		}
-		return -1
-	})
-	if w.Count > 0 {
-		w.Oldest = q.refs[0].Due
-	}
-	return w, nil
-}
-
-// NextDue returns when the next job will be due; false if none waits.
-func (s *Store) NextDue() (due time.Time, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, q := range s.queues {
-		if len(q.refs) > 0 && (!ok || q.refs[0].Due.Before(due)) {
-			due, ok = q.refs[0].Due, true
-		}
-	}
-	return due, ok
-}
-
-// queue holds the jobs of one class in order.
-type queue struct{ refs []gathering.JobRef }
-
-// byDue orders the jobs of one class: the job that has been due longest comes
-// first.
-func byDue(p, q gathering.JobRef) int {
-	return cmp.Or(p.Due.Compare(q.Due), cmp.Compare(p.AthleteID, q.AthleteID), cmp.Compare(p.Kind, q.Kind))
-}
-
-func (q *queue) find(p gathering.JobRef) (int, bool) {
-	return slices.BinarySearchFunc(q.refs, p, byDue)
-}
-
-func (q *queue) insert(p gathering.JobRef) {
-	i, _ := q.find(p)
-	q.refs = slices.Insert(q.refs, i, p)
-}
-
-func (q *queue) remove(p gathering.JobRef) {
-	i, found := q.find(p)
-	switch {
-	case !found:
-	case i == 0: // Most often, and a long queue need not move.
-		q.refs = q.refs[1:]
-	default:
-		q.refs = slices.Delete(q.refs, i, i+1)
-	}
-}
-
-// Waker counts wake-ups.
-type Waker struct {
-	mu    sync.Mutex
-	count int
-	// Fail, when not nil, is the error that Wake returns.
-	Fail error
-}
-
-// Wake implements [gathering.Waker].
-func (w *Waker) Wake(context.Context, time.Duration) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.Fail != nil {
-		return w.Fail
-	}
-	w.count++
-	return nil
-}
-
-// Count is how often a gatherer was woken.
-func (w *Waker) Count() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.count
-}
-
-// Metrics counts in memory.
-type Metrics struct {
-	mu     sync.Mutex
-	counts map[string]int
-}
-
-// Count implements [gathering.Metrics].
-func (m *Metrics) Count(metric string, n int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.counts == nil {
-		m.counts = map[string]int{}
-	}
-	m.counts[metric] += n
-}
-
-// Of returns the count of a metric.
-func (m *Metrics) Of(metric string) int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.counts[metric]
-}
-
-// All returns the counts of all metrics.
-func (m *Metrics) All() map[string]int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return maps.Clone(m.counts)
 }

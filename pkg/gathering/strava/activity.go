@@ -2,7 +2,6 @@ package strava
 
 import (
 	"time"
-	_ "time/tzdata" // A machine need not have any.
 
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )

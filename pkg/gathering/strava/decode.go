@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	_ "time/tzdata" // A machine need not have any.
 
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
-	_ "time/tzdata" // A machine need not have any.
 )
 
 // condition says whether an answer has a member and whether it is readable.

@@ -11,96 +11,117 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
-// Run checks an adapter that stores the quota's budget. newBudgets
-// returns an empty one each time.
+// Run checks an adapter that stores the quota's budget. newBudgets returns an
+// empty one each time.
 func Run(t *testing.T, newBudgets func(t *testing.T) quota.Budgets) {
-	at := time.Date(2026, 11, 22, 10, 7, 30, 123e6, time.UTC)
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) { c.test(t, newBudgets(t)) })
+	}
+}
 
-	t.Run("before the first update there is the zero budget", func(t *testing.T) {
-		got, err := newBudgets(t).Budget(t.Context())
-		if err != nil {
-			t.Fatal(err)
+var cases = []struct {
+	name string
+	test func(*testing.T, quota.Budgets)
+}{
+	{"a budget that was never updated is zero", newBudgetIsZero},
+	{"a budget is stored whole", budgetIsStoredWhole},
+	{"an error of change is returned as it is and writes nothing", errorOfChangeWritesNothing},
+	{"callers at once never reserve more than is left", reservationsAtOnceStayWithinTheLimit},
+	{"an unchanged budget is not written", unchangedBudgetIsNotWritten},
+}
+
+var at = time.Date(2026, 11, 22, 10, 7, 30, 123e6, time.UTC)
+
+func newBudgetIsZero(t *testing.T, s quota.Budgets) {
+	got, err := s.Budget(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(quota.Budget{}, got); d != "" {
+		t.Error(d)
+	}
+}
+
+func budgetIsStoredWhole(t *testing.T, s quota.Budgets) {
+	want := wholeBudget(at)
+	if err := s.UpdateBudget(t.Context(), func(b *quota.Budget) (bool, error) { *b = want.Clone(); return true, nil }); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Budget(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+func errorOfChangeWritesNothing(t *testing.T, s quota.Budgets) {
+	boom := errors.New("boom")
+	if err := s.UpdateBudget(t.Context(), func(b *quota.Budget) (bool, error) { b.Issued = 9; return true, boom }); !errors.Is(err, boom) {
+		t.Fatal(err)
+	}
+	if got, err := s.Budget(t.Context()); err != nil || got.Issued != 0 {
+		t.Fatalf("%+v %v", got, err)
+	}
+}
+
+func reservationsAtOnceStayWithinTheLimit(t *testing.T, s quota.Budgets) {
+	const room, callers = 5, 50
+	// The day's window is confirmed, so several may call at once: as many
+	// as the quarter's limit has hundreds, twice over, and no more than
+	// there is room for.
+	err := s.UpdateBudget(t.Context(), func(b *quota.Budget) (bool, error) {
+		*b = wholeBudget(at)
+		for _, m := range []*quota.Meter{&b.Quarter, &b.Day} {
+			m.Limit = quota.Buckets{Overall: 2000, Read: 2000}
+			m.Now = quota.Window{Index: m.Now.Index, Confirmed: true}
 		}
-		if d := cmp.Diff(quota.Budget{}, got); d != "" {
-			t.Error(d)
-		}
+		b.Outstanding, b.Pause, b.Others, b.Health = nil, quota.Pause{}, time.Time{}, quota.Health{}
+		b.Quarter.Now.Seen.Read = 2000 - 20*room
+		return true, nil
 	})
-
-	t.Run("a budget is stored whole", func(t *testing.T) {
-		s := newBudgets(t)
-		want := wholeBudget(at)
-		if err := s.UpdateBudget(t.Context(), func(b *quota.Budget) (bool, error) { *b = want.Clone(); return true, nil }); err != nil {
-			t.Fatal(err)
-		}
-		got, err := s.Budget(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d := cmp.Diff(want, got); d != "" {
-			t.Error(d)
-		}
-	})
-
-	t.Run("an error of change is returned as it is and writes nothing", func(t *testing.T) {
-		s := newBudgets(t)
-		boom := errors.New("boom")
-		if err := s.UpdateBudget(t.Context(), func(b *quota.Budget) (bool, error) { b.Issued = 9; return true, boom }); !errors.Is(err, boom) {
-			t.Fatal(err)
-		}
-		if got, err := s.Budget(t.Context()); err != nil || got.Issued != 0 {
-			t.Fatalf("%+v %v", got, err)
-		}
-	})
-
-	t.Run("callers at once never reserve more than there is", func(t *testing.T) {
-		s := newBudgets(t)
-		const room, callers = 5, 50
-		// The day's window is confirmed, so several may call at once: as many
-		// as the quarter's limit has hundreds, twice over, and no more than
-		// there is room for.
-		err := s.UpdateBudget(t.Context(), func(b *quota.Budget) (bool, error) {
-			*b = wholeBudget(at)
-			for _, m := range []*quota.Meter{&b.Quarter, &b.Day} {
-				m.Limit = quota.Buckets{Overall: 2000, Read: 2000}
-				m.Now = quota.Window{Index: m.Now.Index, Confirmed: true}
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine := quota.NewEngine(s, func() time.Time { return at })
+	var (
+		wg      sync.WaitGroup
+		mu      sync.Mutex
+		permits = map[int64]quota.Permit{}
+	)
+	for range callers {
+		wg.Go(func() {
+			permit, err := engine.Reserve(context.WithoutCancel(t.Context()), quota.Leave, at)
+			if wait := new(quota.Wait); errors.As(err, &wait) {
+				return
 			}
-			b.Outstanding, b.Pause, b.Others, b.Health = nil, quota.Pause{}, time.Time{}, quota.Health{}
-			b.Quarter.Now.Seen.Read = 2000 - 20*room
-			return true, nil
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			permits[permit.ID] = permit
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		engine := quota.NewEngine(s, func() time.Time { return at })
-		var (
-			wg      sync.WaitGroup
-			mu      sync.Mutex
-			permits = map[int64]quota.Permit{}
-		)
-		for range callers {
-			wg.Go(func() {
-				permit, err := engine.Reserve(context.WithoutCancel(t.Context()), quota.Leave, at)
-				if wait := new(quota.Wait); errors.As(err, &wait) {
-					return
-				}
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				permits[permit.ID] = permit
-			})
-		}
-		wg.Wait()
-		got, err := s.Budget(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(permits) != room || len(got.Outstanding) != room {
-			t.Errorf("%d callers got %d permits, %d are outstanding; want %d", callers, len(permits), len(got.Outstanding), room)
-		}
-	})
+	}
+	wg.Wait()
+	got, err := s.Budget(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(permits) != room || len(got.Outstanding) != room {
+		t.Errorf("%d callers got %d permits, %d are outstanding; want %d", callers, len(permits), len(got.Outstanding), room)
+	}
+}
+
+func unchangedBudgetIsNotWritten(t *testing.T, s quota.Budgets) {
+	if err := s.UpdateBudget(t.Context(), func(b *quota.Budget) (bool, error) { b.Issued = 9; return false, nil }); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Budget(t.Context()); err != nil || got.Issued != 0 {
+		t.Fatalf("budget %+v, error %v", got, err)
+	}
 }
 
 // wholeBudget has a value in every field.
