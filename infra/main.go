@@ -19,7 +19,7 @@ func main() {
 	defer func() {
 		switch problem := recover().(type) {
 		case nil:
-		case construct.Missing:
+		case construct.MissingFile:
 			fail(problem)
 		default:
 			panic(problem)
@@ -27,16 +27,16 @@ func main() {
 	}()
 
 	if _, err := exec.LookPath("node"); err != nil {
-		fail(errors.New("Node.js is missing on the PATH: the CDK runs in it"))
+		fail(errors.New("node is missing from PATH, and the CDK needs it: install Node.js, or run make, which uses the pinned one"))
 	}
 	app := awscdk.NewApp(nil)
 	lookup := func(key string) any { return app.Node().TryGetContext(jsii.String(key)) }
 	const dist = "dist"
 	stages := config.Stages(lookup, dist)
 	if len(stages) == 0 {
-		fmt.Fprintln(os.Stderr, "infra: no stage is built, so there is nothing to deploy: run `make build STAGE=…` first")
-		// `cdk bootstrap` needs no build, but a stack, be it one that is never
-		// deployed because it is empty.
+		fmt.Fprintln(os.Stderr, "infra: no stage is built: run `make build STAGE=…` first")
+		// `cdk bootstrap` needs no build, but it needs a stack. This one is empty, so
+		// it is never deployed.
 		awscdk.NewStack(app, jsii.String("NothingIsBuilt"), nil)
 	}
 	for _, s := range stages {
@@ -54,7 +54,7 @@ func main() {
 	app.Synth(nil)
 }
 
-// fail ends the program with one line for each problem.
+// fail prints one line for each problem and exits.
 func fail(err error) {
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		fmt.Fprintln(os.Stderr, "infra: "+line)

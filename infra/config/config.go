@@ -27,57 +27,57 @@ const (
 	Prod  Stage = "prod"
 )
 
-// What happens to stateful resources that leave a stack.
+// What CloudFormation does with stateful resources that are removed from a stack.
 const (
 	Destroy = "destroy"
 	Retain  = "retain"
 )
 
-// Config is all that differs between stages.
+// Config is the configuration of a stage.
 type Config struct {
 	Stage Stage `json:"-"`
-	// Architecture of the functions as GOARCH spells it: arm64 on AWS, the
-	// host's own for stage local.
+	// Architecture is the functions' GOARCH: arm64 on AWS, the host's for stage
+	// local.
 	Architecture string `json:"-"`
-	// SiteURL is the site's public origin, without a slash at its end.
+	// SiteURL is the site's public origin, without a trailing slash.
 	SiteURL string `json:"siteUrl"`
 	Strava  Strava `json:"strava"`
 	Fitbit  Fitbit `json:"fitbit"`
-	// CertificateARN is of an ACM certificate in us-east-1 for SiteURL's
-	// host. Without one the site has CloudFront's own domain only.
+	// CertificateARN names an ACM certificate in us-east-1 for SiteURL's host. If it
+	// is empty, the site has only CloudFront's own domain.
 	CertificateARN string `json:"certificateArn"`
-	// AlarmEmail receives the alarms; empty for none.
+	// AlarmEmail is the address that alarms are sent to; empty for none.
 	AlarmEmail string `json:"alarmEmail"`
 	// LogRetentionDays is one of [RetentionDays].
 	LogRetentionDays int `json:"logRetentionDays"`
 	// Removal is [Destroy] or [Retain].
 	Removal string `json:"removal"`
 	// WebhookConcurrency is how many of the account's concurrent executions are
-	// kept for receiving webhooks; 0 for none. Lambda wants 100 left for all other
-	// functions (AWS Lambda API reference, PutFunctionConcurrency), and a new
-	// account has 10 in all, so there it must be 0.
+	// reserved for receiving webhooks; 0 for none. Lambda requires 100 for all other
+	// functions (AWS Lambda API reference, PutFunctionConcurrency). A new account has
+	// 10 in total, so there it must be 0.
 	WebhookConcurrency int `json:"webhookConcurrency"`
-	// Parameters is what the stage needs of Parameter Store.
+	// Parameters configures Parameter Store.
 	Parameters Parameters `json:"parameters"`
 }
 
-// Parameters is what a stage needs of Parameter Store; see docs/scale.md.
+// Parameters configures a stage's use of Parameter Store; see docs/scale.md.
 type Parameters struct {
-	// Tier of the parameters: one of [settings.ParameterTiers]. A stage whose
-	// tier was advanced cannot go back, for a parameter cannot.
+	// Tier of the parameters: one of [settings.ParameterTiers]. It cannot be changed
+	// from advanced back to standard, since a parameter's tier cannot.
 	Tier string `json:"tier"`
-	// HigherThroughput turns the setting of that name on for the account and
-	// region. It is never turned off again by a stage, since others may need it.
+	// HigherThroughput turns on the setting of that name for the account and region.
+	// No stage turns it off, since other stages may need it.
 	HigherThroughput bool `json:"higherThroughput"`
 }
 
-// standardAthletes is how many athletes the standard tier has room for. Of its
-// 10,000 parameters an account and region, one is the CDK bootstrap's and one
-// the application's, and an athlete who connects again has two for a moment.
+// standardAthletes is how many athletes the standard tier can hold. It allows
+// 10,000 parameters in an account and region. The CDK bootstrap and the
+// application take one each, and an athlete who reconnects has two for a moment.
 const standardAthletes = 9_900
 
-// Strava is where Strava is found and what it allows. Its three base URLs are apart because
-// Strava announced to move them apart from each other (API changelog, 2026).
+// Strava holds Strava's addresses and what it allows. The base URLs are separate
+// because Strava announced to move them separately (API changelog, 2026).
 type Strava struct {
 	// APIURL is the base of the REST API.
 	APIURL string `json:"apiUrl"`
@@ -85,7 +85,7 @@ type Strava struct {
 	OAuthURL string `json:"oauthUrl"`
 	// PushURL is the push subscriptions resource.
 	PushURL string `json:"pushUrl"`
-	// Revocation is how an authorization is ended at Strava: one of
+	// Revocation is the endpoint that ends an authorization: one of
 	// [settings.Revocations].
 	Revocation string `json:"revocation"`
 	// AthleteCapacity is how many athletes the application may have: 1 when it
@@ -106,8 +106,8 @@ var stravaItself = Strava{
 	AthleteCapacity: 1,
 }
 
-// Fitbit is where Fitbit is found: its consent page and its API have hosts of
-// their own.
+// Fitbit holds Fitbit's addresses. Its consent page and its API have different
+// hosts.
 type Fitbit struct {
 	// SiteURL has /oauth2/authorize under it.
 	SiteURL string `json:"siteUrl"`
@@ -119,13 +119,14 @@ type Fitbit struct {
 // Fitbit's own addresses (Fitbit Web API, Authorization).
 var fitbitItself = Fitbit{SiteURL: "https://www.fitbit.com", APIURL: "https://api.fitbit.com"}
 
-// RetentionDays are the periods up to a week that CloudWatch Logs knows
-// (PutRetentionPolicy): logs of failures name athletes, who may have left.
+// RetentionDays are the retention periods of CloudWatch Logs up to a week
+// (PutRetentionPolicy). Longer ones are not allowed, because logs of failures
+// name athletes, who may have left.
 var RetentionDays = []int{1, 3, 5, 7}
 
-// Stages is the stage that lookup's `stage` names, or without one all whose
-// functions are built in the folder dist. lookup gives a value of the CDK
-// context, nil when there is none.
+// Stages returns the stage in the context value `stage`. Without that value it
+// returns all stages whose functions are built in the folder dist. lookup returns
+// a value of the CDK context, or nil.
 func Stages(lookup func(key string) any, dist string) []Stage {
 	if chosen := text(lookup("stage")); chosen != "" {
 		return []Stage{Stage(chosen)}
@@ -139,17 +140,17 @@ func Stages(lookup func(key string) any, dist string) []Stage {
 	return built
 }
 
-// Load reads a stage out of lookup's `stages`. The error names every field that
-// is wrong.
+// Load returns the configuration of a stage from the context value `stages`. The
+// error names every invalid field.
 func Load(stage Stage, lookup func(key string) any) (Config, error) {
 	stages, _ := lookup("stages").(map[string]any)
 	if stages == nil {
-		return Config{}, errors.New("the context `stages` is missing: run cdk where cdk.json is")
+		return Config{}, errors.New("the context value `stages` is missing: run cdk in the folder of cdk.json")
 	}
 	chosen, ok := stages[string(stage)]
 	if !ok {
 		names := slices.Sorted(maps.Keys(stages))
-		return Config{}, fmt.Errorf("there is no stage %q: choose one of %s by -c stage=…", stage, strings.Join(names, ", "))
+		return Config{}, fmt.Errorf("there is no stage %q: set -c stage to one of %s", stage, strings.Join(names, ", "))
 	}
 	c := Config{Stage: stage, Strava: stravaItself, Fitbit: fitbitItself, Parameters: Parameters{Tier: settings.TierStandard}, Architecture: "arm64"}
 	if stage == Local {
@@ -179,7 +180,7 @@ func Load(stage Stage, lookup func(key string) any) (Config, error) {
 	return c, c.validate()
 }
 
-// Functions is the folder of the stage's built functions below dist.
+// Functions returns the folder of the stage's built functions below dist.
 func (s Stage) Functions(dist string) string {
 	if s == Local {
 		return filepath.Join(dist, "host")
@@ -187,75 +188,100 @@ func (s Stage) Functions(dist string) string {
 	return filepath.Join(dist, "lambda")
 }
 
-// Placeholder tells that SiteURL is not anyone's yet: its host ends in .example,
-// which nobody can have (RFC 2606).
+// Placeholder reports whether SiteURL is still a placeholder: its host ends in
+// .example, which is never registered (RFC 2606).
 func (c Config) Placeholder() bool { return strings.HasSuffix(c.SiteURL, ".example") }
 
-// Name is the prefix of all stacks of the stage.
+// Name returns the prefix of the names of the stage's stacks.
 func (c Config) Name() string { return "Paceline-" + string(c.Stage) }
 
 func (c Config) validate() error {
-	var errs []error
-	wrong := func(field, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("stages.%s.%s "+format, append([]any{c.Stage, field}, args...)...))
-	}
-	checkURL := func(field, s string, mayHavePath bool) {
-		u, err := url.Parse(s)
-		switch {
-		case s == "":
-			wrong(field, "is missing")
-		case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
-			wrong(field, "is not a plain URL: %q", s)
-		case u.Scheme != "https" && (c.Stage != Local || u.Scheme != "http"):
-			wrong(field, "must begin with https://: %q", s)
-		case strings.HasSuffix(s, "/"):
-			wrong(field, "must not end in a slash: %q", s)
-		case u.Path != "" && !mayHavePath:
-			wrong(field, "must be an origin without a path: %q", s)
-		}
-	}
-	checkURL("siteUrl", c.SiteURL, false)
-	checkURL("strava.apiUrl", c.Strava.APIURL, true)
-	checkURL("strava.oauthUrl", c.Strava.OAuthURL, true)
-	checkURL("strava.pushUrl", c.Strava.PushURL, true)
-	checkURL("fitbit.siteUrl", c.Fitbit.SiteURL, true)
-	checkURL("fitbit.apiUrl", c.Fitbit.APIURL, true)
-	if !slices.Contains(settings.Revocations, c.Strava.Revocation) {
-		wrong("strava.revocation", "must be one of %q, not %q", settings.Revocations, c.Strava.Revocation)
-	}
-	if c.Strava.AthleteCapacity < 1 {
-		wrong("strava.athleteCapacity", "must be at least 1, not %d", c.Strava.AthleteCapacity)
-	}
-	if !slices.Contains(settings.ParameterTiers, c.Parameters.Tier) {
-		wrong("parameters.tier", "must be one of %q, not %q", settings.ParameterTiers, c.Parameters.Tier)
-	}
-	if c.Parameters.Tier == settings.TierStandard && c.Strava.AthleteCapacity > standardAthletes {
-		wrong("parameters.tier", "must be %q for an athleteCapacity above %d, not %q", settings.TierAdvanced, standardAthletes, c.Parameters.Tier)
-	}
-	if c.Parameters.HigherThroughput && c.Stage == Local {
-		wrong("parameters.higherThroughput", "is a setting of an AWS account, which this stage has not")
+	p := &problems{stage: c.Stage}
+	c.validateSite(p)
+	c.validateProviders(p)
+	c.validateParameters(p)
+	c.validateOperation(p)
+	return errors.Join(p.errs...)
+}
+
+func (c Config) validateSite(p *problems) {
+	p.checkURL("siteUrl", c.SiteURL)
+	if u, err := url.Parse(c.SiteURL); err == nil && strings.Trim(u.Path, "/") != "" {
+		p.add("siteUrl", "must be an origin without a path: %q", c.SiteURL)
 	}
 	if c.CertificateARN != "" && !strings.HasPrefix(c.CertificateARN, "arn:aws:acm:us-east-1:") {
-		wrong("certificateArn", "must be of ACM in us-east-1, where CloudFront looks: %q", c.CertificateARN)
+		p.add("certificateArn", "must be of ACM in us-east-1, which CloudFront requires: %q", c.CertificateARN)
 	}
+}
+
+func (c Config) validateProviders(p *problems) {
+	p.checkURL("strava.apiUrl", c.Strava.APIURL)
+	p.checkURL("strava.oauthUrl", c.Strava.OAuthURL)
+	p.checkURL("strava.pushUrl", c.Strava.PushURL)
+	p.checkURL("fitbit.siteUrl", c.Fitbit.SiteURL)
+	p.checkURL("fitbit.apiUrl", c.Fitbit.APIURL)
+	if !slices.Contains(settings.Revocations, c.Strava.Revocation) {
+		p.add("strava.revocation", "must be one of %q, not %q", settings.Revocations, c.Strava.Revocation)
+	}
+	if c.Strava.AthleteCapacity < 1 {
+		p.add("strava.athleteCapacity", "must be at least 1, not %d", c.Strava.AthleteCapacity)
+	}
+}
+
+func (c Config) validateParameters(p *problems) {
+	if !slices.Contains(settings.ParameterTiers, c.Parameters.Tier) {
+		p.add("parameters.tier", "must be one of %q, not %q", settings.ParameterTiers, c.Parameters.Tier)
+	}
+	if c.Parameters.Tier == settings.TierStandard && c.Strava.AthleteCapacity > standardAthletes {
+		p.add("parameters.tier", "must be %q for an athleteCapacity above %d, not %q", settings.TierAdvanced, standardAthletes, c.Parameters.Tier)
+	}
+	if c.Parameters.HigherThroughput && c.Stage == Local {
+		p.add("parameters.higherThroughput", "is a setting of an AWS account, which this stage does not have")
+	}
+}
+
+func (c Config) validateOperation(p *problems) {
 	if c.AlarmEmail != "" {
 		if _, err := mail.ParseAddress(c.AlarmEmail); err != nil {
-			wrong("alarmEmail", "is not an e-mail address")
+			p.add("alarmEmail", "is not an email address")
 		}
 	}
 	if c.WebhookConcurrency < 0 {
-		wrong("webhookConcurrency", "must not be negative: %d", c.WebhookConcurrency)
+		p.add("webhookConcurrency", "must not be negative: %d", c.WebhookConcurrency)
 	}
 	if !slices.Contains(RetentionDays, c.LogRetentionDays) {
-		wrong("logRetentionDays", "must be one of %v, not %d", RetentionDays, c.LogRetentionDays)
+		p.add("logRetentionDays", "must be one of %v, not %d", RetentionDays, c.LogRetentionDays)
 	}
 	if c.Removal != Destroy && c.Removal != Retain {
-		wrong("removal", "must be %q or %q, not %q", Destroy, Retain, c.Removal)
+		p.add("removal", "must be %q or %q, not %q", Destroy, Retain, c.Removal)
 	}
-	return errors.Join(errs...)
 }
 
-// text is a context value as a string: `-c` gives strings, cdk.json anything.
+// problems collects what is wrong with the fields of a stage.
+type problems struct {
+	stage Stage
+	errs  []error
+}
+
+func (p *problems) add(field, format string, args ...any) {
+	p.errs = append(p.errs, fmt.Errorf("stages.%s.%s "+format, append([]any{p.stage, field}, args...)...))
+}
+
+func (p *problems) checkURL(field, s string) {
+	u, err := url.Parse(s)
+	switch {
+	case s == "":
+		p.add(field, "is missing")
+	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		p.add(field, "is not a plain URL: %q", s)
+	case u.Scheme != "https" && (p.stage != Local || u.Scheme != "http"):
+		p.add(field, "must begin with https://: %q", s)
+	case strings.HasSuffix(s, "/"):
+		p.add(field, "must not end in a slash: %q", s)
+	}
+}
+
+// text returns a context value if it is a string, as those of `-c` are.
 func text(v any) string {
 	switch v := v.(type) {
 	case string:

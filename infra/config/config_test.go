@@ -12,7 +12,7 @@ import (
 	"github.com/paceline/paceline/infra/config"
 )
 
-// load gives what a stage reads out of a context in JSON.
+// load returns the configuration of a stage from a context in JSON.
 func load(t *testing.T, context string) (config.Config, error) {
 	t.Helper()
 	var values map[string]any
@@ -23,7 +23,7 @@ func load(t *testing.T, context string) (config.Config, error) {
 	return config.Load(config.Stages(lookup, t.TempDir())[0], lookup)
 }
 
-func TestLoad(t *testing.T) {
+func TestLoadReadsFieldsDefaultsAndOverrides(t *testing.T) {
 	const stages = `"stages":{
 		"local":{"siteUrl":"http://localhost:8080","logRetentionDays":1,"removal":"destroy"},
 		"prod":{"siteUrl":"https://paceline.example","logRetentionDays":7,"removal":"retain","alarmEmail":"ops@paceline.example",
@@ -74,13 +74,13 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-func TestLoadNamesWhatIsWrong(t *testing.T) {
+func TestLoadNamesEveryInvalidField(t *testing.T) {
 	for name, c := range map[string]struct {
 		context string
 		want    string
 	}{
-		"no stages":     {`{"stage":"dev"}`, "the context `stages` is missing: run cdk where cdk.json is"},
-		"unknown stage": {`{"stage":"test","stages":{"prod":{},"dev":{}}}`, `there is no stage "test": choose one of dev, prod by -c stage=…`},
+		"no stages":     {`{"stage":"dev"}`, "the context value `stages` is missing: run cdk in the folder of cdk.json"},
+		"unknown stage": {`{"stage":"test","stages":{"prod":{},"dev":{}}}`, `there is no stage "test": set -c stage to one of dev, prod`},
 		"unknown field": {`{"stage":"dev","stages":{"dev":{"siteURI":"x"}}}`, `stages.dev: json: unknown field "siteURI"`},
 		"wrong type":    {`{"stage":"dev","stages":{"dev":{"logRetentionDays":"7"}}}`, "stages.dev: json: cannot unmarshal string"},
 		"all at once": {`{"stage":"dev","stages":{"dev":{}}}`, strings.Join([]string{
@@ -100,8 +100,8 @@ func TestLoadNamesWhatIsWrong(t *testing.T) {
 		"no such revocation": {dev(`"strava":{"revocation":"forget"}`), `stages.dev.strava.revocation must be one of ["revoke" "deauthorize"], not "forget"`},
 		"no place":           {dev(`"strava":{"athleteCapacity":0}`), "stages.dev.strava.athleteCapacity must be at least 1, not 0"},
 		"half a place":       {dev(`"strava":{"athleteCapacity":1.5}`), "stages.dev: json: cannot unmarshal number 1.5"},
-		"other region":       {dev(`"certificateArn":"arn:aws:acm:eu-west-1:1:certificate/x"`), "stages.dev.certificateArn must be of ACM in us-east-1, where CloudFront looks"},
-		"no address":         {dev(`"alarmEmail":"ops"`), "stages.dev.alarmEmail is not an e-mail address"},
+		"other region":       {dev(`"certificateArn":"arn:aws:acm:eu-west-1:1:certificate/x"`), "stages.dev.certificateArn must be of ACM in us-east-1, which CloudFront requires"},
+		"no address":         {dev(`"alarmEmail":"ops"`), "stages.dev.alarmEmail is not an email address"},
 		"no such tier":       {dev(`"parameters":{"tier":"free"}`), `stages.dev.parameters.tier must be one of ["standard" "advanced"], not "free"`},
 		"too many athletes":  {dev(`"strava":{"athleteCapacity":9999}`), `stages.dev.parameters.tier must be "advanced" for an athleteCapacity above 9900, not "standard"`},
 		"no account": {`{"stage":"local","stages":{"local":{"siteUrl":"http://localhost:8080","logRetentionDays":1,"removal":"destroy",
@@ -111,7 +111,7 @@ func TestLoadNamesWhatIsWrong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := load(t, c.context)
 			if err == nil {
-				t.Fatal("nothing is wrong with it")
+				t.Fatal("it was accepted")
 			}
 			if !strings.HasPrefix(err.Error(), c.want) {
 				t.Errorf("%q does not begin with %q", err, c.want)
@@ -120,7 +120,7 @@ func TestLoadNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
-// dev is a context of a stage that is right but for one field.
+// dev returns the context of a stage that is valid except for one field.
 func dev(field string) string {
 	base := map[string]json.RawMessage{
 		"siteUrl": json.RawMessage(`"https://dev.paceline.example"`), "logRetentionDays": json.RawMessage(`7`), "removal": json.RawMessage(`"destroy"`),
@@ -139,7 +139,7 @@ func dev(field string) string {
 	return string(b)
 }
 
-func TestStages(t *testing.T) {
+func TestWithoutAChoiceAllBuiltStagesAreChosen(t *testing.T) {
 	dist := t.TempDir()
 	for _, c := range []struct {
 		build, chosen string
@@ -161,8 +161,7 @@ func TestStages(t *testing.T) {
 	}
 }
 
-// TestCommittedStages: all stages of cdk.json are right.
-func TestCommittedStages(t *testing.T) {
+func TestTheStagesOfCDKJSONAreValid(t *testing.T) {
 	b, err := os.ReadFile("../../cdk.json")
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-// Package config reads what a stage is told: the context `stages` of cdk.json,
-// the stages chosen by `-c stage=…` or by what is built, and the overrides that a laptop needs. It
-// owns the stages' shape and their checks, and knows no CDK.
+// Package config reads and checks the configuration of a stage: the context value
+// `stages` of cdk.json, and the overrides of `-c`, which the local cloud uses. It
+// does not import the CDK.
 package config

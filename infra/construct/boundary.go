@@ -6,19 +6,19 @@ import (
 	"github.com/paceline/paceline/infra/config"
 )
 
-// Boundary is what all constructs of one boundary share.
+// Boundary holds what all constructs of one boundary share.
 type Boundary struct {
-	// Name begins the names of the boundary's alarms, e.g. "Gathering".
+	// Name is the prefix of the titles of the boundary's alarms, such as "Gathering".
 	Name   string
 	Config config.Config
-	// Functions is the folder of the boundary's built functions: each has
-	// one of its own in there, with the file bootstrap in it.
+	// Functions is the folder of the boundary's built functions. It holds a folder
+	// for each function, with the file bootstrap.
 	Functions string
-	// Alarms is where alarms go.
+	// Alarms is the topic that alarms notify.
 	Alarms awssns.ITopic
 }
 
-// RemovalPolicy of everything stateful of the stage.
+// RemovalPolicy returns the removal policy of the stage's stateful resources.
 func RemovalPolicy(c config.Config) awscdk.RemovalPolicy {
 	if c.Removal == config.Retain {
 		return awscdk.RemovalPolicy_RETAIN

@@ -16,18 +16,18 @@ type EventConsumerProps struct {
 	Boundary *Boundary
 	Bus      awsevents.IEventBus
 	Function *Function
-	// BatchSize is how many events one invocation gets at most; 0 for 10.
+	// BatchSize is the maximum number of events in an invocation; 0 means 10.
 	BatchSize int
-	// Facts are the ones consumed, as zero values.
+	// Facts are zero values of the consumed events.
 	Facts []event.Fact
 }
 
-// NewEventConsumer brings facts from the bus to a function: a rule for each
-// boundary that announces them, one queue, and the function that reads it.
+// NewEventConsumer delivers events from the bus to a function: it makes a rule for
+// each boundary that publishes them, and one queue that the function reads.
 //
-// What a rule cannot deliver and what the function cannot handle become dead
-// letters of one queue: the body is the event in either case, and either is
-// replayed by moving it to the consumer's queue.
+// Events that a rule cannot deliver and events that the function cannot handle
+// become dead letters of one queue. The body is the event in both cases, so
+// moving the message to the consumer's queue replays it.
 func NewEventConsumer(scope constructs.Construct, id string, props *EventConsumerProps) *Queue {
 	if len(props.Facts) == 0 {
 		panic("NewEventConsumer " + id + ": Facts are missing")
@@ -38,7 +38,7 @@ func NewEventConsumer(scope constructs.Construct, id string, props *EventConsume
 		Reader:               props.Function.Name,
 		ReaderTimeoutSeconds: props.Function.timeoutSeconds,
 	})
-	queue.Feed(props.Function, FeedOptions{BatchSize: cmp.Or(props.BatchSize, 10)})
+	queue.SetReader(props.Function, ReaderOptions{BatchSize: cmp.Or(props.BatchSize, 10)})
 
 	detailTypes := map[string][]string{}
 	var sources []string

@@ -18,52 +18,50 @@ import (
 
 // FunctionProps configures a function.
 type FunctionProps struct {
-	Boundary    *Boundary
-	Description string
-	// TimeoutSeconds is how long one invocation may take.
+	Boundary       *Boundary
+	Description    string
 	TimeoutSeconds int
-	// Settings is the boundary's settings struct of this function; it
+	// Settings is the function's struct of the boundary's package settings. It
 	// becomes the environment.
 	Settings any
-	// Seldom says that the function runs once an hour or less often, so that its
-	// first failure is worth an alarm.
-	Seldom bool
-	// FeedsItself says that the function sends to the queue it reads. Lambda
-	// would take that for a runaway loop and stop it after 16 rounds.
-	FeedsItself bool
+	// Infrequent marks a function that runs at most once an hour, so that its first
+	// failure raises the alarm.
+	Infrequent bool
+	// SendsToItself marks a function that sends to the queue it reads. Lambda would
+	// detect a recursive loop and stop it after 16 rounds.
+	SendsToItself bool
 	// ReservedConcurrency is how many of the account's concurrent executions are
-	// kept for the function, which then has no more than these; 0 for none.
+	// reserved for the function, which is also its limit; 0 for none.
 	ReservedConcurrency int
 }
 
-// Function is a Lambda function of ours: a Go binary on provided.al2023 with a
-// role of its own that may write its own log and nothing else.
+// Function is a Lambda function: a Go binary on provided.al2023 with a role of its
+// own, which may at first only write its log.
 //
-// It has no queue for failed asynchronous invocations because nothing that must
-// not be lost invokes it asynchronously: callers wait for the answer, events
-// come by a [Queue], which keeps dead letters, and what [NewSchedule] runs is
-// run again soon.
+// It has no queue for failed asynchronous invocations, because no invocation that
+// must not be lost is asynchronous. Callers wait for the response, events arrive
+// through a [Queue] with dead letters, and schedules soon run it again.
 type Function struct {
 	awslambda.Function
-	// Name is the function's verb-noun.
+	// Name is the function's name, a verb and a noun such as "gather-work".
 	Name           string
 	boundary       *Boundary
 	timeoutSeconds int
 }
 
-// Missing is a file that synthesis needs and does not find.
-type Missing struct {
+// MissingFile is the error about a file that synthesis needs.
+type MissingFile struct {
 	Path string
-	// Remedy is what makes the file.
+	// Remedy is the command that makes the file.
 	Remedy string
 }
 
-func (m Missing) Error() string {
+func (m MissingFile) Error() string {
 	return fmt.Sprintf("%s is missing: run `%s` first", m.Path, m.Remedy)
 }
 
-// NewFunction makes the function called name, its verb-noun, which is also the
-// folder of its binary.
+// NewFunction makes the function called name, which is also the folder of its
+// binary.
 func NewFunction(scope constructs.Construct, name string, props *FunctionProps) *Function {
 	b := props.Boundary
 	switch {
@@ -84,8 +82,7 @@ func NewFunction(scope constructs.Construct, name string, props *FunctionProps) 
 	role := awsiam.NewRole(self, jsii.String("Role"), &awsiam.RoleProps{
 		AssumedBy: awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
 	})
-	// In place of AWSLambdaBasicExecutionRole, which may write every log
-	// group of the account.
+	// AWSLambdaBasicExecutionRole could write every log group of the account.
 	logs.GrantWrite(role)
 
 	architecture := awslambda.Architecture_ARM_64()
@@ -93,7 +90,7 @@ func NewFunction(scope constructs.Construct, name string, props *FunctionProps) 
 		architecture = awslambda.Architecture_X86_64()
 	}
 	loop := awslambda.RecursiveLoop("")
-	if props.FeedsItself {
+	if props.SendsToItself {
 		loop = awslambda.RecursiveLoop_ALLOW
 	}
 	var reserved *float64
@@ -107,7 +104,7 @@ func NewFunction(scope constructs.Construct, name string, props *FunctionProps) 
 		Handler:       jsii.String("bootstrap"),
 		Code:          awslambda.Code_FromAsset(jsii.String(asset), nil),
 		Role:          role,
-		Environment:   texts(variables),
+		Environment:   pointers(variables),
 		LogGroup:      logs,
 		LoggingFormat: awslambda.LoggingFormat_JSON,
 		MemorySize:    jsii.Number(256),
@@ -117,7 +114,7 @@ func NewFunction(scope constructs.Construct, name string, props *FunctionProps) 
 		ReservedConcurrentExecutions: reserved,
 	})
 	failures := 3.0
-	if props.Seldom {
+	if props.Infrequent {
 		failures = 1
 	}
 	NewAlarm(self, "ErrorsAlarm", &AlarmProps{
@@ -140,8 +137,7 @@ func (f *Function) Allow(actions []string, resources ...*string) {
 	}))
 }
 
-// AllowPublish lets the function publish on the bus in the name of source
-// alone.
+// AllowPublish lets the function publish events of one source.
 func (f *Function) AllowPublish(bus awsevents.IEventBus, source string) {
 	f.AddToRolePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Actions:    jsii.Strings("events:PutEvents"),
@@ -150,13 +146,13 @@ func (f *Function) AllowPublish(bus awsevents.IEventBus, source string) {
 	}))
 }
 
-// AllowInvoke lets the function call another one.
+// AllowInvoke lets the function invoke another one.
 func (f *Function) AllowInvoke(callee awslambda.IFunction) {
 	f.Allow([]string{"lambda:InvokeFunction"}, callee.FunctionArn())
 }
 
-// texts is m as jsii wants it.
-func texts(m map[string]string) *map[string]*string {
+// pointers returns m with pointers to its values, which jsii requires.
+func pointers(m map[string]string) *map[string]*string {
 	out := make(map[string]*string, len(m))
 	for k, v := range m {
 		out[k] = jsii.String(v)
@@ -164,10 +160,10 @@ func texts(m map[string]string) *map[string]*string {
 	return &out
 }
 
-// MustExist panics with a [Missing] when there is nothing at path, which a build
+// MustExist panics with a [MissingFile] if there is no file at path, which a build
 // for the stage makes.
 func MustExist(path string, c config.Config) {
 	if _, err := os.Stat(path); err != nil {
-		panic(Missing{Path: path, Remedy: "make build STAGE=" + string(c.Stage)})
+		panic(MissingFile{Path: path, Remedy: "make build STAGE=" + string(c.Stage)})
 	}
 }

@@ -13,13 +13,11 @@ import (
 // HTTPAPIProps configures an HTTP API.
 type HTTPAPIProps struct {
 	Config config.Config
-	// RequestsPerSecond is how many requests of all callers together are let
-	// through, and Burst how many may come at once.
+	// RequestsPerSecond and Burst limit the requests of all callers together.
 	RequestsPerSecond, Burst float64
 }
 
-// NewHTTPAPI makes an HTTP API without routes, its stage, and its access log,
-// see accessLogFormat.
+// NewHTTPAPI makes an HTTP API without routes, its stage, and its access log.
 func NewHTTPAPI(scope constructs.Construct, id string, props *HTTPAPIProps) (awsapigatewayv2.HttpApi, awslogs.LogGroup) {
 	if props.RequestsPerSecond <= 0 || props.Burst <= 0 {
 		panic("NewHTTPAPI " + id + ": RequestsPerSecond or Burst is missing")
@@ -42,9 +40,9 @@ func NewHTTPAPI(scope constructs.Construct, id string, props *HTTPAPIProps) (aws
 	return api, logs
 }
 
-// accessLogFormat names the route a request took, not its path or query: those
-// hold the webhook's secret, OAuth codes and receipts. Nor does it name the
-// caller's address.
+// accessLogFormat returns the format of an access log. It has a request's route,
+// but not its path or query, which hold the webhook's secret, OAuth codes and
+// receipts, and not the caller's address.
 func accessLogFormat(stage config.Stage) string {
 	b, err := json.Marshal(map[string]string{
 		"stage":              string(stage),

@@ -16,7 +16,7 @@ var retention = map[int]awslogs.RetentionDays{
 	7: awslogs.RetentionDays_ONE_WEEK,
 }
 
-// NewLogGroup makes a log group that forgets after the stage's retention.
+// NewLogGroup makes a log group with the stage's retention.
 func NewLogGroup(scope constructs.Construct, id string, c config.Config) awslogs.LogGroup {
 	days, ok := retention[c.LogRetentionDays]
 	if !ok {

@@ -6,9 +6,9 @@ import (
 	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
 )
 
-// Acknowledge accepts a finding of cdk-nag on one construct and what is inside
-// it, and says why. The reason ends up in the template's metadata, and so in
-// the snapshots. findings narrow it down for rules that report several, e.g.
+// Acknowledge accepts a finding of cdk-nag on a construct and its children, for a
+// reason. The template's metadata, and so the golden, holds the reason. For rules
+// that report several findings, findings names the accepted ones, such as
 // "Resource::*" for AwsSolutions-IAM5.
 func Acknowledge(on constructs.IConstruct, rule, reason string, findings ...string) {
 	s := &cdknag.NagPackSuppression{Id: jsii.String(rule), Reason: jsii.String(reason)}

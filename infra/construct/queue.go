@@ -11,39 +11,37 @@ import (
 )
 
 const (
-	// queueRetentionDays bounds how long a message may wait, in the queue and
-	// in the dead letters alike. Strava's API Policy allows no Strava datum
-	// to be kept for more than 7 days; a message that becomes a dead letter
-	// keeps the age it had, so 4 days are the end of it in either queue, unless
-	// somebody moves it back: that starts the time anew (Amazon SQS, "Configure
-	// a dead-letter queue redrive"), and consumers ignore what is too old.
+	// queueRetentionDays is how long a message may stay in a queue and its dead
+	// letters together: a message that becomes a dead letter keeps its age. Strava's
+	// API Policy allows 7 days for Strava's data. A redrive resets the age (Amazon
+	// SQS, "Configure a dead-letter queue redrive"), so consumers ignore old events.
 	queueRetentionDays = 4
-	// maxReceives is how often a message is tried, a visibility timeout apart,
-	// before it is a dead letter.
+	// maxReceives is how many times a message is received, a visibility timeout
+	// apart, before it becomes a dead letter.
 	maxReceives = 5
-	// visibilityFactor is what AWS advises for a queue that Lambda reads:
-	// a message stays hidden for 6 times the function's timeout.
+	// visibilityFactor is the ratio of a queue's visibility timeout to its reader's
+	// timeout that AWS recommends for a queue that Lambda reads.
 	visibilityFactor = 6
 )
 
 // QueueProps configures a queue.
 type QueueProps struct {
 	Boundary *Boundary
-	// Reader is the verb-noun of the function that will read the queue.
+	// Reader is the name of the function that reads the queue.
 	Reader string
 	// ReaderTimeoutSeconds is that function's timeout.
 	ReaderTimeoutSeconds int
 }
 
-// Queue is an SQS queue that one function reads, with its dead letters and the
-// alarm on them.
+// Queue is an SQS queue that one function reads, with dead letters and an alarm on
+// them.
 type Queue struct {
 	awssqs.Queue
 	DeadLetters awssqs.Queue
 	props       *QueueProps
 }
 
-// NewQueue makes a queue; [Queue.Feed] connects it to its reader.
+// NewQueue makes a queue. [Queue.SetReader] connects it to its reader.
 func NewQueue(scope constructs.Construct, id string, props *QueueProps) *Queue {
 	if props.ReaderTimeoutSeconds <= 0 {
 		panic("NewQueue " + id + ": ReaderTimeoutSeconds is missing")
@@ -64,20 +62,20 @@ func NewQueue(scope constructs.Construct, id string, props *QueueProps) *Queue {
 	return &Queue{Queue: queue, DeadLetters: dead, props: props}
 }
 
-// FeedOptions says how fast a queue may be read.
-type FeedOptions struct {
-	// BatchSize is how many messages one invocation gets at most.
+// ReaderOptions configures how a function reads a queue.
+type ReaderOptions struct {
+	// BatchSize is the maximum number of messages in an invocation.
 	BatchSize int
-	// MaxConcurrency is how many invocations run at once at most, 2 or more;
+	// MaxConcurrency is the maximum number of concurrent invocations, at least 2;
 	// 0 for no limit.
 	MaxConcurrency int
 }
 
-// Feed hands the queue's messages to its reader. A message that fails is
-// redelivered alone.
-func (q *Queue) Feed(reader *Function, opts FeedOptions) {
+// SetReader makes the queue's messages invoke its reader. Of a batch, only the
+// messages that failed are redelivered.
+func (q *Queue) SetReader(reader *Function, opts ReaderOptions) {
 	if reader.Name != q.props.Reader || reader.timeoutSeconds != q.props.ReaderTimeoutSeconds {
-		panic(fmt.Sprintf("Feed: the queue was made for %s with a timeout of %d s", q.props.Reader, q.props.ReaderTimeoutSeconds))
+		panic(fmt.Sprintf("SetReader: the queue was made for %s with a timeout of %d s", q.props.Reader, q.props.ReaderTimeoutSeconds))
 	}
 	source := &awslambdaeventsources.SqsEventSourceProps{
 		BatchSize:               jsii.Number(float64(opts.BatchSize)),
@@ -89,7 +87,7 @@ func (q *Queue) Feed(reader *Function, opts FeedOptions) {
 	reader.AddEventSource(awslambdaeventsources.NewSqsEventSource(q.Queue, source))
 }
 
-// AllowSend lets functions put messages into the queue.
+// AllowSend lets functions send messages to the queue.
 func (q *Queue) AllowSend(functions ...*Function) {
 	for _, f := range functions {
 		f.Allow([]string{"sqs:SendMessage"}, q.QueueArn())

@@ -10,24 +10,23 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// RoutesProps configures routes of the HTTP API.
+// RoutesProps configures routes of an HTTP API.
 type RoutesProps struct {
 	API      awsapigatewayv2.IHttpApi
 	Function *Function
-	// Keys are API Gateway's route keys: "GET /v1/me", or "$default" for all
-	// that no other route takes.
+	// Keys are API Gateway's route keys, such as "GET /v1/me". The key "$default"
+	// matches requests that no other route matches.
 	Keys []string
-	// Authorizer tells the function who is calling. It or PublicBecause
-	// must be there.
+	// Authorizer identifies the caller. Either it or PublicBecause must be set.
 	Authorizer awsapigatewayv2.IHttpRouteAuthorizer
-	// PublicBecause is why the routes do without an authorizer.
+	// PublicBecause is the reason why the routes have no authorizer.
 	PublicBecause string
 }
 
-// NewRoutes lets the function answer routes of the HTTP API.
+// NewRoutes makes routes that a function serves.
 func NewRoutes(scope constructs.Construct, id string, props *RoutesProps) {
 	if (props.Authorizer == nil) == (props.PublicBecause == "") {
-		panic(fmt.Sprintf("NewRoutes %s: either Authorizer or PublicBecause", id))
+		panic(fmt.Sprintf("NewRoutes %s: set either Authorizer or PublicBecause", id))
 	}
 	self := constructs.NewConstruct(scope, jsii.String(id))
 	integration := awsapigatewayv2integrations.NewHttpLambdaIntegration(jsii.String("Integration"), props.Function.Function,

@@ -14,27 +14,28 @@ import (
 // ScheduleProps configures a schedule.
 type ScheduleProps struct {
 	Function *Function
-	// EveryMinutes is how often the function runs.
+	// EveryMinutes is the time from one run to the next.
 	EveryMinutes int
 }
 
-// NewSchedule runs a function again and again. A run that fails is not
-// repeated: the next one does what it left undone.
+// NewSchedule runs a function at a fixed rate. A run that fails is not retried:
+// the next run does what it left undone.
 func NewSchedule(scope constructs.Construct, id string, props *ScheduleProps) {
 	f := props.Function
 	if props.EveryMinutes <= 0 {
 		panic("NewSchedule " + id + ": EveryMinutes is missing")
 	}
-	// Until the next run, or for as long as Lambda takes: six hours.
+	// Until the next run, or Lambda's maximum of six hours.
 	seconds := float64(min(60*props.EveryMinutes, 6*60*60))
-	// Scheduler invokes asynchronously, and Lambda would repeat a run that
-	// fails twice, beside the next one.
+	// Scheduler invokes the function asynchronously. Lambda would retry a failed run
+	// twice, possibly beside the next run.
 	f.ConfigureAsyncInvoke(&awslambda.EventInvokeConfigOptions{
 		MaxEventAge:   awscdk.Duration_Seconds(jsii.Number(seconds)),
 		RetryAttempts: jsii.Number(0),
 	})
 	self := constructs.NewConstruct(scope, jsii.String(id))
-	// The CDK's own target would let Scheduler call every version of the function.
+	// The CDK's own target would allow Scheduler to invoke every version of the
+	// function.
 	role := awsiam.NewRole(self, jsii.String("Role"), &awsiam.RoleProps{
 		AssumedBy: awsiam.NewServicePrincipal(jsii.String("scheduler.amazonaws.com"), &awsiam.ServicePrincipalOpts{
 			Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": awscdk.Aws_ACCOUNT_ID()}},

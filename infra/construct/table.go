@@ -8,30 +8,30 @@ import (
 )
 
 const (
-	// ttlAttribute holds the Unix time in seconds after which DynamoDB drops
-	// an item.
+	// ttlAttribute holds the Unix time in seconds after which DynamoDB deletes an
+	// item.
 	ttlAttribute = "expires_at"
-	// recoveryDays is how far back a table can be restored. It is short on
-	// purpose: what an athlete had erased must not live on in it.
+	// recoveryDays is how far back a table can be restored. It is short because
+	// erased data stays recoverable for as long.
 	recoveryDays = 3
 )
 
-// Text is a key attribute that holds a string.
+// Text returns a key attribute that holds a string.
 func Text(name string) *awsdynamodb.Attribute {
 	return &awsdynamodb.Attribute{Name: jsii.String(name), Type: awsdynamodb.AttributeType_STRING}
 }
 
-// Number is a key attribute that holds a number.
+// Number returns a key attribute that holds a number.
 func Number(name string) *awsdynamodb.Attribute {
 	return &awsdynamodb.Attribute{Name: jsii.String(name), Type: awsdynamodb.AttributeType_NUMBER}
 }
 
-// Index is a global secondary index of the items that have both its keys, with
-// all their attributes.
+// Index is a global secondary index of the items that have both its keys. It
+// projects all attributes unless KeysOnly is set.
 type Index struct {
 	Name               string
 	Partition, SortKey *awsdynamodb.Attribute
-	// KeysOnly leaves out all attributes but the keys of table and index.
+	// KeysOnly projects only the keys of table and index.
 	KeysOnly bool
 }
 
@@ -39,12 +39,12 @@ type Index struct {
 type TableProps struct {
 	Config    config.Config
 	Partition *awsdynamodb.Attribute
-	// SortKey is nil when the partition key alone names an item.
+	// SortKey is nil if the partition key alone identifies an item.
 	SortKey *awsdynamodb.Attribute
 	Indexes []Index
 }
 
-// Table is a DynamoDB table, paid by use, whose items expire.
+// Table is a DynamoDB table, billed per request, whose items expire.
 type Table struct {
 	awsdynamodb.Table
 	arns []*string
@@ -72,7 +72,7 @@ func NewTable(scope constructs.Construct, id string, props *TableProps) *Table {
 	}
 	table := awsdynamodb.NewTable(scope, jsii.String(id), p)
 	if !kept {
-		Acknowledge(table, "AwsSolutions-DDB3", "Nothing in a stage that is thrown away needs to be restored.")
+		Acknowledge(table, "AwsSolutions-DDB3", "The stage is disposable: its tables need not be restored.")
 	}
 	arns := []*string{table.TableArn()}
 	for _, i := range props.Indexes {
@@ -91,18 +91,18 @@ func NewTable(scope constructs.Construct, id string, props *TableProps) *Table {
 	return &Table{Table: table, arns: arns}
 }
 
-// AllowItems lets functions read and write single items by their key, also in
+// AllowItems lets functions get, put and update single items, also in
 // transactions.
 func (t *Table) AllowItems(functions ...*Function) {
 	t.allow(functions, "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
 }
 
-// AllowGet lets functions read single items by their key, also several at once.
+// AllowGet lets functions get items by their key, also in batches.
 func (t *Table) AllowGet(functions ...*Function) {
 	t.allow(functions, "dynamodb:GetItem", "dynamodb:BatchGetItem")
 }
 
-// AllowUpdate lets functions change single items by their key.
+// AllowUpdate lets functions update single items.
 func (t *Table) AllowUpdate(functions ...*Function) {
 	t.allow(functions, "dynamodb:UpdateItem")
 }
@@ -112,7 +112,7 @@ func (t *Table) AllowDelete(functions ...*Function) {
 	t.allow(functions, "dynamodb:BatchWriteItem")
 }
 
-// AllowRead lets functions get and query items; never scan them.
+// AllowRead lets functions get and query items, but not scan them.
 func (t *Table) AllowRead(functions ...*Function) {
 	t.allow(functions, "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")
 }
@@ -125,7 +125,7 @@ func (t *Table) AllowReadWrite(functions ...*Function) {
 		"dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem")
 }
 
-// AllowScan lets functions read the whole table.
+// AllowScan lets functions scan the table.
 func (t *Table) AllowScan(functions ...*Function) {
 	for _, f := range functions {
 		f.Allow([]string{"dynamodb:Scan"}, t.TableArn())

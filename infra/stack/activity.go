@@ -65,13 +65,13 @@ func (p *ActivityPlane) addFunctions() {
 	b, table := p.props.Boundary, *p.activities.TableName()
 	p.serveAPI = construct.NewFunction(p.Stack, "serve-api", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Serves an athlete's activities, totals, and how far gathering is",
+		Description:    "Serves an athlete's activities, totals and scan progress",
 		TimeoutSeconds: 15,
 		Settings:       settings.ServeAPI{ActivitiesTable: table},
 	})
 	p.handleEvents = construct.NewFunction(p.Stack, "handle-events", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Keeps activities as gathered, erases those of athletes who left",
+		Description:    "Stores gathered activities, and erases those of athletes who left",
 		TimeoutSeconds: 60,
 		Settings: settings.HandleEvents{
 			ActivitiesTable: table,
@@ -80,16 +80,16 @@ func (p *ActivityPlane) addFunctions() {
 	})
 	p.expireActivities = construct.NewFunction(p.Stack, "expire-activities", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Deletes what was not read again from Strava for seven days",
+		Description:    "Deletes data that was not read from Strava again for seven days",
 		TimeoutSeconds: 600,
-		Seldom:         true,
+		Infrequent:     true,
 		Settings:       settings.ExpireActivities{ActivitiesTable: table},
 	})
 	p.auditActivities = construct.NewFunction(p.Stack, "audit-activities", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Counts what is kept by its age",
+		Description:    "Counts the stored data by its age",
 		TimeoutSeconds: 600,
-		Seldom:         true,
+		Infrequent:     true,
 		Settings: settings.AuditActivities{
 			Stage:           string(b.Config.Stage),
 			ActivitiesTable: table,

@@ -23,14 +23,14 @@ import (
 type AthleteUIProps struct {
 	Config config.Config
 	API    awsapigatewayv2.IHttpApi
-	// WebhookAPI takes Strava's webhooks.
+	// WebhookAPI receives Strava's webhooks.
 	WebhookAPI awsapigatewayv2.IHttpApi
 	// Site is the folder of the built site.
 	Site string
 }
 
-// AthleteUI is the site and the one front door of everything public: the
-// site's files, and under the same origin the HTTP API.
+// AthleteUI is the site and the CloudFront distribution, which serves the site's
+// files and the HTTP APIs on one origin.
 type AthleteUI struct {
 	awscdk.Stack
 }
@@ -38,7 +38,7 @@ type AthleteUI struct {
 // NewAthleteUI makes the athlete UI's stack.
 func NewAthleteUI(scope constructs.Construct, id string, props *AthleteUIProps) *AthleteUI {
 	c := props.Config
-	s := newStack(scope, id, c, "athlete-ui", "Paceline: the site and its front door")
+	s := newStack(scope, id, c, "athlete-ui", "Paceline: the site and its CloudFront distribution")
 
 	bucket := awss3.NewBucket(s, jsii.String("Site"), &awss3.BucketProps{
 		BlockPublicAccess: awss3.BlockPublicAccess_BLOCK_ALL(),
@@ -46,12 +46,12 @@ func NewAthleteUI(scope constructs.Construct, id string, props *AthleteUIProps) 
 		EnforceSSL:        jsii.Bool(true),
 		RemovalPolicy:     construct.RemovalPolicy(c),
 	})
-	construct.Acknowledge(bucket, "AwsSolutions-S1", "Only CloudFront reads the bucket, and all that is in it is public.")
+	construct.Acknowledge(bucket, "AwsSolutions-S1", "Only CloudFront reads the bucket, and its content is public.")
 
 	headers := newHeaders(s)
-	// Requests go through as they came: no cache, every method, and all header
-	// fields (Content-Encoding among them) but Host. CloudFront leaves bodies alone.
-	through := func(api awsapigatewayv2.IHttpApi) *awscloudfront.BehaviorOptions {
+	// APIs receive requests unchanged: no cache, every method, and all header fields
+	// (including Content-Encoding) except Host. CloudFront does not change bodies.
+	apiBehavior := func(api awsapigatewayv2.IHttpApi) *awscloudfront.BehaviorOptions {
 		return &awscloudfront.BehaviorOptions{
 			Origin: awscloudfrontorigins.NewHttpOrigin(
 				jsii.String(*api.ApiId()+".execute-api."+*s.Region()+"."+*s.UrlSuffix()), nil),
@@ -62,8 +62,8 @@ func NewAthleteUI(scope constructs.Construct, id string, props *AthleteUIProps) 
 			ViewerProtocolPolicy:  awscloudfront.ViewerProtocolPolicy_HTTPS_ONLY,
 		}
 	}
-	api := through(props.API)
-	door := &awscloudfront.DistributionProps{
+	api := apiBehavior(props.API)
+	distributionProps := &awscloudfront.DistributionProps{
 		DefaultRootObject: jsii.String("index.html"),
 		DefaultBehavior: &awscloudfront.BehaviorOptions{
 			Origin:                awscloudfrontorigins.S3BucketOrigin_WithOriginAccessControl(bucket, nil),
@@ -74,7 +74,7 @@ func NewAthleteUI(scope constructs.Construct, id string, props *AthleteUIProps) 
 		AdditionalBehaviors: &map[string]*awscloudfront.BehaviorOptions{
 			"/v1/*":       api,
 			"/oauth/*":    api,
-			"/webhooks/*": through(props.WebhookAPI),
+			"/webhooks/*": apiBehavior(props.WebhookAPI),
 		},
 		HttpVersion: awscloudfront.HttpVersion_HTTP2_AND_3,
 	}
@@ -83,22 +83,22 @@ func NewAthleteUI(scope constructs.Construct, id string, props *AthleteUIProps) 
 		if err != nil {
 			panic("NewAthleteUI: Config.SiteURL: " + err.Error())
 		}
-		door.MinimumProtocolVersion = awscloudfront.SecurityPolicyProtocol_TLS_V1_2_2021
-		door.DomainNames = jsii.Strings(origin.Hostname())
-		door.Certificate = awscertificatemanager.Certificate_FromCertificateArn(s, jsii.String("Certificate"), jsii.String(c.CertificateARN))
+		distributionProps.MinimumProtocolVersion = awscloudfront.SecurityPolicyProtocol_TLS_V1_2_2021
+		distributionProps.DomainNames = jsii.Strings(origin.Hostname())
+		distributionProps.Certificate = awscertificatemanager.Certificate_FromCertificateArn(s, jsii.String("Certificate"), jsii.String(c.CertificateARN))
 	}
-	distribution := awscloudfront.NewDistribution(s, jsii.String("FrontDoor"), door)
-	construct.Acknowledge(distribution, "AwsSolutions-CFR1", "Athletes may be anywhere.")
+	distribution := awscloudfront.NewDistribution(s, jsii.String("FrontDoor"), distributionProps)
+	construct.Acknowledge(distribution, "AwsSolutions-CFR1", "Athletes may be in any country.")
 	construct.Acknowledge(distribution, "AwsSolutions-CFR2",
-		"A web application firewall costs more than the rest of the system; API Gateway limits the rate, every route checks its input.")
+		"A web application firewall costs more than the rest of the system. API Gateway limits the rate, and every route checks its input.")
 	construct.Acknowledge(distribution, "AwsSolutions-CFR3",
-		"Access logs would hold OAuth codes, the webhook's secret path and athletes' addresses; the HTTP API logs routes without them.")
+		"Access logs would hold OAuth codes, the webhook's secret path and athletes' IP addresses. The HTTP APIs log routes without them.")
 	if c.CertificateARN == "" {
 		construct.Acknowledge(distribution, "AwsSolutions-CFR4",
-			"CloudFront's own domain has no choice of TLS version; a stage with a certificate of its own takes TLS 1.2 and later only.")
+			"CloudFront's own domain has a fixed TLS policy. A stage with a certificate accepts only TLS 1.2 and later.")
 	}
 
-	if leftOut(c, siteDeployment) {
+	if omits(c, siteDeployment) {
 		return &AthleteUI{Stack: s}
 	}
 	deploySite(s, props, bucket, distribution)
@@ -106,17 +106,17 @@ func NewAthleteUI(scope constructs.Construct, id string, props *AthleteUIProps) 
 	if c.CertificateARN != "" {
 		siteURL = jsii.String(c.SiteURL)
 	}
-	output(s, "SiteUrl", siteURL, "Where the site is")
+	output(s, "SiteUrl", siteURL, "The site's address")
 	return &AthleteUI{Stack: s}
 }
 
-// newHeaders is what package site says, in CloudFront's terms.
+// newHeaders makes a policy with the response headers of package site.
 func newHeaders(s awscdk.Stack) awscloudfront.ResponseHeadersPolicy {
 	yes := jsii.Bool(true)
 	return awscloudfront.NewResponseHeadersPolicy(s, jsii.String("Headers"), &awscloudfront.ResponseHeadersPolicyProps{
 		SecurityHeadersBehavior: &awscloudfront.ResponseSecurityHeadersBehavior{
 			ContentSecurityPolicy: &awscloudfront.ResponseHeadersContentSecurityPolicy{
-				ContentSecurityPolicy: jsii.String(site.ContentSecurityPolicy), Override: jsii.Bool(false), // the HTTP API has its own
+				ContentSecurityPolicy: jsii.String(site.ContentSecurityPolicy), Override: jsii.Bool(false), // the HTTP API sets its own
 			},
 			ContentTypeOptions: &awscloudfront.ResponseHeadersContentTypeOptions{Override: yes},
 			FrameOptions: &awscloudfront.ResponseHeadersFrameOptions{
@@ -138,9 +138,9 @@ func newHeaders(s awscdk.Stack) awscloudfront.ResponseHeadersPolicy {
 	})
 }
 
-// deploySite uploads the site: first what pages refer to, whose names hold a
-// hash of their content and which may be cached for ever, then the pages
-// themselves. Assets of earlier deployments stay, for pages that are open.
+// deploySite uploads the site. It uploads the assets first, whose names hold a
+// hash of their content and which may be cached forever, and then the pages that
+// refer to them. Assets of earlier deployments stay for pages that are open.
 func deploySite(s awscdk.Stack, props *AthleteUIProps, bucket awss3.IBucket, distribution awscloudfront.IDistribution) {
 	construct.MustExist(filepath.Join(props.Site, "index.html"), props.Config)
 	logs := construct.NewLogGroup(s, "DeploymentLogs", props.Config)
@@ -168,8 +168,8 @@ func deploySite(s awscdk.Stack, props *AthleteUIProps, bucket awss3.IBucket, dis
 	})
 	pages.Node().AddDependency(assets)
 
-	// Both share one function of the CDK's.
-	const reason = "This function and its role are the CDK's own, and run while deploying only."
+	// Both use one function, which the CDK adds.
+	const reason = "The CDK adds this function and its role, and uses them only during a deployment."
 	for _, child := range *s.Node().Children() {
 		if strings.HasPrefix(*child.Node().Id(), "Custom::CDKBucketDeployment") {
 			construct.Acknowledge(child, "AwsSolutions-IAM4", reason)

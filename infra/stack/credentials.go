@@ -102,8 +102,8 @@ func NewCredentials(scope constructs.Construct, id string, props *CredentialsPro
 	c.addAlarms()
 	c.Requester = c.forwardRequest.Function
 	c.SubscriptionChecker = c.checkSubscription.Function
-	output(c.Stack, "ReconcileFunctionName", c.reconcileGrants.FunctionName(), "The function that `paceline admin stage clear` calls to have it done sooner")
-	output(c.Stack, "AdminFunctionName", c.administerApp.FunctionName(), "The function that `paceline admin` calls")
+	output(c.Stack, "ReconcileFunctionName", c.reconcileGrants.FunctionName(), "The function that `paceline admin stage clear` invokes to complete revocations sooner")
+	output(c.Stack, "AdminFunctionName", c.administerApp.FunctionName(), "The function that `paceline admin` invokes")
 	return c
 }
 
@@ -145,7 +145,7 @@ func (c *Credentials) addTokenFunctions() {
 	}
 	c.serveOAuth = construct.NewFunction(c.Stack, "serve-oauth", &construct.FunctionProps{
 		Boundary:       c.props.Boundary,
-		Description:    "Connects athletes with Strava and opens and closes their sessions",
+		Description:    "Connects athletes with Strava, and starts and ends their sessions",
 		TimeoutSeconds: routeTimeoutSeconds,
 		Settings: settings.ServeOAuth{
 			UseTokens:    useTokens,
@@ -167,7 +167,7 @@ func (c *Credentials) addTokenFunctions() {
 	})
 	c.reconcileGrants = construct.NewFunction(c.Stack, "reconcile-grants", &construct.FunctionProps{
 		Boundary:       c.props.Boundary,
-		Description:    "Does the pending tasks of grants: connects, revocations and announcements that were cut off",
+		Description:    "Completes the pending tasks of grants, such as interrupted connects and revocations",
 		TimeoutSeconds: 240,
 		Settings:       useTokens,
 	})
@@ -204,7 +204,7 @@ func (c *Credentials) addSessionFunctions() {
 func (c *Credentials) addApplicationFunctions() {
 	c.administerApp = construct.NewFunction(c.Stack, "administer-app", &construct.FunctionProps{
 		Boundary:       c.props.Boundary,
-		Description:    "Sets the Strava application's credentials and webhook; called by IAM principals of the account",
+		Description:    "Administers applications, athletes and the stage; invoked by IAM principals of this AWS account",
 		TimeoutSeconds: 60,
 		Settings: settings.AdministerApp{
 			SiteURL:          c.config.SiteURL,
@@ -221,7 +221,7 @@ func (c *Credentials) addApplicationFunctions() {
 	})
 	c.checkSubscription = construct.NewFunction(c.Stack, "check-subscription", &construct.FunctionProps{
 		Boundary:       c.props.Boundary,
-		Description:    "Looks whether the webhook's callback answers and Strava has the push subscription",
+		Description:    "Checks that the webhook's callback answers and Strava has the push subscription",
 		TimeoutSeconds: 30, // It waits 2 s for the callback, 20 s for Strava.
 		Settings: settings.CheckSubscription{
 			SiteURL:       c.config.SiteURL,
@@ -257,7 +257,7 @@ func (c *Credentials) addRoutes() {
 		API:           c.props.API,
 		Function:      c.serveOAuth,
 		Keys:          []string{"GET /oauth/connect", "GET /oauth/callback", "POST /oauth/logout", "POST /oauth/waitlist"},
-		PublicBecause: "Whoever connects or waits to has no session yet, and logging out needs none.",
+		PublicBecause: "A person who connects or joins the waitlist has no session, and logging out needs none.",
 	})
 	c.SessionAuthorizer = newSessionAuthorizer(c.Stack, c.props.API, c.authorizeSession)
 	c.authorizer = useAuthorizer(c.Stack, c.SessionAuthorizer)
@@ -295,7 +295,7 @@ func (c *Credentials) addAlarms() {
 			Metric: metric.Unsaved, Statistic: construct.Sum, Period: 5 * time.Minute, Threshold: 1,
 		},
 		{
-			ID: "GrantsDegradedAlarm", Title: "many athletes have to connect again",
+			ID: "GrantsDegradedAlarm", Title: "many athletes must reconnect",
 			Metric: metric.Degraded, Statistic: construct.Sum, Period: time.Hour, Threshold: 5,
 		},
 		// A gatherer retries a failing job after 15 s at first, then ever later: five
@@ -317,9 +317,9 @@ func (c *Credentials) addAlarms() {
 			Metric: metric.Overdue, Statistic: construct.Maximum, Period: 15 * time.Minute, Threshold: 1,
 		},
 	}
-	if capacity := c.config.Strava.AthleteCapacity; capacity > 1 { // With one place, to be full is to be in use.
+	if capacity := c.config.Strava.AthleteCapacity; capacity > 1 { // A capacity of 1 is full in normal use.
 		alarms = append(alarms, construct.MetricAlarm{
-			ID: "AthletesAuthorizedAlarm", Title: "nine places of ten are taken",
+			ID: "AthletesAuthorizedAlarm", Title: "90% of the athlete capacity is used",
 			Metric: metric.Authorized, Statistic: construct.Maximum, Period: 15 * time.Minute, Threshold: math.Ceil(0.9 * float64(capacity)),
 		})
 	}

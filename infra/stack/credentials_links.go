@@ -26,14 +26,14 @@ type linkFunctions struct {
 // addLinks makes the part of the stack that serves linked accounts.
 func (c *Credentials) addLinks() {
 	l := c.newLinkFunctions()
-	// An athlete who leaves waits for it.
+	// The erasure of an athlete waits for it.
 	construct.NewSchedule(c.Stack, "LinkReconciliation", &construct.ScheduleProps{Function: l.reconcileLinks, EveryMinutes: 1})
 	c.allowLinks(l)
 	construct.NewRoutes(c.Stack, "LinkCallback", &construct.RoutesProps{
 		API:           c.props.API,
 		Function:      l.serveLinks,
 		Keys:          []string{"GET /oauth/{provider}/callback"},
-		PublicBecause: "The state and the cookie say who links the account, and that this browser began it.",
+		PublicBecause: "The state and the cookie identify the athlete, and the browser that started the link.",
 	})
 	construct.NewRoutes(c.Stack, "Links", &construct.RoutesProps{
 		API:        c.props.API,
@@ -41,7 +41,7 @@ func (c *Credentials) addLinks() {
 		Keys:       []string{"GET /oauth/{provider}/connect", "GET /v1/me/links/{provider}", "DELETE /v1/me/links/{provider}"},
 		Authorizer: c.authorizer,
 	})
-	output(c.Stack, "UseAccountsFunctionName", l.useAccounts.FunctionName(), "The function by which workers of other systems use linked accounts")
+	output(c.Stack, "UseAccountsFunctionName", l.useAccounts.FunctionName(), "The function that workers of other systems invoke to use linked accounts")
 }
 
 func (c *Credentials) newLinkFunctions() *linkFunctions {
@@ -64,7 +64,7 @@ func (c *Credentials) newLinkFunctions() *linkFunctions {
 		}),
 		reconcileLinks: construct.NewFunction(c.Stack, "reconcile-links", &construct.FunctionProps{
 			Boundary:       c.props.Boundary,
-			Description:    "Does the pending tasks of linked accounts, such as revoking those of athletes who left",
+			Description:    "Completes the pending tasks of linked accounts, such as revoking those of athletes who left",
 			TimeoutSeconds: 240,
 			Settings:       useLinks,
 		}),

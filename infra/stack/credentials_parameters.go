@@ -13,9 +13,8 @@ import (
 	"github.com/paceline/paceline/pkg/credentials/settings"
 )
 
-// Parameters below the parameter path: the application's credentials, a token
-// pair for each account, and those of connects that could not be written to
-// their grants.
+// Parameters below the parameter path: the application's credentials, a token pair
+// for each account, and pairs of connects that could not be written to a grant.
 const (
 	appParameter       = "apps/strava"
 	accountParameters  = "accounts/strava/*"
@@ -48,11 +47,11 @@ func (c *Credentials) allowParameters() {
 	}
 }
 
-// keyAction is what Parameter Store does with the key in the caller's name, or
-// "" for nothing (Systems Manager user guide, "AWS KMS encryption for Parameter
-// Store SecureString parameters"). It encrypts a standard parameter under the
-// key itself and an advanced one under a data key, whose encrypted copy it
-// keeps; to decrypt either takes the same.
+// keyAction returns the action of KMS that Parameter Store performs with the
+// caller's permissions, or "" for none (Systems Manager user guide, "AWS KMS
+// encryption for Parameter Store SecureString parameters"). It encrypts a standard
+// parameter with the key itself, and an advanced one with a data key. Both are
+// decrypted by the same action.
 func (c *Credentials) keyAction(action string) string {
 	switch {
 	case action == "GetParameter", action == "GetParametersByPath":
@@ -65,15 +64,15 @@ func (c *Credentials) keyAction(action string) string {
 	return ""
 }
 
-// allowParameter lets a function do one thing with parameters below the
-// boundary's path, and use the token key for just these: Parameter Store puts
-// the parameter's ARN into the encryption context.
+// allowParameter allows a function one action on parameters below the boundary's
+// path, and the use of the token key for just these: the encryption context holds
+// the parameter's ARN.
 func (c *Credentials) allowParameter(f *construct.Function, action string, names ...string) {
 	var arns []*string
 	for _, name := range names {
 		arns = append(arns, c.parameterARN("/"+name))
 		if strings.HasSuffix(name, "/*") {
-			construct.Acknowledge(f.Role(), "AwsSolutions-IAM5", "Each account has parameters of its own, made at run time.",
+			construct.Acknowledge(f.Role(), "AwsSolutions-IAM5", "Parameters of accounts are created at run time.",
 				fmt.Sprintf("Resource::arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter%s/%s", c.parameterPath, name))
 		}
 	}
@@ -85,7 +84,7 @@ func (c *Credentials) allowParameter(f *construct.Function, action string, names
 	}
 }
 
-// parameterARN is the ARN of what has the suffix after the boundary's path.
+// parameterARN returns the ARN of the boundary's path with a suffix.
 func (c *Credentials) parameterARN(suffix string) *string {
 	return c.FormatArn(&awscdk.ArnComponents{
 		Service:      jsii.String("ssm"),
@@ -94,18 +93,17 @@ func (c *Credentials) parameterARN(suffix string) *string {
 	})
 }
 
-// allowClearing lets a function find and delete all parameters of the boundary.
-// It gets to see names and what is encrypted, not what that says, which takes
-// the key.
+// allowClearing lets a function list and delete all parameters of the boundary. It
+// can read their names and encrypted values, which it cannot decrypt.
 func (c *Credentials) allowClearing(f *construct.Function) {
 	f.Allow([]string{"ssm:GetParametersByPath"}, c.parameterARN(""), c.parameterARN("/*"))
 	f.Allow([]string{"ssm:DeleteParameters"}, c.parameterARN("/*"))
-	construct.Acknowledge(f.Role(), "AwsSolutions-IAM5", "Which parameters were made at run time is not known before.",
+	construct.Acknowledge(f.Role(), "AwsSolutions-IAM5", "Parameters are created at run time.",
 		fmt.Sprintf("Resource::arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter%s/*", c.parameterPath))
 }
 
-// allowSealing lets a function keep token pairs in the grants table, sealed by a
-// data key of the provider that the encryption context names.
+// allowSealing allows a function actions on data keys of a provider, which the
+// encryption context names. They seal token pairs in the grants table.
 func (c *Credentials) allowSealing(f *construct.Function, provider string, actions ...string) {
 	for _, action := range actions {
 		allowKey(c.tokenKey, f, action, map[string]any{
@@ -114,9 +112,9 @@ func (c *Credentials) allowSealing(f *construct.Function, provider string, actio
 	}
 }
 
-// newHigherThroughput turns the higher throughput of Parameter Store on, for all
-// of the account and region. Deleting the resource leaves it on: another stage
-// may need it.
+// newHigherThroughput turns on the higher throughput of Parameter Store for the
+// account and region. Deleting the resource does not turn it off, because another
+// stage may need it.
 func newHigherThroughput(s awscdk.Stack, c config.Config) {
 	setting := s.FormatArn(&awscdk.ArnComponents{
 		Service:      jsii.String("ssm"),
@@ -124,7 +122,7 @@ func newHigherThroughput(s awscdk.Stack, c config.Config) {
 		ResourceName: jsii.String("ssm/parameter-store/high-throughput-enabled"),
 	})
 	customresources.NewAwsCustomResource(s, jsii.String("HigherThroughput"), &customresources.AwsCustomResourceProps{
-		OnUpdate: &customresources.AwsSdkCall{ // At creation, too.
+		OnUpdate: &customresources.AwsSdkCall{ // also at creation
 			Service:            jsii.String("SSM"),
 			Action:             jsii.String("updateServiceSetting"),
 			Parameters:         map[string]any{"SettingId": setting, "SettingValue": "true"},
@@ -140,8 +138,8 @@ func newHigherThroughput(s awscdk.Stack, c config.Config) {
 		LogGroup:            construct.NewLogGroup(s, "HigherThroughputLogs", c),
 	})
 	for _, child := range *s.Node().Children() {
-		if strings.HasPrefix(*child.Node().Id(), "AWS679f53fa") { // the CDK's name for the function behind it
-			construct.Acknowledge(child, "AwsSolutions-IAM4", "This function and its role are the CDK's own, and run while deploying only.")
+		if strings.HasPrefix(*child.Node().Id(), "AWS679f53fa") { // the CDK's function
+			construct.Acknowledge(child, "AwsSolutions-IAM4", "The CDK adds this function and its role, and uses them only during a deployment.")
 		}
 	}
 }

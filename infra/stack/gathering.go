@@ -21,9 +21,9 @@ import (
 const (
 	gatherWork               = "gather-work"
 	gatherWorkTimeoutSeconds = 300
-	// gatherConcurrency is how many gatherers are woken at once: as many as may
-	// call Strava at once under the limits of an application with 10,000 athletes.
-	// Gatherers that are not needed end at once.
+	// gatherConcurrency is how many gatherers run at once at most. It is as many as
+	// may call Strava at once under the limits of an application with 10,000
+	// athletes. Gatherers without work end at once.
 	gatherConcurrency = 4
 )
 
@@ -66,7 +66,7 @@ func NewGathering(scope constructs.Construct, id string, props *GatheringProps) 
 	g.addRoutes()
 	g.addConsumer()
 	g.addAlarms()
-	output(g.Stack, "GatheringStatusFunctionName", g.showStatus.FunctionName(), "The function that `paceline admin status` calls")
+	output(g.Stack, "GatheringStatusFunctionName", g.showStatus.FunctionName(), "The function that `paceline admin status` invokes")
 	return g
 }
 
@@ -94,7 +94,7 @@ func (g *Gathering) addGatherers() {
 	table, queue, bus := *g.table.TableName(), *g.work.QueueUrl(), *g.props.Bus.EventBusName()
 	g.receiveWebhook = construct.NewFunction(g.Stack, "receive-webhook", &construct.FunctionProps{
 		Boundary:            b,
-		Description:         "Answers Strava's webhook once its event is stored durably",
+		Description:         "Stores Strava's webhook events and acknowledges them",
 		TimeoutSeconds:      10,
 		ReservedConcurrency: b.Config.WebhookConcurrency,
 		Settings: settings.ReceiveWebhook{
@@ -108,7 +108,7 @@ func (g *Gathering) addGatherers() {
 		Boundary:       b,
 		Description:    "Reads athletes and activities from Strava",
 		TimeoutSeconds: gatherWorkTimeoutSeconds,
-		FeedsItself:    true,
+		SendsToItself:  true,
 		Settings: settings.GatherWork{
 			Stage:             stage,
 			GatheringTable:    table,
@@ -119,7 +119,7 @@ func (g *Gathering) addGatherers() {
 	})
 	g.handleEvents = construct.NewFunction(g.Stack, "handle-events", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Starts gathering for athletes who connected, ends it for those who left",
+		Description:    "Starts gathering for athletes who connected, and ends it for those who left",
 		TimeoutSeconds: 30,
 		Settings: settings.HandleEvents{
 			GatheringTable: table,
@@ -134,13 +134,13 @@ func (g *Gathering) addMaintenance() {
 	b, stage, table := g.props.Boundary, string(g.props.Boundary.Config.Stage), *g.table.TableName()
 	g.showStatus = construct.NewFunction(g.Stack, "show-status", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Shows an admin the quota, the work that waits, and the webhook",
+		Description:    "Shows an administrator the quota, the queued work, and the state of the webhook",
 		TimeoutSeconds: 30,
 		Settings:       settings.ShowStatus{GatheringTable: table},
 	})
 	g.probeWebhook = construct.NewFunction(g.Stack, "probe-webhook", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Notes when Strava's webhooks cannot arrive",
+		Description:    "Probes whether Strava's webhooks can arrive, and records gaps",
 		TimeoutSeconds: 45, // It waits for check-subscription.
 		Settings: settings.ProbeWebhook{
 			Stage:          stage,
@@ -150,9 +150,9 @@ func (g *Gathering) addMaintenance() {
 	})
 	g.enforceDeadlines = construct.NewFunction(g.Stack, "enforce-deadlines", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Drops data of Strava after seven days, counts what is kept too long",
+		Description:    "Deletes Strava's data after seven days, and counts data that is kept too long",
 		TimeoutSeconds: 240,
-		Seldom:         true,
+		Infrequent:     true,
 		Settings: settings.EnforceDeadlines{
 			Stage:          stage,
 			GatheringTable: table,
@@ -176,7 +176,7 @@ func (g *Gathering) allowAccess() {
 
 // addTriggers makes the queue and the schedules run functions.
 func (g *Gathering) addTriggers() {
-	g.work.Feed(g.gatherWork, construct.FeedOptions{BatchSize: 10, MaxConcurrency: gatherConcurrency})
+	g.work.SetReader(g.gatherWork, construct.ReaderOptions{BatchSize: 10, MaxConcurrency: gatherConcurrency})
 	construct.NewSchedule(g.Stack, "Tick", &construct.ScheduleProps{Function: g.gatherWork, EveryMinutes: 1})
 	construct.NewSchedule(g.Stack, "Deadlines", &construct.ScheduleProps{Function: g.enforceDeadlines, EveryMinutes: 60})
 	construct.NewSchedule(g.Stack, "Probe", &construct.ScheduleProps{Function: g.probeWebhook, EveryMinutes: 2})
@@ -210,15 +210,15 @@ func (g *Gathering) addConsumer() {
 func (g *Gathering) addAlarms() {
 	construct.NewMetricAlarms(g.Stack, g.props.Boundary, metric.Namespace,
 		construct.MetricAlarm{
-			ID: "RateLimitedAlarm", Title: "Strava refused a call for the rate limit",
+			ID: "RateLimitedAlarm", Title: "Strava rate-limited a call",
 			Metric: metric.RateLimited, Statistic: construct.Sum, Period: 15 * time.Minute, Threshold: 1,
 		},
 		construct.MetricAlarm{
-			ID: "JobsParkedAlarm", Title: "work was parked",
+			ID: "JobsParkedAlarm", Title: "a job was parked",
 			Metric: metric.Parked, Statistic: construct.Sum, Period: 15 * time.Minute, Threshold: 1,
 		},
 		construct.MetricAlarm{
-			ID: "JobsFailedAlarm", Title: "gatherers fail",
+			ID: "JobsFailedAlarm", Title: "jobs fail",
 			Metric: metric.Failed, Statistic: construct.Sum, Period: 15 * time.Minute, Threshold: 5,
 		},
 		construct.MetricAlarm{
@@ -226,7 +226,7 @@ func (g *Gathering) addAlarms() {
 			Metric: metric.Paused, Statistic: construct.Maximum, Period: 5 * time.Minute, Threshold: (30 * time.Minute).Seconds(),
 		},
 		construct.MetricAlarm{
-			ID: "WebhookAgeAlarm", Title: "webhooks wait for too long",
+			ID: "WebhookAgeAlarm", Title: "webhook events wait too long",
 			Metric: metric.OldestWebhook, Statistic: construct.Maximum, Period: 5 * time.Minute, Threshold: (15 * time.Minute).Seconds(),
 		},
 		construct.MetricAlarm{

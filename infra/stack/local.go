@@ -6,8 +6,8 @@ import (
 	"github.com/paceline/paceline/infra/config"
 )
 
-// Omission is a part that stage local goes without: left out of the templates,
-// or taken by the local cloud and ignored.
+// Omission is a part that stage local lacks: the templates omit it, or the local
+// cloud accepts and ignores it.
 type Omission struct {
 	What   string `json:"what"`
 	Reason string `json:"reason"`
@@ -16,33 +16,33 @@ type Omission struct {
 var (
 	archive = Omission{
 		What:   "the event bus's archive",
-		Reason: "the local cloud does not know AWS::Events::Archive",
+		Reason: "the local cloud does not support AWS::Events::Archive",
 	}
 	siteDeployment = Omission{
 		What:   "the upload of the site to its bucket",
-		Reason: "the local front door serves web/dist itself, so that a rebuilt page is there at once",
+		Reason: "the edge proxy serves web/dist itself, so a rebuilt page appears at once",
 	}
 )
 
-// Omissions is all that stage local goes without.
+// Omissions are all parts that stage local lacks.
 var Omissions = []Omission{
 	archive,
 	siteDeployment,
 	{
 		What:   "the expiry of items in tables",
-		Reason: "the local cloud takes TimeToLiveSpecification and ignores it",
+		Reason: "the local cloud ignores TimeToLiveSpecification",
 	},
 	{
 		What:   "the HTTP API's access log",
-		Reason: "the local cloud takes AccessLogSettings and ignores them",
+		Reason: "the local cloud ignores AccessLogSettings",
 	},
 	{
 		What:   "the HTTP API's rate limit",
-		Reason: "the local cloud takes DefaultRouteSettings and ignores them",
+		Reason: "the local cloud ignores DefaultRouteSettings",
 	},
 }
 
-// leftOut tells whether a part is to be left out of the templates.
-func leftOut(c config.Config, o Omission) bool {
+// omits reports whether the templates of a stage omit a part.
+func omits(c config.Config, o Omission) bool {
 	return c.Stage == config.Local && slices.Contains(Omissions, o)
 }

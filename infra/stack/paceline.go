@@ -11,15 +11,15 @@ import (
 	"github.com/paceline/paceline/infra/construct"
 )
 
-// Assets is where the built things are.
+// Assets holds the folders of what was built.
 type Assets struct {
-	// Functions has a folder a boundary, and in it a folder a function.
+	// Functions has a folder for each boundary, and in it one for each function.
 	Functions string
-	// Site is the built athlete UI.
+	// Site holds the built athlete UI.
 	Site string
 }
 
-// Paceline is the whole system of one stage.
+// Paceline holds the stacks of one stage.
 type Paceline struct {
 	Platform      *Platform
 	Credentials   *Credentials
@@ -29,8 +29,7 @@ type Paceline struct {
 	AthleteUI     *AthleteUI
 }
 
-// NewPaceline makes all stacks of a stage, in the order in which they are
-// deployed.
+// NewPaceline makes all stacks of a stage in the order of their deployment.
 func NewPaceline(app awscdk.App, c config.Config, assets Assets) *Paceline {
 	var p Paceline
 	p.Platform = NewPlatform(app, "Platform", &PlatformProps{Config: c})
@@ -75,8 +74,8 @@ func NewPaceline(app awscdk.App, c config.Config, assets Assets) *Paceline {
 	return &p
 }
 
-// newStack makes the stack of a context and has cdk-nag check every resource in
-// it: a finding that is not acknowledged on its construct fails synthesis.
+// newStack makes a stack whose resources cdk-nag checks: a finding that is not
+// acknowledged on its construct fails the synthesis.
 func newStack(scope constructs.Construct, id string, c config.Config, context, description string) awscdk.Stack {
 	s := awscdk.NewStack(scope, jsii.String(c.Name()+"-"+id), &awscdk.StackProps{
 		Description:           jsii.String(description),
@@ -92,7 +91,7 @@ func newStack(scope constructs.Construct, id string, c config.Config, context, d
 	return s
 }
 
-// output gives a stack an output under exactly the name key.
+// output adds an output whose key is exactly key.
 func output(s awscdk.Stack, key string, value *string, description string) {
 	awscdk.NewCfnOutput(s, jsii.String(key), &awscdk.CfnOutputProps{Value: value, Description: jsii.String(description)})
 }

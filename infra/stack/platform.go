@@ -25,14 +25,13 @@ import (
 	gathering "github.com/paceline/paceline/pkg/gathering/metric"
 )
 
-// archiveDays is how long events can be replayed: less than a queue keeps a
-// message, so that it is not the archive that decides when the last copy of what
-// was erased is gone.
+// archiveDays is how long events can be replayed. It is shorter than the retention
+// of queues, so that the archive does not hold the last copy of erased data.
 const archiveDays = 3
 
-// readings carry what Strava showed, or no longer shows. They are not archived:
-// keep that only where it can be erased. The next scan reads it again, and asks
-// again.
+// readings are events with data that Strava showed or no longer shows. They are
+// not archived, because such data may be kept only where it can be erased. The
+// next scan reads it again.
 var readings = []event.Fact{
 	gatheringv1.AthleteGathered{}, gatheringv1.ActivitiesGathered{}, gatheringv1.ActivityGone{}, activityv1.RemovalQuestioned{},
 }
@@ -42,14 +41,14 @@ type PlatformProps struct {
 	Config config.Config
 }
 
-// Platform is what all boundaries stand on: the event bus with its archive, the
-// HTTP API to which each boundary adds its routes, the topic for alarms, the
+// Platform holds what all boundaries use: the event bus with its archive, the HTTP
+// API to which each boundary adds its routes, the topic for alarms, and the
 // dashboard.
 type Platform struct {
 	awscdk.Stack
 	Bus awsevents.EventBus
 	API awsapigatewayv2.HttpApi
-	// WebhookAPI takes Strava's webhooks, and nothing else.
+	// WebhookAPI receives Strava's webhooks, and nothing else.
 	WebhookAPI awsapigatewayv2.HttpApi
 	Alarms     awssns.Topic
 }
@@ -61,25 +60,25 @@ func NewPlatform(scope constructs.Construct, id string, props *PlatformProps) *P
 	p := &Platform{Stack: s}
 
 	p.Bus = awsevents.NewEventBus(s, jsii.String("Bus"), &awsevents.EventBusProps{
-		Description: jsii.String("What the boundaries of Paceline announce to each other"),
+		Description: jsii.String("Events between the boundaries of Paceline"),
 	})
-	if !leftOut(c, archive) {
-		var not []any
+	if !omits(c, archive) {
+		var excluded []any
 		for _, f := range readings {
-			not = append(not, jsii.String(f.DetailType()))
+			excluded = append(excluded, jsii.String(f.DetailType()))
 		}
 		p.Bus.Archive(jsii.String("Archive"), &awsevents.BaseArchiveProps{
 			EventPattern: &awsevents.EventPattern{
 				Source:     awsevents.Match_Prefix(jsii.String("paceline.")),
-				DetailType: awsevents.Match_AnythingBut(not...),
+				DetailType: awsevents.Match_AnythingBut(excluded...),
 			},
 			Retention: awscdk.Duration_Days(jsii.Number(archiveDays)),
 		})
 	}
 
 	p.Alarms = awssns.NewTopic(s, jsii.String("Alarms"), &awssns.TopicProps{EnforceSSL: jsii.Bool(true)})
-	// A topic with a policy of its own has lost SNS's default one, by which
-	// the account's alarms may publish.
+	// A topic with a policy of its own lacks SNS's default policy, which lets the
+	// account's alarms publish.
 	p.Alarms.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil)},
 		Actions:    jsii.Strings("sns:Publish"),
@@ -90,13 +89,13 @@ func NewPlatform(scope constructs.Construct, id string, props *PlatformProps) *P
 		p.Alarms.AddSubscription(awssnssubscriptions.NewEmailSubscription(jsii.String(c.AlarmEmail), nil))
 	}
 
-	// Without the limit a stranger could take up the account's quotas of Lambda
-	// and Parameter Store at /oauth/connect, which asks for no session.
+	// Without the limit strangers could use up the account's quotas of Lambda and
+	// Parameter Store at /oauth/connect, which needs no session.
 	p.API, _ = construct.NewHTTPAPI(s, "Api", &construct.HTTPAPIProps{Config: c, RequestsPerSecond: 100, Burst: 200})
 	self := &construct.Boundary{Name: "Platform", Config: c, Alarms: p.Alarms}
 	construct.NewAlarm(s, "ApiAlarm", &construct.AlarmProps{
 		Boundary: self,
-		Title:    "the HTTP API answers 5xx",
+		Title:    "the HTTP API returns 5xx",
 		Metric: p.API.MetricServerError(&awscloudwatch.MetricOptions{
 			Period:    awscdk.Duration_Minutes(jsii.Number(5)),
 			Statistic: jsii.String(construct.Sum),
@@ -106,33 +105,33 @@ func NewPlatform(scope constructs.Construct, id string, props *PlatformProps) *P
 	p.WebhookAPI = newWebhookAPI(s, self)
 	newDashboard(s, c, p.API)
 
-	output(s, "EventBusName", p.Bus.EventBusName(), "The bus on which the boundaries meet")
+	output(s, "EventBusName", p.Bus.EventBusName(), "The event bus of all boundaries")
 	output(s, "HttpApiId", p.API.ApiId(), "The HTTP API's id")
-	output(s, "WebhookApiId", p.WebhookAPI.ApiId(), "The id of the HTTP API that takes Strava's webhooks")
+	output(s, "WebhookApiId", p.WebhookAPI.ApiId(), "The id of the HTTP API that receives Strava's webhooks")
 	output(s, "HttpApiUrl", p.API.ApiEndpoint(), "The HTTP API's own address, behind the site's")
 	if c.Stage == config.Local {
 		list, err := json.Marshal(Omissions)
 		if err != nil {
 			panic(err)
 		}
-		output(s, "LocalOmissions", jsii.String(string(list)), "What stage local goes without, and why")
+		output(s, "LocalOmissions", jsii.String(string(list)), "Parts that stage local lacks, with the reasons")
 	}
 	return p
 }
 
-// newWebhookAPI makes the HTTP API for Strava's webhooks: one of its own, so that
+// newWebhookAPI makes the HTTP API for Strava's webhooks. It is separate so that
 // strangers' traffic on /v1 and /oauth cannot use up its rate. The other API
-// cannot have a rate for single routes: its stage is deployed before the routes,
-// and API Gateway refuses settings for a route that is not there.
+// cannot limit single routes, because its stage is deployed before the routes and
+// API Gateway refuses settings for a missing route.
 func newWebhookAPI(s awscdk.Stack, self *construct.Boundary) awsapigatewayv2.HttpApi {
 	scope := constructs.NewConstruct(s, jsii.String("Webhook"))
 	// Strava pushes one event for each change of each athlete: a few a second for
 	// 10,000 athletes.
 	api, accessLogs := construct.NewHTTPAPI(scope, "Api", &construct.HTTPAPIProps{Config: self.Config, RequestsPerSecond: 50, Burst: 100})
-	// By the access log: API Gateway's own metrics do not tell 429 from the 404 of a
-	// stranger who guesses at keys (API Gateway developer guide, "Monitor CloudWatch
-	// metrics for HTTP APIs"). Of excessive 429s it may log a part only ("Monitor
-	// HTTP APIs"), which is enough for an alarm.
+	// The access log is counted because API Gateway's metrics do not distinguish 429
+	// from the 404 of a stranger who guesses keys (API Gateway developer guide,
+	// "Monitor CloudWatch metrics for HTTP APIs"). It may log only some of excessive
+	// 429s ("Monitor HTTP APIs"), which is enough for an alarm.
 	accessLogs.AddMetricFilter(jsii.String("Refused"), &awslogs.MetricFilterOptions{
 		MetricNamespace: jsii.String(gathering.Namespace),
 		MetricName:      jsii.String(gathering.WebhooksRefused),
@@ -147,10 +146,10 @@ func newWebhookAPI(s awscdk.Stack, self *construct.Boundary) awsapigatewayv2.Htt
 	return api
 }
 
-// newDashboard shows how the application fares, and the functions and queues of
-// all stacks of the stage. It finds these by the words their names begin with, since the platform is there
-// before them. (CloudWatch matches single words within names, and quoted terms
-// against whole names only.)
+// newDashboard makes the dashboard, which shows application health and the
+// functions and queues of all stacks of the stage. It finds those by the first
+// words of their names, because the platform is deployed before them. (CloudWatch
+// matches unquoted words within names and quoted terms with whole names.)
 func newDashboard(s awscdk.Stack, c config.Config, api awsapigatewayv2.HttpApi) {
 	search := func(namespace, dimension, metric, statistic string) awscloudwatch.IMetric {
 		return awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{
@@ -167,7 +166,7 @@ func newDashboard(s awscdk.Stack, c config.Config, api awsapigatewayv2.HttpApi) 
 			Width: jsii.Number(12),
 		})
 	}
-	counted := func(namespace, statistic string, names ...string) (out []awscloudwatch.IMetric) {
+	stageMetrics := func(namespace, statistic string, names ...string) (out []awscloudwatch.IMetric) {
 		for _, name := range names {
 			out = append(out, construct.StageMetric(c, namespace, name, statistic, 15*time.Minute))
 		}
@@ -175,12 +174,12 @@ func newDashboard(s awscdk.Stack, c config.Config, api awsapigatewayv2.HttpApi) 
 	}
 	d := awscloudwatch.NewDashboard(s, jsii.String("Dashboard"), nil)
 	d.AddWidgets(
-		graph(fmt.Sprintf("Connected athletes, of %d", c.Strava.AthleteCapacity),
-			counted(credentials.Namespace, construct.Maximum, credentials.Authorized)...),
-		graph("Webhook events taken in", counted(gathering.Namespace, construct.Sum, gathering.WebhookEvents)...),
-		graph("Calls to Strava, by class of work", counted(gathering.Namespace, construct.Sum, callsByClass()...)...),
-		graph("Oldest webhook event that waits, s", counted(gathering.Namespace, construct.Maximum, gathering.OldestWebhook)...),
-		graph("Erasures; completed ones of seven days", counted(athlete.Namespace, construct.Maximum,
+		graph(fmt.Sprintf("Connected athletes (capacity %d)", c.Strava.AthleteCapacity),
+			stageMetrics(credentials.Namespace, construct.Maximum, credentials.Authorized)...),
+		graph("Webhook events stored", stageMetrics(gathering.Namespace, construct.Sum, gathering.WebhookEvents)...),
+		graph("Calls to Strava, by class of work", stageMetrics(gathering.Namespace, construct.Sum, callsByClass()...)...),
+		graph("Age of the oldest due webhook job, s", stageMetrics(gathering.Namespace, construct.Maximum, gathering.OldestWebhook)...),
+		graph("Erasures: pending, overdue, completed in seven days", stageMetrics(athlete.Namespace, construct.Maximum,
 			athlete.ErasuresPending, athlete.ErasuresOverdue, athlete.ErasuresCompleted)...),
 		graph("HTTP API: requests and failures", api.MetricCount(nil), api.MetricClientError(nil), api.MetricServerError(nil)),
 		graph("HTTP API: latency, ms", api.MetricLatency(&awscloudwatch.MetricOptions{Statistic: jsii.String("p95")})),
@@ -191,7 +190,7 @@ func newDashboard(s awscdk.Stack, c config.Config, api awsapigatewayv2.HttpApi) 
 	)
 }
 
-// callsByClass are the metrics of the calls to Strava.
+// callsByClass returns the metrics of the calls to Strava.
 func callsByClass() (names []string) {
 	for _, class := range gathering.Classes {
 		names = append(names, gathering.Calls(class))

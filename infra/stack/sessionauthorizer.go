@@ -9,9 +9,9 @@ import (
 	"github.com/paceline/paceline/infra/construct"
 )
 
-// newSessionAuthorizer lets the HTTP API ask authorize-session about every
-// request. It has no identity source, for API Gateway would answer a request
-// without one by a bare 401 of its own; and without one nothing can be cached.
+// newSessionAuthorizer makes the authorizer that has authorize-session identify
+// the caller of each request. It has no identity source: API Gateway would answer
+// a request without it with its own bare 401. So results cannot be cached.
 func newSessionAuthorizer(s awscdk.Stack, api awsapigatewayv2.IHttpApi, f *construct.Function) awsapigatewayv2.CfnAuthorizer {
 	authorizer := awsapigatewayv2.NewCfnAuthorizer(s, jsii.String("SessionAuthorizer"), &awsapigatewayv2.CfnAuthorizerProps{
 		ApiId:          api.ApiId(),
@@ -39,7 +39,7 @@ func newSessionAuthorizer(s awscdk.Stack, api awsapigatewayv2.IHttpApi, f *const
 	return authorizer
 }
 
-// useAuthorizer makes the session authorizer known to a stack's routes.
+// useAuthorizer returns the session authorizer for the routes of a stack.
 func useAuthorizer(s awscdk.Stack, a awsapigatewayv2.CfnAuthorizer) awsapigatewayv2.IHttpRouteAuthorizer {
 	return awsapigatewayv2.HttpAuthorizer_FromHttpAuthorizerAttributes(s, jsii.String("KnownSessionAuthorizer"),
 		&awsapigatewayv2.HttpAuthorizerAttributes{AuthorizerId: a.Ref(), AuthorizerType: jsii.String("CUSTOM")})

@@ -46,11 +46,11 @@ func newTokenKey(s awscdk.Stack, c config.Config) awskms.Key {
 	return key
 }
 
-// thisKey is what a key's policy calls the key itself; KMS has no other name
-// for it there (KMS developer guide, "Key policies").
+// thisKey returns the resource that means the key itself in a key's policy (KMS
+// developer guide, "Key policies").
 func thisKey() *[]*string { return jsii.Strings("*") }
 
-// allowKey lets a function use a key for one action.
+// allowKey allows a function one action on a key.
 func allowKey(key awskms.Key, f *construct.Function, action string, conditions map[string]any) {
 	statement := &awsiam.PolicyStatementProps{
 		Principals: &[]awsiam.IPrincipal{f.Role()},

@@ -952,7 +952,7 @@ func TestMissingFilesAreNamed(t *testing.T) {
 		func() {
 			defer func() {
 				err, _ := recover().(error)
-				if m := (construct.Missing{}); !errors.As(err, &m) || err.Error() != missing {
+				if m := (construct.MissingFile{}); !errors.As(err, &m) || err.Error() != missing {
 					t.Errorf("reported %v, not %q", err, missing)
 				}
 			}()
