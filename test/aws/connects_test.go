@@ -21,7 +21,7 @@ func TestConnectsWhileSSMIsInTrouble(t *testing.T) {
 		{When: awsfault.Chance(1./3, 1), Fault: awsfault.Refuse("ThrottlingException")},
 		{When: awsfault.Chance(0.08, 2), Fault: awsfault.Delay(3 * time.Second)},
 		{When: awsfault.Chance(0.04, 3), Fault: awsfault.Swallow},
-		{When: awsfault.Chance(0.08, 4), Fault: awsfault.LoseAnswer},
+		{When: awsfault.Chance(0.08, 4), Fault: awsfault.LoseResponse},
 	}
 	var over []func()
 	for _, rule := range troubles {

@@ -29,7 +29,7 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	cfg := mustConfig(t)
-	keys := &keystates.Gate{Next: http.DefaultTransport, KMS: awskms.NewFromConfig(cfg), SSM: awsssm.NewFromConfig(cfg), Strangers: map[string]bool{}}
+	keys := &keystates.Gate{Next: http.DefaultTransport, KMS: awskms.NewFromConfig(cfg), SSM: awsssm.NewFromConfig(cfg), Foreign: map[string]bool{}}
 	cfg.HTTPClient = &http.Client{Transport: keys}
 	return &stage{keys, awsssm.NewFromConfig(cfg, func(o *awsssm.Options) { o.RetryMaxAttempts = 1 }), "/paceline/test/" + rand.Text()}
 }
@@ -56,7 +56,7 @@ func TestAStageIsDestroyedAndDeployedAgain(t *testing.T) {
 			}
 		},
 		// The old key's policy names roles that are gone.
-		"the key knows the old functions only": func(_ *testing.T, s *stage, key string) { s.keys.Strangers[key] = true },
+		"the key knows the old functions only": func(_ *testing.T, s *stage, key string) { s.keys.Foreign[key] = true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
@@ -87,7 +87,7 @@ func TestAStageIsDestroyedAndDeployedAgain(t *testing.T) {
 				t.Errorf("the new registration: %v", err)
 			}
 			// The versions before it are under the old key.
-			s.keys.Fails = func(action string) (string, string) {
+			s.keys.Fail = func(action string) (string, string) {
 				if action == "GetParameter" {
 					return "AccessDeniedException", "refused"
 				}
@@ -96,7 +96,7 @@ func TestAStageIsDestroyedAndDeployedAgain(t *testing.T) {
 			if _, err := now.App(t.Context(), "strava"); !fault.Is(err, fault.Transient) {
 				t.Errorf("the new registration, not readable now: %v", err)
 			}
-			s.keys.Fails = nil
+			s.keys.Fail = nil
 			fresh := credentials.TokenPair{Access: secret.New("new-access"), Refresh: secret.New("new-refresh")}
 			version, err := now.SaveTokens(t.Context(), account, 5, fresh)
 			if err != nil {
@@ -118,7 +118,7 @@ func TestARegistrationThatCannotBeReadNowIsNotTakenForLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	refuse := func(code string, actions ...string) {
-		s.keys.Fails = func(action string) (string, string) {
+		s.keys.Fail = func(action string) (string, string) {
 			for _, a := range actions {
 				if a == action {
 					return code, "refused"
@@ -132,7 +132,7 @@ func TestARegistrationThatCannotBeReadNowIsNotTakenForLost(t *testing.T) {
 		if _, err := vault.App(t.Context(), "strava"); !fault.Is(err, fault.Transient) {
 			t.Errorf("%s: %v", what, err)
 		}
-		s.keys.Fails = nil
+		s.keys.Fail = nil
 	}
 	refuse("ThrottlingException", "GetParameter")
 	must("throttled")
@@ -181,7 +181,7 @@ func TestClearDeletesAllBelowThePath(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.keys.Strangers[key] = true
+	s.keys.Foreign[key] = true
 	var steps []int
 	for len(steps) == 0 || steps[len(steps)-1] > 0 {
 		n, err := vault.Clear(t.Context())
@@ -193,7 +193,7 @@ func TestClearDeletesAllBelowThePath(t *testing.T) {
 	if got := fmt.Sprint(steps); got != "[200 31 0]" {
 		t.Errorf("deleted %s", got)
 	}
-	s.keys.Strangers[key] = false
+	s.keys.Foreign[key] = false
 	if app, err := other.App(t.Context(), "strava"); err != nil || app.ClientID != "9" {
 		t.Errorf("another stage's: %v", err)
 	}

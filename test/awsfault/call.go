@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// protocol is how a service's requests and errors are written (Smithy, "AWS
+// protocol is the encoding of a service's requests and errors (Smithy, "AWS
 // protocols").
 type protocol int
 
 const (
 	restJSON  protocol = iota // the operation is the method and the path
 	awsJSON                   // the operation is in the header X-Amz-Target
-	formQuery                 // the operation is the form's Action; answers are XML
+	formQuery                 // the operation is the form's Action; responses are XML
 )
 
 // call is one request to AWS.
@@ -43,9 +43,9 @@ func identify(r *http.Request, body []byte) call {
 	return c
 }
 
-// signedFor returns the service of a signature's credential scope,
+// signedFor returns the service of a signature's credential scope, which is
 // "Credential=<key>/<date>/<region>/<service>/aws4_request" (IAM user guide,
-// "Create a signed AWS API request"); empty if there is none.
+// "Create a signed AWS API request"). It returns "" if there is no signature.
 func signedFor(authorization string) string {
 	_, credential, _ := strings.Cut(authorization, "Credential=")
 	scope, _, _ := strings.Cut(credential, ",")
@@ -59,11 +59,11 @@ func signedFor(authorization string) string {
 // message is the text of every refusal.
 const message = "refused by a test"
 
-// refuse writes a service's error in the shape of its protocol (Smithy, "AWS
+// refuse writes a service's error as its protocol encodes it (Smithy, "AWS
 // protocols", operation error serialization).
 func refuse(w http.ResponseWriter, c call, code string) {
 	w.Header().Set("X-Amzn-Requestid", "awsfault")
-	body, _ := json.Marshal(map[string]string{"__type": code, "message": message}) // Texts never fail.
+	body, _ := json.Marshal(map[string]string{"__type": code, "message": message}) // strings can always be encoded
 	switch c.protocol {
 	case awsJSON:
 		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
@@ -75,11 +75,11 @@ func refuse(w http.ResponseWriter, c call, code string) {
 		w.Header().Set("X-Amzn-Errortype", code)
 		body, _ = json.Marshal(map[string]string{"message": message})
 	}
-	if c.service == "dynamodb" { // Its clients verify every answer (DynamoDB developer guide, "DynamoDB low-level API").
+	if c.service == "dynamodb" { // its clients verify every response (DynamoDB developer guide, "DynamoDB low-level API")
 		w.Header().Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10))
 	}
 	w.WriteHeader(status(c.protocol, code))
-	_, _ = w.Write(body) // The client may have gone.
+	_, _ = w.Write(body) // the client may have disconnected
 }
 
 type queryError struct {
@@ -90,8 +90,8 @@ type queryError struct {
 	RequestID string   `xml:"RequestId"`
 }
 
-// status returns the HTTP status of an error. The SDK retries a server's error
-// by its status and throttling by its code.
+// status returns the HTTP status of an error. The SDK recognizes a server error by
+// its status and throttling by its code.
 func status(p protocol, code string) int {
 	switch {
 	case strings.Contains(code, "Internal"):

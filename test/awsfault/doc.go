@@ -1,9 +1,9 @@
-// Package awsfault is a reverse proxy that stands before an AWS endpoint, such
-// as the emulator's, and makes chosen calls fail: it refuses, delays or swallows
-// them, or loses their answers, as a service in trouble does.
+// Package awsfault is a reverse proxy in front of an AWS endpoint, such as the
+// emulator's, that makes selected calls fail as in a partial outage. It refuses,
+// delays or swallows calls, or loses their responses.
 //
-// A test adds a [Rule] for the calls that are to meet a [Fault], releases it
-// when the trouble is over, and reads from [Proxy.Counts] how many calls met it.
-// The proxy passes the Host header on unchanged, so the signature of a request
-// that was signed for the proxy's address stays valid behind it.
+// A test adds a [Rule], which selects calls and gives them a [Fault], and releases
+// it to end the fault. [Proxy.Counts] returns how many calls had each fault. The
+// proxy does not change the Host header, so a request that is signed for the
+// proxy's address stays valid at the endpoint.
 package awsfault

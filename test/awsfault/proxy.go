@@ -16,33 +16,33 @@ import (
 	"time"
 )
 
-// Rule says which calls meet which fault.
+// Rule gives a fault to the calls that it selects.
 type Rule struct {
-	// Service is the name that requests to the service are signed for, such as
-	// "ssm", "dynamodb", "kms", "events" or "lambda"; empty for every service.
+	// Service is the service's name in signatures, such as "ssm", "dynamodb",
+	// "kms", "events" or "lambda". "" selects every service.
 	Service string
 	// Operation is a pattern of [path.Match] for the operation's name, such as
-	// "PutParameter". A REST service names none in its requests: there the method
-	// and the path are matched, as in
-	// "POST /2015-03-31/functions/*/invocations". Empty for every operation.
+	// "PutParameter". Requests to a REST service have no such name: the pattern
+	// matches the method and the path, as in
+	// "POST /2015-03-31/functions/*/invocations". "" selects every operation.
 	Operation string
-	// Body, if it isn't nil, reports whether the rule is about a request with this
-	// body. It may be called by several requests at once.
+	// Body, if it is not nil, reports whether the rule selects a request with this
+	// body. Several requests may call it at once.
 	Body func(body []byte) bool
-	// When selects some of the calls that match the above; nil selects them all.
+	// When selects some of the calls that match the fields above; nil selects all.
 	When Bound
-	// Fault is what happens to the selected calls.
+	// Fault of the selected calls.
 	Fault Fault
 }
 
-// Bound reports whether the nth call that matches a rule, counted from 1, meets
-// its fault. It may be called by several requests at once.
+// Bound reports whether the nth call that matches a rule, counted from 1, has its
+// fault. Several requests may call it at once.
 type Bound func(n int) bool
 
 // First selects the first n calls.
 func First(n int) Bound { return func(i int) bool { return i <= n } }
 
-// Every selects every kth call, beginning with the kth. It panics if k isn't
+// Every selects every kth call, beginning with the kth. It panics if k is not
 // positive.
 func Every(k int) Bound {
 	if k < 1 {
@@ -51,14 +51,13 @@ func Every(k int) Bound {
 	return func(i int) bool { return i%k == 0 }
 }
 
-// Chance selects a call with probability p. The same seed selects the same
+// Chance selects a call with probability p. One seed always selects the same
 // calls.
 func Chance(p float64, seed uint64) Bound {
 	return func(i int) bool { return rand.New(rand.NewPCG(seed, uint64(i))).Float64() < p }
 }
 
-// Fault is what happens to a call. The zero Fault is none: the call is
-// forwarded and answered.
+// Fault is a way for a call to fail. The zero Fault changes nothing.
 type Fault struct {
 	kind  string
 	code  string
@@ -67,28 +66,28 @@ type Fault struct {
 
 // The faults without parameters.
 var (
-	// Swallow takes the call, forwards nothing and never answers.
+	// Swallow accepts the call, forwards nothing and never responds.
 	Swallow = Fault{kind: "swallow"}
-	// LoseAnswer forwards the call, to its end even if the client has gone, and
-	// then closes the connection without the answer.
-	LoseAnswer = Fault{kind: "lose answer"}
-	// HangAfterHeaders forwards the call, passes the status and the headers of
-	// the answer on, and never sends the body.
+	// LoseResponse forwards the call and closes the connection before the response.
+	// The call completes even if the client disconnects.
+	LoseResponse = Fault{kind: "lose response"}
+	// HangAfterHeaders forwards the call, sends the status and the headers of the
+	// response, and never sends the body.
 	HangAfterHeaders = Fault{kind: "hang after headers"}
 )
 
-// Refuse answers with a service's error, by its code, and forwards nothing. The
-// code is one that the service itself uses, such as ThrottlingException (SSM,
-// KMS), ProvisionedThroughputExceededException (DynamoDB),
+// Refuse responds with a service's error and forwards nothing. The code is one of
+// the service's own, such as ThrottlingException (SSM, KMS),
+// ProvisionedThroughputExceededException (DynamoDB),
 // TooManyRequestsException (Lambda), Throttling (query services) or
 // AccessDeniedException.
 func Refuse(code string) Fault { return Fault{kind: "refuse", code: code} }
 
-// Delay forwards the call d later, even if the client has gone by then: a slow
-// service finishes what it has accepted.
+// Delay forwards the call after d, even if the client has disconnected by then: a
+// slow service completes the calls that it has accepted.
 func Delay(d time.Duration) Fault { return Fault{kind: "delay", delay: d} }
 
-// String names the fault with its parameter.
+// String returns the fault's name with its parameter.
 func (f Fault) String() string {
 	switch f.kind {
 	case "":
@@ -101,16 +100,16 @@ func (f Fault) String() string {
 	return f.kind
 }
 
-// Count names what [Proxy.Counts] counts: calls of one operation that met one
-// fault, or none. Operation is as [Rule] describes it.
+// Count is the key of [Proxy.Counts]: the calls of one operation with one fault.
+// The zero Fault stands for calls without one. Operation is as in [Rule].
 type Count struct {
 	Service, Operation string
 	Fault              Fault
 }
 
-// Proxy is an HTTP handler that forwards AWS calls, except as rules say. It is
-// safe for concurrent use. [Proxy.Close] must be called before the server that
-// runs it is closed, because that waits for calls that hang.
+// Proxy is an HTTP handler that forwards AWS calls and applies the rules. It is
+// safe for concurrent use. Call [Proxy.Close] before you close the server that
+// runs it, because the server waits for calls that hang.
 type Proxy struct {
 	forward   *httputil.ReverseProxy
 	transport *http.Transport
@@ -122,14 +121,14 @@ type Proxy struct {
 	counts map[Count]int
 }
 
-// activeRule is a rule that has been added.
+// activeRule is a rule in force.
 type activeRule struct {
 	Rule
 	matched atomic.Int64
 	active  context.Context // ends at its release, or at Close
 }
 
-// New makes a proxy before the endpoint at target, which has no path.
+// New returns a proxy in front of the endpoint at target, which has no path.
 func New(target *url.URL) *Proxy {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil
@@ -140,7 +139,7 @@ func New(target *url.URL) *Proxy {
 		Transport: transport,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
-			r.Out.Host = r.In.Host // It is signed.
+			r.Out.Host = r.In.Host // the signature covers it
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
 			if p.running.Err() != nil {
@@ -153,18 +152,18 @@ func New(target *url.URL) *Proxy {
 	return p
 }
 
-// Close ends all calls in progress, those that hang too, without an answer. The
-// proxy serves none afterwards.
+// Close ends all calls in progress without a response. The proxy then serves no
+// more calls.
 func (p *Proxy) Close() {
 	p.stop()
 	p.transport.CloseIdleConnections()
 }
 
-// Add adds a rule. Of several rules the first added that selects a call decides
-// about it, and the later ones don't count it. No call meets the fault once
-// release has been called; calls that hang by it then lose their connection, and
-// delayed ones go on at once. Add panics if the rule has no fault, or if the
-// pattern of its operation is malformed.
+// Add adds a rule. If several rules select a call, the one that was added first
+// applies, and the others do not count the call. After release, no call has the
+// fault; calls that hang because of it lose their connection, and delayed calls
+// continue at once. Add panics if the rule has no fault, or if the pattern of its
+// operation is malformed.
 func (p *Proxy) Add(rule Rule) (release func()) {
 	if rule.Fault == (Fault{}) {
 		panic("awsfault: the rule has no fault")
@@ -185,8 +184,8 @@ func (p *Proxy) Add(rule Rule) (release func()) {
 	}
 }
 
-// Counts returns how many calls of each operation met each fault, or none. A
-// call is counted when the proxy has decided about it, before it is answered.
+// Counts returns how many calls of each operation had each fault. A call is
+// counted before its response is sent.
 func (p *Proxy) Counts() map[Count]int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -195,8 +194,8 @@ func (p *Proxy) Counts() map[Count]int {
 
 // ServeHTTP implements [http.Handler].
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// Only once the whole body is read does the server notice that the client
-	// has gone.
+	// The server notices that the client has disconnected only after the whole
+	// body is read.
 	body, err := io.ReadAll(r.Body)
 	if err != nil || p.running.Err() != nil {
 		abort()
@@ -211,8 +210,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case Swallow.kind:
 		wait(client, active)
 		abort()
-	case LoseAnswer.kind:
-		p.pass(context.WithoutCancel(client), nowhere{http.Header{}}, r)
+	case LoseResponse.kind:
+		p.pass(context.WithoutCancel(client), discard{http.Header{}}, r)
 		abort()
 	case HangAfterHeaders.kind:
 		p.pass(client, headersOnly{w, func() { wait(client, active) }}, r)
@@ -227,8 +226,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// decide returns the fault that the call meets, and the context that ends when
-// its rule is released; it counts the call.
+// decide counts the call and returns its fault, with the context that ends when
+// the rule is released.
 func (p *Proxy) decide(c call) (fault Fault, active context.Context) {
 	p.mu.Lock()
 	rules := p.rules
@@ -246,7 +245,7 @@ func (p *Proxy) decide(c call) (fault Fault, active context.Context) {
 }
 
 func (r *activeRule) selects(c call) bool {
-	matched, _ := path.Match(r.Operation, c.operation) // Add has checked the pattern.
+	matched, _ := path.Match(r.Operation, c.operation) // Add has checked the pattern
 	switch {
 	case r.Service != "" && r.Service != c.service:
 		return false
@@ -274,17 +273,17 @@ func wait(client, active context.Context) {
 	}
 }
 
-// abort has the server close the connection without an answer.
+// abort closes the connection without a response.
 func abort() { panic(http.ErrAbortHandler) }
 
-// nowhere drops an answer.
-type nowhere struct{ header http.Header }
+// discard drops a response.
+type discard struct{ header http.Header }
 
-func (n nowhere) Header() http.Header         { return n.header }
-func (n nowhere) WriteHeader(int)             {}
-func (n nowhere) Write(b []byte) (int, error) { return len(b), nil }
+func (n discard) Header() http.Header         { return n.header }
+func (n discard) WriteHeader(int)             {}
+func (n discard) Write(b []byte) (int, error) { return len(b), nil }
 
-// headersOnly sends an answer's status and headers, hangs, and closes the
+// headersOnly sends a response's status and headers, hangs, and closes the
 // connection.
 type headersOnly struct {
 	http.ResponseWriter
@@ -292,9 +291,9 @@ type headersOnly struct {
 }
 
 func (h headersOnly) WriteHeader(status int) {
-	h.Header().Del("Content-Length") // Even an empty body then has an end to wait for.
+	h.Header().Del("Content-Length") // so that the client waits even for an empty body
 	h.ResponseWriter.WriteHeader(status)
-	_ = http.NewResponseController(h.ResponseWriter).Flush() // The client may have gone.
+	_ = http.NewResponseController(h.ResponseWriter).Flush() // the client may have disconnected
 	h.hang()
 	abort()
 }

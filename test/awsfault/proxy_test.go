@@ -16,8 +16,8 @@ import (
 	"github.com/paceline/paceline/test/awsfault"
 )
 
-// service is a fake AWS endpoint that answers every call alike, with a proxy
-// before it.
+// service is a fake AWS endpoint, with the same response to every call, behind a
+// proxy.
 type service struct {
 	*awsfault.Proxy
 	server *httptest.Server
@@ -25,8 +25,8 @@ type service struct {
 	arrived chan string
 }
 
-// newService starts a service that answers with answer until the test ends.
-func newService(t *testing.T, answer http.HandlerFunc) *service {
+// newService starts a service that responds by respond until the test ends.
+func newService(t *testing.T, respond http.HandlerFunc) *service {
 	s := &service{arrived: make(chan string, 10_000)}
 	endpoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -34,7 +34,7 @@ func newService(t *testing.T, answer http.HandlerFunc) *service {
 			t.Errorf("the proxy sent a broken body: %v", err)
 		}
 		s.arrived <- string(body)
-		answer(w, r)
+		respond(w, r)
 	}))
 	t.Cleanup(endpoint.Close)
 	target, err := url.Parse(endpoint.URL)
@@ -50,15 +50,15 @@ func newService(t *testing.T, answer http.HandlerFunc) *service {
 	return s
 }
 
-func answerOK(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "whole answer") }
+func respondOK(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "whole answer") }
 
 // signed is the Authorization header of a request that is signed for a service.
 func signed(service string) string {
 	return "AWS4-HMAC-SHA256 Credential=test/20261127/us-east-1/" + service + "/aws4_request, SignedHeaders=host, Signature=0"
 }
 
-// call makes a call of SSM as far as the proxy looks at it. A call whose
-// connection is closed before its end returns an error.
+// call makes a call to SSM with the parts that the proxy reads. It returns an error
+// if the connection is closed before the end of the response.
 func (s *service) call(ctx context.Context, operation, body string) (status int, answer string, _ error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.server.URL, strings.NewReader(body))
 	if err != nil {
@@ -89,7 +89,7 @@ func (s *service) mustAnswer(t *testing.T, operation, body string) {
 func (s *service) mustCount(t *testing.T, operation string, fault awsfault.Fault, want int) {
 	t.Helper()
 	if got := s.Counts()[awsfault.Count{Service: "ssm", Operation: operation, Fault: fault}]; got != want {
-		t.Errorf("%d calls of %s met the fault %q, want %d", got, operation, fault, want)
+		t.Errorf("%d calls of %s had the fault %q, want %d", got, operation, fault, want)
 	}
 }
 
@@ -106,7 +106,7 @@ func TestCallsWithoutFaultPassUnchanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	req.Host = "ssm.us-east-1.amazonaws.com"
-	transport := &http.Transport{DisableCompression: true} // No Accept-Encoding.
+	transport := &http.Transport{DisableCompression: true} // no Accept-Encoding
 	defer transport.CloseIdleConnections()
 	res, err := transport.RoundTrip(req)
 	if err != nil {
@@ -126,7 +126,7 @@ func TestCallsWithoutFaultPassUnchanged(t *testing.T) {
 }
 
 func TestRefusedCallsAreNotForwarded(t *testing.T) {
-	s := newService(t, answerOK)
+	s := newService(t, respondOK)
 	s.Add(awsfault.Rule{Fault: awsfault.Refuse("ThrottlingException")})
 	status, answer, err := s.call(t.Context(), "PutParameter", "")
 	if err != nil || status != http.StatusBadRequest || !strings.Contains(answer, `"__type":"ThrottlingException"`) {
@@ -137,8 +137,8 @@ func TestRefusedCallsAreNotForwarded(t *testing.T) {
 	}
 }
 
-func TestSwallowedCallsHangUntilTheClientGoes(t *testing.T) {
-	s := newService(t, answerOK)
+func TestSwallowedCallsHangUntilTheClientDisconnects(t *testing.T) {
+	s := newService(t, respondOK)
 	s.Add(awsfault.Rule{Fault: awsfault.Swallow})
 	ctx, cancel := context.WithCancel(t.Context())
 	result := make(chan error)
@@ -149,7 +149,7 @@ func TestSwallowedCallsHangUntilTheClientGoes(t *testing.T) {
 	s.awaitCount(t, awsfault.Swallow)
 	select {
 	case err := <-result:
-		t.Fatalf("the call ended by itself: %v", err)
+		t.Fatalf("the call ended before the client disconnected: %v", err)
 	default:
 	}
 	cancel()
@@ -161,7 +161,7 @@ func TestSwallowedCallsHangUntilTheClientGoes(t *testing.T) {
 	}
 }
 
-// awaitCount waits until the proxy has decided that a call meets the fault.
+// awaitCount waits until the proxy has counted a call with the fault.
 func (s *service) awaitCount(t *testing.T, fault awsfault.Fault) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
@@ -171,14 +171,14 @@ func (s *service) awaitCount(t *testing.T, fault awsfault.Fault) {
 			}
 		}
 	}
-	t.Fatalf("no call met the fault %q", fault)
+	t.Fatalf("no call had the fault %q", fault)
 }
 
-func TestALostAnswerMeansThatTheCallArrived(t *testing.T) {
-	s := newService(t, answerOK)
-	s.Add(awsfault.Rule{Fault: awsfault.LoseAnswer})
+func TestACallWithALostResponseArrives(t *testing.T) {
+	s := newService(t, respondOK)
+	s.Add(awsfault.Rule{Fault: awsfault.LoseResponse})
 	if status, answer, err := s.call(t.Context(), "PutParameter", "once"); err == nil {
-		t.Errorf("answered: status %d, %q", status, answer)
+		t.Errorf("a response came: status %d, %q", status, answer)
 	}
 	if len(s.arrived) != 1 {
 		t.Fatalf("%d calls arrived", len(s.arrived))
@@ -188,10 +188,10 @@ func TestALostAnswerMeansThatTheCallArrived(t *testing.T) {
 	}
 }
 
-// TestTheServiceFinishesWhenTheClientIsGone: the endpoint sees no end of a call
-// that it has accepted, although the client gave up.
-func TestTheServiceFinishesWhenTheClientIsGone(t *testing.T) {
-	for _, fault := range []awsfault.Fault{awsfault.LoseAnswer, awsfault.Delay(time.Hour)} {
+// TestTheServiceCompletesACallAfterTheClientDisconnects checks that the proxy does
+// not cancel a call that the endpoint has accepted.
+func TestTheServiceCompletesACallAfterTheClientDisconnects(t *testing.T) {
+	for _, fault := range []awsfault.Fault{awsfault.LoseResponse, awsfault.Delay(time.Hour)} {
 		t.Run(fault.String(), func(t *testing.T) {
 			finish, ended := make(chan struct{}), make(chan error, 1)
 			s := newService(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -212,21 +212,21 @@ func TestTheServiceFinishesWhenTheClientIsGone(t *testing.T) {
 				result <- err
 			}()
 			s.awaitCount(t, fault)
-			if fault == awsfault.LoseAnswer {
+			if fault == awsfault.LoseResponse {
 				<-s.arrived
 			}
 			cancel()
 			if err := <-result; !errors.Is(err, context.Canceled) {
 				t.Errorf("%v", err)
 			}
-			// Meanwhile a proxy that ended the call would have.
+			// A proxy that canceled the call would do so in this time.
 			for range 100 {
 				if _, _, err := s.call(t.Context(), "GetParameter", ""); err != nil {
 					t.Fatal(err)
 				}
 				<-s.arrived
 			}
-			if fault != awsfault.LoseAnswer {
+			if fault != awsfault.LoseResponse {
 				release()
 				if body := <-s.arrived; body != "late" {
 					t.Errorf("%q arrived", body)
@@ -240,15 +240,15 @@ func TestTheServiceFinishesWhenTheClientIsGone(t *testing.T) {
 	}
 }
 
-func TestADelayedCallArrivesAndIsAnswered(t *testing.T) {
-	s := newService(t, answerOK)
+func TestADelayedCallArrivesAndGetsAResponse(t *testing.T) {
+	s := newService(t, respondOK)
 	s.Add(awsfault.Rule{When: awsfault.First(1), Fault: awsfault.Delay(time.Millisecond)})
 	s.mustAnswer(t, "PutParameter", "")
 	s.mustCount(t, "PutParameter", awsfault.Delay(time.Millisecond), 1)
 }
 
 func TestADelayedCallWaits(t *testing.T) {
-	s := newService(t, answerOK)
+	s := newService(t, respondOK)
 	release := s.Add(awsfault.Rule{Operation: "Put*", Fault: awsfault.Delay(time.Hour)})
 	result := make(chan error)
 	go func() {
@@ -266,9 +266,9 @@ func TestADelayedCallWaits(t *testing.T) {
 	}
 }
 
-func TestAnswersHangAfterTheirHeaders(t *testing.T) {
+func TestResponsesHangAfterTheirHeaders(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
-		"with a body":    answerOK,
+		"with a body":    respondOK,
 		"without a body": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "0") },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -299,7 +299,7 @@ func TestAnswersHangAfterTheirHeaders(t *testing.T) {
 func TestReleaseEndsTheFault(t *testing.T) {
 	for _, fault := range []awsfault.Fault{awsfault.Swallow, awsfault.HangAfterHeaders} {
 		t.Run(fault.String(), func(t *testing.T) {
-			s := newService(t, answerOK)
+			s := newService(t, respondOK)
 			release := s.Add(awsfault.Rule{Fault: fault})
 			result := make(chan error)
 			go func() {
@@ -309,7 +309,7 @@ func TestReleaseEndsTheFault(t *testing.T) {
 			s.awaitCount(t, fault)
 			release()
 			if err := <-result; err == nil {
-				t.Error("the call that hung was answered")
+				t.Error("the call that hung got a response")
 			}
 			s.mustAnswer(t, "PutParameter", "")
 			s.mustCount(t, "PutParameter", fault, 1)
@@ -320,7 +320,7 @@ func TestReleaseEndsTheFault(t *testing.T) {
 func TestCloseEndsEveryCall(t *testing.T) {
 	faults := map[string]awsfault.Fault{
 		"Swallow": awsfault.Swallow, "Delay": awsfault.Delay(time.Hour), "Hang": awsfault.HangAfterHeaders,
-		"Lose": awsfault.LoseAnswer, "Pass": {},
+		"Lose": awsfault.LoseResponse, "Pass": {},
 	}
 	never := make(chan struct{})
 	s := newService(t, func(w http.ResponseWriter, r *http.Request) {
@@ -348,18 +348,18 @@ func TestCloseEndsEveryCall(t *testing.T) {
 	s.Close()
 	for range faults {
 		if err := <-results; err == nil {
-			t.Error("a call was answered")
+			t.Error("a call got a response")
 		}
 	}
 	for _, operation := range []string{"GetParameter", "Refuse"} {
 		if _, _, err := s.call(t.Context(), operation, ""); err == nil {
-			t.Errorf("%s was answered after Close", operation)
+			t.Errorf("%s got a response after Close", operation)
 		}
 	}
 }
 
 func TestRulesMatchServiceOperationAndBody(t *testing.T) {
-	s := newService(t, answerOK)
+	s := newService(t, respondOK)
 	mine := awsfault.Refuse("Mine")
 	s.Add(awsfault.Rule{Service: "dynamodb", Fault: awsfault.Swallow})
 	s.Add(awsfault.Rule{Service: "ssm", Operation: "GetParameter*", Fault: awsfault.Swallow, When: awsfault.First(0)})
@@ -377,12 +377,12 @@ func TestRulesMatchServiceOperationAndBody(t *testing.T) {
 	s.mustCount(t, "GetParameter", awsfault.Fault{}, 1)
 }
 
-func TestTheFirstRuleThatSelectsACallDecides(t *testing.T) {
-	s := newService(t, answerOK)
+func TestTheFirstRuleThatSelectsACallApplies(t *testing.T) {
+	s := newService(t, respondOK)
 	first, second := awsfault.Refuse("First"), awsfault.Refuse("Second")
 	s.Add(awsfault.Rule{Fault: first, When: awsfault.First(1)})
 	release := s.Add(awsfault.Rule{Fault: second, When: awsfault.Every(2)})
-	for range 5 { // first, not yet, second, not yet, second
+	for range 5 { // the rule of each call: first, none, second, none, second
 		if _, _, err := s.call(t.Context(), "PutParameter", ""); err != nil {
 			t.Fatal(err)
 		}
@@ -396,7 +396,7 @@ func TestTheFirstRuleThatSelectsACallDecides(t *testing.T) {
 }
 
 func TestOperationsOfEveryProtocolAreNamed(t *testing.T) {
-	s := newService(t, answerOK)
+	s := newService(t, respondOK)
 	for _, tc := range []struct {
 		service, path, contentType, body string
 		want                             awsfault.Rule
@@ -449,20 +449,20 @@ func TestBounds(t *testing.T) {
 		}
 		return len(a) == len(b)
 	}
-	// 1,000 draws deviate by 15 in the standard case.
+	// The standard deviation of 1,000 draws is 15.
 	if n := len(third); n < 270 || n > 400 {
-		t.Errorf("a third of 1,000 calls are %d", n)
+		t.Errorf("a chance of a third selected %d of 1,000 calls", n)
 	}
 	if !same(third, again) || same(third, other) {
-		t.Error("the seed does not decide")
+		t.Error("another seed selects the same calls")
 	}
 	if len(ordinals(awsfault.Chance(0, 1))) != 0 || len(ordinals(awsfault.Chance(1, 1))) != 1000 {
-		t.Error("never and always")
+		t.Error("a chance of 0 or 1 is not never or always")
 	}
 }
 
-func TestCallsAtOnceAreCountedOnceEach(t *testing.T) {
-	s := newService(t, answerOK)
+func TestConcurrentCallsAreCountedOnceEach(t *testing.T) {
+	s := newService(t, respondOK)
 	refuse := awsfault.Refuse("ThrottlingException")
 	s.Add(awsfault.Rule{Fault: refuse, When: awsfault.Every(3)})
 	var wg sync.WaitGroup
@@ -484,15 +484,15 @@ func TestCallsAtOnceAreCountedOnceEach(t *testing.T) {
 	}
 }
 
-func TestAnEndpointThatIsDownIsABadGateway(t *testing.T) {
+func TestAnUnreachableEndpointIsABadGateway(t *testing.T) {
 	s := newService(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	if status, _, err := s.call(t.Context(), "PutParameter", ""); status != http.StatusBadGateway || err != nil {
 		t.Errorf("status %d, %v", status, err)
 	}
 }
 
-func TestRulesThatCannotWorkPanic(t *testing.T) {
-	s := newService(t, answerOK)
+func TestInvalidRulesPanic(t *testing.T) {
+	s := newService(t, respondOK)
 	for name, add := range map[string]func(){
 		"no fault":          func() { s.Add(awsfault.Rule{Service: "ssm"}) },
 		"malformed pattern": func() { s.Add(awsfault.Rule{Operation: "[", Fault: awsfault.Swallow}) },

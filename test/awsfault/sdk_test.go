@@ -30,17 +30,17 @@ import (
 	"github.com/paceline/paceline/test/awsfault"
 )
 
-// sdkAttempts is how often the SDK makes a call by default.
+// sdkAttempts is the SDK's default for attempts at a call.
 const sdkAttempts = retry.DefaultMaxAttempts
 
-// operation is a call of a service by the SDK.
+// operation is a call of the SDK to a service.
 type operation struct {
 	service, name string
-	// answer is what the fake service answers.
+	// answer is the response of the fake service.
 	answer string
 	call   func(context.Context, aws.Config) error
-	// throttled is the code of the service's throttling error, and isThrottled
-	// says whether an error is of the SDK's type for it.
+	// throttled is the code of the service's throttling error. isThrottled reports
+	// whether an error has the SDK's type for it.
 	throttled   string
 	isThrottled func(error) bool
 }
@@ -67,7 +67,7 @@ var operations = []operation{{
 		_, err := kms.NewFromConfig(cfg).GenerateDataKey(ctx, &kms.GenerateDataKeyInput{KeyId: aws.String("k"), KeySpec: kmstypes.DataKeySpecAes256})
 		return err
 	},
-	throttled: "ThrottlingException", isThrottled: hasCode("ThrottlingException"), // KMS declares no type for it.
+	throttled: "ThrottlingException", isThrottled: hasCode("ThrottlingException"), // KMS has no type for it
 }, {
 	service: "lambda", name: "POST /2015-03-31/functions/f/invocations", answer: `{}`,
 	call: func(ctx context.Context, cfg aws.Config) error {
@@ -84,7 +84,7 @@ var operations = []operation{{
 		})
 		return err
 	},
-	throttled: "Throttling", isThrottled: hasCode("Throttling"), // The query services' common error.
+	throttled: "Throttling", isThrottled: hasCode("Throttling"), // the common error of query services
 }}
 
 func is[E error](err error) bool {
@@ -99,7 +99,7 @@ func hasCode(code string) func(error) bool {
 	}
 }
 
-// sdk is one operation of the SDK through a proxy before a fake service.
+// sdk is one operation of the SDK through a proxy in front of a fake service.
 type sdk struct {
 	*service
 	operation
@@ -113,7 +113,7 @@ func newSDK(t *testing.T, cfg aws.Config, op operation) *sdk {
 	})
 	cfg.BaseEndpoint = aws.String(s.server.URL)
 	cfg.Logger = logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
-		t.Errorf("the SDK complains: "+format, v...)
+		t.Errorf("the SDK logged: "+format, v...)
 	})
 	cfg.Retryer = func() aws.Retryer {
 		return retry.NewStandard(func(o *retry.StandardOptions) {
@@ -123,21 +123,21 @@ func newSDK(t *testing.T, cfg aws.Config, op operation) *sdk {
 	return &sdk{s, op, cfg}
 }
 
-// mustHave checks how many attempts met the fault, passed, and arrived.
+// mustHave checks how many attempts had the fault, passed, and arrived.
 func (s *sdk) mustHave(t *testing.T, fault awsfault.Fault, met, passed, arrived int) {
 	t.Helper()
 	counts := s.Counts()
 	gotMet := counts[awsfault.Count{Service: s.operation.service, Operation: s.name, Fault: fault}]
 	gotPassed := counts[awsfault.Count{Service: s.operation.service, Operation: s.name}]
 	if gotMet != met || gotPassed != passed || len(s.arrived) != arrived {
-		t.Errorf("%d attempts met the fault, %d passed, %d arrived, want %d, %d, %d; counts %v",
+		t.Errorf("%d attempts had the fault, %d passed, %d arrived, want %d, %d, %d; counts %v",
 			gotMet, gotPassed, len(s.arrived), met, passed, arrived, counts)
 	}
 }
 
-// TestTheSDKReportsTheFault: for each protocol the SDK decodes a refusal to the
-// service's own error, repeats the calls that it would repeat at AWS, and gives
-// up when its time is over.
+// TestTheSDKReportsTheFault checks, for each protocol, that the SDK decodes a
+// refusal to the service's own error, retries as it does at AWS, and stops at its
+// timeout.
 func TestTheSDKReportsTheFault(t *testing.T) {
 	cases := map[string]func(*testing.T, *sdk){
 		"throttled every time": func(t *testing.T, s *sdk) {
@@ -195,24 +195,24 @@ func TestTheSDKReportsTheFault(t *testing.T) {
 			if err := s.operation.call(t.Context(), s.config); err != nil {
 				t.Errorf("%v", err)
 			}
-			// This client is not the functions' and may repeat an answered call.
+			// Unlike the functions' client, this one may retry a call after a response.
 			if n := s.Counts()[awsfault.Count{Service: s.operation.service, Operation: s.name, Fault: awsfault.Swallow}]; n != 1 {
 				t.Errorf("%d calls were swallowed", n)
 			}
 		},
 		"every answer lost": func(t *testing.T, s *sdk) {
-			s.Add(awsfault.Rule{Fault: awsfault.LoseAnswer})
+			s.Add(awsfault.Rule{Fault: awsfault.LoseResponse})
 			if err := s.operation.call(t.Context(), s.config); !is[*smithyhttp.RequestSendError](err) {
 				t.Errorf("%v", err)
 			}
-			s.mustHave(t, awsfault.LoseAnswer, sdkAttempts, 0, sdkAttempts)
+			s.mustHave(t, awsfault.LoseResponse, sdkAttempts, 0, sdkAttempts)
 		},
 		"one answer lost": func(t *testing.T, s *sdk) {
-			s.Add(awsfault.Rule{Fault: awsfault.LoseAnswer, When: awsfault.First(1)})
+			s.Add(awsfault.Rule{Fault: awsfault.LoseResponse, When: awsfault.First(1)})
 			if err := s.operation.call(t.Context(), s.config); err != nil {
 				t.Errorf("%v", err)
 			}
-			s.mustHave(t, awsfault.LoseAnswer, 1, 1, 2)
+			s.mustHave(t, awsfault.LoseResponse, 1, 1, 2)
 		},
 		"hanging after the headers": func(t *testing.T, s *sdk) {
 			s.Add(awsfault.Rule{Fault: awsfault.HangAfterHeaders})

@@ -1,5 +1,5 @@
-// Package keystates holds Parameter Store to the states of the keys that its
-// parameters are encrypted under. The emulator's asks no key, so a stage that is
-// destroyed and deployed again would find its parameters readable, unlike on
-// AWS. Whether a key can be used is what the emulator's KMS says.
+// Package keystates makes Parameter Store in the emulator depend on the states of
+// KMS keys, as on AWS. The emulator reads a parameter even if its key is disabled
+// or deleted, so a stage that is destroyed and deployed again would still read its
+// old parameters. The states are those of the emulator's KMS.
 package keystates

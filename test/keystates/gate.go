@@ -16,18 +16,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
-// Gate refuses requests to Parameter Store that need a key which KMS says cannot
-// be used. Codes and texts are those that Parameter Store was seen to answer
-// with. All other requests go to Next.
+// Gate is a transport that refuses requests to Parameter Store if KMS reports that
+// their key cannot be used. Its codes and messages are those that Parameter Store
+// was seen to return. It sends all other requests to Next.
 type Gate struct {
 	Next http.RoundTripper
 	// KMS and SSM are the emulator's.
 	KMS *kms.Client
 	SSM *ssm.Client
-	// Strangers are keys whose policies do not name the caller's role.
-	Strangers map[string]bool
-	// Fails, if it isn't nil, answers in place of anything unless code is "".
-	Fails func(action string) (code, message string)
+	// Foreign are the keys whose policies do not allow the caller's role.
+	Foreign map[string]bool
+	// Fail, if it is not nil, refuses an action unless it returns the code "".
+	Fail func(action string) (code, message string)
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -45,8 +45,8 @@ func (k *Gate) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	_, action, _ := strings.Cut(req.Header.Get("X-Amz-Target"), ".")
-	if k.Fails != nil {
-		if code, message := k.Fails(action); code != "" {
+	if k.Fail != nil {
+		if code, message := k.Fail(action); code != "" {
 			return refusal(req, code, message), nil
 		}
 	}
@@ -62,7 +62,8 @@ func (k *Gate) RoundTrip(req *http.Request) (*http.Response, error) {
 	return k.Next.RoundTrip(req)
 }
 
-// keyOf is the key of the parameter's newest version, "" if there is none.
+// keyOf returns the key of the parameter's newest version, or "" if it does not
+// exist.
 func (k *Gate) keyOf(ctx context.Context, name string) (string, error) {
 	out, err := k.SSM.DescribeParameters(ctx, &ssm.DescribeParametersInput{
 		ParameterFilters: []types.ParameterStringFilter{{Key: aws.String("Name"), Values: []string{name}}},
@@ -73,6 +74,7 @@ func (k *Gate) keyOf(ctx context.Context, name string) (string, error) {
 	return aws.ToString(out.Parameters[0].KeyId), nil
 }
 
+// refuses returns the error for an action with the key, or "" if KMS allows it.
 func (k *Gate) refuses(ctx context.Context, key, action string) (code, message string) {
 	if key == "" {
 		return "", ""
@@ -81,7 +83,7 @@ func (k *Gate) refuses(ctx context.Context, key, action string) (code, message s
 	var gone *kmstypes.NotFoundException
 	denied := errors.As(err, &gone) && action == "GetParameter"
 	switch {
-	case k.Strangers[key], denied:
+	case k.Foreign[key], denied:
 		return "AccessDeniedException", "The ciphertext refers to a customer master key that does not exist, does not exist in this region, " +
 			"or you are not allowed to access. (Service: AWSKMS; Status Code: 400; Error Code: AccessDeniedException)"
 	case errors.As(err, &gone):

@@ -1,12 +1,12 @@
-"""Uses the stand-in for Strava as an application uses Strava by stravalib.
+"""Uses the stand-in for Strava as an application uses Strava through stravalib.
 
-stravalib was written by others against the real Strava, so where the two
-disagree the stand-in is wrong. Each disagreement ends the program with an error.
+stravalib was written for the real Strava, so if the two disagree the stand-in is
+wrong. Each disagreement ends the program with an error.
 
     client.py URL-OF-THE-STAND-IN strict|lenient
 
-The environment has the application's STRAVA_CLIENT_ID and STRAVA_CLIENT_SECRET,
-which stravalib reads too.
+The environment variables STRAVA_CLIENT_ID and STRAVA_CLIENT_SECRET are the
+application's. stravalib reads them, too.
 """
 
 import json
@@ -53,7 +53,7 @@ def refused(what, kind, status, call):
 
 
 class ToStandIn(requests.adapters.HTTPAdapter):
-    """Carries to the stand-in what is meant for Strava."""
+    """Sends requests for Strava to the stand-in."""
 
     def send(self, request, **kwargs):
         request.url = STANDIN + request.url.removeprefix(STRAVA)
@@ -61,12 +61,12 @@ class ToStandIn(requests.adapters.HTTPAdapter):
 
 
 class Rates:
-    """Takes the place of stravalib's rate limiter, which sleeps at a limit."""
+    """Replaces stravalib's rate limiter, which sleeps at a limit."""
 
     def __call__(self, headers, method):
         self.latest = get_rates_from_response_headers(headers, method)
         if self.latest is None:
-            raise SystemExit(f"a {method} was answered without rate headers")
+            raise SystemExit(f"the response to a {method} has no rate headers")
 
 
 session = requests.Session()
@@ -78,15 +78,15 @@ client = Client(requests_session=session, rate_limiter=rates)
 
 
 def control(method, path, **body):
-    """Makes something happen at the stand-in."""
+    """Calls the stand-in's control API."""
     data = None if method == "GET" else json.dumps(body).encode()
     request = Request(STANDIN + "/control" + path, data, method=method)
     with build_opener(ProxyHandler({})).open(request, timeout=10) as answer:
         return json.loads(answer.read() or "null")
 
 
-def truth(athlete=ME):
-    """The athlete's activities, newest first."""
+def stored(athlete=ME):
+    """Returns the athlete's activities at the stand-in, newest first."""
     return control("GET", f"/athletes/{athlete}/activities")
 
 
@@ -112,7 +112,7 @@ def profile():
     expect("profile", (athlete.id, athlete.firstname, athlete.lastname), (ME, known["firstname"], known["lastname"]))
     expect("limits and usage", tuple(rates.latest), (1, 1, 100, 1000))
     if athlete.created_at is None or athlete.measurement_preference is None:
-        raise SystemExit("the profile is not a detailed one")
+        raise SystemExit("the profile is not detailed")
 
 
 def lists():
@@ -122,14 +122,14 @@ def lists():
     def true_ids(keep=lambda start: True):
         return [a["id"] for a in everything if keep(datetime.fromisoformat(a["start"]))]
 
-    everything = truth()
+    everything = stored()
     if len(everything) <= 200:
         raise SystemExit(f"{len(everything)} activities fit on a page")
     listed = list(client.get_activities())
     expect("all activities", ids(listed), true_ids())
     for got, true in zip(listed, everything):
         want = true["summary"]
-        # The stand-in makes up a sport, as Strava adds one without notice.
+        # An invented sport, because Strava adds sports without notice.
         sport = want["sport_type"].replace("UnicycleHockey", "Workout")
         expect(
             f"activity {got.id}",
@@ -168,12 +168,12 @@ def refresh():
 
     before = client.refresh_token
     client.token_expires = int(time.time()) - 1
-    expect("athlete after a refresh that stravalib makes by itself", client.get_athlete().id, ME)
-    expect("it made none", client.refresh_token == before, False)
+    expect("athlete after stravalib's own refresh", client.get_athlete().id, ME)
+    expect("the refresh token stayed", client.refresh_token == before, False)
 
 
 def errors():
-    newest, foreign = truth()[0]["id"], next(a["id"] for a in truth(OTHER) if a["visibility"] == "everyone")
+    newest, foreign = stored()[0]["id"], next(a["id"] for a in stored(OTHER) if a["visibility"] == "everyone")
     refused("an unknown activity", exc.ObjectNotFound, 404, lambda: client.get_activity(1))
     if LENIENT:
         expect("athlete of another's activity", client.get_activity(foreign).athlete.id, OTHER)
@@ -203,7 +203,7 @@ def errors():
 
 
 class Callback(BaseHTTPRequestHandler):
-    """The application's webhook, which leaves it to stravalib what to answer."""
+    """The application's webhook. stravalib makes its responses."""
 
     events = queue.Queue()
 
@@ -253,7 +253,7 @@ def subscription():
         (event.subscription_id, event.owner_id, event.object_id, event.object_type, event.aspect_type, event.updates),
         (made.id, ME, new, "activity", "create", {}),
     )
-    expect("the activity it is about", client.get_activity(new).name, "Evening Ride")
+    expect("the event's activity", client.get_activity(new).name, "Evening Ride")
 
     client.delete_subscription(made.id, **APP)
     expect("subscriptions at last", listed(), [])
@@ -262,7 +262,7 @@ def subscription():
 
 def leave():
     client.deauthorize()
-    client.token_expires += 1_000_000  # Or stravalib would refresh first.
+    client.token_expires += 1_000_000  # Otherwise stravalib refreshes first.
     refused("a call after leaving", exc.AccessUnauthorized, 401, client.get_athlete)
 
 

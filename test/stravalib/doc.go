@@ -1,8 +1,8 @@
-// Package stravalib tests the stand-in for Strava (standin/strava) with a client
-// that others wrote for the real Strava: stravalib, from the Python Package
-// Index, pinned in requirements.txt. client.py connects an athlete, reads,
-// refreshes, is refused, subscribes and leaves.
+// Package stravalib tests the stand-in for Strava, package standin/strava, with
+// stravalib, a client that was written for the real Strava. requirements.txt pins
+// it. client.py connects an athlete, reads, refreshes, is refused, subscribes and
+// leaves.
 //
-// It needs the project's Python environment, which `make test` installs, so
-// go.mod keeps it out of ./... .
+// The test needs the project's Python environment, which `make test` installs.
+// go.mod therefore excludes it from ./... .
 package stravalib

@@ -12,11 +12,11 @@ import (
 	"github.com/paceline/paceline/standin/strava"
 )
 
-// python has stravalib.
+// python is the interpreter that has stravalib.
 const python = "../../.local/venv/bin/python"
 
-// stopped is a clock that stands still for the limits, whose windows must not
-// end in the middle of a test, and runs for the webhooks.
+// stopped is a clock whose time stands still, so that no rate limit window ends
+// during a test, and whose timers run, for the webhooks.
 type stopped struct {
 	standin.SystemClock
 	now time.Time
@@ -26,7 +26,7 @@ func (c stopped) Now() time.Time { return c.now }
 
 func TestStravalibWorksWithTheStandIn(t *testing.T) {
 	if _, err := exec.LookPath(python); err != nil {
-		t.Fatalf("there is no %s with stravalib; run `make test`, which installs it", python)
+		t.Fatalf("%s does not exist; run `make test`, which installs it with stravalib", python)
 	}
 	for mode, lenient := range map[string]bool{"strict": false, "lenient": true} {
 		t.Run(mode, func(t *testing.T) {
@@ -36,7 +36,7 @@ func TestStravalibWorksWithTheStandIn(t *testing.T) {
 			})
 			server := httptest.NewServer(stand)
 			defer server.Close()
-			defer stand.Close() // first, since it ends requests that hang
+			defer stand.Close() // before server.Close, which waits for requests that hang
 			id, secret := stand.Client()
 
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -48,7 +48,7 @@ func TestStravalibWorksWithTheStandIn(t *testing.T) {
 				t.Fatalf("client.py: %v\n%s", err, out)
 			}
 
-			// It did what it says.
+			// The stand-in saw the calls of client.py.
 			foreign := 404
 			if lenient {
 				foreign = 200
