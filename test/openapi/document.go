@@ -18,7 +18,7 @@ import (
 )
 
 // Document is the OpenAPI document. It checks responses more strictly than the
-// document says: a response must not have undescribed fields.
+// document says: a response must not have fields that are not described.
 type Document struct {
 	// Operations are the described operations by route key.
 	Operations map[string]Operation
@@ -52,9 +52,9 @@ func MustLoad(tb testing.TB) *Document {
 	d := &Document{root: parse(), compiler: jsonschema.NewCompiler(), compiled: map[string]*jsonschema.Schema{}}
 	d.compiler.AssertFormat()
 	for name, alter := range map[string]func(map[string]any){
-		complete: forbidUndescribed,
+		complete: forbidOthers,
 		selected: func(node map[string]any) {
-			forbidUndescribed(node)
+			forbidOthers(node)
 			if node["x-selectable"] == true {
 				delete(node, "required")
 			}
@@ -82,8 +82,8 @@ func mustRoot(tb testing.TB) string {
 	return ""
 }
 
-// forbidUndescribed forbids properties of an object that are not described.
-func forbidUndescribed(node map[string]any) {
+// forbidOthers forbids all properties of an object that are not described.
+func forbidOthers(node map[string]any) {
 	if _, object := node["properties"].(map[string]any); object && node["type"] == "object" {
 		node["additionalProperties"] = false
 	}
