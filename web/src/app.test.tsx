@@ -79,7 +79,7 @@ const fakeFetch: typeof fetch = async (url, init) => {
 /** Moves the clock forward and runs everything that is due. Then checks the language of the shown texts. */
 async function advance(milliseconds: number) {
   await vi.advanceTimersByTimeAsync(milliseconds)
-  expect(blockTexts(document.body).flatMap(badSentences)).toEqual([])
+  expect(blockTexts(document.body).flatMap((text) => badSentences(text))).toEqual([])
 }
 
 async function open(address = '/') {

@@ -53,14 +53,14 @@ function sourceTexts(code: string): string[] {
 
 describe(`UI texts have at most ${maxWords} words a sentence`, () => {
   it.each(sources)('in %s', (_, code) => {
-    expect(sourceTexts(code).flatMap(badSentences)).toEqual([])
+    expect(sourceTexts(code).flatMap((text) => badSentences(text))).toEqual([])
   })
 
   it.each(pages)('in %s', (name) => {
     const page = new DOMParser().parseFromString(readFileSync(join(import.meta.dirname, '..', name), 'utf8'), 'text/html')
     const texts = blockTexts(page.documentElement)
     expect(texts.length).toBeGreaterThan(3)
-    expect(texts.flatMap(badSentences)).toEqual([])
+    expect(texts.flatMap((text) => badSentences(text))).toEqual([])
   })
 
   const long = 'One two three four five six seven eight nine ten eleven twelve thirteen.'
@@ -74,10 +74,10 @@ describe(`UI texts have at most ${maxWords} words a sentence`, () => {
       `const text = <p>{yes ? '${long}' : ''}</p>`,
       `const text = <button aria-label="${long}" />`,
     ]) {
-      expect(sourceTexts(code).flatMap(badSentences), code).toHaveLength(1)
+      expect(sourceTexts(code).flatMap((text) => badSentences(text)), code).toHaveLength(1)
     }
     const page = new DOMParser().parseFromString(`<p>Short. ${long.replace('six', '<a>six</a>')}</p>`, 'text/html')
-    expect(blockTexts(page.documentElement).flatMap(badSentences)).toEqual([long])
+    expect(blockTexts(page.documentElement).flatMap((text) => badSentences(text))).toEqual([long])
   })
 
   it('notices a banned phrase', () => {
@@ -90,4 +90,18 @@ describe(`UI texts have at most ${maxWords} words a sentence`, () => {
       expect(texts).toContain(text)
     }
   })
+})
+
+it('openapi.json has at most 25 words a sentence', () => {
+  const texts: string[] = []
+  const visit = (value: unknown) => {
+    if (value === null || typeof value !== 'object') return
+    for (const [name, member] of Object.entries(value)) {
+      if ((name === 'description' || name === 'summary') && typeof member === 'string') texts.push(member)
+      else visit(member)
+    }
+  }
+  visit(JSON.parse(readFileSync(join(import.meta.dirname, '../public/openapi.json'), 'utf8')))
+  expect(texts.length).toBeGreaterThan(100)
+  expect(texts.flatMap((text) => badSentences(text, 25))).toEqual([])
 })

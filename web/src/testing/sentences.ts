@@ -1,14 +1,14 @@
 // The language rules for every text that a reader sees.
 
-/** The longest sentence that a text may contain, in words. */
+/** The longest sentence of a UI text, in words. */
 export const maxWords = 12
 
 /** Words that are imprecise, archaic or make a reader guess. */
 const bannedPhrases = /\b(just now|whoever|lest|anew|somebody|nobody)\b/i
 
-/** Returns the sentences of a text that break a rule. */
-export function badSentences(text: string): string[] {
-  return sentences(text).filter((sentence) => words(sentence) > maxWords || bannedPhrases.test(sentence))
+/** Returns the sentences of a text that break a rule. Documents for developers have a larger limit. */
+export function badSentences(text: string, limit = maxWords): string[] {
+  return sentences(text).filter((sentence) => words(sentence) > limit || bannedPhrases.test(sentence))
 }
 
 function sentences(text: string): string[] {
