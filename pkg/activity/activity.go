@@ -26,18 +26,24 @@ var ErrNotFound = fault.New(fault.NotFound, "no such activity")
 // Reading is what Strava showed of some activities at one time.
 type Reading struct {
 	By Authorization
-	// At is when the request to Strava began.
+	// At is when the request to Strava began, in whole milliseconds.
 	At time.Time
-	// Activities differ in their ids, which are positive.
+	// Activities have different, positive ids.
 	Activities []gatheringv1.Activity
 }
 
-// Absence is a reading which found that an activity is not there.
-type Absence struct {
-	By         Authorization
+// Deletion is a reading that found an activity missing.
+type Deletion struct {
+	By Authorization
+	// At is when the request to Strava began, in whole milliseconds.
 	At         time.Time
 	ActivityID int64
 }
+
+// inMillis returns t without fractions of a millisecond, as stores hold times.
+// Times that are compared with each other all lose them, so that their order
+// stays.
+func inMillis(t time.Time) time.Time { return t.Truncate(time.Millisecond) }
 
 // Position is a place in an athlete's history, which is ordered by start and,
 // among activities that start in the same second, by id.
@@ -61,8 +67,8 @@ var (
 	MaxStart = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC).Unix()
 )
 
-// PositionOf is where the activity stands. The fault is invalid when the
-// activity lacks a proper id or start.
+// PositionOf returns the place of an activity. It fails with [fault.Invalid] if
+// the id or the start is not usable.
 func PositionOf(a gatheringv1.Activity) (Position, error) {
 	start, err := time.Parse(time.RFC3339, a.StartDate)
 	if err != nil {
@@ -75,7 +81,7 @@ func PositionOf(a gatheringv1.Activity) (Position, error) {
 	return p, nil
 }
 
-// Range is the stretch of a history from From, included, up to To, left out.
+// Range is the part of a history from From up to, but without, To.
 type Range struct{ From, To Position }
 
 // Everything is the whole history.
@@ -86,8 +92,8 @@ func Everything() Range {
 // Contains reports whether p lies in the range.
 func (r Range) Contains(p Position) bool { return !p.Less(r.From) && p.Less(r.To) }
 
-// Check fails with an invalid fault when the activity cannot be kept, because it
-// lacks a proper id or start, or because a measure is beyond all reason.
+// Check fails with [fault.Invalid] if the activity cannot be stored: its id or
+// its start is not usable, or a measure is out of range.
 func Check(a gatheringv1.Activity) error {
 	if _, err := PositionOf(a); err != nil {
 		return err

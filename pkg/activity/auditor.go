@@ -3,59 +3,56 @@ package activity
 import (
 	"context"
 	"time"
+
+	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
-// What is kept of Strava's data.
+// The kinds of items that hold Strava's data.
 const (
 	KindActivity = "activity"
-	// KindGone: the memory of an activity that is gone, by its id.
-	KindGone  = "gone"
-	KindTally = "tally"
-	// KindSync: how many activities each part of a scan found.
+	// KindDeletion is the record of an activity that Strava no longer shows.
+	KindDeletion = "deletion"
+	KindTotals   = "totals"
+	// KindSync is the number of activities in each chunk of a scan.
 	KindSync = "sync"
 )
 
-// AuditStore lets all that is kept be counted.
+// AuditStore lists the age of everything stored.
 type AuditStore interface {
-	// Ages calls count, never twice at a time, for everything that is kept: with
-	// its kind, and when the oldest part of it was read at the latest.
+	// Ages calls count for every item that holds Strava's data, with its kind and
+	// the latest time at which its oldest part was read. The calls do not overlap.
 	Ages(ctx context.Context, count func(kind string, readAt time.Time)) error
 }
 
-// Auditor counts everything that is kept by its age. It relies on nothing that
-// the [Sweeper] relies on.
+// Auditor counts everything stored by its age. It reads the whole table and
+// shares neither an index nor a query with the [Sweeper], so that an error there
+// cannot hide from it (docs/adr/0014).
 type Auditor struct {
 	Store AuditStore
 	Now   func() time.Time
 }
 
-// sweepTime is how long deleting may take: the sweeper comes once an hour.
-const sweepTime = 2 * time.Hour
-
-// Days is how many ages, in days, a [Census] tells apart. The last is for all
-// that is older, too.
-const Days = int(Retention/(24*time.Hour)) + 1
-
-// Census counts what is kept.
-type Census struct {
-	// Activities by how many days ago they were read, rounded down.
-	Activities [Days]int
+// RetentionReport counts what is stored.
+type RetentionReport struct {
+	// Activities counts activities by how many days ago they were read, see
+	// [retention.Day].
+	Activities [retention.Days]int
 	// TooOld counts by kind what should have been deleted by now.
 	TooOld map[string]int
 }
 
-// Audit makes a census.
-func (a *Auditor) Audit(ctx context.Context) (Census, error) {
+// Audit reads everything stored and counts it.
+func (a *Auditor) Audit(ctx context.Context) (RetentionReport, error) {
 	now := a.Now()
-	out := Census{TooOld: map[string]int{}}
+	report := RetentionReport{TooOld: map[string]int{}}
 	err := a.Store.Ages(ctx, func(kind string, readAt time.Time) {
 		age := now.Sub(readAt)
 		if kind == KindActivity {
-			out.Activities[max(0, min(int(age/(24*time.Hour)), Days-1))]++
+			report.Activities[retention.Day(age)]++
 		}
-		if age > Retention+sweepTime {
-			out.TooOld[kind]++
+		if age > retention.StravaData+retention.Grace {
+			report.TooOld[kind]++
 		}
 	})
-	return out, err
+	return report, err
 }

@@ -1,40 +1,41 @@
-// Package activity is the activity plane: it keeps the activities of each
-// athlete as Strava last showed them, with their totals, for as long as it may,
-// and answers that athlete's questions about them.
+// Package activity is the activity plane. It stores the activities of each
+// athlete as Strava last showed them, with their totals, deletes what it may no
+// longer keep, and answers the athlete's queries.
 //
-// Owns: the activities, the tallies that totals are made of, how far the scan of
-// each athlete's history is, and a fence for each athlete.
+// Owns: the activities, the monthly totals, the progress of the scan of each
+// athlete's history, and a cutoff for each athlete.
 //
-// Emits: activityv1.RemovalQuestioned, activityv1.ErasureCompleted.
+// Publishes: activityv1.RemovalQuestioned, activityv1.ErasureCompleted.
 //
 // Consumes: gatheringv1.ActivitiesGathered, gatheringv1.ActivityGone,
 // gatheringv1.ScanProgressed, credentialsv1.AthleteAuthorized,
 // credentialsv1.AuthorizationDegraded, credentialsv1.AuthorizationRevoked.
 //
-// Events come more than once and in any order, so that whatever is kept is a
+// Events arrive more than once and in any order. So everything stored is a
 // maximum: of an activity the newest reading, of a scan the newest report, of
-// the parts of a fence the latest. A reading is newer than another if its
-// authorization is newer or, under the same one, if it was read later; when
-// both began at the same instant, the one that found the activity gone wins.
+// each part of a cutoff the latest value. A reading is newer than another one if
+// its authorization is newer or, under the same authorization, if its request
+// began later. If two requests began in the same millisecond, the reading that
+// found the activity missing wins.
 //
-// No single scan deletes many activities, because an answer of Strava's may be
-// wrong. Once all of a scan is stored, the plane looks for the activities that
-// the scan did not find in the stretches that it read in full. It removes them
-// if they are at most three, or one in fifty of those held. If they are more,
-// it publishes RemovalQuestioned and keeps everything readable until gathering
-// confirms that scan or a newer one is settled. Activities that the scan did
-// not cover stay until their own seven days are over. An athlete is told that
-// all is current only once a scan is settled.
+// A single scan never deletes many activities, because an answer of Strava's may
+// be wrong. Once every chunk of a scan is stored, the plane looks for the
+// activities that the scan did not find in the ranges that it read in full. It
+// removes them if they are at most three, or one in fifty of those stored. If
+// there are more, it publishes RemovalQuestioned and keeps all of them readable
+// until gathering confirms that scan or a newer one is reconciled. Activities
+// outside the covered ranges stay until their own seven days are over. The
+// progress that an athlete sees becomes [Current] only when a scan is
+// reconciled.
 //
-// Nothing that the [Fence] does not let pass can be written: the store checks
-// the fence and writes in one atomic step, so that an erasure, which sets the
-// fence first and deletes afterwards, leaves nothing behind, whatever else is
-// running.
+// The store checks the [Cutoff] and writes in one atomic step. An erasure moves
+// the cutoff first and deletes afterwards, so that it leaves nothing behind
+// whatever runs at the same time.
 //
-// Totals are kept, not computed: each [Tally] changes together with the
-// activities that it adds up, in the same atomic step and in whole numbers.
+// Totals are stored: [MonthlyTotals] change in the same atomic step as the
+// activities that they add up, and in whole numbers.
 //
-// What was not read again for seven days is unreadable from that moment on,
-// because readers look at its age. The [Sweeper] deletes it within the hour, and
-// the [Auditor] counts what it missed.
+// An activity that was not read again for seven days is unreadable from that
+// moment on, because readers check its age. The [Sweeper] deletes it within the
+// hour, and the [Auditor] counts what the sweeper missed.
 package activity

@@ -8,85 +8,110 @@ import (
 	"github.com/paceline/paceline/pkg/event"
 )
 
-// WriteStore keeps what was gathered, and the tallies of it, which never differ
-// from it. Each method that writes checks the fence atomically with its writes.
-// A fault that is transient means that part may be written; the same call again
-// completes it.
+// WriteStore stores what was gathered, and the monthly totals, which always
+// match it. Each method checks the cutoff atomically with its writes. After a
+// transient fault a part may be written; the same call again completes it.
 type WriteStore interface {
-	// Put keeps those of the activities of which nothing newer is known and that
-	// the fence lets pass. It fails with [ErrRevoked].
+	// Put stores those of the activities that are the newest reading and that the
+	// cutoff lets pass. It fails with [ErrRevoked].
 	Put(ctx context.Context, r Reading) error
-	// PutGone forgets the activity unless something newer is known of it, and
-	// remembers that it is gone for as long as an older reading may come. It
+	// PutDeletion replaces the activity by a deletion, unless a newer reading is
+	// stored. The deletion stays for as long as an older reading may arrive. It
 	// fails with [ErrRevoked].
-	PutGone(ctx context.Context, a Absence) error
-	// UpdateSync changes the athlete's sync, which is zero at first, if change
-	// says that it did. change may run more than once. It fails with [ErrRevoked].
-	UpdateSync(ctx context.Context, by Authorization, change func(*Sync) bool) error
-	// UpdateFence changes the athlete's fence, which is zero at first, if change
-	// says that it did; change may run more than once. Then it deletes what the
-	// fence no longer lets pass. When it returns nil, nothing of that is left and
-	// nothing can come back.
-	UpdateFence(ctx context.Context, athleteID int64, change func(*Fence) bool) error
-	// EndScan moves the athlete's fence past the scan, see [Fence.Scanned], reads
-	// all rows once, and asks agree about them. If that agrees, it deletes those
-	// that the scan outdates; one that was read again meanwhile stays. agree runs
-	// at most once.
-	EndScan(ctx context.Context, athleteID int64, scan CompletedScan, agree func(rows []Row) bool) error
-	// Aged gives athletes of whom something is kept that was read at the time or
-	// before, or perhaps within an hour after it: the oldest first, each once, and
-	// at most limit of them.
-	Aged(ctx context.Context, until time.Time, limit int) ([]int64, error)
+	PutDeletion(ctx context.Context, d Deletion) error
+	// UpdateSync writes the athlete's sync, which is zero at first, as change
+	// leaves it. It writes nothing if change reports no change or fails, and
+	// returns change's error. change may run more than once. UpdateSync fails with
+	// [ErrRevoked].
+	UpdateSync(ctx context.Context, by Authorization, change func(*Sync) (changed bool, err error)) error
+	// UpdateCutoff writes the athlete's cutoff, which is zero at first, as change
+	// leaves it. It writes nothing if change reports no change or fails, and
+	// returns change's error. change may run more than once. Then UpdateCutoff
+	// deletes what the cutoff excludes, changed or not. When it returns nil,
+	// nothing of that is left and nothing can come back.
+	UpdateCutoff(ctx context.Context, athleteID int64, change func(*Cutoff) (changed bool, err error)) error
+	// EndScan moves the athlete's cutoff past the scan, see [Cutoff.Scanned], reads
+	// all records once, and passes them to approve. If that returns true, EndScan
+	// deletes the records that the scan outdates; one that was read again in the
+	// meantime stays. approve runs at most once.
+	EndScan(ctx context.Context, athleteID int64, scan CompletedScan, approve func(records []Record) bool) error
+	// AthletesToExpire returns athletes with data that was read at the time or
+	// before, or at most an hour later: the oldest first, each once, and at most
+	// limit of them.
+	AthletesToExpire(ctx context.Context, until time.Time, limit int) ([]int64, error)
 	// Expire deletes the athlete's data that was read at the time or before,
-	// including the stretches of such a scan in the fence, see [Fence.Forget].
+	// including the ranges of such a scan in the cutoff, see [Cutoff.Expire].
 	Expire(ctx context.Context, athleteID int64, until time.Time) error
 }
 
-// SearchDepth is how many activities one list looks at, at least, before it gives
-// up and says where to go on: a search for what is rare shall not read a whole
-// history in one call.
+// SearchDepth is how many activities one list examines before it returns and
+// says where to continue, so that no search reads a whole history in one call.
 const SearchDepth = 2000
 
 // Selection is what to list.
 type Selection struct {
 	In Range
-	// SportType leaves out all others unless it is empty.
+	// SportType selects activities of this type; empty for all.
 	SportType string
-	// Name leaves out activities whose name does not contain it, in capitals or
-	// not, unless it is empty.
+	// Name selects activities whose name contains it, ignoring case; empty for
+	// all.
 	Name string
-	// ReadAfter leaves out what was not read after that time.
+	// ReadAfter selects activities that were read after that time.
 	ReadAfter time.Time
 	Limit     int
 }
 
-// Takes reports whether the row, which is not of one gone, is in the selection,
-// its place and the limit aside.
-func (s Selection) Takes(r Row) bool {
+// Matches reports whether the record of an existing activity is in the
+// selection. It ignores the range and the limit.
+func (s Selection) Matches(r Record) bool {
 	return r.ReadAt.After(s.ReadAfter) &&
 		(s.SportType == "" || r.Activity.SportType == s.SportType) &&
 		strings.Contains(strings.ToLower(r.Activity.Name), strings.ToLower(s.Name))
 }
 
-// ReadStore gives back what is kept. Every method that takes an authorization
-// fails with [ErrRevoked] when that is over.
+// ReadStore reads what is stored. Every method with an authorization fails with
+// [ErrRevoked] if that is over.
 type ReadStore interface {
-	// Get gives what is known of an activity; the zero Row if nothing is.
-	Get(ctx context.Context, by Authorization, activityID int64) (Row, error)
-	// List gives the newest activities of the selection, at most as many as its
-	// limit, out of about [SearchDepth] that it looks at. While an erasure is under
-	// way it may still find what is not erased yet.
+	// Get returns the record of an activity, which is zero if there is none.
+	Get(ctx context.Context, by Authorization, activityID int64) (Record, error)
+	// List returns the newest activities of the selection, at most its limit, out
+	// of about [SearchDepth] that it examines. During an erasure it may still find
+	// activities that are not yet erased.
 	List(ctx context.Context, by Authorization, s Selection) (Page, error)
-	// Tallies gives the tallies by month.
-	Tallies(ctx context.Context, by Authorization) (map[string]*Tally, error)
-	// Rows gives what is known of all the athlete's activities, in no particular
-	// order.
-	Rows(ctx context.Context, athleteID int64) ([]Row, error)
-	// Sync is zero when no scan is known.
+	// MonthlyTotals returns the totals by month.
+	MonthlyTotals(ctx context.Context, by Authorization) (map[string]*MonthlyTotals, error)
+	// Records returns all of the athlete's records, in no order.
+	Records(ctx context.Context, athleteID int64) ([]Record, error)
+	// Sync returns the athlete's sync, which is zero before the first scan.
 	Sync(ctx context.Context, by Authorization) (Sync, error)
 }
 
-// Publisher announces events.
+// Publisher publishes events.
 type Publisher interface {
 	Publish(ctx context.Context, events ...event.Event) error
 }
+
+// Ports holds what the use cases of the activity plane need, and builds them. A
+// port may be nil if no use case that needs it is built.
+type Ports struct {
+	WriteStore WriteStore
+	ReadStore  ReadStore
+	AuditStore AuditStore
+	Publisher  Publisher
+	// Events also supplies the time.
+	Events event.Factory
+}
+
+// Recorder returns the consumer of events.
+func (p Ports) Recorder() *Recorder {
+	return &Recorder{Store: p.WriteStore, Publisher: p.Publisher, Events: p.Events}
+}
+
+// Reader returns the queries of athletes.
+func (p Ports) Reader() *Reader { return &Reader{Store: p.ReadStore, Now: p.Events.Now} }
+
+// Sweeper returns what deletes old data.
+func (p Ports) Sweeper() *Sweeper { return &Sweeper{Store: p.WriteStore, Now: p.Events.Now} }
+
+// Auditor returns what counts old data.
+func (p Ports) Auditor() *Auditor { return &Auditor{Store: p.AuditStore, Now: p.Events.Now} }

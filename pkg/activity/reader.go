@@ -4,73 +4,77 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
-// Reader answers an athlete's questions. by is the authorization that the
-// athlete's session was opened under; each method fails with [ErrRevoked] when
-// that is over. What was not read again for the time of [Retention] is no longer
-// there, whether it is already deleted or not.
+// Reader answers an athlete's queries. by is the authorization of the athlete's
+// session; each method fails with [ErrRevoked] if it is over. Activities that
+// were not read again for [retention.StravaData] are treated as missing, whether
+// they are deleted yet or not.
 type Reader struct {
 	Store ReadStore
 	Now   func() time.Time
 }
 
-// readAfter is the time that what may be shown was read after.
-func (r *Reader) readAfter() time.Time { return r.Now().Add(-Retention) }
+// readAfter is the time after which an activity must have been read to be shown.
+func (r *Reader) readAfter() time.Time { return r.Now().Add(-retention.StravaData) }
 
-// Page is a stretch of a history, newest first.
+// Page is a part of a history, newest first.
 type Page struct {
-	// Rows are of activities that are there.
-	Rows []Row
-	// Next is where the following page ends, i.e. its Range.To; nil when there is
-	// nothing more. A page with a next one may be short, and even empty: then it
-	// has come to the end of its [SearchDepth].
+	// Records have an activity each.
+	Records []Record
+	// Next is the Range.To of the following page; nil on the last page. A page
+	// with a next one may be short, and even empty, if it has reached
+	// [SearchDepth].
 	Next *Position
 }
 
-// List gives the newest activities of the selection that may be shown.
+// List returns the newest activities of the selection that may be shown.
 func (r *Reader) List(ctx context.Context, by Authorization, s Selection) (Page, error) {
 	s.ReadAfter = r.readAfter()
 	return r.Store.List(ctx, by, s)
 }
 
-// Get fails with [ErrNotFound] when the athlete has no such activity.
-func (r *Reader) Get(ctx context.Context, by Authorization, activityID int64) (Row, error) {
-	row, err := r.Store.Get(ctx, by, activityID)
+// Get returns an activity. It fails with [ErrNotFound] if the athlete has no such
+// activity.
+func (r *Reader) Get(ctx context.Context, by Authorization, activityID int64) (Record, error) {
+	record, err := r.Store.Get(ctx, by, activityID)
 	if err != nil {
-		return Row{}, err
+		return Record{}, err
 	}
-	if row.Activity == nil || !row.ReadAt.After(r.readAfter()) {
-		return Row{}, ErrNotFound
+	if record.Activity == nil || !record.ReadAt.After(r.readAfter()) {
+		return Record{}, ErrNotFound
 	}
-	return row, nil
+	return record, nil
 }
 
-// Stats adds up all activities of the sport type; all there are if that is
-// empty.
+// Stats returns the totals of all activities of the sport type; of all sport
+// types if that is empty.
 func (r *Reader) Stats(ctx context.Context, by Authorization, period Period, sportType string) (Stats, error) {
-	tallies, err := r.Store.Tallies(ctx, by)
+	totals, err := r.Store.MonthlyTotals(ctx, by)
 	if err != nil {
 		return Stats{}, err
 	}
 	after := r.readAfter()
-	for _, t := range tallies {
+	for _, t := range totals {
 		if t.Oldest().After(after) {
 			continue
 		}
-		// The tally may hold what is too old: only the activities can tell.
-		rows, err := r.Store.Rows(ctx, by.AthleteID)
+		// The totals may include an activity that is too old, so the activities
+		// themselves are added up.
+		records, err := r.Store.Records(ctx, by.AthleteID)
 		if err != nil {
 			return Stats{}, err
 		}
-		rows = slices.DeleteFunc(rows, func(row Row) bool { return !row.ReadAt.After(after) })
-		return Summarize(Tallies(rows), period, sportType)
+		records = slices.DeleteFunc(records, func(record Record) bool { return !record.ReadAt.After(after) })
+		return Summarize(TotalsByMonth(records), period, sportType)
 	}
-	return Summarize(tallies, period, sportType)
+	return Summarize(totals, period, sportType)
 }
 
-// Sync tells how far the gathering is.
-func (r *Reader) Sync(ctx context.Context, by Authorization) (Status, error) {
+// Sync returns the progress of the gathering.
+func (r *Reader) Sync(ctx context.Context, by Authorization) (Progress, error) {
 	s, err := r.Store.Sync(ctx, by)
-	return s.Status(r.readAfter()), err
+	return s.Progress(r.readAfter()), err
 }

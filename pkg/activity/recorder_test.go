@@ -14,8 +14,10 @@ import (
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/activityv1"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
 const (
@@ -25,31 +27,22 @@ const (
 
 type plane struct {
 	*activity.Recorder
-	reader    *activity.Reader
-	store     *activitytest.Store
-	now       time.Time
-	published []event.Event
-	refuse    error
-}
-
-func (p *plane) Publish(_ context.Context, events ...event.Event) error {
-	if p.refuse != nil {
-		return p.refuse
-	}
-	p.published = append(p.published, events...)
-	return nil
+	reader  *activity.Reader
+	sweeper *activity.Sweeper
+	store   *activitytest.Store
+	bus     *eventtest.Bus
+	now     time.Time
 }
 
 func newPlane() *plane {
-	p := &plane{store: activitytest.NewStore(), now: activitytest.At(60)}
-	ids := 0
-	p.Recorder = &activity.Recorder{Store: p.store, Publisher: p, Events: event.Factory{
-		Now:   func() time.Time { return p.now },
-		NewID: func() string { ids++; return fmt.Sprint("id-", ids) },
-	}}
-	p.reader = &activity.Reader{Store: p.store, Now: func() time.Time { return p.now }}
+	p := &plane{now: activitytest.At(60)}
+	ports := activitytest.NewPorts(func() time.Time { return p.now })
+	p.Recorder, p.reader, p.sweeper = ports.Recorder(), ports.Reader(), ports.Sweeper()
+	p.store, p.bus = ports.Store, ports.Bus
 	return p
 }
+
+func (p *plane) published() []event.Event { return p.bus.Events() }
 
 func (p *plane) cause() event.Meta {
 	return event.Meta{ID: "cause", OccurredAt: p.now, CorrelationID: "correlation"}
@@ -59,12 +52,7 @@ func gathered(generation int64, at int, chunk *gatheringv1.ScanChunk, activities
 	return gatheringv1.ActivitiesGathered{AthleteID: 1, Generation: generation, ReadAt: activitytest.At(at), Chunk: chunk, Activities: activities}
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = activitytest.Must
 
 func TestGatheredActivitiesAreKeptAndCounted(t *testing.T) {
 	p := newPlane()
@@ -78,18 +66,18 @@ func TestGatheredActivitiesAreKeptAndCounted(t *testing.T) {
 	must(t, p.ScanProgressed(t.Context(), p.cause(), progress(gen1, "s", 2, gatheringv1.ScanCompleted, 1)))
 	status, err := p.reader.Sync(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen1})
 	must(t, err)
-	if d := cmp.Diff(activity.Status{State: activity.Current, Gathered: 2}, status); d != "" {
+	if d := cmp.Diff(activity.Progress{State: activity.Current, Gathered: 2}, status); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
 	}
 	page, err := p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen1}, activity.Selection{In: activity.Everything(), Limit: 2})
 	must(t, err)
-	if len(page.Rows) != 2 || page.Rows[0].Activity.Name != "c" || page.Next == nil || page.Next.ID != 2 {
+	if len(page.Records) != 2 || page.Records[0].Activity.Name != "c" || page.Next == nil || page.Next.ID != 2 {
 		t.Errorf("%+v", page)
 	}
 	must(t, p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{AthleteID: 1, Generation: gen1, ActivityID: 3, ReadAt: activitytest.At(2)}))
 	page, err = p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen1}, activity.Selection{In: activity.Everything(), Limit: 2})
 	must(t, err)
-	if len(page.Rows) != 2 || page.Rows[0].Activity.Name != "b" || page.Next != nil {
+	if len(page.Records) != 2 || page.Records[0].Activity.Name != "b" || page.Next != nil {
 		t.Errorf("%+v", page)
 	}
 }
@@ -115,7 +103,7 @@ func TestMalformedActivityIsRefusedWithItsReading(t *testing.T) {
 	}
 }
 
-func TestRevokedAuthorizationIsErasedFencedAndAnnounced(t *testing.T) {
+func TestRevokedAuthorizationIsErasedCutoffdAndAnnounced(t *testing.T) {
 	p := newPlane()
 	write := func(generation int64) {
 		must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(generation, 0, &gatheringv1.ScanChunk{ScanID: "s"}, activitytest.Activity(1, 1, ""))))
@@ -131,13 +119,13 @@ func TestRevokedAuthorizationIsErasedFencedAndAnnounced(t *testing.T) {
 			t.Fatalf("%d items are left", n)
 		}
 	}
-	for _, e := range p.published {
+	for _, e := range p.published() {
 		if e.Fact != (activityv1.ErasureCompleted{Receipt: "receipt"}) || e.Meta.CausationID != "cause" || e.Meta.CorrelationID != "correlation" {
 			t.Errorf("published %+v", e)
 		}
 	}
-	if len(p.published) != 2 {
-		t.Errorf("published %d events", len(p.published))
+	if len(p.published()) != 2 {
+		t.Errorf("published %d events", len(p.published()))
 	}
 
 	// The athlete comes back; a repetition of the old end does no harm.
@@ -146,22 +134,22 @@ func TestRevokedAuthorizationIsErasedFencedAndAnnounced(t *testing.T) {
 	if n := p.store.Held(1); n != 3 {
 		t.Errorf("%d items of the new authorization are left", n)
 	}
-	if len(p.published) != 3 {
-		t.Errorf("published %d events", len(p.published))
+	if len(p.published()) != 3 {
+		t.Errorf("published %d events", len(p.published()))
 	}
 }
 
 func TestErasureIsRepeatedWhenItCouldNotBeAnnounced(t *testing.T) {
 	p := newPlane()
-	p.refuse = fault.New(fault.Transient, "the bus is away")
+	p.bus.Fail(fault.New(fault.Transient, "the bus is unavailable"))
 	revoked := credentialsv1.AuthorizationRevoked{AthleteID: 1, Generation: gen1, Receipt: "receipt"}
 	if err := p.AuthorizationRevoked(t.Context(), p.cause(), revoked); !fault.Is(err, fault.Transient) {
 		t.Fatal(err)
 	}
-	p.refuse = nil
+	p.bus.Fail(nil)
 	must(t, p.AuthorizationRevoked(t.Context(), p.cause(), revoked))
-	if len(p.published) != 1 {
-		t.Errorf("published %d events", len(p.published))
+	if len(p.published()) != 1 {
+		t.Errorf("published %d events", len(p.published()))
 	}
 }
 
@@ -171,7 +159,7 @@ func TestReadingsPastTheirRightAreIgnored(t *testing.T) {
 	p := newPlane()
 	sent := p.cause()
 	late := gathered(gen1, 60, &gatheringv1.ScanChunk{ScanID: "s"}, activitytest.Activity(1, 1, ""))
-	p.now = p.now.Add(activity.Retention)
+	p.now = p.now.Add(retention.StravaData)
 	must(t, p.ActivitiesGathered(t.Context(), sent, late))
 	must(t, p.ScanProgressed(t.Context(), sent, progress(gen1, "s", 1, gatheringv1.ScanCompleted, 1)))
 	if n := p.store.Held(1); n != 0 {
@@ -183,7 +171,7 @@ func TestReadingsPastTheirRightAreIgnored(t *testing.T) {
 	if n := p.store.Held(1); n != 2 {
 		t.Errorf("%d items", n)
 	}
-	if activity.TombstoneLifetime <= activity.Retention {
+	if retention.Tombstone <= retention.StravaData {
 		t.Error("a reading may outlive the tombstone")
 	}
 }
@@ -193,7 +181,7 @@ func TestReadingsPastTheirRightAreIgnored(t *testing.T) {
 func TestNothingIsRememberedOfWhomTheTombstoneForgot(t *testing.T) {
 	p := newPlane()
 	sent := p.cause()
-	p.now = p.now.Add(activity.TombstoneLifetime)
+	p.now = p.now.Add(retention.Tombstone)
 	must(t, p.ActivityGone(t.Context(), sent, gatheringv1.ActivityGone{AthleteID: 1, Generation: gen1, ActivityID: 1, ReadAt: activitytest.At(0)}))
 	for _, scopes := range [][]string{{"activity:read"}, {"activity:read_all"}} {
 		must(t, p.AthleteAuthorized(t.Context(), sent, credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen1, Scopes: scopes}))
@@ -201,21 +189,21 @@ func TestNothingIsRememberedOfWhomTheTombstoneForgot(t *testing.T) {
 	if n := p.store.Held(1); n != 0 {
 		t.Errorf("%d items", n)
 	}
-	must(t, p.store.UpdateFence(t.Context(), 1, func(f *activity.Fence) bool {
-		if *f != (activity.Fence{}) {
-			t.Errorf("the fence is %+v", *f)
+	must(t, p.store.UpdateCutoff(t.Context(), 1, func(f *activity.Cutoff) (bool, error) {
+		if *f != (activity.Cutoff{}) {
+			t.Errorf("the cutoff is %+v", *f)
 		}
-		return false
+		return false, nil
 	}))
 
 	// Of an athlete who is known, a late word on the scopes still counts.
 	must(t, p.AthleteAuthorized(t.Context(), p.cause(), credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen1, Scopes: []string{"activity:read_all"}}))
 	must(t, p.AthleteAuthorized(t.Context(), sent, credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen2, Scopes: []string{"activity:read"}}))
-	must(t, p.store.UpdateFence(t.Context(), 1, func(f *activity.Fence) bool {
+	must(t, p.store.UpdateCutoff(t.Context(), 1, func(f *activity.Cutoff) (bool, error) {
 		if f.Limited != gen2 {
-			t.Errorf("the fence is %+v", *f)
+			t.Errorf("the cutoff is %+v", *f)
 		}
-		return false
+		return false, nil
 	}))
 }
 
@@ -272,7 +260,7 @@ func (p *plane) names(t *testing.T, generation int64) (out []string) {
 	t.Helper()
 	page, err := p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: generation}, activity.Selection{In: activity.Everything(), Limit: 1000})
 	must(t, err)
-	for _, r := range page.Rows {
+	for _, r := range page.Records {
 		out = append(out, r.Activity.Name)
 	}
 	return out
@@ -288,7 +276,7 @@ func history(n int) (out []gatheringv1.Activity) {
 }
 
 func (p *plane) questions() (out []activityv1.RemovalQuestioned) {
-	for _, e := range p.published {
+	for _, e := range p.published() {
 		if q, ok := e.Fact.(activityv1.RemovalQuestioned); ok {
 			out = append(out, q)
 		}
@@ -326,7 +314,7 @@ func TestOneScanRemovesAHandfulByItself(t *testing.T) {
 			// Neither counts: one that is gone already, and one that is too old to be shown.
 			must(t, p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{AthleteID: 1, Generation: gen1, ActivityID: 9001, ReadAt: activitytest.At(0)}))
 			must(t, p.store.Put(t.Context(), activity.Reading{
-				By: activity.Authorization{AthleteID: 1, Generation: gen1}, At: p.now.Add(-activity.Retention),
+				By: activity.Authorization{AthleteID: 1, Generation: gen1}, At: p.now.Add(-retention.StravaData),
 				Activities: []gatheringv1.Activity{activitytest.Activity(9002, 1, "too old")},
 			}))
 			must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(generation, 5, &gatheringv1.ScanChunk{ScanID: "s"}, all[tc.missing:]...)))
@@ -349,7 +337,7 @@ func TestOneScanRemovesAHandfulByItself(t *testing.T) {
 
 func TestAQuestionedScanChangesNothingUntilItIsConfirmed(t *testing.T) {
 	by := activity.Authorization{AthleteID: 1, Generation: gen1}
-	before := activity.Status{State: activity.Current, Gathered: 450}
+	before := activity.Progress{State: activity.Current, Gathered: 450}
 	setUp := func() (*plane, gatheringv1.ScanProgressed) {
 		p := newPlane()
 		must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, &gatheringv1.ScanChunk{ScanID: "s1"}, history(450)...)))
@@ -360,7 +348,7 @@ func TestAQuestionedScanChangesNothingUntilItIsConfirmed(t *testing.T) {
 		}
 		return p, empty
 	}
-	expect := func(p *plane, activities int, status activity.Status) {
+	expect := func(p *plane, activities int, status activity.Progress) {
 		t.Helper()
 		if got := p.names(t, gen1); len(got) != activities {
 			t.Errorf("%d activities, want %d", len(got), activities)
@@ -385,7 +373,7 @@ func TestAQuestionedScanChangesNothingUntilItIsConfirmed(t *testing.T) {
 	if d := cmp.Diff([]activityv1.RemovalQuestioned{question, question}, p.questions()); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
 	}
-	if m := p.published[0].Meta; m.CausationID != "cause" || m.CorrelationID != "correlation" {
+	if m := p.published()[0].Meta; m.CausationID != "cause" || m.CorrelationID != "correlation" {
 		t.Errorf("the question is caused by %+v", m)
 	}
 	// Only a new report of the questioned scan confirms it. A report of another
@@ -399,7 +387,7 @@ func TestAQuestionedScanChangesNothingUntilItIsConfirmed(t *testing.T) {
 	empty.Confirmed = true
 	for range 2 {
 		must(t, p.ScanProgressed(t.Context(), p.cause(), empty))
-		expect(p, 0, activity.Status{State: activity.Current})
+		expect(p, 0, activity.Progress{State: activity.Current})
 	}
 	if n := len(p.questions()); n != 3 { // Once for each event of the scan while it is open.
 		t.Errorf("asked %d times", n)
@@ -413,7 +401,7 @@ func TestAQuestionedScanChangesNothingUntilItIsConfirmed(t *testing.T) {
 	must(t, err)
 	empty.Covered = []gatheringv1.Span{{To: &tenth}}
 	must(t, p.ScanProgressed(t.Context(), p.cause(), empty))
-	expect(p, 441, activity.Status{State: activity.Current})
+	expect(p, 441, activity.Progress{State: activity.Current})
 
 	// A newer scan takes the question's place: what it finds stays.
 	p, empty = setUp()
@@ -424,14 +412,14 @@ func TestAQuestionedScanChangesNothingUntilItIsConfirmed(t *testing.T) {
 	must(t, p.ScanProgressed(t.Context(), p.cause(), empty))
 	expect(p, 450, before)
 	must(t, p.ScanProgressed(t.Context(), p.cause(), completed(gen1, "s3", 1, 9)))
-	expect(p, 449, activity.Status{State: activity.Current, Gathered: 449})
+	expect(p, 449, activity.Progress{State: activity.Current, Gathered: 449})
 
 	// Without an answer, activities are shown until their seven days are over.
 	p, _ = setUp()
-	p.now = activitytest.At(1).Add(activity.Retention - 1)
+	p.now = activitytest.At(1).Add(retention.StravaData - 1)
 	expect(p, 450, before)
 	p.now = p.now.Add(1)
-	expect(p, 0, activity.Status{State: activity.Backfilling})
+	expect(p, 0, activity.Progress{State: activity.Backfilling})
 }
 
 // An athlete who connects again keeps the history when the new authorization's
@@ -512,19 +500,19 @@ func TestAGoneActivityStaysGoneAfterAScan(t *testing.T) {
 // failing is a store of which one method fails.
 type failing struct {
 	activity.WriteStore
-	updateFence, endScan error
+	updateCutoff, endScan error
 }
 
-func (f *failing) UpdateFence(ctx context.Context, athleteID int64, change func(*activity.Fence) bool) error {
-	if f.updateFence != nil {
-		return f.updateFence
+func (f *failing) UpdateCutoff(ctx context.Context, athleteID int64, change func(*activity.Cutoff) (bool, error)) error {
+	if f.updateCutoff != nil {
+		return f.updateCutoff
 	}
-	return f.WriteStore.UpdateFence(ctx, athleteID, change)
+	return f.WriteStore.UpdateCutoff(ctx, athleteID, change)
 }
 
 // EndScan fails after it has asked, like one that is killed while it deletes.
-func (f *failing) EndScan(ctx context.Context, athleteID int64, scan activity.CompletedScan, agree func([]activity.Row) bool) error {
-	err := f.WriteStore.EndScan(ctx, athleteID, scan, agree)
+func (f *failing) EndScan(ctx context.Context, athleteID int64, scan activity.CompletedScan, approve func([]activity.Record) bool) error {
+	err := f.WriteStore.EndScan(ctx, athleteID, scan, approve)
 	if f.endScan != nil {
 		return f.endScan
 	}
@@ -544,12 +532,12 @@ func TestAFailingStoreAnnouncesNothing(t *testing.T) {
 		fail   *error
 		happen func() error
 	}{
-		"an erasure":   {&store.updateFence, func() error { return p.AuthorizationRevoked(t.Context(), p.cause(), revoked) }},
+		"an erasure":   {&store.updateCutoff, func() error { return p.AuthorizationRevoked(t.Context(), p.cause(), revoked) }},
 		"a scan's end": {&store.endScan, func() error { return p.ScanProgressed(t.Context(), p.cause(), completed(gen1, "s", 0, 5)) }},
 	} {
 		*tc.fail = down
-		if err := tc.happen(); !errors.Is(err, down) || len(p.published) != 0 {
-			t.Errorf("%s: %v, %d events", name, err, len(p.published))
+		if err := tc.happen(); !errors.Is(err, down) || len(p.published()) != 0 {
+			t.Errorf("%s: %v, %d events", name, err, len(p.published()))
 		}
 		*tc.fail = nil
 	}
@@ -557,12 +545,12 @@ func TestAFailingStoreAnnouncesNothing(t *testing.T) {
 
 func TestAQuestionIsAskedAgainWhenItCouldNotBePublished(t *testing.T) {
 	p := newPlane()
-	p.refuse = fault.New(fault.Transient, "the bus is away")
+	p.bus.Fail(fault.New(fault.Transient, "the bus is unavailable"))
 	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil, history(10)...)))
 	if err := p.ScanProgressed(t.Context(), p.cause(), completed(gen1, "s", 0, 5)); !fault.Is(err, fault.Transient) {
 		t.Fatal(err)
 	}
-	p.refuse = nil
+	p.bus.Fail(nil)
 	must(t, p.ScanProgressed(t.Context(), p.cause(), completed(gen1, "s", 0, 5)))
 	if len(p.questions()) != 1 || len(p.names(t, gen1)) != 10 {
 		t.Errorf("asked %+v, %d activities", p.questions(), len(p.names(t, gen1)))

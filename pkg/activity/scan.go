@@ -7,22 +7,23 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
-// CompletedScan is a scan that has ended and whose chunks are all stored. It does
-// not change.
+// CompletedScan is a scan that has ended and whose chunks are all stored. It is
+// immutable.
 type CompletedScan struct {
 	Generation int64
-	// Began is when the scan began: what it found was read then or later.
+	// Began is when the scan began, in whole milliseconds. Its readings are no
+	// older.
 	Began time.Time
-	// Covered has the stretches of the history that the scan has read in full, at
-	// most [MaxCovered]. It says nothing of the rest.
+	// Covered has the ranges of the history that the scan has read in full, at
+	// most [MaxCovered]. The scan says nothing about the rest.
 	Covered []Range
 }
 
-// MaxCovered is how many of a scan's stretches count. Activities in any further
-// stretch count as not covered and are kept.
+// MaxCovered is how many ranges of a scan count. Activities in any further range
+// count as not covered and are kept.
 const MaxCovered = 25
 
-// covered gives the stretches as ranges of positions.
+// covered returns the spans as ranges of positions.
 func covered(spans []gatheringv1.Span) []Range {
 	var out []Range
 	for _, span := range spans[:min(len(spans), MaxCovered)] {
@@ -38,12 +39,11 @@ func covered(spans []gatheringv1.Span) []Range {
 	return out
 }
 
-// Outdates reports whether the scan has shown that the row's activity is gone.
-// That is so if the scan read the stretch in which the activity starts in full,
-// ran under the row's authorization or a later one, and began after the row was
-// read, so that the row is not one that it found. The row of an activity that
-// is already gone has no start, and no scan outdates it.
-func (s *CompletedScan) Outdates(r Row) bool {
+// Outdates reports whether the scan has shown that Strava no longer has the
+// record's activity. It has if it read the range in which the activity starts in
+// full, ran under the record's authorization or a later one, and began after the
+// record was read. A deletion has no start, so no scan outdates it.
+func (s *CompletedScan) Outdates(r Record) bool {
 	if s == nil || r.Activity == nil || r.Generation > s.Generation || !r.ReadAt.Before(s.Began) {
 		return false
 	}
@@ -52,16 +52,16 @@ func (s *CompletedScan) Outdates(r Row) bool {
 }
 
 // A single scan removes at most maxRemoved activities, or one for every
-// heldPerRemoved that are held, whichever is more. Athletes delete about that
-// many between two scans, and it is too few for one wrong answer of Strava's to
-// lose a history.
+// storedPerRemoved that are stored, whichever is more. Athletes delete about
+// that many between two scans, and it is too few for one wrong answer of
+// Strava's to lose a history.
 const (
-	maxRemoved     = 3
-	heldPerRemoved = 50
+	maxRemoved       = 3
+	storedPerRemoved = 50
 )
 
-// removable reports whether a single scan may remove that many of the
-// activities held.
-func removable(missing, held int) bool {
-	return missing <= maxRemoved || missing*heldPerRemoved <= held
+// removable reports whether a single scan may remove the missing ones of the
+// stored activities.
+func removable(missing, stored int) bool {
+	return missing <= maxRemoved || missing*storedPerRemoved <= stored
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Period is what activities are added up by.
+// Period is the length of time over which activities are added up.
 type Period string
 
 // The periods. A week begins on Monday, as in ISO 8601.
@@ -20,9 +20,9 @@ const (
 	Year  Period = "year"
 )
 
-// Totals adds up activities. Units are Strava's: metres and seconds. Distance
-// and TotalElevationGain are exact sums of what each activity has, rounded to
-// the micrometre.
+// Totals add up activities in Strava's units, metres and seconds. Distance and
+// TotalElevationGain are exact sums of each activity's value, rounded to the
+// micrometre.
 type Totals struct {
 	Count              int64
 	Distance           float64
@@ -48,25 +48,25 @@ type PeriodTotals struct {
 	Totals
 }
 
-// Stats are the totals of each period that has activities, newest first, and
-// of all together.
+// Stats has the totals of each period with activities, newest first, and of all
+// periods together.
 type Stats struct {
 	Periods []PeriodTotals
 	Total   Totals
 }
 
-// Summarize adds up the tallies, which are by month, by the calendar date on
-// which activities started where they started; those of one sport type only
-// unless that is empty.
-func Summarize(tallies map[string]*Tally, by Period, sportType string) (Stats, error) {
+// Summarize adds up monthly totals by period, according to the local date on
+// which activities started. It includes one sport type only, or all of them if
+// that is empty.
+func Summarize(totals map[string]*MonthlyTotals, by Period, sportType string) (Stats, error) {
 	periods := map[string]Sum{}
 	var total Sum
-	for month, t := range tallies {
-		for slot, sum := range t.Sums {
-			if sportType != "" && slot.SportType != sportType {
+	for month, t := range totals {
+		for key, sum := range t.Sums {
+			if sportType != "" && key.SportType != sportType {
 				continue
 			}
-			day, err := localDay(fmt.Sprintf("%s-%02d", month, slot.Day))
+			day, err := localDay(fmt.Sprintf("%s-%02d", month, key.Day))
 			if err != nil {
 				return Stats{}, err
 			}
@@ -97,7 +97,7 @@ func (by Period) start(day time.Time) time.Time {
 	}
 }
 
-// localDay is the date part of a start_date_local.
+// localDay returns the date of a start_date_local.
 func localDay(startDateLocal string) (time.Time, error) {
 	day, err := time.Parse(time.DateOnly, startDateLocal[:min(len(startDateLocal), len(time.DateOnly))])
 	if err != nil {

@@ -9,20 +9,20 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
-func row(local string, metres float64) activity.Row {
-	return activity.Row{Activity: &gatheringv1.Activity{
+func record(local string, metres float64) activity.Record {
+	return activity.Record{Activity: &gatheringv1.Activity{
 		SportType: "Run", StartDateLocal: local, Distance: metres, MovingTime: 1, ElapsedTime: 2, TotalElevationGain: metres / 10,
 	}}
 }
 
 func TestSummarizeByLocalDate(t *testing.T) {
-	rows := []activity.Row{
-		row("2026-11-16T00:00:01Z", 1),   // Monday
-		row("2026-11-22T23:59:59Z", 20),  // Sunday of the same week
-		row("2026-11-15T12:00:00Z", 300), // Sunday of the week before
-		row("2026-01-01T00:00:00Z", 4000),
-		row("2025-12-31T23:59:59Z", 50000), // Wednesday of that week
-		row("2024-02-29T06:00:00Z", 600000),
+	records := []activity.Record{
+		record("2026-11-16T00:00:01Z", 1),   // Monday
+		record("2026-11-22T23:59:59Z", 20),  // Sunday of the same week
+		record("2026-11-15T12:00:00Z", 300), // Sunday of the week before
+		record("2026-01-01T00:00:00Z", 4000),
+		record("2025-12-31T23:59:59Z", 50000), // Wednesday of that week
+		record("2024-02-29T06:00:00Z", 600000),
 	}
 	for by, want := range map[activity.Period]map[string]float64{
 		activity.Day: {
@@ -32,7 +32,7 @@ func TestSummarizeByLocalDate(t *testing.T) {
 		activity.Month: {"2026-11-01": 321, "2026-01-01": 4000, "2025-12-01": 50000, "2024-02-01": 600000},
 		activity.Year:  {"2026-01-01": 4321, "2025-01-01": 50000, "2024-01-01": 600000},
 	} {
-		got, err := activity.Summarize(activity.Tallies(rows), by, "")
+		got, err := activity.Summarize(activity.TotalsByMonth(records), by, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,10 +62,10 @@ func TestSummarizeNothing(t *testing.T) {
 }
 
 func TestSummarizeOneSport(t *testing.T) {
-	rows := []activity.Row{row("2026-11-16T00:00:01Z", 1), row("2026-11-16T08:00:00Z", 20), row("2026-11-17T08:00:00Z", 300)}
-	rows[1].Activity.SportType = "NotYetInvented"
+	records := []activity.Record{record("2026-11-16T00:00:01Z", 1), record("2026-11-16T08:00:00Z", 20), record("2026-11-17T08:00:00Z", 300)}
+	records[1].Activity.SportType = "NotYetInvented"
 	for sportType, want := range map[string]float64{"": 321, "Run": 301, "NotYetInvented": 20, "Curling": 0} {
-		got, err := activity.Summarize(activity.Tallies(rows), activity.Year, sportType)
+		got, err := activity.Summarize(activity.TotalsByMonth(records), activity.Year, sportType)
 		if err != nil || got.Total.Distance != want {
 			t.Errorf("%q: %v, %v", sportType, got.Total, err)
 		}
@@ -75,7 +75,7 @@ func TestSummarizeOneSport(t *testing.T) {
 // Sums neither drift with the number of activities nor depend on their order.
 func TestSumsAreExact(t *testing.T) {
 	const n = 100_000
-	var rows []activity.Row
+	var records []activity.Record
 	var tenths int64
 	r := rand.New(rand.NewPCG(1, 2))
 	for range n {
@@ -84,17 +84,17 @@ func TestSumsAreExact(t *testing.T) {
 			x = r.Int64N(100)
 		}
 		tenths += x
-		rows = append(rows, row("2026-11-16T00:00:01Z", float64(x)/10))
+		records = append(records, record("2026-11-16T00:00:01Z", float64(x)/10))
 	}
 	want := float64(tenths) / 10
 	for range 3 {
-		got, err := activity.Summarize(activity.Tallies(rows), activity.Year, "")
+		got, err := activity.Summarize(activity.TotalsByMonth(records), activity.Year, "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got.Total.Distance != want || got.Periods[0].Distance != want {
 			t.Errorf("%v, want %v", got.Total.Distance, want)
 		}
-		r.Shuffle(n, func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+		r.Shuffle(n, func(i, j int) { records[i], records[j] = records[j], records[i] })
 	}
 }

@@ -5,32 +5,34 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
-// Sweeper deletes what may no longer be kept because it was not read again for
-// the time of [Retention]. Run it every hour.
+// Sweeper deletes data that was not read again for [retention.StravaData]. Run
+// it every hour.
 type Sweeper struct {
 	Store WriteStore
 	Now   func() time.Time
 }
 
-// sweepLimit is how many athletes are looked for at a time.
+// sweepLimit is how many athletes one search finds.
 const sweepLimit = 100
 
-// Sweep deletes all there is to delete. An athlete whose data cannot be deleted
-// does not keep it from the next; the error then is about all of them.
+// Sweep deletes everything that is too old. It goes on after an athlete whose
+// data cannot be deleted; the error names all of them.
 func (s *Sweeper) Sweep(ctx context.Context) error {
-	until := s.Now().Add(-Retention)
+	until := s.Now().Add(-retention.StravaData)
 	var failed []error
 	for done := map[int64]bool{}; ; {
-		// Those who failed, and those of whom something may still be young enough,
-		// are found again.
-		aged, err := s.Store.Aged(ctx, until, len(done)+sweepLimit)
+		// The search finds again the athletes that failed, and those with data that
+		// may still be young enough.
+		old, err := s.Store.AthletesToExpire(ctx, until, len(done)+sweepLimit)
 		if err != nil {
 			return errors.Join(append(failed, err)...)
 		}
 		found := false
-		for _, athleteID := range aged {
+		for _, athleteID := range old {
 			if done[athleteID] {
 				continue
 			}

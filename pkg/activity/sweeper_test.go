@@ -2,12 +2,11 @@ package activity_test
 
 import (
 	"testing"
-	"time"
 
-	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/activity/activitytest"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
 // One sweep deletes what is too old of every athlete, however many they are.
@@ -19,11 +18,11 @@ func TestOneSweepIsForAllAthletes(t *testing.T) {
 			AthleteID: id + 1, Generation: gen1, ReadAt: activitytest.At(0), Activities: []gatheringv1.Activity{activitytest.Activity(1, 1, "")},
 		}))
 	}
-	p.now = activitytest.At(0).Add(activity.Retention)
-	must(t, (&activity.Sweeper{Store: p.store, Now: func() time.Time { return p.now }}).Sweep(t.Context()))
+	p.now = activitytest.At(0).Add(retention.StravaData)
+	must(t, p.sweeper.Sweep(t.Context()))
 	for id := range int64(athletes) {
-		if rows, err := p.store.Rows(t.Context(), id+1); err != nil || len(rows) > 0 {
-			t.Fatalf("athlete %d has %v, %v", id+1, rows, err)
+		if records, err := p.store.Records(t.Context(), id+1); err != nil || len(records) > 0 {
+			t.Fatalf("athlete %d has %v, %v", id+1, records, err)
 		}
 	}
 }
@@ -37,10 +36,10 @@ func TestAPrivateActivityWithoutAVisibilityIsOnlyYou(t *testing.T) {
 		private, plain := activitytest.Activity(1, 1, ""), activitytest.Activity(2, 2, "")
 		private.Private, private.Visibility, plain.Visibility = true, "", ""
 		must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil, private, plain)))
-		rows, err := p.store.Rows(t.Context(), 1)
+		records, err := p.store.Records(t.Context(), 1)
 		must(t, err)
 		shown := map[int64]bool{}
-		for _, r := range rows {
+		for _, r := range records {
 			if r.Activity != nil {
 				shown[r.Activity.ID] = true
 			}

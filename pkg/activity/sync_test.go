@@ -9,6 +9,7 @@ import (
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/activity/activitytest"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
 func progress(generation int64, scan string, sequence int64, state string, chunks int) gatheringv1.ScanProgressed {
@@ -27,125 +28,125 @@ func TestStatusOfSync(t *testing.T) {
 		}
 	}
 	store := func(scan string, chunk, n int) func(*activity.Sync) { return storeAt(scan, chunk, n, now) }
-	tooOld := now.Add(-activity.Retention)
+	tooOld := now.Add(-retention.StravaData)
 	report := func(f gatheringv1.ScanProgressed) func(*activity.Sync) {
 		return func(s *activity.Sync) { s.Report(f) }
 	}
-	settle := func(s *activity.Sync) { s.Settle(*s) }
+	reconcile := func(s *activity.Sync) { s.Reconcile(*s) }
 	for name, tc := range map[string]struct {
 		steps []func(*activity.Sync)
-		want  activity.Status
+		want  activity.Progress
 	}{
-		"nothing known": {nil, activity.Status{State: activity.Backfilling}},
+		"nothing known": {nil, activity.Progress{State: activity.Backfilling}},
 		"complete after it went back and found less": {
 			[]func(*activity.Sync){
 				store("a", 0, 50), store("a", 1, 50), store("a", 2, 1),
-				report(progress(1, "a", 5, gatheringv1.ScanCompleted, 2)), settle,
+				report(progress(1, "a", 5, gatheringv1.ScanCompleted, 2)), reconcile,
 			},
-			activity.Status{State: activity.Current, Gathered: 100},
+			activity.Progress{State: activity.Current, Gathered: 100},
 		},
 		"scanning": {
 			[]func(*activity.Sync){report(progress(1, "a", 1, gatheringv1.ScanScanning, 2)), store("a", 0, 50)},
-			activity.Status{State: activity.Backfilling, Gathered: 50},
+			activity.Progress{State: activity.Backfilling, Gathered: 50},
 		},
 		"waiting": {
 			[]func(*activity.Sync){report(waiting), store("a", 0, 50)},
-			activity.Status{State: activity.Waiting, Gathered: 50, WaitingFor: "rate_limit", ResumesAt: &resumes, FinishesAt: &finishes},
+			activity.Progress{State: activity.Waiting, Gathered: 50, WaitingFor: "rate_limit", ResumesAt: &resumes, FinishesAt: &finishes},
 		},
 		"waited": {
 			[]func(*activity.Sync){report(waiting), report(progress(1, "a", 3, gatheringv1.ScanScanning, 2))},
-			activity.Status{State: activity.Backfilling},
+			activity.Progress{State: activity.Backfilling},
 		},
 		"completed, a chunk is missing": {
 			[]func(*activity.Sync){report(progress(1, "a", 9, gatheringv1.ScanCompleted, 3)), store("a", 0, 50), store("a", 2, 7)},
-			activity.Status{State: activity.Backfilling, Gathered: 57},
+			activity.Progress{State: activity.Backfilling, Gathered: 57},
 		},
 		"completed, stray chunks do not make up for a missing one": {
 			[]func(*activity.Sync){report(progress(1, "a", 9, gatheringv1.ScanCompleted, 2)), store("a", 0, 50), store("a", 2, 7)},
-			activity.Status{State: activity.Backfilling, Gathered: 57},
+			activity.Progress{State: activity.Backfilling, Gathered: 57},
 		},
 		"completed": {
-			[]func(*activity.Sync){report(progress(1, "a", 9, gatheringv1.ScanCompleted, 2)), store("a", 1, 7), store("a", 0, 50), settle},
-			activity.Status{State: activity.Current, Gathered: 57},
+			[]func(*activity.Sync){report(progress(1, "a", 9, gatheringv1.ScanCompleted, 2)), store("a", 1, 7), store("a", 0, 50), reconcile},
+			activity.Progress{State: activity.Current, Gathered: 57},
 		},
 		"completed, what it did not find is still there": {
 			[]func(*activity.Sync){report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50)},
-			activity.Status{State: activity.Backfilling, Gathered: 50},
+			activity.Progress{State: activity.Backfilling, Gathered: 50},
 		},
 		"the next scan is completed, what it did not find is still there": {
 			[]func(*activity.Sync){
-				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50), settle,
+				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50), reconcile,
 				store("b", 0, 3), report(progress(1, "b", 9, gatheringv1.ScanCompleted, 1)),
 			},
-			activity.Status{State: activity.Current, Gathered: 50},
+			activity.Progress{State: activity.Current, Gathered: 50},
 		},
-		"a scan takes the place of one that was never settled": {
+		"a scan takes the place of one that was never reconciled": {
 			[]func(*activity.Sync){
-				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50), settle,
+				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50), reconcile,
 				store("b", 0, 3), report(progress(1, "b", 9, gatheringv1.ScanCompleted, 1)), store("c", 0, 4),
 			},
-			activity.Status{State: activity.Current, Gathered: 50},
+			activity.Progress{State: activity.Current, Gathered: 50},
 		},
 		"completed without any activity": {
-			[]func(*activity.Sync){report(progress(1, "a", 0, gatheringv1.ScanCompleted, 0)), settle},
-			activity.Status{State: activity.Current},
+			[]func(*activity.Sync){report(progress(1, "a", 0, gatheringv1.ScanCompleted, 0)), reconcile},
+			activity.Progress{State: activity.Current},
 		},
 		"a repeated chunk counts once, by its latest reading": {
 			[]func(*activity.Sync){store("a", 0, 50), storeAt("a", 0, 51, now.Add(1)), store("a", 0, 52)},
-			activity.Status{State: activity.Backfilling, Gathered: 51},
+			activity.Progress{State: activity.Backfilling, Gathered: 51},
 		},
 		"completed, a chunk is too old": {
 			[]func(*activity.Sync){
-				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 2)), storeAt("a", 0, 50, tooOld), storeAt("a", 1, 7, tooOld.Add(1)), settle,
+				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 2)), storeAt("a", 0, 50, tooOld), storeAt("a", 1, 7, tooOld.Add(1)), reconcile,
 			},
-			activity.Status{State: activity.Backfilling, Gathered: 7},
+			activity.Progress{State: activity.Backfilling, Gathered: 7},
 		},
 		"a newer scan replaces an older": {
 			[]func(*activity.Sync){
 				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 2)), store("a", 0, 50),
 				store("b", 0, 3), store("a", 1, 50), report(progress(1, "a", 99, gatheringv1.ScanCompleted, 1)),
 			},
-			activity.Status{State: activity.Backfilling, Gathered: 3},
+			activity.Progress{State: activity.Backfilling, Gathered: 3},
 		},
 		"the next scan does not show": {
 			[]func(*activity.Sync){
-				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50), settle, store("b", 0, 3),
+				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50), reconcile, store("b", 0, 3),
 				report(progress(1, "c", 1, gatheringv1.ScanScanning, 1)),
 			},
-			activity.Status{State: activity.Current, Gathered: 50},
+			activity.Progress{State: activity.Current, Gathered: 50},
 		},
-		"until it is settled": {
+		"until it is reconciled": {
 			[]func(*activity.Sync){
-				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50), settle,
-				store("b", 0, 3), report(progress(1, "b", 9, gatheringv1.ScanCompleted, 1)), settle,
+				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50), reconcile,
+				store("b", 0, 3), report(progress(1, "b", 9, gatheringv1.ScanCompleted, 1)), reconcile,
 			},
-			activity.Status{State: activity.Current, Gathered: 3},
+			activity.Progress{State: activity.Current, Gathered: 3},
 		},
 		"the next scan shows when what the one before found is too old": {
 			[]func(*activity.Sync){
-				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), storeAt("a", 0, 50, tooOld), settle, store("b", 0, 3),
+				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), storeAt("a", 0, 50, tooOld), reconcile, store("b", 0, 3),
 			},
-			activity.Status{State: activity.Backfilling, Gathered: 3},
+			activity.Progress{State: activity.Backfilling, Gathered: 3},
 		},
 		"the next authorization's scan shows": {
 			[]func(*activity.Sync){
-				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50), settle,
+				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50), reconcile,
 				report(progress(2, "a", 1, gatheringv1.ScanScanning, 1)),
 			},
-			activity.Status{State: activity.Backfilling},
+			activity.Progress{State: activity.Backfilling},
 		},
 		"the next scan waits for the athlete": {
 			[]func(*activity.Sync){
-				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50), settle, store("b", 0, 3),
+				report(progress(1, "a", 9, gatheringv1.ScanCompleted, 1)), store("a", 0, 50), reconcile, store("b", 0, 3),
 				report(gatheringv1.ScanProgressed{
 					AthleteID: 1, Generation: 1, ScanID: "b", Sequence: 2, State: gatheringv1.ScanWaiting, Chunks: 1, WaitingFor: gatheringv1.WaitingForReconnect,
 				}),
 			},
-			activity.Status{State: activity.Waiting, Gathered: 3, WaitingFor: "reconnect"},
+			activity.Progress{State: activity.Waiting, Gathered: 3, WaitingFor: "reconnect"},
 		},
 		"nothing was there, and the next scan began": {
-			[]func(*activity.Sync){report(progress(1, "a", 9, gatheringv1.ScanCompleted, 0)), settle, report(progress(1, "b", 1, gatheringv1.ScanScanning, 1))},
-			activity.Status{State: activity.Current},
+			[]func(*activity.Sync){report(progress(1, "a", 9, gatheringv1.ScanCompleted, 0)), reconcile, report(progress(1, "b", 1, gatheringv1.ScanScanning, 1))},
+			activity.Progress{State: activity.Current},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -153,7 +154,7 @@ func TestStatusOfSync(t *testing.T) {
 			for _, step := range tc.steps {
 				step(&s)
 			}
-			if d := cmp.Diff(tc.want, s.Status(tooOld)); d != "" {
+			if d := cmp.Diff(tc.want, s.Progress(tooOld)); d != "" {
 				t.Errorf("(-want +got)\n%s", d)
 			}
 		})
@@ -210,7 +211,7 @@ func TestSyncIsTheSameInEveryOrder(t *testing.T) {
 	}
 }
 
-// A scan is settled as it was judged: not when it has reported more meanwhile, nor
+// A scan is reconciled as it was judged: not when it has reported more meanwhile, nor
 // when another one has begun.
 func TestOnlyTheScanThatWasJudgedIsSettled(t *testing.T) {
 	var s activity.Sync
@@ -223,11 +224,11 @@ func TestOnlyTheScanThatWasJudgedIsSettled(t *testing.T) {
 	} {
 		now := judged
 		now.Report(newer)
-		if now.Settle(judged) || now.Settled {
-			t.Errorf("%s is settled by the judgement of an earlier one", name)
+		if now.Reconcile(judged) || now.Reconciled {
+			t.Errorf("%s is reconciled by the judgement of an earlier one", name)
 		}
 	}
-	if !s.Settle(judged) || !s.Settled || s.Settle(judged) {
-		t.Error("the scan itself is not settled once")
+	if !s.Reconcile(judged) || !s.Reconciled || s.Reconcile(judged) {
+		t.Error("the scan itself is not reconciled once")
 	}
 }

@@ -2,6 +2,7 @@ package aws_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -20,7 +21,10 @@ import (
 	"github.com/paceline/paceline/pkg/activity/activitytest"
 	"github.com/paceline/paceline/pkg/activity/ddb"
 	"github.com/paceline/paceline/pkg/activity/settings"
+	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/kit/dynamo"
+	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
 func mustActivitiesTable(t *testing.T) string {
@@ -45,10 +49,15 @@ func mustActivitiesTable(t *testing.T) string {
 	})
 }
 
-// heldActivities counts an athlete's items besides the fence and the tallies.
+// portsOver returns the activity plane's ports over a table.
+func portsOver(table *ddb.Table, now func() time.Time) activity.Ports {
+	return activity.Ports{WriteStore: table, ReadStore: table, AuditStore: table, Events: event.Factory{Now: now, NewID: rand.Text}}
+}
+
+// heldActivities counts an athlete's items besides the cutoff and the totals.
 func heldActivities(t *testing.T, table string, athleteID int64) (n int) {
 	for _, sk := range heldKeys(t, table, athleteID) {
-		if sk != "authorization" && !strings.HasPrefix(sk, "tally#") {
+		if sk != "authorization" && !strings.HasPrefix(sk, "totals#") {
 			n++
 		}
 	}
@@ -65,7 +74,7 @@ func heldKeys(t *testing.T, table string, athleteID int64) (out []string) {
 	return out
 }
 
-func activitySubject(t *testing.T, api ddb.API) (_ activitytest.Subject, name string) {
+func activitySubject(t *testing.T, api dynamo.API) (_ activitytest.Subject, name string) {
 	name = mustActivitiesTable(t)
 	table := ddb.New(api, name)
 	return activitytest.Subject{
@@ -93,16 +102,16 @@ func TestActivityHistories(t *testing.T) {
 	}
 }
 
-// end is the fence's change when an authorization is over.
-func end(by activity.Authorization) func(*activity.Fence) bool {
-	expires := time.Now().Add(activity.TombstoneLifetime)
-	return func(f *activity.Fence) bool { return f.Revoke(by.Generation, expires) }
+// end is the cutoff's change when an authorization is over.
+func end(by activity.Authorization) func(*activity.Cutoff) (bool, error) {
+	expires := time.Now().Add(retention.Tombstone)
+	return func(c *activity.Cutoff) (bool, error) { return c.Revoke(by.Generation, expires), nil }
 }
 
 // between lets something happen right before the nth call to DynamoDB, which it
 // counts from 0.
 type between struct {
-	ddb.API
+	dynamo.API
 	nth, calls int
 	happen     func()
 }
@@ -117,6 +126,16 @@ func (b *between) before() {
 func (b *between) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, o ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
 	b.before()
 	return b.API.BatchGetItem(ctx, in, o...)
+}
+
+func (b *between) GetItem(ctx context.Context, in *dynamodb.GetItemInput, o ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+	b.before()
+	return b.API.GetItem(ctx, in, o...)
+}
+
+func (b *between) PutItem(ctx context.Context, in *dynamodb.PutItemInput, o ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error) {
+	b.before()
+	return b.API.PutItem(ctx, in, o...)
 }
 
 func (b *between) Query(ctx context.Context, in *dynamodb.QueryInput, o ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
@@ -151,16 +170,16 @@ func TestErasureInterleavedWithWrites(t *testing.T) {
 			return table.Put(ctx, activity.Reading{By: by, At: activitytest.At(5), Activities: many})
 		},
 		"put gone": func(ctx context.Context, table *ddb.Table, by activity.Authorization) error {
-			return table.PutGone(ctx, activity.Absence{By: by, At: activitytest.At(5), ActivityID: 1})
+			return table.PutDeletion(ctx, activity.Deletion{By: by, At: activitytest.At(5), ActivityID: 1})
 		},
 		"update sync": func(ctx context.Context, table *ddb.Table, by activity.Authorization) error {
-			return table.UpdateSync(ctx, by, func(s *activity.Sync) bool {
-				return s.Store(by.Generation, gatheringv1.ScanChunk{ScanID: "scan", Number: 7}, activity.StoredChunk{Activities: 1, ReadAt: activitytest.At(5)})
+			return table.UpdateSync(ctx, by, func(s *activity.Sync) (bool, error) {
+				return s.Store(by.Generation, gatheringv1.ScanChunk{ScanID: "scan", Number: 7}, activity.StoredChunk{Activities: 1, ReadAt: activitytest.At(5)}), nil
 			})
 		},
 	}
 	erase := func(ctx context.Context, table *ddb.Table, by activity.Authorization) error {
-		return table.UpdateFence(ctx, by.AthleteID, end(by))
+		return table.UpdateCutoff(ctx, by.AthleteID, end(by))
 	}
 	athleteID := int64(1_000_000)
 	// during runs outer with inner before its nth call; false when outer has
@@ -239,29 +258,23 @@ func TestScanEndInterleavedWithReadings(t *testing.T) {
 		for nth := 0; ; nth++ {
 			athleteID++
 			by := activity.Authorization{AthleteID: athleteID, Generation: activitytest.Gen1}
-			must := func(err error) {
-				t.Helper()
-				if err != nil {
-					t.Fatal(err)
-				}
-			}
-			must(direct.Put(t.Context(), activity.Reading{By: by, At: activitytest.At(0), Activities: many}))
+			activitytest.Must(t, direct.Put(t.Context(), activity.Reading{By: by, At: activitytest.At(0), Activities: many}))
 			b := &between{API: api, nth: nth, happen: func() {
-				must(direct.Put(t.Context(), activity.Reading{By: by, At: activitytest.At(at), Activities: append([]gatheringv1.Activity{late}, many...)}))
+				activitytest.Must(t, direct.Put(t.Context(), activity.Reading{By: by, At: activitytest.At(at), Activities: append([]gatheringv1.Activity{late}, many...)}))
 			}}
 			scan := activity.CompletedScan{Generation: by.Generation, Began: activitytest.At(5), Covered: []activity.Range{activity.Everything()}}
-			must(ddb.New(b, name).EndScan(t.Context(), athleteID, scan, func([]activity.Row) bool { return true }))
+			activitytest.Must(t, ddb.New(b, name).EndScan(t.Context(), athleteID, scan, func([]activity.Record) bool { return true }))
 			if b.calls <= nth {
 				break
 			}
-			rows, err := direct.Rows(t.Context(), athleteID)
-			must(err)
-			if len(rows) != want {
-				t.Errorf("read at %d, in call %d: %d activities, want %d", at, nth, len(rows), want)
+			records, err := direct.Records(t.Context(), athleteID)
+			activitytest.Must(t, err)
+			if len(records) != want {
+				t.Errorf("read at %d, in call %d: %d activities, want %d", at, nth, len(records), want)
 			}
-			tallies, err := direct.Tallies(t.Context(), by)
-			must(err)
-			if d := cmp.Diff(activity.Tallies(rows), tallies); d != "" {
+			totals, err := direct.MonthlyTotals(t.Context(), by)
+			activitytest.Must(t, err)
+			if d := cmp.Diff(activity.TotalsByMonth(records), totals); d != "" {
 				t.Errorf("read at %d, in call %d (-want +got)\n%s", at, nth, d)
 			}
 		}
@@ -285,7 +298,7 @@ func TestErasureCutOff(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		b := &between{API: quiet, nth: nth, happen: cancel}
-		err := ddb.New(b, name).UpdateFence(ctx, by.AthleteID, end(by))
+		err := ddb.New(b, name).UpdateCutoff(ctx, by.AthleteID, end(by))
 		cancel()
 		if nth >= b.calls {
 			if err != nil {
@@ -296,7 +309,7 @@ func TestErasureCutOff(t *testing.T) {
 		if err == nil {
 			t.Fatalf("cut off at call %d, and no error", nth)
 		}
-		if err := direct.UpdateFence(t.Context(), by.AthleteID, end(by)); err != nil {
+		if err := direct.UpdateCutoff(t.Context(), by.AthleteID, end(by)); err != nil {
 			t.Fatal(err)
 		}
 		if held := heldKeys(t, name, by.AthleteID); !slices.Equal(held, []string{"authorization"}) {
@@ -314,7 +327,7 @@ func TestActivityItemsHoldWhatTheyShould(t *testing.T) {
 	if err := table.Put(t.Context(), activity.Reading{By: by, At: activitytest.At(0), Activities: []gatheringv1.Activity{a}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := table.PutGone(t.Context(), activity.Absence{By: by, At: activitytest.At(0), ActivityID: 43}); err != nil {
+	if err := table.PutDeletion(t.Context(), activity.Deletion{By: by, At: activitytest.At(0), ActivityID: 43}); err != nil {
 		t.Fatal(err)
 	}
 	expires := strconv.FormatInt(activitytest.At(0).Add(8*24*time.Hour).Unix(), 10)
@@ -335,11 +348,11 @@ func TestActivityItemsHoldWhatTheyShould(t *testing.T) {
 			}
 		case "activity#43":
 			if indexed || item["expires_at"].(*types.AttributeValueMemberN).Value != expires || len(item) != 7 ||
-				item["kind"].(*types.AttributeValueMemberS).Value != "gone" {
+				item["kind"].(*types.AttributeValueMemberS).Value != "deletion" {
 				t.Errorf("a gone activity is kept as %v", item)
 			}
-		case "tally#2025-12":
-			if _, lasts := item["expires_at"]; lasts || item["kind"].(*types.AttributeValueMemberS).Value != "tally" {
+		case "totals#2025-12":
+			if _, lasts := item["expires_at"]; lasts || item["kind"].(*types.AttributeValueMemberS).Value != "totals" {
 				t.Errorf("a tally is kept as %v", item)
 			}
 		default:
@@ -381,7 +394,7 @@ func TestActivityRequests(t *testing.T) {
 	counted := &between{API: dynamodb.NewFromConfig(mustConfig(t)), nth: -1}
 	table := ddb.New(counted, name)
 	now := activitytest.At(60)
-	reader := &activity.Reader{Store: table, Now: func() time.Time { return now }}
+	reader := portsOver(table, func() time.Time { return now }).Reader()
 	by := activity.Authorization{AthleteID: 1, Generation: activitytest.Gen1}
 	var history []gatheringv1.Activity
 	for i := range 1_000 {
@@ -395,20 +408,20 @@ func TestActivityRequests(t *testing.T) {
 	list := func(limit, want int) func() error {
 		return func() error {
 			page, err := reader.List(t.Context(), by, activity.Selection{In: activity.Everything(), Limit: limit})
-			if len(page.Rows) != want {
-				return fmt.Errorf("%d activities: %w", len(page.Rows), err)
+			if len(page.Records) != want {
+				return fmt.Errorf("%d activities: %w", len(page.Records), err)
 			}
 			return err
 		}
 	}
-	// endScan ends one that began at a time; the rows were read at 1.
+	// endScan ends one that began at a time; the records were read at 1.
 	endScan := func(began int) error {
 		first, err := activity.PositionOf(history[50])
 		if err != nil {
 			return err
 		}
 		scan := activity.CompletedScan{Generation: by.Generation, Began: activitytest.At(began), Covered: []activity.Range{{To: first}}}
-		return table.EndScan(t.Context(), by.AthleteID, scan, func([]activity.Row) bool { return true })
+		return table.EndScan(t.Context(), by.AthleteID, scan, func([]activity.Record) bool { return true })
 	}
 	for _, step := range []struct {
 		what string
@@ -425,17 +438,17 @@ func TestActivityRequests(t *testing.T) {
 		{"the stats", func() error { _, err := reader.Stats(t.Context(), by, activity.Month, ""); return err }, 1},
 		{"the sync", func() error { _, err := reader.Sync(t.Context(), by); return err }, 1},
 		{"an activity gone", func() error {
-			return table.PutGone(t.Context(), activity.Absence{By: by, At: activitytest.At(2), ActivityID: 7})
+			return table.PutDeletion(t.Context(), activity.Deletion{By: by, At: activitytest.At(2), ActivityID: 7})
 		}, 3},
-		// The fence is read and moved, all rows are read in one query, and what is
+		// The cutoff is read and moved, all records are read in one query, and what is
 		// deleted is read and written.
 		{"a scan's end that finds all", func() error { return endScan(1) }, 3},
 		{"the same again", func() error { return endScan(1) }, 2},
 		{"a scan's end that outdates 49", func() error { return endScan(2) }, 5},
 		{"a page of one when all is too old", func() error {
-			now = now.Add(activity.Retention)
+			now = now.Add(retention.StravaData)
 			return list(1, 0)()
-		}, 4}, // 2 rows, 500, the rest, and whether the session is over.
+		}, 4}, // 2 records, 500, the rest, and whether the session is over.
 	} {
 		counted.calls = 0
 		if err := step.do(); err != nil {
@@ -447,7 +460,7 @@ func TestActivityRequests(t *testing.T) {
 	}
 }
 
-// A row that DynamoDB's TTL dropped leaves its tally wrong: nobody sees it, and
+// A record that DynamoDB's TTL dropped leaves its tally wrong: nobody sees it, and
 // the sweeper mends it.
 func TestActivityTallyIsMendedAfterTTL(t *testing.T) {
 	name := mustActivitiesTable(t)
@@ -456,53 +469,47 @@ func TestActivityTallyIsMendedAfterTTL(t *testing.T) {
 	now := activitytest.At(0).Add(9 * 24 * time.Hour)
 	clock := func() time.Time { return now }
 	by := activity.Authorization{AthleteID: 1, Generation: activitytest.Gen1}
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	must(table.Put(t.Context(), activity.Reading{By: by, At: activitytest.At(0), Activities: []gatheringv1.Activity{
+	activitytest.Must(t, table.Put(t.Context(), activity.Reading{By: by, At: activitytest.At(0), Activities: []gatheringv1.Activity{
 		activitytest.Activity(1, 1, "dropped"), activitytest.Activity(2, 2, "too old"), activitytest.Activity(3, 40*86400, "dropped"),
 	}}))
-	must(table.Put(t.Context(), activity.Reading{By: by, At: now.Add(-time.Hour), Activities: []gatheringv1.Activity{activitytest.Activity(4, 4, "young")}}))
+	activitytest.Must(t, table.Put(t.Context(), activity.Reading{By: by, At: now.Add(-time.Hour), Activities: []gatheringv1.Activity{activitytest.Activity(4, 4, "young")}}))
 	for _, id := range []string{"activity#1", "activity#3"} {
 		_, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: aws.String(name), Key: map[string]types.AttributeValue{
 			"athlete_id": &types.AttributeValueMemberN{Value: "1"}, "sk": &types.AttributeValueMemberS{Value: id},
 		}})
-		must(err)
+		activitytest.Must(t, err)
 	}
 	check := func() {
 		t.Helper()
-		stats, err := (&activity.Reader{Store: table, Now: clock}).Stats(t.Context(), by, activity.Year, "")
-		must(err)
+		stats, err := portsOver(table, clock).Reader().Stats(t.Context(), by, activity.Year, "")
+		activitytest.Must(t, err)
 		if stats.Total.Count != 1 {
 			t.Errorf("%d activities are counted", stats.Total.Count)
 		}
 	}
 	audit := func() map[string]int {
 		t.Helper()
-		census, err := (&activity.Auditor{Store: table, Now: clock}).Audit(t.Context())
-		must(err)
-		return census.TooOld
+		report, err := portsOver(table, clock).Auditor().Audit(t.Context())
+		activitytest.Must(t, err)
+		return report.TooOld
 	}
 	check()
-	if got := audit(); got[activity.KindActivity] != 1 || got[activity.KindTally] != 2 {
+	if got := audit(); got[activity.KindActivity] != 1 || got[activity.KindTotals] != 2 {
 		t.Errorf("the audit finds %v", got)
 	}
-	must((&activity.Sweeper{Store: table, Now: clock}).Sweep(t.Context()))
+	activitytest.Must(t, portsOver(table, clock).Sweeper().Sweep(t.Context()))
 	check()
 	if got := audit(); len(got) != 0 {
 		t.Errorf("the audit finds %v after the sweep", got)
 	}
 	held := heldKeys(t, name, 1)
 	slices.Sort(held)
-	if !slices.Equal(held, []string{"activity#4", "tally#2025-12"}) {
+	if !slices.Equal(held, []string{"activity#4", "totals#2025-12"}) {
 		t.Errorf("%v are left", held)
 	}
 }
 
-// An erasure takes along tallies that TTL made wrong.
+// An erasure takes along totals that TTL made wrong.
 func TestErasureAfterTTL(t *testing.T) {
 	name := mustActivitiesTable(t)
 	db := dynamodb.NewFromConfig(mustConfig(t))
@@ -518,7 +525,7 @@ func TestErasureAfterTTL(t *testing.T) {
 	}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := table.UpdateFence(t.Context(), by.AthleteID, end(by)); err != nil {
+	if err := table.UpdateCutoff(t.Context(), by.AthleteID, end(by)); err != nil {
 		t.Fatal(err)
 	}
 	for _, item := range mustItems(t, name) {
@@ -529,7 +536,7 @@ func TestErasureAfterTTL(t *testing.T) {
 }
 
 // Whatever call of a write a newer reading falls into, the newer one wins, and
-// the tallies stay exact.
+// the totals stay exact.
 func TestNewerReadingInterleavedWithWrites(t *testing.T) {
 	name := mustActivitiesTable(t)
 	api := dynamodb.NewFromConfig(mustConfig(t))
@@ -537,7 +544,7 @@ func TestNewerReadingInterleavedWithWrites(t *testing.T) {
 	read := func(at int, what string) func(*ddb.Table, activity.Authorization) error {
 		return func(table *ddb.Table, by activity.Authorization) error {
 			if what == "" {
-				return table.PutGone(t.Context(), activity.Absence{By: by, At: activitytest.At(at), ActivityID: 1})
+				return table.PutDeletion(t.Context(), activity.Deletion{By: by, At: activitytest.At(at), ActivityID: 1})
 			}
 			return table.Put(t.Context(), activity.Reading{By: by, At: activitytest.At(at), Activities: []gatheringv1.Activity{
 				activitytest.Activity(1, at*40*86400, what),
@@ -545,38 +552,33 @@ func TestNewerReadingInterleavedWithWrites(t *testing.T) {
 		}
 	}
 	athleteID := int64(0)
-	for _, known := range []string{"nothing", "activity", "gone"} {
+	for _, known := range []string{"nothing", "activity", "deletion"} {
 		for _, older := range []string{"older", ""} {
 			for _, newer := range []string{"newer", ""} {
 				for nth := 0; ; nth++ {
 					athleteID++
 					by := activity.Authorization{AthleteID: athleteID, Generation: activitytest.Gen1}
-					must := func(err error) {
-						if err != nil {
-							t.Fatal(err)
-						}
-					}
 					switch known {
 					case "activity":
-						must(read(0, "known")(direct, by))
-					case "gone":
-						must(read(0, "")(direct, by))
+						activitytest.Must(t, read(0, "known")(direct, by))
+					case "deletion":
+						activitytest.Must(t, read(0, "")(direct, by))
 					}
-					b := &between{API: api, nth: nth, happen: func() { must(read(2, newer)(direct, by)) }}
-					must(read(1, older)(ddb.New(b, name), by))
+					b := &between{API: api, nth: nth, happen: func() { activitytest.Must(t, read(2, newer)(direct, by)) }}
+					activitytest.Must(t, read(1, older)(ddb.New(b, name), by))
 					if b.calls <= nth {
 						break
 					}
-					row, err := direct.Get(t.Context(), by, 1)
-					must(err)
-					if !row.ReadAt.Equal(activitytest.At(2)) || (row.Activity == nil) != (newer == "") {
-						t.Errorf("%q into %q, call %d, when %s was known: %+v", newer, older, nth, known, row)
+					record, err := direct.Get(t.Context(), by, 1)
+					activitytest.Must(t, err)
+					if !record.ReadAt.Equal(activitytest.At(2)) || (record.Activity == nil) != (newer == "") {
+						t.Errorf("%q into %q, call %d, when %s was known: %+v", newer, older, nth, known, record)
 					}
-					rows, err := direct.Rows(t.Context(), athleteID)
-					must(err)
-					tallies, err := direct.Tallies(t.Context(), by)
-					must(err)
-					if d := cmp.Diff(activity.Tallies(rows), tallies); d != "" {
+					records, err := direct.Records(t.Context(), athleteID)
+					activitytest.Must(t, err)
+					totals, err := direct.MonthlyTotals(t.Context(), by)
+					activitytest.Must(t, err)
+					if d := cmp.Diff(activity.TotalsByMonth(records), totals); d != "" {
 						t.Errorf("%q into %q, call %d, when %s was known (-want +got)\n%s", newer, older, nth, known, d)
 					}
 				}

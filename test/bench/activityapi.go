@@ -65,7 +65,7 @@ func activityAPI(ctx context.Context, r *report) error {
 	}
 
 	handler := func(store activity.ReadStore) func(context.Context, api.Request) (api.Response, error) {
-		return api.Mux(slog.New(slog.DiscardHandler), handler.APIRoutes(&activity.Reader{Store: store, Now: time.Now}))
+		return api.Mux(slog.New(slog.DiscardHandler), handler.APIRoutes(activity.Ports{ReadStore: store, Events: startup.EventFactory()}.Reader()))
 	}
 	for _, call := range []struct {
 		name  string

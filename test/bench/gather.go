@@ -19,7 +19,6 @@ import (
 	activityin "github.com/paceline/paceline/pkg/activity/handler"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
-	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
@@ -122,8 +121,8 @@ var by = activity.Authorization{AthleteID: 1, Generation: 1}
 
 func newGathering(ctx context.Context, pages []string) (*oneAthlete, error) {
 	log, factory := slog.New(slog.DiscardHandler), startup.EventFactory()
-	plane := activitytest.NewStore()
-	recorder := &activity.Recorder{Store: plane, Publisher: &eventtest.Bus{}, Events: factory}
+	plane := activitytest.NewPorts(time.Now)
+	recorder := plane.Recorder()
 	now := event.Meta{OccurredAt: factory.Now()}
 	err := recorder.AthleteAuthorized(ctx, now, credentialsv1.AthleteAuthorized{
 		AthleteID: by.AthleteID, Generation: by.Generation, Scopes: []string{"read", "activity:read", "activity:read_all"},
@@ -137,7 +136,7 @@ func newGathering(ctx context.Context, pages []string) (*oneAthlete, error) {
 		return nil, err
 	}
 	ports.Publisher = eventbus.New(bus{consume.Handler(log, activityin.EventRoutes(recorder)...)}, "bench")
-	return &oneAthlete{activity: plane, gatherer: ports.Gatherer()}, nil
+	return &oneAthlete{activity: plane.Store, gatherer: ports.Gatherer()}, nil
 }
 
 // gather does all there is to do.
@@ -155,9 +154,9 @@ func (w *oneAthlete) check(ctx context.Context, activities int) error {
 	if err != nil {
 		return err
 	}
-	rows, err := w.activity.Rows(ctx, by.AthleteID)
-	if err == nil && (len(rows) != activities || sync.State != gatheringv1.ScanCompleted) {
-		err = fmt.Errorf("%d of %d activities are stored, and the scan is %s", len(rows), activities, sync.State)
+	records, err := w.activity.Records(ctx, by.AthleteID)
+	if err == nil && (len(records) != activities || sync.State != gatheringv1.ScanCompleted) {
+		err = fmt.Errorf("%d of %d activities are stored, and the scan is %s", len(records), activities, sync.State)
 	}
 	return err
 }

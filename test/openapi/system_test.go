@@ -83,8 +83,9 @@ func newSystem(t *testing.T) *system {
 	athletes := &athlete.Service{
 		Accounts: accounts, Erasures: accounts, Publisher: s.bus, Events: factory, NewReceipt: startup.NewSecret,
 	}
-	rows := activitytest.NewStore()
-	s.recorder = &activity.Recorder{Store: rows, Publisher: s.bus, Events: factory}
+	activities := activitytest.NewPorts(clock)
+	activities.Publisher = s.bus
+	s.recorder = activities.Recorder()
 	grants := credentialstest.NewStore()
 	unreachable := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
 		return nil, fault.New(fault.Transient, "Strava is unreachable")
@@ -118,7 +119,7 @@ func newSystem(t *testing.T) *system {
 	s.routes = map[string]api.Handler{}
 	for _, boundary := range []map[string]api.Handler{
 		athletelambda.APIRoutes(athletes, siteURL),
-		activitylambda.APIRoutes(&activity.Reader{Store: rows, Now: clock}),
+		activitylambda.APIRoutes(activities.Reader()),
 		oauth.Routes(),
 		s.links(grants, vault, factory, log).Routes(),
 		(&credentialslambda.API{Keys: s.keys(), Sessions: sessions, SiteURL: siteURL}).Routes(),

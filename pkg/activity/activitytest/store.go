@@ -18,37 +18,37 @@ type Store struct {
 }
 
 type athlete struct {
-	fence   activity.Fence
-	rows    map[int64]activity.Row
-	tallies map[string]*activity.Tally
+	cutoff  activity.Cutoff
+	records map[int64]activity.Record
+	totals  map[string]*activity.MonthlyTotals
 	sync    *activity.Sync
 }
 
-// NewStore makes an empty store.
+// NewStore returns an empty store.
 func NewStore() *Store { return &Store{athletes: map[int64]*athlete{}} }
 
-// of gives the athlete; the store is locked until unlock is called.
+// of returns the athlete; the store is locked until unlock is called.
 func (s *Store) of(athleteID int64) (a *athlete, unlock func()) {
 	s.mu.Lock()
 	if s.athletes[athleteID] == nil {
-		s.athletes[athleteID] = &athlete{rows: map[int64]activity.Row{}, tallies: map[string]*activity.Tally{}}
+		s.athletes[athleteID] = &athlete{records: map[int64]activity.Record{}, totals: map[string]*activity.MonthlyTotals{}}
 	}
 	return s.athletes[athleteID], s.mu.Unlock
 }
 
-// set makes row what is known of the activity; nothing if it is zero.
-func (a *athlete) set(id int64, row activity.Row) {
-	activity.Exchange(a.tallies, a.rows[id], row)
-	maps.DeleteFunc(a.tallies, func(_ string, t *activity.Tally) bool { return t.Empty() })
-	if a.rows[id] = row; row == (activity.Row{}) {
-		delete(a.rows, id)
+// set stores the record of an activity, or deletes it if record is zero.
+func (a *athlete) set(id int64, record activity.Record) {
+	activity.Replace(a.totals, a.records[id], record)
+	maps.DeleteFunc(a.totals, func(_ string, t *activity.MonthlyTotals) bool { return t.Empty() })
+	if a.records[id] = record; record == (activity.Record{}) {
+		delete(a.records, id)
 	}
 }
 
-// revise replaces each row by what decide makes of it.
-func (a *athlete) revise(decide func(activity.Row) activity.Row) {
-	for id, row := range a.rows {
-		if revised := decide(row); revised != row {
+// revise replaces each record by what decide returns.
+func (a *athlete) revise(decide func(activity.Record) activity.Record) {
+	for id, record := range a.records {
+		if revised := decide(record); revised != record {
 			a.set(id, revised)
 		}
 	}
@@ -58,37 +58,39 @@ func (a *athlete) revise(decide func(activity.Row) activity.Row) {
 func (s *Store) Put(_ context.Context, r activity.Reading) error {
 	a, unlock := s.of(r.By.AthleteID)
 	defer unlock()
-	if err := a.fence.Admit(r.By); err != nil {
+	if err := a.cutoff.Admit(r.By); err != nil {
 		return err
 	}
 	for _, one := range r.Activities {
-		a.set(one.ID, a.fence.Learn(a.rows[one.ID], activity.Row{Generation: r.By.Generation, ReadAt: r.At, Activity: &one}))
+		a.set(one.ID, a.cutoff.Merge(a.records[one.ID], activity.Record{Generation: r.By.Generation, ReadAt: r.At, Activity: &one}))
 	}
 	return nil
 }
 
-// PutGone implements [activity.WriteStore].
-func (s *Store) PutGone(_ context.Context, g activity.Absence) error {
-	a, unlock := s.of(g.By.AthleteID)
+// PutDeletion implements [activity.WriteStore].
+func (s *Store) PutDeletion(_ context.Context, d activity.Deletion) error {
+	a, unlock := s.of(d.By.AthleteID)
 	defer unlock()
-	if err := a.fence.Admit(g.By); err != nil {
+	if err := a.cutoff.Admit(d.By); err != nil {
 		return err
 	}
-	a.set(g.ActivityID, a.fence.Learn(a.rows[g.ActivityID], activity.Row{Generation: g.By.Generation, ReadAt: g.At}))
+	a.set(d.ActivityID, a.cutoff.Merge(a.records[d.ActivityID], activity.Record{Generation: d.By.Generation, ReadAt: d.At}))
 	return nil
 }
 
 // UpdateSync implements [activity.WriteStore].
-func (s *Store) UpdateSync(_ context.Context, by activity.Authorization, change func(*activity.Sync) bool) error {
+func (s *Store) UpdateSync(_ context.Context, by activity.Authorization, change func(*activity.Sync) (bool, error)) error {
 	a, unlock := s.of(by.AthleteID)
 	defer unlock()
-	if err := a.fence.Admit(by); err != nil {
+	if err := a.cutoff.Admit(by); err != nil {
 		return err
 	}
-	if changed := a.copyOfSync(); change(&changed) {
-		a.sync = &changed
+	sync := a.copyOfSync()
+	changed, err := change(&sync)
+	if err == nil && changed {
+		a.sync = &sync
 	}
-	return nil
+	return err
 }
 
 func (a *athlete) copyOfSync() activity.Sync {
@@ -100,29 +102,34 @@ func (a *athlete) copyOfSync() activity.Sync {
 	return out
 }
 
-// UpdateFence implements [activity.WriteStore].
-func (s *Store) UpdateFence(_ context.Context, athleteID int64, change func(*activity.Fence) bool) error {
+// UpdateCutoff implements [activity.WriteStore].
+func (s *Store) UpdateCutoff(_ context.Context, athleteID int64, change func(*activity.Cutoff) (bool, error)) error {
 	a, unlock := s.of(athleteID)
 	defer unlock()
-	if changed := a.fence; change(&changed) {
-		a.fence = changed
+	cutoff := a.cutoff
+	changed, err := change(&cutoff)
+	if err != nil {
+		return err
 	}
-	a.revise(a.fence.Keep)
-	if a.sync != nil && !a.fence.KeepsSync(*a.sync) {
+	if changed {
+		a.cutoff = cutoff
+	}
+	a.revise(a.cutoff.Keep)
+	if a.sync != nil && !a.cutoff.KeepsSync(*a.sync) {
 		a.sync = nil
 	}
 	return nil
 }
 
 // EndScan implements [activity.WriteStore].
-func (s *Store) EndScan(_ context.Context, athleteID int64, scan activity.CompletedScan, agree func([]activity.Row) bool) error {
+func (s *Store) EndScan(_ context.Context, athleteID int64, scan activity.CompletedScan, approve func([]activity.Record) bool) error {
 	a, unlock := s.of(athleteID)
 	defer unlock()
-	a.fence.Scanned(scan)
-	if agree(slices.Collect(maps.Values(a.rows))) {
-		a.revise(func(r activity.Row) activity.Row {
+	a.cutoff.Scanned(scan)
+	if approve(slices.Collect(maps.Values(a.records))) {
+		a.revise(func(r activity.Record) activity.Record {
 			if scan.Outdates(r) {
-				return activity.Row{}
+				return activity.Record{}
 			}
 			return r
 		})
@@ -130,30 +137,39 @@ func (s *Store) EndScan(_ context.Context, athleteID int64, scan activity.Comple
 	return nil
 }
 
-// Aged implements [activity.WriteStore].
-func (s *Store) Aged(_ context.Context, until time.Time, limit int) ([]int64, error) {
+// oldest returns when the oldest of the athlete's data that the sweeper looks
+// for was read.
+func (a *athlete) oldest() (at time.Time, any bool) {
+	var ages []time.Time
+	for _, t := range a.totals {
+		ages = append(ages, t.Oldest())
+	}
+	for _, r := range a.records {
+		if r.Activity == nil {
+			ages = append(ages, r.ReadAt)
+		}
+	}
+	if a.sync != nil {
+		for _, chunks := range []map[int]activity.StoredChunk{a.sync.Stored, a.sync.Before} {
+			for _, chunk := range chunks {
+				ages = append(ages, chunk.ReadAt)
+			}
+		}
+	}
+	if len(ages) == 0 {
+		return time.Time{}, false
+	}
+	return slices.MinFunc(ages, time.Time.Compare), true
+}
+
+// AthletesToExpire implements [activity.WriteStore].
+func (s *Store) AthletesToExpire(_ context.Context, until time.Time, limit int) ([]int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	oldest := map[int64]time.Time{}
 	for id, a := range s.athletes {
-		var ages []time.Time
-		for _, t := range a.tallies {
-			ages = append(ages, t.Oldest())
-		}
-		for _, r := range a.rows {
-			if r.Activity == nil {
-				ages = append(ages, r.ReadAt)
-			}
-		}
-		if a.sync != nil {
-			for _, chunks := range []map[int]activity.StoredChunk{a.sync.Stored, a.sync.Before} {
-				for _, chunk := range chunks {
-					ages = append(ages, chunk.ReadAt)
-				}
-			}
-		}
-		if len(ages) > 0 && !slices.MinFunc(ages, time.Time.Compare).After(until) {
-			oldest[id] = slices.MinFunc(ages, time.Time.Compare)
+		if at, any := a.oldest(); any && !at.After(until) {
+			oldest[id] = at
 		}
 	}
 	found := slices.SortedFunc(maps.Keys(oldest), func(a, b int64) int { return oldest[a].Compare(oldest[b]) })
@@ -164,38 +180,38 @@ func (s *Store) Aged(_ context.Context, until time.Time, limit int) ([]int64, er
 func (s *Store) Expire(_ context.Context, athleteID int64, until time.Time) error {
 	a, unlock := s.of(athleteID)
 	defer unlock()
-	a.fence.Forget(until)
-	a.revise(func(r activity.Row) activity.Row { return r.Expire(until) })
+	a.cutoff.Expire(until)
+	a.revise(func(r activity.Record) activity.Record { return r.Expire(until) })
 	if a.sync != nil {
-		a.sync.Forget(until)
+		a.sync.Expire(until)
 	}
-	for month, t := range a.tallies {
+	for month, t := range a.totals {
 		if !t.Drifted(until) {
 			continue
 		}
-		if a.tallies[month] = activity.Tallies(slices.Collect(maps.Values(a.rows)))[month]; a.tallies[month] == nil {
-			delete(a.tallies, month)
+		if a.totals[month] = activity.TotalsByMonth(slices.Collect(maps.Values(a.records)))[month]; a.totals[month] == nil {
+			delete(a.totals, month)
 		}
 	}
 	return nil
 }
 
 // Get implements [activity.ReadStore].
-func (s *Store) Get(_ context.Context, by activity.Authorization, activityID int64) (activity.Row, error) {
+func (s *Store) Get(_ context.Context, by activity.Authorization, activityID int64) (activity.Record, error) {
 	a, unlock := s.of(by.AthleteID)
 	defer unlock()
-	return a.rows[activityID], a.fence.Admit(by)
+	return a.records[activityID], a.cutoff.Admit(by)
 }
 
 // List implements [activity.ReadStore].
 func (s *Store) List(_ context.Context, by activity.Authorization, sel activity.Selection) (activity.Page, error) {
 	a, unlock := s.of(by.AthleteID)
 	defer unlock()
-	if err := a.fence.Admit(by); err != nil {
+	if err := a.cutoff.Admit(by); err != nil {
 		return activity.Page{}, err
 	}
-	found := map[activity.Position]activity.Row{}
-	for _, r := range a.rows {
+	found := map[activity.Position]activity.Record{}
+	for _, r := range a.records {
 		if r.Activity == nil {
 			continue
 		}
@@ -207,21 +223,16 @@ func (s *Store) List(_ context.Context, by activity.Authorization, sel activity.
 			found[p] = r
 		}
 	}
-	newestFirst := slices.SortedFunc(maps.Keys(found), func(p, q activity.Position) int {
-		if q.Less(p) {
-			return -1
-		}
-		return 1
-	})
+	newestFirst := slices.SortedFunc(maps.Keys(found), func(p, q activity.Position) int { return q.Compare(p) })
 	var out activity.Page
 	for i, p := range newestFirst {
-		if r := found[p]; sel.Takes(r) {
-			if len(out.Rows) == sel.Limit {
-				last, err := activity.PositionOf(*out.Rows[sel.Limit-1].Activity)
+		if r := found[p]; sel.Matches(r) {
+			if len(out.Records) == sel.Limit {
+				last, err := activity.PositionOf(*out.Records[sel.Limit-1].Activity)
 				out.Next = &last
 				return out, err
 			}
-			out.Rows = append(out.Rows, r)
+			out.Records = append(out.Records, r)
 		}
 		if i+1 == activity.SearchDepth {
 			out.Next = &p
@@ -231,37 +242,37 @@ func (s *Store) List(_ context.Context, by activity.Authorization, sel activity.
 	return out, nil
 }
 
-// Tallies implements [activity.ReadStore].
-func (s *Store) Tallies(_ context.Context, by activity.Authorization) (map[string]*activity.Tally, error) {
+// MonthlyTotals implements [activity.ReadStore].
+func (s *Store) MonthlyTotals(_ context.Context, by activity.Authorization) (map[string]*activity.MonthlyTotals, error) {
 	a, unlock := s.of(by.AthleteID)
 	defer unlock()
-	out := map[string]*activity.Tally{}
-	for month, t := range a.tallies {
+	out := map[string]*activity.MonthlyTotals{}
+	for month, t := range a.totals {
 		out[month] = t.Clone()
 	}
-	return out, a.fence.Admit(by)
+	return out, a.cutoff.Admit(by)
 }
 
-// Rows implements [activity.ReadStore].
-func (s *Store) Rows(_ context.Context, athleteID int64) ([]activity.Row, error) {
+// Records implements [activity.ReadStore].
+func (s *Store) Records(_ context.Context, athleteID int64) ([]activity.Record, error) {
 	a, unlock := s.of(athleteID)
 	defer unlock()
-	return slices.Collect(maps.Values(a.rows)), nil
+	return slices.Collect(maps.Values(a.records)), nil
 }
 
 // Sync implements [activity.ReadStore].
 func (s *Store) Sync(_ context.Context, by activity.Authorization) (activity.Sync, error) {
 	a, unlock := s.of(by.AthleteID)
 	defer unlock()
-	return a.copyOfSync(), a.fence.Admit(by)
+	return a.copyOfSync(), a.cutoff.Admit(by)
 }
 
-// Held is how many items the store has of the athlete besides the fence and the
-// tallies, memories of gone activities and the sync among them.
+// Held returns how many items the store has of the athlete: records, including
+// deletions, and the sync, but neither the cutoff nor the monthly totals.
 func (s *Store) Held(athleteID int64) int {
 	a, unlock := s.of(athleteID)
 	defer unlock()
-	n := len(a.rows)
+	n := len(a.records)
 	if a.sync != nil {
 		n++
 	}
@@ -273,15 +284,15 @@ func (s *Store) Ages(_ context.Context, count func(kind string, readAt time.Time
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, a := range s.athletes {
-		for _, r := range a.rows {
+		for _, r := range a.records {
 			kind := activity.KindActivity
 			if r.Activity == nil {
-				kind = activity.KindGone
+				kind = activity.KindDeletion
 			}
 			count(kind, r.ReadAt)
 		}
-		for _, t := range a.tallies {
-			count(activity.KindTally, t.Oldest().Add(time.Hour))
+		for _, t := range a.totals {
+			count(activity.KindTotals, t.Oldest().Add(time.Hour))
 		}
 		for _, chunk := range a.copyOfSync().Stored {
 			count(activity.KindSync, chunk.ReadAt)
@@ -290,14 +301,14 @@ func (s *Store) Ages(_ context.Context, count func(kind string, readAt time.Time
 	return nil
 }
 
-// Lapse drops activities as DynamoDB's TTL might at the time, if the dice say so:
-// without a word to the tallies.
-func (s *Store) Lapse(athleteID int64, at time.Time, dice func() bool) {
+// DropExpired drops each record that may have expired at the time, if drop
+// returns true, as DynamoDB's TTL would: without a change of the monthly totals.
+func (s *Store) DropExpired(athleteID int64, at time.Time, drop func() bool) {
 	a, unlock := s.of(athleteID)
 	defer unlock()
-	for _, id := range slices.Sorted(maps.Keys(a.rows)) {
-		if !activity.LapsesAt(a.rows[id].ReadAt).After(at) && dice() {
-			delete(a.rows, id)
+	for _, id := range slices.Sorted(maps.Keys(a.records)) {
+		if !activity.ExpiresAt(a.records[id].ReadAt).After(at) && drop() {
+			delete(a.records, id)
 		}
 	}
 }

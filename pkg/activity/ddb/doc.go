@@ -6,16 +6,16 @@
 // projects everything, and [settings.ActivitiesByAgeIndex] over kind (string)
 // and oldest (number), which projects keys only. Items, by sk:
 //
-//   - activity#<id>: a row. It has start, <RFC 3339 UTC>#<id padded to 19
-//     digits>, so that the index orders a history totally; a gone activity's
-//     row has none, and so is not in the index.
-//   - authorization: the fence.
-//   - sync: how far the scan is.
-//   - tally#<YYYY-MM>: a tally.
+//   - activity#<id>: a record. Its start is <RFC 3339 UTC>#<id padded to 19
+//     digits>, so that the index orders a history totally. A deletion has no
+//     start and so is not in that index.
+//   - authorization: the cutoff.
+//   - sync: the sync.
+//   - totals#<YYYY-MM>: the totals of a month.
 //
-// Every write is one transaction that builds on what was read before, and on
-// the condition that all of it is still so: each row by the reading that it is
-// of, everything else by its revision, which is random so that none comes
-// twice. When the condition fails, it is read and decided again. So rows and
-// tallies cannot differ, and no write slips past a fence.
+// Every write is conditional on what was read before it: a record is identified
+// by its reading, every other item by its [dynamo.Revision]. If a condition
+// fails, the write starts over. A record and its month's totals are written in
+// one transaction, which also checks the cutoff. So records and totals always
+// match, and no write passes a cutoff.
 package ddb

@@ -6,72 +6,73 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/kit/dynamo"
+	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Sort keys. A query from fenceKey on finds everything but the rows, which are
-// most of what there is.
+// Sort keys. A query from cutoffKey on finds everything but the records, which
+// are the bulk of the items.
 const (
-	rowPrefix   = "activity#"
-	fenceKey    = "authorization"
-	syncKey     = "sync"
-	tallyPrefix = "tally#"
+	recordPrefix = "activity#"
+	cutoffKey    = "authorization"
+	syncKey      = "sync"
+	totalsPrefix = "totals#"
 )
 
-func rowKey(id int64) string { return rowPrefix + strconv.FormatInt(id, 10) }
+func recordKey(id int64) string { return recordPrefix + strconv.FormatInt(id, 10) }
 
-func tallyKey(month string) string { return tallyPrefix + month }
+func totalsKey(month string) string { return totalsPrefix + month }
 
 func startKey(p activity.Position) string {
 	return fmt.Sprintf("%s#%019d", time.Unix(p.Start, 0).UTC().Format(time.RFC3339), p.ID)
 }
 
-func number(n int64) types.AttributeValue {
-	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
+func key(athleteID int64, sk string) dynamo.Item {
+	return dynamo.Item{"athlete_id": dynamo.Number(athleteID), "sk": dynamo.Text(sk)}
 }
 
-func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
-
-type attributeValues = map[string]types.AttributeValue
-
-func key(athleteID int64, sk string) attributeValues {
-	return attributeValues{"athlete_id": number(athleteID), "sk": text(sk)}
-}
-
-// itemKey is what all items have.
+// itemKey has the keys of every item.
 type itemKey struct {
 	AthleteID int64  `dynamodbav:"athlete_id"`
 	SK        string `dynamodbav:"sk"`
 }
 
-// rowItem is what the rows of activities, present and gone, have in common.
-type rowItem struct {
-	itemKey
-	Generation int64 `dynamodbav:"generation"`
-	// ReadAt is in Unix nanoseconds.
-	ReadAt int64 `dynamodbav:"read_at"`
-	// ExpiresAt is in Unix seconds.
-	ExpiresAt int64 `dynamodbav:"expires_at"`
+// aging has the keys of the items in [settings.ActivitiesByAgeIndex].
+type aging struct {
+	// Kind is one of [activity.KindTotals], [activity.KindDeletion] and
+	// [activity.KindSync].
+	Kind string `dynamodbav:"kind"`
+	// Oldest is when the oldest data of the item was read; for totals, the
+	// beginning of that hour. An item without it is not in the index.
+	Oldest dynamo.Millis `dynamodbav:"oldest,omitempty"`
 }
 
-// goneItem is the row of a gone activity. No tally tells of its age.
-type goneItem struct {
-	rowItem
+// recordItem has the attributes of every record.
+type recordItem struct {
+	itemKey
+	Generation int64          `dynamodbav:"generation"`
+	ReadAt     dynamo.Millis  `dynamodbav:"read_at"`
+	ExpiresAt  dynamo.Seconds `dynamodbav:"expires_at"`
+}
+
+// deletionItem is the record of an activity that Strava no longer shows. No
+// totals include it, so it has an age of its own.
+type deletionItem struct {
+	recordItem
 	aging
 }
 
 type activityItem struct {
-	rowItem
-	// Start is empty when what was read is the row of a gone activity.
+	recordItem
+	// Start is empty if the item is that of a deletion.
 	Start string `dynamodbav:"start"`
 	attributes
 }
 
-// attributes are those of [gatheringv1.Activity]; that one converts to the
-// other makes sure that none is forgotten.
+// attributes are those of [gatheringv1.Activity]. The conversion between the two
+// types compiles only if none is missing.
 type attributes struct {
 	ID                 int64    `dynamodbav:"id"`
 	Name               string   `dynamodbav:"name"`
@@ -97,78 +98,71 @@ type attributes struct {
 	DeviceName         string   `dynamodbav:"device_name,omitempty"`
 }
 
-func marshalRow(athleteID, activityID int64, r activity.Row) (attributeValues, error) {
-	item := rowItem{
-		itemKey:    itemKey{athleteID, rowKey(activityID)},
-		Generation: r.Generation, ReadAt: r.ReadAt.UnixNano(), ExpiresAt: activity.LapsesAt(r.ReadAt).Unix(),
+func encodeRecord(athleteID, activityID int64, r activity.Record) (dynamo.Item, error) {
+	item := recordItem{
+		itemKey:    itemKey{athleteID, recordKey(activityID)},
+		Generation: r.Generation, ReadAt: dynamo.MillisOf(r.ReadAt), ExpiresAt: dynamo.SecondsOf(activity.ExpiresAt(r.ReadAt)),
 	}
 	if r.Activity == nil {
-		return attributevalue.MarshalMap(goneItem{item, aging{activity.KindGone, r.ReadAt.Unix()}})
+		return dynamo.Encode(deletionItem{item, aging{activity.KindDeletion, item.ReadAt}})
 	}
 	p, err := activity.PositionOf(*r.Activity)
 	if err != nil {
 		return nil, err
 	}
-	return attributevalue.MarshalMap(activityItem{rowItem: item, Start: startKey(p), attributes: attributes(*r.Activity)})
+	return dynamo.Encode(activityItem{recordItem: item, Start: startKey(p), attributes: attributes(*r.Activity)})
 }
 
-func unmarshalRow(m attributeValues) (id int64, r activity.Row, err error) {
+func decodeRecord(m dynamo.Item) (id int64, r activity.Record, err error) {
 	var item activityItem
-	if err := attributevalue.UnmarshalMap(m, &item); err != nil {
+	if err := dynamo.Decode(m, &item); err != nil {
 		return 0, r, err
 	}
-	r = activity.Row{Generation: item.Generation, ReadAt: time.Unix(0, item.ReadAt).UTC()}
+	r = activity.Record{Generation: item.Generation, ReadAt: item.ReadAt.Time()}
 	if item.Start != "" {
 		a := gatheringv1.Activity(item.attributes)
 		r.Activity = &a
 	}
-	id, err = strconv.ParseInt(strings.TrimPrefix(item.SK, rowPrefix), 10, 64)
-	return id, r, err
+	id, err = strconv.ParseInt(strings.TrimPrefix(item.SK, recordPrefix), 10, 64)
+	if err != nil {
+		return 0, r, fault.New(fault.Permanent, "decode record: %w", err)
+	}
+	return id, r, nil
 }
 
-// aging is what the items of [settings.ActivitiesByAgeIndex] have.
-type aging struct {
-	// Kind is one of [activity.KindTally], [activity.KindGone] and
-	// [activity.KindSync].
-	Kind string `dynamodbav:"kind"`
-	// Oldest is when the oldest that the item tells of was read, in Unix seconds
-	// and, for a tally, rounded down to the hour. An item without it is not in the
-	// index.
-	Oldest int64 `dynamodbav:"oldest,omitempty"`
-}
-
-type tallyItem struct {
+type totalsItem struct {
+	dynamo.Revision
 	itemKey
 	aging
-	Revision string `dynamodbav:"revision"`
-	// Sums has, by day and sport type, e.g. "05 Ride", the parts of
+	// Sums has, by day and sport type, e.g. "05 Ride", the fields of
 	// [activity.Sum] in their order.
 	Sums   map[string][5]int64 `dynamodbav:"sums"`
 	ReadIn map[int64]int       `dynamodbav:"read_in"`
 }
 
-func tallyItemOf(athleteID int64, month, revision string, t *activity.Tally) tallyItem {
-	item := tallyItem{
-		itemKey: itemKey{athleteID, tallyKey(month)}, aging: aging{activity.KindTally, t.Oldest().Unix()},
-		Revision: revision, Sums: map[string][5]int64{}, ReadIn: t.ReadIn,
+func totalsItemOf(athleteID int64, month string, t *activity.MonthlyTotals) totalsItem {
+	item := totalsItem{
+		Revision: dynamo.NewRevision(),
+		itemKey:  itemKey{athleteID, totalsKey(month)}, aging: aging{activity.KindTotals, dynamo.MillisOf(t.Oldest())},
+		Sums: map[string][5]int64{}, ReadIn: t.ReadIn,
 	}
-	for slot, s := range t.Sums {
-		item.Sums[fmt.Sprintf("%02d %s", slot.Day, slot.SportType)] = [5]int64{s.Count, s.Distance, s.MovingTime, s.ElapsedTime, s.TotalElevationGain}
+	for key, s := range t.Sums {
+		item.Sums[fmt.Sprintf("%02d %s", key.Day, key.SportType)] = [5]int64{s.Count, s.Distance, s.MovingTime, s.ElapsedTime, s.TotalElevationGain}
 	}
 	return item
 }
 
-func (i tallyItem) month() string { return strings.TrimPrefix(i.SK, tallyPrefix) }
+func (i totalsItem) month() string { return strings.TrimPrefix(i.SK, totalsPrefix) }
 
-func (i tallyItem) tally() (*activity.Tally, error) {
-	t := activity.NewTally()
+func (i totalsItem) totals() (*activity.MonthlyTotals, error) {
+	t := activity.NewMonthlyTotals()
 	for name, s := range i.Sums {
 		day, sportType, _ := strings.Cut(name, " ")
 		n, err := strconv.Atoi(day)
 		if err != nil {
-			return nil, fmt.Errorf("tally: %w", err)
+			return nil, fault.New(fault.Permanent, "decode totals: %w", err)
 		}
-		t.Sums[activity.Slot{Day: n, SportType: sportType}] = activity.Sum{
+		t.Sums[activity.DayAndSport{Day: n, SportType: sportType}] = activity.Sum{
 			Count: s[0], Distance: s[1], MovingTime: s[2], ElapsedTime: s[3], TotalElevationGain: s[4],
 		}
 	}
@@ -178,7 +172,7 @@ func (i tallyItem) tally() (*activity.Tally, error) {
 	return t, nil
 }
 
-// rangeItems have, of each [activity.Range], its start and id at both ends.
+// rangeItems have the start and the id of both ends of each [activity.Range].
 type rangeItems [][4]int64
 
 func rangeItemsOf(ranges []activity.Range) (out rangeItems) {
@@ -197,118 +191,40 @@ func (items rangeItems) ranges() (out []activity.Range) {
 
 // scanItem is an [activity.CompletedScan].
 type scanItem struct {
-	Generation int64      `dynamodbav:"generation"`
-	Began      time.Time  `dynamodbav:"began"`
-	Covered    rangeItems `dynamodbav:"covered,omitempty"`
+	Generation int64         `dynamodbav:"generation"`
+	Began      dynamo.Millis `dynamodbav:"began"`
+	Covered    rangeItems    `dynamodbav:"covered,omitempty"`
 }
 
-type fenceItem struct {
+type cutoffItem struct {
+	dynamo.Revision
 	itemKey
-	Revision   string `dynamodbav:"revision"`
-	Authorized int64  `dynamodbav:"authorized_generation,omitempty"`
-	Revoked    int64  `dynamodbav:"revoked_generation,omitempty"`
-	Limited    int64  `dynamodbav:"limited_generation,omitempty"`
-	Closed     int64  `dynamodbav:"closed_generation,omitempty"`
-	// Scan is nil when no scan is complete.
+	Authorized int64 `dynamodbav:"authorized_generation,omitempty"`
+	Revoked    int64 `dynamodbav:"revoked_generation,omitempty"`
+	Limited    int64 `dynamodbav:"limited_generation,omitempty"`
+	Closed     int64 `dynamodbav:"closed_generation,omitempty"`
+	// Scan is nil if no scan is complete.
 	Scan *scanItem `dynamodbav:"scan,omitempty"`
-	// ExpiresAt is in Unix seconds; 0 for never.
-	ExpiresAt int64 `dynamodbav:"expires_at,omitempty"`
+	// ExpiresAt is 0 for never.
+	ExpiresAt dynamo.Seconds `dynamodbav:"expires_at,omitempty"`
 }
 
-func fenceItemOf(athleteID int64, revision string, f activity.Fence) fenceItem {
-	item := fenceItem{
-		itemKey: itemKey{athleteID, fenceKey}, Revision: revision,
-		Authorized: f.Authorized, Revoked: f.Revoked, Limited: f.Limited, Closed: f.Closed,
+func cutoffItemOf(athleteID int64, c activity.Cutoff) cutoffItem {
+	item := cutoffItem{
+		itemKey:    itemKey{athleteID, cutoffKey},
+		Authorized: c.Authorized, Revoked: c.Revoked, Limited: c.Limited, Closed: c.Closed,
+		ExpiresAt: dynamo.SecondsOf(c.Expires),
 	}
-	if f.Scan != nil {
-		item.Scan = &scanItem{f.Scan.Generation, f.Scan.Began, rangeItemsOf(f.Scan.Covered)}
-	}
-	if !f.Expires.IsZero() {
-		item.ExpiresAt = f.Expires.Unix()
+	if c.Scan != nil {
+		item.Scan = &scanItem{c.Scan.Generation, dynamo.MillisOf(c.Scan.Began), rangeItemsOf(c.Scan.Covered)}
 	}
 	return item
 }
 
-func (i fenceItem) fence() activity.Fence {
-	f := activity.Fence{Authorized: i.Authorized, Revoked: i.Revoked, Limited: i.Limited, Closed: i.Closed}
+func (i cutoffItem) cutoff() activity.Cutoff {
+	c := activity.Cutoff{Authorized: i.Authorized, Revoked: i.Revoked, Limited: i.Limited, Closed: i.Closed, Expires: i.ExpiresAt.Time()}
 	if i.Scan != nil {
-		f.Scan = &activity.CompletedScan{Generation: i.Scan.Generation, Began: i.Scan.Began, Covered: i.Scan.Covered.ranges()}
+		c.Scan = &activity.CompletedScan{Generation: i.Scan.Generation, Began: i.Scan.Began.Time(), Covered: i.Scan.Covered.ranges()}
 	}
-	if i.ExpiresAt != 0 {
-		f.Expires = time.Unix(i.ExpiresAt, 0).UTC()
-	}
-	return f
-}
-
-// chunkItems has, for each chunk, how many activities it held and when they were
-// read, in Unix nanoseconds.
-type chunkItems map[int][2]int64
-
-func chunkItemsOf(chunks map[int]activity.StoredChunk) chunkItems {
-	if chunks == nil {
-		return nil
-	}
-	out := chunkItems{}
-	for n, c := range chunks {
-		out[n] = [2]int64{int64(c.Activities), c.ReadAt.UnixNano()}
-	}
-	return out
-}
-
-func (items chunkItems) chunks() map[int]activity.StoredChunk {
-	if items == nil {
-		return nil
-	}
-	out := map[int]activity.StoredChunk{}
-	for n, c := range items {
-		out[n] = activity.StoredChunk{Activities: int(c[0]), ReadAt: time.Unix(0, c[1]).UTC()}
-	}
-	return out
-}
-
-type syncItem struct {
-	itemKey
-	aging
-	Revision   string     `dynamodbav:"revision"`
-	Generation int64      `dynamodbav:"generation"`
-	ScanID     string     `dynamodbav:"scan_id"`
-	Sequence   int64      `dynamodbav:"sequence"`
-	State      string     `dynamodbav:"state"`
-	Chunks     int        `dynamodbav:"chunks"`
-	WaitingFor string     `dynamodbav:"waiting_for,omitempty"`
-	ResumesAt  *time.Time `dynamodbav:"resumes_at,omitempty"`
-	FinishesAt *time.Time `dynamodbav:"finishes_at,omitempty"`
-	StartedAt  time.Time  `dynamodbav:"started_at"`
-	Covered    rangeItems `dynamodbav:"covered,omitempty"`
-	Confirmed  bool       `dynamodbav:"confirmed,omitempty"`
-	Stored     chunkItems `dynamodbav:"stored"`
-	Settled    bool       `dynamodbav:"settled,omitempty"`
-	Before     chunkItems `dynamodbav:"before"`
-}
-
-func syncItemOf(athleteID int64, revision string, s activity.Sync) syncItem {
-	item := syncItem{
-		itemKey: itemKey{athleteID, syncKey}, aging: aging{Kind: activity.KindSync}, Revision: revision,
-		Generation: s.Generation, ScanID: s.ScanID, Sequence: s.Sequence, State: s.State, Chunks: s.Chunks,
-		WaitingFor: s.WaitingFor, ResumesAt: s.ResumesAt, FinishesAt: s.FinishesAt, StartedAt: s.StartedAt,
-		Covered: rangeItemsOf(s.Covered), Confirmed: s.Confirmed,
-		Stored: chunkItemsOf(s.Stored), Settled: s.Settled, Before: chunkItemsOf(s.Before),
-	}
-	for _, chunks := range []map[int]activity.StoredChunk{s.Stored, s.Before} {
-		for _, chunk := range chunks {
-			if at := chunk.ReadAt.Unix(); item.Oldest == 0 || at < item.Oldest {
-				item.Oldest = at
-			}
-		}
-	}
-	return item
-}
-
-func (i syncItem) sync() activity.Sync {
-	return activity.Sync{
-		Generation: i.Generation, ScanID: i.ScanID, Sequence: i.Sequence, State: i.State, Chunks: i.Chunks,
-		WaitingFor: i.WaitingFor, ResumesAt: i.ResumesAt, FinishesAt: i.FinishesAt, StartedAt: i.StartedAt,
-		Covered: i.Covered.ranges(), Confirmed: i.Confirmed,
-		Stored: i.Stored.chunks(), Settled: i.Settled, Before: i.Before.chunks(),
-	}
+	return c
 }

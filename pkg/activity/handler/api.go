@@ -82,7 +82,7 @@ type item struct {
 	ReadAt time.Time `json:"read_at"`
 }
 
-func itemOf(r activity.Row) item { return item{summary(*r.Activity), r.ReadAt} }
+func itemOf(r activity.Record) item { return item{summary(*r.Activity), r.ReadAt} }
 
 type page struct {
 	Items      []any   `json:"items"`
@@ -124,7 +124,7 @@ func (a endpoints) list(ctx context.Context, by activity.Authorization, req api.
 		return api.Response{}, err
 	}
 	var items []item
-	for _, r := range found.Rows {
+	for _, r := range found.Records {
 		items = append(items, itemOf(r))
 	}
 	out := page{Items: []any{}}

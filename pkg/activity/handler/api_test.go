@@ -5,7 +5,6 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -26,7 +25,7 @@ import (
 	document "github.com/paceline/paceline/test/openapi"
 )
 
-var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+var discard = slog.New(slog.DiscardHandler)
 
 // me is the athlete of testdata/request.json.
 var me = activity.Authorization{AthleteID: 1, Generation: activitytest.Gen1}
@@ -34,18 +33,18 @@ var me = activity.Authorization{AthleteID: 1, Generation: activitytest.Gen1}
 type client struct {
 	t        *testing.T
 	document *document.Document
-	store    *activitytest.Store
+	ports    activitytest.Ports
 	handle   func(context.Context, api.Request) (api.Response, error)
 }
 
 func newAPI(t *testing.T) client {
-	store := activitytest.NewStore()
-	return client{t, document.MustLoad(t), store, api.Mux(quiet, handler.APIRoutes(&activity.Reader{Store: store, Now: func() time.Time { return activitytest.At(60) }}))}
+	ports := activitytest.NewPorts(func() time.Time { return activitytest.At(60) })
+	return client{t, document.MustLoad(t), ports, api.Mux(discard, handler.APIRoutes(ports.Reader()))}
 }
 
 func (a client) put(by activity.Authorization, activities ...gatheringv1.Activity) {
 	a.t.Helper()
-	if err := a.store.Put(a.t.Context(), activity.Reading{By: by, At: activitytest.At(0), Activities: activities}); err != nil {
+	if err := a.ports.Store.Put(a.t.Context(), activity.Reading{By: by, At: activitytest.At(0), Activities: activities}); err != nil {
 		a.t.Fatal(err)
 	}
 }
@@ -234,8 +233,8 @@ func TestPagesWhileActivitiesComeAndGo(t *testing.T) {
 		query["cursor"] = *p.NextCursor
 		// One newer than all, and the very one that the cursor is of goes.
 		a.put(me, activitytest.Activity(int64(1000+n), 10_000+n, "new"))
-		gone := activity.Absence{By: me, At: activitytest.At(1), ActivityID: p.Items[len(p.Items)-1].ID}
-		if err := a.store.PutGone(t.Context(), gone); err != nil {
+		gone := activity.Deletion{By: me, At: activitytest.At(1), ActivityID: p.Items[len(p.Items)-1].ID}
+		if err := a.ports.Store.PutDeletion(t.Context(), gone); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -378,9 +377,9 @@ func TestItem(t *testing.T) {
 
 func TestGetFindsOnlyOnesOwn(t *testing.T) {
 	a := newAPI(t)
-	a.put(me, activitytest.Activity(7, 0, "mine"), activitytest.Activity(8, 0, "gone"))
+	a.put(me, activitytest.Activity(7, 0, "mine"), activitytest.Activity(8, 0, "deletion"))
 	a.put(activity.Authorization{AthleteID: 2, Generation: activitytest.Gen1}, activitytest.Activity(9, 0, "theirs"))
-	if err := a.store.PutGone(t.Context(), activity.Absence{By: me, At: activitytest.At(1), ActivityID: 8}); err != nil {
+	if err := a.ports.Store.PutDeletion(t.Context(), activity.Deletion{By: me, At: activitytest.At(1), ActivityID: 8}); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []string{"8", "9", "10", "0", "-7", "+7", "007", "7.0", "seven", "99999999999999999999", "7 ", "authorization"} {
@@ -432,7 +431,7 @@ func TestSync(t *testing.T) {
 		}
 	}
 	expect(`{"state":"backfilling","gathered":0,"waiting_for":null,"resumes_at":null,"finishes_at":null}`)
-	recorder := &activity.Recorder{Store: a.store, Events: event.Factory{Now: func() time.Time { return activitytest.At(60) }}}
+	recorder := a.ports.Recorder()
 	chunk := gatheringv1.ActivitiesGathered{AthleteID: me.AthleteID, Generation: me.Generation, ReadAt: activitytest.At(0), Chunk: &gatheringv1.ScanChunk{ScanID: "s"}}
 	for id := range int64(50) {
 		chunk.Activities = append(chunk.Activities, activitytest.Activity(id+1, 0, ""))
@@ -511,7 +510,7 @@ func TestCursorShowsNobodyElse(t *testing.T) {
 func TestWithoutALiveSessionEverythingIs401(t *testing.T) {
 	a := newAPI(t)
 	a.put(me, activitytest.Activity(7, 0, ""))
-	err := a.store.UpdateFence(t.Context(), 3, func(f *activity.Fence) bool { return f.Revoke(me.Generation, activitytest.At(9)) })
+	err := a.ports.Store.UpdateCutoff(t.Context(), 3, func(c *activity.Cutoff) (bool, error) { return c.Revoke(me.Generation, activitytest.At(9)), nil })
 	if err != nil {
 		t.Fatal(err)
 	}

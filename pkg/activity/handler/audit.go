@@ -16,15 +16,15 @@ func Audit(a *activity.Auditor, m *emf.Metrics, log *slog.Logger) func(context.C
 	return func(ctx context.Context, _ struct{}) (struct{}, error) {
 		ctx, cancel := startup.WithReserve(ctx)
 		defer cancel()
-		census, err := a.Audit(ctx)
+		report, err := a.Audit(ctx)
 		if err != nil {
 			return struct{}{}, err
 		}
-		for days, n := range census.Activities {
+		for days, n := range report.Activities {
 			m.Count(metric.ActivitiesByAge(days), n)
 		}
 		m.Count(metric.KeptTooLong, 0) // So that there is a figure in any case.
-		for kind, n := range census.TooOld {
+		for kind, n := range report.TooOld {
 			m.Count(metric.KeptTooLong, n)
 			log.ErrorContext(ctx, "kept too long", "kind", kind, "count", n)
 		}

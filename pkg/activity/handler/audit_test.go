@@ -17,9 +17,11 @@ import (
 
 func TestAuditCountsByAge(t *testing.T) {
 	const day = 24 * time.Hour
-	store, now := activitytest.NewStore(), activitytest.At(0)
+	now := activitytest.At(0)
+	clock := func() time.Time { return now }
+	ports := activitytest.NewPorts(clock)
 	for id, age := range []time.Duration{0, day - 1, day, 6 * day, 7 * day, 7*day + 2*time.Hour, 7*day + 2*time.Hour + 1, 30 * day} {
-		err := store.Put(t.Context(), activity.Reading{
+		err := ports.Store.Put(t.Context(), activity.Reading{
 			By: activity.Authorization{AthleteID: int64(id + 1), Generation: activitytest.Gen1}, At: now.Add(-age),
 			Activities: []gatheringv1.Activity{activitytest.Activity(int64(id+1), 0, "")},
 		})
@@ -28,9 +30,8 @@ func TestAuditCountsByAge(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	clock := func() time.Time { return now }
 	metrics := emf.New(&out, clock, metric.Namespace, "test")
-	audit := emf.Flushing(metrics, handler.Audit(&activity.Auditor{Store: store, Now: clock}, metrics, quiet))
+	audit := emf.Flushing(metrics, handler.Audit(ports.Auditor(), metrics, discard))
 	if _, err := audit(t.Context(), struct{}{}); err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +39,7 @@ func TestAuditCountsByAge(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
-	// Two activities are too old, and the tally of one: a tally is as old as the
+	// Two activities are too old, and the totals of one: totals are as old as the
 	// end of the hour in which it was read.
 	for metric, want := range map[string]float64{
 		"ActivitiesReadDaysAgo0": 2, "ActivitiesReadDaysAgo1": 1, "ActivitiesReadDaysAgo2": 0, "ActivitiesReadDaysAgo6": 1,

@@ -1,7 +1,6 @@
 package handler_test
 
 import (
-	"context"
 	"math"
 	"os"
 	"testing"
@@ -12,27 +11,14 @@ import (
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/activity/activitytest"
 	"github.com/paceline/paceline/pkg/activity/handler"
-	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/kit/consume"
 )
 
-type publisher []event.Event
-
-func (p *publisher) Publish(_ context.Context, events ...event.Event) error {
-	*p = append(*p, events...)
-	return nil
-}
-
 // The samples of the events that are consumed come in as messages of the queue.
 func TestEventsOfTheContracts(t *testing.T) {
-	store, published := activitytest.NewStore(), &publisher{}
-	handle := consume.Handler(quiet, handler.EventRoutes(&activity.Recorder{
-		Store: store, Publisher: published,
-		Events: event.Factory{
-			Now:   func() time.Time { return time.Date(2026, 11, 20, 13, 0, 0, 0, time.UTC) },
-			NewID: func() string { return "new" },
-		},
-	})...)
+	ports := activitytest.NewPorts(func() time.Time { return time.Date(2026, 11, 20, 13, 0, 0, 0, time.UTC) })
+	store := ports.Store
+	handle := consume.Handler(discard, handler.EventRoutes(ports.Recorder())...)
 	const athleteID = 4242424 // the samples'
 	for _, step := range []struct {
 		sample   string
@@ -58,11 +44,12 @@ func TestEventsOfTheContracts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff([]int{step.held, step.gathered}, []int{store.Held(athleteID), s.Status(time.Time{}).Gathered}); d != "" {
+		if d := cmp.Diff([]int{step.held, step.gathered}, []int{store.Held(athleteID), s.Progress(time.Time{}).Gathered}); d != "" {
 			t.Errorf("after %s (-want +got)\n%s", step.sample, d)
 		}
 	}
-	if len(*published) != 1 || (*published)[0].Fact.DetailType() != "ErasureCompleted.v1" || (*published)[0].Meta.CausationID == "" {
-		t.Errorf("published %+v", *published)
+	published := ports.Bus.Events()
+	if len(published) != 1 || published[0].Fact.DetailType() != "ErasureCompleted.v1" || published[0].Meta.CausationID == "" {
+		t.Errorf("published %+v", published)
 	}
 }

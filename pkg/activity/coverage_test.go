@@ -9,6 +9,7 @@ import (
 	"github.com/paceline/paceline/pkg/activity/activitytest"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
 // Strava's visibilities (seen in its answers; not in its reference).
@@ -83,9 +84,9 @@ func TestVisibilityByScope(t *testing.T) {
 					if shown := err == nil; shown != covered(to) {
 						t.Errorf("%v, %s to %s by %s: shown is %v", grant.scopes, from, to, way, shown)
 					}
-					rows, err := p.store.Rows(t.Context(), 1)
+					records, err := p.store.Records(t.Context(), 1)
 					must(t, err)
-					for _, r := range rows {
+					for _, r := range records {
 						if r.Activity != nil && !covered(r.Activity.Visibility) {
 							t.Errorf("%v, %s to %s by %s: it is kept", grant.scopes, from, to, way)
 						}
@@ -125,14 +126,14 @@ func TestTakenRightRemovesActivities(t *testing.T) {
 		must(t, err)
 		status, err := p.reader.Sync(t.Context(), by)
 		must(t, err)
-		if len(page.Rows) != 0 || stats.Total.Count != 0 || status.State != activity.Waiting || status.WaitingFor != gatheringv1.WaitingForReconnect ||
+		if len(page.Records) != 0 || stats.Total.Count != 0 || status.State != activity.Waiting || status.WaitingFor != gatheringv1.WaitingForReconnect ||
 			status.Gathered != 0 && order[len(order)-1] == 0 {
-			t.Errorf("in the order %v: %v, %+v, %+v", order, page.Rows, stats, status)
+			t.Errorf("in the order %v: %v, %+v, %+v", order, page.Records, stats, status)
 		}
 		must(t, p.AthleteAuthorized(t.Context(), p.cause(), credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen2, Scopes: []string{"activity:read"}}))
 		must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen2, 0, &gatheringv1.ScanChunk{ScanID: "s2"}, activitytest.Activity(1, 1, ""))))
-		if page, err := p.reader.List(t.Context(), by, activity.Selection{In: activity.Everything(), Limit: 9}); err != nil || len(page.Rows) != 1 {
-			t.Errorf("in the order %v: after connecting again %v, %v", order, page.Rows, err)
+		if page, err := p.reader.List(t.Context(), by, activity.Selection{In: activity.Everything(), Limit: 9}); err != nil || len(page.Records) != 1 {
+			t.Errorf("in the order %v: after connecting again %v, %v", order, page.Records, err)
 		}
 	}
 	// Refused tokens are no such wish.
@@ -140,8 +141,8 @@ func TestTakenRightRemovesActivities(t *testing.T) {
 	must(t, events[1](p))
 	degraded.Reason = credentialsv1.DegradedTokenRefused
 	must(t, events[0](p))
-	if page, err := p.reader.List(t.Context(), by, activity.Selection{In: activity.Everything(), Limit: 9}); err != nil || len(page.Rows) != 1 {
-		t.Errorf("after refused tokens: %v, %v", page.Rows, err)
+	if page, err := p.reader.List(t.Context(), by, activity.Selection{In: activity.Everything(), Limit: 9}); err != nil || len(page.Records) != 1 {
+		t.Errorf("after refused tokens: %v, %v", page.Records, err)
 	}
 }
 
@@ -168,8 +169,8 @@ func TestNarrowerGrantRemovesOnlyYou(t *testing.T) {
 		}
 		page, err := p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen2}, activity.Selection{In: activity.Everything(), Limit: 9})
 		must(t, err)
-		if len(page.Rows) != 1 || page.Rows[0].Activity.ID != 2 {
-			t.Errorf("in the order %v: %v", order, page.Rows)
+		if len(page.Records) != 1 || page.Records[0].Activity.ID != 2 {
+			t.Errorf("in the order %v: %v", order, page.Records)
 		}
 	}
 }
@@ -186,10 +187,10 @@ func TestWhatIsTooOldIsUnreadableAtOnce(t *testing.T) {
 		now  time.Time
 		want int
 	}{
-		{activitytest.At(0).Add(activity.Retention - 1), 2},
-		{activitytest.At(0).Add(activity.Retention), 1},
-		{activitytest.At(3000).Add(activity.Retention - 1), 1},
-		{activitytest.At(3000).Add(activity.Retention), 0},
+		{activitytest.At(0).Add(retention.StravaData - 1), 2},
+		{activitytest.At(0).Add(retention.StravaData), 1},
+		{activitytest.At(3000).Add(retention.StravaData - 1), 1},
+		{activitytest.At(3000).Add(retention.StravaData), 0},
 	} {
 		p.now = step.now
 		page, err := p.reader.List(t.Context(), by, activity.Selection{In: activity.Everything(), Limit: 9})
@@ -202,8 +203,8 @@ func TestWhatIsTooOldIsUnreadableAtOnce(t *testing.T) {
 				got++
 			}
 		}
-		if len(page.Rows) != step.want || int(stats.Total.Count) != step.want || got != step.want {
-			t.Errorf("at %s: %d listed, %d counted, %d got; want %d", step.now, len(page.Rows), stats.Total.Count, got, step.want)
+		if len(page.Records) != step.want || int(stats.Total.Count) != step.want || got != step.want {
+			t.Errorf("at %s: %d listed, %d counted, %d got; want %d", step.now, len(page.Records), stats.Total.Count, got, step.want)
 		}
 		sync, err := p.reader.Sync(t.Context(), by)
 		must(t, err)
@@ -212,11 +213,11 @@ func TestWhatIsTooOldIsUnreadableAtOnce(t *testing.T) {
 		}
 	}
 	// The sweeper deletes what is too old and nothing else.
-	p.now = activitytest.At(0).Add(activity.Retention)
-	must(t, (&activity.Sweeper{Store: p.store, Now: func() time.Time { return p.now }}).Sweep(t.Context()))
-	rows, err := p.store.Rows(t.Context(), 1)
+	p.now = activitytest.At(0).Add(retention.StravaData)
+	must(t, p.sweeper.Sweep(t.Context()))
+	records, err := p.store.Records(t.Context(), 1)
 	must(t, err)
-	if len(rows) != 1 || rows[0].Activity.ID != 2 {
-		t.Errorf("left are %v", rows)
+	if len(records) != 1 || records[0].Activity.ID != 2 {
+		t.Errorf("left are %v", records)
 	}
 }

@@ -1,0 +1,82 @@
+package activity_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/paceline/paceline/pkg/activity"
+	"github.com/paceline/paceline/pkg/activity/activitytest"
+	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/kit/retention"
+)
+
+func scanOf(generation int64, began int) activity.CompletedScan {
+	return activity.CompletedScan{Generation: generation, Began: activitytest.At(began), Covered: []activity.Range{activity.Everything()}}
+}
+
+// When an authorization ends, the cutoff drops its scan, in whichever order the
+// two are reported, and keeps the scan of a later authorization.
+func TestTheCutoffForgetsTheScanOfARevokedAuthorization(t *testing.T) {
+	expires := activitytest.At(0).Add(retention.Tombstone)
+	later := scanOf(gen2, 1)
+	for name, tc := range map[string]struct {
+		moves []func(*activity.Cutoff) bool
+		want  activity.Cutoff
+	}{
+		"scanned, then revoked": {
+			[]func(*activity.Cutoff) bool{
+				func(f *activity.Cutoff) bool { return f.Scanned(scanOf(gen1, 1)) },
+				func(f *activity.Cutoff) bool { return f.Revoke(gen1, expires) },
+			},
+			activity.Cutoff{Revoked: gen1, Expires: expires},
+		},
+		"revoked, then scanned": {
+			[]func(*activity.Cutoff) bool{
+				func(f *activity.Cutoff) bool { return f.Revoke(gen1, expires) },
+				func(f *activity.Cutoff) bool { return !f.Scanned(scanOf(gen1, 1)) },
+			},
+			activity.Cutoff{Revoked: gen1, Expires: expires},
+		},
+		"with a later authorization": {
+			[]func(*activity.Cutoff) bool{
+				func(f *activity.Cutoff) bool { return f.Scanned(scanOf(gen1, 1)) },
+				func(f *activity.Cutoff) bool { return f.Authorize(gen2, activity.CoversOnlyYou) },
+				func(f *activity.Cutoff) bool { return f.Revoke(gen1, expires) },
+			},
+			activity.Cutoff{Authorized: gen2, Revoked: gen1},
+		},
+		"with a later authorization's scan": {
+			[]func(*activity.Cutoff) bool{
+				func(f *activity.Cutoff) bool { return f.Scanned(later) },
+				func(f *activity.Cutoff) bool { return f.Revoke(gen1, expires) },
+			},
+			activity.Cutoff{Revoked: gen1, Scan: &later},
+		},
+	} {
+		var f activity.Cutoff
+		for i, move := range tc.moves {
+			if !move(&f) {
+				t.Errorf("%s: move %d says otherwise", name, i)
+			}
+		}
+		if d := cmp.Diff(tc.want, f); d != "" {
+			t.Errorf("%s (-want +got)\n%s", name, d)
+		}
+	}
+}
+
+// A scan whose chunks are forgotten can no longer be reconciled, and its stretches
+// are forgotten, too: the gaps between them tell when activities started, which
+// may not be kept for longer.
+func TestAScanThatIsForgottenLeavesNoStretches(t *testing.T) {
+	var s activity.Sync
+	s.Report(completed(gen1, "s", 1, 0))
+	s.Store(gen1, gatheringv1.ScanChunk{ScanID: "s"}, activity.StoredChunk{Activities: 1, ReadAt: activitytest.At(1)})
+	if s.Expire(activitytest.At(0)) || s.Covered == nil || !s.Ended(activitytest.At(0)) {
+		t.Errorf("forgotten too early: %+v", s)
+	}
+	if !s.Expire(activitytest.At(1)) || s.Covered != nil || s.Ended(time.Time{}) {
+		t.Errorf("left is %+v", s)
+	}
+}
