@@ -1,4 +1,4 @@
-// Command audit-activities counts what is kept by its age.
+// Command audit-activities counts everything stored by its age.
 package main
 
 import (
@@ -6,14 +6,11 @@ import (
 	"os"
 	"time"
 
-	"github.com/paceline/paceline/pkg/activity/metric"
-
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/paceline/paceline/pkg/activity"
-	"github.com/paceline/paceline/pkg/activity/ddb"
 	"github.com/paceline/paceline/pkg/activity/handler"
+	"github.com/paceline/paceline/pkg/activity/metric"
 	"github.com/paceline/paceline/pkg/activity/settings"
+	"github.com/paceline/paceline/pkg/activity/wiring"
 	"github.com/paceline/paceline/pkg/kit/emf"
 	"github.com/paceline/paceline/pkg/kit/startup"
 )
@@ -22,6 +19,6 @@ func main() {
 	var s settings.AuditActivities
 	cfg, log := startup.Load(context.Background(), &s)
 	metrics := emf.New(os.Stdout, time.Now, metric.Namespace, s.Stage)
-	auditor := &activity.Auditor{Store: ddb.New(dynamodb.NewFromConfig(cfg), s.ActivitiesTable), Now: time.Now}
+	auditor := wiring.Storage(cfg, s.ActivitiesTable).Auditor()
 	lambda.Start(emf.Flushing(metrics, handler.Audit(auditor, metrics, log)))
 }

@@ -6,11 +6,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/paceline/paceline/pkg/activity"
-	"github.com/paceline/paceline/pkg/activity/ddb"
 	"github.com/paceline/paceline/pkg/activity/handler"
 	"github.com/paceline/paceline/pkg/activity/settings"
+	"github.com/paceline/paceline/pkg/activity/wiring"
 	"github.com/paceline/paceline/pkg/api"
 	"github.com/paceline/paceline/pkg/kit/startup"
 )
@@ -18,7 +16,6 @@ import (
 func main() {
 	var s settings.ServeAPI
 	cfg, log := startup.Load(context.Background(), &s)
-	table := ddb.New(dynamodb.NewFromConfig(cfg), s.ActivitiesTable)
-	limiter := api.NewLimiter(time.Now)
-	lambda.Start(api.Mux(log, limiter.Limit(handler.APIRoutes(&activity.Reader{Store: table, Now: time.Now}))))
+	reader := wiring.Storage(cfg, s.ActivitiesTable).Reader()
+	lambda.Start(api.Mux(log, api.NewLimiter(time.Now).Limit(handler.APIRoutes(reader))))
 }

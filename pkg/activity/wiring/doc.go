@@ -1,0 +1,2 @@
+// Package wiring connects the ports of the activity plane to AWS.
+package wiring
