@@ -1,13 +1,13 @@
 import { useEffect, useState } from 'preact/hooks'
 import { asApiError, type Api, type Athlete } from './api.ts'
-import { poweredByLogo } from './strava-brand.ts'
-import { Dashboard } from './components/dashboard.tsx'
-import { WaitlistPage } from './components/waitlist-page.tsx'
 import { Alert } from './components/alert.tsx'
+import { Dashboard } from './components/dashboard.tsx'
 import { ErasureReceipt } from './components/erasure-receipt.tsx'
+import { WaitlistPage } from './components/waitlist-page.tsx'
 import { Welcome } from './components/welcome.tsx'
 import { appFull, connectError, connectErrorCode } from './connect-error.ts'
 import { usePolling } from './polling.ts'
+import { poweredByLogo } from './strava-brand.ts'
 
 const retryPause = 5_000
 
