@@ -180,8 +180,8 @@ func failingAthlete(t *testing.T, c *cloud, failing, newcomer int64) {
 }
 
 // wrongPage injects a fault into the second page of a scan of a current athlete.
-// If rescanState, gathering must doubt the scan and read the history once more.
-func wrongPage(t *testing.T, c *cloud, b *browser, athlete int64, f strava.Fault, rescanState bool) {
+// If doubted, gathering must doubt the scan and read the history once more.
+func wrongPage(t *testing.T, c *cloud, b *browser, athlete int64, f strava.Fault, doubted bool) {
 	b = b.in(t)
 	f.Endpoint, f.Athlete, f.Page = strava.EndpointActivities, athlete, 2
 	all := len(c.stravaActivities(t, athlete))
@@ -199,13 +199,13 @@ func wrongPage(t *testing.T, c *cloud, b *browser, athlete int64, f strava.Fault
 		})
 	}
 	until(2*time.Minute, "the fault", func(scanState) bool { left, _ := c.pendingFaults(t, athlete); return left == 0 })
-	if rescanState {
+	if doubted {
 		until(time.Minute, "a doubted scan", func(now scanState) bool { return now.Doubts == 1 })
 	}
 	until(2*time.Minute, "a scan that finds everything", func(now scanState) bool {
 		return now.Last.Started > before.Last.Started && now.Last.Activities == all
 	})
-	if doubts := c.scanState(t, athlete).Doubts; !rescanState && doubts != 0 {
+	if doubts := c.scanState(t, athlete).Doubts; !doubted && doubts != 0 {
 		t.Errorf("%d doubted scans, want 0: gathering must read the page again", doubts)
 	}
 	b.current(soon)
