@@ -12,11 +12,10 @@ import (
 	"github.com/paceline/paceline/pkg/credentials/settings"
 )
 
-// TestAccess walks all policies of all stacks and stages, the CDK's own
-// included, for who could reach tokens. It takes every statement for what it
-// could allow at the most: wildcards match whatever they can, conditions and
-// denials excuse nothing, and what a policy of AWS allows is everything unless
-// it is known to be less.
+// TestAccess checks who could reach tokens by any policy of any stack and stage,
+// including the CDK's own. It assumes the most that a statement could allow:
+// wildcards match anything, conditions and denials restrict nothing, and a managed
+// policy of AWS allows everything unless it is known to allow less.
 func TestAccess(t *testing.T) { testInvariants(t, access) }
 
 var access = []invariant{
@@ -85,26 +84,26 @@ var access = []invariant{
 					"Groups": []any{"operators"}, "PolicyDocument": policy(map[string]any{"Action": "ssm:GetParameter", "Resource": "*"}),
 				})
 			},
-			"a role of credentials that is no function's": func(_ *testing.T, s *system) {
+			"a role of credentials without a function": func(_ *testing.T, s *system) {
 				addResource(s, "Credentials", "AWS::IAM::Role", map[string]any{"Policies": []any{map[string]any{
 					"PolicyDocument": policy(map[string]any{"Action": "ssm:GetParameter", "Resource": "*"}),
 				}}})
 			},
-			"a role that a function of another stack has, too": func(t *testing.T, s *system) {
+			"a role that a function of another stack shares": func(t *testing.T, s *system) {
 				s.find(t, "AthleteUi", "AWS::Lambda::Function", "CustomCDKBucketDeployment").props()["Role"] =
 					exported(s, "{"+s.roleOf(t, "Credentials", "forward-request")+".Arn}")
 			},
 		},
 	},
 	{
-		name: "keys are used by functions of credentials alone, by the keys' own policies alone, and to decrypt for a named parameter or athlete only",
+		name: "only functions of credentials may use keys, only by the keys' own policies, and only for a named parameter or provider",
 		check: func(_ *testing.T, s *system) (bad []string) {
 			own := s.ownRoles("Credentials")
 			for _, st := range s.statements() {
 				switch {
 				case st.of.kind != "AWS::KMS::Key":
 					if st.allows("kms:*") {
-						bad = append(bad, fmt.Sprintf("%s allows %v beside the keys' policies", st.of, st.actions))
+						bad = append(bad, fmt.Sprintf("%s allows %v outside the keys' policies", st.of, st.actions))
 					}
 				case st.usesKey():
 					bad = append(bad, s.others(st, own)...)
@@ -136,10 +135,10 @@ var access = []invariant{
 				st := keyStatements(t, s)[0].(map[string]any)
 				st["Action"] = append(st["Action"].([]any), "kms:Decrypt")
 			},
-			"the account does everything, as by the CDK's default": func(t *testing.T, s *system) {
+			"the account may do everything, as by the CDK's default": func(t *testing.T, s *system) {
 				keyStatements(t, s)[0].(map[string]any)["Action"] = "kms:*"
 			},
-			"the account lends the key": func(t *testing.T, s *system) {
+			"the account creates grants of the key": func(t *testing.T, s *system) {
 				st := keyStatements(t, s)[0].(map[string]any)
 				st["Action"] = append(st["Action"].([]any), "kms:CreateGrant")
 			},
@@ -245,7 +244,7 @@ var access = []invariant{
 		},
 	},
 	{
-		name: "whoever lets another service call a function says which resource of it",
+		name: "a permission to invoke a function names the resource of a service",
 		check: func(_ *testing.T, s *system) (bad []string) {
 			for _, p := range s.resources("AWS::Lambda::Permission") {
 				principal, _ := p.at("Principal").(string)
@@ -275,13 +274,13 @@ var access = []invariant{
 		},
 	},
 	{
-		name: "nobody becomes a role but AWS's services, and no role changes what roles and functions may do",
+		name: "only AWS's services may assume roles, and no role may change permissions",
 		check: func(_ *testing.T, s *system) (bad []string) {
 			for _, r := range s.resources("AWS::IAM::Role") {
 				for _, item := range policyStatements(r.at("AssumeRolePolicyDocument")) {
 					for _, who := range append(s.trusted(r.stack, item), s.list(r.stack, at(item, "NotPrincipal"))...) {
 						if !awsService.MatchString(who) {
-							bad = append(bad, fmt.Sprintf("%s can be taken on by %s", r, who))
+							bad = append(bad, fmt.Sprintf("%s can be assumed by %s", r, who))
 						}
 					}
 				}
@@ -305,8 +304,8 @@ var access = []invariant{
 			"a role for another role": func(t *testing.T, s *system) {
 				addTrust(t, s, map[string]any{"AWS": exported(s, "{"+s.roleOf(t, "Gathering", "gather-work")+".Arn}")})
 			},
-			"a role that passes roles on": func(t *testing.T, s *system) { allow(t, s, "Gathering", "gather-work", "iam:PassRole", "*") },
-			"a role that takes on others": func(t *testing.T, s *system) { allow(t, s, "Gathering", "gather-work", "sts:AssumeRole", "x") },
+			"a role that passes roles":   func(t *testing.T, s *system) { allow(t, s, "Gathering", "gather-work", "iam:PassRole", "*") },
+			"a role that assumes others": func(t *testing.T, s *system) { allow(t, s, "Gathering", "gather-work", "sts:AssumeRole", "x") },
 			"a role that replaces a function": func(t *testing.T, s *system) {
 				allow(t, s, "Gathering", "gather-work", "lambda:UpdateFunctionCode", "x")
 			},
@@ -318,11 +317,11 @@ var access = []invariant{
 // awsService matches principals that are services of AWS.
 var awsService = regexp.MustCompile(`^[a-z.-]+\.amazonaws\.com$`)
 
-// harmless are policies of AWS that let their holder do no more than write logs.
+// harmless matches policies of AWS that allow no more than to write logs.
 var harmless = regexp.MustCompile(`:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole$`)
 
-// managedPolicies finds roles, users and groups with a policy that no template
-// shows.
+// managedPolicies returns the roles, users and groups with a policy that is in no
+// template.
 func (s *system) managedPolicies() (bad []string) {
 	for _, r := range s.resources("AWS::IAM::Role", "AWS::IAM::User", "AWS::IAM::Group") {
 		for _, arn := range s.list(r.stack, r.at("ManagedPolicyArns")) {
@@ -336,19 +335,18 @@ func (s *system) managedPolicies() (bad []string) {
 
 // target is something that a policy may give access to.
 type target struct {
-	// resource is its name in the templates, "Stack.LogicalId"; "" for what is
-	// not in them.
+	// resource is "Stack.LogicalId", or "" if it is not in the templates.
 	resource string
 	// arn matches all ARNs that it could have.
 	arn string
 }
 
-// parameters is the path of credentials' parameters with all below it.
+// parameters returns the path of credentials' parameters and all below it.
 func parameters(stage config.Stage) target {
 	return target{arn: "arn:*:ssm:*:*:parameter/paceline/" + string(stage) + "/credentials*"}
 }
 
-// reaches tells whether the statement is about t, as far as can be seen.
+// reaches reports whether the statement could be about t.
 func (s *system) reaches(st statement, t target) bool {
 	return slices.ContainsFunc(st.resources, func(text string) bool {
 		if m := leadingReference.FindStringSubmatch(text); m != nil {
@@ -365,7 +363,7 @@ var (
 	innermost        = regexp.MustCompile(`\$?\{[^{}]*\}`)
 )
 
-// unknownParts puts "*" for all that only a deployment knows.
+// unknownParts replaces values that only a deployment knows with "*".
 func unknownParts(text string) string {
 	for innermost.MatchString(text) {
 		text = innermost.ReplaceAllString(text, "*")
@@ -373,16 +371,16 @@ func unknownParts(text string) string {
 	return text
 }
 
-// allows tells whether the statement could allow an action that the pattern
-// matches. IAM ignores the case of actions.
+// allows reports whether the statement could allow an action that pattern matches.
+// IAM ignores the case of actions.
 func (st statement) allows(pattern string) bool {
 	return st.effect == "Allow" && slices.ContainsFunc(st.actions, func(action string) bool {
 		return overlap(strings.ToLower(action), strings.ToLower(pattern))
 	})
 }
 
-// usesKey tells whether a statement of a key's policy allows more than to
-// administer the key.
+// usesKey reports whether a statement of a key's policy allows more than the
+// administration of the key.
 func (st statement) usesKey() bool {
 	return slices.ContainsFunc([]string{
 		"kms:Decrypt", "kms:Encrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:GenerateMac", "kms:DeriveSharedSecret",
@@ -390,8 +388,8 @@ func (st statement) usesKey() bool {
 	}, st.allows)
 }
 
-// inContext tells whether the statement holds only for encryption contexts that
-// name a parameter of credentials, or an account.
+// inContext reports whether the statement requires an encryption context that
+// names a parameter of credentials, or a provider.
 func (s *system) inContext(st statement) bool {
 	for _, operator := range []string{"StringEquals", "StringLike"} {
 		if at(st.conditions, operator, "kms:EncryptionContext:"+settings.SealContextKey) != nil {
@@ -407,7 +405,8 @@ func (s *system) inContext(st statement) bool {
 	return false
 }
 
-// others names whom the statement is about besides the allowed roles.
+// others returns those whom the statement allows something besides the allowed
+// roles.
 func (s *system) others(st statement, allowed []string) (bad []string) {
 	who := slices.Clone(st.roles)
 	for _, p := range st.principals {
@@ -418,7 +417,7 @@ func (s *system) others(st statement, allowed []string) (bad []string) {
 		who = append(who, role)
 	}
 	if len(who) == 0 {
-		who = []string{"somebody"}
+		who = []string{"an unknown principal"}
 	}
 	for _, w := range who {
 		if !slices.Contains(allowed, w) {
@@ -428,7 +427,7 @@ func (s *system) others(st statement, allowed []string) (bad []string) {
 	return bad
 }
 
-// ownRoles gives the roles that functions of the stack, and of no other, have.
+// ownRoles returns the roles that only functions of the stack have.
 func (s *system) ownRoles(stack string) (roles []string) {
 	holders := map[string][]string{}
 	for _, f := range s.resources("AWS::Lambda::Function") {
@@ -443,7 +442,7 @@ func (s *system) ownRoles(stack string) (roles []string) {
 	return roles
 }
 
-// trusted gives the principals of a statement of trust.
+// trusted returns the principals of a statement of a trust policy.
 func (s *system) trusted(stack string, item any) (who []string) {
 	p, ok := at(item, "Principal").(map[string]any)
 	if !ok {
@@ -455,7 +454,7 @@ func (s *system) trusted(stack string, item any) (who []string) {
 	return who
 }
 
-// overlap tells whether some text matches both patterns of IAM, in which "*"
+// overlap reports whether a text can match both patterns of IAM, in which "*"
 // stands for any text and "?" for any character.
 func overlap(a, b string) bool {
 	// meet[i][j]: the patterns a[i:] and b[j:] overlap.
@@ -480,9 +479,9 @@ func overlap(a, b string) bool {
 	return meet[0][0]
 }
 
-// overlapARN tells whether some ARN matches both patterns, part by part: no
-// wildcard goes beyond its part, but for one at the end of a pattern that has
-// less than an ARN's six.
+// overlapARN reports whether an ARN can match both patterns. It compares the six
+// parts one by one, because a wildcard does not match beyond its part, except at
+// the end of a pattern with fewer parts.
 func overlapARN(a, b string) bool {
 	parts := func(arn string) []string {
 		p := strings.SplitN(arn, ":", 6)
@@ -500,7 +499,7 @@ func overlapARN(a, b string) bool {
 	return true
 }
 
-func TestOverlap(t *testing.T) {
+func TestPatternsOfIAMOverlap(t *testing.T) {
 	for _, c := range []struct {
 		a, b string
 		want bool
@@ -533,19 +532,19 @@ func TestOverlap(t *testing.T) {
 	}
 }
 
-// policy is a policy document with one statement that allows.
+// policy returns a policy document with one statement, which allows.
 func policy(statement map[string]any) map[string]any {
 	statement["Effect"] = "Allow"
 	return map[string]any{"Statement": []any{statement}}
 }
 
-// addResource adds a resource to a stack, for breaking a rule.
+// addResource adds a resource to a stack, to break a rule.
 func addResource(s *system, stack, kind string, props map[string]any) {
 	s.templates[stack]["Resources"].(map[string]any)["Added"] = map[string]any{"Type": kind, "Properties": props}
 }
 
-// exported is a value for any stack that stands for what text refers to,
-// "{Stack.LogicalId.Attribute}".
+// exported exports the attribute in text, "{Stack.LogicalId.Attribute}", and
+// returns a value that imports it.
 func exported(s *system, text string) any {
 	parts := strings.Split(strings.Trim(text, "{}"), ".")
 	outputs, _ := s.templates[parts[0]]["Outputs"].(map[string]any)
@@ -559,19 +558,19 @@ func exported(s *system, text string) any {
 	return map[string]any{"Fn::ImportValue": "added"}
 }
 
-// requesterARN is the requester's ARN as gathering imports it.
+// requesterARN returns the requester's ARN as gathering imports it.
 func requesterARN(t *testing.T, s *system) any {
 	t.Helper()
 	return s.find(t, "Gathering", "AWS::Lambda::Function", "gatherwork").at("Environment", "Variables", "REQUESTER_FUNCTION")
 }
 
-// keyStatements are those of the token key's policy.
+// keyStatements returns the statements of the token key's policy.
 func keyStatements(t *testing.T, s *system) []any {
 	t.Helper()
 	return s.find(t, "Credentials", "AWS::KMS::Key", "TokenKey").at("KeyPolicy", "Statement").([]any)
 }
 
-// decrypting is the first statement that lets somebody decrypt parameters.
+// decrypting returns the first statement that allows the decryption of parameters.
 func decrypting(t *testing.T, s *system) map[string]any {
 	t.Helper()
 	for _, st := range keyStatements(t, s) {
@@ -583,7 +582,7 @@ func decrypting(t *testing.T, s *system) map[string]any {
 	return nil
 }
 
-// addTrust lets more than Lambda take on forward-request's role.
+// addTrust lets another principal assume forward-request's role.
 func addTrust(t *testing.T, s *system, principal any) {
 	t.Helper()
 	role := s.find(t, "Credentials", "AWS::IAM::Role", "forwardrequest")

@@ -25,9 +25,8 @@ import (
 	"github.com/paceline/paceline/pkg/site"
 )
 
-// TestFunctions compares the functions that are deployed with those that are
-// built, and their timeouts with what their callers expect.
-func TestFunctions(t *testing.T) {
+// It also compares their timeouts, which callers depend on.
+func TestDeployedFunctionsAreTheBuiltOnes(t *testing.T) {
 	want := map[string]float64{
 		"Credentials.serve-oauth": 28, "Credentials.authorize-session": 5, "Credentials.serve-api": 28, "Credentials.forward-request": 45,
 		"Credentials.check-subscription": 30, "Gathering.probe-webhook": 45,
@@ -82,7 +81,7 @@ func TestFunctions(t *testing.T) {
 	}
 }
 
-func TestTables(t *testing.T) {
+func TestTablesHaveTheKeysThatTheCodeUses(t *testing.T) {
 	s := synth(t, config.Prod)
 	for name, want := range map[string]string{
 		"Credentials.Grants":  "pk S; by-provider ALL: provider S, pk S; pending ALL: pending_of S, due N",
@@ -116,20 +115,19 @@ func TestTables(t *testing.T) {
 			t.Errorf("%s has the keys %q, not %q", table, got, want)
 		}
 		if table.at("BillingMode") != "PAY_PER_REQUEST" {
-			t.Errorf("%s is paid by %v", table, table.at("BillingMode"))
+			t.Errorf("%s has the billing mode %v", table, table.at("BillingMode"))
 		}
 	}
 }
 
-// TestPermissions says all that each function may do, besides writing its log
-// and reading its queue.
-func TestPermissions(t *testing.T) {
+// Every function may also write its log and read its queue.
+func TestFunctionsMayDoExactlyTheListedActions(t *testing.T) {
 	for _, stage := range stages {
-		t.Run(string(stage), func(t *testing.T) { testPermissions(t, stage) })
+		t.Run(string(stage), func(t *testing.T) { testFunctionPermissions(t, stage) })
 	}
 }
 
-func testPermissions(t *testing.T, stage config.Stage) {
+func testFunctionPermissions(t *testing.T, stage config.Stage) {
 	const (
 		read  = "dynamodb:BatchGetItem dynamodb:GetItem dynamodb:Query"
 		write = "dynamodb:BatchWriteItem dynamodb:ConditionCheckItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:UpdateItem"
@@ -289,23 +287,23 @@ func testPermissions(t *testing.T, stage config.Stage) {
 		may := got[role]
 		maps.DeleteFunc(may, func(p string, _ bool) bool { return reading.MatchString(p) })
 		if diff := cmp.Diff(slices.Sorted(slices.Values(allowed)), slices.Sorted(maps.Keys(may))); diff != "" {
-			t.Errorf("%s may not do what it should (-should +may):\n%s", function, diff)
+			t.Errorf("permissions of %s (-want +got):\n%s", function, diff)
 		}
 	}
 	for _, f := range s.resources("AWS::Lambda::Function") {
 		if !ofTheCDK(f) && !said[owner(s.text(f.stack, f.at("Role")))] {
-			t.Errorf("nothing here says what %s may do", f)
+			t.Errorf("this test does not list the permissions of %s", f)
 		}
 	}
 }
 
-func TestKeys(t *testing.T) {
+func TestTheTokenKeyIsRotatedAndTheOnlyKey(t *testing.T) {
 	for _, stage := range stages {
-		t.Run(string(stage), func(t *testing.T) { testKeys(t, stage) })
+		t.Run(string(stage), func(t *testing.T) { testTokenKey(t, stage) })
 	}
 }
 
-func testKeys(t *testing.T, stage config.Stage) {
+func testTokenKey(t *testing.T, stage config.Stage) {
 	s := synth(t, stage)
 	token := s.find(t, "Credentials", "AWS::KMS::Key", "TokenKey")
 	if token.at("EnableKeyRotation") != true || token.at("KeySpec") != nil {
@@ -316,7 +314,7 @@ func testKeys(t *testing.T, stage config.Stage) {
 	}
 }
 
-func TestSessionAuthorizer(t *testing.T) {
+func TestTheSessionAuthorizerSeesEveryRequest(t *testing.T) {
 	a := synth(t, config.Prod).find(t, "Credentials", "AWS::ApiGatewayV2::Authorizer", "")
 	for property, want := range map[string]any{
 		"AuthorizerType":                 "REQUEST",
@@ -334,7 +332,7 @@ func TestSessionAuthorizer(t *testing.T) {
 	}
 }
 
-func TestGatherWorkIsWoken(t *testing.T) {
+func TestAQueueAndAScheduleRunGatherers(t *testing.T) {
 	s := synth(t, config.Prod)
 	m := s.find(t, "Gathering", "AWS::Lambda::EventSourceMapping", "gatherwork")
 	if m.at("BatchSize") != 10.0 || m.at("ScalingConfig", "MaximumConcurrency") != 4.0 {
@@ -344,12 +342,12 @@ func TestGatherWorkIsWoken(t *testing.T) {
 		// Lambda would stop a gatherer that woke its 16th successor.
 		allow := strings.HasPrefix(f.id, "gatherwork")
 		if got := f.at("RecursiveLoop") == "Allow"; got != allow {
-			t.Errorf("%s may feed itself: %t", f, got)
+			t.Errorf("%s may send to itself: %t", f, got)
 		}
 	}
 }
 
-func TestRoutes(t *testing.T) {
+func TestRoutesReachTheirFunctions(t *testing.T) {
 	want := map[string]string{
 		"GET /oauth/{provider}/connect": "Credentials.servelinks", "GET /oauth/{provider}/callback": "Credentials.servelinks",
 		"GET /v1/me/links/{provider}": "Credentials.servelinks", "DELETE /v1/me/links/{provider}": "Credentials.servelinks",
@@ -386,9 +384,8 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-// TestPendingTasksAreReconciled: what handle-events cannot do at once is a pending
-// task of a grant, which a schedule has done; so its queue tries a message no more
-// often than others.
+// A task that handle-events cannot do at once becomes a pending task of a grant,
+// which a schedule retries. So its queue retries a message no more than others.
 func TestPendingTasksAreReconciled(t *testing.T) {
 	for _, stage := range stages {
 		s := synth(t, stage)
@@ -418,10 +415,9 @@ func TestPendingTasksAreReconciled(t *testing.T) {
 	}
 }
 
-// TestNothingIsKeptTooLong: what is too old is deleted every hour, and counted
-// four times a day; the first that is still there, and the first run that fails, is an
-// alarm.
-func TestNothingIsKeptTooLong(t *testing.T) {
+// They are deleted every hour and counted four times a day. The first one that
+// remains, and the first run that fails, raises an alarm.
+func TestOldActivitiesAreDeletedAndCounted(t *testing.T) {
 	for _, stage := range stages {
 		s := synth(t, stage)
 		for function, want := range map[string]string{"expireactivities": "rate(60 minutes)", "auditactivities": "rate(360 minutes)"} {
@@ -438,14 +434,12 @@ func TestNothingIsKeptTooLong(t *testing.T) {
 		}
 		alarm := s.find(t, "ActivityPlane", "AWS::CloudWatch::Alarm", "KeptTooLong")
 		if alarm.at("MetricName") != "KeptTooLong" || alarm.at("Namespace") != "Paceline/Activity" || alarm.at("Threshold") != 1.0 {
-			t.Errorf("stage %s: the alarm looks at %v %v from %v", stage, alarm.at("Namespace"), alarm.at("MetricName"), alarm.at("Threshold"))
+			t.Errorf("stage %s: the alarm evaluates %v %v from %v", stage, alarm.at("Namespace"), alarm.at("MetricName"), alarm.at("Threshold"))
 		}
 	}
 }
 
-// TestDeadlinesAreEnforced: what gathering and the athlete plane find late, from
-// the first on, is an alarm.
-func TestDeadlinesAreEnforced(t *testing.T) {
+func TestMissedDeadlinesAreAnAlarm(t *testing.T) {
 	for _, stage := range stages {
 		s := synth(t, stage)
 		for _, plane := range []struct {
@@ -463,27 +457,26 @@ func TestDeadlinesAreEnforced(t *testing.T) {
 			for _, metric := range plane.metrics {
 				alarm := s.find(t, plane.stack, "AWS::CloudWatch::Alarm", metric)
 				if alarm.at("MetricName") != metric || alarm.at("Namespace") != plane.namespace || alarm.at("Threshold") != 1.0 {
-					t.Errorf("stage %s: the alarm looks at %v %v from %v", stage, alarm.at("Namespace"), alarm.at("MetricName"), alarm.at("Threshold"))
+					t.Errorf("stage %s: the alarm evaluates %v %v from %v", stage, alarm.at("Namespace"), alarm.at("MetricName"), alarm.at("Threshold"))
 				}
 			}
 		}
 	}
 }
 
-func TestRateIsLimited(t *testing.T) {
+func TestTheRateOfBothAPIsIsLimited(t *testing.T) {
 	for _, stage := range stages {
 		for id, want := range map[string][2]any{"ApiStage": {100.0, 200.0}, "WebhookApiStage": {50.0, 100.0}} {
 			r := synth(t, stage).find(t, "Platform", "AWS::ApiGatewayV2::Stage", id).at("DefaultRouteSettings")
 			if at(r, "ThrottlingRateLimit") != want[0] || at(r, "ThrottlingBurstLimit") != want[1] {
-				t.Errorf("stage %s: %s takes %v", stage, id, r)
+				t.Errorf("stage %s: %s has the limits %v", stage, id, r)
 			}
 		}
 	}
 }
 
-// TestStrangersCannotUseUpTheWebhooksRate: its routes, and no others, are in an
-// API of their own, and the front door leads there.
-func TestStrangersCannotUseUpTheWebhooksRate(t *testing.T) {
+// They have an API of their own, to which CloudFront forwards /webhooks.
+func TestOnlyTheWebhooksRoutesUseItsRate(t *testing.T) {
 	for _, stage := range stages {
 		s := synth(t, stage)
 		webhook := s.find(t, "Platform", "AWS::ApiGatewayV2::Api", "WebhookApi").String()
@@ -494,24 +487,24 @@ func TestStrangersCannotUseUpTheWebhooksRate(t *testing.T) {
 				t.Errorf("stage %s: %s is in the webhook's API: %t", stage, key, own)
 			}
 		}
-		door := s.find(t, "AthleteUi", "AWS::CloudFront::Distribution", "").at("DistributionConfig")
+		distribution := s.find(t, "AthleteUi", "AWS::CloudFront::Distribution", "").at("DistributionConfig")
 		origins := map[any]string{}
-		for _, o := range at(door, "Origins").([]any) {
+		for _, o := range at(distribution, "Origins").([]any) {
 			origins[at(o, "Id")] = s.text("AthleteUi", at(o, "DomainName"))
 		}
-		for _, b := range at(door, "CacheBehaviors").([]any) {
+		for _, b := range at(distribution, "CacheBehaviors").([]any) {
 			path, _ := at(b, "PathPattern").(string)
 			origin := origins[at(b, "TargetOriginId")]
-			if leads := strings.HasPrefix(origin, "{"+webhook+"}.execute-api."); leads != (path == "/webhooks/*") {
-				t.Errorf("stage %s: %s leads to %s", stage, path, origin)
+			if forwarded := strings.HasPrefix(origin, "{"+webhook+"}.execute-api."); forwarded != (path == "/webhooks/*") {
+				t.Errorf("stage %s: %s is forwarded to %s", stage, path, origin)
 			}
 		}
 	}
 }
 
-// TestTheFrontDoorNeedsThePlatformAlone: a stage without a domain deploys it
-// first, to learn its siteUrl, without which Credentials refuses to be deployed.
-func TestTheFrontDoorNeedsThePlatformAlone(t *testing.T) {
+// A stage without a domain deploys it first to learn its siteUrl, which Credentials
+// needs.
+func TestTheAthleteUIDependsOnThePlatformAlone(t *testing.T) {
 	imported := regexp.MustCompile(`"Fn::ImportValue":"([^"]*)"`)
 	for _, stage := range stages {
 		b, err := json.Marshal(synth(t, stage).templates["AthleteUi"])
@@ -520,37 +513,34 @@ func TestTheFrontDoorNeedsThePlatformAlone(t *testing.T) {
 		}
 		names := imported.FindAllStringSubmatch(string(b), -1)
 		if len(names) == 0 {
-			t.Errorf("stage %s: the front door leads to no HTTP API", stage)
+			t.Errorf("stage %s: the athlete UI imports no HTTP API", stage)
 		}
 		for _, name := range names {
 			if !strings.HasPrefix(name[1], "Paceline-"+string(stage)+"-Platform:") {
-				t.Errorf("stage %s: the front door needs %s", stage, name[1])
+				t.Errorf("stage %s: the athlete UI imports %s", stage, name[1])
 			}
 		}
 	}
 }
 
-// TestConcurrencyIsKeptForWebhooks: only where the stage says so, for a new
-// account refuses to keep any.
-func TestConcurrencyIsKeptForWebhooks(t *testing.T) {
+// A new account refuses to reserve any.
+func TestConcurrencyIsReservedOnlyOnRequest(t *testing.T) {
 	for _, stage := range stages {
 		for _, f := range synth(t, stage).resources("AWS::Lambda::Function") {
-			if kept := f.at("ReservedConcurrentExecutions"); kept != nil {
-				t.Errorf("stage %s: %v executions are kept for %s", stage, kept, f)
+			if reserved := f.at("ReservedConcurrentExecutions"); reserved != nil {
+				t.Errorf("stage %s: %v executions are reserved for %s", stage, reserved, f)
 			}
 		}
 	}
 	s := synthesise(t, context(t, config.Prod), func(c *config.Config, _ *stack.Assets) { c.WebhookConcurrency = 7 })
 	for _, f := range s.resources("AWS::Lambda::Function") {
-		if kept := f.at("ReservedConcurrentExecutions"); (kept == 7.0) != strings.Contains(f.String(), "receivewebhook") {
-			t.Errorf("with 7 kept for webhooks, %s has %v", f, kept)
+		if reserved := f.at("ReservedConcurrentExecutions"); (reserved == 7.0) != strings.Contains(f.String(), "receivewebhook") {
+			t.Errorf("with 7 reserved for webhooks, %s has %v", f, reserved)
 		}
 	}
 }
 
-// TestRefusedWebhooksAreCounted: the alarm looks at what the filter of the
-// webhook's own access log counts.
-func TestRefusedWebhooksAreCounted(t *testing.T) {
+func TestTheAccessLogsFilterFeedsTheAlarmOnRefusedWebhooks(t *testing.T) {
 	for _, stage := range stages {
 		s := synth(t, stage)
 		filter := s.find(t, "Platform", "AWS::Logs::MetricFilter", "")
@@ -565,7 +555,7 @@ func TestRefusedWebhooksAreCounted(t *testing.T) {
 		transform := filter.at("MetricTransformations").([]any)[0]
 		alarm := s.find(t, "Platform", "AWS::CloudWatch::Alarm", "WebhookRefused")
 		if at(transform, "MetricName") != alarm.at("MetricName") || at(transform, "MetricNamespace") != alarm.at("Namespace") {
-			t.Errorf("stage %s: %v is counted, the alarm looks at %v", stage, transform, alarm.at("MetricName"))
+			t.Errorf("stage %s: the filter counts %v, the alarm evaluates %v", stage, transform, alarm.at("MetricName"))
 		}
 		format, _ := webhook.at("AccessLogSettings", "Format").(string)
 		dimension := at(transform, "Dimensions").([]any)[0]
@@ -576,22 +566,21 @@ func TestRefusedWebhooksAreCounted(t *testing.T) {
 	}
 }
 
-// TestErrorsOfForwardedCallsAreAlarms of their own for each kind. A refusal of
-// the application is one at once, the others are when they come again.
-func TestErrorsOfForwardedCallsAreAlarms(t *testing.T) {
+// A refusal of the application raises one at once, the others when they repeat.
+func TestEachKindOfForwardingErrorHasAnAlarm(t *testing.T) {
 	for _, stage := range stages {
 		s := synth(t, stage)
 		for metric, threshold := range map[string]float64{"CallsFailed": 5, "CallsUnavailable": 5, "CallsAppRefused": 1} {
 			a := s.find(t, "Credentials", "AWS::CloudWatch::Alarm", metric)
 			got := [6]any{a.at("Namespace"), a.at("MetricName"), a.at("Statistic"), a.at("Period"), a.at("Threshold"), a.at("TreatMissingData")}
 			if want := [6]any{"Paceline/Credentials", metric, "Sum", 900.0, threshold, "notBreaching"}; got != want {
-				t.Errorf("stage %s: the alarm looks at %v, want %v", stage, got, want)
+				t.Errorf("stage %s: the alarm evaluates %v, want %v", stage, got, want)
 			}
 		}
 	}
 }
 
-// TestWebhooksThatMayNotArriveAreAnAlarm: also when the probe itself is silent.
+// So is a probe that does not run.
 func TestWebhooksThatMayNotArriveAreAnAlarm(t *testing.T) {
 	for _, stage := range stages {
 		s := synth(t, stage)
@@ -602,7 +591,7 @@ func TestWebhooksThatMayNotArriveAreAnAlarm(t *testing.T) {
 			a := s.find(t, "Gathering", "AWS::CloudWatch::Alarm", id)
 			got := [4]any{a.at("MetricName"), a.at("Threshold"), a.at("EvaluationPeriods"), a.at("Period")}
 			if got != want || a.at("TreatMissingData") != "breaching" || a.at("Statistic") != "Maximum" {
-				t.Errorf("stage %s: %s looks at %v, and takes silence for %v", stage, id, got, a.at("TreatMissingData"))
+				t.Errorf("stage %s: %s evaluates %v, and missing data is %v", stage, id, got, a.at("TreatMissingData"))
 			}
 		}
 		schedule := s.find(t, "Gathering", "AWS::Scheduler::Schedule", "Probe")
@@ -613,14 +602,13 @@ func TestWebhooksThatMayNotArriveAreAnAlarm(t *testing.T) {
 	}
 }
 
-// TestAccessLogsHoldNoSecrets: paths hold the webhook's key and receipts,
-// queries OAuth codes.
+// Paths hold the webhook's key and receipts, and queries OAuth codes.
 func TestAccessLogsHoldNoSecrets(t *testing.T) {
 	for _, stage := range stages {
 		for _, s := range synth(t, stage).resources("AWS::ApiGatewayV2::Stage") {
 			format, _ := s.at("AccessLogSettings", "Format").(string)
 			if !strings.Contains(format, "$context.routeKey") || !strings.Contains(format, "$context.requestId") {
-				t.Errorf("the access log %s does not tell route and request: %s", s, format)
+				t.Errorf("the access log %s lacks the route or the request: %s", s, format)
 			}
 			for _, secret := range []string{".path", "queryString", "rawPath", "sourceIp", "$request", "header", "cookie"} {
 				if strings.Contains(format, secret) {
@@ -631,7 +619,7 @@ func TestAccessLogsHoldNoSecrets(t *testing.T) {
 	}
 }
 
-func TestFrontDoor(t *testing.T) {
+func TestCloudFrontForwardsToTheAPIsUnchanged(t *testing.T) {
 	for _, stage := range stages {
 		s := synth(t, stage)
 		d := s.find(t, "AthleteUi", "AWS::CloudFront::Distribution", "").at("DistributionConfig")
@@ -660,14 +648,14 @@ func TestFrontDoor(t *testing.T) {
 		}
 		for _, b := range append(at(d, "CacheBehaviors").([]any), at(d, "DefaultCacheBehavior")) {
 			if owner(s.text("AthleteUi", at(b, "ResponseHeadersPolicyId"))) != policy.String() {
-				t.Errorf("%v goes out without the security headers", at(b, "PathPattern"))
+				t.Errorf("%v is served without the security headers", at(b, "PathPattern"))
 			}
 		}
 	}
 }
 
-// TestSecurityHeaders: CloudFront sends what the front door on a laptop sends.
-func TestSecurityHeaders(t *testing.T) {
+// The edge proxy of a local cloud sets the same.
+func TestCloudFrontSetsTheHeadersOfPackageSite(t *testing.T) {
 	p := synth(t, config.Prod).find(t, "AthleteUi", "AWS::CloudFront::ResponseHeadersPolicy", "").at("ResponseHeadersPolicyConfig")
 	got := http.Header{}
 	security := at(p, "SecurityHeadersConfig")
@@ -695,7 +683,7 @@ func TestSecurityHeaders(t *testing.T) {
 	}
 }
 
-func TestOutputs(t *testing.T) {
+func TestStacksHaveTheDocumentedOutputs(t *testing.T) {
 	for _, stage := range stages {
 		s := synth(t, stage)
 		want := map[string][]string{
@@ -721,9 +709,7 @@ func TestOutputs(t *testing.T) {
 	}
 }
 
-// TestLocalGoesWithoutWhatItSays: what differs between local and the other
-// stages in kind is on the list of omissions.
-func TestLocalGoesWithoutWhatItSays(t *testing.T) {
+func TestStageLocalLacksExactlyItsOmissions(t *testing.T) {
 	kinds := func(s *system) (all []string) {
 		for _, r := range s.resources() {
 			all = append(all, r.stack+" "+r.kind)
@@ -742,7 +728,7 @@ func TestLocalGoesWithoutWhatItSays(t *testing.T) {
 		"AthleteUi AWS::Logs::LogGroup", "AthleteUi Custom::CDKBucketDeployment", "Platform AWS::Events::Archive",
 	}
 	if diff := cmp.Diff(want, missing); diff != "" {
-		t.Errorf("stage local goes without other things than it says (-says +does):\n%s", diff)
+		t.Errorf("stage local lacks other kinds of resources (-want +got):\n%s", diff)
 	}
 	b, err := json.Marshal(stack.Omissions)
 	if err != nil {
@@ -778,8 +764,8 @@ func TestOverridesReachTheFunctions(t *testing.T) {
 	}
 }
 
-// TestOnlyTheLocalStageHasPlainCookies: functions that set or read cookies learn
-// the stage's name, and know the one stage without TLS by the same name.
+// Functions that set or read cookies get the name of the stage, and stage local is
+// the only one without TLS.
 func TestOnlyTheLocalStageHasPlainCookies(t *testing.T) {
 	if config.Local != settings.StageLocal {
 		t.Errorf("the local stage is %q here and %q there", config.Local, settings.StageLocal)
@@ -788,15 +774,15 @@ func TestOnlyTheLocalStageHasPlainCookies(t *testing.T) {
 		for _, function := range []string{"serveoauth", "serveapi", "authorizesession"} {
 			f := synth(t, stage).find(t, "Credentials", "AWS::Lambda::Function", function)
 			if got := f.at("Environment", "Variables", "STAGE"); got != string(stage) {
-				t.Errorf("%s of %s takes itself for %v", function, stage, got)
+				t.Errorf("%s of stage %s has the stage %v", function, stage, got)
 			}
 		}
 	}
 }
 
-// TestPlaceholderIsNotDeployed: neither the CDK CLI nor CloudFormation deploys
-// a stack with a parameter that has no value.
-func TestPlaceholderIsNotDeployed(t *testing.T) {
+// Neither the CDK CLI nor CloudFormation deploys a stack with a parameter that has
+// no value.
+func TestAPlaceholderSiteURLBlocksTheDeployment(t *testing.T) {
 	const parameter = "SetSiteUrlInCdkJson"
 	parameters := func(s *system) map[string]any {
 		p, _ := s.templates["Credentials"]["Parameters"].(map[string]any)
@@ -817,9 +803,8 @@ func TestPlaceholderIsNotDeployed(t *testing.T) {
 	}
 }
 
-// TestStagesShareAnApp: without `-c stage` all stages are in one app, and each
-// is as it is alone.
-func TestStagesShareAnApp(t *testing.T) {
+// Without `-c stage` all built stages are in one app.
+func TestAStageIsTheSameAloneAndWithOthers(t *testing.T) {
 	synth(t, config.Dev) // which makes the stubs
 	values := context(t, config.Dev)
 	out, err := os.MkdirTemp(workDir, "cdk.out-")
@@ -846,7 +831,7 @@ func TestStagesShareAnApp(t *testing.T) {
 	}
 }
 
-func TestOwnDomain(t *testing.T) {
+func TestAStageWithACertificateHasItsOwnDomain(t *testing.T) {
 	const certificate = "arn:aws:acm:us-east-1:111122223333:certificate/x"
 	s := synthesise(t, context(t, config.Prod), func(c *config.Config, _ *stack.Assets) {
 		c.CertificateARN, c.AlarmEmail = certificate, "ops@paceline.example"
@@ -856,11 +841,11 @@ func TestOwnDomain(t *testing.T) {
 	}
 	d := s.find(t, "AthleteUi", "AWS::CloudFront::Distribution", "").at("DistributionConfig")
 	if got := s.list("", at(d, "Aliases")); !slices.Equal(got, []string{"prod.paceline.test"}) {
-		t.Errorf("the front door is called %v", got)
+		t.Errorf("the distribution has the aliases %v", got)
 	}
 	viewer := at(d, "ViewerCertificate")
 	if at(viewer, "AcmCertificateArn") != certificate || at(viewer, "MinimumProtocolVersion") != "TLSv1.2_2021" {
-		t.Errorf("the front door shows %v", viewer)
+		t.Errorf("the distribution has the certificate %v", viewer)
 	}
 	if got := at(map[string]any(s.templates["AthleteUi"]), "Outputs", "SiteUrl", "Value"); got != "https://prod.paceline.test" {
 		t.Errorf("SiteUrl is %v", got)
@@ -870,9 +855,8 @@ func TestOwnDomain(t *testing.T) {
 	}
 }
 
-// TestRunbook: each alarm's name, without the stage, is a heading of the
-// runbook, and each heading about an alarm has its alarm.
-func TestRunbook(t *testing.T) {
+// A heading is the alarm's name without the stage's.
+func TestEveryAlarmHasAHeadingInTheRunbook(t *testing.T) {
 	b, err := os.ReadFile(filepath.Join(root, "docs/runbook.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -891,7 +875,7 @@ func TestRunbook(t *testing.T) {
 				t.Errorf("%s does not begin with the stage's name", a.at("AlarmName"))
 			}
 			if a.at("AlarmActions") == nil {
-				t.Errorf("%s tells nobody", a)
+				t.Errorf("%s has no action", a)
 			}
 			alarms = append(alarms, title)
 		}
@@ -901,8 +885,7 @@ func TestRunbook(t *testing.T) {
 	}
 }
 
-// TestAlarmsGetThrough: the topic's policy has to let CloudWatch publish.
-func TestAlarmsGetThrough(t *testing.T) {
+func TestCloudWatchMayPublishAlarms(t *testing.T) {
 	for _, stage := range stages {
 		s := synth(t, stage)
 		topic := s.find(t, "Platform", "AWS::SNS::Topic", "Alarms").String()
@@ -916,9 +899,7 @@ func TestAlarmsGetThrough(t *testing.T) {
 	}
 }
 
-// TestFindingStopsSynthesis: cdk-nag is at work, and what it finds ends the
-// CDK CLI's run.
-func TestFindingStopsSynthesis(t *testing.T) {
+func TestAFindingOfCDKNagStopsTheSynthesis(t *testing.T) {
 	synth(t, config.Dev) // which makes the stubs
 	out, err := os.MkdirTemp(workDir, "cdk.out-")
 	if err != nil {
@@ -935,7 +916,7 @@ func TestFindingStopsSynthesis(t *testing.T) {
 		app.Synth(nil)
 	}()
 	if stopped == nil {
-		t.Error("synthesis went on")
+		t.Error("the synthesis continued")
 	}
 	found := violations(t, filepath.Join(out, "validation-report.json"))
 	if len(found) != 1 || !strings.Contains(found[0], "Careless") || !strings.Contains(found[0], "AwsSolutions-SNS3") {
@@ -943,7 +924,7 @@ func TestFindingStopsSynthesis(t *testing.T) {
 	}
 }
 
-func TestMissingFilesAreNamed(t *testing.T) {
+func TestAMissingFileIsReportedWithTheRemedy(t *testing.T) {
 	synth(t, config.Dev) // which makes the stubs
 	for missing, change := range map[string]func(*stack.Assets){
 		"nowhere/credentials/serve-oauth/bootstrap is missing: run `make build STAGE=dev` first": func(a *stack.Assets) { a.Functions = "nowhere" },

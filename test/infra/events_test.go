@@ -13,8 +13,7 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
-// TestEventsReachTheirConsumers puts every event there is against the rules of
-// every stack.
+// TestEventsReachTheirConsumers matches every event with the rules of every stack.
 func TestEventsReachTheirConsumers(t *testing.T) {
 	type consumers = []string
 	for _, c := range []struct {
@@ -51,7 +50,7 @@ func TestEventsReachTheirConsumers(t *testing.T) {
 				}
 				for key := range pattern.(map[string]any) {
 					if key != "source" && key != "detail-type" {
-						t.Errorf("%s also asks for %s", r, key)
+						t.Errorf("%s also matches %s", r, key)
 					}
 				}
 				if bus := owner(s.text(r.stack, r.at("EventBusName"))); bus != s.find(t, "Platform", "AWS::Events::EventBus", "").String() {
@@ -65,8 +64,7 @@ func TestEventsReachTheirConsumers(t *testing.T) {
 	}
 }
 
-// TestArchiveHoldsNoReadings, where there is one, and all other events.
-func TestArchiveHoldsNoReadings(t *testing.T) {
+func TestTheArchiveHoldsAllEventsExceptReadings(t *testing.T) {
 	s := synth(t, config.Prod)
 	pattern := s.text("Platform", s.find(t, "Platform", "AWS::Events::Archive", "").at("EventPattern"))
 	want := `{"detail-type":[{"anything-but":["AthleteGathered.v1","ActivitiesGathered.v1","ActivityGone.v1","RemovalQuestioned.v1"]}],"source":[{"prefix":"paceline."}]}`

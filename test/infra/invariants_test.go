@@ -12,12 +12,12 @@ import (
 	"github.com/paceline/paceline/pkg/athlete"
 )
 
-// An invariant holds for every stage; each resource that breaks it is one
-// entry of what it returns.
+// An invariant is a rule that holds for every stage.
 type invariant struct {
-	name  string
+	name string
+	// check returns the violations.
 	check func(*testing.T, *system) []string
-	// breaks are changes that it must notice.
+	// breaks are changes that the check must notice.
 	breaks map[string]func(*testing.T, *system)
 }
 
@@ -35,7 +35,7 @@ func testInvariants(t *testing.T, all []invariant) {
 				s := synth(t, config.Prod).clone(t)
 				damage(t, s)
 				if len(inv.check(t, s)) == 0 {
-					t.Errorf("it does not notice: %s", name)
+					t.Errorf("the check does not notice: %s", name)
 				}
 			}
 		})
@@ -44,13 +44,13 @@ func testInvariants(t *testing.T, all []invariant) {
 
 var invariants = []invariant{
 	{
-		name: "cdk-nag and the CDK find nothing that is not acknowledged",
+		name: "every finding of cdk-nag and the CDK is acknowledged",
 		check: func(_ *testing.T, s *system) []string {
 			return s.violations
 		},
 	},
 	{
-		name: "whoever counts what is too late is missed when the count stops coming",
+		name: "a missing count of overdue data or erasures is an alarm",
 		check: func(t *testing.T, s *system) (bad []string) {
 			// counters are the functions that always report these metrics.
 			counters := map[string]string{
@@ -74,11 +74,11 @@ var invariants = []invariant{
 				}
 				watched[fmt.Sprint(a.at("Namespace"), " ", metric)] = true
 				if a.at("TreatMissingData") != "breaching" {
-					bad = append(bad, fmt.Sprintf("%s does not mind that there is no figure", a))
+					bad = append(bad, fmt.Sprintf("%s ignores missing data", a))
 				}
 				every := seconds[counters[fmt.Sprint(a.at("Namespace"), " ", metric)]]
 				if period, _ := a.at("Period").(float64); every == 0 || period < 2*every {
-					bad = append(bad, fmt.Sprintf("%s looks at %v s, and there is a figure every %v s", a, period, every))
+					bad = append(bad, fmt.Sprintf("%s evaluates %v s, and there is a value every %v s", a, period, every))
 				}
 			}
 			for metric := range counters {
@@ -89,22 +89,22 @@ var invariants = []invariant{
 			return bad
 		},
 		breaks: map[string]func(*testing.T, *system){
-			"silence that is taken for peace": func(t *testing.T, s *system) {
+			"missing data that counts as good": func(t *testing.T, s *system) {
 				s.find(t, "Gathering", "AWS::CloudWatch::Alarm", "KeptTooLong").props()["TreatMissingData"] = "notBreaching"
 			},
-			"CloudWatch's default": func(t *testing.T, s *system) {
+			"CloudWatch's default for missing data": func(t *testing.T, s *system) {
 				delete(s.find(t, "AthletePlane", "AWS::CloudWatch::Alarm", "ErasuresOverdue").props(), "TreatMissingData")
 			},
-			"a period that may hold no figure": func(t *testing.T, s *system) {
+			"a period that may hold no value": func(t *testing.T, s *system) {
 				s.find(t, "ActivityPlane", "AWS::CloudWatch::Alarm", "KeptTooLong").props()["Period"] = 6 * 3600.0
 			},
-			"an audit that comes once a day": func(t *testing.T, s *system) {
+			"an audit that runs once a day": func(t *testing.T, s *system) {
 				s.find(t, "ActivityPlane", "AWS::Scheduler::Schedule", "Audit").props()["ScheduleExpression"] = "rate(1440 minutes)"
 			},
-			"an audit that never comes": func(t *testing.T, s *system) {
+			"a disabled schedule": func(t *testing.T, s *system) {
 				s.find(t, "Gathering", "AWS::Scheduler::Schedule", "Deadlines").props()["State"] = "DISABLED"
 			},
-			"an alarm that looks at something else": func(t *testing.T, s *system) {
+			"an alarm on another metric": func(t *testing.T, s *system) {
 				s.find(t, "AthletePlane", "AWS::CloudWatch::Alarm", "KeptTooLong").props()["MetricName"] = "KeptToLong"
 			},
 		},
@@ -133,7 +133,7 @@ var invariants = []invariant{
 		},
 	},
 	{
-		name: "every queue that is read has dead letters, patience, and failures by message",
+		name: "every queue that is read has dead letters, a sufficient visibility timeout, and failures by message",
 		check: func(_ *testing.T, s *system) (bad []string) {
 			queues, functions := map[string]resource{}, map[string]resource{}
 			for _, r := range s.resources("AWS::SQS::Queue") {
@@ -146,7 +146,7 @@ var invariants = []invariant{
 				q, ok := queues[owner(s.text(m.stack, m.at("EventSourceArn")))]
 				f, ok2 := functions[owner(s.text(m.stack, m.at("FunctionName")))]
 				if !ok || !ok2 {
-					bad = append(bad, m.String()+" reads no queue, or for no function, of ours")
+					bad = append(bad, m.String()+" connects an unknown queue or function")
 					continue
 				}
 				if dead := owner(s.text(q.stack, q.at("RedrivePolicy", "deadLetterTargetArn"))); queues[dead].id == "" {
@@ -158,7 +158,7 @@ var invariants = []invariant{
 				}
 				receives, _ := q.at("RedrivePolicy", "maxReceiveCount").(float64)
 				if keep, _ := q.at("MessageRetentionPeriod").(float64); receives*visibility >= keep {
-					bad = append(bad, fmt.Sprintf("%s forgets messages that have been tried less than %v times", q, receives))
+					bad = append(bad, fmt.Sprintf("%s deletes messages before %v attempts", q, receives))
 				}
 				if !slices.Contains(s.list(m.stack, m.at("FunctionResponseTypes")), "ReportBatchItemFailures") {
 					bad = append(bad, m.String()+" does not report failures by message")
@@ -173,18 +173,18 @@ var invariants = []invariant{
 			"a visibility timeout that is too short": func(t *testing.T, s *system) {
 				s.find(t, "Gathering", "AWS::SQS::Queue", "WorkQueue").props()["VisibilityTimeout"] = 60.0
 			},
-			"more attempts than there is time for": func(t *testing.T, s *system) {
+			"more attempts than the retention allows": func(t *testing.T, s *system) {
 				q := s.find(t, "Credentials", "AWS::SQS::Queue", "ConsumerEventsQueue")
 				q.at("RedrivePolicy").(map[string]any)["maxReceiveCount"] = 1000.0
 				q.props()["VisibilityTimeout"] = 360.0
 			},
-			"whole batches failing": func(t *testing.T, s *system) {
+			"failures by batch": func(t *testing.T, s *system) {
 				delete(s.find(t, "Credentials", "AWS::Lambda::EventSourceMapping", "").props(), "FunctionResponseTypes")
 			},
 		},
 	},
 	{
-		name: "no queue, archive, recovery or log keeps anything longer than receipts say",
+		name: "no queue, archive, recovery or log keeps data longer than erasure receipts promise",
 		check: func(_ *testing.T, s *system) (bad []string) {
 			const days = float64(athlete.CopiesLifetime / (24 * time.Hour))
 			for _, q := range s.resources("AWS::SQS::Queue") {
@@ -266,7 +266,7 @@ var invariants = []invariant{
 			return bad
 		},
 		breaks: map[string]func(*testing.T, *system){
-			"logs for ever": func(t *testing.T, s *system) {
+			"logs without a retention": func(t *testing.T, s *system) {
 				delete(s.find(t, "AthletePlane", "AWS::Logs::LogGroup", "serveapi").props(), "RetentionInDays")
 			},
 			"no log group": func(t *testing.T, s *system) {
@@ -315,20 +315,20 @@ var invariants = []invariant{
 		},
 	},
 	{
-		name: "what is stateful outlives its stack in prod, and can be restored",
+		name: "stateful resources of prod are retained and can be restored",
 		check: func(_ *testing.T, s *system) (bad []string) {
 			if s.stage != config.Prod {
 				return nil
 			}
 			for _, r := range s.resources("AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::S3::Bucket", "AWS::Logs::LogGroup") {
 				if r.body["DeletionPolicy"] != "Retain" || r.body["UpdateReplacePolicy"] != "Retain" {
-					bad = append(bad, r.String()+" goes with its stack")
+					bad = append(bad, r.String()+" is deleted with its stack")
 				}
 				if r.kind != "AWS::DynamoDB::Table" {
 					continue
 				}
 				if r.at("DeletionProtectionEnabled") != true {
-					bad = append(bad, r.String()+" may be deleted")
+					bad = append(bad, r.String()+" is not protected against deletion")
 				}
 				if r.at("PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled") != true {
 					bad = append(bad, r.String()+" cannot be restored")
@@ -337,7 +337,7 @@ var invariants = []invariant{
 			return bad
 		},
 		breaks: map[string]func(*testing.T, *system){
-			"a key that goes with its stack": func(t *testing.T, s *system) {
+			"a key that is deleted with its stack": func(t *testing.T, s *system) {
 				s.find(t, "Credentials", "AWS::KMS::Key", "TokenKey").body["DeletionPolicy"] = "Delete"
 			},
 			"a table without protection": func(t *testing.T, s *system) {
@@ -353,7 +353,7 @@ var invariants = []invariant{
 		check: func(_ *testing.T, s *system) (bad []string) {
 			for _, r := range s.resources("AWS::DynamoDB::Table") {
 				if r.at("TimeToLiveSpecification", "AttributeName") != "expires_at" || r.at("TimeToLiveSpecification", "Enabled") != true {
-					bad = append(bad, r.String()+" does not drop items at expires_at")
+					bad = append(bad, r.String()+" does not expire items at expires_at")
 				}
 			}
 			return bad
@@ -365,7 +365,7 @@ var invariants = []invariant{
 		},
 	},
 	{
-		name: "who publishes does so in the name of the own boundary only",
+		name: "functions publish only as their own boundary",
 		check: func(_ *testing.T, s *system) (bad []string) {
 			sources := map[string]string{
 				"Credentials": "paceline.credentials", "Gathering": "paceline.gathering",
@@ -388,14 +388,14 @@ var invariants = []invariant{
 		},
 	},
 	{
-		name: "every route of /v1 but the receipts asks who is calling, and only known routes are public",
+		name: "all routes have the session authorizer except the known public ones",
 		check: func(t *testing.T, s *system) (bad []string) {
 			authorizer := s.find(t, "Credentials", "AWS::ApiGatewayV2::Authorizer", "SessionAuthorizer").String()
 			for _, r := range s.resources("AWS::ApiGatewayV2::Route") {
 				key, _ := r.at("RouteKey").(string)
-				asks := r.at("AuthorizationType") == "CUSTOM" && owner(s.text(r.stack, r.at("AuthorizerId"))) == authorizer
-				if asks == slices.Contains(publicRoutes, key) {
-					bad = append(bad, fmt.Sprintf("%s: %s: asks the authorizer: %t", r, key, asks))
+				authorized := r.at("AuthorizationType") == "CUSTOM" && owner(s.text(r.stack, r.at("AuthorizerId"))) == authorizer
+				if authorized == slices.Contains(publicRoutes, key) {
+					bad = append(bad, fmt.Sprintf("%s: %s: has the authorizer: %t", r, key, authorized))
 				}
 			}
 			return bad
@@ -407,7 +407,7 @@ var invariants = []invariant{
 		},
 	},
 	{
-		name: "stacks share only the bus, the HTTP APIs, alarms, the requester, check-subscription and the authorizer",
+		name: "stacks export only the bus, the HTTP APIs, the alarm topic, the requester, check-subscription and the authorizer",
 		check: func(_ *testing.T, s *system) (bad []string) {
 			shared := regexp.MustCompile(`^\{(Platform\.(Bus|Api|WebhookApi|Alarms)[0-9A-F]{8}(\.Arn)?|Credentials\.(forwardrequest|checksubscription)Function[0-9A-F]{8}\.Arn|Credentials\.SessionAuthorizer)\}$`)
 			for _, name := range stackNames {
@@ -430,7 +430,7 @@ var invariants = []invariant{
 		},
 	},
 	{
-		name: "CloudFormation names everything but alarms",
+		name: "only alarms have fixed names",
 		check: func(_ *testing.T, s *system) (bad []string) {
 			for _, r := range s.resources() {
 				for _, property := range []string{
@@ -438,7 +438,7 @@ var invariants = []invariant{
 					"DashboardName", "ArchiveName", "KeyAlias",
 				} {
 					if name, fixed := r.at(property).(string); fixed {
-						bad = append(bad, fmt.Sprintf("%s is named %q", r, name))
+						bad = append(bad, fmt.Sprintf("%s has the fixed name %q", r, name))
 					}
 				}
 			}
@@ -451,7 +451,7 @@ var invariants = []invariant{
 		},
 	},
 	{
-		name: "everything that can be tagged says app, stage and context",
+		name: "all resources are tagged with app, stage and context",
 		check: func(_ *testing.T, s *system) (bad []string) {
 			for _, r := range s.resources("AWS::Lambda::Function", "AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::KMS::Key",
 				"AWS::S3::Bucket", "AWS::Logs::LogGroup", "AWS::IAM::Role", "AWS::SNS::Topic") {
@@ -476,7 +476,7 @@ var invariants = []invariant{
 	},
 }
 
-// publicRoutes do without an authorizer.
+// publicRoutes are the routes without an authorizer.
 var publicRoutes = []string{
 	"GET /oauth/connect", "GET /oauth/callback", "GET /oauth/{provider}/callback", "POST /oauth/logout", "POST /oauth/waitlist",
 	"GET /webhooks/strava/{key}", "POST /webhooks/strava/{key}",
@@ -484,10 +484,10 @@ var publicRoutes = []string{
 	"$default",
 }
 
-// ofTheCDK tells resources that the CDK brings along for uploading the site.
+// ofTheCDK reports whether the CDK added the resource, to upload the site.
 func ofTheCDK(r resource) bool { return strings.HasPrefix(r.id, "CustomCDKBucketDeployment") }
 
-// may tells whether the statement covers the action.
+// may reports whether the statement covers the action.
 func may(st statement, action string) bool {
 	service, _, _ := strings.Cut(action, ":")
 	for _, a := range st.actions {
@@ -498,7 +498,7 @@ func may(st statement, action string) bool {
 	return false
 }
 
-// allow adds a statement to the role of a function, for breaking a rule.
+// allow adds a statement to the role of a function, to break a rule.
 func allow(t *testing.T, s *system, stack, function, action string, resource any) {
 	t.Helper()
 	role := s.roleOf(t, stack, function)

@@ -28,9 +28,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// useNode makes the CDK run in the Node.js that package-lock.json pins, or in
+// useNode makes the CDK run in the Node.js that package-lock.json pins, or else in
 // the one on the PATH. The CDK looks for node while Go initialises packages, so
-// these tests have to start again when the PATH leads to another one.
+// the tests restart themselves if the PATH leads to another one.
 func useNode() error {
 	const remedy = "run `npm ci`, or put node 22 or later on the PATH"
 	found, _ := exec.LookPath("node")

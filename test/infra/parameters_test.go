@@ -9,10 +9,9 @@ import (
 	"github.com/paceline/paceline/pkg/credentials/settings"
 )
 
-// TestAdvancedParameters: an advanced parameter is encrypted under a data key,
-// so a stage whose tier is advanced needs another permission, for the same
-// parameters as before.
-func TestAdvancedParameters(t *testing.T) {
+// An advanced parameter is encrypted with a data key, so a stage with the advanced
+// tier needs another permission on the same parameters.
+func TestAdvancedParametersAreEncryptedWithDataKeys(t *testing.T) {
 	standard := synth(t, config.Prod)
 	advanced := synthesise(t, context(t, config.Prod), func(c *config.Config, _ *stack.Assets) {
 		c.Parameters = config.Parameters{Tier: settings.TierAdvanced, HigherThroughput: true}
@@ -53,15 +52,13 @@ func TestAdvancedParameters(t *testing.T) {
 		}
 		for _, f := range tc.s.resources("AWS::Lambda::Function") {
 			if f.at("Environment", "Variables", "TOKEN_KEY_ID") != nil && f.at("Environment", "Variables", "PARAMETER_TIER") != tc.tier {
-				t.Errorf("%s takes the tier for %v, not %s", f, f.at("Environment", "Variables", "PARAMETER_TIER"), tc.tier)
+				t.Errorf("%s has the tier %v, want %s", f, f.at("Environment", "Variables", "PARAMETER_TIER"), tc.tier)
 			}
 		}
 	}
 }
 
-// TestHigherThroughput: it is turned on by a stage that wants it, and by no
-// stage off, for it is the account's.
-func TestHigherThroughput(t *testing.T) {
+func TestHigherThroughputIsTurnedOnButNeverOff(t *testing.T) {
 	for _, stage := range stages {
 		for _, r := range synth(t, stage).resources() {
 			if r.kind == "Custom::AWS" {
@@ -80,13 +77,13 @@ func TestHigherThroughput(t *testing.T) {
 		}
 	}
 	if r.at("Delete") != nil {
-		t.Error("a stage that goes turns it off for the others")
+		t.Error("a stage that is deleted turns it off for the others")
 	}
 }
 
-// TestKeysHaveNames: an alias says which stage a key belongs to and what it is
-// for, and goes with the stack, lest it be in the way of the next deployment.
-func TestKeysHaveNames(t *testing.T) {
+// An alias names the stage and the purpose of the key. It is deleted with the
+// stack, because it would block the next deployment.
+func TestTheTokenKeyHasAnAlias(t *testing.T) {
 	for _, stage := range stages {
 		s := synth(t, stage)
 		alias := s.find(t, "Credentials", "AWS::KMS::Alias", "TokenKeyAlias")

@@ -21,8 +21,8 @@ var stages = []config.Stage{config.Local, config.Dev, config.Prod}
 // stackNames are the stacks of every stage.
 var stackNames = []string{"Platform", "Credentials", "Gathering", "AthletePlane", "ActivityPlane", "AthleteUi"}
 
-// functions are all functions: the folder each is built to below dist/host or
-// dist/lambda, which is also where its main is below functions.
+// functions are the folders of all functions, below dist/host, dist/lambda and
+// functions.
 var functions = []string{
 	"credentials/serve-oauth", "credentials/authorize-session", "credentials/serve-api", "credentials/forward-request", "credentials/check-subscription",
 	"credentials/serve-links", "credentials/reconcile-links", "credentials/use-accounts",
@@ -42,22 +42,22 @@ type resource struct {
 	body            map[string]any
 }
 
-// system is all templates of a stage by the stack's short name.
+// system holds the templates of a stage.
 type system struct {
-	stage     config.Stage
+	stage config.Stage
+	// templates are by the short name of the stack.
 	templates map[string]template
-	// violations are what the checks that run while synthesising found, the
-	// CDK's own and cdk-nag's.
+	// violations are the findings of the CDK's and cdk-nag's checks.
 	violations []string
 }
 
 var (
-	// workDir is where synthesis reads and writes.
+	// workDir is the folder of the inputs and outputs of synthesis.
 	workDir string
 	synths  = map[config.Stage]*system{}
 )
 
-// synth gives the templates of a stage. They are made once, so a test that
+// synth returns the templates of a stage. They are made once, so a test that
 // changes them must use [system.clone].
 func synth(t *testing.T, stage config.Stage) *system {
 	t.Helper()
@@ -72,14 +72,14 @@ func synth(t *testing.T, stage config.Stage) *system {
 	}()
 	s := synthesise(t, context(t, stage), func(c *config.Config, _ *stack.Assets) {
 		if stage == config.Local {
-			c.Architecture = "amd64" // whatever the host's is, for the snapshots
+			c.Architecture = "amd64" // so that the goldens do not depend on the host
 		}
 	})
 	synths[stage] = s
 	return s
 }
 
-// synthesise makes the templates that context asks for.
+// synthesise returns the templates of the stage in context.
 func synthesise(t *testing.T, context map[string]any, change func(*config.Config, *stack.Assets)) *system {
 	t.Helper()
 	c := load(t, context)
@@ -93,7 +93,7 @@ func synthesise(t *testing.T, context map[string]any, change func(*config.Config
 	stack.NewPaceline(app, c, assets)
 	s := &system{stage: c.Stage, templates: map[string]template{}}
 	func() {
-		// Synthesis panics when a check found an error; the report tells.
+		// Synthesis panics when a check finds an error, which is in the report.
 		defer func() { _ = recover() }()
 		app.Synth(nil)
 	}()
@@ -108,7 +108,7 @@ func synthesise(t *testing.T, context map[string]any, change func(*config.Config
 	return s
 }
 
-// load reads the stage that context chooses.
+// load returns the configuration of the stage in context.
 func load(t *testing.T, context map[string]any) config.Config {
 	t.Helper()
 	c, err := config.Load(config.Stage(context["stage"].(string)), func(key string) any { return context[key] })
@@ -118,8 +118,8 @@ func load(t *testing.T, context map[string]any) config.Config {
 	return c
 }
 
-// context is what the CDK CLI would hand over for a stage that is set up:
-// cdk.json's context, the chosen stage, and on AWS a site.
+// context returns the context that the CDK CLI passes for a stage: that of
+// cdk.json, the stage, and on AWS the address of a site.
 func context(t *testing.T, stage config.Stage) map[string]any {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(root, "cdk.json"))
@@ -134,7 +134,7 @@ func context(t *testing.T, stage config.Stage) map[string]any {
 	return c
 }
 
-// stubs stand in for the built functions and the built site.
+// stubs returns placeholders of the built functions and the built site.
 func stubs(t *testing.T) stack.Assets {
 	t.Helper()
 	a := stack.Assets{Functions: filepath.Join(workDir, "dist"), Site: filepath.Join(workDir, "site")}
@@ -162,8 +162,8 @@ func stubs(t *testing.T) stack.Assets {
 	return a
 }
 
-// violations reads the report that synthesis leaves when a check found
-// something.
+// violations returns the findings in the report that synthesis writes if there are
+// any.
 func violations(t *testing.T, report string) []string {
 	t.Helper()
 	b, err := os.ReadFile(report)
@@ -200,7 +200,7 @@ func decode[T any](t *testing.T, b []byte) T {
 	return v
 }
 
-// clone is a deep copy, to break.
+// clone returns a deep copy.
 func (s *system) clone(t *testing.T) *system {
 	t.Helper()
 	b, err := json.Marshal(s.templates)
@@ -210,8 +210,8 @@ func (s *system) clone(t *testing.T) *system {
 	return &system{stage: s.stage, templates: decode[map[string]template](t, b)}
 }
 
-// resources gives all resources of the kinds, of all stacks, in a fixed order;
-// of all kinds when none is named.
+// resources returns the resources of the kinds in all stacks, in a fixed order.
+// Without kinds it returns all resources.
 func (s *system) resources(kinds ...string) []resource {
 	var out []resource
 	for _, name := range stackNames {
@@ -227,7 +227,7 @@ func (s *system) resources(kinds ...string) []resource {
 	return out
 }
 
-// find gives the one resource of the kind in the stack whose logical id begins
+// find returns the only resource of the kind in the stack whose logical id begins
 // with prefix.
 func (s *system) find(t *testing.T, stack, kind, prefix string) resource {
 	t.Helper()
@@ -243,13 +243,13 @@ func (s *system) find(t *testing.T, stack, kind, prefix string) resource {
 	return found[0]
 }
 
-// props are the resource's properties.
+// props returns the resource's properties.
 func (r resource) props() map[string]any {
 	p, _ := r.body["Properties"].(map[string]any)
 	return p
 }
 
-// at gives the property at a path of keys, nil when there is none.
+// at returns the property at a path of keys, or nil.
 func (r resource) at(path ...string) any { return at(r.props(), path...) }
 
 func at(v any, path ...string) any {
@@ -262,9 +262,9 @@ func at(v any, path ...string) any {
 
 func (r resource) String() string { return r.stack + "." + r.id }
 
-// text flattens a value of a template, with CloudFormation's functions in it,
-// into a string: a reference to a resource becomes "{Stack.LogicalId}" or
-// "{Stack.LogicalId.Attribute}", also across stacks, a pseudo parameter
+// text returns a value of a template as a string. It replaces CloudFormation's
+// functions: a reference to a resource, also of another stack, becomes
+// "{Stack.LogicalId}" or "{Stack.LogicalId.Attribute}", and a pseudo parameter
 // "{AWS::Region}".
 func (s *system) text(stack string, v any) string {
 	switch v := v.(type) {
@@ -308,8 +308,8 @@ func (s *system) text(stack string, v any) string {
 	return string(b)
 }
 
-// owner is the resource that text refers to, "Stack.LogicalId"; "" when it is
-// no plain reference.
+// owner returns the resource that text refers to as "Stack.LogicalId", or "" if
+// text is not a reference.
 func owner(text string) string {
 	inner, ok := strings.CutPrefix(text, "{")
 	if !ok || !strings.HasSuffix(inner, "}") || strings.Contains(inner[:len(inner)-1], "{") {
@@ -322,7 +322,7 @@ func owner(text string) string {
 	return parts[0] + "." + parts[1]
 }
 
-// list gives v's elements as texts; a single value is a list of one.
+// list returns the elements of v as texts. A single value is a list of one.
 func (s *system) list(stack string, v any) []string {
 	if v == nil {
 		return nil
@@ -338,23 +338,23 @@ func (s *system) list(stack string, v any) []string {
 	return out
 }
 
-// statement is a statement of a policy, read for what it could allow at the
-// most: of NotAction, NotResource and NotPrincipal it is "*" that remains.
+// statement is a statement of a policy. NotAction, NotResource and NotPrincipal
+// count as "*", the most that they could allow.
 type statement struct {
-	// of is the resource that holds the policy.
+	// of is the resource that has the policy.
 	of resource
 	// roles are the roles that a role's policy belongs to, "Stack.LogicalId".
 	roles              []string
 	effect             string
 	actions, resources []string
-	// principals are whom a resource's policy is about; of an identity's
-	// policy, the users and groups that it belongs to.
+	// principals are the principals of a resource's policy, or the users and groups
+	// of an identity's policy.
 	principals []string
 	conditions map[string]any
 }
 
-// statements gives those of every policy in the templates, whatever holds it,
-// but not whom roles trust.
+// statements returns the statements of all policies in the templates except trust
+// policies.
 func (s *system) statements() []statement {
 	var out []statement
 	for _, r := range s.resources() {
@@ -393,8 +393,8 @@ func (s *system) statements() []statement {
 	return out
 }
 
-// policyStatements finds the statements of all policies within v, but for
-// policies of trust.
+// policyStatements returns the statements of all policies within v except trust
+// policies.
 func policyStatements(v any) (items []any) {
 	switch v := v.(type) {
 	case []any:
@@ -419,8 +419,8 @@ func policyStatements(v any) (items []any) {
 	return items
 }
 
-// atMost gives the element of a statement, or "*" when the statement says what
-// it is not.
+// atMost returns an element of a statement, or "*" if the statement has the
+// negated element, such as NotAction.
 func (s *system) atMost(stack string, statement any, element string) []string {
 	if at(statement, "Not"+element) != nil {
 		return []string{"*"}
@@ -428,7 +428,7 @@ func (s *system) atMost(stack string, statement any, element string) []string {
 	return s.list(stack, at(statement, element))
 }
 
-// roleOf gives the role of a function of the system, "Stack.LogicalId".
+// roleOf returns the role of a function as "Stack.LogicalId".
 func (s *system) roleOf(t *testing.T, stack, function string) string {
 	t.Helper()
 	f := s.find(t, stack, "AWS::Lambda::Function", strings.ReplaceAll(function, "-", ""))

@@ -75,7 +75,7 @@ func athlete(id int64) handler.AthleteView {
 	}
 }
 
-func TestTables(t *testing.T) {
+func TestResultsAreTables(t *testing.T) {
 	at := time.Date(2026, 11, 2, 3, 4, 5, 0, time.UTC)
 	for name, c := range map[string]struct {
 		args []string
@@ -112,7 +112,7 @@ func TestTables(t *testing.T) {
 	}
 }
 
-func TestJSON(t *testing.T) {
+func TestResultsAreJSONOnRequest(t *testing.T) {
 	for name, c := range map[string]struct {
 		args []string
 		res  handler.AdminResponse
@@ -147,7 +147,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-func TestIdleAthletesAreListedToTheEnd(t *testing.T) {
+func TestAllPagesOfIdleAthletesAreListed(t *testing.T) {
 	d := &desk{answer: func(req handler.AdminRequest) (handler.AdminResponse, error) {
 		switch req.Cursor {
 		case "":
@@ -168,7 +168,7 @@ func TestIdleAthletesAreListedToTheEnd(t *testing.T) {
 	}
 }
 
-func TestSessionsAreEndedToTheLast(t *testing.T) {
+func TestSessionsOfAllPagesAreEnded(t *testing.T) {
 	d := &desk{answer: func(req handler.AdminRequest) (handler.AdminResponse, error) {
 		if req.Cursor == "" {
 			return handler.AdminResponse{Ended: 1000, NextCursor: "2"}, nil
@@ -212,7 +212,7 @@ func TestRevokeAsksForConfirmation(t *testing.T) {
 	}
 }
 
-func TestRequests(t *testing.T) {
+func TestCommandsSendTheirRequests(t *testing.T) {
 	for _, c := range []struct {
 		typed, args string
 		want        handler.AdminRequest
@@ -287,7 +287,7 @@ func TestAccountsOfAnotherProviderAreListed(t *testing.T) {
 	}
 }
 
-func TestStatusOfGathering(t *testing.T) {
+func TestStatusShowsGathering(t *testing.T) {
 	at := time.Date(2026, 11, 2, 3, 15, 0, 0, time.UTC)
 	d := answers(handler.AdminResponse{Status: &handler.StatusView{Capacity: 1}})
 	d.gathering = &gathering.StatusView{

@@ -76,7 +76,7 @@ func TestEnsureReportsAProcessThatExits(t *testing.T) {
 	}
 }
 
-func TestDownEndsAllPartsAndTheirOutputs(t *testing.T) {
+func TestDownStopsAllProcessesAndRemovesTheOutputs(t *testing.T) {
 	c, out := testCloud(t)
 	if err := c.down(t.Context()); err != nil || !strings.Contains(out.String(), "nothing was running") {
 		t.Errorf("without a cloud: %v, %s", err, out)
@@ -110,7 +110,7 @@ func TestDownEndsAllPartsAndTheirOutputs(t *testing.T) {
 	}
 }
 
-func TestLockLetsOneAtATimeIn(t *testing.T) {
+func TestALockHasOneHolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	unlock, err := lock(t.Context(), path, false)
 	if err != nil {

@@ -54,7 +54,7 @@ func TestStackWatchKeepsTheFirstFailure(t *testing.T) {
 	}
 }
 
-func TestDeployedIsForgottenWithTheEmulator(t *testing.T) {
+func TestADeploymentIsForgottenWithItsEmulator(t *testing.T) {
 	c, _ := testCloud(t)
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -75,8 +75,8 @@ func TestDeployedIsForgottenWithTheEmulator(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustStart(t, c.processes, shell(emulator, "sleep 1000"))
-	if anew, err := c.lastDeployment(); err != nil || anew.Bootstrapped || anew.Inputs != "" {
-		t.Errorf("another emulator has %+v, %v", anew, err)
+	if another, err := c.lastDeployment(); err != nil || another.Bootstrapped || another.Inputs != "" {
+		t.Errorf("another emulator has %+v, %v", another, err)
 	}
 }
 
@@ -113,7 +113,7 @@ func TestInputsChangeWithWhatIsDeployed(t *testing.T) {
 	}
 }
 
-func TestStackOutput(t *testing.T) {
+func TestAnOutputOfAStackIsFoundByItsKey(t *testing.T) {
 	c, _ := testCloud(t)
 	if err := writeFile(c.path("cdk-outputs.json"), []byte(`{"Paceline-local-Platform":{"HttpApiId":"23fb8fc7"}}`), 0o644); err != nil {
 		t.Fatal(err)

@@ -182,7 +182,7 @@ func TestEdgeServesTheSite(t *testing.T) {
 	}
 }
 
-func TestEdgeStreams(t *testing.T) {
+func TestEdgeStreamsResponses(t *testing.T) {
 	more := make(chan struct{})
 	server, _ := mustServeEdge(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "first")

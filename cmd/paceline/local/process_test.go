@@ -111,7 +111,7 @@ func TestStopEndsWhatACrashedProcessLeftBehind(t *testing.T) {
 }
 
 // A process number is given out again some time after its process ended.
-func TestStopSparesAProcessThatHasTheNumberNow(t *testing.T) {
+func TestStopSparesALaterProcessWithTheSamePID(t *testing.T) {
 	p := processes{dir: t.TempDir(), grace: patience, killTimeout: patience}
 	other := exec.Command("sleep", "1000")
 	other.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -134,7 +134,7 @@ func TestStopSparesAProcessThatHasTheNumberNow(t *testing.T) {
 }
 
 // The number may even be that of another's process group without a leader.
-func TestStopSparesAnotherGroup(t *testing.T) {
+func TestStopSparesAnotherProcessGroup(t *testing.T) {
 	p := processes{dir: t.TempDir(), grace: patience, killTimeout: patience}
 	other := exec.Command("sh", "-c", "sleep 1000 >/dev/null & echo $!")
 	other.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -31,7 +31,7 @@ func ownFitbit(more ...string) func(string) string {
 	return env(append([]string{"FITBIT_SITE_URL", "http://localhost:9091", "FITBIT_API_URL", "http://localhost:9092/"}, more...)...)
 }
 
-func TestSettingsWithoutEnvironment(t *testing.T) {
+func TestSettingsHaveDefaults(t *testing.T) {
 	s, err := FromEnv("/repo", ".local", env())
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +41,7 @@ func TestSettingsWithoutEnvironment(t *testing.T) {
 	}
 }
 
-func TestSettingsFromEnvironment(t *testing.T) {
+func TestSettingsComeFromTheEnvironment(t *testing.T) {
 	history := filepath.Join(t.TempDir(), "activities.json")
 	if err := os.WriteFile(history, []byte("[]"), 0o600); err != nil {
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func TestSettingsFromEnvironment(t *testing.T) {
 	}
 }
 
-func TestSettingsThatAreWrong(t *testing.T) {
+func TestInvalidSettingsAreReported(t *testing.T) {
 	for name, c := range map[string]struct {
 		getenv func(string) string
 		want   []string
@@ -112,7 +112,7 @@ func TestSettingsThatAreWrong(t *testing.T) {
 	}
 }
 
-func TestFindRoot(t *testing.T) {
+func TestFindRootSearchesUpwards(t *testing.T) {
 	root := t.TempDir()
 	below := filepath.Join(root, "a", "b")
 	if err := os.MkdirAll(below, 0o755); err != nil {
