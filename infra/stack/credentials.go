@@ -148,9 +148,9 @@ func (c *Credentials) addTokenFunctions() {
 		Description:    "Connects athletes with Strava, and starts and ends their sessions",
 		TimeoutSeconds: routeTimeoutSeconds,
 		Settings: settings.ServeOAuth{
-			UseTokens:    useTokens,
-			SiteURL:      c.config.SiteURL,
-			WaitingTable: *c.waitlist.TableName(),
+			UseTokens:     useTokens,
+			SiteURL:       c.config.SiteURL,
+			WaitlistTable: *c.waitlist.TableName(),
 		},
 	})
 	c.forwardRequest = construct.NewFunction(c.Stack, "forward-request", &construct.FunctionProps{
@@ -210,7 +210,7 @@ func (c *Credentials) addApplicationFunctions() {
 			SiteURL:          c.config.SiteURL,
 			GrantsTable:      *c.grants.TableName(),
 			CredentialsTable: *c.credentials.TableName(),
-			WaitingTable:     *c.waitlist.TableName(),
+			WaitlistTable:    *c.waitlist.TableName(),
 			AthleteCapacity:  c.config.Strava.AthleteCapacity,
 			ParameterPath:    c.parameterPath,
 			TokenKeyID:       *c.tokenKey.KeyId(),

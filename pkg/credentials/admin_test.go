@@ -19,7 +19,6 @@ import (
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
-	"github.com/paceline/paceline/pkg/kit/startup"
 	"github.com/paceline/paceline/standin"
 	"github.com/paceline/paceline/standin/strava"
 )
@@ -32,12 +31,14 @@ type office struct {
 	store  *credentialstest.Store
 	vault  *credentialstest.Vault
 	bus    *eventtest.Bus
+	check  *credentials.SubscriptionCheck
 	// deaf makes the webhook not answer.
 	deaf bool
 }
 
 func newOffice(t *testing.T) *office {
-	o := &office{store: credentialstest.NewStore(), vault: credentialstest.NewVault(), bus: &eventtest.Bus{}}
+	ports, memory := credentialstest.NewPorts(time.Now)
+	o := &office{store: memory.Store, vault: memory.Vault, bus: memory.Bus}
 	webhook := standin.InProcess(http.HandlerFunc(o.webhook))
 	o.strava = strava.New(strava.Config{Seed: 1, ClientID: 4711, ClientSecret: "client-secret", Callbacks: webhook})
 	t.Cleanup(o.strava.Close)
@@ -49,17 +50,15 @@ func newOffice(t *testing.T) *office {
 		return atStrava.RoundTrip(r)
 	})}
 	slept := 0
-	o.Admin = &credentials.Admin{
-		Ledger:   credentials.Ledger{Grants: o.store, Publisher: o.bus, Events: event.Factory{Now: time.Now, NewID: startup.NewSecret}},
-		Erasures: o.store, Vault: o.vault, Parameters: o.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"), NewSecret: startup.NewSecret,
-		CallbackURL: "http://paceline.test/webhooks/strava", Capacity: 10, Providers: []string{"strava", "fitbit"},
-		Sleep: func(ctx context.Context, _ time.Duration) error {
-			if slept++; slept > 3 {
-				return context.DeadlineExceeded
-			}
-			return ctx.Err()
-		},
+	ports.Push = vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions")
+	ports.CallbackURL = "http://paceline.test/webhooks/strava"
+	ports.Sleep = func(ctx context.Context, _ time.Duration) error {
+		if slept++; slept > 3 {
+			return context.DeadlineExceeded
+		}
+		return ctx.Err()
 	}
+	o.Admin, o.check = ports.Admin(), ports.SubscriptionCheck()
 	return o
 }
 

@@ -17,7 +17,7 @@ import (
 // claimed has a webhook report that the athlete withdrew access.
 func (w *world) claimed(id int64) {
 	w.t.Helper()
-	if err := w.reconciler.HandleDeauthorization(w.t.Context(), event.Meta{ID: w.factory.NewID()}, credentials.Athlete(id)); err != nil {
+	if err := w.reconciler.HandleDeauthorization(w.t.Context(), event.Meta{ID: w.ports.Events.NewID()}, credentials.Athlete(id)); err != nil {
 		w.t.Fatal(err)
 	}
 }

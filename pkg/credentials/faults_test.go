@@ -175,7 +175,8 @@ func TestACallThatIsAnsweredTooLate(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
-	slow := &credentials.Requester{Tokens: w.process(w.patient), API: vendor.NewAPI(w.slow("/athlete"), "http://strava.test/api/v3"), Log: w.requester.Log}
+	slow := w.ports.Requester(w.process(w.patient))
+	slow.API = vendor.NewAPI(w.slow("/athlete"), "http://strava.test/api/v3")
 	for range 3 {
 		res, err := slow.Forward(t.Context(), credentialsv1.ForwardRequest{AthleteID: id, Generation: generation, Path: "/athlete"})
 		if err != nil || res.Outcome != credentialsv1.OutcomeUnavailable {

@@ -259,7 +259,7 @@ func TestGreyStores(t *testing.T) {
 						g.over(&process.TokenStore)
 						process.OAuth = greyOAuth{process.OAuth, g}
 						g.invoke(forwardRequestTime, func(ctx context.Context) {
-							requester := &credentials.Requester{Tokens: process, API: w.requester.API, Log: w.requester.Log}
+							requester := w.ports.Requester(process)
 							if _, err := requester.Call(ctx, credentials.Call{Account: w.account(id), Generation: generation, Path: w.oauth.Rules().CheckPath}); err != nil {
 								w.t.Error(err)
 							}

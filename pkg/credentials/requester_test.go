@@ -397,7 +397,8 @@ func TestForwardReportsWhoFailedAndHowManyCallsWereSent(t *testing.T) {
 			ctx, end := context.WithTimeout(t.Context(), r.timeLeft)
 			defer end()
 			api := &scriptedAPI{replies: tc.replies, end: end}
-			requester := &credentials.Requester{Tokens: r.process, API: api, Log: w.requester.Log}
+			requester := w.ports.Requester(r.process)
+			requester.API = api
 			res, err := requester.Forward(ctx, credentialsv1.ForwardRequest{AthleteID: r.id, Generation: r.generation, Path: r.path})
 			if err != nil {
 				t.Fatal(err)
@@ -525,15 +526,14 @@ func TestForwardLeavesOneLine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
-			requester := &credentials.Requester{
-				Tokens: w.tokens, API: slowAPI{tc.api, w.clock, 1234 * time.Millisecond},
-				Log: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-					if a.Key == slog.TimeKey {
-						return slog.Attr{}
-					}
-					return a
-				}})),
-			}
+			requester := w.ports.Requester(w.tokens)
+			requester.API = slowAPI{tc.api, w.clock, 1234 * time.Millisecond}
+			requester.Log = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+				if a.Key == slog.TimeKey {
+					return slog.Attr{}
+				}
+				return a
+			}}))
 			_, err := requester.Forward(t.Context(), credentialsv1.ForwardRequest{
 				AthleteID: id, Generation: generation, Path: tc.path, Query: map[string]string{"before": "1790000000"}, CorrelationID: tc.correlationID,
 			})

@@ -105,8 +105,7 @@ func TestTheSubscriptionOutlivesTheClientSecret(t *testing.T) {
 	}
 	check := func(want string) {
 		t.Helper()
-		c := credentials.SubscriptionCheck{Vault: o.vault, Push: o.Push, NewSecret: o.NewSecret, CallbackURL: o.CallbackURL}
-		res, err := c.Check(t.Context(), true)
+		res, err := o.check.Check(t.Context(), true)
 		if err != nil || res.Subscription != want || res.CallbackFailure != "" {
 			t.Errorf("the subscription is said to be %s, the callback to fail by %q (%v)", res.Subscription, res.CallbackFailure, err)
 		}

@@ -31,7 +31,7 @@ func (w *world) patient(ctx context.Context, d time.Duration) error {
 // by makes a call through the given process.
 func (w *world) by(process *credentials.Tokens, id, generation int64) credentialsv1.ForwardResponse {
 	w.t.Helper()
-	requester := &credentials.Requester{Tokens: process, API: w.requester.API, Log: w.requester.Log}
+	requester := w.ports.Requester(process)
 	res, err := requester.Call(w.t.Context(), credentials.Call{Account: w.account(id), Generation: generation, Path: w.oauth.Rules().CheckPath})
 	if err != nil {
 		w.t.Error(err)

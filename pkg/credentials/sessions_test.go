@@ -17,7 +17,6 @@ import (
 	"github.com/paceline/paceline/pkg/credentials/credentialstest"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
-	"github.com/paceline/paceline/pkg/kit/startup"
 	"github.com/paceline/paceline/standin"
 	"github.com/paceline/paceline/standin/strava"
 )
@@ -28,6 +27,7 @@ const day = 24 * time.Hour
 type gate struct {
 	t        *testing.T
 	clock    *standin.ManualClock
+	ports    credentials.Ports
 	grants   *credentialstest.Store
 	store    *credentialstest.CredentialStore
 	sessions *credentials.Sessions
@@ -40,10 +40,11 @@ type gate struct {
 var ann = credentials.Authorization{AthleteID: 7, Generation: 100}
 
 func newGate(t *testing.T) *gate {
-	g := &gate{t: t, clock: standin.NewManualClock(time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC)), grants: credentialstest.NewStore()}
-	g.store = credentialstest.NewCredentialStore(g.grants)
-	g.sessions = &credentials.Sessions{Store: g.store, NewSecret: startup.NewSecret, Now: g.clock.Now}
-	g.keys = &credentials.Keys{Store: g.store, NewSecret: startup.NewSecret, Now: g.clock.Now}
+	clock := standin.NewManualClock(time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC))
+	ports, memory := credentialstest.NewPorts(clock.Now)
+	g := &gate{t: t, clock: clock, ports: ports, grants: memory.Store, store: memory.Credentials}
+	g.ports.Log = slog.New(slog.NewTextHandler(&g.log, nil))
+	g.sessions, g.keys = ports.Sessions(), ports.Keys()
 	g.callers = g.process()
 	g.grant(func(one *credentials.Grant) { one.State, one.Generation, one.Since = credentials.Active, 100, 100 })
 	return g
@@ -51,7 +52,7 @@ func newGate(t *testing.T) *gate {
 
 // process is an authorizer with nothing in memory.
 func (g *gate) process() *credentials.Authenticator {
-	return &credentials.Authenticator{Store: g.store, Now: g.clock.Now, Log: slog.New(slog.NewTextHandler(&g.log, nil))}
+	return g.ports.Authenticator()
 }
 
 // grant changes the grant of athlete 7.
@@ -359,7 +360,7 @@ func TestSinceOfTheWholeProtocol(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	authenticate := func(token secret.String) error {
-		_, err := (&credentials.Authenticator{Store: w.credentials, Now: w.clock.Now}).Authenticate(t.Context(), credentials.SessionCredential, token, true)
+		_, err := w.ports.Authenticator().Authenticate(t.Context(), credentials.SessionCredential, token, true)
 		return err
 	}
 	signIn := func() secret.String {
@@ -377,7 +378,7 @@ func TestSinceOfTheWholeProtocol(t *testing.T) {
 	laptop := signIn()
 	w.clock.Advance(time.Hour)
 	phone := signIn()
-	keys := &credentials.Keys{Store: w.credentials, NewSecret: startup.NewSecret, Now: w.clock.Now}
+	keys := w.ports.Keys()
 	if _, _, err := keys.Create(t.Context(), credentials.Authorization{AthleteID: id, Generation: w.grant(id).Generation}, "watch", time.Time{}); err != nil {
 		t.Fatal(err)
 	}
@@ -483,7 +484,7 @@ func TestSessionsEndThoughStravaIsDown(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
-	keys := &credentials.Keys{Store: w.credentials, NewSecret: startup.NewSecret, Now: w.clock.Now}
+	keys := w.ports.Keys()
 	_, token, err := keys.Create(t.Context(), credentials.Authorization{AthleteID: id, Generation: generation}, "watch", time.Time{})
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,6 @@ import (
 	vendor "github.com/paceline/paceline/pkg/credentials/strava"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/kit/secret"
-	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 // lockedVault cannot be read.
@@ -24,7 +23,7 @@ func (lockedVault) App(context.Context, string) (credentials.App, error) {
 
 func TestCheckSaysWhetherWebhooksCanArrive(t *testing.T) {
 	o := newOffice(t)
-	check := &credentials.SubscriptionCheck{Vault: o.vault, Push: o.Push, NewSecret: startup.NewSecret, CallbackURL: o.CallbackURL}
+	check := o.check
 	look := func(askStrava bool) credentialsv1.CheckSubscriptionResponse {
 		t.Helper()
 		res, err := check.Check(t.Context(), askStrava)
@@ -116,10 +115,8 @@ func TestAnAnswerThatIsNoListSaysNothingOfTheSubscription(t *testing.T) {
 		client := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer))}, nil
 		})}
-		check := &credentials.SubscriptionCheck{
-			Vault: o.vault, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"), NewSecret: startup.NewSecret, CallbackURL: o.CallbackURL,
-		}
-		res, err := check.Check(t.Context(), true)
+		o.check.Push = vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions")
+		res, err := o.check.Check(t.Context(), true)
 		if err != nil || res.Subscription != want {
 			t.Errorf("%s: %+v, %v", answer, res, err)
 		}

@@ -69,7 +69,7 @@ func TestOneRefreshForManyCallersAndNoneFails(t *testing.T) {
 						time.Sleep(time.Millisecond)
 						return ctx.Err()
 					})
-					requester := &credentials.Requester{Tokens: tokens, API: w.requester.API, Log: w.requester.Log}
+					requester := w.ports.Requester(tokens)
 					wg.Go(func() {
 						res, err := requester.Forward(t.Context(), credentialsv1.ForwardRequest{AthleteID: id, Generation: generation, Path: "/athlete"})
 						if err != nil || res.Outcome != credentialsv1.OutcomeAnswered || res.Status != 200 {

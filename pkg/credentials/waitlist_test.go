@@ -13,7 +13,6 @@ import (
 	"github.com/paceline/paceline/pkg/credentials/credentialstest"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
-	"github.com/paceline/paceline/pkg/kit/startup"
 	"github.com/paceline/paceline/standin"
 )
 
@@ -27,10 +26,9 @@ type waitlist struct {
 
 func newWaitlist(t *testing.T) *waitlist {
 	clock := standin.NewManualClock(time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC))
-	store, room := credentialstest.NewStore(), &credentialstest.WaitlistStore{}
-	return &waitlist{&credentials.Waitlist{
-		Store: room, Forms: store, Capacity: &credentials.Capacity{Counter: store, Now: clock.Now}, NewSecret: startup.NewSecret, Now: clock.Now,
-	}, t, clock, room}
+	ports, memory := credentialstest.NewPorts(clock.Now)
+	ports.AthleteCapacity = 0
+	return &waitlist{ports.Waitlist(ports.Capacity()), t, clock, memory.Waitlist}
 }
 
 func (w *waitlist) form() secret.String {

@@ -20,7 +20,6 @@ import (
 	"github.com/paceline/paceline/pkg/credentials/provider"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	vendor "github.com/paceline/paceline/pkg/credentials/strava"
-	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -51,14 +50,13 @@ type world struct {
 	counts   *credentialstest.Metrics
 	bus      *eventtest.Bus
 	log      bytes.Buffer
-	factory  event.Factory
 	ids      atomic.Int64
+	// ports are those of the provider.
+	ports credentials.Ports
 
 	client *http.Client
 	// stravaClient leads to Strava's stand-in, while client leads to Fitbit's.
 	stravaClient *http.Client
-	newSecret    func() string
-	sleep        func(context.Context, time.Duration) error
 	oauth        *provider.OAuth
 	credentials  *credentialstest.CredentialStore
 	sessions     *credentials.Sessions
@@ -85,67 +83,53 @@ func newWorld(t *testing.T, at strava.Settings) *world {
 		at.Rotation = strava.RotateAlways
 	}
 	clock := standin.NewManualClock(time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC))
+	ports, memory := credentialstest.NewPorts(clock.Now)
 	w := &world{
-		t: t, clock: clock,
-		store: credentialstest.NewStore(), vault: credentialstest.NewVault(), sealer: &credentialstest.Sealer{},
-		counts: &credentialstest.Metrics{}, bus: &eventtest.Bus{},
+		t: t, clock: clock, ports: ports,
+		store: memory.Store, vault: memory.Vault, sealer: memory.Sealer, credentials: memory.Credentials, counts: memory.Metrics, bus: memory.Bus,
 		strava: strava.New(strava.Config{
 			Clock: clock, Seed: 1, Athletes: strava.Generate(1, 3, clock.Now()), Settings: at,
 			Callbacks: roundTripper(func(*http.Request) (*http.Response, error) { return nil, http.ErrHandlerTimeout }),
 		}),
 	}
 	t.Cleanup(w.strava.Close)
-	client := &http.Client{
+	w.client = &http.Client{
 		Transport:     standin.InProcess(w.strava),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	newID := func() string { return "id-" + strconv.FormatInt(w.ids.Add(1), 10) }
-	w.factory = event.Factory{Now: clock.Now, NewID: newID}
-	newSecret := func() string { return "secret-" + newID() }
+	w.ports.Events.NewID = func() string { return "id-" + strconv.FormatInt(w.ids.Add(1), 10) }
+	w.ports.NewSecret = func() string { return "secret-" + w.ports.Events.NewID() }
 	// Sleeping lets virtual time pass.
-	sleep := func(ctx context.Context, d time.Duration) error {
+	w.ports.Sleep = func(ctx context.Context, d time.Duration) error {
 		clock.Advance(d)
 		return ctx.Err()
 	}
-	w.client = client
-	w.oauth = provider.NewOAuth(client, provider.Strava("http://strava.test/oauth", settings.RevocationRevoke), clock.Now)
-	w.tokens = w.process(sleep)
-	w.credentials = credentialstest.NewCredentialStore(w.store)
-	w.sessions = &credentials.Sessions{Store: w.credentials, NewSecret: newSecret, Now: clock.Now}
-	w.connect = &credentials.Connect{
-		TokenStore: w.tokens.TokenStore, States: w.store, OAuth: w.oauth, NewSecret: newSecret, RedirectURI: redirectURI,
-		Capacity: &credentials.Capacity{Counter: w.store, Athletes: 10, Now: clock.Now},
-	}
-	w.newSecret, w.sleep = newSecret, sleep
-	log := slog.New(slog.NewTextHandler(&w.log, nil))
-	w.requester = &credentials.Requester{Tokens: w.tokens, API: vendor.NewAPI(client, "http://strava.test/api/v3"), Log: log}
-	w.receipts = credentials.Receipts{Erasures: w.store, Publisher: w.bus, Events: w.factory}
-	w.reconciler = &credentials.Reconciler{
-		TokenStore: w.tokens.TokenStore,
-		Connect:    w.connect,
-		Revocation: &credentials.Revocation{
-			TokenStore: w.tokens.TokenStore, Receipts: w.receipts, Tokens: w.tokens, OAuth: w.oauth, API: w.requester.API,
-			Sessions: w.sessions, NewSecret: newSecret,
-		},
-		Log: log,
-	}
-	w.admin = &credentials.Admin{
-		Ledger: w.tokens.Ledger, Erasures: w.store, Vault: w.vault, Parameters: w.vault, Providers: []string{"strava", "fitbit"}, Push: vendor.NewPush(client, "http://strava.test/api/v3/push_subscriptions"),
-		NewSecret: newSecret, CallbackURL: "http://localhost:8080/webhooks/strava", Sleep: sleep,
-	}
+	w.ports.Log = slog.New(slog.NewTextHandler(&w.log, nil))
+	w.ports.API = vendor.NewAPI(w.client, "http://strava.test/api/v3")
+	w.ports.Push = vendor.NewPush(w.client, "http://strava.test/api/v3/push_subscriptions")
+	w.ports.RedirectURI, w.ports.CallbackURL = redirectURI, "http://localhost:8080/webhooks/strava"
+	w.compose(provider.NewOAuth(w.client, provider.Strava("http://strava.test/oauth", settings.RevocationRevoke), clock.Now))
+	w.sessions, w.admin, w.athletes = w.ports.Sessions(), w.ports.Admin(), w.reconciler
 	id, key := w.strava.Client()
 	if _, err := w.admin.SetApp(t.Context(), strconv.FormatInt(id, 10), secret.New(key), secret.String{}); err != nil {
 		t.Fatal(err)
 	}
-	w.athletes = w.reconciler
 	if linked {
-		w.linkFitbit(log)
+		w.linkFitbit()
 	}
 	return w
 }
 
+// compose puts the use cases of a provider together.
+func (w *world) compose(oauth *provider.OAuth) {
+	w.oauth, w.ports.OAuth = oauth, oauth
+	w.tokens = w.process(w.ports.Sleep)
+	w.requester, w.reconciler = w.ports.Requester(w.tokens), w.ports.Reconciler(w.tokens)
+	w.connect, w.receipts = w.reconciler.Connect, w.reconciler.Revocation.Receipts
+}
+
 // linkFitbit makes the world one of accounts that an athlete links.
-func (w *world) linkFitbit(log *slog.Logger) {
+func (w *world) linkFitbit() {
 	w.owner = w.athlete(0)
 	w.connected(w.owner)
 	w.fitbit = fitbit.New(fitbit.Config{Now: w.clock.Now, Seed: 1, HourlyLimit: 100_000})
@@ -159,20 +143,9 @@ func (w *world) linkFitbit(log *slog.Logger) {
 		Transport:     standin.InProcess(w.fitbit),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	w.oauth = provider.NewOAuth(w.client, provider.Fitbit("http://fitbit.test", "http://fitbit.test"), w.clock.Now)
-	w.tokens = w.process(w.sleep)
-	w.connect = &credentials.Connect{
-		TokenStore: w.tokens.TokenStore, States: w.store, OAuth: w.oauth, NewSecret: w.newSecret, RedirectURI: linkRedirectURI,
-	}
-	w.requester = &credentials.Requester{Tokens: w.tokens, API: fitbitapi.NewAPI(w.client, "http://fitbit.test"), Log: log}
-	w.reconciler = &credentials.Reconciler{
-		TokenStore: w.tokens.TokenStore,
-		Connect:    w.connect,
-		Revocation: &credentials.Revocation{
-			TokenStore: w.tokens.TokenStore, Receipts: w.receipts, Tokens: w.tokens, OAuth: w.oauth, API: w.requester.API, NewSecret: w.newSecret,
-		},
-		Log: log,
-	}
+	w.ports.API, w.ports.ReadToday = fitbitapi.NewAPI(w.client, "http://fitbit.test"), fitbitapi.ReadToday
+	w.ports.Counter, w.ports.RedirectURI = nil, linkRedirectURI
+	w.compose(provider.NewOAuth(w.client, provider.Fitbit("http://fitbit.test", "http://fitbit.test"), w.clock.Now))
 	w.links = w.linksOver(w.reconciler)
 }
 
@@ -180,7 +153,9 @@ const linkRedirectURI = "http://localhost:8080/oauth/fitbit/callback"
 
 // linksOver serves links by a reconciler.
 func (w *world) linksOver(r *credentials.Reconciler) *credentials.Links {
-	return &credentials.Links{Reconciler: r, Requester: w.requester, ReadToday: fitbitapi.ReadToday, NewSecret: w.newSecret}
+	links := w.ports.Links(w.tokens)
+	links.Reconciler, links.Requester = r, w.requester
+	return links
 }
 
 // account is what an id stands for.
@@ -251,18 +226,15 @@ func (w *world) age(d time.Duration) {
 // use has authorizations ended in another way.
 func (w *world) use(revocation string) {
 	w.oauth = provider.NewOAuth(w.client, provider.Strava("http://strava.test/oauth", revocation), w.clock.Now)
+	w.ports.OAuth = w.oauth
 	w.tokens.OAuth, w.connect.OAuth, w.reconciler.Revocation.OAuth = w.oauth, w.oauth, w.oauth
 }
 
 // process is a function instance of its own, with nothing in memory.
 func (w *world) process(sleep func(context.Context, time.Duration) error) *credentials.Tokens {
-	return &credentials.Tokens{
-		TokenStore: credentials.TokenStore{
-			Ledger: credentials.Ledger{Grants: w.store, Publisher: w.bus, Events: w.factory},
-			Vault:  w.vault, Sealer: w.sealer, Metrics: w.counts, Sleep: sleep,
-		},
-		OAuth: w.oauth,
-	}
+	ports := w.ports
+	ports.Sleep = sleep
+	return ports.Tokens()
 }
 
 // rewired is a copy of a reconciler, and of what it uses, over other ports.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
 	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
@@ -25,7 +26,6 @@ import (
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
-	"github.com/paceline/paceline/pkg/kit/startup"
 	"github.com/paceline/paceline/standin/strava"
 	"github.com/paceline/paceline/test/awsfault"
 )
@@ -76,7 +76,7 @@ func mustBoundary(t *testing.T, athletes int) *boundary {
 		StravaOAuthURL: standin.URL + "/oauth", StravaRevocation: settings.RevocationRevoke, StravaAPIURL: standin.URL + "/api/v3",
 	}
 	direct := mustConfig(t)
-	b.grants = wiring.Table(direct, s.GrantsTable)
+	b.grants = ddb.NewGrants(dynamodb.NewFromConfig(direct), s.GrantsTable)
 	b.vault = ssm.New(awsssm.NewFromConfig(direct), s.ParameterPath, s.TokenKeyID, settings.TierStandard)
 	id, key := b.strava.Client()
 	err := b.vault.SaveApp(t.Context(), credentials.ProviderStrava,
@@ -104,21 +104,11 @@ func mustBoundary(t *testing.T, athletes int) *boundary {
 
 	proxy, cfg := mustProxy(t)
 	b.proxy = proxy
-	metrics, log := &credentialstest.Metrics{}, slog.New(slog.DiscardHandler)
-	table := wiring.Table(cfg, s.GrantsTable)
-	b.reconciler = wiring.Reconciler(cfg, s, table, metrics, log)
-	factory := startup.EventFactory()
-	factory.Now = b.Now
-	connect, revocation := b.reconciler.Connect, b.reconciler.Revocation
-	for _, store := range []*credentials.TokenStore{
-		&b.reconciler.TokenStore, &connect.TokenStore, &revocation.TokenStore, &revocation.Tokens.TokenStore,
-	} {
-		store.Events = factory
-	}
-	revocation.Receipts.Events, connect.Capacity.Now = factory, b.Now
-	connect.States, connect.NewSecret, connect.RedirectURI = table, startup.NewSecret, "http://localhost:8080/oauth/callback"
-	b.connect = connect
-	b.requester = &credentials.Requester{Tokens: revocation.Tokens, API: revocation.API, Log: log}
+	ports := wiring.Strava(cfg, s, &credentialstest.Metrics{}, slog.New(slog.DiscardHandler))
+	ports.Events.Now, ports.RedirectURI = b.Now, "http://localhost:8080/oauth/callback"
+	tokens := ports.Tokens()
+	b.requester, b.reconciler = ports.Requester(tokens), ports.Reconciler(tokens)
+	b.connect = b.reconciler.Connect
 	return b
 }
 

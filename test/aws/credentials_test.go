@@ -86,7 +86,7 @@ func TestGrantsExpire(t *testing.T) {
 	}
 }
 
-func TestWaitingTableConforms(t *testing.T) {
+func TestWaitlistTableConforms(t *testing.T) {
 	credentialstest.RunWaitlistStore(t, ddb.NewWaitlist(dynamodb.NewFromConfig(mustConfig(t)), mustTable(t, dynamodb.CreateTableInput{
 		AttributeDefinitions: []types.AttributeDefinition{
 			attribute("list", types.ScalarAttributeTypeS), attribute("contact", types.ScalarAttributeTypeS),
@@ -175,9 +175,9 @@ func TestCredentialsExpire(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	clock := func() time.Time { return now }
-	sessions := &credentials.Sessions{Store: store, NewSecret: rand.Text, Now: clock}
-	keys := &credentials.Keys{Store: store, NewSecret: rand.Text, Now: clock}
+	ports, _ := credentialstest.NewPorts(func() time.Time { return now })
+	ports.CredentialStore = store
+	sessions, keys := ports.Sessions(), ports.Keys()
 	ann := credentials.Authorization{AthleteID: 7, Generation: 5}
 	session, err := sessions.Open(t.Context(), ann)
 	if err != nil {

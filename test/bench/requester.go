@@ -106,15 +106,12 @@ func requesterOverhead(ctx context.Context, r *report) error {
 		}); err != nil {
 			return err
 		}
-		// What only a refresh would need is missing.
-		requester := &credentials.Requester{
-			Tokens: &credentials.Tokens{
-				TokenStore: credentials.TokenStore{Ledger: credentials.Ledger{Grants: store.grants, Events: startup.EventFactory()}, Vault: vault, Sleep: startup.Sleep},
-				OAuth:      oauth,
-			},
-			API: vendor.NewAPI(client, api),
-			Log: slog.New(slog.DiscardHandler),
+		// The ports that only a refresh would need are missing.
+		ports := credentials.Ports{
+			Events: startup.EventFactory(), Log: slog.New(slog.DiscardHandler), Sleep: startup.Sleep,
+			Grants: store.grants, Vault: vault, OAuth: oauth, API: vendor.NewAPI(client, api),
 		}
+		requester := ports.Requester(ports.Tokens())
 		handler := lambda.NewHandler(requester.Forward)
 		for _, call := range calls {
 			query := map[string]string{}

@@ -3,7 +3,6 @@ package openapi_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -62,6 +61,8 @@ type system struct {
 	serve      func(context.Context, api.Request) (api.Response, error)
 	authorizer *credentialslambda.Authorizer
 	store      *credentialstest.CredentialStore
+	// ports are those of sessions and keys.
+	ports credentials.Ports
 	// now is the time for sessions and keys.
 	now time.Time
 	// sessions and byKey have the cookie and the key of each athlete. Eve's are from
@@ -86,42 +87,31 @@ func newSystem(t *testing.T) *system {
 	activities := activitytest.NewPorts(clock)
 	activities.Publisher = s.bus
 	s.recorder = activities.Recorder()
-	grants := credentialstest.NewStore()
 	unreachable := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
 		return nil, fault.New(fault.Transient, "Strava is unreachable")
 	})}
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	vault := credentialstest.NewVault()
-	must(t, vault.SaveApp(t.Context(), credentials.ProviderStrava, credentials.App{ClientID: "1", ClientSecret: secret.New("s")}))
-	s.store = credentialstest.NewCredentialStore(grants)
-	sessions := &credentials.Sessions{Store: s.store, NewSecret: startup.NewSecret, Now: s.clock}
-	capacity := &credentials.Capacity{Counter: grants, Athletes: 10, Now: clock}
+	log := slog.New(slog.DiscardHandler)
+	ports, memory := credentialstest.NewPorts(clock)
+	must(t, memory.Vault.SaveApp(t.Context(), credentials.ProviderStrava, credentials.App{ClientID: "1", ClientSecret: secret.New("s")}))
+	s.store, ports.Publisher = memory.Credentials, s.bus
+	ports.OAuth = provider.NewOAuth(unreachable, provider.Strava("http://strava.test/oauth", "revoke"), clock)
+	ports.RedirectURI = siteURL + "/oauth/callback"
+	s.ports = ports
+	s.ports.Events.Now = s.clock
+	sessions := s.ports.Sessions()
 	// The capacity has free places; the waitlist's own capacity has none.
-	s.waitlist = &credentials.Waitlist{
-		Store: &credentialstest.WaitlistStore{}, Forms: grants, Capacity: &credentials.Capacity{Counter: grants, Now: clock},
-		NewSecret: startup.NewSecret, Now: clock,
-	}
+	full := ports.Capacity()
+	full.Athletes = 0
+	s.waitlist = ports.Waitlist(full)
 	oauth := &credentialslambda.OAuth{
-		Connect: &credentials.Connect{
-			TokenStore: credentials.TokenStore{
-				Ledger: credentials.Ledger{Grants: grants, Publisher: s.bus, Events: factory},
-				Vault:  vault, Sealer: &credentialstest.Sealer{}, Metrics: &credentialstest.Metrics{}, Sleep: startup.Sleep,
-			},
-			States: grants, OAuth: provider.NewOAuth(unreachable, provider.Strava("http://strava.test/oauth", "revoke"), clock),
-			NewSecret: startup.NewSecret, RedirectURI: siteURL + "/oauth/callback",
-			Capacity: capacity,
-		},
-		Sessions:      sessions,
-		Authenticator: &credentials.Authenticator{Store: s.store, Now: s.clock, Log: log},
-		Waitlist:      s.waitlist,
-		SiteURL:       siteURL, Log: log,
+		Connect: ports.Connect(), Sessions: sessions, Authenticator: s.ports.Authenticator(), Waitlist: s.waitlist, SiteURL: siteURL, Log: log,
 	}
 	s.routes = map[string]api.Handler{}
 	for _, boundary := range []map[string]api.Handler{
 		athletelambda.APIRoutes(athletes, siteURL),
 		activitylambda.APIRoutes(activities.Reader()),
 		oauth.Routes(),
-		s.links(grants, vault, factory, log).Routes(),
+		s.links(ports, memory.Vault).Routes(),
 		(&credentialslambda.API{Keys: s.keys(), Sessions: sessions, SiteURL: siteURL}).Routes(),
 	} {
 		for key := range boundary {
@@ -133,13 +123,13 @@ func newSystem(t *testing.T) *system {
 	}
 	s.serve = api.Mux(log, s.routes)
 	s.authorizer = &credentialslambda.Authorizer{
-		Authenticator: &credentials.Authenticator{Store: s.store, Now: s.clock, Log: log}, Log: log,
+		Authenticator: s.ports.Authenticator(), Log: log,
 	}
 
 	for i, id := range []int64{ada, bob, eve} {
-		s.seed(athletes, grants, id, i)
+		s.seed(athletes, memory.Store, id, i)
 	}
-	s.revoke(athletes, grants, sessions, eve)
+	s.revoke(athletes, memory.Store, sessions, eve)
 	s.link(ada)
 	return s
 }
@@ -187,28 +177,17 @@ func (s *system) revoke(athletes *athlete.Service, grants *credentialstest.Store
 }
 
 // links serves linked accounts, with the stand-in for Fitbit.
-func (s *system) links(grants *credentialstest.Store, vault *credentialstest.Vault, factory event.Factory, log *slog.Logger) *credentialslambda.Links {
-	standIn := fitbit.New(fitbit.Config{Now: factory.Now, HourlyLimit: 1_000_000, Users: []fitbit.User{{ID: "GGNJL9", DisplayName: mark(ada)}}})
+func (s *system) links(ports credentials.Ports, vault credentials.Vault) *credentialslambda.Links {
+	standIn := fitbit.New(fitbit.Config{Now: ports.Events.Now, HourlyLimit: 1_000_000, Users: []fitbit.User{{ID: "GGNJL9", DisplayName: mark(ada)}}})
 	s.t.Cleanup(standIn.Close)
 	id, key := standIn.Client()
 	must(s.t, vault.SaveApp(s.t.Context(), provider.NameFitbit, credentials.App{ClientID: id, ClientSecret: secret.New(key)}))
 	s.fitbit = &http.Client{Transport: standin.InProcess(standIn), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	oauth := provider.NewOAuth(s.fitbit, provider.Fitbit("http://fitbit.test", "http://fitbit.test"), factory.Now)
-	tokens := &credentials.Tokens{TokenStore: credentials.TokenStore{
-		Ledger: credentials.Ledger{Grants: grants, Publisher: s.bus, Events: factory},
-		Vault:  vault, Sealer: &credentialstest.Sealer{}, Metrics: &credentialstest.Metrics{}, Sleep: startup.Sleep,
-	}, OAuth: oauth}
-	requester := &credentials.Requester{Tokens: tokens, API: fitbitapi.NewAPI(s.fitbit, "http://fitbit.test"), Log: log}
-	connect := &credentials.Connect{
-		TokenStore: tokens.TokenStore, States: grants, OAuth: oauth, NewSecret: startup.NewSecret, RedirectURI: "http://localhost/oauth/fitbit/callback",
-	}
-	reconciler := &credentials.Reconciler{TokenStore: tokens.TokenStore, Connect: connect, Log: log, Revocation: &credentials.Revocation{
-		TokenStore: tokens.TokenStore, Receipts: credentials.Receipts{Erasures: grants, Publisher: s.bus, Events: factory},
-		Tokens: tokens, OAuth: oauth, API: requester.API, NewSecret: startup.NewSecret,
-	}}
+	ports.OAuth = provider.NewOAuth(s.fitbit, provider.Fitbit("http://fitbit.test", "http://fitbit.test"), ports.Events.Now)
+	ports.API, ports.ReadToday = fitbitapi.NewAPI(s.fitbit, "http://fitbit.test"), fitbitapi.ReadToday
+	ports.Counter, ports.RedirectURI = nil, "http://localhost/oauth/fitbit/callback"
 	return &credentialslambda.Links{
-		Provider: provider.NameFitbit, Connect: connect, SiteURL: siteURL, Log: log,
-		Service: &credentials.Links{Reconciler: reconciler, Requester: requester, ReadToday: fitbitapi.ReadToday, NewSecret: startup.NewSecret},
+		Provider: provider.NameFitbit, Connect: ports.Connect(), Service: ports.Links(ports.Tokens()), SiteURL: siteURL, Log: ports.Log,
 	}
 }
 
@@ -288,7 +267,7 @@ func (s *system) session(athleteID int64) string { return s.sessions[athleteID] 
 // open opens a session and returns its cookie.
 func (s *system) open(of credentials.Authorization) string {
 	s.t.Helper()
-	token, err := (&credentials.Sessions{Store: s.store, NewSecret: startup.NewSecret, Now: s.clock}).Open(s.t.Context(), of)
+	token, err := s.ports.Sessions().Open(s.t.Context(), of)
 	must(s.t, err)
 	return sessionCookie + token.Reveal()
 }
@@ -302,7 +281,7 @@ func (s *system) newKey(athleteID int64, expiresAt time.Time) (id, token string)
 }
 
 func (s *system) keys() *credentials.Keys {
-	return &credentials.Keys{Store: s.store, NewSecret: startup.NewSecret, Now: s.clock}
+	return s.ports.Keys()
 }
 
 func (s *system) clock() time.Time { return s.now }

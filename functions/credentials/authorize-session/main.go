@@ -7,10 +7,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/paceline/paceline/pkg/credentials"
-	"github.com/paceline/paceline/pkg/credentials/ddb"
 	"github.com/paceline/paceline/pkg/credentials/handler"
+	"github.com/paceline/paceline/pkg/credentials/sessionwiring"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/kit/startup"
 )
@@ -21,10 +19,7 @@ var limits = startup.Limits{Dial: time.Second, Attempt: 2 * time.Second, Attempt
 func main() {
 	var s settings.AuthorizeSession
 	cfg, log := startup.Load(context.Background(), &s)
-	authorizer := &handler.Authorizer{
-		Authenticator: &credentials.Authenticator{Store: ddb.NewCredentials(dynamodb.NewFromConfig(startup.WithLimits(cfg, limits)), s.CredentialsTable, s.GrantsTable), Now: time.Now, Log: log},
-		Cookies:       handler.CookiesOf(s.Stage),
-		Log:           log,
-	}
+	ports := sessionwiring.Ports(startup.WithLimits(cfg, limits), s.CredentialsTable, s.GrantsTable, log)
+	authorizer := &handler.Authorizer{Authenticator: ports.Authenticator(), Cookies: handler.CookiesOf(s.Stage), Log: log}
 	lambda.Start(authorizer.Handle)
 }

@@ -7,10 +7,8 @@ import (
 	"os"
 	"time"
 
-	"github.com/paceline/paceline/pkg/credentials/metric"
-
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/metric"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/wiring"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
@@ -22,17 +20,14 @@ func main() {
 	var s settings.UseTokens
 	cfg, log := startup.Load(context.Background(), &s)
 	metrics := emf.New(os.Stdout, time.Now, metric.Namespace, s.Stage)
-	requester := &credentials.Requester{
-		Tokens: wiring.Tokens(cfg, s, wiring.Table(cfg, s.GrantsTable), metrics),
-		API:    wiring.API(s),
-		Log:    log,
-	}
+	ports := wiring.Strava(cfg, s, metrics, log)
+	requester := ports.Requester(ports.Tokens())
 	lambda.Start(emf.Flushing(metrics, func(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
 		ctx, cancel := startup.WithReserve(ctx)
 		defer cancel()
 		res, err := requester.Forward(ctx, req)
 		if err != nil {
-			log.ErrorContext(ctx, "a request was refused", "athlete_id", req.AthleteID, "error", err.Error())
+			log.ErrorContext(ctx, "request refused", "athlete_id", req.AthleteID, "error", err.Error())
 		}
 		return res, err
 	}))

@@ -7,10 +7,9 @@ import (
 	"os"
 	"time"
 
-	"github.com/paceline/paceline/pkg/credentials/metric"
-
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/paceline/paceline/pkg/credentials/handler"
+	"github.com/paceline/paceline/pkg/credentials/metric"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/wiring"
 	"github.com/paceline/paceline/pkg/kit/consume"
@@ -22,6 +21,7 @@ func main() {
 	var s settings.UseTokens
 	cfg, log := startup.Load(context.Background(), &s)
 	metrics := emf.New(os.Stdout, time.Now, metric.Namespace, s.Stage)
-	reconciler := wiring.Reconciler(cfg, s, wiring.Table(cfg, s.GrantsTable), metrics, log)
+	ports := wiring.Strava(cfg, s, metrics, log)
+	reconciler := ports.Reconciler(ports.Tokens())
 	lambda.Start(emf.Flushing(metrics, consume.Handler(log, handler.EventRoutes(reconciler)...)))
 }

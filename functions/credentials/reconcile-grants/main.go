@@ -10,10 +10,9 @@ import (
 	"os"
 	"time"
 
-	"github.com/paceline/paceline/pkg/credentials/metric"
-
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/metric"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/wiring"
 	"github.com/paceline/paceline/pkg/kit/emf"
@@ -23,12 +22,12 @@ import (
 func main() {
 	var s settings.UseTokens
 	cfg, log := startup.Load(context.Background(), &s)
-	table := wiring.Table(cfg, s.GrantsTable)
 	metrics := emf.New(os.Stdout, time.Now, metric.Namespace, s.Stage)
-	reconciler := wiring.Reconciler(cfg, s, table, metrics, log)
+	ports := wiring.Strava(cfg, s, metrics, log)
+	reconciler := ports.Reconciler(ports.Tokens())
 	lambda.Start(emf.Flushing(metrics, func(ctx context.Context, _ struct{}) (struct{}, error) {
 		ctx, cancel := startup.WithReserve(ctx)
 		defer cancel()
-		return struct{}{}, errors.Join(credentials.ReportAthletes(ctx, table, metrics), reconciler.Reconcile(ctx))
+		return struct{}{}, errors.Join(credentials.ReportAthletes(ctx, ports.Counter, metrics), reconciler.Reconcile(ctx))
 	}))
 }

@@ -8,9 +8,8 @@ import (
 	"os"
 	"time"
 
-	"github.com/paceline/paceline/pkg/credentials/metric"
-
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/paceline/paceline/pkg/credentials/metric"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/wiring"
 	"github.com/paceline/paceline/pkg/kit/emf"
@@ -21,8 +20,8 @@ func main() {
 	var s settings.UseLinks
 	cfg, log := startup.Load(context.Background(), &s)
 	metrics := emf.New(os.Stdout, time.Now, metric.Namespace, s.Stage)
-	table := wiring.Table(cfg, s.GrantsTable)
-	reconciler := wiring.LinkReconciler(wiring.LinkRequester(cfg, s, table, metrics, log), table)
+	ports := wiring.Fitbit(cfg, s, metrics, log)
+	reconciler := ports.Reconciler(ports.Tokens())
 	lambda.Start(emf.Flushing(metrics, func(ctx context.Context, _ struct{}) (struct{}, error) {
 		ctx, cancel := startup.WithReserve(ctx)
 		defer cancel()

@@ -9,12 +9,9 @@ import (
 	"os"
 	"time"
 
-	"github.com/paceline/paceline/pkg/credentials/metric"
-
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/handler"
-	"github.com/paceline/paceline/pkg/credentials/provider"
+	"github.com/paceline/paceline/pkg/credentials/metric"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/wiring"
 	"github.com/paceline/paceline/pkg/kit/emf"
@@ -25,10 +22,8 @@ func main() {
 	var s settings.UseLinks
 	cfg, log := startup.Load(context.Background(), &s)
 	metrics := emf.New(os.Stdout, time.Now, metric.Namespace, s.Stage)
-	table := wiring.Table(cfg, s.GrantsTable)
-	accounts := &handler.Accounts{Service: &credentials.Accounts{
-		Grants: table, Requester: wiring.LinkRequester(cfg, s, table, metrics, log), Providers: provider.Names,
-	}}
+	ports := wiring.Fitbit(cfg, s, metrics, log)
+	accounts := &handler.Accounts{Service: ports.Accounts(ports.Tokens())}
 	lambda.Start(emf.Flushing(metrics, func(ctx context.Context, req handler.AccountsRequest) (handler.AccountsResponse, error) {
 		ctx, cancel := startup.WithReserve(ctx)
 		defer cancel()

@@ -12,32 +12,24 @@ import (
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/credentialstest"
 	"github.com/paceline/paceline/pkg/credentials/handler"
-	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/kit/fault"
-	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 func TestAdmin(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	clock := func() time.Time { return now }
-	store, room := credentialstest.NewStore(), &credentialstest.WaitlistStore{}
-	waitlist := &credentials.Waitlist{
-		Store: room, Forms: store, Capacity: &credentials.Capacity{Counter: store, Now: clock}, NewSecret: startup.NewSecret, Now: clock,
-	}
-	vault := credentialstest.NewVault()
+	ports, memory := credentialstest.NewPorts(func() time.Time { return now })
+	store, vault := memory.Store, memory.Vault
 	if _, err := vault.SaveTokens(t.Context(), credentials.Athlete(7), 1, credentials.TokenPair{}); err != nil { // for clear_stage to delete
 		t.Fatal(err)
 	}
-	sessions := &credentials.Sessions{Store: credentialstest.NewCredentialStore(store), NewSecret: startup.NewSecret, Now: clock}
 	var log bytes.Buffer
-	admin := &handler.Admin{
-		Service: &credentials.Admin{
-			Ledger:   credentials.Ledger{Grants: store, Events: event.Factory{Now: clock, NewID: startup.NewSecret}},
-			Erasures: store, Vault: vault, Parameters: vault, Waitlist: waitlist, Sessions: sessions, Capacity: 10, Providers: []string{"strava", "fitbit"},
-			NewSecret: func() string { return "receipt" },
-		},
-		Log: slog.New(slog.NewTextHandler(&log, nil)),
-	}
+	ports.Log = slog.New(slog.NewTextHandler(&log, nil))
+	service, sessions := ports.Admin(), ports.Sessions()
+	service.NewSecret = func() string { return "receipt" }
+	ports.AthleteCapacity = 0
+	waitlist := ports.Waitlist(ports.Capacity())
+	service.Waitlist = waitlist
+	admin := &handler.Admin{Service: service, Log: ports.Log}
 	ago := func(days int) time.Time { return now.AddDate(0, 0, -days) }
 	for id, at := range map[int64]time.Time{7: ago(100), 8: ago(1)} {
 		if _, err := store.Update(t.Context(), credentials.Athlete(id), func(g *credentials.Grant) (bool, error) {

@@ -13,7 +13,6 @@ import (
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/handler"
 	"github.com/paceline/paceline/pkg/kit/secret"
-	"github.com/paceline/paceline/pkg/kit/startup"
 	"github.com/paceline/paceline/test/openapi"
 )
 
@@ -26,11 +25,9 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk {
 	d := &desk{door: newDoor(t), document: openapi.MustLoad(t)}
-	clock := func() time.Time { return d.now }
 	d.routes = (&handler.API{
-		Keys:     &credentials.Keys{Store: d.store, NewSecret: startup.NewSecret, Now: clock},
-		Sessions: &credentials.Sessions{Store: d.store, NewSecret: startup.NewSecret, Now: clock},
-		SiteURL:  "https://paceline.example",
+		Keys: d.ports.Keys(), Sessions: d.ports.Sessions(),
+		SiteURL: "https://paceline.example",
 	}).Routes()
 	return d
 }
@@ -167,8 +164,7 @@ func TestAKeyLooksAfterNothing(t *testing.T) {
 
 func TestLogOutEverywhere(t *testing.T) {
 	d := newDesk(t)
-	other, err := (&credentials.Sessions{Store: d.store, NewSecret: startup.NewSecret, Now: func() time.Time { return d.now }}).
-		Open(t.Context(), credentials.Authorization{AthleteID: 42, Generation: 7})
+	other, err := d.ports.Sessions().Open(t.Context(), credentials.Authorization{AthleteID: 42, Generation: 7})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,6 @@ import (
 	"github.com/paceline/paceline/pkg/credentials/handler"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
-	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 // door is the authorizer over memory. Athlete 42 is connected.
@@ -24,6 +23,7 @@ type door struct {
 	*handler.Authorizer
 	t      *testing.T
 	now    time.Time
+	ports  credentials.Ports
 	grants *credentialstest.Store
 	store  *credentialstest.CredentialStore
 	log    bytes.Buffer
@@ -32,16 +32,14 @@ type door struct {
 }
 
 func newDoor(t *testing.T) *door {
-	d := &door{t: t, now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), grants: credentialstest.NewStore()}
-	d.store = credentialstest.NewCredentialStore(d.grants)
+	d := &door{t: t, now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)}
+	ports, memory := credentialstest.NewPorts(func() time.Time { return d.now })
+	d.grants, d.store = memory.Store, memory.Credentials
 	d.grant(credentials.Grant{State: credentials.Active, Generation: 7})
-	clock := func() time.Time { return d.now }
-	log := slog.New(slog.NewTextHandler(&d.log, nil))
-	d.Authorizer = &handler.Authorizer{
-		Authenticator: &credentials.Authenticator{Store: d.store, Now: clock, Log: log}, Log: log,
-	}
-	sessions := &credentials.Sessions{Store: d.store, NewSecret: startup.NewSecret, Now: clock}
-	keys := &credentials.Keys{Store: d.store, NewSecret: startup.NewSecret, Now: clock}
+	ports.Log = slog.New(slog.NewTextHandler(&d.log, nil))
+	d.ports = ports
+	d.Authorizer = &handler.Authorizer{Authenticator: ports.Authenticator(), Log: ports.Log}
+	sessions, keys := ports.Sessions(), ports.Keys()
 	ann := credentials.Authorization{AthleteID: 42, Generation: 7}
 	open := func() string {
 		token, err := sessions.Open(t.Context(), ann)
@@ -183,7 +181,7 @@ func (s failingFor) Credential(ctx context.Context, athleteID int64, hash string
 // an outage, and leads to its erasure beside a bad one.
 func TestAuthorizerTriesEachCookie(t *testing.T) {
 	d := newDoor(t)
-	if err := (&credentials.Sessions{Store: d.store, Now: func() time.Time { return d.now }}).EndAll(t.Context(), 42, 7, "r"); err != nil {
+	if err := d.ports.Sessions().EndAll(t.Context(), 42, 7, "r"); err != nil {
 		t.Fatal(err)
 	}
 	d.Authenticator.Store = failingFor{d.store, secret.New("42_down").SHA256()}

@@ -2,7 +2,6 @@ package handler_test
 
 import (
 	"encoding/json"
-	"log/slog"
 	"os"
 	"slices"
 	"testing"
@@ -12,33 +11,18 @@ import (
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/credentialstest"
 	"github.com/paceline/paceline/pkg/credentials/handler"
-	"github.com/paceline/paceline/pkg/event"
-	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/consume"
-	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
 // TestEventsOfTheContracts: each sample of the events that are consumed comes in
 // as a message of the queue and leads to its use case.
 func TestEventsOfTheContracts(t *testing.T) {
-	store, bus := credentialstest.NewStore(), &eventtest.Bus{}
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	factory := event.Factory{Now: func() time.Time { return now }, NewID: startup.NewSecret}
-	tokens := credentials.TokenStore{
-		Ledger: credentials.Ledger{Grants: store, Publisher: bus, Events: factory},
-		Vault:  credentialstest.NewVault(), Sealer: &credentialstest.Sealer{}, Metrics: &credentialstest.Metrics{}, Sleep: startup.Sleep,
-	}
+	ports, memory := credentialstest.NewPorts(func() time.Time { return now })
+	store := memory.Store
+	reconciler := ports.Reconciler(ports.Tokens())
 	// Strava is away, so tasks stay where they can be seen.
-	handle := consume.Handler(slog.New(slog.DiscardHandler), handler.EventRoutes(&credentials.Reconciler{
-		TokenStore: tokens,
-		Connect:    &credentials.Connect{TokenStore: tokens},
-		Revocation: &credentials.Revocation{
-			TokenStore: tokens, Receipts: credentials.Receipts{Erasures: store, Publisher: bus, Events: factory},
-			Tokens: &credentials.Tokens{TokenStore: tokens}, NewSecret: startup.NewSecret,
-			Sessions: &credentials.Sessions{Store: credentialstest.NewCredentialStore(store), NewSecret: startup.NewSecret, Now: factory.Now},
-		},
-		Log: slog.New(slog.DiscardHandler),
-	})...)
+	handle := consume.Handler(ports.Log, handler.EventRoutes(reconciler)...)
 	const athleteID = 4242424 // the samples'
 	if _, err := store.Update(t.Context(), credentials.Athlete(athleteID), func(g *credentials.Grant) (bool, error) {
 		g.State, g.Generation, g.Tokens = credentials.Active, 1, credentials.TokenRef{Sealed: []byte("x")}

@@ -17,10 +17,7 @@ import (
 	fitbitapi "github.com/paceline/paceline/pkg/credentials/fitbit"
 	"github.com/paceline/paceline/pkg/credentials/handler"
 	"github.com/paceline/paceline/pkg/credentials/provider"
-	"github.com/paceline/paceline/pkg/event"
-	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/secret"
-	"github.com/paceline/paceline/pkg/kit/startup"
 	"github.com/paceline/paceline/standin"
 	"github.com/paceline/paceline/standin/fitbit"
 )
@@ -46,40 +43,27 @@ func newLinker(t *testing.T) *linker {
 		Transport:     standin.InProcess(l.fitbit),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	store, vault, bus := credentialstest.NewStore(), credentialstest.NewVault(), &eventtest.Bus{}
+	ports, memory := credentialstest.NewPorts(time.Now)
 	id, key := l.fitbit.Client()
-	if err := vault.SaveApp(t.Context(), provider.NameFitbit, credentials.App{ClientID: id, ClientSecret: secret.New(key)}); err != nil {
+	if err := memory.Vault.SaveApp(t.Context(), provider.NameFitbit, credentials.App{ClientID: id, ClientSecret: secret.New(key)}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Update(t.Context(), credentials.Athlete(linkingAthlete), func(g *credentials.Grant) (bool, error) {
+	if _, err := memory.Store.Update(t.Context(), credentials.Athlete(linkingAthlete), func(g *credentials.Grant) (bool, error) {
 		g.State, g.Generation, g.Since = credentials.Active, linkingGeneration, linkingGeneration
 		return true, nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	factory := event.Factory{Now: time.Now, NewID: startup.NewSecret}
-	tokens := &credentials.Tokens{TokenStore: credentials.TokenStore{
-		Ledger: credentials.Ledger{Grants: store, Publisher: bus, Events: factory},
-		Vault:  vault, Sealer: &credentialstest.Sealer{}, Metrics: &credentialstest.Metrics{}, Sleep: startup.Sleep,
-	}, OAuth: provider.NewOAuth(l.client, provider.Fitbit("http://fitbit.test", "http://fitbit.test"), time.Now)}
-	log := slog.New(slog.NewTextHandler(&l.log, nil))
-	requester := &credentials.Requester{Tokens: tokens, API: fitbitapi.NewAPI(l.client, "http://fitbit.test"), Log: log}
-	connect := &credentials.Connect{
-		TokenStore: tokens.TokenStore, States: store, OAuth: tokens.OAuth, NewSecret: startup.NewSecret,
-		RedirectURI: "http://localhost/oauth/fitbit/callback",
-	}
+	ports.Log = slog.New(slog.NewTextHandler(&l.log, nil))
+	ports.OAuth = provider.NewOAuth(l.client, provider.Fitbit("http://fitbit.test", "http://fitbit.test"), time.Now)
+	ports.API, ports.ReadToday = fitbitapi.NewAPI(l.client, "http://fitbit.test"), fitbitapi.ReadToday
+	ports.Counter, ports.RedirectURI = nil, "http://localhost/oauth/fitbit/callback"
+	tokens := ports.Tokens()
 	l.links = &handler.Links{
-		Provider: provider.NameFitbit, Connect: connect, SiteURL: "http://localhost", Log: log,
-		Service: &credentials.Links{
-			Reconciler: &credentials.Reconciler{TokenStore: tokens.TokenStore, Connect: connect, Log: log, Revocation: &credentials.Revocation{
-				TokenStore: tokens.TokenStore, Receipts: credentials.Receipts{Erasures: store, Publisher: bus, Events: factory},
-				Tokens: tokens, OAuth: tokens.OAuth, API: requester.API, NewSecret: startup.NewSecret,
-			}},
-			Requester: requester, ReadToday: fitbitapi.ReadToday, NewSecret: startup.NewSecret,
-		},
+		Provider: provider.NameFitbit, Connect: ports.Connect(), Service: ports.Links(tokens), SiteURL: "http://localhost", Log: ports.Log,
 	}
-	l.accounts = &handler.Accounts{Service: &credentials.Accounts{Grants: store, Requester: requester, Providers: provider.Names}}
-	l.serve = api.Mux(log, l.links.Routes())
+	l.accounts = &handler.Accounts{Service: ports.Accounts(tokens)}
+	l.serve = api.Mux(ports.Log, l.links.Routes())
 	return l
 }
 

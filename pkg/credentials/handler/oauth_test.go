@@ -18,11 +18,8 @@ import (
 	"github.com/paceline/paceline/pkg/credentials/credentialstest"
 	"github.com/paceline/paceline/pkg/credentials/handler"
 	"github.com/paceline/paceline/pkg/credentials/provider"
-	"github.com/paceline/paceline/pkg/event"
-	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
-	"github.com/paceline/paceline/pkg/kit/startup"
 	"github.com/paceline/paceline/standin"
 	"github.com/paceline/paceline/standin/strava"
 	"github.com/paceline/paceline/test/openapi"
@@ -51,35 +48,26 @@ func newSite(t *testing.T, stage string) *site {
 		Transport:     standin.InProcess(server),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	store, vault, room := credentialstest.NewStore(), credentialstest.NewVault(), &credentialstest.WaitlistStore{}
+	ports, memory := credentialstest.NewPorts(time.Now)
 	id, key := server.Client()
-	if err := vault.SaveApp(t.Context(), credentials.ProviderStrava, credentials.App{ClientID: itoa(id), ClientSecret: secret.New(key)}); err != nil {
+	if err := memory.Vault.SaveApp(t.Context(), credentials.ProviderStrava, credentials.App{ClientID: itoa(id), ClientSecret: secret.New(key)}); err != nil {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	logger := slog.New(slog.NewTextHandler(&log, nil))
-	capacity := &credentials.Capacity{Counter: store, Athletes: 10, Now: time.Now}
-	stored := credentialstest.NewCredentialStore(store)
-	sessions := &credentials.Sessions{Store: stored, NewSecret: startup.NewSecret, Now: time.Now}
-	callers := &credentials.Authenticator{Store: stored, Now: time.Now, Log: logger}
+	ports.Log = slog.New(slog.NewTextHandler(&log, nil))
+	ports.OAuth = provider.NewOAuth(browser, provider.Strava("http://strava.test/oauth", "revoke"), time.Now)
+	ports.RedirectURI = "http://localhost/oauth/callback"
+	sessions, callers, connect := ports.Sessions(), ports.Authenticator(), ports.Connect()
 	oauth := &handler.OAuth{
-		Connect: &credentials.Connect{
-			TokenStore: credentials.TokenStore{
-				Ledger: credentials.Ledger{Grants: store, Publisher: &eventtest.Bus{}, Events: event.Factory{Now: time.Now, NewID: startup.NewSecret}},
-				Vault:  vault, Sealer: &credentialstest.Sealer{}, Metrics: &credentialstest.Metrics{}, Sleep: startup.Sleep,
-			},
-			States: store, OAuth: provider.NewOAuth(browser, provider.Strava("http://strava.test/oauth", "revoke"), time.Now),
-			NewSecret: startup.NewSecret, RedirectURI: "http://localhost/oauth/callback",
-			Capacity: capacity,
-		},
+		Connect:       connect,
 		Sessions:      sessions,
 		Authenticator: callers,
-		Waitlist:      &credentials.Waitlist{Store: room, Forms: store, Capacity: capacity, NewSecret: startup.NewSecret, Now: time.Now},
+		Waitlist:      ports.Waitlist(connect.Capacity),
 		SiteURL:       "http://localhost",
 		Cookies:       handler.CookiesOf(stage),
-		Log:           logger,
+		Log:           ports.Log,
 	}
-	return &site{t, openapi.MustLoad(t), server, browser, oauth, room, &log, sessions, callers, stored, api.Mux(oauth.Log, oauth.Routes())}
+	return &site{t, openapi.MustLoad(t), server, browser, oauth, memory.Waitlist, &log, sessions, callers, memory.Credentials, api.Mux(oauth.Log, oauth.Routes())}
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }

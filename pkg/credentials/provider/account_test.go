@@ -3,7 +3,6 @@ package provider_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"runtime"
 	"slices"
 	"strconv"
@@ -34,7 +33,7 @@ type boundary struct {
 	sealer     *credentialstest.Sealer
 	counts     *credentialstest.Metrics
 	bus        *eventtest.Bus
-	factory    event.Factory
+	ports      credentials.Ports
 	connect    *credentials.Connect
 	reconciler *credentials.Reconciler
 }
@@ -48,10 +47,12 @@ func newBoundary(t *testing.T) *boundary {
 	f := newFitbit(t)
 	var ids atomic.Int64
 	newID := func() string { return "id-" + strconv.FormatInt(ids.Add(1), 10) }
+	ports, memory := credentialstest.NewPorts(f.clock.Now)
 	b := &boundary{
-		fitbit: f, t: t, store: credentialstest.NewStore(), vault: credentialstest.NewVault(), sealer: &credentialstest.Sealer{},
-		counts: &credentialstest.Metrics{}, bus: &eventtest.Bus{}, factory: event.Factory{Now: f.clock.Now, NewID: newID},
+		fitbit: f, t: t, ports: ports, store: memory.Store, vault: memory.Vault, sealer: memory.Sealer, counts: memory.Metrics, bus: memory.Bus,
 	}
+	b.ports.Events.NewID, b.ports.NewSecret, b.ports.Sleep = newID, newID, b.sleep
+	b.ports.OAuth, b.ports.Counter, b.ports.RedirectURI = f.oauth(), nil, redirectURI
 	if err := b.vault.SaveApp(t.Context(), "fitbit", f.app()); err != nil {
 		t.Fatal(err)
 	}
@@ -61,18 +62,8 @@ func newBoundary(t *testing.T) *boundary {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	b.connect = &credentials.Connect{
-		TokenStore: b.process().TokenStore, States: b.store, OAuth: f.oauth(), NewSecret: newID, RedirectURI: redirectURI,
-	}
-	b.reconciler = &credentials.Reconciler{
-		TokenStore: b.connect.TokenStore,
-		Connect:    b.connect,
-		Revocation: &credentials.Revocation{
-			TokenStore: b.connect.TokenStore, Receipts: credentials.Receipts{Erasures: b.store, Publisher: b.bus, Events: b.factory},
-			Tokens: b.process(), OAuth: f.oauth(), NewSecret: newID,
-		},
-		Log: slog.New(slog.DiscardHandler),
-	}
+	b.reconciler = b.ports.Reconciler(b.process())
+	b.connect = b.reconciler.Connect
 	return b
 }
 
@@ -84,13 +75,7 @@ func (b *boundary) sleep(ctx context.Context, d time.Duration) error {
 
 // process is a function instance of its own, with nothing in memory.
 func (b *boundary) process() *credentials.Tokens {
-	return &credentials.Tokens{
-		TokenStore: credentials.TokenStore{
-			Ledger: credentials.Ledger{Grants: b.store, Publisher: b.bus, Events: b.factory},
-			Vault:  b.vault, Sealer: b.sealer, Metrics: b.counts, Sleep: b.sleep,
-		},
-		OAuth: b.oauth(),
-	}
+	return b.ports.Tokens()
 }
 
 // answered starts a connect in a browser of its own and has the user answer the
@@ -160,7 +145,8 @@ func TestFitbitAccountFromConnectToRevocation(t *testing.T) {
 	if second.Access.Equal(first.Access) || second.Refresh.Equal(first.Refresh) {
 		t.Error("the pair was not renewed")
 	}
-	links := &credentials.Links{Reconciler: b.reconciler, Requester: &credentials.Requester{Tokens: b.process()}, NewSecret: func() string { return "receipt" }}
+	links := b.ports.Links(b.process())
+	links.NewSecret = func() string { return "receipt" }
 	if _, err := links.Unlink(t.Context(), owner); err != nil {
 		t.Fatal(err)
 	}

@@ -46,8 +46,8 @@ type ServeOAuth struct {
 	UseTokens
 	// SiteURL is the site's public origin, without a slash at its end.
 	SiteURL string `env:"SITE_URL,required"`
-	// WaitingTable holds the waiting list.
-	WaitingTable string `env:"WAITING_TABLE,required"`
+	// WaitlistTable holds the waiting list.
+	WaitlistTable string `env:"WAITING_TABLE,required"`
 }
 
 // AuthorizeSession configures authorize-session.
@@ -128,8 +128,8 @@ type AdministerApp struct {
 	GrantsTable string `env:"GRANTS_TABLE,required"`
 	// CredentialsTable holds sessions and keys.
 	CredentialsTable string `env:"CREDENTIALS_TABLE,required"`
-	// WaitingTable holds the waiting list.
-	WaitingTable string `env:"WAITING_TABLE,required"`
+	// WaitlistTable holds the waiting list.
+	WaitlistTable string `env:"WAITING_TABLE,required"`
 	// AthleteCapacity is how many athletes the application may have.
 	AthleteCapacity int `env:"ATHLETE_CAPACITY,required"`
 	// ParameterPath is the prefix of every SecureString of this boundary, without

@@ -1,4 +1,4 @@
-// Package wiring builds the services of the credentials boundary that more than
-// one function uses, over AWS and Strava. All functions that use tokens keep to one
-// protocol by it (docs/token-safety.md).
+// Package wiring makes the ports of the credentials boundary over AWS, Strava and
+// Fitbit, with a function for each group of Lambda functions that use the same
+// ports. Package sessionwiring does the same for functions that need no token.
 package wiring

@@ -11,6 +11,7 @@ import (
 	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/ddb"
+	"github.com/paceline/paceline/pkg/credentials/fitbit"
 	"github.com/paceline/paceline/pkg/credentials/kms"
 	"github.com/paceline/paceline/pkg/credentials/provider"
 	"github.com/paceline/paceline/pkg/credentials/settings"
@@ -21,70 +22,97 @@ import (
 	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
-// Table returns the grants table.
-func Table(cfg aws.Config, name string) *ddb.GrantsTable {
-	return ddb.NewGrants(dynamodb.NewFromConfig(cfg), name)
-}
-
-// Sessions opens and ends sessions.
-func Sessions(cfg aws.Config, table, grants string) *credentials.Sessions {
-	store := ddb.NewCredentials(dynamodb.NewFromConfig(cfg), table, grants)
-	return &credentials.Sessions{Store: store, NewSecret: startup.NewSecret, Now: time.Now}
-}
-
-// API returns Strava's REST API.
-func API(s settings.UseTokens) *provider.API {
-	return strava.NewAPI(httpcall.NewClient(), s.StravaAPIURL)
-}
-
-// Ledger returns the ledger of the grants in table.
-func Ledger(cfg aws.Config, eventBusName string, table *ddb.GrantsTable) credentials.Ledger {
-	return credentials.Ledger{
-		Grants: table, Publisher: eventbus.New(eventbridge.NewFromConfig(cfg), eventBusName), Events: startup.EventFactory(),
-	}
-}
-
-// Tokens returns the tokens of Strava's athletes.
-func Tokens(cfg aws.Config, s settings.UseTokens, table *ddb.GrantsTable, metrics credentials.Metrics) *credentials.Tokens {
+// Strava returns the ports of functions that use the tokens of Strava's athletes.
+func Strava(cfg aws.Config, s settings.UseTokens, metrics credentials.Metrics, log *slog.Logger) credentials.Ports {
+	p := local(log)
+	p.Metrics = metrics
+	setBus(&p, cfg, s.EventBusName)
+	p.Counter, p.AthleteCapacity = setGrants(&p, cfg, s.GrantsTable), s.AthleteCapacity
+	setCredentials(&p, cfg, s.CredentialsTable, s.GrantsTable)
+	setVault(&p, cfg, s.ParameterPath, s.TokenKeyID, s.ParameterTier)
 	description := provider.Strava(s.StravaOAuthURL, s.StravaRevocation)
 	description.ProfileURL = s.StravaAPIURL + "/athlete"
-	return &credentials.Tokens{
-		TokenStore: credentials.TokenStore{
-			Ledger:  Ledger(cfg, s.EventBusName, table),
-			Vault:   ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID, s.ParameterTier),
-			Sealer:  kms.NewSealer(awskms.NewFromConfig(cfg), s.TokenKeyID),
-			Metrics: metrics,
-			Sleep:   startup.Sleep,
-		},
-		OAuth: provider.NewOAuth(httpcall.NewClient(), description, time.Now),
+	p.OAuth = provider.NewOAuth(httpcall.NewClient(), description, time.Now)
+	p.API = strava.NewAPI(httpcall.NewClient(), s.StravaAPIURL)
+	return p
+}
+
+// ServeOAuth returns the ports of serve-oauth. It keeps the application's
+// registration in memory, and reads it again when Strava refuses it.
+func ServeOAuth(cfg aws.Config, s settings.ServeOAuth, metrics credentials.Metrics, log *slog.Logger) credentials.Ports {
+	p := Strava(cfg, s.UseTokens, metrics, log)
+	p.WaitlistStore = ddb.NewWaitlist(dynamodb.NewFromConfig(cfg), s.WaitlistTable)
+	p.OAuth = credentials.ReloadingOAuth{OAuth: p.OAuth, Vault: p.Vault}
+	p.Vault = ssm.NewCachingVault(p.Vault, time.Now)
+	p.RedirectURI = s.SiteURL + "/oauth/callback"
+	return p
+}
+
+// Fitbit returns the ports of functions that use the tokens of accounts at Fitbit.
+func Fitbit(cfg aws.Config, s settings.UseLinks, metrics credentials.Metrics, log *slog.Logger) credentials.Ports {
+	p := local(log)
+	p.Metrics = metrics
+	setBus(&p, cfg, s.EventBusName)
+	setGrants(&p, cfg, s.GrantsTable)
+	setVault(&p, cfg, s.ParameterPath, s.TokenKeyID, s.ParameterTier)
+	p.OAuth = provider.NewOAuth(httpcall.NewClient(), provider.Fitbit(s.FitbitSiteURL, s.FitbitAPIURL), time.Now)
+	p.API = fitbit.NewAPI(httpcall.NewClient(), s.FitbitAPIURL)
+	p.ReadToday = fitbit.ReadToday
+	return p
+}
+
+// ServeLinks returns the ports of serve-links.
+func ServeLinks(cfg aws.Config, s settings.ServeLinks, metrics credentials.Metrics, log *slog.Logger) credentials.Ports {
+	p := Fitbit(cfg, s.UseLinks, metrics, log)
+	p.RedirectURI = s.SiteURL + "/oauth/" + provider.NameFitbit + "/callback"
+	return p
+}
+
+// Admin returns the ports of administer-app.
+func Admin(cfg aws.Config, s settings.AdministerApp, log *slog.Logger) credentials.Ports {
+	p := local(log)
+	setBus(&p, cfg, s.EventBusName)
+	p.Counter, p.AthleteCapacity = setGrants(&p, cfg, s.GrantsTable), s.AthleteCapacity
+	setCredentials(&p, cfg, s.CredentialsTable, s.GrantsTable)
+	p.WaitlistStore = ddb.NewWaitlist(dynamodb.NewFromConfig(cfg), s.WaitlistTable)
+	vault := ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID, s.ParameterTier)
+	p.Vault, p.Parameters = vault, vault
+	p.Push = strava.NewPush(httpcall.NewClient(), s.StravaPushURL)
+	p.CallbackURL = s.SiteURL + settings.WebhookPath
+	return p
+}
+
+// CheckSubscription returns the ports of check-subscription.
+func CheckSubscription(cfg aws.Config, s settings.CheckSubscription, log *slog.Logger) credentials.Ports {
+	p := local(log)
+	p.Vault = ssm.New(awsssm.NewFromConfig(cfg), s.ParameterPath, s.TokenKeyID, s.ParameterTier)
+	p.Push = strava.NewPush(httpcall.NewClient(), s.StravaPushURL)
+	p.CallbackURL = s.SiteURL + settings.WebhookPath
+	return p
+}
+
+// local returns the ports that call no other system.
+func local(log *slog.Logger) credentials.Ports {
+	return credentials.Ports{
+		Events: startup.EventFactory(), Log: log, NewSecret: startup.NewSecret, Sleep: startup.Sleep, Providers: provider.Names,
 	}
 }
 
-// Connect returns what connects athletes, but for what only browsers need.
-func Connect(tokens *credentials.Tokens, table *ddb.GrantsTable, athleteCapacity int) *credentials.Connect {
-	return &credentials.Connect{
-		TokenStore: tokens.TokenStore,
-		OAuth:      tokens.OAuth,
-		NewSecret:  startup.NewSecret,
-		Capacity:   &credentials.Capacity{Counter: table, Athletes: athleteCapacity, Now: time.Now},
-	}
+func setBus(p *credentials.Ports, cfg aws.Config, name string) {
+	p.Publisher = eventbus.New(eventbridge.NewFromConfig(cfg), name)
 }
 
-// Reconciler returns what does the pending tasks of Strava's grants.
-func Reconciler(cfg aws.Config, s settings.UseTokens, table *ddb.GrantsTable, metrics credentials.Metrics, log *slog.Logger) *credentials.Reconciler {
-	tokens := Tokens(cfg, s, table, metrics)
-	return &credentials.Reconciler{
-		TokenStore: tokens.TokenStore,
-		Connect:    Connect(tokens, table, s.AthleteCapacity),
-		Revocation: &credentials.Revocation{
-			TokenStore: tokens.TokenStore,
-			Receipts:   credentials.Receipts{Erasures: table, Publisher: tokens.Publisher, Events: tokens.Events},
-			Tokens:     tokens,
-			OAuth:      tokens.OAuth,
-			API:        API(s),
-			Sessions:   Sessions(cfg, s.CredentialsTable, s.GrantsTable),
-			NewSecret:  startup.NewSecret,
-		},
-		Log: log,
-	}
+func setGrants(p *credentials.Ports, cfg aws.Config, table string) *ddb.GrantsTable {
+	grants := ddb.NewGrants(dynamodb.NewFromConfig(cfg), table)
+	p.Grants, p.States, p.Erasures, p.ErasureLog = grants, grants, grants, grants
+	return grants
+}
+
+func setCredentials(p *credentials.Ports, cfg aws.Config, table, grantsTable string) {
+	p.CredentialStore = ddb.NewCredentials(dynamodb.NewFromConfig(cfg), table, grantsTable)
+}
+
+func setVault(p *credentials.Ports, cfg aws.Config, path, keyID, tier string) {
+	p.Vault = ssm.New(awsssm.NewFromConfig(cfg), path, keyID, tier)
+	p.Sealer = kms.NewSealer(awskms.NewFromConfig(cfg), keyID)
 }
