@@ -25,16 +25,16 @@ type (
 // Handler answers one route.
 type Handler func(ctx context.Context, req Request) (Response, error)
 
-// Identity is who makes a call.
+// Identity is the caller of a route.
 type Identity struct {
 	AthleteID int64
-	// Generation of the authorization in force.
+	// Generation of the athlete's current authorization.
 	Generation int64
-	// Key says that a program calls with a key, which may only read.
+	// Key is set for a call with a key, which may only read.
 	Key bool
 }
 
-// Keys of the authorizer's context. Values are strings: API Gateway would turn
+// Keys of the authorizer's context. Values are strings, because API Gateway turns
 // large numbers into floats.
 const (
 	contextAthleteID  = "athlete_id"
@@ -44,7 +44,7 @@ const (
 	contextErasure    = "erasure"
 )
 
-// Context is the identity as the authorizer hands it on.
+// Context returns the identity as the authorizer's context.
 func (id Identity) Context() map[string]any {
 	return map[string]any{
 		contextAthleteID:  strconv.FormatInt(id.AthleteID, 10),
@@ -53,30 +53,30 @@ func (id Identity) Context() map[string]any {
 	}
 }
 
-// Refusal is why a call has no identity.
+// Refusal is the reason why a call has no identity.
 type Refusal string
 
 // The refusals.
 const (
 	// NoSession: the call has neither a live session nor a key.
 	NoSession Refusal = "no-session"
-	// UnknownKey: there is no such key, or it ended long ago.
+	// UnknownKey: there is no such key, or it was deleted after its end.
 	UnknownKey Refusal = "unknown-key"
-	// ExpiredKey: the key's end date is over.
+	// ExpiredKey: the key's end date has passed.
 	ExpiredKey Refusal = "expired-key"
 	// RevokedKey: the athlete revoked the key, or the authorization has ended.
 	RevokedKey Refusal = "revoked-key"
-	// Unavailable: it could not be found out who calls.
+	// Unavailable: the authorizer could not look up the caller.
 	Unavailable Refusal = "try-again"
 )
 
-// Context is the refusal as the authorizer hands it on. receipt names the
-// erasure that a session or key ended with; it is empty without one.
+// Context returns the refusal as the authorizer's context. receipt identifies the
+// erasure that ended the session or key; it is empty if there was none.
 func (r Refusal) Context(receipt string) map[string]any {
 	return map[string]any{contextRefusal: string(r), contextErasure: receipt}
 }
 
-// answer is the problem that a refused call is answered with.
+// answer returns the problem for a refused call.
 func (r Refusal) answer(receipt string) Response {
 	erasure := ""
 	if receipt != "" {
@@ -84,18 +84,18 @@ func (r Refusal) answer(receipt string) Response {
 	}
 	switch r {
 	case UnknownKey:
-		return problem(http.StatusUnauthorized, string(r), "The key is unknown. Make another one on the site.", erasure)
+		return problem(http.StatusUnauthorized, string(r), "The key is unknown. Create another one on the site.", erasure)
 	case ExpiredKey:
-		return problem(http.StatusUnauthorized, string(r), "The key has expired. Make another one on the site.", erasure)
+		return problem(http.StatusUnauthorized, string(r), "The key has expired. Create another one on the site.", erasure)
 	case RevokedKey:
-		return problem(http.StatusUnauthorized, string(r), "The key was revoked. Make another one on the site.", erasure)
+		return problem(http.StatusUnauthorized, string(r), "The key was revoked. Create another one on the site.", erasure)
 	case Unavailable:
-		return Problem(http.StatusServiceUnavailable, "Please try again in a moment.")
+		return Problem(http.StatusServiceUnavailable, "Temporarily unavailable. Try again in a moment.")
 	}
 	return Erased(erasure)
 }
 
-// ErasurePath is the path of an erasure without its last segment, the receipt.
+// ErasurePath is the path of an erasure up to its last segment, the receipt.
 const ErasurePath = "/v1/erasures/"
 
 func identify(req Request) (Identity, bool) {
@@ -106,7 +106,7 @@ func identify(req Request) (Identity, bool) {
 	return Identity{AthleteID: athleteID, Generation: generation, Key: key}, ok
 }
 
-// fromContext is what the authorizer handed on under a name; empty for nothing.
+// fromContext returns a value of the authorizer's context, or the empty string.
 func fromContext(req Request, name string) string {
 	if req.RequestContext.Authorizer == nil {
 		return ""
@@ -115,9 +115,9 @@ func fromContext(req Request, name string) string {
 	return s
 }
 
-// Authenticated calls handle for a call with an identity. It answers other calls
-// with the problem that says why they have none: 401, or 503 when that could not
-// be found out. A key may only read: it answers 403 to any other method.
+// Authenticated calls handle if the call has an identity. Otherwise it answers
+// with the problem of the [Refusal]: 401, or 503 for [Unavailable]. It answers
+// with 403 to a call with a key whose method is not GET.
 func Authenticated(handle func(ctx context.Context, id Identity, req Request) (Response, error)) Handler {
 	return func(ctx context.Context, req Request) (Response, error) {
 		id, ok := identify(req)
@@ -131,21 +131,22 @@ func Authenticated(handle func(ctx context.Context, id Identity, req Request) (R
 	}
 }
 
-// KeyForbidden is the answer to a call that a key may not make.
+// KeyForbidden returns the response to a call that needs a session instead of a
+// key.
 func KeyForbidden() Response {
-	return Problem(http.StatusForbidden, "A key may only read the athlete's data. This takes a session.")
+	return Problem(http.StatusForbidden, "A key may only read the athlete's data. This call needs a session.")
 }
 
-// Mux makes the Lambda handler that serves the routes, whose keys are API
-// Gateway's: "GET /v1/me". An error becomes a problem by its fault kind and is
-// logged, once, here; its text is not shown to the caller unless the input
-// was invalid. Routes have a little less time than the function, so that a call
-// that takes too long is answered like any other error.
+// Mux returns the Lambda handler for the routes, whose keys are those of API
+// Gateway, such as "GET /v1/me". It turns an error into a problem by its kind of
+// fault, and logs it unless the caller caused it. The problem has the error's
+// text only for [fault.Invalid]. A route's context ends a little before the
+// function does, so that a call that takes too long still gets a response.
 func Mux(log *slog.Logger, routes map[string]Handler) func(context.Context, Request) (Response, error) {
 	return func(ctx context.Context, req Request) (Response, error) {
 		handle, ok := routes[req.RouteKey]
 		if !ok {
-			return Problem(http.StatusNotFound, "There is nothing here."), nil
+			return Problem(http.StatusNotFound, "No such route."), nil
 		}
 		ctx, cancel := startup.WithReserve(ctx)
 		defer cancel()
@@ -158,29 +159,29 @@ func Mux(log *slog.Logger, routes map[string]Handler) func(context.Context, Requ
 		case fault.Invalid:
 			return Problem(http.StatusBadRequest, err.Error()), nil
 		case fault.NotFound:
-			return Problem(http.StatusNotFound, "There is no such thing, or it isn't yours."), nil
+			return Problem(http.StatusNotFound, "Not found."), nil
 		}
 		log.ErrorContext(ctx, "request failed", "route", req.RouteKey, "fault", kind, "error", err.Error())
 		if kind == fault.Transient || kind == fault.Conflict {
-			return Problem(http.StatusServiceUnavailable, "Please try again in a moment."), nil
+			return Problem(http.StatusServiceUnavailable, "Temporarily unavailable. Try again in a moment."), nil
 		}
-		return Problem(http.StatusInternalServerError, "The request could not be served."), nil
+		return Problem(http.StatusInternalServerError, "The request failed. The error is logged."), nil
 	}
 }
 
-// JSON is an answer that no cache may keep.
+// JSON returns a response that no cache may store.
 func JSON(status int, body any) Response { return respond(status, "application/json", encode(body)) }
 
-// CSV is a table, to be kept as a file of that name.
+// CSV returns a table that browsers save as a file with that name.
 func CSV(name, table string) Response {
 	res := respond(http.StatusOK, "text/csv; charset=utf-8", table)
 	res.Headers["Content-Disposition"] = `attachment; filename="` + name + `"`
 	return res
 }
 
-// ProblemTypes has the name of each status's type of problem: what follows
-// [ProblemBase] in an answer's type, and a heading of the page there. A 401 may
-// also be of the type of a [Refusal].
+// ProblemTypes has the type of problem of each status: the part of a response's
+// type after [ProblemBase], and the id of a heading on that page. A 401 may also
+// have the type of a [Refusal].
 var ProblemTypes = map[int]string{
 	http.StatusBadRequest:            "invalid-request",
 	http.StatusUnauthorized:          "no-session",
@@ -195,12 +196,12 @@ var ProblemTypes = map[int]string{
 }
 
 // ProblemBase is the page of the site that describes all types of problems. It
-// is a full path, as RFC 9457, 3.1.1, wants of a relative reference: what is
-// deployed under another origin answers with the same types.
+// is an absolute path without an origin (RFC 9457, 3.1.1), so that every
+// deployment has the same types.
 const ProblemBase = "/problems.html#"
 
-// Problem is an error answer as of RFC 9457; its title is the status's own. The
-// status is one of [ProblemTypes].
+// Problem returns an error response (RFC 9457) whose title is that of the status.
+// The status must be one of [ProblemTypes].
 func Problem(status int, detail string) Response {
 	return problem(status, ProblemTypes[status], detail, "")
 }
@@ -215,24 +216,24 @@ func problem(status int, name, detail, erasure string) Response {
 	}{ProblemBase + name, http.StatusText(status), status, detail, erasure}))
 }
 
-// Unauthorized is the answer to a call without a live session.
+// Unauthorized returns the response to a call without a valid session.
 func Unauthorized() Response { return Erased("") }
 
-// Erased is [Unauthorized] that tells, by an extension member (RFC 9457, 3.2), where
-// to look up the erasure that the session ended with. It is not told when empty.
+// Erased returns [Unauthorized] with the path of the erasure that ended the
+// session as an extension member (RFC 9457, 3.2), unless the path is empty.
 func Erased(erasure string) Response {
 	return problem(http.StatusUnauthorized, string(NoSession), "There is no session, or it has ended. Connect with Strava to open one.", erasure)
 }
 
-// TooMany is the answer to a call that may be repeated after a while, which is
-// rounded up to whole seconds.
-func TooMany(after time.Duration, detail string) Response {
+// TooManyRequests returns the response to a call that may be repeated after a
+// while, which is rounded up to whole seconds.
+func TooManyRequests(after time.Duration, detail string) Response {
 	res := Problem(http.StatusTooManyRequests, detail)
 	res.Headers["Retry-After"] = strconv.FormatInt(int64(math.Ceil(after.Seconds())), 10)
 	return res
 }
 
-// Redirect is a 302 to location.
+// Redirect returns a redirect (302) to location.
 func Redirect(location string, cookies ...string) Response {
 	return Response{
 		StatusCode: http.StatusFound,
@@ -241,8 +242,8 @@ func Redirect(location string, cookies ...string) Response {
 	}
 }
 
-// contentPolicy is for answers that are data: should a browser ever show one as
-// a page, nothing in it runs or loads.
+// contentPolicy prevents that a browser runs or loads anything if it shows a
+// response as a page.
 const contentPolicy = "default-src 'none'; frame-ancestors 'none'"
 
 func respond(status int, contentType, body string) Response {
@@ -261,8 +262,8 @@ func respond(status int, contentType, body string) Response {
 func encode(body any) string {
 	b, err := json.Marshal(body)
 	if err != nil {
-		// Answers are plain structs of ours; one that cannot be encoded is a
-		// defect, which Lambda reports.
+		// Bodies are plain structs. One that cannot be encoded is a bug, and Lambda
+		// reports the panic.
 		panic(err)
 	}
 	return string(b)

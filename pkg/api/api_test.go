@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"maps"
 	"os"
@@ -22,7 +21,7 @@ import (
 func serve(t *testing.T, req api.Request, h api.Handler) api.Response {
 	t.Helper()
 	req.RouteKey = "GET /v1/x"
-	res, err := api.Mux(slog.New(slog.NewTextHandler(io.Discard, nil)), map[string]api.Handler{"GET /v1/x": h})(t.Context(), req)
+	res, err := api.Mux(slog.New(slog.DiscardHandler), map[string]api.Handler{"GET /v1/x": h})(t.Context(), req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +86,7 @@ func TestACallThatTakesTooLongIsAnswered(t *testing.T) {
 		<-ctx.Done()
 		return api.Response{}, fault.New(fault.Transient, "wait: %w", ctx.Err())
 	}
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	res, err := api.Mux(log, map[string]api.Handler{"GET /v1/x": slow})(ctx, api.Request{RouteKey: "GET /v1/x"})
 	if err != nil || res.StatusCode != 503 || ctx.Err() != nil {
 		t.Errorf("%d, %v, when the function's time was %v", res.StatusCode, err, ctx.Err())
@@ -95,7 +94,7 @@ func TestACallThatTakesTooLongIsAnswered(t *testing.T) {
 }
 
 // inert checks that a browser takes the answer for nothing but data, and that
-// nobody keeps it.
+// no cache stores it.
 func inert(t *testing.T, res api.Response) {
 	t.Helper()
 	for name, want := range map[string]string{
@@ -167,7 +166,7 @@ func TestEntityTags(t *testing.T) {
 
 func TestFromSite(t *testing.T) {
 	const site = "https://paceline.example"
-	h := api.FromSite(site, func(context.Context, api.Request) (api.Response, error) {
+	h := api.SameOrigin(site, func(context.Context, api.Request) (api.Response, error) {
 		return api.JSON(200, struct{}{}), nil
 	})
 	for _, tc := range []struct {
@@ -321,7 +320,7 @@ func TestLimiter(t *testing.T) {
 	passes(1, api.LimitBurst)
 	for range api.LimitBurst + 1 {
 		if res := serve(t, api.Request{}, answer); res.StatusCode != 200 {
-			t.Fatalf("nobody: %d", res.StatusCode)
+			t.Fatalf("no athlete: %d", res.StatusCode)
 		}
 	}
 }
@@ -404,7 +403,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestUnknownRoute(t *testing.T) {
-	res, err := api.Mux(slog.New(slog.NewTextHandler(io.Discard, nil)), nil)(t.Context(), api.Request{RouteKey: "GET /x"})
+	res, err := api.Mux(slog.New(slog.DiscardHandler), nil)(t.Context(), api.Request{RouteKey: "GET /x"})
 	if err != nil || res.StatusCode != 404 {
 		t.Fatalf("%v %v", res, err)
 	}

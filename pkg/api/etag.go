@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// tagged gives a successful answer to a GET its ETag, and takes the body away
-// when the caller has the same already (RFC 9110, 13.1.2). The answer was made
-// all the same: this saves the way, not the work.
+// tagged adds an ETag to the successful response to a GET, and turns it into a
+// 304 if the caller has the same body already (RFC 9110, 13.1.2). This saves
+// bandwidth only: the handler has already run.
 func tagged(req Request, res Response) Response {
 	if !strings.HasPrefix(req.RouteKey, "GET ") || res.StatusCode != http.StatusOK {
 		return res
@@ -26,7 +26,7 @@ func tagged(req Request, res Response) Response {
 	return res
 }
 
-// matches compares weakly, as If-None-Match wants.
+// matches compares weakly, as If-None-Match requires.
 func matches(ifNoneMatch, tag string) bool {
 	for one := range strings.SplitSeq(ifNoneMatch, ",") {
 		one = strings.TrimSpace(one)

@@ -10,11 +10,11 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// names are the fields of T as JSON has them, in their order.
+// names returns the JSON names of the fields of T, in their order.
 func names[T any]() (out []string) {
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[T]()) {
 		if field.Anonymous {
-			continue // Its own fields are visible, too.
+			continue // Its fields are visible themselves.
 		}
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		out = append(out, name)
@@ -28,9 +28,9 @@ type Fields[T any] struct {
 	names map[string]bool
 }
 
-// SelectFields reads the query's fields: names with commas between them, each
-// once. Without it all fields are selected. The fault is invalid when T has no
-// such field.
+// SelectFields reads the query parameter fields, a comma-separated list of names.
+// Without it all fields are selected. It fails with [fault.Invalid] if T has no
+// such field or a name occurs twice.
 func SelectFields[T any](req Request) (Fields[T], error) {
 	list, given := req.QueryStringParameters["fields"]
 	if !given {
@@ -47,7 +47,7 @@ func SelectFields[T any](req Request) (Fields[T], error) {
 	return f, nil
 }
 
-// Of is v with nothing but the selected fields, to be encoded as JSON.
+// Of returns the selected fields of v, to be encoded as JSON.
 func (f Fields[T]) Of(v T) any {
 	if f.names == nil {
 		return v
@@ -64,9 +64,9 @@ func (f Fields[T]) Of(v T) any {
 	return all
 }
 
-// CSV is a table of the selected fields (RFC 4180), in the order they have in T,
-// under their names if header. A field that is not there is empty. Text that a
-// spreadsheet would take for a formula has an apostrophe before it.
+// CSV returns a table of the selected fields (RFC 4180), in the order of T, with
+// their names in the first row if header is set. A missing field is empty. Text
+// that a spreadsheet would treat as a formula gets an apostrophe in front.
 func (f Fields[T]) CSV(header bool, rows ...T) string {
 	var columns []string
 	for _, name := range names[T]() {
@@ -78,7 +78,7 @@ func (f Fields[T]) CSV(header bool, rows ...T) string {
 	w := csv.NewWriter(&out)
 	w.UseCRLF = true
 	if header {
-		_ = w.Write(columns) // A strings.Builder takes everything.
+		_ = w.Write(columns) // A strings.Builder never fails.
 	}
 	for _, row := range rows {
 		var values map[string]json.RawMessage
@@ -99,9 +99,8 @@ func (f Fields[T]) CSV(header bool, rows ...T) string {
 	return out.String()
 }
 
-// inert is text that spreadsheets show and do not compute: a name like
-// "=HYPERLINK(…)" shall do nothing to whoever opens the table (OWASP, "CSV
-// Injection").
+// inert returns text that spreadsheets show and do not compute, so that a name
+// like "=HYPERLINK(…)" is harmless (OWASP, "CSV Injection").
 func inert(text string) string {
 	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
 		return "'" + text

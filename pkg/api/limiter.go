@@ -8,51 +8,51 @@ import (
 )
 
 const (
-	// LimitBurst is how many calls an athlete may make at once: an export of
-	// 20,000 activities has 100 pages in either format.
+	// LimitBurst is how many calls an athlete may make at once. An export of
+	// 20,000 activities takes 100 in either format.
 	LimitBurst = 300
-	// LimitPerSecond is how many calls a second an athlete may make on and on: a
-	// twentieth of what the HTTP API takes of all together.
+	// LimitPerSecond is how many calls a second an athlete may make continuously:
+	// a twentieth of the limit of the whole HTTP API.
 	LimitPerSecond = 5
-	// limiterRoom is how many athletes a limiter remembers before it looks whom
-	// it can forget.
+	// limiterRoom is how many buckets a limiter holds before it first drops the
+	// full ones.
 	limiterRoom = 1000
 )
 
-// Of a bucket: how long it takes one call's token to come back, and all.
+// How long it takes to refill a bucket by one token, and to fill an empty one.
 const (
 	tokenTime = time.Second / LimitPerSecond
 	fillTime  = LimitBurst * tokenTime
 )
 
-// Limiter is a token bucket an athlete, in the memory of one process (ADR 13).
+// Limiter has a token bucket for each athlete, in the memory of one process
+// (docs/adr/0013).
 // Use [NewLimiter].
 type Limiter struct {
 	now func() time.Time
 
 	mu sync.Mutex
-	// full is when each athlete's bucket will be. One that is full is as good as
-	// none.
+	// full is when each athlete's bucket will be full. A full bucket need not be
+	// stored.
 	full map[int64]time.Time
-	// room is how many buckets there may be before those that are full are
-	// dropped.
+	// room is how many buckets there may be before the full ones are dropped.
 	room int
 }
 
-// NewLimiter makes a limiter whose buckets are full.
+// NewLimiter returns a limiter whose buckets are full.
 func NewLimiter(now func() time.Time) *Limiter {
 	return &Limiter{now: now, full: map[int64]time.Time{}, room: limiterRoom}
 }
 
-// Limit makes routes answer 429 to an athlete who calls too often. Calls without
-// an identity pass.
+// Limit returns the routes with a limit: they answer with 429 to an athlete who
+// calls too often. Calls without an identity are not limited.
 func (l *Limiter) Limit(routes map[string]Handler) map[string]Handler {
 	limited := make(map[string]Handler, len(routes))
 	for key, handle := range routes {
 		limited[key] = func(ctx context.Context, req Request) (Response, error) {
 			if id, ok := identify(req); ok {
 				if wait := l.take(id.AthleteID); wait > 0 {
-					return TooMany(wait, "That were too many calls in a short time."), nil
+					return TooManyRequests(wait, "Too many requests. Try again later."), nil
 				}
 			}
 			return handle(ctx, req)
@@ -61,8 +61,8 @@ func (l *Limiter) Limit(routes map[string]Handler) map[string]Handler {
 	return limited
 }
 
-// take takes one of the athlete's tokens, or tells how long it is until there is
-// one.
+// take takes one of the athlete's tokens, or returns how long it takes until
+// there is one.
 func (l *Limiter) take(athleteID int64) (wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,7 +78,7 @@ func (l *Limiter) take(athleteID int64) (wait time.Duration) {
 	l.full[athleteID] = full
 	if len(l.full) > l.room {
 		maps.DeleteFunc(l.full, func(_ int64, full time.Time) bool { return !full.After(now) })
-		// Twice what is in use, so that a call on average looks at two.
+		// With room for twice the buckets in use, a call examines two on average.
 		l.room = max(limiterRoom, 2*len(l.full))
 	}
 	return 0

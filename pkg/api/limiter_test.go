@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A limiter forgets whose bucket is full, and nobody else.
+// A limiter drops the full buckets and no others.
 func TestLimiterForgets(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	l := NewLimiter(func() time.Time { return now })

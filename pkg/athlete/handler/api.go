@@ -20,9 +20,9 @@ func APIRoutes(s *athlete.Service, siteURL string) map[string]api.Handler {
 	a := endpoints{s}
 	return map[string]api.Handler{
 		"GET /v1/me":                 session(a.me),
-		"DELETE /v1/me":              api.FromSite(siteURL, session(a.leave)),
+		"DELETE /v1/me":              api.SameOrigin(siteURL, session(a.leave)),
 		"GET /v1/me/export":          session(a.export),
-		"POST /v1/me/sync":           api.FromSite(siteURL, session(a.refresh)),
+		"POST /v1/me/sync":           api.SameOrigin(siteURL, session(a.refresh)),
 		"GET /v1/erasures/{receipt}": a.erasure,
 	}
 }
@@ -200,7 +200,7 @@ type refreshing struct {
 func (a endpoints) refresh(ctx context.Context, by athlete.Session, _ api.Request) (api.Response, error) {
 	at, err := a.service.Refresh(ctx, by)
 	if tooSoon, is := errors.AsType[athlete.TooSoonError](err); is {
-		return api.TooMany(tooSoon.Wait, "A refresh was asked for a short while ago. Webhooks bring what is new in the meantime."), nil
+		return api.TooManyRequests(tooSoon.Wait, "A refresh was asked for a short while ago. Webhooks bring what is new in the meantime."), nil
 	}
 	return api.JSON(http.StatusAccepted, refreshing{at, "/v1/me/sync"}), err
 }

@@ -24,9 +24,9 @@ type API struct {
 func (a *API) Routes() map[string]api.Handler {
 	return map[string]api.Handler{
 		"GET /v1/me/keys":         bySession(a.list),
-		"POST /v1/me/keys":        api.FromSite(a.SiteURL, bySession(a.create)),
-		"DELETE /v1/me/keys/{id}": api.FromSite(a.SiteURL, bySession(a.revoke)),
-		"DELETE /v1/me/sessions":  api.FromSite(a.SiteURL, bySession(a.logOutEverywhere)),
+		"POST /v1/me/keys":        api.SameOrigin(a.SiteURL, bySession(a.create)),
+		"DELETE /v1/me/keys/{id}": api.SameOrigin(a.SiteURL, bySession(a.revoke)),
+		"DELETE /v1/me/sessions":  api.SameOrigin(a.SiteURL, bySession(a.logOutEverywhere)),
 	}
 }
 

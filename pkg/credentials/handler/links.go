@@ -25,10 +25,10 @@ type Links struct {
 // Routes by API Gateway's route keys.
 func (l *Links) Routes() map[string]api.Handler {
 	return map[string]api.Handler{
-		"GET /oauth/{provider}/connect":  ignorePrefetch(api.FromSite(l.SiteURL, api.Authenticated(l.connect))),
+		"GET /oauth/{provider}/connect":  ignorePrefetch(api.SameOrigin(l.SiteURL, api.Authenticated(l.connect))),
 		"GET /oauth/{provider}/callback": ignorePrefetch(l.callback),
 		"GET /v1/me/links/{provider}":    api.Authenticated(l.show),
-		"DELETE /v1/me/links/{provider}": api.FromSite(l.SiteURL, api.Authenticated(l.unlink)),
+		"DELETE /v1/me/links/{provider}": api.SameOrigin(l.SiteURL, api.Authenticated(l.unlink)),
 	}
 }
 

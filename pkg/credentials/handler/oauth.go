@@ -38,7 +38,7 @@ func (o *OAuth) Routes() map[string]api.Handler {
 	return map[string]api.Handler{
 		"GET /oauth/connect":   ignorePrefetch(o.connect),
 		"GET /oauth/callback":  ignorePrefetch(o.callback),
-		"POST /oauth/logout":   api.FromSite(o.SiteURL, o.logout),
+		"POST /oauth/logout":   api.SameOrigin(o.SiteURL, o.logout),
 		"POST /oauth/waitlist": o.joinWaitlist,
 	}
 }

@@ -54,7 +54,7 @@ func (o *OAuth) joinWaitlist(ctx context.Context, req api.Request) (api.Response
 	case errors.Is(err, credentials.ErrWaitlistFull):
 		return api.Problem(http.StatusConflict, "The waiting list is full, too. Try again another day."), nil
 	case isBusy:
-		return api.TooMany(busy.Wait, "Too many have asked within the last hour. Try again later."), nil
+		return api.TooManyRequests(busy.Wait, "Too many have asked within the last hour. Try again later."), nil
 	case err != nil:
 		return api.Response{}, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"slices"
 	"testing"
@@ -23,7 +22,7 @@ const (
 
 func TestHandlerRoutesBySourceAndTypeAndReportsFailuresAlone(t *testing.T) {
 	var got []string
-	handler := consume.Handler(slog.New(slog.NewTextHandler(io.Discard, nil)),
+	handler := consume.Handler(slog.New(slog.DiscardHandler),
 		consume.On(func(_ context.Context, cause event.Meta, f athletev1.ErasureCompleted) error {
 			got = append(got, "athlete "+f.Receipt+" "+cause.CorrelationID)
 			return nil
@@ -56,7 +55,7 @@ func TestHandlerRoutesBySourceAndTypeAndReportsFailuresAlone(t *testing.T) {
 }
 
 func TestABatchWithoutFailuresIsAnEmptyList(t *testing.T) {
-	out, err := consume.Handler(slog.New(slog.NewTextHandler(io.Discard, nil)))(t.Context(), events.SQSEvent{})
+	out, err := consume.Handler(slog.New(slog.DiscardHandler))(t.Context(), events.SQSEvent{})
 	if err != nil {
 		t.Fatal(err)
 	}
