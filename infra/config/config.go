@@ -94,9 +94,9 @@ type Strava struct {
 	AthleteCapacity int `json:"athleteCapacity"`
 }
 
-// Strava's own addresses (Strava developer documentation: Authentication,
-// Webhooks), and what it allows a new application.
-var stravaItself = Strava{
+// stravaDefaults are Strava's addresses (Strava developer documentation:
+// Authentication, Webhooks) and the capacity of a new application.
+var stravaDefaults = Strava{
 	APIURL:   "https://www.strava.com/api/v3",
 	OAuthURL: "https://www.strava.com/oauth",
 	PushURL:  "https://www.strava.com/api/v3/push_subscriptions",
@@ -116,8 +116,8 @@ type Fitbit struct {
 	APIURL string `json:"apiUrl"`
 }
 
-// Fitbit's own addresses (Fitbit Web API, Authorization).
-var fitbitItself = Fitbit{SiteURL: "https://www.fitbit.com", APIURL: "https://api.fitbit.com"}
+// fitbitDefaults are Fitbit's addresses (Fitbit Web API, Authorization).
+var fitbitDefaults = Fitbit{SiteURL: "https://www.fitbit.com", APIURL: "https://api.fitbit.com"}
 
 // RetentionDays are the retention periods of CloudWatch Logs up to a week
 // (PutRetentionPolicy). Longer ones are not allowed, because logs of failures
@@ -152,7 +152,7 @@ func Load(stage Stage, lookup func(key string) any) (Config, error) {
 		names := slices.Sorted(maps.Keys(stages))
 		return Config{}, fmt.Errorf("there is no stage %q: set -c stage to one of %s", stage, strings.Join(names, ", "))
 	}
-	c := Config{Stage: stage, Strava: stravaItself, Fitbit: fitbitItself, Parameters: Parameters{Tier: settings.TierStandard}, Architecture: "arm64"}
+	c := Config{Stage: stage, Strava: stravaDefaults, Fitbit: fitbitDefaults, Parameters: Parameters{Tier: settings.TierStandard}, Architecture: "arm64"}
 	if stage == Local {
 		c.Architecture = runtime.GOARCH
 	}

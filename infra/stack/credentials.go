@@ -269,7 +269,7 @@ func (c *Credentials) addRoutes() {
 	})
 }
 
-// addTriggers makes a schedule and events run functions.
+// addTriggers makes the schedule and the event consumer.
 func (c *Credentials) addTriggers() {
 	construct.NewSchedule(c.Stack, "Reconciliation", &construct.ScheduleProps{Function: c.reconcileGrants, EveryMinutes: 5})
 	construct.NewEventConsumer(c.Stack, "Consumer", &construct.EventConsumerProps{

@@ -129,7 +129,8 @@ func (g *Gathering) addGatherers() {
 	})
 }
 
-// addMaintenance makes the functions that report, probe and clean up.
+// addMaintenance makes the functions that report the state, probe the webhook and
+// delete old data.
 func (g *Gathering) addMaintenance() {
 	b, stage, table := g.props.Boundary, string(g.props.Boundary.Config.Stage), *g.table.TableName()
 	g.showStatus = construct.NewFunction(g.Stack, "show-status", &construct.FunctionProps{
@@ -174,7 +175,7 @@ func (g *Gathering) allowAccess() {
 	}
 }
 
-// addTriggers makes the queue and the schedules run functions.
+// addTriggers connects the queue and makes the schedules.
 func (g *Gathering) addTriggers() {
 	g.work.SetReader(g.gatherWork, construct.ReaderOptions{BatchSize: 10, MaxConcurrency: gatherConcurrency})
 	construct.NewSchedule(g.Stack, "Tick", &construct.ScheduleProps{Function: g.gatherWork, EveryMinutes: 1})

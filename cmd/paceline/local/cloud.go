@@ -20,7 +20,7 @@ type cloud struct {
 	settings Settings
 	progress *progress
 	processes
-	// started names the processes this command has started.
+	// started are the names of the processes that this command has started.
 	started []string
 }
 

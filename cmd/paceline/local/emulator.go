@@ -31,9 +31,9 @@ func (c *cloud) startEmulator(ctx context.Context) (startedNow bool, err error) 
 		"AWS_SECRET_ACCESS_KEY="+SecretKey,
 		"AWS_ENDPOINT_URL="+c.settings.awsLoopback(), // for the functions
 		"LAMBDA_EXECUTOR=local",                      // run bootstrap binaries without Docker
-		"SFTP_ENABLED=0",                             // these two would open fixed ports
+		"SFTP_ENABLED=0",                             // this and the next would open fixed ports
 		"IOT_MTLS_ENABLED=0",
-		// From DEBUG on it logs every request; at INFO only what functions print.
+		// INFO logs only the output of functions, and DEBUG also every request.
 		"LOG_LEVEL=INFO",
 	)
 	// Tests may have the state written to disk at the end, and may put a proxy

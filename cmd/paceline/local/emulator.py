@@ -10,8 +10,8 @@ _pin_request_origin = iam_evaluator.pin_request_origin
 
 
 def _keys(service, action, body, params):
-    """The condition keys of a request that ministack knows, and those of KMS and
-    EventBridge that it does not.
+    """Returns the condition keys that ministack knows, and those of KMS and
+    EventBridge that it lacks.
 
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html
@@ -28,14 +28,14 @@ def _keys(service, action, body, params):
             keys["kms:EncryptionContext:" + name] = value
     if action == "events:PutEvents":
         sources = {entry.get("Source") for entry in request.get("Entries") or []}
-        # AWS asks about each entry; one statement allows one source.
+        # AWS checks each entry. Each of our statements allows one source.
         if len(sources) == 1:
             keys["events:source"] = sources.pop()
     return keys
 
 
 def _resource_arn(service, method, path, headers, body, params, region, account_id):
-    """The resource of a request, also of calls for several parameters."""
+    """Returns the resource of a request, also of calls for several parameters."""
     arn = _extract_resource_arn(service, method, path, headers, body, params, region, account_id)
     if service != "ssm" or arn != "*":
         return arn
@@ -43,14 +43,14 @@ def _resource_arn(service, method, path, headers, body, params, region, account_
         request = json.loads(body or b"{}")
     except ValueError:
         return arn
-    # AWS checks every name. The first is enough here: all names of a call are in
-    # one folder.
+    # AWS checks every name. Here the first is enough, because all names of a call
+    # are in one folder.
     name = request.get("Path") or next(iter(request.get("Names") or []), "")
     return f"arn:aws:ssm:{region}:{account_id}:parameter{name}" if name else arn
 
 
 def _pin_origin(source_ip, _secure_transport):
-    """Policies refuse calls without TLS, which the local cloud does not have."""
+    """Marks a request as made over TLS, which the local cloud lacks."""
     _pin_request_origin(source_ip, True)
 
 

@@ -83,14 +83,15 @@ func (c *cloud) command(ctx context.Context, t tool) *exec.Cmd {
 		cmd.Env = c.toolEnv()
 	}
 	cmd.Stdin = strings.NewReader(t.stdin)
-	// A group of its own: a Ctrl-C ends it through ctx, and ends its children too.
+	// The group lets the end of ctx, such as by Ctrl-C, end the children, too.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
 	return cmd
 }
 
-// ended prefers "interrupted" to "signal: terminated".
+// ended returns errInterrupted if ctx has ended, since "signal: terminated" would
+// explain less.
 func ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return errInterrupted
@@ -98,8 +99,8 @@ func ended(ctx context.Context, err error) error {
 	return err
 }
 
-// toolEnv is this process's environment without secrets, without a person's
-// own AWS settings, and with the pinned Node.js first in the path.
+// toolEnv is this process's environment without secrets and AWS settings, and with
+// the pinned Node.js first in the path.
 func (c *cloud) toolEnv() []string {
 	env := []string{"PATH=" + filepath.Dir(c.node()) + string(os.PathListSeparator) + os.Getenv("PATH")}
 	for _, v := range os.Environ() {
@@ -112,7 +113,7 @@ func (c *cloud) toolEnv() []string {
 	return env
 }
 
-// awsEnv is toolEnv for programs that speak to the local cloud.
+// awsEnv is toolEnv with the settings of AWS clients of the local cloud.
 func (c *cloud) awsEnv() []string {
 	return append(c.toolEnv(),
 		"AWS_ENDPOINT_URL="+c.settings.awsLoopback(),
@@ -121,7 +122,7 @@ func (c *cloud) awsEnv() []string {
 		"AWS_SECRET_ACCESS_KEY="+SecretKey,
 		"AWS_REGION="+Region,
 		"AWS_DEFAULT_REGION="+Region,
-		// Nothing of a person's own AWS account may get in.
+		// No settings of the developer's AWS account.
 		"AWS_CONFIG_FILE="+os.DevNull,
 		"AWS_SHARED_CREDENTIALS_FILE="+os.DevNull,
 		"AWS_EC2_METADATA_DISABLED=true",

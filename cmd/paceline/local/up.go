@@ -291,7 +291,7 @@ func (c *cloud) end(ctx context.Context, which []string) error {
 	return err
 }
 
-// noteRunning is added to a step that started nothing.
+// noteRunning returns a note for a step that may have started a process.
 func noteRunning(startedNow bool) string {
 	if startedNow {
 		return ""
