@@ -1,13 +1,13 @@
-// Command sim plays weeks of gathering in seconds: the real quota engine, gatherer
-// and Strava adapter over in-memory storage, a model of Strava, athletes who
-// upload, rename, hide and delete, and a virtual clock. It checks what the product
-// promises about Strava's rate limits at every size it is meant for, and what it
-// promises while Strava or a part of Paceline fails for some of the calls.
+// Command sim simulates weeks of gathering in seconds. It runs the real quota
+// engine, gatherer and Strava adapter over in-memory storage, with a model of
+// Strava, athletes who upload, rename, hide and delete, and a virtual clock. It
+// measures how far the product keeps its promises about Strava's rate limits at
+// every size, and while Strava or a component of Paceline fails for some calls.
 //
-// Everything random comes from one seed, and only one thing happens at a time,
-// so a run can be repeated exactly. The actions of the athletes are drawn
-// separately from the failures, which therefore do not change them.
+// One seed determines everything random, and only one thing happens at a time, so
+// a run can be repeated exactly. The actions of the athletes have a random source
+// of their own, so failures do not change them.
 //
 // `make sim` runs all scenarios, prints the figures and writes them to
-// .local/sim.json; docs/scale.md says what they mean.
+// .local/sim.json. docs/scale.md explains them.
 package main

@@ -10,28 +10,28 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// failure is how a call can fail: what the requester answers in place of
-// Strava's true answer.
+// failure is a way for a call to fail: what the requester returns in place of
+// Strava's right answer.
 type failure struct {
 	name     string
 	response credentialsv1.ForwardResponse
-	// took is how long the call takes.
+	// took is the duration of the call.
 	took time.Duration
-	// headless: the answer has no rate limit headers.
-	headless bool
+	// noHeaders means that the answer has no rate limit headers.
+	noHeaders bool
 }
 
-// answered is a failure in which an HTTP answer came.
-func answered(name string, status int, body string, headless bool) *failure {
+// answered returns a failure with an HTTP response.
+func answered(name string, status int, body string, noHeaders bool) *failure {
 	return &failure{
-		name: name, took: timePerRead, headless: headless,
+		name: name, took: timePerRead, noHeaders: noHeaders,
 		response: credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeAnswered, Status: status, Body: body, Calls: 1},
 	}
 }
 
 const htmlPage = "<html><body>Strava is temporarily unavailable</body></html>"
 
-// The failures. Those with HTML come from a proxy in front of Strava, which adds
+// The failures. Responses in HTML come from a proxy in front of Strava, which adds
 // no rate limit headers.
 var (
 	badGateway     = answered("502", http.StatusBadGateway, htmlPage, true)
@@ -41,73 +41,73 @@ var (
 	unexplained429 = answered("429 without headers", http.StatusTooManyRequests, "", true)
 	serverError    = answered("500", http.StatusInternalServerError, `{"message":"error"}`, false)
 	silence        = &failure{
-		name: "no answer for 15 s", took: 15 * time.Second, headless: true,
+		name: "no answer for 15 s", took: 15 * time.Second, noHeaders: true,
 		response: credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeUnavailable, Calls: 1},
 	}
-	// noToken: the token endpoint fails, so the call itself is never made.
+	// noToken is a failure of the token endpoint. The call itself is never made.
 	noToken = &failure{
-		name: "token endpoint fails", took: timePerRead, headless: true,
+		name: "token endpoint fails", took: timePerRead, noHeaders: true,
 		response: credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeUnavailable},
 	}
 )
 
-// illnesses are the ways in which Strava may fail for one athlete only.
-var illnesses = []*failure{badGateway, htmlUnder200, silence, forbidden, unexplained429, noToken, serverError}
+// athleteFailures are the failures that can affect one athlete only.
+var athleteFailures = []*failure{badGateway, htmlUnder200, silence, forbidden, unexplained429, noToken, serverError}
 
-// lie is a list page that is wrong although its status is 200 and its JSON is
-// well formed; the zero lie is the truth.
-type lie int
+// wrongPage is a way for a list page to be wrong although its status is 200 and its
+// JSON is well formed. The zero wrongPage stands for a right page.
+type wrongPage int
 
 const (
-	// emptyPage: no activities.
-	emptyPage lie = iota + 1
-	// repeatedPage: the page before once more.
+	// emptyPage has no activities.
+	emptyPage wrongPage = iota + 1
+	// repeatedPage is the page before the requested one.
 	repeatedPage
 )
 
-// fate is what becomes of a call; the zero fate is a true answer.
-type fate struct {
+// outcome is the outcome of a call. The zero outcome is a right answer.
+type outcome struct {
 	failure *failure
-	lie     lie
-	// ours is not nil when the requester itself fails.
-	ours error
+	page    wrongPage
+	// err is not nil if the requester itself fails.
+	err error
 }
 
-func (f fate) isTrue() bool { return f == fate{} }
+func (o outcome) isRight() bool { return o == outcome{} }
 
-// fateOf draws the fate of a call that would show these activities of the
-// athlete. All faults of Strava and of the requester are decided here.
-func (w *world) fateOf(a *athlete, shown []int32, list bool) fate {
+// outcomeOf draws the outcome of a call whose right answer shows these activities
+// of the athlete.
+func (w *world) outcomeOf(a *athlete, shown []int32, list bool) outcome {
 	s, draw := w.scenario, w.faults
 	switch {
 	case w.broken == requester:
-		return fate{ours: errOurs}
+		return outcome{err: errComponent}
 	case w.outage != nil:
-		return fate{failure: w.outage}
+		return outcome{failure: w.outage}
 	case w.isSick(a, w.kernel.now):
-		return fate{failure: a.illness}
+		return outcome{failure: a.failure}
 	}
 	for _, number := range shown {
 		if w.isUnshowable(a.activityID(number)) {
-			return fate{failure: serverError}
+			return outcome{failure: serverError}
 		}
 	}
 	if !list || draw.Float64() >= s.wrongPages {
-		return fate{}
+		return outcome{}
 	}
 	switch draw.IntN(3) {
 	case 0:
-		return fate{lie: emptyPage}
+		return outcome{page: emptyPage}
 	case 1:
-		return fate{lie: repeatedPage}
+		return outcome{page: repeatedPage}
 	default:
-		return fate{failure: truncatedJSON}
+		return outcome{failure: truncatedJSON}
 	}
 }
 
 // isSick reports whether Strava fails for the athlete at a time.
 func (w *world) isSick(a *athlete, at time.Time) bool {
-	return a.illness != nil && !at.Before(a.sickFrom) && (a.sickUntil.IsZero() || at.Before(a.sickUntil))
+	return a.failure != nil && !at.Before(a.sickFrom) && (a.sickUntil.IsZero() || at.Before(a.sickUntil))
 }
 
 // isUnshowable reports whether Strava fails to show the activity, alone or in a
@@ -116,25 +116,25 @@ func (w *world) isUnshowable(activityID int64) bool {
 	if w.scenario.unshowable == 0 {
 		return false
 	}
-	// SplitMix64's finalizer: the same activities on every run.
+	// SplitMix64's finalizer selects the same activities on every run.
 	x := uint64(activityID) + w.scenario.seed
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return float64(x>>11)/(1<<53) < w.scenario.unshowable
 }
 
-// sicken has Strava fail for some athletes, spread evenly, in each of the
-// scenario's ways in turn.
-func (w *world) sicken() {
+// makeSick selects the sick athletes, spread evenly, and gives each one of the
+// scenario's failures in turn.
+func (w *world) makeSick() {
 	s := w.scenario
 	for i := range s.sick {
 		a := w.athletes[i*s.athletes/s.sick+s.athletes/s.sick/3]
-		// There is always something to read for them.
+		// Uploads every day, so that there is always something to read.
 		a.observed, a.perDay = true, 2
-		if len(s.illnesses) == 0 {
+		if len(s.failures) == 0 {
 			continue
 		}
-		a.illness, a.sickFrom = s.illnesses[i%len(s.illnesses)], start
+		a.failure, a.sickFrom = s.failures[i%len(s.failures)], start
 		if i%2 == 1 || s.sick == 1 {
 			a.sickFrom = start.Add(s.sickAfter)
 		}
@@ -144,52 +144,52 @@ func (w *world) sicken() {
 	}
 }
 
-// part is something of ours that can fail.
-type part string
+// component is a component of Paceline that can fail.
+type component string
 
-// The parts that fail in a scenario.
+// The components that fail in a scenario.
 const (
-	storage   part = "storage"
-	bus       part = "bus"
-	requester part = "requester"
+	storage   component = "storage"
+	bus       component = "bus"
+	requester component = "requester"
 )
 
-// errOurs is how they do.
-var errOurs = fault.New(fault.Transient, "a service of ours fails")
+// errComponent is the error of a component that fails.
+var errComponent = fault.New(fault.Transient, "a component fails")
 
-// ours returns an error while a part of ours fails.
-func (w *world) ours(p part) error {
-	if w.broken == p {
-		return errOurs
+// errorOf returns an error while the component fails.
+func (w *world) errorOf(c component) error {
+	if w.broken == c {
+		return errComponent
 	}
 	return nil
 }
 
-// A part of ours fails for a time between these: shorter and longer than Strava
-// tries to deliver a webhook.
+// The limits of the time for which a component fails. Strava tries to deliver a
+// webhook event for a time in between.
 const shortestBreakdown, longestBreakdown = 2 * time.Minute, 8 * time.Minute
 
-// breakDown has a part of ours fail now and then.
-func (w *world) breakDown() {
+// breakComponents makes a component fail from time to time.
+func (w *world) breakComponents() {
 	w.kernel.after(exponential(w.faults, w.scenario.breakdowns), func() {
-		w.setBroken([]part{storage, bus, requester}[w.faults.IntN(3)])
+		w.setBroken([]component{storage, bus, requester}[w.faults.IntN(3)])
 		lasting := shortestBreakdown + time.Duration(w.faults.Float64()*float64(longestBreakdown-shortestBreakdown))
 		w.kernel.after(lasting, func() {
 			w.setBroken("")
-			w.breakDown()
+			w.breakComponents()
 		})
 	})
 }
 
-func (w *world) setBroken(p part) {
-	w.broken = p
-	w.memory.Store.Fail(w.ours(storage))
+func (w *world) setBroken(c component) {
+	w.broken = c
+	w.memory.Store.Fail(w.errorOf(storage))
 }
 
 // Strava fails for all athletes for outageTime, once in each outagePeriod.
 const outageTime, outagePeriod = 2 * time.Hour, 3 * aDay
 
-// outages has Strava fail for all athletes now and then, in each of these ways.
+// outages makes Strava fail for all athletes, by each of these failures in turn.
 func (w *world) outages(kinds []*failure) {
 	for i, kind := range kinds {
 		begin := time.Duration((float64(i) + w.faults.Float64()) * float64(outagePeriod-2*outageTime))
@@ -200,12 +200,11 @@ func (w *world) outages(kinds []*failure) {
 	}
 }
 
-// retry calls do until it meets no failure of ours, as a queue does with the
-// message that it delivers.
+// retry calls do until no component fails, as a queue redelivers its messages.
 func (w *world) retry(what string, do func() error) {
 	switch err := do(); {
 	case err == nil:
-	case errors.Is(err, errOurs):
+	case errors.Is(err, errComponent):
 		w.kernel.after(30*time.Second, func() { w.retry(what, do) })
 	default:
 		w.fail(fmt.Errorf("%s: %w", what, err))

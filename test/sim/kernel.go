@@ -8,7 +8,7 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
-// kernel runs what happens, one thing after the other, by a virtual clock.
+// kernel runs actions one after the other, by a virtual clock.
 type kernel struct {
 	now     time.Time
 	agenda  agenda
@@ -16,17 +16,18 @@ type kernel struct {
 	running *process
 }
 
-// process is a course of actions that takes time: it may sleep.
+// process is a sequence of actions that may sleep.
 type process struct {
 	next  func() (struct{}, bool)
 	yield func(struct{}) bool
-	// class is that of the permit it got last.
+	// class of the last permit.
 	class quota.Class
 }
 
+// entry is one action on the agenda.
 type entry struct {
 	at    int64 // Unix ns
-	order int64 // among those of the same time: first come, first served
+	order int64 // of arrival, for actions at the same time
 	do    func()
 }
 
@@ -44,13 +45,13 @@ func (a *agenda) Pop() any {
 	return last
 }
 
-// after has something happen after a while.
+// after schedules an action d from now.
 func (k *kernel) after(d time.Duration, do func()) {
 	k.count++
 	heap.Push(&k.agenda, entry{k.now.Add(max(d, 0)).UnixNano(), k.count, do})
 }
 
-// start begins a process at once.
+// start starts a process at once.
 func (k *kernel) start(body func()) {
 	p := &process{}
 	p.next, _ = iter.Pull(func(yield func(struct{}) bool) {
@@ -67,8 +68,7 @@ func (k *kernel) resume(p *process) {
 	k.running = before
 }
 
-// sleep lets the running process go on after a while. Outside a process time
-// stands still.
+// sleep suspends the running process for d. Outside a process it returns at once.
 func (k *kernel) sleep(d time.Duration) {
 	p := k.running
 	if p == nil {
@@ -78,7 +78,7 @@ func (k *kernel) sleep(d time.Duration) {
 	p.yield(struct{}{})
 }
 
-// run has everything happen until then.
+// run runs all actions before a time.
 func (k *kernel) run(until time.Time) {
 	for len(k.agenda) > 0 && k.agenda[0].at < until.UnixNano() {
 		next := heap.Pop(&k.agenda).(entry)

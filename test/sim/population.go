@@ -11,41 +11,41 @@ import (
 	"github.com/paceline/paceline/pkg/gathering"
 )
 
-// What athletes do, as far as gathering feels it.
+// The behavior of athletes, as far as it affects gathering.
 const (
-	// Histories: half of the athletes have fewer activities than this; the
-	// logarithm is spread normally. The largest has as many as anybody.
+	// The sizes of histories: the median, the standard deviation of the logarithm,
+	// and the largest.
 	medianHistory, historySpread, largestHistory = 250, 1.3, 20_000
-	// Uploads: half of the athletes make fewer than this a day; 0.36 on
-	// average, and weekendFactor times as many on Saturdays and Sundays.
+	// Uploads per day and athlete: the median and the standard deviation of the
+	// logarithm. The mean is 0.36, and weekendFactor times that on Saturdays and
+	// Sundays.
 	medianPerDay, perDaySpread, weekendFactor = 0.25, 0.85, 1.5
-	// Of the uploads, these shares are …
-	shareLate     = 0.04  // … of an activity that began days ago
-	shareBurst    = 0.003 // … the first of twenty within a minute
-	shareSlow     = 0.05  // … announced before Strava shows them
-	shareRenamed  = 0.25  // … renamed within hours
-	shareDeleted  = 0.01  // … deleted within days
-	shareSilent   = 0.02  // … changed later without a webhook telling
-	shareLost     = 0.005 // webhooks that never arrive
-	shareRepeated = 0.01  // webhooks that arrive twice
-	// leavingPerDay is the chance that an athlete withdraws access.
+	// Shares of the uploads.
+	shareLate     = 0.04  // the activity began days ago
+	shareBurst    = 0.003 // 19 more follow within a minute
+	shareSlow     = 0.05  // the event is sent before Strava shows the activity
+	shareRenamed  = 0.25  // renamed within hours
+	shareDeleted  = 0.01  // deleted within days
+	shareSilent   = 0.02  // changed later without an event
+	shareLost     = 0.005 // events that never arrive
+	shareRepeated = 0.01  // events that arrive twice
+	// leavingPerDay is the chance that an athlete deauthorizes on a day.
 	leavingPerDay = 0.0005
 )
 
-// hours is how likely an upload is in each hour of the athlete's day.
+// hours is the relative frequency of uploads in each hour of the athlete's day.
 var hours = [24]float64{
 	0.1, 0.05, 0.05, 0.05, 0.1, 0.4, 1.0, 1.4, 1.5, 1.4, 1.3, 1.3,
 	1.3, 1.1, 0.9, 0.9, 1.1, 1.6, 2.0, 2.0, 1.6, 1.0, 0.5, 0.3,
 }
 
-// zones is where athletes live: the offset of their clock, and how many do.
+// zones are the time zones of athletes, with the share of athletes in each.
 var zones = []struct {
 	offset time.Duration
 	share  float64
 }{{time.Hour, 0.45}, {-5 * time.Hour, 0.22}, {-8 * time.Hour, 0.13}, {-3 * time.Hour, 0.05}, {9 * time.Hour, 0.10}, {10 * time.Hour, 0.05}}
 
-// populate makes the athletes at Strava and has them connect one after the
-// other within connecting.
+// populate creates the athletes. Each connects at a random time within connecting.
 func (w *world) populate(count int, connecting time.Duration) {
 	r := w.random
 	longest := cmp.Or(w.scenario.longest, largestHistory)
@@ -86,9 +86,9 @@ func (w *world) connect(a *athlete) {
 	w.live(a)
 }
 
-// live has the athlete upload, and leave in the end.
+// live makes the athlete upload, and leave at last.
 func (w *world) live(a *athlete) {
-	// The busiest hour of a weekend has this many times the average.
+	// The busiest hour of a weekend relative to the average hour.
 	const peak = 2.0 * weekendFactor
 	mean := time.Duration(float64(24*time.Hour) / (a.perDay * peak))
 	w.kernel.after(exponential(w.random, mean), func() {
@@ -116,7 +116,7 @@ func (w *world) live(a *athlete) {
 	}
 }
 
-// upload has a new activity appear at Strava, and whatever becomes of it.
+// upload creates an activity at Strava, with its later changes.
 func (w *world) upload(a *athlete) {
 	r := w.random
 	start := w.kernel.now.Add(-30*time.Minute - exponential(r, 40*time.Minute))
@@ -137,7 +137,7 @@ func (w *world) upload(a *athlete) {
 	} else {
 		shown()
 	}
-	w.announce(a, number, gathering.AspectCreate)
+	w.sendEvent(a, number, gathering.AspectCreate)
 
 	change := func(mean time.Duration, do func()) {
 		w.kernel.after(5*time.Minute+exponential(r, mean), func() {
@@ -150,20 +150,20 @@ func (w *world) upload(a *athlete) {
 	}
 	switch p := r.Float64(); {
 	case p < shareRenamed:
-		change(2*time.Hour, func() { w.announce(a, number, gathering.AspectUpdate) })
+		change(2*time.Hour, func() { w.sendEvent(a, number, gathering.AspectUpdate) })
 	case p < shareRenamed+shareDeleted:
 		change(24*time.Hour, func() {
 			a.activities[number].deleted = w.kernel.now.Unix()
 			a.hide(number)
-			w.announce(a, number, gathering.AspectDelete)
+			w.sendEvent(a, number, gathering.AspectDelete)
 		})
 	case p < shareRenamed+shareDeleted+shareSilent:
 		change(24*time.Hour, func() {})
 	}
 }
 
-// announce sends a webhook about an activity, if it isn't lost.
-func (w *world) announce(a *athlete, number int32, aspect string) {
+// sendEvent sends a webhook event about an activity, unless it is lost.
+func (w *world) sendEvent(a *athlete, number int32, aspect string) {
 	event := gathering.WebhookEvent{
 		ObjectType: "activity", ObjectID: a.activityID(number), AspectType: aspect,
 		OwnerID: a.id, SubscriptionID: subscription, EventTime: w.kernel.now.Unix(),
@@ -175,7 +175,7 @@ func (w *world) announce(a *athlete, number int32, aspect string) {
 		if a.left {
 			return
 		}
-		w.announced(a, number, aspect)
+		w.webhookArrived(a, number, aspect)
 		w.receive(event)
 	})
 	if w.random.Float64() < shareRepeated {
@@ -183,10 +183,10 @@ func (w *world) announce(a *athlete, number int32, aspect string) {
 	}
 }
 
-// leave has the athlete withdraw access at Strava.
+// leave deauthorizes the application at Strava.
 func (w *world) leave(a *athlete) {
 	a.left, a.hints = true, nil
-	w.excuse(a)
+	w.stopWaiting(a)
 	w.receive(gathering.WebhookEvent{
 		ObjectType: "athlete", ObjectID: a.id, AspectType: gathering.AspectUpdate,
 		OwnerID: a.id, SubscriptionID: subscription, EventTime: w.kernel.now.Unix(),
@@ -195,13 +195,14 @@ func (w *world) leave(a *athlete) {
 }
 
 const (
-	// deliveries is how often Strava sends a webhook, redeliverAfter apart, until
-	// it is taken (Strava, "Webhook Events API"; the wait was observed).
+	// deliveries is how many times Strava sends an event that is not accepted
+	// (Strava, "Webhook Events API"). redeliverAfter passes between them, as
+	// observed.
 	deliveries     = 3
 	redeliverAfter = 2 * time.Minute
 )
 
-// receive delivers a webhook.
+// receive delivers a webhook event.
 func (w *world) receive(n gathering.WebhookEvent) {
 	w.figures.webhooks++
 	w.deliver(n, deliveries)
@@ -211,11 +212,11 @@ func (w *world) deliver(n gathering.WebhookEvent, tries int) {
 	err := w.receiver.Receive(w.ctx, callbackKey, n)
 	switch {
 	case err == nil:
-	case !errors.Is(err, errOurs):
-		w.fail(fmt.Errorf("receive: %w", err))
+	case !errors.Is(err, errComponent):
+		w.fail(fmt.Errorf("receive a webhook event: %w", err))
 	case tries > 1:
 		w.kernel.after(redeliverAfter, func() { w.deliver(n, tries-1) })
 	default:
-		w.lost(n)
+		w.webhookLost(n)
 	}
 }

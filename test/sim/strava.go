@@ -17,15 +17,15 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/strava"
 )
 
-// limiter is Strava's: it counts every call, those it refuses too, in quarter
-// hours and UTC days (Strava, "Rate Limits").
+// limiter is Strava's rate limiter. It counts every call, including those that it
+// refuses, in quarter hours and UTC days (Strava, "Rate Limits").
 type limiter struct {
 	limit        quota.Pair
 	used         quota.Pair
 	quarter, day int64
-	// usedOn is the usage of each day, and usedIn that of each quarter hour.
+	// usedOn is the usage of each day, and usedIn the usage of each quarter hour.
 	usedOn, usedIn map[int64]int
-	// refused counts our calls that were answered with 429, by quarter hour.
+	// refused counts our calls that got a 429, by quarter hour.
 	refused map[int64]int
 }
 
@@ -49,84 +49,87 @@ func (l *limiter) call(now time.Time) (ok bool, rates quota.Rates) {
 	}
 }
 
-// athlete is one at Strava, and what has become of their activities here.
+// athlete is an athlete at Strava, with the state of the athlete's data here.
 type athlete struct {
 	id         int64
 	generation int64 // 0 before they connect
 	connected  time.Time
-	// left says that the athlete withdrew access, ended that we have heard.
+	// left means that the athlete deauthorized at Strava, and ended that we know.
 	left, ended bool
 	leaving     bool
 	joined      time.Time
-	// activities by number; an activity's id is made of the athlete's id and it.
+	// activities by number. activityID makes an activity's id from the number.
 	activities []activity
-	// order holds the numbers of what Strava shows, by start time.
+	// order holds the numbers of the activities that Strava shows, by start time.
 	order []int32
 
-	// perDay is how often they upload, and zone the offset of their clock.
+	// perDay is the mean number of uploads per day, and zone the offset of the
+	// athlete's clock.
 	perDay float64
 	zone   time.Duration
-	// observed marks the athletes that the scenario makes sick, or keeps well to
-	// compare with: the figures are those of all others. illness is how Strava
-	// fails for the athlete, until sickUntil if that is not zero.
+	// observed marks the sick athletes, and the athletes who would be sick in the
+	// scenario with failures. The figures leave them out. failure is how Strava
+	// fails for the athlete, until sickUntil unless that is zero.
 	observed            bool
-	illness             *failure
+	failure             *failure
 	sickFrom, sickUntil time.Time
-	// calledOn is the day of the last call, callsThatDay how many it had.
+	// calledOn is the day of the last call, and callsThatDay the calls on it.
 	calledOn     int64
 	callsThatDay int
-	// lastEvent is when the last webhook came.
+	// lastEvent is the time of the last webhook event.
 	lastEvent time.Time
-	// hints are what webhooks said and nobody has looked into.
+	// hints are the webhook events that no call has followed up yet.
 	hints []hint
-	// firstPage and complete are when the first scan got there.
+	// firstPage and complete are the times of the first scan's first page and end.
 	firstPage, complete time.Time
-	// served counts the pages of the first scan that were read in the class
-	// backfill, and joinedLine is where the line stood when it joined.
-	served     int
-	joinedLine float64
+	// served counts the pages of the first scan in the class backfill. joinedAt is
+	// figures.turns at the time when the athlete began to wait there.
+	served   int
+	joinedAt float64
 }
 
-// activity is one at Strava and its row here. Times are Unix seconds.
+// activity is an activity at Strava with its record here. Times are Unix seconds.
 type activity struct {
 	start int64
-	// shown is since when Strava shows it; 0 if it does not yet.
+	// shown is the time from which Strava shows it; 0 if it does not yet.
 	shown int64
-	// changed is when it last changed at Strava, deleted when it was; 0 if not.
+	// changed and deleted are the times of its last change and its deletion at
+	// Strava; 0 for never.
 	changed, deleted int64
-	// read is when the row was last read; 0 when there is none.
+	// read is the time of the last reading; 0 if there is no record.
 	read int64
 }
 
+// hint is a webhook event that no call has followed up yet.
 type hint struct {
 	number int32
 	aspect string
 	came   time.Time
-	// single says that the athlete's last webhook was more than a minute earlier.
+	// single means that the athlete's event before was more than a minute earlier.
 	single bool
 }
 
-// idsPerAthlete is more than any athlete has activities.
+// idsPerAthlete is more than the number of activities of any athlete.
 const idsPerAthlete = 1_000_000
 
 func (a *athlete) activityID(number int32) int64 { return a.id*idsPerAthlete + int64(number) }
 
-// show puts the activity where Strava lists it.
+// show adds the activity to Strava's list.
 func (a *athlete) show(number int32) {
 	start := a.activities[number].start
 	at := sort.Search(len(a.order), func(i int) bool { return a.activities[a.order[i]].start > start })
 	a.order = slices.Insert(a.order, at, number)
 }
 
-// hide takes it away.
+// hide removes the activity from Strava's list.
 func (a *athlete) hide(number int32) {
 	if i := slices.Index(a.order, number); i >= 0 {
 		a.order = slices.Delete(a.order, i, i+1)
 	}
 }
 
-// How long Strava takes, after what was recorded of it in October 2025: a page
-// of 30 took 1.2 s and one of 72 took 2.3 s at the median, an empty one 0.05 s.
+// Strava's response times, from recordings of October 2025: at the median a page of
+// 30 took 1.2 s, a page of 72 took 2.3 s, and an empty page 0.05 s.
 const (
 	timePerList     = 400 * time.Millisecond
 	timePerActivity = 26 * time.Millisecond
@@ -135,29 +138,30 @@ const (
 	timeToArrive    = 60 * time.Millisecond
 )
 
-// stravaPort is [gathering.Strava] as one function sees it, by its own clock: the
+// stravaPort implements [gathering.Strava] for one function with its own clock: the
 // real adapter over a model of the requester and of Strava.
 type stravaPort struct {
 	world *world
 	clock func() time.Time
 }
 
-// answer is what Strava says unless a call fails, and how long that takes.
+// answer is Strava's response to a call that does not fail, with its duration.
 type answer struct {
 	status int
 	body   string
 	took   time.Duration
 }
 
-// forwarded is a call by way of the requester: it arrives, is counted, and meets
-// its fate. shown are the activities that its true answer is about, and tell
-// makes the answer, true or a lie, unless the call fails.
+// forwarded is a call through the requester.
 type forwarded struct {
 	stravaPort
-	list  bool
+	list bool
+	// shown returns the activities in the right answer.
 	shown func(*athlete) []int32
-	tell  func(*athlete, lie) answer
-	// answered says that the true answer, or a lie, came.
+	// respond returns the answer, which is right or a wrong page, unless the call
+	// fails.
+	respond func(*athlete, wrongPage) answer
+	// answered means that respond was called.
 	answered bool
 }
 
@@ -166,48 +170,48 @@ func (f *forwarded) forward(_ context.Context, req credentialsv1.ForwardRequest)
 	a := w.athletes[req.AthleteID-1]
 	w.kernel.sleep(timeToArrive)
 	if a.left || a.generation != req.Generation {
-		w.end(a) // Credentials notices it, too, when the athlete's webhook was lost.
+		w.end(a) // credentials notices the deauthorization even if its event was lost
 		return credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeRevoked}, nil
 	}
-	fate := w.fateOf(a, f.shown(a), f.list)
-	if !fate.isTrue() {
+	outcome := w.outcomeOf(a, f.shown(a), f.list)
+	if !outcome.isRight() {
 		w.figures.faults++
-		w.excuse(a)
+		w.stopWaiting(a)
 	}
-	if fate.ours != nil {
-		return credentialsv1.ForwardResponse{}, fate.ours
+	if outcome.err != nil {
+		return credentialsv1.ForwardResponse{}, outcome.err
 	}
 	var res credentialsv1.ForwardResponse
 	var took time.Duration
-	headless := false
-	if fate.failure != nil {
-		res, took, headless = fate.failure.response, fate.failure.took, fate.failure.headless
+	noHeaders := false
+	if outcome.failure != nil {
+		res, took, noHeaders = outcome.failure.response, outcome.failure.took, outcome.failure.noHeaders
 	}
 	var rates quota.Rates
-	if fate.failure == nil || res.Calls > 0 {
+	if outcome.failure == nil || res.Calls > 0 {
 		w.called(a)
 		var ok bool
 		if ok, rates = w.limiter.call(w.kernel.now); !ok {
 			w.limiter.refused[w.limiter.quarter]++
-			res, took, headless = tooManyRequests, 0, false
-		} else if fate.failure == nil {
-			told := f.tell(a, fate.lie)
+			res, took, noHeaders = tooManyRequests, 0, false
+		} else if outcome.failure == nil {
+			right := f.respond(a, outcome.page)
 			f.answered = true
-			res = credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeAnswered, Status: told.status, Body: told.body, Calls: 1}
-			took = time.Duration(float64(told.took) * math.Exp(0.25*w.answers.NormFloat64()))
+			res = credentialsv1.ForwardResponse{Outcome: credentialsv1.OutcomeAnswered, Status: right.status, Body: right.body, Calls: 1}
+			took = time.Duration(float64(right.took) * math.Exp(0.25*w.answers.NormFloat64()))
 		}
 	}
 	if w.answers.Float64() < w.scenario.late {
 		took += time.Duration(w.answers.Float64() * float64(25*time.Second))
 	}
 	w.kernel.sleep(timePerEmpty + min(took, 28*time.Second))
-	if !headless {
+	if !noHeaders {
 		res.Header = header(rates, w.kernel.now)
 	}
 	return res, nil
 }
 
-// tooManyRequests is Strava's answer beyond a limit.
+// tooManyRequests is Strava's response beyond a limit.
 var tooManyRequests = credentialsv1.ForwardResponse{
 	Outcome: credentialsv1.OutcomeAnswered, Status: http.StatusTooManyRequests, Body: `{"message":"Rate Limit Exceeded"}`, Calls: 1,
 }
@@ -226,7 +230,7 @@ func (s stravaPort) Athlete(ctx context.Context, athleteID, generation int64) (g
 	f := &forwarded{
 		stravaPort: s,
 		shown:      func(*athlete) []int32 { return nil },
-		tell: func(a *athlete, _ lie) answer {
+		respond: func(a *athlete, _ wrongPage) answer {
 			body := fmt.Sprintf(`{"id":%d,"created_at":%q}`, a.id, a.joined.UTC().Format(time.RFC3339))
 			return answer{http.StatusOK, body, timePerRead}
 		},
@@ -241,12 +245,12 @@ func (s stravaPort) Activities(ctx context.Context, athleteID, generation int64,
 	f := &forwarded{
 		stravaPort: s, list: true,
 		shown: func(a *athlete) []int32 { return a.page(req) },
-		tell: func(a *athlete, lie lie) answer {
+		respond: func(a *athlete, page wrongPage) answer {
 			numbers := a.page(req)
 			switch {
-			case lie == emptyPage:
+			case page == emptyPage:
 				numbers = nil
-			case lie == repeatedPage && req.Page > 1:
+			case page == repeatedPage && req.Page > 1:
 				before := req
 				before.Page--
 				numbers = a.page(before)
@@ -265,8 +269,8 @@ func (s stravaPort) Activities(ctx context.Context, athleteID, generation int64,
 	}
 	page, reading, err := strava.New(f.forward, s.clock).Activities(ctx, athleteID, generation, req)
 	if f.answered {
-		// Not by way of JSON: to decode tens of millions of summaries would take
-		// most of the time.
+		// The list does not pass through JSON, because decoding tens of millions of
+		// summaries would take most of the time.
 		page = gathering.Page{Activities: list, Sent: len(list)}
 	}
 	return page, reading, err
@@ -278,9 +282,9 @@ func (s stravaPort) Activity(ctx context.Context, athleteID, generation, activit
 	f := &forwarded{
 		stravaPort: s,
 		shown:      func(a *athlete) []int32 { return []int32{number(a)} },
-		tell: func(a *athlete, _ lie) answer {
+		respond: func(a *athlete, _ wrongPage) answer {
 			n := number(a)
-			s.world.looked(a, func(h hint) bool { return h.number == n })
+			s.world.resolved(a, func(h hint) bool { return h.number == n })
 			if !slices.Contains(a.order, n) {
 				return answer{http.StatusNotFound, "", timePerRead}
 			}
@@ -291,7 +295,7 @@ func (s stravaPort) Activity(ctx context.Context, athleteID, generation, activit
 	return strava.New(f.forward, s.clock).Activity(ctx, athleteID, generation, activityID)
 }
 
-// page returns the activities of a page, the oldest first.
+// page returns the activities of a page, oldest first.
 func (a *athlete) page(req gathering.PageRequest) []int32 {
 	before := func(t time.Time) int {
 		return sort.Search(len(a.order), func(i int) bool { return a.activities[a.order[i]].start >= t.Unix() })
@@ -309,7 +313,7 @@ func (a *athlete) summary(number int32) gatheringv1.Activity {
 	}
 }
 
-// exponential returns a random time with a mean.
+// exponential returns an exponentially distributed time.
 func exponential(r *rand.Rand, mean time.Duration) time.Duration {
 	return time.Duration(r.ExpFloat64() * float64(mean))
 }

@@ -19,22 +19,22 @@ const (
 	callbackKey  = "the-callback-key"
 	subscription = 120475
 
-	// gatherers is how many may run at once, and runTime how long one does.
+	// gatherers limits the gatherers at one time. runTime is how long one runs.
 	gatherers = 3
 	runTime   = 40 * time.Second
-	// wakeTime is what it takes to start one.
+	// wakeTime is how long it takes to start one.
 	wakeTime = 700 * time.Millisecond
-	// How long the storage and the bus take.
+	// budgetTime and publishTime are how long the storage and the bus take.
 	budgetTime, publishTime = 12 * time.Millisecond, 25 * time.Millisecond
 )
 
-// world is gathering, Strava and its athletes.
+// world holds gathering, Strava and its athletes in one scenario.
 type world struct {
 	ctx      context.Context
 	scenario scenario
 	kernel   *kernel
-	// random draws the actions of athletes, answers how Strava answers, and faults
-	// the failures. Athletes therefore do the same whatever fails.
+	// random draws the actions of athletes, answers the response times of Strava,
+	// and faults the failures. So failures do not change what athletes do.
 	random, answers, faults *rand.Rand
 	limiter                 *limiter
 	athletes                []*athlete
@@ -44,19 +44,18 @@ type world struct {
 	receiver       *gathering.WebhookReceiver
 	authorizations *gathering.Authorizations
 
-	// outage is how Strava fails for all athletes at present, and recovered is
-	// when the last outage ended; broken is the part of ours that fails at
-	// present.
+	// outage is how Strava fails for all athletes now, and recovered the end of the
+	// last outage. broken is the component that fails now.
 	outage    *failure
 	recovered time.Time
-	broken    part
+	broken    component
 
 	running int
 	woken   bool
 	err     error
 }
 
-// start of every scenario: a Monday.
+// start is the start of every scenario, a Monday.
 var start = time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC)
 
 func newWorld(s scenario) *world {
@@ -102,7 +101,7 @@ func (w *world) Wake(_ context.Context, after time.Duration) error {
 	return nil
 }
 
-// wake starts a gatherer, unless one is being started.
+// wake starts a gatherer, unless one is starting.
 func (w *world) wake() {
 	if w.woken || w.running >= gatherers {
 		return
@@ -120,7 +119,7 @@ func (w *world) tick() {
 	w.kernel.after(time.Minute, w.tick)
 }
 
-// gather runs one gatherer, by a clock of its own.
+// gather runs one gatherer with its own clock.
 func (w *world) gather() {
 	if w.running >= gatherers {
 		return
@@ -133,8 +132,8 @@ func (w *world) gather() {
 	w.kernel.start(func() {
 		more, err := g.Run(w.ctx, clock().Add(runTime))
 		w.running--
-		if err != nil && !errors.Is(err, errOurs) {
-			w.fail(fmt.Errorf("run: %w", err))
+		if err != nil && !errors.Is(err, errComponent) {
+			w.fail(fmt.Errorf("run a gatherer: %w", err))
 		}
 		if more {
 			w.wake()
@@ -145,7 +144,8 @@ func (w *world) gather() {
 // Count implements [gathering.Metrics].
 func (w *world) Count(metric string, n int) { w.figures.metrics[metric] += n }
 
-// permits is [gathering.Quota]: the real engine, which takes a moment.
+// permits implements [gathering.Quota] by the real engine, with the time that its
+// storage takes.
 type permits struct {
 	world *world
 	gathering.Quota
@@ -154,12 +154,12 @@ type permits struct {
 // Reserve implements [gathering.Quota].
 func (p permits) Reserve(ctx context.Context, class quota.Class, due time.Time) (quota.Permit, error) {
 	p.world.kernel.sleep(budgetTime)
-	if err := p.world.ours(storage); err != nil {
+	if err := p.world.errorOf(storage); err != nil {
 		return quota.Permit{}, err
 	}
 	permit, err := p.Quota.Reserve(ctx, class, due)
 	if err != nil {
-		p.world.refused(err)
+		p.world.permitRefused(err)
 		return permit, err
 	}
 	p.world.kernel.running.class = class
@@ -169,16 +169,17 @@ func (p permits) Reserve(ctx context.Context, class quota.Class, due time.Time) 
 // Settle implements [gathering.Quota].
 func (p permits) Settle(ctx context.Context, permit quota.Permit, answer quota.Answer) (quota.Standing, error) {
 	p.world.kernel.sleep(budgetTime)
-	if err := p.world.ours(storage); err != nil {
+	if err := p.world.errorOf(storage); err != nil {
 		return quota.Standing{}, err
 	}
 	return p.Quota.Settle(ctx, permit, answer)
 }
 
-// Publish implements [gathering.Publisher]: the planes, and credentials.
+// Publish implements [gathering.Publisher] with a model of the consumers: the planes
+// and credentials.
 func (w *world) Publish(_ context.Context, events ...event.Event) error {
 	w.kernel.sleep(publishTime)
-	if err := w.ours(bus); err != nil {
+	if err := w.errorOf(bus); err != nil {
 		return err
 	}
 	for _, e := range events {
@@ -208,7 +209,7 @@ func (w *world) Publish(_ context.Context, events ...event.Event) error {
 	return nil
 }
 
-// end has credentials announce that an athlete who withdrew access is gone.
+// end ends the authorization, as after AuthorizationRevoked from credentials.
 func (w *world) end(a *athlete) {
 	if a.ended {
 		return
