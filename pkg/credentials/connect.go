@@ -211,8 +211,24 @@ func (c *Connect) complete(ctx context.Context, app App, grant Grant, spare Spar
 		}
 		return Grant{}, errors.Join(ErrAppFull, err)
 	}
-	account, receipt := grant.Account, c.NewSecret()
-	grant, err := c.update(ctx, grant.Account, func(g *Grant) (bool, error) {
+	grant, err := c.authorize(ctx, grant.Account, spare)
+	if err != nil {
+		return Grant{}, err
+	}
+	if err := c.publishState(ctx, grant); err != nil {
+		return Grant{}, err
+	}
+	if grant.Tokens.equal(spare.TokenRef) {
+		grant = c.moveToVault(ctx, grant, pair)
+	}
+	return grant, nil
+}
+
+// authorize puts the authorization of a spare into force. If it has ended already,
+// the link that its connect made is removed.
+func (c *Connect) authorize(ctx context.Context, account Account, spare Spare) (Grant, error) {
+	receipt := c.NewSecret()
+	grant, err := c.update(ctx, account, func(g *Grant) (bool, error) {
 		authorized := g.authorize(spare, receipt, c.Events.Now())
 		if !authorized && (!g.inForce() || g.Owner.AthleteID != spare.Owner.AthleteID) {
 			return false, errEnded
@@ -230,12 +246,6 @@ func (c *Connect) complete(ctx context.Context, app App, grant Grant, spare Spar
 	}
 	if grant.Owner.AthleteID != spare.Owner.AthleteID {
 		return Grant{}, fault.New(fault.Conflict, "a later consent has linked the account to another athlete")
-	}
-	if err := c.publishState(ctx, grant); err != nil {
-		return Grant{}, err
-	}
-	if grant.Tokens.equal(spare.TokenRef) {
-		grant = c.moveToVault(ctx, grant, pair)
 	}
 	return grant, nil
 }

@@ -210,6 +210,20 @@ func (g Grant) parameterGenerations() []int64 {
 	return slices.DeleteFunc(slices.Compact(all), func(n int64) bool { return n == 0 })
 }
 
+// tokenRefs returns the references to the valid pair and to the spares of connects
+// that are completed. The pair of a pending connect is revoked with the connect.
+func (g Grant) tokenRefs() (refs []TokenRef) {
+	if g.Tokens.exists() {
+		refs = append(refs, g.Tokens)
+	}
+	for _, s := range g.Spares {
+		if !s.Connecting && s.exists() {
+			refs = append(refs, s.TokenRef)
+		}
+	}
+	return refs
+}
+
 // Errors that refuse a transition. The grant is unchanged then.
 var (
 	errBusy         = errors.New("another process is changing the tokens")

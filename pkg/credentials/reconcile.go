@@ -201,20 +201,30 @@ func (r *Reconciler) performTasks(ctx context.Context, account Account) error {
 			return fmt.Errorf("verify the claim: %w", err)
 		}
 	}
+	if grant, err = r.completeRevocations(ctx, grant); err != nil {
+		return err
+	}
+	return r.deleteObsolete(ctx, grant)
+}
+
+// completeRevocations completes the pending revocations, and revokes pairs that
+// came in after the authorization had ended.
+func (r *Reconciler) completeRevocations(ctx context.Context, grant Grant) (Grant, error) {
 	if grant.State == Revoked || len(grant.Revocations) > 0 {
 		if err := r.Revocation.complete(ctx, grant); err != nil {
-			return err
+			return Grant{}, err
 		}
-		if grant, err = r.grant(ctx, account); err != nil {
-			return fmt.Errorf("read grant: %w", err)
+		var err error
+		if grant, err = r.grant(ctx, grant.Account); err != nil {
+			return Grant{}, fmt.Errorf("read grant: %w", err)
 		}
 	}
 	if grant.State == Erased && len(grant.Spares) > 0 {
 		if err := r.Revocation.revokeAndDelete(ctx, grant); err != nil && !errors.Is(err, errGrantChanged) {
-			return err
+			return Grant{}, err
 		}
 	}
-	return r.deleteObsolete(ctx, grant)
+	return grant, nil
 }
 
 // completeConnects completes the connects that were cut off.

@@ -204,50 +204,11 @@ func (r *Revocation) revokeAndDeleteAs(ctx context.Context, owner string, grant 
 	return nil
 }
 
-// revokeAll revokes every pair that may be alive: the one that the grant refers
-// to, its spares, and those that a refresh left in the vault when it was cut off.
+// revokeAll revokes every pair of the grant that may be valid.
 func (r *Revocation) revokeAll(ctx context.Context, grant Grant) error {
-	var pairs []TokenPair
-	add := func(pair TokenPair) {
-		for _, p := range pairs {
-			if p.Refresh.Equal(pair.Refresh) && p.Access.Equal(pair.Access) {
-				return
-			}
-		}
-		pairs = append(pairs, pair)
-	}
-	refs := []TokenRef{grant.Tokens}
-	for _, s := range grant.Spares {
-		if !s.Connecting { // That connect is completed, or given back, on its own.
-			refs = append(refs, s.TokenRef)
-		}
-	}
-	for _, ref := range refs {
-		if !ref.exists() {
-			continue
-		}
-		pair, err := r.read(ctx, grant.Account, ref)
-		switch {
-		case err == nil:
-			add(pair)
-		case fault.Is(err, fault.Permanent):
-			// To wait would keep the receipt back for good.
-			r.Metrics.Count(metric.Unsaved, 1)
-		case !fault.Is(err, fault.NotFound):
-			return fmt.Errorf("read tokens: %w", err)
-		}
-	}
-	for _, generation := range grant.parameterGenerations() {
-		left, version, err := r.latest(ctx, grant.Account, generation)
-		if err != nil && !fault.Is(err, fault.Permanent) {
-			return fmt.Errorf("read the latest tokens: %w", err)
-		}
-		if err == nil && version != 0 {
-			add(left)
-		}
-	}
-	if len(pairs) == 0 {
-		return nil
+	pairs, err := r.allPairs(ctx, grant)
+	if err != nil || len(pairs) == 0 {
+		return err
 	}
 	app, err := r.app(ctx, r.OAuth.Rules().Provider)
 	if err != nil {
@@ -259,6 +220,38 @@ func (r *Revocation) revokeAll(ctx context.Context, grant Grant) error {
 		}
 	}
 	return nil
+}
+
+// allPairs returns every pair that may be valid: the one that the grant refers
+// to, its spares, and those that a refresh left in the vault when it was cut off.
+func (r *Revocation) allPairs(ctx context.Context, grant Grant) (pairs []TokenPair, _ error) {
+	add := func(pair TokenPair) {
+		if !slices.ContainsFunc(pairs, pair.equal) {
+			pairs = append(pairs, pair)
+		}
+	}
+	for _, ref := range grant.tokenRefs() {
+		pair, err := r.read(ctx, grant.Account, ref)
+		switch {
+		case err == nil:
+			add(pair)
+		case fault.Is(err, fault.Permanent):
+			// To wait would hold back the receipt for good.
+			r.Metrics.Count(metric.Unsaved, 1)
+		case !fault.Is(err, fault.NotFound):
+			return nil, fmt.Errorf("read tokens: %w", err)
+		}
+	}
+	for _, generation := range grant.parameterGenerations() {
+		left, version, err := r.latest(ctx, grant.Account, generation)
+		if err != nil && !fault.Is(err, fault.Permanent) {
+			return nil, fmt.Errorf("read the latest tokens: %w", err)
+		}
+		if err == nil && version != 0 {
+			add(left)
+		}
+	}
+	return pairs, nil
 }
 
 // revokePair revokes one pair, with a new access token where one is needed and

@@ -25,6 +25,11 @@ func (p TokenPair) fresh(now time.Time, margin time.Duration) bool {
 // usable reports whether the access token will survive a call that begins now.
 func (p TokenPair) usable(now time.Time) bool { return p.ExpiresAt.Sub(now) > time.Minute }
 
+// equal reports whether both pairs have the same tokens.
+func (p TokenPair) equal(other TokenPair) bool {
+	return p.Refresh.Equal(other.Refresh) && p.Access.Equal(other.Access)
+}
+
 // TokenRef says where a token pair is: sealed in the grant itself or, if Sealed
 // is nil, in the vault. The zero value refers to no pair.
 type TokenRef struct {

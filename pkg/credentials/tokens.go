@@ -134,61 +134,70 @@ func (t *Tokens) publishDegradation(ctx context.Context, grant Grant, justNow bo
 	return t.publishState(ctx, grant)
 }
 
-// current reads the grant and the pair that it refers to. The grant is read
-// every time, so that a revocation counts at once; the pair is taken from memory
-// while the grant still refers to it, so that SSM and KMS are not asked per call.
-// allowed says what the grant may be used for.
+// currentPair returns the grant and the pair that it refers to. It reads the grant
+// every time, so that a revocation takes effect at once. It takes the pair from
+// memory while the grant still refers to it, so that a call needs neither SSM nor
+// KMS. allowed returns why the grant may not be used, or nil.
 func (t *Tokens) currentPair(ctx context.Context, account Account, generation int64, allowed func(Grant) error) (Grant, TokenPair, error) {
 	for look := 1; ; look++ {
-		grant, err := t.grant(ctx, account)
-		if fault.Is(err, fault.NotFound) {
-			t.evictPair(account)
-			return Grant{}, TokenPair{}, ErrRevoked
-		}
+		grant, err := t.currentGrant(ctx, account, generation, allowed)
 		if err != nil {
-			return Grant{}, TokenPair{}, fmt.Errorf("read grant: %w", err)
-		}
-		if err := t.publishState(ctx, grant); err != nil {
 			return Grant{}, TokenPair{}, err
 		}
-		if !grant.inForce() {
-			t.evictPair(account)
-		}
-		if grant.Generation != generation {
-			return Grant{}, TokenPair{}, ErrRevoked
-		}
-		if err := allowed(grant); err != nil {
-			return Grant{}, TokenPair{}, err
-		}
-		t.mu.Lock()
-		c := t.cached[account]
-		t.mu.Unlock()
-		if c.generation == grant.Generation && c.ref.equal(grant.Tokens) {
-			return grant, c.pair, nil
+		if pair, ok := t.pairInMemory(grant); ok {
+			return grant, pair, nil
 		}
 		pair, err := t.read(ctx, account, grant.Tokens)
-		if fault.Is(err, fault.NotFound) {
-			// The grant referred to it a moment ago: either the authorization has
-			// ended since, which the next look shows, or SSM lags behind. Else the
-			// parameter was deleted by hand, which costs no grant.
-			if look == maxLooks {
-				return Grant{}, TokenPair{}, fault.New(fault.Permanent, "the vault does not hold version %d of the tokens, which the grant refers to", grant.Tokens.Version)
+		switch {
+		case err == nil:
+			if moved := t.moveToVault(ctx, grant, pair); !moved.Tokens.equal(grant.Tokens) {
+				grant = moved
+				t.Metrics.Count(metric.Adopted, 1)
 			}
-			if err := t.Sleep(ctx, leasePoll); err != nil {
-				return Grant{}, TokenPair{}, fault.New(fault.Transient, "wait for the token pair: %w", err)
-			}
-			continue
-		}
-		if err != nil {
+			t.cachePair(grant, pair)
+			return grant, pair, nil
+		case !fault.Is(err, fault.NotFound):
 			return Grant{}, TokenPair{}, fmt.Errorf("read tokens: %w", err)
+		case look == maxLooks:
+			// The parameter was deleted by hand, which ends no authorization.
+			return Grant{}, TokenPair{}, fault.New(fault.Permanent, "the vault does not hold version %d of the tokens, which the grant refers to", grant.Tokens.Version)
 		}
-		if moved := t.moveToVault(ctx, grant, pair); !moved.Tokens.equal(grant.Tokens) {
-			grant = moved
-			t.Metrics.Count(metric.Adopted, 1)
+		// SSM lags behind, or the authorization has ended since.
+		if err := t.Sleep(ctx, leasePoll); err != nil {
+			return Grant{}, TokenPair{}, fault.New(fault.Transient, "wait for the token pair: %w", err)
 		}
-		t.cachePair(grant, pair)
-		return grant, pair, nil
 	}
+}
+
+// currentGrant reads the grant, publishes its state if that is due, and checks that
+// the generation is in force and that the grant is allowed.
+func (t *Tokens) currentGrant(ctx context.Context, account Account, generation int64, allowed func(Grant) error) (Grant, error) {
+	grant, err := t.grant(ctx, account)
+	if fault.Is(err, fault.NotFound) {
+		t.evictPair(account)
+		return Grant{}, ErrRevoked
+	}
+	if err != nil {
+		return Grant{}, fmt.Errorf("read grant: %w", err)
+	}
+	if err := t.publishState(ctx, grant); err != nil {
+		return Grant{}, err
+	}
+	if !grant.inForce() {
+		t.evictPair(account)
+	}
+	if grant.Generation != generation {
+		return Grant{}, ErrRevoked
+	}
+	return grant, allowed(grant)
+}
+
+// pairInMemory returns the pair that the grant refers to, if it is in memory.
+func (t *Tokens) pairInMemory(grant Grant) (TokenPair, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c, ok := t.cached[grant.Account]
+	return c.pair, ok && c.generation == grant.Generation && c.ref.equal(grant.Tokens)
 }
 
 // remember keeps a pair in memory, in place of any other one if there are too

@@ -81,31 +81,21 @@ func savingContext(ctx context.Context) (context.Context, context.CancelFunc) {
 // error, that the pair is safe: the next process that Strava refuses finds it.
 func (s TokenStore) saveRefreshed(ctx context.Context, seen Grant, owner string, old, fresh TokenPair, seal Seal) (_ Grant, saved bool, _ error) {
 	ref := seen.Tokens
-	saved = fresh.Refresh.Equal(old.Refresh) && fresh.Access.Equal(old.Access)
+	saved = fresh.equal(old)
 	for {
 		if !saved {
-			written, err := s.write(ctx, seen.Account, seen.Generation, fresh)
-			if err == nil {
-				ref, saved = written, true
-			} else if ref.Sealed == nil || ref.equal(seen.Tokens) {
-				sealed, err := seal(seen.Account, fresh)
-				if err != nil {
-					return Grant{}, false, fmt.Errorf("seal: %w", err)
-				}
-				ref = TokenRef{Sealed: sealed}
+			var err error
+			if ref, saved, err = s.writeOrSeal(ctx, seen, ref, fresh, seal); err != nil {
+				return Grant{}, false, err
 			}
 		}
-		grant, err := s.update(ctx, seen.Account, func(g *Grant) (bool, error) {
-			if g.Generation == seen.Generation && g.Tokens.equal(ref) && g.Lease.Owner != owner {
-				return false, nil // The answer to an earlier try was lost.
-			}
-			return true, g.renew(owner, seen, ref)
-		})
-		if errors.Is(err, errGrantChanged) {
+		grant, err := s.putInForce(ctx, seen, owner, ref)
+		switch {
+		case errors.Is(err, errGrantChanged):
 			if grant, _, err = s.saveSpare(ctx, seen.Account, fresh, seal, seen.Generation); err == nil {
 				return grant, true, errGrantChanged
 			}
-		} else if !fault.Is(err, fault.Transient) {
+		case !fault.Is(err, fault.Transient):
 			if err == nil && !saved {
 				s.Metrics.Count(metric.Sealed, 1)
 			}
@@ -115,6 +105,33 @@ func (s TokenStore) saveRefreshed(ctx context.Context, seen Grant, owner string,
 			return Grant{}, saved, err
 		}
 	}
+}
+
+// putInForce makes the grant refer to a refreshed pair, and releases the lease.
+func (s TokenStore) putInForce(ctx context.Context, seen Grant, owner string, ref TokenRef) (Grant, error) {
+	return s.update(ctx, seen.Account, func(g *Grant) (bool, error) {
+		if g.Generation == seen.Generation && g.Tokens.equal(ref) && g.Lease.Owner != owner {
+			return false, nil // The answer to an earlier try was lost.
+		}
+		return true, g.renew(owner, seen, ref)
+	})
+}
+
+// writeOrSeal puts a refreshed pair into the vault, or else seals it. tried refers
+// to the pair as an earlier try left it, and otherwise to seen's pair.
+func (s TokenStore) writeOrSeal(ctx context.Context, seen Grant, tried TokenRef, fresh TokenPair, seal Seal) (_ TokenRef, written bool, _ error) {
+	ref, err := s.write(ctx, seen.Account, seen.Generation, fresh)
+	if err == nil {
+		return ref, true, nil
+	}
+	if tried.Sealed != nil && !tried.equal(seen.Tokens) {
+		return tried, false, nil
+	}
+	sealed, err := seal(seen.Account, fresh)
+	if err != nil {
+		return TokenRef{}, false, fmt.Errorf("seal: %w", err)
+	}
+	return TokenRef{Sealed: sealed}, false, nil
 }
 
 // saveSpare adds a refreshed pair to a grant that has changed: another answer of
