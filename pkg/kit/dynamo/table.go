@@ -98,9 +98,14 @@ func (t Table) Transact(ctx context.Context, actions []types.TransactWriteItem) 
 // Developer Guide, "Quotas in Amazon DynamoDB").
 const MaxTransaction = 100
 
-// ConditionFailed reports whether a transaction was cancelled because the
-// condition of its action with the index does not hold.
+// ConditionFailed reports whether a write failed because the condition of its
+// action with the index does not hold, and not because of a conflict. The only
+// action of a write that is no transaction has the index 0.
 func ConditionFailed(err error, action int) bool {
+	var condition *types.ConditionalCheckFailedException
+	if errors.As(err, &condition) {
+		return action == 0
+	}
 	var cancelled *types.TransactionCanceledException
 	return errors.As(err, &cancelled) && action < len(cancelled.CancellationReasons) &&
 		aws.ToString(cancelled.CancellationReasons[action].Code) == "ConditionalCheckFailed"

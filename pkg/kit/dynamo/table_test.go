@@ -129,6 +129,10 @@ func TestTransactionsReportWhichConditionFailed(t *testing.T) {
 			t.Errorf("action %d: %v", action, got)
 		}
 	}
+	single := fault.New(fault.Conflict, "put item: %w", &types.ConditionalCheckFailedException{})
+	if !dynamo.ConditionFailed(single, 0) || dynamo.ConditionFailed(single, 1) || dynamo.ConditionFailed(&types.TransactionConflictException{}, 0) {
+		t.Error("the condition of a single write is not reported")
+	}
 	if dynamo.ConditionFailed(errors.New("throttled"), 0) || dynamo.ConditionFailed(err, 4) {
 		t.Error("the condition of an action without a reason failed")
 	}
