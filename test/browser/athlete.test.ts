@@ -58,13 +58,13 @@ const activities = () => page.locator('.activities > li')
 /** Opens Strava's consent screen. */
 async function openConsent() {
   await connectLink().click()
-  await page.getByLabel('You are').waitFor()
+  await page.getByLabel('Account').waitFor()
 }
 
 /** Connects the athlete with this id. */
 async function connectAs(id: string) {
   await openConsent()
-  await page.getByLabel('You are').selectOption(id)
+  await page.getByLabel('Account').selectOption(id)
   await page.getByRole('button', { name: 'Authorize' }).click()
   await page.waitForURL(`${app}/`)
 }
@@ -123,8 +123,8 @@ test('an athlete connects, uses the page and leaves', async (t) => {
 
   await step('an athlete joins the waiting list when Paceline is full', async () => {
     await openConsent()
-    const newcomer = page.getByLabel('You are').locator('option').filter({ hasNotText: 'connected' }).first()
-    await page.getByLabel('You are').selectOption((await newcomer.getAttribute('value'))!)
+    const newcomer = page.getByLabel('Account').locator('option').filter({ hasNotText: 'connected' }).first()
+    await page.getByLabel('Account').selectOption((await newcomer.getAttribute('value'))!)
     const settings = `${new URL(page.url()).origin}/control/settings`
     await page.request.patch(settings, { data: { capacity: 0 } })
     await page.getByRole('button', { name: 'Authorize' }).click()
@@ -139,7 +139,7 @@ test('an athlete connects, uses the page and leaves', async (t) => {
 
   await step('connecting opens the page of the athlete', async () => {
     await openConsent()
-    const option = page.getByLabel('You are').locator('option').filter({ hasNotText: 'connected' }).first()
+    const option = page.getByLabel('Account').locator('option').filter({ hasNotText: 'connected' }).first()
     id = (await option.getAttribute('value'))!
     name = (await option.textContent())!.split('(')[0]!.trim()
     await page.goBack()

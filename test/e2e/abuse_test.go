@@ -251,13 +251,13 @@ func (c *cloud) impostors(t *testing.T, victim, other *browser, key key, endedSe
 	if a := victim.do("DELETE", "/v1/me/keys/"+revoked.ID); a.status != http.StatusNoContent {
 		t.Fatalf("revoking: %d %s", a.status, a.body)
 	}
-	c.changeCredential(t, athlete, expired.Secret, map[string]int64{"good_until": time.Now().Add(-time.Minute).Unix()})
+	c.changeCredential(t, athlete, expired.Secret, map[string]int64{"good_until": time.Now().Add(-time.Minute).UnixMilli()})
 	twin := c.browser(t)
 	if got := twin.connect(athlete, ""); got != "/" {
 		t.Fatalf("connecting redirects to %q", got)
 	}
 	_, old, _ := strings.Cut(twin.session(), "=")
-	c.changeCredential(t, athlete, old, map[string]int64{"good_until": time.Now().Add(-time.Minute).Unix()})
+	c.changeCredential(t, athlete, old, map[string]int64{"good_until": time.Now().Add(-time.Minute).UnixMilli()})
 
 	return map[string]impostor{
 		"a stranger":                         {},

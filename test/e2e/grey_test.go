@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/paceline/paceline/pkg/kit/dynamo"
 	"github.com/paceline/paceline/standin/strava"
 )
 
@@ -330,8 +331,7 @@ type scanState struct {
 // scanKey returns the key of an athlete's scan in gathering's table.
 func scanKey(athlete int64) map[string]types.AttributeValue {
 	return map[string]types.AttributeValue{
-		"pk": &types.AttributeValueMemberS{Value: "athlete#" + strconv.FormatInt(athlete, 10)},
-		"sk": &types.AttributeValueMemberS{Value: "state"},
+		"pk": dynamo.Text("athlete#" + strconv.FormatInt(athlete, 10)), "sk": dynamo.Text("state"),
 	}
 }
 
@@ -357,13 +357,12 @@ func (c *cloud) rescan(t *testing.T, athlete int64) {
 	t.Helper()
 	last := time.UnixMilli(c.scanState(t, athlete).Last.Finished)
 	time.Sleep(time.Until(last.Add(61 * time.Second)))
-	now := &types.AttributeValueMemberN{Value: strconv.FormatInt(time.Now().UnixMilli(), 10)}
 	_, err := dynamodb.NewFromConfig(c.aws(t)).UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
 		TableName: aws.String(c.resource(t, "Gathering", "AWS::DynamoDB", "table")), Key: scanKey(athlete),
-		UpdateExpression:    aws.String("SET due = :now, job_due = :now ADD revision :one"),
+		UpdateExpression:    aws.String("SET due = :now, job_due = :now, revision = :revision"),
 		ConditionExpression: aws.String("queue = :spare"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":now": now, ":one": &types.AttributeValueMemberN{Value: "1"}, ":spare": &types.AttributeValueMemberS{Value: "spare"},
+			":now": dynamo.Number(time.Now().UnixMilli()), ":revision": dynamo.Text(dynamo.NewRevision().Revision), ":spare": dynamo.Text("spare"),
 		},
 	})
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"os/exec"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/paceline/paceline/pkg/kit/dynamo"
 	"github.com/paceline/paceline/standin/strava"
 )
 
@@ -125,12 +125,12 @@ func (p *prober) ageLastProbe(t *testing.T, by time.Duration) time.Time {
 	_, err := dynamodb.NewFromConfig(p.aws(t)).UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
 		TableName: aws.String(p.table),
 		Key: map[string]types.AttributeValue{
-			"pk": &types.AttributeValueMemberS{Value: "webhook"}, "sk": &types.AttributeValueMemberS{Value: "webhook"},
+			"pk": dynamo.Text("webhook"), "sk": dynamo.Text("webhook"),
 		},
 		// The new revision makes a concurrent probe start over.
-		UpdateExpression: aws.String("SET callback.well_at = :at ADD revision :one"),
+		UpdateExpression: aws.String("SET callback.well_at = :at, revision = :revision"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":at": &types.AttributeValueMemberN{Value: strconv.FormatInt(well.UnixMilli(), 10)}, ":one": &types.AttributeValueMemberN{Value: "1"},
+			":at": dynamo.Number(well.UnixMilli()), ":revision": dynamo.Text(dynamo.NewRevision().Revision),
 		},
 	})
 	if err != nil {

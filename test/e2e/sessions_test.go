@@ -221,14 +221,17 @@ func sessionIsRenewed(t *testing.T, c *cloud, athlete int64) {
 	}
 	_, token, _ := strings.Cut(b.session(), "=")
 	today := time.Now().UTC().Truncate(24 * time.Hour)
-	soonOver := time.Now().Add(time.Minute).Unix()
-	c.changeCredential(t, athlete, token, map[string]int64{"used_on": today.AddDate(0, 0, -7).Unix(), "good_until": soonOver, "expires_at": soonOver})
+	soonOver := time.Now().Add(time.Minute)
+	c.changeCredential(t, athlete, token, map[string]int64{
+		"used_on": today.AddDate(0, 0, -7).UnixMilli(), "good_until": soonOver.UnixMilli(), "expires_at": soonOver.Unix(),
+	})
 	if a := b.do("GET", "/v1/me"); a.status != http.StatusOK {
 		t.Fatalf("a session that ends in a minute: %d", a.status)
 	}
 	stored := c.credentialNumbers(t, athlete, token)
 	// The day may have changed during the test.
-	if day := stored["used_on"]; day < today.Unix() || stored["good_until"] != time.Unix(day, 0).AddDate(0, 0, 8).Unix() || stored["expires_at"] != stored["good_until"] {
+	day, end := time.UnixMilli(stored["used_on"]).UTC(), time.UnixMilli(stored["good_until"]).UTC()
+	if day.Before(today) || !end.Equal(day.AddDate(0, 0, 8)) || stored["expires_at"] != end.Unix() {
 		t.Errorf("after its use: %v", stored)
 	}
 }
