@@ -1,10 +1,11 @@
-// Package event holds the envelope that every message on the bus travels in,
-// and, in one sub-package a boundary and major version, the facts themselves.
+// Package event has the envelope of every message on the bus. Its subpackages,
+// one for each boundary and major version, have the facts.
 //
-// A boundary's package (credentialsv1, gatheringv1, …) is the only thing its
-// neighbours may know of it. Its constants serve the publisher, the rule that
-// subscribes, and the IAM condition that pins who may publish what.
+// Other boundaries may import a boundary's facts (credentialsv1, gatheringv1, …)
+// and nothing else of it. The constants there serve the publisher, the consumer's
+// rule, and the IAM condition that limits what a boundary may publish.
 //
-// Additive changes stay in the same version. A breaking change is a new
-// package (…v2), published beside the old one until every consumer has moved.
+// Additive changes stay in the same version. A breaking change needs a new
+// package (…v2), which is published beside the old one until all consumers use
+// it.
 package event

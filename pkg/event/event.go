@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// Fact is something a boundary announces: plain data with JSON tags, ids and
-// facts only. It never holds a token, a secret or a row of a table.
+// Fact is what happened in a boundary, as plain data with JSON tags. It never
+// contains a token, a secret or an item of a table.
 type Fact interface {
-	// Source is the announcing boundary, e.g. "paceline.credentials".
+	// Source is the publishing boundary, e.g. "paceline.credentials".
 	Source() string
 	// DetailType is the past-tense name with its major version, e.g.
 	// "AthleteAuthorized.v1".
 	DetailType() string
 }
 
-// Meta tells one event from another and what led to it.
+// Meta identifies an event and its cause.
 type Meta struct {
-	// ID is unique to the event; a consumer that sees it twice may ignore
-	// the second.
+	// ID is unique to the event. A consumer that receives an event with the same
+	// ID again may ignore it.
 	ID string `json:"id"`
-	// OccurredAt is when the announcing boundary made it so.
+	// OccurredAt is when the fact occurred in the publishing boundary.
 	OccurredAt time.Time `json:"occurredAt"`
-	// CorrelationID is shared by everything that one outside cause led to.
+	// CorrelationID is the same for all events that one outside cause led to.
 	CorrelationID string `json:"correlationId"`
-	// CausationID is the ID of the event that led to this one; empty when
-	// the cause came from outside.
+	// CausationID is the ID of the event that led to this one; empty if the cause
+	// lies outside the system.
 	CausationID string `json:"causationId,omitempty"`
 }
 
@@ -36,7 +36,7 @@ type Event struct {
 	Fact Fact
 }
 
-// Detail is the JSON that EventBridge carries as the entry's detail.
+// Detail returns the event as the JSON of an EventBridge entry's detail.
 func (e Event) Detail() ([]byte, error) {
 	return json.Marshal(envelope[Fact]{Meta: e.Meta, Data: e.Fact})
 }
@@ -46,8 +46,8 @@ type envelope[T any] struct {
 	Data T    `json:"data"`
 }
 
-// Decode reads a detail as fact T, ignoring fields it does not know.
-// An error means that the detail can never be read: retrying is useless.
+// Decode reads a detail with a fact T, ignoring unknown fields. An error is
+// permanent.
 func Decode[T Fact](detail []byte) (Meta, T, error) {
 	var e envelope[T]
 	if err := json.Unmarshal(detail, &e); err != nil {

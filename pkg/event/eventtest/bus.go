@@ -8,7 +8,7 @@ import (
 	"github.com/paceline/paceline/pkg/event"
 )
 
-// Bus remembers what was published.
+// Bus records published events. The zero Bus is ready to use.
 type Bus struct {
 	mu     sync.Mutex
 	events []event.Event

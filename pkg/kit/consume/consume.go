@@ -30,8 +30,8 @@ func On[T event.Fact](handle func(ctx context.Context, cause event.Meta, fact T)
 	}}
 }
 
-// Handler makes the Lambda handler of an SQS queue that EventBridge delivers
-// events to.
+// Handler returns the Lambda handler of an SQS queue to which EventBridge
+// delivers events. An event without a route fails.
 func Handler(log *slog.Logger, routes ...Route) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
 	return Batch(log, func(ctx context.Context, body string) (string, error) {
 		var e struct {
@@ -55,13 +55,13 @@ func Handler(log *slog.Logger, routes ...Route) func(context.Context, events.SQS
 	})
 }
 
-// Batch makes the Lambda handler of an SQS queue: handle is called for each
-// message body in turn and returns a correlation id for the log.
+// Batch returns the Lambda handler of an SQS queue. It calls handle for one
+// message body after the other; handle returns a correlation id for the log.
 func Batch(log *slog.Logger, handle func(ctx context.Context, body string) (correlationID string, err error)) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
 	return func(ctx context.Context, in events.SQSEvent) (events.SQSEventResponse, error) {
 		ctx, cancel := startup.WithReserve(ctx)
 		defer cancel()
-		out := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}} // null is no list.
+		out := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}} // Lambda rejects null.
 		for _, m := range in.Records {
 			correlationID, err := handle(ctx, m.Body)
 			if err == nil {

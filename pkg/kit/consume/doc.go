@@ -1,7 +1,6 @@
-// Package consume receives events: EventBridge delivers to the consumer's own
-// SQS queue, and Lambda hands over the queue's messages in batches.
+// Package consume receives events. EventBridge delivers them to the consumer's
+// own SQS queue, and Lambda passes on the queue's messages in batches.
 //
-// A message that fails is reported alone, so that its neighbours in the batch
-// are not repeated; SQS redelivers it and, in the end, keeps it in the dead
-// letters.
+// A message that fails is reported by itself, so that the others of the batch are
+// not repeated. SQS redelivers it and finally moves it to the dead-letter queue.
 package consume

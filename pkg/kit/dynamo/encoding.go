@@ -42,7 +42,7 @@ func Decode(item Item, out any) error {
 // Millis is a time in Unix milliseconds, as items hold times; 0 is the zero time.
 type Millis int64
 
-// MillisOf returns t as items hold it, without what is finer than a millisecond.
+// MillisOf returns t without fractions of a millisecond.
 func MillisOf(t time.Time) Millis {
 	if t.IsZero() {
 		return 0
@@ -58,12 +58,11 @@ func (m Millis) Time() time.Time {
 	return time.UnixMilli(int64(m)).UTC()
 }
 
-// Seconds is a time in Unix seconds, which DynamoDB demands of the attribute for
-// its time to live; 0 is the zero time.
+// Seconds is a time in Unix seconds, as DynamoDB requires of the TTL attribute; 0
+// is the zero time.
 type Seconds int64
 
-// SecondsOf returns t as the time to live holds it, without what is finer than a
-// second.
+// SecondsOf returns t without fractions of a second.
 func SecondsOf(t time.Time) Seconds {
 	if t.IsZero() {
 		return 0

@@ -12,10 +12,10 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// Metrics counts for one function. The only dimension is the stage, so that an
-// alarm sees all functions of a boundary at once, and each metric is paid for
-// once; never anything of an athlete. The line also names the function, for
-// CloudWatch Logs Insights.
+// Metrics has the counters of one function. Their only dimension is the stage, so
+// that an alarm covers all functions of a boundary and each metric is billed
+// once. Nothing in it identifies an athlete. The log line also names the
+// function, for CloudWatch Logs Insights.
 type Metrics struct {
 	namespace string
 	stage     string
@@ -38,8 +38,8 @@ func (m *Metrics) Count(name string, n int) {
 	m.counts[name] += float64(n)
 }
 
-// Flush writes what was counted since the last flush as one line; nothing if
-// nothing was counted. Call it at the end of an invocation.
+// Flush writes the counts since the last flush as one line, or nothing if there
+// are none. Call it at the end of an invocation.
 func (m *Metrics) Flush() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -68,8 +68,8 @@ func (m *Metrics) Flush() error {
 	return json.NewEncoder(m.w).Encode(line)
 }
 
-// Flushing makes a Lambda handler that flushes the metrics after each
-// invocation. A line that cannot be written is no reason to fail one.
+// Flushing returns a Lambda handler that flushes the metrics after each
+// invocation. It ignores a line that cannot be written.
 func Flushing[In, Out any](m *Metrics, handle func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
 	return func(ctx context.Context, in In) (Out, error) {
 		defer func() { _ = m.Flush() }()

@@ -1,5 +1,4 @@
-// Package env turns a settings struct into environment variables and back.
-// Infrastructure encodes the very struct that the function decodes, so a name
-// cannot differ between the two. It owns the `env` tag; it emits and consumes
-// nothing.
+// Package env turns a settings struct into environment variables and back, by the
+// tag `env`. Infrastructure encodes the same struct that the function decodes, so
+// the names cannot differ.
 package env

@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// Decode fills the struct that dst points to from lookup (as [os.LookupEnv]).
-// Fields carry the tag `env:"NAME"` or `env:"NAME,required"`; embedded structs
-// are walked into. Kinds: string, bool, int, int64. The error names every
-// field that is missing or malformed, not only the first; it never holds a
-// value.
+// Decode fills the struct that dst points to from lookup, which works like
+// [os.LookupEnv]. Fields have the tag `env:"NAME"` or `env:"NAME,required"`, and
+// the kind string, bool, int or int64; fields of embedded structs count as well.
+// The error names all variables that are missing or malformed. It never contains
+// a value.
 func Decode(dst any, lookup func(string) (string, bool)) error {
 	v := reflect.ValueOf(dst)
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
@@ -34,8 +34,8 @@ func Decode(dst any, lookup func(string) (string, bool)) error {
 	return errors.Join(errs...)
 }
 
-// Encode gives the environment variables for a settings struct. An empty
-// required field is an error that names it.
+// Encode returns the environment variables of a settings struct. It fails if a
+// required field is empty.
 func Encode(src any) (map[string]string, error) {
 	v := reflect.Indirect(reflect.ValueOf(src))
 	if v.Kind() != reflect.Struct {

@@ -11,15 +11,15 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Limits of a PutEvents request (EventBridge API reference, PutEvents). Its
-// entries may have 256 KB together; the smaller reading of that is meant here.
+// Limits of a PutEvents request (Amazon EventBridge API Reference, PutEvents). All
+// entries together may have 256 KB, here taken as 256,000 bytes.
 const (
 	maxEntries = 10
 	maxBytes   = 256_000
 	attempts   = 3
 )
 
-// API is the part of the EventBridge client that the bus needs.
+// API is the part of [eventbridge.Client] that a [Bus] uses.
 type API interface {
 	PutEvents(context.Context, *eventbridge.PutEventsInput, ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error)
 }
@@ -30,14 +30,14 @@ type Bus struct {
 	name string
 }
 
-// New makes a publisher for the named bus.
+// New returns the bus with the name.
 func New(api API, name string) *Bus { return &Bus{api: api, name: name} }
 
-// Publish puts events on the bus, in requests as large as EventBridge takes
-// and in the order given. Entries that EventBridge refuses are tried again,
-// they alone. A transient fault means that some events may be out and some not:
-// the caller publishes all of them again, and consumers are idempotent. An
-// event too large for the bus is a permanent fault, and nothing is sent.
+// Publish publishes events in the order given, in requests as large as
+// EventBridge accepts. It repeats the entries that EventBridge refuses. After a
+// [fault.Transient] some of the events may be published: call Publish again with
+// all of them, as consumers are idempotent. It fails with [fault.Permanent], and
+// sends nothing, if an event is too large for the bus.
 func (b *Bus) Publish(ctx context.Context, events ...event.Event) error {
 	var batches [][]types.PutEventsRequestEntry
 	var batch []types.PutEventsRequestEntry
@@ -76,9 +76,9 @@ func (b *Bus) Publish(ctx context.Context, events ...event.Event) error {
 	return nil
 }
 
-// entrySize is how many bytes EventBridge counts for an entry (EventBridge user
-// guide, "Calculating PutEvents event entry size"): 14 for the time, and the
-// texts in UTF-8.
+// entrySize returns the size of an entry in bytes (Amazon EventBridge User Guide,
+// "Calculating PutEvents event entry size"): 14 for the time, and the strings in
+// UTF-8.
 func entrySize(e types.PutEventsRequestEntry) int {
 	return 14 + len(*e.Source) + len(*e.DetailType) + len(*e.Detail)
 }

@@ -5,20 +5,20 @@ import (
 	"fmt"
 )
 
-// Kind is what a caller can do about an error.
+// Kind classifies an error by what a caller can do about it.
 type Kind string
 
-// The kinds. An error of no kind is internal: unexpected, and retried like a
-// transient one until it reaches the dead letters.
+// The kinds. An error without a kind is internal: it is unexpected, and retried
+// like a transient one until it reaches a dead-letter queue.
 const (
 	Internal Kind = "internal"
-	// Invalid input: tell the sender, do not retry.
+	// Invalid: the input is wrong. Report it to the sender and do not retry.
 	Invalid Kind = "invalid"
-	// NotFound: what was asked for does not exist, or not for this caller.
+	// NotFound: the object does not exist, or not for this caller.
 	NotFound Kind = "not_found"
-	// Conflict: somebody else was faster; re-read and decide again.
+	// Conflict: another writer was faster. Read again and decide again.
 	Conflict Kind = "conflict"
-	// Permanent: the same call will never succeed.
+	// Permanent: the same call can never succeed.
 	Permanent Kind = "permanent"
 	// Transient: the same call may succeed later.
 	Transient Kind = "transient"
@@ -32,12 +32,12 @@ type fault struct {
 func (f *fault) Error() string { return f.err.Error() }
 func (f *fault) Unwrap() error { return f.err }
 
-// New makes an error of a kind. The format works as in [fmt.Errorf].
+// New returns an error of the kind. The format works as in [fmt.Errorf].
 func New(kind Kind, format string, args ...any) error {
 	return &fault{kind: kind, err: fmt.Errorf(format, args...)}
 }
 
-// Of returns the kind of the outermost fault in err's chain; [Internal] when
+// Of returns the kind of the outermost fault in err's chain, or [Internal] if
 // there is none.
 func Of(err error) Kind {
 	var f *fault

@@ -1,4 +1,4 @@
-// Package httpcall calls other people's HTTP services: bounded in time and
-// size, following no redirect, and with nothing of what is sent or received in
-// an error.
+// Package httpcall calls HTTP services of third parties. Calls are limited in
+// time and size and follow no redirects. Errors contain nothing of the request or
+// the response.
 package httpcall

@@ -12,18 +12,18 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// MaxBody bounds what is read of an answer, in bytes: Lambda hands on 6 MB at
-// most, and a page of 200 Strava activities has about 400 KB.
+// MaxBody is the maximum size of a response's body in bytes. Lambda passes on 6 MB
+// at most, and a page of 200 Strava activities has about 400 KB.
 const MaxBody = 4 << 20
 
-// NewClient makes an HTTP client that follows no redirect: one would carry a
-// token or a secret elsewhere.
+// NewClient returns an HTTP client that follows no redirects, which could send a
+// token or a secret to another host.
 func NewClient() *http.Client {
 	return &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-// Form makes a request that sends values as a form and wants JSON. The error, a
-// permanent fault, says that target, which is configured, is no URL.
+// Form returns a request that sends values as a form and accepts JSON. It fails
+// with [fault.Permanent] if the configured target is not a URL.
 func Form(method, target string, values url.Values) (*http.Request, error) {
 	req, err := http.NewRequest(method, target, strings.NewReader(values.Encode()))
 	if err != nil {
@@ -34,22 +34,22 @@ func Form(method, target string, values url.Values) (*http.Request, error) {
 	return req, nil
 }
 
-// Answer is what a call was answered, whatever the status.
+// Answer is a response of any status.
 type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
 }
 
-// Do makes a call and reads the whole answer. The error, a transient fault,
-// says that there was none.
+// Do sends a request and reads the whole response. It fails with
+// [fault.Transient] if there is none, or a larger one than [MaxBody].
 func Do(ctx context.Context, client *http.Client, timeout time.Duration, req *http.Request) (Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	host := req.URL.Host
 	res, err := client.Do(req.WithContext(ctx))
 	if err != nil {
-		// A url.Error repeats the URL, query and all.
+		// A url.Error contains the URL with its query.
 		if u := (*url.Error)(nil); errors.As(err, &u) {
 			err = u.Err
 		}

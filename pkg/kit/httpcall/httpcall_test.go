@@ -66,7 +66,7 @@ func TestNoAnswerIsATransientFaultWithoutSecrets(t *testing.T) {
 		target  string
 	}{
 		"too slow":         {t.Context(), 50 * time.Millisecond, forever},
-		"nobody waits":     {ended, time.Minute, forever},
+		"the caller left":  {ended, time.Minute, forever},
 		"too large":        {t.Context(), time.Minute, large},
 		"connection reset": {t.Context(), time.Minute, broken},
 	} {

@@ -1,2 +1,2 @@
-// Package invoke calls Lambda functions and waits for their answers.
+// Package invoke calls Lambda functions and waits for their responses.
 package invoke

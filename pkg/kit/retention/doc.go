@@ -1,3 +1,3 @@
-// Package retention holds how long Paceline keeps things. docs/adr/0014 has the
-// table of all that is kept, and test/infra compares it with what is deployed.
+// Package retention says how long Paceline keeps data. docs/adr/0014 has a table
+// of everything that is kept, which test/infra compares with the deployed stacks.
 package retention

@@ -3,9 +3,9 @@ package retention
 import "time"
 
 const (
-	// StravaData is how long data of Strava may be kept without being read again
+	// StravaData is how long Strava's data may be kept without being read again
 	// (Strava API Policy 6.2). Older data is not shown, and a reading that arrives
-	// later, say from a dead-letter queue, is ignored.
+	// later, for example from a dead-letter queue, is ignored.
 	StravaData = 7 * day
 
 	// Tombstone is how long the end of an authorization is remembered. It is longer
@@ -13,8 +13,8 @@ const (
 	// event outlives the tombstone that rejects it.
 	Tombstone = StravaData + day
 
-	// Grace is how long after its deadline data may still be stored if all is well:
-	// what deletes it runs once an hour.
+	// Grace is how long after its deadline data may still be stored, because the
+	// functions that delete it run once an hour.
 	Grace = 2 * time.Hour
 
 	// Copies is how long erased data may remain in copies that are read only after

@@ -1,3 +1,2 @@
-// Package secret holds values that must not be printed. It owns the redacting
-// type; it emits and consumes nothing.
+// Package secret has a type for values that must not be printed.
 package secret

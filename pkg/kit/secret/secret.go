@@ -9,19 +9,19 @@ import (
 	"log/slog"
 )
 
-// Redacted is what every way of printing a [String] gives.
+// Redacted is the output of every way to print a [String].
 const Redacted = "[redacted]"
 
-// String is a secret text. The value sits behind a pointer so that even a
-// printer that walks unexported fields by reflection finds an address only.
-// The zero String is empty.
+// String is a secret text. It holds the value behind a pointer, so that even a
+// printer that reads unexported fields by reflection finds only an address. The
+// zero String is empty.
 type String struct{ p *string }
 
 // New wraps a secret.
 func New(s string) String { return String{p: &s} }
 
-// Reveal returns the secret itself. Call it only where the value leaves for
-// its rightful place: a request to its issuer, or the encrypted store.
+// Reveal returns the secret. Call it only to send it to its issuer or to write it
+// to the encrypted store.
 func (s String) Reveal() string {
 	if s.p == nil {
 		return ""
@@ -29,7 +29,7 @@ func (s String) Reveal() string {
 	return *s.p
 }
 
-// Empty reports whether there is nothing to hide.
+// Empty reports whether the secret is the empty string.
 func (s String) Empty() bool { return s.Reveal() == "" }
 
 // Equal compares in constant time.
@@ -37,7 +37,7 @@ func (s String) Equal(o String) bool {
 	return subtle.ConstantTimeCompare([]byte(s.Reveal()), []byte(o.Reveal())) == 1
 }
 
-// SHA256 is the hex digest of the secret, to recognise it by.
+// SHA256 returns the digest of the secret in hexadecimal.
 func (s String) SHA256() string {
 	sum := sha256.Sum256([]byte(s.Reveal()))
 	return hex.EncodeToString(sum[:])

@@ -17,13 +17,13 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// Limits bound the calls of an AWS client: a service that hangs must fail a
-// call, not outlast the invocation that waits for it.
+// Limits bound the calls of an AWS client, so that a call of a service that hangs
+// fails before the invocation ends.
 type Limits struct {
 	// Dial bounds the opening of a connection.
 	Dial time.Duration
 	// Attempt bounds one attempt, from the connection to the last byte of the
-	// answer.
+	// response.
 	Attempt time.Duration
 	// Attempts is how often a request is sent at most.
 	Attempts int
@@ -31,20 +31,20 @@ type Limits struct {
 	Call time.Duration
 }
 
-// Short are the limits of calls that are answered at once: all calls but those
-// of [Waiting]. The shortest function that makes several calls has 10 s, of which
-// [WithReserve] leaves 8 s.
+// Short are the limits of calls that take little time: all calls but those of
+// [Waiting]. The shortest timeout of a function with several calls is 10 s, of
+// which [WithReserve] leaves 8 s.
 var Short = Limits{Dial: time.Second, Attempt: 2 * time.Second, Attempts: 3, Call: 7 * time.Second}
 
-// Waiting are the limits of calls that may take as long as d, such as the
-// invocation of a function. A refused call is repeated, but within d.
+// Waiting returns the limits of calls that may take as long as d, such as the
+// invocation of a function. A refused call is repeated within d.
 func Waiting(d time.Duration) Limits {
 	return Limits{Dial: Short.Dial, Attempt: d, Attempts: Short.Attempts, Call: d}
 }
 
 // AWS loads the AWS configuration of the environment, with the limits [Short].
-// Every client is to be made of a configuration of this function: test/arch
-// refuses others.
+// Make every client from a configuration of this function: test/arch rejects
+// others.
 func AWS(ctx context.Context, options ...func(*config.LoadOptions) error) (aws.Config, error) {
 	options = append(options, config.WithHTTPClient(awshttp.NewBuildableClient()))
 	cfg, err := config.LoadDefaultConfig(ctx, options...)
@@ -56,14 +56,14 @@ func AWS(ctx context.Context, options ...func(*config.LoadOptions) error) (aws.C
 	return WithLimits(cfg, Short), nil
 }
 
-// WithLimits returns a configuration of [AWS] with other limits.
+// WithLimits returns a copy of a configuration of [AWS] with other limits.
 func WithLimits(cfg aws.Config, l Limits) aws.Config {
 	limited := cfg.Copy()
 	limited.HTTPClient = client{cfg.HTTPClient.(client).BuildableClient.
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = l.Dial }).
 		WithTransportOptions(func(t *http.Transport) {
-			// An attempt that ran out of time closes its connection in HTTP/1.1
-			// alone. In HTTP/2 the next attempt would use the same dead connection.
+			// An attempt that times out closes its connection only in HTTP/1.1. In
+			// HTTP/2 the next attempt would use the same dead connection.
 			t.ForceAttemptHTTP2 = false
 			t.TLSClientConfig.NextProtos = []string{"http/1.1"}
 		}), l.Attempt}
@@ -85,7 +85,7 @@ func pause(attempt int, _ error) (time.Duration, error) {
 	return rand.N(250 * time.Millisecond << min(attempt, 3)), nil
 }
 
-// limitCall bounds a whole call. A limit that is there already is replaced.
+// limitCall bounds a whole call. It replaces an earlier limit.
 func limitCall(stack *middleware.Stack, limit time.Duration) error {
 	const id = "CallLimit"
 	_, _ = stack.Initialize.Remove(id) // The error says that there is none.
@@ -98,12 +98,12 @@ func limitCall(stack *middleware.Stack, limit time.Duration) error {
 	}), middleware.Before)
 }
 
-// client is an HTTP client that ends an attempt in time, and returns an answer
-// when all of it is there. The SDK closes the request's body as soon as it has
-// an answer's headers. When the answer came very fast, net/http may still have
-// the body in hand, take the closing for a failed write, and drop the connection
-// with the answer unread. The SDK then tries again, and a conditional write that
-// had succeeded comes back as refused.
+// client is an HTTP client that bounds an attempt, and returns a response only
+// when it has read it whole. The SDK closes the request's body as soon as it has
+// the response's headers. If these arrive very fast, net/http may still be
+// sending the body, take the closing for a failed write, and drop the connection
+// with the response unread. The SDK then repeats the request, and a conditional
+// write that has succeeded appears as refused.
 type client struct {
 	*awshttp.BuildableClient
 	attempt time.Duration

@@ -1,4 +1,4 @@
-// Package startup is what every function's main does first: read its settings,
-// load the AWS configuration, and supply the domain with real time, randomness
-// and ids.
+// Package startup has the first steps of every function's main: it reads the
+// settings, loads the AWS configuration, and supplies the domain with real time,
+// ids and secrets.
 package startup

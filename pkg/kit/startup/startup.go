@@ -15,8 +15,8 @@ import (
 )
 
 // Load fills settings, a pointer to a struct with env tags, and loads the AWS
-// configuration with the limits [Short]. A function that cannot start ends at once, with a log line
-// that names every setting that is missing.
+// configuration with the limits [Short]. If it fails, it logs the reason, with
+// the names of all missing settings, and ends the process.
 func Load(ctx context.Context, settings any) (aws.Config, *slog.Logger) {
 	log := lambdacontext.NewLogger()
 	Must(log, env.Decode(settings, os.LookupEnv))
@@ -25,7 +25,7 @@ func Load(ctx context.Context, settings any) (aws.Config, *slog.Logger) {
 	return cfg, log
 }
 
-// Must ends the process when err isn't nil. It is for main only.
+// Must logs err and ends the process, unless err is nil. It is for main only.
 func Must(log *slog.Logger, err error) {
 	if err != nil {
 		log.Error("cannot start", "error", err.Error())
@@ -39,11 +39,11 @@ func EventFactory() event.Factory { return event.Factory{Now: time.Now, NewID: r
 // NewSecret returns 256 random bits as URL-safe text.
 func NewSecret() string {
 	b := make([]byte, 32)
-	_, _ = rand.Read(b) // Never fails; see crypto/rand.
+	_, _ = rand.Read(b) // It never fails.
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// Sleep waits for d, or returns the context's error as soon as it has one.
+// Sleep waits for d. It returns early, with the context's error, if ctx ends.
 func Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -55,11 +55,11 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// reserve is how much of an invocation's time [WithReserve] keeps back.
+// reserve is the time that [WithReserve] reserves at the end of an invocation.
 const reserve = 2 * time.Second
 
-// WithReserve ends the context a little before Lambda ends the function, so
-// that whatever was being waited for can still be answered and logged.
+// WithReserve returns a context that ends a little before Lambda ends the
+// function, so that the function can still respond and log.
 func WithReserve(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
