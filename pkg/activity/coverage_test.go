@@ -19,24 +19,24 @@ const (
 	onlyMe    = "only_me"
 )
 
-// Whatever the athlete granted and however an activity's visibility changes,
-// what the grant covers is shown to the athlete and nothing else is kept
-// (Strava, "Authentication" and "Webhooks").
+// For all scopes and all changes of an activity's visibility, the athlete sees
+// what the scopes cover, and nothing else is stored (Strava, "Authentication" and
+// "Webhooks").
 func TestVisibilityByScope(t *testing.T) {
 	for _, grant := range []struct {
 		scopes []string
 		shows  []string
-		// told are the changes between private and not that Strava's webhook
-		// tells of; it tells of no other.
-		told bool
+		// webhook is set if Strava's webhook reports changes from and to private. It
+		// reports no other changes of visibility.
+		webhook bool
 	}{
 		// No connect is accepted without either; what it would show is nothing.
 		{scopes: []string{"read"}},
 		{scopes: []string{"profile:read_all", "activity:write"}},
-		{scopes: []string{"read", "activity:read"}, shows: []string{everyone, followers}, told: true},
+		{scopes: []string{"read", "activity:read"}, shows: []string{everyone, followers}, webhook: true},
 		// Activity webhooks need activity:read.
 		{scopes: []string{"read", "activity:read_all"}, shows: []string{everyone, followers, onlyMe}},
-		{scopes: []string{"read", "activity:read", "activity:read_all"}, shows: []string{everyone, followers, onlyMe}, told: true},
+		{scopes: []string{"read", "activity:read", "activity:read_all"}, shows: []string{everyone, followers, onlyMe}, webhook: true},
 	} {
 		for _, from := range []string{everyone, followers, onlyMe} {
 			for _, to := range []string{everyone, followers, onlyMe} {
@@ -51,7 +51,7 @@ func TestVisibilityByScope(t *testing.T) {
 					// the one side, makes the gathering read it again.
 					"webhook": func(p *plane) {
 						switch {
-						case !grant.told || from != onlyMe && to != onlyMe:
+						case !grant.webhook || from != onlyMe && to != onlyMe:
 						case covered(to):
 							must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, nil, one(to))))
 						default:
@@ -97,10 +97,9 @@ func TestVisibilityByScope(t *testing.T) {
 	}
 }
 
-// An athlete who takes the right to activities away at Strava is shown none and
-// none is kept, in whatever order one hears of it; connecting again brings them
-// back.
-func TestTakenRightRemovesActivities(t *testing.T) {
+// If an athlete withdraws the right to read activities at Strava, none is shown or
+// stored, in every order of the events. They return when the athlete reconnects.
+func TestAWithdrawnScopeRemovesActivities(t *testing.T) {
 	by := activity.Authorization{AthleteID: 1, Generation: gen1}
 	degraded := credentialsv1.AuthorizationDegraded{AthleteID: 1, Generation: gen1, Reason: credentialsv1.DegradedScopeMissing}
 	done := progress(gen1, "s", 1, gatheringv1.ScanCompleted, 1)
@@ -136,7 +135,7 @@ func TestTakenRightRemovesActivities(t *testing.T) {
 			t.Errorf("in the order %v: after connecting again %v, %v", order, page.Records, err)
 		}
 	}
-	// Refused tokens are no such wish.
+	// Refused tokens do not remove activities.
 	p := newPlane()
 	must(t, events[1](p))
 	degraded.Reason = credentialsv1.DegradedTokenRefused
@@ -146,9 +145,9 @@ func TestTakenRightRemovesActivities(t *testing.T) {
 	}
 }
 
-// Connecting again without the right to see Only You removes it at once, and for
-// good, whatever comes late.
-func TestNarrowerGrantRemovesOnlyYou(t *testing.T) {
+// Reconnecting with fewer scopes removes Only You activities at once, and late
+// events do not bring them back.
+func TestFewerScopesRemoveOnlyYou(t *testing.T) {
 	hidden, public := activitytest.Activity(1, 1, "hidden"), activitytest.Activity(2, 2, "public")
 	hidden.Visibility = onlyMe
 	events := []func(p *plane) error{
@@ -175,9 +174,9 @@ func TestNarrowerGrantRemovesOnlyYou(t *testing.T) {
 	}
 }
 
-// What was not read again for seven days is unreadable from that moment on, in
-// every way to read, whether it was deleted or not.
-func TestWhatIsTooOldIsUnreadableAtOnce(t *testing.T) {
+// An activity that was not read again for seven days is unreadable from that
+// moment on, by every query, whether it was deleted or not.
+func TestOldActivitiesAreUnreadableAtOnce(t *testing.T) {
 	by := activity.Authorization{AthleteID: 1, Generation: gen1}
 	p := newPlane()
 	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, &gatheringv1.ScanChunk{ScanID: "s"}, activitytest.Activity(1, 1, ""))))

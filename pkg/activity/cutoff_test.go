@@ -17,7 +17,7 @@ func scanOf(generation int64, began int) activity.CompletedScan {
 
 // When an authorization ends, the cutoff drops its scan, in whichever order the
 // two are reported, and keeps the scan of a later authorization.
-func TestTheCutoffForgetsTheScanOfARevokedAuthorization(t *testing.T) {
+func TestTheCutoffDropsTheScanOfARevokedAuthorization(t *testing.T) {
 	expires := activitytest.At(0).Add(retention.Tombstone)
 	later := scanOf(gen2, 1)
 	for name, tc := range map[string]struct {
@@ -66,15 +66,14 @@ func TestTheCutoffForgetsTheScanOfARevokedAuthorization(t *testing.T) {
 	}
 }
 
-// A scan whose chunks are forgotten can no longer be reconciled, and its stretches
-// are forgotten, too: the gaps between them tell when activities started, which
-// may not be kept for longer.
-func TestAScanThatIsForgottenLeavesNoStretches(t *testing.T) {
+// A scan whose chunks have expired can no longer be reconciled, and its ranges
+// expire with them: the gaps between them show when activities started.
+func TestAnExpiredScanLeavesNoRanges(t *testing.T) {
 	var s activity.Sync
 	s.Report(completed(gen1, "s", 1, 0))
 	s.Store(gen1, gatheringv1.ScanChunk{ScanID: "s"}, activity.StoredChunk{Activities: 1, ReadAt: activitytest.At(1)})
 	if s.Expire(activitytest.At(0)) || s.Covered == nil || !s.Ended(activitytest.At(0)) {
-		t.Errorf("forgotten too early: %+v", s)
+		t.Errorf("expired too early: %+v", s)
 	}
 	if !s.Expire(activitytest.At(1)) || s.Covered != nil || s.Ended(time.Time{}) {
 		t.Errorf("left is %+v", s)

@@ -9,8 +9,8 @@ import (
 
 var seed = flag.Uint64("seed", 1, "the first of the histories' seeds")
 
-// Whatever happens in whatever order, athletes see the newest facts, totals are
-// what the activities add up to, and nothing is kept that may not be.
+// In random histories athletes always see the newest facts, the totals match the
+// activities, and no data is kept for too long.
 func TestHistories(t *testing.T) {
 	const histories = 10_000
 	for n := range uint64(histories) {

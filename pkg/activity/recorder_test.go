@@ -54,7 +54,7 @@ func gathered(generation int64, at int, chunk *gatheringv1.ScanChunk, activities
 
 var must = activitytest.Must
 
-func TestGatheredActivitiesAreKeptAndCounted(t *testing.T) {
+func TestGatheredActivitiesAreStoredAndCounted(t *testing.T) {
 	p := newPlane()
 	// Twice the same activity in one reading is one.
 	a, b := activitytest.Activity(1, 1, "a"), activitytest.Activity(2, 2, "b")
@@ -103,7 +103,7 @@ func TestMalformedActivityIsRefusedWithItsReading(t *testing.T) {
 	}
 }
 
-func TestRevokedAuthorizationIsErasedCutoffdAndAnnounced(t *testing.T) {
+func TestARevokedAuthorizationIsErasedForGood(t *testing.T) {
 	p := newPlane()
 	write := func(generation int64) {
 		must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(generation, 0, &gatheringv1.ScanChunk{ScanID: "s"}, activitytest.Activity(1, 1, ""))))
@@ -139,7 +139,7 @@ func TestRevokedAuthorizationIsErasedCutoffdAndAnnounced(t *testing.T) {
 	}
 }
 
-func TestErasureIsRepeatedWhenItCouldNotBeAnnounced(t *testing.T) {
+func TestAnErasureIsRepeatedIfItCouldNotBePublished(t *testing.T) {
 	p := newPlane()
 	p.bus.Fail(fault.New(fault.Transient, "the bus is unavailable"))
 	revoked := credentialsv1.AuthorizationRevoked{AthleteID: 1, Generation: gen1, Receipt: "receipt"}
@@ -153,9 +153,9 @@ func TestErasureIsRepeatedWhenItCouldNotBeAnnounced(t *testing.T) {
 	}
 }
 
-// What comes so late that the tombstone may be gone is older than anything may
-// be kept.
-func TestReadingsPastTheirRightAreIgnored(t *testing.T) {
+// An event that arrives after the tombstone may have expired is older than data
+// may be kept.
+func TestReadingsThatAreTooOldAreIgnored(t *testing.T) {
 	p := newPlane()
 	sent := p.cause()
 	late := gathered(gen1, 60, &gatheringv1.ScanChunk{ScanID: "s"}, activitytest.Activity(1, 1, ""))
@@ -176,9 +176,8 @@ func TestReadingsPastTheirRightAreIgnored(t *testing.T) {
 	}
 }
 
-// An athlete whose tombstone has lapsed leaves no trace again, whatever is
-// repeated.
-func TestNothingIsRememberedOfWhomTheTombstoneForgot(t *testing.T) {
+// Repeated events of an athlete whose tombstone has expired store nothing.
+func TestAnAthleteWithoutATombstoneLeavesNoTrace(t *testing.T) {
 	p := newPlane()
 	sent := p.cause()
 	p.now = p.now.Add(retention.Tombstone)
@@ -196,7 +195,7 @@ func TestNothingIsRememberedOfWhomTheTombstoneForgot(t *testing.T) {
 		return false, nil
 	}))
 
-	// Of an athlete who is known, a late word on the scopes still counts.
+	// For a known athlete, a late report of the scopes still counts.
 	must(t, p.AthleteAuthorized(t.Context(), p.cause(), credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen1, Scopes: []string{"activity:read_all"}}))
 	must(t, p.AthleteAuthorized(t.Context(), sent, credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen2, Scopes: []string{"activity:read"}}))
 	must(t, p.store.UpdateCutoff(t.Context(), 1, func(f *activity.Cutoff) (bool, error) {
@@ -207,9 +206,9 @@ func TestNothingIsRememberedOfWhomTheTombstoneForgot(t *testing.T) {
 	}))
 }
 
-// Of two readings that began at the same instant, the one that did not find the
-// activity wins, whichever is heard of first.
-func TestGoneWinsATie(t *testing.T) {
+// Of two readings that began in the same millisecond, the one that did not find
+// the activity wins, whichever arrives first.
+func TestADeletionWinsATie(t *testing.T) {
 	for _, order := range [][]int{{0, 1}, {1, 0}, {0, 1, 0}} {
 		p := newPlane()
 		events := []func() error{
@@ -229,7 +228,36 @@ func TestGoneWinsATie(t *testing.T) {
 	}
 }
 
-func TestReaderTurnsARevokedSessionAway(t *testing.T) {
+// Stores keep whole milliseconds. A reading and the scan that it belongs to lose
+// their fractions alike, so that the scan does not outdate it.
+func TestFractionsOfAMillisecondDoNotChangeTheOrder(t *testing.T) {
+	p := newPlane()
+	began := activitytest.At(0).Add(400 * time.Microsecond)
+	chunk := gathered(gen1, 0, &gatheringv1.ScanChunk{ScanID: "s"}, activitytest.Activity(1, 1, "found"))
+	chunk.ReadAt = began.Add(200 * time.Microsecond)
+	report := completed(gen1, "s", 1, 0)
+	report.StartedAt = &began
+	must(t, p.ActivitiesGathered(t.Context(), p.cause(), chunk))
+	must(t, p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{AthleteID: 1, Generation: gen1, ActivityID: 2, ReadAt: chunk.ReadAt}))
+	must(t, p.ScanProgressed(t.Context(), p.cause(), report))
+	if got := p.names(t, gen1); !slices.Equal(got, []string{"found"}) {
+		t.Errorf("the athlete sees %v", got)
+	}
+	records, err := p.store.Records(t.Context(), 1)
+	must(t, err)
+	for _, r := range records {
+		if !r.ReadAt.Equal(activitytest.At(0)) {
+			t.Errorf("a record was read at %v", r.ReadAt)
+		}
+	}
+	sync, err := p.store.Sync(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen1})
+	must(t, err)
+	if !sync.StartedAt.Equal(activitytest.At(0)) || !sync.Stored[0].ReadAt.Equal(activitytest.At(0)) {
+		t.Errorf("the sync is %+v", sync)
+	}
+}
+
+func TestTheReaderRejectsARevokedSession(t *testing.T) {
 	p := newPlane()
 	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen2, 0, nil, activitytest.Activity(1, 1, ""))))
 	must(t, p.AuthorizationRevoked(t.Context(), p.cause(), credentialsv1.AuthorizationRevoked{AthleteID: 1, Generation: gen1}))
@@ -255,7 +283,7 @@ func completed(generation int64, scan string, chunks, began int) gatheringv1.Sca
 	return f
 }
 
-// names gives those of the activities that the athlete is shown, newest first.
+// names returns the names of the activities that the athlete sees, newest first.
 func (p *plane) names(t *testing.T, generation int64) (out []string) {
 	t.Helper()
 	page, err := p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: generation}, activity.Selection{In: activity.Everything(), Limit: 1000})
@@ -266,7 +294,7 @@ func (p *plane) names(t *testing.T, generation int64) (out []string) {
 	return out
 }
 
-// history makes activities with the ids from 1 to n, the oldest first, named by
+// history returns activities with the ids from 1 to n, the oldest first, named by
 // their ids.
 func history(n int) (out []gatheringv1.Activity) {
 	for id := 1; id <= n; id++ {
@@ -299,8 +327,8 @@ func TestAScanOfALaterAuthorizationRemovesWhatItDidNotFind(t *testing.T) {
 }
 
 // A single scan removes three activities, or two in a hundred. If more are
-// missing, all stay, and the plane asks about them.
-func TestOneScanRemovesAHandfulByItself(t *testing.T) {
+// missing, all stay, and the plane questions the removal.
+func TestOneScanRemovesFewActivities(t *testing.T) {
 	for _, tc := range []struct {
 		held, missing int
 		removes       bool
@@ -422,8 +450,8 @@ func TestAQuestionedScanChangesNothingUntilItIsConfirmed(t *testing.T) {
 	expect(p, 0, activity.Progress{State: activity.Backfilling})
 }
 
-// An athlete who connects again keeps the history when the new authorization's
-// first scan finds nothing, and is not told that this is all there is.
+// An athlete who reconnects keeps the history if the first scan of the new
+// authorization finds nothing, and the progress does not become current.
 func TestReconnectingAndOneEmptyPageLoseNothing(t *testing.T) {
 	p := newPlane()
 	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, &gatheringv1.ScanChunk{ScanID: "s1"}, history(40)...)))
@@ -436,8 +464,7 @@ func TestReconnectingAndOneEmptyPageLoseNothing(t *testing.T) {
 	}
 }
 
-// A scan says nothing about activities that it does not cover; it may cover
-// none.
+// A scan does not change activities that it does not cover; it may cover none.
 func TestActivitiesThatAScanDoesNotCoverAreKept(t *testing.T) {
 	at := func(start int) *time.Time {
 		began, err := time.Parse(time.RFC3339, activitytest.Activity(1, start, "").StartDate)
@@ -474,7 +501,7 @@ func TestActivitiesThatAScanDoesNotCoverAreKept(t *testing.T) {
 		if status.State != activity.Current {
 			t.Errorf("%s: %+v", name, status)
 		}
-		// What is older than the scan is taken in late where the scan says nothing.
+		// Outside the covered ranges, a late reading from before the scan is stored.
 		must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, nil, all[0], activitytest.Activity(2, 2, "late"))))
 		if got := p.names(t, gen1); !slices.Contains(got, "late") || slices.Contains(got, "deleted") != slices.Contains(tc.want, "deleted") {
 			t.Errorf("%s: after a late reading %v", name, got)
@@ -482,10 +509,9 @@ func TestActivitiesThatAScanDoesNotCoverAreKept(t *testing.T) {
 	}
 }
 
-// A scan does not remove the memory that an activity is gone. Without that
-// memory a late event with an older reading would bring the activity back, in a
-// stretch that the scan did not cover.
-func TestAGoneActivityStaysGoneAfterAScan(t *testing.T) {
+// A scan does not remove a deletion. Without it a late event with an older reading
+// would bring the activity back, in a range that the scan did not cover.
+func TestADeletionOutlivesAScan(t *testing.T) {
 	p := newPlane()
 	must(t, p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{AthleteID: 1, Generation: gen1, ActivityID: 1, ReadAt: activitytest.At(2)}))
 	done := completed(gen1, "s", 0, 5)
@@ -497,7 +523,7 @@ func TestAGoneActivityStaysGoneAfterAScan(t *testing.T) {
 	}
 }
 
-// failing is a store of which one method fails.
+// failing is a store with one method that fails.
 type failing struct {
 	activity.WriteStore
 	updateCutoff, endScan error
@@ -510,7 +536,7 @@ func (f *failing) UpdateCutoff(ctx context.Context, athleteID int64, change func
 	return f.WriteStore.UpdateCutoff(ctx, athleteID, change)
 }
 
-// EndScan fails after it has asked, like one that is killed while it deletes.
+// EndScan fails after the approval, as if it was killed while it deletes.
 func (f *failing) EndScan(ctx context.Context, athleteID int64, scan activity.CompletedScan, approve func([]activity.Record) bool) error {
 	err := f.WriteStore.EndScan(ctx, athleteID, scan, approve)
 	if f.endScan != nil {
@@ -519,9 +545,8 @@ func (f *failing) EndScan(ctx context.Context, athleteID int64, scan activity.Co
 	return err
 }
 
-// Nothing is announced that did not happen: when the store fails, the event comes
-// again.
-func TestAFailingStoreAnnouncesNothing(t *testing.T) {
+// No event is published if the store fails; the consumed event is retried.
+func TestNothingIsPublishedIfTheStoreFails(t *testing.T) {
 	down := fault.New(fault.Transient, "the store is down")
 	p := newPlane()
 	store := &failing{WriteStore: p.store}
@@ -543,7 +568,7 @@ func TestAFailingStoreAnnouncesNothing(t *testing.T) {
 	}
 }
 
-func TestAQuestionIsAskedAgainWhenItCouldNotBePublished(t *testing.T) {
+func TestAQuestionIsRepeatedIfItCouldNotBePublished(t *testing.T) {
 	p := newPlane()
 	p.bus.Fail(fault.New(fault.Transient, "the bus is unavailable"))
 	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil, history(10)...)))

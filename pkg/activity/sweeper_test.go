@@ -9,10 +9,10 @@ import (
 	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
-// One sweep deletes what is too old of every athlete, however many they are.
+// One sweep deletes the old data of all athletes, however many they are.
 func TestOneSweepIsForAllAthletes(t *testing.T) {
 	p := newPlane()
-	const athletes = 250 // More than are looked for at a time.
+	const athletes = 250 // More than one search finds.
 	for id := range int64(athletes) {
 		must(t, p.ActivitiesGathered(t.Context(), p.cause(), gatheringv1.ActivitiesGathered{
 			AthleteID: id + 1, Generation: gen1, ReadAt: activitytest.At(0), Activities: []gatheringv1.Activity{activitytest.Activity(1, 1, "")},

@@ -16,7 +16,7 @@ func progress(generation int64, scan string, sequence int64, state string, chunk
 	return gatheringv1.ScanProgressed{AthleteID: 1, Generation: generation, ScanID: scan, Sequence: sequence, State: state, Chunks: chunks}
 }
 
-func TestStatusOfSync(t *testing.T) {
+func TestProgressOfSync(t *testing.T) {
 	resumes := time.Date(2026, 11, 20, 12, 15, 0, 0, time.UTC)
 	waiting := progress(1, "a", 2, gatheringv1.ScanWaiting, 2)
 	finishes := resumes.Add(time.Hour)
@@ -165,8 +165,8 @@ func chunkOf(n int) activity.StoredChunk {
 	return activity.StoredChunk{Activities: 10 + n, ReadAt: activitytest.At(n)}
 }
 
-// The end is the same in whatever order reports and chunks come, and however
-// often.
+// The result is the same for every order of reports and chunks, and with
+// duplicates.
 func TestSyncIsTheSameInEveryOrder(t *testing.T) {
 	var steps []func(*activity.Sync) bool
 	scans := []struct {
@@ -211,9 +211,9 @@ func TestSyncIsTheSameInEveryOrder(t *testing.T) {
 	}
 }
 
-// A scan is reconciled as it was judged: not when it has reported more meanwhile, nor
-// when another one has begun.
-func TestOnlyTheScanThatWasJudgedIsSettled(t *testing.T) {
+// A scan is not reconciled if it has reported again since it was judged, or if
+// another one has begun.
+func TestOnlyTheJudgedScanIsReconciled(t *testing.T) {
 	var s activity.Sync
 	s.Report(progress(1, "a", 9, gatheringv1.ScanCompleted, 0))
 	judged := s

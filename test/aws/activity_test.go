@@ -54,7 +54,7 @@ func portsOver(table *ddb.Table, now func() time.Time) activity.Ports {
 	return activity.Ports{WriteStore: table, ReadStore: table, AuditStore: table, Events: event.Factory{Now: now, NewID: rand.Text}}
 }
 
-// heldActivities counts an athlete's items besides the cutoff and the totals.
+// heldActivities counts an athlete's items, without the cutoff and the totals.
 func heldActivities(t *testing.T, table string, athleteID int64) (n int) {
 	for _, sk := range heldKeys(t, table, athleteID) {
 		if sk != "authorization" && !strings.HasPrefix(sk, "totals#") {
@@ -64,7 +64,7 @@ func heldActivities(t *testing.T, table string, athleteID int64) (n int) {
 	return n
 }
 
-// heldKeys gives the sort keys of an athlete's items.
+// heldKeys returns the sort keys of an athlete's items.
 func heldKeys(t *testing.T, table string, athleteID int64) (out []string) {
 	for _, item := range mustItems(t, table) {
 		if item["athlete_id"].(*types.AttributeValueMemberN).Value == strconv.FormatInt(athleteID, 10) {
@@ -92,7 +92,7 @@ func TestActivitiesTableConforms(t *testing.T) {
 	}
 }
 
-// The same histories that the store in memory is put to by the thousand.
+// A few of the histories that the store in memory runs by the thousand.
 func TestActivityHistories(t *testing.T) {
 	subject, _ := activitySubject(t, dynamodb.NewFromConfig(mustConfig(t)))
 	for seed := range int64(12) {
@@ -102,14 +102,13 @@ func TestActivityHistories(t *testing.T) {
 	}
 }
 
-// end is the cutoff's change when an authorization is over.
+// end returns the change of the cutoff when an authorization is over.
 func end(by activity.Authorization) func(*activity.Cutoff) (bool, error) {
 	expires := time.Now().Add(retention.Tombstone)
 	return func(c *activity.Cutoff) (bool, error) { return c.Revoke(by.Generation, expires), nil }
 }
 
-// between lets something happen right before the nth call to DynamoDB, which it
-// counts from 0.
+// between calls happen right before the nth call to DynamoDB, counted from 0.
 type between struct {
 	dynamo.API
 	nth, calls int
@@ -148,15 +147,14 @@ func (b *between) TransactWriteItems(ctx context.Context, in *dynamodb.TransactW
 	return b.API.TransactWriteItems(ctx, in, o...)
 }
 
-// Whatever call of a write an erasure falls into, and whatever call of an
-// erasure a write: the erased authorization leaves nothing, a later one loses
-// nothing.
+// An erasure runs before each call of a write, and a write before each call of an
+// erasure: the erased authorization leaves nothing, a later one loses nothing.
 func TestErasureInterleavedWithWrites(t *testing.T) {
 	name := mustActivitiesTable(t)
 	api := dynamodb.NewFromConfig(mustConfig(t))
 	direct := ddb.New(api, name)
 
-	// More than one transaction holds.
+	// These are more than one transaction holds.
 	var many []gatheringv1.Activity
 	for i := range 120 {
 		many = append(many, activitytest.Activity(int64(i+1), i, fmt.Sprint(i)))
@@ -182,8 +180,8 @@ func TestErasureInterleavedWithWrites(t *testing.T) {
 		return table.UpdateCutoff(ctx, by.AthleteID, end(by))
 	}
 	athleteID := int64(1_000_000)
-	// during runs outer with inner before its nth call; false when outer has
-	// fewer calls.
+	// during runs outer with inner before its nth call. It returns false if outer
+	// has fewer calls.
 	type operation func(context.Context, *ddb.Table, activity.Authorization) error
 	during := func(t *testing.T, outer, inner operation, nth int, outerBy, innerBy activity.Authorization) bool {
 		b := &between{API: api, nth: nth, happen: func() {
@@ -242,8 +240,8 @@ func TestErasureInterleavedWithWrites(t *testing.T) {
 	}
 }
 
-// A reading is written at each of EndScan's calls to DynamoDB in turn. If it is
-// newer than the scan it stays, if it is older it leaves nothing.
+// A reading is written before each of EndScan's calls to DynamoDB. If it is newer
+// than the scan it stays; if it is older it leaves nothing.
 func TestScanEndInterleavedWithReadings(t *testing.T) {
 	name := mustActivitiesTable(t)
 	api := dynamodb.NewFromConfig(mustConfig(t))
@@ -281,7 +279,7 @@ func TestScanEndInterleavedWithReadings(t *testing.T) {
 	}
 }
 
-// An erasure that is cut off anywhere is completed by running it again.
+// An erasure that is interrupted at any call is completed by running it again.
 func TestErasureCutOff(t *testing.T) {
 	name := mustActivitiesTable(t)
 	api := dynamodb.NewFromConfig(mustConfig(t))
@@ -318,7 +316,7 @@ func TestErasureCutOff(t *testing.T) {
 	}
 }
 
-// What the table holds has no attribute that could be a place.
+// No item has an attribute that could be a place.
 func TestActivityItemsHoldWhatTheyShould(t *testing.T) {
 	name := mustActivitiesTable(t)
 	table := ddb.New(dynamodb.NewFromConfig(mustConfig(t)), name)
@@ -349,11 +347,11 @@ func TestActivityItemsHoldWhatTheyShould(t *testing.T) {
 		case "activity#43":
 			if indexed || item["expires_at"].(*types.AttributeValueMemberN).Value != expires || len(item) != 7 ||
 				item["kind"].(*types.AttributeValueMemberS).Value != "deletion" {
-				t.Errorf("a gone activity is kept as %v", item)
+				t.Errorf("a deletion is stored as %v", item)
 			}
 		case "totals#2025-12":
 			if _, lasts := item["expires_at"]; lasts || item["kind"].(*types.AttributeValueMemberS).Value != "totals" {
-				t.Errorf("a tally is kept as %v", item)
+				t.Errorf("totals are stored as %v", item)
 			}
 		default:
 			t.Errorf("unexpected %v", item["sk"])
@@ -368,7 +366,7 @@ func TestActivityItemsHoldWhatTheyShould(t *testing.T) {
 	}
 }
 
-// The audit counts every item, however short DynamoDB's answers are.
+// The audit counts every item, however small DynamoDB's pages are.
 func TestTheAuditCountsAll(t *testing.T) {
 	table := ddb.New(stingy(t, 2), mustActivitiesTable(t))
 	const athletes, each = 10, 5
@@ -388,7 +386,7 @@ func TestTheAuditCountsAll(t *testing.T) {
 	}
 }
 
-// How many requests to DynamoDB everything costs that is done often.
+// Frequent operations need only this many requests to DynamoDB.
 func TestActivityRequests(t *testing.T) {
 	name := mustActivitiesTable(t)
 	counted := &between{API: dynamodb.NewFromConfig(mustConfig(t)), nth: -1}
@@ -414,7 +412,7 @@ func TestActivityRequests(t *testing.T) {
 			return err
 		}
 	}
-	// endScan ends one that began at a time; the records were read at 1.
+	// endScan ends a scan that began at a time; the records were read at 1.
 	endScan := func(began int) error {
 		first, err := activity.PositionOf(history[50])
 		if err != nil {
@@ -460,9 +458,9 @@ func TestActivityRequests(t *testing.T) {
 	}
 }
 
-// A record that DynamoDB's TTL dropped leaves its tally wrong: nobody sees it, and
-// the sweeper mends it.
-func TestActivityTallyIsMendedAfterTTL(t *testing.T) {
+// If DynamoDB's TTL drops a record, its month's totals are wrong. The athlete does
+// not see them, and the sweeper rebuilds them.
+func TestActivityTotalsAreRebuiltAfterTTL(t *testing.T) {
 	name := mustActivitiesTable(t)
 	db := dynamodb.NewFromConfig(mustConfig(t))
 	table := ddb.New(db, name)
@@ -509,7 +507,7 @@ func TestActivityTallyIsMendedAfterTTL(t *testing.T) {
 	}
 }
 
-// An erasure takes along totals that TTL made wrong.
+// An erasure deletes totals that are wrong because of TTL.
 func TestErasureAfterTTL(t *testing.T) {
 	name := mustActivitiesTable(t)
 	db := dynamodb.NewFromConfig(mustConfig(t))
@@ -535,7 +533,7 @@ func TestErasureAfterTTL(t *testing.T) {
 	}
 }
 
-// Whatever call of a write a newer reading falls into, the newer one wins, and
+// A newer reading is written before each call of a write: the newer one wins, and
 // the totals stay exact.
 func TestNewerReadingInterleavedWithWrites(t *testing.T) {
 	name := mustActivitiesTable(t)

@@ -64,8 +64,8 @@ func run(m *testing.M) (int, error) {
 	return m.Run(), nil
 }
 
-// find looks for ministack: where MINISTACK says, in the project's venv, or in
-// the PATH.
+// find returns the path of ministack: that in MINISTACK, in the project's venv, or
+// in the PATH.
 func find() (string, error) {
 	venv, err := filepath.Abs("../../.local/venv/bin/ministack")
 	if err != nil {
@@ -80,18 +80,17 @@ func find() (string, error) {
 			return binary, nil
 		}
 	}
-	return "", fmt.Errorf("there is no %s: run `make test`, which installs ministack, or set MINISTACK to its path", strings.Join(candidates, " and no "))
+	return "", fmt.Errorf("ministack is missing (%s): run `make test`, which installs it, or set MINISTACK to its path", strings.Join(candidates, ", "))
 }
 
 const startTimeout = 60 * time.Second
 
-// leash runs a program in a process group that ends as a whole when the program
-// does, or when standard input does: also when the tests are interrupted or
-// panic, nothing stays behind.
+// leash runs a program in a process group. All of the group ends when the program
+// or standard input ends, also if the tests panic or are interrupted.
 const leash = `("$0"; kill -KILL 0) & read -r _; kill -KILL 0`
 
-// start runs ministack until stop is called, with settings of its own beside the
-// usual ones, as NAME=value.
+// start runs ministack until stop is called, with additional environment
+// variables as NAME=value.
 func start(binary, dir string, settings ...string) (endpoint string, stop func(), err error) {
 	port, err := freePort()
 	if err != nil {
@@ -117,7 +116,7 @@ func start(binary, dir string, settings ...string) (endpoint string, stop func()
 	}
 	ended := make(chan struct{})
 	go func() {
-		_ = cmd.Wait() // It is killed, always.
+		_ = cmd.Wait() // The error is always that it was killed.
 		close(ended)
 	}()
 	stop = func() {
@@ -163,7 +162,7 @@ func tail(path string) string {
 	return string(b[max(0, len(b)-2000):])
 }
 
-// mustConfig loads the AWS configuration as the functions do.
+// mustConfig loads the AWS configuration as a function does.
 func mustConfig(t *testing.T) aws.Config {
 	t.Helper()
 	cfg, err := startup.AWS(t.Context())
@@ -173,8 +172,8 @@ func mustConfig(t *testing.T) aws.Config {
 	return cfg
 }
 
-// mustProxy puts a proxy that makes calls fail before the test's ministack, and
-// loads the configuration that leads through it.
+// mustProxy starts a proxy in front of the test's ministack, which makes calls
+// fail, and loads an AWS configuration that uses it.
 func mustProxy(t *testing.T) (*awsfault.Proxy, aws.Config) {
 	t.Helper()
 	cfg := mustConfig(t)
@@ -198,8 +197,8 @@ func mustProxyBefore(t *testing.T, endpoint string) (proxy *awsfault.Proxy, addr
 	return proxy, server.URL
 }
 
-// mustTable makes a DynamoDB table for the test and returns its name, which
-// schema need not have.
+// mustTable creates a DynamoDB table for the test and returns its name. The name
+// in schema is ignored.
 func mustTable(t *testing.T, schema dynamodb.CreateTableInput) string {
 	t.Helper()
 	db := dynamodb.NewFromConfig(mustConfig(t))
@@ -222,7 +221,7 @@ func attribute(name string, kind types.ScalarAttributeType) types.AttributeDefin
 	return types.AttributeDefinition{AttributeName: aws.String(name), AttributeType: kind}
 }
 
-// primaryKey is a partition key with, perhaps, a sort key.
+// primaryKey returns a partition key, perhaps with a sort key.
 func primaryKey(partition string, sort ...string) []types.KeySchemaElement {
 	key := []types.KeySchemaElement{{AttributeName: aws.String(partition), KeyType: types.KeyTypeHash}}
 	for _, name := range sort {

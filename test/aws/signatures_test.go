@@ -21,9 +21,9 @@ import (
 	"github.com/paceline/paceline/test/awsfault"
 )
 
-// TestSignaturesHoldThroughTheProxy: a ministack that verifies signatures
-// accepts a request that was signed for the proxy's address, and refuses one that
-// was signed with a wrong key.
+// A ministack that verifies signatures accepts a request through the proxy that
+// was signed for the proxy's address, and rejects one that was signed with a
+// wrong key.
 func TestSignaturesHoldThroughTheProxy(t *testing.T) {
 	binary, err := find()
 	if err != nil {

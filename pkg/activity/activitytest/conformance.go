@@ -19,8 +19,8 @@ import (
 type Subject struct {
 	activity.WriteStore
 	activity.ReadStore
-	// Held is how many items the store has of the athlete besides the cutoff and
-	// the totals.
+	// Held returns how many items the store has of the athlete, without the cutoff
+	// and the monthly totals.
 	Held func(athleteID int64) int
 }
 
@@ -30,20 +30,19 @@ func (s Subject) erase(ctx context.Context, by activity.Authorization) error {
 	return s.UpdateCutoff(ctx, by.AthleteID, func(c *activity.Cutoff) (bool, error) { return c.Revoke(by.Generation, expires), nil })
 }
 
-// cutoff gives the athlete's cutoff.
+// mustCutoff returns the athlete's cutoff.
 func (s Subject) mustCutoff(t *testing.T, athleteID int64) (out activity.Cutoff) {
 	t.Helper()
 	Must(t, s.UpdateCutoff(t.Context(), athleteID, func(c *activity.Cutoff) (bool, error) { out = *c; return false, nil }))
 	return out
 }
 
-// agreeing returns an agree function for EndScan that always gives this answer.
+// approve returns a function for EndScan that always returns this answer.
 func approve(yes bool) func([]activity.Record) bool {
 	return func([]activity.Record) bool { return yes }
 }
 
-// exact fails the test unless the athlete's totals are what the activities add
-// up to.
+// mustMatch fails the test unless the athlete's monthly totals match the records.
 func (s Subject) mustMatch(t *testing.T, athleteID int64) {
 	t.Helper()
 	records, err := s.Records(t.Context(), athleteID)
@@ -59,13 +58,12 @@ const (
 	Gen2 int64 = 1_800_000_100_000
 )
 
-// At is a time of reading, n seconds after some start.
+// At returns a time at which Strava was read: n seconds after a fixed time.
 func At(n int) time.Time {
 	return time.Date(2026, 11, 20, 12, 0, 0, 123_000_000, time.UTC).Add(time.Duration(n) * time.Second)
 }
 
-// Activity makes an activity; start is the second of the history at which it
-// begins.
+// Activity returns an activity that begins at a second of the history.
 func Activity(id int64, start int, name string) gatheringv1.Activity {
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(start) * time.Second)
 	return gatheringv1.Activity{
@@ -75,11 +73,11 @@ func Activity(id int64, start int, name string) gatheringv1.Activity {
 	}
 }
 
-// athletes gives each test an athlete of its own, so that a suite may share a
-// table.
+// athletes is the number of athletes used: each case has its own, so that all can
+// share a table.
 var athletes atomic.Int64
 
-// cases are what every store must do.
+// cases are the claims that hold for every store.
 var cases = []struct {
 	claim string
 	check func(t *testing.T, store Subject, by, later activity.Authorization)
@@ -137,7 +135,7 @@ func activities(p activity.Page) (out []gatheringv1.Activity) {
 	return out
 }
 
-// reads is what each way to read says.
+// reads returns the error of each way to read.
 func reads(t *testing.T, store Subject, by activity.Authorization) map[string]error {
 	_, get := store.Get(t.Context(), by, 1)
 	_, list := store.List(t.Context(), by, activity.Selection{In: activity.Everything(), Limit: 1})
@@ -153,7 +151,7 @@ func names(activities []gatheringv1.Activity) (out []string) {
 	return out
 }
 
-// eventually repeats what fails for the time being, as a queue would.
+// eventually repeats do after transient faults, as a queue would.
 func eventually(do func() error) error {
 	for deadline := time.Now().Add(30 * time.Second); ; {
 		if err := do(); !fault.Is(err, fault.Transient) || time.Now().After(deadline) {

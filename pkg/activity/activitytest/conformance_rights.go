@@ -49,7 +49,7 @@ func noActivities(t *testing.T, store Subject, by, later activity.Authorization)
 	if n := store.Held(by.AthleteID); n != 1 {
 		t.Errorf("%d items", n)
 	}
-	// It is no end: the session goes on.
+	// The authorization is not over: its sessions stay valid.
 	for what, err := range reads(t, store, by) {
 		if err != nil {
 			t.Errorf("%s: %v", what, err)
@@ -102,7 +102,7 @@ func revoked(t *testing.T, store Subject, by, later activity.Authorization) {
 		t.Fatalf("%d items", n)
 	}
 
-	// A late repetition of an earlier revocation takes nothing back.
+	// A late repetition of an earlier revocation changes nothing.
 	Must(t, store.erase(t.Context(), later))
 	Must(t, store.erase(t.Context(), by))
 	for name, err := range reads(t, store, later) {

@@ -19,7 +19,7 @@ func outdatedByScan(t *testing.T, store Subject, by, later activity.Authorizatio
 	write()
 	Must(t, store.Put(t.Context(), reading(other, At(0), Activity(1, 1, "other's"))))
 	Must(t, store.Put(t.Context(), reading(later, At(2), Activity(2, 2, "new"))))
-	// Read by the former authorization, yet after the scan began.
+	// Read under the earlier authorization, but after the scan began.
 	Must(t, store.Put(t.Context(), reading(by, At(3), Activity(5, 5, "uploaded"))))
 	want := []gatheringv1.Activity{Activity(5, 5, "uploaded"), Activity(2, 2, "new")}
 	for range 2 {
@@ -37,7 +37,7 @@ func outdatedByScan(t *testing.T, store Subject, by, later activity.Authorizatio
 		Must(t, store.EndScan(t.Context(), by.AthleteID, earlier, approve(true)))
 		same(t, store.mustCutoff(t, by.AthleteID).Scan, &scan)
 	}
-	// It is no end: the earlier authorization's sessions go on.
+	// The earlier authorization is not over: its sessions stay valid.
 	same(t, list(t, store, by, activity.Everything(), "", 9), want)
 	if n := store.Held(other.AthleteID); n != 1 {
 		t.Errorf("%d items of another athlete", n)
@@ -94,7 +94,7 @@ func uncoveredByScan(t *testing.T, store Subject, by, _ activity.Authorization) 
 	if !record.ReadAt.Equal(At(2)) {
 		t.Errorf("the late reading of what is not covered is refused: %+v", record)
 	}
-	// What was covered is forgotten once it outdates nothing that may be kept.
+	// The ranges expire when all records that the scan outdates have expired.
 	Must(t, store.Expire(t.Context(), by.AthleteID, At(4)))
 	same(t, store.mustCutoff(t, by.AthleteID).Scan, &scan)
 	Must(t, store.Expire(t.Context(), by.AthleteID, At(5)))

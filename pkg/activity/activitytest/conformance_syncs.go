@@ -37,7 +37,7 @@ func wholeSync(t *testing.T, store Subject, by, _ activity.Authorization) {
 	got, err = store.Sync(t.Context(), by)
 	Must(t, err)
 	same(t, got, want)
-	// A scan that found nothing differs from none.
+	// A scan that found nothing differs from no scan.
 	if got.Before == nil {
 		t.Error("the scan before is forgotten")
 	}

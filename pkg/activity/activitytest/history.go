@@ -13,22 +13,20 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
-// History plays a random history of one athlete, who must be new to the store,
-// and checks again and again that the plane's answers follow from the events
-// that it received. At Strava activities are created, changed, moved to another
-// month, made private and deleted, one at a time or most at once. They are read
-// alone and by scans. Scans have gaps, and some are wrong: they miss activities
-// that are there. The plane's questions are confirmed, rightly or not, or
-// another scan overtakes them. The athlete reconnects, with more or fewer
-// rights, loses the right to read activities, leaves and returns. Events come
-// late, twice, in any order or never. Days go by, and activities that are too
-// old are swept.
+// History runs a random history of one athlete, who must be new to the store, and
+// checks repeatedly that the plane's answers follow from the events that it
+// received. At Strava activities are created, changed, moved to another month,
+// made private and deleted, one at a time or most at once. They are read alone and
+// by scans. Scans have gaps, and some miss existing activities. The plane's
+// questions are confirmed, rightly or not, or a newer scan replaces them. The
+// athlete reconnects, with more or fewer scopes, loses the right to read
+// activities, leaves and returns. Events arrive late, twice, in any order or
+// never. Days pass, and the sweeper deletes old activities.
 //
-// Whatever happens, no scan removes more than a handful of activities unless it
-// is confirmed. After a correct scan at the end, the plane shows what Strava
-// shows.
+// No scan ever removes more than a few activities unless it is confirmed. After a
+// correct scan at the end, the plane shows what Strava shows.
 //
-// The same seed gives the same history. Readings under an authorization end
+// The same seed results in the same history. Readings under an authorization end
 // when the athlete reconnects: of two readings, the one under the newer
 // authorization is the later one.
 //
@@ -63,8 +61,8 @@ type history struct {
 	strava map[int64]gatheringv1.Activity
 
 	// The facts that the plane received, and the state that follows from them.
-	// expected and asked are the questions that the present event has to lead to,
-	// and those that it led to.
+	// expected are the questions that must follow from the current event, asked are
+	// those that did.
 	heard                    []heardRecord
 	revoked, limited, closed int64
 	authorized               bool
@@ -121,9 +119,8 @@ func (h *history) drain(ctx context.Context) error {
 	return h.check(ctx)
 }
 
-// converge makes a correct scan of the whole history, confirms it if the plane
-// asks about it, and compares the activities that the plane shows with
-// Strava's.
+// converge runs a correct scan of the whole history, confirms it if the plane
+// questions it, and compares the activities that the plane shows with Strava's.
 func (h *history) converge(ctx context.Context) error {
 	h.connect()
 	s := h.scan([]gatheringv1.Span{{}}, 1, func(gatheringv1.Activity) bool { return true })
@@ -150,11 +147,11 @@ func (h *history) converge(ctx context.Context) error {
 	for _, r := range page.Records {
 		got[r.Activity.ID] = *r.Activity
 	}
-	return compare("what an honest scan leaves", want, got)
+	return compare("the activities after a correct scan", want, got)
 }
 
-// Publish implements [activity.Publisher]. In place of gathering it confirms a
-// question, rightly or not, or leaves it to another scan.
+// Publish implements [activity.Publisher]. Like gathering, it confirms a question,
+// rightly or not, or leaves it to another scan.
 func (h *history) Publish(_ context.Context, events ...event.Event) error {
 	for _, e := range events {
 		question, ok := e.Fact.(activityv1.RemovalQuestioned)
@@ -198,7 +195,7 @@ func (h *history) step(ctx context.Context) error {
 	return nil
 }
 
-// deliver lets one of the pending events happen, and forgets it or not.
+// deliver delivers one of the pending events, and keeps it as pending at times.
 func (h *history) deliver(ctx context.Context) error {
 	if len(h.pending) == 0 {
 		return nil
@@ -214,7 +211,7 @@ func (h *history) deliver(ctx context.Context) error {
 	return deliver(ctx)
 }
 
-// drop lets what lapsed disappear from the store.
+// drop drops expired records from the store, as DynamoDB's TTL would.
 func (h *history) drop() {
 	if h.dropExpired == nil {
 		return

@@ -23,7 +23,7 @@ func (h *history) shown(ctx context.Context) (map[int64]bool, error) {
 	return out, err
 }
 
-// check compares the answers with the facts.
+// check compares the answers of the plane with the facts.
 func (h *history) check(ctx context.Context) error {
 	if err := h.exact(ctx); err != nil {
 		return err
@@ -39,7 +39,7 @@ func (h *history) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := h.checkStatus(ctx, by); err != nil {
+	if err := h.checkProgress(ctx, by); err != nil {
 		return err
 	}
 	var records []activity.Record
@@ -82,9 +82,9 @@ func (h *history) check(ctx context.Context) error {
 	return nil
 }
 
-// checkStatus checks that the athlete is told that all is current only once a
-// scan is reconciled, with the number of activities that it found.
-func (h *history) checkStatus(ctx context.Context, by activity.Authorization) error {
+// checkProgress checks that the progress is current only if a scan is reconciled,
+// with the number of activities that it found.
+func (h *history) checkProgress(ctx context.Context, by activity.Authorization) error {
 	got, err := h.reader.Sync(ctx, by)
 	if err != nil {
 		return err
@@ -101,7 +101,7 @@ func (h *history) checkStatus(ctx context.Context, by activity.Authorization) er
 		}
 	}
 	if current := got.State == activity.Current; current != (s != nil) {
-		return fmt.Errorf("the status is %+v, by %+v", got, s)
+		return fmt.Errorf("the progress is %+v, by %+v", got, s)
 	}
 	if s == nil {
 		return nil
@@ -113,7 +113,7 @@ func (h *history) checkStatus(ctx context.Context, by activity.Authorization) er
 	return compare("how many the scan found", found, got.Gathered)
 }
 
-// exact compares the totals with what they add up.
+// exact compares the monthly totals with the records.
 func (h *history) exact(ctx context.Context) error {
 	if h.drifted {
 		return nil
@@ -131,7 +131,7 @@ func (h *history) exact(ctx context.Context) error {
 }
 
 func compare(what string, want, got any) error {
-	if reflect.DeepEqual(want, got) { // Which is much faster than a difference.
+	if reflect.DeepEqual(want, got) { // This is much faster than a difference.
 		return nil
 	}
 	if d := gocmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {

@@ -13,7 +13,7 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
-// connect makes a new authorization.
+// connect begins a new authorization.
 func (h *history) connect() {
 	h.generation = max(h.generation+1, h.now.UnixMilli())
 	f := credentialsv1.AthleteAuthorized{AthleteID: h.athleteID, Generation: h.generation, Scopes: []string{"read", "activity:read", "activity:read_all"}}
@@ -32,7 +32,7 @@ func (h *history) connect() {
 	})
 }
 
-// degrade takes the right to read activities away.
+// degrade withdraws the right to read activities.
 func (h *history) degrade() {
 	f := credentialsv1.AuthorizationDegraded{AthleteID: h.athleteID, Generation: h.generation, Reason: credentialsv1.DegradedScopeMissing}
 	occurred := h.now
@@ -79,7 +79,7 @@ func (h *history) change() {
 	}
 }
 
-// read reads some activities alone, and reports each one that is gone.
+// read reads some activities alone, and reports those that are deleted.
 func (h *history) read() {
 	f := gatheringv1.ActivitiesGathered{AthleteID: h.athleteID, Generation: h.generation, ReadAt: h.now}
 	for _, n := range h.Perm(historyActivities)[:1+h.IntN(3)] {
@@ -121,7 +121,7 @@ func (h *history) gone(id int64) {
 	})
 }
 
-// anyScan scans the history with gaps or without, honestly or not.
+// anyScan scans the history with or without gaps, correctly or not.
 func (h *history) anyScan() {
 	at := func() *time.Time {
 		t := time.Date(2026, 11, 29+h.IntN(35), h.IntN(24), 0, 0, 0, time.UTC)

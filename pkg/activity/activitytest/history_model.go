@@ -18,7 +18,7 @@ type heardRecord struct {
 	record activity.Record
 }
 
-// scan is a scan, and the parts of it that the plane received.
+// scan is a scan with the parts that the plane received.
 type scan struct {
 	generation int64
 	id         string
@@ -31,7 +31,7 @@ type scan struct {
 	// found is how many activities each has.
 	read  []time.Time
 	found []int
-	// heard is the sequence of the latest report that was heard of.
+	// heard is the sequence of the latest received report.
 	heard      int64
 	confirmed  bool
 	reconciled bool
@@ -59,13 +59,13 @@ func (s *scan) has(young func(time.Time) bool) bool {
 	return !slices.ContainsFunc(s.read, func(at time.Time) bool { return !young(at) })
 }
 
-// known is whether what is said of an authorization counts, and makes it so.
+// known reports whether an event about an authorization counts, and records it.
 func (h *history) known(occurred time.Time) bool {
 	h.authorized = h.authorized || h.young(occurred) || h.revoked > 0 || h.latestEnded != nil
 	return h.authorized
 }
 
-// forget drops what is known of the chunks.
+// forget drops the received chunks.
 func (s *scan) forget() {
 	if slices.ContainsFunc(s.read, func(at time.Time) bool { return !at.IsZero() }) {
 		clear(s.read)
@@ -76,9 +76,9 @@ func (s *scan) forget() {
 	}
 }
 
-// ofScan delivers an event of a scan, and checks which activities it removes
-// and which questions it leads to. It does not count activities that the event
-// itself holds: they may be hidden because they are Only You by now.
+// ofScan delivers an event of a scan, and checks which activities it removes and
+// which questions follow. It does not count activities in the event itself, which
+// may be hidden as Only You by now.
 func (h *history) ofScan(ctx context.Context, s *scan, at time.Time, has []gatheringv1.Activity, take func(), happen func() error) error {
 	shown, err := h.shown(ctx)
 	if err != nil {
@@ -110,7 +110,7 @@ func (h *history) ofScan(ctx context.Context, s *scan, at time.Time, has []gathe
 	return compare("questions", h.expected, h.asked)
 }
 
-// hear takes in something of a scan, unless a newer one is known.
+// hear records an event of a scan, unless a newer scan is known.
 func (h *history) hear(s *scan, take func()) {
 	if s.generation <= h.revoked {
 		return
@@ -132,7 +132,7 @@ func (h *history) hear(s *scan, take func()) {
 	}
 }
 
-// reconcile removes what an ended scan did not find, unless that has to be asked.
+// reconcile removes what an ended scan did not find, or expects a question.
 func (h *history) reconcile(s *scan) {
 	if len(s.covered) > 0 {
 		if e := h.latestEnded; e == nil || s.generation > e.generation || s.generation == e.generation && s.began.After(e.began) {
@@ -169,7 +169,7 @@ func (h *history) reconcile(s *scan) {
 
 func (h *history) young(at time.Time) bool { return at.After(h.now.Add(-retention.StravaData)) }
 
-// latest returns the newest record of an activity, by the received facts alone.
+// latest returns the newest record of an activity according to the facts.
 func (h *history) latest(id int64) (latest activity.Record) {
 	for _, one := range h.heard {
 		r := one.record

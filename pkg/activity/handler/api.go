@@ -24,8 +24,8 @@ const (
 	maxLimit     = 200
 )
 
-// APIRoutes are the routes of the HTTP API. The athlete is always the session's; no parameter
-// can name another.
+// APIRoutes returns the routes of the HTTP API. The athlete is always that of the
+// session; no parameter can name another one.
 func APIRoutes(r *activity.Reader) map[string]api.Handler {
 	a := endpoints{r}
 	return map[string]api.Handler{
@@ -38,7 +38,7 @@ func APIRoutes(r *activity.Reader) map[string]api.Handler {
 
 type endpoints struct{ reader *activity.Reader }
 
-// session calls answer for a live session and answers 401 otherwise.
+// session calls answer for a valid session and answers with 401 otherwise.
 func session(answer func(context.Context, activity.Authorization, api.Request) (api.Response, error)) api.Handler {
 	return api.Authenticated(func(ctx context.Context, id api.Identity, req api.Request) (api.Response, error) {
 		res, err := answer(ctx, activity.Authorization{AthleteID: id.AthleteID, Generation: id.Generation}, req)
@@ -49,8 +49,8 @@ func session(answer func(context.Context, activity.Authorization, api.Request) (
 	})
 }
 
-// summary is an activity in an answer, its names and units Strava's. That
-// [gatheringv1.Activity] converts to it makes sure that nothing is forgotten.
+// summary is an activity in a response, with Strava's names and units. The
+// conversion from [gatheringv1.Activity] compiles only if no field is missing.
 type summary struct {
 	ID                 int64    `json:"id"`
 	Name               string   `json:"name"`
@@ -95,7 +95,7 @@ const (
 	formatCSV  = "csv"
 )
 
-// What is longer than what anybody looks for, in characters.
+// The maximum length of search terms, in characters.
 const (
 	maxName      = 100
 	maxSportType = 50
@@ -137,8 +137,8 @@ func (a endpoints) list(ctx context.Context, by activity.Authorization, req api.
 	}
 	res := api.JSON(http.StatusOK, out)
 	if format == formatCSV {
-		// The names of the fields are on the first page only, so that all pages one
-		// after the other are one file.
+		// Only the first page has the names of the fields, so that the pages can be
+		// concatenated to one file.
 		res = api.CSV("activities.csv", fields.CSV(q["cursor"] == "", items...))
 	}
 	if out.NextCursor != nil {
@@ -147,9 +147,8 @@ func (a endpoints) list(ctx context.Context, by activity.Authorization, req api.
 	return res, nil
 }
 
-// nextPage is the Link header field that leads to the page after this one (RFC
-// 8288), in the same format and by the same filters, all of which have been
-// checked and so are short.
+// nextPage returns the Link header field for the next page (RFC 8288), with the
+// same format and filters. All of them were checked, so they are short.
 func nextPage(q map[string]string, cursor string) string {
 	query := url.Values{"cursor": {cursor}}
 	for _, name := range []string{"after", "before", "sport_type", "q", "limit", "fields", "format"} {
@@ -193,7 +192,7 @@ func selectionOf(req api.Request) (activity.Selection, error) {
 	if given {
 		s.Limit = int(limit)
 	}
-	if cursor := q["cursor"]; cursor != "" { // An empty one is the first page's.
+	if cursor := q["cursor"]; cursor != "" { // An empty cursor is the first page's.
 		p, err := decodeCursor(cursor)
 		if err != nil {
 			return s, err
@@ -205,14 +204,14 @@ func selectionOf(req api.Request) (activity.Selection, error) {
 	return s, nil
 }
 
-// get takes fields. It answers 404 for whatever is not an activity of this
-// athlete.
+// get takes fields. It answers with 404 unless the id is that of an activity of
+// this athlete.
 func (a endpoints) get(ctx context.Context, by activity.Authorization, req api.Request) (api.Response, error) {
 	fields, err := api.SelectFields[item](req)
 	if err != nil {
 		return api.Response{}, err
 	}
-	// What is no number becomes 0, which no activity has.
+	// An id that is no number becomes 0, which no activity has.
 	id, _ := parseWhole(req.PathParameters["id"])
 	found, err := a.reader.Get(ctx, by, id)
 	if err != nil {
@@ -240,7 +239,7 @@ type stats struct {
 }
 
 // stats takes: by, one of day, week, month and year, which is the default;
-// sport_type. Periods without activities are left out; the newest comes first.
+// sport_type. It omits periods without activities and returns the newest first.
 func (a endpoints) stats(ctx context.Context, by activity.Authorization, req api.Request) (api.Response, error) {
 	period := activity.Year
 	if s, given := req.QueryStringParameters["by"]; given {
@@ -281,7 +280,7 @@ func (a endpoints) sync(ctx context.Context, by activity.Authorization, _ api.Re
 	return api.JSON(http.StatusOK, out), err
 }
 
-// sportTypeOf is empty for all of them.
+// sportTypeOf returns the empty string for all sport types.
 func sportTypeOf(req api.Request) (string, error) {
 	s := req.QueryStringParameters["sport_type"]
 	if utf8.RuneCountInString(s) > maxSportType {
@@ -290,8 +289,8 @@ func sportTypeOf(req api.Request) (string, error) {
 	return s, nil
 }
 
-// parseWhole reads a whole number as JSON has it: nothing but digits, none of
-// them idle, and a minus. It is 0 and false when s is no such number.
+// parseWhole reads a whole number in JSON's form: digits without leading zeros,
+// perhaps after a minus. It returns 0 and false if s has another form.
 func parseWhole(s string) (int64, bool) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || s != strconv.FormatInt(n, 10) {
@@ -312,8 +311,8 @@ func wholeNumber(req api.Request, name string, low, high int64) (n int64, given 
 	return n, true, nil
 }
 
-// A cursor is a position, 8 bytes of start and 8 of id, in base64url. It holds
-// no athlete.
+// A cursor is a position in base64url: 8 bytes of start and 8 of id. It does not
+// identify an athlete.
 const cursorSize = 16
 
 func encodeCursor(p activity.Position) string {

@@ -77,7 +77,7 @@ func (a client) call(route, id string, query map[string]string, change ...func(*
 	return res
 }
 
-// get is call for an answer of 200, decoded.
+// get calls a route that must answer 200, and decodes the response.
 func (a client) get(dst any, route, id string, query map[string]string) {
 	a.t.Helper()
 	res := a.call(route, id, query)
@@ -214,9 +214,9 @@ func TestListByName(t *testing.T) {
 	}
 }
 
-// What comes, goes and changes while somebody pages shifts nothing: all that was
-// there all the time is seen, once.
-func TestPagesWhileActivitiesComeAndGo(t *testing.T) {
+// While a client reads pages, activities are added, changed and deleted. The
+// client sees each of the others exactly once.
+func TestPagesWhileActivitiesChange(t *testing.T) {
 	a := newAPI(t)
 	for i := range 20 {
 		a.put(me, activitytest.Activity(int64(i+1), 10*i, fmt.Sprint(i)))
@@ -375,7 +375,7 @@ func TestItem(t *testing.T) {
 	}
 }
 
-func TestGetFindsOnlyOnesOwn(t *testing.T) {
+func TestGetFindsOwnActivitiesOnly(t *testing.T) {
 	a := newAPI(t)
 	a.put(me, activitytest.Activity(7, 0, "mine"), activitytest.Activity(8, 0, "deletion"))
 	a.put(activity.Authorization{AthleteID: 2, Generation: activitytest.Gen1}, activitytest.Activity(9, 0, "theirs"))
@@ -489,8 +489,8 @@ func TestBadParametersAreNamed(t *testing.T) {
 	}
 }
 
-// Another's cursor is a position and nothing else.
-func TestCursorShowsNobodyElse(t *testing.T) {
+// Another athlete's cursor is a position and nothing else.
+func TestACursorShowsNoOtherAthlete(t *testing.T) {
 	a := newAPI(t)
 	a.put(activity.Authorization{AthleteID: 2, Generation: activitytest.Gen1}, activitytest.Activity(1, 5, "theirs"), activitytest.Activity(2, 6, "theirs"))
 	a.put(me, activitytest.Activity(3, 1, "mine"))
@@ -507,7 +507,7 @@ func TestCursorShowsNobodyElse(t *testing.T) {
 	}
 }
 
-func TestWithoutALiveSessionEverythingIs401(t *testing.T) {
+func TestWithoutAValidSessionEverythingIs401(t *testing.T) {
 	a := newAPI(t)
 	a.put(me, activitytest.Activity(7, 0, ""))
 	err := a.ports.Store.UpdateCutoff(t.Context(), 3, func(c *activity.Cutoff) (bool, error) { return c.Revoke(me.Generation, activitytest.At(9)), nil })

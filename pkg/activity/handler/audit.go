@@ -4,14 +4,14 @@ import (
 	"context"
 	"log/slog"
 
-	"github.com/paceline/paceline/pkg/activity/metric"
-
 	"github.com/paceline/paceline/pkg/activity"
+	"github.com/paceline/paceline/pkg/activity/metric"
 	"github.com/paceline/paceline/pkg/kit/emf"
 	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
-// Audit counts everything that is kept, by its age, as metrics.
+// Audit returns the Lambda handler that counts everything stored by its age, as
+// metrics.
 func Audit(a *activity.Auditor, m *emf.Metrics, log *slog.Logger) func(context.Context, struct{}) (struct{}, error) {
 	return func(ctx context.Context, _ struct{}) (struct{}, error) {
 		ctx, cancel := startup.WithReserve(ctx)
@@ -23,7 +23,7 @@ func Audit(a *activity.Auditor, m *emf.Metrics, log *slog.Logger) func(context.C
 		for days, n := range report.Activities {
 			m.Count(metric.ActivitiesByAge(days), n)
 		}
-		m.Count(metric.KeptTooLong, 0) // So that there is a figure in any case.
+		m.Count(metric.KeptTooLong, 0) // The alarm needs a value every hour.
 		for kind, n := range report.TooOld {
 			m.Count(metric.KeptTooLong, n)
 			log.ErrorContext(ctx, "kept too long", "kind", kind, "count", n)

@@ -6,11 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/paceline/paceline/pkg/activity/metric"
-
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/activity/activitytest"
 	"github.com/paceline/paceline/pkg/activity/handler"
+	"github.com/paceline/paceline/pkg/activity/metric"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/kit/emf"
 )

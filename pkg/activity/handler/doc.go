@@ -1,3 +1,3 @@
-// Package handler is how AWS reaches the activity plane: the HTTP API's
-// requests and the bus's events, in; the API's answers, out.
+// Package handler connects the activity plane to Lambda: it handles the requests
+// of the HTTP API, the events of the bus, and the hourly audit.
 package handler

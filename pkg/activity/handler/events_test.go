@@ -14,7 +14,7 @@ import (
 	"github.com/paceline/paceline/pkg/kit/consume"
 )
 
-// The samples of the events that are consumed come in as messages of the queue.
+// The samples of the consumed events arrive as messages of the queue.
 func TestEventsOfTheContracts(t *testing.T) {
 	ports := activitytest.NewPorts(func() time.Time { return time.Date(2026, 11, 20, 13, 0, 0, 0, time.UTC) })
 	store := ports.Store

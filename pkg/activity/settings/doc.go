@@ -1,3 +1,3 @@
-// Package settings is what the activity plane's functions are told by
-// their environment and the names that infrastructure shares with them.
+// Package settings has the environment variables of the activity plane's
+// functions, and the names that infrastructure shares with them.
 package settings

@@ -4,9 +4,9 @@ package settings
 // athlete's activities by start: partition key athlete_id, sort key start.
 const ActivitiesByStartIndex = "by-start"
 
-// ActivitiesByAgeIndex is the index of the activities table that orders what is
-// kept besides the activities by when the oldest that it tells of was read:
-// partition key kind, sort key oldest, keys only.
+// ActivitiesByAgeIndex is the index of the activities table that orders monthly
+// totals, deletions and syncs by when their oldest data was read: partition key
+// kind, sort key oldest, keys only.
 const ActivitiesByAgeIndex = "by-age"
 
 // ServeAPI configures serve-api.

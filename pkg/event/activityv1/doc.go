@@ -1,2 +1,2 @@
-// Package activityv1 is what the activity plane announces.
+// Package activityv1 has the events that the activity plane publishes.
 package activityv1

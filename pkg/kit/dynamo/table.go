@@ -175,7 +175,7 @@ func pages(start Item, read func(start Item) (items []Item, last Item, err error
 	}
 }
 
-// failed gives an error of DynamoDB its kind of fault.
+// failed returns an error of DynamoDB as a fault.
 func failed(doing string, err error) error {
 	if err == nil {
 		return nil

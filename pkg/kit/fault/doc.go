@@ -1,3 +1,2 @@
-// Package fault tells kinds of errors apart by what the caller should do
-// about them. It owns the kinds; it emits and consumes nothing.
+// Package fault classifies errors by what a caller can do about them.
 package fault

@@ -74,7 +74,7 @@ func TestNoAnswerIsATransientFaultWithoutSecrets(t *testing.T) {
 		if !fault.Is(err, fault.Transient) {
 			t.Errorf("%s: %v", name, err)
 		} else if strings.Contains(err.Error(), "a-secret") {
-			t.Errorf("%s: the error gives a secret away", name)
+			t.Errorf("%s: the error contains a secret", name)
 		}
 	}
 }
