@@ -2,7 +2,7 @@ package credentials
 
 import "strconv"
 
-// ProviderStrava names Strava among the providers.
+// ProviderStrava is the name of Strava among the providers.
 const ProviderStrava = "strava"
 
 // Account is a person's account at a provider.
@@ -16,9 +16,9 @@ type Account struct {
 // Athlete is the account of a Strava athlete.
 func Athlete(id int64) Account { return Account{ProviderStrava, strconv.FormatInt(id, 10)} }
 
-// AthleteID is the id by which the other boundaries know the account. They know
-// Strava's athletes only: ok is false for the account of another provider, which
-// an athlete links and for which there are no sessions.
+// AthleteID returns the id by which the other boundaries know the account. They
+// know Strava's athletes only: ok is false for an account of another provider,
+// which an athlete links and which has no sessions.
 func (a Account) AthleteID() (id int64, ok bool) {
 	if a.Provider != ProviderStrava {
 		return 0, false
@@ -27,5 +27,6 @@ func (a Account) AthleteID() (id int64, ok bool) {
 	return id, err == nil && id > 0
 }
 
-// String is the account's name: its provider's and its id, with a slash between.
+// String returns the name of the account: its provider and its id, with a slash
+// between.
 func (a Account) String() string { return a.Provider + "/" + a.ID }

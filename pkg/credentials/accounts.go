@@ -10,12 +10,13 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Accounts lets workers of other systems list the accounts of every provider and
-// make calls for those of one, without seeing a token. Only IAM admits callers.
+// Accounts lets workers of other systems list the accounts of a provider and
+// make calls on behalf of one, without access to tokens. Only IAM admits its
+// callers.
 type Accounts struct {
 	Grants    Grants
 	Requester *Requester
-	// Providers whose accounts there may be, by name.
+	// Providers are the names of all providers.
 	Providers []string
 }
 
@@ -36,11 +37,11 @@ func listGrants(ctx context.Context, grants Grants, providers []string, provider
 	return grants.List(ctx, provider, cursor, limit)
 }
 
-// Call makes one call to the provider's API on behalf of an account, if the path
-// is one that may be called; see [Requester.Call].
+// Call makes one call to the provider's API on behalf of an account, if the
+// path is on the allow-list; see [Requester.Call].
 //
-// Its errors are an invalid fault, for a call that may not be made, and a
-// transient one when the grant cannot be read.
+// Its errors are an invalid fault for a call that is not allowed, and a
+// transient one if the grant cannot be read.
 func (a *Accounts) Call(ctx context.Context, account Account, path string) (credentialsv1.ForwardResponse, error) {
 	if rules := a.Requester.Tokens.OAuth.Rules(); account.Provider != rules.Provider {
 		return credentialsv1.ForwardResponse{}, fault.New(fault.Invalid, "this function calls %s only", rules.Provider)

@@ -15,7 +15,7 @@ import (
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
-// Admin is what the operator may do. It is reached by IAM only.
+// Admin is what the operator can do. Only IAM admits its callers.
 type Admin struct {
 	Ledger
 	Erasures ErasureLog
@@ -38,18 +38,18 @@ type Admin struct {
 	Sleep func(context.Context, time.Duration) error
 }
 
-// minVerifyToken is how long a chosen verify token must be: its digest travels
-// to the webhook, and must not be guessed from.
+// minVerifyToken is the shortest verify token that the operator may choose. The
+// webhook receives its digest, from which the token must not be guessed.
 const minVerifyToken = 20
 
-// SetApp stores the application's credentials. An empty verifyToken keeps the
-// one in use, or makes one at first. The error is an invalid fault when the
-// input is.
+// SetApp stores the registration with Strava. An empty verifyToken keeps the
+// stored one, or creates one. The error is an invalid fault if the input is
+// invalid.
 //
-// A registration that can never be read again is replaced, which replaced
-// reports: the callback URL is another one then, and Strava's subscription
-// points to the old one until [Admin.EnsureSubscription]. One that cannot be
-// read now is left alone.
+// SetApp replaces a registration that can never be read again, and reports it
+// in replaced. The callback URL changes then, and Strava's subscription points
+// to the old one until [Admin.EnsureSubscription]. SetApp fails without a
+// change if the registration cannot be read now.
 func (a *Admin) SetApp(ctx context.Context, clientID string, clientSecret, verifyToken secret.String) (replaced bool, _ error) {
 	if n, err := strconv.ParseInt(clientID, 10, 64); err != nil || n <= 0 {
 		return false, fault.New(fault.Invalid, "the client id is not a positive number")
@@ -87,31 +87,31 @@ func (a *Admin) SetApp(ctx context.Context, clientID string, clientSecret, verif
 		return false, fmt.Errorf("save app: %w", err)
 	}
 	if err := a.configureWebhook(ctx, app); err != nil && replaced {
-		return true, fmt.Errorf("the registration was unreadable and is replaced, but ensure the subscription: %w", err)
+		return true, fmt.Errorf("the unreadable registration was replaced; run subscription ensure: %w", err)
 	} else if err != nil {
 		return false, err
 	}
 	return replaced, nil
 }
 
-// clientIDs are what the client ids of providers other than Strava look like.
+// clientIDs matches the client ids of providers other than Strava.
 var clientIDs = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
 
-// SetProviderApp stores the credentials of the application at a provider other
-// than Strava. The error is an invalid fault when the input is, and a conflict
-// when accounts are linked through another application.
+// SetProviderApp stores the registration with a provider other than Strava. The
+// error is an invalid fault if the input is invalid, and a conflict if accounts
+// are linked through another application.
 func (a *Admin) SetProviderApp(ctx context.Context, provider, clientID string, clientSecret secret.String) error {
 	if provider == ProviderStrava || !slices.Contains(a.Providers, provider) {
 		return fault.New(fault.Invalid, "there is no provider %q; there are: %s", provider, strings.Join(a.Providers, ", "))
 	}
 	if !clientIDs.MatchString(clientID) {
-		return fault.New(fault.Invalid, "the client id is not one of letters and digits")
+		return fault.New(fault.Invalid, "the client id has characters other than letters, digits, dot, underscore and hyphen")
 	}
 	if clientSecret.Empty() {
 		return fault.New(fault.Invalid, "the client secret is empty")
 	}
 	app, err := a.Vault.App(ctx, provider)
-	// One that can never be read again is replaced.
+	// A registration that can never be read again is replaced.
 	if err != nil && !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Permanent) {
 		return fmt.Errorf("read the present registration, which was not changed: %w", err)
 	}
@@ -126,9 +126,9 @@ func (a *Admin) SetProviderApp(ctx context.Context, provider, clientID string, c
 	return nil
 }
 
-// refuseWhileConnected refuses to change to another application while accounts are
-// connected: the provider would refuse their tokens, and each of them would have
-// to connect again.
+// refuseWhileConnected returns a conflict while accounts of the provider are
+// connected. Another application cannot use their tokens, so each of them would
+// have to connect again.
 func (a *Admin) refuseWhileConnected(ctx context.Context, provider string) error {
 	for cursor := ""; ; {
 		page, next, err := a.Grants.List(ctx, provider, cursor, 200)
@@ -146,7 +146,7 @@ func (a *Admin) refuseWhileConnected(ctx context.Context, provider string) error
 	}
 }
 
-// configureWebhook tells the receiver what to accept.
+// configureWebhook publishes the values by which the webhook recognizes Strava.
 func (a *Admin) configureWebhook(ctx context.Context, app App) error {
 	err := a.Publisher.Publish(ctx, a.Events.New(credentialsv1.WebhookConfigured{
 		CallbackKeySHA256: app.CallbackKey.SHA256(),
@@ -160,21 +160,20 @@ func (a *Admin) configureWebhook(ctx context.Context, app App) error {
 	return nil
 }
 
-// handshakeTime is how long EnsureSubscription waits for the receiver to have
-// learned what to accept; handshakePause is the wait between two tries.
+// handshakeTime is how long EnsureSubscription waits until the webhook has received
+// its configuration; handshakePause is the wait between two tries.
 const (
 	handshakeTime  = 25 * time.Second
 	handshakePause = time.Second
 )
 
-// EnsureSubscription brings Strava's push subscription to where it should be:
-// one, on our callback URL. It changes nothing when it is there already. It
-// tries the callback before it asks Strava, so that the error of a wrong URL or
-// of a proxy in the way names the cause.
+// EnsureSubscription makes sure that Strava has one push subscription, to our
+// callback URL. It tries the callback before it calls Strava, so that its error
+// names the cause if the URL is wrong or a proxy refuses it.
 //
-// A subscription to another host is another stage's, or another program's, of
-// the same Strava application, which would get no more events: unless replace
-// says so, the error is a conflict that names the host.
+// A subscription to another host belongs to another stage or program that uses
+// the same Strava application, and would receive no more events. Unless replace
+// is set, the error is then a conflict that names the host.
 func (a *Admin) EnsureSubscription(ctx context.Context, replace bool) (Subscription, error) {
 	app, err := a.Vault.App(ctx, ProviderStrava)
 	if err != nil {
@@ -209,7 +208,7 @@ func (a *Admin) EnsureSubscription(ctx context.Context, replace bool) (Subscript
 	return sub, a.saveSubscription(ctx, app, sub)
 }
 
-// handshake tries the callback until it answers rightly.
+// handshake tries the callback until it returns the challenge.
 func (a *Admin) handshake(ctx context.Context, app App, callback string) error {
 	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
 	defer cancel()
@@ -224,6 +223,8 @@ func (a *Admin) handshake(ctx context.Context, app App, callback string) error {
 	}
 }
 
+// saveSubscription stores the id of the subscription and publishes it to the
+// webhook.
 func (a *Admin) saveSubscription(ctx context.Context, app App, sub Subscription) error {
 	if app.SubscriptionID != sub.ID {
 		app.SubscriptionID = sub.ID
@@ -234,7 +235,8 @@ func (a *Admin) saveSubscription(ctx context.Context, app App, sub Subscription)
 	return a.configureWebhook(ctx, app)
 }
 
-// ShowSubscription returns what Strava has; a not-found fault when it has none.
+// ShowSubscription returns the subscription that Strava has; a not-found fault
+// if it has none.
 func (a *Admin) ShowSubscription(ctx context.Context) (Subscription, error) {
 	app, err := a.Vault.App(ctx, ProviderStrava)
 	if err != nil {
@@ -243,9 +245,9 @@ func (a *Admin) ShowSubscription(ctx context.Context) (Subscription, error) {
 	return a.Push.Subscription(ctx, app)
 }
 
-// DeleteSubscription deletes what Strava has. The receiver refuses webhooks that
-// still arrive. The error is a conflict when the subscription points to another
-// host.
+// DeleteSubscription deletes the subscription at Strava. The webhook refuses
+// events that still arrive. The error is a conflict if the subscription points
+// to another host.
 func (a *Admin) DeleteSubscription(ctx context.Context) error {
 	app, err := a.Vault.App(ctx, ProviderStrava)
 	if err != nil {
@@ -274,9 +276,8 @@ func (a *Admin) Athletes(ctx context.Context, provider, cursor string, limit int
 }
 
 // IdleAthletes pages through the grants that take up a place and whose athletes
-// have not signed in for as long as idle; see [Grant.SignedInAt]. A page is
-// what is idle of that many grants, perhaps nothing, and not the last before
-// next is empty.
+// have not signed in for as long as idle; see [Grant.SignedInAt]. A page has
+// the idle ones of limit grants, so it may be empty although next is not.
 func (a *Admin) IdleAthletes(ctx context.Context, provider, cursor string, limit int, idle time.Duration) (page []Grant, next string, err error) {
 	if idle < SessionTTL {
 		return nil, "", fault.New(fault.Invalid, "idle must be at least %d days, the longest life of a session", SessionTTL/(24*time.Hour))
@@ -288,11 +289,10 @@ func (a *Admin) IdleAthletes(ctx context.Context, provider, cursor string, limit
 }
 
 // RevokeAthlete ends an athlete's authorization as if the athlete had left, and
-// returns the receipt of the erasure. The grant is out of force when it returns;
-// the rest, which takes the tokens that the admin has no access to, is left for
-// [Reconciler.Reconcile], and the place is free when that is done. A not-found
-// fault says that there is no authorization, a conflict that it is being ended
-// already.
+// returns the receipt of the erasure. The grant is out of force when it
+// returns. [Reconciler.Reconcile] does the rest, because the admin function has
+// no access to tokens; then the place is free. The error is a not-found fault
+// if there is no authorization, and a conflict if it is being ended already.
 func (a *Admin) RevokeAthlete(ctx context.Context, athleteID int64) (receipt string, _ error) {
 	g, err := a.revoke(ctx, Athlete(athleteID))
 	if err != nil {
@@ -301,8 +301,8 @@ func (a *Admin) RevokeAthlete(ctx context.Context, athleteID int64) (receipt str
 	return g.Revocations[len(g.Revocations)-1].Receipt, nil
 }
 
-// end takes the account's grant out of force for a new receipt, the last of its
-// revocations. Errors are those of [Admin.RevokeAthlete].
+// revoke takes the account's grant out of force for a new receipt, the last of
+// its revocations. Errors are those of [Admin.RevokeAthlete].
 func (a *Admin) revoke(ctx context.Context, account Account) (Grant, error) {
 	receipt := a.NewSecret()
 	return a.update(ctx, account, func(g *Grant) (bool, error) {

@@ -2,12 +2,12 @@ package credentials
 
 import "github.com/paceline/paceline/pkg/kit/secret"
 
-// App is the registration of this deployment with Strava, and the secrets by
-// which Strava's webhooks are told from others'.
+// App is the registration of this deployment with a provider, and the secrets
+// by which the webhook recognizes Strava.
 type App struct {
 	ClientID     string
 	ClientSecret secret.String
-	// VerifyToken is Strava's hub.verify_token: shown back to us in the
+	// VerifyToken is Strava's hub.verify_token, which Strava sends back in the
 	// handshake of a new push subscription.
 	VerifyToken secret.String
 	// CallbackKey is the unguessable last path segment of the callback URL.

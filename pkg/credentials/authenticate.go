@@ -12,27 +12,26 @@ import (
 )
 
 const (
-	// cacheTTL is how long a good credential is good without another look at
-	// the store. A session that was ended is refused by then.
+	// cacheTTL is how long a valid credential is accepted without reading it again,
+	// and so the longest time for which an ended session still works.
 	cacheTTL = 30 * time.Second
-	// cacheSize is how many credentials are remembered: about 2 MB.
+	// cacheSize is how many credentials the cache holds: about 2 MB.
 	cacheSize = 10_000
 	// lookupTimeout and updateTimeout bound the two calls to the store, so that the
-	// authorizer answers in time whatever the store does.
+	// authorizer answers in time while the store does not.
 	lookupTimeout = 2 * time.Second
 	updateTimeout = time.Second
 )
 
-// Caller is who makes a call.
+// Caller identifies who makes a call.
 type Caller struct {
-	// Session is the athlete and the generation that is in force now, under
-	// which the neighbours know the athlete.
+	// Authorization has the generation that is in force now, by which the other
+	// boundaries know the athlete.
 	Authorization
 	Kind CredentialKind
 }
 
-// Authenticator finds out who calls. All callers are known by it and by nothing
-// else.
+// Authenticator identifies callers by their session or key.
 type Authenticator struct {
 	Store CredentialStore
 	Now   func() time.Time
@@ -47,12 +46,12 @@ type cacheEntry struct {
 	until  time.Time
 }
 
-// Authenticate returns whose secret of that kind it is. What was read less than
-// 30 s ago is good enough unless fresh is set, as it is for calls that change
-// something. A session in use renews itself, at most once a day.
+// Authenticate returns the caller whose secret of the kind it is. It may return
+// what it read up to 30 s ago, unless fresh is set, as it is for calls that
+// change something. It renews a session in use, at most once a day.
 //
 // Errors: ErrUnknownCredential, ErrExpiredCredential, a [RevokedError], or a
-// transient fault when the store does not answer.
+// transient fault if the store does not answer.
 func (a *Authenticator) Authenticate(ctx context.Context, kind CredentialKind, token secret.String, fresh bool) (Caller, error) {
 	athleteID, ok := ownerOf(kind, token)
 	if !ok {
@@ -85,8 +84,8 @@ func (a *Authenticator) Authenticate(ctx context.Context, kind CredentialKind, t
 	return caller, nil
 }
 
-// recordUse notes the day of use and renews a session. If that fails the next
-// call tries again; the credential is good all the same.
+// recordUse stores the day of use and renews a session. If that fails, the
+// credential is valid all the same and the next call tries again.
 func (a *Authenticator) recordUse(ctx context.Context, c *Credential, now time.Time) {
 	today := day(now)
 	if !c.UsedOn.Before(today) {
@@ -99,7 +98,7 @@ func (a *Authenticator) recordUse(ctx context.Context, c *Credential, now time.T
 	within, cancel := context.WithTimeout(ctx, updateTimeout)
 	defer cancel()
 	if err := a.Store.Update(within, *c); err != nil {
-		a.Log.WarnContext(ctx, "the use of a credential is not noted", "athlete_id", c.AthleteID, "fault", fault.Of(err), "error", err.Error())
+		a.Log.WarnContext(ctx, "use of a credential not recorded", "athlete_id", c.AthleteID, "fault", fault.Of(err), "error", err.Error())
 	}
 }
 
@@ -110,8 +109,8 @@ func (a *Authenticator) cachedCaller(hash string, now time.Time) (Caller, bool) 
 	return entry.caller, ok && now.Before(entry.until)
 }
 
-// remember keeps a good credential. A full cache is emptied, which costs one more
-// read of each credential that is still in use.
+// cacheCaller keeps the caller of a valid credential in memory. It empties a
+// full cache, which costs one more read of each credential in use.
 func (a *Authenticator) cacheCaller(hash string, caller Caller, c Credential, now time.Time) {
 	until := now.Add(cacheTTL)
 	if !c.ExpiresAt.IsZero() && c.ExpiresAt.Before(until) {
@@ -125,16 +124,16 @@ func (a *Authenticator) cacheCaller(hash string, caller Caller, c Credential, no
 	a.cache[hash] = cacheEntry{caller, until}
 }
 
-// Admits reports whether a credential of the athlete stands: it was made under
-// the authorization in force, or under an earlier one of the unbroken series
-// that the present one belongs to. Signing in on a phone does not end the
-// session of the laptop; leaving ends both.
+// Admits reports whether the grant admits a session or key made under the
+// authorization: it is the one in force, or an earlier one of the same unbroken
+// series. Signing in on a phone does not end the session on the laptop; leaving
+// ends both.
 func (g Grant) Admits(s Authorization) bool {
 	return (g.State == Active || g.State == Degraded) && g.Since <= s.Generation && s.Generation <= g.Generation
 }
 
 // receiptFor returns the receipt of the erasure that the authorization of a
-// generation ended with; empty when no departure in hand has one.
+// generation ended with; empty if no pending revocation has one.
 func (g Grant) receiptFor(generation int64) string {
 	i := slices.IndexFunc(g.Revocations, func(d PendingRevocation) bool { return d.Generation >= generation })
 	if i < 0 {

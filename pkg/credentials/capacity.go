@@ -12,13 +12,13 @@ import (
 // GrantCounter counts grants.
 type GrantCounter interface {
 	// CountAuthorized counts the provider's grants that are
-	// [Grant.Authorized]. It goes over all of them, and it may not know of
-	// what was written a moment ago. An error is a transient fault.
+	// [Grant.Authorized]. It reads all of them, and may miss the latest writes. An
+	// error is a transient fault.
 	CountAuthorized(ctx context.Context, provider string) (int, error)
 }
 
-// Capacity is how many athletes the application may have, against how many it
-// has.
+// Capacity compares the number of athletes with the application's athlete
+// capacity.
 type Capacity struct {
 	Counter GrantCounter
 	// Athletes is the application's athlete capacity at Strava: 1 for a new
@@ -32,8 +32,8 @@ type Capacity struct {
 	countedAt time.Time
 }
 
-// countTTL is how long a count is good enough to tell athletes that it isn't
-// worth their while to go to Strava.
+// countTTL is how old a count may be that decides whether athletes are sent to
+// Strava.
 const countTTL = time.Minute
 
 // Count counts the athletes that are authorized now.
@@ -48,9 +48,8 @@ func (c *Capacity) Count(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// Full reports whether there was no place left when this process last counted,
-// which is at most a minute ago: connects begin far more often than places
-// change hands.
+// Full reports whether no place was left at this process's last count, which is
+// at most a minute old: connects begin far more often than places become free.
 func (c *Capacity) Full(ctx context.Context) (bool, error) {
 	c.mu.Lock()
 	n, at := c.counted, c.countedAt
@@ -77,11 +76,11 @@ func ReportAthletes(ctx context.Context, counter GrantCounter, metrics Metrics) 
 // isFull reports whether there is no place for an athlete whom Strava has just
 // authorized. An athlete with a grant has a place.
 //
-// What is guaranteed: Strava counts for itself and refuses the code of an
-// athlete beyond its own capacity, so ours, set to that or below it, is never a
-// reason to exceed it. Ours alone is not exact. Nothing is locked between the
-// count and the grant's being written, so connects that finish at the same
-// moment may each find the last place. If the count fails, there is a place.
+// Strava counts for itself and refuses the code of an athlete beyond its own
+// capacity, so ours, set to that or below it, never causes it to be exceeded.
+// Ours alone is not exact: connects that finish at the same moment may each
+// find the last place, because no lock is held between the count and the write
+// of the grant. If the count fails, there is a place.
 func (c *Connect) isFull(ctx context.Context, grant Grant) bool {
 	if c.Capacity == nil || grant.Authorized() {
 		return false

@@ -11,8 +11,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
-// verifyClaim asks Strava about a claim whose time has come, and ends the
-// authorization or dismisses the claim. It returns the grant as it is then.
+// verifyClaim asks Strava about a claim that is due, and ends the authorization
+// or dismisses the claim. It returns the grant as it is then.
 func (r *Revocation) verifyClaim(ctx context.Context, grant Grant) (Grant, error) {
 	account := grant.Account
 	begun := false
@@ -51,7 +51,7 @@ func (r *Revocation) verifyClaim(ctx context.Context, grant Grant) (Grant, error
 	return grant, err
 }
 
-// claimResult is what a check of a claim found.
+// claimResult is the result of a check of a claim.
 type claimResult int
 
 const (
@@ -59,17 +59,17 @@ const (
 	accessStands claimResult = iota
 	// withdrawn: Strava refuses them.
 	accessWithdrawn
-	// accessUnknown: there is no token left by which Strava could be asked.
+	// accessUnknown: no token is left by which Strava could be asked.
 	accessUnknown
 )
 
-// isRevokedAtStrava asks Strava whether the athlete withdrew access. A call with
-// the access token rotates nothing, so it comes first, as long as that token
-// lives. Only if Strava refuses the access token is the refresh token tried,
-// too: no single answer ends an authorization.
+// isRevokedAtStrava asks Strava whether the athlete withdrew access. It first
+// makes a call with the access token, which rotates nothing, as long as that
+// token is valid. Only if Strava refuses the access token does it try the
+// refresh token: no single answer ends an authorization.
 //
-// That the refresh token is refused is no proof if it may have been replaced by
-// one that was lost: if the grant is degraded for that, or in doubt.
+// A refused refresh token is no proof if a newer one may have been lost: if the
+// grant is degraded for that reason, or in doubt.
 func (r *Revocation) isRevokedAtStrava(ctx context.Context, grant Grant) (claimResult, error) {
 	pair, err := r.Tokens.read(ctx, grant.Account, grant.Tokens)
 	if err != nil && !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Permanent) {

@@ -9,12 +9,12 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Remaining is what a stage still holds of athletes.
+// Remaining counts what a stage still holds of athletes.
 type Remaining struct {
 	// InForce counts the authorizations that were not ended.
 	InForce int
-	// Ending counts those that were ended here and are not completed: Strava does
-	// not know yet, or the tokens are yet to be deleted.
+	// Ending counts those that were ended here and are not completed: Strava has
+	// not revoked them yet, or their tokens are not deleted yet.
 	Ending int
 	// Failing counts those of Ending whose last attempt failed.
 	Failing int
@@ -22,11 +22,11 @@ type Remaining struct {
 	Erasures int
 }
 
-// Nothing reports whether nothing remains.
+// Empty reports whether nothing remains.
 func (r Remaining) Empty() bool { return r == Remaining{} }
 
-// clearTime is what is left of an invocation's time when a step of clearing the
-// stage stops, to be called again.
+// clearTime is how much of an invocation's time must be left for another step
+// of clearing the stage. Without it the step stops, to be called again.
 const clearTime = 10 * time.Second
 
 // RevokeAll ends all authorizations as [Admin.RevokeAthlete] ends one, and
@@ -82,19 +82,19 @@ func (r *Remaining) add(g Grant) {
 	}
 }
 
-// Cleared is what [Admin.Clear] has done.
+// ClearResult is the result of [Admin.Clear].
 type ClearResult struct {
 	// Parameters counts those that were deleted. Call again until it is 0.
 	Parameters int
-	// Subscription says what became of Strava's push subscription.
+	// Subscription is what happened to Strava's push subscription.
 	Subscription ClearedSubscription
 }
 
-// ClearedSubscription is what became of the push subscription when a stage was
-// cleared.
+// ClearedSubscription is what happened to the push subscription when a stage
+// was cleared.
 type ClearedSubscription string
 
-// The ends.
+// The results.
 const (
 	// SubscriptionDeleted: it was deleted at Strava.
 	SubscriptionDeleted ClearedSubscription = "deleted"
@@ -102,8 +102,8 @@ const (
 	SubscriptionNone ClearedSubscription = "none"
 	// SubscriptionElsewhere: it points to another host and was left alone.
 	SubscriptionElsewhere ClearedSubscription = "others"
-	// SubscriptionUnknown: the registration can never be read again or Strava
-	// refuses it, so Strava was not asked. A subscription may be left there.
+	// SubscriptionUnknown: Strava was not asked, because the registration can
+	// never be read again or Strava refuses it. A subscription may be left there.
 	SubscriptionUnknown ClearedSubscription = "unknown"
 )
 

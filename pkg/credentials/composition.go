@@ -63,12 +63,12 @@ func (p Ports) tokenStore() TokenStore {
 // Tokens returns the token pairs of the provider's accounts, with none in memory.
 func (p Ports) Tokens() *Tokens { return &Tokens{TokenStore: p.tokenStore(), OAuth: p.OAuth} }
 
-// Requester returns what makes calls to the provider's API.
+// Requester returns the requester of the provider's API.
 func (p Ports) Requester(tokens *Tokens) *Requester {
 	return &Requester{Tokens: tokens, API: p.API, Log: p.Log}
 }
 
-// Connect returns what leads people through OAuth.
+// Connect returns the use case that leads people through OAuth.
 func (p Ports) Connect() *Connect {
 	return &Connect{
 		TokenStore: p.tokenStore(), States: p.States, OAuth: p.OAuth, Capacity: p.Capacity(), NewSecret: p.NewSecret, RedirectURI: p.RedirectURI,
@@ -83,7 +83,7 @@ func (p Ports) Capacity() *Capacity {
 	return &Capacity{Counter: p.Counter, Athletes: p.AthleteCapacity, Now: p.Events.Now}
 }
 
-// Reconciler returns what performs the pending tasks of grants.
+// Reconciler returns the reconciler of the provider's grants.
 func (p Ports) Reconciler(tokens *Tokens) *Reconciler {
 	return &Reconciler{
 		TokenStore: p.tokenStore(),
@@ -101,27 +101,27 @@ func (p Ports) Reconciler(tokens *Tokens) *Reconciler {
 	}
 }
 
-// Links returns what serves athletes the accounts that they link.
+// Links returns the athletes' use of the accounts that they link.
 func (p Ports) Links(tokens *Tokens) *Links {
 	return &Links{Reconciler: p.Reconciler(tokens), Requester: p.Requester(tokens), ReadToday: p.ReadToday, NewSecret: p.NewSecret}
 }
 
-// Accounts returns what serves accounts to workers of other systems.
+// Accounts returns the use of accounts by workers of other systems.
 func (p Ports) Accounts(tokens *Tokens) *Accounts {
 	return &Accounts{Grants: p.Grants, Requester: p.Requester(tokens), Providers: p.Providers}
 }
 
-// Sessions returns what opens and ends sessions.
+// Sessions returns the use case that opens and ends sessions.
 func (p Ports) Sessions() *Sessions {
 	return &Sessions{Store: p.CredentialStore, NewSecret: p.NewSecret, Now: p.Events.Now}
 }
 
-// Keys returns what makes and revokes keys.
+// Keys returns the use case that makes and revokes keys.
 func (p Ports) Keys() *Keys {
 	return &Keys{Store: p.CredentialStore, NewSecret: p.NewSecret, Now: p.Events.Now}
 }
 
-// Authenticator returns what identifies callers, with none in memory.
+// Authenticator returns an authenticator with no callers in memory.
 func (p Ports) Authenticator() *Authenticator {
 	return &Authenticator{Store: p.CredentialStore, Now: p.Events.Now, Log: p.Log}
 }
@@ -140,7 +140,7 @@ func (p Ports) Admin() *Admin {
 	}
 }
 
-// SubscriptionCheck returns what checks the push subscription.
+// SubscriptionCheck returns the check of the push subscription.
 func (p Ports) SubscriptionCheck() *SubscriptionCheck {
 	return &SubscriptionCheck{Vault: p.Vault, Push: p.Push, NewSecret: p.NewSecret, CallbackURL: p.CallbackURL}
 }

@@ -14,10 +14,10 @@ import (
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
-// stateTTL is how long an athlete may take on Strava's consent screen.
+// stateTTL is how long an athlete may take on the provider's consent screen.
 const stateTTL = 5 * time.Minute
 
-// Connect leads athletes through OAuth.
+// Connect leads people through OAuth.
 type Connect struct {
 	TokenStore
 	States ConnectStates
@@ -30,15 +30,15 @@ type Connect struct {
 	RedirectURI string
 }
 
-// Started is a connect that has begun.
+// StartedConnect is a connect that has begun.
 type StartedConnect struct {
 	// AuthorizeURL is the provider's consent screen.
 	AuthorizeURL string
-	// State is what the provider sends back.
+	// State is the OAuth state, which the provider sends back.
 	State secret.String
 	// Nonce binds the connect to the browser that began it, which keeps it in a
-	// cookie. It is new each time, so a nonce that an attacker put into the browser
-	// is of no use.
+	// cookie. It is new for each connect, so an attacker gains nothing by planting one
+	// in a browser.
 	Nonce secret.String
 }
 
@@ -54,18 +54,19 @@ func (c *Connect) Start(ctx context.Context, owner Authorization) (StartedConnec
 	if err := c.States.PutState(ctx, state.SHA256(), ConnectState{
 		Nonce: nonce.SHA256(), ExpiresAt: c.Events.Now().Add(stateTTL), Provider: c.OAuth.Rules().Provider, Owner: owner,
 	}); err != nil {
-		return StartedConnect{}, fmt.Errorf("remember state: %w", err)
+		return StartedConnect{}, fmt.Errorf("store the state: %w", err)
 	}
 	target := c.OAuth.AuthorizeURL(app.ClientID, c.RedirectURI, state.Reveal(), verifier(state, nonce))
 	return StartedConnect{AuthorizeURL: target, State: state, Nonce: nonce}, nil
 }
 
-// Callback is what the provider's consent screen sends the browser back with.
+// Callback holds the parameters with which the provider's consent screen sends
+// the browser back.
 type Callback struct {
 	State secret.String
 	Code  secret.String
-	// Scope is the list of accepted scopes; empty where the provider tells them
-	// in the token answer only.
+	// Scope is the list of accepted scopes; empty where the provider returns them
+	// only with the tokens.
 	Scope string
 	// Error is "access_denied" when the athlete refused.
 	Error string
@@ -79,19 +80,19 @@ const revokeTime = 5 * time.Second
 // minExchangeTime must be left for the exchange of a code.
 const minExchangeTime = 5 * time.Second
 
-// Finish completes a connect: it checks the answer, exchanges the code, saves
-// the tokens, puts the authorization into force, and announces it. It returns
-// the session that the browser may have; the zero value for an account that is
-// not an athlete's, about which the other boundaries know nothing.
+// Finish completes a connect: it checks the callback, exchanges the code, saves
+// the tokens, puts the authorization into force, and publishes it. It returns
+// the authorization for which the browser may have a session; the zero value
+// for an account that is not an athlete's.
 //
-// From Strava's answer on, the tokens are kept as those of a refresh are: sealed
-// beforehand, they are written to the grant before anything else is done, by
-// which [Reconciler.Reconcile] completes a connect that is cut off. If no store
+// From Strava's response on, the tokens are kept as those of a refresh are.
+// They are written to the grant, sealed, before anything else is done, so that
+// [Reconciler.Reconcile] can complete a connect that is cut off. If no store
 // takes them, they are revoked at Strava.
 //
 // Errors: ErrState, ErrAccessDenied, ErrMissingScope, ErrAppFull,
-// ErrProviderUnavailable, for a link also ErrRevoked and ErrOtherAccountLinked, or another
-// fault.
+// ErrProviderUnavailable, for a link also ErrRevoked and ErrOtherAccountLinked,
+// or another fault.
 func (c *Connect) Finish(ctx context.Context, cb Callback) (Authorization, error) {
 	owner, err := c.takeState(ctx, cb.State, cb.Nonce)
 	if err != nil {
@@ -139,8 +140,8 @@ func (c *Connect) Finish(ctx context.Context, cb Callback) (Authorization, error
 	return Authorization{athleteID, grant.Generation}, nil
 }
 
-// exchange turns the code into tokens. It ends early enough to leave time for
-// saving them.
+// exchange exchanges the code for tokens. It ends early enough to leave time
+// for saving them.
 func (c *Connect) exchange(ctx context.Context, app App, cb Callback) (TokenResponse, error) {
 	if tooLate(ctx, minExchangeTime+saveTime+revokeTime) {
 		return TokenResponse{}, errTooLate
@@ -162,8 +163,9 @@ func (c *Connect) exchange(ctx context.Context, app App, cb Callback) (TokenResp
 	return auth, nil
 }
 
-// keep makes the tokens of a connect durable, or else revokes them at Strava:
-// without them the athlete would take up a place there that no process can free.
+// saveOrRevoke makes the tokens of a connect durable, or else revokes them at
+// Strava: without them, the athlete would take up a place there that we could
+// not free.
 func (c *Connect) saveOrRevoke(ctx context.Context, app App, r PendingConnect, seal Seal) (Grant, Spare, error) {
 	within, cancel := savingContext(ctx)
 	defer cancel()
@@ -180,15 +182,16 @@ func (c *Connect) saveOrRevoke(ctx context.Context, app App, r PendingConnect, s
 	return Grant{}, Spare{}, err
 }
 
-// complete puts the authorization of a spare into force, or gives it back to
-// Strava if it is of no use or there is no place for it. It may be called again
+// complete puts the authorization of a spare into force. It cancels the connect
+// if the scopes are insufficient or there is no place. It may be called again
 // for the same spare. pair is the spare's.
 //
-// The link of a linked account is written to its athlete's grant first, so that
+// It writes the link of a linked account to its athlete's grant first, so that
 // leaving always finds it.
 //
-// Errors: ErrMissingScope, ErrAppFull, for a link ErrRevoked and ErrOtherAccountLinked,
-// or another fault, after which [Reconciler.Reconcile] calls it again.
+// Errors: ErrMissingScope, ErrAppFull, for a link ErrRevoked and
+// ErrOtherAccountLinked, or another fault, after which [Reconciler.Reconcile]
+// calls it again.
 func (c *Connect) complete(ctx context.Context, app App, grant Grant, spare Spare, pair TokenPair) (Grant, error) {
 	if !c.OAuth.Rules().enough(spare.Scopes) {
 		_, err := c.cancel(ctx, app, grant.Account, spare, pair)
@@ -207,7 +210,7 @@ func (c *Connect) complete(ctx context.Context, app App, grant Grant, spare Spar
 	if c.isFull(ctx, grant) {
 		present, err := c.cancel(ctx, app, grant.Account, spare, pair)
 		if err == nil && present.inForce() {
-			return present, nil // By another connect, the athlete has a place.
+			return present, nil // Another connect has given the athlete a place.
 		}
 		return Grant{}, errors.Join(ErrAppFull, err)
 	}
@@ -224,8 +227,8 @@ func (c *Connect) complete(ctx context.Context, app App, grant Grant, spare Spar
 	return grant, nil
 }
 
-// authorize puts the authorization of a spare into force. If it has ended already,
-// the link that its connect made is removed.
+// authorize puts the authorization of a spare into force. If that authorization
+// has ended already, it removes the link that the connect made.
 func (c *Connect) authorize(ctx context.Context, account Account, spare Spare) (Grant, error) {
 	receipt := c.NewSecret()
 	grant, err := c.update(ctx, account, func(g *Grant) (bool, error) {
@@ -254,12 +257,11 @@ func (c *Connect) authorize(ctx context.Context, account Account, spare Spare) (
 // completed.
 var errEnded = fault.New(fault.Conflict, "%w before the connect was completed", ErrRevoked)
 
-// giveBack revokes the tokens of a spare at Strava and drops them, unless that
-// would end a present authorization, too: then they stay a spare, because Strava
-// may have replaced the present tokens by them. It returns the grant without the
-// connect, which ends first, so that no process puts the tokens into force any
-// more. Should Strava not answer, they are revoked with all that the
-// authorization left.
+// cancel ends the connect of a spare, and then revokes its tokens at Strava and
+// removes them. It keeps them as a spare if revoking them would end a present
+// authorization, too: Strava may have replaced the present tokens by them. If
+// Strava does not answer, they are revoked together with what else the
+// authorization left. cancel returns the grant as it was without the connect.
 func (c *Connect) cancel(ctx context.Context, app App, account Account, spare Spare, pair TokenPair) (Grant, error) {
 	ended := false
 	present, err := c.update(ctx, account, func(g *Grant) (bool, error) {
@@ -276,7 +278,7 @@ func (c *Connect) cancel(ctx context.Context, app App, account Account, spare Sp
 		return present, nil
 	}
 	if err := c.OAuth.Revoke(ctx, app, pair); err != nil {
-		return Grant{}, fmt.Errorf("give the authorization back: %w", err)
+		return Grant{}, fmt.Errorf("revoke the tokens of a canceled connect: %w", err)
 	}
 	_, err = c.update(ctx, account, func(g *Grant) (bool, error) {
 		g.removeSpares(spare)
@@ -287,13 +289,13 @@ func (c *Connect) cancel(ctx context.Context, app App, account Account, spare Sp
 		return true, nil
 	})
 	if err != nil {
-		return Grant{}, fmt.Errorf("drop the tokens that were given back: %w", err)
+		return Grant{}, fmt.Errorf("remove the tokens of a canceled connect: %w", err)
 	}
 	return present, nil
 }
 
-// takeState checks that the answer belongs to a connect of this browser and of
-// this provider, and returns the athlete who links an account.
+// takeState checks that the callback belongs to a connect of this browser and
+// of this provider, and returns the athlete who links an account.
 func (c *Connect) takeState(ctx context.Context, state, nonce secret.String) (Authorization, error) {
 	if state.Empty() || nonce.Empty() {
 		return Authorization{}, ErrState
@@ -312,14 +314,13 @@ func (c *Connect) takeState(ctx context.Context, state, nonce secret.String) (Au
 	return started.Owner, nil
 }
 
-// verifier is what proves, where the provider wants it proved, that a code is
-// redeemed by the connect that it was asked for by (RFC 7636). It takes the
-// browser's nonce to make it, and no store to keep it.
+// verifier returns the PKCE code verifier (RFC 7636) of a connect. It is
+// derived from the browser's nonce, so no store has to hold it.
 func verifier(state, nonce secret.String) secret.String {
 	return secret.New(secret.New(state.Reveal() + "." + nonce.Reveal()).SHA256())
 }
 
-// splitScopes reads a scope list; Strava separates by commas, OAuth by spaces.
+// splitScopes splits a scope list. Strava separates by commas, OAuth by spaces.
 func splitScopes(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
 }

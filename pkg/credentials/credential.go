@@ -23,7 +23,7 @@ const (
 	KeyCredential CredentialKind = "key"
 )
 
-// Credential is what is stored of a secret by which a caller is known: a
+// Credential is what is stored of a secret that identifies a caller: a
 // browser's session or a program's key. The secret itself is not stored.
 type Credential struct {
 	// Session is the athlete, and the generation that was in force when the
@@ -42,22 +42,22 @@ type Credential struct {
 	// Name that the athlete gave a key; sessions have none.
 	Name string
 	// EndedAt is when the credential was revoked or its authorization ended. What
-	// is left then is a tombstone without a name; it lives for [retention.Tombstone].
+	// is left then is a tombstone without a name, for [retention.Tombstone].
 	EndedAt time.Time
 	// Receipt of the erasure that the credential ended with; empty without one.
 	Receipt string
 }
 
 // ID names the credential to its athlete. It is the beginning of the hash,
-// which leads to no secret.
+// which does not reveal the secret.
 func (c Credential) ID() string { return c.Hash[:16] }
 
-// Expired reports whether the credential's time is over at now.
+// Expired reports whether the credential has expired at now.
 func (c Credential) Expired(now time.Time) bool {
 	return !c.ExpiresAt.IsZero() && !now.Before(c.ExpiresAt)
 }
 
-// RetainedUntil is when the store may forget the credential; zero for never. An
+// RetainedUntil is when the store may delete the credential; zero for never. An
 // expired key is kept for a while, so that its holder learns why it is refused.
 func (c Credential) RetainedUntil() time.Time {
 	switch {
@@ -85,13 +85,13 @@ type CredentialStore interface {
 	Credential(ctx context.Context, athleteID int64, hash string) (Credential, Grant, error)
 	// Credentials returns all of the athlete's, tombstones among them.
 	Credentials(ctx context.Context, athleteID int64) ([]Credential, error)
-	// Update stores the day of use and the time of expiry. It does nothing to a
-	// credential that has ended or is gone.
+	// Update stores the day of use and the time of expiry. It leaves a credential
+	// alone that has ended or was deleted.
 	Update(ctx context.Context, c Credential) error
 	// End replaces a credential by its tombstone, unless there is one or the
-	// credential is gone.
+	// credential was deleted.
 	End(ctx context.Context, tombstone Credential) error
-	// Delete forgets credentials. Deleting what is gone is no error.
+	// Delete deletes credentials. Deleting one again is no error.
 	Delete(ctx context.Context, credentials []Credential) error
 	// Sessions pages through all athletes' sessions. cursor is empty for the
 	// first page, next is empty after the last; a page may have fewer than limit.
@@ -102,8 +102,8 @@ type CredentialStore interface {
 // key.
 const keyPrefix = "pck_"
 
-// newCredential makes a credential and the secret that it is known by:
-// the athlete's id, an underscore and 256 random bits; a key has a prefix.
+// newCredential makes a credential and its secret: the athlete's id, an
+// underscore and 256 random bits; a key has a prefix.
 func newCredential(kind CredentialKind, of Authorization, random string, now time.Time) (Credential, secret.String) {
 	text := strconv.FormatInt(of.AthleteID, 10) + "_" + random
 	if kind == KeyCredential {
@@ -113,14 +113,13 @@ func newCredential(kind CredentialKind, of Authorization, random string, now tim
 	return Credential{Authorization: of, Hash: token.SHA256(), Kind: kind, CreatedAt: now}, token
 }
 
-// draftTTL is how long a credential is good whose making was cut off.
+// draftTTL is how long a credential is valid whose creation was cut off.
 const draftTTL = time.Hour
 
-// create stores a new credential. It stores it before it looks whether the grant
-// still admits it: a revocation either is seen here or sees the credential, and
-// ends it. Until then the credential is stored as one that expires soon, so that
-// nothing of it remains if this process dies halfway. The error is ErrRevoked
-// when the authorization is over.
+// create stores a new credential, and then checks that the grant still admits
+// it: a revocation either is seen here or sees the credential and ends it.
+// Until then the credential expires soon, so that nothing of it remains if this
+// process is killed. The error is ErrRevoked if the authorization is over.
 func create(ctx context.Context, store CredentialStore, c Credential) error {
 	draft := c
 	if end := c.CreatedAt.Add(draftTTL); c.Kind == KeyCredential && (c.ExpiresAt.IsZero() || c.ExpiresAt.After(end)) {
@@ -142,7 +141,7 @@ func create(ctx context.Context, store CredentialStore, c Credential) error {
 	return nil
 }
 
-// ownerOf returns the athlete whose credential a secret claims to be.
+// ownerOf returns the athlete that a secret names as its owner.
 func ownerOf(kind CredentialKind, token secret.String) (athleteID int64, ok bool) {
 	text, isKey := strings.CutPrefix(token.Reveal(), keyPrefix)
 	id, _, found := strings.Cut(text, "_")
@@ -150,11 +149,11 @@ func ownerOf(kind CredentialKind, token secret.String) (athleteID int64, ok bool
 	return athleteID, found && err == nil && athleteID > 0 && isKey == (kind == KeyCredential)
 }
 
-// Why a credential is of no use.
+// Reasons why a credential is refused.
 var (
-	// ErrUnknownCredential: no such credential was made, or it is long gone.
+	// ErrUnknownCredential: no such credential was made, or it was deleted.
 	ErrUnknownCredential = fault.New(fault.NotFound, "unknown credential")
-	// ErrExpiredCredential: the credential's time is over.
+	// ErrExpiredCredential: the credential has expired.
 	ErrExpiredCredential = fault.New(fault.NotFound, "expired credential")
 )
 

@@ -4,7 +4,7 @@
 //
 // Owns: the dedicated KMS key; the SecureStrings with the applications' secrets
 // and the accounts' token pairs; the grants table; sessions, and keys for
-// programs; the waiting list; the requester, which adds an access token to one
+// programs; the waitlist; the requester, which adds an access token to one
 // call and forwards it to the provider; links to accounts of other providers,
 // and their use by workers of other systems; the admin function; the push
 // subscription.

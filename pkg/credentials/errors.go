@@ -7,42 +7,41 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Ways in which connecting fails that the athlete can do something about.
+// Errors of a connect that the athlete can do something about.
 var (
 	// ErrAccessDenied: the athlete refused.
 	ErrAccessDenied = errors.New("access denied by the athlete")
 	// ErrMissingScope: the athlete accepted too little to gather activities.
 	ErrMissingScope = errors.New("no activity scope was accepted")
-	// ErrState: the answer does not belong to a connect of this browser, or
-	// comes too late or twice.
+	// ErrState: the callback does not belong to a connect of this browser, is too
+	// late, or was sent before.
 	ErrState = errors.New("the state is unknown, used, expired or another browser's")
 	// ErrAppFull: the application has as many athletes as Strava allows.
 	ErrAppFull = errors.New("the application is at its athlete capacity")
-	// ErrProviderUnavailable: the provider gave no answer, or one that makes no
-	// sense. An error that is not marked with it says nothing about the provider.
+	// ErrProviderUnavailable: the provider gave no response, or an unusable one.
 	ErrProviderUnavailable = errors.New("the provider is unavailable")
 )
 
-// What a provider's answers mean for a token.
+// Errors that a provider's responses stand for.
 var (
 	// ErrTokenRefused: the refresh token is not valid. It was revoked, or another
 	// process has exchanged it for a newer one.
 	ErrTokenRefused = errors.New("refresh token refused")
 	// ErrCodeRefused: the authorization code is wrong, used or too old.
 	ErrCodeRefused = errors.New("authorization code refused")
-	// ErrAnswerLost: the provider may have done what was asked, but its answer did
-	// not arrive or cannot be read. It is a transient fault.
-	ErrAnswerLost = errors.New("the answer was lost")
-	// ErrAppRefused: the application's own credentials are refused, or it has
-	// lost access. No athlete is to blame.
+	// ErrAnswerLost: the provider may have done what was requested, but its response
+	// did not arrive or cannot be read. It is a transient fault.
+	ErrAnswerLost = errors.New("the response was lost")
+	// ErrAppRefused: the application's own credentials are refused, or it has lost
+	// access. It is not the fault of an athlete.
 	ErrAppRefused = errors.New("application refused")
-	// ErrAccessTokenInvalid: what was asked for takes a living access token.
-	ErrAccessTokenInvalid = errors.New("access token dead")
-	// ErrInsufficientScope: what was asked for is more than the athlete allowed.
-	ErrInsufficientScope = errors.New("scope missing")
+	// ErrAccessTokenInvalid: the access token has expired or was revoked.
+	ErrAccessTokenInvalid = errors.New("access token invalid")
+	// ErrInsufficientScope: the athlete did not allow what the call asks for.
+	ErrInsufficientScope = errors.New("insufficient scope")
 )
 
-// Why a call cannot be made for an athlete.
+// Reasons why a call cannot be made for an athlete.
 var (
 	// ErrRevoked: there is no such authorization, or it has ended.
 	ErrRevoked = errors.New("authorization revoked")
@@ -66,10 +65,9 @@ func (*RevokedError) Error() string { return "the credential was revoked" }
 // Is reports whether target is [ErrRevoked].
 func (*RevokedError) Is(target error) bool { return target == ErrRevoked }
 
-// unavailable marks a transient fault of the ports [OAuth] and [API], which
-// means that there was no usable answer, with [ErrProviderUnavailable]. It leaves
-// the error unmarked if the context has ended, because the provider then had too
-// little time.
+// unavailable marks a transient fault of the ports [OAuth] and [API] with
+// [ErrProviderUnavailable]. It leaves the error unmarked if the context has
+// ended, because the provider then had too little time.
 func unavailable(ctx context.Context, err error) error {
 	if !fault.Is(err, fault.Transient) || ctx.Err() != nil {
 		return err

@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	// MaxKeys is how many keys an athlete may have that have not expired.
+	// MaxKeys is how many unexpired keys an athlete may have.
 	MaxKeys = 10
-	// maxKeyName is how many characters a key's name may have.
+	// maxKeyName is how many characters the name of a key may have.
 	maxKeyName = 60
 )
 
@@ -39,8 +39,8 @@ type Keys struct {
 }
 
 // Create makes a key. expiresAt is zero for a key without an end date. The
-// secret is shown once and never again. Errors: an invalid fault about the name
-// or the end, ErrTooManyKeys, or ErrRevoked when the authorization is over.
+// secret is returned once and not stored. Errors: an invalid fault about the
+// name or the end, ErrTooManyKeys, or ErrRevoked if the authorization is over.
 func (k *Keys) Create(ctx context.Context, by Authorization, name string, expiresAt time.Time) (Credential, secret.String, error) {
 	name = strings.TrimSpace(name)
 	if n := utf8.RuneCountInString(name); n < 1 || n > maxKeyName || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
@@ -49,14 +49,14 @@ func (k *Keys) Create(ctx context.Context, by Authorization, name string, expire
 	now := k.Now()
 	expiresAt = expiresAt.UTC().Truncate(time.Second)
 	if !expiresAt.IsZero() && !expiresAt.After(now) {
-		return Credential{}, secret.String{}, fault.New(fault.Invalid, "the end must be in the future")
+		return Credential{}, secret.String{}, fault.New(fault.Invalid, "the end date must be in the future")
 	}
 	key, token := newCredential(KeyCredential, by, k.NewSecret(), now)
 	key.Name, key.ExpiresAt = name, expiresAt
 	if err := create(ctx, k.Store, key); err != nil {
 		return Credential{}, secret.String{}, fmt.Errorf("create key: %w", err)
 	}
-	// Counted afterwards, two calls at once never have one key too many.
+	// The count comes after the write, so that two calls at once cannot exceed it.
 	n, err := k.live(ctx, by.AthleteID)
 	if err == nil && n > MaxKeys {
 		err = ErrTooManyKeys
@@ -78,8 +78,8 @@ func (k *Keys) live(ctx context.Context, athleteID int64) (n int, _ error) {
 	return n, err
 }
 
-// List returns the athlete's keys, the oldest first, with those that expired in
-// the last days and without those that were revoked.
+// List returns the athlete's keys, the oldest first, including those that
+// expired lately and excluding those that were revoked.
 func (k *Keys) List(ctx context.Context, athleteID int64) ([]Credential, error) {
 	all, err := k.Store.Credentials(ctx, athleteID)
 	if err != nil {
@@ -87,7 +87,7 @@ func (k *Keys) List(ctx context.Context, athleteID int64) ([]Credential, error) 
 	}
 	now := k.Now()
 	keys := slices.DeleteFunc(all, func(c Credential) bool {
-		dropped := c.RetainedUntil() // The store may be late with it.
+		dropped := c.RetainedUntil() // The store may delete it later.
 		return c.Kind != KeyCredential || !c.EndedAt.IsZero() || (!dropped.IsZero() && !now.Before(dropped))
 	})
 	slices.SortFunc(keys, func(a, b Credential) int {

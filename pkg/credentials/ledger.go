@@ -9,8 +9,7 @@ import (
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 )
 
-// Ledger is the book of all grants: it changes them, leases their tokens, and
-// announces their states.
+// Ledger changes grants, leases their tokens, and publishes their states.
 type Ledger struct {
 	Grants    Grants
 	Publisher Publisher
@@ -29,8 +28,8 @@ const (
 // savingKey marks the context of [saving].
 type savingKey struct{}
 
-// limited makes one call to a store, for at most storeTime, or tryTime while a
-// pair is saved.
+// callStore makes one call to a store, for at most storeTime, or tryTime while
+// a pair is saved.
 func callStore[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
 	limit := storeTime
 	if ctx.Value(savingKey{}) != nil {
@@ -41,8 +40,8 @@ func callStore[T any](ctx context.Context, call func(context.Context) (T, error)
 	return call(ctx)
 }
 
-// withoutCancel returns a context that ends at ctx's deadline only: the caller's
-// giving up does not end it.
+// withoutCancel returns a context that ends at ctx's deadline only, even if the
+// caller cancels ctx.
 func withoutCancel(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -56,7 +55,7 @@ func (l Ledger) grant(ctx context.Context, account Account) (Grant, error) {
 	return callStore(ctx, func(ctx context.Context) (Grant, error) { return l.Grants.Grant(ctx, account) })
 }
 
-// update changes the account's grant and keeps its retry state.
+// update changes the account's grant and its retry state.
 func (l Ledger) update(ctx context.Context, account Account, change func(*Grant) (changed bool, err error)) (Grant, error) {
 	return callStore(ctx, func(ctx context.Context) (Grant, error) {
 		return l.Grants.Update(ctx, account, func(g *Grant) (bool, error) {
@@ -86,9 +85,9 @@ func (l Ledger) acquire(ctx context.Context, account Account, check func(Grant) 
 	return owner, grant, nil
 }
 
-// release gives the lease back, so that no process waits for its end. An error
-// does no harm: the lease ends by itself. doubt says that Strava's answer to a
-// refresh may have been lost.
+// release gives the lease back, so that no process waits for its end. It
+// ignores errors, because the lease expires by itself. doubt says that Strava's
+// response to a refresh may have been lost.
 func (l Ledger) release(ctx context.Context, account Account, owner string, doubt bool) {
 	ctx, cancel := withoutCancel(ctx)
 	defer cancel()
@@ -101,10 +100,10 @@ func (l Ledger) release(ctx context.Context, account Account, owner string, doub
 	})
 }
 
-// announce publishes the event about the grant's present state, if it is due,
-// and notes that it is published. Cut off in between, the next process to use
-// the grant repeats it, or else [Reconciler.Reconcile]. ErrRevoked says that the
-// account is linked to no athlete, and is to be revoked.
+// publishState publishes the event about the grant's present state if that is
+// due, and records it. If it is cut off in between, the next process that uses
+// the grant repeats it, or else [Reconciler.Reconcile] does. ErrRevoked means
+// that the account is linked to no athlete, and is to be revoked.
 func (l Ledger) publishState(ctx context.Context, grant Grant) error {
 	if !grant.Unpublished {
 		return nil
@@ -113,7 +112,7 @@ func (l Ledger) publishState(ctx context.Context, grant Grant) error {
 	athleteID, _ := grant.Account.AthleteID()
 	switch {
 	case !grant.inForce():
-		return nil // Revocations announce themselves.
+		return nil // A revocation is published as a task of its own.
 	case grant.Owner.exists():
 		if err := l.checkOwner(ctx, grant); err != nil {
 			return err
@@ -131,7 +130,7 @@ func (l Ledger) publishState(ctx context.Context, grant Grant) error {
 		}
 	}
 	if err := l.Publisher.Publish(ctx, l.Events.New(fact)); err != nil {
-		return fmt.Errorf("announce the grant: %w", err)
+		return fmt.Errorf("publish the state of the grant: %w", err)
 	}
 	_, err := l.update(ctx, grant.Account, func(g *Grant) (bool, error) {
 		if g.Generation != grant.Generation || g.State != grant.State || g.Reason != grant.Reason {
@@ -141,7 +140,7 @@ func (l Ledger) publishState(ctx context.Context, grant Grant) error {
 		return true, nil
 	})
 	if err != nil {
-		return fmt.Errorf("note that the grant is announced: %w", err)
+		return fmt.Errorf("record the published state: %w", err)
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ type Link struct {
 	Generation int64
 }
 
-// ErrNotLinked says that the athlete has no linked account of the provider.
+// ErrNotLinked: the athlete has no linked account of the provider.
 var ErrNotLinked = fault.New(fault.NotFound, "no account of the provider is linked")
 
 // linkOf returns the athlete's linked account of a provider, or nil.
@@ -30,7 +30,7 @@ func (g Grant) linkOf(provider string) *Link {
 	return nil
 }
 
-// admits returns ErrRevoked unless a session of generation belongs to the
+// admits returns ErrRevoked unless a session of the generation belongs to the
 // authorization in force.
 func (g Grant) admits(generation int64) error {
 	if !g.inForce() || generation < g.Since {
@@ -40,8 +40,8 @@ func (g Grant) admits(generation int64) error {
 }
 
 // link adds an account to the athlete's links, in place of a stale one of the
-// provider. It leads from active and degraded to the same, and refuses what is
-// over.
+// provider. It leads from active and degraded to the same, and returns
+// ErrRevoked in other states.
 func (g *Grant) link(l Link, by Authorization, stale Account) error {
 	if err := g.admits(by.Generation); err != nil {
 		return err
@@ -59,12 +59,12 @@ func (g *Grant) link(l Link, by Authorization, stale Account) error {
 	return nil
 }
 
-// unlink ends the link of r's owner to the account: connects that the owner began
-// are no longer completed, and the authorization ends if it is the owner's. It
-// then leads from active and degraded to revoked. If the account is another
-// athlete's by now, or was linked under a later authorization of the same
+// unlink ends the link of r's owner to the account. It ends the pending
+// connects that the owner began. If the authorization is the owner's, it ends,
+// which leads from active and degraded to revoked. If the account has another
+// owner by now, or was linked again under a later authorization of the same
 // athlete, the state stays. It leads from nothing to erased, and from any other
-// state to the same. The revocation is completed in any case.
+// state to the same. The revocation becomes pending in any case.
 func (g *Grant) unlink(r PendingRevocation, now time.Time) {
 	for i := range g.Spares {
 		if s := &g.Spares[i]; s.Connecting && r.Owner.covers(s.Owner) {
@@ -81,17 +81,17 @@ func (g *Grant) unlink(r PendingRevocation, now time.Time) {
 			g.Revocations = append(g.Revocations, r)
 		}
 	}
-	g.Retry = RetryState{Since: now, Next: now} // Another process may have to do it.
+	g.Retry = RetryState{Since: now, Next: now} // Another process may have to complete it.
 }
 
-// linkedBy reports whether the account is linked by an owner, or about to be.
+// linkedBy reports whether the account is linked by o, or about to be.
 func (g Grant) linkedBy(o Authorization) bool {
 	return g.inForce() && o.covers(g.Owner) ||
 		slices.ContainsFunc(g.Spares, func(s Spare) bool { return s.Connecting && o.covers(s.Owner) })
 }
 
-// unlinking returns the receipt by which the owner's link is being ended already;
-// empty if it is not.
+// unlinking returns the receipt of a pending end of the owner's link; empty if
+// there is none.
 func (g Grant) unlinking(o Authorization) string {
 	linked := g.linkedBy(o)
 	for _, p := range g.Revocations {
@@ -102,8 +102,8 @@ func (g Grant) unlinking(o Authorization) string {
 	return ""
 }
 
-// move ends the link of one owner after the account was linked to another. The
-// authorization stays as it is.
+// endMovedLink ends the link of one owner after the account was linked to
+// another. The authorization stays as it is.
 func (g *Grant) endMovedLink(from, to Authorization, generation int64, receipt string, now time.Time) {
 	if from.exists() && from.AthleteID != to.AthleteID {
 		g.Revocations = append(g.Revocations, PendingRevocation{
@@ -125,9 +125,9 @@ func (l Ledger) checkOwner(ctx context.Context, grant Grant) error {
 	return nil
 }
 
-// addLink writes the link that a spare's connect makes to the athlete's grant. If
-// there is a link to another account, it stays unless it is stale, as after a
-// connect that was cut off while the athlete unlinked.
+// addLink writes the link that a spare's connect makes to the athlete's grant.
+// A link to another account stays unless it is stale, as after a connect that
+// was cut off while the athlete unlinked.
 func (c *Connect) addLink(ctx context.Context, account Account, spare Spare) error {
 	athlete := Athlete(spare.Owner.AthleteID)
 	add := func(stale Account) error {
@@ -149,8 +149,8 @@ func (c *Connect) addLink(ctx context.Context, account Account, spare Spare) err
 	return nil
 }
 
-// staleLink returns the athlete's linked account of a provider if that account is
-// not, and will not be, the athlete's; the zero Account otherwise.
+// staleLink returns the athlete's linked account of a provider if no grant or
+// pending connect of that account is the athlete's; the zero Account otherwise.
 func (c *Connect) staleLink(ctx context.Context, athlete Account, provider string) (Account, error) {
 	owner, err := c.grant(ctx, athlete)
 	if err != nil {
@@ -172,8 +172,7 @@ func (c *Connect) staleLink(ctx context.Context, athlete Account, provider strin
 }
 
 // endLink writes the end of an athlete's authorization into the grant of an
-// account that is linked to it. It is completed there, and confirmed for the same
-// receipt.
+// account that is linked to it. It is completed there, under the same receipt.
 func (r *Revocation) endLink(ctx context.Context, athlete, linked Account, p PendingRevocation) error {
 	athleteID, _ := athlete.AthleteID()
 	_, err := r.update(ctx, linked, func(g *Grant) (bool, error) {
@@ -189,7 +188,7 @@ func (r *Revocation) endLink(ctx context.Context, athlete, linked Account, p Pen
 	return nil
 }
 
-// revokeOrphan revokes a linked account whose owner has left or unlinked it while
+// revokeOrphan revokes a linked account whose owner left or unlinked it while
 // it was being linked.
 func (r *Revocation) revokeOrphan(ctx context.Context, grant Grant) (Grant, error) {
 	receipt := r.NewSecret()
@@ -204,12 +203,12 @@ func (r *Revocation) revokeOrphan(ctx context.Context, grant Grant) (Grant, erro
 		return true, nil
 	})
 	if err != nil {
-		return Grant{}, fmt.Errorf("end a link without an owner: %w", err)
+		return Grant{}, fmt.Errorf("revoke an orphaned link: %w", err)
 	}
 	return ended, nil
 }
 
-// removeLink takes a link that ended off its athlete's grant, unless a consent
+// removeLink removes an ended link from its athlete's grant, unless a consent
 // after generation has made it again.
 func (l Ledger) removeLink(ctx context.Context, athleteID int64, account Account, generation int64) error {
 	_, err := l.update(ctx, Athlete(athleteID), func(g *Grant) (bool, error) {
@@ -223,19 +222,19 @@ func (l Ledger) removeLink(ctx context.Context, athleteID int64, account Account
 	return nil
 }
 
-// Links serves athletes the accounts of one other provider that they link.
+// Links serves athletes the accounts of one provider that they link.
 type Links struct {
 	Reconciler *Reconciler
 	Requester  *Requester
-	// ReadToday reads what the page shows, by calls to the provider's API.
+	// ReadToday reads the page's data by calls to the provider's API.
 	ReadToday func(ctx context.Context, now time.Time, get func(path string) (credentialsv1.ForwardResponse, error)) (Today, error)
 	// NewSecret returns at least 128 unguessable bits as URL-safe text.
 	NewSecret func() string
 }
 
-// Today is what the page shows of a linked account. It is stored nowhere.
+// Today is the data on a linked account that the page shows. It is not stored.
 type Today struct {
-	// DisplayName is empty if the person does not allow us to read it.
+	// DisplayName is empty if the person did not allow us to read it.
 	DisplayName string
 	// Date is the person's day, YYYY-MM-DD.
 	Date string
@@ -262,12 +261,13 @@ func (l *Links) find(ctx context.Context, by Authorization) (Grant, Account, err
 	return athlete, link.Account, nil
 }
 
-// Unlink ends the link to the athlete's account at the provider, and returns the
-// receipt of the erasure. It tries to complete it at once; [Reconciler.Reconcile]
-// goes on if that fails. Called again meanwhile, it returns the same receipt.
+// Unlink ends the link to the athlete's account at the provider, and returns
+// the receipt of the erasure. It tries to complete it at once;
+// [Reconciler.Reconcile] goes on if that fails. Until it is completed, another
+// call returns the same receipt.
 //
-// Errors: ErrRevoked when the session's authorization is over, ErrNotLinked, or a
-// transient fault.
+// Errors: ErrRevoked when the session's authorization is over, ErrNotLinked, or
+// a transient fault.
 func (l *Links) Unlink(ctx context.Context, by Authorization) (receipt string, _ error) {
 	athlete, account, err := l.find(ctx, by)
 	if err != nil {

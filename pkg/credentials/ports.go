@@ -24,29 +24,27 @@ type Grants interface {
 	// List pages through a provider's grants. cursor is empty for the first
 	// page, next is empty after the last.
 	List(ctx context.Context, provider, cursor string, limit int) (page []Grant, next string, err error)
-	// Pending returns the provider's grants with pending tasks, those first whose
-	// next attempt is due first. It may not know of what was written a moment
-	// ago.
+	// Pending returns the provider's grants with pending tasks, ordered by when
+	// their next attempt is due. It may miss the latest writes.
 	Pending(ctx context.Context, provider string) ([]Grant, error)
 }
 
-// ConnectStates stores what a started connect has to prove. Keys are digests: the
-// values themselves stay in the athlete's browser.
+// ConnectStates stores started connects until their callbacks. Keys are
+// digests: the values themselves stay in the athlete's browser.
 type ConnectStates interface {
-	// PutState remembers a started connect by the digest of its state.
+	// PutState stores a started connect by the digest of its state.
 	PutState(ctx context.Context, state string, s ConnectState) error
-	// TakeState returns what was remembered for the state and forgets it. A
-	// state that is unknown or was taken before is a not-found fault.
+	// TakeState returns and deletes the connect of a state. A state that is unknown
+	// or was taken before is a not-found fault.
 	TakeState(ctx context.Context, state string) (ConnectState, error)
 }
 
 // ConnectState is a connect that has begun.
 type ConnectState struct {
-	// Nonce is the digest of the browser's nonce; in the state of a form, the reason
-	// why it was issued.
+	// Nonce is the digest of the browser's nonce; for a form, its [FormReason].
 	Nonce     string
 	ExpiresAt time.Time
-	// Provider that the person was sent to.
+	// Provider to which the person was sent.
 	Provider string
 	// Owner is the athlete who links an account; zero for an athlete's own.
 	Owner Authorization
@@ -75,9 +73,9 @@ type ErasureLog interface {
 
 // Vault keeps secrets encrypted under the dedicated key.
 type Vault interface {
-	// App returns the registration with a provider; a not-found fault when it
-	// has not been set, and a permanent one when it can never be read again,
-	// for it is malformed or encrypted under a key that is not the stage's.
+	// App returns the registration with a provider; a not-found fault if it was not
+	// set, and a permanent one if it can never be read again, because it is malformed
+	// or encrypted under a key that is not the stage's.
 	App(ctx context.Context, provider string) (App, error)
 	// SaveApp replaces the registration with a provider.
 	SaveApp(ctx context.Context, provider string, app App) error
@@ -96,8 +94,8 @@ type Vault interface {
 	// SavePendingConnect stores the pair of a connect that could not be written to the
 	// grant. Storing it again changes nothing.
 	SavePendingConnect(ctx context.Context, r PendingConnect) error
-	// Received returns the stored pairs of a provider's connects; with an error,
-	// those that it could read.
+	// PendingConnects returns the stored pairs of a provider's connects; with an
+	// error, those that it could read.
 	PendingConnects(ctx context.Context, provider string) ([]PendingConnect, error)
 	// DeletePendingConnect deletes one of them. Deleting what is not there is no error.
 	DeletePendingConnect(ctx context.Context, r PendingConnect) error
@@ -109,8 +107,8 @@ type Parameters interface {
 	Clear(ctx context.Context) (deleted int, err error)
 }
 
-// Seal seals an account's token pair. It calls no other system, so none can make
-// it fail.
+// Seal seals an account's token pair. It calls no other system, so it cannot
+// fail because of one.
 type Seal func(Account, TokenPair) ([]byte, error)
 
 // Sealer encrypts token pairs under the dedicated key, for storage outside the
@@ -128,69 +126,67 @@ type Metrics interface {
 	Count(metric string, n int)
 }
 
-// Authorization is what a provider answers to an authorization code.
+// TokenResponse is what a provider returns for an authorization code.
 type TokenResponse struct {
 	Account Account
 	Tokens  TokenPair
-	// Scopes as the token answer names them; empty when it names none.
+	// Scopes are those in the response; empty if it names none.
 	Scopes []string
 }
 
-// Rules are what there is to know of a provider without asking it.
+// Rules are the properties of a provider that the use cases need.
 type Rules struct {
 	// Provider's name: part of each of its accounts' names.
 	Provider string
-	// Sufficient are the scopes of which one must be granted for an account to
-	// be of any use.
+	// Sufficient are the scopes of which an account must have at least one.
 	Sufficient []string
 	// RefreshMargin is how long before its end an access token is renewed.
 	RefreshMargin time.Duration
 	// Endpoint returns the kind of endpoint at a path of the API that may be called,
 	// and "" for any other path.
 	Endpoint func(path string) string
-	// CheckPath is a path of the API by which a living access token is told from a
-	// dead one.
+	// CheckPath is a path of the API that every valid access token may call.
 	CheckPath string
-	// EssentialPath is a path of the API without which an account is of no use: if
-	// it is refused for a missing scope, the grant degrades. Empty for none.
+	// EssentialPath is a path of the API that every account needs: if a call of it is
+	// refused for a missing scope, the grant degrades. Empty for none.
 	EssentialPath string
 }
 
-// enough reports whether the scopes are of any use.
+// enough reports whether the scopes are sufficient.
 func (r Rules) enough(scopes []string) bool {
 	return slices.ContainsFunc(r.Sufficient, func(s string) bool { return slices.Contains(scopes, s) })
 }
 
-// OAuth is a provider's authorization server. A service that is given one serves
-// the accounts of that provider and of no other.
+// OAuth is a provider's authorization server. A use case with an OAuth serves the
+// accounts of its provider only.
 type OAuth interface {
 	Rules() Rules
-	// AuthorizeURL is where the person is asked for consent. The verifier binds
-	// the code to this connect where the provider can do that (RFC 7636); the
-	// URL does not show it.
+	// AuthorizeURL returns the URL of the consent screen. The verifier binds the code
+	// to this connect where the provider supports that (RFC 7636); the URL does not
+	// reveal it.
 	AuthorizeURL(clientID, redirectURI, state string, verifier secret.String) string
-	// Exchange turns a code into tokens. Errors: ErrCodeRefused, ErrAppFull,
-	// ErrAppRefused, or a transient fault when there was no usable answer.
+	// Exchange exchanges a code for tokens. Errors: ErrCodeRefused, ErrAppFull,
+	// ErrAppRefused, or a transient fault if there was no usable response.
 	Exchange(ctx context.Context, app App, redirectURI string, code, verifier secret.String) (TokenResponse, error)
-	// Refresh renews a pair. Errors: ErrTokenRefused, ErrAppRefused, or a
-	// transient fault when there was no usable answer, which is ErrAnswerLost
-	// when the pair may have been renewed.
+	// Refresh renews a pair. Errors: ErrTokenRefused, ErrAppRefused, or a transient
+	// fault if there was no usable response, which is ErrAnswerLost if the pair may
+	// have been renewed.
 	Refresh(ctx context.Context, app App, refresh secret.String) (TokenPair, error)
-	// Revoke ends the authorization that the pair belongs to, if either token
-	// is still alive; that neither is, is no error. Errors: ErrAppRefused;
-	// ErrAccessTokenInvalid where an access token is needed to revoke by, and the
-	// pair's is dead; or a transient fault.
+	// Revoke ends the authorization that the pair belongs to. If neither token is
+	// valid any more it returns nil. Errors: ErrAppRefused; ErrAccessTokenInvalid if
+	// the provider needs an access token and the pair's is invalid; or a transient
+	// fault.
 	Revoke(ctx context.Context, app App, pair TokenPair) error
 }
 
-// APIResponse is Strava's answer to a forwarded call.
+// APIResponse is the provider's response to a call.
 type APIResponse struct {
-	// Sent says that the call may have reached Strava, and so counts against its
-	// rate limits. It holds beside an error, too.
+	// Sent says that the call may have reached the provider, and so counts against
+	// its rate limits. It may be set beside an error.
 	Sent   bool
 	Status int
-	// Refused tells why the call was refused: ErrAppRefused, ErrAccessTokenInvalid
-	// or ErrInsufficientScope; nil if it wasn't, or for no reason of these.
+	// Refused is why the call was refused: ErrAppRefused, ErrAccessTokenInvalid or
+	// ErrInsufficientScope; nil if it was not refused, or for another reason.
 	Refused error
 	// Header holds the header fields that the caller may see, by their
 	// canonical names.
@@ -198,10 +194,10 @@ type APIResponse struct {
 	Body   []byte
 }
 
-// API is Strava's REST API.
+// API is the provider's REST API.
 type API interface {
-	// Get calls path with the access token. A transient fault means that there
-	// was no answer.
+	// Get calls path with the access token. A transient fault means that there was
+	// no response.
 	Get(ctx context.Context, access secret.String, path string, query map[string]string) (APIResponse, error)
 }
 
@@ -220,8 +216,8 @@ type Push interface {
 	Subscribe(ctx context.Context, app App, callbackURL string) (Subscription, error)
 	// Unsubscribe deletes it.
 	Unsubscribe(ctx context.Context, app App, id int64) error
-	// Handshake asks the callback as Strava does in Subscribe, and returns an
-	// error unless it answers rightly.
+	// Handshake calls the callback as Strava does in Subscribe, and returns an error
+	// unless it returns the challenge.
 	Handshake(ctx context.Context, app App, callbackURL, challenge string) error
 }
 

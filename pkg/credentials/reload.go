@@ -7,11 +7,11 @@ import (
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
-// ReloadingOAuth is an OAuth for callers who hold a registration that may be
-// older than the one that is stored. When the provider refuses the one a call
-// was made with, it reads the stored one and, if that is another, calls again:
-// so a connect that began before the client secret was changed goes through.
-// A provider that refuses the application has used up neither code nor token.
+// ReloadingOAuth is an OAuth for callers whose copy of the registration may be
+// outdated. When the provider refuses the application, it reads the stored
+// registration and, if that differs, repeats the call: so a connect that began
+// before the client secret was changed succeeds. A provider that refuses the
+// application has not consumed the code or token.
 type ReloadingOAuth struct {
 	OAuth
 	// Vault keeps no registration in memory.

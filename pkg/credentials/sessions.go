@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	// SessionTTL is how long a session lasts at most: after it the athlete has
-	// to consent at Strava again.
+	// SessionTTL is the longest life of a session. After it the athlete has to
+	// consent at Strava again.
 	SessionTTL = 30 * 24 * time.Hour
-	// idleTTL is how long a session lasts without being used, from the end of
-	// the day of its last use.
+	// idleTTL is how long a session lasts without use, from the end of the day of
+	// its last use.
 	idleTTL = 7 * 24 * time.Hour
 )
 
-// sessionEnd is when a session ends that was last used on its UsedOn.
+// sessionEnd returns when a session ends that was last used on its UsedOn.
 func sessionEnd(c Credential) time.Time {
 	idle := c.UsedOn.Add(24*time.Hour + idleTTL)
 	if end := c.CreatedAt.Add(SessionTTL); end.Before(idle) {
@@ -36,8 +36,8 @@ type Sessions struct {
 }
 
 // Open opens a session for an athlete who has just consented, and returns the
-// secret to be kept in the browser's cookie. The error is ErrRevoked when the
-// authorization is over already.
+// secret for the browser's cookie. The error is ErrRevoked if the authorization
+// is over already.
 func (s *Sessions) Open(ctx context.Context, of Authorization) (secret.String, error) {
 	c, token := newCredential(SessionCredential, of, s.NewSecret(), s.Now())
 	c.UsedOn = day(c.CreatedAt)
@@ -48,8 +48,8 @@ func (s *Sessions) Open(ctx context.Context, of Authorization) (secret.String, e
 	return token, nil
 }
 
-// End ends one session, whose holder logs out. Ending what is no session is no
-// error.
+// End ends one session, whose holder logs out. It returns no error for an
+// unknown secret.
 func (s *Sessions) End(ctx context.Context, token secret.String) error {
 	athleteID, ok := ownerOf(SessionCredential, token)
 	if !ok {
@@ -77,8 +77,8 @@ func (s *Sessions) EndEverywhere(ctx context.Context, athleteID int64) error {
 }
 
 // EndAll ends every session and key of an athlete whose authorization of the
-// generation has ended. What is left of them says where the erasure can be
-// looked up. It may be repeated.
+// generation has ended. Their tombstones hold the receipt by which the erasure
+// can be looked up. It may be repeated.
 func (s *Sessions) EndAll(ctx context.Context, athleteID, generation int64, receipt string) error {
 	all, err := s.Store.Credentials(ctx, athleteID)
 	if err != nil {

@@ -42,7 +42,7 @@ func (c *SubscriptionCheck) Check(ctx context.Context, askStrava bool) (credenti
 	switch {
 	case fault.Is(err, fault.NotFound):
 		res.Subscription = credentialsv1.SubscriptionMissing
-	case err != nil: // Strava's silence says nothing about the subscription.
+	case err != nil: // The subscription's state stays unknown.
 	case sub.CallbackURL == callback:
 		res.Subscription, res.SubscriptionID = credentialsv1.SubscriptionOK, sub.ID
 	default:

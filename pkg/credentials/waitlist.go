@@ -12,61 +12,64 @@ import (
 )
 
 // WaitlistEntry is a contact that waits for a place. It is not linked to an
-// athlete: Strava refuses an application that is full before it names the athlete.
+// athlete: Strava refuses the code of an athlete beyond the capacity before it
+// names the athlete.
 type WaitlistEntry struct {
 	// Contact is an e-mail address in lower case.
 	Contact string
 	Since   time.Time
 }
 
-// WaitlistStore stores who waits.
+// WaitlistStore stores the waitlist.
 type WaitlistStore interface {
-	// Add stores a contact until the time given, after which it is
-	// forgotten. A contact that is there already keeps its place in the
-	// order, and is kept until then.
+	// Add stores a contact until the given time. A contact that is there already
+	// keeps its Since.
 	Add(ctx context.Context, e WaitlistEntry, until time.Time) error
-	// Waiting returns all who wait at now, in the order they came.
+	// Entries returns the entries that have not expired at now, the oldest first.
 	Entries(ctx context.Context, now time.Time) ([]WaitlistEntry, error)
-	// Remove forgets a contact; a not-found fault when it isn't there.
+	// Remove removes a contact; a not-found fault if it is not there.
 	Remove(ctx context.Context, contact string) error
-	// Clear forgets all contacts, and returns how many there were.
+	// Clear removes all entries, and returns how many there were.
 	Clear(ctx context.Context) (int, error)
 }
 
 const (
-	// maxEntries bounds what strangers can make us store.
+	// maxEntries bounds how much data strangers can have us store.
 	maxEntries = 500
 	// entryTTL is how long a contact is kept.
 	entryTTL = 90 * 24 * time.Hour
-	// formTTL is how long an issued form may be filled in.
+	// formTTL is how long a form is valid.
 	formTTL = time.Hour
-	// maxPerHour bounds how many strangers the list takes in one hour. Addresses
-	// of the network are not kept, so the bound is the stage's as a whole.
+	// maxPerHour bounds how many contacts the list takes in one hour. Network
+	// addresses are not stored, so the bound applies to the whole stage.
 	maxPerHour = 20
 	// maxContact is the longest address there can be (RFC 5321, 4.5.3.1.3).
 	maxContact = 254
 )
 
-// Ways in which the waiting list takes no contact.
+// Reasons why the waitlist takes no contact.
 var (
 	// ErrWaitlistFull: the list takes no more contacts.
-	ErrWaitlistFull = fault.New(fault.Conflict, "the waiting list is full")
+	ErrWaitlistFull = fault.New(fault.Conflict, "the waitlist is full")
 	// ErrPlaceFree: the application has a place, so there is nothing to wait for.
 	ErrPlaceFree = fault.New(fault.Conflict, "there is a place")
 	// ErrFormInvalid: the form was not issued here, was sent before, or is too old.
 	ErrFormInvalid = fault.New(fault.Conflict, "the form is unknown, used or expired")
 )
 
-// WaitlistBusyError means that too many contacts came within the last hour.
+// WaitlistBusyError means that too many contacts were added within the last
+// hour.
 type WaitlistBusyError struct {
-	// Wait is how long the list takes no more.
+	// Wait is how long the list takes no more contacts.
 	Wait time.Duration
 }
 
 // Error implements error.
-func (e WaitlistBusyError) Error() string { return "the waiting list is busy for " + e.Wait.String() }
+func (e WaitlistBusyError) Error() string {
+	return "the waitlist takes no contact for " + e.Wait.String()
+}
 
-// Waitlist is where those leave word whom the application has no place for.
+// Waitlist takes the contacts of people for whom the application has no place.
 type Waitlist struct {
 	Store WaitlistStore
 	// Forms stores the digests of forms that were issued.
@@ -77,23 +80,22 @@ type Waitlist struct {
 	Now       func() time.Time
 }
 
-// FormReason is why there was no place when a form was issued. It is stored with
-// the form in place of a nonce: a connect's state is no form, and a form is no
+// FormReason is why there was no place when a form was issued. It is stored in
+// place of a nonce, so that a connect's state is no form and a form is no
 // state.
 type FormReason string
 
 // The reasons.
 const (
-	// NoPlaceHere: the application had as many athletes as it may when the connect
-	// was to begin.
+	// NoPlaceHere: the application was at its capacity when the connect was to
+	// begin.
 	NoPlaceHere FormReason = "no place here"
 	// NoPlaceAtCallback: the athlete consented and was refused, in most cases by
-	// Strava, whose count is the one that matters.
+	// Strava.
 	NoPlaceAtCallback FormReason = "no place at the callback"
 )
 
-// Issue returns a form, by which one contact can be put on the list within
-// life.
+// IssueForm returns a form, which adds one contact to the list within life.
 func (w *Waitlist) IssueForm(ctx context.Context, why FormReason) (form secret.String, life time.Duration, err error) {
 	form = secret.New(w.NewSecret())
 	if err := w.Forms.PutState(ctx, form.SHA256(), ConnectState{Nonce: string(why), ExpiresAt: w.Now().Add(formTTL)}); err != nil {
@@ -102,12 +104,13 @@ func (w *Waitlist) IssueForm(ctx context.Context, why FormReason) (form secret.S
 	return form, formTTL, nil
 }
 
-// Join puts a contact on the list. Whether it was there before, the result does
-// not tell. A form counts once, unless its contact was refused as invalid.
+// Join adds a contact to the list. Its result does not reveal whether the
+// contact was there before. A form counts once, unless its contact was refused
+// as invalid.
 //
-// Errors: ErrFormInvalid, ErrPlaceFree, ErrWaitlistFull, a [WaitlistBusyError], or an
-// invalid fault when the contact is no e-mail address; it doesn't repeat the
-// contact.
+// Errors: ErrFormInvalid, ErrPlaceFree, ErrWaitlistFull, a [WaitlistBusyError],
+// or an invalid fault if the contact is no e-mail address; it does not repeat
+// the contact.
 func (w *Waitlist) Join(ctx context.Context, form secret.String, contact string) error {
 	contact, err := canonicalContact(contact)
 	if err != nil {
@@ -127,8 +130,8 @@ func (w *Waitlist) Join(ctx context.Context, form secret.String, contact string)
 		}
 	}
 	now := w.Now()
-	// Before the contact is looked at: a full list is full for everybody, or
-	// its answer would tell who is on it.
+	// Known and unknown contacts get the same answer, so that it does not reveal who
+	// is on the list.
 	waiting, err := w.Store.Entries(ctx, now)
 	if err != nil {
 		return err
@@ -137,7 +140,7 @@ func (w *Waitlist) Join(ctx context.Context, form secret.String, contact string)
 		return ErrWaitlistFull
 	}
 	if n := len(waiting) - maxPerHour; n >= 0 {
-		// They are in the order they came.
+		// The entries are in the order in which they were added.
 		if wait := waiting[n].Since.Add(time.Hour).Sub(now); wait > 0 {
 			return WaitlistBusyError{wait}
 		}
@@ -145,7 +148,7 @@ func (w *Waitlist) Join(ctx context.Context, form secret.String, contact string)
 	return w.Store.Add(ctx, WaitlistEntry{Contact: contact, Since: now}, now.Add(entryTTL))
 }
 
-// take uses a form up, and returns why it was issued.
+// takeForm consumes a form, and returns why it was issued.
 func (w *Waitlist) takeForm(ctx context.Context, form secret.String) (FormReason, error) {
 	if form.Empty() {
 		return "", ErrFormInvalid
@@ -164,15 +167,15 @@ func (w *Waitlist) takeForm(ctx context.Context, form secret.String) (FormReason
 	return why, nil
 }
 
-// List returns those who wait, in the order they came.
+// List returns the entries in the order in which they were added.
 func (w *Waitlist) List(ctx context.Context) ([]WaitlistEntry, error) {
 	return w.Store.Entries(ctx, w.Now())
 }
 
-// Clear forgets all who wait, and returns how many there were.
+// Clear removes all entries, and returns how many there were.
 func (w *Waitlist) Clear(ctx context.Context) (int, error) { return w.Store.Clear(ctx) }
 
-// Remove forgets a contact; a not-found fault when it isn't on the list.
+// Remove removes a contact; a not-found fault if it is not on the list.
 func (w *Waitlist) Remove(ctx context.Context, contact string) error {
 	contact, err := canonicalContact(contact)
 	if err != nil {
@@ -181,14 +184,13 @@ func (w *Waitlist) Remove(ctx context.Context, contact string) error {
 	return w.Store.Remove(ctx, contact)
 }
 
-// canonicalContact is the one form of an e-mail address that is stored.
+// canonicalContact returns the one form of an e-mail address that is stored.
 func canonicalContact(s string) (string, error) {
 	s = strings.ToLower(strings.TrimSpace(s))
-	// ParseAddress takes names and comments, too; what is stored is an
-	// address and nothing else.
+	// ParseAddress accepts names and comments, too.
 	a, err := mail.ParseAddress(s)
 	if len(s) > maxContact || err != nil || a.Address != s || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return "", fault.New(fault.Invalid, "this is not an e-mail address")
+		return "", fault.New(fault.Invalid, "the contact is not an e-mail address")
 	}
 	return s, nil
 }

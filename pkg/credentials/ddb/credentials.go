@@ -24,7 +24,7 @@ type CredentialsTable struct {
 	grants string
 }
 
-// NewCredentialStore returns an adapter for the named tables.
+// NewCredentials returns an adapter for the named tables.
 func NewCredentials(client dynamo.API, name, grants string) *CredentialsTable {
 	return &CredentialsTable{dynamo.Table{API: client, Name: name}, grants}
 }

@@ -19,16 +19,16 @@ type grantItem struct {
 	Reason     string        `dynamodbav:"reason,omitempty"`
 	DegradedAt dynamo.Millis `dynamodbav:"degraded_at,omitempty"`
 	// Tokens is missing once they are deleted.
-	Tokens     *tokensItem   `dynamodbav:"tokens,omitempty"`
-	Spares     []spareItem   `dynamodbav:"spares,omitempty"`
-	Obsolete   []int64       `dynamodbav:"obsolete,omitempty"`
-	LeaseOwner string        `dynamodbav:"lease_owner,omitempty"`
-	LeaseUntil dynamo.Millis `dynamodbav:"lease_until,omitempty"`
-	Doubt      bool          `dynamodbav:"doubt,omitempty"`
-	RevokedAt  dynamo.Millis `dynamodbav:"revoked_at,omitempty"`
-	LeftAt     dynamo.Millis `dynamodbav:"left_at,omitempty"`
+	Tokens         *tokensItem   `dynamodbav:"tokens,omitempty"`
+	Spares         []spareItem   `dynamodbav:"spares,omitempty"`
+	Obsolete       []int64       `dynamodbav:"obsolete,omitempty"`
+	LeaseOwner     string        `dynamodbav:"lease_owner,omitempty"`
+	LeaseUntil     dynamo.Millis `dynamodbav:"lease_until,omitempty"`
+	InDoubt        bool          `dynamodbav:"in_doubt,omitempty"`
+	RevokedAt      dynamo.Millis `dynamodbav:"revoked_at,omitempty"`
+	EndRequestedAt dynamo.Millis `dynamodbav:"end_requested_at,omitempty"`
 
-	Unannounced    bool             `dynamodbav:"unannounced,omitempty"`
+	Unpublished    bool             `dynamodbav:"unpublished,omitempty"`
 	Claim          *claimItem       `dynamodbav:"claim,omitempty"`
 	ClaimCheckedAt dynamo.Millis    `dynamodbav:"claim_checked_at,omitempty"`
 	Revocations    []revocationItem `dynamodbav:"revocations,omitempty"`
@@ -99,7 +99,7 @@ type revocationItem struct {
 	RequestedAt dynamo.Millis `dynamodbav:"requested_at"`
 	Reason      string        `dynamodbav:"reason"`
 	Cause       causeItem     `dynamodbav:"cause"`
-	Announced   bool          `dynamodbav:"announced"`
+	Published   bool          `dynamodbav:"published"`
 
 	Links       []accountItem `dynamodbav:"links,omitempty"`
 	WithAthlete bool          `dynamodbav:"with_athlete,omitempty"`
@@ -118,10 +118,10 @@ func toGrantItem(g credentials.Grant) grantItem {
 		Reason:         g.Reason,
 		DegradedAt:     dynamo.MillisOf(g.DegradedAt),
 		Obsolete:       g.Obsolete,
-		Doubt:          g.InDoubt,
+		InDoubt:        g.InDoubt,
 		RevokedAt:      dynamo.MillisOf(g.RevokedAt),
-		LeftAt:         dynamo.MillisOf(g.EndRequestedAt),
-		Unannounced:    g.Unpublished,
+		EndRequestedAt: dynamo.MillisOf(g.EndRequestedAt),
+		Unpublished:    g.Unpublished,
 		ClaimCheckedAt: dynamo.MillisOf(g.ClaimCheckedAt),
 		LeaseOwner:     g.Lease.Owner,
 		ownerItem:      ownerItem(g.Owner),
@@ -145,7 +145,7 @@ func toGrantItem(g credentials.Grant) grantItem {
 	for _, r := range g.Revocations {
 		revocation := revocationItem{
 			Receipt: r.Receipt, Generation: r.Generation, RequestedAt: dynamo.MillisOf(r.RequestedAt), Reason: r.Reason,
-			Cause: toCause(r.Cause), Announced: r.Published, WithAthlete: r.WithAthlete, ownerItem: ownerItem(r.Owner),
+			Cause: toCause(r.Cause), Published: r.Published, WithAthlete: r.WithAthlete, ownerItem: ownerItem(r.Owner),
 		}
 		for _, a := range r.Links {
 			revocation.Links = append(revocation.Links, accountItem(a))
@@ -172,10 +172,10 @@ func (i grantItem) grant() credentials.Grant {
 		Reason:         i.Reason,
 		DegradedAt:     i.DegradedAt.Time(),
 		Obsolete:       i.Obsolete,
-		InDoubt:        i.Doubt,
+		InDoubt:        i.InDoubt,
 		RevokedAt:      i.RevokedAt.Time(),
-		EndRequestedAt: i.LeftAt.Time(),
-		Unpublished:    i.Unannounced,
+		EndRequestedAt: i.EndRequestedAt.Time(),
+		Unpublished:    i.Unpublished,
 		ClaimCheckedAt: i.ClaimCheckedAt.Time(),
 		Owner:          credentials.Authorization(i.ownerItem),
 	}
@@ -202,7 +202,7 @@ func (i grantItem) grant() credentials.Grant {
 	for _, r := range i.Revocations {
 		revocation := credentials.PendingRevocation{
 			Receipt: r.Receipt, Generation: r.Generation, RequestedAt: r.RequestedAt.Time(), Reason: r.Reason,
-			Cause: r.Cause.meta(), Published: r.Announced, WithAthlete: r.WithAthlete, Owner: credentials.Authorization(r.ownerItem),
+			Cause: r.Cause.meta(), Published: r.Published, WithAthlete: r.WithAthlete, Owner: credentials.Authorization(r.ownerItem),
 		}
 		for _, a := range r.Links {
 			revocation.Links = append(revocation.Links, credentials.Account(a))

@@ -10,12 +10,12 @@ import (
 // timeout of a call, well within that of the functions that make one.
 const timeout = 15 * time.Second
 
-// forwardedHeaders are the header fields that a caller needs: the rate limit of the
-// person whom the call is about (Fitbit Web API, Rate Limits), how long to wait,
-// and the time they were true at.
+// forwardedHeaders are the header fields that a caller needs: the person's rate
+// limit (Fitbit Web API, Rate Limits), how long to wait, and the time of the
+// response.
 var forwardedHeaders = []string{"Fitbit-Rate-Limit-Limit", "Fitbit-Rate-Limit-Remaining", "Fitbit-Rate-Limit-Reset", "Retry-After", "Date"}
 
-// NewAPI makes a client for the API at base, https://api.fitbit.com. Paths begin
+// NewAPI returns a client for the API at base, https://api.fitbit.com. Paths begin
 // with the API's version, as in /1/user/-/profile.json.
 func NewAPI(client *http.Client, base string) *provider.API {
 	return &provider.API{Client: client, Base: base, Timeout: timeout, ForwardedHeaders: forwardedHeaders, Refusal: provider.FitbitRefusal}

@@ -27,7 +27,7 @@ type Sealer struct {
 	keyID  string
 }
 
-// NewSealer makes a sealer that uses the symmetric KMS key.
+// NewSealer returns a sealer that uses the symmetric KMS key.
 func NewSealer(client *kms.Client, keyID string) *Sealer { return &Sealer{client, keyID} }
 
 // envelope is a sealed pair.
@@ -76,7 +76,7 @@ func (s *Sealer) NewSeal(ctx context.Context, provider string) (credentials.Seal
 func (s *Sealer) Open(ctx context.Context, account credentials.Account, sealed []byte) (credentials.TokenPair, error) {
 	var e envelope
 	if err := json.Unmarshal(sealed, &e); err != nil {
-		return credentials.TokenPair{}, fault.New(fault.Permanent, "the grant holds something else than a sealed pair")
+		return credentials.TokenPair{}, fault.New(fault.Permanent, "the grant holds no sealed pair")
 	}
 	key, err := s.client.Decrypt(ctx, &kms.DecryptInput{
 		KeyId: aws.String(s.keyID), CiphertextBlob: e.Key, EncryptionContext: encryptionContext(account.Provider),
@@ -96,7 +96,7 @@ func (s *Sealer) Open(ctx context.Context, account credentials.Account, sealed [
 		return credentials.TokenPair{}, err
 	}
 	if len(e.Nonce) != gcm.NonceSize() {
-		return credentials.TokenPair{}, fault.New(fault.Permanent, "the grant holds something else than a sealed pair")
+		return credentials.TokenPair{}, fault.New(fault.Permanent, "the grant holds no sealed pair")
 	}
 	plain, err := gcm.Open(nil, e.Nonce, e.Data, []byte(account.String()))
 	if err != nil {
@@ -104,7 +104,7 @@ func (s *Sealer) Open(ctx context.Context, account credentials.Account, sealed [
 	}
 	var p sealedPair
 	if json.Unmarshal(plain, &p) != nil {
-		return credentials.TokenPair{}, fault.New(fault.Permanent, "the grant holds something else than a sealed pair")
+		return credentials.TokenPair{}, fault.New(fault.Permanent, "the grant holds no sealed pair")
 	}
 	return credentials.TokenPair{
 		Access: secret.New(p.AccessToken), Refresh: secret.New(p.RefreshToken),

@@ -7,7 +7,7 @@ const Namespace = "Paceline/Credentials"
 const (
 	// Refreshed: a token pair was renewed.
 	Refreshed = "TokensRefreshed"
-	// RefreshFailed: Strava gave no new pair, for a reason that may pass.
+	// RefreshFailed: Strava issued no new pair, for a transient reason.
 	RefreshFailed = "RefreshesFailed"
 	// Sealed: a new pair was sealed into the grant because the vault did not
 	// take it.
@@ -23,13 +23,12 @@ const (
 	Degraded = "GrantsDegraded"
 	// Postponed: a task of a grant failed, and is tried again.
 	Postponed = "TasksPostponed"
-	// CallFailed: a forwarded call could not be made or finished, for a reason
-	// of ours.
+	// CallFailed: a forwarded call failed because of this system.
 	CallFailed = "CallsFailed"
 	// CallAppRefused: Strava refused the application when a call was forwarded.
 	CallAppRefused = "CallsAppRefused"
-	// CallUnavailable: Strava gave no answer to a forwarded call, one that
-	// makes no sense, or a 5xx.
+	// CallUnavailable: Strava gave no response to a forwarded call, an unusable one,
+	// or a 5xx.
 	CallUnavailable = "CallsUnavailable"
 	// CallRateLimited: Strava answered 429 to a forwarded call.
 	CallRateLimited = "CallsRateLimited"

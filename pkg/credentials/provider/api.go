@@ -24,7 +24,7 @@ type API struct {
 	Timeout time.Duration
 	// ForwardedHeaders are the header fields that a caller sees, by their canonical names.
 	ForwardedHeaders []string
-	// Refusal tells why an answer refuses a call; see [credentials.APIResponse].
+	// Refusal returns why a response refuses a call; see [credentials.APIResponse].
 	Refusal func(status int, body []byte) error
 }
 

@@ -6,15 +6,15 @@ import (
 	"github.com/paceline/paceline/pkg/credentials"
 )
 
-// Description is everything in which a provider's authorization server differs
-// from others.
+// Description has the properties in which a provider's authorization server
+// differs from others.
 type Description struct {
 	credentials.Rules
 	// The endpoints of RFC 6749 and RFC 7009.
 	AuthorizationEndpoint, TokenEndpoint, RevocationEndpoint string
 	// DeauthorizationEndpoint, unless empty, is used in place of the
-	// RevocationEndpoint: it ends the authorization of a living access token,
-	// which it takes in the Authorization header.
+	// RevocationEndpoint: it ends the authorization of a valid access token, which it
+	// takes in the Authorization header.
 	DeauthorizationEndpoint string
 	// BasicAuth has the client authenticate at the token endpoint by HTTP Basic,
 	// and not by form fields (RFC 6749, section 2.3.1).
@@ -24,24 +24,23 @@ type Description struct {
 	// Scopes are asked for, joined by ScopeSeparator.
 	Scopes         []string
 	ScopeSeparator string
-	// AccountID finds the account in the members of the answer to a code; empty
-	// when it isn't there.
+	// AccountID returns the account id in the members of the response to a code;
+	// empty if it is not there.
 	AccountID func(answer map[string]json.RawMessage) string
-	// ProfileURL, unless empty, answers an access token with its account's
-	// profile, whose member "id" names the account. It is asked when the answer to
-	// a code does not name it.
+	// ProfileURL, unless empty, is the URL of the profile of an access token's
+	// account. Its member "id" names the account if the response to a code does not.
 	ProfileURL string
-	// Meaning tells what an answer other than 200 means.
+	// Meaning returns what a response other than 200 means.
 	Meaning func(status int, body []byte) Meaning
 }
 
-// Meaning is what an answer that is no success means.
+// Meaning is what an unsuccessful response means.
 type Meaning int
 
 // The meanings.
 const (
-	// Unclear is all that isn't known to be something else. It must cost no
-	// account its grant: what was asked may be asked again.
+	// Unclear is every response without a known meaning. It must not end an
+	// authorization: the call may be repeated.
 	Unclear Meaning = iota
 	// GrantRefused: the code or the token that was presented is not valid.
 	GrantRefused

@@ -9,7 +9,7 @@ import (
 	"github.com/paceline/paceline/pkg/credentials"
 )
 
-// NameFitbit is Fitbit's among the providers.
+// NameFitbit is the name of Fitbit among the providers.
 const NameFitbit = "fitbit"
 
 // Fitbit describes Fitbit (Fitbit Web API, "Authorization"), whose consent
@@ -31,8 +31,8 @@ func Fitbit(site, api string) Description {
 		Rules: credentials.Rules{
 			Provider:   NameFitbit,
 			Sufficient: []string{"activity"},
-			// Every refresh gives a new access token; the margin is the outage
-			// that goes unnoticed.
+			// Every refresh returns a new access token. An outage that is shorter than
+			// the margin goes unnoticed.
 			RefreshMargin: time.Hour,
 			Endpoint:      fitbitEndpoint,
 			CheckPath:     "/1/user/-/profile.json",
@@ -51,7 +51,8 @@ func Fitbit(site, api string) Description {
 
 var fitbitDay = regexp.MustCompile(`^/1/user/-/activities/date/[0-9]{4}-[0-9]{2}-[0-9]{2}\.json$`)
 
-// fitbitEndpoint knows what the page and workers of other systems are shown.
+// fitbitEndpoint knows only the paths that the page and workers of other
+// systems need.
 func fitbitEndpoint(path string) string {
 	switch {
 	case path == "/1/user/-/profile.json":
@@ -64,10 +65,11 @@ func fitbitEndpoint(path string) string {
 
 func fitbitUser(answer map[string]json.RawMessage) string { return identifier(answer["user_id"]) }
 
-// fitbitMeaning tells what the refusals of Fitbit's authorization server mean
-// (Fitbit Web API, "Error Handling"; bodies as reported by public clients). A dead
-// token has been seen refused by the revoke endpoint, too, which RFC 7009 does not
-// expect. A status alone, such as that of a firewall's page, says nothing.
+// fitbitMeaning returns what a refusal of Fitbit's authorization server means
+// (Fitbit Web API, "Error Handling"; bodies as reported by public clients). The
+// revoke endpoint has been seen to refuse an invalid token, too, which RFC 7009
+// does not expect. A status alone, such as that of a firewall's page, means
+// nothing.
 func fitbitMeaning(status int, body []byte) Meaning {
 	if status != http.StatusBadRequest && status != http.StatusUnauthorized && status != http.StatusForbidden {
 		return Unclear
@@ -85,11 +87,12 @@ func fitbitMeaning(status int, body []byte) Meaning {
 	return Unclear
 }
 
-// FitbitRefusal tells why the Fitbit Web API refuses a call; see
-// [credentials.APIResponse]. insufficient_scope is what the person did not allow,
-// insufficient_permissions what Fitbit does not allow the application to read;
-// neither says anything about the rest. Without one of these error types nothing is
-// known of the token: data that others may not see is refused by a 401, too.
+// FitbitRefusal returns why the Fitbit Web API refuses a call; see
+// [credentials.APIResponse]. The person did not allow the scope of an
+// insufficient_scope; Fitbit does not allow the application the data of an
+// insufficient_permissions. Neither concerns other data. Without one of these
+// error types nothing is known of the token, because Fitbit refuses data that
+// others may not see by a 401, too.
 func FitbitRefusal(status int, body []byte) error {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
@@ -107,8 +110,8 @@ func FitbitRefusal(status int, body []byte) error {
 	return nil
 }
 
-// fitbitErrors reads the error types of a refusal. There are none in an error
-// page, nor in a member that is a plain string.
+// fitbitErrors reads the error types of a refusal. It returns none for an error
+// page, or for a member that is a plain string.
 func fitbitErrors(body []byte) []string {
 	var f struct {
 		Errors []struct {

@@ -17,8 +17,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
-// timeout of a call, well within that of the functions that make it. A token
-// that is answered too late may be lost, so waiting for one is worth much.
+// timeout of a call, well within that of the functions that make it. It is
+// long, because a token in a late response may be lost.
 const timeout = 20 * time.Second
 
 // OAuth is a provider's authorization server.
@@ -28,7 +28,7 @@ type OAuth struct {
 	now func() time.Time
 }
 
-// NewOAuth makes a client of the provider that d describes.
+// NewOAuth returns a client of the provider that d describes.
 func NewOAuth(client *http.Client, d Description, now func() time.Time) *OAuth {
 	return &OAuth{client, d, now}
 }
@@ -36,8 +36,8 @@ func NewOAuth(client *http.Client, d Description, now func() time.Time) *OAuth {
 // Rules implements [credentials.OAuth].
 func (o *OAuth) Rules() credentials.Rules { return o.Description.Rules }
 
-// accountID is what an account may be called by: it becomes part of the names of
-// what is stored for it.
+// accountID matches valid account ids: they become part of the names of stored
+// things.
 var accountID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 // AuthorizeURL implements [credentials.OAuth].
@@ -75,15 +75,15 @@ func (o *OAuth) Exchange(ctx context.Context, app credentials.App, redirectURI s
 		auth.Account.ID = o.profileID(ctx, auth.Tokens.Access)
 	}
 	if !accountID.MatchString(auth.Account.ID) {
-		// Without an account there is nothing to keep the tokens for.
-		err := fault.New(fault.Transient, "%s's token answer names no account", o.Provider)
+		// Without an account the tokens cannot be stored.
+		err := fault.New(fault.Transient, "%s's token response names no account", o.Provider)
 		return credentials.TokenResponse{}, errors.Join(err, o.Revoke(ctx, app, auth.Tokens))
 	}
 	return auth, nil
 }
 
-// profileID asks for the account of an access token; empty if there is no usable
-// answer.
+// profileID returns the id in the profile of an access token's account; empty
+// if there is no usable response.
 func (o *OAuth) profileID(ctx context.Context, access secret.String) string {
 	req, err := httpcall.Form(http.MethodGet, o.ProfileURL, nil)
 	if err != nil {
@@ -107,9 +107,9 @@ func (o *OAuth) Refresh(ctx context.Context, app credentials.App, refresh secret
 }
 
 // Revoke implements [credentials.OAuth], by RFC 7009 unless the provider is
-// described otherwise. Revoking either token revokes the other; both are tried,
-// because a refresh token that was replaced is dead while its access token
-// lives on.
+// described otherwise. Revoking either token revokes the other. It tries both,
+// because a refresh token that was replaced is invalid while its access token
+// still works.
 func (o *OAuth) Revoke(ctx context.Context, app credentials.App, pair credentials.TokenPair) error {
 	if o.DeauthorizationEndpoint != "" {
 		return o.deauthorize(ctx, pair.Access)
@@ -126,7 +126,8 @@ func (o *OAuth) Revoke(ctx context.Context, app credentials.App, pair credential
 	return nil
 }
 
-// deauthorize is the way of an access token on its own.
+// deauthorize revokes by the deauthorization endpoint, which takes an access
+// token.
 func (o *OAuth) deauthorize(ctx context.Context, access secret.String) error {
 	req, err := httpcall.Form(http.MethodPost, o.DeauthorizationEndpoint, nil)
 	if err != nil {
@@ -141,7 +142,7 @@ func (o *OAuth) deauthorize(ctx context.Context, access secret.String) error {
 	return err
 }
 
-// token asks the token endpoint.
+// token calls the token endpoint.
 func (o *OAuth) token(ctx context.Context, app credentials.App, form url.Values) (credentials.TokenResponse, tokenResponse, error) {
 	asked := o.now()
 	body, err := o.post(ctx, app, o.TokenEndpoint, form, o.BasicAuth)
@@ -151,7 +152,7 @@ func (o *OAuth) token(ctx context.Context, app credentials.App, form url.Values)
 	answer := readTokenResponse(body)
 	access, refresh := answer.text("access_token"), answer.text("refresh_token")
 	if access == "" || refresh == "" {
-		return credentials.TokenResponse{}, nil, answerLost(fault.New(fault.Transient, "%s's token answer holds no tokens", o.Provider))
+		return credentials.TokenResponse{}, nil, answerLost(fault.New(fault.Transient, "%s's token response has no tokens", o.Provider))
 	}
 	return credentials.TokenResponse{
 		Tokens: credentials.TokenPair{
@@ -162,18 +163,18 @@ func (o *OAuth) token(ctx context.Context, app credentials.App, form url.Values)
 	}, answer, nil
 }
 
-// lost marks a transient fault after which it is unknown whether the provider
-// did what was asked.
+// answerLost marks a transient fault after which it is unknown whether the
+// provider did what was requested.
 func answerLost(err error) error {
 	return fault.New(fault.Transient, "%w: %w", credentials.ErrAnswerLost, err)
 }
 
-// errRefused says that what was presented, a code or a token, is not valid.
+// errRefused means that the code or token that was presented is not valid.
 var errRefused = errors.New("refused")
 
-// post sends a form in the application's name and returns the body of the
-// answer. Errors: errRefused, [credentials.ErrAppRefused],
-// [credentials.ErrAppFull], or a transient fault.
+// post sends a form as the application and returns the body of the response.
+// Errors: errRefused, [credentials.ErrAppRefused], [credentials.ErrAppFull], or
+// a transient fault.
 func (o *OAuth) post(ctx context.Context, app credentials.App, target string, form url.Values, basic bool) ([]byte, error) {
 	if !basic {
 		form.Set("client_id", app.ClientID)
@@ -189,13 +190,14 @@ func (o *OAuth) post(ctx context.Context, app credentials.App, target string, fo
 	return o.read(httpcall.Do(ctx, o.client, timeout, req))
 }
 
-// read tells what came of a call.
+// read returns the body of a successful response, or the error that any other
+// response stands for.
 func (o *OAuth) read(answer httpcall.Answer, err error) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, answerLost(err)
 	case answer.Status == http.StatusBadGateway, answer.Status == http.StatusGatewayTimeout:
-		// The server behind the gateway may have done what was asked.
+		// The server behind the gateway may have done what was requested.
 		return nil, answerLost(fault.New(fault.Transient, "%s answered with status %d", o.Provider, answer.Status))
 	case answer.Status/100 == 2:
 		return answer.Body, nil

@@ -48,8 +48,8 @@ func Strava(base, revocation string) Description {
 
 var activityPath = regexp.MustCompile(`^/activities/[0-9]{1,19}$`)
 
-// stravaEndpoint knows only what gathering needs, since Strava forbids passing its
-// API on (API Policy 5.16).
+// stravaEndpoint knows only the paths that gathering needs, since Strava
+// forbids passing its API on (API Policy 5.16).
 func stravaEndpoint(path string) string {
 	switch {
 	case path == "/athlete":
@@ -62,7 +62,8 @@ func stravaEndpoint(path string) string {
 	return ""
 }
 
-// stravaAthlete finds the athlete, who comes with the answer to a code only.
+// stravaAthlete returns the athlete's id, which only the response to a code
+// contains.
 func stravaAthlete(answer map[string]json.RawMessage) string {
 	var athlete map[string]json.RawMessage
 	_ = json.Unmarshal(answer["athlete"], &athlete)
@@ -73,8 +74,8 @@ func stravaAthlete(answer map[string]json.RawMessage) string {
 	return strconv.FormatInt(id, 10)
 }
 
-// StravaMeaning tells what the refusals of Strava's authorization server, and of
-// its push subscriptions resource, mean.
+// StravaMeaning returns what a refusal of Strava's authorization server, or of
+// its push subscriptions resource, means.
 func StravaMeaning(status int, body []byte) Meaning {
 	switch status {
 	case http.StatusBadRequest, http.StatusUnauthorized:
@@ -101,7 +102,7 @@ func StravaMeaning(status int, body []byte) Meaning {
 	return Unclear
 }
 
-// StravaRefusal tells why Strava's REST API refuses a call; see
+// StravaRefusal returns why Strava's REST API refuses a call; see
 // [credentials.APIResponse].
 func StravaRefusal(status int, body []byte) error {
 	switch status {
@@ -117,7 +118,7 @@ func StravaRefusal(status int, body []byte) error {
 				if strings.HasPrefix(e.Field, "activity:") { // "activity:read_permission"
 					return credentials.ErrInsufficientScope
 				}
-				return nil // The token lives, and the right to activities is not what it lacks.
+				return nil // The token is valid, and does not lack a scope for activities.
 			}
 		}
 		return credentials.ErrAccessTokenInvalid
@@ -131,9 +132,9 @@ type stravaError struct {
 	Code     string `json:"code"`
 }
 
-// stravaErrors reads what Strava holds against a request (Strava API v3
-// reference, "Fault"; bodies as recorded by public clients). There is nothing
-// in an error page, nor in a member that is a plain string, as has been seen.
+// stravaErrors reads the errors in a refusal of Strava (Strava API v3
+// reference, "Fault"; bodies as recorded by public clients). It returns none
+// for an error page, or for a member that is a plain string, as has been seen.
 func stravaErrors(body []byte) []stravaError {
 	var f struct {
 		Errors []stravaError `json:"errors"`

@@ -20,12 +20,12 @@ const (
 	// RevocationRevoke is POST /oauth/revoke, by either token, which Strava has
 	// since June 2026.
 	RevocationRevoke = "revoke"
-	// RevocationDeauthorize is the older POST /oauth/deauthorize, by a living
+	// RevocationDeauthorize is the older POST /oauth/deauthorize, by a valid
 	// access token; Strava ends it in June 2027.
 	RevocationDeauthorize = "deauthorize"
 )
 
-// Revocations are all of them.
+// Revocations are all ways to end an authorization.
 var Revocations = []string{RevocationRevoke, RevocationDeauthorize}
 
 // Tiers of the parameters (Systems Manager user guide, "Managing parameter
@@ -38,7 +38,7 @@ const (
 	TierAdvanced = "advanced"
 )
 
-// ParameterTiers are all of them.
+// ParameterTiers are all tiers.
 var ParameterTiers = []string{TierStandard, TierAdvanced}
 
 // ServeOAuth configures serve-oauth.
@@ -46,13 +46,13 @@ type ServeOAuth struct {
 	UseTokens
 	// SiteURL is the site's public origin, without a slash at its end.
 	SiteURL string `env:"SITE_URL,required"`
-	// WaitlistTable holds the waiting list.
+	// WaitlistTable holds the waitlist.
 	WaitlistTable string `env:"WAITING_TABLE,required"`
 }
 
 // AuthorizeSession configures authorize-session.
 type AuthorizeSession struct {
-	// Stage decides how cookies are called.
+	// Stage decides the names of cookies.
 	Stage       string `env:"STAGE,required"`
 	GrantsTable string `env:"GRANTS_TABLE,required"`
 	// CredentialsTable holds sessions and keys.
@@ -61,7 +61,7 @@ type AuthorizeSession struct {
 
 // ServeAPI configures serve-api.
 type ServeAPI struct {
-	// Stage decides how cookies are called.
+	// Stage decides the names of cookies.
 	Stage string `env:"STAGE,required"`
 	// SiteURL is the site's public origin, without a slash at its end.
 	SiteURL     string `env:"SITE_URL,required"`
@@ -128,7 +128,7 @@ type AdministerApp struct {
 	GrantsTable string `env:"GRANTS_TABLE,required"`
 	// CredentialsTable holds sessions and keys.
 	CredentialsTable string `env:"CREDENTIALS_TABLE,required"`
-	// WaitlistTable holds the waiting list.
+	// WaitlistTable holds the waitlist.
 	WaitlistTable string `env:"WAITING_TABLE,required"`
 	// AthleteCapacity is how many athletes the application may have.
 	AthleteCapacity int `env:"ATHLETE_CAPACITY,required"`

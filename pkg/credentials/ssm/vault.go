@@ -28,8 +28,8 @@ type Vault struct {
 	tier   types.ParameterTier
 }
 
-// New makes a vault of the parameters below path, encrypted under the KMS key.
-// tier is one of [settings.ParameterTiers].
+// New returns a vault of the parameters below path, encrypted under the KMS
+// key. tier is one of [settings.ParameterTiers].
 func New(client *ssm.Client, path, keyID, tier string) *Vault {
 	return &Vault{client, strings.TrimSuffix(path, "/"), keyID, tiers[tier]}
 }
@@ -68,9 +68,9 @@ func (t tokensValue) pair() credentials.TokenPair {
 	}
 }
 
-// receivedValue is the plain text of
+// pendingConnectValue is the plain text of
 // <path>/received/<provider>/<account's id>/<id>.
-type receivedValue struct {
+type pendingConnectValue struct {
 	tokensValue
 	AccountID  string   `json:"account_id"`
 	ID         string   `json:"id"`
@@ -87,10 +87,10 @@ func (v *Vault) tokensName(account credentials.Account, generation int64) string
 	return v.path + "/accounts/" + account.String() + "/" + strconv.FormatInt(generation, 10)
 }
 
-func (v *Vault) receivedPath(provider string) string { return v.path + "/received/" + provider }
+func (v *Vault) pendingConnectsPath(provider string) string { return v.path + "/received/" + provider }
 
-func (v *Vault) receivedName(r credentials.PendingConnect) string {
-	return v.receivedPath(r.Account.Provider) + "/" + r.Account.ID + "/" + r.ID
+func (v *Vault) pendingConnectName(r credentials.PendingConnect) string {
+	return v.pendingConnectsPath(r.Account.Provider) + "/" + r.Account.ID + "/" + r.ID
 }
 
 // App implements [credentials.Vault].
@@ -157,16 +157,16 @@ func (v *Vault) DeleteTokens(ctx context.Context, account credentials.Account, g
 
 // SavePendingConnect implements [credentials.Vault].
 func (v *Vault) SavePendingConnect(ctx context.Context, r credentials.PendingConnect) error {
-	_, err := v.put(ctx, v.receivedName(r), receivedValue{
+	_, err := v.put(ctx, v.pendingConnectName(r), pendingConnectValue{
 		toValue(r.Tokens), r.Account.ID, r.ID, r.ReceivedAt, r.Scopes, r.Owner.AthleteID, r.Owner.Generation,
 	})
 	return err
 }
 
-// Received implements [credentials.Vault].
+// PendingConnects implements [credentials.Vault].
 func (v *Vault) PendingConnects(ctx context.Context, provider string) ([]credentials.PendingConnect, error) {
 	pages := ssm.NewGetParametersByPathPaginator(v.client, &ssm.GetParametersByPathInput{
-		Path: aws.String(v.receivedPath(provider)), Recursive: aws.Bool(true), WithDecryption: aws.Bool(true),
+		Path: aws.String(v.pendingConnectsPath(provider)), Recursive: aws.Bool(true), WithDecryption: aws.Bool(true),
 	})
 	var (
 		received []credentials.PendingConnect
@@ -178,9 +178,9 @@ func (v *Vault) PendingConnects(ctx context.Context, provider string) ([]credent
 			return received, fault.New(fault.Transient, "get parameters by path: %w", err)
 		}
 		for _, p := range page.Parameters {
-			var r receivedValue
+			var r pendingConnectValue
 			if json.Unmarshal([]byte(aws.ToString(p.Value)), &r) != nil {
-				damaged = fault.New(fault.Permanent, "parameter %s holds something else than expected", aws.ToString(p.Name))
+				damaged = fault.New(fault.Permanent, "unexpected value of parameter %s", aws.ToString(p.Name))
 				continue
 			}
 			received = append(received, credentials.PendingConnect{
@@ -195,7 +195,7 @@ func (v *Vault) PendingConnects(ctx context.Context, provider string) ([]credent
 
 // DeletePendingConnect implements [credentials.Vault].
 func (v *Vault) DeletePendingConnect(ctx context.Context, r credentials.PendingConnect) error {
-	return v.delete(ctx, v.receivedName(r))
+	return v.delete(ctx, v.pendingConnectName(r))
 }
 
 func (v *Vault) delete(ctx context.Context, name string) error {
@@ -206,12 +206,13 @@ func (v *Vault) delete(ctx context.Context, name string) error {
 	return nil
 }
 
-// clearedAtOnce is how many parameters one call of [Vault.Clear] deletes at most:
-// so many that it ends within seconds.
+// clearedAtOnce is how many parameters one call of [Vault.Clear] deletes at
+// most, so that it ends within seconds.
 const clearedAtOnce = 200
 
 // Clear implements [credentials.Parameters]. It reads names only, so it also
-// deletes what an earlier life of the stage left under a key that is gone.
+// deletes parameters that an earlier deployment of the stage left under a key
+// that is gone.
 func (v *Vault) Clear(ctx context.Context) (deleted int, _ error) {
 	var names []string
 	pages := ssm.NewGetParametersByPathPaginator(v.client, &ssm.GetParametersByPathInput{Path: aws.String(v.path), Recursive: aws.Bool(true)})

@@ -19,8 +19,8 @@ const (
 	handshakeTimeout = 2 * time.Second
 )
 
-// refusal is the error that an answer of the push subscriptions resource stands
-// for when it is no success.
+// refusal returns the error that an unsuccessful response of the push
+// subscriptions resource stands for.
 func refusal(a httpcall.Answer) error {
 	if provider.StravaMeaning(a.Status, a.Body) == provider.AppRefused {
 		return credentials.ErrAppRefused

@@ -19,7 +19,7 @@ type Push struct {
 	base   string
 }
 
-// NewPush makes a client for the resource at base.
+// NewPush returns a client for the resource at base.
 func NewPush(client *http.Client, base string) *Push {
 	return &Push{client, strings.TrimSuffix(base, "/")}
 }
@@ -48,13 +48,13 @@ func (p *Push) Subscription(ctx context.Context, app credentials.App) (credentia
 	}
 	var list []subscription
 	if json.Unmarshal(a.Body, &list) != nil || list == nil { // null is no list.
-		return credentials.Subscription{}, fault.New(fault.Transient, "Strava's list of subscriptions is not one")
+		return credentials.Subscription{}, fault.New(fault.Transient, "Strava returned no list of subscriptions")
 	}
 	if len(list) == 0 {
 		return credentials.Subscription{}, fault.New(fault.NotFound, "there is no push subscription")
 	}
 	if list[0].ID <= 0 {
-		return credentials.Subscription{}, fault.New(fault.Transient, "Strava's list names no subscription")
+		return credentials.Subscription{}, fault.New(fault.Transient, "Strava's list has a subscription without an id")
 	}
 	return credentials.Subscription(list[0]), nil
 }
@@ -73,14 +73,14 @@ func (p *Push) Subscribe(ctx context.Context, app credentials.App, callbackURL s
 		return credentials.Subscription{}, err
 	}
 	if a.Status == http.StatusBadRequest && strings.Contains(string(a.Body), "PushSubscription") {
-		return credentials.Subscription{}, fault.New(fault.Invalid, "Strava could not verify the callback URL, or there is a subscription already")
+		return credentials.Subscription{}, fault.New(fault.Invalid, "Strava could not verify the callback URL, or has a subscription already")
 	}
 	if a.Status != http.StatusCreated && a.Status != http.StatusOK {
 		return credentials.Subscription{}, refusal(a)
 	}
 	var s subscription
 	if json.Unmarshal(a.Body, &s) != nil || s.ID <= 0 {
-		return credentials.Subscription{}, fault.New(fault.Transient, "Strava's answer names no subscription")
+		return credentials.Subscription{}, fault.New(fault.Transient, "Strava's response names no subscription")
 	}
 	return credentials.Subscription{ID: s.ID, CallbackURL: callbackURL}, nil
 }

@@ -10,17 +10,17 @@ import (
 	"unicode"
 )
 
-// tokenResponse is the answer of a token endpoint: its members by their exact
-// names. Each is read on its own, because a refresh token that we fail to keep
-// may be the only one that is valid.
+// tokenResponse has the members of a token endpoint's response by their exact
+// names. Each is read on its own, because a refresh token that is not saved may
+// be the only valid one.
 type tokenResponse map[string]json.RawMessage
 
-// tokenMember finds a token in a body that is no JSON as a whole.
+// tokenMember matches a token in a body that is not valid JSON as a whole.
 var tokenMember = regexp.MustCompile(`"(access_token|refresh_token)"\s*:\s*("(?:[^"\\]|\\.)*")`)
 
-// readTokenResponse returns what is readable of a body. Of an object that is no
-// JSON as a whole, because of a bare NaN for example, that is the tokens. Of
-// anything else, such as a page, it is nothing.
+// readTokenResponse returns the readable members of a body. Of an object that is
+// not valid JSON as a whole, because of a bare NaN for example, it returns the
+// tokens. Of anything else, such as a page, it returns none.
 func readTokenResponse(body []byte) tokenResponse {
 	var a tokenResponse
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
@@ -34,7 +34,7 @@ func readTokenResponse(body []byte) tokenResponse {
 	return a
 }
 
-// text returns a member that is a text; empty if it is none.
+// text returns a member that is a string; empty if it is not.
 func (a tokenResponse) text(name string) string { return text(a[name]) }
 
 func text(value json.RawMessage) string {
@@ -43,7 +43,7 @@ func text(value json.RawMessage) string {
 	return s
 }
 
-// number returns a member that is a number, or a number as a text; 0 if it is
+// number returns a member that is a number, or a number in a string; 0 if it is
 // neither.
 func (a tokenResponse) number(name string) float64 {
 	digits := a.text(name)
@@ -58,17 +58,16 @@ func (a tokenResponse) number(name string) float64 {
 }
 
 const (
-	// maxTTL is the longest life of an access token that we believe. Strava's live
-	// for 6 hours, Fitbit's for 8.
+	// maxTTL is the longest plausible life of an access token. Strava's live for 6
+	// hours, Fitbit's for 8.
 	maxTTL = 365 * 24 * time.Hour
-	// unknownTTL is how long an access token is used that does not say how long it
-	// lives, before it is due for renewal. A shorter one would have every call
-	// refresh.
+	// unknownTTL is how long an access token without a known expiry is used before
+	// it is due for renewal. With a shorter time every call would refresh.
 	unknownTTL = 5 * time.Minute
 )
 
-// expiry returns when the access token expires that was asked for at asked, and
-// is due for renewal margin before.
+// expiry returns when the access token expires that was requested at asked and is
+// due for renewal margin before.
 func (a tokenResponse) expiry(asked time.Time, margin time.Duration) time.Time {
 	for _, seconds := range []float64{
 		a.number("expires_in"),
@@ -81,7 +80,7 @@ func (a tokenResponse) expiry(asked time.Time, margin time.Duration) time.Time {
 	return asked.Add(margin + unknownTTL)
 }
 
-// scopes returns the scopes that the answer names, in a text or in a list.
+// scopes returns the scopes that the response names, in a string or in a list.
 func (a tokenResponse) scopes() (scopes []string) {
 	var texts []json.RawMessage
 	if json.Unmarshal(a["scope"], &texts) != nil {
@@ -93,8 +92,8 @@ func (a tokenResponse) scopes() (scopes []string) {
 	return scopes
 }
 
-// identifier returns a text as it is, and a whole number such as 7 or 7.0 as its
-// digits, since a float64 cannot hold all of them. It is empty for anything else.
+// identifier returns a string as it is, and a whole number such as 7 or 7.0 as its
+// digits, because a float64 cannot hold all of them. It is empty for anything else.
 func identifier(value json.RawMessage) string {
 	if s := text(value); s != "" {
 		return s
