@@ -25,8 +25,8 @@ type AuditStore interface {
 }
 
 // Auditor counts everything stored by its age. It reads the whole table and
-// shares neither an index nor a query with the [Sweeper], so that an error there
-// cannot hide from it (docs/adr/0014).
+// shares neither an index nor a query with the [Sweeper], so that an error
+// there cannot hide from it (docs/adr/0014).
 type Auditor struct {
 	Store AuditStore
 	Now   func() time.Time

@@ -2,8 +2,8 @@ package activity
 
 import "slices"
 
-// Coverage is the set of an athlete's activities that an authorization covers. A
-// greater value covers more.
+// Coverage is the set of an athlete's activities that an authorization covers.
+// A greater value covers more.
 type Coverage int
 
 // The coverages (Strava, "Authentication").

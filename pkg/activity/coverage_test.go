@@ -20,8 +20,8 @@ const (
 )
 
 // For all scopes and all changes of an activity's visibility, the athlete sees
-// what the scopes cover, and nothing else is stored (Strava, "Authentication" and
-// "Webhooks").
+// what the scopes cover, and nothing else is stored (Strava, "Authentication"
+// and "Webhooks").
 func TestVisibilityByScope(t *testing.T) {
 	for _, grant := range []struct {
 		scopes []string
@@ -97,8 +97,9 @@ func TestVisibilityByScope(t *testing.T) {
 	}
 }
 
-// If an athlete withdraws the right to read activities at Strava, none is shown or
-// stored, in every order of the events. They return when the athlete reconnects.
+// If an athlete withdraws the right to read activities at Strava, none is shown
+// or stored, in every order of the events. They return when the athlete
+// reconnects.
 func TestAWithdrawnScopeRemovesActivities(t *testing.T) {
 	by := activity.Authorization{AthleteID: 1, Generation: gen1}
 	degraded := credentialsv1.AuthorizationDegraded{AthleteID: 1, Generation: gen1, Reason: credentialsv1.DegradedScopeMissing}

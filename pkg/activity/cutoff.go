@@ -78,8 +78,8 @@ func (c *Cutoff) Revoke(generation int64, expires time.Time) bool {
 
 // Expire drops the ranges of the scan if it began at the time or before. It
 // reports whether the cutoff changed. Records that such a scan outdates are too
-// old to be kept anyway, and the gaps between the ranges are Strava's data: they
-// show when activities started.
+// old to be kept anyway, and the gaps between the ranges are Strava's data:
+// they show when activities started.
 func (c *Cutoff) Expire(until time.Time) bool {
 	if c.Scan == nil || len(c.Scan.Covered) == 0 || c.Scan.Began.After(until) {
 		return false

@@ -13,13 +13,13 @@
 //
 // Events arrive more than once and in any order. So everything stored is a
 // maximum: of an activity the newest reading, of a scan the newest report, of
-// each part of a cutoff the latest value. A reading is newer than another one if
-// its authorization is newer or, under the same authorization, if its request
-// began later. If two requests began in the same millisecond, the reading that
-// found the activity missing wins.
+// each part of a cutoff the latest value. A reading is newer than another one
+// if its authorization is newer or, under the same authorization, if its
+// request began later. If two requests began in the same millisecond, the
+// reading that found the activity missing wins.
 //
-// A single scan never deletes many activities, because an answer of Strava's may
-// be wrong. Once every chunk of a scan is stored, the plane looks for the
+// A single scan never deletes many activities, because an answer of Strava's
+// may be wrong. Once every chunk of a scan is stored, the plane looks for the
 // activities that the scan did not find in the ranges that it read in full. It
 // removes them if they are at most three, or one in fifty of those stored. If
 // there are more, it publishes RemovalQuestioned and keeps all of them readable

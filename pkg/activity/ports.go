@@ -30,10 +30,10 @@ type WriteStore interface {
 	// deletes what the cutoff excludes, changed or not. When it returns nil,
 	// nothing of that is left and nothing can come back.
 	UpdateCutoff(ctx context.Context, athleteID int64, change func(*Cutoff) (changed bool, err error)) error
-	// EndScan moves the athlete's cutoff past the scan, see [Cutoff.Scanned], reads
-	// all records once, and passes them to approve. If that returns true, EndScan
-	// deletes the records that the scan outdates; one that was read again in the
-	// meantime stays. approve runs at most once.
+	// EndScan moves the athlete's cutoff past the scan, see [Cutoff.Scanned],
+	// reads all records once, and passes them to approve. If that returns true,
+	// EndScan deletes the records that the scan outdates; one that was read again
+	// in the meantime stays. approve runs at most once.
 	EndScan(ctx context.Context, athleteID int64, scan CompletedScan, approve func(records []Record) bool) error
 	// AthletesToExpire returns athletes with data that was read at the time or
 	// before, or at most an hour later: the oldest first, each once, and at most

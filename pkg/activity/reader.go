@@ -10,14 +10,15 @@ import (
 
 // Reader answers an athlete's queries. by is the authorization of the athlete's
 // session; each method fails with [ErrRevoked] if it is over. Activities that
-// were not read again for [retention.StravaData] are treated as missing, whether
-// they are deleted yet or not.
+// were not read again for [retention.StravaData] are treated as missing,
+// whether they are deleted yet or not.
 type Reader struct {
 	Store ReadStore
 	Now   func() time.Time
 }
 
-// readAfter is the time after which an activity must have been read to be shown.
+// readAfter is the time after which an activity must have been read to be
+// shown.
 func (r *Reader) readAfter() time.Time { return r.Now().Add(-retention.StravaData) }
 
 // Page is a part of a history, newest first.
@@ -36,8 +37,8 @@ func (r *Reader) List(ctx context.Context, by Authorization, s Selection) (Page,
 	return r.Store.List(ctx, by, s)
 }
 
-// Get returns an activity. It fails with [ErrNotFound] if the athlete has no such
-// activity.
+// Get returns an activity. It fails with [ErrNotFound] if the athlete has no
+// such activity.
 func (r *Reader) Get(ctx context.Context, by Authorization, activityID int64) (Record, error) {
 	record, err := r.Store.Get(ctx, by, activityID)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
-// Record is the newest reading of one activity. The zero record means that there
-// is none.
+// Record is the newest reading of one activity. The zero record means that
+// there is none.
 type Record struct {
 	// Generation is that of the authorization that the activity was read under.
 	Generation int64

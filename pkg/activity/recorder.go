@@ -74,8 +74,9 @@ func (r *Recorder) AthleteAuthorized(ctx context.Context, cause event.Meta, f cr
 	return r.authorize(ctx, cause, Authorization{f.AthleteID, f.Generation}, CoverageOf(f.Scopes))
 }
 
-// AuthorizationDegraded deletes all activities if the athlete withdrew the right
-// to read them at Strava. For other reasons they stay until they are too old.
+// AuthorizationDegraded deletes all activities if the athlete withdrew the
+// right to read them at Strava. For other reasons they stay until they are too
+// old.
 func (r *Recorder) AuthorizationDegraded(ctx context.Context, cause event.Meta, f credentialsv1.AuthorizationDegraded) error {
 	if f.Reason != credentialsv1.DegradedScopeMissing {
 		return nil
@@ -90,8 +91,8 @@ func (r *Recorder) AuthorizationDegraded(ctx context.Context, cause event.Meta, 
 	}))
 }
 
-// authorize records the coverage of an authorization. It ignores a late event of
-// an athlete without a cutoff, whose tombstone may have expired.
+// authorize records the coverage of an authorization. It ignores a late event
+// of an athlete without a cutoff, whose tombstone may have expired.
 func (r *Recorder) authorize(ctx context.Context, cause event.Meta, by Authorization, covers Coverage) error {
 	late := r.tooOld(cause.OccurredAt)
 	return r.Store.UpdateCutoff(ctx, by.AthleteID, func(c *Cutoff) (bool, error) {

@@ -9,8 +9,8 @@ import (
 
 var seed = flag.Uint64("seed", 1, "the first of the histories' seeds")
 
-// In random histories athletes always see the newest facts, the totals match the
-// activities, and no data is kept for too long.
+// In random histories athletes always see the newest facts, the totals match
+// the activities, and no data is kept for too long.
 func TestHistories(t *testing.T) {
 	const histories = 10_000
 	for n := range uint64(histories) {

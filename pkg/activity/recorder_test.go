@@ -228,8 +228,8 @@ func TestADeletionWinsATie(t *testing.T) {
 	}
 }
 
-// Stores keep whole milliseconds. A reading and the scan that it belongs to lose
-// their fractions alike, so that the scan does not outdate it.
+// Stores keep whole milliseconds. A reading and the scan that it belongs to
+// lose their fractions alike, so that the scan does not outdate it.
 func TestFractionsOfAMillisecondDoNotChangeTheOrder(t *testing.T) {
 	p := newPlane()
 	began := activitytest.At(0).Add(400 * time.Microsecond)
@@ -283,7 +283,8 @@ func completed(generation int64, scan string, chunks, began int) gatheringv1.Sca
 	return f
 }
 
-// names returns the names of the activities that the athlete sees, newest first.
+// names returns the names of the activities that the athlete sees, newest
+// first.
 func (p *plane) names(t *testing.T, generation int64) (out []string) {
 	t.Helper()
 	page, err := p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: generation}, activity.Selection{In: activity.Everything(), Limit: 1000})
@@ -294,8 +295,8 @@ func (p *plane) names(t *testing.T, generation int64) (out []string) {
 	return out
 }
 
-// history returns activities with the ids from 1 to n, the oldest first, named by
-// their ids.
+// history returns activities with the ids from 1 to n, the oldest first, named
+// by their ids.
 func history(n int) (out []gatheringv1.Activity) {
 	for id := 1; id <= n; id++ {
 		out = append(out, activitytest.Activity(int64(id), id*60, fmt.Sprint(id)))
@@ -339,7 +340,8 @@ func TestOneScanRemovesFewActivities(t *testing.T) {
 			p := newPlane()
 			all := history(tc.held)
 			must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil, all...)))
-			// Neither counts: one that is gone already, and one that is too old to be shown.
+			// Neither counts: one that is gone already, and one that is too old to be
+			// shown.
 			must(t, p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{AthleteID: 1, Generation: gen1, ActivityID: 9001, ReadAt: activitytest.At(0)}))
 			must(t, p.store.Put(t.Context(), activity.Reading{
 				By: activity.Authorization{AthleteID: 1, Generation: gen1}, At: p.now.Add(-retention.StravaData),
@@ -421,7 +423,8 @@ func TestAQuestionedScanChangesNothingUntilItIsConfirmed(t *testing.T) {
 		t.Errorf("asked %d times", n)
 	}
 
-	// A confirmation removes where it says that the scan has read, and nowhere else.
+	// A confirmation removes where it says that the scan has read, and nowhere
+	// else.
 	p, empty = setUp()
 	empty.Sequence++
 	empty.Confirmed = true
@@ -509,8 +512,9 @@ func TestActivitiesThatAScanDoesNotCoverAreKept(t *testing.T) {
 	}
 }
 
-// A scan does not remove a deletion. Without it a late event with an older reading
-// would bring the activity back, in a range that the scan did not cover.
+// A scan does not remove a deletion. Without it a late event with an older
+// reading would bring the activity back, in a range that the scan did not
+// cover.
 func TestADeletionOutlivesAScan(t *testing.T) {
 	p := newPlane()
 	must(t, p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{AthleteID: 1, Generation: gen1, ActivityID: 1, ReadAt: activitytest.At(2)}))

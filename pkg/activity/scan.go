@@ -19,8 +19,8 @@ type CompletedScan struct {
 	Covered []Range
 }
 
-// MaxCovered is how many ranges of a scan count. Activities in any further range
-// count as not covered and are kept.
+// MaxCovered is how many ranges of a scan count. Activities in any further
+// range count as not covered and are kept.
 const MaxCovered = 25
 
 // covered returns the spans as ranges of positions.
@@ -40,9 +40,9 @@ func covered(spans []gatheringv1.Span) []Range {
 }
 
 // Outdates reports whether the scan has shown that Strava no longer has the
-// record's activity. It has if it read the range in which the activity starts in
-// full, ran under the record's authorization or a later one, and began after the
-// record was read. A deletion has no start, so no scan outdates it.
+// record's activity. It has if it read the range in which the activity starts
+// in full, ran under the record's authorization or a later one, and began after
+// the record was read. A deletion has no start, so no scan outdates it.
 func (s *CompletedScan) Outdates(r Record) bool {
 	if s == nil || r.Activity == nil || r.Generation > s.Generation || !r.ReadAt.Before(s.Began) {
 		return false

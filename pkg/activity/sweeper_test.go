@@ -27,8 +27,8 @@ func TestOneSweepIsForAllAthletes(t *testing.T) {
 	}
 }
 
-// Strava's flag "private" alone, without a visibility, makes an activity one that
-// only the athlete may see.
+// Strava's flag "private" alone, without a visibility, makes an activity one
+// that only the athlete may see.
 func TestAPrivateActivityWithoutAVisibilityIsOnlyYou(t *testing.T) {
 	for scope, kept := range map[string]bool{"activity:read": false, "activity:read_all": true} {
 		p := newPlane()

@@ -31,9 +31,9 @@ type Sync struct {
 	Confirmed bool
 	// Stored has the stored chunks by number.
 	Stored map[int]StoredChunk
-	// Reconciled is set once the activities that the scan did not find are removed.
-	// Until then an ended scan changes neither the activities nor the progress that
-	// the athlete sees.
+	// Reconciled is set once the activities that the scan did not find are
+	// removed. Until then an ended scan changes neither the activities nor the
+	// progress that the athlete sees.
 	Reconciled bool
 	// Before has the chunks of the last reconciled scan before this one under the
 	// same authorization; nil once this one is reconciled, too.
@@ -80,7 +80,8 @@ func (s *Sync) found() map[int]StoredChunk {
 	return found
 }
 
-// allStored reports whether the scan has ended and all of its chunks are stored.
+// allStored reports whether the scan has ended and all of its chunks are
+// stored.
 func (s *Sync) allStored() bool {
 	for n := range s.Chunks {
 		if _, stored := s.Stored[n]; !stored {
@@ -90,8 +91,8 @@ func (s *Sync) allStored() bool {
 	return s.State == gatheringv1.ScanCompleted
 }
 
-// Ended reports whether the scan has ended, and all of its chunks are stored and
-// were read after the time.
+// Ended reports whether the scan has ended, and all of its chunks are stored
+// and were read after the time.
 func (s *Sync) Ended(readAfter time.Time) bool {
 	_, all := count(s.Stored, readAfter)
 	return all && s.allStored()
@@ -177,7 +178,8 @@ const (
 // Progress is the state of the gathering as the athlete sees it.
 type Progress struct {
 	State string
-	// Gathered is the number of activities that the scan found and that are stored.
+	// Gathered is the number of activities that the scan found and that are
+	// stored.
 	Gathered int
 	// WaitingFor is empty unless the state is [Waiting]. ResumesAt is nil unless
 	// the state is [Waiting] and the time is known.
@@ -187,17 +189,18 @@ type Progress struct {
 	FinishesAt *time.Time
 }
 
-// Progress returns the progress of the sync; chunks count if they were read after
-// the time. It is [Current] once a scan is reconciled, and stays so during later
-// scans. A scan that is not reconciled does not count as complete, because
-// activities that it did not find are still stored.
+// Progress returns the progress of the sync; chunks count if they were read
+// after the time. It is [Current] once a scan is reconciled, and stays so
+// during later scans. A scan that is not reconciled does not count as complete,
+// because activities that it did not find are still stored.
 func (s Sync) Progress(readAfter time.Time) Progress {
 	gathered, _ := count(s.found(), readAfter)
 	before, all := count(s.Before, readAfter)
 	switch {
 	case s.Reconciled && s.Ended(readAfter):
 		return Progress{State: Current, Gathered: gathered}
-	// Until the athlete reconnects, no webhook or scan keeps the activities current.
+	// Until the athlete reconnects, no webhook or scan keeps the activities
+	// current.
 	case s.Before != nil && all && s.WaitingFor != gatheringv1.WaitingForReconnect:
 		return Progress{State: Current, Gathered: before}
 	}

@@ -8,9 +8,9 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
-// MonthlyTotals add up the activities of an athlete that started in one calendar
-// month, by their local dates. They are stored beside the activities and change
-// together with them.
+// MonthlyTotals add up the activities of an athlete that started in one
+// calendar month, by their local dates. They are stored beside the activities
+// and change together with them.
 type MonthlyTotals struct {
 	Sums map[DayAndSport]Sum
 	// ReadIn counts the activities by the hour, since the Unix epoch, in which
@@ -105,8 +105,8 @@ const secondsPerHour = 3600
 
 func hour(t time.Time) int64 { return t.Unix() / secondsPerHour }
 
-// Oldest returns the beginning of the hour in which the oldest of the activities
-// was read. It has no meaning for empty totals.
+// Oldest returns the beginning of the hour in which the oldest of the
+// activities was read. It has no meaning for empty totals.
 func (t *MonthlyTotals) Oldest() time.Time {
 	oldest := int64(math.MaxInt64)
 	for h := range t.ReadIn {

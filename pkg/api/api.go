@@ -34,8 +34,8 @@ type Identity struct {
 	Key bool
 }
 
-// Keys of the authorizer's context. Values are strings, because API Gateway turns
-// large numbers into floats.
+// Keys of the authorizer's context. Values are strings, because API Gateway
+// turns large numbers into floats.
 const (
 	contextAthleteID  = "athlete_id"
 	contextGeneration = "generation"
@@ -70,8 +70,8 @@ const (
 	Unavailable Refusal = "try-again"
 )
 
-// Context returns the refusal as the authorizer's context. receipt identifies the
-// erasure that ended the session or key; it is empty if there was none.
+// Context returns the refusal as the authorizer's context. receipt identifies
+// the erasure that ended the session or key; it is empty if there was none.
 func (r Refusal) Context(receipt string) map[string]any {
 	return map[string]any{contextRefusal: string(r), contextErasure: receipt}
 }
@@ -138,10 +138,10 @@ func KeyForbidden() Response {
 }
 
 // Mux returns the Lambda handler for the routes, whose keys are those of API
-// Gateway, such as "GET /v1/me". It turns an error into a problem by its kind of
-// fault, and logs it unless the caller caused it. The problem has the error's
-// text only for [fault.Invalid]. A route's context ends a little before the
-// function does, so that a call that takes too long still gets a response.
+// Gateway, such as "GET /v1/me". It turns an error into a problem by its kind
+// of fault, and logs it unless the caller caused it. The problem has the
+// error's text only for [fault.Invalid]. A route's context ends a little before
+// the function does, so that a call that takes too long still gets a response.
 func Mux(log *slog.Logger, routes map[string]Handler) func(context.Context, Request) (Response, error) {
 	return func(ctx context.Context, req Request) (Response, error) {
 		handle, ok := routes[req.RouteKey]
@@ -180,8 +180,8 @@ func CSV(name, table string) Response {
 }
 
 // ProblemTypes has the type of problem of each status: the part of a response's
-// type after [ProblemBase], and the id of a heading on that page. A 401 may also
-// have the type of a [Refusal].
+// type after [ProblemBase], and the id of a heading on that page. A 401 may
+// also have the type of a [Refusal].
 var ProblemTypes = map[int]string{
 	http.StatusBadRequest:            "invalid-request",
 	http.StatusUnauthorized:          "no-session",
@@ -200,8 +200,8 @@ var ProblemTypes = map[int]string{
 // deployment has the same types.
 const ProblemBase = "/problems.html#"
 
-// Problem returns an error response (RFC 9457) whose title is that of the status.
-// The status must be one of [ProblemTypes].
+// Problem returns an error response (RFC 9457) whose title is that of the
+// status. The status must be one of [ProblemTypes].
 func Problem(status int, detail string) Response {
 	return problem(status, ProblemTypes[status], detail, "")
 }

@@ -28,9 +28,9 @@ type Fields[T any] struct {
 	names map[string]bool
 }
 
-// SelectFields reads the query parameter fields, a comma-separated list of names.
-// Without it all fields are selected. It fails with [fault.Invalid] if T has no
-// such field or a name occurs twice.
+// SelectFields reads the query parameter fields, a comma-separated list of
+// names. Without it all fields are selected. It fails with [fault.Invalid] if T
+// has no such field or a name occurs twice.
 func SelectFields[T any](req Request) (Fields[T], error) {
 	list, given := req.QueryStringParameters["fields"]
 	if !given {
@@ -64,9 +64,9 @@ func (f Fields[T]) Of(v T) any {
 	return all
 }
 
-// CSV returns a table of the selected fields (RFC 4180), in the order of T, with
-// their names in the first row if header is set. A missing field is empty. Text
-// that a spreadsheet would treat as a formula gets an apostrophe in front.
+// CSV returns a table of the selected fields (RFC 4180), in the order of T,
+// with their names in the first row if header is set. A missing field is empty.
+// Text that a spreadsheet would treat as a formula gets an apostrophe in front.
 func (f Fields[T]) CSV(header bool, rows ...T) string {
 	var columns []string
 	for _, name := range names[T]() {

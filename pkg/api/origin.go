@@ -5,10 +5,10 @@ import (
 	"net/http"
 )
 
-// SameOrigin calls handle unless a page of another site made the browser send the
-// request, in which case it answers with 403. Use it for calls that change
-// something: session cookies are SameSite=Lax, which some browsers apply to most
-// such calls only. Clients other than browsers send neither header.
+// SameOrigin calls handle unless a page of another site made the browser send
+// the request, in which case it answers with 403. Use it for calls that change
+// something: session cookies are SameSite=Lax, which some browsers apply to
+// most such calls only. Clients other than browsers send neither header.
 func SameOrigin(siteURL string, handle Handler) Handler {
 	return func(ctx context.Context, req Request) (Response, error) {
 		from := req.Headers["sec-fetch-site"] // Fetch Metadata; "none" means that the user typed the address.

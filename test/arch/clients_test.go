@@ -12,8 +12,8 @@ import (
 
 const sdkV2 = "github.com/aws/aws-sdk-go-v2/"
 
-// TestEveryAWSClientHasLimits: only pkg/kit/startup loads an AWS configuration, for
-// it sets the limits of every call, and clients are made of nothing else.
+// TestEveryAWSClientHasLimits: only pkg/kit/startup loads an AWS configuration,
+// for it sets the limits of every call, and clients are made of nothing else.
 func TestEveryAWSClientHasLimits(t *testing.T) {
 	clients := 0
 	for _, p := range list(t) {
@@ -59,8 +59,8 @@ func TestAWSClientWithoutLimitsIsNoticed(t *testing.T) {
 	}
 }
 
-// awsClients counts the AWS clients that a file makes by NewFromConfig, and names
-// all ways in which it gets one, or a configuration, without limits.
+// awsClients counts the AWS clients that a file makes by NewFromConfig, and
+// names all ways in which it gets one, or a configuration, without limits.
 func awsClients(f *ast.File) (made int, without []string) {
 	imported := map[string]string{} // path below the SDK, by name in the file
 	for _, i := range f.Imports {
@@ -75,7 +75,8 @@ func awsClients(f *ast.File) (made int, without []string) {
 		}
 		imported[name] = below
 	}
-	// member returns what an expression such as ssm.New is, e.g. "service/ssm.New".
+	// member returns what an expression such as ssm.New is, e.g.
+	// "service/ssm.New".
 	member := func(e ast.Node) string {
 		s, ok := e.(*ast.SelectorExpr)
 		if !ok {

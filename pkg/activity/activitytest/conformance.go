@@ -42,7 +42,8 @@ func approve(yes bool) func([]activity.Record) bool {
 	return func([]activity.Record) bool { return yes }
 }
 
-// mustMatch fails the test unless the athlete's monthly totals match the records.
+// mustMatch fails the test unless the athlete's monthly totals match the
+// records.
 func (s Subject) mustMatch(t *testing.T, athleteID int64) {
 	t.Helper()
 	records, err := s.Records(t.Context(), athleteID)
@@ -73,8 +74,8 @@ func Activity(id int64, start int, name string) gatheringv1.Activity {
 	}
 }
 
-// athletes is the number of athletes used: each case has its own, so that all can
-// share a table.
+// athletes is the number of athletes used: each case has its own, so that all
+// can share a table.
 var athletes atomic.Int64
 
 // cases are the claims that hold for every store.

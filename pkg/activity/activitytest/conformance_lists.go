@@ -11,8 +11,8 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
-// The history is larger than a page of DynamoDB, which has 1 MB, and than a page
-// of a query with a filter.
+// The history is larger than a page of DynamoDB, which has 1 MB, and than a
+// page of a query with a filter.
 func largeHistory(t *testing.T, store Subject, by, _ activity.Authorization) {
 	const n = 600
 	long := strings.Repeat("x", 2_500)

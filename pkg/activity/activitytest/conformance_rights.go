@@ -1,6 +1,7 @@
 package activitytest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -120,24 +121,9 @@ func erasureAmongWriters(t *testing.T, store Subject, by, later activity.Authori
 	started := make(chan struct{}, 4)
 	for w := range 4 {
 		writers.Go(func() {
-			for n := 0; ; n++ {
-				id := int64(w*1000 + n%40 + 1)
-				err := store.Put(t.Context(), reading(by, At(n), Activity(id, n, "")))
-				if err == nil {
-					err = store.UpdateSync(t.Context(), by, func(s *activity.Sync) (bool, error) {
-						return s.Store(by.Generation, gatheringv1.ScanChunk{ScanID: "scan", Number: int(id)}, activity.StoredChunk{Activities: 1, ReadAt: At(n)}), nil
-					})
-				}
-				if errors.Is(err, activity.ErrRevoked) {
-					return
-				}
-				if err != nil && !fault.Is(err, fault.Transient) {
-					t.Error(err)
-					return
-				}
-				if n == 10 {
-					started <- struct{}{}
-				}
+			err := writeUntilFailure(t.Context(), store, by, w*1000, func() { started <- struct{}{} })
+			if !errors.Is(err, activity.ErrRevoked) {
+				t.Error(err)
 			}
 		})
 	}
@@ -150,5 +136,25 @@ func erasureAmongWriters(t *testing.T, store Subject, by, later activity.Authori
 	writers.Wait()
 	if after := store.Held(by.AthleteID); left != 1 || after != 1 {
 		t.Fatalf("%d items left, %d after the writers ended; want the later authorization's one", left, after)
+	}
+}
+
+// writeUntilFailure stores activities with the ids after first, and chunks of a
+// scan, until a write fails for good. It calls started after a few.
+func writeUntilFailure(ctx context.Context, store Subject, by activity.Authorization, first int, started func()) error {
+	for n := 0; ; n++ {
+		id := first + n%40 + 1
+		err := store.Put(ctx, reading(by, At(n), Activity(int64(id), n, "")))
+		if err == nil {
+			err = store.UpdateSync(ctx, by, func(s *activity.Sync) (bool, error) {
+				return s.Store(by.Generation, gatheringv1.ScanChunk{ScanID: "scan", Number: id}, activity.StoredChunk{Activities: 1, ReadAt: At(n)}), nil
+			})
+		}
+		if err != nil && !fault.Is(err, fault.Transient) {
+			return err
+		}
+		if n == 10 {
+			started()
+		}
 	}
 }

@@ -13,21 +13,21 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
-// History runs a random history of one athlete, who must be new to the store, and
-// checks repeatedly that the plane's answers follow from the events that it
+// History runs a random history of one athlete, who must be new to the store,
+// and checks repeatedly that the plane's answers follow from the events that it
 // received. At Strava activities are created, changed, moved to another month,
-// made private and deleted, one at a time or most at once. They are read alone and
-// by scans. Scans have gaps, and some miss existing activities. The plane's
+// made private and deleted, one at a time or most at once. They are read alone
+// and by scans. Scans have gaps, and some miss existing activities. The plane's
 // questions are confirmed, rightly or not, or a newer scan replaces them. The
 // athlete reconnects, with more or fewer scopes, loses the right to read
 // activities, leaves and returns. Events arrive late, twice, in any order or
 // never. Days pass, and the sweeper deletes old activities.
 //
-// No scan ever removes more than a few activities unless it is confirmed. After a
-// correct scan at the end, the plane shows what Strava shows.
+// No scan ever removes more than a few activities unless it is confirmed. After
+// a correct scan at the end, the plane shows what Strava shows.
 //
-// The same seed results in the same history. Readings under an authorization end
-// when the athlete reconnects: of two readings, the one under the newer
+// The same seed results in the same history. Readings under an authorization
+// end when the athlete reconnects: of two readings, the one under the newer
 // authorization is the later one.
 //
 // dropExpired drops what DynamoDB's TTL may drop; it may be nil.
@@ -61,8 +61,8 @@ type history struct {
 	strava map[int64]gatheringv1.Activity
 
 	// The facts that the plane received, and the state that follows from them.
-	// expected are the questions that must follow from the current event, asked are
-	// those that did.
+	// expected are the questions that must follow from the current event, asked
+	// are those that did.
 	heard                    []heardRecord
 	revoked, limited, closed int64
 	authorized               bool
@@ -150,8 +150,8 @@ func (h *history) converge(ctx context.Context) error {
 	return compare("the activities after a correct scan", want, got)
 }
 
-// Publish implements [activity.Publisher]. Like gathering, it confirms a question,
-// rightly or not, or leaves it to another scan.
+// Publish implements [activity.Publisher]. Like gathering, it confirms a
+// question, rightly or not, or leaves it to another scan.
 func (h *history) Publish(_ context.Context, events ...event.Event) error {
 	for _, e := range events {
 		question, ok := e.Fact.(activityv1.RemovalQuestioned)

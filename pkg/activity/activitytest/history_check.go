@@ -42,23 +42,9 @@ func (h *history) check(ctx context.Context) error {
 	if err := h.checkProgress(ctx, by); err != nil {
 		return err
 	}
-	var records []activity.Record
-	for id := range int64(historyActivities + 1) {
-		got, err := h.reader.Get(ctx, by, id)
-		record := h.latest(id)
-		if record.Activity == nil || !h.young(record.ReadAt) {
-			if !errors.Is(err, activity.ErrNotFound) {
-				return fmt.Errorf("get of %d, which is gone: %s", id, fmt.Sprint(err))
-			}
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("get of %d: %w", id, err)
-		}
-		if err := compare("get", record, got); err != nil {
-			return err
-		}
-		records = append(records, record)
+	records, err := h.checkRecords(ctx, by)
+	if err != nil {
+		return err
 	}
 	slices.SortFunc(records, func(a, b activity.Record) int {
 		return cmp.Or(cmp.Compare(b.Activity.StartDate, a.Activity.StartDate), cmp.Compare(b.Activity.ID, a.Activity.ID))
@@ -66,6 +52,34 @@ func (h *history) check(ctx context.Context) error {
 	if err := compare("list", records, page.Records); err != nil {
 		return err
 	}
+	return h.checkStats(ctx, by, records)
+}
+
+// checkRecords checks each activity alone, and returns the records of those
+// that the athlete must see.
+func (h *history) checkRecords(ctx context.Context, by activity.Authorization) (records []activity.Record, err error) {
+	for id := range int64(historyActivities + 1) {
+		got, err := h.reader.Get(ctx, by, id)
+		record := h.latest(id)
+		if record.Activity == nil || !h.young(record.ReadAt) {
+			if !errors.Is(err, activity.ErrNotFound) {
+				return nil, fmt.Errorf("get of %d, which is deleted: %s", id, fmt.Sprint(err))
+			}
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("get of %d: %w", id, err)
+		}
+		if err := compare("get", record, got); err != nil {
+			return nil, err
+		}
+		records = append(records, record)
+	}
+	return records, nil
+}
+
+// checkStats checks that the stats add up the records.
+func (h *history) checkStats(ctx context.Context, by activity.Authorization, records []activity.Record) error {
 	for _, period := range []activity.Period{activity.Day, activity.Week, activity.Month, activity.Year} {
 		want, err := activity.Summarize(activity.TotalsByMonth(records), period, "")
 		if err != nil {
@@ -82,8 +96,8 @@ func (h *history) check(ctx context.Context) error {
 	return nil
 }
 
-// checkProgress checks that the progress is current only if a scan is reconciled,
-// with the number of activities that it found.
+// checkProgress checks that the progress is current only if a scan is
+// reconciled, with the number of activities that it found.
 func (h *history) checkProgress(ctx context.Context, by activity.Authorization) error {
 	got, err := h.reader.Sync(ctx, by)
 	if err != nil {

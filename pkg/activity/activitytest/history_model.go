@@ -76,9 +76,9 @@ func (s *scan) forget() {
 	}
 }
 
-// ofScan delivers an event of a scan, and checks which activities it removes and
-// which questions follow. It does not count activities in the event itself, which
-// may be hidden as Only You by now.
+// ofScan delivers an event of a scan, and checks which activities it removes
+// and which questions follow. It does not count activities in the event itself,
+// which may be hidden as Only You by now.
 func (h *history) ofScan(ctx context.Context, s *scan, at time.Time, has []gatheringv1.Activity, take func(), happen func() error) error {
 	shown, err := h.shown(ctx)
 	if err != nil {

@@ -302,7 +302,8 @@ func (s *Store) Ages(_ context.Context, count func(kind string, readAt time.Time
 }
 
 // DropExpired drops each record that may have expired at the time, if drop
-// returns true, as DynamoDB's TTL would: without a change of the monthly totals.
+// returns true, as DynamoDB's TTL would: without a change of the monthly
+// totals.
 func (s *Store) DropExpired(athleteID int64, at time.Time, drop func() bool) {
 	a, unlock := s.of(athleteID)
 	defer unlock()

@@ -28,8 +28,8 @@ func (t *Table) AthletesToExpire(ctx context.Context, until time.Time, limit int
 	return found[:min(limit, len(found))], nil
 }
 
-// oldest adds at least limit athletes, if there are so many, with an item of the
-// kind whose oldest data was read at the time or before.
+// oldest adds at least limit athletes, if there are so many, with an item of
+// the kind whose oldest data was read at the time or before.
 func (t *Table) oldest(ctx context.Context, kind string, until time.Time, limit int, oldest map[int64]dynamo.Millis) error {
 	seen := map[int64]bool{}
 	for page, err := range t.table.Query(ctx, &dynamodb.QueryInput{

@@ -71,8 +71,8 @@ type activityItem struct {
 	attributes
 }
 
-// attributes are those of [gatheringv1.Activity]. The conversion between the two
-// types compiles only if none is missing.
+// attributes are those of [gatheringv1.Activity]. The conversion between the
+// two types compiles only if none is missing.
 type attributes struct {
 	ID                 int64    `dynamodbav:"id"`
 	Name               string   `dynamodbav:"name"`

@@ -184,8 +184,8 @@ func replaceRecord(athleteID, activityID int64, old, next activity.Record) (type
 	}}, err
 }
 
-// replaceTotals replaces the totals of the month in the snapshot, or deletes them
-// if totals are empty.
+// replaceTotals replaces the totals of the month in the snapshot, or deletes
+// them if totals are empty.
 func (s *snapshot) replaceTotals(month string, totals *activity.MonthlyTotals) (types.TransactWriteItem, error) {
 	if totals == nil || totals.Empty() {
 		return remove(s.athleteID, totalsKey(month), s.revisions[month]), nil
@@ -210,8 +210,8 @@ func remove(athleteID int64, sk string, old dynamo.Revision) types.TransactWrite
 	}}
 }
 
-// transact performs all of the actions if the cutoff is still the snapshot's, or
-// none.
+// transact performs all of the actions if the cutoff is still the snapshot's,
+// or none.
 func (t *Table) transact(ctx context.Context, s *snapshot, actions []types.TransactWriteItem) error {
 	condition, values := s.cutoff.Unchanged()
 	return t.table.Transact(ctx, append(actions, types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{

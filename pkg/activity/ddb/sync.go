@@ -7,8 +7,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/dynamo"
 )
 
-// chunkItems has, for each chunk, how many activities it held and when they were
-// read, as [dynamo.Millis].
+// chunkItems has, for each chunk, how many activities it held and when they
+// were read, as [dynamo.Millis].
 type chunkItems map[int][2]int64
 
 func chunkItemsOf(chunks map[int]activity.StoredChunk) chunkItems {

@@ -41,8 +41,8 @@ func (t *Table) UpdateSync(ctx context.Context, by activity.Authorization, chang
 	})
 }
 
-// updateSync writes the sync on the condition that neither it nor the cutoff has
-// changed. It returns change's error as it is.
+// updateSync writes the sync on the condition that neither it nor the cutoff
+// has changed. It returns change's error as it is.
 func (t *Table) updateSync(ctx context.Context, athleteID int64, change func(activity.Cutoff, *activity.Sync) (bool, error)) error {
 	var refused error // change's error, which may be a conflict of another kind
 	err := dynamo.Usual.Retry(ctx, func() error {
@@ -74,8 +74,8 @@ func (t *Table) UpdateCutoff(ctx context.Context, athleteID int64, change func(*
 	if err != nil {
 		return err
 	}
-	// From here on nothing that the cutoff excludes can be written, so a consistent
-	// query finds everything to delete.
+	// From here on nothing that the cutoff excludes can be written, so a
+	// consistent query finds everything to delete.
 	left, err := t.revise(ctx, athleteID, cutoff.Keep)
 	if err != nil {
 		return err

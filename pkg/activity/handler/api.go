@@ -24,8 +24,8 @@ const (
 	maxLimit     = 200
 )
 
-// APIRoutes returns the routes of the HTTP API. The athlete is always that of the
-// session; no parameter can name another one.
+// APIRoutes returns the routes of the HTTP API. The athlete is always that of
+// the session; no parameter can name another one.
 func APIRoutes(r *activity.Reader) map[string]api.Handler {
 	a := endpoints{r}
 	return map[string]api.Handler{
@@ -102,9 +102,9 @@ const (
 )
 
 // list takes: after and before, Unix seconds, both exclusive, as Strava's list
-// of activities does; sport_type; q, a part of the name; limit, 1 to 200; cursor,
-// the next_cursor of the page before; fields; format, json or csv. A page with a
-// next one may be short: see [activity.Page].
+// of activities does; sport_type; q, a part of the name; limit, 1 to 200;
+// cursor, the next_cursor of the page before; fields; format, json or csv. A
+// page with a next one may be short: see [activity.Page].
 func (a endpoints) list(ctx context.Context, by activity.Authorization, req api.Request) (api.Response, error) {
 	q := req.QueryStringParameters
 	selection, err := selectionOf(req)
@@ -311,8 +311,8 @@ func wholeNumber(req api.Request, name string, low, high int64) (n int64, given 
 	return n, true, nil
 }
 
-// A cursor is a position in base64url: 8 bytes of start and 8 of id. It does not
-// identify an athlete.
+// A cursor is a position in base64url: 8 bytes of start and 8 of id. It does
+// not identify an athlete.
 const cursorSize = 16
 
 func encodeCursor(p activity.Position) string {

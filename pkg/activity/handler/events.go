@@ -5,7 +5,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/consume"
 )
 
-// EventRoutes returns the routes of the events that the activity plane consumes.
+// EventRoutes returns the routes of the events that the activity plane
+// consumes.
 func EventRoutes(r *activity.Recorder) []consume.Route {
 	return []consume.Route{
 		consume.On(r.ActivitiesGathered),

@@ -9,8 +9,8 @@ const Namespace = "Paceline/Activity"
 // watches it.
 const KeptTooLong = "KeptTooLong"
 
-// ActivitiesByAge returns the name of the metric that counts the activities that
-// were read that many days ago, rounded down.
+// ActivitiesByAge returns the name of the metric that counts the activities
+// that were read that many days ago, rounded down.
 func ActivitiesByAge(days int) string {
 	return "ActivitiesReadDaysAgo" + strconv.Itoa(days)
 }

@@ -39,7 +39,8 @@ func Decode(item Item, out any) error {
 	return nil
 }
 
-// Millis is a time in Unix milliseconds, as items hold times; 0 is the zero time.
+// Millis is a time in Unix milliseconds, as items hold times; 0 is the zero
+// time.
 type Millis int64
 
 // MillisOf returns t without fractions of a millisecond.
@@ -58,8 +59,8 @@ func (m Millis) Time() time.Time {
 	return time.UnixMilli(int64(m)).UTC()
 }
 
-// Seconds is a time in Unix seconds, as DynamoDB requires of the TTL attribute; 0
-// is the zero time.
+// Seconds is a time in Unix seconds, as DynamoDB requires of the TTL attribute;
+// 0 is the zero time.
 type Seconds int64
 
 // SecondsOf returns t without fractions of a second.

@@ -184,7 +184,8 @@ func keys(n int) (keys []dynamo.Item) {
 	return keys
 }
 
-// tableOf returns a table with items that are their keys, and what it is made of.
+// tableOf returns a table with items that are their keys, and what it is made
+// of.
 func tableOf(keys ...dynamo.Item) (dynamo.Table, *fakeAPI) {
 	api := &fakeAPI{items: map[string]dynamo.Item{}}
 	for _, key := range keys {

@@ -52,8 +52,8 @@ func (t Table) Put(ctx context.Context, in *dynamodb.PutItemInput) error {
 }
 
 // UpdateExpression applies the input's update expression and returns the
-// attributes that it asks for. It fails with [fault.Conflict] if the input has a
-// condition that does not hold.
+// attributes that it asks for. It fails with [fault.Conflict] if the input has
+// a condition that does not hold.
 func (t Table) UpdateExpression(ctx context.Context, in *dynamodb.UpdateItemInput) (Item, error) {
 	in.TableName = &t.Name
 	out, err := t.API.UpdateItem(ctx, in)
@@ -74,8 +74,8 @@ func (t Table) Delete(ctx context.Context, in *dynamodb.DeleteItemInput) (Item, 
 	return out.Attributes, nil
 }
 
-// Transact performs all of the actions or none. It fails with [fault.Conflict] if
-// a condition does not hold or another writer holds one of the items;
+// Transact performs all of the actions or none. It fails with [fault.Conflict]
+// if a condition does not hold or another writer holds one of the items;
 // [ConditionFailed] says which. All actions are on this table.
 func (t Table) Transact(ctx context.Context, actions []types.TransactWriteItem) error {
 	for _, action := range actions {

@@ -40,12 +40,12 @@ type revised[I any] interface {
 	stamp() *Revision
 }
 
-// Update reads the item with the key, has change change it, and writes it on the
-// condition that no other write came in between; otherwise it starts over, so
-// change may run several times. For an item that does not exist change gets the
-// zero item. Nothing is written if change returns an error or reports that it
-// changed nothing. The item must embed a [Revision], which Update maintains, and
-// hold its key once it was changed.
+// Update reads the item with the key, has change change it, and writes it on
+// the condition that no other write came in between; otherwise it starts over,
+// so change may run several times. For an item that does not exist change gets
+// the zero item. Nothing is written if change returns an error or reports that
+// it changed nothing. The item must embed a [Revision], which Update maintains,
+// and hold its key once it was changed.
 //
 // Update returns the item as change left it, which is what the table holds
 // unless change failed. It returns change's error as it is, and a transient
@@ -83,8 +83,8 @@ func Update[I any, P revised[I]](ctx context.Context, t Table, b Backoff, key It
 type Backoff struct {
 	// Tries is how often the write is tried at most.
 	Tries int
-	// Pause returns the longest wait after an attempt, the first of which is 0. The
-	// wait is random, so that writers that conflicted do not conflict again.
+	// Pause returns the longest wait after an attempt, the first of which is 0.
+	// The wait is random, so that writers that conflicted do not conflict again.
 	Pause func(attempt int) time.Duration
 }
 
@@ -98,8 +98,8 @@ var Crowded = Backoff{Tries: 60, Pause: func(attempt int) time.Duration {
 	return min(4*time.Millisecond<<min(attempt, 6), 250*time.Millisecond)
 }}
 
-// Retry calls do until it returns anything but a [fault.Conflict], with a random
-// pause after each conflict. It returns a transient fault after b.Tries
+// Retry calls do until it returns anything but a [fault.Conflict], with a
+// random pause after each conflict. It returns a transient fault after b.Tries
 // conflicts, or if ctx ends during a pause.
 func (b Backoff) Retry(ctx context.Context, do func() error) error {
 	return b.until(ctx, func() (done bool, err error) {

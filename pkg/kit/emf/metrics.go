@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// Metrics has the counters of one function. Their only dimension is the stage, so
-// that an alarm covers all functions of a boundary and each metric is billed
+// Metrics has the counters of one function. Their only dimension is the stage,
+// so that an alarm covers all functions of a boundary and each metric is billed
 // once. Nothing in it identifies an athlete. The log line also names the
 // function, for CloudWatch Logs Insights.
 type Metrics struct {

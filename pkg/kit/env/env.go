@@ -9,10 +9,10 @@ import (
 )
 
 // Decode fills the struct that dst points to from lookup, which works like
-// [os.LookupEnv]. Fields have the tag `env:"NAME"` or `env:"NAME,required"`, and
-// the kind string, bool, int or int64; fields of embedded structs count as well.
-// The error names all variables that are missing or malformed. It never contains
-// a value.
+// [os.LookupEnv]. Fields have the tag `env:"NAME"` or `env:"NAME,required"`,
+// and the kind string, bool, int or int64; fields of embedded structs count as
+// well. The error names all variables that are missing or malformed. It never
+// contains a value.
 func Decode(dst any, lookup func(string) (string, bool)) error {
 	v := reflect.ValueOf(dst)
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {

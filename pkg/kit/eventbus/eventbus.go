@@ -11,8 +11,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Limits of a PutEvents request (Amazon EventBridge API Reference, PutEvents). All
-// entries together may have 256 KB, here taken as 256,000 bytes.
+// Limits of a PutEvents request (Amazon EventBridge API Reference, PutEvents).
+// All entries together may have 256 KB, here taken as 256,000 bytes.
 const (
 	maxEntries = 10
 	maxBytes   = 256_000
@@ -35,9 +35,9 @@ func New(api API, name string) *Bus { return &Bus{api: api, name: name} }
 
 // Publish publishes events in the order given, in requests as large as
 // EventBridge accepts. It repeats the entries that EventBridge refuses. After a
-// [fault.Transient] some of the events may be published: call Publish again with
-// all of them, as consumers are idempotent. It fails with [fault.Permanent], and
-// sends nothing, if an event is too large for the bus.
+// [fault.Transient] some of the events may be published: call Publish again
+// with all of them, as consumers are idempotent. It fails with
+// [fault.Permanent], and sends nothing, if an event is too large for the bus.
 func (b *Bus) Publish(ctx context.Context, events ...event.Event) error {
 	var batches [][]types.PutEventsRequestEntry
 	var batch []types.PutEventsRequestEntry
@@ -76,9 +76,9 @@ func (b *Bus) Publish(ctx context.Context, events ...event.Event) error {
 	return nil
 }
 
-// entrySize returns the size of an entry in bytes (Amazon EventBridge User Guide,
-// "Calculating PutEvents event entry size"): 14 for the time, and the strings in
-// UTF-8.
+// entrySize returns the size of an entry in bytes (Amazon EventBridge User
+// Guide, "Calculating PutEvents event entry size"): 14 for the time, and the
+// strings in UTF-8.
 func entrySize(e types.PutEventsRequestEntry) int {
 	return 14 + len(*e.Source) + len(*e.DetailType) + len(*e.Detail)
 }

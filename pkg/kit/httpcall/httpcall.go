@@ -12,12 +12,12 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// MaxBody is the maximum size of a response's body in bytes. Lambda passes on 6 MB
-// at most, and a page of 200 Strava activities has about 400 KB.
+// MaxBody is the maximum size of a response's body in bytes. Lambda passes on 6
+// MB at most, and a page of 200 Strava activities has about 400 KB.
 const MaxBody = 4 << 20
 
-// NewClient returns an HTTP client that follows no redirects, which could send a
-// token or a secret to another host.
+// NewClient returns an HTTP client that follows no redirects, which could send
+// a token or a secret to another host.
 func NewClient() *http.Client {
 	return &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }

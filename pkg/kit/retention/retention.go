@@ -8,9 +8,9 @@ const (
 	// later, for example from a dead-letter queue, is ignored.
 	StravaData = 7 * day
 
-	// Tombstone is how long the end of an authorization is remembered. It is longer
-	// than [StravaData] and than a queue keeps an event, so that no late reading or
-	// event outlives the tombstone that rejects it.
+	// Tombstone is how long the end of an authorization is remembered. It is
+	// longer than [StravaData] and than a queue keeps an event, so that no late
+	// reading or event outlives the tombstone that rejects it.
 	Tombstone = StravaData + day
 
 	// Grace is how long after its deadline data may still be stored, because the

@@ -20,8 +20,8 @@ type String struct{ p *string }
 // New wraps a secret.
 func New(s string) String { return String{p: &s} }
 
-// Reveal returns the secret. Call it only to send it to its issuer or to write it
-// to the encrypted store.
+// Reveal returns the secret. Call it only to send it to its issuer or to write
+// it to the encrypted store.
 func (s String) Reveal() string {
 	if s.p == nil {
 		return ""

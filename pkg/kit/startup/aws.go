@@ -17,8 +17,8 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// Limits bound the calls of an AWS client, so that a call of a service that hangs
-// fails before the invocation ends.
+// Limits bound the calls of an AWS client, so that a call of a service that
+// hangs fails before the invocation ends.
 type Limits struct {
 	// Dial bounds the opening of a connection.
 	Dial time.Duration
@@ -99,11 +99,11 @@ func limitCall(stack *middleware.Stack, limit time.Duration) error {
 }
 
 // client is an HTTP client that bounds an attempt, and returns a response only
-// when it has read it whole. The SDK closes the request's body as soon as it has
-// the response's headers. If these arrive very fast, net/http may still be
-// sending the body, take the closing for a failed write, and drop the connection
-// with the response unread. The SDK then repeats the request, and a conditional
-// write that has succeeded appears as refused.
+// when it has read it whole. The SDK closes the request's body as soon as it
+// has the response's headers. If these arrive very fast, net/http may still be
+// sending the body, take the closing for a failed write, and drop the
+// connection with the response unread. The SDK then repeats the request, and a
+// conditional write that has succeeded appears as refused.
 type client struct {
 	*awshttp.BuildableClient
 	attempt time.Duration

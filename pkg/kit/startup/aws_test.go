@@ -119,9 +119,9 @@ var calls = map[string]func(context.Context, aws.Config) error{
 	},
 }
 
-// eachStuck makes every call on services that hang in every way, all at once, by
-// clients with the limits that limit sets. Each call must fail by itself after so many
-// attempts, each of which has a connection of its own.
+// eachStuck makes every call on services that hang in every way, all at once,
+// by clients with the limits that limit sets. Each call must fail by itself
+// after so many attempts, each of which has a connection of its own.
 func eachStuck(t *testing.T, limit func(aws.Config) aws.Config, attempts int64) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
