@@ -63,7 +63,7 @@ type history struct {
 	// The facts that the plane received, and the state that follows from them.
 	// expected are the questions that must follow from the current event, asked
 	// are those that did.
-	heard                    []heardRecord
+	received                 []receivedRecord
 	revoked, limited, closed int64
 	authorized               bool
 	newest                   *scan

@@ -86,7 +86,7 @@ func (h *history) read() {
 		if a, there := h.strava[int64(n+1)]; there {
 			f.Activities = append(f.Activities, a)
 		} else {
-			h.gone(int64(n + 1))
+			h.deleted(int64(n + 1))
 		}
 	}
 	h.gathered(f, nil)
@@ -98,7 +98,7 @@ func (h *history) gathered(f gatheringv1.ActivitiesGathered, s *scan) {
 		if h.young(f.ReadAt) {
 			for _, a := range f.Activities {
 				if record := (activity.Record{Generation: f.Generation, ReadAt: f.ReadAt, Activity: &a}); !h.latestEnded.outdates(record) {
-					h.heard = append(h.heard, heardRecord{a.ID, record})
+					h.received = append(h.received, receivedRecord{a.ID, record})
 				}
 			}
 		}
@@ -111,11 +111,11 @@ func (h *history) gathered(f gatheringv1.ActivitiesGathered, s *scan) {
 	})
 }
 
-func (h *history) gone(id int64) {
+func (h *history) deleted(id int64) {
 	f := gatheringv1.ActivityGone{AthleteID: h.athleteID, Generation: h.generation, ReadAt: h.now, ActivityID: id}
 	h.pending = append(h.pending, func(ctx context.Context) error {
 		if h.young(f.ReadAt) {
-			h.heard = append(h.heard, heardRecord{f.ActivityID, activity.Record{Generation: f.Generation, ReadAt: f.ReadAt}})
+			h.received = append(h.received, receivedRecord{f.ActivityID, activity.Record{Generation: f.Generation, ReadAt: f.ReadAt}})
 		}
 		return h.recorder.ActivityGone(ctx, event.Meta{}, f)
 	})
@@ -177,8 +177,8 @@ func (h *history) report(s *scan, confirmed bool) {
 	occurred := h.now
 	h.pending = append(h.pending, func(ctx context.Context) error {
 		return h.ofScan(ctx, s, occurred, nil, func() {
-			if f.Sequence > s.heard {
-				s.heard, s.confirmed, s.covered = f.Sequence, confirmed, f.Covered
+			if f.Sequence > s.lastReport {
+				s.lastReport, s.confirmed, s.covered = f.Sequence, confirmed, f.Covered
 			}
 		}, func() error {
 			return h.recorder.ScanProgressed(ctx, event.Meta{OccurredAt: occurred}, f)

@@ -13,7 +13,7 @@ import (
 	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
-type heardRecord struct {
+type receivedRecord struct {
 	id     int64
 	record activity.Record
 }
@@ -31,8 +31,8 @@ type scan struct {
 	// found is how many activities each has.
 	read  []time.Time
 	found []int
-	// heard is the sequence of the latest received report.
-	heard      int64
+	// lastReport is the sequence of the latest received report.
+	lastReport int64
 	confirmed  bool
 	reconciled bool
 	// before is the last reconciled scan before this one.
@@ -86,7 +86,7 @@ func (h *history) ofScan(ctx context.Context, s *scan, at time.Time, has []gathe
 	}
 	h.expected, h.asked = nil, nil
 	if h.young(at) {
-		h.hear(s, take)
+		h.receive(s, take)
 	}
 	if err := happen(); err != nil {
 		return err
@@ -110,8 +110,8 @@ func (h *history) ofScan(ctx context.Context, s *scan, at time.Time, has []gathe
 	return compare("questions", h.expected, h.asked)
 }
 
-// hear records an event of a scan, unless a newer scan is known.
-func (h *history) hear(s *scan, take func()) {
+// receive records an event of a scan, unless a newer scan is known.
+func (h *history) receive(s *scan, take func()) {
 	if s.generation <= h.revoked {
 		return
 	}
@@ -127,7 +127,7 @@ func (h *history) hear(s *scan, take func()) {
 		}
 	}
 	take()
-	if s.heard > 0 && !s.reconciled && s.has(h.young) {
+	if s.lastReport > 0 && !s.reconciled && s.has(h.young) {
 		h.reconcile(s)
 	}
 }
@@ -160,7 +160,7 @@ func (h *history) reconcile(s *scan) {
 			h.expected = append(h.expected, q)
 			return
 		}
-		h.heard = slices.DeleteFunc(h.heard, func(r heardRecord) bool {
+		h.received = slices.DeleteFunc(h.received, func(r receivedRecord) bool {
 			return slices.ContainsFunc(missing, func(p activity.Position) bool { return p.ID == r.id })
 		})
 	}
@@ -171,7 +171,7 @@ func (h *history) young(at time.Time) bool { return at.After(h.now.Add(-retentio
 
 // latest returns the newest record of an activity according to the facts.
 func (h *history) latest(id int64) (latest activity.Record) {
-	for _, one := range h.heard {
+	for _, one := range h.received {
 		r := one.record
 		if one.id != id || r.Generation <= max(h.revoked, h.closed) {
 			continue

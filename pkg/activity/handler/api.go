@@ -263,7 +263,7 @@ func (a endpoints) stats(ctx context.Context, by activity.Authorization, req api
 	return api.JSON(http.StatusOK, out), nil
 }
 
-type syncStatus struct {
+type syncProgress struct {
 	State      string     `json:"state"`
 	Gathered   int        `json:"gathered"`
 	WaitingFor *string    `json:"waiting_for"`
@@ -273,7 +273,7 @@ type syncStatus struct {
 
 func (a endpoints) sync(ctx context.Context, by activity.Authorization, _ api.Request) (api.Response, error) {
 	s, err := a.reader.Sync(ctx, by)
-	out := syncStatus{State: s.State, Gathered: s.Gathered, ResumesAt: s.ResumesAt, FinishesAt: s.FinishesAt}
+	out := syncProgress{State: s.State, Gathered: s.Gathered, ResumesAt: s.ResumesAt, FinishesAt: s.FinishesAt}
 	if s.WaitingFor != "" {
 		out.WaitingFor = &s.WaitingFor
 	}
