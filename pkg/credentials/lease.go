@@ -3,17 +3,16 @@ package credentials
 import "time"
 
 const (
-	// leaseTime is how long the tokens of an account may be worked on. It is
-	// longer than any process works on them: functions that do are ended after
-	// 45 s, and [Reconciler.Reconcile] gives each grant less. So the holder of an
-	// expired lease is dead.
+	// leaseTime is how long a lease lasts. No process needs it for so long: functions
+	// that take leases are ended after 45 s, and [Reconciler.Reconcile] gives each
+	// grant less. So the holder of an expired lease is dead.
 	leaseTime = time.Minute
 	// leasePoll is the wait before a lease that is held is tried again.
 	leasePoll = 200 * time.Millisecond
 )
 
-// Lease keeps apart the processes that change the tokens of one account:
-// refreshes and revocations.
+// Lease excludes other processes from changing the tokens of an account, by a
+// refresh or a revocation.
 type Lease struct {
 	Owner string
 	Until time.Time

@@ -15,17 +15,17 @@ import (
 )
 
 const (
-	// attemptTime is how long one grant is worked on at a time: less than a
+	// attemptTime is how long the tasks of one grant are tried at a time: less than a
 	// lease lasts.
 	attemptTime = 40 * time.Second
-	// overdueAfter is how long a task may wait before an operator should look.
+	// overdueAfter is how long a task may be pending before the alarm.
 	overdueAfter = 24 * time.Hour
 )
 
-// Reconciler does the tasks that grants have pending.
+// Reconciler performs the pending tasks of grants.
 //
-// A task is first written into the grant; only that can fail a caller. It is
-// tried at once, and where it fails, as it does for as long as Strava is down,
+// A caller first writes a task into the grant, and fails only if that write fails.
+// The task is tried at once. If it fails, as it does while Strava is down,
 // [Reconciler.Reconcile] tries again until it is done.
 type Reconciler struct {
 	TokenStore
@@ -34,10 +34,11 @@ type Reconciler struct {
 	Log        *slog.Logger
 }
 
-// Deauthorized takes in a webhook's claim that the athlete withdrew access at
-// Strava. Webhooks can be forged, so Strava is asked before anything is deleted;
-// see [Revocation.isRevokedAtStrava]. An athlete's claims are checked at most
-// once in 10 minutes. While Strava cannot be asked, the claim waits.
+// HandleDeauthorization records a webhook's claim that the athlete withdrew
+// access at Strava. Webhooks can be forged, so Strava is asked before anything
+// is deleted; see [Revocation.isRevokedAtStrava]. An athlete's claims are
+// checked at most once in 10 minutes. While Strava cannot be asked, the claim
+// stays pending.
 func (r *Reconciler) HandleDeauthorization(ctx context.Context, cause event.Meta, account Account) error {
 	_, err := r.grant(ctx, account)
 	if fault.Is(err, fault.NotFound) {
@@ -48,14 +49,14 @@ func (r *Reconciler) HandleDeauthorization(ctx context.Context, cause event.Meta
 	}
 	_, err = r.update(ctx, account, func(g *Grant) (bool, error) { return true, g.addClaim(cause, r.Events.Now()) })
 	if err != nil && !errors.Is(err, ErrRevoked) {
-		return fmt.Errorf("note the claim: %w", err)
+		return fmt.Errorf("record the claim: %w", err)
 	}
 	r.attemptTasks(ctx, account)
 	return nil
 }
 
-// Left acts on the athlete's own request to leave, for which the receipt was
-// given.
+// HandleErasureRequest ends the authorization of an athlete who asked to leave
+// and was given the receipt.
 func (r *Reconciler) HandleErasureRequest(ctx context.Context, cause event.Meta, account Account, generation int64, receipt string, requestedAt time.Time) error {
 	_, err := r.update(ctx, account, func(g *Grant) (bool, error) {
 		g.revoke(PendingRevocation{
@@ -70,16 +71,16 @@ func (r *Reconciler) HandleErasureRequest(ctx context.Context, cause event.Meta,
 	return nil
 }
 
-// Reconcile goes over all grants with pending tasks, tries those whose time has
-// come, and counts those that have waited for too long. Called again and again,
-// it is what makes tasks survive a killed process and days without Strava. It
-// stops early when the context is about to end; the next call goes on.
+// Reconcile tries the pending tasks that are due, and counts those that have
+// been pending for too long. Repeated calls complete tasks after killed
+// processes and days without Strava. It stops early when the context is about
+// to end; the next call goes on.
 func (r *Reconciler) Reconcile(ctx context.Context) error {
 	provider := r.Connect.OAuth.Rules().Provider
 	receivedErr := r.importPendingConnects(ctx, provider)
 	grants, err := r.Grants.Pending(ctx, provider)
 	if err != nil {
-		return errors.Join(receivedErr, fmt.Errorf("look for pending tasks: %w", err))
+		return errors.Join(receivedErr, fmt.Errorf("read grants with pending tasks: %w", err))
 	}
 	now := r.Events.Now()
 	overdue := 0
@@ -94,7 +95,7 @@ func (r *Reconciler) Reconcile(ctx context.Context) error {
 			return receivedErr
 		}
 		now := r.Events.Now()
-		// The holder of a lease is doing the task.
+		// The holder of a lease performs the tasks.
 		if g.Retry.Next.After(now) || g.Lease.held("", now) {
 			continue
 		}
@@ -105,15 +106,16 @@ func (r *Reconciler) Reconcile(ctx context.Context) error {
 	return receivedErr
 }
 
-// takeReceived moves pairs of connects that could not be written to their grants
-// there. It leaves time for the grants.
+// importPendingConnects moves connects from the vault, where they were stored
+// when their grants could not be written, to their grants. It leaves time for
+// the grants.
 func (r *Reconciler) importPendingConnects(ctx context.Context, provider string) error {
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
 	var failed []error
 	received, err := callStore(ctx, func(ctx context.Context) ([]PendingConnect, error) { return r.Vault.PendingConnects(ctx, provider) })
 	if err != nil {
-		failed = append(failed, fmt.Errorf("look for tokens that connects left in the vault: %w", err))
+		failed = append(failed, fmt.Errorf("read pending connects from the vault: %w", err))
 	}
 	for _, one := range received {
 		if ctx.Err() != nil {
@@ -141,26 +143,27 @@ func (r *Reconciler) importPendingConnect(ctx context.Context, received PendingC
 		return true, nil
 	})
 	if err != nil {
-		return fmt.Errorf("move the tokens of a connect to its grant: %w", err)
+		return fmt.Errorf("move a pending connect to its grant: %w", err)
 	}
 	_, err = callStore(ctx, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, r.Vault.DeletePendingConnect(ctx, received)
 	})
 	if err != nil {
-		return fmt.Errorf("delete the tokens of a connect: %w", err)
+		return fmt.Errorf("delete a pending connect from the vault: %w", err)
 	}
 	return nil
 }
 
-// attempt does the tasks of an account's grant. A task that fails is postponed.
+// attemptTasks performs the tasks of an account's grant, and postpones them if
+// one fails.
 func (r *Reconciler) attemptTasks(ctx context.Context, account Account) {
 	err := r.performTasks(ctx, account)
 	if err == nil {
 		return
 	}
 	r.Metrics.Count(metric.Postponed, 1)
-	r.Log.WarnContext(ctx, "a task is postponed", "account", account.String(), "fault", fault.Of(err), "error", err.Error())
-	// Should this fail, too, the task is tried again all the sooner.
+	r.Log.WarnContext(ctx, "task postponed", "account", account.String(), "fault", fault.Of(err), "error", err.Error())
+	// If this fails, too, the next attempt comes earlier.
 	ctx, cancel := withoutCancel(ctx)
 	defer cancel()
 	_, _ = r.update(ctx, account, func(g *Grant) (bool, error) {
@@ -172,9 +175,8 @@ func (r *Reconciler) attemptTasks(ctx context.Context, account Account) {
 	})
 }
 
-// perform does the grant's tasks one after the other. It may be cut off anywhere
-// and called again: every step is either a repeat that changes nothing or goes
-// on.
+// performTasks performs the grant's tasks one after the other. It may be cut
+// off anywhere and called again: a step that was done before changes nothing.
 func (r *Reconciler) performTasks(ctx context.Context, account Account) error {
 	grant, err := r.grant(ctx, account)
 	if err != nil {
@@ -187,7 +189,7 @@ func (r *Reconciler) performTasks(ctx context.Context, account Account) error {
 	if err != nil {
 		return err
 	}
-	// The other boundaries need no token to erase.
+	// The other boundaries can erase before the tokens are revoked.
 	if grant, err = r.Revocation.publishRevocations(ctx, grant); err != nil {
 		return err
 	}
@@ -255,7 +257,7 @@ func (r *Reconciler) completeConnects(ctx context.Context, grant Grant) (Grant, 
 	return grant, nil
 }
 
-// deleteObsolete deletes the parameters that no pair is kept in any more.
+// deleteObsolete deletes the parameters that hold no pair in use.
 func (r *Reconciler) deleteObsolete(ctx context.Context, grant Grant) error {
 	if len(grant.Obsolete) == 0 {
 		return nil
@@ -270,7 +272,7 @@ func (r *Reconciler) deleteObsolete(ctx context.Context, grant Grant) error {
 		return true, nil
 	})
 	if err != nil {
-		return fmt.Errorf("note the deleted parameters: %w", err)
+		return fmt.Errorf("record the deleted parameters: %w", err)
 	}
 	return nil
 }

@@ -13,24 +13,24 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// refreshTime must be left of a call's time when Strava is asked: a process that
-// is ended between Strava's answer and the write loses the answer. It covers
-// asking Strava (20 s) and saveTime.
+// refreshTime must be left of a call's time when Strava is asked: a process
+// that is ended between Strava's response and the write loses the response. It
+// covers the call of Strava (20 s) and saveTime.
 const refreshTime = 28 * time.Second
 
-// refresh renews pair, which seen refers to. The steps, and what is left when
-// the process is killed after each:
+// refresh renews pair, which seen refers to. Its steps, and the state after each if
+// the process is killed then:
 //
 //  1. acquire the lease: no other process refreshes until the lease is released
 //     or expires.
 //  2. prepare a seal, so that sealing the new pair needs no KMS. As 1.
-//  3. ask Strava. If Strava replaced the refresh token, the new one is lost:
+//  3. call Strava. If Strava replaced the refresh token, the new one is lost:
 //     only this process had it. The next refresh is refused, and the grant
 //     degrades. See docs/token-safety.md.
-//  4. save the new pair as a new version. The version exists, the grant does
-//     not refer to it; the next process that is refused finds and adopts it.
-//  5. commit: the grant refers to the version or, where the vault refused it,
-//     holds the pair itself, sealed; and the lease ends.
+//  4. save the new pair as a new version. The grant does not refer to it yet; the
+//     next process that is refused finds and adopts it.
+//  5. commit: the grant refers to the version or, if the vault did not take it,
+//     holds the pair itself, sealed. The lease ends.
 func (t *Tokens) refresh(ctx context.Context, seen Grant, pair TokenPair) (TokenPair, error) {
 	if tooLate(ctx, refreshTime) { // Other processes need not wait.
 		return TokenPair{}, errTooLate
@@ -58,8 +58,8 @@ func (t *Tokens) refresh(ctx context.Context, seen Grant, pair TokenPair) (Token
 	grant, saved, err := t.saveRefreshed(ctx, seen, owner, pair, fresh, seal)
 	switch {
 	case err == nil && grant.State == Revoked:
-		// The authorization ended while Strava was asked. The revocation waits for
-		// this lease, and now finds the pair that is to be revoked and deleted.
+		// The authorization ended during the call of Strava. The revocation waits for
+		// this lease, and now finds the pair that it has to revoke and delete.
 		return TokenPair{}, ErrRevoked
 	case errors.Is(err, errGrantChanged):
 		return TokenPair{}, err
@@ -74,20 +74,21 @@ func (t *Tokens) refresh(ctx context.Context, seen Grant, pair TokenPair) (Token
 	return fresh, nil
 }
 
-// errTooLate says that Strava was not asked.
+// errTooLate means that Strava was not called.
 var errTooLate = fault.New(fault.Transient, "too little time is left to call Strava")
 
-// tooLate reports whether less than need is left before the context ends. That
-// is a matter of the real clock, whatever that of Events.
+// tooLate reports whether less than need is left before the context ends. It
+// compares with the real clock, because contexts do.
 func tooLate(ctx context.Context, need time.Duration) bool {
 	deadline, ok := ctx.Deadline()
 	return ok && time.Until(deadline) < need
 }
 
-// ask has Strava renew the pair. The application's registration stays in memory
-// for as long as Strava accepts it, so that SSM and KMS are not asked per
-// refresh. After a refusal it is read again: an admin may have changed the
-// secret meanwhile, or even the application, to which the token is unknown.
+// requestRefresh has Strava renew the pair. It keeps the application's
+// registration in memory for as long as Strava accepts it, so that a refresh
+// needs neither SSM nor KMS. After a refusal it reads the registration again:
+// an admin may have changed the secret, or even the application, to which the
+// token is unknown.
 func (t *Tokens) requestRefresh(ctx context.Context, pair TokenPair) (TokenPair, error) {
 	t.mu.Lock()
 	app := t.lastApp
@@ -113,8 +114,8 @@ func (t *Tokens) requestRefresh(ctx context.Context, pair TokenPair) (TokenPair,
 	return t.requestRefreshAs(ctx, read, pair)
 }
 
-// askAs has Strava renew the pair for app, unless too little time is left for
-// it: the steps before may have taken long.
+// requestRefreshAs has Strava renew the pair for app, unless too little time is
+// left: the steps before may have taken long.
 func (t *Tokens) requestRefreshAs(ctx context.Context, app App, pair TokenPair) (TokenPair, error) {
 	if tooLate(ctx, refreshTime) {
 		return TokenPair{}, errTooLate
@@ -123,10 +124,11 @@ func (t *Tokens) requestRefreshAs(ctx context.Context, app App, pair TokenPair) 
 	return fresh, unavailable(ctx, err)
 }
 
-// refused acts on Strava's refusal of the refresh token of pair, which seen
-// refers to. Another pair may be the valid one: one that a refresh saved before
-// it was cut off, or a spare. Then that one is adopted, and errGrantChanged sends the
-// caller to it. Otherwise the grant degrades.
+// handleRefusal acts on Strava's refusal of the refresh token of pair, which
+// seen refers to. Another pair may be the valid one: one that a refresh saved
+// before it was cut off, or a spare. handleRefusal then adopts that pair and
+// returns errGrantChanged, so that the caller starts over. Otherwise the grant
+// degrades.
 func (t *Tokens) handleRefusal(ctx context.Context, seen Grant, owner string, pair TokenPair) error {
 	other, err := t.findOtherPair(ctx, seen, pair)
 	if err != nil {
@@ -159,7 +161,7 @@ func (t *Tokens) handleRefusal(ctx context.Context, seen Grant, owner string, pa
 		t.release(ctx, seen.Account, owner, false) // A connect has added a spare.
 		return err
 	case err != nil:
-		return fmt.Errorf("note the refused token: %w", err)
+		return fmt.Errorf("record the refused token: %w", err)
 	case grant.State == Revoked:
 		return ErrRevoked
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Requester forwards single calls to a provider in the name of an account.
+// Requester forwards single calls to a provider on behalf of an account.
 type Requester struct {
 	Tokens *Tokens
 	API    API
@@ -29,7 +29,7 @@ func (r *Requester) Forward(ctx context.Context, req credentialsv1.ForwardReques
 	return r.Call(ctx, Call{Athlete(req.AthleteID), req.Generation, req.Path, req.Query, req.CorrelationID})
 }
 
-// Call is one call to a provider in the name of an account.
+// Call is one call to a provider on behalf of an account.
 type Call struct {
 	Account    Account
 	Generation int64
@@ -40,13 +40,13 @@ type Call struct {
 }
 
 // Call makes one call, logs it in one line, and counts its error if it has one.
-// Its only error is an invalid fault, for a call that may not be forwarded;
-// everything else is an outcome, whose reason is only logged.
+// Its only error is an invalid fault, for a call that is not allowed.
+// Everything else is an outcome, whose reason is only logged.
 func (r *Requester) Call(ctx context.Context, req Call) (credentialsv1.ForwardResponse, error) {
 	rules := r.Tokens.OAuth.Rules()
 	if _, ok := req.Account.AthleteID(); !ok && rules.Provider == ProviderStrava || req.Account.Provider != rules.Provider ||
 		req.Generation <= 0 || rules.Endpoint(req.Path) == "" {
-		return credentialsv1.ForwardResponse{}, fault.New(fault.Invalid, "this call may not be forwarded")
+		return credentialsv1.ForwardResponse{}, fault.New(fault.Invalid, "this call is not allowed")
 	}
 	began := r.Tokens.Events.Now()
 	answer, calls, err := r.call(ctx, req)
@@ -72,8 +72,8 @@ func (r *Requester) Call(ctx context.Context, req Call) (credentialsv1.ForwardRe
 	return res, nil
 }
 
-// errorMetric returns the metric that counts a response's kind of error. An
-// authorization that is over or degraded is no error, nor is a refusal that
+// errorMetric returns the metric that counts a response's kind of error. It
+// counts neither an authorization that is over or degraded, nor a refusal that
 // concerns one activity.
 func errorMetric(res credentialsv1.ForwardResponse) (string, bool) {
 	switch {
@@ -89,10 +89,10 @@ func errorMetric(res credentialsv1.ForwardResponse) (string, bool) {
 	return "", false
 }
 
-// usageFields are the header fields on rate limits, and what they are called in
-// the log. Each of Strava's has a figure for the quarter hour and one for the day
-// (Strava, "Rate Limits"); each of Fitbit's has one for the person's hour (Fitbit
-// Web API, Rate Limits).
+// usageFields are the header fields on rate limits, and their keys in the log.
+// Each of Strava's has a figure for the quarter hour and one for the day
+// (Strava, "Rate Limits"); each of Fitbit's has one for the person's hour
+// (Fitbit Web API, Rate Limits).
 var usageFields = []struct {
 	header, key string
 	is          *regexp.Regexp
@@ -102,17 +102,18 @@ var usageFields = []struct {
 	{"Fitbit-Rate-Limit-Remaining", "remaining", figure}, {"Fitbit-Rate-Limit-Limit", "limit", figure},
 }
 
-// These limit what the log takes over from outside.
+// Patterns of foreign values that may be logged.
 var (
 	figure        = regexp.MustCompile(`^[0-9]{1,9}$`)
 	twoFigures    = regexp.MustCompile(`^[0-9]{1,9}, ?[0-9]{1,9}$`)
 	correlationID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
 )
 
-// log writes the line of one forwarded call. status is that of the last answer,
-// 0 if there was none. The path and the query are left out: they hold ids and
-// times of activities. The athlete is named only where a fault of ours may be
-// theirs alone, because the log outlives an erasure.
+// log writes the line of one forwarded call. status is that of the last
+// response, 0 if there was none. The path and the query are left out, because
+// they hold ids and times of activities. The athlete is named only if the call
+// failed here, perhaps for this athlete alone, because the log outlives an
+// erasure.
 func (r *Requester) log(ctx context.Context, req Call, res credentialsv1.ForwardResponse, status int, took time.Duration, err error) {
 	attrs := []slog.Attr{
 		slog.String("provider", req.Account.Provider), slog.String("endpoint", r.Tokens.OAuth.Rules().Endpoint(req.Path)),
@@ -148,7 +149,7 @@ func (r *Requester) log(ctx context.Context, req Call, res credentialsv1.Forward
 }
 
 // call makes the call, and repeats it with a renewed access token if Strava
-// refuses the first one. It returns the last answer, even with an error, and
+// refuses the first one. It returns the last response, even with an error, and
 // how many calls were sent.
 func (r *Requester) call(ctx context.Context, req Call) (last APIResponse, calls int, _ error) {
 	var rejected TokenPair
@@ -183,8 +184,8 @@ func (r *Requester) call(ctx context.Context, req Call) (last APIResponse, calls
 			// says nothing about the others.
 			return last, calls, nil
 		case !rejected.Access.Empty():
-			// A renewed token was refused as well. Either the authorization is gone,
-			// which a webhook will report, or Strava has a passing problem.
+			// A renewed token was refused as well. Either the authorization is over, which
+			// a webhook will report, or Strava has a transient problem.
 			return last, calls, fault.New(fault.Transient, "%w: a renewed access token was refused", ErrProviderUnavailable)
 		}
 		rejected = pair

@@ -13,8 +13,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Revocation completes the ends of authorizations: it verifies claims, announces
-// revocations, revokes tokens at Strava and deletes them.
+// Revocation completes the ends of authorizations: it verifies claims,
+// publishes revocations, revokes tokens at Strava and deletes them.
 type Revocation struct {
 	TokenStore
 	Receipts Receipts
@@ -72,7 +72,7 @@ func (r *Revocation) complete(ctx context.Context, grant Grant) error {
 		return true, nil
 	})
 	if err != nil {
-		return fmt.Errorf("note the completed revocation: %w", err)
+		return fmt.Errorf("record the completed revocation: %w", err)
 	}
 	return nil
 }
@@ -95,12 +95,12 @@ func (r *Revocation) endSessions(ctx context.Context, grant Grant) error {
 // publishes AuthorizationRevoked, or AccountUnlinked for a linked account. It
 // returns the grant as it is then.
 func (r *Revocation) publishRevocations(ctx context.Context, grant Grant) (Grant, error) {
-	announced := false
+	published := false
 	for _, p := range grant.Revocations {
 		if p.Published {
 			continue
 		}
-		announced = true
+		published = true
 		if p.WithAthlete {
 			continue
 		}
@@ -113,10 +113,10 @@ func (r *Revocation) publishRevocations(ctx context.Context, grant Grant) (Grant
 			}
 		}
 		if err := r.Publisher.Publish(ctx, r.Events.CausedBy(p.Cause, ended(grant.Account, p))); err != nil {
-			return Grant{}, fmt.Errorf("announce the revocation: %w", err)
+			return Grant{}, fmt.Errorf("publish the revocation: %w", err)
 		}
 	}
-	if !announced {
+	if !published {
 		return grant, nil
 	}
 	after, err := r.update(ctx, grant.Account, func(g *Grant) (bool, error) {
@@ -126,7 +126,7 @@ func (r *Revocation) publishRevocations(ctx context.Context, grant Grant) (Grant
 		return true, nil
 	})
 	if err != nil {
-		return Grant{}, fmt.Errorf("note the announced revocation: %w", err)
+		return Grant{}, fmt.Errorf("record the published revocation: %w", err)
 	}
 	return after, nil
 }
@@ -157,10 +157,10 @@ func ended(account Account, p PendingRevocation) event.Fact {
 	return credentialsv1.AuthorizationRevoked{AthleteID: athleteID, Generation: p.Generation, Receipt: p.Receipt, Reason: p.Reason}
 }
 
-// drop revokes the tokens at Strava and then deletes them, holding the lease.
-// In this order: an authorization whose refresh token is lost can never be
-// revoked by us and would fill one of the application's places for good.
-// errGrantChanged says that the grant has changed.
+// revokeAndDelete revokes the tokens at Strava and then deletes them, holding
+// the lease. In the other order, a failure in between would leave an
+// authorization that we cannot revoke, and that takes up a place for good.
+// errGrantChanged means that the grant has changed.
 func (r *Revocation) revokeAndDelete(ctx context.Context, grant Grant) error {
 	owner, grant, err := r.acquire(ctx, grant.Account, func(g Grant) error {
 		if g.Generation != grant.Generation || g.State != grant.State || g.inForce() {
@@ -169,7 +169,7 @@ func (r *Revocation) revokeAndDelete(ctx context.Context, grant Grant) error {
 		return nil
 	})
 	if errors.Is(err, errBusy) {
-		return fault.New(fault.Transient, "a refresh is in flight; its outcome has to be deleted, too: %w", err)
+		return fault.New(fault.Transient, "a refresh is in flight, whose tokens have to be deleted, too: %w", err)
 	}
 	if err != nil {
 		return err
@@ -199,7 +199,7 @@ func (r *Revocation) revokeAndDeleteAs(ctx context.Context, owner string, grant 
 		return true, err
 	})
 	if err != nil {
-		return fmt.Errorf("note the deleted tokens: %w", err)
+		return fmt.Errorf("record the deleted tokens: %w", err)
 	}
 	return nil
 }
@@ -254,9 +254,9 @@ func (r *Revocation) allPairs(ctx context.Context, grant Grant) (pairs []TokenPa
 	return pairs, nil
 }
 
-// revokePair revokes one pair, with a new access token where one is needed and
-// the pair's is dead. The new pair is saved before it is used: should the
-// process be cut off in between, the next attempt finds it.
+// revokePair revokes one pair. If the provider needs an access token and the
+// pair's is invalid, it refreshes the pair first, and saves the new one before
+// it uses it, so that the next attempt finds it if the process is cut off.
 func (r *Revocation) revokePair(ctx context.Context, app App, account Account, pair TokenPair) error {
 	err := r.OAuth.Revoke(ctx, app, pair)
 	if !errors.Is(err, ErrAccessTokenInvalid) {

@@ -12,8 +12,8 @@ type TokenPair struct {
 	Access    secret.String
 	Refresh   secret.String
 	ExpiresAt time.Time
-	// IssuedAt is when the provider was asked for the pair. Of two pairs of an
-	// account the one issued later is the valid one.
+	// IssuedAt is when the pair was requested. Of two pairs of an account the one
+	// issued later is the valid one.
 	IssuedAt time.Time
 }
 
@@ -22,7 +22,7 @@ func (p TokenPair) fresh(now time.Time, margin time.Duration) bool {
 	return p.ExpiresAt.Sub(now) > margin
 }
 
-// usable reports whether the access token will survive a call that begins now.
+// usable reports whether the access token outlives a call that begins now.
 func (p TokenPair) usable(now time.Time) bool { return p.ExpiresAt.Sub(now) > time.Minute }
 
 // equal reports whether both pairs have the same tokens.
@@ -30,8 +30,8 @@ func (p TokenPair) equal(other TokenPair) bool {
 	return p.Refresh.Equal(other.Refresh) && p.Access.Equal(other.Access)
 }
 
-// TokenRef says where a token pair is: sealed in the grant itself or, if Sealed
-// is nil, in the vault. The zero value refers to no pair.
+// TokenRef refers to a token pair: sealed in the grant itself or, if Sealed is
+// nil, in the vault. The zero value refers to no pair.
 type TokenRef struct {
 	// Generation and Version name the pair in the vault.
 	Generation, Version int64
@@ -39,7 +39,7 @@ type TokenRef struct {
 	Sealed []byte
 }
 
-// exists reports whether the reference is to a pair.
+// exists reports whether r refers to a pair.
 func (r TokenRef) exists() bool { return r.Version != 0 || r.Sealed != nil }
 
 // equal reports whether both refer to the same pair.
@@ -47,7 +47,7 @@ func (r TokenRef) equal(other TokenRef) bool {
 	return r.Generation == other.Generation && r.Version == other.Version && bytes.Equal(r.Sealed, other.Sealed)
 }
 
-// Spare is a token pair in hand that is not, or not yet, the grant's valid one.
+// Spare is a token pair that is not, or not yet, the grant's valid one.
 type Spare struct {
 	TokenRef
 	// ReceivedAt is when Strava issued the pair, in Unix milliseconds. It becomes
@@ -62,10 +62,10 @@ type Spare struct {
 	Owner Authorization
 }
 
-// Received is a pair of a connect that could not be written to the grant.
+// PendingConnect is a connect whose pair could not be written to the grant.
 type PendingConnect struct {
 	Account Account
-	// ID tells the account's connects apart.
+	// ID distinguishes the account's connects.
 	ID string
 	// ReceivedAt is when Strava issued the pair, in Unix milliseconds.
 	ReceivedAt int64
@@ -75,7 +75,7 @@ type PendingConnect struct {
 	Owner Authorization
 }
 
-// spare is the pair as the spare of a connect that is not completed.
+// spare returns the connect as a spare of the grant.
 func (r PendingConnect) spare(sealed []byte) Spare {
 	return Spare{TokenRef: TokenRef{Sealed: sealed}, ReceivedAt: r.ReceivedAt, Scopes: r.Scopes, Connecting: true, Owner: r.Owner}
 }

@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	// maxLooks is how often a pair that the grant refers to is looked for, with
-	// leasePoll between: SSM may lag behind a write by a moment.
+	// maxLooks is how often a pair that the grant refers to is read, with leasePoll
+	// between, before it counts as missing: SSM may lag behind a write.
 	maxLooks = 30
-	// maxRestarts is how often a call starts over because the pair it worked
-	// on was replaced, before it takes that for a defect.
+	// maxRestarts is how often a call starts over because its pair was replaced. More
+	// would be a defect.
 	maxRestarts = 300
 	// maxCached bounds the pairs in the memory of one process.
 	maxCached = 1000
@@ -33,20 +33,20 @@ type Tokens struct {
 	lastApp App
 }
 
-// cachedPair is a pair and what referred to it.
+// cachedPair is a pair, and the generation and reference that it was read by.
 type cachedPair struct {
 	generation int64
 	ref        TokenRef
 	pair       TokenPair
 }
 
-// Pair returns a token pair whose access token can be used now, refreshing it
-// when less than an hour is left. rejected is the access token that Strava has
-// just refused, if one was: it is then refreshed whatever its age says.
+// Pair returns a token pair whose access token can be used now. It refreshes
+// the pair when less than the provider's margin is left, or if its access token
+// is rejected's, which Strava has just refused.
 //
 // Errors: ErrRevoked when the generation is not the one in force, ErrDegraded,
-// ErrAppRefused, a transient fault (Strava's if it is ErrProviderUnavailable), or a
-// permanent one when the pair is nowhere.
+// ErrAppRefused, a transient fault (ErrProviderUnavailable if it is Strava's),
+// or a permanent one if the vault does not hold the pair.
 func (t *Tokens) Pair(ctx context.Context, account Account, generation int64, rejected TokenPair) (TokenPair, error) {
 	for restarts := 0; ; {
 		grant, pair, err := t.currentPair(ctx, account, generation, Grant.callable)
@@ -85,7 +85,7 @@ func (t *Tokens) Pair(ctx context.Context, account Account, generation int64, re
 
 // VerifyAuthorization asks Strava whether the authorization still stands, by a
 // refresh. nil means that it does. Errors: ErrTokenRefused when Strava refuses
-// every refresh token there is, ErrRevoked when it was over before,
+// every known refresh token, ErrRevoked when the authorization was over before,
 // ErrAppRefused, or a transient fault.
 func (t *Tokens) VerifyAuthorization(ctx context.Context, account Account, generation int64) error {
 	for restarts := 0; ; {
@@ -108,8 +108,9 @@ func (t *Tokens) VerifyAuthorization(ctx context.Context, account Account, gener
 	}
 }
 
-// Degrade notes that the athlete has to connect again before the generation is
-// of use, and has it announced. ErrRevoked says that it is over.
+// Degrade records that the athlete has to connect again before calls can be
+// made under the generation, and publishes it. ErrRevoked means that the
+// authorization is over.
 func (t *Tokens) Degrade(ctx context.Context, account Account, generation int64, reason string) error {
 	degraded := false
 	grant, err := t.update(ctx, account, func(g *Grant) (_ bool, err error) {
@@ -125,8 +126,8 @@ func (t *Tokens) Degrade(ctx context.Context, account Account, generation int64,
 	return t.publishDegradation(ctx, grant, degraded)
 }
 
-// degraded announces a grant that is degraded, and counts it if it has just
-// become so.
+// publishDegradation publishes the state of a degraded grant, and counts it if
+// it has just degraded.
 func (t *Tokens) publishDegradation(ctx context.Context, grant Grant, justNow bool) error {
 	if justNow {
 		t.Metrics.Count(metric.Degraded, 1)
@@ -200,8 +201,8 @@ func (t *Tokens) pairInMemory(grant Grant) (TokenPair, bool) {
 	return c.pair, ok && c.generation == grant.Generation && c.ref.equal(grant.Tokens)
 }
 
-// remember keeps a pair in memory, in place of any other one if there are too
-// many.
+// cachePair keeps a pair in memory. It replaces an arbitrary one if there are
+// too many.
 func (t *Tokens) cachePair(grant Grant, pair TokenPair) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -217,7 +218,7 @@ func (t *Tokens) cachePair(grant Grant, pair TokenPair) {
 	t.cached[grant.Account] = cachedPair{grant.Generation, grant.Tokens, pair}
 }
 
-// forget drops an account's pair from memory.
+// evictPair removes an account's pair from memory.
 func (t *Tokens) evictPair(account Account) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

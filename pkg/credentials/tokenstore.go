@@ -19,8 +19,8 @@ const (
 	savePause = 250 * time.Millisecond
 )
 
-// TokenStore keeps token pairs: in the vault and, where the vault does not take
-// a pair in time, sealed in the grant.
+// TokenStore keeps token pairs: in the vault or, if the vault does not take a
+// pair in time, sealed in the grant.
 type TokenStore struct {
 	Ledger
 	Vault   Vault
@@ -66,19 +66,19 @@ func (s TokenStore) write(ctx context.Context, account Account, generation int64
 	return TokenRef{Generation: generation, Version: version}, err
 }
 
-// saving returns a context for saving a pair that Strava has just issued. The
-// caller's giving up does not end it.
+// savingContext returns a context for saving a pair that Strava has just
+// issued. It does not end if the caller cancels ctx.
 func savingContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx = context.WithValue(context.WithoutCancel(ctx), savingKey{}, true)
 	return context.WithTimeout(ctx, saveTime)
 }
 
-// save makes a refreshed pair the valid one. It puts the pair into the vault, or
-// else into the grant, in turn and again, until it has succeeded or ctx ends.
-// A grant that was revoked meanwhile refers to the pair, too, so that it can be
-// revoked; the state stays as it is. If the grant has changed in another way the
-// pair becomes a spare, and the error is errGrantChanged. saved says, with any other
-// error, that the pair is safe: the next process that Strava refuses finds it.
+// saveRefreshed makes a refreshed pair the valid one. It tries the vault and
+// the grant alternately until one has taken the pair or ctx ends. A grant that
+// was revoked meanwhile refers to the pair, too, so that the pair can be
+// revoked; its state stays. If the grant has changed in another way, the pair
+// becomes a spare and the error is errGrantChanged. With any other error, saved
+// says that the pair is safe: the next process that Strava refuses finds it.
 func (s TokenStore) saveRefreshed(ctx context.Context, seen Grant, owner string, old, fresh TokenPair, seal Seal) (_ Grant, saved bool, _ error) {
 	ref := seen.Tokens
 	saved = fresh.equal(old)
@@ -134,10 +134,10 @@ func (s TokenStore) writeOrSeal(ctx context.Context, seen Grant, tried TokenRef,
 	return TokenRef{Sealed: sealed}, false, nil
 }
 
-// saveSpare adds a refreshed pair to a grant that has changed: another answer of
-// Strava crossed this one, or the authorization has ended. The pair may have been
-// written to the parameter of a generation, too, which is deleted unless it is
-// in use; 0 means that it was not.
+// saveSpare adds a refreshed pair to a grant that has changed: another response
+// of Strava crossed this one, or the authorization has ended. written is the
+// generation to whose parameter the pair may have been written, too, which is
+// deleted unless it is in use; 0 if it was not.
 func (s TokenStore) saveSpare(ctx context.Context, account Account, pair TokenPair, seal Seal, written int64) (Grant, Spare, error) {
 	sealed, err := seal(account, pair)
 	if err != nil {
@@ -154,10 +154,9 @@ func (s TokenStore) saveSpare(ctx context.Context, account Account, pair TokenPa
 	return grant, spare, err
 }
 
-// receive makes the pair of a connect durable. It writes the pair to the grant,
-// as the spare of a connect that is not completed, or else to the vault, in turn
-// and again, until it has succeeded or ctx ends. errDeferred says that the vault
-// has it.
+// saveConnect makes the pair of a connect durable. It tries the grant, as a
+// spare whose connect is pending, and the vault alternately until one has taken
+// it or ctx ends. errDeferred means that the vault has it.
 func (s TokenStore) saveConnect(ctx context.Context, r PendingConnect, seal Seal) (Grant, Spare, error) {
 	sealed, err := seal(r.Account, r.Tokens)
 	if err != nil {
@@ -187,12 +186,11 @@ func (s TokenStore) saveConnect(ctx context.Context, r PendingConnect, seal Seal
 	}
 }
 
-// errDeferred says that a connect is completed later, by
-// [Reconciler.Reconcile].
+// errDeferred means that [Reconciler.Reconcile] completes a connect later.
 var errDeferred = errors.New("the connect is completed later")
 
-// moveToVault moves a sealed pair into the vault, where it belongs, if that is
-// possible at once; it is as good where it is.
+// moveToVault moves a sealed pair into the vault if that succeeds at once.
+// Otherwise the pair stays in the grant, where it is as safe.
 func (s TokenStore) moveToVault(ctx context.Context, seen Grant, pair TokenPair) Grant {
 	if seen.Tokens.Sealed == nil {
 		return seen
@@ -220,7 +218,7 @@ func (s TokenStore) moveToVault(ctx context.Context, seen Grant, pair TokenPair)
 	return grant
 }
 
-// acquireAs takes the lease to work on the pair that seen refers to.
+// acquireAs takes the lease to change the pair that seen refers to.
 func (s TokenStore) acquireAs(ctx context.Context, seen Grant) (owner string, _ error) {
 	owner, _, err := s.acquire(ctx, seen.Account, func(g Grant) error {
 		switch {
@@ -234,7 +232,7 @@ func (s TokenStore) acquireAs(ctx context.Context, seen Grant) (owner string, _ 
 	return owner, err
 }
 
-// deleteParameter deletes what the vault holds of a generation.
+// deleteParameter deletes the parameter of a generation.
 func (s TokenStore) deleteParameter(ctx context.Context, account Account, generation int64) error {
 	_, err := callStore(ctx, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, s.Vault.DeleteTokens(ctx, account, generation)

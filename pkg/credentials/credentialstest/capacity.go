@@ -24,7 +24,7 @@ func (s *Store) CountAuthorized(_ context.Context, provider string) (int, error)
 	return n, nil
 }
 
-// WaitlistStore is the waiting list in memory.
+// WaitlistStore is the waitlist in memory.
 type WaitlistStore struct {
 	mu      sync.Mutex
 	waiting map[string]waiting
@@ -69,7 +69,7 @@ func (r *WaitlistStore) Remove(_ context.Context, contact string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, ok := r.waiting[contact]; !ok {
-		return fault.New(fault.NotFound, "nobody of that address is on the waiting list")
+		return fault.New(fault.NotFound, "the contact is not on the waitlist")
 	}
 	delete(r.waiting, contact)
 	return nil

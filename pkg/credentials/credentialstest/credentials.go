@@ -10,8 +10,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Credentials is the table of sessions and keys in memory, beside the grants of
-// a [Store].
+// CredentialStore is the table of sessions and keys in memory, beside the
+// grants of a [Store].
 type CredentialStore struct {
 	grants credentials.Grants
 
@@ -20,7 +20,7 @@ type CredentialStore struct {
 	err error
 }
 
-// NewCredentialStore makes an empty one.
+// NewCredentialStore returns an empty store.
 func NewCredentialStore(grants credentials.Grants) *CredentialStore {
 	return &CredentialStore{grants: grants, all: map[string]credentials.Credential{}}
 }

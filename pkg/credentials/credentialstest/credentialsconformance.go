@@ -203,7 +203,7 @@ func sessionsOfTheStageArePagedAndDeleted(t *testing.T, s credentials.Credential
 		}
 	}
 	if all, _, err := s.Sessions(t.Context(), "", 100); err != nil || len(all) != 0 {
-		t.Errorf("%d are left, %v", len(all), err)
+		t.Errorf("%d sessions are left, %v", len(all), err)
 	}
 	mustGet(t, s, key)
 	mustGet(t, s, ended)

@@ -22,7 +22,7 @@ type Store struct {
 	erasures map[string]credentials.Erasure
 }
 
-// NewStore makes an empty one.
+// NewStore returns an empty store.
 func NewStore() *Store {
 	return &Store{
 		grants: map[credentials.Account]credentials.Grant{}, revision: map[credentials.Account]int{},
@@ -48,7 +48,7 @@ func (s *Store) Grant(_ context.Context, account credentials.Account) (credentia
 }
 
 // Update implements [credentials.Grants]. Like a real store it runs change
-// outside any lock and writes only if no other process did meanwhile.
+// outside any lock, and writes only if no other process has written meanwhile.
 func (s *Store) Update(_ context.Context, account credentials.Account, change func(*credentials.Grant) (changed bool, err error)) (credentials.Grant, error) {
 	for {
 		s.mu.Lock()
@@ -215,7 +215,7 @@ type parameter struct {
 	generation int64
 }
 
-// NewVault makes an empty one.
+// NewVault returns an empty vault.
 func NewVault() *Vault {
 	return &Vault{apps: map[string]credentials.App{}, tokens: map[parameter][]credentials.TokenPair{}}
 }
@@ -224,9 +224,6 @@ func NewVault() *Vault {
 func (v *Vault) App(_ context.Context, provider string) (credentials.App, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.AppFault != nil {
-		return credentials.App{}, v.AppFault
-	}
 	if v.AppFault != nil {
 		return credentials.App{}, v.AppFault
 	}
@@ -294,7 +291,7 @@ func (v *Vault) SavePendingConnect(_ context.Context, r credentials.PendingConne
 	return nil
 }
 
-// Received implements [credentials.Vault].
+// PendingConnects implements [credentials.Vault].
 func (v *Vault) PendingConnects(_ context.Context, provider string) ([]credentials.PendingConnect, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -329,8 +326,8 @@ func (v *Vault) Clear(context.Context) (int, error) {
 // Holds reports whether the vault holds any tokens of the account.
 func (v *Vault) Holds(account credentials.Account) bool { return len(v.Generations(account)) > 0 }
 
-// Generations returns the generations in whose parameters the vault holds tokens
-// of the account, in ascending order. Those that a connect left are generation 0.
+// Generations returns the generations in whose parameters the vault holds
+// tokens of the account, in ascending order. 0 stands for each pending connect.
 func (v *Vault) Generations(account credentials.Account) []int64 {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -349,7 +346,7 @@ func (v *Vault) Generations(account credentials.Account) []int64 {
 	return held
 }
 
-// Sealer seals by keeping pairs in memory; what it returns is a ticket for one.
+// Sealer keeps pairs in memory; a sealed pair is the key of one.
 type Sealer struct {
 	mu     sync.Mutex
 	sealed map[string]credentials.TokenPair
@@ -366,9 +363,9 @@ func (s *Sealer) NewSeal(_ context.Context, provider string) (credentials.Seal, 
 		if s.sealed == nil {
 			s.sealed = map[string]credentials.TokenPair{}
 		}
-		ticket := fmt.Sprintf("%s/%d", account, len(s.sealed))
-		s.sealed[ticket] = pair
-		return []byte(ticket), nil
+		key := fmt.Sprintf("%s/%d", account, len(s.sealed))
+		s.sealed[key] = pair
+		return []byte(key), nil
 	}, nil
 }
 
@@ -399,7 +396,7 @@ func (m *Metrics) Count(metric string, n int) {
 	m.counts[metric] += n
 }
 
-// Of returns what was counted so far.
+// Of returns the count of a metric.
 func (m *Metrics) Of(metric string) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -19,7 +19,7 @@ func RunSealer(t *testing.T, s credentials.Sealer) {
 		t.Fatal(err)
 	}
 	if bytes.Contains(sealed, []byte("hunter2")) {
-		t.Error("what is sealed can be read")
+		t.Error("the sealed pair can be read")
 	}
 	got, err := s.Open(t.Context(), credentials.Athlete(7), sealed)
 	if err != nil {
@@ -27,10 +27,10 @@ func RunSealer(t *testing.T, s credentials.Sealer) {
 	}
 	mustBeSame(t, got, want)
 	if _, err := s.Open(t.Context(), credentials.Athlete(8), sealed); err == nil {
-		t.Error("it was opened as another athlete's")
+		t.Error("another athlete opened the pair")
 	}
 	sealed[len(sealed)-2] ^= 1
 	if _, err := s.Open(t.Context(), credentials.Athlete(7), sealed); err == nil {
-		t.Error("it was opened after it was tampered with")
+		t.Error("a manipulated pair was opened")
 	}
 }

@@ -60,7 +60,7 @@ func appIsStoredWhole(t *testing.T, v credentials.Vault) {
 	}
 	if got.ClientID != "1" || !got.ClientSecret.Equal(want.ClientSecret) || !got.VerifyToken.Equal(want.VerifyToken) ||
 		!got.CallbackKey.Equal(want.CallbackKey) || got.SubscriptionID != 5 {
-		t.Fatal("another app came back")
+		t.Fatal("got another app")
 	}
 }
 

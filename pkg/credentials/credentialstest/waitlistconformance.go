@@ -10,16 +10,16 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// RunWaitlistStore checks an adapter of the waiting list, which must be empty.
+// RunWaitlistStore checks an adapter of the waitlist, which must be empty.
 func RunWaitlistStore(t *testing.T, store credentials.WaitlistStore) {
 	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	enter := func(contact string, since, until time.Time) {
+	mustAdd := func(contact string, since, until time.Time) {
 		t.Helper()
 		if err := store.Add(t.Context(), credentials.WaitlistEntry{Contact: contact, Since: since}, until); err != nil {
 			t.Fatal(err)
 		}
 	}
-	waiting := func(now time.Time, want ...credentials.WaitlistEntry) {
+	mustHave := func(now time.Time, want ...credentials.WaitlistEntry) {
 		t.Helper()
 		got, err := store.Entries(t.Context(), now)
 		if err != nil {
@@ -29,28 +29,28 @@ func RunWaitlistStore(t *testing.T, store credentials.WaitlistStore) {
 			t.Error(d)
 		}
 	}
-	waiting(at)
+	mustHave(at)
 	late, early := credentials.WaitlistEntry{Contact: "a@example.com", Since: at.Add(time.Second)}, credentials.WaitlistEntry{Contact: "b@example.com", Since: at}
-	enter(late.Contact, late.Since, at.Add(time.Hour))
-	enter(early.Contact, early.Since, at.Add(time.Hour))
-	waiting(at, early, late)
-	enter(early.Contact, at.Add(time.Minute), at.Add(2*time.Hour)) // keeps its place, and stays longer
-	waiting(at, early, late)
-	waiting(at.Add(time.Hour), early)
+	mustAdd(late.Contact, late.Since, at.Add(time.Hour))
+	mustAdd(early.Contact, early.Since, at.Add(time.Hour))
+	mustHave(at, early, late)
+	mustAdd(early.Contact, at.Add(time.Minute), at.Add(2*time.Hour)) // keeps its Since, and expires later
+	mustHave(at, early, late)
+	mustHave(at.Add(time.Hour), early)
 	if err := store.Remove(t.Context(), early.Contact); err != nil {
 		t.Fatal(err)
 	}
 	if err := store.Remove(t.Context(), early.Contact); !fault.Is(err, fault.NotFound) {
 		t.Errorf("a contact that is gone: %v", err)
 	}
-	waiting(at, late)
-	for n := range 30 { // more than a store may forget at a time
-		enter(fmt.Sprintf("%d@example.com", n), at, at.Add(time.Hour))
+	mustHave(at, late)
+	for n := range 30 { // more than a store deletes at a time
+		mustAdd(fmt.Sprintf("%d@example.com", n), at, at.Add(time.Hour))
 	}
 	for _, want := range []int{31, 0} {
 		if n, err := store.Clear(t.Context()); n != want || err != nil {
 			t.Errorf("%d cleared, %v", n, err)
 		}
 	}
-	waiting(at)
+	mustHave(at)
 }

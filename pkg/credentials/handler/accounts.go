@@ -15,26 +15,26 @@ const (
 	ActionCall         = "call"
 )
 
-// AccountsRequest is what use-accounts is invoked with. Only the fields of its
-// action count.
+// AccountsRequest is the input of use-accounts. It uses only the fields of its
+// action.
 type AccountsRequest struct {
 	Action   string `json:"action"`
 	Provider string `json:"provider"`
-	// For list: next_cursor of the page before, and how many a page; 50 if Limit is
-	// 0, at most 200.
+	// Cursor and Limit are for list: next_cursor of the page before, and the number of
+	// accounts in a page; 50 if Limit is 0, at most 200.
 	Cursor string `json:"cursor,omitempty"`
 	Limit  int    `json:"limit,omitempty"`
-	// For call.
+	// AccountID and Path are for call.
 	AccountID string `json:"account_id,omitempty"`
 	Path      string `json:"path,omitempty"`
 }
 
-// AccountsResponse is the answer of use-accounts. Nothing in it is, or leads to, a
-// token.
+// AccountsResponse is the output of use-accounts. It contains no token, and
+// nothing that leads to one.
 type AccountsResponse struct {
 	Accounts   []AccountView `json:"accounts,omitempty"`
 	NextCursor string        `json:"next_cursor,omitempty"`
-	// Answer to call.
+	// Answer is the result of call.
 	Answer *credentialsv1.ForwardResponse `json:"answer,omitempty"`
 }
 
@@ -52,7 +52,7 @@ type AccountView struct {
 // Accounts serves use-accounts.
 type Accounts struct{ Service *credentials.Accounts }
 
-// Handle carries out one action. Its errors are shown to the caller.
+// Handle performs one action. Its errors are shown to the caller.
 func (a *Accounts) Handle(ctx context.Context, req AccountsRequest) (AccountsResponse, error) {
 	switch req.Action {
 	case ActionListAccounts:

@@ -28,35 +28,33 @@ const (
 	ActionClearStage         = "clear_stage"
 )
 
-// AdminRequest is what the admin function is invoked with. Only the fields of
-// its action count.
+// AdminRequest is the input of the admin function. It uses only the fields of
+// its action.
 type AdminRequest struct {
 	Action string `json:"action"`
-	// For set_app. An empty VerifyToken keeps the present one.
+	// The fields of set_app. An empty VerifyToken keeps the stored one.
 	ClientID     string `json:"client_id,omitempty"`
 	ClientSecret string `json:"client_secret,omitempty"`
 	VerifyToken  string `json:"verify_token,omitempty"`
-	// For ensure_subscription: replace a subscription to another host.
+	// Replace is for ensure_subscription: replace a subscription to another host.
 	Replace bool `json:"replace,omitempty"`
-	// Provider is that of set_app and athletes: Strava unless it says otherwise.
+	// Provider is for set_app and athletes; Strava if it is empty.
 	Provider string `json:"provider,omitempty"`
-	// For athletes. With IdleDays only
-	// those who have not signed in for so long, and a page may be empty and yet
-	// not the last.
+	// The fields of athletes. IdleDays selects those who have not signed in for so
+	// long; a page may then be empty and not the last. Cursor also continues
+	// end_sessions, which ends a page at a time.
 	Cursor   string `json:"cursor,omitempty"`
 	Limit    int    `json:"limit,omitempty"`
 	IdleDays int    `json:"idle_days,omitempty"`
-	// For revoke_athlete.
+	// AthleteID is for revoke_athlete.
 	AthleteID int64 `json:"athlete_id,omitempty"`
-	// Cursor also continues end_sessions, which ends a page at a time.
-
-	// For remove_waiting.
+	// Contact is for remove_waiting.
 	Contact string `json:"contact,omitempty"`
-	// For clear_stage: also while something remains of athletes.
+	// Abandon is for clear_stage: clear it while something remains of athletes, too.
 	Abandon bool `json:"abandon,omitempty"`
 }
 
-// AdminResponse is the admin function's answer. Only the fields of the
+// AdminResponse is the output of the admin function. Only the fields of the
 // request's action are set.
 type AdminResponse struct {
 	Subscription *SubscriptionView `json:"subscription,omitempty"`
@@ -75,8 +73,7 @@ type AdminResponse struct {
 	// Remaining is what remained after revoke_all. It is to be called until nothing
 	// does.
 	Remaining *RemainingView `json:"remains,omitempty"`
-	// Cleared is what clear_stage did. It is to be called until it deletes no
-	// parameters.
+	// Cleared is the result of clear_stage. Call it until it deletes no parameters.
 	Cleared *ClearedView `json:"cleared,omitempty"`
 }
 
@@ -88,7 +85,7 @@ type RemainingView struct {
 	Erasures int `json:"erasures"`
 }
 
-// ClearedView is what was deleted of a stage. Subscription is one of
+// ClearedView is what was deleted of a stage. Subscription is a
 // [credentials.ClearedSubscription].
 type ClearedView struct {
 	Parameters   int    `json:"parameters"`
@@ -102,11 +99,11 @@ type SubscriptionView struct {
 	CallbackURL string `json:"callback_url"`
 }
 
-// AthleteView is a grant without anything that could be used with it.
+// AthleteView is a grant without its tokens.
 type AthleteView struct {
 	Provider string `json:"provider"`
-	// AccountID is Strava's athlete id in decimal, or what another provider
-	// calls an account by.
+	// AccountID is Strava's athlete id in decimal, or the id of the account at another
+	// provider.
 	AccountID  string   `json:"account_id"`
 	State      string   `json:"state"`
 	Scopes     []string `json:"scopes"`
@@ -115,7 +112,7 @@ type AthleteView struct {
 	SignedInAt time.Time `json:"signed_in_at"`
 }
 
-// WaitlistEntryView is somebody on the waiting list.
+// WaitlistEntryView is an entry of the waitlist.
 type WaitlistEntryView struct {
 	Contact string    `json:"contact"`
 	Since   time.Time `json:"since"`
@@ -149,7 +146,7 @@ type Admin struct {
 	Log     *slog.Logger
 }
 
-// Handle carries out one action. Its errors are shown to the operator.
+// Handle performs one action. Its errors are shown to the operator.
 func (a *Admin) Handle(ctx context.Context, req AdminRequest) (AdminResponse, error) {
 	switch req.Action {
 	case ActionSetApp:
@@ -202,12 +199,12 @@ func (a *Admin) Handle(ctx context.Context, req AdminRequest) (AdminResponse, er
 	case ActionRemoveFromWaitlist:
 		err := a.Service.Waitlist.Remove(ctx, req.Contact)
 		if err == nil {
-			a.Log.InfoContext(ctx, "the admin took a contact off the waiting list")
+			a.Log.InfoContext(ctx, "the admin removed a contact from the waitlist")
 		}
 		return AdminResponse{}, err
 	case ActionClearWaitlist:
 		n, err := a.Service.Waitlist.Clear(ctx)
-		a.Log.InfoContext(ctx, "the admin cleared the waiting list", "contacts", n)
+		a.Log.InfoContext(ctx, "the admin cleared the waitlist", "contacts", n)
 		return AdminResponse{Ended: n}, err
 	case ActionEndSessions:
 		n, next, err := a.Service.Sessions.EndStage(ctx, req.Cursor)

@@ -10,8 +10,8 @@ import (
 	"github.com/paceline/paceline/pkg/credentials"
 )
 
-// API serves the routes by which athletes look after their keys and sessions. A
-// key may call none of them.
+// API serves the routes by which athletes manage their keys and sessions. A key
+// may call none of them.
 type API struct {
 	Keys     *credentials.Keys
 	Sessions *credentials.Sessions
@@ -20,7 +20,7 @@ type API struct {
 	Cookies Cookies
 }
 
-// Routes by API Gateway's route keys.
+// Routes returns the handlers by API Gateway's route keys.
 func (a *API) Routes() map[string]api.Handler {
 	return map[string]api.Handler{
 		"GET /v1/me/keys":         bySession(a.list),
@@ -40,7 +40,7 @@ func bySession(handle func(context.Context, credentials.Authorization, api.Reque
 	})
 }
 
-// key is a key in an answer, without anything that could be used with it.
+// key is a key in a response, without its secret.
 type key struct {
 	ID        string     `json:"id"`
 	Name      string     `json:"name"`

@@ -16,12 +16,12 @@ import (
 )
 
 // maxCandidates bounds how many cookies of the session's name are looked up for
-// one call. A browser of good faith sends one.
+// one call. A well-behaved browser sends one.
 const maxCandidates = 3
 
-// Authorizer finds out for the HTTP API whose session or key a call carries. It
-// lets every call pass: with an identity, or with the reason why there is none,
-// which the route answers with; see package api.
+// Authorizer identifies the session or key of a call to the HTTP API. It lets
+// every call pass, with an identity or with the reason why there is none, which
+// the route returns; see package api.
 type Authorizer struct {
 	Authenticator *credentials.Authenticator
 	Cookies       Cookies
@@ -29,7 +29,7 @@ type Authorizer struct {
 }
 
 // Handle implements the Lambda authorizer (payload 2.0, simple response). A
-// bearer token goes before cookies.
+// bearer token takes precedence over cookies.
 func (a *Authorizer) Handle(ctx context.Context, req events.APIGatewayV2CustomAuthorizerV2Request) (events.APIGatewayV2CustomAuthorizerSimpleResponse, error) {
 	ctx, cancel := startup.WithReserve(ctx)
 	defer cancel()
@@ -38,7 +38,7 @@ func (a *Authorizer) Handle(ctx context.Context, req events.APIGatewayV2CustomAu
 	if key, ok := bearer(req.Headers); ok {
 		kind, candidates = credentials.KeyCredential, []secret.String{key}
 	}
-	// A change needs the caller's identity as it is at this moment, not from memory.
+	// A call that changes something needs the caller's present identity.
 	fresh := !strings.HasPrefix(req.RouteKey, http.MethodGet+" ")
 	refusal, receipt := api.NoSession, ""
 	for _, token := range candidates[:min(len(candidates), maxCandidates)] {
@@ -55,14 +55,14 @@ func (a *Authorizer) Handle(ctx context.Context, req events.APIGatewayV2CustomAu
 		}
 		if refused == api.Unavailable {
 			a.Log.ErrorContext(ctx, "the caller cannot be identified", "route", req.RouteKey, "error", err.Error())
-			break // Another look would hang or fail, too.
+			break // Another lookup would hang or fail, too.
 		}
 	}
 	res.Context = refusal.Context(receipt)
 	return res, nil
 }
 
-// refusalOf is what a call is refused with for an error of Authenticate.
+// refusalOf returns the refusal that an error of Authenticate stands for.
 func refusalOf(kind credentials.CredentialKind, err error) (_ api.Refusal, receipt string) {
 	ended, isEnded := errors.AsType[*credentials.RevokedError](err)
 	switch isKey := kind == credentials.KeyCredential; {
@@ -80,7 +80,7 @@ func refusalOf(kind credentials.CredentialKind, err error) (_ api.Refusal, recei
 	return api.Unavailable, ""
 }
 
-// bearer is the request's bearer token (RFC 6750, 2.1).
+// bearer returns the request's bearer token (RFC 6750, 2.1).
 func bearer(header map[string]string) (secret.String, bool) {
 	scheme, token, _ := strings.Cut(header["authorization"], " ")
 	return secret.New(strings.TrimSpace(token)), strings.EqualFold(scheme, "Bearer")

@@ -14,15 +14,15 @@ import (
 const (
 	// sessionCookie holds a session's secret.
 	sessionCookie = "paceline_session"
-	// nonceCookie binds a connect to the browser that began it. The rest of its
-	// name is the connect's own, so that connects in two tabs both end well.
+	// nonceCookie binds a connect to the browser that began it. The rest of its name
+	// differs for each connect, so that connects in two tabs do not collide.
 	nonceCookie = "paceline_oauth_"
-	// formCookie holds the form by which a contact gets on the waiting list.
+	// formCookie holds the form for the waitlist.
 	formCookie = "paceline_waitlist"
 )
 
-// hostPrefix makes a browser take a cookie only from this very host over TLS:
-// no page of another host of the domain can plant one (RFC 6265bis, 4.1.3.2).
+// hostPrefix makes a browser accept a cookie only from this host over TLS, so that
+// another host of the domain cannot plant one (RFC 6265bis, 4.1.3.2).
 const hostPrefix = "__Host-"
 
 // Cookies sets and reads this boundary's cookies. The zero value is for stages
@@ -32,7 +32,7 @@ type Cookies struct{ plain bool }
 // CookiesOf returns the cookies of a stage. Only the local cloud has no TLS.
 func CookiesOf(stage string) Cookies { return Cookies{plain: stage == settings.StageLocal} }
 
-// name is the whole name of a cookie.
+// name returns the full name of a cookie.
 func (c Cookies) name(name string) string {
 	if c.plain {
 		return name
@@ -40,7 +40,7 @@ func (c Cookies) name(name string) string {
 	return hostPrefix + name
 }
 
-// set is a Set-Cookie header field. A life of 0 takes the cookie away.
+// set returns a Set-Cookie header field. A life of 0 deletes the cookie.
 func (c Cookies) set(name string, value secret.String, life time.Duration) string {
 	maxAge := int(life / time.Second)
 	if life <= 0 {
@@ -53,8 +53,8 @@ func (c Cookies) set(name string, value secret.String, life time.Duration) strin
 }
 
 // read returns the values of all cookies of a name, in the order in which the
-// browser sent them. API Gateway hands cookies over as a list; the Cookie header
-// field, which says the same, is all that some emulators give.
+// browser sent them. API Gateway passes cookies as a list; some emulators pass
+// only the Cookie header field.
 func (c Cookies) read(list []string, header map[string]string, name string) (values []secret.String) {
 	for key, value := range cookies(list, header) {
 		if key == c.name(name) && !value.Empty() {
@@ -64,7 +64,7 @@ func (c Cookies) read(list []string, header map[string]string, name string) (val
 	return values
 }
 
-// first is the first of those that read returns, or empty.
+// first returns the first value that read returns, or an empty one.
 func (c Cookies) first(list []string, header map[string]string, name string) secret.String {
 	for _, value := range c.read(list, header, name) {
 		return value
@@ -72,7 +72,7 @@ func (c Cookies) first(list []string, header map[string]string, name string) sec
 	return secret.String{}
 }
 
-// names returns the names that begin so, without the stage's prefix.
+// names returns the names with the prefix, without the stage's prefix.
 func (c Cookies) names(list []string, header map[string]string, prefix string) (names []string) {
 	for key := range cookies(list, header) {
 		if rest, ok := strings.CutPrefix(key, c.name(prefix)); ok && !slices.Contains(names, prefix+rest) {
@@ -82,7 +82,7 @@ func (c Cookies) names(list []string, header map[string]string, prefix string) (
 	return names
 }
 
-// cookies goes over all cookies of a request.
+// cookies yields all cookies of a request.
 func cookies(list []string, header map[string]string) func(func(string, secret.String) bool) {
 	return func(yield func(string, secret.String) bool) {
 		for _, line := range append(slices.Clone(list), header["cookie"]) {

@@ -11,7 +11,7 @@ import (
 	"github.com/paceline/paceline/pkg/kit/consume"
 )
 
-// EventRoutes says what the boundary does about the other boundaries' events.
+// EventRoutes returns the handlers of other boundaries' events.
 func EventRoutes(r *credentials.Reconciler) []consume.Route {
 	return []consume.Route{
 		consume.On(func(ctx context.Context, cause event.Meta, f gatheringv1.DeauthorizationReported) error {

@@ -22,7 +22,7 @@ type Links struct {
 	Log     *slog.Logger
 }
 
-// Routes by API Gateway's route keys.
+// Routes returns the handlers by API Gateway's route keys.
 func (l *Links) Routes() map[string]api.Handler {
 	return map[string]api.Handler{
 		"GET /oauth/{provider}/connect":  ignorePrefetch(api.SameOrigin(l.SiteURL, api.Authenticated(l.connect))),
@@ -37,14 +37,14 @@ func (l *Links) unknown(req api.Request) bool {
 	return req.PathParameters["provider"] != l.Provider
 }
 
-// noProvider answers a call about another provider.
+// noProvider answers a call about an unknown provider.
 func noProvider() api.Response {
 	return api.Problem(http.StatusNotFound, "There is no such provider.")
 }
 
 // connect sends the athlete to the provider.
 func (l *Links) connect(ctx context.Context, id api.Identity, req api.Request) (api.Response, error) {
-	if id.Key { // It is a GET, and changes something all the same.
+	if id.Key { // This GET changes something, so a key may not call it.
 		return api.KeyForbidden(), nil
 	}
 	if l.unknown(req) {
@@ -52,13 +52,13 @@ func (l *Links) connect(ctx context.Context, id api.Identity, req api.Request) (
 	}
 	started, err := l.Connect.Start(ctx, owner(id))
 	if err != nil {
-		l.Log.ErrorContext(ctx, "linking an account could not be started", "provider", l.Provider, "error", err.Error())
+		l.Log.ErrorContext(ctx, "link not started", "provider", l.Provider, "error", err.Error())
 		return redirectWithError("link_failed"), nil
 	}
 	return l.Cookies.startConnect(req, started), nil
 }
 
-// callback links the account, to the athlete who began it.
+// callback links the account to the athlete who began the connect.
 func (l *Links) callback(ctx context.Context, req api.Request) (api.Response, error) {
 	if l.unknown(req) {
 		return noProvider(), nil
@@ -83,11 +83,11 @@ func (l *Links) finish(ctx context.Context, req api.Request, nonce secret.String
 	case errors.Is(err, credentials.ErrOtherAccountLinked):
 		return redirectWithError("link_other")
 	}
-	l.Log.ErrorContext(ctx, "an account could not be linked", "provider", l.Provider, "error", err.Error())
+	l.Log.ErrorContext(ctx, "account not linked", "provider", l.Provider, "error", err.Error())
 	return redirectWithError("link_failed")
 }
 
-// linked is what is shown of a linked account.
+// linked is a linked account in a response.
 type linked struct {
 	Provider    string `json:"provider"`
 	DisplayName string `json:"display_name,omitempty"`

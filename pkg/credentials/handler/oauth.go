@@ -17,7 +17,7 @@ import (
 const (
 	// nonceTTL is how long a connect may take.
 	nonceTTL = 5 * time.Minute
-	// maxConnects is how many connects a browser may have under way at once.
+	// maxConnects is how many pending connects a browser may have.
 	maxConnects = 5
 )
 
@@ -33,7 +33,7 @@ type OAuth struct {
 	Log     *slog.Logger
 }
 
-// Routes by API Gateway's route keys.
+// Routes returns the handlers by API Gateway's route keys.
 func (o *OAuth) Routes() map[string]api.Handler {
 	return map[string]api.Handler{
 		"GET /oauth/connect":   ignorePrefetch(o.connect),
@@ -43,9 +43,9 @@ func (o *OAuth) Routes() map[string]api.Handler {
 	}
 }
 
-// deliberate calls handle for a call that a person makes. A browser that fetches
-// ahead (Fetch standard, Sec-Purpose) gets an empty answer and asks again when the
-// person follows the link.
+// ignorePrefetch calls handle for a call that a person makes. A browser that
+// prefetches (Fetch standard, Sec-Purpose) gets an empty response and calls
+// again when the person follows the link.
 func ignorePrefetch(handle api.Handler) api.Handler {
 	return func(ctx context.Context, req api.Request) (api.Response, error) {
 		for _, name := range []string{"sec-purpose", "purpose", "x-moz"} {
@@ -83,12 +83,12 @@ func (o *OAuth) connect(ctx context.Context, req api.Request) (api.Response, err
 	return o.Cookies.startConnect(req, started), nil
 }
 
-// begin leads to the provider, with the cookie that the callback needs.
+// startConnect redirects to the provider, and sets the cookie that the callback
+// needs.
 func (c Cookies) startConnect(req api.Request, started credentials.StartedConnect) api.Response {
 	set := []string{c.set(nonceName(started.State), started.Nonce, nonceTTL)}
 	if others := c.names(req.Cookies, req.Headers, nonceCookie); len(others) >= maxConnects {
-		// Each begun connect is a cookie; a pile of them would make requests too
-		// large for the server.
+		// Each pending connect has a cookie; too many would make requests too large.
 		for _, name := range others {
 			set = append(set, c.set(name, secret.String{}, 0))
 		}
@@ -96,16 +96,18 @@ func (c Cookies) startConnect(req api.Request, started credentials.StartedConnec
 	return api.Redirect(started.AuthorizeURL, set...)
 }
 
-// nonceName is the name of the cookie that holds the nonce of the connect with
-// the state. It shows nothing of the state.
+// nonceName returns the name of the cookie for the nonce of the connect with
+// the state. It does not reveal the state.
 func nonceName(state secret.String) string { return nonceCookie + state.SHA256()[:8] }
 
-// callback completes a connect. Its nonce has served then, whatever comes of it.
+// callback completes a connect, and consumes its nonce whether it succeeds or
+// not.
 func (o *OAuth) callback(ctx context.Context, req api.Request) (api.Response, error) {
 	return o.Cookies.finishConnect(req, func(nonce secret.String) api.Response { return o.finish(ctx, req, nonce) }), nil
 }
 
-// finish completes a connect by its nonce, and takes the nonce's cookie away.
+// finishConnect completes a connect by its nonce, and deletes the nonce's
+// cookie.
 func (c Cookies) finishConnect(req api.Request, complete func(nonce secret.String) api.Response) api.Response {
 	name := nonceName(secret.New(req.QueryStringParameters["state"]))
 	nonce := c.first(req.Cookies, req.Headers, name)
@@ -138,7 +140,7 @@ func (o *OAuth) finish(ctx context.Context, req api.Request, nonce secret.String
 	case errors.Is(err, credentials.ErrMissingScope):
 		return redirectWithError("missing_scope")
 	case errors.Is(err, credentials.ErrState) && o.signedIn(ctx, req):
-		// The browser asks again: by its back button, a reload, or a double click.
+		// The browser repeated the call: back button, reload, or double click.
 		return api.Redirect("/")
 	case errors.Is(err, credentials.ErrState):
 		return redirectWithError("state")
@@ -150,13 +152,13 @@ func (o *OAuth) finish(ctx context.Context, req api.Request, nonce secret.String
 	return redirectWithError("strava_unavailable")
 }
 
-// sessions are the session cookies of a request, as many as are looked at.
+// sessions returns the session cookies of a request, at most maxCandidates.
 func (o *OAuth) sessions(req api.Request) []secret.String {
 	tokens := o.Cookies.read(req.Cookies, req.Headers, sessionCookie)
 	return tokens[:min(len(tokens), maxCandidates)]
 }
 
-// signedIn reports whether the browser has a live session.
+// signedIn reports whether the browser has a valid session.
 func (o *OAuth) signedIn(ctx context.Context, req api.Request) bool {
 	return slices.ContainsFunc(o.sessions(req), func(token secret.String) bool {
 		_, err := o.Authenticator.Authenticate(ctx, credentials.SessionCredential, token, true)
@@ -165,16 +167,16 @@ func (o *OAuth) signedIn(ctx context.Context, req api.Request) bool {
 }
 
 // endReplaced ends the session whose cookie the browser is about to replace. If
-// that fails, the session ends by not being used.
+// that fails, the session expires without use.
 func (o *OAuth) endReplaced(ctx context.Context, req api.Request) {
 	for _, token := range o.sessions(req) {
 		if err := o.Sessions.End(ctx, token); err != nil {
-			o.Log.WarnContext(ctx, "a replaced session is not ended", "error", err.Error())
+			o.Log.WarnContext(ctx, "replaced session not ended", "error", err.Error())
 		}
 	}
 }
 
-// logout ends the session. The cookie stays when that fails, so that the athlete
+// logout ends the session. The cookie stays if that fails, so that the athlete
 // can try again.
 func (o *OAuth) logout(ctx context.Context, req api.Request) (api.Response, error) {
 	for _, token := range o.sessions(req) {
@@ -185,8 +187,7 @@ func (o *OAuth) logout(ctx context.Context, req api.Request) (api.Response, erro
 	return o.Cookies.loggedOut(req), nil
 }
 
-// loggedOut takes the session's cookie away, and those that connects which were
-// given up have left behind.
+// loggedOut deletes the cookies of the session and of abandoned connects.
 func (c Cookies) loggedOut(req api.Request) api.Response {
 	res := noContent()
 	for _, name := range append(c.names(req.Cookies, req.Headers, nonceCookie), sessionCookie, formCookie) {
@@ -195,10 +196,11 @@ func (c Cookies) loggedOut(req api.Request) api.Response {
 	return res
 }
 
-// nothing is an answer without a body.
+// noContent returns a response without a body.
 func noContent() api.Response {
 	return api.Response{StatusCode: http.StatusNoContent, Headers: map[string]string{"Cache-Control": "no-store"}}
 }
 
-// redirectWithError leads back to the first page, which has a sentence for each code.
+// redirectWithError redirects to the home page, which shows a message for each
+// code.
 func redirectWithError(code string) api.Response { return api.Redirect("/?error=" + code) }

@@ -13,27 +13,27 @@ import (
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
-// maxBody is the longest body that is read: an address or a name, and room.
+// maxBody is the longest body that is read: an address or a name fits.
 const maxBody = 1024
 
-// full leads to the page that says that there is no place, with a form for the
-// waiting list. Without one the page says the same.
+// redirectFull redirects to the page that says that there is no place, with a
+// form for the waitlist. The page works without a form, too.
 func (o *OAuth) redirectFull(ctx context.Context, why credentials.FormReason) api.Response {
 	form, life, err := o.Waitlist.IssueForm(ctx, why)
 	if err != nil {
-		o.Log.ErrorContext(ctx, "no form for the waiting list", "error", err.Error())
+		o.Log.ErrorContext(ctx, "no form issued for the waitlist", "error", err.Error())
 		return redirectWithError("app_full")
 	}
 	return api.Redirect("/?error=app_full", o.Cookies.set(formCookie, form, life))
 }
 
-// joinWaitlist puts an e-mail address on the waiting list. It answers the same
+// joinWaitlist adds an e-mail address to the waitlist. It returns the same
 // whether the address was there before or not.
 //
-// Only a page of our own can make a browser send this: the Origin is the
-// site's, a body of JSON is no form's, and the cookie, which browsers keep from
-// other sites' requests, holds a form that this browser was issued when it was
-// told that we are full.
+// Only the site's own pages can make a browser send this request: it requires
+// the site's Origin, a JSON body, which an HTML form cannot send, and the
+// cookie of a form that this browser was issued, which browsers do not send
+// from other sites.
 func (o *OAuth) joinWaitlist(ctx context.Context, req api.Request) (api.Response, error) {
 	if req.Headers["origin"] != o.SiteURL {
 		return api.Problem(http.StatusForbidden, "This can only be sent from the site itself."), nil
@@ -63,7 +63,8 @@ func (o *OAuth) joinWaitlist(ctx context.Context, req api.Request) (api.Response
 	return res, nil
 }
 
-// readBody reads a body of JSON into input, or says what is wrong with it.
+// readBody reads a JSON body into input, or returns the response that says what
+// is wrong with it.
 func readBody(req api.Request, input any) (refused api.Response, ok bool) {
 	contentType, _, _ := mime.ParseMediaType(req.Headers["content-type"])
 	switch {
