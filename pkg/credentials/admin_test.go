@@ -23,9 +23,9 @@ import (
 	"github.com/paceline/paceline/standin/strava"
 )
 
-// office is the admin's boundary over memory, the Strava stand-in, and a
-// webhook that answers handshakes by what it was told over the bus.
-type office struct {
+// adminFixture is the admin's boundary over memory, the Strava stand-in, and a
+// webhook that answers handshakes as it was configured over the bus.
+type adminFixture struct {
 	*credentials.Admin
 	strava *strava.Server
 	store  *credentialstest.Store
@@ -33,12 +33,12 @@ type office struct {
 	bus    *eventtest.Bus
 	check  *credentials.SubscriptionCheck
 	// deaf makes the webhook not answer.
-	deaf bool
+	silent bool
 }
 
-func newOffice(t *testing.T) *office {
+func newAdminFixture(t *testing.T) *adminFixture {
 	ports, memory := credentialstest.NewPorts(time.Now)
-	o := &office{store: memory.Store, vault: memory.Vault, bus: memory.Bus}
+	o := &adminFixture{store: memory.Store, vault: memory.Vault, bus: memory.Bus}
 	webhook := standin.InProcess(http.HandlerFunc(o.webhook))
 	o.strava = strava.New(strava.Config{Seed: 1, ClientID: 4711, ClientSecret: "client-secret", Callbacks: webhook})
 	t.Cleanup(o.strava.Close)
@@ -63,11 +63,11 @@ func newOffice(t *testing.T) *office {
 }
 
 // webhook answers a handshake as gathering does.
-func (o *office) webhook(w http.ResponseWriter, r *http.Request) {
-	told := eventtest.Facts[credentialsv1.WebhookConfigured](o.bus)
+func (o *adminFixture) webhook(w http.ResponseWriter, r *http.Request) {
+	published := eventtest.Facts[credentialsv1.WebhookConfigured](o.bus)
 	key, q := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:], r.URL.Query()
-	if o.deaf || len(told) == 0 || secret.New(key).SHA256() != told[len(told)-1].CallbackKeySHA256 ||
-		secret.New(q.Get("hub.verify_token")).SHA256() != told[len(told)-1].VerifyTokenSHA256 {
+	if o.silent || len(published) == 0 || secret.New(key).SHA256() != published[len(published)-1].CallbackKeySHA256 ||
+		secret.New(q.Get("hub.verify_token")).SHA256() != published[len(published)-1].VerifyTokenSHA256 {
 		w.WriteHeader(http.StatusForbidden)
 		return
 	}
@@ -75,7 +75,7 @@ func (o *office) webhook(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]string{"hub.challenge": q.Get("hub.challenge")})
 }
 
-func (o *office) app(t *testing.T) credentials.App {
+func (o *adminFixture) app(t *testing.T) credentials.App {
 	t.Helper()
 	app, err := o.vault.App(t.Context(), credentials.ProviderStrava)
 	if err != nil {
@@ -84,15 +84,15 @@ func (o *office) app(t *testing.T) credentials.App {
 	return app
 }
 
-func set(t *testing.T, o *office) {
+func set(t *testing.T, o *adminFixture) {
 	t.Helper()
 	if _, err := o.SetApp(t.Context(), "4711", secret.New("client-secret"), secret.String{}); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func TestSetAppKeepsWhatWasChosenAndMakesWhatWasNot(t *testing.T) {
-	o := newOffice(t)
+func TestSetAppKeepsChosenValuesAndCreatesOthers(t *testing.T) {
+	o := newAdminFixture(t)
 	set(t, o)
 	first := o.app(t)
 	if first.ClientID != "4711" || first.ClientSecret.Reveal() != "client-secret" || len(first.VerifyToken.Reveal()) < 40 || len(first.CallbackKey.Reveal()) < 40 {
@@ -112,7 +112,7 @@ func TestSetAppKeepsWhatWasChosenAndMakesWhatWasNot(t *testing.T) {
 }
 
 func TestSetAppRefusesBadInputAndChangesNothing(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	set(t, o)
 	if _, err := o.store.Update(t.Context(), credentials.Athlete(7), func(g *credentials.Grant) (bool, error) {
 		g.State, g.Tokens = credentials.Active, credentials.TokenRef{Version: 1}
@@ -151,7 +151,7 @@ func TestSetAppReplacesOnlyARegistrationThatCanNeverBeRead(t *testing.T) {
 		"under a key that is gone now": {fmt.Errorf("read: %w", fault.New(fault.Permanent, "another key")), true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := newOffice(t)
+			o := newAdminFixture(t)
 			set(t, o)
 			before, err := o.EnsureSubscription(t.Context(), false)
 			if err != nil {
@@ -186,7 +186,7 @@ func TestSetAppReplacesOnlyARegistrationThatCanNeverBeRead(t *testing.T) {
 }
 
 func TestEnsureSubscription(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	if _, err := o.EnsureSubscription(t.Context(), false); !fault.Is(err, fault.NotFound) {
 		t.Errorf("without an app: %v", err)
 	}
@@ -202,17 +202,17 @@ func TestEnsureSubscription(t *testing.T) {
 	if err != nil || again != first {
 		t.Errorf("the second time: %+v, %v", again, err)
 	}
-	told := eventtest.Facts[credentialsv1.WebhookConfigured](o.bus)
-	if last := told[len(told)-1]; last.SubscriptionID != first.ID {
-		t.Errorf("the webhook was told %+v", last)
+	published := eventtest.Facts[credentialsv1.WebhookConfigured](o.bus)
+	if last := published[len(published)-1]; last.SubscriptionID != first.ID {
+		t.Errorf("the webhook received %+v", last)
 	}
-	for i := 1; i < len(told); i++ {
-		if told[i].Version <= told[i-1].Version {
-			t.Errorf("version %d after %d", told[i].Version, told[i-1].Version)
+	for i := 1; i < len(published); i++ {
+		if published[i].Version <= published[i-1].Version {
+			t.Errorf("version %d after %d", published[i].Version, published[i-1].Version)
 		}
 	}
 
-	// The site has moved: Strava has to be told the new address.
+	// The site has moved: Strava needs the new address.
 	o.CallbackURL = "http://paceline.test/elsewhere/strava"
 	moved, err := o.EnsureSubscription(t.Context(), false)
 	if err != nil || moved.ID == first.ID || !strings.HasPrefix(o.strava.Subscription().CallbackURL, o.CallbackURL) {
@@ -228,7 +228,7 @@ func TestEnsureSubscription(t *testing.T) {
 }
 
 func TestEnsureSubscriptionLeavesAnotherHostsSubscriptionAlone(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	set(t, o)
 	o.CallbackURL = "http://other.test:8443/webhooks/strava"
 	if _, err := o.EnsureSubscription(t.Context(), false); err != nil {
@@ -236,7 +236,7 @@ func TestEnsureSubscriptionLeavesAnotherHostsSubscriptionAlone(t *testing.T) {
 	}
 	others := *o.strava.Subscription()
 	o.CallbackURL = "http://paceline.test/webhooks/strava"
-	told := len(eventtest.Facts[credentialsv1.WebhookConfigured](o.bus))
+	published := len(eventtest.Facts[credentialsv1.WebhookConfigured](o.bus))
 	_, err := o.EnsureSubscription(t.Context(), false)
 	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "other.test:8443") || !strings.Contains(err.Error(), "--replace") {
 		t.Errorf("got %v", err)
@@ -250,8 +250,8 @@ func TestEnsureSubscriptionLeavesAnotherHostsSubscriptionAlone(t *testing.T) {
 	if sub := o.strava.Subscription(); sub == nil || *sub != others {
 		t.Errorf("the other host's subscription became %+v", sub)
 	}
-	if n := len(eventtest.Facts[credentialsv1.WebhookConfigured](o.bus)); n != told {
-		t.Error("the receiver was told of a change that did not happen")
+	if n := len(eventtest.Facts[credentialsv1.WebhookConfigured](o.bus)); n != published {
+		t.Error("the webhook received a change that did not happen")
 	}
 	taken, err := o.EnsureSubscription(t.Context(), true)
 	if err != nil || taken.ID == others.ID || !strings.HasPrefix(o.strava.Subscription().CallbackURL, o.CallbackURL) {
@@ -259,10 +259,10 @@ func TestEnsureSubscriptionLeavesAnotherHostsSubscriptionAlone(t *testing.T) {
 	}
 }
 
-func TestEnsureSubscriptionDoesNotBotherStravaWithACallbackThatIsDeaf(t *testing.T) {
-	o := newOffice(t)
+func TestEnsureSubscriptionDoesNotCallStravaWhileTheCallbackIsSilent(t *testing.T) {
+	o := newAdminFixture(t)
 	set(t, o)
-	o.deaf = true
+	o.silent = true
 	_, err := o.EnsureSubscription(t.Context(), false)
 	if err == nil || !strings.Contains(err.Error(), "the callback does not answer") || !strings.Contains(err.Error(), "403") {
 		t.Errorf("got %v", err)
@@ -276,7 +276,7 @@ func TestEnsureSubscriptionDoesNotBotherStravaWithACallbackThatIsDeaf(t *testing
 }
 
 func TestStatusAndAthletes(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	if s, err := o.Status(t.Context()); err != nil || s.ClientID != "" {
 		t.Errorf("before anything is set: %+v, %v", s, err)
 	}
@@ -316,7 +316,7 @@ func TestStatusAndAthletes(t *testing.T) {
 }
 
 func TestStatusCountsErasures(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	o.Events.Now = func() time.Time { return now }
 	for receipt, e := range map[string]struct{ requested, completed time.Duration }{
@@ -352,7 +352,7 @@ func TestStatusCountsErasures(t *testing.T) {
 }
 
 func TestIdleAthletes(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	o.Events.Now = func() time.Time { return now }
 	const day = 24 * time.Hour
@@ -411,10 +411,10 @@ func TestRevokeAthleteIsARevocation(t *testing.T) {
 	}
 	w.reconcileAll()
 	w.mustBeErased(id, "after the reconciliation")
-	told := eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
+	published := eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
 	want := credentialsv1.AuthorizationRevoked{AthleteID: id, Generation: generation, Receipt: receipt, Reason: credentialsv1.RevokedByAdmin}
-	if len(told) != 1 || told[0] != want {
-		t.Errorf("announced: %+v", told)
+	if len(published) != 1 || published[0] != want {
+		t.Errorf("published: %+v", published)
 	}
 	// The receipt is open until all have confirmed.
 	for _, part := range []string{credentials.PartGathering, credentials.PartAthlete, credentials.PartActivity} {

@@ -24,7 +24,7 @@ func (w *world) finish(i int) error {
 	return err
 }
 
-func TestWhatTakesUpAPlace(t *testing.T) {
+func TestWhichGrantsTakeUpAPlace(t *testing.T) {
 	for state, g := range map[string]struct {
 		grant credentials.Grant
 		want  bool
@@ -41,7 +41,7 @@ func TestWhatTakesUpAPlace(t *testing.T) {
 	}
 }
 
-func TestAtTheCapacityNewcomersAreSentBackAndOthersReconnect(t *testing.T) {
+func TestAtTheCapacityNewAthletesAreRefusedAndOthersReconnect(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	w.connect.Capacity.Athletes = 2
 	for i := range 2 {
@@ -86,7 +86,7 @@ func (w *world) atStrava(i int) bool {
 	return false
 }
 
-func TestStravasOwnCapacityIsToldFromOurs(t *testing.T) {
+func TestStravasOwnCapacityIsDistinguishedFromOurs(t *testing.T) {
 	w := newWorld(t, strava.Settings{Capacity: 1})
 	if err := w.finish(0); err != nil {
 		t.Fatal(err)
@@ -99,9 +99,9 @@ func TestStravasOwnCapacityIsToldFromOurs(t *testing.T) {
 	}
 }
 
-// TestANewcomerTooManyIsGivenBackLater: Strava does not answer when a connect
+// TestAnAuthorizationBeyondTheCapacityIsRevokedLater: Strava does not answer when a connect
 // beyond the capacity is to be given back.
-func TestANewcomerTooManyIsGivenBackLater(t *testing.T) {
+func TestAnAuthorizationBeyondTheCapacityIsRevokedLater(t *testing.T) {
 	for _, revocation := range settings.Revocations {
 		w := newWorld(t, strava.Settings{})
 		w.use(revocation)
@@ -124,7 +124,7 @@ func TestANewcomerTooManyIsGivenBackLater(t *testing.T) {
 	}
 }
 
-func TestAnAthleteIsLetInIfAthletesCannotBeCounted(t *testing.T) {
+func TestAnAthleteConnectsIfAthletesCannotBeCounted(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	w.connect.Capacity.Athletes, w.connect.Capacity.Counter = 0, uncountable{}
 	if err := w.finish(0); err != nil {
@@ -158,7 +158,7 @@ func (c *counting) CountAuthorized(ctx context.Context, provider string) (int, e
 	return c.GrantCounter.CountAuthorized(ctx, provider)
 }
 
-func TestAConnectsBeginningCountsOnceAMinute(t *testing.T) {
+func TestStartedConnectsCountAthletesOnceAMinute(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	counted := &counting{GrantCounter: w.store}
 	c := w.connect.Capacity
@@ -259,7 +259,7 @@ func TestADoubleSubmitForTheLastPlace(t *testing.T) {
 	}
 }
 
-func TestACountThatHangsKeepsNobodyOut(t *testing.T) {
+func TestACountThatHangsRefusesNoAthlete(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, strava.Settings{})
 		id := w.athlete(0)
@@ -280,8 +280,8 @@ func (hangingCounter) CountAuthorized(ctx context.Context, _ string) (int, error
 	return 0, fault.New(fault.Transient, "count: %w", ctx.Err())
 }
 
-// TestNoConnectIsGivenBackAndThenLetIn: any one write to the grants table fails.
-func TestNoConnectIsGivenBackAndThenLetIn(t *testing.T) {
+// TestACanceledConnectIsNotCompletedLater: any one write to the grants table fails.
+func TestACanceledConnectIsNotCompletedLater(t *testing.T) {
 	for step := 0; ; step++ {
 		w := newWorld(t, strava.Settings{})
 		w.connect.Capacity.Athletes = 1
@@ -315,9 +315,9 @@ func (f *failsOnce) Update(ctx context.Context, account credentials.Account, cha
 	return f.Grants.Update(ctx, account, change)
 }
 
-// TestGivingBackLateByTheOlderWay: a connect of no use is cut off, and its access
+// TestCancelingLateByDeauthorization: a connect of no use is cut off, and its access
 // token is dead when it is given back.
-func TestGivingBackLateByTheOlderWay(t *testing.T) {
+func TestCancelingLateByDeauthorization(t *testing.T) {
 	for _, more := range []string{"&accept_scope=read", ""} {
 		w := newWorld(t, strava.Settings{})
 		w.use(settings.RevocationDeauthorize)

@@ -52,8 +52,8 @@ func TestForgedClaimsCostOneCall(t *testing.T) {
 	w.mustAnswer(id, generation)
 }
 
-// TestAWithdrawalIsActedOnAtOnce, whether the access token lives or not.
-func TestAWithdrawalIsActedOnAtOnce(t *testing.T) {
+// TestAWithdrawalEndsTheAuthorizationAtOnce, whether the access token lives or not.
+func TestAWithdrawalEndsTheAuthorizationAtOnce(t *testing.T) {
 	for _, age := range []time.Duration{time.Hour, 7 * time.Hour} {
 		w := newWorld(t, strava.Settings{Rotation: strava.RotateAlways})
 		id := w.athlete(0)
@@ -163,9 +163,9 @@ func TestAClaimAgainstALostTokenWaits(t *testing.T) {
 	}
 }
 
-// TestTooLittleLeavesTheBetterGrant: a connected athlete connects again and
+// TestInsufficientScopesLeaveTheBetterGrant: a connected athlete connects again and
 // accepts too little. Strava may have replaced the tokens all the same.
-func TestTooLittleLeavesTheBetterGrant(t *testing.T) {
+func TestInsufficientScopesLeaveTheBetterGrant(t *testing.T) {
 	for _, rotation := range rotations {
 		w := newWorld(t, strava.Settings{Rotation: rotation})
 		id := w.athlete(0)
@@ -185,8 +185,8 @@ func TestTooLittleLeavesTheBetterGrant(t *testing.T) {
 	}
 }
 
-// TestARevocationIsAnnouncedWhenTheBusIsBack.
-func TestARevocationIsAnnouncedWhenTheBusIsBack(t *testing.T) {
+// TestARevocationIsPublishedWhenTheBusIsBack.
+func TestARevocationIsPublishedWhenTheBusIsBack(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -200,7 +200,7 @@ func TestARevocationIsAnnouncedWhenTheBusIsBack(t *testing.T) {
 	w.bus.Fail(nil)
 	w.reconcileAll()
 	if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 1 {
-		t.Errorf("announced %d times", n)
+		t.Errorf("published %d times", n)
 	}
 	w.mustBeErased(id, "when the bus was back")
 }

@@ -77,9 +77,9 @@ func TestAStageIsCleared(t *testing.T) {
 	}
 }
 
-// TestAuthorizationsThatCannotBeEndedAreReportedAndCanBeAbandoned: Strava is
+// TestFailingRevocationsAreReportedAndCanBeAbandoned: Strava is
 // down for one athlete's tokens for ever.
-func TestAuthorizationsThatCannotBeEndedAreReportedAndCanBeAbandoned(t *testing.T) {
+func TestFailingRevocationsAreReportedAndCanBeAbandoned(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	stuck, other := w.athlete(0), w.athlete(1)
 	w.connected(stuck)
@@ -141,30 +141,30 @@ func TestRevokeAllStopsBeforeItsTimeIsUp(t *testing.T) {
 	}
 }
 
-func TestClearingEndsThePushSubscriptionUnlessItIsAnothersOrUnknown(t *testing.T) {
+func TestClearingDeletesOnlyItsOwnSubscription(t *testing.T) {
 	for name, tc := range map[string]struct {
-		before func(t *testing.T, o *office)
+		before func(t *testing.T, o *adminFixture)
 		want   credentials.ClearedSubscription
 		left   bool
 	}{
-		"ours": {func(*testing.T, *office) {}, credentials.SubscriptionDeleted, false},
-		"another host's": {func(_ *testing.T, o *office) {
+		"ours": {func(*testing.T, *adminFixture) {}, credentials.SubscriptionDeleted, false},
+		"another host's": {func(_ *testing.T, o *adminFixture) {
 			o.CallbackURL = "http://other.test/webhooks/strava"
 		}, credentials.SubscriptionElsewhere, true},
-		"none": {func(t *testing.T, o *office) {
+		"none": {func(t *testing.T, o *adminFixture) {
 			if err := o.DeleteSubscription(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}, credentials.SubscriptionNone, false},
-		"by a registration that can never be read": {func(_ *testing.T, o *office) {
+		"by a registration that can never be read": {func(_ *testing.T, o *adminFixture) {
 			o.vault.AppFault = fault.New(fault.Permanent, "another key")
 		}, credentials.SubscriptionUnknown, true},
-		"of an application that Strava refuses": {func(_ *testing.T, o *office) {
+		"of an application that Strava refuses": {func(_ *testing.T, o *adminFixture) {
 			o.strava.RotateClientSecret()
 		}, credentials.SubscriptionUnknown, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := newOffice(t)
+			o := newAdminFixture(t)
 			set(t, o)
 			if _, err := o.EnsureSubscription(t.Context(), false); err != nil {
 				t.Fatal(err)
@@ -182,7 +182,7 @@ func TestClearingEndsThePushSubscriptionUnlessItIsAnothersOrUnknown(t *testing.T
 }
 
 func TestClearingWaitsForARegistrationThatCannotBeReadNow(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	set(t, o)
 	if _, err := o.EnsureSubscription(t.Context(), false); err != nil {
 		t.Fatal(err)

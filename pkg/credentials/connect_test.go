@@ -35,9 +35,9 @@ func TestConnect(t *testing.T) {
 	if want := []string{"read", "activity:read", "activity:read_all"}; !slices.Equal(g.Scopes, want) {
 		t.Errorf("scopes %v", g.Scopes)
 	}
-	announced := eventtest.Facts[credentialsv1.AthleteAuthorized](w.bus)
-	if len(announced) != 1 || announced[0].AthleteID != id || announced[0].Generation != g.Generation {
-		t.Errorf("announced %+v", announced)
+	published := eventtest.Facts[credentialsv1.AthleteAuthorized](w.bus)
+	if len(published) != 1 || published[0].AthleteID != id || published[0].Generation != g.Generation {
+		t.Errorf("published %+v", published)
 	}
 	w.mustAnswer(id, g.Generation)
 }
@@ -111,7 +111,7 @@ func TestConnectRefuses(t *testing.T) {
 	}
 }
 
-func TestAnswerCountsOnce(t *testing.T) {
+func TestACallbackCountsOnce(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	cb := w.consent(w.athlete(0), "")
 	if _, err := w.connect.Finish(t.Context(), cb); err != nil {
@@ -174,9 +174,9 @@ func (l lateExchange) Exchange(ctx context.Context, app credentials.App, redirec
 	return auth, err
 }
 
-// TestAConnectThatNoStoreTakesIsGivenBack, though the caller has given up. If
+// TestAConnectThatNoStoreTakesIsRevoked, though the caller has given up. If
 // Strava does not answer either, that is counted.
-func TestAConnectThatNoStoreTakesIsGivenBack(t *testing.T) {
+func TestAConnectThatNoStoreTakesIsRevoked(t *testing.T) {
 	for name, unsaved := range map[string]int{"Strava answers": 0, "Strava is down": 1} {
 		w := newWorld(t, strava.Settings{})
 		cb := w.consent(w.athlete(0), "")

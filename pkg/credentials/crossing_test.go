@@ -179,9 +179,9 @@ func TestEightCallbacksAtOnce(t *testing.T) {
 	}
 }
 
-// TestTwoConnectsLeftInTheVaultAtOneMoment: the grants table takes neither of two
+// TestTwoPendingConnectsInTheVaultAtOneMoment: the grants table takes neither of two
 // connects that Strava answers in the same millisecond.
-func TestTwoConnectsLeftInTheVaultAtOneMoment(t *testing.T) {
+func TestTwoPendingConnectsInTheVaultAtOneMoment(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	first, second := w.consent(id, ""), w.consent(id, "")
@@ -198,10 +198,10 @@ func TestTwoConnectsLeftInTheVaultAtOneMoment(t *testing.T) {
 	}
 }
 
-// TestASignInWhileALeaveIsRevoking: the athlete connects again while the tokens of
+// TestASignInWhileLeavingRevokes: the athlete connects again while the tokens of
 // the authorization that ended are revoked, and Strava is asked about a claim
 // before they are. The claim is dismissed, and then both authorizations end.
-func TestASignInWhileALeaveIsRevoking(t *testing.T) {
+func TestASignInWhileLeavingRevokes(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)

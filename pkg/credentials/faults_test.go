@@ -157,9 +157,9 @@ func TestStravaAnswersTooLate(t *testing.T) {
 			if res := w.forward(id, generation); res.Outcome != credentialsv1.OutcomeDegraded {
 				t.Errorf("afterwards: %s", res.Outcome)
 			}
-			told := eventtest.Facts[credentialsv1.AuthorizationDegraded](w.bus)
-			if len(told) != 1 || told[0].Reason != credentialsv1.DegradedTokenRefused || w.counts.Of(metric.Degraded) != 1 {
-				t.Errorf("announced %+v", told)
+			published := eventtest.Facts[credentialsv1.AuthorizationDegraded](w.bus)
+			if len(published) != 1 || published[0].Reason != credentialsv1.DegradedTokenRefused || w.counts.Of(metric.Degraded) != 1 {
+				t.Errorf("published %+v", published)
 			}
 			if !w.vault.Holds(credentials.Athlete(id)) {
 				t.Error("something was dropped")

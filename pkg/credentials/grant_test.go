@@ -460,7 +460,7 @@ func TestAuthorizingKeepsWhatOutlivesAnAuthorization(t *testing.T) {
 	}
 }
 
-func TestARefreshInFlightCastsDoubtUntilTheNext(t *testing.T) {
+func TestARefreshInFlightIsInDoubtUntilTheNext(t *testing.T) {
 	connecting := Spare{TokenRef: TokenRef{Sealed: []byte("new")}, ReceivedAt: 9, Connecting: true}
 	for owner, doubt := range map[string]bool{"": false, "me": true} {
 		g := Grant{State: Active, Generation: 5, Tokens: TokenRef{Generation: 5, Version: 1}, Spares: []Spare{connecting}, Lease: Lease{Owner: owner}}
@@ -494,7 +494,7 @@ func TestAnEarlierClaimIsNotKept(t *testing.T) {
 	}
 }
 
-func TestAnEndIsNotHeldUpByAClaimThatFailed(t *testing.T) {
+func TestARevocationDoesNotWaitForAFailedClaim(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	g := Grant{
 		State: Active, Generation: 5, Claim: Claim{ClaimedAt: now, CheckAt: now},

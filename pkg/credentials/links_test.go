@@ -79,7 +79,7 @@ func TestLinkingAnAccount(t *testing.T) {
 		t.Error(d)
 	}
 	if n := len(eventtest.Facts[credentialsv1.AthleteAuthorized](w.bus)); n != 1 {
-		t.Errorf("%d athletes were announced", n)
+		t.Errorf("%d athletes were published", n)
 	}
 
 	// A later consent renews the authorization; the account is linked since the first.
@@ -89,7 +89,7 @@ func TestLinkingAnAccount(t *testing.T) {
 	w.mustAnswer(id, again)
 	linked := eventtest.Facts[credentialsv1.AccountLinked](w.bus)
 	if len(linked) != 2 || linked[1].Generation != again || !linked[1].LinkedAt.Equal(want[0].LinkedAt) {
-		t.Errorf("announced %+v", linked)
+		t.Errorf("published %+v", linked)
 	}
 	if links := w.athleteGrant(w.owner).Links; len(links) != 1 || links[0].Generation != again {
 		t.Errorf("links %+v", links)
@@ -199,7 +199,7 @@ func TestLeavingEndsTheLinks(t *testing.T) {
 			}
 			revoked := eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
 			if len(revoked) != 1 {
-				t.Fatalf("announced %+v", revoked)
+				t.Fatalf("published %+v", revoked)
 			}
 			receipt := revoked[0].Receipt
 			for _, part := range []string{credentials.PartGathering, credentials.PartAthlete, credentials.PartActivity} {
@@ -287,7 +287,7 @@ func TestEachReceiptStandsForTheLinks(t *testing.T) {
 	}
 }
 
-func TestAnAccountMovesToTheAthleteWhoLinkedItLast(t *testing.T) {
+func TestAnAccountIsLinkedToTheAthleteWhoLinkedItLast(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: onFitbit})
 	id, second := w.athlete(0), w.second()
 	first := w.connected(id)
@@ -303,11 +303,11 @@ func TestAnAccountMovesToTheAthleteWhoLinkedItLast(t *testing.T) {
 	w.mustAnswer(id, g.Generation)
 	unlinked := eventtest.Facts[credentialsv1.AccountUnlinked](w.bus)
 	if len(unlinked) != 1 || unlinked[0].AthleteID != w.owner || unlinked[0].Generation != first || unlinked[0].Reason != credentialsv1.UnlinkedMoved {
-		t.Errorf("announced %+v", unlinked)
+		t.Errorf("published %+v", unlinked)
 	}
 	linked := eventtest.Facts[credentialsv1.AccountLinked](w.bus)
 	if len(linked) != 2 || linked[1].AthleteID != second || !linked[1].LinkedAt.Equal(time.UnixMilli(g.Generation)) {
-		t.Errorf("announced %+v", linked)
+		t.Errorf("published %+v", linked)
 	}
 	// The first athlete's leaving does not touch it.
 	if err := w.athleteLeaves(w.athletes, w.owner, "receipt"); err != nil {
@@ -335,9 +335,9 @@ func TestOneAccountOfAProviderAtATime(t *testing.T) {
 	w.mustAnswer(other, w.connected(other))
 }
 
-// TestAStaleLinkDoesNotStandInTheWay: a link may be left whose account was never
+// TestAStaleLinkIsReplaced: a link may be left whose account was never
 // put into force.
-func TestAStaleLinkDoesNotStandInTheWay(t *testing.T) {
+func TestAStaleLinkIsReplaced(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: onFitbit})
 	stale := credentials.Account{Provider: "fitbit", ID: "STALE1"}
 	if _, err := w.store.Update(t.Context(), credentials.Athlete(w.owner), func(g *credentials.Grant) (bool, error) {
@@ -353,9 +353,9 @@ func TestAStaleLinkDoesNotStandInTheWay(t *testing.T) {
 	}
 }
 
-// TestLinkingEndsAsForStrava: what an athlete can do about a failed connect is
+// TestLinkingFailsAsConnectingDoes: what an athlete can do about a failed connect is
 // the same for both providers.
-func TestLinkingEndsAsForStrava(t *testing.T) {
+func TestLinkingFailsAsConnectingDoes(t *testing.T) {
 	for _, rotation := range []strava.Rotation{strava.RotateAlways, onFitbit} {
 		w := newWorld(t, strava.Settings{Rotation: rotation})
 		id := w.athlete(0)
@@ -468,13 +468,13 @@ func TestALinkThatItsAthleteDoesNotHaveIsRevoked(t *testing.T) {
 	w.reconcileAll()
 	w.mustBeErased(id, "afterwards")
 	if n := len(eventtest.Facts[credentialsv1.AccountLinked](w.bus)); n != 1 {
-		t.Errorf("announced %d times", n)
+		t.Errorf("published %d times", n)
 	}
 }
 
-// TestALateEndSparesALaterLink: the athlete connects and links again before the
+// TestALateUnlinkLeavesALaterLink: the athlete connects and links again before the
 // end of the earlier authorization is written to the linked account.
-func TestALateEndSparesALaterLink(t *testing.T) {
+func TestALateUnlinkLeavesALaterLink(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: onFitbit})
 	id := w.athlete(0)
 	w.connected(id)
@@ -491,9 +491,9 @@ func TestALateEndSparesALaterLink(t *testing.T) {
 	}
 }
 
-// TestNoReceiptWhileTokensOfACutOffLinkLive: a link is cut off with its pair in
+// TestNoReceiptWhileTokensOfACutOffLinkAreValid: a link is cut off with its pair in
 // hand, the athlete leaves, and Fitbit is away.
-func TestNoReceiptWhileTokensOfACutOffLinkLive(t *testing.T) {
+func TestNoReceiptWhileTokensOfACutOffLinkAreValid(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: onFitbit})
 	id := w.athlete(0)
 	w.cutOff("before writing the grant", 2, w.owner, id)
@@ -533,10 +533,10 @@ func (w *world) cutOff(point string, nth int, athleteID, id int64) {
 	}, athleteID, id)
 }
 
-// TestARefreshDoesNotSwallowAMove: the pair of another athlete's consent is
+// TestARefreshDoesNotLoseALaterLink: the pair of another athlete's consent is
 // adopted, since Fitbit refuses the one before, and the account moves all the
 // same.
-func TestARefreshDoesNotSwallowAMove(t *testing.T) {
+func TestARefreshDoesNotLoseALaterLink(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: onFitbit})
 	id, second := w.athlete(0), w.second()
 	generation := w.connected(id)
@@ -605,7 +605,7 @@ func TestToday(t *testing.T) {
 		}
 		w.fitbit.ClearFaults()
 	}
-	// Withdrawn at Fitbit, which tells us nothing of it.
+	// Withdrawn at Fitbit, which does not report it.
 	if err := w.deauthorize(id); err != nil {
 		t.Fatal(err)
 	}

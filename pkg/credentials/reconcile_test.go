@@ -72,7 +72,7 @@ func TestARevocationOutlivesDaysWithoutStrava(t *testing.T) {
 		t.Errorf("overdue in %d runs", n)
 	}
 	if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 1 {
-		t.Errorf("announced %d times", n)
+		t.Errorf("published %d times", n)
 	}
 	if n := len(eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)); n != 0 {
 		t.Error("a receipt while Strava still counts the athlete")
@@ -128,7 +128,7 @@ func TestAClaimOutlivesDaysWithoutStrava(t *testing.T) {
 	}
 }
 
-func TestAClaimIsDroppedWhenTheAthleteReconnects(t *testing.T) {
+func TestAReconnectDismissesAClaim(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	w.connected(id)
@@ -171,9 +171,9 @@ func TestARevocationIsCompletedAfterAReconnect(t *testing.T) {
 	if g := w.grant(id); g.HasPendingTasks() {
 		t.Errorf("grant %+v", g)
 	}
-	told := eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
-	if len(told) != 1 || told[0].Generation != first {
-		t.Errorf("announced %+v", told)
+	published := eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
+	if len(published) != 1 || published[0].Generation != first {
+		t.Errorf("published %+v", published)
 	}
 	for i, part := range []string{credentials.PartActivity, credentials.PartAthlete, credentials.PartGathering} {
 		if n := len(eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)); n != 0 {
@@ -213,7 +213,7 @@ func TestTwoReceiptsOfOneRevocation(t *testing.T) {
 
 // TestAConnectKilledAnywhere kills a connect before and after each of its
 // calls, and has the schedule run. Either the authorization is in force and
-// announced, or it was given back. Where it is neither, Strava had answered and
+// published, or it was revoked. Where it is neither, Strava had answered and
 // the tokens existed in the killed process alone.
 func TestAConnectKilledAnywhere(t *testing.T) {
 	for _, who := range []string{"a stranger", "one who left", "one whose revocation is pending", "one who is connected"} {
@@ -271,9 +271,9 @@ func TestAConnectKilledAnywhere(t *testing.T) {
 					t.Errorf("killed %s: still pending: %+v", point, g)
 				}
 				if g.State == credentials.Active {
-					told := eventtest.Facts[credentialsv1.AthleteAuthorized](w.bus)
-					if told[len(told)-1].Generation != g.Generation {
-						t.Errorf("killed %s: in force, but not announced", point)
+					published := eventtest.Facts[credentialsv1.AthleteAuthorized](w.bus)
+					if published[len(published)-1].Generation != g.Generation {
+						t.Errorf("killed %s: in force, but not published", point)
 					}
 					if res := w.by(w.process(w.patient), id, g.Generation); res.Outcome != credentialsv1.OutcomeAnswered {
 						lost = append(lost, point)
@@ -314,10 +314,10 @@ func (w *world) leftAndKilled(id, generation int64, point string) {
 	_ = revocation.HandleErasureRequest(w.t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
 }
 
-// TestWhatIsOfNoUseIsGivenBack: the athlete has removed the application at
+// TestAnInsufficientAuthorizationIsRevoked: the athlete has removed the application at
 // Strava, and then accepts too little. Without a grant that works, the
 // athlete would fill a place for good with it.
-func TestWhatIsOfNoUseIsGivenBack(t *testing.T) {
+func TestAnInsufficientAuthorizationIsRevoked(t *testing.T) {
 	for _, state := range []credentials.State{credentials.Degraded, credentials.Revoked} {
 		w := newWorld(t, strava.Settings{})
 		id := w.athlete(0)
@@ -344,9 +344,9 @@ func TestWhatIsOfNoUseIsGivenBack(t *testing.T) {
 	}
 }
 
-// TestAnAuthorizationThatCannotBeGivenBackIsNotForgotten: the athlete accepted
+// TestAnAuthorizationThatCannotBeRevokedStaysPending: the athlete accepted
 // too little, and Strava is down when that is to be undone.
-func TestAnAuthorizationThatCannotBeGivenBackIsNotForgotten(t *testing.T) {
+func TestAnAuthorizationThatCannotBeRevokedStaysPending(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	w.down("revoke")
@@ -417,10 +417,10 @@ func TestReconcilingOneGrantDoesNotWaitForAnother(t *testing.T) {
 	}
 }
 
-// TestLeavingByTheOlderWay: a living access token is needed to end an
+// TestLeavingByDeauthorization: a living access token is needed to end an
 // authorization by, and one is fetched where there is none. At every point of
 // that the process may be killed.
-func TestLeavingByTheOlderWay(t *testing.T) {
+func TestLeavingByDeauthorization(t *testing.T) {
 	for _, life := range []time.Duration{time.Hour, 7 * time.Hour} {
 		for k := 0; ; k++ {
 			w := newWorld(t, strava.Settings{})
@@ -472,9 +472,9 @@ func TestLeavingByTheOlderWay(t *testing.T) {
 	}
 }
 
-// TestLeavingByTheOlderWayWithoutTime: no token is fetched that could not be
+// TestLeavingByDeauthorizationWithoutTime: no token is fetched that could not be
 // saved any more.
-func TestLeavingByTheOlderWayWithoutTime(t *testing.T) {
+func TestLeavingByDeauthorizationWithoutTime(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	w.use(settings.RevocationDeauthorize)
 	id := w.athlete(0)
@@ -493,7 +493,7 @@ func TestLeavingByTheOlderWayWithoutTime(t *testing.T) {
 }
 
 // TestReconnectingWithOtherScopes is a new authorization: its scopes count, the
-// earlier generation is over, and it is announced, by which everything that the
+// earlier generation is over, and it is published, by which everything that the
 // earlier one gathered is read again.
 func TestReconnectingWithOtherScopes(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
@@ -505,9 +505,9 @@ func TestReconnectingWithOtherScopes(t *testing.T) {
 			t.Fatal(err)
 		}
 		g := w.grant(id)
-		told := eventtest.Facts[credentialsv1.AthleteAuthorized](w.bus)
-		if last := told[len(told)-1]; !slices.Equal(g.Scopes, scopes) || !slices.Equal(last.Scopes, scopes) || last.Generation != g.Generation {
-			t.Errorf("%v: grant %+v, announced %+v", scopes, g, last)
+		published := eventtest.Facts[credentialsv1.AthleteAuthorized](w.bus)
+		if last := published[len(published)-1]; !slices.Equal(g.Scopes, scopes) || !slices.Equal(last.Scopes, scopes) || last.Generation != g.Generation {
+			t.Errorf("%v: grant %+v, published %+v", scopes, g, last)
 		}
 		if res := w.forward(id, first); res.Outcome != credentialsv1.OutcomeRevoked {
 			t.Errorf("%v: the earlier authorization: %s", scopes, res.Outcome)
@@ -516,7 +516,7 @@ func TestReconnectingWithOtherScopes(t *testing.T) {
 		first = g.Generation
 	}
 	if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 0 {
-		t.Errorf("%d revocations were announced", n)
+		t.Errorf("%d revocations were published", n)
 	}
 }
 
@@ -548,9 +548,9 @@ func TestAForgedClaimAgainstAMissingScope(t *testing.T) {
 	}
 }
 
-// TestAWaitingClaimHoldsNoConnectUp: Strava cannot be asked about a claim for
+// TestAPendingClaimDelaysNoConnect: Strava cannot be asked about a claim for
 // 7 days, and the athlete connects again meanwhile, which is cut off.
-func TestAWaitingClaimHoldsNoConnectUp(t *testing.T) {
+func TestAPendingClaimDelaysNoConnect(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -629,10 +629,10 @@ func (s sealedShut) Open(context.Context, credentials.Account, []byte) (credenti
 	return credentials.TokenPair{}, fault.New(s.kind, "cannot be opened")
 }
 
-// TestAPairThatCannotBeOpenedHoldsNoErasureUp: the key fails for a pair that a
+// TestAPairThatCannotBeOpenedDelaysNoErasure: the key fails for a pair that a
 // cut-off connect left, or the pair is damaged. The other boundaries erase at
 // once; a damaged pair is given up.
-func TestAPairThatCannotBeOpenedHoldsNoErasureUp(t *testing.T) {
+func TestAPairThatCannotBeOpenedDelaysNoErasure(t *testing.T) {
 	for _, kind := range []fault.Kind{fault.Permanent, fault.Transient} {
 		t.Run(string(kind), func(t *testing.T) {
 			w := newWorld(t, strava.Settings{})
@@ -646,7 +646,7 @@ func TestAPairThatCannotBeOpenedHoldsNoErasureUp(t *testing.T) {
 				t.Fatal(err)
 			}
 			if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 1 {
-				t.Errorf("announced %d times", n)
+				t.Errorf("published %d times", n)
 			}
 			w.clock.Advance(6 * time.Hour)
 			if err := shut.Reconcile(t.Context()); err != nil {
@@ -659,14 +659,14 @@ func TestAPairThatCannotBeOpenedHoldsNoErasureUp(t *testing.T) {
 				t.Errorf("counted %d times", n)
 			}
 			if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 1 {
-				t.Errorf("announced %d times in the end", n)
+				t.Errorf("published %d times in the end", n)
 			}
 		})
 	}
 }
 
-// TestDamagedTokensHoldNoErasureUp: what the grant refers to cannot be read.
-func TestDamagedTokensHoldNoErasureUp(t *testing.T) {
+// TestDamagedTokensDelayNoErasure: what the grant refers to cannot be read.
+func TestDamagedTokensDelayNoErasure(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -693,9 +693,9 @@ func (damagedVault) Latest(context.Context, credentials.Account, int64) (credent
 	return credentials.TokenPair{}, 0, fault.New(fault.Permanent, "something else")
 }
 
-// TestConnectsThatCannotBeTakenHoldNothingUp: the grants table hangs for those
+// TestPendingConnectsThatCannotBeImportedDelayNothing: the grants table hangs for those
 // whose connects left their tokens in the vault.
-func TestConnectsThatCannotBeTakenHoldNothingUp(t *testing.T) {
+func TestPendingConnectsThatCannotBeImportedDelayNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, strava.Settings{})
 		id := w.athlete(0)
@@ -740,9 +740,9 @@ func (h hangsForOthers) Update(ctx context.Context, account credentials.Account,
 	return h.Grants.Update(ctx, account, change)
 }
 
-// TestADamagedConnectHoldsNoOtherUp: one of the parameters that connects left
+// TestADamagedPendingConnectDelaysNoOther: one of the parameters that connects left
 // cannot be read.
-func TestADamagedConnectHoldsNoOtherUp(t *testing.T) {
+func TestADamagedPendingConnectDelaysNoOther(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	connect := *w.connect
@@ -771,9 +771,9 @@ func (v oneDamaged) PendingConnects(ctx context.Context, provider string) ([]cre
 	return received, err
 }
 
-// TestAConnectThatCannotBeTakenHoldsNoOtherUp: two connects left their tokens in
+// TestAPendingConnectThatCannotBeImportedDelaysNoOther: two connects left their tokens in
 // the vault, and the grants table hangs for the athlete whose turn is first.
-func TestAConnectThatCannotBeTakenHoldsNoOtherUp(t *testing.T) {
+func TestAPendingConnectThatCannotBeImportedDelaysNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, strava.Settings{})
 		connect := *w.connect

@@ -26,7 +26,7 @@ import (
 	"github.com/paceline/paceline/standin/strava"
 )
 
-func TestForwardPassesOnTheAnswerAndTheRateLimits(t *testing.T) {
+func TestForwardReturnsTheResponseAndTheRateLimits(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -66,7 +66,7 @@ func TestForwardRefusesWhatGatheringDoesNotNeed(t *testing.T) {
 	}
 }
 
-func TestForwardTellsOutcomesApart(t *testing.T) {
+func TestForwardDistinguishesOutcomes(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -142,7 +142,7 @@ func TestARefusedAccessTokenIsNotUsedAgain(t *testing.T) {
 	w.mustAnswer(id, generation)
 }
 
-func TestActivitiesRefusedForWantOfAScopeDegrade(t *testing.T) {
+func TestActivitiesRefusedForAMissingScopeDegrade(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -180,7 +180,7 @@ func TestActivitiesRefusedForWantOfAScopeDegrade(t *testing.T) {
 	}
 	degraded := eventtest.Facts[credentialsv1.AuthorizationDegraded](w.bus)
 	if len(degraded) != 1 || degraded[0].Reason != credentialsv1.DegradedScopeMissing || degraded[0].Generation != generation {
-		t.Errorf("announced %+v", degraded)
+		t.Errorf("published %+v", degraded)
 	}
 	if g := w.grant(id); g.State != credentials.Degraded || g.Reason != credentialsv1.DegradedScopeMissing || w.counts.Of(metric.Degraded) != 1 {
 		t.Errorf("grant %+v", g)
@@ -247,9 +247,9 @@ func (damaged) Tokens(context.Context, credentials.Account, int64, int64) (crede
 	return credentials.TokenPair{}, fault.New(fault.Permanent, "unexpected parameter value")
 }
 
-// TestForwardReportsWhoFailedAndHowManyCallsWereSent for every possible course
+// TestForwardReportsTheFailingPartyAndTheCallsSent for every possible course
 // of a request.
-func TestForwardReportsWhoFailedAndHowManyCallsWereSent(t *testing.T) {
+func TestForwardReportsTheFailingPartyAndTheCallsSent(t *testing.T) {
 	const (
 		answered    = credentialsv1.OutcomeAnswered
 		unavailable = credentialsv1.OutcomeUnavailable
@@ -461,9 +461,9 @@ func (a slowAPI) Get(ctx context.Context, access secret.String, path string, que
 	return a.API.Get(ctx, access, path, query)
 }
 
-// TestForwardLeavesOneLine that says what came of a call, and nothing of what was
+// TestForwardLogsOneLine that says what came of a call, and nothing of what was
 // asked and answered.
-func TestForwardLeavesOneLine(t *testing.T) {
+func TestForwardLogsOneLine(t *testing.T) {
 	const inactiveBody = `{"errors":[{"resource":"Application","field":"Status","code":"Inactive"}]}`
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)

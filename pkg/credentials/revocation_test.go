@@ -19,7 +19,7 @@ import (
 
 func cause() event.Meta { return event.Meta{ID: "cause", CorrelationID: "correlation"} }
 
-func TestLeavingRevokesAtStravaDropsTheTokensAndIssuesAReceipt(t *testing.T) {
+func TestLeavingRevokesAtStravaDeletesTheTokensAndIssuesAReceipt(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -28,7 +28,7 @@ func TestLeavingRevokesAtStravaDropsTheTokensAndIssuesAReceipt(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := w.strava.Counters().Total(strava.EndpointRevoke, 0); n != 2 { // Once for each token.
-		t.Errorf("Strava was told %d times", n)
+		t.Errorf("Strava was called %d times", n)
 	}
 	if w.strava.Athletes()[0].Connected {
 		t.Error("Strava still counts the athlete")
@@ -43,7 +43,7 @@ func TestLeavingRevokesAtStravaDropsTheTokensAndIssuesAReceipt(t *testing.T) {
 	if len(revoked) != 1 || revoked[0] != (credentialsv1.AuthorizationRevoked{
 		AthleteID: id, Generation: generation, Receipt: "receipt", Reason: credentialsv1.RevokedLeft,
 	}) {
-		t.Errorf("announced %+v", revoked)
+		t.Errorf("published %+v", revoked)
 	}
 
 	erased := []credentialsv1.ErasedPart{{Boundary: credentials.PartCredentials, At: w.clock.Now().UTC()}}
@@ -110,7 +110,7 @@ func TestARepeatedRevocationChangesNothing(t *testing.T) {
 		}
 	}
 	if n := w.strava.Counters().Total(strava.EndpointRevoke, 0); n != 2 { // Once for each token.
-		t.Errorf("Strava was told %d times", n)
+		t.Errorf("Strava was called %d times", n)
 	}
 }
 
@@ -126,7 +126,7 @@ func TestALateRevocationDoesNotEndANewAuthorization(t *testing.T) {
 	w.mustAnswer(id, second)
 	// The data of the first authorization is erased all the same.
 	if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 1 {
-		t.Errorf("announced %d times", n)
+		t.Errorf("published %d times", n)
 	}
 }
 
@@ -144,7 +144,7 @@ func TestLeavingFromAnEarlierSession(t *testing.T) {
 	w.reconcileAll()
 	w.mustBeErased(id, "left in the first browser")
 	if revoked := eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus); len(revoked) != 1 || revoked[0].Generation != second {
-		t.Errorf("announced %+v", revoked)
+		t.Errorf("published %+v", revoked)
 	}
 }
 
@@ -173,12 +173,12 @@ func TestAForgedDeauthorizationDestroysNothing(t *testing.T) {
 		}
 		w.mustAnswer(id, generation)
 		if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 0 {
-			t.Errorf("%s: announced", rotation)
+			t.Errorf("%s: published", rotation)
 		}
 	}
 }
 
-func TestADeauthorizationThatCannotBeConfirmedIsNotForgotten(t *testing.T) {
+func TestADeauthorizationThatCannotBeVerifiedStaysPending(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	w.connected(id)
@@ -196,19 +196,19 @@ func TestADeauthorizationThatCannotBeConfirmedIsNotForgotten(t *testing.T) {
 	}
 	w.reconcileAll()
 	w.mustBeErased(id, "when Strava was back")
-	told := w.bus.Events()
-	if last := told[len(told)-1]; last.Meta.CorrelationID != cause().CorrelationID {
+	published := w.bus.Events()
+	if last := published[len(published)-1]; last.Meta.CorrelationID != cause().CorrelationID {
 		t.Errorf("%s does not say what caused it", last.Fact.DetailType())
 	}
 }
 
-func TestADeauthorizationOfAStrangerIsNothing(t *testing.T) {
+func TestADeauthorizationOfAnUnknownAthleteIsIgnored(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	if err := w.reconciler.HandleDeauthorization(t.Context(), cause(), credentials.Athlete(99)); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 0 {
-		t.Error("announced")
+		t.Error("published")
 	}
 }
 
@@ -333,7 +333,7 @@ func TestARevocationCutOffAnywhereIsCompletedLater(t *testing.T) {
 				w.mustBeErased(id, "cut at step "+strconv.Itoa(steps))
 				revoked := eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
 				if len(revoked) == 0 {
-					t.Fatalf("cut at step %d: never announced", steps)
+					t.Fatalf("cut at step %d: never published", steps)
 				}
 				for _, part := range []string{credentials.PartActivity, credentials.PartAthlete, credentials.PartGathering} {
 					if err := w.receipts.ConfirmErasure(t.Context(), cause(), revoked[0].Receipt, part); err != nil {
@@ -354,9 +354,9 @@ func TestARevocationCutOffAnywhereIsCompletedLater(t *testing.T) {
 	}
 }
 
-// TestLeavingAfterAnUnfinishedSignInEndsThatToo: what the athlete asked for last
+// TestLeavingAlsoEndsAnUnfinishedSignIn: what the athlete asked for last
 // counts.
-func TestLeavingAfterAnUnfinishedSignInEndsThatToo(t *testing.T) {
+func TestLeavingAlsoEndsAnUnfinishedSignIn(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -466,10 +466,10 @@ func (noUpdates) Update(context.Context, credentials.Account, func(*credentials.
 	return credentials.Grant{}, fault.New(fault.Transient, "throttled")
 }
 
-// TestRestoringDoesNotOutrunALeave: Strava's answer to a refresh that outlived its
+// TestALateRestoreDoesNotUndoLeaving: Strava's answer to a refresh that outlived its
 // lease restores a degraded grant, while the athlete's request to leave is on
 // its way.
-func TestRestoringDoesNotOutrunALeave(t *testing.T) {
+func TestALateRestoreDoesNotUndoLeaving(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -533,7 +533,7 @@ func TestALostAnswerBesideASignInIsNoProof(t *testing.T) {
 
 // TestALaterRequestIsNotCompletedWithAnEarlierOne: the athlete asks to leave again
 // at every step of the first leave's completion. Each receipt is confirmed, and
-// each end announced.
+// each end published.
 func TestALaterRequestIsNotCompletedWithAnEarlierOne(t *testing.T) {
 	for step := 0; ; step++ {
 		w := newWorld(t, strava.Settings{})
@@ -565,10 +565,10 @@ func TestALaterRequestIsNotCompletedWithAnEarlierOne(t *testing.T) {
 	}
 }
 
-// TestTheOlderWayKilledAnywhere: ending an authorization by a dead access token
+// TestDeauthorizationKilledAnywhere: ending an authorization by a dead access token
 // takes a refresh first. Killed at any point but between Strava's answer and the
 // first write, it is taken up again.
-func TestTheOlderWayKilledAnywhere(t *testing.T) {
+func TestDeauthorizationKilledAnywhere(t *testing.T) {
 	var lost []string
 	for step := 0; ; step++ {
 		w := newWorld(t, strava.Settings{Rotation: strava.RotateAlways})

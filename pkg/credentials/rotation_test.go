@@ -83,7 +83,7 @@ func TestAConnectInFlightOutlivesTheClientSecret(t *testing.T) {
 			}
 			w.connect.Vault, w.connect.OAuth = remembered{w.vault, old}, credentials.ReloadingOAuth{OAuth: w.oauth, Vault: w.vault}
 			begun := w.consent(w.athlete(0), tc.more)
-			begun.Scope = "read,activity:read" // so that the token answer has to tell
+			begun.Scope = "read,activity:read" // so that only the token response names it
 			id, _ := w.strava.Client()
 			if _, err := w.admin.SetApp(t.Context(), strconv.FormatInt(id, 10), secret.New(w.strava.RotateClientSecret()), secret.String{}); err != nil {
 				t.Fatal(err)
@@ -97,7 +97,7 @@ func TestAConnectInFlightOutlivesTheClientSecret(t *testing.T) {
 }
 
 func TestTheSubscriptionOutlivesTheClientSecret(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	set(t, o)
 	sub, err := o.EnsureSubscription(t.Context(), false)
 	if err != nil {
@@ -111,7 +111,7 @@ func TestTheSubscriptionOutlivesTheClientSecret(t *testing.T) {
 		}
 	}
 	fresh := o.strava.RotateClientSecret()
-	check(credentialsv1.SubscriptionUnknown) // Strava refuses to tell, which is no loss.
+	check(credentialsv1.SubscriptionUnknown) // Strava refuses the old secret.
 	if _, err := o.EnsureSubscription(t.Context(), false); err == nil {
 		t.Error("the moment between the two changes cannot be seen")
 	}

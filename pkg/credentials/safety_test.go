@@ -93,7 +93,7 @@ func TestKilledAnywhere(t *testing.T) {
 						lost = append(lost, point)
 						// It does not go unnoticed, and connecting again mends it.
 						if n := len(eventtest.Facts[credentialsv1.AuthorizationDegraded](w.bus)); n != 1 && rotation != onFitbit {
-							t.Errorf("killed %s: announced %d times", point, n)
+							t.Errorf("killed %s: published %d times", point, n)
 						}
 						if w.counts.Of(metric.Degraded) != 1 {
 							t.Errorf("killed %s: not counted", point)
@@ -433,10 +433,10 @@ func TestAPairThatTheVaultRefusesIsSealedAndAdopted(t *testing.T) {
 	}
 }
 
-// TestSavingIsTriedAgain has both stores fail as soon as Strava has replaced the
+// TestSavingIsRetried has both stores fail as soon as Strava has replaced the
 // tokens: for less than a save is tried, and for longer. Only then is the new
 // pair lost, and that is counted at once.
-func TestSavingIsTriedAgain(t *testing.T) {
+func TestSavingIsRetried(t *testing.T) {
 	for outageLasts, lost := range map[time.Duration]int{5 * time.Second: 0, time.Minute: 1} {
 		t.Run(outageLasts.String(), func(t *testing.T) {
 			w := newWorld(t, strava.Settings{})
@@ -498,7 +498,7 @@ func TestLeavingRevokesWhatAKilledRefreshLeftBehind(t *testing.T) {
 	}
 }
 
-func TestACallerWhoGivesUpCostsNoToken(t *testing.T) {
+func TestACanceledCallLosesNoToken(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -559,9 +559,9 @@ func (s slowSealer) NewSeal(ctx context.Context, provider string) (credentials.S
 	return s.Sealer.NewSeal(ctx, provider)
 }
 
-// TestStravaIsNotAskedWhenPreparingTookTheTime: what comes before the question
+// TestStravaIsNotCalledWithoutTimeLeft: what comes before the question
 // counts, too.
-func TestStravaIsNotAskedWhenPreparingTookTheTime(t *testing.T) {
+func TestStravaIsNotCalledWithoutTimeLeft(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -580,10 +580,10 @@ func TestStravaIsNotAskedWhenPreparingTookTheTime(t *testing.T) {
 	}
 }
 
-// TestAPairThatIsNowhereIsNotLookedForWithoutEnd: nothing here takes away a pair
+// TestAMissingPairIsNotReadForever: nothing here takes away a pair
 // that a grant refers to, but an operator with access to the vault may. One
 // athlete must not keep the others waiting for it.
-func TestAPairThatIsNowhereIsNotLookedForWithoutEnd(t *testing.T) {
+func TestAMissingPairIsNotReadForever(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -713,7 +713,7 @@ func TestAForgedDeauthorizationAfterALostTokenDestroysNothing(t *testing.T) {
 	w.mustBeErased(id, "after a true one")
 }
 
-func TestWhatCouldNotBeAnnouncedIsAnnouncedLater(t *testing.T) {
+func TestAFailedPublishIsRetriedLater(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	w.bus.Fail(fault.New(fault.Transient, "boom"))
@@ -729,7 +729,7 @@ func TestWhatCouldNotBeAnnouncedIsAnnouncedLater(t *testing.T) {
 		w.mustAnswer(id, generation)
 	}
 	if n := len(eventtest.Facts[credentialsv1.AthleteAuthorized](w.bus)); n != 1 {
-		t.Errorf("announced %d times", n)
+		t.Errorf("published %d times", n)
 	}
 }
 
@@ -747,7 +747,7 @@ func (p *degrading) Publish(ctx context.Context, events ...event.Event) error {
 	return err
 }
 
-func TestAnAnnouncementDoesNotStandForALaterOne(t *testing.T) {
+func TestAPublishedStateDoesNotCoverALaterOne(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	w.connect.Publisher = &degrading{Publisher: w.bus, meanwhile: func() {
@@ -760,7 +760,7 @@ func TestAnAnnouncementDoesNotStandForALaterOne(t *testing.T) {
 	w.connected(id)
 	w.reconcileAll()
 	if n := len(eventtest.Facts[credentialsv1.AuthorizationDegraded](w.bus)); n != 1 {
-		t.Errorf("announced %d times", n)
+		t.Errorf("published %d times", n)
 	}
 }
 
@@ -899,10 +899,10 @@ func TestTheSamePairIsNotWrittenAgain(t *testing.T) {
 	}
 }
 
-// TestARefusalIsNoEndWhileASpareCannotBeRead: two connects crossed, and the pair
+// TestARefusalEndsNothingWhileASpareCannotBeRead: two connects crossed, and the pair
 // that came into force is not the valid one. SSM refuses to read the other one when
 // Strava refuses it.
-func TestARefusalIsNoEndWhileASpareCannotBeRead(t *testing.T) {
+func TestARefusalEndsNothingWhileASpareCannotBeRead(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: strava.RotateAlways})
 	id := w.athlete(0)
 	generation := w.crossed(id)
@@ -934,9 +934,9 @@ func (w *world) crossed(id int64) (generation int64) {
 	return w.grant(id).Generation
 }
 
-// TestARefusalMeetsASignIn: a sign-in adds its pair after the refresh that Strava
+// TestARefusalCrossesASignIn: a sign-in adds its pair after the refresh that Strava
 // refused has looked for another pair.
-func TestARefusalMeetsASignIn(t *testing.T) {
+func TestARefusalCrossesASignIn(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: strava.RotateAlways})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -978,9 +978,9 @@ func (u unreadable) Tokens(ctx context.Context, account credentials.Account, gen
 	return u.Vault.Tokens(ctx, account, generation, version)
 }
 
-// TestAnAnswerThatWasLostCastsDoubt: Strava replaced the refresh token, and its
+// TestALostResponseIsInDoubt: Strava replaced the refresh token, and its
 // answer came too late. The refusal that follows does not prove a claim.
-func TestAnAnswerThatWasLostCastsDoubt(t *testing.T) {
+func TestALostResponseIsInDoubt(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: strava.RotateAlways})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -996,10 +996,10 @@ func TestAnAnswerThatWasLostCastsDoubt(t *testing.T) {
 	}
 }
 
-// TestAVersionThatIsWrittenTooLateIsDeleted: while a refresh is held up, a sign-in
+// TestALateVersionIsDeleted: while a refresh is held up, a sign-in
 // and another refresh make its parameter useless, which is deleted, and written
 // again by the one that was held up.
-func TestAVersionThatIsWrittenTooLateIsDeleted(t *testing.T) {
+func TestALateVersionIsDeleted(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: strava.RotateNever})
 	id := w.athlete(0)
 	first := w.connected(id)
@@ -1023,9 +1023,9 @@ func TestAVersionThatIsWrittenTooLateIsDeleted(t *testing.T) {
 	}
 }
 
-// TestACallerWhoGivesUpLeavesNoLease: a refresh fails after its caller has given
+// TestACanceledCallLeavesNoLease: a refresh fails after its caller has given
 // up. Others need not wait for the end of its lease.
-func TestACallerWhoGivesUpLeavesNoLease(t *testing.T) {
+func TestACanceledCallLeavesNoLease(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -1046,9 +1046,9 @@ func TestACallerWhoGivesUpLeavesNoLease(t *testing.T) {
 	}
 }
 
-// TestAnAnnouncementDoesNotStandForALaterSignIn: while a sign-in is announced, the
-// next one comes into force and is killed before it is announced itself.
-func TestAnAnnouncementDoesNotStandForALaterSignIn(t *testing.T) {
+// TestAPublishedSignInDoesNotCoverALaterOne: while a sign-in is published, the
+// next one comes into force and is killed before it is published itself.
+func TestAPublishedSignInDoesNotCoverALaterOne(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	once := false
@@ -1062,8 +1062,8 @@ func TestAnAnnouncementDoesNotStandForALaterSignIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.reconcileAll()
-	told := eventtest.Facts[credentialsv1.AthleteAuthorized](w.bus)
-	if len(told) != 2 || told[1].Generation != w.grant(id).Generation {
-		t.Errorf("announced %+v, in force is %d", told, w.grant(id).Generation)
+	published := eventtest.Facts[credentialsv1.AthleteAuthorized](w.bus)
+	if len(published) != 2 || published[1].Generation != w.grant(id).Generation {
+		t.Errorf("published %+v, in force is %d", published, w.grant(id).Generation)
 	}
 }

@@ -23,8 +23,8 @@ import (
 
 const day = 24 * time.Hour
 
-// gate is all that finds out who calls, over memory. Athlete 7 is connected.
-type gate struct {
+// callerFixture has what identifies callers, over memory. Athlete 7 is connected.
+type callerFixture struct {
 	t        *testing.T
 	clock    *standin.ManualClock
 	ports    credentials.Ports
@@ -39,10 +39,10 @@ type gate struct {
 // ann is athlete 7 under the authorization in force at first.
 var ann = credentials.Authorization{AthleteID: 7, Generation: 100}
 
-func newGate(t *testing.T) *gate {
+func newCallerFixture(t *testing.T) *callerFixture {
 	clock := standin.NewManualClock(time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC))
 	ports, memory := credentialstest.NewPorts(clock.Now)
-	g := &gate{t: t, clock: clock, ports: ports, grants: memory.Store, store: memory.Credentials}
+	g := &callerFixture{t: t, clock: clock, ports: ports, grants: memory.Store, store: memory.Credentials}
 	g.ports.Log = slog.New(slog.NewTextHandler(&g.log, nil))
 	g.sessions, g.keys = ports.Sessions(), ports.Keys()
 	g.callers = g.process()
@@ -51,12 +51,12 @@ func newGate(t *testing.T) *gate {
 }
 
 // process is an authorizer with nothing in memory.
-func (g *gate) process() *credentials.Authenticator {
+func (g *callerFixture) process() *credentials.Authenticator {
 	return g.ports.Authenticator()
 }
 
 // grant changes the grant of athlete 7.
-func (g *gate) grant(change func(*credentials.Grant)) {
+func (g *callerFixture) grant(change func(*credentials.Grant)) {
 	g.t.Helper()
 	if _, err := g.grants.Update(g.t.Context(), credentials.Athlete(7), func(one *credentials.Grant) (bool, error) {
 		change(one)
@@ -66,7 +66,7 @@ func (g *gate) grant(change func(*credentials.Grant)) {
 	}
 }
 
-func (g *gate) open(of credentials.Authorization) secret.String {
+func (g *callerFixture) open(of credentials.Authorization) secret.String {
 	g.t.Helper()
 	token, err := g.sessions.Open(g.t.Context(), of)
 	if err != nil {
@@ -75,7 +75,7 @@ func (g *gate) open(of credentials.Authorization) secret.String {
 	return token
 }
 
-func (g *gate) key(expiresAt time.Time) secret.String {
+func (g *callerFixture) key(expiresAt time.Time) secret.String {
 	g.t.Helper()
 	_, token, err := g.keys.Create(g.t.Context(), ann, "watch", expiresAt)
 	if err != nil {
@@ -85,7 +85,7 @@ func (g *gate) key(expiresAt time.Time) secret.String {
 }
 
 // stored is what is stored of a secret of athlete 7.
-func (g *gate) stored(token secret.String) credentials.Credential {
+func (g *callerFixture) stored(token secret.String) credentials.Credential {
 	g.t.Helper()
 	c, _, err := g.store.Credential(g.t.Context(), 7, token.SHA256())
 	if err != nil {
@@ -96,16 +96,16 @@ func (g *gate) stored(token secret.String) credentials.Credential {
 
 // session is who is calling by a session, by an authorizer that remembers
 // nothing.
-func (g *gate) session(token secret.String) (credentials.Caller, error) {
+func (g *callerFixture) session(token secret.String) (credentials.Caller, error) {
 	return g.process().Authenticate(g.t.Context(), credentials.SessionCredential, token, false)
 }
 
-func (g *gate) byKey(token secret.String) (credentials.Caller, error) {
+func (g *callerFixture) byKey(token secret.String) (credentials.Caller, error) {
 	return g.process().Authenticate(g.t.Context(), credentials.KeyCredential, token, false)
 }
 
-func TestASessionIsItsAthletes(t *testing.T) {
-	g := newGate(t)
+func TestASessionBelongsToOneAthlete(t *testing.T) {
+	g := newCallerFixture(t)
 	token := g.open(ann)
 	caller, err := g.session(token)
 	if want := (credentials.Caller{Authorization: ann, Kind: credentials.SessionCredential}); err != nil || caller != want {
@@ -124,7 +124,7 @@ func TestASessionIsItsAthletes(t *testing.T) {
 }
 
 func TestUnknownSecretsAreRefused(t *testing.T) {
-	g := newGate(t)
+	g := newCallerFixture(t)
 	session, key := g.open(ann), g.key(time.Time{})
 	text := session.Reveal()
 	for name, bad := range map[string]string{
@@ -144,7 +144,7 @@ func TestUnknownSecretsAreRefused(t *testing.T) {
 }
 
 func TestASessionInUseRenewsItselfForThirtyDays(t *testing.T) {
-	g := newGate(t)
+	g := newCallerFixture(t)
 	token := g.open(ann)
 	for range 30 {
 		if _, err := g.session(token); err != nil {
@@ -168,7 +168,7 @@ func TestASessionThatIsNotUsedEnds(t *testing.T) {
 	for wait, want := range map[time.Duration]error{
 		7 * day: nil, 8*day - 10*time.Hour - time.Minute - time.Second: nil, 8*day - 10*time.Hour - time.Minute: credentials.ErrExpiredCredential, 20 * day: credentials.ErrExpiredCredential,
 	} {
-		g := newGate(t)
+		g := newCallerFixture(t)
 		token := g.open(ann)
 		g.clock.Advance(wait)
 		if _, err := g.session(token); !errors.Is(err, want) {
@@ -177,8 +177,8 @@ func TestASessionThatIsNotUsedEnds(t *testing.T) {
 	}
 }
 
-func TestUseIsNotedOnceADay(t *testing.T) {
-	g := newGate(t)
+func TestUseIsRecordedOnceADay(t *testing.T) {
+	g := newCallerFixture(t)
 	token, key := g.open(ann), g.key(time.Time{})
 	writes := &updates{CredentialStore: g.store}
 	for range 3 { // days
@@ -209,8 +209,8 @@ type updates struct {
 	err error
 }
 
-func TestAMissedNoteHarmsNothing(t *testing.T) {
-	g := newGate(t)
+func TestAFailedRecordOfUseIsHarmless(t *testing.T) {
+	g := newCallerFixture(t)
 	token := g.open(ann)
 	g.clock.Advance(day)
 	a := g.process()
@@ -231,8 +231,8 @@ func TestAMissedNoteHarmsNothing(t *testing.T) {
 	}
 }
 
-func TestWhatWasReadIsGoodForHalfAMinute(t *testing.T) {
-	g := newGate(t)
+func TestACachedCallerIsValidForHalfAMinute(t *testing.T) {
+	g := newCallerFixture(t)
 	token := g.open(ann)
 	ask := func(fresh bool) error {
 		_, err := g.callers.Authenticate(t.Context(), credentials.SessionCredential, token, fresh)
@@ -271,8 +271,8 @@ func TestWhatWasReadIsGoodForHalfAMinute(t *testing.T) {
 	}
 }
 
-func TestWhatWasReadIsNotGoodBeyondItsEnd(t *testing.T) {
-	g := newGate(t)
+func TestACachedCallerIsNotValidBeyondItsExpiry(t *testing.T) {
+	g := newCallerFixture(t)
 	key := g.key(g.clock.Now().Add(10 * time.Second))
 	for wait, want := range []error{nil, credentials.ErrExpiredCredential} {
 		g.clock.Advance(time.Duration(wait) * 10 * time.Second)
@@ -286,7 +286,7 @@ func TestWhatWasReadIsNotGoodBeyondItsEnd(t *testing.T) {
 // does, and a session is good although its use cannot be noted.
 func TestAHangingStoreIsAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(t)
+		g := newCallerFixture(t)
 		token := g.open(ann)
 		g.clock.Advance(day)
 		a := g.process()
@@ -308,8 +308,8 @@ func TestAHangingStoreIsAnOutage(t *testing.T) {
 	})
 }
 
-func TestAKeyIsNotRememberedAsASession(t *testing.T) {
-	g := newGate(t)
+func TestAKeyIsNotCachedAsASession(t *testing.T) {
+	g := newCallerFixture(t)
 	key := g.key(time.Time{})
 	if _, err := g.callers.Authenticate(t.Context(), credentials.KeyCredential, key, false); err != nil {
 		t.Fatal(err)
@@ -319,9 +319,9 @@ func TestAKeyIsNotRememberedAsASession(t *testing.T) {
 	}
 }
 
-// TestWhichSessionsStand: signing in elsewhere ends no session, the end of the
+// TestWhichSessionsAreValid: signing in elsewhere ends no session, the end of the
 // authorization ends all.
-func TestWhichSessionsStand(t *testing.T) {
+func TestWhichSessionsAreValid(t *testing.T) {
 	const active, degraded, revoked, erased = credentials.Active, credentials.Degraded, credentials.Revoked, credentials.Erased
 	for name, tc := range map[string]struct {
 		grant credentials.Grant
@@ -338,7 +338,7 @@ func TestWhichSessionsStand(t *testing.T) {
 		"a grant of before the session":     {credentials.Grant{State: active, Generation: 99, Since: 99}, false},
 		"nothing known of the grant at all": {credentials.Grant{}, false},
 	} {
-		g := newGate(t)
+		g := newCallerFixture(t)
 		session, key := g.open(ann), g.key(time.Time{})
 		g.grant(func(one *credentials.Grant) { *one = tc.grant })
 		caller, err := g.session(session)
@@ -423,7 +423,7 @@ func TestSinceOfTheWholeProtocol(t *testing.T) {
 // TestAnEarlierEndLeavesLaterSessions: an erasure that is seen through late, when
 // the athlete has connected again, ends what belongs to it and nothing else.
 func TestAnEarlierEndLeavesLaterSessions(t *testing.T) {
-	g := newGate(t)
+	g := newCallerFixture(t)
 	before, key := g.open(ann), g.key(time.Time{})
 	g.grant(func(one *credentials.Grant) { one.Generation, one.Since = 200, 200 })
 	after := g.open(credentials.Authorization{AthleteID: 7, Generation: 200})
@@ -505,17 +505,17 @@ func TestSessionsEndThoughStravaIsDown(t *testing.T) {
 	}
 }
 
-// TestAnEndMeetsAnOpening: whichever comes first, no session or key of an ended
+// TestAnEndCrossesAnOpening: whichever comes first, no session or key of an ended
 // authorization is good, and none has more than an hour or its name left.
-func TestAnEndMeetsAnOpening(t *testing.T) {
-	for name, end := range map[string]func(*gate) error{
-		"the grant ended": func(*gate) error { return nil },
-		"and all was ended": func(g *gate) error {
+func TestAnEndCrossesAnOpening(t *testing.T) {
+	for name, end := range map[string]func(*callerFixture) error{
+		"the grant ended": func(*callerFixture) error { return nil },
+		"and all was ended": func(g *callerFixture) error {
 			return g.sessions.EndAll(g.t.Context(), 7, 100, "receipt")
 		},
 	} {
 		for _, at := range []string{"Put", "Credential", "Update"} {
-			g := newGate(t)
+			g := newCallerFixture(t)
 			meet := &meeting{CredentialStore: g.store, at: at, then: func() {
 				g.grant(func(one *credentials.Grant) {
 					one.State = credentials.Revoked
@@ -555,9 +555,9 @@ func TestAnEndMeetsAnOpening(t *testing.T) {
 	}
 }
 
-// TestAKeyWhoseMakingIsCutOffIsForgotten.
-func TestAKeyWhoseMakingIsCutOffIsForgotten(t *testing.T) {
-	g := newGate(t)
+// TestAKeyWhoseCreationIsCutOffExpires.
+func TestAKeyWhoseCreationIsCutOffExpires(t *testing.T) {
+	g := newCallerFixture(t)
 	g.keys.Store = &meeting{CredentialStore: g.store, at: "Credential", then: func() { g.store.Fail(errors.New("killed")) }}
 	if _, _, err := g.keys.Create(t.Context(), ann, "watch", time.Time{}); err == nil {
 		t.Fatal("the key is made")
@@ -569,10 +569,10 @@ func TestAKeyWhoseMakingIsCutOffIsForgotten(t *testing.T) {
 	}
 }
 
-// TestAFailedMakingLeavesNothing: a key that the athlete was never shown is not
+// TestAFailedCreationLeavesNothing: a key that the athlete was never shown is not
 // in the list.
-func TestAFailedMakingLeavesNothing(t *testing.T) {
-	g := newGate(t)
+func TestAFailedCreationLeavesNothing(t *testing.T) {
+	g := newCallerFixture(t)
 	g.keys.Store = &updates{CredentialStore: g.store, err: fault.New(fault.Transient, "throttled")}
 	if _, _, err := g.keys.Create(t.Context(), ann, "watch", time.Time{}); fault.Of(err) != fault.Transient {
 		t.Error(err)
@@ -583,7 +583,7 @@ func TestAFailedMakingLeavesNothing(t *testing.T) {
 }
 
 func TestLoggingOut(t *testing.T) {
-	g := newGate(t)
+	g := newCallerFixture(t)
 	laptop, phone, key := g.open(ann), g.open(ann), g.key(time.Time{})
 	g.grant(func(one *credentials.Grant) { one.Generation = 200 })
 	tablet := g.open(credentials.Authorization{AthleteID: 7, Generation: 200})
@@ -616,7 +616,7 @@ func TestLoggingOut(t *testing.T) {
 }
 
 func TestEndStageEndsEverySession(t *testing.T) {
-	g := newGate(t)
+	g := newCallerFixture(t)
 	const athletes = 2300
 	var some secret.String
 	for id := range int64(athletes) {
@@ -652,7 +652,7 @@ func TestEndStageEndsEverySession(t *testing.T) {
 }
 
 func TestKeys(t *testing.T) {
-	g := newGate(t)
+	g := newCallerFixture(t)
 	made, token, err := g.keys.Create(t.Context(), ann, "  Watch “2”\u200d ", time.Time{})
 	if err != nil || made.Name != "Watch “2”\u200d" || !strings.HasPrefix(token.Reveal(), "pck_7_") {
 		t.Fatalf("%+v, %v", made, err)
@@ -721,7 +721,7 @@ func TestKeys(t *testing.T) {
 }
 
 func TestKeysAreRefused(t *testing.T) {
-	g := newGate(t)
+	g := newCallerFixture(t)
 	for name, c := range map[string]struct {
 		name string
 		end  time.Time
@@ -742,7 +742,7 @@ func TestKeysAreRefused(t *testing.T) {
 }
 
 func TestAnAthleteHasTenKeysAtMost(t *testing.T) {
-	g := newGate(t)
+	g := newCallerFixture(t)
 	g.key(g.clock.Now().Add(time.Minute))
 	for range 9 {
 		g.key(time.Time{})

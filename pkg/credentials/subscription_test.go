@@ -22,7 +22,7 @@ func (lockedVault) App(context.Context, string) (credentials.App, error) {
 }
 
 func TestCheckSaysWhetherWebhooksCanArrive(t *testing.T) {
-	o := newOffice(t)
+	o := newAdminFixture(t)
 	check := o.check
 	look := func(askStrava bool) credentialsv1.CheckSubscriptionResponse {
 		t.Helper()
@@ -53,7 +53,7 @@ func TestCheckSaysWhetherWebhooksCanArrive(t *testing.T) {
 		t.Errorf("Strava not asked: %+v", got)
 	}
 
-	o.deaf = true
+	o.silent = true
 	got := look(true)
 	if !strings.Contains(got.CallbackFailure, "403") || got.Subscription != credentialsv1.SubscriptionOK {
 		t.Errorf("a deaf callback: %+v", got)
@@ -61,7 +61,7 @@ func TestCheckSaysWhetherWebhooksCanArrive(t *testing.T) {
 	if app := o.app(t); strings.Contains(got.CallbackFailure, app.CallbackKey.Reveal()) || strings.Contains(got.CallbackFailure, app.VerifyToken.Reveal()) {
 		t.Errorf("the reason shows a secret: %q", got.CallbackFailure)
 	}
-	o.deaf = false
+	o.silent = false
 
 	// The subscription is deleted at Strava, and the vault still holds its id.
 	app := o.app(t)
@@ -95,8 +95,8 @@ func TestCheckSaysWhetherWebhooksCanArrive(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatIsNoListSaysNothingOfTheSubscription(t *testing.T) {
-	o := newOffice(t)
+func TestAResponseThatIsNoListLeavesTheSubscriptionUnknown(t *testing.T) {
+	o := newAdminFixture(t)
 	set(t, o)
 	sub, err := o.EnsureSubscription(t.Context(), false)
 	if err != nil {

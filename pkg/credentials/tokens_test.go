@@ -109,7 +109,7 @@ func TestACallDuringARefreshUsesTheOldToken(t *testing.T) {
 	}
 }
 
-func TestALeaseOfTheDeadIsTakenOver(t *testing.T) {
+func TestAnExpiredLeaseIsTakenOver(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -132,7 +132,7 @@ func lease(t *testing.T, w *world, id int64, owner string, until time.Time) {
 	}
 }
 
-func TestRefreshFailuresCostNoGrant(t *testing.T) {
+func TestRefreshFailuresEndNoAuthorization(t *testing.T) {
 	for _, kind := range []strava.FaultKind{
 		strava.Fault500, strava.Fault502, strava.Fault503, strava.Fault597, strava.Fault429, strava.Fault429Text,
 		strava.FaultReset, strava.FaultDrop, strava.Fault401, strava.Fault403, strava.Fault404,
@@ -158,7 +158,7 @@ func TestRefreshFailuresCostNoGrant(t *testing.T) {
 	}
 }
 
-func TestAFailedRefreshIsNoHarmWhileTheOldTokenLives(t *testing.T) {
+func TestAFailedRefreshIsHarmlessWhileTheOldTokenIsValid(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -186,7 +186,7 @@ func TestARefusedRefreshTokenDegrades(t *testing.T) {
 		t.Errorf("state %s", g.State)
 	}
 	if n := len(eventtest.Facts[credentialsv1.AuthorizationDegraded](w.bus)); n != 1 {
-		t.Errorf("announced %d times", n)
+		t.Errorf("published %d times", n)
 	}
 	if n := w.strava.Counters().Total(strava.EndpointRefresh, 0); n != 1 {
 		t.Errorf("Strava was asked %d times", n)
@@ -286,9 +286,9 @@ func TestVerifyAuthorizationAsksStrava(t *testing.T) {
 	}
 }
 
-// TestAChangedClientSecretIsLearned: the registration is kept in memory, until
+// TestAChangedClientSecretIsReadAgain: the registration is kept in memory, until
 // Strava refuses it.
-func TestAChangedClientSecretIsLearned(t *testing.T) {
+func TestAChangedClientSecretIsReadAgain(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)

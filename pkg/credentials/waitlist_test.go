@@ -16,12 +16,12 @@ import (
 	"github.com/paceline/paceline/standin"
 )
 
-// waitlist is the waiting list of an application that is full.
+// waitlist is the waitlist of an application that is full.
 type waitlist struct {
 	*credentials.Waitlist
 	t     *testing.T
 	clock *standin.ManualClock
-	room  *credentialstest.WaitlistStore
+	store *credentialstest.WaitlistStore
 }
 
 func newWaitlist(t *testing.T) *waitlist {
@@ -125,7 +125,7 @@ func TestAFullWaitlistDoesNotRevealItsContacts(t *testing.T) {
 	since := w.clock.Now().Add(-2 * time.Hour)
 	for i := range 500 {
 		one := credentials.WaitlistEntry{Contact: strconv.Itoa(i) + "@example.com", Since: since}
-		if err := w.room.Add(t.Context(), one, since.Add(90*24*time.Hour)); err != nil {
+		if err := w.store.Add(t.Context(), one, since.Add(90*24*time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -171,11 +171,11 @@ func TestTheWaitlistTakesIssuedFormsOnce(t *testing.T) {
 		}
 	}
 	if list, err := w.List(t.Context()); joined != 1 || len(list) != 1 || err != nil {
-		t.Errorf("one form, sent 8 times, put %d on the list (%v); %d were told so", len(list), err, joined)
+		t.Errorf("one form, sent 8 times, put %d on the list (%v); %d were accepted", len(list), err, joined)
 	}
 }
 
-func TestTheWaitlistTakesFewInAnHour(t *testing.T) {
+func TestTheWaitlistTakesTwentyContactsAnHour(t *testing.T) {
 	w := newWaitlist(t)
 	for i := range 20 {
 		if err := w.join(fmt.Sprintf("%d@example.com", i)); err != nil {

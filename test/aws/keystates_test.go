@@ -109,9 +109,9 @@ func TestAStageIsDestroyedAndDeployedAgain(t *testing.T) {
 	}
 }
 
-// TestARegistrationThatCannotBeReadNowIsNotTakenForLost, for it would be
+// TestAnUnreadableRegistrationIsNotTakenForLost, for it would be
 // overwritten then.
-func TestARegistrationThatCannotBeReadNowIsNotTakenForLost(t *testing.T) {
+func TestAnUnreadableRegistrationIsNotTakenForLost(t *testing.T) {
 	s := newStage(t)
 	vault, key := s.deploy(t)
 	if err := vault.SaveApp(t.Context(), "strava", credentials.App{ClientID: "1"}); err != nil {
@@ -141,7 +141,7 @@ func TestARegistrationThatCannotBeReadNowIsNotTakenForLost(t *testing.T) {
 	refuse("AccessDeniedException", "GetParameter")
 	must("a permission that is missing")
 	refuse("InvalidKeyId", "GetParameter", "GetParameterHistory")
-	must("a key that cannot be told")
+	must("a key of unknown state")
 	if _, err := s.keys.KMS.DisableKey(t.Context(), &awskms.DisableKeyInput{KeyId: aws.String(key)}); err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,5 @@
-// Command administer-app is the admin function. It has no public route: who may
-// invoke it is IAM's to say.
+// Command administer-app is the admin function. It has no public route; IAM
+// decides who may invoke it.
 package main
 
 import (

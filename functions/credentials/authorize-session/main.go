@@ -1,5 +1,5 @@
-// Command authorize-session is the HTTP API's Lambda authorizer: it finds out
-// whose session or key a call carries.
+// Command authorize-session is the HTTP API's Lambda authorizer: it identifies
+// the session or key of a call.
 package main
 
 import (

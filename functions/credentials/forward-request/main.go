@@ -1,5 +1,5 @@
-// Command forward-request is the requester: it makes one call to Strava in one
-// athlete's name, so that no other function ever holds a token.
+// Command forward-request is the requester: it makes one call to Strava on
+// behalf of an athlete, so that no other function needs a token.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Command handle-events ends authorizations: it acts on athletes who leave, on
-// deauthorizations reported by webhook, and on confirmed erasures.
+// Command handle-events ends authorizations: it handles requests to leave,
+// deauthorizations reported by webhook, and confirmed erasures.
 package main
 
 import (

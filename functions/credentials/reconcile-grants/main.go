@@ -1,7 +1,7 @@
-// Command reconcile-grants does the pending tasks of grants: it publishes events,
-// completes connects and revocations that were cut off, verifies claims of
-// deauthorization, and deletes parameters that are no longer used. It also reports
-// how many athletes are authorized.
+// Command reconcile-grants performs the pending tasks of grants: it publishes
+// events, completes connects and revocations that were cut off, verifies claims
+// of deauthorization, and deletes parameters that are no longer used. It also
+// reports how many athletes are authorized.
 package main
 
 import (

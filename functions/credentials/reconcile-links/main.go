@@ -1,6 +1,6 @@
-// Command reconcile-links does the pending tasks of linked accounts: it finishes
-// links, revocations and announcements that were cut off, and revokes the
-// accounts of athletes who left.
+// Command reconcile-links performs the pending tasks of linked accounts: it
+// publishes events, completes connects and revocations that were cut off, and
+// revokes the accounts of athletes who left.
 package main
 
 import (

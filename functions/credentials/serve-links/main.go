@@ -1,5 +1,5 @@
-// Command serve-links lets athletes link an account at Fitbit, shows what it can
-// read there, and unlinks it.
+// Command serve-links lets athletes link an account at Fitbit, shows the day's
+// data of it, and unlinks it.
 package main
 
 import (

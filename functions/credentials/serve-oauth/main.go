@@ -1,4 +1,4 @@
-// Command serve-oauth leads athletes through OAuth and out of their session.
+// Command serve-oauth leads athletes through OAuth and ends their session.
 package main
 
 import (

@@ -1,7 +1,7 @@
-// Command use-accounts lists a provider's accounts, whatever their state, and
-// makes single calls to Fitbit on behalf of one, for workers of other systems.
-// It never hands out a token. It has no public route; IAM decides who may
-// invoke it.
+// Command use-accounts lists a provider's accounts, in every state, and makes
+// single calls to Fitbit on behalf of one, for workers of other systems. It
+// never hands out a token. It has no public route; IAM decides who may invoke
+// it.
 package main
 
 import (

@@ -106,7 +106,7 @@ func (w *world) mustGet(path string) credentials.APIResponse {
 	return answer
 }
 
-func TestADayAndItsRateLimitComeBack(t *testing.T) {
+func TestADayIsReturnedWithItsRateLimit(t *testing.T) {
 	w := newWorld(t)
 	answer := w.mustGet(day)
 	var got fitbitstandin.Day
@@ -161,7 +161,7 @@ func TestARateLimitIsNoRefusal(t *testing.T) {
 	}
 }
 
-func TestNoAnswerIsATransientFaultThatKeepsTheToken(t *testing.T) {
+func TestAMissingResponseIsATransientFault(t *testing.T) {
 	for _, kind := range []fitbitstandin.FaultKind{fitbitstandin.FaultReset, fitbitstandin.FaultDrop} {
 		w := newWorld(t)
 		w.mustInject(fitbitstandin.Fault{Kind: kind})

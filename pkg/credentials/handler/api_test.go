@@ -16,15 +16,15 @@ import (
 	"github.com/paceline/paceline/test/openapi"
 )
 
-// desk is the routes of keys and sessions, behind the authorizer.
-type desk struct {
-	*door
+// apiFixture is the routes of keys and sessions, behind the authorizer.
+type apiFixture struct {
+	*authorizerFixture
 	document *openapi.Document
 	routes   map[string]api.Handler
 }
 
-func newDesk(t *testing.T) *desk {
-	d := &desk{door: newDoor(t), document: openapi.MustLoad(t)}
+func newAPIFixture(t *testing.T) *apiFixture {
+	d := &apiFixture{authorizerFixture: newAuthorizerFixture(t), document: openapi.MustLoad(t)}
 	d.routes = (&handler.API{
 		Keys: d.ports.Keys(), Sessions: d.ports.Sessions(),
 		SiteURL: "https://paceline.example",
@@ -34,7 +34,7 @@ func newDesk(t *testing.T) *desk {
 
 // call makes a call by the session, unless headers have a key, and has the
 // answer checked against the document.
-func (d *desk) call(route, id, body string, headers map[string]string) api.Response {
+func (d *apiFixture) call(route, id, body string, headers map[string]string) api.Response {
 	d.t.Helper()
 	req := api.Request{
 		RouteKey: route, PathParameters: map[string]string{"id": id}, Body: body,
@@ -63,7 +63,7 @@ type keyView struct {
 	LastUsedOn       string     `json:"last_used_on"`
 }
 
-func (d *desk) list() []keyView {
+func (d *apiFixture) list() []keyView {
 	d.t.Helper()
 	res := d.call("GET /v1/me/keys", "", "", nil)
 	var out struct{ Items []keyView }
@@ -74,7 +74,7 @@ func (d *desk) list() []keyView {
 }
 
 func TestKeysAreMadeListedAndRevoked(t *testing.T) {
-	d := newDesk(t)
+	d := newAPIFixture(t)
 	had := d.list() // one of them expired a week ago
 	if len(had) != 2 || had[1].Name != "watch" || had[1].LastUsedOn != "" || had[0].ExpiresAt == nil || had[1].ExpiresAt != nil {
 		t.Fatalf("%+v", had)
@@ -115,7 +115,7 @@ func TestKeysAreMadeListedAndRevoked(t *testing.T) {
 }
 
 func TestKeysAreRefusedWithAReason(t *testing.T) {
-	d := newDesk(t)
+	d := newAPIFixture(t)
 	for name, tc := range map[string]struct {
 		body    string
 		headers map[string]string
@@ -146,10 +146,10 @@ func TestKeysAreRefusedWithAReason(t *testing.T) {
 	}
 }
 
-// TestAKeyLooksAfterNothing: a key that leaked makes no other keys, and shows
+// TestAKeyManagesNothing: a key that leaked makes no other keys, and shows
 // none.
-func TestAKeyLooksAfterNothing(t *testing.T) {
-	d := newDesk(t)
+func TestAKeyManagesNothing(t *testing.T) {
+	d := newAPIFixture(t)
 	id := d.list()[0].ID
 	byKey := map[string]string{"authorization": "Bearer " + d.key}
 	for route := range d.routes {
@@ -163,7 +163,7 @@ func TestAKeyLooksAfterNothing(t *testing.T) {
 }
 
 func TestLogOutEverywhere(t *testing.T) {
-	d := newDesk(t)
+	d := newAPIFixture(t)
 	other, err := d.ports.Sessions().Open(t.Context(), credentials.Authorization{AthleteID: 42, Generation: 7})
 	if err != nil {
 		t.Fatal(err)
@@ -186,7 +186,7 @@ func TestLogOutEverywhere(t *testing.T) {
 // TestAKeyOfAnEndedAuthorizationIsNotMade: the authorizer has let the call pass,
 // and then the authorization ends.
 func TestAKeyOfAnEndedAuthorizationIsNotMade(t *testing.T) {
-	d := newDesk(t)
+	d := newAPIFixture(t)
 	req := api.Request{RouteKey: "POST /v1/me/keys", Body: `{"name":"a"}`, Headers: map[string]string{"content-type": "application/json"}}
 	req.RequestContext.Authorizer = &events.APIGatewayV2HTTPRequestContextAuthorizerDescription{
 		Lambda: api.Identity{AthleteID: 42, Generation: 7}.Context(),

@@ -18,8 +18,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
-// door is the authorizer over memory. Athlete 42 is connected.
-type door struct {
+// authorizerFixture is the authorizer over memory. Athlete 42 is connected.
+type authorizerFixture struct {
 	*handler.Authorizer
 	t      *testing.T
 	now    time.Time
@@ -31,8 +31,8 @@ type door struct {
 	session, expired, key, expiredKey, revokedKey string
 }
 
-func newDoor(t *testing.T) *door {
-	d := &door{t: t, now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)}
+func newAuthorizerFixture(t *testing.T) *authorizerFixture {
+	d := &authorizerFixture{t: t, now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)}
 	ports, memory := credentialstest.NewPorts(func() time.Time { return d.now })
 	d.grants, d.store = memory.Store, memory.Credentials
 	d.grant(credentials.Grant{State: credentials.Active, Generation: 7})
@@ -68,7 +68,7 @@ func newDoor(t *testing.T) *door {
 	return d
 }
 
-func (d *door) grant(to credentials.Grant) {
+func (d *authorizerFixture) grant(to credentials.Grant) {
 	d.t.Helper()
 	if _, err := d.grants.Update(d.t.Context(), credentials.Athlete(42), func(g *credentials.Grant) (bool, error) {
 		*g = to
@@ -78,7 +78,7 @@ func (d *door) grant(to credentials.Grant) {
 	}
 }
 
-func (d *door) ask(req events.APIGatewayV2CustomAuthorizerV2Request) map[string]any {
+func (d *authorizerFixture) ask(req events.APIGatewayV2CustomAuthorizerV2Request) map[string]any {
 	d.t.Helper()
 	if req.RouteKey == "" {
 		req.RouteKey = "GET /v1/me"
@@ -91,7 +91,7 @@ func (d *door) ask(req events.APIGatewayV2CustomAuthorizerV2Request) map[string]
 }
 
 func TestAuthorizerIdentifiesAndLetsPass(t *testing.T) {
-	d := newDoor(t)
+	d := newAuthorizerFixture(t)
 	const cookie = "__Host-paceline_session="
 	bySession := map[string]any{"athlete_id": "42", "generation": "7", "key": "false"}
 	byKey := map[string]any{"athlete_id": "42", "generation": "7", "key": "true"}
@@ -139,10 +139,10 @@ func TestAuthorizerIdentifiesAndLetsPass(t *testing.T) {
 	}
 }
 
-// TestAuthorizerTellsOutagesFromRefusals: a client must not take a store that is
+// TestAuthorizerDistinguishesOutagesFromRefusals: a client must not take a store that is
 // down for the end of its session.
-func TestAuthorizerTellsOutagesFromRefusals(t *testing.T) {
-	d := newDoor(t)
+func TestAuthorizerDistinguishesOutagesFromRefusals(t *testing.T) {
+	d := newAuthorizerFixture(t)
 	for name, err := range map[string]error{"down": fault.New(fault.Transient, "down"), "odd": errors.New("odd"), "late": context.DeadlineExceeded} {
 		d.store.Fail(err)
 		for _, req := range []events.APIGatewayV2CustomAuthorizerV2Request{
@@ -180,7 +180,7 @@ func (s failingFor) Credential(ctx context.Context, athleteID int64, hash string
 // TestAuthorizerTriesEachCookie: one that ended hides neither a good one nor
 // an outage, and leads to its erasure beside a bad one.
 func TestAuthorizerTriesEachCookie(t *testing.T) {
-	d := newDoor(t)
+	d := newAuthorizerFixture(t)
 	if err := d.ports.Sessions().EndAll(t.Context(), 42, 7, "r"); err != nil {
 		t.Fatal(err)
 	}
@@ -203,8 +203,8 @@ func TestAuthorizerTriesEachCookie(t *testing.T) {
 	}
 }
 
-func TestAuthorizerLeadsToTheErasure(t *testing.T) {
-	d := newDoor(t)
+func TestAuthorizerReturnsTheReceipt(t *testing.T) {
+	d := newAuthorizerFixture(t)
 	d.grant(credentials.Grant{State: credentials.Revoked, Generation: 7, Revocations: []credentials.PendingRevocation{{Receipt: "r", Generation: 7}}})
 	for refusal, req := range map[string]events.APIGatewayV2CustomAuthorizerV2Request{
 		"no-session":  {Cookies: []string{"__Host-paceline_session=" + d.session}},
@@ -216,8 +216,8 @@ func TestAuthorizerLeadsToTheErasure(t *testing.T) {
 	}
 }
 
-func TestAuthorizerLooksAgainForChanges(t *testing.T) {
-	d := newDoor(t)
+func TestAuthorizerReadsAgainForChanges(t *testing.T) {
+	d := newAuthorizerFixture(t)
 	req := events.APIGatewayV2CustomAuthorizerV2Request{Cookies: []string{"__Host-paceline_session=" + d.session}}
 	d.ask(req)
 	d.grant(credentials.Grant{State: credentials.Active, Generation: 9, Since: 7}) // signed in elsewhere

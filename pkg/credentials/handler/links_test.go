@@ -22,9 +22,9 @@ import (
 	"github.com/paceline/paceline/standin/fitbit"
 )
 
-// linker is the routes by which an athlete links an account, over the stand-in
+// linkFixture is the routes by which an athlete links an account, over the stand-in
 // for Fitbit.
-type linker struct {
+type linkFixture struct {
 	t        *testing.T
 	fitbit   *fitbit.Server
 	client   *http.Client
@@ -36,14 +36,18 @@ type linker struct {
 
 const linkingAthlete, linkingGeneration = 42, 7
 
-func newLinker(t *testing.T) *linker {
-	l := &linker{t: t, fitbit: fitbit.New(fitbit.Config{})}
+// noon is the time of these tests, when a day at Fitbit has steps in every time zone
+// of its people.
+func noon() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }
+
+func newLinkFixture(t *testing.T) *linkFixture {
+	l := &linkFixture{t: t, fitbit: fitbit.New(fitbit.Config{Now: noon})}
 	t.Cleanup(l.fitbit.Close)
 	l.client = &http.Client{
 		Transport:     standin.InProcess(l.fitbit),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	ports, memory := credentialstest.NewPorts(time.Now)
+	ports, memory := credentialstest.NewPorts(noon)
 	id, key := l.fitbit.Client()
 	if err := memory.Vault.SaveApp(t.Context(), provider.NameFitbit, credentials.App{ClientID: id, ClientSecret: secret.New(key)}); err != nil {
 		t.Fatal(err)
@@ -55,7 +59,7 @@ func newLinker(t *testing.T) *linker {
 		t.Fatal(err)
 	}
 	ports.Log = slog.New(slog.NewTextHandler(&l.log, nil))
-	ports.OAuth = provider.NewOAuth(l.client, provider.Fitbit("http://fitbit.test", "http://fitbit.test"), time.Now)
+	ports.OAuth = provider.NewOAuth(l.client, provider.Fitbit("http://fitbit.test", "http://fitbit.test"), noon)
 	ports.API, ports.ReadToday = fitbitapi.NewAPI(l.client, "http://fitbit.test"), fitbitapi.ReadToday
 	ports.Counter, ports.RedirectURI = nil, "http://localhost/oauth/fitbit/callback"
 	tokens := ports.Tokens()
@@ -68,7 +72,7 @@ func newLinker(t *testing.T) *linker {
 }
 
 // send calls a route with the athlete's session, unless change says otherwise.
-func (l *linker) send(route string, change ...func(*api.Request)) api.Response {
+func (l *linkFixture) send(route string, change ...func(*api.Request)) api.Response {
 	l.t.Helper()
 	req := api.Request{RouteKey: route, PathParameters: map[string]string{"provider": "fitbit"}, Headers: map[string]string{}}
 	as(api.Identity{AthleteID: linkingAthlete, Generation: linkingGeneration})(&req)
@@ -101,7 +105,7 @@ var (
 )
 
 // link goes through Fitbit and returns the callback's answer.
-func (l *linker) link(more string, change ...func(*api.Request)) api.Response {
+func (l *linkFixture) link(more string, change ...func(*api.Request)) api.Response {
 	l.t.Helper()
 	begun := l.send("GET /oauth/{provider}/connect")
 	if begun.StatusCode != http.StatusFound || len(begun.Cookies) != 1 {
@@ -125,7 +129,7 @@ func (l *linker) link(more string, change ...func(*api.Request)) api.Response {
 }
 
 func TestLinkingByTheRoutes(t *testing.T) {
-	l := newLinker(t)
+	l := newLinkFixture(t)
 	begun := l.send("GET /oauth/{provider}/connect")
 	c := begun.Cookies[0]
 	if !strings.HasPrefix(c, "__Host-paceline_oauth_") || !strings.Contains(c, "HttpOnly; Secure; SameSite=Lax") || strings.Contains(begun.Headers["Location"], "secret") {
@@ -153,8 +157,8 @@ func TestLinkingByTheRoutes(t *testing.T) {
 	}
 }
 
-func TestWhatALinkIsRefusedFor(t *testing.T) {
-	l := newLinker(t)
+func TestLinksAreRefused(t *testing.T) {
+	l := newLinkFixture(t)
 	const connect, callback = "GET /oauth/{provider}/connect", "GET /oauth/{provider}/callback"
 	const show, unlink = "GET /v1/me/links/{provider}", "DELETE /v1/me/links/{provider}"
 	l.link("&as_user=GGNJL9")
@@ -190,8 +194,8 @@ func TestWhatALinkIsRefusedFor(t *testing.T) {
 	}
 }
 
-func TestWhyALinkFailsIsSaid(t *testing.T) {
-	l := newLinker(t)
+func TestAFailedLinkReturnsItsReason(t *testing.T) {
+	l := newLinkFixture(t)
 	noCookie := func(r *api.Request) { r.Cookies = nil }
 	if got := l.link("&as_user=GGNJL9").Headers["Location"]; got != "/" {
 		t.Fatal(got)
@@ -233,7 +237,7 @@ func TestWhyALinkFailsIsSaid(t *testing.T) {
 	}
 }
 
-func (l *linker) inject(f fitbit.Fault) {
+func (l *linkFixture) inject(f fitbit.Fault) {
 	l.t.Helper()
 	f.Count = -1
 	if err := l.fitbit.Inject(f); err != nil {
@@ -245,7 +249,7 @@ func (l *linker) inject(f fitbit.Fault) {
 }
 
 func TestUseAccounts(t *testing.T) {
-	l := newLinker(t)
+	l := newLinkFixture(t)
 	l.link("&as_user=GGNJL9")
 	list := func(req handler.AccountsRequest) string {
 		req.Action = handler.ActionListAccounts

@@ -25,14 +25,14 @@ import (
 	"github.com/paceline/paceline/test/openapi"
 )
 
-// site is the OAuth routes over memory and the Strava stand-in.
-type site struct {
+// oauthFixture is the OAuth routes over memory and the Strava stand-in.
+type oauthFixture struct {
 	t        *testing.T
 	document *openapi.Document
 	strava   *strava.Server
 	browser  *http.Client // at Strava
 	oauth    *handler.OAuth
-	room     *credentialstest.WaitlistStore
+	waitlist *credentialstest.WaitlistStore
 	log      *bytes.Buffer
 	sessions *credentials.Sessions
 	callers  *credentials.Authenticator
@@ -40,8 +40,8 @@ type site struct {
 	serve    func(context.Context, api.Request) (api.Response, error)
 }
 
-// newSite is the site of a stage: one named "local" has no TLS.
-func newSite(t *testing.T, stage string) *site {
+// newOAuthFixture returns the routes of a stage: the one named "local" has no TLS.
+func newOAuthFixture(t *testing.T, stage string) *oauthFixture {
 	server := strava.New(strava.Config{Seed: 1, Athletes: strava.Generate(1, 2, time.Now())})
 	t.Cleanup(server.Close)
 	browser := &http.Client{
@@ -67,18 +67,18 @@ func newSite(t *testing.T, stage string) *site {
 		Cookies:       handler.CookiesOf(stage),
 		Log:           ports.Log,
 	}
-	return &site{t, openapi.MustLoad(t), server, browser, oauth, memory.Waitlist, &log, sessions, callers, memory.Credentials, api.Mux(oauth.Log, oauth.Routes())}
+	return &oauthFixture{t, openapi.MustLoad(t), server, browser, oauth, memory.Waitlist, &log, sessions, callers, memory.Credentials, api.Mux(oauth.Log, oauth.Routes())}
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
-func (s *site) call(route string, query map[string]string, cookies ...string) api.Response {
+func (s *oauthFixture) call(route string, query map[string]string, cookies ...string) api.Response {
 	s.t.Helper()
 	return s.send(api.Request{RouteKey: route, QueryStringParameters: query, Cookies: cookies})
 }
 
 // send has a request answered as the document says.
-func (s *site) send(req api.Request) api.Response {
+func (s *oauthFixture) send(req api.Request) api.Response {
 	s.t.Helper()
 	res, err := s.serve(s.t.Context(), req)
 	if err != nil {
@@ -138,20 +138,20 @@ const (
 
 // connect goes through OAuth as a browser does and returns the callback's
 // answer.
-func (s *site) connect(more string) api.Response {
+func (s *oauthFixture) connect(more string) api.Response {
 	s.t.Helper()
 	return s.connectAs(0, more)
 }
 
 // connectAs does so as one of Strava's athletes.
-func (s *site) connectAs(athlete int, more string) api.Response {
+func (s *oauthFixture) connectAs(athlete int, more string) api.Response {
 	s.t.Helper()
 	back := s.consented(athlete, more)
 	return s.send(back)
 }
 
 // consented goes as far as the callback's request.
-func (s *site) consented(athlete int, more string) api.Request {
+func (s *oauthFixture) consented(athlete int, more string) api.Request {
 	s.t.Helper()
 	start := s.call("GET /oauth/connect", nil)
 	if start.StatusCode != 302 || len(start.Cookies) != 1 {
@@ -173,7 +173,7 @@ func (s *site) consented(athlete int, more string) api.Request {
 }
 
 // signedIn is the session's cookie of a browser that has connected.
-func (s *site) signedIn() string {
+func (s *oauthFixture) signedIn() string {
 	s.t.Helper()
 	res := s.connect("")
 	c := cookies(s.t, res)[sessionName]
@@ -184,7 +184,7 @@ func (s *site) signedIn() string {
 }
 
 // live reports whether the session's cookie is good.
-func (s *site) live(cookie string) bool {
+func (s *oauthFixture) live(cookie string) bool {
 	s.t.Helper()
 	_, value, _ := strings.Cut(cookie, "=")
 	_, err := s.callers.Authenticate(s.t.Context(), credentials.SessionCredential, secret.New(value), true)
@@ -195,8 +195,8 @@ func (s *site) live(cookie string) bool {
 // the domain where there is TLS, which is in every stage but the local one.
 func TestCookiesCannotBeUsedByScriptsAndOtherSites(t *testing.T) {
 	for stage, secure := range map[string]bool{"local": false, "dev": true, "prod": true, "": true, "Local": true} {
-		s := newSite(t, stage)
-		full := newSite(t, stage)
+		s := newOAuthFixture(t, stage)
+		full := newOAuthFixture(t, stage)
 		full.oauth.Connect.Capacity.Athletes = 0
 		for name, res := range map[string]api.Response{
 			"paceline_oauth_": s.call("GET /oauth/connect", nil), "paceline_session": s.connect(""), "paceline_waitlist": full.call("GET /oauth/connect", nil),
@@ -219,7 +219,7 @@ func TestCookiesCannotBeUsedByScriptsAndOtherSites(t *testing.T) {
 }
 
 func TestCallbackLeadsToTheSite(t *testing.T) {
-	s := newSite(t, "dev")
+	s := newOAuthFixture(t, "dev")
 	for more, want := range map[string]string{
 		"":                   "/",
 		"&deny=1":            "/?error=access_denied",
@@ -242,7 +242,7 @@ func TestCallbackLeadsToTheSite(t *testing.T) {
 }
 
 func TestCallbackOpensASession(t *testing.T) {
-	s := newSite(t, "dev")
+	s := newOAuthFixture(t, "dev")
 	session := s.signedIn()
 	_, value, _ := strings.Cut(session, "=")
 	caller, err := s.callers.Authenticate(t.Context(), credentials.SessionCredential, secret.New(value), true)
@@ -261,8 +261,8 @@ func TestCallbackOpensASession(t *testing.T) {
 	}
 }
 
-func TestACallbackThatComesAgain(t *testing.T) {
-	s := newSite(t, "dev")
+func TestARepeatedCallback(t *testing.T) {
+	s := newOAuthFixture(t, "dev")
 	back := s.consented(0, "")
 	first := s.send(back)
 	if first.Headers["Location"] != "/" {
@@ -292,10 +292,10 @@ func TestACallbackThatComesAgain(t *testing.T) {
 	}
 }
 
-// TestFetchingAheadDoesNothing: a browser that fetches a link before it is
+// TestPrefetchingDoesNothing: a browser that fetches a link before it is
 // followed starts no connect and uses no answer of Strava's up.
-func TestFetchingAheadDoesNothing(t *testing.T) {
-	s := newSite(t, "dev")
+func TestPrefetchingDoesNothing(t *testing.T) {
+	s := newOAuthFixture(t, "dev")
 	back := s.consented(0, "")
 	head := events.APIGatewayV2HTTPRequestContext{HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{Method: "HEAD"}}
 	for name, change := range map[string]func(*api.Request){
@@ -319,7 +319,7 @@ func TestFetchingAheadDoesNothing(t *testing.T) {
 }
 
 func TestTwoTabsOfOneBrowserConnect(t *testing.T) {
-	s := newSite(t, "dev")
+	s := newOAuthFixture(t, "dev")
 	first, second := s.consented(0, ""), s.consented(1, "")
 	jar := append(slices.Clone(first.Cookies), second.Cookies...)
 	for _, back := range []api.Request{second, first} {
@@ -331,7 +331,7 @@ func TestTwoTabsOfOneBrowserConnect(t *testing.T) {
 }
 
 func TestAPlantedNonceIsNotAdopted(t *testing.T) {
-	s := newSite(t, "dev")
+	s := newOAuthFixture(t, "dev")
 	start := s.call("GET /oauth/connect", nil)
 	nonce := the(t, start, noncePrefix)
 	for _, planted := range []string{nonce.Name + "=planted", noncePrefix + "00000000=planted", "__Host-paceline_oauth=planted", "paceline_oauth=planted"} {
@@ -348,8 +348,8 @@ func TestAPlantedNonceIsNotAdopted(t *testing.T) {
 	}
 }
 
-func TestConnectsPileUpNoCookies(t *testing.T) {
-	s := newSite(t, "dev")
+func TestConnectsDoNotAccumulateCookies(t *testing.T) {
+	s := newOAuthFixture(t, "dev")
 	jar := map[string]string{"other": "1"}
 	for range 20 {
 		var sent []string
@@ -371,7 +371,7 @@ func TestConnectsPileUpNoCookies(t *testing.T) {
 }
 
 func TestLogoutEndsTheSession(t *testing.T) {
-	s := newSite(t, "dev")
+	s := newOAuthFixture(t, "dev")
 	session := s.signedIn()
 	s.store.Fail(fault.New(fault.Transient, "down"))
 	if res := s.call("POST /oauth/logout", nil, session); res.StatusCode != http.StatusServiceUnavailable || len(res.Cookies) > 0 {
@@ -394,7 +394,7 @@ func TestLogoutEndsTheSession(t *testing.T) {
 }
 
 func TestLogoutLeavesNoCookie(t *testing.T) {
-	s := newSite(t, "dev")
+	s := newOAuthFixture(t, "dev")
 	givenUp := pairs(t, s.call("GET /oauth/connect", nil))
 	jar := append(slices.Clone(givenUp), s.signedIn(), formName+"=f", "other=1")
 	gone := cookies(t, s.call("POST /oauth/logout", nil, jar...))
@@ -407,7 +407,7 @@ func TestLogoutLeavesNoCookie(t *testing.T) {
 }
 
 func TestAnotherSitesPageCannotLogOut(t *testing.T) {
-	s := newSite(t, "dev")
+	s := newOAuthFixture(t, "dev")
 	session := s.signedIn()
 	for name, value := range map[string]string{"sec-fetch-site": "cross-site", "origin": "https://evil.example"} {
 		res := s.send(api.Request{RouteKey: "POST /oauth/logout", Headers: map[string]string{name: value}, Cookies: []string{session}})

@@ -10,8 +10,8 @@ import (
 	"github.com/paceline/paceline/pkg/api"
 )
 
-func TestAFullApplicationOffersTheWaitingList(t *testing.T) {
-	s := newSite(t, "dev")
+func TestAFullApplicationOffersTheWaitlist(t *testing.T) {
+	s := newOAuthFixture(t, "dev")
 	s.oauth.Connect.Capacity.Athletes = 0
 	res := s.call("GET /oauth/connect", nil)
 	c := cookies(t, res)[formName]
@@ -38,7 +38,7 @@ func TestAFullApplicationOffersTheWaitingList(t *testing.T) {
 	}
 	waiting := func(want int) {
 		t.Helper()
-		list, err := s.room.Entries(t.Context(), time.Now())
+		list, err := s.waitlist.Entries(t.Context(), time.Now())
 		if err != nil || len(list) != want {
 			t.Errorf("%d wait (%v)", len(list), err)
 		}
@@ -88,7 +88,7 @@ func TestAFullApplicationOffersTheWaitingList(t *testing.T) {
 
 // The athlete comes back from Strava into an application that has become full.
 func TestFullAtTheCallback(t *testing.T) {
-	s := newSite(t, "dev")
+	s := newOAuthFixture(t, "dev")
 	if res := s.connect(""); res.Headers["Location"] != "/" {
 		t.Fatalf("connect: %+v", res)
 	}
@@ -99,8 +99,8 @@ func TestFullAtTheCallback(t *testing.T) {
 	}
 }
 
-func TestTheWaitingListTakesFewInAnHour(t *testing.T) {
-	s := newSite(t, "dev")
+func TestTheWaitlistTakesTwentyContactsAnHour(t *testing.T) {
+	s := newOAuthFixture(t, "dev")
 	s.oauth.Connect.Capacity.Athletes = 0
 	statuses := map[int]int{}
 	for n := range 22 {
@@ -118,8 +118,8 @@ func TestTheWaitingListTakesFewInAnHour(t *testing.T) {
 	}
 }
 
-func TestTheWaitingListIsClosedWhileThereIsAPlace(t *testing.T) {
-	s := newSite(t, "dev")
+func TestTheWaitlistIsClosedWhileThereIsAPlace(t *testing.T) {
+	s := newOAuthFixture(t, "dev")
 	s.oauth.Connect.Capacity.Athletes = 0
 	form := pairs(t, s.call("GET /oauth/connect", nil))
 	s.oauth.Connect.Capacity.Athletes = 1

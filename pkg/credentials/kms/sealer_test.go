@@ -13,9 +13,9 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// TestOpenTellsDamageFromAnOutage: a pair that no key opens is given up, while
+// TestOpenDistinguishesDamageFromAnOutage: a pair that no key opens is given up, while
 // a key that cannot be used may come back.
-func TestOpenTellsDamageFromAnOutage(t *testing.T) {
+func TestOpenDistinguishesDamageFromAnOutage(t *testing.T) {
 	for exception, want := range map[string]fault.Kind{
 		"InvalidCiphertextException": fault.Permanent,
 		"IncorrectKeyException":      fault.Permanent,

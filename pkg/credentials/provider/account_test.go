@@ -165,7 +165,7 @@ func TestFitbitAccountFromConnectToRevocation(t *testing.T) {
 	}
 }
 
-func TestFitbitAccountWithoutActivitiesIsGivenBack(t *testing.T) {
+func TestFitbitAccountWithoutActivitiesIsRevoked(t *testing.T) {
 	b := newBoundary(t)
 	if _, err := b.connect.Finish(t.Context(), b.answered(ggnjl9.ID, "profile")); !errors.Is(err, credentials.ErrMissingScope) {
 		t.Fatal(err)

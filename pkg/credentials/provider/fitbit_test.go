@@ -62,7 +62,7 @@ func (f *fitbit) oauth() *provider.OAuth {
 	return provider.NewOAuth(f.client(), provider.Fitbit(fitbitSite, fitbitAPI), f.clock.Now)
 }
 
-// inject has Fitbit fail until it is told otherwise.
+// inject has Fitbit fail until the next inject.
 func (f *fitbit) inject(t *testing.T, fault fitbitstandin.Fault) {
 	t.Helper()
 	fault.Count = -1
@@ -91,7 +91,7 @@ func (f *fitbit) consent(t *testing.T, authorizeURL, user string, scopes ...stri
 	return back.Query()
 }
 
-// alive tells whether Fitbit takes the access token for the scope activity.
+// alive reports whether Fitbit accepts the access token for the scope activity.
 func (f *fitbit) alive(t *testing.T, access secret.String) bool {
 	t.Helper()
 	answer, err := vendor.NewAPI(f.client(), fitbitAPI).Get(t.Context(), access, "/1/user/-/activities/date/2026-11-21.json", nil)
@@ -154,7 +154,7 @@ func TestFitbitAccountIDsAreNames(t *testing.T) {
 	}
 }
 
-func TestFitbitCodeIsOfNoUseToAnotherBrowser(t *testing.T) {
+func TestFitbitCodeIsRefusedFromAnotherBrowser(t *testing.T) {
 	f := newFitbit(t)
 	o := f.oauth()
 	back := f.consent(t, o.AuthorizeURL(f.app().ClientID, redirectURI, "s", secret.New(strings.Repeat("v", 43))), "GGNJL9")
@@ -234,7 +234,7 @@ func TestFitbitForbidsTheApplicationByName(t *testing.T) {
 	}
 }
 
-func TestFitbitTroublePasses(t *testing.T) {
+func TestFitbitOutagesAreTransientFaults(t *testing.T) {
 	answer := func(status int, header, body string) fitbitstandin.Fault {
 		fault := fitbitstandin.Fault{Status: status, Body: body}
 		if name, value, ok := strings.Cut(header, ": "); ok {

@@ -19,8 +19,8 @@ import (
 	"github.com/paceline/paceline/standin/strava"
 )
 
-// party is one athlete who has authorized, and the wire to Strava.
-type party struct {
+// revocationFixture is one athlete who has authorized, and the wire to Strava.
+type revocationFixture struct {
 	strava *strava.Server
 	oauth  *provider.OAuth
 	api    *provider.API
@@ -31,9 +31,9 @@ type party struct {
 	sent []*http.Request
 }
 
-func newParty(t *testing.T, revocation string) *party {
+func newRevocationFixture(t *testing.T, revocation string) *revocationFixture {
 	clock := standin.NewManualClock(time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC))
-	p := &party{strava: strava.New(strava.Config{Clock: clock, Seed: 1, Athletes: strava.Generate(1, 1, clock.Now())})}
+	p := &revocationFixture{strava: strava.New(strava.Config{Clock: clock, Seed: 1, Athletes: strava.Generate(1, 1, clock.Now())})}
 	t.Cleanup(p.strava.Close)
 	wire := standin.InProcess(p.strava)
 	client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -61,12 +61,12 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func (p *party) connected() bool { return p.strava.Athletes()[0].Connected }
+func (p *revocationFixture) connected() bool { return p.strava.Athletes()[0].Connected }
 
 func TestRevocation(t *testing.T) {
 	for _, revocation := range settings.Revocations {
 		t.Run(revocation, func(t *testing.T) {
-			p := newParty(t, revocation)
+			p := newRevocationFixture(t, revocation)
 			if err := p.oauth.Revoke(t.Context(), p.app, p.pair); err != nil || p.connected() {
 				t.Fatalf("connected: %v, %v", p.connected(), err)
 			}
@@ -90,8 +90,8 @@ func TestRevocation(t *testing.T) {
 	}
 }
 
-func TestRevocationByARefreshTokenWhoseAccessTokenIsDead(t *testing.T) {
-	p := newParty(t, settings.RevocationRevoke)
+func TestRevocationByARefreshTokenWithAnInvalidAccessToken(t *testing.T) {
+	p := newRevocationFixture(t, settings.RevocationRevoke)
 	if err := p.strava.SetTokenLife(p.id, -time.Second); err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func TestRevocationByARefreshTokenWhoseAccessTokenIsDead(t *testing.T) {
 // until June 2027, and access logs keep URLs.
 func TestTokensNeverTravelInURLs(t *testing.T) {
 	for _, revocation := range settings.Revocations {
-		p := newParty(t, revocation)
+		p := newRevocationFixture(t, revocation)
 		fresh, err := p.oauth.Refresh(t.Context(), p.app, p.pair.Refresh)
 		if err != nil {
 			t.Fatal(err)
@@ -130,7 +130,7 @@ func TestTokensNeverTravelInURLs(t *testing.T) {
 }
 
 func TestStravaThatIsTooSlowIsATransientFault(t *testing.T) {
-	p := newParty(t, settings.RevocationRevoke)
+	p := newRevocationFixture(t, settings.RevocationRevoke)
 	if err := p.strava.Inject(strava.Fault{Endpoint: "any", Kind: strava.FaultHang, Count: -1}); err != nil {
 		t.Fatal(err)
 	}

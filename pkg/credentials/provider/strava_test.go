@@ -191,7 +191,7 @@ func TestStravaRefusals(t *testing.T) {
 	}
 }
 
-func TestStravaTroublePasses(t *testing.T) {
+func TestStravaOutagesAreTransientFaults(t *testing.T) {
 	for _, kind := range []strava.FaultKind{
 		strava.FaultReset, strava.FaultDrop, strava.Fault429, strava.Fault429Text,
 		strava.Fault500, strava.Fault502, strava.Fault503, strava.Fault597,
@@ -285,7 +285,7 @@ func noSecret(t *testing.T, err error, app credentials.App, pair credentials.Tok
 	}
 }
 
-func TestAnswersThatAreNone(t *testing.T) {
+func TestUnusableResponsesAreTransientFaults(t *testing.T) {
 	app := credentials.App{ClientID: "1", ClientSecret: secret.New("the-secret")}
 	elsewhere := false
 	for name, answer := range map[string]http.HandlerFunc{

@@ -52,7 +52,7 @@ func holds(pair credentials.TokenPair) bool {
 	return pair.Access.Reveal() == "new-a" && pair.Refresh.Reveal() == "new-r"
 }
 
-func TestTokensAreKeptWhateverTheirLife(t *testing.T) {
+func TestTokensOfAnyLifeAreKept(t *testing.T) {
 	for tail, want := range map[string]time.Time{
 		`,"expires_in":21600`:                                     asked.Add(6 * time.Hour),
 		`,"expires_in":21600.0`:                                   asked.Add(6 * time.Hour),
@@ -126,7 +126,7 @@ func TestTokensAreTakenAsTheyAre(t *testing.T) {
 	}
 }
 
-func TestAnswerWithoutBothTokensIsNone(t *testing.T) {
+func TestAResponseWithoutBothTokensIsAnError(t *testing.T) {
 	for _, body := range []string{
 		``, ` `, `null`, `7`, `"new-a new-r"`, `[]`, `[{"access_token":"new-a","refresh_token":"new-r"}]`, `{}`, `{`, `{"error":"x"}`,
 		`<html>{"access_token":"new-a","refresh_token":"new-r"}</html>`,
@@ -146,7 +146,7 @@ func TestAnswerWithoutBothTokensIsNone(t *testing.T) {
 	}
 }
 
-func TestScopesOfATokenAnswer(t *testing.T) {
+func TestScopesOfATokenResponse(t *testing.T) {
 	for value, want := range map[string][]string{
 		`"read,activity:read"`:            {"read", "activity:read"},
 		`"read activity:read"`:            {"read", "activity:read"},
@@ -166,7 +166,7 @@ func TestScopesOfATokenAnswer(t *testing.T) {
 	}
 }
 
-func TestAccountOfATokenAnswer(t *testing.T) {
+func TestAccountOfATokenResponse(t *testing.T) {
 	for value, want := range map[string]struct{ strava, fitbit string }{
 		`7`:                   {"7", "7"},
 		`"7"`:                 {"7", "7"},
@@ -239,10 +239,10 @@ func randomJSON(rng *rand.Rand, depth int) string {
 	}
 }
 
-// TestOneMemberOfAnyValueCostsNothingElse replaces each member of an answer, but
+// TestAnInvalidMemberDoesNotAffectOthers replaces each member of an answer, but
 // the tokens, by all kinds of values. The tokens are kept, and the other members
 // are read as before.
-func TestOneMemberOfAnyValueCostsNothingElse(t *testing.T) {
+func TestAnInvalidMemberDoesNotAffectOthers(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	members := map[string]string{
 		"token_type": `"Bearer"`, "access_token": `"new-a"`, "refresh_token": `"new-r"`, "expires_at": `1795363200`, "expires_in": `21600`,

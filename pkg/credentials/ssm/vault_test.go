@@ -13,9 +13,9 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// TestReceivedReturnsWhatItCouldRead beside one parameter that is damaged, and
+// TestPendingConnectsReturnsThoseItCouldRead beside one parameter that is damaged, and
 // before a page that SSM refuses.
-func TestReceivedReturnsWhatItCouldRead(t *testing.T) {
+func TestPendingConnectsReturnsThoseItCouldRead(t *testing.T) {
 	const first = `{"NextToken":"more","Parameters":[
 		{"Name":"/p/received/strava/1/5","Value":"{\"account_id\":\"1\",\"received_at\":5,\"access_token\":\"a\",\"refresh_token\":\"b\"}"},
 		{"Name":"/p/received/strava/2/5","Value":"damaged"},
