@@ -215,8 +215,8 @@ func (g *Gathering) addAlarms() {
 			Metric: metric.RateLimited, Statistic: construct.Sum, Period: 15 * time.Minute, Threshold: 1,
 		},
 		construct.MetricAlarm{
-			ID: "JobsParkedAlarm", Title: "a job was parked",
-			Metric: metric.Parked, Statistic: construct.Sum, Period: 15 * time.Minute, Threshold: 1,
+			ID: "JobsQuarantinedAlarm", Title: "a job was quarantined",
+			Metric: metric.Quarantined, Statistic: construct.Sum, Period: 15 * time.Minute, Threshold: 1,
 		},
 		construct.MetricAlarm{
 			ID: "JobsFailedAlarm", Title: "jobs fail",
@@ -238,8 +238,8 @@ func (g *Gathering) addAlarms() {
 		// while all is well, and twice that for a few minutes after one question
 		// without an answer.
 		construct.MetricAlarm{
-			ID: "WebhookUnwellAlarm", Title: "webhooks may not arrive",
-			Metric: metric.WebhookUnwell, Statistic: construct.Maximum, Period: 5 * time.Minute, Threshold: (15 * time.Minute).Seconds(),
+			ID: "WebhookUnhealthyAlarm", Title: "webhooks may not arrive",
+			Metric: metric.WebhookUnhealthy, Statistic: construct.Maximum, Period: 5 * time.Minute, Threshold: (15 * time.Minute).Seconds(),
 			Periods: 3, AlwaysReported: true,
 		},
 		construct.MetricAlarm{

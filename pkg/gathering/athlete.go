@@ -29,9 +29,9 @@ type Athlete struct {
 	// JoinedAt is when the athlete joined Strava; zero unless a running scan needs
 	// it for its estimate.
 	JoinedAt time.Time
-	// ProfiledAt is when JoinedAt was read, which is before [Scan.Oldest] was;
+	// ProfileReadAt is when JoinedAt was read, which is before [Scan.Oldest] was;
 	// zero without it.
-	ProfiledAt time.Time
+	ProfileReadAt time.Time
 	// Scan is the present scan, or the last one until the next begins.
 	Scan Scan
 	// Job is the job of the present scan, or of the next one.
@@ -40,10 +40,10 @@ type Athlete struct {
 	Last CompletedScan
 	// Holes are what the next scan goes around, the newest first.
 	Holes []Hole
-	// Doubts counts the wrong scans in a row: those that missed activities that
-	// Strava still shows. DoubtedAt is when the last one was found to be wrong.
-	Doubts    int
-	DoubtedAt time.Time
+	// WrongScans counts the wrong scans in a row: those that missed activities that
+	// Strava still shows. WrongScanAt is when the last one was found to be wrong.
+	WrongScans  int
+	WrongScanAt time.Time
 }
 
 // Clone returns a copy that shares nothing.

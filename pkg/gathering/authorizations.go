@@ -91,7 +91,7 @@ func (z *Authorizations) Degrade(ctx context.Context, cause event.Meta, athleteI
 		if m.Generation != generation {
 			return false, nil
 		}
-		m.empty()
+		m.clear()
 		m.reschedule(z.Events.Now(), 0) // A deauthorization is still reported.
 		return true, nil
 	})
@@ -134,7 +134,7 @@ func (z *Authorizations) Recheck(ctx context.Context, athleteID, generation int6
 	asked := false
 	_, err = z.Inboxes.UpdateInbox(ctx, athleteID, func(m *Inbox) (changed bool, _ error) {
 		if asked = m.Generation == generation && m.Question.ScanID != scanID; asked {
-			m.ask(scanID, sample, now)
+			m.addQuestion(scanID, sample, now)
 		}
 		return asked, nil
 	})

@@ -32,10 +32,10 @@ func (c *Configuration) Configure(ctx context.Context, configured Webhook) error
 			}
 		} else if w.SubscriptionID != known.SubscriptionID {
 			if !known.LastSeen.IsZero() {
-				w.open(latest(known.LastSeen, known.Subscription.WellAt), now)
+				w.openGap(latest(known.LastSeen, known.Subscription.HealthyAt), now)
 			}
 			// Strava created it only after the callback had answered.
-			w.Callback, w.Subscription = Health{WellAt: now}, Health{WellAt: now}
+			w.Callback, w.Subscription = Health{HealthyAt: now}, Health{HealthyAt: now}
 		}
 		w.LastSeen = now
 		return true, nil

@@ -117,7 +117,7 @@ func (a Athlete) stravaDataAge() (readAt time.Time, kept bool) {
 			readAt, kept = at, true
 		}
 	}
-	note(!a.JoinedAt.IsZero() || !a.Scan.Oldest.IsZero(), a.ProfiledAt)
+	note(!a.JoinedAt.IsZero() || !a.Scan.Oldest.IsZero(), a.ProfileReadAt)
 	if n := len(a.Scan.RecentPages); n > 0 {
 		note(a.Scan.LastID != 0, a.Scan.RecentPages[n-1].At)
 	}
@@ -131,10 +131,10 @@ func (s Scan) bounded() bool {
 	return slices.ContainsFunc(s.Windows, func(w Window) bool { return !w.From.IsZero() || w.To.Before(s.Cutoff) })
 }
 
-// forget drops Strava's data for the estimate, and the last activity that was
+// dropStravaData drops Strava's data for the estimate, and the last activity that was
 // read.
-func (a *Athlete) forget() {
-	a.JoinedAt, a.ProfiledAt, a.Scan.Oldest = time.Time{}, time.Time{}, time.Time{}
+func (a *Athlete) dropStravaData() {
+	a.JoinedAt, a.ProfileReadAt, a.Scan.Oldest = time.Time{}, time.Time{}, time.Time{}
 	a.Scan.LastID, a.Scan.LastStart = 0, time.Time{}
 }
 
@@ -145,7 +145,7 @@ func (a *Athlete) expire(now time.Time) bool {
 	if !kept || now.Sub(readAt) < retention.StravaData {
 		return false
 	}
-	a.forget()
+	a.dropStravaData()
 	if now.Sub(a.Last.Started) >= retention.StravaData {
 		a.Holes = nil
 	}

@@ -52,7 +52,7 @@ func TestStravasDataIsDroppedAfterSevenDays(t *testing.T) {
 		w := newWorld(t, plenty)
 		id, now := w.athlete(0), w.clock.Now()
 		a := gathering.Athlete{
-			ID: id, Generation: generation, State: gathering.Active, JoinedAt: now.Add(-900 * day), ProfiledAt: now.Add(-tc.age),
+			ID: id, Generation: generation, State: gathering.Active, JoinedAt: now.Add(-900 * day), ProfileReadAt: now.Add(-tc.age),
 			Scan: gathering.Scan{ID: "1", Pages: 2, Chunks: 8, Activities: 400, Oldest: now.Add(-90 * day), State: gatheringv1.ScanWaiting},
 			Job:  gathering.Job{Class: quota.Backfill, Due: now.Add(-tc.age), LeasedUntil: now.Add(time.Second)},
 		}
@@ -79,7 +79,7 @@ func TestStravasDataIsDroppedAfterSevenDays(t *testing.T) {
 		}
 		if tc.dropped {
 			// The work stays where it is, and goes on.
-			a.JoinedAt, a.ProfiledAt, a.Scan.Oldest = time.Time{}, time.Time{}, time.Time{}
+			a.JoinedAt, a.ProfileReadAt, a.Scan.Oldest = time.Time{}, time.Time{}, time.Time{}
 			m.Hints, m.Overflowed = []gathering.Hint{fresh}, true
 			m.Job.LeasedUntil = time.Time{} // Its holder still has the old hints.
 		}
@@ -130,7 +130,7 @@ func TestAStarvedScanKeepsNothingTooLong(t *testing.T) {
 				t.Fatal(worked, err)
 			}
 		}
-		if a := w.stored(id); a.JoinedAt.IsZero() || !a.ProfiledAt.Equal(start) || a.Scan.Oldest.IsZero() {
+		if a := w.stored(id); a.JoinedAt.IsZero() || !a.ProfileReadAt.Equal(start) || a.Scan.Oldest.IsZero() {
 			t.Fatalf("%+v", a)
 		}
 		if hinted {
@@ -151,7 +151,7 @@ func TestAStarvedScanKeepsNothingTooLong(t *testing.T) {
 		w.gatherer.Quota = enough
 		w.until("the history is gathered", func() bool { return w.completed(id) > 0 })
 		w.same(id)
-		if a := w.stored(id); !a.JoinedAt.IsZero() || !a.ProfiledAt.IsZero() || !a.Scan.Oldest.IsZero() {
+		if a := w.stored(id); !a.JoinedAt.IsZero() || !a.ProfileReadAt.IsZero() || !a.Scan.Oldest.IsZero() {
 			t.Errorf("a complete scan needs no estimate, yet keeps %+v", a)
 		}
 	}
@@ -182,7 +182,7 @@ func TestAScanThatStartsOverKeepsNothingForItsEstimate(t *testing.T) {
 	if worked, err := w.gatherer.Step(t.Context()); err != nil || !worked {
 		t.Fatal(worked, err)
 	}
-	if a := w.stored(id); a.Scan.Pages != 0 || a.Scan.Profiled || !a.JoinedAt.IsZero() || !a.ProfiledAt.IsZero() || !a.Scan.Oldest.IsZero() {
+	if a := w.stored(id); a.Scan.Pages != 0 || a.Scan.ProfileDone || !a.JoinedAt.IsZero() || !a.ProfileReadAt.IsZero() || !a.Scan.Oldest.IsZero() {
 		t.Errorf("%+v", a)
 	}
 }
@@ -217,8 +217,8 @@ func TestAProfileIsAsOldAsItsReading(t *testing.T) {
 	if worked, err := g.Step(t.Context()); err != nil || !worked {
 		t.Fatal(worked, err)
 	}
-	if a := w.stored(id); a.JoinedAt.IsZero() || !a.ProfiledAt.Equal(start) || w.clock.Now().Equal(start) {
-		t.Errorf("read at %s", a.ProfiledAt)
+	if a := w.stored(id); a.JoinedAt.IsZero() || !a.ProfileReadAt.Equal(start) || w.clock.Now().Equal(start) {
+		t.Errorf("read at %s", a.ProfileReadAt)
 	}
 }
 
@@ -375,7 +375,7 @@ func TestWhatCannotBeDroppedKeepsNothingElseFromIt(t *testing.T) {
 	w := newWorld(t, plenty)
 	now := w.clock.Now()
 	for id := range int64(3) {
-		w.put(gathering.Athlete{ID: id + 1, Generation: 1, State: gathering.Active, JoinedAt: now, ProfiledAt: now.Add(-7 * day)},
+		w.put(gathering.Athlete{ID: id + 1, Generation: 1, State: gathering.Active, JoinedAt: now, ProfileReadAt: now.Add(-7 * day)},
 			gathering.Inbox{AthleteID: id + 1, Generation: 1, Hints: []gathering.Hint{{Aspect: gathering.AspectUpdate, ActivityID: 1, ReceivedAt: now.Add(-7 * day)}}})
 	}
 	kept := func() (athletes, inboxes []int64) {
@@ -404,7 +404,7 @@ func TestWhatCannotBeDroppedKeepsNothingElseFromIt(t *testing.T) {
 		t.Errorf("an inbox that cannot be changed: %v, %v", report, err)
 	}
 	a := w.stored(2)
-	a.JoinedAt, a.ProfiledAt = now, now.Add(-7*day)
+	a.JoinedAt, a.ProfileReadAt = now, now.Add(-7*day)
 	w.put(a, gathering.Inbox{AthleteID: 2, Generation: 1})
 	d.Athletes, d.Inboxes = stubborn{w.store, w.store}, w.store
 	if report, err := d.Enforce(t.Context()); !errors.Is(err, errStubborn) || report.ByAge[7] != 1 {

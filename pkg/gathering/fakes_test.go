@@ -21,7 +21,7 @@ type starved struct {
 func (s starved) Reserve(ctx context.Context, class quota.Class, due time.Time) (quota.Permit, error) {
 	for _, c := range s.classes {
 		if slices.Index(quota.Classes, class) >= slices.Index(quota.Classes, c) {
-			return quota.Permit{}, &quota.Wait{Until: s.now().Add(15 * time.Minute), For: quota.ForRateLimit}
+			return quota.Permit{}, &quota.Wait{Until: s.now().Add(15 * time.Minute), Reason: quota.ReasonRateLimit}
 		}
 	}
 	return s.Quota.Reserve(ctx, class, due)
@@ -34,8 +34,8 @@ func (boundless) Reserve(context.Context, quota.Class, time.Time) (quota.Permit,
 	return quota.Permit{}, nil
 }
 
-func (boundless) Settle(context.Context, quota.Permit, quota.Answer) (quota.Standing, error) {
-	return quota.Standing{}, nil
+func (boundless) Settle(context.Context, quota.Permit, quota.Answer) (quota.Settlement, error) {
+	return quota.Settlement{}, nil
 }
 
 // stale is a queue that still lists a job where it was a moment ago.

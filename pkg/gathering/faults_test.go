@@ -148,7 +148,7 @@ type delayed struct {
 
 func (d delayed) Reserve(ctx context.Context, class quota.Class, due time.Time) (quota.Permit, error) {
 	if d.now().Before(d.until) {
-		return quota.Permit{}, &quota.Wait{Until: d.until, For: quota.ForRateLimit}
+		return quota.Permit{}, &quota.Wait{Until: d.until, Reason: quota.ReasonRateLimit}
 	}
 	return d.Quota.Reserve(ctx, class, due)
 }
@@ -348,8 +348,8 @@ func (s situation) meet(t *testing.T, x *trouble) (points int) {
 	if most := s.calls + s.again*x.strikes(); l.calls > most || x.strikes() == 0 && l.calls != s.calls {
 		t.Errorf("%d calls, %d undisturbed", l.calls, s.calls)
 	}
-	if n := w.metrics.Of(metric.Parked); n != 0 {
-		t.Errorf("%d jobs are parked", n)
+	if n := w.metrics.Of(metric.Quarantined); n != 0 {
+		t.Errorf("%d jobs are quarantined", n)
 	}
 	return points
 }

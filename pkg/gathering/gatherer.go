@@ -36,17 +36,17 @@ const (
 	// candidates is how many jobs of a class a gatherer tries to lease: other
 	// gatherers may have leased the first ones.
 	candidates = 10
-	// maxUnusable is how many failed writes in one step mean that the storage
+	// maxItemFailures is how many failed writes in one step mean that the storage
 	// itself is down.
-	maxUnusable = 3
+	maxItemFailures = 3
 	// maxNotified is how many athletes, the first in the queue, are shown that
 	// they wait.
 	maxNotified = 25
-	// A gatherer is woken for jobs that are due within longestWake, the longest
+	// A gatherer is woken for jobs that are due within maxWakeDelay, the longest
 	// delay of a message (Amazon SQS, "Delay queues"), and for quota that is free
-	// within shortestTick. The tick of every minute serves everything later.
-	longestWake  = 15 * time.Minute
-	shortestTick = time.Minute
+	// within tickInterval. The tick of every minute serves everything later.
+	maxWakeDelay = 15 * time.Minute
+	tickInterval = time.Minute
 )
 
 // leasedJob is a job that this gatherer has leased.
@@ -56,8 +56,8 @@ type leasedJob interface {
 	// release gives the job back as it was.
 	release(ctx context.Context) error
 	// fail puts off the piece of work that failed, and reports whether it is
-	// parked.
-	fail(ctx context.Context, f failure, cause error) (parked bool, _ error)
+	// quarantined.
+	fail(ctx context.Context, f failure, cause error) (quarantined bool, _ error)
 	// drop ends the job, because nothing can be read under the authorization.
 	drop(ctx context.Context, reason error) error
 	// dueAt is when the job is due next, once its lease has ended.
@@ -88,9 +88,9 @@ func (g *Gatherer) Run(ctx context.Context, until time.Time) (more bool, _ error
 		worked, err := g.Step(ctx)
 		var wait *quota.Wait
 		if errors.As(err, &wait) {
-			g.Log.InfoContext(ctx, "waiting", "for", wait.For, "until", wait.Until)
-			if wait.For != quota.ForTurn {
-				g.wakeAt(ctx, wait.Until, shortestTick)
+			g.Log.InfoContext(ctx, "waiting", "for", wait.Reason, "until", wait.Until)
+			if wait.Reason != quota.ReasonConcurrency {
+				g.wakeAt(ctx, wait.Until, tickInterval)
 			}
 			return false, nil
 		}
@@ -103,7 +103,7 @@ func (g *Gatherer) Run(ctx context.Context, until time.Time) (more bool, _ error
 // Step does one action of the most urgent job, with at most one call to Strava.
 // It reports whether there was a job. The error may be a *[quota.Wait].
 func (g *Gatherer) Step(ctx context.Context) (worked bool, _ error) {
-	var unusable unusable
+	var failures itemFailures
 	for _, class := range quota.Classes {
 		refs, err := g.Jobs.Due(ctx, class, g.Events.Now(), nil, candidates)
 		if err != nil {
@@ -114,7 +114,7 @@ func (g *Gatherer) Step(ctx context.Context) (worked bool, _ error) {
 			if err != nil {
 				// The problem may be this athlete's item alone.
 				g.logFailure(ctx, ref, err, false)
-				if err := unusable.add(err); err != nil {
+				if err := failures.add(err); err != nil {
 					return false, err
 				}
 				continue
@@ -128,21 +128,21 @@ func (g *Gatherer) Step(ctx context.Context) (worked bool, _ error) {
 	return false, nil
 }
 
-// unusable collects failures to read or write athletes' items. Permanent ones
+// itemFailures collects failures to read or write athletes' items. Permanent ones
 // are not collected: an item that cannot be decoded says nothing about the
 // storage.
-type unusable []error
+type itemFailures []error
 
-// add collects a failure, and returns all of them once there are maxUnusable:
+// add collects a failure, and returns all of them once there are maxItemFailures:
 // then the storage itself seems to be down.
-func (u *unusable) add(err error) error {
+func (f *itemFailures) add(err error) error {
 	if fault.Is(err, fault.Permanent) {
 		return nil
 	}
-	if *u = append(*u, err); len(*u) < maxUnusable {
+	if *f = append(*f, err); len(*f) < maxItemFailures {
 		return nil
 	}
-	return errors.Join(*u...)
+	return errors.Join(*f...)
 }
 
 // work runs a leased job, and then releases, fails or drops it as the outcome
@@ -153,20 +153,20 @@ func (g *Gatherer) work(ctx context.Context, ref JobRef, job leasedJob) (worked 
 	var wait *quota.Wait
 	switch {
 	case err == nil:
-		g.wakeAt(ctx, job.dueAt(), longestWake)
+		g.wakeAt(ctx, job.dueAt(), maxWakeDelay)
 		return true, nil
 	case errors.As(err, &wait):
 		return false, errors.Join(err, job.release(ctx), g.reportWaiting(ctx, ref.Class, wait))
 	case errors.Is(err, ErrRevoked), errors.Is(err, ErrDegraded):
 		return true, job.drop(ctx, err)
-	case errors.Is(err, ErrRateLimited) && calls.standing.RetryAt.IsZero():
+	case errors.Is(err, ErrRateLimited) && calls.settlement.RetryAt.IsZero():
 		return true, job.release(ctx) // The quota knows how long to wait.
 	}
 	f := g.failureOf(err, calls)
-	parked, failed := job.fail(ctx, f, err)
-	g.logFailure(ctx, ref, err, parked)
-	if failed == nil && !parked {
-		g.wakeAt(ctx, job.dueAt(), longestWake)
+	quarantined, failed := job.fail(ctx, f, err)
+	g.logFailure(ctx, ref, err, quarantined)
+	if failed == nil && !quarantined {
+		g.wakeAt(ctx, job.dueAt(), maxWakeDelay)
 	}
 	if calls.answered && fault.Is(err, fault.Transient) {
 		// Strava answered, but its data cannot be stored or published. Stop here, so
@@ -178,7 +178,7 @@ func (g *Gatherer) work(ctx context.Context, ref JobRef, job leasedJob) (worked 
 
 // failureOf describes a failed attempt and the calls that it made.
 func (g *Gatherer) failureOf(err error, calls *permitted) failure {
-	s := calls.standing
+	s := calls.settlement
 	f := failure{at: g.Events.Now(), retryAt: s.RetryAt, servedOthers: s.ServedOthers, waitingFor: gatheringv1.WaitingForRetry}
 	switch {
 	case errors.Is(err, ErrInactive):
@@ -188,7 +188,7 @@ func (g *Gatherer) failureOf(err error, calls *permitted) failure {
 		f.waitingFor, f.servedOthers = gatheringv1.WaitingForInternal, time.Time{}
 	}
 	if s.Pause != nil {
-		f.callsPaused, f.waitingFor = true, s.Pause.For
+		f.callsPaused, f.waitingFor = true, s.Pause.Reason
 		f.retryAt = latest(f.retryAt, s.Pause.Until)
 	}
 	return f
@@ -214,7 +214,7 @@ func (g *Gatherer) wakeAt(ctx context.Context, due time.Time, within time.Durati
 // reportWaiting reports what for and until when the first scans wait that are
 // next in the queue.
 func (g *Gatherer) reportWaiting(ctx context.Context, class quota.Class, wait *quota.Wait) error {
-	if wait.For == quota.ForTurn {
+	if wait.Reason == quota.ReasonConcurrency {
 		return nil // It is a matter of seconds.
 	}
 	now := g.Events.Now()
@@ -230,7 +230,7 @@ func (g *Gatherer) reportWaiting(ctx context.Context, class quota.Class, wait *q
 		for _, ref := range refs {
 			err := g.reportProgress(ctx, ref.AthleteID, func(a *Athlete) bool {
 				// A leased scan does not wait, and will report its own progress.
-				return a.State == Active && a.Job.Class == c && !a.Job.LeasedUntil.After(now) && a.Scan.First && a.wait(wait.For, wait.Until, now)
+				return a.State == Active && a.Job.Class == c && !a.Job.LeasedUntil.After(now) && a.Scan.First && a.noteWaiting(wait.Reason, wait.Until, now)
 			})
 			if err != nil {
 				return err
@@ -273,17 +273,17 @@ func (g *Gatherer) publish(ctx context.Context, facts ...event.Fact) error {
 
 // logFailure logs the failure of a job, and counts Strava's failures and ours
 // separately.
-func (g *Gatherer) logFailure(ctx context.Context, ref JobRef, err error, parked bool) {
+func (g *Gatherer) logFailure(ctx context.Context, ref JobRef, err error, quarantined bool) {
 	counted := metric.Failed
 	if isStravas(err) {
 		counted = metric.StravaFailed
 	}
 	g.Metrics.Count(counted, 1)
-	if parked {
-		g.Metrics.Count(metric.Parked, 1)
+	if quarantined {
+		g.Metrics.Count(metric.Quarantined, 1)
 	}
 	g.Log.ErrorContext(ctx, "job failed", "athlete_id", ref.AthleteID, "kind", ref.Kind, "class", ref.Class,
-		"parked", parked, "fault", fault.Of(err), "error", err.Error())
+		"quarantined", quarantined, "fault", fault.Of(err), "error", err.Error())
 }
 
 // errAbandoned: a gatherer was killed while it worked on the job.
@@ -293,21 +293,21 @@ var errAbandoned = errors.New("the lease ended without an outcome")
 // like one that failed, since it may be the cause.
 func (g *Gatherer) noteAbandoned(ctx context.Context, ref JobRef, due time.Time) {
 	g.logFailure(ctx, ref, errAbandoned, false)
-	g.wakeAt(ctx, due, longestWake)
+	g.wakeAt(ctx, due, maxWakeDelay)
 }
 
-// noteLeftOut logs and counts the parts of a page that could not be decoded, by
+// countUnreadable logs and counts the parts of a page that could not be decoded, by
 // name and never by value.
-func (g *Gatherer) noteLeftOut(ctx context.Context, athleteID int64, p Page) {
+func (g *Gatherer) countUnreadable(ctx context.Context, athleteID int64, p Page) {
 	members := 0
-	for _, n := range p.LeftOut {
+	for _, n := range p.UnreadableMembers {
 		members += n
 	}
 	if members == 0 && len(p.Unreadable) == 0 {
 		return
 	}
-	g.Metrics.Count(metric.Unreadable, len(p.Unreadable))
-	g.Metrics.Count(metric.LeftOut, members)
+	g.Metrics.Count(metric.ActivitiesUnreadable, len(p.Unreadable))
+	g.Metrics.Count(metric.MembersUnreadable, members)
 	g.Log.WarnContext(ctx, "not all of Strava's answer could be understood", "athlete_id", athleteID,
-		"activities", len(p.Unreadable), "members", p.LeftOut)
+		"activities", len(p.Unreadable), "members", p.UnreadableMembers)
 }

@@ -188,7 +188,7 @@ type health struct {
 
 // stay plays three days of thirty athletes. If there is a fault, one of them is
 // sick, and the newcomer right behind is healthy.
-func stay(t *testing.T, f *ailment) (h health, sickCalls, parked int) {
+func stay(t *testing.T, f *ailment) (h health, sickCalls, quarantined int) {
 	sizes := []int{}
 	for i := range 30 {
 		sizes = append(sizes, 10+13*i%60)
@@ -248,7 +248,7 @@ func stay(t *testing.T, f *ailment) (h health, sickCalls, parked int) {
 	slices.Sort(waits)
 	h.p50, h.p99 = waits[len(waits)/2], waits[len(waits)*99/100]
 	h.refused = w.answers(429)
-	return h, w.calls[sick], w.metrics.Of(metric.Parked)
+	return h, w.calls[sick], w.metrics.Of(metric.Quarantined)
 }
 
 // TestOneSickAthleteCostsOthersNothing makes the calls for one athlete fail, in
@@ -261,7 +261,7 @@ func TestOneSickAthleteCostsOthersNothing(t *testing.T) {
 	for _, f := range greyFaults() {
 		t.Run(f.String(), func(t *testing.T) {
 			t.Parallel()
-			h, calls, parked := stay(t, &f)
+			h, calls, quarantined := stay(t, &f)
 			if f.kind == strava.Fault429 {
 				h.refused = 0 // They were for the sick athlete.
 			}
@@ -278,7 +278,7 @@ func TestOneSickAthleteCostsOthersNothing(t *testing.T) {
 			if calls > 3*60 || calls == 0 {
 				t.Errorf("%d calls for the sick athlete in three days", calls)
 			}
-			t.Logf("%d calls for the sick athlete, %d parked; %+v", calls, parked, h)
+			t.Logf("%d calls for the sick athlete, %d quarantined; %+v", calls, quarantined, h)
 		})
 	}
 }
@@ -339,8 +339,8 @@ func TestOnePageThatIsWrongRemovesNothing(t *testing.T) {
 					for _, r := range w.planes.held[id] {
 						oldest = max(oldest, w.clock.Now().Sub(r.at))
 					}
-					if n := w.metrics.Of(metric.Parked); oldest > 50*time.Hour || w.planes.removed != 0 || n != 0 {
-						t.Errorf("the oldest is %s old; %d removed, %d parked", oldest, w.planes.removed, n)
+					if n := w.metrics.Of(metric.Quarantined); oldest > 50*time.Hour || w.planes.removed != 0 || n != 0 {
+						t.Errorf("the oldest is %s old; %d removed, %d quarantined", oldest, w.planes.removed, n)
 					}
 				})
 			}
@@ -386,7 +386,7 @@ func TestAMassDeletionIsGoneWithinTwoDays(t *testing.T) {
 }
 
 // TestAllAthletesRecoverFromAnOutage: half an hour after an outage of two hours
-// everything is current, and no job is parked.
+// everything is current, and no job is quarantined.
 func TestAllAthletesRecoverFromAnOutage(t *testing.T) {
 	var faults []ailment
 	for _, kind := range greyKinds {
@@ -442,8 +442,8 @@ func TestAllAthletesRecoverFromAnOutage(t *testing.T) {
 			if len(late) != 0 {
 				t.Errorf("%d changes do not show, the first of %s before", len(late), w.clock.Now().Sub(late[0].at))
 			}
-			if n := w.metrics.Of(metric.Parked); n != 0 {
-				t.Errorf("%d parked", n)
+			if n := w.metrics.Of(metric.Quarantined); n != 0 {
+				t.Errorf("%d quarantined", n)
 			}
 			if calls > 60 {
 				t.Errorf("%d calls in an outage of two hours", calls)

@@ -42,7 +42,7 @@ const (
 )
 
 // notFoundDelays are the waits before an activity that was not found is looked for
-// again, see [activityHints.patience].
+// again, see [activityHints.retries].
 var notFoundDelays = []time.Duration{time.Minute, 10 * time.Minute}
 
 // activityHints sums up all hints about one activity, or about the profile.
@@ -58,11 +58,11 @@ type activityHints struct {
 	eventTime int64
 }
 
-// patience is how many times an activity that was not found is looked for
+// retries is how many times an activity that was not found is looked for
 // again. If a webhook reported the deletion, or a scan missed the activity, one
 // answer is evidence enough; otherwise it is not. A new activity gets more
 // time, because Strava sends the webhook before it has processed the upload.
-func (s activityHints) patience() int {
+func (s activityHints) retries() int {
 	switch {
 	case s.deleted, s.missing:
 		return 0

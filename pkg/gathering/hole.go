@@ -102,7 +102,7 @@ func (s Scan) newer() time.Time {
 // noteUnreadable makes a hole of each unreadable entry of the page.
 func (s *Scan) noteUnreadable(p Page) {
 	newer, read := s.newer(), 0
-	for i := range p.Sent {
+	for i := range p.Entries {
 		if !slices.Contains(p.Unreadable, i) {
 			newer = startOf(p.Activities[read])
 			read++

@@ -72,8 +72,8 @@ const (
 	scanOverhead = 6
 )
 
-// served notes that Strava answered a call for the inbox.
-func (m *Inbox) served(r Reading) {
+// noteAnswer notes that Strava answered a call for the inbox.
+func (m *Inbox) noteAnswer(r Reading) {
 	m.Job = Job{Class: m.Job.Class, Due: m.Job.Due}
 	m.FailedOn, m.Scarce = 0, r.Scarce
 }
@@ -82,13 +82,13 @@ func (m *Inbox) served(r Reading) {
 // athlete who asked for it. A lease on the inbox stays.
 func (m *Inbox) requestRefresh(now time.Time) {
 	m.RefreshRequested = true
-	m.hasten(quota.Interactive, now)
+	m.makeDue(quota.Interactive, now)
 }
 
-// hasten makes the job due now, or at its retry after a failure. A job without
-// a class gets this one. Without hasten, a hint that waits would hold up the
+// makeDue makes the job due now, or at its retry after a failure. A job without
+// a class gets this one. Without makeDue, a hint that waits would hold up the
 // new request.
-func (m *Inbox) hasten(class quota.Class, now time.Time) {
+func (m *Inbox) makeDue(class quota.Class, now time.Time) {
 	if due := latest(now, m.Job.RetryAt); m.Job.Class == "" {
 		m.Job.Class, m.Job.Due = class, due
 	} else if due.Before(m.Job.Due) {
@@ -96,10 +96,10 @@ func (m *Inbox) hasten(class quota.Class, now time.Time) {
 	}
 }
 
-// ask adds hints to look for a sample of the activities that a scan did not
+// addQuestion adds hints to look for a sample of the activities that a scan did not
 // find. If the inbox has no room for any of them, the question comes again with
 // the next scan.
-func (m *Inbox) ask(scanID string, sample []int64, now time.Time) {
+func (m *Inbox) addQuestion(scanID string, sample []int64, now time.Time) {
 	hints := m.Hints
 	for _, id := range sample {
 		if len(hints) < MaxHints {
@@ -108,12 +108,12 @@ func (m *Inbox) ask(scanID string, sample []int64, now time.Time) {
 	}
 	if len(hints) > len(m.Hints) {
 		m.Question, m.Hints = Question{ScanID: scanID}, hints
-		m.hasten(quota.Webhook, now)
+		m.makeDue(quota.Webhook, now)
 	}
 }
 
-// oweProfile adds a hint to read the profile, which a scan could not read.
-func (m *Inbox) oweProfile(f failure) {
+// addProfileHint adds a hint to read the profile, which a scan could not read.
+func (m *Inbox) addProfileHint(f failure) {
 	if slices.ContainsFunc(m.Hints, func(h Hint) bool { return h.Aspect == AspectProfile }) {
 		return
 	}
@@ -162,8 +162,8 @@ func (m *Inbox) failList(now time.Time) {
 // wider is the next larger size of a page.
 func wider(size int) int { return pageSizes[max(slices.Index(pageSizes, size)-1, 0)] }
 
-// each changes the hints about the activity.
-func (m *Inbox) each(activityID int64, change func(*Hint)) {
+// eachHint changes the hints about the activity.
+func (m *Inbox) eachHint(activityID int64, change func(*Hint)) {
 	for i := range m.Hints {
 		if m.Hints[i].ActivityID == activityID && m.Hints[i].Aspect != AspectDeauthorize {
 			change(&m.Hints[i])
@@ -173,40 +173,40 @@ func (m *Inbox) each(activityID int64, change func(*Hint)) {
 
 // postpone puts off looking for an activity that was not found.
 func (m *Inbox) postpone(s activityHints, now time.Time) {
-	m.each(s.activityID, func(h *Hint) {
+	m.eachHint(s.activityID, func(h *Hint) {
 		h.Unlisted, h.Attempts, h.NotBefore = true, s.attempts+1, now.Add(notFoundDelays[s.attempts])
 	})
 }
 
 // failReread puts off an activity whose re-read failed, and reports whether it
-// is parked. Other activities go on; the whole inbox waits only if the re-read
+// is quarantined. Other activities go on; the whole inbox waits only if the re-read
 // of another activity fails right after it.
-func (m *Inbox) failReread(about activityHints, f failure, pages int) (parked bool) {
+func (m *Inbox) failReread(about activityHints, f failure, pages int) (quarantined bool) {
 	since := about.failingSince
 	if about.failures == 0 {
 		since = f.at.UTC()
 	}
 	failures := f.count(about.failures)
-	at, parked := f.retry(failures, since)
-	if parked {
+	at, quarantined := f.retry(failures, since)
+	if quarantined {
 		failures, since = 0, time.Time{}
 	}
-	m.each(about.activityID, func(h *Hint) {
+	m.eachHint(about.activityID, func(h *Hint) {
 		h.NotBefore, h.Failures, h.FailingSince = at, failures, since
 	})
 	if m.Job.Failures > 0 && m.FailedOn != about.activityID {
 		m.FailedOn = about.activityID
-		return m.Job.fail(f) || parked
+		return m.Job.fail(f) || quarantined
 	}
 	if m.FailedOn = about.activityID; m.Job.Failures == 0 {
 		m.Job.noteFailure(f)
 	}
 	m.reschedule(f.at, pages)
-	return parked
+	return quarantined
 }
 
-// empty drops everything but a deauthorization.
-func (m *Inbox) empty() {
+// clear drops everything but a deauthorization.
+func (m *Inbox) clear() {
 	m.Overflowed, m.RefreshRequested, m.Question = false, false, Question{}
 	m.Hints = slices.DeleteFunc(m.Hints, func(h Hint) bool { return h.Aspect != AspectDeauthorize })
 	m.Job = Job{}

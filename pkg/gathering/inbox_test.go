@@ -315,8 +315,8 @@ func TestAnActivityThatStravaFailsToShowHoldsNothingUp(t *testing.T) {
 	left()
 	w.gather(w.athlete(1)) // Strava works for others.
 	w.pass(90 * time.Minute)
-	if n := w.metrics.Of(metric.Parked); n != 1 {
-		t.Errorf("%d parked", n)
+	if n := w.metrics.Of(metric.Quarantined); n != 1 {
+		t.Errorf("%d quarantined", n)
 	}
 	// What comes later is not held up, and the sick one costs little.
 	before := w.rereads(id)
@@ -366,8 +366,8 @@ func TestTheNewestActivityMayFailWithoutHoldingUpNewOnes(t *testing.T) {
 			if m := w.inbox(id); len(m.Hints) != 0 || m.Job.Class != "" {
 				t.Errorf("left %+v", m)
 			}
-			if n := w.metrics.Of(metric.Parked); n != 0 {
-				t.Errorf("%d parked", n)
+			if n := w.metrics.Of(metric.Quarantined); n != 0 {
+				t.Errorf("%d quarantined", n)
 			}
 		})
 	}
@@ -393,7 +393,7 @@ func TestAnActivityWithoutAReadableStartHarmsNoOther(t *testing.T) {
 	if got := w.plane(id); len(got) != 250 || got[odd].StartDate != before.StartDate || got[other].Name != "Renamed" {
 		t.Errorf("%d activities; the odd one %+v; the other %+v", len(got), got[odd], got[other])
 	}
-	if n := w.metrics.Of(metric.Unreadable); n != 1 {
+	if n := w.metrics.Of(metric.ActivitiesUnreadable); n != 1 {
 		t.Errorf("%d counted", n)
 	}
 	if holes := w.stored(id).Holes; len(holes) != 0 {
@@ -413,7 +413,7 @@ func TestMembersThatCannotBeUnderstoodAreLeftOut(t *testing.T) {
 	if got := w.plane(id); len(got) != 250 || got[odd].Name != "Renamed" || got[odd].Distance != 0 {
 		t.Errorf("%d activities; the odd one %+v", len(got), got[odd])
 	}
-	if n := w.metrics.Of(metric.LeftOut); n != 1 { // By the scan.
+	if n := w.metrics.Of(metric.MembersUnreadable); n != 1 { // By the scan.
 		t.Errorf("%d counted", n)
 	}
 }
@@ -470,8 +470,8 @@ func TestAHintThatFailsIsTriedAgain(t *testing.T) {
 		w.outcome = ""
 		w.pass(2 * time.Hour)
 		w.same(id)
-		if n := w.metrics.Of(metric.Parked); n != 0 {
-			t.Errorf("%s: %d parked although it is not their fault", outcome, n)
+		if n := w.metrics.Of(metric.Quarantined); n != 0 {
+			t.Errorf("%s: %d quarantined although it is not their fault", outcome, n)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 // many hints as it can.
 type inboxJob struct {
 	g       *Gatherer
-	held    Inbox
+	leased  Inbox
 	athlete Athlete
 	// action is set by run.
 	action action
@@ -49,7 +49,7 @@ func (g *Gatherer) leaseInbox(ctx context.Context, ref JobRef) (leasedJob, error
 	if err != nil {
 		return nil, fmt.Errorf("read the athlete: %w", err)
 	}
-	return &inboxJob{g: g, held: m, athlete: a}, nil
+	return &inboxJob{g: g, leased: m, athlete: a}, nil
 }
 
 func (j *inboxJob) dueAt() time.Time { return j.due }
@@ -60,14 +60,14 @@ func (j *inboxJob) release(ctx context.Context) error {
 
 func (j *inboxJob) drop(ctx context.Context, _ error) error {
 	// A new authorization reads everything again.
-	return j.save(ctx, func(m *Inbox) { m.empty() })
+	return j.save(ctx, func(m *Inbox) { m.clear() })
 }
 
-func (j *inboxJob) fail(ctx context.Context, f failure, cause error) (parked bool, _ error) {
+func (j *inboxJob) fail(ctx context.Context, f failure, cause error) (quarantined bool, _ error) {
 	err := j.save(ctx, func(m *Inbox) {
 		switch j.action.do {
 		case doReread:
-			parked = m.failReread(j.action.about, f, j.athlete.Last.Pages)
+			quarantined = m.failReread(j.action.about, f, j.athlete.Last.Pages)
 		case doList:
 			if errors.Is(cause, ErrUnavailable) {
 				m.failList(f.at)
@@ -75,24 +75,24 @@ func (j *inboxJob) fail(ctx context.Context, f failure, cause error) (parked boo
 			fallthrough
 		default:
 			m.FailedOn = 0
-			parked = m.Job.fail(f)
+			quarantined = m.Job.fail(f)
 		}
 	})
-	return parked, err
+	return quarantined, err
 }
 
 // save changes the inbox, unless this job has lost its lease. Hints that
 // arrived meanwhile stay.
 func (j *inboxJob) save(ctx context.Context, change func(*Inbox)) error {
-	held := j.held
+	leased := j.leased
 	saved := false
-	m, err := j.g.Inboxes.UpdateInbox(ctx, held.AthleteID, func(m *Inbox) (changed bool, _ error) {
-		saved = m.Generation == held.Generation && m.Job.LeasedUntil.Equal(held.Job.LeasedUntil)
+	m, err := j.g.Inboxes.UpdateInbox(ctx, leased.AthleteID, func(m *Inbox) (changed bool, _ error) {
+		saved = m.Generation == leased.Generation && m.Job.LeasedUntil.Equal(leased.Job.LeasedUntil)
 		if !saved {
 			return false, nil
 		}
-		fresh := m.Hints[len(held.Hints):] // New ones come last.
-		m.Hints = slices.Clone(held.Hints)
+		fresh := m.Hints[len(leased.Hints):] // New ones come last.
+		m.Hints = slices.Clone(leased.Hints)
 		change(m)
 		if len(fresh) > 0 {
 			m.Hints = append(m.Hints, fresh...)
@@ -111,7 +111,7 @@ func (j *inboxJob) save(ctx context.Context, change func(*Inbox)) error {
 
 func (j *inboxJob) run(ctx context.Context, s Strava) error {
 	now := j.g.Events.Now()
-	m, a := j.held, j.athlete
+	m, a := j.leased, j.athlete
 	j.action = m.next(now, a.Last.Pages)
 	switch do := j.action.do; {
 	case do == doReport:
@@ -136,8 +136,8 @@ func (j *inboxJob) run(ctx context.Context, s Strava) error {
 // boundary then asks Strava.
 func (j *inboxJob) report(ctx context.Context) error {
 	claimed := func(h Hint) bool { return h.Aspect == AspectDeauthorize }
-	claim := j.held.Hints[slices.IndexFunc(j.held.Hints, claimed)]
-	err := j.g.publish(ctx, gatheringv1.DeauthorizationReported{AthleteID: j.held.AthleteID, EventTime: claim.EventTime})
+	claim := j.leased.Hints[slices.IndexFunc(j.leased.Hints, claimed)]
+	err := j.g.publish(ctx, gatheringv1.DeauthorizationReported{AthleteID: j.leased.AthleteID, EventTime: claim.EventTime})
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func (j *inboxJob) rescan(ctx context.Context) error {
 		return err
 	}
 	return j.save(ctx, func(m *Inbox) {
-		m.empty()
+		m.clear()
 		m.ListedAt = now
 	})
 }
@@ -169,7 +169,7 @@ func (j *inboxJob) rescan(ctx context.Context) error {
 // answer answers the question whether the activities that the last scan did not
 // find are gone.
 func (j *inboxJob) answer(ctx context.Context) error {
-	now, q := j.g.Events.Now(), j.held.Question
+	now, q := j.g.Events.Now(), j.leased.Question
 	a := j.athlete
 	if a.Scan.ID == q.ScanID && a.Scan.State == gatheringv1.ScanCompleted { // A newer scan leads to its own question.
 		var confirmed *Athlete
@@ -180,7 +180,7 @@ func (j *inboxJob) answer(ctx context.Context) error {
 			}
 			switch {
 			case q.Seen:
-				a.doubt(now)
+				a.noteWrongScan(now)
 				return true
 			case q.Gone == 0:
 				return false // No re-read gave an answer. The next scan asks again.
@@ -214,7 +214,7 @@ func (j *inboxJob) answer(ctx context.Context) error {
 func (j *inboxJob) updateScan(ctx context.Context, change func(*Athlete) bool) error {
 	changed := false
 	a, err := j.g.Athletes.Update(ctx, j.athlete.ID, func(a *Athlete) (bool, error) {
-		changed = a.State == Active && a.Generation == j.held.Generation && change(a)
+		changed = a.State == Active && a.Generation == j.leased.Generation && change(a)
 		return changed, nil
 	})
 	if err != nil {
@@ -223,7 +223,7 @@ func (j *inboxJob) updateScan(ctx context.Context, change func(*Athlete) bool) e
 	if !changed {
 		return nil
 	}
-	j.g.wakeAt(ctx, a.Job.Due, longestWake)
+	j.g.wakeAt(ctx, a.Job.Due, maxWakeDelay)
 	return nil
 }
 
@@ -233,7 +233,7 @@ func (j *inboxJob) publishAndSave(ctx context.Context, r Reading, facts []event.
 		return err
 	}
 	return j.save(ctx, func(m *Inbox) {
-		m.served(r)
+		m.noteAnswer(r)
 		change(m)
 		m.reschedule(j.g.Events.Now(), j.athlete.Last.Pages)
 	})
@@ -241,14 +241,14 @@ func (j *inboxJob) publishAndSave(ctx context.Context, r Reading, facts []event.
 
 // list reads the newest activities. Most hints are about one of them.
 func (j *inboxJob) list(ctx context.Context, s Strava) error {
-	now, m := j.g.Events.Now(), j.held
+	now, m := j.g.Events.Now(), j.leased
 	page, reading, err := s.Activities(ctx, m.AthleteID, m.Generation, PageRequest{
 		To: now.Add(horizon).Truncate(time.Second), Page: 1, PerPage: m.listSize(),
 	})
 	if err != nil {
 		return err
 	}
-	j.g.noteLeftOut(ctx, m.AthleteID, page)
+	j.g.countUnreadable(ctx, m.AthleteID, page)
 	var facts []event.Fact
 	listed := map[int64]bool{}
 	for _, part := range chunks(page.Activities) {
@@ -270,7 +270,7 @@ func (j *inboxJob) list(ctx context.Context, s Strava) error {
 			case s.created && !s.deleted && !s.unlisted:
 				m.postpone(s, now)
 			default:
-				m.each(s.activityID, func(h *Hint) { h.Unlisted = true })
+				m.eachHint(s.activityID, func(h *Hint) { h.Unlisted = true })
 			}
 		}
 	})
@@ -278,7 +278,7 @@ func (j *inboxJob) list(ctx context.Context, s Strava) error {
 
 // reread reads one activity.
 func (j *inboxJob) reread(ctx context.Context, s Strava) error {
-	now, m, about := j.g.Events.Now(), j.held, j.action.about
+	now, m, about := j.g.Events.Now(), j.leased, j.action.about
 	activity, reading, err := s.Activity(ctx, m.AthleteID, m.Generation, about.activityID)
 	paced := func(change func(*Inbox)) func(*Inbox) {
 		return func(m *Inbox) {
@@ -296,7 +296,7 @@ func (j *inboxJob) reread(ctx context.Context, s Strava) error {
 		}}, answered(true))
 	case !errors.Is(err, ErrNotVisible):
 		return err
-	case about.attempts < about.patience():
+	case about.attempts < about.retries():
 		return j.publishAndSave(ctx, reading, nil, paced(func(m *Inbox) { m.postpone(about, now) }))
 	}
 	gone := gatheringv1.ActivityGone{AthleteID: m.AthleteID, Generation: m.Generation, ActivityID: about.activityID, ReadAt: reading.At}
@@ -313,7 +313,7 @@ func (j *inboxJob) reread(ctx context.Context, s Strava) error {
 
 // readProfile reads the profile that a scan could not read.
 func (j *inboxJob) readProfile(ctx context.Context, s Strava) error {
-	m := j.held
+	m := j.leased
 	profile, reading, err := s.Athlete(ctx, m.AthleteID, m.Generation)
 	if err != nil {
 		return err

@@ -32,7 +32,7 @@ func (j *Job) lease(class quota.Class, now time.Time) bool {
 	if j.Class != class || j.Due.After(now) || j.LeasedUntil.After(now) {
 		return false
 	}
-	j.LeasedUntil = now.Add(leaseTime)
+	j.LeasedUntil = now.Add(leaseDuration)
 	return true
 }
 

@@ -138,11 +138,11 @@ func (l *ledger) page(req gathering.PageRequest) (p gathering.Page, _ error) {
 		case e.corrupt:
 			return gathering.Page{}, gathering.ErrUnavailable
 		case e.anonymous:
-			p.Unreadable = append(p.Unreadable, p.Sent)
+			p.Unreadable = append(p.Unreadable, p.Entries)
 		default:
 			p.Activities = append(p.Activities, e.Activity)
 		}
-		p.Sent++
+		p.Entries++
 	}
 	return p, nil
 }

@@ -10,13 +10,13 @@ import (
 type Page struct {
 	// Activities are those that could be decoded, in the order of the page.
 	Activities []gatheringv1.Activity
-	// Sent is how many entries Strava sent. Unreadable holds the indexes of
+	// Entries is how many entries Strava sent. Unreadable holds the indexes of
 	// entries without a readable id or start.
-	Sent       int
+	Entries    int
 	Unreadable []int
-	// LeftOut counts the unreadable members of Activities, by Strava's name of the
+	// UnreadableMembers counts the unreadable members of Activities, by Strava's name of the
 	// member.
-	LeftOut map[string]int
+	UnreadableMembers map[string]int
 }
 
 // maxChunkBytes bounds the JSON of a chunk's activities. EventBridge takes 256

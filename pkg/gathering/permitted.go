@@ -12,10 +12,10 @@ import (
 type permitted struct {
 	g   *Gatherer
 	ref JobRef
-	// standing is the quota's verdict on the last call, and answered whether
+	// settlement is the quota's verdict on the last call, and answered whether
 	// Strava answered it.
-	standing quota.Standing
-	answered bool
+	settlement quota.Settlement
+	answered   bool
 }
 
 // call gets a permit, makes the call, and settles the permit. A failure to
@@ -36,7 +36,7 @@ func call[T any](ctx context.Context, p *permitted, do func() (T, Reading, error
 		g.Metrics.Count(metric.RateLimited, 1)
 	}
 	var failed error
-	if p.standing, failed = g.Quota.Settle(ctx, permit, reading.Answer); failed != nil {
+	if p.settlement, failed = g.Quota.Settle(ctx, permit, reading.Answer); failed != nil {
 		g.Log.WarnContext(ctx, "permit not settled", "error", failed.Error())
 	}
 	return out, reading, err

@@ -126,7 +126,7 @@ func (p probedQuota) Reserve(ctx context.Context, class quota.Class, due time.Ti
 	return permit, err
 }
 
-func (p probedQuota) Settle(ctx context.Context, permit quota.Permit, answer quota.Answer) (s quota.Standing, err error) {
+func (p probedQuota) Settle(ctx context.Context, permit quota.Permit, answer quota.Answer) (s quota.Settlement, err error) {
 	err = p.at.around(ctx, "settling", func() (err error) { s, err = p.Quota.Settle(ctx, permit, answer); return err })
 	return s, err
 }

@@ -48,8 +48,8 @@ const (
 	Delivered Delivery = "delivered"
 	// Duplicate: this very webhook event was delivered before.
 	Duplicate Delivery = "duplicate"
-	// Unknown: the athlete has no inbox.
-	Unknown Delivery = "unknown"
+	// UnknownAthlete: the athlete has no inbox.
+	UnknownAthlete Delivery = "unknown"
 )
 
 // JobQueue lists the jobs that wait, by class. Its answers may be a moment old.
@@ -72,7 +72,7 @@ type Waiting struct {
 // Quota gives permits to call Strava; see [quota.Engine].
 type Quota interface {
 	Reserve(ctx context.Context, class quota.Class, due time.Time) (quota.Permit, error)
-	Settle(ctx context.Context, permit quota.Permit, answer quota.Answer) (quota.Standing, error)
+	Settle(ctx context.Context, permit quota.Permit, answer quota.Answer) (quota.Settlement, error)
 	Status(ctx context.Context) (quota.Status, error)
 }
 

@@ -32,8 +32,8 @@ func (p *Probe) Run(ctx context.Context, askStrava bool) error {
 	if err != nil {
 		return fmt.Errorf("read the webhook: %w", err)
 	}
-	w, err = p.look(ctx, w, askStrava)
-	p.Metrics.Count(metric.WebhookUnwell, int(w.unwell(p.Now())/time.Second))
+	w, err = p.check(ctx, w, askStrava)
+	p.Metrics.Count(metric.WebhookUnhealthy, int(w.unhealthyFor(p.Now())/time.Second))
 	lost := 0
 	if !w.Subscription.FailingSince.IsZero() {
 		lost = 1
@@ -42,8 +42,8 @@ func (p *Probe) Run(ctx context.Context, askStrava bool) error {
 	return err
 }
 
-// look makes the check and returns the webhook as it is then stored.
-func (p *Probe) look(ctx context.Context, w Webhook, askStrava bool) (Webhook, error) {
+// check makes the check and returns the webhook as it is then stored.
+func (p *Probe) check(ctx context.Context, w Webhook, askStrava bool) (Webhook, error) {
 	began := p.Now()
 	ask := askStrava || began.Sub(w.AskedAt) >= askInterval
 	found, err := p.Check(ctx, credentialsv1.CheckSubscriptionRequest{AskStrava: ask})
@@ -60,7 +60,7 @@ func (p *Probe) look(ctx context.Context, w Webhook, askStrava bool) (Webhook, e
 		if ask {
 			stored.AskedAt = latest(stored.AskedAt, began.UTC())
 		}
-		stored.probed(found, began, p.Now())
+		stored.applyProbe(found, began, p.Now())
 		return true, nil
 	})
 	switch {

@@ -93,11 +93,11 @@ func (p *prober) webhook() gathering.Webhook {
 	return w
 }
 
-// unwell is the figure that the next probe reports.
-func (p *prober) unwell() int {
-	before := p.metrics.Of(metric.WebhookUnwell)
+// unhealthySeconds is the figure that the next probe reports.
+func (p *prober) unhealthySeconds() int {
+	before := p.metrics.Of(metric.WebhookUnhealthy)
 	p.run()
-	return p.metrics.Of(metric.WebhookUnwell) - before
+	return p.metrics.Of(metric.WebhookUnhealthy) - before
 }
 
 // restart replaces the receiver by a new one with an empty cache.
@@ -221,7 +221,7 @@ func TestAWriteThatFailsLeavesTheTimesAsTheyWere(t *testing.T) {
 	if got := p.webhook(); got != last {
 		t.Errorf("stored %+v", got)
 	}
-	if s := p.unwell(); s != 240 {
+	if s := p.unhealthySeconds(); s != 240 {
 		t.Errorf("%d s reported as unwell, want 240", s)
 	}
 	if p.probe.Run(t.Context(), false) == nil {
@@ -229,7 +229,7 @@ func TestAWriteThatFailsLeavesTheTimesAsTheyWere(t *testing.T) {
 	}
 	p.probe.Webhooks = p.store
 	p.probes(1)
-	p.mustHaveGap("once writes work again", last.Callback.WellAt, p.clock.Now())
+	p.mustHaveGap("once writes work again", last.Callback.HealthyAt, p.clock.Now())
 }
 
 // readOnly takes no writes.
@@ -250,7 +250,7 @@ func TestALateAnswerCountsForWhenItsProbeBegan(t *testing.T) {
 			p.run()
 		}
 		p.run()
-		if h := p.webhook().Callback; !h.FailingSince.IsZero() || !h.WellAt.Equal(p.clock.Now()) {
+		if h := p.webhook().Callback; !h.FailingSince.IsZero() || !h.HealthyAt.Equal(p.clock.Now()) {
 			t.Errorf("%+v", h)
 		}
 		p.probes(1)
@@ -266,7 +266,7 @@ func TestALateAnswerCountsForWhenItsProbeBegan(t *testing.T) {
 			p.run()
 		}
 		p.run()
-		if h := p.webhook().Callback; !h.FailingSince.Equal(p.clock.Now()) || !h.WellAt.Equal(well) || h.Failure == "" {
+		if h := p.webhook().Callback; !h.FailingSince.Equal(p.clock.Now()) || !h.HealthyAt.Equal(well) || h.Failure == "" {
 			t.Errorf("%+v", h)
 		}
 		p.probes(1)
@@ -314,7 +314,7 @@ func TestClocksThatDifferBy30SecondsChangeNothing(t *testing.T) {
 			} else {
 				p.mustHaveNoGap("after one failed probe")
 			}
-			if s := p.unwell(); s < 0 {
+			if s := p.unhealthySeconds(); s < 0 {
 				t.Errorf("%d s reported as unwell", s)
 			}
 		}
@@ -329,7 +329,7 @@ func TestASubscriptionThatVanishesIsLostUntilItIsBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := probing(t)
-			last := p.webhook().Subscription.WellAt
+			last := p.webhook().Subscription.HealthyAt
 			vanish(p)
 			p.probes(4)
 			if h := p.webhook().Subscription; h.Failure != "" {
@@ -351,7 +351,7 @@ func TestASubscriptionThatVanishesIsLostUntilItIsBack(t *testing.T) {
 			p.atStrava, p.id = credentialsv1.SubscriptionOK, subscription
 			p.probes(5)
 			p.mustHaveGap("once it is back", last, p.clock.Now())
-			if h := p.webhook().Subscription; h != (gathering.Health{WellAt: p.clock.Now()}) {
+			if h := p.webhook().Subscription; h != (gathering.Health{HealthyAt: p.clock.Now()}) {
 				t.Errorf("%+v", h)
 			}
 			lost := p.metrics.Of(metric.SubscriptionLost)
@@ -365,7 +365,7 @@ func TestASubscriptionThatVanishesIsLostUntilItIsBack(t *testing.T) {
 
 func TestANewSubscriptionEndsTheGap(t *testing.T) {
 	p := probing(t)
-	last := p.webhook().Subscription.WellAt
+	last := p.webhook().Subscription.HealthyAt
 	p.atStrava, p.id = credentialsv1.SubscriptionMissing, 0
 	p.probes(5)
 	p.clock.Advance(time.Minute)
@@ -374,7 +374,7 @@ func TestANewSubscriptionEndsTheGap(t *testing.T) {
 	p.atStrava, p.id = credentialsv1.SubscriptionOK, subscription+1
 	asked := p.asked
 	p.probes(1)
-	if h := p.webhook().Subscription; p.asked != asked+1 || h != (gathering.Health{WellAt: p.clock.Now()}) {
+	if h := p.webhook().Subscription; p.asked != asked+1 || h != (gathering.Health{HealthyAt: p.clock.Now()}) {
 		t.Errorf("asked %d times more, %+v", p.asked-asked, h)
 	}
 }
@@ -390,36 +390,36 @@ func TestStravasSilenceSaysNothingAboutTheSubscription(t *testing.T) {
 	if asked < 12 || asked > 13 { // The first probe asks, and one every 10 minutes.
 		t.Errorf("asked %d times in 2 hours", asked)
 	}
-	if s := p.unwell(); s != 2*60*60 {
+	if s := p.unhealthySeconds(); s != 2*60*60 {
 		t.Errorf("%d s reported as unwell", s)
 	}
 	p.atStrava, p.id = credentialsv1.SubscriptionOK, subscription
 	p.probes(5)
 	p.mustHaveNoGap("when Strava answers again")
-	if s := p.unwell(); s >= 10*60 {
+	if s := p.unhealthySeconds(); s >= 10*60 {
 		t.Errorf("%d s reported as unwell", s)
 	}
 }
 
 func TestEveryProbeReportsHowLongTheWebhookIsUnwell(t *testing.T) {
 	p := probing(t)
-	if s := p.unwell(); s != 0 {
+	if s := p.unhealthySeconds(); s != 0 {
 		t.Errorf("%d s when all is well", s)
 	}
 	p.unreachable = true
 	p.probes(1)
-	if s := p.unwell(); s != 120 {
+	if s := p.unhealthySeconds(); s != 120 {
 		t.Errorf("%d s after a failed probe", s)
 	}
 	p.broken = errors.New("boom")
 	p.probes(1)
-	if s := p.unwell(); s != 240 {
+	if s := p.unhealthySeconds(); s != 240 {
 		t.Errorf("%d s when the check fails", s)
 	}
 	if p.probe.Run(t.Context(), false) == nil {
 		t.Error("no error although nothing could be found out")
 	}
-	if all := p.metrics.All(); all[metric.WebhookUnwell] == 0 {
+	if all := p.metrics.All(); all[metric.WebhookUnhealthy] == 0 {
 		t.Errorf("%v", all)
 	}
 }
@@ -431,7 +431,7 @@ func TestWithoutASubscriptionNothingIsWrong(t *testing.T) {
 	}
 	p.configure(0, 2) // The admin deleted it.
 	p.probes(60)
-	if s := p.unwell(); s != 0 {
+	if s := p.unhealthySeconds(); s != 0 {
 		t.Errorf("%d s reported as unwell", s)
 	}
 	if _, reported := p.metrics.All()[metric.SubscriptionLost]; !reported || p.metrics.Of(metric.SubscriptionLost) != 0 {

@@ -54,7 +54,7 @@ func (g *Gatherer) PromoteScans(ctx context.Context) error {
 // it.
 func (g *Gatherer) replan(ctx context.Context, now, due, gapEnd time.Time) (all bool, _ error) {
 	var last *JobRef
-	var unusable unusable
+	var failures itemFailures
 	for range promoteLimit / promoteBatch {
 		refs, err := g.Jobs.Due(ctx, quota.Spare, due, last, promoteBatch)
 		if err != nil {
@@ -70,13 +70,13 @@ func (g *Gatherer) replan(ctx context.Context, now, due, gapEnd time.Time) (all 
 			})
 			if err != nil {
 				g.logFailure(ctx, p, fmt.Errorf("move a scan: %w", err), false)
-				if err := unusable.add(err); err != nil {
+				if err := failures.add(err); err != nil {
 					return false, err
 				}
 			}
 		}
 		if len(refs) < promoteBatch {
-			return len(unusable) == 0, nil
+			return len(failures) == 0, nil
 		}
 		last = &refs[len(refs)-1]
 	}

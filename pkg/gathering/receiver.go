@@ -41,7 +41,7 @@ type WebhookReceiver struct {
 // webhook is configured, an invalid one for a wrong verify token, a transient
 // one if the storage fails.
 func (h *WebhookReceiver) Handshake(ctx context.Context, key, verifyToken string) error {
-	err := h.check(ctx, func(w Webhook) error {
+	err := h.authenticate(ctx, func(w Webhook) error {
 		if !matches(key, w.CallbackKeySHA256) {
 			return errWrongKey
 		}
@@ -76,7 +76,7 @@ func (h *WebhookReceiver) Receive(ctx context.Context, key string, e WebhookEven
 	case fault.Is(err, fault.NotFound), fault.Is(err, fault.Invalid):
 		h.Reject()
 	case err == nil:
-		h.seen(ctx)
+		h.updateLastSeen(ctx)
 	}
 	return err
 }
@@ -85,7 +85,7 @@ func (h *WebhookReceiver) Receive(ctx context.Context, key string, e WebhookEven
 func (h *WebhookReceiver) Reject() { h.Metrics.Count(metric.WebhookRejected, 1) }
 
 func (h *WebhookReceiver) receive(ctx context.Context, key string, e WebhookEvent) error {
-	err := h.check(ctx, func(w Webhook) error {
+	err := h.authenticate(ctx, func(w Webhook) error {
 		switch {
 		case !matches(key, w.CallbackKeySHA256):
 			return errWrongKey
@@ -115,7 +115,7 @@ func (h *WebhookReceiver) receive(ctx context.Context, key string, e WebhookEven
 	switch delivery {
 	case Duplicate:
 		h.Metrics.Count(metric.WebhookDuplicates, 1)
-	case Unknown:
+	case UnknownAthlete:
 		h.Metrics.Count(metric.WebhookUnknown, 1)
 		if hint.Aspect == AspectDeauthorize {
 			// The credentials boundary may know the athlete although AthleteAuthorized
@@ -130,7 +130,7 @@ func (h *WebhookReceiver) receive(ctx context.Context, key string, e WebhookEven
 	default:
 		h.Metrics.Count(metric.WebhookEvents, 1)
 		var counted sync.WaitGroup
-		counted.Go(func() { h.count(ctx) })
+		counted.Go(func() { h.countEvent(ctx) })
 		if err := h.Waker.Wake(ctx, 0); err != nil {
 			// A gatherer runs every minute anyway.
 			h.Log.WarnContext(ctx, "no gatherer was woken", "error", err.Error())
@@ -144,8 +144,8 @@ func (h *WebhookReceiver) receive(ctx context.Context, key string, e WebhookEven
 // answer (Strava, "Webhook Events API").
 const countTime = 500 * time.Millisecond
 
-// count counts an event for the status. It is best effort.
-func (h *WebhookReceiver) count(ctx context.Context) {
+// countEvent counts an event for the status. It is best effort.
+func (h *WebhookReceiver) countEvent(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, countTime)
 	defer cancel()
 	if err := h.Webhooks.CountWebhookEvent(ctx, h.Events.Now()); err != nil {
@@ -156,9 +156,9 @@ func (h *WebhookReceiver) count(ctx context.Context) {
 // seenInterval is how often [Webhook.LastSeen] is written at most.
 const seenInterval = 15 * time.Minute
 
-// seen updates [Webhook.LastSeen]. It is best effort: the event itself is
+// updateLastSeen updates [Webhook.LastSeen]. It is best effort: the event itself is
 // stored.
-func (h *WebhookReceiver) seen(ctx context.Context) {
+func (h *WebhookReceiver) updateLastSeen(ctx context.Context) {
 	now := h.Events.Now()
 	h.mu.Lock()
 	last := h.cached.LastSeen
@@ -184,9 +184,9 @@ func (h *WebhookReceiver) seen(ctx context.Context) {
 // the reads that strangers can cause.
 const cacheTTL = time.Second
 
-// check runs accept on the cached webhook. If accept refuses, check runs it on
+// authenticate runs accept on the cached webhook. If accept refuses, authenticate runs it on
 // the stored webhook: the admin may have changed it since.
-func (h *WebhookReceiver) check(ctx context.Context, accept func(Webhook) error) error {
+func (h *WebhookReceiver) authenticate(ctx context.Context, accept func(Webhook) error) error {
 	now := h.Events.Now()
 	h.mu.Lock()
 	w, fresh := h.cached, now.Sub(h.readAt) < cacheTTL

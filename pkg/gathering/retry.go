@@ -5,17 +5,17 @@ import (
 )
 
 const (
-	// leaseTime is how long a lease lasts: longer than a call and the writes after
+	// leaseDuration is how long a lease lasts: longer than a call and the writes after
 	// it may take.
-	leaseTime = 90 * time.Second
+	leaseDuration = 90 * time.Second
 	// retryDelay is the wait after the first failure; it doubles with each, up to
 	// maxRetryDelay.
 	retryDelay    = 15 * time.Second
 	maxRetryDelay = 30 * time.Minute
 	// maxFailures is how often in a row a piece of work may fail before it is
-	// parked for parkTime.
-	maxFailures = 8
-	parkTime    = 24 * time.Hour
+	// quarantined for quarantineTime.
+	maxFailures    = 8
+	quarantineTime = 24 * time.Hour
 )
 
 // failure is a failed attempt.
@@ -43,40 +43,40 @@ func (f failure) count(failures int) int {
 }
 
 // retry returns when to try again after so many failures in a row, the first of
-// them at since, and whether the work is parked. Work is parked only if Strava
+// them at since, and whether the work is quarantined. Work is quarantined only if Strava
 // has answered other athletes since then: the failure is then its own, and more
 // calls would be wasted.
-func (f failure) retry(failures int, since time.Time) (at time.Time, parked bool) {
+func (f failure) retry(failures int, since time.Time) (at time.Time, quarantined bool) {
 	delay := maxRetryDelay
 	if failures <= maxFailures {
 		delay = min(retryDelay<<(failures-1), maxRetryDelay)
 	}
 	if failures >= maxFailures && !f.callsPaused && !f.servedOthers.IsZero() && !f.servedOthers.Before(since) {
-		delay, parked = parkTime, true
+		delay, quarantined = quarantineTime, true
 	}
 	from := f.at
 	if f.retryAt.After(from) {
 		// The delay comes on top, so that another piece of work goes first.
 		from = f.retryAt
 	}
-	return from.Add(delay), parked
+	return from.Add(delay), quarantined
 }
 
 // fail counts a failure, puts the job off, and reports whether it is now
-// parked.
-func (j *Job) fail(f failure) (parked bool) {
+// quarantined.
+func (j *Job) fail(f failure) (quarantined bool) {
 	j.noteFailure(f)
 	return j.putOff(f, j.Failures)
 }
 
 // putOff puts the job off as after so many failures in a row.
-func (j *Job) putOff(f failure, failures int) (parked bool) {
-	j.RetryAt, parked = f.retry(failures, j.FailingSince)
-	if parked {
+func (j *Job) putOff(f failure, failures int) (quarantined bool) {
+	j.RetryAt, quarantined = f.retry(failures, j.FailingSince)
+	if quarantined {
 		j.Failures, j.FailingSince = 0, time.Time{}
 	}
 	j.Due = j.RetryAt
-	return parked
+	return quarantined
 }
 
 // noteFailure counts a failure and ends the lease.

@@ -45,8 +45,8 @@ type Scan struct {
 	First bool
 	// Cutoff bounds the scan: it lists only activities that start before.
 	Cutoff time.Time
-	// Profiled says that the profile was read or left to the inbox.
-	Profiled bool
+	// ProfileDone says that the profile was read or left to the inbox.
+	ProfileDone bool
 	// Windows are still to be read, the present one first.
 	Windows []Window
 	// Offset is how many entries of the present window lie behind, and Size how
@@ -160,10 +160,10 @@ func (s Scan) stalls(p Page) bool {
 	if len(p.Activities) > 0 {
 		n := len(s.RecentPages)
 		twice := n > 0 && s.RecentPages[n-1].Activities == s.Activities
-		return len(s.fresh(p)) == 0 && (p.Sent == s.Size || twice)
+		return len(s.fresh(p)) == 0 && (p.Entries == s.Size || twice)
 	}
 	n := len(s.Holes)
-	return p.Sent > 0 && n > 0 && s.Holes[n-1].Listed && s.Holes[n-1].Older.IsZero()
+	return p.Entries > 0 && n > 0 && s.Holes[n-1].Listed && s.Holes[n-1].Older.IsZero()
 }
 
 // startOf returns when the activity starts.

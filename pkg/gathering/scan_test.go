@@ -275,8 +275,8 @@ func TestWorkThatNeverSucceedsIsParked(t *testing.T) {
 	if n := w.lists(sick); n != 3+5+3 {
 		t.Errorf("%d attempts", n)
 	}
-	if n := w.metrics.Of(metric.Parked); n != 1 {
-		t.Errorf("%d parked", n)
+	if n := w.metrics.Of(metric.Quarantined); n != 1 {
+		t.Errorf("%d quarantined", n)
 	}
 	if p := w.lastProgress(sick); p.WaitingFor != gatheringv1.WaitingForRetry || p.ResumesAt == nil || p.ResumesAt.Before(w.clock.Now()) {
 		t.Errorf("the athlete hears %+v", p)
@@ -300,8 +300,8 @@ func TestAFailureOfOurOwnParksNothingThoughStravaServesOthers(t *testing.T) {
 		w.pass(time.Hour)
 	}
 	w.same(well)
-	if failed, parked := w.metrics.Of(metric.Failed), w.metrics.Of(metric.Parked); failed < 8 || failed > 30 || parked != 0 {
-		t.Errorf("%d attempts failed, %d pieces of work were parked", failed, parked)
+	if failed, quarantined := w.metrics.Of(metric.Failed), w.metrics.Of(metric.Quarantined); failed < 8 || failed > 30 || quarantined != 0 {
+		t.Errorf("%d attempts failed, %d pieces of work were quarantined", failed, quarantined)
 	}
 	w.gatherer.Strava = working
 	w.pass(maxRetryDelay)
@@ -338,8 +338,8 @@ func TestABusThatIsDownParksNothing(t *testing.T) {
 	if calls > 60 || calls == 0 {
 		t.Errorf("%d calls in two hours", calls)
 	}
-	if n := w.metrics.Of(metric.Parked); n != 0 {
-		t.Errorf("%d parked", n)
+	if n := w.metrics.Of(metric.Quarantined); n != 0 {
+		t.Errorf("%d quarantined", n)
 	}
 	if n := w.metrics.Of(metric.Failed); n != failed || w.metrics.Of(metric.StravaFailed) != 0 {
 		t.Errorf("%d counted as failed, %d did", n, failed)
@@ -351,7 +351,7 @@ func TestABusThatIsDownParksNothing(t *testing.T) {
 	}
 }
 
-// maxRetryDelay is the longest wait of a job that failed, but for those parked.
+// maxRetryDelay is the longest wait of a job that failed, but for those quarantined.
 const maxRetryDelay = 31 * time.Minute
 
 func TestEverythingIsReadAgain(t *testing.T) {

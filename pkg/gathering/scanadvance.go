@@ -11,19 +11,19 @@ import (
 
 // begin starts the scan called id.
 func (a *Athlete) begin(id int64, now time.Time) {
-	a.forget()
+	a.dropStravaData()
 	a.Scan = Scan{ID: strconv.FormatInt(id, 10), Sequence: 1, State: gatheringv1.ScanScanning}
-	a.pin(now)
+	a.setCutoff(now)
 }
 
-// pin makes the scan begin now: it sets the cutoff and goes to the first page.
-func (a *Athlete) pin(now time.Time) {
+// setCutoff makes the scan begin now: it sets the cutoff and goes to the first page.
+func (a *Athlete) setCutoff(now time.Time) {
 	s := &a.Scan
 	s.Begun, s.Cutoff = now.UTC(), now.Add(horizon).UTC().Truncate(time.Second)
 	s.First = a.Last.lapsed(now)
 	s.LargestSize = PageSize
-	if a.Doubts <= maxDoubtSteps && now.Sub(a.DoubtedAt) < doubtMemory {
-		s.LargestSize = pageSizes[a.Doubts]
+	if a.WrongScans <= maxWrongScanSteps && now.Sub(a.WrongScanAt) < wrongScanMemory {
+		s.LargestSize = pageSizes[a.WrongScans]
 	}
 	s.rewind(a.Holes)
 }
@@ -35,7 +35,7 @@ func (a *Athlete) resume(now time.Time) {
 	case a.Scan.State == gatheringv1.ScanCompleted:
 		a.restart(now)
 	case a.Scan.untouched() && a.Job.Failures == 0:
-		a.pin(now)
+		a.setCutoff(now)
 	}
 }
 
@@ -54,12 +54,12 @@ func (a *Athlete) applyPage(p Page, at, now, gapEnd time.Time, chunks, activitie
 	s := &a.Scan
 	s.scanning()
 	switch {
-	case p.Sent > 0:
+	case p.Entries > 0:
 		s.takePage(p, at, chunks, activities)
 		if a.JoinedAt.IsZero() {
 			s.Oldest = time.Time{}
 		}
-	case a.doubtsEnd(now):
+	case a.rereadsEnd(now):
 		s.EndReads++
 		// In the class spare it might wait for days, and all pages with it.
 		a.Job.next(quota.Reconcile, now.Add(endDelay))
@@ -88,10 +88,10 @@ func (a *Athlete) readOn(now time.Time) {
 	}
 }
 
-// doubtsEnd reports whether an empty page has to be read once more. It does if
+// rereadsEnd reports whether an empty page has to be read once more. It does if
 // the page before it was full, so that nothing else shows the end of the list,
 // or if the scan found fewer activities than the last one.
-func (a *Athlete) doubtsEnd(now time.Time) bool {
+func (a *Athlete) rereadsEnd(now time.Time) bool {
 	s := a.Scan
 	if a.Last.Activities == 0 || a.Last.lapsed(now) || s.Windows[0].Probe || s.EndReads >= maxEndReads {
 		return false
@@ -127,14 +127,14 @@ func (a *Athlete) complete(now, gapEnd time.Time) {
 	s.State = gatheringv1.ScanCompleted
 	a.Last = CompletedScan{Started: s.Begun, Finished: now, Pages: s.Pages, Activities: s.Activities}
 	a.Holes = s.lasting()
-	a.forget()
+	a.dropStravaData()
 	a.Job = Job{}
 	a.plan(now, gapEnd)
 }
 
 // failPage reacts to a page that Strava failed to show, and reports whether the
-// scan is parked.
-func (a *Athlete) failPage(f failure, gapEnd time.Time) (parked bool) {
+// scan is quarantined.
+func (a *Athlete) failPage(f failure, gapEnd time.Time) (quarantined bool) {
 	j, s := &a.Job, &a.Scan
 	if s.Windows[0].Probe && !f.callsPaused {
 		a.failProbe(f.at, gapEnd)
@@ -145,7 +145,7 @@ func (a *Athlete) failPage(f failure, gapEnd time.Time) (parked bool) {
 	switch {
 	case f.callsPaused:
 	case s.goAround(failures):
-		// Going around ends by itself; do not park before.
+		// Going around ends by itself; do not quarantine it before.
 		failures = min(failures, maxFailures-1)
 	case s.Pages > 0 && !s.First:
 		// Complete what was read, so that it counts as renewed in time.
@@ -179,7 +179,7 @@ func (a *Athlete) rewindForDeletion(deleted, now time.Time) bool {
 		a.Last.Finished = time.Time{}
 		return true
 	}
-	if !s.Profiled || s.Begun.After(deleted.Add(clockSkew)) {
+	if !s.ProfileDone || s.Begun.After(deleted.Add(clockSkew)) {
 		return false // No page was read before.
 	}
 	// Pages read at about that time may show the list before the deletion or after

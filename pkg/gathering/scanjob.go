@@ -14,8 +14,8 @@ import (
 // saves the progress. If it is cut off in between, the page is read and
 // published again under the same chunk numbers.
 type scanJob struct {
-	g    *Gatherer
-	held Athlete
+	g      *Gatherer
+	leased Athlete
 	// overdue says that the scan came too late to renew anything: leasing it only
 	// moved it to another class.
 	overdue bool
@@ -52,7 +52,7 @@ func (g *Gatherer) leaseScan(ctx context.Context, ref JobRef) (leasedJob, error)
 		g.noteAbandoned(ctx, ref, a.Job.Due)
 		return nil, nil
 	}
-	return &scanJob{g: g, held: a, overdue: overdue, due: a.Job.Due}, nil
+	return &scanJob{g: g, leased: a, overdue: overdue, due: a.Job.Due}, nil
 }
 
 func (j *scanJob) dueAt() time.Time { return j.due }
@@ -66,42 +66,42 @@ func (j *scanJob) drop(ctx context.Context, reason error) error {
 		return j.save(ctx, func(a *Athlete) { a.Job = Job{} })
 	}
 	// The athlete has to connect again.
-	return j.g.reportProgress(ctx, j.held.ID, func(a *Athlete) bool {
-		return a.State == Active && a.Generation == j.held.Generation && a.degrade()
+	return j.g.reportProgress(ctx, j.leased.ID, func(a *Athlete) bool {
+		return a.State == Active && a.Generation == j.leased.Generation && a.degrade()
 	})
 }
 
-func (j *scanJob) fail(ctx context.Context, f failure, cause error) (parked bool, _ error) {
-	next := j.held.Clone()
+func (j *scanJob) fail(ctx context.Context, f failure, cause error) (quarantined bool, _ error) {
+	next := j.leased.Clone()
 	var reported error
-	if isStravas(cause) && next.Scan.Profiled {
+	if isStravas(cause) && next.Scan.ProfileDone {
 		gapEnd, err := j.gapEnd(ctx)
 		if err != nil {
 			return false, err
 		}
-		if parked = next.failPage(f, gapEnd); next.Scan.State == gatheringv1.ScanCompleted {
+		if quarantined = next.failPage(f, gapEnd); next.Scan.State == gatheringv1.ScanCompleted {
 			if reported = j.g.publish(ctx, next.progressed(f.at)); reported == nil {
 				return false, j.save(ctx, func(a *Athlete) { *a = next })
 			}
-			next = j.held.Clone()
-			parked = next.Job.fail(f)
+			next = j.leased.Clone()
+			quarantined = next.Job.fail(f)
 		}
 	} else {
-		parked = next.Job.fail(f)
+		quarantined = next.Job.fail(f)
 	}
-	waits := next.Scan.First && next.wait(f.waitingFor, next.Job.Due, f.at)
+	waits := next.Scan.First && next.noteWaiting(f.waitingFor, next.Job.Due, f.at)
 	if err := j.save(ctx, func(a *Athlete) { *a = next }); err != nil || !waits {
-		return parked, errors.Join(reported, err)
+		return quarantined, errors.Join(reported, err)
 	}
-	return parked, errors.Join(reported, j.g.publish(ctx, next.progressed(f.at)))
+	return quarantined, errors.Join(reported, j.g.publish(ctx, next.progressed(f.at)))
 }
 
 // save changes the athlete, unless this job has lost its lease.
 func (j *scanJob) save(ctx context.Context, change func(*Athlete)) error {
-	held := j.held
+	leased := j.leased
 	saved := false
-	a, err := j.g.Athletes.Update(ctx, held.ID, func(a *Athlete) (changed bool, _ error) {
-		if saved = a.Generation == held.Generation && a.Job.LeasedUntil.Equal(held.Job.LeasedUntil); saved {
+	a, err := j.g.Athletes.Update(ctx, leased.ID, func(a *Athlete) (changed bool, _ error) {
+		if saved = a.Generation == leased.Generation && a.Job.LeasedUntil.Equal(leased.Job.LeasedUntil); saved {
 			change(a)
 		}
 		return saved, nil
@@ -131,7 +131,7 @@ func (j *scanJob) publishAndSave(ctx context.Context, facts []event.Fact, change
 	if err != nil {
 		return err
 	}
-	next := j.held.Clone()
+	next := j.leased.Clone()
 	change(&next, gapEnd)
 	if next.Scan.First || next.Scan.State == gatheringv1.ScanCompleted {
 		facts = append(facts, next.progressed(j.g.Events.Now()))
@@ -148,11 +148,11 @@ func (j *scanJob) publishAndSave(ctx context.Context, facts []event.Fact, change
 var errStalled = fmt.Errorf("the page brings nothing new: %w", ErrUnavailable)
 
 func (j *scanJob) run(ctx context.Context, s Strava) error {
-	a := j.held
+	a := j.leased
 	switch {
 	case j.overdue:
 		return nil
-	case !a.Scan.Profiled:
+	case !a.Scan.ProfileDone:
 		return j.readProfile(ctx, s)
 	}
 	page, reading, err := s.Activities(ctx, a.ID, a.Generation, a.Scan.request())
@@ -162,7 +162,7 @@ func (j *scanJob) run(ctx context.Context, s Strava) error {
 	if a.Scan.stalls(page) {
 		return errStalled
 	}
-	j.g.noteLeftOut(ctx, a.ID, page)
+	j.g.countUnreadable(ctx, a.ID, page)
 	fresh := a.Scan.unread(a.Scan.fresh(page))
 	var facts []event.Fact
 	for _, part := range chunks(fresh) {
@@ -180,11 +180,11 @@ func (j *scanJob) run(ctx context.Context, s Strava) error {
 // profile is left to the inbox and the scan goes on with the activities. After
 // any other failure the job fails, since the activities would meet the same.
 func (j *scanJob) readProfile(ctx context.Context, s Strava) error {
-	a := j.held
+	a := j.leased
 	profile, reading, err := s.Athlete(ctx, a.ID, a.Generation)
 	switch {
 	case errors.Is(err, ErrUnavailable):
-		return j.leaveProfile(ctx, err)
+		return j.deferProfile(ctx, err)
 	case err != nil:
 		return err
 	}
@@ -192,26 +192,26 @@ func (j *scanJob) readProfile(ctx context.Context, s Strava) error {
 	return j.publishAndSave(ctx, []event.Fact{gatheringv1.AthleteGathered{
 		AthleteID: a.ID, Generation: a.Generation, ReadAt: reading.At, Athlete: profile,
 	}}, func(a *Athlete, _ time.Time) {
-		a.Scan.Profiled = true
+		a.Scan.ProfileDone = true
 		if malformed == nil {
-			a.JoinedAt, a.ProfiledAt = joined.UTC(), reading.At.UTC()
+			a.JoinedAt, a.ProfileReadAt = joined.UTC(), reading.At.UTC()
 		}
 		a.Scan.scanning()
 		a.Job.next(a.Job.Class, a.Job.Due)
 	})
 }
 
-// leaveProfile adds a hint to the inbox to read the profile later.
-func (j *scanJob) leaveProfile(ctx context.Context, cause error) error {
+// deferProfile adds a hint to the inbox to read the profile later.
+func (j *scanJob) deferProfile(ctx context.Context, cause error) error {
 	now := j.g.Events.Now()
-	j.g.logFailure(ctx, JobRef{AthleteID: j.held.ID, Kind: JobScan, Class: j.held.Job.Class}, cause, false)
-	_, err := j.g.Inboxes.UpdateInbox(ctx, j.held.ID, func(m *Inbox) (changed bool, _ error) {
-		if m.Generation != j.held.Generation {
+	j.g.logFailure(ctx, JobRef{AthleteID: j.leased.ID, Kind: JobScan, Class: j.leased.Job.Class}, cause, false)
+	_, err := j.g.Inboxes.UpdateInbox(ctx, j.leased.ID, func(m *Inbox) (changed bool, _ error) {
+		if m.Generation != j.leased.Generation {
 			return false, nil
 		}
-		m.oweProfile(failure{at: now})
+		m.addProfileHint(failure{at: now})
 		if m.Job.Class == "" {
-			m.reschedule(now, j.held.Last.Pages)
+			m.reschedule(now, j.leased.Last.Pages)
 		}
 		return true, nil
 	})
@@ -219,7 +219,7 @@ func (j *scanJob) leaveProfile(ctx context.Context, cause error) error {
 		return fmt.Errorf("leave the profile to the inbox: %w", err)
 	}
 	return j.save(ctx, func(a *Athlete) {
-		a.Scan.Profiled = true
+		a.Scan.ProfileDone = true
 		a.Job.next(a.Job.Class, now.Add(time.Second)) // Behind the jobs that are due already.
 	})
 }

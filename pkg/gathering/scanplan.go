@@ -24,17 +24,17 @@ const (
 	promoteAfter = reconcileAge - sweepAge
 )
 
-// doubtDelays are the waits before a wrong scan is repeated. They grow, because
+// wrongScanDelays are the waits before a wrong scan is repeated. They grow, because
 // a list that stays wrong must not cost much.
-var doubtDelays = []time.Duration{time.Minute, 30 * time.Minute, 4 * time.Hour, 12 * time.Hour}
+var wrongScanDelays = []time.Duration{time.Minute, 30 * time.Minute, 4 * time.Hour, 12 * time.Hour}
 
 const (
-	// doubtMemory is how long after a wrong scan the next ones use smaller pages:
-	// one size smaller for each wrong scan in a row, up to maxDoubtSteps. After
+	// wrongScanMemory is how long after a wrong scan the next ones use smaller pages:
+	// one size smaller for each wrong scan in a row, up to maxWrongScanSteps. After
 	// more of them the pages are large again, because a long history in small
 	// pages costs hundreds of calls.
-	doubtMemory   = 24 * time.Hour
-	maxDoubtSteps = 3
+	wrongScanMemory   = 24 * time.Hour
+	maxWrongScanSteps = 3
 )
 
 // overdue reports whether the scan comes too late to renew anything.
@@ -60,14 +60,14 @@ func (a *Athlete) plan(now, gapEnd time.Time) {
 	}
 }
 
-// doubt plans another scan after one that missed activities that Strava still
+// noteWrongScan plans another scan after one that missed activities that Strava still
 // shows. It uses smaller pages, because a single page may be wrong.
-func (a *Athlete) doubt(now time.Time) {
-	if now.Sub(a.DoubtedAt) >= doubtMemory {
-		a.Doubts = 0
+func (a *Athlete) noteWrongScan(now time.Time) {
+	if now.Sub(a.WrongScanAt) >= wrongScanMemory {
+		a.WrongScans = 0
 	}
-	delay := doubtDelays[min(a.Doubts, len(doubtDelays)-1)]
-	a.Doubts, a.DoubtedAt = a.Doubts+1, now.UTC()
+	delay := wrongScanDelays[min(a.WrongScans, len(wrongScanDelays)-1)]
+	a.WrongScans, a.WrongScanAt = a.WrongScans+1, now.UTC()
 	a.restart(now)
 	a.Job.reschedule(quota.Reconcile, now.Add(delay))
 }

@@ -6,10 +6,10 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
-// wait notes what the scan waits for, and reports whether that has changed. A
+// noteWaiting notes what the scan waits for, and reports whether that has changed. A
 // time that moved by less than a minute is no change, unless the previous time
 // has passed.
-func (a *Athlete) wait(waitingFor string, until, now time.Time) bool {
+func (a *Athlete) noteWaiting(waitingFor string, until, now time.Time) bool {
 	s := &a.Scan
 	near := until.Sub(s.ResumesAt).Abs() < time.Minute && s.ResumesAt.After(now)
 	if s.State == gatheringv1.ScanWaiting && s.WaitingFor == waitingFor && near {

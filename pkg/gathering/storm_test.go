@@ -100,7 +100,7 @@ func TestStorms(t *testing.T) {
 					t.Errorf("left %+v", m)
 				}
 			}
-			for _, metric := range []string{metric.Parked, metric.Failed} {
+			for _, metric := range []string{metric.Quarantined, metric.Failed} {
 				if n := w.metrics.Of(metric); n != 0 {
 					t.Errorf("%s: %d", metric, n)
 				}

@@ -30,8 +30,8 @@ type Webhook struct {
 
 // Health is the health of one part of the webhook.
 type Health struct {
-	// WellAt is when the last probe began that found the part well.
-	WellAt time.Time
+	// HealthyAt is when the last probe began that found the part well.
+	HealthyAt time.Time
 	// FailingSince is when the first probe began that found the part failing,
 	// since the last one that found it well; zero while it is well.
 	FailingSince time.Time
@@ -48,28 +48,28 @@ type Gap struct {
 }
 
 const (
-	// retrySpan is how long Strava tries to deliver an event: three times, the
+	// deliverySpan is how long Strava tries to deliver an event: three times, the
 	// second about 2 minutes after the first (Strava, "Webhook Events API", and
 	// deliveries that others recorded). A longer outage loses events.
-	retrySpan = 4 * time.Minute
+	deliverySpan = 4 * time.Minute
 	// probeDelay is how late a probe may begin, and how far the clocks of two
 	// probes may differ.
 	probeDelay = 30 * time.Second
-	// bridged is the longest time between two good probes that is no gap. An
+	// maxProbeGap is the longest time between two good probes that is no gap. An
 	// outage may begin right after one probe and end right before the other. With
 	// a probe every 2 minutes, one failed probe leaves 4 minutes between good
 	// ones, two leave 6.
-	bridged = retrySpan + probeDelay
+	maxProbeGap = deliverySpan + probeDelay
 	// askInterval is how often probes ask Strava for the subscription at most.
 	askInterval = 10 * time.Minute
 )
 
-// open records a gap. If the scans of the previous gap are not all planned yet,
+// openGap records a gap. If the scans of the previous gap are not all planned yet,
 // both become one.
 //
 // Clocks that differ by less than the time between Strava's retries do no harm:
 // a change whose last delivery failed had happened well before the gap's end.
-func (w *Webhook) open(from, to time.Time) {
+func (w *Webhook) openGap(from, to time.Time) {
 	gap := Gap{From: from.UTC(), To: to.UTC()}
 	if known := w.Gap; !known.To.IsZero() && !known.Planned {
 		if known.From.Before(gap.From) {
@@ -84,14 +84,14 @@ func (w *Webhook) open(from, to time.Time) {
 // URL, but another id than the receiver accepts.
 const SubscriptionReplaced = "replaced"
 
-// probed applies the result of a probe. Probes may overlap and report out of
+// applyProbe applies the result of a probe. Probes may overlap and report out of
 // order: each result counts for the time at which its probe began.
-func (w *Webhook) probed(found credentialsv1.CheckSubscriptionResponse, began, now time.Time) {
+func (w *Webhook) applyProbe(found credentialsv1.CheckSubscriptionResponse, began, now time.Time) {
 	// Probes that did not run or got no answer prove nothing, so an outage may
 	// have lasted since the last good probe.
 	callback := w.Callback
-	if w.Callback.found(found.CallbackFailure, began) && began.Sub(callback.WellAt) > bridged {
-		w.open(callback.WellAt, now)
+	if w.Callback.applyResult(found.CallbackFailure, began) && began.Sub(callback.HealthyAt) > maxProbeGap {
+		w.openGap(callback.HealthyAt, now)
 	}
 	failure := found.Subscription
 	switch {
@@ -105,20 +105,20 @@ func (w *Webhook) probed(found credentialsv1.CheckSubscriptionResponse, began, n
 	// Strava gives no id twice: a subscription that a probe finds was there all
 	// the time, unless a probe in between did not find it.
 	subscription := w.Subscription
-	if w.Subscription.found(failure, began) && !subscription.FailingSince.IsZero() && w.Subscription.FailingSince.IsZero() {
-		w.open(subscription.WellAt, now)
+	if w.Subscription.applyResult(failure, began) && !subscription.FailingSince.IsZero() && w.Subscription.FailingSince.IsZero() {
+		w.openGap(subscription.HealthyAt, now)
 	}
 }
 
-// found applies the result of a probe; an empty failure means well. It reports
+// applyResult applies the result of a probe; an empty failure means well. It reports
 // whether the probe found the part well, later than any probe before.
-func (h *Health) found(failure string, began time.Time) (well bool) {
+func (h *Health) applyResult(failure string, began time.Time) (well bool) {
 	began = began.UTC()
 	switch {
-	case !began.After(h.WellAt): // A later probe found it well.
+	case !began.After(h.HealthyAt): // A later probe found it well.
 		return false
 	case failure == "":
-		h.WellAt = began
+		h.HealthyAt = began
 		if h.FailingSince.Before(began) {
 			h.FailingSince, h.Failure = time.Time{}, ""
 		}
@@ -130,15 +130,15 @@ func (h *Health) found(failure string, began time.Time) (well bool) {
 	return false
 }
 
-// unwell is how long ago both parts were last known to be well; 0 while there
+// unhealthyFor is how long ago both parts were last known to be well; 0 while there
 // is no subscription.
-func (w Webhook) unwell(now time.Time) time.Duration {
+func (w Webhook) unhealthyFor(now time.Time) time.Duration {
 	if w.SubscriptionID == 0 {
 		return 0
 	}
-	last := w.Callback.WellAt
-	if w.Subscription.WellAt.Before(last) {
-		last = w.Subscription.WellAt
+	last := w.Callback.HealthyAt
+	if w.Subscription.HealthyAt.Before(last) {
+		last = w.Subscription.HealthyAt
 	}
 	return max(0, now.Sub(last)) // The clock of the probe that noted it may be ahead.
 }

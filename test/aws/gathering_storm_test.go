@@ -313,7 +313,7 @@ func TestAStormOfWebhooksEndsInTheTruth(t *testing.T) {
 	t.Logf("%d events: %d delivered, %d duplicates, %d unknown, %d rejected, some repeated: %v; %d work failed", len(events),
 		s.metrics.Of(metric.WebhookEvents), s.metrics.Of(metric.WebhookDuplicates), s.metrics.Of(metric.WebhookUnknown),
 		s.metrics.Of(metric.WebhookRejected), repeated, s.metrics.Of(metric.Failed))
-	if n := s.metrics.Of(metric.Parked) + s.metrics.Of(metric.Failed); n != 0 {
+	if n := s.metrics.Of(metric.Quarantined) + s.metrics.Of(metric.Failed); n != 0 {
 		t.Errorf("%d pieces of work failed", n)
 	}
 }

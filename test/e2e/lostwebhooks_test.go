@@ -73,7 +73,7 @@ func (p *prober) run(t *testing.T) (metrics map[string]float64, failed bool) {
 type webhookStatus struct {
 	SubscriptionID int64 `json:"subscription_id"`
 	Callback       struct {
-		WellAt       time.Time  `json:"well_at"`
+		HealthyAt    time.Time  `json:"healthy_at"`
 		FailingSince *time.Time `json:"failing_since"`
 		Failure      string     `json:"failure"`
 	} `json:"callback"`
@@ -121,14 +121,14 @@ func (p *prober) useTable(t *testing.T, table string, functions ...string) {
 // its new time.
 func (p *prober) ageLastProbe(t *testing.T, by time.Duration) time.Time {
 	t.Helper()
-	well := p.status(t).Callback.WellAt.Add(-by)
+	well := p.status(t).Callback.HealthyAt.Add(-by)
 	_, err := dynamodb.NewFromConfig(p.aws(t)).UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
 		TableName: aws.String(p.table),
 		Key: map[string]types.AttributeValue{
 			"pk": dynamo.Text("webhook"), "sk": dynamo.Text("webhook"),
 		},
 		// The new revision makes a concurrent probe start over.
-		UpdateExpression: aws.String("SET callback.well_at = :at, revision = :revision"),
+		UpdateExpression: aws.String("SET callback.healthy_at = :at, revision = :revision"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{
 			":at": dynamo.Number(well.UnixMilli()), ":revision": dynamo.Text(dynamo.NewRevision().Revision),
 		},
@@ -140,7 +140,7 @@ func (p *prober) ageLastProbe(t *testing.T, by time.Duration) time.Time {
 }
 
 func webhookGapIsRepaired(t *testing.T, p *prober, b *browser, athlete int64) {
-	if metrics, failed := p.run(t); failed || metrics["WebhookUnwellSeconds"] > 60 {
+	if metrics, failed := p.run(t); failed || metrics["WebhookUnhealthySeconds"] > 60 {
 		t.Fatalf("before: failed %t, %v", failed, metrics)
 	}
 	if s := p.status(t); s.Callback.FailingSince != nil || s.Gap != nil && !s.Gap.Planned {

@@ -585,7 +585,7 @@ func TestWebhooksThatMayNotArriveAreAnAlarm(t *testing.T) {
 	for _, stage := range stages {
 		s := synth(t, stage)
 		for id, want := range map[string][4]any{
-			"WebhookUnwell":    {"WebhookUnwellSeconds", 900.0, 3.0, 300.0},
+			"WebhookUnhealthy": {"WebhookUnhealthySeconds", 900.0, 3.0, 300.0},
 			"SubscriptionLost": {"SubscriptionLost", 1.0, 1.0, 300.0},
 		} {
 			a := s.find(t, "Gathering", "AWS::CloudWatch::Alarm", id)

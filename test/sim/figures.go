@@ -95,9 +95,9 @@ func (w *world) permitRefused(err error) {
 		return
 	}
 	switch end := (quarterOf(w.kernel.now) + 1) * 900; {
-	case wait.For == quota.ForDailyLimit:
+	case wait.Reason == quota.ReasonDailyLimit:
 		w.figures.blockedDays[dayOf(w.kernel.now)] = true
-	case wait.For == quota.ForRateLimit && wait.Until.Unix() >= end:
+	case wait.Reason == quota.ReasonRateLimit && wait.Until.Unix() >= end:
 		w.figures.blocked[quarterOf(w.kernel.now)] = true
 	}
 }

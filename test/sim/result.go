@@ -77,7 +77,7 @@ type result struct {
 	DeletionMax float64             `json:"deletion_max_h"`
 	ChangeP99   float64             `json:"change_p99_h"`
 	CallsPerDay map[quota.Class]int `json:"calls_per_day"`
-	Parked      int                 `json:"parked"`
+	Quarantined int                 `json:"quarantined"`
 	Seconds     float64             `json:"computing_s"`
 }
 
@@ -92,7 +92,7 @@ func (w *world) result() result {
 	}
 	r := result{
 		Scenario: s.name, Athletes: s.athletes, Days: s.days, ReadLimit: s.limits(),
-		Webhooks: f.webhooks, Faults: f.faults, SickCalls: f.sickCalls, Parked: f.metrics[metric.Parked],
+		Webhooks: f.webhooks, Faults: f.faults, SickCalls: f.sickCalls, Quarantined: f.metrics[metric.Quarantined],
 		RecordsAged: f.aged, RecordsRead: f.read, RecordsLost: f.wrong, Incomplete: f.incomplete,
 		Recovery: f.recovery.Minutes(), Unreadable: f.unreadable.Hours(), MaxAge: f.oldest.Hours(),
 
@@ -209,7 +209,7 @@ func (r result) print() {
 		fmt.Printf(" %s %d", class, r.CallsPerDay[class])
 	}
 	fmt.Println()
-	line("jobs parked", "%d\n", r.Parked)
+	line("jobs quarantined", "%d\n", r.Quarantined)
 }
 
 func percent(share *float64) string {

@@ -62,8 +62,8 @@ func TestPromises(t *testing.T) {
 			if r.Jain == nil || *r.Jain < 0.95 {
 				t.Errorf("fairness of backfill: %v", r.Jain)
 			}
-			if r.Parked != 0 {
-				t.Errorf("%d jobs were parked", r.Parked)
+			if r.Quarantined != 0 {
+				t.Errorf("%d jobs were quarantined", r.Quarantined)
 			}
 		})
 	}
@@ -111,15 +111,15 @@ func checkPromises(t *testing.T, r result) {
 
 // checkPromptness checks the promises that hold only without failures and without
 // another client, and if the limits suffice: webhook events wait for seconds, and no
-// work is parked or incomplete.
+// work is quarantined or incomplete.
 func checkPromptness(t *testing.T, r result) {
 	t.Helper()
 	if r.SingleWaitP50 > 2 || r.SingleWaitP99 > 10 || r.WebhookWaitP99 > 20 {
 		t.Errorf("single webhook events waited for %.1f s (p50) and %.1f s (p99), all for %.1f s (p99)",
 			r.SingleWaitP50, r.SingleWaitP99, r.WebhookWaitP99)
 	}
-	if r.Parked != 0 || r.Incomplete != 0 {
-		t.Errorf("%d jobs were parked, %d first scans are not complete", r.Parked, r.Incomplete)
+	if r.Quarantined != 0 || r.Incomplete != 0 {
+		t.Errorf("%d jobs were quarantined, %d first scans are not complete", r.Quarantined, r.Incomplete)
 	}
 }
 
@@ -237,9 +237,9 @@ func TestWrongPagesRemoveNothing(t *testing.T) {
 		t.Errorf("%d wrong pages tested little", r.Faults)
 	}
 	// A wrong list is read again after 15 s.
-	if r.SingleWaitP50 > 2 || r.WebhookWaitP99 > 30 || r.Parked != 0 || r.Incomplete != 0 {
-		t.Errorf("single webhook events waited for %.1f s (p50), all for %.0f s (p99), %d jobs parked, %d first scans unfinished",
-			r.SingleWaitP50, r.WebhookWaitP99, r.Parked, r.Incomplete)
+	if r.SingleWaitP50 > 2 || r.WebhookWaitP99 > 30 || r.Quarantined != 0 || r.Incomplete != 0 {
+		t.Errorf("single webhook events waited for %.1f s (p50), all for %.0f s (p99), %d jobs quarantined, %d first scans unfinished",
+			r.SingleWaitP50, r.WebhookWaitP99, r.Quarantined, r.Incomplete)
 	}
 }
 
@@ -266,8 +266,8 @@ func TestAllDataIsCurrentHalfAnHourAfterAnOutage(t *testing.T) {
 			if r.Faults == 0 || r.Recovery == 0 {
 				t.Errorf("%d calls failed and no work waited for Strava, so this tested little", r.Faults)
 			}
-			if r.Recovery > 30 || r.Parked != 0 || r.Incomplete != 0 {
-				t.Errorf("current after %.0f min, %d jobs parked, %d first scans unfinished", r.Recovery, r.Parked, r.Incomplete)
+			if r.Recovery > 30 || r.Quarantined != 0 || r.Incomplete != 0 {
+				t.Errorf("current after %.0f min, %d jobs quarantined, %d first scans unfinished", r.Recovery, r.Quarantined, r.Incomplete)
 			}
 		})
 	}
@@ -283,8 +283,8 @@ func TestFailuresOfComponentsLoseNothing(t *testing.T) {
 			s.breakdowns = time.Hour
 			r := mustPlay(t, s)
 			checkPromises(t, r)
-			if r.Faults == 0 || r.Parked != 0 || r.Incomplete > well.Incomplete {
-				t.Errorf("%d calls failed, %d jobs parked, %d first scans unfinished", r.Faults, r.Parked, r.Incomplete)
+			if r.Faults == 0 || r.Quarantined != 0 || r.Incomplete > well.Incomplete {
+				t.Errorf("%d calls failed, %d jobs quarantined, %d first scans unfinished", r.Faults, r.Quarantined, r.Incomplete)
 			}
 			if r.WebhookWaitP50 > 2 || r.WebhookWaitMax > (2*longestBreakdown).Seconds() {
 				t.Errorf("webhook events waited for %.1f s (p50) and %.0f s at most", r.WebhookWaitP50, r.WebhookWaitMax)

@@ -271,7 +271,7 @@ func (s stravaPort) Activities(ctx context.Context, athleteID, generation int64,
 	if f.answered {
 		// The list does not pass through JSON, because decoding tens of millions of
 		// summaries would take most of the time.
-		page = gathering.Page{Activities: list, Sent: len(list)}
+		page = gathering.Page{Activities: list, Entries: len(list)}
 	}
 	return page, reading, err
 }

@@ -167,10 +167,10 @@ func (p permits) Reserve(ctx context.Context, class quota.Class, due time.Time) 
 }
 
 // Settle implements [gathering.Quota].
-func (p permits) Settle(ctx context.Context, permit quota.Permit, answer quota.Answer) (quota.Standing, error) {
+func (p permits) Settle(ctx context.Context, permit quota.Permit, answer quota.Answer) (quota.Settlement, error) {
 	p.world.kernel.sleep(budgetTime)
 	if err := p.world.errorOf(storage); err != nil {
-		return quota.Standing{}, err
+		return quota.Settlement{}, err
 	}
 	return p.Quota.Settle(ctx, permit, answer)
 }

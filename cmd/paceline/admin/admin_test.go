@@ -292,7 +292,7 @@ func TestStatusShowsGathering(t *testing.T) {
 	d := answers(handler.AdminResponse{Status: &handler.StatusView{Capacity: 1}})
 	d.gathering = &gathering.StatusView{
 		Quarter: gathering.WindowView{Limit: 100, Used: 7, Resets: at}, Day: gathering.WindowView{Limit: 1000, Used: 70, Resets: at.Add(time.Hour)},
-		RateLimited: 1, OthersSeen: &at, Paused: &gathering.PauseView{For: "rate_limit", Until: at}, PausedSince: &at, PausesToday: 3,
+		RateLimited: 1, ExternalUsageAt: &at, Paused: &gathering.PauseView{Reason: "rate_limit", Until: at}, PausedSince: &at, PausesToday: 3,
 		Classes: map[string]gathering.ClassView{"webhook": {
 			Waiting: 3, WaitingSince: &at, CallsToday: 5, CallsYesterday: 6, ReserveQuarter: 8, ReserveDay: 9, Refused: true,
 		}},
@@ -338,7 +338,7 @@ func TestStatusNamesTheRemedyForTheWebhook(t *testing.T) {
 		}
 		return got
 	}
-	well := &gathering.HealthView{WellAt: at}
+	well := &gathering.HealthView{HealthyAt: at}
 	if got := status(well, well); strings.Contains(got, "failing") || strings.Contains(got, "ensure") {
 		t.Errorf("all is well, and yet:\n%s", got)
 	}
@@ -348,8 +348,8 @@ func TestStatusNamesTheRemedyForTheWebhook(t *testing.T) {
 		"replaced":  "replaced by another program; run `paceline admin subscription ensure`\n",
 	} {
 		got := status(
-			&gathering.HealthView{WellAt: at, FailingSince: &later, Failure: "the callback answered with status 502"},
-			&gathering.HealthView{WellAt: later, FailingSince: &later, Failure: failure},
+			&gathering.HealthView{HealthyAt: at, FailingSince: &later, Failure: "the callback answered with status 502"},
+			&gathering.HealthView{HealthyAt: later, FailingSince: &later, Failure: failure},
 		)
 		for _, line := range []string{
 			"  callback           last well 2026-11-02 03:15 UTC\n",

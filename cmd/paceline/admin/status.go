@@ -74,11 +74,11 @@ func callRows(g *gathering.StatusView) [][]any {
 	if g.RateLimited > 0 {
 		rows = append(rows, row("refused today", fmt.Sprintf("%d for the rate limit", g.RateLimited)))
 	}
-	if g.OthersSeen != nil {
-		rows = append(rows, row("other clients", "last seen "+timeText(*g.OthersSeen)))
+	if g.ExternalUsageAt != nil {
+		rows = append(rows, row("other clients", "last seen "+timeText(*g.ExternalUsageAt)))
 	}
 	if p := g.Paused; p != nil {
-		rows = append(rows, row("paused", fmt.Sprintf("for %s until %s", p.For, timeText(p.Until))))
+		rows = append(rows, row("paused", fmt.Sprintf("for %s until %s", p.Reason, timeText(p.Until))))
 	}
 	if g.PausedSince != nil {
 		rows = append(rows, row("no answer", "Strava has answered no call since "+timeText(*g.PausedSince)))
@@ -111,13 +111,13 @@ func webhookRows(w gathering.WebhookView) [][]any {
 		rows = append(rows, row("webhooks", "last seen "+timeText(*w.LastSeen)))
 	}
 	if h := w.Callback; h != nil {
-		rows = append(rows, row("  callback", "last well "+timeText(h.WellAt)))
+		rows = append(rows, row("  callback", "last well "+timeText(h.HealthyAt)))
 		if h.FailingSince != nil {
 			rows = append(rows, row("", fmt.Sprintf("failing since %s: %s", timeText(*h.FailingSince), h.Failure)))
 		}
 	}
 	if h := w.Subscription; h != nil {
-		rows = append(rows, row("  subscription", "last well "+timeText(h.WellAt)))
+		rows = append(rows, row("  subscription", "last well "+timeText(h.HealthyAt)))
 		if h.FailingSince != nil {
 			rows = append(rows, row("", subscriptionFailure(h.Failure)))
 		}

@@ -21,35 +21,35 @@ var budgetKey = itemKey{"quota", "budget"}
 type budgetItem struct {
 	itemKey
 	dynamo.Revision
-	Quarter     meterItem             `dynamodbav:"quarter"`
-	Day         meterItem             `dynamodbav:"day"`
-	Told        dynamo.Millis         `dynamodbav:"told"`
-	Issued      int64                 `dynamodbav:"issued"`
-	Outstanding []permitItem          `dynamodbav:"outstanding,omitempty"`
-	PausedUntil dynamo.Millis         `dynamodbav:"paused_until"`
-	PausedFor   string                `dynamodbav:"paused_for,omitempty"`
-	PausedID    int64                 `dynamodbav:"paused_id"`
-	Failing     []failureItem         `dynamodbav:"failing,omitempty"`
-	Pauses      int                   `dynamodbav:"pauses"`
-	PausedSince dynamo.Millis         `dynamodbav:"paused_since"`
-	PausesToday int                   `dynamodbav:"pauses_today"`
-	Served      []serviceItem         `dynamodbav:"served,omitempty"`
-	Others      dynamo.Millis         `dynamodbav:"others"`
-	RateLimited int                   `dynamodbav:"rate_limited"`
-	Since       dynamo.Millis         `dynamodbav:"since"`
-	Demand      map[string]demandItem `dynamodbav:"demand,omitempty"`
+	Quarter         meterItem             `dynamodbav:"quarter"`
+	Day             meterItem             `dynamodbav:"day"`
+	LimitsSeenAt    dynamo.Millis         `dynamodbav:"limits_seen_at"`
+	Issued          int64                 `dynamodbav:"issued"`
+	Outstanding     []permitItem          `dynamodbav:"outstanding,omitempty"`
+	PausedUntil     dynamo.Millis         `dynamodbav:"paused_until"`
+	PauseReason     string                `dynamodbav:"pause_reason,omitempty"`
+	PausedID        int64                 `dynamodbav:"paused_id"`
+	Failing         []failureItem         `dynamodbav:"failing,omitempty"`
+	Pauses          int                   `dynamodbav:"pauses"`
+	PausedSince     dynamo.Millis         `dynamodbav:"paused_since"`
+	PausesToday     int                   `dynamodbav:"pauses_today"`
+	Served          []serviceItem         `dynamodbav:"served,omitempty"`
+	ExternalUsageAt dynamo.Millis         `dynamodbav:"external_usage_at"`
+	RateLimited     int                   `dynamodbav:"rate_limited"`
+	Since           dynamo.Millis         `dynamodbav:"since"`
+	Demand          map[string]demandItem `dynamodbav:"demand,omitempty"`
 }
 
 // failureItem stores the outcome as its number, so outcomes must not be
 // renumbered.
 type failureItem struct {
-	Athlete quota.Mark `dynamodbav:"athlete"`
-	Outcome int        `dynamodbav:"outcome"`
+	Athlete quota.AthleteHash `dynamodbav:"athlete"`
+	Outcome int               `dynamodbav:"outcome"`
 }
 
 type serviceItem struct {
-	Athlete quota.Mark    `dynamodbav:"athlete"`
-	At      dynamo.Millis `dynamodbav:"at"`
+	Athlete quota.AthleteHash `dynamodbav:"athlete"`
+	At      dynamo.Millis     `dynamodbav:"at"`
 }
 
 type meterItem struct {
@@ -86,10 +86,10 @@ type demandItem struct {
 func toBudgetItem(b quota.Budget) budgetItem {
 	item := budgetItem{
 		itemKey: budgetKey,
-		Quarter: toMeterItem(b.Quarter), Day: toMeterItem(b.Day), Told: dynamo.MillisOf(b.Told), Issued: b.Issued,
-		PausedUntil: dynamo.MillisOf(b.Pause.Until), PausedFor: b.Pause.For, PausedID: b.Pause.ID,
+		Quarter: toMeterItem(b.Quarter), Day: toMeterItem(b.Day), LimitsSeenAt: dynamo.MillisOf(b.LimitsSeenAt), Issued: b.Issued,
+		PausedUntil: dynamo.MillisOf(b.Pause.Until), PauseReason: b.Pause.Reason, PausedID: b.Pause.ID,
 		Pauses: b.Health.Pauses, PausedSince: dynamo.MillisOf(b.Health.PausedSince), PausesToday: b.PausesToday,
-		Others: dynamo.MillisOf(b.Others), RateLimited: b.RateLimited, Since: dynamo.MillisOf(b.Since),
+		ExternalUsageAt: dynamo.MillisOf(b.ExternalUsageAt), RateLimited: b.RateLimited, Since: dynamo.MillisOf(b.Since),
 	}
 	for _, f := range b.Health.Failing {
 		item.Failing = append(item.Failing, failureItem{f.Athlete, int(f.Outcome)})
@@ -111,16 +111,16 @@ func toBudgetItem(b quota.Budget) budgetItem {
 
 func (i budgetItem) budget() quota.Budget {
 	b := quota.Budget{
-		Quarter: i.Quarter.meter(), Day: i.Day.meter(), Told: i.Told.Time(), Issued: i.Issued,
-		Pause:       quota.Pause{Until: i.PausedUntil.Time(), For: i.PausedFor, ID: i.PausedID},
+		Quarter: i.Quarter.meter(), Day: i.Day.meter(), LimitsSeenAt: i.LimitsSeenAt.Time(), Issued: i.Issued,
+		Pause:       quota.Pause{Until: i.PausedUntil.Time(), Reason: i.PauseReason, ID: i.PausedID},
 		Health:      quota.Health{Pauses: i.Pauses, PausedSince: i.PausedSince.Time()},
-		PausesToday: i.PausesToday, Others: i.Others.Time(), RateLimited: i.RateLimited, Since: i.Since.Time(),
+		PausesToday: i.PausesToday, ExternalUsageAt: i.ExternalUsageAt.Time(), RateLimited: i.RateLimited, Since: i.Since.Time(),
 	}
 	for _, f := range i.Failing {
 		b.Health.Failing = append(b.Health.Failing, quota.Failure{Athlete: f.Athlete, Outcome: quota.Outcome(f.Outcome)})
 	}
 	for n, s := range i.Served {
-		b.Health.Served[n] = quota.Service{Athlete: s.Athlete, At: s.At.Time()}
+		b.Health.Served[n] = quota.ServedCall{Athlete: s.Athlete, At: s.At.Time()}
 	}
 	for _, p := range i.Outstanding {
 		b.Outstanding = append(b.Outstanding, quota.Permit{ID: p.ID, Class: quota.Class(p.Class), Expires: p.Expires.Time()})

@@ -54,7 +54,7 @@ func (t *Table) Deliver(ctx context.Context, athleteID int64, digest string, h g
 				return failed
 			}
 			if !found {
-				delivery = gathering.Unknown
+				delivery = gathering.UnknownAthlete
 				return nil
 			}
 			overflowed = len(stored.Hints) >= gathering.MaxHints

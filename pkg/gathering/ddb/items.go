@@ -69,18 +69,18 @@ type athleteItem struct {
 	itemKey
 	jobItem
 	dynamo.Revision
-	AthleteID  int64          `dynamodbav:"athlete_id"`
-	Generation int64          `dynamodbav:"generation"`
-	State      string         `dynamodbav:"state"`
-	RevokedAt  dynamo.Millis  `dynamodbav:"revoked_at,omitempty"`
-	JoinedAt   dynamo.Millis  `dynamodbav:"joined_at,omitempty"`
-	ProfiledAt dynamo.Millis  `dynamodbav:"profiled_at,omitempty"`
-	Scan       *scanItem      `dynamodbav:"scan,omitempty"`
-	Last       *lastItem      `dynamodbav:"last,omitempty"`
-	Holes      []holeItem     `dynamodbav:"holes,omitempty"`
-	Doubts     int            `dynamodbav:"doubts,omitempty"`
-	DoubtedAt  dynamo.Millis  `dynamodbav:"doubted_at,omitempty"`
-	ExpiresAt  dynamo.Seconds `dynamodbav:"expires_at,omitempty"`
+	AthleteID     int64          `dynamodbav:"athlete_id"`
+	Generation    int64          `dynamodbav:"generation"`
+	State         string         `dynamodbav:"state"`
+	RevokedAt     dynamo.Millis  `dynamodbav:"revoked_at,omitempty"`
+	JoinedAt      dynamo.Millis  `dynamodbav:"joined_at,omitempty"`
+	ProfileReadAt dynamo.Millis  `dynamodbav:"profile_read_at,omitempty"`
+	Scan          *scanItem      `dynamodbav:"scan,omitempty"`
+	Last          *lastItem      `dynamodbav:"last,omitempty"`
+	Holes         []holeItem     `dynamodbav:"holes,omitempty"`
+	WrongScans    int            `dynamodbav:"wrong_scans,omitempty"`
+	WrongScanAt   dynamo.Millis  `dynamodbav:"wrong_scan_at,omitempty"`
+	ExpiresAt     dynamo.Seconds `dynamodbav:"expires_at,omitempty"`
 }
 
 type scanItem struct {
@@ -88,7 +88,7 @@ type scanItem struct {
 	Begun       dynamo.Millis    `dynamodbav:"begun"`
 	First       bool             `dynamodbav:"first,omitempty"`
 	Cutoff      dynamo.Millis    `dynamodbav:"cutoff"`
-	Profiled    bool             `dynamodbav:"profiled,omitempty"`
+	ProfileDone bool             `dynamodbav:"profile_done,omitempty"`
 	Windows     []scanWindowItem `dynamodbav:"windows,omitempty"`
 	Offset      int              `dynamodbav:"offset,omitempty"`
 	Size        int              `dynamodbav:"size,omitempty"`
@@ -160,7 +160,7 @@ func holesOf(items []holeItem) (holes []gathering.Hole) {
 
 func toScanItem(s gathering.Scan) *scanItem {
 	item := &scanItem{
-		ID: s.ID, Begun: dynamo.MillisOf(s.Begun), First: s.First, Cutoff: dynamo.MillisOf(s.Cutoff), Profiled: s.Profiled,
+		ID: s.ID, Begun: dynamo.MillisOf(s.Begun), First: s.First, Cutoff: dynamo.MillisOf(s.Cutoff), ProfileDone: s.ProfileDone,
 		Offset: s.Offset, Size: s.Size, Skipped: s.Skipped, LastID: s.LastID, LastStart: dynamo.MillisOf(s.LastStart),
 		LargestSize: s.LargestSize, EndReads: s.EndReads, Holes: toHoleItems(s.Holes),
 		Pages: s.Pages, Chunks: s.Chunks, Activities: s.Activities, Oldest: dynamo.MillisOf(s.Oldest), Confirmed: s.Confirmed,
@@ -177,7 +177,7 @@ func toScanItem(s gathering.Scan) *scanItem {
 
 func (i *scanItem) scan() gathering.Scan {
 	s := gathering.Scan{
-		ID: i.ID, Begun: i.Begun.Time(), First: i.First, Cutoff: i.Cutoff.Time(), Profiled: i.Profiled,
+		ID: i.ID, Begun: i.Begun.Time(), First: i.First, Cutoff: i.Cutoff.Time(), ProfileDone: i.ProfileDone,
 		Offset: i.Offset, Size: i.Size, Skipped: i.Skipped, LastID: i.LastID, LastStart: i.LastStart.Time(),
 		LargestSize: i.LargestSize, EndReads: i.EndReads, Holes: holesOf(i.Holes),
 		Pages: i.Pages, Chunks: i.Chunks, Activities: i.Activities, Oldest: i.Oldest.Time(), Confirmed: i.Confirmed,
@@ -200,8 +200,8 @@ func toAthleteItem(a gathering.Athlete) athleteItem {
 	item := athleteItem{
 		itemKey: athleteKey(a.ID, stateSK), jobItem: toJobItem(a.Job),
 		AthleteID: a.ID, Generation: a.Generation, State: string(a.State), RevokedAt: dynamo.MillisOf(a.RevokedAt),
-		JoinedAt: dynamo.MillisOf(a.JoinedAt), ProfiledAt: dynamo.MillisOf(a.ProfiledAt),
-		Holes: toHoleItems(a.Holes), Doubts: a.Doubts, DoubtedAt: dynamo.MillisOf(a.DoubtedAt),
+		JoinedAt: dynamo.MillisOf(a.JoinedAt), ProfileReadAt: dynamo.MillisOf(a.ProfileReadAt),
+		Holes: toHoleItems(a.Holes), WrongScans: a.WrongScans, WrongScanAt: dynamo.MillisOf(a.WrongScanAt),
 	}
 	if !a.RevokedAt.IsZero() {
 		item.ExpiresAt = dynamo.SecondsOf(a.RevokedAt.Add(retention.Tombstone))
@@ -218,8 +218,8 @@ func toAthleteItem(a gathering.Athlete) athleteItem {
 func (i athleteItem) athlete() gathering.Athlete {
 	a := gathering.Athlete{
 		ID: i.AthleteID, Generation: i.Generation, State: gathering.State(i.State), Job: i.job(),
-		RevokedAt: i.RevokedAt.Time(), JoinedAt: i.JoinedAt.Time(), ProfiledAt: i.ProfiledAt.Time(),
-		Holes: holesOf(i.Holes), Doubts: i.Doubts, DoubtedAt: i.DoubtedAt.Time(),
+		RevokedAt: i.RevokedAt.Time(), JoinedAt: i.JoinedAt.Time(), ProfileReadAt: i.ProfileReadAt.Time(),
+		Holes: holesOf(i.Holes), WrongScans: i.WrongScans, WrongScanAt: i.WrongScanAt.Time(),
 	}
 	if i.Scan != nil {
 		a.Scan = i.Scan.scan()
@@ -324,17 +324,17 @@ type webhookItem struct {
 }
 
 type healthItem struct {
-	WellAt       dynamo.Millis `dynamodbav:"well_at,omitempty"`
+	HealthyAt    dynamo.Millis `dynamodbav:"healthy_at,omitempty"`
 	FailingSince dynamo.Millis `dynamodbav:"failing_since,omitempty"`
 	Failure      string        `dynamodbav:"failure,omitempty"`
 }
 
 func toHealthItem(h gathering.Health) healthItem {
-	return healthItem{dynamo.MillisOf(h.WellAt), dynamo.MillisOf(h.FailingSince), h.Failure}
+	return healthItem{dynamo.MillisOf(h.HealthyAt), dynamo.MillisOf(h.FailingSince), h.Failure}
 }
 
 func (i healthItem) health() gathering.Health {
-	return gathering.Health{WellAt: i.WellAt.Time(), FailingSince: i.FailingSince.Time(), Failure: i.Failure}
+	return gathering.Health{HealthyAt: i.HealthyAt.Time(), FailingSince: i.FailingSince.Time(), Failure: i.Failure}
 }
 
 func toWebhookItem(w gathering.Webhook) webhookItem {

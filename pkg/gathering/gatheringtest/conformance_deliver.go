@@ -17,7 +17,7 @@ func eventIsDeliveredOnce(t *testing.T, s Storage) {
 			t.Errorf("%s to %d: %q %v, want %q", digest, athleteID, got, err, want)
 		}
 	}
-	deliver(7, "a", gathering.Unknown)
+	deliver(7, "a", gathering.UnknownAthlete)
 	open(t, s, 7, 5)
 	open(t, s, 8, 5)
 	deliver(7, "a", gathering.Delivered)
@@ -42,7 +42,7 @@ func eventIsDeliveredOnce(t *testing.T, s Storage) {
 	if err := s.DropInbox(t.Context(), 7, 5); err != nil {
 		t.Fatal(err)
 	}
-	deliver(7, "a", gathering.Unknown)
+	deliver(7, "a", gathering.UnknownAthlete)
 	open(t, s, 7, 6)
 	deliver(7, "a", gathering.Delivered)
 	deliver(8, "a", gathering.Duplicate)

@@ -73,7 +73,7 @@ func inventoryVisitsEverything(t *testing.T, s Storage) {
 		return gathering.Hint{Aspect: gathering.AspectCreate, ActivityID: id, EventTime: 1, ReceivedAt: at(int(id))}
 	}
 	for id := range int64(40) {
-		a := gathering.Athlete{ID: id + 1, Generation: 5, State: gathering.Active, JoinedAt: at(-99), ProfiledAt: at(1)}
+		a := gathering.Athlete{ID: id + 1, Generation: 5, State: gathering.Active, JoinedAt: at(-99), ProfileReadAt: at(1)}
 		if id == 0 {
 			a = gathering.Athlete{ID: 1, Generation: 5, State: gathering.Revoked, RevokedAt: at(0)}
 		}
@@ -119,8 +119,8 @@ func webhookIsStoredWhole(t *testing.T, s Storage) {
 		{CallbackKeySHA256: "k", VerifyTokenSHA256: "v", Version: 1},
 		{
 			CallbackKeySHA256: "k", VerifyTokenSHA256: "v", SubscriptionID: 9, Version: 2, LastSeen: at(1),
-			Callback:     gathering.Health{WellAt: at(2), FailingSince: at(3), Failure: "the callback answered with status 503"},
-			Subscription: gathering.Health{WellAt: at(4), FailingSince: at(5), Failure: "missing"}, AskedAt: at(6),
+			Callback:     gathering.Health{HealthyAt: at(2), FailingSince: at(3), Failure: "the callback answered with status 503"},
+			Subscription: gathering.Health{HealthyAt: at(4), FailingSince: at(5), Failure: "missing"}, AskedAt: at(6),
 			Gap: gathering.Gap{From: at(0), To: at(1), Planned: true},
 		},
 	} {

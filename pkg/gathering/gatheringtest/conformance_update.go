@@ -18,12 +18,12 @@ func athleteIsStoredWhole(t *testing.T, s Storage) {
 	}
 	for _, want := range []gathering.Athlete{
 		{
-			ID: 7, Generation: 5, State: gathering.Active, JoinedAt: at(-99), ProfiledAt: at(0),
+			ID: 7, Generation: 5, State: gathering.Active, JoinedAt: at(-99), ProfileReadAt: at(0),
 			Last:  gathering.CompletedScan{Started: at(-9), Finished: at(-8), Pages: 3, Activities: 450},
 			Job:   gathering.Job{Class: quota.Backfill, Due: at(1), LeasedUntil: at(2), RetryAt: at(1), Failures: 3, FailingSince: at(-1)},
-			Holes: []gathering.Hole{{Older: at(-70), Newer: at(-60), OlderID: 3, NewerID: 4}}, Doubts: 2, DoubtedAt: at(-3),
+			Holes: []gathering.Hole{{Older: at(-70), Newer: at(-60), OlderID: 3, NewerID: 4}}, WrongScans: 2, WrongScanAt: at(-3),
 			Scan: gathering.Scan{
-				ID: "5", Begun: at(0), First: true, Cutoff: at(500), Profiled: true,
+				ID: "5", Begun: at(0), First: true, Cutoff: at(500), ProfileDone: true,
 				Windows: []gathering.Window{{From: at(-60), To: at(500)}, {To: at(-70)}, {From: at(-70), To: at(-60), Probe: true, Neighbours: [2]int64{3, 4}}},
 				Offset:  400, Size: 100, Skipped: 1, LastID: 77, LastStart: at(-55), LargestSize: 100, EndReads: 1,
 				Holes: []gathering.Hole{{Newer: at(-50), Listed: true}, {Older: at(-52)}},

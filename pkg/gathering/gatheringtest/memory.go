@@ -143,7 +143,7 @@ func (s *Store) Deliver(_ context.Context, athleteID int64, digest string, h gat
 	defer unlock()
 	v := s.inbox(athleteID)
 	if v.value.Generation == 0 {
-		return gathering.Unknown, nil
+		return gathering.UnknownAthlete, nil
 	}
 	if _, seen := s.seen[athleteID][digest]; seen {
 		return gathering.Duplicate, nil

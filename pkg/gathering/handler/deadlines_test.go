@@ -26,7 +26,7 @@ func TestDeadlinesAreCounted(t *testing.T) {
 		memory := gatheringtest.NewMemory()
 		for i, age := range ages {
 			_, err := memory.Store.Update(t.Context(), int64(i+1), func(a *gathering.Athlete) (bool, error) {
-				a.JoinedAt, a.ProfiledAt = now, now.Add(-age)
+				a.JoinedAt, a.ProfileReadAt = now, now.Add(-age)
 				return true, nil
 			})
 			if err != nil {

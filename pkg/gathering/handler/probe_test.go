@@ -20,7 +20,7 @@ func TestAProbeThatHangsStillReports(t *testing.T) {
 	well := time.Now().Add(-time.Hour)
 	_, err := store.UpdateWebhook(t.Context(), func(w *gathering.Webhook) (bool, error) {
 		w.SubscriptionID, w.Version = 5, 1
-		w.Callback, w.Subscription = gathering.Health{WellAt: well}, gathering.Health{WellAt: well}
+		w.Callback, w.Subscription = gathering.Health{HealthyAt: well}, gathering.Health{HealthyAt: well}
 		return true, nil
 	})
 	if err != nil {
@@ -37,7 +37,7 @@ func TestAProbeThatHangsStillReports(t *testing.T) {
 	if _, err := handle(ctx, handler.ProbeRequest{}); err == nil || ctx.Err() != nil {
 		t.Errorf("error %v, and the function's time is over: %v", err, ctx.Err())
 	}
-	if s := metrics.Of(metric.WebhookUnwell); s < 3600 || s > 3700 {
+	if s := metrics.Of(metric.WebhookUnhealthy); s < 3600 || s > 3700 {
 		t.Errorf("%d s reported as unwell", s)
 	}
 	if _, reported := metrics.All()[metric.SubscriptionLost]; !reported {

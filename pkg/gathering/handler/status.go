@@ -12,9 +12,9 @@ import (
 type StatusView struct {
 	Quarter WindowView `json:"quarter_hour"`
 	Day     WindowView `json:"day"`
-	// Outstanding is how many calls are under way, Parallel how many may be.
-	Outstanding int `json:"calls_under_way"`
-	Parallel    int `json:"calls_at_once"`
+	// Outstanding is how many calls are under way, MaxOutstanding how many may be.
+	Outstanding    int `json:"calls_under_way"`
+	MaxOutstanding int `json:"calls_at_once"`
 	// RateLimited counts today's 429s.
 	RateLimited int `json:"rate_limited_today"`
 	// Paused is absent unless all calls are paused. PausedSince is when the first
@@ -22,11 +22,11 @@ type StatusView struct {
 	Paused      *PauseView `json:"paused,omitempty"`
 	PausedSince *time.Time `json:"paused_since,omitempty"`
 	PausesToday int        `json:"pauses_today"`
-	// OthersSeen is when another client of the application was last seen to use
+	// ExternalUsageAt is when another client of the application was last seen to use
 	// the quota.
-	OthersSeen *time.Time           `json:"others_seen,omitempty"`
-	Classes    map[string]ClassView `json:"classes"`
-	Webhook    WebhookView          `json:"webhook"`
+	ExternalUsageAt *time.Time           `json:"external_usage_at,omitempty"`
+	Classes         map[string]ClassView `json:"classes"`
+	Webhook         WebhookView          `json:"webhook"`
 }
 
 // WindowView is one of Strava's windows.
@@ -38,8 +38,8 @@ type WindowView struct {
 
 // PauseView is a pause of all calls.
 type PauseView struct {
-	For   string    `json:"for"`
-	Until time.Time `json:"until"`
+	Reason string    `json:"reason"`
+	Until  time.Time `json:"until"`
 }
 
 // ClassView is one class of work. Its reserves are calls that it keeps from the
@@ -72,8 +72,8 @@ type WebhookView struct {
 
 // HealthView is the health of one part of the webhook.
 type HealthView struct {
-	// WellAt is when a probe last found it well.
-	WellAt time.Time `json:"well_at"`
+	// HealthyAt is when a probe last found it well.
+	HealthyAt time.Time `json:"healthy_at"`
 	// FailingSince and Failure are absent while it is well. The subscription's
 	// Failure is "missing", "elsewhere" or "replaced".
 	FailingSince *time.Time `json:"failing_since,omitempty"`
@@ -81,10 +81,10 @@ type HealthView struct {
 }
 
 func health(h gathering.Health) *HealthView {
-	if h.WellAt.IsZero() {
+	if h.HealthyAt.IsZero() {
 		return nil
 	}
-	return &HealthView{h.WellAt, optional(h.FailingSince), h.Failure}
+	return &HealthView{h.HealthyAt, optional(h.FailingSince), h.Failure}
 }
 
 // GapView is a gap in the webhooks.
@@ -106,8 +106,8 @@ func Status(o *gathering.Overview) func(context.Context) (StatusView, error) {
 		v := StatusView{
 			Quarter:     WindowView{q.Quarter.Limit, q.Quarter.Used, q.Quarter.Resets},
 			Day:         WindowView{q.Day.Limit, q.Day.Used, q.Day.Resets},
-			Outstanding: q.Outstanding, Parallel: q.Parallel, RateLimited: q.RateLimitedToday,
-			PausedSince: optional(q.PausedSince), PausesToday: q.PausesToday, OthersSeen: optional(q.Others), Classes: map[string]ClassView{},
+			Outstanding: q.Outstanding, MaxOutstanding: q.MaxOutstanding, RateLimited: q.RateLimitedToday,
+			PausedSince: optional(q.PausedSince), PausesToday: q.PausesToday, ExternalUsageAt: optional(q.ExternalUsageAt), Classes: map[string]ClassView{},
 			Webhook: WebhookView{
 				SubscriptionID: s.Webhook.SubscriptionID, LastSeen: optional(s.Webhook.LastSeen),
 				Callback: health(s.Webhook.Callback), Subscription: health(s.Webhook.Subscription),
@@ -115,7 +115,7 @@ func Status(o *gathering.Overview) func(context.Context) (StatusView, error) {
 			},
 		}
 		if q.Pause != nil {
-			v.Paused = &PauseView{q.Pause.For, q.Pause.Until}
+			v.Paused = &PauseView{q.Pause.Reason, q.Pause.Until}
 		}
 		if g := s.Webhook.Gap; !g.To.IsZero() {
 			v.Webhook.Gap = &GapView{g.From, g.To, g.Planned}

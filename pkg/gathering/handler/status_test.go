@@ -19,8 +19,8 @@ func TestStatusShowsTheHealthOfTheWebhook(t *testing.T) {
 	store := memory.Store
 	_, err := store.UpdateWebhook(t.Context(), func(w *gathering.Webhook) (bool, error) {
 		w.SubscriptionID, w.LastSeen = 5, now
-		w.Callback = gathering.Health{WellAt: now}
-		w.Subscription = gathering.Health{WellAt: now.Add(-time.Hour), FailingSince: now.Add(-time.Minute), Failure: "missing"}
+		w.Callback = gathering.Health{HealthyAt: now}
+		w.Subscription = gathering.Health{HealthyAt: now.Add(-time.Hour), FailingSince: now.Add(-time.Minute), Failure: "missing"}
 		return true, nil
 	})
 	if err != nil {
@@ -39,8 +39,8 @@ func TestStatusShowsTheHealthOfTheWebhook(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(`{"subscription_id":5,"last_seen":"2026-11-22T00:00:30Z","callback":{"well_at":"2026-11-22T00:00:30Z"},`+
-		`"subscription":{"well_at":"2026-11-21T23:00:30Z","failing_since":"2026-11-21T23:59:30Z","failure":"missing"},"events_today":2,"events_yesterday":2}`, string(got)); d != "" {
+	if d := cmp.Diff(`{"subscription_id":5,"last_seen":"2026-11-22T00:00:30Z","callback":{"healthy_at":"2026-11-22T00:00:30Z"},`+
+		`"subscription":{"healthy_at":"2026-11-21T23:00:30Z","failing_since":"2026-11-21T23:59:30Z","failure":"missing"},"events_today":2,"events_yesterday":2}`, string(got)); d != "" {
 		t.Error(d)
 	}
 }
@@ -63,7 +63,7 @@ func TestStatusShowsThatStravaAnswersNoCall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v.Paused == nil || v.Paused.For != quota.ForStrava || v.PausedSince == nil || !v.PausedSince.Equal(now) || v.PausesToday != 1 {
+	if v.Paused == nil || v.Paused.Reason != quota.ReasonStrava || v.PausedSince == nil || !v.PausedSince.Equal(now) || v.PausesToday != 1 {
 		t.Errorf("%+v, %+v", v, v.Paused)
 	}
 }

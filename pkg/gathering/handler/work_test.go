@@ -35,7 +35,7 @@ func (s endless) Athlete(_ context.Context, id, _ int64) (gatheringv1.Athlete, g
 }
 
 func (s endless) Activities(_ context.Context, _, _ int64, r gathering.PageRequest) (gathering.Page, gathering.Reading, error) {
-	return gathering.Page{Activities: []gatheringv1.Activity{{ID: int64(r.Page)}}, Sent: 1}, s.reading(), nil
+	return gathering.Page{Activities: []gatheringv1.Activity{{ID: int64(r.Page)}}, Entries: 1}, s.reading(), nil
 }
 
 // uncountable is a queue whose jobs cannot be counted.

@@ -17,18 +17,18 @@ const (
 	WebhookIgnored = "WebhookEventsIgnored"
 	// WebhookRejected counts calls that are not ours or make no sense.
 	WebhookRejected = "WebhookEventsRejected"
-	// WebhookUnwell is the time in seconds since a probe last found the
+	// WebhookUnhealthy is the time in seconds since a probe last found the
 	// callback well, or the subscription if that is longer ago; 0 without a
 	// subscription.
-	WebhookUnwell = "WebhookUnwellSeconds"
+	WebhookUnhealthy = "WebhookUnhealthySeconds"
 	// SubscriptionLost is 1 while Strava lacks the subscription that we
 	// expect, and 0 otherwise.
 	SubscriptionLost = "SubscriptionLost"
 	// RateLimited counts calls that Strava answered with 429.
 	RateLimited = "RateLimited"
-	// Parked counts pieces of work that were parked for a day, because they
+	// Quarantined counts pieces of work that were quarantined for a day, because they
 	// failed many times in a row while Strava answered other athletes.
-	Parked = "JobsParked"
+	Quarantined = "JobsQuarantined"
 	// Failed counts attempts that failed for a reason of our own: the
 	// requester, the storage, the bus.
 	Failed = "JobsFailed"
@@ -37,10 +37,10 @@ const (
 	// Paused is the time in seconds since calls were first paused without an
 	// answer from Strava since; 0 while Strava answers.
 	Paused = "PausedSeconds"
-	// Unreadable counts activities without a readable id or start.
-	// LeftOut counts unreadable members of listed activities.
-	Unreadable = "ActivitiesUnreadable"
-	LeftOut    = "MembersLeftOut"
+	// ActivitiesUnreadable counts activities without a readable id or start.
+	// MembersUnreadable counts unreadable members of listed activities.
+	ActivitiesUnreadable = "ActivitiesUnreadable"
+	MembersUnreadable    = "MembersUnreadable"
 	// OldestWebhook is how many seconds the oldest job of class webhook has
 	// been due.
 	OldestWebhook = "OldestWebhookSeconds"

@@ -10,9 +10,9 @@ const scarceMargin = 5
 // scarce reports whether the rest of a window may not suffice for the webhooks
 // that are expected until it ends.
 func (b *Budget) scarce(now time.Time) bool {
-	for _, g := range b.gauges() {
+	for _, g := range b.meters() {
 		_, end := g.bounds()
-		left := float64(g.room(&g.Now)-len(b.Outstanding)) - b.reserve(Leave, g, now, now)
+		left := float64(g.remaining(&g.Now)-len(b.Outstanding)) - b.reserve(Leave, g, now, now)
 		if left < b.expected(Webhook, now, now, end)+scarceMargin {
 			return true
 		}
@@ -26,26 +26,26 @@ func (b *Budget) refusal(now time.Time, class Class) *Wait {
 	if pause := b.paused(now); pause != nil {
 		wait = *pause
 	}
-	for _, g := range b.gauges() {
-		if free := b.free(g, now, class); free.After(wait.Until) {
+	for _, g := range b.meters() {
+		if free := b.freeAt(g, now, class); free.After(wait.Until) {
 			wait = Wait{free, g.reason}
 		}
 	}
-	if wait.For == "" && len(b.Outstanding) >= b.parallel(now) {
-		wait = Wait{now.Add(turnTime), ForTurn}
+	if wait.Reason == "" && len(b.Outstanding) >= b.maxOutstanding(now) {
+		wait = Wait{now.Add(usualCallTime), ReasonConcurrency}
 	}
-	if wait.For == "" {
+	if wait.Reason == "" {
 		return nil
 	}
 	return &wait
 }
 
-// free returns the earliest time with room for a call of the class, if no more
+// freeAt returns the earliest time with room for a call of the class, if no more
 // calls are made until then.
-func (b *Budget) free(g gauge, now time.Time, class Class) time.Time {
+func (b *Budget) freeAt(g windowMeter, now time.Time, class Class) time.Time {
 	start, end := g.bounds()
 	// left is what this call and those under way would leave of the window.
-	left := func(w *Window) float64 { return float64(g.room(w) - len(b.Outstanding) - 1) }
+	left := func(w *Window) float64 { return float64(g.remaining(w) - len(b.Outstanding) - 1) }
 	enough := func(t time.Time) bool { return left(&g.Now) >= b.reservedAbove(class, g, now, t) }
 
 	earliest := now
@@ -73,20 +73,20 @@ func (b *Budget) free(g gauge, now time.Time, class Class) time.Time {
 	return yes
 }
 
-// parallel is how many permits may be outstanding at once. With one at a time,
+// maxOutstanding is how many permits may be outstanding at once. With one at a time,
 // at most one call meets a limit that Strava has just lowered, or that another
 // client has just used up. So it is one until an answer has confirmed the
 // window, while calls fail, while other clients use the quota, and close to a
 // limit.
-func (b *Budget) parallel(now time.Time) int {
+func (b *Budget) maxOutstanding(now time.Time) int {
 	switch {
 	case !b.Quarter.Now.Confirmed, !b.Day.Now.Confirmed,
 		len(b.Health.Failing) > 0,
-		now.Sub(b.Others) < othersRemembered:
+		now.Sub(b.ExternalUsageAt) < externalUsageMemory:
 		return 1
 	}
-	room := min(b.Quarter.room(&b.Quarter.Now), b.Day.room(&b.Day.Now))
-	return max(1, min(b.Quarter.binding()/callsPerCaller, room/taper))
+	room := min(b.Quarter.remaining(&b.Quarter.Now), b.Day.remaining(&b.Day.Now))
+	return max(1, min(b.Quarter.bindingLimit()/callsPerCaller, room/roomPerCaller))
 }
 
 // paused is nil unless all calls are paused.
@@ -94,5 +94,5 @@ func (b *Budget) paused(now time.Time) *Wait {
 	if !b.Pause.Until.After(now) {
 		return nil
 	}
-	return &Wait{b.Pause.Until, b.Pause.For}
+	return &Wait{b.Pause.Until, b.Pause.Reason}
 }

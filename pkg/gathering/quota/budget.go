@@ -16,37 +16,37 @@ var defaultLimits = struct{ quarter, day Buckets }{
 const (
 	// CallTime is how long a call with a permit may take at most.
 	CallTime = 30 * time.Second
-	// permitLife is longer than CallTime, measured by any two clocks.
-	permitLife = CallTime + 2*Skew
-	// turnTime is how long a call usually takes.
-	turnTime = 2 * time.Second
+	// permitTTL is longer than CallTime, measured by any two clocks.
+	permitTTL = CallTime + 2*Skew
+	// usualCallTime is how long a call usually takes.
+	usualCallTime = 2 * time.Second
 
 	// callsPerCaller is how many calls one caller makes in a quarter hour at most.
 	// So one more caller is needed for each such share of the limit.
 	callsPerCaller = 200
-	// taper is how much room each further caller needs: close to a limit, calls
+	// roomPerCaller is how much room each further caller needs: close to a limit, calls
 	// are made one at a time.
-	taper = 20
+	roomPerCaller = 20
 
-	// othersRemembered is how long another client of the application, once seen to
+	// externalUsageMemory is how long another client of the application, once seen to
 	// use the quota, is expected to do so again.
-	othersRemembered = 24 * time.Hour
+	externalUsageMemory = 24 * time.Hour
 )
 
 // Budget is the whole state of the quota. The zero value is a new budget.
 type Budget struct {
 	Quarter, Day Meter
-	// Told is when Strava reported the limits; zero before the first report.
-	Told time.Time
+	// LimitsSeenAt is when Strava reported the limits; zero before the first report.
+	LimitsSeenAt time.Time
 	// Issued is the ID of the newest permit.
 	Issued int64
 	// Outstanding permits are neither settled nor expired.
 	Outstanding []Permit
 	Pause       Pause
 	Health      Health
-	// Others is when another client of the application was last seen to use the
+	// ExternalUsageAt is when another client of the application was last seen to use the
 	// quota.
-	Others time.Time
+	ExternalUsageAt time.Time
 	// RateLimited counts today's 429s, and PausesToday today's pauses.
 	RateLimited, PausesToday int
 	// Since is when the first permit was asked for.
@@ -57,8 +57,8 @@ type Budget struct {
 
 // Pause of all calls.
 type Pause struct {
-	Until time.Time
-	For   string
+	Until  time.Time
+	Reason string
 	// ID is that of the newest permit when the pause began. Answers to older
 	// permits say nothing new about the pause.
 	ID int64
@@ -80,9 +80,9 @@ func (b *Budget) Reserve(now time.Time, class Class, due time.Time) (Permit, err
 		return Permit{}, wait
 	}
 	b.Issued++
-	permit := Permit{ID: b.Issued, Class: class, Expires: now.Add(permitLife)}
+	permit := Permit{ID: b.Issued, Class: class, Expires: now.Add(permitTTL)}
 	b.Outstanding = append(b.Outstanding, permit)
-	b.note(class, due)
+	b.countDemand(class, due)
 	permit.Scarce = b.scarce(now)
 	return permit, nil
 }
@@ -102,8 +102,8 @@ func (b *Budget) catchUp(now time.Time) {
 			return false
 		}
 		for _, m := range []*Meter{&b.Quarter, &b.Day} {
-			m.Now.miss(b.Issued, 1)
-			m.Before.miss(b.Issued, 1)
+			m.Now.addUnseen(b.Issued, 1)
+			m.Before.addUnseen(b.Issued, 1)
 		}
 		return true
 	})
@@ -113,13 +113,13 @@ func (b *Budget) roll(t time.Time) {
 	quarter, day := b.quarter(), b.day()
 	quarter.roll(quarter.index(t))
 	if passed := day.roll(day.index(t)); passed > 0 {
-		b.turnDay(passed)
+		b.endDay(passed)
 		b.RateLimited, b.PausesToday = 0, 0
 	}
 }
 
 // Settle applies the result of the permit's call.
-func (b *Budget) Settle(now time.Time, permit Permit, answer Answer) Standing {
+func (b *Budget) Settle(now time.Time, permit Permit, answer Answer) Settlement {
 	b.catchUp(now)
 	outstanding := len(b.Outstanding)
 	b.Outstanding = slices.DeleteFunc(b.Outstanding, func(p Permit) bool { return p.ID == permit.ID })
@@ -127,21 +127,21 @@ func (b *Budget) Settle(now time.Time, permit Permit, answer Answer) Standing {
 	if answer.Calls != 0 {
 		_, to := answer.span()
 		b.roll(to)
-		for _, g := range b.gauges() {
+		for _, g := range b.meters() {
 			b.count(g, permit, held, answer)
 		}
-		b.learnLimits(answer)
+		b.updateLimits(answer)
 		if q := &b.Quarter.Now; q.Seen.Read > q.Own+len(b.Outstanding)+leaveFloor {
 			// Up to leaveFloor of them may be calls of the credentials boundary, which
 			// asks for no permits.
-			b.Others = now
+			b.ExternalUsageAt = now
 		}
 	}
 	return b.assess(now, permit, answer)
 }
 
 // count counts the permit's calls and the usage that the answer reports.
-func (b *Budget) count(g gauge, permit Permit, held bool, a Answer) {
+func (b *Budget) count(g windowMeter, permit Permit, held bool, a Answer) {
 	from, to := a.span()
 	first, last := g.index(from), g.index(to)
 	if a.Calls == CallsUncertain {
@@ -157,9 +157,9 @@ func (b *Budget) count(g gauge, permit Permit, held bool, a Answer) {
 		if w == nil {
 			return
 		}
-		w.see(Buckets{Overall: g.of(a.Rates.Overall.Usage), Read: g.of(a.Rates.Read.Usage)}, permit.ID)
+		w.observe(Buckets{Overall: g.of(a.Rates.Overall.Usage), Read: g.of(a.Rates.Read.Usage)}, permit.ID)
 		switch {
-		case b.Told.IsZero():
+		case b.LimitsSeenAt.IsZero():
 			w.Own = w.Seen.Read // Usage from before our first call is not another client's.
 		case held:
 			w.Own += a.Calls
@@ -170,22 +170,22 @@ func (b *Budget) count(g gauge, permit Permit, held bool, a Answer) {
 	// and the calls count in both.
 	for i := first; held && i <= last; i++ {
 		if w := g.window(i); w != nil {
-			w.miss(b.Issued, a.Calls)
+			w.addUnseen(b.Issued, a.Calls)
 		}
 	}
 }
 
-// learnLimits takes the limits from the answer unless newer ones are known.
-func (b *Budget) learnLimits(a Answer) {
+// updateLimits takes the limits from the answer unless newer ones are known.
+func (b *Budget) updateLimits(a Answer) {
 	at := a.Date
 	if at.IsZero() {
 		at = a.Ended
 	}
 	r := a.Rates
-	if r == nil || at.Before(b.Told) || min(r.Overall.Limit.Quarter, r.Overall.Limit.Day, r.Read.Limit.Quarter, r.Read.Limit.Day) <= 0 {
+	if r == nil || at.Before(b.LimitsSeenAt) || min(r.Overall.Limit.Quarter, r.Overall.Limit.Day, r.Read.Limit.Quarter, r.Read.Limit.Day) <= 0 {
 		return
 	}
-	b.Told = at
+	b.LimitsSeenAt = at
 	b.Quarter.Limit = Buckets{Overall: r.Overall.Limit.Quarter, Read: r.Read.Limit.Quarter}
 	b.Day.Limit = Buckets{Overall: r.Overall.Limit.Day, Read: r.Read.Limit.Day}
 }

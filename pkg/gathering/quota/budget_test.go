@@ -49,8 +49,8 @@ func (d *desk) refused(class quota.Class) *quota.Wait {
 // waitsFor checks that the class is refused for a reason until a time.
 func (d *desk) waitsFor(class quota.Class, reason string, until time.Time) {
 	d.Helper()
-	if wait := d.refused(class); wait.For != reason || !wait.Until.Equal(until) {
-		d.Fatalf("%s waits for %s until %s, want %s until %s", class, wait.For, wait.Until, reason, until)
+	if wait := d.refused(class); wait.Reason != reason || !wait.Until.Equal(until) {
+		d.Fatalf("%s waits for %s until %s, want %s until %s", class, wait.Reason, wait.Until, reason, until)
 	}
 }
 
@@ -83,7 +83,7 @@ func (d *desk) used() (quarter, day int) {
 func TestFirstCallIsAloneUnderStravasDefaultLimits(t *testing.T) {
 	d := newDesk(t)
 	d.must(quota.Webhook)
-	d.waitsFor(quota.Leave, quota.ForTurn, d.now.Add(2*time.Second))
+	d.waitsFor(quota.Leave, quota.ReasonConcurrency, d.now.Add(2*time.Second))
 	if s := d.Status(d.now); s.Quarter.Limit != 100 || s.Day.Limit != 1000 {
 		t.Errorf("%d, %d", s.Quarter.Limit, s.Day.Limit)
 	}
@@ -94,26 +94,26 @@ func TestParallelCalls(t *testing.T) {
 	for range 3 {
 		d.must(quota.Webhook)
 	}
-	d.waitsFor(quota.Webhook, quota.ForTurn, d.now.Add(2*time.Second))
+	d.waitsFor(quota.Webhook, quota.ReasonConcurrency, d.now.Add(2*time.Second))
 
 	d = opened(t)
 	d.spend(550)
 	d.must(quota.Leave)
 	d.must(quota.Leave)
-	d.waitsFor(quota.Leave, quota.ForTurn, d.now.Add(2*time.Second)) // close to the limit
+	d.waitsFor(quota.Leave, quota.ReasonConcurrency, d.now.Add(2*time.Second)) // close to the limit
 
 	d = opened(t)
 	d.settle(d.must(quota.Webhook), answer(d.now, 14, 600, 14, 6000))
 	d.must(quota.Webhook)
-	d.waitsFor(quota.Webhook, quota.ForTurn, d.now.Add(2*time.Second)) // another client uses the quota
-	if got := d.Status(d.now).Others; !got.Equal(d.now) {
+	d.waitsFor(quota.Webhook, quota.ReasonConcurrency, d.now.Add(2*time.Second)) // another client uses the quota
+	if got := d.Status(d.now).ExternalUsageAt; !got.Equal(d.now) {
 		t.Errorf("others were seen at %s", got)
 	}
 
 	d = opened(t)
 	d.now = d.now.Add(15 * time.Minute)
 	d.must(quota.Webhook)
-	d.waitsFor(quota.Webhook, quota.ForTurn, d.now.Add(2*time.Second)) // nothing has confirmed the window
+	d.waitsFor(quota.Webhook, quota.ReasonConcurrency, d.now.Add(2*time.Second)) // nothing has confirmed the window
 }
 
 func TestTheLimitThatBinds(t *testing.T) {
@@ -124,10 +124,10 @@ func TestTheLimitThatBinds(t *testing.T) {
 		reason string
 		until  time.Time
 	}{
-		"quarter": {answer(noon.Add(5*time.Minute), 600, 600, 10, 6000), quota.ForRateLimit, quarterEnd},
-		"day":     {answer(noon.Add(5*time.Minute), 10, 600, 6000, 6000), quota.ForDailyLimit, midnight},
-		"both":    {answer(noon.Add(5*time.Minute), 600, 600, 6000, 6000), quota.ForDailyLimit, midnight},
-		"a limit that has fallen below the usage": {answer(noon.Add(5*time.Minute), 100, 50, 100, 6000), quota.ForRateLimit, quarterEnd},
+		"quarter": {answer(noon.Add(5*time.Minute), 600, 600, 10, 6000), quota.ReasonRateLimit, quarterEnd},
+		"day":     {answer(noon.Add(5*time.Minute), 10, 600, 6000, 6000), quota.ReasonDailyLimit, midnight},
+		"both":    {answer(noon.Add(5*time.Minute), 600, 600, 6000, 6000), quota.ReasonDailyLimit, midnight},
+		"a limit that has fallen below the usage": {answer(noon.Add(5*time.Minute), 100, 50, 100, 6000), quota.ReasonRateLimit, quarterEnd},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := opened(t)
@@ -140,7 +140,7 @@ func TestTheLimitThatBinds(t *testing.T) {
 		a := answer(d.now, 10, 600, 10, 6000)
 		a.Rates.Overall.Usage.Quarter = 1200
 		d.settle(d.must(quota.Webhook), a)
-		d.waitsFor(quota.Leave, quota.ForRateLimit, quarterEnd)
+		d.waitsFor(quota.Leave, quota.ReasonRateLimit, quarterEnd)
 	})
 }
 
@@ -236,7 +236,7 @@ func TestAtAnEdgeThereMustBeRoomInBothWindows(t *testing.T) {
 		return d
 	}
 	d := full(t, 0)
-	d.waitsFor(quota.Leave, quota.ForRateLimit, end.Add(quota.Skew))
+	d.waitsFor(quota.Leave, quota.ReasonRateLimit, end.Add(quota.Skew))
 	d.now = end.Add(quota.Skew)
 	d.must(quota.Webhook)
 
@@ -254,7 +254,7 @@ func TestAtAnEdgeThereMustBeRoomInBothWindows(t *testing.T) {
 	d.must(quota.Webhook)
 
 	d = full(t, 2)
-	d.waitsFor(quota.Webhook, quota.ForRateLimit, end.Add(quota.Skew)) // the floor of the window before
+	d.waitsFor(quota.Webhook, quota.ReasonRateLimit, end.Add(quota.Skew)) // the floor of the window before
 	d.must(quota.Leave)
 }
 
@@ -278,13 +278,13 @@ func (d *desk) failure(athleteID int64, o quota.Outcome) quota.Answer {
 }
 
 // fail settles a call for the athlete as failed.
-func (d *desk) fail(athleteID int64, o quota.Outcome) quota.Standing {
+func (d *desk) fail(athleteID int64, o quota.Outcome) quota.Settlement {
 	d.Helper()
 	return d.Settle(d.now, d.must(quota.Webhook), d.failure(athleteID, o))
 }
 
 // serve settles a call for the athlete as answered.
-func (d *desk) serve(athleteID int64) quota.Standing {
+func (d *desk) serve(athleteID int64) quota.Settlement {
 	d.Helper()
 	a := answer(d.now, 14, 600, 14, 6000)
 	a.AthleteID = athleteID
@@ -303,7 +303,7 @@ func TestA429WithoutHeadersPausesNothingUntilAnotherAthleteGetsOne(t *testing.T)
 	if s := d.fail(2, quota.RateLimited); s.Pause == nil {
 		t.Error("no pause")
 	}
-	d.waitsFor(quota.Leave, quota.ForRateLimit, quarterEnd)
+	d.waitsFor(quota.Leave, quota.ReasonRateLimit, quarterEnd)
 	if n := d.Status(d.now).RateLimitedToday; n != 4 {
 		t.Errorf("%d", n)
 	}
@@ -315,7 +315,7 @@ func TestA429ThatItsHeadersExplainIsNoFailure(t *testing.T) {
 	if s.Pause != nil || !s.RetryAt.IsZero() || len(d.Health.Failing) != 0 {
 		t.Errorf("%+v, failing %v", s, d.Health.Failing)
 	}
-	d.waitsFor(quota.Leave, quota.ForRateLimit, noon.Add(15*time.Minute+quota.Skew))
+	d.waitsFor(quota.Leave, quota.ReasonRateLimit, noon.Add(15*time.Minute+quota.Skew))
 }
 
 func TestOneAthletesFailuresPauseNothing(t *testing.T) {
@@ -340,10 +340,10 @@ func TestStravaIsDownWhenDifferentAthletesFail(t *testing.T) {
 		for id := range needed - 1 {
 			d.fail(id+1, o)
 		}
-		if s := d.fail(needed, o); s.Pause == nil || s.Pause.For != quota.ForStrava || !s.Pause.Until.Equal(d.now.Add(time.Minute)) {
+		if s := d.fail(needed, o); s.Pause == nil || s.Pause.Reason != quota.ReasonStrava || !s.Pause.Until.Equal(d.now.Add(time.Minute)) {
 			t.Fatalf("outcome %d: %+v", o, s)
 		}
-		d.waitsFor(quota.Leave, quota.ForStrava, d.now.Add(time.Minute))
+		d.waitsFor(quota.Leave, quota.ReasonStrava, d.now.Add(time.Minute))
 	}
 }
 
@@ -356,7 +356,7 @@ func TestA429WithoutHeadersAndAnotherFailureOfAnotherAthletePauseNothing(t *test
 		}
 		// A third one: Strava is down, but not certainly for the rest of the quarter
 		// hour.
-		if s := d.fail(3, quota.Unavailable); s.Pause == nil || s.Pause.For != quota.ForStrava || !s.Pause.Until.Equal(d.now.Add(time.Minute)) {
+		if s := d.fail(3, quota.Unavailable); s.Pause == nil || s.Pause.Reason != quota.ReasonStrava || !s.Pause.Until.Equal(d.now.Add(time.Minute)) {
 			t.Errorf("%s: three athletes fail: %+v", name, s.Pause)
 		}
 	}
@@ -369,14 +369,14 @@ func TestPausesGrowUntilStravaAnswers(t *testing.T) {
 	d.fail(1, quota.Maintenance)
 	for i, length := range []time.Duration{1, 2, 4, 8, 15, 15} {
 		d.fail(int64(i+2), quota.Maintenance) // Another athlete's call tries.
-		d.waitsFor(quota.Leave, quota.ForStrava, d.now.Add(length*time.Minute))
+		d.waitsFor(quota.Leave, quota.ReasonStrava, d.now.Add(length*time.Minute))
 		if s := d.Status(d.now); s.PausesToday != i+1 || !s.PausedSince.Equal(began) || s.Pause == nil {
 			t.Errorf("pause %d: %+v", i+1, s)
 		}
 		d.now = d.now.Add(length * time.Minute)
 	}
 	p := d.must(quota.Webhook)
-	d.waitsFor(quota.Webhook, quota.ForTurn, d.now.Add(2*time.Second)) // one tries
+	d.waitsFor(quota.Webhook, quota.ReasonConcurrency, d.now.Add(2*time.Second)) // one tries
 	d.settle(p, answer(d.now, 1, 600, 30, 6000))
 	d.must(quota.Webhook)
 	d.must(quota.Webhook)
@@ -391,7 +391,7 @@ func TestCallsThatBeganBeforeAPauseDoNotLengthenIt(t *testing.T) {
 	for i, p := range permits {
 		d.settle(p, d.failure(int64(i+1), quota.Maintenance))
 	}
-	d.waitsFor(quota.Leave, quota.ForStrava, d.now.Add(time.Minute))
+	d.waitsFor(quota.Leave, quota.ReasonStrava, d.now.Add(time.Minute))
 }
 
 func TestAnInactiveApplicationPausesAllCallsOnceAnotherAthleteConfirmsIt(t *testing.T) {
@@ -402,8 +402,8 @@ func TestAnInactiveApplicationPausesAllCallsOnceAnotherAthleteConfirmsIt(t *test
 	d.fail(1, quota.Inactive)
 	for i, length := range []time.Duration{1, 2, 4, 8, 15, 15} {
 		d.fail(int64(i+2), quota.Inactive)
-		d.waitsFor(quota.Leave, quota.ForApplication, d.now.Add(length*time.Minute))
-		if p := d.Status(d.now).Pause; p == nil || p.For != quota.ForApplication {
+		d.waitsFor(quota.Leave, quota.ReasonApplication, d.now.Add(length*time.Minute))
+		if p := d.Status(d.now).Pause; p == nil || p.Reason != quota.ReasonApplication {
 			t.Errorf("status shows %v", p)
 		}
 		d.now = d.now.Add(length * time.Minute)
@@ -427,7 +427,7 @@ func TestAFailureOfOursSaysNothingOfStravaAndCostsNothing(t *testing.T) {
 		t.Errorf("uncertain: %d, %d", quarter, day)
 	}
 	d.settle(d.must(quota.Webhook), answer(d.now, 15, 600, 15, 6000)) // They were.
-	if !d.Status(d.now).Others.IsZero() {
+	if !d.Status(d.now).ExternalUsageAt.IsZero() {
 		t.Error("the call is taken for another client's")
 	}
 }
@@ -439,7 +439,7 @@ func TestARenewedAccessTokenTakesTwoCalls(t *testing.T) {
 		a.Calls = 2
 		d.settle(d.must(quota.Webhook), a)
 	}
-	if s := d.Status(d.now); !s.Others.IsZero() || s.Quarter.Used != 18 {
+	if s := d.Status(d.now); !s.ExternalUsageAt.IsZero() || s.Quarter.Used != 18 {
 		t.Errorf("%+v", s)
 	}
 	unsure := d.failure(1, quota.Answered)
@@ -564,8 +564,8 @@ func TestCallsUnderWayCountAgainstReserves(t *testing.T) {
 	d := opened(t)
 	spare(d, allowed-1)
 	d.must(quota.Spare)
-	if wait := d.refused(quota.Spare); wait.For != quota.ForRateLimit {
-		t.Errorf("one call under way, none left after it: waits for %s", wait.For)
+	if wait := d.refused(quota.Spare); wait.Reason != quota.ReasonRateLimit {
+		t.Errorf("one call under way, none left after it: waits for %s", wait.Reason)
 	}
 }
 

@@ -33,9 +33,9 @@ func (d Demand) total() (n int) {
 func (b *Budget) expected(class Class, now, from, to time.Time) float64 {
 	demand := b.Demand[class]
 	if demand.Days == 0 {
-		hourly := min(float64(b.Day.binding())/24, 4*float64(b.Quarter.binding()))
+		hourly := min(float64(b.Day.bindingLimit())/24, 4*float64(b.Quarter.bindingLimit()))
 		for hour := range demand.Usual {
-			demand.Usual[hour] = claims[class].first * hourly
+			demand.Usual[hour] = reserveBounds[class].first * hourly
 		}
 	}
 	start, _ := b.day().bounds()
@@ -44,7 +44,7 @@ func (b *Budget) expected(class Class, now, from, to time.Time) float64 {
 		watched = b.Since
 	}
 	scale := (float64(demand.total()) + scaleDamping) / (demand.usual(start, watched, now) + scaleDamping)
-	return demand.usual(start, from, to) * min(max(scale, 1), mostScale)
+	return demand.usual(start, from, to) * min(max(scale, 1), maxScale)
 }
 
 // usual is the usual number of calls between two times of the day that begins
@@ -66,8 +66,8 @@ func (d Demand) usual(start, from, to time.Time) (sum float64) {
 	return sum
 }
 
-// note counts a permit of the class.
-func (b *Budget) note(class Class, due time.Time) {
+// countDemand counts a permit of the class.
+func (b *Budget) countDemand(class Class, due time.Time) {
 	start, _ := b.day().bounds()
 	demand := b.Demand[class]
 	demand.Calls++
@@ -77,13 +77,13 @@ func (b *Budget) note(class Class, due time.Time) {
 	case hour >= 0:
 		demand.Today[min(hour, 23)]++
 	case hour >= -24 && demand.Days > 0:
-		demand.Usual[hour+24] += demand.newest()
+		demand.Usual[hour+24] += demand.newestWeight()
 	}
 	b.Demand[class] = demand
 }
 
-// turnDay ends a day, and any days after it that passed without a call.
-func (b *Budget) turnDay(passed int64) {
+// endDay ends a day, and any days after it that passed without a call.
+func (b *Budget) endDay(passed int64) {
 	start, _ := b.day().bounds()
 	ended := start.Add(-time.Duration(passed) * dayLength)
 	for _, class := range Classes {
@@ -93,25 +93,25 @@ func (b *Budget) turnDay(passed int64) {
 			next.Yesterday = d.Calls
 		}
 		if b.Since.Before(ended.Add(time.Hour)) { // else only a part of the day was seen
-			next.learn(d.Today)
+			next.addDay(d.Today)
 		}
-		for range min(passed-1, daysForgotten) {
-			next.learn([24]int{})
+		for range min(passed-1, maxIdleDays) {
+			next.addDay([24]int{})
 		}
 		b.Demand[class] = next
 	}
 }
 
-// learn adds a day to the average.
-func (d *Demand) learn(day [24]int) {
+// addDay adds a day to the average.
+func (d *Demand) addDay(day [24]int) {
 	d.Days++
 	for hour, calls := range day {
-		d.Usual[hour] = (1-d.newest())*d.Usual[hour] + d.newest()*float64(calls)
+		d.Usual[hour] = (1-d.newestWeight())*d.Usual[hour] + d.newestWeight()*float64(calls)
 	}
 }
 
-// newest is the weight of the newest day in the average.
-func (d *Demand) newest() float64 {
+// newestWeight is the weight of the newest day in the average.
+func (d *Demand) newestWeight() float64 {
 	if d.Days == 1 {
 		return 1
 	}

@@ -45,16 +45,16 @@ func (e *Engine) Reserve(ctx context.Context, class Class, due time.Time) (Permi
 
 // Settle gives the permit back together with the result of its call. Settling
 // twice or late does no harm.
-func (e *Engine) Settle(ctx context.Context, permit Permit, answer Answer) (Standing, error) {
-	var standing Standing
+func (e *Engine) Settle(ctx context.Context, permit Permit, answer Answer) (Settlement, error) {
+	var settlement Settlement
 	err := e.budgets.UpdateBudget(ctx, func(b *Budget) (changed bool, _ error) {
-		standing = b.Settle(e.now(), permit, answer)
+		settlement = b.Settle(e.now(), permit, answer)
 		return true, nil
 	})
 	if err != nil {
-		return Standing{}, fmt.Errorf("settle a call: %w", err)
+		return Settlement{}, fmt.Errorf("settle a call: %w", err)
 	}
-	return standing, nil
+	return settlement, nil
 }
 
 // Status reads the state of the quota.

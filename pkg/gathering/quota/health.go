@@ -14,10 +14,10 @@ const (
 	maxFailing = 5
 )
 
-// needed is how many athletes' calls must fail in the same way, with no answer
+// failuresNeeded is how many athletes' calls must fail in the same way, with no answer
 // in between, before Strava counts as failing for all athletes. The calls for
 // one athlete may fail for ever while Strava works for all others.
-var needed = map[Outcome]int{
+var failuresNeeded = map[Outcome]int{
 	Unavailable: 3,
 	Maintenance: 2,
 	Inactive:    2,
@@ -36,43 +36,43 @@ type Health struct {
 	PausedSince time.Time
 	// Served are the last answers for the two athletes served last, the newest
 	// first.
-	Served [2]Service
+	Served [2]ServedCall
 }
 
 // Failure is a failed call for an athlete.
 type Failure struct {
-	Athlete Mark
+	Athlete AthleteHash
 	Outcome Outcome
 }
 
-// Service is an answer of Strava's.
-type Service struct {
-	Athlete Mark
+// ServedCall is an answer of Strava's.
+type ServedCall struct {
+	Athlete AthleteHash
 	At      time.Time
 }
 
-// Mark distinguishes athletes without their ids: the budget outlives an
+// AthleteHash distinguishes athletes without their ids: the budget outlives an
 // authorization, and nothing may identify an athlete who has left. Two athletes
 // share a mark with a probability of 1 in 65,536 and then count as one, so more
 // evidence is needed.
-type Mark uint16
+type AthleteHash uint16
 
-// markOf returns an athlete's mark.
-func markOf(athleteID int64) Mark {
+// hashOf returns an athlete's mark.
+func hashOf(athleteID int64) AthleteHash {
 	h := fnv.New32a()
 	_, _ = h.Write(binary.BigEndian.AppendUint64(nil, uint64(athleteID))) // It never fails.
 	sum := h.Sum32()
-	return Mark(sum>>16 ^ sum&0xffff)
+	return AthleteHash(sum>>16 ^ sum&0xffff)
 }
 
 // served notes that Strava answered a call for the athlete.
 func (h *Health) served(athleteID int64, at time.Time) {
-	athlete := markOf(athleteID)
+	athlete := hashOf(athleteID)
 	if h.Served[0].Athlete != athlete {
 		h.Served[1] = h.Served[0]
 	}
-	if h.Served[0] = (Service{athlete, at}); h.Served[1].Athlete == athlete {
-		h.Served[1] = Service{}
+	if h.Served[0] = (ServedCall{athlete, at}); h.Served[1].Athlete == athlete {
+		h.Served[1] = ServedCall{}
 	}
 }
 
@@ -80,7 +80,7 @@ func (h *Health) served(athleteID int64, at time.Time) {
 // that is not known.
 func (h Health) servedOthers(athleteID int64) time.Time {
 	for _, s := range h.Served {
-		if s.Athlete != markOf(athleteID) {
+		if s.Athlete != hashOf(athleteID) {
 			return s.At
 		}
 	}
@@ -92,7 +92,7 @@ func (h Health) servedOthers(athleteID int64) time.Time {
 // enough athletes failed with the same outcome, or if the calls of as many
 // athletes as Unavailable needs failed with any outcomes.
 func (h *Health) failed(athleteID int64, outcome Outcome) (common Outcome, ok bool) {
-	athlete := markOf(athleteID)
+	athlete := hashOf(athleteID)
 	same := func(f Failure) bool { return f.Athlete == athlete }
 	known := slices.ContainsFunc(h.Failing, same)
 	h.Failing = slices.DeleteFunc(slices.Clone(h.Failing), same)
@@ -103,15 +103,15 @@ func (h *Health) failed(athleteID int64, outcome Outcome) (common Outcome, ok bo
 		// new evidence, and must not keep all other athletes waiting.
 		return outcome, false
 	}
-	if h.alike(outcome) >= needed[outcome] {
+	if h.countFailing(outcome) >= failuresNeeded[outcome] {
 		return outcome, true
 	}
 	// After a pause the failure of one more athlete is enough to pause again.
-	return Unavailable, h.Pauses > 0 || len(h.Failing) >= needed[Unavailable]
+	return Unavailable, h.Pauses > 0 || len(h.Failing) >= failuresNeeded[Unavailable]
 }
 
-// alike counts the failing athletes whose calls failed in the same way.
-func (h Health) alike(outcome Outcome) (n int) {
+// countFailing counts the failing athletes whose calls failed in the same way.
+func (h Health) countFailing(outcome Outcome) (n int) {
 	for _, f := range h.Failing {
 		if f.Outcome == outcome {
 			n++
@@ -123,8 +123,8 @@ func (h Health) alike(outcome Outcome) (n int) {
 // recovered notes that Strava answers.
 func (h *Health) recovered() { h.Failing, h.Pauses, h.PausedSince = nil, 0, time.Time{} }
 
-// Standing is what the caller needs to know once its call is settled.
-type Standing struct {
+// Settlement is what the caller needs to know once its call is settled.
+type Settlement struct {
 	// Pause is nil unless all calls are paused.
 	Pause *Wait
 	// RetryAt is when the same call may be worth another try; zero for at once.
@@ -135,19 +135,19 @@ type Standing struct {
 }
 
 // assess draws the conclusions from the outcome of a permit's call.
-func (b *Budget) assess(now time.Time, permit Permit, a Answer) Standing {
+func (b *Budget) assess(now time.Time, permit Permit, a Answer) Settlement {
 	var retryAt time.Time
 	_, quarterEnd := b.quarter().bounds()
 	quarterEnd = quarterEnd.Add(Skew)
 	unexplained := false
 	if a.Outcome == RateLimited {
 		b.RateLimited++
-		switch full := b.Quarter.room(&b.Quarter.Now) <= 0 || b.Day.room(&b.Day.Now) <= 0; {
+		switch full := b.Quarter.remaining(&b.Quarter.Now) <= 0 || b.Day.remaining(&b.Day.Now) <= 0; {
 		case full:
 		case a.Rates.exceeded():
 			// It is uncertain which window the header is about. Assume the present
 			// quarter hour.
-			b.pause(quarterEnd, ForRateLimit)
+			b.pause(quarterEnd, ReasonRateLimit)
 		default:
 			unexplained, retryAt = true, quarterEnd
 		}
@@ -165,18 +165,18 @@ func (b *Budget) assess(now time.Time, permit Permit, a Answer) Standing {
 			b.pauseFor(now, outcome, quarterEnd)
 		}
 	}
-	return Standing{Pause: b.paused(now), RetryAt: retryAt, ServedOthers: b.Health.servedOthers(a.AthleteID)}
+	return Settlement{Pause: b.paused(now), RetryAt: retryAt, ServedOthers: b.Health.servedOthers(a.AthleteID)}
 }
 
 // pauseFor stops all calls because of an outcome, for longer each time.
 func (b *Budget) pauseFor(now time.Time, outcome Outcome, quarterEnd time.Time) {
 	h := &b.Health
-	until, reason := now.Add(doubled(shortestPause, h.Pauses, longestPause)), ForStrava
+	until, reason := now.Add(doubled(shortestPause, h.Pauses, longestPause)), ReasonStrava
 	switch outcome {
 	case RateLimited:
-		until, reason = quarterEnd, ForRateLimit
+		until, reason = quarterEnd, ReasonRateLimit
 	case Inactive:
-		reason = ForApplication
+		reason = ReasonApplication
 	}
 	if !b.pause(until, reason) {
 		return
@@ -194,7 +194,7 @@ func (b *Budget) pause(until time.Time, reason string) bool {
 	if !until.After(b.Pause.Until) {
 		return false
 	}
-	b.Pause = Pause{Until: until, For: reason, ID: b.Issued}
+	b.Pause = Pause{Until: until, Reason: reason, ID: b.Issued}
 	return true
 }
 

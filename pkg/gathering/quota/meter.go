@@ -41,31 +41,31 @@ type Window struct {
 	Confirmed bool
 }
 
-// A gauge is one of the Budget's meters with its constants.
-type gauge struct {
+// A windowMeter is one of the Budget's meters with its constants.
+type windowMeter struct {
 	*Meter
 	length time.Duration
 	// of picks the window's figure from a header's.
 	of func(Pair) int
-	// reason is the For of a [Wait] when the meter is full.
+	// reason is the Reason of a [Wait] when the meter is full.
 	reason string
 }
 
-func (b *Budget) quarter() gauge {
-	return gauge{&b.Quarter, quarterLength, func(p Pair) int { return p.Quarter }, ForRateLimit}
+func (b *Budget) quarter() windowMeter {
+	return windowMeter{&b.Quarter, quarterLength, func(p Pair) int { return p.Quarter }, ReasonRateLimit}
 }
 
-func (b *Budget) day() gauge {
-	return gauge{&b.Day, dayLength, func(p Pair) int { return p.Day }, ForDailyLimit}
+func (b *Budget) day() windowMeter {
+	return windowMeter{&b.Day, dayLength, func(p Pair) int { return p.Day }, ReasonDailyLimit}
 }
 
-func (b *Budget) gauges() [2]gauge { return [2]gauge{b.quarter(), b.day()} }
+func (b *Budget) meters() [2]windowMeter { return [2]windowMeter{b.quarter(), b.day()} }
 
 // index is the number of the window that t falls into.
-func (g gauge) index(t time.Time) int64 { return t.Unix() / int64(g.length/time.Second) }
+func (g windowMeter) index(t time.Time) int64 { return t.Unix() / int64(g.length/time.Second) }
 
 // bounds of the present window.
-func (g gauge) bounds() (start, end time.Time) {
+func (g windowMeter) bounds() (start, end time.Time) {
 	start = time.Unix(g.Now.Index*int64(g.length/time.Second), 0).UTC()
 	return start, start.Add(g.length)
 }
@@ -96,17 +96,17 @@ func (m *Meter) window(index int64) *Window {
 	return nil
 }
 
-// room is how many calls the window has left in the bucket with fewer of them,
+// remaining is how many calls the window has left in the bucket with fewer of them,
 // not counting calls under way.
-func (m *Meter) room(w *Window) int {
+func (m *Meter) remaining(w *Window) int {
 	return min(m.Limit.Overall-w.Seen.Overall, m.Limit.Read-w.Seen.Read) - w.Unseen
 }
 
-// binding is the smaller of the limits: our calls count in both buckets.
-func (m *Meter) binding() int { return min(m.Limit.Overall, m.Limit.Read) }
+// bindingLimit is the smaller of the limits: our calls count in both buckets.
+func (m *Meter) bindingLimit() int { return min(m.Limit.Overall, m.Limit.Read) }
 
-// see applies the usage that a header reports for the window.
-func (w *Window) see(usage Buckets, permit int64) {
+// observe applies the usage that a header reports for the window.
+func (w *Window) observe(usage Buckets, permit int64) {
 	// Usage only rises; a smaller one is an earlier answer that came late.
 	w.Seen.Overall = max(w.Seen.Overall, usage.Overall)
 	w.Seen.Read = max(w.Seen.Read, usage.Read)
@@ -116,8 +116,8 @@ func (w *Window) see(usage Buckets, permit int64) {
 	}
 }
 
-// miss counts calls of ours that no header will show for certain.
-func (w *Window) miss(newest int64, calls int) {
+// addUnseen counts calls of ours that no header will show for certain.
+func (w *Window) addUnseen(newest int64, calls int) {
 	w.Own += calls
 	w.Unseen += calls
 	w.UnseenID = newest

@@ -29,17 +29,17 @@ var Classes = []Class{Leave, Webhook, Interactive, Reconcile, Backfill, Spare}
 
 // What a [Wait] is for.
 const (
-	// ForRateLimit: the quarter hour's limit is reached, or the rest is reserved
+	// ReasonRateLimit: the quarter hour's limit is reached, or the rest is reserved
 	// for more urgent work.
-	ForRateLimit = "rate_limit"
-	// ForDailyLimit: the same for the day's limit.
-	ForDailyLimit = "daily_limit"
-	// ForStrava: Strava is down.
-	ForStrava = "strava"
-	// ForApplication: Strava refuses the application itself.
-	ForApplication = "application"
-	// ForTurn: as many calls are under way as are allowed at once.
-	ForTurn = "turn"
+	ReasonRateLimit = "rate_limit"
+	// ReasonDailyLimit: the same for the day's limit.
+	ReasonDailyLimit = "daily_limit"
+	// ReasonStrava: Strava is down.
+	ReasonStrava = "strava"
+	// ReasonApplication: Strava refuses the application itself.
+	ReasonApplication = "application"
+	// ReasonConcurrency: as many calls are under way as are allowed at once.
+	ReasonConcurrency = "concurrency"
 )
 
 // Wait is the refusal of a permit, an error for errors.As.
@@ -47,13 +47,13 @@ type Wait struct {
 	// Until is the earliest time at which the class could get a permit, as far as
 	// is known.
 	Until time.Time
-	// For is one of the constants above.
-	For string
+	// Reason is one of the constants above.
+	Reason string
 }
 
 // Error implements error.
 func (w *Wait) Error() string {
-	return fmt.Sprintf("wait for %s until %s", w.For, w.Until.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("wait for %s until %s", w.Reason, w.Until.UTC().Format(time.RFC3339))
 }
 
 // Permit allows one call to Strava, which must begin at once and end within

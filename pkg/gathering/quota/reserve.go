@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A claim is what a class may keep from those below it, in shares of a limit.
-type claim struct {
+// A reserveBound is what a class may keep from those below it, in shares of a limit.
+type reserveBound struct {
 	// first is the share of a day's calls that the class is expected to need,
 	// until a whole day has been seen.
 	first float64
@@ -15,10 +15,10 @@ type claim struct {
 	least, most float64
 }
 
-// claims of the classes with a reserve. Leave has a floor of its own. Reconcile
+// reserveBounds of the classes with a reserve. Leave has a floor of its own. Reconcile
 // has no reserve: it goes before the classes below it anyway, and it can wait
 // for days.
-var claims = map[Class]claim{
+var reserveBounds = map[Class]reserveBound{
 	Leave:       {least: 0.01, most: 0.01},
 	Webhook:     {first: 0.30, least: 0.02, most: 0.80},
 	Interactive: {first: 0.05, least: 0.02, most: 0.30},
@@ -32,23 +32,23 @@ const (
 	leaveFloor = 2
 	// leaveFloorShare bounds that floor under very small limits.
 	leaveFloorShare = 0.1
-	// mostScale bounds how far a day may depart from its usual course.
-	mostScale = 3.0
+	// maxScale bounds how far a day may depart from its usual course.
+	maxScale = 3.0
 	// scaleDamping is how many calls it takes to be sure that it does.
 	scaleDamping = 10
-	// busier and deviations are the margin on the expected calls: a factor, since
+	// demandMargin and deviations are the margin on the expected calls: a factor, since
 	// a weekend may follow a Friday, and a number of standard deviations of a
 	// Poisson process. The margin wastes no calls, since it shrinks to nothing as
 	// the window ends.
-	busier     = 1.4
-	deviations = 3
-	// daysForgotten is how many days without a call erase everything learned.
-	daysForgotten = 16
+	demandMargin = 1.4
+	deviations   = 3
+	// maxIdleDays is how many days without a call erase everything learned.
+	maxIdleDays = 16
 )
 
 // reservedAbove is how many of the window's calls have to be kept from the
 // class at time t, by the present forecast.
-func (b *Budget) reservedAbove(class Class, g gauge, now, t time.Time) float64 {
+func (b *Budget) reservedAbove(class Class, g windowMeter, now, t time.Time) float64 {
 	var sum float64
 	for _, c := range Classes {
 		if c == class {
@@ -61,18 +61,18 @@ func (b *Budget) reservedAbove(class Class, g gauge, now, t time.Time) float64 {
 
 // reserve is how many calls the class keeps from those below it at time t: the
 // calls that it is expected to make until the window ends, and a margin, within
-// the bounds of its claim. It never grows with t.
-func (b *Budget) reserve(class Class, g gauge, now, t time.Time) float64 {
-	claim, ok := claims[class]
+// the bounds of its reserveBound. It never grows with t.
+func (b *Budget) reserve(class Class, g windowMeter, now, t time.Time) float64 {
+	reserveBound, ok := reserveBounds[class]
 	if !ok {
 		return 0
 	}
 	_, end := g.bounds()
-	limit := float64(g.binding())
+	limit := float64(g.bindingLimit())
 	left := min(1, max(0, float64(end.Sub(t))/float64(g.length)))
 	if class == Leave {
-		return max(claim.least*limit*left, min(leaveFloor, math.Floor(leaveFloorShare*limit)))
+		return max(reserveBound.least*limit*left, min(leaveFloor, math.Floor(leaveFloorShare*limit)))
 	}
 	expected := b.expected(class, now, t, end)
-	return min(max(claim.least*limit*left, busier*expected+deviations*math.Sqrt(expected)), claim.most*limit)
+	return min(max(reserveBound.least*limit*left, demandMargin*expected+deviations*math.Sqrt(expected)), reserveBound.most*limit)
 }

@@ -9,13 +9,13 @@ type Status struct {
 	Quarter, Day WindowStatus
 	// Outstanding is how many permits are neither settled nor expired.
 	Outstanding int
-	// Parallel is how many may be outstanding at once.
-	Parallel int
+	// MaxOutstanding is how many may be outstanding at once.
+	MaxOutstanding int
 	// Pause is nil unless Strava must not be called at all.
 	Pause *Wait
-	// Others is when another client of the application was last seen to use the
+	// ExternalUsageAt is when another client of the application was last seen to use the
 	// quota; zero if more than a day ago.
-	Others time.Time
+	ExternalUsageAt time.Time
 	// CallsToday and CallsYesterday count permits by class, by UTC day.
 	CallsToday, CallsYesterday map[Class]int
 	// RateLimitedToday counts the calls that Strava answered with 429.
@@ -44,7 +44,7 @@ func (b Budget) Status(now time.Time) Status {
 	b.catchUp(now)
 	s := Status{
 		Outstanding:      len(b.Outstanding),
-		Parallel:         b.parallel(now),
+		MaxOutstanding:   b.maxOutstanding(now),
 		CallsToday:       map[Class]int{},
 		CallsYesterday:   map[Class]int{},
 		RateLimitedToday: b.RateLimited,
@@ -52,8 +52,8 @@ func (b Budget) Status(now time.Time) Status {
 		Pause:            b.paused(now),
 		PausedSince:      b.Health.PausedSince,
 	}
-	if now.Sub(b.Others) < othersRemembered {
-		s.Others = b.Others
+	if now.Sub(b.ExternalUsageAt) < externalUsageMemory {
+		s.ExternalUsageAt = b.ExternalUsageAt
 	}
 	for _, class := range Classes {
 		s.CallsToday[class] = b.Demand[class].Calls
@@ -64,15 +64,15 @@ func (b Budget) Status(now time.Time) Status {
 	return s
 }
 
-func (b *Budget) windowStatus(now time.Time, g gauge) WindowStatus {
+func (b *Budget) windowStatus(now time.Time, g windowMeter) WindowStatus {
 	_, end := g.bounds()
 	s := WindowStatus{
-		Limit: g.binding(), Used: g.binding() - g.room(&g.Now) + len(b.Outstanding),
+		Limit: g.bindingLimit(), Used: g.bindingLimit() - g.remaining(&g.Now) + len(b.Outstanding),
 		Resets: end, Reserves: map[Class]float64{},
 	}
 	for _, class := range Classes {
 		s.Reserves[class] = b.reserve(class, g, now, now)
-		if b.free(g, now, class).After(now) {
+		if b.freeAt(g, now, class).After(now) {
 			s.Refused = append(s.Refused, class)
 		}
 	}

@@ -38,40 +38,40 @@ type activity struct {
 
 // reduce returns the activity as it is published, unless its id or its start is
 // unreadable. It counts the other members that are unreadable.
-func (a *activity) reduce(leftOut counts) (_ gatheringv1.Activity, ok bool) {
+func (a *activity) reduce(skipped counts) (_ gatheringv1.Activity, ok bool) {
 	start, ok := parseTime(a.StartDate.value)
 	if !ok || a.ID == 0 {
 		return gatheringv1.Activity{}, false
 	}
 	start = start.UTC()
-	sport := leftOut.text("sport_type", a.SportType)
+	sport := skipped.text("sport_type", a.SportType)
 	if sport == "" {
-		sport = leftOut.text("type", a.Type)
+		sport = skipped.text("type", a.Type)
 	}
-	timezone := leftOut.timezone("timezone", a.Timezone)
+	timezone := skipped.timezone("timezone", a.Timezone)
 	return gatheringv1.Activity{
 		ID:                 int64(a.ID),
-		Name:               leftOut.text("name", a.Name),
+		Name:               skipped.text("name", a.Name),
 		SportType:          sport,
 		StartDate:          start.Format(time.RFC3339),
-		StartDateLocal:     a.localStart(start, timezone, leftOut).Format(wallClock),
+		StartDateLocal:     a.localStart(start, timezone, skipped).Format(wallClock),
 		Timezone:           timezone,
-		Distance:           leftOut.measure("distance", a.Distance),
-		MovingTime:         leftOut.seconds("moving_time", a.MovingTime),
-		ElapsedTime:        leftOut.seconds("elapsed_time", a.ElapsedTime),
-		TotalElevationGain: leftOut.measure("total_elevation_gain", a.TotalElevationGain),
-		AverageSpeed:       leftOut.optional("average_speed", a.AverageSpeed),
-		MaxSpeed:           leftOut.optional("max_speed", a.MaxSpeed),
-		AverageHeartrate:   leftOut.optional("average_heartrate", a.AverageHeartrate),
-		MaxHeartrate:       leftOut.optional("max_heartrate", a.MaxHeartrate),
-		AverageWatts:       leftOut.optional("average_watts", a.AverageWatts),
-		Kilojoules:         leftOut.optional("kilojoules", a.Kilojoules),
-		Trainer:            leftOut.flag("trainer", a.Trainer),
-		Commute:            leftOut.flag("commute", a.Commute),
-		Manual:             leftOut.flag("manual", a.Manual),
-		Private:            leftOut.flag("private", a.Private),
-		Visibility:         leftOut.text("visibility", a.Visibility),
-		DeviceName:         leftOut.text("device_name", a.DeviceName),
+		Distance:           skipped.measure("distance", a.Distance),
+		MovingTime:         skipped.seconds("moving_time", a.MovingTime),
+		ElapsedTime:        skipped.seconds("elapsed_time", a.ElapsedTime),
+		TotalElevationGain: skipped.measure("total_elevation_gain", a.TotalElevationGain),
+		AverageSpeed:       skipped.optional("average_speed", a.AverageSpeed),
+		MaxSpeed:           skipped.optional("max_speed", a.MaxSpeed),
+		AverageHeartrate:   skipped.optional("average_heartrate", a.AverageHeartrate),
+		MaxHeartrate:       skipped.optional("max_heartrate", a.MaxHeartrate),
+		AverageWatts:       skipped.optional("average_watts", a.AverageWatts),
+		Kilojoules:         skipped.optional("kilojoules", a.Kilojoules),
+		Trainer:            skipped.flag("trainer", a.Trainer),
+		Commute:            skipped.flag("commute", a.Commute),
+		Manual:             skipped.flag("manual", a.Manual),
+		Private:            skipped.flag("private", a.Private),
+		Visibility:         skipped.text("visibility", a.Visibility),
+		DeviceName:         skipped.text("device_name", a.DeviceName),
 	}, true
 }
 
@@ -81,15 +81,15 @@ const wallClock = "2006-01-02T15:04:05Z"
 
 // localStart returns the wall clock at the start: as Strava sent it, or else as
 // its time zone or its offset from UTC makes it, or else the start itself.
-func (a *activity) localStart(start time.Time, timezone string, leftOut counts) time.Time {
+func (a *activity) localStart(start time.Time, timezone string, skipped counts) time.Time {
 	if local, ok := parseTime(a.StartDateLocal.value); ok {
 		return local
 	}
-	leftOut.unless(a.StartDateLocal.condition == absent, "start_date_local")
+	skipped.unless(a.StartDateLocal.condition == absent, "start_date_local")
 	local := start
 	if location, ok := location(timezone); ok {
 		local = start.In(location)
-	} else if offset, ok := leftOut.number("utc_offset", a.UTCOffset, -maxOffset, maxOffset); ok {
+	} else if offset, ok := skipped.number("utc_offset", a.UTCOffset, -maxOffset, maxOffset); ok {
 		local = start.Add(time.Duration(offset) * time.Second)
 	}
 	if !inRange(local) {

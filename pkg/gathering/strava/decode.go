@@ -45,10 +45,10 @@ func decodePage(body string, athleteID int64, perPage int) (gathering.Page, erro
 	if token, err := decoder.Token(); err != nil || token != json.Delim('[') {
 		return gathering.Page{}, errNoPage
 	}
-	leftOut := counts{}
-	page := gathering.Page{LeftOut: leftOut}
-	for ; decoder.More(); page.Sent++ {
-		if page.Sent == perPage {
+	skipped := counts{}
+	page := gathering.Page{UnreadableMembers: skipped}
+	for ; decoder.More(); page.Entries++ {
+		if page.Entries == perPage {
 			return gathering.Page{}, fmt.Errorf("the page holds more than the %d activities asked for", perPage)
 		}
 		var a *activity
@@ -58,10 +58,10 @@ func decodePage(body string, athleteID int64, perPage int) (gathering.Page, erro
 		if a.Athlete.id != 0 && int64(a.Athlete.id) != athleteID {
 			return gathering.Page{}, errors.New("the page holds an activity of another athlete")
 		}
-		if reduced, ok := a.reduce(leftOut); ok {
+		if reduced, ok := a.reduce(skipped); ok {
 			page.Activities = append(page.Activities, reduced)
 		} else {
-			page.Unreadable = append(page.Unreadable, page.Sent)
+			page.Unreadable = append(page.Unreadable, page.Entries)
 		}
 	}
 	if _, err := decoder.Token(); err != nil {
@@ -74,9 +74,9 @@ func decodePage(body string, athleteID int64, perPage int) (gathering.Page, erro
 }
 
 // decodeActivity reads one activity and whose it is: 0 when that is unreadable.
-// leftOut counts, by Strava's name, the members that were left out. The error
+// skipped counts, by Strava's name, the members that were left out. The error
 // says nothing of the content.
-func decodeActivity(body []byte) (_ gatheringv1.Activity, athleteID int64, leftOut map[string]int, _ error) {
+func decodeActivity(body []byte) (_ gatheringv1.Activity, athleteID int64, skipped map[string]int, _ error) {
 	a, err := decodeObject[activity](body)
 	if err != nil {
 		return gatheringv1.Activity{}, 0, nil, fmt.Errorf("decode an activity: %w", err)
@@ -101,9 +101,9 @@ type athlete struct {
 	CreatedAt     text       `json:"created_at"`
 }
 
-// decodeAthlete reads a profile. leftOut counts, by Strava's name, the members
+// decodeAthlete reads a profile. skipped counts, by Strava's name, the members
 // that were left out. The error says nothing of the content.
-func decodeAthlete(body []byte) (_ gatheringv1.Athlete, leftOut map[string]int, _ error) {
+func decodeAthlete(body []byte) (_ gatheringv1.Athlete, skipped map[string]int, _ error) {
 	a, err := decodeObject[athlete](body)
 	if err != nil {
 		return gatheringv1.Athlete{}, nil, fmt.Errorf("decode an athlete: %w", err)

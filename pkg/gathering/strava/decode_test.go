@@ -45,7 +45,7 @@ func summaries(tb testing.TB, n int) (list []string, athleteID int64) {
 func page(list ...string) string { return "[" + strings.Join(list, ",") + "]" }
 
 func TestDecodeReadsARealActivity(t *testing.T) {
-	got, owner, leftOut, err := decodeActivity([]byte(`{
+	got, owner, unreadable, err := decodeActivity([]byte(`{
 		"id": 10853372529, "athlete": {"id": 4242424.0, "resource_state": 1}, "name": "Afternoon Run",
 		"type": "Run", "sport_type": "TrailRun", "workout_type": null,
 		"start_date": "2025-07-20T20:00:00Z", "start_date_local": "2025-07-20T16:00:00Z", "timezone": "(GMT-05:00) America/New_York",
@@ -55,8 +55,8 @@ func TestDecodeReadsARealActivity(t *testing.T) {
 		"start_latlng": [], "end_latlng": [-0.76, -30.5], "location_city": "Here", "map": {"summary_polyline": "SECRET"},
 		"trainer": false, "commute": true, "manual": false, "private": true, "visibility": "only_me", "device_name": "Garmin"
 	}`))
-	if err != nil || owner != 4242424 || len(leftOut) > 0 {
-		t.Fatal(owner, leftOut, err)
+	if err != nil || owner != 4242424 || len(unreadable) > 0 {
+		t.Fatal(owner, unreadable, err)
 	}
 	want := gatheringv1.Activity{
 		ID: 10853372529, Name: "Afternoon Run", SportType: "TrailRun",
@@ -82,8 +82,8 @@ func with(members string) string {
 func TestOneMemberIsReadOrLeftOut(t *testing.T) {
 	type activity = gatheringv1.Activity
 	for members, want := range map[string]struct {
-		change  func(*activity)
-		leftOut string
+		change     func(*activity)
+		unreadable string
 	}{
 		``: {},
 		// Numbers.
@@ -105,8 +105,8 @@ func TestOneMemberIsReadOrLeftOut(t *testing.T) {
 		`"average_watts":[200]`:           {func(a *activity) { a.AverageWatts = nil }, "average_watts"},
 		`"average_watts":null`:            {change: func(a *activity) { a.AverageWatts = nil }},
 		`"average_watts":0`:               {change: func(a *activity) { a.AverageWatts = pointer(0) }},
-		`"max_speed":1e12`:                {leftOut: "max_speed"},
-		`"kilojoules":[]`:                 {leftOut: "kilojoules"},
+		`"max_speed":1e12`:                {unreadable: "max_speed"},
+		`"kilojoules":[]`:                 {unreadable: "kilojoules"},
 		`"max_heartrate":174.0`:           {change: func(a *activity) { a.MaxHeartrate = pointer(174) }},
 		`"utc_offset":"never"`:            {},
 		`"distance":1,"distance":{}`:      {func(a *activity) { a.Distance = 0 }, "distance"},
@@ -163,9 +163,9 @@ func TestOneMemberIsReadOrLeftOut(t *testing.T) {
 		`"start_date_local":"2025-07-20T18:00:00+02:00"`:                 {},
 		`"start_date_local":"2025-07-20T17:00:00Z"`:                      {change: func(a *activity) { a.StartDateLocal = "2025-07-20T17:00:00Z" }},
 		`"start_date_local":null`:                                        {},
-		`"start_date_local":1753034400`:                                  {leftOut: "start_date_local"},
-		`"start_date_local":"2025-07-20 17:00:00 UTC"`:                   {leftOut: "start_date_local"},
-		`"start_date_local":"0000-07-20T17:00:00Z"`:                      {leftOut: "start_date_local"},
+		`"start_date_local":1753034400`:                                  {unreadable: "start_date_local"},
+		`"start_date_local":"2025-07-20 17:00:00 UTC"`:                   {unreadable: "start_date_local"},
+		`"start_date_local":"0000-07-20T17:00:00Z"`:                      {unreadable: "start_date_local"},
 		`"start_date_local":null,"timezone":null`:                        {change: func(a *activity) { a.Timezone = "" }},
 		`"start_date_local":null,"timezone":null,"utc_offset":"-3600.0"`: {change: func(a *activity) { a.Timezone, a.StartDateLocal = "", "2025-07-20T15:00:00Z" }},
 		`"start_date_local":null,"timezone":null,"utc_offset":null`:      {change: func(a *activity) { a.Timezone, a.StartDateLocal = "", "2025-07-20T16:00:00Z" }},
@@ -195,16 +195,16 @@ func TestOneMemberIsReadOrLeftOut(t *testing.T) {
 		if want.change != nil {
 			want.change(&wanted)
 		}
-		leftOut := map[string]int{}
-		if want.leftOut != "" {
-			leftOut[want.leftOut] = 1
+		unreadable := map[string]int{}
+		if want.unreadable != "" {
+			unreadable[want.unreadable] = 1
 		}
 		got, owner, gotLeftOut, err := decodeActivity([]byte(with(comma + members)))
 		if err != nil || owner != 7 {
 			t.Errorf("%s: of %d, %v", members, owner, err)
 			continue
 		}
-		if d := cmp.Diff(wanted, got) + cmp.Diff(leftOut, gotLeftOut); d != "" {
+		if d := cmp.Diff(wanted, got) + cmp.Diff(unreadable, gotLeftOut); d != "" {
 			t.Errorf("%s: %s", members, d)
 		}
 	}
@@ -246,11 +246,11 @@ func TestABodyThatIsNoPageIsAnError(t *testing.T) {
 		"a comma too many": "[" + good + ",]", "a control character in a text": page(with(",\"name\":\"a\nb\"")),
 	} {
 		if p, err := decodePage(body, 7, 200); err == nil {
-			t.Errorf("%s is taken for a page of %d", name, p.Sent)
+			t.Errorf("%s is taken for a page of %d", name, p.Entries)
 		}
 	}
 	for name, body := range map[string]string{"a page": "[]", "a page after a byte order mark": byteOrderMark + " [ ]\n"} {
-		if p, err := decodePage(body, 7, 200); err != nil || p.Sent != 0 {
+		if p, err := decodePage(body, 7, 200); err != nil || p.Entries != 0 {
 			t.Errorf("%s: %+v, %v", name, p, err)
 		}
 	}
@@ -261,7 +261,7 @@ func TestABodyThatIsNoPageIsAnError(t *testing.T) {
 
 func TestAPageLongerThanAskedForIsAnError(t *testing.T) {
 	list, athleteID := summaries(t, 3)
-	if p, err := decodePage(page(list...), athleteID, 3); err != nil || p.Sent != 3 {
+	if p, err := decodePage(page(list...), athleteID, 3); err != nil || p.Entries != 3 {
 		t.Errorf("as long as asked for: %+v, %v", p, err)
 	}
 	if _, err := decodePage(page(list...), athleteID, 2); err == nil {
@@ -290,11 +290,11 @@ func TestAnUnreadableEntryKeepsItsPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.Sent != 4 || len(p.Activities) != 2 || p.Activities[0].ID != 42 || p.Activities[1].ID != 43 || !slices.Equal(p.Unreadable, []int{0, 2}) {
+	if p.Entries != 4 || len(p.Activities) != 2 || p.Activities[0].ID != 42 || p.Activities[1].ID != 43 || !slices.Equal(p.Unreadable, []int{0, 2}) {
 		t.Errorf("%+v", p)
 	}
 	// Only what is missing in activities that were read counts.
-	if d := cmp.Diff(map[string]int{"name": 2, "distance": 1}, p.LeftOut); d != "" {
+	if d := cmp.Diff(map[string]int{"name": 2, "distance": 1}, p.UnreadableMembers); d != "" {
 		t.Error(d)
 	}
 }
@@ -302,8 +302,8 @@ func TestAnUnreadableEntryKeepsItsPlace(t *testing.T) {
 func TestDecodeReadsAProfile(t *testing.T) {
 	full := `{"id":7,"username":"ada","firstname":"Ada","lastname":"L","created_at":"2016-01-01T00:00:00Z","profile":"https://p.test/1.png","profile_medium":"http://p.test/2.png"`
 	for members, want := range map[string]struct {
-		change  func(*gatheringv1.Athlete)
-		leftOut string
+		change     func(*gatheringv1.Athlete)
+		unreadable string
 	}{
 		``:                                      {},
 		`,"premium":null,"weight":null`:         {},
@@ -327,16 +327,16 @@ func TestDecodeReadsAProfile(t *testing.T) {
 		if want.change != nil {
 			want.change(&wanted)
 		}
-		leftOut := map[string]int{}
-		if want.leftOut != "" {
-			leftOut[want.leftOut] = 1
+		unreadable := map[string]int{}
+		if want.unreadable != "" {
+			unreadable[want.unreadable] = 1
 		}
 		got, gotLeftOut, err := decodeAthlete([]byte(full + members + "}"))
 		if err != nil {
 			t.Errorf("%s: %v", members, err)
 			continue
 		}
-		if d := cmp.Diff(wanted, got) + cmp.Diff(leftOut, gotLeftOut); d != "" {
+		if d := cmp.Diff(wanted, got) + cmp.Diff(unreadable, gotLeftOut); d != "" {
 			t.Errorf("%s: %s", members, d)
 		}
 	}
@@ -400,7 +400,7 @@ func TestOneMemberOfAnyValueCostsNothingElse(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for three := range slices.Chunk(list, 3) {
 		before, err := decodePage(page(three...), athleteID, 3)
-		if err != nil || len(before.Activities) != 3 || len(before.LeftOut) > 0 {
+		if err != nil || len(before.Activities) != 3 || len(before.UnreadableMembers) > 0 {
 			t.Fatalf("%+v, %v", before, err)
 		}
 		var members map[string]json.RawMessage
@@ -412,7 +412,7 @@ func TestOneMemberOfAnyValueCostsNothingElse(t *testing.T) {
 				changed := maps.Clone(members)
 				changed[name] = json.RawMessage(value)
 				after, err := decodePage(page(three[0], object(changed), three[2]), athleteID, 3)
-				if err != nil || after.Sent != 3 {
+				if err != nil || after.Entries != 3 {
 					if name != "athlete" || !namesAnAthlete(value) {
 						t.Errorf("%s: %.60s: the page is lost: %v", name, value, err)
 					}
@@ -462,10 +462,10 @@ func differs(before, after gathering.Page, name string) string {
 		}
 		delete(pages[i][1], name)
 	}
-	leftOut := maps.Clone(after.LeftOut)
-	delete(leftOut, name)
-	if len(leftOut) > 0 || !reflect.DeepEqual(pages[0], pages[1]) { // cmp.Diff alone takes long.
-		return fmt.Sprintf("left out are %v, too; %s", leftOut, cmp.Diff(pages[0], pages[1]))
+	unreadable := maps.Clone(after.UnreadableMembers)
+	delete(unreadable, name)
+	if len(unreadable) > 0 || !reflect.DeepEqual(pages[0], pages[1]) { // cmp.Diff alone takes long.
+		return fmt.Sprintf("left out are %v, too; %s", unreadable, cmp.Diff(pages[0], pages[1]))
 	}
 	return unfit(after.Activities[1])
 }
@@ -501,8 +501,8 @@ func BenchmarkDecodePage(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if p, err := decodePage(body, athleteID, len(list)); err != nil || len(p.Activities) != len(list) || len(p.LeftOut) > 0 {
-			b.Fatal(len(p.Activities), p.LeftOut, err)
+		if p, err := decodePage(body, athleteID, len(list)); err != nil || len(p.Activities) != len(list) || len(p.UnreadableMembers) > 0 {
+			b.Fatal(len(p.Activities), p.UnreadableMembers, err)
 		}
 	}
 }

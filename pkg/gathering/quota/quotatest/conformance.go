@@ -77,7 +77,7 @@ func reservationsAtOnceStayWithinTheLimit(t *testing.T, s quota.Budgets) {
 			m.Limit = quota.Buckets{Overall: 2000, Read: 2000}
 			m.Now = quota.Window{Index: m.Now.Index, Confirmed: true}
 		}
-		b.Outstanding, b.Pause, b.Others, b.Health = nil, quota.Pause{}, time.Time{}, quota.Health{}
+		b.Outstanding, b.Pause, b.ExternalUsageAt, b.Health = nil, quota.Pause{}, time.Time{}, quota.Health{}
 		b.Quarter.Now.Seen.Read = 2000 - 20*room
 		return true, nil
 	})
@@ -141,14 +141,14 @@ func wholeBudget(at time.Time) quota.Budget {
 	}
 	return quota.Budget{
 		Quarter: meter(15 * time.Minute), Day: meter(24 * time.Hour),
-		Told: at.Add(-time.Second), Issued: 8,
+		LimitsSeenAt: at.Add(-time.Second), Issued: 8,
 		Outstanding: []quota.Permit{{ID: 8, Class: quota.Backfill, Expires: at.Add(time.Minute)}},
-		Pause:       quota.Pause{Until: at.Add(time.Hour), For: quota.ForStrava, ID: 6},
+		Pause:       quota.Pause{Until: at.Add(time.Hour), Reason: quota.ReasonStrava, ID: 6},
 		Health: quota.Health{
 			Failing: []quota.Failure{{Athlete: 3, Outcome: quota.Maintenance}, {Athlete: 4, Outcome: quota.Unavailable}}, Pauses: 2, PausedSince: at.Add(-2 * time.Minute),
-			Served: [2]quota.Service{{Athlete: 5, At: at.Add(-time.Minute)}, {Athlete: 6, At: at.Add(-time.Hour)}},
+			Served: [2]quota.ServedCall{{Athlete: 5, At: at.Add(-time.Minute)}, {Athlete: 6, At: at.Add(-time.Hour)}},
 		},
-		PausesToday: 3, Others: at.Add(-time.Hour), RateLimited: 1, Since: at.Add(-72 * time.Hour),
+		PausesToday: 3, ExternalUsageAt: at.Add(-time.Hour), RateLimited: 1, Since: at.Add(-72 * time.Hour),
 		Demand: map[quota.Class]quota.Demand{quota.Webhook: demand, quota.Spare: {Yesterday: 2, Days: 1}},
 	}
 }
