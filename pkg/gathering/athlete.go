@@ -18,6 +18,10 @@ const (
 	Revoked  State = "revoked"
 )
 
+// Authorization is one authorization of an athlete. A later one of the same
+// athlete has a larger generation.
+type Authorization struct{ AthleteID, Generation int64 }
+
 // Athlete is the gathering state of an athlete.
 type Athlete struct {
 	ID int64
@@ -45,6 +49,8 @@ type Athlete struct {
 	WrongScans  int
 	WrongScanAt time.Time
 }
+
+func (a Athlete) authorization() Authorization { return Authorization{a.ID, a.Generation} }
 
 // Clone returns a copy that shares nothing.
 func (a Athlete) Clone() Athlete {

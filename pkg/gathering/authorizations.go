@@ -23,35 +23,35 @@ type Authorizations struct {
 // Begin starts to gather an athlete who has just authorized: the profile and
 // the whole history. It ignores events that are a week old: the athlete may
 // have left since, and the tombstone may be gone.
-func (z *Authorizations) Begin(ctx context.Context, cause event.Meta, athleteID, generation int64) error {
+func (z *Authorizations) Begin(ctx context.Context, cause event.Meta, by Authorization) error {
 	now := z.Events.Now()
 	if now.Sub(cause.OccurredAt) >= retention.StravaData {
 		return nil
 	}
-	athlete, err := z.Athletes.Update(ctx, athleteID, func(a *Athlete) (changed bool, _ error) {
-		if generation <= a.Generation {
+	athlete, err := z.Athletes.Update(ctx, by.AthleteID, func(a *Athlete) (changed bool, _ error) {
+		if by.Generation <= a.Generation {
 			return false, nil
 		}
-		*a = Athlete{ID: a.ID, Generation: generation, State: Active}
-		a.begin(generation, now)
+		*a = Athlete{ID: a.ID, Generation: by.Generation, State: Active}
+		a.begin(by.Generation, now)
 		a.Job.next(quota.Interactive, now)
 		return true, nil
 	})
 	if err != nil {
 		return fmt.Errorf("note the authorization: %w", err)
 	}
-	if generation < athlete.Generation || athlete.State == Revoked {
+	if by.Generation < athlete.Generation || athlete.State == Revoked {
 		// The authorization has ended. An earlier attempt may have been cut off after
 		// it created the inbox.
-		return z.Inboxes.DropInbox(ctx, athleteID, generation)
+		return z.Inboxes.DropInbox(ctx, by)
 	}
 	// From here on webhook events about the athlete are stored. Earlier changes
 	// are in the history, which the scan has not begun to read.
-	_, err = z.Inboxes.UpdateInbox(ctx, athleteID, func(m *Inbox) (changed bool, _ error) {
-		if m.Generation >= generation {
+	_, err = z.Inboxes.UpdateInbox(ctx, by.AthleteID, func(m *Inbox) (changed bool, _ error) {
+		if m.Generation >= by.Generation {
 			return false, nil
 		}
-		*m = Inbox{AthleteID: athleteID, Generation: generation}
+		*m = Inbox{AthleteID: by.AthleteID, Generation: by.Generation}
 		return true, nil
 	})
 	if err != nil {
@@ -59,12 +59,12 @@ func (z *Authorizations) Begin(ctx context.Context, cause event.Meta, athleteID,
 	}
 	// If the athlete left in between, End may have run before the inbox was
 	// opened.
-	athlete, err = z.Athletes.Athlete(ctx, athleteID)
+	athlete, err = z.Athletes.Athlete(ctx, by.AthleteID)
 	if err != nil {
 		return fmt.Errorf("read the athlete: %w", err)
 	}
-	if athlete.State == Revoked && athlete.Generation >= generation {
-		return z.Inboxes.DropInbox(ctx, athleteID, generation)
+	if athlete.State == Revoked && athlete.Generation >= by.Generation {
+		return z.Inboxes.DropInbox(ctx, by)
 	}
 	if err := z.Publisher.Publish(ctx, z.Events.CausedBy(cause, athlete.progressed(now))); err != nil {
 		return fmt.Errorf("publish the scan's progress: %w", err)
@@ -74,9 +74,9 @@ func (z *Authorizations) Begin(ctx context.Context, cause event.Meta, athleteID,
 
 // Degrade stops gathering until the athlete connects again, and drops Strava's
 // data: no job would use it.
-func (z *Authorizations) Degrade(ctx context.Context, cause event.Meta, athleteID, generation int64) error {
-	athlete, err := z.Athletes.Update(ctx, athleteID, func(a *Athlete) (changed bool, _ error) {
-		if a.Generation != generation || a.State == Revoked {
+func (z *Authorizations) Degrade(ctx context.Context, cause event.Meta, by Authorization) error {
+	athlete, err := z.Athletes.Update(ctx, by.AthleteID, func(a *Athlete) (changed bool, _ error) {
+		if a.Generation != by.Generation || a.State == Revoked {
 			return false, nil
 		}
 		return a.degrade(), nil // A gatherer may have done so already.
@@ -84,11 +84,11 @@ func (z *Authorizations) Degrade(ctx context.Context, cause event.Meta, athleteI
 	if err != nil {
 		return fmt.Errorf("note the degraded authorization: %w", err)
 	}
-	if athlete.Generation != generation || athlete.State == Revoked {
+	if athlete.Generation != by.Generation || athlete.State == Revoked {
 		return nil
 	}
-	_, err = z.Inboxes.UpdateInbox(ctx, athleteID, func(m *Inbox) (changed bool, _ error) {
-		if m.Generation != generation {
+	_, err = z.Inboxes.UpdateInbox(ctx, by.AthleteID, func(m *Inbox) (changed bool, _ error) {
+		if m.Generation != by.Generation {
 			return false, nil
 		}
 		m.clear()
@@ -103,9 +103,9 @@ func (z *Authorizations) Degrade(ctx context.Context, cause event.Meta, athleteI
 
 // Refresh makes a gatherer read the newest activities of an athlete who asked
 // for it.
-func (z *Authorizations) Refresh(ctx context.Context, athleteID, generation int64) error {
-	inbox, err := z.Inboxes.UpdateInbox(ctx, athleteID, func(m *Inbox) (changed bool, _ error) {
-		if m.Generation != generation {
+func (z *Authorizations) Refresh(ctx context.Context, by Authorization) error {
+	inbox, err := z.Inboxes.UpdateInbox(ctx, by.AthleteID, func(m *Inbox) (changed bool, _ error) {
+		if m.Generation != by.Generation {
 			return false, nil
 		}
 		m.requestRefresh(z.Events.Now())
@@ -114,7 +114,7 @@ func (z *Authorizations) Refresh(ctx context.Context, athleteID, generation int6
 	if err != nil {
 		return fmt.Errorf("note the request for a refresh: %w", err)
 	}
-	if inbox.Generation != generation {
+	if inbox.Generation != by.Generation {
 		return nil
 	}
 	return z.Waker.Wake(ctx, 0)
@@ -122,9 +122,9 @@ func (z *Authorizations) Refresh(ctx context.Context, athleteID, generation int6
 
 // Recheck makes a gatherer re-read a sample of the activities that a completed
 // scan did not find. The activity plane asks for it before it removes many.
-func (z *Authorizations) Recheck(ctx context.Context, athleteID, generation int64, scanID string, sample []int64) error {
+func (z *Authorizations) Recheck(ctx context.Context, by Authorization, scanID string, sample []int64) error {
 	now := z.Events.Now()
-	athlete, err := z.Athletes.Athlete(ctx, athleteID)
+	athlete, err := z.Athletes.Athlete(ctx, by.AthleteID)
 	if err != nil {
 		return fmt.Errorf("read the athlete: %w", err)
 	}
@@ -132,8 +132,8 @@ func (z *Authorizations) Recheck(ctx context.Context, athleteID, generation int6
 		return nil // A newer scan leads to its own question.
 	}
 	asked := false
-	_, err = z.Inboxes.UpdateInbox(ctx, athleteID, func(m *Inbox) (changed bool, _ error) {
-		if asked = m.Generation == generation && m.Question.ScanID != scanID; asked {
+	_, err = z.Inboxes.UpdateInbox(ctx, by.AthleteID, func(m *Inbox) (changed bool, _ error) {
+		if asked = m.Generation == by.Generation && m.Question.ScanID != scanID; asked {
 			m.addQuestion(scanID, sample, now)
 		}
 		return asked, nil
@@ -149,18 +149,18 @@ func (z *Authorizations) Recheck(ctx context.Context, athleteID, generation int6
 
 // End erases the athlete and publishes that. A tombstone stays, so that late
 // events start nothing.
-func (z *Authorizations) End(ctx context.Context, cause event.Meta, athleteID, generation int64, receipt string) error {
-	_, err := z.Athletes.Update(ctx, athleteID, func(a *Athlete) (changed bool, _ error) {
-		if a.Generation > generation {
+func (z *Authorizations) End(ctx context.Context, cause event.Meta, by Authorization, receipt string) error {
+	_, err := z.Athletes.Update(ctx, by.AthleteID, func(a *Athlete) (changed bool, _ error) {
+		if a.Generation > by.Generation {
 			return false, nil
 		}
-		*a = Athlete{ID: a.ID, Generation: generation, State: Revoked, RevokedAt: z.Events.Now()}
+		*a = Athlete{ID: a.ID, Generation: by.Generation, State: Revoked, RevokedAt: z.Events.Now()}
 		return true, nil
 	})
 	if err != nil {
 		return fmt.Errorf("forget the athlete: %w", err)
 	}
-	if err := z.Inboxes.DropInbox(ctx, athleteID, generation); err != nil {
+	if err := z.Inboxes.DropInbox(ctx, by); err != nil {
 		return fmt.Errorf("drop the inbox: %w", err)
 	}
 	return z.Publisher.Publish(ctx, z.Events.CausedBy(cause, gatheringv1.ErasureCompleted{Receipt: receipt}))

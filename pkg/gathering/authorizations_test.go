@@ -85,30 +85,30 @@ func TestAnEventThatMeetsTroubleIsFollowedWhenItComesAgain(t *testing.T) {
 		follow func(ctx context.Context, w *world, l *ledger, at probe) error
 	}{
 		"begin": {func(*world, *ledger) {}, func(ctx context.Context, w *world, l *ledger, at probe) error {
-			return at.watchAuthorizations(*w.authorizations).Begin(ctx, w.news(), l.id, generation)
+			return at.watchAuthorizations(*w.authorizations).Begin(ctx, w.news(), authorization(l.id, generation))
 		}},
 		"begin again": {gathered, func(ctx context.Context, w *world, l *ledger, at probe) error {
-			return at.watchAuthorizations(*w.authorizations).Begin(ctx, w.news(), l.id, generation+1)
+			return at.watchAuthorizations(*w.authorizations).Begin(ctx, w.news(), authorization(l.id, generation+1))
 		}},
 		"begin after the end": {func(w *world, l *ledger) {
-			if err := w.authorizations.End(w.t.Context(), w.news(), l.id, generation, "receipt"); err != nil {
+			if err := w.authorizations.End(w.t.Context(), w.news(), authorization(l.id, generation), "receipt"); err != nil {
 				w.t.Fatal(err)
 			}
 		}, func(ctx context.Context, w *world, l *ledger, at probe) error {
-			return at.watchAuthorizations(*w.authorizations).Begin(ctx, w.news(), l.id, generation)
+			return at.watchAuthorizations(*w.authorizations).Begin(ctx, w.news(), authorization(l.id, generation))
 		}},
 		"degrade": {gathered, func(ctx context.Context, w *world, l *ledger, at probe) error {
-			return at.watchAuthorizations(*w.authorizations).Degrade(ctx, w.news(), l.id, generation)
+			return at.watchAuthorizations(*w.authorizations).Degrade(ctx, w.news(), authorization(l.id, generation))
 		}},
 		"refresh": {func(_ *world, l *ledger) { l.gather() }, func(ctx context.Context, w *world, l *ledger, at probe) error {
-			return at.watchAuthorizations(*w.authorizations).Refresh(ctx, l.id, generation)
+			return at.watchAuthorizations(*w.authorizations).Refresh(ctx, authorization(l.id, generation))
 		}},
 		"recheck": {missing, func(ctx context.Context, w *world, l *ledger, at probe) error {
 			q := w.planes.questions[0]
-			return at.watchAuthorizations(*w.authorizations).Recheck(ctx, l.id, generation, q.ScanID, q.Sample)
+			return at.watchAuthorizations(*w.authorizations).Recheck(ctx, authorization(l.id, generation), q.ScanID, q.Sample)
 		}},
 		"end": {gathered, func(ctx context.Context, w *world, l *ledger, at probe) error {
-			return at.watchAuthorizations(*w.authorizations).End(ctx, w.news(), l.id, generation, "receipt")
+			return at.watchAuthorizations(*w.authorizations).End(ctx, w.news(), authorization(l.id, generation), "receipt")
 		}},
 		"configure": {gathered, func(ctx context.Context, w *world, _ *ledger, at probe) error {
 			c := w.ports.Configuration()
@@ -164,7 +164,7 @@ func TestGatheringGoesOnWhileItsBeginningIsCutOff(t *testing.T) {
 		x := &trouble{at: n, times: 1, strike: strikes["is killed"]}
 		cause := w.news()
 		begin := func(ctx context.Context, at probe) error {
-			return at.watchAuthorizations(*w.authorizations).Begin(ctx, cause, l.id, generation)
+			return at.watchAuthorizations(*w.authorizations).Begin(ctx, cause, authorization(l.id, generation))
 		}
 		if met, _ = w.suffer(x, begin); met {
 			w.pass(5 * time.Minute)
@@ -189,7 +189,7 @@ func TestEndForgetsAndFences(t *testing.T) {
 	id := w.athlete(0)
 	w.begin(id)
 	w.receive(w.event(id, 1, gathering.AspectUpdate))
-	if err := w.authorizations.End(t.Context(), w.news(), id, generation, "receipt"); err != nil {
+	if err := w.authorizations.End(t.Context(), w.news(), authorization(id, generation), "receipt"); err != nil {
 		t.Fatal(err)
 	}
 	w.pass(time.Hour)
@@ -200,7 +200,7 @@ func TestEndForgetsAndFences(t *testing.T) {
 		t.Errorf("%d items are left", n)
 	}
 	// AthleteAuthorized comes again, late.
-	if err := w.authorizations.Begin(t.Context(), w.news(), id, generation); err != nil {
+	if err := w.authorizations.Begin(t.Context(), w.news(), authorization(id, generation)); err != nil {
 		t.Fatal(err)
 	}
 	if a := w.stored(id); a.State != gathering.Revoked || a.Scan.ID != "" || a.Job != (gathering.Job{}) {
@@ -210,10 +210,10 @@ func TestEndForgetsAndFences(t *testing.T) {
 		t.Errorf("confirmed %+v", f)
 	}
 	// A new authorization counts; a late end of the old one does not.
-	if err := w.authorizations.Begin(t.Context(), w.news(), id, generation+1); err != nil {
+	if err := w.authorizations.Begin(t.Context(), w.news(), authorization(id, generation+1)); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.authorizations.End(t.Context(), w.news(), id, generation, "receipt"); err != nil {
+	if err := w.authorizations.End(t.Context(), w.news(), authorization(id, generation), "receipt"); err != nil {
 		t.Fatal(err)
 	}
 	w.until("the new authorization is gathered", func() bool { return w.completed(id) == 1 })
@@ -254,17 +254,17 @@ func TestAnAthleteWhoLeavesWhileGatheringBeginsLeavesNothing(t *testing.T) {
 	var once sync.Once
 	begin.Inboxes = overtaken{w.store, func() {
 		once.Do(func() {
-			if err := w.authorizations.End(t.Context(), w.news(), id, generation, "receipt"); err != nil {
+			if err := w.authorizations.End(t.Context(), w.news(), authorization(id, generation), "receipt"); err != nil {
 				t.Fatal(err)
 			}
 		})
 	}}
 	begin.Athletes = &unreadable{Athletes: w.store}
-	if err := begin.Begin(t.Context(), w.news(), id, generation); !fault.Is(err, fault.Transient) {
+	if err := begin.Begin(t.Context(), w.news(), authorization(id, generation)); !fault.Is(err, fault.Transient) {
 		t.Fatal(err)
 	}
 	// The event comes again.
-	if err := begin.Begin(t.Context(), w.news(), id, generation); err != nil {
+	if err := begin.Begin(t.Context(), w.news(), authorization(id, generation)); err != nil {
 		t.Fatal(err)
 	}
 	if a, m := w.stored(id), w.inbox(id); a.State != gathering.Revoked || m.Generation != 0 {
@@ -280,11 +280,11 @@ func TestAnAthleteWhoLeavesJustBeforeTheInboxOpensLeavesNothing(t *testing.T) {
 	id := w.athlete(0)
 	begin := *w.authorizations
 	begin.Inboxes = overtaken{w.store, func() {
-		if err := w.authorizations.End(t.Context(), w.news(), id, generation, "receipt"); err != nil {
+		if err := w.authorizations.End(t.Context(), w.news(), authorization(id, generation), "receipt"); err != nil {
 			t.Fatal(err)
 		}
 	}}
-	if err := begin.Begin(t.Context(), w.news(), id, generation); err != nil {
+	if err := begin.Begin(t.Context(), w.news(), authorization(id, generation)); err != nil {
 		t.Fatal(err)
 	}
 	if n := w.inbox(id).Generation; n != 0 {
@@ -299,7 +299,7 @@ func TestAnOldAuthorizationEventIsIgnored(t *testing.T) {
 		w := newWorld(t, plenty)
 		id, cause := w.athlete(0), w.news()
 		w.clock.Advance(age)
-		if err := w.authorizations.Begin(t.Context(), cause, id, generation); err != nil {
+		if err := w.authorizations.Begin(t.Context(), cause, authorization(id, generation)); err != nil {
 			t.Fatal(err)
 		}
 		if n := w.store.Held(id); n != held { // The state and the inbox.
@@ -315,8 +315,8 @@ func TestAnOldAuthorizationEventIsIgnored(t *testing.T) {
 func TestEventsAboutStrangersLeaveNothing(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
-	err := w.authorizations.Degrade(t.Context(), w.news(), id, generation)
-	if err2 := w.authorizations.Refresh(t.Context(), id, generation); err != nil || err2 != nil {
+	err := w.authorizations.Degrade(t.Context(), w.news(), authorization(id, generation))
+	if err2 := w.authorizations.Refresh(t.Context(), authorization(id, generation)); err != nil || err2 != nil {
 		t.Fatal(err, err2)
 	}
 	if n, reported := w.store.Held(id), len(w.bus.Events()); n != 0 || reported != 0 || w.wakeups.Count() != 0 {
@@ -329,11 +329,11 @@ func TestAnAthleteWhoHasLeftIsNotDegraded(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
 	w.begin(id)
-	if err := w.authorizations.End(t.Context(), w.news(), id, generation, "receipt"); err != nil {
+	if err := w.authorizations.End(t.Context(), w.news(), authorization(id, generation), "receipt"); err != nil {
 		t.Fatal(err)
 	}
 	reported := len(w.bus.Events())
-	if err := w.authorizations.Degrade(t.Context(), w.news(), id, generation); err != nil {
+	if err := w.authorizations.Degrade(t.Context(), w.news(), authorization(id, generation)); err != nil {
 		t.Fatal(err)
 	}
 	if a := w.stored(id); a.State != gathering.Revoked || len(w.bus.Events()) != reported {
@@ -345,7 +345,7 @@ func TestAReconnectStartsOver(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
 	w.gather(id)
-	if err := w.authorizations.Degrade(t.Context(), w.news(), id, generation); err != nil {
+	if err := w.authorizations.Degrade(t.Context(), w.news(), authorization(id, generation)); err != nil {
 		t.Fatal(err)
 	}
 	if p := w.lastProgress(id); p.WaitingFor != gatheringv1.WaitingForReconnect {
@@ -356,7 +356,7 @@ func TestAReconnectStartsOver(t *testing.T) {
 	if n := w.rereads(id); n != 0 {
 		t.Errorf("%d calls that are useless", n)
 	}
-	if err := w.authorizations.Begin(t.Context(), w.news(), id, generation+1); err != nil {
+	if err := w.authorizations.Begin(t.Context(), w.news(), authorization(id, generation+1)); err != nil {
 		t.Fatal(err)
 	}
 	w.until("it is gathered again", func() bool { return w.completed(id) == 2 })

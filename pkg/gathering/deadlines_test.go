@@ -249,9 +249,9 @@ type during struct {
 	happens func()
 }
 
-func (d during) Activity(ctx context.Context, athleteID, generation, activityID int64) (gatheringv1.Activity, gathering.Reading, error) {
+func (d during) Activity(ctx context.Context, by gathering.Authorization, activityID int64) (gatheringv1.Activity, gathering.Reading, error) {
 	d.happens()
-	return d.Strava.Activity(ctx, athleteID, generation, activityID)
+	return d.Strava.Activity(ctx, by, activityID)
 }
 
 func TestADegradedAthleteKeepsNothingOfStravasData(t *testing.T) {
@@ -287,7 +287,7 @@ func TestADegradedAthleteKeepsNothingOfStravasData(t *testing.T) {
 			EventTime: w.clock.Now().Unix(), Updates: map[string]any{"authorized": "false"},
 		})
 		for range 2 { // Events come more than once.
-			if err := w.authorizations.Degrade(t.Context(), w.news(), id, generation); err != nil {
+			if err := w.authorizations.Degrade(t.Context(), w.news(), authorization(id, generation)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -334,7 +334,7 @@ func TestADegradedAthleteKeepsNothingOfACompleteScan(t *testing.T) {
 	if before.Last.Pages != 3 || before.Scan.Activities != 450 || before.Job.Class == "" {
 		t.Fatalf("%+v", before)
 	}
-	if err := w.authorizations.Degrade(t.Context(), w.news(), id, generation); err != nil {
+	if err := w.authorizations.Degrade(t.Context(), w.news(), authorization(id, generation)); err != nil {
 		t.Fatal(err)
 	}
 	if want, got := degraded(before), w.stored(id); !cmp.Equal(want, got) {
@@ -349,11 +349,11 @@ func TestALateDegradationLeavesANewAuthorizationAlone(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
 	w.begin(id)
-	if err := w.authorizations.Begin(t.Context(), w.news(), id, generation+1); err != nil {
+	if err := w.authorizations.Begin(t.Context(), w.news(), authorization(id, generation+1)); err != nil {
 		t.Fatal(err)
 	}
 	w.receive(w.event(id, w.truth(id)[0].ID, gathering.AspectUpdate))
-	if err := w.authorizations.Degrade(t.Context(), w.news(), id, generation); err != nil {
+	if err := w.authorizations.Degrade(t.Context(), w.news(), authorization(id, generation)); err != nil {
 		t.Fatal(err)
 	}
 	a, m := w.stored(id), w.inbox(id)
@@ -363,7 +363,7 @@ func TestALateDegradationLeavesANewAuthorizationAlone(t *testing.T) {
 	// Also when the new one begins in between.
 	a.Generation = generation
 	w.put(a, m)
-	if err := w.authorizations.Degrade(t.Context(), w.news(), id, generation); err != nil {
+	if err := w.authorizations.Degrade(t.Context(), w.news(), authorization(id, generation)); err != nil {
 		t.Fatal(err)
 	}
 	if m := w.inbox(id); len(m.Hints) != 1 {

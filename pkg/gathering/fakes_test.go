@@ -58,8 +58,8 @@ type corrupt struct {
 	activityID int64
 }
 
-func (c corrupt) Activity(ctx context.Context, athleteID, generation, activityID int64) (gatheringv1.Activity, gathering.Reading, error) {
-	a, reading, err := c.Strava.Activity(ctx, athleteID, generation, activityID)
+func (c corrupt) Activity(ctx context.Context, by gathering.Authorization, activityID int64) (gatheringv1.Activity, gathering.Reading, error) {
+	a, reading, err := c.Strava.Activity(ctx, by, activityID)
 	if activityID == c.activityID {
 		reading.Answer.Outcome = quota.Unavailable
 		return gatheringv1.Activity{}, reading, gathering.ErrUnavailable
@@ -74,9 +74,9 @@ type unforwarded struct {
 	athleteID int64
 }
 
-func (u unforwarded) Athlete(ctx context.Context, athleteID, generation int64) (gatheringv1.Athlete, gathering.Reading, error) {
-	if athleteID == u.athleteID {
+func (u unforwarded) Athlete(ctx context.Context, by gathering.Authorization) (gatheringv1.Athlete, gathering.Reading, error) {
+	if by.AthleteID == u.athleteID {
 		return gatheringv1.Athlete{}, gathering.Reading{Answer: quota.Answer{Outcome: quota.Unknown}}, fault.New(fault.Transient, "the requester failed")
 	}
-	return u.Strava.Athlete(ctx, athleteID, generation)
+	return u.Strava.Athlete(ctx, by)
 }

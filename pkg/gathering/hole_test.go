@@ -138,14 +138,14 @@ func TestAHintThatWaitsDoesNotHoldUpARequest(t *testing.T) {
 		t.Fatalf("the hint waits for %s only", wait)
 	}
 	lists, rereads := w.lists(id), w.rereads(id)
-	if err := w.authorizations.Refresh(t.Context(), id, generation); err != nil {
+	if err := w.authorizations.Refresh(t.Context(), authorization(id, generation)); err != nil {
 		t.Fatal(err)
 	}
 	w.pass(time.Minute)
 	if w.lists(id) == lists {
 		t.Error("the newest activities were not listed for the athlete within a minute")
 	}
-	if err := w.authorizations.Recheck(t.Context(), id, generation, w.stored(id).Scan.ID, ids[5:7]); err != nil {
+	if err := w.authorizations.Recheck(t.Context(), authorization(id, generation), w.stored(id).Scan.ID, ids[5:7]); err != nil {
 		t.Fatal(err)
 	}
 	w.pass(time.Minute)
@@ -158,7 +158,7 @@ func TestAQuestionThatComesWhileAnotherIsSettledIsKept(t *testing.T) {
 	w := newWorld(t, plenty, histories(10)...)
 	id := w.gathered(1)
 	ids := w.newest(id)
-	if err := w.authorizations.Recheck(t.Context(), id, generation, w.stored(id).Scan.ID, ids[:1]); err != nil {
+	if err := w.authorizations.Recheck(t.Context(), authorization(id, generation), w.stored(id).Scan.ID, ids[:1]); err != nil {
 		t.Fatal(err)
 	}
 	w.clock.Advance(time.Second)
@@ -172,7 +172,7 @@ func TestAQuestionThatComesWhileAnotherIsSettledIsKept(t *testing.T) {
 			return
 		}
 		asked = true
-		if err := w.authorizations.Recheck(t.Context(), id, generation, w.stored(id).Scan.ID, ids[1:2]); err != nil {
+		if err := w.authorizations.Recheck(t.Context(), authorization(id, generation), w.stored(id).Scan.ID, ids[1:2]); err != nil {
 			t.Fatal(err)
 		}
 	}}

@@ -39,6 +39,8 @@ type Inbox struct {
 	Question Question
 }
 
+func (m Inbox) authorization() Authorization { return Authorization{m.AthleteID, m.Generation} }
+
 // Question asks whether the activities that a scan did not find are gone.
 type Question struct {
 	// ScanID is empty without a question.

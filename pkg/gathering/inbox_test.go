@@ -350,7 +350,7 @@ func TestTheNewestActivityMayFailWithoutHoldingUpNewOnes(t *testing.T) {
 				t.Fatal(err)
 			}
 			if test.ask {
-				if err := w.authorizations.Refresh(t.Context(), id, generation); err != nil {
+				if err := w.authorizations.Refresh(t.Context(), authorization(id, generation)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -482,7 +482,7 @@ func TestAnAthleteWhoAsksSeesTheNewest(t *testing.T) {
 	w.rename(id, a, "No webhook reported it")
 	ask := func(generation int64) {
 		t.Helper()
-		if err := w.authorizations.Refresh(t.Context(), id, generation); err != nil {
+		if err := w.authorizations.Refresh(t.Context(), authorization(id, generation)); err != nil {
 			t.Fatal(err)
 		}
 	}

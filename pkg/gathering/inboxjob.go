@@ -242,7 +242,7 @@ func (j *inboxJob) publishAndSave(ctx context.Context, r Reading, facts []event.
 // list reads the newest activities. Most hints are about one of them.
 func (j *inboxJob) list(ctx context.Context, s Strava) error {
 	now, m := j.g.Events.Now(), j.leased
-	page, reading, err := s.Activities(ctx, m.AthleteID, m.Generation, PageRequest{
+	page, reading, err := s.Activities(ctx, m.authorization(), PageRequest{
 		To: now.Add(horizon).Truncate(time.Second), Page: 1, PerPage: m.listSize(),
 	})
 	if err != nil {
@@ -279,7 +279,7 @@ func (j *inboxJob) list(ctx context.Context, s Strava) error {
 // reread reads one activity.
 func (j *inboxJob) reread(ctx context.Context, s Strava) error {
 	now, m, about := j.g.Events.Now(), j.leased, j.action.about
-	activity, reading, err := s.Activity(ctx, m.AthleteID, m.Generation, about.activityID)
+	activity, reading, err := s.Activity(ctx, m.authorization(), about.activityID)
 	paced := func(change func(*Inbox)) func(*Inbox) {
 		return func(m *Inbox) {
 			m.PacedAt = latest(m.PacedAt, now).Add(m.pace())
@@ -314,7 +314,7 @@ func (j *inboxJob) reread(ctx context.Context, s Strava) error {
 // readProfile reads the profile that a scan could not read.
 func (j *inboxJob) readProfile(ctx context.Context, s Strava) error {
 	m := j.leased
-	profile, reading, err := s.Athlete(ctx, m.AthleteID, m.Generation)
+	profile, reading, err := s.Athlete(ctx, m.authorization())
 	if err != nil {
 		return err
 	}

@@ -232,10 +232,10 @@ type deadly struct {
 	kills     *int
 }
 
-func (d deadly) Activities(ctx context.Context, athleteID, generation int64, r gathering.PageRequest) (gathering.Page, gathering.Reading, error) {
-	if athleteID == d.athleteID {
+func (d deadly) Activities(ctx context.Context, by gathering.Authorization, r gathering.PageRequest) (gathering.Page, gathering.Reading, error) {
+	if by.AthleteID == d.athleteID {
 		*d.kills++
 		panic(killed{})
 	}
-	return d.Strava.Activities(ctx, athleteID, generation, r)
+	return d.Strava.Activities(ctx, by, r)
 }

@@ -78,7 +78,7 @@ func (l *ledger) remove(id int64) {
 // begin starts to gather the athlete.
 func (l *ledger) begin() {
 	l.w.t.Helper()
-	if err := l.w.authorizations.Begin(l.w.t.Context(), l.w.news(), l.id, generation); err != nil {
+	if err := l.w.authorizations.Begin(l.w.t.Context(), l.w.news(), authorization(l.id, generation)); err != nil {
 		l.w.t.Fatal(err)
 	}
 }
@@ -102,13 +102,13 @@ func (l *ledger) call() (gathering.Reading, error) {
 }
 
 // Athlete implements [gathering.Strava].
-func (l *ledger) Athlete(context.Context, int64, int64) (gatheringv1.Athlete, gathering.Reading, error) {
+func (l *ledger) Athlete(context.Context, gathering.Authorization) (gatheringv1.Athlete, gathering.Reading, error) {
 	r, err := l.call()
 	return gatheringv1.Athlete{ID: l.id, CreatedAt: "2012-01-02T03:04:05Z"}, r, err
 }
 
 // Activities implements [gathering.Strava].
-func (l *ledger) Activities(_ context.Context, _, _ int64, req gathering.PageRequest) (gathering.Page, gathering.Reading, error) {
+func (l *ledger) Activities(_ context.Context, _ gathering.Authorization, req gathering.PageRequest) (gathering.Page, gathering.Reading, error) {
 	l.lists++
 	r, err := l.call()
 	if err != nil {
@@ -148,7 +148,7 @@ func (l *ledger) page(req gathering.PageRequest) (p gathering.Page, _ error) {
 }
 
 // Activity implements [gathering.Strava].
-func (l *ledger) Activity(_ context.Context, _, _, activityID int64) (gatheringv1.Activity, gathering.Reading, error) {
+func (l *ledger) Activity(_ context.Context, _ gathering.Authorization, activityID int64) (gatheringv1.Activity, gathering.Reading, error) {
 	r, err := l.call()
 	if err != nil {
 		return gatheringv1.Activity{}, r, err

@@ -43,18 +43,18 @@ func call[T any](ctx context.Context, p *permitted, do func() (T, Reading, error
 }
 
 // Athlete implements [Strava].
-func (p *permitted) Athlete(ctx context.Context, athleteID, generation int64) (gatheringv1.Athlete, Reading, error) {
-	return call(ctx, p, func() (gatheringv1.Athlete, Reading, error) { return p.g.Strava.Athlete(ctx, athleteID, generation) })
+func (p *permitted) Athlete(ctx context.Context, by Authorization) (gatheringv1.Athlete, Reading, error) {
+	return call(ctx, p, func() (gatheringv1.Athlete, Reading, error) { return p.g.Strava.Athlete(ctx, by) })
 }
 
 // Activities implements [Strava].
-func (p *permitted) Activities(ctx context.Context, athleteID, generation int64, r PageRequest) (Page, Reading, error) {
-	return call(ctx, p, func() (Page, Reading, error) { return p.g.Strava.Activities(ctx, athleteID, generation, r) })
+func (p *permitted) Activities(ctx context.Context, by Authorization, r PageRequest) (Page, Reading, error) {
+	return call(ctx, p, func() (Page, Reading, error) { return p.g.Strava.Activities(ctx, by, r) })
 }
 
 // Activity implements [Strava].
-func (p *permitted) Activity(ctx context.Context, athleteID, generation, activityID int64) (gatheringv1.Activity, Reading, error) {
+func (p *permitted) Activity(ctx context.Context, by Authorization, activityID int64) (gatheringv1.Activity, Reading, error) {
 	return call(ctx, p, func() (gatheringv1.Activity, Reading, error) {
-		return p.g.Strava.Activity(ctx, athleteID, generation, activityID)
+		return p.g.Strava.Activity(ctx, by, activityID)
 	})
 }

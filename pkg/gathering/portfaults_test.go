@@ -87,8 +87,8 @@ func (p probedInboxes) UpdateInbox(ctx context.Context, id int64, change func(*g
 	return m, err
 }
 
-func (p probedInboxes) DropInbox(ctx context.Context, id, generation int64) error {
-	return p.at.around(ctx, "dropping the inbox", func() error { return p.Inboxes.DropInbox(ctx, id, generation) })
+func (p probedInboxes) DropInbox(ctx context.Context, by gathering.Authorization) error {
+	return p.at.around(ctx, "dropping the inbox", func() error { return p.Inboxes.DropInbox(ctx, by) })
 }
 
 type probedJobs struct {
@@ -142,27 +142,27 @@ func unknown(r gathering.Reading) gathering.Reading {
 	return r
 }
 
-func (p probedStrava) Athlete(ctx context.Context, id, generation int64) (a gatheringv1.Athlete, r gathering.Reading, err error) {
+func (p probedStrava) Athlete(ctx context.Context, by gathering.Authorization) (a gatheringv1.Athlete, r gathering.Reading, err error) {
 	var answered error
-	err = p.at.around(ctx, "reading the profile", func() error { a, r, answered = p.Strava.Athlete(ctx, id, generation); return nil })
+	err = p.at.around(ctx, "reading the profile", func() error { a, r, answered = p.Strava.Athlete(ctx, by); return nil })
 	if err != nil {
 		return gatheringv1.Athlete{}, unknown(r), err
 	}
 	return a, r, answered
 }
 
-func (p probedStrava) Activities(ctx context.Context, id, generation int64, req gathering.PageRequest) (page gathering.Page, r gathering.Reading, err error) {
+func (p probedStrava) Activities(ctx context.Context, by gathering.Authorization, req gathering.PageRequest) (page gathering.Page, r gathering.Reading, err error) {
 	var answered error
-	err = p.at.around(ctx, "reading a page", func() error { page, r, answered = p.Strava.Activities(ctx, id, generation, req); return nil })
+	err = p.at.around(ctx, "reading a page", func() error { page, r, answered = p.Strava.Activities(ctx, by, req); return nil })
 	if err != nil {
 		return gathering.Page{}, unknown(r), err
 	}
 	return page, r, answered
 }
 
-func (p probedStrava) Activity(ctx context.Context, id, generation, activityID int64) (a gatheringv1.Activity, r gathering.Reading, err error) {
+func (p probedStrava) Activity(ctx context.Context, by gathering.Authorization, activityID int64) (a gatheringv1.Activity, r gathering.Reading, err error) {
 	var answered error
-	err = p.at.around(ctx, "reading an activity", func() error { a, r, answered = p.Strava.Activity(ctx, id, generation, activityID); return nil })
+	err = p.at.around(ctx, "reading an activity", func() error { a, r, answered = p.Strava.Activity(ctx, by, activityID); return nil })
 	if err != nil {
 		return gatheringv1.Activity{}, unknown(r), err
 	}

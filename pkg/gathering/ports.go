@@ -37,7 +37,7 @@ type Inboxes interface {
 	Deliver(ctx context.Context, athleteID int64, digest string, h Hint) (Delivery, error)
 	// DropInbox deletes the inbox and the digests of its webhook events, unless
 	// the inbox is of a later generation.
-	DropInbox(ctx context.Context, athleteID, generation int64) error
+	DropInbox(ctx context.Context, by Authorization) error
 }
 
 // Delivery is the result of delivering a hint.
@@ -136,11 +136,11 @@ type PageRequest struct {
 // fault, which is our own and says nothing about Strava. The Reading is valid
 // even with an error.
 type Strava interface {
-	Athlete(ctx context.Context, athleteID, generation int64) (gatheringv1.Athlete, Reading, error)
-	Activities(ctx context.Context, athleteID, generation int64, r PageRequest) (Page, Reading, error)
+	Athlete(ctx context.Context, by Authorization) (gatheringv1.Athlete, Reading, error)
+	Activities(ctx context.Context, by Authorization, r PageRequest) (Page, Reading, error)
 	// Activity reads one activity. It returns ErrNotVisible for another athlete's
 	// activity, too.
-	Activity(ctx context.Context, athleteID, generation, activityID int64) (gatheringv1.Activity, Reading, error)
+	Activity(ctx context.Context, by Authorization, activityID int64) (gatheringv1.Activity, Reading, error)
 }
 
 // Errors of a call to Strava.

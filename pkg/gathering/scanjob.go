@@ -155,7 +155,7 @@ func (j *scanJob) run(ctx context.Context, s Strava) error {
 	case !a.Scan.ProfileDone:
 		return j.readProfile(ctx, s)
 	}
-	page, reading, err := s.Activities(ctx, a.ID, a.Generation, a.Scan.request())
+	page, reading, err := s.Activities(ctx, a.authorization(), a.Scan.request())
 	if err != nil {
 		return err
 	}
@@ -181,7 +181,7 @@ func (j *scanJob) run(ctx context.Context, s Strava) error {
 // any other failure the job fails, since the activities would meet the same.
 func (j *scanJob) readProfile(ctx context.Context, s Strava) error {
 	a := j.leased
-	profile, reading, err := s.Athlete(ctx, a.ID, a.Generation)
+	profile, reading, err := s.Athlete(ctx, a.authorization())
 	switch {
 	case errors.Is(err, ErrUnavailable):
 		return j.deferProfile(ctx, err)

@@ -62,6 +62,10 @@ func configured(subscriptionID, version int64) gathering.Webhook {
 	}
 }
 
+func authorization(athleteID, generation int64) gathering.Authorization {
+	return gathering.Authorization{AthleteID: athleteID, Generation: generation}
+}
+
 // start is when the world begins.
 var start = time.Date(2026, 11, 22, 10, 1, 0, 0, time.UTC)
 
@@ -215,7 +219,7 @@ func (w *world) news() event.Meta { return event.Meta{OccurredAt: w.clock.Now()}
 func (w *world) begin(id int64) {
 	w.t.Helper()
 	w.authorize(id, "read", "activity:read", "activity:read_all")
-	if err := w.authorizations.Begin(w.t.Context(), w.news(), id, generation); err != nil {
+	if err := w.authorizations.Begin(w.t.Context(), w.news(), authorization(id, generation)); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -262,7 +266,7 @@ func (w *world) recheck() bool {
 	questions := w.planes.questions
 	w.planes.questions = nil
 	for _, q := range questions {
-		if err := w.authorizations.Recheck(w.t.Context(), q.AthleteID, q.Generation, q.ScanID, q.Sample); err != nil {
+		if err := w.authorizations.Recheck(w.t.Context(), authorization(q.AthleteID, q.Generation), q.ScanID, q.Sample); err != nil {
 			w.t.Fatal(err)
 		}
 	}

@@ -78,7 +78,7 @@ func newStorm(t *testing.T) *storm {
 	authorizations := ports.Authorizations()
 	for _, a := range s.strava.Athletes() {
 		s.authorize(a.ID)
-		if err := authorizations.Begin(t.Context(), event.Meta{OccurredAt: clock.Now()}, a.ID, 1_700_000_000_000); err != nil {
+		if err := authorizations.Begin(t.Context(), event.Meta{OccurredAt: clock.Now()}, gathering.Authorization{AthleteID: a.ID, Generation: 1_700_000_000_000}); err != nil {
 			t.Fatal(err)
 		}
 	}

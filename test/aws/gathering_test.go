@@ -127,7 +127,7 @@ func TestADroppedInboxLeavesNothing(t *testing.T) {
 			t.Fatal(d, err)
 		}
 	}
-	if err := table.DropInbox(t.Context(), 1, 7); err != nil {
+	if err := table.DropInbox(t.Context(), gathering.Authorization{AthleteID: 1, Generation: 7}); err != nil {
 		t.Fatal(err)
 	}
 	if items := mustItems(t, name); len(items) != 0 {

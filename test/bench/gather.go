@@ -132,7 +132,7 @@ func newGathering(ctx context.Context, pages []string) (*oneAthlete, error) {
 	}
 	ports := gatheringtest.NewMemory().Ports(time.Now)
 	ports.Strava = vendor.New(answerFrom(pages), time.Now)
-	if err := ports.Authorizations().Begin(ctx, now, by.AthleteID, by.Generation); err != nil {
+	if err := ports.Authorizations().Begin(ctx, now, gathering.Authorization{AthleteID: by.AthleteID, Generation: by.Generation}); err != nil {
 		return nil, err
 	}
 	ports.Publisher = eventbus.New(bus{consume.Handler(log, activityin.EventRoutes(recorder)...)}, "bench")

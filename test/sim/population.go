@@ -81,7 +81,7 @@ func (w *world) connect(a *athlete) {
 	a.generation = w.kernel.now.UnixMilli()
 	a.connected = w.kernel.now
 	w.retry("begin", func() error {
-		return w.authorizations.Begin(w.ctx, event.Meta{OccurredAt: a.connected}, a.id, a.generation)
+		return w.authorizations.Begin(w.ctx, event.Meta{OccurredAt: a.connected}, gathering.Authorization{AthleteID: a.id, Generation: a.generation})
 	})
 	w.live(a)
 }

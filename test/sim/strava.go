@@ -226,7 +226,7 @@ func header(r quota.Rates, now time.Time) map[string]string {
 }
 
 // Athlete implements [gathering.Strava].
-func (s stravaPort) Athlete(ctx context.Context, athleteID, generation int64) (gatheringv1.Athlete, gathering.Reading, error) {
+func (s stravaPort) Athlete(ctx context.Context, by gathering.Authorization) (gatheringv1.Athlete, gathering.Reading, error) {
 	f := &forwarded{
 		stravaPort: s,
 		shown:      func(*athlete) []int32 { return nil },
@@ -235,11 +235,11 @@ func (s stravaPort) Athlete(ctx context.Context, athleteID, generation int64) (g
 			return answer{http.StatusOK, body, timePerRead}
 		},
 	}
-	return strava.New(f.forward, s.clock).Athlete(ctx, athleteID, generation)
+	return strava.New(f.forward, s.clock).Athlete(ctx, by)
 }
 
 // Activities implements [gathering.Strava].
-func (s stravaPort) Activities(ctx context.Context, athleteID, generation int64, req gathering.PageRequest) (gathering.Page, gathering.Reading, error) {
+func (s stravaPort) Activities(ctx context.Context, by gathering.Authorization, req gathering.PageRequest) (gathering.Page, gathering.Reading, error) {
 	w := s.world
 	var list []gatheringv1.Activity
 	f := &forwarded{
@@ -267,7 +267,7 @@ func (s stravaPort) Activities(ctx context.Context, athleteID, generation int64,
 			return answer{http.StatusOK, "[]", timePerList + time.Duration(len(numbers))*timePerActivity}
 		},
 	}
-	page, reading, err := strava.New(f.forward, s.clock).Activities(ctx, athleteID, generation, req)
+	page, reading, err := strava.New(f.forward, s.clock).Activities(ctx, by, req)
 	if f.answered {
 		// The list does not pass through JSON, because decoding tens of millions of
 		// summaries would take most of the time.
@@ -277,7 +277,7 @@ func (s stravaPort) Activities(ctx context.Context, athleteID, generation int64,
 }
 
 // Activity implements [gathering.Strava].
-func (s stravaPort) Activity(ctx context.Context, athleteID, generation, activityID int64) (gatheringv1.Activity, gathering.Reading, error) {
+func (s stravaPort) Activity(ctx context.Context, by gathering.Authorization, activityID int64) (gatheringv1.Activity, gathering.Reading, error) {
 	number := func(a *athlete) int32 { return int32(activityID - a.id*idsPerAthlete) }
 	f := &forwarded{
 		stravaPort: s,
@@ -292,7 +292,7 @@ func (s stravaPort) Activity(ctx context.Context, athleteID, generation, activit
 			return answer{http.StatusOK, body, timePerRead}
 		},
 	}
-	return strava.New(f.forward, s.clock).Activity(ctx, athleteID, generation, activityID)
+	return strava.New(f.forward, s.clock).Activity(ctx, by, activityID)
 }
 
 // page returns the activities of a page, oldest first.

@@ -97,13 +97,13 @@ func (t *Table) updateForHint(inbox itemKey, h gathering.Hint, overflowed bool) 
 }
 
 // DropInbox implements [gathering.Inboxes].
-func (t *Table) DropInbox(ctx context.Context, athleteID, generation int64) error {
+func (t *Table) DropInbox(ctx context.Context, by gathering.Authorization) error {
 	later := false
 	err := dynamo.Usual.Retry(ctx, func() error {
 		_, err := t.table.Delete(ctx, &dynamodb.DeleteItemInput{
-			Key:                       athleteKey(athleteID, inboxSK).item(),
+			Key:                       athleteKey(by.AthleteID, inboxSK).item(),
 			ConditionExpression:       aws.String("attribute_not_exists(pk) OR generation <= :generation"),
-			ExpressionAttributeValues: dynamo.Item{":generation": dynamo.Number(generation)},
+			ExpressionAttributeValues: dynamo.Item{":generation": dynamo.Number(by.Generation)},
 		})
 		var refused *types.ConditionalCheckFailedException
 		if later = errors.As(err, &refused); later {
@@ -119,7 +119,7 @@ func (t *Table) DropInbox(ctx context.Context, athleteID, generation int64) erro
 		ConsistentRead:            aws.Bool(true),
 		KeyConditionExpression:    aws.String("pk = :pk AND begins_with(sk, :sk)"),
 		ProjectionExpression:      aws.String("pk, sk"),
-		ExpressionAttributeValues: dynamo.Item{":pk": dynamo.Text(athleteKey(athleteID, "").PK), ":sk": dynamo.Text(seenSK)},
+		ExpressionAttributeValues: dynamo.Item{":pk": dynamo.Text(athleteKey(by.AthleteID, "").PK), ":sk": dynamo.Text(seenSK)},
 	}
 	for keys, err := range t.table.Query(ctx, query) {
 		if err != nil {

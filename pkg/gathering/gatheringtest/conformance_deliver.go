@@ -35,18 +35,18 @@ func eventIsDeliveredOnce(t *testing.T, s Storage) {
 	change(t, s, 7, func(m *gathering.Inbox) { m.Hints, m.Job = nil, gathering.Job{} })
 	deliver(7, "a", gathering.Duplicate)
 	// Only what was asked to be dropped is.
-	if err := s.DropInbox(t.Context(), 7, 4); err != nil {
+	if err := s.DropInbox(t.Context(), gathering.Authorization{AthleteID: 7, Generation: 4}); err != nil {
 		t.Fatal(err)
 	}
 	deliver(7, "a", gathering.Duplicate)
-	if err := s.DropInbox(t.Context(), 7, 5); err != nil {
+	if err := s.DropInbox(t.Context(), gathering.Authorization{AthleteID: 7, Generation: 5}); err != nil {
 		t.Fatal(err)
 	}
 	deliver(7, "a", gathering.UnknownAthlete)
 	open(t, s, 7, 6)
 	deliver(7, "a", gathering.Delivered)
 	deliver(8, "a", gathering.Duplicate)
-	if err := s.DropInbox(t.Context(), 9, 5); err != nil {
+	if err := s.DropInbox(t.Context(), gathering.Authorization{AthleteID: 9, Generation: 5}); err != nil {
 		t.Errorf("where there is none: %v", err)
 	}
 }

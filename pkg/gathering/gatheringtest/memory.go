@@ -175,18 +175,18 @@ func (s *Store) Deliver(_ context.Context, athleteID int64, digest string, h gat
 }
 
 // DropInbox implements [gathering.Inboxes].
-func (s *Store) DropInbox(_ context.Context, athleteID, generation int64) error {
+func (s *Store) DropInbox(_ context.Context, by gathering.Authorization) error {
 	unlock, err := s.lock()
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if s.inboxes[athleteID].value.Generation > generation {
+	if s.inboxes[by.AthleteID].value.Generation > by.Generation {
 		return nil
 	}
-	delete(s.inboxes, athleteID)
-	delete(s.seen, athleteID)
-	s.requeue(jobKey{athleteID, gathering.JobInbox}, gathering.Job{})
+	delete(s.inboxes, by.AthleteID)
+	delete(s.seen, by.AthleteID)
+	s.requeue(jobKey{by.AthleteID, gathering.JobInbox}, gathering.Job{})
 	return nil
 }
 

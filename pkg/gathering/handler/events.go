@@ -15,19 +15,19 @@ import (
 func EventRoutes(z *gathering.Authorizations, c *gathering.Configuration) []consume.Route {
 	return []consume.Route{
 		consume.On(func(ctx context.Context, cause event.Meta, f credentialsv1.AthleteAuthorized) error {
-			return z.Begin(ctx, cause, f.AthleteID, f.Generation)
+			return z.Begin(ctx, cause, gathering.Authorization{AthleteID: f.AthleteID, Generation: f.Generation})
 		}),
 		consume.On(func(ctx context.Context, cause event.Meta, f credentialsv1.AuthorizationDegraded) error {
-			return z.Degrade(ctx, cause, f.AthleteID, f.Generation)
+			return z.Degrade(ctx, cause, gathering.Authorization{AthleteID: f.AthleteID, Generation: f.Generation})
 		}),
 		consume.On(func(ctx context.Context, cause event.Meta, f credentialsv1.AuthorizationRevoked) error {
-			return z.End(ctx, cause, f.AthleteID, f.Generation, f.Receipt)
+			return z.End(ctx, cause, gathering.Authorization{AthleteID: f.AthleteID, Generation: f.Generation}, f.Receipt)
 		}),
 		consume.On(func(ctx context.Context, _ event.Meta, f athletev1.GatherRequested) error {
-			return z.Refresh(ctx, f.AthleteID, f.Generation)
+			return z.Refresh(ctx, gathering.Authorization{AthleteID: f.AthleteID, Generation: f.Generation})
 		}),
 		consume.On(func(ctx context.Context, _ event.Meta, f activityv1.RemovalQuestioned) error {
-			return z.Recheck(ctx, f.AthleteID, f.Generation, f.ScanID, f.Sample)
+			return z.Recheck(ctx, gathering.Authorization{AthleteID: f.AthleteID, Generation: f.Generation}, f.ScanID, f.Sample)
 		}),
 		consume.On(func(ctx context.Context, _ event.Meta, f credentialsv1.WebhookConfigured) error {
 			return c.Configure(ctx, gathering.Webhook{

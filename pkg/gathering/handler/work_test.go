@@ -30,11 +30,11 @@ func (s endless) reading() gathering.Reading {
 	return gathering.Reading{At: began, Answer: quota.Answer{Calls: 1, Began: began, Ended: *s.clock}}
 }
 
-func (s endless) Athlete(_ context.Context, id, _ int64) (gatheringv1.Athlete, gathering.Reading, error) {
-	return gatheringv1.Athlete{ID: id}, s.reading(), nil
+func (s endless) Athlete(_ context.Context, by gathering.Authorization) (gatheringv1.Athlete, gathering.Reading, error) {
+	return gatheringv1.Athlete{ID: by.AthleteID}, s.reading(), nil
 }
 
-func (s endless) Activities(_ context.Context, _, _ int64, r gathering.PageRequest) (gathering.Page, gathering.Reading, error) {
+func (s endless) Activities(_ context.Context, _ gathering.Authorization, r gathering.PageRequest) (gathering.Page, gathering.Reading, error) {
 	return gathering.Page{Activities: []gatheringv1.Activity{{ID: int64(r.Page)}}, Entries: 1}, s.reading(), nil
 }
 
@@ -51,7 +51,7 @@ func TestJobsAreDoneAlthoughTheyCannotBeCounted(t *testing.T) {
 	memory := gatheringtest.NewMemory()
 	metrics, ports := memory.Metrics, memory.Ports(now)
 	ports.Jobs, ports.Strava = uncountable{memory.Store}, endless{clock: &clock}
-	if err := ports.Authorizations().Begin(t.Context(), event.Meta{OccurredAt: clock}, 7, 1); err != nil {
+	if err := ports.Authorizations().Begin(t.Context(), event.Meta{OccurredAt: clock}, gathering.Authorization{AthleteID: 7, Generation: 1}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithDeadline(t.Context(), clock.Add(5*time.Minute))
@@ -75,7 +75,7 @@ func TestAGathererWakesItsSuccessorInTime(t *testing.T) {
 	ports.Strava = endless{clock: &clock}
 	g, authorizations := ports.Gatherer(), ports.Authorizations()
 	authorizations.Waker = &gatheringtest.Waker{}
-	if err := authorizations.Begin(t.Context(), event.Meta{OccurredAt: clock}, 7, 1); err != nil {
+	if err := authorizations.Begin(t.Context(), event.Meta{OccurredAt: clock}, gathering.Authorization{AthleteID: 7, Generation: 1}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithDeadline(t.Context(), clock.Add(5*time.Minute))

@@ -34,9 +34,9 @@ const statusMaintenance = 597
 
 // get makes one call. Without an error the status was 200, and the body is
 // still to be decoded.
-func (c *Client) get(ctx context.Context, athleteID, generation int64, path string, query map[string]string) (credentialsv1.ForwardResponse, gathering.Reading, error) {
+func (c *Client) get(ctx context.Context, by gathering.Authorization, path string, query map[string]string) (credentialsv1.ForwardResponse, gathering.Reading, error) {
 	began := c.now().UTC()
-	res, err := c.forward(ctx, credentialsv1.ForwardRequest{AthleteID: athleteID, Generation: generation, Path: path, Query: query})
+	res, err := c.forward(ctx, credentialsv1.ForwardRequest{AthleteID: by.AthleteID, Generation: by.Generation, Path: path, Query: query})
 	reading := gathering.Reading{At: began, Answer: quota.Answer{Began: began, Ended: c.now().UTC(), Calls: res.Calls}}
 	a := &reading.Answer
 	if err != nil {
@@ -85,13 +85,13 @@ func misunderstood(reading gathering.Reading, err error) (gathering.Reading, err
 }
 
 // Athlete implements [gathering.Strava].
-func (c *Client) Athlete(ctx context.Context, athleteID, generation int64) (gatheringv1.Athlete, gathering.Reading, error) {
-	res, reading, err := c.get(ctx, athleteID, generation, "/athlete", nil)
+func (c *Client) Athlete(ctx context.Context, by gathering.Authorization) (gatheringv1.Athlete, gathering.Reading, error) {
+	res, reading, err := c.get(ctx, by, "/athlete", nil)
 	if err != nil {
 		return gatheringv1.Athlete{}, reading, err
 	}
 	a, _, err := decodeAthlete([]byte(res.Body))
-	if err == nil && a.ID != athleteID {
+	if err == nil && a.ID != by.AthleteID {
 		err = errors.New("the athlete is not the one asked for")
 	}
 	if err != nil {
@@ -102,7 +102,7 @@ func (c *Client) Athlete(ctx context.Context, athleteID, generation int64) (gath
 }
 
 // Activities implements [gathering.Strava].
-func (c *Client) Activities(ctx context.Context, athleteID, generation int64, r gathering.PageRequest) (gathering.Page, gathering.Reading, error) {
+func (c *Client) Activities(ctx context.Context, by gathering.Authorization, r gathering.PageRequest) (gathering.Page, gathering.Reading, error) {
 	query := map[string]string{
 		"before":   strconv.FormatInt(r.To.Unix(), 10),
 		"page":     strconv.Itoa(r.Page),
@@ -111,11 +111,11 @@ func (c *Client) Activities(ctx context.Context, athleteID, generation int64, r 
 	if !r.From.IsZero() {
 		query["after"] = strconv.FormatInt(r.From.Unix()-1, 10)
 	}
-	res, reading, err := c.get(ctx, athleteID, generation, "/athlete/activities", query)
+	res, reading, err := c.get(ctx, by, "/athlete/activities", query)
 	if err != nil {
 		return gathering.Page{}, reading, err
 	}
-	page, err := decodePage(res.Body, athleteID, r.PerPage)
+	page, err := decodePage(res.Body, by.AthleteID, r.PerPage)
 	if err != nil {
 		reading, err = misunderstood(reading, err)
 		return gathering.Page{}, reading, err
@@ -124,8 +124,8 @@ func (c *Client) Activities(ctx context.Context, athleteID, generation int64, r 
 }
 
 // Activity implements [gathering.Strava].
-func (c *Client) Activity(ctx context.Context, athleteID, generation, activityID int64) (gatheringv1.Activity, gathering.Reading, error) {
-	res, reading, err := c.get(ctx, athleteID, generation, "/activities/"+strconv.FormatInt(activityID, 10), nil)
+func (c *Client) Activity(ctx context.Context, by gathering.Authorization, activityID int64) (gatheringv1.Activity, gathering.Reading, error) {
+	res, reading, err := c.get(ctx, by, "/activities/"+strconv.FormatInt(activityID, 10), nil)
 	if err != nil && notVisible(res) {
 		reading.Answer.Outcome = quota.Answered
 		return gatheringv1.Activity{}, reading, gathering.ErrNotVisible
@@ -139,7 +139,7 @@ func (c *Client) Activity(ctx context.Context, athleteID, generation, activityID
 		err = errors.New("the activity is not the one asked for")
 	case err == nil && owner == 0:
 		err = errors.New("the activity names no athlete")
-	case err == nil && owner != athleteID:
+	case err == nil && owner != by.AthleteID:
 		// Strava shows public activities of others, too.
 		return gatheringv1.Activity{}, reading, gathering.ErrNotVisible
 	}

@@ -125,11 +125,17 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 			want meaning
 		}{
 			"page": {func() (gathering.Reading, error) {
-				_, r, err := c.Activities(t.Context(), 1, 1, gathering.PageRequest{To: now, Page: 1, PerPage: 200})
+				_, r, err := c.Activities(t.Context(), gathering.Authorization{AthleteID: 1, Generation: 1}, gathering.PageRequest{To: now, Page: 1, PerPage: 200})
 				return r, err
 			}, tc.page},
-			"activity": {func() (gathering.Reading, error) { _, r, err := c.Activity(t.Context(), 1, 1, 7); return r, err }, tc.activity},
-			"profile":  {func() (gathering.Reading, error) { _, r, err := c.Athlete(t.Context(), 1, 1); return r, err }, tc.profile},
+			"activity": {func() (gathering.Reading, error) {
+				_, r, err := c.Activity(t.Context(), gathering.Authorization{AthleteID: 1, Generation: 1}, 7)
+				return r, err
+			}, tc.activity},
+			"profile": {func() (gathering.Reading, error) {
+				_, r, err := c.Athlete(t.Context(), gathering.Authorization{AthleteID: 1, Generation: 1})
+				return r, err
+			}, tc.profile},
 		} {
 			began := now
 			reading, err := call.do()
@@ -172,7 +178,7 @@ func TestWhatIsAskedOfStrava(t *testing.T) {
 		// Strava lists what starts after "after".
 		{gathering.PageRequest{From: at, To: at.Add(time.Hour), Page: 1, PerPage: 5}, map[string]string{"after": "1795341599", "before": "1795345200", "page": "1", "per_page": "5"}},
 	} {
-		if _, _, err := c.Activities(t.Context(), 1, 2, tc.request); err != nil {
+		if _, _, err := c.Activities(t.Context(), gathering.Authorization{AthleteID: 1, Generation: 2}, tc.request); err != nil {
 			t.Fatal(err)
 		}
 		want := credentialsv1.ForwardRequest{AthleteID: 1, Generation: 2, Path: "/athlete/activities", Query: tc.want}
