@@ -42,10 +42,10 @@ type Athlete struct {
 	Job Job
 	// Last is the last complete scan; zero when there is none.
 	Last CompletedScan
-	// Holes are what the next scan goes around, the newest first.
+	// Holes are the stretches that the next scan goes around, the newest first.
 	Holes []Hole
-	// WrongScans counts the wrong scans in a row: those that missed activities that
-	// Strava still shows. WrongScanAt is when the last one was found to be wrong.
+	// WrongScans counts the scans in a row that missed activities which Strava
+	// still shows. WrongScanAt is when the last of them was found out.
 	WrongScans  int
 	WrongScanAt time.Time
 }
@@ -60,15 +60,15 @@ func (a Athlete) Clone() Athlete {
 	return a
 }
 
-// CompletedScan is what is remembered of a completed scan.
+// CompletedScan sums up a completed scan.
 type CompletedScan struct {
 	Started, Finished time.Time
 	// Pages counts the pages that had activities, Activities the activities found.
 	Pages, Activities int
 }
 
-// lapsed reports whether what the scan found is not kept any longer, or there
-// was no scan.
+// lapsed reports whether the data that the scan found is too old to be kept, or
+// there was no scan.
 func (c CompletedScan) lapsed(now time.Time) bool { return now.Sub(c.Started) > retention.StravaData }
 
 // degrade notes that nothing can be read until the athlete connects again, and

@@ -10,8 +10,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
-// Authorizations follows the events about athletes: their authorizations, and
-// requests of other boundaries.
+// Authorizations handles the events about athletes: authorizations begin,
+// degrade and end, and other boundaries request reads under them.
 type Authorizations struct {
 	Athletes  Athletes
 	Inboxes   Inboxes
@@ -38,7 +38,7 @@ func (z *Authorizations) Begin(ctx context.Context, cause event.Meta, by Authori
 		return true, nil
 	})
 	if err != nil {
-		return fmt.Errorf("note the authorization: %w", err)
+		return fmt.Errorf("store the authorization: %w", err)
 	}
 	if by.Generation < athlete.Generation || athlete.State == Revoked {
 		// The authorization has ended. An earlier attempt may have been cut off after
@@ -72,8 +72,8 @@ func (z *Authorizations) Begin(ctx context.Context, cause event.Meta, by Authori
 	return z.Waker.Wake(ctx, 0)
 }
 
-// Degrade stops gathering until the athlete connects again, and drops Strava's
-// data: no job would use it.
+// Degrade stops gathering until the athlete connects again. It drops Strava's
+// data, which no job would use until then.
 func (z *Authorizations) Degrade(ctx context.Context, cause event.Meta, by Authorization) error {
 	athlete, err := z.Athletes.Update(ctx, by.AthleteID, func(a *Athlete) (changed bool, _ error) {
 		if a.Generation != by.Generation || a.State == Revoked {
@@ -82,7 +82,7 @@ func (z *Authorizations) Degrade(ctx context.Context, cause event.Meta, by Autho
 		return a.degrade(), nil // A gatherer may have done so already.
 	})
 	if err != nil {
-		return fmt.Errorf("note the degraded authorization: %w", err)
+		return fmt.Errorf("store the degraded authorization: %w", err)
 	}
 	if athlete.Generation != by.Generation || athlete.State == Revoked {
 		return nil
@@ -101,8 +101,8 @@ func (z *Authorizations) Degrade(ctx context.Context, cause event.Meta, by Autho
 	return z.Publisher.Publish(ctx, z.Events.CausedBy(cause, athlete.progressed(z.Events.Now())))
 }
 
-// Refresh makes a gatherer read the newest activities of an athlete who asked
-// for it.
+// Refresh makes a gatherer read the newest activities, at the athlete's
+// request.
 func (z *Authorizations) Refresh(ctx context.Context, by Authorization) error {
 	inbox, err := z.Inboxes.UpdateInbox(ctx, by.AthleteID, func(m *Inbox) (changed bool, _ error) {
 		if m.Generation != by.Generation {
@@ -112,7 +112,7 @@ func (z *Authorizations) Refresh(ctx context.Context, by Authorization) error {
 		return true, nil
 	})
 	if err != nil {
-		return fmt.Errorf("note the request for a refresh: %w", err)
+		return fmt.Errorf("store the request for a refresh: %w", err)
 	}
 	if inbox.Generation != by.Generation {
 		return nil
@@ -129,7 +129,7 @@ func (z *Authorizations) Recheck(ctx context.Context, by Authorization, scanID s
 		return fmt.Errorf("read the athlete: %w", err)
 	}
 	if athlete.Scan.ID != scanID || athlete.Scan.Confirmed {
-		return nil // A newer scan leads to its own question.
+		return nil // A newer scan gets a question of its own.
 	}
 	asked := false
 	_, err = z.Inboxes.UpdateInbox(ctx, by.AthleteID, func(m *Inbox) (changed bool, _ error) {
@@ -158,7 +158,7 @@ func (z *Authorizations) End(ctx context.Context, cause event.Meta, by Authoriza
 		return true, nil
 	})
 	if err != nil {
-		return fmt.Errorf("forget the athlete: %w", err)
+		return fmt.Errorf("erase the athlete: %w", err)
 	}
 	if err := z.Inboxes.DropInbox(ctx, by); err != nil {
 		return fmt.Errorf("drop the inbox: %w", err)

@@ -57,10 +57,10 @@ func (w *world) state(id int64) (o state) {
 	return o
 }
 
-// TestAnEventThatMeetsTroubleIsFollowedWhenItComesAgain: whatever happens at
+// TestAnEventThatFailedIsHandledWhenItIsRedelivered: whatever happens at
 // any call, the use case either completes or returns an error, and completes
 // when the queue delivers the event again.
-func TestAnEventThatMeetsTroubleIsFollowedWhenItComesAgain(t *testing.T) {
+func TestAnEventThatFailedIsHandledWhenItIsRedelivered(t *testing.T) {
 	gathered := func(w *world, l *ledger) {
 		l.gather()
 		w.clock.Advance(5 * time.Minute)
@@ -156,9 +156,9 @@ func TestAnEventThatMeetsTroubleIsFollowedWhenItComesAgain(t *testing.T) {
 	}
 }
 
-// TestGatheringGoesOnWhileItsBeginningIsCutOff: a gatherer may start work
+// TestBeginCanBeRepeatedAfterItWasCutOff: a gatherer may start work
 // before Begin has completed.
-func TestGatheringGoesOnWhileItsBeginningIsCutOff(t *testing.T) {
+func TestBeginCanBeRepeatedAfterItWasCutOff(t *testing.T) {
 	for n, met := 1, true; met; n++ {
 		w, l := newLedger(t, 30)
 		x := &trouble{at: n, times: 1, strike: strikes["is killed"]}
@@ -184,7 +184,7 @@ func TestGatheringGoesOnWhileItsBeginningIsCutOff(t *testing.T) {
 	}
 }
 
-func TestEndForgetsAndFences(t *testing.T) {
+func TestEndErasesTheAthleteAndLeavesATombstone(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
 	w.begin(id)
@@ -311,8 +311,8 @@ func TestAnOldAuthorizationEventIsIgnored(t *testing.T) {
 	}
 }
 
-// TestEventsAboutStrangersLeaveNothing, however late they are.
-func TestEventsAboutStrangersLeaveNothing(t *testing.T) {
+// TestEventsAboutUnknownAthletesLeaveNothing, however late they are.
+func TestEventsAboutUnknownAthletesLeaveNothing(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
 	err := w.authorizations.Degrade(t.Context(), w.news(), authorization(id, generation))
@@ -354,7 +354,7 @@ func TestAReconnectStartsOver(t *testing.T) {
 	w.receive(w.event(id, w.truth(id)[0].ID, gathering.AspectUpdate))
 	w.pass(time.Hour)
 	if n := w.rereads(id); n != 0 {
-		t.Errorf("%d calls that are useless", n)
+		t.Errorf("%d calls that were not needed", n)
 	}
 	if err := w.authorizations.Begin(t.Context(), w.news(), authorization(id, generation+1)); err != nil {
 		t.Fatal(err)

@@ -7,9 +7,8 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
-// Ports are the adapters of this boundary. Their methods put the use cases
-// together, and are the only place that does. A function sets the ports that its
-// use case needs.
+// Ports are the adapters of this boundary. Their methods build the use cases;
+// nothing else does. A function sets the ports that its use case needs.
 type Ports struct {
 	Athletes          Athletes
 	Inboxes           Inboxes

@@ -52,8 +52,8 @@ func (r *RetentionReport) count(kind string, age time.Duration) {
 }
 
 // Enforce drops data that is too old, and counts all. If something cannot be
-// dropped Enforce goes on, and the error names every such failure. The report is
-// complete unless the error is also about the inventory.
+// dropped Enforce goes on, and the error names every such failure. The report
+// is complete unless the error is also about the inventory.
 func (d *Deadlines) Enforce(ctx context.Context) (RetentionReport, error) {
 	run := enforcement{Deadlines: d, now: d.Now(), report: RetentionReport{TooOld: map[string]int{}}}
 	err := d.Inventory.Each(ctx,
@@ -131,8 +131,8 @@ func (s Scan) bounded() bool {
 	return slices.ContainsFunc(s.Windows, func(w Window) bool { return !w.From.IsZero() || w.To.Before(s.Cutoff) })
 }
 
-// dropStravaData drops Strava's data for the estimate, and the last activity that was
-// read.
+// dropStravaData drops Strava's data: what the estimate needs, and the last
+// activity that was read.
 func (a *Athlete) dropStravaData() {
 	a.JoinedAt, a.ProfileReadAt, a.Scan.Oldest = time.Time{}, time.Time{}, time.Time{}
 	a.Scan.LastID, a.Scan.LastStart = 0, time.Time{}

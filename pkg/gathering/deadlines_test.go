@@ -371,7 +371,7 @@ func TestALateDegradationLeavesANewAuthorizationAlone(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeDroppedKeepsNothingElseFromIt(t *testing.T) {
+func TestOneItemThatCannotBeDroppedDoesNotStopTheOthers(t *testing.T) {
 	w := newWorld(t, plenty)
 	now := w.clock.Now()
 	for id := range int64(3) {

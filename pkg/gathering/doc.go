@@ -15,8 +15,28 @@
 // Work is state: an athlete has two jobs, the scan and the inbox, and each
 // [Job] says in which class it waits and since when it is due. A [Gatherer]
 // leases the most urgent job that is due, makes one call to Strava with a
-// permit of the quota, and writes down how far it got. All that it can do with
-// a job is run, release, fail or drop it. Messages only wake gatherers.
+// permit of the quota, and stores the progress. It then releases, fails or
+// drops the job. Messages only wake gatherers.
+//
+// The files say where each decision is made:
+//
+//   - webhookevent.go turns a webhook event into a hint; receiver.go decides
+//     whether to accept a call of the webhook, and stores the hint.
+//   - probe.go checks whether webhooks can arrive; webhookstate.go decides
+//     whether the results open a gap.
+//   - inboxplan.go decides what to do next for an inbox; scanplan.go when a scan
+//     is due and in which class; promote.go moves scans to a higher class.
+//   - gatherer.go picks jobs and runs them; inboxjob.go and scanjob.go make the
+//     calls; scanadvance.go decides how a scan continues after a page or a
+//     failure; hole.go handles what Strava fails to show.
+//   - retry.go decides when failed work is tried again or quarantined.
+//   - deadlines.go decides which data is too old to be kept.
+//   - authorizations.go handles the events of other boundaries about athletes,
+//     configuration.go the one about the webhook.
+//   - composition.go puts the use cases together.
+//
+// In the package quota, admission.go decides whether a call may be made now,
+// and reserve.go how many calls a class keeps from those below it.
 //
 // A failure belongs to the piece of work that met it, and only that piece backs
 // off. No single answer deletes anything: a scan reports which stretches of the

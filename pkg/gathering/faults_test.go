@@ -337,7 +337,7 @@ func (s situation) meet(t *testing.T, x *trouble) (points int) {
 				points = x.passed
 			}
 		case healthy > 0:
-			t.Fatalf("all was done, and now: %v", err)
+			t.Fatalf("all jobs were done, and the next run returned %v", err)
 		case !struck && ok && due.After(w.clock.Now()):
 			w.clock.Advance(due.Sub(w.clock.Now()))
 		}
@@ -371,16 +371,16 @@ func (s situation) ended(w *world, l *ledger) error {
 	}
 	later, err := w.store.Due(w.t.Context(), quota.Spare, w.clock.Now().Add(7*day), nil, 2)
 	if err != nil || len(later) != 1 || !later[0].Due.After(w.clock.Now()) {
-		return fmt.Errorf("of the next scan the queue has %+v, %w", later, err)
+		return fmt.Errorf("jobs of the next scan: %+v, error %w", later, err)
 	}
 	return nil
 }
 
-// TestAGathererMeetsTroubleAtAnyCall disturbs a gatherer at each of its calls
-// to a port, before or after the call takes effect: the gatherer is killed,
-// gets an error, or waits until its time is over. This happens once, or several
-// times, so that the next gatherers meet the same.
-func TestAGathererMeetsTroubleAtAnyCall(t *testing.T) {
+// TestAGathererRecoversFromAFailureOfAnyCall disturbs a gatherer at each of its
+// calls to a port, before or after the call takes effect: the gatherer is
+// killed, gets an error, or waits until its time is over. This happens once, or
+// several times, so that the next gatherers meet the same.
+func TestAGathererRecoversFromAFailureOfAnyCall(t *testing.T) {
 	for name, s := range situations {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -408,9 +408,9 @@ func TestAGathererMeetsTroubleAtAnyCall(t *testing.T) {
 	}
 }
 
-// TestAGathererMeetsTroubleWhileItRecovers: another fault comes anywhere after
-// the first.
-func TestAGathererMeetsTroubleWhileItRecovers(t *testing.T) {
+// TestAGathererRecoversFromAFailureDuringRecovery: another fault comes anywhere
+// after the first.
+func TestAGathererRecoversFromAFailureDuringRecovery(t *testing.T) {
 	kinds := []string{"is killed", "has an error", "hangs"}
 	for _, name := range []string{"a later scan that misses more than a handful", "a deletion during a scan", "a burst of new activities"} {
 		t.Run(name, func(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Gatherer works off the jobs that are due. Any number of gatherers may run at
+// Gatherer runs the jobs that are due. Any number of gatherers may run at
 // once; the quota limits their calls.
 type Gatherer struct {
 	Athletes  Athletes
@@ -39,10 +39,10 @@ const (
 	// maxItemFailures is how many failed writes in one step mean that the storage
 	// itself is down.
 	maxItemFailures = 3
-	// maxNotified is how many athletes, the first in the queue, are shown that
-	// they wait.
+	// maxNotified is for how many athletes, the first in the queue, a gatherer
+	// reports that they wait.
 	maxNotified = 25
-	// A gatherer is woken for jobs that are due within maxWakeDelay, the longest
+	// A gatherer is woken for jobs due within maxWakeDelay, the longest
 	// delay of a message (Amazon SQS, "Delay queues"), and for quota that is free
 	// within tickInterval. The tick of every minute serves everything later.
 	maxWakeDelay = 15 * time.Minute
@@ -72,12 +72,12 @@ func (g *Gatherer) lease(ctx context.Context, ref JobRef) (leasedJob, error) {
 	return g.leaseScan(ctx, ref)
 }
 
-// Run works off the jobs that are due, the most urgent first, until none is
-// left, the quota says wait, or the time is over. Only in the last case it
-// reports more.
+// Run runs the jobs that are due, the most urgent first, until none is left,
+// the quota refuses a permit, or the time is over. It reports more only in the
+// last case.
 func (g *Gatherer) Run(ctx context.Context, until time.Time) (more bool, _ error) {
 	if err := g.PromoteScans(ctx); err != nil {
-		// Jobs that are due need not wait for it. The next run promotes again.
+		// Jobs that are due do not depend on it. The next run tries again.
 		g.Metrics.Count(metric.Failed, 1)
 		g.Log.ErrorContext(ctx, "scans not promoted", "error", err.Error())
 	}
@@ -88,7 +88,7 @@ func (g *Gatherer) Run(ctx context.Context, until time.Time) (more bool, _ error
 		worked, err := g.Step(ctx)
 		var wait *quota.Wait
 		if errors.As(err, &wait) {
-			g.Log.InfoContext(ctx, "waiting", "for", wait.Reason, "until", wait.Until)
+			g.Log.InfoContext(ctx, "waiting for quota", "reason", wait.Reason, "until", wait.Until)
 			if wait.Reason != quota.ReasonConcurrency {
 				g.wakeAt(ctx, wait.Until, tickInterval)
 			}
@@ -112,7 +112,7 @@ func (g *Gatherer) Step(ctx context.Context) (worked bool, _ error) {
 		for _, ref := range refs {
 			job, err := g.lease(ctx, ref)
 			if err != nil {
-				// The problem may be this athlete's item alone.
+				// This athlete's item alone may be the problem.
 				g.logFailure(ctx, ref, err, false)
 				if err := failures.add(err); err != nil {
 					return false, err
@@ -128,13 +128,13 @@ func (g *Gatherer) Step(ctx context.Context) (worked bool, _ error) {
 	return false, nil
 }
 
-// itemFailures collects failures to read or write athletes' items. Permanent ones
-// are not collected: an item that cannot be decoded says nothing about the
+// itemFailures collects failures to read or write athletes' items. Permanent
+// ones are not collected: an item that cannot be decoded says nothing about the
 // storage.
 type itemFailures []error
 
-// add collects a failure, and returns all of them once there are maxItemFailures:
-// then the storage itself seems to be down.
+// add collects a failure, and returns all of them once there are
+// maxItemFailures: then the storage itself seems to be down.
 func (f *itemFailures) add(err error) error {
 	if fault.Is(err, fault.Permanent) {
 		return nil
@@ -160,7 +160,7 @@ func (g *Gatherer) work(ctx context.Context, ref JobRef, job leasedJob) (worked 
 	case errors.Is(err, ErrRevoked), errors.Is(err, ErrDegraded):
 		return true, job.drop(ctx, err)
 	case errors.Is(err, ErrRateLimited) && calls.settlement.RetryAt.IsZero():
-		return true, job.release(ctx) // The quota knows how long to wait.
+		return true, job.release(ctx) // The quota refuses the next permit for as long as needed.
 	}
 	f := g.failureOf(err, calls)
 	quarantined, failed := job.fail(ctx, f, err)
@@ -169,8 +169,8 @@ func (g *Gatherer) work(ctx context.Context, ref JobRef, job leasedJob) (worked 
 		g.wakeAt(ctx, job.dueAt(), maxWakeDelay)
 	}
 	if calls.answered && fault.Is(err, fault.Transient) {
-		// Strava answered, but its data cannot be stored or published. Stop here, so
-		// that no more calls are wasted.
+		// Strava answered, but the data cannot be stored or published. More calls
+		// would be wasted.
 		return true, errors.Join(err, failed)
 	}
 	return true, failed
@@ -194,7 +194,7 @@ func (g *Gatherer) failureOf(err error, calls *permitted) failure {
 	return f
 }
 
-// isStravas reports whether Strava failed, and not a part of ours.
+// isStravas reports whether the failure is Strava's rather than ours.
 func isStravas(err error) bool {
 	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrRateLimited) || errors.Is(err, ErrInactive)
 }
@@ -207,15 +207,15 @@ func (g *Gatherer) wakeAt(ctx context.Context, due time.Time, within time.Durati
 		return
 	}
 	if err := g.Waker.Wake(ctx, after); err != nil {
-		g.Log.WarnContext(ctx, "no gatherer was woken", "error", err.Error())
+		g.Log.WarnContext(ctx, "gatherer not woken", "error", err.Error())
 	}
 }
 
-// reportWaiting reports what for and until when the first scans wait that are
-// next in the queue.
+// reportWaiting reports for the first scans in the queue why and until when
+// they wait.
 func (g *Gatherer) reportWaiting(ctx context.Context, class quota.Class, wait *quota.Wait) error {
 	if wait.Reason == quota.ReasonConcurrency {
-		return nil // It is a matter of seconds.
+		return nil // The wait takes seconds.
 	}
 	now := g.Events.Now()
 	refused := quota.Classes[slices.Index(quota.Classes, class):]
@@ -249,7 +249,7 @@ func (g *Gatherer) reportProgress(ctx context.Context, athleteID int64, change f
 		return changed, nil
 	})
 	if err != nil {
-		return fmt.Errorf("note the scan's progress: %w", err)
+		return fmt.Errorf("store the scan's progress: %w", err)
 	}
 	if !changed {
 		return nil
@@ -296,8 +296,8 @@ func (g *Gatherer) noteAbandoned(ctx context.Context, ref JobRef, due time.Time)
 	g.wakeAt(ctx, due, maxWakeDelay)
 }
 
-// countUnreadable logs and counts the parts of a page that could not be decoded, by
-// name and never by value.
+// countUnreadable logs and counts the parts of a page that could not be
+// decoded, by name and never by value.
 func (g *Gatherer) countUnreadable(ctx context.Context, athleteID int64, p Page) {
 	members := 0
 	for _, n := range p.UnreadableMembers {
@@ -308,6 +308,6 @@ func (g *Gatherer) countUnreadable(ctx context.Context, athleteID int64, p Page)
 	}
 	g.Metrics.Count(metric.ActivitiesUnreadable, len(p.Unreadable))
 	g.Metrics.Count(metric.MembersUnreadable, members)
-	g.Log.WarnContext(ctx, "not all of Strava's answer could be understood", "athlete_id", athleteID,
+	g.Log.WarnContext(ctx, "answer partly unreadable", "athlete_id", athleteID,
 		"activities", len(p.Unreadable), "members", p.UnreadableMembers)
 }

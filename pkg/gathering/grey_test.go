@@ -332,7 +332,7 @@ func TestOnePageThatIsWrongRemovesNothing(t *testing.T) {
 					for range 6 {
 						w.live(12*time.Hour, time.Hour, w.ids[1:])
 						if n := len(w.plane(id)); n != 650 {
-							t.Fatalf("%d of 650 are left", n)
+							t.Fatalf("%d of 650 activities are left", n)
 						}
 					}
 					var oldest time.Duration
@@ -440,7 +440,7 @@ func TestAllAthletesRecoverFromAnOutage(t *testing.T) {
 			}
 			late := slices.DeleteFunc(slices.Clone(w.pending), func(p pendingWebhook) bool { return w.clock.Now().Sub(p.at) < 10*time.Second })
 			if len(late) != 0 {
-				t.Errorf("%d changes do not show, the first of %s before", len(late), w.clock.Now().Sub(late[0].at))
+				t.Errorf("%d changes are not published, the first of %s before", len(late), w.clock.Now().Sub(late[0].at))
 			}
 			if n := w.metrics.Of(metric.Quarantined); n != 0 {
 				t.Errorf("%d quarantined", n)

@@ -6,7 +6,7 @@ import (
 )
 
 // Hint says that there may be something to read: a webhook event about an
-// activity or the authorization, or something that a scan could not settle.
+// activity or the authorization, or something that a scan could not find out.
 type Hint struct {
 	// Aspect is Strava's aspect_type, or one of the others below.
 	Aspect     string
@@ -41,8 +41,8 @@ const (
 	AspectProfile = "profile"
 )
 
-// notFoundDelays are the waits before an activity that was not found is looked for
-// again, see [activityHints.retries].
+// notFoundDelays are the waits before an activity that was not found is looked
+// for again, see [activityHints.retries].
 var notFoundDelays = []time.Duration{time.Minute, 10 * time.Minute}
 
 // activityHints sums up all hints about one activity, or about the profile.

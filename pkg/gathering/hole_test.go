@@ -154,7 +154,7 @@ func TestAHintThatWaitsDoesNotHoldUpARequest(t *testing.T) {
 	}
 }
 
-func TestAQuestionThatComesWhileAnotherIsSettledIsKept(t *testing.T) {
+func TestAQuestionThatArrivesWhileAnotherIsAnsweredIsKept(t *testing.T) {
 	w := newWorld(t, plenty, histories(10)...)
 	id := w.gathered(1)
 	ids := w.newest(id)
@@ -164,7 +164,7 @@ func TestAQuestionThatComesWhileAnotherIsSettledIsKept(t *testing.T) {
 	w.clock.Advance(time.Second)
 	w.stepping(time.Second)() // The activity is seen, so the scan was wrong.
 	if !w.inbox(id).Question.Seen {
-		t.Fatalf("the first question is not looked into: %+v", w.inbox(id))
+		t.Fatalf("the first question is not answered: %+v", w.inbox(id))
 	}
 	asked := false
 	w.gatherer.Athletes = afterUpdate{w.store, func() {
@@ -243,7 +243,7 @@ func TestAnAthleteWhoCannotBeReadStopsNoOther(t *testing.T) {
 	}
 }
 
-func TestAListThatStaysWrongCostsLittle(t *testing.T) {
+func TestAListThatStaysWrongCostsFewCalls(t *testing.T) {
 	w := newWorld(t, plenty, histories(2000)...)
 	id := w.gathered(1)
 	var missing []int64

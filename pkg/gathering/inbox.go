@@ -17,15 +17,15 @@ type Inbox struct {
 	Job        Job
 	Hints      []Hint
 	// Overflowed says that hints were dropped, because the inbox was full or they
-	// were too old. Only a scan makes up for them.
+	// were too old. Only a scan replaces them.
 	Overflowed bool
 	// RefreshRequested says that the athlete asked for the newest activities.
 	RefreshRequested bool
 	// ListedAt is when hints last led to a list of the newest activities, or to a
 	// scan.
 	ListedAt time.Time
-	// PacedAt limits single re-reads: it is when the last one would have happened,
-	// had all been spread evenly, one in each pace.
+	// PacedAt limits single re-reads. It is the time of the last one if all had
+	// been spread evenly, one per pace.
 	PacedAt time.Time
 	// ListSize is how many activities the next list asks for; 0 means PageSize. It
 	// shrinks when Strava fails to show a list.
@@ -59,7 +59,7 @@ const (
 	// MaxHints is how many hints an inbox holds.
 	MaxHints = 200
 	// DigestTTL is how long the digest of a webhook event is kept, to recognise a
-	// duplicate. Strava retries for minutes only.
+	// duplicate. Strava retries for only a few minutes.
 	DigestTTL = 3 * 24 * time.Hour
 	// pace is the least time between two lists for one athlete's hints, and, after
 	// the first paceBurst, between two single re-reads. scarcePace applies while
@@ -88,8 +88,8 @@ func (m *Inbox) requestRefresh(now time.Time) {
 }
 
 // makeDue makes the job due now, or at its retry after a failure. A job without
-// a class gets this one. Without makeDue, a hint that waits would hold up the
-// new request.
+// a class gets this one. Otherwise a hint that waits would delay the new
+// request.
 func (m *Inbox) makeDue(class quota.Class, now time.Time) {
 	if due := latest(now, m.Job.RetryAt); m.Job.Class == "" {
 		m.Job.Class, m.Job.Due = class, due
@@ -98,9 +98,9 @@ func (m *Inbox) makeDue(class quota.Class, now time.Time) {
 	}
 }
 
-// addQuestion adds hints to look for a sample of the activities that a scan did not
-// find. If the inbox has no room for any of them, the question comes again with
-// the next scan.
+// addQuestion adds hints to look for a sample of the activities that a scan did
+// not find. If the inbox has room for none of them, the next scan leads to the
+// same question.
 func (m *Inbox) addQuestion(scanID string, sample []int64, now time.Time) {
 	hints := m.Hints
 	for _, id := range sample {
@@ -181,8 +181,8 @@ func (m *Inbox) postpone(s activityHints, now time.Time) {
 }
 
 // failReread puts off an activity whose re-read failed, and reports whether it
-// is quarantined. Other activities go on; the whole inbox waits only if the re-read
-// of another activity fails right after it.
+// is quarantined. Other activities go on; the whole inbox waits only if the
+// re-read of another activity fails right after it.
 func (m *Inbox) failReread(about activityHints, f failure, pages int) (quarantined bool) {
 	since := about.failingSince
 	if about.failures == 0 {

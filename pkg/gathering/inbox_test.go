@@ -181,7 +181,7 @@ func TestEditsShowAtOnceAndAreBounded(t *testing.T) {
 		w.clock.Advance(time.Second)
 		w.work()
 		if i < 5 && w.differs(id) != nil {
-			t.Errorf("edit %d does not show", i)
+			t.Errorf("edit %d is not published", i)
 		}
 	}
 	if n := calls(); n > 6 {
@@ -397,11 +397,11 @@ func TestAnActivityWithoutAReadableStartHarmsNoOther(t *testing.T) {
 		t.Errorf("%d counted", n)
 	}
 	if holes := w.stored(id).Holes; len(holes) != 0 {
-		t.Errorf("goes around %+v", holes)
+		t.Errorf("the scan goes around %+v", holes)
 	}
 }
 
-func TestMembersThatCannotBeUnderstoodAreLeftOut(t *testing.T) {
+func TestUnreadableMembersAreOmitted(t *testing.T) {
 	w, id, _ := current(t, 250)
 	odd := w.truth(id)[3].ID
 	if err := w.strava.SetFields(id, odd, map[string]json.RawMessage{"distance": json.RawMessage("1e12"), "name": json.RawMessage(`"Renamed"`)}); err != nil {
@@ -418,7 +418,7 @@ func TestMembersThatCannotBeUnderstoodAreLeftOut(t *testing.T) {
 	}
 }
 
-func TestDeauthorizationsArePassedOnWhateverTheQuota(t *testing.T) {
+func TestDeauthorizationsAreReportedWithoutQuota(t *testing.T) {
 	w, id, calls := current(t, 250)
 	w.starve(quota.Classes...)
 	n := gathering.WebhookEvent{
@@ -449,7 +449,7 @@ func TestDeauthorizationsArePassedOnWhateverTheQuota(t *testing.T) {
 	}
 }
 
-func TestHintsOfTheDegradedAreDropped(t *testing.T) {
+func TestHintsOfADegradedAthleteAreDropped(t *testing.T) {
 	w, id, _ := current(t, 250)
 	w.outcome = credentialsv1.OutcomeDegraded
 	w.receive(w.event(id, w.truth(id)[0].ID, gathering.AspectUpdate))
@@ -476,7 +476,7 @@ func TestAHintThatFailsIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestAnAthleteWhoAsksSeesTheNewest(t *testing.T) {
+func TestARefreshShowsTheNewestActivities(t *testing.T) {
 	w, id, calls := current(t, 250)
 	a := w.truth(id)[3].ID
 	w.rename(id, a, "No webhook reported it")
@@ -510,16 +510,16 @@ func TestAnAthleteWhoAsksSeesTheNewest(t *testing.T) {
 	w.pass(2 * time.Minute)
 	w.same(id)
 	if n := calls(); n != 2 {
-		t.Errorf("%d calls in the end", n)
+		t.Errorf("%d calls at the end", n)
 	}
 	if m := w.inbox(id); m.RefreshRequested || m.Job.Class != "" {
 		t.Errorf("left %+v", m)
 	}
 }
 
-// TestAQuestionIsSettledAlthoughOneOfItsSampleCannotBeRead: the others are
+// TestAQuestionIsAnsweredAlthoughOneOfItsSampleCannotBeRead: the others are
 // enough. If none can be read, nothing is removed.
-func TestAQuestionIsSettledAlthoughOneOfItsSampleCannotBeRead(t *testing.T) {
+func TestAQuestionIsAnsweredAlthoughOneOfItsSampleCannotBeRead(t *testing.T) {
 	for name, tc := range map[string]struct {
 		unreadable func(sampled int) bool
 		left       int
@@ -558,9 +558,9 @@ func TestAQuestionIsSettledAlthoughOneOfItsSampleCannotBeRead(t *testing.T) {
 	}
 }
 
-// TestAnotherAthletesActivityIsNotTakenIn: Strava shows a public activity to
+// TestAnotherAthletesActivityIsNotPublished: Strava shows a public activity to
 // every athlete by its id.
-func TestAnotherAthletesActivityIsNotTakenIn(t *testing.T) {
+func TestAnotherAthletesActivityIsNotPublished(t *testing.T) {
 	settings := plenty
 	settings.Lenient = true
 	w := newWorld(t, settings, histories(10, 10)...)

@@ -13,7 +13,7 @@ import (
 )
 
 // inboxJob does the next action for an athlete's inbox. One action answers as
-// many hints as it can.
+// many hints as possible.
 type inboxJob struct {
 	g       *Gatherer
 	leased  Inbox
@@ -59,7 +59,7 @@ func (j *inboxJob) release(ctx context.Context) error {
 }
 
 func (j *inboxJob) drop(ctx context.Context, _ error) error {
-	// A new authorization reads everything again.
+	// A new authorization leads to a new scan.
 	return j.save(ctx, func(m *Inbox) { m.clear() })
 }
 
@@ -133,7 +133,7 @@ func (j *inboxJob) run(ctx context.Context, s Strava) error {
 }
 
 // report publishes the claim that the athlete withdrew access. The credentials
-// boundary then asks Strava.
+// boundary verifies it at Strava.
 func (j *inboxJob) report(ctx context.Context) error {
 	claimed := func(h Hint) bool { return h.Aspect == AspectDeauthorize }
 	claim := j.leased.Hints[slices.IndexFunc(j.leased.Hints, claimed)]
@@ -183,7 +183,7 @@ func (j *inboxJob) answer(ctx context.Context) error {
 				a.noteWrongScan(now)
 				return true
 			case q.Gone == 0:
-				return false // No re-read gave an answer. The next scan asks again.
+				return false // No re-read succeeded. The next scan leads to the same question.
 			case !a.Scan.Confirmed:
 				a.Scan.Confirmed = true
 				a.Scan.Sequence++
@@ -201,7 +201,7 @@ func (j *inboxJob) answer(ctx context.Context) error {
 		}
 	}
 	return j.save(ctx, func(m *Inbox) {
-		if m.Question.ScanID == q.ScanID { // Another may have been asked meanwhile.
+		if m.Question.ScanID == q.ScanID { // Another question may have replaced it meanwhile.
 			m.Question = Question{}
 			m.Hints = slices.DeleteFunc(m.Hints, func(h Hint) bool { return h.Aspect == AspectMissing })
 		}

@@ -73,19 +73,19 @@ func TestAGathererThatComesBackLateChangesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		if asleep < 3 {
-			t.Fatalf("it never slept %s", point)
+			t.Fatalf("the gatherer never paused %s", point)
 		}
 		w.pass(time.Minute)
 		w.same(id)
 		if n := w.lists(id); n > 4 {
-			t.Errorf("asleep %s: %d lists", point, n)
+			t.Errorf("paused %s: %d lists", point, n)
 		}
 		if a := w.stored(id); a.Scan.State != gatheringv1.ScanCompleted || a.Scan.Pages != 2 || w.completed(id) == 0 {
-			t.Errorf("asleep %s: %+v", point, a.Scan)
+			t.Errorf("paused %s: %+v", point, a.Scan)
 		}
 		w.pass(10 * time.Hour)
 		if n := w.lists(id); n > 4 {
-			t.Errorf("asleep %s: %d lists in the end", point, n)
+			t.Errorf("paused %s: %d lists in the end", point, n)
 		}
 	}
 }
@@ -119,7 +119,7 @@ func TestAnAthleteWhosePageIsBeingReadIsNotReportedAsWaiting(t *testing.T) {
 		}
 	}
 	if p := w.lastProgress(waits); p.State != gatheringv1.ScanWaiting {
-		t.Errorf("the athlete who waits is shown %+v", p)
+		t.Errorf("reported progress of the waiting athlete: %+v", p)
 	}
 	seen := map[int64]string{}
 	for _, p := range w.progress(id) {

@@ -6,7 +6,8 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
-// Page is one page of an athlete's activities, newest first, as Strava listed it.
+// Page is one page of an athlete's activities, newest first, as Strava listed
+// it.
 type Page struct {
 	// Activities are those that could be decoded, in the order of the page.
 	Activities []gatheringv1.Activity
@@ -14,8 +15,8 @@ type Page struct {
 	// entries without a readable id or start.
 	Entries    int
 	Unreadable []int
-	// UnreadableMembers counts the unreadable members of Activities, by Strava's name of the
-	// member.
+	// UnreadableMembers counts the unreadable members of Activities, by Strava's
+	// name of the member.
 	UnreadableMembers map[string]int
 }
 
@@ -25,9 +26,9 @@ type Page struct {
 const maxChunkBytes = 128 << 10
 
 // chunks divides activities, in their order, among as few events as possible,
-// each of at most [gatheringv1.MaxActivities] and at most maxChunkBytes. The same
-// list is always divided in the same way. An activity that is larger by itself
-// gets a chunk of its own; the decoder's bounds leave none.
+// each of at most [gatheringv1.MaxActivities] and at most maxChunkBytes. The
+// same list is always divided in the same way. A larger activity would get a
+// chunk of its own; the decoder's bounds exclude that.
 func chunks(list []gatheringv1.Activity) [][]gatheringv1.Activity {
 	var out [][]gatheringv1.Activity
 	begin, size := 0, 0

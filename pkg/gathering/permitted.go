@@ -12,14 +12,14 @@ import (
 type permitted struct {
 	g   *Gatherer
 	ref JobRef
-	// settlement is the quota's verdict on the last call, and answered whether
-	// Strava answered it.
+	// settlement is the quota's result of the last call; answered says whether
+	// Strava answered that call.
 	settlement quota.Settlement
 	answered   bool
 }
 
-// call gets a permit, makes the call, and settles the permit. A failure to
-// settle is only logged: the permit then expires and counts as spent.
+// call gets a permit, makes the call, and settles the permit. A permit that
+// cannot be settled expires and counts as spent.
 func call[T any](ctx context.Context, p *permitted, do func() (T, Reading, error)) (T, Reading, error) {
 	g := p.g
 	permit, err := g.Quota.Reserve(ctx, p.ref.Class, p.ref.Due)

@@ -31,9 +31,9 @@ type Inboxes interface {
 	UpdateInbox(ctx context.Context, athleteID int64, change func(*Inbox) (changed bool, err error)) (Inbox, error)
 	// Deliver puts the hint of the webhook event with this digest into the
 	// athlete's inbox and makes its job due: now, or when it is to be retried
-	// after a failure. When it returns Delivered the hint is stored durably, and
-	// the event is remembered for [DigestTTL]. A hint that finds the inbox full is
-	// not kept; the inbox overflows instead.
+	// after a failure. When it returns Delivered, the hint is stored durably and
+	// the digest is kept for [DigestTTL]. A hint for a full inbox is dropped, and
+	// the inbox is marked as overflowed.
 	Deliver(ctx context.Context, athleteID int64, digest string, h Hint) (Delivery, error)
 	// DropInbox deletes the inbox and the digests of its webhook events, unless
 	// the inbox is of a later generation.
@@ -46,13 +46,13 @@ type Delivery string
 // The deliveries.
 const (
 	Delivered Delivery = "delivered"
-	// Duplicate: this very webhook event was delivered before.
+	// Duplicate: the webhook event was delivered before.
 	Duplicate Delivery = "duplicate"
 	// UnknownAthlete: the athlete has no inbox.
 	UnknownAthlete Delivery = "unknown"
 )
 
-// JobQueue lists the jobs that wait, by class. Its answers may be a moment old.
+// JobQueue lists jobs by class. Its answers may be a moment old.
 type JobQueue interface {
 	// Due lists at most limit jobs of the class that are due at a time, the
 	// longest due first. Unless after is nil, it lists only jobs that follow that
@@ -62,10 +62,11 @@ type JobQueue interface {
 	Waiting(ctx context.Context, class quota.Class, at time.Time) (Waiting, error)
 }
 
-// Waiting is how many jobs of one class wait.
+// Waiting counts the jobs of one class that are due.
 type Waiting struct {
 	Count int
-	// Oldest is since when the first job has been due; zero if none waits.
+	// Oldest is the time since which the first job has been due; zero if none is
+	// due.
 	Oldest time.Time
 }
 
@@ -87,8 +88,8 @@ type Webhooks interface {
 	// CountWebhookEvent adds one to the events of the UTC day that at falls on.
 	CountWebhookEvent(ctx context.Context, at time.Time) error
 	// WebhookEvents returns how many events were counted on the UTC day that at
-	// falls on; the count is kept for [EventCountTTL]. An event may be counted twice
-	// if counting it was retried.
+	// falls on; the count is kept for [EventCountTTL]. An event may be counted
+	// twice if counting it was retried.
 	WebhookEvents(ctx context.Context, at time.Time) (int, error)
 }
 
@@ -133,8 +134,8 @@ type PageRequest struct {
 }
 
 // Strava reads Strava in an athlete's name. Its errors are the ones below, or a
-// fault, which is our own and says nothing about Strava. The Reading is valid
-// even with an error.
+// fault of ours, which says nothing about Strava. The Reading is valid even
+// with an error.
 type Strava interface {
 	Athlete(ctx context.Context, by Authorization) (gatheringv1.Athlete, Reading, error)
 	Activities(ctx context.Context, by Authorization, r PageRequest) (Page, Reading, error)
@@ -152,10 +153,10 @@ var (
 	ErrRateLimited = errors.New("Strava's rate limit is reached")
 	// ErrInactive: Strava says that the application is inactive.
 	ErrInactive = errors.New("Strava says that the application is inactive")
-	// ErrUnavailable: Strava did not answer this call, or its answer makes no
-	// sense. It may answer other calls.
+	// ErrUnavailable: Strava did not answer this call, or the answer is malformed.
+	// Other calls may succeed.
 	ErrUnavailable = errors.New("Strava could not answer")
-	// ErrRevoked: the authorization is over.
+	// ErrRevoked: the authorization has ended.
 	ErrRevoked = errors.New("authorization revoked")
 	// ErrDegraded: the athlete has to connect again.
 	ErrDegraded = errors.New("authorization degraded")

@@ -21,7 +21,7 @@ type Probe struct {
 
 // Run checks whether webhooks can arrive and stores the result. The write is
 // part of the check: while the storage refuses it, the time at which the
-// webhook was last well stays as it is, and a gap opens from there. Run always
+// webhook was last healthy stays, and a gap begins there. Run always
 // reports how long ago that was, unless the storage cannot be read.
 //
 // Run asks Strava for the subscription every 10 minutes at most, or at once if

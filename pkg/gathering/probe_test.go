@@ -193,7 +193,7 @@ func TestAGapIsRepairedAlthoughTheReceiverRestarted(t *testing.T) {
 	p.rename(id, a, "No webhook reported it")
 	for range 3 { // Strava's three tries.
 		if p.receiver.Receive(t.Context(), callbackKey, lost) == nil {
-			t.Fatal("200 for what was not stored")
+			t.Fatal("status 200 for an event that was not stored")
 		}
 		p.probes(1)
 	}
@@ -222,7 +222,7 @@ func TestAWriteThatFailsLeavesTheTimesAsTheyWere(t *testing.T) {
 		t.Errorf("stored %+v", got)
 	}
 	if s := p.unhealthySeconds(); s != 240 {
-		t.Errorf("%d s reported as unwell, want 240", s)
+		t.Errorf("%d s reported as unhealthy, want 240", s)
 	}
 	if p.probe.Run(t.Context(), false) == nil {
 		t.Error("no error")
@@ -315,7 +315,7 @@ func TestClocksThatDifferBy30SecondsChangeNothing(t *testing.T) {
 				p.mustHaveNoGap("after one failed probe")
 			}
 			if s := p.unhealthySeconds(); s < 0 {
-				t.Errorf("%d s reported as unwell", s)
+				t.Errorf("%d s reported as unhealthy", s)
 			}
 		}
 	}
@@ -345,7 +345,7 @@ func TestASubscriptionThatVanishesIsLostUntilItIsBack(t *testing.T) {
 			first := p.clock.Now()
 			p.probes(5)
 			if h := p.webhook().Subscription; h.Failure != name || !h.FailingSince.Equal(first) {
-				t.Errorf("found so again: %+v", h)
+				t.Errorf("the hint again: %+v", h)
 			}
 			p.mustHaveNoGap("while it is lost")
 			p.atStrava, p.id = credentialsv1.SubscriptionOK, subscription
@@ -391,17 +391,17 @@ func TestStravasSilenceSaysNothingAboutTheSubscription(t *testing.T) {
 		t.Errorf("asked %d times in 2 hours", asked)
 	}
 	if s := p.unhealthySeconds(); s != 2*60*60 {
-		t.Errorf("%d s reported as unwell", s)
+		t.Errorf("%d s reported as unhealthy", s)
 	}
 	p.atStrava, p.id = credentialsv1.SubscriptionOK, subscription
 	p.probes(5)
 	p.mustHaveNoGap("when Strava answers again")
 	if s := p.unhealthySeconds(); s >= 10*60 {
-		t.Errorf("%d s reported as unwell", s)
+		t.Errorf("%d s reported as unhealthy", s)
 	}
 }
 
-func TestEveryProbeReportsHowLongTheWebhookIsUnwell(t *testing.T) {
+func TestEveryProbeReportsHowLongTheWebhookIsUnhealthy(t *testing.T) {
 	p := probing(t)
 	if s := p.unhealthySeconds(); s != 0 {
 		t.Errorf("%d s when all is well", s)
@@ -432,7 +432,7 @@ func TestWithoutASubscriptionNothingIsWrong(t *testing.T) {
 	p.configure(0, 2) // The admin deleted it.
 	p.probes(60)
 	if s := p.unhealthySeconds(); s != 0 {
-		t.Errorf("%d s reported as unwell", s)
+		t.Errorf("%d s reported as unhealthy", s)
 	}
 	if _, reported := p.metrics.All()[metric.SubscriptionLost]; !reported || p.metrics.Of(metric.SubscriptionLost) != 0 {
 		t.Error("no figure, or reported lost")
@@ -491,7 +491,7 @@ func TestTwoGapsBeforeTheFirstIsRepairedBecomeOne(t *testing.T) {
 	p.mustHaveGap("a third after the repair", third, p.clock.Now())
 }
 
-func TestAGapIsDealtWithOnceAllScansArePlanned(t *testing.T) {
+func TestAGapIsRepairedOnceAllScansArePlanned(t *testing.T) {
 	const athletes = 510 // More than are looked at in one go.
 	w := newWorld(t, plenty, histories(1)...)
 	for id := range int64(athletes) {

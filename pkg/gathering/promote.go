@@ -22,7 +22,7 @@ func (g *Gatherer) PromoteScans(ctx context.Context) error {
 	now := g.Events.Now()
 	webhook, err := g.Webhooks.Webhook(ctx)
 	if err != nil {
-		return fmt.Errorf("read the last gap: %w", err)
+		return fmt.Errorf("read the last gap in the webhooks: %w", err)
 	}
 	gap := webhook.Gap
 	if gap.To.IsZero() || gap.Planned {
@@ -35,7 +35,7 @@ func (g *Gatherer) PromoteScans(ctx context.Context) error {
 	if err != nil || !all {
 		return err
 	}
-	g.Log.InfoContext(ctx, "all scans planned again", "gap_from", gap.From, "gap_to", gap.To)
+	g.Log.InfoContext(ctx, "scans planned again after a gap", "gap_from", gap.From, "gap_to", gap.To)
 	_, err = g.Webhooks.UpdateWebhook(ctx, func(w *Webhook) (changed bool, _ error) {
 		if w.Gap != gap {
 			return false, nil
@@ -44,14 +44,14 @@ func (g *Gatherer) PromoteScans(ctx context.Context) error {
 		return true, nil
 	})
 	if err != nil {
-		return fmt.Errorf("note that the gap is dealt with: %w", err)
+		return fmt.Errorf("store that the scans of the gap are planned: %w", err)
 	}
 	return nil
 }
 
 // replan plans the spare scans again that are due at a time, and reports
-// whether it has seen all of them. A scan that cannot be changed does not stop
-// it.
+// whether it has seen all of them. It goes on after a scan that cannot be
+// changed.
 func (g *Gatherer) replan(ctx context.Context, now, due, gapEnd time.Time) (all bool, _ error) {
 	var last *JobRef
 	var failures itemFailures

@@ -18,8 +18,8 @@ import (
 )
 
 // WebhookReceiver receives Strava's webhook events and stores them as hints. It
-// does not remember events that it failed to store, since its instance may end
-// at any time; [Probe] notices such outages.
+// keeps no event that it failed to store, since its instance may end at any
+// time; [Probe] detects such outages.
 type WebhookReceiver struct {
 	Webhooks  Webhooks
 	Inboxes   Inboxes
@@ -53,8 +53,8 @@ func (h *WebhookReceiver) Handshake(ctx context.Context, key, verifyToken string
 	if err != nil {
 		return err
 	}
-	// This is the write that stores an event. Athlete 0 does not exist, so it
-	// leaves nothing behind.
+	// The write is the one that stores an event. Athlete 0 does not exist, so
+	// nothing is stored.
 	if _, err := h.Inboxes.Deliver(ctx, 0, "handshake", Hint{Aspect: AspectUpdate, ReceivedAt: h.Events.Now().UTC()}); err != nil {
 		return fmt.Errorf("test whether events can be stored: %w", err)
 	}
@@ -69,7 +69,7 @@ var (
 // Receive stores an event. When it returns nil, the event is stored durably or
 // needs no action. Errors: a transient fault if Strava should send the event
 // again, a not-found fault for a wrong key, an invalid one for an event that is
-// not of our subscription or makes no sense.
+// malformed or of another subscription.
 func (h *WebhookReceiver) Receive(ctx context.Context, key string, e WebhookEvent) error {
 	err := h.receive(ctx, key, e)
 	switch {
@@ -81,7 +81,7 @@ func (h *WebhookReceiver) Receive(ctx context.Context, key string, e WebhookEven
 	return err
 }
 
-// Reject counts a call that carries no valid event of ours.
+// Reject counts a call without a valid event of our subscription.
 func (h *WebhookReceiver) Reject() { h.Metrics.Count(metric.WebhookRejected, 1) }
 
 func (h *WebhookReceiver) receive(ctx context.Context, key string, e WebhookEvent) error {
@@ -133,7 +133,7 @@ func (h *WebhookReceiver) receive(ctx context.Context, key string, e WebhookEven
 		counted.Go(func() { h.countEvent(ctx) })
 		if err := h.Waker.Wake(ctx, 0); err != nil {
 			// A gatherer runs every minute anyway.
-			h.Log.WarnContext(ctx, "no gatherer was woken", "error", err.Error())
+			h.Log.WarnContext(ctx, "gatherer not woken", "error", err.Error())
 		}
 		counted.Wait()
 	}
@@ -149,15 +149,15 @@ func (h *WebhookReceiver) countEvent(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, countTime)
 	defer cancel()
 	if err := h.Webhooks.CountWebhookEvent(ctx, h.Events.Now()); err != nil {
-		h.Log.WarnContext(ctx, "an event was not counted", "error", err.Error())
+		h.Log.WarnContext(ctx, "event not counted", "error", err.Error())
 	}
 }
 
 // seenInterval is how often [Webhook.LastSeen] is written at most.
 const seenInterval = 15 * time.Minute
 
-// updateLastSeen updates [Webhook.LastSeen]. It is best effort: the event itself is
-// stored.
+// updateLastSeen updates [Webhook.LastSeen]. It is best effort: the event
+// itself is stored.
 func (h *WebhookReceiver) updateLastSeen(ctx context.Context) {
 	now := h.Events.Now()
 	h.mu.Lock()
@@ -172,7 +172,7 @@ func (h *WebhookReceiver) updateLastSeen(ctx context.Context) {
 		return changed, nil
 	})
 	if err != nil {
-		h.Log.WarnContext(ctx, "the time of the last event was not noted", "error", err.Error())
+		h.Log.WarnContext(ctx, "time of the last event not stored", "error", err.Error())
 		return
 	}
 	h.mu.Lock()
@@ -184,8 +184,9 @@ func (h *WebhookReceiver) updateLastSeen(ctx context.Context) {
 // the reads that strangers can cause.
 const cacheTTL = time.Second
 
-// authenticate runs accept on the cached webhook. If accept refuses, authenticate runs it on
-// the stored webhook: the admin may have changed it since.
+// authenticate runs accept on the cached webhook. If accept refuses,
+// authenticate runs it on the stored webhook: the admin may have changed it
+// since.
 func (h *WebhookReceiver) authenticate(ctx context.Context, accept func(Webhook) error) error {
 	now := h.Events.Now()
 	h.mu.Lock()
@@ -198,7 +199,7 @@ func (h *WebhookReceiver) authenticate(ctx context.Context, accept func(Webhook)
 	}
 	w, err := h.Webhooks.Webhook(ctx)
 	if err != nil {
-		return fmt.Errorf("read what the webhook accepts: %w", err)
+		return fmt.Errorf("read the configuration of the webhook: %w", err)
 	}
 	if w.Version == 0 {
 		return errWrongKey

@@ -33,7 +33,7 @@ func TestHandshake(t *testing.T) {
 	}
 }
 
-func TestReceiveTakesInWhatConcernsUs(t *testing.T) {
+func TestReceiveStoresEventsThatNeedAction(t *testing.T) {
 	w, id, _ := current(t, 1)
 	event := func(change func(*gathering.WebhookEvent)) gathering.WebhookEvent {
 		n := w.event(id, 11, gathering.AspectCreate)
@@ -130,7 +130,7 @@ func (undeliverable) Deliver(context.Context, int64, string, gathering.Hint) (ga
 	return "", errors.New("boom")
 }
 
-func TestEventsWithoutATimeAreToldApartByTheHour(t *testing.T) {
+func TestEventsWithoutATimeAreDistinguishedByTheHour(t *testing.T) {
 	w := newWorld(t, plenty, histories(3)...)
 	id := w.athlete(0)
 	w.gather(id)

@@ -5,8 +5,8 @@ import (
 )
 
 const (
-	// leaseDuration is how long a lease lasts: longer than a call and the writes after
-	// it may take.
+	// leaseDuration is how long a lease lasts: longer than a call and the writes
+	// after it may take.
 	leaseDuration = 90 * time.Second
 	// retryDelay is the wait after the first failure; it doubles with each, up to
 	// maxRetryDelay.
@@ -43,9 +43,9 @@ func (f failure) count(failures int) int {
 }
 
 // retry returns when to try again after so many failures in a row, the first of
-// them at since, and whether the work is quarantined. Work is quarantined only if Strava
-// has answered other athletes since then: the failure is then its own, and more
-// calls would be wasted.
+// them at since, and whether the work is quarantined. Work is quarantined only
+// if Strava has answered other athletes since then: the failure is then its
+// own, and more calls would be wasted.
 func (f failure) retry(failures int, since time.Time) (at time.Time, quarantined bool) {
 	delay := maxRetryDelay
 	if failures <= maxFailures {

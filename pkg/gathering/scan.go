@@ -11,8 +11,8 @@ const (
 	// PageSize is how many activities a page has; Strava's largest.
 	PageSize = 200
 	// horizon is how far in the future an activity may start and still be found by
-	// a scan: clocks of devices are wrong by years. About later starts a scan says
-	// nothing.
+	// a scan: clocks of devices are wrong by years. Later starts are outside every
+	// scan.
 	horizon = 5 * 365 * 24 * time.Hour
 	// maxRecentPages is how many pages a scan can go back without starting over.
 	maxRecentPages = 16
@@ -40,8 +40,8 @@ type Scan struct {
 	ID string
 	// Begun is when the scan began: all its data was read at this time or later.
 	Begun time.Time
-	// First says that the athlete has nothing to look at before this scan. Such a
-	// scan reports each page.
+	// First says that no data of the athlete is stored yet. Such a scan reports
+	// each page.
 	First bool
 	// Cutoff bounds the scan: it lists only activities that start before.
 	Cutoff time.Time
@@ -151,11 +151,11 @@ func (s Scan) endsShort() bool {
 	return n > 0 && s.Activities-s.RecentPages[n-1].Activities < s.Offset-s.RecentPages[n-1].Offset
 }
 
-// stalls reports whether a page that is not empty brings the scan no further: it
-// is the one before once more, or holds only entries that cannot be read, right
-// after another such entry. Such pages may have no end. A short page without new
-// activities is the end of a list that late uploads have pushed down; a second one
-// in a row is not.
+// stalls reports whether a page that is not empty brings the scan no further:
+// it is the one before once more, or holds only entries that cannot be read,
+// right after another such entry. Such pages may have no end. A short page
+// without new activities is the end of a list that late uploads have pushed
+// down; a second one in a row is not.
 func (s Scan) stalls(p Page) bool {
 	if len(p.Activities) > 0 {
 		n := len(s.RecentPages)
@@ -209,7 +209,7 @@ func (s *Scan) nextWindow() (last bool) {
 	}
 	s.Windows = s.Windows[1:]
 	if s.Offset, s.Size = 0, s.LargestSize; len(s.Windows) > 0 && s.Windows[0].Probe {
-		s.Size = 1 // So that one entry of a hole hides no other.
+		s.Size = 1 // One entry of a hole must not hide another.
 	}
 	s.EndReads = 0
 	s.RecentPages, s.LastID, s.LastStart = nil, 0, time.Time{}

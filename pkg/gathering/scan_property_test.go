@@ -97,9 +97,9 @@ func (l *ledger) scan(most int) (lists int) {
 }
 
 // TestAScanFindsWhatItSaysItCovers in random histories, with activities that
-// start in the same second, that Strava fails to show, that have no id, that are
-// uploaded or deleted between two pages, and with pages that fail or repeat the
-// one before.
+// start in the same second, that Strava fails to show, that have no id, that
+// are uploaded or deleted between two pages, and with pages that fail or repeat
+// the one before.
 func TestAScanFindsWhatItSaysItCovers(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(300) {
@@ -191,8 +191,8 @@ func TestAScanFindsWhatItSaysItCovers(t *testing.T) {
 // others.
 func TestOneActivityThatStravaFailsToShowCostsFewCalls(t *testing.T) {
 	t.Parallel()
-	// At either end of the history it is looked for again each time: others may have
-	// been uploaded beyond it.
+	// At either end of the history it is looked for again each time: others may
+	// have been uploaded beyond it.
 	for at, extra := range map[int]int{0: 22, 1: 6, 199: 6, 200: 6, 321: 6, 399: 6, 400: 6, 648: 6, 649: 22} {
 		t.Run(fmt.Sprint("the activity at ", at), func(t *testing.T) {
 			w, l := newLedger(t, 650)
@@ -209,7 +209,7 @@ func TestOneActivityThatStravaFailsToShowCostsFewCalls(t *testing.T) {
 					}
 				}
 				if renewed != 649 {
-					t.Errorf("scan %d renewed %d", scan, renewed)
+					t.Errorf("scan %d read %d activities again", scan, renewed)
 				}
 				if scan > 0 && lists > 4+1+extra {
 					t.Errorf("scan %d took %d lists", scan, lists)
@@ -245,17 +245,17 @@ func TestAScanReadsWhatThereWasWhenItBegan(t *testing.T) {
 	for _, f := range eventtest.Facts[gatheringv1.ActivitiesGathered](w.bus) {
 		for _, a := range f.Activities {
 			if passed[a.ID]++; passed[a.ID] > 1 {
-				t.Errorf("activity %d was passed on %d times", a.ID, passed[a.ID])
+				t.Errorf("activity %d was published %d times", a.ID, passed[a.ID])
 			}
 		}
 	}
 	if last := w.lastProgress(l.id); len(passed) != 450 || last.Activities != 450 {
-		t.Errorf("%d were passed on, %d are counted", len(passed), last.Activities)
+		t.Errorf("%d activities were published, %d are counted", len(passed), last.Activities)
 	}
 }
 
-// TestABadPageRemovesNothing: one page of a scan, or two pages in a row, are empty,
-// repeat the one before, or fail.
+// TestABadPageRemovesNothing: one page of a scan, or two pages in a row, are
+// empty, repeat the one before, or fail.
 func TestABadPageRemovesNothing(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{1, 3, 4, 150, 199, 200, 201, 203, 210, 400, 402, 450, 650} {

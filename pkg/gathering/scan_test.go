@@ -36,7 +36,7 @@ func (w *world) lastProgress(id int64) gatheringv1.ScanProgressed {
 	return list[len(list)-1]
 }
 
-func TestBackfillOf2000TakesElevenLists(t *testing.T) {
+func TestABackfillOf2000TakesElevenLists(t *testing.T) {
 	w := newWorld(t, plenty, histories(2000)...)
 	id := w.athlete(0)
 	w.gather(id)
@@ -70,7 +70,7 @@ func TestBackfillOf2000TakesElevenLists(t *testing.T) {
 	}
 }
 
-func TestNothingOfPlaceLeavesTheEdge(t *testing.T) {
+func TestNoPlaceIsPublished(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
 	w.gather(id)
@@ -79,7 +79,7 @@ func TestNothingOfPlaceLeavesTheEdge(t *testing.T) {
 		w.pass(2 * time.Minute)
 	}
 	if len(w.bus.Events()) < 4 || w.rereads(id) == 0 {
-		t.Fatal("nothing was passed on")
+		t.Fatal("nothing was published")
 	}
 	for _, e := range w.bus.Events() {
 		b, err := e.Detail()
@@ -94,7 +94,7 @@ func TestNothingOfPlaceLeavesTheEdge(t *testing.T) {
 	}
 }
 
-func TestALongHistoryDelaysNobody(t *testing.T) {
+func TestALongHistoryDelaysNoOtherAthlete(t *testing.T) {
 	// 40 calls a quarter: the long history alone takes hours.
 	w := newWorld(t, strava.Settings{ReadLimit: strava.Limit{40, 100_000}, OverallLimit: strava.Limit{20_000, 200_000}}, histories(20_000, 1_000, 1_000)...)
 	long, short, newcomer := w.athlete(0), w.athlete(1), w.athlete(2)
@@ -133,7 +133,7 @@ func TestASpentWindowIsWaitedForVisibly(t *testing.T) {
 		t.Errorf("%d calls were made too early", n-calls)
 	}
 	if n := len(w.progress(id)); n > reports+1 {
-		t.Errorf("the same was reported %d times", n-reports)
+		t.Errorf("the same progress was reported %d times", n-reports)
 	}
 	w.until("the history is complete", func() bool { return w.completed(id) == 1 })
 	w.same(id)
@@ -142,7 +142,7 @@ func TestASpentWindowIsWaitedForVisibly(t *testing.T) {
 	}
 }
 
-func TestTheDayIsObserved(t *testing.T) {
+func TestTheDailyLimitIsObserved(t *testing.T) {
 	w := newWorld(t, strava.Settings{ReadLimit: strava.Limit{100, 8}}, histories(2000)...)
 	id := w.athlete(0)
 	w.begin(id)
@@ -222,7 +222,7 @@ func TestScanSurvivesFaults(t *testing.T) {
 	}
 }
 
-func TestOutcomesOfTheRequester(t *testing.T) {
+func TestEachOutcomeOfTheRequester(t *testing.T) {
 	for outcome, want := range map[string]struct {
 		waitingFor string
 		calls      int // of both athletes
@@ -261,7 +261,7 @@ func TestOutcomesOfTheRequester(t *testing.T) {
 	}
 }
 
-func TestWorkThatNeverSucceedsIsParked(t *testing.T) {
+func TestWorkThatNeverSucceedsIsQuarantined(t *testing.T) {
 	w := newWorld(t, plenty)
 	sick, well := w.athlete(0), w.athlete(1)
 	if err := w.strava.Inject(strava.Fault{Endpoint: strava.EndpointActivities, Athlete: sick, Kind: strava.Fault500, Count: -1}); err != nil {
@@ -279,14 +279,14 @@ func TestWorkThatNeverSucceedsIsParked(t *testing.T) {
 		t.Errorf("%d quarantined", n)
 	}
 	if p := w.lastProgress(sick); p.WaitingFor != gatheringv1.WaitingForRetry || p.ResumesAt == nil || p.ResumesAt.Before(w.clock.Now()) {
-		t.Errorf("the athlete hears %+v", p)
+		t.Errorf("reported progress %+v", p)
 	}
 	w.strava.ClearFaults()
 	w.until("it is tried again after a day", func() bool { return w.completed(sick) == 1 })
 	w.same(sick)
 }
 
-func TestAFailureOfOurOwnParksNothingThoughStravaServesOthers(t *testing.T) {
+func TestAFailureOfOursQuarantinesNothing(t *testing.T) {
 	w := newWorld(t, plenty, histories(20, 20)...)
 	sick, well := w.athlete(0), w.athlete(1)
 	w.gather(well)
@@ -308,9 +308,9 @@ func TestAFailureOfOurOwnParksNothingThoughStravaServesOthers(t *testing.T) {
 	w.same(sick)
 }
 
-// TestABusThatIsDownParksNothing: and few calls are spent on data that cannot
-// be published.
-func TestABusThatIsDownParksNothing(t *testing.T) {
+// TestABusThatIsDownQuarantinesNothing: and few calls are spent on data that
+// cannot be published.
+func TestABusThatIsDownQuarantinesNothing(t *testing.T) {
 	w := newWorld(t, plenty, histories(250, 250, 250, 250)...)
 	known := w.athlete(3)
 	w.gather(known)
@@ -351,7 +351,8 @@ func TestABusThatIsDownParksNothing(t *testing.T) {
 	}
 }
 
-// maxRetryDelay is the longest wait of a job that failed, but for those quarantined.
+// maxRetryDelay is the longest wait of a job that failed, but for those
+// quarantined.
 const maxRetryDelay = 31 * time.Minute
 
 func TestEverythingIsReadAgain(t *testing.T) {
@@ -396,7 +397,7 @@ func (w *world) starve(classes ...quota.Class) {
 	w.gatherer.Quota = starved{w.gatherer.Quota, w.clock.Now, classes}
 }
 
-func TestScansGoWhereTheyBelong(t *testing.T) {
+func TestCompletedScansAreQueuedByTheirAge(t *testing.T) {
 	w := newWorld(t, plenty, histories(450)...)
 	id := w.athlete(0)
 	w.gather(id)
@@ -618,7 +619,7 @@ func TestADeletionDuringTheFirstPageHidesNothing(t *testing.T) {
 		w.remove(id, gone)
 		w.receive(w.event(id, gone, gathering.AspectDelete))
 		if worked, err := w.gatherer.Step(t.Context()); !worked || err != nil {
-			t.Errorf("the deletion was not looked into: %v, %v", worked, err)
+			t.Errorf("the deletion led to no re-read: worked %v, error %v", worked, err)
 		}
 	}).watch(*w.gatherer)
 	if _, err := g.Run(t.Context(), w.clock.Now().Add(time.Minute)); err != nil || !came {
@@ -667,7 +668,7 @@ func TestProgressEstimatesTheEnd(t *testing.T) {
 	}
 	w.pass(time.Minute)
 	if p := w.lastProgress(id); p.State != gatheringv1.ScanCompleted || p.FinishesAt != nil {
-		t.Errorf("in the end %+v", p)
+		t.Errorf("the last progress: %+v", p)
 	}
 }
 
@@ -683,7 +684,7 @@ func TestAnActivityThatStartsInTheFutureIsKept(t *testing.T) {
 		w.pass(15 * time.Minute)
 		held := func() bool { _, ok := w.plane(id)[future]; return ok }
 		if !held() {
-			t.Errorf("%s ahead: its webhook brings nothing", ahead)
+			t.Errorf("%s ahead: its webhook leads to no change", ahead)
 		}
 		w.until("all is read again", func() bool { return w.completed(id) == 2 })
 		if !held() {
@@ -704,13 +705,13 @@ func TestARetryThatFailsAgainIsReported(t *testing.T) {
 		w.clock.Advance(time.Second)
 		w.work()
 		if p := w.lastProgress(id); p.State == gatheringv1.ScanWaiting && !p.ResumesAt.After(w.clock.Now().Add(-time.Second)) {
-			t.Fatalf("at %s the athlete hears of %s", w.clock.Now(), p.ResumesAt)
+			t.Fatalf("at %s the progress says that the scan resumes at %s", w.clock.Now(), p.ResumesAt)
 		}
 	}
 }
 
-// TestAnUploadWhileTheEndIsDoubtedStopsNoScan: it pushes the last activity onto a
-// page of its own, which holds nothing new.
+// TestAnUploadWhileTheEndIsDoubtedStopsNoScan: it pushes the last activity onto
+// a page of its own, which holds nothing new.
 func TestAnUploadWhileTheEndIsDoubtedStopsNoScan(t *testing.T) {
 	w := newWorld(t, plenty, histories(201)...)
 	id := w.athlete(0)

@@ -16,7 +16,8 @@ func (a *Athlete) begin(id int64, now time.Time) {
 	a.setCutoff(now)
 }
 
-// setCutoff makes the scan begin now: it sets the cutoff and goes to the first page.
+// setCutoff makes the scan begin now: it sets the cutoff and goes to the first
+// page.
 func (a *Athlete) setCutoff(now time.Time) {
 	s := &a.Scan
 	s.Begun, s.Cutoff = now.UTC(), now.Add(horizon).UTC().Truncate(time.Second)
@@ -28,8 +29,9 @@ func (a *Athlete) setCutoff(now time.Time) {
 	s.rewind(a.Holes)
 }
 
-// resume makes sure that there is a scan to go on with. A scan that has read no
-// page begins now, so that its data does not look older than it is.
+// resume prepares the scan for its next page: it restarts a completed scan. A
+// scan that has read no page begins now, so that its data does not look older
+// than it is.
 func (a *Athlete) resume(now time.Time) {
 	switch {
 	case a.Scan.State == gatheringv1.ScanCompleted:
@@ -61,7 +63,7 @@ func (a *Athlete) applyPage(p Page, at, now, gapEnd time.Time, chunks, activitie
 		}
 	case a.rereadsEnd(now):
 		s.EndReads++
-		// In the class spare it might wait for days, and all pages with it.
+		// In class spare the scan might wait for days.
 		a.Job.next(quota.Reconcile, now.Add(endDelay))
 		return
 	case s.nextWindow():
@@ -71,7 +73,7 @@ func (a *Athlete) applyPage(p Page, at, now, gapEnd time.Time, chunks, activitie
 	a.readOn(now)
 }
 
-// scanning notes that Strava answered.
+// scanning sets the state after an answer of Strava's.
 func (s *Scan) scanning() {
 	s.Sequence++
 	s.State, s.WaitingFor, s.ResumesAt = gatheringv1.ScanScanning, "", time.Time{}
@@ -81,10 +83,10 @@ func (s *Scan) scanning() {
 func (a *Athlete) readOn(now time.Time) {
 	switch a.Job.Class {
 	case quota.Interactive, quota.Backfill:
-		// To the end of the line: no athlete waits for another's long history.
+		// To the end of the queue: no athlete waits for another's long history.
 		a.Job.next(quota.Backfill, now)
 	default:
-		a.Job.next(a.Job.Class, a.Job.Due) // Once begun it runs through.
+		a.Job.next(a.Job.Class, a.Job.Due) // Once begun, the scan keeps its place.
 	}
 }
 
@@ -145,7 +147,7 @@ func (a *Athlete) failPage(f failure, gapEnd time.Time) (quarantined bool) {
 	switch {
 	case f.callsPaused:
 	case s.goAround(failures):
-		// Going around ends by itself; do not quarantine it before.
+		// Going around ends by itself; quarantine nothing before.
 		failures = min(failures, maxFailures-1)
 	case s.Pages > 0 && !s.First:
 		// Complete what was read, so that it counts as renewed in time.
@@ -154,20 +156,20 @@ func (a *Athlete) failPage(f failure, gapEnd time.Time) (quarantined bool) {
 		return false
 	default:
 		if failures = max(failures, maxFailures); f.at.Sub(s.Begun) > reconcileAge {
-			a.restart(f.at) // It gets no further, and what it has read gets too old.
+			a.restart(f.at) // It makes no progress, and its data gets too old.
 		}
 	}
 	return j.putOff(f, failures)
 }
 
-// clockSkew is how far a clock of ours may differ from another of ours, or from
-// Strava's, which dates the events.
+// clockSkew bounds the difference between two clocks of ours, or between ours
+// and Strava's, which dates the events.
 const clockSkew = time.Minute
 
 // rewindForDeletion reacts to the deletion of an activity at a time. Everything
 // older moved up by one place in the list, so the scan may miss the first
 // activity of the page that it read next: that activity is now at the end of
-// the page before. The scan goes back to that page. If the scan is over
+// the page before. The scan goes back to that page. If the scan is complete
 // already, another one is planned. It reports whether anything changed.
 func (a *Athlete) rewindForDeletion(deleted, now time.Time) bool {
 	s := &a.Scan
@@ -175,7 +177,7 @@ func (a *Athlete) rewindForDeletion(deleted, now time.Time) bool {
 		if a.Last.Pages == 0 || deleted.Before(a.Last.Started.Add(-clockSkew)) || deleted.After(a.Last.Finished.Add(clockSkew)) {
 			return false
 		}
-		a.Job.reschedule(quota.Reconcile, now.Add(clockSkew)) // One for all deletions of that minute.
+		a.Job.reschedule(quota.Reconcile, now.Add(clockSkew)) // One scan for all deletions of that minute.
 		a.Last.Finished = time.Time{}
 		return true
 	}

@@ -16,8 +16,8 @@ import (
 type scanJob struct {
 	g      *Gatherer
 	leased Athlete
-	// overdue says that the scan came too late to renew anything: leasing it only
-	// moved it to another class.
+	// overdue says that the scan came too late, see [Athlete.overdue]: leasing it
+	// only moved it to another class.
 	overdue bool
 	due     time.Time
 }
@@ -119,7 +119,7 @@ func (j *scanJob) save(ctx context.Context, change func(*Athlete)) error {
 func (j *scanJob) gapEnd(ctx context.Context) (time.Time, error) {
 	w, err := j.g.Webhooks.Webhook(ctx)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("read the last gap: %w", err)
+		return time.Time{}, fmt.Errorf("read the last gap in the webhooks: %w", err)
 	}
 	return w.Gap.To, nil
 }
@@ -178,7 +178,8 @@ func (j *scanJob) run(ctx context.Context, s Strava) error {
 
 // readProfile reads the athlete's profile. If Strava cannot show it, the
 // profile is left to the inbox and the scan goes on with the activities. After
-// any other failure the job fails, since the activities would meet the same.
+// any other failure the job fails, since reading activities would fail
+// likewise.
 func (j *scanJob) readProfile(ctx context.Context, s Strava) error {
 	a := j.leased
 	profile, reading, err := s.Athlete(ctx, a.authorization())
@@ -216,7 +217,7 @@ func (j *scanJob) deferProfile(ctx context.Context, cause error) error {
 		return true, nil
 	})
 	if err != nil {
-		return fmt.Errorf("leave the profile to the inbox: %w", err)
+		return fmt.Errorf("add a hint about the profile: %w", err)
 	}
 	return j.save(ctx, func(a *Athlete) {
 		a.Scan.ProfileDone = true

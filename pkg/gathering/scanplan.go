@@ -10,7 +10,7 @@ import (
 // Ages of a completed scan. At the age [retention.StravaData] the data that it
 // found is not kept any longer.
 const (
-	// sweepAge: the scan may be repeated, if nothing else needs the quota.
+	// sweepAge: the scan may be repeated if no other work needs the quota.
 	sweepAge = 24 * time.Hour
 	// reconcileAge: the scan has to be repeated.
 	reconcileAge = 4 * 24 * time.Hour
@@ -24,20 +24,21 @@ const (
 	promoteAfter = reconcileAge - sweepAge
 )
 
-// wrongScanDelays are the waits before a wrong scan is repeated. They grow, because
-// a list that stays wrong must not cost much.
+// wrongScanDelays are the waits before a wrong scan is repeated. They grow, so
+// that a list that stays wrong costs few calls.
 var wrongScanDelays = []time.Duration{time.Minute, 30 * time.Minute, 4 * time.Hour, 12 * time.Hour}
 
 const (
-	// wrongScanMemory is how long after a wrong scan the next ones use smaller pages:
-	// one size smaller for each wrong scan in a row, up to maxWrongScanSteps. After
-	// more of them the pages are large again, because a long history in small
-	// pages costs hundreds of calls.
+	// wrongScanMemory is how long after a wrong scan the next ones use smaller
+	// pages: one size smaller for each wrong scan in a row, up to
+	// maxWrongScanSteps. After more wrong scans the pages are large again, since a
+	// long history in small pages costs hundreds of calls.
 	wrongScanMemory   = 24 * time.Hour
 	maxWrongScanSteps = 3
 )
 
-// overdue reports whether the scan comes too late to renew anything.
+// overdue reports whether the scan comes too late: the data that it would renew
+// is no longer kept.
 func (a *Athlete) overdue(now time.Time) bool {
 	return a.Job.Class == quota.Reconcile && a.Last.lapsed(now)
 }
@@ -51,7 +52,7 @@ func (a *Athlete) plan(now, gapEnd time.Time) {
 	case a.Last.lapsed(now):
 		a.Job.reschedule(quota.Backfill, now)
 	case a.Last.Started.Before(gapEnd):
-		// Ahead of everything else in the class, and due whatever the delay.
+		// This due time puts the scan ahead of all others of its class.
 		a.Job.reschedule(quota.Reconcile, gapEnd.Add(delay-retention.StravaData-maxPageDelay))
 	case !must.After(now):
 		a.Job.reschedule(quota.Reconcile, must)
@@ -60,8 +61,8 @@ func (a *Athlete) plan(now, gapEnd time.Time) {
 	}
 }
 
-// noteWrongScan plans another scan after one that missed activities that Strava still
-// shows. It uses smaller pages, because a single page may be wrong.
+// noteWrongScan plans another scan after one that missed activities that Strava
+// still shows. It uses smaller pages, because a single page may be wrong.
 func (a *Athlete) noteWrongScan(now time.Time) {
 	if now.Sub(a.WrongScanAt) >= wrongScanMemory {
 		a.WrongScans = 0

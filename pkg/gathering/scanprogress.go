@@ -6,9 +6,9 @@ import (
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
 
-// noteWaiting notes what the scan waits for, and reports whether that has changed. A
-// time that moved by less than a minute is no change, unless the previous time
-// has passed.
+// noteWaiting notes what the scan waits for, and reports whether that has
+// changed. A time that moved by less than a minute is no change, unless the
+// previous time has passed.
 func (a *Athlete) noteWaiting(waitingFor string, until, now time.Time) bool {
 	s := &a.Scan
 	near := until.Sub(s.ResumesAt).Abs() < time.Minute && s.ResumesAt.After(now)
@@ -54,9 +54,9 @@ func optional(t time.Time) *time.Time {
 	return &t
 }
 
-// finishesAt estimates when the scan will be complete. It assumes that the scan
-// keeps its pace, and that the years it has not read are like those it has. It
-// is zero without anything to judge by.
+// finishesAt estimates when the scan will be complete. The estimate assumes
+// that the scan keeps its pace, and that the unread years are like the read
+// ones. It is zero before the first page.
 func (a Athlete) finishesAt(now time.Time) time.Time {
 	s := a.Scan
 	life, seen := now.Sub(a.JoinedAt), now.Sub(s.Oldest)

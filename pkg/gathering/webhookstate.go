@@ -6,8 +6,8 @@ import (
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 )
 
-// Webhook is what a call of the webhook must present, and whether Strava's
-// events can arrive.
+// Webhook is the state of the webhook: the secrets that a call must present,
+// and whether Strava's events can arrive.
 type Webhook struct {
 	CallbackKeySHA256 string
 	VerifyTokenSHA256 string
@@ -30,12 +30,12 @@ type Webhook struct {
 
 // Health is the health of one part of the webhook.
 type Health struct {
-	// HealthyAt is when the last probe began that found the part well.
+	// HealthyAt is when the last probe began that found the part healthy.
 	HealthyAt time.Time
 	// FailingSince is when the first probe began that found the part failing,
-	// since the last one that found it well; zero while it is well.
+	// since the last one that found it healthy; zero while it is healthy.
 	FailingSince time.Time
-	// Failure is what the last failed probe found. It holds no secret.
+	// Failure is the result of the last failed probe. It holds no secret.
 	Failure string
 }
 
@@ -64,8 +64,8 @@ const (
 	askInterval = 10 * time.Minute
 )
 
-// openGap records a gap. If the scans of the previous gap are not all planned yet,
-// both become one.
+// openGap records a gap. If the scans of the previous gap are not all planned
+// yet, both become one.
 //
 // Clocks that differ by less than the time between Strava's retries do no harm:
 // a change whose last delivery failed had happened well before the gap's end.
@@ -84,11 +84,11 @@ func (w *Webhook) openGap(from, to time.Time) {
 // URL, but another id than the receiver accepts.
 const SubscriptionReplaced = "replaced"
 
-// applyProbe applies the result of a probe. Probes may overlap and report out of
-// order: each result counts for the time at which its probe began.
+// applyProbe applies the result of a probe. Probes may overlap and report out
+// of order: each result counts for the time at which its probe began.
 func (w *Webhook) applyProbe(found credentialsv1.CheckSubscriptionResponse, began, now time.Time) {
-	// Probes that did not run or got no answer prove nothing, so an outage may
-	// have lasted since the last good probe.
+	// Probes that did not run or got no answer prove nothing. So an outage may
+	// have begun right after the last good probe.
 	callback := w.Callback
 	if w.Callback.applyResult(found.CallbackFailure, began) && began.Sub(callback.HealthyAt) > maxProbeGap {
 		w.openGap(callback.HealthyAt, now)
@@ -102,7 +102,7 @@ func (w *Webhook) applyProbe(found credentialsv1.CheckSubscriptionResponse, bega
 	case failure == credentialsv1.SubscriptionOK:
 		failure = ""
 	}
-	// Strava gives no id twice: a subscription that a probe finds was there all
+	// Strava never reuses an id. So a subscription that a probe finds existed all
 	// the time, unless a probe in between did not find it.
 	subscription := w.Subscription
 	if w.Subscription.applyResult(failure, began) && !subscription.FailingSince.IsZero() && w.Subscription.FailingSince.IsZero() {
@@ -110,12 +110,12 @@ func (w *Webhook) applyProbe(found credentialsv1.CheckSubscriptionResponse, bega
 	}
 }
 
-// applyResult applies the result of a probe; an empty failure means well. It reports
-// whether the probe found the part well, later than any probe before.
+// applyResult applies the result of a probe; an empty failure means healthy. It
+// reports whether the part is healthy and the probe is the latest.
 func (h *Health) applyResult(failure string, began time.Time) (well bool) {
 	began = began.UTC()
 	switch {
-	case !began.After(h.HealthyAt): // A later probe found it well.
+	case !began.After(h.HealthyAt): // A later probe found it healthy.
 		return false
 	case failure == "":
 		h.HealthyAt = began
@@ -130,8 +130,8 @@ func (h *Health) applyResult(failure string, began time.Time) (well bool) {
 	return false
 }
 
-// unhealthyFor is how long ago both parts were last known to be well; 0 while there
-// is no subscription.
+// unhealthyFor returns the time since both parts were last known to be healthy;
+// 0 while there is no subscription.
 func (w Webhook) unhealthyFor(now time.Time) time.Duration {
 	if w.SubscriptionID == 0 {
 		return 0
@@ -140,5 +140,5 @@ func (w Webhook) unhealthyFor(now time.Time) time.Duration {
 	if w.Subscription.HealthyAt.Before(last) {
 		last = w.Subscription.HealthyAt
 	}
-	return max(0, now.Sub(last)) // The clock of the probe that noted it may be ahead.
+	return max(0, now.Sub(last)) // The clock of that probe may be ahead.
 }

@@ -256,7 +256,7 @@ func (w *world) work() {
 			return
 		}
 	}
-	w.t.Fatal("the work never ends")
+	w.t.Fatal("after 10,000 runs jobs are still due")
 }
 
 // recheck delivers the activity plane's questions and reports whether there
@@ -317,7 +317,7 @@ func (w *world) until(what string, so func() bool) {
 		}
 		w.clock.Advance(time.Minute)
 	}
-	w.t.Fatalf("in three days it did not come about that %s", what)
+	w.t.Fatalf("not within three days: %s", what)
 }
 
 // event is the webhook event that Strava sends about an activity.
@@ -407,7 +407,7 @@ func (w *world) differs(id int64) error {
 			w.t.Fatal(err)
 		}
 		if held, ok := got[a.ID]; !ok || held.Name != s.Name {
-			return fmt.Errorf("athlete %d, activity %d: announced %v %q, true is %q", id, a.ID, ok, held.Name, s.Name)
+			return fmt.Errorf("athlete %d, activity %d: published %v %q, true is %q", id, a.ID, ok, held.Name, s.Name)
 		}
 	}
 	if len(got) != len(truth) {

@@ -250,7 +250,7 @@ func (s *storm) announced(t *testing.T, id int64) map[int64]string {
 	return names
 }
 
-func TestAStormOfWebhooksEndsInTheTruth(t *testing.T) {
+func TestAfterAStormOfWebhooksAllActivitiesAreCurrent(t *testing.T) {
 	s := newStorm(t)
 	events := s.events(rand.New(rand.NewPCG(1, 2)), 2000)
 	// Eight webhooks at once, while gatherers run.
@@ -297,7 +297,7 @@ func TestAStormOfWebhooksEndsInTheTruth(t *testing.T) {
 				t.Fatal(err)
 			}
 			if name, ok := got[activity.ID]; !ok || name != summary.Name {
-				t.Errorf("athlete %d, activity %d: announced %v %q, true is %q", a.ID, activity.ID, ok, name, summary.Name)
+				t.Errorf("athlete %d, activity %d: published %v %q, true is %q", a.ID, activity.ID, ok, name, summary.Name)
 			}
 		}
 		if len(got) != len(truth) {

@@ -172,10 +172,10 @@ type ScanProgressed struct {
 	ResumesAt *time.Time `json:"resumes_at,omitempty"`
 	// FinishesAt is an estimate; nil when there is nothing to judge by.
 	FinishesAt *time.Time `json:"finishes_at,omitempty"`
-	// Covered has the stretches that a completed scan has read in full; it is empty
-	// in any other state. An activity that starts there, was read before StartedAt
-	// and was not found is gone. Of the rest the scan says nothing: Strava failed to
-	// show an activity, or it starts after the scan's cutoff.
+	// Covered has the stretches that a completed scan has read in full; it is
+	// empty in any other state. An activity that starts there, was read before
+	// StartedAt and was not found is gone. Of the rest the scan says nothing:
+	// Strava failed to show an activity, or it starts after the scan's cutoff.
 	Covered []Span `json:"covered,omitempty"`
 	// Confirmed says that gathering has looked again for what this scan did not
 	// find, and that it is gone.

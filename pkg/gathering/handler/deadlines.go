@@ -11,8 +11,8 @@ import (
 )
 
 // EnforceDeadlines serves enforce-deadlines. It reports as metrics the stored
-// data by its age, and the data that is kept too long. A run that fails does not
-// report 0 as kept too long, since it has not seen all data.
+// data by its age, and the data that is kept too long. A run that fails does
+// not report 0 as kept too long, since it has not seen all data.
 func EnforceDeadlines(d *gathering.Deadlines, m gathering.Metrics, log *slog.Logger) func(context.Context, struct{}) (struct{}, error) {
 	return func(ctx context.Context, _ struct{}) (struct{}, error) {
 		ctx, cancel := startup.WithReserve(ctx)

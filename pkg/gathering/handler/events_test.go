@@ -73,7 +73,7 @@ func TestEventsOfTheContractsLeadToTheirUseCases(t *testing.T) {
 			t.Fatal(err)
 		}
 		if step.done() {
-			t.Errorf("%s: done before it came", step.sample)
+			t.Errorf("%s: done before the event arrived", step.sample)
 		}
 		out, err := handle(context.Background(), events.SQSEvent{Records: []events.SQSMessage{{MessageId: "m", Body: string(body)}}})
 		if err != nil || len(out.BatchItemFailures) > 0 {

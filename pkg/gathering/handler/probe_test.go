@@ -38,14 +38,14 @@ func TestAProbeThatHangsStillReports(t *testing.T) {
 		t.Errorf("error %v, and the function's time is over: %v", err, ctx.Err())
 	}
 	if s := metrics.Of(metric.WebhookUnhealthy); s < 3600 || s > 3700 {
-		t.Errorf("%d s reported as unwell", s)
+		t.Errorf("%d s reported as unhealthy", s)
 	}
 	if _, reported := metrics.All()[metric.SubscriptionLost]; !reported {
 		t.Error("nothing reported about the subscription")
 	}
 }
 
-func TestTheScheduleDoesNotHurryTheProbe(t *testing.T) {
+func TestTheScheduleDoesNotAskStravaEachTime(t *testing.T) {
 	for event, want := range map[string]bool{
 		`{"version":"0","detail-type":"Scheduled Event","source":"aws.scheduler","detail":"{}"}`: false,
 		`{}`:                    false,

@@ -94,7 +94,7 @@ func TestHandshakeEchoesTheChallenge(t *testing.T) {
 // documented is the example in Strava's webhook documentation.
 const documented = `{"aspect_type":"update","event_time":1516126040,"object_id":1360128428,"object_type":"activity","owner_id":134815,"subscription_id":120475,"updates":{"title":"Messy"}}`
 
-func TestEventsAreTakenIn(t *testing.T) {
+func TestEventsAreReceived(t *testing.T) {
 	deauthorization := func(value string) string {
 		return `{"aspect_type":"update","event_time":1,"object_id":134815,"object_type":"athlete","owner_id":134815,"subscription_id":120475,"updates":{"authorized":` + value + `}}`
 	}
@@ -230,7 +230,7 @@ func TestMembersAreReadInEveryFormWhoseMeaningIsClear(t *testing.T) {
 	}
 }
 
-func TestADeauthorizationIsReadInWhateverForm(t *testing.T) {
+func TestADeauthorizationIsReadInAnyForm(t *testing.T) {
 	athlete := func(aspect, updates string) string {
 		return body(t, map[string]string{"object_type": `"athlete"`, "object_id": "134815", "aspect_type": aspect, "updates": updates})
 	}
@@ -348,7 +348,7 @@ func (u uncounted) CountWebhookEvent(ctx context.Context, _ time.Time) error {
 	return errors.New("boom")
 }
 
-func TestAnEventThatCannotBeCountedIsStoredAllTheSame(t *testing.T) {
+func TestAnEventThatCannotBeCountedIsStillStored(t *testing.T) {
 	for _, hangs := range []bool{false, true} {
 		_, memory := newReceiver(t)
 		var log strings.Builder

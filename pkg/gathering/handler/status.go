@@ -22,8 +22,8 @@ type StatusView struct {
 	Paused      *PauseView `json:"paused,omitempty"`
 	PausedSince *time.Time `json:"paused_since,omitempty"`
 	PausesToday int        `json:"pauses_today"`
-	// ExternalUsageAt is when another client of the application was last seen to use
-	// the quota.
+	// ExternalUsageAt is when another client of the application was last seen to
+	// use the quota.
 	ExternalUsageAt *time.Time           `json:"external_usage_at,omitempty"`
 	Classes         map[string]ClassView `json:"classes"`
 	Webhook         WebhookView          `json:"webhook"`

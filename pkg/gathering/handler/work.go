@@ -26,7 +26,7 @@ func Work(g *gathering.Gatherer) func(context.Context, events.SQSEvent) (events.
 			// Jobs do not wait for metrics. The alarm on failures shows that they are
 			// missing.
 			g.Metrics.Count(metric.Failed, 1)
-			g.Log.ErrorContext(ctx, "nothing measured", "error", err.Error())
+			g.Log.ErrorContext(ctx, "metrics not measured", "error", err.Error())
 		}
 		more, err := g.Run(ctx, until)
 		if err == nil && more {

@@ -101,8 +101,8 @@ func TestAGathererWakesItsSuccessorInTime(t *testing.T) {
 	if quarter, day := metrics.Of(metric.ReservedQuarter(string(quota.Leave))), metrics.Of(metric.ReservedDay(string(quota.Webhook))); quarter != 2 || day == 0 {
 		t.Errorf("%d calls of the quarter hour are kept for departures, %d of the day for webhooks", quarter, day)
 	}
-	// Failures to measure and to promote are counted, and no message comes again for
-	// them.
+	// Failures to measure and to promote are counted, and no message comes again
+	// for them.
 	memory.Store.Fail(errors.New("boom"))
 	if out, err := work(ctx, events.SQSEvent{}); err != nil || len(out.BatchItemFailures) != 0 || metrics.Of(metric.Failed) != 2 {
 		t.Errorf("%+v, %v, %d counted", out, err, metrics.Of(metric.Failed))

@@ -26,8 +26,8 @@ const (
 	SubscriptionLost = "SubscriptionLost"
 	// RateLimited counts calls that Strava answered with 429.
 	RateLimited = "RateLimited"
-	// Quarantined counts pieces of work that were quarantined for a day, because they
-	// failed many times in a row while Strava answered other athletes.
+	// Quarantined counts pieces of work that were quarantined for a day, because
+	// they failed many times in a row while Strava answered other athletes.
 	Quarantined = "JobsQuarantined"
 	// Failed counts attempts that failed for a reason of our own: the
 	// requester, the storage, the bus.
@@ -50,8 +50,8 @@ const (
 	UsedDay      = "Used.day"
 	LimitQuarter = "Limit.quarter"
 	LimitDay     = "Limit.day"
-	// WebhooksRefused counts the calls of the webhook that were throttled or failed,
-	// by the access log of its HTTP API.
+	// WebhooksRefused counts the calls of the webhook that were throttled or
+	// failed, by the access log of its HTTP API.
 	WebhooksRefused = "WebhooksRefused"
 	// KeptTooLong counts data of Strava's that is kept longer than it may be.
 	KeptTooLong = "KeptTooLong"
@@ -61,8 +61,8 @@ const (
 // Strava so many days ago, rounded down.
 func FactsByAge(days int) string { return "FactsReadDaysAgo" + strconv.Itoa(days) }
 
-// Classes are the classes of work that [Calls], [ReservedDay], [ReservedQuarter]
-// and [Waiting] have a metric for.
+// Classes are the classes of work that [Calls], [ReservedDay],
+// [ReservedQuarter] and [Waiting] have a metric for.
 var Classes = []string{"leave", "webhook", "interactive", "reconcile", "backfill", "spare"}
 
 // Calls counts the calls of a class.

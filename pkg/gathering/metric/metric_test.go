@@ -14,6 +14,6 @@ func TestEveryClassOfWorkHasMetrics(t *testing.T) {
 		classes = append(classes, string(c))
 	}
 	if !slices.Equal(metric.Classes, classes) {
-		t.Errorf("there are metrics for %v, and the classes are %v", metric.Classes, classes)
+		t.Errorf("metrics for the classes %v, but the classes are %v", metric.Classes, classes)
 	}
 }

@@ -40,8 +40,8 @@ func (b *Budget) refusal(now time.Time, class Class) *Wait {
 	return &wait
 }
 
-// freeAt returns the earliest time with room for a call of the class, if no more
-// calls are made until then.
+// freeAt returns the earliest time with room for a call of the class, if no
+// more calls are made until then.
 func (b *Budget) freeAt(g windowMeter, now time.Time, class Class) time.Time {
 	start, end := g.bounds()
 	// left is what this call and those under way would leave of the window.
@@ -73,11 +73,11 @@ func (b *Budget) freeAt(g windowMeter, now time.Time, class Class) time.Time {
 	return yes
 }
 
-// maxOutstanding is how many permits may be outstanding at once. With one at a time,
-// at most one call meets a limit that Strava has just lowered, or that another
-// client has just used up. So it is one until an answer has confirmed the
-// window, while calls fail, while other clients use the quota, and close to a
-// limit.
+// maxOutstanding is how many permits may be outstanding at once. With one at a
+// time, at most one call meets a limit that Strava has just lowered, or that
+// another client has just used up. So it is one until an answer has confirmed
+// the window, while calls fail, while other clients use the quota, and close to
+// a limit.
 func (b *Budget) maxOutstanding(now time.Time) int {
 	switch {
 	case !b.Quarter.Now.Confirmed, !b.Day.Now.Confirmed,

@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// Outcome of a call: what it says about Strava.
+// Outcome of a call, as evidence about Strava.
 type Outcome int
 
 // The outcomes.
@@ -15,8 +15,8 @@ const (
 	RateLimited
 	// Maintenance: 502 or 597.
 	Maintenance
-	// Unavailable: another failure of Strava's: no answer in time, another 5xx,
-	// or an answer that makes no sense.
+	// Unavailable: another failure of Strava's: no answer in time, another 5xx, or
+	// a malformed answer.
 	Unavailable
 	// Inactive: Strava says that the application is inactive (403 with the error
 	// Application/Status/Inactive).
@@ -29,10 +29,10 @@ const (
 // CallsUncertain is for [Answer] Calls: a call may have been made.
 const CallsUncertain = -1
 
-// Answer is the result of a call, as far as it concerns the quota.
+// Answer is the part of a call's result that concerns the quota.
 type Answer struct {
 	Outcome Outcome
-	// AthleteID is whom the call was for.
+	// AthleteID is the athlete whose data was read.
 	AthleteID int64
 	// Calls is how many calls were made: two if an access token was refused and
 	// renewed, none if something failed before, or [CallsUncertain].
@@ -49,10 +49,10 @@ type Answer struct {
 func (a Answer) span() (from, to time.Time) {
 	began, ended := a.Began.Add(-Skew), a.Ended.Add(Skew)
 	if a.Date.Before(began.Add(-Skew)) || a.Date.After(ended.Add(Skew)) {
-		return began, ended // There is no date, or one that cannot be.
+		return began, ended // There is no date, or an impossible one.
 	}
-	// Its age is by one clock, so that clock's error doesn't matter. A second
-	// for the date's own precision.
+	// The duration is by one clock, whose error does not matter. The second is the
+	// date's precision.
 	return a.Date.Add(-a.Ended.Sub(a.Began) - time.Second), a.Date.Add(time.Second)
 }
 

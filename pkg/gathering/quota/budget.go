@@ -24,19 +24,20 @@ const (
 	// callsPerCaller is how many calls one caller makes in a quarter hour at most.
 	// So one more caller is needed for each such share of the limit.
 	callsPerCaller = 200
-	// roomPerCaller is how much room each further caller needs: close to a limit, calls
-	// are made one at a time.
+	// roomPerCaller is how much room each further caller needs: close to a limit,
+	// calls are made one at a time.
 	roomPerCaller = 20
 
-	// externalUsageMemory is how long another client of the application, once seen to
-	// use the quota, is expected to do so again.
+	// externalUsageMemory is how long another client of the application, once seen
+	// to use the quota, is expected to do so again.
 	externalUsageMemory = 24 * time.Hour
 )
 
 // Budget is the whole state of the quota. The zero value is a new budget.
 type Budget struct {
 	Quarter, Day Meter
-	// LimitsSeenAt is when Strava reported the limits; zero before the first report.
+	// LimitsSeenAt is when Strava reported the limits; zero before the first
+	// report.
 	LimitsSeenAt time.Time
 	// Issued is the ID of the newest permit.
 	Issued int64
@@ -44,8 +45,8 @@ type Budget struct {
 	Outstanding []Permit
 	Pause       Pause
 	Health      Health
-	// ExternalUsageAt is when another client of the application was last seen to use the
-	// quota.
+	// ExternalUsageAt is when another client of the application was last seen to
+	// use the quota.
 	ExternalUsageAt time.Time
 	// RateLimited counts today's 429s, and PausesToday today's pauses.
 	RateLimited, PausesToday int

@@ -107,7 +107,7 @@ func TestParallelCalls(t *testing.T) {
 	d.must(quota.Webhook)
 	d.waitsFor(quota.Webhook, quota.ReasonConcurrency, d.now.Add(2*time.Second)) // another client uses the quota
 	if got := d.Status(d.now).ExternalUsageAt; !got.Equal(d.now) {
-		t.Errorf("others were seen at %s", got)
+		t.Errorf("usage of another client was seen at %s", got)
 	}
 
 	d = opened(t)
@@ -204,7 +204,7 @@ func TestSettlingTwiceOrLateDoesNoHarm(t *testing.T) {
 	}
 }
 
-func TestALateAnswerDoesNotSpoilTheNextWindow(t *testing.T) {
+func TestALateAnswerDoesNotCountInTheNextWindow(t *testing.T) {
 	for name, date := range map[string]time.Time{
 		"its date is of the window before": noon.Add(15*time.Minute - 3*time.Second),
 		"the call spans both":              noon.Add(15*time.Minute + 2*time.Second),
@@ -472,10 +472,10 @@ func TestServedOthers(t *testing.T) {
 		d.serve(2)
 	}
 	if s := d.fail(2, quota.Unavailable); !s.ServedOthers.Equal(first) {
-		t.Errorf("others than 2 were served at %s", s.ServedOthers)
+		t.Errorf("other athletes than 2 were served at %s", s.ServedOthers)
 	}
 	if s := d.fail(1, quota.Unavailable); !s.ServedOthers.Equal(d.now) {
-		t.Errorf("others than 1 were served at %s", s.ServedOthers)
+		t.Errorf("other athletes than 1 were served at %s", s.ServedOthers)
 	}
 	if s := newDesk(t).fail(1, quota.Unavailable); !s.ServedOthers.IsZero() {
 		t.Errorf("reported as served at %s", s.ServedOthers)
@@ -514,7 +514,7 @@ func TestReserves(t *testing.T) {
 	lowest := []quota.Class{quota.Spare, quota.Backfill, quota.Interactive, quota.Webhook, quota.Leave}
 	for _, class := range lowest {
 		if n := spend(class); n == 0 {
-			t.Errorf("%s found nothing that was kept for it", class)
+			t.Errorf("class %s was refused the calls that were reserved for it", class)
 		}
 		if refused := d.Status(d.now).Quarter.Refused; !slices.Contains(refused, class) {
 			t.Errorf("%s is not among the refused: %v", class, refused)
@@ -536,7 +536,7 @@ func TestReserves(t *testing.T) {
 		}
 		d.now = wait.Until
 		if spend(quota.Spare) == 0 {
-			t.Fatalf("nothing at %s, as was promised", d.now)
+			t.Fatalf("no permit at %s, the time that the refusal named", d.now)
 		}
 	}
 	if used != 98 {
@@ -544,8 +544,8 @@ func TestReserves(t *testing.T) {
 	}
 }
 
-// TestCallsUnderWayCountAgainstReserves: several callers at once don't take more
-// than one would.
+// TestCallsUnderWayCountAgainstReserves: several callers at once don't take
+// more than one would.
 func TestCallsUnderWayCountAgainstReserves(t *testing.T) {
 	spare := func(d *desk, most int) (n int) {
 		for ; n < most; n++ {
@@ -559,7 +559,7 @@ func TestCallsUnderWayCountAgainstReserves(t *testing.T) {
 	}
 	allowed := spare(opened(t), 600)
 	if allowed == 600 {
-		t.Fatal("nothing is kept")
+		t.Fatal("no data is stored")
 	}
 	d := opened(t)
 	spare(d, allowed-1)
@@ -569,8 +569,8 @@ func TestCallsUnderWayCountAgainstReserves(t *testing.T) {
 	}
 }
 
-// TestReconcileAndBackfillShareOneLine: Reconcile keeps nothing of its own.
-func TestReconcileAndBackfillShareOneLine(t *testing.T) {
+// TestReconcileKeepsNoReserveFromBackfill: Reconcile keeps nothing of its own.
+func TestReconcileKeepsNoReserveFromBackfill(t *testing.T) {
 	d := opened(t)
 	if r := d.Status(d.now).Day.Reserves[quota.Reconcile]; r != 0 {
 		t.Errorf("%g", r)
@@ -603,7 +603,7 @@ func TestForecast(t *testing.T) {
 		}
 	}
 	if got := d.Status(next).CallsYesterday[quota.Webhook]; got != 240 {
-		t.Errorf("%d yesterday", got)
+		t.Errorf("%d calls yesterday", got)
 	}
 
 	// Today there is more than usual: more is expected of the rest of the day.
@@ -665,19 +665,19 @@ func TestAFewSickAthletesDoNotPauseCallsAgain(t *testing.T) {
 	}
 }
 
-// TestAPartOfADayTeachesNothing: the budget has seen only the rest of the day
-// on which the first permit was requested.
-func TestAPartOfADayTeachesNothing(t *testing.T) {
+// TestTheForecastIgnoresAPartOfADay: the budget has seen only the rest of the
+// day on which the first permit was requested.
+func TestTheForecastIgnoresAPartOfADay(t *testing.T) {
 	d := newDesk(t)
 	d.settle(d.must(quota.Webhook), answer(d.now, 1, 100, 1, 1000)) // At noon.
 	d.now = noon.Add(13 * time.Hour)
 	d.settle(d.must(quota.Webhook), answer(d.now, 1, 100, 1, 1000))
 	if demand := d.Demand[quota.Webhook]; demand.Days != 0 || demand.Yesterday != 1 {
-		t.Errorf("learned %d days, %d calls yesterday", demand.Days, demand.Yesterday)
+		t.Errorf("the average covers %d days, %d calls yesterday", demand.Days, demand.Yesterday)
 	}
 	d.now = d.now.Add(24 * time.Hour)
 	d.settle(d.must(quota.Webhook), answer(d.now, 1, 100, 1, 1000))
 	if demand := d.Demand[quota.Webhook]; demand.Days != 1 {
-		t.Errorf("learned %d days of one", demand.Days)
+		t.Errorf("the average covers %d days instead of one", demand.Days)
 	}
 }

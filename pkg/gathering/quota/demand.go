@@ -27,9 +27,9 @@ func (d Demand) total() (n int) {
 	return n
 }
 
-// expected is how many calls the class will probably make in a part of the
-// present day: the usual number, scaled up if it has made more than usual so
-// far.
+// expected returns how many calls the class will probably make in a part of the
+// present day: the usual number, scaled up if the class has made more than
+// usual so far.
 func (b *Budget) expected(class Class, now, from, to time.Time) float64 {
 	demand := b.Demand[class]
 	if demand.Days == 0 {
@@ -92,7 +92,7 @@ func (b *Budget) endDay(passed int64) {
 		if passed == 1 {
 			next.Yesterday = d.Calls
 		}
-		if b.Since.Before(ended.Add(time.Hour)) { // else only a part of the day was seen
+		if b.Since.Before(ended.Add(time.Hour)) { // otherwise only a part of the day was seen
 			next.addDay(d.Today)
 		}
 		for range min(passed-1, maxIdleDays) {

@@ -1,5 +1,5 @@
-// Package quota divides Strava's rate limits among all callers: no call without
-// a permit, and no permit that could end in a 429.
+// Package quota divides Strava's rate limits among all callers. Each call needs
+// a permit, and no permit may lead to a 429.
 //
 // Strava counts the calls of one application for all athletes together, in two
 // buckets (overall, and read: all but uploads) and in two windows each (a
@@ -21,6 +21,6 @@
 //     call must have room in both.
 //
 // Each class has a reserve: a class may spend only calls that the classes above
-// it will probably not need before the window ends. So background work uses all
-// that is left, without delaying urgent work.
+// it will probably not need before the window ends. So background work uses the
+// rest of the limit without delaying urgent work.
 package quota

@@ -14,12 +14,12 @@ type Budgets interface {
 	// UpdateBudget calls change with a copy of the stored budget, and writes the
 	// result if no other write came in between. Otherwise it starts over, so
 	// change may run several times and must make no calls. UpdateBudget writes
-	// nothing if change reports that it changed nothing, or returns an error, which
-	// UpdateBudget returns as it is. Other errors are transient faults.
+	// nothing if change reports that it changed nothing, or returns an error,
+	// which UpdateBudget returns as it is. Other errors are transient faults.
 	UpdateBudget(ctx context.Context, change func(*Budget) (changed bool, err error)) error
 }
 
-// Engine hands out permits.
+// Engine grants permits.
 type Engine struct {
 	budgets Budgets
 	now     func() time.Time
@@ -29,8 +29,8 @@ type Engine struct {
 func NewEngine(budgets Budgets, now func() time.Time) *Engine { return &Engine{budgets, now} }
 
 // Reserve returns a permit for one call, or a *[Wait] as its error; other
-// errors are the storage's. due is when the work came up: forecasts are learned
-// from that, and not from when there was room for it.
+// errors are the storage's. due is when the work came up: forecasts count it at
+// that time, even if it had to wait.
 func (e *Engine) Reserve(ctx context.Context, class Class, due time.Time) (Permit, error) {
 	var permit Permit
 	err := e.budgets.UpdateBudget(ctx, func(b *Budget) (changed bool, err error) {

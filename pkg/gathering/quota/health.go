@@ -14,9 +14,9 @@ const (
 	maxFailing = 5
 )
 
-// failuresNeeded is how many athletes' calls must fail in the same way, with no answer
-// in between, before Strava counts as failing for all athletes. The calls for
-// one athlete may fail for ever while Strava works for all others.
+// failuresNeeded is how many athletes' calls must fail in the same way, with no
+// answer in between, before Strava counts as failing for all athletes. The
+// calls for one athlete may fail for ever while Strava works for all others.
 var failuresNeeded = map[Outcome]int{
 	Unavailable: 3,
 	Maintenance: 2,
@@ -25,7 +25,8 @@ var failuresNeeded = map[Outcome]int{
 	RateLimited: 2,
 }
 
-// Health is what the outcome of calls says about Strava as a whole.
+// Health is the evidence, from outcomes of calls, whether Strava as a whole
+// works.
 type Health struct {
 	// Failing are the athletes whose calls failed since Strava's last answer, each
 	// with its last failure; at most maxFailing of them.
@@ -100,7 +101,7 @@ func (h *Health) failed(athleteID int64, outcome Outcome) (common Outcome, ok bo
 	h.Failing = h.Failing[max(0, len(h.Failing)-maxFailing):]
 	if h.Pauses > 0 && known && len(h.Failing) < maxFailing {
 		// After a pause the calls for a few sick athletes fail once more. That is no
-		// new evidence, and must not keep all other athletes waiting.
+		// new evidence, and must not delay all other athletes.
 		return outcome, false
 	}
 	if h.countFailing(outcome) >= failuresNeeded[outcome] {
@@ -120,21 +121,22 @@ func (h Health) countFailing(outcome Outcome) (n int) {
 	return n
 }
 
-// recovered notes that Strava answers.
+// recovered resets the evidence after an answer.
 func (h *Health) recovered() { h.Failing, h.Pauses, h.PausedSince = nil, 0, time.Time{} }
 
 // Settlement is what the caller needs to know once its call is settled.
 type Settlement struct {
 	// Pause is nil unless all calls are paused.
 	Pause *Wait
-	// RetryAt is when the same call may be worth another try; zero for at once.
+	// RetryAt is the earliest useful retry of the same call; zero for at once.
 	RetryAt time.Time
 	// ServedOthers is when Strava last answered a call for another athlete; zero
 	// if that is not known.
 	ServedOthers time.Time
 }
 
-// assess draws the conclusions from the outcome of a permit's call.
+// assess updates the health by the outcome of a permit's call, and pauses all
+// calls if Strava fails for different athletes.
 func (b *Budget) assess(now time.Time, permit Permit, a Answer) Settlement {
 	var retryAt time.Time
 	_, quarterEnd := b.quarter().bounds()
@@ -152,7 +154,7 @@ func (b *Budget) assess(now time.Time, permit Permit, a Answer) Settlement {
 			unexplained, retryAt = true, quarterEnd
 		}
 	}
-	news := permit.ID > b.Pause.ID // A call from before a pause says nothing new about it.
+	news := permit.ID > b.Pause.ID // A call from before the pause is no new evidence.
 	switch {
 	case a.Outcome == Answered:
 		b.Health.served(a.AthleteID, now)

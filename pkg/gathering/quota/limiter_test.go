@@ -206,11 +206,11 @@ func TestCallersAloneNeverMeetA429(t *testing.T) {
 	}
 }
 
-// TestOthersInterfere: another client uses the quota, and limits change in the
-// middle of windows. Only an answer can show that, so one 429 a window is
-// unavoidable, and one more for each reader that is killed before it reports
-// its 429.
-func TestOthersInterfere(t *testing.T) {
+// TestOtherClientsOfTheApplicationCauseFew429s: another client uses the quota,
+// and limits change in the middle of windows. Only an answer can show that, so
+// one 429 a window is unavoidable, and one more for each reader that is killed
+// before it reports its 429.
+func TestOtherClientsOfTheApplicationCauseFew429s(t *testing.T) {
 	for _, limit := range []quota.Pair{{Quarter: 100, Day: 1000}, {Quarter: 200, Day: 2000}, {Quarter: 300, Day: 3000}} {
 		for seed := range uint64(8) {
 			t.Run(fmt.Sprintf("%d,%d seed %d", limit.Quarter, limit.Day, seed), func(t *testing.T) {

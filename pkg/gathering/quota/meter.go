@@ -23,7 +23,7 @@ type Meter struct {
 	Now, Before Window
 }
 
-// Window is what is known of the usage in one window.
+// Window is the known usage in one window.
 type Window struct {
 	// Index numbers the windows since the Unix epoch.
 	Index int64
@@ -96,8 +96,8 @@ func (m *Meter) window(index int64) *Window {
 	return nil
 }
 
-// remaining is how many calls the window has left in the bucket with fewer of them,
-// not counting calls under way.
+// remaining is how many calls the window has left in the bucket with fewer of
+// them, not counting calls under way.
 func (m *Meter) remaining(w *Window) int {
 	return min(m.Limit.Overall-w.Seen.Overall, m.Limit.Read-w.Seen.Read) - w.Unseen
 }
@@ -107,7 +107,7 @@ func (m *Meter) bindingLimit() int { return min(m.Limit.Overall, m.Limit.Read) }
 
 // observe applies the usage that a header reports for the window.
 func (w *Window) observe(usage Buckets, permit int64) {
-	// Usage only rises; a smaller one is an earlier answer that came late.
+	// Usage only rises; a smaller figure is of an earlier answer.
 	w.Seen.Overall = max(w.Seen.Overall, usage.Overall)
 	w.Seen.Read = max(w.Seen.Read, usage.Read)
 	w.Confirmed = true
@@ -116,7 +116,7 @@ func (w *Window) observe(usage Buckets, permit int64) {
 	}
 }
 
-// addUnseen counts calls of ours that no header will show for certain.
+// addUnseen counts calls of ours that headers may not show.
 func (w *Window) addUnseen(newest int64, calls int) {
 	w.Own += calls
 	w.Unseen += calls

@@ -10,7 +10,7 @@ type Class string
 
 // The classes, the most urgent first.
 const (
-	// Leave: calls that an athlete's departure needs.
+	// Leave: work for an athlete who leaves.
 	Leave Class = "leave"
 	// Webhook: changes that Strava reported.
 	Webhook Class = "webhook"
@@ -27,10 +27,10 @@ const (
 // Classes are all classes, the most urgent first.
 var Classes = []Class{Leave, Webhook, Interactive, Reconcile, Backfill, Spare}
 
-// What a [Wait] is for.
+// Reasons of a [Wait].
 const (
-	// ReasonRateLimit: the quarter hour's limit is reached, or the rest is reserved
-	// for more urgent work.
+	// ReasonRateLimit: the quarter hour's limit is reached, or the rest is
+	// reserved for more urgent work.
 	ReasonRateLimit = "rate_limit"
 	// ReasonDailyLimit: the same for the day's limit.
 	ReasonDailyLimit = "daily_limit"
@@ -38,7 +38,7 @@ const (
 	ReasonStrava = "strava"
 	// ReasonApplication: Strava refuses the application itself.
 	ReasonApplication = "application"
-	// ReasonConcurrency: as many calls are under way as are allowed at once.
+	// ReasonConcurrency: as many calls are under way as may be at once.
 	ReasonConcurrency = "concurrency"
 )
 
@@ -53,7 +53,7 @@ type Wait struct {
 
 // Error implements error.
 func (w *Wait) Error() string {
-	return fmt.Sprintf("wait for %s until %s", w.Reason, w.Until.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("no permit until %[2]s: %[1]s", w.Reason, w.Until.UTC().Format(time.RFC3339))
 }
 
 // Permit allows one call to Strava, which must begin at once and end within

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// A reserveBound is what a class may keep from those below it, in shares of a limit.
+// A reserveBound is what a class may keep from those below it, in shares of a
+// limit.
 type reserveBound struct {
 	// first is the share of a day's calls that the class is expected to need,
 	// until a whole day has been seen.
@@ -15,9 +16,9 @@ type reserveBound struct {
 	least, most float64
 }
 
-// reserveBounds of the classes with a reserve. Leave has a floor of its own. Reconcile
-// has no reserve: it goes before the classes below it anyway, and it can wait
-// for days.
+// reserveBounds are the bounds of the classes that have a reserve. Leave also
+// has a floor. Reconcile has no reserve: it precedes the classes below it
+// anyway, and can wait for days.
 var reserveBounds = map[Class]reserveBound{
 	Leave:       {least: 0.01, most: 0.01},
 	Webhook:     {first: 0.30, least: 0.02, most: 0.80},
@@ -32,17 +33,17 @@ const (
 	leaveFloor = 2
 	// leaveFloorShare bounds that floor under very small limits.
 	leaveFloorShare = 0.1
-	// maxScale bounds how far a day may depart from its usual course.
+	// maxScale bounds how much busier than usual a day may be forecast.
 	maxScale = 3.0
-	// scaleDamping is how many calls it takes to be sure that it does.
+	// scaleDamping is how many calls are needed before a busy day shows.
 	scaleDamping = 10
-	// demandMargin and deviations are the margin on the expected calls: a factor, since
-	// a weekend may follow a Friday, and a number of standard deviations of a
-	// Poisson process. The margin wastes no calls, since it shrinks to nothing as
-	// the window ends.
+	// demandMargin and deviations are the margin on the expected calls: a factor,
+	// since a weekend may follow a Friday, and a number of standard deviations of
+	// a Poisson process. The margin wastes no calls, since it shrinks to zero at
+	// the end of the window.
 	demandMargin = 1.4
 	deviations   = 3
-	// maxIdleDays is how many days without a call erase everything learned.
+	// maxIdleDays is how many days without a call reset the forecast.
 	maxIdleDays = 16
 )
 

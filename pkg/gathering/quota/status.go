@@ -13,8 +13,8 @@ type Status struct {
 	MaxOutstanding int
 	// Pause is nil unless Strava must not be called at all.
 	Pause *Wait
-	// ExternalUsageAt is when another client of the application was last seen to use the
-	// quota; zero if more than a day ago.
+	// ExternalUsageAt is when another client of the application was last seen to
+	// use the quota; zero if more than a day ago.
 	ExternalUsageAt time.Time
 	// CallsToday and CallsYesterday count permits by class, by UTC day.
 	CallsToday, CallsYesterday map[Class]int

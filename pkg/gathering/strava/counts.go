@@ -76,8 +76,8 @@ func (c counts) timezone(name string, t text) string {
 	return ""
 }
 
-// webURL returns a URL that a browser may fetch. Strava sends a relative one for
-// an athlete without a picture.
+// webURL returns a URL that a browser may fetch. Strava sends a relative one
+// for an athlete without a picture.
 func (c counts) webURL(name string, t text) string {
 	u, err := url.Parse(t.value)
 	if err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && printable(t.value) == t.value {

@@ -35,9 +35,9 @@ const byteOrderMark = "\ufeff"
 var errNoPage = errors.New("the page is not a list of activities")
 
 // decodePage reads a page of at most perPage activities of an athlete. Errors
-// say that the page makes no sense as a whole, and nothing of its content: it is
-// not a list of activities, holds more of them than perPage, or one of another
-// athlete.
+// say that the page makes no sense as a whole, and nothing of its content: it
+// is not a list of activities, holds more of them than perPage, or one of
+// another athlete.
 func decodePage(body string, athleteID int64, perPage int) (gathering.Page, error) {
 	// One entry at a time, so that a page of nonsense costs no more than a good
 	// one.

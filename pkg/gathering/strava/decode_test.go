@@ -79,7 +79,7 @@ func with(members string) string {
 		`"trainer":true,"private":true,"visibility":"everyone","device_name":"Watch"` + members + `}`
 }
 
-func TestOneMemberIsReadOrLeftOut(t *testing.T) {
+func TestOneMemberIsReadOrOmitted(t *testing.T) {
 	type activity = gatheringv1.Activity
 	for members, want := range map[string]struct {
 		change     func(*activity)
@@ -220,7 +220,7 @@ func TestAnActivityNeedsAnIDAndAStart(t *testing.T) {
 		with(``)[:100],
 	} {
 		if _, _, _, err := decodeActivity([]byte(body)); err == nil {
-			t.Errorf("%s was taken", body)
+			t.Errorf("%s is decoded", body)
 		} else if strings.Contains(err.Error(), "yesterday") {
 			t.Errorf("the error shows content: %v", err)
 		}
@@ -246,7 +246,7 @@ func TestABodyThatIsNoPageIsAnError(t *testing.T) {
 		"a comma too many": "[" + good + ",]", "a control character in a text": page(with(",\"name\":\"a\nb\"")),
 	} {
 		if p, err := decodePage(body, 7, 200); err == nil {
-			t.Errorf("%s is taken for a page of %d", name, p.Entries)
+			t.Errorf("%s is decoded as a page of %d entries", name, p.Entries)
 		}
 	}
 	for name, body := range map[string]string{"a page": "[]", "a page after a byte order mark": byteOrderMark + " [ ]\n"} {
@@ -277,7 +277,7 @@ func TestAPageWithAnActivityOfAnotherAthleteIsAnError(t *testing.T) {
 		"readable": with(`,"athlete":{"id":8}`), "by text": with(`,"athlete":{"id":"8"}`), "without an id": with(`,"athlete":{"id":8},"id":null`),
 	} {
 		if _, err := decodePage(page(with(""), entry), 7, 200); err == nil {
-			t.Errorf("%s: it was taken", name)
+			t.Errorf("%s: it is decoded", name)
 		}
 	}
 	if p, err := decodePage(page(with(`,"athlete":{"id":"7"}`), with(`,"athlete":null`)), 7, 200); err != nil || len(p.Activities) != 2 {
@@ -342,7 +342,7 @@ func TestDecodeReadsAProfile(t *testing.T) {
 	}
 	for _, body := range []string{``, `null`, `[]`, `{}`, `<html>`, `{"id":null}`, `{"id":0}`, `{"id":7.5}`, `{"message":"error"}`} {
 		if _, _, err := decodeAthlete([]byte(body)); err == nil {
-			t.Errorf("%s was taken for an athlete", body)
+			t.Errorf("%s is decoded as an athlete", body)
 		}
 	}
 }
@@ -392,9 +392,10 @@ func randomJSON(rng *rand.Rand, depth int) string {
 	}
 }
 
-// TestOneMemberOfAnyValueCostsNothingElse replaces each member of real summaries
-// by all kinds of values. The other activities of the page are read as before,
-// and so is this one, but for that member, unless it is the id or the start.
+// TestOneMemberOfAnyValueCostsNothingElse replaces each member of real
+// summaries by all kinds of values. The other activities of the page are read
+// as before, and so is this one, but for that member, unless it is the id or
+// the start.
 func TestOneMemberOfAnyValueCostsNothingElse(t *testing.T) {
 	list, athleteID := summaries(t, 15)
 	rng := rand.New(rand.NewPCG(1, 2))

@@ -151,8 +151,8 @@ func (c *Client) Activity(ctx context.Context, by gathering.Authorization, activ
 }
 
 // notVisible reports whether Strava itself says that there is no such activity
-// for this athlete. Its 404 is empty or JSON; an HTML page comes from some proxy
-// in between. The requester passes a 401 on only when a scope is missing.
+// for this athlete. Its 404 is empty or JSON; an HTML page comes from some
+// proxy in between. The requester passes a 401 on only when a scope is missing.
 func notVisible(res credentialsv1.ForwardResponse) bool {
 	if res.Outcome != credentialsv1.OutcomeAnswered {
 		return false

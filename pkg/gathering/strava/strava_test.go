@@ -53,7 +53,7 @@ func answered(status int, body string) credentialsv1.ForwardResponse {
 
 const mine = `{"id":7,"athlete":{"id":1},"start_date":"2025-07-20T16:00:00Z","start_date_local":"2025-07-20T16:00:00Z"}`
 
-func TestWhatAnAnswerMeans(t *testing.T) {
+func TestAnswersAreClassified(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 7, 30, 0, time.UTC)
 	outcome := func(o string, calls int) credentialsv1.ForwardResponse {
 		return credentialsv1.ForwardResponse{Outcome: o, Calls: calls}
@@ -163,7 +163,7 @@ func matches(got, want error) bool {
 	return errors.Is(got, want) && (want == nil) == (got == nil)
 }
 
-func TestWhatIsAskedOfStrava(t *testing.T) {
+func TestRequestsToStrava(t *testing.T) {
 	var asked credentialsv1.ForwardRequest
 	c := New(func(_ context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
 		asked = req
