@@ -171,7 +171,9 @@ func (w *world) superseded(a *athlete, f gatheringv1.ScanProgressed) {
 	if !f.Confirmed && len(missing) > max(3, held*2/100) {
 		sample := []int64{a.activityID(int32(missing[0])), a.activityID(int32(missing[len(missing)-1]))}
 		w.kernel.after(5*time.Second, func() {
-			w.retry("recheck", func() error { return w.authorizations.Recheck(w.ctx, gathering.Authorization{AthleteID: a.id, Generation: f.Generation}, f.ScanID, sample) })
+			w.retry("recheck", func() error {
+				return w.authorizations.Recheck(w.ctx, gathering.Authorization{AthleteID: a.id, Generation: f.Generation}, f.ScanID, sample)
+			})
 		})
 		return
 	}

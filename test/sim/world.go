@@ -217,6 +217,8 @@ func (w *world) end(a *athlete) {
 	a.ended = true
 	w.kernel.after(5*time.Second, func() {
 		a.activities, a.order = nil, nil
-		w.retry("end", func() error { return w.authorizations.End(w.ctx, event.Meta{}, gathering.Authorization{AthleteID: a.id, Generation: a.generation}, "receipt") })
+		w.retry("end", func() error {
+			return w.authorizations.End(w.ctx, event.Meta{}, gathering.Authorization{AthleteID: a.id, Generation: a.generation}, "receipt")
+		})
 	})
 }
