@@ -17,7 +17,7 @@ import (
 	"github.com/paceline/paceline/standin/strava"
 )
 
-// finish connects an athlete and returns what came of it.
+// finish connects an athlete and returns the error.
 func (w *world) finish(i int) error {
 	w.t.Helper()
 	_, err := w.connect.Finish(w.t.Context(), w.consent(w.athlete(i), ""))
@@ -100,7 +100,7 @@ func TestStravasOwnCapacityIsDistinguishedFromOurs(t *testing.T) {
 }
 
 // TestAnAuthorizationBeyondTheCapacityIsRevokedLater: Strava does not answer when a connect
-// beyond the capacity is to be given back.
+// beyond the capacity is to be revoked.
 func TestAnAuthorizationBeyondTheCapacityIsRevokedLater(t *testing.T) {
 	for _, revocation := range settings.Revocations {
 		w := newWorld(t, strava.Settings{})
@@ -201,8 +201,8 @@ func TestReportCountsAthletes(t *testing.T) {
 	}
 }
 
-// A new athlete's place is not locked: this shows what is promised instead, that
-// those in flight may go beyond our capacity and never beyond Strava's.
+// A new athlete's place is not locked. Instead, connects in flight may exceed our
+// capacity, but never Strava's.
 func TestARaceForTheLastPlaceEndsAtStravasCapacity(t *testing.T) {
 	w := newWorld(t, strava.Settings{Capacity: 2})
 	w.connect.Capacity.Athletes = 2
@@ -229,9 +229,9 @@ func TestARaceForTheLastPlaceEndsAtStravasCapacity(t *testing.T) {
 	}
 }
 
-// TestADoubleSubmitForTheLastPlace: at every step of one connect of a newcomer, the
-// same newcomer's other one is completed and takes the last place. To give the
-// first one back would end the other.
+// TestADoubleSubmitForTheLastPlace: at every step of one connect of a new athlete,
+// the same athlete's other one is completed and takes the last place. To revoke the
+// first one would end the other.
 func TestADoubleSubmitForTheLastPlace(t *testing.T) {
 	for _, more := range []string{"", "&accept_scope=read"} {
 		for step := 0; ; step++ {
@@ -315,8 +315,8 @@ func (f *failsOnce) Update(ctx context.Context, account credentials.Account, cha
 	return f.Grants.Update(ctx, account, change)
 }
 
-// TestCancelingLateByDeauthorization: a connect of no use is cut off, and its access
-// token is dead when it is given back.
+// TestCancelingLateByDeauthorization: an insufficient connect is cut off, and its
+// access token has expired when it is canceled.
 func TestCancelingLateByDeauthorization(t *testing.T) {
 	for _, more := range []string{"&accept_scope=read", ""} {
 		w := newWorld(t, strava.Settings{})

@@ -52,7 +52,8 @@ func TestForgedClaimsCostOneCall(t *testing.T) {
 	w.mustAnswer(id, generation)
 }
 
-// TestAWithdrawalEndsTheAuthorizationAtOnce, whether the access token lives or not.
+// TestAWithdrawalEndsTheAuthorizationAtOnce, whether the access token is valid or
+// not.
 func TestAWithdrawalEndsTheAuthorizationAtOnce(t *testing.T) {
 	for _, age := range []time.Duration{time.Hour, 7 * time.Hour} {
 		w := newWorld(t, strava.Settings{Rotation: strava.RotateAlways})
@@ -67,8 +68,7 @@ func TestAWithdrawalEndsTheAuthorizationAtOnce(t *testing.T) {
 	}
 }
 
-// TestAWithdrawalSoonAfterAForgedClaim waits until the next check is allowed, and
-// no longer.
+// TestAWithdrawalSoonAfterAForgedClaim waits until the next check is allowed.
 func TestAWithdrawalSoonAfterAForgedClaim(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
@@ -108,8 +108,8 @@ func TestOneRefusalEndsNothing(t *testing.T) {
 }
 
 // TestAClaimAgainstALostTokenWaits: a refresh token was lost, so Strava refuses
-// the old one, and the access token is dead. There is no token left to ask by,
-// and the claim may be forged. It counts when the data has aged out.
+// the old one, and the access token has expired. No token is left to ask by, and the
+// claim may be forged. It takes effect when the data has aged out.
 func TestAClaimAgainstALostTokenWaits(t *testing.T) {
 	for name, noticed := range map[string]bool{"noticed before": true, "noticed by the check": false} {
 		t.Run(name, func(t *testing.T) {
@@ -164,7 +164,7 @@ func TestAClaimAgainstALostTokenWaits(t *testing.T) {
 }
 
 // TestInsufficientScopesLeaveTheBetterGrant: a connected athlete connects again and
-// accepts too little. Strava may have replaced the tokens all the same.
+// accepts insufficient scopes. Strava may have replaced the tokens all the same.
 func TestInsufficientScopesLeaveTheBetterGrant(t *testing.T) {
 	for _, rotation := range rotations {
 		w := newWorld(t, strava.Settings{Rotation: rotation})
@@ -185,7 +185,6 @@ func TestInsufficientScopesLeaveTheBetterGrant(t *testing.T) {
 	}
 }
 
-// TestARevocationIsPublishedWhenTheBusIsBack.
 func TestARevocationIsPublishedWhenTheBusIsBack(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)

@@ -45,7 +45,7 @@ func TestAStageIsCleared(t *testing.T) {
 	if _, err := w.admin.Clear(t.Context(), false); !fault.Is(err, fault.Conflict) {
 		t.Errorf("with athletes in force: %v", err)
 	}
-	// The refused clearing has ended them, for which the command asks anyway.
+	// The refused clear has ended them; the command has asked for confirmation.
 	if ended, remains := revokeAll(t, w); ended != 0 || remains != (credentials.Remaining{Ending: 3}) {
 		t.Errorf("ended %d, %+v", ended, remains)
 	}
@@ -77,8 +77,8 @@ func TestAStageIsCleared(t *testing.T) {
 	}
 }
 
-// TestFailingRevocationsAreReportedAndCanBeAbandoned: Strava is
-// down for one athlete's tokens for ever.
+// TestFailingRevocationsAreReportedAndCanBeAbandoned: one athlete's tokens can never
+// be read.
 func TestFailingRevocationsAreReportedAndCanBeAbandoned(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	stuck, other := w.athlete(0), w.athlete(1)
@@ -105,7 +105,7 @@ func TestFailingRevocationsAreReportedAndCanBeAbandoned(t *testing.T) {
 	}
 }
 
-// withholding is a vault that never gives one account's tokens out.
+// withholding is a vault that cannot read one account's tokens.
 type withholding struct {
 	credentials.Vault
 	account credentials.Account
@@ -125,7 +125,7 @@ func (v withholding) Tokens(ctx context.Context, account credentials.Account, ge
 	return v.Vault.Tokens(ctx, account, generation, version)
 }
 
-// TestRevokeAllStopsBeforeItsTimeIsUp and goes on where it stopped.
+// TestRevokeAllStopsBeforeItsTimeIsUp, and the next call goes on where it stopped.
 func TestRevokeAllStopsBeforeItsTimeIsUp(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	for i := range 3 {

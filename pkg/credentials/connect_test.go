@@ -135,9 +135,9 @@ func TestTwoTabsConnectSideBySide(t *testing.T) {
 	}
 }
 
-// TestAnExchangeThatHangsLeavesTimeToSave: Strava answers the code as late as it
-// is waited for, and the stores hang. What is left of the invocation is enough to
-// find that out and to give the authorization back.
+// TestAnExchangeThatHangsLeavesTimeToSave: Strava answers the code as late as
+// possible, and the stores hang. The rest of the invocation is enough to find that
+// out and to revoke the authorization.
 func TestAnExchangeThatHangsLeavesTimeToSave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, strava.Settings{})
@@ -160,7 +160,7 @@ func TestAnExchangeThatHangsLeavesTimeToSave(t *testing.T) {
 	})
 }
 
-// lateExchange answers a second before it is not waited for any more.
+// lateExchange answers a second before the caller gives up.
 type lateExchange struct {
 	credentials.OAuth
 	then func()
@@ -174,8 +174,8 @@ func (l lateExchange) Exchange(ctx context.Context, app credentials.App, redirec
 	return auth, err
 }
 
-// TestAConnectThatNoStoreTakesIsRevoked, though the caller has given up. If
-// Strava does not answer either, that is counted.
+// TestAConnectThatNoStoreTakesIsRevoked, although the caller has given up. If Strava
+// does not answer either, the lost pair is counted.
 func TestAConnectThatNoStoreTakesIsRevoked(t *testing.T) {
 	for name, unsaved := range map[string]int{"Strava answers": 0, "Strava is down": 1} {
 		w := newWorld(t, strava.Settings{})
@@ -199,14 +199,14 @@ func TestAConnectThatNoStoreTakesIsRevoked(t *testing.T) {
 	}
 }
 
-// noReceived is a vault that takes no pairs of connects.
+// noReceived is a vault that takes no pending connects.
 type noReceived struct{ credentials.Vault }
 
 func (noReceived) SavePendingConnect(context.Context, credentials.PendingConnect) error {
 	return fault.New(fault.Transient, "throttled")
 }
 
-// whileWaitedFor revokes only while it is waited for.
+// whileWaitedFor revokes only while the caller waits.
 type whileWaitedFor struct{ credentials.OAuth }
 
 func (o whileWaitedFor) Revoke(ctx context.Context, app credentials.App, pair credentials.TokenPair) error {

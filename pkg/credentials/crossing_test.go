@@ -16,8 +16,8 @@ import (
 	"github.com/paceline/paceline/standin/strava"
 )
 
-// refusals counts the refresh tokens that were presented again after Strava had
-// refused them to a connected athlete, which means that they were superseded.
+// refusals counts how often a refresh token was presented again after Strava had
+// refused it for a connected athlete, which means that it was replaced.
 type refusals struct {
 	credentials.OAuth
 	w       *world
@@ -39,8 +39,8 @@ func (r *refusals) Refresh(ctx context.Context, app credentials.App, token secre
 	return pair, err
 }
 
-// actions are what may happen to one athlete at one time. Each is begun with the
-// ports of the process that does it.
+// actions are what may happen to one athlete at the same time. Each gets the ports of
+// its own process.
 var actions = map[string]func(w *world, id int64, at probe) error{
 	"a sign-in": func(w *world, id int64, at probe) error {
 		_, err := at.watchConnect(*w.connect).Finish(w.t.Context(), w.consent(id, ""))
@@ -70,11 +70,11 @@ var actions = map[string]func(w *world, id int64, at probe) error{
 	},
 }
 
-// TestCrossings has each action be done whole at every step of each other one,
-// with every way in which Strava replaces refresh tokens, for an athlete whose
-// access token lives and for one whose is dead. In the end we and Strava agree
-// on whether the athlete is connected, the athlete is served if so, and no
-// refresh token was presented again once Strava had refused it.
+// TestCrossings runs each action at every step of each other one, with every way in
+// which Strava replaces refresh tokens, for athletes with a valid and with an expired
+// access token. In the end we and Strava agree on whether the athlete is connected, a
+// connected athlete is served, and no refresh token was presented again after Strava
+// had refused it.
 func TestCrossings(t *testing.T) {
 	for outer := range actions {
 		for inner := range actions {

@@ -18,7 +18,7 @@ import (
 	"github.com/paceline/paceline/standin/strava"
 )
 
-// mustBeSilent checks that no secret is in what was logged and published.
+// mustBeSilent checks that no log line or event contains a secret.
 func (w *world) mustBeSilent() {
 	w.t.Helper()
 	said := w.log.String()
@@ -41,8 +41,8 @@ func (w *world) mustBeSilent() {
 	}
 }
 
-// TestStravaFailsForAWhile has one kind of fault last for ten minutes, at a
-// time when the access token is dead, and at one when it is due for renewal.
+// TestStravaFailsForAWhile has one kind of fault last for ten minutes, while the
+// access token is expired, and while it is due for renewal.
 func TestStravaFailsForAWhile(t *testing.T) {
 	for _, kind := range []strava.FaultKind{
 		strava.Fault500, strava.Fault502, strava.Fault503, strava.Fault597, strava.Fault429, strava.Fault429Text, strava.FaultReset,
@@ -108,8 +108,7 @@ func TestStravaFailsForAWhile(t *testing.T) {
 	}
 }
 
-// slow lets a request take effect and gives no answer in time, as our client
-// sees it.
+// slow lets a request take effect, but its response reaches our client too late.
 func (w *world) slow(path string) *http.Client {
 	return &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 		res, err := w.client.Transport.RoundTrip(r)
@@ -121,10 +120,10 @@ func (w *world) slow(path string) *http.Client {
 	})}
 }
 
-// TestStravaAnswersTooLate: whether it replaced the refresh token is then
-// unknown. Unless it did, no harm is done. If it did, the new token
-// is lost: the call that met with it is served by the old access token, the next
-// one finds the refresh token refused, and the athlete is asked to connect again.
+// TestStravaAnswersTooLate: it is then unknown whether Strava replaced the refresh
+// token. If it did, the new token is lost: the call is served by the old access
+// token, the next one finds the refresh token refused, and the athlete is asked to
+// connect again.
 func TestStravaAnswersTooLate(t *testing.T) {
 	for _, rotation := range []strava.Rotation{strava.RotateNever, strava.RotateAlways} {
 		t.Run(string(rotation), func(t *testing.T) {
@@ -153,7 +152,7 @@ func TestStravaAnswersTooLate(t *testing.T) {
 			if calls != 1 {
 				t.Errorf("Strava was asked %d times", calls)
 			}
-			// Noticed at the next attempt, and known to everybody.
+			// The next attempt finds it, and publishes it.
 			if res := w.forward(id, generation); res.Outcome != credentialsv1.OutcomeDegraded {
 				t.Errorf("afterwards: %s", res.Outcome)
 			}
@@ -170,7 +169,7 @@ func TestStravaAnswersTooLate(t *testing.T) {
 	}
 }
 
-// TestACallThatIsAnsweredTooLate costs no grant and no token.
+// TestACallThatIsAnsweredTooLate loses no grant and no token.
 func TestACallThatIsAnsweredTooLate(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)

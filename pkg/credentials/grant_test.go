@@ -44,10 +44,10 @@ func TestTransitions(t *testing.T) {
 	}
 	for name, transition := range map[string]struct {
 		do func(*Grant) error
-		// want is the outcome by the state's name. What is refused changes
+		// want is the outcome by the state's name. A refused transition changes
 		// nothing.
 		want map[string]outcome
-		// is what must be true afterwards, where it was not refused.
+		// is reports whether the result of a transition that was not refused is right.
 		is func(before, after Grant) bool
 	}{
 		"acquire": {
@@ -195,8 +195,8 @@ func TestTransitions(t *testing.T) {
 				"revoked": {Revoked, nil}, "erased": {Erased, errGrantChanged},
 			},
 			is: func(before, g Grant) bool {
-				// Strava accepted the pair before, so the other one is dead, and its
-				// parameter of no use. A connect is completed on its own.
+				// Strava accepted the pair before, so the other one is invalid, and its
+				// parameter obsolete. A pending connect is completed on its own.
 				dropped := len(g.Spares) == 1 && g.pendingConnect() != nil && slices.Equal(g.Obsolete, []int64{4})
 				return g.Tokens.Version == 4 && g.Lease == Lease{} && g.Reason == before.Reason && dropped == before.inForce()
 			},

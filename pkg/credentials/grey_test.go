@@ -17,25 +17,25 @@ import (
 	"github.com/paceline/paceline/standin/strava"
 )
 
-// Ways in which a store fails that is not simply down.
+// Partial failures of a store.
 const (
-	hangs       = "hangs"            // gives no answer, and does nothing
-	slow        = "is slow"          // answers after 5 s, and does what was asked even if it was not waited for
+	hangs       = "hangs"            // neither answers nor acts
+	slow        = "is slow"          // acts after 5 s, even if the caller has given up
 	throttles   = "throttles"        // refuses at once
-	losesAnswer = "loses its answer" // does what was asked, and reports a failure
+	losesAnswer = "loses its answer" // acts, and reports a failure
 )
 
 // grey makes the stores of a world fail for 60 s from one call on.
 type grey struct {
 	w    *world
 	how  string
-	hits []string // the stores it is about
-	from int      // the number of the call it begins at, from 1
+	hits []string // the stores that fail
+	from int      // the number of the first call that fails, from 1
 	// calls counts all calls to stores; point names the one it began at.
 	calls int
 	point string
 	until time.Time
-	// inHand is set from Strava's issuing tokens until a store has taken them;
+	// inHand is set from when Strava issues tokens until a store has taken them;
 	// exposed if stores failed meanwhile.
 	inHand, exposed bool
 }
@@ -94,7 +94,7 @@ func (g *grey) over(s *credentials.TokenStore) {
 	}
 }
 
-// greyOAuth notes that Strava issues tokens.
+// greyOAuth records when Strava issues tokens.
 type greyOAuth struct {
 	credentials.OAuth
 	*grey
@@ -236,17 +236,17 @@ func (g *grey) invoke(limit time.Duration, run func(context.Context)) {
 	}
 }
 
-// The time-outs of the functions, less what is kept to answer in.
+// The timeouts of the functions, less the time reserved for their responses.
 const (
 	serveOAuthTime     = 26 * time.Second
 	forwardRequestTime = 43 * time.Second
 	handleEventsTime   = 43 * time.Second
 )
 
-// TestGreyStores has each store fail for a minute from every call on, in the
-// course of a refresh, a connect, and a revocation. Afterwards Strava and the
-// grants table must agree on who is connected, and each athlete be served whom
-// Strava counts. If one store alone fails, there is no losing point at all.
+// TestGreyStores has each store fail for a minute, starting at each call of a
+// refresh, a connect, and a revocation. Afterwards Strava and the grants table must
+// agree on who is connected, and each connected athlete must be served. If only one
+// store fails, no tokens may be lost.
 func TestGreyStores(t *testing.T) {
 	for _, rotation := range []strava.Rotation{strava.RotateAlways, onFitbit} {
 		for _, stores := range [][]string{{"SSM"}, {"KMS"}, {"KMS", "SSM"}, {"grants table"}, {"SSM", "grants table"}} {
@@ -349,8 +349,8 @@ func (w *world) greyConnect(g *grey, id int64) {
 	g.invoke(serveOAuthTime, func(ctx context.Context) { _, _ = connect.Finish(ctx, cb) })
 }
 
-// greyReconciler has a reconciler handle an event while stores fail. If it could
-// not be written down, the queue delivers the event again.
+// greyReconciler has a reconciler handle an event while stores fail. If it fails, the
+// queue delivers the event again.
 func (w *world) greyReconciler(g *grey, handle func(context.Context, *credentials.Reconciler) error) {
 	var err error
 	failing := rewire(w.reconciler, g.over)
@@ -374,15 +374,15 @@ func (w *world) left(id, generation int64) {
 	w.mustBeErased(id, "left")
 }
 
-// agree lets all tasks be done, and reports whether Strava and we agree on
-// whether the athlete is connected, and the athlete can be served if so.
+// agree has all tasks completed. It reports whether Strava and we agree on whether
+// the athlete is connected, and whether a connected athlete can be served.
 func (w *world) agree(id int64) bool {
 	w.t.Helper()
 	for range 3 {
 		w.reconcileAll()
 	}
 	if g, err := w.store.Grant(w.t.Context(), w.account(id)); err == nil && !g.Claim.ClaimedAt.IsZero() {
-		// Strava could not be asked about a claim; it waits until the data is old.
+		// Strava could not be asked about a claim, which waits until the data is old.
 		w.clock.Advance(7 * 24 * time.Hour)
 		w.reconcileAll()
 	}

@@ -28,7 +28,7 @@ func (w *world) second() int64 {
 	return id
 }
 
-// asStrava has do work on the athletes' own accounts.
+// asStrava runs do on the athletes' own accounts.
 func (w *world) asStrava(do func()) {
 	connect, client, site := w.connect, w.client, w.fitbit
 	w.connect, w.client, w.fitbit = w.athletes.Connect, w.stravaClient, nil
@@ -36,7 +36,7 @@ func (w *world) asStrava(do func()) {
 	w.connect, w.client, w.fitbit = connect, client, site
 }
 
-// linking has an athlete link an account, up to what the callback does.
+// linking has an athlete link an account, up to the callback.
 func (w *world) linking(athleteID, id int64, more string) credentials.Callback {
 	before := w.owner
 	defer func() { w.owner = before }()
@@ -192,8 +192,8 @@ func TestLeavingEndsTheLinks(t *testing.T) {
 			if err := w.athletes.Reconcile(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			// Strava's functions cannot read the linked account's tokens; they are out
-			// of use all the same.
+			// Strava's functions cannot read the linked account's tokens, and yet its
+			// authorization ends.
 			if res := w.forward(id, generation); res.Outcome != credentialsv1.OutcomeRevoked {
 				t.Errorf("outcome %s", res.Outcome)
 			}
@@ -335,8 +335,8 @@ func TestOneAccountOfAProviderAtATime(t *testing.T) {
 	w.mustAnswer(other, w.connected(other))
 }
 
-// TestAStaleLinkIsReplaced: a link may be left whose account was never
-// put into force.
+// TestAStaleLinkIsReplaced: a link may be left whose account never came
+// into force.
 func TestAStaleLinkIsReplaced(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: onFitbit})
 	stale := credentials.Account{Provider: "fitbit", ID: "STALE1"}
@@ -353,8 +353,8 @@ func TestAStaleLinkIsReplaced(t *testing.T) {
 	}
 }
 
-// TestLinkingFailsAsConnectingDoes: what an athlete can do about a failed connect is
-// the same for both providers.
+// TestLinkingFailsAsConnectingDoes: an athlete can act on a failed connect in the same
+// way at both providers.
 func TestLinkingFailsAsConnectingDoes(t *testing.T) {
 	for _, rotation := range []strava.Rotation{strava.RotateAlways, onFitbit} {
 		w := newWorld(t, strava.Settings{Rotation: rotation})
@@ -386,7 +386,7 @@ func TestLinkingFailsAsConnectingDoes(t *testing.T) {
 	}
 }
 
-// TestAStateIsOfOneProvider: the answer of one provider is not taken for that of
+// TestAStateIsOfOneProvider: a callback of one provider does not complete a connect of
 // another.
 func TestAStateIsOfOneProvider(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: onFitbit})
@@ -401,7 +401,7 @@ func TestAStateIsOfOneProvider(t *testing.T) {
 }
 
 // TestALinkHasAnOwnerAndASignInHasNone: a connect that was begun wrongly ends
-// before anything is exchanged.
+// before its code is exchanged.
 func TestALinkHasAnOwnerAndASignInHasNone(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: onFitbit})
 	for _, c := range []struct {
@@ -444,7 +444,7 @@ func TestALinkNeedsItsAthlete(t *testing.T) {
 	}
 }
 
-// TestALinkThatItsAthleteDoesNotHaveIsRevoked: whatever led to it.
+// TestALinkThatItsAthleteDoesNotHaveIsRevoked.
 func TestALinkThatItsAthleteDoesNotHaveIsRevoked(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: onFitbit})
 	id := w.athlete(0)
@@ -491,8 +491,8 @@ func TestALateUnlinkLeavesALaterLink(t *testing.T) {
 	}
 }
 
-// TestNoReceiptWhileTokensOfACutOffLinkAreValid: a link is cut off with its pair in
-// hand, the athlete leaves, and Fitbit is away.
+// TestNoReceiptWhileTokensOfACutOffLinkAreValid: a link is cut off after its pair was
+// issued, the athlete leaves, and Fitbit is down.
 func TestNoReceiptWhileTokensOfACutOffLinkAreValid(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: onFitbit})
 	id := w.athlete(0)
@@ -516,7 +516,7 @@ func TestNoReceiptWhileTokensOfACutOffLinkAreValid(t *testing.T) {
 	w.mustBeErased(id, "afterwards")
 }
 
-// cutOff kills a link at the nth time that it comes to a point.
+// cutOff kills a link when it reaches a point for the nth time.
 func (w *world) cutOff(point string, nth int, athleteID, id int64) {
 	w.t.Helper()
 	defer func() {
@@ -534,8 +534,8 @@ func (w *world) cutOff(point string, nth int, athleteID, id int64) {
 }
 
 // TestARefreshDoesNotLoseALaterLink: the pair of another athlete's consent is
-// adopted, since Fitbit refuses the one before, and the account moves all the
-// same.
+// adopted, since Fitbit refuses the one before, and the account still moves to
+// that athlete.
 func TestARefreshDoesNotLoseALaterLink(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: onFitbit})
 	id, second := w.athlete(0), w.second()
@@ -550,8 +550,8 @@ func TestARefreshDoesNotLoseALaterLink(t *testing.T) {
 	w.mustAnswer(id, w.grant(id).Generation)
 }
 
-// TestAClaimIsCheckedWithoutTheProfile: a person need not let us read it, and a
-// refusal for that shows that the token lives.
+// TestAClaimIsCheckedWithoutTheProfile: a person may not let us read it, and a
+// refusal for that reason shows that the token is valid.
 func TestAClaimIsCheckedWithoutTheProfile(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: onFitbit})
 	id := w.athlete(0)
@@ -665,8 +665,8 @@ func TestOnlyListedPathsOfFitbitAreCalled(t *testing.T) {
 	}
 }
 
-// linkActions are what may happen to one account that two athletes link, at one
-// time.
+// linkActions are what may happen at the same time to one account that two athletes
+// link.
 var linkActions = map[string]func(w *world, at probe) error{
 	"linking":            func(w *world, at probe) error { return w.finishLink(at, w.owner, w.athlete(0)) },
 	"linking by another": func(w *world, at probe) error { return w.finishLink(at, w.second(), w.athlete(0)) },
@@ -694,8 +694,8 @@ func (w *world) finishLink(at probe, athleteID, id int64) error {
 	return err
 }
 
-// mustBeConsistent checks, once all is done, that grants, links and Fitbit agree
-// on who has linked which account, and that each that is linked can be called.
+// mustBeConsistent completes all tasks, and checks that grants, links and Fitbit agree
+// on who has linked which account, and that each linked account can be called.
 func (w *world) mustBeConsistent(when string) {
 	w.t.Helper()
 	for range 4 {
@@ -738,8 +738,8 @@ func (w *world) mustBeConsistent(when string) {
 	}
 }
 
-// TestLinkCrossings has each action be done whole at every step of each other
-// one, with the account linked before or not.
+// TestLinkCrossings runs each action at every step of each other one, with the
+// account linked before or not.
 func TestLinkCrossings(t *testing.T) {
 	for outer := range linkActions {
 		for inner := range linkActions {
@@ -793,8 +793,8 @@ func newLinkWorld(t *testing.T, before string) *world {
 	return w
 }
 
-// TestLinksKilledAnywhere kills the process at every step of each action. Where
-// an event brought it, the queue delivers the event again.
+// TestLinksKilledAnywhere kills the process at every step of each action. The
+// queue delivers an event again.
 func TestLinksKilledAnywhere(t *testing.T) {
 	for name, action := range linkActions {
 		t.Run(name, func(t *testing.T) {

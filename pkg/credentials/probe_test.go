@@ -8,12 +8,11 @@ import (
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
-// probe sees every call that a process makes to the world outside it, right
-// before and right after, in order. What it does there, such as killing the
-// process, happens at that very point.
+// probe is called right before and right after every call that a process makes to
+// another system, in order. It may kill the process there.
 type probe func(point string)
 
-// watch has at look at all of the process's calls.
+// watch has at called around all of the process's calls.
 func (at probe) watch(t *credentials.Tokens) *credentials.Tokens {
 	t.Grants = probedGrants{t.Grants, at}
 	t.Vault = probedVault{t.Vault, at}
@@ -23,7 +22,7 @@ func (at probe) watch(t *credentials.Tokens) *credentials.Tokens {
 	return t
 }
 
-// watchReconciler has at look at the calls of a reconciler and all it consists of.
+// watchReconciler has at called around the calls of a reconciler and its parts.
 func (at probe) watchReconciler(r *credentials.Reconciler) *credentials.Reconciler {
 	watched := rewire(r, func(s *credentials.TokenStore) {
 		s.Grants = probedGrants{s.Grants, at}
@@ -35,8 +34,8 @@ func (at probe) watchReconciler(r *credentials.Reconciler) *credentials.Reconcil
 	return watched.Reconciler
 }
 
-// watchConnect has at look at the calls that a connect makes, once the athlete's
-// answer is taken.
+// watchConnect has at called around the calls that a connect makes after the
+// callback.
 func (at probe) watchConnect(c credentials.Connect) *credentials.Connect {
 	c.Grants = probedGrants{c.Grants, at}
 	c.Vault = probedVault{c.Vault, at}

@@ -22,8 +22,7 @@ import (
 	"github.com/paceline/paceline/standin/strava"
 )
 
-// down makes Strava's authorization server, or all of Strava, fail until
-// further notice.
+// down makes Strava's authorization server, or all of Strava, fail.
 func (w *world) down(endpoint string) {
 	w.t.Helper()
 	if err := w.strava.Inject(strava.Fault{Endpoint: endpoint, Kind: strava.Fault503, Count: -1}); err != nil {
@@ -42,9 +41,8 @@ func (w *world) days(n int) {
 	}
 }
 
-// TestARevocationOutlivesDaysWithoutStrava: it is tried again less and less
-// often, its receipt stays open, it counts as overdue, and in the end it is
-// completed.
+// TestARevocationOutlivesDaysWithoutStrava: it is retried ever less often,
+// its receipt stays open, it counts as overdue, and in the end it is completed.
 func TestARevocationOutlivesDaysWithoutStrava(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
@@ -90,8 +88,7 @@ func TestARevocationOutlivesDaysWithoutStrava(t *testing.T) {
 	}
 }
 
-// TestAClaimOutlivesDaysWithoutStrava, and is not believed before Strava
-// confirms it.
+// TestAClaimOutlivesDaysWithoutStrava: it ends nothing before Strava confirms it.
 func TestAClaimOutlivesDaysWithoutStrava(t *testing.T) {
 	for name, isTrue := range map[string]bool{"true": true, "forged": false} {
 		t.Run(name, func(t *testing.T) {
@@ -213,8 +210,8 @@ func TestTwoReceiptsOfOneRevocation(t *testing.T) {
 
 // TestAConnectKilledAnywhere kills a connect before and after each of its
 // calls, and has the schedule run. Either the authorization is in force and
-// published, or it was revoked. Where it is neither, Strava had answered and
-// the tokens existed in the killed process alone.
+// published, or it was revoked. If neither is true, Strava had answered and only the
+// killed process had the tokens.
 func TestAConnectKilledAnywhere(t *testing.T) {
 	for _, who := range []string{"a stranger", "one who left", "one whose revocation is pending", "one who is connected"} {
 		t.Run(who, func(t *testing.T) {
@@ -287,7 +284,7 @@ func TestAConnectKilledAnywhere(t *testing.T) {
 					lost = append(lost, point)
 				}
 			}
-			// Between these two there is nothing but this process's memory.
+			// Between these two only this process has the pair.
 			if want := []string{"after exchanging the code", "before writing the grant"}; !slices.Equal(lost, want) {
 				t.Errorf("lost when killed %q, want %q", lost, want)
 			}
@@ -315,8 +312,8 @@ func (w *world) leftAndKilled(id, generation int64, point string) {
 }
 
 // TestAnInsufficientAuthorizationIsRevoked: the athlete has removed the application at
-// Strava, and then accepts too little. Without a grant that works, the
-// athlete would fill a place for good with it.
+// Strava, and then accepts insufficient scopes. Without a working grant, the
+// authorization would take up a place for good.
 func TestAnInsufficientAuthorizationIsRevoked(t *testing.T) {
 	for _, state := range []credentials.State{credentials.Degraded, credentials.Revoked} {
 		w := newWorld(t, strava.Settings{})
@@ -334,7 +331,7 @@ func TestAnInsufficientAuthorizationIsRevoked(t *testing.T) {
 			t.Fatalf("state %s", g.State)
 		}
 		cb := w.consent(id, "&accept_scope=read")
-		cb.Scope = "read,activity:read" // What the browser says does not count.
+		cb.Scope = "read,activity:read" // The scopes from the browser do not count.
 		if _, err := w.connect.Finish(t.Context(), cb); !errors.Is(err, credentials.ErrMissingScope) {
 			t.Fatal(err)
 		}
@@ -345,13 +342,13 @@ func TestAnInsufficientAuthorizationIsRevoked(t *testing.T) {
 }
 
 // TestAnAuthorizationThatCannotBeRevokedStaysPending: the athlete accepted
-// too little, and Strava is down when that is to be undone.
+// insufficient scopes, and Strava is down when the authorization is to be revoked.
 func TestAnAuthorizationThatCannotBeRevokedStaysPending(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	w.down("revoke")
 	cb := w.consent(id, "&accept_scope=read")
-	cb.Scope = "read,activity:read" // What the browser says does not count.
+	cb.Scope = "read,activity:read" // The scopes from the browser do not count.
 	if _, err := w.connect.Finish(t.Context(), cb); err == nil {
 		t.Fatal("no error")
 	}
@@ -364,7 +361,8 @@ func TestAnAuthorizationThatCannotBeRevokedStaysPending(t *testing.T) {
 	w.mustBeErased(id, "when Strava was back")
 }
 
-// TestALeaseThatWasNeverReleasedExpires and is taken over: it needs no task.
+// TestALeaseThatWasNeverReleasedExpires: another process takes it over, without a
+// task.
 func TestALeaseThatWasNeverReleasedExpires(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
@@ -383,8 +381,8 @@ func TestALeaseThatWasNeverReleasedExpires(t *testing.T) {
 	w.mustAnswer(id, generation)
 }
 
-// TestReconcilingOneGrantDoesNotWaitForAnother: one that fails, or whose time has
-// not come, does not hold up the others.
+// TestReconcilingOneGrantDoesNotWaitForAnother: one that fails, or that is not
+// due, does not delay the others.
 func TestReconcilingOneGrantDoesNotWaitForAnother(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	w.down("revoke")
@@ -417,9 +415,8 @@ func TestReconcilingOneGrantDoesNotWaitForAnother(t *testing.T) {
 	}
 }
 
-// TestLeavingByDeauthorization: a living access token is needed to end an
-// authorization by, and one is fetched where there is none. At every point of
-// that the process may be killed.
+// TestLeavingByDeauthorization: deauthorization needs a valid access token,
+// and a refresh fetches one. The process is killed at every point of that.
 func TestLeavingByDeauthorization(t *testing.T) {
 	for _, life := range []time.Duration{time.Hour, 7 * time.Hour} {
 		for k := 0; ; k++ {
@@ -442,12 +439,12 @@ func TestLeavingByDeauthorization(t *testing.T) {
 					t.Error(err)
 				}
 			}()
-			if point == "before writing the grant" && k == 0 { // Nothing is written down yet.
+			if point == "before writing the grant" && k == 0 { // Nothing is written yet.
 				continue
 			}
 			w.reconcileAll()
-			// Between Strava's answer and the write the new token existed in
-			// the killed process alone.
+			// Between Strava's response and the write, only the killed process had
+			// the new token.
 			if life > 6*time.Hour && (point == "after asking Strava" || last == "after asking Strava") {
 				if g := w.grant(id); g.State != credentials.Erased || w.vault.Holds(credentials.Athlete(id)) {
 					t.Errorf("killed %s: %+v", point, g)
@@ -472,8 +469,8 @@ func TestLeavingByDeauthorization(t *testing.T) {
 	}
 }
 
-// TestLeavingByDeauthorizationWithoutTime: no token is fetched that could not be
-// saved any more.
+// TestLeavingByDeauthorizationWithoutTime: no token is fetched without time to
+// save it.
 func TestLeavingByDeauthorizationWithoutTime(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	w.use(settings.RevocationDeauthorize)
@@ -493,8 +490,8 @@ func TestLeavingByDeauthorizationWithoutTime(t *testing.T) {
 }
 
 // TestReconnectingWithOtherScopes is a new authorization: its scopes count, the
-// earlier generation is over, and it is published, by which everything that the
-// earlier one gathered is read again.
+// earlier generation is over, and its event has everything read again that the
+// earlier one gathered.
 func TestReconnectingWithOtherScopes(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
@@ -520,8 +517,8 @@ func TestReconnectingWithOtherScopes(t *testing.T) {
 	}
 }
 
-// TestAForgedClaimAgainstAMissingScope: a grant is degraded, yet its tokens
-// live, so Strava says that the authorization stands.
+// TestAForgedClaimAgainstAMissingScope: a grant is degraded, but its
+// tokens are valid, so Strava confirms the authorization.
 func TestAForgedClaimAgainstAMissingScope(t *testing.T) {
 	for _, age := range []time.Duration{time.Hour, 7 * time.Hour} {
 		w := newWorld(t, strava.Settings{})
@@ -579,8 +576,8 @@ func TestAPendingClaimDelaysNoConnect(t *testing.T) {
 	}
 }
 
-// TestAMissingScopeDisprovesAClaim: Strava answers 401 also to a token that lives
-// and lacks a scope. The authorization that it belongs to stands.
+// TestAMissingScopeDisprovesAClaim: Strava also answers 401 to a valid token that
+// lacks a scope. Its authorization stands.
 func TestAMissingScopeDisprovesAClaim(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
@@ -597,15 +594,15 @@ func TestAMissingScopeDisprovesAClaim(t *testing.T) {
 	}
 }
 
-// missesScope answers every call as Strava does for want of a scope.
+// missesScope answers every call as Strava does when a scope is missing.
 type missesScope struct{}
 
 func (missesScope) Get(context.Context, secret.String, string, map[string]string) (credentials.APIResponse, error) {
 	return credentials.APIResponse{Sent: true, Status: http.StatusUnauthorized, Refused: credentials.ErrInsufficientScope}, nil
 }
 
-// TestAClaimAboutDamagedTokensWaits until the data has aged out: there is nothing
-// to ask Strava by.
+// TestAClaimAboutDamagedTokensWaits until the data has aged out: no token is left by
+// which Strava could be asked.
 func TestAClaimAboutDamagedTokensWaits(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
@@ -629,9 +626,9 @@ func (s sealedShut) Open(context.Context, credentials.Account, []byte) (credenti
 	return credentials.TokenPair{}, fault.New(s.kind, "cannot be opened")
 }
 
-// TestAPairThatCannotBeOpenedDelaysNoErasure: the key fails for a pair that a
-// cut-off connect left, or the pair is damaged. The other boundaries erase at
-// once; a damaged pair is given up.
+// TestAPairThatCannotBeOpenedDelaysNoErasure: the key fails for the pair of a
+// connect that was cut off, or the pair is damaged. The other boundaries erase at
+// once; a damaged pair is dropped.
 func TestAPairThatCannotBeOpenedDelaysNoErasure(t *testing.T) {
 	for _, kind := range []fault.Kind{fault.Permanent, fault.Transient} {
 		t.Run(string(kind), func(t *testing.T) {
@@ -665,7 +662,7 @@ func TestAPairThatCannotBeOpenedDelaysNoErasure(t *testing.T) {
 	}
 }
 
-// TestDamagedTokensDelayNoErasure: what the grant refers to cannot be read.
+// TestDamagedTokensDelayNoErasure: the pair that the grant refers to cannot be read.
 func TestDamagedTokensDelayNoErasure(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
@@ -693,8 +690,8 @@ func (damagedVault) Latest(context.Context, credentials.Account, int64) (credent
 	return credentials.TokenPair{}, 0, fault.New(fault.Permanent, "something else")
 }
 
-// TestPendingConnectsThatCannotBeImportedDelayNothing: the grants table hangs for those
-// whose connects left their tokens in the vault.
+// TestPendingConnectsThatCannotBeImportedDelayNothing: the grants table hangs for
+// athletes with pending connects in the vault.
 func TestPendingConnectsThatCannotBeImportedDelayNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, strava.Settings{})
@@ -740,7 +737,7 @@ func (h hangsForOthers) Update(ctx context.Context, account credentials.Account,
 	return h.Grants.Update(ctx, account, change)
 }
 
-// TestADamagedPendingConnectDelaysNoOther: one of the parameters that connects left
+// TestADamagedPendingConnectDelaysNoOther: one parameter of a pending connect
 // cannot be read.
 func TestADamagedPendingConnectDelaysNoOther(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
@@ -771,8 +768,8 @@ func (v oneDamaged) PendingConnects(ctx context.Context, provider string) ([]cre
 	return received, err
 }
 
-// TestAPendingConnectThatCannotBeImportedDelaysNoOther: two connects left their tokens in
-// the vault, and the grants table hangs for the athlete whose turn is first.
+// TestAPendingConnectThatCannotBeImportedDelaysNoOther: two pending
+// connects are in the vault, and the grants table hangs for the first one.
 func TestAPendingConnectThatCannotBeImportedDelaysNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, strava.Settings{})

@@ -110,7 +110,7 @@ func TestForwardRenewsARefusedAccessTokenOnce(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
-	// Strava forgets the access token before the time it promised.
+	// Strava invalidates the access token before its expiry.
 	if err := w.strava.SetTokenLife(id, -time.Second); err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestActivitiesRefusedForAMissingScopeDegrade(t *testing.T) {
 	if g := w.grant(id); g.State != credentials.Degraded || g.Reason != credentialsv1.DegradedScopeMissing || w.counts.Of(metric.Degraded) != 1 {
 		t.Errorf("grant %+v", g)
 	}
-	// Strava is not asked again, and connecting again leads out.
+	// Strava is not called again, and connecting again repairs the grant.
 	calls := w.strava.Counters().Total("", id)
 	for range 2 {
 		if res := w.forward(id, generation); res.Outcome != credentialsv1.OutcomeDegraded {
@@ -201,7 +201,7 @@ func TestActivitiesRefusedForAMissingScopeDegrade(t *testing.T) {
 	}
 }
 
-// reply is how Strava's API answers one call.
+// reply is the response of Strava's API to one call.
 type reply struct {
 	status  int
 	refused error
@@ -247,8 +247,8 @@ func (damaged) Tokens(context.Context, credentials.Account, int64, int64) (crede
 	return credentials.TokenPair{}, fault.New(fault.Permanent, "unexpected parameter value")
 }
 
-// TestForwardReportsTheFailingPartyAndTheCallsSent for every possible course
-// of a request.
+// TestForwardReportsTheFailingPartyAndTheCallsSent for every course that a request
+// can take.
 func TestForwardReportsTheFailingPartyAndTheCallsSent(t *testing.T) {
 	const (
 		answered    = credentialsv1.OutcomeAnswered
@@ -412,8 +412,8 @@ func TestForwardReportsTheFailingPartyAndTheCallsSent(t *testing.T) {
 			if n := w.strava.Counters().Total(strava.EndpointRefresh, r.id); n > 1 {
 				t.Errorf("%d refreshes", n)
 			}
-			// The last answer's rate limits are passed on, its status and body
-			// only as the answer.
+			// The last response's rate limits are returned in any case, its status and
+			// body only if it is the result.
 			usage := ""
 			for i, r := range tc.replies {
 				if r.err == nil {
@@ -423,7 +423,7 @@ func TestForwardReportsTheFailingPartyAndTheCallsSent(t *testing.T) {
 			if res.Header["X-Ratelimit-Usage"] != usage || (res.Status != 0) != (tc.outcome == answered) || (res.Body != "") != (tc.outcome == answered) {
 				t.Errorf("passed on: %+v", res)
 			}
-			// One line says what came of it, and an error is counted by its kind.
+			// One line has the outcome, and an error is counted by its kind.
 			if n := strings.Count(w.log.String(), "level=ERROR"); (n == 1) != (tc.outcome == failed) || n > 1 {
 				t.Errorf("logged: %s", w.log.String())
 			}
@@ -449,7 +449,7 @@ func TestForwardReportsTheFailingPartyAndTheCallsSent(t *testing.T) {
 	}
 }
 
-// slowAPI answers like its API after some time.
+// slowAPI delays the responses of its API.
 type slowAPI struct {
 	credentials.API
 	clock *standin.ManualClock
@@ -461,8 +461,8 @@ func (a slowAPI) Get(ctx context.Context, access secret.String, path string, que
 	return a.API.Get(ctx, access, path, query)
 }
 
-// TestForwardLogsOneLine that says what came of a call, and nothing of what was
-// asked and answered.
+// TestForwardLogsOneLine with the outcome of a call, and nothing of its request and
+// response.
 func TestForwardLogsOneLine(t *testing.T) {
 	const inactiveBody = `{"errors":[{"resource":"Application","field":"Status","code":"Inactive"}]}`
 	w := newWorld(t, strava.Settings{})

@@ -318,7 +318,7 @@ func TestARevocationCutOffAnywhereIsCompletedLater(t *testing.T) {
 				broken.Revocation.Receipts.Erasures = cutErasures{w.store, c}
 				broken.setOAuth(cutOAuth{w.oauth, c})
 				first := revoke(w, broken.Reconciler, id, generation)
-				if first != nil { // Nothing is written down yet; SQS brings the message again.
+				if first != nil { // Nothing is written yet; SQS delivers the message again.
 					if err := revoke(w, w.reconciler, id, generation); err != nil {
 						t.Fatalf("cut at step %d: brought again: %v", steps, err)
 					}
@@ -354,7 +354,7 @@ func TestARevocationCutOffAnywhereIsCompletedLater(t *testing.T) {
 	}
 }
 
-// TestLeavingAlsoEndsAnUnfinishedSignIn: what the athlete asked for last
+// TestLeavingAlsoEndsAnUnfinishedSignIn: the athlete's last request
 // counts.
 func TestLeavingAlsoEndsAnUnfinishedSignIn(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
@@ -371,7 +371,7 @@ func TestLeavingAlsoEndsAnUnfinishedSignIn(t *testing.T) {
 }
 
 // TestACopyInTheVaultRevivesNothing: the vault took the pair of a connect late,
-// beside the grant, and the athlete has left since. While Strava cannot be asked,
+// in addition to the grant, and the athlete has left since. While Strava is down,
 // nothing else shows that the authorization has ended.
 func TestACopyInTheVaultRevivesNothing(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
@@ -424,7 +424,7 @@ func TestLeavingWithAConnectInTheVault(t *testing.T) {
 	w.mustBeErased(id, "left")
 }
 
-// killedAt has a connect of the athlete be killed at a point.
+// killedAt kills a connect of the athlete at a point.
 func (w *world) killedAt(id int64, at string) {
 	w.t.Helper()
 	cb := w.consent(id, "")
@@ -441,7 +441,7 @@ func (w *world) killedAt(id int64, at string) {
 }
 
 // loseAnswer has the grant degrade although Strava still counts the athlete: a
-// refresh was killed with Strava's answer in hand.
+// refresh was killed before it saved Strava's response.
 func (w *world) loseAnswer(id, generation int64) {
 	w.t.Helper()
 	w.clock.Advance(7 * time.Hour)
@@ -467,8 +467,8 @@ func (noUpdates) Update(context.Context, credentials.Account, func(*credentials.
 }
 
 // TestALateRestoreDoesNotUndoLeaving: Strava's answer to a refresh that outlived its
-// lease restores a degraded grant, while the athlete's request to leave is on
-// its way.
+// lease restores a degraded grant, while the athlete's request to leave is being
+// delivered.
 func TestALateRestoreDoesNotUndoLeaving(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
@@ -565,9 +565,9 @@ func TestALaterRequestIsNotCompletedWithAnEarlierOne(t *testing.T) {
 	}
 }
 
-// TestDeauthorizationKilledAnywhere: ending an authorization by a dead access token
-// takes a refresh first. Killed at any point but between Strava's answer and the
-// first write, it is taken up again.
+// TestDeauthorizationKilledAnywhere: with an invalid access token, deauthorization
+// needs a refresh first. Killed at any point but between Strava's response and the
+// first write, it is completed later.
 func TestDeauthorizationKilledAnywhere(t *testing.T) {
 	var lost []string
 	for step := 0; ; step++ {

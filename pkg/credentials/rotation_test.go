@@ -16,7 +16,7 @@ import (
 	"github.com/paceline/paceline/standin/strava"
 )
 
-// remembered is a vault whose registration was read some time ago.
+// remembered is a vault that returns a registration read some time ago.
 type remembered struct {
 	credentials.Vault
 	app credentials.App
@@ -26,9 +26,8 @@ func (v remembered) App(context.Context, string) (credentials.App, error) { retu
 
 // TestTheClientSecretIsChangedWithoutDowntime changes the client secret at
 // Strava and then, by one command, here. Meanwhile a warm requester needs new
-// tokens for an athlete who is said to have left, and another one leaves.
-// Between the two changes Strava refuses the application, which is no athlete's
-// fault.
+// tokens for an athlete about whom there is a claim, and another one leaves. Between
+// the two changes Strava refuses the application, which degrades no grant.
 func TestTheClientSecretIsChangedWithoutDowntime(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	warm, leaving := w.athlete(0), w.athlete(1)
@@ -65,8 +64,8 @@ func TestTheClientSecretIsChangedWithoutDowntime(t *testing.T) {
 }
 
 // TestAConnectInFlightOutlivesTheClientSecret changes the client secret between
-// the consent and the exchange of the code, and has an authorization that is of
-// no use given back.
+// the consent and the exchange of the code, and has an insufficient authorization
+// revoked.
 func TestAConnectInFlightOutlivesTheClientSecret(t *testing.T) {
 	for name, tc := range map[string]struct {
 		more string

@@ -22,13 +22,13 @@ import (
 	"github.com/paceline/paceline/standin/strava"
 )
 
-// patient is a sleep that lets virtual time pass.
+// patient is a Sleep that advances the virtual clock.
 func (w *world) patient(ctx context.Context, d time.Duration) error {
 	w.clock.Advance(d)
 	return ctx.Err()
 }
 
-// by makes a call through the given process.
+// by makes a call through a process.
 func (w *world) by(process *credentials.Tokens, id, generation int64) credentialsv1.ForwardResponse {
 	w.t.Helper()
 	requester := w.ports.Requester(process)
@@ -42,9 +42,9 @@ func (w *world) by(process *credentials.Tokens, id, generation int64) credential
 type killed struct{}
 
 // TestKilledAnywhere kills a process at every point of a refresh, before and
-// after each of its calls, and then has another serve the athlete. It must
-// succeed but at the one point where no other process can know the new refresh
-// token: Strava has replaced it and the process dies with the answer in hand.
+// after each of its calls, and then has another serve the athlete. That must
+// succeed except at the one point where no other process can know the new refresh
+// token: Strava has replaced it and the process dies before it saves the response.
 func TestKilledAnywhere(t *testing.T) {
 	for _, rotation := range []strava.Rotation{strava.RotateNever, strava.RotateAlways, onFitbit} {
 		for _, vault := range []string{"vault works", "vault refuses"} {
@@ -84,14 +84,14 @@ func TestKilledAnywhere(t *testing.T) {
 					points = append(points, point)
 
 					if rotation == onFitbit {
-						w.clock.Advance(3 * time.Minute) // Until then Fitbit gives the same answer again.
+						w.clock.Advance(3 * time.Minute) // Until then Fitbit repeats its response.
 					}
 					res := w.by(w.process(w.patient), id, generation)
 					switch {
 					case res.Outcome == credentialsv1.OutcomeAnswered && res.Status == 200:
 					case res.Outcome == credentialsv1.OutcomeDegraded:
 						lost = append(lost, point)
-						// It does not go unnoticed, and connecting again mends it.
+						// The loss is reported, and connecting again repairs it.
 						if n := len(eventtest.Facts[credentialsv1.AuthorizationDegraded](w.bus)); n != 1 && rotation != onFitbit {
 							t.Errorf("killed %s: published %d times", point, n)
 						}
@@ -105,8 +105,8 @@ func TestKilledAnywhere(t *testing.T) {
 				}
 				var want []string
 				if rotation != strava.RotateNever {
-					// Between these two there is nothing but this process's
-					// memory. Where the vault refuses, the sealed pair comes next.
+					// Between these two only this process has the pair. If the vault
+					// refuses it, the sealed pair comes next.
 					want = []string{"after asking Strava", "before saving tokens"}
 					if vault == "vault refuses" {
 						want = append(want, "after saving tokens", "before writing the grant")
@@ -173,7 +173,7 @@ func TestRevokedAnywhere(t *testing.T) {
 					if s := w.grant(id).State; s != credentials.Revoked && s != credentials.Erased && how != "deauthorized" {
 						t.Errorf("ended %s: revived as %s", point, s)
 					}
-					// What was busy, or could not be confirmed, is not forgotten.
+					// Tasks that were postponed are still pending.
 					w.reconcileAll()
 					if w.grant(id).State == credentials.Degraded {
 						// The refresh outlived its lease, so Strava's refusal may be of a
@@ -205,7 +205,7 @@ func TestRace(t *testing.T) {
 			generation := w.connected(id)
 			w.clock.Advance(time.Minute)
 			for seed := range uint64(seeds) {
-				// The API's rate limits are not what is tried here.
+				// Rate limits would interfere with this test.
 				w.strava.SetUsage(strava.Usage{})
 				if err := w.setTokenLife(id, -time.Second); err != nil {
 					t.Fatal(err)
@@ -247,8 +247,8 @@ func TestRace(t *testing.T) {
 	}
 }
 
-// expire makes our own idea of the token's end agree with Strava's, as if the
-// hours had passed.
+// expire makes our record of the token's expiry agree with Strava's, as if the hours
+// had passed.
 func expire(t *testing.T, w *world, id int64) {
 	t.Helper()
 	g := w.grant(id)
@@ -480,7 +480,7 @@ func TestLeavingRevokesWhatAKilledRefreshLeftBehind(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
-	w.age(7 * time.Hour) // The old access token is of no use any more.
+	w.age(7 * time.Hour) // The old access token has expired.
 	func() {
 		defer func() { _ = recover() }()
 		w.by(probe(func(p string) {
@@ -551,7 +551,7 @@ func TestNoRefreshBeginsWithoutTimeToSaveIt(t *testing.T) {
 	}
 }
 
-// slowSealer takes its time to prepare a seal.
+// slowSealer is slow to prepare a seal.
 type slowSealer struct{ credentials.Sealer }
 
 func (s slowSealer) NewSeal(ctx context.Context, provider string) (credentials.Seal, error) {
@@ -559,7 +559,7 @@ func (s slowSealer) NewSeal(ctx context.Context, provider string) (credentials.S
 	return s.Sealer.NewSeal(ctx, provider)
 }
 
-// TestStravaIsNotCalledWithoutTimeLeft: what comes before the question
+// TestStravaIsNotCalledWithoutTimeLeft: the time that the steps before the call take
 // counts, too.
 func TestStravaIsNotCalledWithoutTimeLeft(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
@@ -580,9 +580,8 @@ func TestStravaIsNotCalledWithoutTimeLeft(t *testing.T) {
 	}
 }
 
-// TestAMissingPairIsNotReadForever: nothing here takes away a pair
-// that a grant refers to, but an operator with access to the vault may. One
-// athlete must not keep the others waiting for it.
+// TestAMissingPairIsNotReadForever: an operator with access to the vault may delete a
+// pair that a grant refers to. Other athletes must not wait for it.
 func TestAMissingPairIsNotReadForever(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
@@ -703,7 +702,7 @@ func TestAForgedDeauthorizationAfterALostTokenDestroysNothing(t *testing.T) {
 		w.forward(id, generation) // Finds the refresh token refused.
 		w.clock.Advance(10 * time.Minute)
 	}
-	// A true one is believed all the same.
+	// A true claim ends the authorization.
 	if err := w.deauthorize(id); err != nil {
 		t.Fatal(err)
 	}
@@ -733,8 +732,8 @@ func TestAFailedPublishIsRetriedLater(t *testing.T) {
 	}
 }
 
-// degrading is a bus during whose first publication the grant degrades, which
-// can't be published.
+// degrading is a bus during whose first publish the grant degrades, which it then
+// refuses to publish.
 type degrading struct {
 	credentials.Publisher
 	meanwhile func()
@@ -764,9 +763,9 @@ func TestAPublishedStateDoesNotCoverALaterOne(t *testing.T) {
 	}
 }
 
-// TestStoreCallsOfAWarmProcess counts what a warm process asks of SSM and KMS
-// for a thousand calls over one token's life, renewal included, and what SSM
-// asks of KMS for it: a Decrypt for each read, an Encrypt for each write.
+// TestStoreCallsOfAWarmProcess counts the calls of SSM and KMS that a warm
+// process makes for a thousand calls over one token's life, renewal included, and
+// those that SSM makes of KMS: a Decrypt for each read, an Encrypt for each write.
 func TestStoreCallsOfAWarmProcess(t *testing.T) {
 	w := newWorld(t, strava.Settings{ReadLimit: strava.Limit{10_000, 100_000}, OverallLimit: strava.Limit{10_000, 100_000}})
 	id := w.athlete(0)
@@ -827,7 +826,7 @@ func TestAPairLeftByAProcessWhoseClockIsBehindIsFound(t *testing.T) {
 	}
 }
 
-// skewedOAuth is of a process whose clock is ahead.
+// skewedOAuth belongs to a process whose clock is ahead.
 type skewedOAuth struct {
 	credentials.OAuth
 	by time.Duration
@@ -880,7 +879,7 @@ func (l *losesOnce) Update(ctx context.Context, account credentials.Account, cha
 	return g, err
 }
 
-// TestTheSamePairIsNotWrittenAgain: with more than an hour left, Strava hands out
+// TestTheSamePairIsNotWrittenAgain: with more than an hour left, Strava returns
 // the pair that we have.
 func TestTheSamePairIsNotWrittenAgain(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: strava.RotateNever})

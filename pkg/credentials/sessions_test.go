@@ -50,7 +50,7 @@ func newCallerFixture(t *testing.T) *callerFixture {
 	return g
 }
 
-// process is an authorizer with nothing in memory.
+// process returns an authenticator with no callers in memory.
 func (g *callerFixture) process() *credentials.Authenticator {
 	return g.ports.Authenticator()
 }
@@ -84,7 +84,7 @@ func (g *callerFixture) key(expiresAt time.Time) secret.String {
 	return token
 }
 
-// stored is what is stored of a secret of athlete 7.
+// stored returns the stored credential of a secret of athlete 7.
 func (g *callerFixture) stored(token secret.String) credentials.Credential {
 	g.t.Helper()
 	c, _, err := g.store.Credential(g.t.Context(), 7, token.SHA256())
@@ -94,8 +94,7 @@ func (g *callerFixture) stored(token secret.String) credentials.Credential {
 	return c
 }
 
-// session is who is calling by a session, by an authorizer that remembers
-// nothing.
+// session returns the caller of a session, by an authenticator with none in memory.
 func (g *callerFixture) session(token secret.String) (credentials.Caller, error) {
 	return g.process().Authenticate(g.t.Context(), credentials.SessionCredential, token, false)
 }
@@ -247,7 +246,7 @@ func TestACachedCallerIsValidForHalfAMinute(t *testing.T) {
 	if err := ask(false); err != nil {
 		t.Errorf("within 30 s: %v", err)
 	}
-	// Fail closed, and say that it may pass.
+	// It fails closed, with a transient fault.
 	if err := ask(true); fault.Of(err) != fault.Transient {
 		t.Errorf("a change within 30 s: %v", err)
 	}
@@ -282,8 +281,8 @@ func TestACachedCallerIsNotValidBeyondItsExpiry(t *testing.T) {
 	}
 }
 
-// TestAHangingStoreIsAnOutage: the authorizer answers in time whatever the store
-// does, and a session is good although its use cannot be noted.
+// TestAHangingStoreIsAnOutage: the authorizer answers in time while the store
+// hangs, and a session is valid although its use cannot be recorded.
 func TestAHangingStoreIsAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newCallerFixture(t)
@@ -420,8 +419,8 @@ func TestSinceOfTheWholeProtocol(t *testing.T) {
 	}
 }
 
-// TestAnEarlierEndLeavesLaterSessions: an erasure that is seen through late, when
-// the athlete has connected again, ends what belongs to it and nothing else.
+// TestAnEarlierEndLeavesLaterSessions: an erasure that is completed late, when the
+// athlete has connected again, ends only its own sessions.
 func TestAnEarlierEndLeavesLaterSessions(t *testing.T) {
 	g := newCallerFixture(t)
 	before, key := g.open(ann), g.key(time.Time{})
@@ -479,7 +478,7 @@ func TestNoReceiptBeforeTheSessionsAreGone(t *testing.T) {
 	}
 }
 
-// TestSessionsEndThoughStravaIsDown, and so does what is kept of them.
+// TestSessionsEndThoughStravaIsDown, and their tombstones expire.
 func TestSessionsEndThoughStravaIsDown(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
@@ -506,7 +505,7 @@ func TestSessionsEndThoughStravaIsDown(t *testing.T) {
 }
 
 // TestAnEndCrossesAnOpening: whichever comes first, no session or key of an ended
-// authorization is good, and none has more than an hour or its name left.
+// authorization is valid, and none keeps its name or lasts more than an hour.
 func TestAnEndCrossesAnOpening(t *testing.T) {
 	for name, end := range map[string]func(*callerFixture) error{
 		"the grant ended": func(*callerFixture) error { return nil },
@@ -538,7 +537,7 @@ func TestAnEndCrossesAnOpening(t *testing.T) {
 					t.Errorf("%s before %s: the key is good", name, at)
 				}
 			}
-			// The end, which is repeated until it is through, sees what is left.
+			// EndAll, which is repeated until it succeeds, finds those that are left.
 			if err := g.sessions.EndAll(t.Context(), 7, 100, "receipt"); err != nil {
 				t.Fatal(err)
 			}
@@ -555,7 +554,6 @@ func TestAnEndCrossesAnOpening(t *testing.T) {
 	}
 }
 
-// TestAKeyWhoseCreationIsCutOffExpires.
 func TestAKeyWhoseCreationIsCutOffExpires(t *testing.T) {
 	g := newCallerFixture(t)
 	g.keys.Store = &meeting{CredentialStore: g.store, at: "Credential", then: func() { g.store.Fail(errors.New("killed")) }}
@@ -569,8 +567,8 @@ func TestAKeyWhoseCreationIsCutOffExpires(t *testing.T) {
 	}
 }
 
-// TestAFailedCreationLeavesNothing: a key that the athlete was never shown is not
-// in the list.
+// TestAFailedCreationLeavesNothing: the list has no key that was never returned to the
+// athlete.
 func TestAFailedCreationLeavesNothing(t *testing.T) {
 	g := newCallerFixture(t)
 	g.keys.Store = &updates{CredentialStore: g.store, err: fault.New(fault.Transient, "throttled")}
@@ -804,7 +802,7 @@ func (s *hanging) Update(ctx context.Context, c credentials.Credential) error {
 	return s.CredentialStore.Update(ctx, c)
 }
 
-// meeting has something happen just before the first call of one method.
+// meeting runs a function just before the first call of one method.
 type meeting struct {
 	credentials.CredentialStore
 	at   string

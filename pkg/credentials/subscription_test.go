@@ -80,7 +80,7 @@ func TestCheckSaysWhetherWebhooksCanArrive(t *testing.T) {
 		t.Errorf("another host's subscription: %+v", elsewhere)
 	}
 
-	// Strava refuses the application: that says nothing about the subscription.
+	// While Strava refuses the application, the subscription's state is unknown.
 	app.ClientSecret = secret.New("changed")
 	if err := o.vault.SaveApp(t.Context(), credentials.ProviderStrava, app); err != nil {
 		t.Fatal(err)

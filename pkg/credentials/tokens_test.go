@@ -138,8 +138,8 @@ func TestRefreshFailuresEndNoAuthorization(t *testing.T) {
 		strava.FaultReset, strava.FaultDrop, strava.Fault401, strava.Fault403, strava.Fault404,
 	} {
 		t.Run(string(kind), func(t *testing.T) {
-			// Where the answer is lost on the way, Strava must not rotate:
-			// what happens if it does has a test of its own.
+			// If the response is lost, Strava must not rotate: that case has a test of
+			// its own.
 			w := newWorld(t, strava.Settings{Rotation: strava.RotateNever})
 			id := w.athlete(0)
 			generation := w.connected(id)
@@ -205,7 +205,7 @@ func TestALateRefusalDoesNotDegradeANewAuthorization(t *testing.T) {
 	w.mustAnswer(id, second)
 }
 
-// revoking is an OAuth server at which something happens while it is asked.
+// revoking is an OAuth server that runs a function during a call.
 type revoking struct {
 	credentials.OAuth
 	meanwhile func()

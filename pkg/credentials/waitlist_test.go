@@ -114,7 +114,7 @@ func TestTheWaitlistTakesAddressesOnly(t *testing.T) {
 		}
 	}
 	w.expect()
-	// A slip of the pen costs nothing.
+	// An invalid contact does not consume the form.
 	if err := w.Join(t.Context(), form, "ann@example.com"); err != nil {
 		t.Error(err)
 	}
@@ -205,7 +205,7 @@ func TestTheWaitlistIsForAFullApplication(t *testing.T) {
 		t.Error(err)
 	}
 	w.expect()
-	// Strava has the last word, also where the setting says otherwise.
+	// Strava's refusal counts, whatever the setting.
 	form, _, err := w.IssueForm(t.Context(), credentials.NoPlaceAtCallback)
 	if err != nil {
 		t.Fatal(err)

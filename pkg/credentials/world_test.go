@@ -33,15 +33,15 @@ import (
 // a clock that only tests move.
 //
 // With [onFitbit] the accounts are those of the Fitbit stand-in, all linked by one
-// athlete, whom athletes serves. An account's id is then a number that stands for
-// it, for Fitbit's are text.
+// athlete, whose grant athletes reconciles. Tests then number the accounts, because
+// Fitbit's ids are text.
 type world struct {
 	t      *testing.T
 	clock  *standin.ManualClock
 	strava *strava.Server
 	fitbit *fitbit.Server
 	owner  int64
-	// athletes does the tasks of the athletes' grants.
+	// athletes reconciles the athletes' own grants.
 	athletes *credentials.Reconciler
 	links    *credentials.Links
 	store    *credentialstest.Store
@@ -99,7 +99,7 @@ func newWorld(t *testing.T, at strava.Settings) *world {
 	}
 	w.ports.Events.NewID = func() string { return "id-" + strconv.FormatInt(w.ids.Add(1), 10) }
 	w.ports.NewSecret = func() string { return "secret-" + w.ports.Events.NewID() }
-	// Sleeping lets virtual time pass.
+	// Sleep advances the virtual clock.
 	w.ports.Sleep = func(ctx context.Context, d time.Duration) error {
 		clock.Advance(d)
 		return ctx.Err()
@@ -158,7 +158,7 @@ func (w *world) linksOver(r *credentials.Reconciler) *credentials.Links {
 	return links
 }
 
-// account is what an id stands for.
+// account returns the account of an id.
 func (w *world) account(id int64) credentials.Account {
 	if w.fitbit == nil {
 		return credentials.Athlete(id)
@@ -190,7 +190,7 @@ func (w *world) deauthorize(id int64) error {
 	return strava.ErrNotFound
 }
 
-// leave ends the authorization as its athlete asked.
+// leave ends the authorization at its athlete's request.
 func (w *world) leave(ctx context.Context, r *credentials.Reconciler, id, generation int64) error {
 	if w.fitbit == nil {
 		return r.HandleErasureRequest(ctx, cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now())
@@ -214,8 +214,8 @@ func (w *world) asOwner() credentials.Authorization {
 	return credentials.Authorization{AthleteID: w.owner, Generation: g.Generation}
 }
 
-// age lets time pass; more than 6 hours, after which Strava's access tokens are
-// dead, are so many that the provider's are.
+// age advances the clock. More than 6 hours, after which Strava's access tokens have
+// expired, are extended so that Fitbit's have, too.
 func (w *world) age(d time.Duration) {
 	if w.fitbit != nil && d > 6*time.Hour {
 		d += 2 * time.Hour
@@ -223,7 +223,7 @@ func (w *world) age(d time.Duration) {
 	w.clock.Advance(d)
 }
 
-// use has authorizations ended in another way.
+// use has authorizations revoked by another endpoint.
 func (w *world) use(revocation string) {
 	w.oauth = provider.NewOAuth(w.client, provider.Strava("http://strava.test/oauth", revocation), w.clock.Now)
 	w.ports.OAuth = w.oauth
@@ -267,8 +267,8 @@ func (w *world) athlete(i int) int64 {
 	return w.strava.Athletes()[i].ID
 }
 
-// consent starts a connect and answers as the browser does after the athlete
-// consented; more is added to the authorize URL's query.
+// consent starts a connect and returns the callback after the athlete has consented.
+// more is added to the authorize URL's query.
 func (w *world) consent(athleteID int64, more string) credentials.Callback {
 	w.t.Helper()
 	w.clock.Advance(time.Millisecond) // No two connects begin at one moment.
@@ -330,7 +330,7 @@ func (w *world) mustAnswer(athleteID, generation int64) {
 	}
 }
 
-// reconcileAll lets the time pass until every pending task is due, and has them
+// reconcileAll advances the clock until every pending task is due, and has them
 // reconciled.
 func (w *world) reconcileAll() {
 	w.t.Helper()
@@ -345,7 +345,7 @@ func (w *world) reconcileAll() {
 	}
 }
 
-// mustBeErased checks that an authorization has left nothing behind.
+// mustBeErased checks that nothing is left of an authorization.
 func (w *world) mustBeErased(id int64, when string) {
 	w.t.Helper()
 	g := w.grant(id)
@@ -372,7 +372,7 @@ func (w *world) linked(id int64) bool {
 	return slices.ContainsFunc(owner.Links, func(l credentials.Link) bool { return l.Account == w.account(id) })
 }
 
-// setTokenLife has the account's access tokens end so much from now.
+// setTokenLife has the account's access tokens expire after left.
 func (w *world) setTokenLife(id int64, left time.Duration) error {
 	if w.fitbit == nil {
 		return w.strava.SetTokenLife(id, left)
@@ -381,7 +381,7 @@ func (w *world) setTokenLife(id int64, left time.Duration) error {
 }
 
 // refreshCounts returns the most refreshes of an account at one time, how often a
-// dead refresh token was presented, and how many refreshes there were.
+// invalid refresh token was presented, and how many refreshes there were.
 func (w *world) refreshCounts(id int64) (atOnce, dead, refreshes int) {
 	if w.fitbit == nil {
 		c := w.strava.Counters()

@@ -146,8 +146,7 @@ func TestKeysAreRefusedWithAReason(t *testing.T) {
 	}
 }
 
-// TestAKeyManagesNothing: a key that leaked makes no other keys, and shows
-// none.
+// TestAKeyManagesNothing: a leaked key can neither make nor list keys.
 func TestAKeyManagesNothing(t *testing.T) {
 	d := newAPIFixture(t)
 	id := d.list()[0].ID

@@ -139,8 +139,8 @@ func TestAuthorizerIdentifiesAndLetsPass(t *testing.T) {
 	}
 }
 
-// TestAuthorizerDistinguishesOutagesFromRefusals: a client must not take a store that is
-// down for the end of its session.
+// TestAuthorizerDistinguishesOutagesFromRefusals: a client must not mistake a store
+// that is down for the end of its session.
 func TestAuthorizerDistinguishesOutagesFromRefusals(t *testing.T) {
 	d := newAuthorizerFixture(t)
 	for name, err := range map[string]error{"down": fault.New(fault.Transient, "down"), "odd": errors.New("odd"), "late": context.DeadlineExceeded} {
@@ -177,8 +177,8 @@ func (s failingFor) Credential(ctx context.Context, athleteID int64, hash string
 	return s.CredentialStore.Credential(ctx, athleteID, hash)
 }
 
-// TestAuthorizerTriesEachCookie: one that ended hides neither a good one nor
-// an outage, and leads to its erasure beside a bad one.
+// TestAuthorizerTriesEachCookie: an ended one hides neither a valid one nor an
+// outage; beside an unknown one, its receipt is returned.
 func TestAuthorizerTriesEachCookie(t *testing.T) {
 	d := newAuthorizerFixture(t)
 	if err := d.ports.Sessions().EndAll(t.Context(), 42, 7, "r"); err != nil {

@@ -14,14 +14,14 @@ import (
 	"github.com/paceline/paceline/pkg/kit/consume"
 )
 
-// TestEventsOfTheContracts: each sample of the events that are consumed comes in
-// as a message of the queue and leads to its use case.
+// TestEventsOfTheContracts: each sample of a consumed event, delivered as a queue
+// message, reaches its use case.
 func TestEventsOfTheContracts(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	ports, memory := credentialstest.NewPorts(func() time.Time { return now })
 	store := memory.Store
 	reconciler := ports.Reconciler(ports.Tokens())
-	// Strava is away, so tasks stay where they can be seen.
+	// There is no provider, so tasks stay pending.
 	handle := consume.Handler(ports.Log, handler.EventRoutes(reconciler)...)
 	const athleteID = 4242424 // the samples'
 	if _, err := store.Update(t.Context(), credentials.Athlete(athleteID), func(g *credentials.Grant) (bool, error) {
@@ -88,7 +88,7 @@ func TestEventsOfTheContracts(t *testing.T) {
 	}
 }
 
-// receiptIn returns the receipt that a sample is about.
+// receiptIn returns the receipt in a sample.
 func receiptIn(t *testing.T, path string) string {
 	t.Helper()
 	body, err := os.ReadFile(path)

@@ -93,7 +93,7 @@ func as(id api.Identity) func(*api.Request) {
 	}
 }
 
-// Calls that are not the athlete's page's.
+// Calls from elsewhere than the athlete's page.
 var (
 	byStranger     = func(r *api.Request) { r.RequestContext.Authorizer = nil }
 	byKey          = as(api.Identity{AthleteID: linkingAthlete, Generation: linkingGeneration, Key: true})
@@ -104,7 +104,7 @@ var (
 	earlierSession = as(api.Identity{AthleteID: linkingAthlete, Generation: linkingGeneration - 1})
 )
 
-// link goes through Fitbit and returns the callback's answer.
+// link links an account at Fitbit and returns the callback's response.
 func (l *linkFixture) link(more string, change ...func(*api.Request)) api.Response {
 	l.t.Helper()
 	begun := l.send("GET /oauth/{provider}/connect")

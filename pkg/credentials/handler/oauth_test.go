@@ -77,7 +77,7 @@ func (s *oauthFixture) call(route string, query map[string]string, cookies ...st
 	return s.send(api.Request{RouteKey: route, QueryStringParameters: query, Cookies: cookies})
 }
 
-// send has a request answered as the document says.
+// send sends a request and checks the response against the document.
 func (s *oauthFixture) send(req api.Request) api.Response {
 	s.t.Helper()
 	res, err := s.serve(s.t.Context(), req)
@@ -90,7 +90,7 @@ func (s *oauthFixture) send(req api.Request) api.Response {
 	return res
 }
 
-// cookies parses the answer's Set-Cookie lines.
+// cookies parses the response's Set-Cookie lines.
 func cookies(t *testing.T, res api.Response) map[string]*http.Cookie {
 	t.Helper()
 	out := map[string]*http.Cookie{}
@@ -104,7 +104,7 @@ func cookies(t *testing.T, res api.Response) map[string]*http.Cookie {
 	return out
 }
 
-// pairs are the cookies that an answer sets, as a browser sends them.
+// pairs returns the cookies that a response sets, as a browser sends them.
 func pairs(t *testing.T, res api.Response) (out []string) {
 	t.Helper()
 	for _, c := range cookies(t, res) {
@@ -115,7 +115,7 @@ func pairs(t *testing.T, res api.Response) (out []string) {
 	return out
 }
 
-// the is the one cookie whose name begins so.
+// the returns the one cookie with the prefix.
 func the(t *testing.T, res api.Response, prefix string) (found *http.Cookie) {
 	t.Helper()
 	for name, c := range cookies(t, res) {
@@ -183,7 +183,7 @@ func (s *oauthFixture) signedIn() string {
 	return c.Name + "=" + c.Value
 }
 
-// live reports whether the session's cookie is good.
+// live reports whether the session of the cookie is valid.
 func (s *oauthFixture) live(cookie string) bool {
 	s.t.Helper()
 	_, value, _ := strings.Cut(cookie, "=")
@@ -292,8 +292,8 @@ func TestARepeatedCallback(t *testing.T) {
 	}
 }
 
-// TestPrefetchingDoesNothing: a browser that fetches a link before it is
-// followed starts no connect and uses no answer of Strava's up.
+// TestPrefetchingDoesNothing: a browser that prefetches a link starts no connect
+// and consumes no callback.
 func TestPrefetchingDoesNothing(t *testing.T) {
 	s := newOAuthFixture(t, "dev")
 	back := s.consented(0, "")

@@ -19,7 +19,7 @@ func TestAFullApplicationOffersTheWaitlist(t *testing.T) {
 		!c.HttpOnly || c.SameSite != http.SameSiteLaxMode || !c.Secure {
 		t.Fatalf("%+v", res)
 	}
-	// Whoever has a place may come back.
+	// An athlete with a place may come back.
 	if back := s.call("GET /oauth/connect", map[string]string{"returning": "1"}); !strings.HasPrefix(back.Headers["Location"], "http://strava.test/") {
 		t.Errorf("returning: %s", back.Headers["Location"])
 	}

@@ -67,7 +67,7 @@ func newBoundary(t *testing.T) *boundary {
 	return b
 }
 
-// sleep lets virtual time pass.
+// sleep advances the virtual clock.
 func (b *boundary) sleep(ctx context.Context, d time.Duration) error {
 	b.clock.Advance(d)
 	return ctx.Err()
@@ -108,12 +108,12 @@ func (b *boundary) grant() credentials.Grant {
 	return g
 }
 
-// pair is what a process that begins now gets to make a call with.
+// pair returns the pair that a new process makes a call with.
 func (b *boundary) pair(generation int64) (credentials.TokenPair, error) {
 	return b.process().Pair(b.t.Context(), ggnjl9, generation, credentials.TokenPair{})
 }
 
-// mustPair is a pair that Fitbit takes.
+// mustPair returns a pair that Fitbit accepts.
 func (b *boundary) mustPair(generation int64) credentials.TokenPair {
 	b.t.Helper()
 	pair, err := b.pair(generation)
@@ -159,7 +159,7 @@ func TestFitbitAccountFromConnectToRevocation(t *testing.T) {
 	if err := b.reconciler.Revocation.Receipts.ConfirmErasure(t.Context(), event.Meta{}, "receipt", credentials.PartAthlete); err != nil {
 		t.Fatal(err)
 	}
-	// Nothing is gathered from Fitbit: the link, its end and the receipt are all.
+	// Nothing is gathered from Fitbit, so there are no other events.
 	if n, receipts := len(b.bus.Events()), eventtest.Facts[credentialsv1.ErasureReceiptIssued](b.bus); n != 3 || len(receipts) != 1 || receipts[0].Receipt != "receipt" {
 		t.Errorf("%d events, receipts %v", n, receipts)
 	}
@@ -175,8 +175,8 @@ func TestFitbitAccountWithoutActivitiesIsRevoked(t *testing.T) {
 	}
 }
 
-// TestStolenFitbitCodeIsRefused: the thief redeems it by way of a connect of
-// their own, whose state and cookie are in order.
+// TestStolenFitbitCodeIsRefused: the thief redeems it in a connect of their own,
+// whose state and cookie are valid.
 func TestStolenFitbitCodeIsRefused(t *testing.T) {
 	b := newBoundary(t)
 	theft := b.answered("26FWFL")
@@ -227,8 +227,8 @@ func TestFitbitTokensAreRefreshedOnce(t *testing.T) {
 	}
 }
 
-// killed is an authorization server whose answer to a refresh is lost: the process
-// that asked is gone.
+// killed is an authorization server whose response to a refresh is lost, because the
+// caller was killed.
 type killed struct{ credentials.OAuth }
 
 func (k killed) Refresh(ctx context.Context, app credentials.App, token secret.String) (credentials.TokenPair, error) {
@@ -237,8 +237,8 @@ func (k killed) Refresh(ctx context.Context, app credentials.App, token secret.S
 	panic("unreachable")
 }
 
-// cutOff has a process be killed between Fitbit's answer to a refresh and the
-// first write, and waits until its lease is over.
+// cutOff kills a process between Fitbit's response to a refresh and the first write,
+// and waits until its lease expires.
 func (b *boundary) cutOff(generation int64) {
 	process := b.process()
 	process.OAuth = killed{process.OAuth}
@@ -262,8 +262,8 @@ func TestFitbitRefreshIsCutOffAndRepeatedInTime(t *testing.T) {
 	}
 }
 
-// TestFitbitRefreshIsCutOffForGood: the one point at which a token is lost. It
-// is noticed, nothing is erased, and connecting again mends it.
+// TestFitbitRefreshIsCutOffForGood: the one point at which a token is lost. The
+// loss is reported, nothing is erased, and connecting again repairs it.
 func TestFitbitRefreshIsCutOffForGood(t *testing.T) {
 	b := newBoundary(t)
 	generation := b.mustConnect()
@@ -283,7 +283,7 @@ func TestFitbitRefreshIsCutOffForGood(t *testing.T) {
 	b.mustPair(again)
 }
 
-// shut is a vault that takes nothing in.
+// shut is a vault that refuses writes.
 type shut struct{ credentials.Vault }
 
 func (shut) SaveTokens(context.Context, credentials.Account, int64, credentials.TokenPair) (int64, error) {

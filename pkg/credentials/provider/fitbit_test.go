@@ -72,7 +72,7 @@ func (f *fitbit) inject(t *testing.T, fault fitbitstandin.Fault) {
 }
 
 // consent has the user answer the consent screen, unticking all scopes but
-// those given, if any are, and returns what the browser is sent back with.
+// those given, if any are, and returns the callback's query.
 func (f *fitbit) consent(t *testing.T, authorizeURL, user string, scopes ...string) url.Values {
 	t.Helper()
 	target := authorizeURL + "&as_user=" + user

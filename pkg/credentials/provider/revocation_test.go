@@ -73,7 +73,7 @@ func TestRevocation(t *testing.T) {
 			if last := p.sent[len(p.sent)-1]; last.Method != http.MethodPost || last.URL.Path != "/oauth/"+revocation {
 				t.Errorf("asked %s %s", last.Method, last.URL.Path)
 			}
-			// Again, with tokens that are dead.
+			// Again, with tokens that are invalid now.
 			err := p.oauth.Revoke(t.Context(), p.app, p.pair)
 			if want := map[string]error{settings.RevocationDeauthorize: credentials.ErrAccessTokenInvalid}[revocation]; !errors.Is(err, want) {
 				t.Errorf("dead tokens: %v", err)

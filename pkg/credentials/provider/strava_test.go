@@ -275,7 +275,7 @@ func TestStravaMeaning(t *testing.T) {
 	}
 }
 
-// noSecret sees to it that the error repeats nothing of what must not be known.
+// noSecret checks that the error contains no secret.
 func noSecret(t *testing.T, err error, app credentials.App, pair credentials.TokenPair) {
 	t.Helper()
 	for _, s := range []secret.String{app.ClientSecret, pair.Access, pair.Refresh} {

@@ -29,7 +29,7 @@ var (
 	soon  = asked.Add(time.Hour + 5*time.Minute) // 5 minutes before it is due for renewal.
 )
 
-// answering is a client of a provider that answers everything by this.
+// answering returns a client of a provider that answers every call like this.
 func answering(d provider.Description, status int, body string) *provider.OAuth {
 	client := httpcall.NewClient()
 	client.Transport = standin.InProcess(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -240,8 +240,8 @@ func randomJSON(rng *rand.Rand, depth int) string {
 }
 
 // TestAnInvalidMemberDoesNotAffectOthers replaces each member of an answer, but
-// the tokens, by all kinds of values. The tokens are kept, and the other members
-// are read as before.
+// the tokens, by values of every kind. The tokens and the other members are read as
+// before.
 func TestAnInvalidMemberDoesNotAffectOthers(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	members := map[string]string{
@@ -298,9 +298,9 @@ func TestAnInvalidMemberDoesNotAffectOthers(t *testing.T) {
 	}
 }
 
-// TestTokensWithoutAnAccountAreKept: the answer to a code does not name the
-// account, so the profile is asked for it. Only if that fails, too, are the
-// tokens given back.
+// TestTokensWithoutAnAccountAreKept: the response to a code does not name the
+// account, so it is read from the profile. Only if that fails, too, are the tokens
+// revoked.
 func TestTokensWithoutAnAccountAreKept(t *testing.T) {
 	const tokens = `{"access_token":"a","refresh_token":"r","expires_in":21600}`
 	for name, tc := range map[string]struct {

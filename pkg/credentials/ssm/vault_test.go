@@ -13,8 +13,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// TestPendingConnectsReturnsThoseItCouldRead beside one parameter that is damaged, and
-// before a page that SSM refuses.
+// TestPendingConnectsReturnsThoseItCouldRead beside a damaged parameter, and before a
+// page that SSM refuses.
 func TestPendingConnectsReturnsThoseItCouldRead(t *testing.T) {
 	const first = `{"NextToken":"more","Parameters":[
 		{"Name":"/p/received/strava/1/5","Value":"{\"account_id\":\"1\",\"received_at\":5,\"access_token\":\"a\",\"refresh_token\":\"b\"}"},
