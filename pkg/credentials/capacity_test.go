@@ -56,7 +56,7 @@ func TestAtTheCapacityNewAthletesAreRefusedAndOthersReconnect(t *testing.T) {
 		t.Errorf("something was kept: %+v", g)
 	}
 	if w.atStrava(2) {
-		t.Error("the authorization was not given back")
+		t.Error("the authorization was not revoked")
 	}
 	if err := w.finish(0); err != nil {
 		t.Errorf("a reconnect: %v", err)
@@ -118,7 +118,7 @@ func TestAnAuthorizationBeyondTheCapacityIsRevokedLater(t *testing.T) {
 		if !w.atStrava(0) {
 			t.Fatal("Strava has revoked it")
 		}
-		w.clock.Advance(7 * time.Hour) // The access token is dead.
+		w.clock.Advance(7 * time.Hour) // The access token has expired.
 		w.reconcileAll()
 		w.mustBeErased(w.athlete(0), revocation)
 	}

@@ -482,7 +482,7 @@ func TestAParameterInUseIsNotDeleted(t *testing.T) {
 		t.Errorf("a spare's: %v", g.Obsolete)
 	}
 	if g.removeSpares(slices.Clone(g.Spares)...); !slices.Equal(g.Obsolete, []int64{5}) {
-		t.Errorf("of no use any more: %v", g.Obsolete)
+		t.Errorf("obsolete: %v", g.Obsolete)
 	}
 }
 
@@ -524,15 +524,15 @@ func TestEveryTaskIsPending(t *testing.T) {
 	connecting := spare
 	connecting.Connecting = true
 	for name, g := range map[string]Grant{
-		"an event":                {State: Active, Unpublished: true},
-		"a claim":                 {State: Active, Claim: Claim{ClaimedAt: time.Now()}},
-		"a revocation":            {State: Revoked},
-		"a confirmation":          {State: Active, Revocations: []PendingRevocation{{}}},
-		"a later receipt":         {State: Erased, Revocations: []PendingRevocation{{}}},
-		"a connect":               {State: Active, Spares: []Spare{connecting}},
-		"a connect of a newcomer": {State: Erased, Spares: []Spare{connecting}},
-		"a pair after the end":    {State: Erased, Spares: []Spare{spare}},
-		"a parameter":             {State: Active, Obsolete: []int64{1}},
+		"an event":                   {State: Active, Unpublished: true},
+		"a claim":                    {State: Active, Claim: Claim{ClaimedAt: time.Now()}},
+		"a revocation":               {State: Revoked},
+		"a confirmation":             {State: Active, Revocations: []PendingRevocation{{}}},
+		"a later receipt":            {State: Erased, Revocations: []PendingRevocation{{}}},
+		"a connect":                  {State: Active, Spares: []Spare{connecting}},
+		"a connect of a new athlete": {State: Erased, Spares: []Spare{connecting}},
+		"a pair after the end":       {State: Erased, Spares: []Spare{spare}},
+		"a parameter":                {State: Active, Obsolete: []int64{1}},
 	} {
 		if !g.HasPendingTasks() {
 			t.Errorf("%s is not pending", name)

@@ -525,7 +525,7 @@ func TestAnOlderPairIsNotAdopted(t *testing.T) {
 	w.by(next, id, generation)
 	mode = ""
 	if n := w.strava.Counters().DeadRefreshUses[id]; n != 1 {
-		t.Errorf("%d dead refresh tokens used, with one lost", n)
+		t.Errorf("%d invalid refresh tokens used, with one lost", n)
 	}
 	if err := w.leave(w.t.Context(), w.reconciler, id, generation); err != nil {
 		t.Fatal(err)

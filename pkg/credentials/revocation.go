@@ -271,7 +271,7 @@ func (r *Revocation) revokePair(ctx context.Context, app App, account Account, p
 	}
 	fresh, err := r.OAuth.Refresh(ctx, app, pair.Refresh)
 	if errors.Is(err, ErrTokenRefused) {
-		return nil // Both of its tokens are dead.
+		return nil // Both tokens are invalid.
 	}
 	if err != nil {
 		return err

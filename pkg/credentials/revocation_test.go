@@ -82,7 +82,7 @@ func TestAReceiptIsIssuedOnce(t *testing.T) {
 	}
 	w.bus.Fail(fault.New(fault.Transient, "boom"))
 	if err := confirm(credentials.PartActivity); !fault.Is(err, fault.Transient) {
-		t.Fatalf("while the bus is away: %v", err)
+		t.Fatalf("while the bus is down: %v", err)
 	}
 	w.bus.Fail(nil)
 	completed := w.clock.Now()

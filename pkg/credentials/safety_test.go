@@ -238,7 +238,7 @@ func TestRace(t *testing.T) {
 				t.Errorf("%d refreshes in flight at once", atOnce)
 			}
 			if dead != 0 {
-				t.Errorf("%d dead refresh tokens used", dead)
+				t.Errorf("%d invalid refresh tokens used", dead)
 			}
 			if n := refreshes; n != seeds {
 				t.Errorf("%d refreshes for %d expiries", n, seeds)
@@ -387,7 +387,7 @@ func TestOutages(t *testing.T) {
 					t.Errorf("after the outage: state %s, sealed %v", g.State, g.Tokens.Sealed != nil)
 				}
 				if n := w.strava.Counters().DeadRefreshUses[id]; n != 0 {
-					t.Errorf("%d dead refresh tokens used", n)
+					t.Errorf("%d invalid refresh tokens used", n)
 				}
 				if n := w.counts.Of(metric.Unsaved) + w.counts.Of(metric.Degraded); n != 0 {
 					t.Errorf("%d athletes were lost", n)
@@ -576,7 +576,7 @@ func TestStravaIsNotCalledWithoutTimeLeft(t *testing.T) {
 		t.Errorf("%d refreshes", n)
 	}
 	if g := w.grant(id); g.Lease.Owner != "" {
-		t.Error("the lease was not given back")
+		t.Error("the lease was not released")
 	}
 }
 

@@ -29,7 +29,7 @@ func TestTokensSurviveAYearOfRefreshes(t *testing.T) {
 			}
 			c := w.strava.Counters()
 			if c.DeadRefreshUses[id] != 0 {
-				t.Errorf("%d dead refresh tokens used", c.DeadRefreshUses[id])
+				t.Errorf("%d invalid refresh tokens used", c.DeadRefreshUses[id])
 			}
 			if n := c.Total(strava.EndpointRefresh, id); n != 365*24/5 {
 				t.Errorf("%d refreshes", n)
@@ -84,7 +84,7 @@ func TestOneRefreshForManyCallersAndNoneFails(t *testing.T) {
 				t.Errorf("%d refreshes in flight at once", c.MaxRefreshesInFlight[id])
 			}
 			if c.DeadRefreshUses[id] != 0 {
-				t.Errorf("%d dead refresh tokens used", c.DeadRefreshUses[id])
+				t.Errorf("%d invalid refresh tokens used", c.DeadRefreshUses[id])
 			}
 			if n := c.Total(strava.EndpointRefresh, id); n != 20 {
 				t.Errorf("%d refreshes for 20 expiries", n)
@@ -191,7 +191,7 @@ func TestARefusedRefreshTokenDegrades(t *testing.T) {
 	if n := w.strava.Counters().Total(strava.EndpointRefresh, 0); n != 1 {
 		t.Errorf("Strava was asked %d times", n)
 	}
-	w.mustAnswer(id, w.connected(id)) // Connecting again mends it.
+	w.mustAnswer(id, w.connected(id)) // Connecting again repairs it.
 }
 
 func TestALateRefusalDoesNotDegradeANewAuthorization(t *testing.T) {

@@ -257,7 +257,7 @@ func TestCallbackOpensASession(t *testing.T) {
 		t.Errorf("%+v", res)
 	}
 	if s.live(session) {
-		t.Error("the replaced session is alive")
+		t.Error("the replaced session is valid")
 	}
 }
 
@@ -388,7 +388,7 @@ func TestLogoutEndsTheSession(t *testing.T) {
 			t.Fatalf("%+v", res)
 		}
 		if s.live(session) {
-			t.Error("the session is alive")
+			t.Error("the session is valid")
 		}
 	}
 }

@@ -121,7 +121,7 @@ func (b *boundary) mustPair(generation int64) credentials.TokenPair {
 		b.t.Fatal(err)
 	}
 	if !b.alive(b.t, pair.Access) {
-		b.t.Fatal("the access token is dead")
+		b.t.Fatal("the access token is invalid")
 	}
 	return pair
 }

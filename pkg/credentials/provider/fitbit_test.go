@@ -175,7 +175,7 @@ func TestFitbitRefreshTokensCountOnce(t *testing.T) {
 		t.Error("a token came back")
 	}
 	if !f.alive(t, second.Access) {
-		t.Error("the new access token is dead")
+		t.Error("the new access token is invalid")
 	}
 	_, err = o.Refresh(t.Context(), f.app(), first.Refresh)
 	if !errors.Is(err, credentials.ErrTokenRefused) {
@@ -194,7 +194,7 @@ func TestFitbitRevoke(t *testing.T) {
 			f := newFitbit(t)
 			o, pair := f.oauth(), f.connected(t, "GGNJL9")
 			lost(&pair)
-			for range 2 { // The second finds both dead, which is no error.
+			for range 2 { // The second finds both invalid, which is no error.
 				if err := o.Revoke(t.Context(), f.app(), pair); err != nil {
 					t.Fatal(err)
 				}
@@ -304,7 +304,7 @@ func TestFitbitMeaning(t *testing.T) {
 		want   provider.Meaning
 	}{
 		"bad code or refresh token": {400, fitbitError("invalid_grant"), provider.GrantRefused},
-		"dead token":                {401, fitbitError("invalid_token"), provider.GrantRefused},
+		"invalid token":             {401, fitbitError("invalid_token"), provider.GrantRefused},
 		"expired token":             {401, fitbitError("expired_token"), provider.GrantRefused},
 		"bad client":                {401, fitbitError("invalid_client"), provider.AppRefused},
 		"client of another kind":    {400, fitbitError("unauthorized_client"), provider.AppRefused},
@@ -331,7 +331,7 @@ func TestFitbitRefusal(t *testing.T) {
 	}{
 		"success":                   {200, `{}`, nil},
 		"expired token":             {401, fitbitError("expired_token"), credentials.ErrAccessTokenInvalid},
-		"dead token":                {401, fitbitError("invalid_token"), credentials.ErrAccessTokenInvalid},
+		"invalid token":             {401, fitbitError("invalid_token"), credentials.ErrAccessTokenInvalid},
 		"scope not allowed":         {403, fitbitError("insufficient_scope"), credentials.ErrInsufficientScope},
 		"not for the application":   {403, fitbitError("insufficient_permissions"), credentials.ErrInsufficientScope},
 		"bad client":                {401, fitbitError("invalid_client"), credentials.ErrAppRefused},

@@ -76,7 +76,7 @@ func TestRevocation(t *testing.T) {
 			// Again, with tokens that are invalid now.
 			err := p.oauth.Revoke(t.Context(), p.app, p.pair)
 			if want := map[string]error{settings.RevocationDeauthorize: credentials.ErrAccessTokenInvalid}[revocation]; !errors.Is(err, want) {
-				t.Errorf("dead tokens: %v", err)
+				t.Errorf("invalid tokens: %v", err)
 			}
 			for _, kind := range []strava.FaultKind{strava.Fault500, strava.Fault502, strava.Fault503, strava.Fault597, strava.Fault429, strava.FaultReset, strava.FaultDrop} {
 				if err := p.strava.Inject(strava.Fault{Endpoint: revocation, Kind: kind}); err != nil {

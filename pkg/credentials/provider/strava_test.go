@@ -134,7 +134,7 @@ func TestStravaRevoke(t *testing.T) {
 			pair := w.mustExchange()
 			known := pair
 			lost(&known)
-			for range 2 { // The second finds both dead, which is no error.
+			for range 2 { // The second finds both invalid, which is no error.
 				if err := w.oauth.Revoke(t.Context(), w.app, known); err != nil {
 					t.Fatal(err)
 				}
@@ -225,20 +225,20 @@ func TestStravaRefusal(t *testing.T) {
 		body   string
 		want   error
 	}{
-		"success":             {200, `{}`, nil},
-		"dead token":          {401, answer("Application", "invalid"), credentials.ErrAccessTokenInvalid},
-		"dead token, as text": {401, `{"errors":"Authorization Error"}`, credentials.ErrAccessTokenInvalid},
-		"missing scope":       {401, fields("AccessToken", "activity:read_permission", "missing"), credentials.ErrInsufficientScope},
-		"a newer name of it":  {401, fields("AccessToken", "activity:read_all", "missing"), credentials.ErrInsufficientScope},
-		"another scope":       {401, fields("AccessToken", "profile:read_permission", "missing"), nil},
-		"who knows what":      {401, answer("AccessToken", "missing"), nil},
-		"nothing named":       {401, `{"errors":[{"resource":"AccessToken","code":"missing"}]}`, nil},
-		"of another thing":    {401, fields("Athlete", "activity:read_permission", "missing"), credentials.ErrAccessTokenInvalid},
-		"inactive app":        {403, answer("Application", "Inactive"), credentials.ErrAppRefused},
-		"a forbidden thing":   {403, answer("Athlete", "invalid"), nil},
-		"an error page":       {403, `<html>`, nil},
-		"nothing there":       {404, ``, nil},
-		"rate limit":          {429, answer("Application", "exceeded"), nil},
+		"success":                {200, `{}`, nil},
+		"invalid token":          {401, answer("Application", "invalid"), credentials.ErrAccessTokenInvalid},
+		"invalid token, as text": {401, `{"errors":"Authorization Error"}`, credentials.ErrAccessTokenInvalid},
+		"missing scope":          {401, fields("AccessToken", "activity:read_permission", "missing"), credentials.ErrInsufficientScope},
+		"a newer name of it":     {401, fields("AccessToken", "activity:read_all", "missing"), credentials.ErrInsufficientScope},
+		"another scope":          {401, fields("AccessToken", "profile:read_permission", "missing"), nil},
+		"who knows what":         {401, answer("AccessToken", "missing"), nil},
+		"nothing named":          {401, `{"errors":[{"resource":"AccessToken","code":"missing"}]}`, nil},
+		"of another thing":       {401, fields("Athlete", "activity:read_permission", "missing"), credentials.ErrAccessTokenInvalid},
+		"inactive app":           {403, answer("Application", "Inactive"), credentials.ErrAppRefused},
+		"a forbidden thing":      {403, answer("Athlete", "invalid"), nil},
+		"an error page":          {403, `<html>`, nil},
+		"nothing there":          {404, ``, nil},
+		"rate limit":             {429, answer("Application", "exceeded"), nil},
 	} {
 		if got := provider.StravaRefusal(tc.status, []byte(tc.body)); !errors.Is(got, tc.want) || (got == nil) != (tc.want == nil) {
 			t.Errorf("%s: %v", name, got)

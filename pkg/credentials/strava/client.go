@@ -15,7 +15,7 @@ const (
 	apiTimeout  = 15 * time.Second
 	pushTimeout = 20 * time.Second // Strava makes the handshake while the call is open.
 	// handshakeTimeout is how long Strava waits for the callback (Strava, "Webhook
-	// Events API"): a callback that takes longer is of no use.
+	// Events API"): Strava ignores a callback that takes longer.
 	handshakeTimeout = 2 * time.Second
 )
 
