@@ -11,6 +11,7 @@ import (
 	"github.com/paceline/paceline/pkg/athlete/metric"
 	"github.com/paceline/paceline/pkg/athlete/settings"
 	"github.com/paceline/paceline/pkg/event"
+	"github.com/paceline/paceline/pkg/event/activityv1"
 	"github.com/paceline/paceline/pkg/event/athletev1"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
@@ -52,14 +53,9 @@ func NewAthletePlane(scope constructs.Construct, id string, props *AthletePlaneP
 		Boundary:       b,
 		Description:    "Keeps athletes' profiles as gathered and what they allowed, erases those who left",
 		TimeoutSeconds: 30,
-		Settings: settings.HandleEvents{
-			AthletesTable: *table.TableName(),
-			EventBusName:  *props.Bus.EventBusName(),
-		},
+		Settings:       settings.HandleEvents{AthletesTable: *table.TableName()},
 	})
-	for _, f := range []*construct.Function{serveAPI, handleEvents} {
-		table.AllowReadWrite(f)
-	}
+	table.AllowItems(serveAPI, handleEvents)
 	enforceDeadlines := construct.NewFunction(s, "enforce-deadlines", &construct.FunctionProps{
 		Boundary:       b,
 		Description:    "Drops profiles not read again from Strava for seven days, repeats wishes to leave, counts what is late",
@@ -70,9 +66,15 @@ func NewAthletePlane(scope constructs.Construct, id string, props *AthletePlaneP
 			EventBusName:  *props.Bus.EventBusName(),
 		},
 	})
-	table.AllowScan(enforceDeadlines)
+	countErasures := construct.NewFunction(s, "count-erasures", &construct.FunctionProps{
+		Boundary:       b,
+		Description:    "Shows an admin how many erasures are pending, overdue and completed",
+		TimeoutSeconds: 30,
+		Settings:       settings.CountErasures{AthletesTable: *table.TableName()},
+	})
+	table.AllowScan(enforceDeadlines, countErasures)
 	table.AllowItems(enforceDeadlines)
-	for _, f := range []*construct.Function{serveAPI, handleEvents, enforceDeadlines} {
+	for _, f := range []*construct.Function{serveAPI, enforceDeadlines} {
 		f.AllowPublish(props.Bus, athletev1.Source)
 	}
 	construct.NewSchedule(s, "Deadlines", &construct.ScheduleProps{Function: enforceDeadlines, EveryMinutes: 15})
@@ -117,8 +119,12 @@ func NewAthletePlane(scope constructs.Construct, id string, props *AthletePlaneP
 			credentialsv1.AuthorizationRevoked{},
 			credentialsv1.AccountLinked{},
 			credentialsv1.AccountUnlinked{},
-			credentialsv1.ErasureReceiptIssued{},
+			credentialsv1.ErasureCompleted{},
+			gatheringv1.ErasureCompleted{},
+			activityv1.ErasureCompleted{},
 		},
 	})
+	output(s, "CountErasuresFunctionName", countErasures.FunctionName(),
+		"The function that `paceline admin status` and `paceline admin stage clear` call")
 	return &AthletePlane{Stack: s}
 }

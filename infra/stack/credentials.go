@@ -16,7 +16,6 @@ import (
 	"github.com/paceline/paceline/pkg/credentials/metric"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/event"
-	"github.com/paceline/paceline/pkg/event/activityv1"
 	"github.com/paceline/paceline/pkg/event/athletev1"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
@@ -235,7 +234,6 @@ func (c *Credentials) addApplicationFunctions() {
 
 func (c *Credentials) allowTables() {
 	c.grants.AllowReadWrite(c.serveOAuth, c.forwardRequest, c.administerApp, c.handleEvents, c.reconcileGrants)
-	c.grants.AllowScan(c.administerApp)
 	c.waitlist.AllowReadWrite(c.serveOAuth, c.administerApp)
 	// They read the caller's session or key with the grant, and record its use.
 	c.grants.AllowGet(c.authorizeSession, c.serveAPI)
@@ -280,10 +278,7 @@ func (c *Credentials) addTriggers() {
 		BatchSize: 1,
 		Facts: []event.Fact{
 			gatheringv1.DeauthorizationReported{},
-			gatheringv1.ErasureCompleted{},
 			athletev1.ErasureRequested{},
-			athletev1.ErasureCompleted{},
-			activityv1.ErasureCompleted{},
 		},
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
-	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
 // Session is whom a call comes from, and the generation of the authorization
@@ -159,6 +158,7 @@ type Leave struct {
 
 // gathered takes in a reading of the profile and tells whether it is news.
 func (a *Account) gathered(f gatheringv1.AthleteGathered) bool {
+	f.ReadAt = stored(f.ReadAt)
 	newer := f.Generation > a.Generation || f.Generation == a.Generation && f.ReadAt.After(a.ReadAt)
 	if f.Generation <= a.Revoked || !newer {
 		return false
@@ -274,47 +274,3 @@ func (a *Account) revoke(generation int64, receipt string, now time.Time) bool {
 	a.keep(now)
 	return true
 }
-
-// Erasure is how far an erasure is. It holds no athlete.
-type Erasure struct {
-	Receipt     string
-	RequestedAt time.Time
-	// CompletedAt is zero until everything is erased.
-	CompletedAt time.Time
-	// Erased is when each boundary had erased, by its name as in
-	// credentialsv1.ErasureReceiptIssued; nil until all have.
-	Erased map[string]time.Time
-}
-
-const (
-	// ReceiptLifetime is how long a completed erasure can be looked up.
-	ReceiptLifetime = 30 * 24 * time.Hour
-	// CopiesLifetime is how long what was erased may still be in copies that nobody
-	// reads in the ordinary course: messages that could not be handled, what tables
-	// can be restored from, and logs of failures, which may name an athlete's id.
-	CopiesLifetime = 7 * 24 * time.Hour
-	// ErasureTime is how long an erasure may take before somebody has to look
-	// into it.
-	ErasureTime = time.Hour
-)
-
-// Expires is when the erasure can no longer be looked up: zero until it is
-// completed.
-func (e Erasure) Expires() time.Time {
-	if e.CompletedAt.IsZero() {
-		return time.Time{}
-	}
-	return e.CompletedAt.Add(ReceiptLifetime)
-}
-
-// CopiesGoneBy is when the last copy of what was erased is gone, too: zero until
-// it is completed.
-func (e Erasure) CopiesGoneBy() time.Time {
-	if e.CompletedAt.IsZero() {
-		return time.Time{}
-	}
-	return e.CompletedAt.Add(CopiesLifetime)
-}
-
-// ErrNoErasure means that no erasure has that receipt.
-var ErrNoErasure = fault.New(fault.NotFound, "no such erasure")

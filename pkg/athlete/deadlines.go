@@ -23,9 +23,6 @@ const leaveTime = 10 * time.Minute
 // dropTime is how much longer a profile may be there when nothing is wrong.
 const dropTime = 2 * time.Hour
 
-// erasuresShown is for how long a completed erasure counts.
-const erasuresShown = 7 * 24 * time.Hour
-
 // Days is how many ages, in days, [Found] tells apart. The last is for all that
 // is older, too.
 const Days = int(Retention/(24*time.Hour)) + 1
@@ -36,11 +33,7 @@ type Found struct {
 	Profiles [Days]int
 	// ProfilesLate were kept too long.
 	ProfilesLate int
-	// ErasuresPending are not completed; ErasuresOverdue are those of them that
-	// were not in [ErasureTime].
-	ErasuresPending, ErasuresOverdue int
-	// ErasuresCompleted were in the last seven days.
-	ErasuresCompleted int
+	Erasures     ErasureCounts
 }
 
 // Enforce drops the profiles, announces the wishes and counts. Found holds what
@@ -51,7 +44,7 @@ func (d *Deadlines) Enforce(ctx context.Context) (Found, error) {
 	now := d.Service.Events.Now().UTC()
 	var found Found
 	var failed []error
-	err := d.Inventory.Each(ctx, func(athleteID int64, readAt time.Time) error {
+	err := d.Inventory.Each(ctx, Visitor{Profile: func(athleteID int64, readAt time.Time) error {
 		age := now.Sub(readAt)
 		found.Profiles[max(0, min(int(age/(24*time.Hour)), Days-1))]++
 		if age < Retention {
@@ -65,7 +58,7 @@ func (d *Deadlines) Enforce(ctx context.Context) (Found, error) {
 			failed = append(failed, fmt.Errorf("drop the profile of athlete %d: %w", athleteID, err))
 		}
 		return nil
-	}, func(athleteID int64, l Leave) error {
+	}, Leave: func(athleteID int64, l Leave) error {
 		if now.Sub(l.RequestedAt) < leaveTime {
 			return nil
 		}
@@ -73,19 +66,9 @@ func (d *Deadlines) Enforce(ctx context.Context) (Found, error) {
 			failed = append(failed, fmt.Errorf("athlete %d wants to leave: %w", athleteID, err))
 		}
 		return nil
-	}, func(e Erasure) error {
-		switch {
-		case !e.CompletedAt.IsZero():
-			if now.Sub(e.CompletedAt) < erasuresShown {
-				found.ErasuresCompleted++
-			}
-		case now.Sub(e.RequestedAt) >= ErasureTime:
-			found.ErasuresOverdue++
-			fallthrough
-		default:
-			found.ErasuresPending++
-		}
+	}, Erasure: func(e Erasure) error {
+		found.Erasures.add(e, now)
 		return nil
-	})
+	}})
 	return found, errors.Join(append(failed, err)...)
 }

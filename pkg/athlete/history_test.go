@@ -21,7 +21,7 @@ type leaver struct {
 	*plane
 	*rand.Rand
 	t         *testing.T
-	deadlines athlete.Deadlines
+	deadlines *athlete.Deadlines
 
 	generation int64
 	active     bool
@@ -94,7 +94,7 @@ func (l *leaver) listen() {
 
 // check looks at what must hold at any time.
 func (l *leaver) check() {
-	a, err := l.store.Account(l.t.Context(), 1)
+	a, err := l.Accounts.Account(l.t.Context(), 1)
 	must(l.t, err)
 	if a.Profile != nil && a.Generation <= a.Revoked {
 		l.t.Error("the profile survives")
@@ -122,7 +122,7 @@ func TestLeavingEnds(t *testing.T) {
 	for seed := range uint64(histories) {
 		p := newPlane()
 		l := &leaver{
-			plane: p, Rand: rand.New(rand.NewPCG(seed, 0)), t: t, deadlines: athlete.Deadlines{Service: p.Service, Inventory: p.store},
+			plane: p, Rand: rand.New(rand.NewPCG(seed, 0)), t: t, deadlines: p.deadlines(),
 			generation: gen1 - 1, ends: map[string]int64{}, erased: map[string]bool{},
 		}
 		l.connect()
@@ -158,13 +158,12 @@ func TestLeavingEnds(t *testing.T) {
 		if len(l.pending) > 0 {
 			t.Error("there is a wish that never ends")
 		}
-		must(t, l.store.Each(t.Context(), func(int64, time.Time) error { return nil }, func(int64, athlete.Leave) error { return nil },
-			func(e athlete.Erasure) error {
-				if !l.erased[e.Receipt] {
-					t.Errorf("%s was opened and nothing came of it", e.Receipt)
-				}
-				return nil
-			}))
+		must(t, l.ports.Inventory.Each(t.Context(), athlete.Visitor{Erasure: func(e athlete.Erasure) error {
+			if !l.erased[e.Receipt] {
+				t.Errorf("%s was opened and nothing came of it", e.Receipt)
+			}
+			return nil
+		}}))
 		if t.Failed() {
 			t.Fatalf("history %d: %s", seed, strings.Join(l.story, "; "))
 		}

@@ -6,8 +6,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/paceline/paceline/pkg/athlete"
-	"github.com/paceline/paceline/pkg/event"
-	"github.com/paceline/paceline/pkg/event/athletev1"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 )
 
@@ -21,7 +19,7 @@ func (p *plane) link(t *testing.T, athleteGeneration, generation int64, id strin
 func (p *plane) unlink(t *testing.T, generation int64, id, receipt string) {
 	t.Helper()
 	must(t, p.AccountUnlinked(t.Context(), cause, credentialsv1.AccountUnlinked{
-		AthleteID: 1, Provider: "fitbit", AccountID: id, Generation: generation, Receipt: receipt, Reason: credentialsv1.UnlinkedByAthlete,
+		AthleteID: 1, Provider: "fitbit", AccountID: id, Generation: generation, Receipt: receipt, Reason: credentialsv1.UnlinkedByAthlete, RequestedAt: start,
 	}))
 }
 
@@ -83,10 +81,17 @@ func TestUnlinkingConfirmsTheErasure(t *testing.T) {
 	p.gather(t, gen1, 0, "Ada")
 	p.link(t, gen1, 1, "A")
 	p.unlink(t, 1, "A", "receipt")
-	if d := cmp.Diff([]event.Fact{athletev1.ErasureCompleted{Receipt: "receipt"}}, p.facts()); d != "" {
+	if len(p.published) > 0 {
+		t.Errorf("published %+v", p.facts())
+	}
+	e, err := p.Erasure(t.Context(), "receipt")
+	must(t, err)
+	want := athlete.Erasure{Receipt: "receipt", RequestedAt: start, Parts: []string{"athlete", "fitbit"}, Confirmed: map[string]time.Time{"athlete": start}}
+	if d := cmp.Diff(want, e); d != "" || !e.CompletedAt().IsZero() {
 		t.Error(d)
 	}
-	if e, err := p.Erasure(t.Context(), "receipt"); err != nil || !e.CompletedAt.IsZero() {
+	p.confirm(t, "receipt", "fitbit", start.Add(time.Second))
+	if e, err := p.Erasure(t.Context(), "receipt"); err != nil || !e.CompletedAt().Equal(start.Add(time.Second)) {
 		t.Errorf("%+v (%v)", e, err)
 	}
 	if p.name(t, gen1) != "Ada" {
@@ -129,7 +134,7 @@ func TestALinkThatComesAfterItsTombstoneIsIgnored(t *testing.T) {
 	p := newPlane()
 	p.now = start.Add(athlete.Retention)
 	p.link(t, gen1, 1, "A")
-	if a, err := p.store.Account(t.Context(), 1); err != nil || len(a.Links) > 0 || !a.Expires.Equal(time.Time{}) {
+	if a, err := p.Accounts.Account(t.Context(), 1); err != nil || len(a.Links) > 0 || !a.Expires.Equal(time.Time{}) {
 		t.Errorf("%+v (%v)", a, err)
 	}
 }

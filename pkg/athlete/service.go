@@ -3,6 +3,7 @@ package athlete
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/paceline/paceline/pkg/event"
@@ -39,7 +40,7 @@ func (s *Service) Me(ctx context.Context, by Session) (Account, error) {
 // It fails with a [RevokedError] when the authorization is over, and with a
 // [TooSoonError].
 func (s *Service) Refresh(ctx context.Context, by Session) (time.Time, error) {
-	now := s.Events.Now().UTC()
+	now := stored(s.Events.Now())
 	var before time.Time
 	_, err := s.Accounts.Update(ctx, by.AthleteID, func(a *Account) (bool, error) {
 		if err := a.admit(by); err != nil {
@@ -75,7 +76,7 @@ func (s *Service) Refresh(ctx context.Context, by Session) (time.Time, error) {
 // receipt, as [Deadlines] does. It fails with a [RevokedError] when the
 // authorization is over.
 func (s *Service) Leave(ctx context.Context, by Session) (receipt string, err error) {
-	fresh, now := s.NewReceipt(), s.Events.Now().UTC()
+	fresh, now := s.NewReceipt(), stored(s.Events.Now())
 	// A wish gives way to one that ends a later authorization, too, but is carried
 	// out all the same: its receipt may have been given.
 	a, err := s.Accounts.Account(ctx, by.AthleteID)
@@ -107,8 +108,8 @@ func (s *Service) Leave(ctx context.Context, by Session) (receipt string, err er
 // announce opens the erasure that was wished for and has it begun. It may be
 // repeated: the receipt tells that it is the same.
 func (s *Service) announce(ctx context.Context, athleteID int64, l Leave) error {
-	if err := s.Erasures.Open(ctx, Erasure{Receipt: l.Receipt, RequestedAt: l.RequestedAt}); err != nil {
-		return fmt.Errorf("open erasure: %w", err)
+	if err := s.openErasure(ctx, l.Receipt, l.RequestedAt); err != nil {
+		return err
 	}
 	err := s.Publisher.Publish(ctx, s.Events.New(athletev1.ErasureRequested{
 		AthleteID: athleteID, Generation: l.Generation, Receipt: l.Receipt, RequestedAt: l.RequestedAt,
@@ -117,19 +118,6 @@ func (s *Service) announce(ctx context.Context, athleteID int64, l Leave) error 
 		return fmt.Errorf("announce the wish to leave: %w", err)
 	}
 	return nil
-}
-
-// Erasure tells how far an erasure is. It fails with [ErrNoErasure] when none
-// has that receipt, or no longer.
-func (s *Service) Erasure(ctx context.Context, receipt string) (Erasure, error) {
-	e, err := s.Erasures.Erasure(ctx, receipt)
-	if err != nil {
-		return Erasure{}, err
-	}
-	if expires := e.Expires(); !expires.IsZero() && !s.Events.Now().Before(expires) {
-		return Erasure{}, ErrNoErasure
-	}
-	return e, nil
 }
 
 // AthleteGathered keeps the profile.
@@ -157,7 +145,7 @@ func (s *Service) AuthorizationDegraded(ctx context.Context, cause event.Meta, f
 // authorized keeps what was announced of an authorization, unless that comes so
 // late that the tombstone which would fence it may be gone.
 func (s *Service) authorized(ctx context.Context, cause event.Meta, athleteID int64, f Authorization) error {
-	now := s.Events.Now().UTC()
+	now := stored(s.Events.Now())
 	if now.Sub(cause.OccurredAt) >= Retention {
 		return nil
 	}
@@ -168,23 +156,23 @@ func (s *Service) authorized(ctx context.Context, cause event.Meta, athleteID in
 // AccountLinked keeps the link, unless it comes so late that the tombstone which
 // would fence it may be gone.
 func (s *Service) AccountLinked(ctx context.Context, cause event.Meta, f credentialsv1.AccountLinked) error {
-	now := s.Events.Now().UTC()
+	now := stored(s.Events.Now())
 	if now.Sub(cause.OccurredAt) >= Retention {
 		return nil
 	}
 	_, err := s.Accounts.Update(ctx, f.AthleteID, func(a *Account) (bool, error) {
 		return a.link(Link{
-			Provider: f.Provider, AccountID: f.AccountID, Generation: f.Generation, AthleteGeneration: f.AthleteGeneration, LinkedAt: f.LinkedAt.UTC(),
+			Provider: f.Provider, AccountID: f.AccountID, Generation: f.Generation, AthleteGeneration: f.AthleteGeneration, LinkedAt: stored(f.LinkedAt),
 		}, now), nil
 	})
 	return err
 }
 
-// AccountUnlinked erases the link and confirms it.
-func (s *Service) AccountUnlinked(ctx context.Context, cause event.Meta, f credentialsv1.AccountUnlinked) error {
-	now := s.Events.Now().UTC()
-	if err := s.Erasures.Open(ctx, Erasure{Receipt: f.Receipt, RequestedAt: cause.OccurredAt}); err != nil {
-		return fmt.Errorf("open erasure: %w", err)
+// AccountUnlinked erases the link, and confirms that for the erasure.
+func (s *Service) AccountUnlinked(ctx context.Context, _ event.Meta, f credentialsv1.AccountUnlinked) error {
+	now := stored(s.Events.Now())
+	if err := s.openErasure(ctx, f.Receipt, f.RequestedAt, PartAthlete, f.Provider); err != nil {
+		return err
 	}
 	_, err := s.Accounts.Update(ctx, f.AthleteID, func(a *Account) (bool, error) {
 		return a.link(Link{Provider: f.Provider, Generation: f.Generation}, now), nil
@@ -192,30 +180,20 @@ func (s *Service) AccountUnlinked(ctx context.Context, cause event.Meta, f crede
 	if err != nil {
 		return fmt.Errorf("erase link: %w", err)
 	}
-	return s.Publisher.Publish(ctx, s.Events.CausedBy(cause, athletev1.ErasureCompleted{Receipt: f.Receipt}))
+	return s.confirmErasure(ctx, f.Receipt, PartAthlete, s.Events.Now())
 }
 
-// AuthorizationRevoked erases what belongs to this and earlier authorizations
-// and announces it. Whoever asked for the erasure, at Strava or as an admin it is
-// elsewhere, it is known before anything is erased: should that fail here, it is
-// overdue.
-func (s *Service) AuthorizationRevoked(ctx context.Context, cause event.Meta, f credentialsv1.AuthorizationRevoked) error {
-	now := s.Events.Now().UTC()
-	if err := s.Erasures.Open(ctx, Erasure{Receipt: f.Receipt, RequestedAt: cause.OccurredAt}); err != nil {
-		return fmt.Errorf("open erasure: %w", err)
+// AuthorizationRevoked erases what belongs to this and earlier authorizations,
+// and confirms that for the erasure. The erasure is opened first: if erasing
+// fails, the erasure becomes overdue.
+func (s *Service) AuthorizationRevoked(ctx context.Context, _ event.Meta, f credentialsv1.AuthorizationRevoked) error {
+	now := stored(s.Events.Now())
+	if err := s.openErasure(ctx, f.Receipt, f.RequestedAt, slices.Concat(allParts, f.LinkedProviders)...); err != nil {
+		return err
 	}
 	_, err := s.Accounts.Update(ctx, f.AthleteID, func(a *Account) (bool, error) { return a.revoke(f.Generation, f.Receipt, now), nil })
 	if err != nil {
 		return fmt.Errorf("erase account: %w", err)
 	}
-	return s.Publisher.Publish(ctx, s.Events.CausedBy(cause, athletev1.ErasureCompleted{Receipt: f.Receipt}))
-}
-
-// ErasureReceiptIssued notes that the erasure is complete.
-func (s *Service) ErasureReceiptIssued(ctx context.Context, _ event.Meta, f credentialsv1.ErasureReceiptIssued) error {
-	erased := map[string]time.Time{}
-	for _, part := range f.Erased {
-		erased[part.Boundary] = part.At
-	}
-	return s.Erasures.Complete(ctx, Erasure{Receipt: f.Receipt, RequestedAt: f.RequestedAt, CompletedAt: f.CompletedAt, Erased: erased})
+	return s.confirmErasure(ctx, f.Receipt, PartAthlete, s.Events.Now())
 }

@@ -3,7 +3,6 @@ package athlete_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -27,7 +26,7 @@ var start = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
 type plane struct {
 	*athlete.Service
-	store     *athletetest.Store
+	ports     athlete.Ports
 	now       time.Time
 	published []event.Event
 	refuse    error
@@ -49,17 +48,18 @@ func (p *plane) facts() (out []event.Fact) {
 }
 
 func newPlane() *plane {
-	p := &plane{store: athletetest.NewStore(), now: start}
-	ids, receipts := 0, 0
-	p.Service = &athlete.Service{
-		Accounts: p.store, Erasures: p.store, Publisher: p,
-		Events: event.Factory{
-			Now:   func() time.Time { return p.now },
-			NewID: func() string { ids++; return fmt.Sprint("id-", ids) },
-		},
-		NewReceipt: func() string { receipts++; return fmt.Sprint("receipt-", receipts) },
-	}
+	p := &plane{now: start}
+	p.ports, _ = athletetest.NewPorts(func() time.Time { return p.now })
+	p.ports.Publisher = p
+	p.Service = p.ports.Service()
 	return p
+}
+
+// deadlines enforces the deadlines by the plane's own service.
+func (p *plane) deadlines() *athlete.Deadlines {
+	d := p.ports.Deadlines()
+	d.Service = p.Service
+	return d
 }
 
 var cause = event.Meta{ID: "cause", OccurredAt: start, CorrelationID: "correlation"}
@@ -74,7 +74,23 @@ func (p *plane) gather(t *testing.T, generation int64, at int, name string) {
 
 func (p *plane) revoke(t *testing.T, generation int64, receipt string) {
 	t.Helper()
-	must(t, p.AuthorizationRevoked(t.Context(), cause, credentialsv1.AuthorizationRevoked{AthleteID: 1, Generation: generation, Receipt: receipt}))
+	must(t, p.AuthorizationRevoked(t.Context(), cause, credentialsv1.AuthorizationRevoked{
+		AthleteID: 1, Generation: generation, Receipt: receipt, RequestedAt: start,
+	}))
+}
+
+// confirm has a part of another boundary confirm an erasure.
+func (p *plane) confirm(t *testing.T, receipt, part string, at time.Time) {
+	t.Helper()
+	must(t, p.ErasureCompleted(t.Context(), event.Meta{ID: "confirmed", OccurredAt: at}, receipt, part))
+}
+
+// confirmOthers has all other boundaries confirm an erasure.
+func (p *plane) confirmOthers(t *testing.T, receipt string, at time.Time) {
+	t.Helper()
+	for _, part := range []string{athlete.PartCredentials, athlete.PartGathering, athlete.PartActivity} {
+		p.confirm(t, receipt, part, at)
+	}
 }
 
 func (p *plane) authorize(t *testing.T, generation int64, scopes ...string) {
@@ -191,7 +207,7 @@ func TestAuthorizationIsTheSameInEveryOrder(t *testing.T) {
 			for _, name := range slices.Concat(order, order) {
 				steps[name](t, p)
 			}
-			a, err := p.store.Account(t.Context(), 1)
+			a, err := p.Accounts.Account(t.Context(), 1)
 			must(t, err)
 			if d := cmp.Diff(tc.want, a.Authorization); d != "" {
 				t.Errorf("after %v (-want +got)\n%s", order, d)
@@ -205,7 +221,7 @@ func TestAnAnnouncementPastTheTombstoneIsIgnored(t *testing.T) {
 	p.now = start.Add(athlete.Retention)
 	p.authorize(t, gen1, "read")
 	p.degrade(t, gen1)
-	a, err := p.store.Account(t.Context(), 1)
+	a, err := p.Accounts.Account(t.Context(), 1)
 	must(t, err)
 	if d := cmp.Diff(athlete.Account{}, a); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
@@ -276,31 +292,33 @@ func TestLeaveFromBeginToEnd(t *testing.T) {
 	if _, err := p.Leave(t.Context(), by); !errors.Is(err, athlete.RevokedError{Receipt: receipt}) {
 		t.Errorf("leaving again: %v", err)
 	}
-	completed := athletev1.ErasureCompleted{Receipt: receipt}
-	if facts := p.facts(); len(facts) != 2 || facts[1] != completed || p.published[1].Meta.CausationID != "cause" {
+	if len(p.published) != 1 {
 		t.Errorf("published %+v", p.published)
 	}
-	account, err := p.store.Account(t.Context(), 1)
+	account, err := p.Accounts.Account(t.Context(), 1)
 	must(t, err)
 	if d := cmp.Diff(athlete.Account{Revoked: gen1, Receipt: receipt, Expires: start.Add(athlete.TombstoneLifetime)}, account); d != "" {
 		t.Errorf("more than the tombstone is left (-want +got)\n%s", d)
 	}
 
-	issued := credentialsv1.ErasureReceiptIssued{
-		Receipt: receipt, RequestedAt: start, CompletedAt: start.Add(time.Hour),
-		Erased: []credentialsv1.ErasedPart{{Boundary: "athlete", At: start}, {Boundary: "activity", At: start.Add(time.Hour)}},
-	}
 	for range 2 {
-		must(t, p.ErasureReceiptIssued(t.Context(), cause, issued))
+		p.confirm(t, receipt, athlete.PartGathering, start.Add(time.Minute))
+		p.confirm(t, receipt, athlete.PartCredentials, start.Add(2*time.Minute))
+		p.confirm(t, receipt, athlete.PartActivity, start.Add(time.Hour))
 	}
 	e, err := p.Erasure(t.Context(), receipt)
 	must(t, err)
 	want := athlete.Erasure{
-		Receipt: receipt, RequestedAt: start, CompletedAt: start.Add(time.Hour),
-		Erased: map[string]time.Time{"athlete": start, "activity": start.Add(time.Hour)},
+		Receipt: receipt, RequestedAt: start, Parts: []string{"activity", "athlete", "credentials", "gathering"},
+		Confirmed: map[string]time.Time{
+			"activity": start.Add(time.Hour), "athlete": start, "credentials": start.Add(2 * time.Minute), "gathering": start.Add(time.Minute),
+		},
 	}
 	if d := cmp.Diff(want, e); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
+	}
+	if !e.CompletedAt().Equal(start.Add(time.Hour)) {
+		t.Errorf("completed at %v", e.CompletedAt())
 	}
 }
 
@@ -309,9 +327,10 @@ func TestErasureAfterDeauthorizationIsKnownToo(t *testing.T) {
 	if _, err := p.Erasure(t.Context(), "theirs"); !errors.Is(err, athlete.ErrNoErasure) {
 		t.Fatal(err)
 	}
-	must(t, p.ErasureReceiptIssued(t.Context(), cause, credentialsv1.ErasureReceiptIssued{Receipt: "theirs", RequestedAt: start, CompletedAt: start}))
+	p.revoke(t, gen1, "theirs")
+	p.confirmOthers(t, "theirs", start)
 	e, err := p.Erasure(t.Context(), "theirs")
-	if err != nil || e.CompletedAt.IsZero() {
+	if err != nil || e.CompletedAt().IsZero() {
 		t.Errorf("%+v, %v", e, err)
 	}
 }
@@ -397,7 +416,7 @@ func TestWhenAnAccountExpires(t *testing.T) {
 		p.revoke(t, gen1, "r")
 		p.now = start.Add(later)
 		tc.do(p)
-		a, err := p.store.Account(t.Context(), 1)
+		a, err := p.Accounts.Account(t.Context(), 1)
 		must(t, err)
 		want := start.Add(athlete.TombstoneLifetime + tc.expires)
 		if tc.expires < 0 {
@@ -442,7 +461,7 @@ func TestRefresh(t *testing.T) {
 	}
 	want := []event.Fact{
 		request(1, gen1, start), request(2, gen1, start), request(1, gen1, p.now),
-		athletev1.ErasureCompleted{Receipt: "r"}, request(1, gen2, p.now),
+		request(1, gen2, p.now),
 	}
 	if d := cmp.Diff(want, p.facts()); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
@@ -453,12 +472,12 @@ func TestRefresh(t *testing.T) {
 // when the deadlines are next enforced; reading it again brings it back.
 func TestProfilePastItsRight(t *testing.T) {
 	p := newPlane()
-	deadlines := athlete.Deadlines{Service: p.Service, Inventory: p.store}
+	deadlines := p.deadlines()
 	enforce := func(want athlete.Found, kept bool) {
 		t.Helper()
 		found, err := deadlines.Enforce(t.Context())
 		must(t, err)
-		a, err := p.store.Account(t.Context(), 1)
+		a, err := p.Accounts.Account(t.Context(), 1)
 		must(t, err)
 		if found != want || (a.Profile != nil) != kept {
 			t.Errorf("found %+v, want %+v; the profile is kept: %t", found, want, a.Profile != nil)
@@ -487,23 +506,24 @@ func TestProfilePastItsRight(t *testing.T) {
 
 func TestErasuresAreCounted(t *testing.T) {
 	p := newPlane()
-	deadlines := athlete.Deadlines{Service: p.Service, Inventory: p.store}
+	deadlines := p.deadlines()
 	count := func(pending, overdue, completed int) {
 		t.Helper()
 		found, err := deadlines.Enforce(t.Context())
-		if want := (athlete.Found{ErasuresPending: pending, ErasuresOverdue: overdue, ErasuresCompleted: completed}); err != nil || found != want {
+		if want := (athlete.Found{Erasures: athlete.ErasureCounts{Pending: pending, Overdue: overdue, Completed: completed}}); err != nil || found != want {
 			t.Errorf("%+v, %v, want %+v", found, err, want)
 		}
 	}
 	receipt, err := p.Leave(t.Context(), athlete.Session{AthleteID: 1, Generation: gen1})
 	must(t, err)
-	p.revoke(t, gen2, "theirs") // asked for elsewhere; the cause is of the start
+	p.revoke(t, gen2, "theirs") // asked for elsewhere, at the start
 	p.now = start.Add(athlete.ErasureTime - time.Second)
 	count(2, 0, 0)
 	p.now = start.Add(athlete.ErasureTime)
 	count(2, 2, 0)
+	p.revoke(t, gen1, receipt)
 	for i, r := range []string{receipt, "theirs"} {
-		must(t, p.ErasureReceiptIssued(t.Context(), cause, credentialsv1.ErasureReceiptIssued{Receipt: r, RequestedAt: start, CompletedAt: p.now}))
+		p.confirmOthers(t, r, p.now)
 		count(1-i, 1-i, 1+i)
 	}
 	p.revoke(t, gen2, "theirs") // once more
@@ -524,21 +544,20 @@ func (u unkind) Update(ctx context.Context, id int64, change func(*athlete.Accou
 
 func TestOneProfileThatCannotBeDroppedDoesNotKeepTheOthers(t *testing.T) {
 	p := newPlane()
-	store := p.store
 	for id := range int64(5) {
-		_, err := store.Update(t.Context(), id, func(a *athlete.Account) (bool, error) {
+		_, err := p.Accounts.Update(t.Context(), id, func(a *athlete.Account) (bool, error) {
 			a.Profile, a.ReadAt = &gatheringv1.Athlete{ID: id}, start
 			return true, nil
 		})
 		must(t, err)
 	}
-	p.Accounts, p.now = unkind{store}, start.Add(athlete.Retention)
-	d := athlete.Deadlines{Service: p.Service, Inventory: store}
+	p.Accounts, p.now = unkind{p.Accounts}, start.Add(athlete.Retention)
+	d := p.deadlines()
 	if _, err := d.Enforce(t.Context()); err == nil {
 		t.Error("no error")
 	}
 	for id := range int64(5) {
-		a, err := store.Account(t.Context(), id)
+		a, err := p.Accounts.Account(t.Context(), id)
 		must(t, err)
 		if (a.Profile != nil) != (id == 1) {
 			t.Errorf("athlete %d: %+v", id, a.Profile)
@@ -549,19 +568,19 @@ func TestOneProfileThatCannotBeDroppedDoesNotKeepTheOthers(t *testing.T) {
 // away is where no erasure can be opened.
 type away struct{ athlete.Erasures }
 
-func (away) Open(context.Context, athlete.Erasure) error {
-	return fault.New(fault.Transient, "not now")
+func (away) Update(context.Context, string, func(*athlete.Erasure) (bool, error)) (athlete.Erasure, error) {
+	return athlete.Erasure{}, fault.New(fault.Transient, "not now")
 }
 
 // Wherever taking a wish to leave was cut off, it is carried out soon, under the
 // receipt and time it was taken with.
 func TestAWishToLeaveIsNotLost(t *testing.T) {
 	for name, cut := range map[string]func(p *plane){
-		"before the erasure was opened": func(p *plane) { p.Erasures = away{p.store} },
+		"before the erasure was opened": func(p *plane) { p.Erasures = away{p.Erasures} },
 		"before it was announced":       func(p *plane) { p.refuse = fault.New(fault.Transient, "the bus is away") },
 	} {
 		p := newPlane()
-		deadlines := athlete.Deadlines{Service: p.Service, Inventory: p.store}
+		deadlines := p.deadlines()
 		enforce := func(after time.Duration, published int) {
 			t.Helper()
 			p.now = start.Add(after)
@@ -575,7 +594,7 @@ func TestAWishToLeaveIsNotLost(t *testing.T) {
 		if _, err := p.Leave(t.Context(), athlete.Session{AthleteID: 1, Generation: gen1}); !fault.Is(err, fault.Transient) {
 			t.Fatal(err)
 		}
-		p.Erasures, p.refuse = p.store, nil
+		p.Erasures, p.refuse = p.ports.Erasures, nil
 		enforce(10*time.Minute-time.Second, 0)
 		enforce(10*time.Minute, 1)
 		enforce(25*time.Minute, 2)
@@ -589,9 +608,9 @@ func TestAWishToLeaveIsNotLost(t *testing.T) {
 		}
 		// That the authorization ended elsewhere answers for another receipt.
 		p.revoke(t, gen1, "theirs")
-		enforce(40*time.Minute, 4)
+		enforce(40*time.Minute, 3)
 		p.revoke(t, gen1, "receipt-1")
-		enforce(55*time.Minute, 5) // that the erasures are complete here, and no wish
+		enforce(55*time.Minute, 3)
 	}
 }
 
@@ -613,8 +632,8 @@ func TestOneWishThatFailsDoesNotKeepTheOthers(t *testing.T) {
 	}
 	p.published, p.now = nil, start.Add(time.Hour)
 	p.Publisher = picky{p}
-	found, err := (&athlete.Deadlines{Service: p.Service, Inventory: p.store}).Enforce(t.Context())
-	if err == nil || found.ErasuresOverdue != 5 {
+	found, err := p.deadlines().Enforce(t.Context())
+	if err == nil || found.Erasures.Overdue != 5 {
 		t.Errorf("%v, found %+v", err, found)
 	}
 	again := map[int64]bool{}
@@ -629,14 +648,14 @@ func TestOneWishThatFailsDoesNotKeepTheOthers(t *testing.T) {
 // The plane that cannot erase is the one that counts: the erasure is known first.
 func TestAnErasureThatFailsHereIsOverdue(t *testing.T) {
 	p := newPlane()
-	p.Accounts = unkind{p.store}
-	f := credentialsv1.AuthorizationRevoked{AthleteID: 1, Generation: gen1, Receipt: "r"}
+	p.Accounts = unkind{p.Accounts}
+	f := credentialsv1.AuthorizationRevoked{AthleteID: 1, Generation: gen1, Receipt: "r", RequestedAt: start}
 	if err := p.AuthorizationRevoked(t.Context(), cause, f); !fault.Is(err, fault.Transient) {
 		t.Fatal(err)
 	}
 	p.now = start.Add(3 * time.Hour)
-	found, err := (&athlete.Deadlines{Service: p.Service, Inventory: p.store}).Enforce(t.Context())
-	if want := (athlete.Found{ErasuresPending: 1, ErasuresOverdue: 1}); err != nil || found != want {
+	found, err := p.deadlines().Enforce(t.Context())
+	if want := (athlete.Found{Erasures: athlete.ErasureCounts{Pending: 1, Overdue: 1}}); err != nil || found != want {
 		t.Errorf("%+v, %v, want %+v", found, err, want)
 	}
 	if len(p.published) != 0 {
@@ -693,7 +712,8 @@ func TestLeavingAgainLeadsToTheSameReceipt(t *testing.T) {
 
 func TestReceiptsLast30Days(t *testing.T) {
 	p := newPlane()
-	must(t, p.ErasureReceiptIssued(t.Context(), cause, credentialsv1.ErasureReceiptIssued{Receipt: "r", RequestedAt: start, CompletedAt: start}))
+	p.revoke(t, gen1, "r")
+	p.confirmOthers(t, "r", start)
 	p.now = start.Add(30*24*time.Hour - time.Second)
 	if _, err := p.Erasure(t.Context(), "r"); err != nil {
 		t.Error(err)
@@ -725,19 +745,5 @@ func TestAnothersProfileIsRefused(t *testing.T) {
 	err := p.AthleteGathered(t.Context(), cause, gatheringv1.AthleteGathered{AthleteID: 1, Generation: gen1, ReadAt: start, Athlete: gatheringv1.Athlete{ID: 2}})
 	if !fault.Is(err, fault.Permanent) {
 		t.Fatal(err)
-	}
-}
-
-func TestRevocationThatCouldNotBeAnnouncedIsRepeated(t *testing.T) {
-	p := newPlane()
-	p.refuse = fault.New(fault.Transient, "the bus is away")
-	f := credentialsv1.AuthorizationRevoked{AthleteID: 1, Generation: gen1, Receipt: "r"}
-	if err := p.AuthorizationRevoked(t.Context(), cause, f); !fault.Is(err, fault.Transient) {
-		t.Fatal(err)
-	}
-	p.refuse = nil
-	must(t, p.AuthorizationRevoked(t.Context(), cause, f))
-	if d := cmp.Diff([]event.Fact{athletev1.ErasureCompleted{Receipt: "r"}}, p.facts()); d != "" {
-		t.Errorf("(-want +got)\n%s", d)
 	}
 }

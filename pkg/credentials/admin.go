@@ -18,8 +18,7 @@ import (
 // Admin is what the operator can do. Only IAM admits its callers.
 type Admin struct {
 	Ledger
-	Erasures ErasureLog
-	Vault    Vault
+	Vault Vault
 	// Parameters is all that the vault holds.
 	Parameters Parameters
 	Waitlist   *Waitlist
@@ -330,25 +329,28 @@ type Status struct {
 	// Authorized is how many of them take up a place; Capacity is how many
 	// places there are.
 	Authorized, Capacity int
-	Erasures             ErasureCounts
+	// Receipts are those of the athletes' erasures that the athlete plane may not
+	// know of yet.
+	Receipts []IssuedReceipt
 }
 
-// ErasureCounts is how erasures fare.
-type ErasureCounts struct {
-	// Pending were asked for and are not completed; Overdue are those of them
-	// that were more than [ErasureTime] ago.
-	Pending, Overdue int
-	// Completed were in the last [ErasuresShown].
-	Completed int
+// IssuedReceipt names the erasure of a revocation. The athlete plane reports
+// whether it is complete.
+type IssuedReceipt struct {
+	Receipt     string
+	RequestedAt time.Time
 }
 
-const (
-	// ErasureTime is how long an erasure may take before an operator should look
-	// into it.
-	ErasureTime = time.Hour
-	// ErasuresShown is for how long a completed erasure counts.
-	ErasuresShown = 7 * 24 * time.Hour
-)
+// receipts returns those of the pending and the lately completed revocations.
+func (g Grant) receipts() (issued []IssuedReceipt) {
+	for _, r := range g.Revocations {
+		issued = append(issued, IssuedReceipt{r.Receipt, r.RequestedAt})
+	}
+	for _, c := range g.Completed {
+		issued = append(issued, IssuedReceipt{c.Receipt, c.RequestedAt})
+	}
+	return issued
+}
 
 // Status looks at everything the admin has a say in. The application not being
 // set is part of the picture, not an error.
@@ -365,8 +367,6 @@ func (a *Admin) Status(ctx context.Context) (Status, error) {
 	case !fault.Is(err, fault.NotFound):
 		return Status{}, fmt.Errorf("read app: %w", err)
 	}
-	// An erasure that is not open yet is known by the grant's pending revocation only.
-	pending := map[string]time.Time{}
 	for cursor := ""; ; {
 		page, next, err := a.Grants.List(ctx, ProviderStrava, cursor, 200)
 		if err != nil {
@@ -377,33 +377,10 @@ func (a *Admin) Status(ctx context.Context) (Status, error) {
 			if g.Authorized() {
 				s.Authorized++
 			}
-			for _, d := range g.Revocations {
-				pending[d.Receipt] = d.RequestedAt
-			}
+			s.Receipts = append(s.Receipts, g.receipts()...)
 		}
 		if cursor = next; cursor == "" {
-			break
+			return s, nil
 		}
 	}
-	now := a.Events.Now()
-	err = a.Erasures.EachErasure(ctx, func(e Erasure) {
-		switch {
-		case e.CompletedAt.IsZero():
-			pending[e.Receipt] = e.RequestedAt
-			return
-		case now.Sub(e.CompletedAt) < ErasuresShown:
-			s.Erasures.Completed++
-		}
-		delete(pending, e.Receipt)
-	})
-	if err != nil {
-		return Status{}, fmt.Errorf("count the erasures: %w", err)
-	}
-	s.Erasures.Pending = len(pending)
-	for _, requestedAt := range pending {
-		if now.Sub(requestedAt) >= ErasureTime {
-			s.Erasures.Overdue++
-		}
-	}
-	return s, nil
 }

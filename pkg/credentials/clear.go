@@ -18,8 +18,6 @@ type Remaining struct {
 	Ending int
 	// Failing counts those of Ending whose last attempt failed.
 	Failing int
-	// Erasures counts those that a boundary is yet to confirm.
-	Erasures int
 }
 
 // Empty reports whether nothing remains.
@@ -29,17 +27,27 @@ func (r Remaining) Empty() bool { return r == Remaining{} }
 // of clearing the stage. Without it the step stops, to be called again.
 const clearTime = 10 * time.Second
 
-// RevokeAll ends all authorizations as [Admin.RevokeAthlete] ends one, and
-// returns how many it ended and what remains then. It stops early when little
-// time is left: call it until nothing remains. [Reconciler.Reconcile]
-// completes what it has ended.
-func (a *Admin) RevokeAll(ctx context.Context) (ended int, _ Remaining, _ error) {
-	var r Remaining
+// RevokedAll is what [Admin.RevokeAll] has done.
+type RevokedAll struct {
+	// Ended counts the authorizations that it ended.
+	Ended     int
+	Remaining Remaining
+	// Receipts are those of all erasures that may not be complete, or that the
+	// athlete plane may not know of yet.
+	Receipts []IssuedReceipt
+}
+
+// RevokeAll ends all authorizations as [Admin.RevokeAthlete] ends one. It stops
+// early when little time is left: call it until nothing remains.
+// [Reconciler.Reconcile] completes what it has ended. The stage is clear when the
+// athlete plane also reports every receipt as complete.
+func (a *Admin) RevokeAll(ctx context.Context) (RevokedAll, error) {
+	var all RevokedAll
 	for _, provider := range a.Providers {
 		for cursor := ""; ; {
 			page, next, err := a.Grants.List(ctx, provider, cursor, 200)
 			if err != nil {
-				return ended, Remaining{}, fmt.Errorf("list the authorizations: %w", err)
+				return all, fmt.Errorf("list the authorizations: %w", err)
 			}
 			for _, g := range page {
 				if g.inForce() && !tooLate(ctx, clearTime) {
@@ -47,27 +55,20 @@ func (a *Admin) RevokeAll(ctx context.Context) (ended int, _ Remaining, _ error)
 					switch {
 					case err == nil:
 						g = ending
-						ended++
+						all.Ended++
 					case !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.NotFound): // The list may lag behind.
-						return ended, Remaining{}, fmt.Errorf("end an authorization: %w", err)
+						return all, fmt.Errorf("end an authorization: %w", err)
 					}
 				}
-				r.add(g)
+				all.Remaining.add(g)
+				all.Receipts = append(all.Receipts, g.receipts()...)
 			}
 			if cursor = next; cursor == "" {
 				break
 			}
 		}
 	}
-	err := a.Erasures.EachErasure(ctx, func(e Erasure) {
-		if e.CompletedAt.IsZero() {
-			r.Erasures++
-		}
-	})
-	if err != nil {
-		return ended, Remaining{}, fmt.Errorf("count the erasures: %w", err)
-	}
-	return ended, r, nil
+	return all, nil
 }
 
 func (r *Remaining) add(g Grant) {
@@ -108,19 +109,18 @@ const (
 )
 
 // Clear deletes the push subscription and then the parameters, a part at a
-// time: call it until it deletes none. While something remains of athletes it
-// returns a conflict, for the parameters are needed to end their
-// authorizations; with abandon it deletes them all the same, and the
+// time: call it until it deletes none. While authorizations are not ended it
+// returns a conflict, because that takes the parameters; with abandon it deletes them all the same, and the
 // authorizations that were not ended stay at Strava until the athletes remove
 // the application in their settings there.
 func (a *Admin) Clear(ctx context.Context, abandon bool) (ClearResult, error) {
 	if !abandon {
-		_, r, err := a.RevokeAll(ctx)
+		all, err := a.RevokeAll(ctx)
 		if err != nil {
 			return ClearResult{}, err
 		}
-		if !r.Empty() {
-			return ClearResult{}, fault.New(fault.Conflict, "%d authorizations and %d erasures are not through", r.InForce+r.Ending, r.Erasures)
+		if r := all.Remaining; !r.Empty() {
+			return ClearResult{}, fault.New(fault.Conflict, "%d authorizations are not ended; call revoke_all until none remains", r.InForce+r.Ending)
 		}
 	}
 	var c ClearResult

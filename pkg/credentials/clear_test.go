@@ -2,36 +2,42 @@ package credentials_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/paceline/paceline/pkg/credentials"
-	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
-	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/retention"
 	"github.com/paceline/paceline/standin/strava"
 )
 
-// confirmAll has the other boundaries confirm every erasure that was announced.
-func confirmAll(t *testing.T, w *world) {
-	t.Helper()
-	for _, e := range eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus) {
-		for _, part := range []string{credentials.PartGathering, credentials.PartAthlete, credentials.PartActivity} {
-			if err := w.receipts.ConfirmErasure(t.Context(), event.Meta{}, e.Receipt, part); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-}
-
 func revokeAll(t *testing.T, w *world) (int, credentials.Remaining) {
 	t.Helper()
-	ended, remains, err := w.admin.RevokeAll(t.Context())
+	all, err := w.admin.RevokeAll(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ended, remains
+	return all.Ended, all.Remaining
+}
+
+// mustBeIssued fails the test unless these receipts were issued, in any order.
+func mustBeIssued(t *testing.T, issued []credentials.IssuedReceipt, want ...string) {
+	t.Helper()
+	var got []string
+	for _, r := range issued {
+		if r.RequestedAt.IsZero() {
+			t.Errorf("%s was never asked for", r.Receipt)
+		}
+		got = append(got, r.Receipt)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("receipts (-want +got)\n%s", d)
+	}
 }
 
 func TestAStageIsCleared(t *testing.T) {
@@ -50,20 +56,13 @@ func TestAStageIsCleared(t *testing.T) {
 		t.Errorf("ended %d, %+v", ended, remains)
 	}
 	w.reconcileAll()
-	if _, remains := revokeAll(t, w); remains != (credentials.Remaining{Erasures: 3}) {
+	if _, remains := revokeAll(t, w); !remains.Empty() {
 		t.Errorf("after the reconciliation: %+v", remains)
-	}
-	if _, err := w.admin.Clear(t.Context(), false); !fault.Is(err, fault.Conflict) {
-		t.Errorf("with erasures pending: %v", err)
 	}
 	for i := range 3 {
 		if w.strava.Athletes()[i].Connected {
 			t.Errorf("Strava still counts athlete %d", i)
 		}
-	}
-	confirmAll(t, w)
-	if _, remains := revokeAll(t, w); !remains.Empty() {
-		t.Errorf("in the end %+v", remains)
 	}
 	cleared, err := w.admin.Clear(t.Context(), false)
 	if err != nil || cleared != (credentials.ClearResult{Parameters: 1, Subscription: credentials.SubscriptionNone}) {
@@ -75,6 +74,49 @@ func TestAStageIsCleared(t *testing.T) {
 	if again, err := w.admin.Clear(t.Context(), false); err != nil || again != (credentials.ClearResult{Subscription: credentials.SubscriptionNone}) {
 		t.Errorf("again: %+v, %v", again, err)
 	}
+}
+
+// TestReceiptsAreIssuedUntilOthersHaveHeardOfThem: while a revocation is pending,
+// and for as long as a queue keeps its event after that, through new
+// authorizations, too.
+func TestReceiptsAreIssuedUntilOthersHaveHeardOfThem(t *testing.T) {
+	w := newWorld(t, strava.Settings{})
+	id := w.athlete(0)
+	w.connected(id)
+	issued := func(want ...string) {
+		t.Helper()
+		s, err := w.admin.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustBeIssued(t, s.Receipts, want...)
+	}
+	issued()
+	first, err := w.admin.RevokeAthlete(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	issued(first)
+	w.reconcileAll()
+	issued(first)
+	w.clock.Advance(time.Hour)
+	w.mustAnswer(id, w.connected(id)) // The athlete is back.
+	issued(first)
+	w.clock.Advance(retention.Tombstone - 8*time.Hour)
+	second, err := w.admin.RevokeAthlete(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.reconcileAll()
+	issued(first, second)
+	w.connected(id)
+	w.clock.Advance(2 * time.Hour)
+	third, err := w.admin.RevokeAthlete(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.reconcileAll()
+	issued(second, third)
 }
 
 // TestFailingRevocationsAreReportedAndCanBeAbandoned: one athlete's tokens can never
@@ -89,9 +131,7 @@ func TestFailingRevocationsAreReportedAndCanBeAbandoned(t *testing.T) {
 		t.Errorf("ended %d", ended)
 	}
 	w.reconcileAll()
-	confirmAll(t, w)
-	w.reconcileAll()
-	if _, remains := revokeAll(t, w); remains != (credentials.Remaining{Ending: 1, Failing: 1, Erasures: 1}) {
+	if _, remains := revokeAll(t, w); remains != (credentials.Remaining{Ending: 1, Failing: 1}) {
 		t.Errorf("remains %+v", remains)
 	}
 	if _, err := w.admin.Clear(t.Context(), false); !fault.Is(err, fault.Conflict) {
@@ -133,8 +173,8 @@ func TestRevokeAllStopsBeforeItsTimeIsUp(t *testing.T) {
 	}
 	late, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	if ended, remains, err := w.admin.RevokeAll(late); err != nil || ended != 0 || remains != (credentials.Remaining{InForce: 3}) {
-		t.Errorf("ended %d, %+v, %v", ended, remains, err)
+	if all, err := w.admin.RevokeAll(late); err != nil || all.Ended != 0 || all.Remaining != (credentials.Remaining{InForce: 3}) {
+		t.Errorf("%+v, %v", all, err)
 	}
 	if ended, remains := revokeAll(t, w); ended != 3 || remains.InForce != 0 {
 		t.Errorf("ended %d, %+v", ended, remains)

@@ -26,8 +26,6 @@ type Ports struct {
 
 	Grants          Grants
 	States          ConnectStates
-	Erasures        Erasures
-	ErasureLog      ErasureLog
 	CredentialStore CredentialStore
 	WaitlistStore   WaitlistStore
 	Vault           Vault
@@ -90,7 +88,6 @@ func (p Ports) Reconciler(tokens *Tokens) *Reconciler {
 		Connect:    p.Connect(),
 		Revocation: &Revocation{
 			TokenStore: p.tokenStore(),
-			Receipts:   Receipts{Erasures: p.Erasures, Publisher: p.Publisher, Events: p.Events},
 			Tokens:     tokens,
 			OAuth:      p.OAuth,
 			API:        p.API,
@@ -134,7 +131,7 @@ func (p Ports) Waitlist(capacity *Capacity) *Waitlist {
 // Admin returns the operator's actions.
 func (p Ports) Admin() *Admin {
 	return &Admin{
-		Ledger: p.ledger(), Erasures: p.ErasureLog, Vault: p.Vault, Parameters: p.Parameters, Waitlist: p.Waitlist(p.Capacity()),
+		Ledger: p.ledger(), Vault: p.Vault, Parameters: p.Parameters, Waitlist: p.Waitlist(p.Capacity()),
 		Sessions: p.Sessions(), Push: p.Push, Providers: p.Providers, NewSecret: p.NewSecret, Capacity: p.AthleteCapacity,
 		CallbackURL: p.CallbackURL, Sleep: p.Sleep,
 	}

@@ -10,11 +10,10 @@
 // subscription.
 //
 // Emits: AthleteAuthorized, AuthorizationDegraded, AuthorizationRevoked,
-// ErasureReceiptIssued, WebhookConfigured, AccountLinked, AccountUnlinked.
+// ErasureCompleted, WebhookConfigured, AccountLinked, AccountUnlinked.
 //
-// Consumes: DeauthorizationReported and ErasureCompleted of gathering,
-// ErasureRequested and ErasureCompleted of the athlete plane, ErasureCompleted
-// of the activity plane.
+// Consumes: DeauthorizationReported of gathering, ErasureRequested of the athlete
+// plane.
 //
 // An account is a person's account at a provider. Strava's accounts are the
 // athletes that the other boundaries know; see docs/adr/0008. Accounts of other
@@ -41,10 +40,9 @@
 //
 // Each use case has a file: connect, tokens (find a pair that works), refresh,
 // requester, revocation, claim (verify a reported deauthorization), reconcile
-// (pending tasks), receipts, sessions, keys, authenticate, links (accounts of
-// other providers), accounts (for workers of other systems), admin, clear (a
-// stage), subscription, capacity and waitlist. They share a [Ledger] (ledger.go),
-// which changes grants, and a [TokenStore] (tokenstore.go), which keeps pairs.
-// Below them, without ports, are grant, lease, tokenpair, account, app,
-// credential and erasure.
+// (pending tasks), sessions, keys, authenticate, links (accounts of other
+// providers), accounts (for workers of other systems), admin, clear (a stage),
+// subscription, capacity and waitlist. They share a [Ledger] (ledger.go), which
+// changes grants, and a [TokenStore] (tokenstore.go), which keeps pairs. Below
+// them, without ports, are grant, lease, tokenpair, account, app and credential.
 package credentials

@@ -79,6 +79,9 @@ type Grant struct {
 	// Revocations are the ends of authorizations that are not completed: of this
 	// one, and of earlier ones of the athlete.
 	Revocations []PendingRevocation
+	// Completed has the receipts of completed revocations, for at least
+	// [retention.Tombstone].
+	Completed []CompletedRevocation
 	// Links are the accounts that the athlete has linked, one of a provider at
 	// most. Only an athlete's own grant has any.
 	Links []Link
@@ -112,17 +115,25 @@ type PendingRevocation struct {
 	Reason string
 	// Cause is the event that brought it.
 	Cause event.Meta
-	// Announced is set once the erasure is open and AuthorizationRevoked, or
-	// AccountUnlinked for a linked account, is published.
+	// Published is set once AuthorizationRevoked, or AccountUnlinked for a linked
+	// account, is published.
 	Published bool
 	// Links are the linked accounts that end with the athlete's authorization.
 	Links []Account
 	// Owner is the athlete whose link to the account ends; zero if an athlete's own
 	// authorization ends.
 	Owner Authorization
-	// WithAthlete is set if the receipt is that of the owner's own erasure, which is
-	// open and announced already.
+	// WithAthlete is set if the receipt is that of the owner's own erasure, which the
+	// owner's grant publishes.
 	WithAthlete bool
+}
+
+// CompletedRevocation is the end of an authorization that is completed here. Other
+// boundaries may not have heard of it yet.
+type CompletedRevocation struct {
+	// Receipt names the erasure.
+	Receipt                  string
+	RequestedAt, CompletedAt time.Time
 }
 
 // Pending is the retry state of a grant's tasks.
@@ -352,6 +363,7 @@ func (g *Grant) authorize(spare Spare, receipt string, now time.Time) bool {
 		EndRequestedAt: g.EndRequestedAt,
 		ClaimCheckedAt: g.ClaimCheckedAt,
 		Revocations:    g.Revocations,
+		Completed:      g.Completed,
 		Links:          g.Links,
 		Owner:          spare.Owner,
 	}
@@ -553,6 +565,25 @@ func (g *Grant) revoke(r PendingRevocation, now time.Time) {
 // isRevoking reports whether the receipt is that of a pending revocation.
 func (g Grant) isRevoking(receipt string) bool {
 	return slices.ContainsFunc(g.Revocations, func(r PendingRevocation) bool { return r.Receipt == receipt })
+}
+
+// completeRevocations notes that those of seen's revocations are completed, and
+// forgets receipts of which other boundaries have heard by now. It leads from any
+// state to the same.
+func (g *Grant) completeRevocations(seen Grant, now time.Time) {
+	var left []PendingRevocation
+	completed := slices.DeleteFunc(slices.Clone(g.Completed), func(c CompletedRevocation) bool {
+		return now.Sub(c.CompletedAt) >= retention.Tombstone
+	})
+	for _, r := range g.Revocations {
+		switch {
+		case !seen.isRevoking(r.Receipt):
+			left = append(left, r)
+		case !r.WithAthlete: // The athlete's grant keeps that receipt.
+			completed = append(completed, CompletedRevocation{r.Receipt, r.RequestedAt, now})
+		}
+	}
+	g.Revocations, g.Completed = left, completed
 }
 
 // deleteTokens notes that the tokens as seen are revoked at Strava and deleted.

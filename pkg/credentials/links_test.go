@@ -97,7 +97,7 @@ func TestLinkingAnAccount(t *testing.T) {
 	w.mustBeSilent()
 }
 
-func TestUnlinkingRevokesErasesAndIssuesAReceipt(t *testing.T) {
+func TestUnlinkingRevokesErasesAndConfirmsThat(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: onFitbit})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -108,21 +108,12 @@ func TestUnlinkingRevokesErasesAndIssuesAReceipt(t *testing.T) {
 	w.mustBeErased(id, "unlinked")
 	want := []credentialsv1.AccountUnlinked{{
 		AthleteID: w.owner, Provider: "fitbit", AccountID: w.account(id).ID, Generation: generation,
-		Receipt: receipt, Reason: credentialsv1.UnlinkedByAthlete,
+		Receipt: receipt, Reason: credentialsv1.UnlinkedByAthlete, RequestedAt: w.clock.Now().UTC(),
 	}}
 	if d := cmp.Diff(want, eventtest.Facts[credentialsv1.AccountUnlinked](w.bus)); d != "" {
 		t.Error(d)
 	}
-	if n := len(eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)); n != 0 {
-		t.Error("a receipt before the athlete plane has erased the link")
-	}
-	if err := w.receipts.ConfirmErasure(t.Context(), cause(), receipt, credentials.PartAthlete); err != nil {
-		t.Fatal(err)
-	}
-	issued := eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)
-	if len(issued) != 1 || issued[0].Receipt != receipt || len(issued[0].Erased) != 2 {
-		t.Errorf("issued %+v", issued)
-	}
+	w.mustBeConfirmed(receipt, "fitbit")
 	if res := w.forward(id, generation); res.Outcome != credentialsv1.OutcomeRevoked {
 		t.Errorf("outcome %s", res.Outcome)
 	}
@@ -202,23 +193,18 @@ func TestLeavingEndsTheLinks(t *testing.T) {
 				t.Fatalf("published %+v", revoked)
 			}
 			receipt := revoked[0].Receipt
-			for _, part := range []string{credentials.PartGathering, credentials.PartAthlete, credentials.PartActivity} {
-				if err := w.receipts.ConfirmErasure(t.Context(), cause(), receipt, part); err != nil {
-					t.Fatal(err)
-				}
+			if !slices.Equal(revoked[0].LinkedProviders, []string{"fitbit"}) {
+				t.Errorf("announced %+v", revoked)
 			}
-			if n := len(eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)); n != 0 || !w.atSite(id) {
-				t.Errorf("%d receipts while Fitbit counts the account %v", n, w.atSite(id))
+			w.mustBeConfirmed(receipt, "")
+			if !w.atSite(id) {
+				t.Error("Fitbit does not count the account any more")
 			}
 			if err := w.reconciler.Reconcile(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			w.mustBeErased(id, name)
-			issued := eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)
-			if len(issued) != 1 || issued[0].Receipt != receipt || len(issued[0].Erased) != 5 ||
-				!slices.ContainsFunc(issued[0].Erased, func(p credentialsv1.ErasedPart) bool { return p.Boundary == "fitbit" }) {
-				t.Errorf("issued %+v", issued)
-			}
+			w.mustBeConfirmed(receipt, "", "fitbit")
 			if n := len(eventtest.Facts[credentialsv1.AccountUnlinked](w.bus)); n != 0 {
 				t.Errorf("%d links were said to end apart from the athlete", n)
 			}
@@ -235,28 +221,26 @@ func TestClearingAStageEndsTheLinks(t *testing.T) {
 	id := w.athlete(0)
 	w.connected(id)
 	w.admin.Providers = provider.Names
-	w.admin.Erasures = w.store
-	if ended, _, err := w.admin.RevokeAll(t.Context()); err != nil || ended != 2 {
-		t.Errorf("%d ended, %v", ended, err)
+	if all, err := w.admin.RevokeAll(t.Context()); err != nil || all.Ended != 2 {
+		t.Errorf("%+v, %v", all, err)
 	}
 	w.reconcileAll()
 	w.reconcileAll()
 	w.mustBeErased(id, "cleared")
+	var announced []string
 	for _, f := range eventtest.Facts[credentialsv1.AccountUnlinked](w.bus) {
-		if err := w.receipts.ConfirmErasure(t.Context(), cause(), f.Receipt, credentials.PartAthlete); err != nil {
-			t.Error(err)
-		}
+		announced = append(announced, f.Receipt)
+		w.mustBeConfirmed(f.Receipt, "fitbit")
 	}
 	for _, f := range eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus) {
-		for _, part := range []string{credentials.PartGathering, credentials.PartAthlete, credentials.PartActivity} {
-			if err := w.receipts.ConfirmErasure(t.Context(), cause(), f.Receipt, part); err != nil {
-				t.Error(err)
-			}
-		}
+		announced = append(announced, f.Receipt)
+		w.mustBeConfirmed(f.Receipt, slices.Concat([]string{""}, f.LinkedProviders)...)
 	}
-	if _, remains, err := w.admin.RevokeAll(t.Context()); err != nil || !remains.Empty() {
-		t.Errorf("%+v, %v", remains, err)
+	all, err := w.admin.RevokeAll(t.Context())
+	if err != nil || !all.Remaining.Empty() {
+		t.Errorf("%+v, %v", all, err)
 	}
+	mustBeIssued(t, all.Receipts, announced...)
 }
 
 // TestEachReceiptStandsForTheLinks: an authorization that ends in two ways has
@@ -275,15 +259,12 @@ func TestEachReceiptStandsForTheLinks(t *testing.T) {
 	w.reconcileAll()
 	w.mustBeErased(id, "left")
 	for _, receipt := range []string{first, "receipt"} {
-		for _, part := range []string{credentials.PartGathering, credentials.PartAthlete, credentials.PartActivity} {
-			if err := w.receipts.ConfirmErasure(t.Context(), cause(), receipt, part); err != nil {
-				t.Fatal(err)
-			}
-		}
+		w.mustBeConfirmed(receipt, "", "fitbit")
 	}
-	issued := eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)
-	if len(issued) != 2 || len(issued[0].Erased) != 5 || len(issued[1].Erased) != 5 {
-		t.Errorf("issued %+v", issued)
+	for _, f := range eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus) {
+		if !slices.Equal(f.LinkedProviders, []string{"fitbit"}) {
+			t.Errorf("announced %+v", f)
+		}
 	}
 }
 
@@ -507,13 +488,15 @@ func TestNoReceiptWhileTokensOfACutOffLinkAreValid(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.reconcileAll()
-	e, err := w.store.Confirm(t.Context(), "receipt", "none", w.clock.Now())
-	if err != nil || !slices.Contains(e.Pending, "fitbit") {
-		t.Errorf("%+v (%v)", e, err)
+	w.mustBeConfirmed("receipt", "") // and not by Fitbit
+	revoked := eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
+	if len(revoked) != 1 || !slices.Equal(revoked[0].LinkedProviders, []string{"fitbit"}) {
+		t.Errorf("announced %+v", revoked)
 	}
 	w.fitbit.ClearFaults()
 	w.reconcileAll()
 	w.mustBeErased(id, "afterwards")
+	w.mustBeConfirmed("receipt", "", "fitbit")
 }
 
 // cutOff kills a link when it reaches a point for the nth time.
@@ -732,8 +715,16 @@ func (w *world) mustBeConsistent(when string) {
 		}
 	}
 	if g := w.athleteGrant(w.owner); g.State == credentials.Erased {
-		if e, err := w.store.Confirm(w.t.Context(), "receipt", "none", w.clock.Now()); err != nil || slices.Contains(e.Pending, "fitbit") || slices.Contains(e.Pending, credentials.PartCredentials) {
-			w.t.Errorf("%s: erasure %+v (%v)", when, e, err)
+		confirmed := w.confirmed("receipt")
+		announced := []string{""}
+		for _, f := range eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus) {
+			if f.Receipt == "receipt" { // A request that comes again is announced again, without the links.
+				announced = append(announced, f.LinkedProviders...)
+			}
+		}
+		slices.Sort(announced)
+		if !slices.Equal(confirmed, slices.Compact(announced)) {
+			w.t.Errorf("%s: announced %q, confirmed %q", when, announced, confirmed)
 		}
 	}
 }

@@ -50,27 +50,6 @@ type ConnectState struct {
 	Owner Authorization
 }
 
-// Erasures stores erasures until they are completed, and after that.
-type Erasures interface {
-	// Open stores an erasure unless there is one for that receipt.
-	Open(ctx context.Context, e Erasure) error
-	// Confirm strikes part off the receipt's pending list, remembers when, and
-	// returns what is left; at a repeat the first time stands. An unknown receipt is
-	// a not-found fault.
-	Confirm(ctx context.Context, receipt, part string, at time.Time) (Erasure, error)
-	// Complete remembers when the last part confirmed; at a repeat the first
-	// time stands. It returns the time that stands.
-	Complete(ctx context.Context, receipt string, at time.Time) (time.Time, error)
-	// Issued remembers that the completed erasure's receipt was announced.
-	Issued(ctx context.Context, receipt string) error
-}
-
-// ErasureLog is all erasures there were.
-type ErasureLog interface {
-	// EachErasure calls visit with each.
-	EachErasure(ctx context.Context, visit func(Erasure)) error
-}
-
 // Vault keeps secrets encrypted under the dedicated key.
 type Vault interface {
 	// App returns the registration with a provider; a not-found fault if it was not

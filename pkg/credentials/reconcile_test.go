@@ -51,11 +51,6 @@ func TestARevocationOutlivesDaysWithoutStrava(t *testing.T) {
 	if err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{credentials.PartActivity, credentials.PartAthlete, credentials.PartGathering} {
-		if err := w.receipts.ConfirmErasure(t.Context(), cause(), "receipt", part); err != nil {
-			t.Fatal(err)
-		}
-	}
 	if n := w.counts.Of(metric.Overdue); n != 0 {
 		t.Errorf("overdue at once: %d", n)
 	}
@@ -72,15 +67,11 @@ func TestARevocationOutlivesDaysWithoutStrava(t *testing.T) {
 	if n := len(eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)); n != 1 {
 		t.Errorf("published %d times", n)
 	}
-	if n := len(eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)); n != 0 {
-		t.Error("a receipt while Strava still counts the athlete")
-	}
+	w.mustBeConfirmed("receipt") // by nothing while Strava still counts the athlete
 	w.strava.ClearFaults()
 	w.days(1)
 	w.mustBeErased(id, "when Strava was back")
-	if n := len(eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)); n != 1 {
-		t.Errorf("%d receipts", n)
-	}
+	w.mustBeConfirmed("receipt", "")
 	calls := w.strava.Counters().Total("", 0)
 	w.days(2)
 	if n := w.strava.Counters().Total("", 0); n != calls {
@@ -172,17 +163,7 @@ func TestARevocationIsCompletedAfterAReconnect(t *testing.T) {
 	if len(published) != 1 || published[0].Generation != first {
 		t.Errorf("published %+v", published)
 	}
-	for i, part := range []string{credentials.PartActivity, credentials.PartAthlete, credentials.PartGathering} {
-		if n := len(eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)); n != 0 {
-			t.Fatalf("a receipt after %d confirmations", i)
-		}
-		if err := w.receipts.ConfirmErasure(t.Context(), cause(), "receipt", part); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if n := len(eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)); n != 1 {
-		t.Errorf("%d receipts", n)
-	}
+	w.mustBeConfirmed("receipt", "")
 }
 
 // TestTwoReceiptsOfOneRevocation: an athlete leaves here and at Strava while
@@ -201,10 +182,7 @@ func TestTwoReceiptsOfOneRevocation(t *testing.T) {
 	w.reconcileAll()
 	w.mustBeErased(id, "twice")
 	for _, receipt := range []string{"one", "two"} {
-		e, err := w.store.Confirm(t.Context(), receipt, credentials.PartActivity, w.clock.Now())
-		if err != nil || slices.Contains(e.Pending, credentials.PartCredentials) {
-			t.Errorf("%s: %+v, %v", receipt, e, err)
-		}
+		w.mustBeConfirmed(receipt, "")
 	}
 }
 

@@ -17,9 +17,8 @@ import (
 // publishes revocations, revokes tokens at Strava and deletes them.
 type Revocation struct {
 	TokenStore
-	Receipts Receipts
-	Tokens   *Tokens
-	OAuth    OAuth
+	Tokens *Tokens
+	OAuth  OAuth
 	// API is asked about claims.
 	API API
 	// Sessions of athletes; accounts of other providers have none.
@@ -47,25 +46,19 @@ func (r *Revocation) complete(ctx context.Context, grant Grant) error {
 		return ended
 	}
 	for _, p := range grant.Revocations {
-		part := PartCredentials
+		completed := credentialsv1.ErasureCompleted{Receipt: p.Receipt}
 		if p.Owner.exists() {
 			if err := r.removeLink(ctx, p.Owner.AthleteID, grant.Account, p.Generation); err != nil {
 				return err
 			}
-			part = grant.Account.Provider
+			completed.LinkedProvider = grant.Account.Provider
 		}
-		if err := r.Receipts.ConfirmErasure(ctx, p.Cause, p.Receipt, part); err != nil {
-			return err
+		if err := r.Publisher.Publish(ctx, r.Events.CausedBy(p.Cause, completed)); err != nil {
+			return fmt.Errorf("confirm the erasure: %w", err)
 		}
 	}
 	_, err := r.update(ctx, grant.Account, func(g *Grant) (bool, error) {
-		var left []PendingRevocation
-		for _, p := range g.Revocations {
-			if !grant.isRevoking(p.Receipt) {
-				left = append(left, p)
-			}
-		}
-		g.Revocations = left
+		g.completeRevocations(grant, r.Events.Now())
 		if g.State == Revoked && g.Generation == grant.Generation && len(g.Revocations) == 0 && !g.erase() {
 			return false, errGrantChanged
 		}
@@ -91,8 +84,8 @@ func (r *Revocation) endSessions(ctx context.Context, grant Grant) error {
 	return nil
 }
 
-// publishRevocations opens the erasures, ends the links of athletes, and
-// publishes AuthorizationRevoked, or AccountUnlinked for a linked account. It
+// publishRevocations ends the links of athletes, and publishes
+// AuthorizationRevoked, or AccountUnlinked for a linked account. It
 // returns the grant as it is then.
 func (r *Revocation) publishRevocations(ctx context.Context, grant Grant) (Grant, error) {
 	published := false
@@ -103,9 +96,6 @@ func (r *Revocation) publishRevocations(ctx context.Context, grant Grant) (Grant
 		published = true
 		if p.WithAthlete {
 			continue
-		}
-		if err := r.Receipts.open(ctx, p.Receipt, p.RequestedAt, parts(grant.Account, p)); err != nil {
-			return Grant{}, err
 		}
 		for _, account := range p.Links {
 			if err := r.endLink(ctx, grant.Account, account, p); err != nil {
@@ -131,30 +121,24 @@ func (r *Revocation) publishRevocations(ctx context.Context, grant Grant) (Grant
 	return after, nil
 }
 
-// parts returns what takes part in the erasure that a revocation leads to.
-func parts(account Account, p PendingRevocation) []string {
-	if p.Owner.exists() {
-		return []string{account.Provider, PartAthlete}
-	}
-	parts := []string{PartCredentials, PartGathering, PartAthlete, PartActivity}
-	for _, link := range p.Links {
-		if !slices.Contains(parts, link.Provider) {
-			parts = append(parts, link.Provider)
-		}
-	}
-	return parts
-}
-
 // ended returns the event about the end of an account's authorization.
 func ended(account Account, p PendingRevocation) event.Fact {
 	if p.Owner.exists() {
 		return credentialsv1.AccountUnlinked{
 			AthleteID: p.Owner.AthleteID, Provider: account.Provider, AccountID: account.ID,
-			Generation: p.Generation, Receipt: p.Receipt, Reason: p.Reason,
+			Generation: p.Generation, Receipt: p.Receipt, Reason: p.Reason, RequestedAt: p.RequestedAt.UTC(),
 		}
 	}
 	athleteID, _ := account.AthleteID()
-	return credentialsv1.AuthorizationRevoked{AthleteID: athleteID, Generation: p.Generation, Receipt: p.Receipt, Reason: p.Reason}
+	var linked []string
+	for _, link := range p.Links {
+		linked = append(linked, link.Provider)
+	}
+	slices.Sort(linked)
+	return credentialsv1.AuthorizationRevoked{
+		AthleteID: athleteID, Generation: p.Generation, Receipt: p.Receipt, Reason: p.Reason,
+		RequestedAt: p.RequestedAt.UTC(), LinkedProviders: slices.Compact(linked),
+	}
 }
 
 // revokeAndDelete revokes the tokens at Strava and then deletes them, holding

@@ -19,7 +19,7 @@ import (
 
 func cause() event.Meta { return event.Meta{ID: "cause", CorrelationID: "correlation"} }
 
-func TestLeavingRevokesAtStravaDeletesTheTokensAndIssuesAReceipt(t *testing.T) {
+func TestLeavingRevokesAtStravaDeletesTheTokensAndConfirmsThat(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	generation := w.connected(id)
@@ -40,63 +40,37 @@ func TestLeavingRevokesAtStravaDeletesTheTokensAndIssuesAReceipt(t *testing.T) {
 		t.Errorf("outcome %s", res.Outcome)
 	}
 	revoked := eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
-	if len(revoked) != 1 || revoked[0] != (credentialsv1.AuthorizationRevoked{
-		AthleteID: id, Generation: generation, Receipt: "receipt", Reason: credentialsv1.RevokedLeft,
-	}) {
-		t.Errorf("published %+v", revoked)
+	if d := cmp.Diff([]credentialsv1.AuthorizationRevoked{{
+		AthleteID: id, Generation: generation, Receipt: "receipt", Reason: credentialsv1.RevokedLeft, RequestedAt: requestedAt.UTC(),
+	}}, revoked); d != "" {
+		t.Errorf("announced (-want +got)\n%s", d)
 	}
 
-	erased := []credentialsv1.ErasedPart{{Boundary: credentials.PartCredentials, At: w.clock.Now().UTC()}}
-	for i, part := range []string{credentials.PartActivity, credentials.PartAthlete, credentials.PartAthlete, credentials.PartGathering} {
-		if n := len(eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)); n != 0 {
-			t.Fatalf("a receipt after %d confirmations", i)
-		}
-		w.clock.Advance(time.Second)
-		if err := w.receipts.ConfirmErasure(t.Context(), cause(), "receipt", part); err != nil {
-			t.Fatal(err)
-		}
-		if i != 2 { // The repeat.
-			erased = append(erased, credentialsv1.ErasedPart{Boundary: part, At: w.clock.Now().UTC()})
-		}
-	}
-	issued := eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)
-	if len(issued) != 1 || issued[0].Receipt != "receipt" || !issued[0].RequestedAt.Equal(requestedAt) || !issued[0].CompletedAt.Equal(w.clock.Now()) {
-		t.Errorf("issued %+v", issued)
-	}
-	if d := cmp.Diff(erased, issued[0].Erased); d != "" {
-		t.Errorf("when what was erased (-want +got)\n%s", d)
+	w.mustBeConfirmed("receipt", "")
+	if events := w.bus.Events(); events[len(events)-1].Meta.CorrelationID != cause().CorrelationID {
+		t.Errorf("%+v does not say what caused it", events[len(events)-1])
 	}
 }
 
-func TestAReceiptIsIssuedOnce(t *testing.T) {
+func TestAnErasureIsConfirmedOnce(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
+	w.down("revoke")
 	if err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), w.connected(id), "receipt", w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
-	confirm := func(part string) error { return w.receipts.ConfirmErasure(t.Context(), cause(), "receipt", part) }
-	for _, part := range []string{credentials.PartGathering, credentials.PartAthlete} {
-		if err := confirm(part); err != nil {
-			t.Fatal(err)
-		}
-	}
+	w.mustBeConfirmed("receipt") // by nothing, while Strava still counts the athlete
+	w.strava.ClearFaults()
 	w.bus.Fail(fault.New(fault.Transient, "boom"))
-	if err := confirm(credentials.PartActivity); !fault.Is(err, fault.Transient) {
-		t.Fatalf("while the bus is down: %v", err)
-	}
+	w.reconcileAll()
+	w.mustBeConfirmed("receipt")
 	w.bus.Fail(nil)
-	completed := w.clock.Now()
-	w.clock.Advance(time.Minute)
 	for range 3 {
-		for _, part := range []string{credentials.PartActivity, credentials.PartAthlete} {
-			if err := confirm(part); err != nil {
-				t.Fatal(err)
-			}
-		}
+		w.clock.Advance(time.Hour)
+		w.reconcileAll()
 	}
-	issued := eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)
-	if len(issued) != 1 || !issued[0].CompletedAt.Equal(completed) {
-		t.Errorf("issued %+v", issued)
+	if n := len(eventtest.Facts[credentialsv1.ErasureCompleted](w.bus)); n != 1 {
+		t.Errorf("confirmed %d times", n)
 	}
 }
 
@@ -236,25 +210,6 @@ func (c cutGrants) Update(ctx context.Context, account credentials.Account, chan
 	return c.Grants.Update(ctx, account, change)
 }
 
-type cutErasures struct {
-	credentials.Erasures
-	*cut
-}
-
-func (c cutErasures) Open(ctx context.Context, e credentials.Erasure) error {
-	if err := c.step(); err != nil {
-		return err
-	}
-	return c.Erasures.Open(ctx, e)
-}
-
-func (c cutErasures) Confirm(ctx context.Context, receipt, part string, at time.Time) (credentials.Erasure, error) {
-	if err := c.step(); err != nil {
-		return credentials.Erasure{}, err
-	}
-	return c.Erasures.Confirm(ctx, receipt, part, at)
-}
-
 type cutVault struct {
 	credentials.Vault
 	*cut
@@ -315,7 +270,6 @@ func TestARevocationCutOffAnywhereIsCompletedLater(t *testing.T) {
 				broken := rewire(w.reconciler, func(s *credentials.TokenStore) {
 					s.Grants, s.Vault, s.Publisher = cutGrants{s.Grants, c}, cutVault{s.Vault, c}, cutBus{s.Publisher, c}
 				})
-				broken.Revocation.Receipts.Erasures = cutErasures{w.store, c}
 				broken.setOAuth(cutOAuth{w.oauth, c})
 				first := revoke(w, broken.Reconciler, id, generation)
 				if first != nil { // Nothing is written yet; SQS delivers the message again.
@@ -335,13 +289,8 @@ func TestARevocationCutOffAnywhereIsCompletedLater(t *testing.T) {
 				if len(revoked) == 0 {
 					t.Fatalf("cut at step %d: never published", steps)
 				}
-				for _, part := range []string{credentials.PartActivity, credentials.PartAthlete, credentials.PartGathering} {
-					if err := w.receipts.ConfirmErasure(t.Context(), cause(), revoked[0].Receipt, part); err != nil {
-						t.Fatal(err)
-					}
-				}
-				if len(eventtest.Facts[credentialsv1.ErasureReceiptIssued](w.bus)) == 0 {
-					t.Fatalf("cut at step %d: no receipt", steps)
+				if len(w.confirmed(revoked[0].Receipt)) == 0 {
+					t.Fatalf("cut at step %d: not confirmed", steps)
 				}
 				if c.left >= 0 {
 					break
@@ -557,9 +506,8 @@ func TestALaterRequestIsNotCompletedWithAnEarlierOne(t *testing.T) {
 		w.reconcileAll()
 		w.mustBeErased(id, point)
 		for _, receipt := range []string{"first", "second"} {
-			e, err := w.store.Confirm(t.Context(), receipt, credentials.PartActivity, w.clock.Now())
-			if _, done := e.Confirmed[credentials.PartCredentials]; err != nil || !done {
-				t.Errorf("%s: %s is %+v, %v", point, receipt, e, err)
+			if len(w.confirmed(receipt)) == 0 {
+				t.Errorf("%s: %s is not confirmed", point, receipt)
 			}
 		}
 	}
@@ -593,7 +541,7 @@ func TestDeauthorizationKilledAnywhere(t *testing.T) {
 		if point == "" {
 			break
 		}
-		if _, err := w.store.Confirm(t.Context(), "receipt", credentials.PartActivity, w.clock.Now()); err != nil {
+		if w.grant(id).State == credentials.Active {
 			// Nothing was written, so the queue delivers the request again.
 			if err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), generation, "receipt", w.clock.Now()); err != nil {
 				t.Fatal(err)

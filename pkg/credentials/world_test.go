@@ -63,7 +63,6 @@ type world struct {
 	connect      *credentials.Connect
 	tokens       *credentials.Tokens
 	requester    *credentials.Requester
-	receipts     credentials.Receipts
 	reconciler   *credentials.Reconciler
 	admin        *credentials.Admin
 }
@@ -125,7 +124,7 @@ func (w *world) compose(oauth *provider.OAuth) {
 	w.oauth, w.ports.OAuth = oauth, oauth
 	w.tokens = w.process(w.ports.Sleep)
 	w.requester, w.reconciler = w.ports.Requester(w.tokens), w.ports.Reconciler(w.tokens)
-	w.connect, w.receipts = w.reconciler.Connect, w.reconciler.Revocation.Receipts
+	w.connect = w.reconciler.Connect
 }
 
 // linkFitbit makes the world one of accounts that an athlete links.
@@ -246,13 +245,34 @@ func rewire(r *credentials.Reconciler, change func(*credentials.TokenStore)) rew
 	for _, s := range []*credentials.TokenStore{&reconciler.TokenStore, &connect.TokenStore, &revocation.TokenStore, &tokens.TokenStore} {
 		change(s)
 	}
-	revocation.Receipts.Publisher = revocation.Publisher
 	revocation.Tokens, reconciler.Connect, reconciler.Revocation = tokens, &connect, &revocation
 	return rewired{&reconciler}
 }
 
 func (h rewired) setOAuth(o credentials.OAuth) {
 	h.Connect.OAuth, h.Revocation.OAuth, h.Revocation.Tokens.OAuth = o, o, o
+}
+
+// confirmed are the parts of an erasure that were confirmed, each once: the
+// provider of a linked account, "" for the athlete's own authorization.
+func (w *world) confirmed(receipt string) []string {
+	parts := []string{}
+	for _, f := range eventtest.Facts[credentialsv1.ErasureCompleted](w.bus) {
+		if f.Receipt == receipt && !slices.Contains(parts, f.LinkedProvider) {
+			parts = append(parts, f.LinkedProvider)
+		}
+	}
+	slices.Sort(parts)
+	return parts
+}
+
+// mustBeConfirmed fails the test unless these parts of an erasure were confirmed,
+// and no others.
+func (w *world) mustBeConfirmed(receipt string, parts ...string) {
+	w.t.Helper()
+	if got := w.confirmed(receipt); !slices.Equal(got, parts) {
+		w.t.Errorf("confirmed for %s: %q, want %q", receipt, got, parts)
+	}
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

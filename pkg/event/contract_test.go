@@ -43,7 +43,7 @@ var contracts = []contract{
 	of[credentialsv1.AthleteAuthorized](),
 	of[credentialsv1.AuthorizationDegraded](),
 	of[credentialsv1.AuthorizationRevoked](),
-	of[credentialsv1.ErasureReceiptIssued](),
+	of[credentialsv1.ErasureCompleted](),
 	of[credentialsv1.WebhookConfigured](),
 	of[credentialsv1.AccountLinked](),
 	of[credentialsv1.AccountUnlinked](),
@@ -55,7 +55,6 @@ var contracts = []contract{
 	of[gatheringv1.ErasureCompleted](),
 	of[athletev1.GatherRequested](),
 	of[athletev1.ErasureRequested](),
-	of[athletev1.ErasureCompleted](),
 	of[activityv1.ErasureCompleted](),
 	of[activityv1.RemovalQuestioned](),
 }

@@ -22,31 +22,47 @@ func mustAthletesTable(t *testing.T) string {
 
 func TestAthletesTableConforms(t *testing.T) {
 	for name, client := range clients(t, 2) {
-		t.Run(name, func(t *testing.T) { athletetest.Run(t, ddb.New(client, mustAthletesTable(t))) })
+		t.Run(name, func(t *testing.T) {
+			athletetest.Run(t, func(t *testing.T) athlete.Ports {
+				table := mustAthletesTable(t)
+				return athlete.Ports{
+					Accounts: ddb.NewAccounts(client, table), Erasures: ddb.NewErasures(client, table), Inventory: ddb.NewInventory(client, table),
+				}
+			})
+		})
 	}
 }
 
 func TestAthleteItemsHoldWhatTheyShould(t *testing.T) {
 	name := mustAthletesTable(t)
-	table := ddb.New(dynamodb.NewFromConfig(mustConfig(t)), name)
+	client := dynamodb.NewFromConfig(mustConfig(t))
 	at := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
-	_, err := table.Update(t.Context(), 42, func(a *athlete.Account) (bool, error) {
+	_, err := ddb.NewAccounts(client, name).Update(t.Context(), 42, func(a *athlete.Account) (bool, error) {
 		a.Revoked, a.Receipt, a.Expires = 7, "done", at
 		return true, nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := table.Open(t.Context(), athlete.Erasure{Receipt: "open", RequestedAt: at}); err != nil {
-		t.Fatal(err)
-	}
-	if err := table.Complete(t.Context(), athlete.Erasure{Receipt: "done", RequestedAt: at, CompletedAt: at}); err != nil {
-		t.Fatal(err)
+	for _, erasure := range []athlete.Erasure{
+		{Receipt: "early", Confirmed: map[string]time.Time{"a": at}},
+		{Receipt: "open", RequestedAt: at},
+		{Receipt: "done", RequestedAt: at, Parts: []string{"a"}, Confirmed: map[string]time.Time{"a": at}},
+	} {
+		_, err := ddb.NewErasures(client, name).Update(t.Context(), erasure.Receipt, func(e *athlete.Erasure) (bool, error) {
+			*e = erasure
+			return true, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	got := map[string]string{}
 	for _, item := range mustItems(t, name) {
 		var attributes []string
-		for _, attribute := range []string{"version", "profile", "generation", "read_at", "leave", "revoked_generation", "receipt", "requested_at", "completed_at"} {
+		for _, attribute := range []string{
+			"revision", "profile", "generation", "read_at", "leave", "revoked_generation", "receipt", "requested_at", "parts", "confirmed",
+		} {
 			if _, there := item[attribute]; there {
 				attributes = append(attributes, attribute)
 				delete(item, attribute)
@@ -64,9 +80,10 @@ func TestAthleteItemsHoldWhatTheyShould(t *testing.T) {
 		}
 	}
 	want := map[string]string{
-		"athlete#42":   "version revoked_generation receipt expires_at=1795176000",
-		"erasure#open": "requested_at",
-		"erasure#done": "requested_at completed_at expires_at=1797768000",
+		"athlete#42":    "revision revoked_generation receipt expires_at=1795176000",
+		"erasure#early": "revision confirmed",
+		"erasure#open":  "revision requested_at",
+		"erasure#done":  "revision requested_at parts confirmed",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got)\n%s", d)

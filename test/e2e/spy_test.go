@@ -21,11 +21,11 @@ import (
 
 // published lists the events that TestSystem causes.
 var published = []event.Fact{
-	credentialsv1.AthleteAuthorized{}, credentialsv1.AuthorizationRevoked{}, credentialsv1.ErasureReceiptIssued{},
+	credentialsv1.AthleteAuthorized{}, credentialsv1.AuthorizationRevoked{}, credentialsv1.ErasureCompleted{},
 	credentialsv1.WebhookConfigured{}, // by the second up
 	gatheringv1.AthleteGathered{}, gatheringv1.ActivitiesGathered{}, gatheringv1.ActivityGone{},
 	gatheringv1.ScanProgressed{}, gatheringv1.DeauthorizationReported{}, gatheringv1.ErasureCompleted{},
-	athletev1.ErasureRequested{}, athletev1.ErasureCompleted{}, activityv1.ErasureCompleted{},
+	athletev1.ErasureRequested{}, activityv1.ErasureCompleted{},
 }
 
 // spyName names the spy's queue and rule.

@@ -35,7 +35,8 @@ func TestDeployedFunctionsAreTheBuiltOnes(t *testing.T) {
 		"Gathering.receive-webhook": 10, "Gathering.gather-work": 300, "Gathering.handle-events": 30,
 		"Gathering.show-status": 30, "Gathering.enforce-deadlines": 240,
 		"AthletePlane.serve-api": 10, "AthletePlane.handle-events": 30, "AthletePlane.enforce-deadlines": 240,
-		"ActivityPlane.serve-api": 15, "ActivityPlane.handle-events": 60,
+		"AthletePlane.count-erasures": 30,
+		"ActivityPlane.serve-api":     15, "ActivityPlane.handle-events": 60,
 		"ActivityPlane.expire-activities": 600, "ActivityPlane.audit-activities": 600,
 	}
 	for _, stage := range stages {
@@ -174,7 +175,7 @@ func testFunctionPermissions(t *testing.T, stage config.Stage) {
 			"ssm:GetParametersByPath" + path, "ssm:GetParametersByPath" + path + "/*", "ssm:DeleteParameters" + path + "/*",
 			"ssm:GetParameter" + fitbitApp, "kms:Decrypt TokenKey" + fitbitApp,
 			"ssm:PutParameter" + fitbitApp, "kms:Encrypt TokenKey" + fitbitApp,
-			"dynamodb:Scan Grants", "dynamodb:Scan Credentials", "dynamodb:BatchWriteItem Credentials",
+			"dynamodb:Scan Credentials", "dynamodb:BatchWriteItem Credentials",
 		}),
 		"Credentials.handle-events": slices.Concat(on(read+" "+write, grants+" Credentials"), []string{
 			"events:PutEvents Bus",
@@ -206,8 +207,9 @@ func testFunctionPermissions(t *testing.T, stage config.Stage) {
 		"Gathering.handle-events": slices.Concat(on(read+" "+write, work), []string{
 			"events:PutEvents Bus", "sqs:SendMessage WorkQueue",
 		}),
-		"AthletePlane.serve-api":     append(on(read+" "+write, "Athletes"), "events:PutEvents Bus"),
-		"AthletePlane.handle-events": append(on(read+" "+write, "Athletes"), "events:PutEvents Bus"),
+		"AthletePlane.serve-api":      append(on("dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem", "Athletes"), "events:PutEvents Bus"),
+		"AthletePlane.handle-events":  on("dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem", "Athletes"),
+		"AthletePlane.count-erasures": {"dynamodb:Scan Athletes"},
 		"AthletePlane.enforce-deadlines": append(on("dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem", "Athletes"),
 			"dynamodb:Scan Athletes", "events:PutEvents Bus"),
 		"ActivityPlane.serve-api":         on(read, activities),
@@ -688,7 +690,7 @@ func TestStacksHaveTheDocumentedOutputs(t *testing.T) {
 		s := synth(t, stage)
 		want := map[string][]string{
 			"Platform": {"EventBusName", "HttpApiId", "HttpApiUrl", "WebhookApiId"}, "Credentials": {"AdminFunctionName", "ReconcileFunctionName", "UseAccountsFunctionName"},
-			"Gathering": {"GatheringStatusFunctionName"}, "AthleteUi": {"SiteUrl"},
+			"Gathering": {"GatheringStatusFunctionName"}, "AthletePlane": {"CountErasuresFunctionName"}, "AthleteUi": {"SiteUrl"},
 		}
 		if stage == config.Local {
 			want["Platform"] = slices.Insert(want["Platform"], 3, "LocalOmissions")

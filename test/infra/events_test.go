@@ -23,7 +23,7 @@ func TestEventsReachTheirConsumers(t *testing.T) {
 		{credentialsv1.AthleteAuthorized{}, consumers{"Gathering", "AthletePlane", "ActivityPlane"}},
 		{credentialsv1.AuthorizationDegraded{}, consumers{"Gathering", "AthletePlane", "ActivityPlane"}},
 		{credentialsv1.AuthorizationRevoked{}, consumers{"Gathering", "AthletePlane", "ActivityPlane"}},
-		{credentialsv1.ErasureReceiptIssued{}, consumers{"AthletePlane"}},
+		{credentialsv1.ErasureCompleted{}, consumers{"AthletePlane"}},
 		{credentialsv1.AccountLinked{}, consumers{"AthletePlane"}},
 		{credentialsv1.AccountUnlinked{}, consumers{"AthletePlane"}},
 		{credentialsv1.WebhookConfigured{}, consumers{"Gathering"}},
@@ -32,11 +32,10 @@ func TestEventsReachTheirConsumers(t *testing.T) {
 		{gatheringv1.ActivityGone{}, consumers{"ActivityPlane"}},
 		{gatheringv1.ScanProgressed{}, consumers{"ActivityPlane"}},
 		{gatheringv1.DeauthorizationReported{}, consumers{"Credentials"}},
-		{gatheringv1.ErasureCompleted{}, consumers{"Credentials"}},
+		{gatheringv1.ErasureCompleted{}, consumers{"AthletePlane"}},
 		{athletev1.GatherRequested{}, consumers{"Gathering"}},
 		{athletev1.ErasureRequested{}, consumers{"Credentials"}},
-		{athletev1.ErasureCompleted{}, consumers{"Credentials"}},
-		{activityv1.ErasureCompleted{}, consumers{"Credentials"}},
+		{activityv1.ErasureCompleted{}, consumers{"AthletePlane"}},
 		{activityv1.RemovalQuestioned{}, consumers{"Gathering"}},
 	} {
 		for _, stage := range stages {

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/infra/config"
-	"github.com/paceline/paceline/pkg/athlete"
+	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
 // An invariant is a rule that holds for every stage.
@@ -186,7 +186,7 @@ var invariants = []invariant{
 	{
 		name: "no queue, archive, recovery or log keeps data longer than erasure receipts promise",
 		check: func(_ *testing.T, s *system) (bad []string) {
-			const days = float64(athlete.CopiesLifetime / (24 * time.Hour))
+			const days = float64(retention.Copies / (24 * time.Hour))
 			for _, q := range s.resources("AWS::SQS::Queue") {
 				if keep, _ := q.at("MessageRetentionPeriod").(float64); keep == 0 || keep > days*24*3600 {
 					bad = append(bad, fmt.Sprintf("%s keeps messages for %v s", q, keep))

@@ -29,7 +29,7 @@ var functions = []string{
 	"credentials/administer-app", "credentials/handle-events", "credentials/reconcile-grants",
 	"gathering/receive-webhook", "gathering/gather-work", "gathering/handle-events", "gathering/show-status",
 	"gathering/enforce-deadlines", "gathering/probe-webhook",
-	"athlete/serve-api", "athlete/handle-events", "athlete/enforce-deadlines",
+	"athlete/serve-api", "athlete/handle-events", "athlete/enforce-deadlines", "athlete/count-erasures",
 	"activity/serve-api", "activity/handle-events", "activity/expire-activities", "activity/audit-activities",
 }
 

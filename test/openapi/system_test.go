@@ -78,12 +78,9 @@ type system struct {
 func newSystem(t *testing.T) *system {
 	s := &system{t: t, document: openapi.MustLoad(t), now: now, sessions: map[int64]string{}, byKey: map[int64]string{}, bus: &eventtest.Bus{}}
 	clock := func() time.Time { return now }
-	factory := event.Factory{Now: clock, NewID: startup.NewSecret}
-
-	accounts := athletetest.NewStore()
-	athletes := &athlete.Service{
-		Accounts: accounts, Erasures: accounts, Publisher: s.bus, Events: factory, NewReceipt: startup.NewSecret,
-	}
+	plane, _ := athletetest.NewPorts(clock)
+	plane.Publisher, plane.NewReceipt = s.bus, startup.NewSecret
+	athletes := plane.Service()
 	activities := activitytest.NewPorts(clock)
 	activities.Publisher = s.bus
 	s.recorder = activities.Recorder()
@@ -171,7 +168,7 @@ func (s *system) revoke(athletes *athlete.Service, grants *credentialstest.Store
 	})
 	must(s.t, err)
 	must(s.t, sessions.EndAll(ctx, id, generation, receiptOf(id)))
-	gone := credentialsv1.AuthorizationRevoked{AthleteID: id, Generation: generation, Receipt: receiptOf(id)}
+	gone := credentialsv1.AuthorizationRevoked{AthleteID: id, Generation: generation, Receipt: receiptOf(id), RequestedAt: now}
 	must(s.t, athletes.AuthorizationRevoked(ctx, meta, gone))
 	must(s.t, s.recorder.AuthorizationRevoked(ctx, meta, gone))
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	athletehandler "github.com/paceline/paceline/pkg/athlete/handler"
 	"github.com/paceline/paceline/pkg/credentials/handler"
 	gathering "github.com/paceline/paceline/pkg/gathering/handler"
 	"github.com/paceline/paceline/pkg/kit/startup"
@@ -16,7 +17,7 @@ import (
 func Command() *cobra.Command {
 	var t target
 	root := newCommand(&adminCLI{
-		invoke: t.invoke, gathering: t.gathering, reconcile: t.reconcile,
+		invoke: t.invoke, erasures: t.erasures, gathering: t.gathering, reconcile: t.reconcile,
 		stage: func() string { return t.stage }, now: time.Now, sleep: startup.Sleep,
 	})
 	root.PersistentFlags().StringVar(&t.stage, "stage", "local", "stage to administer")
@@ -27,6 +28,9 @@ func Command() *cobra.Command {
 // adminCLI is the command line of one stage's admin function.
 type adminCLI struct {
 	invoke func(context.Context, handler.AdminRequest) (handler.AdminResponse, error)
+	// erasures counts erasures. A receipt that the athlete plane does not know yet
+	// counts as pending.
+	erasures func(ctx context.Context, receipts []handler.ReceiptView) (athletehandler.ErasuresView, error)
 	// gathering returns the state of gathering; nil if there is none to show.
 	gathering func(context.Context) (*gathering.StatusView, error)
 	// reconcile runs reconcile-grants now, which otherwise runs on a schedule.

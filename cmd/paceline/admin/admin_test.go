@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	athletehandler "github.com/paceline/paceline/pkg/athlete/handler"
 	"github.com/paceline/paceline/pkg/credentials/handler"
 	gathering "github.com/paceline/paceline/pkg/gathering/handler"
 )
@@ -18,6 +19,12 @@ import (
 type desk struct {
 	answer   func(handler.AdminRequest) (handler.AdminResponse, error)
 	requests []handler.AdminRequest
+	// erasures are the counts of erasures, the last again and again; issued are the
+	// receipts that they were asked with.
+	erasures []athletehandler.ErasuresView
+	issued   [][]handler.ReceiptView
+	// erasuresErr is why they cannot be counted.
+	erasuresErr error
 	// gathering is the state of gathering.
 	gathering *gathering.StatusView
 	// reconciled counts the calls of reconcile-grants, which return reconcileErr.
@@ -39,6 +46,13 @@ func (d *desk) run(t *testing.T, typed string, args ...string) (stdout string, e
 				return handler.AdminResponse{}, nil
 			}
 			return d.answer(req)
+		},
+		erasures: func(_ context.Context, issued []handler.ReceiptView) (athletehandler.ErasuresView, error) {
+			d.issued = append(d.issued, issued)
+			if len(d.erasures) == 0 {
+				return athletehandler.ErasuresView{}, d.erasuresErr
+			}
+			return d.erasures[min(len(d.issued), len(d.erasures))-1], d.erasuresErr
 		},
 		gathering: func(context.Context) (*gathering.StatusView, error) { return d.gathering, nil },
 		reconcile: func(context.Context) error {
@@ -84,9 +98,9 @@ func TestResultsAreTables(t *testing.T) {
 	}{
 		"status": {[]string{"status"}, handler.AdminResponse{Status: &handler.StatusView{
 			ClientID: "4711", Subscription: &handler.SubscriptionView{ID: 5, CallbackURL: "https://x/y"},
-			Athletes: map[string]int{"degraded": 1, "active": 6, "erased": 2}, Authorized: 7, Capacity: 10, Erasures: handler.ErasuresView{Pending: 3, Overdue: 1, Completed: 4},
+			Athletes: map[string]int{"degraded": 1, "active": 6, "erased": 2}, Authorized: 7, Capacity: 10,
 		}}, "application   client 4711\nsubscription  5\nathletes      7 of 10 authorized\n  active      6\n  degraded    1\n  erased      2\n" +
-			"erasures      3 pending, 1 overdue, 4 completed in 7 days\n"},
+			"erasures      0 pending, 0 overdue, 0 completed in 7 days\n"},
 		"status of nothing": {[]string{"status"}, handler.AdminResponse{Status: &handler.StatusView{Capacity: 1}},
 			"application   not set\nsubscription  none\nathletes      0 of 1 authorized\nerasures      0 pending, 0 overdue, 0 completed in 7 days\n"},
 		"athletes": {[]string{"athletes"}, handler.AdminResponse{Athletes: []handler.AthleteView{athlete(7)}, NextCursor: "n"},
@@ -109,6 +123,28 @@ func TestResultsAreTables(t *testing.T) {
 				t.Error(d)
 			}
 		})
+	}
+}
+
+// TestStatusCountsTheErasuresOfItsReceipts hands the receipts on to the athlete
+// plane.
+func TestStatusCountsTheErasuresOfItsReceipts(t *testing.T) {
+	issued := []handler.ReceiptView{{Receipt: "r", RequestedAt: time.Unix(1, 0)}}
+	d := answers(handler.AdminResponse{Status: &handler.StatusView{}, Receipts: issued})
+	d.erasures = []athletehandler.ErasuresView{{Pending: 3, Overdue: 1, Completed: 4}}
+	out, err := d.run(t, "", "status")
+	if err != nil || !strings.Contains(out, "erasures      3 pending, 1 overdue, 4 completed in 7 days\n") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if diff := cmp.Diff([][]handler.ReceiptView{issued}, d.issued); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if out, err := d.run(t, "", "status", "--json"); err != nil || strings.Contains(out, `"receipt`) {
+		t.Errorf("%v: receipts are shown: %s", err, out)
+	}
+	d.erasuresErr = errors.New("boom")
+	if _, err := d.run(t, "", "status"); !errors.Is(err, d.erasuresErr) {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -62,23 +62,30 @@ func (a *adminCLI) confirmStage(cmd *cobra.Command, name string) error {
 type cleared struct {
 	Ended int `json:"ended"`
 	// Abandoned is what remained when the rest was deleted.
-	Abandoned    *handler.RemainingView `json:"abandoned,omitempty"`
-	Subscription string                 `json:"subscription"`
-	Parameters   int                    `json:"parameters"`
+	Abandoned    *remains `json:"abandoned,omitempty"`
+	Subscription string   `json:"subscription"`
+	Parameters   int      `json:"parameters"`
+}
+
+// remains is what a stage still holds of athletes.
+type remains struct {
+	handler.RemainingView
+	// Erasures counts those that a boundary is yet to confirm.
+	Erasures int `json:"erasures"`
 }
 
 func (a *adminCLI) clear(cmd *cobra.Command, wait time.Duration, abandon bool) error {
 	var done cleared
-	remains, err := a.endAll(cmd, wait, &done.Ended)
+	left, err := a.endAll(cmd, wait, &done.Ended)
 	if err != nil {
 		return err
 	}
-	if (remains != handler.RemainingView{}) {
+	if (left != remains{}) {
 		if !abandon {
 			return fmt.Errorf("there was no progress for %s. What remains: %s.\n"+
-				"Repeat the command to go on, or give the rest up with --abandon; see its --help", wait, describe(remains))
+				"Repeat the command to go on, or give the rest up with --abandon; see its --help", wait, describe(left))
 		}
-		done.Abandoned = &remains
+		done.Abandoned = &left
 	}
 	for {
 		res, err := a.invoke(cmd.Context(), handler.AdminRequest{Action: handler.ActionClearStage, Abandon: abandon})
@@ -115,8 +122,8 @@ var subscriptionEnds = map[credentials.ClearedSubscription]string{
 
 // endAll ends all authorizations and waits until nothing remains, or there was
 // no progress for so long.
-func (a *adminCLI) endAll(cmd *cobra.Command, wait time.Duration, ended *int) (handler.RemainingView, error) {
-	var last handler.RemainingView
+func (a *adminCLI) endAll(cmd *cobra.Command, wait time.Duration, ended *int) (remains, error) {
+	var last remains
 	for since := a.now(); ; {
 		res, err := a.invoke(cmd.Context(), handler.AdminRequest{Action: handler.ActionRevokeAll})
 		if err != nil {
@@ -126,8 +133,12 @@ func (a *adminCLI) endAll(cmd *cobra.Command, wait time.Duration, ended *int) (h
 			return last, errOtherVersion
 		}
 		*ended += res.Ended
-		r := *res.Remaining
-		if (r == handler.RemainingView{}) && res.Ended == 0 {
+		erasures, err := a.erasures(cmd.Context(), res.Receipts)
+		if err != nil {
+			return last, err
+		}
+		r := remains{*res.Remaining, erasures.Pending}
+		if (r == remains{}) && res.Ended == 0 {
 			return r, nil
 		}
 		// A failure more is no progress.
@@ -153,7 +164,7 @@ func (a *adminCLI) endAll(cmd *cobra.Command, wait time.Duration, ended *int) (h
 }
 
 // describe says what remains.
-func describe(r handler.RemainingView) string {
+func describe(r remains) string {
 	text := fmt.Sprintf("%d in force, %d ending", r.InForce, r.Ending)
 	if r.Failing > 0 {
 		text += fmt.Sprintf(" (%d failed and are tried again)", r.Failing)

@@ -7,17 +7,22 @@ import (
 	"strings"
 	"testing"
 
+	athletehandler "github.com/paceline/paceline/pkg/athlete/handler"
 	"github.com/paceline/paceline/pkg/credentials/handler"
 )
 
-// clearing answers as an admin function whose stage is emptied: each call of
-// revoke_all gives the next of remains, the last again and again.
-func clearing(ended int, remains ...handler.RemainingView) *desk {
+// clearing answers as the functions of a stage that is emptied: each look gives the
+// next of left, the last again and again.
+func clearing(ended int, left ...remains) *desk {
 	looks, parameters := 0, []int{200, 3, 0}
-	return &desk{answer: func(req handler.AdminRequest) (handler.AdminResponse, error) {
+	d := &desk{}
+	for _, r := range left {
+		d.erasures = append(d.erasures, athletehandler.ErasuresView{Pending: r.Erasures, Overdue: r.Erasures, Completed: 7})
+	}
+	d.answer = func(req handler.AdminRequest) (handler.AdminResponse, error) {
 		switch req.Action {
 		case handler.ActionRevokeAll:
-			res := handler.AdminResponse{Remaining: &remains[min(looks, len(remains)-1)]}
+			res := handler.AdminResponse{Remaining: &left[min(looks, len(left)-1)].RemainingView, Receipts: issued}
 			if looks == 0 {
 				res.Ended = ended
 			}
@@ -33,8 +38,14 @@ func clearing(ended int, remains ...handler.RemainingView) *desk {
 			return handler.AdminResponse{Cleared: &handler.ClearedView{Parameters: n, Subscription: end}}, nil
 		}
 		return handler.AdminResponse{}, errors.New("unexpected action " + req.Action)
-	}}
+	}
+	return d
 }
+
+// issued are receipts that the admin function knows of.
+var issued = []handler.ReceiptView{{Receipt: "r"}}
+
+func ending(n int) remains { return remains{RemainingView: handler.RemainingView{Ending: n}} }
 
 func (d *desk) asked(action string) (n int) {
 	for _, req := range d.requests {
@@ -46,7 +57,7 @@ func (d *desk) asked(action string) (n int) {
 }
 
 func TestClearEndsAllThenDeletes(t *testing.T) {
-	d := clearing(2, handler.RemainingView{Ending: 2}, handler.RemainingView{Ending: 2}, handler.RemainingView{Ending: 1, Erasures: 1}, handler.RemainingView{})
+	d := clearing(2, ending(2), ending(2), remains{RemainingView: handler.RemainingView{Ending: 1}, Erasures: 1}, remains{})
 	out, err := d.run(t, "", "stage", "clear", "--stage-name", "dev")
 	if err != nil {
 		t.Fatal(err)
@@ -69,6 +80,28 @@ func TestClearEndsAllThenDeletes(t *testing.T) {
 	}
 }
 
+// TestClearWaitsForErasuresAlone: no authorization is left, but a boundary is yet
+// to confirm, or the athlete plane to hear of it.
+func TestClearWaitsForErasuresAlone(t *testing.T) {
+	d := clearing(0, remains{Erasures: 1}, remains{Erasures: 1}, remains{})
+	if _, err := d.run(t, "", "stage", "clear", "--stage-name", "dev"); err != nil {
+		t.Fatal(err)
+	}
+	if looks := d.asked(handler.ActionRevokeAll); looks != 3 || !slices.EqualFunc(d.issued, [][]handler.ReceiptView{issued, issued, issued}, slices.Equal) {
+		t.Errorf("looked %d times, with the receipts %v", looks, d.issued)
+	}
+	d = clearing(0, remains{Erasures: 1})
+	_, err := d.run(t, "", "stage", "clear", "--stage-name", "dev", "--wait", "5m")
+	if err == nil || !strings.Contains(err.Error(), "0 in force, 0 ending, 1 erasures pending") || d.asked(handler.ActionClearStage) != 0 {
+		t.Errorf("cleared %d times: %v", d.asked(handler.ActionClearStage), err)
+	}
+	d = clearing(0, remains{})
+	d.erasuresErr = errors.New("boom")
+	if _, err := d.run(t, "", "stage", "clear", "--stage-name", "dev"); !errors.Is(err, d.erasuresErr) || d.asked(handler.ActionClearStage) != 0 {
+		t.Errorf("erasures that cannot be counted: cleared %d times, %v", d.asked(handler.ActionClearStage), err)
+	}
+}
+
 func TestClearRefusesWithoutTheStagesName(t *testing.T) {
 	for _, c := range []struct {
 		typed string
@@ -84,7 +117,7 @@ func TestClearRefusesWithoutTheStagesName(t *testing.T) {
 		{"", []string{"--stage-name", "dev"}, true},
 		{"dev\n", []string{"--stage-name", "prod"}, false},
 	} {
-		d := clearing(0, handler.RemainingView{})
+		d := clearing(0, remains{})
 		_, err := d.run(t, c.typed, append([]string{"stage", "clear"}, c.args...)...)
 		if (err == nil) != c.done || (len(d.requests) > 0) != c.done {
 			t.Errorf("%q %v: %v, %d requests", c.typed, c.args, err, len(d.requests))
@@ -93,9 +126,9 @@ func TestClearRefusesWithoutTheStagesName(t *testing.T) {
 }
 
 func TestClearReportsWhatDoesNotEndAndDeletesNothing(t *testing.T) {
-	stuck := handler.RemainingView{Ending: 3, Failing: 2, Erasures: 4}
+	stuck := remains{handler.RemainingView{Ending: 3, Failing: 2}, 4}
 	// A rising count of failures is no progress.
-	d := clearing(3, handler.RemainingView{Ending: 3, Failing: 1, Erasures: 4}, stuck)
+	d := clearing(3, remains{handler.RemainingView{Ending: 3, Failing: 1}, 4}, stuck)
 	_, err := d.run(t, "", "stage", "clear", "--stage-name", "dev", "--wait", "5m")
 	if err == nil || !strings.Contains(err.Error(), "0 in force, 3 ending (2 failed and are tried again), 4 erasures pending") || !strings.Contains(err.Error(), "--abandon") {
 		t.Errorf("got %v", err)
@@ -111,7 +144,7 @@ func TestClearReportsWhatDoesNotEndAndDeletesNothing(t *testing.T) {
 	out, err := d.run(t, "", "stage", "clear", "--stage-name", "dev", "--wait", "5m", "--abandon", "--json")
 	var got struct {
 		Ended        int
-		Abandoned    handler.RemainingView
+		Abandoned    remains
 		Subscription string
 		Parameters   int
 	}
@@ -126,7 +159,7 @@ func TestClearReportsWhatDoesNotEndAndDeletesNothing(t *testing.T) {
 }
 
 func TestClearGoesOnWhereSettlingCannotBeHurried(t *testing.T) {
-	d := clearing(1, handler.RemainingView{Ending: 1}, handler.RemainingView{})
+	d := clearing(1, ending(1), remains{})
 	d.reconcileErr = errors.New("not authorized")
 	if _, err := d.run(t, "", "stage", "clear", "--stage-name", "dev"); err != nil || !strings.Contains(d.shown, "every 5 minutes: not authorized") {
 		t.Errorf("%v: %s", err, d.shown)
@@ -136,7 +169,7 @@ func TestClearGoesOnWhereSettlingCannotBeHurried(t *testing.T) {
 func TestClearStopsAtAnErrorOfTheFunction(t *testing.T) {
 	boom := errors.New("boom")
 	for _, failing := range []string{handler.ActionRevokeAll, handler.ActionClearStage} {
-		d := clearing(0, handler.RemainingView{})
+		d := clearing(0, remains{})
 		answer := d.answer
 		d.answer = func(req handler.AdminRequest) (handler.AdminResponse, error) {
 			if req.Action == failing {

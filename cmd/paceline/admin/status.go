@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	athletehandler "github.com/paceline/paceline/pkg/athlete/handler"
 	"github.com/paceline/paceline/pkg/credentials/handler"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	gathering "github.com/paceline/paceline/pkg/gathering/handler"
@@ -23,18 +24,23 @@ func (a *adminCLI) status() *cobra.Command {
 		if res.Status == nil {
 			return errOtherVersion
 		}
+		erasures, err := a.erasures(cmd.Context(), res.Receipts)
+		if err != nil {
+			return err
+		}
 		g, err := a.gathering(cmd.Context())
 		if err != nil {
 			return err
 		}
 		return a.print(cmd, struct {
 			*handler.StatusView
-			Gathering *gathering.StatusView `json:"gathering,omitempty"`
-		}{res.Status, g}, append(statusRows(*res.Status), gatheringRows(g)...)...)
+			Erasures  athletehandler.ErasuresView `json:"erasures"`
+			Gathering *gathering.StatusView       `json:"gathering,omitempty"`
+		}{res.Status, erasures, g}, append(statusRows(*res.Status, erasures), gatheringRows(g)...)...)
 	}}
 }
 
-func statusRows(s handler.StatusView) [][]any {
+func statusRows(s handler.StatusView, e athletehandler.ErasuresView) [][]any {
 	app, subscription := "not set", "none"
 	if s.ClientID != "" {
 		app = "client " + s.ClientID
@@ -52,7 +58,6 @@ func statusRows(s handler.StatusView) [][]any {
 	for _, state := range slices.Sorted(maps.Keys(s.Athletes)) {
 		rows = append(rows, row("  "+state, s.Athletes[state]))
 	}
-	e := s.Erasures
 	return append(rows, row("erasures", fmt.Sprintf("%d pending, %d overdue, %d completed in 7 days", e.Pending, e.Overdue, e.Completed)))
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	athletehandler "github.com/paceline/paceline/pkg/athlete/handler"
 	"github.com/paceline/paceline/pkg/credentials/handler"
 	gathering "github.com/paceline/paceline/pkg/gathering/handler"
 	"github.com/paceline/paceline/pkg/kit/startup"
@@ -43,6 +44,15 @@ func (t *target) gathering(ctx context.Context) (*gathering.StatusView, error) {
 		return nil, err
 	}
 	return &view, nil
+}
+
+// erasures counts the stage's erasures. receipts are those of the admin function.
+func (t *target) erasures(ctx context.Context, receipts []handler.ReceiptView) (view athletehandler.ErasuresView, err error) {
+	var req athletehandler.CountErasuresRequest
+	for _, r := range receipts {
+		req.Receipts = append(req.Receipts, athletehandler.ReceiptView(r))
+	}
+	return view, t.call(ctx, "AthletePlane", "CountErasuresFunctionName", req, &view)
 }
 
 // reconcile runs reconcile-grants, which does those pending tasks of grants that

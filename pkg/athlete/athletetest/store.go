@@ -5,96 +5,111 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/paceline/paceline/pkg/athlete"
 )
 
-// Store keeps accounts and erasures in memory. It implements
-// [athlete.Accounts], [athlete.Erasures] and [athlete.Inventory]. Use
-// [NewStore].
-type Store struct {
-	mu       sync.Mutex
-	accounts map[int64]athlete.Account
-	erasures map[string]athlete.Erasure
-}
-
-// NewStore makes an empty store.
-func NewStore() *Store {
-	return &Store{accounts: map[int64]athlete.Account{}, erasures: map[string]athlete.Erasure{}}
+// Accounts stores accounts in memory. The zero value is empty.
+type Accounts struct {
+	mu   sync.Mutex
+	byID map[int64]athlete.Account
 }
 
 // Account implements [athlete.Accounts].
-func (s *Store) Account(_ context.Context, athleteID int64) (athlete.Account, error) {
+func (s *Accounts) Account(_ context.Context, athleteID int64) (athlete.Account, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.accounts[athleteID], nil
+	return s.byID[athleteID], nil
 }
 
 // Update implements [athlete.Accounts].
-func (s *Store) Update(_ context.Context, athleteID int64, change func(*athlete.Account) (bool, error)) (athlete.Account, error) {
+func (s *Accounts) Update(_ context.Context, athleteID int64, change func(*athlete.Account) (bool, error)) (athlete.Account, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := s.accounts[athleteID]
+	a := s.byID[athleteID]
 	a.Links = slices.Clone(a.Links)
 	changed, err := change(&a)
 	if err == nil && changed {
-		s.accounts[athleteID] = a
+		if s.byID == nil {
+			s.byID = map[int64]athlete.Account{}
+		}
+		s.byID[athleteID] = a
 	}
 	return a, err
 }
 
-// Open implements [athlete.Erasures].
-func (s *Store) Open(_ context.Context, e athlete.Erasure) error {
+func (s *Accounts) all() map[int64]athlete.Account {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, known := s.erasures[e.Receipt]; !known {
-		s.erasures[e.Receipt] = e
-	}
-	return nil
+	return maps.Clone(s.byID)
 }
 
-// Complete implements [athlete.Erasures].
-func (s *Store) Complete(_ context.Context, e athlete.Erasure) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.erasures[e.Receipt] = e
-	return nil
+// Erasures stores erasures in memory. The zero value is empty.
+type Erasures struct {
+	mu        sync.Mutex
+	byReceipt map[string]athlete.Erasure
 }
 
 // Erasure implements [athlete.Erasures].
-func (s *Store) Erasure(_ context.Context, receipt string) (athlete.Erasure, error) {
+func (s *Erasures) Erasure(_ context.Context, receipt string) (athlete.Erasure, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e, known := s.erasures[receipt]
-	if !known {
-		return athlete.Erasure{Receipt: receipt}, athlete.ErrNoErasure
+	return s.erasure(receipt), nil
+}
+
+func (s *Erasures) erasure(receipt string) athlete.Erasure {
+	if e, known := s.byReceipt[receipt]; known {
+		return e
 	}
-	return e, nil
+	return athlete.Erasure{Receipt: receipt}
+}
+
+// Update implements [athlete.Erasures].
+func (s *Erasures) Update(_ context.Context, receipt string, change func(*athlete.Erasure) (bool, error)) (athlete.Erasure, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.erasure(receipt)
+	changed, err := change(&e)
+	if err == nil && changed {
+		if s.byReceipt == nil {
+			s.byReceipt = map[string]athlete.Erasure{}
+		}
+		s.byReceipt[receipt] = e
+	}
+	return e, err
+}
+
+func (s *Erasures) all() map[string]athlete.Erasure {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.byReceipt)
+}
+
+// Inventory looks through accounts and erasures in memory.
+type Inventory struct {
+	Accounts *Accounts
+	Erasures *Erasures
 }
 
 // Each implements [athlete.Inventory].
-func (s *Store) Each(_ context.Context, profile func(int64, time.Time) error,
-	leave func(int64, athlete.Leave) error, erasure func(athlete.Erasure) error,
-) error {
-	s.mu.Lock()
-	accounts, erasures := maps.Clone(s.accounts), maps.Clone(s.erasures)
-	s.mu.Unlock()
-	for id, a := range accounts {
-		if a.Profile != nil {
-			if err := profile(id, a.ReadAt); err != nil {
+func (s *Inventory) Each(_ context.Context, v athlete.Visitor) error {
+	for id, a := range s.Accounts.all() {
+		if a.Profile != nil && v.Profile != nil {
+			if err := v.Profile(id, a.ReadAt); err != nil {
 				return err
 			}
 		}
-		if a.Leave != nil {
-			if err := leave(id, *a.Leave); err != nil {
+		if a.Leave != nil && v.Leave != nil {
+			if err := v.Leave(id, *a.Leave); err != nil {
 				return err
 			}
 		}
 	}
-	for _, e := range erasures {
-		if err := erasure(e); err != nil {
-			return err
+	for _, e := range s.Erasures.all() {
+		if v.Erasure != nil {
+			if err := v.Erasure(e); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

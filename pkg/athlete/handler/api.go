@@ -245,18 +245,18 @@ type erasedPart struct {
 
 // erased is what each boundary that confirms an erasure erases.
 var erased = map[string]string{
-	"credentials": "authorization", "gathering": "pending_work", "athlete": "profile", "activity": "activities",
+	athlete.PartCredentials: "authorization", athlete.PartGathering: "pending_work",
+	athlete.PartAthlete: "profile", athlete.PartActivity: "activities",
 }
 
-// whatOf is what a boundary has erased. Where credentials takes no part, only a
-// link has ended; what is no boundary is the provider of a linked account.
-func whatOf(boundary string, e athlete.Erasure) string {
-	_, whole := e.Erased["credentials"]
-	what, is := erased[boundary]
+// erasedBy is what a part has erased. Where credentials takes no part, only a link
+// has ended; a part that is no boundary is the provider of a linked account.
+func erasedBy(part string, e athlete.Erasure) string {
+	what, boundary := erased[part]
 	switch {
-	case !is:
+	case !boundary:
 		return "linked_account"
-	case !whole:
+	case !slices.Contains(e.Parts, athlete.PartCredentials):
 		return "link"
 	}
 	return what
@@ -271,11 +271,11 @@ func (a endpoints) erasure(ctx context.Context, req api.Request) (api.Response, 
 		return api.Response{}, athlete.ErrNoErasure
 	}
 	e, err := a.service.Erasure(ctx, receipt)
-	out := erasure{Receipt: receipt, State: stateRequested, RequestedAt: e.RequestedAt, CompletedAt: e.CompletedAt}
-	if !e.CompletedAt.IsZero() {
+	out := erasure{Receipt: receipt, State: stateRequested, RequestedAt: e.RequestedAt, CompletedAt: e.CompletedAt()}
+	if !out.CompletedAt.IsZero() {
 		out.State, out.CopiesGoneBy = stateErased, e.CopiesGoneBy()
-		for boundary, at := range e.Erased {
-			out.Erased = append(out.Erased, erasedPart{whatOf(boundary, e), at})
+		for _, part := range e.Parts {
+			out.Erased = append(out.Erased, erasedPart{erasedBy(part, e), e.Confirmed[part]})
 		}
 		slices.SortFunc(out.Erased, func(a, b erasedPart) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.What, b.What)) })
 	}

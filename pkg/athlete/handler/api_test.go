@@ -19,7 +19,6 @@ import (
 	"github.com/paceline/paceline/pkg/athlete/athletetest"
 	"github.com/paceline/paceline/pkg/athlete/handler"
 	"github.com/paceline/paceline/pkg/event"
-	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/kit/consume"
 	"github.com/paceline/paceline/pkg/kit/emf"
@@ -36,7 +35,7 @@ type plane struct {
 	t         *testing.T
 	document  *openapi.Document
 	now       time.Time
-	store     *athletetest.Store
+	ports     athlete.Ports
 	service   *athlete.Service
 	api       func(context.Context, api.Request) (api.Response, error)
 	consume   func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
@@ -50,12 +49,10 @@ func (p *plane) Publish(_ context.Context, events ...event.Event) error {
 }
 
 func newPlane(t *testing.T) *plane {
-	p := &plane{t: t, document: openapi.MustLoad(t), now: now, store: athletetest.NewStore()}
-	p.service = &athlete.Service{
-		Accounts: p.store, Erasures: p.store, Publisher: p,
-		Events:     event.Factory{Now: func() time.Time { return p.now }, NewID: func() string { return "id" }},
-		NewReceipt: func() string { return "unguessable" },
-	}
+	p := &plane{t: t, document: openapi.MustLoad(t), now: now}
+	p.ports, _ = athletetest.NewPorts(func() time.Time { return p.now })
+	p.ports.Publisher, p.ports.NewReceipt = p, func() string { return "unguessable" }
+	p.service = p.ports.Service()
 	p.api = api.Mux(quiet, handler.APIRoutes(p.service, "https://paceline.example"))
 	p.consume = consume.Handler(quiet, handler.EventRoutes(p.service)...)
 	return p
@@ -155,16 +152,22 @@ func TestProfileFromEventToAnswer(t *testing.T) {
 		}
 	}
 	p.expect(me, http.StatusOK, `{"id":4242424}`, as(athleteID, generation+1))
-	if len(p.published) != 1 || p.published[0].Fact.DetailType() != "ErasureCompleted.v1" {
+	if len(p.published) > 0 {
 		t.Errorf("published %+v", p.published)
 	}
 
-	p.expect(state, http.StatusOK, fmt.Sprintf(`{"receipt":%q,"state":"requested","requested_at":"2026-11-20T12:00:00.123Z"}`, sampleReceipt),
-		nobody, receipt(sampleReceipt))
-	p.receive("credentialsv1/testdata/ErasureReceiptIssued.json")
-	p.expect(state, http.StatusOK, fmt.Sprintf(`{"receipt":%q,"state":"erased","requested_at":"2026-11-20T12:00:00Z","completed_at":"2026-11-20T12:00:07.5Z",`+
-		`"erased":[{"what":"profile","at":"2026-11-20T12:00:01Z"},{"what":"authorization","at":"2026-11-20T12:00:02Z"},`+
-		`{"what":"pending_work","at":"2026-11-20T12:00:03Z"},{"what":"activities","at":"2026-11-20T12:00:07.5Z"}],"copies_gone_by":"2026-11-27T12:00:07.5Z"}`, sampleReceipt),
+	for _, sample := range []string{
+		"credentialsv1/testdata/ErasureCompleted.own.json", "credentialsv1/testdata/ErasureCompleted.json",
+		"gatheringv1/testdata/ErasureCompleted.json", "activityv1/testdata/ErasureCompleted.json",
+	} {
+		p.expect(state, http.StatusOK, fmt.Sprintf(`{"receipt":%q,"state":"requested","requested_at":"2026-11-20T11:59:59.5Z"}`, sampleReceipt),
+			nobody, receipt(sampleReceipt))
+		p.receive(sample)
+	}
+	p.expect(state, http.StatusOK, fmt.Sprintf(`{"receipt":%q,"state":"erased","requested_at":"2026-11-20T11:59:59.5Z","completed_at":"2026-11-20T12:00:00.123Z",`+
+		`"erased":[{"what":"profile","at":"2026-11-20T12:00:00Z"},{"what":"activities","at":"2026-11-20T12:00:00.123Z"},`+
+		`{"what":"authorization","at":"2026-11-20T12:00:00.123Z"},{"what":"linked_account","at":"2026-11-20T12:00:00.123Z"},`+
+		`{"what":"pending_work","at":"2026-11-20T12:00:00.123Z"}],"copies_gone_by":"2026-11-27T12:00:00.123Z"}`, sampleReceipt),
 		nobody, receipt(sampleReceipt))
 }
 
@@ -249,7 +252,7 @@ func TestExport(t *testing.T) {
 		`"linked_accounts":[{"provider":"fitbit","account_id":"GGNJL9","linked_at":"2026-11-20T12:00:00.456Z"}],`+
 		`"profile":{"id":4242424,"username":"synthetic_rider","firstname":"Synthetic","lastname":"Rider",`+
 		`"profile_medium":"https://example.org/avatar/medium.png","profile":"https://example.org/avatar/large.png","created_at":"2014-05-01T08:00:00Z"},`+
-		`"profile_read_at":"2026-11-20T12:00:00.123456Z","refresh_asked_at":"2026-11-20T12:00:00Z",`+
+		`"profile_read_at":"2026-11-20T12:00:00.123Z","refresh_asked_at":"2026-11-20T12:00:00Z",`+
 		`"leaving":{"receipt":"unguessable","status_url":"/v1/erasures/unguessable"},`+parts, session)
 
 	// It ended otherwise, and the athlete is back: the wish is still owed, and not
@@ -274,15 +277,10 @@ func TestLinkedAccountFromEventToAnswer(t *testing.T) {
 // TestTheReceiptOfALink does not say that more was erased than the link.
 func TestTheReceiptOfALink(t *testing.T) {
 	p := newPlane(t)
-	at := time.Date(2026, 11, 20, 12, 0, 1, 0, time.UTC)
-	if err := p.service.ErasureReceiptIssued(t.Context(), event.Meta{}, credentialsv1.ErasureReceiptIssued{
-		Receipt: "r", RequestedAt: at, CompletedAt: at.Add(2 * time.Second),
-		Erased: []credentialsv1.ErasedPart{{Boundary: "fitbit", At: at.Add(time.Second)}, {Boundary: "athlete", At: at.Add(2 * time.Second)}},
-	}); err != nil {
-		t.Fatal(err)
-	}
-	res := p.expect("GET /v1/erasures/{receipt}", http.StatusOK, "", func(r *api.Request) { r.PathParameters = map[string]string{"receipt": "r"} })
-	if !strings.Contains(res.Body, `"erased":[{"what":"linked_account","at":"2026-11-20T12:00:02Z"},{"what":"link","at":"2026-11-20T12:00:03Z"}]`) {
+	p.receive("credentialsv1/testdata/AccountUnlinked.json")
+	p.receive("credentialsv1/testdata/ErasureCompleted.json")
+	res := p.expect("GET /v1/erasures/{receipt}", http.StatusOK, "", receipt(sampleReceipt))
+	if !strings.Contains(res.Body, `"erased":[{"what":"link","at":"2026-11-20T12:00:00Z"},{"what":"linked_account","at":"2026-11-20T12:00:00.123Z"}]`) {
 		t.Error(res.Body)
 	}
 }
@@ -322,29 +320,48 @@ func TestAnotherSitesPageChangesNothing(t *testing.T) {
 func TestDeadlinesAreCounted(t *testing.T) {
 	var out bytes.Buffer
 	p := newPlane(t)
-	store := p.store
 	for range 2 {
-		deadlines := &athlete.Deadlines{Service: p.service, Inventory: p.store}
+		deadlines := p.ports.Deadlines()
 		m := emf.New(&out, time.Now, "ns", "stage")
 		if _, err := emf.Flushing(m, handler.EnforceDeadlines(deadlines, m))(t.Context(), struct{}{}); err != nil {
 			t.Fatal(err)
 		}
-		_, err := store.Update(t.Context(), 1, func(a *athlete.Account) (bool, error) {
+		_, err := p.ports.Accounts.Update(t.Context(), 1, func(a *athlete.Account) (bool, error) {
 			a.Profile, a.ReadAt = &gatheringv1.Athlete{ID: 1}, now.Add(-8*24*time.Hour)
 			return true, nil
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := store.Open(t.Context(), athlete.Erasure{Receipt: "r", RequestedAt: now.Add(-time.Hour)}); err != nil {
-			t.Fatal(err)
-		}
+		mustOpen(t, p.ports, "r", now.Add(-time.Hour))
 	}
 	first, second, _ := strings.Cut(out.String(), "\n")
 	for line, want := range map[string]string{first: `"ErasuresCompleted":0,"ErasuresOverdue":0,"ErasuresPending":0,"KeptTooLong":0,`, second: `"ErasuresCompleted":0,"ErasuresOverdue":1,"ErasuresPending":1,"KeptTooLong":1,`} {
 		if !strings.Contains(line, want) {
 			t.Errorf("%s has no %s", line, want)
 		}
+	}
+}
+
+// mustOpen stores an erasure that was asked for.
+func mustOpen(t *testing.T, p athlete.Ports, receipt string, requestedAt time.Time) {
+	t.Helper()
+	_, err := p.Erasures.Update(t.Context(), receipt, func(e *athlete.Erasure) (bool, error) {
+		e.RequestedAt = requestedAt
+		return true, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestErasuresAreCountedForAnAdmin(t *testing.T) {
+	p := newPlane(t)
+	mustOpen(t, p.ports, "r", now.Add(-time.Hour))
+	count := handler.CountErasures(p.ports.ErasureCounter())
+	got, err := count(t.Context(), handler.CountErasuresRequest{Receipts: []handler.ReceiptView{{"r", now}, {"unknown", now}}})
+	if want := (handler.ErasuresView{Pending: 2, Overdue: 1}); err != nil || got != want {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
 	}
 }
 

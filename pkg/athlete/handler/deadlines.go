@@ -20,9 +20,9 @@ func EnforceDeadlines(d *athlete.Deadlines, m *emf.Metrics) func(context.Context
 		found, err := d.Enforce(ctx)
 		counts := map[string]int{
 			metric.KeptTooLong:       found.ProfilesLate,
-			metric.ErasuresPending:   found.ErasuresPending,
-			metric.ErasuresOverdue:   found.ErasuresOverdue,
-			metric.ErasuresCompleted: found.ErasuresCompleted,
+			metric.ErasuresPending:   found.Erasures.Pending,
+			metric.ErasuresOverdue:   found.Erasures.Overdue,
+			metric.ErasuresCompleted: found.Erasures.Completed,
 		}
 		for days, n := range found.Profiles {
 			counts[metric.ProfilesByAge(days)] = n

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/athlete"
-	"github.com/paceline/paceline/pkg/athlete/athletetest"
 	"github.com/paceline/paceline/pkg/athlete/handler"
 	"github.com/paceline/paceline/pkg/kit/emf"
 )
@@ -17,21 +16,18 @@ import (
 // broken is an inventory that ends early.
 type broken struct{ athlete.Inventory }
 
-func (b broken) Each(ctx context.Context, profile func(int64, time.Time) error,
-	leave func(int64, athlete.Leave) error, erasure func(athlete.Erasure) error,
-) error {
-	return errors.Join(b.Inventory.Each(ctx, profile, leave, erasure), errors.New("boom"))
+func (b broken) Each(ctx context.Context, v athlete.Visitor) error {
+	return errors.Join(b.Inventory.Each(ctx, v), errors.New("boom"))
 }
 
 // TestWhoCouldNotCountReportsNoZero: the alarms take a 0 for peace, and a figure
 // that is missing for none.
 func TestWhoCouldNotCountReportsNoZero(t *testing.T) {
 	var out bytes.Buffer
-	store := athletetest.NewStore()
-	if err := store.Open(t.Context(), athlete.Erasure{Receipt: "r", RequestedAt: now.Add(-time.Hour)}); err != nil {
-		t.Fatal(err)
-	}
-	deadlines := &athlete.Deadlines{Service: newPlane(t).service, Inventory: broken{store}}
+	ports := newPlane(t).ports
+	mustOpen(t, ports, "r", now.Add(-time.Hour))
+	ports.Inventory = broken{ports.Inventory}
+	deadlines := ports.Deadlines()
 	m := emf.New(&out, time.Now, "ns", "stage")
 	if _, err := emf.Flushing(m, handler.EnforceDeadlines(deadlines, m))(t.Context(), struct{}{}); err == nil {
 		t.Error("it did not fail")

@@ -11,7 +11,6 @@ type ServeAPI struct {
 // HandleEvents configures handle-events.
 type HandleEvents struct {
 	AthletesTable string `env:"ATHLETES_TABLE,required"`
-	EventBusName  string `env:"EVENT_BUS_NAME,required"`
 }
 
 // EnforceDeadlines configures enforce-deadlines.
@@ -19,4 +18,9 @@ type EnforceDeadlines struct {
 	Stage         string `env:"STAGE,required"`
 	AthletesTable string `env:"ATHLETES_TABLE,required"`
 	EventBusName  string `env:"EVENT_BUS_NAME,required"`
+}
+
+// CountErasures configures count-erasures.
+type CountErasures struct {
+	AthletesTable string `env:"ATHLETES_TABLE,required"`
 }

@@ -18,8 +18,6 @@ import (
 type Storage interface {
 	credentials.Grants
 	credentials.ConnectStates
-	credentials.Erasures
-	credentials.ErasureLog
 	credentials.GrantCounter
 }
 
@@ -50,9 +48,10 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 					Links: []credentials.Account{{Provider: "other", ID: "X"}}},
 				{Receipt: "s", Generation: 6, RequestedAt: at, Reason: "deauthorized", Owner: credentials.Authorization{AthleteID: 9, Generation: 3}, WithAthlete: true},
 			},
-			Links: []credentials.Link{{Account: credentials.Account{Provider: "other", ID: "Y"}, Generation: 11}},
-			Owner: credentials.Authorization{AthleteID: 10, Generation: 12},
-			Retry: credentials.RetryState{Since: at, Next: at.Add(time.Minute), Attempts: 2},
+			Completed: []credentials.CompletedRevocation{{Receipt: "q", RequestedAt: at.Add(-time.Hour), CompletedAt: at}},
+			Links:     []credentials.Link{{Account: credentials.Account{Provider: "other", ID: "Y"}, Generation: 11}},
+			Owner:     credentials.Authorization{AthleteID: 10, Generation: 12},
+			Retry:     credentials.RetryState{Since: at, Next: at.Add(time.Minute), Attempts: 2},
 		}
 		got, err := s.Update(t.Context(), credentials.Athlete(7), func(g *credentials.Grant) (bool, error) {
 			if g.Account != credentials.Athlete(7) || g.State != "" {
@@ -245,81 +244,6 @@ func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 		}
 		if _, err := s.TakeState(t.Context(), "k"); !fault.Is(err, fault.NotFound) {
 			t.Fatalf("the second time: %v", err)
-		}
-	})
-
-	t.Run("an erasure is confirmed part by part", func(t *testing.T) {
-		s := newStorage(t)
-		if _, err := s.Confirm(t.Context(), "r", "a", at); !fault.Is(err, fault.NotFound) {
-			t.Fatalf("an unknown receipt: %v", err)
-		}
-		want := credentials.Erasure{Receipt: "r", RequestedAt: at, Pending: []string{"a", "b"}}
-		if err := s.Open(t.Context(), want); err != nil {
-			t.Fatal(err)
-		}
-		for _, now := range []time.Time{at.Add(time.Second), at.Add(time.Hour)} {
-			got, err := s.Confirm(t.Context(), "r", "b", now)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if d := cmp.Diff(credentials.Erasure{Receipt: "r", RequestedAt: at, Pending: []string{"a"}, Confirmed: map[string]time.Time{"b": at.Add(time.Second)}}, got); d != "" {
-				t.Fatal(d)
-			}
-			// Opening it again must not bring back what was confirmed.
-			if err := s.Open(t.Context(), want); err != nil {
-				t.Fatal(err)
-			}
-		}
-		got, err := s.Confirm(t.Context(), "r", "a", at)
-		if err != nil || len(got.Pending) != 0 || !got.Confirmed["a"].Equal(at) || !got.Confirmed["b"].Equal(at.Add(time.Second)) {
-			t.Fatalf("%+v %v", got, err)
-		}
-		for _, now := range []time.Time{at, at.Add(time.Hour)} {
-			completed, err := s.Complete(t.Context(), "r", now)
-			if err != nil || !completed.Equal(at) {
-				t.Fatalf("completed at %v (%v), want %v", completed, err, at)
-			}
-		}
-		if err := s.Issued(t.Context(), "s"); !fault.Is(err, fault.NotFound) {
-			t.Errorf("an unknown receipt issued: %v", err)
-		}
-		if err := s.Issued(t.Context(), "r"); err != nil {
-			t.Fatal(err)
-		}
-		got, err = s.Confirm(t.Context(), "r", "a", at)
-		if err != nil || !got.Issued || !got.CompletedAt.Equal(at) || len(got.Pending) != 0 {
-			t.Errorf("once issued: %+v, %v", got, err)
-		}
-	})
-
-	t.Run("all erasures are found, and nothing else", func(t *testing.T) {
-		s := newStorage(t)
-		if _, err := s.Update(t.Context(), credentials.Athlete(1), func(g *credentials.Grant) (bool, error) {
-			g.State = credentials.Active
-			return true, nil
-		}); err != nil {
-			t.Fatal(err)
-		}
-		want := map[string]credentials.Erasure{}
-		for _, receipt := range []string{"open", "done"} {
-			e := credentials.Erasure{Receipt: receipt, RequestedAt: at, Pending: []string{"a"}}
-			if err := s.Open(t.Context(), e); err != nil {
-				t.Fatal(err)
-			}
-			want[receipt] = e
-		}
-		if _, err := s.Complete(t.Context(), "done", at); err != nil {
-			t.Fatal(err)
-		}
-		done := want["done"]
-		done.CompletedAt = at
-		want["done"] = done
-		got := map[string]credentials.Erasure{}
-		if err := s.EachErasure(t.Context(), func(e credentials.Erasure) { got[e.Receipt] = e }); err != nil {
-			t.Fatal(err)
-		}
-		if d := cmp.Diff(want, got); d != "" {
-			t.Error(d)
 		}
 	})
 }

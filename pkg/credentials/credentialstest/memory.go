@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -19,20 +18,19 @@ type Store struct {
 	grants   map[credentials.Account]credentials.Grant
 	revision map[credentials.Account]int
 	states   map[string]credentials.ConnectState
-	erasures map[string]credentials.Erasure
 }
 
 // NewStore returns an empty store.
 func NewStore() *Store {
 	return &Store{
 		grants: map[credentials.Account]credentials.Grant{}, revision: map[credentials.Account]int{},
-		states: map[string]credentials.ConnectState{}, erasures: map[string]credentials.Erasure{},
+		states: map[string]credentials.ConnectState{},
 	}
 }
 
 func clone(g credentials.Grant) credentials.Grant {
 	g.Scopes, g.Spares, g.Obsolete = slices.Clone(g.Scopes), slices.Clone(g.Spares), slices.Clone(g.Obsolete)
-	g.Revocations, g.Links = slices.Clone(g.Revocations), slices.Clone(g.Links)
+	g.Revocations, g.Completed, g.Links = slices.Clone(g.Revocations), slices.Clone(g.Completed), slices.Clone(g.Links)
 	return g
 }
 
@@ -127,74 +125,6 @@ func (s *Store) TakeState(_ context.Context, key string) (credentials.ConnectSta
 	}
 	delete(s.states, key)
 	return state, nil
-}
-
-// Open implements [credentials.Erasures].
-func (s *Store) Open(_ context.Context, e credentials.Erasure) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, ok := s.erasures[e.Receipt]; !ok {
-		e.Pending = slices.Sorted(slices.Values(e.Pending))
-		s.erasures[e.Receipt] = e
-	}
-	return nil
-}
-
-// Confirm implements [credentials.Erasures].
-func (s *Store) Confirm(_ context.Context, receipt, part string, at time.Time) (credentials.Erasure, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e, ok := s.erasures[receipt]
-	if !ok {
-		return credentials.Erasure{}, fault.New(fault.NotFound, "no such erasure")
-	}
-	e.Pending = slices.DeleteFunc(slices.Clone(e.Pending), func(p string) bool { return p == part })
-	if e.Confirmed = maps.Clone(e.Confirmed); e.Confirmed == nil {
-		e.Confirmed = map[string]time.Time{}
-	}
-	if _, known := e.Confirmed[part]; !known {
-		e.Confirmed[part] = at
-	}
-	s.erasures[receipt] = e
-	return e, nil
-}
-
-// Complete implements [credentials.Erasures].
-func (s *Store) Complete(_ context.Context, receipt string, at time.Time) (time.Time, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e, ok := s.erasures[receipt]
-	if !ok {
-		return time.Time{}, fault.New(fault.NotFound, "no such erasure")
-	}
-	if e.CompletedAt.IsZero() {
-		e.CompletedAt = at
-		s.erasures[receipt] = e
-	}
-	return e.CompletedAt, nil
-}
-
-// Issued implements [credentials.Erasures].
-func (s *Store) Issued(_ context.Context, receipt string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e, ok := s.erasures[receipt]
-	if !ok {
-		return fault.New(fault.NotFound, "no such erasure")
-	}
-	e.Issued = true
-	s.erasures[receipt] = e
-	return nil
-}
-
-// EachErasure implements [credentials.ErasureLog].
-func (s *Store) EachErasure(_ context.Context, visit func(credentials.Erasure)) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, e := range s.erasures {
-		visit(e)
-	}
-	return nil
 }
 
 // Vault is the parameter store in memory.

@@ -32,7 +32,7 @@ func NewPorts(now func() time.Time) (credentials.Ports, *Memory) {
 	return credentials.Ports{
 		Events: event.Factory{Now: now, NewID: startup.NewSecret}, Log: slog.New(slog.DiscardHandler), NewSecret: startup.NewSecret, Sleep: startup.Sleep,
 		Publisher: m.Bus, Metrics: m.Metrics,
-		Grants: store, States: store, Erasures: store, ErasureLog: store, CredentialStore: m.Credentials, WaitlistStore: m.Waitlist,
+		Grants: store, States: store, CredentialStore: m.Credentials, WaitlistStore: m.Waitlist,
 		Vault: m.Vault, Parameters: m.Vault, Sealer: m.Sealer,
 		Counter: store, AthleteCapacity: 10, Providers: []string{credentials.ProviderStrava, "fitbit"},
 	}, m

@@ -32,6 +32,7 @@ type grantItem struct {
 	Claim          *claimItem       `dynamodbav:"claim,omitempty"`
 	ClaimCheckedAt dynamo.Millis    `dynamodbav:"claim_checked_at,omitempty"`
 	Revocations    []revocationItem `dynamodbav:"revocations,omitempty"`
+	Completed      []completedItem  `dynamodbav:"completed,omitempty"`
 	Links          []linkItem       `dynamodbav:"links,omitempty"`
 	ownerItem
 	// Pending, which is the provider, and Due put the grants with pending tasks
@@ -106,6 +107,12 @@ type revocationItem struct {
 	ownerItem
 }
 
+type completedItem struct {
+	Receipt     string        `dynamodbav:"receipt"`
+	RequestedAt dynamo.Millis `dynamodbav:"requested_at"`
+	CompletedAt dynamo.Millis `dynamodbav:"completed_at"`
+}
+
 func toGrantItem(g credentials.Grant) grantItem {
 	item := grantItem{
 		PK:             grantKey(g.Account),
@@ -151,6 +158,9 @@ func toGrantItem(g credentials.Grant) grantItem {
 			revocation.Links = append(revocation.Links, accountItem(a))
 		}
 		item.Revocations = append(item.Revocations, revocation)
+	}
+	for _, c := range g.Completed {
+		item.Completed = append(item.Completed, completedItem{c.Receipt, dynamo.MillisOf(c.RequestedAt), dynamo.MillisOf(c.CompletedAt)})
 	}
 	switch {
 	case g.HasPendingTasks():
@@ -208,6 +218,11 @@ func (i grantItem) grant() credentials.Grant {
 			revocation.Links = append(revocation.Links, credentials.Account(a))
 		}
 		g.Revocations = append(g.Revocations, revocation)
+	}
+	for _, c := range i.Completed {
+		g.Completed = append(g.Completed, credentials.CompletedRevocation{
+			Receipt: c.Receipt, RequestedAt: c.RequestedAt.Time(), CompletedAt: c.CompletedAt.Time(),
+		})
 	}
 	if i.Pending != "" {
 		g.Retry = credentials.RetryState{

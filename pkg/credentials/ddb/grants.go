@@ -13,8 +13,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// GrantsTable implements [credentials.Grants], [credentials.GrantCounter],
-// [credentials.ConnectStates], [credentials.Erasures] and [credentials.ErasureLog].
+// GrantsTable implements [credentials.Grants], [credentials.GrantCounter] and
+// [credentials.ConnectStates].
 type GrantsTable struct{ items dynamo.Table }
 
 // NewGrants returns an adapter for the named table.

@@ -62,7 +62,10 @@ type AdminResponse struct {
 	NextCursor   string            `json:"next_cursor,omitempty"`
 	Status       *StatusView       `json:"status,omitempty"`
 	// Receipt of the erasure that revoke_athlete led to.
-	Receipt  string              `json:"receipt,omitempty"`
+	Receipt string `json:"receipt,omitempty"`
+	// Receipts, of status and revoke_all, are for count-erasures of the athlete
+	// plane: it may not know of these erasures yet.
+	Receipts []ReceiptView       `json:"receipts,omitempty"`
 	Waitlist []WaitlistEntryView `json:"waiting,omitempty"`
 	// Replaced says that set_app replaced a registration that could not be read.
 	// Strava's subscription has to be ensured then.
@@ -79,10 +82,15 @@ type AdminResponse struct {
 
 // RemainingView is what a stage still holds of athletes, as [credentials.Remaining].
 type RemainingView struct {
-	InForce  int `json:"in_force"`
-	Ending   int `json:"ending"`
-	Failing  int `json:"failing"`
-	Erasures int `json:"erasures"`
+	InForce int `json:"in_force"`
+	Ending  int `json:"ending"`
+	Failing int `json:"failing"`
+}
+
+// ReceiptView names an erasure, as [credentials.IssuedReceipt].
+type ReceiptView struct {
+	Receipt     string    `json:"receipt"`
+	RequestedAt time.Time `json:"requested_at"`
 }
 
 // ClearedView is what was deleted of a stage. Subscription is a
@@ -128,16 +136,6 @@ type StatusView struct {
 	// how many places there are.
 	Authorized int `json:"authorized"`
 	Capacity   int `json:"capacity"`
-	// Erasures is how they fare.
-	Erasures ErasuresView `json:"erasures"`
-}
-
-// ErasuresView counts erasures: those that are not completed, those of them that
-// take more than an hour, and those that were completed in the last seven days.
-type ErasuresView struct {
-	Pending   int `json:"pending"`
-	Overdue   int `json:"overdue"`
-	Completed int `json:"completed_in_7_days"`
 }
 
 // Admin serves the admin function.
@@ -183,12 +181,12 @@ func (a *Admin) Handle(ctx context.Context, req AdminRequest) (AdminResponse, er
 		s, err := a.Service.Status(ctx)
 		v := &StatusView{
 			ClientID: s.ClientID, Subscription: view(s.Subscription), Athletes: map[string]int{},
-			Authorized: s.Authorized, Capacity: s.Capacity, Erasures: ErasuresView(s.Erasures),
+			Authorized: s.Authorized, Capacity: s.Capacity,
 		}
 		for state, n := range s.Athletes {
 			v.Athletes[string(state)] = n
 		}
-		return AdminResponse{Status: v}, err
+		return AdminResponse{Status: v, Receipts: receipts(s.Receipts)}, err
 	case ActionWaitlist:
 		waiting, err := a.Service.Waitlist.List(ctx)
 		res := AdminResponse{Waitlist: []WaitlistEntryView{}}
@@ -211,12 +209,12 @@ func (a *Admin) Handle(ctx context.Context, req AdminRequest) (AdminResponse, er
 		a.Log.InfoContext(ctx, "the admin ended sessions", "sessions", n)
 		return AdminResponse{Ended: n, NextCursor: next}, err
 	case ActionRevokeAll:
-		ended, remains, err := a.Service.RevokeAll(ctx)
-		if ended > 0 {
-			a.Log.InfoContext(ctx, "the admin ended authorizations to clear the stage", "count", ended)
+		all, err := a.Service.RevokeAll(ctx)
+		if all.Ended > 0 {
+			a.Log.InfoContext(ctx, "the admin ended authorizations to clear the stage", "count", all.Ended)
 		}
-		view := RemainingView(remains)
-		return AdminResponse{Ended: ended, Remaining: &view}, err
+		view := RemainingView(all.Remaining)
+		return AdminResponse{Ended: all.Ended, Remaining: &view, Receipts: receipts(all.Receipts)}, err
 	case ActionClearStage:
 		c, err := a.Service.Clear(ctx, req.Abandon)
 		if err == nil {
@@ -246,6 +244,13 @@ func (a *Admin) athletes(ctx context.Context, req AdminRequest) (AdminResponse, 
 		res.Athletes = append(res.Athletes, AthleteView{g.Account.Provider, g.Account.ID, string(g.State), g.Scopes, g.Generation, g.SignedInAt()})
 	}
 	return res, err
+}
+
+func receipts(issued []credentials.IssuedReceipt) (views []ReceiptView) {
+	for _, r := range issued {
+		views = append(views, ReceiptView(r))
+	}
+	return views
 }
 
 func view(s credentials.Subscription) *SubscriptionView {

@@ -45,11 +45,6 @@ func TestAdmin(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	for receipt, at := range map[string]time.Time{"new": now, "late": now.Add(-time.Hour)} {
-		if err := store.Open(t.Context(), credentials.Erasure{Receipt: receipt, RequestedAt: at}); err != nil {
-			t.Fatal(err)
-		}
-	}
 	form, _, err := waitlist.IssueForm(t.Context(), credentials.NoPlaceHere)
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +67,7 @@ func TestAdmin(t *testing.T) {
 		kind fault.Kind
 	}{
 		{req: handler.AdminRequest{Action: handler.ActionStatus}, want: handler.AdminResponse{Status: &handler.StatusView{
-			Athletes: map[string]int{"active": 2}, Authorized: 2, Capacity: 10, Erasures: handler.ErasuresView{Pending: 2, Overdue: 1},
+			Athletes: map[string]int{"active": 2}, Authorized: 2, Capacity: 10,
 		}}},
 		{req: handler.AdminRequest{Action: handler.ActionAthletes}, want: handler.AdminResponse{
 			Athletes: []handler.AthleteView{view(7, ago(100)), view(8, ago(1))},
@@ -105,7 +100,8 @@ func TestAdmin(t *testing.T) {
 		{req: handler.AdminRequest{Action: handler.ActionRevokeAthlete, AthleteID: 7}, kind: fault.Conflict},
 		{req: handler.AdminRequest{Action: handler.ActionRevokeAthlete}, kind: fault.NotFound},
 		{req: handler.AdminRequest{Action: handler.ActionRevokeAll}, want: handler.AdminResponse{
-			Ended: 2, Remaining: &handler.RemainingView{Ending: 3, Erasures: 2}, // one of Fitbit's among them
+			Ended: 2, Remaining: &handler.RemainingView{Ending: 3}, // one of Fitbit's among them
+			Receipts: []handler.ReceiptView{{Receipt: "receipt", RequestedAt: now}, {Receipt: "receipt", RequestedAt: now}, {Receipt: "receipt", RequestedAt: now}},
 		}},
 		{req: handler.AdminRequest{Action: handler.ActionClearStage}, kind: fault.Conflict},
 		{req: handler.AdminRequest{Action: handler.ActionClearStage, Abandon: true}, want: handler.AdminResponse{

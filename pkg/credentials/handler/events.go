@@ -5,7 +5,6 @@ import (
 
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/event"
-	"github.com/paceline/paceline/pkg/event/activityv1"
 	"github.com/paceline/paceline/pkg/event/athletev1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/kit/consume"
@@ -19,15 +18,6 @@ func EventRoutes(r *credentials.Reconciler) []consume.Route {
 		}),
 		consume.On(func(ctx context.Context, cause event.Meta, f athletev1.ErasureRequested) error {
 			return r.HandleErasureRequest(ctx, cause, credentials.Athlete(f.AthleteID), f.Generation, f.Receipt, f.RequestedAt)
-		}),
-		consume.On(func(ctx context.Context, cause event.Meta, f gatheringv1.ErasureCompleted) error {
-			return r.Revocation.Receipts.ConfirmErasure(ctx, cause, f.Receipt, credentials.PartGathering)
-		}),
-		consume.On(func(ctx context.Context, cause event.Meta, f athletev1.ErasureCompleted) error {
-			return r.Revocation.Receipts.ConfirmErasure(ctx, cause, f.Receipt, credentials.PartAthlete)
-		}),
-		consume.On(func(ctx context.Context, cause event.Meta, f activityv1.ErasureCompleted) error {
-			return r.Revocation.Receipts.ConfirmErasure(ctx, cause, f.Receipt, credentials.PartActivity)
 		}),
 	}
 }

@@ -1,9 +1,7 @@
 package handler_test
 
 import (
-	"encoding/json"
 	"os"
-	"slices"
 	"testing"
 	"time"
 
@@ -11,6 +9,8 @@ import (
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/credentialstest"
 	"github.com/paceline/paceline/pkg/credentials/handler"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/consume"
 )
 
@@ -58,52 +58,8 @@ func TestEventsOfTheContracts(t *testing.T) {
 	if g := grant(); g.State != credentials.Revoked && g.State != credentials.Erased || g.EndRequestedAt.IsZero() {
 		t.Fatalf("a request to leave: %+v", g)
 	}
-	left := receiptIn(t, "../../event/athletev1/testdata/ErasureRequested.json")
-	if e, err := store.Confirm(t.Context(), left, "none", now); err != nil || !slices.Contains(e.Pending, credentials.PartGathering) {
-		t.Fatalf("the erasure of a request to leave: %+v, %v", e, err)
+	revoked := eventtest.Facts[credentialsv1.AuthorizationRevoked](memory.Bus)
+	if len(revoked) != 1 || revoked[0].AthleteID != athleteID || revoked[0].Reason != credentialsv1.RevokedLeft {
+		t.Errorf("announced %+v", revoked)
 	}
-	parts := map[string]string{
-		"gatheringv1/testdata/ErasureCompleted.json": credentials.PartGathering,
-		"athletev1/testdata/ErasureCompleted.json":   credentials.PartAthlete,
-		"activityv1/testdata/ErasureCompleted.json":  credentials.PartActivity,
-	}
-	for sample, part := range parts {
-		if receiptIn(t, "../../event/"+sample) != left {
-			t.Fatalf("%s is about another erasure", sample)
-		}
-		pending := func() bool {
-			t.Helper()
-			e, err := store.Confirm(t.Context(), left, "none", now)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return slices.Contains(e.Pending, part)
-		}
-		if !pending() {
-			t.Fatalf("%s: the part is not pending", sample)
-		}
-		if deliver(sample); pending() {
-			t.Errorf("%s confirms nothing", sample)
-		}
-	}
-}
-
-// receiptIn returns the receipt in a sample.
-func receiptIn(t *testing.T, path string) string {
-	t.Helper()
-	body, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var message struct {
-		Detail struct {
-			Data struct {
-				Receipt string `json:"receipt"`
-			} `json:"data"`
-		} `json:"detail"`
-	}
-	if err := json.Unmarshal(body, &message); err != nil || message.Detail.Data.Receipt == "" {
-		t.Fatalf("%s: %v", path, err)
-	}
-	return message.Detail.Data.Receipt
 }

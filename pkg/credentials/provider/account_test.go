@@ -15,7 +15,6 @@ import (
 
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/credentialstest"
-	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -156,12 +155,10 @@ func TestFitbitAccountFromConnectToRevocation(t *testing.T) {
 	if _, err := b.pair(g.Generation); !errors.Is(err, credentials.ErrRevoked) {
 		t.Errorf("a call after the revocation: %v", err)
 	}
-	if err := b.reconciler.Revocation.Receipts.ConfirmErasure(t.Context(), event.Meta{}, "receipt", credentials.PartAthlete); err != nil {
-		t.Fatal(err)
-	}
-	// Nothing is gathered from Fitbit, so there are no other events.
-	if n, receipts := len(b.bus.Events()), eventtest.Facts[credentialsv1.ErasureReceiptIssued](b.bus); n != 3 || len(receipts) != 1 || receipts[0].Receipt != "receipt" {
-		t.Errorf("%d events, receipts %v", n, receipts)
+	// Nothing is gathered from Fitbit: the link, its end and the confirmation are all.
+	confirmed := eventtest.Facts[credentialsv1.ErasureCompleted](b.bus)
+	if n := len(b.bus.Events()); n != 3 || !slices.Equal(confirmed, []credentialsv1.ErasureCompleted{{Receipt: "receipt", LinkedProvider: "fitbit"}}) {
+		t.Errorf("%d events, confirmed %v", n, confirmed)
 	}
 }
 

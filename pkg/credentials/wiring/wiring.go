@@ -104,7 +104,7 @@ func setBus(p *credentials.Ports, cfg aws.Config, name string) {
 
 func setGrants(p *credentials.Ports, cfg aws.Config, table string) *ddb.GrantsTable {
 	grants := ddb.NewGrants(dynamodb.NewFromConfig(cfg), table)
-	p.Grants, p.States, p.Erasures, p.ErasureLog = grants, grants, grants, grants
+	p.Grants, p.States = grants, grants
 	return grants
 }
 

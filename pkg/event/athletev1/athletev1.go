@@ -9,7 +9,6 @@ const Source = "paceline.athlete"
 const (
 	GatherRequestedType  = "GatherRequested.v1"
 	ErasureRequestedType = "ErasureRequested.v1"
-	ErasureCompletedType = "ErasureCompleted.v1"
 )
 
 // GatherRequested says that the athlete asked for their data to be read anew.
@@ -38,15 +37,3 @@ func (ErasureRequested) Source() string { return Source }
 
 // DetailType implements event.Fact.
 func (ErasureRequested) DetailType() string { return ErasureRequestedType }
-
-// ErasureCompleted says that this boundary holds nothing more of the athlete
-// that the receipt stands for.
-type ErasureCompleted struct {
-	Receipt string `json:"receipt"`
-}
-
-// Source implements event.Fact.
-func (ErasureCompleted) Source() string { return Source }
-
-// DetailType implements event.Fact.
-func (ErasureCompleted) DetailType() string { return ErasureCompletedType }

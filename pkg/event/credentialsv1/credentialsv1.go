@@ -10,7 +10,7 @@ const (
 	AthleteAuthorizedType     = "AthleteAuthorized.v1"
 	AuthorizationDegradedType = "AuthorizationDegraded.v1"
 	AuthorizationRevokedType  = "AuthorizationRevoked.v1"
-	ErasureReceiptIssuedType  = "ErasureReceiptIssued.v1"
+	ErasureCompletedType      = "ErasureCompleted.v1"
 	WebhookConfiguredType     = "WebhookConfigured.v1"
 	AccountLinkedType         = "AccountLinked.v1"
 	AccountUnlinkedType       = "AccountUnlinked.v1"
@@ -62,20 +62,28 @@ const (
 	// RevokedDeauthorized: the athlete withdrew access at Strava, and Strava
 	// confirmed it.
 	RevokedDeauthorized = "deauthorized"
-	// RevokedByAdmin: whoever runs Paceline ended it, to free a place.
+	// RevokedByAdmin: an operator of Paceline ended it, to free a place.
 	RevokedByAdmin = "admin"
 )
 
 // AuthorizationRevoked says that the authorization is over: no call is made for
-// it any more, and its tokens are being revoked and destroyed. Whoever holds data of the athlete erases it, keeps a tombstone for
-// this generation, and answers with ErasureCompleted for the receipt.
+// it any more, and its tokens are being revoked and deleted. A boundary that holds
+// data of the athlete erases it, keeps a tombstone for this generation, and
+// answers with ErasureCompleted for the receipt. Credentials publishes an
+// ErasureCompleted, too, and one for each linked account.
 type AuthorizationRevoked struct {
 	AthleteID  int64 `json:"athlete_id"`
 	Generation int64 `json:"generation"`
-	// Receipt names the erasure; it is unguessable and tells nothing of the
+	// Receipt names the erasure; it is unguessable and says nothing about the
 	// athlete.
 	Receipt string `json:"receipt"`
 	Reason  string `json:"reason"`
+	// RequestedAt is when the athlete or an admin asked for the end, or Strava
+	// confirmed it.
+	RequestedAt time.Time `json:"requested_at"`
+	// LinkedProviders are the providers of the linked accounts that end with it, in
+	// alphabetical order.
+	LinkedProviders []string `json:"linked_providers,omitempty"`
 }
 
 // Source implements event.Fact.
@@ -84,30 +92,21 @@ func (AuthorizationRevoked) Source() string { return Source }
 // DetailType implements event.Fact.
 func (AuthorizationRevoked) DetailType() string { return AuthorizationRevokedType }
 
-// ErasureReceiptIssued says that every boundary has erased what the receipt
-// stands for.
-type ErasureReceiptIssued struct {
-	Receipt     string    `json:"receipt"`
-	RequestedAt time.Time `json:"requested_at"`
-	CompletedAt time.Time `json:"completed_at"`
-	// Erased is when each boundary had, in that order; nil in what was announced
-	// before there was such a list.
-	Erased []ErasedPart `json:"erased,omitempty"`
-}
-
-// ErasedPart says that a boundary has erased its part.
-type ErasedPart struct {
-	// Boundary is credentials, gathering, athlete or activity; or the provider of a
-	// linked account, such as fitbit, whose tokens were revoked and deleted.
-	Boundary string    `json:"boundary"`
-	At       time.Time `json:"at"`
+// ErasureCompleted says that this boundary holds nothing more of one account that
+// the receipt stands for: its tokens are revoked and deleted, unless the account
+// was moved to another athlete.
+type ErasureCompleted struct {
+	Receipt string `json:"receipt"`
+	// LinkedProvider is the provider, such as fitbit, if the account was linked by
+	// the athlete; empty for the athlete's own.
+	LinkedProvider string `json:"linked_provider,omitempty"`
 }
 
 // Source implements event.Fact.
-func (ErasureReceiptIssued) Source() string { return Source }
+func (ErasureCompleted) Source() string { return Source }
 
 // DetailType implements event.Fact.
-func (ErasureReceiptIssued) DetailType() string { return ErasureReceiptIssuedType }
+func (ErasureCompleted) DetailType() string { return ErasureCompletedType }
 
 // AccountLinked says that an athlete linked an account at another provider, and
 // that its token pair is safe. It comes again, with a larger generation, after
@@ -143,19 +142,20 @@ const (
 
 // AccountUnlinked says that an account is not the athlete's linked account any
 // more. Unless it was moved to another athlete, its tokens are being revoked and
-// destroyed. A consumer that keeps the link erases it up to this generation. The
-// athlete plane answers with ErasureCompleted for the receipt. When an athlete
-// leaves, AuthorizationRevoked stands for the links, too.
+// deleted. A consumer that keeps the link erases it up to this generation. When an
+// athlete leaves, AuthorizationRevoked stands for the links, too.
 type AccountUnlinked struct {
 	AthleteID int64  `json:"athlete_id"`
 	Provider  string `json:"provider"`
 	AccountID string `json:"account_id"`
 	// Generation is the last one that ended.
 	Generation int64 `json:"generation"`
-	// Receipt names the erasure; it is unguessable and tells nothing of the
-	// athlete.
+	// Receipt names the erasure, in which the provider and the athlete plane take
+	// part; it is unguessable and says nothing about the athlete.
 	Receipt string `json:"receipt"`
 	Reason  string `json:"reason"`
+	// RequestedAt is when the end of the link was asked for or found out.
+	RequestedAt time.Time `json:"requested_at"`
 }
 
 // Source implements event.Fact.

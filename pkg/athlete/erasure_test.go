@@ -1,0 +1,175 @@
+package athlete_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/paceline/paceline/pkg/athlete"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/kit/fault"
+)
+
+// arrival is something that an erasure is made of: the athlete's request or an
+// event.
+type arrival struct {
+	name string
+	do   func(t *testing.T, p *plane)
+}
+
+func revoked(receipt string, requestedAt time.Time, linked ...string) arrival {
+	return arrival{"revoked", func(t *testing.T, p *plane) {
+		must(t, p.AuthorizationRevoked(t.Context(), cause, credentialsv1.AuthorizationRevoked{
+			AthleteID: 1, Generation: gen1, Receipt: receipt, RequestedAt: requestedAt, LinkedProviders: linked,
+		}))
+	}}
+}
+
+func unlinked(receipt string, requestedAt time.Time) arrival {
+	return arrival{"unlinked", func(t *testing.T, p *plane) {
+		must(t, p.AccountUnlinked(t.Context(), cause, credentialsv1.AccountUnlinked{
+			AthleteID: 1, Provider: "fitbit", AccountID: "A", Generation: 1, Receipt: receipt, RequestedAt: requestedAt,
+		}))
+	}}
+}
+
+func confirmed(receipt, part string, at time.Time) arrival {
+	return arrival{part, func(t *testing.T, p *plane) { p.confirm(t, receipt, part, at) }}
+}
+
+// TestErasuresAreTheSameInEveryOrder: an erasure is complete once all of its
+// events have arrived, and not before, in whatever order they come. Each may come
+// again, at any time.
+func TestErasuresAreTheSameInEveryOrder(t *testing.T) {
+	const receipt = "receipt-1"
+	minutes := func(n int) time.Time { return start.Add(time.Duration(n) * time.Minute) }
+	others := []arrival{
+		confirmed(receipt, athlete.PartCredentials, minutes(4)),
+		confirmed(receipt, athlete.PartGathering, minutes(3)),
+		confirmed(receipt, athlete.PartActivity, minutes(2)),
+	}
+	four := []string{"activity", "athlete", "credentials", "gathering"}
+	five := []string{"activity", "athlete", "credentials", "fitbit", "gathering"}
+	for name, tc := range map[string]struct {
+		asked    bool // by the athlete, in our place
+		arrivals []arrival
+		parts    []string
+		last     time.Time
+		// needed are the arrivals that the erasure is not complete without.
+		needed int
+	}{
+		"ended elsewhere": {false, with(others, revoked(receipt, start)), four, minutes(4), 4},
+		"left":            {true, with(others, revoked(receipt, start)), four, minutes(4), 4},
+		"left with a linked account": {
+			true, with(others, revoked(receipt, start, "fitbit"), confirmed(receipt, "fitbit", minutes(5))), five, minutes(5), 5,
+		},
+		"unlinked": {
+			false, []arrival{unlinked(receipt, start), confirmed(receipt, "fitbit", minutes(1))}, []string{"athlete", "fitbit"}, minutes(1), 2,
+		},
+		"confirmed twice by credentials, which was cut off in between": {
+			false, with(others, revoked(receipt, start), confirmed(receipt, athlete.PartCredentials, minutes(9))), four, minutes(4), 4,
+		},
+		"ended twice, the second time without the link": {
+			true, with(others, revoked(receipt, start, "fitbit"), confirmed(receipt, "fitbit", minutes(1)), revoked(receipt, minutes(1))), five, minutes(4), 4,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for seed, order := range orders(len(tc.arrivals)) {
+				p := newPlane()
+				if tc.asked {
+					_, err := p.Leave(t.Context(), athlete.Session{AthleteID: 1, Generation: gen1})
+					must(t, err)
+				}
+				random := rand.New(rand.NewPCG(uint64(seed), 0))
+				var story []string
+				seen := map[string]bool{}
+				for n, i := range order {
+					for _, i := range []int{i, order[random.IntN(n+1)]} { // the next one, and one again
+						story, seen[tc.arrivals[i].name] = append(story, tc.arrivals[i].name), true
+						tc.arrivals[i].do(t, p)
+					}
+					e, err := p.Erasures.Erasure(t.Context(), receipt)
+					must(t, err)
+					if !e.CompletedAt().IsZero() && len(seen) < tc.needed {
+						t.Fatalf("after %v it is complete: %+v", story, e)
+					}
+				}
+				e, err := p.Erasure(t.Context(), receipt)
+				if err != nil || !e.CompletedAt().Equal(tc.last) || !e.RequestedAt.Equal(start) || !slices.Equal(e.Parts, tc.parts) {
+					t.Fatalf("after %v: %+v, completed at %v, %v", story, e, e.CompletedAt(), err)
+				}
+			}
+		})
+	}
+}
+
+func with(arrivals []arrival, more ...arrival) []arrival { return slices.Concat(arrivals, more) }
+
+// orders are all orders of the numbers below n.
+func orders(n int) [][]int {
+	if n == 0 {
+		return [][]int{nil}
+	}
+	var all [][]int
+	for _, order := range orders(n - 1) {
+		for i := range n {
+			all = append(all, slices.Insert(slices.Clone(order), i, n-1))
+		}
+	}
+	return all
+}
+
+// TestAConfirmationBeforeTheRequestIsKept, and cannot be looked up as long as it
+// is all there is. Should the request not arrive, the erasure becomes overdue.
+func TestAConfirmationBeforeTheRequestIsKept(t *testing.T) {
+	p := newPlane()
+	p.confirm(t, "r", athlete.PartGathering, start)
+	if _, err := p.Erasure(t.Context(), "r"); !errors.Is(err, athlete.ErrNoErasure) {
+		t.Errorf("looked up: %v", err)
+	}
+	p.now = start.Add(athlete.ErasureTime)
+	found, err := p.deadlines().Enforce(t.Context())
+	if want := (athlete.ErasureCounts{Pending: 1, Overdue: 1}); err != nil || found.Erasures != want {
+		t.Errorf("%+v, %v, want %+v", found.Erasures, err, want)
+	}
+}
+
+// TestIssuedReceiptsAreCounted, those included that this plane has not heard of,
+// and each once.
+func TestIssuedReceiptsAreCounted(t *testing.T) {
+	p := newPlane()
+	p.now = start.Add(2 * time.Hour)
+	p.revoke(t, gen1, "pending")
+	p.revoke(t, gen1, "done")
+	p.confirmOthers(t, "done", start)
+	issued := []athlete.IssuedReceipt{
+		{"pending", start}, {"done", start}, {"unknown", start.Add(time.Hour + time.Second)}, {"unknown", start}, {"unknown, late", start},
+	}
+	for _, tc := range []struct {
+		issued []athlete.IssuedReceipt
+		want   athlete.ErasureCounts
+	}{
+		{nil, athlete.ErasureCounts{Pending: 1, Overdue: 1, Completed: 1}},
+		{issued[:2], athlete.ErasureCounts{Pending: 1, Overdue: 1, Completed: 1}},
+		{issued, athlete.ErasureCounts{Pending: 3, Overdue: 2, Completed: 1}},
+	} {
+		got, err := p.ports.ErasureCounter().Count(t.Context(), tc.issued)
+		if err != nil || got != tc.want {
+			t.Errorf("with %v: %+v, %v, want %+v", tc.issued, got, err, tc.want)
+		}
+	}
+	broken := p.ports.ErasureCounter()
+	broken.Inventory = unreadable{}
+	if _, err := broken.Count(t.Context(), nil); !fault.Is(err, fault.Transient) {
+		t.Errorf("unreadable: %v", err)
+	}
+}
+
+type unreadable struct{}
+
+func (unreadable) Each(context.Context, athlete.Visitor) error {
+	return fault.New(fault.Transient, "not now")
+}

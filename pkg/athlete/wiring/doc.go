@@ -1,0 +1,2 @@
+// Package wiring builds the ports of the athlete plane for its functions.
+package wiring
