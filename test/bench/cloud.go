@@ -13,11 +13,11 @@ import (
 	"sync"
 )
 
-// cloud answers, over loopback, the few calls to AWS that are made while
-// something is measured: items of DynamoDB by their key pk, unconditionally, and
-// transactions of DynamoDB and messages for SQS, which it takes and forgets. It
-// speaks AWS's JSON protocol, so that what is measured uses the real SDK, and
-// answers as fast as a process on the same machine can.
+// cloud is a stand-in, on loopback, for the few calls to AWS that the benchmarks
+// make. It stores items of DynamoDB by their key pk without conditions, and accepts
+// and discards transactions of DynamoDB and messages for SQS. It speaks AWS's JSON
+// protocol, so the measured code uses the real SDK, and responds as fast as a
+// process on the same machine can.
 type cloud struct {
 	*httptest.Server
 
@@ -33,7 +33,7 @@ func newCloud() *cloud {
 	return c
 }
 
-// answer serves one call, whose name is in the header X-Amz-Target.
+// answer serves one call. Its name is in the header X-Amz-Target.
 func (c *cloud) answer(w http.ResponseWriter, r *http.Request) {
 	service, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	var in struct {
@@ -69,10 +69,10 @@ func (c *cloud) answer(w http.ResponseWriter, r *http.Request) {
 		out = struct{}{}
 	case "SendMessage":
 		c.messages++
-		digest := md5.Sum([]byte(in.MessageBody)) // Which the SDK compares.
+		digest := md5.Sum([]byte(in.MessageBody)) // the SDK compares it
 		out = map[string]string{"MessageId": strconv.Itoa(c.messages), "MD5OfMessageBody": hex.EncodeToString(digest[:])}
 	default:
-		http.Error(w, operation+" is not answered here", http.StatusNotImplemented)
+		http.Error(w, operation+" is not implemented", http.StatusNotImplemented)
 		return
 	}
 	body, err := json.Marshal(out)
@@ -83,29 +83,40 @@ func (c *cloud) answer(w http.ResponseWriter, r *http.Request) {
 	respond(w, body)
 }
 
-// respond answers as AWS's JSON protocol does.
+// respond sends a response in AWS's JSON protocol.
 func respond(w http.ResponseWriter, body []byte) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-	// Which the SDK compares.
+	// The SDK compares the checksum.
 	w.Header().Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10))
-	_, _ = w.Write(body) // a caller that left needs no answer
+	_, _ = w.Write(body) // the client may have disconnected
 }
 
-// dynamoDBRequests counts those so far.
+// dynamoDBRequests returns how many requests to DynamoDB there were.
 func (c *cloud) dynamoDBRequests() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.requests
 }
 
-// sqsMessages counts those so far.
+// sqsMessages returns how many messages to SQS there were.
 func (c *cloud) sqsMessages() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.messages
 }
 
-// environment is what the SDK needs to find the cloud, and nothing else.
+// setEnvironment makes the SDK of this process call the cloud.
+func (c *cloud) setEnvironment() error {
+	for _, variable := range c.environment() {
+		name, value, _ := strings.Cut(variable, "=")
+		if err := os.Setenv(name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// environment returns the variables with which the SDK calls the cloud.
 func (c *cloud) environment() []string {
 	return []string{
 		"AWS_ENDPOINT_URL=" + c.URL,

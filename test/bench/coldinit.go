@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// coldInit compares, for each function, the time from starting its program to
-// its first request for an invocation with that of a hello-world function.
-// Lambda's own part of a cold start, fetching the code and making the sandbox,
-// is not in either.
+// coldInit compares, for each function, the time from the start of its program to
+// its first request for an invocation with that of a hello-world function. Neither
+// includes Lambda's own part of a cold start, which fetches the code and creates
+// the sandbox.
 func coldInit(ctx context.Context, r *report) error {
 	aws := newCloud()
 	defer aws.Close()
@@ -66,7 +66,7 @@ func coldInit(ctx context.Context, r *report) error {
 	return nil
 }
 
-// buildHello builds the hello-world function as `make build` builds ours.
+// buildHello builds the hello-world function with the flags of `make build`.
 func buildHello(ctx context.Context, dir string) (binary string, _ error) {
 	binary = filepath.Join(dir, "bootstrap")
 	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-tags", "lambda.norpc", "-trimpath",
@@ -86,12 +86,12 @@ func size(path string) (int64, error) {
 	return info.Size(), nil
 }
 
-// templates are the stacks as test/infra keeps them.
+// templates are the golden templates of test/infra.
 const templates = "test/infra/testdata/prod/*.json"
 
-// functionEnvironments gives the variables that the templates set for each
-// function, by boundary and name without dashes. What only a deployment knows
-// is "unknown".
+// functionEnvironments returns the environment variables of each function in the
+// templates, by boundary and name without dashes. A value that only a deployment
+// knows is "unknown".
 func functionEnvironments() (map[string][]string, error) {
 	files, err := filepath.Glob(templates)
 	if err != nil {
@@ -103,43 +103,55 @@ func functionEnvironments() (map[string][]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		var stack struct {
-			Resources map[string]struct {
-				Type       string
-				Properties json.RawMessage
-			}
-		}
+		var stack struct{ Resources map[string]resource }
 		if err := json.Unmarshal(b, &stack); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		for id, resource := range stack.Resources {
-			name, _, ours := strings.Cut(id, "Function")
-			if resource.Type != "AWS::Lambda::Function" || !ours {
+		for id, r := range stack.Resources {
+			name, _, isFunction := strings.Cut(id, "Function")
+			if r.Type != "AWS::Lambda::Function" || !isFunction {
 				continue
 			}
-			var function struct {
-				Environment struct{ Variables map[string]any }
-				Tags        []struct{ Key, Value string }
-			}
-			if err := json.Unmarshal(resource.Properties, &function); err != nil {
+			var f lambdaFunction
+			if err := json.Unmarshal(r.Properties, &f); err != nil {
 				return nil, fmt.Errorf("%s: %s: %w", file, id, err)
 			}
-			boundary := ""
-			for _, tag := range function.Tags {
-				if tag.Key == "context" {
-					boundary = tag.Value
-				}
-			}
-			variables := []string{}
-			for key, value := range function.Environment.Variables {
-				text, ok := value.(string)
-				if !ok { // a reference
-					text = "unknown"
-				}
-				variables = append(variables, key+"="+text)
-			}
-			all[boundary+"/"+name] = variables
+			all[f.boundary()+"/"+name] = f.environment()
 		}
 	}
 	return all, nil
+}
+
+// resource is a resource of a CloudFormation template.
+type resource struct {
+	Type       string
+	Properties json.RawMessage
+}
+
+// lambdaFunction holds properties of AWS::Lambda::Function.
+type lambdaFunction struct {
+	Environment struct{ Variables map[string]any }
+	Tags        []struct{ Key, Value string }
+}
+
+// boundary returns the value of the tag context.
+func (f lambdaFunction) boundary() string {
+	for _, tag := range f.Tags {
+		if tag.Key == "context" {
+			return tag.Value
+		}
+	}
+	return ""
+}
+
+func (f lambdaFunction) environment() []string {
+	variables := []string{}
+	for key, value := range f.Environment.Variables {
+		text, ok := value.(string)
+		if !ok { // a reference
+			text = "unknown"
+		}
+		variables = append(variables, key+"="+text)
+	}
+	return variables
 }

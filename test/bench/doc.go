@@ -1,12 +1,11 @@
-// Command bench measures the project's code and writes what it finds as a
-// table and to .local/bench.json. `make bench` runs it.
+// Command bench measures the project's code, prints a table and writes it to
+// .local/bench.json. `make bench` runs it.
 //
-// Nothing here asserts a time: machines differ, and so does one machine from
-// minute to minute. What can be quoted is a ratio. Each benchmark therefore
-// names something to be compared with, which is measured in the same run by
-// turns with it.
+// It asserts no times, because machines differ, and one machine differs from minute
+// to minute. Ratios can be compared. Each benchmark therefore has a baseline, which
+// is measured in the same run, in turns with it.
 //
 // Owns: the suites, the stand-ins for AWS that they need (Lambda's runtime API,
-// EventBridge, and the few calls of DynamoDB, SQS and KMS that are made), and hello, the function
-// that cold starts are compared with. It emits and consumes no events.
+// EventBridge, and some operations of DynamoDB and SQS), and hello, the baseline of
+// the cold starts. It emits and consumes no events.
 package main

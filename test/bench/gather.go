@@ -29,15 +29,16 @@ import (
 	"github.com/paceline/paceline/standin/strava"
 )
 
-// gatheredPages is how many full pages the gathered history has.
+// gatheredPages is the number of full pages in the gathered history.
 const gatheredPages = 10
 
-// gatherAndStore compares how many activities a second are gathered and stored,
-// on one goroutine, with how many encoding/json alone decodes from the same pages. A
-// sample is the first scan of an athlete: the profile, full pages from memory,
-// the empty page. It runs the real decoder, gatherer and quota, the events' way
-// over the bus to the activity plane's queue, encoded and decoded as there, and
-// the recorder. Both boundaries' stores are in memory.
+// gatherAndStore compares how many activities per second are gathered and stored,
+// on one goroutine, with how many encoding/json alone decodes from the same pages.
+//
+// A sample is the first scan of an athlete: the profile, full pages from memory, and
+// the empty page. It runs the real decoder, gatherer and quota, the events with
+// their encoding over the bus to the activity plane's queue, and the recorder. The
+// stores of both boundaries are in memory.
 func gatherAndStore(ctx context.Context, r *report) error {
 	pages, err := pagesOf(gatheredPages)
 	if err != nil {
@@ -76,7 +77,7 @@ func gatherAndStore(ctx context.Context, r *report) error {
 	return err
 }
 
-// plainActivity is what is kept of an activity, for encoding/json alone: Strava's
+// plainActivity has the fields of a stored activity, for encoding/json. Strava's
 // seconds may be floats.
 type plainActivity struct {
 	gatheringv1.Activity
@@ -84,8 +85,8 @@ type plainActivity struct {
 	ElapsedTime float64 `json:"elapsed_time"`
 }
 
-// pagesOf gives full pages of Strava's answer to "List Athlete Activities", as if
-// the activities of all generated athletes were one athlete's.
+// pagesOf returns full pages of Strava's response to "List Athlete Activities". The
+// activities of all generated athletes become one athlete's.
 func pagesOf(n int) ([]string, error) {
 	stand := strava.New(strava.Config{Seed: 1, Athletes: strava.Generate(1, 50, time.Now())})
 	defer stand.Close()
@@ -106,11 +107,11 @@ func pagesOf(n int) ([]string, error) {
 			}
 		}
 	}
-	return nil, fmt.Errorf("there are activities for no more than %d pages", len(pages))
+	return nil, fmt.Errorf("the generated activities fill %d of %d pages", len(pages), n)
 }
 
-// oneAthlete is gathering and the activity plane for one athlete, who has just
-// authorized.
+// oneAthlete holds gathering and the activity plane with one athlete, who has just
+// connected.
 type oneAthlete struct {
 	gatherer *gathering.Gatherer
 	activity *activitytest.Store
@@ -139,16 +140,16 @@ func newGathering(ctx context.Context, pages []string) (*oneAthlete, error) {
 	return &oneAthlete{activity: plane.Store, gatherer: ports.Gatherer()}, nil
 }
 
-// gather does all there is to do.
+// gather runs the gatherer until no work is due.
 func (w *oneAthlete) gather(ctx context.Context) error {
 	more, err := w.gatherer.Run(ctx, time.Now().Add(time.Minute))
 	if more {
-		err = errors.Join(err, errors.New("the gatherer did not come to an end"))
+		err = errors.Join(err, errors.New("the gatherer did not finish"))
 	}
 	return err
 }
 
-// check makes sure that everything is stored and the scan complete.
+// check returns an error unless all activities are stored and the scan is complete.
 func (w *oneAthlete) check(ctx context.Context, activities int) error {
 	sync, err := w.activity.Sync(ctx, by)
 	if err != nil {
@@ -161,7 +162,7 @@ func (w *oneAthlete) check(ctx context.Context, activities int) error {
 	return err
 }
 
-// answerFrom answers for the requester and Strava.
+// answerFrom returns a model of the requester and Strava with these pages.
 func answerFrom(pages []string) vendor.Forward {
 	header := map[string]string{
 		"X-Ratelimit-Limit": "100000,1000000", "X-Ratelimit-Usage": "1,1",
@@ -185,8 +186,8 @@ func answerFrom(pages []string) vendor.Forward {
 	}
 }
 
-// bus stands for EventBridge and the activity plane's queue behind its rule: it
-// hands each event on as the message that EventBridge makes of it.
+// bus is a stand-in for EventBridge and the activity plane's queue. It passes each
+// event on as the message that EventBridge makes of it.
 type bus struct {
 	handle func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
 }
@@ -195,7 +196,7 @@ type bus struct {
 func (b bus) PutEvents(ctx context.Context, in *eventbridge.PutEventsInput, _ ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
 	for _, e := range in.Entries {
 		if *e.DetailType == gatheringv1.AthleteGatheredType {
-			continue // It is the athlete plane's.
+			continue // the athlete plane consumes it
 		}
 		message := fmt.Sprintf(`{"version":"0","detail-type":%q,"source":%q,"detail":%s}`, *e.DetailType, *e.Source, *e.Detail)
 		res, err := b.handle(ctx, events.SQSEvent{Records: []events.SQSMessage{{MessageId: "1", Body: message}}})

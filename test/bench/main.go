@@ -17,11 +17,11 @@ import (
 // reportFile is where the results are written, as an array of [result].
 const reportFile = ".local/bench.json"
 
-// A suite measures one part of the project: it makes what it needs, has the
-// report compare, and cleans up.
+// A suite measures one part of the project. It prepares, adds comparisons to the
+// report, and cleans up.
 type suite func(context.Context, *report) error
 
-// suites is all there is to measure, in the order of the report.
+// suites are all suites, in the order of the report.
 var suites = []suite{requesterOverhead, receiverOverhead, gatherAndStore, activityAPI, coldInit}
 
 func main() {
@@ -35,7 +35,7 @@ func main() {
 
 func run(ctx context.Context) error {
 	if _, err := os.Stat("go.mod"); err != nil {
-		return fmt.Errorf("run it in the repository's folder, by `make bench`: %w", err)
+		return fmt.Errorf("run `make bench` in the root of the repository: %w", err)
 	}
 	fmt.Println(machine())
 	fmt.Println()
@@ -51,7 +51,7 @@ func run(ctx context.Context) error {
 	return r.write()
 }
 
-// machine says what the numbers were measured on.
+// machine describes the machine.
 func machine() string {
 	cpu := ""
 	if f, err := os.Open("/proc/cpuinfo"); err == nil {
@@ -68,7 +68,7 @@ func machine() string {
 // print writes the table.
 func (r *report) print() error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "median\tp99\tof the other\tp99\tdifference\tratio\tunit\tn\t  benchmark, and what it is compared with")
+	fmt.Fprintln(w, "median\tp99\tbaseline\tp99\tdifference\tratio\tunit\tn\t  benchmark | baseline")
 	for _, b := range r.results {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%.2f\t%s\t%d\t  %s | %s%s\n",
 			short(b.Median), short(b.P99), short(b.ComparedWith.Median), short(b.ComparedWith.P99), short(b.Difference),
@@ -77,7 +77,7 @@ func (r *report) print() error {
 	return w.Flush()
 }
 
-// short is v with as many digits as can mean something.
+// short formats v with its significant digits.
 func short(v float64) string {
 	if v < 100 && v > -100 {
 		return fmt.Sprintf("%.1f", v)

@@ -31,8 +31,8 @@ import (
 
 const (
 	webhookRoute = "POST /webhooks/strava/{key}"
-	// webhookOwners is how many athletes the events are about, in turn: no inbox
-	// gets full.
+	// webhookOwners is the number of athletes whose events arrive in turn, so that no
+	// inbox overflows.
 	webhookOwners       = 1_000
 	webhookKey          = "the-callback-key-of-the-benchmark"
 	webhookSubscription = 120475
@@ -44,15 +44,15 @@ type receiverStore interface {
 	gathering.Inboxes
 }
 
-// receiverOverhead compares the time of the webhook's handler for one event, from
-// the invocation's payload to the answer's, with a handler that only answers
-// 200. The receiver is warm: it has cached what the webhook accepts. Each
-// event is a new one of an athlete who is known, which is the most work: it is
-// stored, and a gatherer is woken.
+// receiverOverhead compares the webhook's handler, from the payload of the
+// invocation to the payload of the response, with a handler that only returns 200.
+// The receiver is warm: it has cached the webhook's configuration. Each event is a
+// new one of a known athlete, which is the most work: the receiver stores it and
+// wakes a gatherer.
 //
-// That goes either to memory, which leaves the receiver's own code, or by the real
-// adapters to a DynamoDB and an SQS on loopback, which adds the SDK. The real
-// ones add their own few milliseconds.
+// The stores are either in memory, which leaves the receiver's own code, or a
+// DynamoDB and an SQS on loopback by the real adapters, which adds the SDK. The real
+// services add a few milliseconds.
 func receiverOverhead(ctx context.Context, r *report) error {
 	loopback := newCloud()
 	defer loopback.Close()
@@ -120,8 +120,8 @@ func receiverOverhead(ctx context.Context, r *report) error {
 	return nil
 }
 
-// newReceiver makes the handler as functions/gathering/receive-webhook does, over a
-// store that accepts the events of [eventPayload].
+// newReceiver returns the handler of functions/gathering/receive-webhook, over a store
+// that accepts the events of [eventPayload].
 func newReceiver(ctx context.Context, store receiverStore, wakeups gathering.Waker) (lambda.Handler, error) {
 	_, err := store.UpdateWebhook(ctx, func(w *gathering.Webhook) (bool, error) {
 		w.CallbackKeySHA256, w.SubscriptionID, w.Version = secret.New(webhookKey).SHA256(), webhookSubscription, 1
@@ -145,7 +145,7 @@ func newReceiver(ctx context.Context, store receiverStore, wakeups gathering.Wak
 	return lambda.NewHandler(emf.Flushing(metrics, api.Mux(ports.Log, handler.WebhookRoutes(ports.Receiver())))), nil
 }
 
-// eventPayload is API Gateway's invocation for the nth event.
+// eventPayload returns API Gateway's invocation for the nth event.
 func eventPayload(n int) ([]byte, error) {
 	body, err := json.Marshal(gathering.WebhookEvent{
 		ObjectType: "activity", ObjectID: int64(10_000_000_000 + n), AspectType: gathering.AspectUpdate, OwnerID: int64(n%webhookOwners + 1),
@@ -173,7 +173,7 @@ func eventPayload(n int) ([]byte, error) {
 	})
 }
 
-// answered checks what a handler of the HTTP API returned.
+// answered checks the response of a handler of the HTTP API.
 func answered(payload []byte, err error) error {
 	if err == nil && !strings.HasPrefix(string(payload[:min(len(payload), 32)]), `{"statusCode":200,`) {
 		err = fmt.Errorf("the handler returned %.100s", payload)

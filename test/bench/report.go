@@ -12,7 +12,7 @@ import (
 // A sample takes one measurement, in the comparison's unit.
 type sample func(context.Context) (float64, error)
 
-// timed makes a sample of how long f takes, in nanoseconds.
+// timed returns a sample of the duration of f, in nanoseconds.
 func timed(f func(context.Context) error) sample {
 	return func(ctx context.Context) (float64, error) {
 		start := time.Now()
@@ -21,29 +21,29 @@ func timed(f func(context.Context) error) sample {
 	}
 }
 
-// A comparison is what one benchmark measures.
+// A comparison describes one benchmark.
 type comparison struct {
 	name string
 	ours sample
-	// baseline is what ours is compared with, base its sample.
+	// baseline is the name of the baseline, and base its sample.
 	baseline string
 	base     sample
 	unit     string
-	// biggerIsBetter is for rates; the 99th percentile is then what 99 % of the
-	// samples reach.
+	// biggerIsBetter is for rates. 99 % of the samples then reach the 99th
+	// percentile.
 	biggerIsBetter bool
 	// rounds are measured, after warmUp rounds that are not. Each takes one
 	// sample of ours and one of base.
 	rounds, warmUp int
 }
 
-// distribution sums samples up.
+// distribution summarizes samples.
 type distribution struct {
 	Median float64 `json:"median"`
 	P99    float64 `json:"p99"`
 }
 
-// baseline is what a benchmark was compared with in the same run.
+// baseline is the baseline of a benchmark in the same run.
 type baseline struct {
 	Name string `json:"name"`
 	distribution
@@ -54,8 +54,8 @@ type result struct {
 	Name string `json:"name"`
 	// Unit of medians, percentiles and the difference.
 	Unit string `json:"unit"`
-	// BiggerIsBetter says that the figures are rates: P99 is then what 99 % of
-	// the samples reach.
+	// BiggerIsBetter means that the figures are rates. 99 % of the samples then
+	// reach P99.
 	BiggerIsBetter bool `json:"bigger_is_better,omitempty"`
 	distribution
 	ComparedWith baseline `json:"compared_with"`
@@ -65,15 +65,15 @@ type result struct {
 	// Samples of each side.
 	Samples int `json:"samples"`
 
-	// BinaryBytes is the size of the function's program, and
-	// BaselineBinaryBytes that of the one it is compared with.
+	// BinaryBytes is the size of the function's program, and BaselineBinaryBytes
+	// that of the baseline.
 	BinaryBytes         int64 `json:"binary_bytes,omitempty"`
 	BaselineBinaryBytes int64 `json:"baseline_binary_bytes,omitempty"`
-	// DynamoDBRequests is how many requests to DynamoDB each of ours made.
+	// DynamoDBRequests is how many requests to DynamoDB one sample of ours makes.
 	DynamoDBRequests *float64 `json:"dynamodb_requests,omitempty"`
 }
 
-// extra says in words what only some benchmarks have.
+// extra describes the fields that only some benchmarks have.
 func (r *result) extra() string {
 	switch {
 	case r.BiggerIsBetter:
@@ -89,7 +89,7 @@ func (r *result) extra() string {
 // report collects results.
 type report struct{ results []*result }
 
-// compare measures and adds the result, which the suite may add to.
+// compare measures and adds the result. The suite may complete the result.
 func (r *report) compare(ctx context.Context, c comparison) (*result, error) {
 	fmt.Fprintln(os.Stderr, "measuring", c.name)
 	var ours, base []float64
@@ -128,9 +128,8 @@ func summarize(samples []float64, biggerIsBetter bool) distribution {
 	return distribution{Median: percentile(sorted, 50), P99: percentile(sorted, 99)}
 }
 
-// percentile is the first sample, of samples from the best to the worst, that p
-// percent are no worse than (nearest rank): a sample that was taken, never a
-// number in between.
+// percentile returns a percentile by nearest rank. The samples are sorted from the
+// best to the worst. The result is always one of the samples.
 func percentile(sorted []float64, p float64) float64 {
 	rank := int(math.Ceil(p / 100 * float64(len(sorted))))
 	return sorted[max(rank, 1)-1]

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -30,17 +29,17 @@ import (
 	"github.com/paceline/paceline/standin/strava"
 )
 
-// activitiesPerPage is the most that Strava gives at once.
+// activitiesPerPage is the largest page that Strava returns.
 const activitiesPerPage = 200
 
-// requesterOverhead compares a call that the requester forwards, from the
-// invocation's payload to the answer's, with the same call made by the same
-// HTTP client alone. The requester is warm: the token pair is in its memory.
-// Both call the stand-in over loopback.
+// requesterOverhead compares a call that the requester forwards, from the payload
+// of the invocation to the payload of the response, with the same call by the same
+// HTTP client alone. The requester is warm: the token pair is in its memory. Both
+// call the stand-in over loopback.
 //
-// Grants are read either from memory, which leaves the requester's own code, or
-// by the real adapter from a DynamoDB on loopback, which adds the SDK. A real
-// DynamoDB adds its own few milliseconds.
+// The grant is either in memory, which leaves the requester's own code, or read by
+// the real adapter from a DynamoDB on loopback, which adds the SDK. A real DynamoDB
+// adds a few milliseconds.
 func requesterOverhead(ctx context.Context, r *report) error {
 	plenty := strava.Limit{1 << 40, 1 << 40}
 	stand := strava.New(strava.Config{
@@ -58,109 +57,132 @@ func requesterOverhead(ctx context.Context, r *report) error {
 	if err != nil {
 		return fmt.Errorf("authorize: %w", err)
 	}
-
 	aws := newCloud()
 	defer aws.Close()
-	for _, variable := range aws.environment() {
-		name, value, _ := strings.Cut(variable, "=")
-		if err := os.Setenv(name, value); err != nil {
-			return err
-		}
+	if err := aws.setEnvironment(); err != nil {
+		return err
 	}
 	config, err := startup.AWS(ctx)
 	if err != nil {
 		return err
 	}
-	client, api := httpcall.NewClient(), server.URL+"/api/v3"
-	oauth := provider.NewOAuth(client, provider.Strava(server.URL+"/oauth", settings.RevocationRevoke), time.Now)
-	stores := []struct {
+	f := forwarding{aws: aws, client: httpcall.NewClient(), server: server.URL, athlete: athlete, pair: pair}
+	for _, store := range []struct {
 		name   string
 		grants credentials.Grants
 	}{
 		{"grants in memory", credentialstest.NewStore()},
 		{"grants in DynamoDB on loopback", ddb.NewGrants(dynamodb.NewFromConfig(config), "grants")},
-	}
-	calls := []struct {
-		name   string
-		path   string
-		query  url.Values
-		rounds int
-	}{
-		{"a small answer", "/athlete", nil, 3000},
-		{
-			fmt.Sprintf("a page of %d activities", activitiesPerPage), "/athlete/activities",
-			url.Values{"per_page": {strconv.Itoa(activitiesPerPage)}}, 600,
-		},
-	}
-	for _, store := range stores {
-		vault := credentialstest.NewVault()
-		const generation = 1
-		version, err := vault.SaveTokens(ctx, credentials.Athlete(athlete), generation, pair)
+	} {
+		requester, err := f.requester(ctx, store.grants)
 		if err != nil {
 			return err
 		}
-		if _, err := store.grants.Update(ctx, credentials.Athlete(athlete), func(g *credentials.Grant) (bool, error) {
-			g.Generation, g.State = generation, credentials.Active
-			g.Tokens = credentials.TokenRef{Generation: generation, Version: version}
-			return true, nil
-		}); err != nil {
-			return err
-		}
-		// The ports that only a refresh would need are missing.
-		ports := credentials.Ports{
-			Events: startup.EventFactory(), Log: slog.New(slog.DiscardHandler), Sleep: startup.Sleep,
-			Grants: store.grants, Vault: vault, OAuth: oauth, API: vendor.NewAPI(client, api),
-		}
-		requester := ports.Requester(ports.Tokens())
-		handler := lambda.NewHandler(requester.Forward)
-		for _, call := range calls {
-			query := map[string]string{}
-			for name := range call.query {
-				query[name] = call.query.Get(name)
-			}
-			payload, err := json.Marshal(credentialsv1.ForwardRequest{
-				AthleteID: athlete, Generation: generation, Path: call.path, Query: query,
-			})
-			if err != nil {
+		for _, call := range forwardedCalls {
+			if err := f.compare(ctx, r, requester, call, store.name); err != nil {
 				return err
 			}
-			before := aws.dynamoDBRequests()
-			const warmUp = 50
-			res, err := r.compare(ctx, comparison{
-				name: "requester forwards " + call.name + ", " + store.name,
-				ours: timed(func(ctx context.Context) error {
-					return forwarded(handler.Invoke(ctx, payload))
-				}),
-				baseline: "bare HTTP call",
-				base: timed(func(ctx context.Context) error {
-					return bare(ctx, client, api+call.path+"?"+call.query.Encode(), pair.Access)
-				}),
-				unit:   "ns",
-				rounds: call.rounds, warmUp: warmUp,
-			})
-			if err != nil {
-				return err
-			}
-			each := float64(aws.dynamoDBRequests()-before) / float64(call.rounds+warmUp)
-			res.DynamoDBRequests = &each
 		}
 	}
 	return nil
 }
 
-// forwarded checks what the requester returned.
+// forwardedCall is a call to Strava that requesterOverhead measures.
+type forwardedCall struct {
+	name   string
+	path   string
+	query  map[string]string
+	rounds int
+}
+
+var forwardedCalls = []forwardedCall{
+	{"a small answer", "/athlete", nil, 3000},
+	{
+		fmt.Sprintf("a page of %d activities", activitiesPerPage), "/athlete/activities",
+		map[string]string{"per_page": strconv.Itoa(activitiesPerPage)}, 600,
+	},
+}
+
+// forwarding is the setting of requesterOverhead.
+type forwarding struct {
+	aws     *cloud
+	client  *http.Client
+	server  string // the stand-in's base URL
+	athlete int64
+	pair    credentials.TokenPair
+}
+
+// generation of the athlete's authorization.
+const generation = 1
+
+// requester returns the requester's handler, with the athlete's grant in grants.
+func (f forwarding) requester(ctx context.Context, grants credentials.Grants) (lambda.Handler, error) {
+	vault := credentialstest.NewVault()
+	version, err := vault.SaveTokens(ctx, credentials.Athlete(f.athlete), generation, f.pair)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := grants.Update(ctx, credentials.Athlete(f.athlete), func(g *credentials.Grant) (bool, error) {
+		g.Generation, g.State = generation, credentials.Active
+		g.Tokens = credentials.TokenRef{Generation: generation, Version: version}
+		return true, nil
+	}); err != nil {
+		return nil, err
+	}
+	// The ports that only a refresh would need are missing.
+	ports := credentials.Ports{
+		Events: startup.EventFactory(), Log: slog.New(slog.DiscardHandler), Sleep: startup.Sleep,
+		Grants: grants, Vault: vault,
+		OAuth: provider.NewOAuth(f.client, provider.Strava(f.server+"/oauth", settings.RevocationRevoke), time.Now),
+		API:   vendor.NewAPI(f.client, f.server+"/api/v3"),
+	}
+	return lambda.NewHandler(ports.Requester(ports.Tokens()).Forward), nil
+}
+
+// compare compares one call through the requester with the bare call.
+func (f forwarding) compare(ctx context.Context, r *report, requester lambda.Handler, call forwardedCall, store string) error {
+	payload, err := json.Marshal(credentialsv1.ForwardRequest{
+		AthleteID: f.athlete, Generation: generation, Path: call.path, Query: call.query,
+	})
+	if err != nil {
+		return err
+	}
+	query := url.Values{}
+	for name, value := range call.query {
+		query.Set(name, value)
+	}
+	target := f.server + "/api/v3" + call.path + "?" + query.Encode()
+	before := f.aws.dynamoDBRequests()
+	const warmUp = 50
+	res, err := r.compare(ctx, comparison{
+		name:     "requester forwards " + call.name + ", " + store,
+		ours:     timed(func(ctx context.Context) error { return forwarded(requester.Invoke(ctx, payload)) }),
+		baseline: "bare HTTP call",
+		base:     timed(func(ctx context.Context) error { return bare(ctx, f.client, target, f.pair.Access) }),
+		unit:     "ns",
+		rounds:   call.rounds, warmUp: warmUp,
+	})
+	if err != nil {
+		return err
+	}
+	each := float64(f.aws.dynamoDBRequests()-before) / float64(call.rounds+warmUp)
+	res.DynamoDBRequests = &each
+	return nil
+}
+
+// forwarded checks the requester's response.
 func forwarded(payload []byte, err error) error {
 	if err != nil {
 		return err
 	}
-	// Decoding it is the caller's work and would count as the requester's.
+	// Decoding the response would count as the requester's work; it is the caller's.
 	if !strings.HasPrefix(string(payload[:min(len(payload), 64)]), `{"outcome":"answered","status":200,`) {
 		return fmt.Errorf("the requester returned %.100s", payload)
 	}
 	return nil
 }
 
-// bare makes a call as anybody would who has the token.
+// bare makes a call with the token, without the requester.
 func bare(ctx context.Context, client *http.Client, target string, access secret.String) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
@@ -181,7 +203,7 @@ func bare(ctx context.Context, client *http.Client, target string, access secret
 	return nil
 }
 
-// athleteWith gives an athlete with at least n activities.
+// athleteWith returns an athlete with at least n activities.
 func athleteWith(stand *strava.Server, n int) (id int64, _ error) {
 	for _, athlete := range stand.Athletes() {
 		activities, err := stand.Activities(athlete.ID)
@@ -192,10 +214,10 @@ func athleteWith(stand *strava.Server, n int) (id int64, _ error) {
 			return athlete.ID, nil
 		}
 	}
-	return 0, fmt.Errorf("nobody has %d activities", n)
+	return 0, fmt.Errorf("no athlete has %d activities", n)
 }
 
-// authorize gets the athlete's token pair from the stand-in.
+// authorize connects the athlete and returns the token pair.
 func authorize(ctx context.Context, stand *strava.Server, base string, athlete int64) (credentials.TokenPair, error) {
 	code, err := stand.Authorize(athlete, "read", "activity:read", "activity:read_all")
 	if err != nil {
@@ -221,7 +243,7 @@ func authorize(ctx context.Context, stand *strava.Server, base string, athlete i
 		ExpiresAt    int64  `json:"expires_at"`
 	}
 	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil || answer.AccessToken == "" {
-		return credentials.TokenPair{}, fmt.Errorf("no tokens: %s: %w", res.Status, err)
+		return credentials.TokenPair{}, fmt.Errorf("token endpoint: %s: %w", res.Status, err)
 	}
 	return credentials.TokenPair{
 		Access: secret.New(answer.AccessToken), Refresh: secret.New(answer.RefreshToken), ExpiresAt: time.Unix(answer.ExpiresAt, 0),

@@ -1,5 +1,5 @@
-// Command hello is the least a Go function in Lambda can be: what the cold
-// starts of the others are compared with.
+// Command hello is the smallest possible Lambda function in Go: the baseline of the
+// cold starts.
 package main
 
 import "github.com/aws/aws-lambda-go/lambda"
