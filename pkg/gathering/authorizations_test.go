@@ -61,12 +61,12 @@ func (w *world) state(id int64) (o state) {
 // any call, the use case either completes or returns an error, and completes
 // when the queue delivers the event again.
 func TestAnEventThatFailedIsHandledWhenItIsRedelivered(t *testing.T) {
-	gathered := func(w *world, l *ledger) {
+	gathered := func(w *world, l *memoryStrava) {
 		l.gather()
 		w.clock.Advance(5 * time.Minute)
 		w.receive(w.event(l.id, l.entries[0].ID, gathering.AspectUpdate))
 	}
-	missing := func(w *world, l *ledger) {
+	missing := func(w *world, l *memoryStrava) {
 		l.gather()
 		w.clock.Advance(30 * time.Hour)
 		for range 20 {
@@ -80,37 +80,37 @@ func TestAnEventThatFailedIsHandledWhenItIsRedelivered(t *testing.T) {
 		}
 	}
 	for name, tc := range map[string]struct {
-		prepare func(*world, *ledger)
+		prepare func(*world, *memoryStrava)
 		// follow is the use case.
-		follow func(ctx context.Context, w *world, l *ledger, at probe) error
+		follow func(ctx context.Context, w *world, l *memoryStrava, at probe) error
 	}{
-		"begin": {func(*world, *ledger) {}, func(ctx context.Context, w *world, l *ledger, at probe) error {
+		"begin": {func(*world, *memoryStrava) {}, func(ctx context.Context, w *world, l *memoryStrava, at probe) error {
 			return at.watchAuthorizations(*w.authorizations).Begin(ctx, w.news(), authorization(l.id, generation))
 		}},
-		"begin again": {gathered, func(ctx context.Context, w *world, l *ledger, at probe) error {
+		"begin again": {gathered, func(ctx context.Context, w *world, l *memoryStrava, at probe) error {
 			return at.watchAuthorizations(*w.authorizations).Begin(ctx, w.news(), authorization(l.id, generation+1))
 		}},
-		"begin after the end": {func(w *world, l *ledger) {
+		"begin after the end": {func(w *world, l *memoryStrava) {
 			if err := w.authorizations.End(w.t.Context(), w.news(), authorization(l.id, generation), "receipt"); err != nil {
 				w.t.Fatal(err)
 			}
-		}, func(ctx context.Context, w *world, l *ledger, at probe) error {
+		}, func(ctx context.Context, w *world, l *memoryStrava, at probe) error {
 			return at.watchAuthorizations(*w.authorizations).Begin(ctx, w.news(), authorization(l.id, generation))
 		}},
-		"degrade": {gathered, func(ctx context.Context, w *world, l *ledger, at probe) error {
+		"degrade": {gathered, func(ctx context.Context, w *world, l *memoryStrava, at probe) error {
 			return at.watchAuthorizations(*w.authorizations).Degrade(ctx, w.news(), authorization(l.id, generation))
 		}},
-		"refresh": {func(_ *world, l *ledger) { l.gather() }, func(ctx context.Context, w *world, l *ledger, at probe) error {
+		"refresh": {func(_ *world, l *memoryStrava) { l.gather() }, func(ctx context.Context, w *world, l *memoryStrava, at probe) error {
 			return at.watchAuthorizations(*w.authorizations).Refresh(ctx, authorization(l.id, generation))
 		}},
-		"recheck": {missing, func(ctx context.Context, w *world, l *ledger, at probe) error {
+		"recheck": {missing, func(ctx context.Context, w *world, l *memoryStrava, at probe) error {
 			q := w.planes.questions[0]
 			return at.watchAuthorizations(*w.authorizations).Recheck(ctx, authorization(l.id, generation), q.ScanID, q.Sample)
 		}},
-		"end": {gathered, func(ctx context.Context, w *world, l *ledger, at probe) error {
+		"end": {gathered, func(ctx context.Context, w *world, l *memoryStrava, at probe) error {
 			return at.watchAuthorizations(*w.authorizations).End(ctx, w.news(), authorization(l.id, generation), "receipt")
 		}},
-		"configure": {gathered, func(ctx context.Context, w *world, _ *ledger, at probe) error {
+		"configure": {gathered, func(ctx context.Context, w *world, _ *memoryStrava, at probe) error {
 			c := w.ports.Configuration()
 			c.Webhooks = probedWebhooks{w.store, at}
 			return c.Configure(ctx, configured(subscription+1, 2))
@@ -120,7 +120,7 @@ func TestAnEventThatFailedIsHandledWhenItIsRedelivered(t *testing.T) {
 			t.Parallel()
 			// run delivers the event until the use case completes.
 			run := func(x *trouble) state {
-				w, l := newLedger(t, 30)
+				w, l := newMemoryStrava(t, 30)
 				tc.prepare(w, l)
 				w.authorizations.Publisher = erased{w.bus, w, l.id}
 				for followed := false; !followed; {
@@ -160,7 +160,7 @@ func TestAnEventThatFailedIsHandledWhenItIsRedelivered(t *testing.T) {
 // before Begin has completed.
 func TestBeginCanBeRepeatedAfterItWasCutOff(t *testing.T) {
 	for n, met := 1, true; met; n++ {
-		w, l := newLedger(t, 30)
+		w, l := newMemoryStrava(t, 30)
 		x := &trouble{at: n, times: 1, strike: strikes["is killed"]}
 		cause := w.news()
 		begin := func(ctx context.Context, at probe) error {
@@ -363,7 +363,7 @@ func TestAReconnectStartsOver(t *testing.T) {
 }
 
 func TestANewcomerWakesAGatherer(t *testing.T) {
-	w, l := newLedger(t, 10)
+	w, l := newMemoryStrava(t, 10)
 	l.begin()
 	if n := w.wakeups.Count(); n != 1 {
 		t.Errorf("%d wake-ups", n)

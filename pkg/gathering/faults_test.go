@@ -171,7 +171,7 @@ func (w *world) consistent() {
 // situation is a state of the world with work for a gatherer.
 type situation struct {
 	history int
-	prepare func(*world, *ledger)
+	prepare func(*world, *memoryStrava)
 	calls   int // without a strike
 	again   int // at most so many more calls for each strike
 	// lasts is how long the work takes undisturbed, if that is more than minutes.
@@ -181,52 +181,52 @@ type situation struct {
 	moves bool
 	// ends, when not nil, checks the end in place of the usual check: a completed
 	// scan, the next one planned, and an empty inbox.
-	ends func(*world, *ledger) error
+	ends func(*world, *memoryStrava) error
 }
 
 var situations = map[string]situation{
-	"a first scan": {history: 250, calls: 4, again: 1, prepare: func(_ *world, l *ledger) { l.begin() }},
-	"a first scan while the quota is short": {history: 10, calls: 3, again: 1, prepare: func(w *world, l *ledger) {
+	"a first scan": {history: 250, calls: 4, again: 1, prepare: func(_ *world, l *memoryStrava) { l.begin() }},
+	"a first scan while the quota is short": {history: 10, calls: 3, again: 1, prepare: func(w *world, l *memoryStrava) {
 		l.begin()
 		w.gatherer.Quota = delayed{w.gatherer.Quota, w.clock.Now, w.clock.Now().Add(2 * time.Minute)}
 	}},
-	"a later scan": {history: 250, calls: 6, again: 1, prepare: func(w *world, l *ledger) {
+	"a later scan": {history: 250, calls: 6, again: 1, prepare: func(w *world, l *memoryStrava) {
 		l.gather()
 		w.clock.Advance(30 * time.Hour)
 		l.remove(l.entries[7].ID)
 		l.entries[233].Name = "Edited"
 	}},
 	// A question that comes before the completed scan is stored is asked again.
-	"a later scan that misses more than a handful": {history: 30, calls: 3 + 2 + 3, again: 1 + 3, prepare: func(w *world, l *ledger) {
+	"a later scan that misses more than a handful": {history: 30, calls: 3 + 2 + 3, again: 1 + 3, prepare: func(w *world, l *memoryStrava) {
 		l.gather()
 		w.clock.Advance(30 * time.Hour)
 		for range 20 {
 			l.remove(l.entries[7].ID)
 		}
 	}},
-	"a later scan in which Strava fails to show an activity": {history: 6, calls: 21, again: 1, lasts: 3 * time.Hour, prepare: func(w *world, l *ledger) {
+	"a later scan in which Strava fails to show an activity": {history: 6, calls: 21, again: 1, lasts: 3 * time.Hour, prepare: func(w *world, l *memoryStrava) {
 		l.gather()
 		w.clock.Advance(30 * time.Hour)
 		l.entries[3].corrupt = true
 	}},
-	"a scan overdue": {history: 10, calls: 3, again: 1, prepare: func(w *world, l *ledger) {
+	"a scan overdue": {history: 10, calls: 3, again: 1, prepare: func(w *world, l *memoryStrava) {
 		l.gather()
 		w.clock.Advance(8 * day)
 	}},
-	"a gap in the webhooks": {history: 10, calls: 5, again: 1, prepare: func(w *world, l *ledger) {
+	"a gap in the webhooks": {history: 10, calls: 5, again: 1, prepare: func(w *world, l *memoryStrava) {
 		l.gather()
 		w.clock.Advance(2 * time.Hour)
 		l.remove(l.entries[0].ID)
 		w.configure(subscription+1, 2)
 	}},
-	"a burst of new activities": {history: 30, calls: 1, again: 1, prepare: func(w *world, l *ledger) {
+	"a burst of new activities": {history: 30, calls: 1, again: 1, prepare: func(w *world, l *memoryStrava) {
 		l.gather()
 		w.clock.Advance(5 * time.Minute)
 		for range 5 {
 			w.receive(w.event(l.id, l.add(w.clock.Now()), gathering.AspectCreate))
 		}
 	}},
-	"a new activity that Strava has not processed": {history: 10, calls: 1, again: 1, prepare: func(w *world, l *ledger) {
+	"a new activity that Strava has not processed": {history: 10, calls: 1, again: 1, prepare: func(w *world, l *memoryStrava) {
 		l.gather()
 		w.clock.Advance(5 * time.Minute)
 		added := l.add(w.clock.Now())
@@ -236,7 +236,7 @@ var situations = map[string]situation{
 		w.work()
 		l.entries = append([]entry{e}, l.entries...)
 	}},
-	"a deletion": {history: 30, calls: 1, again: 1, prepare: func(w *world, l *ledger) {
+	"a deletion": {history: 30, calls: 1, again: 1, prepare: func(w *world, l *memoryStrava) {
 		l.gather()
 		w.clock.Advance(5 * time.Minute)
 		gone := l.entries[9].ID
@@ -244,7 +244,7 @@ var situations = map[string]situation{
 		w.receive(w.event(l.id, gone, gathering.AspectDelete))
 	}},
 	// The deletion may arrive after the scan, which then has to be repeated.
-	"a deletion during a scan": {history: 450, calls: 4, again: 6, moves: true, prepare: func(w *world, l *ledger) {
+	"a deletion during a scan": {history: 450, calls: 4, again: 6, moves: true, prepare: func(w *world, l *memoryStrava) {
 		l.begin()
 		for range 3 {
 			if _, err := w.gatherer.Step(w.t.Context()); err != nil {
@@ -257,7 +257,7 @@ var situations = map[string]situation{
 		w.receive(w.event(l.id, gone, gathering.AspectDelete))
 	}},
 	// A scan that is planned without the inbox noting it is made twice.
-	"more hints than an inbox holds": {history: 10, calls: 3, again: 3, prepare: func(w *world, l *ledger) {
+	"more hints than an inbox holds": {history: 10, calls: 3, again: 3, prepare: func(w *world, l *memoryStrava) {
 		l.gather()
 		w.clock.Advance(5 * time.Minute)
 		l.entries[2].Name = "Renamed"
@@ -266,7 +266,7 @@ var situations = map[string]situation{
 			w.t.Fatal(err)
 		}
 	}},
-	"an athlete who asks for the newest": {history: 10, calls: 1, again: 1, prepare: func(w *world, l *ledger) {
+	"an athlete who asks for the newest": {history: 10, calls: 1, again: 1, prepare: func(w *world, l *memoryStrava) {
 		l.gather()
 		w.clock.Advance(5 * time.Minute)
 		l.add(w.clock.Now())
@@ -274,29 +274,29 @@ var situations = map[string]situation{
 			w.t.Fatal(err)
 		}
 	}},
-	"a deauthorization": {history: 10, calls: 0, again: 0, prepare: func(w *world, l *ledger) {
+	"a deauthorization": {history: 10, calls: 0, again: 0, prepare: func(w *world, l *memoryStrava) {
 		l.gather()
 		w.clock.Advance(5 * time.Minute)
 		n := w.event(l.id, l.id, gathering.AspectUpdate)
 		n.ObjectType, n.Updates = "athlete", map[string]any{"authorized": "false"}
 		w.receive(n)
-	}, ends: func(w *world, _ *ledger) error {
+	}, ends: func(w *world, _ *memoryStrava) error {
 		if len(eventtest.Facts[gatheringv1.DeauthorizationReported](w.bus)) == 0 {
 			return fmt.Errorf("the deauthorization is not reported")
 		}
 		return nil
 	}},
-	"a scan whose authorization is degraded": {history: 10, calls: 1, again: 1, prepare: func(_ *world, l *ledger) {
+	"a scan whose authorization is degraded": {history: 10, calls: 1, again: 1, prepare: func(_ *world, l *memoryStrava) {
 		l.begin()
 		l.refuse = gathering.ErrDegraded
-	}, ends: func(w *world, l *ledger) error {
+	}, ends: func(w *world, l *memoryStrava) error {
 		// The event of the credentials boundary leads to a report, too.
 		if a := w.stored(l.id); a.State != gathering.Degraded || a.Job.Class != "" {
 			return fmt.Errorf("%s, %+v", a.State, a.Job)
 		}
 		return nil
 	}},
-	"a hint whose authorization is revoked": {history: 10, calls: 1, again: 1, prepare: func(w *world, l *ledger) {
+	"a hint whose authorization is revoked": {history: 10, calls: 1, again: 1, prepare: func(w *world, l *memoryStrava) {
 		l.gather()
 		w.clock.Advance(5 * time.Minute)
 		w.receive(w.event(l.id, l.entries[0].ID, gathering.AspectUpdate))
@@ -310,7 +310,7 @@ var situations = map[string]situation{
 func (s situation) meet(t *testing.T, x *trouble) (points int) {
 	limit := s.lasts + 10*time.Minute // Three leases, or three growing delays, and what is due after them.
 
-	w, l := newLedger(t, s.history)
+	w, l := newMemoryStrava(t, s.history)
 	s.prepare(w, l)
 	begun := w.clock.Now()
 	l.calls = 0
@@ -355,7 +355,7 @@ func (s situation) meet(t *testing.T, x *trouble) (points int) {
 }
 
 // ended returns an error if the end state is not as it should be.
-func (s situation) ended(w *world, l *ledger) error {
+func (s situation) ended(w *world, l *memoryStrava) error {
 	if m := w.inbox(l.id); len(m.Hints) != 0 || m.Job.Class != "" {
 		return fmt.Errorf("left in the inbox: %+v", m)
 	}

@@ -36,21 +36,21 @@ var greyKinds = []strava.FaultKind{
 // pageKinds are the grey failures that only lists may meet.
 var pageKinds = []strava.FaultKind{strava.Fault200EmptyList, strava.FaultRepeatedPage, strava.FaultLongPage, strava.Fault404}
 
-// ailment is how calls of some athletes fail.
-type ailment struct {
+// callFault is how calls of some athletes fail.
+type callFault struct {
 	at      string
 	kind    strava.FaultKind
 	headers strava.RateHeaders
 	athlete int64 // 0 for all athletes
 }
 
-func (f ailment) String() string { return fmt.Sprintf("%s at %s, headers %s", f.kind, f.at, f.headers) }
+func (f callFault) String() string { return fmt.Sprintf("%s at %s, headers %s", f.kind, f.at, f.headers) }
 
-// ward is a world in which calls for some athletes, the sick ones, fail.
-type ward struct {
+// faultyWorld is a world in which calls for some athletes, the sick ones, fail.
+type faultyWorld struct {
 	*world
 	ids     []int64
-	fault   *ailment
+	fault   *callFault
 	calls   map[int64]int
 	renames int
 	// firsts is when the first scan of an athlete was complete.
@@ -67,8 +67,8 @@ type pendingWebhook struct {
 	at                    time.Time
 }
 
-func newWard(t *testing.T, settings strava.Settings, sizes ...int) *ward {
-	w := &ward{world: newWorld(t, settings, histories(sizes...)...), calls: map[int64]int{}, firsts: map[int64]time.Time{}}
+func newFaultyWorld(t *testing.T, settings strava.Settings, sizes ...int) *faultyWorld {
+	w := &faultyWorld{world: newWorld(t, settings, histories(sizes...)...), calls: map[int64]int{}, firsts: map[int64]time.Time{}}
 	for _, a := range w.strava.Athletes() {
 		w.ids = append(w.ids, a.ID)
 	}
@@ -103,8 +103,8 @@ func endpoint(path string) string {
 	return atActivity
 }
 
-// ail makes calls fail from now on; nil ends that.
-func (w *ward) ail(f *ailment) {
+// setFault makes calls fail from now on; nil ends that.
+func (w *faultyWorld) setFault(f *callFault) {
 	w.t.Helper()
 	w.strava.ClearFaults()
 	if w.fault = f; f == nil || f.kind == hang || f.at == atToken {
@@ -117,7 +117,7 @@ func (w *ward) ail(f *ailment) {
 }
 
 // edit renames an activity; a webhook says so.
-func (w *ward) edit(id int64) {
+func (w *faultyWorld) edit(id int64) {
 	w.t.Helper()
 	truth := w.truth(id)
 	a := truth[w.renames%len(truth)].ID
@@ -131,7 +131,7 @@ func (w *ward) edit(id int64) {
 }
 
 // observe notes which changes are published and which first scans are complete.
-func (w *ward) observe() {
+func (w *faultyWorld) observe() {
 	for _, id := range w.ids {
 		if w.firsts[id].IsZero() && w.planes.complete[id] {
 			w.firsts[id] = w.clock.Now()
@@ -151,7 +151,7 @@ func (w *ward) observe() {
 
 // live lets time pass, in steps to whatever is due next. Every interval the
 // next athlete renames an activity.
-func (w *ward) live(d, interval time.Duration, athletes []int64) {
+func (w *faultyWorld) live(d, interval time.Duration, athletes []int64) {
 	w.t.Helper()
 	end, next := w.clock.Now().Add(d), w.clock.Now().Add(interval)
 	for i := 0; w.clock.Now().Before(end); {
@@ -186,14 +186,14 @@ type health struct {
 	different int
 }
 
-// stay plays three days of thirty athletes. If there is a fault, one of them is
-// sick, and the newcomer right behind is healthy.
-func stay(t *testing.T, f *ailment) (h health, sickCalls, quarantined int) {
+// simulateThreeDays simulates three days of thirty athletes. If there is a
+// fault, one of them is sick, and the newcomer right behind is healthy.
+func simulateThreeDays(t *testing.T, f *callFault) (h health, sickCalls, quarantined int) {
 	sizes := []int{}
 	for i := range 30 {
 		sizes = append(sizes, 10+13*i%60)
 	}
-	w := newWard(t, strava.Settings{}, sizes...)
+	w := newFaultyWorld(t, strava.Settings{}, sizes...)
 	sick, newcomer, others := w.ids[0], w.ids[1], w.ids[2:]
 	for _, id := range others {
 		w.begin(id)
@@ -206,7 +206,7 @@ func stay(t *testing.T, f *ailment) (h health, sickCalls, quarantined int) {
 		}
 		ill := *f
 		ill.athlete = sick
-		w.ail(&ill)
+		w.setFault(&ill)
 	}
 	w.waits, w.pending, w.calls[sick] = nil, nil, 0
 	scans := func() (n int) {
@@ -254,14 +254,14 @@ func stay(t *testing.T, f *ailment) (h health, sickCalls, quarantined int) {
 // TestOneSickAthleteCostsOthersNothing makes the calls for one athlete fail, in
 // each of the ways of greyFaults.
 func TestOneSickAthleteCostsOthersNothing(t *testing.T) {
-	healthy, _, _ := stay(t, nil)
+	healthy, _, _ := simulateThreeDays(t, nil)
 	if healthy.scans < 28 || healthy.different != 0 || healthy.refused != 0 || healthy.p99 > 10*time.Second {
 		t.Fatalf("without any fault: %+v", healthy)
 	}
 	for _, f := range greyFaults() {
 		t.Run(f.String(), func(t *testing.T) {
 			t.Parallel()
-			h, calls, quarantined := stay(t, &f)
+			h, calls, quarantined := simulateThreeDays(t, &f)
 			if f.kind == strava.Fault429 {
 				h.refused = 0 // They were for the sick athlete.
 			}
@@ -284,22 +284,22 @@ func TestOneSickAthleteCostsOthersNothing(t *testing.T) {
 }
 
 // greyFaults are all failures at all places, with and without rate headers.
-func greyFaults() (out []ailment) {
+func greyFaults() (out []callFault) {
 	for _, kind := range greyKinds {
 		for _, at := range []string{atList, atActivity, atProfile} {
 			for _, headers := range []strava.RateHeaders{strava.RateHeadersOn, strava.RateHeadersOff} {
 				if kind == hang && headers == strava.RateHeadersOn || kind == strava.FaultReset && headers == strava.RateHeadersOn {
 					continue // There is no answer to carry them.
 				}
-				out = append(out, ailment{at: at, kind: kind, headers: headers})
+				out = append(out, callFault{at: at, kind: kind, headers: headers})
 			}
 		}
 	}
 	for _, kind := range pageKinds {
-		out = append(out, ailment{at: atList, kind: kind, headers: strava.RateHeadersOn})
+		out = append(out, callFault{at: atList, kind: kind, headers: strava.RateHeadersOn})
 	}
 	for _, kind := range []strava.FaultKind{strava.Fault502, strava.Fault403, hang} {
-		out = append(out, ailment{at: atToken, kind: kind})
+		out = append(out, callFault{at: atToken, kind: kind})
 	}
 	return out
 }
@@ -316,7 +316,7 @@ func TestOnePageThatIsWrongRemovesNothing(t *testing.T) {
 			for _, times := range []int{1, 2, -1} {
 				t.Run(fmt.Sprintf("%s, %s page, %d times", kind, position, times), func(t *testing.T) {
 					t.Parallel()
-					w := newWard(t, plenty, 650, 10)
+					w := newFaultyWorld(t, plenty, 650, 10)
 					id := w.ids[0]
 					w.gather(id)
 					w.gather(w.ids[1])
@@ -349,7 +349,7 @@ func TestOnePageThatIsWrongRemovesNothing(t *testing.T) {
 }
 
 // spoil makes an answer wrong, as the stand-in does.
-func (w *ward) spoil(kind strava.FaultKind, req credentialsv1.ForwardRequest, res *credentialsv1.ForwardResponse) {
+func (w *faultyWorld) spoil(kind strava.FaultKind, req credentialsv1.ForwardRequest, res *credentialsv1.ForwardResponse) {
 	w.t.Helper()
 	if err := w.strava.Inject(strava.Fault{Endpoint: atList, Athlete: req.AthleteID, Kind: kind, Count: 1}); err != nil {
 		w.t.Fatal(err)
@@ -368,7 +368,7 @@ func (w *ward) spoil(kind strava.FaultKind, req credentialsv1.ForwardRequest, re
 
 // TestAMassDeletionIsGoneWithinTwoDays: no webhook reports it.
 func TestAMassDeletionIsGoneWithinTwoDays(t *testing.T) {
-	w := newWard(t, strava.Settings{}, 700, 10)
+	w := newFaultyWorld(t, strava.Settings{}, 700, 10)
 	id := w.ids[0]
 	w.gather(id)
 	w.gather(w.ids[1])
@@ -388,7 +388,7 @@ func TestAMassDeletionIsGoneWithinTwoDays(t *testing.T) {
 // TestAllAthletesRecoverFromAnOutage: half an hour after an outage of two hours
 // everything is current, and no job is quarantined.
 func TestAllAthletesRecoverFromAnOutage(t *testing.T) {
-	var faults []ailment
+	var faults []callFault
 	for _, kind := range greyKinds {
 		for _, at := range []string{"api", atToken} {
 			if at == atToken && kind != strava.Fault502 && kind != strava.Fault403 {
@@ -398,7 +398,7 @@ func TestAllAthletesRecoverFromAnOutage(t *testing.T) {
 				if kind == strava.Fault429 && headers == strava.RateHeadersOn || (kind == hang || kind == strava.FaultReset || at == atToken) && headers == strava.RateHeadersOn {
 					continue
 				}
-				faults = append(faults, ailment{at: at, kind: kind, headers: headers})
+				faults = append(faults, callFault{at: at, kind: kind, headers: headers})
 			}
 		}
 	}
@@ -409,13 +409,13 @@ func TestAllAthletesRecoverFromAnOutage(t *testing.T) {
 			for i := range 30 {
 				sizes = append(sizes, 10+13*i%60)
 			}
-			w := newWard(t, strava.Settings{}, sizes...)
+			w := newFaultyWorld(t, strava.Settings{}, sizes...)
 			others, newcomers := w.ids[:28], w.ids[28:]
 			for _, id := range others {
 				w.begin(id)
 			}
 			w.live(23*time.Hour, time.Hour, others) // The scans are due again in the outage.
-			w.ail(&f)
+			w.setFault(&f)
 			before := 0
 			for _, n := range w.calls {
 				before += n
@@ -428,7 +428,7 @@ func TestAllAthletesRecoverFromAnOutage(t *testing.T) {
 			for _, n := range w.calls {
 				calls += n
 			}
-			w.ail(nil)
+			w.setFault(nil)
 			for _, id := range w.ids {
 				w.add(id, strava.NewActivity{})
 			}

@@ -581,7 +581,7 @@ func TestAnotherAthletesActivityIsNotPublished(t *testing.T) {
 // TestAScanForTooManyHintsWaitsForTheClocks: a scan does not remove activities
 // that were read within the minute before it.
 func TestAScanForTooManyHintsWaitsForTheClocks(t *testing.T) {
-	w, l := newLedger(t, 10)
+	w, l := newMemoryStrava(t, 10)
 	l.gather()
 	w.clock.Advance(5 * time.Minute)
 	w.receive(w.event(l.id, l.entries[0].ID, gathering.AspectUpdate))

@@ -14,10 +14,10 @@ import (
 	"github.com/paceline/paceline/pkg/gathering"
 )
 
-// audit checks every completed scan against the ledger.
+// audit checks every completed scan against memoryStrava.
 type audit struct {
 	gathering.Publisher
-	l *ledger
+	l *memoryStrava
 	// added is when an activity was added, unless it was there from the beginning,
 	// and spoiled is since when Strava fails to show it.
 	added, spoiled map[int64]time.Time
@@ -65,8 +65,8 @@ func spans(list []gatheringv1.Span) (out string) {
 	return out
 }
 
-// watched has the ledger's gatherer audited.
-func (l *ledger) watched() *audit {
+// watched has the gatherer of a memoryStrava audited.
+func (l *memoryStrava) watched() *audit {
 	a := &audit{Publisher: l.w.planes, l: l, added: map[int64]time.Time{}, spoiled: map[int64]time.Time{}}
 	l.w.gatherer.Publisher, l.w.gatherer.Quota = a, boundless{}
 	return a
@@ -74,7 +74,7 @@ func (l *ledger) watched() *audit {
 
 // scan runs jobs as they are due until another scan is complete, and returns
 // how many lists that took.
-func (l *ledger) scan(most int) (lists int) {
+func (l *memoryStrava) scan(most int) (lists int) {
 	w, before, completed := l.w, l.lists, l.w.completed(l.id)
 	w.t.Helper()
 	for range 5000 {
@@ -105,7 +105,7 @@ func TestAScanFindsWhatItSaysItCovers(t *testing.T) {
 	for seed := range uint64(300) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 2))
-			w, l := newLedger(t, 0)
+			w, l := newMemoryStrava(t, 0)
 			a := l.watched()
 			size := []int{rng.IntN(8), rng.IntN(250), 195 + rng.IntN(10), rng.IntN(700)}[rng.IntN(4)]
 			at := start
@@ -195,7 +195,7 @@ func TestOneActivityThatStravaFailsToShowCostsFewCalls(t *testing.T) {
 	// have been uploaded beyond it.
 	for at, extra := range map[int]int{0: 22, 1: 6, 199: 6, 200: 6, 321: 6, 399: 6, 400: 6, 648: 6, 649: 22} {
 		t.Run(fmt.Sprint("the activity at ", at), func(t *testing.T) {
-			w, l := newLedger(t, 650)
+			w, l := newMemoryStrava(t, 650)
 			l.watched()
 			l.entries[at].corrupt = true
 			l.begin()
@@ -224,7 +224,7 @@ func TestOneActivityThatStravaFailsToShowCostsFewCalls(t *testing.T) {
 // moves the others down. The scan asks for the same pages and publishes nothing
 // twice.
 func TestAScanReadsWhatThereWasWhenItBegan(t *testing.T) {
-	w, l := newLedger(t, 450)
+	w, l := newMemoryStrava(t, 450)
 	var asked []gathering.PageRequest
 	l.answer = func(req gathering.PageRequest, page gathering.Page, err error) (gathering.Page, error) {
 		if asked = append(asked, req); len(asked) == 1 {
@@ -259,20 +259,20 @@ func TestAScanReadsWhatThereWasWhenItBegan(t *testing.T) {
 func TestABadPageRemovesNothing(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{1, 3, 4, 150, 199, 200, 201, 203, 210, 400, 402, 450, 650} {
-		for kind, bad := range map[string]func(*ledger, gathering.PageRequest) (gathering.Page, error){
-			"empty": func(*ledger, gathering.PageRequest) (gathering.Page, error) { return gathering.Page{}, nil },
-			"repeated": func(l *ledger, req gathering.PageRequest) (gathering.Page, error) {
+		for kind, bad := range map[string]func(*memoryStrava, gathering.PageRequest) (gathering.Page, error){
+			"empty": func(*memoryStrava, gathering.PageRequest) (gathering.Page, error) { return gathering.Page{}, nil },
+			"repeated": func(l *memoryStrava, req gathering.PageRequest) (gathering.Page, error) {
 				req.Page = max(1, req.Page-1)
 				return l.page(req)
 			},
-			"unavailable": func(*ledger, gathering.PageRequest) (gathering.Page, error) {
+			"unavailable": func(*memoryStrava, gathering.PageRequest) (gathering.Page, error) {
 				return gathering.Page{}, gathering.ErrUnavailable
 			},
 		} {
 			for nth := range size/gathering.PageSize + 2 {
 				for times := 1; times <= 2; times++ {
 					t.Run(fmt.Sprintf("%d activities, page %d is %s %d times", size, nth+1, kind, times), func(t *testing.T) {
-						w, l := newLedger(t, size)
+						w, l := newMemoryStrava(t, size)
 						l.gather()
 						w.gatherer.Publisher = keep{w.planes, l}
 						w.clock.Advance(30 * time.Hour)
@@ -300,7 +300,7 @@ func TestABadPageRemovesNothing(t *testing.T) {
 // of one history and, in another, the newest one, right above a hole that the
 // last scan went around.
 func TestAScanEndsWhereStravaShowsNothing(t *testing.T) {
-	_, l := newLedger(t, 1)
+	_, l := newMemoryStrava(t, 1)
 	l.watched()
 	l.entries[0].corrupt = true
 	l.begin()
@@ -308,7 +308,7 @@ func TestAScanEndsWhereStravaShowsNothing(t *testing.T) {
 		t.Errorf("%d lists of one activity that is not shown", n)
 	}
 
-	w, l := newLedger(t, 10)
+	w, l := newMemoryStrava(t, 10)
 	l.watched()
 	l.entries[1].corrupt = true
 	l.begin()
@@ -323,7 +323,7 @@ func TestAScanEndsWhereStravaShowsNothing(t *testing.T) {
 // TestAScanThatGivesUpCoversNoHole: neither the one at which it gave up, nor
 // those that it had yet to probe.
 func TestAScanThatGivesUpCoversNoHole(t *testing.T) {
-	w, l := newLedger(t, 40)
+	w, l := newMemoryStrava(t, 40)
 	l.watched()
 	l.begin()
 	l.scan(5)
@@ -343,7 +343,7 @@ func TestAScanThatGivesUpCoversNoHole(t *testing.T) {
 // TestAHoleAtTheEndOfAWindowEndsThere: older activities are read in the next
 // window.
 func TestAHoleAtTheEndOfAWindowEndsThere(t *testing.T) {
-	w, l := newLedger(t, 40)
+	w, l := newMemoryStrava(t, 40)
 	l.watched()
 	l.entries[10].corrupt = true
 	l.begin()

@@ -731,7 +731,7 @@ func TestAnUploadWhileTheEndIsDoubtedStopsNoScan(t *testing.T) {
 // TestOnlyFirstScansAreReportedAsWaiting: other athletes have a history to look
 // at.
 func TestOnlyFirstScansAreReportedAsWaiting(t *testing.T) {
-	w, l := newLedger(t, 250)
+	w, l := newMemoryStrava(t, 250)
 	l.begin()
 	for range 2 { // The profile and a page.
 		if _, err := w.gatherer.Step(t.Context()); err != nil {

@@ -1,6 +1,6 @@
-// Package gatheringv1 is what the gathering boundary announces: readings of
-// Strava, reduced to what Paceline keeps. There is no coordinate, polyline or
-// place in any of them.
+// Package gatheringv1 declares the events of the gathering boundary: readings
+// of Strava, reduced to the members that Paceline keeps. None of them holds a
+// coordinate, polyline or place.
 //
 // A reading carries read_at, the time at which its request to Strava began.
 // An older reading never overwrites a newer one.

@@ -122,7 +122,7 @@ const (
 	ScanCompleted = "completed"
 )
 
-// What a scan may wait for.
+// Reasons for which a scan waits.
 const (
 	WaitingForRateLimit   = "rate_limit"
 	WaitingForDailyLimit  = "daily_limit"
@@ -160,25 +160,26 @@ type ScanProgressed struct {
 	State    string `json:"state"`
 	// Chunks is how many chunks of activities the scan has sent so far.
 	Chunks int `json:"chunks"`
-	// StartedAt is about when the scan began: by whichever clock, what it found
-	// was read then or later.
+	// StartedAt is about when the scan began. By any clock, all its data was read
+	// then or later.
 	StartedAt *time.Time `json:"started_at,omitempty"`
 	// Pages and Activities are how many were read so far.
 	Pages      int `json:"pages,omitempty"`
 	Activities int `json:"activities,omitempty"`
 	// WaitingFor is empty unless the state is waiting.
 	WaitingFor string `json:"waiting_for,omitempty"`
-	// ResumesAt is nil when it isn't known.
+	// ResumesAt is nil if it is not known.
 	ResumesAt *time.Time `json:"resumes_at,omitempty"`
-	// FinishesAt is an estimate; nil when there is nothing to judge by.
+	// FinishesAt is an estimate; nil before the first page.
 	FinishesAt *time.Time `json:"finishes_at,omitempty"`
 	// Covered has the stretches that a completed scan has read in full; it is
 	// empty in any other state. An activity that starts there, was read before
-	// StartedAt and was not found is gone. Of the rest the scan says nothing:
-	// Strava failed to show an activity, or it starts after the scan's cutoff.
+	// StartedAt and was not found is gone. The scan says nothing about the rest:
+	// Strava failed to show an activity there, or it starts after the scan's
+	// cutoff.
 	Covered []Span `json:"covered,omitempty"`
-	// Confirmed says that gathering has looked again for what this scan did not
-	// find, and that it is gone.
+	// Confirmed says that the activities that this scan did not find are gone:
+	// gathering has read a sample of them again.
 	Confirmed bool `json:"confirmed,omitempty"`
 }
 

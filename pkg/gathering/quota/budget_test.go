@@ -11,23 +11,24 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
-// desk is a budget and a clock.
-type desk struct {
+// testBudget is a budget and a clock.
+type testBudget struct {
 	*testing.T
 	quota.Budget
 	now time.Time
 }
 
-func newDesk(t *testing.T) *desk { return &desk{T: t, now: noon.Add(5 * time.Minute)} }
+func newTestBudget(t *testing.T) *testBudget { return &testBudget{T: t, now: noon.Add(5 * time.Minute)} }
 
-// opened is a desk after an answer with usage 10 of 600 and 10 of 6000.
-func opened(t *testing.T) *desk {
-	d := newDesk(t)
-	d.settle(d.must(quota.Leave), answer(d.now, 10, 600, 10, 6000))
+// confirmed is a testBudget after an answer with usage 10 of 600 and 10 of
+// 6000.
+func confirmed(t *testing.T) *testBudget {
+	d := newTestBudget(t)
+	d.settle(d.mustReserve(quota.Leave), answer(d.now, 10, 600, 10, 6000))
 	return d
 }
 
-func (d *desk) must(class quota.Class) quota.Permit {
+func (d *testBudget) mustReserve(class quota.Class) quota.Permit {
 	d.Helper()
 	permit, err := d.Reserve(d.now, class, d.now)
 	if err != nil {
@@ -36,7 +37,7 @@ func (d *desk) must(class quota.Class) quota.Permit {
 	return permit
 }
 
-func (d *desk) refused(class quota.Class) *quota.Wait {
+func (d *testBudget) mustRefuse(class quota.Class) *quota.Wait {
 	d.Helper()
 	_, err := d.Reserve(d.now, class, d.now)
 	wait := new(quota.Wait)
@@ -46,23 +47,23 @@ func (d *desk) refused(class quota.Class) *quota.Wait {
 	return wait
 }
 
-// waitsFor checks that the class is refused for a reason until a time.
-func (d *desk) waitsFor(class quota.Class, reason string, until time.Time) {
+// mustWait checks that the class is refused for a reason until a time.
+func (d *testBudget) mustWait(class quota.Class, reason string, until time.Time) {
 	d.Helper()
-	if wait := d.refused(class); wait.Reason != reason || !wait.Until.Equal(until) {
+	if wait := d.mustRefuse(class); wait.Reason != reason || !wait.Until.Equal(until) {
 		d.Fatalf("%s waits for %s until %s, want %s until %s", class, wait.Reason, wait.Until, reason, until)
 	}
 }
 
-// spend makes so many calls of an opened desk.
-func (d *desk) spend(calls int) {
+// spend makes so many calls of a confirmed testBudget.
+func (d *testBudget) spend(calls int) {
 	d.Helper()
 	for i := range calls {
-		d.settle(d.must(quota.Leave), answer(d.now, 11+i, 600, 11+i, 6000))
+		d.settle(d.mustReserve(quota.Leave), answer(d.now, 11+i, 600, 11+i, 6000))
 	}
 }
 
-func (d *desk) settle(p quota.Permit, a quota.Answer) { d.Settle(d.now, p, a) }
+func (d *testBudget) settle(p quota.Permit, a quota.Answer) { d.Settle(d.now, p, a) }
 
 // answer is a timely one.
 func answer(at time.Time, used, limit, usedDay, limitDay int) quota.Answer {
@@ -75,45 +76,45 @@ func answer(at time.Time, used, limit, usedDay, limitDay int) quota.Answer {
 
 func with(a quota.Answer, o quota.Outcome) quota.Answer { a.Outcome = o; return a }
 
-func (d *desk) used() (quarter, day int) {
+func (d *testBudget) used() (quarter, day int) {
 	s := d.Status(d.now)
 	return s.Quarter.Used, s.Day.Used
 }
 
 func TestFirstCallIsAloneUnderStravasDefaultLimits(t *testing.T) {
-	d := newDesk(t)
-	d.must(quota.Webhook)
-	d.waitsFor(quota.Leave, quota.ReasonConcurrency, d.now.Add(2*time.Second))
+	d := newTestBudget(t)
+	d.mustReserve(quota.Webhook)
+	d.mustWait(quota.Leave, quota.ReasonConcurrency, d.now.Add(2*time.Second))
 	if s := d.Status(d.now); s.Quarter.Limit != 100 || s.Day.Limit != 1000 {
 		t.Errorf("%d, %d", s.Quarter.Limit, s.Day.Limit)
 	}
 }
 
 func TestParallelCalls(t *testing.T) {
-	d := opened(t)
+	d := confirmed(t)
 	for range 3 {
-		d.must(quota.Webhook)
+		d.mustReserve(quota.Webhook)
 	}
-	d.waitsFor(quota.Webhook, quota.ReasonConcurrency, d.now.Add(2*time.Second))
+	d.mustWait(quota.Webhook, quota.ReasonConcurrency, d.now.Add(2*time.Second))
 
-	d = opened(t)
+	d = confirmed(t)
 	d.spend(550)
-	d.must(quota.Leave)
-	d.must(quota.Leave)
-	d.waitsFor(quota.Leave, quota.ReasonConcurrency, d.now.Add(2*time.Second)) // close to the limit
+	d.mustReserve(quota.Leave)
+	d.mustReserve(quota.Leave)
+	d.mustWait(quota.Leave, quota.ReasonConcurrency, d.now.Add(2*time.Second)) // close to the limit
 
-	d = opened(t)
-	d.settle(d.must(quota.Webhook), answer(d.now, 14, 600, 14, 6000))
-	d.must(quota.Webhook)
-	d.waitsFor(quota.Webhook, quota.ReasonConcurrency, d.now.Add(2*time.Second)) // another client uses the quota
+	d = confirmed(t)
+	d.settle(d.mustReserve(quota.Webhook), answer(d.now, 14, 600, 14, 6000))
+	d.mustReserve(quota.Webhook)
+	d.mustWait(quota.Webhook, quota.ReasonConcurrency, d.now.Add(2*time.Second)) // another client uses the quota
 	if got := d.Status(d.now).ExternalUsageAt; !got.Equal(d.now) {
 		t.Errorf("usage of another client was seen at %s", got)
 	}
 
-	d = opened(t)
+	d = confirmed(t)
 	d.now = d.now.Add(15 * time.Minute)
-	d.must(quota.Webhook)
-	d.waitsFor(quota.Webhook, quota.ReasonConcurrency, d.now.Add(2*time.Second)) // nothing has confirmed the window
+	d.mustReserve(quota.Webhook)
+	d.mustWait(quota.Webhook, quota.ReasonConcurrency, d.now.Add(2*time.Second)) // nothing has confirmed the window
 }
 
 func TestTheLimitThatBinds(t *testing.T) {
@@ -130,24 +131,24 @@ func TestTheLimitThatBinds(t *testing.T) {
 		"a limit that has fallen below the usage": {answer(noon.Add(5*time.Minute), 100, 50, 100, 6000), quota.ReasonRateLimit, quarterEnd},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := opened(t)
-			d.settle(d.must(quota.Webhook), c.answer)
-			d.waitsFor(quota.Leave, c.reason, c.until)
+			d := confirmed(t)
+			d.settle(d.mustReserve(quota.Webhook), c.answer)
+			d.mustWait(quota.Leave, c.reason, c.until)
 		})
 	}
 	t.Run("overall", func(t *testing.T) {
-		d := opened(t)
+		d := confirmed(t)
 		a := answer(d.now, 10, 600, 10, 6000)
 		a.Rates.Overall.Usage.Quarter = 1200
-		d.settle(d.must(quota.Webhook), a)
-		d.waitsFor(quota.Leave, quota.ReasonRateLimit, quarterEnd)
+		d.settle(d.mustReserve(quota.Webhook), a)
+		d.mustWait(quota.Leave, quota.ReasonRateLimit, quarterEnd)
 	})
 }
 
 func TestCallsUnderWayCount(t *testing.T) {
-	d := opened(t)
+	d := confirmed(t)
 	d.spend(549)
-	first, second := d.must(quota.Leave), d.must(quota.Leave)
+	first, second := d.mustReserve(quota.Leave), d.mustReserve(quota.Leave)
 	if quarter, day := d.used(); quarter != 561 || day != 561 {
 		t.Errorf("%d, %d", quarter, day)
 	}
@@ -159,14 +160,14 @@ func TestCallsUnderWayCount(t *testing.T) {
 }
 
 func TestAnUnsettledPermitCountsAsSpentUntilAHeaderShowsOtherwise(t *testing.T) {
-	d := opened(t)
-	d.must(quota.Webhook) // Its caller is killed.
+	d := confirmed(t)
+	d.mustReserve(quota.Webhook) // Its caller is killed.
 	d.now = d.now.Add(100 * time.Second)
-	early := d.must(quota.Webhook)
+	early := d.mustReserve(quota.Webhook)
 	if quarter, day := d.used(); quarter != 12 || day != 12 {
 		t.Fatalf("%d, %d", quarter, day)
 	}
-	late := d.must(quota.Webhook)
+	late := d.mustReserve(quota.Webhook)
 	// Strava says: the call was never made.
 	d.settle(late, answer(d.now, 11, 600, 11, 6000))
 	if quarter, _ := d.used(); quarter != 12 { // 11, and one under way
@@ -174,29 +175,29 @@ func TestAnUnsettledPermitCountsAsSpentUntilAHeaderShowsOtherwise(t *testing.T) 
 	}
 	// An answer without headers counts, too; and a permit from before it
 	// cannot say that it doesn't.
-	unsure := d.must(quota.Webhook)
+	unsure := d.mustReserve(quota.Webhook)
 	d.settle(unsure, quota.Answer{AthleteID: 1, Calls: 1, Began: d.now, Ended: d.now, Date: d.now})
 	d.settle(early, answer(d.now, 12, 600, 12, 6000))
 	if quarter, _ := d.used(); quarter != 13 {
 		t.Fatalf("%d", quarter)
 	}
 	// A call that was not made does not count.
-	d.settle(d.must(quota.Webhook), quota.Answer{Outcome: quota.Unknown})
+	d.settle(d.mustReserve(quota.Webhook), quota.Answer{Outcome: quota.Unknown})
 	if quarter, _ := d.used(); quarter != 13 {
 		t.Fatalf("%d", quarter)
 	}
 }
 
 func TestSettlingTwiceOrLateDoesNoHarm(t *testing.T) {
-	d := opened(t)
-	p := d.must(quota.Webhook)
+	d := confirmed(t)
+	p := d.mustReserve(quota.Webhook)
 	unsure := quota.Answer{AthleteID: 1, Calls: 1, Began: d.now, Ended: d.now, Date: d.now}
 	d.settle(p, unsure)
 	d.settle(p, unsure)
 	if quarter, _ := d.used(); quarter != 11 {
 		t.Errorf("settled twice: %d", quarter)
 	}
-	p = d.must(quota.Webhook)
+	p = d.mustReserve(quota.Webhook)
 	d.now = d.now.Add(100 * time.Second)
 	d.settle(p, unsure)
 	if quarter, _ := d.used(); quarter != 12 {
@@ -212,9 +213,9 @@ func TestALateAnswerDoesNotCountInTheNextWindow(t *testing.T) {
 		"a date that cannot be":            noon.Add(-time.Hour),
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := opened(t)
+			d := confirmed(t)
 			d.now = noon.Add(15*time.Minute - 10*time.Second)
-			p := d.must(quota.Webhook)
+			p := d.mustReserve(quota.Webhook)
 			a := answer(d.now, 600, 600, 700, 6000)
 			a.Began, a.Ended, a.Date = d.now, d.now.Add(12*time.Second), date
 			d.now = noon.Add(15*time.Minute + quota.Skew)
@@ -222,78 +223,78 @@ func TestALateAnswerDoesNotCountInTheNextWindow(t *testing.T) {
 			if quarter, _ := d.used(); quarter > 1 {
 				t.Errorf("%d are used in the new window", quarter)
 			}
-			d.must(quota.Webhook)
+			d.mustReserve(quota.Webhook)
 		})
 	}
 }
 
 func TestAtAnEdgeThereMustBeRoomInBothWindows(t *testing.T) {
 	end := noon.Add(15 * time.Minute)
-	full := func(t *testing.T, left int) *desk {
-		d := opened(t)
-		d.settle(d.must(quota.Webhook), answer(d.now, 600-left, 600, 600-left, 6000))
+	full := func(t *testing.T, left int) *testBudget {
+		d := confirmed(t)
+		d.settle(d.mustReserve(quota.Webhook), answer(d.now, 600-left, 600, 600-left, 6000))
 		d.now = end.Add(5 * time.Second)
 		return d
 	}
 	d := full(t, 0)
-	d.waitsFor(quota.Leave, quota.ReasonRateLimit, end.Add(quota.Skew))
+	d.mustWait(quota.Leave, quota.ReasonRateLimit, end.Add(quota.Skew))
 	d.now = end.Add(quota.Skew)
-	d.must(quota.Webhook)
+	d.mustReserve(quota.Webhook)
 
 	d = full(t, 30)
 	d.now = end.Add(-5 * time.Second) // by a clock that is behind, after another has begun the window
-	d.settle(d.must(quota.Webhook), answer(end.Add(time.Second).Add(time.Second), 1, 600, 571, 6000))
-	d.must(quota.Webhook)
+	d.settle(d.mustReserve(quota.Webhook), answer(end.Add(time.Second).Add(time.Second), 1, 600, 571, 6000))
+	d.mustReserve(quota.Webhook)
 
 	// Once an answer has confirmed the window, the previous one does not matter.
-	d = opened(t)
+	d = confirmed(t)
 	d.spend(589)
-	p := d.must(quota.Leave)
+	p := d.mustReserve(quota.Leave)
 	d.now = end.Add(5 * time.Second)
 	d.settle(p, answer(d.now, 1, 600, 601, 6000))
-	d.must(quota.Webhook)
+	d.mustReserve(quota.Webhook)
 
 	d = full(t, 2)
-	d.waitsFor(quota.Webhook, quota.ReasonRateLimit, end.Add(quota.Skew)) // the floor of the window before
-	d.must(quota.Leave)
+	d.mustWait(quota.Webhook, quota.ReasonRateLimit, end.Add(quota.Skew)) // the floor of the window before
+	d.mustReserve(quota.Leave)
 }
 
 func TestLimitsAreThoseOfTheNewestAnswer(t *testing.T) {
-	d := opened(t)
-	old, recent := d.must(quota.Webhook), d.must(quota.Webhook)
+	d := confirmed(t)
+	old, recent := d.mustReserve(quota.Webhook), d.mustReserve(quota.Webhook)
 	d.settle(recent, answer(d.now, 12, 300, 12, 3000))
 	d.settle(old, answer(d.now.Add(-5*time.Second), 11, 600, 11, 6000))
 	if s := d.Status(d.now); s.Quarter.Limit != 300 || s.Day.Limit != 3000 {
 		t.Errorf("%d, %d", s.Quarter.Limit, s.Day.Limit)
 	}
-	d.settle(d.must(quota.Webhook), answer(d.now, 13, 0, 13, 0)) // not limits
+	d.settle(d.mustReserve(quota.Webhook), answer(d.now, 13, 0, 13, 0)) // not limits
 	if s := d.Status(d.now); s.Quarter.Limit != 300 || s.Day.Limit != 3000 {
 		t.Errorf("%d, %d", s.Quarter.Limit, s.Day.Limit)
 	}
 }
 
 // failure is how a call for the athlete fails, without rate headers.
-func (d *desk) failure(athleteID int64, o quota.Outcome) quota.Answer {
+func (d *testBudget) failure(athleteID int64, o quota.Outcome) quota.Answer {
 	return quota.Answer{Outcome: o, AthleteID: athleteID, Calls: 1, Began: d.now, Ended: d.now, Date: d.now}
 }
 
 // fail settles a call for the athlete as failed.
-func (d *desk) fail(athleteID int64, o quota.Outcome) quota.Settlement {
+func (d *testBudget) fail(athleteID int64, o quota.Outcome) quota.Settlement {
 	d.Helper()
-	return d.Settle(d.now, d.must(quota.Webhook), d.failure(athleteID, o))
+	return d.Settle(d.now, d.mustReserve(quota.Webhook), d.failure(athleteID, o))
 }
 
 // serve settles a call for the athlete as answered.
-func (d *desk) serve(athleteID int64) quota.Settlement {
+func (d *testBudget) serve(athleteID int64) quota.Settlement {
 	d.Helper()
 	a := answer(d.now, 14, 600, 14, 6000)
 	a.AthleteID = athleteID
-	return d.Settle(d.now, d.must(quota.Webhook), a)
+	return d.Settle(d.now, d.mustReserve(quota.Webhook), a)
 }
 
 func TestA429WithoutHeadersPausesNothingUntilAnotherAthleteGetsOne(t *testing.T) {
 	quarterEnd := noon.Add(15*time.Minute + quota.Skew)
-	d := opened(t)
+	d := confirmed(t)
 	if s := d.fail(1, quota.RateLimited); s.Pause != nil || !s.RetryAt.Equal(quarterEnd) {
 		t.Errorf("%+v", s)
 	}
@@ -303,36 +304,36 @@ func TestA429WithoutHeadersPausesNothingUntilAnotherAthleteGetsOne(t *testing.T)
 	if s := d.fail(2, quota.RateLimited); s.Pause == nil {
 		t.Error("no pause")
 	}
-	d.waitsFor(quota.Leave, quota.ReasonRateLimit, quarterEnd)
+	d.mustWait(quota.Leave, quota.ReasonRateLimit, quarterEnd)
 	if n := d.Status(d.now).RateLimitedToday; n != 4 {
 		t.Errorf("%d", n)
 	}
 }
 
 func TestA429ThatItsHeadersExplainIsNoFailure(t *testing.T) {
-	d := opened(t)
-	s := d.Settle(d.now, d.must(quota.Webhook), with(answer(d.now, 601, 600, 700, 6000), quota.RateLimited))
+	d := confirmed(t)
+	s := d.Settle(d.now, d.mustReserve(quota.Webhook), with(answer(d.now, 601, 600, 700, 6000), quota.RateLimited))
 	if s.Pause != nil || !s.RetryAt.IsZero() || len(d.Health.Failing) != 0 {
 		t.Errorf("%+v, failing %v", s, d.Health.Failing)
 	}
-	d.waitsFor(quota.Leave, quota.ReasonRateLimit, noon.Add(15*time.Minute+quota.Skew))
+	d.mustWait(quota.Leave, quota.ReasonRateLimit, noon.Add(15*time.Minute+quota.Skew))
 }
 
 func TestOneAthletesFailuresPauseNothing(t *testing.T) {
 	for _, o := range []quota.Outcome{quota.Unavailable, quota.Maintenance} {
-		d := opened(t)
+		d := confirmed(t)
 		for range 20 {
 			if s := d.fail(1, o); s.Pause != nil {
 				t.Fatalf("outcome %d: %+v", o, s)
 			}
 		}
-		d.must(quota.Webhook)
+		d.mustReserve(quota.Webhook)
 	}
 }
 
 func TestStravaIsDownWhenDifferentAthletesFail(t *testing.T) {
 	for o, needed := range map[quota.Outcome]int64{quota.Unavailable: 3, quota.Maintenance: 2} {
-		d := opened(t)
+		d := confirmed(t)
 		for id := range needed - 1 {
 			d.fail(id+1, o)
 		}
@@ -343,13 +344,13 @@ func TestStravaIsDownWhenDifferentAthletesFail(t *testing.T) {
 		if s := d.fail(needed, o); s.Pause == nil || s.Pause.Reason != quota.ReasonStrava || !s.Pause.Until.Equal(d.now.Add(time.Minute)) {
 			t.Fatalf("outcome %d: %+v", o, s)
 		}
-		d.waitsFor(quota.Leave, quota.ReasonStrava, d.now.Add(time.Minute))
+		d.mustWait(quota.Leave, quota.ReasonStrava, d.now.Add(time.Minute))
 	}
 }
 
 func TestA429WithoutHeadersAndAnotherFailureOfAnotherAthletePauseNothing(t *testing.T) {
 	for name, other := range map[string]quota.Outcome{"502": quota.Maintenance, "nothing": quota.Unavailable} {
-		d := opened(t)
+		d := confirmed(t)
 		d.fail(1, other)
 		if s := d.fail(2, quota.RateLimited); s.Pause != nil {
 			t.Errorf("%s for one athlete and 429 for another: %+v", name, s.Pause)
@@ -363,46 +364,46 @@ func TestA429WithoutHeadersAndAnotherFailureOfAnotherAthletePauseNothing(t *test
 }
 
 func TestPausesGrowUntilStravaAnswers(t *testing.T) {
-	d := opened(t)
+	d := confirmed(t)
 	d.now = noon.Add(time.Hour + time.Minute)
 	began := d.now
 	d.fail(1, quota.Maintenance)
 	for i, length := range []time.Duration{1, 2, 4, 8, 15, 15} {
 		d.fail(int64(i+2), quota.Maintenance) // Another athlete's call tries.
-		d.waitsFor(quota.Leave, quota.ReasonStrava, d.now.Add(length*time.Minute))
+		d.mustWait(quota.Leave, quota.ReasonStrava, d.now.Add(length*time.Minute))
 		if s := d.Status(d.now); s.PausesToday != i+1 || !s.PausedSince.Equal(began) || s.Pause == nil {
 			t.Errorf("pause %d: %+v", i+1, s)
 		}
 		d.now = d.now.Add(length * time.Minute)
 	}
-	p := d.must(quota.Webhook)
-	d.waitsFor(quota.Webhook, quota.ReasonConcurrency, d.now.Add(2*time.Second)) // one tries
+	p := d.mustReserve(quota.Webhook)
+	d.mustWait(quota.Webhook, quota.ReasonConcurrency, d.now.Add(2*time.Second)) // one tries
 	d.settle(p, answer(d.now, 1, 600, 30, 6000))
-	d.must(quota.Webhook)
-	d.must(quota.Webhook)
+	d.mustReserve(quota.Webhook)
+	d.mustReserve(quota.Webhook)
 	if s := d.Status(d.now); !s.PausedSince.IsZero() || len(d.Health.Failing) != 0 || d.Health.Pauses != 0 {
 		t.Errorf("%+v, %+v", s, d.Health)
 	}
 }
 
 func TestCallsThatBeganBeforeAPauseDoNotLengthenIt(t *testing.T) {
-	d := opened(t)
-	permits := []quota.Permit{d.must(quota.Webhook), d.must(quota.Webhook), d.must(quota.Webhook)}
+	d := confirmed(t)
+	permits := []quota.Permit{d.mustReserve(quota.Webhook), d.mustReserve(quota.Webhook), d.mustReserve(quota.Webhook)}
 	for i, p := range permits {
 		d.settle(p, d.failure(int64(i+1), quota.Maintenance))
 	}
-	d.waitsFor(quota.Leave, quota.ReasonStrava, d.now.Add(time.Minute))
+	d.mustWait(quota.Leave, quota.ReasonStrava, d.now.Add(time.Minute))
 }
 
 func TestAnInactiveApplicationPausesAllCallsOnceAnotherAthleteConfirmsIt(t *testing.T) {
-	d := opened(t)
+	d := confirmed(t)
 	if s := d.fail(1, quota.Inactive); s.Pause != nil {
 		t.Errorf("%+v", s)
 	}
 	d.fail(1, quota.Inactive)
 	for i, length := range []time.Duration{1, 2, 4, 8, 15, 15} {
 		d.fail(int64(i+2), quota.Inactive)
-		d.waitsFor(quota.Leave, quota.ReasonApplication, d.now.Add(length*time.Minute))
+		d.mustWait(quota.Leave, quota.ReasonApplication, d.now.Add(length*time.Minute))
 		if p := d.Status(d.now).Pause; p == nil || p.Reason != quota.ReasonApplication {
 			t.Errorf("status shows %v", p)
 		}
@@ -411,9 +412,9 @@ func TestAnInactiveApplicationPausesAllCallsOnceAnotherAthleteConfirmsIt(t *test
 }
 
 func TestAFailureOfOursSaysNothingOfStravaAndCostsNothing(t *testing.T) {
-	d := opened(t)
+	d := confirmed(t)
 	for id := range int64(10) {
-		d.Settle(d.now, d.must(quota.Webhook), quota.Answer{Outcome: quota.Unknown, AthleteID: id, Began: d.now, Ended: d.now})
+		d.Settle(d.now, d.mustReserve(quota.Webhook), quota.Answer{Outcome: quota.Unknown, AthleteID: id, Began: d.now, Ended: d.now})
 	}
 	if quarter, day := d.used(); quarter != 10 || day != 10 || len(d.Health.Failing) != 0 {
 		t.Errorf("%d, %d, failing %v", quarter, day, d.Health.Failing)
@@ -421,30 +422,30 @@ func TestAFailureOfOursSaysNothingOfStravaAndCostsNothing(t *testing.T) {
 	// If it is unknown whether a call was made, it is not taken for another
 	// client's.
 	for range 4 {
-		d.Settle(d.now, d.must(quota.Webhook), quota.Answer{Outcome: quota.Unknown, AthleteID: 1, Calls: quota.CallsUncertain, Began: d.now, Ended: d.now})
+		d.Settle(d.now, d.mustReserve(quota.Webhook), quota.Answer{Outcome: quota.Unknown, AthleteID: 1, Calls: quota.CallsUncertain, Began: d.now, Ended: d.now})
 	}
 	if quarter, day := d.used(); quarter != 10 || day != 10 {
 		t.Errorf("uncertain: %d, %d", quarter, day)
 	}
-	d.settle(d.must(quota.Webhook), answer(d.now, 15, 600, 15, 6000)) // They were.
+	d.settle(d.mustReserve(quota.Webhook), answer(d.now, 15, 600, 15, 6000)) // They were.
 	if !d.Status(d.now).ExternalUsageAt.IsZero() {
 		t.Error("the call is taken for another client's")
 	}
 }
 
 func TestARenewedAccessTokenTakesTwoCalls(t *testing.T) {
-	d := opened(t)
+	d := confirmed(t)
 	for i := range 4 { // Were they one each, others would be seen to spend.
 		a := answer(d.now, 12+2*i, 600, 12+2*i, 6000)
 		a.Calls = 2
-		d.settle(d.must(quota.Webhook), a)
+		d.settle(d.mustReserve(quota.Webhook), a)
 	}
 	if s := d.Status(d.now); !s.ExternalUsageAt.IsZero() || s.Quarter.Used != 18 {
 		t.Errorf("%+v", s)
 	}
 	unsure := d.failure(1, quota.Answered)
 	unsure.Calls = 2
-	d.settle(d.must(quota.Webhook), unsure)
+	d.settle(d.mustReserve(quota.Webhook), unsure)
 	if quarter, _ := d.used(); quarter != 20 {
 		t.Errorf("%d", quarter)
 	}
@@ -452,7 +453,7 @@ func TestARenewedAccessTokenTakesTwoCalls(t *testing.T) {
 
 // The budget is kept for ever, and an athlete may leave.
 func TestTheBudgetNamesNoAthlete(t *testing.T) {
-	d := opened(t)
+	d := confirmed(t)
 	d.serve(80000001)
 	d.fail(80000002, quota.Unavailable)
 	if len(d.Health.Failing) != 1 || d.Health.Served[0].At.IsZero() {
@@ -464,7 +465,7 @@ func TestTheBudgetNamesNoAthlete(t *testing.T) {
 }
 
 func TestServedOthers(t *testing.T) {
-	d := opened(t)
+	d := confirmed(t)
 	d.serve(1)
 	first := d.now
 	d.now = d.now.Add(time.Minute)
@@ -477,19 +478,19 @@ func TestServedOthers(t *testing.T) {
 	if s := d.fail(1, quota.Unavailable); !s.ServedOthers.Equal(d.now) {
 		t.Errorf("other athletes than 1 were served at %s", s.ServedOthers)
 	}
-	if s := newDesk(t).fail(1, quota.Unavailable); !s.ServedOthers.IsZero() {
+	if s := newTestBudget(t).fail(1, quota.Unavailable); !s.ServedOthers.IsZero() {
 		t.Errorf("reported as served at %s", s.ServedOthers)
 	}
 }
 
 func TestTheQuotaIsScarceWhenItMayNotLastForWebhooks(t *testing.T) {
-	d := opened(t)
-	if d.must(quota.Webhook).Scarce {
+	d := confirmed(t)
+	if d.mustReserve(quota.Webhook).Scarce {
 		t.Error("590 of 600 are left")
 	}
-	d = opened(t)
+	d = confirmed(t)
 	d.spend(580)
-	if !d.must(quota.Leave).Scarce {
+	if !d.mustReserve(quota.Leave).Scarce {
 		t.Error("10 of 600 are left")
 	}
 }
@@ -497,7 +498,7 @@ func TestTheQuotaIsScarceWhenItMayNotLastForWebhooks(t *testing.T) {
 // TestReserves: each class leaves room for those above it, less and less of it
 // as the window goes by, and a refusal says when that will be enough.
 func TestReserves(t *testing.T) {
-	d := opened(t)
+	d := confirmed(t)
 	d.now = noon.Add(16 * time.Minute)
 	used := 0
 	spend := func(class quota.Class) (n int) {
@@ -527,7 +528,7 @@ func TestReserves(t *testing.T) {
 	d.now, used = noon.Add(31*time.Minute), 0
 	spend(quota.Spare)
 	for until := noon.Add(45 * time.Minute); ; {
-		wait := d.refused(quota.Spare)
+		wait := d.mustRefuse(quota.Spare)
 		if wait.Until.After(until) {
 			break
 		}
@@ -547,7 +548,7 @@ func TestReserves(t *testing.T) {
 // TestCallsUnderWayCountAgainstReserves: several callers at once don't take
 // more than one would.
 func TestCallsUnderWayCountAgainstReserves(t *testing.T) {
-	spare := func(d *desk, most int) (n int) {
+	spare := func(d *testBudget, most int) (n int) {
 		for ; n < most; n++ {
 			p, err := d.Reserve(d.now, quota.Spare, d.now)
 			if err != nil {
@@ -557,28 +558,28 @@ func TestCallsUnderWayCountAgainstReserves(t *testing.T) {
 		}
 		return n
 	}
-	allowed := spare(opened(t), 600)
+	allowed := spare(confirmed(t), 600)
 	if allowed == 600 {
 		t.Fatal("no data is stored")
 	}
-	d := opened(t)
+	d := confirmed(t)
 	spare(d, allowed-1)
-	d.must(quota.Spare)
-	if wait := d.refused(quota.Spare); wait.Reason != quota.ReasonRateLimit {
+	d.mustReserve(quota.Spare)
+	if wait := d.mustRefuse(quota.Spare); wait.Reason != quota.ReasonRateLimit {
 		t.Errorf("one call under way, none left after it: waits for %s", wait.Reason)
 	}
 }
 
 // TestReconcileKeepsNoReserveFromBackfill: Reconcile keeps nothing of its own.
 func TestReconcileKeepsNoReserveFromBackfill(t *testing.T) {
-	d := opened(t)
+	d := confirmed(t)
 	if r := d.Status(d.now).Day.Reserves[quota.Reconcile]; r != 0 {
 		t.Errorf("%g", r)
 	}
 }
 
 func TestForecast(t *testing.T) {
-	d := newDesk(t)
+	d := newTestBudget(t)
 	midnight := noon.Add(-12 * time.Hour)
 	d.now = midnight
 	used := 0
@@ -587,7 +588,7 @@ func TestForecast(t *testing.T) {
 		for i := range 240 {
 			d.now = midnight.Add(time.Duration(day)*24*time.Hour + 18*time.Hour + time.Duration(i)*75*time.Second)
 			used++
-			d.settle(d.must(quota.Webhook), answer(d.now, 1, 100, i+1, 1000))
+			d.settle(d.mustReserve(quota.Webhook), answer(d.now, 1, 100, i+1, 1000))
 		}
 	}
 	reserve := func(at time.Time) float64 { return d.Status(at).Day.Reserves[quota.Webhook] }
@@ -610,7 +611,7 @@ func TestForecast(t *testing.T) {
 	d.now = next.Add(9 * time.Hour)
 	before := reserve(d.now)
 	for i := range 10 {
-		d.settle(d.must(quota.Webhook), answer(d.now, i+1, 100, i+1, 1000))
+		d.settle(d.mustReserve(quota.Webhook), answer(d.now, i+1, 100, i+1, 1000))
 	}
 	if after := reserve(d.now); after < 1.5*before {
 		t.Errorf("%g are kept after a busy morning, %g before", after, before)
@@ -625,10 +626,10 @@ func TestForecast(t *testing.T) {
 // TestWorkThatWasServedLateCountsWhenItCameUp: otherwise a day whose quota ran
 // out in the afternoon would teach that evenings need nothing.
 func TestWorkThatWasServedLateCountsWhenItCameUp(t *testing.T) {
-	d := newDesk(t)
+	d := newTestBudget(t)
 	midnight := noon.Add(-12 * time.Hour)
 	d.now = midnight
-	d.settle(d.must(quota.Webhook), answer(d.now, 1, 100, 1, 1000))
+	d.settle(d.mustReserve(quota.Webhook), answer(d.now, 1, 100, 1, 1000))
 	d.now = midnight.Add(24*time.Hour + time.Minute)
 	for i := range 50 {
 		p, err := d.Reserve(d.now, quota.Webhook, midnight.Add(20*time.Hour))
@@ -646,7 +647,7 @@ func TestWorkThatWasServedLateCountsWhenItCameUp(t *testing.T) {
 // TestAFewSickAthletesDoNotPauseCallsAgain: in a quiet deployment Strava may
 // serve no other athlete in between.
 func TestAFewSickAthletesDoNotPauseCallsAgain(t *testing.T) {
-	d := opened(t)
+	d := confirmed(t)
 	d.fail(1, quota.Maintenance)
 	if s := d.fail(2, quota.Maintenance); s.Pause == nil {
 		t.Fatal("no pause")
@@ -668,15 +669,15 @@ func TestAFewSickAthletesDoNotPauseCallsAgain(t *testing.T) {
 // TestTheForecastIgnoresAPartOfADay: the budget has seen only the rest of the
 // day on which the first permit was requested.
 func TestTheForecastIgnoresAPartOfADay(t *testing.T) {
-	d := newDesk(t)
-	d.settle(d.must(quota.Webhook), answer(d.now, 1, 100, 1, 1000)) // At noon.
+	d := newTestBudget(t)
+	d.settle(d.mustReserve(quota.Webhook), answer(d.now, 1, 100, 1, 1000)) // At noon.
 	d.now = noon.Add(13 * time.Hour)
-	d.settle(d.must(quota.Webhook), answer(d.now, 1, 100, 1, 1000))
+	d.settle(d.mustReserve(quota.Webhook), answer(d.now, 1, 100, 1, 1000))
 	if demand := d.Demand[quota.Webhook]; demand.Days != 0 || demand.Yesterday != 1 {
 		t.Errorf("the average covers %d days, %d calls yesterday", demand.Days, demand.Yesterday)
 	}
 	d.now = d.now.Add(24 * time.Hour)
-	d.settle(d.must(quota.Webhook), answer(d.now, 1, 100, 1, 1000))
+	d.settle(d.mustReserve(quota.Webhook), answer(d.now, 1, 100, 1, 1000))
 	if demand := d.Demand[quota.Webhook]; demand.Days != 1 {
 		t.Errorf("the average covers %d days instead of one", demand.Days)
 	}

@@ -14,9 +14,9 @@ import (
 	"github.com/paceline/paceline/standin/strava"
 )
 
-// ledger is Strava in memory, of one athlete and without HTTP: fast enough for
-// thousands of worlds.
-type ledger struct {
+// memoryStrava is Strava in memory, of one athlete and without HTTP: fast
+// enough for thousands of worlds.
+type memoryStrava struct {
 	w  *world
 	id int64
 	// entries are the athlete's activities, newest first.
@@ -40,11 +40,12 @@ type entry struct {
 	anonymous bool
 }
 
-// newLedger is a world whose Strava is a ledger of n activities, a day apart.
-func newLedger(t *testing.T, n int) (*world, *ledger) {
+// newMemoryStrava is a world whose Strava is a memoryStrava of n activities, a
+// day apart.
+func newMemoryStrava(t *testing.T, n int) (*world, *memoryStrava) {
 	t.Helper()
 	w := newWorld(t, plenty, histories(1)...)
-	l := &ledger{w: w, id: w.athlete(0), nextID: 1}
+	l := &memoryStrava{w: w, id: w.athlete(0), nextID: 1}
 	for i := range n {
 		l.add(start.Add(-time.Duration(i+1) * day))
 	}
@@ -53,7 +54,7 @@ func newLedger(t *testing.T, n int) (*world, *ledger) {
 }
 
 // add records an activity, the newest of those with the same start.
-func (l *ledger) add(at time.Time) int64 {
+func (l *memoryStrava) add(at time.Time) int64 {
 	at = at.UTC().Truncate(time.Second)
 	id := l.nextID
 	l.nextID++
@@ -66,17 +67,17 @@ func (l *ledger) add(at time.Time) int64 {
 	return id
 }
 
-func (l *ledger) index(id int64) int {
+func (l *memoryStrava) index(id int64) int {
 	return slices.IndexFunc(l.entries, func(e entry) bool { return e.ID == id })
 }
 
-func (l *ledger) remove(id int64) {
+func (l *memoryStrava) remove(id int64) {
 	i := l.index(id)
 	l.entries = slices.Delete(l.entries, i, i+1)
 }
 
 // begin starts to gather the athlete.
-func (l *ledger) begin() {
+func (l *memoryStrava) begin() {
 	l.w.t.Helper()
 	if err := l.w.authorizations.Begin(l.w.t.Context(), l.w.news(), authorization(l.id, generation)); err != nil {
 		l.w.t.Fatal(err)
@@ -84,14 +85,14 @@ func (l *ledger) begin() {
 }
 
 // gather begins and works until the whole history is there.
-func (l *ledger) gather() {
+func (l *memoryStrava) gather() {
 	l.w.t.Helper()
 	l.begin()
 	l.w.until("the history is gathered", func() bool { return l.w.completed(l.id) > 0 })
 }
 
 // call counts a call and returns its reading, and the error if it is refused.
-func (l *ledger) call() (gathering.Reading, error) {
+func (l *memoryStrava) call() (gathering.Reading, error) {
 	l.calls++
 	now := l.w.clock.Now()
 	r := gathering.Reading{At: now, Answer: quota.Answer{Began: now, Ended: now, Calls: 1}}
@@ -102,13 +103,13 @@ func (l *ledger) call() (gathering.Reading, error) {
 }
 
 // Athlete implements [gathering.Strava].
-func (l *ledger) Athlete(context.Context, gathering.Authorization) (gatheringv1.Athlete, gathering.Reading, error) {
+func (l *memoryStrava) Athlete(context.Context, gathering.Authorization) (gatheringv1.Athlete, gathering.Reading, error) {
 	r, err := l.call()
 	return gatheringv1.Athlete{ID: l.id, CreatedAt: "2012-01-02T03:04:05Z"}, r, err
 }
 
 // Activities implements [gathering.Strava].
-func (l *ledger) Activities(_ context.Context, _ gathering.Authorization, req gathering.PageRequest) (gathering.Page, gathering.Reading, error) {
+func (l *memoryStrava) Activities(_ context.Context, _ gathering.Authorization, req gathering.PageRequest) (gathering.Page, gathering.Reading, error) {
 	l.lists++
 	r, err := l.call()
 	if err != nil {
@@ -124,7 +125,7 @@ func (l *ledger) Activities(_ context.Context, _ gathering.Authorization, req ga
 	return page, r, err
 }
 
-func (l *ledger) page(req gathering.PageRequest) (p gathering.Page, _ error) {
+func (l *memoryStrava) page(req gathering.PageRequest) (p gathering.Page, _ error) {
 	from, to := (req.Page-1)*req.PerPage, req.Page*req.PerPage
 	i := 0
 	for _, e := range l.entries {
@@ -148,7 +149,7 @@ func (l *ledger) page(req gathering.PageRequest) (p gathering.Page, _ error) {
 }
 
 // Activity implements [gathering.Strava].
-func (l *ledger) Activity(_ context.Context, _ gathering.Authorization, activityID int64) (gatheringv1.Activity, gathering.Reading, error) {
+func (l *memoryStrava) Activity(_ context.Context, _ gathering.Authorization, activityID int64) (gatheringv1.Activity, gathering.Reading, error) {
 	r, err := l.call()
 	if err != nil {
 		return gatheringv1.Activity{}, r, err
@@ -164,9 +165,9 @@ func (l *ledger) Activity(_ context.Context, _ gathering.Authorization, activity
 	return l.entries[i].Activity, r, nil
 }
 
-// differs returns an error if the planes differ from the ledger. Activities
-// that Strava does not show may be held or not.
-func (l *ledger) differs() error {
+// differs returns an error if the planes differ from the memoryStrava.
+// Activities that Strava does not show may be held or not.
+func (l *memoryStrava) differs() error {
 	rows := l.w.planes.held[l.id]
 	for _, e := range l.entries {
 		if a := rows[e.ID].activity; !e.corrupt && !e.anonymous && (a == nil || *a != e.Activity) {
@@ -186,10 +187,10 @@ func (l *ledger) differs() error {
 }
 
 // keep makes publishing fail the test if it removes a row that is in the
-// ledger.
+// memoryStrava.
 type keep struct {
 	gathering.Publisher
-	l *ledger
+	l *memoryStrava
 }
 
 func (k keep) Publish(ctx context.Context, events ...event.Event) error {
@@ -201,8 +202,8 @@ func (k keep) Publish(ctx context.Context, events ...event.Event) error {
 	return err
 }
 
-// held counts the activities of the ledger that the planes hold.
-func (l *ledger) held() (n int) {
+// held counts the activities of the memoryStrava that the planes hold.
+func (l *memoryStrava) held() (n int) {
 	rows := l.w.planes.held[l.id]
 	for _, e := range l.entries {
 		if rows[e.ID].activity != nil {

@@ -54,8 +54,9 @@ func (l *limiter) call(at time.Time) (ok bool, rates *quota.Rates) {
 	}
 }
 
-// course of a test: everything happens at a time of the virtual clock.
-type course struct {
+// simulation is a test in which everything happens at a time of the virtual
+// clock.
+type simulation struct {
 	t       *testing.T
 	random  *rand.Rand
 	now     time.Time
@@ -96,19 +97,19 @@ func (m *moments) Pop() any {
 	return last
 }
 
-func newCourse(t *testing.T, seed uint64, start time.Time, limit quota.Pair, f faults) *course {
-	return &course{
+func newSimulation(t *testing.T, seed uint64, start time.Time, limit quota.Pair, f faults) *simulation {
+	return &simulation{
 		t: t, random: rand.New(rand.NewPCG(seed, 1)), now: start,
 		limiter: newLimiter(limit), store: &quotatest.Budgets{}, faults: f,
 		permits: map[quota.Class]int{},
 	}
 }
 
-func (c *course) after(d time.Duration, do func()) {
+func (c *simulation) after(d time.Duration, do func()) {
 	heap.Push(&c.queue, moment{c.now.Add(d), do})
 }
 
-func (c *course) run(until time.Time) {
+func (c *simulation) run(until time.Time) {
 	for len(c.queue) > 0 && c.queue[0].at.Before(until) {
 		next := heap.Pop(&c.queue).(moment)
 		c.now = next.at
@@ -119,13 +120,13 @@ func (c *course) run(until time.Time) {
 }
 
 // between returns a duration from a to b.
-func (c *course) between(a, b time.Duration) time.Duration {
+func (c *simulation) between(a, b time.Duration) time.Duration {
 	return a + time.Duration(c.random.Int64N(int64(b-a)+1))
 }
 
-// caller is a function that calls Strava whenever it may, for work of a class.
-// Its clock is off by a constant.
-func (c *course) caller(class func() quota.Class, idle func() time.Duration) {
+// caller adds a caller of Strava, which calls Strava whenever it may, for work
+// of a class. Its clock is off by a constant.
+func (c *simulation) caller(class func() quota.Class, idle func() time.Duration) {
 	off := c.between(-c.faults.skew, c.faults.skew)
 	now := func() time.Time { return c.now.Add(off) }
 	engine := quota.NewEngine(c.store, now)
@@ -177,9 +178,9 @@ func (c *course) caller(class func() quota.Class, idle func() time.Duration) {
 }
 
 func always(class quota.Class) func() quota.Class { return func() quota.Class { return class } }
-func eager() time.Duration                        { return 0 }
+func withoutPause() time.Duration                        { return 0 }
 
-func (c *course) anyClass() quota.Class { return quota.Classes[c.random.IntN(len(quota.Classes))] }
+func (c *simulation) anyClass() quota.Class { return quota.Classes[c.random.IntN(len(quota.Classes))] }
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
@@ -188,7 +189,7 @@ func TestCallersAloneNeverMeetA429(t *testing.T) {
 	for _, limit := range []quota.Pair{{Quarter: 100, Day: 1000}, {Quarter: 200, Day: 2000}, {Quarter: 300, Day: 3000}, {Quarter: 600, Day: 30000}} {
 		for seed := range uint64(3) {
 			t.Run(fmt.Sprintf("%d,%d seed %d", limit.Quarter, limit.Day, seed), func(t *testing.T) {
-				c := newCourse(t, seed, noon.Add(-time.Duration(seed)*time.Hour), limit, faults{
+				c := newSimulation(t, seed, noon.Add(-time.Duration(seed)*time.Hour), limit, faults{
 					skew: 30 * time.Second, killed: 0.01 + 0.04*float64(seed%3), late: 0.02, lateBy: 28 * time.Second, undated: 0.05 * float64(seed%2),
 				})
 				for range 6 {
@@ -214,11 +215,11 @@ func TestOtherClientsOfTheApplicationCauseFew429s(t *testing.T) {
 	for _, limit := range []quota.Pair{{Quarter: 100, Day: 1000}, {Quarter: 200, Day: 2000}, {Quarter: 300, Day: 3000}} {
 		for seed := range uint64(8) {
 			t.Run(fmt.Sprintf("%d,%d seed %d", limit.Quarter, limit.Day, seed), func(t *testing.T) {
-				c := newCourse(t, seed, noon, limit, faults{
+				c := newSimulation(t, seed, noon, limit, faults{
 					skew: 30 * time.Second, late: 0.02, lateBy: 28 * time.Second, undated: 0.05 * float64(seed%2),
 				})
 				for range 4 {
-					c.caller(c.anyClass, eager)
+					c.caller(c.anyClass, withoutPause)
 				}
 				var other, move func()
 				other = func() {
@@ -257,9 +258,9 @@ func TestNothingIsWasted(t *testing.T) {
 	midnight := noon.Add(-12 * time.Hour)
 	for _, limit := range []quota.Pair{{Quarter: 100, Day: 1000}, {Quarter: 300, Day: 3000}, {Quarter: 600, Day: 30000}} {
 		t.Run(fmt.Sprintf("%d,%d", limit.Quarter, limit.Day), func(t *testing.T) {
-			c := newCourse(t, 1, midnight, limit, faults{skew: 30 * time.Second})
+			c := newSimulation(t, 1, midnight, limit, faults{skew: 30 * time.Second})
 			for range 3 {
-				c.caller(always(quota.Spare), eager)
+				c.caller(always(quota.Spare), withoutPause)
 			}
 			c.run(midnight.Add(72 * time.Hour))
 			for day := range int64(3) {
@@ -270,8 +271,8 @@ func TestNothingIsWasted(t *testing.T) {
 		})
 	}
 	t.Run("the quarter hour binds", func(t *testing.T) {
-		c := newCourse(t, 1, midnight, quota.Pair{Quarter: 100, Day: 100_000}, faults{skew: 30 * time.Second})
-		c.caller(always(quota.Spare), eager)
+		c := newSimulation(t, 1, midnight, quota.Pair{Quarter: 100, Day: 100_000}, faults{skew: 30 * time.Second})
+		c.caller(always(quota.Spare), withoutPause)
 		c.run(midnight.Add(24 * time.Hour))
 		first := midnight.Unix() / 900
 		for quarter, used := range c.limiter.spentQuarters {
@@ -286,8 +287,8 @@ func TestNothingIsWasted(t *testing.T) {
 // get, whatever comes in as it did the day before gets its call at once.
 func TestUrgentWorkFindsRoom(t *testing.T) {
 	midnight := noon.Add(-12 * time.Hour)
-	c := newCourse(t, 3, midnight, quota.Pair{Quarter: 100, Day: 1000}, faults{skew: 30 * time.Second})
-	c.caller(always(quota.Spare), eager)
+	c := newSimulation(t, 3, midnight, quota.Pair{Quarter: 100, Day: 1000}, faults{skew: 30 * time.Second})
+	c.caller(always(quota.Spare), withoutPause)
 	engine := quota.NewEngine(c.store, func() time.Time { return c.now })
 	var waits []time.Duration
 	// 500 a day, most of them in the evening.
