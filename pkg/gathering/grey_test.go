@@ -44,7 +44,9 @@ type callFault struct {
 	athlete int64 // 0 for all athletes
 }
 
-func (f callFault) String() string { return fmt.Sprintf("%s at %s, headers %s", f.kind, f.at, f.headers) }
+func (f callFault) String() string {
+	return fmt.Sprintf("%s at %s, headers %s", f.kind, f.at, f.headers)
+}
 
 // faultyWorld is a world in which calls for some athletes, the sick ones, fail.
 type faultyWorld struct {

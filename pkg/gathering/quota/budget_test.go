@@ -18,7 +18,9 @@ type testBudget struct {
 	now time.Time
 }
 
-func newTestBudget(t *testing.T) *testBudget { return &testBudget{T: t, now: noon.Add(5 * time.Minute)} }
+func newTestBudget(t *testing.T) *testBudget {
+	return &testBudget{T: t, now: noon.Add(5 * time.Minute)}
+}
 
 // confirmed is a testBudget after an answer with usage 10 of 600 and 10 of
 // 6000.

@@ -178,7 +178,7 @@ func (c *simulation) caller(class func() quota.Class, idle func() time.Duration)
 }
 
 func always(class quota.Class) func() quota.Class { return func() quota.Class { return class } }
-func withoutPause() time.Duration                        { return 0 }
+func withoutPause() time.Duration                 { return 0 }
 
 func (c *simulation) anyClass() quota.Class { return quota.Classes[c.random.IntN(len(quota.Classes))] }
 
