@@ -10,7 +10,8 @@ import (
 type Clock interface {
 	// Now returns the current time.
 	Now() time.Time
-	// AfterFunc calls f once, d from now, on a goroutine that is not the caller's.
+	// AfterFunc calls f once, d from now, on a goroutine that is not the
+	// caller's.
 	AfterFunc(d time.Duration, f func())
 }
 

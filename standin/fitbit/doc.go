@@ -28,8 +28,8 @@
 //	go run ./cmd/fitbit-standin --addr localhost:9091
 //
 // The page /control shows and changes the state. It uses the JSON routes under
-// /control, which call the methods of [Server]. The authorize page shows a consent
-// screen. With &as_user=GGNJL9 in its address the user consents at once; with
-// &accept_scope=profile the user grants fewer scopes; with &deny=1 the user
-// denies.
+// /control, which call the methods of [Server]. The authorize page shows a
+// consent screen. With &as_user=GGNJL9 in its address the user consents at
+// once; with &accept_scope=profile the user grants fewer scopes; with &deny=1
+// the user denies.
 package fitbit

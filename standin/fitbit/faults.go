@@ -49,7 +49,8 @@ var endpointGroups = standin.EndpointGroups{
 
 // Fault is a failure of the calls that match it.
 type Fault struct {
-	// Endpoint is one of the Endpoint constants, "oauth", "api" or "any"; default "any".
+	// Endpoint is one of the Endpoint constants, "oauth", "api" or "any";
+	// default "any".
 	Endpoint string `json:"endpoint"`
 	// User limits the fault to the calls about one user, by the token or the code
 	// of the call. "" means the calls about all users.
@@ -60,8 +61,8 @@ type Fault struct {
 	Status int               `json:"status"`
 	Header map[string]string `json:"header"`
 	Body   string            `json:"body"`
-	// DelayMilliseconds pass, in real time, before the failure. It happens even if
-	// the client has disconnected by then.
+	// DelayMilliseconds pass, in real time, before the failure. It happens even
+	// if the client has disconnected by then.
 	DelayMilliseconds int `json:"delay_milliseconds"`
 	// Count is how many calls fail; default 1. A negative Count lasts until the
 	// faults are cleared.
@@ -81,8 +82,8 @@ func (f Fault) response() response {
 }
 
 // Inject makes the next calls that match f fail. Of several faults that match a
-// call, the oldest applies. Inject returns [ErrInvalid] for an unknown name, for a
-// FaultAnswer without a status, and for a response with another kind.
+// call, the oldest applies. Inject returns [ErrInvalid] for an unknown name,
+// for a FaultAnswer without a status, and for a response with another kind.
 func (s *Server) Inject(f Fault) error {
 	if f.Endpoint == "" {
 		f.Endpoint = standin.AnyEndpoint

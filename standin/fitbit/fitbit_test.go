@@ -116,8 +116,8 @@ func (w *world) authorize(q url.Values) reply {
 	return w.do(request(http.MethodGet, "/oauth2/authorize?"+q.Encode(), nil))
 }
 
-// consent makes the user consent to the scopes, by default to all, and returns the
-// query of the redirect.
+// consent makes the user consent to the scopes, by default to all, and returns
+// the query of the redirect.
 func (w *world) consent(user string, scopes ...string) url.Values {
 	w.t.Helper()
 	q := w.authorization()

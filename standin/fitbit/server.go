@@ -29,7 +29,8 @@ type Config struct {
 	// Seed makes tokens repeatable. Two servers with one seed issue the same
 	// tokens, so a process that serves a stand-in takes a random seed.
 	Seed uint64
-	// ClientID and ClientSecret are the application's; default made from the seed.
+	// ClientID and ClientSecret are the application's; default made from the
+	// seed.
 	ClientID, ClientSecret string
 	// Users have accounts here; default SomeUsers. Ids must differ.
 	Users []User

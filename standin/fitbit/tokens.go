@@ -23,8 +23,9 @@ const (
 	repeatInterval = 2 * time.Minute
 )
 
-// grant is a user's authorization of the application. A user has one valid refresh
-// token and may have several access tokens (Fitbit Web API, Best Practices).
+// grant is a user's authorization of the application. A user has one valid
+// refresh token and may have several access tokens (Fitbit Web API, Best
+// Practices).
 type grant struct {
 	scopes  standin.Scopes // of the last consent
 	refresh *token         // the valid one
@@ -109,9 +110,9 @@ func (s *Server) exchange(params url.Values) response {
 	return res
 }
 
-// refresh issues a new pair for the valid refresh token. An identical refresh gets
-// the same response for a while, unless a token of that response was used in the
-// meantime (Fitbit Web API, Best Practices).
+// refresh issues a new pair for the valid refresh token. An identical refresh
+// gets the same response for a while, unless a token of that response was used
+// in the meantime (Fitbit Web API, Best Practices).
 func (s *Server) refresh(c *call) response {
 	presented := c.params.Get("refresh_token")
 	if presented == "" {

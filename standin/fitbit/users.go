@@ -40,7 +40,8 @@ type account struct {
 	calls int
 }
 
-// account returns nil for an unknown id. The caller holds the lock, except in New.
+// account returns nil for an unknown id. The caller holds the lock, except in
+// New.
 func (s *Server) account(id string) *account {
 	i := slices.IndexFunc(s.accounts, func(a *account) bool { return a.ID == id })
 	if i < 0 {

@@ -119,7 +119,8 @@ func (s *Server) getActivity(c *call, r reader) response {
 	return bodyResponse(http.StatusOK, body)
 }
 
-// detailed returns the DetailedActivity: the summary with the detail's own fields.
+// detailed returns the DetailedActivity: the summary with the detail's own
+// fields.
 func detailed(a activity) []byte {
 	var summary struct {
 		Map struct {

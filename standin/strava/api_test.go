@@ -110,7 +110,8 @@ func TestHistoryIsSentByteForByte(t *testing.T) {
 	w := newRecordedWorld(t)
 	tok := w.connect(recordedAthlete, everyScope...)
 	r := w.get(tok.Access, "/api/v3/athlete/activities")
-	// Equal starts come with the larger id first, which is the order of the fixture.
+	// Equal starts come with the larger id first, which is the order of the
+	// fixture.
 	elements := decoded[[]json.RawMessage](t, recorded)
 	want := make([]string, len(elements))
 	for i, e := range elements {
@@ -193,7 +194,8 @@ func TestPagingGivesEveryActivityOnce(t *testing.T) {
 
 func TestHiddenActivitiesMakeShortPagesButNoEmptyOne(t *testing.T) {
 	w := newRecordedWorld(t)
-	// Newest first: 106 and 105 visible, 104 hidden, 103 and 102 visible, 101 hidden.
+	// Newest first: 106 and 105 visible, 104 hidden, 103 and 102 visible, 101
+	// hidden.
 	tok := w.connect(recordedAthlete, "read", "activity:read")
 	for query, want := range map[string][]int64{
 		"?per_page=3":        {106, 105},

@@ -28,8 +28,8 @@ type account struct {
 	grant   *grant              // nil when the application is not connected
 }
 
-// keptHistories limits the histories in memory, so that ten thousand athletes need
-// as much memory as a few dozen.
+// keptHistories limits the histories in memory, so that ten thousand athletes
+// need as much memory as a few dozen.
 const keptHistories = 48
 
 // population holds all accounts and the most recently built histories.

@@ -15,10 +15,11 @@ type Counters struct {
 	Calls []Calls `json:"calls"`
 	// MaxRefreshesInFlight is, by athlete, the most refreshes at one time.
 	MaxRefreshesInFlight map[int64]int `json:"max_refreshes_in_flight"`
-	// DeadRefreshUses is, by athlete, how many refreshes were refused because their
-	// refresh token was superseded or revoked.
+	// DeadRefreshUses is, by athlete, how many refreshes were refused because
+	// their refresh token was superseded or revoked.
 	DeadRefreshUses map[int64]int `json:"dead_refresh_uses"`
-	// Attempts to deliver webhook events, by outcome: a status code, "timeout" or "error".
+	// Attempts to deliver webhook events, by outcome: a status code, "timeout"
+	// or "error".
 	Attempts map[string]int `json:"attempts"`
 	// Events by final state: "delivered", "failed" after the last attempt,
 	// "dropped", or "unsubscribed" if there was no subscription.

@@ -47,7 +47,8 @@ func deauthorizationEvent(athlete int64) Event {
 type Delivery struct {
 	ID    int64           `json:"id"`
 	Event json.RawMessage `json:"event"`
-	// State is "held", "pending", "delivered", "failed" after the last attempt, or "dropped".
+	// State is "held", "pending", "delivered", "failed" after the last attempt,
+	// or "dropped".
 	State string `json:"state"`
 	// Attempts so far, by outcome: a status code, "timeout" or "error".
 	Attempts []string `json:"attempts"`
@@ -97,8 +98,8 @@ func (s *Server) schedule(d *Delivery, after time.Duration) {
 	s.clock.AfterFunc(after, func() { s.attempt(d) })
 }
 
-// attempt sends d once and schedules the next attempt if it fails. Deliveries have
-// no guaranteed order, as at Strava.
+// attempt sends d once and schedules the next attempt if it fails. Deliveries
+// have no guaranteed order, as at Strava.
 func (s *Server) attempt(d *Delivery) {
 	s.mu.Lock()
 	if s.running.Err() != nil || s.subscription != d.subscription {
@@ -194,8 +195,8 @@ func (s *Server) Release(order Order) error {
 }
 
 // SendWebhook posts a body to the current callback once, like an attacker who
-// knows the address, and returns the outcome: a status code, "timeout" or "error".
-// It returns [ErrNotFound] if there is no subscription.
+// knows the address, and returns the outcome: a status code, "timeout" or
+// "error". It returns [ErrNotFound] if there is no subscription.
 func (s *Server) SendWebhook(ctx context.Context, body []byte) (string, error) {
 	sub := s.Subscription()
 	if sub == nil {

@@ -12,8 +12,8 @@
 // (Authentication, Webhooks, Rate Limits, API Reference and Changelog) and
 // recorded responses. Where neither describes Strava's behavior, the stand-in
 // takes the stricter choice and a comment says so. Settings.Lenient takes the
-// milder choice where Strava was seen to. test/stravalib checks both with a client
-// written for the real Strava.
+// milder choice where Strava was seen to. test/stravalib checks both with a
+// client written for the real Strava.
 //
 // # In a Go test
 //
@@ -36,10 +36,10 @@
 //
 //	go run ./cmd/strava-standin ctl --url http://localhost:9090 new-activity --athlete 80000001 name="Evening Ride"
 //
-// Both use the JSON routes under /control, which call the methods of [Server]. The
-// authorize page shows a consent screen. With &as_athlete=ID in its address the
-// athlete consents at once; with &accept_scope=read,activity:read the athlete
-// grants fewer scopes; with &deny=1 the athlete denies.
+// Both use the JSON routes under /control, which call the methods of [Server].
+// The authorize page shows a consent screen. With &as_athlete=ID in its address
+// the athlete consents at once; with &accept_scope=read,activity:read the
+// athlete grants fewer scopes; with &deny=1 the athlete denies.
 //
 // # Synthetic positions
 //

@@ -69,9 +69,9 @@ type NewActivity struct {
 	MovingTime  int       `json:"moving_time"`  // seconds, default the elapsed time
 	Gain        float64   `json:"total_elevation_gain"`
 	Visibility  string    `json:"visibility"` // default Everyone
-	// ReadyAfter is how long Strava takes to process the activity. Until then no
-	// list has it and a read returns 404, although Strava has sent the create event
-	// (as recorded).
+	// ReadyAfter is how long Strava takes to process the activity. Until then
+	// no list has it and a read returns 404, although Strava has sent the
+	// create event (as recorded).
 	ReadyAfter Duration `json:"ready_after"`
 }
 
@@ -124,10 +124,11 @@ type Edit struct {
 	Visibility *string `json:"visibility"`
 }
 
-// EditActivity changes an activity as its athlete can. A change of the title, the
-// type or private sends one update event; a change between everyone and followers
-// sends none. An application without activity:read_all gets a delete event when an
-// activity becomes private, and a create event when it is private no more.
+// EditActivity changes an activity as its athlete can. A change of the title,
+// the type or private sends one update event; a change between everyone and
+// followers sends none. An application without activity:read_all gets a delete
+// event when an activity becomes private, and a create event when it is private
+// no more.
 func (s *Server) EditActivity(athlete, id int64, e Edit) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -201,8 +202,8 @@ func (s *Server) SetFields(athlete, id int64, fields map[string]json.RawMessage)
 
 // CorruptActivity makes an activity one that Strava cannot read. Until
 // RepairActivity, a page of a list with it and a read of it return 500
-// {"message":"error"}; pages without it are not affected. It returns [ErrNotFound]
-// for an unknown athlete or activity.
+// {"message":"error"}; pages without it are not affected. It returns
+// [ErrNotFound] for an unknown athlete or activity.
 func (s *Server) CorruptActivity(athlete, id int64) error { return s.setCorrupt(athlete, id, true) }
 
 // RepairActivity makes a corrupt activity readable again.

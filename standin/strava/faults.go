@@ -46,11 +46,12 @@ const (
 	// as a string, like older recordings.
 	Fault429     FaultKind = "429"
 	Fault429Text FaultKind = "429-text"
-	// Fault401 is the response for an invalid token, Fault404 for a missing activity.
+	// Fault401 is the response for an invalid token, Fault404 for a missing
+	// activity.
 	Fault401 FaultKind = "401"
 	Fault404 FaultKind = "404"
-	// Fault403 is the response for an inactive application. Fault403Other is JSON,
-	// too, with the athlete as the resource.
+	// Fault403 is the response for an inactive application. Fault403Other is
+	// JSON, too, with the athlete as the resource.
 	Fault403      FaultKind = "403"
 	Fault403Other FaultKind = "403-other"
 
@@ -156,13 +157,14 @@ func endpointNames() []string { return append(endpointGroups.Names(), EndpointPu
 
 // Fault is a failure of the calls that match it.
 type Fault struct {
-	// Endpoint is one of the Endpoint constants, "oauth", "api", "push" or "any"; default "any".
+	// Endpoint is one of the Endpoint constants, "oauth", "api", "push" or
+	// "any"; default "any".
 	Endpoint string `json:"endpoint"`
 	// Athlete limits the fault to the calls of one athlete, by the access token,
 	// the refresh token or the code. 0 means the calls of all athletes.
 	Athlete int64 `json:"athlete"`
-	// Page limits the fault to lists of activities with this page number, which is
-	// 1 by default. 0 means any call.
+	// Page limits the fault to lists of activities with this page number, which
+	// is 1 by default. 0 means any call.
 	Page int `json:"page"`
 	// Activity limits the fault to reads of this single activity. 0 means any
 	// call. CorruptActivity makes an activity fail in lists, too.
@@ -186,8 +188,8 @@ func (f Fault) matches(c *call) bool {
 		faultKinds[f.Kind].fromPage <= c.page()
 }
 
-// validate returns ErrInvalid for an unknown name and for a fault that no call can
-// match.
+// validate returns ErrInvalid for an unknown name and for a fault that no call
+// can match.
 func (f Fault) validate() error {
 	kind, known := faultKinds[f.Kind]
 	ofLists := f.Page != 0 || kind.fromPage != 0

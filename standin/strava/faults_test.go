@@ -26,8 +26,8 @@ func (w *world) inject(f strava.Fault) {
 	}
 }
 
-// TestFaultResponses injects every kind at every endpoint, with each choice of rate
-// headers.
+// TestFaultResponses injects every kind at every endpoint, with each choice of
+// rate headers.
 func TestFaultResponses(t *testing.T) {
 	type want struct {
 		status int

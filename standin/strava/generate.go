@@ -17,10 +17,10 @@ const (
 	activityIDsPerAthlete  = 10_000
 )
 
-// Generate returns n athletes with ids from 80000001. They depend only on the seed
-// and the day of until. Their histories have between a dozen and about 1,500
-// activities and end before that day. An athlete needs a few hundred bytes of
-// memory until a call reads the history.
+// Generate returns n athletes with ids from 80000001. They depend only on the
+// seed and the day of until. Their histories have between a dozen and about
+// 1,500 activities and end before that day. An athlete needs a few hundred
+// bytes of memory until a call reads the history.
 //
 // Every history has activities that are visible to everyone, to followers and to
 // the athlete only, several time zones, two activities with one start time, and
@@ -76,7 +76,8 @@ func (p historyPlan) activities(rng *rand.Rand) []activity {
 	home := mustZone(p.home)
 	var all []facts
 	for range p.count {
-		// At least two days before: in the west a local day ends after the universal one.
+		// At least two days before: in the west a local day ends after the
+		// universal one.
 		day := p.until.AddDate(0, 0, -2-rng.IntN(days))
 		z := home
 		if rng.IntN(12) == 0 {
@@ -101,8 +102,9 @@ func (p historyPlan) activities(rng *rand.Rand) []activity {
 	return list
 }
 
-// newYears returns an activity for each turn of the year in the history. Its local
-// and universal dates are in different years, except in a zone at universal time.
+// newYears returns an activity for each turn of the year in the history. Its
+// local and universal dates are in different years, except in a zone at
+// universal time.
 func (p historyPlan) newYears(rng *rand.Rand, z zone, days int) (activities []facts) {
 	first := p.until.AddDate(0, 0, -days)
 	last := p.until.AddDate(0, 0, -2).Year()
@@ -122,7 +124,8 @@ func (p historyPlan) newYears(rng *rand.Rand, z zone, days int) (activities []fa
 	return activities
 }
 
-// facts generates one activity on a local day, a number of seconds after midnight.
+// facts generates one activity on a local day, a number of seconds after
+// midnight.
 func (p historyPlan) facts(rng *rand.Rand, z zone, day time.Time, seconds int) facts {
 	s := pick(rng, p.favourites)
 	if rng.IntN(6) == 0 {

@@ -49,8 +49,8 @@ func TestResponsesAreCompressedForClientsThatAcceptIt(t *testing.T) {
 	}
 }
 
-// TestGoClientsReadCompressedResponses uses Go's transport, which requests gzip and
-// decompresses, unless the caller sets Accept-Encoding.
+// TestGoClientsReadCompressedResponses uses Go's transport, which requests gzip
+// and decompresses, unless the caller sets Accept-Encoding.
 func TestGoClientsReadCompressedResponses(t *testing.T) {
 	w, server := serveWorld(t, strava.Config{})
 	tok := w.connect(athlete, everyScope...)

@@ -42,8 +42,8 @@ func (m *meter) charge(now time.Time, upload bool) {
 	}
 }
 
-// exceeded returns the name of the limit that refuses the request just charged, or
-// "".
+// exceeded returns the name of the limit that refuses the request just charged,
+// or "".
 func (m *meter) exceeded(s Settings, upload bool) string {
 	for window, used := range m.usage.Overall {
 		if used > s.OverallLimit[window] {

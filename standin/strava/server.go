@@ -29,7 +29,8 @@ type Config struct {
 	// seed issue the same tokens, so a process that serves a stand-in takes a
 	// random seed.
 	Seed uint64
-	// ClientID and ClientSecret are the application's; default made from the seed.
+	// ClientID and ClientSecret are the application's; default made from the
+	// seed.
 	ClientID     int64
 	ClientSecret string
 	// CallbackDomain is the application's domain for redirect URIs. localhost and
@@ -42,7 +43,8 @@ type Config struct {
 	// CallbackTimeout limits a call to the webhook callback, in real time;
 	// default 2 s (Strava, Webhooks).
 	CallbackTimeout time.Duration
-	// Callbacks sends handshakes and webhook events; default http.DefaultTransport.
+	// Callbacks sends handshakes and webhook events; default
+	// http.DefaultTransport.
 	Callbacks http.RoundTripper
 	// Fault returns the fault of a request, before it is served; nil means none.
 	Fault func(Request) *Fault
@@ -155,7 +157,8 @@ func (s *Server) RotateClientSecret() (secret string) {
 	return secret
 }
 
-// newSecret returns a token, code or secret: 40 hexadecimal digits, like Strava's.
+// newSecret returns a token, code or secret: 40 hexadecimal digits, like
+// Strava's.
 func (s *Server) newSecret() string { return standin.NewSecret(s.random, 20) }
 
 // nextID returns the id of a new subscription or delivery.

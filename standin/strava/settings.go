@@ -92,8 +92,8 @@ type Settings struct {
 	DeliveryCopies int `json:"delivery_copies"`
 	// DeliveryDelay passes before the first attempt; default 0.
 	DeliveryDelay Duration `json:"delivery_delay"`
-	// RetryInterval passes between attempts; default 2 minutes, as Strava was seen to
-	// wait.
+	// RetryInterval passes between attempts; default 2 minutes, as Strava was
+	// seen to wait.
 	RetryInterval Duration `json:"retry_interval"`
 }
 

@@ -55,7 +55,8 @@ type sport struct {
 	workout string // a workout_type of this sport only
 }
 
-// favouriteSports is how many sports, from the first, can be an athlete's favourite.
+// favouriteSports is how many sports, from the first, can be an athlete's
+// favourite.
 const favouriteSports = 7
 
 var sports = []sport{

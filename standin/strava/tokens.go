@@ -245,8 +245,9 @@ func (s *Server) revoke(c *call) response {
 	defer s.mu.Unlock()
 	token := c.params.Get("token")
 	if a := s.population.accounts[c.athlete]; a != nil && a.grant != nil {
-		// A superseded refresh token and an expired access token count as unknown.
-		// Strava does not document whether it revokes by an expired one.
+		// A superseded refresh token and an expired access token count as
+		// unknown. Strava does not document whether it revokes by an expired
+		// one.
 		if a.grant.refresh == token || a.grant.valid(token, s.clock.Now()) {
 			s.endGrant(a, s.settings.SilentRevoke)
 		}
@@ -297,8 +298,8 @@ func (s *Server) Deauthorize(athlete int64) error {
 	return err
 }
 
-// SetTokenLife makes every access token of an athlete expire left from now; with 0
-// they have expired. It returns [ErrNotFound] as Deauthorize does.
+// SetTokenLife makes every access token of an athlete expire left from now;
+// with 0 they have expired. It returns [ErrNotFound] as Deauthorize does.
 func (s *Server) SetTokenLife(athlete int64, left time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

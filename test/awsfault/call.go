@@ -90,8 +90,8 @@ type queryError struct {
 	RequestID string   `xml:"RequestId"`
 }
 
-// status returns the HTTP status of an error. The SDK recognizes a server error by
-// its status and throttling by its code.
+// status returns the HTTP status of an error. The SDK recognizes a server error
+// by its status and throttling by its code.
 func status(p protocol, code string) int {
 	switch {
 	case strings.Contains(code, "Internal"):

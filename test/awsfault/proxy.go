@@ -26,10 +26,11 @@ type Rule struct {
 	// matches the method and the path, as in
 	// "POST /2015-03-31/functions/*/invocations". "" selects every operation.
 	Operation string
-	// Body, if it is not nil, reports whether the rule selects a request with this
-	// body. Several requests may call it at once.
+	// Body, if it is not nil, reports whether the rule selects a request with
+	// this body. Several requests may call it at once.
 	Body func(body []byte) bool
-	// When selects some of the calls that match the fields above; nil selects all.
+	// When selects some of the calls that match the fields above; nil selects
+	// all.
 	When Bound
 	// Fault of the selected calls.
 	Fault Fault
@@ -68,8 +69,8 @@ type Fault struct {
 var (
 	// Swallow accepts the call, forwards nothing and never responds.
 	Swallow = Fault{kind: "swallow"}
-	// LoseResponse forwards the call and closes the connection before the response.
-	// The call completes even if the client disconnects.
+	// LoseResponse forwards the call and closes the connection before the
+	// response. The call completes even if the client disconnects.
 	LoseResponse = Fault{kind: "lose response"}
 	// HangAfterHeaders forwards the call, sends the status and the headers of the
 	// response, and never sends the body.

@@ -57,8 +57,8 @@ func signed(service string) string {
 	return "AWS4-HMAC-SHA256 Credential=test/20261127/us-east-1/" + service + "/aws4_request, SignedHeaders=host, Signature=0"
 }
 
-// call makes a call to SSM with the parts that the proxy reads. It returns an error
-// if the connection is closed before the end of the response.
+// call makes a call to SSM with the parts that the proxy reads. It returns an
+// error if the connection is closed before the end of the response.
 func (s *service) call(ctx context.Context, operation, body string) (status int, answer string, _ error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.server.URL, strings.NewReader(body))
 	if err != nil {
@@ -188,8 +188,8 @@ func TestACallWithALostResponseArrives(t *testing.T) {
 	}
 }
 
-// TestTheServiceCompletesACallAfterTheClientDisconnects checks that the proxy does
-// not cancel a call that the endpoint has accepted.
+// TestTheServiceCompletesACallAfterTheClientDisconnects checks that the proxy
+// does not cancel a call that the endpoint has accepted.
 func TestTheServiceCompletesACallAfterTheClientDisconnects(t *testing.T) {
 	for _, fault := range []awsfault.Fault{awsfault.LoseResponse, awsfault.Delay(time.Hour)} {
 		t.Run(fault.String(), func(t *testing.T) {

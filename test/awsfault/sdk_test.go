@@ -39,8 +39,8 @@ type operation struct {
 	// answer is the response of the fake service.
 	answer string
 	call   func(context.Context, aws.Config) error
-	// throttled is the code of the service's throttling error. isThrottled reports
-	// whether an error has the SDK's type for it.
+	// throttled is the code of the service's throttling error. isThrottled
+	// reports whether an error has the SDK's type for it.
 	throttled   string
 	isThrottled func(error) bool
 }
@@ -195,7 +195,8 @@ func TestTheSDKReportsTheFault(t *testing.T) {
 			if err := s.operation.call(t.Context(), s.config); err != nil {
 				t.Errorf("%v", err)
 			}
-			// Unlike the functions' client, this one may retry a call after a response.
+			// Unlike the functions' client, this one may retry a call after a
+			// response.
 			if n := s.Counts()[awsfault.Count{Service: s.operation.service, Operation: s.name, Fault: awsfault.Swallow}]; n != 1 {
 				t.Errorf("%d calls were swallowed", n)
 			}

@@ -30,10 +30,11 @@ import (
 // historySize is the number of activities of the athlete.
 const historySize = 1_132
 
-// activityAPI compares the activity plane's handlers, from API Gateway's request to
-// the response, over the real adapter and a DynamoDB on loopback, with the same
-// handlers over the store in memory. The difference is the cost of DynamoDB's wire
-// format. A real DynamoDB adds a few milliseconds to each request.
+// activityAPI compares the activity plane's handlers, from API Gateway's
+// request to the response, over the real adapter and a DynamoDB on loopback,
+// with the same handlers over the store in memory. The difference is the cost
+// of DynamoDB's wire format. A real DynamoDB adds a few milliseconds to each
+// request.
 func activityAPI(ctx context.Context, r *report) error {
 	table := newActivitiesTable()
 	defer table.Close()
@@ -113,10 +114,10 @@ func served(store activity.ReadStore, req api.Request) sample {
 	})
 }
 
-// activitiesTable is a stand-in, on loopback, for DynamoDB with the items of one
-// athlete. It takes every condition as true and every range of keys as the whole
-// partition, which is right as long as there is one writer. It keeps its responses,
-// so that a repeated request takes next to no time.
+// activitiesTable is a stand-in, on loopback, for DynamoDB with the items of
+// one athlete. It takes every condition as true and every range of keys as the
+// whole partition, which is right as long as there is one writer. It keeps its
+// responses, so that a repeated request takes next to no time.
 type activitiesTable struct {
 	*httptest.Server
 	mu        sync.Mutex

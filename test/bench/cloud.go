@@ -13,11 +13,11 @@ import (
 	"sync"
 )
 
-// cloud is a stand-in, on loopback, for the few calls to AWS that the benchmarks
-// make. It stores items of DynamoDB by their key pk without conditions, and accepts
-// and discards transactions of DynamoDB and messages for SQS. It speaks AWS's JSON
-// protocol, so the measured code uses the real SDK, and responds as fast as a
-// process on the same machine can.
+// cloud is a stand-in, on loopback, for the few calls to AWS that the
+// benchmarks make. It stores items of DynamoDB by their key pk without
+// conditions, and accepts and discards transactions of DynamoDB and messages
+// for SQS. It speaks AWS's JSON protocol, so the measured code uses the real
+// SDK, and responds as fast as a process on the same machine can.
 type cloud struct {
 	*httptest.Server
 

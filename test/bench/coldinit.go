@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// coldInit compares, for each function, the time from the start of its program to
-// its first request for an invocation with that of a hello-world function. Neither
-// includes Lambda's own part of a cold start, which fetches the code and creates
-// the sandbox.
+// coldInit compares, for each function, the time from the start of its program
+// to its first request for an invocation with that of a hello-world function.
+// Neither includes Lambda's own part of a cold start, which fetches the code
+// and creates the sandbox.
 func coldInit(ctx context.Context, r *report) error {
 	aws := newCloud()
 	defer aws.Close()

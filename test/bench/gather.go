@@ -32,13 +32,14 @@ import (
 // gatheredPages is the number of full pages in the gathered history.
 const gatheredPages = 10
 
-// gatherAndStore compares how many activities per second are gathered and stored,
-// on one goroutine, with how many encoding/json alone decodes from the same pages.
+// gatherAndStore compares how many activities per second are gathered and
+// stored, on one goroutine, with how many encoding/json alone decodes from the
+// same pages.
 //
-// A sample is the first scan of an athlete: the profile, full pages from memory, and
-// the empty page. It runs the real decoder, gatherer and quota, the events with
-// their encoding over the bus to the activity plane's queue, and the recorder. The
-// stores of both boundaries are in memory.
+// A sample is the first scan of an athlete: the profile, full pages from
+// memory, and the empty page. It runs the real decoder, gatherer and quota, the
+// events with their encoding over the bus to the activity plane's queue, and
+// the recorder. The stores of both boundaries are in memory.
 func gatherAndStore(ctx context.Context, r *report) error {
 	pages, err := pagesOf(gatheredPages)
 	if err != nil {
@@ -85,8 +86,8 @@ type plainActivity struct {
 	ElapsedTime float64 `json:"elapsed_time"`
 }
 
-// pagesOf returns full pages of Strava's response to "List Athlete Activities". The
-// activities of all generated athletes become one athlete's.
+// pagesOf returns full pages of Strava's response to "List Athlete Activities".
+// The activities of all generated athletes become one athlete's.
 func pagesOf(n int) ([]string, error) {
 	stand := strava.New(strava.Config{Seed: 1, Athletes: strava.Generate(1, 50, time.Now())})
 	defer stand.Close()
@@ -110,8 +111,8 @@ func pagesOf(n int) ([]string, error) {
 	return nil, fmt.Errorf("the generated activities fill %d of %d pages", len(pages), n)
 }
 
-// oneAthlete holds gathering and the activity plane with one athlete, who has just
-// connected.
+// oneAthlete holds gathering and the activity plane with one athlete, who has
+// just connected.
 type oneAthlete struct {
 	gatherer *gathering.Gatherer
 	activity *activitytest.Store
@@ -149,7 +150,8 @@ func (w *oneAthlete) gather(ctx context.Context) error {
 	return err
 }
 
-// check returns an error unless all activities are stored and the scan is complete.
+// check returns an error unless all activities are stored and the scan is
+// complete.
 func (w *oneAthlete) check(ctx context.Context, activities int) error {
 	sync, err := w.activity.Sync(ctx, by)
 	if err != nil {
@@ -186,8 +188,8 @@ func answerFrom(pages []string) vendor.Forward {
 	}
 }
 
-// bus is a stand-in for EventBridge and the activity plane's queue. It passes each
-// event on as the message that EventBridge makes of it.
+// bus is a stand-in for EventBridge and the activity plane's queue. It passes
+// each event on as the message that EventBridge makes of it.
 type bus struct {
 	handle func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
 }

@@ -31,8 +31,8 @@ import (
 
 const (
 	webhookRoute = "POST /webhooks/strava/{key}"
-	// webhookOwners is the number of athletes whose events arrive in turn, so that no
-	// inbox overflows.
+	// webhookOwners is the number of athletes whose events arrive in turn, so
+	// that no inbox overflows.
 	webhookOwners       = 1_000
 	webhookKey          = "the-callback-key-of-the-benchmark"
 	webhookSubscription = 120475
@@ -45,14 +45,14 @@ type receiverStore interface {
 }
 
 // receiverOverhead compares the webhook's handler, from the payload of the
-// invocation to the payload of the response, with a handler that only returns 200.
-// The receiver is warm: it has cached the webhook's configuration. Each event is a
-// new one of a known athlete, which is the most work: the receiver stores it and
-// wakes a gatherer.
+// invocation to the payload of the response, with a handler that only returns
+// 200. The receiver is warm: it has cached the webhook's configuration. Each
+// event is a new one of a known athlete, which is the most work: the receiver
+// stores it and wakes a gatherer.
 //
 // The stores are either in memory, which leaves the receiver's own code, or a
-// DynamoDB and an SQS on loopback by the real adapters, which adds the SDK. The real
-// services add a few milliseconds.
+// DynamoDB and an SQS on loopback by the real adapters, which adds the SDK. The
+// real services add a few milliseconds.
 func receiverOverhead(ctx context.Context, r *report) error {
 	loopback := newCloud()
 	defer loopback.Close()
@@ -120,8 +120,8 @@ func receiverOverhead(ctx context.Context, r *report) error {
 	return nil
 }
 
-// newReceiver returns the handler of functions/gathering/receive-webhook, over a store
-// that accepts the events of [eventPayload].
+// newReceiver returns the handler of functions/gathering/receive-webhook, over
+// a store that accepts the events of [eventPayload].
 func newReceiver(ctx context.Context, store receiverStore, wakeups gathering.Waker) (lambda.Handler, error) {
 	_, err := store.UpdateWebhook(ctx, func(w *gathering.Webhook) (bool, error) {
 		w.CallbackKeySHA256, w.SubscriptionID, w.Version = secret.New(webhookKey).SHA256(), webhookSubscription, 1

@@ -128,8 +128,8 @@ func summarize(samples []float64, biggerIsBetter bool) distribution {
 	return distribution{Median: percentile(sorted, 50), P99: percentile(sorted, 99)}
 }
 
-// percentile returns a percentile by nearest rank. The samples are sorted from the
-// best to the worst. The result is always one of the samples.
+// percentile returns a percentile by nearest rank. The samples are sorted from
+// the best to the worst. The result is always one of the samples.
 func percentile(sorted []float64, p float64) float64 {
 	rank := int(math.Ceil(p / 100 * float64(len(sorted))))
 	return sorted[max(rank, 1)-1]

@@ -32,14 +32,14 @@ import (
 // activitiesPerPage is the largest page that Strava returns.
 const activitiesPerPage = 200
 
-// requesterOverhead compares a call that the requester forwards, from the payload
-// of the invocation to the payload of the response, with the same call by the same
-// HTTP client alone. The requester is warm: the token pair is in its memory. Both
-// call the stand-in over loopback.
+// requesterOverhead compares a call that the requester forwards, from the
+// payload of the invocation to the payload of the response, with the same call
+// by the same HTTP client alone. The requester is warm: the token pair is in
+// its memory. Both call the stand-in over loopback.
 //
-// The grant is either in memory, which leaves the requester's own code, or read by
-// the real adapter from a DynamoDB on loopback, which adds the SDK. A real DynamoDB
-// adds a few milliseconds.
+// The grant is either in memory, which leaves the requester's own code, or read
+// by the real adapter from a DynamoDB on loopback, which adds the SDK. A real
+// DynamoDB adds a few milliseconds.
 func requesterOverhead(ctx context.Context, r *report) error {
 	plenty := strava.Limit{1 << 40, 1 << 40}
 	stand := strava.New(strava.Config{
@@ -175,7 +175,8 @@ func forwarded(payload []byte, err error) error {
 	if err != nil {
 		return err
 	}
-	// Decoding the response would count as the requester's work; it is the caller's.
+	// Decoding the response would count as the requester's work; it is the
+	// caller's.
 	if !strings.HasPrefix(string(payload[:min(len(payload), 64)]), `{"outcome":"answered","status":200,`) {
 		return fmt.Errorf("the requester returned %.100s", payload)
 	}

@@ -13,13 +13,13 @@ import (
 )
 
 // initTimeout limits the time to a function's first request for an invocation.
-// Lambda's own limit is 10 s (AWS Lambda developer guide, "Understanding the Lambda
-// execution environment lifecycle").
+// Lambda's own limit is 10 s (AWS Lambda developer guide, "Understanding the
+// Lambda execution environment lifecycle").
 const initTimeout = 10 * time.Second
 
-// runtimeAPI is a stand-in for Lambda's runtime API (AWS Lambda developer guide,
-// "Using the Lambda runtime API for custom runtimes") for one function at a time. It
-// never returns an invocation.
+// runtimeAPI is a stand-in for Lambda's runtime API (AWS Lambda developer
+// guide, "Using the Lambda runtime API for custom runtimes") for one function
+// at a time. It never returns an invocation.
 type runtimeAPI struct {
 	*httptest.Server
 	requested chan time.Time

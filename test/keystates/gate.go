@@ -16,9 +16,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
-// Gate is a transport that refuses requests to Parameter Store if KMS reports that
-// their key cannot be used. Its codes and messages are those that Parameter Store
-// was seen to return. It sends all other requests to Next.
+// Gate is a transport that refuses requests to Parameter Store if KMS reports
+// that their key cannot be used. Its codes and messages are those that
+// Parameter Store was seen to return. It sends all other requests to Next.
 type Gate struct {
 	Next http.RoundTripper
 	// KMS and SSM are the emulator's.

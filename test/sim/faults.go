@@ -31,8 +31,8 @@ func answered(name string, status int, body string, noHeaders bool) *failure {
 
 const htmlPage = "<html><body>Strava is temporarily unavailable</body></html>"
 
-// The failures. Responses in HTML come from a proxy in front of Strava, which adds
-// no rate limit headers.
+// The failures. Responses in HTML come from a proxy in front of Strava, which
+// adds no rate limit headers.
 var (
 	badGateway     = answered("502", http.StatusBadGateway, htmlPage, true)
 	htmlUnder200   = answered("HTML under 200", http.StatusOK, htmlPage, true)
@@ -54,8 +54,8 @@ var (
 // athleteFailures are the failures that can affect one athlete only.
 var athleteFailures = []*failure{badGateway, htmlUnder200, silence, forbidden, unexplained429, noToken, serverError}
 
-// wrongPage is a way for a list page to be wrong although its status is 200 and its
-// JSON is well formed. The zero wrongPage stands for a right page.
+// wrongPage is a way for a list page to be wrong although its status is 200 and
+// its JSON is well formed. The zero wrongPage stands for a right page.
 type wrongPage int
 
 const (

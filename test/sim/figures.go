@@ -15,8 +15,8 @@ import (
 // keep is how long a record stays without being read again.
 const keep = retention.StravaData
 
-// figures are the measurements of a scenario. They are taken from outside wherever
-// possible: at Strava, at the webhook, and on the bus.
+// figures are the measurements of a scenario. They are taken from outside
+// wherever possible: at Strava, at the webhook, and on the bus.
 type figures struct {
 	calls    map[quota.Class]int
 	metrics  map[string]int
@@ -25,8 +25,8 @@ type figures struct {
 	// reported. singleWaits are those of events without another one of the same
 	// athlete in the minute before.
 	waits, singleWaits []time.Duration
-	// recovery is the longest wait, from the end of an outage, of work from before
-	// that end.
+	// recovery is the longest wait, from the end of an outage, of work from
+	// before that end.
 	recovery time.Duration
 	// faults counts the calls without a right answer. sickCalls is the most calls
 	// for one sick athlete in a day.
@@ -34,22 +34,25 @@ type figures struct {
 	// unreadable is the longest time for which an activity could not be read here
 	// although Strava could show it.
 	unreadable time.Duration
-	// firstPages and firstScans are how long newcomers waited for them. incomplete
-	// counts the newcomers whose first scan was not complete at the end.
+	// firstPages and firstScans are how long newcomers waited for them.
+	// incomplete counts the newcomers whose first scan was not complete at the
+	// end.
 	firstPages, firstScans []time.Duration
 	incomplete             int
 	// oldest is the greatest age at which a record was read again or removed.
 	oldest time.Duration
-	// aged counts the records that were removed for their age, and read the readings.
+	// aged counts the records that were removed for their age, and read the
+	// readings.
 	aged, read int
-	// wrong counts the records that were removed although Strava shows the activity.
+	// wrong counts the records that were removed although Strava shows the
+	// activity.
 	wrong int
-	// deletions and changes are the times from a deletion or a change at Strava until
-	// it was stored here.
+	// deletions and changes are the times from a deletion or a change at Strava
+	// until it was stored here.
 	deletions, changes []time.Duration
-	// shares are the pages that each newcomer got of the class backfill, divided by
-	// the turns that the waiting newcomers had on average in that time. A turn that
-	// has begun counts, because a page cannot be divided.
+	// shares are the pages that each newcomer got of the class backfill,
+	// divided by the turns that the waiting newcomers had on average in that
+	// time. A turn that has begun counts, because a page cannot be divided.
 	shares []float64
 	// divided are the same with fractions of a turn.
 	divided []float64
@@ -59,8 +62,9 @@ type figures struct {
 	waiting map[int64]*athlete
 	// idle are the days with a time at which no work waited.
 	idle map[int64]bool
-	// blocked are the quarter hours in which work had to wait for the next quarter
-	// hour, and blockedDays the days in which it had to wait for the next day.
+	// blocked are the quarter hours in which work had to wait for the next
+	// quarter hour, and blockedDays the days in which it had to wait for the
+	// next day.
 	blocked, blockedDays map[int64]bool
 }
 
@@ -120,8 +124,8 @@ func (w *world) stored(a *athlete, act *activity, at time.Time) {
 	act.read = max(act.read, at.Unix())
 }
 
-// noteUnreadable notes how long, up to a time, the activity could not be read here
-// although Strava could show it.
+// noteUnreadable notes how long, up to a time, the activity could not be read
+// here although Strava could show it.
 func (w *world) noteUnreadable(a *athlete, act *activity, until time.Time) {
 	from := max(act.shown, a.connected.Unix())
 	if act.read != 0 {
@@ -299,7 +303,8 @@ func (w *world) completed(a *athlete, p gatheringv1.ScanProgressed) {
 // athlete failed or the athlete left.
 func (w *world) stopWaiting(a *athlete) { delete(w.figures.waiting, a.id) }
 
-// finished ends the athlete's wait, with a share, because the first scan is complete.
+// finished ends the athlete's wait, with a share, because the first scan is
+// complete.
 func (w *world) finished(a *athlete) {
 	f := w.figures
 	if f.waiting[a.id] == nil {

@@ -13,8 +13,8 @@ import (
 
 // The behavior of athletes, as far as it affects gathering.
 const (
-	// The sizes of histories: the median, the standard deviation of the logarithm,
-	// and the largest.
+	// The sizes of histories: the median, the standard deviation of the
+	// logarithm, and the largest.
 	medianHistory, historySpread, largestHistory = 250, 1.3, 20_000
 	// Uploads per day and athlete: the median and the standard deviation of the
 	// logarithm. The mean is 0.36, and weekendFactor times that on Saturdays and
@@ -45,7 +45,8 @@ var zones = []struct {
 	share  float64
 }{{time.Hour, 0.45}, {-5 * time.Hour, 0.22}, {-8 * time.Hour, 0.13}, {-3 * time.Hour, 0.05}, {9 * time.Hour, 0.10}, {10 * time.Hour, 0.05}}
 
-// populate creates the athletes. Each connects at a random time within connecting.
+// populate creates the athletes. Each connects at a random time within
+// connecting.
 func (w *world) populate(count int, connecting time.Duration) {
 	r := w.random
 	longest := cmp.Or(w.scenario.longest, largestHistory)

@@ -28,12 +28,12 @@ type result struct {
 	// disturbed the quota.
 	QuotaUsed *float64 `json:"quota_used_while_waiting"`
 	BusyDays  int      `json:"busy_days"`
-	// QuarterUsed and BusyQuarters are the same of quarter hours in which work had
-	// to wait for the next one.
+	// QuarterUsed and BusyQuarters are the same of quarter hours in which work
+	// had to wait for the next one.
 	QuarterUsed  *float64 `json:"quarter_used_while_waiting"`
 	BusyQuarters int      `json:"busy_quarters"`
-	// Webhooks counts webhook events. The waits run from an event to the call that
-	// reads what it reported.
+	// Webhooks counts webhook events. The waits run from an event to the call
+	// that reads what it reported.
 	Webhooks       int     `json:"webhooks"`
 	WebhookWaitP50 float64 `json:"webhook_wait_p50_s"`
 	WebhookWaitP99 float64 `json:"webhook_wait_p99_s"`
@@ -46,14 +46,15 @@ type result struct {
 	// wrongly. SickCalls is the most calls for one sick athlete in a day.
 	Faults    int `json:"faults"`
 	SickCalls int `json:"sick_calls_per_day"`
-	// Recovery is the time from the end of an outage until the last work from before
-	// that end was done.
+	// Recovery is the time from the end of an outage until the last work from
+	// before that end was done.
 	Recovery float64 `json:"recovery_min"`
 	// Unreadable is the longest time for which an activity could not be read here
 	// although Strava could show it.
 	Unreadable float64 `json:"unreadable_max_h"`
-	// MaxAge is the greatest age of a record that could be read. RecordsAged counts
-	// the records that were removed for their age, and RecordsRead the readings.
+	// MaxAge is the greatest age of a record that could be read. RecordsAged
+	// counts the records that were removed for their age, and RecordsRead the
+	// readings.
 	MaxAge      float64 `json:"max_age_h"`
 	RecordsAged int     `json:"records_removed_for_age"`
 	RecordsRead int     `json:"records_read"`
@@ -61,8 +62,9 @@ type result struct {
 	// activity.
 	RecordsLost int `json:"records_removed_wrongly"`
 	// Jain is the fairness index of the class backfill: for each newcomer who
-	// waited there, the pages read, divided by the turns that the waiting newcomers
-	// had on average in the same time. It is null if no newcomer waited.
+	// waited there, the pages read, divided by the turns that the waiting
+	// newcomers had on average in the same time. It is null if no newcomer
+	// waited.
 	Jain *float64 `json:"jain"`
 	// JainDivided is the same with fractions of a turn.
 	JainDivided *float64 `json:"jain_divided"`
@@ -72,8 +74,8 @@ type result struct {
 	FirstScanP50 float64 `json:"first_scan_p50_h"`
 	FirstScanMax float64 `json:"first_scan_max_h"`
 	Incomplete   int     `json:"first_scans_unfinished"`
-	// DeletionMax is the longest time until a deleted activity was removed. ChangeP99
-	// is the time until a change was stored.
+	// DeletionMax is the longest time until a deleted activity was removed.
+	// ChangeP99 is the time until a change was stored.
 	DeletionMax float64             `json:"deletion_max_h"`
 	ChangeP99   float64             `json:"change_p99_h"`
 	CallsPerDay map[quota.Class]int `json:"calls_per_day"`
@@ -123,8 +125,8 @@ func (w *world) result() result {
 	return r
 }
 
-// quotaUsed returns the used shares of the limits in the days and the quarter hours
-// in which work waited for the quota.
+// quotaUsed returns the used shares of the limits in the days and the quarter
+// hours in which work waited for the quota.
 func (w *world) quotaUsed() (days, quarters []float64) {
 	s, f := w.scenario, w.figures
 	if s.quotaDisturbed() {
@@ -219,8 +221,8 @@ func percent(share *float64) string {
 	return fmt.Sprintf("%.1f %%", *share*100)
 }
 
-// jain returns the fairness index of R. Jain, D. Chiu and W. Hawe (1984): 1 if all
-// values are equal, 1/n if one has everything, nil without values.
+// jain returns the fairness index of R. Jain, D. Chiu and W. Hawe (1984): 1 if
+// all values are equal, 1/n if one has everything, nil without values.
 func jain(x []float64) *float64 {
 	if len(x) == 0 {
 		return nil

@@ -24,26 +24,28 @@ type scenario struct {
 	// responses that take up to 25 s longer.
 	skew time.Duration
 	late float64
-	// otherClient is the mean time between bursts of calls by another client of the
-	// application, each of up to half a quarter hour's limit. limitChanges is the
-	// mean time between changes of the limits. 0 stands for never.
+	// otherClient is the mean time between bursts of calls by another client of
+	// the application, each of up to half a quarter hour's limit. limitChanges
+	// is the mean time between changes of the limits. 0 stands for never.
 	otherClient, limitChanges time.Duration
 
-	// sick is how many athletes Strava fails for, each by one of failures, in turn.
-	// For every second athlete, and for a single one, it fails from sickAfter on;
-	// for the others from the start. It fails for sickFor, or to the end if that
-	// is 0. Without failures the same athletes are well, for comparison.
+	// sick is how many athletes Strava fails for, each by one of failures, in
+	// turn. For every second athlete, and for a single one, it fails from
+	// sickAfter on; for the others from the start. It fails for sickFor, or to
+	// the end if that is 0. Without failures the same athletes are well, for
+	// comparison.
 	sick               int
 	failures           []*failure
 	sickAfter, sickFor time.Duration
-	// unshowable is the share of activities that Strava fails to show. wrongPages is
-	// the share of list pages that are wrong although their status is 200.
+	// unshowable is the share of activities that Strava fails to show.
+	// wrongPages is the share of list pages that are wrong although their
+	// status is 200.
 	unshowable, wrongPages float64
 	// outages are the ways, in turn, in which Strava fails for all athletes for
 	// outageTime, once in each outagePeriod.
 	outages []*failure
-	// breakdowns is the mean time between failures of our storage, bus or requester,
-	// each for some minutes; 0 stands for never.
+	// breakdowns is the mean time between failures of our storage, bus or
+	// requester, each for some minutes; 0 stands for never.
 	breakdowns time.Duration
 	// bursts multiplies the number of upload bursts; 0 stands for 1.
 	bursts float64
@@ -93,8 +95,8 @@ var scenarios = []scenario{
 	{name: "our own parts fail", seed: 17, athletes: 1000, days: 7, connecting: 3 * aDay, limit: reviewedLimit, breakdowns: 6 * time.Hour},
 }
 
-// oneSick returns a scenario in which Strava fails for one athlete to the end. With
-// nil it does not fail, for comparison.
+// oneSick returns a scenario in which Strava fails for one athlete to the end.
+// With nil it does not fail, for comparison.
 func oneSick(f *failure) scenario {
 	s := scenario{name: "one could be sick", seed: 11, athletes: 300, days: 7, connecting: 2 * aDay, limit: reviewedLimit, sick: 1}
 	if f != nil {

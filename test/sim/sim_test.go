@@ -93,9 +93,9 @@ func TestInterference(t *testing.T) {
 	}
 }
 
-// checkPromises checks the promises that hold whether Strava fails or not: no call
-// of ours gets a 429, and no activity that Strava shows is removed, or unreadable
-// for more than 7 days.
+// checkPromises checks the promises that hold whether Strava fails or not: no
+// call of ours gets a 429, and no activity that Strava shows is removed, or
+// unreadable for more than 7 days.
 func checkPromises(t *testing.T, r result) {
 	t.Helper()
 	if r.Own429 != 0 {
@@ -109,9 +109,9 @@ func checkPromises(t *testing.T, r result) {
 	}
 }
 
-// checkPromptness checks the promises that hold only without failures and without
-// another client, and if the limits suffice: webhook events wait for seconds, and no
-// work is quarantined or incomplete.
+// checkPromptness checks the promises that hold only without failures and
+// without another client, and if the limits suffice: webhook events wait for
+// seconds, and no work is quarantined or incomplete.
 func checkPromptness(t *testing.T, r result) {
 	t.Helper()
 	if r.SingleWaitP50 > 2 || r.SingleWaitP99 > 10 || r.WebhookWaitP99 > 20 {

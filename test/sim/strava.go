@@ -80,10 +80,11 @@ type athlete struct {
 	lastEvent time.Time
 	// hints are the webhook events that no call has followed up yet.
 	hints []hint
-	// firstPage and complete are the times of the first scan's first page and end.
+	// firstPage and complete are the times of the first scan's first page and
+	// end.
 	firstPage, complete time.Time
-	// served counts the pages of the first scan in the class backfill. joinedAt is
-	// figures.turns at the time when the athlete began to wait there.
+	// served counts the pages of the first scan in the class backfill. joinedAt
+	// is figures.turns at the time when the athlete began to wait there.
 	served   int
 	joinedAt float64
 }
@@ -105,7 +106,8 @@ type hint struct {
 	number int32
 	aspect string
 	came   time.Time
-	// single means that the athlete's event before was more than a minute earlier.
+	// single means that the athlete's event before was more than a minute
+	// earlier.
 	single bool
 }
 
@@ -128,8 +130,8 @@ func (a *athlete) hide(number int32) {
 	}
 }
 
-// Strava's response times, from recordings of October 2025: at the median a page of
-// 30 took 1.2 s, a page of 72 took 2.3 s, and an empty page 0.05 s.
+// Strava's response times, from recordings of October 2025: at the median a
+// page of 30 took 1.2 s, a page of 72 took 2.3 s, and an empty page 0.05 s.
 const (
 	timePerList     = 400 * time.Millisecond
 	timePerActivity = 26 * time.Millisecond
@@ -138,8 +140,8 @@ const (
 	timeToArrive    = 60 * time.Millisecond
 )
 
-// stravaPort implements [gathering.Strava] for one function with its own clock: the
-// real adapter over a model of the requester and of Strava.
+// stravaPort implements [gathering.Strava] for one function with its own clock:
+// the real adapter over a model of the requester and of Strava.
 type stravaPort struct {
 	world *world
 	clock func() time.Time
@@ -269,8 +271,8 @@ func (s stravaPort) Activities(ctx context.Context, by gathering.Authorization, 
 	}
 	page, reading, err := strava.New(f.forward, s.clock).Activities(ctx, by, req)
 	if f.answered {
-		// The list does not pass through JSON, because decoding tens of millions of
-		// summaries would take most of the time.
+		// The list does not pass through JSON, because decoding tens of
+		// millions of summaries would take most of the time.
 		page = gathering.Page{Activities: list, Entries: len(list)}
 	}
 	return page, reading, err

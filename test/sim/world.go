@@ -44,8 +44,8 @@ type world struct {
 	receiver       *gathering.WebhookReceiver
 	authorizations *gathering.Authorizations
 
-	// outage is how Strava fails for all athletes now, and recovered the end of the
-	// last outage. broken is the component that fails now.
+	// outage is how Strava fails for all athletes now, and recovered the end of
+	// the last outage. broken is the component that fails now.
 	outage    *failure
 	recovered time.Time
 	broken    component
@@ -175,8 +175,8 @@ func (p permits) Settle(ctx context.Context, permit quota.Permit, answer quota.A
 	return p.Quota.Settle(ctx, permit, answer)
 }
 
-// Publish implements [gathering.Publisher] with a model of the consumers: the planes
-// and credentials.
+// Publish implements [gathering.Publisher] with a model of the consumers: the
+// planes and credentials.
 func (w *world) Publish(_ context.Context, events ...event.Event) error {
 	w.kernel.sleep(publishTime)
 	if err := w.errorOf(bus); err != nil {
