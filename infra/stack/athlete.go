@@ -25,93 +25,109 @@ type AthletePlaneProps struct {
 	SessionAuthorizer awsapigatewayv2.CfnAuthorizer
 }
 
-// AthletePlane keeps athletes' profiles and takes their wishes.
+// AthletePlane keeps athletes' profiles and consents, and takes their requests for
+// a refresh and to leave.
 type AthletePlane struct {
 	awscdk.Stack
+	props    *AthletePlaneProps
+	athletes *construct.Table
+
+	serveAPI, handleEvents, enforceDeadlines, countErasures *construct.Function
 }
 
 // NewAthletePlane makes the athlete plane's stack.
 func NewAthletePlane(scope constructs.Construct, id string, props *AthletePlaneProps) *AthletePlane {
-	b := props.Boundary
-	s := newStack(scope, id, b.Config, "athlete", "Paceline: athletes' profiles, leaving")
-
-	table := construct.NewTable(s, "Athletes", &construct.TableProps{
-		Config:    b.Config,
+	p := &AthletePlane{
+		Stack: newStack(scope, id, props.Boundary.Config, "athlete", "Paceline: athletes' profiles, leaving"),
+		props: props,
+	}
+	p.athletes = construct.NewTable(p.Stack, "Athletes", &construct.TableProps{
+		Config:    props.Boundary.Config,
 		Partition: construct.Text("pk"),
 	})
-	serveAPI := construct.NewFunction(s, "serve-api", &construct.FunctionProps{
+	p.addFunctions()
+	p.allowAccess()
+	construct.NewSchedule(p.Stack, "Deadlines", &construct.ScheduleProps{Function: p.enforceDeadlines, EveryMinutes: 15})
+	p.addRoutes()
+	p.addConsumer()
+	p.addAlarms()
+	output(p.Stack, "CountErasuresFunctionName", p.countErasures.FunctionName(),
+		"The function that `paceline admin status` and `paceline admin stage clear` invoke")
+	return p
+}
+
+func (p *AthletePlane) addFunctions() {
+	b, table, bus := p.props.Boundary, *p.athletes.TableName(), *p.props.Bus.EventBusName()
+	p.serveAPI = construct.NewFunction(p.Stack, "serve-api", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Serves an athlete's profile, export, wishes for a refresh and to leave, and receipts",
+		Description:    "Serves an athlete's profile, export and receipts, and takes requests for a refresh and to leave",
 		TimeoutSeconds: 10,
 		Settings: settings.ServeAPI{
 			SiteURL:       b.Config.SiteURL,
-			AthletesTable: *table.TableName(),
-			EventBusName:  *props.Bus.EventBusName(),
+			AthletesTable: table,
+			EventBusName:  bus,
 		},
 	})
-	handleEvents := construct.NewFunction(s, "handle-events", &construct.FunctionProps{
+	p.handleEvents = construct.NewFunction(p.Stack, "handle-events", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Keeps athletes' profiles as gathered and what they allowed, erases those who left",
+		Description:    "Stores athletes' profiles and consents, and erases those of athletes who left",
 		TimeoutSeconds: 30,
-		Settings:       settings.HandleEvents{AthletesTable: *table.TableName()},
+		Settings:       settings.HandleEvents{AthletesTable: table},
 	})
-	table.AllowItems(serveAPI, handleEvents)
-	enforceDeadlines := construct.NewFunction(s, "enforce-deadlines", &construct.FunctionProps{
+	p.enforceDeadlines = construct.NewFunction(p.Stack, "enforce-deadlines", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Drops profiles not read again from Strava for seven days, repeats wishes to leave, counts what is late",
+		Description:    "Deletes profiles after seven days, repeats requests to leave, and counts what is overdue",
 		TimeoutSeconds: 240,
 		Settings: settings.EnforceDeadlines{
 			Stage:         string(b.Config.Stage),
-			AthletesTable: *table.TableName(),
-			EventBusName:  *props.Bus.EventBusName(),
+			AthletesTable: table,
+			EventBusName:  bus,
 		},
 	})
-	countErasures := construct.NewFunction(s, "count-erasures", &construct.FunctionProps{
+	p.countErasures = construct.NewFunction(p.Stack, "count-erasures", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Shows an admin how many erasures are pending, overdue and completed",
+		Description:    "Shows an administrator how many erasures are pending, overdue and completed",
 		TimeoutSeconds: 30,
-		Settings:       settings.CountErasures{AthletesTable: *table.TableName()},
+		Settings:       settings.CountErasures{AthletesTable: table},
 	})
-	table.AllowScan(enforceDeadlines, countErasures)
-	table.AllowItems(enforceDeadlines)
-	for _, f := range []*construct.Function{serveAPI, enforceDeadlines} {
-		f.AllowPublish(props.Bus, athletev1.Source)
-	}
-	construct.NewSchedule(s, "Deadlines", &construct.ScheduleProps{Function: enforceDeadlines, EveryMinutes: 15})
-	construct.NewMetricAlarms(s, b, metric.Namespace,
-		construct.MetricAlarm{
-			ID: "KeptTooLongAlarm", Title: "profiles are kept too long",
-			Metric: metric.KeptTooLong, Statistic: construct.Maximum, Period: time.Hour, Threshold: 1, AlwaysReported: true,
-		},
-		construct.MetricAlarm{
-			ID: "ErasuresOverdueAlarm", Title: "an erasure is overdue",
-			Metric: metric.ErasuresOverdue, Statistic: construct.Maximum, Period: time.Hour, Threshold: 1, AlwaysReported: true,
-		},
-	)
+}
 
-	construct.NewRoutes(s, "Api", &construct.RoutesProps{
-		API:        props.API,
-		Function:   serveAPI,
+func (p *AthletePlane) allowAccess() {
+	p.athletes.AllowItems(p.serveAPI, p.handleEvents)
+	p.athletes.AllowScan(p.enforceDeadlines, p.countErasures)
+	p.athletes.AllowItems(p.enforceDeadlines)
+	for _, f := range []*construct.Function{p.serveAPI, p.enforceDeadlines} {
+		f.AllowPublish(p.props.Bus, athletev1.Source)
+	}
+}
+
+func (p *AthletePlane) addRoutes() {
+	construct.NewRoutes(p.Stack, "Api", &construct.RoutesProps{
+		API:        p.props.API,
+		Function:   p.serveAPI,
 		Keys:       []string{"GET /v1/me", "DELETE /v1/me", "GET /v1/me/export", "POST /v1/me/sync"},
-		Authorizer: useAuthorizer(s, props.SessionAuthorizer),
+		Authorizer: useAuthorizer(p.Stack, p.props.SessionAuthorizer),
 	})
-	construct.NewRoutes(s, "Erasures", &construct.RoutesProps{
-		API:           props.API,
-		Function:      serveAPI,
+	construct.NewRoutes(p.Stack, "Erasures", &construct.RoutesProps{
+		API:           p.props.API,
+		Function:      p.serveAPI,
 		Keys:          []string{"GET /v1/erasures/{receipt}"},
-		PublicBecause: "Who has left has no session any more: the receipt is unguessable and tells nothing of the athlete.",
+		PublicBecause: "An athlete who has left has no session. The receipt is unguessable and reveals nothing about the athlete.",
 	})
-	// API Gateway's own 404 would be no RFC 9457 problem.
-	construct.NewRoutes(s, "Unknown", &construct.RoutesProps{
-		API:           props.API,
-		Function:      serveAPI,
+	// API Gateway's own 404 is not an RFC 9457 problem.
+	construct.NewRoutes(p.Stack, "Unknown", &construct.RoutesProps{
+		API:           p.props.API,
+		Function:      p.serveAPI,
 		Keys:          []string{"$default"},
-		PublicBecause: "It says no more than that there is nothing here, to everyone.",
+		PublicBecause: "It answers 404 to every request.",
 	})
-	construct.NewEventConsumer(s, "Consumer", &construct.EventConsumerProps{
-		Boundary: b,
-		Bus:      props.Bus,
-		Function: handleEvents,
+}
+
+func (p *AthletePlane) addConsumer() {
+	construct.NewEventConsumer(p.Stack, "Consumer", &construct.EventConsumerProps{
+		Boundary: p.props.Boundary,
+		Bus:      p.props.Bus,
+		Function: p.handleEvents,
 		Facts: []event.Fact{
 			gatheringv1.AthleteGathered{},
 			credentialsv1.AthleteAuthorized{},
@@ -124,7 +140,17 @@ func NewAthletePlane(scope constructs.Construct, id string, props *AthletePlaneP
 			activityv1.ErasureCompleted{},
 		},
 	})
-	output(s, "CountErasuresFunctionName", countErasures.FunctionName(),
-		"The function that `paceline admin status` and `paceline admin stage clear` call")
-	return &AthletePlane{Stack: s}
+}
+
+func (p *AthletePlane) addAlarms() {
+	construct.NewMetricAlarms(p.Stack, p.props.Boundary, metric.Namespace,
+		construct.MetricAlarm{
+			ID: "KeptTooLongAlarm", Title: "profiles are kept too long",
+			Metric: metric.KeptTooLong, Statistic: construct.Maximum, Period: time.Hour, Threshold: 1, AlwaysReported: true,
+		},
+		construct.MetricAlarm{
+			ID: "ErasuresOverdueAlarm", Title: "an erasure is overdue",
+			Metric: metric.ErasuresOverdue, Statistic: construct.Maximum, Period: time.Hour, Threshold: 1, AlwaysReported: true,
+		},
+	)
 }
