@@ -241,7 +241,8 @@ type rewired struct{ *credentials.Reconciler }
 
 func rewire(r *credentials.Reconciler, change func(*credentials.TokenStore)) rewired {
 	reconciler, connect, revocation := *r, *r.Connect, *r.Revocation
-	tokens := &credentials.Tokens{TokenStore: r.Revocation.Tokens.TokenStore, OAuth: r.Revocation.Tokens.OAuth}
+	tokens := credentials.Ports{OAuth: r.Revocation.Tokens.OAuth}.Tokens()
+	tokens.TokenStore = r.Revocation.Tokens.TokenStore
 	for _, s := range []*credentials.TokenStore{&reconciler.TokenStore, &connect.TokenStore, &revocation.TokenStore, &tokens.TokenStore} {
 		change(s)
 	}

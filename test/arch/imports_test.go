@@ -77,7 +77,6 @@ var rules = []rule{
 	{
 		name: "a function takes its adapters from its boundary's wiring",
 		who:  regexp.MustCompile(`^functions/(` + boundaries + `)/`),
-		but:  regexp.MustCompile(`^functions/athlete/`),
 		only: `^(pkg/$1(/handler|/settings|/metric|/\w*wiring|/provider|/requester)?|pkg/event(/\w+)?|pkg/kit/\w+|pkg/api|github\.com/aws/aws-lambda-go/.*)$`,
 	},
 	{

@@ -2,7 +2,6 @@ package ddb
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -105,8 +104,7 @@ func (t *Table) DropInbox(ctx context.Context, by gathering.Authorization) error
 			ConditionExpression:       aws.String("attribute_not_exists(pk) OR generation <= :generation"),
 			ExpressionAttributeValues: dynamo.Item{":generation": dynamo.Number(by.Generation)},
 		})
-		var refused *types.ConditionalCheckFailedException
-		if later = errors.As(err, &refused); later {
+		if later = dynamo.ConditionFailed(err, 0); later {
 			return nil
 		}
 		return err
