@@ -444,9 +444,9 @@ func TestDeliveryOverRealSockets(t *testing.T) {
 	if c.Events["delivered"] != 3 || c.Attempts["timeout"] != 1 || c.Attempts["200"] != 3 {
 		t.Errorf("%v %v", c.Events, c.Attempts)
 	}
-	cancelled, cancel := context.WithCancel(t.Context())
+	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := s.Drain(cancelled); err != nil {
+	if err := s.Drain(canceled); err != nil {
 		t.Errorf("no delivery is pending, but Drain returned %v", err)
 	}
 }

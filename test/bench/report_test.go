@@ -12,16 +12,16 @@ import (
 func TestCompare(t *testing.T) {
 	var turns string
 	next := 0.0
-	counting := func(who string, factor float64) sample {
+	counting := func(name string, factor float64) sample {
 		return func(context.Context) (float64, error) {
-			turns += who
+			turns += name
 			next++
 			return factor * next, nil
 		}
 	}
 	var r report
-	// Ours takes 2, 6, 10, 14, 18, the other 2, 4, 6, 8, 10, the first two of
-	// each to warm up.
+	// The samples of ours are 2, 6, 10, 14, 18, and those of the other 2, 4, 6, 8,
+	// 10. The first two of each warm up.
 	res, err := r.compare(t.Context(), comparison{
 		name: "ours", ours: counting("A", 2), baseline: "the other", base: counting("B", 1), unit: "ns", rounds: 3, warmUp: 2,
 	})
