@@ -77,10 +77,10 @@ func TestEventsOfTheContractsLeadToTheirUseCases(t *testing.T) {
 		}
 		out, err := handle(context.Background(), events.SQSEvent{Records: []events.SQSMessage{{MessageId: "m", Body: string(body)}}})
 		if err != nil || len(out.BatchItemFailures) > 0 {
-			t.Fatalf("%s: %v %v", step.sample, out, err)
+			t.Fatalf("%s: response %v, error %v", step.sample, out, err)
 		}
 		if !step.done() {
-			t.Errorf("%s: %+v, %+v, %+v", step.sample, athlete(), inbox(), webhook())
+			t.Errorf("%s: athlete %+v, inbox %+v, webhook %+v", step.sample, athlete(), inbox(), webhook())
 		}
 	}
 	for _, e := range bus.Events() {

@@ -73,7 +73,7 @@ func TestHandshakeEchoesTheChallenge(t *testing.T) {
 	}
 	res := call("GET", "key", "", q("subscribe", "token", "15f7d1a91c1f40f8a748fd134752feb3"))
 	if res.StatusCode != 200 || res.Headers["Content-Type"] != "application/json" || res.Body != `{"hub.challenge":"15f7d1a91c1f40f8a748fd134752feb3"}` {
-		t.Errorf("%+v", res)
+		t.Errorf("response %+v", res)
 	}
 	for name, tc := range map[string]struct {
 		key    string
@@ -86,7 +86,7 @@ func TestHandshakeEchoesTheChallenge(t *testing.T) {
 		"no challenge":  {"key", q("subscribe", "token", ""), 400},
 	} {
 		if res := call("GET", tc.key, "", tc.query); res.StatusCode != tc.status {
-			t.Errorf("%s: %d", name, res.StatusCode)
+			t.Errorf("%s: status %d", name, res.StatusCode)
 		}
 	}
 }
@@ -125,7 +125,7 @@ func TestEventsAreReceived(t *testing.T) {
 		call, memory := newReceiver(t)
 		store, metrics := memory.Store, memory.Metrics
 		if res := call("POST", tc.key, tc.body, nil); res.StatusCode != tc.status {
-			t.Errorf("%s: %d %s", name, res.StatusCode, res.Body)
+			t.Errorf("%s: status %d, body %s", name, res.StatusCode, res.Body)
 		}
 		if h := hint(t, store); h.Aspect != tc.aspect {
 			t.Errorf("%s: %+v in the inbox", name, h)
@@ -215,7 +215,7 @@ func TestMembersAreReadInEveryFormWhoseMeaningIsClear(t *testing.T) {
 		call, memory := newReceiver(t)
 		store, metrics := memory.Store, memory.Metrics
 		if res := call("POST", "key", body, nil); res.StatusCode != 200 {
-			t.Errorf("%s: %d %s", name, res.StatusCode, res.Body)
+			t.Errorf("%s: status %d, body %s", name, res.StatusCode, res.Body)
 		}
 		h := hint(t, store)
 		if h.Aspect != gathering.AspectUpdate || h.ActivityID != 1360128428 || h.EventTime != 1516126040 || metrics.Of(metric.WebhookEvents) != 1 {
@@ -226,7 +226,7 @@ func TestMembersAreReadInEveryFormWhoseMeaningIsClear(t *testing.T) {
 	call, memory := newReceiver(t)
 	store := memory.Store
 	if call("POST", "key", with("object_id", "9223372036854775807"), nil); hint(t, store).ActivityID != 9223372036854775807 {
-		t.Errorf("%+v", hint(t, store))
+		t.Errorf("hint %+v", hint(t, store))
 	}
 }
 
@@ -270,7 +270,7 @@ func TestAnEventTimeThatCannotBeReadIsTheTimeOfReceipt(t *testing.T) {
 		store := memory.Store
 		call("POST", "key", body(t, map[string]string{"event_time": value}), nil)
 		if h := hint(t, store); h.EventTime != want {
-			t.Errorf("%s: %+v", value, h)
+			t.Errorf("%s: hint %+v", value, h)
 		}
 	}
 	for _, value := range []string{"", "null", "0", "-5", `"yesterday"`, "{}", "1e300", `"NaN"`, `"Inf"`} {
@@ -326,7 +326,7 @@ func TestAnUnreadableEventIsRefusedWithAReason(t *testing.T) {
 		store, metrics := memory.Store, memory.Metrics
 		res := call("POST", "key", tc.body, nil)
 		if res.StatusCode != tc.status || !strings.Contains(res.Body, tc.reason) {
-			t.Errorf("%s: %d %s", name, res.StatusCode, res.Body)
+			t.Errorf("%s: status %d, body %s", name, res.StatusCode, res.Body)
 		}
 		if h := hint(t, store); h.Aspect != "" || metrics.Of(metric.WebhookRejected) != 1 {
 			t.Errorf("%s: the hint %+v, %d counted as rejected", name, h, metrics.Of(metric.WebhookRejected))

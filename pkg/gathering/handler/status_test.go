@@ -64,6 +64,6 @@ func TestStatusShowsThatStravaAnswersNoCall(t *testing.T) {
 		t.Fatal(err)
 	}
 	if v.Paused == nil || v.Paused.Reason != quota.ReasonStrava || v.PausedSince == nil || !v.PausedSince.Equal(now) || v.PausesToday != 1 {
-		t.Errorf("%+v, %+v", v, v.Paused)
+		t.Errorf("status %+v, paused %+v", v, v.Paused)
 	}
 }

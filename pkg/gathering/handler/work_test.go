@@ -84,7 +84,7 @@ func TestAGathererWakesItsSuccessorInTime(t *testing.T) {
 	work := handler.Work(g)
 	out, err := work(ctx, events.SQSEvent{})
 	if err != nil || out.BatchItemFailures == nil || len(out.BatchItemFailures) != 0 {
-		t.Fatalf("%+v, %v", out, err)
+		t.Fatalf("response %+v, error %v", out, err)
 	}
 	if took := clock.Sub(began); took < 3*time.Minute || took > 4*time.Minute+10*time.Second {
 		t.Errorf("it worked for %s of 5 minutes", took)

@@ -88,7 +88,7 @@ func TestFirstCallIsAloneUnderStravasDefaultLimits(t *testing.T) {
 	d.mustReserve(quota.Webhook)
 	d.mustWait(quota.Leave, quota.ReasonConcurrency, d.now.Add(2*time.Second))
 	if s := d.Status(d.now); s.Quarter.Limit != 100 || s.Day.Limit != 1000 {
-		t.Errorf("%d, %d", s.Quarter.Limit, s.Day.Limit)
+		t.Errorf("limits of %d in a quarter hour and %d in a day", s.Quarter.Limit, s.Day.Limit)
 	}
 }
 
@@ -152,12 +152,12 @@ func TestCallsUnderWayCount(t *testing.T) {
 	d.spend(549)
 	first, second := d.mustReserve(quota.Leave), d.mustReserve(quota.Leave)
 	if quarter, day := d.used(); quarter != 561 || day != 561 {
-		t.Errorf("%d, %d", quarter, day)
+		t.Errorf("used %d in the quarter hour and %d in the day", quarter, day)
 	}
 	d.settle(second, answer(d.now, 561, 600, 561, 6000)) // the second comes first
 	d.settle(first, answer(d.now, 560, 600, 560, 6000))
 	if quarter, day := d.used(); quarter != 561 || day != 561 {
-		t.Errorf("%d, %d: usage only rises", quarter, day)
+		t.Errorf("used %d in the quarter hour and %d in the day, but usage only rises", quarter, day)
 	}
 }
 
@@ -167,13 +167,13 @@ func TestAnUnsettledPermitCountsAsSpentUntilAHeaderShowsOtherwise(t *testing.T) 
 	d.now = d.now.Add(100 * time.Second)
 	early := d.mustReserve(quota.Webhook)
 	if quarter, day := d.used(); quarter != 12 || day != 12 {
-		t.Fatalf("%d, %d", quarter, day)
+		t.Fatalf("used %d in the quarter hour and %d in the day", quarter, day)
 	}
 	late := d.mustReserve(quota.Webhook)
 	// Strava says: the call was never made.
 	d.settle(late, answer(d.now, 11, 600, 11, 6000))
 	if quarter, _ := d.used(); quarter != 12 { // 11, and one under way
-		t.Fatalf("%d", quarter)
+		t.Fatalf("used %d in the quarter hour", quarter)
 	}
 	// An answer without headers counts, too; and a permit from before it
 	// cannot say that it doesn't.
@@ -181,12 +181,12 @@ func TestAnUnsettledPermitCountsAsSpentUntilAHeaderShowsOtherwise(t *testing.T) 
 	d.settle(unsure, quota.Answer{AthleteID: 1, Calls: 1, Began: d.now, Ended: d.now, Date: d.now})
 	d.settle(early, answer(d.now, 12, 600, 12, 6000))
 	if quarter, _ := d.used(); quarter != 13 {
-		t.Fatalf("%d", quarter)
+		t.Fatalf("used %d in the quarter hour", quarter)
 	}
 	// A call that was not made does not count.
 	d.settle(d.mustReserve(quota.Webhook), quota.Answer{Outcome: quota.Unknown})
 	if quarter, _ := d.used(); quarter != 13 {
-		t.Fatalf("%d", quarter)
+		t.Fatalf("used %d in the quarter hour", quarter)
 	}
 }
 
@@ -267,11 +267,11 @@ func TestLimitsAreThoseOfTheNewestAnswer(t *testing.T) {
 	d.settle(recent, answer(d.now, 12, 300, 12, 3000))
 	d.settle(old, answer(d.now.Add(-5*time.Second), 11, 600, 11, 6000))
 	if s := d.Status(d.now); s.Quarter.Limit != 300 || s.Day.Limit != 3000 {
-		t.Errorf("%d, %d", s.Quarter.Limit, s.Day.Limit)
+		t.Errorf("limits of %d in a quarter hour and %d in a day", s.Quarter.Limit, s.Day.Limit)
 	}
 	d.settle(d.mustReserve(quota.Webhook), answer(d.now, 13, 0, 13, 0)) // not limits
 	if s := d.Status(d.now); s.Quarter.Limit != 300 || s.Day.Limit != 3000 {
-		t.Errorf("%d, %d", s.Quarter.Limit, s.Day.Limit)
+		t.Errorf("limits of %d in a quarter hour and %d in a day", s.Quarter.Limit, s.Day.Limit)
 	}
 }
 
@@ -298,7 +298,7 @@ func TestA429WithoutHeadersPausesNothingUntilAnotherAthleteGetsOne(t *testing.T)
 	quarterEnd := noon.Add(15*time.Minute + quota.Skew)
 	d := confirmed(t)
 	if s := d.fail(1, quota.RateLimited); s.Pause != nil || !s.RetryAt.Equal(quarterEnd) {
-		t.Errorf("%+v", s)
+		t.Errorf("settlement %+v", s)
 	}
 	d.serve(2)
 	d.fail(1, quota.RateLimited)
@@ -308,7 +308,7 @@ func TestA429WithoutHeadersPausesNothingUntilAnotherAthleteGetsOne(t *testing.T)
 	}
 	d.mustWait(quota.Leave, quota.ReasonRateLimit, quarterEnd)
 	if n := d.Status(d.now).RateLimitedToday; n != 4 {
-		t.Errorf("%d", n)
+		t.Errorf("%d calls counted as rate limited today", n)
 	}
 }
 
@@ -384,7 +384,7 @@ func TestPausesGrowUntilStravaAnswers(t *testing.T) {
 	d.mustReserve(quota.Webhook)
 	d.mustReserve(quota.Webhook)
 	if s := d.Status(d.now); !s.PausedSince.IsZero() || len(d.Health.Failing) != 0 || d.Health.Pauses != 0 {
-		t.Errorf("%+v, %+v", s, d.Health)
+		t.Errorf("settlement %+v, health %+v", s, d.Health)
 	}
 }
 
@@ -400,7 +400,7 @@ func TestCallsThatBeganBeforeAPauseDoNotLengthenIt(t *testing.T) {
 func TestAnInactiveApplicationPausesAllCallsOnceAnotherAthleteConfirmsIt(t *testing.T) {
 	d := confirmed(t)
 	if s := d.fail(1, quota.Inactive); s.Pause != nil {
-		t.Errorf("%+v", s)
+		t.Errorf("settlement %+v", s)
 	}
 	d.fail(1, quota.Inactive)
 	for i, length := range []time.Duration{1, 2, 4, 8, 15, 15} {
@@ -419,7 +419,7 @@ func TestAFailureOfOursSaysNothingOfStravaAndCostsNothing(t *testing.T) {
 		d.Settle(d.now, d.mustReserve(quota.Webhook), quota.Answer{Outcome: quota.Unknown, AthleteID: id, Began: d.now, Ended: d.now})
 	}
 	if quarter, day := d.used(); quarter != 10 || day != 10 || len(d.Health.Failing) != 0 {
-		t.Errorf("%d, %d, failing %v", quarter, day, d.Health.Failing)
+		t.Errorf("used %d in the quarter hour and %d in the day, failing %v", quarter, day, d.Health.Failing)
 	}
 	// If it is unknown whether a call was made, it is not taken for another
 	// client's.
@@ -443,13 +443,13 @@ func TestARenewedAccessTokenTakesTwoCalls(t *testing.T) {
 		d.settle(d.mustReserve(quota.Webhook), a)
 	}
 	if s := d.Status(d.now); !s.ExternalUsageAt.IsZero() || s.Quarter.Used != 18 {
-		t.Errorf("%+v", s)
+		t.Errorf("status %+v", s)
 	}
 	unsure := d.failure(1, quota.Answered)
 	unsure.Calls = 2
 	d.settle(d.mustReserve(quota.Webhook), unsure)
 	if quarter, _ := d.used(); quarter != 20 {
-		t.Errorf("%d", quarter)
+		t.Errorf("used %d in the quarter hour", quarter)
 	}
 }
 
@@ -576,7 +576,7 @@ func TestCallsUnderWayCountAgainstReserves(t *testing.T) {
 func TestReconcileKeepsNoReserveFromBackfill(t *testing.T) {
 	d := confirmed(t)
 	if r := d.Status(d.now).Day.Reserves[quota.Reconcile]; r != 0 {
-		t.Errorf("%g", r)
+		t.Errorf("reserve of %g calls", r)
 	}
 }
 

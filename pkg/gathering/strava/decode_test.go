@@ -230,7 +230,7 @@ func TestAnActivityNeedsAnIDAndAStart(t *testing.T) {
 func TestAnActivityWithoutAReadableOwnerHasNone(t *testing.T) {
 	for _, athlete := range []string{`null`, `7`, `[]`, `{}`, `{"id":null}`, `{"id":7.5}`, `"7"`} {
 		if _, owner, _, err := decodeActivity([]byte(with(`,"athlete":` + athlete))); err != nil || owner != 0 {
-			t.Errorf("%s: %d, %v", athlete, owner, err)
+			t.Errorf("%s: owner %d, error %v", athlete, owner, err)
 		}
 	}
 }
@@ -251,7 +251,7 @@ func TestABodyThatIsNoPageIsAnError(t *testing.T) {
 	}
 	for name, body := range map[string]string{"a page": "[]", "a page after a byte order mark": byteOrderMark + " [ ]\n"} {
 		if p, err := decodePage(body, 7, 200); err != nil || p.Entries != 0 {
-			t.Errorf("%s: %+v, %v", name, p, err)
+			t.Errorf("%s: page %+v, error %v", name, p, err)
 		}
 	}
 	if p, err := decodePage(byteOrderMark+page(good), 7, 200); err != nil || len(p.Activities) != 1 {
@@ -291,7 +291,7 @@ func TestAnUnreadableEntryKeepsItsPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	if p.Entries != 4 || len(p.Activities) != 2 || p.Activities[0].ID != 42 || p.Activities[1].ID != 43 || !slices.Equal(p.Unreadable, []int{0, 2}) {
-		t.Errorf("%+v", p)
+		t.Errorf("page %+v", p)
 	}
 	// Only what is missing in activities that were read counts.
 	if d := cmp.Diff(map[string]int{"name": 2, "distance": 1}, p.UnreadableMembers); d != "" {
@@ -402,7 +402,7 @@ func TestOneMemberOfAnyValueCostsNothingElse(t *testing.T) {
 	for three := range slices.Chunk(list, 3) {
 		before, err := decodePage(page(three...), athleteID, 3)
 		if err != nil || len(before.Activities) != 3 || len(before.UnreadableMembers) > 0 {
-			t.Fatalf("%+v, %v", before, err)
+			t.Fatalf("page %+v, error %v", before, err)
 		}
 		var members map[string]json.RawMessage
 		if err := json.Unmarshal([]byte(three[1]), &members); err != nil {

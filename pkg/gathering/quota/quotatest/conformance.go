@@ -62,7 +62,7 @@ func errorOfChangeWritesNothing(t *testing.T, s quota.Budgets) {
 		t.Fatal(err)
 	}
 	if got, err := s.Budget(t.Context()); err != nil || got.Issued != 0 {
-		t.Fatalf("%+v %v", got, err)
+		t.Fatalf("got %+v, error %v", got, err)
 	}
 }
 
