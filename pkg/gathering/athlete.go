@@ -81,7 +81,7 @@ func (a *Athlete) degrade() bool {
 		return false
 	}
 	*a = Athlete{ID: a.ID, Generation: a.Generation, State: Degraded, Scan: Scan{
-		ID: a.Scan.ID, Begun: a.Scan.Begun,
+		ID: a.Scan.ID, StartedAt: a.Scan.StartedAt,
 		Sequence: a.Scan.Sequence + 1, State: gatheringv1.ScanWaiting, WaitingFor: gatheringv1.WaitingForReconnect,
 	}}
 	return true

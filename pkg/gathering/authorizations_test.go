@@ -147,7 +147,7 @@ func TestAnEventThatFailedIsHandledWhenItIsRedelivered(t *testing.T) {
 							t.Errorf("%s:\n got %+v\nwant %+v", what, got, want)
 						}
 						if x.struck == 0 {
-							t.Errorf("%s", what)
+							t.Errorf("nothing failed: %s", what)
 						}
 					}
 				}
@@ -204,7 +204,7 @@ func TestEndErasesTheAthleteAndLeavesATombstone(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a := w.stored(id); a.State != gathering.Revoked || a.Scan.ID != "" || a.Job != (gathering.Job{}) {
-		t.Errorf("%+v", a)
+		t.Errorf("athlete %+v", a)
 	}
 	if f := eventtest.Facts[gatheringv1.ErasureCompleted](w.bus); len(f) != 1 || f[0].Receipt != "receipt" {
 		t.Errorf("confirmed %+v", f)
@@ -268,7 +268,7 @@ func TestAnAthleteWhoLeavesWhileGatheringBeginsLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a, m := w.stored(id), w.inbox(id); a.State != gathering.Revoked || m.Generation != 0 {
-		t.Errorf("%+v, %+v", a, m)
+		t.Errorf("athlete %+v, inbox %+v", a, m)
 	}
 	if f := eventtest.Facts[gatheringv1.ScanProgressed](w.bus); len(f) != 0 {
 		t.Errorf("published %+v", f)
@@ -349,7 +349,7 @@ func TestAReconnectStartsOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	if p := w.lastProgress(id); p.WaitingFor != gatheringv1.WaitingForReconnect {
-		t.Errorf("%+v", p)
+		t.Errorf("progress %+v", p)
 	}
 	w.receive(w.event(id, w.truth(id)[0].ID, gathering.AspectUpdate))
 	w.pass(time.Hour)

@@ -121,7 +121,7 @@ func (a Athlete) stravaDataAge() (readAt time.Time, kept bool) {
 	if n := len(a.Scan.RecentPages); n > 0 {
 		note(a.Scan.LastID != 0, a.Scan.RecentPages[n-1].At)
 	}
-	note(a.Scan.bounded() || len(a.Scan.Holes) > 0, a.Scan.Begun)
+	note(a.Scan.bounded() || len(a.Scan.Holes) > 0, a.Scan.StartedAt)
 	note(len(a.Holes) > 0, a.Last.Started)
 	return readAt, kept
 }
@@ -149,7 +149,7 @@ func (a *Athlete) expire(now time.Time) bool {
 	if now.Sub(a.Last.Started) >= retention.StravaData {
 		a.Holes = nil
 	}
-	if now.Sub(a.Scan.Begun) < retention.StravaData {
+	if now.Sub(a.Scan.StartedAt) < retention.StravaData {
 		return true
 	}
 	if a.Scan.State == gatheringv1.ScanCompleted {

@@ -54,11 +54,11 @@ func TestStravasDataIsDroppedAfterSevenDays(t *testing.T) {
 		a := gathering.Athlete{
 			ID: id, Generation: generation, State: gathering.Active, JoinedAt: now.Add(-900 * day), ProfileReadAt: now.Add(-tc.age),
 			Scan: gathering.Scan{ID: "1", Pages: 2, Chunks: 8, Activities: 400, Oldest: now.Add(-90 * day), State: gatheringv1.ScanWaiting},
-			Job:  gathering.Job{Class: quota.Backfill, Due: now.Add(-tc.age), LeasedUntil: now.Add(time.Second)},
+			Job:  gathering.Job{Class: quota.Backfill, Due: now.Add(-tc.age), LeasedUntil: now.Add(time.Second), LeaseOwner: "owner"},
 		}
 		fresh := gathering.Hint{Aspect: gathering.AspectUpdate, ActivityID: 12, ReceivedAt: now}
 		m := gathering.Inbox{
-			AthleteID: id, Generation: generation, Job: gathering.Job{Class: quota.Webhook, Due: now.Add(-tc.age), LeasedUntil: now.Add(time.Second), Failures: 2},
+			AthleteID: id, Generation: generation, Job: gathering.Job{Class: quota.Webhook, Due: now.Add(-tc.age), LeasedUntil: now.Add(time.Second), LeaseOwner: "owner", Failures: 2},
 			Hints: []gathering.Hint{{Aspect: gathering.AspectDelete, ActivityID: 11, ReceivedAt: now.Add(-tc.age)}, fresh},
 		}
 		w.put(a, m)
@@ -81,7 +81,7 @@ func TestStravasDataIsDroppedAfterSevenDays(t *testing.T) {
 			// The work stays where it is, and goes on.
 			a.JoinedAt, a.ProfileReadAt, a.Scan.Oldest = time.Time{}, time.Time{}, time.Time{}
 			m.Hints, m.Overflowed = []gathering.Hint{fresh}, true
-			m.Job.LeasedUntil = time.Time{} // Its holder still has the old hints.
+			m.Job.LeasedUntil, m.Job.LeaseOwner = time.Time{}, "" // Its holder still has the old hints.
 		}
 		if d := cmp.Diff(a, w.stored(id)); d != "" {
 			t.Errorf("%s old: %s", tc.age, d)
@@ -131,7 +131,7 @@ func TestAStarvedScanKeepsNothingTooLong(t *testing.T) {
 			}
 		}
 		if a := w.stored(id); a.JoinedAt.IsZero() || !a.ProfileReadAt.Equal(start) || a.Scan.Oldest.IsZero() {
-			t.Fatalf("%+v", a)
+			t.Fatalf("athlete %+v", a)
 		}
 		if hinted {
 			w.receive(w.event(id, w.truth(id)[0].ID, gathering.AspectUpdate))
@@ -168,7 +168,7 @@ func TestWithoutAProfileNoOldestStartIsKept(t *testing.T) {
 		t.Fatal(worked, err)
 	}
 	if a := w.stored(id); a.Scan.Pages != 3 || !a.Scan.Oldest.IsZero() {
-		t.Errorf("%+v", a.Scan)
+		t.Errorf("scan %+v", a.Scan)
 	}
 }
 
@@ -183,7 +183,7 @@ func TestAScanThatStartsOverKeepsNothingForItsEstimate(t *testing.T) {
 		t.Fatal(worked, err)
 	}
 	if a := w.stored(id); a.Scan.Pages != 0 || a.Scan.ProfileDone || !a.JoinedAt.IsZero() || !a.ProfileReadAt.IsZero() || !a.Scan.Oldest.IsZero() {
-		t.Errorf("%+v", a)
+		t.Errorf("athlete %+v", a)
 	}
 }
 
@@ -199,7 +199,7 @@ func halfway(t *testing.T) (w *world, id int64) {
 		}
 	}
 	if a := w.stored(id); a.JoinedAt.IsZero() || a.Scan.Pages != 2 || a.Scan.Oldest.IsZero() {
-		t.Fatalf("%+v", a)
+		t.Fatalf("athlete %+v", a)
 	}
 	return w, id
 }
@@ -235,7 +235,7 @@ func TestTheHolderOfAnExpiredInboxChangesNothing(t *testing.T) {
 		}
 	}
 	if m := w.inbox(id); len(m.Hints) != 0 || m.Job.Class != quota.Webhook || !m.Job.LeasedUntil.IsZero() {
-		t.Errorf("%+v", m)
+		t.Errorf("inbox %+v", m)
 	}
 	w.gatherer.Strava = held
 	scans := w.completed(id)
@@ -264,7 +264,7 @@ func TestADegradedAthleteKeepsNothingOfStravasData(t *testing.T) {
 			}
 			w.outcome = ""
 			if a := w.stored(id); a.State != gathering.Degraded {
-				t.Fatalf("%s", a.State)
+				t.Fatalf("state %s", a.State)
 			}
 		},
 	} {
@@ -278,7 +278,7 @@ func TestADegradedAthleteKeepsNothingOfStravasData(t *testing.T) {
 		}
 		before := w.stored(id)
 		if before.Scan.Activities != 400 || before.Scan.Chunks == 0 || before.Scan.Pages != 2 || len(before.Scan.RecentPages) != 2 {
-			t.Fatalf("%+v", before)
+			t.Fatalf("before: %+v", before)
 		}
 		degrade(w, id)
 		w.receive(w.event(id, w.truth(id)[0].ID, gathering.AspectUpdate))
@@ -314,14 +314,14 @@ func TestADegradedAthleteKeepsNothingOfStravasData(t *testing.T) {
 // degraded is an athlete after degradation, without counts of activities.
 func degraded(before gathering.Athlete) gathering.Athlete {
 	return gathering.Athlete{ID: before.ID, Generation: generation, State: gathering.Degraded, Scan: gathering.Scan{
-		ID: before.Scan.ID, Begun: before.Scan.Begun, Sequence: before.Scan.Sequence + 1,
+		ID: before.Scan.ID, StartedAt: before.Scan.StartedAt, Sequence: before.Scan.Sequence + 1,
 		State: gatheringv1.ScanWaiting, WaitingFor: gatheringv1.WaitingForReconnect,
 	}}
 }
 
 // degradedProgress is the progress reported for a degraded athlete.
 func degradedProgress(id int64, before gathering.Athlete) gatheringv1.ScanProgressed {
-	started := before.Scan.Begun.Add(-time.Minute)
+	started := before.Scan.StartedAt.Add(-time.Minute)
 	return gatheringv1.ScanProgressed{
 		AthleteID: id, Generation: generation, ScanID: before.Scan.ID, Sequence: before.Scan.Sequence + 1,
 		State: gatheringv1.ScanWaiting, WaitingFor: gatheringv1.WaitingForReconnect, StartedAt: &started,
@@ -332,7 +332,7 @@ func TestADegradedAthleteKeepsNothingOfACompleteScan(t *testing.T) {
 	w, id, _ := current(t, 450)
 	before := w.stored(id)
 	if before.Last.Pages != 3 || before.Scan.Activities != 450 || before.Job.Class == "" {
-		t.Fatalf("%+v", before)
+		t.Fatalf("before: %+v", before)
 	}
 	if err := w.authorizations.Degrade(t.Context(), w.news(), authorization(id, generation)); err != nil {
 		t.Fatal(err)
@@ -393,7 +393,7 @@ func TestOneItemThatCannotBeDroppedDoesNotStopTheOthers(t *testing.T) {
 	d.Athletes, d.Inboxes = stubborn{w.store, w.store}, stubborn{w.store, w.store}
 	report, err := d.Enforce(t.Context())
 	if !errors.Is(err, errStubborn) || report.ByAge[7] != 6 {
-		t.Errorf("%v, %v", report, err)
+		t.Errorf("report %v, error %v", report, err)
 	}
 	if athletes, inboxes := kept(); !slices.Equal(athletes, []int64{2}) || !slices.Equal(inboxes, []int64{2}) {
 		t.Errorf("kept the scans of %v and the inboxes of %v", athletes, inboxes)

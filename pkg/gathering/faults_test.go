@@ -102,7 +102,7 @@ type exclusive struct{ *world }
 
 func (x exclusive) check(before, after gathering.Job) {
 	now := x.clock.Now()
-	if before.LeasedUntil.After(now) && after.LeasedUntil.After(now) && !before.LeasedUntil.Equal(after.LeasedUntil) {
+	if before.LeasedUntil.After(now) && after.LeasedUntil.After(now) && before.LeaseOwner != after.LeaseOwner {
 		x.t.Errorf("a job is leased until %s and until %s", before.LeasedUntil, after.LeasedUntil)
 	}
 }
@@ -292,7 +292,7 @@ var situations = map[string]situation{
 	}, ends: func(w *world, l *memoryStrava) error {
 		// The event of the credentials boundary leads to a report, too.
 		if a := w.stored(l.id); a.State != gathering.Degraded || a.Job.Class != "" {
-			return fmt.Errorf("%s, %+v", a.State, a.Job)
+			return fmt.Errorf("state %s, job %+v", a.State, a.Job)
 		}
 		return nil
 	}},

@@ -495,7 +495,7 @@ func TestARefreshShowsTheNewestActivities(t *testing.T) {
 	ask(generation)
 	ask(generation) // The event comes twice.
 	if m := w.inbox(id); m.Job.Class != quota.Interactive || w.wakeups.Count() != woken+2 {
-		t.Errorf("%+v", m)
+		t.Errorf("inbox %+v", m)
 	}
 	w.work()
 	w.same(id)

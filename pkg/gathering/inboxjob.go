@@ -26,10 +26,10 @@ type inboxJob struct {
 // leaseInbox leases an athlete's inbox. It returns nil if the inbox is not due.
 func (g *Gatherer) leaseInbox(ctx context.Context, ref JobRef) (leasedJob, error) {
 	now := g.Events.Now()
-	leased, abandoned := false, false
+	owner, leased, abandoned := g.Events.NewID(), false, false
 	m, err := g.Inboxes.UpdateInbox(ctx, ref.AthleteID, func(m *Inbox) (changed bool, _ error) {
 		abandoned = m.Job.abandoned(now)
-		if leased = m.Generation != 0 && m.Job.lease(ref.Class, now); leased && abandoned {
+		if leased = m.Generation != 0 && m.Job.lease(ref.Class, now, owner); leased && abandoned {
 			m.FailedOn = 0
 			m.Job.fail(failure{at: now})
 		}
@@ -87,7 +87,7 @@ func (j *inboxJob) save(ctx context.Context, change func(*Inbox)) error {
 	leased := j.leased
 	saved := false
 	m, err := j.g.Inboxes.UpdateInbox(ctx, leased.AthleteID, func(m *Inbox) (changed bool, _ error) {
-		saved = m.Generation == leased.Generation && m.Job.LeasedUntil.Equal(leased.Job.LeasedUntil)
+		saved = m.Generation == leased.Generation && m.Job.LeaseOwner == leased.Job.LeaseOwner
 		if !saved {
 			return false, nil
 		}

@@ -14,9 +14,10 @@ type Job struct {
 	// Due is the earliest time at which the job may run. Within a class the job
 	// that has been due longest goes first.
 	Due time.Time
-	// LeasedUntil is when the lease ends; zero without one. It also identifies the
-	// lease: its holder may write only while it is unchanged.
+	// LeasedUntil is when the lease ends; zero without one. LeaseOwner is the
+	// random id of its holder, who may write only while it is unchanged.
 	LeasedUntil time.Time
+	LeaseOwner  string
 	// RetryAt is the earliest retry after a failed attempt: nothing makes the job
 	// due before that. It is zero unless the last attempt failed.
 	RetryAt time.Time
@@ -26,13 +27,13 @@ type Job struct {
 	FailingSince time.Time
 }
 
-// lease leases the job to the caller. It reports false when the job is not due
-// or leased already.
-func (j *Job) lease(class quota.Class, now time.Time) bool {
+// lease leases the job to owner. It reports false if the job is not due or is
+// leased already.
+func (j *Job) lease(class quota.Class, now time.Time, owner string) bool {
 	if j.Class != class || j.Due.After(now) || j.LeasedUntil.After(now) {
 		return false
 	}
-	j.LeasedUntil = now.Add(leaseDuration)
+	j.LeasedUntil, j.LeaseOwner = now.Add(leaseDuration), owner
 	return true
 }
 
@@ -43,7 +44,7 @@ func (j Job) abandoned(now time.Time) bool {
 }
 
 // release ends the lease. The job keeps its place in the queue.
-func (j *Job) release() { j.LeasedUntil = time.Time{} }
+func (j *Job) release() { j.LeasedUntil, j.LeaseOwner = time.Time{}, "" }
 
 // next queues the job again after an attempt that succeeded.
 func (j *Job) next(class quota.Class, due time.Time) { *j = Job{Class: class, Due: due} }
@@ -51,7 +52,8 @@ func (j *Job) next(class quota.Class, due time.Time) { *j = Job{Class: class, Du
 // reschedule moves the job in the queue and ends the lease. A job that failed
 // still waits for its retry.
 func (j *Job) reschedule(class quota.Class, due time.Time) {
-	j.Class, j.Due, j.LeasedUntil = class, latest(due, j.RetryAt), time.Time{}
+	j.release()
+	j.Class, j.Due = class, latest(due, j.RetryAt)
 }
 
 // JobKind names one of an athlete's two jobs.

@@ -251,7 +251,7 @@ func TestALateAnswerCountsForWhenItsProbeBegan(t *testing.T) {
 		}
 		p.run()
 		if h := p.webhook().Callback; !h.FailingSince.IsZero() || !h.HealthyAt.Equal(p.clock.Now()) {
-			t.Errorf("%+v", h)
+			t.Errorf("health %+v", h)
 		}
 		p.probes(1)
 		p.mustHaveNoGap("with no failure after the last success")
@@ -267,7 +267,7 @@ func TestALateAnswerCountsForWhenItsProbeBegan(t *testing.T) {
 		}
 		p.run()
 		if h := p.webhook().Callback; !h.FailingSince.Equal(p.clock.Now()) || !h.HealthyAt.Equal(well) || h.Failure == "" {
-			t.Errorf("%+v", h)
+			t.Errorf("health %+v", h)
 		}
 		p.probes(1)
 		p.unreachable = false
@@ -292,7 +292,7 @@ func TestALateAnswerCountsForWhenItsProbeBegan(t *testing.T) {
 		p.before = func() { p.configure(0, 2) }
 		p.run()
 		if w := p.webhook(); w.Callback != (gathering.Health{}) || w.Subscription != (gathering.Health{}) {
-			t.Errorf("%+v", w)
+			t.Errorf("webhook %+v", w)
 		}
 	})
 }
@@ -337,7 +337,7 @@ func TestASubscriptionThatVanishesIsLostUntilItIsBack(t *testing.T) {
 			}
 			p.probes(1)
 			if h := p.webhook().Subscription; h.Failure != name || !h.FailingSince.Equal(p.clock.Now()) {
-				t.Errorf("%+v", h)
+				t.Errorf("health %+v", h)
 			}
 			if n := p.metrics.Of(metric.SubscriptionLost); n != 1 {
 				t.Errorf("reported lost %d times", n)
@@ -352,7 +352,7 @@ func TestASubscriptionThatVanishesIsLostUntilItIsBack(t *testing.T) {
 			p.probes(5)
 			p.mustHaveGap("once it is back", last, p.clock.Now())
 			if h := p.webhook().Subscription; h != (gathering.Health{HealthyAt: p.clock.Now()}) {
-				t.Errorf("%+v", h)
+				t.Errorf("health %+v", h)
 			}
 			lost := p.metrics.Of(metric.SubscriptionLost)
 			p.probes(1)
@@ -385,7 +385,7 @@ func TestStravasSilenceSaysNothingAboutTheSubscription(t *testing.T) {
 	p.probes(60)
 	asked := p.asked
 	if h := p.webhook().Subscription; !h.FailingSince.IsZero() || p.metrics.Of(metric.SubscriptionLost) != 0 {
-		t.Errorf("%+v", h)
+		t.Errorf("health %+v", h)
 	}
 	if asked < 12 || asked > 13 { // The first probe asks, and one every 10 minutes.
 		t.Errorf("asked %d times in 2 hours", asked)
@@ -420,7 +420,7 @@ func TestEveryProbeReportsHowLongTheWebhookIsUnhealthy(t *testing.T) {
 		t.Error("no error although nothing could be found out")
 	}
 	if all := p.metrics.All(); all[metric.WebhookUnhealthy] == 0 {
-		t.Errorf("%v", all)
+		t.Errorf("metrics %v", all)
 	}
 }
 
@@ -441,7 +441,7 @@ func TestWithoutASubscriptionNothingIsWrong(t *testing.T) {
 	// With the next one, what was missed in between is read again.
 	p.configure(subscription+1, 3)
 	if g := p.webhook().Gap; !g.To.Equal(p.clock.Now()) {
-		t.Errorf("%+v", g)
+		t.Errorf("gap %+v", g)
 	}
 }
 

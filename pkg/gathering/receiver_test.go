@@ -28,7 +28,7 @@ func TestHandshake(t *testing.T) {
 		"the digests": {secret.New(callbackKey).SHA256(), secret.New(verifyToken).SHA256(), fault.NotFound},
 	} {
 		if err := w.receiver.Handshake(t.Context(), tc.key, tc.token); !fault.Is(err, tc.want) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: error %v", name, err)
 		}
 	}
 }
@@ -58,7 +58,7 @@ func TestReceiveStoresEventsThatNeedAction(t *testing.T) {
 		before, hints := w.metrics.All(), len(w.inbox(id).Hints)
 		err := w.receiver.Receive(t.Context(), tc.key, tc.event)
 		if (tc.want == "") != (err == nil) || (err != nil && !fault.Is(err, tc.want)) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: error %v", name, err)
 		}
 		for metric, n := range w.metrics.All() {
 			if want := before[metric]; n != want && metric != tc.metric {

@@ -40,7 +40,7 @@ func (a *audit) Publish(ctx context.Context, events ...event.Event) error {
 func (a *audit) completed(p gatheringv1.ScanProgressed) {
 	w := a.l.w
 	a.scans++
-	begun := w.stored(a.l.id).Scan.Begun
+	begun := w.stored(a.l.id).Scan.StartedAt
 	if slices.ContainsFunc(w.inbox(a.l.id).Hints, func(h gathering.Hint) bool { return h.Aspect == gathering.AspectDelete }) {
 		return
 	}

@@ -385,7 +385,7 @@ func TestEverythingIsReadAgain(t *testing.T) {
 	progress := w.progress(id)
 	last, before := progress[len(progress)-1], progress[len(progress)-2]
 	if last.State != gatheringv1.ScanCompleted || before.State != gatheringv1.ScanCompleted || last.ScanID <= before.ScanID {
-		t.Errorf("%+v, %+v", before, last)
+		t.Errorf("progress before %+v, last %+v", before, last)
 	}
 	if profiles := len(eventtest.Facts[gatheringv1.AthleteGathered](w.bus)); profiles != 2 {
 		t.Errorf("%d profiles", profiles)
@@ -476,7 +476,7 @@ func TestAGapIsRepairedFirst(t *testing.T) {
 	}
 	webhook, err := w.store.Webhook(t.Context())
 	if err != nil || webhook.Gap.From.After(lost) || !webhook.Gap.To.Equal(lost.Add(time.Hour)) || !webhook.Gap.Planned {
-		t.Errorf("%+v, %v", webhook, err)
+		t.Errorf("webhook %+v, error %v", webhook, err)
 	}
 	w.gatherer.Quota = engine
 	w.pass(2 * time.Minute) // The end of what lacks an activity is read twice more.

@@ -20,7 +20,7 @@ func (a *Athlete) begin(id int64, now time.Time) {
 // page.
 func (a *Athlete) setCutoff(now time.Time) {
 	s := &a.Scan
-	s.Begun, s.Cutoff = now.UTC(), now.Add(horizon).UTC().Truncate(time.Second)
+	s.StartedAt, s.Cutoff = now.UTC(), now.Add(horizon).UTC().Truncate(time.Second)
 	s.First = a.Last.lapsed(now)
 	s.LargestSize = PageSize
 	if a.WrongScans <= maxWrongScanSteps && now.Sub(a.WrongScanAt) < wrongScanMemory {
@@ -127,7 +127,7 @@ func (a *Athlete) failProbe(now, gapEnd time.Time) {
 func (a *Athlete) complete(now, gapEnd time.Time) {
 	s := &a.Scan
 	s.State = gatheringv1.ScanCompleted
-	a.Last = CompletedScan{Started: s.Begun, Finished: now, Pages: s.Pages, Activities: s.Activities}
+	a.Last = CompletedScan{Started: s.StartedAt, Finished: now, Pages: s.Pages, Activities: s.Activities}
 	a.Holes = s.lasting()
 	a.dropStravaData()
 	a.Job = Job{}
@@ -155,7 +155,7 @@ func (a *Athlete) failPage(f failure, gapEnd time.Time) (quarantined bool) {
 		a.complete(f.at, gapEnd)
 		return false
 	default:
-		if failures = max(failures, maxFailures); f.at.Sub(s.Begun) > reconcileAge {
+		if failures = max(failures, maxFailures); f.at.Sub(s.StartedAt) > reconcileAge {
 			a.restart(f.at) // It makes no progress, and its data gets too old.
 		}
 	}
@@ -181,7 +181,7 @@ func (a *Athlete) rewindForDeletion(deleted, now time.Time) bool {
 		a.Last.Finished = time.Time{}
 		return true
 	}
-	if !s.ProfileDone || s.Begun.After(deleted.Add(clockSkew)) {
+	if !s.ProfileDone || s.StartedAt.After(deleted.Add(clockSkew)) {
 		return false // No page was read before.
 	}
 	// Pages read at about that time may show the list before the deletion or after

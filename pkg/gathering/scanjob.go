@@ -25,10 +25,10 @@ type scanJob struct {
 // leaseScan leases an athlete's scan. It returns nil if the scan is not due.
 func (g *Gatherer) leaseScan(ctx context.Context, ref JobRef) (leasedJob, error) {
 	now := g.Events.Now()
-	leased, overdue, abandoned := false, false, false
+	owner, leased, overdue, abandoned := g.Events.NewID(), false, false, false
 	a, err := g.Athletes.Update(ctx, ref.AthleteID, func(a *Athlete) (changed bool, _ error) {
 		overdue, abandoned = false, a.Job.abandoned(now)
-		if leased = a.State == Active && a.Job.lease(ref.Class, now); !leased {
+		if leased = a.State == Active && a.Job.lease(ref.Class, now, owner); !leased {
 			return false, nil
 		}
 		if abandoned {
@@ -101,7 +101,7 @@ func (j *scanJob) save(ctx context.Context, change func(*Athlete)) error {
 	leased := j.leased
 	saved := false
 	a, err := j.g.Athletes.Update(ctx, leased.ID, func(a *Athlete) (changed bool, _ error) {
-		if saved = a.Generation == leased.Generation && a.Job.LeasedUntil.Equal(leased.Job.LeasedUntil); saved {
+		if saved = a.Generation == leased.Generation && a.Job.LeaseOwner == leased.Job.LeaseOwner; saved {
 			change(a)
 		}
 		return saved, nil

@@ -32,7 +32,7 @@ func (a Athlete) progressed(now time.Time) gatheringv1.ScanProgressed {
 		Chunks:     s.Chunks,
 		// By any clock, all pages were read after this. An activity that was read
 		// within this minute and is gone is removed by the next scan.
-		StartedAt:  optional(s.Begun.Add(-clockSkew)),
+		StartedAt:  optional(s.StartedAt.Add(-clockSkew)),
 		Pages:      s.Pages,
 		Activities: s.Activities,
 		WaitingFor: s.WaitingFor,
@@ -64,7 +64,7 @@ func (a Athlete) finishesAt(now time.Time) time.Time {
 		return time.Time{}
 	}
 	left := float64(s.Pages)*max(0, float64(life)/float64(seen)-1) + 1 // And the empty page.
-	pace := now.Sub(s.Begun) / time.Duration(s.Pages)
+	pace := now.Sub(s.StartedAt) / time.Duration(s.Pages)
 	from := now
 	if s.ResumesAt.After(from) {
 		from = s.ResumesAt

@@ -102,7 +102,7 @@ func TestStorms(t *testing.T) {
 			}
 			for _, metric := range []string{metric.Quarantined, metric.Failed} {
 				if n := w.metrics.Of(metric); n != 0 {
-					t.Errorf("%s: %d", metric, n)
+					t.Errorf("metric %s is %d", metric, n)
 				}
 			}
 			d, m := w.metrics.Of(metric.WebhookDuplicates), w.metrics.Of(metric.WebhookEvents)

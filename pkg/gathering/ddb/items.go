@@ -41,6 +41,7 @@ type jobItem struct {
 	Due          dynamo.Millis `dynamodbav:"due,omitempty"`
 	JobDue       dynamo.Millis `dynamodbav:"job_due,omitempty"`
 	LeasedUntil  dynamo.Millis `dynamodbav:"leased_until,omitempty"`
+	LeaseOwner   string        `dynamodbav:"lease_owner,omitempty"`
 	RetryAt      dynamo.Millis `dynamodbav:"retry_at,omitempty"`
 	Failures     int           `dynamodbav:"failures,omitempty"`
 	FailingSince dynamo.Millis `dynamodbav:"failing_since,omitempty"`
@@ -48,7 +49,7 @@ type jobItem struct {
 
 func toJobItem(j gathering.Job) jobItem {
 	i := jobItem{
-		Queue: string(j.Class), JobDue: dynamo.MillisOf(j.Due), LeasedUntil: dynamo.MillisOf(j.LeasedUntil),
+		Queue: string(j.Class), JobDue: dynamo.MillisOf(j.Due), LeasedUntil: dynamo.MillisOf(j.LeasedUntil), LeaseOwner: j.LeaseOwner,
 		RetryAt: dynamo.MillisOf(j.RetryAt), Failures: j.Failures, FailingSince: dynamo.MillisOf(j.FailingSince),
 	}
 	if i.Queue != "" {
@@ -59,7 +60,7 @@ func toJobItem(j gathering.Job) jobItem {
 
 func (i jobItem) job() gathering.Job {
 	return gathering.Job{
-		Class: quota.Class(i.Queue), Due: i.JobDue.Time(), LeasedUntil: i.LeasedUntil.Time(),
+		Class: quota.Class(i.Queue), Due: i.JobDue.Time(), LeasedUntil: i.LeasedUntil.Time(), LeaseOwner: i.LeaseOwner,
 		RetryAt: i.RetryAt.Time(), Failures: i.Failures, FailingSince: i.FailingSince.Time(),
 	}
 }
@@ -85,7 +86,7 @@ type athleteItem struct {
 
 type scanItem struct {
 	ID          string           `dynamodbav:"id"`
-	Begun       dynamo.Millis    `dynamodbav:"begun"`
+	StartedAt   dynamo.Millis    `dynamodbav:"started_at"`
 	First       bool             `dynamodbav:"first,omitempty"`
 	Cutoff      dynamo.Millis    `dynamodbav:"cutoff"`
 	ProfileDone bool             `dynamodbav:"profile_done,omitempty"`
@@ -160,7 +161,7 @@ func holesOf(items []holeItem) (holes []gathering.Hole) {
 
 func toScanItem(s gathering.Scan) *scanItem {
 	item := &scanItem{
-		ID: s.ID, Begun: dynamo.MillisOf(s.Begun), First: s.First, Cutoff: dynamo.MillisOf(s.Cutoff), ProfileDone: s.ProfileDone,
+		ID: s.ID, StartedAt: dynamo.MillisOf(s.StartedAt), First: s.First, Cutoff: dynamo.MillisOf(s.Cutoff), ProfileDone: s.ProfileDone,
 		Offset: s.Offset, Size: s.Size, Skipped: s.Skipped, LastID: s.LastID, LastStart: dynamo.MillisOf(s.LastStart),
 		LargestSize: s.LargestSize, EndReads: s.EndReads, Holes: toHoleItems(s.Holes),
 		Pages: s.Pages, Chunks: s.Chunks, Activities: s.Activities, Oldest: dynamo.MillisOf(s.Oldest), Confirmed: s.Confirmed,
@@ -177,7 +178,7 @@ func toScanItem(s gathering.Scan) *scanItem {
 
 func (i *scanItem) scan() gathering.Scan {
 	s := gathering.Scan{
-		ID: i.ID, Begun: i.Begun.Time(), First: i.First, Cutoff: i.Cutoff.Time(), ProfileDone: i.ProfileDone,
+		ID: i.ID, StartedAt: i.StartedAt.Time(), First: i.First, Cutoff: i.Cutoff.Time(), ProfileDone: i.ProfileDone,
 		Offset: i.Offset, Size: i.Size, Skipped: i.Skipped, LastID: i.LastID, LastStart: i.LastStart.Time(),
 		LargestSize: i.LargestSize, EndReads: i.EndReads, Holes: holesOf(i.Holes),
 		Pages: i.Pages, Chunks: i.Chunks, Activities: i.Activities, Oldest: i.Oldest.Time(), Confirmed: i.Confirmed,

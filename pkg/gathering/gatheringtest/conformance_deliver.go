@@ -47,14 +47,14 @@ func eventIsDeliveredOnce(t *testing.T, s Storage) {
 	deliver(7, "a", gathering.Delivered)
 	deliver(8, "a", gathering.Duplicate)
 	if err := s.DropInbox(t.Context(), gathering.Authorization{AthleteID: 9, Generation: 5}); err != nil {
-		t.Errorf("where there is none: %v", err)
+		t.Errorf("dropping an inbox that does not exist: %v", err)
 	}
 }
 
 func hintMakesTheJobDue(t *testing.T, s Storage) {
 	open(t, s, 7, 5)
 	change(t, s, 7, func(m *gathering.Inbox) {
-		m.Job = gathering.Job{Class: quota.Webhook, Due: at(30), LeasedUntil: at(2), Failures: 1}
+		m.Job = gathering.Job{Class: quota.Webhook, Due: at(30), LeasedUntil: at(2), LeaseOwner: "o", Failures: 1}
 	})
 	for _, tc := range []struct {
 		aspect string
@@ -64,7 +64,7 @@ func hintMakesTheJobDue(t *testing.T, s Storage) {
 		if d, err := s.Deliver(t.Context(), 7, tc.aspect+string(tc.want), h); err != nil || d != gathering.Delivered {
 			t.Fatal(d, err)
 		}
-		want := gathering.Job{Class: tc.want, Due: at(1), LeasedUntil: at(2), Failures: 1}
+		want := gathering.Job{Class: tc.want, Due: at(1), LeasedUntil: at(2), LeaseOwner: "o", Failures: 1}
 		if d := cmp.Diff(want, inbox(t, s, 7).Job); d != "" {
 			t.Errorf("%s: %s", tc.aspect, d)
 		}
@@ -87,7 +87,7 @@ func fullInboxOverflows(t *testing.T, s Storage) {
 			t.Fatal(d, err)
 		}
 		if m := inbox(t, s, 7); len(m.Hints) != gathering.MaxHints || m.Overflowed != (i > 0) {
-			t.Errorf("after %d more: %d hints, flooded %v", i+1, len(m.Hints), m.Overflowed)
+			t.Errorf("after %d more: %d hints, overflowed %v", i+1, len(m.Hints), m.Overflowed)
 		}
 	}
 	d, err := s.Deliver(t.Context(), 7, "2", gathering.Hint{Aspect: gathering.AspectDelete, ActivityID: 1000, ReceivedAt: at(1)})

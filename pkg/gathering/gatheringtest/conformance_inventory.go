@@ -25,7 +25,7 @@ func inventory(t *testing.T, s Storage, each func(id int64)) taken {
 	got := taken{athletes: map[int64]gathering.Athlete{}, inboxes: map[int64]gathering.Inbox{}}
 	err := s.Each(t.Context(), func(a gathering.Athlete) {
 		if _, twice := got.athletes[a.ID]; twice {
-			t.Errorf("athlete %d came twice", a.ID)
+			t.Errorf("athlete %d was visited twice", a.ID)
 		}
 		got.athletes[a.ID] = a
 		each(a.ID)
@@ -106,14 +106,14 @@ func inventoryVisitsEverything(t *testing.T, s Storage) {
 	})
 	for _, a := range inventory(t, s, func(int64) {}).athletes {
 		if !a.JoinedAt.IsZero() {
-			t.Errorf("not changed: %+v", a)
+			t.Errorf("the athlete was not changed during the visit: %+v", a)
 		}
 	}
 }
 
 func webhookIsStoredWhole(t *testing.T, s Storage) {
 	if w, err := s.Webhook(t.Context()); err != nil || w != (gathering.Webhook{}) {
-		t.Fatalf("before it was configured: %+v %v", w, err)
+		t.Fatalf("before it was configured: %+v, error %v", w, err)
 	}
 	for _, want := range []gathering.Webhook{
 		{CallbackKeySHA256: "k", VerifyTokenSHA256: "v", Version: 1},
@@ -128,7 +128,7 @@ func webhookIsStoredWhole(t *testing.T, s Storage) {
 			t.Fatal(err)
 		}
 		if w, err := s.Webhook(t.Context()); err != nil || w != want {
-			t.Fatalf("%+v %v", w, err)
+			t.Fatalf("webhook %+v, error %v", w, err)
 		}
 	}
 }

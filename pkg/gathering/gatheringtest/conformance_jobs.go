@@ -56,7 +56,7 @@ func jobsAreListedByClass(t *testing.T, s Storage) {
 		quota.Backfill: {Count: 4, Oldest: at(1)}, quota.Spare: {Count: 1, Oldest: at(0)}, quota.Leave: {},
 	} {
 		if got, err := s.Waiting(t.Context(), class, at(8)); err != nil || !cmp.Equal(got, want) {
-			t.Errorf("%s: %+v %v", class, got, err)
+			t.Errorf("class %s: %+v, error %v", class, got, err)
 		}
 	}
 }
@@ -85,6 +85,6 @@ func jobsAreListedPageByPage(t *testing.T, s Storage) {
 	}
 	slices.Sort(ids)
 	if len(ids) != 25 || len(slices.Compact(ids)) != 25 {
-		t.Errorf("%v", ids)
+		t.Errorf("listed the athletes %v", ids)
 	}
 }

@@ -14,16 +14,16 @@ import (
 
 func athleteIsStoredWhole(t *testing.T, s Storage) {
 	if got, err := s.Athlete(t.Context(), 7); err != nil || !cmp.Equal(got, gathering.Athlete{ID: 7}) {
-		t.Fatalf("a stranger: %+v %v", got, err)
+		t.Fatalf("an athlete that is not stored: %+v, error %v", got, err)
 	}
 	for _, want := range []gathering.Athlete{
 		{
 			ID: 7, Generation: 5, State: gathering.Active, JoinedAt: at(-99), ProfileReadAt: at(0),
 			Last:  gathering.CompletedScan{Started: at(-9), Finished: at(-8), Pages: 3, Activities: 450},
-			Job:   gathering.Job{Class: quota.Backfill, Due: at(1), LeasedUntil: at(2), RetryAt: at(1), Failures: 3, FailingSince: at(-1)},
+			Job:   gathering.Job{Class: quota.Backfill, Due: at(1), LeasedUntil: at(2), LeaseOwner: "o", RetryAt: at(1), Failures: 3, FailingSince: at(-1)},
 			Holes: []gathering.Hole{{Older: at(-70), Newer: at(-60), OlderID: 3, NewerID: 4}}, WrongScans: 2, WrongScanAt: at(-3),
 			Scan: gathering.Scan{
-				ID: "5", Begun: at(0), First: true, Cutoff: at(500), ProfileDone: true,
+				ID: "5", StartedAt: at(0), First: true, Cutoff: at(500), ProfileDone: true,
 				Windows: []gathering.Window{{From: at(-60), To: at(500)}, {To: at(-70)}, {From: at(-70), To: at(-60), Probe: true, Neighbours: [2]int64{3, 4}}},
 				Offset:  400, Size: 100, Skipped: 1, LastID: 77, LastStart: at(-55), LargestSize: 100, EndReads: 1,
 				Holes: []gathering.Hole{{Newer: at(-50), Listed: true}, {Older: at(-52)}},
@@ -50,7 +50,7 @@ func athleteIsStoredWhole(t *testing.T, s Storage) {
 
 func inboxIsStoredWhole(t *testing.T, s Storage) {
 	want := gathering.Inbox{
-		AthleteID: 7, Generation: 5, Job: gathering.Job{Class: quota.Webhook, Due: at(1), LeasedUntil: at(2), RetryAt: at(1), Failures: 3, FailingSince: at(-1)},
+		AthleteID: 7, Generation: 5, Job: gathering.Job{Class: quota.Webhook, Due: at(1), LeasedUntil: at(2), LeaseOwner: "o", RetryAt: at(1), Failures: 3, FailingSince: at(-1)},
 		Hints: []gathering.Hint{
 			{Aspect: gathering.AspectCreate, ActivityID: 11, EventTime: 1_790_000_000, ReceivedAt: at(0), NotBefore: at(3), Attempts: 2, Failures: 4, FailingSince: at(-2), Unlisted: true},
 			{Aspect: gathering.AspectDeauthorize, EventTime: 1_790_000_001, ReceivedAt: at(1)},
@@ -74,21 +74,21 @@ func errorOfChangeWritesNothing(t *testing.T, s Storage) {
 		t.Fatal(err)
 	}
 	if got, err := s.Athlete(t.Context(), 7); err != nil || got.Generation != 0 {
-		t.Fatalf("%+v %v", got, err)
+		t.Fatalf("got %+v, error %v", got, err)
 	}
 	_, err = s.UpdateInbox(t.Context(), 7, func(m *gathering.Inbox) (bool, error) { m.Generation = 1; return true, errBoom })
 	if !errors.Is(err, errBoom) {
 		t.Fatal(err)
 	}
 	if m := inbox(t, s, 7); m.Generation != 0 {
-		t.Fatalf("%+v", m)
+		t.Fatalf("inbox %+v", m)
 	}
 	_, err = s.UpdateWebhook(t.Context(), func(w *gathering.Webhook) (bool, error) { w.Version = 1; return true, errBoom })
 	if !errors.Is(err, errBoom) {
 		t.Fatal(err)
 	}
 	if w, err := s.Webhook(t.Context()); err != nil || w.Version != 0 {
-		t.Fatalf("%+v %v", w, err)
+		t.Fatalf("webhook %+v, error %v", w, err)
 	}
 }
 

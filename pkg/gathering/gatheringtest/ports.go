@@ -20,6 +20,8 @@ type Memory struct {
 	Waker   *Waker
 	Bus     *eventtest.Bus
 	Metrics *Metrics
+
+	ids atomic.Int64
 }
 
 // NewMemory makes empty adapters.
@@ -29,13 +31,12 @@ func NewMemory() *Memory {
 	}
 }
 
-// Ports returns ports over the adapters, which log nothing. Strava and
-// CheckSubscription are nil: what they answer is for the test to say.
+// Ports returns ports over the adapters, which log nothing and never repeat an
+// id. Strava and CheckSubscription are nil: the test sets their answers.
 func (m *Memory) Ports(now func() time.Time) gathering.Ports {
-	var ids atomic.Int64
 	return gathering.Ports{
 		Athletes: m.Store, Inboxes: m.Store, Jobs: m.Store, Webhooks: m.Store, Inventory: m.Store, Budgets: m.Budgets,
 		Waker: m.Waker, Publisher: m.Bus, Metrics: m.Metrics, Log: slog.New(slog.DiscardHandler),
-		Events: event.Factory{Now: now, NewID: func() string { return "id-" + strconv.FormatInt(ids.Add(1), 10) }},
+		Events: event.Factory{Now: now, NewID: func() string { return "id-" + strconv.FormatInt(m.ids.Add(1), 10) }},
 	}
 }
