@@ -65,7 +65,7 @@ func licenseOf(text string) string {
 	return ""
 }
 
-var licenseName = regexp.MustCompile(`(?i)^(licen[cs]e|notice)(\.txt|\.md)?$`)
+var licenseName = regexp.MustCompile(`(?i)^(licence|license|notice)(\.txt|\.md)?$`)
 
 // readComponent reads the licence and notice in a folder; ok is false if there
 // are none.

@@ -11,7 +11,7 @@ const (
 	ErasureRequestedType = "ErasureRequested.v1"
 )
 
-// GatherRequested says that the athlete asked for their data to be read anew.
+// GatherRequested says that the athlete asked for their data to be read again.
 type GatherRequested struct {
 	AthleteID   int64     `json:"athlete_id"`
 	Generation  int64     `json:"generation"`
