@@ -44,7 +44,7 @@ func (c *cloud) aws(t *testing.T) aws.Config {
 // authorization and when it ended. None of them is data from Strava.
 var tombstone = []string{
 	"pk", "sk", "provider", "account_id", "athlete_id", "generation", "since", "revoked_generation", "state", "left_at",
-	"receipt", "revoked_at", "expires_at", "revision", "version",
+	"receipt", "completed", "revoked_at", "expires_at", "revision", "version",
 	"hash", "kind", "ended_at", // of a session or key
 }
 
