@@ -8,10 +8,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/paceline/paceline/pkg/gathering/metric"
-
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/gathering/metric"
 	"github.com/paceline/paceline/pkg/gathering/quota"
 	"github.com/paceline/paceline/pkg/kit/fault"
 )

@@ -10,10 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/paceline/paceline/pkg/gathering/metric"
-
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/metric"
 	vendor "github.com/paceline/paceline/pkg/gathering/strava"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/standin/strava"

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/gathering/metric"
-
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 

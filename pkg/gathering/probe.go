@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/paceline/paceline/pkg/gathering/metric"
-
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/gathering/metric"
 )
 
 // Probe checks whether Strava's webhooks can arrive, and records gaps durably.

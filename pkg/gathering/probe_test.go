@@ -6,11 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/paceline/paceline/pkg/gathering/metric"
-
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/metric"
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 

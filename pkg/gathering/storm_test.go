@@ -6,9 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/paceline/paceline/pkg/gathering/metric"
-
 	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/metric"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/standin/strava"
 )

@@ -14,9 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/paceline/paceline/pkg/gathering/metric"
-	"github.com/paceline/paceline/pkg/gathering/wiring"
-
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
@@ -25,8 +22,10 @@ import (
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/ddb"
 	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
+	"github.com/paceline/paceline/pkg/gathering/metric"
 	"github.com/paceline/paceline/pkg/gathering/quota"
 	vendor "github.com/paceline/paceline/pkg/gathering/strava"
+	"github.com/paceline/paceline/pkg/gathering/wiring"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
 	"github.com/paceline/paceline/standin"
@@ -149,8 +148,9 @@ func (s *storm) pass(minutes int) {
 	}
 }
 
-// events lets athletes record, rename and delete, and returns what Strava says
-// of it: a fifth twice, a fifth in another order, and one in twenty forged.
+// events has athletes record, rename and delete activities, and returns the
+// webhook events: a fifth of them twice, a fifth in another order, and one in
+// twenty forged.
 func (s *storm) events(rng *rand.Rand, total int) (events []gathering.WebhookEvent) {
 	athletes := s.strava.Athletes()
 	must := func(err error) {
@@ -204,10 +204,10 @@ func (s *storm) events(rng *rand.Rand, total int) (events []gathering.WebhookEve
 	return events
 }
 
-// announced returns the names of the athlete's activities by id, as a plane shows
-// them that believes every scan: the newest reading of each, without those that
+// published returns the names of the athlete's activities by id, as a plane that
+// believes every scan shows them: the newest reading of each, without those that
 // a later scan covers but did not find.
-func (s *storm) announced(t *testing.T, id int64) map[int64]string {
+func (s *storm) published(t *testing.T, id int64) map[int64]string {
 	type seen struct {
 		at, start time.Time
 		name      string
@@ -288,7 +288,7 @@ func TestAfterAStormOfWebhooksAllActivitiesAreCurrent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := s.announced(t, a.ID)
+		got := s.published(t, a.ID)
 		for _, activity := range truth {
 			var summary struct {
 				Name string `json:"name"`
@@ -297,7 +297,7 @@ func TestAfterAStormOfWebhooksAllActivitiesAreCurrent(t *testing.T) {
 				t.Fatal(err)
 			}
 			if name, ok := got[activity.ID]; !ok || name != summary.Name {
-				t.Errorf("athlete %d, activity %d: published %v %q, true is %q", a.ID, activity.ID, ok, name, summary.Name)
+				t.Errorf("athlete %d, activity %d: published %v %q, at Strava it is %q", a.ID, activity.ID, ok, name, summary.Name)
 			}
 		}
 		if len(got) != len(truth) {
@@ -306,7 +306,7 @@ func TestAfterAStormOfWebhooksAllActivitiesAreCurrent(t *testing.T) {
 	}
 	for _, class := range []quota.Class{quota.Leave, quota.Webhook, quota.Interactive, quota.Backfill, quota.Reconcile} {
 		if w, err := s.table.Waiting(t.Context(), class, s.clock.Now()); err != nil || w.Count != 0 {
-			t.Errorf("%d pieces of class %s wait, %v", w.Count, class, err)
+			t.Errorf("%d jobs of class %s are due, error %v", w.Count, class, err)
 		}
 	}
 	_, repeated := stored.Load("repeated")
@@ -314,6 +314,6 @@ func TestAfterAStormOfWebhooksAllActivitiesAreCurrent(t *testing.T) {
 		s.metrics.Of(metric.WebhookEvents), s.metrics.Of(metric.WebhookDuplicates), s.metrics.Of(metric.WebhookUnknown),
 		s.metrics.Of(metric.WebhookRejected), repeated, s.metrics.Of(metric.Failed))
 	if n := s.metrics.Of(metric.Quarantined) + s.metrics.Of(metric.Failed); n != 0 {
-		t.Errorf("%d pieces of work failed", n)
+		t.Errorf("%d jobs failed or were quarantined", n)
 	}
 }

@@ -4,9 +4,8 @@ import (
 	"context"
 	"log/slog"
 
-	"github.com/paceline/paceline/pkg/gathering/metric"
-
 	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/metric"
 	"github.com/paceline/paceline/pkg/kit/startup"
 )
 

@@ -6,12 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/paceline/paceline/pkg/gathering/metric"
-
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
 	"github.com/paceline/paceline/pkg/gathering/handler"
+	"github.com/paceline/paceline/pkg/gathering/metric"
 )
 
 func TestAProbeThatHangsStillReports(t *testing.T) {

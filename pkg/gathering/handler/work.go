@@ -4,10 +4,9 @@ import (
 	"context"
 	"time"
 
-	"github.com/paceline/paceline/pkg/gathering/metric"
-
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/metric"
 )
 
 // reserve is how long before its time-out a gatherer starts no more jobs: a
