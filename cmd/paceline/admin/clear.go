@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// clearPause is the wait between two looks at what remains.
+// clearPause is the time between two requests for what remains.
 const clearPause = 10 * time.Second
 
 func (a *adminCLI) clearStage() *cobra.Command {
@@ -22,13 +23,14 @@ func (a *adminCLI) clearStage() *cobra.Command {
 	var abandon bool
 	cmd := &cobra.Command{
 		Use:   "clear",
-		Short: "End all authorizations, erase everything held on athletes, and delete what was made at run time",
-		Long: "Clear the stage before its stacks are destroyed: end every authorization at Strava, see\n" +
-			"the erasures through, and delete the push subscription and the parameters. Without it\n" +
-			"the athletes stay connected at Strava and count against the application's capacity.\n\n" +
-			"It takes a few minutes and can be stopped and repeated. It gives up when there was no\n" +
-			"progress for --wait, and reports what remains. With --abandon it then deletes the\n" +
-			"rest all the same: the athletes concerned stay connected at Strava until they remove\n" +
+		Short: "End all authorizations, erase all data of athletes, and delete the parameters",
+		Long: "Clear the stage before its stacks are destroyed: end every authorization at Strava,\n" +
+			"complete the erasures, and delete the push subscription and the parameters. Athletes of\n" +
+			"a stage that is not cleared stay connected at Strava and count against the\n" +
+			"application's capacity.\n\n" +
+			"The command takes a few minutes. It can be stopped and repeated. After --wait without\n" +
+			"progress it stops and reports what remains. With --abandon it then deletes the\n" +
+			"parameters anyway: the remaining athletes stay connected at Strava until they remove\n" +
 			"the application in their settings there.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -38,27 +40,27 @@ func (a *adminCLI) clearStage() *cobra.Command {
 			return a.clear(cmd, wait, abandon)
 		},
 	}
-	cmd.Flags().StringVar(&name, "stage-name", "", "the stage's name once more, to not be asked for it")
-	cmd.Flags().DurationVar(&wait, "wait", 20*time.Minute, "how long to wait without progress")
-	cmd.Flags().BoolVar(&abandon, "abandon", false, "give up authorizations that could not be ended")
+	cmd.Flags().StringVar(&name, "stage-name", "", "the stage's name, instead of the prompt for it")
+	cmd.Flags().DurationVar(&wait, "wait", 20*time.Minute, "how long to wait for progress")
+	cmd.Flags().BoolVar(&abandon, "abandon", false, "delete the parameters even if authorizations could not be ended")
 	return cmd
 }
 
-// confirmStage has the stage's name typed unless the flag has it.
+// confirmStage asks for the stage's name unless a flag holds it.
 func (a *adminCLI) confirmStage(cmd *cobra.Command, name string) error {
 	stage := a.stage()
 	if name == "" {
-		cmd.PrintErrf("All athletes of the stage %s will be disconnected and erased. Type its name to go on: ", stage)
+		cmd.PrintErrf("All athletes of the stage %s will be disconnected and erased. Type its name to confirm: ", stage)
 		name, _ = bufio.NewReader(io.LimitReader(cmd.InOrStdin(), 64)).ReadString('\n')
 		name = strings.TrimSpace(name)
 	}
 	if name != stage {
-		return fmt.Errorf("that is not the name of the stage, which is %s: nothing was done", stage)
+		return fmt.Errorf("the name of the stage is %s: nothing was changed", stage)
 	}
 	return nil
 }
 
-// cleared is what the command reports in the end.
+// cleared is the result of the command.
 type cleared struct {
 	Ended int `json:"ended"`
 	// Abandoned is what remained when the rest was deleted.
@@ -70,7 +72,7 @@ type cleared struct {
 // remains is what a stage still holds of athletes.
 type remains struct {
 	handler.RemainingView
-	// Erasures counts those that a boundary is yet to confirm.
+	// Erasures counts erasures that a boundary has not confirmed yet.
 	Erasures int `json:"erasures"`
 }
 
@@ -83,7 +85,7 @@ func (a *adminCLI) clear(cmd *cobra.Command, wait time.Duration, abandon bool) e
 	if (left != remains{}) {
 		if !abandon {
 			return fmt.Errorf("there was no progress for %s. What remains: %s.\n"+
-				"Repeat the command to go on, or give the rest up with --abandon; see its --help", wait, describe(left))
+				"Repeat the command to continue, or abandon the rest with --abandon; see --help", wait, describe(left))
 		}
 		done.Abandoned = &left
 	}
@@ -106,48 +108,40 @@ func (a *adminCLI) clear(cmd *cobra.Command, wait time.Duration, abandon bool) e
 	}
 	rows := [][]any{row("ended", fmt.Sprintf("%d authorizations", done.Ended))}
 	if done.Abandoned != nil {
-		rows = append(rows, row("given up", describe(*done.Abandoned)))
+		rows = append(rows, row("abandoned", describe(*done.Abandoned)))
 	}
 	rows = append(rows, row("subscription", subscriptionEnds[credentials.ClearedSubscription(done.Subscription)]), row("parameters", fmt.Sprintf("%d deleted", done.Parameters)))
 	return a.print(cmd, done, rows...)
 }
 
-// subscriptionEnds say what became of the push subscription.
+// subscriptionEnds describe what happened to the push subscription.
 var subscriptionEnds = map[credentials.ClearedSubscription]string{
 	credentials.SubscriptionDeleted:   "deleted",
 	credentials.SubscriptionNone:      "there was none",
-	credentials.SubscriptionElsewhere: "left alone, for it points to another host",
-	credentials.SubscriptionUnknown:   "unknown, for the registration is unreadable or refused by Strava; one may be left there",
+	credentials.SubscriptionElsewhere: "kept, because it points to another host",
+	credentials.SubscriptionUnknown:   "unknown, because the registration is unreadable or refused by Strava; one may remain there",
 }
 
-// endAll ends all authorizations and waits until nothing remains, or there was
-// no progress for so long.
+// endAll ends all authorizations. It returns what remains when that is nothing, or
+// when there was no progress for the time wait.
 func (a *adminCLI) endAll(cmd *cobra.Command, wait time.Duration, ended *int) (remains, error) {
 	var last remains
 	for since := a.now(); ; {
-		res, err := a.invoke(cmd.Context(), handler.AdminRequest{Action: handler.ActionRevokeAll})
+		r, n, err := a.revokeAll(cmd.Context())
 		if err != nil {
 			return last, err
 		}
-		if res.Remaining == nil {
-			return last, errOtherVersion
-		}
-		*ended += res.Ended
-		erasures, err := a.erasures(cmd.Context(), res.Receipts)
-		if err != nil {
-			return last, err
-		}
-		r := remains{*res.Remaining, erasures.Pending}
-		if (r == remains{}) && res.Ended == 0 {
+		*ended += n
+		if (r == remains{}) && n == 0 {
 			return r, nil
 		}
-		// A failure more is no progress.
+		// Another failure is no progress.
 		progress, before := r, last
 		progress.Failing, before.Failing = 0, 0
-		if res.Ended > 0 || progress != before {
+		if n > 0 || progress != before {
 			since = a.now()
 		}
-		if r != last || res.Ended > 0 {
+		if r != last || n > 0 {
 			cmd.PrintErrf("remaining: %s\n", describe(r))
 		}
 		last = r
@@ -163,7 +157,24 @@ func (a *adminCLI) endAll(cmd *cobra.Command, wait time.Duration, ended *int) (r
 	}
 }
 
-// describe says what remains.
+// revokeAll has the admin function end authorizations. It returns what remains and
+// how many the function has ended.
+func (a *adminCLI) revokeAll(ctx context.Context) (r remains, ended int, err error) {
+	res, err := a.invoke(ctx, handler.AdminRequest{Action: handler.ActionRevokeAll})
+	if err != nil {
+		return r, 0, err
+	}
+	if res.Remaining == nil {
+		return r, 0, errOtherVersion
+	}
+	erasures, err := a.erasures(ctx, res.Receipts)
+	if err != nil {
+		return r, 0, err
+	}
+	return remains{*res.Remaining, erasures.Pending}, res.Ended, nil
+}
+
+// describe returns what remains as text.
 func describe(r remains) string {
 	text := fmt.Sprintf("%d in force, %d ending", r.InForce, r.Ending)
 	if r.Failing > 0 {
@@ -172,4 +183,4 @@ func describe(r remains) string {
 	return fmt.Sprintf("%s, %d erasures pending", text, r.Erasures)
 }
 
-var errOtherVersion = errors.New("the admin function gave no answer to that: is it of another version?")
+var errOtherVersion = errors.New("the admin function does not support this request: is it of another version?")

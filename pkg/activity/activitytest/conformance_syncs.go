@@ -1,6 +1,7 @@
 package activitytest
 
 import (
+	"errors"
 	"sync"
 	"testing"
 
@@ -73,14 +74,14 @@ func failedUpdate(t *testing.T, store Subject, by, _ activity.Authorization) {
 			s.Generation, s.ScanID = by.Generation, "scan"
 			return want != nil, want
 		})
-		if err != want {
+		if !errors.Is(err, want) {
 			t.Errorf("the sync's update fails with %v, want %v", err, want)
 		}
 		err = store.UpdateCutoff(t.Context(), by.AthleteID, func(c *activity.Cutoff) (bool, error) {
 			c.Authorized = by.Generation
 			return want != nil, want
 		})
-		if err != want {
+		if !errors.Is(err, want) {
 			t.Errorf("the cutoff's update fails with %v, want %v", err, want)
 		}
 	}

@@ -165,7 +165,10 @@ func TestQueriesAndScansReadAllPages(t *testing.T) {
 			t.Errorf("read %d, counted %d, %v", n, counted, err)
 		}
 	}
-	for range table.Query(t.Context(), in) {
+	for _, err := range table.Query(t.Context(), in) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		api.hook = func(string) error { t.Error("another page is read after a break"); return nil }
 		break
 	}

@@ -139,7 +139,7 @@ func TestUpdateReturnsChangesErrorAsItIs(t *testing.T) {
 			_, _ = increment(c)
 			return true, want
 		})
-		if err != want || runs != 1 || api.puts != 0 {
+		if !errors.Is(err, want) || runs != 1 || api.puts != 0 {
 			t.Errorf("%v: %v after %d runs and %d writes", want, err, runs, api.puts)
 		}
 	}
