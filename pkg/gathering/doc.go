@@ -1,6 +1,6 @@
 // Package gathering is the boundary that reads Strava: the whole history of an
-// athlete who connects, whatever a webhook says has changed, and everything
-// again before it is seven days old.
+// athlete who connects, each change that a webhook reports, and all data again
+// before it is seven days old.
 //
 // Owns: the webhook, each athlete's inbox and scan, and, in the package quota,
 // the division of Strava's rate limits among classes of work.
@@ -38,14 +38,14 @@
 // In the package quota, admission.go decides whether a call may be made now,
 // and reserve.go how many calls a class keeps from those below it.
 //
-// A failure belongs to the piece of work that met it, and only that piece backs
-// off. No single answer deletes anything: a scan reports which stretches of the
-// history it has read in full, and before many activities are removed a sample
-// of them is read again (ADR 16).
+// A failed call puts off only the piece of work that made it. No single answer
+// deletes anything: a scan reports which stretches of the history it has read
+// in full, and before many activities are removed a sample of them is read
+// again (ADR 16).
 //
 // A webhook event is a hint: it carries no dependable signature, and it may
-// come twice, late or out of order. It leads to a re-read, and only what Strava
-// then answers is published. When events cannot arrive, a probe notices, and
+// come twice, late or out of order. It leads to a re-read, and only Strava's
+// answer to that is published. A probe detects when events cannot arrive;
 // afterwards all histories are read again. This boundary never sees a token:
 // the requester, the credentials boundary's exported function, makes the calls.
 // Coordinates, polylines and places are never decoded.

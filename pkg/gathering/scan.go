@@ -38,7 +38,8 @@ var pageSizes = []int{PageSize, 100, 50, 25, 5, 1}
 // until an empty page.
 type Scan struct {
 	ID string
-	// StartedAt is when the scan began: all its data was read at this time or later.
+	// StartedAt is when the scan began: all its data was read at this time or
+	// later.
 	StartedAt time.Time
 	// First says that no data of the athlete is stored yet. Such a scan reports
 	// each page.

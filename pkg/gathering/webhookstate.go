@@ -112,7 +112,7 @@ func (w *Webhook) applyProbe(found credentialsv1.CheckSubscriptionResponse, bega
 
 // applyResult applies the result of a probe; an empty failure means healthy. It
 // reports whether the part is healthy and the probe is the latest.
-func (h *Health) applyResult(failure string, began time.Time) (well bool) {
+func (h *Health) applyResult(failure string, began time.Time) (healthy bool) {
 	began = began.UTC()
 	switch {
 	case !began.After(h.HealthyAt): // A later probe found it healthy.

@@ -72,9 +72,9 @@ type WebhookView struct {
 
 // HealthView is the health of one part of the webhook.
 type HealthView struct {
-	// HealthyAt is when a probe last found it well.
+	// HealthyAt is when a probe last found it healthy.
 	HealthyAt time.Time `json:"healthy_at"`
-	// FailingSince and Failure are absent while it is well. The subscription's
+	// FailingSince and Failure are absent while it is healthy. The subscription's
 	// Failure is "missing", "elsewhere" or "replaced".
 	FailingSince *time.Time `json:"failing_since,omitempty"`
 	Failure      string     `json:"failure,omitempty"`

@@ -18,7 +18,7 @@ const (
 	// WebhookRejected counts calls that are not ours or make no sense.
 	WebhookRejected = "WebhookEventsRejected"
 	// WebhookUnhealthy is the time in seconds since a probe last found the
-	// callback well, or the subscription if that is longer ago; 0 without a
+	// callback healthy, or the subscription if that is longer ago; 0 without a
 	// subscription.
 	WebhookUnhealthy = "WebhookUnhealthySeconds"
 	// SubscriptionLost is 1 while Strava lacks the subscription that we

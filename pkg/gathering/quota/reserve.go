@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// A reserveBound is what a class may keep from those below it, in shares of a
+// shares bound what a class may keep from those below it, as shares of a
 // limit.
-type reserveBound struct {
+type shares struct {
 	// first is the share of a day's calls that the class is expected to need,
 	// until a whole day has been seen.
 	first float64
@@ -19,7 +19,7 @@ type reserveBound struct {
 // reserveBounds are the bounds of the classes that have a reserve. Leave also
 // has a floor. Reconcile has no reserve: it precedes the classes below it
 // anyway, and can wait for days.
-var reserveBounds = map[Class]reserveBound{
+var reserveBounds = map[Class]shares{
 	Leave:       {least: 0.01, most: 0.01},
 	Webhook:     {first: 0.30, least: 0.02, most: 0.80},
 	Interactive: {first: 0.05, least: 0.02, most: 0.30},
@@ -62,9 +62,9 @@ func (b *Budget) reservedAbove(class Class, g windowMeter, now, t time.Time) flo
 
 // reserve is how many calls the class keeps from those below it at time t: the
 // calls that it is expected to make until the window ends, and a margin, within
-// the bounds of its reserveBound. It never grows with t.
+// the bounds of the class. It never grows with t.
 func (b *Budget) reserve(class Class, g windowMeter, now, t time.Time) float64 {
-	reserveBound, ok := reserveBounds[class]
+	share, ok := reserveBounds[class]
 	if !ok {
 		return 0
 	}
@@ -72,8 +72,8 @@ func (b *Budget) reserve(class Class, g windowMeter, now, t time.Time) float64 {
 	limit := float64(g.bindingLimit())
 	left := min(1, max(0, float64(end.Sub(t))/float64(g.length)))
 	if class == Leave {
-		return max(reserveBound.least*limit*left, min(leaveFloor, math.Floor(leaveFloorShare*limit)))
+		return max(share.least*limit*left, min(leaveFloor, math.Floor(leaveFloorShare*limit)))
 	}
 	expected := b.expected(class, now, t, end)
-	return min(max(reserveBound.least*limit*left, demandMargin*expected+deviations*math.Sqrt(expected)), reserveBound.most*limit)
+	return min(max(share.least*limit*left, demandMargin*expected+deviations*math.Sqrt(expected)), share.most*limit)
 }
