@@ -129,6 +129,30 @@ func TestFunctionsMayDoExactlyTheListedActions(t *testing.T) {
 }
 
 func testFunctionPermissions(t *testing.T, stage config.Stage) {
+	s := synth(t, stage)
+	want, got := wantPermissions(stage), s.permissions()
+	reading := regexp.MustCompile(`^sqs:(ReceiveMessage|DeleteMessage|ChangeMessageVisibility|GetQueueAttributes|GetQueueUrl) (ConsumerEventsQueue|WorkQueue)$`)
+	listed := map[string]bool{}
+	for function, allowed := range want {
+		stackName, verbNoun, _ := strings.Cut(function, ".")
+		role := s.roleOf(t, stackName, verbNoun)
+		listed[role] = true
+		may := got[role]
+		maps.DeleteFunc(may, func(p string, _ bool) bool { return reading.MatchString(p) })
+		if diff := cmp.Diff(slices.Sorted(slices.Values(allowed)), slices.Sorted(maps.Keys(may))); diff != "" {
+			t.Errorf("permissions of %s (-want +got):\n%s", function, diff)
+		}
+	}
+	for _, f := range s.resources("AWS::Lambda::Function") {
+		if !ofTheCDK(f) && !listed[owner(s.text(f.stack, f.at("Role")))] {
+			t.Errorf("this test does not list the permissions of %s", f)
+		}
+	}
+}
+
+// wantPermissions returns the permissions of each function, an action and a
+// resource each.
+func wantPermissions(stage config.Stage) map[string][]string {
 	const (
 		read  = "dynamodb:BatchGetItem dynamodb:GetItem dynamodb:Query"
 		write = "dynamodb:BatchWriteItem dynamodb:ConditionCheckItem dynamodb:DeleteItem dynamodb:PutItem dynamodb:UpdateItem"
@@ -236,8 +260,12 @@ func testFunctionPermissions(t *testing.T, stage config.Stage) {
 		"ssm:GetParametersByPath" + fitbitReceived, "kms:Decrypt TokenKey" + fitbitReceived,
 		"ssm:GetParametersByPath" + fitbitReceivedPath, "kms:Decrypt TokenKey" + fitbitReceivedPath,
 	})
+	return want
+}
 
-	s := synth(t, stage)
+// permissions returns the permissions of each role, in the form of
+// [wantPermissions].
+func (s *system) permissions() map[string]map[string]bool {
 	got := map[string]map[string]bool{}
 	ids := regexp.MustCompile(`^\{\w+\.([A-Za-z]+)[0-9A-F]{8}(?:\.Arn)?\}`)
 	arn := regexp.MustCompile(`^arn:.*:parameter/`)
@@ -280,23 +308,7 @@ func testFunctionPermissions(t *testing.T, stage config.Stage) {
 			}
 		}
 	}
-	reading := regexp.MustCompile(`^sqs:(ReceiveMessage|DeleteMessage|ChangeMessageVisibility|GetQueueAttributes|GetQueueUrl) (ConsumerEventsQueue|WorkQueue)$`)
-	said := map[string]bool{}
-	for function, allowed := range want {
-		stackName, verbNoun, _ := strings.Cut(function, ".")
-		role := s.roleOf(t, stackName, verbNoun)
-		said[role] = true
-		may := got[role]
-		maps.DeleteFunc(may, func(p string, _ bool) bool { return reading.MatchString(p) })
-		if diff := cmp.Diff(slices.Sorted(slices.Values(allowed)), slices.Sorted(maps.Keys(may))); diff != "" {
-			t.Errorf("permissions of %s (-want +got):\n%s", function, diff)
-		}
-	}
-	for _, f := range s.resources("AWS::Lambda::Function") {
-		if !ofTheCDK(f) && !said[owner(s.text(f.stack, f.at("Role")))] {
-			t.Errorf("this test does not list the permissions of %s", f)
-		}
-	}
+	return got
 }
 
 func TestTheTokenKeyIsRotatedAndTheOnlyKey(t *testing.T) {

@@ -29,16 +29,16 @@ Paceline-local-Platform.HttpApiId = 23fb8fc7
 `
 
 func TestStackWatchFollowsADeployment(t *testing.T) {
-	var said []string
-	w := &stackWatch{report: func(note string) { said = append(said, note) }}
+	var reports []string
+	w := &stackWatch{report: func(note string) { reports = append(reports, note) }}
 	for line := range strings.SplitSeq(deployOutput, "\n") {
 		w.line(line)
 	}
 	if w.done != 2 || w.failure != "" {
 		t.Errorf("%d stacks, failure %q", w.done, w.failure)
 	}
-	if want := []string{"Paceline-local-Platform 0/4", "Paceline-local-Platform 3/4"}; !reflect.DeepEqual(said, want) {
-		t.Errorf("said %q", said)
+	if want := []string{"Paceline-local-Platform 0/4", "Paceline-local-Platform 3/4"}; !reflect.DeepEqual(reports, want) {
+		t.Errorf("reported %q", reports)
 	}
 	if len(w.omissions) != 1 || !strings.HasSuffix(w.omissions[0], "AWS::Events::Archive") {
 		t.Errorf("omissions %q", w.omissions)
