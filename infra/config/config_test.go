@@ -161,7 +161,7 @@ func TestWithoutAChoiceAllBuiltStagesAreChosen(t *testing.T) {
 	}
 }
 
-func TestTheStagesOfCDKJSONAreValid(t *testing.T) {
+func TestTheConfiguredStagesAreValid(t *testing.T) {
 	b, err := os.ReadFile("../../cdk.json")
 	if err != nil {
 		t.Fatal(err)

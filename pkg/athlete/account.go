@@ -53,9 +53,9 @@ type Account struct {
 	// Revoked is the tombstone: nothing of this or an earlier generation is
 	// accepted any more. 0 without one.
 	Revoked int64
-	// Receipt names the erasure that Revoked is of, for sessions that are still
-	// open: whoever ended the authorization elsewhere has not seen it. Empty once
-	// the athlete is back, who starts clean.
+	// Receipt names the erasure of Revoked. An athlete who ended the authorization
+	// elsewhere learns it through a session that is still open. It is empty once the
+	// athlete has connected again.
 	Receipt string
 	// Expires is when the account may be forgotten altogether: zero as long as
 	// there is an authorization or a wish to leave.
@@ -148,7 +148,7 @@ func (a *Account) keep(at time.Time) {
 
 // Leave is a wish to leave.
 type Leave struct {
-	// Receipt names the erasure; whoever knows it may ask how far that is.
+	// Receipt names the erasure and suffices to look up its state.
 	Receipt string
 	// Generation of the authorization that is to end, and every earlier one
 	// with it.

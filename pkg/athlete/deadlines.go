@@ -16,8 +16,8 @@ type Deadlines struct {
 	Inventory Inventory
 }
 
-// leaveTime is how long a wish to leave may be pending before it is announced
-// again: whoever took it may have come no further than to remember it.
+// leaveTime is how long a request to leave may be pending before it is published
+// again, because the call that stored it may have failed to publish it.
 const leaveTime = 10 * time.Minute
 
 // dropTime is how much longer a profile may be there when nothing is wrong.

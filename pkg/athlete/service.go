@@ -36,7 +36,8 @@ func (s *Service) Me(ctx context.Context, by Session) (Account, error) {
 	return a, a.admit(by)
 }
 
-// Refresh asks for the athlete's data to be read anew, and returns when it did.
+// Refresh requests that the athlete's data be read again, and returns the time of
+// the request.
 // It fails with a [RevokedError] when the authorization is over, and with a
 // [TooSoonError].
 func (s *Service) Refresh(ctx context.Context, by Session) (time.Time, error) {
@@ -58,8 +59,8 @@ func (s *Service) Refresh(ctx context.Context, by Session) (time.Time, error) {
 	if err == nil {
 		return now, nil
 	}
-	// Nobody was told, so it does not count. Should this fail, too, the athlete
-	// has to wait for nothing, no more.
+	// The event was not published, so the request does not count. If this update
+	// fails, too, the athlete only waits needlessly before the next request.
 	_, _ = s.Accounts.Update(ctx, by.AthleteID, func(a *Account) (bool, error) {
 		mine := a.Asked.Equal(now)
 		if mine {

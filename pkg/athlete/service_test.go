@@ -444,7 +444,7 @@ func TestRefresh(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.refuse = nil
-	ask(by, 0) // for nobody had been told
+	ask(by, 0) // because no event was published
 	ask(by, athlete.RefreshPause)
 	ask(athlete.Session{AthleteID: 2, Generation: gen1}, 0)
 	p.now = start.Add(athlete.RefreshPause - time.Second)
@@ -498,7 +498,7 @@ func TestProfilePastItsRight(t *testing.T) {
 	if got := p.name(t, gen1); got != "Ada" {
 		t.Errorf("read again: %s", got)
 	}
-	// Nobody enforced anything for a while.
+	// The deadlines were not enforced for a while.
 	p.now = p.now.Add(athlete.Retention + 2*time.Hour)
 	enforce(athlete.Found{Profiles: [athlete.Days]int{7: 1}, ProfilesLate: 1}, false)
 	enforce(athlete.Found{}, false)
@@ -663,8 +663,8 @@ func TestAnErasureThatFailsHereIsOverdue(t *testing.T) {
 	}
 }
 
-// Whoever has still a session of an authorization that ended is told the receipt,
-// until they are back.
+// A session of an ended authorization leads to the receipt until the athlete
+// connects again.
 func TestSessionsThatEndedLeadToTheReceipt(t *testing.T) {
 	steps := map[string]func(t *testing.T, p *plane){
 		"authorize 1": func(t *testing.T, p *plane) { p.authorize(t, gen1, "read") },
@@ -695,8 +695,8 @@ func TestSessionsThatEndedLeadToTheReceipt(t *testing.T) {
 	}
 }
 
-// Whoever asked to leave is led to that receipt, though the authorization ended
-// otherwise in between.
+// A repeated request to leave returns the first receipt, even if the authorization
+// ended in another way in between.
 func TestLeavingAgainLeadsToTheSameReceipt(t *testing.T) {
 	p := newPlane()
 	by := athlete.Session{AthleteID: 1, Generation: gen1}

@@ -315,9 +315,9 @@ func (f *failsOnce) Update(ctx context.Context, account credentials.Account, cha
 	return f.Grants.Update(ctx, account, change)
 }
 
-// TestCancelingLateByDeauthorization: an insufficient connect is cut off, and its
+// TestCancellingLateByDeauthorization: an insufficient connect is cut off, and its
 // access token has expired when it is canceled.
-func TestCancelingLateByDeauthorization(t *testing.T) {
+func TestCancellingLateByDeauthorization(t *testing.T) {
 	for _, more := range []string{"&accept_scope=read", ""} {
 		w := newWorld(t, strava.Settings{})
 		w.use(settings.RevocationDeauthorize)

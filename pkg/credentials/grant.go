@@ -288,8 +288,8 @@ func (g *Grant) addSpare(s Spare, now time.Time) {
 
 // restore puts a spare that came after Strava had refused every other pair into
 // force, as a new authorization of the same series. Its generation is the next
-// one, not the time: the athlete allowed nothing anew, so a request to leave from
-// before ends it. It leads from degraded to active, and from any other state to
+// one, not the time: the athlete allowed nothing new, so an earlier request to
+// leave ends it. It leads from degraded to active, and from any other state to
 // the same.
 func (g *Grant) restore(s Spare, now time.Time) {
 	if g.State != Degraded || g.Reason != credentialsv1.DegradedTokenRefused {

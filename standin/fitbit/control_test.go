@@ -31,7 +31,7 @@ func TestControlRoutes(t *testing.T) {
 		{"GET", "/people", "", 200, `"id":"GGNJL9","display_name":"Ada K."`},
 		{"GET", "/people/GGNJL9/days/2026-11-21", "", 200, `"steps":`},
 		{"GET", "/people/GGNJL9/days/today", "", 400, `"error"`},
-		{"GET", "/people/NOBODY/days/2026-11-21", "", 404, `"error"`},
+		{"GET", "/people/UNKNOWN/days/2026-11-21", "", 404, `"error"`},
 		{"PUT", "/people/GGNJL9/token-life", `{"left_seconds":0}`, 204, ""},
 		{"PUT", "/people/GGNJL9/token-life", `{"left":0}`, 400, "unknown field"},
 		{"PUT", "/people/26FWFL/token-life", `{"left_seconds":0}`, 404, "not found"},

@@ -17,7 +17,7 @@ type Day struct {
 type Goals struct {
 	ActiveMinutes int     `json:"activeMinutes"`
 	CaloriesOut   int     `json:"caloriesOut"`
-	Distance      float64 `json:"distance"` // kilometers
+	Distance      float64 `json:"distance"` // kilometres
 	Floors        int     `json:"floors"`
 	Steps         int     `json:"steps"`
 }
@@ -29,7 +29,7 @@ type Summary struct {
 	CaloriesBMR          int        `json:"caloriesBMR"`
 	CaloriesOut          int        `json:"caloriesOut"`
 	Distances            []Distance `json:"distances"`
-	Elevation            float64    `json:"elevation"` // meters
+	Elevation            float64    `json:"elevation"` // metres
 	Floors               int        `json:"floors"`
 	LightlyActiveMinutes int        `json:"lightlyActiveMinutes"`
 	FairlyActiveMinutes  int        `json:"fairlyActiveMinutes"`
@@ -39,7 +39,7 @@ type Summary struct {
 	Steps                int        `json:"steps"`
 }
 
-// Distance is the distance of one kind of activity, in kilometers.
+// Distance is the distance of one kind of activity, in kilometres.
 type Distance struct {
 	Activity string  `json:"activity"`
 	Distance float64 `json:"distance"`
@@ -70,7 +70,7 @@ func (s *Server) day(a *account, day time.Time) Day {
 	if day.After(s.now()) {
 		steps = 0
 	}
-	kilometers := float64(steps/14) / 100 // 0.7 m a step
+	kilometres := float64(steps/14) / 100 // 0.7 m a step
 	light, fair, very := steps/60, steps/300, steps/400
 	const basal = 1_500
 	return Day{
@@ -79,8 +79,8 @@ func (s *Server) day(a *account, day time.Time) Day {
 		Summary: Summary{
 			ActiveScore: -1, ActivityCalories: steps / 20, CaloriesBMR: basal, CaloriesOut: basal + steps/20,
 			Distances: []Distance{
-				{"total", kilometers}, {"tracker", kilometers}, {"loggedActivities", 0},
-				{"veryActive", 0}, {"moderatelyActive", 0}, {"lightlyActive", kilometers}, {"sedentaryActive", 0},
+				{"total", kilometres}, {"tracker", kilometres}, {"loggedActivities", 0},
+				{"veryActive", 0}, {"moderatelyActive", 0}, {"lightlyActive", kilometres}, {"sedentaryActive", 0},
 			},
 			Elevation: float64(steps/1_000) * 3.05, Floors: steps / 1_000,
 			LightlyActiveMinutes: light, FairlyActiveMinutes: fair, VeryActiveMinutes: very,

@@ -9,7 +9,7 @@
 // Consumes: nothing of Paceline. Its sources are the Fitbit Web API reference
 // (https://dev.fitbit.com/build/reference/web-api/), cited by the titles of its
 // pages, and response bodies that users of public clients reported. Where neither
-// describes Fitbit's behavior, the stand-in takes the stricter choice and a
+// describes Fitbit's behaviour, the stand-in takes the stricter choice and a
 // comment says so.
 //
 // # In a Go test

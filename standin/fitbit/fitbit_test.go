@@ -223,7 +223,7 @@ func TestAuthorizeRefusesOnItsPage(t *testing.T) {
 		"a short challenge":   {"code_challenge": {"x"}},
 		"a plain challenge":   {"code_challenge_method": {"plain"}},
 		"no challenge method": {"code_challenge_method": nil},
-		"a stranger":          {"as_user": {"NOBODY"}},
+		"a stranger":          {"as_user": {"UNKNOWN"}},
 		"no scope accepted":   {"as_user": {ada}, "accept_scope": {""}},
 	} {
 		w := newWorld(t)
@@ -407,7 +407,7 @@ func TestAccessTokensAreValidForEightHours(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.want("deauthorized", w.get(profile, p.Access), 401, "invalid_token")
-	if w.Deauthorize(ada) == nil || w.SetTokenLife(ada, 0) == nil || w.Deauthorize("NOBODY") == nil {
+	if w.Deauthorize(ada) == nil || w.SetTokenLife(ada, 0) == nil || w.Deauthorize("UNKNOWN") == nil {
 		t.Error("a user who is not connected has a grant")
 	}
 }

@@ -141,7 +141,7 @@ func TestControlReturnsTheError(t *testing.T) {
 		{"POST", "/athletes/1/activities", "", 404, "athlete 1: not found"},
 		{"GET", "/athletes/x/activities", "", 404, "athlete 0: not found"},
 		{"DELETE", "/athletes/80000001/activities/5", "", 404, "activity 5 of athlete 80000001: not found"},
-		{"PATCH", "/athletes/80000001/activities/20000000001", `{"visibility":"nobody"}`, 400, "visibility"},
+		{"PATCH", "/athletes/80000001/activities/20000000001", `{"visibility":"friends"}`, 400, "visibility"},
 		{"PATCH", "/athletes/80000001/activities/20000000001", `{"title":"x"}`, 400, "unknown field"},
 		{"POST", "/athletes/80000001/deauthorize", "", 404, "grant of athlete 80000001: not found"},
 		{"PUT", "/athletes/80000001/token-life", `{"left":"0s"}`, 404, "grant"},

@@ -10,7 +10,7 @@
 //
 // Consumes: nothing of Paceline. Its sources are Strava's documentation
 // (Authentication, Webhooks, Rate Limits, API Reference and Changelog) and
-// recorded responses. Where neither describes Strava's behavior, the stand-in
+// recorded responses. Where neither describes Strava's behaviour, the stand-in
 // takes the stricter choice and a comment says so. Settings.Lenient takes the
 // milder choice where Strava was seen to. test/stravalib checks both with a
 // client written for the real Strava.

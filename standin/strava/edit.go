@@ -64,7 +64,7 @@ type NewActivity struct {
 	SportType   string    `json:"sport_type"`   // default Ride
 	Start       time.Time `json:"start_date"`   // default: the activity ended now
 	Timezone    string    `json:"timezone"`     // IANA name, default Europe/Berlin
-	Distance    float64   `json:"distance"`     // meters, default 25,000
+	Distance    float64   `json:"distance"`     // metres, default 25,000
 	ElapsedTime int       `json:"elapsed_time"` // seconds, default 3,600
 	MovingTime  int       `json:"moving_time"`  // seconds, default the elapsed time
 	Gain        float64   `json:"total_elevation_gain"`

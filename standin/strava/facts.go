@@ -16,7 +16,7 @@ type facts struct {
 	sport          sport
 	start          time.Time
 	zone           zone
-	distance, gain float64 // meters
+	distance, gain float64 // metres
 	moving         int     // seconds
 	elapsed        int     // seconds
 	visibility     string
@@ -82,7 +82,7 @@ func (e *encoder) effort() {
 	e.raw("athlete", `{"id":`+strconv.FormatInt(e.athlete, 10)+`,"resource_state":1}`)
 	e.text("name", e.name)
 	if e.distance == math.Trunc(e.distance) && !e.floats {
-		e.integer("distance", int(e.distance), false) // Strava sometimes writes whole meters without a point
+		e.integer("distance", int(e.distance), false) // Strava sometimes writes whole metres without a point
 	} else {
 		e.decimal("distance", e.distance)
 	}

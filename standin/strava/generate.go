@@ -33,15 +33,15 @@ func Generate(seed uint64, n int, until time.Time) []Athlete {
 		id := int64(firstGeneratedAthlete + i)
 		home := pick(rng, homes)
 		plan := historyPlan{
-			athlete:   id,
-			firstID:   firstGeneratedActivity + int64(i)*activityIDsPerAthlete,
-			count:     int(min(max(math.Exp(4.7+0.9*rng.NormFloat64()), 12), 1500)),
-			perWeek:   1 + 5*rng.Float64(),
-			until:     until,
-			home:      home.zone,
-			favorites: []sport{pick(rng, sports[:favoriteSports]), pick(rng, sports[:favoriteSports])},
-			heart:     rng.IntN(4) > 0,
-			device:    pick(rng, devices),
+			athlete:    id,
+			firstID:    firstGeneratedActivity + int64(i)*activityIDsPerAthlete,
+			count:      int(min(max(math.Exp(4.7+0.9*rng.NormFloat64()), 12), 1500)),
+			perWeek:    1 + 5*rng.Float64(),
+			until:      until,
+			home:       home.zone,
+			favourites: []sport{pick(rng, sports[:favouriteSports]), pick(rng, sports[:favouriteSports])},
+			heart:      rng.IntN(4) > 0,
+			device:     pick(rng, devices),
 		}
 		athletes[i] = Athlete{
 			ID:        id,
@@ -66,7 +66,7 @@ type historyPlan struct {
 	perWeek          float64
 	until            time.Time
 	home             string
-	favorites        []sport
+	favourites       []sport
 	heart            bool
 	device           string
 }
@@ -127,7 +127,7 @@ func (p historyPlan) newYears(rng *rand.Rand, z zone, days int) (activities []fa
 // facts generates one activity on a local day, a number of seconds after
 // midnight.
 func (p historyPlan) facts(rng *rand.Rand, z zone, day time.Time, seconds int) facts {
-	s := pick(rng, p.favorites)
+	s := pick(rng, p.favourites)
 	if rng.IntN(6) == 0 {
 		s = pick(rng, sports)
 	}

@@ -176,7 +176,7 @@ func TestNewActivityHasTheGivenFields(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, got[name], want)
 		}
 	}
-	for _, bad := range []strava.NewActivity{{Timezone: "Mars/Olympus"}, {Visibility: "nobody"}} {
+	for _, bad := range []strava.NewActivity{{Timezone: "Mars/Olympus"}, {Visibility: "friends"}} {
 		if _, err := w.AddActivity(athlete, bad); err == nil {
 			t.Errorf("%+v was accepted", bad)
 		}

@@ -49,15 +49,15 @@ type sport struct {
 	noun    string  // in default titles
 	speed   float64 // m/s; 0 where no distance is covered
 	minutes float64 // usual duration
-	climb   float64 // most meters climbed per meter
+	climb   float64 // most metres climbed per metre
 	ride    bool    // may have a power meter
 	indoor  bool
 	workout string // a workout_type of this sport only
 }
 
-// favoriteSports is how many sports, from the first, can be an athlete's
-// favorite.
-const favoriteSports = 7
+// favouriteSports is how many sports, from the first, can be an athlete's
+// favourite.
+const favouriteSports = 7
 
 var sports = []sport{
 	{name: "Ride", legacy: "Ride", noun: "Ride", speed: 7.4, minutes: 95, climb: 0.02, ride: true, workout: "10"},

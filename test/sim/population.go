@@ -11,7 +11,7 @@ import (
 	"github.com/paceline/paceline/pkg/gathering"
 )
 
-// The behavior of athletes, as far as it affects gathering.
+// The behaviour of athletes, as far as it affects gathering.
 const (
 	// The sizes of histories: the median, the standard deviation of the
 	// logarithm, and the largest.

@@ -233,7 +233,7 @@ type erasure struct {
 	CompletedAt time.Time `json:"completed_at,omitzero"`
 	// Erased is what was erased, in the order in which it was.
 	Erased []erasedPart `json:"erased,omitempty"`
-	// CopiesGoneBy is when copies that nobody reads are gone, too.
+	// CopiesGoneBy is when the last copies in queues and backups have expired.
 	CopiesGoneBy time.Time `json:"copies_gone_by,omitzero"`
 }
 

@@ -65,7 +65,7 @@ func as(athleteID, generation int64) func(*api.Request) {
 	}
 }
 
-func nobody(r *api.Request) { r.RequestContext.Authorizer = nil }
+func noSession(r *api.Request) { r.RequestContext.Authorizer = nil }
 
 func receipt(s string) func(*api.Request) {
 	return func(r *api.Request) { r.PathParameters = map[string]string{"receipt": s} }
@@ -161,14 +161,14 @@ func TestProfileFromEventToAnswer(t *testing.T) {
 		"gatheringv1/testdata/ErasureCompleted.json", "activityv1/testdata/ErasureCompleted.json",
 	} {
 		p.expect(state, http.StatusOK, fmt.Sprintf(`{"receipt":%q,"state":"requested","requested_at":"2026-11-20T11:59:59.5Z"}`, sampleReceipt),
-			nobody, receipt(sampleReceipt))
+			noSession, receipt(sampleReceipt))
 		p.receive(sample)
 	}
 	p.expect(state, http.StatusOK, fmt.Sprintf(`{"receipt":%q,"state":"erased","requested_at":"2026-11-20T11:59:59.5Z","completed_at":"2026-11-20T12:00:00.123Z",`+
 		`"erased":[{"what":"profile","at":"2026-11-20T12:00:00Z"},{"what":"activities","at":"2026-11-20T12:00:00.123Z"},`+
 		`{"what":"authorization","at":"2026-11-20T12:00:00.123Z"},{"what":"linked_account","at":"2026-11-20T12:00:00.123Z"},`+
 		`{"what":"pending_work","at":"2026-11-20T12:00:00.123Z"}],"copies_gone_by":"2026-11-27T12:00:00.123Z"}`, sampleReceipt),
-		nobody, receipt(sampleReceipt))
+		noSession, receipt(sampleReceipt))
 }
 
 func TestAuthorizationFromEventToAnswer(t *testing.T) {
@@ -201,9 +201,9 @@ func TestLeave(t *testing.T) {
 	if len(p.published) != 3 {
 		t.Errorf("published %d times", len(p.published))
 	}
-	p.expect(state, http.StatusOK, `{"receipt":"unguessable","state":"requested","requested_at":"2026-11-20T12:00:00Z"}`, nobody, receipt("unguessable"))
+	p.expect(state, http.StatusOK, `{"receipt":"unguessable","state":"requested","requested_at":"2026-11-20T12:00:00Z"}`, noSession, receipt("unguessable"))
 	for _, unknown := range []string{"", "unguessabl", "unguessable2", "athlete#1", strings.Repeat("x", 5000)} {
-		p.expect(state, http.StatusNotFound, "", nobody, receipt(unknown))
+		p.expect(state, http.StatusNotFound, "", noSession, receipt(unknown))
 	}
 }
 
@@ -365,10 +365,10 @@ func TestErasuresAreCountedForAnAdmin(t *testing.T) {
 	}
 }
 
-func TestWithoutASessionThereIsNobody(t *testing.T) {
+func TestRoutesWithoutASessionAreRefused(t *testing.T) {
 	p := newPlane(t)
 	for _, route := range []string{me, leave, export, refresh} {
-		p.expect(route, http.StatusUnauthorized, "", nobody)
+		p.expect(route, http.StatusUnauthorized, "", noSession)
 	}
 	if len(p.published) != 0 {
 		t.Errorf("published %+v", p.published)
