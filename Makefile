@@ -49,11 +49,13 @@ sim: ## weeks of gathering at every size, simulated, into .local/sim.json
 	@go run ./test/sim
 
 .PHONY: check
-check: tools ## format, vet, lint, types
+check: tools ## format, vet, lint, types, spelling and prose
 	@unformatted=$$(gofmt -l $(GO_FOLDERS)); [ -z "$$unformatted" ] || { echo "not formatted by gofmt: $$unformatted"; exit 1; }
 	go vet ./... $(SERVER_TESTS)
 	go tool -modfile=tools/go.mod golangci-lint run ./... $(SERVER_TESTS)
 	npm run --silent typecheck
+	npm run --silent lint:prose
+	npm run --silent test:prose
 
 .PHONY: build
 build: paceline ## the functions (for AWS Lambda unless STAGE=local), the CDK app, the site

@@ -4,6 +4,7 @@
 export const maxWords = 12
 
 /** Words that are imprecise, archaic or make a reader guess. */
+// cspell:disable-next-line
 const bannedPhrases = /\b(just now|whoever|lest|anew|somebody|nobody)\b/i
 
 /** Returns the sentences of a text that break a rule. Documents for developers have a larger limit. */
