@@ -129,14 +129,25 @@ func (a *Admin) SetProviderApp(ctx context.Context, provider, clientID string, c
 // connected. Another application cannot use their tokens, so each of them would
 // have to connect again.
 func (a *Admin) refuseWhileConnected(ctx context.Context, provider string) error {
+	return a.eachGrant(ctx, provider, func(g Grant) error {
+		if g.State != Erased {
+			return fault.New(fault.Conflict, "accounts are connected through the present application; deploy another stage for another one")
+		}
+		return nil
+	})
+}
+
+// eachGrant calls visit with each of the provider's grants until it returns an
+// error.
+func (a *Admin) eachGrant(ctx context.Context, provider string, visit func(Grant) error) error {
 	for cursor := ""; ; {
 		page, next, err := a.Grants.List(ctx, provider, cursor, 200)
 		if err != nil {
-			return fmt.Errorf("look for connected athletes: %w", err)
+			return fmt.Errorf("list the grants: %w", err)
 		}
 		for _, g := range page {
-			if g.State != Erased {
-				return fault.New(fault.Conflict, "accounts are connected through the present application; deploy another stage for another one")
+			if err := visit(g); err != nil {
+				return err
 			}
 		}
 		if cursor = next; cursor == "" {
@@ -319,7 +330,7 @@ func (a *Admin) revoke(ctx context.Context, account Account) (Grant, error) {
 	})
 }
 
-// Status is the deployment at a glance.
+// Status is the status report of the deployment.
 type Status struct {
 	ClientID string
 	// Subscription is the zero value when Strava has none.
@@ -352,8 +363,8 @@ func (g Grant) receipts() (issued []IssuedReceipt) {
 	return issued
 }
 
-// Status looks at everything the admin has a say in. The application not being
-// set is part of the picture, not an error.
+// Status reads the state of the deployment. It is no error if the application
+// is not set.
 func (a *Admin) Status(ctx context.Context) (Status, error) {
 	s := Status{Athletes: map[State]int{}, Capacity: a.Capacity}
 	app, err := a.Vault.App(ctx, ProviderStrava)
@@ -367,20 +378,16 @@ func (a *Admin) Status(ctx context.Context) (Status, error) {
 	case !fault.Is(err, fault.NotFound):
 		return Status{}, fmt.Errorf("read app: %w", err)
 	}
-	for cursor := ""; ; {
-		page, next, err := a.Grants.List(ctx, ProviderStrava, cursor, 200)
-		if err != nil {
-			return Status{}, fmt.Errorf("count the grants: %w", err)
+	err = a.eachGrant(ctx, ProviderStrava, func(g Grant) error {
+		s.Athletes[g.State]++
+		if g.Authorized() {
+			s.Authorized++
 		}
-		for _, g := range page {
-			s.Athletes[g.State]++
-			if g.Authorized() {
-				s.Authorized++
-			}
-			s.Receipts = append(s.Receipts, g.receipts()...)
-		}
-		if cursor = next; cursor == "" {
-			return s, nil
-		}
+		s.Receipts = append(s.Receipts, g.receipts()...)
+		return nil
+	})
+	if err != nil {
+		return Status{}, err
 	}
+	return s, nil
 }

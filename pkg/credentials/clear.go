@@ -27,7 +27,7 @@ func (r Remaining) Empty() bool { return r == Remaining{} }
 // of clearing the stage. Without it the step stops, to be called again.
 const clearTime = 10 * time.Second
 
-// RevokedAll is what [Admin.RevokeAll] has done.
+// RevokedAll is the result of [Admin.RevokeAll].
 type RevokedAll struct {
 	// Ended counts the authorizations that it ended.
 	Ended     int
@@ -39,36 +39,44 @@ type RevokedAll struct {
 
 // RevokeAll ends all authorizations as [Admin.RevokeAthlete] ends one. It stops
 // early when little time is left: call it until nothing remains.
-// [Reconciler.Reconcile] completes what it has ended. The stage is clear when the
+// [Reconciler.Reconcile] completes the revocations. The stage is clear when the
 // athlete plane also reports every receipt as complete.
 func (a *Admin) RevokeAll(ctx context.Context) (RevokedAll, error) {
 	var all RevokedAll
 	for _, provider := range a.Providers {
-		for cursor := ""; ; {
-			page, next, err := a.Grants.List(ctx, provider, cursor, 200)
+		err := a.eachGrant(ctx, provider, func(g Grant) error {
+			after, err := a.revokeInTime(ctx, g)
 			if err != nil {
-				return all, fmt.Errorf("list the authorizations: %w", err)
+				return err
 			}
-			for _, g := range page {
-				if g.inForce() && !tooLate(ctx, clearTime) {
-					ending, err := a.revoke(ctx, g.Account)
-					switch {
-					case err == nil:
-						g = ending
-						all.Ended++
-					case !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.NotFound): // The list may lag behind.
-						return all, fmt.Errorf("end an authorization: %w", err)
-					}
-				}
-				all.Remaining.add(g)
-				all.Receipts = append(all.Receipts, g.receipts()...)
+			if g.inForce() && !after.inForce() {
+				all.Ended++
 			}
-			if cursor = next; cursor == "" {
-				break
-			}
+			all.Remaining.add(after)
+			all.Receipts = append(all.Receipts, after.receipts()...)
+			return nil
+		})
+		if err != nil {
+			return all, err
 		}
 	}
 	return all, nil
+}
+
+// revokeInTime ends the authorization of a grant unless it has ended or little time is
+// left, and returns the grant as it is then.
+func (a *Admin) revokeInTime(ctx context.Context, g Grant) (Grant, error) {
+	if !g.inForce() || tooLate(ctx, clearTime) {
+		return g, nil
+	}
+	after, err := a.revoke(ctx, g.Account)
+	switch {
+	case err == nil:
+		return after, nil
+	case fault.Is(err, fault.Conflict), fault.Is(err, fault.NotFound): // The list lags behind.
+		return g, nil
+	}
+	return Grant{}, fmt.Errorf("end an authorization: %w", err)
 }
 
 func (r *Remaining) add(g Grant) {
@@ -109,10 +117,11 @@ const (
 )
 
 // Clear deletes the push subscription and then the parameters, a part at a
-// time: call it until it deletes none. While authorizations are not ended it
-// returns a conflict, because that takes the parameters; with abandon it deletes them all the same, and the
-// authorizations that were not ended stay at Strava until the athletes remove
-// the application in their settings there.
+// time: call it until it deletes none. It returns a conflict while
+// authorizations are not ended, because that takes the parameters. With abandon
+// it deletes them all the same: the authorizations that were not ended then
+// stay at Strava until the athletes remove the application in their settings
+// there.
 func (a *Admin) Clear(ctx context.Context, abandon bool) (ClearResult, error) {
 	if !abandon {
 		all, err := a.RevokeAll(ctx)

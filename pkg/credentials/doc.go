@@ -44,5 +44,7 @@
 // providers), accounts (for workers of other systems), admin, clear (a stage),
 // subscription, capacity and waitlist. They share a [Ledger] (ledger.go), which
 // changes grants, and a [TokenStore] (tokenstore.go), which keeps pairs. Below
-// them, without ports, are grant, lease, tokenpair, account, app and credential.
+// them, without ports, are the grant (grant, granttokens, grantend, grantretry),
+// lease, tokenpair, account, authorization, app and credential. [Ports]
+// (composition.go) puts the use cases together.
 package credentials

@@ -28,9 +28,9 @@ type Revocation struct {
 }
 
 // complete completes the revocations of the athlete's authorizations: it has
-// every boundary erase, revokes the tokens at Strava, deletes them, and confirms
-// that. After a new authorization the old tokens have been replaced, and what
-// was gathered under the old one is still to be erased.
+// every boundary erase, revokes the tokens at Strava, deletes them, and
+// confirms that. After a new authorization the old tokens have been replaced,
+// but the data that was gathered under the old one is still to be erased.
 func (r *Revocation) complete(ctx context.Context, grant Grant) error {
 	if _, err := r.publishRevocations(ctx, grant); err != nil {
 		return err
@@ -45,6 +45,25 @@ func (r *Revocation) complete(ctx context.Context, grant Grant) error {
 	if ended != nil {
 		return ended
 	}
+	if err := r.confirm(ctx, grant); err != nil {
+		return err
+	}
+	_, err := r.update(ctx, grant.Account, func(g *Grant) (bool, error) {
+		g.completeRevocations(grant, r.Events.Now())
+		if g.State == Revoked && g.Generation == grant.Generation && len(g.Revocations) == 0 && !g.erase() {
+			return false, errGrantChanged
+		}
+		return true, nil
+	})
+	if err != nil {
+		return fmt.Errorf("record the completed revocation: %w", err)
+	}
+	return nil
+}
+
+// confirm publishes that this boundary has done its part of the erasures, and removes
+// the links that ended.
+func (r *Revocation) confirm(ctx context.Context, grant Grant) error {
 	for _, p := range grant.Revocations {
 		completed := credentialsv1.ErasureCompleted{Receipt: p.Receipt}
 		if p.Owner.exists() {
@@ -56,16 +75,6 @@ func (r *Revocation) complete(ctx context.Context, grant Grant) error {
 		if err := r.Publisher.Publish(ctx, r.Events.CausedBy(p.Cause, completed)); err != nil {
 			return fmt.Errorf("confirm the erasure: %w", err)
 		}
-	}
-	_, err := r.update(ctx, grant.Account, func(g *Grant) (bool, error) {
-		g.completeRevocations(grant, r.Events.Now())
-		if g.State == Revoked && g.Generation == grant.Generation && len(g.Revocations) == 0 && !g.erase() {
-			return false, errGrantChanged
-		}
-		return true, nil
-	})
-	if err != nil {
-		return fmt.Errorf("record the completed revocation: %w", err)
 	}
 	return nil
 }

@@ -146,83 +146,121 @@ type Admin struct {
 
 // Handle performs one action. Its errors are shown to the operator.
 func (a *Admin) Handle(ctx context.Context, req AdminRequest) (AdminResponse, error) {
-	switch req.Action {
-	case ActionSetApp:
-		clientSecret := secret.New(req.ClientSecret)
-		switch {
-		case cmp.Or(req.Provider, credentials.ProviderStrava) == credentials.ProviderStrava:
-		case req.VerifyToken != "":
-			return AdminResponse{}, fault.New(fault.Invalid, "only Strava's application has a verify token")
-		default:
-			return AdminResponse{}, a.Service.SetProviderApp(ctx, req.Provider, req.ClientID, clientSecret)
-		}
-		replaced, err := a.Service.SetApp(ctx, req.ClientID, clientSecret, secret.New(req.VerifyToken))
-		if replaced {
-			a.Log.WarnContext(ctx, "the admin replaced a registration that could not be read")
-		}
-		return AdminResponse{Replaced: replaced}, err
-	case ActionEnsureSubscription:
-		sub, err := a.Service.EnsureSubscription(ctx, req.Replace)
-		return AdminResponse{Subscription: view(sub)}, err
-	case ActionShowSubscription:
-		sub, err := a.Service.ShowSubscription(ctx)
-		return AdminResponse{Subscription: view(sub)}, err
-	case ActionDeleteSubscription:
-		return AdminResponse{}, a.Service.DeleteSubscription(ctx)
-	case ActionAthletes:
-		return a.athletes(ctx, req)
-	case ActionRevokeAthlete:
-		receipt, err := a.Service.RevokeAthlete(ctx, req.AthleteID)
-		if err == nil {
-			a.Log.InfoContext(ctx, "the admin ended an authorization", "athlete_id", req.AthleteID)
-		}
-		return AdminResponse{Receipt: receipt}, err
-	case ActionStatus:
-		s, err := a.Service.Status(ctx)
-		v := &StatusView{
-			ClientID: s.ClientID, Subscription: view(s.Subscription), Athletes: map[string]int{},
-			Authorized: s.Authorized, Capacity: s.Capacity,
-		}
-		for state, n := range s.Athletes {
-			v.Athletes[string(state)] = n
-		}
-		return AdminResponse{Status: v, Receipts: receipts(s.Receipts)}, err
-	case ActionWaitlist:
-		waiting, err := a.Service.Waitlist.List(ctx)
-		res := AdminResponse{Waitlist: []WaitlistEntryView{}}
-		for _, w := range waiting {
-			res.Waitlist = append(res.Waitlist, WaitlistEntryView(w))
-		}
-		return res, err
-	case ActionRemoveFromWaitlist:
-		err := a.Service.Waitlist.Remove(ctx, req.Contact)
-		if err == nil {
-			a.Log.InfoContext(ctx, "the admin removed a contact from the waitlist")
-		}
-		return AdminResponse{}, err
-	case ActionClearWaitlist:
-		n, err := a.Service.Waitlist.Clear(ctx)
-		a.Log.InfoContext(ctx, "the admin cleared the waitlist", "contacts", n)
-		return AdminResponse{Ended: n}, err
-	case ActionEndSessions:
-		n, next, err := a.Service.Sessions.EndStage(ctx, req.Cursor)
-		a.Log.InfoContext(ctx, "the admin ended sessions", "sessions", n)
-		return AdminResponse{Ended: n, NextCursor: next}, err
-	case ActionRevokeAll:
-		all, err := a.Service.RevokeAll(ctx)
-		if all.Ended > 0 {
-			a.Log.InfoContext(ctx, "the admin ended authorizations to clear the stage", "count", all.Ended)
-		}
-		view := RemainingView(all.Remaining)
-		return AdminResponse{Ended: all.Ended, Remaining: &view, Receipts: receipts(all.Receipts)}, err
-	case ActionClearStage:
-		c, err := a.Service.Clear(ctx, req.Abandon)
-		if err == nil {
-			a.Log.InfoContext(ctx, "the admin cleared the stage", "subscription", string(c.Subscription), "parameters", c.Parameters, "abandon", req.Abandon)
-		}
-		return AdminResponse{Cleared: &ClearedView{c.Parameters, string(c.Subscription)}}, err
+	perform := map[string]func(context.Context, AdminRequest) (AdminResponse, error){
+		ActionSetApp:             a.setApp,
+		ActionEnsureSubscription: a.ensureSubscription,
+		ActionShowSubscription:   a.showSubscription,
+		ActionDeleteSubscription: a.deleteSubscription,
+		ActionAthletes:           a.athletes,
+		ActionRevokeAthlete:      a.revokeAthlete,
+		ActionStatus:             a.status,
+		ActionWaitlist:           a.waitlist,
+		ActionRemoveFromWaitlist: a.removeFromWaitlist,
+		ActionClearWaitlist:      a.clearWaitlist,
+		ActionEndSessions:        a.endSessions,
+		ActionRevokeAll:          a.revokeAll,
+		ActionClearStage:         a.clearStage,
+	}[req.Action]
+	if perform == nil {
+		return AdminResponse{}, fault.New(fault.Invalid, "unknown action")
 	}
-	return AdminResponse{}, fault.New(fault.Invalid, "unknown action")
+	return perform(ctx, req)
+}
+
+func (a *Admin) setApp(ctx context.Context, req AdminRequest) (AdminResponse, error) {
+	clientSecret := secret.New(req.ClientSecret)
+	switch {
+	case cmp.Or(req.Provider, credentials.ProviderStrava) == credentials.ProviderStrava:
+	case req.VerifyToken != "":
+		return AdminResponse{}, fault.New(fault.Invalid, "only Strava's application has a verify token")
+	default:
+		return AdminResponse{}, a.Service.SetProviderApp(ctx, req.Provider, req.ClientID, clientSecret)
+	}
+	replaced, err := a.Service.SetApp(ctx, req.ClientID, clientSecret, secret.New(req.VerifyToken))
+	if replaced {
+		a.Log.WarnContext(ctx, "the admin replaced an unreadable registration")
+	}
+	return AdminResponse{Replaced: replaced}, err
+}
+
+func (a *Admin) ensureSubscription(ctx context.Context, req AdminRequest) (AdminResponse, error) {
+	sub, err := a.Service.EnsureSubscription(ctx, req.Replace)
+	return AdminResponse{Subscription: view(sub)}, err
+}
+
+func (a *Admin) showSubscription(ctx context.Context, _ AdminRequest) (AdminResponse, error) {
+	sub, err := a.Service.ShowSubscription(ctx)
+	return AdminResponse{Subscription: view(sub)}, err
+}
+
+func (a *Admin) deleteSubscription(ctx context.Context, _ AdminRequest) (AdminResponse, error) {
+	return AdminResponse{}, a.Service.DeleteSubscription(ctx)
+}
+
+func (a *Admin) revokeAthlete(ctx context.Context, req AdminRequest) (AdminResponse, error) {
+	receipt, err := a.Service.RevokeAthlete(ctx, req.AthleteID)
+	if err == nil {
+		a.Log.InfoContext(ctx, "the admin ended an authorization", "athlete_id", req.AthleteID)
+	}
+	return AdminResponse{Receipt: receipt}, err
+}
+
+func (a *Admin) status(ctx context.Context, _ AdminRequest) (AdminResponse, error) {
+	s, err := a.Service.Status(ctx)
+	v := &StatusView{
+		ClientID: s.ClientID, Subscription: view(s.Subscription), Athletes: map[string]int{},
+		Authorized: s.Authorized, Capacity: s.Capacity,
+	}
+	for state, n := range s.Athletes {
+		v.Athletes[string(state)] = n
+	}
+	return AdminResponse{Status: v, Receipts: receipts(s.Receipts)}, err
+}
+
+func (a *Admin) waitlist(ctx context.Context, _ AdminRequest) (AdminResponse, error) {
+	entries, err := a.Service.Waitlist.List(ctx)
+	res := AdminResponse{Waitlist: []WaitlistEntryView{}}
+	for _, e := range entries {
+		res.Waitlist = append(res.Waitlist, WaitlistEntryView(e))
+	}
+	return res, err
+}
+
+func (a *Admin) removeFromWaitlist(ctx context.Context, req AdminRequest) (AdminResponse, error) {
+	err := a.Service.Waitlist.Remove(ctx, req.Contact)
+	if err == nil {
+		a.Log.InfoContext(ctx, "the admin removed a contact from the waitlist")
+	}
+	return AdminResponse{}, err
+}
+
+func (a *Admin) clearWaitlist(ctx context.Context, _ AdminRequest) (AdminResponse, error) {
+	n, err := a.Service.Waitlist.Clear(ctx)
+	a.Log.InfoContext(ctx, "the admin cleared the waitlist", "contacts", n)
+	return AdminResponse{Ended: n}, err
+}
+
+func (a *Admin) endSessions(ctx context.Context, req AdminRequest) (AdminResponse, error) {
+	n, next, err := a.Service.Sessions.EndStage(ctx, req.Cursor)
+	a.Log.InfoContext(ctx, "the admin ended sessions", "sessions", n)
+	return AdminResponse{Ended: n, NextCursor: next}, err
+}
+
+func (a *Admin) revokeAll(ctx context.Context, _ AdminRequest) (AdminResponse, error) {
+	all, err := a.Service.RevokeAll(ctx)
+	if all.Ended > 0 {
+		a.Log.InfoContext(ctx, "the admin ended authorizations to clear the stage", "count", all.Ended)
+	}
+	view := RemainingView(all.Remaining)
+	return AdminResponse{Ended: all.Ended, Remaining: &view, Receipts: receipts(all.Receipts)}, err
+}
+
+func (a *Admin) clearStage(ctx context.Context, req AdminRequest) (AdminResponse, error) {
+	c, err := a.Service.Clear(ctx, req.Abandon)
+	if err == nil {
+		a.Log.InfoContext(ctx, "the admin cleared the stage", "subscription", string(c.Subscription), "parameters", c.Parameters, "abandon", req.Abandon)
+	}
+	return AdminResponse{Cleared: &ClearedView{c.Parameters, string(c.Subscription)}}, err
 }
 
 func (a *Admin) athletes(ctx context.Context, req AdminRequest) (AdminResponse, error) {

@@ -1,0 +1,251 @@
+package credentials
+
+import (
+	"slices"
+	"time"
+
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+)
+
+// pendingConnect returns the oldest spare whose connect is not completed, or
+// nil.
+func (g Grant) pendingConnect() *Spare {
+	if i := slices.IndexFunc(g.Spares, func(s Spare) bool { return s.Connecting }); i >= 0 {
+		return &g.Spares[i]
+	}
+	return nil
+}
+
+// parameterGenerations returns the generations in whose parameters the vault
+// may hold tokens.
+func (g Grant) parameterGenerations() []int64 {
+	all := append([]int64{g.Generation, g.Tokens.Generation}, g.Obsolete...)
+	for _, s := range g.Spares {
+		all = append(all, s.Generation)
+	}
+	slices.Sort(all)
+	return slices.DeleteFunc(slices.Compact(all), func(n int64) bool { return n == 0 })
+}
+
+// tokenRefs returns the references to the valid pair and to the spares of connects
+// that are completed. The pair of a pending connect is revoked with the connect.
+func (g Grant) tokenRefs() (refs []TokenRef) {
+	if g.Tokens.exists() {
+		refs = append(refs, g.Tokens)
+	}
+	for _, s := range g.Spares {
+		if !s.Connecting && s.exists() {
+			refs = append(refs, s.TokenRef)
+		}
+	}
+	return refs
+}
+
+// acquire takes the lease for owner unless another owner holds it. It leads
+// from any state to the same.
+func (g *Grant) acquire(owner string, now time.Time) error {
+	if g.Lease.held(owner, now) {
+		return errBusy
+	}
+	if g.Lease.Owner != "" && g.Lease.Owner != owner {
+		g.InDoubt = true // Its holder died, perhaps before it saved Strava's response.
+	}
+	g.Lease = Lease{Owner: owner, Until: now.Add(leaseTime)}
+	return nil
+}
+
+// release gives owner's lease back, and reports whether owner had it. It leads
+// from any state to the same.
+func (g *Grant) release(owner string) bool {
+	if g.Lease.Owner != owner {
+		return false
+	}
+	g.Lease = Lease{}
+	return true
+}
+
+// maxSpares bounds how many spares a grant holds. They are dropped at the next
+// refresh, so only connects that cross add more than two or three.
+const maxSpares = 16
+
+// addSpare adds a spare. It leads from any state to the same.
+func (g *Grant) addSpare(s Spare, now time.Time) {
+	g.createTombstone(now)
+	if len(g.Spares) == maxSpares {
+		g.removeSpares(g.Spares[0])
+	}
+	g.Spares = append(g.Spares, s)
+}
+
+// restore puts into force a spare that was received after Strava had refused
+// every other pair, as a new authorization of the same series. Its generation
+// is the next one instead of the time: the athlete has not consented again, so
+// an earlier request to leave ends it. It leads from degraded to active, and
+// from any other state to the same.
+func (g *Grant) restore(s Spare, now time.Time) {
+	if g.State != Degraded || g.Reason != credentialsv1.DegradedTokenRefused {
+		return
+	}
+	g.Spares = slices.DeleteFunc(g.Spares, func(other Spare) bool { return other.equal(s.TokenRef) })
+	g.Generation++
+	g.State, g.Reason, g.DegradedAt, g.Unpublished, g.InDoubt = Active, "", time.Time{}, true, false
+	if !g.Claim.ClaimedAt.IsZero() {
+		g.Claim.CheckAt, g.Retry = now, RetryState{} // Strava can be asked about it again.
+	}
+	g.replaceTokens(s.TokenRef)
+}
+
+// removeSpares removes spares and has their parameters deleted.
+func (g *Grant) removeSpares(dropped ...Spare) {
+	g.Spares = slices.DeleteFunc(g.Spares, func(s Spare) bool {
+		return slices.ContainsFunc(dropped, func(d Spare) bool { return d.TokenRef.equal(s.TokenRef) })
+	})
+	for _, d := range dropped {
+		g.retire(d.Generation)
+	}
+}
+
+// retire has the generation's parameter deleted unless the grant still refers to
+// it or is about to write to it.
+func (g *Grant) retire(generation int64) {
+	inUse := generation == 0 || generation == g.Tokens.Generation || (g.inForce() && generation == g.Generation) ||
+		slices.ContainsFunc(g.Spares, func(s Spare) bool { return s.Generation == generation })
+	if !inUse && !slices.Contains(g.Obsolete, generation) {
+		g.Obsolete = append(g.Obsolete, generation)
+	}
+}
+
+// forgetObsolete records that the parameters of generations are deleted.
+func (g *Grant) forgetObsolete(deleted []int64) {
+	g.Obsolete = slices.DeleteFunc(g.Obsolete, func(n int64) bool { return slices.Contains(deleted, n) })
+}
+
+// authorize completes the connect that received the spare: it puts the
+// authorization into force in place of an earlier one. If the one in force is
+// the later one, or the athlete has asked to leave since, the pair stays a
+// spare. It reports false if the connect is completed already. It is the only
+// way out of degraded, revoked and erased, and leads from any state but nothing
+// to active. Pending revocations stay; claims and degradations from before were
+// about an earlier authorization.
+//
+// If the account was linked to another athlete, that link ends. receipt is for
+// its erasure.
+func (g *Grant) authorize(spare Spare, receipt string, now time.Time) bool {
+	i := slices.IndexFunc(g.Spares, func(s Spare) bool { return s.equal(spare.TokenRef) && s.Connecting })
+	if i < 0 {
+		return false
+	}
+	if g.State == Active && g.Generation >= spare.ReceivedAt || spare.ReceivedAt <= g.EndRequestedAt.UnixMilli() {
+		g.Spares[i].Connecting = false
+		g.endMovedLink(spare.Owner, g.Owner, spare.ReceivedAt, receipt, now)
+		return true
+	}
+	generation := max(spare.ReceivedAt, g.Generation+1)
+	authorized := Grant{
+		Account:        g.Account,
+		Generation:     generation,
+		Since:          generation,
+		Scopes:         spare.Scopes,
+		State:          Active,
+		Tokens:         spare.TokenRef,
+		Spares:         slices.Delete(slices.Clone(g.Spares), i, i+1),
+		Obsolete:       g.Obsolete,
+		Unpublished:    true,
+		EndRequestedAt: g.EndRequestedAt,
+		ClaimCheckedAt: g.ClaimCheckedAt,
+		Revocations:    g.Revocations,
+		Completed:      g.Completed,
+		Links:          g.Links,
+		Owner:          spare.Owner,
+	}
+	// An end that was asked for from then on may have reached Strava after the pair
+	// was issued.
+	since := time.UnixMilli(spare.ReceivedAt).Add(-clockSkew)
+	switch {
+	case g.inForce():
+		if g.Owner.AthleteID == spare.Owner.AthleteID {
+			authorized.Since = g.Since
+		}
+		authorized.InDoubt = g.Lease.Owner != "" // A refresh in flight may replace these tokens, too.
+		if !g.Claim.ClaimedAt.Before(since) {
+			authorized.Claim = g.Claim
+			authorized.Claim.CheckAt = now
+		}
+	case g.Generation != 0 && (g.State == Revoked || !g.RevokedAt.Before(since)):
+		// The end of the earlier authorization may have ended this one, too.
+		authorized.Claim = Claim{ClaimedAt: now, CheckAt: now}
+	}
+	if g.Tokens.exists() {
+		authorized.Spares = append(authorized.Spares, Spare{TokenRef: g.Tokens, ReceivedAt: g.Generation})
+	}
+	if g.inForce() {
+		authorized.endMovedLink(g.Owner, spare.Owner, g.Generation, receipt, now)
+	}
+	*g = authorized
+	return true
+}
+
+// endConnect ends the connect of a spare that does not come into force. The pair
+// stays a spare. It reports false if the connect has ended already. It leads from
+// any state to the same.
+func (g *Grant) endConnect(spare Spare) bool {
+	i := slices.IndexFunc(g.Spares, func(s Spare) bool { return s.equal(spare.TokenRef) && s.Connecting })
+	if i < 0 {
+		return false
+	}
+	g.Spares[i].Connecting = false
+	return true
+}
+
+// clockSkew is how far apart the clocks of two processes may be.
+const clockSkew = time.Minute
+
+// renew makes another pair the valid one under owner's lease, which ends. It
+// leads from active, degraded and revoked to the same: a revoked grant refers
+// to the pair so that the pair can be revoked, and stays revoked. Strava has
+// just accepted the pair that seen refers to, so none of seen's spares can be
+// the valid one.
+func (g *Grant) renew(owner string, seen Grant, tokens TokenRef) error {
+	if !g.underLease(owner, seen) {
+		return errGrantChanged
+	}
+	g.replaceTokens(tokens)
+	if g.inForce() {
+		g.removeSpares(slices.DeleteFunc(slices.Clone(seen.Spares), func(s Spare) bool { return s.Connecting })...)
+	}
+	g.Lease, g.InDoubt = Lease{}, false
+	return nil
+}
+
+// adopt makes another pair the valid one under owner's lease, which ends: a
+// pair that was left behind, in place of one that Strava refused, or the same
+// pair in another store. If a connect of the same owner received it, that
+// connect is thereby completed, within the present authorization. It leads from
+// active, degraded and revoked to the same.
+func (g *Grant) adopt(owner string, seen Grant, tokens TokenRef) error {
+	if !g.underLease(owner, seen) {
+		return errGrantChanged
+	}
+	i := slices.IndexFunc(g.Spares, func(s Spare) bool { return s.equal(tokens) })
+	if i >= 0 && (!g.Spares[i].Connecting || g.Spares[i].Owner.AthleteID == g.Owner.AthleteID) {
+		if g.Spares[i].Connecting {
+			g.Scopes = g.Spares[i].Scopes
+		}
+		g.Spares = slices.Delete(g.Spares, i, i+1)
+	}
+	g.replaceTokens(tokens)
+	g.Lease = Lease{}
+	return nil
+}
+
+func (g *Grant) replaceTokens(tokens TokenRef) {
+	before := g.Tokens
+	g.Tokens = tokens
+	g.retire(before.Generation)
+}
+
+// underLease reports whether owner still has the lease, and the tokens are as
+// seen.
+func (g *Grant) underLease(owner string, seen Grant) bool {
+	return g.State != "" && g.State != Erased && g.Generation == seen.Generation && g.Lease.Owner == owner && g.Tokens.equal(seen.Tokens)
+}
