@@ -63,13 +63,22 @@ func (t Table) BatchDelete(ctx context.Context, keys []Item) error {
 	return nil
 }
 
-// sendAll sends a batch, and sends again what DynamoDB left unprocessed of it.
+// sendAll sends a batch, and sends again what DynamoDB left unprocessed of it: at
+// once if it processed some, as an answer has a limited size, and after a pause
+// if it processed nothing.
 func sendAll[T any](ctx context.Context, batch []T, send func([]T) (left []T, err error)) error {
-	return Usual.until(ctx, func() (done bool, err error) {
-		batch, err = send(batch)
-		if err == nil && len(batch) > 0 {
-			return false, fmt.Errorf("%d items are unprocessed", len(batch))
+	for len(batch) > 0 {
+		before := len(batch)
+		err := Usual.until(ctx, func() (done bool, err error) {
+			batch, err = send(batch)
+			if err == nil && len(batch) == before {
+				return false, fmt.Errorf("%d items are unprocessed", len(batch))
+			}
+			return true, err
+		})
+		if err != nil {
+			return err
 		}
-		return true, err
-	})
+	}
+	return nil
 }

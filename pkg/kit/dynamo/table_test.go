@@ -16,6 +16,7 @@ import (
 
 func TestBatchesAreSplitAndTheirLeftoversSentAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
 		table, api := tableOf(keys(150)...)
 		api.processed = 60
 		items, err := table.BatchGet(t.Context(), append(keys(150), key("missing")))
@@ -31,6 +32,9 @@ func TestBatchesAreSplitAndTheirLeftoversSentAgain(t *testing.T) {
 		}
 		if want := []int{25, 15, 5, 15, 5}; !slices.Equal(api.batches, want) || len(api.items) != 110 {
 			t.Errorf("deleted batches of %v, want %v; %d items are left", api.batches, want, len(api.items))
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("paused for %v although each call processed some", took)
 		}
 	})
 }
