@@ -41,8 +41,8 @@ type Scan struct {
 	// StartedAt is when the scan began: all its data was read at this time or
 	// later.
 	StartedAt time.Time
-	// First says that no data of the athlete is stored yet. Such a scan reports
-	// each page.
+	// First says that no data of an earlier scan is kept, so the athlete sees
+	// nothing yet. Such a scan reports each page.
 	First bool
 	// Cutoff bounds the scan: it lists only activities that start before.
 	Cutoff time.Time
