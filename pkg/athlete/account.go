@@ -5,272 +5,188 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
-// Session is whom a call comes from, and the generation of the authorization
-// that the session was opened under.
-type Session struct {
-	AthleteID  int64
-	Generation int64
-}
-
-// RevokedError means that the session's authorization is over.
-type RevokedError struct {
-	// Receipt names the erasure that followed; empty when it isn't known.
-	Receipt string
-}
-
-// Error implements error.
-func (e RevokedError) Error() string { return "the authorization is revoked" }
-
-const (
-	// Retention is how long a reading may be kept without another (Strava API
-	// Policy 6.2). From then on it is not shown, soon it is not there, and one
-	// that arrives only then, say from a dead letter, is ignored.
-	Retention = 7 * 24 * time.Hour
-	// TombstoneLifetime is how long a tombstone fences. It is longer than
-	// [Retention], so that no reading outlives the tombstone that fences it.
-	TombstoneLifetime = Retention + 24*time.Hour
-)
-
-// Account is what is known of one athlete. The zero Account knows nothing.
+// Account is everything that is stored about one athlete. The zero Account is
+// that of an unknown athlete.
 type Account struct {
-	// Profile is nil when none is known. The last one was read under Generation,
-	// at ReadAt.
-	Profile    *gatheringv1.Athlete
-	Generation int64
-	ReadAt     time.Time
-	// Authorization is the latest one in force that is known, nil when none is.
-	Authorization *Authorization
-	// Links are the accounts of other providers that the athlete has linked, one of
-	// a provider at most, and what is left of those that were unlinked.
+	// Profile is nil if there is none. It was read under the authorization of
+	// ProfileGeneration, at ProfileReadAt.
+	Profile           *gatheringv1.Athlete
+	ProfileGeneration int64
+	ProfileReadAt     time.Time
+	// Consent is the latest one in force, nil without one.
+	Consent *Consent
+	// Links are the linked accounts at other providers, at most one per provider,
+	// and the tombstones of those that were unlinked.
 	Links []Link
-	// Asked is when the athlete last asked for a refresh; zero if that is no
-	// longer of interest.
-	Asked time.Time
-	// Leave is the athlete's pending wish to leave, nil without one.
-	Leave *Leave
-	// Revoked is the tombstone: nothing of this or an earlier generation is
-	// accepted any more. 0 without one.
-	Revoked int64
-	// Receipt names the erasure of Revoked. An athlete who ended the authorization
-	// elsewhere learns it through a session that is still open. It is empty once the
-	// athlete has connected again.
-	Receipt string
-	// Expires is when the account may be forgotten altogether: zero as long as
-	// there is an authorization or a wish to leave.
-	Expires time.Time
-}
-
-// Link is an account of another provider.
-type Link struct {
-	Provider string
-	// AccountID is empty once the account is unlinked: nothing of this or an earlier
-	// Generation is accepted any more.
-	AccountID string
-	// Generation of the account's authorization.
-	Generation int64
-	// AthleteGeneration is that of the authorization under which it was linked.
-	AthleteGeneration int64
-	// LinkedAt is zero once the account is unlinked.
-	LinkedAt time.Time
-}
-
-// Linked are the accounts that are linked now.
-func (a Account) Linked() []Link {
-	return slices.DeleteFunc(slices.Clone(a.Links), func(l Link) bool { return l.AccountID == "" })
-}
-
-// link takes in a link, or the end of one, in any order, and tells whether that
-// counts. The end counts if both are of one generation.
-func (a *Account) link(f Link, now time.Time) bool {
-	if f.AccountID != "" && f.AthleteGeneration <= a.Revoked {
-		return false
-	}
-	i := slices.IndexFunc(a.Links, func(l Link) bool { return l.Provider == f.Provider })
-	if i < 0 {
-		a.Links = append(a.Links, f)
-		a.keep(now)
-		return true
-	}
-	known := a.Links[i]
-	if f.Generation < known.Generation || f.Generation == known.Generation && (f.AccountID != "" || known.AccountID == "") {
-		return false
-	}
-	f.AthleteGeneration = max(f.AthleteGeneration, known.AthleteGeneration)
-	a.Links[i] = f
-	a.keep(now)
-	return true
-}
-
-// Authorization is what an athlete allowed, as the credentials boundary
-// announces it.
-type Authorization struct {
-	// Generation is when, in Unix milliseconds.
-	Generation int64
-	// Scopes are those that were accepted, in Strava's spelling; nil as long as
-	// no more is known than that it is degraded.
-	Scopes []string
-	// Degraded says that Strava refuses calls for the athlete until they connect
+	// RefreshRequestedAt is when the athlete last asked for a refresh; zero if the
+	// athlete has not since the last revocation.
+	RefreshRequestedAt time.Time
+	// ErasureRequest is the athlete's pending request to leave, nil without one.
+	ErasureRequest *ErasureRequest
+	// RevokedGeneration is the tombstone: no event of this or an earlier generation
+	// is accepted. 0 without one.
+	RevokedGeneration int64
+	// Receipt is that of the erasure which RevokedGeneration belongs to. Sessions
+	// that are still open are led to it. It is empty once the athlete has connected
 	// again.
-	Degraded bool
-}
-
-// admit fails with a [RevokedError] when the authorization is over.
-func (a Account) admit(by Session) error {
-	switch {
-	case by.Generation > a.Revoked:
-		return nil
-	case a.Leave != nil && a.Leave.Generation == a.Revoked:
-		return RevokedError{a.Leave.Receipt} // The athlete's own, which is still owed.
-	}
-	return RevokedError{a.Receipt}
-}
-
-// profile is nil when none is known that may still be shown.
-func (a Account) profile(now time.Time) *gatheringv1.Athlete {
-	if now.Sub(a.ReadAt) >= Retention {
-		return nil
-	}
-	return a.Profile
-}
-
-// keep lets the account be there for as long as a tombstone fences, from at on.
-func (a *Account) keep(at time.Time) {
-	expires := at.Add(TombstoneLifetime)
-	switch {
-	case a.Authorization != nil, a.Leave != nil:
-		a.Expires = time.Time{}
-	case expires.After(a.Expires):
-		a.Expires = expires
-	}
-}
-
-// Leave is a wish to leave.
-type Leave struct {
-	// Receipt names the erasure and suffices to look up its state.
 	Receipt string
-	// Generation of the authorization that is to end, and every earlier one
-	// with it.
+	// ExpiresAt is when the account may be deleted; zero while there is a consent or
+	// a request to leave.
+	ExpiresAt time.Time
+}
+
+// ErasureRequest is an athlete's request to leave.
+type ErasureRequest struct {
+	// Receipt names the erasure.
+	Receipt string
+	// Generation of the authorization that is to end, with every earlier one.
 	Generation  int64
 	RequestedAt time.Time
 }
 
-// gathered takes in a reading of the profile and tells whether it is news.
-func (a *Account) gathered(f gatheringv1.AthleteGathered) bool {
-	f.ReadAt = stored(f.ReadAt)
-	newer := f.Generation > a.Generation || f.Generation == a.Generation && f.ReadAt.After(a.ReadAt)
-	if f.Generation <= a.Revoked || !newer {
+// checkNotRevoked returns a [*RevokedError] if the authorization is over.
+func (a Account) checkNotRevoked(by Authorization) error {
+	switch {
+	case by.Generation > a.RevokedGeneration:
+		return nil
+	case a.ErasureRequest != nil && a.ErasureRequest.Generation == a.RevokedGeneration:
+		return &RevokedError{a.ErasureRequest.Receipt} // The receipt that the athlete was given.
+	}
+	return &RevokedError{a.Receipt}
+}
+
+// updateExpiry keeps the account for as long as a tombstone of the time at would
+// live, or without end if it is in use.
+func (a *Account) updateExpiry(at time.Time) {
+	expiresAt := at.Add(retention.Tombstone)
+	switch {
+	case a.Consent != nil, a.ErasureRequest != nil:
+		a.ExpiresAt = time.Time{}
+	case expiresAt.After(a.ExpiresAt):
+		a.ExpiresAt = expiresAt
+	}
+}
+
+// applyReading stores a reading of the profile, unless a newer one is stored or
+// its authorization is over. It reports whether that changed anything.
+func (a *Account) applyReading(f gatheringv1.AthleteGathered) bool {
+	readAt := stored(f.ReadAt)
+	newer := f.Generation > a.ProfileGeneration || f.Generation == a.ProfileGeneration && readAt.After(a.ProfileReadAt)
+	if f.Generation <= a.RevokedGeneration || !newer {
 		return false
 	}
-	a.Profile, a.Generation, a.ReadAt = &f.Athlete, f.Generation, f.ReadAt
-	a.keep(f.ReadAt)
+	a.Profile, a.ProfileGeneration, a.ProfileReadAt = &f.Athlete, f.Generation, readAt
+	a.updateExpiry(readAt)
 	return true
 }
 
-// authorized takes in what is announced of an authorization, in any order, and
-// tells whether that counts.
-func (a *Account) authorized(f Authorization, now time.Time) bool {
-	if f.Generation <= a.Revoked {
-		return false
-	}
-	if known := a.Authorization; known != nil {
-		switch {
-		case f.Generation < known.Generation:
-			return false
-		case f.Generation == known.Generation:
-			// Only a later authorization ends a degradation.
-			f.Degraded = f.Degraded || known.Degraded
-			if f.Scopes == nil {
-				f.Scopes = known.Scopes
-			}
-		}
-	}
-	a.Authorization, a.Receipt = &f, ""
-	a.keep(now)
-	return true
-}
-
-// leave remembers the wish to leave and tells whether it is a new one; a
-// repetition leaves the first, and so its receipt, in force.
-//
-// An athlete may be connected under a later authorization than the session
-// they leave by. They mean to leave for good, so the latest one known counts.
-func (a *Account) leave(generation int64, receipt string, now time.Time) bool {
-	generation = max(generation, a.Generation)
-	if a.Authorization != nil {
-		generation = max(generation, a.Authorization.Generation)
-	}
-	if a.Leave != nil && a.Leave.Generation >= generation {
-		return false
-	}
-	a.Leave = &Leave{Receipt: receipt, Generation: generation, RequestedAt: now}
-	a.keep(now)
-	return true
-}
-
-// RefreshPause is how long an athlete who asked for a refresh has to wait before
-// asking again: Strava's limits are shared by all athletes.
-const RefreshPause = 15 * time.Minute
-
-// TooSoonError is a wish that comes too soon after the last one.
-type TooSoonError struct {
-	// Wait is how long it is too soon.
-	Wait time.Duration
-}
-
-// Error implements error.
-func (e TooSoonError) Error() string { return "too soon by " + e.Wait.String() }
-
-// ask remembers that the athlete asks for a refresh. It fails with a
-// [TooSoonError].
-func (a *Account) ask(now time.Time) error {
-	if wait := a.Asked.Add(RefreshPause).Sub(now); wait > 0 {
-		return TooSoonError{wait}
-	}
-	a.Asked = now
-	a.keep(now)
-	return nil
-}
-
-// expire drops the profile once it has been kept for as long as it may be, and
-// tells whether it has.
-func (a *Account) expire(now time.Time) bool {
-	if a.Profile == nil || a.profile(now) != nil {
+// dropExpiredProfile drops a profile that was not read again for
+// [retention.StravaData]. It reports whether it did.
+func (a *Account) dropExpiredProfile(now time.Time) bool {
+	if a.Profile == nil || now.Sub(a.ProfileReadAt) < retention.StravaData {
 		return false
 	}
 	a.Profile = nil
 	return true
 }
 
-// revoke sets the tombstone, of the erasure with that receipt, and erases what
-// belongs to this and earlier generations. It tells whether that changed anything.
-//
-// A wish to leave is pending until the erasure of its own receipt has come: when
-// the same authorization ended otherwise first, that receipt is still owed.
-func (a *Account) revoke(generation int64, receipt string, now time.Time) bool {
-	granted := a.Leave != nil && a.Leave.Receipt == receipt
-	if granted {
-		a.Leave = nil
+// applyConsent stores a consent. Events about it may come in any order. It reports
+// whether that changed anything.
+func (a *Account) applyConsent(c Consent, now time.Time) bool {
+	if c.Generation <= a.RevokedGeneration {
+		return false
 	}
-	if generation <= a.Revoked {
-		if granted && generation == a.Revoked && a.Authorization == nil {
+	if known := a.Consent; known != nil {
+		switch {
+		case c.Generation < known.Generation:
+			return false
+		case c.Generation == known.Generation:
+			// Only a later authorization ends a degradation.
+			c.Degraded = c.Degraded || known.Degraded
+			if c.Scopes == nil {
+				c.Scopes = known.Scopes
+			}
+		}
+	}
+	a.Consent, a.Receipt = &c, ""
+	a.updateExpiry(now)
+	return true
+}
+
+// RefreshPause is the time between two requests for a refresh: Strava's limits are
+// shared by all athletes.
+const RefreshPause = 15 * time.Minute
+
+// TooSoonError means that a request came less than a pause after the last one.
+type TooSoonError struct {
+	// Wait is the rest of the pause.
+	Wait time.Duration
+}
+
+// Error implements error.
+func (e TooSoonError) Error() string { return "too soon by " + e.Wait.String() }
+
+// requestRefresh notes that the athlete asks for a refresh. It fails with a
+// [TooSoonError].
+func (a *Account) requestRefresh(now time.Time) error {
+	if wait := a.RefreshRequestedAt.Add(RefreshPause).Sub(now); wait > 0 {
+		return TooSoonError{wait}
+	}
+	a.RefreshRequestedAt = now
+	a.updateExpiry(now)
+	return nil
+}
+
+// requestErasure stores a request to leave and reports whether it is a new one. A
+// repetition keeps the first request and its receipt.
+//
+// The athlete may have authorized again since the session was opened. A request
+// to leave ends all of that, so the latest generation counts.
+func (a *Account) requestErasure(generation int64, receipt string, now time.Time) bool {
+	generation = max(generation, a.ProfileGeneration)
+	if a.Consent != nil {
+		generation = max(generation, a.Consent.Generation)
+	}
+	if a.ErasureRequest != nil && a.ErasureRequest.Generation >= generation {
+		return false
+	}
+	a.ErasureRequest = &ErasureRequest{Receipt: receipt, Generation: generation, RequestedAt: now}
+	a.updateExpiry(now)
+	return true
+}
+
+// revoke sets the tombstone and erases everything of this and earlier generations.
+// receipt is that of the erasure. It reports whether that changed anything.
+//
+// A request to leave is pending until its own receipt has come: if the same
+// authorization was ended in another way first, the athlete still waits for the
+// receipt that they were given.
+func (a *Account) revoke(generation int64, receipt string, now time.Time) bool {
+	granted := a.ErasureRequest != nil && a.ErasureRequest.Receipt == receipt
+	if granted {
+		a.ErasureRequest = nil
+	}
+	if generation <= a.RevokedGeneration {
+		if granted && generation == a.RevokedGeneration && a.Consent == nil {
 			a.Receipt = receipt
 		}
-		a.keep(now)
+		a.updateExpiry(now)
 		return granted
 	}
-	a.Revoked = generation
-	if a.Generation <= generation {
-		a.Profile, a.Generation, a.ReadAt, a.Asked = nil, 0, time.Time{}, time.Time{}
+	a.RevokedGeneration = generation
+	if a.ProfileGeneration <= generation {
+		a.Profile, a.ProfileGeneration, a.ProfileReadAt, a.RefreshRequestedAt = nil, 0, time.Time{}, time.Time{}
 	}
-	if a.Authorization != nil && a.Authorization.Generation <= generation {
-		a.Authorization = nil
+	if a.Consent != nil && a.Consent.Generation <= generation {
+		a.Consent = nil
 	}
 	a.Links = slices.DeleteFunc(a.Links, func(l Link) bool { return l.AthleteGeneration <= generation })
-	if a.Authorization == nil {
+	if a.Consent == nil {
 		a.Receipt = receipt
 	}
-	a.keep(now)
+	a.updateExpiry(now)
 	return true
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/retention"
 )
@@ -20,8 +19,8 @@ const (
 	PartActivity    = "activity"
 )
 
-// allParts take part in the erasure of an athlete.
-var allParts = []string{PartCredentials, PartGathering, PartAthlete, PartActivity}
+// boundaries are the parts of the erasure of an athlete.
+var boundaries = []string{PartCredentials, PartGathering, PartAthlete, PartActivity}
 
 // Erasure is the state of one erasure. It does not name the athlete.
 //
@@ -126,66 +125,6 @@ func (e Erasure) began() time.Time {
 	return first
 }
 
-// ErasureCounts counts erasures.
-type ErasureCounts struct {
-	// Pending are not completed. Overdue are those of them that are older than
-	// [ErasureTime].
-	Pending, Overdue int
-	// Completed were completed in the last seven days.
-	Completed int
-}
-
-// erasuresCounted is for how long a completed erasure counts.
-const erasuresCounted = 7 * 24 * time.Hour
-
-func (c *ErasureCounts) add(e Erasure, now time.Time) {
-	if completed := e.CompletedAt(); !completed.IsZero() {
-		if now.Sub(completed) < erasuresCounted {
-			c.Completed++
-		}
-		return
-	}
-	c.Pending++
-	if now.Sub(e.began()) >= ErasureTime {
-		c.Overdue++
-	}
-}
-
-// IssuedReceipt is a receipt that another boundary has issued for an erasure.
-type IssuedReceipt struct {
-	Receipt     string
-	RequestedAt time.Time
-}
-
-// ErasureCounter counts erasures for an admin.
-type ErasureCounter struct {
-	Inventory Inventory
-	Now       func() time.Time
-}
-
-// Count counts all erasures. An issued receipt whose erasure is not known yet
-// counts as pending.
-func (c *ErasureCounter) Count(ctx context.Context, issued []IssuedReceipt) (ErasureCounts, error) {
-	now := c.Now()
-	var counts ErasureCounts
-	known := map[string]bool{}
-	err := c.Inventory.Each(ctx, Visitor{Erasure: func(e Erasure) error {
-		known[e.Receipt] = true
-		counts.add(e, now)
-		return nil
-	}})
-	if err != nil {
-		return ErasureCounts{}, fmt.Errorf("count the erasures: %w", err)
-	}
-	for _, r := range issued {
-		if !known[r.Receipt] {
-			known[r.Receipt] = true
-			counts.add(Erasure{Receipt: r.Receipt, RequestedAt: r.RequestedAt}, now)
-		}
-	}
-	return counts, nil
-}
-
 // openErasure records that an erasure was asked for; see [Erasure.open].
 func (s *Service) openErasure(ctx context.Context, receipt string, requestedAt time.Time, parts ...string) error {
 	_, err := s.Erasures.Update(ctx, receipt, func(e *Erasure) (bool, error) { return e.open(requestedAt, parts...), nil })
@@ -195,12 +134,7 @@ func (s *Service) openErasure(ctx context.Context, receipt string, requestedAt t
 	return nil
 }
 
-// ErasureCompleted records that a part has erased all that the receipt stands for.
-// cause is the event that reported it.
-func (s *Service) ErasureCompleted(ctx context.Context, cause event.Meta, receipt, part string) error {
-	return s.confirmErasure(ctx, receipt, part, cause.OccurredAt)
-}
-
+// confirmErasure records when a part had erased; see [Erasure.confirm].
 func (s *Service) confirmErasure(ctx context.Context, receipt, part string, at time.Time) error {
 	_, err := s.Erasures.Update(ctx, receipt, func(e *Erasure) (bool, error) { return e.confirm(part, at), nil })
 	if err != nil {

@@ -80,7 +80,7 @@ func TestErasuresAreTheSameInEveryOrder(t *testing.T) {
 			for seed, order := range orders(len(tc.arrivals)) {
 				p := newPlane()
 				if tc.asked {
-					_, err := p.Leave(t.Context(), athlete.Session{AthleteID: 1, Generation: gen1})
+					_, err := p.RequestErasure(t.Context(), athlete.Authorization{AthleteID: 1, Generation: gen1})
 					must(t, err)
 				}
 				random := rand.New(rand.NewPCG(uint64(seed), 0))
@@ -131,9 +131,9 @@ func TestAConfirmationBeforeTheRequestIsKept(t *testing.T) {
 		t.Errorf("looked up: %v", err)
 	}
 	p.now = start.Add(athlete.ErasureTime)
-	found, err := p.deadlines().Enforce(t.Context())
-	if want := (athlete.ErasureCounts{Pending: 1, Overdue: 1}); err != nil || found.Erasures != want {
-		t.Errorf("%+v, %v, want %+v", found.Erasures, err, want)
+	report, err := p.deadlines().Enforce(t.Context())
+	if want := (athlete.ErasureCounts{Pending: 1, Overdue: 1}); err != nil || report.Erasures != want {
+		t.Errorf("%+v, %v, want %+v", report.Erasures, err, want)
 	}
 }
 

@@ -13,10 +13,9 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// leaver is an athlete who connects, leaves and is ended otherwise, and the
-// credentials boundary, which answers each wish to leave with a revocation.
-// Events come in any order and more than once; every other announcement of ours
-// fails.
+// leaver is an athlete who connects, leaves and deauthorizes, and the credentials
+// boundary, which answers each request to leave with a revocation. Events come in
+// any order and more than once; half of ours cannot be published at first.
 type leaver struct {
 	*plane
 	*rand.Rand
@@ -26,21 +25,21 @@ type leaver struct {
 	generation int64
 	active     bool
 	pending    []func()
-	heard      int
+	received   int
 	// ends are the generations that erasures end, by their receipts.
 	ends map[string]int64
-	// erased are the receipts that the plane has confirmed or was told to.
+	// erased are the receipts of the revocations that the plane has handled.
 	erased map[string]bool
 	story  []string
 }
 
-func (l *leaver) tell(format string, args ...any) {
+func (l *leaver) note(format string, args ...any) {
 	l.story = append(l.story, fmt.Sprintf(format, args...))
 }
 
 func (l *leaver) later(what string, do func()) {
 	for range 1 + l.IntN(5)/4 {
-		l.pending = append(l.pending, func() { l.tell("%s", what); do() })
+		l.pending = append(l.pending, func() { l.note("%s", what); do() })
 	}
 }
 
@@ -48,7 +47,7 @@ func (l *leaver) connect() {
 	l.generation++
 	l.active = true
 	g := l.generation
-	l.tell("connects as %d", g-gen1)
+	l.note("connects as %d", g-gen1)
 	l.later(fmt.Sprint("authorized ", g-gen1), func() { l.authorize(l.t, g, "read") })
 	l.later(fmt.Sprint("gathered ", g-gen1), func() { l.gather(l.t, g, 0, "Ada") })
 }
@@ -64,9 +63,9 @@ func (l *leaver) leave() {
 	if l.IntN(2) == 0 {
 		l.refuse = fault.New(fault.Transient, "the bus is away")
 	}
-	receipt, err := l.Leave(l.t.Context(), athlete.Session{AthleteID: 1, Generation: g})
+	receipt, err := l.RequestErasure(l.t.Context(), athlete.Authorization{AthleteID: 1, Generation: g})
 	l.refuse = nil
-	l.tell("leaves by %d: %q, %v", g-gen1, receipt, err)
+	l.note("leaves by %d: %q, %v", g-gen1, receipt, err)
 }
 
 func (l *leaver) deliver() {
@@ -83,29 +82,29 @@ func (l *leaver) enforce() {
 	must(l.t, err)
 }
 
-// listen has credentials hear of what was announced.
-func (l *leaver) listen() {
-	for ; l.heard < len(l.published); l.heard++ {
-		if f, is := l.published[l.heard].Fact.(athletev1.ErasureRequested); is {
+// answer has credentials receive the published requests.
+func (l *leaver) answer() {
+	for ; l.received < len(l.published); l.received++ {
+		if f, is := l.published[l.received].Fact.(athletev1.ErasureRequested); is {
 			l.later("requested "+f.Receipt, func() { l.end(f.Generation, f.Receipt) })
 		}
 	}
 }
 
-// check looks at what must hold at any time.
+// check tests what must hold at any time.
 func (l *leaver) check() {
 	a, err := l.Accounts.Account(l.t.Context(), 1)
 	must(l.t, err)
-	if a.Profile != nil && a.Generation <= a.Revoked {
-		l.t.Error("the profile survives")
+	if a.Profile != nil && a.ProfileGeneration <= a.RevokedGeneration {
+		l.t.Error("the profile survives its authorization")
 	}
-	if a.Leave == nil && a.Authorization == nil && a.Revoked > 0 && a.Expires.IsZero() {
+	if a.ErasureRequest == nil && a.Consent == nil && a.RevokedGeneration > 0 && a.ExpiresAt.IsZero() {
 		l.t.Error("the account never expires")
 	}
 	for g := gen1; g <= l.generation; g++ {
-		_, err := l.Me(l.t.Context(), athlete.Session{AthleteID: 1, Generation: g})
-		over, is := errors.AsType[athlete.RevokedError](err)
-		if !is || over.Receipt == "" || a.Leave != nil && a.Leave.Receipt == over.Receipt && a.Leave.Generation >= g {
+		_, err := l.Me(l.t.Context(), athlete.Authorization{AthleteID: 1, Generation: g})
+		over, is := errors.AsType[*athlete.RevokedError](err)
+		if !is || over.Receipt == "" || a.ErasureRequest != nil && a.ErasureRequest.Receipt == over.Receipt && a.ErasureRequest.Generation >= g {
 			continue
 		}
 		if ends, known := l.ends[over.Receipt]; !known || ends < g {
@@ -114,10 +113,10 @@ func (l *leaver) check() {
 	}
 }
 
-// Whatever comes in between: every receipt that was opened is erased in the end,
-// a session is never led to the receipt of an earlier authorization, and nothing
-// of what ended is left.
-func TestLeavingEnds(t *testing.T) {
+// TestLeavingErasesInEveryHistory: every erasure that was opened is carried out in
+// the end, a session is never led to the receipt of an earlier authorization, and
+// nothing of a revoked authorization is left.
+func TestLeavingErasesInEveryHistory(t *testing.T) {
 	const histories = 5_000
 	for seed := range uint64(histories) {
 		p := newPlane()
@@ -132,7 +131,7 @@ func TestLeavingEnds(t *testing.T) {
 			case n == 0 && l.generation < gen1+2:
 				l.connect()
 			case n == 1 && l.active:
-				l.tell("ends it at Strava")
+				l.note("ends it at Strava")
 				l.end(l.generation, fmt.Sprint("theirs-", l.generation-gen1, "-", len(l.ends)))
 			case n <= 3:
 				l.leave()
@@ -142,25 +141,25 @@ func TestLeavingEnds(t *testing.T) {
 			default:
 				l.deliver()
 			}
-			l.listen()
+			l.answer()
 			l.check()
 		}
-		for range 8 { // A wish that is replaced while it is announced again takes a few rounds.
+		for range 8 { // A request that is replaced while it is published again takes a few rounds.
 			for len(l.pending) > 0 {
 				l.deliver()
-				l.listen()
+				l.answer()
 				l.check()
 			}
 			l.now = l.now.Add(15 * time.Minute)
 			l.enforce()
-			l.listen()
+			l.answer()
 		}
 		if len(l.pending) > 0 {
-			t.Error("there is a wish that never ends")
+			t.Error("a request to leave never ends")
 		}
 		must(t, l.ports.Inventory.Each(t.Context(), athlete.Visitor{Erasure: func(e athlete.Erasure) error {
 			if !l.erased[e.Receipt] {
-				t.Errorf("%s was opened and nothing came of it", e.Receipt)
+				t.Errorf("erasure %s was opened and not carried out", e.Receipt)
 			}
 			return nil
 		}}))

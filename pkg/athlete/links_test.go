@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/paceline/paceline/pkg/athlete"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
 func (p *plane) link(t *testing.T, athleteGeneration, generation int64, id string) {
@@ -26,10 +27,10 @@ func (p *plane) unlink(t *testing.T, generation int64, id, receipt string) {
 // links are the ids of the linked accounts.
 func (p *plane) links(t *testing.T, generation int64) []string {
 	t.Helper()
-	me, err := p.Me(t.Context(), athlete.Session{AthleteID: 1, Generation: generation})
+	me, err := p.Me(t.Context(), athlete.Authorization{AthleteID: 1, Generation: generation})
 	must(t, err)
 	ids := []string{}
-	for _, l := range me.Linked() {
+	for _, l := range me.LinkedAccounts() {
 		if l.Provider != "fitbit" || !l.LinkedAt.Equal(start) {
 			t.Errorf("link %+v", l)
 		}
@@ -38,9 +39,9 @@ func (p *plane) links(t *testing.T, generation int64) []string {
 	return ids
 }
 
-// TestLinksInAnyOrder: events may come late, twice and in any order; the one of
-// the largest generation counts, and an end against a link of the same.
-func TestLinksInAnyOrder(t *testing.T) {
+// TestLinksAreTheSameInEveryOrder: the event with the largest generation counts,
+// and of one generation the end.
+func TestLinksAreTheSameInEveryOrder(t *testing.T) {
 	type step = func(*testing.T, *plane)
 	link := func(generation int64, id string) step {
 		return func(t *testing.T, p *plane) { p.link(t, gen1, generation, id) }
@@ -116,9 +117,9 @@ func TestLinksEndWithTheAuthorization(t *testing.T) {
 	}
 }
 
-// TestALateEndOfAnEarlierAuthorizationLeavesTheFence: a link of the later one
-// that was ended does not come back.
-func TestALateEndOfAnEarlierAuthorizationLeavesTheFence(t *testing.T) {
+// TestALateRevocationKeepsTheTombstonesOfLinks: an unlinked account of a later
+// authorization does not come back.
+func TestALateRevocationKeepsTheTombstonesOfLinks(t *testing.T) {
 	p := newPlane()
 	p.authorize(t, gen2, "read")
 	p.link(t, gen2, 1, "A")
@@ -130,11 +131,11 @@ func TestALateEndOfAnEarlierAuthorizationLeavesTheFence(t *testing.T) {
 	}
 }
 
-func TestALinkThatComesAfterItsTombstoneIsIgnored(t *testing.T) {
+func TestALinkOlderThanATombstoneIsIgnored(t *testing.T) {
 	p := newPlane()
-	p.now = start.Add(athlete.Retention)
+	p.now = start.Add(retention.StravaData)
 	p.link(t, gen1, 1, "A")
-	if a, err := p.Accounts.Account(t.Context(), 1); err != nil || len(a.Links) > 0 || !a.Expires.Equal(time.Time{}) {
+	if a, err := p.Accounts.Account(t.Context(), 1); err != nil || len(a.Links) > 0 || !a.ExpiresAt.Equal(time.Time{}) {
 		t.Errorf("%+v (%v)", a, err)
 	}
 }

@@ -3,18 +3,14 @@ package athlete
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/athletev1"
-	"github.com/paceline/paceline/pkg/event/credentialsv1"
-	"github.com/paceline/paceline/pkg/event/gatheringv1"
-	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Service is the athlete plane. What takes in events is idempotent and ignores
-// what comes too late.
+// Service serves athletes and handles the events of other boundaries. Its event
+// handlers are idempotent and ignore events that come too late.
 type Service struct {
 	Accounts  Accounts
 	Erasures  Erasures
@@ -24,34 +20,33 @@ type Service struct {
 	NewReceipt func() string
 }
 
-// Me is everything that is kept of the session's athlete, without a profile that
-// may not be shown any more. It fails with a [RevokedError] when the authorization
-// is over.
-func (s *Service) Me(ctx context.Context, by Session) (Account, error) {
+// Me returns everything that is stored about the session's athlete, without a
+// profile that is too old to be shown. It fails with a [*RevokedError] if the
+// authorization is over.
+func (s *Service) Me(ctx context.Context, by Authorization) (Account, error) {
 	a, err := s.Accounts.Account(ctx, by.AthleteID)
 	if err != nil {
 		return Account{}, fmt.Errorf("read account: %w", err)
 	}
-	a.expire(s.Events.Now())
-	return a, a.admit(by)
+	a.dropExpiredProfile(s.Events.Now())
+	return a, a.checkNotRevoked(by)
 }
 
-// Refresh requests that the athlete's data be read again, and returns the time of
-// the request.
-// It fails with a [RevokedError] when the authorization is over, and with a
-// [TooSoonError].
-func (s *Service) Refresh(ctx context.Context, by Session) (time.Time, error) {
+// RequestRefresh asks gathering to read the athlete's data again, and returns the
+// time of the request. It fails with a [*RevokedError] if the authorization is
+// over, and with a [TooSoonError].
+func (s *Service) RequestRefresh(ctx context.Context, by Authorization) (time.Time, error) {
 	now := stored(s.Events.Now())
 	var before time.Time
 	_, err := s.Accounts.Update(ctx, by.AthleteID, func(a *Account) (bool, error) {
-		if err := a.admit(by); err != nil {
+		if err := a.checkNotRevoked(by); err != nil {
 			return false, err
 		}
-		before = a.Asked
-		return true, a.ask(now)
+		before = a.RefreshRequestedAt
+		return true, a.requestRefresh(now)
 	})
 	if err != nil {
-		return time.Time{}, fmt.Errorf("remember the wish for a refresh: %w", err)
+		return time.Time{}, fmt.Errorf("store the request for a refresh: %w", err)
 	}
 	err = s.Publisher.Publish(ctx, s.Events.New(athletev1.GatherRequested{
 		AthleteID: by.AthleteID, Generation: by.Generation, RequestedAt: now,
@@ -59,142 +54,64 @@ func (s *Service) Refresh(ctx context.Context, by Session) (time.Time, error) {
 	if err == nil {
 		return now, nil
 	}
-	// The event was not published, so the request does not count. If this update
-	// fails, too, the athlete only waits needlessly before the next request.
+	// The request reached no other boundary, so it does not count. If this fails,
+	// too, the athlete waits needlessly, which is harmless.
 	_, _ = s.Accounts.Update(ctx, by.AthleteID, func(a *Account) (bool, error) {
-		mine := a.Asked.Equal(now)
+		mine := a.RefreshRequestedAt.Equal(now)
 		if mine {
-			a.Asked = before
+			a.RefreshRequestedAt = before
 		}
 		return mine, nil
 	})
-	return time.Time{}, fmt.Errorf("announce the wish for a refresh: %w", err)
+	return time.Time{}, fmt.Errorf("publish the request for a refresh: %w", err)
 }
 
-// Leave takes the athlete's wish to leave and returns the receipt. The wish is
-// durable before anything else happens; when it could not be announced, the
-// fault is transient, and repeating the call announces it again under the same
-// receipt, as [Deadlines] does. It fails with a [RevokedError] when the
-// authorization is over.
-func (s *Service) Leave(ctx context.Context, by Session) (receipt string, err error) {
+// RequestErasure takes the athlete's request to leave and returns the receipt. The
+// request is stored before anything else happens. If its event cannot be published
+// the error is a transient fault; another call, or [Deadlines], publishes it
+// under the same receipt. It fails with a [*RevokedError] if the authorization is
+// over.
+func (s *Service) RequestErasure(ctx context.Context, by Authorization) (receipt string, err error) {
 	fresh, now := s.NewReceipt(), stored(s.Events.Now())
-	// A wish gives way to one that ends a later authorization, too, but is carried
-	// out all the same: its receipt may have been given.
+	// An earlier request may be replaced by one that ends a later authorization. It
+	// is published all the same, because the athlete may have its receipt.
 	a, err := s.Accounts.Account(ctx, by.AthleteID)
 	if err == nil {
-		err = a.admit(by)
+		err = a.checkNotRevoked(by)
 	}
-	if err == nil && a.Leave != nil {
-		err = s.announce(ctx, by.AthleteID, *a.Leave)
+	if err == nil && a.ErasureRequest != nil {
+		err = s.publishErasureRequest(ctx, by.AthleteID, *a.ErasureRequest)
 	}
 	if err != nil {
-		return "", fmt.Errorf("look for an earlier wish: %w", err)
+		return "", fmt.Errorf("look for an earlier request to leave: %w", err)
 	}
-	earlier := a.Leave
+	earlier := a.ErasureRequest
 	a, err = s.Accounts.Update(ctx, by.AthleteID, func(a *Account) (bool, error) {
-		if err := a.admit(by); err != nil {
+		if err := a.checkNotRevoked(by); err != nil {
 			return false, err
 		}
-		return a.leave(by.Generation, fresh, now), nil
+		return a.requestErasure(by.Generation, fresh, now), nil
 	})
 	if err != nil {
-		return "", fmt.Errorf("remember the wish to leave: %w", err)
+		return "", fmt.Errorf("store the request to leave: %w", err)
 	}
-	if earlier != nil && earlier.Receipt == a.Leave.Receipt {
-		return a.Leave.Receipt, nil
+	if earlier != nil && earlier.Receipt == a.ErasureRequest.Receipt {
+		return a.ErasureRequest.Receipt, nil
 	}
-	return a.Leave.Receipt, s.announce(ctx, by.AthleteID, *a.Leave)
+	return a.ErasureRequest.Receipt, s.publishErasureRequest(ctx, by.AthleteID, *a.ErasureRequest)
 }
 
-// announce opens the erasure that was wished for and has it begun. It may be
-// repeated: the receipt tells that it is the same.
-func (s *Service) announce(ctx context.Context, athleteID int64, l Leave) error {
-	if err := s.openErasure(ctx, l.Receipt, l.RequestedAt); err != nil {
+// publishErasureRequest opens the erasure and publishes the request for it. It may
+// be repeated: the receipt identifies the erasure.
+func (s *Service) publishErasureRequest(ctx context.Context, athleteID int64, r ErasureRequest) error {
+	if err := s.openErasure(ctx, r.Receipt, r.RequestedAt); err != nil {
 		return err
 	}
 	err := s.Publisher.Publish(ctx, s.Events.New(athletev1.ErasureRequested{
-		AthleteID: athleteID, Generation: l.Generation, Receipt: l.Receipt, RequestedAt: l.RequestedAt,
+		AthleteID: athleteID, Generation: r.Generation, Receipt: r.Receipt, RequestedAt: r.RequestedAt,
 	}))
 	if err != nil {
-		return fmt.Errorf("announce the wish to leave: %w", err)
+		return fmt.Errorf("publish the request to leave: %w", err)
 	}
 	return nil
-}
-
-// AthleteGathered keeps the profile.
-func (s *Service) AthleteGathered(ctx context.Context, _ event.Meta, f gatheringv1.AthleteGathered) error {
-	if f.Athlete.ID != f.AthleteID {
-		return fault.New(fault.Permanent, "the profile is another athlete's")
-	}
-	if s.Events.Now().Sub(f.ReadAt) >= Retention {
-		return nil
-	}
-	_, err := s.Accounts.Update(ctx, f.AthleteID, func(a *Account) (bool, error) { return a.gathered(f), nil })
-	return err
-}
-
-// AthleteAuthorized keeps what the athlete allowed.
-func (s *Service) AthleteAuthorized(ctx context.Context, cause event.Meta, f credentialsv1.AthleteAuthorized) error {
-	return s.authorized(ctx, cause, f.AthleteID, Authorization{Generation: f.Generation, Scopes: f.Scopes})
-}
-
-// AuthorizationDegraded notes that the athlete has to connect again.
-func (s *Service) AuthorizationDegraded(ctx context.Context, cause event.Meta, f credentialsv1.AuthorizationDegraded) error {
-	return s.authorized(ctx, cause, f.AthleteID, Authorization{Generation: f.Generation, Degraded: true})
-}
-
-// authorized keeps what was announced of an authorization, unless that comes so
-// late that the tombstone which would fence it may be gone.
-func (s *Service) authorized(ctx context.Context, cause event.Meta, athleteID int64, f Authorization) error {
-	now := stored(s.Events.Now())
-	if now.Sub(cause.OccurredAt) >= Retention {
-		return nil
-	}
-	_, err := s.Accounts.Update(ctx, athleteID, func(a *Account) (bool, error) { return a.authorized(f, now), nil })
-	return err
-}
-
-// AccountLinked keeps the link, unless it comes so late that the tombstone which
-// would fence it may be gone.
-func (s *Service) AccountLinked(ctx context.Context, cause event.Meta, f credentialsv1.AccountLinked) error {
-	now := stored(s.Events.Now())
-	if now.Sub(cause.OccurredAt) >= Retention {
-		return nil
-	}
-	_, err := s.Accounts.Update(ctx, f.AthleteID, func(a *Account) (bool, error) {
-		return a.link(Link{
-			Provider: f.Provider, AccountID: f.AccountID, Generation: f.Generation, AthleteGeneration: f.AthleteGeneration, LinkedAt: stored(f.LinkedAt),
-		}, now), nil
-	})
-	return err
-}
-
-// AccountUnlinked erases the link, and confirms that for the erasure.
-func (s *Service) AccountUnlinked(ctx context.Context, _ event.Meta, f credentialsv1.AccountUnlinked) error {
-	now := stored(s.Events.Now())
-	if err := s.openErasure(ctx, f.Receipt, f.RequestedAt, PartAthlete, f.Provider); err != nil {
-		return err
-	}
-	_, err := s.Accounts.Update(ctx, f.AthleteID, func(a *Account) (bool, error) {
-		return a.link(Link{Provider: f.Provider, Generation: f.Generation}, now), nil
-	})
-	if err != nil {
-		return fmt.Errorf("erase link: %w", err)
-	}
-	return s.confirmErasure(ctx, f.Receipt, PartAthlete, s.Events.Now())
-}
-
-// AuthorizationRevoked erases what belongs to this and earlier authorizations,
-// and confirms that for the erasure. The erasure is opened first: if erasing
-// fails, the erasure becomes overdue.
-func (s *Service) AuthorizationRevoked(ctx context.Context, _ event.Meta, f credentialsv1.AuthorizationRevoked) error {
-	now := stored(s.Events.Now())
-	if err := s.openErasure(ctx, f.Receipt, f.RequestedAt, slices.Concat(allParts, f.LinkedProviders)...); err != nil {
-		return err
-	}
-	_, err := s.Accounts.Update(ctx, f.AthleteID, func(a *Account) (bool, error) { return a.revoke(f.Generation, f.Receipt, now), nil })
-	if err != nil {
-		return fmt.Errorf("erase account: %w", err)
-	}
-	return s.confirmErasure(ctx, f.Receipt, PartAthlete, s.Events.Now())
 }

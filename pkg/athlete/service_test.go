@@ -15,6 +15,7 @@ import (
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
 const (
@@ -109,8 +110,8 @@ func (p *plane) degrade(t *testing.T, generation int64) {
 // profile, "401" without a right to see anything.
 func (p *plane) name(t *testing.T, generation int64) string {
 	t.Helper()
-	me, err := p.Me(t.Context(), athlete.Session{AthleteID: 1, Generation: generation})
-	if errors.As(err, new(athlete.RevokedError)) {
+	me, err := p.Me(t.Context(), athlete.Authorization{AthleteID: 1, Generation: generation})
+	if errors.As(err, new(*athlete.RevokedError)) {
 		return "401"
 	}
 	must(t, err)
@@ -123,6 +124,13 @@ func (p *plane) name(t *testing.T, generation int64) string {
 	return me.Profile.Firstname
 }
 
+// isRevoked reports whether err means that the authorization is over, and leads to
+// the receipt.
+func isRevoked(err error, receipt string) bool {
+	revoked, is := errors.AsType[*athlete.RevokedError](err)
+	return is && errors.Is(err, athlete.ErrRevoked) && revoked.Receipt == receipt
+}
+
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -130,7 +138,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func TestMe(t *testing.T) {
+func TestMeReturnsTheProfile(t *testing.T) {
 	p := newPlane()
 	if got := p.name(t, gen1); got != "-" {
 		t.Errorf("before anything is read: %s", got)
@@ -139,14 +147,14 @@ func TestMe(t *testing.T) {
 	if got := p.name(t, gen1); got != "Ada" {
 		t.Errorf("got %s", got)
 	}
-	other, err := p.Me(t.Context(), athlete.Session{AthleteID: 11, Generation: gen1})
+	other, err := p.Me(t.Context(), athlete.Authorization{AthleteID: 11, Generation: gen1})
 	if err != nil || !cmp.Equal(other, athlete.Account{}) {
 		t.Errorf("another sees %+v, %v", other, err)
 	}
 }
 
-// The end is the same in whatever order readings and revocations come, and
-// however often.
+// TestAccountIsTheSameInEveryOrder delivers readings and revocations in every
+// order, and twice.
 func TestAccountIsTheSameInEveryOrder(t *testing.T) {
 	steps := map[string]func(t *testing.T, p *plane){
 		"read 1":     func(t *testing.T, p *plane) { p.gather(t, gen1, 0, "first") },
@@ -178,9 +186,9 @@ func TestAccountIsTheSameInEveryOrder(t *testing.T) {
 	}
 }
 
-// What is known of the authorization is the same in whatever order its events
-// come, and however often; nothing of one that is over comes back.
-func TestAuthorizationIsTheSameInEveryOrder(t *testing.T) {
+// TestConsentIsTheSameInEveryOrder delivers the events of authorizations in every
+// order, and twice. Nothing of a revoked authorization comes back.
+func TestConsentIsTheSameInEveryOrder(t *testing.T) {
 	steps := map[string]func(t *testing.T, p *plane){
 		"authorize 1": func(t *testing.T, p *plane) { p.authorize(t, gen1, "read") },
 		"degrade 1":   func(t *testing.T, p *plane) { p.degrade(t, gen1) },
@@ -192,13 +200,13 @@ func TestAuthorizationIsTheSameInEveryOrder(t *testing.T) {
 	read, all := []string{"read"}, []string{"read", "activity:read"}
 	for _, tc := range []struct {
 		steps []string
-		want  *athlete.Authorization
+		want  *athlete.Consent
 	}{
-		{[]string{"authorize 1"}, &athlete.Authorization{Generation: gen1, Scopes: read}},
-		{[]string{"degrade 1"}, &athlete.Authorization{Generation: gen1, Degraded: true}},
-		{[]string{"authorize 1", "degrade 1"}, &athlete.Authorization{Generation: gen1, Scopes: read, Degraded: true}},
-		{[]string{"authorize 1", "degrade 1", "authorize 2"}, &athlete.Authorization{Generation: gen2, Scopes: all}},
-		{[]string{"authorize 1", "revoke 1", "authorize 2", "degrade 2"}, &athlete.Authorization{Generation: gen2, Scopes: all, Degraded: true}},
+		{[]string{"authorize 1"}, &athlete.Consent{Generation: gen1, Scopes: read}},
+		{[]string{"degrade 1"}, &athlete.Consent{Generation: gen1, Degraded: true}},
+		{[]string{"authorize 1", "degrade 1"}, &athlete.Consent{Generation: gen1, Scopes: read, Degraded: true}},
+		{[]string{"authorize 1", "degrade 1", "authorize 2"}, &athlete.Consent{Generation: gen2, Scopes: all}},
+		{[]string{"authorize 1", "revoke 1", "authorize 2", "degrade 2"}, &athlete.Consent{Generation: gen2, Scopes: all, Degraded: true}},
 		{[]string{"authorize 1", "degrade 1", "revoke 1"}, nil},
 		{[]string{"authorize 1", "degrade 1", "authorize 2", "revoke 2"}, nil},
 	} {
@@ -209,16 +217,16 @@ func TestAuthorizationIsTheSameInEveryOrder(t *testing.T) {
 			}
 			a, err := p.Accounts.Account(t.Context(), 1)
 			must(t, err)
-			if d := cmp.Diff(tc.want, a.Authorization); d != "" {
+			if d := cmp.Diff(tc.want, a.Consent); d != "" {
 				t.Errorf("after %v (-want +got)\n%s", order, d)
 			}
 		}
 	}
 }
 
-func TestAnAnnouncementPastTheTombstoneIsIgnored(t *testing.T) {
+func TestAnEventOlderThanATombstoneIsIgnored(t *testing.T) {
 	p := newPlane()
-	p.now = start.Add(athlete.Retention)
+	p.now = start.Add(retention.StravaData)
 	p.authorize(t, gen1, "read")
 	p.degrade(t, gen1)
 	a, err := p.Accounts.Account(t.Context(), 1)
@@ -241,14 +249,14 @@ func permutations(s []string) [][]string {
 	return out
 }
 
-func TestLeaveIsDurableThenAnnounced(t *testing.T) {
+func TestARequestToLeaveIsStoredThenPublished(t *testing.T) {
 	p := newPlane()
-	by := athlete.Session{AthleteID: 1, Generation: gen1}
+	by := athlete.Authorization{AthleteID: 1, Generation: gen1}
 	p.refuse = fault.New(fault.Transient, "the bus is away")
-	if _, err := p.Leave(t.Context(), by); !fault.Is(err, fault.Transient) {
+	if _, err := p.RequestErasure(t.Context(), by); !fault.Is(err, fault.Transient) {
 		t.Fatal(err)
 	}
-	// Not announced, and yet remembered.
+	// It is not published, but stored.
 	e, err := p.Erasure(t.Context(), "receipt-1")
 	must(t, err)
 	want := athlete.Erasure{Receipt: "receipt-1", RequestedAt: start}
@@ -257,7 +265,7 @@ func TestLeaveIsDurableThenAnnounced(t *testing.T) {
 	}
 	p.refuse, p.now = nil, start.Add(time.Minute)
 	for range 2 {
-		receipt, err := p.Leave(t.Context(), by)
+		receipt, err := p.RequestErasure(t.Context(), by)
 		must(t, err)
 		if receipt != "receipt-1" {
 			t.Errorf("receipt %s", receipt)
@@ -272,12 +280,12 @@ func TestLeaveIsDurableThenAnnounced(t *testing.T) {
 	}
 }
 
-func TestLeaveFromBeginToEnd(t *testing.T) {
+func TestLeavingErasesTheAccountAndCompletesTheErasure(t *testing.T) {
 	p := newPlane()
-	by := athlete.Session{AthleteID: 1, Generation: gen1}
+	by := athlete.Authorization{AthleteID: 1, Generation: gen1}
 	p.authorize(t, gen1, "read")
 	p.gather(t, gen1, 0, "Ada")
-	receipt, err := p.Leave(t.Context(), by)
+	receipt, err := p.RequestErasure(t.Context(), by)
 	must(t, err)
 	if got := p.name(t, gen1); got != "Ada" {
 		t.Errorf("while leaving: %s", got)
@@ -289,7 +297,7 @@ func TestLeaveFromBeginToEnd(t *testing.T) {
 	if got := p.name(t, gen1); got != "401" {
 		t.Errorf("after leaving: %s", got)
 	}
-	if _, err := p.Leave(t.Context(), by); !errors.Is(err, athlete.RevokedError{Receipt: receipt}) {
+	if _, err := p.RequestErasure(t.Context(), by); !isRevoked(err, receipt) {
 		t.Errorf("leaving again: %v", err)
 	}
 	if len(p.published) != 1 {
@@ -297,7 +305,7 @@ func TestLeaveFromBeginToEnd(t *testing.T) {
 	}
 	account, err := p.Accounts.Account(t.Context(), 1)
 	must(t, err)
-	if d := cmp.Diff(athlete.Account{Revoked: gen1, Receipt: receipt, Expires: start.Add(athlete.TombstoneLifetime)}, account); d != "" {
+	if d := cmp.Diff(athlete.Account{RevokedGeneration: gen1, Receipt: receipt, ExpiresAt: start.Add(retention.Tombstone)}, account); d != "" {
 		t.Errorf("more than the tombstone is left (-want +got)\n%s", d)
 	}
 
@@ -322,7 +330,7 @@ func TestLeaveFromBeginToEnd(t *testing.T) {
 	}
 }
 
-func TestErasureAfterDeauthorizationIsKnownToo(t *testing.T) {
+func TestAnErasureAfterADeauthorizationCanBeLookedUp(t *testing.T) {
 	p := newPlane()
 	if _, err := p.Erasure(t.Context(), "theirs"); !errors.Is(err, athlete.ErrNoErasure) {
 		t.Fatal(err)
@@ -335,18 +343,17 @@ func TestErasureAfterDeauthorizationIsKnownToo(t *testing.T) {
 	}
 }
 
-// An athlete who has connected again leaves altogether, also by the session
-// they had before.
-func TestLeaveEndsTheLatestAuthorization(t *testing.T) {
+// TestLeavingEndsTheLatestAuthorization, also by a session of an earlier one.
+func TestLeavingEndsTheLatestAuthorization(t *testing.T) {
 	for name, known := range map[string]func(p *plane){
-		"by a reading":         func(p *plane) { p.gather(t, gen2, 0, "Ada") },
-		"by what is announced": func(p *plane) { p.authorize(t, gen2, "read") },
+		"by a reading": func(p *plane) { p.gather(t, gen2, 0, "Ada") },
+		"by an event":  func(p *plane) { p.authorize(t, gen2, "read") },
 	} {
 		p := newPlane()
 		known(p)
-		old, err := p.Leave(t.Context(), athlete.Session{AthleteID: 1, Generation: gen1})
+		old, err := p.RequestErasure(t.Context(), athlete.Authorization{AthleteID: 1, Generation: gen1})
 		must(t, err)
-		same, err := p.Leave(t.Context(), athlete.Session{AthleteID: 1, Generation: gen2})
+		same, err := p.RequestErasure(t.Context(), athlete.Authorization{AthleteID: 1, Generation: gen2})
 		must(t, err)
 		if old != same {
 			t.Errorf("%s: two receipts for one leave", name)
@@ -359,12 +366,12 @@ func TestLeaveEndsTheLatestAuthorization(t *testing.T) {
 	}
 }
 
-func TestLeaveAfterReconnectingHasAReceiptOfItsOwn(t *testing.T) {
+func TestLeavingAfterReconnectingHasAReceiptOfItsOwn(t *testing.T) {
 	p := newPlane()
-	first, err := p.Leave(t.Context(), athlete.Session{AthleteID: 1, Generation: gen1})
+	first, err := p.RequestErasure(t.Context(), athlete.Authorization{AthleteID: 1, Generation: gen1})
 	must(t, err)
 	p.gather(t, gen2, 0, "Ada") // The first leave is still on its way.
-	second, err := p.Leave(t.Context(), athlete.Session{AthleteID: 1, Generation: gen2})
+	second, err := p.RequestErasure(t.Context(), athlete.Authorization{AthleteID: 1, Generation: gen2})
 	must(t, err)
 	if first == second {
 		t.Fatal("the receipt of another leave")
@@ -373,16 +380,17 @@ func TestLeaveAfterReconnectingHasAReceiptOfItsOwn(t *testing.T) {
 	if got := p.name(t, gen2); got != "Ada" {
 		t.Errorf("the end of the first authorization took the second's profile: %s", got)
 	}
-	again, err := p.Leave(t.Context(), athlete.Session{AthleteID: 1, Generation: gen2})
+	again, err := p.RequestErasure(t.Context(), athlete.Authorization{AthleteID: 1, Generation: gen2})
 	if err != nil || again != second {
 		t.Errorf("%s, %v", again, err)
 	}
 }
 
-// An account lasts for as long as anything in it may be needed: an authorization
-// and a wish to leave for ever, a tombstone and a profile for the time of a tombstone.
-func TestWhenAnAccountExpires(t *testing.T) {
-	by := athlete.Session{AthleteID: 1, Generation: gen2}
+// TestAccountsExpireWhenNothingInThemIsNeeded: a consent and a request to leave
+// keep an account without end, a tombstone and a profile for the lifetime of a
+// tombstone.
+func TestAccountsExpireWhenNothingInThemIsNeeded(t *testing.T) {
+	by := athlete.Authorization{AthleteID: 1, Generation: gen2}
 	const later = time.Hour
 	for name, tc := range map[string]struct {
 		do func(p *plane)
@@ -396,20 +404,20 @@ func TestWhenAnAccountExpires(t *testing.T) {
 		"back and authorized":    {func(p *plane) { p.authorize(t, gen2, "read") }, -1},
 		"authorized, then read":  {func(p *plane) { p.authorize(t, gen2, "read"); p.gather(t, gen2, 0, "Ada") }, -1},
 		"authorized and revoked": {func(p *plane) { p.authorize(t, gen2, "read"); p.revoke(t, gen2, "r") }, later},
-		"a late announcement":    {func(p *plane) { p.authorize(t, gen1, "read"); p.degrade(t, gen1) }, 0},
-		"back and leaving":       {func(p *plane) { _, err := p.Leave(t.Context(), by); must(t, err) }, -1},
-		"leaving, then read":     {func(p *plane) { _, err := p.Leave(t.Context(), by); must(t, err); p.gather(t, gen2, 0, "Ada") }, -1},
-		"back and asking":        {func(p *plane) { _, err := p.Refresh(t.Context(), by); must(t, err) }, later},
+		"a late event":           {func(p *plane) { p.authorize(t, gen1, "read"); p.degrade(t, gen1) }, 0},
+		"back and leaving":       {func(p *plane) { _, err := p.RequestErasure(t.Context(), by); must(t, err) }, -1},
+		"leaving, then read":     {func(p *plane) { _, err := p.RequestErasure(t.Context(), by); must(t, err); p.gather(t, gen2, 0, "Ada") }, -1},
+		"back and asking":        {func(p *plane) { _, err := p.RequestRefresh(t.Context(), by); must(t, err) }, later},
 		"revoked while back":     {func(p *plane) { p.gather(t, gen2, 0, "Ada"); p.revoke(t, gen1+1, "r") }, later},
-		"revoked while leaving":  {func(p *plane) { _, err := p.Leave(t.Context(), by); must(t, err); p.revoke(t, gen1+1, "r") }, -1},
-		"left":                   {func(p *plane) { r, err := p.Leave(t.Context(), by); must(t, err); p.revoke(t, gen2, r) }, later},
+		"revoked while leaving":  {func(p *plane) { _, err := p.RequestErasure(t.Context(), by); must(t, err); p.revoke(t, gen1+1, "r") }, -1},
+		"left":                   {func(p *plane) { r, err := p.RequestErasure(t.Context(), by); must(t, err); p.revoke(t, gen2, r) }, later},
 		"left, and ended elsewhere": {func(p *plane) {
-			r, err := p.Leave(t.Context(), by)
+			r, err := p.RequestErasure(t.Context(), by)
 			must(t, err)
 			p.revoke(t, gen2, "r")
 			p.revoke(t, gen2, r)
 		}, later},
-		"leaving, ended elsewhere":   {func(p *plane) { _, err := p.Leave(t.Context(), by); must(t, err); p.revoke(t, gen2, "r") }, -1},
+		"leaving, ended elsewhere":   {func(p *plane) { _, err := p.RequestErasure(t.Context(), by); must(t, err); p.revoke(t, gen2, "r") }, -1},
 		"a late reading changes not": {func(p *plane) { p.gather(t, gen1, 1800, "Ada") }, 0},
 	} {
 		p := newPlane()
@@ -418,44 +426,44 @@ func TestWhenAnAccountExpires(t *testing.T) {
 		tc.do(p)
 		a, err := p.Accounts.Account(t.Context(), 1)
 		must(t, err)
-		want := start.Add(athlete.TombstoneLifetime + tc.expires)
+		want := start.Add(retention.Tombstone + tc.expires)
 		if tc.expires < 0 {
 			want = time.Time{}
 		}
-		if !a.Expires.Equal(want) {
-			t.Errorf("%s: expires %v, want %v", name, a.Expires, want)
+		if !a.ExpiresAt.Equal(want) {
+			t.Errorf("%s: expires %v, want %v", name, a.ExpiresAt, want)
 		}
 	}
 }
 
-func TestRefresh(t *testing.T) {
+func TestARefreshIsPublishedOncePerPause(t *testing.T) {
 	p := newPlane()
-	by := athlete.Session{AthleteID: 1, Generation: gen1}
-	ask := func(by athlete.Session, wantWait time.Duration) {
+	by := athlete.Authorization{AthleteID: 1, Generation: gen1}
+	ask := func(by athlete.Authorization, wantWait time.Duration) {
 		t.Helper()
-		at, err := p.Refresh(t.Context(), by)
+		at, err := p.RequestRefresh(t.Context(), by)
 		tooSoon, is := errors.AsType[athlete.TooSoonError](err)
 		if is != (wantWait > 0) || tooSoon.Wait != wantWait || !is && (err != nil || !at.Equal(p.now)) {
 			t.Errorf("at %v: %v, %v", p.now, at, err)
 		}
 	}
 	p.refuse = fault.New(fault.Transient, "the bus is away")
-	if _, err := p.Refresh(t.Context(), by); !fault.Is(err, fault.Transient) {
+	if _, err := p.RequestRefresh(t.Context(), by); !fault.Is(err, fault.Transient) {
 		t.Fatal(err)
 	}
 	p.refuse = nil
-	ask(by, 0) // because no event was published
+	ask(by, 0) // The last request was not published.
 	ask(by, athlete.RefreshPause)
-	ask(athlete.Session{AthleteID: 2, Generation: gen1}, 0)
+	ask(athlete.Authorization{AthleteID: 2, Generation: gen1}, 0)
 	p.now = start.Add(athlete.RefreshPause - time.Second)
 	ask(by, time.Second)
 	p.now = start.Add(athlete.RefreshPause)
 	ask(by, 0)
 	p.revoke(t, gen1, "r")
-	if _, err := p.Refresh(t.Context(), by); !errors.Is(err, athlete.RevokedError{Receipt: "r"}) {
+	if _, err := p.RequestRefresh(t.Context(), by); !isRevoked(err, "r") {
 		t.Errorf("after leaving: %v", err)
 	}
-	ask(athlete.Session{AthleteID: 1, Generation: gen2}, 0) // reconnecting starts clean
+	ask(athlete.Authorization{AthleteID: 1, Generation: gen2}, 0) // reconnecting starts clean
 	request := func(id, generation int64, at time.Time) event.Fact {
 		return athletev1.GatherRequested{AthleteID: id, Generation: generation, RequestedAt: at}
 	}
@@ -468,40 +476,41 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
-// The profile is gone for its athlete at the very end of its time, and for good
-// when the deadlines are next enforced; reading it again brings it back.
-func TestProfilePastItsRight(t *testing.T) {
+// TestProfilesAreHiddenThenDroppedAfterSevenDays: the athlete does not see the
+// profile any more, and the next enforcement drops it. Another reading brings it
+// back.
+func TestProfilesAreHiddenThenDroppedAfterSevenDays(t *testing.T) {
 	p := newPlane()
 	deadlines := p.deadlines()
-	enforce := func(want athlete.Found, kept bool) {
+	enforce := func(want athlete.RetentionReport, kept bool) {
 		t.Helper()
-		found, err := deadlines.Enforce(t.Context())
+		report, err := deadlines.Enforce(t.Context())
 		must(t, err)
 		a, err := p.Accounts.Account(t.Context(), 1)
 		must(t, err)
-		if found != want || (a.Profile != nil) != kept {
-			t.Errorf("found %+v, want %+v; the profile is kept: %t", found, want, a.Profile != nil)
+		if report != want || (a.Profile != nil) != kept {
+			t.Errorf("report %+v, want %+v; the profile is kept: %t", report, want, a.Profile != nil)
 		}
 	}
 	p.gather(t, gen1, 0, "Ada")
-	p.now = start.Add(athlete.Retention - time.Second)
+	p.now = start.Add(retention.StravaData - time.Second)
 	if got := p.name(t, gen1); got != "Ada" {
 		t.Errorf("got %s", got)
 	}
-	enforce(athlete.Found{Profiles: [athlete.Days]int{6: 1}}, true)
-	p.now = start.Add(athlete.Retention)
+	enforce(athlete.RetentionReport{ByAge: [retention.Days]int{6: 1}}, true)
+	p.now = start.Add(retention.StravaData)
 	if got := p.name(t, gen1); got != "-" {
-		t.Errorf("past its right: %s", got)
+		t.Errorf("too old: %s", got)
 	}
-	enforce(athlete.Found{Profiles: [athlete.Days]int{7: 1}}, false)
-	p.gather(t, gen1, int(athlete.Retention/time.Second), "Ada")
+	enforce(athlete.RetentionReport{ByAge: [retention.Days]int{7: 1}}, false)
+	p.gather(t, gen1, int(retention.StravaData/time.Second), "Ada")
 	if got := p.name(t, gen1); got != "Ada" {
 		t.Errorf("read again: %s", got)
 	}
-	// The deadlines were not enforced for a while.
-	p.now = p.now.Add(athlete.Retention + 2*time.Hour)
-	enforce(athlete.Found{Profiles: [athlete.Days]int{7: 1}, ProfilesLate: 1}, false)
-	enforce(athlete.Found{}, false)
+	// Enforcement did not run for a while.
+	p.now = p.now.Add(retention.StravaData + 2*time.Hour)
+	enforce(athlete.RetentionReport{ByAge: [retention.Days]int{7: 1}, TooOld: 1}, false)
+	enforce(athlete.RetentionReport{}, false)
 }
 
 func TestErasuresAreCounted(t *testing.T) {
@@ -509,12 +518,12 @@ func TestErasuresAreCounted(t *testing.T) {
 	deadlines := p.deadlines()
 	count := func(pending, overdue, completed int) {
 		t.Helper()
-		found, err := deadlines.Enforce(t.Context())
-		if want := (athlete.Found{Erasures: athlete.ErasureCounts{Pending: pending, Overdue: overdue, Completed: completed}}); err != nil || found != want {
-			t.Errorf("%+v, %v, want %+v", found, err, want)
+		report, err := deadlines.Enforce(t.Context())
+		if want := (athlete.RetentionReport{Erasures: athlete.ErasureCounts{Pending: pending, Overdue: overdue, Completed: completed}}); err != nil || report != want {
+			t.Errorf("%+v, %v, want %+v", report, err, want)
 		}
 	}
-	receipt, err := p.Leave(t.Context(), athlete.Session{AthleteID: 1, Generation: gen1})
+	receipt, err := p.RequestErasure(t.Context(), athlete.Authorization{AthleteID: 1, Generation: gen1})
 	must(t, err)
 	p.revoke(t, gen2, "theirs") // asked for elsewhere, at the start
 	p.now = start.Add(athlete.ErasureTime - time.Second)
@@ -532,26 +541,26 @@ func TestErasuresAreCounted(t *testing.T) {
 	count(0, 0, 0)
 }
 
-// unkind fails to change one athlete's account.
-type unkind struct{ athlete.Accounts }
+// failingAccounts fails to update the account of athlete 1.
+type failingAccounts struct{ athlete.Accounts }
 
-func (u unkind) Update(ctx context.Context, id int64, change func(*athlete.Account) (bool, error)) (athlete.Account, error) {
+func (u failingAccounts) Update(ctx context.Context, id int64, change func(*athlete.Account) (bool, error)) (athlete.Account, error) {
 	if id == 1 {
 		return athlete.Account{}, fault.New(fault.Transient, "not now")
 	}
 	return u.Accounts.Update(ctx, id, change)
 }
 
-func TestOneProfileThatCannotBeDroppedDoesNotKeepTheOthers(t *testing.T) {
+func TestAProfileThatCannotBeDroppedDoesNotKeepTheOthers(t *testing.T) {
 	p := newPlane()
 	for id := range int64(5) {
 		_, err := p.Accounts.Update(t.Context(), id, func(a *athlete.Account) (bool, error) {
-			a.Profile, a.ReadAt = &gatheringv1.Athlete{ID: id}, start
+			a.Profile, a.ProfileReadAt = &gatheringv1.Athlete{ID: id}, start
 			return true, nil
 		})
 		must(t, err)
 	}
-	p.Accounts, p.now = unkind{p.Accounts}, start.Add(athlete.Retention)
+	p.Accounts, p.now = failingAccounts{p.Accounts}, start.Add(retention.StravaData)
 	d := p.deadlines()
 	if _, err := d.Enforce(t.Context()); err == nil {
 		t.Error("no error")
@@ -565,19 +574,19 @@ func TestOneProfileThatCannotBeDroppedDoesNotKeepTheOthers(t *testing.T) {
 	}
 }
 
-// away is where no erasure can be opened.
-type away struct{ athlete.Erasures }
+// failingErasures fails to update.
+type failingErasures struct{ athlete.Erasures }
 
-func (away) Update(context.Context, string, func(*athlete.Erasure) (bool, error)) (athlete.Erasure, error) {
+func (failingErasures) Update(context.Context, string, func(*athlete.Erasure) (bool, error)) (athlete.Erasure, error) {
 	return athlete.Erasure{}, fault.New(fault.Transient, "not now")
 }
 
-// Wherever taking a wish to leave was cut off, it is carried out soon, under the
-// receipt and time it was taken with.
-func TestAWishToLeaveIsNotLost(t *testing.T) {
+// TestARequestToLeaveIsNotLost: wherever taking it was cut off, it is published
+// within minutes, with its receipt and time.
+func TestARequestToLeaveIsNotLost(t *testing.T) {
 	for name, cut := range map[string]func(p *plane){
-		"before the erasure was opened": func(p *plane) { p.Erasures = away{p.Erasures} },
-		"before it was announced":       func(p *plane) { p.refuse = fault.New(fault.Transient, "the bus is away") },
+		"before the erasure was opened": func(p *plane) { p.Erasures = failingErasures{p.Erasures} },
+		"before it was published":       func(p *plane) { p.refuse = fault.New(fault.Transient, "the bus is away") },
 	} {
 		p := newPlane()
 		deadlines := p.deadlines()
@@ -591,7 +600,7 @@ func TestAWishToLeaveIsNotLost(t *testing.T) {
 			}
 		}
 		cut(p)
-		if _, err := p.Leave(t.Context(), athlete.Session{AthleteID: 1, Generation: gen1}); !fault.Is(err, fault.Transient) {
+		if _, err := p.RequestErasure(t.Context(), athlete.Authorization{AthleteID: 1, Generation: gen1}); !fault.Is(err, fault.Transient) {
 			t.Fatal(err)
 		}
 		p.Erasures, p.refuse = p.ports.Erasures, nil
@@ -600,13 +609,13 @@ func TestAWishToLeaveIsNotLost(t *testing.T) {
 		enforce(25*time.Minute, 2)
 		requested := athletev1.ErasureRequested{AthleteID: 1, Generation: gen1, Receipt: "receipt-1", RequestedAt: start}
 		if d := cmp.Diff([]event.Fact{requested, requested}, p.facts()); d != "" {
-			t.Errorf("cut off %s, announced (-want +got)\n%s", name, d)
+			t.Errorf("cut off %s, published (-want +got)\n%s", name, d)
 		}
 		e, err := p.Erasure(t.Context(), "receipt-1")
 		if err != nil || !e.RequestedAt.Equal(start) {
 			t.Errorf("cut off %s: %+v, %v", name, e, err)
 		}
-		// That the authorization ended elsewhere answers for another receipt.
+		// Another end of the authorization has another receipt.
 		p.revoke(t, gen1, "theirs")
 		enforce(40*time.Minute, 3)
 		p.revoke(t, gen1, "receipt-1")
@@ -614,27 +623,27 @@ func TestAWishToLeaveIsNotLost(t *testing.T) {
 	}
 }
 
-// picky refuses to publish what is about one athlete.
-type picky struct{ *plane }
+// failingPublisher fails to publish requests of athlete 1.
+type failingPublisher struct{ *plane }
 
-func (p picky) Publish(ctx context.Context, events ...event.Event) error {
+func (p failingPublisher) Publish(ctx context.Context, events ...event.Event) error {
 	if events[0].Fact.(athletev1.ErasureRequested).AthleteID == 1 {
 		return fault.New(fault.Transient, "not now")
 	}
 	return p.plane.Publish(ctx, events...)
 }
 
-func TestOneWishThatFailsDoesNotKeepTheOthers(t *testing.T) {
+func TestARequestThatCannotBePublishedDoesNotKeepTheOthers(t *testing.T) {
 	p := newPlane()
 	for id := range int64(5) {
-		_, err := p.Leave(t.Context(), athlete.Session{AthleteID: id, Generation: gen1})
+		_, err := p.RequestErasure(t.Context(), athlete.Authorization{AthleteID: id, Generation: gen1})
 		must(t, err)
 	}
 	p.published, p.now = nil, start.Add(time.Hour)
-	p.Publisher = picky{p}
-	found, err := p.deadlines().Enforce(t.Context())
-	if err == nil || found.Erasures.Overdue != 5 {
-		t.Errorf("%v, found %+v", err, found)
+	p.Publisher = failingPublisher{p}
+	report, err := p.deadlines().Enforce(t.Context())
+	if err == nil || report.Erasures.Overdue != 5 {
+		t.Errorf("%v, report %+v", err, report)
 	}
 	again := map[int64]bool{}
 	for _, f := range p.facts() {
@@ -645,27 +654,28 @@ func TestOneWishThatFailsDoesNotKeepTheOthers(t *testing.T) {
 	}
 }
 
-// The plane that cannot erase is the one that counts: the erasure is known first.
+// TestAnErasureThatFailsHereIsOverdue, because it is opened before anything is
+// erased.
 func TestAnErasureThatFailsHereIsOverdue(t *testing.T) {
 	p := newPlane()
-	p.Accounts = unkind{p.Accounts}
+	p.Accounts = failingAccounts{p.Accounts}
 	f := credentialsv1.AuthorizationRevoked{AthleteID: 1, Generation: gen1, Receipt: "r", RequestedAt: start}
 	if err := p.AuthorizationRevoked(t.Context(), cause, f); !fault.Is(err, fault.Transient) {
 		t.Fatal(err)
 	}
 	p.now = start.Add(3 * time.Hour)
-	found, err := p.deadlines().Enforce(t.Context())
-	if want := (athlete.Found{Erasures: athlete.ErasureCounts{Pending: 1, Overdue: 1}}); err != nil || found != want {
-		t.Errorf("%+v, %v, want %+v", found, err, want)
+	report, err := p.deadlines().Enforce(t.Context())
+	if want := (athlete.RetentionReport{Erasures: athlete.ErasureCounts{Pending: 1, Overdue: 1}}); err != nil || report != want {
+		t.Errorf("%+v, %v, want %+v", report, err, want)
 	}
 	if len(p.published) != 0 {
 		t.Errorf("published %+v", p.facts())
 	}
 }
 
-// A session of an ended authorization leads to the receipt until the athlete
-// connects again.
-func TestSessionsThatEndedLeadToTheReceipt(t *testing.T) {
+// TestSessionsOfARevokedAuthorizationLeadToTheReceipt until the athlete connects
+// again.
+func TestSessionsOfARevokedAuthorizationLeadToTheReceipt(t *testing.T) {
 	steps := map[string]func(t *testing.T, p *plane){
 		"authorize 1": func(t *testing.T, p *plane) { p.authorize(t, gen1, "read") },
 		"revoke 1":    func(t *testing.T, p *plane) { p.revoke(t, gen1, "first") },
@@ -687,7 +697,7 @@ func TestSessionsThatEndedLeadToTheReceipt(t *testing.T) {
 				for _, name := range order {
 					steps[name](t, p)
 				}
-				if _, err := p.Me(t.Context(), athlete.Session{AthleteID: 1, Generation: gen1}); !errors.Is(err, athlete.RevokedError{Receipt: tc.want}) {
+				if _, err := p.Me(t.Context(), athlete.Authorization{AthleteID: 1, Generation: gen1}); !isRevoked(err, tc.want) {
 					t.Errorf("after %v: %#v, want the receipt %q", order, err, tc.want)
 				}
 			}
@@ -695,22 +705,22 @@ func TestSessionsThatEndedLeadToTheReceipt(t *testing.T) {
 	}
 }
 
-// A repeated request to leave returns the first receipt, even if the authorization
-// ended in another way in between.
+// TestLeavingAgainLeadsToTheSameReceipt, even if the authorization ended in another
+// way in between.
 func TestLeavingAgainLeadsToTheSameReceipt(t *testing.T) {
 	p := newPlane()
-	by := athlete.Session{AthleteID: 1, Generation: gen1}
-	receipt, err := p.Leave(t.Context(), by)
+	by := athlete.Authorization{AthleteID: 1, Generation: gen1}
+	receipt, err := p.RequestErasure(t.Context(), by)
 	must(t, err)
 	for _, next := range []string{"theirs", receipt, "theirs", receipt} {
 		p.revoke(t, gen1, next)
-		if _, err := p.Leave(t.Context(), by); !errors.Is(err, athlete.RevokedError{Receipt: receipt}) {
+		if _, err := p.RequestErasure(t.Context(), by); !isRevoked(err, receipt) {
 			t.Errorf("after the revocation of %s: %#v", next, err)
 		}
 	}
 }
 
-func TestReceiptsLast30Days(t *testing.T) {
+func TestErasuresCanBeLookedUpFor30Days(t *testing.T) {
 	p := newPlane()
 	p.revoke(t, gen1, "r")
 	p.confirmOthers(t, "r", start)
@@ -724,9 +734,9 @@ func TestReceiptsLast30Days(t *testing.T) {
 	}
 }
 
-func TestReadingsPastTheirRightAreIgnored(t *testing.T) {
+func TestReadingsOlderThanSevenDaysAreIgnored(t *testing.T) {
 	p := newPlane()
-	p.now = start.Add(athlete.Retention + time.Second)
+	p.now = start.Add(retention.StravaData + time.Second)
 	p.gather(t, gen1, 0, "Ada")
 	if got := p.name(t, gen1); got != "-" {
 		t.Errorf("got %s", got)
@@ -735,7 +745,7 @@ func TestReadingsPastTheirRightAreIgnored(t *testing.T) {
 	if got := p.name(t, gen1); got != "Ada" {
 		t.Errorf("got %s", got)
 	}
-	if athlete.TombstoneLifetime <= athlete.Retention {
+	if retention.Tombstone <= retention.StravaData {
 		t.Error("a reading may outlive the tombstone")
 	}
 }

@@ -38,7 +38,7 @@ func TestAthleteItemsHoldWhatTheyShould(t *testing.T) {
 	client := dynamodb.NewFromConfig(mustConfig(t))
 	at := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 	_, err := ddb.NewAccounts(client, name).Update(t.Context(), 42, func(a *athlete.Account) (bool, error) {
-		a.Revoked, a.Receipt, a.Expires = 7, "done", at
+		a.RevokedGeneration, a.Receipt, a.ExpiresAt = 7, "done", at
 		return true, nil
 	})
 	if err != nil {
@@ -61,7 +61,7 @@ func TestAthleteItemsHoldWhatTheyShould(t *testing.T) {
 	for _, item := range mustItems(t, name) {
 		var attributes []string
 		for _, attribute := range []string{
-			"revision", "profile", "generation", "read_at", "leave", "revoked_generation", "receipt", "requested_at", "parts", "confirmed",
+			"revision", "profile", "profile_generation", "profile_read_at", "erasure_request", "revoked_generation", "receipt", "requested_at", "parts", "confirmed",
 		} {
 			if _, there := item[attribute]; there {
 				attributes = append(attributes, attribute)

@@ -16,15 +16,15 @@ import (
 // empty stores; only the stores are used.
 func Run(t *testing.T, newPorts func(*testing.T) athlete.Ports) {
 	for name, check := range map[string]func(*testing.T, athlete.Ports){
-		"an account comes back as it was put":                           accountComesBack,
-		"an update of an account that changes nothing writes nothing":   accountUpdateWithoutChange,
-		"parallel updates of an account all count":                      parallelAccountUpdates,
-		"an erasure comes back as it was put":                           erasureComesBack,
-		"an update of an erasure that changes nothing writes nothing":   erasureUpdateWithoutChange,
-		"parallel confirmations of an erasure all count":                parallelErasureUpdates,
-		"an inventory finds all profiles, wishes to leave and erasures": inventoryFindsAll,
-		"an inventory ends with the first error and needs no function":  inventoryEnds,
-		"accounts and erasures of similar names are kept apart":         accountsAndErasures,
+		"an account comes back as it was put":                             accountComesBack,
+		"an update of an account that changes nothing writes nothing":     accountUpdateWithoutChange,
+		"parallel updates of an account all count":                        parallelAccountUpdates,
+		"an erasure comes back as it was put":                             erasureComesBack,
+		"an update of an erasure that changes nothing writes nothing":     erasureUpdateWithoutChange,
+		"parallel confirmations of an erasure all count":                  parallelErasureUpdates,
+		"an inventory finds all profiles, requests to leave and erasures": inventoryFindsAll,
+		"an inventory ends with the first error and needs no function":    inventoryEnds,
+		"accounts and erasures of similar names are kept apart":           accountsAndErasures,
 	} {
 		t.Run(name, func(t *testing.T) { check(t, newPorts(t)) })
 	}
@@ -42,18 +42,18 @@ func accountComesBack(t *testing.T, p athlete.Ports) {
 				ID: 1, Username: "u", Firstname: "Ada", Lastname: "Ågård", ProfileMedium: "https://example/m.jpg",
 				Profile: "https://example/l.jpg", CreatedAt: "2020-01-01T00:00:00Z",
 			},
-			Generation: 1_800_000_000_001, ReadAt: at, Revoked: 1_800_000_000_000,
-			Authorization: &athlete.Authorization{Generation: 1_800_000_000_001, Scopes: []string{"read", "activity:read"}, Degraded: true},
+			ProfileGeneration: 1_800_000_000_001, ProfileReadAt: at, RevokedGeneration: 1_800_000_000_000,
+			Consent: &athlete.Consent{Generation: 1_800_000_000_001, Scopes: []string{"read", "activity:read"}, Degraded: true},
 			Links: []athlete.Link{
 				{Provider: "fitbit", AccountID: "GGNJL9", Generation: 1_800_000_000_002, AthleteGeneration: 1_800_000_000_001, LinkedAt: at},
 				{Provider: "other", Generation: 3},
 			},
-			Asked: at.Add(time.Minute),
-			Leave: &athlete.Leave{Receipt: "r", Generation: 1_800_000_000_001, RequestedAt: at},
+			RefreshRequestedAt: at.Add(time.Minute),
+			ErasureRequest:     &athlete.ErasureRequest{Receipt: "r", Generation: 1_800_000_000_001, RequestedAt: at},
 		},
-		{Profile: &gatheringv1.Athlete{ID: 1}, Generation: 1, ReadAt: at},
-		{Authorization: &athlete.Authorization{Generation: 1}},
-		{Revoked: 1_800_000_000_001, Receipt: "r", Expires: time.Unix(1_900_000_000, 0).UTC()},
+		{Profile: &gatheringv1.Athlete{ID: 1}, ProfileGeneration: 1, ProfileReadAt: at},
+		{Consent: &athlete.Consent{Generation: 1}},
+		{RevokedGeneration: 1_800_000_000_001, Receipt: "r", ExpiresAt: time.Unix(1_900_000_000, 0).UTC()},
 	} {
 		updated, err := p.Accounts.Update(t.Context(), 1, func(a *athlete.Account) (bool, error) { *a = want; return true, nil })
 		must(t, err)
@@ -69,11 +69,11 @@ func accountComesBack(t *testing.T, p athlete.Ports) {
 
 func accountUpdateWithoutChange(t *testing.T, p athlete.Ports) {
 	boom := errors.New("boom")
-	_, err := p.Accounts.Update(t.Context(), 2, func(a *athlete.Account) (bool, error) { a.Revoked = 5; return true, boom })
+	_, err := p.Accounts.Update(t.Context(), 2, func(a *athlete.Account) (bool, error) { a.RevokedGeneration = 5; return true, boom })
 	if !errors.Is(err, boom) {
 		t.Errorf("got %v", err)
 	}
-	_, err = p.Accounts.Update(t.Context(), 2, func(a *athlete.Account) (bool, error) { a.Revoked = 6; return false, nil })
+	_, err = p.Accounts.Update(t.Context(), 2, func(a *athlete.Account) (bool, error) { a.RevokedGeneration = 6; return false, nil })
 	must(t, err)
 	got, err := p.Accounts.Account(t.Context(), 2)
 	must(t, err)
@@ -85,13 +85,13 @@ const writers = 8
 
 func parallelAccountUpdates(t *testing.T, p athlete.Ports) {
 	inParallel(t, func(int) error {
-		_, err := p.Accounts.Update(t.Context(), 3, func(a *athlete.Account) (bool, error) { a.Revoked++; return true, nil })
+		_, err := p.Accounts.Update(t.Context(), 3, func(a *athlete.Account) (bool, error) { a.RevokedGeneration++; return true, nil })
 		return err
 	})
 	got, err := p.Accounts.Account(t.Context(), 3)
 	must(t, err)
-	if got.Revoked != writers {
-		t.Errorf("%d of %d updates count", got.Revoked, writers)
+	if got.RevokedGeneration != writers {
+		t.Errorf("%d of %d updates count", got.RevokedGeneration, writers)
 	}
 }
 
@@ -168,19 +168,19 @@ func inParallel(t *testing.T, write func(n int) error) {
 }
 
 // fill stores ten accounts, of which every second has a profile and every third a
-// wish to leave, and two erasures.
-func fill(t *testing.T, p athlete.Ports) (profiles map[int64]time.Time, leaving map[int64]athlete.Leave, erasures map[string]athlete.Erasure) {
-	profiles, leaving = map[int64]time.Time{}, map[int64]athlete.Leave{}
+// request to leave, and two erasures.
+func fill(t *testing.T, p athlete.Ports) (profiles map[int64]time.Time, requests map[int64]athlete.ErasureRequest, erasures map[string]athlete.Erasure) {
+	profiles, requests = map[int64]time.Time{}, map[int64]athlete.ErasureRequest{}
 	for id := int64(1000); id < 1010; id++ {
 		_, err := p.Accounts.Update(t.Context(), id, func(a *athlete.Account) (bool, error) {
-			a.Revoked = 1
+			a.RevokedGeneration = 1
 			if id%2 == 0 {
-				a.Profile, a.ReadAt = &gatheringv1.Athlete{ID: id}, at.Add(time.Duration(id)*time.Second)
-				profiles[id] = a.ReadAt
+				a.Profile, a.ProfileReadAt = &gatheringv1.Athlete{ID: id}, at.Add(time.Duration(id)*time.Second)
+				profiles[id] = a.ProfileReadAt
 			}
 			if id%3 == 0 {
-				a.Leave = &athlete.Leave{Receipt: "r", Generation: id, RequestedAt: at}
-				leaving[id] = *a.Leave
+				a.ErasureRequest = &athlete.ErasureRequest{Receipt: "r", Generation: id, RequestedAt: at}
+				requests[id] = *a.ErasureRequest
 			}
 			return true, nil
 		})
@@ -194,19 +194,19 @@ func fill(t *testing.T, p athlete.Ports) (profiles map[int64]time.Time, leaving 
 		_, err := p.Erasures.Update(t.Context(), receipt, func(e *athlete.Erasure) (bool, error) { *e = want; return true, nil })
 		must(t, err)
 	}
-	return profiles, leaving, erasures
+	return profiles, requests, erasures
 }
 
 func inventoryFindsAll(t *testing.T, p athlete.Ports) {
-	wantProfiles, wantLeaving, wantErasures := fill(t, p)
-	profiles, leaving, erasures := map[int64]time.Time{}, map[int64]athlete.Leave{}, map[string]athlete.Erasure{}
+	wantProfiles, wantRequests, wantErasures := fill(t, p)
+	profiles, requests, erasures := map[int64]time.Time{}, map[int64]athlete.ErasureRequest{}, map[string]athlete.Erasure{}
 	must(t, p.Inventory.Each(t.Context(), athlete.Visitor{
-		Profile: func(id int64, readAt time.Time) error { profiles[id] = readAt; return nil },
-		Leave:   func(id int64, l athlete.Leave) error { leaving[id] = l; return nil },
-		Erasure: func(e athlete.Erasure) error { erasures[e.Receipt] = e; return nil },
+		Profile:        func(id int64, readAt time.Time) error { profiles[id] = readAt; return nil },
+		ErasureRequest: func(id int64, l athlete.ErasureRequest) error { requests[id] = l; return nil },
+		Erasure:        func(e athlete.Erasure) error { erasures[e.Receipt] = e; return nil },
 	}))
 	same(t, profiles, wantProfiles)
-	same(t, leaving, wantLeaving)
+	same(t, requests, wantRequests)
 	same(t, erasures, wantErasures)
 }
 
@@ -215,7 +215,7 @@ func inventoryEnds(t *testing.T, p athlete.Ports) {
 	enough := errors.New("enough")
 	for name, v := range map[string]athlete.Visitor{
 		"profile": {Profile: func(int64, time.Time) error { return enough }},
-		"leave":   {Leave: func(int64, athlete.Leave) error { return enough }},
+		"leave":   {ErasureRequest: func(int64, athlete.ErasureRequest) error { return enough }},
 		"erasure": {Erasure: func(athlete.Erasure) error { return enough }},
 	} {
 		if err := p.Inventory.Each(t.Context(), v); !errors.Is(err, enough) {

@@ -1,3 +1,3 @@
-// Package athletetest has what tests of the athlete plane need: a store in
-// memory, and the suite that every store must pass.
+// Package athletetest has the ports of the athlete plane in memory, and the
+// conformance suite of its stores.
 package athletetest

@@ -95,12 +95,12 @@ type Inventory struct {
 func (s *Inventory) Each(_ context.Context, v athlete.Visitor) error {
 	for id, a := range s.Accounts.all() {
 		if a.Profile != nil && v.Profile != nil {
-			if err := v.Profile(id, a.ReadAt); err != nil {
+			if err := v.Profile(id, a.ProfileReadAt); err != nil {
 				return err
 			}
 		}
-		if a.Leave != nil && v.Leave != nil {
-			if err := v.Leave(id, *a.Leave); err != nil {
+		if a.ErasureRequest != nil && v.ErasureRequest != nil {
+			if err := v.ErasureRequest(id, *a.ErasureRequest); err != nil {
 				return err
 			}
 		}

@@ -19,16 +19,16 @@ func NewAccounts(api dynamo.API, table string) *Accounts {
 type accountItem struct {
 	key
 	dynamo.Revision
-	Profile       *profile           `dynamodbav:"profile,omitempty"`
-	Generation    int64              `dynamodbav:"generation,omitempty"`
-	ReadAt        dynamo.Millis      `dynamodbav:"read_at,omitempty"`
-	Authorization *authorizationItem `dynamodbav:"authorization,omitempty"`
-	Links         []linkItem         `dynamodbav:"links,omitempty"`
-	Asked         dynamo.Millis      `dynamodbav:"asked_at,omitempty"`
-	Leave         *leaveItem         `dynamodbav:"leave,omitempty"`
-	Revoked       int64              `dynamodbav:"revoked_generation,omitempty"`
-	Receipt       string             `dynamodbav:"receipt,omitempty"`
-	ExpiresAt     dynamo.Seconds     `dynamodbav:"expires_at,omitempty"` // TTL
+	Profile            *profile            `dynamodbav:"profile,omitempty"`
+	ProfileGeneration  int64               `dynamodbav:"profile_generation,omitempty"`
+	ProfileReadAt      dynamo.Millis       `dynamodbav:"profile_read_at,omitempty"`
+	Consent            *consentItem        `dynamodbav:"consent,omitempty"`
+	Links              []linkItem          `dynamodbav:"links,omitempty"`
+	RefreshRequestedAt dynamo.Millis       `dynamodbav:"refresh_requested_at,omitempty"`
+	ErasureRequest     *erasureRequestItem `dynamodbav:"erasure_request,omitempty"`
+	RevokedGeneration  int64               `dynamodbav:"revoked_generation,omitempty"`
+	Receipt            string              `dynamodbav:"receipt,omitempty"`
+	ExpiresAt          dynamo.Seconds      `dynamodbav:"expires_at,omitempty"` // TTL
 }
 
 // profile has the fields of [gatheringv1.Athlete]; the conversion from one to the
@@ -43,7 +43,7 @@ type profile struct {
 	CreatedAt     string `dynamodbav:"created_at,omitempty"`
 }
 
-type authorizationItem struct {
+type consentItem struct {
 	Generation int64    `dynamodbav:"generation"`
 	Scopes     []string `dynamodbav:"scopes,omitempty"`
 	Degraded   bool     `dynamodbav:"degraded,omitempty"`
@@ -64,28 +64,28 @@ func (i linkItem) link() athlete.Link {
 	}
 }
 
-type leaveItem struct {
+type erasureRequestItem struct {
 	Receipt     string        `dynamodbav:"receipt"`
 	Generation  int64         `dynamodbav:"generation"`
 	RequestedAt dynamo.Millis `dynamodbav:"requested_at"`
 }
 
-func (i leaveItem) leave() athlete.Leave {
-	return athlete.Leave{Receipt: i.Receipt, Generation: i.Generation, RequestedAt: i.RequestedAt.Time()}
+func (i erasureRequestItem) request() athlete.ErasureRequest {
+	return athlete.ErasureRequest{Receipt: i.Receipt, Generation: i.Generation, RequestedAt: i.RequestedAt.Time()}
 }
 
 func (i accountItem) account() athlete.Account {
 	a := athlete.Account{
-		Profile: (*gatheringv1.Athlete)(i.Profile), Generation: i.Generation, ReadAt: i.ReadAt.Time(),
-		Authorization: (*athlete.Authorization)(i.Authorization), Asked: i.Asked.Time(),
-		Revoked: i.Revoked, Receipt: i.Receipt, Expires: i.ExpiresAt.Time(),
+		Profile: (*gatheringv1.Athlete)(i.Profile), ProfileGeneration: i.ProfileGeneration, ProfileReadAt: i.ProfileReadAt.Time(),
+		Consent: (*athlete.Consent)(i.Consent), RefreshRequestedAt: i.RefreshRequestedAt.Time(),
+		RevokedGeneration: i.RevokedGeneration, Receipt: i.Receipt, ExpiresAt: i.ExpiresAt.Time(),
 	}
 	for _, l := range i.Links {
 		a.Links = append(a.Links, l.link())
 	}
-	if i.Leave != nil {
-		l := i.Leave.leave()
-		a.Leave = &l
+	if i.ErasureRequest != nil {
+		r := i.ErasureRequest.request()
+		a.ErasureRequest = &r
 	}
 	return a
 }
@@ -93,9 +93,9 @@ func (i accountItem) account() athlete.Account {
 func accountItemOf(athleteID int64, a athlete.Account) accountItem {
 	i := accountItem{
 		key:     accountKey(athleteID),
-		Profile: (*profile)(a.Profile), Generation: a.Generation, ReadAt: dynamo.MillisOf(a.ReadAt),
-		Authorization: (*authorizationItem)(a.Authorization), Asked: dynamo.MillisOf(a.Asked),
-		Revoked: a.Revoked, Receipt: a.Receipt, ExpiresAt: dynamo.SecondsOf(a.Expires),
+		Profile: (*profile)(a.Profile), ProfileGeneration: a.ProfileGeneration, ProfileReadAt: dynamo.MillisOf(a.ProfileReadAt),
+		Consent: (*consentItem)(a.Consent), RefreshRequestedAt: dynamo.MillisOf(a.RefreshRequestedAt),
+		RevokedGeneration: a.RevokedGeneration, Receipt: a.Receipt, ExpiresAt: dynamo.SecondsOf(a.ExpiresAt),
 	}
 	for _, l := range a.Links {
 		i.Links = append(i.Links, linkItem{
@@ -103,8 +103,8 @@ func accountItemOf(athleteID int64, a athlete.Account) accountItem {
 			AthleteGeneration: l.AthleteGeneration, LinkedAt: dynamo.MillisOf(l.LinkedAt),
 		})
 	}
-	if l := a.Leave; l != nil {
-		i.Leave = &leaveItem{Receipt: l.Receipt, Generation: l.Generation, RequestedAt: dynamo.MillisOf(l.RequestedAt)}
+	if r := a.ErasureRequest; r != nil {
+		i.ErasureRequest = &erasureRequestItem{Receipt: r.Receipt, Generation: r.Generation, RequestedAt: dynamo.MillisOf(r.RequestedAt)}
 	}
 	return i
 }

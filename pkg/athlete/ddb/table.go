@@ -70,10 +70,10 @@ func visit(item dynamo.Item, v athlete.Visitor) error {
 	}
 	athleteID, err := strconv.ParseInt(id, 10, 64)
 	if err == nil && a.Profile != nil && v.Profile != nil {
-		err = v.Profile(athleteID, a.ReadAt.Time())
+		err = v.Profile(athleteID, a.ProfileReadAt.Time())
 	}
-	if err == nil && a.Leave != nil && v.Leave != nil {
-		err = v.Leave(athleteID, a.Leave.leave())
+	if err == nil && a.ErasureRequest != nil && v.ErasureRequest != nil {
+		err = v.ErasureRequest(athleteID, a.ErasureRequest.request())
 	}
 	return err
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -27,7 +26,7 @@ import (
 )
 
 var (
-	quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+	quiet = slog.New(slog.DiscardHandler)
 	now   = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 )
 
@@ -234,11 +233,11 @@ func TestExport(t *testing.T) {
 		`{"name":"gathering","type":"application/json","href":"/v1/me/sync"},` +
 		`{"name":"keys","type":"application/json","href":"/v1/me/keys"}],` +
 		`"withheld":[{"what":"access and refresh tokens of Strava and of linked accounts","reason":"They give access to the accounts."},` +
-		`{"what":"digests of sessions and keys, and the day of a session's last use","reason":"They recognize your browsers and programs, and nothing else."},` +
-		`{"what":"ids of activities that were deleted or hidden, for 7 days","reason":"A message that comes late must not bring one back."},` +
+		`{"what":"digests of sessions and keys, and the day of a session's last use","reason":"They only recognize your browsers and programs."},` +
+		`{"what":"ids of activities that were deleted or hidden, for 7 days","reason":"They keep late messages from bringing one back."},` +
 		`{"what":"ids and times of webhook events that wait","reason":"Each is a hint to read an activity, which is among the activities then."},` +
-		`{"what":"digests of webhook events, for 3 days","reason":"They tell an event that comes again, and nothing else."},` +
-		`{"what":"how far the reading of the history is, in counts and times","reason":"It is for going on; the part called gathering sums it up."}]}`
+		`{"what":"digests of webhook events, for 3 days","reason":"They only recognize an event that arrives again."},` +
+		`{"what":"the progress of reading the history, in counts and times","reason":"The part called gathering sums it up."}]}`
 	p.expect(export, http.StatusOK, `{"athlete_id":4242424,"authorization":null,"linked_accounts":[],"profile":null,"profile_read_at":null,`+
 		`"refresh_asked_at":null,"leaving":null,`+parts, session)
 
@@ -255,8 +254,8 @@ func TestExport(t *testing.T) {
 		`"profile_read_at":"2026-11-20T12:00:00.123Z","refresh_asked_at":"2026-11-20T12:00:00Z",`+
 		`"leaving":{"receipt":"unguessable","status_url":"/v1/erasures/unguessable"},`+parts, session)
 
-	// It ended otherwise, and the athlete is back: the wish is still owed, and not
-	// of the new authorization.
+	// The authorization ended in another way, and the athlete is back. The request is
+	// still pending, but not for the new authorization.
 	p.receive("credentialsv1/testdata/AuthorizationRevoked.deauthorized.json")
 	res := p.expect(export, http.StatusOK, "", as(athleteID, generation+1))
 	if !strings.Contains(res.Body, `"leaving":null`) {
@@ -327,7 +326,7 @@ func TestDeadlinesAreCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := p.ports.Accounts.Update(t.Context(), 1, func(a *athlete.Account) (bool, error) {
-			a.Profile, a.ReadAt = &gatheringv1.Athlete{ID: 1}, now.Add(-8*24*time.Hour)
+			a.Profile, a.ProfileReadAt = &gatheringv1.Athlete{ID: 1}, now.Add(-8*24*time.Hour)
 			return true, nil
 		})
 		if err != nil {
@@ -365,7 +364,7 @@ func TestErasuresAreCountedForAnAdmin(t *testing.T) {
 	}
 }
 
-func TestRoutesWithoutASessionAreRefused(t *testing.T) {
+func TestRequestsWithoutASessionAreRefused(t *testing.T) {
 	p := newPlane(t)
 	for _, route := range []string{me, leave, export, refresh} {
 		p.expect(route, http.StatusUnauthorized, "", noSession)

@@ -3,28 +3,27 @@ package handler
 import (
 	"context"
 
-	"github.com/paceline/paceline/pkg/athlete/metric"
-
 	"github.com/paceline/paceline/pkg/athlete"
+	"github.com/paceline/paceline/pkg/athlete/metric"
 	"github.com/paceline/paceline/pkg/kit/emf"
 	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
-// EnforceDeadlines enforces the deadlines and counts as metrics what is late and how
-// erasures fare. A run that fails may not have seen everything, and reports no 0,
-// which would say that all is well.
+// EnforceDeadlines serves enforce-deadlines. It reports as metrics the profiles by
+// their age, those that are kept too long, and the erasures. A run that fails does
+// not report 0, since it may not have seen all data.
 func EnforceDeadlines(d *athlete.Deadlines, m *emf.Metrics) func(context.Context, struct{}) (struct{}, error) {
 	return func(ctx context.Context, _ struct{}) (struct{}, error) {
 		ctx, cancel := startup.WithReserve(ctx)
 		defer cancel()
-		found, err := d.Enforce(ctx)
+		report, err := d.Enforce(ctx)
 		counts := map[string]int{
-			metric.KeptTooLong:       found.ProfilesLate,
-			metric.ErasuresPending:   found.Erasures.Pending,
-			metric.ErasuresOverdue:   found.Erasures.Overdue,
-			metric.ErasuresCompleted: found.Erasures.Completed,
+			metric.KeptTooLong:       report.TooOld,
+			metric.ErasuresPending:   report.Erasures.Pending,
+			metric.ErasuresOverdue:   report.Erasures.Overdue,
+			metric.ErasuresCompleted: report.Erasures.Completed,
 		}
-		for days, n := range found.Profiles {
+		for days, n := range report.ByAge {
 			counts[metric.ProfilesByAge(days)] = n
 		}
 		for metric, n := range counts {

@@ -1,3 +1,3 @@
-// Package handler is how AWS reaches the athlete plane: the HTTP API's
-// requests and the bus's events, in; the API's answers, out.
+// Package handler maps requests of the HTTP API, events of the bus, and invocations
+// to the use cases of the athlete plane.
 package handler

@@ -1,3 +1,3 @@
-// Package settings is what the athlete plane's functions are told by
-// their environment and the names that infrastructure shares with them.
+// Package settings has the environment variables of the athlete plane's functions.
+// Infrastructure sets them by the same structs.
 package settings

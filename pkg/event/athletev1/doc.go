@@ -1,2 +1,2 @@
-// Package athletev1 is what the athlete plane announces.
+// Package athletev1 has the events that the athlete plane publishes.
 package athletev1
