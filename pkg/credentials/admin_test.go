@@ -376,12 +376,12 @@ func TestRevokeAthleteIsARevocation(t *testing.T) {
 	}
 	w.reconcileAll()
 	w.mustBeErased(id, "after the reconciliation")
-	told := eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
+	published := eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
 	want := []credentialsv1.AuthorizationRevoked{{
 		AthleteID: id, Generation: generation, Receipt: receipt, Reason: credentialsv1.RevokedByAdmin, RequestedAt: requestedAt.UTC(),
 	}}
-	if d := cmp.Diff(want, told); d != "" {
-		t.Errorf("announced (-want +got)\n%s", d)
+	if d := cmp.Diff(want, published); d != "" {
+		t.Errorf("published (-want +got)\n%s", d)
 	}
 	w.mustBeConfirmed(receipt, "")
 	for _, id := range []int64{id, 99} {

@@ -194,7 +194,7 @@ func TestLeavingEndsTheLinks(t *testing.T) {
 			}
 			receipt := revoked[0].Receipt
 			if !slices.Equal(revoked[0].LinkedProviders, []string{"fitbit"}) {
-				t.Errorf("announced %+v", revoked)
+				t.Errorf("published %+v", revoked)
 			}
 			w.mustBeConfirmed(receipt, "")
 			if !w.atSite(id) {
@@ -227,20 +227,20 @@ func TestClearingAStageEndsTheLinks(t *testing.T) {
 	w.reconcileAll()
 	w.reconcileAll()
 	w.mustBeErased(id, "cleared")
-	var announced []string
+	var published []string
 	for _, f := range eventtest.Facts[credentialsv1.AccountUnlinked](w.bus) {
-		announced = append(announced, f.Receipt)
+		published = append(published, f.Receipt)
 		w.mustBeConfirmed(f.Receipt, "fitbit")
 	}
 	for _, f := range eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus) {
-		announced = append(announced, f.Receipt)
+		published = append(published, f.Receipt)
 		w.mustBeConfirmed(f.Receipt, slices.Concat([]string{""}, f.LinkedProviders)...)
 	}
 	all, err := w.admin.RevokeAll(t.Context())
 	if err != nil || !all.Remaining.Empty() {
 		t.Errorf("%+v, %v", all, err)
 	}
-	mustBeIssued(t, all.Receipts, announced...)
+	mustBeIssued(t, all.Receipts, published...)
 }
 
 // TestEachReceiptStandsForTheLinks: an authorization that ends in two ways has
@@ -263,7 +263,7 @@ func TestEachReceiptStandsForTheLinks(t *testing.T) {
 	}
 	for _, f := range eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus) {
 		if !slices.Equal(f.LinkedProviders, []string{"fitbit"}) {
-			t.Errorf("announced %+v", f)
+			t.Errorf("published %+v", f)
 		}
 	}
 }
@@ -491,7 +491,7 @@ func TestNoReceiptWhileTokensOfACutOffLinkAreValid(t *testing.T) {
 	w.mustBeConfirmed("receipt", "") // and not by Fitbit
 	revoked := eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
 	if len(revoked) != 1 || !slices.Equal(revoked[0].LinkedProviders, []string{"fitbit"}) {
-		t.Errorf("announced %+v", revoked)
+		t.Errorf("published %+v", revoked)
 	}
 	w.fitbit.ClearFaults()
 	w.reconcileAll()
@@ -716,15 +716,15 @@ func (w *world) mustBeConsistent(when string) {
 	}
 	if g := w.athleteGrant(w.owner); g.State == credentials.Erased {
 		confirmed := w.confirmed("receipt")
-		announced := []string{""}
+		published := []string{""}
 		for _, f := range eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus) {
-			if f.Receipt == "receipt" { // A request that comes again is announced again, without the links.
-				announced = append(announced, f.LinkedProviders...)
+			if f.Receipt == "receipt" { // A request that comes again is published again, without the links.
+				published = append(published, f.LinkedProviders...)
 			}
 		}
-		slices.Sort(announced)
-		if !slices.Equal(confirmed, slices.Compact(announced)) {
-			w.t.Errorf("%s: announced %q, confirmed %q", when, announced, confirmed)
+		slices.Sort(published)
+		if !slices.Equal(confirmed, slices.Compact(published)) {
+			w.t.Errorf("%s: published %q, confirmed %q", when, published, confirmed)
 		}
 	}
 }

@@ -43,7 +43,7 @@ func TestLeavingRevokesAtStravaDeletesTheTokensAndConfirmsThat(t *testing.T) {
 	if d := cmp.Diff([]credentialsv1.AuthorizationRevoked{{
 		AthleteID: id, Generation: generation, Receipt: "receipt", Reason: credentialsv1.RevokedLeft, RequestedAt: requestedAt.UTC(),
 	}}, revoked); d != "" {
-		t.Errorf("announced (-want +got)\n%s", d)
+		t.Errorf("published (-want +got)\n%s", d)
 	}
 
 	w.mustBeConfirmed("receipt", "")

@@ -60,6 +60,6 @@ func TestEventsOfTheContracts(t *testing.T) {
 	}
 	revoked := eventtest.Facts[credentialsv1.AuthorizationRevoked](memory.Bus)
 	if len(revoked) != 1 || revoked[0].AthleteID != athleteID || revoked[0].Reason != credentialsv1.RevokedLeft {
-		t.Errorf("announced %+v", revoked)
+		t.Errorf("published %+v", revoked)
 	}
 }
