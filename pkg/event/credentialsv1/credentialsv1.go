@@ -164,7 +164,7 @@ func (AccountUnlinked) Source() string { return Source }
 // DetailType implements event.Fact.
 func (AccountUnlinked) DetailType() string { return AccountUnlinkedType }
 
-// WebhookConfigured tells the webhook's receiver what to accept. The secrets
+// WebhookConfigured has what the webhook's receiver accepts. The secrets
 // themselves stay where they are: only their SHA-256 travels, which is enough
 // to recognise them and, both being long and random, of no other use.
 type WebhookConfigured struct {

@@ -3,6 +3,6 @@
 // Every fact about an athlete carries the generation of the authorization it
 // belongs to: the Unix time in milliseconds at which the athlete authorized.
 // A later authorization of the same athlete always has a larger generation,
-// so a consumer can tell a late fact of an ended authorization from a fact of
+// so a consumer can distinguish a late fact of an ended authorization from one of
 // the present one.
 package credentialsv1
