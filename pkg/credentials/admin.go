@@ -352,7 +352,7 @@ type IssuedReceipt struct {
 	RequestedAt time.Time
 }
 
-// receipts returns those of the pending and the lately completed revocations.
+// receipts returns those of pending and recently completed revocations.
 func (g Grant) receipts() (issued []IssuedReceipt) {
 	for _, r := range g.Revocations {
 		issued = append(issued, IssuedReceipt{r.Receipt, r.RequestedAt})

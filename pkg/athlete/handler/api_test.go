@@ -184,7 +184,7 @@ func TestAuthorizationFromEventToAnswer(t *testing.T) {
 	p.expect(me, http.StatusOK, `{"id":4242424}`, as(athleteID, generation+1))
 
 	p = newPlane(t)
-	p.receive("credentialsv1/testdata/AuthorizationDegraded.json") // It degraded before it could be announced.
+	p.receive("credentialsv1/testdata/AuthorizationDegraded.json") // It degraded before AthleteAuthorized was published.
 	p.expect(me, http.StatusOK, `{"id":4242424,"authorization":{"state":"degraded",`+since+`}}`, session)
 	p.expect(export, http.StatusOK, "", session)
 }

@@ -1,4 +1,4 @@
-// Package credentialsv1 is what the credentials boundary announces.
+// Package credentialsv1 has the events that credentials publishes.
 //
 // Every fact about an athlete carries the generation of the authorization it
 // belongs to: the Unix time in milliseconds at which the athlete authorized.
