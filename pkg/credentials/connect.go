@@ -122,14 +122,14 @@ func (c *Connect) Finish(ctx context.Context, cb Callback) (Authorization, error
 		// The scopes in the redirect passed through the browser; these did not.
 		scopes = auth.Scopes
 	}
-	grant, spare, err := c.saveOrRevoke(ctx, app, PendingConnect{
+	grant, candidate, err := c.saveOrRevoke(ctx, app, PendingConnect{
 		Account: auth.Account, ID: c.Events.NewID(), ReceivedAt: c.Events.Now().UnixMilli(), Scopes: scopes, Tokens: auth.Tokens,
 		Owner: owner,
 	}, seal)
 	if err != nil {
 		return Authorization{}, err
 	}
-	grant, err = c.complete(ctx, app, grant, spare, auth.Tokens)
+	grant, err = c.complete(ctx, app, grant, candidate, auth.Tokens)
 	if err != nil {
 		return Authorization{}, err
 	}
@@ -166,25 +166,25 @@ func (c *Connect) exchange(ctx context.Context, app App, cb Callback) (TokenResp
 // saveOrRevoke makes the tokens of a connect durable, or else revokes them at
 // Strava: without them, the athlete would take up a place there that we could
 // not free.
-func (c *Connect) saveOrRevoke(ctx context.Context, app App, r PendingConnect, seal Seal) (Grant, Spare, error) {
+func (c *Connect) saveOrRevoke(ctx context.Context, app App, r PendingConnect, seal Seal) (Grant, Candidate, error) {
 	within, cancel := savingContext(ctx)
 	defer cancel()
-	grant, spare, err := c.saveConnect(within, r, seal)
+	grant, candidate, err := c.saveConnect(within, r, seal)
 	if err == nil || errors.Is(err, errDeferred) {
-		return grant, spare, err
+		return grant, candidate, err
 	}
 	within, cancel = context.WithTimeout(context.WithoutCancel(ctx), revokeTime)
 	defer cancel()
 	if revokeErr := c.OAuth.Revoke(within, app, r.Tokens); revokeErr != nil {
 		c.Metrics.Count(metric.Unsaved, 1)
-		return Grant{}, Spare{}, errors.Join(err, revokeErr)
+		return Grant{}, Candidate{}, errors.Join(err, revokeErr)
 	}
-	return Grant{}, Spare{}, err
+	return Grant{}, Candidate{}, err
 }
 
-// complete puts the authorization of a spare into force. It cancels the connect
-// if the scopes are insufficient or there is no place. It may be called again
-// for the same spare. pair is the spare's.
+// complete puts the authorization of a candidate into force. It cancels the
+// connect if the scopes are insufficient or there is no place. It may be called
+// again for the same candidate. pair is the candidate's.
 //
 // It writes the link of a linked account to its athlete's grant first, so that
 // leaving always finds it.
@@ -192,15 +192,15 @@ func (c *Connect) saveOrRevoke(ctx context.Context, app App, r PendingConnect, s
 // Errors: ErrMissingScope, ErrAppFull, for a link ErrRevoked and
 // ErrOtherAccountLinked, or another fault, after which [Reconciler.Reconcile]
 // calls it again.
-func (c *Connect) complete(ctx context.Context, app App, grant Grant, spare Spare, pair TokenPair) (Grant, error) {
-	if !c.OAuth.Rules().enough(spare.Scopes) {
-		_, err := c.cancel(ctx, app, grant.Account, spare, pair)
+func (c *Connect) complete(ctx context.Context, app App, grant Grant, candidate Candidate, pair TokenPair) (Grant, error) {
+	if !c.OAuth.Rules().enough(candidate.Scopes) {
+		_, err := c.cancel(ctx, app, grant.Account, candidate, pair)
 		return Grant{}, errors.Join(ErrMissingScope, err)
 	}
-	if spare.Owner.exists() {
-		err := c.addLink(ctx, grant.Account, spare)
+	if candidate.Owner.exists() {
+		err := c.addLink(ctx, grant.Account, candidate)
 		if errors.Is(err, ErrRevoked) || errors.Is(err, ErrOtherAccountLinked) {
-			_, backErr := c.cancel(ctx, app, grant.Account, spare, pair)
+			_, backErr := c.cancel(ctx, app, grant.Account, candidate, pair)
 			return Grant{}, errors.Join(err, backErr)
 		}
 		if err != nil {
@@ -208,32 +208,32 @@ func (c *Connect) complete(ctx context.Context, app App, grant Grant, spare Spar
 		}
 	}
 	if c.isFull(ctx, grant) {
-		present, err := c.cancel(ctx, app, grant.Account, spare, pair)
+		present, err := c.cancel(ctx, app, grant.Account, candidate, pair)
 		if err == nil && present.inForce() {
 			return present, nil // Another connect has given the athlete a place.
 		}
 		return Grant{}, errors.Join(ErrAppFull, err)
 	}
-	grant, err := c.authorize(ctx, grant.Account, spare)
+	grant, err := c.authorize(ctx, grant.Account, candidate)
 	if err != nil {
 		return Grant{}, err
 	}
 	if err := c.publishState(ctx, grant); err != nil {
 		return Grant{}, err
 	}
-	if grant.Tokens.equal(spare.TokenRef) {
+	if grant.Tokens.equal(candidate.TokenRef) {
 		grant = c.moveToVault(ctx, grant, pair)
 	}
 	return grant, nil
 }
 
-// authorize puts the authorization of a spare into force. If that authorization
-// has ended already, it removes the link that the connect made.
-func (c *Connect) authorize(ctx context.Context, account Account, spare Spare) (Grant, error) {
+// authorize puts the authorization of a candidate into force. If that
+// authorization has ended already, it removes the link that the connect made.
+func (c *Connect) authorize(ctx context.Context, account Account, candidate Candidate) (Grant, error) {
 	receipt := c.NewSecret()
 	grant, err := c.update(ctx, account, func(g *Grant) (bool, error) {
-		authorized := g.authorize(spare, receipt, c.Events.Now())
-		if !authorized && (!g.inForce() || g.Owner.AthleteID != spare.Owner.AthleteID) {
+		authorized := g.authorize(candidate, receipt, c.Events.Now())
+		if !authorized && (!g.inForce() || g.Owner.AthleteID != candidate.Owner.AthleteID) {
 			return false, errEnded
 		}
 		return authorized, nil // If not, a refresh or another process has completed it.
@@ -241,13 +241,13 @@ func (c *Connect) authorize(ctx context.Context, account Account, spare Spare) (
 	if err == nil && !grant.inForce() {
 		err = errEnded
 	}
-	if fault.Is(err, fault.Conflict) && spare.Owner.exists() {
-		err = errors.Join(err, c.removeLink(ctx, spare.Owner.AthleteID, account, spare.ReceivedAt))
+	if fault.Is(err, fault.Conflict) && candidate.Owner.exists() {
+		err = errors.Join(err, c.removeLink(ctx, candidate.Owner.AthleteID, account, candidate.ReceivedAt))
 	}
 	if err != nil {
 		return Grant{}, fmt.Errorf("authorize: %w", err)
 	}
-	if grant.Owner.AthleteID != spare.Owner.AthleteID {
+	if grant.Owner.AthleteID != candidate.Owner.AthleteID {
 		return Grant{}, fault.New(fault.Conflict, "a later consent has linked the account to another athlete")
 	}
 	return grant, nil
@@ -257,15 +257,15 @@ func (c *Connect) authorize(ctx context.Context, account Account, spare Spare) (
 // completed.
 var errEnded = fault.New(fault.Conflict, "%w before the connect was completed", ErrRevoked)
 
-// cancel ends the connect of a spare, and then revokes its tokens at Strava and
-// removes them. It keeps them as a spare if revoking them would end a present
-// authorization, too: Strava may have replaced the present tokens by them. If
-// Strava does not answer, they are revoked together with what else the
+// cancel ends the connect of a candidate, and then revokes its tokens at Strava
+// and removes them. It keeps them as a candidate if revoking them would end a
+// present authorization, too: Strava may have replaced the present tokens by
+// them. If Strava does not answer, they are revoked together with what else the
 // authorization left. cancel returns the grant as it was without the connect.
-func (c *Connect) cancel(ctx context.Context, app App, account Account, spare Spare, pair TokenPair) (Grant, error) {
+func (c *Connect) cancel(ctx context.Context, app App, account Account, candidate Candidate, pair TokenPair) (Grant, error) {
 	ended := false
 	present, err := c.update(ctx, account, func(g *Grant) (bool, error) {
-		ended = g.endConnect(spare)
+		ended = g.endConnect(candidate)
 		return ended, nil
 	})
 	if err != nil {
@@ -281,7 +281,7 @@ func (c *Connect) cancel(ctx context.Context, app App, account Account, spare Sp
 		return Grant{}, fmt.Errorf("revoke the tokens of a canceled connect: %w", err)
 	}
 	_, err = c.update(ctx, account, func(g *Grant) (bool, error) {
-		g.removeSpares(spare)
+		g.removeCandidates(candidate)
 		if g.Generation != present.Generation {
 			// Another connect has come into force. Its tokens may be revoked, too.
 			_ = g.addClaim(event.Meta{}, c.Events.Now())

@@ -168,7 +168,7 @@ func TestEightCallbacksAtOnce(t *testing.T) {
 				}
 				// The refresh has shown which pair is the valid one.
 				w.reconcileAll()
-				if g := w.grant(id); g.State != credentials.Active || len(g.Spares) > 0 || g.HasPendingTasks() || len(w.held(id)) != 1 {
+				if g := w.grant(id); g.State != credentials.Active || len(g.Candidates) > 0 || g.HasPendingTasks() || len(w.held(id)) != 1 {
 					t.Errorf("seed %d: grant %+v, tokens held %v", seed, g, w.held(id))
 				}
 				if t.Failed() {

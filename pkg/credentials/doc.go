@@ -26,8 +26,9 @@
 // hundred, so writing a pair destroys nothing. The pair becomes the valid one
 // when the grant is changed to refer to it. That is a conditional write, which
 // fails if the authorization has ended or another process has changed the tokens
-// meanwhile; the pair is then kept as a [Spare]. A [Lease] in the grant keeps
-// refreshes and revocations of one account apart. See docs/token-safety.md.
+// meanwhile; the pair is then kept as a [Candidate]. A [Lease] in the grant
+// keeps refreshes and revocations of one account apart. See
+// docs/token-safety.md.
 //
 // # How tasks are completed
 //

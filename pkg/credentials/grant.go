@@ -48,10 +48,10 @@ type Grant struct {
 	DegradedAt time.Time
 	// Tokens refers to the valid pair; zero once the tokens are deleted.
 	Tokens TokenRef
-	// Spares are other pairs, in the order in which they were added: those of pending
-	// connects, and those that may be the valid one if Strava refuses Tokens, because
-	// two of its responses crossed.
-	Spares []Spare
+	// Candidates are other pairs, in the order in which they were added: those
+	// of pending connects, and those that may be the valid one if Strava
+	// refuses Tokens, because two of its responses crossed.
+	Candidates []Candidate
 	// Obsolete are the generations whose parameters are to be deleted.
 	Obsolete []int64
 	// Lease is held by the process that changes the tokens.

@@ -20,19 +20,19 @@ func TestTransitions(t *testing.T) {
 	old := PendingRevocation{Receipt: "old", Generation: 1}
 	lease := Lease{Owner: "me", Until: now.Add(time.Second)}
 	tokens := TokenRef{Generation: 5, Version: 3}
-	connecting := Spare{TokenRef: TokenRef{Sealed: []byte("new")}, ReceivedAt: 9, Scopes: []string{"activity:read"}, Connecting: true}
-	other := Spare{TokenRef: TokenRef{Generation: 4, Version: 1}, ReceivedAt: 4}
-	spares := []Spare{connecting, other}
+	connecting := Candidate{TokenRef: TokenRef{Sealed: []byte("new")}, ReceivedAt: 9, Scopes: []string{"activity:read"}, Connecting: true}
+	other := Candidate{TokenRef: TokenRef{Generation: 4, Version: 1}, ReceivedAt: 4}
+	candidates := []Candidate{connecting, other}
 	// Each state as it is while I hold the lease.
 	states := map[string]Grant{
 		"nothing": {Account: Athlete(7)},
-		"active":  {Account: Athlete(7), Generation: 5, Since: 2, State: Active, Scopes: []string{"read"}, Tokens: tokens, Spares: spares, Lease: lease, Claim: claimed, Revocations: []PendingRevocation{old}},
-		refused:   {Account: Athlete(7), Generation: 5, Since: 2, State: Degraded, Reason: refused, DegradedAt: now, Tokens: tokens, Spares: spares, Lease: lease, Claim: claimed},
-		missing:   {Account: Athlete(7), Generation: 5, Since: 2, State: Degraded, Reason: missing, DegradedAt: now, Tokens: tokens, Spares: spares, Lease: lease, Claim: claimed},
-		"revoked": {Account: Athlete(7), Generation: 5, State: Revoked, Tokens: tokens, Spares: spares, Lease: lease, RevokedAt: now},
-		"erased":  {Account: Athlete(7), Generation: 5, State: Erased, Spares: spares, Lease: lease, RevokedAt: now},
+		"active":  {Account: Athlete(7), Generation: 5, Since: 2, State: Active, Scopes: []string{"read"}, Tokens: tokens, Candidates: candidates, Lease: lease, Claim: claimed, Revocations: []PendingRevocation{old}},
+		refused:   {Account: Athlete(7), Generation: 5, Since: 2, State: Degraded, Reason: refused, DegradedAt: now, Tokens: tokens, Candidates: candidates, Lease: lease, Claim: claimed},
+		missing:   {Account: Athlete(7), Generation: 5, Since: 2, State: Degraded, Reason: missing, DegradedAt: now, Tokens: tokens, Candidates: candidates, Lease: lease, Claim: claimed},
+		"revoked": {Account: Athlete(7), Generation: 5, State: Revoked, Tokens: tokens, Candidates: candidates, Lease: lease, RevokedAt: now},
+		"erased":  {Account: Athlete(7), Generation: 5, State: Erased, Candidates: candidates, Lease: lease, RevokedAt: now},
 	}
-	seen := Grant{Generation: 5, Tokens: tokens, Spares: spares}
+	seen := Grant{Generation: 5, Tokens: tokens, Candidates: candidates}
 	revocation := PendingRevocation{Receipt: "r", Generation: 5, Reason: credentialsv1.RevokedLeft}
 	type outcome struct {
 		state State
@@ -92,16 +92,16 @@ func TestTransitions(t *testing.T) {
 			},
 			is: func(_, g Grant) bool { return g.Account == Athlete(7) },
 		},
-		"addSpare": {
+		"addCandidate": {
 			do: func(g *Grant) error {
-				g.addSpare(Spare{TokenRef: TokenRef{Sealed: []byte("x")}, ReceivedAt: 8}, now)
+				g.addCandidate(Candidate{TokenRef: TokenRef{Sealed: []byte("x")}, ReceivedAt: 8}, now)
 				return nil
 			},
 			want: map[string]outcome{
 				"nothing": {Erased, nil}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
 				"revoked": {Revoked, nil}, "erased": {Erased, nil},
 			},
-			is: func(before, g Grant) bool { return len(g.Spares) == len(before.Spares)+1 },
+			is: func(before, g Grant) bool { return len(g.Candidates) == len(before.Candidates)+1 },
 		},
 		"restore": {
 			do: func(g *Grant) error { g.restore(other, now.Add(time.Hour)); return nil },
@@ -111,9 +111,9 @@ func TestTransitions(t *testing.T) {
 			},
 			is: func(before, g Grant) bool {
 				if before.Reason != refused {
-					return g.Generation == before.Generation && len(g.Spares) == len(before.Spares)
+					return g.Generation == before.Generation && len(g.Candidates) == len(before.Candidates)
 				}
-				return g.Generation == 6 && g.Since == 2 && g.Tokens.equal(other.TokenRef) && len(g.Spares) == 1 &&
+				return g.Generation == 6 && g.Since == 2 && g.Tokens.equal(other.TokenRef) && len(g.Candidates) == 1 &&
 					g.Unpublished && g.Reason == "" && g.DegradedAt.IsZero()
 			},
 		},
@@ -124,28 +124,28 @@ func TestTransitions(t *testing.T) {
 				"revoked": {Active, nil}, "erased": {Active, nil},
 			},
 			is: func(before, g Grant) bool {
-				since, spares := before.Since, 2 // The other one, and the pair that was valid.
+				since, candidates := before.Since, 2 // The other one, and the pair that was valid.
 				if !before.inForce() {
 					since = 9
 				}
 				if before.State == Erased {
-					spares = 1
+					candidates = 1
 				}
 				return g.Generation == 9 && g.Since == since && g.Tokens.equal(connecting.TokenRef) && g.Scopes[0] == "activity:read" &&
 					g.Unpublished && g.Reason == "" && g.DegradedAt.IsZero() && g.Lease == Lease{} && g.RevokedAt.IsZero() &&
-					len(g.Revocations) == len(before.Revocations) && len(g.Spares) == spares && g.pendingConnect() == nil &&
+					len(g.Revocations) == len(before.Revocations) && len(g.Candidates) == candidates && g.pendingConnect() == nil &&
 					// A claim, or the earlier authorization's end, came after the pair was issued.
 					g.Claim.CheckAt.Equal(now)
 			},
 		},
 		"authorize, long after a claim or an end": {
 			do: func(g *Grant) error {
-				spare := connecting
-				spare.ReceivedAt = now.Add(time.Hour).UnixMilli()
+				candidate := connecting
+				candidate.ReceivedAt = now.Add(time.Hour).UnixMilli()
 				if g.State == Revoked {
 					return nil // It is being revoked at Strava now.
 				}
-				return unless(g.authorize(spare, "receipt", now))
+				return unless(g.authorize(candidate, "receipt", now))
 			},
 			want: map[string]outcome{
 				"nothing": {"", errGrantChanged}, "active": {Active, nil}, refused: {Active, nil}, missing: {Active, nil},
@@ -155,9 +155,9 @@ func TestTransitions(t *testing.T) {
 		},
 		"authorize, twice": {
 			do: func(g *Grant) error {
-				spare := connecting
-				spare.Sealed = []byte("completed before")
-				return unless(g.authorize(spare, "receipt", now))
+				candidate := connecting
+				candidate.Sealed = []byte("completed before")
+				return unless(g.authorize(candidate, "receipt", now))
 			},
 			want: outdated,
 		},
@@ -175,7 +175,7 @@ func TestTransitions(t *testing.T) {
 			},
 			is: func(before, g Grant) bool {
 				if before.State == Active {
-					return g.Generation == 9 && g.Tokens.equal(tokens) && len(g.Spares) == 2 && g.pendingConnect() == nil
+					return g.Generation == 9 && g.Tokens.equal(tokens) && len(g.Candidates) == 2 && g.pendingConnect() == nil
 				}
 				return g.Generation == 10
 			},
@@ -186,7 +186,7 @@ func TestTransitions(t *testing.T) {
 				"nothing": {"", errGrantChanged}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
 				"revoked": {Revoked, nil}, "erased": {Erased, nil},
 			},
-			is: func(_, g Grant) bool { return len(g.Spares) == 2 && g.pendingConnect() == nil },
+			is: func(_, g Grant) bool { return len(g.Candidates) == 2 && g.pendingConnect() == nil },
 		},
 		"renew": {
 			do: func(g *Grant) error { return g.renew("me", seen, TokenRef{Generation: 5, Version: 4}) },
@@ -197,7 +197,7 @@ func TestTransitions(t *testing.T) {
 			is: func(before, g Grant) bool {
 				// Strava accepted the pair before, so the other one is invalid, and its
 				// parameter obsolete. A pending connect is completed on its own.
-				dropped := len(g.Spares) == 1 && g.pendingConnect() != nil && slices.Equal(g.Obsolete, []int64{4})
+				dropped := len(g.Candidates) == 1 && g.pendingConnect() != nil && slices.Equal(g.Obsolete, []int64{4})
 				return g.Tokens.Version == 4 && g.Lease == Lease{} && g.Reason == before.Reason && dropped == before.inForce()
 			},
 		},
@@ -233,7 +233,7 @@ func TestTransitions(t *testing.T) {
 			},
 			is: func(before, g Grant) bool {
 				retired := slices.Equal(g.Obsolete, []int64{5})
-				return g.Tokens.equal(other.TokenRef) && len(g.Spares) == 1 && g.Lease == Lease{} && retired == !before.inForce()
+				return g.Tokens.equal(other.TokenRef) && len(g.Candidates) == 1 && g.Lease == Lease{} && retired == !before.inForce()
 			},
 		},
 		"adopt, of a connect's": {
@@ -383,7 +383,7 @@ func TestTransitions(t *testing.T) {
 				missing: {Degraded, errGrantChanged}, "revoked": {Revoked, nil}, "erased": {Erased, nil},
 			},
 			is: func(_, g Grant) bool {
-				return !g.Authorized() && len(g.Spares) == 1 && g.pendingConnect() != nil && g.Lease == Lease{}
+				return !g.Authorized() && len(g.Candidates) == 1 && g.pendingConnect() != nil && g.Lease == Lease{}
 			},
 		},
 		"dropTokens, without the lease": {
@@ -406,7 +406,7 @@ func TestTransitions(t *testing.T) {
 	} {
 		for from, before := range states {
 			after := before
-			after.Revocations, after.Spares = slices.Clone(before.Revocations), slices.Clone(before.Spares)
+			after.Revocations, after.Candidates = slices.Clone(before.Revocations), slices.Clone(before.Candidates)
 			err := transition.do(&after)
 			want := transition.want[from]
 			if after.State != want.state || !errors.Is(err, want.err) {
@@ -437,9 +437,9 @@ func TestTransitions(t *testing.T) {
 
 func TestAuthorizingKeepsWhatOutlivesAnAuthorization(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	connecting := Spare{TokenRef: TokenRef{Sealed: []byte("new")}, ReceivedAt: now.UnixMilli(), Connecting: true}
+	connecting := Candidate{TokenRef: TokenRef{Sealed: []byte("new")}, ReceivedAt: now.UnixMilli(), Connecting: true}
 	g := Grant{
-		State: Degraded, Generation: 5, Tokens: TokenRef{Generation: 5, Version: 1}, Spares: []Spare{connecting}, Obsolete: []int64{3},
+		State: Degraded, Generation: 5, Tokens: TokenRef{Generation: 5, Version: 1}, Candidates: []Candidate{connecting}, Obsolete: []int64{3},
 		ClaimCheckedAt: now.Add(-time.Minute), EndRequestedAt: now.Add(-time.Hour), Revocations: []PendingRevocation{{Receipt: "r"}},
 		// By another clock, the claim may have come after the pair was issued.
 		Claim: Claim{ClaimedAt: now.Add(-30 * time.Second), CheckAt: now.Add(retention.StravaData)},
@@ -454,16 +454,16 @@ func TestAuthorizingKeepsWhatOutlivesAnAuthorization(t *testing.T) {
 		t.Errorf("the claim is checked at %s", g.Claim.CheckAt)
 	}
 	// Tokens of an authorization that ended long ago may be revoked only now.
-	g = Grant{State: Revoked, Generation: 5, RevokedAt: now.Add(-time.Hour), Spares: []Spare{connecting}}
+	g = Grant{State: Revoked, Generation: 5, RevokedAt: now.Add(-time.Hour), Candidates: []Candidate{connecting}}
 	if !g.authorize(connecting, "", now) || !g.Claim.CheckAt.Equal(now) {
 		t.Errorf("%+v", g.Claim)
 	}
 }
 
 func TestARefreshInFlightIsInDoubtUntilTheNext(t *testing.T) {
-	connecting := Spare{TokenRef: TokenRef{Sealed: []byte("new")}, ReceivedAt: 9, Connecting: true}
+	connecting := Candidate{TokenRef: TokenRef{Sealed: []byte("new")}, ReceivedAt: 9, Connecting: true}
 	for owner, doubt := range map[string]bool{"": false, "me": true} {
-		g := Grant{State: Active, Generation: 5, Tokens: TokenRef{Generation: 5, Version: 1}, Spares: []Spare{connecting}, Lease: Lease{Owner: owner}}
+		g := Grant{State: Active, Generation: 5, Tokens: TokenRef{Generation: 5, Version: 1}, Candidates: []Candidate{connecting}, Lease: Lease{Owner: owner}}
 		if !g.authorize(connecting, "", time.Now()) || g.InDoubt != doubt {
 			t.Errorf("%q: doubt %v", owner, g.InDoubt)
 		}
@@ -477,11 +477,11 @@ func TestARefreshInFlightIsInDoubtUntilTheNext(t *testing.T) {
 }
 
 func TestAParameterInUseIsNotDeleted(t *testing.T) {
-	g := Grant{State: Active, Generation: 9, Tokens: TokenRef{Generation: 5, Version: 1}, Spares: []Spare{{TokenRef: TokenRef{Generation: 5, Version: 2}}}}
+	g := Grant{State: Active, Generation: 9, Tokens: TokenRef{Generation: 5, Version: 1}, Candidates: []Candidate{{TokenRef: TokenRef{Generation: 5, Version: 2}}}}
 	if g.replaceTokens(TokenRef{Generation: 9, Version: 1}); len(g.Obsolete) > 0 {
-		t.Errorf("a spare's: %v", g.Obsolete)
+		t.Errorf("a candidate's: %v", g.Obsolete)
 	}
-	if g.removeSpares(slices.Clone(g.Spares)...); !slices.Equal(g.Obsolete, []int64{5}) {
+	if g.removeCandidates(slices.Clone(g.Candidates)...); !slices.Equal(g.Obsolete, []int64{5}) {
 		t.Errorf("obsolete: %v", g.Obsolete)
 	}
 }
@@ -516,12 +516,12 @@ func unless(changed bool) error {
 }
 
 func describe(g Grant) string {
-	return string(g.State) + g.Reason + g.Lease.Owner + g.Claim.Cause.ID + time.UnixMilli(g.Generation+g.Tokens.Version).String() + fmt.Sprint(len(g.Spares), g.Obsolete)
+	return string(g.State) + g.Reason + g.Lease.Owner + g.Claim.Cause.ID + time.UnixMilli(g.Generation+g.Tokens.Version).String() + fmt.Sprint(len(g.Candidates), g.Obsolete)
 }
 
 func TestEveryTaskIsPending(t *testing.T) {
-	spare := Spare{TokenRef: TokenRef{Sealed: []byte("x")}}
-	connecting := spare
+	candidate := Candidate{TokenRef: TokenRef{Sealed: []byte("x")}}
+	connecting := candidate
 	connecting.Connecting = true
 	for name, g := range map[string]Grant{
 		"an event":                   {State: Active, Unpublished: true},
@@ -529,9 +529,9 @@ func TestEveryTaskIsPending(t *testing.T) {
 		"a revocation":               {State: Revoked},
 		"a confirmation":             {State: Active, Revocations: []PendingRevocation{{}}},
 		"a later receipt":            {State: Erased, Revocations: []PendingRevocation{{}}},
-		"a connect":                  {State: Active, Spares: []Spare{connecting}},
-		"a connect of a new athlete": {State: Erased, Spares: []Spare{connecting}},
-		"a pair after the end":       {State: Erased, Spares: []Spare{spare}},
+		"a connect":                  {State: Active, Candidates: []Candidate{connecting}},
+		"a connect of a new athlete": {State: Erased, Candidates: []Candidate{connecting}},
+		"a pair after the end":       {State: Erased, Candidates: []Candidate{candidate}},
 		"a parameter":                {State: Active, Obsolete: []int64{1}},
 	} {
 		if !g.HasPendingTasks() {
@@ -540,7 +540,7 @@ func TestEveryTaskIsPending(t *testing.T) {
 	}
 	for _, done := range []Grant{
 		{}, {State: Active, Tokens: TokenRef{Version: 1}}, {State: Degraded}, {State: Erased},
-		{State: Active, Spares: []Spare{spare}}, {State: Active, Lease: Lease{Owner: "x"}},
+		{State: Active, Candidates: []Candidate{candidate}}, {State: Active, Lease: Lease{Owner: "x"}},
 	} {
 		if done.HasPendingTasks() {
 			t.Errorf("%+v has a task", done)
@@ -548,13 +548,13 @@ func TestEveryTaskIsPending(t *testing.T) {
 	}
 }
 
-func TestSparesAreBounded(t *testing.T) {
+func TestCandidatesAreBounded(t *testing.T) {
 	g := Grant{State: Active}
 	for i := range int64(40) {
-		g.addSpare(Spare{TokenRef: TokenRef{Generation: i + 1, Version: 1}}, time.Now())
+		g.addCandidate(Candidate{TokenRef: TokenRef{Generation: i + 1, Version: 1}}, time.Now())
 	}
-	if len(g.Spares) != maxSpares || g.Spares[maxSpares-1].Generation != 40 || len(g.Obsolete) != 40-maxSpares {
-		t.Errorf("%d spares, %d parameters to delete", len(g.Spares), len(g.Obsolete))
+	if len(g.Candidates) != maxCandidates || g.Candidates[maxCandidates-1].Generation != 40 || len(g.Obsolete) != 40-maxCandidates {
+		t.Errorf("%d candidates, %d parameters to delete", len(g.Candidates), len(g.Obsolete))
 	}
 }
 

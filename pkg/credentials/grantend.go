@@ -152,8 +152,8 @@ func (g *Grant) deleteTokens(owner string, seen Grant) error {
 	if g.inForce() || g.Generation != seen.Generation || g.Lease.Owner != owner {
 		return errGrantChanged
 	}
-	g.Spares = slices.DeleteFunc(g.Spares, func(s Spare) bool {
-		return slices.ContainsFunc(seen.Spares, func(d Spare) bool { return d.TokenRef.equal(s.TokenRef) && !d.Connecting })
+	g.Candidates = slices.DeleteFunc(g.Candidates, func(s Candidate) bool {
+		return slices.ContainsFunc(seen.Candidates, func(d Candidate) bool { return d.TokenRef.equal(s.TokenRef) && !d.Connecting })
 	})
 	g.forgetObsolete(seen.parameterGenerations())
 	g.Tokens, g.Lease, g.InDoubt = TokenRef{}, Lease{}, false

@@ -22,7 +22,7 @@ func (g Grant) HasPendingTasks() bool {
 // hasTasksBesideClaim is [Grant.HasPendingTasks] without the claim.
 func (g Grant) hasTasksBesideClaim() bool {
 	return g.Unpublished || g.State == Revoked || len(g.Revocations) > 0 || len(g.Obsolete) > 0 ||
-		g.pendingConnect() != nil || (!g.inForce() && len(g.Spares) > 0)
+		g.pendingConnect() != nil || (!g.inForce() && len(g.Candidates) > 0)
 }
 
 // notBefore returns the time before which the tasks are not tried: that of the

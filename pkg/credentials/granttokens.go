@@ -7,11 +7,11 @@ import (
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 )
 
-// pendingConnect returns the oldest spare whose connect is not completed, or
-// nil.
-func (g Grant) pendingConnect() *Spare {
-	if i := slices.IndexFunc(g.Spares, func(s Spare) bool { return s.Connecting }); i >= 0 {
-		return &g.Spares[i]
+// pendingConnect returns the oldest candidate whose connect is not completed,
+// or nil.
+func (g Grant) pendingConnect() *Candidate {
+	if i := slices.IndexFunc(g.Candidates, func(s Candidate) bool { return s.Connecting }); i >= 0 {
+		return &g.Candidates[i]
 	}
 	return nil
 }
@@ -20,20 +20,21 @@ func (g Grant) pendingConnect() *Spare {
 // may hold tokens.
 func (g Grant) parameterGenerations() []int64 {
 	all := append([]int64{g.Generation, g.Tokens.Generation}, g.Obsolete...)
-	for _, s := range g.Spares {
+	for _, s := range g.Candidates {
 		all = append(all, s.Generation)
 	}
 	slices.Sort(all)
 	return slices.DeleteFunc(slices.Compact(all), func(n int64) bool { return n == 0 })
 }
 
-// tokenRefs returns the references to the valid pair and to the spares of connects
-// that are completed. The pair of a pending connect is revoked with the connect.
+// tokenRefs returns the references to the valid pair and to the candidates of
+// connects that are completed. The pair of a pending connect is revoked with
+// the connect.
 func (g Grant) tokenRefs() (refs []TokenRef) {
 	if g.Tokens.exists() {
 		refs = append(refs, g.Tokens)
 	}
-	for _, s := range g.Spares {
+	for _, s := range g.Candidates {
 		if !s.Connecting && s.exists() {
 			refs = append(refs, s.TokenRef)
 		}
@@ -64,29 +65,29 @@ func (g *Grant) release(owner string) bool {
 	return true
 }
 
-// maxSpares bounds how many spares a grant holds. They are dropped at the next
-// refresh, so only connects that cross add more than two or three.
-const maxSpares = 16
+// maxCandidates bounds how many candidates a grant holds. They are dropped at
+// the next refresh, so only connects that cross add more than two or three.
+const maxCandidates = 16
 
-// addSpare adds a spare. It leads from any state to the same.
-func (g *Grant) addSpare(s Spare, now time.Time) {
+// addCandidate adds a candidate. It leads from any state to the same.
+func (g *Grant) addCandidate(s Candidate, now time.Time) {
 	g.createTombstone(now)
-	if len(g.Spares) == maxSpares {
-		g.removeSpares(g.Spares[0])
+	if len(g.Candidates) == maxCandidates {
+		g.removeCandidates(g.Candidates[0])
 	}
-	g.Spares = append(g.Spares, s)
+	g.Candidates = append(g.Candidates, s)
 }
 
-// restore puts into force a spare that was received after Strava had refused
-// every other pair, as a new authorization of the same series. Its generation
-// is the next one instead of the time: the athlete has not consented again, so
-// an earlier request to leave ends it. It leads from degraded to active, and
-// from any other state to the same.
-func (g *Grant) restore(s Spare, now time.Time) {
+// restore puts into force a candidate that was received after Strava had
+// refused every other pair, as a new authorization of the same series. Its
+// generation is the next one instead of the time: the athlete has not consented
+// again, so an earlier request to leave ends it. It leads from degraded to
+// active, and from any other state to the same.
+func (g *Grant) restore(s Candidate, now time.Time) {
 	if g.State != Degraded || g.Reason != credentialsv1.DegradedTokenRefused {
 		return
 	}
-	g.Spares = slices.DeleteFunc(g.Spares, func(other Spare) bool { return other.equal(s.TokenRef) })
+	g.Candidates = slices.DeleteFunc(g.Candidates, func(other Candidate) bool { return other.equal(s.TokenRef) })
 	g.Generation++
 	g.State, g.Reason, g.DegradedAt, g.Unpublished, g.InDoubt = Active, "", time.Time{}, true, false
 	if !g.Claim.ClaimedAt.IsZero() {
@@ -95,10 +96,10 @@ func (g *Grant) restore(s Spare, now time.Time) {
 	g.replaceTokens(s.TokenRef)
 }
 
-// removeSpares removes spares and has their parameters deleted.
-func (g *Grant) removeSpares(dropped ...Spare) {
-	g.Spares = slices.DeleteFunc(g.Spares, func(s Spare) bool {
-		return slices.ContainsFunc(dropped, func(d Spare) bool { return d.TokenRef.equal(s.TokenRef) })
+// removeCandidates removes candidates and has their parameters deleted.
+func (g *Grant) removeCandidates(dropped ...Candidate) {
+	g.Candidates = slices.DeleteFunc(g.Candidates, func(s Candidate) bool {
+		return slices.ContainsFunc(dropped, func(d Candidate) bool { return d.TokenRef.equal(s.TokenRef) })
 	})
 	for _, d := range dropped {
 		g.retire(d.Generation)
@@ -109,7 +110,7 @@ func (g *Grant) removeSpares(dropped ...Spare) {
 // it or is about to write to it.
 func (g *Grant) retire(generation int64) {
 	inUse := generation == 0 || generation == g.Tokens.Generation || (g.inForce() && generation == g.Generation) ||
-		slices.ContainsFunc(g.Spares, func(s Spare) bool { return s.Generation == generation })
+		slices.ContainsFunc(g.Candidates, func(s Candidate) bool { return s.Generation == generation })
 	if !inUse && !slices.Contains(g.Obsolete, generation) {
 		g.Obsolete = append(g.Obsolete, generation)
 	}
@@ -120,35 +121,35 @@ func (g *Grant) forgetObsolete(deleted []int64) {
 	g.Obsolete = slices.DeleteFunc(g.Obsolete, func(n int64) bool { return slices.Contains(deleted, n) })
 }
 
-// authorize completes the connect that received the spare: it puts the
+// authorize completes the connect that received the candidate: it puts the
 // authorization into force in place of an earlier one. If the one in force is
 // the later one, or the athlete has asked to leave since, the pair stays a
-// spare. It reports false if the connect is completed already. It is the only
-// way out of degraded, revoked and erased, and leads from any state but nothing
-// to active. Pending revocations stay; claims and degradations from before were
-// about an earlier authorization.
+// candidate. It reports false if the connect is completed already. It is the
+// only way out of degraded, revoked and erased, and leads from any state but
+// nothing to active. Pending revocations stay; claims and degradations from
+// before were about an earlier authorization.
 //
 // If the account was linked to another athlete, that link ends. receipt is for
 // its erasure.
-func (g *Grant) authorize(spare Spare, receipt string, now time.Time) bool {
-	i := slices.IndexFunc(g.Spares, func(s Spare) bool { return s.equal(spare.TokenRef) && s.Connecting })
+func (g *Grant) authorize(candidate Candidate, receipt string, now time.Time) bool {
+	i := slices.IndexFunc(g.Candidates, func(s Candidate) bool { return s.equal(candidate.TokenRef) && s.Connecting })
 	if i < 0 {
 		return false
 	}
-	if g.State == Active && g.Generation >= spare.ReceivedAt || spare.ReceivedAt <= g.EndRequestedAt.UnixMilli() {
-		g.Spares[i].Connecting = false
-		g.endMovedLink(spare.Owner, g.Owner, spare.ReceivedAt, receipt, now)
+	if g.State == Active && g.Generation >= candidate.ReceivedAt || candidate.ReceivedAt <= g.EndRequestedAt.UnixMilli() {
+		g.Candidates[i].Connecting = false
+		g.endMovedLink(candidate.Owner, g.Owner, candidate.ReceivedAt, receipt, now)
 		return true
 	}
-	generation := max(spare.ReceivedAt, g.Generation+1)
+	generation := max(candidate.ReceivedAt, g.Generation+1)
 	authorized := Grant{
 		Account:        g.Account,
 		Generation:     generation,
 		Since:          generation,
-		Scopes:         spare.Scopes,
+		Scopes:         candidate.Scopes,
 		State:          Active,
-		Tokens:         spare.TokenRef,
-		Spares:         slices.Delete(slices.Clone(g.Spares), i, i+1),
+		Tokens:         candidate.TokenRef,
+		Candidates:     slices.Delete(slices.Clone(g.Candidates), i, i+1),
 		Obsolete:       g.Obsolete,
 		Unpublished:    true,
 		EndRequestedAt: g.EndRequestedAt,
@@ -156,14 +157,14 @@ func (g *Grant) authorize(spare Spare, receipt string, now time.Time) bool {
 		Revocations:    g.Revocations,
 		Completed:      g.Completed,
 		Links:          g.Links,
-		Owner:          spare.Owner,
+		Owner:          candidate.Owner,
 	}
 	// An end that was asked for from then on may have reached Strava after the pair
 	// was issued.
-	since := time.UnixMilli(spare.ReceivedAt).Add(-clockSkew)
+	since := time.UnixMilli(candidate.ReceivedAt).Add(-clockSkew)
 	switch {
 	case g.inForce():
-		if g.Owner.AthleteID == spare.Owner.AthleteID {
+		if g.Owner.AthleteID == candidate.Owner.AthleteID {
 			authorized.Since = g.Since
 		}
 		authorized.InDoubt = g.Lease.Owner != "" // A refresh in flight may replace these tokens, too.
@@ -176,24 +177,24 @@ func (g *Grant) authorize(spare Spare, receipt string, now time.Time) bool {
 		authorized.Claim = Claim{ClaimedAt: now, CheckAt: now}
 	}
 	if g.Tokens.exists() {
-		authorized.Spares = append(authorized.Spares, Spare{TokenRef: g.Tokens, ReceivedAt: g.Generation})
+		authorized.Candidates = append(authorized.Candidates, Candidate{TokenRef: g.Tokens, ReceivedAt: g.Generation})
 	}
 	if g.inForce() {
-		authorized.endMovedLink(g.Owner, spare.Owner, g.Generation, receipt, now)
+		authorized.endMovedLink(g.Owner, candidate.Owner, g.Generation, receipt, now)
 	}
 	*g = authorized
 	return true
 }
 
-// endConnect ends the connect of a spare that does not come into force. The pair
-// stays a spare. It reports false if the connect has ended already. It leads from
-// any state to the same.
-func (g *Grant) endConnect(spare Spare) bool {
-	i := slices.IndexFunc(g.Spares, func(s Spare) bool { return s.equal(spare.TokenRef) && s.Connecting })
+// endConnect ends the connect of a candidate that does not come into force. The
+// pair stays a candidate. It reports false if the connect has ended already. It
+// leads from any state to the same.
+func (g *Grant) endConnect(candidate Candidate) bool {
+	i := slices.IndexFunc(g.Candidates, func(s Candidate) bool { return s.equal(candidate.TokenRef) && s.Connecting })
 	if i < 0 {
 		return false
 	}
-	g.Spares[i].Connecting = false
+	g.Candidates[i].Connecting = false
 	return true
 }
 
@@ -203,15 +204,15 @@ const clockSkew = time.Minute
 // renew makes another pair the valid one under owner's lease, which ends. It
 // leads from active, degraded and revoked to the same: a revoked grant refers
 // to the pair so that the pair can be revoked, and stays revoked. Strava has
-// just accepted the pair that seen refers to, so none of seen's spares can be
-// the valid one.
+// just accepted the pair that seen refers to, so none of seen's candidates can
+// be the valid one.
 func (g *Grant) renew(owner string, seen Grant, tokens TokenRef) error {
 	if !g.underLease(owner, seen) {
 		return errGrantChanged
 	}
 	g.replaceTokens(tokens)
 	if g.inForce() {
-		g.removeSpares(slices.DeleteFunc(slices.Clone(seen.Spares), func(s Spare) bool { return s.Connecting })...)
+		g.removeCandidates(slices.DeleteFunc(slices.Clone(seen.Candidates), func(s Candidate) bool { return s.Connecting })...)
 	}
 	g.Lease, g.InDoubt = Lease{}, false
 	return nil
@@ -226,12 +227,12 @@ func (g *Grant) adopt(owner string, seen Grant, tokens TokenRef) error {
 	if !g.underLease(owner, seen) {
 		return errGrantChanged
 	}
-	i := slices.IndexFunc(g.Spares, func(s Spare) bool { return s.equal(tokens) })
-	if i >= 0 && (!g.Spares[i].Connecting || g.Spares[i].Owner.AthleteID == g.Owner.AthleteID) {
-		if g.Spares[i].Connecting {
-			g.Scopes = g.Spares[i].Scopes
+	i := slices.IndexFunc(g.Candidates, func(s Candidate) bool { return s.equal(tokens) })
+	if i >= 0 && (!g.Candidates[i].Connecting || g.Candidates[i].Owner.AthleteID == g.Owner.AthleteID) {
+		if g.Candidates[i].Connecting {
+			g.Scopes = g.Candidates[i].Scopes
 		}
-		g.Spares = slices.Delete(g.Spares, i, i+1)
+		g.Candidates = slices.Delete(g.Candidates, i, i+1)
 	}
 	g.replaceTokens(tokens)
 	g.Lease = Lease{}

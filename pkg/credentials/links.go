@@ -66,8 +66,8 @@ func (g *Grant) link(l Link, by Authorization, stale Account) error {
 // athlete, the state stays. It leads from nothing to erased, and from any other
 // state to the same. The revocation becomes pending in any case.
 func (g *Grant) unlink(r PendingRevocation, now time.Time) {
-	for i := range g.Spares {
-		if s := &g.Spares[i]; s.Connecting && r.Owner.covers(s.Owner) {
+	for i := range g.Candidates {
+		if s := &g.Candidates[i]; s.Connecting && r.Owner.covers(s.Owner) {
 			s.Connecting = false
 			r.Generation = max(r.Generation, s.ReceivedAt)
 		}
@@ -87,7 +87,7 @@ func (g *Grant) unlink(r PendingRevocation, now time.Time) {
 // linkedBy reports whether the account is linked by o, or about to be.
 func (g Grant) linkedBy(o Authorization) bool {
 	return g.inForce() && o.covers(g.Owner) ||
-		slices.ContainsFunc(g.Spares, func(s Spare) bool { return s.Connecting && o.covers(s.Owner) })
+		slices.ContainsFunc(g.Candidates, func(s Candidate) bool { return s.Connecting && o.covers(s.Owner) })
 }
 
 // unlinking returns the receipt of a pending end of the owner's link; empty if
@@ -125,14 +125,14 @@ func (l Ledger) checkOwner(ctx context.Context, grant Grant) error {
 	return nil
 }
 
-// addLink writes the link that a spare's connect makes to the athlete's grant.
-// A link to another account stays unless it is stale, as after a connect that
-// was cut off while the athlete unlinked.
-func (c *Connect) addLink(ctx context.Context, account Account, spare Spare) error {
-	athlete := Athlete(spare.Owner.AthleteID)
+// addLink writes the link that a candidate's connect makes to the athlete's
+// grant. A link to another account stays unless it is stale, as after a connect
+// that was cut off while the athlete unlinked.
+func (c *Connect) addLink(ctx context.Context, account Account, candidate Candidate) error {
+	athlete := Athlete(candidate.Owner.AthleteID)
 	add := func(stale Account) error {
 		_, err := c.update(ctx, athlete, func(g *Grant) (bool, error) {
-			return true, g.link(Link{account, spare.ReceivedAt}, spare.Owner, stale)
+			return true, g.link(Link{account, candidate.ReceivedAt}, candidate.Owner, stale)
 		})
 		return err
 	}

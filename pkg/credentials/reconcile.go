@@ -139,7 +139,7 @@ func (r *Reconciler) importPendingConnect(ctx context.Context, received PendingC
 	}
 	now := r.Events.Now()
 	_, err = r.update(ctx, received.Account, func(g *Grant) (bool, error) {
-		g.addSpare(received.spare(sealed), now)
+		g.addCandidate(received.candidate(sealed), now)
 		return true, nil
 	})
 	if err != nil {
@@ -221,7 +221,7 @@ func (r *Reconciler) completeRevocations(ctx context.Context, grant Grant) (Gran
 			return Grant{}, fmt.Errorf("read grant: %w", err)
 		}
 	}
-	if grant.State == Erased && len(grant.Spares) > 0 {
+	if grant.State == Erased && len(grant.Candidates) > 0 {
 		if err := r.Revocation.revokeAndDelete(ctx, grant); err != nil && !errors.Is(err, errGrantChanged) {
 			return Grant{}, err
 		}
@@ -235,22 +235,22 @@ func (r *Reconciler) completeConnects(ctx context.Context, grant Grant) (Grant, 
 	if err != nil {
 		return Grant{}, err
 	}
-	for spare := grant.pendingConnect(); spare != nil; spare = grant.pendingConnect() {
-		pair, completeErr := r.read(ctx, grant.Account, spare.TokenRef)
+	for candidate := grant.pendingConnect(); candidate != nil; candidate = grant.pendingConnect() {
+		pair, completeErr := r.read(ctx, grant.Account, candidate.TokenRef)
 		switch {
 		case completeErr == nil:
-			_, completeErr = r.Connect.complete(ctx, app, grant, *spare, pair)
+			_, completeErr = r.Connect.complete(ctx, app, grant, *candidate, pair)
 		case fault.Is(completeErr, fault.Permanent):
 			r.Metrics.Count(metric.Unsaved, 1)
 			_, completeErr = r.update(ctx, grant.Account, func(g *Grant) (bool, error) {
-				g.removeSpares(*spare)
+				g.removeCandidates(*candidate)
 				return true, nil
 			})
 		}
 		if grant, err = r.grant(ctx, grant.Account); err != nil {
 			return Grant{}, fmt.Errorf("read grant: %w", err)
 		}
-		if left := grant.pendingConnect(); completeErr != nil && left != nil && left.equal(spare.TokenRef) {
+		if left := grant.pendingConnect(); completeErr != nil && left != nil && left.equal(candidate.TokenRef) {
 			return Grant{}, fmt.Errorf("complete a connect: %w", completeErr)
 		}
 	}

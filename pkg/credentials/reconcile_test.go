@@ -331,7 +331,7 @@ func TestAnAuthorizationThatCannotBeRevokedStaysPending(t *testing.T) {
 		t.Fatal("no error")
 	}
 	w.days(2)
-	if g := w.grant(id); !w.strava.Athletes()[0].Connected || len(g.Spares) != 1 || !g.HasPendingTasks() {
+	if g := w.grant(id); !w.strava.Athletes()[0].Connected || len(g.Candidates) != 1 || !g.HasPendingTasks() {
 		t.Errorf("it is gone while Strava is down: %+v", g)
 	}
 	w.strava.ClearFaults()

@@ -126,9 +126,9 @@ func (t *Tokens) requestRefreshAs(ctx context.Context, app App, pair TokenPair) 
 
 // handleRefusal acts on Strava's refusal of the refresh token of pair, which
 // seen refers to. Another pair may be the valid one: one that a refresh saved
-// before it was cut off, or a spare. handleRefusal then adopts that pair and
-// returns errGrantChanged, so that the caller starts over. Otherwise the grant
-// degrades.
+// before it was cut off, or a candidate. handleRefusal then adopts that pair
+// and returns errGrantChanged, so that the caller starts over. Otherwise the
+// grant degrades.
 func (t *Tokens) handleRefusal(ctx context.Context, seen Grant, owner string, pair TokenPair) error {
 	other, err := t.findOtherPair(ctx, seen, pair)
 	if err != nil {
@@ -144,7 +144,7 @@ func (t *Tokens) handleRefusal(ctx context.Context, seen Grant, owner string, pa
 	}
 	degraded := false
 	grant, err := t.update(ctx, seen.Account, func(g *Grant) (_ bool, err error) {
-		added := !slices.EqualFunc(g.Spares, seen.Spares, func(a, b Spare) bool { return a.equal(b.TokenRef) })
+		added := !slices.EqualFunc(g.Candidates, seen.Candidates, func(a, b Candidate) bool { return a.equal(b.TokenRef) })
 		if !g.underLease(owner, seen) || added {
 			return false, errGrantChanged
 		}
@@ -158,7 +158,7 @@ func (t *Tokens) handleRefusal(ctx context.Context, seen Grant, owner string, pa
 	})
 	switch {
 	case errors.Is(err, errGrantChanged):
-		t.release(ctx, seen.Account, owner, false) // A connect has added a spare.
+		t.release(ctx, seen.Account, owner, false) // A connect has added a candidate.
 		return err
 	case err != nil:
 		return fmt.Errorf("record the refused token: %w", err)
@@ -181,11 +181,11 @@ func (t *Tokens) findOtherPair(ctx context.Context, seen Grant, refused TokenPai
 	if version != 0 && !left.Refresh.Equal(refused.Refresh) && !left.IssuedAt.Before(refused.IssuedAt.Add(-clockSkew)) {
 		return TokenRef{Generation: seen.Generation, Version: version}, nil
 	}
-	for _, spare := range slices.Backward(seen.Spares) {
-		pair, err := t.read(ctx, seen.Account, spare.TokenRef)
+	for _, candidate := range slices.Backward(seen.Candidates) {
+		pair, err := t.read(ctx, seen.Account, candidate.TokenRef)
 		switch {
 		case err == nil && !pair.Refresh.Equal(refused.Refresh):
-			return spare.TokenRef, nil
+			return candidate.TokenRef, nil
 		case err != nil && fault.Is(err, fault.Transient):
 			return TokenRef{}, err
 		}

@@ -37,7 +37,7 @@ func (r *Revocation) complete(ctx context.Context, grant Grant) error {
 	}
 	// Neither waits for the other: Strava may be down for days.
 	ended := r.endSessions(ctx, grant)
-	if grant.State == Revoked || grant.State == Erased && len(grant.Spares) > 0 {
+	if grant.State == Revoked || grant.State == Erased && len(grant.Candidates) > 0 {
 		if err := r.revokeAndDelete(ctx, grant); err != nil && !errors.Is(err, errGrantChanged) {
 			return errors.Join(err, ended)
 		}
@@ -216,7 +216,8 @@ func (r *Revocation) revokeAll(ctx context.Context, grant Grant) error {
 }
 
 // allPairs returns every pair that may be valid: the one that the grant refers
-// to, its spares, and those that a refresh left in the vault when it was cut off.
+// to, its candidates, and those that a refresh left in the vault when it was
+// cut off.
 func (r *Revocation) allPairs(ctx context.Context, grant Grant) (pairs []TokenPair, _ error) {
 	add := func(pair TokenPair) {
 		if !slices.ContainsFunc(pairs, pair.equal) {
@@ -271,12 +272,12 @@ func (r *Revocation) revokePair(ctx context.Context, app App, account Account, p
 	}
 	within, cancel := savingContext(ctx)
 	defer cancel()
-	_, spare, saveErr := r.saveSpare(within, account, fresh, seal, 0)
+	_, candidate, saveErr := r.saveCandidate(within, account, fresh, seal, 0)
 	if err := r.OAuth.Revoke(ctx, app, fresh); err != nil {
 		return errors.Join(err, saveErr)
 	}
 	_, err = r.update(ctx, account, func(g *Grant) (bool, error) {
-		g.removeSpares(spare)
+		g.removeCandidates(candidate)
 		return true, nil
 	})
 	return err

@@ -858,7 +858,7 @@ func TestALostCommitIsRecognized(t *testing.T) {
 				losing.armed = true
 			}
 		}).watch(process), id, generation)
-		if g := w.grant(id); res.Outcome != credentialsv1.OutcomeAnswered || losing.armed || len(g.Spares) > 0 || g.HasPendingTasks() {
+		if g := w.grant(id); res.Outcome != credentialsv1.OutcomeAnswered || losing.armed || len(g.Candidates) > 0 || g.HasPendingTasks() {
 			t.Errorf("the vault works %v: %s, %+v", works, res.Outcome, g)
 		}
 	}
@@ -898,16 +898,16 @@ func TestTheSamePairIsNotWrittenAgain(t *testing.T) {
 	}
 }
 
-// TestARefusalEndsNothingWhileASpareCannotBeRead: two connects crossed, and the pair
-// that came into force is not the valid one. SSM refuses to read the other one when
-// Strava refuses it.
-func TestARefusalEndsNothingWhileASpareCannotBeRead(t *testing.T) {
+// TestARefusalEndsNothingWhileACandidateCannotBeRead: two connects crossed, and
+// the pair that came into force is not the valid one. SSM refuses to read the
+// other one when Strava refuses it.
+func TestARefusalEndsNothingWhileACandidateCannotBeRead(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: strava.RotateAlways})
 	id := w.athlete(0)
 	generation := w.crossed(id)
 	w.clock.Advance(7 * time.Hour)
 	process := w.process(w.patient)
-	process.Vault = unreadable{process.Vault, w.grant(id).Spares[0].Generation}
+	process.Vault = unreadable{process.Vault, w.grant(id).Candidates[0].Generation}
 	if res := w.by(process, id, generation); res.Outcome != credentialsv1.OutcomeFailed {
 		t.Errorf("while SSM refuses: %s", res.Outcome)
 	}
@@ -915,7 +915,7 @@ func TestARefusalEndsNothingWhileASpareCannotBeRead(t *testing.T) {
 }
 
 // crossed connects an athlete twice at once. Strava's later answer, the valid
-// pair, stays a spare.
+// pair, stays a candidate.
 func (w *world) crossed(id int64) (generation int64) {
 	w.t.Helper()
 	first, second := w.consent(id, ""), w.consent(id, "")

@@ -47,8 +47,9 @@ func (r TokenRef) equal(other TokenRef) bool {
 	return r.Generation == other.Generation && r.Version == other.Version && bytes.Equal(r.Sealed, other.Sealed)
 }
 
-// Spare is a token pair that is not, or not yet, the grant's valid one.
-type Spare struct {
+// Candidate is a token pair that a grant keeps beside the valid one, because
+// it may be the valid one until Strava has shown which is.
+type Candidate struct {
 	TokenRef
 	// ReceivedAt is when Strava issued the pair, in Unix milliseconds. It becomes
 	// the generation if the pair is of a connect.
@@ -75,7 +76,7 @@ type PendingConnect struct {
 	Owner Authorization
 }
 
-// spare returns the connect as a spare of the grant.
-func (r PendingConnect) spare(sealed []byte) Spare {
-	return Spare{TokenRef: TokenRef{Sealed: sealed}, ReceivedAt: r.ReceivedAt, Scopes: r.Scopes, Connecting: true, Owner: r.Owner}
+// candidate returns the connect as a candidate of the grant.
+func (r PendingConnect) candidate(sealed []byte) Candidate {
+	return Candidate{TokenRef: TokenRef{Sealed: sealed}, ReceivedAt: r.ReceivedAt, Scopes: r.Scopes, Connecting: true, Owner: r.Owner}
 }

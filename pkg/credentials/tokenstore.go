@@ -77,8 +77,9 @@ func savingContext(ctx context.Context) (context.Context, context.CancelFunc) {
 // the grant alternately until one has taken the pair or ctx ends. A grant that
 // was revoked meanwhile refers to the pair, too, so that the pair can be
 // revoked; its state stays. If the grant has changed in another way, the pair
-// becomes a spare and the error is errGrantChanged. With any other error, saved
-// says that the pair is safe: the next process that Strava refuses finds it.
+// becomes a candidate and the error is errGrantChanged. With any other error,
+// saved says that the pair is safe: the next process that Strava refuses finds
+// it.
 func (s TokenStore) saveRefreshed(ctx context.Context, seen Grant, owner string, old, fresh TokenPair, seal Seal) (_ Grant, saved bool, _ error) {
 	ref := seen.Tokens
 	saved = fresh.equal(old)
@@ -92,7 +93,7 @@ func (s TokenStore) saveRefreshed(ctx context.Context, seen Grant, owner string,
 		grant, err := s.putInForce(ctx, seen, owner, ref)
 		switch {
 		case errors.Is(err, errGrantChanged):
-			if grant, _, err = s.saveSpare(ctx, seen.Account, fresh, seal, seen.Generation); err == nil {
+			if grant, _, err = s.saveCandidate(ctx, seen.Account, fresh, seal, seen.Generation); err == nil {
 				return grant, true, errGrantChanged
 			}
 		case !fault.Is(err, fault.Transient):
@@ -134,54 +135,54 @@ func (s TokenStore) writeOrSeal(ctx context.Context, seen Grant, tried TokenRef,
 	return TokenRef{Sealed: sealed}, false, nil
 }
 
-// saveSpare adds a refreshed pair to a grant that has changed: another response
-// of Strava crossed this one, or the authorization has ended. written is the
-// generation to whose parameter the pair may have been written, too, which is
-// deleted unless it is in use; 0 if it was not.
-func (s TokenStore) saveSpare(ctx context.Context, account Account, pair TokenPair, seal Seal, written int64) (Grant, Spare, error) {
+// saveCandidate adds a refreshed pair to a grant that has changed: another
+// response of Strava crossed this one, or the authorization has ended. written
+// is the generation to whose parameter the pair may have been written, too,
+// which is deleted unless it is in use; 0 if it was not.
+func (s TokenStore) saveCandidate(ctx context.Context, account Account, pair TokenPair, seal Seal, written int64) (Grant, Candidate, error) {
 	sealed, err := seal(account, pair)
 	if err != nil {
-		return Grant{}, Spare{}, fmt.Errorf("seal: %w", err)
+		return Grant{}, Candidate{}, fmt.Errorf("seal: %w", err)
 	}
 	now := s.Events.Now()
-	spare := Spare{TokenRef: TokenRef{Sealed: sealed}, ReceivedAt: now.UnixMilli()}
+	candidate := Candidate{TokenRef: TokenRef{Sealed: sealed}, ReceivedAt: now.UnixMilli()}
 	grant, err := s.update(ctx, account, func(g *Grant) (bool, error) {
-		g.addSpare(spare, now)
-		g.restore(spare, now)
+		g.addCandidate(candidate, now)
+		g.restore(candidate, now)
 		g.retire(written)
 		return true, nil
 	})
-	return grant, spare, err
+	return grant, candidate, err
 }
 
 // saveConnect makes the pair of a connect durable. It tries the grant, as a
-// spare whose connect is pending, and the vault alternately until one has taken
-// it or ctx ends. errDeferred means that the vault has it.
-func (s TokenStore) saveConnect(ctx context.Context, r PendingConnect, seal Seal) (Grant, Spare, error) {
+// candidate whose connect is pending, and the vault alternately until one has
+// taken it or ctx ends. errDeferred means that the vault has it.
+func (s TokenStore) saveConnect(ctx context.Context, r PendingConnect, seal Seal) (Grant, Candidate, error) {
 	sealed, err := seal(r.Account, r.Tokens)
 	if err != nil {
-		return Grant{}, Spare{}, fmt.Errorf("seal: %w", err)
+		return Grant{}, Candidate{}, fmt.Errorf("seal: %w", err)
 	}
-	spare := r.spare(sealed)
+	candidate := r.candidate(sealed)
 	for {
 		grant, err := s.update(ctx, r.Account, func(g *Grant) (bool, error) {
 			// The answer to an earlier try may have been lost.
-			if slices.ContainsFunc(g.Spares, func(s Spare) bool { return s.equal(spare.TokenRef) }) {
+			if slices.ContainsFunc(g.Candidates, func(s Candidate) bool { return s.equal(candidate.TokenRef) }) {
 				return false, nil
 			}
-			g.addSpare(spare, s.Events.Now())
+			g.addCandidate(candidate, s.Events.Now())
 			return true, nil
 		})
 		if err == nil {
-			return grant, spare, nil
+			return grant, candidate, nil
 		}
 		if _, vaultErr := callStore(ctx, func(ctx context.Context) (struct{}, error) {
 			return struct{}{}, s.Vault.SavePendingConnect(ctx, r)
 		}); vaultErr == nil {
-			return Grant{}, Spare{}, fault.New(fault.Transient, "%w: %w", errDeferred, err)
+			return Grant{}, Candidate{}, fault.New(fault.Transient, "%w: %w", errDeferred, err)
 		}
 		if s.Sleep(ctx, savePause) != nil {
-			return Grant{}, Spare{}, fmt.Errorf("save the tokens of a connect: %w", err)
+			return Grant{}, Candidate{}, fmt.Errorf("save the tokens of a connect: %w", err)
 		}
 	}
 }

@@ -370,7 +370,7 @@ func (w *world) reconcileAll() {
 func (w *world) mustBeErased(id int64, when string) {
 	w.t.Helper()
 	g := w.grant(id)
-	if g.State != credentials.Erased || g.Authorized() || len(g.Spares) > 0 || g.HasPendingTasks() || w.vault.Holds(w.account(id)) || g.Owner != (credentials.Authorization{}) {
+	if g.State != credentials.Erased || g.Authorized() || len(g.Candidates) > 0 || g.HasPendingTasks() || w.vault.Holds(w.account(id)) || g.Owner != (credentials.Authorization{}) {
 		w.t.Errorf("%s: grant %+v, tokens held %v", when, g, w.vault.Holds(w.account(id)))
 	}
 	if w.atSite(id) {

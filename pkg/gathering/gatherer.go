@@ -32,9 +32,9 @@ type Gatherer struct {
 }
 
 const (
-	// candidates is how many jobs of a class a gatherer tries to lease: other
+	// maxLeaseTries is how many jobs of a class a gatherer tries to lease: other
 	// gatherers may have leased the first ones.
-	candidates = 10
+	maxLeaseTries = 10
 	// maxItemFailures is how many failed writes in one step mean that the storage
 	// itself is down.
 	maxItemFailures = 3
@@ -104,7 +104,7 @@ func (g *Gatherer) Run(ctx context.Context, until time.Time) (more bool, _ error
 func (g *Gatherer) Step(ctx context.Context) (worked bool, _ error) {
 	var failures itemFailures
 	for _, class := range quota.Classes {
-		refs, err := g.Jobs.Due(ctx, class, g.Events.Now(), nil, candidates)
+		refs, err := g.Jobs.Due(ctx, class, g.Events.Now(), nil, maxLeaseTries)
 		if err != nil {
 			return false, fmt.Errorf("list the jobs: %w", err)
 		}

@@ -58,7 +58,7 @@ func grantIsStoredWhole(t *testing.T, s Storage) {
 		Account: credentials.Athlete(7), Generation: at.UnixMilli(), Scopes: []string{"activity:read", "read"},
 		Since: 4, State: credentials.Degraded, Reason: "scope_missing", DegradedAt: at.Add(-time.Second),
 		Tokens: credentials.TokenRef{Generation: 4, Version: 3},
-		Spares: []credentials.Spare{
+		Candidates: []credentials.Candidate{
 			{TokenRef: credentials.TokenRef{Sealed: []byte{0, 1, 255}}, ReceivedAt: 9, Scopes: []string{"read"}, Connecting: true, Owner: credentials.Authorization{AthleteID: 8, Generation: 2}},
 			{TokenRef: credentials.TokenRef{Generation: 3, Version: 2}, ReceivedAt: 8},
 		},
@@ -156,7 +156,7 @@ func pendingGrantsAreOrderedByDueTime(t *testing.T, s Storage) {
 	mustStore(t, s, credentials.Athlete(2), credentials.Grant{State: credentials.Active, Unpublished: true, Retry: next(5 * time.Second)})
 	mustStore(t, s, credentials.Athlete(3), credentials.Grant{State: credentials.Revoked, RevokedAt: at, Retry: next(4 * time.Second)})
 	mustStore(t, s, credentials.Athlete(4), credentials.Grant{State: credentials.Erased, RevokedAt: at})
-	mustStore(t, s, credentials.Athlete(5), credentials.Grant{State: credentials.Erased, RevokedAt: at, Spares: []credentials.Spare{{TokenRef: credentials.TokenRef{Sealed: []byte("x")}}}, Retry: next(3 * time.Second)})
+	mustStore(t, s, credentials.Athlete(5), credentials.Grant{State: credentials.Erased, RevokedAt: at, Candidates: []credentials.Candidate{{TokenRef: credentials.TokenRef{Sealed: []byte("x")}}}, Retry: next(3 * time.Second)})
 	mustStore(t, s, credentials.Athlete(6), credentials.Grant{State: credentials.Active, Claim: credentials.Claim{ClaimedAt: at}, Retry: next(2 * time.Second)})
 	mustStore(t, s, credentials.Athlete(7), credentials.Grant{State: credentials.Active, Revocations: []credentials.PendingRevocation{{Receipt: "r"}}, Retry: next(time.Second)})
 	mustBePending(t, s, "7", "6", "5", "3", "2")

@@ -29,7 +29,7 @@ func NewStore() *Store {
 }
 
 func clone(g credentials.Grant) credentials.Grant {
-	g.Scopes, g.Spares, g.Obsolete = slices.Clone(g.Scopes), slices.Clone(g.Spares), slices.Clone(g.Obsolete)
+	g.Scopes, g.Candidates, g.Obsolete = slices.Clone(g.Scopes), slices.Clone(g.Candidates), slices.Clone(g.Obsolete)
 	g.Revocations, g.Completed, g.Links = slices.Clone(g.Revocations), slices.Clone(g.Completed), slices.Clone(g.Links)
 	return g
 }

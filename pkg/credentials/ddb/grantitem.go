@@ -19,14 +19,14 @@ type grantItem struct {
 	Reason     string        `dynamodbav:"reason,omitempty"`
 	DegradedAt dynamo.Millis `dynamodbav:"degraded_at,omitempty"`
 	// Tokens is missing once they are deleted.
-	Tokens         *tokensItem   `dynamodbav:"tokens,omitempty"`
-	Spares         []spareItem   `dynamodbav:"spares,omitempty"`
-	Obsolete       []int64       `dynamodbav:"obsolete,omitempty"`
-	LeaseOwner     string        `dynamodbav:"lease_owner,omitempty"`
-	LeaseUntil     dynamo.Millis `dynamodbav:"lease_until,omitempty"`
-	InDoubt        bool          `dynamodbav:"in_doubt,omitempty"`
-	RevokedAt      dynamo.Millis `dynamodbav:"revoked_at,omitempty"`
-	EndRequestedAt dynamo.Millis `dynamodbav:"end_requested_at,omitempty"`
+	Tokens         *tokensItem     `dynamodbav:"tokens,omitempty"`
+	Candidates     []candidateItem `dynamodbav:"candidates,omitempty"`
+	Obsolete       []int64         `dynamodbav:"obsolete,omitempty"`
+	LeaseOwner     string          `dynamodbav:"lease_owner,omitempty"`
+	LeaseUntil     dynamo.Millis   `dynamodbav:"lease_until,omitempty"`
+	InDoubt        bool            `dynamodbav:"in_doubt,omitempty"`
+	RevokedAt      dynamo.Millis   `dynamodbav:"revoked_at,omitempty"`
+	EndRequestedAt dynamo.Millis   `dynamodbav:"end_requested_at,omitempty"`
 
 	Unpublished    bool             `dynamodbav:"unpublished,omitempty"`
 	Claim          *claimItem       `dynamodbav:"claim,omitempty"`
@@ -80,7 +80,7 @@ type tokensItem struct {
 	Sealed     []byte `dynamodbav:"sealed,omitempty"`
 }
 
-type spareItem struct {
+type candidateItem struct {
 	tokensItem
 	ReceivedAt int64    `dynamodbav:"received_at"` // Unix ms
 	Scopes     []string `dynamodbav:"scopes,stringset,omitempty"`
@@ -140,8 +140,8 @@ func toGrantItem(g credentials.Grant) grantItem {
 		tokens := tokensItem(g.Tokens)
 		item.Tokens = &tokens
 	}
-	for _, s := range g.Spares {
-		item.Spares = append(item.Spares, spareItem{tokensItem(s.TokenRef), s.ReceivedAt, s.Scopes, s.Connecting, ownerItem(s.Owner)})
+	for _, s := range g.Candidates {
+		item.Candidates = append(item.Candidates, candidateItem{tokensItem(s.TokenRef), s.ReceivedAt, s.Scopes, s.Connecting, ownerItem(s.Owner)})
 	}
 	if g.Lease.Owner != "" {
 		item.LeaseUntil = dynamo.MillisOf(g.Lease.Until)
@@ -195,8 +195,8 @@ func (i grantItem) grant() credentials.Grant {
 	if i.Tokens != nil {
 		g.Tokens = credentials.TokenRef(*i.Tokens)
 	}
-	for _, s := range i.Spares {
-		g.Spares = append(g.Spares, credentials.Spare{
+	for _, s := range i.Candidates {
+		g.Candidates = append(g.Candidates, credentials.Candidate{
 			TokenRef: credentials.TokenRef(s.tokensItem), ReceivedAt: s.ReceivedAt, Scopes: s.Scopes, Connecting: s.Connecting,
 			Owner: credentials.Authorization(s.ownerItem),
 		})

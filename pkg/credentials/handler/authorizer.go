@@ -15,9 +15,9 @@ import (
 	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
-// maxCandidates bounds how many cookies of the session's name are looked up for
-// one call. A well-behaved browser sends one.
-const maxCandidates = 3
+// maxSessionCookies bounds how many cookies of the session's name are looked up
+// for one call. A well-behaved browser sends one.
+const maxSessionCookies = 3
 
 // Authorizer identifies the session or key of a call to the HTTP API. It lets
 // every call pass, with an identity or with the reason why there is none, which
@@ -34,14 +34,14 @@ func (a *Authorizer) Handle(ctx context.Context, req events.APIGatewayV2CustomAu
 	ctx, cancel := startup.WithReserve(ctx)
 	defer cancel()
 	res := events.APIGatewayV2CustomAuthorizerSimpleResponse{IsAuthorized: true}
-	kind, candidates := credentials.SessionCredential, a.Cookies.read(req.Cookies, req.Headers, sessionCookie)
+	kind, tokens := credentials.SessionCredential, a.Cookies.read(req.Cookies, req.Headers, sessionCookie)
 	if key, ok := bearer(req.Headers); ok {
-		kind, candidates = credentials.KeyCredential, []secret.String{key}
+		kind, tokens = credentials.KeyCredential, []secret.String{key}
 	}
 	// A call that changes something needs the caller's present identity.
 	fresh := !strings.HasPrefix(req.RouteKey, http.MethodGet+" ")
 	refusal, receipt := api.NoSession, ""
-	for _, token := range candidates[:min(len(candidates), maxCandidates)] {
+	for _, token := range tokens[:min(len(tokens), maxSessionCookies)] {
 		caller, err := a.Authenticator.Authenticate(ctx, kind, token, fresh)
 		if err == nil {
 			res.Context = api.Identity{

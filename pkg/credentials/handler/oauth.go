@@ -152,10 +152,10 @@ func (o *OAuth) finish(ctx context.Context, req api.Request, nonce secret.String
 	return redirectWithError("strava_unavailable")
 }
 
-// sessions returns the session cookies of a request, at most maxCandidates.
+// sessions returns the session cookies of a request, at most maxSessionCookies.
 func (o *OAuth) sessions(req api.Request) []secret.String {
 	tokens := o.Cookies.read(req.Cookies, req.Headers, sessionCookie)
-	return tokens[:min(len(tokens), maxCandidates)]
+	return tokens[:min(len(tokens), maxSessionCookies)]
 }
 
 // signedIn reports whether the browser has a valid session.

@@ -13,7 +13,7 @@ const (
 	// take it.
 	Sealed = "TokensSealed"
 	// Adopted: a pair was put into force that was sealed in the grant, was a
-	// spare, or had been left behind by a refresh that was cut off.
+	// candidate, or had been left behind by a refresh that was cut off.
 	Adopted = "TokensAdopted"
 	// Unsaved: no store took a new pair, or what a store holds of one is
 	// damaged. If Strava replaced the refresh token by that pair's, it is lost.
