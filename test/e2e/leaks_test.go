@@ -43,7 +43,7 @@ func (c *cloud) aws(t *testing.T) aws.Config {
 // tombstone lists the attributes of a tombstone: the athlete, the ended
 // authorization and when it ended. None of them is data from Strava.
 var tombstone = []string{
-	"pk", "sk", "provider", "account_id", "athlete_id", "generation", "since", "revoked_generation", "state", "left_at",
+	"pk", "sk", "provider", "account_id", "athlete_id", "generation", "since", "revoked_generation", "state", "end_requested_at",
 	"receipt", "completed", "revoked_at", "expires_at", "revision", "version",
 	"hash", "kind", "ended_at", // of a session or key
 }
