@@ -3,7 +3,7 @@
 // longer keep, and answers the athlete's queries.
 //
 // Owns: the activities, the monthly totals, the progress of the scan of each
-// athlete's history, and a cutoff for each athlete.
+// athlete's history, and a guard for each athlete.
 //
 // Publishes: activityv1.RemovalQuestioned, activityv1.ErasureCompleted.
 //
@@ -13,7 +13,7 @@
 //
 // Events arrive more than once and in any order. So everything stored is a
 // maximum: of an activity the newest reading, of a scan the newest report, of
-// each part of a cutoff the latest value. A reading is newer than another one
+// each part of a guard the latest value. A reading is newer than another one
 // if its authorization is newer or, under the same authorization, if its
 // request began later. If two requests began in the same millisecond, the
 // reading that found the activity missing wins.
@@ -28,9 +28,9 @@
 // progress that an athlete sees becomes [Current] only when a scan is
 // reconciled.
 //
-// The store checks the [Cutoff] and writes in one atomic step. An erasure moves
-// the cutoff first and deletes afterwards, so that it leaves nothing behind
-// whatever runs at the same time.
+// The store checks the [Guard] and writes in one atomic step. An erasure
+// changes the guard first and deletes afterwards, so that it leaves nothing
+// behind whatever runs at the same time.
 //
 // Totals are stored: [MonthlyTotals] change in the same atomic step as the
 // activities that they add up, and in whole numbers.

@@ -9,11 +9,11 @@ import (
 )
 
 // WriteStore stores what was gathered, and the monthly totals, which always
-// match it. Each method checks the cutoff atomically with its writes. After a
+// match it. Each method checks the guard atomically with its writes. After a
 // transient fault a part may be written; the same call again completes it.
 type WriteStore interface {
 	// Put stores those of the activities that are the newest reading and that the
-	// cutoff lets pass. It fails with [ErrRevoked].
+	// guard lets pass. It fails with [ErrRevoked].
 	Put(ctx context.Context, r Reading) error
 	// PutDeletion replaces the activity by a deletion, unless a newer reading is
 	// stored. The deletion stays for as long as an older reading may arrive. It
@@ -24,13 +24,13 @@ type WriteStore interface {
 	// returns change's error. change may run more than once. UpdateSync fails with
 	// [ErrRevoked].
 	UpdateSync(ctx context.Context, by Authorization, change func(*Sync) (changed bool, err error)) error
-	// UpdateCutoff writes the athlete's cutoff, which is zero at first, as change
+	// UpdateGuard writes the athlete's guard, which is zero at first, as change
 	// leaves it. It writes nothing if change reports no change or fails, and
-	// returns change's error. change may run more than once. Then UpdateCutoff
-	// deletes what the cutoff excludes, changed or not. When it returns nil,
+	// returns change's error. change may run more than once. Then UpdateGuard
+	// deletes what the guard refuses, changed or not. When it returns nil,
 	// nothing of that is left and nothing can come back.
-	UpdateCutoff(ctx context.Context, athleteID int64, change func(*Cutoff) (changed bool, err error)) error
-	// EndScan moves the athlete's cutoff past the scan, see [Cutoff.Scanned],
+	UpdateGuard(ctx context.Context, athleteID int64, change func(*Guard) (changed bool, err error)) error
+	// EndScan records the scan in the athlete's guard, see [Guard.Scanned],
 	// reads all records once, and passes them to approve. If that returns true,
 	// EndScan deletes the records that the scan outdates; one that was read again
 	// in the meantime stays. approve runs at most once.
@@ -40,7 +40,7 @@ type WriteStore interface {
 	// limit of them.
 	AthletesToExpire(ctx context.Context, until time.Time, limit int) ([]int64, error)
 	// Expire deletes the athlete's data that was read at the time or before,
-	// including the ranges of such a scan in the cutoff, see [Cutoff.Expire].
+	// including the ranges of such a scan in the guard, see [Guard.Expire].
 	Expire(ctx context.Context, athleteID int64, until time.Time) error
 }
 

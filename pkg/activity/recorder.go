@@ -92,14 +92,14 @@ func (r *Recorder) AuthorizationDegraded(ctx context.Context, cause event.Meta, 
 }
 
 // authorize records the coverage of an authorization. It ignores a late event
-// of an athlete without a cutoff, whose tombstone may have expired.
+// of an athlete without a guard, whose tombstone may have expired.
 func (r *Recorder) authorize(ctx context.Context, cause event.Meta, by Authorization, covers Coverage) error {
 	late := r.tooOld(cause.OccurredAt)
-	return r.Store.UpdateCutoff(ctx, by.AthleteID, func(c *Cutoff) (bool, error) {
-		if late && *c == (Cutoff{}) {
+	return r.Store.UpdateGuard(ctx, by.AthleteID, func(g *Guard) (bool, error) {
+		if late && *g == (Guard{}) {
 			return false, nil
 		}
-		return by.Generation > c.Revoked && c.Authorize(by.Generation, covers), nil
+		return by.Generation > g.Revoked && g.Authorize(by.Generation, covers), nil
 	})
 }
 
@@ -107,7 +107,7 @@ func (r *Recorder) authorize(ctx context.Context, cause event.Meta, by Authoriza
 // publishes ErasureCompleted.
 func (r *Recorder) AuthorizationRevoked(ctx context.Context, cause event.Meta, f credentialsv1.AuthorizationRevoked) error {
 	expires := r.Events.Now().Add(retention.Tombstone)
-	err := r.Store.UpdateCutoff(ctx, f.AthleteID, func(c *Cutoff) (bool, error) { return c.Revoke(f.Generation, expires), nil })
+	err := r.Store.UpdateGuard(ctx, f.AthleteID, func(g *Guard) (bool, error) { return g.Revoke(f.Generation, expires), nil })
 	if err != nil {
 		return err
 	}

@@ -188,9 +188,9 @@ func TestAnAthleteWithoutATombstoneLeavesNoTrace(t *testing.T) {
 	if n := p.store.Held(1); n != 0 {
 		t.Errorf("%d items", n)
 	}
-	must(t, p.store.UpdateCutoff(t.Context(), 1, func(f *activity.Cutoff) (bool, error) {
-		if *f != (activity.Cutoff{}) {
-			t.Errorf("the cutoff is %+v", *f)
+	must(t, p.store.UpdateGuard(t.Context(), 1, func(g *activity.Guard) (bool, error) {
+		if *g != (activity.Guard{}) {
+			t.Errorf("the guard is %+v", *g)
 		}
 		return false, nil
 	}))
@@ -198,9 +198,9 @@ func TestAnAthleteWithoutATombstoneLeavesNoTrace(t *testing.T) {
 	// For a known athlete, a late report of the scopes still counts.
 	must(t, p.AthleteAuthorized(t.Context(), p.cause(), credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen1, Scopes: []string{"activity:read_all"}}))
 	must(t, p.AthleteAuthorized(t.Context(), sent, credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen2, Scopes: []string{"activity:read"}}))
-	must(t, p.store.UpdateCutoff(t.Context(), 1, func(f *activity.Cutoff) (bool, error) {
-		if f.Limited != gen2 {
-			t.Errorf("the cutoff is %+v", *f)
+	must(t, p.store.UpdateGuard(t.Context(), 1, func(g *activity.Guard) (bool, error) {
+		if g.Limited != gen2 {
+			t.Errorf("the guard is %+v", *g)
 		}
 		return false, nil
 	}))
@@ -530,14 +530,14 @@ func TestADeletionOutlivesAScan(t *testing.T) {
 // failing is a store with one method that fails.
 type failing struct {
 	activity.WriteStore
-	updateCutoff, endScan error
+	updateGuard, endScan error
 }
 
-func (f *failing) UpdateCutoff(ctx context.Context, athleteID int64, change func(*activity.Cutoff) (bool, error)) error {
-	if f.updateCutoff != nil {
-		return f.updateCutoff
+func (f *failing) UpdateGuard(ctx context.Context, athleteID int64, change func(*activity.Guard) (bool, error)) error {
+	if f.updateGuard != nil {
+		return f.updateGuard
 	}
-	return f.WriteStore.UpdateCutoff(ctx, athleteID, change)
+	return f.WriteStore.UpdateGuard(ctx, athleteID, change)
 }
 
 // EndScan fails after the approval, as if it was killed while it deletes.
@@ -561,7 +561,7 @@ func TestNothingIsPublishedIfTheStoreFails(t *testing.T) {
 		fail   *error
 		happen func() error
 	}{
-		"an erasure":   {&store.updateCutoff, func() error { return p.AuthorizationRevoked(t.Context(), p.cause(), revoked) }},
+		"an erasure":   {&store.updateGuard, func() error { return p.AuthorizationRevoked(t.Context(), p.cause(), revoked) }},
 		"a scan's end": {&store.endScan, func() error { return p.ScanProgressed(t.Context(), p.cause(), completed(gen1, "s", 0, 5)) }},
 	} {
 		*tc.fail = down

@@ -54,10 +54,10 @@ func portsOver(table *ddb.Table, now func() time.Time) activity.Ports {
 	return activity.Ports{WriteStore: table, ReadStore: table, AuditStore: table, Events: event.Factory{Now: now, NewID: rand.Text}}
 }
 
-// heldActivities counts an athlete's items, without the cutoff and the totals.
+// heldActivities counts an athlete's items, without the guard and the totals.
 func heldActivities(t *testing.T, table string, athleteID int64) (n int) {
 	for _, sk := range heldKeys(t, table, athleteID) {
-		if sk != "authorization" && !strings.HasPrefix(sk, "totals#") {
+		if sk != "guard" && !strings.HasPrefix(sk, "totals#") {
 			n++
 		}
 	}
@@ -102,10 +102,10 @@ func TestActivityHistories(t *testing.T) {
 	}
 }
 
-// end returns the change of the cutoff when an authorization is over.
-func end(by activity.Authorization) func(*activity.Cutoff) (bool, error) {
+// end returns the change of the guard when an authorization is over.
+func end(by activity.Authorization) func(*activity.Guard) (bool, error) {
 	expires := time.Now().Add(retention.Tombstone)
-	return func(c *activity.Cutoff) (bool, error) { return c.Revoke(by.Generation, expires), nil }
+	return func(g *activity.Guard) (bool, error) { return g.Revoke(by.Generation, expires), nil }
 }
 
 // between calls happen right before the nth call to DynamoDB, counted from 0.
@@ -177,7 +177,7 @@ func TestErasureInterleavedWithWrites(t *testing.T) {
 		},
 	}
 	erase := func(ctx context.Context, table *ddb.Table, by activity.Authorization) error {
-		return table.UpdateCutoff(ctx, by.AthleteID, end(by))
+		return table.UpdateGuard(ctx, by.AthleteID, end(by))
 	}
 	athleteID := int64(1_000_000)
 	// during runs outer with inner before its nth call. It returns false if outer
@@ -212,7 +212,7 @@ func TestErasureInterleavedWithWrites(t *testing.T) {
 					if !more {
 						break
 					}
-					if held := heldKeys(t, name, athleteID); !slices.Equal(held, []string{"authorization"}) {
+					if held := heldKeys(t, name, athleteID); !slices.Equal(held, []string{"guard"}) {
 						t.Errorf("%s, call %d: %v are left", into, nth, held)
 					}
 				}
@@ -296,7 +296,7 @@ func TestErasureCutOff(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		b := &between{API: quiet, nth: nth, happen: cancel}
-		err := ddb.New(b, name).UpdateCutoff(ctx, by.AthleteID, end(by))
+		err := ddb.New(b, name).UpdateGuard(ctx, by.AthleteID, end(by))
 		cancel()
 		if nth >= b.calls {
 			if err != nil {
@@ -307,10 +307,10 @@ func TestErasureCutOff(t *testing.T) {
 		if err == nil {
 			t.Fatalf("cut off at call %d, and no error", nth)
 		}
-		if err := direct.UpdateCutoff(t.Context(), by.AthleteID, end(by)); err != nil {
+		if err := direct.UpdateGuard(t.Context(), by.AthleteID, end(by)); err != nil {
 			t.Fatal(err)
 		}
-		if held := heldKeys(t, name, by.AthleteID); !slices.Equal(held, []string{"authorization"}) {
+		if held := heldKeys(t, name, by.AthleteID); !slices.Equal(held, []string{"guard"}) {
 			t.Fatalf("cut off at call %d: %v are left", nth, held)
 		}
 	}
@@ -438,8 +438,8 @@ func TestActivityRequests(t *testing.T) {
 		{"an activity gone", func() error {
 			return table.PutDeletion(t.Context(), activity.Deletion{By: by, At: activitytest.At(2), ActivityID: 7})
 		}, 3},
-		// The cutoff is read and moved, all records are read in one query, and what is
-		// deleted is read and written.
+		// The guard is read and changed, all records are read in one query, and
+		// what is deleted is read and written.
 		{"a scan's end that finds all", func() error { return endScan(1) }, 3},
 		{"the same again", func() error { return endScan(1) }, 2},
 		{"a scan's end that outdates 49", func() error { return endScan(2) }, 5},
@@ -523,7 +523,7 @@ func TestErasureAfterTTL(t *testing.T) {
 	}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := table.UpdateCutoff(t.Context(), by.AthleteID, end(by)); err != nil {
+	if err := table.UpdateGuard(t.Context(), by.AthleteID, end(by)); err != nil {
 		t.Fatal(err)
 	}
 	for _, item := range mustItems(t, name) {

@@ -19,21 +19,21 @@ import (
 type Subject struct {
 	activity.WriteStore
 	activity.ReadStore
-	// Held returns how many items the store has of the athlete, without the cutoff
-	// and the monthly totals.
+	// Held returns how many items the store has of the athlete, without the
+	// guard and the monthly totals.
 	Held func(athleteID int64) int
 }
 
 // erase ends an authorization.
 func (s Subject) erase(ctx context.Context, by activity.Authorization) error {
 	expires := At(0).Add(retention.Tombstone)
-	return s.UpdateCutoff(ctx, by.AthleteID, func(c *activity.Cutoff) (bool, error) { return c.Revoke(by.Generation, expires), nil })
+	return s.UpdateGuard(ctx, by.AthleteID, func(g *activity.Guard) (bool, error) { return g.Revoke(by.Generation, expires), nil })
 }
 
-// mustCutoff returns the athlete's cutoff.
-func (s Subject) mustCutoff(t *testing.T, athleteID int64) (out activity.Cutoff) {
+// mustGuard returns the athlete's guard.
+func (s Subject) mustGuard(t *testing.T, athleteID int64) (out activity.Guard) {
 	t.Helper()
-	Must(t, s.UpdateCutoff(t.Context(), athleteID, func(c *activity.Cutoff) (bool, error) { out = *c; return false, nil }))
+	Must(t, s.UpdateGuard(t.Context(), athleteID, func(g *activity.Guard) (bool, error) { out = *g; return false, nil }))
 	return out
 }
 

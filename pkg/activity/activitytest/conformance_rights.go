@@ -19,7 +19,7 @@ func onlyYou(t *testing.T, store Subject, by, later activity.Authorization) {
 		return a
 	}
 	authorize := func(by activity.Authorization, covers activity.Coverage) error {
-		return store.UpdateCutoff(t.Context(), by.AthleteID, func(c *activity.Cutoff) (bool, error) { return c.Authorize(by.Generation, covers), nil })
+		return store.UpdateGuard(t.Context(), by.AthleteID, func(g *activity.Guard) (bool, error) { return g.Authorize(by.Generation, covers), nil })
 	}
 	Must(t, store.Put(t.Context(), reading(by, At(1), private(1), Activity(2, 2, "public"), private(3))))
 	Must(t, store.Put(t.Context(), reading(later, At(2), private(3))))
@@ -37,7 +37,7 @@ func onlyYou(t *testing.T, store Subject, by, later activity.Authorization) {
 
 func noActivities(t *testing.T, store Subject, by, later activity.Authorization) {
 	authorize := func(by activity.Authorization, covers activity.Coverage) error {
-		return store.UpdateCutoff(t.Context(), by.AthleteID, func(c *activity.Cutoff) (bool, error) { return c.Authorize(by.Generation, covers), nil })
+		return store.UpdateGuard(t.Context(), by.AthleteID, func(g *activity.Guard) (bool, error) { return g.Authorize(by.Generation, covers), nil })
 	}
 	Must(t, authorize(by, activity.CoversOnlyYou))
 	Must(t, store.Put(t.Context(), reading(by, At(1), Activity(1, 1, "a"), Activity(2, 2, "b"))))

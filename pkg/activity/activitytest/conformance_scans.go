@@ -30,12 +30,13 @@ func outdatedByScan(t *testing.T, store Subject, by, later activity.Authorizatio
 			t.Errorf("%d items, not two activities and the memory of one that is gone", n)
 		}
 	}
-	// An earlier scan that ends late does not move the cutoff back.
+	// An earlier scan that ends late does not take the place of a later one in
+	// the guard.
 	for _, earlier := range []activity.CompletedScan{
 		{Generation: by.Generation, Began: At(3), Covered: scan.Covered}, {Generation: later.Generation, Began: At(1), Covered: scan.Covered},
 	} {
 		Must(t, store.EndScan(t.Context(), by.AthleteID, earlier, approve(true)))
-		same(t, store.mustCutoff(t, by.AthleteID).Scan, &scan)
+		same(t, store.mustGuard(t, by.AthleteID).Scan, &scan)
 	}
 	// The earlier authorization is not over: its sessions stay valid.
 	same(t, list(t, store, by, activity.Everything(), "", 9), want)
@@ -96,7 +97,7 @@ func uncoveredByScan(t *testing.T, store Subject, by, _ activity.Authorization) 
 	}
 	// The ranges expire when all records that the scan outdates have expired.
 	Must(t, store.Expire(t.Context(), by.AthleteID, At(4)))
-	same(t, store.mustCutoff(t, by.AthleteID).Scan, &scan)
+	same(t, store.mustGuard(t, by.AthleteID).Scan, &scan)
 	Must(t, store.Expire(t.Context(), by.AthleteID, At(5)))
-	same(t, store.mustCutoff(t, by.AthleteID).Scan, &activity.CompletedScan{Generation: by.Generation, Began: At(5)})
+	same(t, store.mustGuard(t, by.AthleteID).Scan, &activity.CompletedScan{Generation: by.Generation, Began: At(5)})
 }

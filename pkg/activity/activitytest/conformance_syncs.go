@@ -77,16 +77,16 @@ func failedUpdate(t *testing.T, store Subject, by, _ activity.Authorization) {
 		if !errors.Is(err, want) {
 			t.Errorf("the sync's update fails with %v, want %v", err, want)
 		}
-		err = store.UpdateCutoff(t.Context(), by.AthleteID, func(c *activity.Cutoff) (bool, error) {
-			c.Authorized = by.Generation
+		err = store.UpdateGuard(t.Context(), by.AthleteID, func(g *activity.Guard) (bool, error) {
+			g.Authorized = by.Generation
 			return want != nil, want
 		})
 		if !errors.Is(err, want) {
-			t.Errorf("the cutoff's update fails with %v, want %v", err, want)
+			t.Errorf("the guard's update fails with %v, want %v", err, want)
 		}
 	}
 	sync, err := store.Sync(t.Context(), by)
 	Must(t, err)
 	same(t, sync, activity.Sync{})
-	same(t, store.mustCutoff(t, by.AthleteID), activity.Cutoff{})
+	same(t, store.mustGuard(t, by.AthleteID), activity.Guard{})
 }

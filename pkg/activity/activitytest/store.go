@@ -18,7 +18,7 @@ type Store struct {
 }
 
 type athlete struct {
-	cutoff  activity.Cutoff
+	guard   activity.Guard
 	records map[int64]activity.Record
 	totals  map[string]*activity.MonthlyTotals
 	sync    *activity.Sync
@@ -58,11 +58,11 @@ func (a *athlete) revise(decide func(activity.Record) activity.Record) {
 func (s *Store) Put(_ context.Context, r activity.Reading) error {
 	a, unlock := s.of(r.By.AthleteID)
 	defer unlock()
-	if err := a.cutoff.Admit(r.By); err != nil {
+	if err := a.guard.Admit(r.By); err != nil {
 		return err
 	}
 	for _, one := range r.Activities {
-		a.set(one.ID, a.cutoff.Merge(a.records[one.ID], activity.Record{Generation: r.By.Generation, ReadAt: r.At, Activity: &one}))
+		a.set(one.ID, a.guard.Merge(a.records[one.ID], activity.Record{Generation: r.By.Generation, ReadAt: r.At, Activity: &one}))
 	}
 	return nil
 }
@@ -71,10 +71,10 @@ func (s *Store) Put(_ context.Context, r activity.Reading) error {
 func (s *Store) PutDeletion(_ context.Context, d activity.Deletion) error {
 	a, unlock := s.of(d.By.AthleteID)
 	defer unlock()
-	if err := a.cutoff.Admit(d.By); err != nil {
+	if err := a.guard.Admit(d.By); err != nil {
 		return err
 	}
-	a.set(d.ActivityID, a.cutoff.Merge(a.records[d.ActivityID], activity.Record{Generation: d.By.Generation, ReadAt: d.At}))
+	a.set(d.ActivityID, a.guard.Merge(a.records[d.ActivityID], activity.Record{Generation: d.By.Generation, ReadAt: d.At}))
 	return nil
 }
 
@@ -82,7 +82,7 @@ func (s *Store) PutDeletion(_ context.Context, d activity.Deletion) error {
 func (s *Store) UpdateSync(_ context.Context, by activity.Authorization, change func(*activity.Sync) (bool, error)) error {
 	a, unlock := s.of(by.AthleteID)
 	defer unlock()
-	if err := a.cutoff.Admit(by); err != nil {
+	if err := a.guard.Admit(by); err != nil {
 		return err
 	}
 	sync := a.copyOfSync()
@@ -102,20 +102,20 @@ func (a *athlete) copyOfSync() activity.Sync {
 	return out
 }
 
-// UpdateCutoff implements [activity.WriteStore].
-func (s *Store) UpdateCutoff(_ context.Context, athleteID int64, change func(*activity.Cutoff) (bool, error)) error {
+// UpdateGuard implements [activity.WriteStore].
+func (s *Store) UpdateGuard(_ context.Context, athleteID int64, change func(*activity.Guard) (bool, error)) error {
 	a, unlock := s.of(athleteID)
 	defer unlock()
-	cutoff := a.cutoff
-	changed, err := change(&cutoff)
+	guard := a.guard
+	changed, err := change(&guard)
 	if err != nil {
 		return err
 	}
 	if changed {
-		a.cutoff = cutoff
+		a.guard = guard
 	}
-	a.revise(a.cutoff.Keep)
-	if a.sync != nil && !a.cutoff.KeepsSync(*a.sync) {
+	a.revise(a.guard.Keep)
+	if a.sync != nil && !a.guard.KeepsSync(*a.sync) {
 		a.sync = nil
 	}
 	return nil
@@ -125,7 +125,7 @@ func (s *Store) UpdateCutoff(_ context.Context, athleteID int64, change func(*ac
 func (s *Store) EndScan(_ context.Context, athleteID int64, scan activity.CompletedScan, approve func([]activity.Record) bool) error {
 	a, unlock := s.of(athleteID)
 	defer unlock()
-	a.cutoff.Scanned(scan)
+	a.guard.Scanned(scan)
 	if approve(slices.Collect(maps.Values(a.records))) {
 		a.revise(func(r activity.Record) activity.Record {
 			if scan.Outdates(r) {
@@ -180,7 +180,7 @@ func (s *Store) AthletesToExpire(_ context.Context, until time.Time, limit int) 
 func (s *Store) Expire(_ context.Context, athleteID int64, until time.Time) error {
 	a, unlock := s.of(athleteID)
 	defer unlock()
-	a.cutoff.Expire(until)
+	a.guard.Expire(until)
 	a.revise(func(r activity.Record) activity.Record { return r.Expire(until) })
 	if a.sync != nil {
 		a.sync.Expire(until)
@@ -200,14 +200,14 @@ func (s *Store) Expire(_ context.Context, athleteID int64, until time.Time) erro
 func (s *Store) Get(_ context.Context, by activity.Authorization, activityID int64) (activity.Record, error) {
 	a, unlock := s.of(by.AthleteID)
 	defer unlock()
-	return a.records[activityID], a.cutoff.Admit(by)
+	return a.records[activityID], a.guard.Admit(by)
 }
 
 // List implements [activity.ReadStore].
 func (s *Store) List(_ context.Context, by activity.Authorization, sel activity.Selection) (activity.Page, error) {
 	a, unlock := s.of(by.AthleteID)
 	defer unlock()
-	if err := a.cutoff.Admit(by); err != nil {
+	if err := a.guard.Admit(by); err != nil {
 		return activity.Page{}, err
 	}
 	found := map[activity.Position]activity.Record{}
@@ -250,7 +250,7 @@ func (s *Store) MonthlyTotals(_ context.Context, by activity.Authorization) (map
 	for month, t := range a.totals {
 		out[month] = t.Clone()
 	}
-	return out, a.cutoff.Admit(by)
+	return out, a.guard.Admit(by)
 }
 
 // Records implements [activity.ReadStore].
@@ -264,11 +264,11 @@ func (s *Store) Records(_ context.Context, athleteID int64) ([]activity.Record, 
 func (s *Store) Sync(_ context.Context, by activity.Authorization) (activity.Sync, error) {
 	a, unlock := s.of(by.AthleteID)
 	defer unlock()
-	return a.copyOfSync(), a.cutoff.Admit(by)
+	return a.copyOfSync(), a.guard.Admit(by)
 }
 
 // Held returns how many items the store has of the athlete: records, including
-// deletions, and the sync, but neither the cutoff nor the monthly totals.
+// deletions, and the sync, but neither the guard nor the monthly totals.
 func (s *Store) Held(athleteID int64) int {
 	a, unlock := s.of(athleteID)
 	defer unlock()

@@ -12,11 +12,11 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Sort keys. A query from cutoffKey on finds everything but the records, which
+// Sort keys. A query from guardKey on finds everything but the records, which
 // are the bulk of the items.
 const (
 	recordPrefix = "activity#"
-	cutoffKey    = "authorization"
+	guardKey     = "guard"
 	syncKey      = "sync"
 	totalsPrefix = "totals#"
 )
@@ -196,7 +196,7 @@ type scanItem struct {
 	Covered    rangeItems    `dynamodbav:"covered,omitempty"`
 }
 
-type cutoffItem struct {
+type guardItem struct {
 	dynamo.Revision
 	itemKey
 	Authorized int64 `dynamodbav:"authorized_generation,omitempty"`
@@ -209,22 +209,22 @@ type cutoffItem struct {
 	ExpiresAt dynamo.Seconds `dynamodbav:"expires_at,omitempty"`
 }
 
-func cutoffItemOf(athleteID int64, c activity.Cutoff) cutoffItem {
-	item := cutoffItem{
-		itemKey:    itemKey{athleteID, cutoffKey},
-		Authorized: c.Authorized, Revoked: c.Revoked, Limited: c.Limited, Closed: c.Closed,
-		ExpiresAt: dynamo.SecondsOf(c.Expires),
+func guardItemOf(athleteID int64, g activity.Guard) guardItem {
+	item := guardItem{
+		itemKey:    itemKey{athleteID, guardKey},
+		Authorized: g.Authorized, Revoked: g.Revoked, Limited: g.Limited, Closed: g.Closed,
+		ExpiresAt: dynamo.SecondsOf(g.Expires),
 	}
-	if c.Scan != nil {
-		item.Scan = &scanItem{c.Scan.Generation, dynamo.MillisOf(c.Scan.Began), rangeItemsOf(c.Scan.Covered)}
+	if g.Scan != nil {
+		item.Scan = &scanItem{g.Scan.Generation, dynamo.MillisOf(g.Scan.Began), rangeItemsOf(g.Scan.Covered)}
 	}
 	return item
 }
 
-func (i cutoffItem) cutoff() activity.Cutoff {
-	c := activity.Cutoff{Authorized: i.Authorized, Revoked: i.Revoked, Limited: i.Limited, Closed: i.Closed, Expires: i.ExpiresAt.Time()}
+func (i guardItem) guard() activity.Guard {
+	g := activity.Guard{Authorized: i.Authorized, Revoked: i.Revoked, Limited: i.Limited, Closed: i.Closed, Expires: i.ExpiresAt.Time()}
 	if i.Scan != nil {
-		c.Scan = &activity.CompletedScan{Generation: i.Scan.Generation, Began: i.Scan.Began.Time(), Covered: i.Scan.Covered.ranges()}
+		g.Scan = &activity.CompletedScan{Generation: i.Scan.Generation, Began: i.Scan.Began.Time(), Covered: i.Scan.Covered.ranges()}
 	}
-	return c
+	return g
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/dynamo"
 )
 
-// decision returns the record that replaces old, under the cutoff.
-type decision func(c activity.Cutoff, id int64, old activity.Record) (activity.Record, error)
+// decision returns the record that replaces old, under the guard.
+type decision func(g activity.Guard, id int64, old activity.Record) (activity.Record, error)
 
 // revise replaces each of the athlete's records by what decide returns, and
 // counts those that are left.
@@ -32,7 +32,7 @@ func (t *Table) revise(ctx context.Context, athleteID int64, decide func(activit
 				left++
 			}
 		}
-		err = t.rewrite(ctx, athleteID, changed, func(_ activity.Cutoff, _ int64, old activity.Record) (activity.Record, error) {
+		err = t.rewrite(ctx, athleteID, changed, func(_ activity.Guard, _ int64, old activity.Record) (activity.Record, error) {
 			return decide(old), nil
 		})
 		if err != nil {
@@ -96,7 +96,7 @@ func (t *Table) read(ctx context.Context, athleteID int64, ids []int64, likely m
 		if month := activity.MonthOf(likely[id]); month != "" && !r.months[month] {
 			more = append(more, totalsKey(month))
 		}
-		if len(sortKeys)+len(more) >= maxItems { // The cutoff is one more.
+		if len(sortKeys)+len(more) >= maxItems { // The guard is one more.
 			break
 		}
 		sortKeys = append(sortKeys, more...)
@@ -113,7 +113,7 @@ func (t *Table) decide(ctx context.Context, r *replacements, decide decision) (e
 	var missing []string
 	for _, id := range r.ids {
 		old := r.records[id]
-		if r.next[id], err = decide(r.cutoff.cutoff(), id, old); err != nil {
+		if r.next[id], err = decide(r.guard.guard(), id, old); err != nil {
 			return err
 		}
 		for _, record := range []activity.Record{old, r.next[id]} {
@@ -210,11 +210,11 @@ func remove(athleteID int64, sk string, old dynamo.Revision) types.TransactWrite
 	}}
 }
 
-// transact performs all of the actions if the cutoff is still the snapshot's,
+// transact performs all of the actions if the guard is still the snapshot's,
 // or none.
 func (t *Table) transact(ctx context.Context, s *snapshot, actions []types.TransactWriteItem) error {
-	condition, values := s.cutoff.Unchanged()
+	condition, values := s.guard.Unchanged()
 	return t.table.Transact(ctx, append(actions, types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{
-		Key: key(s.athleteID, cutoffKey), ConditionExpression: condition, ExpressionAttributeValues: values,
+		Key: key(s.athleteID, guardKey), ConditionExpression: condition, ExpressionAttributeValues: values,
 	}}))
 }

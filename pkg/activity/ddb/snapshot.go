@@ -13,7 +13,7 @@ import (
 // snapshot holds items of an athlete as they were read.
 type snapshot struct {
 	athleteID int64
-	cutoff    cutoffItem
+	guard     guardItem
 	sync      syncItem
 	records   map[int64]activity.Record
 	totals    map[string]*activity.MonthlyTotals
@@ -44,8 +44,8 @@ func (s *snapshot) addOne(item dynamo.Item) error {
 		return fault.New(fault.Permanent, "an item has no sort key")
 	}
 	switch sk := attribute.Value; {
-	case sk == cutoffKey:
-		return dynamo.Decode(item, &s.cutoff)
+	case sk == guardKey:
+		return dynamo.Decode(item, &s.guard)
 	case sk == syncKey:
 		return dynamo.Decode(item, &s.sync)
 	case strings.HasPrefix(sk, recordPrefix):
@@ -64,10 +64,10 @@ func (s *snapshot) addOne(item dynamo.Item) error {
 	return nil
 }
 
-// snapshot reads the cutoff and the items with these sort keys.
+// snapshot reads the guard and the items with these sort keys.
 func (t *Table) snapshot(ctx context.Context, athleteID int64, sortKeys ...string) (*snapshot, error) {
 	s := newSnapshot(athleteID)
-	return s, t.extend(ctx, s, append(sortKeys, cutoffKey))
+	return s, t.extend(ctx, s, append(sortKeys, guardKey))
 }
 
 // extend reads more items into the snapshot.

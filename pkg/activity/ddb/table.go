@@ -26,7 +26,7 @@ func (t *Table) Get(ctx context.Context, by activity.Authorization, activityID i
 	if err != nil {
 		return activity.Record{}, err
 	}
-	return s.records[activityID], s.cutoff.cutoff().Admit(by)
+	return s.records[activityID], s.guard.guard().Admit(by)
 }
 
 // Sync implements [activity.ReadStore].
@@ -35,7 +35,7 @@ func (t *Table) Sync(ctx context.Context, by activity.Authorization) (activity.S
 	if err != nil {
 		return activity.Sync{}, err
 	}
-	return s.sync.sync(), s.cutoff.cutoff().Admit(by)
+	return s.sync.sync(), s.guard.guard().Admit(by)
 }
 
 // MonthlyTotals implements [activity.ReadStore].
@@ -44,7 +44,7 @@ func (t *Table) MonthlyTotals(ctx context.Context, by activity.Authorization) (m
 	for page, err := range t.table.Query(ctx, &dynamodb.QueryInput{
 		ConsistentRead:            aws.Bool(true),
 		KeyConditionExpression:    aws.String("athlete_id = :athlete_id AND sk >= :from"),
-		ExpressionAttributeValues: dynamo.Item{":athlete_id": dynamo.Number(by.AthleteID), ":from": dynamo.Text(cutoffKey)},
+		ExpressionAttributeValues: dynamo.Item{":athlete_id": dynamo.Number(by.AthleteID), ":from": dynamo.Text(guardKey)},
 	}) {
 		if err == nil {
 			err = s.add(page)
@@ -53,7 +53,7 @@ func (t *Table) MonthlyTotals(ctx context.Context, by activity.Authorization) (m
 			return nil, err
 		}
 	}
-	return s.totals, s.cutoff.cutoff().Admit(by)
+	return s.totals, s.guard.guard().Admit(by)
 }
 
 // Records implements [activity.ReadStore].
@@ -110,7 +110,7 @@ func (t *Table) List(ctx context.Context, by activity.Authorization, sel activit
 	if err != nil {
 		return activity.Page{}, err
 	}
-	return page, s.cutoff.cutoff().Admit(by)
+	return page, s.guard.guard().Admit(by)
 }
 
 // list also returns the newest generation of the records that it examined.

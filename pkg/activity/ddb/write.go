@@ -26,24 +26,24 @@ func (t *Table) PutDeletion(ctx context.Context, d activity.Deletion) error {
 
 // merge stores those readings of activities that are the newest.
 func (t *Table) merge(ctx context.Context, by activity.Authorization, read map[int64]activity.Record) error {
-	return t.rewrite(ctx, by.AthleteID, read, func(c activity.Cutoff, id int64, old activity.Record) (activity.Record, error) {
-		return c.Merge(old, read[id]), c.Admit(by)
+	return t.rewrite(ctx, by.AthleteID, read, func(g activity.Guard, id int64, old activity.Record) (activity.Record, error) {
+		return g.Merge(old, read[id]), g.Admit(by)
 	})
 }
 
 // UpdateSync implements [activity.WriteStore].
 func (t *Table) UpdateSync(ctx context.Context, by activity.Authorization, change func(*activity.Sync) (bool, error)) error {
-	return t.updateSync(ctx, by.AthleteID, func(c activity.Cutoff, s *activity.Sync) (bool, error) {
-		if err := c.Admit(by); err != nil {
+	return t.updateSync(ctx, by.AthleteID, func(g activity.Guard, s *activity.Sync) (bool, error) {
+		if err := g.Admit(by); err != nil {
 			return false, err
 		}
 		return change(s)
 	})
 }
 
-// updateSync writes the sync on the condition that neither it nor the cutoff
+// updateSync writes the sync on the condition that neither it nor the guard
 // has changed. It returns change's error as it is.
-func (t *Table) updateSync(ctx context.Context, athleteID int64, change func(activity.Cutoff, *activity.Sync) (bool, error)) error {
+func (t *Table) updateSync(ctx context.Context, athleteID int64, change func(activity.Guard, *activity.Sync) (bool, error)) error {
 	var refused error // change's error, which may be a conflict of another kind
 	err := dynamo.Usual.Retry(ctx, func() error {
 		s, err := t.snapshot(ctx, athleteID, syncKey)
@@ -51,7 +51,7 @@ func (t *Table) updateSync(ctx context.Context, athleteID int64, change func(act
 			return err
 		}
 		sync := s.sync.sync()
-		changed, err := change(s.cutoff.cutoff(), &sync)
+		changed, err := change(s.guard.guard(), &sync)
 		if err != nil || !changed {
 			refused = err
 			return nil
@@ -68,21 +68,21 @@ func (t *Table) updateSync(ctx context.Context, athleteID int64, change func(act
 	return err
 }
 
-// UpdateCutoff implements [activity.WriteStore].
-func (t *Table) UpdateCutoff(ctx context.Context, athleteID int64, change func(*activity.Cutoff) (bool, error)) error {
-	cutoff, err := t.updateCutoff(ctx, athleteID, change)
+// UpdateGuard implements [activity.WriteStore].
+func (t *Table) UpdateGuard(ctx context.Context, athleteID int64, change func(*activity.Guard) (bool, error)) error {
+	guard, err := t.updateGuard(ctx, athleteID, change)
 	if err != nil {
 		return err
 	}
-	// From here on nothing that the cutoff excludes can be written, so a
+	// From here on nothing that the guard refuses can be written, so a
 	// consistent query finds everything to delete.
-	left, err := t.revise(ctx, athleteID, cutoff.Keep)
+	left, err := t.revise(ctx, athleteID, guard.Keep)
 	if err != nil {
 		return err
 	}
 	err = dynamo.Usual.Retry(ctx, func() error {
 		s, err := t.snapshot(ctx, athleteID, syncKey)
-		if err != nil || s.sync.Revision.Revision == "" || cutoff.KeepsSync(s.sync.sync()) {
+		if err != nil || s.sync.Revision.Revision == "" || guard.KeepsSync(s.sync.sync()) {
 			return err
 		}
 		return t.transact(ctx, s, []types.TransactWriteItem{remove(athleteID, syncKey, s.sync.Revision)})
@@ -93,22 +93,22 @@ func (t *Table) UpdateCutoff(ctx context.Context, athleteID int64, change func(*
 	return t.rebuildTotals(ctx, athleteID, func(*activity.MonthlyTotals) bool { return true })
 }
 
-// updateCutoff changes the cutoff alone, and returns it.
-func (t *Table) updateCutoff(ctx context.Context, athleteID int64, change func(*activity.Cutoff) (bool, error)) (cutoff activity.Cutoff, err error) {
-	item, err := dynamo.Update(ctx, t.table, dynamo.Usual, key(athleteID, cutoffKey), func(item *cutoffItem) (bool, error) {
-		cutoff := item.cutoff()
-		changed, err := change(&cutoff)
+// updateGuard changes the guard alone, and returns it.
+func (t *Table) updateGuard(ctx context.Context, athleteID int64, change func(*activity.Guard) (bool, error)) (guard activity.Guard, err error) {
+	item, err := dynamo.Update(ctx, t.table, dynamo.Usual, key(athleteID, guardKey), func(item *guardItem) (bool, error) {
+		guard := item.guard()
+		changed, err := change(&guard)
 		if err == nil && changed {
-			*item = cutoffItemOf(athleteID, cutoff)
+			*item = guardItemOf(athleteID, guard)
 		}
 		return changed, err
 	})
-	return item.cutoff(), err
+	return item.guard(), err
 }
 
 // EndScan implements [activity.WriteStore].
 func (t *Table) EndScan(ctx context.Context, athleteID int64, scan activity.CompletedScan, approve func([]activity.Record) bool) error {
-	_, err := t.updateCutoff(ctx, athleteID, func(c *activity.Cutoff) (bool, error) { return c.Scanned(scan), nil })
+	_, err := t.updateGuard(ctx, athleteID, func(g *activity.Guard) (bool, error) { return g.Scanned(scan), nil })
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (t *Table) EndScan(ctx context.Context, athleteID int64, scan activity.Comp
 	if !approve(all) {
 		return nil
 	}
-	return t.rewrite(ctx, athleteID, outdated, func(_ activity.Cutoff, _ int64, old activity.Record) (activity.Record, error) {
+	return t.rewrite(ctx, athleteID, outdated, func(_ activity.Guard, _ int64, old activity.Record) (activity.Record, error) {
 		if scan.Outdates(old) {
 			return activity.Record{}, nil
 		}
@@ -140,7 +140,7 @@ func (t *Table) EndScan(ctx context.Context, athleteID int64, scan activity.Comp
 
 // Expire implements [activity.WriteStore].
 func (t *Table) Expire(ctx context.Context, athleteID int64, until time.Time) error {
-	_, err := t.updateCutoff(ctx, athleteID, func(c *activity.Cutoff) (bool, error) { return c.Expire(until), nil })
+	_, err := t.updateGuard(ctx, athleteID, func(g *activity.Guard) (bool, error) { return g.Expire(until), nil })
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (t *Table) Expire(ctx context.Context, athleteID int64, until time.Time) er
 	if err != nil {
 		return err
 	}
-	err = t.updateSync(ctx, athleteID, func(_ activity.Cutoff, s *activity.Sync) (bool, error) { return s.Expire(until), nil })
+	err = t.updateSync(ctx, athleteID, func(_ activity.Guard, s *activity.Sync) (bool, error) { return s.Expire(until), nil })
 	if err != nil {
 		return err
 	}

@@ -382,7 +382,7 @@ func TestGetFindsOwnActivitiesOnly(t *testing.T) {
 	if err := a.ports.Store.PutDeletion(t.Context(), activity.Deletion{By: me, At: activitytest.At(1), ActivityID: 8}); err != nil {
 		t.Fatal(err)
 	}
-	for _, id := range []string{"8", "9", "10", "0", "-7", "+7", "007", "7.0", "seven", "99999999999999999999", "7 ", "authorization"} {
+	for _, id := range []string{"8", "9", "10", "0", "-7", "+7", "007", "7.0", "seven", "99999999999999999999", "7 ", "guard"} {
 		if res := a.call(getRoute, id, nil); res.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: %d", id, res.StatusCode)
 		}
@@ -510,7 +510,7 @@ func TestACursorShowsNoOtherAthlete(t *testing.T) {
 func TestWithoutAValidSessionEverythingIs401(t *testing.T) {
 	a := newAPI(t)
 	a.put(me, activitytest.Activity(7, 0, ""))
-	err := a.ports.Store.UpdateCutoff(t.Context(), 3, func(c *activity.Cutoff) (bool, error) { return c.Revoke(me.Generation, activitytest.At(9)), nil })
+	err := a.ports.Store.UpdateGuard(t.Context(), 3, func(g *activity.Guard) (bool, error) { return g.Revoke(me.Generation, activitytest.At(9)), nil })
 	if err != nil {
 		t.Fatal(err)
 	}

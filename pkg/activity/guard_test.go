@@ -15,52 +15,52 @@ func scanOf(generation int64, began int) activity.CompletedScan {
 	return activity.CompletedScan{Generation: generation, Began: activitytest.At(began), Covered: []activity.Range{activity.Everything()}}
 }
 
-// When an authorization ends, the cutoff drops its scan, in whichever order the
+// When an authorization ends, the guard drops its scan, in whichever order the
 // two are reported, and keeps the scan of a later authorization.
-func TestTheCutoffDropsTheScanOfARevokedAuthorization(t *testing.T) {
+func TestTheGuardDropsTheScanOfARevokedAuthorization(t *testing.T) {
 	expires := activitytest.At(0).Add(retention.Tombstone)
 	later := scanOf(gen2, 1)
 	for name, tc := range map[string]struct {
-		moves []func(*activity.Cutoff) bool
-		want  activity.Cutoff
+		moves []func(*activity.Guard) bool
+		want  activity.Guard
 	}{
 		"scanned, then revoked": {
-			[]func(*activity.Cutoff) bool{
-				func(f *activity.Cutoff) bool { return f.Scanned(scanOf(gen1, 1)) },
-				func(f *activity.Cutoff) bool { return f.Revoke(gen1, expires) },
+			[]func(*activity.Guard) bool{
+				func(g *activity.Guard) bool { return g.Scanned(scanOf(gen1, 1)) },
+				func(g *activity.Guard) bool { return g.Revoke(gen1, expires) },
 			},
-			activity.Cutoff{Revoked: gen1, Expires: expires},
+			activity.Guard{Revoked: gen1, Expires: expires},
 		},
 		"revoked, then scanned": {
-			[]func(*activity.Cutoff) bool{
-				func(f *activity.Cutoff) bool { return f.Revoke(gen1, expires) },
-				func(f *activity.Cutoff) bool { return !f.Scanned(scanOf(gen1, 1)) },
+			[]func(*activity.Guard) bool{
+				func(g *activity.Guard) bool { return g.Revoke(gen1, expires) },
+				func(g *activity.Guard) bool { return !g.Scanned(scanOf(gen1, 1)) },
 			},
-			activity.Cutoff{Revoked: gen1, Expires: expires},
+			activity.Guard{Revoked: gen1, Expires: expires},
 		},
 		"with a later authorization": {
-			[]func(*activity.Cutoff) bool{
-				func(f *activity.Cutoff) bool { return f.Scanned(scanOf(gen1, 1)) },
-				func(f *activity.Cutoff) bool { return f.Authorize(gen2, activity.CoversOnlyYou) },
-				func(f *activity.Cutoff) bool { return f.Revoke(gen1, expires) },
+			[]func(*activity.Guard) bool{
+				func(g *activity.Guard) bool { return g.Scanned(scanOf(gen1, 1)) },
+				func(g *activity.Guard) bool { return g.Authorize(gen2, activity.CoversOnlyYou) },
+				func(g *activity.Guard) bool { return g.Revoke(gen1, expires) },
 			},
-			activity.Cutoff{Authorized: gen2, Revoked: gen1},
+			activity.Guard{Authorized: gen2, Revoked: gen1},
 		},
 		"with a later authorization's scan": {
-			[]func(*activity.Cutoff) bool{
-				func(f *activity.Cutoff) bool { return f.Scanned(later) },
-				func(f *activity.Cutoff) bool { return f.Revoke(gen1, expires) },
+			[]func(*activity.Guard) bool{
+				func(g *activity.Guard) bool { return g.Scanned(later) },
+				func(g *activity.Guard) bool { return g.Revoke(gen1, expires) },
 			},
-			activity.Cutoff{Revoked: gen1, Scan: &later},
+			activity.Guard{Revoked: gen1, Scan: &later},
 		},
 	} {
-		var f activity.Cutoff
+		var g activity.Guard
 		for i, move := range tc.moves {
-			if !move(&f) {
+			if !move(&g) {
 				t.Errorf("%s: move %d says otherwise", name, i)
 			}
 		}
-		if d := cmp.Diff(tc.want, f); d != "" {
+		if d := cmp.Diff(tc.want, g); d != "" {
 			t.Errorf("%s (-want +got)\n%s", name, d)
 		}
 	}

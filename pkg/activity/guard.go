@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Cutoff says which readings of an athlete may be stored, however late they
+// Guard says which readings of an athlete may be stored, however late they
 // arrive. Each of its parts only ever grows.
-type Cutoff struct {
+type Guard struct {
 	// Authorized is the generation of the latest known authorization.
 	Authorized int64
 	// Revoked is the generation of the latest authorization that is over. No
@@ -24,73 +24,73 @@ type Cutoff struct {
 	// Scan is the latest completed scan; nil if there is none. Readings that it
 	// outdates are no longer stored.
 	Scan *CompletedScan
-	// Expires is when the cutoff is no longer needed; zero for never.
+	// Expires is when the guard is no longer needed; zero for never.
 	Expires time.Time
 }
 
 // Authorize records an authorization and its coverage. It reports whether the
-// cutoff changed.
-func (c *Cutoff) Authorize(generation int64, covers Coverage) bool {
-	old := *c
-	c.Authorized = max(c.Authorized, generation)
+// guard changed.
+func (g *Guard) Authorize(generation int64, covers Coverage) bool {
+	old := *g
+	g.Authorized = max(g.Authorized, generation)
 	if covers < CoversOnlyYou {
-		c.Limited = max(c.Limited, generation)
+		g.Limited = max(g.Limited, generation)
 	}
 	if covers < CoversShared {
-		c.Closed = max(c.Closed, generation)
+		g.Closed = max(g.Closed, generation)
 	}
-	if c.Authorized > c.Revoked {
-		c.Expires = time.Time{}
+	if g.Authorized > g.Revoked {
+		g.Expires = time.Time{}
 	}
-	return *c != old
+	return *g != old
 }
 
-// Scanned records a completed scan. It reports whether the cutoff changed.
-func (c *Cutoff) Scanned(scan CompletedScan) bool {
-	if scan.Generation <= c.Revoked {
+// Scanned records a completed scan. It reports whether the guard changed.
+func (g *Guard) Scanned(scan CompletedScan) bool {
+	if scan.Generation <= g.Revoked {
 		return false
 	}
-	if known := c.Scan; known != nil {
+	if known := g.Scan; known != nil {
 		newer := cmp.Or(cmp.Compare(scan.Generation, known.Generation), scan.Began.Compare(known.Began))
 		if newer < 0 || newer == 0 && slices.Equal(scan.Covered, known.Covered) {
 			return false
 		}
 	}
-	c.Scan = &scan
+	g.Scan = &scan
 	return true
 }
 
-// Revoke records the end of an authorization. It reports whether the cutoff
-// changed. A cutoff with no later authorization or scan expires.
-func (c *Cutoff) Revoke(generation int64, expires time.Time) bool {
-	if generation <= c.Revoked {
+// Revoke records the end of an authorization. It reports whether the guard
+// changed. A guard with no later authorization or scan expires.
+func (g *Guard) Revoke(generation int64, expires time.Time) bool {
+	if generation <= g.Revoked {
 		return false
 	}
-	c.Revoked = generation
-	if c.Scan != nil && c.Scan.Generation <= generation {
-		c.Scan = nil
+	g.Revoked = generation
+	if g.Scan != nil && g.Scan.Generation <= generation {
+		g.Scan = nil
 	}
-	if c.Scan == nil && max(c.Authorized, c.Limited) <= generation {
-		*c = Cutoff{Revoked: generation, Expires: expires}
+	if g.Scan == nil && max(g.Authorized, g.Limited) <= generation {
+		*g = Guard{Revoked: generation, Expires: expires}
 	}
 	return true
 }
 
 // Expire drops the ranges of the scan if it began at the time or before. It
-// reports whether the cutoff changed. Records that such a scan outdates are too
+// reports whether the guard changed. Records that such a scan outdates are too
 // old to be kept anyway, and the gaps between the ranges are Strava's data:
 // they show when activities started.
-func (c *Cutoff) Expire(until time.Time) bool {
-	if c.Scan == nil || len(c.Scan.Covered) == 0 || c.Scan.Began.After(until) {
+func (g *Guard) Expire(until time.Time) bool {
+	if g.Scan == nil || len(g.Scan.Covered) == 0 || g.Scan.Began.After(until) {
 		return false
 	}
-	c.Scan = &CompletedScan{Generation: c.Scan.Generation, Began: c.Scan.Began}
+	g.Scan = &CompletedScan{Generation: g.Scan.Generation, Began: g.Scan.Began}
 	return true
 }
 
 // Admit fails with [ErrRevoked] if the authorization is over.
-func (c Cutoff) Admit(by Authorization) error {
-	if by.Generation <= c.Revoked {
+func (g Guard) Admit(by Authorization) error {
+	if by.Generation <= g.Revoked {
 		return ErrRevoked
 	}
 	return nil
@@ -98,11 +98,11 @@ func (c Cutoff) Admit(by Authorization) error {
 
 // Merge returns the record of an activity after a reading of it: the newer one
 // of old and read, unless read may not be stored.
-func (c Cutoff) Merge(old, read Record) Record {
-	if c.Scan.Outdates(read) {
+func (g Guard) Merge(old, read Record) Record {
+	if g.Scan.Outdates(read) {
 		return old
 	}
-	if read = c.Keep(read); read.newer(old) {
+	if read = g.Keep(read); read.newer(old) {
 		return read
 	}
 	return old
@@ -111,15 +111,15 @@ func (c Cutoff) Merge(old, read Record) Record {
 // Keep returns what the athlete's authorizations allow to keep of a record: the
 // record, a deletion, or the zero record. It ignores the scan: [Recorder]
 // decides what a scan may remove.
-func (c Cutoff) Keep(r Record) Record {
+func (g Guard) Keep(r Record) Record {
 	switch {
-	case r.Generation <= c.Revoked, r.Generation <= c.Closed:
+	case r.Generation <= g.Revoked, r.Generation <= g.Closed:
 		return Record{}
-	case r.onlyYou() && r.Generation <= c.Limited:
+	case r.onlyYou() && r.Generation <= g.Limited:
 		return r.deleted()
 	}
 	return r
 }
 
 // KeepsSync reports whether the sync may be kept.
-func (c Cutoff) KeepsSync(s Sync) bool { return s.Generation > c.Revoked }
+func (g Guard) KeepsSync(s Sync) bool { return s.Generation > g.Revoked }
