@@ -98,6 +98,9 @@ func synthesise(t *testing.T, context map[string]any, change func(*config.Config
 		app.Synth(nil)
 	}()
 	s.violations = violations(t, filepath.Join(out, "validation-report.json"))
+	if unknown := unlistedStacks(t, out, c); len(unknown) > 0 {
+		t.Fatalf("stackNames lacks stacks that exist: %v", unknown)
+	}
 	for _, name := range stackNames {
 		b, err := os.ReadFile(filepath.Join(out, c.Name()+"-"+name+".template.json"))
 		if err != nil {
@@ -106,6 +109,41 @@ func synthesise(t *testing.T, context map[string]any, change func(*config.Config
 		s.templates[name] = decode[template](t, b)
 	}
 	return s
+}
+
+// unlistedStacks returns the files of the synthesised templates whose stacks are
+// not in [stackNames].
+func unlistedStacks(t *testing.T, out string, c config.Config) (unknown []string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(out, "*.template.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		name, ok := strings.CutPrefix(strings.TrimSuffix(filepath.Base(file), ".template.json"), c.Name()+"-")
+		if !ok || !slices.Contains(stackNames, name) {
+			unknown = append(unknown, filepath.Base(file))
+		}
+	}
+	return unknown
+}
+
+func TestAStackThatIsNotListedIsNoticed(t *testing.T) {
+	synth(t, config.Dev) // which makes the stubs
+	c := load(t, context(t, config.Dev))
+	out, err := os.MkdirTemp(workDir, "cdk.out-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := awscdk.NewApp(&awscdk.AppProps{Outdir: jsii.String(out), AnalyticsReporting: jsii.Bool(false)})
+	for _, name := range []string{c.Name() + "-Gathering", c.Name() + "-Unlisted", "Unnamed"} {
+		awscdk.NewStack(app, jsii.String(name), nil)
+	}
+	app.Synth(nil)
+	want := []string{c.Name() + "-Unlisted.template.json", "Unnamed.template.json"}
+	if got := unlistedStacks(t, out, c); !slices.Equal(got, want) {
+		t.Errorf("%v are noticed, want %v", got, want)
+	}
 }
 
 // load returns the configuration of the stage in context.
