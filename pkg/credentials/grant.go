@@ -75,8 +75,8 @@ type Grant struct {
 	// Revocations are the ends of authorizations that are not completed: of this
 	// one, and of earlier ones of the athlete.
 	Revocations []PendingRevocation
-	// Completed has the receipts of completed revocations, for at least
-	// [retention.Tombstone].
+	// Completed has the receipts of completed revocations, each once. A change of
+	// the grant drops those that are older than [retention.Tombstone].
 	Completed []CompletedRevocation
 	// Links are the accounts that the athlete has linked, one of a provider at
 	// most. Only an athlete's own grant has any.

@@ -127,23 +127,41 @@ func (g Grant) isRevoking(receipt string) bool {
 	return slices.ContainsFunc(g.Revocations, func(r PendingRevocation) bool { return r.Receipt == receipt })
 }
 
-// completeRevocations notes that those of seen's revocations are completed, and
-// forgets receipts of which other boundaries have heard by now. It leads from any
-// state to the same.
+// completeRevocations notes that those of seen's revocations are completed. It
+// leads from any state to the same.
 func (g *Grant) completeRevocations(seen Grant, now time.Time) {
 	var left []PendingRevocation
-	completed := slices.DeleteFunc(slices.Clone(g.Completed), func(c CompletedRevocation) bool {
-		return now.Sub(c.CompletedAt) >= retention.Tombstone
-	})
 	for _, r := range g.Revocations {
 		switch {
 		case !seen.isRevoking(r.Receipt):
 			left = append(left, r)
 		case !r.WithAthlete: // The athlete's grant keeps that receipt.
-			completed = append(completed, CompletedRevocation{r.Receipt, r.RequestedAt, now})
+			// A request that is repeated is completed again.
+			g.Completed = slices.DeleteFunc(slices.Clone(g.Completed), func(c CompletedRevocation) bool { return c.Receipt == r.Receipt })
+			g.Completed = append(g.Completed, CompletedRevocation{r.Receipt, r.RequestedAt, now})
 		}
 	}
-	g.Revocations, g.Completed = left, completed
+	g.Revocations = left
+}
+
+// forgetCompleted forgets the receipts of completed revocations of which other
+// boundaries have heard by now. It leads from any state to the same.
+func (g *Grant) forgetCompleted(now time.Time) {
+	g.Completed = slices.DeleteFunc(slices.Clone(g.Completed), func(c CompletedRevocation) bool {
+		return now.Sub(c.CompletedAt) >= retention.Tombstone
+	})
+}
+
+// TombstoneUntil returns until when an erased grant is kept as a tombstone, with
+// its receipts.
+func (g Grant) TombstoneUntil() time.Time {
+	last := g.RevokedAt
+	for _, c := range g.Completed {
+		if c.CompletedAt.After(last) {
+			last = c.CompletedAt
+		}
+	}
+	return last.Add(retention.Tombstone)
 }
 
 // deleteTokens records that the tokens as seen are revoked at Strava and

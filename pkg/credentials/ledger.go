@@ -55,7 +55,8 @@ func (l Ledger) grant(ctx context.Context, account Account) (Grant, error) {
 	return callStore(ctx, func(ctx context.Context) (Grant, error) { return l.Grants.Grant(ctx, account) })
 }
 
-// update changes the account's grant and its retry state.
+// update changes the account's grant and its retry state, and forgets receipts
+// that are no longer needed.
 func (l Ledger) update(ctx context.Context, account Account, change func(*Grant) (changed bool, err error)) (Grant, error) {
 	return callStore(ctx, func(ctx context.Context) (Grant, error) {
 		return l.Grants.Update(ctx, account, func(g *Grant) (bool, error) {
@@ -64,6 +65,7 @@ func (l Ledger) update(ctx context.Context, account Account, change func(*Grant)
 				return false, err
 			}
 			g.updateRetryState(l.Events.Now())
+			g.forgetCompleted(l.Events.Now())
 			return true, nil
 		})
 	})

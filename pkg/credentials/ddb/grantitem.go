@@ -4,7 +4,6 @@ import (
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/kit/dynamo"
-	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
 // grantItem is a grant as stored.
@@ -167,7 +166,7 @@ func toGrantItem(g credentials.Grant) grantItem {
 		item.Pending, item.Due = g.Account.Provider, dynamo.MillisOf(g.Retry.Next)
 		item.PendingSince, item.Attempts = dynamo.MillisOf(g.Retry.Since), g.Retry.Attempts
 	case g.State == credentials.Erased:
-		item.ExpiresAt = dynamo.SecondsOf(g.RevokedAt.Add(retention.Tombstone))
+		item.ExpiresAt = dynamo.SecondsOf(g.TombstoneUntil())
 	}
 	return item
 }
