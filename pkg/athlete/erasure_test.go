@@ -11,6 +11,7 @@ import (
 	"github.com/paceline/paceline/pkg/athlete"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
 // arrival is something that an erasure is made of: the athlete's request or an
@@ -172,4 +173,139 @@ type unreadable struct{}
 
 func (unreadable) Each(context.Context, athlete.Visitor) error {
 	return fault.New(fault.Transient, "not now")
+}
+
+// TestAPartThatIsNotNamedCompletesNothing: an erasure is complete when its own
+// parts have confirmed, however many others did.
+func TestAPartThatIsNotNamedCompletesNothing(t *testing.T) {
+	p := newPlane()
+	p.revoke(t, gen1, "r")
+	for _, part := range []string{"fitbit", athlete.PartGathering, athlete.PartActivity} {
+		p.confirm(t, "r", part, start)
+	}
+	if e, err := p.Erasure(t.Context(), "r"); err != nil || !e.CompletedAt().IsZero() {
+		t.Errorf("complete without credentials: %+v, %v", e, err)
+	}
+	p.confirm(t, "r", athlete.PartCredentials, start)
+	if e, err := p.Erasure(t.Context(), "r"); err != nil || e.CompletedAt().IsZero() {
+		t.Errorf("not complete: %+v, %v", e, err)
+	}
+}
+
+// TestAnErasureIsShownFor30DaysFromItsCompletion, and until then without end.
+func TestAnErasureIsShownFor30DaysFromItsCompletion(t *testing.T) {
+	p := newPlane()
+	p.revoke(t, gen1, "r")
+	p.now = start.Add(40 * 24 * time.Hour)
+	if e, err := p.Erasure(t.Context(), "r"); err != nil || !e.CompletedAt().IsZero() {
+		t.Errorf("pending for 40 days: %+v, %v", e, err)
+	}
+	p.confirmOthers(t, "r", p.now)
+	p.now = p.now.Add(retention.Receipt - time.Second)
+	e, err := p.Erasure(t.Context(), "r")
+	if want := start.Add(40*24*time.Hour + retention.Copies); err != nil || !e.CopiesGoneBy().Equal(want) {
+		t.Errorf("completed for 30 days: %v, %v, want %v", e.CopiesGoneBy(), err, want)
+	}
+}
+
+// TestConfirmationsAloneAreOverdueSinceTheFirst.
+func TestConfirmationsAloneAreOverdueSinceTheFirst(t *testing.T) {
+	p := newPlane()
+	p.confirm(t, "r", athlete.PartActivity, start.Add(30*time.Minute))
+	p.confirm(t, "r", athlete.PartGathering, start)
+	p.confirm(t, "r", athlete.PartCredentials, start.Add(45*time.Minute))
+	p.now = start.Add(athlete.ErasureTime)
+	counts, err := p.ports.ErasureCounter().Count(t.Context(), nil)
+	if want := (athlete.ErasureCounts{Pending: 1, Overdue: 1}); err != nil || counts != want {
+		t.Errorf("%+v, %v, want %+v", counts, err, want)
+	}
+}
+
+// cutOff lets a number of writes pass. The next one fails, after it was written if
+// lost is set.
+type cutOff struct {
+	left int
+	lost bool
+}
+
+func (c *cutOff) write(do func() error) error {
+	c.left--
+	if c.left == -1 && !c.lost {
+		return fault.New(fault.Transient, "refused")
+	}
+	err := do()
+	if c.left == -1 {
+		return fault.New(fault.Transient, "the answer is lost")
+	}
+	return err
+}
+
+type cutOffAccounts struct {
+	athlete.Accounts
+	*cutOff
+}
+
+func (s cutOffAccounts) Update(ctx context.Context, id int64, change func(*athlete.Account) (bool, error)) (a athlete.Account, err error) {
+	err = s.write(func() (err error) { a, err = s.Accounts.Update(ctx, id, change); return err })
+	return a, err
+}
+
+type cutOffErasures struct {
+	athlete.Erasures
+	*cutOff
+}
+
+func (s cutOffErasures) Update(ctx context.Context, receipt string, change func(*athlete.Erasure) (bool, error)) (e athlete.Erasure, err error) {
+	err = s.write(func() (err error) { e, err = s.Erasures.Update(ctx, receipt, change); return err })
+	return e, err
+}
+
+// TestAnEventCutOffAtAnyWriteIsHandledByARepetition: the failure is returned, so
+// that the queue delivers the event again, and the repetition completes the work.
+func TestAnEventCutOffAtAnyWriteIsHandledByARepetition(t *testing.T) {
+	events := map[string]struct {
+		writes int
+		handle func(context.Context, *plane) error
+	}{
+		"revoked": {3, func(ctx context.Context, p *plane) error {
+			return p.AuthorizationRevoked(ctx, cause, credentialsv1.AuthorizationRevoked{
+				AthleteID: 1, Generation: gen1, Receipt: "r", RequestedAt: start,
+			})
+		}},
+		"unlinked": {3, func(ctx context.Context, p *plane) error {
+			return p.AccountUnlinked(ctx, cause, credentialsv1.AccountUnlinked{
+				AthleteID: 1, Provider: "fitbit", AccountID: "A", Generation: gen1, Receipt: "r", RequestedAt: start,
+			})
+		}},
+		"confirmed": {1, func(ctx context.Context, p *plane) error {
+			return p.ErasureCompleted(ctx, cause, "r", athlete.PartAthlete)
+		}},
+	}
+	for name, e := range events {
+		for n := range e.writes {
+			for _, lost := range []bool{false, true} {
+				p := newPlane()
+				p.authorize(t, gen1, "read")
+				p.link(t, gen1, gen1, "A")
+				accounts, erasures := p.Accounts, p.Erasures
+				cut := &cutOff{left: n, lost: lost}
+				p.Accounts, p.Erasures = cutOffAccounts{accounts, cut}, cutOffErasures{erasures, cut}
+				if err := e.handle(t.Context(), p); !fault.Is(err, fault.Transient) {
+					t.Errorf("%s, write %d, lost %v: %v", name, n, lost, err)
+				}
+				p.Accounts, p.Erasures = accounts, erasures
+				must(t, e.handle(t.Context(), p))
+				erasure, err := erasures.Erasure(t.Context(), "r")
+				must(t, err)
+				if _, confirmed := erasure.Confirmed[athlete.PartAthlete]; !confirmed {
+					t.Errorf("%s, write %d, lost %v: not confirmed: %+v", name, n, lost, erasure)
+				}
+				a, err := accounts.Account(t.Context(), 1)
+				must(t, err)
+				if name != "confirmed" && len(a.LinkedAccounts()) > 0 {
+					t.Errorf("%s, write %d, lost %v: the link is left", name, n, lost)
+				}
+			}
+		}
+	}
 }

@@ -34,7 +34,8 @@ type target struct {
 // invoke calls the stage's admin function. It returns the function's errors
 // unchanged; none holds a secret.
 func (t *target) invoke(ctx context.Context, req handler.AdminRequest) (res handler.AdminResponse, err error) {
-	return res, t.call(ctx, "Credentials", "AdminFunctionName", req, &res)
+	err = t.call(ctx, "Credentials", "AdminFunctionName", req, &res)
+	return res, err
 }
 
 // gathering returns the state of the stage's gathering.
@@ -52,7 +53,8 @@ func (t *target) erasures(ctx context.Context, receipts []handler.ReceiptView) (
 	for _, r := range receipts {
 		req.Receipts = append(req.Receipts, athletehandler.ReceiptView(r))
 	}
-	return view, t.call(ctx, "AthletePlane", "CountErasuresFunctionName", req, &view)
+	err = t.call(ctx, "AthletePlane", "CountErasuresFunctionName", req, &view)
+	return view, err
 }
 
 // reconcile runs reconcile-grants, which does those pending tasks of grants that

@@ -26,13 +26,14 @@ func TestWhoCouldNotCountReportsNoZero(t *testing.T) {
 	var out bytes.Buffer
 	ports := newPlane(t).ports
 	mustOpen(t, ports, "r", now.Add(-time.Hour))
+	mustOpen(t, ports, "new", now)
 	ports.Inventory = broken{ports.Inventory}
 	deadlines := ports.Deadlines()
 	m := emf.New(&out, time.Now, "ns", "stage")
 	if _, err := emf.Flushing(m, handler.EnforceDeadlines(deadlines, m))(t.Context(), struct{}{}); err == nil {
 		t.Error("it did not fail")
 	}
-	if line := out.String(); !strings.Contains(line, `"ErasuresOverdue":1,"ErasuresPending":1,`) || strings.Contains(line, `":0`) {
+	if line := out.String(); !strings.Contains(line, `"ErasuresOverdue":1,"ErasuresPending":2,`) || strings.Contains(line, `":0`) {
 		t.Errorf("reported %s", line)
 	}
 }
