@@ -17,7 +17,7 @@ func clearing(ended int, left ...remains) *desk {
 	looks, parameters := 0, []int{200, 3, 0}
 	d := &desk{}
 	for _, r := range left {
-		d.erasures = append(d.erasures, athletehandler.ErasuresView{Pending: r.Erasures, Overdue: r.Erasures, Completed: 7})
+		d.erasures = append(d.erasures, athletehandler.ErasuresView{Pending: r.Erasures, Completed: 7})
 	}
 	d.answer = func(req handler.AdminRequest) (handler.AdminResponse, error) {
 		switch req.Action {
