@@ -221,7 +221,7 @@ func TestClearingAStageEndsTheLinks(t *testing.T) {
 	id := w.athlete(0)
 	w.connected(id)
 	w.admin.Providers = provider.Names
-	if all, err := w.admin.RevokeAll(t.Context()); err != nil || all.Ended != 2 {
+	if all, err := w.admin.RevokeAll(t.Context()); err != nil || all.Ended != 2 || len(all.Receipts) != 2 {
 		t.Errorf("%+v, %v", all, err)
 	}
 	w.reconcileAll()
@@ -266,6 +266,39 @@ func TestEachReceiptStandsForTheLinks(t *testing.T) {
 			t.Errorf("published %+v", f)
 		}
 	}
+}
+
+// TestARepeatedRequestNamesTheLinksAgain: the first event about the end may be lost
+// while the linked account cannot be revoked. Without the link in the second one, the
+// erasure would be complete too early.
+func TestARepeatedRequestNamesTheLinksAgain(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	id := w.athlete(0)
+	w.connected(id)
+	generation, requestedAt := w.athleteGrant(w.owner).Generation, w.clock.Now()
+	for range 3 {
+		err := w.athletes.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(w.owner), generation, "receipt", requestedAt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if g := w.athleteGrant(w.owner); g.HasPendingTasks() || len(g.Completed) != 1 {
+			t.Errorf("grant %+v", g)
+		}
+		w.clock.Advance(15 * time.Minute)
+	}
+	revoked := eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus)
+	if len(revoked) != 3 {
+		t.Errorf("published %+v", revoked)
+	}
+	for _, f := range revoked {
+		if !slices.Equal(f.LinkedProviders, []string{"fitbit"}) {
+			t.Errorf("announced %+v", f)
+		}
+	}
+	w.mustBeConfirmed("receipt", "")
+	w.reconcileAll()
+	w.mustBeErased(id, "left")
+	w.mustBeConfirmed("receipt", "", "fitbit")
 }
 
 func TestAnAccountIsLinkedToTheAthleteWhoLinkedItLast(t *testing.T) {

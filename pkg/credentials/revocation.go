@@ -139,14 +139,9 @@ func ended(account Account, p PendingRevocation) event.Fact {
 		}
 	}
 	athleteID, _ := account.AthleteID()
-	var linked []string
-	for _, link := range p.Links {
-		linked = append(linked, link.Provider)
-	}
-	slices.Sort(linked)
 	return credentialsv1.AuthorizationRevoked{
 		AthleteID: athleteID, Generation: p.Generation, Receipt: p.Receipt, Reason: p.Reason,
-		RequestedAt: p.RequestedAt.UTC(), LinkedProviders: slices.Compact(linked),
+		RequestedAt: p.RequestedAt.UTC(), LinkedProviders: p.linkedProviders(),
 	}
 }
 

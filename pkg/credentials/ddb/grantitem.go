@@ -101,8 +101,9 @@ type revocationItem struct {
 	Cause       causeItem     `dynamodbav:"cause"`
 	Published   bool          `dynamodbav:"published"`
 
-	Links       []accountItem `dynamodbav:"links,omitempty"`
-	WithAthlete bool          `dynamodbav:"with_athlete,omitempty"`
+	Links           []accountItem `dynamodbav:"links,omitempty"`
+	LinkedProviders []string      `dynamodbav:"linked_providers,omitempty"`
+	WithAthlete     bool          `dynamodbav:"with_athlete,omitempty"`
 	ownerItem
 }
 
@@ -110,6 +111,8 @@ type completedItem struct {
 	Receipt     string        `dynamodbav:"receipt"`
 	RequestedAt dynamo.Millis `dynamodbav:"requested_at"`
 	CompletedAt dynamo.Millis `dynamodbav:"completed_at"`
+
+	LinkedProviders []string `dynamodbav:"linked_providers,omitempty"`
 }
 
 func toGrantItem(g credentials.Grant) grantItem {
@@ -151,7 +154,7 @@ func toGrantItem(g credentials.Grant) grantItem {
 	for _, r := range g.Revocations {
 		revocation := revocationItem{
 			Receipt: r.Receipt, Generation: r.Generation, RequestedAt: dynamo.MillisOf(r.RequestedAt), Reason: r.Reason,
-			Cause: toCause(r.Cause), Published: r.Published, WithAthlete: r.WithAthlete, ownerItem: ownerItem(r.Owner),
+			Cause: toCause(r.Cause), Published: r.Published, WithAthlete: r.WithAthlete, ownerItem: ownerItem(r.Owner), LinkedProviders: r.LinkedProviders,
 		}
 		for _, a := range r.Links {
 			revocation.Links = append(revocation.Links, accountItem(a))
@@ -159,7 +162,7 @@ func toGrantItem(g credentials.Grant) grantItem {
 		item.Revocations = append(item.Revocations, revocation)
 	}
 	for _, c := range g.Completed {
-		item.Completed = append(item.Completed, completedItem{c.Receipt, dynamo.MillisOf(c.RequestedAt), dynamo.MillisOf(c.CompletedAt)})
+		item.Completed = append(item.Completed, completedItem{c.Receipt, dynamo.MillisOf(c.RequestedAt), dynamo.MillisOf(c.CompletedAt), c.LinkedProviders})
 	}
 	switch {
 	case g.HasPendingTasks():
@@ -212,6 +215,7 @@ func (i grantItem) grant() credentials.Grant {
 		revocation := credentials.PendingRevocation{
 			Receipt: r.Receipt, Generation: r.Generation, RequestedAt: r.RequestedAt.Time(), Reason: r.Reason,
 			Cause: r.Cause.meta(), Published: r.Published, WithAthlete: r.WithAthlete, Owner: credentials.Authorization(r.ownerItem),
+			LinkedProviders: r.LinkedProviders,
 		}
 		for _, a := range r.Links {
 			revocation.Links = append(revocation.Links, credentials.Account(a))
@@ -220,7 +224,7 @@ func (i grantItem) grant() credentials.Grant {
 	}
 	for _, c := range i.Completed {
 		g.Completed = append(g.Completed, credentials.CompletedRevocation{
-			Receipt: c.Receipt, RequestedAt: c.RequestedAt.Time(), CompletedAt: c.CompletedAt.Time(),
+			Receipt: c.Receipt, RequestedAt: c.RequestedAt.Time(), CompletedAt: c.CompletedAt.Time(), LinkedProviders: c.LinkedProviders,
 		})
 	}
 	if i.Pending != "" {
