@@ -98,6 +98,10 @@ func TestAdmin(t *testing.T) {
 		{req: handler.AdminRequest{Action: handler.ActionEndSessions}},
 		{req: handler.AdminRequest{Action: handler.ActionRevokeAthlete, AthleteID: 7}, want: handler.AdminResponse{Receipt: "receipt"}},
 		{req: handler.AdminRequest{Action: handler.ActionRevokeAthlete, AthleteID: 7}, kind: fault.Conflict},
+		{req: handler.AdminRequest{Action: handler.ActionStatus}, want: handler.AdminResponse{
+			Status:   &handler.StatusView{Athletes: map[string]int{"active": 1, "revoked": 1}, Authorized: 2, Capacity: 10},
+			Receipts: []handler.ReceiptView{{Receipt: "receipt", RequestedAt: now}},
+		}},
 		{req: handler.AdminRequest{Action: handler.ActionRevokeAthlete}, kind: fault.NotFound},
 		{req: handler.AdminRequest{Action: handler.ActionRevokeAll}, want: handler.AdminResponse{
 			Ended: 2, Remaining: &handler.RemainingView{Ending: 3}, // one of Fitbit's among them
