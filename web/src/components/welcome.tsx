@@ -22,14 +22,14 @@ export function Welcome() {
 
       <h2>How it is collected</h2>
       <p>
-        You give permission at Strava, only to read. Paceline reads your history once. After that, Strava reports new,
-        changed and deleted activities (by webhooks).
+        You give permission at Strava, only to read. Paceline reads your history, and again every few days. In between,
+        Strava reports new, changed and deleted activities (by webhooks).
       </p>
 
       <h2>How long it is kept</h2>
       <p>
-        As long as you are connected. It is erased when you leave or withdraw your permission. An activity that you
-        delete at Strava is erased here, too.
+        As long as you are connected. Strava's data that was not read again for seven days is deleted. All data is erased when you
+        leave or withdraw your permission. An activity that you delete at Strava is erased here, too.
       </p>
 
       <h2>How to withdraw and delete your data</h2>
