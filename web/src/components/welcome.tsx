@@ -28,8 +28,8 @@ export function Welcome() {
 
       <h2>How long it is kept</h2>
       <p>
-        As long as you are connected. Strava's data that was not read again for seven days is deleted. All data is erased when you
-        leave or withdraw your permission. An activity that you delete at Strava is erased here, too.
+        As long as you are connected. Strava's data that was not read again for seven days is deleted. All data is
+        erased when you leave or withdraw your permission. An activity that you delete at Strava is erased here, too.
       </p>
 
       <h2>How to withdraw and delete your data</h2>
