@@ -114,9 +114,6 @@ type PendingRevocation struct {
 	Published bool
 	// Links are the linked accounts that end with the athlete's authorization.
 	Links []Account
-	// LinkedProviders are those of accounts that ended under the receipt before, when
-	// a request is repeated. An erasure that was said to end them waits for them.
-	LinkedProviders []string
 	// Owner is the athlete whose link to the account ends; zero if an athlete's own
 	// authorization ends.
 	Owner Authorization
@@ -131,8 +128,11 @@ type CompletedRevocation struct {
 	// Receipt names the erasure.
 	Receipt                  string
 	RequestedAt, CompletedAt time.Time
-	// LinkedProviders are those of the accounts that ended with it.
-	LinkedProviders []string
+	// Generation is the last one that ended.
+	Generation int64
+	// Links are the linked accounts that ended with it and whose tokens are not
+	// deleted yet.
+	Links []Account
 }
 
 // inForce reports whether the authorization has not ended.

@@ -117,9 +117,9 @@ func (g *Grant) revoke(r PendingRevocation, now time.Time) {
 	if r.Reason != credentialsv1.RevokedDeauthorized && r.RequestedAt.After(g.EndRequestedAt) {
 		g.EndRequestedAt = r.RequestedAt
 	}
-	for _, c := range g.Completed {
-		if c.Receipt == r.Receipt {
-			r.LinkedProviders = c.LinkedProviders
+	for _, c := range g.Completed { // What a linked account has not completed, this receipt stands for, too.
+		if c.Receipt == r.Receipt || c.Generation <= r.Generation {
+			r.Links = append(r.Links, c.Links...)
 		}
 	}
 	if !g.isRevoking(r.Receipt) {
@@ -130,7 +130,7 @@ func (g *Grant) revoke(r PendingRevocation, now time.Time) {
 // linkedProviders returns the providers of the linked accounts that end with an
 // athlete's authorization, each once, in alphabetical order.
 func (r PendingRevocation) linkedProviders() []string {
-	providers := slices.Clone(r.LinkedProviders)
+	var providers []string
 	for _, account := range r.Links {
 		providers = append(providers, account.Provider)
 	}
@@ -154,7 +154,7 @@ func (g *Grant) completeRevocations(seen Grant, now time.Time) {
 		case !r.WithAthlete: // The athlete's grant keeps that receipt.
 			// A request that is repeated is completed again.
 			g.Completed = slices.DeleteFunc(slices.Clone(g.Completed), func(c CompletedRevocation) bool { return c.Receipt == r.Receipt })
-			g.Completed = append(g.Completed, CompletedRevocation{r.Receipt, r.RequestedAt, now, r.linkedProviders()})
+			g.Completed = append(g.Completed, CompletedRevocation{r.Receipt, r.RequestedAt, now, r.Generation, r.Links})
 		}
 	}
 	g.Revocations = left

@@ -209,17 +209,35 @@ func (r *Revocation) revokeOrphan(ctx context.Context, grant Grant) (Grant, erro
 }
 
 // removeLink removes an ended link from its athlete's grant, unless a consent
-// after generation has made it again.
+// after generation has made it again, and from the ends that it belongs to.
 func (l Ledger) removeLink(ctx context.Context, athleteID int64, account Account, generation int64) error {
 	_, err := l.update(ctx, Athlete(athleteID), func(g *Grant) (bool, error) {
 		before := len(g.Links)
 		g.Links = slices.DeleteFunc(g.Links, func(l Link) bool { return l.Account == account && l.Generation <= generation })
-		return len(g.Links) < before, nil
+		return g.completeLink(account) || len(g.Links) < before, nil
 	})
 	if err != nil {
 		return fmt.Errorf("remove the link: %w", err)
 	}
 	return nil
+}
+
+// completeLink forgets that ends of the athlete's authorization include an account,
+// once the account's tokens are deleted. It reports whether there was one.
+func (g *Grant) completeLink(account Account) (changed bool) {
+	without := func(links []Account) []Account {
+		changed = changed || slices.Contains(links, account)
+		return slices.DeleteFunc(slices.Clone(links), func(a Account) bool { return a == account })
+	}
+	for i := range g.Revocations {
+		if g.Revocations[i].Published { // Otherwise the event has yet to name it.
+			g.Revocations[i].Links = without(g.Revocations[i].Links)
+		}
+	}
+	for i := range g.Completed {
+		g.Completed[i].Links = without(g.Completed[i].Links)
+	}
+	return changed
 }
 
 // Links serves athletes the accounts of one provider that they link.

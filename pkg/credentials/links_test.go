@@ -268,6 +268,38 @@ func TestEachReceiptStandsForTheLinks(t *testing.T) {
 	}
 }
 
+// TestALaterReceiptStandsForLinksThatAreNotRevokedYet: the athlete's own part is
+// complete when the second request comes, and the linked account's is not.
+func TestALaterReceiptStandsForLinksThatAreNotRevokedYet(t *testing.T) {
+	w := newWorld(t, strava.Settings{Rotation: onFitbit})
+	id := w.athlete(0)
+	w.connected(id)
+	if _, err := w.admin.RevokeAthlete(t.Context(), w.owner); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Advance(2 * time.Minute)
+	if err := w.athletes.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.athleteLeaves(w.athletes, w.owner, "receipt"); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range eventtest.Facts[credentialsv1.AuthorizationRevoked](w.bus) {
+		if !slices.Equal(f.LinkedProviders, []string{"fitbit"}) {
+			t.Errorf("announced %+v", f)
+		}
+	}
+	w.mustBeConfirmed("receipt", "")
+	w.reconcileAll()
+	w.mustBeErased(id, "left")
+	w.mustBeConfirmed("receipt", "", "fitbit")
+	for _, c := range w.athleteGrant(w.owner).Completed {
+		if len(c.Links) > 0 {
+			t.Errorf("the athlete's grant still names %v", c.Links)
+		}
+	}
+}
+
 // TestARepeatedRequestNamesTheLinksAgain: the first event about the end may be lost
 // while the linked account cannot be revoked. Without the link in the second one, the
 // erasure would be complete too early.

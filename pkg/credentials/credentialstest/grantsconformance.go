@@ -68,10 +68,10 @@ func grantIsStoredWhole(t *testing.T, s Storage) {
 		ClaimCheckedAt: at.Add(-time.Hour),
 		Revocations: []credentials.PendingRevocation{
 			{Receipt: "r", Generation: 5, RequestedAt: at, Reason: "left", Cause: event.Meta{ID: "3", CorrelationID: "4"}, Published: true,
-				Links: []credentials.Account{{Provider: "other", ID: "X"}}, LinkedProviders: []string{"third"}},
+				Links: []credentials.Account{{Provider: "other", ID: "X"}}},
 			{Receipt: "s", Generation: 6, RequestedAt: at, Reason: "deauthorized", Owner: credentials.Authorization{AthleteID: 9, Generation: 3}, WithAthlete: true},
 		},
-		Completed: []credentials.CompletedRevocation{{Receipt: "q", RequestedAt: at.Add(-time.Hour), CompletedAt: at, LinkedProviders: []string{"other"}}},
+		Completed: []credentials.CompletedRevocation{{Receipt: "q", RequestedAt: at.Add(-time.Hour), CompletedAt: at, Generation: 4, Links: []credentials.Account{{Provider: "other", ID: "Z"}}}},
 		Links:     []credentials.Link{{Account: credentials.Account{Provider: "other", ID: "Y"}, Generation: 11}},
 		Owner:     credentials.Authorization{AthleteID: 10, Generation: 12},
 		Retry:     credentials.RetryState{Since: at, Next: at.Add(time.Minute), Attempts: 2},

@@ -62,6 +62,20 @@ type accountItem struct {
 	ID       string `dynamodbav:"id"`
 }
 
+func toAccountItems(all []credentials.Account) (items []accountItem) {
+	for _, a := range all {
+		items = append(items, accountItem(a))
+	}
+	return items
+}
+
+func accounts(items []accountItem) (all []credentials.Account) {
+	for _, i := range items {
+		all = append(all, credentials.Account(i))
+	}
+	return all
+}
+
 type causeItem struct {
 	ID            string `dynamodbav:"id"`
 	CorrelationID string `dynamodbav:"correlation_id"`
@@ -101,9 +115,8 @@ type revocationItem struct {
 	Cause       causeItem     `dynamodbav:"cause"`
 	Published   bool          `dynamodbav:"published"`
 
-	Links           []accountItem `dynamodbav:"links,omitempty"`
-	LinkedProviders []string      `dynamodbav:"linked_providers,omitempty"`
-	WithAthlete     bool          `dynamodbav:"with_athlete,omitempty"`
+	Links       []accountItem `dynamodbav:"links,omitempty"`
+	WithAthlete bool          `dynamodbav:"with_athlete,omitempty"`
 	ownerItem
 }
 
@@ -111,8 +124,8 @@ type completedItem struct {
 	Receipt     string        `dynamodbav:"receipt"`
 	RequestedAt dynamo.Millis `dynamodbav:"requested_at"`
 	CompletedAt dynamo.Millis `dynamodbav:"completed_at"`
-
-	LinkedProviders []string `dynamodbav:"linked_providers,omitempty"`
+	Generation  int64         `dynamodbav:"generation,omitempty"`
+	Links       []accountItem `dynamodbav:"links,omitempty"`
 }
 
 func toGrantItem(g credentials.Grant) grantItem {
@@ -154,15 +167,13 @@ func toGrantItem(g credentials.Grant) grantItem {
 	for _, r := range g.Revocations {
 		revocation := revocationItem{
 			Receipt: r.Receipt, Generation: r.Generation, RequestedAt: dynamo.MillisOf(r.RequestedAt), Reason: r.Reason,
-			Cause: toCause(r.Cause), Published: r.Published, WithAthlete: r.WithAthlete, ownerItem: ownerItem(r.Owner), LinkedProviders: r.LinkedProviders,
+			Cause: toCause(r.Cause), Published: r.Published, WithAthlete: r.WithAthlete, ownerItem: ownerItem(r.Owner),
 		}
-		for _, a := range r.Links {
-			revocation.Links = append(revocation.Links, accountItem(a))
-		}
+		revocation.Links = toAccountItems(r.Links)
 		item.Revocations = append(item.Revocations, revocation)
 	}
 	for _, c := range g.Completed {
-		item.Completed = append(item.Completed, completedItem{c.Receipt, dynamo.MillisOf(c.RequestedAt), dynamo.MillisOf(c.CompletedAt), c.LinkedProviders})
+		item.Completed = append(item.Completed, completedItem{c.Receipt, dynamo.MillisOf(c.RequestedAt), dynamo.MillisOf(c.CompletedAt), c.Generation, toAccountItems(c.Links)})
 	}
 	switch {
 	case g.HasPendingTasks():
@@ -215,16 +226,13 @@ func (i grantItem) grant() credentials.Grant {
 		revocation := credentials.PendingRevocation{
 			Receipt: r.Receipt, Generation: r.Generation, RequestedAt: r.RequestedAt.Time(), Reason: r.Reason,
 			Cause: r.Cause.meta(), Published: r.Published, WithAthlete: r.WithAthlete, Owner: credentials.Authorization(r.ownerItem),
-			LinkedProviders: r.LinkedProviders,
 		}
-		for _, a := range r.Links {
-			revocation.Links = append(revocation.Links, credentials.Account(a))
-		}
+		revocation.Links = accounts(r.Links)
 		g.Revocations = append(g.Revocations, revocation)
 	}
 	for _, c := range i.Completed {
 		g.Completed = append(g.Completed, credentials.CompletedRevocation{
-			Receipt: c.Receipt, RequestedAt: c.RequestedAt.Time(), CompletedAt: c.CompletedAt.Time(), LinkedProviders: c.LinkedProviders,
+			Receipt: c.Receipt, RequestedAt: c.RequestedAt.Time(), CompletedAt: c.CompletedAt.Time(), Generation: c.Generation, Links: accounts(c.Links),
 		})
 	}
 	if i.Pending != "" {
