@@ -5,7 +5,7 @@
 // Owns: the profiles, what was allowed, a tombstone for each revoked authorization,
 // and the ledger of erasures, which names no athlete.
 //
-// Emits: athletev1.GatherRequested, athletev1.ErasureRequested.
+// Publishes: athletev1.GatherRequested, athletev1.ErasureRequested.
 //
 // Consumes: gatheringv1.AthleteGathered, credentialsv1.AthleteAuthorized,
 // credentialsv1.AuthorizationDegraded, credentialsv1.AuthorizationRevoked,

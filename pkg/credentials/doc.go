@@ -9,7 +9,7 @@
 // and their use by workers of other systems; the admin function; the push
 // subscription.
 //
-// Emits: AthleteAuthorized, AuthorizationDegraded, AuthorizationRevoked,
+// Publishes: AthleteAuthorized, AuthorizationDegraded, AuthorizationRevoked,
 // ErasureCompleted, WebhookConfigured, AccountLinked, AccountUnlinked.
 //
 // Consumes: DeauthorizationReported of gathering, ErasureRequested of the athlete

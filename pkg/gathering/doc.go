@@ -5,7 +5,7 @@
 // Owns: the webhook, each athlete's inbox and scan, and, in the package quota,
 // the division of Strava's rate limits among classes of work.
 //
-// Emits: AthleteGathered, ActivitiesGathered, ActivityGone, ScanProgressed,
+// Publishes: AthleteGathered, ActivitiesGathered, ActivityGone, ScanProgressed,
 // DeauthorizationReported, ErasureCompleted.
 //
 // Consumes: AthleteAuthorized, AuthorizationDegraded, AuthorizationRevoked and

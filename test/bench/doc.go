@@ -7,5 +7,5 @@
 //
 // Owns: the suites, the stand-ins for AWS that they need (Lambda's runtime API,
 // EventBridge, and some operations of DynamoDB and SQS), and hello, the
-// baseline of the cold starts. It emits and consumes no events.
+// baseline of the cold starts. It publishes and consumes no events.
 package main

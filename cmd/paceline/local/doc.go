@@ -7,7 +7,7 @@
 // and outputs.json, and the processes it started. It recognises those later by
 // their records, and stops no other process.
 //
-// Emits: outputs.json, the addresses of the running cloud.
+// Writes: outputs.json, the addresses of the running cloud.
 //
 // Consumes: the environment variables of [FromEnv]; the repository's pinned
 // tools (requirements.txt, package-lock.json), functions, infra and web; and
