@@ -148,7 +148,7 @@ func Mux(log *slog.Logger, routes map[string]Handler) func(context.Context, Requ
 		if !ok {
 			return Problem(http.StatusNotFound, "No such route."), nil
 		}
-		ctx, cancel := startup.WithReserve(ctx)
+		ctx, cancel := startup.WithMargin(ctx)
 		defer cancel()
 		res, err := handle(ctx, req)
 		if err == nil {

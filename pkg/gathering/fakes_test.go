@@ -18,19 +18,19 @@ type starved struct {
 	classes []quota.Class
 }
 
-func (s starved) Reserve(ctx context.Context, class quota.Class, due time.Time) (quota.Permit, error) {
+func (s starved) Acquire(ctx context.Context, class quota.Class, due time.Time) (quota.Permit, error) {
 	for _, c := range s.classes {
 		if slices.Index(quota.Classes, class) >= slices.Index(quota.Classes, c) {
 			return quota.Permit{}, &quota.Wait{Until: s.now().Add(15 * time.Minute), Reason: quota.ReasonRateLimit}
 		}
 	}
-	return s.Quota.Reserve(ctx, class, due)
+	return s.Quota.Acquire(ctx, class, due)
 }
 
 // boundless is a quota that refuses nothing.
 type boundless struct{ gathering.Quota }
 
-func (boundless) Reserve(context.Context, quota.Class, time.Time) (quota.Permit, error) {
+func (boundless) Acquire(context.Context, quota.Class, time.Time) (quota.Permit, error) {
 	return quota.Permit{}, nil
 }
 

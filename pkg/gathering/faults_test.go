@@ -145,11 +145,11 @@ type delayed struct {
 	until time.Time
 }
 
-func (d delayed) Reserve(ctx context.Context, class quota.Class, due time.Time) (quota.Permit, error) {
+func (d delayed) Acquire(ctx context.Context, class quota.Class, due time.Time) (quota.Permit, error) {
 	if d.now().Before(d.until) {
 		return quota.Permit{}, &quota.Wait{Until: d.until, Reason: quota.ReasonRateLimit}
 	}
-	return d.Quota.Reserve(ctx, class, due)
+	return d.Quota.Acquire(ctx, class, due)
 }
 
 // consistent checks that chunks that came twice are the same.

@@ -22,7 +22,7 @@ type permitted struct {
 // cannot be settled expires and counts as spent.
 func call[T any](ctx context.Context, p *permitted, do func() (T, Reading, error)) (T, Reading, error) {
 	g := p.g
-	permit, err := g.Quota.Reserve(ctx, p.ref.Class, p.ref.Due)
+	permit, err := g.Quota.Acquire(ctx, p.ref.Class, p.ref.Due)
 	if err != nil {
 		var none T
 		return none, Reading{}, err

@@ -121,8 +121,8 @@ type probedQuota struct {
 	at probe
 }
 
-func (p probedQuota) Reserve(ctx context.Context, class quota.Class, due time.Time) (permit quota.Permit, err error) {
-	err = p.at.around(ctx, "reserving", func() (err error) { permit, err = p.Quota.Reserve(ctx, class, due); return err })
+func (p probedQuota) Acquire(ctx context.Context, class quota.Class, due time.Time) (permit quota.Permit, err error) {
+	err = p.at.around(ctx, "acquiring", func() (err error) { permit, err = p.Quota.Acquire(ctx, class, due); return err })
 	return permit, err
 }
 

@@ -72,7 +72,7 @@ type Waiting struct {
 
 // Quota gives permits to call Strava; see [quota.Engine].
 type Quota interface {
-	Reserve(ctx context.Context, class quota.Class, due time.Time) (quota.Permit, error)
+	Acquire(ctx context.Context, class quota.Class, due time.Time) (quota.Permit, error)
 	Settle(ctx context.Context, permit quota.Permit, answer quota.Answer) (quota.Settlement, error)
 	Status(ctx context.Context) (quota.Status, error)
 }

@@ -151,13 +151,13 @@ type permits struct {
 	gathering.Quota
 }
 
-// Reserve implements [gathering.Quota].
-func (p permits) Reserve(ctx context.Context, class quota.Class, due time.Time) (quota.Permit, error) {
+// Acquire implements [gathering.Quota].
+func (p permits) Acquire(ctx context.Context, class quota.Class, due time.Time) (quota.Permit, error) {
 	p.world.kernel.sleep(budgetTime)
 	if err := p.world.errorOf(storage); err != nil {
 		return quota.Permit{}, err
 	}
-	permit, err := p.Quota.Reserve(ctx, class, due)
+	permit, err := p.Quota.Acquire(ctx, class, due)
 	if err != nil {
 		p.world.permitRefused(err)
 		return permit, err

@@ -15,7 +15,7 @@ func main() {
 	cfg, _ := startup.Load(context.Background(), &s)
 	sweeper := wiring.Storage(cfg, s.ActivitiesTable).Sweeper()
 	lambda.Start(func(ctx context.Context, _ struct{}) (struct{}, error) {
-		ctx, cancel := startup.WithReserve(ctx)
+		ctx, cancel := startup.WithMargin(ctx)
 		defer cancel()
 		return struct{}{}, sweeper.Sweep(ctx)
 	})

@@ -17,7 +17,7 @@ func main() {
 	cfg, log := startup.Load(context.Background(), &s)
 	admin := &handler.Admin{Service: wiring.Admin(cfg, s, log).Admin(), Log: log}
 	lambda.Start(func(ctx context.Context, req handler.AdminRequest) (handler.AdminResponse, error) {
-		ctx, cancel := startup.WithReserve(ctx)
+		ctx, cancel := startup.WithMargin(ctx)
 		defer cancel()
 		return admin.Handle(ctx, req)
 	})

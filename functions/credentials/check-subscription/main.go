@@ -18,7 +18,7 @@ func main() {
 	cfg, log := startup.Load(context.Background(), &s)
 	check := wiring.CheckSubscription(cfg, s, log).SubscriptionCheck()
 	lambda.Start(func(ctx context.Context, req credentialsv1.CheckSubscriptionRequest) (credentialsv1.CheckSubscriptionResponse, error) {
-		ctx, cancel := startup.WithReserve(ctx)
+		ctx, cancel := startup.WithMargin(ctx)
 		defer cancel()
 		return check.Check(ctx, req.AskStrava)
 	})

@@ -23,7 +23,7 @@ func main() {
 	ports := wiring.Strava(cfg, s, metrics, log)
 	requester := ports.Requester(ports.Tokens())
 	lambda.Start(emf.Flushing(metrics, func(ctx context.Context, req credentialsv1.ForwardRequest) (credentialsv1.ForwardResponse, error) {
-		ctx, cancel := startup.WithReserve(ctx)
+		ctx, cancel := startup.WithMargin(ctx)
 		defer cancel()
 		res, err := requester.Forward(ctx, req)
 		if err != nil {

@@ -26,7 +26,7 @@ func main() {
 	ports := wiring.Strava(cfg, s, metrics, log)
 	reconciler := ports.Reconciler(ports.Tokens())
 	lambda.Start(emf.Flushing(metrics, func(ctx context.Context, _ struct{}) (struct{}, error) {
-		ctx, cancel := startup.WithReserve(ctx)
+		ctx, cancel := startup.WithMargin(ctx)
 		defer cancel()
 		return struct{}{}, errors.Join(credentials.ReportAthletes(ctx, ports.Counter, metrics), reconciler.Reconcile(ctx))
 	}))

@@ -25,7 +25,7 @@ func main() {
 	ports := wiring.Fitbit(cfg, s, metrics, log)
 	accounts := &handler.Accounts{Service: ports.Accounts(ports.Tokens())}
 	lambda.Start(emf.Flushing(metrics, func(ctx context.Context, req handler.AccountsRequest) (handler.AccountsResponse, error) {
-		ctx, cancel := startup.WithReserve(ctx)
+		ctx, cancel := startup.WithMargin(ctx)
 		defer cancel()
 		return accounts.Handle(ctx, req)
 	}))

@@ -14,7 +14,7 @@ import (
 // metrics.
 func Audit(a *activity.Auditor, m *emf.Metrics, log *slog.Logger) func(context.Context, struct{}) (struct{}, error) {
 	return func(ctx context.Context, _ struct{}) (struct{}, error) {
-		ctx, cancel := startup.WithReserve(ctx)
+		ctx, cancel := startup.WithMargin(ctx)
 		defer cancel()
 		report, err := a.Audit(ctx)
 		if err != nil {

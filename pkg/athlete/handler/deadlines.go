@@ -14,7 +14,7 @@ import (
 // not report 0, since it may not have seen all data.
 func EnforceDeadlines(d *athlete.Deadlines, m *emf.Metrics) func(context.Context, struct{}) (struct{}, error) {
 	return func(ctx context.Context, _ struct{}) (struct{}, error) {
-		ctx, cancel := startup.WithReserve(ctx)
+		ctx, cancel := startup.WithMargin(ctx)
 		defer cancel()
 		report, err := d.Enforce(ctx)
 		counts := map[string]int{

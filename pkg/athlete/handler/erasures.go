@@ -31,7 +31,7 @@ type ErasuresView struct {
 // CountErasures counts erasures for an admin.
 func CountErasures(c *athlete.ErasureCounter) func(context.Context, CountErasuresRequest) (ErasuresView, error) {
 	return func(ctx context.Context, req CountErasuresRequest) (ErasuresView, error) {
-		ctx, cancel := startup.WithReserve(ctx)
+		ctx, cancel := startup.WithMargin(ctx)
 		defer cancel()
 		var issued []athlete.IssuedReceipt
 		for _, r := range req.Receipts {

@@ -14,7 +14,7 @@ import (
 // not report 0 as kept too long, since it has not seen all data.
 func EnforceDeadlines(d *gathering.Deadlines, m gathering.Metrics, log *slog.Logger) func(context.Context, struct{}) (struct{}, error) {
 	return func(ctx context.Context, _ struct{}) (struct{}, error) {
-		ctx, cancel := startup.WithReserve(ctx)
+		ctx, cancel := startup.WithMargin(ctx)
 		defer cancel()
 		report, err := d.Enforce(ctx)
 		for kind, n := range report.TooOld {

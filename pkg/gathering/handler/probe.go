@@ -18,7 +18,7 @@ type ProbeRequest struct {
 // ProbeWebhook serves probe-webhook.
 func ProbeWebhook(p *gathering.Probe) func(context.Context, ProbeRequest) (struct{}, error) {
 	return func(ctx context.Context, req ProbeRequest) (struct{}, error) {
-		ctx, cancel := startup.WithReserve(ctx)
+		ctx, cancel := startup.WithMargin(ctx)
 		defer cancel()
 		return struct{}{}, p.Run(ctx, req.AskStrava)
 	}

@@ -50,7 +50,7 @@ func TestStatusShowsThatStravaAnswersNoCall(t *testing.T) {
 	ports := gatheringtest.NewMemory().Ports(func() time.Time { return now })
 	engine := ports.Gatherer().Quota
 	for id := range int64(3) {
-		permit, err := engine.Reserve(t.Context(), quota.Webhook, now)
+		permit, err := engine.Acquire(t.Context(), quota.Webhook, now)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,9 +9,9 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/metric"
 )
 
-// reserve is how long before its time-out a gatherer starts no more jobs: a
+// margin is how long before its time-out a gatherer starts no more jobs: a
 // call to Strava may take 45 s, with writes after it.
-const reserve = time.Minute
+const margin = time.Minute
 
 // Work runs a gatherer, whatever woke it. It never reports a message as failed:
 // messages hold no work, and the next wake-up comes within a minute.
@@ -19,7 +19,7 @@ func Work(g *gathering.Gatherer) func(context.Context, events.SQSEvent) (events.
 	return func(ctx context.Context, _ events.SQSEvent) (events.SQSEventResponse, error) {
 		until := g.Events.Now().Add(time.Minute)
 		if deadline, ok := ctx.Deadline(); ok {
-			until = deadline.Add(-reserve)
+			until = deadline.Add(-margin)
 		}
 		if err := g.Measure(ctx); err != nil {
 			// Jobs do not wait for metrics. The alarm on failures shows that they are

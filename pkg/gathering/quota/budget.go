@@ -73,9 +73,9 @@ func (b Budget) Clone() Budget {
 	return b
 }
 
-// Reserve returns a permit for work that came up at due, or a *[Wait] as its
+// Acquire returns a permit for work that came up at due, or a *[Wait] as its
 // error.
-func (b *Budget) Reserve(now time.Time, class Class, due time.Time) (Permit, error) {
+func (b *Budget) Acquire(now time.Time, class Class, due time.Time) (Permit, error) {
 	b.catchUp(now)
 	if wait := b.refusal(now, class); wait != nil {
 		return Permit{}, wait

@@ -26,13 +26,13 @@ func newTestBudget(t *testing.T) *testBudget {
 // 6000.
 func confirmed(t *testing.T) *testBudget {
 	d := newTestBudget(t)
-	d.settle(d.mustReserve(quota.Leave), answer(d.now, 10, 600, 10, 6000))
+	d.settle(d.mustAcquire(quota.Leave), answer(d.now, 10, 600, 10, 6000))
 	return d
 }
 
-func (d *testBudget) mustReserve(class quota.Class) quota.Permit {
+func (d *testBudget) mustAcquire(class quota.Class) quota.Permit {
 	d.Helper()
-	permit, err := d.Reserve(d.now, class, d.now)
+	permit, err := d.Acquire(d.now, class, d.now)
 	if err != nil {
 		d.Fatalf("no permit for %s: %v", class, err)
 	}
@@ -41,7 +41,7 @@ func (d *testBudget) mustReserve(class quota.Class) quota.Permit {
 
 func (d *testBudget) mustRefuse(class quota.Class) *quota.Wait {
 	d.Helper()
-	_, err := d.Reserve(d.now, class, d.now)
+	_, err := d.Acquire(d.now, class, d.now)
 	wait := new(quota.Wait)
 	if !errors.As(err, &wait) {
 		d.Fatalf("a permit for %s (error %v)", class, err)
@@ -61,7 +61,7 @@ func (d *testBudget) mustWait(class quota.Class, reason string, until time.Time)
 func (d *testBudget) spend(calls int) {
 	d.Helper()
 	for i := range calls {
-		d.settle(d.mustReserve(quota.Leave), answer(d.now, 11+i, 600, 11+i, 6000))
+		d.settle(d.mustAcquire(quota.Leave), answer(d.now, 11+i, 600, 11+i, 6000))
 	}
 }
 
@@ -85,7 +85,7 @@ func (d *testBudget) used() (quarter, day int) {
 
 func TestFirstCallIsAloneUnderStravasDefaultLimits(t *testing.T) {
 	d := newTestBudget(t)
-	d.mustReserve(quota.Webhook)
+	d.mustAcquire(quota.Webhook)
 	d.mustWait(quota.Leave, quota.ReasonConcurrency, d.now.Add(2*time.Second))
 	if s := d.Status(d.now); s.Quarter.Limit != 100 || s.Day.Limit != 1000 {
 		t.Errorf("limits of %d in a quarter hour and %d in a day", s.Quarter.Limit, s.Day.Limit)
@@ -95,19 +95,19 @@ func TestFirstCallIsAloneUnderStravasDefaultLimits(t *testing.T) {
 func TestParallelCalls(t *testing.T) {
 	d := confirmed(t)
 	for range 3 {
-		d.mustReserve(quota.Webhook)
+		d.mustAcquire(quota.Webhook)
 	}
 	d.mustWait(quota.Webhook, quota.ReasonConcurrency, d.now.Add(2*time.Second))
 
 	d = confirmed(t)
 	d.spend(550)
-	d.mustReserve(quota.Leave)
-	d.mustReserve(quota.Leave)
+	d.mustAcquire(quota.Leave)
+	d.mustAcquire(quota.Leave)
 	d.mustWait(quota.Leave, quota.ReasonConcurrency, d.now.Add(2*time.Second)) // close to the limit
 
 	d = confirmed(t)
-	d.settle(d.mustReserve(quota.Webhook), answer(d.now, 14, 600, 14, 6000))
-	d.mustReserve(quota.Webhook)
+	d.settle(d.mustAcquire(quota.Webhook), answer(d.now, 14, 600, 14, 6000))
+	d.mustAcquire(quota.Webhook)
 	d.mustWait(quota.Webhook, quota.ReasonConcurrency, d.now.Add(2*time.Second)) // another client uses the quota
 	if got := d.Status(d.now).ExternalUsageAt; !got.Equal(d.now) {
 		t.Errorf("usage of another client was seen at %s", got)
@@ -115,7 +115,7 @@ func TestParallelCalls(t *testing.T) {
 
 	d = confirmed(t)
 	d.now = d.now.Add(15 * time.Minute)
-	d.mustReserve(quota.Webhook)
+	d.mustAcquire(quota.Webhook)
 	d.mustWait(quota.Webhook, quota.ReasonConcurrency, d.now.Add(2*time.Second)) // nothing has confirmed the window
 }
 
@@ -134,7 +134,7 @@ func TestTheLimitThatBinds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := confirmed(t)
-			d.settle(d.mustReserve(quota.Webhook), c.answer)
+			d.settle(d.mustAcquire(quota.Webhook), c.answer)
 			d.mustWait(quota.Leave, c.reason, c.until)
 		})
 	}
@@ -142,7 +142,7 @@ func TestTheLimitThatBinds(t *testing.T) {
 		d := confirmed(t)
 		a := answer(d.now, 10, 600, 10, 6000)
 		a.Rates.Overall.Usage.Quarter = 1200
-		d.settle(d.mustReserve(quota.Webhook), a)
+		d.settle(d.mustAcquire(quota.Webhook), a)
 		d.mustWait(quota.Leave, quota.ReasonRateLimit, quarterEnd)
 	})
 }
@@ -150,7 +150,7 @@ func TestTheLimitThatBinds(t *testing.T) {
 func TestCallsUnderWayCount(t *testing.T) {
 	d := confirmed(t)
 	d.spend(549)
-	first, second := d.mustReserve(quota.Leave), d.mustReserve(quota.Leave)
+	first, second := d.mustAcquire(quota.Leave), d.mustAcquire(quota.Leave)
 	if quarter, day := d.used(); quarter != 561 || day != 561 {
 		t.Errorf("used %d in the quarter hour and %d in the day", quarter, day)
 	}
@@ -163,13 +163,13 @@ func TestCallsUnderWayCount(t *testing.T) {
 
 func TestAnUnsettledPermitCountsAsSpentUntilAHeaderShowsOtherwise(t *testing.T) {
 	d := confirmed(t)
-	d.mustReserve(quota.Webhook) // Its caller is killed.
+	d.mustAcquire(quota.Webhook) // Its caller is killed.
 	d.now = d.now.Add(100 * time.Second)
-	early := d.mustReserve(quota.Webhook)
+	early := d.mustAcquire(quota.Webhook)
 	if quarter, day := d.used(); quarter != 12 || day != 12 {
 		t.Fatalf("used %d in the quarter hour and %d in the day", quarter, day)
 	}
-	late := d.mustReserve(quota.Webhook)
+	late := d.mustAcquire(quota.Webhook)
 	// Strava says: the call was never made.
 	d.settle(late, answer(d.now, 11, 600, 11, 6000))
 	if quarter, _ := d.used(); quarter != 12 { // 11, and one under way
@@ -177,14 +177,14 @@ func TestAnUnsettledPermitCountsAsSpentUntilAHeaderShowsOtherwise(t *testing.T) 
 	}
 	// An answer without headers counts, too; and a permit from before it
 	// cannot say that it doesn't.
-	unsure := d.mustReserve(quota.Webhook)
+	unsure := d.mustAcquire(quota.Webhook)
 	d.settle(unsure, quota.Answer{AthleteID: 1, Calls: 1, Began: d.now, Ended: d.now, Date: d.now})
 	d.settle(early, answer(d.now, 12, 600, 12, 6000))
 	if quarter, _ := d.used(); quarter != 13 {
 		t.Fatalf("used %d in the quarter hour", quarter)
 	}
 	// A call that was not made does not count.
-	d.settle(d.mustReserve(quota.Webhook), quota.Answer{Outcome: quota.Unknown})
+	d.settle(d.mustAcquire(quota.Webhook), quota.Answer{Outcome: quota.Unknown})
 	if quarter, _ := d.used(); quarter != 13 {
 		t.Fatalf("used %d in the quarter hour", quarter)
 	}
@@ -192,14 +192,14 @@ func TestAnUnsettledPermitCountsAsSpentUntilAHeaderShowsOtherwise(t *testing.T) 
 
 func TestSettlingTwiceOrLateDoesNoHarm(t *testing.T) {
 	d := confirmed(t)
-	p := d.mustReserve(quota.Webhook)
+	p := d.mustAcquire(quota.Webhook)
 	unsure := quota.Answer{AthleteID: 1, Calls: 1, Began: d.now, Ended: d.now, Date: d.now}
 	d.settle(p, unsure)
 	d.settle(p, unsure)
 	if quarter, _ := d.used(); quarter != 11 {
 		t.Errorf("settled twice: %d", quarter)
 	}
-	p = d.mustReserve(quota.Webhook)
+	p = d.mustAcquire(quota.Webhook)
 	d.now = d.now.Add(100 * time.Second)
 	d.settle(p, unsure)
 	if quarter, _ := d.used(); quarter != 12 {
@@ -217,7 +217,7 @@ func TestALateAnswerDoesNotCountInTheNextWindow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := confirmed(t)
 			d.now = noon.Add(15*time.Minute - 10*time.Second)
-			p := d.mustReserve(quota.Webhook)
+			p := d.mustAcquire(quota.Webhook)
 			a := answer(d.now, 600, 600, 700, 6000)
 			a.Began, a.Ended, a.Date = d.now, d.now.Add(12*time.Second), date
 			d.now = noon.Add(15*time.Minute + quota.Skew)
@@ -225,7 +225,7 @@ func TestALateAnswerDoesNotCountInTheNextWindow(t *testing.T) {
 			if quarter, _ := d.used(); quarter > 1 {
 				t.Errorf("%d are used in the new window", quarter)
 			}
-			d.mustReserve(quota.Webhook)
+			d.mustAcquire(quota.Webhook)
 		})
 	}
 }
@@ -234,42 +234,42 @@ func TestAtAnEdgeThereMustBeRoomInBothWindows(t *testing.T) {
 	end := noon.Add(15 * time.Minute)
 	full := func(t *testing.T, left int) *testBudget {
 		d := confirmed(t)
-		d.settle(d.mustReserve(quota.Webhook), answer(d.now, 600-left, 600, 600-left, 6000))
+		d.settle(d.mustAcquire(quota.Webhook), answer(d.now, 600-left, 600, 600-left, 6000))
 		d.now = end.Add(5 * time.Second)
 		return d
 	}
 	d := full(t, 0)
 	d.mustWait(quota.Leave, quota.ReasonRateLimit, end.Add(quota.Skew))
 	d.now = end.Add(quota.Skew)
-	d.mustReserve(quota.Webhook)
+	d.mustAcquire(quota.Webhook)
 
 	d = full(t, 30)
 	d.now = end.Add(-5 * time.Second) // by a clock that is behind, after another has begun the window
-	d.settle(d.mustReserve(quota.Webhook), answer(end.Add(time.Second).Add(time.Second), 1, 600, 571, 6000))
-	d.mustReserve(quota.Webhook)
+	d.settle(d.mustAcquire(quota.Webhook), answer(end.Add(time.Second).Add(time.Second), 1, 600, 571, 6000))
+	d.mustAcquire(quota.Webhook)
 
 	// Once an answer has confirmed the window, the previous one does not matter.
 	d = confirmed(t)
 	d.spend(589)
-	p := d.mustReserve(quota.Leave)
+	p := d.mustAcquire(quota.Leave)
 	d.now = end.Add(5 * time.Second)
 	d.settle(p, answer(d.now, 1, 600, 601, 6000))
-	d.mustReserve(quota.Webhook)
+	d.mustAcquire(quota.Webhook)
 
 	d = full(t, 2)
 	d.mustWait(quota.Webhook, quota.ReasonRateLimit, end.Add(quota.Skew)) // the floor of the window before
-	d.mustReserve(quota.Leave)
+	d.mustAcquire(quota.Leave)
 }
 
 func TestLimitsAreThoseOfTheNewestAnswer(t *testing.T) {
 	d := confirmed(t)
-	old, recent := d.mustReserve(quota.Webhook), d.mustReserve(quota.Webhook)
+	old, recent := d.mustAcquire(quota.Webhook), d.mustAcquire(quota.Webhook)
 	d.settle(recent, answer(d.now, 12, 300, 12, 3000))
 	d.settle(old, answer(d.now.Add(-5*time.Second), 11, 600, 11, 6000))
 	if s := d.Status(d.now); s.Quarter.Limit != 300 || s.Day.Limit != 3000 {
 		t.Errorf("limits of %d in a quarter hour and %d in a day", s.Quarter.Limit, s.Day.Limit)
 	}
-	d.settle(d.mustReserve(quota.Webhook), answer(d.now, 13, 0, 13, 0)) // not limits
+	d.settle(d.mustAcquire(quota.Webhook), answer(d.now, 13, 0, 13, 0)) // not limits
 	if s := d.Status(d.now); s.Quarter.Limit != 300 || s.Day.Limit != 3000 {
 		t.Errorf("limits of %d in a quarter hour and %d in a day", s.Quarter.Limit, s.Day.Limit)
 	}
@@ -283,7 +283,7 @@ func (d *testBudget) failure(athleteID int64, o quota.Outcome) quota.Answer {
 // fail settles a call for the athlete as failed.
 func (d *testBudget) fail(athleteID int64, o quota.Outcome) quota.Settlement {
 	d.Helper()
-	return d.Settle(d.now, d.mustReserve(quota.Webhook), d.failure(athleteID, o))
+	return d.Settle(d.now, d.mustAcquire(quota.Webhook), d.failure(athleteID, o))
 }
 
 // serve settles a call for the athlete as answered.
@@ -291,7 +291,7 @@ func (d *testBudget) serve(athleteID int64) quota.Settlement {
 	d.Helper()
 	a := answer(d.now, 14, 600, 14, 6000)
 	a.AthleteID = athleteID
-	return d.Settle(d.now, d.mustReserve(quota.Webhook), a)
+	return d.Settle(d.now, d.mustAcquire(quota.Webhook), a)
 }
 
 func TestA429WithoutHeadersPausesNothingUntilAnotherAthleteGetsOne(t *testing.T) {
@@ -314,7 +314,7 @@ func TestA429WithoutHeadersPausesNothingUntilAnotherAthleteGetsOne(t *testing.T)
 
 func TestA429ThatItsHeadersExplainIsNoFailure(t *testing.T) {
 	d := confirmed(t)
-	s := d.Settle(d.now, d.mustReserve(quota.Webhook), with(answer(d.now, 601, 600, 700, 6000), quota.RateLimited))
+	s := d.Settle(d.now, d.mustAcquire(quota.Webhook), with(answer(d.now, 601, 600, 700, 6000), quota.RateLimited))
 	if s.Pause != nil || !s.RetryAt.IsZero() || len(d.Health.Failing) != 0 {
 		t.Errorf("%+v, failing %v", s, d.Health.Failing)
 	}
@@ -329,7 +329,7 @@ func TestOneAthletesFailuresPauseNothing(t *testing.T) {
 				t.Fatalf("outcome %d: %+v", o, s)
 			}
 		}
-		d.mustReserve(quota.Webhook)
+		d.mustAcquire(quota.Webhook)
 	}
 }
 
@@ -378,11 +378,11 @@ func TestPausesGrowUntilStravaAnswers(t *testing.T) {
 		}
 		d.now = d.now.Add(length * time.Minute)
 	}
-	p := d.mustReserve(quota.Webhook)
+	p := d.mustAcquire(quota.Webhook)
 	d.mustWait(quota.Webhook, quota.ReasonConcurrency, d.now.Add(2*time.Second)) // one tries
 	d.settle(p, answer(d.now, 1, 600, 30, 6000))
-	d.mustReserve(quota.Webhook)
-	d.mustReserve(quota.Webhook)
+	d.mustAcquire(quota.Webhook)
+	d.mustAcquire(quota.Webhook)
 	if s := d.Status(d.now); !s.PausedSince.IsZero() || len(d.Health.Failing) != 0 || d.Health.Pauses != 0 {
 		t.Errorf("settlement %+v, health %+v", s, d.Health)
 	}
@@ -390,7 +390,7 @@ func TestPausesGrowUntilStravaAnswers(t *testing.T) {
 
 func TestCallsThatBeganBeforeAPauseDoNotLengthenIt(t *testing.T) {
 	d := confirmed(t)
-	permits := []quota.Permit{d.mustReserve(quota.Webhook), d.mustReserve(quota.Webhook), d.mustReserve(quota.Webhook)}
+	permits := []quota.Permit{d.mustAcquire(quota.Webhook), d.mustAcquire(quota.Webhook), d.mustAcquire(quota.Webhook)}
 	for i, p := range permits {
 		d.settle(p, d.failure(int64(i+1), quota.Maintenance))
 	}
@@ -416,7 +416,7 @@ func TestAnInactiveApplicationPausesAllCallsOnceAnotherAthleteConfirmsIt(t *test
 func TestAFailureOfOursSaysNothingOfStravaAndCostsNothing(t *testing.T) {
 	d := confirmed(t)
 	for id := range int64(10) {
-		d.Settle(d.now, d.mustReserve(quota.Webhook), quota.Answer{Outcome: quota.Unknown, AthleteID: id, Began: d.now, Ended: d.now})
+		d.Settle(d.now, d.mustAcquire(quota.Webhook), quota.Answer{Outcome: quota.Unknown, AthleteID: id, Began: d.now, Ended: d.now})
 	}
 	if quarter, day := d.used(); quarter != 10 || day != 10 || len(d.Health.Failing) != 0 {
 		t.Errorf("used %d in the quarter hour and %d in the day, failing %v", quarter, day, d.Health.Failing)
@@ -424,12 +424,12 @@ func TestAFailureOfOursSaysNothingOfStravaAndCostsNothing(t *testing.T) {
 	// If it is unknown whether a call was made, it is not taken for another
 	// client's.
 	for range 4 {
-		d.Settle(d.now, d.mustReserve(quota.Webhook), quota.Answer{Outcome: quota.Unknown, AthleteID: 1, Calls: quota.CallsUncertain, Began: d.now, Ended: d.now})
+		d.Settle(d.now, d.mustAcquire(quota.Webhook), quota.Answer{Outcome: quota.Unknown, AthleteID: 1, Calls: quota.CallsUncertain, Began: d.now, Ended: d.now})
 	}
 	if quarter, day := d.used(); quarter != 10 || day != 10 {
 		t.Errorf("uncertain: %d, %d", quarter, day)
 	}
-	d.settle(d.mustReserve(quota.Webhook), answer(d.now, 15, 600, 15, 6000)) // They were.
+	d.settle(d.mustAcquire(quota.Webhook), answer(d.now, 15, 600, 15, 6000)) // They were.
 	if !d.Status(d.now).ExternalUsageAt.IsZero() {
 		t.Error("the call is taken for another client's")
 	}
@@ -440,14 +440,14 @@ func TestARenewedAccessTokenTakesTwoCalls(t *testing.T) {
 	for i := range 4 { // Were they one each, others would be seen to spend.
 		a := answer(d.now, 12+2*i, 600, 12+2*i, 6000)
 		a.Calls = 2
-		d.settle(d.mustReserve(quota.Webhook), a)
+		d.settle(d.mustAcquire(quota.Webhook), a)
 	}
 	if s := d.Status(d.now); !s.ExternalUsageAt.IsZero() || s.Quarter.Used != 18 {
 		t.Errorf("status %+v", s)
 	}
 	unsure := d.failure(1, quota.Answered)
 	unsure.Calls = 2
-	d.settle(d.mustReserve(quota.Webhook), unsure)
+	d.settle(d.mustAcquire(quota.Webhook), unsure)
 	if quarter, _ := d.used(); quarter != 20 {
 		t.Errorf("used %d in the quarter hour", quarter)
 	}
@@ -487,12 +487,12 @@ func TestServedOthers(t *testing.T) {
 
 func TestTheQuotaIsScarceWhenItMayNotLastForWebhooks(t *testing.T) {
 	d := confirmed(t)
-	if d.mustReserve(quota.Webhook).Scarce {
+	if d.mustAcquire(quota.Webhook).Scarce {
 		t.Error("590 of 600 are left")
 	}
 	d = confirmed(t)
 	d.spend(580)
-	if !d.mustReserve(quota.Leave).Scarce {
+	if !d.mustAcquire(quota.Leave).Scarce {
 		t.Error("10 of 600 are left")
 	}
 }
@@ -505,7 +505,7 @@ func TestReserves(t *testing.T) {
 	used := 0
 	spend := func(class quota.Class) (n int) {
 		for {
-			p, err := d.Reserve(d.now, class, d.now)
+			p, err := d.Acquire(d.now, class, d.now)
 			if err != nil {
 				return n
 			}
@@ -552,7 +552,7 @@ func TestReserves(t *testing.T) {
 func TestCallsUnderWayCountAgainstReserves(t *testing.T) {
 	spare := func(d *testBudget, most int) (n int) {
 		for ; n < most; n++ {
-			p, err := d.Reserve(d.now, quota.Spare, d.now)
+			p, err := d.Acquire(d.now, quota.Spare, d.now)
 			if err != nil {
 				break
 			}
@@ -566,7 +566,7 @@ func TestCallsUnderWayCountAgainstReserves(t *testing.T) {
 	}
 	d := confirmed(t)
 	spare(d, allowed-1)
-	d.mustReserve(quota.Spare)
+	d.mustAcquire(quota.Spare)
 	if wait := d.mustRefuse(quota.Spare); wait.Reason != quota.ReasonRateLimit {
 		t.Errorf("one call under way, none left after it: waits for %s", wait.Reason)
 	}
@@ -590,7 +590,7 @@ func TestForecast(t *testing.T) {
 		for i := range 240 {
 			d.now = midnight.Add(time.Duration(day)*24*time.Hour + 18*time.Hour + time.Duration(i)*75*time.Second)
 			used++
-			d.settle(d.mustReserve(quota.Webhook), answer(d.now, 1, 100, i+1, 1000))
+			d.settle(d.mustAcquire(quota.Webhook), answer(d.now, 1, 100, i+1, 1000))
 		}
 	}
 	reserve := func(at time.Time) float64 { return d.Status(at).Day.Reserves[quota.Webhook] }
@@ -613,7 +613,7 @@ func TestForecast(t *testing.T) {
 	d.now = next.Add(9 * time.Hour)
 	before := reserve(d.now)
 	for i := range 10 {
-		d.settle(d.mustReserve(quota.Webhook), answer(d.now, i+1, 100, i+1, 1000))
+		d.settle(d.mustAcquire(quota.Webhook), answer(d.now, i+1, 100, i+1, 1000))
 	}
 	if after := reserve(d.now); after < 1.5*before {
 		t.Errorf("%g are kept after a busy morning, %g before", after, before)
@@ -631,10 +631,10 @@ func TestWorkThatWasServedLateCountsWhenItCameUp(t *testing.T) {
 	d := newTestBudget(t)
 	midnight := noon.Add(-12 * time.Hour)
 	d.now = midnight
-	d.settle(d.mustReserve(quota.Webhook), answer(d.now, 1, 100, 1, 1000))
+	d.settle(d.mustAcquire(quota.Webhook), answer(d.now, 1, 100, 1, 1000))
 	d.now = midnight.Add(24*time.Hour + time.Minute)
 	for i := range 50 {
-		p, err := d.Reserve(d.now, quota.Webhook, midnight.Add(20*time.Hour))
+		p, err := d.Acquire(d.now, quota.Webhook, midnight.Add(20*time.Hour))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -672,14 +672,14 @@ func TestAFewSickAthletesDoNotPauseCallsAgain(t *testing.T) {
 // day on which the first permit was requested.
 func TestTheForecastIgnoresAPartOfADay(t *testing.T) {
 	d := newTestBudget(t)
-	d.settle(d.mustReserve(quota.Webhook), answer(d.now, 1, 100, 1, 1000)) // At noon.
+	d.settle(d.mustAcquire(quota.Webhook), answer(d.now, 1, 100, 1, 1000)) // At noon.
 	d.now = noon.Add(13 * time.Hour)
-	d.settle(d.mustReserve(quota.Webhook), answer(d.now, 1, 100, 1, 1000))
+	d.settle(d.mustAcquire(quota.Webhook), answer(d.now, 1, 100, 1, 1000))
 	if demand := d.Demand[quota.Webhook]; demand.Days != 0 || demand.Yesterday != 1 {
 		t.Errorf("the average covers %d days, %d calls yesterday", demand.Days, demand.Yesterday)
 	}
 	d.now = d.now.Add(24 * time.Hour)
-	d.settle(d.mustReserve(quota.Webhook), answer(d.now, 1, 100, 1, 1000))
+	d.settle(d.mustAcquire(quota.Webhook), answer(d.now, 1, 100, 1, 1000))
 	if demand := d.Demand[quota.Webhook]; demand.Days != 1 {
 		t.Errorf("the average covers %d days instead of one", demand.Days)
 	}

@@ -9,7 +9,7 @@
 // application may use the quota, too.
 //
 // The whole state is one [Budget], changed only by conditional writes. A caller
-// reserves a permit of its work's class, makes one call, and settles the permit
+// acquires a permit of its work's class, makes one call, and settles the permit
 // with what the answer said. A permit that is not settled expires and counts as
 // spent.
 //

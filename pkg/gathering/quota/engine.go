@@ -28,17 +28,17 @@ type Engine struct {
 // NewEngine returns an engine over the stored budget.
 func NewEngine(budgets Budgets, now func() time.Time) *Engine { return &Engine{budgets, now} }
 
-// Reserve returns a permit for one call, or a *[Wait] as its error; other
+// Acquire returns a permit for one call, or a *[Wait] as its error; other
 // errors are the storage's. due is when the work came up: forecasts count it at
 // that time, even if it had to wait.
-func (e *Engine) Reserve(ctx context.Context, class Class, due time.Time) (Permit, error) {
+func (e *Engine) Acquire(ctx context.Context, class Class, due time.Time) (Permit, error) {
 	var permit Permit
 	err := e.budgets.UpdateBudget(ctx, func(b *Budget) (changed bool, err error) {
-		permit, err = b.Reserve(e.now(), class, due)
+		permit, err = b.Acquire(e.now(), class, due)
 		return true, err
 	})
 	if err != nil {
-		return Permit{}, fmt.Errorf("reserve a call: %w", err)
+		return Permit{}, fmt.Errorf("acquire a permit: %w", err)
 	}
 	return permit, nil
 }

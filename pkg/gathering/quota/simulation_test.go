@@ -132,7 +132,7 @@ func (c *simulation) caller(class func() quota.Class, idle func() time.Duration)
 	engine := quota.NewEngine(c.store, now)
 	var next func()
 	next = func() {
-		permit, err := engine.Reserve(context.Background(), class(), now())
+		permit, err := engine.Acquire(context.Background(), class(), now())
 		if wait := new(quota.Wait); errors.As(err, &wait) {
 			c.after(max(wait.Until.Sub(now()), 100*time.Millisecond), next)
 			return
@@ -297,7 +297,7 @@ func TestUrgentWorkFindsRoom(t *testing.T) {
 		came := c.now
 		var try func()
 		try = func() {
-			permit, err := engine.Reserve(context.Background(), quota.Webhook, came)
+			permit, err := engine.Acquire(context.Background(), quota.Webhook, came)
 			if wait := new(quota.Wait); errors.As(err, &wait) {
 				c.after(wait.Until.Sub(c.now), try)
 				return

@@ -59,7 +59,7 @@ func Handler(log *slog.Logger, routes ...Route) func(context.Context, events.SQS
 // message body after the other; handle returns a correlation id for the log.
 func Batch(log *slog.Logger, handle func(ctx context.Context, body string) (correlationID string, err error)) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
 	return func(ctx context.Context, in events.SQSEvent) (events.SQSEventResponse, error) {
-		ctx, cancel := startup.WithReserve(ctx)
+		ctx, cancel := startup.WithMargin(ctx)
 		defer cancel()
 		out := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}} // Lambda rejects null.
 		for _, m := range in.Records {

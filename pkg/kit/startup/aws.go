@@ -33,7 +33,7 @@ type Limits struct {
 
 // Short are the limits of calls that take little time: all calls but those of
 // [Waiting]. The shortest timeout of a function with several calls is 10 s, of
-// which [WithReserve] leaves 8 s.
+// which [WithMargin] leaves 8 s.
 var Short = Limits{Dial: time.Second, Attempt: 2 * time.Second, Attempts: 3, Call: 7 * time.Second}
 
 // Waiting returns the limits of calls that may take as long as d, such as the

@@ -55,15 +55,15 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// reserve is the time that [WithReserve] reserves at the end of an invocation.
-const reserve = 2 * time.Second
+// margin is the time that [WithMargin] keeps at the end of an invocation.
+const margin = 2 * time.Second
 
-// WithReserve returns a context that ends a little before Lambda ends the
+// WithMargin returns a context that ends a little before Lambda ends the
 // function, so that the function can still respond and log.
-func WithReserve(ctx context.Context) (context.Context, context.CancelFunc) {
+func WithMargin(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return context.WithCancel(ctx)
 	}
-	return context.WithDeadline(ctx, deadline.Add(-reserve))
+	return context.WithDeadline(ctx, deadline.Add(-margin))
 }

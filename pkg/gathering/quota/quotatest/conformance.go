@@ -26,7 +26,7 @@ var cases = []struct {
 	{"a budget that was never updated is zero", newBudgetIsZero},
 	{"a budget is stored whole", budgetIsStoredWhole},
 	{"an error of change is returned as it is and writes nothing", errorOfChangeWritesNothing},
-	{"callers at once never reserve more than is left", reservationsAtOnceStayWithinTheLimit},
+	{"callers at once never acquire more permits than calls are left", permitsAtOnceStayWithinTheLimit},
 	{"an unchanged budget is not written", unchangedBudgetIsNotWritten},
 }
 
@@ -66,7 +66,7 @@ func errorOfChangeWritesNothing(t *testing.T, s quota.Budgets) {
 	}
 }
 
-func reservationsAtOnceStayWithinTheLimit(t *testing.T, s quota.Budgets) {
+func permitsAtOnceStayWithinTheLimit(t *testing.T, s quota.Budgets) {
 	const room, callers = 5, 50
 	// The day's window is confirmed, so several may call at once: as many
 	// as the quarter's limit has hundreds, twice over, and no more than
@@ -92,7 +92,7 @@ func reservationsAtOnceStayWithinTheLimit(t *testing.T, s quota.Budgets) {
 	)
 	for range callers {
 		wg.Go(func() {
-			permit, err := engine.Reserve(context.WithoutCancel(t.Context()), quota.Leave, at)
+			permit, err := engine.Acquire(context.WithoutCancel(t.Context()), quota.Leave, at)
 			if wait := new(quota.Wait); errors.As(err, &wait) {
 				return
 			}
