@@ -241,7 +241,7 @@ func TestADoubleSubmitForTheLastPlace(t *testing.T) {
 			first, second := w.consent(id, ""), w.consent(id, more)
 			second.Scope = ""
 			n, point := 0, ""
-			_, err := probe(func(p string) {
+			_, err := interceptor(func(p string) {
 				if n++; n == step+1 {
 					point = p
 					if _, err := w.connect.Finish(t.Context(), first); err != nil {
@@ -327,7 +327,7 @@ func TestCancellingLateByDeauthorization(t *testing.T) {
 		cb.Scope = ""
 		func() {
 			defer func() { _ = recover() }()
-			_, _ = probe(func(p string) {
+			_, _ = interceptor(func(p string) {
 				if p == "before revoking" {
 					panic(killed{})
 				}

@@ -119,7 +119,7 @@ func TestAClaimAgainstALostTokenWaits(t *testing.T) {
 			w.clock.Advance(7 * time.Hour)
 			func() {
 				defer func() { _ = recover() }()
-				w.by(probe(func(point string) {
+				w.by(interceptor(func(point string) {
 					if point == "after asking Strava" {
 						panic(killed{})
 					}

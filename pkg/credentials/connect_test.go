@@ -188,7 +188,7 @@ func TestAConnectThatNoStoreTakesIsRevoked(t *testing.T) {
 			w.down("revoke")
 		}
 		ctx, giveUp := context.WithCancel(t.Context())
-		_, err := probe(func(p string) {
+		_, err := interceptor(func(p string) {
 			if p == "after exchanging the code" {
 				giveUp()
 			}

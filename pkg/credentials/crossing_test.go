@@ -41,31 +41,31 @@ func (r *refusals) Refresh(ctx context.Context, app credentials.App, token secre
 
 // actions are what may happen to one athlete at the same time. Each gets the ports of
 // its own process.
-var actions = map[string]func(w *world, id int64, at probe) error{
-	"a sign-in": func(w *world, id int64, at probe) error {
+var actions = map[string]func(w *world, id int64, at interceptor) error{
+	"a sign-in": func(w *world, id int64, at interceptor) error {
 		_, err := at.watchConnect(*w.connect).Finish(w.t.Context(), w.consent(id, ""))
 		if fault.Is(err, fault.Conflict) || errors.Is(err, credentials.ErrRevoked) { // The authorization ended before it was completed.
 			return nil
 		}
 		return err
 	},
-	"a refresh": func(w *world, id int64, at probe) error {
+	"a refresh": func(w *world, id int64, at interceptor) error {
 		w.by(at.watch(w.process(w.patient)), id, w.grant(id).Generation)
 		return nil
 	},
-	"a forged claim": func(w *world, id int64, at probe) error {
+	"a forged claim": func(w *world, id int64, at interceptor) error {
 		return at.watchReconciler(w.reconciler).HandleDeauthorization(w.t.Context(), cause(), w.account(id))
 	},
-	"a withdrawal": func(w *world, id int64, at probe) error {
+	"a withdrawal": func(w *world, id int64, at interceptor) error {
 		if err := w.deauthorize(id); err != nil && !errors.Is(err, strava.ErrNotFound) {
 			return err
 		}
 		return at.watchReconciler(w.reconciler).HandleDeauthorization(w.t.Context(), cause(), w.account(id))
 	},
-	"leaving": func(w *world, id int64, at probe) error {
+	"leaving": func(w *world, id int64, at interceptor) error {
 		return w.leave(w.t.Context(), at.watchReconciler(w.reconciler), id, w.grant(id).Generation)
 	},
-	"reconciliation": func(w *world, _ int64, at probe) error {
+	"reconciliation": func(w *world, _ int64, at interceptor) error {
 		return at.watchReconciler(w.reconciler).Reconcile(w.t.Context())
 	},
 }
@@ -138,7 +138,7 @@ func TestEightCallbacksAtOnce(t *testing.T) {
 				sessions := make([]credentials.Authorization, callbacks)
 				for i, cb := range cbs {
 					rng := rand.New(rand.NewPCG(seed, uint64(i)))
-					connect := probe(func(string) {
+					connect := interceptor(func(string) {
 						for range rng.IntN(20) {
 							runtime.Gosched()
 						}
@@ -187,7 +187,7 @@ func TestTwoPendingConnectsInTheVaultAtOneMoment(t *testing.T) {
 	first, second := w.consent(id, ""), w.consent(id, "")
 	connect := *w.connect
 	connect.Grants = noUpdates{connect.Grants}
-	outer := probe(func(point string) {
+	outer := interceptor(func(point string) {
 		if point == "before saving the tokens of a connect" {
 			_, _ = connect.Finish(t.Context(), second)
 		}
@@ -207,7 +207,7 @@ func TestASignInWhileLeavingRevokes(t *testing.T) {
 	generation := w.connected(id)
 	w.clock.Advance(time.Minute)
 	once := false
-	r := probe(func(p string) {
+	r := interceptor(func(p string) {
 		if p == "before revoking" && !once {
 			once = true
 			w.clock.Advance(time.Second)

@@ -421,7 +421,7 @@ func TestACallThatHangsLeavesTimeForTheOtherStore(t *testing.T) {
 		g := &grey{w: w, how: hangs, hits: []string{"SSM"}}
 		process := w.process(w.patient)
 		g.over(&process.TokenStore)
-		process = probe(func(point string) {
+		process = interceptor(func(point string) {
 			if point == "after asking Strava" {
 				g.until = w.clock.Now().Add(greyTime)
 			}
@@ -513,7 +513,7 @@ func TestAnOlderPairIsNotAdopted(t *testing.T) {
 	w.clock.Advance(5*time.Hour + 10*time.Minute)
 	func() {
 		defer func() { _ = recover() }()
-		w.by(probe(func(point string) {
+		w.by(interceptor(func(point string) {
 			if point == "after asking Strava" {
 				panic(killed{})
 			}

@@ -715,26 +715,26 @@ func TestOnlyListedPathsOfFitbitAreCalled(t *testing.T) {
 
 // linkActions are what may happen at the same time to one account that two athletes
 // link.
-var linkActions = map[string]func(w *world, at probe) error{
-	"linking":            func(w *world, at probe) error { return w.finishLink(at, w.owner, w.athlete(0)) },
-	"linking by another": func(w *world, at probe) error { return w.finishLink(at, w.second(), w.athlete(0)) },
-	"linking another":    func(w *world, at probe) error { return w.finishLink(at, w.owner, w.athlete(1)) },
-	"unlinking": func(w *world, at probe) error {
+var linkActions = map[string]func(w *world, at interceptor) error{
+	"linking":            func(w *world, at interceptor) error { return w.finishLink(at, w.owner, w.athlete(0)) },
+	"linking by another": func(w *world, at interceptor) error { return w.finishLink(at, w.second(), w.athlete(0)) },
+	"linking another":    func(w *world, at interceptor) error { return w.finishLink(at, w.owner, w.athlete(1)) },
+	"unlinking": func(w *world, at interceptor) error {
 		return w.leave(w.t.Context(), at.watchReconciler(w.reconciler), w.athlete(0), 0)
 	},
-	"a refresh": func(w *world, at probe) error {
+	"a refresh": func(w *world, at interceptor) error {
 		if g, err := w.store.Grant(w.t.Context(), w.account(w.athlete(0))); err == nil && g.Generation > 0 {
 			w.by(at.watch(w.process(w.patient)), w.athlete(0), g.Generation)
 		}
 		return nil
 	},
-	"leaving": func(w *world, at probe) error {
+	"leaving": func(w *world, at interceptor) error {
 		return w.athleteLeaves(at.watchReconciler(w.athletes), w.owner, "receipt")
 	},
-	"reconciliation": func(w *world, at probe) error { return at.watchReconciler(w.reconciler).Reconcile(w.t.Context()) },
+	"reconciliation": func(w *world, at interceptor) error { return at.watchReconciler(w.reconciler).Reconcile(w.t.Context()) },
 }
 
-func (w *world) finishLink(at probe, athleteID, id int64) error {
+func (w *world) finishLink(at interceptor, athleteID, id int64) error {
 	_, err := at.watchConnect(*w.connect).Finish(w.t.Context(), w.linking(athleteID, id, ""))
 	if fault.Is(err, fault.Conflict) || errors.Is(err, credentials.ErrRevoked) || errors.Is(err, credentials.ErrOtherAccountLinked) {
 		return nil // It ended, or an athlete linked an account, before it was completed.

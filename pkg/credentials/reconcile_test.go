@@ -222,7 +222,7 @@ func TestAConnectKilledAnywhere(t *testing.T) {
 							}
 						}
 					}()
-					_, err := probe(func(p string) {
+					_, err := interceptor(func(p string) {
 						if n++; n == k+1 {
 							point = p
 							panic(killed{})
@@ -281,7 +281,7 @@ func (w *world) leftAndKilled(id, generation int64, point string) {
 			w.t.Fatalf("not killed: %v", p)
 		}
 	}()
-	revocation := probe(func(p string) {
+	revocation := interceptor(func(p string) {
 		if p == point {
 			panic(killed{})
 		}
@@ -406,7 +406,7 @@ func TestLeavingByDeauthorization(t *testing.T) {
 			n, point, last := 0, "", ""
 			func() {
 				defer func() { _ = recover() }()
-				revocation := probe(func(p string) {
+				revocation := interceptor(func(p string) {
 					if n++; n == k+1 {
 						point = p
 						panic(killed{})

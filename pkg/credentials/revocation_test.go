@@ -382,7 +382,7 @@ func (w *world) killedAt(id int64, at string) {
 			w.t.Fatalf("the connect was not killed %s", at)
 		}
 	}()
-	_, _ = probe(func(point string) {
+	_, _ = interceptor(func(point string) {
 		if point == at {
 			panic(killed{})
 		}
@@ -396,7 +396,7 @@ func (w *world) loseAnswer(id, generation int64) {
 	w.clock.Advance(7 * time.Hour)
 	func() {
 		defer func() { _ = recover() }()
-		w.by(probe(func(point string) {
+		w.by(interceptor(func(point string) {
 			if point == "after asking Strava" {
 				panic(killed{})
 			}
@@ -424,7 +424,7 @@ func TestALateRestoreDoesNotUndoLeaving(t *testing.T) {
 	generation := w.connected(id)
 	w.clock.Advance(7 * time.Hour)
 	var requested time.Time
-	w.by(probe(func(point string) {
+	w.by(interceptor(func(point string) {
 		if point == "after asking Strava" && requested.IsZero() {
 			requested = w.clock.Now()
 			w.clock.Advance(61 * time.Second) // The lease is over.
@@ -456,7 +456,7 @@ func TestALostAnswerBesideASignInIsNoProof(t *testing.T) {
 	w.clock.Advance(7 * time.Hour)
 	func() {
 		defer func() { _ = recover() }()
-		w.by(probe(func(p string) {
+		w.by(interceptor(func(p string) {
 			switch p {
 			case "before asking Strava":
 				w.clock.Advance(time.Second)
@@ -489,7 +489,7 @@ func TestALaterRequestIsNotCompletedWithAnEarlierOne(t *testing.T) {
 		id := w.athlete(0)
 		generation := w.connected(id)
 		n, point := 0, ""
-		left := probe(func(p string) {
+		left := interceptor(func(p string) {
 			if n++; n == step+1 {
 				point = p
 				if err := w.reconciler.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(id), generation, "second", w.clock.Now()); err != nil {
@@ -531,7 +531,7 @@ func TestDeauthorizationKilledAnywhere(t *testing.T) {
 					panic(p)
 				}
 			}()
-			_ = probe(func(p string) {
+			_ = interceptor(func(p string) {
 				if n++; n == step+1 {
 					point = p
 					panic(killed{})

@@ -61,7 +61,7 @@ func TestKilledAnywhere(t *testing.T) {
 					if vault == "vault refuses" {
 						process.Vault = failing{w.vault}
 					}
-					process = probe(func(p string) {
+					process = interceptor(func(p string) {
 						if n++; n == k+1 {
 							point = p
 							panic(killed{})
@@ -157,7 +157,7 @@ func TestRevokedAnywhere(t *testing.T) {
 					if vault == "vault refuses" {
 						process.Vault = failing{w.vault}
 					}
-					w.by(probe(func(p string) {
+					w.by(interceptor(func(p string) {
 						if n++; n == k+1 {
 							point = p
 							first = end()
@@ -214,7 +214,7 @@ func TestRace(t *testing.T) {
 				var wg sync.WaitGroup
 				for worker := range workers {
 					rng := rand.New(rand.NewPCG(seed, uint64(worker)))
-					process := probe(func(string) {
+					process := interceptor(func(string) {
 						for range rng.IntN(20) {
 							runtime.Gosched()
 						}
@@ -452,7 +452,7 @@ func TestSavingIsRetried(t *testing.T) {
 				return nil
 			})
 			process.Vault, process.Grants = outVault{process.Vault, o, true}, outGrants{process.Grants, o}
-			res := w.by(probe(func(p string) {
+			res := w.by(interceptor(func(p string) {
 				if p == "after asking Strava" {
 					asked = w.clock.Now()
 					o.until = asked.Add(outageLasts)
@@ -483,7 +483,7 @@ func TestLeavingRevokesWhatAKilledRefreshLeftBehind(t *testing.T) {
 	w.age(7 * time.Hour) // The old access token has expired.
 	func() {
 		defer func() { _ = recover() }()
-		w.by(probe(func(p string) {
+		w.by(interceptor(func(p string) {
 			if p == "after saving tokens" {
 				panic(killed{})
 			}
@@ -504,7 +504,7 @@ func TestACanceledCallLosesNoToken(t *testing.T) {
 	generation := w.connected(id)
 	w.age(7 * time.Hour)
 	ctx, giveUp := context.WithCancel(t.Context())
-	process := probe(func(p string) {
+	process := interceptor(func(p string) {
 		if p == "after asking Strava" {
 			giveUp()
 		}
@@ -610,7 +610,7 @@ func TestALateRefreshDoesNotTakeANewConnectsTokensAway(t *testing.T) {
 	w.age(7 * time.Hour)
 	var second int64
 	left := false
-	process := probe(func(p string) {
+	process := interceptor(func(p string) {
 		switch {
 		case p == "after asking Strava":
 			w.clock.Advance(time.Minute)
@@ -645,7 +645,7 @@ func TestReconnectedAnywhere(t *testing.T) {
 		w.connect.Sleep = func(context.Context, time.Duration) error { return context.DeadlineExceeded }
 		n, point := 0, ""
 		var reconnected bool
-		revocation := probe(func(p string) {
+		revocation := interceptor(func(p string) {
 			if n++; n == k+1 {
 				point = p
 				_, err := w.connect.Finish(t.Context(), w.consent(id, ""))
@@ -771,7 +771,7 @@ func TestStoreCallsOfAWarmProcess(t *testing.T) {
 	id := w.athlete(0)
 	generation := w.connected(id)
 	calls := map[string]int{}
-	process := probe(func(p string) { calls[p]++ }).watch(w.process(w.patient))
+	process := interceptor(func(p string) { calls[p]++ }).watch(w.process(w.patient))
 	for life := range 4 {
 		for range 1000 {
 			if res := w.by(process, id, generation); res.Outcome != credentialsv1.OutcomeAnswered {
@@ -814,7 +814,7 @@ func TestAPairLeftByAProcessWhoseClockIsBehindIsFound(t *testing.T) {
 	}
 	func() {
 		defer func() { _ = recover() }()
-		_, _ = probe(func(p string) {
+		_, _ = interceptor(func(p string) {
 			if p == "after saving tokens" {
 				panic(killed{})
 			}
@@ -853,7 +853,7 @@ func TestALostCommitIsRecognized(t *testing.T) {
 		}
 		losing := &losesOnce{Grants: process.Grants}
 		process.Grants = losing
-		res := w.by(probe(func(p string) {
+		res := w.by(interceptor(func(p string) {
 			if p == "after asking Strava" {
 				losing.armed = true
 			}
@@ -919,7 +919,7 @@ func TestARefusalEndsNothingWhileACandidateCannotBeRead(t *testing.T) {
 func (w *world) crossed(id int64) (generation int64) {
 	w.t.Helper()
 	first, second := w.consent(id, ""), w.consent(id, "")
-	_, err := probe(func(p string) {
+	_, err := interceptor(func(p string) {
 		if p == "after exchanging the code" {
 			if _, err := w.connect.Finish(w.t.Context(), second); err != nil {
 				w.t.Fatal(err)
@@ -942,9 +942,9 @@ func TestARefusalCrossesASignIn(t *testing.T) {
 	w.clock.Advance(7 * time.Hour)
 	cb := w.consent(id, "")
 	asked, added := false, false
-	connect := probe(func(p string) {
+	connect := interceptor(func(p string) {
 		if p == "after exchanging the code" {
-			w.by(probe(func(p string) {
+			w.by(interceptor(func(p string) {
 				asked = asked || p == "after asking Strava"
 				if p == "before writing the grant" && asked && !added {
 					added = true
@@ -1004,7 +1004,7 @@ func TestALateVersionIsDeleted(t *testing.T) {
 	first := w.connected(id)
 	w.clock.Advance(7 * time.Hour)
 	second := int64(0)
-	w.by(probe(func(p string) {
+	w.by(interceptor(func(p string) {
 		if p == "before saving tokens" && second == 0 {
 			second = w.connected(id)
 			if err := w.tokens.VerifyAuthorization(t.Context(), credentials.Athlete(id), second); err != nil {
@@ -1031,7 +1031,7 @@ func TestACanceledCallLeavesNoLease(t *testing.T) {
 	w.clock.Advance(7 * time.Hour)
 	w.down("refresh")
 	ctx, giveUp := context.WithCancel(t.Context())
-	process := probe(func(p string) {
+	process := interceptor(func(p string) {
 		if p == "after asking Strava" {
 			giveUp()
 		}
@@ -1051,7 +1051,7 @@ func TestAPublishedSignInDoesNotCoverALaterOne(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)
 	once := false
-	connect := probe(func(p string) {
+	connect := interceptor(func(p string) {
 		if p == "after publishing" && !once {
 			once = true
 			w.killedAt(id, "before publishing")

@@ -82,37 +82,37 @@ func TestAnEventThatFailedIsHandledWhenItIsRedelivered(t *testing.T) {
 	for name, tc := range map[string]struct {
 		prepare func(*world, *memoryStrava)
 		// follow is the use case.
-		follow func(ctx context.Context, w *world, l *memoryStrava, at probe) error
+		follow func(ctx context.Context, w *world, l *memoryStrava, at interceptor) error
 	}{
-		"begin": {func(*world, *memoryStrava) {}, func(ctx context.Context, w *world, l *memoryStrava, at probe) error {
+		"begin": {func(*world, *memoryStrava) {}, func(ctx context.Context, w *world, l *memoryStrava, at interceptor) error {
 			return at.watchAuthorizations(*w.authorizations).Begin(ctx, w.news(), authorization(l.id, generation))
 		}},
-		"begin again": {gathered, func(ctx context.Context, w *world, l *memoryStrava, at probe) error {
+		"begin again": {gathered, func(ctx context.Context, w *world, l *memoryStrava, at interceptor) error {
 			return at.watchAuthorizations(*w.authorizations).Begin(ctx, w.news(), authorization(l.id, generation+1))
 		}},
 		"begin after the end": {func(w *world, l *memoryStrava) {
 			if err := w.authorizations.End(w.t.Context(), w.news(), authorization(l.id, generation), "receipt"); err != nil {
 				w.t.Fatal(err)
 			}
-		}, func(ctx context.Context, w *world, l *memoryStrava, at probe) error {
+		}, func(ctx context.Context, w *world, l *memoryStrava, at interceptor) error {
 			return at.watchAuthorizations(*w.authorizations).Begin(ctx, w.news(), authorization(l.id, generation))
 		}},
-		"degrade": {gathered, func(ctx context.Context, w *world, l *memoryStrava, at probe) error {
+		"degrade": {gathered, func(ctx context.Context, w *world, l *memoryStrava, at interceptor) error {
 			return at.watchAuthorizations(*w.authorizations).Degrade(ctx, w.news(), authorization(l.id, generation))
 		}},
-		"refresh": {func(_ *world, l *memoryStrava) { l.gather() }, func(ctx context.Context, w *world, l *memoryStrava, at probe) error {
+		"refresh": {func(_ *world, l *memoryStrava) { l.gather() }, func(ctx context.Context, w *world, l *memoryStrava, at interceptor) error {
 			return at.watchAuthorizations(*w.authorizations).Refresh(ctx, authorization(l.id, generation))
 		}},
-		"recheck": {missing, func(ctx context.Context, w *world, l *memoryStrava, at probe) error {
+		"recheck": {missing, func(ctx context.Context, w *world, l *memoryStrava, at interceptor) error {
 			q := w.planes.questions[0]
 			return at.watchAuthorizations(*w.authorizations).Recheck(ctx, authorization(l.id, generation), q.ScanID, q.Sample)
 		}},
-		"end": {gathered, func(ctx context.Context, w *world, l *memoryStrava, at probe) error {
+		"end": {gathered, func(ctx context.Context, w *world, l *memoryStrava, at interceptor) error {
 			return at.watchAuthorizations(*w.authorizations).End(ctx, w.news(), authorization(l.id, generation), "receipt")
 		}},
-		"configure": {gathered, func(ctx context.Context, w *world, _ *memoryStrava, at probe) error {
+		"configure": {gathered, func(ctx context.Context, w *world, _ *memoryStrava, at interceptor) error {
 			c := w.ports.Configuration()
-			c.Webhooks = probedWebhooks{w.store, at}
+			c.Webhooks = interceptedWebhooks{w.store, at}
 			return c.Configure(ctx, configured(subscription+1, 2))
 		}},
 	} {
@@ -124,7 +124,7 @@ func TestAnEventThatFailedIsHandledWhenItIsRedelivered(t *testing.T) {
 				tc.prepare(w, l)
 				w.authorizations.Publisher = erased{w.bus, w, l.id}
 				for followed := false; !followed; {
-					struck, err := w.suffer(x, func(ctx context.Context, at probe) error {
+					struck, err := w.suffer(x, func(ctx context.Context, at interceptor) error {
 						err := tc.follow(ctx, w, l, at)
 						followed = err == nil
 						return err
@@ -163,7 +163,7 @@ func TestBeginCanBeRepeatedAfterItWasCutOff(t *testing.T) {
 		w, l := newMemoryStrava(t, 30)
 		x := &trouble{at: n, times: 1, strike: strikes["is killed"]}
 		cause := w.news()
-		begin := func(ctx context.Context, at probe) error {
+		begin := func(ctx context.Context, at interceptor) error {
 			return at.watchAuthorizations(*w.authorizations).Begin(ctx, cause, authorization(l.id, generation))
 		}
 		if met, _ = w.suffer(x, begin); met {

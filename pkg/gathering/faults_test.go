@@ -74,7 +74,7 @@ func (x *trouble) passes(p *process, point string) error {
 
 // suffer runs a process that meets the trouble. It reports whether the process
 // was struck, and returns its error unless it was killed.
-func (w *world) suffer(x *trouble, do func(context.Context, probe) error) (struck bool, err error) {
+func (w *world) suffer(x *trouble, do func(context.Context, interceptor) error) (struck bool, err error) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	defer cancel()
 	p := &process{ctx, cancel}
@@ -320,7 +320,7 @@ func (s situation) meet(t *testing.T, x *trouble) (points int) {
 		if w.clock.Now().Sub(begun) > limit {
 			t.Fatalf("after %s: %v", limit, s.ended(w, l))
 		}
-		struck, err := w.suffer(x, func(ctx context.Context, at probe) error {
+		struck, err := w.suffer(x, func(ctx context.Context, at interceptor) error {
 			_, err := at.watch(*w.gatherer).Run(ctx, w.clock.Now().Add(time.Minute))
 			return err
 		})

@@ -31,7 +31,7 @@ type Authorizer struct {
 // Handle implements the Lambda authorizer (payload 2.0, simple response). A
 // bearer token takes precedence over cookies.
 func (a *Authorizer) Handle(ctx context.Context, req events.APIGatewayV2CustomAuthorizerV2Request) (events.APIGatewayV2CustomAuthorizerSimpleResponse, error) {
-	ctx, cancel := startup.WithReserve(ctx)
+	ctx, cancel := startup.WithMargin(ctx)
 	defer cancel()
 	res := events.APIGatewayV2CustomAuthorizerSimpleResponse{IsAuthorized: true}
 	kind, tokens := credentials.SessionCredential, a.Cookies.read(req.Cookies, req.Headers, sessionCookie)
