@@ -55,7 +55,7 @@ func (a Athlete) authorization() Authorization { return Authorization{a.ID, a.Ge
 // Clone returns a copy that shares nothing.
 func (a Athlete) Clone() Athlete {
 	s := &a.Scan
-	s.Windows, s.Holes, s.RecentPages = slices.Clone(s.Windows), slices.Clone(s.Holes), slices.Clone(s.RecentPages)
+	s.Stretches, s.Holes, s.RecentPages = slices.Clone(s.Stretches), slices.Clone(s.Holes), slices.Clone(s.RecentPages)
 	a.Holes = slices.Clone(a.Holes)
 	return a
 }

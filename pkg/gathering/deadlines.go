@@ -126,9 +126,9 @@ func (a Athlete) stravaDataAge() (readAt time.Time, kept bool) {
 	return readAt, kept
 }
 
-// bounded reports whether the scan's windows hold starts of activities.
+// bounded reports whether the scan's stretches hold starts of activities.
 func (s Scan) bounded() bool {
-	return slices.ContainsFunc(s.Windows, func(w Window) bool { return !w.From.IsZero() || w.To.Before(s.Cutoff) })
+	return slices.ContainsFunc(s.Stretches, func(st Stretch) bool { return !st.From.IsZero() || st.To.Before(s.Cutoff) })
 }
 
 // dropStravaData drops Strava's data: what the estimate needs, and the last

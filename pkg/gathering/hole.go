@@ -19,53 +19,53 @@ type Hole struct {
 	Listed bool
 }
 
-// Window is a stretch of the history that is read page by page: the activities
+// Stretch is a part of the history that is read page by page: the activities
 // that start at From or later and before To.
-type Window struct {
+type Stretch struct {
 	// From is zero for the beginning of the history.
 	From, To time.Time
-	// Probe says that the window is a hole, which may have become readable. The
-	// window includes the activities on either side; Neighbours are their ids, the
-	// older first, 0 without one.
+	// Probe says that the stretch is a hole, which may have become readable.
+	// The stretch includes the activities on either side; Neighbours are their
+	// ids, the older first, 0 without one.
 	Probe      bool
 	Neighbours [2]int64
 }
 
-// hole returns the hole that the window probes, the reverse of [Hole.window].
-func (w Window) hole(cutoff time.Time) Hole {
-	h := Hole{Older: w.From, OlderID: w.Neighbours[0], NewerID: w.Neighbours[1]}
-	if w.To.Before(cutoff) {
-		h.Newer = w.To.Add(-time.Second)
+// hole returns the hole that the stretch probes, the reverse of [Hole.stretch].
+func (s Stretch) hole(cutoff time.Time) Hole {
+	h := Hole{Older: s.From, OlderID: s.Neighbours[0], NewerID: s.Neighbours[1]}
+	if s.To.Before(cutoff) {
+		h.Newer = s.To.Add(-time.Second)
 	}
 	return h
 }
 
-// windows returns the windows of a scan that goes around holes, which are
-// sorted from the newest: first the stretches between them, and then a probe of
-// each hole.
-func windows(holes []Hole, cutoff time.Time) []Window {
-	var ws []Window
+// stretches returns the stretches of a scan that goes around holes, which are
+// sorted from the newest: first those between them, and then a probe of each
+// hole.
+func stretches(holes []Hole, cutoff time.Time) []Stretch {
+	var all []Stretch
 	to := cutoff
 	for _, h := range holes {
-		ws = append(ws, Window{From: h.Newer, To: to})
+		all = append(all, Stretch{From: h.Newer, To: to})
 		to = h.Older.Add(time.Second)
 	}
-	ws = append(ws, Window{To: to})
+	all = append(all, Stretch{To: to})
 	for _, h := range holes {
-		ws = append(ws, h.window(cutoff))
+		all = append(all, h.stretch(cutoff))
 	}
-	return ws
+	return all
 }
 
-// window returns a window that probes the hole. It includes the seconds in
+// stretch returns a stretch that probes the hole. It includes the seconds in
 // which the activities on either side start, since the missing ones may start
 // in the same second.
-func (h Hole) window(cutoff time.Time) Window {
-	w := Window{From: h.Older, To: cutoff, Probe: true, Neighbours: [2]int64{h.OlderID, h.NewerID}}
+func (h Hole) stretch(cutoff time.Time) Stretch {
+	st := Stretch{From: h.Older, To: cutoff, Probe: true, Neighbours: [2]int64{h.OlderID, h.NewerID}}
 	if !h.Newer.IsZero() {
-		w.To = h.Newer.Add(time.Second)
+		st.To = h.Newer.Add(time.Second)
 	}
-	return w
+	return st
 }
 
 // closeHole makes a hole of the skipped entries, once the activity after them
@@ -74,26 +74,26 @@ func (h Hole) window(cutoff time.Time) Window {
 func (s *Scan) closeHole(older time.Time, olderID int64) {
 	if s.Skipped > 0 {
 		h := Hole{Older: older, Newer: s.newer(), OlderID: olderID, NewerID: s.LastID}
-		if s.Windows[0].Probe {
+		if s.Stretches[0].Probe {
 			s.Holes = append(s.Holes, h)
 		} else {
-			s.Windows = append(s.Windows, h.window(s.Cutoff))
+			s.Stretches = append(s.Stretches, h.stretch(s.Cutoff))
 		}
 		s.Skipped = 0
 	}
 	// An unreadable entry at the end of the previous page has its older side here.
-	// Windows that are probed later do not follow it.
+	// Stretches that are probed later do not follow it.
 	for i := range s.Holes {
-		if h := &s.Holes[i]; h.Listed && h.Older.IsZero() && !s.Windows[0].Probe {
+		if h := &s.Holes[i]; h.Listed && h.Older.IsZero() && !s.Stretches[0].Probe {
 			h.Older = older
 		}
 	}
 }
 
 // newer bounds the start of the next entry: it is the start of the activity
-// that was read last, or else the end of the window; zero without either.
+// that was read last, or else the end of the stretch; zero without either.
 func (s Scan) newer() time.Time {
-	if to := s.Windows[0].To; s.LastStart.IsZero() && to.Before(s.Cutoff) {
+	if to := s.Stretches[0].To; s.LastStart.IsZero() && to.Before(s.Cutoff) {
 		return to
 	}
 	return s.LastStart
@@ -120,12 +120,12 @@ func (s *Scan) noteUnreadable(p Page) {
 // to be probed become holes.
 func (s *Scan) giveUp() {
 	s.Holes = append(s.Holes, Hole{Newer: s.newer()})
-	for _, w := range s.Windows {
-		if w.Probe {
-			s.Holes = append(s.Holes, w.hole(s.Cutoff))
+	for _, st := range s.Stretches {
+		if st.Probe {
+			s.Holes = append(s.Holes, st.hole(s.Cutoff))
 		}
 	}
-	s.Windows = nil
+	s.Stretches = nil
 }
 
 // covered returns the stretches that the completed scan has read in full. They

@@ -285,7 +285,7 @@ func without(t *testing.T, body string, ids []int64) string {
 	return string(out)
 }
 
-func TestAnUnreadableEndIsNoHoleOfAnotherWindow(t *testing.T) {
+func TestAnUnreadableEndIsNoHoleOfAnotherStretch(t *testing.T) {
 	w := newWorld(t, plenty, histories(30)...)
 	id := w.gathered(1)
 	ids := w.newest(id)

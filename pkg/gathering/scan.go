@@ -48,10 +48,10 @@ type Scan struct {
 	Cutoff time.Time
 	// ProfileDone says that the profile was read or left to the inbox.
 	ProfileDone bool
-	// Windows are still to be read, the present one first.
-	Windows []Window
-	// Offset is how many entries of the present window lie behind, and Size how
-	// many the next page asks for, LargestSize at most.
+	// Stretches are still to be read, the present one first.
+	Stretches []Stretch
+	// Offset is how many entries of the present stretch lie behind, and Size
+	// how many the next page asks for, LargestSize at most.
 	Offset, Size, LargestSize int
 	// Skipped counts the entries right before Offset that Strava failed to show.
 	Skipped int
@@ -59,7 +59,7 @@ type Scan struct {
 	// read.
 	LastID    int64
 	LastStart time.Time
-	// EndReads is how often the present window's end was doubted.
+	// EndReads is how often the present stretch's end was doubted.
 	EndReads int
 	// Holes are the stretches that could not be read.
 	Holes []Hole
@@ -69,8 +69,8 @@ type Scan struct {
 	// Oldest is the start of the oldest activity found; zero at first, and
 	// whenever the athlete's JoinedAt is zero, since the estimate needs both.
 	Oldest time.Time
-	// RecentPages are the last pages read in the present window, in order, at most
-	// maxRecentPages.
+	// RecentPages are the last pages read in the present stretch, in order, at
+	// most maxRecentPages.
 	RecentPages []PageRead
 	// Confirmed says that the activities that the completed scan missed are gone,
 	// by re-reads of a sample.
@@ -91,16 +91,16 @@ type PageRead struct {
 
 // rewind takes the scan back to the first page.
 func (s *Scan) rewind(holes []Hole) {
-	s.Windows = windows(holes, s.Cutoff)
+	s.Stretches = stretches(holes, s.Cutoff)
 	s.Offset, s.Size, s.Skipped, s.EndReads = 0, s.LargestSize, 0, 0
 	s.Pages, s.Chunks, s.Activities, s.Holes = 0, 0, 0, nil
 	s.RecentPages, s.LastID, s.LastStart = nil, 0, time.Time{}
 }
 
 // untouched reports whether no page was read: the scan is at the beginning of
-// its first window, which is the only one up to the cutoff that is no probe.
+// its first stretch, which is the only one up to the cutoff that is no probe.
 func (s Scan) untouched() bool {
-	return s.Offset == 0 && s.EndReads == 0 && !s.Windows[0].Probe && s.Windows[0].To.Equal(s.Cutoff)
+	return s.Offset == 0 && s.EndReads == 0 && !s.Stretches[0].Probe && s.Stretches[0].To.Equal(s.Cutoff)
 }
 
 // widest is the size of the largest page that can begin at an offset.
@@ -120,8 +120,8 @@ func narrower(size int) int {
 
 // request asks for the next page.
 func (s Scan) request() PageRequest {
-	w := s.Windows[0]
-	return PageRequest{From: w.From, To: w.To, Page: s.Offset/s.Size + 1, PerPage: s.Size}
+	st := s.Stretches[0]
+	return PageRequest{From: st.From, To: st.To, Page: s.Offset/s.Size + 1, PerPage: s.Size}
 }
 
 // fresh returns the activities that were not on the previous page: late uploads
@@ -137,15 +137,15 @@ func (s Scan) fresh(p Page) []gatheringv1.Activity {
 // unread returns the activities without the neighbours of a probed hole, which
 // were read before.
 func (s Scan) unread(list []gatheringv1.Activity) []gatheringv1.Activity {
-	if !s.Windows[0].Probe {
+	if !s.Stretches[0].Probe {
 		return list
 	}
 	return slices.DeleteFunc(slices.Clone(list), func(a gatheringv1.Activity) bool {
-		return slices.Contains(s.Windows[0].Neighbours[:], a.ID)
+		return slices.Contains(s.Stretches[0].Neighbours[:], a.ID)
 	})
 }
 
-// endsShort reports whether the last page of the present window had fewer
+// endsShort reports whether the last page of the present stretch had fewer
 // activities than it asked for.
 func (s Scan) endsShort() bool {
 	n := len(s.RecentPages)
@@ -199,22 +199,22 @@ func (s *Scan) takePage(p Page, at time.Time, chunks, activities int) {
 	}
 }
 
-// nextWindow ends the present window and reports whether it was the last.
-func (s *Scan) nextWindow() (last bool) {
-	w := s.Windows[0]
-	if s.closeHole(w.From, 0); w.From.IsZero() {
-		// No later window closes such a hole.
+// nextStretch ends the present stretch and reports whether it was the last.
+func (s *Scan) nextStretch() (last bool) {
+	st := s.Stretches[0]
+	if s.closeHole(st.From, 0); st.From.IsZero() {
+		// No later stretch closes such a hole.
 		for i := range s.Holes {
 			s.Holes[i].Listed = s.Holes[i].Listed && !s.Holes[i].Older.IsZero()
 		}
 	}
-	s.Windows = s.Windows[1:]
-	if s.Offset, s.Size = 0, s.LargestSize; len(s.Windows) > 0 && s.Windows[0].Probe {
+	s.Stretches = s.Stretches[1:]
+	if s.Offset, s.Size = 0, s.LargestSize; len(s.Stretches) > 0 && s.Stretches[0].Probe {
 		s.Size = 1 // One entry of a hole must not hide another.
 	}
 	s.EndReads = 0
 	s.RecentPages, s.LastID, s.LastStart = nil, 0, time.Time{}
-	return len(s.Windows) == 0
+	return len(s.Stretches) == 0
 }
 
 // failProbe skips an entry of a hole that Strava still fails to show. After
@@ -226,7 +226,7 @@ func (s *Scan) failProbe() (over bool) {
 		s.Skipped++
 		return false
 	}
-	return s.nextWindow()
+	return s.nextStretch()
 }
 
 // goAround makes the page that failed smaller, or skips the single entry on it.

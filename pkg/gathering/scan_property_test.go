@@ -340,16 +340,16 @@ func TestAScanThatGivesUpCoversNoHole(t *testing.T) {
 	}
 }
 
-// TestAHoleAtTheEndOfAWindowEndsThere: older activities are read in the next
-// window.
-func TestAHoleAtTheEndOfAWindowEndsThere(t *testing.T) {
+// TestAHoleAtTheEndOfAStretchEndsThere: older activities are read in the next
+// stretch.
+func TestAHoleAtTheEndOfAStretchEndsThere(t *testing.T) {
 	w, l := newMemoryStrava(t, 40)
 	l.watched()
 	l.entries[10].corrupt = true
 	l.begin()
 	l.scan(40)
 	w.clock.Advance(30 * time.Hour)
-	l.entries[9].corrupt = true // The last in the window above the hole.
+	l.entries[9].corrupt = true // The last in the stretch above the hole.
 	l.scan(40)
 	if p := w.lastProgress(l.id); !covers(p.Covered, l.entries[2].start) || !covers(p.Covered, l.entries[30].start) {
 		t.Errorf("covered: %s", spans(p.Covered))

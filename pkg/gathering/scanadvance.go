@@ -66,7 +66,7 @@ func (a *Athlete) applyPage(p Page, at, now, gapEnd time.Time, chunks, activitie
 		// In class spare the scan might wait for days.
 		a.Job.next(quota.Reconcile, now.Add(endDelay))
 		return
-	case s.nextWindow():
+	case s.nextStretch():
 		a.complete(now, gapEnd)
 		return
 	}
@@ -95,18 +95,18 @@ func (a *Athlete) readOn(now time.Time) {
 // or if the scan found fewer activities than the last one.
 func (a *Athlete) rereadsEnd(now time.Time) bool {
 	s := a.Scan
-	if a.Last.Activities == 0 || a.Last.lapsed(now) || s.Windows[0].Probe || s.EndReads >= maxEndReads {
+	if a.Last.Activities == 0 || a.Last.lapsed(now) || s.Stretches[0].Probe || s.EndReads >= maxEndReads {
 		return false
 	}
-	if w := s.Windows[0]; !w.From.IsZero() && s.LastStart.Equal(w.From) {
-		return false // It has read the activity that the window ends with.
+	if st := s.Stretches[0]; !st.From.IsZero() && s.LastStart.Equal(st.From) {
+		return false // It has read the activity that the stretch ends with.
 	}
 	if !s.endsShort() {
 		return true
 	}
-	for _, w := range s.Windows[1:] {
-		if !w.Probe {
-			return false // Other windows follow.
+	for _, st := range s.Stretches[1:] {
+		if !st.Probe {
+			return false // Other stretches follow.
 		}
 	}
 	return s.Activities < a.Last.Activities
@@ -138,7 +138,7 @@ func (a *Athlete) complete(now, gapEnd time.Time) {
 // scan is quarantined.
 func (a *Athlete) failPage(f failure, gapEnd time.Time) (quarantined bool) {
 	j, s := &a.Job, &a.Scan
-	if s.Windows[0].Probe && !f.callsPaused {
+	if s.Stretches[0].Probe && !f.callsPaused {
 		a.failProbe(f.at, gapEnd)
 		return false
 	}

@@ -85,33 +85,33 @@ type athleteItem struct {
 }
 
 type scanItem struct {
-	ID          string           `dynamodbav:"id"`
-	StartedAt   dynamo.Millis    `dynamodbav:"started_at"`
-	First       bool             `dynamodbav:"first,omitempty"`
-	Cutoff      dynamo.Millis    `dynamodbav:"cutoff"`
-	ProfileDone bool             `dynamodbav:"profile_done,omitempty"`
-	Windows     []scanWindowItem `dynamodbav:"windows,omitempty"`
-	Offset      int              `dynamodbav:"offset,omitempty"`
-	Size        int              `dynamodbav:"size,omitempty"`
-	Skipped     int              `dynamodbav:"skipped,omitempty"`
-	LastID      int64            `dynamodbav:"last_id,omitempty"`
-	LastStart   dynamo.Millis    `dynamodbav:"last_start,omitempty"`
-	LargestSize int              `dynamodbav:"largest_size,omitempty"`
-	EndReads    int              `dynamodbav:"end_reads,omitempty"`
-	Holes       []holeItem       `dynamodbav:"holes,omitempty"`
-	Pages       int              `dynamodbav:"pages,omitempty"`
-	Chunks      int              `dynamodbav:"chunks,omitempty"`
-	Activities  int              `dynamodbav:"activities,omitempty"`
-	Oldest      dynamo.Millis    `dynamodbav:"oldest,omitempty"`
-	RecentPages []pageItem       `dynamodbav:"recent_pages,omitempty"`
-	Confirmed   bool             `dynamodbav:"confirmed,omitempty"`
-	Sequence    int64            `dynamodbav:"sequence"`
-	State       string           `dynamodbav:"state"`
-	WaitingFor  string           `dynamodbav:"waiting_for,omitempty"`
-	ResumesAt   dynamo.Millis    `dynamodbav:"resumes_at,omitempty"`
+	ID          string        `dynamodbav:"id"`
+	StartedAt   dynamo.Millis `dynamodbav:"started_at"`
+	First       bool          `dynamodbav:"first,omitempty"`
+	Cutoff      dynamo.Millis `dynamodbav:"cutoff"`
+	ProfileDone bool          `dynamodbav:"profile_done,omitempty"`
+	Stretches   []stretchItem `dynamodbav:"stretches,omitempty"`
+	Offset      int           `dynamodbav:"offset,omitempty"`
+	Size        int           `dynamodbav:"size,omitempty"`
+	Skipped     int           `dynamodbav:"skipped,omitempty"`
+	LastID      int64         `dynamodbav:"last_id,omitempty"`
+	LastStart   dynamo.Millis `dynamodbav:"last_start,omitempty"`
+	LargestSize int           `dynamodbav:"largest_size,omitempty"`
+	EndReads    int           `dynamodbav:"end_reads,omitempty"`
+	Holes       []holeItem    `dynamodbav:"holes,omitempty"`
+	Pages       int           `dynamodbav:"pages,omitempty"`
+	Chunks      int           `dynamodbav:"chunks,omitempty"`
+	Activities  int           `dynamodbav:"activities,omitempty"`
+	Oldest      dynamo.Millis `dynamodbav:"oldest,omitempty"`
+	RecentPages []pageItem    `dynamodbav:"recent_pages,omitempty"`
+	Confirmed   bool          `dynamodbav:"confirmed,omitempty"`
+	Sequence    int64         `dynamodbav:"sequence"`
+	State       string        `dynamodbav:"state"`
+	WaitingFor  string        `dynamodbav:"waiting_for,omitempty"`
+	ResumesAt   dynamo.Millis `dynamodbav:"resumes_at,omitempty"`
 }
 
-type scanWindowItem struct {
+type stretchItem struct {
 	From  dynamo.Millis `dynamodbav:"from,omitempty"`
 	To    dynamo.Millis `dynamodbav:"to"`
 	Probe bool          `dynamodbav:"probe,omitempty"`
@@ -167,8 +167,8 @@ func toScanItem(s gathering.Scan) *scanItem {
 		Pages: s.Pages, Chunks: s.Chunks, Activities: s.Activities, Oldest: dynamo.MillisOf(s.Oldest), Confirmed: s.Confirmed,
 		Sequence: s.Sequence, State: s.State, WaitingFor: s.WaitingFor, ResumesAt: dynamo.MillisOf(s.ResumesAt),
 	}
-	for _, w := range s.Windows {
-		item.Windows = append(item.Windows, scanWindowItem{dynamo.MillisOf(w.From), dynamo.MillisOf(w.To), w.Probe, w.Neighbours[0], w.Neighbours[1]})
+	for _, st := range s.Stretches {
+		item.Stretches = append(item.Stretches, stretchItem{dynamo.MillisOf(st.From), dynamo.MillisOf(st.To), st.Probe, st.Neighbours[0], st.Neighbours[1]})
 	}
 	for _, p := range s.RecentPages {
 		item.RecentPages = append(item.RecentPages, pageItem{dynamo.MillisOf(p.At), p.Offset, p.Pages, p.Chunks, p.Activities})
@@ -184,9 +184,9 @@ func (i *scanItem) scan() gathering.Scan {
 		Pages: i.Pages, Chunks: i.Chunks, Activities: i.Activities, Oldest: i.Oldest.Time(), Confirmed: i.Confirmed,
 		Sequence: i.Sequence, State: i.State, WaitingFor: i.WaitingFor, ResumesAt: i.ResumesAt.Time(),
 	}
-	for _, w := range i.Windows {
-		s.Windows = append(s.Windows, gathering.Window{
-			From: w.From.Time(), To: w.To.Time(), Probe: w.Probe, Neighbours: [2]int64{w.OlderID, w.NewerID},
+	for _, st := range i.Stretches {
+		s.Stretches = append(s.Stretches, gathering.Stretch{
+			From: st.From.Time(), To: st.To.Time(), Probe: st.Probe, Neighbours: [2]int64{st.OlderID, st.NewerID},
 		})
 	}
 	for _, p := range i.RecentPages {
