@@ -25,8 +25,8 @@ type AthletePlaneProps struct {
 	SessionAuthorizer awsapigatewayv2.CfnAuthorizer
 }
 
-// AthletePlane keeps athletes' profiles and consents, and takes their requests for
-// a refresh and to leave.
+// AthletePlane keeps athletes' profiles and consents, and takes their gather
+// requests and requests to leave.
 type AthletePlane struct {
 	awscdk.Stack
 	props    *AthletePlaneProps
@@ -60,7 +60,7 @@ func (p *AthletePlane) addFunctions() {
 	b, table, bus := p.props.Boundary, *p.athletes.TableName(), *p.props.Bus.EventBusName()
 	p.serveAPI = construct.NewFunction(p.Stack, "serve-api", &construct.FunctionProps{
 		Boundary:       b,
-		Description:    "Serves an athlete's profile, export and receipts, and takes requests for a refresh and to leave",
+		Description:    "Serves an athlete's profile, export and receipts, and takes gather requests and requests to leave",
 		TimeoutSeconds: 10,
 		Settings: settings.ServeAPI{
 			SiteURL:       b.Config.SiteURL,

@@ -21,9 +21,9 @@ type Account struct {
 	// Links are the linked accounts at other providers, at most one per provider,
 	// and the tombstones of those that were unlinked.
 	Links []Link
-	// RefreshRequestedAt is when the athlete last asked for a refresh; zero if the
-	// athlete has not since the last revocation.
-	RefreshRequestedAt time.Time
+	// GatherRequestedAt is the time of the athlete's last gather request; zero
+	// without one since the last revocation.
+	GatherRequestedAt time.Time
 	// ErasureRequest is the athlete's pending request to leave, nil without one.
 	ErasureRequest *ErasureRequest
 	// RevokedGeneration is the tombstone: no event of this or an earlier generation
@@ -116,26 +116,27 @@ func (a *Account) applyConsent(c Consent, now time.Time) bool {
 	return true
 }
 
-// RefreshPause is the time between two requests for a refresh: Strava's limits are
+// GatherInterval is the time between two gather requests: Strava's limits are
 // shared by all athletes.
-const RefreshPause = 15 * time.Minute
+const GatherInterval = 15 * time.Minute
 
-// TooSoonError means that a request came less than a pause after the last one.
+// TooSoonError means that a gather request came less than
+// [GatherInterval] after the last one.
 type TooSoonError struct {
-	// Wait is the rest of the pause.
+	// Wait is the rest of the interval.
 	Wait time.Duration
 }
 
 // Error implements error.
 func (e TooSoonError) Error() string { return "too soon by " + e.Wait.String() }
 
-// requestRefresh notes that the athlete asks for a refresh. It fails with a
+// requestGather notes a gather request of the athlete. It fails with a
 // [TooSoonError].
-func (a *Account) requestRefresh(now time.Time) error {
-	if wait := a.RefreshRequestedAt.Add(RefreshPause).Sub(now); wait > 0 {
+func (a *Account) requestGather(now time.Time) error {
+	if wait := a.GatherRequestedAt.Add(GatherInterval).Sub(now); wait > 0 {
 		return TooSoonError{wait}
 	}
-	a.RefreshRequestedAt = now
+	a.GatherRequestedAt = now
 	a.updateExpiry(now)
 	return nil
 }
@@ -178,7 +179,7 @@ func (a *Account) revoke(generation int64, receipt string, now time.Time) bool {
 	}
 	a.RevokedGeneration = generation
 	if a.ProfileGeneration <= generation {
-		a.Profile, a.ProfileGeneration, a.ProfileReadAt, a.RefreshRequestedAt = nil, 0, time.Time{}, time.Time{}
+		a.Profile, a.ProfileGeneration, a.ProfileReadAt, a.GatherRequestedAt = nil, 0, time.Time{}, time.Time{}
 	}
 	if a.Consent != nil && a.Consent.Generation <= generation {
 		a.Consent = nil

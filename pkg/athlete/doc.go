@@ -1,6 +1,6 @@
 // Package athlete is the athlete plane: it stores each athlete's profile as Strava
 // last showed it, what the athlete allowed, and the state of each erasure. It takes
-// requests to refresh and to leave.
+// gather requests and requests to leave.
 //
 // Owns: the profiles, what was allowed, a tombstone for each revoked authorization,
 // and the ledger of erasures, which names no athlete.

@@ -32,21 +32,21 @@ func (s *Service) Me(ctx context.Context, by Authorization) (Account, error) {
 	return a, a.checkNotRevoked(by)
 }
 
-// RequestRefresh asks gathering to read the athlete's data again, and returns the
-// time of the request. It fails with a [*RevokedError] if the authorization is
-// over, and with a [TooSoonError].
-func (s *Service) RequestRefresh(ctx context.Context, by Authorization) (time.Time, error) {
+// RequestGather asks gathering to read the athlete's data again, and returns
+// the time of the request. It fails with a [*RevokedError] if the authorization
+// is over, and with a [TooSoonError].
+func (s *Service) RequestGather(ctx context.Context, by Authorization) (time.Time, error) {
 	now := stored(s.Events.Now())
 	var before time.Time
 	_, err := s.Accounts.Update(ctx, by.AthleteID, func(a *Account) (bool, error) {
 		if err := a.checkNotRevoked(by); err != nil {
 			return false, err
 		}
-		before = a.RefreshRequestedAt
-		return true, a.requestRefresh(now)
+		before = a.GatherRequestedAt
+		return true, a.requestGather(now)
 	})
 	if err != nil {
-		return time.Time{}, fmt.Errorf("store the request for a refresh: %w", err)
+		return time.Time{}, fmt.Errorf("store the gather request: %w", err)
 	}
 	err = s.Publisher.Publish(ctx, s.Events.New(athletev1.GatherRequested{
 		AthleteID: by.AthleteID, Generation: by.Generation, RequestedAt: now,
@@ -57,13 +57,13 @@ func (s *Service) RequestRefresh(ctx context.Context, by Authorization) (time.Ti
 	// The request reached no other boundary, so it does not count. If this fails,
 	// too, the athlete waits needlessly, which is harmless.
 	_, _ = s.Accounts.Update(ctx, by.AthleteID, func(a *Account) (bool, error) {
-		mine := a.RefreshRequestedAt.Equal(now)
+		mine := a.GatherRequestedAt.Equal(now)
 		if mine {
-			a.RefreshRequestedAt = before
+			a.GatherRequestedAt = before
 		}
 		return mine, nil
 	})
-	return time.Time{}, fmt.Errorf("publish the request for a refresh: %w", err)
+	return time.Time{}, fmt.Errorf("publish the gather request: %w", err)
 }
 
 // RequestErasure takes the athlete's request to leave and returns the receipt. The

@@ -407,7 +407,7 @@ func TestAccountsExpireWhenNothingInThemIsNeeded(t *testing.T) {
 		"a late event":           {func(p *plane) { p.authorize(t, gen1, "read"); p.degrade(t, gen1) }, 0},
 		"back and leaving":       {func(p *plane) { _, err := p.RequestErasure(t.Context(), by); must(t, err) }, -1},
 		"leaving, then read":     {func(p *plane) { _, err := p.RequestErasure(t.Context(), by); must(t, err); p.gather(t, gen2, 0, "Ada") }, -1},
-		"back and asking":        {func(p *plane) { _, err := p.RequestRefresh(t.Context(), by); must(t, err) }, later},
+		"back and asking":        {func(p *plane) { _, err := p.RequestGather(t.Context(), by); must(t, err) }, later},
 		"revoked while back":     {func(p *plane) { p.gather(t, gen2, 0, "Ada"); p.revoke(t, gen1+1, "r") }, later},
 		"revoked while leaving":  {func(p *plane) { _, err := p.RequestErasure(t.Context(), by); must(t, err); p.revoke(t, gen1+1, "r") }, -1},
 		"left":                   {func(p *plane) { r, err := p.RequestErasure(t.Context(), by); must(t, err); p.revoke(t, gen2, r) }, later},
@@ -436,31 +436,31 @@ func TestAccountsExpireWhenNothingInThemIsNeeded(t *testing.T) {
 	}
 }
 
-func TestARefreshIsPublishedOncePerPause(t *testing.T) {
+func TestAGatherRequestIsPublishedOncePerInterval(t *testing.T) {
 	p := newPlane()
 	by := athlete.Authorization{AthleteID: 1, Generation: gen1}
 	ask := func(by athlete.Authorization, wantWait time.Duration) {
 		t.Helper()
-		at, err := p.RequestRefresh(t.Context(), by)
+		at, err := p.RequestGather(t.Context(), by)
 		tooSoon, is := errors.AsType[athlete.TooSoonError](err)
 		if is != (wantWait > 0) || tooSoon.Wait != wantWait || !is && (err != nil || !at.Equal(p.now)) {
 			t.Errorf("at %v: %v, %v", p.now, at, err)
 		}
 	}
 	p.refuse = fault.New(fault.Transient, "the bus is away")
-	if _, err := p.RequestRefresh(t.Context(), by); !fault.Is(err, fault.Transient) {
+	if _, err := p.RequestGather(t.Context(), by); !fault.Is(err, fault.Transient) {
 		t.Fatal(err)
 	}
 	p.refuse = nil
 	ask(by, 0) // The last request was not published.
-	ask(by, athlete.RefreshPause)
+	ask(by, athlete.GatherInterval)
 	ask(athlete.Authorization{AthleteID: 2, Generation: gen1}, 0)
-	p.now = start.Add(athlete.RefreshPause - time.Second)
+	p.now = start.Add(athlete.GatherInterval - time.Second)
 	ask(by, time.Second)
-	p.now = start.Add(athlete.RefreshPause)
+	p.now = start.Add(athlete.GatherInterval)
 	ask(by, 0)
 	p.revoke(t, gen1, "r")
-	if _, err := p.RequestRefresh(t.Context(), by); !isRevoked(err, "r") {
+	if _, err := p.RequestGather(t.Context(), by); !isRevoked(err, "r") {
 		t.Errorf("after leaving: %v", err)
 	}
 	ask(athlete.Authorization{AthleteID: 1, Generation: gen2}, 0) // reconnecting starts clean

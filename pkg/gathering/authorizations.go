@@ -101,18 +101,18 @@ func (z *Authorizations) Degrade(ctx context.Context, cause event.Meta, by Autho
 	return z.Publisher.Publish(ctx, z.Events.CausedBy(cause, athlete.progressed(z.Events.Now())))
 }
 
-// Refresh makes a gatherer read the newest activities, at the athlete's
+// RequestGather makes a gatherer read the newest activities, at the athlete's
 // request.
-func (z *Authorizations) Refresh(ctx context.Context, by Authorization) error {
+func (z *Authorizations) RequestGather(ctx context.Context, by Authorization) error {
 	inbox, err := z.Inboxes.UpdateInbox(ctx, by.AthleteID, func(m *Inbox) (changed bool, _ error) {
 		if m.Generation != by.Generation {
 			return false, nil
 		}
-		m.requestRefresh(z.Events.Now())
+		m.requestGather(z.Events.Now())
 		return true, nil
 	})
 	if err != nil {
-		return fmt.Errorf("store the request for a refresh: %w", err)
+		return fmt.Errorf("store the gather request: %w", err)
 	}
 	if inbox.Generation != by.Generation {
 		return nil

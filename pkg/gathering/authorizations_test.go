@@ -100,8 +100,8 @@ func TestAnEventThatFailedIsHandledWhenItIsRedelivered(t *testing.T) {
 		"degrade": {gathered, func(ctx context.Context, w *world, l *memoryStrava, at interceptor) error {
 			return at.watchAuthorizations(*w.authorizations).Degrade(ctx, w.news(), authorization(l.id, generation))
 		}},
-		"refresh": {func(_ *world, l *memoryStrava) { l.gather() }, func(ctx context.Context, w *world, l *memoryStrava, at interceptor) error {
-			return at.watchAuthorizations(*w.authorizations).Refresh(ctx, authorization(l.id, generation))
+		"gather request": {func(_ *world, l *memoryStrava) { l.gather() }, func(ctx context.Context, w *world, l *memoryStrava, at interceptor) error {
+			return at.watchAuthorizations(*w.authorizations).RequestGather(ctx, authorization(l.id, generation))
 		}},
 		"recheck": {missing, func(ctx context.Context, w *world, l *memoryStrava, at interceptor) error {
 			q := w.planes.questions[0]
@@ -316,7 +316,7 @@ func TestEventsAboutUnknownAthletesLeaveNothing(t *testing.T) {
 	w := newWorld(t, plenty)
 	id := w.athlete(0)
 	err := w.authorizations.Degrade(t.Context(), w.news(), authorization(id, generation))
-	if err2 := w.authorizations.Refresh(t.Context(), authorization(id, generation)); err != nil || err2 != nil {
+	if err2 := w.authorizations.RequestGather(t.Context(), authorization(id, generation)); err != nil || err2 != nil {
 		t.Fatal(err, err2)
 	}
 	if n, reported := w.store.Held(id), len(w.bus.Events()); n != 0 || reported != 0 || w.wakeups.Count() != 0 {

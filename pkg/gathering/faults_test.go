@@ -269,7 +269,7 @@ var situations = map[string]situation{
 		l.gather()
 		w.clock.Advance(5 * time.Minute)
 		l.add(w.clock.Now())
-		if err := w.authorizations.Refresh(w.t.Context(), authorization(l.id, generation)); err != nil {
+		if err := w.authorizations.RequestGather(w.t.Context(), authorization(l.id, generation)); err != nil {
 			w.t.Fatal(err)
 		}
 	}},

@@ -137,7 +137,7 @@ func TestAHintThatWaitsDoesNotHoldUpARequest(t *testing.T) {
 		t.Fatalf("the hint waits for %s only", wait)
 	}
 	lists, rereads := w.lists(id), w.rereads(id)
-	if err := w.authorizations.Refresh(t.Context(), authorization(id, generation)); err != nil {
+	if err := w.authorizations.RequestGather(t.Context(), authorization(id, generation)); err != nil {
 		t.Fatal(err)
 	}
 	w.pass(time.Minute)

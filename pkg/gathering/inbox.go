@@ -19,8 +19,8 @@ type Inbox struct {
 	// Overflowed says that hints were dropped, because the inbox was full or they
 	// were too old. Only a scan replaces them.
 	Overflowed bool
-	// RefreshRequested says that the athlete asked for the newest activities.
-	RefreshRequested bool
+	// GatherRequested says that the athlete asked for the newest activities.
+	GatherRequested bool
 	// ListedAt is when hints last led to a list of the newest activities, or to a
 	// scan.
 	ListedAt time.Time
@@ -80,10 +80,10 @@ func (m *Inbox) noteAnswer(r Reading) {
 	m.FailedOn, m.Scarce = 0, r.Scarce
 }
 
-// requestRefresh makes the next action a list of the newest activities, for an
+// requestGather makes the next action a list of the newest activities, for an
 // athlete who asked for it. A lease on the inbox stays.
-func (m *Inbox) requestRefresh(now time.Time) {
-	m.RefreshRequested = true
+func (m *Inbox) requestGather(now time.Time) {
+	m.GatherRequested = true
 	m.makeDue(quota.Interactive, now)
 }
 
@@ -147,7 +147,7 @@ func (m Inbox) listSize() int {
 // failList reacts to a failed list of the newest activities; Strava may fail to
 // show only one of them. The next list is shorter. If there are only a few
 // hints, or the list cannot get shorter, their activities are re-read one by
-// one. If even the shortest list fails, a request for a refresh is dropped.
+// one. If even the shortest list fails, a gather request is dropped.
 func (m *Inbox) failList(now time.Time) {
 	shortest := m.listSize() == 1
 	if shortest || len(m.hinted(now)) <= paceBurst {
@@ -156,7 +156,7 @@ func (m *Inbox) failList(now time.Time) {
 		}
 	}
 	if shortest {
-		m.RefreshRequested = false
+		m.GatherRequested = false
 	}
 	m.ListSize = narrower(m.listSize())
 }
@@ -209,7 +209,7 @@ func (m *Inbox) failReread(about activityHints, f failure, pages int) (quarantin
 
 // clear drops everything but a deauthorization.
 func (m *Inbox) clear() {
-	m.Overflowed, m.RefreshRequested, m.Question = false, false, Question{}
+	m.Overflowed, m.GatherRequested, m.Question = false, false, Question{}
 	m.Hints = slices.DeleteFunc(m.Hints, func(h Hint) bool { return h.Aspect != AspectDeauthorize })
 	m.Job = Job{}
 }

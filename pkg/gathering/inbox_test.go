@@ -349,7 +349,7 @@ func TestTheNewestActivityMayFailWithoutHoldingUpNewOnes(t *testing.T) {
 				t.Fatal(err)
 			}
 			if test.ask {
-				if err := w.authorizations.Refresh(t.Context(), authorization(id, generation)); err != nil {
+				if err := w.authorizations.RequestGather(t.Context(), authorization(id, generation)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -475,13 +475,13 @@ func TestAHintThatFailsIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestARefreshShowsTheNewestActivities(t *testing.T) {
+func TestAGatherRequestShowsTheNewestActivities(t *testing.T) {
 	w, id, calls := current(t, 250)
 	a := w.truth(id)[3].ID
 	w.rename(id, a, "No webhook reported it")
 	ask := func(generation int64) {
 		t.Helper()
-		if err := w.authorizations.Refresh(t.Context(), authorization(id, generation)); err != nil {
+		if err := w.authorizations.RequestGather(t.Context(), authorization(id, generation)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -511,7 +511,7 @@ func TestARefreshShowsTheNewestActivities(t *testing.T) {
 	if n := calls(); n != 2 {
 		t.Errorf("%d calls at the end", n)
 	}
-	if m := w.inbox(id); m.RefreshRequested || m.Job.Class != "" {
+	if m := w.inbox(id); m.GatherRequested || m.Job.Class != "" {
 		t.Errorf("left %+v", m)
 	}
 }

@@ -261,7 +261,7 @@ func (j *inboxJob) list(ctx context.Context, s Strava) error {
 	}
 	hinted := m.hinted(now)
 	return j.publishAndSave(ctx, reading, facts, func(m *Inbox) {
-		m.ListedAt, m.RefreshRequested = now, false
+		m.ListedAt, m.GatherRequested = now, false
 		m.ListSize = wider(m.listSize())
 		for _, s := range hinted {
 			switch {

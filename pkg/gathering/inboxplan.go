@@ -46,7 +46,7 @@ func (m Inbox) next(now time.Time, pages int) action {
 		return action{do: doAnswer, at: now}
 	}
 	hinted := m.hinted(now)
-	if len(hinted) == 0 && !m.Overflowed && !m.RefreshRequested {
+	if len(hinted) == 0 && !m.Overflowed && !m.GatherRequested {
 		if len(m.Hints) == 0 {
 			return action{do: doNothing}
 		}
@@ -66,7 +66,7 @@ func (m Inbox) next(now time.Time, pages int) action {
 	switch {
 	case m.Overflowed, deletes > pages+scanOverhead:
 		return action{do: doScan, at: m.ListedAt.Add(scanPace)}
-	case created, listable > 1, m.RefreshRequested:
+	case created, listable > 1, m.GatherRequested:
 		return action{do: doList, at: m.ListedAt.Add(m.pace())}
 	}
 	return action{do: doReread, at: m.PacedAt.Add(-(paceBurst - 1) * m.pace()), about: slices.MinFunc(hinted, byFailures)}

@@ -104,7 +104,7 @@ func TestALongHistoryDelaysNoOtherAthlete(t *testing.T) {
 	if pages := w.lastProgress(long).Pages; pages > 40 {
 		t.Errorf("the long history is %d pages ahead", pages)
 	}
-	// An athlete who asks for a refresh goes first.
+	// A gather request goes first.
 	w.begin(newcomer)
 	began := w.clock.Now()
 	w.until("the newcomer's first page is there", func() bool { return w.lastProgress(newcomer).Pages > 0 })

@@ -19,16 +19,16 @@ func NewAccounts(api dynamo.API, table string) *Accounts {
 type accountItem struct {
 	key
 	dynamo.Revision
-	Profile            *profile            `dynamodbav:"profile,omitempty"`
-	ProfileGeneration  int64               `dynamodbav:"profile_generation,omitempty"`
-	ProfileReadAt      dynamo.Millis       `dynamodbav:"profile_read_at,omitempty"`
-	Consent            *consentItem        `dynamodbav:"consent,omitempty"`
-	Links              []linkItem          `dynamodbav:"links,omitempty"`
-	RefreshRequestedAt dynamo.Millis       `dynamodbav:"refresh_requested_at,omitempty"`
-	ErasureRequest     *erasureRequestItem `dynamodbav:"erasure_request,omitempty"`
-	RevokedGeneration  int64               `dynamodbav:"revoked_generation,omitempty"`
-	Receipt            string              `dynamodbav:"receipt,omitempty"`
-	ExpiresAt          dynamo.Seconds      `dynamodbav:"expires_at,omitempty"` // TTL
+	Profile           *profile            `dynamodbav:"profile,omitempty"`
+	ProfileGeneration int64               `dynamodbav:"profile_generation,omitempty"`
+	ProfileReadAt     dynamo.Millis       `dynamodbav:"profile_read_at,omitempty"`
+	Consent           *consentItem        `dynamodbav:"consent,omitempty"`
+	Links             []linkItem          `dynamodbav:"links,omitempty"`
+	GatherRequestedAt dynamo.Millis       `dynamodbav:"gather_requested_at,omitempty"`
+	ErasureRequest    *erasureRequestItem `dynamodbav:"erasure_request,omitempty"`
+	RevokedGeneration int64               `dynamodbav:"revoked_generation,omitempty"`
+	Receipt           string              `dynamodbav:"receipt,omitempty"`
+	ExpiresAt         dynamo.Seconds      `dynamodbav:"expires_at,omitempty"` // TTL
 }
 
 // profile has the fields of [gatheringv1.Athlete]; the conversion from one to the
@@ -77,7 +77,7 @@ func (i erasureRequestItem) request() athlete.ErasureRequest {
 func (i accountItem) account() athlete.Account {
 	a := athlete.Account{
 		Profile: (*gatheringv1.Athlete)(i.Profile), ProfileGeneration: i.ProfileGeneration, ProfileReadAt: i.ProfileReadAt.Time(),
-		Consent: (*athlete.Consent)(i.Consent), RefreshRequestedAt: i.RefreshRequestedAt.Time(),
+		Consent: (*athlete.Consent)(i.Consent), GatherRequestedAt: i.GatherRequestedAt.Time(),
 		RevokedGeneration: i.RevokedGeneration, Receipt: i.Receipt, ExpiresAt: i.ExpiresAt.Time(),
 	}
 	for _, l := range i.Links {
@@ -94,7 +94,7 @@ func accountItemOf(athleteID int64, a athlete.Account) accountItem {
 	i := accountItem{
 		key:     accountKey(athleteID),
 		Profile: (*profile)(a.Profile), ProfileGeneration: a.ProfileGeneration, ProfileReadAt: dynamo.MillisOf(a.ProfileReadAt),
-		Consent: (*consentItem)(a.Consent), RefreshRequestedAt: dynamo.MillisOf(a.RefreshRequestedAt),
+		Consent: (*consentItem)(a.Consent), GatherRequestedAt: dynamo.MillisOf(a.GatherRequestedAt),
 		RevokedGeneration: a.RevokedGeneration, Receipt: a.Receipt, ExpiresAt: dynamo.SecondsOf(a.ExpiresAt),
 	}
 	for _, l := range a.Links {

@@ -22,7 +22,7 @@ func APIRoutes(s *athlete.Service, siteURL string) map[string]api.Handler {
 		"GET /v1/me":                 authorized(e.me),
 		"DELETE /v1/me":              api.SameOrigin(siteURL, authorized(e.leave)),
 		"GET /v1/me/export":          authorized(e.export),
-		"POST /v1/me/sync":           api.SameOrigin(siteURL, authorized(e.refresh)),
+		"POST /v1/me/sync":           api.SameOrigin(siteURL, authorized(e.requestGather)),
 		"GET /v1/erasures/{receipt}": e.erasure,
 	}
 }
@@ -120,17 +120,17 @@ func (e endpoints) me(ctx context.Context, by athlete.Authorization, req api.Req
 	return api.JSON(http.StatusOK, fields.Of(out)), err
 }
 
-type refreshRequest struct {
+type gatherRequest struct {
 	RequestedAt time.Time `json:"requested_at"`
 	StatusURL   string    `json:"status_url"`
 }
 
-func (e endpoints) refresh(ctx context.Context, by athlete.Authorization, _ api.Request) (api.Response, error) {
-	at, err := e.service.RequestRefresh(ctx, by)
+func (e endpoints) requestGather(ctx context.Context, by athlete.Authorization, _ api.Request) (api.Response, error) {
+	at, err := e.service.RequestGather(ctx, by)
 	if tooSoon, is := errors.AsType[athlete.TooSoonError](err); is {
 		return api.TooManyRequests(tooSoon.Wait, "A refresh was requested a short while ago. Webhooks bring new activities in the meantime."), nil
 	}
-	return api.JSON(http.StatusAccepted, refreshRequest{at, "/v1/me/sync"}), err
+	return api.JSON(http.StatusAccepted, gatherRequest{at, "/v1/me/sync"}), err
 }
 
 type erasureRequest struct {

@@ -122,11 +122,11 @@ func (p *plane) receive(sample string) {
 }
 
 const (
-	me      = "GET /v1/me"
-	leave   = "DELETE /v1/me"
-	export  = "GET /v1/me/export"
-	refresh = "POST /v1/me/sync"
-	state   = "GET /v1/erasures/{receipt}"
+	me     = "GET /v1/me"
+	leave  = "DELETE /v1/me"
+	export = "GET /v1/me/export"
+	gather = "POST /v1/me/sync"
+	state  = "GET /v1/erasures/{receipt}"
 
 	// The athlete, generation and receipt of the contracts' samples.
 	athleteID     int64 = 4242424
@@ -144,7 +144,7 @@ func TestProfileFromEventToAnswer(t *testing.T) {
 	p.expect(me, http.StatusOK, `{"id":1}`)
 
 	p.receive("credentialsv1/testdata/AuthorizationRevoked.json")
-	for _, route := range []string{me, leave, export, refresh} {
+	for _, route := range []string{me, leave, export, gather} {
 		for _, session := range []func(*api.Request){session, as(athleteID, generation-1)} {
 			p.expect(route, http.StatusUnauthorized, fmt.Sprintf(`{"type":"/problems.html#no-session","title":"Unauthorized","status":401,`+
 				`"detail":"There is no session, or it has ended. Connect with Strava to open one.","erasure":"/v1/erasures/%s"}`, sampleReceipt), session)
@@ -244,7 +244,7 @@ func TestExport(t *testing.T) {
 	p.receive("credentialsv1/testdata/AthleteAuthorized.json")
 	p.receive("gatheringv1/testdata/AthleteGathered.json")
 	p.receive("credentialsv1/testdata/AccountLinked.json")
-	p.expect(refresh, http.StatusAccepted, "", session)
+	p.expect(gather, http.StatusAccepted, "", session)
 	p.expect(leave, http.StatusAccepted, "", session)
 	p.expect(export, http.StatusOK, `{"athlete_id":4242424,`+
 		`"authorization":{"state":"active","authorized_at":"2026-11-20T11:43:20.123Z","scopes":["read","activity:read","activity:read_all"]},`+
@@ -284,20 +284,20 @@ func TestTheReceiptOfALink(t *testing.T) {
 	}
 }
 
-func TestRefresh(t *testing.T) {
+func TestGatherRequest(t *testing.T) {
 	p := newPlane(t)
 	session := as(athleteID, generation)
 	p.refuse = fault.New(fault.Transient, "the bus is away")
-	p.expect(refresh, http.StatusServiceUnavailable, "", session)
+	p.expect(gather, http.StatusServiceUnavailable, "", session)
 	p.refuse, p.published = nil, nil
-	p.expect(refresh, http.StatusAccepted, `{"requested_at":"2026-11-20T12:00:00Z","status_url":"/v1/me/sync"}`, session)
+	p.expect(gather, http.StatusAccepted, `{"requested_at":"2026-11-20T12:00:00Z","status_url":"/v1/me/sync"}`, session)
 	p.now = now.Add(time.Minute + time.Millisecond)
-	if res := p.expect(refresh, http.StatusTooManyRequests, "", session); res.Headers["Retry-After"] != "840" {
+	if res := p.expect(gather, http.StatusTooManyRequests, "", session); res.Headers["Retry-After"] != "840" {
 		t.Errorf("Retry-After %s", res.Headers["Retry-After"])
 	}
-	p.expect(refresh, http.StatusAccepted, "", as(athleteID+1, generation))
+	p.expect(gather, http.StatusAccepted, "", as(athleteID+1, generation))
 	p.now = now.Add(15 * time.Minute)
-	p.expect(refresh, http.StatusAccepted, "", session)
+	p.expect(gather, http.StatusAccepted, "", session)
 	if len(p.published) != 3 || p.published[0].Fact.DetailType() != "GatherRequested.v1" {
 		t.Errorf("published %+v", p.published)
 	}
@@ -305,7 +305,7 @@ func TestRefresh(t *testing.T) {
 
 func TestAnotherSitesPageChangesNothing(t *testing.T) {
 	p := newPlane(t)
-	for _, route := range []string{leave, refresh} {
+	for _, route := range []string{leave, gather} {
 		p.expect(route, http.StatusForbidden, "", header("sec-fetch-site", "cross-site"))
 		p.expect(route, http.StatusForbidden, "", header("origin", "https://evil.example"))
 	}
@@ -366,7 +366,7 @@ func TestErasuresAreCountedForAnAdmin(t *testing.T) {
 
 func TestRequestsWithoutASessionAreRefused(t *testing.T) {
 	p := newPlane(t)
-	for _, route := range []string{me, leave, export, refresh} {
+	for _, route := range []string{me, leave, export, gather} {
 		p.expect(route, http.StatusUnauthorized, "", noSession)
 	}
 	if len(p.published) != 0 {

@@ -19,8 +19,8 @@ type export struct {
 	Profile        *profile        `json:"profile"`
 	// ProfileReadAt is when the profile was read from Strava.
 	ProfileReadAt *time.Time `json:"profile_read_at"`
-	// RefreshRequestedAt is when the athlete last asked for a refresh.
-	RefreshRequestedAt *time.Time `json:"refresh_asked_at"`
+	// GatherRequestedAt is the time of the athlete's last gather request.
+	GatherRequestedAt *time.Time `json:"refresh_asked_at"`
 	// ErasureRequest is the athlete's pending request to leave.
 	ErasureRequest *erasureRequest `json:"leaving"`
 	Parts          []exportPart    `json:"parts"`
@@ -64,7 +64,7 @@ func (e endpoints) export(ctx context.Context, by athlete.Authorization, _ api.R
 	account, err := e.service.Me(ctx, by)
 	out := export{
 		AthleteID: by.AthleteID, Authorization: consentOf(account), LinkedAccounts: linkedAccounts(account),
-		Profile: (*profile)(account.Profile), RefreshRequestedAt: optional(account.RefreshRequestedAt),
+		Profile: (*profile)(account.Profile), GatherRequestedAt: optional(account.GatherRequestedAt),
 		Parts: exportParts, Withheld: allWithheld,
 	}
 	if out.Profile != nil {

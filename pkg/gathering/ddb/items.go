@@ -236,19 +236,19 @@ type inboxItem struct {
 	itemKey
 	jobItem
 	dynamo.Revision
-	AthleteID        int64         `dynamodbav:"athlete_id"`
-	Generation       int64         `dynamodbav:"generation"`
-	Hints            []hintItem    `dynamodbav:"hints,omitempty"`
-	Overflowed       bool          `dynamodbav:"overflowed,omitempty"`
-	RefreshRequested bool          `dynamodbav:"refresh_requested,omitempty"`
-	ListedAt         dynamo.Millis `dynamodbav:"listed_at,omitempty"`
-	PacedAt          dynamo.Millis `dynamodbav:"paced_at,omitempty"`
-	ListSize         int           `dynamodbav:"list_size,omitempty"`
-	Scarce           bool          `dynamodbav:"scarce,omitempty"`
-	FailedOn         int64         `dynamodbav:"failed_on,omitempty"`
-	QuestionScanID   string        `dynamodbav:"question_scan_id,omitempty"`
-	QuestionSeen     bool          `dynamodbav:"question_seen,omitempty"`
-	QuestionGone     int           `dynamodbav:"question_gone,omitempty"`
+	AthleteID       int64         `dynamodbav:"athlete_id"`
+	Generation      int64         `dynamodbav:"generation"`
+	Hints           []hintItem    `dynamodbav:"hints,omitempty"`
+	Overflowed      bool          `dynamodbav:"overflowed,omitempty"`
+	GatherRequested bool          `dynamodbav:"gather_requested,omitempty"`
+	ListedAt        dynamo.Millis `dynamodbav:"listed_at,omitempty"`
+	PacedAt         dynamo.Millis `dynamodbav:"paced_at,omitempty"`
+	ListSize        int           `dynamodbav:"list_size,omitempty"`
+	Scarce          bool          `dynamodbav:"scarce,omitempty"`
+	FailedOn        int64         `dynamodbav:"failed_on,omitempty"`
+	QuestionScanID  string        `dynamodbav:"question_scan_id,omitempty"`
+	QuestionSeen    bool          `dynamodbav:"question_seen,omitempty"`
+	QuestionGone    int           `dynamodbav:"question_gone,omitempty"`
 }
 
 type hintItem struct {
@@ -280,7 +280,7 @@ func (i hintItem) hint() gathering.Hint {
 func toInboxItem(m gathering.Inbox) inboxItem {
 	item := inboxItem{
 		itemKey: athleteKey(m.AthleteID, inboxSK), jobItem: toJobItem(m.Job),
-		AthleteID: m.AthleteID, Generation: m.Generation, Overflowed: m.Overflowed, RefreshRequested: m.RefreshRequested,
+		AthleteID: m.AthleteID, Generation: m.Generation, Overflowed: m.Overflowed, GatherRequested: m.GatherRequested,
 		ListedAt: dynamo.MillisOf(m.ListedAt), PacedAt: dynamo.MillisOf(m.PacedAt), ListSize: m.ListSize, Scarce: m.Scarce, FailedOn: m.FailedOn,
 		QuestionScanID: m.Question.ScanID, QuestionSeen: m.Question.Seen, QuestionGone: m.Question.Gone,
 	}
@@ -292,7 +292,7 @@ func toInboxItem(m gathering.Inbox) inboxItem {
 
 func (i inboxItem) inbox() gathering.Inbox {
 	m := gathering.Inbox{
-		AthleteID: i.AthleteID, Generation: i.Generation, Job: i.job(), Overflowed: i.Overflowed, RefreshRequested: i.RefreshRequested,
+		AthleteID: i.AthleteID, Generation: i.Generation, Job: i.job(), Overflowed: i.Overflowed, GatherRequested: i.GatherRequested,
 		ListedAt: i.ListedAt.Time(), PacedAt: i.PacedAt.Time(), ListSize: i.ListSize, Scarce: i.Scarce, FailedOn: i.FailedOn,
 		Question: gathering.Question{ScanID: i.QuestionScanID, Seen: i.QuestionSeen, Gone: i.QuestionGone},
 	}

@@ -55,7 +55,7 @@ func inboxIsStoredWhole(t *testing.T, s Storage) {
 			{Aspect: gathering.AspectCreate, ActivityID: 11, EventTime: 1_790_000_000, ReceivedAt: at(0), NotBefore: at(3), Attempts: 2, Failures: 4, FailingSince: at(-2), Unlisted: true},
 			{Aspect: gathering.AspectDeauthorize, EventTime: 1_790_000_001, ReceivedAt: at(1)},
 		},
-		Overflowed: true, RefreshRequested: true, ListedAt: at(0), PacedAt: at(1),
+		Overflowed: true, GatherRequested: true, ListedAt: at(0), PacedAt: at(1),
 		ListSize: 50, Scarce: true, FailedOn: 12, Question: gathering.Question{ScanID: "5", Seen: true, Gone: 2},
 	}
 	for _, want := range []gathering.Inbox{want, {AthleteID: 7, Generation: 5}} {

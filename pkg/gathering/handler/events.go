@@ -24,7 +24,7 @@ func EventRoutes(z *gathering.Authorizations, c *gathering.Configuration) []cons
 			return z.End(ctx, cause, gathering.Authorization{AthleteID: f.AthleteID, Generation: f.Generation}, f.Receipt)
 		}),
 		consume.On(func(ctx context.Context, _ event.Meta, f athletev1.GatherRequested) error {
-			return z.Refresh(ctx, gathering.Authorization{AthleteID: f.AthleteID, Generation: f.Generation})
+			return z.RequestGather(ctx, gathering.Authorization{AthleteID: f.AthleteID, Generation: f.Generation})
 		}),
 		consume.On(func(ctx context.Context, _ event.Meta, f activityv1.RemovalQuestioned) error {
 			return z.Recheck(ctx, gathering.Authorization{AthleteID: f.AthleteID, Generation: f.Generation}, f.ScanID, f.Sample)

@@ -52,7 +52,7 @@ func TestEventsOfTheContractsLeadToTheirUseCases(t *testing.T) {
 		{"credentialsv1/testdata/AthleteAuthorized.json", func() bool {
 			return athlete().State == gathering.Active && athlete().Generation == generation && inbox().Generation == generation
 		}},
-		{"athletev1/testdata/GatherRequested.json", func() bool { return inbox().RefreshRequested }},
+		{"athletev1/testdata/GatherRequested.json", func() bool { return inbox().GatherRequested }},
 		{"activityv1/testdata/RemovalQuestioned.json", func() bool {
 			return inbox().Question.ScanID == strconv.Itoa(generation) && len(inbox().Hints) == 5 && inbox().Hints[0].ActivityID == 10853372529
 		}},
