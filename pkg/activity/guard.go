@@ -78,8 +78,8 @@ func (g *Guard) Revoke(generation int64, expires time.Time) bool {
 
 // Expire drops the ranges of the scan if it began at the time or before. It
 // reports whether the guard changed. Records that such a scan outdates are too
-// old to be kept anyway, and the gaps between the ranges are Strava's data:
-// they show when activities started.
+// old to be kept anyway, and the space between the ranges is Strava's data:
+// it shows when activities started.
 func (g *Guard) Expire(until time.Time) bool {
 	if g.Scan == nil || len(g.Scan.Covered) == 0 || g.Scan.Began.After(until) {
 		return false

@@ -67,7 +67,7 @@ func TestTheGuardDropsTheScanOfARevokedAuthorization(t *testing.T) {
 }
 
 // A scan whose chunks have expired can no longer be reconciled, and its ranges
-// expire with them: the gaps between them show when activities started.
+// expire with them: the space between them shows when activities started.
 func TestAnExpiredScanLeavesNoRanges(t *testing.T) {
 	var s activity.Sync
 	s.Report(completed(gen1, "s", 1, 0))

@@ -486,7 +486,7 @@ func TestActivitiesThatAScanDoesNotCoverAreKept(t *testing.T) {
 		covered []gatheringv1.Span
 		want    []string
 	}{
-		"with gaps":                     {[]gatheringv1.Span{{To: at(2)}, {From: at(3), To: at(5)}}, []string{"in the future", "found", "unreadable"}},
+		"with holes":                    {[]gatheringv1.Span{{To: at(2)}, {From: at(3), To: at(5)}}, []string{"in the future", "found", "unreadable"}},
 		"nothing":                       {nil, []string{"in the future", "deleted, too", "found", "unreadable", "deleted"}},
 		"more stretches than are known": {append(many, gatheringv1.Span{}), []string{"in the future", "deleted, too", "found", "unreadable", "deleted"}},
 	} {

@@ -23,9 +23,9 @@ const (
 	maxSkipped  = 3
 	// maxHoles is how many holes are remembered for the next scan.
 	maxHoles = 20
-	// A doubtful end of the list is read up to maxEndReads times more, each time
-	// after endDelay. If an empty page in place of a full one were believed, its
-	// activities would be removed.
+	// An unconfirmed end of the list is read up to maxEndReads times more, each
+	// time after endDelay. If an empty page in place of a full one were
+	// believed, its activities would be removed.
 	endDelay    = 30 * time.Second
 	maxEndReads = 2
 )
@@ -59,7 +59,7 @@ type Scan struct {
 	// read.
 	LastID    int64
 	LastStart time.Time
-	// EndReads is how often the present stretch's end was doubted.
+	// EndReads is how often the present stretch's end was read again.
 	EndReads int
 	// Holes are the stretches that could not be read.
 	Holes []Hole

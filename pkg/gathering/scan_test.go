@@ -709,14 +709,14 @@ func TestARetryThatFailsAgainIsReported(t *testing.T) {
 	}
 }
 
-// TestAnUploadWhileTheEndIsDoubtedStopsNoScan: it pushes the last activity onto
-// a page of its own, which holds nothing new.
-func TestAnUploadWhileTheEndIsDoubtedStopsNoScan(t *testing.T) {
+// TestAnUploadWhileTheEndIsReadAgainStopsNoScan: it pushes the last activity
+// onto a page of its own, which holds nothing new.
+func TestAnUploadWhileTheEndIsReadAgainStopsNoScan(t *testing.T) {
 	w := newWorld(t, plenty, histories(201)...)
 	id := w.athlete(0)
 	w.gather(id)
 	w.remove(id, w.truth(id)[7].ID)
-	w.until("the end is doubted", func() bool { return w.stored(id).Scan.EndReads > 0 })
+	w.until("the end is read again", func() bool { return w.stored(id).Scan.EndReads > 0 })
 	w.add(id, strava.NewActivity{})
 	w.pass(5 * time.Minute)
 	if n := w.completed(id); n != 2 {

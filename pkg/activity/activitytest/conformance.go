@@ -80,7 +80,7 @@ var athletes atomic.Int64
 
 // cases are the claims that hold for every store.
 var cases = []struct {
-	claim string
+	name  string
 	check func(t *testing.T, store Subject, by, later activity.Authorization)
 }{
 	{"an activity comes back as it was put", wholeActivity},
@@ -110,7 +110,7 @@ var cases = []struct {
 // Run checks that a store keeps the promises of its ports.
 func Run(t *testing.T, store Subject) {
 	for _, c := range cases {
-		t.Run(c.claim, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			id := athletes.Add(1)
 			c.check(t, store, activity.Authorization{AthleteID: id, Generation: Gen1}, activity.Authorization{AthleteID: id, Generation: Gen2})
 			store.mustMatch(t, id)

@@ -17,11 +17,11 @@ import (
 // and checks repeatedly that the plane's answers follow from the events that it
 // received. At Strava activities are created, changed, moved to another month,
 // made private and deleted, one at a time or most at once. They are read alone
-// and by scans. Scans have gaps, and some miss existing activities. The plane's
-// questions are confirmed, rightly or not, or a newer scan replaces them. The
-// athlete reconnects, with more or fewer scopes, loses the right to read
-// activities, leaves and returns. Events arrive late, twice, in any order or
-// never. Days pass, and the sweeper deletes old activities.
+// and by scans. Scans have holes, and some miss existing activities. The
+// plane's questions are confirmed, rightly or not, or a newer scan replaces
+// them. The athlete reconnects, with more or fewer scopes, loses the right to
+// read activities, leaves and returns. Events arrive late, twice, in any order
+// or never. Days pass, and the sweeper deletes old activities.
 //
 // No scan ever removes more than a few activities unless it is confirmed. After
 // a correct scan at the end, the plane shows what Strava shows.

@@ -121,7 +121,7 @@ func (h *history) deleted(id int64) {
 	})
 }
 
-// anyScan scans the history with or without gaps, correctly or not.
+// anyScan scans the history with or without holes, correctly or not.
 func (h *history) anyScan() {
 	at := func() *time.Time {
 		t := time.Date(2026, 11, 29+h.IntN(35), h.IntN(24), 0, 0, 0, time.UTC)

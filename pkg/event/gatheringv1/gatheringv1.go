@@ -75,7 +75,8 @@ type Activity struct {
 // ScanChunk places a chunk of activities within a scan of the whole history.
 type ScanChunk struct {
 	ScanID string `json:"scan_id"`
-	// Number counts from 0 without gaps over the whole scan.
+	// Number is 0 for the first chunk of the scan, and one more for each next
+	// one.
 	Number int `json:"number"`
 }
 
