@@ -34,7 +34,7 @@ func TestBatchesAreSplitAndTheirLeftoversSentAgain(t *testing.T) {
 			t.Errorf("deleted batches of %v, want %v; %d items are left", api.batches, want, len(api.items))
 		}
 		if took := time.Since(began); took != 0 {
-			t.Errorf("paused for %v although each call processed some", took)
+			t.Errorf("delayed by %v although each call processed some", took)
 		}
 	})
 }

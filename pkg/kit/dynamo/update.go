@@ -83,24 +83,24 @@ func Update[I any, P revised[I]](ctx context.Context, t Table, b Backoff, key It
 type Backoff struct {
 	// Tries is how often the write is tried at most.
 	Tries int
-	// Pause returns the longest wait after an attempt, the first of which is 0.
+	// Delay returns the longest wait after an attempt, the first of which is 0.
 	// The wait is random, so that writers that conflicted do not conflict again.
-	Pause func(attempt int) time.Duration
+	Delay func(attempt int) time.Duration
 }
 
 // Usual is for an item that a few processes write at a time.
-var Usual = Backoff{Tries: 20, Pause: func(attempt int) time.Duration {
+var Usual = Backoff{Tries: 20, Delay: func(attempt int) time.Duration {
 	return time.Duration(min(attempt+1, 10)) * 10 * time.Millisecond
 }}
 
-// Crowded is for an item that every process writes: the pauses double.
-var Crowded = Backoff{Tries: 60, Pause: func(attempt int) time.Duration {
+// Crowded is for an item that every process writes: the delays double.
+var Crowded = Backoff{Tries: 60, Delay: func(attempt int) time.Duration {
 	return min(4*time.Millisecond<<min(attempt, 6), 250*time.Millisecond)
 }}
 
 // Retry calls do until it returns anything but a [fault.Conflict], with a
-// random pause after each conflict. It returns a transient fault after b.Tries
-// conflicts, or if ctx ends during a pause.
+// random delay after each conflict. It returns a transient fault after b.Tries
+// conflicts, or if ctx ends during a delay.
 func (b Backoff) Retry(ctx context.Context, do func() error) error {
 	return b.until(ctx, func() (done bool, err error) {
 		err = do()
@@ -108,13 +108,13 @@ func (b Backoff) Retry(ctx context.Context, do func() error) error {
 	})
 }
 
-// until calls do until it is done, at most b.Tries times, with a random pause
+// until calls do until it is done, at most b.Tries times, with a random delay
 // between two calls.
 func (b Backoff) until(ctx context.Context, do func() (done bool, err error)) error {
 	var last error
 	for attempt := range b.Tries {
 		if attempt > 0 {
-			if err := startup.Sleep(ctx, rand.N(b.Pause(attempt-1)+1)); err != nil {
+			if err := startup.Sleep(ctx, rand.N(b.Delay(attempt-1)+1)); err != nil {
 				return fault.New(fault.Transient, "wait before attempt %d: %w", attempt+1, err)
 			}
 		}

@@ -165,7 +165,7 @@ func TestUpdateGivesUpAfterItsTries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table, api := tableOf()
 		runs := 0
-		b := dynamo.Backoff{Tries: 7, Pause: func(int) time.Duration { return time.Second }}
+		b := dynamo.Backoff{Tries: 7, Delay: func(int) time.Duration { return time.Second }}
 		_, err := dynamo.Update(t.Context(), table, b, key("a"), func(c *counter) (bool, error) {
 			runs++
 			api.items["a"] = dynamo.Item{"id": dynamo.Text("a"), "revision": dynamo.Text(dynamo.NewRevision().Revision)}
@@ -199,17 +199,17 @@ var errCrossed = fault.New(fault.Conflict, "crossed")
 
 func TestRetryPausesBetweenAttemptsOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var pauses []int
-		b := dynamo.Backoff{Tries: 4, Pause: func(attempt int) time.Duration {
-			pauses = append(pauses, attempt)
+		var delays []int
+		b := dynamo.Backoff{Tries: 4, Delay: func(attempt int) time.Duration {
+			delays = append(delays, attempt)
 			return time.Second
 		}}
 		began := time.Now()
 		if err := b.Retry(t.Context(), func() error { return errCrossed }); !fault.Is(err, fault.Transient) {
 			t.Error(err)
 		}
-		if took := time.Since(began); len(pauses) != 3 || pauses[0] != 0 || pauses[2] != 2 || took == 0 || took > 3*time.Second {
-			t.Errorf("pauses after %v, %v in all", pauses, took)
+		if took := time.Since(began); len(delays) != 3 || delays[0] != 0 || delays[2] != 2 || took == 0 || took > 3*time.Second {
+			t.Errorf("delays after %v, %v in all", delays, took)
 		}
 	})
 }
@@ -217,7 +217,7 @@ func TestRetryPausesBetweenAttemptsOnly(t *testing.T) {
 func TestRetryEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	calls := 0
-	b := dynamo.Backoff{Tries: 2, Pause: func(int) time.Duration { return time.Hour }}
+	b := dynamo.Backoff{Tries: 2, Delay: func(int) time.Duration { return time.Hour }}
 	err := b.Retry(ctx, func() error { calls++; cancel(); return errCrossed })
 	if !fault.Is(err, fault.Transient) || !errors.Is(err, context.Canceled) || calls != 1 {
 		t.Errorf("%v after %d calls", err, calls)
@@ -225,7 +225,7 @@ func TestRetryEndsWithItsContext(t *testing.T) {
 }
 
 func TestRetryNeedsNoPause(t *testing.T) {
-	b := dynamo.Backoff{Tries: 3, Pause: func(int) time.Duration { return 0 }}
+	b := dynamo.Backoff{Tries: 3, Delay: func(int) time.Duration { return 0 }}
 	calls := 0
 	_ = b.Retry(t.Context(), func() error { calls++; return errCrossed })
 	if calls != 3 {
@@ -236,7 +236,7 @@ func TestRetryNeedsNoPause(t *testing.T) {
 func TestPausesGrowUpToALimit(t *testing.T) {
 	for name, b := range map[string]dynamo.Backoff{"usual": dynamo.Usual, "crowded": dynamo.Crowded} {
 		for attempt := range b.Tries {
-			now, next := b.Pause(attempt), b.Pause(attempt+1)
+			now, next := b.Delay(attempt), b.Delay(attempt+1)
 			if now <= 0 || next < now || next > 250*time.Millisecond {
 				t.Errorf("%s: %v, then %v", name, now, next)
 			}

@@ -27,7 +27,7 @@ type Limits struct {
 	Attempt time.Duration
 	// Attempts is how often a request is sent at most.
 	Attempts int
-	// Call bounds all attempts of a call and the pauses between them.
+	// Call bounds all attempts of a call and the delays between them.
 	Call time.Duration
 }
 
@@ -70,7 +70,7 @@ func WithLimits(cfg aws.Config, l Limits) aws.Config {
 	limited.Retryer = func() aws.Retryer {
 		return retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts = l.Attempts
-			o.Backoff = retry.BackoffDelayerFunc(pause)
+			o.Backoff = retry.BackoffDelayerFunc(delay)
 		})
 	}
 	limited.APIOptions = append(slices.Clip(cfg.APIOptions), func(stack *middleware.Stack) error {
@@ -79,9 +79,9 @@ func WithLimits(cfg aws.Config, l Limits) aws.Config {
 	return limited
 }
 
-// pause returns a random time to wait after an attempt, the first of which has
+// delay returns a random time to wait after an attempt, the first of which has
 // the number 1.
-func pause(attempt int, _ error) (time.Duration, error) {
+func delay(attempt int, _ error) (time.Duration, error) {
 	return rand.N(250 * time.Millisecond << min(attempt, 3)), nil
 }
 
