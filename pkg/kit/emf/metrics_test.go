@@ -3,6 +3,7 @@ package emf_test
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -41,5 +42,9 @@ func TestFlushWritesOneLineOfEMF(t *testing.T) {
 	if line.Calls != 3 || line.Stage != "local" || line.AWS.Timestamp != 1700000000123 ||
 		line.AWS.CloudWatchMetrics[0].Metrics[0].Name != "Calls" || line.AWS.CloudWatchMetrics[0].Namespace != "Paceline/Test" {
 		t.Fatalf("wrong line: %s", w.String())
+	}
+	// Alarms look at metrics by the stage alone.
+	if d := line.AWS.CloudWatchMetrics[0].Dimensions; len(d) != 1 || !slices.Equal(d[0], []string{"stage"}) {
+		t.Errorf("the dimensions are %v", d)
 	}
 }
