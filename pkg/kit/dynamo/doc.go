@@ -3,7 +3,8 @@
 // whose unprocessed leftovers are sent again, queries and scans page by page,
 // and one encoding for times.
 //
-// Every error is a fault: [fault.Conflict] if a condition failed or another
-// transaction held the item, [fault.Permanent] if an item cannot be decoded,
-// and [fault.Transient] for every other answer of DynamoDB.
+// Every error is a fault: [fault.Conflict] if a condition failed, another
+// transaction held the item, or a transaction was throttled; [fault.Permanent]
+// if an item cannot be decoded; and [fault.Transient] for every other answer of
+// DynamoDB.
 package dynamo

@@ -75,8 +75,9 @@ func (t Table) Delete(ctx context.Context, in *dynamodb.DeleteItemInput) (Item, 
 }
 
 // Transact performs all of the actions or none. It fails with [fault.Conflict]
-// if a condition does not hold or another writer holds one of the items;
-// [ConditionFailed] says which. All actions are on this table.
+// if a condition does not hold, another writer holds one of the items, or an
+// action is throttled; [ConditionFailed] says which condition does not hold. All
+// actions are on this table.
 func (t Table) Transact(ctx context.Context, actions []types.TransactWriteItem) error {
 	for _, action := range actions {
 		switch {
@@ -190,7 +191,8 @@ func failed(doing string, err error) error {
 	case errors.As(err, &cancelled):
 		for _, reason := range cancelled.CancellationReasons {
 			switch aws.ToString(reason.Code) {
-			case "ConditionalCheckFailed", "TransactionConflict":
+			case "ConditionalCheckFailed", "TransactionConflict",
+				"ThrottlingError", "ProvisionedThroughputExceeded": // The SDK does not try these again.
 				kind = fault.Conflict
 			}
 		}

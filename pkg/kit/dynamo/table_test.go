@@ -86,7 +86,9 @@ func TestErrorsHaveAKindOfFault(t *testing.T) {
 		{&types.TransactionConflictException{}, fault.Conflict},
 		{cancelled("None", "ConditionalCheckFailed"), fault.Conflict},
 		{cancelled("TransactionConflict", "None"), fault.Conflict},
-		{cancelled("None", "ThrottlingError"), fault.Transient},
+		{cancelled("None", "ThrottlingError"), fault.Conflict},
+		{cancelled("ProvisionedThroughputExceeded"), fault.Conflict},
+		{cancelled("None", "ValidationError"), fault.Transient},
 		{&types.ProvisionedThroughputExceededException{}, fault.Transient},
 		{errors.New("connection reset"), fault.Transient},
 	} {
