@@ -37,3 +37,13 @@ func TestWhoCouldNotCountReportsNoZero(t *testing.T) {
 		t.Errorf("reported %s", line)
 	}
 }
+
+// TestErasuresThatCannotBeCountedAreAnError, because a count of none clears the
+// stage.
+func TestErasuresThatCannotBeCountedAreAnError(t *testing.T) {
+	ports := newPlane(t).ports
+	ports.Inventory = broken{ports.Inventory}
+	if _, err := handler.CountErasures(ports.ErasureCounter())(t.Context(), handler.CountErasuresRequest{}); err == nil {
+		t.Error("it did not fail")
+	}
+}
