@@ -307,7 +307,9 @@ func TestARepeatedRequestNamesTheLinksAgain(t *testing.T) {
 	w := newWorld(t, strava.Settings{Rotation: onFitbit})
 	id := w.athlete(0)
 	w.connected(id)
-	generation, requestedAt := w.athleteGrant(w.owner).Generation, w.clock.Now()
+	generation := w.athleteGrant(w.owner).Generation
+	w.asStrava(func() { w.connected(w.owner) }) // The session that leaves is an earlier one.
+	requestedAt := w.clock.Now()
 	for range 3 {
 		err := w.athletes.HandleErasureRequest(t.Context(), cause(), credentials.Athlete(w.owner), generation, "receipt", requestedAt)
 		if err != nil {
