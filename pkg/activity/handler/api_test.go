@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -349,8 +350,12 @@ func TestItem(t *testing.T) {
 	full := activitytest.Activity(7, 0, "full")
 	number := 12.5
 	full.Timezone, full.Visibility, full.DeviceName = "Europe/Copenhagen", "everyone", "Garmin Edge 540"
-	full.AverageSpeed, full.MaxSpeed, full.AverageHeartrate, full.MaxHeartrate = &number, &number, &number, &number
-	full.AverageWatts, full.Kilojoules = &number, &number
+	// Every optional figure has a value, so the document must describe a new one.
+	for fields, i := reflect.ValueOf(&full).Elem(), 0; i < fields.NumField(); i++ {
+		if f := fields.Field(i); f.Kind() == reflect.Pointer {
+			f.Set(reflect.ValueOf(&number))
+		}
+	}
 	a.put(me, full, activitytest.Activity(8, 1, ""))
 
 	always := strings.Fields("id name sport_type start_date start_date_local distance moving_time elapsed_time total_elevation_gain trainer commute manual private read_at")
