@@ -156,7 +156,7 @@ func (t *CredentialsTable) Update(ctx context.Context, c credentials.Credential)
 		in.ExpressionAttributeValues[":good"] = dynamo.Number(item.GoodUntil)
 		in.ExpressionAttributeValues[":expires"] = dynamo.Number(item.ExpiresAt)
 	}
-	if _, err := t.items.UpdateExpression(ctx, in); !fault.Is(err, fault.Conflict) {
+	if _, err := t.items.UpdateExpression(ctx, in); !dynamo.ConditionFailed(err, 0) {
 		return err
 	}
 	return nil
@@ -171,7 +171,7 @@ func (t *CredentialsTable) End(ctx context.Context, tombstone credentials.Creden
 	err = t.items.Put(ctx, &dynamodb.PutItemInput{
 		Item: item, ConditionExpression: aws.String(inForce), ExpressionAttributeNames: hashName,
 	})
-	if fault.Is(err, fault.Conflict) {
+	if dynamo.ConditionFailed(err, 0) {
 		return nil
 	}
 	return err
