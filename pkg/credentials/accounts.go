@@ -21,8 +21,8 @@ type Accounts struct {
 }
 
 // List returns one page of the grants of a provider's accounts, in every state.
-// The error is an invalid fault for an unknown provider or a limit that is not
-// between 1 and 200.
+// cursor and next are as in [Grants.List]. The error is an invalid fault for an
+// unknown provider or a limit that is not between 1 and 200.
 func (a *Accounts) List(ctx context.Context, provider, cursor string, limit int) (page []Grant, next string, err error) {
 	return listGrants(ctx, a.Grants, a.Providers, provider, cursor, limit)
 }

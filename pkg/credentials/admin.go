@@ -15,7 +15,7 @@ import (
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
-// Admin is what the operator can do. Only IAM admits its callers.
+// Admin performs the operator's actions. Only IAM admits its callers.
 type Admin struct {
 	Ledger
 	Vault Vault
@@ -45,10 +45,11 @@ const minVerifyToken = 20
 // stored one, or creates one. The error is an invalid fault if the input is
 // invalid.
 //
-// SetApp replaces a registration that can never be read again, and reports it
-// in replaced. The callback URL changes then, and Strava's subscription points
-// to the old one until [Admin.EnsureSubscription]. SetApp fails without a
-// change if the registration cannot be read now.
+// If the stored registration can never be read again, SetApp replaces it and
+// reports that in replaced. The callback URL then changes, and Strava's
+// subscription points to the old one until [Admin.EnsureSubscription] is
+// called. If the stored registration cannot be read at the moment, SetApp fails
+// and changes nothing.
 func (a *Admin) SetApp(ctx context.Context, clientID string, clientSecret, verifyToken secret.String) (replaced bool, _ error) {
 	if n, err := strconv.ParseInt(clientID, 10, 64); err != nil || n <= 0 {
 		return false, fault.New(fault.Invalid, "the client id is not a positive number")
@@ -64,7 +65,7 @@ func (a *Admin) SetApp(ctx context.Context, clientID string, clientSecret, verif
 	case fault.Is(err, fault.Permanent):
 		replaced = true
 	case err != nil && !fault.Is(err, fault.NotFound):
-		return false, fmt.Errorf("read the present registration, which was not changed: %w", err)
+		return false, fmt.Errorf("read the stored registration, which was not changed: %w", err)
 	}
 	if app.ClientID != "" && app.ClientID != clientID {
 		if err := a.refuseWhileConnected(ctx, ProviderStrava); err != nil {
@@ -83,7 +84,7 @@ func (a *Admin) SetApp(ctx context.Context, clientID string, clientSecret, verif
 		app.CallbackKey = secret.New(a.NewSecret())
 	}
 	if err := a.Vault.SaveApp(ctx, ProviderStrava, app); err != nil {
-		return false, fmt.Errorf("save app: %w", err)
+		return false, fmt.Errorf("save the registration: %w", err)
 	}
 	if err := a.configureWebhook(ctx, app); err != nil && replaced {
 		return true, fmt.Errorf("the unreadable registration was replaced; run subscription ensure: %w", err)
@@ -112,7 +113,7 @@ func (a *Admin) SetProviderApp(ctx context.Context, provider, clientID string, c
 	app, err := a.Vault.App(ctx, provider)
 	// A registration that can never be read again is replaced.
 	if err != nil && !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Permanent) {
-		return fmt.Errorf("read the present registration, which was not changed: %w", err)
+		return fmt.Errorf("read the stored registration, which was not changed: %w", err)
 	}
 	if app.ClientID != "" && app.ClientID != clientID {
 		if err := a.refuseWhileConnected(ctx, provider); err != nil {
@@ -120,7 +121,7 @@ func (a *Admin) SetProviderApp(ctx context.Context, provider, clientID string, c
 		}
 	}
 	if err := a.Vault.SaveApp(ctx, provider, App{ClientID: clientID, ClientSecret: clientSecret}); err != nil {
-		return fmt.Errorf("save app: %w", err)
+		return fmt.Errorf("save the registration: %w", err)
 	}
 	return nil
 }
@@ -187,7 +188,7 @@ const (
 func (a *Admin) EnsureSubscription(ctx context.Context, replace bool) (Subscription, error) {
 	app, err := a.Vault.App(ctx, ProviderStrava)
 	if err != nil {
-		return Subscription{}, fmt.Errorf("read app: %w", err)
+		return Subscription{}, fmt.Errorf("read the registration: %w", err)
 	}
 	callback := callbackURL(a.CallbackURL, app)
 	sub, err := a.Push.Subscription(ctx, app)
@@ -250,7 +251,7 @@ func (a *Admin) saveSubscription(ctx context.Context, app App, sub Subscription)
 func (a *Admin) ShowSubscription(ctx context.Context) (Subscription, error) {
 	app, err := a.Vault.App(ctx, ProviderStrava)
 	if err != nil {
-		return Subscription{}, fmt.Errorf("read app: %w", err)
+		return Subscription{}, fmt.Errorf("read the registration: %w", err)
 	}
 	return a.Push.Subscription(ctx, app)
 }
@@ -261,7 +262,7 @@ func (a *Admin) ShowSubscription(ctx context.Context) (Subscription, error) {
 func (a *Admin) DeleteSubscription(ctx context.Context) error {
 	app, err := a.Vault.App(ctx, ProviderStrava)
 	if err != nil {
-		return fmt.Errorf("read app: %w", err)
+		return fmt.Errorf("read the registration: %w", err)
 	}
 	sub, err := a.Push.Subscription(ctx, app)
 	if err != nil {
@@ -280,14 +281,16 @@ func (a *Admin) DeleteSubscription(ctx context.Context) error {
 	return a.configureWebhook(ctx, app)
 }
 
-// Athletes pages through the grants of a provider's accounts.
+// Athletes pages through the grants of a provider's accounts; see
+// [Grants.List].
 func (a *Admin) Athletes(ctx context.Context, provider, cursor string, limit int) (page []Grant, next string, err error) {
 	return listGrants(ctx, a.Grants, a.Providers, provider, cursor, limit)
 }
 
 // IdleAthletes pages through the grants that take up a place and whose athletes
-// have not signed in for as long as idle; see [Grant.SignedInAt]. A page has
-// the idle ones of limit grants, so it may be empty although next is not.
+// have not signed in for as long as idle; see [Grant.SignedInAt]. A call reads
+// limit grants and returns the idle ones among them, so a page may be empty
+// although next is not.
 func (a *Admin) IdleAthletes(ctx context.Context, provider, cursor string, limit int, idle time.Duration) (page []Grant, next string, err error) {
 	if idle < SessionTTL {
 		return nil, "", fault.New(fault.Invalid, "idle must be at least %d days, the longest life of a session", SessionTTL/(24*time.Hour))
@@ -299,10 +302,11 @@ func (a *Admin) IdleAthletes(ctx context.Context, provider, cursor string, limit
 }
 
 // RevokeAthlete ends an athlete's authorization as if the athlete had left, and
-// returns the receipt of the erasure. The grant is out of force when it
-// returns. [Reconciler.Reconcile] does the rest, because the admin function has
-// no access to tokens; then the place is free. The error is a not-found fault
-// if there is no authorization, and a conflict if it is being ended already.
+// returns the receipt of the erasure. When it returns, no call can be made
+// under the authorization any more. [Reconciler.Reconcile] revokes and deletes
+// the tokens, because the admin function has no access to them; only then is
+// the place free. The error is a not-found fault if there is no authorization,
+// and a conflict if it is being ended already.
 func (a *Admin) RevokeAthlete(ctx context.Context, athleteID int64) (receipt string, _ error) {
 	g, err := a.revoke(ctx, Athlete(athleteID))
 	if err != nil {
@@ -311,8 +315,9 @@ func (a *Admin) RevokeAthlete(ctx context.Context, athleteID int64) (receipt str
 	return g.Revocations[len(g.Revocations)-1].Receipt, nil
 }
 
-// revoke takes the account's grant out of force for a new receipt, the last of
-// its revocations. Errors are those of [Admin.RevokeAthlete].
+// revoke ends the authorization of the account's grant under a new receipt. The
+// last pending revocation of the grant that it returns has that receipt. Errors
+// are those of [Admin.RevokeAthlete].
 func (a *Admin) revoke(ctx context.Context, account Account) (Grant, error) {
 	receipt := a.NewSecret()
 	return a.update(ctx, account, func(g *Grant) (bool, error) {
@@ -376,7 +381,7 @@ func (a *Admin) Status(ctx context.Context) (Status, error) {
 			return Status{}, fmt.Errorf("look for the subscription: %w", err)
 		}
 	case !fault.Is(err, fault.NotFound):
-		return Status{}, fmt.Errorf("read app: %w", err)
+		return Status{}, fmt.Errorf("read the registration: %w", err)
 	}
 	err = a.eachGrant(ctx, ProviderStrava, func(g Grant) error {
 		s.Athletes[g.State]++

@@ -46,9 +46,10 @@ type cacheEntry struct {
 	until  time.Time
 }
 
-// Authenticate returns the caller whose secret of the kind it is. It may return
-// what it read up to 30 s ago, unless fresh is set, as it is for calls that
-// change something. It renews a session in use, at most once a day.
+// Authenticate returns the caller that token, a secret of the kind, identifies.
+// Unless fresh is set, the result may be up to 30 s old; set fresh for calls
+// that change something. Authenticate renews a session in use, at most once a
+// day.
 //
 // Errors: ErrUnknownCredential, ErrExpiredCredential, a [RevokedError], or a
 // transient fault if the store does not answer.
@@ -85,7 +86,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, kind CredentialKind, t
 }
 
 // recordUse stores the day of use and renews a session. If that fails, the
-// credential is valid all the same and the next call tries again.
+// credential is still valid, and the next call tries again.
 func (a *Authenticator) recordUse(ctx context.Context, c *Credential, now time.Time) {
 	today := day(now)
 	if !c.UsedOn.Before(today) {
@@ -132,8 +133,8 @@ func (g Grant) Admits(s Authorization) bool {
 	return (g.State == Active || g.State == Degraded) && g.Since <= s.Generation && s.Generation <= g.Generation
 }
 
-// receiptFor returns the receipt of the erasure that the authorization of a
-// generation ended with; empty if no pending revocation has one.
+// receiptFor returns the receipt of the pending revocation that ended the
+// authorization of a generation; empty if there is none.
 func (g Grant) receiptFor(generation int64) string {
 	i := slices.IndexFunc(g.Revocations, func(d PendingRevocation) bool { return d.Generation >= generation })
 	if i < 0 {

@@ -32,8 +32,7 @@ type Capacity struct {
 	countedAt time.Time
 }
 
-// countTTL is how old a count may be that decides whether athletes are sent to
-// Strava.
+// countTTL is how long [Capacity.Full] uses a count before it counts again.
 const countTTL = time.Minute
 
 // Count counts the athletes that are authorized now.
@@ -63,7 +62,8 @@ func (c *Capacity) Full(ctx context.Context) (bool, error) {
 	return n >= c.Athletes, nil
 }
 
-// ReportAthletes counts [metric.Authorized].
+// ReportAthletes reports the number of authorized athletes as
+// [metric.Authorized].
 func ReportAthletes(ctx context.Context, counter GrantCounter, metrics Metrics) error {
 	n, err := counter.CountAuthorized(ctx, ProviderStrava)
 	if err != nil {
@@ -76,11 +76,11 @@ func ReportAthletes(ctx context.Context, counter GrantCounter, metrics Metrics) 
 // isFull reports whether there is no place for an athlete whom Strava has just
 // authorized. An athlete with a grant has a place.
 //
-// Strava counts for itself and refuses the code of an athlete beyond its own
-// capacity, so ours, set to that or below it, never causes it to be exceeded.
-// Ours alone is not exact: connects that finish at the same moment may each
-// find the last place, because no lock is held between the count and the write
-// of the grant. If the count fails, there is a place.
+// Strava enforces the application's capacity itself: it refuses the code of an
+// athlete beyond it. Our own count is not exact: connects that finish at the
+// same moment may each find the last place, because no lock is held between the
+// count and the write of the grant. If the count fails, isFull reports that
+// there is a place.
 func (c *Connect) isFull(ctx context.Context, grant Grant) bool {
 	if c.Capacity == nil || grant.Authorized() {
 		return false

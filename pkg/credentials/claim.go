@@ -12,7 +12,7 @@ import (
 )
 
 // verifyClaim asks Strava about a claim that is due, and ends the authorization
-// or dismisses the claim. It returns the grant as it is then.
+// or dismisses the claim. It returns the grant as it is afterwards.
 func (r *Revocation) verifyClaim(ctx context.Context, grant Grant) (Grant, error) {
 	account := grant.Account
 	begun := false
@@ -55,9 +55,9 @@ func (r *Revocation) verifyClaim(ctx context.Context, grant Grant) (Grant, error
 type claimResult int
 
 const (
-	// stands: Strava accepts the tokens.
+	// accessStands: Strava accepts the tokens.
 	accessStands claimResult = iota
-	// withdrawn: Strava refuses them.
+	// accessWithdrawn: Strava refuses them.
 	accessWithdrawn
 	// accessUnknown: no token is left by which Strava could be asked.
 	accessUnknown

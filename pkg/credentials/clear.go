@@ -9,9 +9,9 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Remaining counts what a stage still holds of athletes.
+// Remaining counts the authorizations that a stage still has.
 type Remaining struct {
-	// InForce counts the authorizations that were not ended.
+	// InForce counts those that were not ended.
 	InForce int
 	// Ending counts those that were ended here and are not completed: Strava has
 	// not revoked them yet, or their tokens are not deleted yet.
@@ -24,7 +24,8 @@ type Remaining struct {
 func (r Remaining) Empty() bool { return r == Remaining{} }
 
 // clearTime is how much of an invocation's time must be left for another step
-// of clearing the stage. Without it the step stops, to be called again.
+// of clearing the stage. With less time the action stops, and has to be called
+// again.
 const clearTime = 10 * time.Second
 
 // RevokedAll is the result of [Admin.RevokeAll].
@@ -63,8 +64,8 @@ func (a *Admin) RevokeAll(ctx context.Context) (RevokedAll, error) {
 	return all, nil
 }
 
-// revokeInTime ends the authorization of a grant unless it has ended or little time is
-// left, and returns the grant as it is then.
+// revokeInTime ends the authorization of a grant unless it has ended or little
+// time is left, and returns the grant as it is afterwards.
 func (a *Admin) revokeInTime(ctx context.Context, g Grant) (Grant, error) {
 	if !g.inForce() || tooLate(ctx, clearTime) {
 		return g, nil
@@ -118,10 +119,10 @@ const (
 
 // Clear deletes the push subscription and then the parameters, a part at a
 // time: call it until it deletes none. It returns a conflict while
-// authorizations are not ended, because that takes the parameters. With abandon
-// it deletes them all the same: the authorizations that were not ended then
-// stay at Strava until the athletes remove the application in their settings
-// there.
+// authorizations remain, because the parameters are needed to end them. With
+// abandon it deletes the parameters nevertheless: the remaining authorizations
+// then stay at Strava until the athletes remove the application in their
+// settings there.
 func (a *Admin) Clear(ctx context.Context, abandon bool) (ClearResult, error) {
 	if !abandon {
 		all, err := a.RevokeAll(ctx)

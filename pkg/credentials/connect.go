@@ -74,7 +74,7 @@ type Callback struct {
 	Nonce secret.String
 }
 
-// revokeTime is how long revoking a pair that could not be saved is tried.
+// revokeTime limits the attempt to revoke a pair that could not be saved.
 const revokeTime = 5 * time.Second
 
 // minExchangeTime must be left for the exchange of a code.
@@ -85,10 +85,9 @@ const minExchangeTime = 5 * time.Second
 // the authorization for which the browser may have a session; the zero value
 // for an account that is not an athlete's.
 //
-// From Strava's response on, the tokens are kept as those of a refresh are.
-// They are written to the grant, sealed, before anything else is done, so that
-// [Reconciler.Reconcile] can complete a connect that is cut off. If no store
-// takes them, they are revoked at Strava.
+// After Strava's response, the tokens are written to the grant, sealed, before
+// anything else is done, so that [Reconciler.Reconcile] can complete a connect
+// that is cut off. If no store takes them, they are revoked at Strava.
 //
 // Errors: ErrState, ErrAccessDenied, ErrMissingScope, ErrAppFull,
 // ErrProviderUnavailable, for a link also ErrRevoked and ErrOtherAccountLinked,
@@ -260,8 +259,10 @@ var errEnded = fault.New(fault.Conflict, "%w before the connect was completed", 
 // cancel ends the connect of a candidate, and then revokes its tokens at Strava
 // and removes them. It keeps them as a candidate if revoking them would end a
 // present authorization, too: Strava may have replaced the present tokens by
-// them. If Strava does not answer, they are revoked together with what else the
-// authorization left. cancel returns the grant as it was without the connect.
+// them. If Strava does not answer, they stay in the grant, and
+// [Reconciler.Reconcile] revokes them with the grant's other tokens. cancel
+// returns the grant after the end of the connect; the zero Grant if another
+// process has ended it.
 func (c *Connect) cancel(ctx context.Context, app App, account Account, candidate Candidate, pair TokenPair) (Grant, error) {
 	ended := false
 	present, err := c.update(ctx, account, func(g *Grant) (bool, error) {

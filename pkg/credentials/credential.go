@@ -23,11 +23,11 @@ const (
 	KeyCredential CredentialKind = "key"
 )
 
-// Credential is what is stored of a secret that identifies a caller: a
-// browser's session or a program's key. The secret itself is not stored.
+// Credential is the stored form of a browser's session or a program's key. The
+// secret by which it identifies a caller is not stored.
 type Credential struct {
-	// Session is the athlete, and the generation that was in force when the
-	// credential was made.
+	// Authorization is the athlete, and the generation that was in force when
+	// the credential was made.
 	Authorization
 	// Hash is the SHA-256 of the secret in hex.
 	Hash string
@@ -83,7 +83,7 @@ type CredentialStore interface {
 	// Credential returns a credential together with its athlete's grant; the
 	// zero Grant when there is none. A missing credential is a not-found fault.
 	Credential(ctx context.Context, athleteID int64, hash string) (Credential, Grant, error)
-	// Credentials returns all of the athlete's, tombstones among them.
+	// Credentials returns all credentials of the athlete, including tombstones.
 	Credentials(ctx context.Context, athleteID int64) ([]Credential, error)
 	// Update stores the day of use and the time of expiry. It leaves a credential
 	// alone that has ended or was deleted.
@@ -117,9 +117,10 @@ func newCredential(kind CredentialKind, of Authorization, random string, now tim
 const draftTTL = time.Hour
 
 // create stores a new credential, and then checks that the grant still admits
-// it: a revocation either is seen here or sees the credential and ends it.
-// Until then the credential expires soon, so that nothing of it remains if this
-// process is killed. The error is ErrRevoked if the authorization is over.
+// it: if the authorization ends at the same time, either create sees that in
+// the grant, or the revocation finds the credential and ends it. Until then the
+// credential expires soon, so that nothing of it remains if this process is
+// killed. The error is ErrRevoked if the authorization is over.
 func create(ctx context.Context, store CredentialStore, c Credential) error {
 	draft := c
 	if end := c.CreatedAt.Add(draftTTL); c.Kind == KeyCredential && (c.ExpiresAt.IsZero() || c.ExpiresAt.After(end)) {

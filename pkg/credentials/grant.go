@@ -41,7 +41,7 @@ type Grant struct {
 	// Scopes that were accepted, in the provider's spelling.
 	Scopes []string
 	State  State
-	// Reason why the grant is degraded, as AuthorizationDegraded says it;
+	// Reason is why the grant is degraded: a reason of AuthorizationDegraded;
 	// empty in other states.
 	Reason string
 	// DegradedAt is when the grant was degraded; zero in other states.
@@ -97,17 +97,18 @@ type Claim struct {
 	CheckAt time.Time
 }
 
-// PendingRevocation is the end of one authorization until it is completed: it is
-// published, the tokens are deleted, and that is confirmed for the receipt.
+// PendingRevocation is the end of one authorization that is not completed. To
+// complete it, the end is published, the tokens are deleted, and
+// ErasureCompleted is published for the receipt.
 type PendingRevocation struct {
 	// Receipt names the erasure.
 	Receipt string
 	// Generation is the last one that ended.
 	Generation  int64
 	RequestedAt time.Time
-	// Reason as AuthorizationRevoked says it.
+	// Reason is a reason of AuthorizationRevoked or AccountUnlinked.
 	Reason string
-	// Cause is the event that brought it.
+	// Cause is the event that led to it.
 	Cause event.Meta
 	// Published is set once AuthorizationRevoked, or AccountUnlinked for a linked
 	// account, is published.
@@ -122,8 +123,8 @@ type PendingRevocation struct {
 	WithAthlete bool
 }
 
-// CompletedRevocation is the end of an authorization that is completed here. Other
-// boundaries may not have heard of it yet.
+// CompletedRevocation is the end of an authorization that is completed here.
+// Other boundaries may not know of it yet.
 type CompletedRevocation struct {
 	// Receipt names the erasure.
 	Receipt                  string

@@ -10,7 +10,7 @@ import (
 )
 
 // createTombstone turns a grant without a state into a tombstone. It leads from
-// nothing to erased, and from any state to the same.
+// no state to erased, and keeps any other state.
 func (g *Grant) createTombstone(now time.Time) {
 	if g.State == "" {
 		g.State, g.RevokedAt = Erased, now
@@ -32,12 +32,12 @@ func (g *Grant) degrade(reason string, now time.Time) (changed bool, _ error) {
 }
 
 // claimPace is the least time between two checks of an athlete's claims: a
-// forged report costs a call of Strava.
+// forged report costs a call to Strava.
 const claimPace = 10 * time.Minute
 
-// addClaim records a report that the athlete withdrew access. It leads from
-// active and degraded to the same, and returns ErrRevoked if the authorization
-// is over.
+// addClaim records a report that the athlete withdrew access. It keeps the
+// state, active or degraded, and returns ErrRevoked if the authorization is
+// over.
 func (g *Grant) addClaim(cause event.Meta, now time.Time) error {
 	if !g.inForce() {
 		return ErrRevoked
@@ -54,7 +54,7 @@ func (g *Grant) addClaim(cause event.Meta, now time.Time) error {
 }
 
 // beginCheck begins a check of the claim. It reports false if no claim is due.
-// It leads from active and degraded to the same.
+// It keeps the state, active or degraded.
 func (g *Grant) beginCheck(now time.Time) bool {
 	if !g.inForce() || g.Claim.ClaimedAt.IsZero() || now.Before(g.Claim.CheckAt) {
 		return false
@@ -63,9 +63,9 @@ func (g *Grant) beginCheck(now time.Time) bool {
 	return true
 }
 
-// deferClaim defers a claim about which Strava cannot be asked until the data
-// that was gathered under the grant has aged out. It reports false if there is
-// another claim, or the grant is not degraded.
+// deferClaim postpones a claim that Strava cannot be asked about. The claim is
+// due again when the data that was gathered under the grant has aged out. It
+// reports false if there is another claim, or the grant is not degraded.
 func (g *Grant) deferClaim(c Claim) bool {
 	if g.State != Degraded || !g.Claim.ClaimedAt.Equal(c.ClaimedAt) {
 		return false
@@ -75,7 +75,7 @@ func (g *Grant) deferClaim(c Claim) bool {
 }
 
 // dismissClaim removes a claim that proved wrong, unless there is a later one.
-// It leads from active and degraded to the same.
+// It keeps the state, active or degraded.
 func (g *Grant) dismissClaim(c Claim) bool {
 	if !g.inForce() || !g.Claim.ClaimedAt.Equal(c.ClaimedAt) {
 		return false
@@ -86,9 +86,9 @@ func (g *Grant) dismissClaim(c Claim) bool {
 
 // revoke ends the authorization of r's generation and any earlier one. A later
 // one of the same series ends, too, unless the athlete gave it after the end
-// was requested. It leads from active and degraded to revoked, and from nothing
-// to erased. If the authorization is over already, or was replaced by a later
-// one, the state stays. The revocation becomes pending in any case.
+// was requested. It leads from active and degraded to revoked, and from no
+// state to erased. If the authorization is over already, or was replaced by a
+// later one, the state stays. The revocation becomes pending in any case.
 func (g *Grant) revoke(r PendingRevocation, now time.Time) {
 	if g.inForce() && r.Generation >= g.Since && r.RequestedAt.UnixMilli() >= g.Generation {
 		r.Generation = max(r.Generation, g.Generation)
@@ -117,7 +117,7 @@ func (g *Grant) revoke(r PendingRevocation, now time.Time) {
 	if r.Reason != credentialsv1.RevokedDeauthorized && r.RequestedAt.After(g.EndRequestedAt) {
 		g.EndRequestedAt = r.RequestedAt
 	}
-	for _, c := range g.Completed { // What a linked account has not completed, this receipt stands for, too.
+	for _, c := range g.Completed { // This receipt also covers what a linked account has not completed.
 		if c.Receipt == r.Receipt || c.Generation <= r.Generation {
 			r.Links = append(r.Links, c.Links...)
 		}
@@ -144,7 +144,7 @@ func (g Grant) isRevoking(receipt string) bool {
 }
 
 // completeRevocations notes that those of seen's revocations are completed. It
-// leads from any state to the same.
+// keeps the state.
 func (g *Grant) completeRevocations(seen Grant, now time.Time) {
 	var left []PendingRevocation
 	for _, r := range g.Revocations {
@@ -160,8 +160,8 @@ func (g *Grant) completeRevocations(seen Grant, now time.Time) {
 	g.Revocations = left
 }
 
-// forgetCompleted forgets the receipts of completed revocations of which other
-// boundaries have heard by now. It leads from any state to the same.
+// forgetCompleted forgets the receipts of completed revocations that other
+// boundaries know of by now. It keeps the state.
 func (g *Grant) forgetCompleted(now time.Time) {
 	g.Completed = slices.DeleteFunc(slices.Clone(g.Completed), func(c CompletedRevocation) bool {
 		return now.Sub(c.CompletedAt) >= retention.Tombstone
@@ -181,7 +181,7 @@ func (g Grant) TombstoneUntil() time.Time {
 }
 
 // deleteTokens records that the tokens as seen are revoked at Strava and
-// deleted. Later pairs stay. It leads from revoked and erased to the same.
+// deleted. Later pairs stay. It keeps the state, revoked or erased.
 func (g *Grant) deleteTokens(owner string, seen Grant) error {
 	if g.inForce() || g.Generation != seen.Generation || g.Lease.Owner != owner {
 		return errGrantChanged

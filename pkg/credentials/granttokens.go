@@ -42,8 +42,8 @@ func (g Grant) tokenRefs() (refs []TokenRef) {
 	return refs
 }
 
-// acquire takes the lease for owner unless another owner holds it. It leads
-// from any state to the same.
+// acquire takes the lease for owner unless another owner holds it. It keeps the
+// state.
 func (g *Grant) acquire(owner string, now time.Time) error {
 	if g.Lease.held(owner, now) {
 		return errBusy
@@ -55,8 +55,8 @@ func (g *Grant) acquire(owner string, now time.Time) error {
 	return nil
 }
 
-// release gives owner's lease back, and reports whether owner had it. It leads
-// from any state to the same.
+// release gives owner's lease back, and reports whether owner had it. It keeps
+// the state.
 func (g *Grant) release(owner string) bool {
 	if g.Lease.Owner != owner {
 		return false
@@ -69,7 +69,8 @@ func (g *Grant) release(owner string) bool {
 // the next refresh, so only connects that cross add more than two or three.
 const maxCandidates = 16
 
-// addCandidate adds a candidate. It leads from any state to the same.
+// addCandidate adds a candidate. It leads from no state to erased, and keeps
+// any other state.
 func (g *Grant) addCandidate(s Candidate, now time.Time) {
 	g.createTombstone(now)
 	if len(g.Candidates) == maxCandidates {
@@ -82,7 +83,7 @@ func (g *Grant) addCandidate(s Candidate, now time.Time) {
 // refused every other pair, as a new authorization of the same series. Its
 // generation is the next one instead of the time: the athlete has not consented
 // again, so an earlier request to leave ends it. It leads from degraded to
-// active, and from any other state to the same.
+// active, and keeps any other state.
 func (g *Grant) restore(s Candidate, now time.Time) {
 	if g.State != Degraded || g.Reason != credentialsv1.DegradedTokenRefused {
 		return
@@ -124,10 +125,10 @@ func (g *Grant) forgetObsolete(deleted []int64) {
 // authorize completes the connect that received the candidate: it puts the
 // authorization into force in place of an earlier one. If the one in force is
 // the later one, or the athlete has asked to leave since, the pair stays a
-// candidate. It reports false if the connect is completed already. It is the
-// only way out of degraded, revoked and erased, and leads from any state but
-// nothing to active. Pending revocations stay; claims and degradations from
-// before were about an earlier authorization.
+// candidate. It reports false if the connect is completed already. It leads
+// from every state to active, and is the only way out of revoked and erased.
+// Pending revocations stay; claims and degradations from before were about an
+// earlier authorization.
 //
 // If the account was linked to another athlete, that link ends. receipt is for
 // its erasure.
@@ -159,8 +160,8 @@ func (g *Grant) authorize(candidate Candidate, receipt string, now time.Time) bo
 		Links:          g.Links,
 		Owner:          candidate.Owner,
 	}
-	// An end that was asked for from then on may have reached Strava after the pair
-	// was issued.
+	// An end that was requested after this time may have reached Strava after
+	// the pair was issued.
 	since := time.UnixMilli(candidate.ReceivedAt).Add(-clockSkew)
 	switch {
 	case g.inForce():
@@ -188,7 +189,7 @@ func (g *Grant) authorize(candidate Candidate, receipt string, now time.Time) bo
 
 // endConnect ends the connect of a candidate that does not come into force. The
 // pair stays a candidate. It reports false if the connect has ended already. It
-// leads from any state to the same.
+// keeps the state.
 func (g *Grant) endConnect(candidate Candidate) bool {
 	i := slices.IndexFunc(g.Candidates, func(s Candidate) bool { return s.equal(candidate.TokenRef) && s.Connecting })
 	if i < 0 {
@@ -202,10 +203,9 @@ func (g *Grant) endConnect(candidate Candidate) bool {
 const clockSkew = time.Minute
 
 // renew makes another pair the valid one under owner's lease, which ends. It
-// leads from active, degraded and revoked to the same: a revoked grant refers
-// to the pair so that the pair can be revoked, and stays revoked. Strava has
-// just accepted the pair that seen refers to, so none of seen's candidates can
-// be the valid one.
+// keeps the state, active, degraded or revoked: a revoked grant refers to the
+// pair so that the pair can be revoked. Strava has just accepted the pair that
+// seen refers to, so none of seen's candidates can be the valid one.
 func (g *Grant) renew(owner string, seen Grant, tokens TokenRef) error {
 	if !g.underLease(owner, seen) {
 		return errGrantChanged
@@ -221,8 +221,8 @@ func (g *Grant) renew(owner string, seen Grant, tokens TokenRef) error {
 // adopt makes another pair the valid one under owner's lease, which ends: a
 // pair that was left behind, in place of one that Strava refused, or the same
 // pair in another store. If a connect of the same owner received it, that
-// connect is thereby completed, within the present authorization. It leads from
-// active, degraded and revoked to the same.
+// connect is thereby completed, within the present authorization. It keeps the
+// state, active, degraded or revoked.
 func (g *Grant) adopt(owner string, seen Grant, tokens TokenRef) error {
 	if !g.underLease(owner, seen) {
 		return errGrantChanged

@@ -22,7 +22,7 @@ const (
 	maxKeyName = 60
 )
 
-// Ways in which keys are refused.
+// Errors of [Keys].
 var (
 	// ErrTooManyKeys: the athlete has [MaxKeys] keys.
 	ErrTooManyKeys = fault.New(fault.Conflict, "there are %d keys already", MaxKeys)

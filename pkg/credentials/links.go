@@ -40,8 +40,8 @@ func (g Grant) admits(generation int64) error {
 }
 
 // link adds an account to the athlete's links, in place of a stale one of the
-// provider. It leads from active and degraded to the same, and returns
-// ErrRevoked in other states.
+// provider. It keeps the state, active or degraded, and returns ErrRevoked in
+// other states.
 func (g *Grant) link(l Link, by Authorization, stale Account) error {
 	if err := g.admits(by.Generation); err != nil {
 		return err
@@ -63,8 +63,8 @@ func (g *Grant) link(l Link, by Authorization, stale Account) error {
 // connects that the owner began. If the authorization is the owner's, it ends,
 // which leads from active and degraded to revoked. If the account has another
 // owner by now, or was linked again under a later authorization of the same
-// athlete, the state stays. It leads from nothing to erased, and from any other
-// state to the same. The revocation becomes pending in any case.
+// athlete, the state stays. It leads from no state to erased, and keeps any
+// other state. The revocation becomes pending in any case.
 func (g *Grant) unlink(r PendingRevocation, now time.Time) {
 	for i := range g.Candidates {
 		if s := &g.Candidates[i]; s.Connecting && r.Owner.covers(s.Owner) {
@@ -209,7 +209,8 @@ func (r *Revocation) revokeOrphan(ctx context.Context, grant Grant) (Grant, erro
 }
 
 // removeLink removes an ended link from its athlete's grant, unless a consent
-// after generation has made it again, and from the ends that it belongs to.
+// after generation has made it again, and from the revocations that it belongs
+// to.
 func (l Ledger) removeLink(ctx context.Context, athleteID int64, account Account, generation int64) error {
 	_, err := l.update(ctx, Athlete(athleteID), func(g *Grant) (bool, error) {
 		before := len(g.Links)
@@ -222,8 +223,8 @@ func (l Ledger) removeLink(ctx context.Context, athleteID int64, account Account
 	return nil
 }
 
-// completeLink forgets that ends of the athlete's authorization include an account,
-// once the account's tokens are deleted. It reports whether there was one.
+// completeLink removes an account whose tokens are deleted from the revocations
+// of the athlete's authorization. It reports whether one of them had it.
 func (g *Grant) completeLink(account Account) (changed bool) {
 	without := func(links []Account) []Account {
 		changed = changed || slices.Contains(links, account)
@@ -240,7 +241,7 @@ func (g *Grant) completeLink(account Account) (changed bool) {
 	return changed
 }
 
-// Links serves athletes the accounts of one provider that they link.
+// Links shows athletes their linked accounts of one provider, and unlinks them.
 type Links struct {
 	Reconciler *Reconciler
 	Requester  *Requester
@@ -280,7 +281,7 @@ func (l *Links) find(ctx context.Context, by Authorization) (Grant, Account, err
 }
 
 // Unlink ends the link to the athlete's account at the provider, and returns
-// the receipt of the erasure. It tries to complete it at once;
+// the receipt of the erasure. It tries to complete the revocation at once;
 // [Reconciler.Reconcile] goes on if that fails. Until it is completed, another
 // call returns the same receipt.
 //
@@ -309,7 +310,7 @@ func (l *Links) Unlink(ctx context.Context, by Authorization) (receipt string, _
 	return receipt, nil
 }
 
-// Today reads what the page shows of the athlete's linked account.
+// Today reads the data on the athlete's linked account that the page shows.
 //
 // Errors: ErrRevoked when the session's authorization is over, ErrNotLinked,
 // ErrDegraded when the athlete has to link the account again,

@@ -14,12 +14,12 @@ type Grants interface {
 	// Grant returns the account's grant, strongly consistent. A missing one
 	// is a not-found fault.
 	Grant(ctx context.Context, account Account) (Grant, error)
-	// Update has change change the account's grant, or a Grant with the Account
-	// alone if there is none, and returns the grant as it is stored then. If
-	// another process writes in between, change runs again on the grant that is
-	// stored then, so change must make no calls. Nothing is written if change
-	// returns an error, which Update returns as it is, or reports that it changed
-	// nothing.
+	// Update calls change with the account's grant, or with a Grant that has
+	// only the Account if there is none, stores the result and returns it. If
+	// another process writes in between, Update calls change again with the
+	// grant that is stored then, so change must make no calls. Nothing is
+	// written if change returns an error, which Update returns as it is, or
+	// reports that it changed nothing.
 	Update(ctx context.Context, account Account, change func(*Grant) (changed bool, err error)) (Grant, error)
 	// List pages through a provider's grants. cursor is empty for the first
 	// page, next is empty after the last.
@@ -95,12 +95,12 @@ type Seal func(Account, TokenPair) ([]byte, error)
 type Sealer interface {
 	// NewSeal prepares to seal one pair of any account of the provider.
 	NewSeal(ctx context.Context, provider string) (Seal, error)
-	// Open returns the sealed pair. A permanent fault says that it is not one, or
-	// not the account's.
+	// Open returns the sealed pair. A permanent fault means that sealed is not
+	// a sealed pair, or is another account's.
 	Open(ctx context.Context, account Account, sealed []byte) (TokenPair, error)
 }
 
-// Metrics counts.
+// Metrics counts by the names in package metric.
 type Metrics interface {
 	Count(metric string, n int)
 }
@@ -158,7 +158,8 @@ type OAuth interface {
 	Revoke(ctx context.Context, app App, pair TokenPair) error
 }
 
-// APIResponse is the provider's response to a call.
+// APIResponse is the provider's response to a call. Without a response only
+// Sent may be set.
 type APIResponse struct {
 	// Sent says that the call may have reached the provider, and so counts against
 	// its rate limits. It may be set beside an error.
@@ -186,17 +187,22 @@ type Subscription struct {
 	CallbackURL string
 }
 
-// Push is Strava's push subscriptions resource.
+// Push is Strava's push subscriptions resource. Calls to Strava fail with
+// ErrAppRefused if Strava refuses the application, and with a transient fault
+// if there is no usable response.
 type Push interface {
 	// Subscription returns the application's one push subscription; a
 	// not-found fault when there is none.
 	Subscription(ctx context.Context, app App) (Subscription, error)
-	// Subscribe creates it. Strava calls back during the call.
+	// Subscribe creates it. Strava calls back during the call. The error is an
+	// invalid fault if Strava could not verify the callback URL, or has a
+	// subscription already.
 	Subscribe(ctx context.Context, app App, callbackURL string) (Subscription, error)
-	// Unsubscribe deletes it.
+	// Unsubscribe deletes it. Deleting a missing one is no error.
 	Unsubscribe(ctx context.Context, app App, id int64) error
-	// Handshake calls the callback as Strava does in Subscribe, and returns an error
-	// unless it returns the challenge.
+	// Handshake calls the callback as Strava does in Subscribe, and returns a
+	// transient fault unless the callback returns the challenge within Strava's
+	// time limit.
 	Handshake(ctx context.Context, app App, callbackURL, challenge string) error
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/paceline/paceline/standin/strava"
 )
 
-// TestReceiptsOfAReturnedAthleteAreForgotten: who connects again leaves no lasting
-// trace from the grant to the log of erasures.
+// TestReceiptsOfAReturnedAthleteAreForgotten: an athlete who connects again
+// leaves no lasting reference from the grant to the athlete plane's erasures.
 func TestReceiptsOfAReturnedAthleteAreForgotten(t *testing.T) {
 	w := newWorld(t, strava.Settings{})
 	id := w.athlete(0)

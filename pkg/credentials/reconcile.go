@@ -65,16 +65,16 @@ func (r *Reconciler) HandleErasureRequest(ctx context.Context, cause event.Meta,
 		return true, nil
 	})
 	if err != nil {
-		return fmt.Errorf("take the grant out of force: %w", err)
+		return fmt.Errorf("end the authorization: %w", err)
 	}
 	r.attemptTasks(ctx, account)
 	return nil
 }
 
 // Reconcile tries the pending tasks that are due, and counts those that have
-// been pending for too long. Repeated calls complete tasks after killed
-// processes and days without Strava. It stops early when the context is about
-// to end; the next call goes on.
+// been pending for too long. Repeated calls complete every task, even if
+// processes are killed or Strava is down for days. It stops early when the
+// context is about to end; the next call goes on.
 func (r *Reconciler) Reconcile(ctx context.Context) error {
 	provider := r.Connect.OAuth.Rules().Provider
 	receivedErr := r.importPendingConnects(ctx, provider)

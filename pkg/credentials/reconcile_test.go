@@ -97,7 +97,7 @@ func TestAClaimOutlivesDaysWithoutStrava(t *testing.T) {
 			}
 			w.days(3)
 			if g := w.grant(id); g.State != credentials.Active || !w.vault.Holds(credentials.Athlete(id)) {
-				t.Errorf("hearsay was believed: %+v", g)
+				t.Errorf("ended or erased before Strava confirmed the claim: %+v", g)
 			}
 			if n := w.strava.Counters().Total(strava.EndpointRefresh, 0); n < 10 || n > 25 {
 				t.Errorf("Strava was asked %d times in three days", n)
@@ -696,7 +696,7 @@ func TestPendingConnectsThatCannotBeImportedDelayNothing(t *testing.T) {
 			t.Errorf("%d overdue", n)
 		}
 		if w.grant(id).State != credentials.Erased {
-			t.Error("held up")
+			t.Error("a hanging import delayed the erasure of another athlete")
 		}
 	})
 }

@@ -15,7 +15,7 @@ import (
 
 // refreshTime must be left of a call's time when Strava is asked: a process
 // that is ended between Strava's response and the write loses the response. It
-// covers the call of Strava (20 s) and saveTime.
+// covers the call to Strava (20 s) and saveTime.
 const refreshTime = 28 * time.Second
 
 // refresh renews pair, which seen refers to. Its steps, and the state after each if
@@ -58,8 +58,9 @@ func (t *Tokens) refresh(ctx context.Context, seen Grant, pair TokenPair) (Token
 	grant, saved, err := t.saveRefreshed(ctx, seen, owner, pair, fresh, seal)
 	switch {
 	case err == nil && grant.State == Revoked:
-		// The authorization ended during the call of Strava. The revocation waits for
-		// this lease, and now finds the pair that it has to revoke and delete.
+		// The authorization ended during the call to Strava. The revocation
+		// waits for this lease, and now finds the pair that it has to revoke
+		// and delete.
 		return TokenPair{}, ErrRevoked
 	case errors.Is(err, errGrantChanged):
 		return TokenPair{}, err

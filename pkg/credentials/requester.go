@@ -102,7 +102,7 @@ var usageFields = []struct {
 	{"Fitbit-Rate-Limit-Remaining", "remaining", figure}, {"Fitbit-Rate-Limit-Limit", "limit", figure},
 }
 
-// Patterns of foreign values that may be logged.
+// Patterns of values from outside that may be logged.
 var (
 	figure        = regexp.MustCompile(`^[0-9]{1,9}$`)
 	twoFigures    = regexp.MustCompile(`^[0-9]{1,9}, ?[0-9]{1,9}$`)

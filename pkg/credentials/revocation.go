@@ -94,8 +94,8 @@ func (r *Revocation) endSessions(ctx context.Context, grant Grant) error {
 }
 
 // publishRevocations ends the links of athletes, and publishes
-// AuthorizationRevoked, or AccountUnlinked for a linked account. It
-// returns the grant as it is then.
+// AuthorizationRevoked, or AccountUnlinked for a linked account. It returns the
+// grant as it is afterwards.
 func (r *Revocation) publishRevocations(ctx context.Context, grant Grant) (Grant, error) {
 	published := false
 	for _, p := range grant.Revocations {
@@ -147,7 +147,7 @@ func ended(account Account, p PendingRevocation) event.Fact {
 
 // revokeAndDelete revokes the tokens at Strava and then deletes them, holding
 // the lease. In the other order, a failure in between would leave an
-// authorization that we cannot revoke, and that takes up a place for good.
+// authorization that we cannot revoke, and that takes up a place permanently.
 // errGrantChanged means that the grant has changed.
 func (r *Revocation) revokeAndDelete(ctx context.Context, grant Grant) error {
 	owner, grant, err := r.acquire(ctx, grant.Account, func(g Grant) error {
@@ -225,7 +225,8 @@ func (r *Revocation) allPairs(ctx context.Context, grant Grant) (pairs []TokenPa
 		case err == nil:
 			add(pair)
 		case fault.Is(err, fault.Permanent):
-			// To wait would hold back the receipt for good.
+			// The pair will never be readable: waiting for it would keep the
+			// receipt open forever.
 			r.Metrics.Count(metric.Unsaved, 1)
 		case !fault.Is(err, fault.NotFound):
 			return nil, fmt.Errorf("read tokens: %w", err)

@@ -25,7 +25,7 @@ type SubscriptionCheck struct {
 func (c *SubscriptionCheck) Check(ctx context.Context, askStrava bool) (credentialsv1.CheckSubscriptionResponse, error) {
 	app, err := c.Vault.App(ctx, ProviderStrava)
 	if err != nil && !fault.Is(err, fault.NotFound) {
-		return credentialsv1.CheckSubscriptionResponse{}, fmt.Errorf("read app: %w", err)
+		return credentialsv1.CheckSubscriptionResponse{}, fmt.Errorf("read the registration: %w", err)
 	}
 	if err != nil || app.SubscriptionID == 0 {
 		return credentialsv1.CheckSubscriptionResponse{}, nil

@@ -29,7 +29,8 @@ type Tokens struct {
 
 	mu     sync.Mutex
 	cached map[Account]cachedPair
-	// lastApp is the registration that Strava last accepted; see [Tokens.ask].
+	// lastApp is the registration that Strava last accepted; see
+	// [Tokens.requestRefresh].
 	lastApp App
 }
 
@@ -41,8 +42,9 @@ type cachedPair struct {
 }
 
 // Pair returns a token pair whose access token can be used now. It refreshes
-// the pair when less than the provider's margin is left, or if its access token
-// is rejected's, which Strava has just refused.
+// the pair when less than the provider's margin is left, or if the pair is
+// rejected. rejected is a pair whose access token Strava has just refused; the
+// zero value for none.
 //
 // Errors: ErrRevoked when the generation is not the one in force, ErrDegraded,
 // ErrAppRefused, a transient fault (ErrProviderUnavailable if it is Strava's),

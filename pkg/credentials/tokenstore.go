@@ -53,7 +53,7 @@ func (s TokenStore) newSeal(ctx context.Context, provider string) (Seal, error) 
 func (s TokenStore) app(ctx context.Context, provider string) (App, error) {
 	app, err := callStore(ctx, func(ctx context.Context) (App, error) { return s.Vault.App(ctx, provider) })
 	if err != nil {
-		return App{}, fmt.Errorf("read app: %w", err)
+		return App{}, fmt.Errorf("read the registration: %w", err)
 	}
 	return app, nil
 }
@@ -118,8 +118,9 @@ func (s TokenStore) putInForce(ctx context.Context, seen Grant, owner string, re
 	})
 }
 
-// writeOrSeal puts a refreshed pair into the vault, or else seals it. tried refers
-// to the pair as an earlier try left it, and otherwise to seen's pair.
+// writeOrSeal puts a refreshed pair into the vault, or else seals it. tried
+// refers to the refreshed pair if an earlier try has written or sealed it,
+// otherwise to seen's pair.
 func (s TokenStore) writeOrSeal(ctx context.Context, seen Grant, tried TokenRef, fresh TokenPair, seal Seal) (_ TokenRef, written bool, _ error) {
 	ref, err := s.write(ctx, seen.Account, seen.Generation, fresh)
 	if err == nil {
@@ -137,8 +138,8 @@ func (s TokenStore) writeOrSeal(ctx context.Context, seen Grant, tried TokenRef,
 
 // saveCandidate adds a refreshed pair to a grant that has changed: another
 // response of Strava crossed this one, or the authorization has ended. written
-// is the generation to whose parameter the pair may have been written, too,
-// which is deleted unless it is in use; 0 if it was not.
+// is the generation whose parameter may hold the pair, too; 0 for none. That
+// parameter is deleted unless it is in use.
 func (s TokenStore) saveCandidate(ctx context.Context, account Account, pair TokenPair, seal Seal, written int64) (Grant, Candidate, error) {
 	sealed, err := seal(account, pair)
 	if err != nil {

@@ -66,7 +66,7 @@ type WaitlistBusyError struct {
 
 // Error implements error.
 func (e WaitlistBusyError) Error() string {
-	return "the waitlist takes no contact for " + e.Wait.String()
+	return "the waitlist takes no more contacts for " + e.Wait.String()
 }
 
 // Waitlist takes the contacts of people for whom the application has no place.

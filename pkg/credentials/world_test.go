@@ -401,8 +401,8 @@ func (w *world) setTokenLife(id int64, left time.Duration) error {
 	return w.fitbit.SetTokenLife(w.account(id).ID, left)
 }
 
-// refreshCounts returns the most refreshes of an account at one time, how often a
-// invalid refresh token was presented, and how many refreshes there were.
+// refreshCounts returns the most refreshes of an account at one time, how often
+// an invalid refresh token was presented, and how many refreshes there were.
 func (w *world) refreshCounts(id int64) (atOnce, dead, refreshes int) {
 	if w.fitbit == nil {
 		c := w.strava.Counters()

@@ -46,8 +46,8 @@ func ReadToday(_ context.Context, now time.Time, get func(path string) (credenti
 	}, nil
 }
 
-// read calls path and decodes the answer. An answer with the status without
-// leaves into as it is.
+// read calls path and decodes the body of the response. It leaves into
+// unchanged if the response has the status without.
 func read(get func(path string) (credentialsv1.ForwardResponse, error), path string, without int, into any) error {
 	res, err := get(path)
 	switch {

@@ -69,5 +69,5 @@ func (a *Accounts) Handle(ctx context.Context, req AccountsRequest) (AccountsRes
 		}
 		return AccountsResponse{Answer: &answer}, nil
 	}
-	return AccountsResponse{}, fault.New(fault.Invalid, "unknown action")
+	return AccountsResponse{}, fault.New(fault.Invalid, "unknown action %q", req.Action)
 }

@@ -50,7 +50,8 @@ type AdminRequest struct {
 	AthleteID int64 `json:"athlete_id,omitempty"`
 	// Contact is for remove_waiting.
 	Contact string `json:"contact,omitempty"`
-	// Abandon is for clear_stage: clear it while something remains of athletes, too.
+	// Abandon is for clear_stage: clear the stage even while authorizations
+	// remain.
 	Abandon bool `json:"abandon,omitempty"`
 }
 
@@ -73,14 +74,15 @@ type AdminResponse struct {
 	// Ended counts the authorizations that revoke_all ended, the sessions that
 	// end_sessions ended, or the contacts that clear_waiting forgot.
 	Ended int `json:"ended,omitempty"`
-	// Remaining is what remained after revoke_all. It is to be called until nothing
-	// does.
+	// Remaining counts the authorizations left after revoke_all. Call it until
+	// none is left.
 	Remaining *RemainingView `json:"remains,omitempty"`
 	// Cleared is the result of clear_stage. Call it until it deletes no parameters.
 	Cleared *ClearedView `json:"cleared,omitempty"`
 }
 
-// RemainingView is what a stage still holds of athletes, as [credentials.Remaining].
+// RemainingView counts the authorizations that a stage still has, as
+// [credentials.Remaining].
 type RemainingView struct {
 	InForce int `json:"in_force"`
 	Ending  int `json:"ending"`
@@ -100,8 +102,8 @@ type ClearedView struct {
 	Subscription string `json:"subscription"`
 }
 
-// SubscriptionView is a push subscription. The callback URL's last segment is
-// a secret among operators.
+// SubscriptionView is a push subscription. The last segment of the callback URL
+// is secret: show it to operators only.
 type SubscriptionView struct {
 	ID          int64  `json:"id"`
 	CallbackURL string `json:"callback_url"`
@@ -162,7 +164,7 @@ func (a *Admin) Handle(ctx context.Context, req AdminRequest) (AdminResponse, er
 		ActionClearStage:         a.clearStage,
 	}[req.Action]
 	if perform == nil {
-		return AdminResponse{}, fault.New(fault.Invalid, "unknown action")
+		return AdminResponse{}, fault.New(fault.Invalid, "unknown action %q", req.Action)
 	}
 	return perform(ctx, req)
 }

@@ -1,3 +1,3 @@
-// Package handler turns what AWS invokes the credentials functions with into
-// the boundary's use cases, and their results into what AWS expects.
+// Package handler maps the invocations of the credentials functions to the
+// boundary's use cases, and their results to the responses that AWS expects.
 package handler

@@ -62,8 +62,8 @@ func ignorePrefetch(handle api.Handler) api.Handler {
 
 // connect sends the athlete to Strava. When the application is full it sends
 // only athletes who say that they have connected before: the athlete is unknown
-// until the callback, and an athlete with a place must get in. A wrong claim
-// costs one wasted redirect.
+// until the callback, and an athlete with a place must get in. A false
+// statement costs one wasted redirect.
 func (o *OAuth) connect(ctx context.Context, req api.Request) (api.Response, error) {
 	if req.QueryStringParameters["returning"] == "" {
 		full, err := o.Connect.Capacity.Full(ctx)

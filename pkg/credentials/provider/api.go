@@ -15,7 +15,7 @@ import (
 	"github.com/paceline/paceline/pkg/kit/secret"
 )
 
-// API is a provider's REST API. Packages named by the provider fill it in.
+// API is a provider's REST API. The package of each provider sets the fields.
 type API struct {
 	Client *http.Client
 	// Base is what paths are appended to.

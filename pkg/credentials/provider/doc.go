@@ -2,6 +2,6 @@
 // the other providers that it describes. A provider is one file with a
 // [Description]; everything else is the same for all.
 //
-// Nothing of what is sent or received gets into an error: bodies hold tokens,
-// and Fitbit's refusals repeat the one they refuse.
+// Errors contain nothing that was sent or received: bodies hold tokens, and
+// Fitbit's refusals repeat the token that they refuse.
 package provider

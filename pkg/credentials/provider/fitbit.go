@@ -88,11 +88,11 @@ func fitbitMeaning(status int, body []byte) Meaning {
 }
 
 // FitbitRefusal returns why the Fitbit Web API refuses a call; see
-// [credentials.APIResponse]. The person did not allow the scope of an
-// insufficient_scope; Fitbit does not allow the application the data of an
-// insufficient_permissions. Neither concerns other data. Without one of these
-// error types nothing is known of the token, because Fitbit refuses data that
-// others may not see by a 401, too.
+// [credentials.APIResponse]. The error type insufficient_scope means that the
+// person did not allow the scope; insufficient_permissions means that Fitbit
+// does not give the application the data. Neither concerns other data. A
+// refusal without a known error type says nothing about the token, because
+// Fitbit also answers 401 for data that others may not see.
 func FitbitRefusal(status int, body []byte) error {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:

@@ -66,8 +66,8 @@ const (
 	unknownTTL = 5 * time.Minute
 )
 
-// expiry returns when the access token expires that was requested at asked and is
-// due for renewal margin before.
+// expiry returns when the access token expires. It was requested at asked, and
+// is due for renewal margin before it expires.
 func (a tokenResponse) expiry(asked time.Time, margin time.Duration) time.Time {
 	for _, seconds := range []float64{
 		a.number("expires_in"),

@@ -236,9 +236,9 @@ func (v *Vault) Clear(ctx context.Context) (deleted int, _ error) {
 }
 
 // refusedByKMS reports whether Parameter Store could not use the key that a
-// parameter is encrypted under. It passes KMS's errors on: that the key is
-// disabled, pending deletion or gone as InvalidKeyId, and that the caller may
-// not use it, or that it is gone, as AccessDeniedException.
+// parameter is encrypted under. It passes KMS's errors on: InvalidKeyId if the
+// key is disabled, pending deletion or gone, and AccessDeniedException if the
+// caller may not use the key or the key is gone.
 func refusedByKMS(err error) bool {
 	var api smithy.APIError
 	return errors.As(err, &api) && (api.ErrorCode() == "InvalidKeyId" || api.ErrorCode() == "AccessDeniedException")

@@ -2,6 +2,6 @@
 // on behalf of the credentials boundary. Its authorization server is one of
 // package provider's.
 //
-// Nothing of what it sends or receives gets into an error: URLs of push
-// subscriptions hold the client secret, and bodies hold tokens.
+// Errors contain nothing that was sent or received: URLs of push subscriptions
+// hold the client secret, and bodies hold tokens.
 package strava
