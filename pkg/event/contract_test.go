@@ -22,10 +22,11 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// A contract is what neighbours may know of an event: beside the struct, a
-// schema testdata/<Name>.schema.json, a sample testdata/<Name>.json in which no
-// field is left out or zero, and perhaps more samples <Name>.<what>.json. Once
-// released, samples stay as they are: they show that old events still decode.
+// A contract is what other boundaries may rely on in an event: beside the
+// struct, a schema testdata/<Name>.schema.json, a sample testdata/<Name>.json
+// in which no field is left out or zero, and perhaps more samples
+// <Name>.<what>.json. Once released, samples stay as they are: they show that
+// old events still decode.
 type contract struct {
 	event.Fact
 	decode func(detail []byte) (event.Event, error)

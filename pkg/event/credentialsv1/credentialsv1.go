@@ -122,7 +122,8 @@ type AccountLinked struct {
 	AccountID string `json:"account_id"`
 	// Generation of the account's authorization.
 	Generation int64 `json:"generation"`
-	// LinkedAt is when the account was linked, which a later consent leaves.
+	// LinkedAt is when the account was linked. A later consent does not change
+	// it.
 	LinkedAt time.Time `json:"linked_at"`
 }
 
@@ -164,9 +165,10 @@ func (AccountUnlinked) Source() string { return Source }
 // DetailType implements event.Fact.
 func (AccountUnlinked) DetailType() string { return AccountUnlinkedType }
 
-// WebhookConfigured has what the webhook's receiver accepts. The secrets
-// themselves stay where they are: only their SHA-256 travels, which is enough
-// to recognise them and, both being long and random, of no other use.
+// WebhookConfigured has the values by which the webhook's receiver recognizes
+// Strava. It has the SHA-256 of the secrets instead of the secrets: a digest
+// suffices to recognize one, and does not reveal it, because the secrets are
+// long and hard to guess.
 type WebhookConfigured struct {
 	// CallbackKeySHA256 is the hex digest of the callback URL's secret last
 	// path segment.

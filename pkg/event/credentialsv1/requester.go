@@ -18,22 +18,22 @@ type ForwardRequest struct {
 
 // Outcomes of a forwarded call.
 const (
-	// OutcomeAnswered: the provider answered; see Status. A 401 here means a scope
-	// is missing; a dead token never leaves the credentials boundary.
+	// OutcomeAnswered: the provider answered; see Status. A 401 means that a
+	// scope is missing; an invalid token leads to another outcome.
 	OutcomeAnswered = "answered"
-	// OutcomeRevoked: the authorization is over. Never ask again.
+	// OutcomeRevoked: the authorization is over. Do not repeat the call.
 	OutcomeRevoked = "revoked"
 	// OutcomeDegraded: the athlete must connect again first.
 	OutcomeDegraded = "degraded"
-	// OutcomeUnavailable: the provider's API or token endpoint gave no answer, or
-	// one that makes no sense. Ask again later.
+	// OutcomeUnavailable: the provider's API or token endpoint gave no answer,
+	// or an unusable one. Repeat the call later.
 	OutcomeUnavailable = "unavailable"
 	// OutcomeFailed: the credentials boundary could not make or finish the call
 	// for a reason of its own, such as its storage or too little time. It says
-	// nothing about the provider. Ask again later.
+	// nothing about the provider. Repeat the call later.
 	OutcomeFailed = "failed"
-	// OutcomeApplication: the provider refuses the application itself. Ask nothing
-	// for anybody until the admin has settled it.
+	// OutcomeApplication: the provider refuses the application itself. Make no
+	// calls for any account until the operator has fixed that.
 	OutcomeApplication = "application"
 )
 
@@ -46,7 +46,8 @@ type ForwardResponse struct {
 	// canonical Go names, of the last API call that it answered, whatever the
 	// outcome.
 	Header map[string]string `json:"header,omitempty"`
-	// Body is the provider's body as it came when the outcome is answered.
+	// Body is the unchanged body of the provider's response when the outcome is
+	// answered.
 	Body string `json:"body,omitempty"`
 	// Calls is how many API calls were sent to Strava and count against its rate
 	// limits, whatever the outcome: 0, 1, or 2 when a refused access token was

@@ -8,7 +8,7 @@ type CheckSubscriptionRequest struct {
 	AskStrava bool `json:"ask_strava"`
 }
 
-// How the push subscription is at Strava.
+// States of the push subscription at Strava.
 const (
 	// SubscriptionOK: it is there and points to this stage's callback URL.
 	SubscriptionOK = "ok"
@@ -32,7 +32,7 @@ type CheckSubscriptionResponse struct {
 	CallbackFailure string `json:"callback_failure,omitempty"`
 	// Subscription is one of the constants above.
 	Subscription string `json:"subscription,omitempty"`
-	// SubscriptionID is the id of what Strava has; 0 when that is nothing or
-	// unknown.
+	// SubscriptionID is the id of the subscription at Strava; 0 if there is
+	// none, or if it is unknown.
 	SubscriptionID int64 `json:"subscription_id,omitempty"`
 }

@@ -40,9 +40,11 @@ func (AthleteGathered) Source() string { return Source }
 // DetailType implements event.Fact.
 func (AthleteGathered) DetailType() string { return AthleteGatheredType }
 
-// Activity is the part of Strava's SummaryActivity that Paceline keeps.
-// Units are Strava's: metres, seconds, metres per second, beats per minute,
-// watts, kilojoules. A nil pointer or empty string means that Strava has none.
+// Activity is the part of Strava's SummaryActivity that Paceline keeps. Units
+// are Strava's: Distance and TotalElevationGain are in meters, times in
+// seconds, speeds in meters per second, heart rates in beats per minute,
+// AverageWatts in watts. A nil pointer or empty string means that Strava has
+// none.
 type Activity struct {
 	ID        int64  `json:"id"`
 	Name      string `json:"name"`
@@ -125,10 +127,15 @@ const (
 
 // Reasons for which a scan waits.
 const (
-	WaitingForRateLimit   = "rate_limit"
-	WaitingForDailyLimit  = "daily_limit"
-	WaitingForStrava      = "strava"
-	WaitingForReconnect   = "reconnect"
+	// WaitingForRateLimit: the calls of the quarter hour are used up or reserved.
+	WaitingForRateLimit = "rate_limit"
+	// WaitingForDailyLimit: the calls of the UTC day are used up or reserved.
+	WaitingForDailyLimit = "daily_limit"
+	// WaitingForStrava: Strava fails for several athletes, so no calls are made.
+	WaitingForStrava = "strava"
+	// WaitingForReconnect: the authorization is degraded.
+	WaitingForReconnect = "reconnect"
+	// WaitingForApplication: Strava refuses the application.
 	WaitingForApplication = "application"
 	// WaitingForRetry: Strava does not answer for this athlete. Gathering tries
 	// again at ResumesAt.
@@ -161,8 +168,8 @@ type ScanProgressed struct {
 	State    string `json:"state"`
 	// Chunks is how many chunks of activities the scan has sent so far.
 	Chunks int `json:"chunks"`
-	// StartedAt is about when the scan began. By any clock, all its data was read
-	// then or later.
+	// StartedAt is a little before the scan began, so that all of its data was
+	// read later by the clock of any process.
 	StartedAt *time.Time `json:"started_at,omitempty"`
 	// Pages and Activities are how many were read so far.
 	Pages      int `json:"pages,omitempty"`
