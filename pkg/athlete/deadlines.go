@@ -9,9 +9,9 @@ import (
 	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
-// Deadlines drops profiles that may no longer be stored, publishes requests to
-// leave again that credentials has not answered, and counts what is overdue. Run
-// it several times an hour.
+// Deadlines drops profiles that may no longer be stored, publishes again the
+// requests to leave that credentials has not answered, and counts what is
+// overdue. Run it several times an hour.
 type Deadlines struct {
 	Service   *Service
 	Inventory Inventory
@@ -57,7 +57,7 @@ func (d *Deadlines) Enforce(ctx context.Context) (RetentionReport, error) {
 				return nil
 			}
 			if err := d.Service.publishErasureRequest(ctx, athleteID, r); err != nil {
-				failed = append(failed, fmt.Errorf("athlete %d asked to leave: %w", athleteID, err))
+				failed = append(failed, fmt.Errorf("erasure request of athlete %d: %w", athleteID, err))
 			}
 			return nil
 		},

@@ -123,8 +123,8 @@ func orders(n int) [][]int {
 	return all
 }
 
-// TestAConfirmationBeforeTheRequestIsKept, and cannot be looked up as long as it
-// is all there is. Should the request not arrive, the erasure becomes overdue.
+// TestAConfirmationBeforeTheRequestIsKept: the erasure cannot be looked up
+// before the request arrives, and becomes overdue if it never does.
 func TestAConfirmationBeforeTheRequestIsKept(t *testing.T) {
 	p := newPlane()
 	p.confirm(t, "r", athlete.PartGathering, start)
@@ -138,8 +138,8 @@ func TestAConfirmationBeforeTheRequestIsKept(t *testing.T) {
 	}
 }
 
-// TestIssuedReceiptsAreCounted, those included that this plane has not heard of,
-// and each once.
+// TestIssuedReceiptsAreCounted each once, including those that this plane does
+// not know.
 func TestIssuedReceiptsAreCounted(t *testing.T) {
 	p := newPlane()
 	p.now = start.Add(2 * time.Hour)

@@ -12,20 +12,22 @@ import (
 type Accounts interface {
 	// Account returns the zero Account for an unknown athlete.
 	Account(ctx context.Context, athleteID int64) (Account, error)
-	// Update changes an account, which is zero at first, if change reports that it
-	// did, and returns it. change may run more than once; its error ends the update
-	// and is returned as it is.
+	// Update calls change with the account, stores the result and returns it.
+	// For an unknown athlete, change gets the zero Account. change may run more
+	// than once. Nothing is stored if change reports that it changed nothing,
+	// or returns an error, which Update returns as it is.
 	Update(ctx context.Context, athleteID int64, change func(*Account) (changed bool, err error)) (Account, error)
 }
 
 // Erasures stores the states of erasures. They are never deleted.
 type Erasures interface {
-	// Erasure returns the state of an erasure: of one that nothing is known about,
-	// only the receipt.
+	// Erasure returns the state of an erasure. An unknown one has only the
+	// receipt.
 	Erasure(ctx context.Context, receipt string) (Erasure, error)
-	// Update changes an erasure, which has only the receipt at first, if change
-	// reports that it did, and returns it. change may run more than once; its error
-	// ends the update and is returned as it is.
+	// Update calls change with the erasure, stores the result and returns it.
+	// An unknown erasure has only the receipt. change may run more than once.
+	// Nothing is stored if change reports that it changed nothing, or returns
+	// an error, which Update returns as it is.
 	Update(ctx context.Context, receipt string, change func(*Erasure) (changed bool, err error)) (Erasure, error)
 }
 

@@ -73,8 +73,9 @@ func (s *Service) RequestGather(ctx context.Context, by Authorization) (time.Tim
 // over.
 func (s *Service) RequestErasure(ctx context.Context, by Authorization) (receipt string, err error) {
 	fresh, now := s.NewReceipt(), stored(s.Events.Now())
-	// An earlier request may be replaced by one that ends a later authorization. It
-	// is published all the same, because the athlete may have its receipt.
+	// An earlier request may be replaced by one that ends a later
+	// authorization. It is published nevertheless, because the athlete may have
+	// its receipt.
 	a, err := s.Accounts.Account(ctx, by.AthleteID)
 	if err == nil {
 		err = a.checkNotRevoked(by)

@@ -1,5 +1,6 @@
-// Command enforce-deadlines drops profiles that may no longer be kept, publishes
-// requests for an erasure again that nothing has come of, and counts what is late.
+// Command enforce-deadlines drops profiles that may no longer be kept,
+// publishes again the requests to leave that credentials has not answered, and
+// counts overdue erasures.
 package main
 
 import (

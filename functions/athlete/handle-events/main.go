@@ -1,5 +1,5 @@
-// Command handle-events handles the events of other boundaries: it keeps what was
-// gathered of athletes and what they allowed, erases it when an authorization
+// Command handle-events handles the events of other boundaries: it stores
+// athletes' profiles and what they allowed, erases both when an authorization
 // ends, and keeps the state of each erasure.
 package main
 

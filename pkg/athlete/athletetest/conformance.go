@@ -146,8 +146,8 @@ func parallelErasureUpdates(t *testing.T, p athlete.Ports) {
 	}
 }
 
-// inParallel has all writers write, again as long as a write fails because of the
-// others.
+// inParallel has all writers write at once, and repeats a write that conflicts
+// with another.
 func inParallel(t *testing.T, write func(n int) error) {
 	var all sync.WaitGroup
 	for n := range writers {

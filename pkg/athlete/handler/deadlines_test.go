@@ -20,9 +20,9 @@ func (b broken) Each(ctx context.Context, v athlete.Visitor) error {
 	return errors.Join(b.Inventory.Each(ctx, v), errors.New("boom"))
 }
 
-// TestWhoCouldNotCountReportsNoZero: the alarms take a 0 for peace, and a figure
-// that is missing for none.
-func TestWhoCouldNotCountReportsNoZero(t *testing.T) {
+// TestAFailedCountReportsNoZero: a 0 would end an alarm, and a missing figure
+// does not.
+func TestAFailedCountReportsNoZero(t *testing.T) {
 	var out bytes.Buffer
 	ports := newPlane(t).ports
 	mustOpen(t, ports, "r", now.Add(-time.Hour))

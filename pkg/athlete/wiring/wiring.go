@@ -10,8 +10,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
-// Stores returns the ports to what is stored in the named table. Events are
-// published by none of them.
+// Stores returns the ports to the stores in the named table, for functions that
+// publish no events.
 func Stores(cfg aws.Config, table string) athlete.Ports {
 	client := dynamodb.NewFromConfig(cfg)
 	return athlete.Ports{
