@@ -225,8 +225,8 @@ func Erased(erasure string) Response {
 	return problem(http.StatusUnauthorized, string(NoSession), "There is no session, or it has ended. Connect with Strava to open one.", erasure)
 }
 
-// TooManyRequests returns the response to a call that may be repeated after a
-// while, which is rounded up to whole seconds.
+// TooManyRequests returns the response to a call that may be repeated after the
+// given time, which is rounded up to whole seconds.
 func TooManyRequests(after time.Duration, detail string) Response {
 	res := Problem(http.StatusTooManyRequests, detail)
 	res.Headers["Retry-After"] = strconv.FormatInt(int64(math.Ceil(after.Seconds())), 10)
@@ -242,8 +242,8 @@ func Redirect(location string, cookies ...string) Response {
 	}
 }
 
-// contentPolicy prevents that a browser runs or loads anything if it shows a
-// response as a page.
+// contentPolicy prevents a browser that shows a response as a page from running
+// or loading anything.
 const contentPolicy = "default-src 'none'; frame-ancestors 'none'"
 
 func respond(status int, contentType, body string) Response {

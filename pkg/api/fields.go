@@ -40,7 +40,7 @@ func SelectFields[T any](req Request) (Fields[T], error) {
 	f := Fields[T]{names: map[string]bool{}}
 	for name := range strings.SplitSeq(list, ",") {
 		if !slices.Contains(known, name) || f.names[name] {
-			return Fields[T]{}, fault.New(fault.Invalid, "fields must be names of fields with commas between them, each once")
+			return Fields[T]{}, fault.New(fault.Invalid, "fields must be a comma-separated list of field names without repetition")
 		}
 		f.names[name] = true
 	}

@@ -26,8 +26,7 @@ const (
 )
 
 // Limiter has a token bucket for each athlete, in the memory of one process
-// (docs/adr/0013).
-// Use [NewLimiter].
+// (docs/adr/0013). Make one with [NewLimiter].
 type Limiter struct {
 	now func() time.Time
 

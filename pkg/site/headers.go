@@ -12,8 +12,8 @@ const (
 	ReferrerPolicy          = "strict-origin-when-cross-origin"
 	PermissionsPolicy       = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 	CrossOriginOpenerPolicy = "same-origin"
-	// HSTSMaxAge is how many seconds a browser insists on HTTPS: two years,
-	// what hstspreload.org asks for.
+	// HSTSMaxAge is how many seconds a browser insists on HTTPS: two years, as
+	// hstspreload.org asks for.
 	HSTSMaxAge = 2 * 365 * 24 * 60 * 60
 )
 
@@ -34,10 +34,10 @@ var ContentSecurityPolicy = strings.Join([]string{
 	"frame-ancestors 'none'",
 }, "; ")
 
-// SetHeaders puts the security headers on an answer. Strict-Transport-Security
-// is among them only when the origin is served over HTTPS (RFC 6797, 7.2). An
-// answer that has a Content-Security-Policy keeps it: the HTTP API's, which is
-// data, lets nothing at all in.
+// SetHeaders sets the security headers of a response. Strict-Transport-Security
+// is among them only when the origin is served over HTTPS (RFC 6797, 7.2). A
+// response that has a Content-Security-Policy keeps it: responses of the HTTP
+// API are data, and their policy allows nothing.
 func SetHeaders(h http.Header, https bool) {
 	if h.Get("Content-Security-Policy") == "" {
 		h.Set("Content-Security-Policy", ContentSecurityPolicy)

@@ -1,4 +1,4 @@
-// Command audit-activities counts everything stored by its age.
+// Command audit-activities counts all stored records by age.
 package main
 
 import (

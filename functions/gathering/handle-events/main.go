@@ -1,6 +1,6 @@
 // Command handle-events handles the events of other boundaries: it begins and
-// ends gathering for athletes, accepts their requests, and stores what the
-// webhook accepts.
+// ends gathering for athletes, accepts their requests, and stores the values by
+// which the receiver recognizes Strava.
 package main
 
 import (

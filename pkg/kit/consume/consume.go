@@ -55,8 +55,8 @@ func Handler(log *slog.Logger, routes ...Route) func(context.Context, events.SQS
 	})
 }
 
-// Batch returns the Lambda handler of an SQS queue. It calls handle for one
-// message body after the other; handle returns a correlation id for the log.
+// Batch returns the Lambda handler of an SQS queue. It calls handle with each
+// message body in turn; handle returns a correlation id for the log.
 func Batch(log *slog.Logger, handle func(ctx context.Context, body string) (correlationID string, err error)) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
 	return func(ctx context.Context, in events.SQSEvent) (events.SQSEventResponse, error) {
 		ctx, cancel := startup.WithMargin(ctx)

@@ -40,12 +40,12 @@ type revised[I any] interface {
 	stamp() *Revision
 }
 
-// Update reads the item with the key, has change change it, and writes it on
+// Update reads the item with the key, calls change with it, and writes it on
 // the condition that no other write came in between; otherwise it starts over,
 // so change may run several times. For an item that does not exist change gets
 // the zero item. Nothing is written if change returns an error or reports that
 // it changed nothing. The item must embed a [Revision], which Update maintains,
-// and hold its key once it was changed.
+// and change must leave the item's key attributes set.
 //
 // Update returns the item as change left it, which is what the table holds
 // unless change failed. It returns change's error as it is, and a transient

@@ -10,9 +10,10 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Function returns a call of the function with the ARN; errors call it name.
-// The call fails with [fault.Transient] if the function failed or could not be
-// invoked, and with [fault.Permanent] if its response is not an Out.
+// Function returns a func that invokes the Lambda function with the ARN; name
+// is its name in errors. The call fails with [fault.Transient] if the function
+// failed or could not be invoked, and with [fault.Permanent] if its response is
+// not an Out.
 func Function[In, Out any](client *lambda.Client, arn, name string) func(context.Context, In) (Out, error) {
 	return func(ctx context.Context, in In) (out Out, _ error) {
 		payload, err := json.Marshal(in)

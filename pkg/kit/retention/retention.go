@@ -17,9 +17,9 @@ const (
 	// functions that delete it run once an hour.
 	Grace = 2 * time.Hour
 
-	// Copies is how long erased data may remain in copies that are read only after
-	// a failure: dead-letter queues, point-in-time recovery, and logs, which may
-	// name an athlete's id.
+	// Copies is how long erased data may remain in copies that are read only
+	// after a failure: dead-letter queues, point-in-time recovery, and logs,
+	// which may name an athlete's id.
 	Copies = 7 * day
 
 	// Receipt is how long a completed erasure can be looked up.
