@@ -26,15 +26,15 @@ type Account struct {
 	GatherRequestedAt time.Time
 	// ErasureRequest is the athlete's pending request to leave, nil without one.
 	ErasureRequest *ErasureRequest
-	// RevokedGeneration is the tombstone: no event of this or an earlier generation
-	// is accepted. 0 without one.
+	// RevokedGeneration is the tombstone: no event of this or an earlier
+	// generation is accepted. 0 without one.
 	RevokedGeneration int64
-	// Receipt is that of the erasure which RevokedGeneration belongs to. Sessions
-	// that are still open are led to it. It is empty once the athlete has connected
-	// again.
+	// Receipt is that of the erasure which RevokedGeneration belongs to.
+	// Sessions that are still open are led to it. It is empty once the athlete
+	// has connected again.
 	Receipt string
-	// ExpiresAt is when the account may be deleted; zero while there is a consent or
-	// a request to leave.
+	// ExpiresAt is when the account may be deleted; zero while there is a
+	// consent or a request to leave.
 	ExpiresAt time.Time
 }
 
@@ -58,8 +58,8 @@ func (a Account) checkNotRevoked(by Authorization) error {
 	return &RevokedError{a.Receipt}
 }
 
-// updateExpiry keeps the account for as long as a tombstone of the time at would
-// live, or without end if it is in use.
+// updateExpiry keeps the account for as long as a tombstone of the time at
+// would live, or without end if it is in use.
 func (a *Account) updateExpiry(at time.Time) {
 	expiresAt := at.Add(retention.Tombstone)
 	switch {
@@ -93,8 +93,8 @@ func (a *Account) dropExpiredProfile(now time.Time) bool {
 	return true
 }
 
-// applyConsent stores a consent. Events about it may come in any order. It reports
-// whether that changed anything.
+// applyConsent stores a consent. Events about it may come in any order. It
+// reports whether that changed anything.
 func (a *Account) applyConsent(c Consent, now time.Time) bool {
 	if c.Generation <= a.RevokedGeneration {
 		return false
@@ -141,8 +141,8 @@ func (a *Account) requestGather(now time.Time) error {
 	return nil
 }
 
-// requestErasure stores a request to leave and reports whether it is a new one. A
-// repetition keeps the first request and its receipt.
+// requestErasure stores a request to leave and reports whether it is a new one.
+// A repetition keeps the first request and its receipt.
 //
 // The athlete may have authorized again since the session was opened. A request
 // to leave ends all of that, so the latest generation counts.
@@ -159,8 +159,9 @@ func (a *Account) requestErasure(generation int64, receipt string, now time.Time
 	return true
 }
 
-// revoke sets the tombstone and erases everything of this and earlier generations.
-// receipt is that of the erasure. It reports whether that changed anything.
+// revoke sets the tombstone and erases everything of this and earlier
+// generations. receipt is that of the erasure. It reports whether that changed
+// anything.
 //
 // A request to leave is pending until its own receipt has come: if the same
 // authorization was ended in another way first, the athlete still waits for the

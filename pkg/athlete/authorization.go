@@ -13,8 +13,8 @@ type Authorization struct {
 type Consent struct {
 	// Generation is the Unix time of the authorization in milliseconds.
 	Generation int64
-	// Scopes are the accepted ones, in Strava's spelling; nil if no event has named
-	// them yet.
+	// Scopes are the accepted ones, in Strava's spelling; nil if no event has
+	// named them yet.
 	Scopes []string
 	// Degraded is set if Strava refuses calls for the athlete until they connect
 	// again.

@@ -18,7 +18,8 @@ type Deadlines struct {
 }
 
 // republishAfter is how long a request to leave may be pending before it is
-// published again: the process that took it may have died before it published it.
+// published again: the process that took it may have died before it published
+// it.
 const republishAfter = 10 * time.Minute
 
 // RetentionReport counts what was stored when the deadlines were enforced,

@@ -10,8 +10,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
-// Parts of an erasure: the boundaries that hold an athlete's data. The part of a
-// linked account has the name of its provider, such as fitbit.
+// Parts of an erasure: the boundaries that hold an athlete's data. The part of
+// a linked account has the name of its provider, such as fitbit.
 const (
 	PartCredentials = "credentials"
 	PartGathering   = "gathering"
@@ -32,16 +32,16 @@ type Erasure struct {
 	// RequestedAt is when the erasure was asked for; zero as long as only
 	// confirmations have arrived.
 	RequestedAt time.Time
-	// Parts have to confirm the erasure, in alphabetical order. There are none until
-	// an event has named them.
+	// Parts have to confirm the erasure, in alphabetical order. There are none
+	// until an event has named them.
 	Parts []string
-	// Confirmed is when each part had erased. It may name parts that Parts does not
-	// have yet.
+	// Confirmed is when each part had erased. It may name parts that Parts does
+	// not have yet.
 	Confirmed map[string]time.Time
 }
 
-// ErasureTime is how long an erasure may take before an operator should look into
-// it.
+// ErasureTime is how long an erasure may take before an operator should look
+// into it.
 const ErasureTime = time.Hour
 
 // ErrNoErasure means that no erasure has that receipt.
@@ -95,8 +95,8 @@ func (e Erasure) CompletedAt() time.Time {
 	return last
 }
 
-// CopiesGoneBy is when the last copy of the erased data is gone, too; zero until
-// the erasure is completed.
+// CopiesGoneBy is when the last copy of the erased data is gone, too; zero
+// until the erasure is completed.
 func (e Erasure) CopiesGoneBy() time.Time { return after(e.CompletedAt(), retention.Copies) }
 
 // shownUntil is when the erasure can no longer be looked up; zero until it is
@@ -113,8 +113,8 @@ func after(t time.Time, d time.Duration) time.Time {
 	return t.Add(d)
 }
 
-// began is when the erasure was asked for or, as long as that is not known, when
-// its first part was erased.
+// began is when the erasure was asked for or, as long as that is not known,
+// when its first part was erased.
 func (e Erasure) began() time.Time {
 	first := e.RequestedAt
 	for _, at := range e.Confirmed {

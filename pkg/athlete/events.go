@@ -94,8 +94,8 @@ func (s *Service) AuthorizationRevoked(ctx context.Context, _ event.Meta, f cred
 	return s.confirmErasure(ctx, f.Receipt, PartAthlete, s.Events.Now())
 }
 
-// ErasureCompleted records that a part has erased all that the receipt stands for.
-// cause is the event that reported it.
+// ErasureCompleted records that a part has erased all that the receipt stands
+// for. cause is the event that reported it.
 func (s *Service) ErasureCompleted(ctx context.Context, cause event.Meta, receipt, part string) error {
 	return s.confirmErasure(ctx, receipt, part, cause.OccurredAt)
 }

@@ -8,8 +8,8 @@ import (
 // Link is an account at another provider.
 type Link struct {
 	Provider string
-	// AccountID is empty once the account is unlinked. The link is a tombstone then:
-	// no event of this or an earlier Generation is accepted.
+	// AccountID is empty once the account is unlinked. The link is a tombstone
+	// then: no event of this or an earlier Generation is accepted.
 	AccountID string
 	// Generation of the account's authorization.
 	Generation int64

@@ -40,7 +40,8 @@ type Inventory interface {
 
 // Visitor is called with what is stored. A function that is nil is not called.
 type Visitor struct {
-	// Profile is called with each athlete who has a profile, and when that was read.
+	// Profile is called with each athlete who has a profile, and when that was
+	// read.
 	Profile func(athleteID int64, readAt time.Time) error
 	// ErasureRequest is called with each pending request to leave.
 	ErasureRequest func(athleteID int64, r ErasureRequest) error

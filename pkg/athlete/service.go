@@ -66,11 +66,11 @@ func (s *Service) RequestGather(ctx context.Context, by Authorization) (time.Tim
 	return time.Time{}, fmt.Errorf("publish the gather request: %w", err)
 }
 
-// RequestErasure takes the athlete's request to leave and returns the receipt. The
-// request is stored before anything else happens. If its event cannot be published
-// the error is a transient fault; another call, or [Deadlines], publishes it
-// under the same receipt. It fails with a [*RevokedError] if the authorization is
-// over.
+// RequestErasure takes the athlete's request to leave and returns the receipt.
+// The request is stored before anything else happens. If its event cannot be
+// published the error is a transient fault; another call, or [Deadlines],
+// publishes it under the same receipt. It fails with a [*RevokedError] if the
+// authorization is over.
 func (s *Service) RequestErasure(ctx context.Context, by Authorization) (receipt string, err error) {
 	fresh, now := s.NewReceipt(), stored(s.Events.Now())
 	// An earlier request may be replaced by one that ends a later
@@ -102,8 +102,8 @@ func (s *Service) RequestErasure(ctx context.Context, by Authorization) (receipt
 	return a.ErasureRequest.Receipt, s.publishErasureRequest(ctx, by.AthleteID, *a.ErasureRequest)
 }
 
-// publishErasureRequest opens the erasure and publishes the request for it. It may
-// be repeated: the receipt identifies the erasure.
+// publishErasureRequest opens the erasure and publishes the request for it. It
+// may be repeated: the receipt identifies the erasure.
 func (s *Service) publishErasureRequest(ctx context.Context, athleteID int64, r ErasureRequest) error {
 	if err := s.openErasure(ctx, r.Receipt, r.RequestedAt); err != nil {
 		return err

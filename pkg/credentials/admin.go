@@ -171,8 +171,8 @@ func (a *Admin) configureWebhook(ctx context.Context, app App) error {
 	return nil
 }
 
-// handshakeTime is how long EnsureSubscription waits until the webhook has received
-// its configuration; handshakePause is the wait between two tries.
+// handshakeTime is how long EnsureSubscription waits until the webhook has
+// received its configuration; handshakePause is the wait between two tries.
 const (
 	handshakeTime  = 25 * time.Second
 	handshakePause = time.Second

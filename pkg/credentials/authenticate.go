@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	// cacheTTL is how long a valid credential is accepted without reading it again,
-	// and so the longest time for which an ended session still works.
+	// cacheTTL is how long a valid credential is accepted without reading it
+	// again, and so the longest time for which an ended session still works.
 	cacheTTL = 30 * time.Second
 	// cacheSize is how many credentials the cache holds: about 2 MB.
 	cacheSize = 10_000
-	// lookupTimeout and updateTimeout bound the two calls to the store, so that the
-	// authorizer answers in time while the store does not.
+	// lookupTimeout and updateTimeout bound the two calls to the store, so that
+	// the authorizer answers in time while the store does not.
 	lookupTimeout = 2 * time.Second
 	updateTimeout = time.Second
 )

@@ -9,11 +9,12 @@ import (
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 )
 
-// Ports are the adapters and settings of a process. Its methods put the use cases
-// together; each needs only the fields that it uses. Grants, OAuth and API are
-// those of one provider.
+// Ports are the adapters and settings of a process. Its methods put the use
+// cases together; each needs only the fields that it uses. Grants, OAuth and
+// API are those of one provider.
 //
-// Use cases that take a [Tokens] share it, and with it the token pairs in memory.
+// Use cases that take a [Tokens] share it, and with it the token pairs in
+// memory.
 type Ports struct {
 	Events event.Factory
 	Log    *slog.Logger
@@ -38,8 +39,8 @@ type Ports struct {
 	// ReadToday reads the page's data on a linked account.
 	ReadToday func(ctx context.Context, now time.Time, get func(path string) (credentialsv1.ForwardResponse, error)) (Today, error)
 
-	// Counter counts grants against AthleteCapacity; nil where the provider sets no
-	// limit.
+	// Counter counts grants against AthleteCapacity; nil where the provider
+	// sets no limit.
 	Counter         GrantCounter
 	AthleteCapacity int
 	// Providers are the names of all providers.
@@ -58,7 +59,8 @@ func (p Ports) tokenStore() TokenStore {
 	return TokenStore{Ledger: p.ledger(), Vault: p.Vault, Sealer: p.Sealer, Metrics: p.Metrics, Sleep: p.Sleep}
 }
 
-// Tokens returns the token pairs of the provider's accounts, with none in memory.
+// Tokens returns the token pairs of the provider's accounts, with none in
+// memory.
 func (p Ports) Tokens() *Tokens { return &Tokens{TokenStore: p.tokenStore(), OAuth: p.OAuth} }
 
 // Requester returns the requester of the provider's API.

@@ -37,8 +37,8 @@ type StartedConnect struct {
 	// State is the OAuth state, which the provider sends back.
 	State secret.String
 	// Nonce binds the connect to the browser that began it, which keeps it in a
-	// cookie. It is new for each connect, so an attacker gains nothing by planting one
-	// in a browser.
+	// cookie. It is new for each connect, so an attacker gains nothing by
+	// planting one in a browser.
 	Nonce secret.String
 }
 
@@ -252,8 +252,8 @@ func (c *Connect) authorize(ctx context.Context, account Account, candidate Cand
 	return grant, nil
 }
 
-// errEnded is [ErrRevoked] for an authorization that ended before its connect was
-// completed.
+// errEnded is [ErrRevoked] for an authorization that ended before its connect
+// was completed.
 var errEnded = fault.New(fault.Conflict, "%w before the connect was completed", ErrRevoked)
 
 // cancel ends the connect of a candidate, and then revokes its tokens at Strava

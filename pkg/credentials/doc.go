@@ -12,8 +12,8 @@
 // Publishes: AthleteAuthorized, AuthorizationDegraded, AuthorizationRevoked,
 // ErasureCompleted, WebhookConfigured, AccountLinked, AccountUnlinked.
 //
-// Consumes: DeauthorizationReported of gathering, ErasureRequested of the athlete
-// plane.
+// Consumes: DeauthorizationReported of gathering, ErasureRequested of the
+// athlete plane.
 //
 // An account is a person's account at a provider. Strava's accounts are the
 // athletes that the other boundaries know; see docs/adr/0008. Accounts of other
@@ -25,17 +25,17 @@
 // itself, sealed. SSM numbers the versions of a parameter and keeps the last
 // hundred, so writing a pair destroys nothing. The pair becomes the valid one
 // when the grant is changed to refer to it. That is a conditional write, which
-// fails if the authorization has ended or another process has changed the tokens
-// meanwhile; the pair is then kept as a [Candidate]. A [Lease] in the grant
-// keeps refreshes and revocations of one account apart. See
+// fails if the authorization has ended or another process has changed the
+// tokens meanwhile; the pair is then kept as a [Candidate]. A [Lease] in the
+// grant keeps refreshes and revocations of one account apart. See
 // docs/token-safety.md.
 //
 // # How tasks are completed
 //
-// A task that must not be forgotten is written into the grant before it is tried:
-// an event to publish, a connect or a revocation to complete, a claim to verify, a
-// parameter to delete. [Reconciler.Reconcile] tries again until it is done; see
-// docs/adr/0007.
+// A task that must not be forgotten is written into the grant before it is
+// tried: an event to publish, a connect or a revocation to complete, a claim to
+// verify, a parameter to delete. [Reconciler.Reconcile] tries again until it is
+// done; see docs/adr/0007.
 //
 // # Files
 //
@@ -45,7 +45,7 @@
 // providers), accounts (for workers of other systems), admin, clear (a stage),
 // subscription, capacity and waitlist. They share a [Ledger] (ledger.go), which
 // changes grants, and a [TokenStore] (tokenstore.go), which keeps pairs. Below
-// them, without ports, are the grant (grant, granttokens, grantend, grantretry),
-// lease, tokenpair, account, authorization, app and credential. [Ports]
-// (composition.go) puts the use cases together.
+// them, without ports, are the grant (grant, granttokens, grantend,
+// grantretry), lease, tokenpair, account, authorization, app and credential.
+// [Ports] (composition.go) puts the use cases together.
 package credentials

@@ -29,8 +29,8 @@ var (
 	ErrTokenRefused = errors.New("refresh token refused")
 	// ErrCodeRefused: the authorization code is wrong, used or too old.
 	ErrCodeRefused = errors.New("authorization code refused")
-	// ErrAnswerLost: the provider may have done what was requested, but its response
-	// did not arrive or cannot be read. It is a transient fault.
+	// ErrAnswerLost: the provider may have done what was requested, but its
+	// response did not arrive or cannot be read. It is a transient fault.
 	ErrAnswerLost = errors.New("the response was lost")
 	// ErrAppRefused: the application's own credentials are refused, or it has lost
 	// access. It is not the fault of an athlete.
@@ -45,7 +45,8 @@ var (
 var (
 	// ErrRevoked: there is no such authorization, or it has ended.
 	ErrRevoked = errors.New("authorization revoked")
-	// ErrOtherAccountLinked: the athlete has linked another account of the provider.
+	// ErrOtherAccountLinked: the athlete has linked another account of the
+	// provider.
 	ErrOtherAccountLinked = errors.New("another account of the provider is linked")
 	// ErrDegraded: the athlete has to connect again.
 	ErrDegraded = errors.New("authorization degraded")

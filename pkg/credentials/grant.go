@@ -15,20 +15,20 @@ type State string
 const (
 	// Active: the token pair is believed to work.
 	Active State = "active"
-	// Degraded: the athlete has to connect again, for the grant's Reason. Nothing is
-	// erased.
+	// Degraded: the athlete has to connect again, for the grant's Reason.
+	// Nothing is erased.
 	Degraded State = "degraded"
-	// Revoked: the authorization is over, but its tokens are not revoked at Strava and
-	// deleted yet. No calls are made under it, and only a new authorization by the
-	// athlete leads out of it.
+	// Revoked: the authorization is over, but its tokens are not revoked at
+	// Strava and deleted yet. No calls are made under it, and only a new
+	// authorization by the athlete leads out of it.
 	Revoked State = "revoked"
 	// Erased: the authorization is over and its tokens are deleted. The grant is a
 	// tombstone.
 	Erased State = "erased"
 )
 
-// Grant is the state of an account: what its owner allowed, and references to its
-// tokens.
+// Grant is the state of an account: what its owner allowed, and references to
+// its tokens.
 type Grant struct {
 	Account Account
 	// Generation is the Unix time in milliseconds at which Strava issued the
@@ -56,13 +56,14 @@ type Grant struct {
 	Obsolete []int64
 	// Lease is held by the process that changes the tokens.
 	Lease Lease
-	// InDoubt is set when a response to a refresh may have been lost. Strava's refusal
-	// of the refresh token then does not prove that the athlete withdrew access.
+	// InDoubt is set when a response to a refresh may have been lost. Strava's
+	// refusal of the refresh token then does not prove that the athlete
+	// withdrew access.
 	InDoubt bool
 	// RevokedAt is when the authorization ended; zero while it is in force.
 	RevokedAt time.Time
-	// EndRequestedAt is when the athlete or an operator last asked for an end; zero if
-	// neither did. An authorization from before cannot come into force.
+	// EndRequestedAt is when the athlete or an operator last asked for an end;
+	// zero if neither did. An authorization from before cannot come into force.
 	EndRequestedAt time.Time
 
 	// Unpublished is set while the event about the present state may not have been
@@ -115,11 +116,11 @@ type PendingRevocation struct {
 	Published bool
 	// Links are the linked accounts that end with the athlete's authorization.
 	Links []Account
-	// Owner is the athlete whose link to the account ends; zero if an athlete's own
-	// authorization ends.
+	// Owner is the athlete whose link to the account ends; zero if an athlete's
+	// own authorization ends.
 	Owner Authorization
-	// WithAthlete is set if the receipt is that of the owner's own erasure, which the
-	// owner's grant publishes.
+	// WithAthlete is set if the receipt is that of the owner's own erasure,
+	// which the owner's grant publishes.
 	WithAthlete bool
 }
 

@@ -168,8 +168,8 @@ func (g *Grant) forgetCompleted(now time.Time) {
 	})
 }
 
-// TombstoneUntil returns until when an erased grant is kept as a tombstone, with
-// its receipts.
+// TombstoneUntil returns until when an erased grant is kept as a tombstone,
+// with its receipts.
 func (g Grant) TombstoneUntil() time.Time {
 	last := g.RevokedAt
 	for _, c := range g.Completed {

@@ -12,9 +12,9 @@ type RetryState struct {
 	Attempts int
 }
 
-// HasPendingTasks reports whether the grant has a pending task: an event to publish,
-// a claim to verify, a revocation or a connect to complete, or tokens to revoke or
-// delete.
+// HasPendingTasks reports whether the grant has a pending task: an event to
+// publish, a claim to verify, a revocation or a connect to complete, or tokens
+// to revoke or delete.
 func (g Grant) HasPendingTasks() bool {
 	return g.hasTasksBesideClaim() || !g.Claim.ClaimedAt.IsZero()
 }

@@ -107,8 +107,8 @@ func (g *Grant) removeCandidates(dropped ...Candidate) {
 	}
 }
 
-// retire has the generation's parameter deleted unless the grant still refers to
-// it or is about to write to it.
+// retire has the generation's parameter deleted unless the grant still refers
+// to it or is about to write to it.
 func (g *Grant) retire(generation int64) {
 	inUse := generation == 0 || generation == g.Tokens.Generation || (g.inForce() && generation == g.Generation) ||
 		slices.ContainsFunc(g.Candidates, func(s Candidate) bool { return s.Generation == generation })

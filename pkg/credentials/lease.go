@@ -3,9 +3,10 @@ package credentials
 import "time"
 
 const (
-	// leaseTime is how long a lease lasts. No process needs it for so long: functions
-	// that take leases are ended after 45 s, and [Reconciler.Reconcile] gives each
-	// grant less. So the holder of an expired lease is dead.
+	// leaseTime is how long a lease lasts. No process needs it for so long:
+	// functions that take leases are ended after 45 s, and
+	// [Reconciler.Reconcile] gives each grant less. So the holder of an expired
+	// lease is dead.
 	leaseTime = time.Minute
 	// leasePoll is the wait before a lease that is held is tried again.
 	leasePoll = 200 * time.Millisecond

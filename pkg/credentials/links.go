@@ -314,8 +314,8 @@ func (l *Links) Unlink(ctx context.Context, by Authorization) (receipt string, _
 //
 // Errors: ErrRevoked when the session's authorization is over, ErrNotLinked,
 // ErrDegraded when the athlete has to link the account again,
-// ErrProviderUnavailable when a call brought no answer, whether the fault was the
-// provider's or ours, or another fault when a grant cannot be read.
+// ErrProviderUnavailable when a call brought no answer, whether the fault was
+// the provider's or ours, or another fault when a grant cannot be read.
 func (l *Links) Today(ctx context.Context, by Authorization) (Today, error) {
 	_, account, err := l.find(ctx, by)
 	if err != nil {

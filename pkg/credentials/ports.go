@@ -34,8 +34,8 @@ type Grants interface {
 type ConnectStates interface {
 	// PutState stores a started connect by the digest of its state.
 	PutState(ctx context.Context, state string, s ConnectState) error
-	// TakeState returns and deletes the connect of a state. A state that is unknown
-	// or was taken before is a not-found fault.
+	// TakeState returns and deletes the connect of a state. A state that is
+	// unknown or was taken before is a not-found fault.
 	TakeState(ctx context.Context, state string) (ConnectState, error)
 }
 
@@ -52,9 +52,9 @@ type ConnectState struct {
 
 // Vault keeps secrets encrypted under the dedicated key.
 type Vault interface {
-	// App returns the registration with a provider; a not-found fault if it was not
-	// set, and a permanent one if it can never be read again, because it is malformed
-	// or encrypted under a key that is not the stage's.
+	// App returns the registration with a provider; a not-found fault if it was
+	// not set, and a permanent one if it can never be read again, because it is
+	// malformed or encrypted under a key that is not the stage's.
 	App(ctx context.Context, provider string) (App, error)
 	// SaveApp replaces the registration with a provider.
 	SaveApp(ctx context.Context, provider string, app App) error
@@ -70,13 +70,14 @@ type Vault interface {
 	// DeleteTokens deletes all versions in a generation's parameter. Deleting what
 	// is not there is no error.
 	DeleteTokens(ctx context.Context, account Account, generation int64) error
-	// SavePendingConnect stores the pair of a connect that could not be written to the
-	// grant. Storing it again changes nothing.
+	// SavePendingConnect stores the pair of a connect that could not be written
+	// to the grant. Storing it again changes nothing.
 	SavePendingConnect(ctx context.Context, r PendingConnect) error
 	// PendingConnects returns the stored pairs of a provider's connects; with an
 	// error, those that it could read.
 	PendingConnects(ctx context.Context, provider string) ([]PendingConnect, error)
-	// DeletePendingConnect deletes one of them. Deleting what is not there is no error.
+	// DeletePendingConnect deletes one of them. Deleting what is not there is
+	// no error.
 	DeletePendingConnect(ctx context.Context, r PendingConnect) error
 }
 
@@ -121,13 +122,13 @@ type Rules struct {
 	Sufficient []string
 	// RefreshMargin is how long before its end an access token is renewed.
 	RefreshMargin time.Duration
-	// Endpoint returns the kind of endpoint at a path of the API that may be called,
-	// and "" for any other path.
+	// Endpoint returns the kind of endpoint at a path of the API that may be
+	// called, and "" for any other path.
 	Endpoint func(path string) string
 	// CheckPath is a path of the API that every valid access token may call.
 	CheckPath string
-	// EssentialPath is a path of the API that every account needs: if a call of it is
-	// refused for a missing scope, the grant degrades. Empty for none.
+	// EssentialPath is a path of the API that every account needs: if a call of
+	// it is refused for a missing scope, the grant degrades. Empty for none.
 	EssentialPath string
 }
 
@@ -136,25 +137,25 @@ func (r Rules) enough(scopes []string) bool {
 	return slices.ContainsFunc(r.Sufficient, func(s string) bool { return slices.Contains(scopes, s) })
 }
 
-// OAuth is a provider's authorization server. A use case with an OAuth serves the
-// accounts of its provider only.
+// OAuth is a provider's authorization server. A use case with an OAuth serves
+// the accounts of its provider only.
 type OAuth interface {
 	Rules() Rules
-	// AuthorizeURL returns the URL of the consent screen. The verifier binds the code
-	// to this connect where the provider supports that (RFC 7636); the URL does not
-	// reveal it.
+	// AuthorizeURL returns the URL of the consent screen. The verifier binds
+	// the code to this connect where the provider supports that (RFC 7636); the
+	// URL does not reveal it.
 	AuthorizeURL(clientID, redirectURI, state string, verifier secret.String) string
 	// Exchange exchanges a code for tokens. Errors: ErrCodeRefused, ErrAppFull,
 	// ErrAppRefused, or a transient fault if there was no usable response.
 	Exchange(ctx context.Context, app App, redirectURI string, code, verifier secret.String) (TokenResponse, error)
-	// Refresh renews a pair. Errors: ErrTokenRefused, ErrAppRefused, or a transient
-	// fault if there was no usable response, which is ErrAnswerLost if the pair may
-	// have been renewed.
+	// Refresh renews a pair. Errors: ErrTokenRefused, ErrAppRefused, or a
+	// transient fault if there was no usable response, which is ErrAnswerLost
+	// if the pair may have been renewed.
 	Refresh(ctx context.Context, app App, refresh secret.String) (TokenPair, error)
-	// Revoke ends the authorization that the pair belongs to. If neither token is
-	// valid any more it returns nil. Errors: ErrAppRefused; ErrAccessTokenInvalid if
-	// the provider needs an access token and the pair's is invalid; or a transient
-	// fault.
+	// Revoke ends the authorization that the pair belongs to. If neither token
+	// is valid any more it returns nil. Errors: ErrAppRefused;
+	// ErrAccessTokenInvalid if the provider needs an access token and the
+	// pair's is invalid; or a transient fault.
 	Revoke(ctx context.Context, app App, pair TokenPair) error
 }
 

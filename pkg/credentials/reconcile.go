@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// attemptTime is how long the tasks of one grant are tried at a time: less than a
-	// lease lasts.
+	// attemptTime is how long the tasks of one grant are tried at a time: less
+	// than a lease lasts.
 	attemptTime = 40 * time.Second
 	// overdueAfter is how long a task may be pending before the alarm.
 	overdueAfter = 24 * time.Hour
@@ -24,9 +24,9 @@ const (
 
 // Reconciler performs the pending tasks of grants.
 //
-// A caller first writes a task into the grant, and fails only if that write fails.
-// The task is tried at once. If it fails, as it does while Strava is down,
-// [Reconciler.Reconcile] tries again until it is done.
+// A caller first writes a task into the grant, and fails only if that write
+// fails. The task is tried at once. If it fails, as it does while Strava is
+// down, [Reconciler.Reconcile] tries again until it is done.
 type Reconciler struct {
 	TokenStore
 	Connect    *Connect

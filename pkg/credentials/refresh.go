@@ -18,8 +18,8 @@ import (
 // covers the call to Strava (20 s) and saveTime.
 const refreshTime = 28 * time.Second
 
-// refresh renews pair, which seen refers to. Its steps, and the state after each if
-// the process is killed then:
+// refresh renews pair, which seen refers to. Its steps, and the state after
+// each if the process is killed then:
 //
 //  1. acquire the lease: no other process refreshes until the lease is released
 //     or expires.

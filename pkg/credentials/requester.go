@@ -184,8 +184,9 @@ func (r *Requester) call(ctx context.Context, req Call) (last APIResponse, calls
 			// says nothing about the others.
 			return last, calls, nil
 		case !rejected.Access.Empty():
-			// A renewed token was refused as well. Either the authorization is over, which
-			// a webhook will report, or Strava has a transient problem.
+			// A renewed token was refused as well. Either the authorization is
+			// over, which a webhook will report, or Strava has a transient
+			// problem.
 			return last, calls, fault.New(fault.Transient, "%w: a renewed access token was refused", ErrProviderUnavailable)
 		}
 		rejected = pair

@@ -61,8 +61,8 @@ func (r *Revocation) complete(ctx context.Context, grant Grant) error {
 	return nil
 }
 
-// confirm publishes that this boundary has done its part of the erasures, and removes
-// the links that ended.
+// confirm publishes that this boundary has done its part of the erasures, and
+// removes the links that ended.
 func (r *Revocation) confirm(ctx context.Context, grant Grant) error {
 	for _, p := range grant.Revocations {
 		completed := credentialsv1.ErasureCompleted{Receipt: p.Receipt}

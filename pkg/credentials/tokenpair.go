@@ -58,8 +58,8 @@ type Candidate struct {
 	Scopes []string
 	// Connecting is set until the connect that received the pair is completed.
 	Connecting bool
-	// Owner is the athlete who links the account; zero for an athlete's own account,
-	// and unless the pair is of a connect.
+	// Owner is the athlete who links the account; zero for an athlete's own
+	// account, and unless the pair is of a connect.
 	Owner Authorization
 }
 

@@ -12,11 +12,12 @@ import (
 )
 
 const (
-	// maxLooks is how often a pair that the grant refers to is read, with leasePoll
-	// between, before it counts as missing: SSM may lag behind a write.
+	// maxLooks is how often a pair that the grant refers to is read, with
+	// leasePoll between, before it counts as missing: SSM may lag behind a
+	// write.
 	maxLooks = 30
-	// maxRestarts is how often a call starts over because its pair was replaced. More
-	// would be a defect.
+	// maxRestarts is how often a call starts over because its pair was
+	// replaced. More would be a defect.
 	maxRestarts = 300
 	// maxCached bounds the pairs in the memory of one process.
 	maxCached = 1000
@@ -137,10 +138,10 @@ func (t *Tokens) publishDegradation(ctx context.Context, grant Grant, justNow bo
 	return t.publishState(ctx, grant)
 }
 
-// currentPair returns the grant and the pair that it refers to. It reads the grant
-// every time, so that a revocation takes effect at once. It takes the pair from
-// memory while the grant still refers to it, so that a call needs neither SSM nor
-// KMS. allowed returns why the grant may not be used, or nil.
+// currentPair returns the grant and the pair that it refers to. It reads the
+// grant every time, so that a revocation takes effect at once. It takes the
+// pair from memory while the grant still refers to it, so that a call needs
+// neither SSM nor KMS. allowed returns why the grant may not be used, or nil.
 func (t *Tokens) currentPair(ctx context.Context, account Account, generation int64, allowed func(Grant) error) (Grant, TokenPair, error) {
 	for look := 1; ; look++ {
 		grant, err := t.currentGrant(ctx, account, generation, allowed)
@@ -172,8 +173,8 @@ func (t *Tokens) currentPair(ctx context.Context, account Account, generation in
 	}
 }
 
-// currentGrant reads the grant, publishes its state if that is due, and checks that
-// the generation is in force and that the grant is allowed.
+// currentGrant reads the grant, publishes its state if that is due, and checks
+// that the generation is in force and that the grant is allowed.
 func (t *Tokens) currentGrant(ctx context.Context, account Account, generation int64, allowed func(Grant) error) (Grant, error) {
 	grant, err := t.grant(ctx, account)
 	if fault.Is(err, fault.NotFound) {

@@ -53,7 +53,8 @@ var (
 	ErrWaitlistFull = fault.New(fault.Conflict, "the waitlist is full")
 	// ErrPlaceFree: the application has a place, so there is nothing to wait for.
 	ErrPlaceFree = fault.New(fault.Conflict, "there is a place")
-	// ErrFormInvalid: the form was not issued here, was sent before, or is too old.
+	// ErrFormInvalid: the form was not issued here, was sent before, or is too
+	// old.
 	ErrFormInvalid = fault.New(fault.Conflict, "the form is unknown, used or expired")
 )
 
@@ -130,8 +131,8 @@ func (w *Waitlist) Join(ctx context.Context, form secret.String, contact string)
 		}
 	}
 	now := w.Now()
-	// Known and unknown contacts get the same answer, so that it does not reveal who
-	// is on the list.
+	// Known and unknown contacts get the same answer, so that it does not
+	// reveal who is on the list.
 	waiting, err := w.Store.Entries(ctx, now)
 	if err != nil {
 		return err

@@ -1,4 +1,5 @@
-// Command expire-activities deletes activities that were not read again in time.
+// Command expire-activities deletes activities that were not read again in
+// time.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Command count-erasures shows an admin how many erasures are pending, overdue and
-// completed.
+// Command count-erasures shows an admin how many erasures are pending, overdue
+// and completed.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Command serve-api lets athletes make and revoke keys for programs, and log out
-// everywhere.
+// Command serve-api lets athletes make and revoke keys for programs, and log
+// out everywhere.
 package main
 
 import (

@@ -167,8 +167,8 @@ func inParallel(t *testing.T, write func(n int) error) {
 	all.Wait()
 }
 
-// fill stores ten accounts, of which every second has a profile and every third a
-// request to leave, and two erasures.
+// fill stores ten accounts, of which every second has a profile and every third
+// a request to leave, and two erasures.
 func fill(t *testing.T, p athlete.Ports) (profiles map[int64]time.Time, requests map[int64]athlete.ErasureRequest, erasures map[string]athlete.Erasure) {
 	profiles, requests = map[int64]time.Time{}, map[int64]athlete.ErasureRequest{}
 	for id := int64(1000); id < 1010; id++ {

@@ -31,8 +31,8 @@ type accountItem struct {
 	ExpiresAt         dynamo.Seconds      `dynamodbav:"expires_at,omitempty"` // TTL
 }
 
-// profile has the fields of [gatheringv1.Athlete]; the conversion from one to the
-// other fails to compile if one is missing.
+// profile has the fields of [gatheringv1.Athlete]; the conversion from one to
+// the other fails to compile if one is missing.
 type profile struct {
 	ID            int64  `dynamodbav:"id"`
 	Username      string `dynamodbav:"username,omitempty"`

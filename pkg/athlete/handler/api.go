@@ -12,10 +12,10 @@ import (
 	"github.com/paceline/paceline/pkg/athlete"
 )
 
-// APIRoutes returns the routes of the HTTP API. They serve the session's athlete.
-// An erasure is identified by its unguessable receipt alone, because the session
-// has ended by then. Routes that change something accept browsers only from
-// siteURL, the site's origin.
+// APIRoutes returns the routes of the HTTP API. They serve the session's
+// athlete. An erasure is identified by its unguessable receipt alone, because
+// the session has ended by then. Routes that change something accept browsers
+// only from siteURL, the site's origin.
 func APIRoutes(s *athlete.Service, siteURL string) map[string]api.Handler {
 	e := endpoints{s}
 	return map[string]api.Handler{
@@ -179,8 +179,9 @@ var erasedBy = map[string]string{
 	athlete.PartAthlete: "profile", athlete.PartActivity: "activities",
 }
 
-// whatOf returns what a part has erased. If credentials takes no part, only a link
-// has ended. A part that is not a boundary is the provider of a linked account.
+// whatOf returns what a part has erased. If credentials takes no part, only a
+// link has ended. A part that is not a boundary is the provider of a linked
+// account.
 func whatOf(part string, e athlete.Erasure) string {
 	what, boundary := erasedBy[part]
 	switch {
@@ -192,8 +193,8 @@ func whatOf(part string, e athlete.Erasure) string {
 	return what
 }
 
-// maxReceipt is longer than any receipt and shorter than the limit of a DynamoDB
-// key.
+// maxReceipt is longer than any receipt and shorter than the limit of a
+// DynamoDB key.
 const maxReceipt = 128
 
 func (e endpoints) erasure(ctx context.Context, req api.Request) (api.Response, error) {

@@ -9,9 +9,9 @@ import (
 	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
-// EnforceDeadlines serves enforce-deadlines. It reports as metrics the profiles by
-// their age, those that are kept too long, and the erasures. A run that fails does
-// not report 0, since it may not have seen all data.
+// EnforceDeadlines serves enforce-deadlines. It reports as metrics the profiles
+// by their age, those that are kept too long, and the erasures. A run that
+// fails does not report 0, since it may not have seen all data.
 func EnforceDeadlines(d *athlete.Deadlines, m *emf.Metrics) func(context.Context, struct{}) (struct{}, error) {
 	return func(ctx context.Context, _ struct{}) (struct{}, error) {
 		ctx, cancel := startup.WithMargin(ctx)

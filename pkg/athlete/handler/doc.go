@@ -1,3 +1,3 @@
-// Package handler maps requests of the HTTP API, events of the bus, and invocations
-// to the use cases of the athlete plane.
+// Package handler maps requests of the HTTP API, events of the bus, and
+// invocations to the use cases of the athlete plane.
 package handler

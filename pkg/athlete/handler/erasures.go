@@ -10,8 +10,8 @@ import (
 
 // CountErasuresRequest is what count-erasures is invoked with.
 type CountErasuresRequest struct {
-	// Receipts were issued for erasures that the athlete plane may not know of yet.
-	// One that it does not know counts as pending.
+	// Receipts were issued for erasures that the athlete plane may not know of
+	// yet. One that it does not know counts as pending.
 	Receipts []ReceiptView `json:"receipts,omitempty"`
 }
 

@@ -34,8 +34,8 @@ type exportPart struct {
 	Href string `json:"href"`
 }
 
-// exportParts are the data of other boundaries. A part that has a next page says
-// where that is.
+// exportParts are the data of other boundaries. A part that has a next page
+// says where that is.
 var exportParts = []exportPart{
 	{"activities", "application/json", "/v1/me/activities?limit=200"},
 	{"activities", "text/csv", "/v1/me/activities?limit=200&format=csv"},

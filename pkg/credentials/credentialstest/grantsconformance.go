@@ -165,7 +165,8 @@ func pendingGrantsAreOrderedByDueTime(t *testing.T, s Storage) {
 	mustBePending(t, s, "7", "6", "5")
 }
 
-// mustBePending checks which of Strava's grants have pending tasks, in this order.
+// mustBePending checks which of Strava's grants have pending tasks, in this
+// order.
 func mustBePending(t *testing.T, s Storage, want ...string) {
 	t.Helper()
 	var got []string

@@ -21,8 +21,9 @@ type Memory struct {
 	Bus         *eventtest.Bus
 }
 
-// NewPorts returns the boundary's ports in memory, with a capacity of 10 athletes,
-// a logger that discards, and without a provider: set OAuth, API and Push.
+// NewPorts returns the boundary's ports in memory, with a capacity of 10
+// athletes, a logger that discards, and without a provider: set OAuth, API and
+// Push.
 func NewPorts(now func() time.Time) (credentials.Ports, *Memory) {
 	store := NewStore()
 	m := &Memory{

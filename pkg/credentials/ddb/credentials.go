@@ -15,8 +15,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// CredentialsTable implements [credentials.CredentialStore] by a table of its own
-// and the grants table. It stores no secret.
+// CredentialsTable implements [credentials.CredentialStore] by a table of its
+// own and the grants table. It stores no secret.
 //
 // Keys: athlete_id and hash.
 type CredentialsTable struct {
@@ -135,8 +135,8 @@ func (t *CredentialsTable) Credentials(ctx context.Context, athleteID int64) ([]
 	return all, nil
 }
 
-// inForce is the condition on which a credential may change. A credential that is
-// gone has no attributes.
+// inForce is the condition on which a credential may change. A credential that
+// is gone has no attributes.
 const inForce = "attribute_exists(#hash) AND attribute_not_exists(ended_at)"
 
 var hashName = map[string]string{"#hash": "hash"}

@@ -83,9 +83,9 @@ func (t *GrantsTable) List(ctx context.Context, provider, cursor string, limit i
 	return page, next, nil
 }
 
-// CountAuthorized implements [credentials.GrantCounter]. It reads the provider's
-// part of the index, about half a kilobyte a grant: four calls for Strava's
-// largest capacity without Extended Access.
+// CountAuthorized implements [credentials.GrantCounter]. It reads the
+// provider's part of the index, about half a kilobyte a grant: four calls for
+// Strava's largest capacity without Extended Access.
 func (t *GrantsTable) CountAuthorized(ctx context.Context, provider string) (int, error) {
 	in := byProvider(provider)
 	in.FilterExpression = aws.String("attribute_exists(tokens)")

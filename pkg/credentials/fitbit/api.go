@@ -15,8 +15,8 @@ const timeout = 15 * time.Second
 // response.
 var forwardedHeaders = []string{"Fitbit-Rate-Limit-Limit", "Fitbit-Rate-Limit-Remaining", "Fitbit-Rate-Limit-Reset", "Retry-After", "Date"}
 
-// NewAPI returns a client for the API at base, https://api.fitbit.com. Paths begin
-// with the API's version, as in /1/user/-/profile.json.
+// NewAPI returns a client for the API at base, https://api.fitbit.com. Paths
+// begin with the API's version, as in /1/user/-/profile.json.
 func NewAPI(client *http.Client, base string) *provider.API {
 	return &provider.API{Client: client, Base: base, Timeout: timeout, ForwardedHeaders: forwardedHeaders, Refusal: provider.FitbitRefusal}
 }

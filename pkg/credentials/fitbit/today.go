@@ -11,11 +11,11 @@ import (
 )
 
 // ReadToday reads what the page shows of an account, by two calls (Fitbit Web
-// API, Get Profile and Get Daily Activity Summary). A person who does not let us
-// read the profile has no name, and the day is then that of UTC.
+// API, Get Profile and Get Daily Activity Summary). A person who does not let
+// us read the profile has no name, and the day is then that of UTC.
 //
-// Its errors are get's, and [credentials.ErrProviderUnavailable] for an answer that
-// makes no sense.
+// Its errors are get's, and [credentials.ErrProviderUnavailable] for an answer
+// that makes no sense.
 func ReadToday(_ context.Context, now time.Time, get func(path string) (credentialsv1.ForwardResponse, error)) (credentials.Today, error) {
 	var profile struct {
 		User struct {

@@ -20,8 +20,8 @@ const (
 type AccountsRequest struct {
 	Action   string `json:"action"`
 	Provider string `json:"provider"`
-	// Cursor and Limit are for list: next_cursor of the page before, and the number of
-	// accounts in a page; 50 if Limit is 0, at most 200.
+	// Cursor and Limit are for list: next_cursor of the page before, and the
+	// number of accounts in a page; 50 if Limit is 0, at most 200.
 	Cursor string `json:"cursor,omitempty"`
 	Limit  int    `json:"limit,omitempty"`
 	// AccountID and Path are for call.
@@ -41,10 +41,11 @@ type AccountsResponse struct {
 // AccountView is an account in a page of the list.
 type AccountView struct {
 	AccountID string `json:"account_id"`
-	// State is active, degraded, revoked or erased. Calls are made for active ones.
+	// State is active, degraded, revoked or erased. Calls are made for active
+	// ones.
 	State string `json:"state"`
-	// Owner is the id of the athlete who linked the account; absent for an athlete's
-	// own.
+	// Owner is the id of the athlete who linked the account; absent for an
+	// athlete's own.
 	Owner  int64    `json:"owner,omitempty"`
 	Scopes []string `json:"scopes"`
 }

@@ -77,7 +77,8 @@ type AdminResponse struct {
 	// Remaining counts the authorizations left after revoke_all. Call it until
 	// none is left.
 	Remaining *RemainingView `json:"remains,omitempty"`
-	// Cleared is the result of clear_stage. Call it until it deletes no parameters.
+	// Cleared is the result of clear_stage. Call it until it deletes no
+	// parameters.
 	Cleared *ClearedView `json:"cleared,omitempty"`
 }
 
@@ -112,8 +113,8 @@ type SubscriptionView struct {
 // AthleteView is a grant without its tokens.
 type AthleteView struct {
 	Provider string `json:"provider"`
-	// AccountID is Strava's athlete id in decimal, or the id of the account at another
-	// provider.
+	// AccountID is Strava's athlete id in decimal, or the id of the account at
+	// another provider.
 	AccountID  string   `json:"account_id"`
 	State      string   `json:"state"`
 	Scopes     []string `json:"scopes"`

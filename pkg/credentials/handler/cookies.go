@@ -14,15 +14,16 @@ import (
 const (
 	// sessionCookie holds a session's secret.
 	sessionCookie = "paceline_session"
-	// nonceCookie binds a connect to the browser that began it. The rest of its name
-	// differs for each connect, so that connects in two tabs do not collide.
+	// nonceCookie binds a connect to the browser that began it. The rest of its
+	// name differs for each connect, so that connects in two tabs do not
+	// collide.
 	nonceCookie = "paceline_oauth_"
 	// formCookie holds the form for the waitlist.
 	formCookie = "paceline_waitlist"
 )
 
-// hostPrefix makes a browser accept a cookie only from this host over TLS, so that
-// another host of the domain cannot plant one (RFC 6265bis, 4.1.3.2).
+// hostPrefix makes a browser accept a cookie only from this host over TLS, so
+// that another host of the domain cannot plant one (RFC 6265bis, 4.1.3.2).
 const hostPrefix = "__Host-"
 
 // Cookies sets and reads this boundary's cookies. The zero value is for stages

@@ -127,8 +127,8 @@ func (l *Links) unlink(ctx context.Context, id api.Identity, req api.Request) (a
 	}{receipt, api.ErasurePath + receipt}), nil
 }
 
-// failed answers a call that failed: 401 if the session's authorization is over,
-// 404 if no account is linked. It returns any other error.
+// failed answers a call that failed: 401 if the session's authorization is
+// over, 404 if no account is linked. It returns any other error.
 func (l *Links) failed(err error) (api.Response, error) {
 	switch {
 	case errors.Is(err, credentials.ErrRevoked):

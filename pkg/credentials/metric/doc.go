@@ -1,3 +1,3 @@
-// Package metric names the metrics of the credentials boundary. The code that counts,
-// the alarms and the dashboard all use these names.
+// Package metric names the metrics of the credentials boundary. The code that
+// counts, the alarms and the dashboard all use these names.
 package metric

@@ -27,8 +27,8 @@ const (
 	CallFailed = "CallsFailed"
 	// CallAppRefused: Strava refused the application when a call was forwarded.
 	CallAppRefused = "CallsAppRefused"
-	// CallUnavailable: Strava gave no response to a forwarded call, an unusable one,
-	// or a 5xx.
+	// CallUnavailable: Strava gave no response to a forwarded call, an unusable
+	// one, or a 5xx.
 	CallUnavailable = "CallsUnavailable"
 	// CallRateLimited: Strava answered 429 to a forwarded call.
 	CallRateLimited = "CallsRateLimited"
@@ -36,7 +36,7 @@ const (
 	// day, counted at each reconciliation: look at its maximum, never at
 	// its sum.
 	Overdue = "TasksOverdue"
-	// Authorized is how many athletes are authorized, counted again at each report:
-	// look at its maximum, never at its sum.
+	// Authorized is how many athletes are authorized, counted again at each
+	// report: look at its maximum, never at its sum.
 	Authorized = "AthletesAuthorized"
 )

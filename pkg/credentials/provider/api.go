@@ -20,11 +20,14 @@ type API struct {
 	Client *http.Client
 	// Base is what paths are appended to.
 	Base string
-	// Timeout bounds a call; it must be well within that of the functions that call.
+	// Timeout bounds a call; it must be well within that of the functions that
+	// call.
 	Timeout time.Duration
-	// ForwardedHeaders are the header fields that a caller sees, by their canonical names.
+	// ForwardedHeaders are the header fields that a caller sees, by their
+	// canonical names.
 	ForwardedHeaders []string
-	// Refusal returns why a response refuses a call; see [credentials.APIResponse].
+	// Refusal returns why a response refuses a call; see
+	// [credentials.APIResponse].
 	Refusal func(status int, body []byte) error
 }
 

@@ -13,8 +13,8 @@ type Description struct {
 	// The endpoints of RFC 6749 and RFC 7009.
 	AuthorizationEndpoint, TokenEndpoint, RevocationEndpoint string
 	// DeauthorizationEndpoint, unless empty, is used in place of the
-	// RevocationEndpoint: it ends the authorization of a valid access token, which it
-	// takes in the Authorization header.
+	// RevocationEndpoint: it ends the authorization of a valid access token,
+	// which it takes in the Authorization header.
 	DeauthorizationEndpoint string
 	// BasicAuth has the client authenticate at the token endpoint by HTTP Basic,
 	// and not by form fields (RFC 6749, section 2.3.1).
@@ -28,7 +28,8 @@ type Description struct {
 	// empty if it is not there.
 	AccountID func(answer map[string]json.RawMessage) string
 	// ProfileURL, unless empty, is the URL of the profile of an access token's
-	// account. Its member "id" names the account if the response to a code does not.
+	// account. Its member "id" names the account if the response to a code does
+	// not.
 	ProfileURL string
 	// Meaning returns what a response other than 200 means.
 	Meaning func(status int, body []byte) Meaning

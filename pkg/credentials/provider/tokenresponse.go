@@ -18,9 +18,9 @@ type tokenResponse map[string]json.RawMessage
 // tokenMember matches a token in a body that is not valid JSON as a whole.
 var tokenMember = regexp.MustCompile(`"(access_token|refresh_token)"\s*:\s*("(?:[^"\\]|\\.)*")`)
 
-// readTokenResponse returns the readable members of a body. Of an object that is
-// not valid JSON as a whole, because of a bare NaN for example, it returns the
-// tokens. Of anything else, such as a page, it returns none.
+// readTokenResponse returns the readable members of a body. Of an object that
+// is not valid JSON as a whole, because of a bare NaN for example, it returns
+// the tokens. Of anything else, such as a page, it returns none.
 func readTokenResponse(body []byte) tokenResponse {
 	var a tokenResponse
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
@@ -92,8 +92,9 @@ func (a tokenResponse) scopes() (scopes []string) {
 	return scopes
 }
 
-// identifier returns a string as it is, and a whole number such as 7 or 7.0 as its
-// digits, because a float64 cannot hold all of them. It is empty for anything else.
+// identifier returns a string as it is, and a whole number such as 7 or 7.0 as
+// its digits, because a float64 cannot hold all of them. It is empty for
+// anything else.
 func identifier(value json.RawMessage) string {
 	if s := text(value); s != "" {
 		return s

@@ -95,8 +95,8 @@ type UseTokens struct {
 	StravaAPIURL string `env:"STRAVA_API_URL,required"`
 }
 
-// UseLinks configures the functions that use the tokens of linked accounts of one
-// provider: reconcile-links and use-accounts.
+// UseLinks configures the functions that use the tokens of linked accounts of
+// one provider: reconcile-links and use-accounts.
 type UseLinks struct {
 	Stage       string `env:"STAGE,required"`
 	GrantsTable string `env:"GRANTS_TABLE,required"`
@@ -159,6 +159,6 @@ type CheckSubscription struct {
 	StravaPushURL string `env:"STRAVA_PUSH_URL,required"`
 }
 
-// WebhookPath is the path of the webhook's callback URL below the site's origin,
-// without its last, secret segment.
+// WebhookPath is the path of the webhook's callback URL below the site's
+// origin, without its last, secret segment.
 const WebhookPath = "/webhooks/strava"

@@ -49,7 +49,8 @@ type appValue struct {
 	SubscriptionID int64  `json:"subscription_id,omitempty"`
 }
 
-// tokensValue is the plain text of <path>/accounts/<provider>/<id>/<generation>.
+// tokensValue is the plain text of
+// <path>/accounts/<provider>/<id>/<generation>.
 type tokensValue struct {
 	AccessToken  string `json:"access_token"`
 	RefreshToken string `json:"refresh_token"`
@@ -76,7 +77,8 @@ type pendingConnectValue struct {
 	ID         string   `json:"id"`
 	ReceivedAt int64    `json:"received_at"` // Unix ms
 	Scopes     []string `json:"scopes"`
-	// Owner is the id of the athlete who links the account; 0 for an athlete's own.
+	// Owner is the id of the athlete who links the account; 0 for an athlete's
+	// own.
 	Owner           int64 `json:"owner,omitempty"`
 	OwnerGeneration int64 `json:"owner_generation,omitempty"`
 }

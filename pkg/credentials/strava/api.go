@@ -6,8 +6,8 @@ import (
 	"github.com/paceline/paceline/pkg/credentials/provider"
 )
 
-// forwardedHeaders are the header fields that a caller needs: Strava's rate limits
-// and the time of the response.
+// forwardedHeaders are the header fields that a caller needs: Strava's rate
+// limits and the time of the response.
 var forwardedHeaders = []string{"X-Ratelimit-Limit", "X-Ratelimit-Usage", "X-Readratelimit-Limit", "X-Readratelimit-Usage", "Date"}
 
 // NewAPI returns a client for the REST API at base.

@@ -22,7 +22,8 @@ import (
 	"github.com/paceline/paceline/pkg/kit/startup"
 )
 
-// Strava returns the ports of functions that use the tokens of Strava's athletes.
+// Strava returns the ports of functions that use the tokens of Strava's
+// athletes.
 func Strava(cfg aws.Config, s settings.UseTokens, metrics credentials.Metrics, log *slog.Logger) credentials.Ports {
 	p := local(log)
 	p.Metrics = metrics
@@ -48,7 +49,8 @@ func ServeOAuth(cfg aws.Config, s settings.ServeOAuth, metrics credentials.Metri
 	return p
 }
 
-// Fitbit returns the ports of functions that use the tokens of accounts at Fitbit.
+// Fitbit returns the ports of functions that use the tokens of accounts at
+// Fitbit.
 func Fitbit(cfg aws.Config, s settings.UseLinks, metrics credentials.Metrics, log *slog.Logger) credentials.Ports {
 	p := local(log)
 	p.Metrics = metrics

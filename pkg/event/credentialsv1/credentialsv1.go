@@ -67,9 +67,9 @@ const (
 )
 
 // AuthorizationRevoked says that the authorization is over: no call is made for
-// it any more, and its tokens are being revoked and deleted. A boundary that holds
-// data of the athlete erases it, keeps a tombstone for this generation, and
-// answers with ErasureCompleted for the receipt. Credentials publishes an
+// it any more, and its tokens are being revoked and deleted. A boundary that
+// holds data of the athlete erases it, keeps a tombstone for this generation,
+// and answers with ErasureCompleted for the receipt. Credentials publishes an
 // ErasureCompleted, too, and one for each linked account.
 type AuthorizationRevoked struct {
 	AthleteID  int64 `json:"athlete_id"`
@@ -81,8 +81,8 @@ type AuthorizationRevoked struct {
 	// RequestedAt is when the athlete or an admin asked for the end, or Strava
 	// confirmed it.
 	RequestedAt time.Time `json:"requested_at"`
-	// LinkedProviders are the providers of the linked accounts that end with it, in
-	// alphabetical order.
+	// LinkedProviders are the providers of the linked accounts that end with
+	// it, in alphabetical order.
 	LinkedProviders []string `json:"linked_providers,omitempty"`
 }
 
@@ -92,9 +92,9 @@ func (AuthorizationRevoked) Source() string { return Source }
 // DetailType implements event.Fact.
 func (AuthorizationRevoked) DetailType() string { return AuthorizationRevokedType }
 
-// ErasureCompleted says that this boundary holds nothing more of one account that
-// the receipt stands for: its tokens are revoked and deleted, unless the account
-// was moved to another athlete.
+// ErasureCompleted says that this boundary holds nothing more of one account
+// that the receipt stands for: its tokens are revoked and deleted, unless the
+// account was moved to another athlete.
 type ErasureCompleted struct {
 	Receipt string `json:"receipt"`
 	// LinkedProvider is the provider, such as fitbit, if the account was linked by
@@ -142,9 +142,9 @@ const (
 )
 
 // AccountUnlinked says that an account is not the athlete's linked account any
-// more. Unless it was moved to another athlete, its tokens are being revoked and
-// deleted. A consumer that keeps the link erases it up to this generation. When an
-// athlete leaves, AuthorizationRevoked stands for the links, too.
+// more. Unless it was moved to another athlete, its tokens are being revoked
+// and deleted. A consumer that keeps the link erases it up to this generation.
+// When an athlete leaves, AuthorizationRevoked stands for the links, too.
 type AccountUnlinked struct {
 	AthleteID int64  `json:"athlete_id"`
 	Provider  string `json:"provider"`

@@ -63,9 +63,9 @@ func (t Table) BatchDelete(ctx context.Context, keys []Item) error {
 	return nil
 }
 
-// sendAll sends a batch, and sends again what DynamoDB left unprocessed of it: at
-// once if it processed some, as an answer has a limited size, and after a delay
-// if it processed nothing.
+// sendAll sends a batch, and sends again what DynamoDB left unprocessed of it:
+// at once if it processed some, as an answer has a limited size, and after a
+// delay if it processed nothing.
 func sendAll[T any](ctx context.Context, batch []T, send func([]T) (left []T, err error)) error {
 	for len(batch) > 0 {
 		before := len(batch)

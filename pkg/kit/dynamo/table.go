@@ -76,8 +76,8 @@ func (t Table) Delete(ctx context.Context, in *dynamodb.DeleteItemInput) (Item, 
 
 // Transact performs all of the actions or none. It fails with [fault.Conflict]
 // if a condition does not hold, another writer holds one of the items, or an
-// action is throttled; [ConditionFailed] says which condition does not hold. All
-// actions are on this table.
+// action is throttled; [ConditionFailed] says which condition does not hold.
+// All actions are on this table.
 func (t Table) Transact(ctx context.Context, actions []types.TransactWriteItem) error {
 	for _, action := range actions {
 		switch {
