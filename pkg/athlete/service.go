@@ -84,7 +84,7 @@ func (s *Service) RequestErasure(ctx context.Context, by Authorization) (receipt
 		err = s.publishErasureRequest(ctx, by.AthleteID, *a.ErasureRequest)
 	}
 	if err != nil {
-		return "", fmt.Errorf("look for an earlier request to leave: %w", err)
+		return "", fmt.Errorf("handle an earlier request to leave: %w", err)
 	}
 	earlier := a.ErasureRequest
 	a, err = s.Accounts.Update(ctx, by.AthleteID, func(a *Account) (bool, error) {

@@ -137,8 +137,8 @@ func TestRevokedAnywhere(t *testing.T) {
 					w.age(7 * time.Hour)
 					end := func() error {
 						if how == "left when the lease is over" {
-							// The refresh is held up for longer than its lease
-							// lasts, and goes on after all is erased.
+							// The refresh takes longer than its lease lasts,
+							// and goes on after everything is erased.
 							w.clock.Advance(time.Minute)
 						}
 						if how != "deauthorized" {

@@ -30,7 +30,7 @@ type Tokens struct {
 
 	mu     sync.Mutex
 	cached map[Account]cachedPair
-	// lastApp is the registration that Strava last accepted; see
+	// lastApp is the registration that was last read; see
 	// [Tokens.requestRefresh].
 	lastApp App
 }

@@ -131,7 +131,7 @@ func (w *Waitlist) Join(ctx context.Context, form secret.String, contact string)
 		}
 	}
 	now := w.Now()
-	// Known and unknown contacts get the same answer, so that it does not
+	// Known and unknown contacts get the same answer, which therefore does not
 	// reveal who is on the list.
 	waiting, err := w.Store.Entries(ctx, now)
 	if err != nil {
