@@ -33,8 +33,8 @@ type Athlete struct {
 	// JoinedAt is when the athlete joined Strava; zero unless a running scan needs
 	// it for its estimate.
 	JoinedAt time.Time
-	// ProfileReadAt is when JoinedAt was read, which is before [Scan.Oldest] was;
-	// zero without it.
+	// ProfileReadAt is when JoinedAt was read; zero if JoinedAt is zero.
+	// [Scan.Oldest] is always read later.
 	ProfileReadAt time.Time
 	// Scan is the present scan, or the last one until the next begins.
 	Scan Scan

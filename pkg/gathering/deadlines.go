@@ -51,9 +51,9 @@ func (r *RetentionReport) count(kind string, age time.Duration) {
 	}
 }
 
-// Enforce drops data that is too old, and counts all. If something cannot be
-// dropped Enforce goes on, and the error names every such failure. The report
-// is complete unless the error is also about the inventory.
+// Enforce drops data that is too old, and counts all data. It goes on after data
+// that cannot be dropped; the error names every such failure. If the inventory
+// fails, the report is incomplete.
 func (d *Deadlines) Enforce(ctx context.Context) (RetentionReport, error) {
 	run := enforcement{Deadlines: d, now: d.Now(), report: RetentionReport{TooOld: map[string]int{}}}
 	err := d.Inventory.Each(ctx,

@@ -105,7 +105,7 @@ func TestAnOldDeauthorizationIsKeptUntilItIsReported(t *testing.T) {
 	})
 	w.clock.Advance(8 * day)
 	report := w.enforce()
-	// The digest is the table's to drop.
+	// The table itself deletes the digest once it has expired.
 	if want := map[string]int{gathering.KindDeauthorization: 1, gathering.KindEvent: 1}; !cmp.Equal(want, report.TooOld) {
 		t.Errorf("%v, want %v", report.TooOld, want)
 	}

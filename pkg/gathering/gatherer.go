@@ -38,12 +38,12 @@ const (
 	// maxItemFailures is how many failed writes in one step mean that the storage
 	// itself is down.
 	maxItemFailures = 3
-	// maxNotified is for how many athletes, the first in the queue, a gatherer
-	// reports that they wait.
+	// maxNotified is how many scans of a class, the first in the queue, a gatherer
+	// reports as waiting.
 	maxNotified = 25
-	// A gatherer is woken for jobs due within maxWakeDelay, the longest
-	// delay of a message (Amazon SQS, "Delay queues"), and for quota that is free
-	// within tickInterval. The tick of every minute serves everything later.
+	// A gatherer is woken for jobs due within maxWakeDelay, the longest delay of a
+	// message (Amazon SQS, "Delay queues"), and for quota that is free within
+	// tickInterval. The gatherer that starts every minute serves everything later.
 	maxWakeDelay = 15 * time.Minute
 	tickInterval = time.Minute
 )
@@ -285,7 +285,7 @@ func (g *Gatherer) logFailure(ctx context.Context, ref JobRef, err error, quaran
 		"quarantined", quarantined, "fault", fault.Of(err), "error", err.Error())
 }
 
-// errAbandoned: a gatherer was killed while it worked on the job.
+// errAbandoned means that a gatherer was killed while it worked on the job.
 var errAbandoned = errors.New("the lease ended without an outcome")
 
 // noteAbandoned logs a job whose last gatherer was killed. The job is put off

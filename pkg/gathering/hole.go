@@ -160,7 +160,7 @@ func byNewest(a, b Hole) int {
 	switch {
 	case a.Newer.Equal(b.Newer):
 		return 0
-	case a.Newer.IsZero(): // The hole begins the history.
+	case a.Newer.IsZero(): // No newer activity is known.
 		return -1
 	case b.Newer.IsZero():
 		return 1

@@ -24,8 +24,8 @@ type Inbox struct {
 	// ListedAt is when hints last led to a list of the newest activities, or to a
 	// scan.
 	ListedAt time.Time
-	// PacedAt limits single re-reads. It is the time of the last one if all had
-	// been spread evenly, one per pace.
+	// PacedAt limits single re-reads. It is when the last one would have been made
+	// if all had been spread evenly, one per pace.
 	PacedAt time.Time
 	// ListSize is how many activities the next list asks for; 0 means PageSize. It
 	// shrinks when Strava fails to show a list.
@@ -87,9 +87,9 @@ func (m *Inbox) requestGather(now time.Time) {
 	m.makeDue(quota.Interactive, now)
 }
 
-// makeDue makes the job due now, or at its retry after a failure. A job without
-// a class gets this one. Otherwise a hint that waits would delay the new
-// request.
+// makeDue makes the job due now, or at its retry after a failure, unless it is
+// due earlier. So a hint that waits does not delay a new request. A job without
+// a class gets this one.
 func (m *Inbox) makeDue(class quota.Class, now time.Time) {
 	if due := latest(now, m.Job.RetryAt); m.Job.Class == "" {
 		m.Job.Class, m.Job.Due = class, due

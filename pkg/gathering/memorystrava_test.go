@@ -186,7 +186,7 @@ func (l *memoryStrava) differs() error {
 	return nil
 }
 
-// keep makes publishing fail the test if it removes a row that is in the
+// keep makes publishing fail the test if it removes an activity of the
 // memoryStrava.
 type keep struct {
 	gathering.Publisher

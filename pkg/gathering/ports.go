@@ -11,7 +11,8 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota"
 )
 
-// Athletes stores the gathering state of athletes.
+// Athletes stores the gathering state of athletes. The errors of all stores of
+// this boundary are faults; an item that cannot be decoded is a permanent one.
 type Athletes interface {
 	// Athlete returns the stored athlete, strongly consistent; an Athlete with
 	// only the ID if there is none.
@@ -163,8 +164,8 @@ var (
 )
 
 // CheckSubscription asks the credentials boundary's exported function
-// check-subscription whether webhooks can arrive. An error means that the
-// function found nothing out.
+// check-subscription whether webhooks can arrive. An error means that the check
+// could not be made.
 type CheckSubscription func(context.Context, credentialsv1.CheckSubscriptionRequest) (credentialsv1.CheckSubscriptionResponse, error)
 
 // Publisher puts events on the bus. An error is a transient fault, after which

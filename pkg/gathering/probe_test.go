@@ -35,7 +35,7 @@ type prober struct {
 const probeInterval = 2 * time.Minute
 
 // probing is a world with one athlete, in which a first probe has found the
-// webhook well.
+// webhook healthy.
 func probing(t *testing.T) *prober {
 	t.Helper()
 	w := newWorld(t, plenty, histories(3)...)
@@ -110,7 +110,7 @@ func (p *prober) mustHaveNoGap(when string) {
 }
 
 // mustHaveGap checks that the gap begins at from and ends at the probe that
-// found the webhook well again.
+// found the webhook healthy again.
 func (p *prober) mustHaveGap(when string, from, again time.Time) {
 	p.t.Helper()
 	g := p.webhook().Gap
@@ -416,7 +416,7 @@ func TestEveryProbeReportsHowLongTheWebhookIsUnhealthy(t *testing.T) {
 		t.Errorf("%d s when the check fails", s)
 	}
 	if p.probe.Run(t.Context(), false) == nil {
-		t.Error("no error although nothing could be found out")
+		t.Error("no error although the check could not be made")
 	}
 	if all := p.metrics.All(); all[metric.WebhookUnhealthy] == 0 {
 		t.Errorf("metrics %v", all)
@@ -434,7 +434,7 @@ func TestWithoutASubscriptionNothingIsWrong(t *testing.T) {
 		t.Errorf("%d s reported as unhealthy", s)
 	}
 	if _, reported := p.metrics.All()[metric.SubscriptionLost]; !reported || p.metrics.Of(metric.SubscriptionLost) != 0 {
-		t.Error("no figure, or reported lost")
+		t.Error("no figure was reported, or the subscription was reported as lost")
 	}
 	p.mustHaveNoGap("without a subscription")
 	// With the next one, what was missed in between is read again.

@@ -30,7 +30,8 @@ func (g *Gatherer) PromoteScans(ctx context.Context) error {
 		return err
 	}
 	// A scan that began before the gap's end is due in class spare at most this
-	// long after it. Later scans that are listed, too, stay where they are.
+	// long after it. Scans that began later may be listed, too; they stay where
+	// they are.
 	all, err := g.replan(ctx, now, gap.To.Add(sweepAge+maxPageDelay), gap.To)
 	if err != nil || !all {
 		return err
@@ -49,9 +50,9 @@ func (g *Gatherer) PromoteScans(ctx context.Context) error {
 	return nil
 }
 
-// replan plans the spare scans again that are due at a time, and reports
-// whether it has seen all of them. It goes on after a scan that cannot be
-// changed.
+// replan plans again the scans of class spare that are due at the time due, and
+// reports whether it has checked all of them. It goes on after a scan that
+// cannot be changed.
 func (g *Gatherer) replan(ctx context.Context, now, due, gapEnd time.Time) (all bool, _ error) {
 	var last *JobRef
 	var failures itemFailures

@@ -52,8 +52,8 @@ func (h *WebhookReceiver) Handshake(ctx context.Context, key, verifyToken string
 	if err != nil {
 		return err
 	}
-	// The write is the one that stores an event. Athlete 0 does not exist, so
-	// nothing is stored.
+	// This is the write that also stores events. Athlete 0 does not exist, so it
+	// stores nothing.
 	if _, err := h.Inboxes.Deliver(ctx, 0, "handshake", Hint{Aspect: AspectUpdate, ReceivedAt: h.Events.Now().UTC()}); err != nil {
 		return fmt.Errorf("test whether events can be stored: %w", err)
 	}

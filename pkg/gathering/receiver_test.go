@@ -86,7 +86,7 @@ func TestReceiveLosesNothingBeforeTheSubscriptionIsKnown(t *testing.T) {
 	w.clock.Advance(2 * time.Second)
 	w.receive(n)
 	if m := w.inbox(id); len(m.Hints) != 1 {
-		t.Fatal("not stored")
+		t.Fatal("the event is not stored")
 	}
 }
 

@@ -33,8 +33,8 @@ type failure struct {
 	waitingFor string
 }
 
-// count returns the number of failures in a row with this one. A failure during
-// a pause counts only if it is the first.
+// count returns the number of failures in a row, including this one. A failure
+// during a pause counts only if it is the first.
 func (f failure) count(failures int) int {
 	if f.callsPaused && failures > 0 {
 		return failures
@@ -56,7 +56,7 @@ func (f failure) retry(failures int, since time.Time) (at time.Time, quarantined
 	}
 	from := f.at
 	if f.retryAt.After(from) {
-		// The delay comes on top, so that another piece of work goes first.
+		// The delay is added to it, so that another piece of work goes first.
 		from = f.retryAt
 	}
 	return from.Add(delay), quarantined
@@ -69,7 +69,7 @@ func (j *Job) fail(f failure) (quarantined bool) {
 	return j.putOff(f, j.Failures)
 }
 
-// putOff puts the job off as after so many failures in a row.
+// putOff puts the job off as retry decides for so many failures in a row.
 func (j *Job) putOff(f failure, failures int) (quarantined bool) {
 	j.RetryAt, quarantined = f.retry(failures, j.FailingSince)
 	if quarantined {

@@ -44,7 +44,7 @@ type Scan struct {
 	// First says that no data of an earlier scan is kept, so the athlete sees
 	// nothing yet. Such a scan reports each page.
 	First bool
-	// Cutoff bounds the scan: it lists only activities that start before.
+	// Cutoff bounds the scan: it lists only activities that start before it.
 	Cutoff time.Time
 	// ProfileDone says that the profile was read or left to the inbox.
 	ProfileDone bool
@@ -98,7 +98,8 @@ func (s *Scan) rewind(holes []Hole) {
 }
 
 // untouched reports whether no page was read: the scan is at the beginning of
-// its first stretch, which is the only one up to the cutoff that is no probe.
+// its first stretch, which ends at the cutoff and is not the probe of a hole
+// there.
 func (s Scan) untouched() bool {
 	return s.Offset == 0 && s.EndReads == 0 && !s.Stretches[0].Probe && s.Stretches[0].To.Equal(s.Cutoff)
 }
@@ -153,8 +154,8 @@ func (s Scan) endsShort() bool {
 }
 
 // stalls reports whether a page that is not empty brings the scan no further:
-// it is the one before once more, or holds only entries that cannot be read,
-// right after another such entry. Such pages may have no end. A short page
+// it repeats the page before, or it holds only unreadable entries right after
+// another unreadable one. There may be no end of such pages. A short page
 // without new activities is the end of a list that late uploads have pushed
 // down; a second one in a row is not.
 func (s Scan) stalls(p Page) bool {

@@ -152,13 +152,13 @@ func TestTheDailyLimitIsObserved(t *testing.T) {
 		waited = waited || p.WaitingFor == gatheringv1.WaitingForDailyLimit
 	}
 	if !waited {
-		t.Error("it does not say what it waits for")
+		t.Error("the progress does not say what the scan waits for")
 	}
 	if n := w.answers(429); n != 0 {
 		t.Errorf("%d calls refused for the rate limit", n)
 	}
 	if w.clock.Now().Day() == 22 {
-		t.Error("it did not wait for the next day")
+		t.Error("the scan did not wait for the next day")
 	}
 }
 
@@ -428,7 +428,7 @@ func TestCompletedScansAreQueuedByTheirAge(t *testing.T) {
 	w.gatherer.Quota = engine
 	w.until("it is complete again", func() bool { return w.completed(id) == 2 })
 	if w.progress(id)[len(w.progress(id))-2].State != gatheringv1.ScanScanning {
-		t.Error("no progress for an athlete whose rows are gone")
+		t.Error("no progress for an athlete whose activities are gone")
 	}
 }
 
@@ -470,7 +470,7 @@ func TestAGapIsRepairedFirst(t *testing.T) {
 	}
 	for i := 1; i < len(first); i++ {
 		if w.stored(first[i].AthleteID).Last.Pages < w.stored(first[i-1].AthleteID).Last.Pages {
-			t.Error("not the cheapest first")
+			t.Error("the cheapest scan is not the first")
 		}
 	}
 	webhook, err := w.store.Webhook(t.Context())
@@ -480,13 +480,13 @@ func TestAGapIsRepairedFirst(t *testing.T) {
 	w.gatherer.Quota = engine
 	w.pass(2 * time.Minute) // The end of what lacks an activity is read twice more.
 	if !all(2)() {
-		t.Error("not all were read again at once")
+		t.Error("not all histories were read again at once")
 	}
 	w.same(ids[3])
 	calls := w.lists(ids[3])
 	w.pass(time.Hour)
 	if w.lists(ids[3]) != calls {
-		t.Error("it was repaired twice")
+		t.Error("the gap was repaired twice")
 	}
 }
 

@@ -147,7 +147,7 @@ func (a *Athlete) failPage(f failure, gapEnd time.Time) (quarantined bool) {
 	switch {
 	case f.callsPaused:
 	case s.goAround(failures):
-		// Going around ends by itself; quarantine nothing before.
+		// Going around ends by itself. Until then the scan is not quarantined.
 		failures = min(failures, maxFailures-1)
 	case s.Pages > 0 && !s.First:
 		// Complete what was read, so that it counts as renewed in time.

@@ -48,7 +48,7 @@ func (o *Overview) Status(ctx context.Context) (Status, error) {
 	}
 	for _, class := range quota.Classes {
 		if s.Waiting[class], err = o.Jobs.Waiting(ctx, class, now); err != nil {
-			return Status{}, fmt.Errorf("count the work of class %s: %w", class, err)
+			return Status{}, fmt.Errorf("count the jobs of class %s: %w", class, err)
 		}
 	}
 	return s, nil

@@ -22,8 +22,8 @@ type WebhookEvent struct {
 	Updates map[string]any `json:"updates"`
 }
 
-// digest identifies an event, since events have no id. It covers all fields,
-// and is the same for a value and for its text.
+// digest identifies an event, since events have no id. It covers all fields. A
+// value and its text, such as true and "true", have the same digest.
 //
 // Strava's retries of one delivery must have the same digest. Two events with
 // the same content must not, or the second would be lost; their time makes the

@@ -34,7 +34,7 @@ func eventIsDeliveredOnce(t *testing.T, s Storage) {
 	// Also after the hints are dealt with.
 	change(t, s, 7, func(m *gathering.Inbox) { m.Hints, m.Job = nil, gathering.Job{} })
 	deliver(7, "a", gathering.Duplicate)
-	// Only what was asked to be dropped is.
+	// The end of an earlier authorization does not drop the inbox.
 	if err := s.DropInbox(t.Context(), gathering.Authorization{AthleteID: 7, Generation: 4}); err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ type taken struct {
 	events   []time.Time
 }
 
-// inventory goes through everything; each is called for every athlete.
+// inventory visits everything, and calls each for every athlete.
 func inventory(t *testing.T, s Storage, each func(id int64)) taken {
 	t.Helper()
 	got := taken{athletes: map[int64]gathering.Athlete{}, inboxes: map[int64]gathering.Inbox{}}
@@ -90,7 +90,7 @@ func inventoryVisitsEverything(t *testing.T, s Storage) {
 		want.inboxes[id] = inbox(t, s, id)
 		want.events = append(want.events, at(int(id)))
 	}
-	// None of athletes.
+	// These items are about no athlete.
 	_, err := s.UpdateWebhook(t.Context(), func(w *gathering.Webhook) (bool, error) { w.Version = 1; return true, nil })
 	if err := errors.Join(err, s.CountWebhookEvent(t.Context(), at(0))); err != nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func inventoryVisitsEverything(t *testing.T, s Storage) {
 	if d := cmp.Diff(want, inventory(t, s, func(int64) {}), cmp.AllowUnexported(taken{})); d != "" {
 		t.Error(d)
 	}
-	// What is given may be changed at once.
+	// An athlete may be updated during the visit.
 	inventory(t, s, func(id int64) {
 		if _, err := s.Update(t.Context(), id, func(a *gathering.Athlete) (bool, error) { a.JoinedAt = time.Time{}; return true, nil }); err != nil {
 			t.Error(err)

@@ -261,7 +261,7 @@ func (s *Store) Each(_ context.Context, athlete func(gathering.Athlete), inbox f
 	for _, seen := range s.seen {
 		events = slices.AppendSeq(events, maps.Values(seen))
 	}
-	unlock() // The functions may change what they are given of.
+	unlock() // The functions may update the store.
 	for _, a := range athletes {
 		athlete(a)
 	}

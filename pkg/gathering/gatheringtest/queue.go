@@ -32,7 +32,7 @@ func (q *queue) remove(p gathering.JobRef) {
 	i, found := q.find(p)
 	switch {
 	case !found:
-	case i == 0: // Most often, and a long queue need not move.
+	case i == 0: // The usual case. A long queue need not be moved.
 		q.refs = q.refs[1:]
 	default:
 		q.refs = slices.Delete(q.refs, i, i+1)

@@ -11,7 +11,7 @@ import (
 // which are ignored.
 type ProbeRequest struct {
 	// AskStrava makes the probe ask Strava for the subscription now, however
-	// recent the last question is. It is for an admin who waits for the answer.
+	// recently a probe asked. It is for an admin who waits for the answer.
 	AskStrava bool `json:"ask_strava"`
 }
 

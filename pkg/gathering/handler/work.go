@@ -35,6 +35,6 @@ func Work(g *gathering.Gatherer) func(context.Context, events.SQSEvent) (events.
 			g.Metrics.Count(metric.Failed, 1)
 			g.Log.ErrorContext(ctx, "gatherer stopped", "error", err.Error())
 		}
-		return events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}, nil // null is no list.
+		return events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}, nil // A nil list would be encoded as null.
 	}
 }

@@ -86,7 +86,7 @@ func TestAGathererWakesItsSuccessorInTime(t *testing.T) {
 		t.Fatalf("response %+v, error %v", out, err)
 	}
 	if took := clock.Sub(began); took < 3*time.Minute || took > 4*time.Minute+10*time.Second {
-		t.Errorf("it worked for %s of 5 minutes", took)
+		t.Errorf("the gatherer worked for %s of 5 minutes", took)
 	}
 	if n := memory.Waker.Count(); n != 1 {
 		t.Errorf("%d successors were woken", n)

@@ -15,7 +15,8 @@ const (
 	WebhookUnknown = "WebhookEventsUnknown"
 	// WebhookIgnored counts events that need no action.
 	WebhookIgnored = "WebhookEventsIgnored"
-	// WebhookRejected counts calls that are not ours or make no sense.
+	// WebhookRejected counts calls of the webhook without a valid event of our
+	// subscription.
 	WebhookRejected = "WebhookEventsRejected"
 	// WebhookUnhealthy is the time in seconds since a probe last found the
 	// callback healthy, or the subscription if that is longer ago; 0 without a
@@ -34,8 +35,8 @@ const (
 	Failed = "JobsFailed"
 	// StravaFailed counts attempts that Strava could not answer.
 	StravaFailed = "StravaFailures"
-	// Paused is the time in seconds since calls were first paused without an
-	// answer from Strava since; 0 while Strava answers.
+	// Paused is the time in seconds since the first pause after Strava's last
+	// answer began; 0 while Strava answers.
 	Paused = "PausedSeconds"
 	// ActivitiesUnreadable counts activities without a readable id or start.
 	// MembersUnreadable counts unreadable members of listed activities.

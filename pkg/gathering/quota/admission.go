@@ -49,9 +49,9 @@ func (b *Budget) freeAt(g windowMeter, now time.Time, class Class) time.Time {
 	enough := func(t time.Time) bool { return left(&g.Now) >= b.reservedAbove(class, g, now, t) }
 
 	earliest := now
-	// At the window's beginning Strava may still be in the one before it,
-	// until an answer says otherwise: there must be room in both. That one is
-	// at its end, where only floors are left of the reserves.
+	// When a window begins, Strava may still be in the one before it, until an
+	// answer says otherwise: there must be room in both. The window before is at
+	// its end, where only the floors of the reserves are left.
 	if safe := start.Add(Skew); now.Before(safe) && !g.Now.Confirmed && left(&g.Before) < b.reservedAbove(class, g, now, end) {
 		earliest = safe
 	}
@@ -61,7 +61,7 @@ func (b *Budget) freeAt(g windowMeter, now time.Time, class Class) time.Time {
 	if !enough(end) {
 		return end.Add(Skew)
 	}
-	// Reserves only shrink: halve the time until it is known to a second.
+	// Reserves only shrink, so a binary search finds the time, to a second.
 	no, yes := earliest, end
 	for yes.Sub(no) > time.Second {
 		if middle := no.Add(yes.Sub(no) / 2); enough(middle) {

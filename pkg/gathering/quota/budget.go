@@ -146,8 +146,9 @@ func (b *Budget) count(g windowMeter, permit Permit, held bool, a Answer) {
 	from, to := a.span()
 	first, last := g.index(from), g.index(to)
 	if a.Calls == CallsUncertain {
-		// The call is not taken from what is left. Counted as ours, it is not taken
-		// for another client's if Strava's usage shows it.
+		// The call may not have been made, so it does not reduce what is left. It
+		// counts as ours: if Strava's usage includes it, it must not look like
+		// another client's.
 		if w := g.window(last); held && w != nil {
 			w.Own++
 		}

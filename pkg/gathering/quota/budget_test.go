@@ -67,7 +67,7 @@ func (d *testBudget) spend(calls int) {
 
 func (d *testBudget) settle(p quota.Permit, a quota.Answer) { d.Settle(d.now, p, a) }
 
-// answer is a timely one.
+// answer returns an answer that arrives in time.
 func answer(at time.Time, used, limit, usedDay, limitDay int) quota.Answer {
 	rate := quota.Rate{Limit: quota.Pair{Quarter: limit, Day: limitDay}, Usage: quota.Pair{Quarter: used, Day: usedDay}}
 	return quota.Answer{
@@ -170,13 +170,13 @@ func TestAnUnsettledPermitCountsAsSpentUntilAHeaderShowsOtherwise(t *testing.T) 
 		t.Fatalf("used %d in the quarter hour and %d in the day", quarter, day)
 	}
 	late := d.mustAcquire(quota.Webhook)
-	// Strava says: the call was never made.
+	// Strava's usage shows that the killed caller made no call.
 	d.settle(late, answer(d.now, 11, 600, 11, 6000))
 	if quarter, _ := d.used(); quarter != 12 { // 11, and one under way
 		t.Fatalf("used %d in the quarter hour", quarter)
 	}
-	// An answer without headers counts, too; and a permit from before it
-	// cannot say that it doesn't.
+	// An answer without headers counts, too. The answer to an earlier permit does
+	// not show whether Strava has counted that call.
 	unsure := d.mustAcquire(quota.Webhook)
 	d.settle(unsure, quota.Answer{AthleteID: 1, Calls: 1, Began: d.now, Ended: d.now, Date: d.now})
 	d.settle(early, answer(d.now, 12, 600, 12, 6000))
@@ -421,8 +421,7 @@ func TestAFailureOfOursSaysNothingOfStravaAndCostsNothing(t *testing.T) {
 	if quarter, day := d.used(); quarter != 10 || day != 10 || len(d.Health.Failing) != 0 {
 		t.Errorf("used %d in the quarter hour and %d in the day, failing %v", quarter, day, d.Health.Failing)
 	}
-	// If it is unknown whether a call was made, it is not taken for another
-	// client's.
+	// A call that may have been made does not look like another client's.
 	for range 4 {
 		d.Settle(d.now, d.mustAcquire(quota.Webhook), quota.Answer{Outcome: quota.Unknown, AthleteID: 1, Calls: quota.CallsUncertain, Began: d.now, Ended: d.now})
 	}
@@ -437,7 +436,7 @@ func TestAFailureOfOursSaysNothingOfStravaAndCostsNothing(t *testing.T) {
 
 func TestARenewedAccessTokenTakesTwoCalls(t *testing.T) {
 	d := confirmed(t)
-	for i := range 4 { // Were they one each, others would be seen to spend.
+	for i := range 4 { // If each counted as one call, another client would seem to use the quota.
 		a := answer(d.now, 12+2*i, 600, 12+2*i, 6000)
 		a.Calls = 2
 		d.settle(d.mustAcquire(quota.Webhook), a)
@@ -459,10 +458,10 @@ func TestTheBudgetNamesNoAthlete(t *testing.T) {
 	d.serve(80000001)
 	d.fail(80000002, quota.Unavailable)
 	if len(d.Health.Failing) != 1 || d.Health.Served[0].At.IsZero() {
-		t.Fatalf("nothing is known of the calls: %+v", d.Health)
+		t.Fatalf("the budget stores nothing about the calls: %+v", d.Health)
 	}
 	if text := fmt.Sprintf("%+v", d.Budget); strings.Contains(text, "8000000") {
-		t.Errorf("an athlete is named: %s", text)
+		t.Errorf("the stored budget names an athlete: %s", text)
 	}
 }
 
@@ -619,7 +618,7 @@ func TestForecast(t *testing.T) {
 		t.Errorf("%g are kept after a busy morning, %g before", after, before)
 	}
 
-	// A month without a call, and nothing is expected but the least.
+	// After a month without a call only the least is expected.
 	if r := reserve(next.Add(31 * 24 * time.Hour)); r > 30 {
 		t.Errorf("%g are kept after a month", r)
 	}
@@ -662,7 +661,7 @@ func TestAFewSickAthletesDoNotPauseCallsAgain(t *testing.T) {
 			}
 		}
 	}
-	// Another one is news.
+	// The failure of another athlete's call is new evidence.
 	if s := d.fail(3, quota.Unavailable); s.Pause == nil {
 		t.Error("no pause")
 	}

@@ -54,11 +54,11 @@ type ServedCall struct {
 
 // AthleteHash distinguishes athletes without their ids: the budget outlives an
 // authorization, and nothing may identify an athlete who has left. Two athletes
-// share a mark with a probability of 1 in 65,536 and then count as one, so more
+// share a hash with a probability of 1 in 65,536 and then count as one, so more
 // evidence is needed.
 type AthleteHash uint16
 
-// hashOf returns an athlete's mark.
+// hashOf returns an athlete's hash.
 func hashOf(athleteID int64) AthleteHash {
 	h := fnv.New32a()
 	_, _ = h.Write(binary.BigEndian.AppendUint64(nil, uint64(athleteID))) // It never fails.

@@ -45,7 +45,7 @@ type Window struct {
 type windowMeter struct {
 	*Meter
 	length time.Duration
-	// of picks the window's figure from a header's.
+	// of picks the window's figure from the pair in a header.
 	of func(Pair) int
 	// reason is the Reason of a [Wait] when the meter is full.
 	reason string

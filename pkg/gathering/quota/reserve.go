@@ -28,8 +28,8 @@ var reserveBounds = map[Class]shares{
 
 const (
 	// leaveFloor is how many calls are kept until the very end of a window, for
-	// departures and for the calls that the credentials boundary makes without
-	// permits to confirm them.
+	// work of class leave and for the calls that the credentials boundary makes
+	// without permits to verify deauthorizations.
 	leaveFloor = 2
 	// leaveFloorShare bounds that floor under very small limits.
 	leaveFloorShare = 0.1

@@ -13,8 +13,8 @@ import (
 	"github.com/paceline/paceline/pkg/gathering/quota/quotatest"
 )
 
-// limiter is Strava's: it counts every request, those it refuses too, in
-// windows by its own clock (Strava, "Rate Limits").
+// limiter is Strava's rate limiter. It counts every request, including those
+// that it refuses, in windows by its own clock (Strava, "Rate Limits").
 type limiter struct {
 	limit   quota.Pair
 	used    quota.Pair
@@ -67,7 +67,7 @@ type simulation struct {
 	permits map[quota.Class]int
 }
 
-// faults are what may go wrong besides.
+// faults are the things that may go wrong in a simulation.
 type faults struct {
 	// skew bounds how far each caller's clock is off.
 	skew time.Duration
@@ -283,8 +283,9 @@ func TestNothingIsWasted(t *testing.T) {
 	})
 }
 
-// TestUrgentWorkFindsRoom: although work of the lowest class takes all it can
-// get, whatever comes in as it did the day before gets its call at once.
+// TestUrgentWorkFindsRoom: although work of the lowest class makes all the calls
+// that it can get, urgent work that arrives as on the day before is served at
+// once.
 func TestUrgentWorkFindsRoom(t *testing.T) {
 	midnight := noon.Add(-12 * time.Hour)
 	c := newSimulation(t, 3, midnight, quota.Pair{Quarter: 100, Day: 1000}, faults{skew: 30 * time.Second})

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"sync"
 	"time"
-	_ "time/tzdata" // A machine need not have any.
+	_ "time/tzdata" // The machine may have no time zones.
 	"unicode"
 )
 

@@ -34,10 +34,10 @@ const byteOrderMark = "\ufeff"
 
 var errNoPage = errors.New("the page is not a list of activities")
 
-// decodePage reads a page of at most perPage activities of an athlete. Errors
-// say that the page makes no sense as a whole, and nothing of its content: it
-// is not a list of activities, holds more of them than perPage, or one of
-// another athlete.
+// decodePage reads a page of at most perPage activities of an athlete. It fails
+// if the page as a whole makes no sense: if it is not a list of activities, has
+// more of them than perPage, or has one of another athlete. The error reveals
+// nothing of the content.
 func decodePage(body string, athleteID int64, perPage int) (gathering.Page, error) {
 	// One entry at a time, so that a page of nonsense costs no more than a good
 	// one.
@@ -73,9 +73,9 @@ func decodePage(body string, athleteID int64, perPage int) (gathering.Page, erro
 	return page, nil
 }
 
-// decodeActivity reads one activity and whose it is: 0 when that is unreadable.
-// skipped counts, by Strava's name, the members that were left out. The error
-// says nothing of the content.
+// decodeActivity reads one activity and the id of its athlete, which is 0 if it
+// is unreadable. skipped counts, by Strava's name, the members that were left
+// out. The error reveals nothing of the content.
 func decodeActivity(body []byte) (_ gatheringv1.Activity, athleteID int64, skipped map[string]int, _ error) {
 	a, err := decodeObject[activity](body)
 	if err != nil {
@@ -102,7 +102,7 @@ type athlete struct {
 }
 
 // decodeAthlete reads a profile. skipped counts, by Strava's name, the members
-// that were left out. The error says nothing of the content.
+// that were left out. The error reveals nothing of the content.
 func decodeAthlete(body []byte) (_ gatheringv1.Athlete, skipped map[string]int, _ error) {
 	a, err := decodeObject[athlete](body)
 	if err != nil {

@@ -61,7 +61,7 @@ func (c *Client) get(ctx context.Context, by gathering.Authorization, path strin
 		return res, reading, gathering.ErrUnavailable
 	default:
 		a.Outcome = quota.Unknown
-		return res, reading, fault.New(fault.Transient, "the requester failed")
+		return res, reading, fault.New(fault.Transient, "the requester failed: see the log of forward-request")
 	}
 	a.Calls = max(res.Calls, 1)
 	switch {
