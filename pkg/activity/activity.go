@@ -9,7 +9,7 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-// Authorization is an athlete's grant of access. A later one of the same
+// Authorization is one authorization of an athlete. A later one of the same
 // athlete has a larger generation.
 type Authorization struct {
 	AthleteID  int64

@@ -9,15 +9,16 @@ import (
 )
 
 // WriteStore stores what was gathered, and the monthly totals, which always
-// match it. Each method checks the guard atomically with its writes. After a
+// match it. Each method checks the guard atomically with its writes. Methods
+// that say so fail with [ErrRevoked] if the authorization is over. After a
 // transient fault a part may be written; the same call again completes it.
 type WriteStore interface {
 	// Put stores those of the activities that are the newest reading and that the
 	// guard lets pass. It fails with [ErrRevoked].
 	Put(ctx context.Context, r Reading) error
 	// PutDeletion replaces the activity by a deletion, unless a newer reading is
-	// stored. The deletion stays for as long as an older reading may arrive. It
-	// fails with [ErrRevoked].
+	// stored. The deletion stays for as long as an older reading may arrive.
+	// PutDeletion fails with [ErrRevoked].
 	PutDeletion(ctx context.Context, d Deletion) error
 	// UpdateSync writes the athlete's sync, which is zero at first, as change
 	// leaves it. It writes nothing if change reports no change or fails, and

@@ -33,8 +33,8 @@ type Sum struct {
 }
 
 // maxMeasure bounds distance, elevation and times of one activity, in metres
-// and seconds. It is twice the way to the moon and 31 years; the sum of 9,000
-// of them fits into an int64.
+// and seconds: more than twice the distance to the moon, and 31 years. The sum
+// of 9,000 of them fits into an int64.
 const maxMeasure = 1e9
 
 func sumOf(a *gatheringv1.Activity) Sum {

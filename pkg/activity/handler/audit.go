@@ -23,7 +23,7 @@ func Audit(a *activity.Auditor, m *emf.Metrics, log *slog.Logger) func(context.C
 		for days, n := range report.Activities {
 			m.Count(metric.ActivitiesByAge(days), n)
 		}
-		m.Count(metric.KeptTooLong, 0) // The alarm needs a value every hour.
+		m.Count(metric.KeptTooLong, 0) // The alarm needs a value from every run.
 		for kind, n := range report.TooOld {
 			m.Count(metric.KeptTooLong, n)
 			log.ErrorContext(ctx, "kept too long", "kind", kind, "count", n)

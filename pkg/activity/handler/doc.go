@@ -1,3 +1,3 @@
 // Package handler connects the activity plane to Lambda: it handles the
-// requests of the HTTP API, the events of the bus, and the hourly audit.
+// requests of the HTTP API, the events of the bus, and the scheduled audit.
 package handler
