@@ -308,7 +308,7 @@ func TestErrorsOfTheFunctionAreReturned(t *testing.T) {
 		}
 	}
 	if _, err := (&desk{}).run(t, "", "status"); err == nil {
-		t.Error("an answer without a status passed")
+		t.Error("an answer without a status was accepted")
 	}
 }
 

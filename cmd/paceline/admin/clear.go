@@ -149,7 +149,7 @@ func (a *adminCLI) endAll(cmd *cobra.Command, wait time.Duration, ended *int) (r
 			return r, nil
 		}
 		if err := a.reconcile(cmd.Context()); err != nil {
-			cmd.PrintErrf("this waits for the next run of reconcile-grants, every 5 minutes: %v\n", err)
+			cmd.PrintErrf("reconcile-grants could not be started now and runs by itself every 5 minutes: %v\n", err)
 		}
 		if err := a.sleep(cmd.Context(), clearPause); err != nil {
 			return r, err
@@ -183,4 +183,4 @@ func describe(r remains) string {
 	return fmt.Sprintf("%s, %d erasures pending", text, r.Erasures)
 }
 
-var errOtherVersion = errors.New("the admin function does not support this request: is it of another version?")
+var errOtherVersion = errors.New("the admin function is of another version and does not support this request: deploy the version of this command, or use the command of the deployed version")

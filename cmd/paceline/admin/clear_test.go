@@ -11,8 +11,8 @@ import (
 	"github.com/paceline/paceline/pkg/credentials/handler"
 )
 
-// clearing answers as the functions of a stage that is emptied: each look gives the
-// next of left, the last again and again.
+// clearing answers as the functions of a stage that is being cleared. Each request
+// for what remains returns the next of left, and the last one repeatedly.
 func clearing(ended int, left ...remains) *desk {
 	looks, parameters := 0, []int{200, 3, 0}
 	d := &desk{}
@@ -80,8 +80,8 @@ func TestClearEndsAllThenDeletes(t *testing.T) {
 	}
 }
 
-// TestClearWaitsForErasuresAlone: no authorization is left, but a boundary is yet
-// to confirm, or the athlete plane to hear of it.
+// TestClearWaitsForErasuresAlone: no authorization is left, but a boundary has
+// not confirmed an erasure yet, or the athlete plane does not know of it yet.
 func TestClearWaitsForErasuresAlone(t *testing.T) {
 	d := clearing(0, remains{Erasures: 1}, remains{Erasures: 1}, remains{})
 	if _, err := d.run(t, "", "stage", "clear", "--stage-name", "dev"); err != nil {
@@ -134,10 +134,10 @@ func TestClearReportsWhatDoesNotEndAndDeletesNothing(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if d.asked(handler.ActionClearStage) != 0 {
-		t.Error("it deleted something")
+		t.Error("the command deleted something")
 	}
 	if d.slept.Minutes() != 5 {
-		t.Errorf("it waited for %s", d.slept)
+		t.Errorf("the command waited for %s", d.slept)
 	}
 
 	d = clearing(3, stuck)
@@ -182,7 +182,7 @@ func TestClearStopsAtAnErrorOfTheFunction(t *testing.T) {
 		}
 	}
 	if _, err := (&desk{}).run(t, "", "stage", "clear", "--stage-name", "dev"); err == nil {
-		t.Error("an answer of another version passed")
+		t.Error("the answer of another version was accepted")
 	}
 }
 

@@ -134,5 +134,5 @@ func (t *target) function(ctx context.Context, cfg aws.Config, boundary, output 
 			}
 		}
 	}
-	return "", fmt.Errorf("the stack %s has no output %s", stack, output)
+	return "", fmt.Errorf("the stack %s has no output %s: deploy the version of this command", stack, output)
 }
