@@ -34,8 +34,8 @@ type Secrets struct {
 	Codes         []string `json:"codes"`
 }
 
-// NewSecrets returns the secrets in alphabetical order. The values of tokens
-// report whether a token is a refresh token.
+// NewSecrets returns the secrets in alphabetical order. tokens yields each token
+// and whether it is a refresh token.
 func NewSecrets(clientID, clientSecret string, tokens iter.Seq2[string, bool], codes iter.Seq[string]) Secrets {
 	s := Secrets{
 		ClientSecret: clientSecret,

@@ -235,8 +235,8 @@ func (g *Gathering) addAlarms() {
 			Metric: metric.KeptTooLong, Statistic: construct.Maximum, Period: 2 * time.Hour, Threshold: 1, AlwaysReported: true,
 		},
 		// A probe asks Strava every 10 minutes, so the metric can reach 12 minutes
-		// while all is well, and twice that for a few minutes after one question
-		// without an answer.
+		// while all is well, and twice that for a few minutes after one probe to
+		// which Strava did not answer.
 		construct.MetricAlarm{
 			ID: "WebhookUnhealthyAlarm", Title: "webhooks may not arrive",
 			Metric: metric.WebhookUnhealthy, Statistic: construct.Maximum, Period: 5 * time.Minute, Threshold: (15 * time.Minute).Seconds(),

@@ -35,7 +35,7 @@ func TestCatalogueIsCurrent(t *testing.T) {
 	before, rest, found := strings.Cut(text, catalogueBegin)
 	got, after, ended := strings.Cut(rest, catalogueEnd)
 	if !found || !ended {
-		t.Fatalf("%s lacks the marks of the catalogue", file)
+		t.Fatalf("%s lacks the lines that begin and end the catalogue", file)
 	}
 	if got == want {
 		return
@@ -47,7 +47,7 @@ func TestCatalogueIsCurrent(t *testing.T) {
 		}
 		return
 	}
-	t.Errorf("the catalogue differs; write it by go test ./test/arch -update (-document +code)\n%s", gocmp.Diff(got, want))
+	t.Errorf("the catalogue differs; update it with go test ./test/arch -update (-document +code)\n%s", gocmp.Diff(got, want))
 }
 
 // TestCatalogueFindsNoEventWithoutUse shows that an event without a publisher or

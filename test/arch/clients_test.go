@@ -13,7 +13,7 @@ import (
 const sdkV2 = "github.com/aws/aws-sdk-go-v2/"
 
 // TestEveryAWSClientHasLimits: only pkg/kit/startup loads an AWS configuration,
-// because it sets the limits of every call, and all clients are made of it.
+// because it sets the limits of every call, and every client is made from it.
 func TestEveryAWSClientHasLimits(t *testing.T) {
 	clients := 0
 	for _, p := range list(t) {
@@ -30,7 +30,7 @@ func TestEveryAWSClientHasLimits(t *testing.T) {
 			made, without := awsClients(f)
 			clients += made
 			for _, name := range without {
-				t.Errorf("%s/%s uses %s: make clients by NewFromConfig of a configuration of pkg/kit/startup", p.ImportPath, filepath.Base(file), name)
+				t.Errorf("%s/%s uses %s: make clients with NewFromConfig and a configuration from pkg/kit/startup", p.ImportPath, filepath.Base(file), name)
 			}
 		}
 	}

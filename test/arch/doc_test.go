@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestEveryPackageSaysWhatItIsFor: it is in doc.go, or in main.go if a program has no
-// other file.
+// TestEveryPackageSaysWhatItIsFor: its comment is in doc.go, or in main.go if a
+// program has no other file.
 func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
 	for _, p := range list(t) {
 		file := "doc.go"

@@ -238,8 +238,8 @@ func (s *repository) unknownCode(code string) string {
 	return ""
 }
 
-// mustReadDocuments returns the documents by path. The change log names what
-// there was once.
+// mustReadDocuments returns the documents by path. It omits the change log, which
+// names things that no longer exist.
 func mustReadDocuments(t *testing.T, s *repository) map[string]string {
 	t.Helper()
 	documents := map[string]string{}

@@ -23,7 +23,7 @@ func TestLicensesAreCurrent(t *testing.T) {
 	shipped := append(mustListModules(t), mustListPackages(t)...)
 	for _, c := range shipped {
 		if c.license == "" {
-			t.Errorf("%s: its licence is not one that this test knows", c.name)
+			t.Errorf("%s: unknown licence; add it to licenseOf if it may be shipped", c.name)
 		}
 	}
 	want := licenses(shipped)
@@ -33,20 +33,20 @@ func TestLicensesAreCurrent(t *testing.T) {
 		}
 	}
 	if diff := gocmp.Diff(mustReadDocument(t, licensesFile), want); diff != "" {
-		t.Errorf("the list differs; write it by go test ./test/arch -update (-document +shipped)\n%s", diff)
+		t.Errorf("the list differs; update it with go test ./test/arch -update (-document +shipped)\n%s", diff)
 	}
 }
 
 func TestUnknownLicenseIsNoticed(t *testing.T) {
 	if license := licenseOf("You may do nothing with this."); license != "" {
-		t.Errorf("it is taken for %s", license)
+		t.Errorf("the text is taken for %s", license)
 	}
 }
 
-// A component is a part of others that is shipped.
+// A component is a part by others that is shipped.
 type component struct {
 	name, version, license string
-	// texts are its licence and notice, as far as they have to go with it.
+	// texts are its licence and notice, if they must be shipped with it.
 	texts []string
 }
 
