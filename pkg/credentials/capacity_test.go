@@ -315,8 +315,8 @@ func (f *failsOnce) Update(ctx context.Context, account credentials.Account, cha
 	return f.Grants.Update(ctx, account, change)
 }
 
-// TestCancelingLateByDeauthorization: an insufficient connect is cut off, and
-// its access token has expired when it is canceled.
+// TestCancellingLateByDeauthorization: an insufficient connect is cut off, and
+// its access token has expired when it is cancelled.
 func TestCancellingLateByDeauthorization(t *testing.T) {
 	for _, more := range []string{"&accept_scope=read", ""} {
 		w := newWorld(t, strava.Settings{})

@@ -88,6 +88,3 @@ func deployed(importPath string) bool {
 	top, _, _ := strings.Cut(importPath, "/")
 	return top == "pkg" || top == "functions" || top == "cmd"
 }
-
-// pending reports whether a file does not follow the rules of this package yet.
-func pending(s source) bool { return s.pkg == "pkg/athlete" }

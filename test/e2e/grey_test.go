@@ -181,8 +181,9 @@ func failingAthlete(t *testing.T, c *cloud, failing, newcomer int64) {
 }
 
 // wrongPage injects a fault into the second page of a scan of a current athlete.
-// If doubted, gathering must doubt the scan and read the history once more.
-func wrongPage(t *testing.T, c *cloud, b *browser, athlete int64, f strava.Fault, doubted bool) {
+// If wrong, gathering must find that the scan was wrong, and read the history
+// once more.
+func wrongPage(t *testing.T, c *cloud, b *browser, athlete int64, f strava.Fault, wrong bool) {
 	b = b.in(t)
 	f.Endpoint, f.Athlete, f.Page = strava.EndpointActivities, athlete, 2
 	all := len(c.stravaActivities(t, athlete))
@@ -200,14 +201,14 @@ func wrongPage(t *testing.T, c *cloud, b *browser, athlete int64, f strava.Fault
 		})
 	}
 	until(2*time.Minute, "the fault", func(scanState) bool { left, _ := c.pendingFaults(t, athlete); return left == 0 })
-	if doubted {
-		until(time.Minute, "a doubted scan", func(now scanState) bool { return now.Doubts == 1 })
+	if wrong {
+		until(time.Minute, "a wrong scan", func(now scanState) bool { return now.WrongScans == 1 })
 	}
 	until(2*time.Minute, "a scan that finds everything", func(now scanState) bool {
 		return now.Last.Started > before.Last.Started && now.Last.Activities == all
 	})
-	if doubts := c.scanState(t, athlete).Doubts; !doubted && doubts != 0 {
-		t.Errorf("%d doubted scans, want 0: gathering must read the page again", doubts)
+	if n := c.scanState(t, athlete).WrongScans; !wrong && n != 0 {
+		t.Errorf("%d wrong scans, want 0: gathering must read the page again", n)
 	}
 	b.current(soon)
 	b.mustEqualStrava(athlete)
@@ -317,8 +318,8 @@ func (c *cloud) countResponses(t *testing.T, endpoint string, athlete int64, sta
 
 // scanState is gathering's record of an athlete's scans.
 type scanState struct {
-	Doubts int `dynamodbav:"doubts"`
-	Scan   struct {
+	WrongScans int `dynamodbav:"wrong_scans"`
+	Scan       struct {
 		Confirmed bool `dynamodbav:"confirmed"`
 	} `dynamodbav:"scan"`
 	Last struct {

@@ -2,7 +2,7 @@
 // boundary. Fitbit's authorization server is one of package provider's.
 //
 // Google announced the end of the Fitbit Web API and of its OAuth endpoints for
-// 2 November 2026, in favor of the Google Health API (Google Health API,
+// 2 November 2026, in favour of the Google Health API (Google Health API,
 // Migration guide). A stage whose fitbit settings name the real Fitbit depends
 // on that date.
 package fitbit
