@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/activity/activitytest"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
@@ -53,9 +55,9 @@ func TestVisibilityByScope(t *testing.T) {
 						switch {
 						case !grant.webhook || from != onlyMe && to != onlyMe:
 						case covered(to):
-							must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, nil, one(to))))
+							kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, nil, one(to))))
 						default:
-							must(t, p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{
+							kittest.Must(t, p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{
 								AthleteID: 1, Generation: gen1, ActivityID: 1, ReadAt: activitytest.At(1),
 							}))
 						}
@@ -66,18 +68,18 @@ func TestVisibilityByScope(t *testing.T) {
 						if covered(to) {
 							chunk.Activities = append(chunk.Activities, one(to))
 						}
-						must(t, p.ActivitiesGathered(t.Context(), p.cause(), chunk))
-						must(t, p.ScanProgressed(t.Context(), p.cause(), completed(gen1, "s", 1, 1)))
+						kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), chunk))
+						kittest.Must(t, p.ScanProgressed(t.Context(), p.cause(), completed(gen1, "s", 1, 1)))
 					},
 					// Should Strava show too much, it is not kept.
 					"an answer beyond the grant": func(p *plane) {
-						must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, nil, one(to))))
+						kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, nil, one(to))))
 					},
 				} {
 					p := newPlane()
-					must(t, p.AthleteAuthorized(t.Context(), p.cause(), credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen1, Scopes: grant.scopes}))
+					kittest.Must(t, p.AthleteAuthorized(t.Context(), p.cause(), credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen1, Scopes: grant.scopes}))
 					if covered(from) {
-						must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil, one(from))))
+						kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil, one(from))))
 					}
 					hear(p)
 					_, err := p.reader.Get(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen1}, 1)
@@ -85,7 +87,7 @@ func TestVisibilityByScope(t *testing.T) {
 						t.Errorf("%v, %s to %s by %s: shown is %v", grant.scopes, from, to, way, shown)
 					}
 					records, err := p.store.Records(t.Context(), 1)
-					must(t, err)
+					kittest.Must(t, err)
 					for _, r := range records {
 						if r.Activity != nil && !covered(r.Activity.Visibility) {
 							t.Errorf("%v, %s to %s by %s: it is kept", grant.scopes, from, to, way)
@@ -116,31 +118,31 @@ func TestAWithdrawnScopeRemovesActivities(t *testing.T) {
 	}
 	for _, order := range [][]int{{1, 2, 0, 3}, {1, 2, 3, 0}, {0, 3, 2, 1, 0}, {3, 0, 1, 2}, {1, 0, 1, 2, 3}} {
 		p := newPlane()
-		must(t, p.AthleteAuthorized(t.Context(), p.cause(), credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen1, Scopes: []string{"activity:read"}}))
+		kittest.Must(t, p.AthleteAuthorized(t.Context(), p.cause(), credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen1, Scopes: []string{"activity:read"}}))
 		for _, i := range order {
-			must(t, events[i](p))
+			kittest.Must(t, events[i](p))
 		}
 		page, err := p.reader.List(t.Context(), by, activity.Selection{In: activity.Everything(), Limit: 9})
-		must(t, err)
+		kittest.Must(t, err)
 		stats, err := p.reader.Stats(t.Context(), by, activity.Year, "")
-		must(t, err)
+		kittest.Must(t, err)
 		status, err := p.reader.Sync(t.Context(), by)
-		must(t, err)
+		kittest.Must(t, err)
 		if len(page.Records) != 0 || stats.Total.Count != 0 || status.State != activity.Waiting || status.WaitingFor != gatheringv1.WaitingForReconnect ||
 			status.Gathered != 0 && order[len(order)-1] == 0 {
 			t.Errorf("in the order %v: %v, %+v, %+v", order, page.Records, stats, status)
 		}
-		must(t, p.AthleteAuthorized(t.Context(), p.cause(), credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen2, Scopes: []string{"activity:read"}}))
-		must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen2, 0, &gatheringv1.ScanChunk{ScanID: "s2"}, activitytest.Activity(1, 1, ""))))
+		kittest.Must(t, p.AthleteAuthorized(t.Context(), p.cause(), credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen2, Scopes: []string{"activity:read"}}))
+		kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen2, 0, &gatheringv1.ScanChunk{ScanID: "s2"}, activitytest.Activity(1, 1, ""))))
 		if page, err := p.reader.List(t.Context(), by, activity.Selection{In: activity.Everything(), Limit: 9}); err != nil || len(page.Records) != 1 {
 			t.Errorf("in the order %v: after connecting again %v, %v", order, page.Records, err)
 		}
 	}
 	// Refused tokens do not remove activities.
 	p := newPlane()
-	must(t, events[1](p))
+	kittest.Must(t, events[1](p))
 	degraded.Reason = credentialsv1.DegradedTokenRefused
-	must(t, events[0](p))
+	kittest.Must(t, events[0](p))
 	if page, err := p.reader.List(t.Context(), by, activity.Selection{In: activity.Everything(), Limit: 9}); err != nil || len(page.Records) != 1 {
 		t.Errorf("after refused tokens: %v, %v", page.Records, err)
 	}
@@ -165,10 +167,10 @@ func TestFewerScopesRemoveOnlyYou(t *testing.T) {
 	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 2, 0}, {2, 0, 1}} {
 		p := newPlane()
 		for _, i := range order {
-			must(t, events[i](p))
+			kittest.Must(t, events[i](p))
 		}
 		page, err := p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen2}, activity.Selection{In: activity.Everything(), Limit: 9})
-		must(t, err)
+		kittest.Must(t, err)
 		if len(page.Records) != 1 || page.Records[0].Activity.ID != 2 {
 			t.Errorf("in the order %v: %v", order, page.Records)
 		}
@@ -180,9 +182,9 @@ func TestFewerScopesRemoveOnlyYou(t *testing.T) {
 func TestOldActivitiesAreUnreadableAtOnce(t *testing.T) {
 	by := activity.Authorization{AthleteID: 1, Generation: gen1}
 	p := newPlane()
-	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, &gatheringv1.ScanChunk{ScanID: "s"}, activitytest.Activity(1, 1, ""))))
-	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 3000, nil, activitytest.Activity(2, 2, ""))))
-	must(t, p.ScanProgressed(t.Context(), p.cause(), progress(gen1, "s", 1, gatheringv1.ScanCompleted, 1)))
+	kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, &gatheringv1.ScanChunk{ScanID: "s"}, activitytest.Activity(1, 1, ""))))
+	kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 3000, nil, activitytest.Activity(2, 2, ""))))
+	kittest.Must(t, p.ScanProgressed(t.Context(), p.cause(), progress(gen1, "s", 1, gatheringv1.ScanCompleted, 1)))
 	for _, step := range []struct {
 		now  time.Time
 		want int
@@ -194,9 +196,9 @@ func TestOldActivitiesAreUnreadableAtOnce(t *testing.T) {
 	} {
 		p.now = step.now
 		page, err := p.reader.List(t.Context(), by, activity.Selection{In: activity.Everything(), Limit: 9})
-		must(t, err)
+		kittest.Must(t, err)
 		stats, err := p.reader.Stats(t.Context(), by, activity.Year, "")
-		must(t, err)
+		kittest.Must(t, err)
 		got := 0
 		for id := range int64(3) {
 			if _, err := p.reader.Get(t.Context(), by, id); err == nil {
@@ -207,16 +209,16 @@ func TestOldActivitiesAreUnreadableAtOnce(t *testing.T) {
 			t.Errorf("at %s: %d listed, %d counted, %d got; want %d", step.now, len(page.Records), stats.Total.Count, got, step.want)
 		}
 		sync, err := p.reader.Sync(t.Context(), by)
-		must(t, err)
+		kittest.Must(t, err)
 		if first := step.want == 2; (sync.Gathered == 1) != first || (sync.State == activity.Current) != first {
 			t.Errorf("at %s: the sync is %+v", step.now, sync)
 		}
 	}
 	// The sweeper deletes what is too old and nothing else.
 	p.now = activitytest.At(0).Add(retention.StravaData)
-	must(t, p.sweeper.Sweep(t.Context()))
+	kittest.Must(t, p.sweeper.Sweep(t.Context()))
 	records, err := p.store.Records(t.Context(), 1)
-	must(t, err)
+	kittest.Must(t, err)
 	if len(records) != 1 || records[0].Activity.ID != 2 {
 		t.Errorf("left are %v", records)
 	}

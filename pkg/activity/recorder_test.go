@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/activity/activitytest"
@@ -52,7 +54,7 @@ func gathered(generation int64, at int, chunk *gatheringv1.ScanChunk, activities
 	return gatheringv1.ActivitiesGathered{AthleteID: 1, Generation: generation, ReadAt: activitytest.At(at), Chunk: chunk, Activities: activities}
 }
 
-var must = activitytest.Must
+var must = kittest.Must
 
 func TestGatheredActivitiesAreStoredAndCounted(t *testing.T) {
 	p := newPlane()
@@ -60,23 +62,23 @@ func TestGatheredActivitiesAreStoredAndCounted(t *testing.T) {
 	a, b := activitytest.Activity(1, 1, "a"), activitytest.Activity(2, 2, "b")
 	f := gathered(gen1, 0, &gatheringv1.ScanChunk{ScanID: "s", Number: 0}, a, b, a)
 	for range 2 {
-		must(t, p.ActivitiesGathered(t.Context(), p.cause(), f))
+		kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), f))
 	}
-	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, nil, activitytest.Activity(3, 3, "c"))))
-	must(t, p.ScanProgressed(t.Context(), p.cause(), progress(gen1, "s", 2, gatheringv1.ScanCompleted, 1)))
+	kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, nil, activitytest.Activity(3, 3, "c"))))
+	kittest.Must(t, p.ScanProgressed(t.Context(), p.cause(), progress(gen1, "s", 2, gatheringv1.ScanCompleted, 1)))
 	status, err := p.reader.Sync(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen1})
-	must(t, err)
+	kittest.Must(t, err)
 	if d := cmp.Diff(activity.Progress{State: activity.Current, Gathered: 2}, status); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
 	}
 	page, err := p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen1}, activity.Selection{In: activity.Everything(), Limit: 2})
-	must(t, err)
+	kittest.Must(t, err)
 	if len(page.Records) != 2 || page.Records[0].Activity.Name != "c" || page.Next == nil || page.Next.ID != 2 {
 		t.Errorf("%+v", page)
 	}
-	must(t, p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{AthleteID: 1, Generation: gen1, ActivityID: 3, ReadAt: activitytest.At(2)}))
+	kittest.Must(t, p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{AthleteID: 1, Generation: gen1, ActivityID: 3, ReadAt: activitytest.At(2)}))
 	page, err = p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen1}, activity.Selection{In: activity.Everything(), Limit: 2})
-	must(t, err)
+	kittest.Must(t, err)
 	if len(page.Records) != 2 || page.Records[0].Activity.Name != "b" || page.Next != nil {
 		t.Errorf("%+v", page)
 	}
@@ -106,14 +108,14 @@ func TestMalformedActivityIsRefusedWithItsReading(t *testing.T) {
 func TestARevokedAuthorizationIsErasedForGood(t *testing.T) {
 	p := newPlane()
 	write := func(generation int64) {
-		must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(generation, 0, &gatheringv1.ScanChunk{ScanID: "s"}, activitytest.Activity(1, 1, ""))))
-		must(t, p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{AthleteID: 1, Generation: generation, ActivityID: 2, ReadAt: activitytest.At(0)}))
-		must(t, p.ScanProgressed(t.Context(), p.cause(), progress(generation, "s", 1, gatheringv1.ScanCompleted, 1)))
+		kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(generation, 0, &gatheringv1.ScanChunk{ScanID: "s"}, activitytest.Activity(1, 1, ""))))
+		kittest.Must(t, p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{AthleteID: 1, Generation: generation, ActivityID: 2, ReadAt: activitytest.At(0)}))
+		kittest.Must(t, p.ScanProgressed(t.Context(), p.cause(), progress(generation, "s", 1, gatheringv1.ScanCompleted, 1)))
 	}
 	revoked := credentialsv1.AuthorizationRevoked{AthleteID: 1, Generation: gen1, Receipt: "receipt", Reason: credentialsv1.RevokedLeft}
 	write(gen1)
 	for range 2 {
-		must(t, p.AuthorizationRevoked(t.Context(), p.cause(), revoked))
+		kittest.Must(t, p.AuthorizationRevoked(t.Context(), p.cause(), revoked))
 		write(gen1) // Late events: acknowledged, and nothing else.
 		if n := p.store.Held(1); n != 0 {
 			t.Fatalf("%d items are left", n)
@@ -130,7 +132,7 @@ func TestARevokedAuthorizationIsErasedForGood(t *testing.T) {
 
 	// The athlete comes back; a repetition of the old end does no harm.
 	write(gen2)
-	must(t, p.AuthorizationRevoked(t.Context(), p.cause(), revoked))
+	kittest.Must(t, p.AuthorizationRevoked(t.Context(), p.cause(), revoked))
 	if n := p.store.Held(1); n != 3 {
 		t.Errorf("%d items of the new authorization are left", n)
 	}
@@ -147,7 +149,7 @@ func TestAnErasureIsRepeatedIfItCouldNotBePublished(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.bus.Fail(nil)
-	must(t, p.AuthorizationRevoked(t.Context(), p.cause(), revoked))
+	kittest.Must(t, p.AuthorizationRevoked(t.Context(), p.cause(), revoked))
 	if len(p.published()) != 1 {
 		t.Errorf("published %d events", len(p.published()))
 	}
@@ -160,14 +162,14 @@ func TestReadingsThatAreTooOldAreIgnored(t *testing.T) {
 	sent := p.cause()
 	late := gathered(gen1, 60, &gatheringv1.ScanChunk{ScanID: "s"}, activitytest.Activity(1, 1, ""))
 	p.now = p.now.Add(retention.StravaData)
-	must(t, p.ActivitiesGathered(t.Context(), sent, late))
-	must(t, p.ScanProgressed(t.Context(), sent, progress(gen1, "s", 1, gatheringv1.ScanCompleted, 1)))
+	kittest.Must(t, p.ActivitiesGathered(t.Context(), sent, late))
+	kittest.Must(t, p.ScanProgressed(t.Context(), sent, progress(gen1, "s", 1, gatheringv1.ScanCompleted, 1)))
 	if n := p.store.Held(1); n != 0 {
 		t.Errorf("%d items", n)
 	}
 	p.now = p.now.Add(-time.Nanosecond)
-	must(t, p.ActivitiesGathered(t.Context(), sent, late))
-	must(t, p.ScanProgressed(t.Context(), sent, progress(gen1, "s", 1, gatheringv1.ScanCompleted, 1)))
+	kittest.Must(t, p.ActivitiesGathered(t.Context(), sent, late))
+	kittest.Must(t, p.ScanProgressed(t.Context(), sent, progress(gen1, "s", 1, gatheringv1.ScanCompleted, 1)))
 	if n := p.store.Held(1); n != 2 {
 		t.Errorf("%d items", n)
 	}
@@ -181,14 +183,14 @@ func TestAnAthleteWithoutATombstoneLeavesNoTrace(t *testing.T) {
 	p := newPlane()
 	sent := p.cause()
 	p.now = p.now.Add(retention.Tombstone)
-	must(t, p.ActivityGone(t.Context(), sent, gatheringv1.ActivityGone{AthleteID: 1, Generation: gen1, ActivityID: 1, ReadAt: activitytest.At(0)}))
+	kittest.Must(t, p.ActivityGone(t.Context(), sent, gatheringv1.ActivityGone{AthleteID: 1, Generation: gen1, ActivityID: 1, ReadAt: activitytest.At(0)}))
 	for _, scopes := range [][]string{{"activity:read"}, {"activity:read_all"}} {
-		must(t, p.AthleteAuthorized(t.Context(), sent, credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen1, Scopes: scopes}))
+		kittest.Must(t, p.AthleteAuthorized(t.Context(), sent, credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen1, Scopes: scopes}))
 	}
 	if n := p.store.Held(1); n != 0 {
 		t.Errorf("%d items", n)
 	}
-	must(t, p.store.UpdateGuard(t.Context(), 1, func(g *activity.Guard) (bool, error) {
+	kittest.Must(t, p.store.UpdateGuard(t.Context(), 1, func(g *activity.Guard) (bool, error) {
 		if *g != (activity.Guard{}) {
 			t.Errorf("the guard is %+v", *g)
 		}
@@ -196,9 +198,9 @@ func TestAnAthleteWithoutATombstoneLeavesNoTrace(t *testing.T) {
 	}))
 
 	// For a known athlete, a late report of the scopes still counts.
-	must(t, p.AthleteAuthorized(t.Context(), p.cause(), credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen1, Scopes: []string{"activity:read_all"}}))
-	must(t, p.AthleteAuthorized(t.Context(), sent, credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen2, Scopes: []string{"activity:read"}}))
-	must(t, p.store.UpdateGuard(t.Context(), 1, func(g *activity.Guard) (bool, error) {
+	kittest.Must(t, p.AthleteAuthorized(t.Context(), p.cause(), credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen1, Scopes: []string{"activity:read_all"}}))
+	kittest.Must(t, p.AthleteAuthorized(t.Context(), sent, credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen2, Scopes: []string{"activity:read"}}))
+	kittest.Must(t, p.store.UpdateGuard(t.Context(), 1, func(g *activity.Guard) (bool, error) {
 		if g.Limited != gen2 {
 			t.Errorf("the guard is %+v", *g)
 		}
@@ -220,7 +222,7 @@ func TestADeletionWinsATie(t *testing.T) {
 			},
 		}
 		for _, i := range order {
-			must(t, events[i]())
+			kittest.Must(t, events[i]())
 		}
 		if _, err := p.reader.Get(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen1}, 1); !errors.Is(err, activity.ErrNotFound) {
 			t.Errorf("in the order %v: %v", order, err)
@@ -237,21 +239,21 @@ func TestFractionsOfAMillisecondDoNotChangeTheOrder(t *testing.T) {
 	chunk.ReadAt = began.Add(200 * time.Microsecond)
 	report := completed(gen1, "s", 1, 0)
 	report.StartedAt = &began
-	must(t, p.ActivitiesGathered(t.Context(), p.cause(), chunk))
-	must(t, p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{AthleteID: 1, Generation: gen1, ActivityID: 2, ReadAt: chunk.ReadAt}))
-	must(t, p.ScanProgressed(t.Context(), p.cause(), report))
+	kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), chunk))
+	kittest.Must(t, p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{AthleteID: 1, Generation: gen1, ActivityID: 2, ReadAt: chunk.ReadAt}))
+	kittest.Must(t, p.ScanProgressed(t.Context(), p.cause(), report))
 	if got := p.names(t, gen1); !slices.Equal(got, []string{"found"}) {
 		t.Errorf("the athlete sees %v", got)
 	}
 	records, err := p.store.Records(t.Context(), 1)
-	must(t, err)
+	kittest.Must(t, err)
 	for _, r := range records {
 		if !r.ReadAt.Equal(activitytest.At(0)) {
 			t.Errorf("a record was read at %v", r.ReadAt)
 		}
 	}
 	sync, err := p.store.Sync(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen1})
-	must(t, err)
+	kittest.Must(t, err)
 	if !sync.StartedAt.Equal(activitytest.At(0)) || !sync.Stored[0].ReadAt.Equal(activitytest.At(0)) {
 		t.Errorf("the sync is %+v", sync)
 	}
@@ -259,8 +261,8 @@ func TestFractionsOfAMillisecondDoNotChangeTheOrder(t *testing.T) {
 
 func TestTheReaderRejectsARevokedSession(t *testing.T) {
 	p := newPlane()
-	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen2, 0, nil, activitytest.Activity(1, 1, ""))))
-	must(t, p.AuthorizationRevoked(t.Context(), p.cause(), credentialsv1.AuthorizationRevoked{AthleteID: 1, Generation: gen1}))
+	kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen2, 0, nil, activitytest.Activity(1, 1, ""))))
+	kittest.Must(t, p.AuthorizationRevoked(t.Context(), p.cause(), credentialsv1.AuthorizationRevoked{AthleteID: 1, Generation: gen1}))
 	for generation, want := range map[int64]error{gen1 - 1: activity.ErrRevoked, gen1: activity.ErrRevoked, gen1 + 1: nil, gen2: nil} {
 		by := activity.Authorization{AthleteID: 1, Generation: generation}
 		_, list := p.reader.List(t.Context(), by, activity.Selection{In: activity.Everything(), Limit: 1})
@@ -288,7 +290,7 @@ func completed(generation int64, scan string, chunks, began int) gatheringv1.Sca
 func (p *plane) names(t *testing.T, generation int64) (out []string) {
 	t.Helper()
 	page, err := p.reader.List(t.Context(), activity.Authorization{AthleteID: 1, Generation: generation}, activity.Selection{In: activity.Everything(), Limit: 1000})
-	must(t, err)
+	kittest.Must(t, err)
 	for _, r := range page.Records {
 		out = append(out, r.Activity.Name)
 	}
@@ -315,13 +317,13 @@ func (p *plane) questions() (out []activityv1.RemovalQuestioned) {
 
 func TestAScanOfALaterAuthorizationRemovesWhatItDidNotFind(t *testing.T) {
 	p := newPlane()
-	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil,
+	kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil,
 		activitytest.Activity(1, 1, "still there"), activitytest.Activity(2, 2, "deleted meanwhile"))))
-	must(t, p.ScanProgressed(t.Context(), p.cause(), completed(gen2, "s", 1, 9))) // Its activities are still on their way.
+	kittest.Must(t, p.ScanProgressed(t.Context(), p.cause(), completed(gen2, "s", 1, 9))) // Its activities are still on their way.
 	if got := p.names(t, gen2); len(got) != 2 {
 		t.Fatalf("before the scan was stored: %v", got)
 	}
-	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen2, 9, &gatheringv1.ScanChunk{ScanID: "s"}, activitytest.Activity(1, 1, "still there"))))
+	kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen2, 9, &gatheringv1.ScanChunk{ScanID: "s"}, activitytest.Activity(1, 1, "still there"))))
 	if got := p.names(t, gen2); !slices.Equal(got, []string{"still there"}) {
 		t.Errorf("after it: %v", got)
 	}
@@ -339,16 +341,16 @@ func TestOneScanRemovesFewActivities(t *testing.T) {
 		for _, generation := range []int64{gen1, gen2} {
 			p := newPlane()
 			all := history(tc.held)
-			must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil, all...)))
+			kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil, all...)))
 			// Neither counts: one that is gone already, and one that is too old to be
 			// shown.
-			must(t, p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{AthleteID: 1, Generation: gen1, ActivityID: 9001, ReadAt: activitytest.At(0)}))
-			must(t, p.store.Put(t.Context(), activity.Reading{
+			kittest.Must(t, p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{AthleteID: 1, Generation: gen1, ActivityID: 9001, ReadAt: activitytest.At(0)}))
+			kittest.Must(t, p.store.Put(t.Context(), activity.Reading{
 				By: activity.Authorization{AthleteID: 1, Generation: gen1}, At: p.now.Add(-retention.StravaData),
 				Activities: []gatheringv1.Activity{activitytest.Activity(9002, 1, "too old")},
 			}))
-			must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(generation, 5, &gatheringv1.ScanChunk{ScanID: "s"}, all[tc.missing:]...)))
-			must(t, p.ScanProgressed(t.Context(), p.cause(), completed(generation, "s", 1, 5)))
+			kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(generation, 5, &gatheringv1.ScanChunk{ScanID: "s"}, all[tc.missing:]...)))
+			kittest.Must(t, p.ScanProgressed(t.Context(), p.cause(), completed(generation, "s", 1, 5)))
 			want := tc.held
 			if tc.removes {
 				want -= tc.missing
@@ -370,11 +372,11 @@ func TestAQuestionedScanChangesNothingUntilItIsConfirmed(t *testing.T) {
 	before := activity.Progress{State: activity.Current, Gathered: 450}
 	setUp := func() (*plane, gatheringv1.ScanProgressed) {
 		p := newPlane()
-		must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, &gatheringv1.ScanChunk{ScanID: "s1"}, history(450)...)))
-		must(t, p.ScanProgressed(t.Context(), p.cause(), completed(gen1, "s1", 1, 1)))
+		kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, &gatheringv1.ScanChunk{ScanID: "s1"}, history(450)...)))
+		kittest.Must(t, p.ScanProgressed(t.Context(), p.cause(), completed(gen1, "s1", 1, 1)))
 		empty := completed(gen1, "s2", 0, 5)
 		for range 2 { // Each event may come twice.
-			must(t, p.ScanProgressed(t.Context(), p.cause(), empty))
+			kittest.Must(t, p.ScanProgressed(t.Context(), p.cause(), empty))
 		}
 		return p, empty
 	}
@@ -384,12 +386,12 @@ func TestAQuestionedScanChangesNothingUntilItIsConfirmed(t *testing.T) {
 			t.Errorf("%d activities, want %d", len(got), activities)
 		}
 		stats, err := p.reader.Stats(t.Context(), by, activity.Year, "")
-		must(t, err)
+		kittest.Must(t, err)
 		if int(stats.Total.Count) != activities {
 			t.Errorf("%d activities in the totals, want %d", stats.Total.Count, activities)
 		}
 		got, err := p.reader.Sync(t.Context(), by)
-		must(t, err)
+		kittest.Must(t, err)
 		if d := cmp.Diff(status, got); d != "" {
 			t.Errorf("(-want +got)\n%s", d)
 		}
@@ -410,13 +412,13 @@ func TestAQuestionedScanChangesNothingUntilItIsConfirmed(t *testing.T) {
 	// scan, or one that is not newer, changes nothing.
 	for _, other := range []gatheringv1.ScanProgressed{completed(gen1, "s1", 1, 1), completed(gen1, "s2", 0, 5)} {
 		other.Confirmed = true
-		must(t, p.ScanProgressed(t.Context(), p.cause(), other))
+		kittest.Must(t, p.ScanProgressed(t.Context(), p.cause(), other))
 		expect(p, 450, before)
 	}
 	empty.Sequence++
 	empty.Confirmed = true
 	for range 2 {
-		must(t, p.ScanProgressed(t.Context(), p.cause(), empty))
+		kittest.Must(t, p.ScanProgressed(t.Context(), p.cause(), empty))
 		expect(p, 0, activity.Progress{State: activity.Current})
 	}
 	if n := len(p.questions()); n != 3 { // Once for each event of the scan while it is open.
@@ -429,20 +431,20 @@ func TestAQuestionedScanChangesNothingUntilItIsConfirmed(t *testing.T) {
 	empty.Sequence++
 	empty.Confirmed = true
 	tenth, err := time.Parse(time.RFC3339, history(10)[9].StartDate)
-	must(t, err)
+	kittest.Must(t, err)
 	empty.Covered = []gatheringv1.Span{{To: &tenth}}
-	must(t, p.ScanProgressed(t.Context(), p.cause(), empty))
+	kittest.Must(t, p.ScanProgressed(t.Context(), p.cause(), empty))
 	expect(p, 441, activity.Progress{State: activity.Current})
 
 	// A newer scan takes the question's place: what it finds stays.
 	p, empty = setUp()
-	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 9, &gatheringv1.ScanChunk{ScanID: "s3"}, history(449)...)))
+	kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 9, &gatheringv1.ScanChunk{ScanID: "s3"}, history(449)...)))
 	expect(p, 450, before)
 	empty.Sequence++
 	empty.Confirmed = true
-	must(t, p.ScanProgressed(t.Context(), p.cause(), empty))
+	kittest.Must(t, p.ScanProgressed(t.Context(), p.cause(), empty))
 	expect(p, 450, before)
-	must(t, p.ScanProgressed(t.Context(), p.cause(), completed(gen1, "s3", 1, 9)))
+	kittest.Must(t, p.ScanProgressed(t.Context(), p.cause(), completed(gen1, "s3", 1, 9)))
 	expect(p, 449, activity.Progress{State: activity.Current, Gathered: 449})
 
 	// Without an answer, activities are shown until their seven days are over.
@@ -457,11 +459,11 @@ func TestAQuestionedScanChangesNothingUntilItIsConfirmed(t *testing.T) {
 // authorization finds nothing, and the progress does not become current.
 func TestReconnectingAndOneEmptyPageLoseNothing(t *testing.T) {
 	p := newPlane()
-	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, &gatheringv1.ScanChunk{ScanID: "s1"}, history(40)...)))
-	must(t, p.ScanProgressed(t.Context(), p.cause(), completed(gen1, "s1", 1, 1)))
-	must(t, p.ScanProgressed(t.Context(), p.cause(), completed(gen2, "s2", 0, 5)))
+	kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, &gatheringv1.ScanChunk{ScanID: "s1"}, history(40)...)))
+	kittest.Must(t, p.ScanProgressed(t.Context(), p.cause(), completed(gen1, "s1", 1, 1)))
+	kittest.Must(t, p.ScanProgressed(t.Context(), p.cause(), completed(gen2, "s2", 0, 5)))
 	status, err := p.reader.Sync(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen2})
-	must(t, err)
+	kittest.Must(t, err)
 	if n := len(p.names(t, gen2)); n != 40 || status.State != activity.Backfilling {
 		t.Errorf("%d activities, %+v", n, status)
 	}
@@ -471,7 +473,7 @@ func TestReconnectingAndOneEmptyPageLoseNothing(t *testing.T) {
 func TestActivitiesThatAScanDoesNotCoverAreKept(t *testing.T) {
 	at := func(start int) *time.Time {
 		began, err := time.Parse(time.RFC3339, activitytest.Activity(1, start, "").StartDate)
-		must(t, err)
+		kittest.Must(t, err)
 		return &began
 	}
 	all := []gatheringv1.Activity{
@@ -491,21 +493,21 @@ func TestActivitiesThatAScanDoesNotCoverAreKept(t *testing.T) {
 		"more stretches than are known": {append(many, gatheringv1.Span{}), []string{"in the future", "deleted, too", "found", "unreadable", "deleted"}},
 	} {
 		p := newPlane()
-		must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil, all...)))
-		must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 5, &gatheringv1.ScanChunk{ScanID: "s"}, all[2])))
+		kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil, all...)))
+		kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 5, &gatheringv1.ScanChunk{ScanID: "s"}, all[2])))
 		done := completed(gen1, "s", 1, 5)
 		done.Covered = tc.covered
-		must(t, p.ScanProgressed(t.Context(), p.cause(), done))
+		kittest.Must(t, p.ScanProgressed(t.Context(), p.cause(), done))
 		if got := p.names(t, gen1); !slices.Equal(got, tc.want) {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
 		}
 		status, err := p.reader.Sync(t.Context(), activity.Authorization{AthleteID: 1, Generation: gen1})
-		must(t, err)
+		kittest.Must(t, err)
 		if status.State != activity.Current {
 			t.Errorf("%s: %+v", name, status)
 		}
 		// Outside the covered ranges, a late reading from before the scan is stored.
-		must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, nil, all[0], activitytest.Activity(2, 2, "late"))))
+		kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, nil, all[0], activitytest.Activity(2, 2, "late"))))
 		if got := p.names(t, gen1); !slices.Contains(got, "late") || slices.Contains(got, "deleted") != slices.Contains(tc.want, "deleted") {
 			t.Errorf("%s: after a late reading %v", name, got)
 		}
@@ -517,11 +519,11 @@ func TestActivitiesThatAScanDoesNotCoverAreKept(t *testing.T) {
 // cover.
 func TestADeletionOutlivesAScan(t *testing.T) {
 	p := newPlane()
-	must(t, p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{AthleteID: 1, Generation: gen1, ActivityID: 1, ReadAt: activitytest.At(2)}))
+	kittest.Must(t, p.ActivityGone(t.Context(), p.cause(), gatheringv1.ActivityGone{AthleteID: 1, Generation: gen1, ActivityID: 1, ReadAt: activitytest.At(2)}))
 	done := completed(gen1, "s", 0, 5)
 	done.Covered = []gatheringv1.Span{{To: &time.Time{}}}
-	must(t, p.ScanProgressed(t.Context(), p.cause(), done))
-	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, nil, activitytest.Activity(1, 1, "before"))))
+	kittest.Must(t, p.ScanProgressed(t.Context(), p.cause(), done))
+	kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 1, nil, activitytest.Activity(1, 1, "before"))))
 	if got := p.names(t, gen1); len(got) != 0 {
 		t.Errorf("%v", got)
 	}
@@ -555,7 +557,7 @@ func TestNothingIsPublishedIfTheStoreFails(t *testing.T) {
 	p := newPlane()
 	store := &failing{WriteStore: p.store}
 	p.Store = store
-	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil, history(10)...)))
+	kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil, history(10)...)))
 	revoked := credentialsv1.AuthorizationRevoked{AthleteID: 1, Generation: gen1, Receipt: "receipt"}
 	for name, tc := range map[string]struct {
 		fail   *error
@@ -575,12 +577,12 @@ func TestNothingIsPublishedIfTheStoreFails(t *testing.T) {
 func TestAQuestionIsRepeatedIfItCouldNotBePublished(t *testing.T) {
 	p := newPlane()
 	p.bus.Fail(fault.New(fault.Transient, "the bus is unavailable"))
-	must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil, history(10)...)))
+	kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil, history(10)...)))
 	if err := p.ScanProgressed(t.Context(), p.cause(), completed(gen1, "s", 0, 5)); !fault.Is(err, fault.Transient) {
 		t.Fatal(err)
 	}
 	p.bus.Fail(nil)
-	must(t, p.ScanProgressed(t.Context(), p.cause(), completed(gen1, "s", 0, 5)))
+	kittest.Must(t, p.ScanProgressed(t.Context(), p.cause(), completed(gen1, "s", 0, 5)))
 	if len(p.questions()) != 1 || len(p.names(t, gen1)) != 10 {
 		t.Errorf("asked %+v, %d activities", p.questions(), len(p.names(t, gen1)))
 	}

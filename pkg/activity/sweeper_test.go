@@ -3,6 +3,8 @@ package activity_test
 import (
 	"testing"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/paceline/paceline/pkg/activity/activitytest"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
@@ -14,12 +16,12 @@ func TestOneSweepIsForAllAthletes(t *testing.T) {
 	p := newPlane()
 	const athletes = 250 // More than one search finds.
 	for id := range int64(athletes) {
-		must(t, p.ActivitiesGathered(t.Context(), p.cause(), gatheringv1.ActivitiesGathered{
+		kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gatheringv1.ActivitiesGathered{
 			AthleteID: id + 1, Generation: gen1, ReadAt: activitytest.At(0), Activities: []gatheringv1.Activity{activitytest.Activity(1, 1, "")},
 		}))
 	}
 	p.now = activitytest.At(0).Add(retention.StravaData)
-	must(t, p.sweeper.Sweep(t.Context()))
+	kittest.Must(t, p.sweeper.Sweep(t.Context()))
 	for id := range int64(athletes) {
 		if records, err := p.store.Records(t.Context(), id+1); err != nil || len(records) > 0 {
 			t.Fatalf("athlete %d has %v, %v", id+1, records, err)
@@ -32,12 +34,12 @@ func TestOneSweepIsForAllAthletes(t *testing.T) {
 func TestAPrivateActivityWithoutAVisibilityIsOnlyYou(t *testing.T) {
 	for scope, kept := range map[string]bool{"activity:read": false, "activity:read_all": true} {
 		p := newPlane()
-		must(t, p.AthleteAuthorized(t.Context(), p.cause(), credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen1, Scopes: []string{scope}}))
+		kittest.Must(t, p.AthleteAuthorized(t.Context(), p.cause(), credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: gen1, Scopes: []string{scope}}))
 		private, plain := activitytest.Activity(1, 1, ""), activitytest.Activity(2, 2, "")
 		private.Private, private.Visibility, plain.Visibility = true, "", ""
-		must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil, private, plain)))
+		kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gathered(gen1, 0, nil, private, plain)))
 		records, err := p.store.Records(t.Context(), 1)
-		must(t, err)
+		kittest.Must(t, err)
 		shown := map[int64]bool{}
 		for _, r := range records {
 			if r.Activity != nil {

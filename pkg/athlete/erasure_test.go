@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/paceline/paceline/pkg/athlete"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -23,7 +25,7 @@ type arrival struct {
 
 func revoked(receipt string, requestedAt time.Time, linked ...string) arrival {
 	return arrival{"revoked", func(t *testing.T, p *plane) {
-		must(t, p.AuthorizationRevoked(t.Context(), cause, credentialsv1.AuthorizationRevoked{
+		kittest.Must(t, p.AuthorizationRevoked(t.Context(), cause, credentialsv1.AuthorizationRevoked{
 			AthleteID: 1, Generation: gen1, Receipt: receipt, RequestedAt: requestedAt, LinkedProviders: linked,
 		}))
 	}}
@@ -31,7 +33,7 @@ func revoked(receipt string, requestedAt time.Time, linked ...string) arrival {
 
 func unlinked(receipt string, requestedAt time.Time) arrival {
 	return arrival{"unlinked", func(t *testing.T, p *plane) {
-		must(t, p.AccountUnlinked(t.Context(), cause, credentialsv1.AccountUnlinked{
+		kittest.Must(t, p.AccountUnlinked(t.Context(), cause, credentialsv1.AccountUnlinked{
 			AthleteID: 1, Provider: "fitbit", AccountID: "A", Generation: 1, Receipt: receipt, RequestedAt: requestedAt,
 		}))
 	}}
@@ -82,7 +84,7 @@ func TestErasuresAreTheSameInEveryOrder(t *testing.T) {
 				p := newPlane()
 				if tc.asked {
 					_, err := p.RequestErasure(t.Context(), athlete.Authorization{AthleteID: 1, Generation: gen1})
-					must(t, err)
+					kittest.Must(t, err)
 				}
 				random := rand.New(rand.NewPCG(uint64(seed), 0))
 				var story []string
@@ -93,7 +95,7 @@ func TestErasuresAreTheSameInEveryOrder(t *testing.T) {
 						tc.arrivals[i].do(t, p)
 					}
 					e, err := p.Erasures.Erasure(t.Context(), receipt)
-					must(t, err)
+					kittest.Must(t, err)
 					if !e.CompletedAt().IsZero() && len(seen) < tc.needed {
 						t.Fatalf("after %v it is complete: %+v", story, e)
 					}
@@ -294,14 +296,14 @@ func TestAnEventCutOffAtAnyWriteIsHandledByARepetition(t *testing.T) {
 					t.Errorf("%s, write %d, lost %v: %v", name, n, lost, err)
 				}
 				p.Accounts, p.Erasures = accounts, erasures
-				must(t, e.handle(t.Context(), p))
+				kittest.Must(t, e.handle(t.Context(), p))
 				erasure, err := erasures.Erasure(t.Context(), "r")
-				must(t, err)
+				kittest.Must(t, err)
 				if _, confirmed := erasure.Confirmed[athlete.PartAthlete]; !confirmed {
 					t.Errorf("%s, write %d, lost %v: not confirmed: %+v", name, n, lost, erasure)
 				}
 				a, err := accounts.Account(t.Context(), 1)
-				must(t, err)
+				kittest.Must(t, err)
 				if name != "confirmed" && len(a.LinkedAccounts()) > 0 {
 					t.Errorf("%s, write %d, lost %v: the link is left", name, n, lost)
 				}

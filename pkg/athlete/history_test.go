@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/paceline/paceline/pkg/athlete"
 	"github.com/paceline/paceline/pkg/event/athletev1"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -79,7 +81,7 @@ func (l *leaver) deliver() {
 
 func (l *leaver) enforce() {
 	_, err := l.deadlines.Enforce(l.t.Context())
-	must(l.t, err)
+	kittest.Must(l.t, err)
 }
 
 // answer has credentials receive the published requests.
@@ -94,7 +96,7 @@ func (l *leaver) answer() {
 // check tests what must hold at any time.
 func (l *leaver) check() {
 	a, err := l.Accounts.Account(l.t.Context(), 1)
-	must(l.t, err)
+	kittest.Must(l.t, err)
 	if a.Profile != nil && a.ProfileGeneration <= a.RevokedGeneration {
 		l.t.Error("the profile survives its authorization")
 	}
@@ -157,7 +159,7 @@ func TestLeavingErasesInEveryHistory(t *testing.T) {
 		if len(l.pending) > 0 {
 			t.Error("a request to leave never ends")
 		}
-		must(t, l.ports.Inventory.Each(t.Context(), athlete.Visitor{Erasure: func(e athlete.Erasure) error {
+		kittest.Must(t, l.ports.Inventory.Each(t.Context(), athlete.Visitor{Erasure: func(e athlete.Erasure) error {
 			if !l.erased[e.Receipt] {
 				t.Errorf("erasure %s was opened and not carried out", e.Receipt)
 			}

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/paceline/paceline/pkg/athlete"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
@@ -12,14 +14,14 @@ import (
 
 func (p *plane) link(t *testing.T, athleteGeneration, generation int64, id string) {
 	t.Helper()
-	must(t, p.AccountLinked(t.Context(), cause, credentialsv1.AccountLinked{
+	kittest.Must(t, p.AccountLinked(t.Context(), cause, credentialsv1.AccountLinked{
 		AthleteID: 1, AthleteGeneration: athleteGeneration, Provider: "fitbit", AccountID: id, Generation: generation, LinkedAt: start,
 	}))
 }
 
 func (p *plane) unlink(t *testing.T, generation int64, id, receipt string) {
 	t.Helper()
-	must(t, p.AccountUnlinked(t.Context(), cause, credentialsv1.AccountUnlinked{
+	kittest.Must(t, p.AccountUnlinked(t.Context(), cause, credentialsv1.AccountUnlinked{
 		AthleteID: 1, Provider: "fitbit", AccountID: id, Generation: generation, Receipt: receipt, Reason: credentialsv1.UnlinkedByAthlete, RequestedAt: start,
 	}))
 }
@@ -28,7 +30,7 @@ func (p *plane) unlink(t *testing.T, generation int64, id, receipt string) {
 func (p *plane) links(t *testing.T, generation int64) []string {
 	t.Helper()
 	me, err := p.Me(t.Context(), athlete.Authorization{AthleteID: 1, Generation: generation})
-	must(t, err)
+	kittest.Must(t, err)
 	ids := []string{}
 	for _, l := range me.LinkedAccounts() {
 		if l.Provider != "fitbit" || !l.LinkedAt.Equal(start) {
@@ -86,7 +88,7 @@ func TestUnlinkingConfirmsTheErasure(t *testing.T) {
 		t.Errorf("published %+v", p.facts())
 	}
 	e, err := p.Erasure(t.Context(), "receipt")
-	must(t, err)
+	kittest.Must(t, err)
 	want := athlete.Erasure{Receipt: "receipt", RequestedAt: start, Parts: []string{"athlete", "fitbit"}, Confirmed: map[string]time.Time{"athlete": start}}
 	if d := cmp.Diff(want, e); d != "" || !e.CompletedAt().IsZero() {
 		t.Error(d)

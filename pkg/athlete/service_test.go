@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/paceline/paceline/pkg/athlete"
 	"github.com/paceline/paceline/pkg/athlete/athletetest"
@@ -67,7 +69,7 @@ var cause = event.Meta{ID: "cause", OccurredAt: start, CorrelationID: "correlati
 
 func (p *plane) gather(t *testing.T, generation int64, at int, name string) {
 	t.Helper()
-	must(t, p.AthleteGathered(t.Context(), cause, gatheringv1.AthleteGathered{
+	kittest.Must(t, p.AthleteGathered(t.Context(), cause, gatheringv1.AthleteGathered{
 		AthleteID: 1, Generation: generation, ReadAt: start.Add(time.Duration(at) * time.Second),
 		Athlete: gatheringv1.Athlete{ID: 1, Firstname: name},
 	}))
@@ -75,7 +77,7 @@ func (p *plane) gather(t *testing.T, generation int64, at int, name string) {
 
 func (p *plane) revoke(t *testing.T, generation int64, receipt string) {
 	t.Helper()
-	must(t, p.AuthorizationRevoked(t.Context(), cause, credentialsv1.AuthorizationRevoked{
+	kittest.Must(t, p.AuthorizationRevoked(t.Context(), cause, credentialsv1.AuthorizationRevoked{
 		AthleteID: 1, Generation: generation, Receipt: receipt, RequestedAt: start,
 	}))
 }
@@ -83,7 +85,7 @@ func (p *plane) revoke(t *testing.T, generation int64, receipt string) {
 // confirm has a part of another boundary confirm an erasure.
 func (p *plane) confirm(t *testing.T, receipt, part string, at time.Time) {
 	t.Helper()
-	must(t, p.ErasureCompleted(t.Context(), event.Meta{ID: "confirmed", OccurredAt: at}, receipt, part))
+	kittest.Must(t, p.ErasureCompleted(t.Context(), event.Meta{ID: "confirmed", OccurredAt: at}, receipt, part))
 }
 
 // confirmOthers has all other boundaries confirm an erasure.
@@ -96,12 +98,12 @@ func (p *plane) confirmOthers(t *testing.T, receipt string, at time.Time) {
 
 func (p *plane) authorize(t *testing.T, generation int64, scopes ...string) {
 	t.Helper()
-	must(t, p.AthleteAuthorized(t.Context(), cause, credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: generation, Scopes: scopes}))
+	kittest.Must(t, p.AthleteAuthorized(t.Context(), cause, credentialsv1.AthleteAuthorized{AthleteID: 1, Generation: generation, Scopes: scopes}))
 }
 
 func (p *plane) degrade(t *testing.T, generation int64) {
 	t.Helper()
-	must(t, p.AuthorizationDegraded(t.Context(), cause, credentialsv1.AuthorizationDegraded{
+	kittest.Must(t, p.AuthorizationDegraded(t.Context(), cause, credentialsv1.AuthorizationDegraded{
 		AthleteID: 1, Generation: generation, Reason: credentialsv1.DegradedTokenRefused,
 	}))
 }
@@ -114,7 +116,7 @@ func (p *plane) name(t *testing.T, generation int64) string {
 	if errors.As(err, new(*athlete.RevokedError)) {
 		return "401"
 	}
-	must(t, err)
+	kittest.Must(t, err)
 	if me.Profile == nil {
 		return "-"
 	}
@@ -129,13 +131,6 @@ func (p *plane) name(t *testing.T, generation int64) string {
 func isRevoked(err error, receipt string) bool {
 	revoked, is := errors.AsType[*athlete.RevokedError](err)
 	return is && errors.Is(err, athlete.ErrRevoked) && revoked.Receipt == receipt
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func TestMeReturnsTheProfile(t *testing.T) {
@@ -216,7 +211,7 @@ func TestConsentIsTheSameInEveryOrder(t *testing.T) {
 				steps[name](t, p)
 			}
 			a, err := p.Accounts.Account(t.Context(), 1)
-			must(t, err)
+			kittest.Must(t, err)
 			if d := cmp.Diff(tc.want, a.Consent); d != "" {
 				t.Errorf("after %v (-want +got)\n%s", order, d)
 			}
@@ -230,7 +225,7 @@ func TestAnEventOlderThanATombstoneIsIgnored(t *testing.T) {
 	p.authorize(t, gen1, "read")
 	p.degrade(t, gen1)
 	a, err := p.Accounts.Account(t.Context(), 1)
-	must(t, err)
+	kittest.Must(t, err)
 	if d := cmp.Diff(athlete.Account{}, a); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
 	}
@@ -258,7 +253,7 @@ func TestARequestToLeaveIsStoredThenPublished(t *testing.T) {
 	}
 	// It is not published, but stored.
 	e, err := p.Erasure(t.Context(), "receipt-1")
-	must(t, err)
+	kittest.Must(t, err)
 	want := athlete.Erasure{Receipt: "receipt-1", RequestedAt: start}
 	if d := cmp.Diff(want, e); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
@@ -266,7 +261,7 @@ func TestARequestToLeaveIsStoredThenPublished(t *testing.T) {
 	p.refuse, p.now = nil, start.Add(time.Minute)
 	for range 2 {
 		receipt, err := p.RequestErasure(t.Context(), by)
-		must(t, err)
+		kittest.Must(t, err)
 		if receipt != "receipt-1" {
 			t.Errorf("receipt %s", receipt)
 		}
@@ -286,7 +281,7 @@ func TestLeavingErasesTheAccountAndCompletesTheErasure(t *testing.T) {
 	p.authorize(t, gen1, "read")
 	p.gather(t, gen1, 0, "Ada")
 	receipt, err := p.RequestErasure(t.Context(), by)
-	must(t, err)
+	kittest.Must(t, err)
 	if got := p.name(t, gen1); got != "Ada" {
 		t.Errorf("while leaving: %s", got)
 	}
@@ -304,7 +299,7 @@ func TestLeavingErasesTheAccountAndCompletesTheErasure(t *testing.T) {
 		t.Errorf("published %+v", p.published)
 	}
 	account, err := p.Accounts.Account(t.Context(), 1)
-	must(t, err)
+	kittest.Must(t, err)
 	if d := cmp.Diff(athlete.Account{RevokedGeneration: gen1, Receipt: receipt, ExpiresAt: start.Add(retention.Tombstone)}, account); d != "" {
 		t.Errorf("more than the tombstone is left (-want +got)\n%s", d)
 	}
@@ -315,7 +310,7 @@ func TestLeavingErasesTheAccountAndCompletesTheErasure(t *testing.T) {
 		p.confirm(t, receipt, athlete.PartActivity, start.Add(time.Hour))
 	}
 	e, err := p.Erasure(t.Context(), receipt)
-	must(t, err)
+	kittest.Must(t, err)
 	want := athlete.Erasure{
 		Receipt: receipt, RequestedAt: start, Parts: []string{"activity", "athlete", "credentials", "gathering"},
 		Confirmed: map[string]time.Time{
@@ -352,9 +347,9 @@ func TestLeavingEndsTheLatestAuthorization(t *testing.T) {
 		p := newPlane()
 		known(p)
 		old, err := p.RequestErasure(t.Context(), athlete.Authorization{AthleteID: 1, Generation: gen1})
-		must(t, err)
+		kittest.Must(t, err)
 		same, err := p.RequestErasure(t.Context(), athlete.Authorization{AthleteID: 1, Generation: gen2})
-		must(t, err)
+		kittest.Must(t, err)
 		if old != same {
 			t.Errorf("%s: two receipts for one leave", name)
 		}
@@ -369,10 +364,10 @@ func TestLeavingEndsTheLatestAuthorization(t *testing.T) {
 func TestLeavingAfterReconnectingHasAReceiptOfItsOwn(t *testing.T) {
 	p := newPlane()
 	first, err := p.RequestErasure(t.Context(), athlete.Authorization{AthleteID: 1, Generation: gen1})
-	must(t, err)
+	kittest.Must(t, err)
 	p.gather(t, gen2, 0, "Ada") // The first leave is still on its way.
 	second, err := p.RequestErasure(t.Context(), athlete.Authorization{AthleteID: 1, Generation: gen2})
-	must(t, err)
+	kittest.Must(t, err)
 	if first == second {
 		t.Fatal("the receipt of another leave")
 	}
@@ -405,19 +400,35 @@ func TestAccountsExpireWhenNothingInThemIsNeeded(t *testing.T) {
 		"authorized, then read":  {func(p *plane) { p.authorize(t, gen2, "read"); p.gather(t, gen2, 0, "Ada") }, -1},
 		"authorized and revoked": {func(p *plane) { p.authorize(t, gen2, "read"); p.revoke(t, gen2, "r") }, later},
 		"a late event":           {func(p *plane) { p.authorize(t, gen1, "read"); p.degrade(t, gen1) }, 0},
-		"back and leaving":       {func(p *plane) { _, err := p.RequestErasure(t.Context(), by); must(t, err) }, -1},
-		"leaving, then read":     {func(p *plane) { _, err := p.RequestErasure(t.Context(), by); must(t, err); p.gather(t, gen2, 0, "Ada") }, -1},
-		"back and asking":        {func(p *plane) { _, err := p.RequestGather(t.Context(), by); must(t, err) }, later},
-		"revoked while back":     {func(p *plane) { p.gather(t, gen2, 0, "Ada"); p.revoke(t, gen1+1, "r") }, later},
-		"revoked while leaving":  {func(p *plane) { _, err := p.RequestErasure(t.Context(), by); must(t, err); p.revoke(t, gen1+1, "r") }, -1},
-		"left":                   {func(p *plane) { r, err := p.RequestErasure(t.Context(), by); must(t, err); p.revoke(t, gen2, r) }, later},
+		"back and leaving":       {func(p *plane) { _, err := p.RequestErasure(t.Context(), by); kittest.Must(t, err) }, -1},
+		"leaving, then read": {func(p *plane) {
+			_, err := p.RequestErasure(t.Context(), by)
+			kittest.Must(t, err)
+			p.gather(t, gen2, 0, "Ada")
+		}, -1},
+		"back and asking":    {func(p *plane) { _, err := p.RequestGather(t.Context(), by); kittest.Must(t, err) }, later},
+		"revoked while back": {func(p *plane) { p.gather(t, gen2, 0, "Ada"); p.revoke(t, gen1+1, "r") }, later},
+		"revoked while leaving": {func(p *plane) {
+			_, err := p.RequestErasure(t.Context(), by)
+			kittest.Must(t, err)
+			p.revoke(t, gen1+1, "r")
+		}, -1},
+		"left": {func(p *plane) {
+			r, err := p.RequestErasure(t.Context(), by)
+			kittest.Must(t, err)
+			p.revoke(t, gen2, r)
+		}, later},
 		"left, and ended elsewhere": {func(p *plane) {
 			r, err := p.RequestErasure(t.Context(), by)
-			must(t, err)
+			kittest.Must(t, err)
 			p.revoke(t, gen2, "r")
 			p.revoke(t, gen2, r)
 		}, later},
-		"leaving, ended elsewhere":   {func(p *plane) { _, err := p.RequestErasure(t.Context(), by); must(t, err); p.revoke(t, gen2, "r") }, -1},
+		"leaving, ended elsewhere": {func(p *plane) {
+			_, err := p.RequestErasure(t.Context(), by)
+			kittest.Must(t, err)
+			p.revoke(t, gen2, "r")
+		}, -1},
 		"a late reading changes not": {func(p *plane) { p.gather(t, gen1, 1800, "Ada") }, 0},
 	} {
 		p := newPlane()
@@ -425,7 +436,7 @@ func TestAccountsExpireWhenNothingInThemIsNeeded(t *testing.T) {
 		p.now = start.Add(later)
 		tc.do(p)
 		a, err := p.Accounts.Account(t.Context(), 1)
-		must(t, err)
+		kittest.Must(t, err)
 		want := start.Add(retention.Tombstone + tc.expires)
 		if tc.expires < 0 {
 			want = time.Time{}
@@ -485,9 +496,9 @@ func TestProfilesAreHiddenThenDroppedAfterSevenDays(t *testing.T) {
 	enforce := func(want athlete.RetentionReport, kept bool) {
 		t.Helper()
 		report, err := deadlines.Enforce(t.Context())
-		must(t, err)
+		kittest.Must(t, err)
 		a, err := p.Accounts.Account(t.Context(), 1)
-		must(t, err)
+		kittest.Must(t, err)
 		if report != want || (a.Profile != nil) != kept {
 			t.Errorf("report %+v, want %+v; the profile is kept: %t", report, want, a.Profile != nil)
 		}
@@ -524,7 +535,7 @@ func TestErasuresAreCounted(t *testing.T) {
 		}
 	}
 	receipt, err := p.RequestErasure(t.Context(), athlete.Authorization{AthleteID: 1, Generation: gen1})
-	must(t, err)
+	kittest.Must(t, err)
 	p.revoke(t, gen2, "theirs") // asked for elsewhere, at the start
 	p.now = start.Add(athlete.ErasureTime - time.Second)
 	count(2, 0, 0)
@@ -558,7 +569,7 @@ func TestAProfileThatCannotBeDroppedDoesNotKeepTheOthers(t *testing.T) {
 			a.Profile, a.ProfileReadAt = &gatheringv1.Athlete{ID: id}, start
 			return true, nil
 		})
-		must(t, err)
+		kittest.Must(t, err)
 	}
 	p.Accounts, p.now = failingAccounts{p.Accounts}, start.Add(retention.StravaData)
 	d := p.deadlines()
@@ -567,7 +578,7 @@ func TestAProfileThatCannotBeDroppedDoesNotKeepTheOthers(t *testing.T) {
 	}
 	for id := range int64(5) {
 		a, err := p.Accounts.Account(t.Context(), id)
-		must(t, err)
+		kittest.Must(t, err)
 		if (a.Profile != nil) != (id == 1) {
 			t.Errorf("athlete %d: %+v", id, a.Profile)
 		}
@@ -594,7 +605,7 @@ func TestARequestToLeaveIsNotLost(t *testing.T) {
 			t.Helper()
 			p.now = start.Add(after)
 			_, err := deadlines.Enforce(t.Context())
-			must(t, err)
+			kittest.Must(t, err)
 			if len(p.published) != published {
 				t.Errorf("cut off %s, after %v: published %+v", name, after, p.facts())
 			}
@@ -637,7 +648,7 @@ func TestARequestThatCannotBePublishedDoesNotKeepTheOthers(t *testing.T) {
 	p := newPlane()
 	for id := range int64(5) {
 		_, err := p.RequestErasure(t.Context(), athlete.Authorization{AthleteID: id, Generation: gen1})
-		must(t, err)
+		kittest.Must(t, err)
 	}
 	p.published, p.now = nil, start.Add(time.Hour)
 	p.Publisher = failingPublisher{p}
@@ -711,7 +722,7 @@ func TestLeavingAgainLeadsToTheSameReceipt(t *testing.T) {
 	p := newPlane()
 	by := athlete.Authorization{AthleteID: 1, Generation: gen1}
 	receipt, err := p.RequestErasure(t.Context(), by)
-	must(t, err)
+	kittest.Must(t, err)
 	for _, next := range []string{"theirs", receipt, "theirs", receipt} {
 		p.revoke(t, gen1, next)
 		if _, err := p.RequestErasure(t.Context(), by); !isRevoked(err, receipt) {

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -256,22 +258,22 @@ func TestScanEndInterleavedWithReadings(t *testing.T) {
 		for nth := 0; ; nth++ {
 			athleteID++
 			by := activity.Authorization{AthleteID: athleteID, Generation: activitytest.Gen1}
-			activitytest.Must(t, direct.Put(t.Context(), activity.Reading{By: by, At: activitytest.At(0), Activities: many}))
+			kittest.Must(t, direct.Put(t.Context(), activity.Reading{By: by, At: activitytest.At(0), Activities: many}))
 			b := &between{API: api, nth: nth, happen: func() {
-				activitytest.Must(t, direct.Put(t.Context(), activity.Reading{By: by, At: activitytest.At(at), Activities: append([]gatheringv1.Activity{late}, many...)}))
+				kittest.Must(t, direct.Put(t.Context(), activity.Reading{By: by, At: activitytest.At(at), Activities: append([]gatheringv1.Activity{late}, many...)}))
 			}}
 			scan := activity.CompletedScan{Generation: by.Generation, Began: activitytest.At(5), Covered: []activity.Range{activity.Everything()}}
-			activitytest.Must(t, ddb.New(b, name).EndScan(t.Context(), athleteID, scan, func([]activity.Record) bool { return true }))
+			kittest.Must(t, ddb.New(b, name).EndScan(t.Context(), athleteID, scan, func([]activity.Record) bool { return true }))
 			if b.calls <= nth {
 				break
 			}
 			records, err := direct.Records(t.Context(), athleteID)
-			activitytest.Must(t, err)
+			kittest.Must(t, err)
 			if len(records) != want {
 				t.Errorf("read at %d, in call %d: %d activities, want %d", at, nth, len(records), want)
 			}
 			totals, err := direct.MonthlyTotals(t.Context(), by)
-			activitytest.Must(t, err)
+			kittest.Must(t, err)
 			if d := cmp.Diff(activity.TotalsByMonth(records), totals); d != "" {
 				t.Errorf("read at %d, in call %d (-want +got)\n%s", at, nth, d)
 			}
@@ -467,20 +469,20 @@ func TestActivityTotalsAreRebuiltAfterTTL(t *testing.T) {
 	now := activitytest.At(0).Add(9 * 24 * time.Hour)
 	clock := func() time.Time { return now }
 	by := activity.Authorization{AthleteID: 1, Generation: activitytest.Gen1}
-	activitytest.Must(t, table.Put(t.Context(), activity.Reading{By: by, At: activitytest.At(0), Activities: []gatheringv1.Activity{
+	kittest.Must(t, table.Put(t.Context(), activity.Reading{By: by, At: activitytest.At(0), Activities: []gatheringv1.Activity{
 		activitytest.Activity(1, 1, "dropped"), activitytest.Activity(2, 2, "too old"), activitytest.Activity(3, 40*86400, "dropped"),
 	}}))
-	activitytest.Must(t, table.Put(t.Context(), activity.Reading{By: by, At: now.Add(-time.Hour), Activities: []gatheringv1.Activity{activitytest.Activity(4, 4, "young")}}))
+	kittest.Must(t, table.Put(t.Context(), activity.Reading{By: by, At: now.Add(-time.Hour), Activities: []gatheringv1.Activity{activitytest.Activity(4, 4, "young")}}))
 	for _, id := range []string{"activity#1", "activity#3"} {
 		_, err := db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: aws.String(name), Key: map[string]types.AttributeValue{
 			"athlete_id": &types.AttributeValueMemberN{Value: "1"}, "sk": &types.AttributeValueMemberS{Value: id},
 		}})
-		activitytest.Must(t, err)
+		kittest.Must(t, err)
 	}
 	check := func() {
 		t.Helper()
 		stats, err := portsOver(table, clock).Reader().Stats(t.Context(), by, activity.Year, "")
-		activitytest.Must(t, err)
+		kittest.Must(t, err)
 		if stats.Total.Count != 1 {
 			t.Errorf("%d activities are counted", stats.Total.Count)
 		}
@@ -488,14 +490,14 @@ func TestActivityTotalsAreRebuiltAfterTTL(t *testing.T) {
 	audit := func() map[string]int {
 		t.Helper()
 		report, err := portsOver(table, clock).Auditor().Audit(t.Context())
-		activitytest.Must(t, err)
+		kittest.Must(t, err)
 		return report.TooOld
 	}
 	check()
 	if got := audit(); got[activity.KindActivity] != 1 || got[activity.KindTotals] != 2 {
 		t.Errorf("the audit finds %v", got)
 	}
-	activitytest.Must(t, portsOver(table, clock).Sweeper().Sweep(t.Context()))
+	kittest.Must(t, portsOver(table, clock).Sweeper().Sweep(t.Context()))
 	check()
 	if got := audit(); len(got) != 0 {
 		t.Errorf("the audit finds %v after the sweep", got)
@@ -558,24 +560,24 @@ func TestNewerReadingInterleavedWithWrites(t *testing.T) {
 					by := activity.Authorization{AthleteID: athleteID, Generation: activitytest.Gen1}
 					switch known {
 					case "activity":
-						activitytest.Must(t, read(0, "known")(direct, by))
+						kittest.Must(t, read(0, "known")(direct, by))
 					case "deletion":
-						activitytest.Must(t, read(0, "")(direct, by))
+						kittest.Must(t, read(0, "")(direct, by))
 					}
-					b := &between{API: api, nth: nth, happen: func() { activitytest.Must(t, read(2, newer)(direct, by)) }}
-					activitytest.Must(t, read(1, older)(ddb.New(b, name), by))
+					b := &between{API: api, nth: nth, happen: func() { kittest.Must(t, read(2, newer)(direct, by)) }}
+					kittest.Must(t, read(1, older)(ddb.New(b, name), by))
 					if b.calls <= nth {
 						break
 					}
 					record, err := direct.Get(t.Context(), by, 1)
-					activitytest.Must(t, err)
+					kittest.Must(t, err)
 					if !record.ReadAt.Equal(activitytest.At(2)) || (record.Activity == nil) != (newer == "") {
 						t.Errorf("%q into %q, call %d, when %s was known: %+v", newer, older, nth, known, record)
 					}
 					records, err := direct.Records(t.Context(), athleteID)
-					activitytest.Must(t, err)
+					kittest.Must(t, err)
 					totals, err := direct.MonthlyTotals(t.Context(), by)
-					activitytest.Must(t, err)
+					kittest.Must(t, err)
 					if d := cmp.Diff(activity.TotalsByMonth(records), totals); d != "" {
 						t.Errorf("%q into %q, call %d, when %s was known (-want +got)\n%s", newer, older, nth, known, d)
 					}

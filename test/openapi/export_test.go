@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/paceline/paceline/pkg/activity/activitytest"
 	"github.com/paceline/paceline/pkg/api"
 	"github.com/paceline/paceline/pkg/event"
@@ -23,13 +25,13 @@ func TestALongHistoryIsExportedWithinTheRateLimit(t *testing.T) {
 		for i := n; i < min(n+1000, long-activitiesEach); i++ {
 			gathered.Activities = append(gathered.Activities, activitytest.Activity(bob*1_000_000+int64(i), i, mark(bob)))
 		}
-		must(t, s.recorder.ActivitiesGathered(t.Context(), event.Meta{}, gathered))
+		kittest.Must(t, s.recorder.ActivitiesGathered(t.Context(), event.Meta{}, gathered))
 	}
 	var export struct {
 		Profile struct{ Firstname string }
 		Parts   []struct{ Name, Type, Href string }
 	}
-	must(t, json.Unmarshal([]byte(s.mustGet("/v1/me/export").Body), &export))
+	kittest.Must(t, json.Unmarshal([]byte(s.mustGet("/v1/me/export").Body), &export))
 	if export.Profile.Firstname != mark(bob) {
 		t.Errorf("the profile is %+v", export.Profile)
 	}
@@ -62,7 +64,7 @@ func TestALongHistoryIsExportedWithinTheRateLimit(t *testing.T) {
 func (s *system) mustGet(address string) api.Response {
 	s.t.Helper()
 	u, err := url.Parse(address)
-	must(s.t, err)
+	kittest.Must(s.t, err)
 	query := map[string]string{}
 	for name, values := range u.Query() {
 		query[name] = values[0]
@@ -83,14 +85,14 @@ func (s *system) exportedIDs(href, mediaType string) (ids []string, pages int) {
 		href, _, _ = strings.Cut(strings.TrimPrefix(res.Headers["Link"], "<"), ">")
 		if mediaType == "text/csv" {
 			records, err := csv.NewReader(strings.NewReader(res.Body)).ReadAll()
-			must(s.t, err)
+			kittest.Must(s.t, err)
 			for _, record := range records {
 				ids = append(ids, record[0])
 			}
 			continue
 		}
 		var page struct{ Items []struct{ ID int64 } }
-		must(s.t, json.Unmarshal([]byte(res.Body), &page))
+		kittest.Must(s.t, json.Unmarshal([]byte(res.Body), &page))
 		for _, one := range page.Items {
 			ids = append(ids, fmt.Sprint(one.ID))
 		}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/test/openapi"
 )
@@ -25,7 +27,7 @@ func TestFuzzedCallsGetTheDescribedResponses(t *testing.T) {
 		Live: s.session(bob), Ended: s.session(eve), Key: s.byKey[bob], RevokedKey: s.byKey[eve],
 		Form: func() string {
 			form, _, err := s.waitlist.IssueForm(t.Context(), credentials.NoPlaceHere)
-			must(t, err)
+			kittest.Must(t, err)
 			return "__Host-paceline_waitlist=" + form.Reveal()
 		},
 		SiteURL: siteURL, Victim: ada,

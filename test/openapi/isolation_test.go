@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/paceline/paceline/pkg/api"
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -31,7 +33,7 @@ func adasValues(t *testing.T, s *system) map[string][]string {
 	var page struct {
 		NextCursor string `json:"next_cursor"`
 	}
-	must(t, json.Unmarshal([]byte(res.Body), &page))
+	kittest.Must(t, json.Unmarshal([]byte(res.Body), &page))
 	if page.NextCursor == "" || !strings.Contains(res.Body, mark(ada)) {
 		t.Fatalf("Ada does not see her own activities: %s", res.Body)
 	}
@@ -142,7 +144,7 @@ func (s *system) impostors() map[string]impostor {
 	t := s.t
 	t.Helper()
 	revokedID, revoked := s.newKey(ada, time.Time{})
-	must(t, s.keys().Revoke(t.Context(), ada, revokedID))
+	kittest.Must(t, s.keys().Revoke(t.Context(), ada, revokedID))
 	_, expired := s.newKey(ada, now.Add(time.Second))
 	s.now = now.Add(-8 * 24 * time.Hour)
 	unused := s.open(credentials.Authorization{AthleteID: ada, Generation: generation})
@@ -189,7 +191,7 @@ func TestAKeyReadsOnlyItsAthletesDataAndChangesNothing(t *testing.T) {
 	values := adasValues(t, s)
 	before := len(s.bus.Events())
 	keysBefore, err := s.store.Credentials(t.Context(), bob)
-	must(t, err)
+	kittest.Must(t, err)
 	for route, o := range s.document.Operations {
 		if route == document || !o.Session {
 			continue
@@ -216,7 +218,7 @@ func TestAKeyReadsOnlyItsAthletesDataAndChangesNothing(t *testing.T) {
 		t.Errorf("%d events were published", after-before)
 	}
 	keysAfter, err := s.store.Credentials(t.Context(), bob)
-	if must(t, err); len(keysAfter) != len(keysBefore) {
+	if kittest.Must(t, err); len(keysAfter) != len(keysBefore) {
 		t.Errorf("%d sessions and keys, before: %d", len(keysAfter), len(keysBefore))
 	}
 }

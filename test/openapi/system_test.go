@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/activity/activitytest"
@@ -89,7 +91,7 @@ func newSystem(t *testing.T) *system {
 	})}
 	log := slog.New(slog.DiscardHandler)
 	ports, memory := credentialstest.NewPorts(clock)
-	must(t, memory.Vault.SaveApp(t.Context(), credentials.ProviderStrava, credentials.App{ClientID: "1", ClientSecret: secret.New("s")}))
+	kittest.Must(t, memory.Vault.SaveApp(t.Context(), credentials.ProviderStrava, credentials.App{ClientID: "1", ClientSecret: secret.New("s")}))
 	s.store, ports.Publisher = memory.Credentials, s.bus
 	ports.OAuth = provider.NewOAuth(unreachable, provider.Strava("http://strava.test/oauth", "revoke"), clock)
 	ports.RedirectURI = siteURL + "/oauth/callback"
@@ -136,10 +138,10 @@ func newSystem(t *testing.T) *system {
 func (s *system) seed(athletes *athlete.Service, grants *credentialstest.Store, id int64, n int) {
 	s.t.Helper()
 	ctx, meta := s.t.Context(), event.Meta{ID: "m", OccurredAt: now, CorrelationID: "c"}
-	must(s.t, athletes.AthleteAuthorized(ctx, meta, credentialsv1.AthleteAuthorized{
+	kittest.Must(s.t, athletes.AthleteAuthorized(ctx, meta, credentialsv1.AthleteAuthorized{
 		AthleteID: id, Generation: generation, Scopes: []string{"read", mark(id)},
 	}))
-	must(s.t, athletes.AthleteGathered(ctx, meta, gatheringv1.AthleteGathered{
+	kittest.Must(s.t, athletes.AthleteGathered(ctx, meta, gatheringv1.AthleteGathered{
 		AthleteID: id, Generation: generation, ReadAt: now, Athlete: gatheringv1.Athlete{ID: id, Firstname: mark(id)},
 	}))
 	gathered := gatheringv1.ActivitiesGathered{AthleteID: id, Generation: generation, ReadAt: now}
@@ -148,12 +150,12 @@ func (s *system) seed(athletes *athlete.Service, grants *credentialstest.Store, 
 		one.SportType = []string{"Run", "Ride", mark(id)}[i%3]
 		gathered.Activities = append(gathered.Activities, one)
 	}
-	must(s.t, s.recorder.ActivitiesGathered(ctx, meta, gathered))
+	kittest.Must(s.t, s.recorder.ActivitiesGathered(ctx, meta, gathered))
 	_, err := grants.Update(ctx, credentials.Athlete(id), func(g *credentials.Grant) (bool, error) {
 		g.State, g.Generation, g.Since, g.Tokens = credentials.Active, generation, generation, credentials.TokenRef{Version: 1}
 		return true, nil
 	})
-	must(s.t, err)
+	kittest.Must(s.t, err)
 	s.sessions[id] = s.open(credentials.Authorization{AthleteID: id, Generation: generation})
 	_, s.byKey[id] = s.newKey(id, time.Time{})
 }
@@ -166,11 +168,11 @@ func (s *system) revoke(athletes *athlete.Service, grants *credentialstest.Store
 		*g = credentials.Grant{Account: g.Account, State: credentials.Erased, Generation: generation}
 		return true, nil
 	})
-	must(s.t, err)
-	must(s.t, sessions.EndAll(ctx, id, generation, receiptOf(id)))
+	kittest.Must(s.t, err)
+	kittest.Must(s.t, sessions.EndAll(ctx, id, generation, receiptOf(id)))
 	gone := credentialsv1.AuthorizationRevoked{AthleteID: id, Generation: generation, Receipt: receiptOf(id), RequestedAt: now}
-	must(s.t, athletes.AuthorizationRevoked(ctx, meta, gone))
-	must(s.t, s.recorder.AuthorizationRevoked(ctx, meta, gone))
+	kittest.Must(s.t, athletes.AuthorizationRevoked(ctx, meta, gone))
+	kittest.Must(s.t, s.recorder.AuthorizationRevoked(ctx, meta, gone))
 }
 
 // links serves linked accounts, with the stand-in for Fitbit.
@@ -178,7 +180,7 @@ func (s *system) links(ports credentials.Ports, vault credentials.Vault) *creden
 	standIn := fitbit.New(fitbit.Config{Now: ports.Events.Now, HourlyLimit: 1_000_000, Users: []fitbit.User{{ID: "GGNJL9", DisplayName: mark(ada)}}})
 	s.t.Cleanup(standIn.Close)
 	id, key := standIn.Client()
-	must(s.t, vault.SaveApp(s.t.Context(), provider.NameFitbit, credentials.App{ClientID: id, ClientSecret: secret.New(key)}))
+	kittest.Must(s.t, vault.SaveApp(s.t.Context(), provider.NameFitbit, credentials.App{ClientID: id, ClientSecret: secret.New(key)}))
 	s.fitbit = &http.Client{Transport: standin.InProcess(standIn), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	ports.OAuth = provider.NewOAuth(s.fitbit, provider.Fitbit("http://fitbit.test", "http://fitbit.test"), ports.Events.Now)
 	ports.API, ports.ReadToday = fitbitapi.NewAPI(s.fitbit, "http://fitbit.test"), fitbitapi.ReadToday
@@ -194,9 +196,9 @@ func (s *system) link(athleteID int64) {
 	path := map[string]string{"provider": "fitbit"}
 	_, connect := s.send(call{route: "GET /oauth/{provider}/connect", path: path, cookie: s.session(athleteID)})
 	answer, err := s.fitbit.Get(connect.Headers["Location"] + "&as_user=GGNJL9")
-	must(s.t, err)
+	kittest.Must(s.t, err)
 	back, err := answer.Location()
-	must(s.t, err)
+	kittest.Must(s.t, err)
 	nonce, _, _ := strings.Cut(connect.Cookies[0], ";")
 	_, res := s.send(call{
 		route: "GET /oauth/{provider}/callback", path: path, cookie: nonce,
@@ -247,14 +249,14 @@ func (s *system) send(c call) (api.Request, api.Response) {
 	}
 	if s.document.Operations[c.route].Session {
 		answer, err := s.authorizer.Handle(s.t.Context(), events.APIGatewayV2CustomAuthorizerV2Request{RouteKey: c.route, Cookies: req.Cookies, Headers: headers})
-		must(s.t, err)
+		kittest.Must(s.t, err)
 		if !answer.IsAuthorized {
 			s.t.Fatal("the authorizer denied the call")
 		}
 		req.RequestContext.Authorizer = &events.APIGatewayV2HTTPRequestContextAuthorizerDescription{Lambda: answer.Context}
 	}
 	res, err := s.serve(s.t.Context(), req)
-	must(s.t, err)
+	kittest.Must(s.t, err)
 	return req, res
 }
 
@@ -265,7 +267,7 @@ func (s *system) session(athleteID int64) string { return s.sessions[athleteID] 
 func (s *system) open(of credentials.Authorization) string {
 	s.t.Helper()
 	token, err := s.ports.Sessions().Open(s.t.Context(), of)
-	must(s.t, err)
+	kittest.Must(s.t, err)
 	return sessionCookie + token.Reveal()
 }
 
@@ -273,7 +275,7 @@ func (s *system) open(of credentials.Authorization) string {
 func (s *system) newKey(athleteID int64, expiresAt time.Time) (id, token string) {
 	s.t.Helper()
 	key, secret, err := s.keys().Create(s.t.Context(), credentials.Authorization{AthleteID: athleteID, Generation: generation}, mark(athleteID), expiresAt)
-	must(s.t, err)
+	kittest.Must(s.t, err)
 	return key.ID(), secret.Reveal()
 }
 
@@ -286,10 +288,3 @@ func (s *system) clock() time.Time { return s.now }
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}

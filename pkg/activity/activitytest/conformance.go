@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/paceline/paceline/pkg/activity"
@@ -33,7 +35,7 @@ func (s Subject) erase(ctx context.Context, by activity.Authorization) error {
 // mustGuard returns the athlete's guard.
 func (s Subject) mustGuard(t *testing.T, athleteID int64) (out activity.Guard) {
 	t.Helper()
-	Must(t, s.UpdateGuard(t.Context(), athleteID, func(g *activity.Guard) (bool, error) { out = *g; return false, nil }))
+	kittest.Must(t, s.UpdateGuard(t.Context(), athleteID, func(g *activity.Guard) (bool, error) { out = *g; return false, nil }))
 	return out
 }
 
@@ -47,9 +49,9 @@ func approve(yes bool) func([]activity.Record) bool {
 func (s Subject) mustMatch(t *testing.T, athleteID int64) {
 	t.Helper()
 	records, err := s.Records(t.Context(), athleteID)
-	Must(t, err)
+	kittest.Must(t, err)
 	got, err := s.MonthlyTotals(t.Context(), activity.Authorization{AthleteID: athleteID, Generation: math.MaxInt64})
-	Must(t, err)
+	kittest.Must(t, err)
 	same(t, got, activity.TotalsByMonth(records))
 }
 
@@ -125,7 +127,7 @@ func reading(by activity.Authorization, at time.Time, activities ...gatheringv1.
 func list(t *testing.T, store Subject, by activity.Authorization, in activity.Range, sportType string, limit int) []gatheringv1.Activity {
 	t.Helper()
 	found, err := store.List(t.Context(), by, activity.Selection{In: in, SportType: sportType, Limit: limit})
-	Must(t, err)
+	kittest.Must(t, err)
 	return activities(found)
 }
 
@@ -158,14 +160,6 @@ func eventually(do func() error) error {
 		if err := do(); !fault.Is(err, fault.Transient) || time.Now().After(deadline) {
 			return err
 		}
-	}
-}
-
-// Must fails the test if err isn't nil.
-func Must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 )
@@ -21,16 +23,16 @@ func largeHistory(t *testing.T, store Subject, by, _ activity.Authorization) {
 		many = append(many, Activity(int64(i+1), i, fmt.Sprint(i, long)))
 	}
 	many[0].SportType = "Curling"
-	Must(t, store.Put(t.Context(), reading(by, At(0), many...)))
+	kittest.Must(t, store.Put(t.Context(), reading(by, At(0), many...)))
 	slices.Reverse(many)
 	same(t, list(t, store, by, activity.Everything(), "", n+1), many)
 	same(t, list(t, store, by, activity.Everything(), "Curling", 2), many[n-1:])
 	records, err := store.Records(t.Context(), by.AthleteID)
-	Must(t, err)
+	kittest.Must(t, err)
 	if len(records) != n {
 		t.Errorf("%d records", len(records))
 	}
-	Must(t, store.erase(t.Context(), by))
+	kittest.Must(t, store.erase(t.Context(), by))
 	if left := store.Held(by.AthleteID); left != 0 {
 		t.Errorf("%d items are left", left)
 	}
@@ -45,7 +47,7 @@ func totalOrder(t *testing.T, store Subject, by, _ activity.Authorization) {
 	}
 	shuffled := slices.Clone(all)
 	rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
-	Must(t, store.Put(t.Context(), reading(by, At(0), shuffled...)))
+	kittest.Must(t, store.Put(t.Context(), reading(by, At(0), shuffled...)))
 	same(t, list(t, store, by, activity.Everything(), "", 100), all)
 	for limit := range len(all) {
 		same(t, list(t, store, by, activity.Everything(), "", limit+1), all[:limit+1])
@@ -53,7 +55,7 @@ func totalOrder(t *testing.T, store Subject, by, _ activity.Authorization) {
 	positions := []activity.Position{{Start: activity.MinStart}, {Start: activity.MaxStart}}
 	for _, a := range all {
 		p, err := activity.PositionOf(a)
-		Must(t, err)
+		kittest.Must(t, err)
 		positions = append(positions, p, activity.Position{Start: p.Start}, activity.Position{Start: p.Start, ID: p.ID - 1}, activity.Position{Start: p.Start, ID: p.ID + 1})
 	}
 	for _, from := range positions {
@@ -79,7 +81,7 @@ func sportType(t *testing.T, store Subject, by, _ activity.Authorization) {
 		}
 		all = append(all, a)
 	}
-	Must(t, store.Put(t.Context(), reading(by, At(0), all...)))
+	kittest.Must(t, store.Put(t.Context(), reading(by, At(0), all...)))
 	same(t, names(list(t, store, by, activity.Everything(), "GravelRide", 2)), []string{"40", "20"})
 	same(t, names(list(t, store, by, activity.Everything(), "GravelRide", 3)), []string{"40", "20", "0"})
 	same(t, names(list(t, store, by, activity.Everything(), "GravelRide", 100)), []string{"40", "20", "0"})
@@ -94,7 +96,7 @@ func partOfName(t *testing.T, store Subject, by, _ activity.Authorization) {
 		all = append(all, Activity(int64(i+1), i, name))
 	}
 	all[2].SportType = "Ride"
-	Must(t, store.Put(t.Context(), reading(by, At(0), all...)))
+	kittest.Must(t, store.Put(t.Context(), reading(by, At(0), all...)))
 	for _, tc := range []struct {
 		selection activity.Selection
 		want      []string
@@ -107,7 +109,7 @@ func partOfName(t *testing.T, store Subject, by, _ activity.Authorization) {
 	} {
 		tc.selection.In = activity.Everything()
 		found, err := store.List(t.Context(), by, tc.selection)
-		Must(t, err)
+		kittest.Must(t, err)
 		same(t, names(activities(found)), tc.want)
 	}
 }
@@ -119,11 +121,11 @@ func endOfSearch(t *testing.T, store Subject, by, _ activity.Authorization) {
 		many = append(many, Activity(int64(i+1), i, "a ride"))
 	}
 	many[0].SportType = "Curling"
-	Must(t, store.Put(t.Context(), reading(by, At(0), many...)))
+	kittest.Must(t, store.Put(t.Context(), reading(by, At(0), many...)))
 	s := activity.Selection{In: activity.Everything(), SportType: "Curling", Limit: 1}
 	for _, want := range [][]gatheringv1.Activity{nil, many[:1]} {
 		page, err := store.List(t.Context(), by, s)
-		Must(t, err)
+		kittest.Must(t, err)
 		same(t, activities(page), want)
 		if page.Next == nil {
 			s.In.To = activity.Position{}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
@@ -20,15 +22,15 @@ func wholeActivity(t *testing.T, store Subject, by, _ activity.Authorization) {
 	full.MaxHeartrate, full.AverageWatts, full.Kilojoules = &maxRate, &watts, &work
 	full.Trainer, full.Commute, full.Manual, full.Private = true, true, true, true
 	bare := Activity(2, 5, "")
-	Must(t, store.Put(t.Context(), reading(by, At(0), full, bare)))
+	kittest.Must(t, store.Put(t.Context(), reading(by, At(0), full, bare)))
 	for _, want := range []gatheringv1.Activity{full, bare} {
 		got, err := store.Get(t.Context(), by, want.ID)
-		Must(t, err)
+		kittest.Must(t, err)
 		same(t, got, activity.Record{Generation: by.Generation, ReadAt: At(0), Activity: &want})
 	}
 	same(t, list(t, store, by, activity.Everything(), "", 10), []gatheringv1.Activity{full, bare})
 	records, err := store.Records(t.Context(), by.AthleteID)
-	Must(t, err)
+	kittest.Must(t, err)
 	same(t, records, []activity.Record{
 		{Generation: by.Generation, ReadAt: At(0), Activity: &bare}, {Generation: by.Generation, ReadAt: At(0), Activity: &full},
 	}, cmpopts.SortSlices(func(a, b activity.Record) bool { return a.Activity.ID < b.Activity.ID }))
@@ -36,13 +38,13 @@ func wholeActivity(t *testing.T, store Subject, by, _ activity.Authorization) {
 
 func ownActivities(t *testing.T, store Subject, by, _ activity.Authorization) {
 	other := activity.Authorization{AthleteID: athletes.Add(1), Generation: Gen1}
-	Must(t, store.Put(t.Context(), reading(by, At(0), Activity(1, 1, "mine"))))
-	Must(t, store.Put(t.Context(), reading(other, At(0), Activity(2, 1, "theirs"))))
+	kittest.Must(t, store.Put(t.Context(), reading(by, At(0), Activity(1, 1, "mine"))))
+	kittest.Must(t, store.Put(t.Context(), reading(other, At(0), Activity(2, 1, "theirs"))))
 	record, err := store.Get(t.Context(), by, 2)
-	Must(t, err)
+	kittest.Must(t, err)
 	same(t, record, activity.Record{})
 	same(t, names(list(t, store, by, activity.Everything(), "", 10)), []string{"mine"})
-	Must(t, store.erase(t.Context(), other))
+	kittest.Must(t, store.erase(t.Context(), other))
 	same(t, names(list(t, store, by, activity.Everything(), "", 10)), []string{"mine"})
 }
 
@@ -76,14 +78,14 @@ func newestReading(t *testing.T, store Subject, by, later activity.Authorization
 		by := activity.Authorization{AthleteID: athletes.Add(1), Generation: Gen1}
 		// Each one twice: duplicates change nothing.
 		for _, i := range append(order, order...) {
-			Must(t, steps[i](t.Context(), by.AthleteID))
+			kittest.Must(t, steps[i](t.Context(), by.AthleteID))
 		}
 		want := want[slices.Max(order)]
 		if got := names(list(t, store, by, activity.Everything(), "", 10)); !slices.Equal(got, want) {
 			t.Errorf("in the order %v: %v, want %v", order, got, want)
 		}
 		record, err := store.Get(t.Context(), by, 1)
-		Must(t, err)
+		kittest.Must(t, err)
 		if gone := record.Activity == nil; gone != (want == nil) {
 			t.Errorf("in the order %v: get says %v", order, record)
 		}
@@ -94,8 +96,8 @@ func newestReading(t *testing.T, store Subject, by, later activity.Authorization
 }
 
 func outdatedNeighbour(t *testing.T, store Subject, by, _ activity.Authorization) {
-	Must(t, store.Put(t.Context(), reading(by, At(5), Activity(2, 2, "newer"))))
-	Must(t, store.Put(t.Context(), reading(by, At(1), Activity(1, 1, "a"), Activity(2, 2, "older"), Activity(3, 3, "c"))))
+	kittest.Must(t, store.Put(t.Context(), reading(by, At(5), Activity(2, 2, "newer"))))
+	kittest.Must(t, store.Put(t.Context(), reading(by, At(1), Activity(1, 1, "a"), Activity(2, 2, "older"), Activity(3, 3, "c"))))
 	same(t, names(list(t, store, by, activity.Everything(), "", 10)), []string{"c", "newer", "a"})
 }
 
@@ -104,9 +106,9 @@ func largeReading(t *testing.T, store Subject, by, _ activity.Authorization) {
 	for i := range 230 {
 		many = append(many, Activity(int64(i+1), i, fmt.Sprint(i)))
 	}
-	Must(t, store.Put(t.Context(), reading(by, At(0), many...)))
-	Must(t, store.Put(t.Context(), reading(by, At(0), many...)))
-	Must(t, store.Put(t.Context(), reading(by, At(0))))
+	kittest.Must(t, store.Put(t.Context(), reading(by, At(0), many...)))
+	kittest.Must(t, store.Put(t.Context(), reading(by, At(0), many...)))
+	kittest.Must(t, store.Put(t.Context(), reading(by, At(0))))
 	if n := store.Held(by.AthleteID); n != 230 {
 		t.Fatalf("%d items", n)
 	}

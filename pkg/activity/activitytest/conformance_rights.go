@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -21,17 +23,17 @@ func onlyYou(t *testing.T, store Subject, by, later activity.Authorization) {
 	authorize := func(by activity.Authorization, covers activity.Coverage) error {
 		return store.UpdateGuard(t.Context(), by.AthleteID, func(g *activity.Guard) (bool, error) { return g.Authorize(by.Generation, covers), nil })
 	}
-	Must(t, store.Put(t.Context(), reading(by, At(1), private(1), Activity(2, 2, "public"), private(3))))
-	Must(t, store.Put(t.Context(), reading(later, At(2), private(3))))
-	Must(t, authorize(by, activity.CoversShared))
+	kittest.Must(t, store.Put(t.Context(), reading(by, At(1), private(1), Activity(2, 2, "public"), private(3))))
+	kittest.Must(t, store.Put(t.Context(), reading(later, At(2), private(3))))
+	kittest.Must(t, authorize(by, activity.CoversShared))
 	same(t, list(t, store, by, activity.Everything(), "", 9), []gatheringv1.Activity{private(3), Activity(2, 2, "public")})
-	Must(t, store.Put(t.Context(), reading(by, At(3), private(2), private(4))))
-	Must(t, store.Put(t.Context(), reading(by, At(0), Activity(1, 1, "when it was public"))))
+	kittest.Must(t, store.Put(t.Context(), reading(by, At(3), private(2), private(4))))
+	kittest.Must(t, store.Put(t.Context(), reading(by, At(0), Activity(1, 1, "when it was public"))))
 	same(t, list(t, store, by, activity.Everything(), "", 9), []gatheringv1.Activity{private(3)})
-	Must(t, store.Put(t.Context(), reading(by, At(4), Activity(2, 2, "public"))))
-	Must(t, authorize(later, activity.CoversOnlyYou))
-	Must(t, authorize(by, activity.CoversShared))
-	Must(t, store.Put(t.Context(), reading(later, At(5), private(4))))
+	kittest.Must(t, store.Put(t.Context(), reading(by, At(4), Activity(2, 2, "public"))))
+	kittest.Must(t, authorize(later, activity.CoversOnlyYou))
+	kittest.Must(t, authorize(by, activity.CoversShared))
+	kittest.Must(t, store.Put(t.Context(), reading(later, At(5), private(4))))
 	same(t, list(t, store, by, activity.Everything(), "", 9), []gatheringv1.Activity{private(4), private(3), Activity(2, 2, "public")})
 }
 
@@ -39,13 +41,13 @@ func noActivities(t *testing.T, store Subject, by, later activity.Authorization)
 	authorize := func(by activity.Authorization, covers activity.Coverage) error {
 		return store.UpdateGuard(t.Context(), by.AthleteID, func(g *activity.Guard) (bool, error) { return g.Authorize(by.Generation, covers), nil })
 	}
-	Must(t, authorize(by, activity.CoversOnlyYou))
-	Must(t, store.Put(t.Context(), reading(by, At(1), Activity(1, 1, "a"), Activity(2, 2, "b"))))
-	Must(t, store.Put(t.Context(), reading(later, At(2), Activity(2, 2, "c"))))
+	kittest.Must(t, authorize(by, activity.CoversOnlyYou))
+	kittest.Must(t, store.Put(t.Context(), reading(by, At(1), Activity(1, 1, "a"), Activity(2, 2, "b"))))
+	kittest.Must(t, store.Put(t.Context(), reading(later, At(2), Activity(2, 2, "c"))))
 	for range 2 {
-		Must(t, authorize(by, activity.CoversNone))
+		kittest.Must(t, authorize(by, activity.CoversNone))
 		same(t, list(t, store, by, activity.Everything(), "", 9), []gatheringv1.Activity{Activity(2, 2, "c")})
-		Must(t, store.Put(t.Context(), reading(by, At(3), Activity(1, 1, "late"), Activity(2, 2, "late"))))
+		kittest.Must(t, store.Put(t.Context(), reading(by, At(3), Activity(1, 1, "late"), Activity(2, 2, "late"))))
 	}
 	if n := store.Held(by.AthleteID); n != 1 {
 		t.Errorf("%d items", n)
@@ -61,17 +63,17 @@ func noActivities(t *testing.T, store Subject, by, later activity.Authorization)
 func revoked(t *testing.T, store Subject, by, later activity.Authorization) {
 	fill := func(by activity.Authorization, ids ...int64) {
 		for _, id := range ids {
-			Must(t, store.Put(t.Context(), reading(by, At(1), Activity(id, int(id), fmt.Sprint(id)))))
+			kittest.Must(t, store.Put(t.Context(), reading(by, At(1), Activity(id, int(id), fmt.Sprint(id)))))
 		}
-		Must(t, store.UpdateSync(t.Context(), by, func(s *activity.Sync) (bool, error) {
+		kittest.Must(t, store.UpdateSync(t.Context(), by, func(s *activity.Sync) (bool, error) {
 			return s.Store(by.Generation, gatheringv1.ScanChunk{ScanID: "scan", Number: 0}, activity.StoredChunk{Activities: len(ids), ReadAt: At(1)}), nil
 		}))
 	}
 	fill(by, 1, 2, 3)
-	Must(t, store.PutDeletion(t.Context(), activity.Deletion{By: by, At: At(2), ActivityID: 3}))
-	Must(t, store.Put(t.Context(), reading(later, At(0), Activity(2, 2, "later"))))
-	Must(t, store.erase(t.Context(), by))
-	Must(t, store.erase(t.Context(), by))
+	kittest.Must(t, store.PutDeletion(t.Context(), activity.Deletion{By: by, At: At(2), ActivityID: 3}))
+	kittest.Must(t, store.Put(t.Context(), reading(later, At(0), Activity(2, 2, "later"))))
+	kittest.Must(t, store.erase(t.Context(), by))
+	kittest.Must(t, store.erase(t.Context(), by))
 	same(t, names(list(t, store, later, activity.Everything(), "", 10)), []string{"later"})
 	if n := store.Held(by.AthleteID); n != 1 {
 		t.Fatalf("%d items left", n)
@@ -104,8 +106,8 @@ func revoked(t *testing.T, store Subject, by, later activity.Authorization) {
 	}
 
 	// A late repetition of an earlier revocation changes nothing.
-	Must(t, store.erase(t.Context(), later))
-	Must(t, store.erase(t.Context(), by))
+	kittest.Must(t, store.erase(t.Context(), later))
+	kittest.Must(t, store.erase(t.Context(), by))
 	for name, err := range reads(t, store, later) {
 		if !errors.Is(err, activity.ErrRevoked) {
 			t.Errorf("%s: %v", name, err)
@@ -130,8 +132,8 @@ func erasureAmongWriters(t *testing.T, store Subject, by, later activity.Authori
 	for range 4 {
 		<-started
 	}
-	Must(t, store.Put(t.Context(), reading(later, At(0), Activity(1, 1, "later"))))
-	Must(t, eventually(func() error { return store.erase(t.Context(), by) }))
+	kittest.Must(t, store.Put(t.Context(), reading(later, At(0), Activity(1, 1, "later"))))
+	kittest.Must(t, eventually(func() error { return store.erase(t.Context(), by) }))
 	left := store.Held(by.AthleteID)
 	writers.Wait()
 	if after := store.Held(by.AthleteID); left != 1 || after != 1 {

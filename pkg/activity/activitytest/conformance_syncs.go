@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -12,7 +14,7 @@ import (
 
 func wholeSync(t *testing.T, store Subject, by, _ activity.Authorization) {
 	zero, err := store.Sync(t.Context(), by)
-	Must(t, err)
+	kittest.Must(t, err)
 	same(t, zero, activity.Sync{})
 	resumes, finishes := At(900), At(9000)
 	want := activity.Sync{
@@ -23,20 +25,20 @@ func wholeSync(t *testing.T, store Subject, by, _ activity.Authorization) {
 		Stored: map[int]activity.StoredChunk{0: {Activities: 50, ReadAt: At(1)}, 3: {Activities: 7, ReadAt: At(2)}},
 		Before: map[int]activity.StoredChunk{0: {Activities: 40, ReadAt: At(0)}},
 	}
-	Must(t, store.UpdateSync(t.Context(), by, func(s *activity.Sync) (bool, error) { *s = want; return true, nil }))
-	Must(t, store.UpdateSync(t.Context(), by, func(s *activity.Sync) (bool, error) { s.ScanID = "not this"; return false, nil }))
+	kittest.Must(t, store.UpdateSync(t.Context(), by, func(s *activity.Sync) (bool, error) { *s = want; return true, nil }))
+	kittest.Must(t, store.UpdateSync(t.Context(), by, func(s *activity.Sync) (bool, error) { s.ScanID = "not this"; return false, nil }))
 	got, err := store.Sync(t.Context(), by)
-	Must(t, err)
+	kittest.Must(t, err)
 	same(t, got, want)
 	more := activity.StoredChunk{Activities: 1, ReadAt: At(3)}
 	want.Stored[4] = more
 	want.ResumesAt, want.Before = nil, map[int]activity.StoredChunk{}
-	Must(t, store.UpdateSync(t.Context(), by, func(s *activity.Sync) (bool, error) {
+	kittest.Must(t, store.UpdateSync(t.Context(), by, func(s *activity.Sync) (bool, error) {
 		s.Stored[4], s.ResumesAt, s.Before = more, nil, want.Before
 		return true, nil
 	}))
 	got, err = store.Sync(t.Context(), by)
-	Must(t, err)
+	kittest.Must(t, err)
 	same(t, got, want)
 	// A scan that found nothing differs from no scan.
 	if got.Before == nil {
@@ -61,7 +63,7 @@ func parallelSyncs(t *testing.T, store Subject, by, _ activity.Authorization) {
 	}
 	all.Wait()
 	got, err := store.Sync(t.Context(), by)
-	Must(t, err)
+	kittest.Must(t, err)
 	if len(got.Stored) != chunks {
 		t.Fatalf("%d chunks", len(got.Stored))
 	}
@@ -86,7 +88,7 @@ func failedUpdate(t *testing.T, store Subject, by, _ activity.Authorization) {
 		}
 	}
 	sync, err := store.Sync(t.Context(), by)
-	Must(t, err)
+	kittest.Must(t, err)
 	same(t, sync, activity.Sync{})
 	same(t, store.mustGuard(t, by.AthleteID), activity.Guard{})
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/paceline/paceline/pkg/athlete"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
@@ -34,7 +36,7 @@ var at = time.Date(2026, 11, 20, 12, 0, 0, 123_000_000, time.UTC)
 
 func accountComesBack(t *testing.T, p athlete.Ports) {
 	zero, err := p.Accounts.Account(t.Context(), 1)
-	must(t, err)
+	kittest.Must(t, err)
 	same(t, zero, athlete.Account{})
 	for _, want := range []athlete.Account{
 		{
@@ -56,14 +58,14 @@ func accountComesBack(t *testing.T, p athlete.Ports) {
 		{RevokedGeneration: 1_800_000_000_001, Receipt: "r", ExpiresAt: time.Unix(1_900_000_000, 0).UTC()},
 	} {
 		updated, err := p.Accounts.Update(t.Context(), 1, func(a *athlete.Account) (bool, error) { *a = want; return true, nil })
-		must(t, err)
+		kittest.Must(t, err)
 		same(t, updated, want)
 		got, err := p.Accounts.Account(t.Context(), 1)
-		must(t, err)
+		kittest.Must(t, err)
 		same(t, got, want)
 	}
 	other, err := p.Accounts.Account(t.Context(), 11)
-	must(t, err)
+	kittest.Must(t, err)
 	same(t, other, athlete.Account{})
 }
 
@@ -74,9 +76,9 @@ func accountUpdateWithoutChange(t *testing.T, p athlete.Ports) {
 		t.Errorf("got %v", err)
 	}
 	_, err = p.Accounts.Update(t.Context(), 2, func(a *athlete.Account) (bool, error) { a.RevokedGeneration = 6; return false, nil })
-	must(t, err)
+	kittest.Must(t, err)
 	got, err := p.Accounts.Account(t.Context(), 2)
-	must(t, err)
+	kittest.Must(t, err)
 	same(t, got, athlete.Account{})
 }
 
@@ -89,7 +91,7 @@ func parallelAccountUpdates(t *testing.T, p athlete.Ports) {
 		return err
 	})
 	got, err := p.Accounts.Account(t.Context(), 3)
-	must(t, err)
+	kittest.Must(t, err)
 	if got.RevokedGeneration != writers {
 		t.Errorf("%d of %d updates count", got.RevokedGeneration, writers)
 	}
@@ -97,7 +99,7 @@ func parallelAccountUpdates(t *testing.T, p athlete.Ports) {
 
 func erasureComesBack(t *testing.T, p athlete.Ports) {
 	zero, err := p.Erasures.Erasure(t.Context(), "one")
-	must(t, err)
+	kittest.Must(t, err)
 	same(t, zero, athlete.Erasure{Receipt: "one"})
 	for _, want := range []athlete.Erasure{
 		{Receipt: "one", Confirmed: map[string]time.Time{"b": at}},
@@ -105,10 +107,10 @@ func erasureComesBack(t *testing.T, p athlete.Ports) {
 		{Receipt: "one", RequestedAt: at, Parts: []string{"a", "b"}, Confirmed: map[string]time.Time{"a": at.Add(time.Second), "b": at}},
 	} {
 		updated, err := p.Erasures.Update(t.Context(), "one", func(e *athlete.Erasure) (bool, error) { *e = want; return true, nil })
-		must(t, err)
+		kittest.Must(t, err)
 		same(t, updated, want)
 		got, err := p.Erasures.Erasure(t.Context(), "one")
-		must(t, err)
+		kittest.Must(t, err)
 		same(t, got, want)
 	}
 }
@@ -120,9 +122,9 @@ func erasureUpdateWithoutChange(t *testing.T, p athlete.Ports) {
 		t.Errorf("got %v", err)
 	}
 	_, err = p.Erasures.Update(t.Context(), "two", func(e *athlete.Erasure) (bool, error) { e.RequestedAt = at; return false, nil })
-	must(t, err)
+	kittest.Must(t, err)
 	got, err := p.Erasures.Erasure(t.Context(), "two")
-	must(t, err)
+	kittest.Must(t, err)
 	same(t, got, athlete.Erasure{Receipt: "two"})
 }
 
@@ -140,7 +142,7 @@ func parallelErasureUpdates(t *testing.T, p athlete.Ports) {
 		return err
 	})
 	got, err := p.Erasures.Erasure(t.Context(), "three")
-	must(t, err)
+	kittest.Must(t, err)
 	if len(got.Confirmed) != writers {
 		t.Errorf("%d of %d confirmations count", len(got.Confirmed), writers)
 	}
@@ -184,7 +186,7 @@ func fill(t *testing.T, p athlete.Ports) (profiles map[int64]time.Time, requests
 			}
 			return true, nil
 		})
-		must(t, err)
+		kittest.Must(t, err)
 	}
 	erasures = map[string]athlete.Erasure{
 		"early":  {Receipt: "early", Confirmed: map[string]time.Time{"a": at}},
@@ -192,7 +194,7 @@ func fill(t *testing.T, p athlete.Ports) (profiles map[int64]time.Time, requests
 	}
 	for receipt, want := range erasures {
 		_, err := p.Erasures.Update(t.Context(), receipt, func(e *athlete.Erasure) (bool, error) { *e = want; return true, nil })
-		must(t, err)
+		kittest.Must(t, err)
 	}
 	return profiles, requests, erasures
 }
@@ -200,7 +202,7 @@ func fill(t *testing.T, p athlete.Ports) (profiles map[int64]time.Time, requests
 func inventoryFindsAll(t *testing.T, p athlete.Ports) {
 	wantProfiles, wantRequests, wantErasures := fill(t, p)
 	profiles, requests, erasures := map[int64]time.Time{}, map[int64]athlete.ErasureRequest{}, map[string]athlete.Erasure{}
-	must(t, p.Inventory.Each(t.Context(), athlete.Visitor{
+	kittest.Must(t, p.Inventory.Each(t.Context(), athlete.Visitor{
 		Profile:        func(id int64, readAt time.Time) error { profiles[id] = readAt; return nil },
 		ErasureRequest: func(id int64, l athlete.ErasureRequest) error { requests[id] = l; return nil },
 		Erasure:        func(e athlete.Erasure) error { erasures[e.Receipt] = e; return nil },
@@ -222,22 +224,15 @@ func inventoryEnds(t *testing.T, p athlete.Ports) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	must(t, p.Inventory.Each(t.Context(), athlete.Visitor{}))
+	kittest.Must(t, p.Inventory.Each(t.Context(), athlete.Visitor{}))
 }
 
 func accountsAndErasures(t *testing.T, p athlete.Ports) {
 	_, err := p.Erasures.Update(t.Context(), "7", func(e *athlete.Erasure) (bool, error) { e.RequestedAt = at; return true, nil })
-	must(t, err)
+	kittest.Must(t, err)
 	a, err := p.Accounts.Account(t.Context(), 7)
-	must(t, err)
+	kittest.Must(t, err)
 	same(t, a, athlete.Account{})
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func same(t *testing.T, got, want any) {

@@ -1,0 +1,2 @@
+// Package kittest has what the tests of every package need.
+package kittest
