@@ -54,8 +54,6 @@ func gathered(generation int64, at int, chunk *gatheringv1.ScanChunk, activities
 	return gatheringv1.ActivitiesGathered{AthleteID: 1, Generation: generation, ReadAt: activitytest.At(at), Chunk: chunk, Activities: activities}
 }
 
-var must = kittest.Must
-
 func TestGatheredActivitiesAreStoredAndCounted(t *testing.T) {
 	p := newPlane()
 	// Twice the same activity in one reading is one.
