@@ -189,7 +189,7 @@ func (t *activitiesTable) perform(operation string, request []byte) ([]byte, err
 	case "Query":
 		out = t.query(in)
 	default:
-		return nil, fmt.Errorf("%s is not implemented", operation)
+		return nil, fmt.Errorf("the benchmark calls no %s", operation)
 	}
 	body, err := json.Marshal(out)
 	t.responses[string(request)] = body

@@ -72,7 +72,7 @@ func (c *cloud) answer(w http.ResponseWriter, r *http.Request) {
 		digest := md5.Sum([]byte(in.MessageBody)) // the SDK compares it
 		out = map[string]string{"MessageId": strconv.Itoa(c.messages), "MD5OfMessageBody": hex.EncodeToString(digest[:])}
 	default:
-		http.Error(w, operation+" is not implemented", http.StatusNotImplemented)
+		http.Error(w, "the benchmark calls no "+operation, http.StatusBadRequest)
 		return
 	}
 	body, err := json.Marshal(out)
