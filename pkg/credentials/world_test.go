@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/credentialstest"
 	fitbitapi "github.com/paceline/paceline/pkg/credentials/fitbit"
@@ -47,7 +49,7 @@ type world struct {
 	store    *credentialstest.Store
 	vault    *credentialstest.Vault
 	sealer   *credentialstest.Sealer
-	counts   *credentialstest.Metrics
+	counts   *kittest.Metrics
 	bus      *eventtest.Bus
 	log      bytes.Buffer
 	ids      atomic.Int64

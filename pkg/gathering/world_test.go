@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/eventtest"
@@ -35,7 +37,7 @@ type world struct {
 	client  *http.Client
 	store   *gatheringtest.Store
 	wakeups *gatheringtest.Waker
-	metrics *gatheringtest.Metrics
+	metrics *kittest.Metrics
 	bus     *eventtest.Bus
 	planes  *planes
 	tokens  map[int64]string

@@ -12,13 +12,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
 	awsssm "github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/paceline/paceline/pkg/credentials"
-	"github.com/paceline/paceline/pkg/credentials/credentialstest"
 	"github.com/paceline/paceline/pkg/credentials/ddb"
 	"github.com/paceline/paceline/pkg/credentials/settings"
 	"github.com/paceline/paceline/pkg/credentials/ssm"
@@ -104,7 +105,7 @@ func mustBoundary(t *testing.T, athletes int) *boundary {
 
 	proxy, cfg := mustProxy(t)
 	b.proxy = proxy
-	ports := wiring.Strava(cfg, s, &credentialstest.Metrics{}, slog.New(slog.DiscardHandler))
+	ports := wiring.Strava(cfg, s, &kittest.Metrics{}, slog.New(slog.DiscardHandler))
 	ports.Events.Now, ports.RedirectURI = b.Now, "http://localhost:8080/oauth/callback"
 	tokens := ports.Tokens()
 	b.requester, b.reconciler = ports.Requester(tokens), ports.Reconciler(tokens)

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
@@ -44,7 +46,7 @@ type storm struct {
 	table  *ddb.Table
 	bus    *eventtest.Bus
 
-	metrics  *gatheringtest.Metrics
+	metrics  *kittest.Metrics
 	receiver *gathering.WebhookReceiver
 	gatherer *gathering.Gatherer
 }

@@ -309,26 +309,3 @@ func (s *Sealer) Open(_ context.Context, account credentials.Account, sealed []b
 	}
 	return pair, nil
 }
-
-// Metrics counts in memory.
-type Metrics struct {
-	mu     sync.Mutex
-	counts map[string]int
-}
-
-// Count implements [credentials.Metrics].
-func (m *Metrics) Count(metric string, n int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.counts == nil {
-		m.counts = map[string]int{}
-	}
-	m.counts[metric] += n
-}
-
-// Of returns the count of a metric.
-func (m *Metrics) Of(metric string) int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.counts[metric]
-}

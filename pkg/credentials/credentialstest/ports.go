@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/eventtest"
@@ -17,7 +19,7 @@ type Memory struct {
 	Waitlist    *WaitlistStore
 	Vault       *Vault
 	Sealer      *Sealer
-	Metrics     *Metrics
+	Metrics     *kittest.Metrics
 	Bus         *eventtest.Bus
 }
 
@@ -28,7 +30,7 @@ func NewPorts(now func() time.Time) (credentials.Ports, *Memory) {
 	store := NewStore()
 	m := &Memory{
 		Store: store, Credentials: NewCredentialStore(store), Waitlist: &WaitlistStore{}, Vault: NewVault(), Sealer: &Sealer{},
-		Metrics: &Metrics{}, Bus: &eventtest.Bus{},
+		Metrics: &kittest.Metrics{}, Bus: &eventtest.Bus{},
 	}
 	return credentials.Ports{
 		Events: event.Factory{Now: now, NewID: startup.NewSecret}, Log: slog.New(slog.DiscardHandler), NewSecret: startup.NewSecret, Sleep: startup.Sleep,

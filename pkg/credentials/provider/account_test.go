@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/paceline/paceline/pkg/credentials/metric"
 
 	"github.com/paceline/paceline/pkg/credentials"
@@ -30,7 +32,7 @@ type boundary struct {
 	store      *credentialstest.Store
 	vault      *credentialstest.Vault
 	sealer     *credentialstest.Sealer
-	counts     *credentialstest.Metrics
+	counts     *kittest.Metrics
 	bus        *eventtest.Bus
 	ports      credentials.Ports
 	connect    *credentials.Connect

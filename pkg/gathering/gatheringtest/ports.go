@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/paceline/paceline/pkg/kit/kittest"
+
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/gathering"
@@ -19,7 +21,7 @@ type Memory struct {
 	Budgets *quotatest.Budgets
 	Waker   *Waker
 	Bus     *eventtest.Bus
-	Metrics *Metrics
+	Metrics *kittest.Metrics
 
 	ids atomic.Int64
 }
@@ -27,7 +29,7 @@ type Memory struct {
 // NewMemory makes empty adapters.
 func NewMemory() *Memory {
 	return &Memory{
-		Store: NewStore(), Budgets: &quotatest.Budgets{}, Waker: &Waker{}, Bus: &eventtest.Bus{}, Metrics: &Metrics{},
+		Store: NewStore(), Budgets: &quotatest.Budgets{}, Waker: &Waker{}, Bus: &eventtest.Bus{}, Metrics: &kittest.Metrics{},
 	}
 }
 

@@ -1,2 +1,2 @@
-// Package kittest has what the tests of every package need.
+// Package kittest has the helpers that the tests of several packages share.
 package kittest
