@@ -44,9 +44,9 @@ bench: paceline ## all benchmarks, into .local/bench.json
 	@$(PACELINE) local build --for host
 	@go run ./test/bench
 
-.PHONY: sim
-sim: ## weeks of gathering at every size, simulated, into .local/sim.json
-	@go run ./test/sim
+.PHONY: scale
+scale: ## weeks of gathering at every size, simulated, into .local/scale.json
+	@go run ./test/scale
 
 .PHONY: check
 check: tools ## format, vet, lint, types, spelling and prose

@@ -41,7 +41,7 @@ func TestAUseCaseBuiltByHandIsNoticed(t *testing.T) {
 		`var s = athlete.Ports{}.Service()`: nil,
 		`var s = athlete.Account{}`:         nil,
 	} {
-		s := mustSource(t, "test/sim", `import "github.com/paceline/paceline/pkg/athlete"; `+body)
+		s := mustSource(t, "test/scale", `import "github.com/paceline/paceline/pkg/athlete"; `+body)
 		if got := literals(s, built); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", body, got, want)
 		}

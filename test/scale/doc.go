@@ -1,4 +1,4 @@
-// Command sim simulates weeks of gathering in seconds. It runs the real quota
+// Command scale simulates weeks of gathering in seconds. It runs the real quota
 // engine, gatherer and Strava adapter over in-memory storage, with a model of
 // Strava, athletes who upload, rename, hide and delete, and a virtual clock. It
 // measures how far the product keeps its promises about Strava's rate limits at
@@ -8,6 +8,6 @@
 // a run can be repeated exactly. The actions of the athletes have a random source
 // of their own, so failures do not change them.
 //
-// `make sim` runs all scenarios, prints the figures and writes them to
-// .local/sim.json. docs/scale.md explains them.
+// `make scale` runs all scenarios, prints the figures and writes them to
+// .local/scale.json. docs/scale.md explains them.
 package main

@@ -14,7 +14,7 @@ import (
 
 func main() {
 	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, "sim:", err)
+		fmt.Fprintln(os.Stderr, "scale:", err)
 		os.Exit(1)
 	}
 }
@@ -41,7 +41,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(".local", "sim.json")
+	path := filepath.Join(".local", "scale.json")
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
