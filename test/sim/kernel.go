@@ -3,7 +3,6 @@ package sim
 import (
 	"container/heap"
 	"context"
-	"fmt"
 	"iter"
 	"math/rand/v2"
 	"time"
@@ -32,20 +31,14 @@ type process struct {
 	// killed says that no call of the process has an effect any more.
 	killed bool
 	done   bool
+	// deadline is when the process is killed; zero for never.
+	deadline time.Time
 	// atEnd is called when the process has ended or was killed.
 	atEnd []func()
 }
 
 // killed is the panic that unwinds a killed process.
 type killed struct{}
-
-type processKey struct{}
-
-// processOf returns the process that runs under the context; nil for none.
-func processOf(ctx context.Context) *process {
-	p, _ := ctx.Value(processKey{}).(*process)
-	return p
-}
 
 // entry is one action on the agenda.
 type entry struct {
@@ -89,15 +82,17 @@ func (k *kernel) run(until time.Time) {
 	time.Sleep(time.Until(until))
 }
 
-// spawn schedules a process that runs body with a context of its own, made from
-// ctx, as soon as others have paused.
-func (k *kernel) spawn(ctx context.Context, name string, body func(context.Context)) *process {
+// spawn schedules a process that runs body as soon as others have paused. After
+// a limit other than zero the process is killed.
+func (k *kernel) spawn(name string, limit time.Duration, body func()) *process {
 	p := &process{name: name}
-	ctx = context.WithValue(ctx, processKey{}, p)
 	p.next, p.stop = iter.Pull(func(yield func(struct{}) bool) {
 		p.yield = yield
 		defer p.end()
-		body(ctx)
+		if limit > 0 {
+			p.deadline = time.Now().Add(limit)
+		}
+		body()
 	})
 	k.after(0, func() { k.resume(p) })
 	return p
@@ -125,20 +120,24 @@ func (k *kernel) resume(p *process) {
 	k.running = before
 }
 
-// suspend returns to the kernel until the process of ctx is resumed.
+// suspend returns to the kernel until the process is resumed.
 func (k *kernel) suspend(p *process) {
-	if p != k.running {
-		panic(fmt.Sprintf("%s makes a call while %v runs", p.name, k.running))
-	}
 	if !p.yield(struct{}{}) || p.killed {
 		panic(killed{})
 	}
 }
 
-// pause suspends the process of ctx for d.
-func (k *kernel) pause(ctx context.Context, d time.Duration) {
-	p := processOf(ctx)
-	k.alive(p)
+// pause suspends the running process for d.
+func (k *kernel) pause(d time.Duration) {
+	p := k.alive()
+	if !p.deadline.IsZero() && time.Until(p.deadline) <= d {
+		k.wait(p, time.Until(p.deadline))
+		k.kill(p)
+	}
+	k.wait(p, d)
+}
+
+func (k *kernel) wait(p *process, d time.Duration) {
 	if len(k.agenda) == 0 || k.agenda[0].at.After(time.Now().Add(d)) {
 		time.Sleep(d) // Nothing else happens meanwhile.
 		return
@@ -147,11 +146,16 @@ func (k *kernel) pause(ctx context.Context, d time.Duration) {
 	k.suspend(p)
 }
 
-// alive unwinds a killed process that goes on in a deferred call.
-func (k *kernel) alive(p *process) {
-	if p.killed {
+// alive returns the running process. A killed one that goes on in a deferred
+// call is unwound.
+func (k *kernel) alive() *process {
+	if k.running == nil {
+		panic("a call outside of any process")
+	}
+	if k.running.killed {
 		panic(killed{})
 	}
+	return k.running
 }
 
 // kill ends a process where it is paused: nothing that follows has an effect.
@@ -164,7 +168,10 @@ func (k *kernel) kill(p *process) {
 	if p == k.running {
 		panic(killed{})
 	}
+	before := k.running
+	k.running = p
 	p.stop()
+	k.running = before
 	if !p.done { // It never ran.
 		p.end()
 	}
@@ -172,14 +179,13 @@ func (k *kernel) kill(p *process) {
 
 // call runs body as a process of its own and waits until that ends, or until ctx
 // does, when it returns the error of ctx: then body goes on alone, as a server
-// does whose client has left.
-func (k *kernel) call(ctx context.Context, name string, body func(context.Context)) error {
-	caller := processOf(ctx)
-	k.alive(caller)
+// does whose client has left. limit is as in spawn.
+func (k *kernel) call(ctx context.Context, name string, limit time.Duration, body func()) error {
+	caller := k.alive()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	callee := k.spawn(context.WithoutCancel(ctx), name, body)
+	callee := k.spawn(name, limit, body)
 	waits := true
 	wake := func() {
 		if waits {
@@ -192,8 +198,14 @@ func (k *kernel) call(ctx context.Context, name string, body func(context.Contex
 		// A nanosecond later the context knows that it has ended.
 		k.after(time.Until(deadline)+1, wake)
 	}
+	if !caller.deadline.IsZero() {
+		k.after(time.Until(caller.deadline), wake)
+	}
 	k.suspend(caller)
 	waits = false
+	if !caller.deadline.IsZero() && !time.Now().Before(caller.deadline) {
+		k.kill(caller)
+	}
 	if !callee.done {
 		return ctx.Err()
 	}

@@ -13,7 +13,7 @@ import (
 func inKernel(t *testing.T, do func(*kernel, context.Context)) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &kernel{ties: rand.New(rand.NewPCG(1, 1))}
-		k.spawn(t.Context(), "test", func(ctx context.Context) { do(k, ctx) })
+		k.spawn("test", 0, func() { do(k, t.Context()) })
 		k.run(time.Now().Add(time.Hour))
 	})
 }
@@ -24,8 +24,8 @@ func TestACallEndsWithItsContext(t *testing.T) {
 		limited, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		began := time.Now()
-		err := k.call(limited, "server", func(ctx context.Context) {
-			k.pause(ctx, time.Minute)
+		err := k.call(limited, "server", 0, func() {
+			k.pause(time.Minute)
 			finished = true
 		})
 		if took := time.Since(began); err == nil || took < time.Second || took > time.Second+time.Millisecond {
@@ -39,19 +39,19 @@ func TestACallEndsWithItsContext(t *testing.T) {
 
 func TestAKilledProcessDoesNothingMore(t *testing.T) {
 	var did []string
-	inKernel(t, func(k *kernel, ctx context.Context) {
-		victim := k.spawn(ctx, "victim", func(ctx context.Context) {
+	inKernel(t, func(k *kernel, _ context.Context) {
+		victim := k.spawn("victim", 0, func() {
 			defer func() {
 				defer func() { did = append(did, "unwound"); panic(recover()) }()
-				k.pause(ctx, 0)
+				k.pause(0)
 				did = append(did, "deferred call")
 			}()
-			k.pause(ctx, time.Second)
+			k.pause(time.Second)
 			did = append(did, "second step")
 		})
-		k.pause(ctx, time.Millisecond)
+		k.pause(time.Millisecond)
 		k.kill(victim)
-		k.pause(ctx, time.Minute)
+		k.pause(time.Minute)
 	})
 	if want := []string{"unwound"}; !slices.Equal(did, want) {
 		t.Errorf("did %q", did)
@@ -63,9 +63,9 @@ func TestProcessesTakeTurns(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			k := &kernel{ties: rand.New(rand.NewPCG(seed, 1))}
 			for i := range 5 {
-				k.spawn(t.Context(), "p", func(ctx context.Context) {
+				k.spawn("p", 0, func() {
 					for range 3 {
-						k.pause(ctx, time.Second)
+						k.pause(time.Second)
 						names = append(names, i)
 					}
 				})
@@ -80,4 +80,21 @@ func TestProcessesTakeTurns(t *testing.T) {
 	if slices.Equal(order(1), order(2)) {
 		t.Error("the seed does not change the order")
 	}
+}
+
+func TestAProcessEndsAtItsLimit(t *testing.T) {
+	inKernel(t, func(k *kernel, ctx context.Context) {
+		for what, do := range map[string]func(){
+			"a pause": func() { k.pause(time.Minute) },
+			"a call":  func() { _ = k.call(ctx, "server", 0, func() { k.pause(time.Minute) }) },
+		} {
+			began, survived := time.Now(), false
+			if err := k.call(ctx, "limited", time.Second, func() { do(); survived = true }); err != nil {
+				t.Error(err)
+			}
+			if survived || time.Since(began) != time.Second {
+				t.Errorf("%s: survived %v, after %s", what, survived, time.Since(began))
+			}
+		}
+	})
 }
