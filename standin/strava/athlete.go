@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Athlete is a person with an account. Generate and LoadHistory return athletes.
+// Athlete is a person with an account. Generate and LoadHistory return athletes
+// with activities; one that is made by hand has none at first.
 type Athlete struct {
 	ID                  int64
 	Firstname, Lastname string
@@ -16,7 +17,7 @@ type Athlete struct {
 	CreatedAt           time.Time
 
 	// history returns the activities at the start, in any order but always the
-	// same. It may be slow.
+	// same. It may be slow. It may be nil.
 	history func() []activity
 }
 
@@ -83,9 +84,11 @@ func (p *population) activities(a *account) []activity {
 		return list
 	}
 	var list []activity
-	for _, act := range a.history() {
-		if _, changed := a.changes[act.id]; !changed {
-			list = append(list, act)
+	if a.history != nil {
+		for _, act := range a.history() {
+			if _, changed := a.changes[act.id]; !changed {
+				list = append(list, act)
+			}
 		}
 	}
 	for _, act := range a.changes {
