@@ -8,10 +8,14 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/activity"
+	"github.com/paceline/paceline/pkg/kit/kittest"
 )
 
 // Store keeps activities in memory. It implements [activity.WriteStore],
 // [activity.ReadStore] and [activity.AuditStore]. Use [NewStore].
+//
+// Like a real store it calls none of its callers' functions while it is locked,
+// and writes in parts: see [kittest.BetweenParts].
 type Store struct {
 	mu       sync.Mutex
 	athletes map[int64]*athlete
@@ -22,6 +26,8 @@ type athlete struct {
 	records map[int64]activity.Record
 	totals  map[string]*activity.MonthlyTotals
 	sync    *activity.Sync
+	// revision counts the writes of the guard and of the sync.
+	revision struct{ guard, sync int }
 }
 
 // NewStore returns an empty store.
@@ -45,52 +51,131 @@ func (a *athlete) set(id int64, record activity.Record) {
 	}
 }
 
-// revise replaces each record by what decide returns.
-func (a *athlete) revise(decide func(activity.Record) activity.Record) {
-	for id, record := range a.records {
-		if revised := decide(record); revised != record {
-			a.set(id, revised)
+// ids returns those of the athlete's activities in order.
+func (a *athlete) ids() []int64 { return slices.Sorted(maps.Keys(a.records)) }
+
+// all returns the athlete's records in the order of their ids.
+func (a *athlete) all() []activity.Record {
+	out := make([]activity.Record, 0, len(a.records))
+	for _, id := range a.ids() {
+		out = append(out, a.records[id])
+	}
+	return out
+}
+
+// decision returns the record that replaces old, under the guard.
+type decision func(g activity.Guard, id int64, old activity.Record) (activity.Record, error)
+
+// maxPart is how many records are replaced at once. A real store replaces more;
+// this number has tests see parts of smaller histories.
+const maxPart = 20
+
+// rewrite replaces the records with these ids, one part after the other.
+func (s *Store) rewrite(ctx context.Context, athleteID int64, ids []int64, decide decision) error {
+	for begin := 0; begin < len(ids); begin += maxPart {
+		if begin > 0 {
+			if err := kittest.BetweenParts(ctx); err != nil {
+				return err
+			}
+		}
+		if err := s.rewritePart(athleteID, ids[begin:min(begin+maxPart, len(ids))], decide); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// rewritePart replaces all of the records, or none.
+func (s *Store) rewritePart(athleteID int64, ids []int64, decide decision) error {
+	a, unlock := s.of(athleteID)
+	defer unlock()
+	next := make([]activity.Record, len(ids))
+	for i, id := range ids {
+		var err error
+		if next[i], err = decide(a.guard, id, a.records[id]); err != nil {
+			return err
+		}
+	}
+	for i, id := range ids {
+		if next[i] != a.records[id] {
+			a.set(id, next[i])
+		}
+	}
+	return nil
+}
+
+// revise replaces each record by what decide returns, and counts those that are
+// left.
+func (s *Store) revise(ctx context.Context, athleteID int64, decide func(activity.Record) activity.Record) (left int, err error) {
+	var changed []int64
+	a, unlock := s.of(athleteID)
+	for _, id := range a.ids() {
+		revised := decide(a.records[id])
+		if revised != a.records[id] {
+			changed = append(changed, id)
+		}
+		if revised != (activity.Record{}) {
+			left++
+		}
+	}
+	unlock()
+	return left, s.rewrite(ctx, athleteID, changed, func(_ activity.Guard, _ int64, old activity.Record) (activity.Record, error) {
+		return decide(old), nil
+	})
 }
 
 // Put implements [activity.WriteStore].
-func (s *Store) Put(_ context.Context, r activity.Reading) error {
-	a, unlock := s.of(r.By.AthleteID)
-	defer unlock()
-	if err := a.guard.Admit(r.By); err != nil {
-		return err
-	}
+func (s *Store) Put(ctx context.Context, r activity.Reading) error {
+	read := map[int64]activity.Record{}
 	for _, one := range r.Activities {
-		a.set(one.ID, a.guard.Merge(a.records[one.ID], activity.Record{Generation: r.By.Generation, ReadAt: r.At, Activity: &one}))
+		read[one.ID] = activity.Record{Generation: r.By.Generation, ReadAt: r.At, Activity: &one}
 	}
-	return nil
+	return s.merge(ctx, r.By, read)
 }
 
 // PutDeletion implements [activity.WriteStore].
-func (s *Store) PutDeletion(_ context.Context, d activity.Deletion) error {
-	a, unlock := s.of(d.By.AthleteID)
-	defer unlock()
-	if err := a.guard.Admit(d.By); err != nil {
-		return err
-	}
-	a.set(d.ActivityID, a.guard.Merge(a.records[d.ActivityID], activity.Record{Generation: d.By.Generation, ReadAt: d.At}))
-	return nil
+func (s *Store) PutDeletion(ctx context.Context, d activity.Deletion) error {
+	return s.merge(ctx, d.By, map[int64]activity.Record{d.ActivityID: {Generation: d.By.Generation, ReadAt: d.At}})
+}
+
+// merge stores those readings of activities that are the newest.
+func (s *Store) merge(ctx context.Context, by activity.Authorization, read map[int64]activity.Record) error {
+	ids := slices.Sorted(maps.Keys(read))
+	return s.rewrite(ctx, by.AthleteID, ids, func(g activity.Guard, id int64, old activity.Record) (activity.Record, error) {
+		return g.Merge(old, read[id]), g.Admit(by)
+	})
 }
 
 // UpdateSync implements [activity.WriteStore].
 func (s *Store) UpdateSync(_ context.Context, by activity.Authorization, change func(*activity.Sync) (bool, error)) error {
-	a, unlock := s.of(by.AthleteID)
-	defer unlock()
-	if err := a.guard.Admit(by); err != nil {
-		return err
+	return s.updateSync(by.AthleteID, func(g activity.Guard, sync *activity.Sync) (bool, error) {
+		if err := g.Admit(by); err != nil {
+			return false, err
+		}
+		return change(sync)
+	})
+}
+
+// updateSync writes the sync if neither it nor the guard was written in between.
+func (s *Store) updateSync(athleteID int64, change func(activity.Guard, *activity.Sync) (bool, error)) error {
+	for {
+		a, unlock := s.of(athleteID)
+		guard, sync, seen := a.guard, a.copyOfSync(), a.revision
+		unlock()
+		if changed, err := change(guard, &sync); err != nil || !changed {
+			return err
+		}
+		a, unlock = s.of(athleteID)
+		written := a.revision == seen
+		if written {
+			a.sync = &sync
+			a.revision.sync++
+		}
+		unlock()
+		if written {
+			return nil
+		}
 	}
-	sync := a.copyOfSync()
-	changed, err := change(&sync)
-	if err == nil && changed {
-		a.sync = &sync
-	}
-	return err
 }
 
 func (a *athlete) copyOfSync() activity.Sync {
@@ -102,169 +187,137 @@ func (a *athlete) copyOfSync() activity.Sync {
 	return out
 }
 
-// UpdateGuard implements [activity.WriteStore].
-func (s *Store) UpdateGuard(_ context.Context, athleteID int64, change func(*activity.Guard) (bool, error)) error {
-	a, unlock := s.of(athleteID)
-	defer unlock()
-	guard := a.guard
-	changed, err := change(&guard)
-	if err != nil {
-		return err
+// updateGuard changes the guard alone, and returns it.
+func (s *Store) updateGuard(athleteID int64, change func(*activity.Guard) (bool, error)) (activity.Guard, error) {
+	for {
+		a, unlock := s.of(athleteID)
+		guard, seen := a.guard, a.revision.guard
+		unlock()
+		if changed, err := change(&guard); err != nil || !changed {
+			return guard, err
+		}
+		a, unlock = s.of(athleteID)
+		written := a.revision.guard == seen
+		if written {
+			a.guard = guard
+			a.revision.guard++
+		}
+		unlock()
+		if written {
+			return guard, nil
+		}
 	}
-	if changed {
-		a.guard = guard
-	}
-	a.revise(a.guard.Keep)
-	if a.sync != nil && !a.guard.KeepsSync(*a.sync) {
-		a.sync = nil
+}
+
+// inOrder does the steps, with other processes in between.
+func inOrder(ctx context.Context, steps ...func() error) error {
+	for i, do := range steps {
+		if i > 0 {
+			if err := kittest.BetweenParts(ctx); err != nil {
+				return err
+			}
+		}
+		if err := do(); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// UpdateGuard implements [activity.WriteStore].
+func (s *Store) UpdateGuard(ctx context.Context, athleteID int64, change func(*activity.Guard) (bool, error)) error {
+	var guard activity.Guard
+	left := 0
+	return inOrder(ctx,
+		func() (err error) { guard, err = s.updateGuard(athleteID, change); return err },
+		func() (err error) { left, err = s.revise(ctx, athleteID, guard.Keep); return err },
+		func() error {
+			a, unlock := s.of(athleteID)
+			defer unlock()
+			if a.sync != nil && !guard.KeepsSync(*a.sync) {
+				a.sync = nil
+				a.revision.sync++
+			}
+			return nil
+		},
+		func() error {
+			a, unlock := s.of(athleteID)
+			defer unlock()
+			if left == 0 {
+				a.rebuildTotals(func(*activity.MonthlyTotals) bool { return true })
+			}
+			return nil
+		},
+	)
 }
 
 // EndScan implements [activity.WriteStore].
-func (s *Store) EndScan(_ context.Context, athleteID int64, scan activity.CompletedScan, approve func([]activity.Record) bool) error {
-	a, unlock := s.of(athleteID)
-	defer unlock()
-	a.guard.Scanned(scan)
-	if approve(slices.Collect(maps.Values(a.records))) {
-		a.revise(func(r activity.Record) activity.Record {
-			if scan.Outdates(r) {
-				return activity.Record{}
+func (s *Store) EndScan(ctx context.Context, athleteID int64, scan activity.CompletedScan, approve func([]activity.Record) bool) error {
+	var outdated []int64
+	return inOrder(ctx,
+		func() error {
+			_, err := s.updateGuard(athleteID, func(g *activity.Guard) (bool, error) { return g.Scanned(scan), nil })
+			return err
+		},
+		func() error {
+			a, unlock := s.of(athleteID)
+			all, ids := a.all(), a.ids()
+			unlock()
+			if !approve(all) {
+				return nil
 			}
-			return r
-		})
-	}
-	return nil
-}
-
-// oldest returns when the oldest of the athlete's data that the sweeper looks
-// for was read.
-func (a *athlete) oldest() (at time.Time, any bool) {
-	var ages []time.Time
-	for _, t := range a.totals {
-		ages = append(ages, t.Oldest())
-	}
-	for _, r := range a.records {
-		if r.Activity == nil {
-			ages = append(ages, r.ReadAt)
-		}
-	}
-	if a.sync != nil {
-		for _, chunks := range []map[int]activity.StoredChunk{a.sync.Stored, a.sync.Before} {
-			for _, chunk := range chunks {
-				ages = append(ages, chunk.ReadAt)
+			for i, r := range all {
+				if scan.Outdates(r) {
+					outdated = append(outdated, ids[i])
+				}
 			}
-		}
-	}
-	if len(ages) == 0 {
-		return time.Time{}, false
-	}
-	return slices.MinFunc(ages, time.Time.Compare), true
-}
-
-// AthletesToExpire implements [activity.WriteStore].
-func (s *Store) AthletesToExpire(_ context.Context, until time.Time, limit int) ([]int64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	oldest := map[int64]time.Time{}
-	for id, a := range s.athletes {
-		if at, any := a.oldest(); any && !at.After(until) {
-			oldest[id] = at
-		}
-	}
-	found := slices.SortedFunc(maps.Keys(oldest), func(a, b int64) int { return oldest[a].Compare(oldest[b]) })
-	return found[:min(limit, len(found))], nil
+			return nil
+		},
+		func() error {
+			return s.rewrite(ctx, athleteID, outdated, func(_ activity.Guard, _ int64, old activity.Record) (activity.Record, error) {
+				if scan.Outdates(old) {
+					return activity.Record{}, nil
+				}
+				return old, nil
+			})
+		},
+	)
 }
 
 // Expire implements [activity.WriteStore].
-func (s *Store) Expire(_ context.Context, athleteID int64, until time.Time) error {
-	a, unlock := s.of(athleteID)
-	defer unlock()
-	a.guard.Expire(until)
-	a.revise(func(r activity.Record) activity.Record { return r.Expire(until) })
-	if a.sync != nil {
-		a.sync.Expire(until)
-	}
+func (s *Store) Expire(ctx context.Context, athleteID int64, until time.Time) error {
+	return inOrder(ctx,
+		func() error {
+			_, err := s.updateGuard(athleteID, func(g *activity.Guard) (bool, error) { return g.Expire(until), nil })
+			return err
+		},
+		func() error {
+			_, err := s.revise(ctx, athleteID, func(r activity.Record) activity.Record { return r.Expire(until) })
+			return err
+		},
+		func() error {
+			return s.updateSync(athleteID, func(_ activity.Guard, sync *activity.Sync) (bool, error) { return sync.Expire(until), nil })
+		},
+		func() error {
+			a, unlock := s.of(athleteID)
+			defer unlock()
+			a.rebuildTotals(func(t *activity.MonthlyTotals) bool { return t.Drifted(until) })
+			return nil
+		},
+	)
+}
+
+// rebuildTotals adds up the records again for those of the totals that need it.
+func (a *athlete) rebuildTotals(needs func(*activity.MonthlyTotals) bool) {
+	right := activity.TotalsByMonth(a.all())
 	for month, t := range a.totals {
-		if !t.Drifted(until) {
+		if !needs(t) {
 			continue
 		}
-		if a.totals[month] = activity.TotalsByMonth(slices.Collect(maps.Values(a.records)))[month]; a.totals[month] == nil {
+		if a.totals[month] = right[month]; right[month] == nil {
 			delete(a.totals, month)
 		}
 	}
-	return nil
-}
-
-// Get implements [activity.ReadStore].
-func (s *Store) Get(_ context.Context, by activity.Authorization, activityID int64) (activity.Record, error) {
-	a, unlock := s.of(by.AthleteID)
-	defer unlock()
-	return a.records[activityID], a.guard.Admit(by)
-}
-
-// List implements [activity.ReadStore].
-func (s *Store) List(_ context.Context, by activity.Authorization, sel activity.Selection) (activity.Page, error) {
-	a, unlock := s.of(by.AthleteID)
-	defer unlock()
-	if err := a.guard.Admit(by); err != nil {
-		return activity.Page{}, err
-	}
-	found := map[activity.Position]activity.Record{}
-	for _, r := range a.records {
-		if r.Activity == nil {
-			continue
-		}
-		p, err := activity.PositionOf(*r.Activity)
-		if err != nil {
-			return activity.Page{}, err
-		}
-		if sel.In.Contains(p) {
-			found[p] = r
-		}
-	}
-	newestFirst := slices.SortedFunc(maps.Keys(found), func(p, q activity.Position) int { return q.Compare(p) })
-	var out activity.Page
-	for i, p := range newestFirst {
-		if r := found[p]; sel.Matches(r) {
-			if len(out.Records) == sel.Limit {
-				last, err := activity.PositionOf(*out.Records[sel.Limit-1].Activity)
-				out.Next = &last
-				return out, err
-			}
-			out.Records = append(out.Records, r)
-		}
-		if i+1 == activity.SearchDepth {
-			out.Next = &p
-			return out, nil
-		}
-	}
-	return out, nil
-}
-
-// MonthlyTotals implements [activity.ReadStore].
-func (s *Store) MonthlyTotals(_ context.Context, by activity.Authorization) (map[string]*activity.MonthlyTotals, error) {
-	a, unlock := s.of(by.AthleteID)
-	defer unlock()
-	out := map[string]*activity.MonthlyTotals{}
-	for month, t := range a.totals {
-		out[month] = t.Clone()
-	}
-	return out, a.guard.Admit(by)
-}
-
-// Records implements [activity.ReadStore].
-func (s *Store) Records(_ context.Context, athleteID int64) ([]activity.Record, error) {
-	a, unlock := s.of(athleteID)
-	defer unlock()
-	return slices.Collect(maps.Values(a.records)), nil
-}
-
-// Sync implements [activity.ReadStore].
-func (s *Store) Sync(_ context.Context, by activity.Authorization) (activity.Sync, error) {
-	a, unlock := s.of(by.AthleteID)
-	defer unlock()
-	return a.copyOfSync(), a.guard.Admit(by)
 }
 
 // Held returns how many items the store has of the athlete: records, including
@@ -279,35 +332,13 @@ func (s *Store) Held(athleteID int64) int {
 	return n
 }
 
-// Ages implements [activity.AuditStore].
-func (s *Store) Ages(_ context.Context, count func(kind string, readAt time.Time)) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, a := range s.athletes {
-		for _, r := range a.records {
-			kind := activity.KindActivity
-			if r.Activity == nil {
-				kind = activity.KindDeletion
-			}
-			count(kind, r.ReadAt)
-		}
-		for _, t := range a.totals {
-			count(activity.KindTotals, t.Oldest().Add(time.Hour))
-		}
-		for _, chunk := range a.copyOfSync().Stored {
-			count(activity.KindSync, chunk.ReadAt)
-		}
-	}
-	return nil
-}
-
 // DropExpired drops each record that may have expired at the time, if drop
 // returns true, as DynamoDB's TTL would: without a change of the monthly
 // totals.
 func (s *Store) DropExpired(athleteID int64, at time.Time, drop func() bool) {
 	a, unlock := s.of(athleteID)
 	defer unlock()
-	for _, id := range slices.Sorted(maps.Keys(a.records)) {
+	for _, id := range a.ids() {
 		if !activity.ExpiresAt(a.records[id].ReadAt).After(at) && drop() {
 			delete(a.records, id)
 		}

@@ -1,6 +1,7 @@
 package athletetest
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -10,79 +11,104 @@ import (
 )
 
 // Accounts stores accounts in memory. The zero value is empty.
-type Accounts struct {
-	mu   sync.Mutex
-	byID map[int64]athlete.Account
-}
+type Accounts struct{ items[int64, athlete.Account] }
 
 // Account implements [athlete.Accounts].
 func (s *Accounts) Account(_ context.Context, athleteID int64) (athlete.Account, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.byID[athleteID], nil
+	a, _ := s.read(athleteID)
+	return cloneAccount(a), nil
 }
 
 // Update implements [athlete.Accounts].
 func (s *Accounts) Update(_ context.Context, athleteID int64, change func(*athlete.Account) (bool, error)) (athlete.Account, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a := s.byID[athleteID]
-	a.Links = slices.Clone(a.Links)
-	changed, err := change(&a)
-	if err == nil && changed {
-		if s.byID == nil {
-			s.byID = map[int64]athlete.Account{}
-		}
-		s.byID[athleteID] = a
-	}
-	return a, err
+	return s.update(athleteID, cloneAccount, change)
 }
 
-func (s *Accounts) all() map[int64]athlete.Account {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.byID)
+func cloneAccount(a athlete.Account) athlete.Account {
+	a.Profile, a.Consent, a.ErasureRequest = clone(a.Profile), clone(a.Consent), clone(a.ErasureRequest)
+	if a.Consent != nil {
+		a.Consent.Scopes = slices.Clone(a.Consent.Scopes)
+	}
+	a.Links = slices.Clone(a.Links)
+	return a
+}
+
+func clone[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	v := *p
+	return &v
 }
 
 // Erasures stores erasures in memory. The zero value is empty.
-type Erasures struct {
-	mu        sync.Mutex
-	byReceipt map[string]athlete.Erasure
-}
+type Erasures struct{ items[string, athlete.Erasure] }
 
 // Erasure implements [athlete.Erasures].
 func (s *Erasures) Erasure(_ context.Context, receipt string) (athlete.Erasure, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.erasure(receipt), nil
-}
-
-func (s *Erasures) erasure(receipt string) athlete.Erasure {
-	if e, known := s.byReceipt[receipt]; known {
-		return e
-	}
-	return athlete.Erasure{Receipt: receipt}
+	e, _ := s.read(receipt)
+	return cloneErasure(receipt)(e), nil
 }
 
 // Update implements [athlete.Erasures].
 func (s *Erasures) Update(_ context.Context, receipt string, change func(*athlete.Erasure) (bool, error)) (athlete.Erasure, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e := s.erasure(receipt)
-	changed, err := change(&e)
-	if err == nil && changed {
-		if s.byReceipt == nil {
-			s.byReceipt = map[string]athlete.Erasure{}
-		}
-		s.byReceipt[receipt] = e
-	}
-	return e, err
+	return s.update(receipt, cloneErasure(receipt), change)
 }
 
-func (s *Erasures) all() map[string]athlete.Erasure {
+// cloneErasure clones the erasure of this receipt, known or not.
+func cloneErasure(receipt string) func(athlete.Erasure) athlete.Erasure {
+	return func(e athlete.Erasure) athlete.Erasure {
+		e.Receipt, e.Parts, e.Confirmed = receipt, slices.Clone(e.Parts), maps.Clone(e.Confirmed)
+		return e
+	}
+}
+
+// items are the items of a table by their keys.
+type items[K cmp.Ordered, V any] struct {
+	mu        sync.Mutex
+	values    map[K]V
+	revisions map[K]int
+}
+
+func (s *items[K, V]) read(key K) (value V, revision int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return maps.Clone(s.byReceipt)
+	return s.values[key], s.revisions[key]
+}
+
+// write reports whether the revision was still the item's.
+func (s *items[K, V]) write(key K, value V, revision int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.revisions[key] != revision {
+		return false
+	}
+	if s.values == nil {
+		s.values, s.revisions = map[K]V{}, map[K]int{}
+	}
+	s.values[key] = value
+	s.revisions[key]++
+	return true
+}
+
+// update changes an item like a real store: change runs outside any lock, and
+// again if another write came in between.
+func (s *items[K, V]) update(key K, clone func(V) V, change func(*V) (bool, error)) (V, error) {
+	for {
+		value, revision := s.read(key)
+		value = clone(value)
+		changed, err := change(&value)
+		if err != nil || !changed || s.write(key, clone(value), revision) {
+			return value, err
+		}
+	}
+}
+
+// sorted returns all keys in order.
+func (s *items[K, V]) sorted() []K {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.values))
 }
 
 // Inventory looks through accounts and erasures in memory.
@@ -92,24 +118,26 @@ type Inventory struct {
 }
 
 // Each implements [athlete.Inventory].
-func (s *Inventory) Each(_ context.Context, v athlete.Visitor) error {
-	for id, a := range s.Accounts.all() {
-		if a.Profile != nil && v.Profile != nil {
-			if err := v.Profile(id, a.ProfileReadAt); err != nil {
-				return err
-			}
+func (s *Inventory) Each(ctx context.Context, v athlete.Visitor) error {
+	for _, id := range s.Accounts.sorted() {
+		a, err := s.Accounts.Account(ctx, id)
+		if err == nil && a.Profile != nil && v.Profile != nil {
+			err = v.Profile(id, a.ProfileReadAt)
 		}
-		if a.ErasureRequest != nil && v.ErasureRequest != nil {
-			if err := v.ErasureRequest(id, *a.ErasureRequest); err != nil {
-				return err
-			}
+		if err == nil && a.ErasureRequest != nil && v.ErasureRequest != nil {
+			err = v.ErasureRequest(id, *a.ErasureRequest)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	for _, e := range s.Erasures.all() {
-		if v.Erasure != nil {
-			if err := v.Erasure(e); err != nil {
-				return err
-			}
+	for _, receipt := range s.Erasures.sorted() {
+		e, err := s.Erasures.Erasure(ctx, receipt)
+		if err == nil && v.Erasure != nil {
+			err = v.Erasure(e)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

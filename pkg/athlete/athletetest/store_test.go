@@ -6,11 +6,21 @@ import (
 
 	"github.com/paceline/paceline/pkg/athlete"
 	"github.com/paceline/paceline/pkg/athlete/athletetest"
+	"github.com/paceline/paceline/pkg/kit/kittest"
 )
 
+func newPorts(*testing.T) athlete.Ports {
+	ports, _ := athletetest.NewPorts(time.Now)
+	return ports
+}
+
 func TestStoresInMemoryConform(t *testing.T) {
-	athletetest.Run(t, func(*testing.T) athlete.Ports {
-		ports, _ := athletetest.NewPorts(time.Now)
-		return ports
+	t.Run("plain", func(t *testing.T) { athletetest.Run(t, newPorts) })
+	t.Run("intercepted", func(t *testing.T) {
+		athletetest.Run(t, func(t *testing.T) athlete.Ports { return athletetest.Intercept(newPorts(t), kittest.PassThrough) })
 	})
+}
+
+func TestEveryCallIsIntercepted(t *testing.T) {
+	kittest.RunIntercept(t, athletetest.Boundary, newPorts(t), athletetest.Intercept)
 }

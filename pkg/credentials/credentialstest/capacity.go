@@ -3,12 +3,14 @@ package credentialstest
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/kittest"
 )
 
 // CountAuthorized implements [credentials.GrantCounter].
@@ -76,10 +78,26 @@ func (r *WaitlistStore) Remove(_ context.Context, contact string) error {
 }
 
 // Clear implements [credentials.WaitlistStore].
-func (r *WaitlistStore) Clear(context.Context) (int, error) {
+func (r *WaitlistStore) Clear(ctx context.Context) (cleared int, _ error) {
+	for {
+		n := r.clearSome()
+		if cleared += n; n == 0 {
+			return cleared, nil
+		}
+		if err := kittest.BetweenParts(ctx); err != nil {
+			return cleared, err
+		}
+	}
+}
+
+// clearSome deletes as many entries as DynamoDB deletes in one call.
+func (r *WaitlistStore) clearSome() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := len(r.waiting)
-	r.waiting = nil
-	return n, nil
+	contacts := slices.Sorted(maps.Keys(r.waiting))
+	contacts = contacts[:min(25, len(contacts))]
+	for _, contact := range contacts {
+		delete(r.waiting, contact)
+	}
+	return len(contacts)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/kittest"
 )
 
 // CredentialStore is the table of sessions and keys in memory, beside the
@@ -70,8 +71,11 @@ func (s *CredentialStore) Credentials(_ context.Context, athleteID int64) ([]cre
 			all = append(all, c)
 		}
 	}
+	slices.SortFunc(all, byHash)
 	return all, s.err
 }
+
+func byHash(a, b credentials.Credential) int { return strings.Compare(a.Hash, b.Hash) }
 
 // Update implements [credentials.CredentialStore].
 func (s *CredentialStore) Update(_ context.Context, c credentials.Credential) error {
@@ -94,14 +98,27 @@ func (s *CredentialStore) End(_ context.Context, tombstone credentials.Credentia
 	return s.err
 }
 
-// Delete implements [credentials.CredentialStore].
-func (s *CredentialStore) Delete(_ context.Context, all []credentials.Credential) error {
+// Delete implements [credentials.CredentialStore]. Each credential is a part,
+// since a real store may delete any of them and fail.
+func (s *CredentialStore) Delete(ctx context.Context, all []credentials.Credential) error {
+	for i, c := range all {
+		if i > 0 {
+			if err := kittest.BetweenParts(ctx); err != nil {
+				return err
+			}
+		}
+		if err := s.delete(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *CredentialStore) delete(c credentials.Credential) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, c := range all {
-		if s.err == nil && s.all[c.Hash].AthleteID == c.AthleteID {
-			delete(s.all, c.Hash)
-		}
+	if s.err == nil && s.all[c.Hash].AthleteID == c.AthleteID {
+		delete(s.all, c.Hash)
 	}
 	return s.err
 }
@@ -116,7 +133,7 @@ func (s *CredentialStore) Sessions(_ context.Context, cursor string, limit int) 
 			page = append(page, c)
 		}
 	}
-	slices.SortFunc(page, func(a, b credentials.Credential) int { return strings.Compare(a.Hash, b.Hash) })
+	slices.SortFunc(page, byHash)
 	if len(page) <= limit {
 		return page, "", s.err
 	}

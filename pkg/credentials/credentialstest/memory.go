@@ -1,6 +1,7 @@
 package credentialstest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/kittest"
 )
 
 // Store is the grants table in memory.
@@ -243,14 +245,42 @@ func same(r credentials.PendingConnect) func(credentials.PendingConnect) bool {
 }
 
 // Clear implements [credentials.Parameters].
-func (v *Vault) Clear(context.Context) (int, error) {
+func (v *Vault) Clear(ctx context.Context) (deleted int, _ error) {
+	for {
+		n := v.clearSome()
+		if deleted += n; n == 0 {
+			return deleted, nil
+		}
+		if err := kittest.BetweenParts(ctx); err != nil {
+			return deleted, err
+		}
+	}
+}
+
+// clearSome deletes as many parameters as SSM deletes in one call.
+func (v *Vault) clearSome() (deleted int) {
+	const most = 10
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	n := len(v.apps) + len(v.tokens) + len(v.received)
-	clear(v.apps)
-	clear(v.tokens)
-	v.received = nil
-	return n, nil
+	for _, provider := range slices.Sorted(maps.Keys(v.apps)) {
+		if deleted < most {
+			delete(v.apps, provider)
+			deleted++
+		}
+	}
+	for _, p := range slices.SortedFunc(maps.Keys(v.tokens), byParameter) {
+		if deleted < most {
+			delete(v.tokens, p)
+			deleted++
+		}
+	}
+	received := min(most-deleted, len(v.received))
+	v.received = v.received[received:]
+	return deleted + received
+}
+
+func byParameter(a, b parameter) int {
+	return cmp.Or(byName(a.account, b.account), cmp.Compare(a.generation, b.generation))
 }
 
 // Holds reports whether the vault holds any tokens of the account.

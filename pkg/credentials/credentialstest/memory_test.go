@@ -1,19 +1,50 @@
 package credentialstest_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/credentialstest"
+	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/kit/kittest"
 )
 
 func TestMemory(t *testing.T) {
-	credentialstest.RunStorage(t, func(*testing.T) credentialstest.Storage { return credentialstest.NewStore() })
-	credentialstest.RunVault(t, func(*testing.T) credentials.Vault { return credentialstest.NewVault() })
-	credentialstest.RunWaitlistStore(t, &credentialstest.WaitlistStore{})
-	credentialstest.RunCredentials(t, func(*testing.T) (credentials.CredentialStore, credentials.Grants) {
-		grants := credentialstest.NewStore()
-		return credentialstest.NewCredentialStore(grants), grants
+	runStores(t, func() credentials.Ports { ports, _ := credentialstest.NewPorts(time.Now); return ports })
+}
+
+func TestInterceptedMemory(t *testing.T) {
+	runStores(t, func() credentials.Ports {
+		ports, _ := credentialstest.NewPorts(time.Now)
+		return credentialstest.Intercept(ports, kittest.PassThrough)
 	})
-	credentialstest.RunSealer(t, &credentialstest.Sealer{})
+}
+
+func runStores(t *testing.T, newPorts func() credentials.Ports) {
+	credentialstest.RunStorage(t, func(*testing.T) credentialstest.Storage {
+		p := newPorts()
+		return struct {
+			credentials.Grants
+			credentials.GrantCounter
+			credentials.ConnectStates
+		}{p.Grants, p.Counter, p.States}
+	})
+	credentialstest.RunVault(t, func(*testing.T) credentials.Vault { return newPorts().Vault })
+	credentialstest.RunWaitlistStore(t, newPorts().WaitlistStore)
+	credentialstest.RunCredentials(t, func(*testing.T) (credentials.CredentialStore, credentials.Grants) {
+		p := newPorts()
+		return p.CredentialStore, p.Grants
+	})
+	credentialstest.RunSealer(t, newPorts().Sealer)
+}
+
+func TestEveryCallIsIntercepted(t *testing.T) {
+	ports, _ := credentialstest.NewPorts(time.Now)
+	ports.OAuth, ports.API, ports.Push = struct{ credentials.OAuth }{}, struct{ credentials.API }{}, struct{ credentials.Push }{}
+	ports.ReadToday = func(context.Context, time.Time, func(string) (credentialsv1.ForwardResponse, error)) (credentials.Today, error) {
+		panic("not called")
+	}
+	kittest.RunIntercept(t, credentialstest.Boundary, ports, credentialstest.Intercept)
 }

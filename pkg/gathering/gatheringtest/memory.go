@@ -9,6 +9,7 @@ import (
 
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/kit/kittest"
 )
 
 // Store is the gathering table in memory, without the budget. Use [NewStore].
@@ -174,20 +175,51 @@ func (s *Store) Deliver(_ context.Context, athleteID int64, digest string, h gat
 	return gathering.Delivered, nil
 }
 
+// digestsAtOnce is how many digests a real store deletes in one call.
+const digestsAtOnce = 25
+
 // DropInbox implements [gathering.Inboxes].
-func (s *Store) DropInbox(_ context.Context, by gathering.Authorization) error {
+func (s *Store) DropInbox(ctx context.Context, by gathering.Authorization) error {
+	for dropped, err := s.dropInbox(by); ; dropped, err = s.dropDigests(by.AthleteID) {
+		if err != nil || !dropped {
+			return err
+		}
+		if err := kittest.BetweenParts(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// dropInbox reports whether digests are to be dropped, too.
+func (s *Store) dropInbox(by gathering.Authorization) (bool, error) {
 	unlock, err := s.lock()
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer unlock()
 	if s.inboxes[by.AthleteID].value.Generation > by.Generation {
-		return nil
+		return false, nil
 	}
 	delete(s.inboxes, by.AthleteID)
-	delete(s.seen, by.AthleteID)
 	s.requeue(jobKey{by.AthleteID, gathering.JobInbox}, gathering.Job{})
-	return nil
+	return len(s.seen[by.AthleteID]) > 0, nil
+}
+
+// dropDigests reports whether there are more.
+func (s *Store) dropDigests(athleteID int64) (bool, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	digests := slices.Sorted(maps.Keys(s.seen[athleteID]))
+	for _, d := range digests[:min(digestsAtOnce, len(digests))] {
+		delete(s.seen[athleteID], d)
+	}
+	if len(s.seen[athleteID]) == 0 {
+		delete(s.seen, athleteID)
+	}
+	return len(s.seen[athleteID]) > 0, nil
 }
 
 // Held counts the items about the athlete, without a tombstone.
@@ -250,16 +282,18 @@ func (s *Store) Each(_ context.Context, athlete func(gathering.Athlete), inbox f
 		return err
 	}
 	var athletes []gathering.Athlete
-	for id := range s.athletes {
+	for _, id := range slices.Sorted(maps.Keys(s.athletes)) {
 		athletes = append(athletes, s.athlete(id).value)
 	}
 	var inboxes []gathering.Inbox
-	for id := range s.inboxes {
+	for _, id := range slices.Sorted(maps.Keys(s.inboxes)) {
 		inboxes = append(inboxes, s.inbox(id).value)
 	}
 	var events []time.Time
-	for _, seen := range s.seen {
-		events = slices.AppendSeq(events, maps.Values(seen))
+	for _, id := range slices.Sorted(maps.Keys(s.seen)) {
+		for _, digest := range slices.Sorted(maps.Keys(s.seen[id])) {
+			events = append(events, s.seen[id][digest])
+		}
 	}
 	unlock() // The functions may update the store.
 	for _, a := range athletes {
