@@ -32,7 +32,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	clock := standin.NewManualClock(time.Date(2026, 11, 22, 10, 20, 0, 0, time.UTC))
-	w := &world{fitbit.New(fitbit.Config{Now: clock.Now, Seed: 1, HourlyLimit: 5}), t, clock, nil}
+	w := &world{fitbit.New(fitbit.Config{Now: clock.Now, Seed: 1, CallbackDomain: "paceline.test", HourlyLimit: 5}), t, clock, nil}
 	t.Cleanup(w.Close)
 	w.client = &http.Client{
 		Transport:     standin.InProcess(w),
@@ -234,6 +234,18 @@ func TestAuthorizeRefusesOnItsPage(t *testing.T) {
 		if r := w.authorize(q); r.status != http.StatusBadRequest || r.header.Get("Location") != "" {
 			t.Errorf("%s: status %d, sent to %q", name, r.status, r.header.Get("Location"))
 		}
+	}
+}
+
+// TestAuthorizeRedirectsToTheCallbackDomain: to no other domain, see
+// TestAuthorizeRefusesOnItsPage.
+func TestAuthorizeRedirectsToTheCallbackDomain(t *testing.T) {
+	w := newWorld(t)
+	q := w.authorization()
+	q.Set("redirect_uri", "https://paceline.test/callback")
+	q.Set("as_user", ada)
+	if to := w.authorize(q).header.Get("Location"); !strings.HasPrefix(to, "https://paceline.test/callback?") {
+		t.Errorf("sent to %q", to)
 	}
 }
 

@@ -69,7 +69,7 @@ func (s *Server) authenticateClient(serve func(*call) response) func(*call) resp
 // Fitbit redirects only after the user's choice and shows an error page for an
 // invalid request (Fitbit Web API, Error Messages). Fitbit recommends PKCE; the
 // stand-in requires it. Fitbit compares the redirect URI with the registered
-// ones; the stand-in accepts any on this machine.
+// ones; the stand-in accepts any on this machine or in Config.CallbackDomain.
 func (s *Server) authorize(c *call) response {
 	q := c.params
 	redirect, err := url.Parse(q.Get("redirect_uri"))
@@ -80,8 +80,7 @@ func (s *Server) authorize(c *call) response {
 		return refuseOnPage("unauthorized_client - Invalid client_id")
 	case q.Get("response_type") != "code":
 		return refuseOnPage("unsupported_response_type - Invalid response_type parameter value")
-	case err != nil || redirect.Scheme != "http" && redirect.Scheme != "https" ||
-		redirect.Hostname() != "localhost" && redirect.Hostname() != "127.0.0.1":
+	case err != nil || !s.allowsRedirect(redirect):
 		return refuseOnPage("invalid_request - Invalid redirect_uri parameter value")
 	case len(requested) == 0 || len(requested.Without(knownScopes)) > 0:
 		return refuseOnPage("invalid_scope - Invalid scope parameter value")
@@ -119,6 +118,14 @@ func (s *Server) authorize(c *call) response {
 	c.user = a.ID
 	back.Set("code", issued)
 	return standin.Redirect(*redirect, back)
+}
+
+// allowsRedirect reports whether u is on this machine or in the application's
+// callback domain.
+func (s *Server) allowsRedirect(u *url.URL) bool {
+	host := u.Hostname()
+	return (u.Scheme == "http" || u.Scheme == "https") && host != "" &&
+		(host == "localhost" || host == "127.0.0.1" || host == s.callback)
 }
 
 func refuseOnPage(message string) response {

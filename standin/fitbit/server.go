@@ -32,6 +32,9 @@ type Config struct {
 	// ClientID and ClientSecret are the application's; default made from the
 	// seed.
 	ClientID, ClientSecret string
+	// CallbackDomain is the application's domain for redirect URIs. localhost and
+	// 127.0.0.1 are always allowed.
+	CallbackDomain string
 	// Users have accounts here; default SomeUsers. Ids must differ.
 	Users []User
 	// HourlyLimit is how many calls to the API the application may make for one
@@ -44,6 +47,7 @@ type Server struct {
 	now         func() time.Time
 	clientID    string
 	secret      string
+	callback    string // domain
 	hourlyLimit int
 	mux         *http.ServeMux
 	running     context.Context // ends at Close
@@ -71,6 +75,7 @@ func New(c Config) *Server {
 	}
 	s := &Server{
 		now:         c.Now,
+		callback:    c.CallbackDomain,
 		hourlyLimit: cmp.Or(c.HourlyLimit, 150),
 		mux:         http.NewServeMux(),
 		faults:      standin.NewFaults(func(f *Fault) *int { return &f.Count }),
