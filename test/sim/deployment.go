@@ -136,10 +136,15 @@ func newDeployment(files map[string][]byte, sources string) (*deployment, error)
 	return r.deployment, errors.Join(r.errs...)
 }
 
+// matches says whether the rule takes an event.
+func (r ruleSpec) matches(source, detailType string) bool {
+	return r.source == source && slices.Contains(r.detailTypes, detailType)
+}
+
 // consumers returns the queues to which rules deliver an event.
 func (d *deployment) consumers(source, detailType string) (queues []string) {
 	for _, r := range d.rules {
-		if r.source == source && slices.Contains(r.detailTypes, detailType) {
+		if r.matches(source, detailType) {
 			queues = append(queues, r.queue)
 		}
 	}

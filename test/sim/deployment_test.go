@@ -165,6 +165,12 @@ func TestRulesSchedulesRoutesAndArchive(t *testing.T) {
 	}
 }
 
+// deadLettersOfRules is how the templates begin the dead letters of a rule.
+const deadLettersOfRules = `"DeadLetterConfig": {
+              "Arn": {
+                "Fn::GetAtt": [
+                  "ConsumerEventsDeadLettersEDB8A7DA"`
+
 func TestWhatIsNotUnderstoodFails(t *testing.T) {
 	for name, c := range map[string]struct {
 		stack, old, now, want string
@@ -178,6 +184,11 @@ func TestWhatIsNotUnderstoodFails(t *testing.T) {
 		"a function without source": {"AthletePlane", `"counterasuresFunction`, `"countallFunction`, "no folder below functions/athlete"},
 		"other responses":           {"Gathering", `"ReportBatchItemFailures"`, ``, "response types [] are unknown"},
 		"a cached authorizer":       {"Credentials", `"AuthorizerResultTtlInSeconds": 0`, `"AuthorizerResultTtlInSeconds": 300`, "does not see every request"},
+		"repeated invocations":      {"Gathering", `"MaximumRetryAttempts": 0`, `"MaximumRetryAttempts": 2`, "invocations are repeated"},
+		"a queue of two readers":    {"Gathering", `"WorkQueue1CAC4D2F"`, `"ConsumerEventsQueueF7DB3325"`, "has two readers"},
+		"a queue without a reader":  {"Gathering", `"AWS::Lambda::EventSourceMapping"`, `"AWS::Lambda::Permission"`, "no function reads queue gathering/WorkQueue"},
+		"an ambiguous text":         {"Credentials", `"AWS::Region"`, `"TokenKeyD1D1A236"`, "refers to several resources"},
+		"other dead letters":        {"Gathering", deadLettersOfRules, `"DeadLetterConfig": {"Arn": {"Fn::GetAtt": ["WorkDeadLetters7D6F983C"`, "is no queue with the dead letters"},
 		"retries":                   {"Gathering", `"MaximumRetryAttempts": 0`, `"MaximumRetryAttempts": 2`, "without retries"},
 		"another payload":           {"Gathering", `"PayloadFormatVersion": "2.0"`, `"PayloadFormatVersion": "1.0"`, "payloads 1.0 is unknown"},
 	} {
