@@ -104,6 +104,8 @@ var cases = []struct {
 	{"a search ends at its depth and says where to continue", endOfSearch},
 	{"a sync comes back as it was written", wholeSync},
 	{"parallel updates of a sync all count", parallelSyncs},
+	{"a change runs again if another process writes first", crossingUpdates},
+	{"an activity that is read again during the end of a scan stays", scanAmongWriters},
 	{"a revoked authorization can no longer read or write, a later one can", revoked},
 	{"an erasure among writers leaves nothing of theirs", erasureAmongWriters},
 	{"an update that fails or changes nothing writes nothing", failedUpdate},

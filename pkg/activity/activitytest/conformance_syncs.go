@@ -26,8 +26,11 @@ func wholeSync(t *testing.T, store Subject, by, _ activity.Authorization) {
 		Before: map[int]activity.StoredChunk{0: {Activities: 40, ReadAt: At(0)}},
 	}
 	kittest.Must(t, store.UpdateSync(t.Context(), by, func(s *activity.Sync) (bool, error) { *s = want; return true, nil }))
-	kittest.Must(t, store.UpdateSync(t.Context(), by, func(s *activity.Sync) (bool, error) { s.ScanID = "not this"; return false, nil }))
+	kittest.Must(t, store.UpdateSync(t.Context(), by, func(s *activity.Sync) (bool, error) { kittest.Scrub(s); return false, nil }))
 	got, err := store.Sync(t.Context(), by)
+	kittest.Must(t, err)
+	kittest.Scrub(&got)
+	got, err = store.Sync(t.Context(), by)
 	kittest.Must(t, err)
 	same(t, got, want)
 	more := activity.StoredChunk{Activities: 1, ReadAt: At(3)}
@@ -67,6 +70,41 @@ func parallelSyncs(t *testing.T, store Subject, by, _ activity.Authorization) {
 	if len(got.Stored) != chunks {
 		t.Fatalf("%d chunks", len(got.Stored))
 	}
+}
+
+// crossingUpdates has another process write the sync, the guard, or the guard
+// that a sync depends on, between the read and the write of an update.
+func crossingUpdates(t *testing.T, store Subject, by, _ activity.Authorization) {
+	kittest.RunCrossing(t, func(change func(*activity.Sync) (bool, error)) error {
+		return store.UpdateSync(t.Context(), by, change)
+	},
+		func(s *activity.Sync) { s.Generation = by.Generation; s.Chunks++ }, func(s activity.Sync) int { return s.Chunks })
+	kittest.RunCrossing(t, func(change func(*activity.Guard) (bool, error)) error {
+		return store.UpdateGuard(t.Context(), by.AthleteID, change)
+	}, func(g *activity.Guard) { g.Authorized++ }, func(g activity.Guard) int { return int(g.Authorized) })
+	runs := 0
+	err := store.UpdateSync(t.Context(), by, func(s *activity.Sync) (bool, error) {
+		if runs++; runs == 1 {
+			kittest.Must(t, store.erase(t.Context(), by))
+		}
+		s.Chunks++
+		return true, nil
+	})
+	if !errors.Is(err, activity.ErrRevoked) || runs != 1 || store.Held(by.AthleteID) != 0 {
+		t.Errorf("an update among whose runs the authorization ended: %v after %d runs, %d items", err, runs, store.Held(by.AthleteID))
+	}
+}
+
+// scanAmongWriters: a record that is read again while a scan's end is approved
+// stays.
+func scanAmongWriters(t *testing.T, store Subject, by, _ activity.Authorization) {
+	kittest.Must(t, store.Put(t.Context(), reading(by, At(1), Activity(1, 1, "found again"), Activity(2, 2, "gone"))))
+	scan := activity.CompletedScan{Generation: by.Generation, Began: At(4), Covered: []activity.Range{activity.Everything()}}
+	kittest.Must(t, store.EndScan(t.Context(), by.AthleteID, scan, func([]activity.Record) bool {
+		kittest.Must(t, store.Put(t.Context(), reading(by, At(5), Activity(1, 1, "found again"))))
+		return true
+	}))
+	same(t, names(list(t, store, by, activity.Everything(), "", 9)), []string{"found again"})
 }
 
 func failedUpdate(t *testing.T, store Subject, by, _ activity.Authorization) {

@@ -21,6 +21,7 @@ func Run(t *testing.T, newPorts func(*testing.T) athlete.Ports) {
 		"an account comes back as it was put":                             accountComesBack,
 		"an update of an account that changes nothing writes nothing":     accountUpdateWithoutChange,
 		"parallel updates of an account all count":                        parallelAccountUpdates,
+		"a change runs again if another process writes first":             crossingUpdates,
 		"an erasure comes back as it was put":                             erasureComesBack,
 		"an update of an erasure that changes nothing writes nothing":     erasureUpdateWithoutChange,
 		"parallel confirmations of an erasure all count":                  parallelErasureUpdates,
@@ -60,6 +61,11 @@ func accountComesBack(t *testing.T, p athlete.Ports) {
 		updated, err := p.Accounts.Update(t.Context(), 1, func(a *athlete.Account) (bool, error) { *a = want; return true, nil })
 		kittest.Must(t, err)
 		same(t, updated, want)
+		read, err := p.Accounts.Account(t.Context(), 1)
+		kittest.Must(t, err)
+		kittest.Scrub(&read)
+		_, err = p.Accounts.Update(t.Context(), 1, func(a *athlete.Account) (bool, error) { kittest.Scrub(a); return false, nil })
+		kittest.Must(t, err)
 		got, err := p.Accounts.Account(t.Context(), 1)
 		kittest.Must(t, err)
 		same(t, got, want)
@@ -97,6 +103,17 @@ func parallelAccountUpdates(t *testing.T, p athlete.Ports) {
 	}
 }
 
+func crossingUpdates(t *testing.T, p athlete.Ports) {
+	kittest.RunCrossing(t, func(change func(*athlete.Account) (bool, error)) error {
+		_, err := p.Accounts.Update(t.Context(), 4, change)
+		return err
+	}, func(a *athlete.Account) { a.RevokedGeneration++ }, func(a athlete.Account) int { return int(a.RevokedGeneration) })
+	kittest.RunCrossing(t, func(change func(*athlete.Erasure) (bool, error)) error {
+		_, err := p.Erasures.Update(t.Context(), "four", change)
+		return err
+	}, func(e *athlete.Erasure) { e.Parts = append(e.Parts, "part") }, func(e athlete.Erasure) int { return len(e.Parts) })
+}
+
 func erasureComesBack(t *testing.T, p athlete.Ports) {
 	zero, err := p.Erasures.Erasure(t.Context(), "one")
 	kittest.Must(t, err)
@@ -109,6 +126,11 @@ func erasureComesBack(t *testing.T, p athlete.Ports) {
 		updated, err := p.Erasures.Update(t.Context(), "one", func(e *athlete.Erasure) (bool, error) { *e = want; return true, nil })
 		kittest.Must(t, err)
 		same(t, updated, want)
+		read, err := p.Erasures.Erasure(t.Context(), "one")
+		kittest.Must(t, err)
+		kittest.Scrub(&read)
+		_, err = p.Erasures.Update(t.Context(), "one", func(e *athlete.Erasure) (bool, error) { kittest.Scrub(e); return false, nil })
+		kittest.Must(t, err)
 		got, err := p.Erasures.Erasure(t.Context(), "one")
 		kittest.Must(t, err)
 		same(t, got, want)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/kit/kittest"
 )
 
 func athleteIsStoredWhole(t *testing.T, s Storage) {
@@ -38,6 +39,11 @@ func athleteIsStoredWhole(t *testing.T, s Storage) {
 		if _, err := s.Update(t.Context(), 7, func(a *gathering.Athlete) (bool, error) { *a = want; return true, nil }); err != nil {
 			t.Fatal(err)
 		}
+		read, err := s.Athlete(t.Context(), 7)
+		kittest.Must(t, err)
+		kittest.Scrub(&read)
+		_, err = s.Update(t.Context(), 7, func(a *gathering.Athlete) (bool, error) { kittest.Scrub(a); return false, nil })
+		kittest.Must(t, err)
 		got, err := s.Athlete(t.Context(), 7)
 		if err != nil {
 			t.Fatal(err)
@@ -62,6 +68,8 @@ func inboxIsStoredWhole(t *testing.T, s Storage) {
 		if _, err := s.UpdateInbox(t.Context(), 7, func(m *gathering.Inbox) (bool, error) { *m = want; return true, nil }); err != nil {
 			t.Fatal(err)
 		}
+		_, err := s.UpdateInbox(t.Context(), 7, func(m *gathering.Inbox) (bool, error) { kittest.Scrub(m); return false, nil })
+		kittest.Must(t, err)
 		if d := cmp.Diff(want, inbox(t, s, 7)); d != "" {
 			t.Error(d)
 		}
@@ -138,5 +146,37 @@ func noUpdateIsLost(t *testing.T, s Storage) {
 	}
 	if m := inbox(t, s, 7); m.Job.Failures != writers || len(m.Hints) != writers {
 		t.Errorf("%d writes counted as %d, %d hints", writers, m.Job.Failures, len(m.Hints))
+	}
+}
+
+func changeRunsAgain(t *testing.T, s Storage) {
+	kittest.RunCrossing(t, func(change func(*gathering.Athlete) (bool, error)) error {
+		_, err := s.Update(t.Context(), 7, change)
+		return err
+	}, func(a *gathering.Athlete) { a.Generation++ }, func(a gathering.Athlete) int { return int(a.Generation) })
+	kittest.RunCrossing(t, func(change func(*gathering.Inbox) (bool, error)) error {
+		_, err := s.UpdateInbox(t.Context(), 7, change)
+		return err
+	}, func(m *gathering.Inbox) { m.Generation++ }, func(m gathering.Inbox) int { return int(m.Generation) })
+	kittest.RunCrossing(t, func(change func(*gathering.Webhook) (bool, error)) error {
+		_, err := s.UpdateWebhook(t.Context(), change)
+		return err
+	}, func(w *gathering.Webhook) { w.Version++ }, func(w gathering.Webhook) int { return int(w.Version) })
+}
+
+// deliveredBetween: a hint that arrives between an inbox's read and its write
+// stays.
+func deliveredBetween(t *testing.T, s Storage) {
+	open(t, s, 7, 1)
+	runs := 0
+	change(t, s, 7, func(m *gathering.Inbox) {
+		if runs++; runs == 1 {
+			_, err := s.Deliver(t.Context(), 7, "digest", gathering.Hint{Aspect: gathering.AspectCreate, ActivityID: 11, ReceivedAt: at(0)})
+			kittest.Must(t, err)
+		}
+		m.FailedOn = 12
+	})
+	if m := inbox(t, s, 7); len(m.Hints) != 1 || m.FailedOn != 12 || runs != 2 {
+		t.Errorf("after %d runs the inbox is %+v", runs, m)
 	}
 }
