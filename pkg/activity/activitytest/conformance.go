@@ -105,6 +105,7 @@ var cases = []struct {
 	{"a sync comes back as it was written", wholeSync},
 	{"parallel updates of a sync all count", parallelSyncs},
 	{"a change runs again if another process writes first", crossingUpdates},
+	{"an authorization that ends during the update of a sync leaves none", endDuringUpdate},
 	{"an activity that is read again during the end of a scan stays", scanAmongWriters},
 	{"a revoked authorization can no longer read or write, a later one can", revoked},
 	{"an erasure among writers leaves nothing of theirs", erasureAmongWriters},

@@ -12,12 +12,10 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-func wholeSync(t *testing.T, store Subject, by, _ activity.Authorization) {
-	zero, err := store.Sync(t.Context(), by)
-	kittest.Must(t, err)
-	same(t, zero, activity.Sync{})
+// newWholeSync returns a sync with a value in every field.
+func newWholeSync(by activity.Authorization) activity.Sync {
 	resumes, finishes := At(900), At(9000)
-	want := activity.Sync{
+	return activity.Sync{
 		Generation: by.Generation, ScanID: "scan", Sequence: 3, State: gatheringv1.ScanWaiting, Chunks: 5,
 		WaitingFor: gatheringv1.WaitingForRateLimit, ResumesAt: &resumes, FinishesAt: &finishes, StartedAt: At(1),
 		Covered:   []activity.Range{{From: activity.Position{Start: 5, ID: 1}, To: activity.Position{Start: 7}}, activity.Everything()},
@@ -25,7 +23,14 @@ func wholeSync(t *testing.T, store Subject, by, _ activity.Authorization) {
 		Stored: map[int]activity.StoredChunk{0: {Activities: 50, ReadAt: At(1)}, 3: {Activities: 7, ReadAt: At(2)}},
 		Before: map[int]activity.StoredChunk{0: {Activities: 40, ReadAt: At(0)}},
 	}
-	kittest.Must(t, store.UpdateSync(t.Context(), by, func(s *activity.Sync) (bool, error) { *s = want; return true, nil }))
+}
+
+func wholeSync(t *testing.T, store Subject, by, _ activity.Authorization) {
+	zero, err := store.Sync(t.Context(), by)
+	kittest.Must(t, err)
+	same(t, zero, activity.Sync{})
+	want := newWholeSync(by)
+	kittest.Must(t, store.UpdateSync(t.Context(), by, func(s *activity.Sync) (bool, error) { *s = newWholeSync(by); return true, nil }))
 	kittest.Must(t, store.UpdateSync(t.Context(), by, func(s *activity.Sync) (bool, error) { kittest.Scrub(s); return false, nil }))
 	got, err := store.Sync(t.Context(), by)
 	kittest.Must(t, err)
@@ -72,8 +77,6 @@ func parallelSyncs(t *testing.T, store Subject, by, _ activity.Authorization) {
 	}
 }
 
-// crossingUpdates has another process write the sync, the guard, or the guard
-// that a sync depends on, between the read and the write of an update.
 func crossingUpdates(t *testing.T, store Subject, by, _ activity.Authorization) {
 	kittest.RunCrossing(t, func(change func(*activity.Sync) (bool, error)) error {
 		return store.UpdateSync(t.Context(), by, change)
@@ -82,6 +85,11 @@ func crossingUpdates(t *testing.T, store Subject, by, _ activity.Authorization) 
 	kittest.RunCrossing(t, func(change func(*activity.Guard) (bool, error)) error {
 		return store.UpdateGuard(t.Context(), by.AthleteID, change)
 	}, func(g *activity.Guard) { g.Authorized++ }, func(g activity.Guard) int { return int(g.Authorized) })
+}
+
+// endDuringUpdate: the guard that a sync depends on is written between the read
+// and the write of an update.
+func endDuringUpdate(t *testing.T, store Subject, by, _ activity.Authorization) {
 	runs := 0
 	err := store.UpdateSync(t.Context(), by, func(s *activity.Sync) (bool, error) {
 		if runs++; runs == 1 {

@@ -52,11 +52,9 @@ func mustStore(t *testing.T, s Storage, account credentials.Account, g credentia
 	}
 }
 
-func grantIsStoredWhole(t *testing.T, s Storage) {
-	if _, err := s.Grant(t.Context(), credentials.Athlete(7)); !fault.Is(err, fault.NotFound) {
-		t.Fatalf("a missing grant: %v", err)
-	}
-	want := credentials.Grant{
+// wholeGrant has a value in every field.
+func wholeGrant() credentials.Grant {
+	return credentials.Grant{
 		Account: credentials.Athlete(7), Generation: at.UnixMilli(), Scopes: []string{"activity:read", "read"},
 		Since: 4, State: credentials.Degraded, Reason: "scope_missing", DegradedAt: at.Add(-time.Second),
 		Tokens: credentials.TokenRef{Generation: 4, Version: 3},
@@ -78,11 +76,18 @@ func grantIsStoredWhole(t *testing.T, s Storage) {
 		Owner:     credentials.Authorization{AthleteID: 10, Generation: 12},
 		Retry:     credentials.RetryState{Since: at, Next: at.Add(time.Minute), Attempts: 2},
 	}
+}
+
+func grantIsStoredWhole(t *testing.T, s Storage) {
+	if _, err := s.Grant(t.Context(), credentials.Athlete(7)); !fault.Is(err, fault.NotFound) {
+		t.Fatalf("a missing grant: %v", err)
+	}
+	want := wholeGrant()
 	got, err := s.Update(t.Context(), credentials.Athlete(7), func(g *credentials.Grant) (bool, error) {
 		if g.Account != credentials.Athlete(7) || g.State != "" {
 			t.Errorf("change got %+v for a missing grant", *g)
 		}
-		*g = want
+		*g = wholeGrant()
 		return true, nil
 	})
 	if err != nil {

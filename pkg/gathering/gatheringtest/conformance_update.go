@@ -13,11 +13,9 @@ import (
 	"github.com/paceline/paceline/pkg/kit/kittest"
 )
 
-func athleteIsStoredWhole(t *testing.T, s Storage) {
-	if got, err := s.Athlete(t.Context(), 7); err != nil || !cmp.Equal(got, gathering.Athlete{ID: 7}) {
-		t.Fatalf("an athlete that is not stored: %+v, error %v", got, err)
-	}
-	for _, want := range []gathering.Athlete{
+// wholeAthletes have, together, a value in every field.
+func wholeAthletes() []gathering.Athlete {
+	return []gathering.Athlete{
 		{
 			ID: 7, Generation: 5, State: gathering.Active, JoinedAt: at(-99), ProfileReadAt: at(0),
 			Last:  gathering.CompletedScan{Started: at(-9), Finished: at(-8), Pages: 3, Activities: 450},
@@ -35,8 +33,15 @@ func athleteIsStoredWhole(t *testing.T, s Storage) {
 		},
 		{ID: 7, Generation: 5, State: gathering.Active},
 		{ID: 7, Generation: 5, State: gathering.Revoked, RevokedAt: at(0)},
-	} {
-		if _, err := s.Update(t.Context(), 7, func(a *gathering.Athlete) (bool, error) { *a = want; return true, nil }); err != nil {
+	}
+}
+
+func athleteIsStoredWhole(t *testing.T, s Storage) {
+	if got, err := s.Athlete(t.Context(), 7); err != nil || !cmp.Equal(got, gathering.Athlete{ID: 7}) {
+		t.Fatalf("an athlete that is not stored: %+v, error %v", got, err)
+	}
+	for i, want := range wholeAthletes() {
+		if _, err := s.Update(t.Context(), 7, func(a *gathering.Athlete) (bool, error) { *a = wholeAthletes()[i]; return true, nil }); err != nil {
 			t.Fatal(err)
 		}
 		read, err := s.Athlete(t.Context(), 7)
@@ -54,8 +59,8 @@ func athleteIsStoredWhole(t *testing.T, s Storage) {
 	}
 }
 
-func inboxIsStoredWhole(t *testing.T, s Storage) {
-	want := gathering.Inbox{
+func wholeInboxes() []gathering.Inbox {
+	whole := gathering.Inbox{
 		AthleteID: 7, Generation: 5, Job: gathering.Job{Class: quota.Webhook, Due: at(1), LeasedUntil: at(2), LeaseOwner: "o", RetryAt: at(1), Failures: 3, FailingSince: at(-1)},
 		Hints: []gathering.Hint{
 			{Aspect: gathering.AspectCreate, ActivityID: 11, EventTime: 1_790_000_000, ReceivedAt: at(0), NotBefore: at(3), Attempts: 2, Failures: 4, FailingSince: at(-2), Unlisted: true},
@@ -64,8 +69,12 @@ func inboxIsStoredWhole(t *testing.T, s Storage) {
 		Overflowed: true, GatherRequested: true, ListedAt: at(0), PacedAt: at(1),
 		ListSize: 50, Scarce: true, FailedOn: 12, Question: gathering.Question{ScanID: "5", Seen: true, Gone: 2},
 	}
-	for _, want := range []gathering.Inbox{want, {AthleteID: 7, Generation: 5}} {
-		if _, err := s.UpdateInbox(t.Context(), 7, func(m *gathering.Inbox) (bool, error) { *m = want; return true, nil }); err != nil {
+	return []gathering.Inbox{whole, {AthleteID: 7, Generation: 5}}
+}
+
+func inboxIsStoredWhole(t *testing.T, s Storage) {
+	for i, want := range wholeInboxes() {
+		if _, err := s.UpdateInbox(t.Context(), 7, func(m *gathering.Inbox) (bool, error) { *m = wholeInboxes()[i]; return true, nil }); err != nil {
 			t.Fatal(err)
 		}
 		_, err := s.UpdateInbox(t.Context(), 7, func(m *gathering.Inbox) (bool, error) { kittest.Scrub(m); return false, nil })

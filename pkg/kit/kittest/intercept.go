@@ -85,6 +85,43 @@ func refusesStale(call func()) (refused bool) {
 	return false
 }
 
+// RunParts checks that an operation writes in so many parts, stops between any
+// two of them, and completes them when it is repeated. start sets up an operation
+// under an Around, and returns it and how much it has left to do.
+func RunParts(t *testing.T, op string, parts int, start func(Around) (do func() error, left func() int)) {
+	t.Helper()
+	for stop := range parts {
+		part := 0
+		do, left := start(stopAfter(op, stop, &part))
+		err := do()
+		if stop == 0 {
+			if err != nil || part != parts-1 || left() != 0 {
+				t.Errorf("%s: %v after %d parts, want %d; %d left", op, err, part+1, parts, left())
+			}
+			continue
+		}
+		if !errors.Is(err, errRefused) || part != stop || stop == 1 && left() == 0 {
+			t.Errorf("%s is to stop after part %d: %v after %d parts, %d left", op, stop, err, part, left())
+		}
+		if err := do(); err != nil || left() != 0 {
+			t.Errorf("%s is repeated after part %d: %v, %d left", op, stop, err, left())
+		}
+	}
+}
+
+// stopAfter counts the parts that an operation has done, and refuses the one
+// after stop.
+func stopAfter(op string, stop int, done *int) Around {
+	return func(ctx context.Context, name string, call func(context.Context) error) error {
+		if name == op+Part {
+			if *done++; *done == stop {
+				return errRefused
+			}
+		}
+		return call(ctx)
+	}
+}
+
 // make makes the call and returns its error. A function among its arguments that
 // changes what is stored reports changed.
 func (c portCall) make(t *testing.T, changed bool) error {

@@ -46,7 +46,7 @@ func newBudgetIsZero(t *testing.T, s quota.Budgets) {
 
 func budgetIsStoredWhole(t *testing.T, s quota.Budgets) {
 	want := wholeBudget(at)
-	if err := s.UpdateBudget(t.Context(), func(b *quota.Budget) (bool, error) { *b = want.Clone(); return true, nil }); err != nil {
+	if err := s.UpdateBudget(t.Context(), func(b *quota.Budget) (bool, error) { *b = wholeBudget(at); return true, nil }); err != nil {
 		t.Fatal(err)
 	}
 	read, err := s.Budget(t.Context())
