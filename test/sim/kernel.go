@@ -16,6 +16,8 @@ type kernel struct {
 	// ties orders actions at the same time.
 	ties    *rand.Rand
 	running *process
+	// processes are those that have not ended.
+	processes map[*process]bool
 	// actions counts what ran.
 	actions int64
 }
@@ -88,22 +90,28 @@ func (k *kernel) spawn(name string, limit time.Duration, body func()) *process {
 	p := &process{name: name}
 	p.next, p.stop = iter.Pull(func(yield func(struct{}) bool) {
 		p.yield = yield
-		defer p.end()
+		defer k.end(p)
 		if limit > 0 {
 			p.deadline = time.Now().Add(limit)
 		}
 		body()
 	})
+	if k.processes == nil {
+		k.processes = map[*process]bool{}
+	}
+	k.processes[p] = true
 	k.after(0, func() { k.resume(p) })
 	return p
 }
 
-// end marks the process as done. It takes the panic of a killed process.
-func (p *process) end() {
+// end marks the process as done. It is deferred, and takes the panic of a killed
+// process.
+func (k *kernel) end(p *process) {
 	if p.killed {
 		_ = recover()
 	}
 	p.done = true
+	delete(k.processes, p)
 	for _, f := range p.atEnd {
 		f()
 	}
@@ -173,7 +181,7 @@ func (k *kernel) kill(p *process) {
 	p.stop()
 	k.running = before
 	if !p.done { // It never ran.
-		p.end()
+		k.end(p)
 	}
 }
 
@@ -210,4 +218,13 @@ func (k *kernel) call(ctx context.Context, name string, limit time.Duration, bod
 		return ctx.Err()
 	}
 	return nil
+}
+
+// close kills all processes.
+func (k *kernel) close() {
+	for len(k.processes) > 0 {
+		for p := range k.processes {
+			k.kill(p)
+		}
+	}
 }

@@ -1,0 +1,37 @@
+package sim
+
+import (
+	"github.com/paceline/paceline/pkg/activity"
+	"github.com/paceline/paceline/pkg/athlete"
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/kit/kittest"
+	"github.com/paceline/paceline/standin/strava"
+)
+
+// catalogue returns the failures that each place may have. Coverage is counted
+// against it.
+func catalogue() map[string][]kind {
+	c := map[string][]kind{"webhook": webhookKinds}
+	for boundary, ports := range map[string]any{
+		"credentials": credentials.Ports{}, "gathering": gathering.Ports{}, "athlete": athlete.Ports{}, "activity": activity.Ports{},
+	} {
+		for _, op := range kittest.Operations(ports, boundary) {
+			c[op] = kindsOf(op)
+		}
+	}
+	for name := range builders {
+		c["lambda "+name] = []kind{throttle, coldStart, cut}
+	}
+	for _, u := range []string{stravaURL, fitbitURL} {
+		c["network "+host(u)] = networkKinds
+	}
+	for _, e := range []string{
+		strava.EndpointExchange, strava.EndpointRefresh, strava.EndpointRevoke, strava.EndpointAthlete,
+		strava.EndpointActivities, strava.EndpointActivity, strava.EndpointPush,
+	} {
+		c["strava "+e] = stravaKinds(e)
+	}
+	addCloud(c)
+	return c
+}

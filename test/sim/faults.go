@@ -1,0 +1,99 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+)
+
+// kind is a way in which something fails at a place.
+type kind string
+
+// Kinds of failures of calls. Other places have kinds of their own.
+const (
+	// refuse: the call has no effect and returns a transient error.
+	refuse kind = "refused"
+	// lose: the call has its effect, and returns a transient error.
+	lose kind = "answer lost"
+	// slow: the call takes up to 5 s, or until its context ends.
+	slow kind = "slow"
+	// hang: the call has no effect, and lasts until its context or the adapter
+	// ends it.
+	hang kind = "hangs"
+	// hangLate: the call has its effect, and lasts as long as a hang.
+	hangLate kind = "hangs after its effect"
+	// killBefore and killAfter: the process ends at the call.
+	killBefore kind = "killed before"
+	killAfter  kind = "killed after"
+	// stale: a read returns what it returned last time.
+	stale kind = "stale"
+)
+
+// trouble is a kind of failure that a seed has.
+type trouble struct {
+	Kind kind
+	// Where is a place, or the beginning of the names of several, if it ends
+	// with a space or a dot.
+	Where string
+	// Rate is the probability that a call fails.
+	Rate float64
+	// From and To bound the trouble, counted from the beginning of the run.
+	From, To time.Duration
+
+	random *rand.Rand
+}
+
+func (t *trouble) covers(place string) bool {
+	if strings.HasSuffix(t.Where, ".") || strings.HasSuffix(t.Where, " ") {
+		return strings.HasPrefix(place, t.Where)
+	}
+	return t.Where == place
+}
+
+// faults draws the failures of a run.
+type faults struct {
+	began    time.Time
+	all      []*trouble
+	at       map[string][]*trouble
+	kinds    map[string][]kind
+	happened coverage
+}
+
+// coverage counts failures by place and kind.
+type coverage map[pair]int64
+
+type pair struct {
+	Place string
+	Kind  kind
+}
+
+func newFaults(p plan, began time.Time) *faults {
+	f := &faults{began: began, at: map[string][]*trouble{}, kinds: catalogue(), happened: coverage{}}
+	for i, t := range p.Troubles {
+		t.random = rng(p.Seed, "trouble", i)
+		f.all = append(f.all, &t)
+	}
+	return f
+}
+
+// draw returns the failure that happens at the place now; "" for none.
+func (f *faults) draw(place string) kind {
+	here, known := f.at[place]
+	if !known {
+		for _, t := range f.all {
+			if t.covers(place) && slices.Contains(f.kinds[place], t.Kind) {
+				here = append(here, t)
+			}
+		}
+		f.at[place] = here
+	}
+	for _, t := range here {
+		since := time.Since(f.began)
+		if since >= t.From && since < t.To && t.random.Float64() < t.Rate {
+			f.happened[pair{place, t.Kind}]++
+			return t.Kind
+		}
+	}
+	return ""
+}

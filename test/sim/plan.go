@@ -1,0 +1,123 @@
+package sim
+
+import (
+	"cmp"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/paceline/paceline/standin/strava"
+)
+
+// plan is everything that a seed determines before a run begins. Shrinking takes
+// actors and troubles out of it.
+type plan struct {
+	Seed uint64
+	// Athletes is how many people have an account at Strava.
+	Athletes int
+	// Actors are the names of those who act.
+	Actors []string
+	// Storms are the times in which people act and things fail. After each comes a
+	// calm, in which everything must come to rest.
+	Storms   []span
+	Troubles []trouble
+	// Skew is how far the clocks of instances are off at most.
+	Skew time.Duration
+	// Capacity is the configured athlete capacity.
+	Capacity int
+	Strava   strava.Settings
+}
+
+// span is a time, counted from the beginning of the run.
+type span struct{ From, To time.Duration }
+
+const (
+	day = 24 * time.Hour
+	// month is how long a run lasts.
+	month = 30 * day
+	// calm is how long the system may take to come to rest: true deletions without
+	// a webhook are gone within 48 h.
+	calm = 54 * time.Hour
+)
+
+// newPlan draws the plan of a seed. It first draws which failures the seed has
+// at all, so that some seeds have few and others many.
+func newPlan(seed uint64) plan {
+	r := rng(seed, "plan", 0)
+	p := plan{
+		Seed: seed, Athletes: 1 + r.IntN(3), Capacity: 10, Skew: time.Duration(r.IntN(16)) * time.Second,
+		Strava: strava.Settings{
+			Rotation:            []strava.Rotation{strava.RotateAlways, strava.RotateNever, strava.RotateRandom}[r.IntN(3)],
+			SilentRevoke:        r.IntN(2) == 0,
+			Lenient:             r.IntN(2) == 0,
+			CapacityAtAuthorize: r.IntN(2) == 0,
+			DeliveryDelay:       strava.Duration(r.IntN(3)) * strava.Duration(time.Second),
+			RetryInterval:       strava.Duration(2 * time.Minute),
+		},
+	}
+	if r.IntN(4) == 0 {
+		p.Capacity = max(p.Athletes-1, 1)
+	}
+	p.Strava.Capacity = p.Capacity
+	for at := time.Duration(0); at < month; {
+		storm := min(time.Duration(2+r.IntN(12))*day, month-calm-at)
+		if month-calm-(at+storm+calm) < 2*day {
+			storm = month - calm - at // The last one.
+		}
+		p.Storms = append(p.Storms, span{at, at + storm})
+		at += storm + calm
+	}
+	p.Actors = drawActors(r, p.Athletes)
+	p.drawTroubles(r)
+	return p
+}
+
+// severities are how often a call fails, and how long that lasts at most.
+var severities = []struct {
+	rate float64
+	life time.Duration
+}{{0.002, month}, {0.01, 10 * day}, {0.05, 4 * day}, {0.3, 12 * time.Hour}, {1, 90 * time.Minute}}
+
+// drawTroubles draws a handful of failures in the storms: each of one kind, at
+// one place or at several that belong together.
+func (p *plan) drawTroubles(r *rand.Rand) {
+	c := catalogue()
+	places := slices.DeleteFunc(slices.Sorted(maps.Keys(c)), func(place string) bool { return len(c[place]) == 0 })
+	for range r.IntN(16) {
+		place := places[r.IntN(len(places))]
+		t := trouble{Kind: c[place][r.IntN(len(c[place]))], Where: place}
+		if r.IntN(2) == 0 {
+			t.Where = group(place)
+		}
+		storm := p.Storms[r.IntN(len(p.Storms))]
+		severity := severities[r.IntN(len(severities))]
+		if t.Kind == killBefore || t.Kind == killAfter || t.Kind == cut {
+			severity.rate = min(severity.rate, 0.3)
+		}
+		length := storm.To - storm.From
+		t.From = storm.From + time.Duration(r.Int64N(int64(length)))
+		t.To = min(storm.To, t.From+time.Duration(r.Int64N(int64(min(severity.life, length)))))
+		t.Rate = severity.rate
+		p.Troubles = append(p.Troubles, t)
+	}
+	slices.SortStableFunc(p.Troubles, func(a, b trouble) int { return cmp.Compare(a.From, b.From) })
+}
+
+// group returns the beginning that the names of places have in common which fail
+// together, as those of one store.
+func group(place string) string {
+	if i := strings.LastIndex(place, "."); i >= 0 {
+		return place[:i+1]
+	}
+	if i := strings.LastIndex(place, " "); i >= 0 {
+		return place[:i+1]
+	}
+	return place
+}
+
+// storm reports whether people act and things fail now.
+func (p *plan) storm(since time.Duration) bool {
+	return slices.ContainsFunc(p.Storms, func(s span) bool { return since >= s.From && since < s.To })
+}
