@@ -18,6 +18,8 @@ type cloud struct {
 	// invokeAsync invokes a function from anywhere. done, unless it is nil, gets the
 	// result.
 	invokeAsync func(function string, payload any, done func(any, error))
+	// idle reports whether a run of a scheduled function is left out.
+	idle func(function string) bool
 }
 
 // Failures of the cloud's parts, besides those of calls.

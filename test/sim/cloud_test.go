@@ -30,8 +30,9 @@ func inCloud(t *testing.T, do func(*cloudTest)) {
 		c.cloud = &cloud{
 			k:      &kernel{ties: rand.New(rand.NewPCG(1, 1))},
 			random: rand.New(rand.NewPCG(2, 2)),
-			draw:   c.fail, invoke: c.call, invokeAsync: c.start,
+			draw:   c.fail, invoke: c.call, invokeAsync: c.start, idle: func(string) bool { return false },
 		}
+		defer c.k.close()
 		do(c)
 	})
 }

@@ -16,8 +16,9 @@ type kernel struct {
 	// ties orders actions at the same time.
 	ties    *rand.Rand
 	running *process
-	// processes are those that have not ended.
+	// processes are those that have not ended, idle the coroutines without one.
 	processes map[*process]bool
+	idle      []*coroutine
 	// actions counts what ran.
 	actions int64
 }
@@ -25,11 +26,9 @@ type kernel struct {
 // process is a sequence of actions that may pause between them.
 type process struct {
 	name string
-	// next lets the process run until its next pause, and stop unwinds it.
-	next func() (struct{}, bool)
-	stop func()
-	// yield returns to the kernel until the next resume.
-	yield func(struct{}) bool
+	body func()
+	// on runs it; nil before its first action.
+	on *coroutine
 	// killed says that no call of the process has an effect any more.
 	killed bool
 	done   bool
@@ -37,6 +36,16 @@ type process struct {
 	deadline time.Time
 	// atEnd is called when the process has ended or was killed.
 	atEnd []func()
+}
+
+// coroutine runs processes, one after the other.
+type coroutine struct {
+	process *process
+	// next runs until the next pause, and stop unwinds.
+	next func() (struct{}, bool)
+	stop func()
+	// yield returns to the kernel until the next call of next.
+	yield func(struct{}) bool
 }
 
 // killed is the panic that unwinds a killed process.
@@ -87,21 +96,42 @@ func (k *kernel) run(until time.Time) {
 // spawn schedules a process that runs body as soon as others have paused. After
 // a limit other than zero the process is killed.
 func (k *kernel) spawn(name string, limit time.Duration, body func()) *process {
-	p := &process{name: name}
-	p.next, p.stop = iter.Pull(func(yield func(struct{}) bool) {
-		p.yield = yield
-		defer k.end(p)
-		if limit > 0 {
-			p.deadline = time.Now().Add(limit)
-		}
-		body()
-	})
+	p := &process{name: name, body: body}
+	if limit > 0 {
+		p.deadline = time.Now().Add(limit)
+	}
 	if k.processes == nil {
 		k.processes = map[*process]bool{}
 	}
 	k.processes[p] = true
 	k.after(0, func() { k.resume(p) })
 	return p
+}
+
+// coroutine returns an idle coroutine, or a new one.
+func (k *kernel) coroutine() *coroutine {
+	if n := len(k.idle); n > 0 {
+		c := k.idle[n-1]
+		k.idle = k.idle[:n-1]
+		return c
+	}
+	c := &coroutine{}
+	c.next, c.stop = iter.Pull(func(yield func(struct{}) bool) {
+		c.yield = yield
+		for {
+			k.perform(c.process)
+			if c.process.killed || !yield(struct{}{}) {
+				return
+			}
+		}
+	})
+	return c
+}
+
+// perform runs a process to its end.
+func (k *kernel) perform(p *process) {
+	defer k.end(p)
+	p.body()
 }
 
 // end marks the process as done. It is deferred, and takes the panic of a killed
@@ -122,15 +152,22 @@ func (k *kernel) resume(p *process) {
 	if p.done || p.killed {
 		return
 	}
+	if p.on == nil {
+		p.on = k.coroutine()
+		p.on.process = p
+	}
 	before := k.running
 	k.running = p
-	p.next()
+	p.on.next()
 	k.running = before
+	if p.done && !p.killed {
+		k.idle = append(k.idle, p.on)
+	}
 }
 
 // suspend returns to the kernel until the process is resumed.
 func (k *kernel) suspend(p *process) {
-	if !p.yield(struct{}{}) || p.killed {
+	if !p.on.yield(struct{}{}) || p.killed {
 		panic(killed{})
 	}
 }
@@ -176,13 +213,14 @@ func (k *kernel) kill(p *process) {
 	if p == k.running {
 		panic(killed{})
 	}
+	if p.on == nil { // It never ran.
+		k.end(p)
+		return
+	}
 	before := k.running
 	k.running = p
-	p.stop()
+	p.on.stop()
 	k.running = before
-	if !p.done { // It never ran.
-		k.end(p)
-	}
 }
 
 // call runs body as a process of its own and waits until that ends, or until ctx
@@ -220,11 +258,14 @@ func (k *kernel) call(ctx context.Context, name string, limit time.Duration, bod
 	return nil
 }
 
-// close kills all processes.
+// close kills all processes and ends the coroutines.
 func (k *kernel) close() {
 	for len(k.processes) > 0 {
 		for p := range k.processes {
 			k.kill(p)
 		}
+	}
+	for _, c := range k.idle {
+		c.stop()
 	}
 }

@@ -13,6 +13,7 @@ import (
 func inKernel(t *testing.T, do func(*kernel, context.Context)) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &kernel{ties: rand.New(rand.NewPCG(1, 1))}
+		defer k.close()
 		k.spawn("test", 0, func() { do(k, t.Context()) })
 		k.run(time.Now().Add(time.Hour))
 	})
@@ -62,6 +63,7 @@ func TestProcessesTakeTurns(t *testing.T) {
 	order := func(seed uint64) (names []int) {
 		synctest.Test(t, func(t *testing.T) {
 			k := &kernel{ties: rand.New(rand.NewPCG(seed, 1))}
+			defer k.close()
 			for i := range 5 {
 				k.spawn("p", 0, func() {
 					for range 3 {

@@ -20,6 +20,9 @@ func startSchedules(c *cloud, d *deployment) {
 // runScheduled invokes the function of a schedule once, or as a failure has it. A
 // late invocation comes before the next one: later ones are dropped.
 func (c *cloud) runScheduled(s scheduleSpec) {
+	if c.idle(s.function) {
+		return
+	}
 	run := func() { c.invokeAsync(s.function, nil, nil) }
 	switch c.draw(schedulePlace(s)) {
 	case skipped:

@@ -45,6 +45,8 @@ type world struct {
 	fitbit     *fitbit.Server
 
 	cloud deployed
+	// idleTicks counts the runs of a scheduled function that were left out in a row.
+	idleTicks map[string]int
 
 	// The ports of each boundary with failures, and what is behind them.
 	credentials credentials.Ports
@@ -77,7 +79,7 @@ func newWorld(p plan) *world {
 	w := &world{
 		plan: p, began: time.Now(), k: &kernel{ties: rng(p.Seed, "ties", 0)}, faults: newFaults(p, time.Now()),
 		delays: rng(p.Seed, "delays", 0), ids: rng(p.Seed, "ids", 0),
-		functions: map[string]*function{}, metrics: &kittest.Metrics{},
+		functions: map[string]*function{}, idleTicks: map[string]int{}, metrics: &kittest.Metrics{},
 		emf: emf.New(io.Discard, time.Now, "sim", stage),
 	}
 	var err error

@@ -1,0 +1,63 @@
+package sim
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/provider"
+)
+
+// Most runs of frequent schedules find nothing to do. So that a month takes less
+// than a second, only one in idleRuns of these takes place.
+const idleRuns = 12
+
+// idle reports whether a run of a scheduled function is left out, because it
+// would find nothing to do.
+func (w *world) idle(function string) bool {
+	nothing := map[string]func() bool{
+		"gathering/gather-work":        w.noJobDue,
+		"gathering/probe-webhook":      w.webhookUndisturbed,
+		"credentials/reconcile-grants": func() bool { return w.noTask(credentials.ProviderStrava) },
+		"credentials/reconcile-links":  func() bool { return w.noTask(provider.NameFitbit) },
+	}[function]
+	if nothing == nil || !nothing() {
+		w.idleTicks[function] = 0
+		return false
+	}
+	w.idleTicks[function]++
+	return w.idleTicks[function]%idleRuns != 0
+}
+
+// noJobDue reports whether no instance sees a job that is due.
+func (w *world) noJobDue() bool {
+	due, any := w.stored.gathering.Store.NextDue()
+	return !any || due.After(time.Now().Add(w.plan.Skew))
+}
+
+// noTask reports whether the provider's grants have no pending tasks.
+func (w *world) noTask(name string) bool {
+	grants, err := w.stored.credentials.Store.Pending(context.Background(), name)
+	if err != nil || len(grants) > 0 {
+		return false
+	}
+	connects, err := w.stored.credentials.Vault.PendingConnects(context.Background(), name)
+	return err == nil && len(connects) == 0
+}
+
+// probed are the places that a probe of the webhook passes.
+var probed = []string{
+	"schedule gathering/probe-webhook", "lambda gathering/probe-webhook", "lambda credentials/check-subscription", "lambda gathering/receive-webhook",
+	"credentials.Vault.App", "gathering.Inboxes.Deliver", "gathering.Webhooks.Webhook", "gathering.Webhooks.UpdateWebhook",
+	"gathering.Webhooks.UpdateWebhook/write", "gateway webhook", "network " + host(siteURL), "network " + host(stravaURL), "strava push",
+}
+
+// webhookUndisturbed reports whether a probe would find what the last one found:
+// nothing that it passes fails now or within some minutes.
+func (w *world) webhookUndisturbed() bool {
+	since := time.Since(w.faults.began)
+	return !slices.ContainsFunc(w.faults.all, func(t *trouble) bool {
+		return since >= t.From-10*time.Minute && since < t.To+10*time.Minute && slices.ContainsFunc(probed, t.covers)
+	})
+}
