@@ -39,6 +39,10 @@ test: tools chromium ## all tests
 prove: tools chromium ## the system's story with 20,000 activities and 10,000 malformed calls, 15 minutes
 	PACELINE_E2E_HISTORY=20000 PACELINE_E2E_FUZZ=10000 go test -count=1 -timeout 60m -v -run TestSystem ./test/e2e
 
+.PHONY: soak
+soak: ## the whole system simulated, with other seeds than make test, for SOAK=1h or until Ctrl-C
+	SOAK=$(or $(SOAK),forever) go test -count=1 -timeout 0 -v -run TestNoSeedBreaksAPromise ./test/sim
+
 .PHONY: bench
 bench: paceline ## all benchmarks, into .local/bench.json
 	@$(PACELINE) local build --for host

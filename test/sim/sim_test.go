@@ -18,7 +18,7 @@ import (
 )
 
 // seeds is how many seeds `go test` runs.
-const seeds = 2
+const seeds = 4
 
 // tally is what all runs of a test add up to.
 type tally struct {
