@@ -146,14 +146,14 @@ func (c callbacks) RoundTrip(r *http.Request) (*http.Response, error) {
 	case refuse:
 		return nil, errConnection
 	case lose:
-		_, _ = w.request(r)
+		_, _ = w.hosts[r.URL.Host].RoundTrip(r)
 		return nil, errConnection
 	case slow:
 		w.k.pause(time.Duration(w.delays.Int64N(int64(3 * time.Second))))
 	case hang:
 		return nil, w.hangUp(r.Context())
 	}
-	return w.request(r)
+	return w.hosts[r.URL.Host].RoundTrip(r)
 }
 
 // webhookKinds are the failures of Strava's requests to the callback URL.
@@ -163,9 +163,9 @@ var webhookKinds = []kind{refuse, lose, slow, hang}
 func (w *world) newFitbit() *fitbit.Server {
 	users := make([]fitbit.User, w.plan.Athletes)
 	for i := range users {
-		users[i] = fitbit.User{ID: "FB" + string(rune('A'+i)), DisplayName: firstnames[i%len(firstnames)]}
+		users[i] = fitbit.User{ID: fitbitID(i), DisplayName: firstnames[i%len(firstnames)]}
 	}
-	return fitbit.New(fitbit.Config{Now: time.Now, Seed: w.plan.Seed, HourlyLimit: 100_000, Users: users})
+	return fitbit.New(fitbit.Config{Now: time.Now, Seed: w.plan.Seed, HourlyLimit: 100_000, CallbackDomain: host(siteURL), Users: users})
 }
 
 func host(rawURL string) string {

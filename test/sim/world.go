@@ -58,6 +58,7 @@ type world struct {
 	emf         *emf.Metrics
 	log         *logs
 
+	people     people
 	violations []string
 }
 
@@ -91,6 +92,7 @@ func newWorld(p plan) *world {
 	w.cloud = w.newDeployed()
 	w.hosts = map[string]http.RoundTripper{
 		host(stravaURL): standin.InProcess(w.strava), host(fitbitURL): standin.InProcess(w.fitbit), host(siteURL): w.cloud.gateway,
+		host(elsewhereURL): standin.InProcess(http.HandlerFunc(elsewhere)),
 	}
 	w.openStores()
 	for name, spec := range w.deployment.functions {
