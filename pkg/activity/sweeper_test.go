@@ -1,13 +1,17 @@
 package activity_test
 
 import (
+	"context"
+	"strings"
 	"testing"
+	"time"
 
-	"github.com/paceline/paceline/pkg/kit/kittest"
-
+	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/activity/activitytest"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/event/gatheringv1"
+	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/kittest"
 	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
@@ -25,6 +29,40 @@ func TestOneSweepIsForAllAthletes(t *testing.T) {
 	for id := range int64(athletes) {
 		if records, err := p.store.Records(t.Context(), id+1); err != nil || len(records) > 0 {
 			t.Fatalf("athlete %d has %v, %v", id+1, records, err)
+		}
+	}
+}
+
+// failingExpiry fails for one athlete.
+type failingExpiry struct {
+	activity.WriteStore
+	athleteID int64
+}
+
+func (f failingExpiry) Expire(ctx context.Context, athleteID int64, until time.Time) error {
+	if athleteID == f.athleteID {
+		return fault.New(fault.Transient, "throttled")
+	}
+	return f.WriteStore.Expire(ctx, athleteID, until)
+}
+
+// An athlete whose data cannot be deleted does not keep that of others, and is
+// named.
+func TestASweepGoesOnAfterAFailure(t *testing.T) {
+	p := newPlane()
+	for id := range int64(3) {
+		kittest.Must(t, p.ActivitiesGathered(t.Context(), p.cause(), gatheringv1.ActivitiesGathered{
+			AthleteID: id + 1, Generation: gen1, ReadAt: activitytest.At(int(id)), Activities: []gatheringv1.Activity{activitytest.Activity(1, 1, "")},
+		}))
+	}
+	p.now = activitytest.At(2).Add(retention.StravaData)
+	p.sweeper.Store = failingExpiry{p.sweeper.Store, 1}
+	if err := p.sweeper.Sweep(t.Context()); err == nil || !strings.Contains(err.Error(), "athlete 1") {
+		t.Errorf("the error is %v", err)
+	}
+	for id, want := range map[int64]int{1: 1, 2: 0, 3: 0} {
+		if records, err := p.store.Records(t.Context(), id); err != nil || len(records) != want {
+			t.Errorf("athlete %d has %d activities: %v", id, len(records), err)
 		}
 	}
 }

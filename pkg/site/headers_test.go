@@ -37,6 +37,7 @@ func TestContentSecurityPolicyLetsNoScriptIn(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"default-src": "'none'", "script-src": "'self'", "connect-src": "'self'", "base-uri": "'none'", "frame-ancestors": "'none'",
+		"img-src": "'self' data: https:",
 	} {
 		if directives[name] != want {
 			t.Errorf("%s is %q, not %q", name, directives[name], want)

@@ -512,6 +512,21 @@ func TestACursorShowsNoOtherAthlete(t *testing.T) {
 	}
 }
 
+// The cursor of a page without before leads beyond a before that comes with it.
+func TestACursorStaysWithinThePeriod(t *testing.T) {
+	a := newAPI(t)
+	base := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
+	for i := range 6 {
+		a.put(me, activitytest.Activity(int64(i+1), i, fmt.Sprint(i)))
+	}
+	var first, second page
+	a.get(&first, listRoute, "", map[string]string{"limit": "1"})
+	a.get(&second, listRoute, "", map[string]string{"cursor": *first.NextCursor, "before": fmt.Sprint(base + 2)})
+	if d := cmp.Diff([]string{"1", "0"}, second.names()); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+}
+
 func TestWithoutAValidSessionEverythingIs401(t *testing.T) {
 	a := newAPI(t)
 	a.put(me, activitytest.Activity(7, 0, ""))
