@@ -36,8 +36,9 @@ test: tools chromium ## all tests
 	go test -count=1 $(SERVER_TESTS)
 
 .PHONY: prove
-prove: tools chromium ## the system's story with 20,000 activities and 10,000 malformed calls, 15 minutes
+prove: tools chromium ## the system's story with 20,000 activities, and every deliberate fault, half an hour
 	PACELINE_E2E_HISTORY=20000 PACELINE_E2E_FUZZ=10000 go test -count=1 -timeout 60m -v -run TestSystem ./test/e2e
+	@go run ./test/mutants
 
 .PHONY: soak
 soak: ## the whole system simulated, with other seeds than make test, for SOAK=1h or until Ctrl-C
