@@ -13,6 +13,7 @@ type Activity struct {
 	ID         int64           `json:"id"`
 	Start      time.Time       `json:"start"`
 	Visibility string          `json:"visibility"`
+	Corrupt    bool            `json:"corrupt"` // see [Server.CorruptActivity]
 	Summary    json.RawMessage `json:"summary"` // as sent
 }
 
@@ -52,7 +53,7 @@ func (s *Server) Activities(athlete int64) ([]Activity, error) {
 	}
 	list := []Activity{}
 	for _, act := range s.population.activities(a) {
-		list = append(list, Activity{act.id, time.Unix(act.start, 0).UTC(), act.visibility, act.raw})
+		list = append(list, Activity{act.id, time.Unix(act.start, 0).UTC(), act.visibility, a.corrupt[act.id], act.raw})
 	}
 	return list, nil
 }
