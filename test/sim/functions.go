@@ -110,7 +110,7 @@ func (w *world) withStrava(i *instance) credentials.Ports {
 	description := provider.Strava(stravaURL+"/oauth", settings.RevocationRevoke)
 	description.ProfileURL = stravaURL + "/api/v3/athlete"
 	client := httpcall.NewClient()
-	client.Transport = network{w}
+	client.Transport = w.invariants.watchRefreshes(network{w})
 	p.OAuth = provider.NewOAuth(client, description, i.now)
 	p.API = strava.NewAPI(client, stravaURL+"/api/v3")
 	p.Push = strava.NewPush(client, stravaURL+"/api/v3/push_subscriptions")

@@ -86,15 +86,19 @@ type invariants struct {
 	reported map[string]int
 	secrets  secretIndex
 	observed observations
-	facts    facts
 	hours    hourly
 
 	// began is when the run began. failures has when something failed, or when a
 	// stranger disturbed.
 	began    time.Time
 	failures []time.Time
-	// deadLetters returns how many messages wait for an operator.
-	deadLetters func() int
+	// deadLetters returns how many messages wait for an operator, and messages how
+	// many are on their way.
+	deadLetters, messages func() int
+	// issued returns the sessions and keys that athletes were given. known is how
+	// many of them are among the secrets.
+	issued func() []*issued
+	known  int
 }
 
 // holdings are what the boundaries hold, without failures.
@@ -109,8 +113,8 @@ type holdings struct {
 func newInvariants(s *strava.Server, f *fitbit.Server, h holdings, report func(promise, format string, args ...any)) *invariants {
 	return &invariants{
 		strava: s, fitbit: f, holdings: h, report: report, reported: map[string]int{},
-		secrets: newSecretIndex(), observed: newObservations(s), facts: facts{credentials: map[string]*issuedCredential{}}, hours: newHourly(),
-		began: time.Now(), deadLetters: func() int { return 0 },
+		secrets: newSecretIndex(), observed: newObservations(s), hours: newHourly(),
+		began: time.Now(), deadLetters: func() int { return 0 }, messages: func() int { return 0 }, issued: func() []*issued { return nil },
 	}
 }
 
@@ -159,32 +163,6 @@ func (v *invariants) calmFor() time.Duration {
 		last = at
 	}
 	return time.Since(last)
-}
-
-// facts are what people know that invariants depend on.
-type facts struct {
-	// credentials are the sessions and keys, by their secrets.
-	credentials map[string]*issuedCredential
-}
-
-// issuedCredential is a session or a key that an athlete was given.
-type issuedCredential struct {
-	athlete int64
-	kind    credentials.CredentialKind
-	// endedAt is when the athlete was told that it has ended; zero before.
-	endedAt time.Time
-}
-
-// opened notes a session or key that an athlete was given.
-func (f *facts) opened(athlete int64, kind credentials.CredentialKind, secret string) {
-	f.credentials[secret] = &issuedCredential{athlete: athlete, kind: kind}
-}
-
-// closed notes that an athlete was told that a session or key has ended.
-func (f *facts) closed(secret string) {
-	if c := f.credentials[secret]; c != nil && c.endedAt.IsZero() {
-		c.endedAt = time.Now()
-	}
 }
 
 // athletes are the athletes at Strava.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -30,8 +29,7 @@ func (v *invariants) answered(viewer int64, path string, status int, body []byte
 		v.checkReceipt(strings.TrimPrefix(path, api.ErasurePath), status, body)
 	case status == http.StatusCreated && path == "/v1/me/keys":
 		var key struct{ Secret string }
-		if json.Unmarshal(body, &key) == nil && key.Secret != "" {
-			v.facts.opened(viewer, credentials.KeyCredential, key.Secret)
+		if json.Unmarshal(body, &key) == nil {
 			v.secrets.add(key.Secret, "key")
 		}
 	case status != http.StatusOK:
@@ -189,7 +187,7 @@ func (v *invariants) checkProgress(viewer int64, body []byte) {
 	}
 	// Nothing was gathered that Strava did not show.
 	if shown := v.observed.shownTo(viewer); p.Gathered > shown && len(v.observed.lies[viewer]) == 0 {
-		problem("more than the " + strconv.Itoa(shown) + " activities that Strava showed")
+		problem("more than the " + itoa(int64(shown)) + " activities that Strava showed")
 	}
 	if p.WaitingFor == gatheringv1.WaitingForReconnect && v.grant(viewer).State == credentials.Active && v.calmFor() > taskBound {
 		problem("the authorization is active")

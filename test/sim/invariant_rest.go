@@ -30,6 +30,9 @@ var providers = []string{credentials.ProviderStrava, provider.NameFitbit}
 // the moment only: gathering works every minute.
 func (v *invariants) moving() string {
 	now := time.Now()
+	if n := v.messages(); n > 0 {
+		return fmt.Sprintf("%d messages are on their way", n)
+	}
 	budget, _ := v.gathering.Budgets.Budget(context.Background())
 	for _, p := range budget.Outstanding {
 		if p.Expires.After(now) {
@@ -283,8 +286,8 @@ func (v *invariants) checkNothingDue() {
 			return nil
 		},
 	})
-	if n := v.deadLetters(); n > 0 {
-		v.violation(nothingDue, "%d dead letters", n)
+	if dead, open := v.deadLetters(), v.messages(); dead > 0 || open > 0 {
+		v.violation(nothingDue, "%d dead letters, %d messages", dead, open)
 	}
 }
 
@@ -315,11 +318,14 @@ func (v *invariants) checkIdentities() {
 		CredentialStore: v.credentials.Credentials, Events: event.Factory{Now: time.Now}, Log: slog.New(slog.DiscardHandler),
 	}
 	authenticator := ports.Authenticator()
-	for _, token := range slices.Sorted(maps.Keys(v.facts.credentials)) {
-		c := v.facts.credentials[token]
-		_, err := authenticator.Authenticate(context.Background(), c.kind, secret.New(token), true)
-		if gone := !inForce(v.grant(c.athlete)); err == nil && (gone || !c.endedAt.IsZero()) {
-			v.violation(identities, "a %s of athlete %d still works", c.kind, c.athlete)
+	for _, i := range v.issued() {
+		kind := credentials.SessionCredential
+		if i.key {
+			kind = credentials.KeyCredential
+		}
+		_, err := authenticator.Authenticate(context.Background(), kind, secret.New(i.secret), true)
+		if gone := !inForce(v.grant(i.owner)); err == nil && (gone || !i.ended.IsZero()) {
+			v.violation(identities, "a %s of athlete %d still works", kind, i.owner)
 		}
 	}
 }

@@ -62,6 +62,9 @@ func (v *invariants) refreshSecrets() {
 // what may not be there. where says what the text is.
 func (v *invariants) inspect(where string, data []byte) {
 	v.searchPositions(where, data)
+	for all := v.issued(); v.known < len(all); v.known++ {
+		v.secrets.add(all[v.known].secret, "session or key")
+	}
 	run := 0
 	for i := 0; i <= len(data); i++ {
 		if i < len(data) && secretCharacter[data[i]] {

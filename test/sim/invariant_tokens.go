@@ -36,6 +36,9 @@ func (v *invariants) observeUsage() {
 		q.disturbedAt = now
 	}
 	q.settings = settings
+	if settings.Inactive || settings.Delivery != strava.DeliverNow {
+		v.failed()
+	}
 }
 
 // observeMetered takes in how Strava counted a call.

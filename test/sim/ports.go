@@ -77,6 +77,7 @@ func (w *world) draw(place string) kind {
 	k := w.faults.draw(place)
 	if k != "" {
 		w.story.failure(place, k)
+		w.invariants.failed()
 	}
 	return k
 }

@@ -41,7 +41,7 @@ func (w *world) newStrava() *strava.Server {
 	}
 	return strava.New(strava.Config{
 		Clock: clock{w}, Seed: w.plan.Seed, CallbackDomain: "paceline.test", Athletes: athletes, Settings: w.plan.Strava,
-		Callbacks: callbacks{w}, Fault: w.stravaFault,
+		Callbacks: callbacks{w}, Fault: func(r strava.Request) *strava.Fault { return w.invariants.faultOf(w.stravaFault)(r) },
 	})
 }
 

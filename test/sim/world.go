@@ -59,6 +59,7 @@ type world struct {
 	log         *logs
 
 	people     people
+	invariants *invariants
 	violations []string
 }
 
@@ -91,10 +92,11 @@ func newWorld(p plan) *world {
 	w.strava, w.fitbit = w.newStrava(), w.newFitbit()
 	w.cloud = w.newDeployed()
 	w.hosts = map[string]http.RoundTripper{
-		host(stravaURL): standin.InProcess(w.strava), host(fitbitURL): standin.InProcess(w.fitbit), host(siteURL): w.cloud.gateway,
+		host(stravaURL): standin.InProcess(w.stravaHandler()), host(fitbitURL): standin.InProcess(w.fitbit), host(siteURL): w.cloud.gateway,
 		host(elsewhereURL): standin.InProcess(http.HandlerFunc(elsewhere)),
 	}
 	w.openStores()
+	w.invariants = w.newInvariants()
 	for name, spec := range w.deployment.functions {
 		build := builders[name]
 		if build == nil {
