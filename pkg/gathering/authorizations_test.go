@@ -112,7 +112,7 @@ func TestAnEventThatFailedIsHandledWhenItIsRedelivered(t *testing.T) {
 		}},
 		"configure": {gathered, func(ctx context.Context, w *world, _ *memoryStrava, at interceptor) error {
 			c := w.ports.Configuration()
-			c.Webhooks = interceptedWebhooks{w.store, at}
+			c.Webhooks = at.webhooks(w.store)
 			return c.Configure(ctx, configured(subscription+1, 2))
 		}},
 	} {

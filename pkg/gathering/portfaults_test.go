@@ -2,13 +2,16 @@ package gathering_test
 
 import (
 	"context"
+	"slices"
+	"strings"
+	"testing"
 	"time"
 
-	"github.com/paceline/paceline/pkg/event"
-	"github.com/paceline/paceline/pkg/event/gatheringv1"
 	"github.com/paceline/paceline/pkg/gathering"
+	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
 	"github.com/paceline/paceline/pkg/gathering/quota"
 	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/kittest"
 )
 
 // interceptor runs right before and right after every call of a process to a
@@ -25,165 +28,89 @@ func observe(look func(point string)) interceptor {
 	}
 }
 
-// watch returns the gatherer with the interceptor at all its calls.
-func (at interceptor) watch(g gathering.Gatherer) *gathering.Gatherer {
-	g.Athletes = interceptedAthletes{g.Athletes, at}
-	g.Inboxes = interceptedInboxes{g.Inboxes, at}
-	g.Jobs = interceptedJobs{g.Jobs, at}
-	g.Webhooks = interceptedWebhooks{g.Webhooks, at}
-	g.Quota = interceptedQuota{g.Quota, at}
-	g.Strava = interceptedStrava{g.Strava, at}
-	g.Waker = interceptedWaker{g.Waker, at}
-	g.Publisher = interceptedPublisher{g.Publisher, at}
-	return &g
+// points are the calls that interceptors see, as tests name them.
+var points = map[string]string{
+	"gathering.Athletes.Athlete":       "reading the athlete",
+	"gathering.Athletes.Update":        "writing the athlete",
+	"gathering.Inboxes.UpdateInbox":    "writing the inbox",
+	"gathering.Inboxes.DropInbox":      "dropping the inbox",
+	"gathering.Jobs.Due":               "listing jobs",
+	"gathering.Webhooks.Webhook":       "reading the webhook",
+	"gathering.Webhooks.UpdateWebhook": "writing the webhook",
+	"gathering.Strava.Athlete":         "reading the profile",
+	"gathering.Strava.Activities":      "reading a page",
+	"gathering.Strava.Activity":        "reading an activity",
+	"gathering.Waker.Wake":             "waking a gatherer",
+	"gathering.Publisher.Publish":      "publishing",
+	"quota.Acquire":                    "acquiring",
+	"quota.Settle":                     "settling",
 }
 
-// watchAuthorizations does the same for Authorizations.
-func (at interceptor) watchAuthorizations(z gathering.Authorizations) *gathering.Authorizations {
-	z.Athletes = interceptedAthletes{z.Athletes, at}
-	z.Inboxes = interceptedInboxes{z.Inboxes, at}
-	z.Waker = interceptedWaker{z.Waker, at}
-	z.Publisher = interceptedPublisher{z.Publisher, at}
-	return &z
+func TestPointsAreOperations(t *testing.T) {
+	ops := kittest.Operations(gathering.Ports{}, gatheringtest.Boundary)
+	for op := range points {
+		if !slices.Contains(ops, op) && !strings.HasPrefix(op, "quota.") {
+			t.Errorf("%s is no operation", op)
+		}
+	}
 }
 
 // around makes a call with the interceptor before and after it. Like a real
 // client it makes no call once the context has ended.
-func (at interceptor) around(ctx context.Context, what string, do func() error) error {
+func (at interceptor) around(ctx context.Context, op string, call func(context.Context) error) error {
+	what, seen := points[op]
+	if !seen {
+		return call(ctx)
+	}
 	if err := ctx.Err(); err != nil {
 		return fault.New(fault.Transient, "%s: %w", what, err)
 	}
 	if err := at("before " + what); err != nil {
 		return err
 	}
-	err := do()
+	err := call(ctx)
 	if lost := at("after " + what); lost != nil {
 		return lost
 	}
 	return err
 }
 
-type interceptedAthletes struct {
-	gathering.Athletes
-	at interceptor
+// watch returns the gatherer with the interceptor at all its calls.
+func (at interceptor) watch(g gathering.Gatherer) *gathering.Gatherer {
+	p := gatheringtest.Intercept(gathering.Ports{
+		Athletes: g.Athletes, Inboxes: g.Inboxes, Jobs: g.Jobs, Webhooks: g.Webhooks,
+		Strava: g.Strava, Waker: g.Waker, Publisher: g.Publisher, Events: g.Events,
+	}, at.around)
+	g.Athletes, g.Inboxes, g.Jobs, g.Webhooks = p.Athletes, p.Inboxes, p.Jobs, p.Webhooks
+	g.Strava, g.Waker, g.Publisher = p.Strava, p.Waker, p.Publisher
+	g.Quota = interceptedQuota{g.Quota, at}
+	return &g
 }
 
-func (p interceptedAthletes) Athlete(ctx context.Context, id int64) (a gathering.Athlete, err error) {
-	err = p.at.around(ctx, "reading the athlete", func() (err error) { a, err = p.Athletes.Athlete(ctx, id); return err })
-	return a, err
+// watchAuthorizations does the same for Authorizations.
+func (at interceptor) watchAuthorizations(z gathering.Authorizations) *gathering.Authorizations {
+	p := gatheringtest.Intercept(gathering.Ports{Athletes: z.Athletes, Inboxes: z.Inboxes, Waker: z.Waker, Publisher: z.Publisher}, at.around)
+	z.Athletes, z.Inboxes, z.Waker, z.Publisher = p.Athletes, p.Inboxes, p.Waker, p.Publisher
+	return &z
 }
 
-func (p interceptedAthletes) Update(ctx context.Context, id int64, change func(*gathering.Athlete) (bool, error)) (a gathering.Athlete, err error) {
-	err = p.at.around(ctx, "writing the athlete", func() (err error) { a, err = p.Athletes.Update(ctx, id, change); return err })
-	return a, err
+// webhooks returns the stored webhook with the interceptor at its calls.
+func (at interceptor) webhooks(w gathering.Webhooks) gathering.Webhooks {
+	return gatheringtest.Intercept(gathering.Ports{Webhooks: w}, at.around).Webhooks
 }
 
-type interceptedInboxes struct {
-	gathering.Inboxes
-	at interceptor
-}
-
-func (p interceptedInboxes) UpdateInbox(ctx context.Context, id int64, change func(*gathering.Inbox) (bool, error)) (m gathering.Inbox, err error) {
-	err = p.at.around(ctx, "writing the inbox", func() (err error) { m, err = p.Inboxes.UpdateInbox(ctx, id, change); return err })
-	return m, err
-}
-
-func (p interceptedInboxes) DropInbox(ctx context.Context, by gathering.Authorization) error {
-	return p.at.around(ctx, "dropping the inbox", func() error { return p.Inboxes.DropInbox(ctx, by) })
-}
-
-type interceptedJobs struct {
-	gathering.JobQueue
-	at interceptor
-}
-
-func (p interceptedJobs) Due(ctx context.Context, class quota.Class, at time.Time, after *gathering.JobRef, limit int) (refs []gathering.JobRef, err error) {
-	err = p.at.around(ctx, "listing jobs", func() (err error) { refs, err = p.JobQueue.Due(ctx, class, at, after, limit); return err })
-	return refs, err
-}
-
-type interceptedWebhooks struct {
-	gathering.Webhooks
-	at interceptor
-}
-
-func (p interceptedWebhooks) Webhook(ctx context.Context) (w gathering.Webhook, err error) {
-	err = p.at.around(ctx, "reading the webhook", func() (err error) { w, err = p.Webhooks.Webhook(ctx); return err })
-	return w, err
-}
-
-func (p interceptedWebhooks) UpdateWebhook(ctx context.Context, change func(*gathering.Webhook) (bool, error)) (w gathering.Webhook, err error) {
-	err = p.at.around(ctx, "writing the webhook", func() (err error) { w, err = p.Webhooks.UpdateWebhook(ctx, change); return err })
-	return w, err
-}
-
+// interceptedQuota is no port: its budget is.
 type interceptedQuota struct {
 	gathering.Quota
 	at interceptor
 }
 
 func (p interceptedQuota) Acquire(ctx context.Context, class quota.Class, due time.Time) (permit quota.Permit, err error) {
-	err = p.at.around(ctx, "acquiring", func() (err error) { permit, err = p.Quota.Acquire(ctx, class, due); return err })
+	err = p.at.around(ctx, "quota.Acquire", func(ctx context.Context) (err error) { permit, err = p.Quota.Acquire(ctx, class, due); return err })
 	return permit, err
 }
 
 func (p interceptedQuota) Settle(ctx context.Context, permit quota.Permit, answer quota.Answer) (s quota.Settlement, err error) {
-	err = p.at.around(ctx, "settling", func() (err error) { s, err = p.Quota.Settle(ctx, permit, answer); return err })
+	err = p.at.around(ctx, "quota.Settle", func(ctx context.Context) (err error) { s, err = p.Quota.Settle(ctx, permit, answer); return err })
 	return s, err
-}
-
-type interceptedStrava struct {
-	gathering.Strava
-	at interceptor
-}
-
-// unknown is the reading of a call to which the requester gave no answer.
-func unknown(r gathering.Reading) gathering.Reading {
-	r.Answer.Outcome, r.Answer.Calls, r.Answer.Rates = quota.Unknown, quota.CallsUncertain, nil
-	return r
-}
-
-func (p interceptedStrava) Athlete(ctx context.Context, by gathering.Authorization) (a gatheringv1.Athlete, r gathering.Reading, err error) {
-	var answered error
-	err = p.at.around(ctx, "reading the profile", func() error { a, r, answered = p.Strava.Athlete(ctx, by); return nil })
-	if err != nil {
-		return gatheringv1.Athlete{}, unknown(r), err
-	}
-	return a, r, answered
-}
-
-func (p interceptedStrava) Activities(ctx context.Context, by gathering.Authorization, req gathering.PageRequest) (page gathering.Page, r gathering.Reading, err error) {
-	var answered error
-	err = p.at.around(ctx, "reading a page", func() error { page, r, answered = p.Strava.Activities(ctx, by, req); return nil })
-	if err != nil {
-		return gathering.Page{}, unknown(r), err
-	}
-	return page, r, answered
-}
-
-func (p interceptedStrava) Activity(ctx context.Context, by gathering.Authorization, activityID int64) (a gatheringv1.Activity, r gathering.Reading, err error) {
-	var answered error
-	err = p.at.around(ctx, "reading an activity", func() error { a, r, answered = p.Strava.Activity(ctx, by, activityID); return nil })
-	if err != nil {
-		return gatheringv1.Activity{}, unknown(r), err
-	}
-	return a, r, answered
-}
-
-type interceptedWaker struct {
-	gathering.Waker
-	at interceptor
-}
-
-func (p interceptedWaker) Wake(ctx context.Context, after time.Duration) error {
-	return p.at.around(ctx, "waking a gatherer", func() error { return p.Waker.Wake(ctx, after) })
-}
-
-type interceptedPublisher struct {
-	gathering.Publisher
-	at interceptor
-}
-
-func (p interceptedPublisher) Publish(ctx context.Context, events ...event.Event) error {
-	return p.at.around(ctx, "publishing", func() error { return p.Publisher.Publish(ctx, events...) })
 }
