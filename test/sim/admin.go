@@ -62,8 +62,8 @@ func (w *world) registration() handler.AdminRequest {
 }
 
 // settle ends what other people do to Strava, and does what the runbook says: the
-// admin stores the registration, sees to the subscription, and redrives dead
-// letters. It returns at once.
+// admin stores the registration, sees to the subscription, and moves dead
+// letters back to their queues. It returns at once.
 func (w *world) settle() {
 	w.restoreStrava()
 	a := w.admin()
@@ -134,7 +134,7 @@ func (a *actor) look() {
 func (a *actor) redrive() {
 	for _, name := range sortedKeys(a.w.cloud.queues) {
 		if q := a.w.cloud.queues[name]; len(q.deadLetters) > 0 {
-			a.tell("redrives %d messages of %s", len(q.deadLetters), name)
+			a.tell("moves %d dead letters back to %s", len(q.deadLetters), name)
 			q.redrive()
 		}
 	}
