@@ -12,12 +12,10 @@ import (
 	"github.com/paceline/paceline/pkg/kit/fault"
 )
 
-func wholeSync(t *testing.T, store Subject, by, _ activity.Authorization) {
-	zero, err := store.Sync(t.Context(), by)
-	kittest.Must(t, err)
-	same(t, zero, activity.Sync{})
+// newWholeSync returns a sync with a value in every field.
+func newWholeSync(by activity.Authorization) activity.Sync {
 	resumes, finishes := At(900), At(9000)
-	want := activity.Sync{
+	return activity.Sync{
 		Generation: by.Generation, ScanID: "scan", Sequence: 3, State: gatheringv1.ScanWaiting, Chunks: 5,
 		WaitingFor: gatheringv1.WaitingForRateLimit, ResumesAt: &resumes, FinishesAt: &finishes, StartedAt: At(1),
 		Covered:   []activity.Range{{From: activity.Position{Start: 5, ID: 1}, To: activity.Position{Start: 7}}, activity.Everything()},
@@ -25,9 +23,19 @@ func wholeSync(t *testing.T, store Subject, by, _ activity.Authorization) {
 		Stored: map[int]activity.StoredChunk{0: {Activities: 50, ReadAt: At(1)}, 3: {Activities: 7, ReadAt: At(2)}},
 		Before: map[int]activity.StoredChunk{0: {Activities: 40, ReadAt: At(0)}},
 	}
-	kittest.Must(t, store.UpdateSync(t.Context(), by, func(s *activity.Sync) (bool, error) { *s = want; return true, nil }))
-	kittest.Must(t, store.UpdateSync(t.Context(), by, func(s *activity.Sync) (bool, error) { s.ScanID = "not this"; return false, nil }))
+}
+
+func wholeSync(t *testing.T, store Subject, by, _ activity.Authorization) {
+	zero, err := store.Sync(t.Context(), by)
+	kittest.Must(t, err)
+	same(t, zero, activity.Sync{})
+	want := newWholeSync(by)
+	kittest.Must(t, store.UpdateSync(t.Context(), by, func(s *activity.Sync) (bool, error) { *s = newWholeSync(by); return true, nil }))
+	kittest.Must(t, store.UpdateSync(t.Context(), by, func(s *activity.Sync) (bool, error) { kittest.Scrub(s); return false, nil }))
 	got, err := store.Sync(t.Context(), by)
+	kittest.Must(t, err)
+	kittest.Scrub(&got)
+	got, err = store.Sync(t.Context(), by)
 	kittest.Must(t, err)
 	same(t, got, want)
 	more := activity.StoredChunk{Activities: 1, ReadAt: At(3)}
@@ -67,6 +75,44 @@ func parallelSyncs(t *testing.T, store Subject, by, _ activity.Authorization) {
 	if len(got.Stored) != chunks {
 		t.Fatalf("%d chunks", len(got.Stored))
 	}
+}
+
+func crossingUpdates(t *testing.T, store Subject, by, _ activity.Authorization) {
+	kittest.RunCrossing(t, func(change func(*activity.Sync) (bool, error)) error {
+		return store.UpdateSync(t.Context(), by, change)
+	},
+		func(s *activity.Sync) { s.Generation = by.Generation; s.Chunks++ }, func(s activity.Sync) int { return s.Chunks })
+	kittest.RunCrossing(t, func(change func(*activity.Guard) (bool, error)) error {
+		return store.UpdateGuard(t.Context(), by.AthleteID, change)
+	}, func(g *activity.Guard) { g.Authorized++ }, func(g activity.Guard) int { return int(g.Authorized) })
+}
+
+// endDuringUpdate: the guard that a sync depends on is written between the read
+// and the write of an update.
+func endDuringUpdate(t *testing.T, store Subject, by, _ activity.Authorization) {
+	runs := 0
+	err := store.UpdateSync(t.Context(), by, func(s *activity.Sync) (bool, error) {
+		if runs++; runs == 1 {
+			kittest.Must(t, store.erase(t.Context(), by))
+		}
+		s.Chunks++
+		return true, nil
+	})
+	if !errors.Is(err, activity.ErrRevoked) || runs != 1 || store.Held(by.AthleteID) != 0 {
+		t.Errorf("an update among whose runs the authorization ended: %v after %d runs, %d items", err, runs, store.Held(by.AthleteID))
+	}
+}
+
+// scanAmongWriters: a record that is read again while a scan's end is approved
+// stays.
+func scanAmongWriters(t *testing.T, store Subject, by, _ activity.Authorization) {
+	kittest.Must(t, store.Put(t.Context(), reading(by, At(1), Activity(1, 1, "found again"), Activity(2, 2, "gone"))))
+	scan := activity.CompletedScan{Generation: by.Generation, Began: At(4), Covered: []activity.Range{activity.Everything()}}
+	kittest.Must(t, store.EndScan(t.Context(), by.AthleteID, scan, func([]activity.Record) bool {
+		kittest.Must(t, store.Put(t.Context(), reading(by, At(5), Activity(1, 1, "found again"))))
+		return true
+	}))
+	same(t, names(list(t, store, by, activity.Everything(), "", 9)), []string{"found again"})
 }
 
 func failedUpdate(t *testing.T, store Subject, by, _ activity.Authorization) {

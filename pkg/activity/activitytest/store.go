@@ -184,7 +184,16 @@ func (a *athlete) copyOfSync() activity.Sync {
 	}
 	out := *a.sync
 	out.Covered, out.Stored, out.Before = slices.Clone(out.Covered), maps.Clone(out.Stored), maps.Clone(out.Before)
+	out.ResumesAt, out.FinishesAt = clone(out.ResumesAt), clone(out.FinishesAt)
 	return out
+}
+
+func clone[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	v := *p
+	return &v
 }
 
 // updateGuard changes the guard alone, and returns it.

@@ -21,5 +21,5 @@ func TestStoreConforms(t *testing.T) {
 }
 
 func TestEveryCallIsIntercepted(t *testing.T) {
-	kittest.RunIntercept(t, activitytest.Boundary, activitytest.NewPorts(time.Now).Ports, activitytest.Intercept)
+	kittest.RunIntercept(t, activitytest.Boundary, activitytest.StaleReads, activitytest.NewPorts(time.Now).Ports, activitytest.Intercept)
 }

@@ -21,6 +21,7 @@ func Run(t *testing.T, newPorts func(*testing.T) athlete.Ports) {
 		"an account comes back as it was put":                             accountComesBack,
 		"an update of an account that changes nothing writes nothing":     accountUpdateWithoutChange,
 		"parallel updates of an account all count":                        parallelAccountUpdates,
+		"a change runs again if another process writes first":             crossingUpdates,
 		"an erasure comes back as it was put":                             erasureComesBack,
 		"an update of an erasure that changes nothing writes nothing":     erasureUpdateWithoutChange,
 		"parallel confirmations of an erasure all count":                  parallelErasureUpdates,
@@ -34,11 +35,9 @@ func Run(t *testing.T, newPorts func(*testing.T) athlete.Ports) {
 
 var at = time.Date(2026, 11, 20, 12, 0, 0, 123_000_000, time.UTC)
 
-func accountComesBack(t *testing.T, p athlete.Ports) {
-	zero, err := p.Accounts.Account(t.Context(), 1)
-	kittest.Must(t, err)
-	same(t, zero, athlete.Account{})
-	for _, want := range []athlete.Account{
+// wholeAccounts have, together, a value in every field.
+func wholeAccounts() []athlete.Account {
+	return []athlete.Account{
 		{
 			Profile: &gatheringv1.Athlete{
 				ID: 1, Username: "u", Firstname: "Ada", Lastname: "Ågård", ProfileMedium: "https://example/m.jpg",
@@ -56,10 +55,22 @@ func accountComesBack(t *testing.T, p athlete.Ports) {
 		{Profile: &gatheringv1.Athlete{ID: 1}, ProfileGeneration: 1, ProfileReadAt: at},
 		{Consent: &athlete.Consent{Generation: 1}},
 		{RevokedGeneration: 1_800_000_000_001, Receipt: "r", ExpiresAt: time.Unix(1_900_000_000, 0).UTC()},
-	} {
-		updated, err := p.Accounts.Update(t.Context(), 1, func(a *athlete.Account) (bool, error) { *a = want; return true, nil })
+	}
+}
+
+func accountComesBack(t *testing.T, p athlete.Ports) {
+	zero, err := p.Accounts.Account(t.Context(), 1)
+	kittest.Must(t, err)
+	same(t, zero, athlete.Account{})
+	for i, want := range wholeAccounts() {
+		updated, err := p.Accounts.Update(t.Context(), 1, func(a *athlete.Account) (bool, error) { *a = wholeAccounts()[i]; return true, nil })
 		kittest.Must(t, err)
 		same(t, updated, want)
+		read, err := p.Accounts.Account(t.Context(), 1)
+		kittest.Must(t, err)
+		kittest.Scrub(&read)
+		_, err = p.Accounts.Update(t.Context(), 1, func(a *athlete.Account) (bool, error) { kittest.Scrub(a); return false, nil })
+		kittest.Must(t, err)
 		got, err := p.Accounts.Account(t.Context(), 1)
 		kittest.Must(t, err)
 		same(t, got, want)
@@ -97,18 +108,38 @@ func parallelAccountUpdates(t *testing.T, p athlete.Ports) {
 	}
 }
 
+func crossingUpdates(t *testing.T, p athlete.Ports) {
+	kittest.RunCrossing(t, func(change func(*athlete.Account) (bool, error)) error {
+		_, err := p.Accounts.Update(t.Context(), 4, change)
+		return err
+	}, func(a *athlete.Account) { a.RevokedGeneration++ }, func(a athlete.Account) int { return int(a.RevokedGeneration) })
+	kittest.RunCrossing(t, func(change func(*athlete.Erasure) (bool, error)) error {
+		_, err := p.Erasures.Update(t.Context(), "four", change)
+		return err
+	}, func(e *athlete.Erasure) { e.Parts = append(e.Parts, "part") }, func(e athlete.Erasure) int { return len(e.Parts) })
+}
+
+func wholeErasures() []athlete.Erasure {
+	return []athlete.Erasure{
+		{Receipt: "one", Confirmed: map[string]time.Time{"b": at}},
+		{Receipt: "one", RequestedAt: at, Confirmed: map[string]time.Time{"b": at}},
+		{Receipt: "one", RequestedAt: at, Parts: []string{"a", "b"}, Confirmed: map[string]time.Time{"a": at.Add(time.Second), "b": at}},
+	}
+}
+
 func erasureComesBack(t *testing.T, p athlete.Ports) {
 	zero, err := p.Erasures.Erasure(t.Context(), "one")
 	kittest.Must(t, err)
 	same(t, zero, athlete.Erasure{Receipt: "one"})
-	for _, want := range []athlete.Erasure{
-		{Receipt: "one", Confirmed: map[string]time.Time{"b": at}},
-		{Receipt: "one", RequestedAt: at, Confirmed: map[string]time.Time{"b": at}},
-		{Receipt: "one", RequestedAt: at, Parts: []string{"a", "b"}, Confirmed: map[string]time.Time{"a": at.Add(time.Second), "b": at}},
-	} {
-		updated, err := p.Erasures.Update(t.Context(), "one", func(e *athlete.Erasure) (bool, error) { *e = want; return true, nil })
+	for i, want := range wholeErasures() {
+		updated, err := p.Erasures.Update(t.Context(), "one", func(e *athlete.Erasure) (bool, error) { *e = wholeErasures()[i]; return true, nil })
 		kittest.Must(t, err)
 		same(t, updated, want)
+		read, err := p.Erasures.Erasure(t.Context(), "one")
+		kittest.Must(t, err)
+		kittest.Scrub(&read)
+		_, err = p.Erasures.Update(t.Context(), "one", func(e *athlete.Erasure) (bool, error) { kittest.Scrub(e); return false, nil })
+		kittest.Must(t, err)
 		got, err := p.Erasures.Erasure(t.Context(), "one")
 		kittest.Must(t, err)
 		same(t, got, want)

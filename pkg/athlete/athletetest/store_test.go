@@ -22,5 +22,5 @@ func TestStoresInMemoryConform(t *testing.T) {
 }
 
 func TestEveryCallIsIntercepted(t *testing.T) {
-	kittest.RunIntercept(t, athletetest.Boundary, newPorts(t), athletetest.Intercept)
+	kittest.RunIntercept(t, athletetest.Boundary, nil, newPorts(t), athletetest.Intercept)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/kit/fault"
+	"github.com/paceline/paceline/pkg/kit/kittest"
 )
 
 // Storage is everything that the grants table stores.
@@ -25,9 +26,10 @@ type Storage interface {
 // one each time.
 func RunStorage(t *testing.T, newStorage func(t *testing.T) Storage) {
 	for name, check := range map[string]func(*testing.T, Storage){
-		"a grant is stored whole":            grantIsStoredWhole,
-		"a change that fails writes nothing": failedChangeWritesNothing,
-		"no update is lost":                  noUpdateIsLost,
+		"a grant is stored whole":                                                   grantIsStoredWhole,
+		"a change that fails writes nothing":                                        failedChangeWritesNothing,
+		"no update is lost":                                                         noUpdateIsLost,
+		"a change runs again if another process writes first":                       changeRunsAgain,
 		"grants with pending tasks are returned in the order in which they are due": pendingGrantsAreOrderedByDueTime,
 		"grants with tokens are counted by provider":                                authorizedGrantsAreCountedByProvider,
 		"grants are paged by provider":                                              grantsArePagedByProvider,
@@ -50,11 +52,9 @@ func mustStore(t *testing.T, s Storage, account credentials.Account, g credentia
 	}
 }
 
-func grantIsStoredWhole(t *testing.T, s Storage) {
-	if _, err := s.Grant(t.Context(), credentials.Athlete(7)); !fault.Is(err, fault.NotFound) {
-		t.Fatalf("a missing grant: %v", err)
-	}
-	want := credentials.Grant{
+// wholeGrant has a value in every field.
+func wholeGrant() credentials.Grant {
+	return credentials.Grant{
 		Account: credentials.Athlete(7), Generation: at.UnixMilli(), Scopes: []string{"activity:read", "read"},
 		Since: 4, State: credentials.Degraded, Reason: "scope_missing", DegradedAt: at.Add(-time.Second),
 		Tokens: credentials.TokenRef{Generation: 4, Version: 3},
@@ -76,11 +76,18 @@ func grantIsStoredWhole(t *testing.T, s Storage) {
 		Owner:     credentials.Authorization{AthleteID: 10, Generation: 12},
 		Retry:     credentials.RetryState{Since: at, Next: at.Add(time.Minute), Attempts: 2},
 	}
+}
+
+func grantIsStoredWhole(t *testing.T, s Storage) {
+	if _, err := s.Grant(t.Context(), credentials.Athlete(7)); !fault.Is(err, fault.NotFound) {
+		t.Fatalf("a missing grant: %v", err)
+	}
+	want := wholeGrant()
 	got, err := s.Update(t.Context(), credentials.Athlete(7), func(g *credentials.Grant) (bool, error) {
 		if g.Account != credentials.Athlete(7) || g.State != "" {
 			t.Errorf("change got %+v for a missing grant", *g)
 		}
-		*g = want
+		*g = wholeGrant()
 		return true, nil
 	})
 	if err != nil {
@@ -89,6 +96,15 @@ func grantIsStoredWhole(t *testing.T, s Storage) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error("returned:", d)
 	}
+	boom := errors.New("boom")
+	_, err = s.Update(t.Context(), credentials.Athlete(7), func(g *credentials.Grant) (bool, error) { kittest.Scrub(g); return true, boom })
+	if !errors.Is(err, boom) {
+		t.Error(err)
+	}
+	if got, err = s.Grant(t.Context(), credentials.Athlete(7)); err != nil {
+		t.Fatal(err)
+	}
+	kittest.Scrub(&got)
 	if got, err = s.Grant(t.Context(), credentials.Athlete(7)); err != nil {
 		t.Fatal(err)
 	}
@@ -146,6 +162,13 @@ func noUpdateIsLost(t *testing.T, s Storage) {
 	if err != nil || g.Generation != writers {
 		t.Fatalf("%d updates led to generation %d (%v)", writers, g.Generation, err)
 	}
+}
+
+func changeRunsAgain(t *testing.T, s Storage) {
+	kittest.RunCrossing(t, func(change func(*credentials.Grant) (bool, error)) error {
+		_, err := s.Update(t.Context(), credentials.Athlete(7), change)
+		return err
+	}, func(g *credentials.Grant) { g.Generation++ }, func(g credentials.Grant) int { return int(g.Generation) })
 }
 
 func pendingGrantsAreOrderedByDueTime(t *testing.T, s Storage) {

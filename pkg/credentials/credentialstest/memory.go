@@ -33,6 +33,17 @@ func NewStore() *Store {
 func clone(g credentials.Grant) credentials.Grant {
 	g.Scopes, g.Candidates, g.Obsolete = slices.Clone(g.Scopes), slices.Clone(g.Candidates), slices.Clone(g.Obsolete)
 	g.Revocations, g.Completed, g.Links = slices.Clone(g.Revocations), slices.Clone(g.Completed), slices.Clone(g.Links)
+	g.Tokens.Sealed = slices.Clone(g.Tokens.Sealed)
+	for i := range g.Candidates {
+		c := &g.Candidates[i]
+		c.Sealed, c.Scopes = slices.Clone(c.Sealed), slices.Clone(c.Scopes)
+	}
+	for i := range g.Revocations {
+		g.Revocations[i].Links = slices.Clone(g.Revocations[i].Links)
+	}
+	for i := range g.Completed {
+		g.Completed[i].Links = slices.Clone(g.Completed[i].Links)
+	}
 	return g
 }
 

@@ -46,5 +46,5 @@ func TestEveryCallIsIntercepted(t *testing.T) {
 	ports.ReadToday = func(context.Context, time.Time, func(string) (credentialsv1.ForwardResponse, error)) (credentials.Today, error) {
 		panic("not called")
 	}
-	kittest.RunIntercept(t, credentialstest.Boundary, ports, credentialstest.Intercept)
+	kittest.RunIntercept(t, credentialstest.Boundary, credentialstest.StaleReads, ports, credentialstest.Intercept)
 }

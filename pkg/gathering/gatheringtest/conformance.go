@@ -42,6 +42,8 @@ var cases = []struct {
 	{"an error of change writes nothing", errorOfChangeWritesNothing},
 	{"an unchanged item is not written", unchangedItemIsNotWritten},
 	{"no update is lost", noUpdateIsLost},
+	{"a change runs again if another process writes first", changeRunsAgain},
+	{"a hint that arrives during an update stays", deliveredBetween},
 	{"an event is delivered once, and only to a known athlete", eventIsDeliveredOnce},
 	{"a hint makes the job due and leaves the lease alone", hintMakesTheJobDue},
 	{"a full inbox overflows", fullInboxOverflows},

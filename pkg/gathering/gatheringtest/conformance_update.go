@@ -10,13 +10,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/kit/kittest"
 )
 
-func athleteIsStoredWhole(t *testing.T, s Storage) {
-	if got, err := s.Athlete(t.Context(), 7); err != nil || !cmp.Equal(got, gathering.Athlete{ID: 7}) {
-		t.Fatalf("an athlete that is not stored: %+v, error %v", got, err)
-	}
-	for _, want := range []gathering.Athlete{
+// wholeAthletes have, together, a value in every field.
+func wholeAthletes() []gathering.Athlete {
+	return []gathering.Athlete{
 		{
 			ID: 7, Generation: 5, State: gathering.Active, JoinedAt: at(-99), ProfileReadAt: at(0),
 			Last:  gathering.CompletedScan{Started: at(-9), Finished: at(-8), Pages: 3, Activities: 450},
@@ -34,10 +33,22 @@ func athleteIsStoredWhole(t *testing.T, s Storage) {
 		},
 		{ID: 7, Generation: 5, State: gathering.Active},
 		{ID: 7, Generation: 5, State: gathering.Revoked, RevokedAt: at(0)},
-	} {
-		if _, err := s.Update(t.Context(), 7, func(a *gathering.Athlete) (bool, error) { *a = want; return true, nil }); err != nil {
+	}
+}
+
+func athleteIsStoredWhole(t *testing.T, s Storage) {
+	if got, err := s.Athlete(t.Context(), 7); err != nil || !cmp.Equal(got, gathering.Athlete{ID: 7}) {
+		t.Fatalf("an athlete that is not stored: %+v, error %v", got, err)
+	}
+	for i, want := range wholeAthletes() {
+		if _, err := s.Update(t.Context(), 7, func(a *gathering.Athlete) (bool, error) { *a = wholeAthletes()[i]; return true, nil }); err != nil {
 			t.Fatal(err)
 		}
+		read, err := s.Athlete(t.Context(), 7)
+		kittest.Must(t, err)
+		kittest.Scrub(&read)
+		_, err = s.Update(t.Context(), 7, func(a *gathering.Athlete) (bool, error) { kittest.Scrub(a); return false, nil })
+		kittest.Must(t, err)
 		got, err := s.Athlete(t.Context(), 7)
 		if err != nil {
 			t.Fatal(err)
@@ -48,8 +59,8 @@ func athleteIsStoredWhole(t *testing.T, s Storage) {
 	}
 }
 
-func inboxIsStoredWhole(t *testing.T, s Storage) {
-	want := gathering.Inbox{
+func wholeInboxes() []gathering.Inbox {
+	whole := gathering.Inbox{
 		AthleteID: 7, Generation: 5, Job: gathering.Job{Class: quota.Webhook, Due: at(1), LeasedUntil: at(2), LeaseOwner: "o", RetryAt: at(1), Failures: 3, FailingSince: at(-1)},
 		Hints: []gathering.Hint{
 			{Aspect: gathering.AspectCreate, ActivityID: 11, EventTime: 1_790_000_000, ReceivedAt: at(0), NotBefore: at(3), Attempts: 2, Failures: 4, FailingSince: at(-2), Unlisted: true},
@@ -58,10 +69,16 @@ func inboxIsStoredWhole(t *testing.T, s Storage) {
 		Overflowed: true, GatherRequested: true, ListedAt: at(0), PacedAt: at(1),
 		ListSize: 50, Scarce: true, FailedOn: 12, Question: gathering.Question{ScanID: "5", Seen: true, Gone: 2},
 	}
-	for _, want := range []gathering.Inbox{want, {AthleteID: 7, Generation: 5}} {
-		if _, err := s.UpdateInbox(t.Context(), 7, func(m *gathering.Inbox) (bool, error) { *m = want; return true, nil }); err != nil {
+	return []gathering.Inbox{whole, {AthleteID: 7, Generation: 5}}
+}
+
+func inboxIsStoredWhole(t *testing.T, s Storage) {
+	for i, want := range wholeInboxes() {
+		if _, err := s.UpdateInbox(t.Context(), 7, func(m *gathering.Inbox) (bool, error) { *m = wholeInboxes()[i]; return true, nil }); err != nil {
 			t.Fatal(err)
 		}
+		_, err := s.UpdateInbox(t.Context(), 7, func(m *gathering.Inbox) (bool, error) { kittest.Scrub(m); return false, nil })
+		kittest.Must(t, err)
 		if d := cmp.Diff(want, inbox(t, s, 7)); d != "" {
 			t.Error(d)
 		}
@@ -138,5 +155,37 @@ func noUpdateIsLost(t *testing.T, s Storage) {
 	}
 	if m := inbox(t, s, 7); m.Job.Failures != writers || len(m.Hints) != writers {
 		t.Errorf("%d writes counted as %d, %d hints", writers, m.Job.Failures, len(m.Hints))
+	}
+}
+
+func changeRunsAgain(t *testing.T, s Storage) {
+	kittest.RunCrossing(t, func(change func(*gathering.Athlete) (bool, error)) error {
+		_, err := s.Update(t.Context(), 7, change)
+		return err
+	}, func(a *gathering.Athlete) { a.Generation++ }, func(a gathering.Athlete) int { return int(a.Generation) })
+	kittest.RunCrossing(t, func(change func(*gathering.Inbox) (bool, error)) error {
+		_, err := s.UpdateInbox(t.Context(), 7, change)
+		return err
+	}, func(m *gathering.Inbox) { m.Generation++ }, func(m gathering.Inbox) int { return int(m.Generation) })
+	kittest.RunCrossing(t, func(change func(*gathering.Webhook) (bool, error)) error {
+		_, err := s.UpdateWebhook(t.Context(), change)
+		return err
+	}, func(w *gathering.Webhook) { w.Version++ }, func(w gathering.Webhook) int { return int(w.Version) })
+}
+
+// deliveredBetween: a hint that arrives between an inbox's read and its write
+// stays.
+func deliveredBetween(t *testing.T, s Storage) {
+	open(t, s, 7, 1)
+	runs := 0
+	change(t, s, 7, func(m *gathering.Inbox) {
+		if runs++; runs == 1 {
+			_, err := s.Deliver(t.Context(), 7, "digest", gathering.Hint{Aspect: gathering.AspectCreate, ActivityID: 11, ReceivedAt: at(0)})
+			kittest.Must(t, err)
+		}
+		m.FailedOn = 12
+	})
+	if m := inbox(t, s, 7); len(m.Hints) != 1 || m.FailedOn != 12 || runs != 2 {
+		t.Errorf("after %d runs the inbox is %+v", runs, m)
 	}
 }

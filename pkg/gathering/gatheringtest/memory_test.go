@@ -42,5 +42,5 @@ func TestEveryCallIsIntercepted(t *testing.T) {
 	ports.CheckSubscription = func(context.Context, credentialsv1.CheckSubscriptionRequest) (credentialsv1.CheckSubscriptionResponse, error) {
 		panic("not called")
 	}
-	kittest.RunIntercept(t, gatheringtest.Boundary, ports, gatheringtest.Intercept)
+	kittest.RunIntercept(t, gatheringtest.Boundary, gatheringtest.StaleReads, ports, gatheringtest.Intercept)
 }

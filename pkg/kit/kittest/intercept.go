@@ -12,44 +12,113 @@ import (
 var errRefused = errors.New("refused")
 
 // RunIntercept checks that a boundary's Intercept hands every call of its ports
-// to the Around, under its name. All ports must be set; those with methods that
-// change what is stored must work.
-func RunIntercept[P any](t *testing.T, boundary string, ports P, intercept func(P, Around) P) {
-	var made []string
-	refuse := "" // The operation to refuse.
-	intercepted := reflect.ValueOf(intercept(ports, func(ctx context.Context, op string, call func(context.Context) error) error {
-		if !strings.HasSuffix(op, Part) {
-			made = append(made, op)
-		}
-		if op == refuse {
-			return errRefused
-		}
-		return call(ctx)
-	}))
+// to the Around, under its name, that only staleReads can be stale, and that
+// other processes can write where [Write] says. All ports must be set; those with
+// methods that change what is stored must work.
+func RunIntercept[P any](t *testing.T, boundary string, staleReads []string, ports P, intercept func(P, Around) P) {
+	w := &watcher{}
+	intercepted := reflect.ValueOf(intercept(ports, w.around))
 	for _, c := range calls(intercepted, boundary) {
 		t.Run(c.op, func(t *testing.T) {
 			if c.port.IsZero() {
 				t.Fatal("the port is not set")
 			}
-			check := func(err error, wantErr error, want ...string) {
-				t.Helper()
-				if !errors.Is(err, wantErr) || !slices.Equal(made, want) {
-					t.Errorf("the calls were %v, want %v; the error is %v, want %v", made, want, err, wantErr)
-				}
-				made = nil
+			w.at = map[string]func() error{c.op: func() error { return errRefused }}
+			w.check(t, c.make(t, false), errRefused, c.op)
+			w.at = map[string]func() error{c.op: func() error { return ErrStale }}
+			if got, want := refusesStale(func() { _ = c.make(t, false) }), !slices.Contains(staleReads, c.op); got != want {
+				t.Errorf("a stale answer is refused: %v, want %v", got, want)
 			}
-			refuse = c.op
-			check(c.make(t, false), errRefused, c.op)
-			if c.change() >= 0 {
-				refuse = c.op + Write
-				check(c.make(t, false), nil, c.op)
-				check(c.make(t, true), errRefused, c.op, c.op+Write)
+			w.made = nil
+			if c.change() < 0 {
+				return
 			}
+			w.at = nil
+			w.check(t, c.make(t, false), nil, c.op)
+			w.at = map[string]func() error{c.op + Write: func() error { return errRefused }}
+			w.check(t, c.make(t, true), errRefused, c.op, c.op+Write)
+			w.at = map[string]func() error{c.op + Write: func() error {
+				w.at = nil
+				return c.make(t, true) // Another process writes first, so change runs again.
+			}}
+			w.check(t, c.make(t, true), nil, c.op, c.op+Write, c.op, c.op+Write, c.op+Write)
 		})
 	}
 	none := *new(P)
 	if got := intercept(none, PassThrough); !reflect.ValueOf(got).IsZero() {
 		t.Errorf("ports that are not set become %+v", got)
+	}
+}
+
+// watcher notes the calls that are made.
+type watcher struct {
+	made []string
+	// at has what is done before each operation.
+	at map[string]func() error
+}
+
+func (w *watcher) around(ctx context.Context, op string, call func(context.Context) error) error {
+	if !strings.HasSuffix(op, Part) {
+		w.made = append(w.made, op)
+	}
+	if do := w.at[op]; do != nil {
+		if err := do(); err != nil {
+			return err
+		}
+	}
+	return call(ctx)
+}
+
+// check checks which calls were made since the last check.
+func (w *watcher) check(t *testing.T, err, wantErr error, want ...string) {
+	t.Helper()
+	if !errors.Is(err, wantErr) || !slices.Equal(w.made, want) {
+		t.Errorf("the calls were %v, want %v; the error is %v, want %v", w.made, want, err, wantErr)
+	}
+	w.made = nil
+}
+
+// refusesStale reports whether the call panics.
+func refusesStale(call func()) (refused bool) {
+	defer func() { refused = recover() != nil }()
+	call()
+	return false
+}
+
+// RunParts checks that an operation writes in so many parts, stops between any
+// two of them, and completes them when it is repeated. start sets up an operation
+// under an Around, and returns it and how much it has left to do.
+func RunParts(t *testing.T, op string, parts int, start func(Around) (do func() error, left func() int)) {
+	t.Helper()
+	for stop := range parts {
+		part := 0
+		do, left := start(stopAfter(op, stop, &part))
+		err := do()
+		if stop == 0 {
+			if err != nil || part != parts-1 || left() != 0 {
+				t.Errorf("%s: %v after %d parts, want %d; %d left", op, err, part+1, parts, left())
+			}
+			continue
+		}
+		if !errors.Is(err, errRefused) || part != stop || stop == 1 && left() == 0 {
+			t.Errorf("%s is to stop after part %d: %v after %d parts, %d left", op, stop, err, part, left())
+		}
+		if err := do(); err != nil || left() != 0 {
+			t.Errorf("%s is repeated after part %d: %v, %d left", op, stop, err, left())
+		}
+	}
+}
+
+// stopAfter counts the parts that an operation has done, and refuses the one
+// after stop.
+func stopAfter(op string, stop int, done *int) Around {
+	return func(ctx context.Context, name string, call func(context.Context) error) error {
+		if name == op+Part {
+			if *done++; *done == stop {
+				return errRefused
+			}
+		}
+		return call(ctx)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/kit/kittest"
 )
 
 // Run checks an adapter that stores the quota's budget. newBudgets returns an
@@ -28,6 +29,7 @@ var cases = []struct {
 	{"an error of change is returned as it is and writes nothing", errorOfChangeWritesNothing},
 	{"callers at once never acquire more permits than calls are left", permitsAtOnceStayWithinTheLimit},
 	{"an unchanged budget is not written", unchangedBudgetIsNotWritten},
+	{"a change runs again if another process writes first", changeRunsAgain},
 }
 
 var at = time.Date(2026, 11, 22, 10, 7, 30, 123e6, time.UTC)
@@ -44,9 +46,13 @@ func newBudgetIsZero(t *testing.T, s quota.Budgets) {
 
 func budgetIsStoredWhole(t *testing.T, s quota.Budgets) {
 	want := wholeBudget(at)
-	if err := s.UpdateBudget(t.Context(), func(b *quota.Budget) (bool, error) { *b = want.Clone(); return true, nil }); err != nil {
+	if err := s.UpdateBudget(t.Context(), func(b *quota.Budget) (bool, error) { *b = wholeBudget(at); return true, nil }); err != nil {
 		t.Fatal(err)
 	}
+	read, err := s.Budget(t.Context())
+	kittest.Must(t, err)
+	kittest.Scrub(&read)
+	kittest.Must(t, s.UpdateBudget(t.Context(), func(b *quota.Budget) (bool, error) { kittest.Scrub(b); return false, nil }))
 	got, err := s.Budget(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -122,6 +128,11 @@ func unchangedBudgetIsNotWritten(t *testing.T, s quota.Budgets) {
 	if got, err := s.Budget(t.Context()); err != nil || got.Issued != 0 {
 		t.Fatalf("budget %+v, error %v", got, err)
 	}
+}
+
+func changeRunsAgain(t *testing.T, s quota.Budgets) {
+	kittest.RunCrossing(t, func(change func(*quota.Budget) (bool, error)) error { return s.UpdateBudget(t.Context(), change) },
+		func(b *quota.Budget) { b.Issued++ }, func(b quota.Budget) int { return int(b.Issued) })
 }
 
 // wholeBudget has a value in every field.
