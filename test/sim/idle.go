@@ -7,6 +7,7 @@ import (
 
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/provider"
+	"github.com/paceline/paceline/pkg/gathering"
 )
 
 // Most runs of frequent schedules find nothing to do. So that a month takes less
@@ -53,11 +54,22 @@ var probed = []string{
 	"gathering.Webhooks.UpdateWebhook/write", "gateway webhook", "network " + host(siteURL), "network " + host(stravaURL), "strava push",
 }
 
-// webhookUndisturbed reports whether a probe would find what the last one found:
-// nothing that it passes fails now or within some minutes.
+// webhookUndisturbed reports whether a probe would find the webhook healthy, as
+// the last one did: nothing that it passes fails now or within some minutes. Then
+// it stores that, as the probe would do.
 func (w *world) webhookUndisturbed() bool {
 	since := time.Since(w.faults.began)
-	return !slices.ContainsFunc(w.faults.all, func(t *trouble) bool {
+	if slices.ContainsFunc(w.faults.all, func(t *trouble) bool {
 		return since >= t.From-10*time.Minute && since < t.To+10*time.Minute && slices.ContainsFunc(probed, t.covers)
+	}) {
+		return false
+	}
+	healthy := false
+	_, err := w.stored.gathering.Store.UpdateWebhook(context.Background(), func(s *gathering.Webhook) (bool, error) {
+		if healthy = s.Version > 0 && s.Callback.FailingSince.IsZero() && time.Since(s.Callback.HealthyAt) < 4*time.Minute; healthy {
+			s.Callback.HealthyAt = time.Now().UTC()
+		}
+		return healthy, nil
 	})
+	return err == nil && healthy
 }
