@@ -103,6 +103,7 @@ func (b *bus) refuseSome(entries []types.PutEventsRequestEntry) {
 // take takes an event, and returns its id.
 func (b *bus) take(e types.PutEventsRequestEntry) string {
 	b.events++
+	b.inspect("event "+*e.DetailType, []byte(*e.Detail))
 	event := busEvent{
 		Version: "0", ID: fmt.Sprintf("00000000-0000-4000-8000-%012x", b.events),
 		Source: *e.Source, DetailType: *e.DetailType, Detail: json.RawMessage(*e.Detail),

@@ -11,6 +11,8 @@ type cloud struct {
 	k *kernel
 	// random decides how long things take, and their order.
 	random *rand.Rand
+	// inspect searches an event for what may not be in it.
+	inspect func(where string, data []byte)
 	// draw returns the failure that happens at a place now, or "".
 	draw func(place string) kind
 	// invoke invokes a function from within a process and waits for its result.

@@ -28,9 +28,10 @@ func inCloud(t *testing.T, do func(*cloudTest)) {
 			t: t, deployment: d, functions: map[string]func(context.Context, any) (any, error){}, failures: map[string][]kind{},
 		}
 		c.cloud = &cloud{
-			k:      &kernel{ties: rand.New(rand.NewPCG(1, 1))},
-			random: rand.New(rand.NewPCG(2, 2)),
-			draw:   c.fail, invoke: c.call, invokeAsync: c.start, idle: func(string) bool { return false },
+			inspect: func(string, []byte) {},
+			k:       &kernel{ties: rand.New(rand.NewPCG(1, 1))},
+			random:  rand.New(rand.NewPCG(2, 2)),
+			draw:    c.fail, invoke: c.call, invokeAsync: c.start, idle: func(string) bool { return false },
 		}
 		defer c.k.close()
 		do(c)

@@ -21,7 +21,7 @@ const wakeQueueName = "gathering/WorkQueue"
 // newDeployed returns the cloud with everything that the templates deploy,
 // except functions.
 func (w *world) newDeployed() deployed {
-	c := &cloud{k: w.k, random: rng(w.plan.Seed, "cloud", 0), draw: w.draw, invoke: w.invoke, invokeAsync: w.invokeAsync, idle: w.idle}
+	c := &cloud{k: w.k, random: rng(w.plan.Seed, "cloud", 0), inspect: w.inspect, draw: w.draw, invoke: w.invoke, invokeAsync: w.invokeAsync, idle: w.idle}
 	queues := newQueues(c, w.deployment)
 	return deployed{c, queues, newBus(c, w.deployment, queues), newGateway(c, w.deployment)}
 }

@@ -161,7 +161,8 @@ func (v *invariants) checkLost(a strava.AthleteState, before, now map[int64]held
 		}
 	}
 	if len(lost) > lies*max(3, len(before)/50) {
-		v.violation(nothingLost, "athlete %d: %d of %d activities disappeared, such as %d, after %d wrong answers", a.ID, len(lost), len(before), lost[0], lies)
+		v.violation(nothingLost, "athlete %d, who allows %s: %d of %d activities disappeared, such as %d, after %d wrong answers; Strava cannot read %d",
+			a.ID, a.Scope, len(lost), len(before), lost[0], lies, v.corrupt(a.ID))
 	}
 }
 

@@ -141,9 +141,14 @@ func TestRestIsChecked(t *testing.T) {
 		do   func(*checked)
 		want []string
 	}{
-		"an activity is missing":  {func(c *checked) { c.remove(ada) }, []string{trueProgress, trueData}},
-		"an activity has changed": {func(c *checked) { c.put(ada, func(a *gatheringv1.Activity) { a.Distance++ }) }, []string{trueData}},
-		"an activity is too many": {func(c *checked) { c.put(ada, func(a *gatheringv1.Activity) { a.ID += 100 }) }, []string{trueProgress, trueData}},
+		"an activity is missing":     {func(c *checked) { c.remove(ada) }, []string{trueProgress, trueData}},
+		"an activity has changed":    {func(c *checked) { c.put(ada, func(a *gatheringv1.Activity) { a.Distance++ }) }, []string{trueData}},
+		"an activity is too many":    {func(c *checked) { c.put(ada, func(a *gatheringv1.Activity) { a.ID += 100 }) }, []string{trueProgress, trueData}},
+		"an activity has a position": {func(c *checked) { c.put(ada, func(a *gatheringv1.Activity) { a.Name = strava.SyntheticPolyline }) }, []string{noLeaks, trueData}},
+		"a token is stored": {func(c *checked) {
+			pair, _ := c.pair(c.grant(ada).Account, c.grant(ada).Tokens)
+			c.setGrant(ada, func(g *credentials.Grant) { g.Reason = pair.Access.Reveal() })
+		}, []string{noLeaks}},
 		"an activity was deleted": {func(c *checked) {
 			kittest.Must(c.t, c.server.DeleteActivity(ada, c.records(ada)[0].Activity.ID))
 		}, []string{trueData}},

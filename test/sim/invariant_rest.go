@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -77,6 +78,7 @@ func (v *invariants) checkAtRest() {
 			v.checkProfile(a)
 		}
 	}
+	v.checkStored()
 	v.checkLinks()
 	v.checkNothingDue()
 	v.checkIdentities()
@@ -230,6 +232,23 @@ func (v *invariants) checkProfile(a strava.AthleteState) {
 	want, _, err := gatheringstrava.New(answer, time.Now).Athlete(context.Background(), gathering.Authorization{AthleteID: a.ID})
 	if err != nil || want != *account.Profile {
 		v.violation(trueData, "the profile of athlete %d differs: %s (%v)", a.ID, difference(want, *account.Profile), err)
+	}
+}
+
+// checkStored searches all that is stored outside the vault.
+func (v *invariants) checkStored() {
+	ctx := context.Background()
+	for _, a := range v.athletes() {
+		account, _ := v.athlete.Accounts.Account(ctx, a.ID)
+		scan, _ := v.gathering.Store.Athlete(ctx, a.ID)
+		sessions, _ := v.credentials.Credentials.Credentials(ctx, a.ID)
+		for _, item := range []any{account, scan, v.inbox(a.ID), v.records(a.ID), sessions, v.grant(a.ID)} {
+			text, err := json.Marshal(item)
+			if err != nil {
+				panic(err)
+			}
+			v.inspect(fmt.Sprintf("the stored %T of athlete %d", item, a.ID), text)
+		}
 	}
 }
 
