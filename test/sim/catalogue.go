@@ -20,6 +20,9 @@ func catalogue() map[string][]kind {
 			c[op] = kindsOf(op)
 		}
 	}
+	for _, op := range inParts {
+		c[op+kittest.Part] = kindsOf(op + kittest.Part)
+	}
 	for name := range builders {
 		c["lambda "+name] = []kind{throttle, coldStart, cut}
 	}

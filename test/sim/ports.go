@@ -2,9 +2,13 @@ package sim
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/paceline/paceline/pkg/activity/activitytest"
+	"github.com/paceline/paceline/pkg/credentials/credentialstest"
+	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/kittest"
 )
@@ -94,13 +98,12 @@ func init() {
 	}
 }
 
-// indexReads are the reads that may miss the latest writes, see
-// [kittest.ErrStale].
-var indexReads = map[string]bool{
-	"credentials.Grants.Pending": true, "credentials.Counter.CountAuthorized": true,
-	"credentials.Vault.Tokens": true, "credentials.Vault.Latest": true,
-	"gathering.Jobs.Due": true, "gathering.Jobs.Waiting": true, "activity.WriteStore.AthletesToExpire": true,
-}
+// staleReads are the reads that may miss the latest writes, and inParts the
+// operations that may stop between two parts.
+var (
+	staleReads = slices.Concat(credentialstest.StaleReads, gatheringtest.StaleReads, activitytest.StaleReads)
+	inParts    = slices.Concat(credentialstest.InParts, gatheringtest.InParts, activitytest.InParts)
+)
 
 // kindsOf returns the failures that a port operation may have.
 func kindsOf(op string) []kind {
@@ -110,7 +113,7 @@ func kindsOf(op string) []kind {
 		return nil
 	case strings.HasSuffix(op, kittest.Write), strings.HasSuffix(op, kittest.Part):
 		return []kind{refuse, slow, killBefore}
-	case indexReads[op]:
+	case slices.Contains(staleReads, op):
 		return []kind{refuse, slow, hang, killBefore, stale}
 	case reads[method]:
 		return []kind{refuse, slow, hang, killBefore}

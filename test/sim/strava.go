@@ -95,7 +95,11 @@ func (n network) RoundTrip(r *http.Request) (*http.Response, error) {
 		w.k.pause(30*time.Millisecond + time.Duration(w.delays.Int64N(int64(600*time.Millisecond))))
 		res, err = server.RoundTrip(r.WithContext(context.WithoutCancel(r.Context())))
 		if w.story.tell && err == nil {
-			w.story.line("  %s %s%s?%s: %d", r.Method, r.URL.Host, r.URL.Path, r.URL.RawQuery, res.StatusCode)
+			query := "" // Others' queries hold secrets.
+			if strings.HasPrefix(r.URL.Path, "/api/v3/athlete") {
+				query = "?" + r.URL.RawQuery
+			}
+			w.story.line("  %s %s%s%s: %d", r.Method, r.URL.Host, r.URL.Path, query, res.StatusCode)
 		}
 	})
 	switch {
