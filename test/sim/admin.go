@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	athletehandler "github.com/paceline/paceline/pkg/athlete/handler"
 	"github.com/paceline/paceline/pkg/credentials/handler"
 	"github.com/paceline/paceline/pkg/credentials/provider"
 )
@@ -66,6 +67,9 @@ func (w *world) registration() handler.AdminRequest {
 // letters back to their queues. It returns at once.
 func (w *world) settle() {
 	w.restoreStrava()
+	if w.closed {
+		return
+	}
 	a := w.admin()
 	w.k.spawn("admin", 0, func() {
 		a.insist(w.registration())
@@ -81,7 +85,7 @@ func (w *world) settle() {
 // administer does what an admin does now and then.
 func (a *actor) administer() {
 	deeds := []func(){
-		a.rotateSecret, a.revokeAthlete, a.endSessions, a.look, a.redrive, a.redrive, a.replay, a.loseSubscription, a.moveSubscription,
+		a.rotateSecret, a.revokeAthlete, a.endSessions, a.look, a.forgetWaiting, a.redrive, a.redrive, a.replay, a.loseSubscription, a.moveSubscription,
 	}
 	for a.rest(36 * time.Hour) {
 		deeds[a.random.IntN(len(deeds))]()
@@ -128,6 +132,16 @@ func (a *actor) look() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	_, _ = a.w.invoke(ctx, "gathering/show-status", struct{}{})
+	_, _ = a.countErasures(athletehandler.CountErasuresRequest{})
+	_, _ = a.w.invoke(ctx, "credentials/use-accounts", handler.AccountsRequest{Action: handler.ActionListAccounts, Provider: provider.NameFitbit})
+}
+
+// forgetWaiting takes a person from the waitlist.
+func (a *actor) forgetWaiting() {
+	res, err := a.command(handler.AdminRequest{Action: handler.ActionWaitlist})
+	if err == nil && len(res.Waitlist) > 0 {
+		_, _ = a.command(handler.AdminRequest{Action: handler.ActionRemoveFromWaitlist, Contact: res.Waitlist[0].Contact})
+	}
 }
 
 // redrive moves all dead letters back to their queues.

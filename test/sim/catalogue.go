@@ -1,6 +1,9 @@
 package sim
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/athlete"
 	"github.com/paceline/paceline/pkg/credentials"
@@ -8,6 +11,12 @@ import (
 	"github.com/paceline/paceline/pkg/kit/kittest"
 	"github.com/paceline/paceline/standin/strava"
 )
+
+// remote are the ports behind which is another function or a provider. The
+// failures of these are those of the function, the network and the provider.
+var remote = []string{
+	"credentials.OAuth", "credentials.API", "credentials.Push", "credentials.ReadToday", "gathering.Strava", "gathering.CheckSubscription",
+}
 
 // catalogue returns the failures that each place may have. Coverage is counted
 // against it.
@@ -17,7 +26,9 @@ func catalogue() map[string][]kind {
 		"credentials": credentials.Ports{}, "gathering": gathering.Ports{}, "athlete": athlete.Ports{}, "activity": activity.Ports{},
 	} {
 		for _, op := range kittest.Operations(ports, boundary) {
-			c[op] = kindsOf(op)
+			if !slices.ContainsFunc(remote, func(port string) bool { return strings.HasPrefix(op, port) }) {
+				c[op] = kindsOf(op)
+			}
 		}
 	}
 	for _, op := range inParts {
@@ -26,7 +37,7 @@ func catalogue() map[string][]kind {
 	for name := range builders {
 		c["lambda "+name] = []kind{throttle, coldStart, cut}
 	}
-	for _, u := range []string{stravaURL, fitbitURL} {
+	for _, u := range []string{stravaURL, fitbitURL, siteURL} {
 		c["network "+host(u)] = networkKinds
 	}
 	for _, e := range []string{

@@ -38,10 +38,13 @@ type trouble struct {
 	Where string
 	// Rate is the probability that a call fails.
 	Rate float64
+	// Times is how many calls fail at most; 0 for any number.
+	Times int `json:",omitempty"`
 	// From and To bound the trouble, counted from the beginning of the run.
 	From, To time.Duration
 
 	random *rand.Rand
+	hits   int
 }
 
 func (t *trouble) covers(place string) bool {
@@ -53,7 +56,9 @@ func (t *trouble) covers(place string) bool {
 
 // faults draws the failures of a run.
 type faults struct {
+	// began is when the first storm began; zero before.
 	began    time.Time
+	storm    func(since time.Duration) bool
 	all      []*trouble
 	at       map[string][]*trouble
 	kinds    map[string][]kind
@@ -68,8 +73,8 @@ type pair struct {
 	Kind  kind
 }
 
-func newFaults(p plan, began time.Time) *faults {
-	f := &faults{began: began, at: map[string][]*trouble{}, kinds: catalogue(), happened: coverage{}}
+func newFaults(p plan) *faults {
+	f := &faults{storm: p.storm, at: map[string][]*trouble{}, kinds: catalogue(), happened: coverage{}}
 	for i, t := range p.Troubles {
 		t.random = rng(p.Seed, "trouble", i)
 		f.all = append(f.all, &t)
@@ -88,9 +93,13 @@ func (f *faults) draw(place string) kind {
 		}
 		f.at[place] = here
 	}
+	since := time.Since(f.began)
+	if len(here) == 0 || f.began.IsZero() || !f.storm(since) {
+		return ""
+	}
 	for _, t := range here {
-		since := time.Since(f.began)
-		if since >= t.From && since < t.To && t.random.Float64() < t.Rate {
+		if since >= t.From && since < t.To && (t.Times == 0 || t.hits < t.Times) && t.random.Float64() < t.Rate {
+			t.hits++
 			f.happened[pair{place, t.Kind}]++
 			return t.Kind
 		}

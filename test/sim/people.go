@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -51,6 +52,7 @@ type actor struct {
 // others are the actors besides the athletes, by their names in plans.
 var others = map[string]func(*actor){
 	"admin":             (*actor).administer,
+	closer:              (*actor).clearStage,
 	"deployer":          (*actor).deployVersions,
 	"other client":      (*actor).useQuota,
 	"changing limits":   (*actor).changeLimits,
@@ -72,17 +74,22 @@ func drawActors(r *rand.Rand, athletes int) []string {
 		names = append(names, athletePrefix+strconv.Itoa(n))
 	}
 	for _, name := range sortedKeys(others) {
-		if r.IntN(2) == 0 {
+		if name != closer && r.IntN(2) == 0 || r.IntN(4) == 0 {
 			names = append(names, name)
 		}
 	}
 	return names
 }
 
-// startActors lets the plan's actors act until the end of the storm.
+// startActors lets the plan's actors act until the end of the storm. In the last
+// one only the closer acts, if there is one.
 func (w *world) startActors() {
+	closes := slices.Contains(w.plan.Actors, closer)
+	last := w.stormEnds().Equal(w.began.Add(w.plan.Storms[len(w.plan.Storms)-1].To))
 	for _, name := range w.plan.Actors {
-		w.k.spawn(name, 0, w.lifeOf(name))
+		if (name == closer) == (closes && last) {
+			w.k.spawn(name, 0, w.lifeOf(name))
+		}
 	}
 }
 

@@ -85,7 +85,8 @@ var severities = []struct {
 func (p *plan) drawTroubles(r *rand.Rand) {
 	c := catalogue()
 	places := slices.DeleteFunc(slices.Sorted(maps.Keys(c)), func(place string) bool { return len(c[place]) == 0 })
-	for range r.IntN(16) {
+	p.focus(c, places, r)
+	for range r.IntN(12) {
 		place := places[r.IntN(len(places))]
 		t := trouble{Kind: c[place][r.IntN(len(c[place]))], Where: place}
 		if r.IntN(2) == 0 {
@@ -103,6 +104,27 @@ func (p *plan) drawTroubles(r *rand.Rand) {
 		p.Troubles = append(p.Troubles, t)
 	}
 	slices.SortStableFunc(p.Troubles, func(a, b trouble) int { return cmp.Compare(a.From, b.From) })
+}
+
+// focus adds a failure of the first calls at each of three places, which are
+// others in each seed: so some hundred seeds have every kind of failure at every
+// place.
+func (p *plan) focus(c map[string][]kind, places []string, r *rand.Rand) {
+	var pairs []pair
+	for _, place := range places {
+		for _, k := range c[place] {
+			pairs = append(pairs, pair{place, k})
+		}
+	}
+	const count, step = 3, 331 // A prime: neighbours are of different places.
+	for n := range uint64(count) {
+		one := pairs[(p.Seed*count+n)*step%uint64(len(pairs))]
+		storm := p.Storms[r.IntN(len(p.Storms))]
+		from := storm.From + time.Duration(r.Int64N(int64(storm.To-storm.From)))
+		p.Troubles = append(p.Troubles, trouble{
+			Kind: one.Kind, Where: one.Place, Rate: 1, Times: 1 + r.IntN(4), From: from / 2, To: p.Storms[len(p.Storms)-1].To,
+		})
+	}
 }
 
 // group returns the beginning that the names of places have in common which fail

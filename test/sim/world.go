@@ -60,6 +60,8 @@ type world struct {
 
 	people     people
 	invariants *invariants
+	// closed says that the stage was cleared.
+	closed     bool
 	violations []string
 }
 
@@ -79,7 +81,7 @@ var start = time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC)
 func newWorld(p plan) *world {
 	time.Sleep(time.Until(start))
 	w := &world{
-		plan: p, began: time.Now(), k: &kernel{ties: rng(p.Seed, "ties", 0)}, faults: newFaults(p, time.Now()),
+		plan: p, began: time.Now(), k: &kernel{ties: rng(p.Seed, "ties", 0)}, faults: newFaults(p),
 		delays: rng(p.Seed, "delays", 0), ids: rng(p.Seed, "ids", 0),
 		functions: map[string]*function{}, idleTicks: map[string]int{}, metrics: &kittest.Metrics{},
 		emf: emf.New(io.Discard, time.Now, "sim", stage),
