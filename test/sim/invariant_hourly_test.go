@@ -335,7 +335,7 @@ func TestRateLimitsAreChecked(t *testing.T) {
 				pair, _ := c.pair(c.grant(ada).Account, c.grant(ada).Tokens)
 				tc.before(c)
 				for range tc.calls {
-					c.call(http.MethodGet, "/api/v3/athlete", pair.Access.Reveal(), nil)
+					c.call(http.MethodGet, "/api/v3/athlete/activities", pair.Access.Reveal(), nil)
 				}
 				c.want(tc.want...)
 			})

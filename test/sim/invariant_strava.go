@@ -130,6 +130,9 @@ func (c *answerCopy) Write(b []byte) (int, error) {
 func (v *invariants) observeAnswer(c *observedCall, presented string, status int, body []byte) {
 	o := &v.observed
 	v.observeMetered(c, status)
+	if status >= http.StatusInternalServerError {
+		v.failed() // Such as for an activity that Strava cannot read.
+	}
 	switch c.endpoint {
 	case strava.EndpointExchange, strava.EndpointRefresh, strava.EndpointRevoke, strava.EndpointDeauthorize, strava.EndpointAuthorize:
 		v.secrets.stale = true

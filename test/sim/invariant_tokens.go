@@ -47,7 +47,9 @@ func (v *invariants) observeMetered(c *observedCall, status int) {
 	q.usage, q.at = v.strava.Usage(), now
 	over := q.usage.Read[0] > q.settings.ReadLimit[0] || q.usage.Read[1] > q.settings.ReadLimit[1] ||
 		q.usage.Overall[0] > q.settings.OverallLimit[0] || q.usage.Overall[1] > q.settings.OverallLimit[1]
-	if status != http.StatusTooManyRequests || c.fault != "" || !over {
+	// The check of a claim needs no permit, see quota.Budget.Settle; it calls this
+	// endpoint alone.
+	if status != http.StatusTooManyRequests || c.fault != "" || !over || c.endpoint == strava.EndpointAthlete {
 		return
 	}
 	quarter := now.Unix() / 900
