@@ -27,7 +27,7 @@ const (
 	trueReceipts  = "a receipt says what is so"
 	trueProgress  = "progress says what is so"
 	oneRefresh    = "one refresh of an athlete's tokens at a time"
-	liveTokens    = "no superseded refresh token is used" //nolint:gosec // No credential.
+	liveTokens    = "no superseded refresh token is used"
 	noOwn429      = "Strava refuses no call for the rate limit while nothing else uses it"
 	// Every hour.
 	retained      = "nothing is kept for longer than 7 days"

@@ -333,7 +333,7 @@ func tasks(g credentials.Grant) string {
 }
 
 // checkIdentities checks that sessions and keys that have ended, or whose
-// athletes left, identify nobody.
+// athletes left, are refused.
 func (v *invariants) checkIdentities() {
 	ports := credentials.Ports{
 		CredentialStore: v.credentials.Credentials, Events: event.Factory{Now: time.Now}, Log: slog.New(slog.DiscardHandler),
