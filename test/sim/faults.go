@@ -63,6 +63,8 @@ type faults struct {
 	at       map[string][]*trouble
 	kinds    map[string][]kind
 	happened coverage
+	// ofProbe are those of the places that a probe of the webhook passes.
+	ofProbe []*trouble
 }
 
 // coverage counts failures by place and kind.
@@ -78,6 +80,9 @@ func newFaults(p plan) *faults {
 	for i, t := range p.Troubles {
 		t.random = rng(p.Seed, "trouble", i)
 		f.all = append(f.all, &t)
+		if slices.ContainsFunc(probed, t.covers) {
+			f.ofProbe = append(f.ofProbe, &t)
+		}
 	}
 	return f
 }

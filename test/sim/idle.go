@@ -11,24 +11,31 @@ import (
 )
 
 // Most runs of frequent schedules find nothing to do. So that a month takes less
-// than a second, only one in idleRuns of these takes place.
-const idleRuns = 30
+// than a second, only one in about idleRuns of these takes place.
+const idleRuns = 60
 
 // idle reports whether a run of a scheduled function is left out, because it
 // would find nothing to do.
 func (w *world) idle(function string) bool {
-	nothing := map[string]func() bool{
-		"gathering/gather-work":        w.noJobDue,
-		"gathering/probe-webhook":      w.webhookUndisturbed,
-		"credentials/reconcile-grants": func() bool { return w.noTask(credentials.ProviderStrava) },
-		"credentials/reconcile-links":  func() bool { return w.noTask(provider.NameFitbit) },
-	}[function]
-	if nothing == nil || !nothing() {
+	left := w.idleTicks[function]
+	nothing := false
+	switch function {
+	case "gathering/gather-work":
+		nothing = w.noJobDue()
+	case "gathering/probe-webhook":
+		nothing = w.webhookUndisturbed()
+	case "credentials/reconcile-grants":
+		nothing = w.noTask(credentials.ProviderStrava)
+	case "credentials/reconcile-links":
+		// Tasks of links may wait for some minutes.
+		nothing = left%5 != 0 || w.noTask(provider.NameFitbit)
+	}
+	if !nothing || left == idleRuns {
 		w.idleTicks[function] = 0
 		return false
 	}
 	w.idleTicks[function]++
-	return w.idleTicks[function]%idleRuns != 0
+	return true
 }
 
 // noJobDue reports whether no instance sees a job that is due.
@@ -59,8 +66,8 @@ var probed = []string{
 // it stores that, as the probe would do.
 func (w *world) webhookUndisturbed() bool {
 	since := time.Since(w.faults.began)
-	if slices.ContainsFunc(w.faults.all, func(t *trouble) bool {
-		return since >= t.From-10*time.Minute && since < t.To+10*time.Minute && slices.ContainsFunc(probed, t.covers)
+	if slices.ContainsFunc(w.faults.ofProbe, func(t *trouble) bool {
+		return since >= t.From-5*time.Minute && since < t.To+5*time.Minute
 	}) {
 		return false
 	}

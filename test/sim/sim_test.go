@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,7 +19,7 @@ import (
 )
 
 // seeds is how many seeds `go test` runs.
-const seeds = 4
+const seeds = 300
 
 // tally is what all runs of a test add up to.
 type tally struct {
@@ -130,6 +131,8 @@ func TestNoSeedBreaksAPromise(t *testing.T) {
 			t.Fatal(`SOAK must be a duration or "forever": `, err)
 		}
 	}
+	// Many short lives make much garbage.
+	defer debug.SetGCPercent(debug.SetGCPercent(800))
 	t.Run("seeds", func(t *testing.T) {
 		for range runtime.GOMAXPROCS(0) {
 			t.Run("worker", func(t *testing.T) {
