@@ -761,6 +761,20 @@ func TestReadingsOlderThanSevenDaysAreIgnored(t *testing.T) {
 	}
 }
 
+// A profile from a dead letter is not even stored.
+func TestAProfileThatWasReadSevenDaysAgoIsNotStored(t *testing.T) {
+	for age, kept := range map[time.Duration]bool{retention.StravaData - time.Second: true, retention.StravaData: false} {
+		p := newPlane()
+		p.now = start.Add(age)
+		p.gather(t, gen1, 0, "Ada")
+		a, err := p.ports.Accounts.Account(t.Context(), 1)
+		kittest.Must(t, err)
+		if got := a.Profile != nil; got != kept {
+			t.Errorf("after %s it is stored: %t", age, got)
+		}
+	}
+}
+
 func TestAnothersProfileIsRefused(t *testing.T) {
 	p := newPlane()
 	err := p.AthleteGathered(t.Context(), cause, gatheringv1.AthleteGathered{AthleteID: 1, Generation: gen1, ReadAt: start, Athlete: gatheringv1.Athlete{ID: 2}})

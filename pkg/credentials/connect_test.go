@@ -199,6 +199,19 @@ func TestAConnectThatNoStoreTakesIsRevoked(t *testing.T) {
 	}
 }
 
+// A state ends by itself, not only with the code that Strava made for it.
+func TestAnExpiredStateIsRefusedWithAFreshCode(t *testing.T) {
+	for late, want := range map[time.Duration]error{5*time.Minute - time.Second: nil, 5 * time.Minute: credentials.ErrState} {
+		w := newWorld(t, strava.Settings{})
+		cb := w.consent(w.athlete(0), "")
+		w.clock.Advance(late - time.Millisecond) // consent takes one.
+		cb.Code = w.consent(w.athlete(0), "").Code
+		if _, err := w.connect.Finish(t.Context(), cb); !errors.Is(err, want) {
+			t.Errorf("after %s: %v, want %v", late, err, want)
+		}
+	}
+}
+
 // noReceived is a vault that takes no pending connects.
 type noReceived struct{ credentials.Vault }
 

@@ -698,6 +698,9 @@ func TestPendingConnectsThatCannotBeImportedDelayNothing(t *testing.T) {
 		if w.grant(id).State != credentials.Erased {
 			t.Error("a hanging import delayed the erasure of another athlete")
 		}
+		if left, err := w.vault.PendingConnects(t.Context(), credentials.ProviderStrava); err != nil || len(left) != 200 {
+			t.Errorf("the vault holds %d of 200 connects that no grant has taken: %v", len(left), err)
+		}
 	})
 }
 
