@@ -16,7 +16,7 @@ import (
 )
 
 // testLimit bounds the tests of one package.
-const testLimit = 2 * time.Minute
+const testLimit = 5 * time.Minute
 
 func main() {
 	if err := run(context.Background(), os.Args[1:]); err != nil {

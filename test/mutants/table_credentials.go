@@ -10,7 +10,7 @@ var credentialsTokens = []mutant{
 		file:   "pkg/credentials/lease.go",
 		old:    `return l.Owner != "" && l.Owner != owner && now.Before(l.Until)`,
 		new:    `return false`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestTransitions$"},
 	},
 	{
 		id:     "credentials/lease-too-short",
@@ -18,7 +18,7 @@ var credentialsTokens = []mutant{
 		file:   "pkg/credentials/lease.go",
 		old:    `leaseTime = time.Minute`,
 		new:    `leaseTime = 25 * time.Second`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestALeaseOutlastsItsHolder$"},
 	},
 	{
 		id:     "credentials/commit-after-lost-lease",
@@ -26,7 +26,7 @@ var credentialsTokens = []mutant{
 		file:   "pkg/credentials/granttokens.go",
 		old:    `g.Generation == seen.Generation && g.Lease.Owner == owner && g.Tokens.equal(seen.Tokens)`,
 		new:    `g.Generation == seen.Generation && g.Tokens.equal(seen.Tokens)`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestTransitions$"},
 	},
 	{
 		id:     "credentials/commit-to-other-generation",
@@ -34,7 +34,7 @@ var credentialsTokens = []mutant{
 		file:   "pkg/credentials/granttokens.go",
 		old:    `g.State != Erased && g.Generation == seen.Generation && g.Lease.Owner == owner && g.Tokens.equal(seen.Tokens)`,
 		new:    `g.State != Erased && g.Lease.Owner == owner`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestTransitions$"},
 	},
 	{
 		id:     "credentials/refresh-without-seal",
@@ -42,15 +42,15 @@ var credentialsTokens = []mutant{
 		file:   "pkg/credentials/refresh.go",
 		old:    "seal, err := t.newSeal(ctx, seen.Account.Provider)\n\tif err != nil {",
 		new:    "seal, sealErr := t.newSeal(ctx, seen.Account.Provider)\n\tif sealErr != nil {\n\t\tseal = func(Account, TokenPair) ([]byte, error) { return nil, sealErr }\n\t}\n\tif err != nil {",
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestForwardReportsTheFailingPartyAndTheCallsSent$"},
 	},
 	{
 		id:     "credentials/no-sealed-fallback",
 		breaks: "a pair that the vault does not take is dropped instead of kept in the grant, and the athlete is lost",
 		file:   "pkg/credentials/tokenstore.go",
 		old:    `return TokenRef{Sealed: sealed}, false, nil`,
-		new:    `return TokenRef{}, false, fault.New(fault.Transient, "not sealed")`,
-		by:     []string{credentials},
+		new:    `return TokenRef{}, sealed == nil, fault.New(fault.Transient, "not sealed")`,
+		by:     []string{credentials + " ^TestACallThatHangsLeavesTimeForTheOtherStore$"},
 	},
 	{
 		id:     "credentials/hanging-vault-takes-all-time",
@@ -58,7 +58,7 @@ var credentialsTokens = []mutant{
 		file:   "pkg/credentials/ledger.go",
 		old:    `tryTime = 2 * time.Second`,
 		new:    `tryTime = 2 * storeTime`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestACallThatHangsLeavesTimeForTheOtherStore$"},
 	},
 	{
 		id:     "credentials/save-ends-with-the-caller",
@@ -66,7 +66,7 @@ var credentialsTokens = []mutant{
 		file:   "pkg/credentials/tokenstore.go",
 		old:    `ctx = context.WithValue(context.WithoutCancel(ctx), savingKey{}, true)`,
 		new:    `ctx = context.WithValue(ctx, savingKey{}, true)`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestACanceledCallLosesNoToken$"},
 	},
 	{
 		id:     "credentials/refresh-with-no-time-to-save",
@@ -74,7 +74,7 @@ var credentialsTokens = []mutant{
 		file:   "pkg/credentials/refresh.go",
 		old:    "if tooLate(ctx, refreshTime) {\n\t\treturn TokenPair{}, errTooLate\n\t}\n\tfresh, err := t.OAuth",
 		new:    "fresh, err := t.OAuth",
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestStravaIsNotCalledWithoutTimeLeft$"},
 	},
 	{
 		id:     "credentials/late-refresh-takes-the-lease",
@@ -82,7 +82,7 @@ var credentialsTokens = []mutant{
 		file:   "pkg/credentials/refresh.go",
 		old:    `if tooLate(ctx, refreshTime) { // Other processes need not wait.`,
 		new:    `if tooLate(ctx, 0) { // Other processes need not wait.`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestWithoutTimeLeftNoLeaseIsTaken$"},
 	},
 	{
 		id:     "credentials/older-pair-adopted",
@@ -90,7 +90,7 @@ var credentialsTokens = []mutant{
 		file:   "pkg/credentials/refresh.go",
 		old:    ` && !left.IssuedAt.Before(refused.IssuedAt.Add(-clockSkew))`,
 		new:    ``,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestAnOlderPairIsNotAdopted$"},
 	},
 	{
 		id:     "credentials/candidates-not-tried",
@@ -98,7 +98,7 @@ var credentialsTokens = []mutant{
 		file:   "pkg/credentials/refresh.go",
 		old:    `case err == nil && !pair.Refresh.Equal(refused.Refresh):`,
 		new:    `case err == nil && pair.Refresh.Empty():`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestADoubleSubmitForTheLastPlace$"},
 	},
 	{
 		id:     "credentials/crossed-pair-dropped",
@@ -106,7 +106,7 @@ var credentialsTokens = []mutant{
 		file:   "pkg/credentials/tokenstore.go",
 		old:    "g.addCandidate(candidate, now)\n\t\tg.restore(candidate, now)",
 		new:    "g.createTombstone(now)",
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestLeavingByDeauthorization$"},
 	},
 	{
 		id:     "credentials/late-pair-restores-nothing",
@@ -114,7 +114,7 @@ var credentialsTokens = []mutant{
 		file:   "pkg/credentials/tokenstore.go",
 		old:    `g.restore(candidate, now)`,
 		new:    ``,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestALateRestoreDoesNotUndoLeaving$"},
 	},
 	{
 		id:     "credentials/parameter-in-use-deleted",
@@ -122,7 +122,7 @@ var credentialsTokens = []mutant{
 		file:   "pkg/credentials/granttokens.go",
 		old:    `inUse := generation == 0 || generation == g.Tokens.Generation || (g.inForce() && generation == g.Generation) ||`,
 		new:    `inUse := generation == 0 ||`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestTransitions$"},
 	},
 	{
 		id:     "credentials/obsolete-parameters-stay",
@@ -130,15 +130,15 @@ var credentialsTokens = []mutant{
 		file:   "pkg/credentials/granttokens.go",
 		old:    `g.Obsolete = append(g.Obsolete, generation)`,
 		new:    ``,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestTransitions$"},
 	},
 	{
 		id:     "credentials/refusal-degrades-a-new-grant",
 		breaks: "Strava's refusal of an old token degrades an athlete although a connect has just added a pair",
 		file:   "pkg/credentials/refresh.go",
 		old:    `if !g.underLease(owner, seen) || added {`,
-		new:    `if !g.underLease(owner, seen) {`,
-		by:     []string{credentials},
+		new:    `if !g.underLease(owner, seen) || added && false {`,
+		by:     []string{credentials + " ^TestARefusalCrossesASignIn$"},
 	},
 	{
 		id:     "credentials/old-secret-kept",
@@ -146,7 +146,7 @@ var credentialsTokens = []mutant{
 		file:   "pkg/credentials/refresh.go",
 		old:    `if !errors.Is(err, ErrAppRefused) && !errors.Is(err, ErrTokenRefused) {`,
 		new:    `if true {`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestTheClientSecretIsChangedWithoutDowntime$"},
 	},
 	{
 		id:     "credentials/renewed-again-and-again",
@@ -154,7 +154,7 @@ var credentialsTokens = []mutant{
 		file:   "pkg/credentials/requester.go",
 		old:    `case !rejected.Access.Empty():`,
 		new:    `case calls > 3:`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestForwardReportsTheFailingPartyAndTheCallsSent$"},
 	},
 	{
 		id:     "credentials/revoked-pair-in-memory",
@@ -162,7 +162,7 @@ var credentialsTokens = []mutant{
 		file:   "pkg/credentials/tokens.go",
 		old:    "if grant.Generation != generation {\n\t\treturn Grant{}, ErrRevoked\n\t}\n\treturn grant, allowed(grant)",
 		new:    "return grant, nil",
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestACachedPairIsForgottenWithItsGrant$"},
 	},
 	{
 		id:     "credentials/stale-pair-in-memory",
@@ -170,7 +170,7 @@ var credentialsTokens = []mutant{
 		file:   "pkg/credentials/tokens.go",
 		old:    `return c.pair, ok && c.generation == grant.Generation && c.ref.equal(grant.Tokens)`,
 		new:    `return c.pair, ok`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestADoubleSubmitForTheLastPlace$"},
 	},
 	{
 		id:     "credentials/one-activity-degrades",
@@ -178,7 +178,7 @@ var credentialsTokens = []mutant{
 		file:   "pkg/credentials/requester.go",
 		old:    ` && req.Path == r.Tokens.OAuth.Rules().EssentialPath:`,
 		new:    `:`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestTodayWithoutTheProfile$"},
 	},
 	{
 		id:     "credentials/stale-announcement",
@@ -186,7 +186,7 @@ var credentialsTokens = []mutant{
 		file:   "pkg/credentials/ledger.go",
 		old:    `if g.Generation != grant.Generation || g.State != grant.State || g.Reason != grant.Reason {`,
 		new:    `if g.Generation != grant.Generation {`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestAPublishedStateDoesNotCoverALaterOne$"},
 	},
 	{
 		id:     "credentials/unpublished-state-noted",
@@ -194,7 +194,7 @@ var credentialsTokens = []mutant{
 		file:   "pkg/credentials/ledger.go",
 		old:    `return fmt.Errorf("publish the state of the grant: %w", err)`,
 		new:    `_ = err`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestForwardReportsTheFailingPartyAndTheCallsSent$"},
 	},
 }
 
@@ -206,7 +206,7 @@ var credentialsEnds = []mutant{
 		file:   "pkg/credentials/revocation.go",
 		old:    `return Grant{}, fmt.Errorf("publish the revocation: %w", err)`,
 		new:    `_ = err`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestARevocationIsPublishedWhenTheBusIsBack$"},
 	},
 	{
 		id:     "credentials/deleted-before-revoked",
@@ -214,7 +214,7 @@ var credentialsEnds = []mutant{
 		file:   "pkg/credentials/revocation.go",
 		old:    "if err := r.revokeAll(ctx, grant); err != nil {\n\t\treturn err\n\t}\n\tfor _, generation := range grant.parameterGenerations() {\n\t\tif err := r.deleteParameter(ctx, grant.Account, generation); err != nil {\n\t\t\treturn err\n\t\t}\n\t}",
 		new:    "for _, generation := range grant.parameterGenerations() {\n\t\tif err := r.deleteParameter(ctx, grant.Account, generation); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\tif err := r.revokeAll(ctx, grant); err != nil {\n\t\treturn err\n\t}",
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestRevokeAthleteIsARevocation$"},
 	},
 	{
 		id:     "credentials/new-tokens-deleted",
@@ -222,7 +222,7 @@ var credentialsEnds = []mutant{
 		file:   "pkg/credentials/grantend.go",
 		old:    `if g.inForce() || g.Generation != seen.Generation || g.Lease.Owner != owner {`,
 		new:    `if g.Lease.Owner != owner {`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestTransitions$"},
 	},
 	{
 		id:     "credentials/left-pair-not-revoked",
@@ -230,7 +230,7 @@ var credentialsEnds = []mutant{
 		file:   "pkg/credentials/revocation.go",
 		old:    `if err == nil && version != 0 {`,
 		new:    `if err == nil && version < 0 {`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestLeavingRevokesWhatAKilledRefreshLeftBehind$"},
 	},
 	{
 		id:     "credentials/candidates-not-revoked",
@@ -238,7 +238,7 @@ var credentialsEnds = []mutant{
 		file:   "pkg/credentials/granttokens.go",
 		old:    `if !s.Connecting && s.exists() {`,
 		new:    `if false {`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestAnAuthorizationBeyondTheCapacityIsRevokedLater$"},
 	},
 	{
 		id:     "credentials/receipt-before-deletion",
@@ -246,7 +246,7 @@ var credentialsEnds = []mutant{
 		file:   "pkg/credentials/revocation.go",
 		old:    "if err := r.revokeAndDelete(ctx, grant); err != nil && !errors.Is(err, errGrantChanged) {\n\t\t\treturn errors.Join(err, ended)\n\t\t}",
 		new:    "_ = r.revokeAndDelete(ctx, grant)",
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestUnlinkingAgainMeanwhileReturnsTheSameReceipt$"},
 	},
 	{
 		id:     "credentials/second-receipt-forgotten",
@@ -254,7 +254,7 @@ var credentialsEnds = []mutant{
 		file:   "pkg/credentials/grantend.go",
 		old:    `case !seen.isRevoking(r.Receipt):`,
 		new:    `case false:`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestALaterRequestIsNotCompletedWithAnEarlierOne$"},
 	},
 	{
 		id:     "credentials/later-request-ends-nothing",
@@ -262,7 +262,7 @@ var credentialsEnds = []mutant{
 		file:   "pkg/credentials/grantend.go",
 		old:    `if g.inForce() && r.Generation >= g.Since && r.RequestedAt.UnixMilli() >= g.Generation {`,
 		new:    `if false {`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestTransitions$"},
 	},
 	{
 		id:     "credentials/old-request-ends-a-new-consent",
@@ -270,7 +270,7 @@ var credentialsEnds = []mutant{
 		file:   "pkg/credentials/grantend.go",
 		old:    ` && r.RequestedAt.UnixMilli() >= g.Generation {`,
 		new:    ` {`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestTransitions$"},
 	},
 	{
 		id:     "credentials/sessions-survive-leaving",
@@ -278,7 +278,7 @@ var credentialsEnds = []mutant{
 		file:   "pkg/credentials/sessions.go",
 		old:    "if c.Generation > generation {\n\t\t\tcontinue\n\t\t}",
 		new:    "if c.Generation > 0 {\n\t\t\tcontinue\n\t\t}",
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestSinceOfTheWholeProtocol$"},
 	},
 	{
 		id:     "credentials/new-sessions-ended",
@@ -286,23 +286,23 @@ var credentialsEnds = []mutant{
 		file:   "pkg/credentials/sessions.go",
 		old:    "if c.Generation > generation {\n\t\t\tcontinue\n\t\t}",
 		new:    "",
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestAnEarlierEndLeavesLaterSessions$"},
 	},
 	{
 		id:     "credentials/erased-on-hearsay",
 		breaks: "a forged webhook about an athlete whose tokens were lost erases all of the athlete's data",
 		file:   "pkg/credentials/claim.go",
 		old:    `if accessRefused || !r.Events.Now().Before(grant.DegradedAt.Add(retention.StravaData)) {`,
-		new:    `if true {`,
-		by:     []string{credentials},
+		new:    `if accessRefused || !r.Events.Now().Before(grant.DegradedAt.Add(-retention.StravaData)) {`,
+		by:     []string{credentials + " ^TestAClaimAgainstALostTokenWaits$"},
 	},
 	{
 		id:     "credentials/doubt-ignored",
 		breaks: "a forged webhook after a lost answer of Strava's erases all of the athlete's data",
 		file:   "pkg/credentials/claim.go",
 		old:    `if after.InDoubt {`,
-		new:    `if false {`,
-		by:     []string{credentials},
+		new:    `if after.InDoubt && false {`,
+		by:     []string{credentials + " ^TestAClaimAgainstALostTokenWaits$"},
 	},
 	{
 		id:     "credentials/dead-holder-leaves-no-doubt",
@@ -310,7 +310,7 @@ var credentialsEnds = []mutant{
 		file:   "pkg/credentials/granttokens.go",
 		old:    `g.InDoubt = true // Its holder died, perhaps before it saved Strava's response.`,
 		new:    ``,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestTransitions$"},
 	},
 	{
 		id:     "credentials/lost-answer-leaves-no-doubt",
@@ -318,7 +318,7 @@ var credentialsEnds = []mutant{
 		file:   "pkg/credentials/refresh.go",
 		old:    `t.release(ctx, seen.Account, owner, errors.Is(err, ErrAnswerLost))`,
 		new:    `t.release(ctx, seen.Account, owner, false)`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestALostResponseIsInDoubt$"},
 	},
 	{
 		id:     "credentials/claims-at-any-pace",
@@ -326,7 +326,7 @@ var credentialsEnds = []mutant{
 		file:   "pkg/credentials/grantend.go",
 		old:    `if next := g.ClaimCheckedAt.Add(claimPace); next.After(now) {`,
 		new:    `if next := g.ClaimCheckedAt.Add(claimPace); next.IsZero() {`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestTransitions$"},
 	},
 	{
 		id:     "credentials/newer-claim-dismissed",
@@ -334,15 +334,15 @@ var credentialsEnds = []mutant{
 		file:   "pkg/credentials/grantend.go",
 		old:    "if !g.inForce() || !g.Claim.ClaimedAt.Equal(c.ClaimedAt) {",
 		new:    "if !g.inForce() {",
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestTransitions$"},
 	},
 	{
 		id:     "credentials/claim-ends-a-new-consent",
 		breaks: "the check of a claim ends an authorization that the athlete gave during it",
 		file:   "pkg/credentials/claim.go",
 		old:    `if g.Generation != generation || !g.inForce() {`,
-		new:    `if !g.inForce() {`,
-		by:     []string{credentials},
+		new:    `if g.Generation < generation || !g.inForce() {`,
+		by:     []string{credentials + " ^TestReconnectedAnywhere$"},
 	},
 	{
 		id:     "credentials/living-grant-expires",
@@ -366,15 +366,15 @@ var credentialsEnds = []mutant{
 		file:   "pkg/credentials/grantretry.go",
 		old:    `g.Retry.Next = now.Add(min(firstRetry<<min(g.Retry.Attempts-1, 16), lastRetry))`,
 		new:    `g.Retry.Next = now`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestRetriesComeLessAndLessOften$"},
 	},
 	{
 		id:     "credentials/overdue-tasks-not-counted",
 		breaks: "an operator does not learn that an athlete's revocation has failed for days",
 		file:   "pkg/credentials/reconcile.go",
 		old:    `if now.Sub(g.Retry.Since) > overdueAfter && now.Sub(g.notBefore()) > overdueAfter {`,
-		new:    `if false {`,
-		by:     []string{credentials},
+		new:    `if now.Sub(g.Retry.Since) > 100*overdueAfter {`,
+		by:     []string{credentials + " ^TestPendingConnectsThatCannotBeImportedDelayNothing$"},
 	},
 }
 
@@ -387,7 +387,7 @@ var credentialsPeople = []mutant{
 		file:   "pkg/credentials/granttokens.go",
 		old:    `if g.State == Active && g.Generation >= candidate.ReceivedAt || candidate.ReceivedAt`,
 		new:    `if candidate.ReceivedAt`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestTransitions$"},
 	},
 	{
 		id:     "credentials/consent-from-before-the-end",
@@ -395,7 +395,7 @@ var credentialsPeople = []mutant{
 		file:   "pkg/credentials/granttokens.go",
 		old:    ` || candidate.ReceivedAt <= g.EndRequestedAt.UnixMilli() {`,
 		new:    ` {`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestLeavingAlsoEndsAnUnfinishedSignIn$"},
 	},
 	{
 		id:     "credentials/replaced-pair-dropped",
@@ -403,7 +403,7 @@ var credentialsPeople = []mutant{
 		file:   "pkg/credentials/granttokens.go",
 		old:    `authorized.Candidates = append(authorized.Candidates, Candidate{TokenRef: g.Tokens, ReceivedAt: g.Generation})`,
 		new:    ``,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestTransitions$"},
 	},
 	{
 		id:     "credentials/return-keeps-old-sessions",
@@ -411,7 +411,7 @@ var credentialsPeople = []mutant{
 		file:   "pkg/credentials/authenticate.go",
 		old:    `g.Since <= s.Generation && s.Generation <= g.Generation`,
 		new:    `s.Generation <= g.Generation`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestWhichSessionsAreValid$"},
 	},
 	{
 		id:     "credentials/declined-connect-revokes",
@@ -419,7 +419,7 @@ var credentialsPeople = []mutant{
 		file:   "pkg/credentials/connect.go",
 		old:    "if present.refreshable() == nil {\n\t\treturn present, nil\n\t}",
 		new:    "",
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestADoubleSubmitForTheLastPlace$"},
 	},
 	{
 		id:     "credentials/unsaved-connect-not-revoked",
@@ -427,7 +427,7 @@ var credentialsPeople = []mutant{
 		file:   "pkg/credentials/connect.go",
 		old:    `if revokeErr := c.OAuth.Revoke(within, app, r.Tokens); revokeErr != nil {`,
 		new:    `if revokeErr := within.Err(); revokeErr != nil {`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestAnExchangeThatHangsLeavesTimeToSave$"},
 	},
 	{
 		id:     "credentials/connect-not-kept-by-the-vault",
@@ -435,7 +435,7 @@ var credentialsPeople = []mutant{
 		file:   "pkg/credentials/tokenstore.go",
 		old:    `return struct{}{}, s.Vault.SavePendingConnect(ctx, r)`,
 		new:    `return struct{}{}, fault.New(fault.Transient, "not saved")`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestADamagedPendingConnectDelaysNoOther$"},
 	},
 	{
 		id:     "credentials/connect-imported-after-deletion",
@@ -443,7 +443,7 @@ var credentialsPeople = []mutant{
 		file:   "pkg/credentials/reconcile.go",
 		old:    "now := r.Events.Now()\n\t_, err = r.update(ctx, received.Account, func(g *Grant) (bool, error) {",
 		new:    "now := r.Events.Now()\n\tif err := r.Vault.DeletePendingConnect(ctx, received); err != nil {\n\t\treturn err\n\t}\n\t_, err = r.update(ctx, received.Account, func(g *Grant) (bool, error) {",
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestPendingConnectsThatCannotBeImportedDelayNothing$"},
 	},
 	{
 		id:     "credentials/state-never-expires",
@@ -451,7 +451,7 @@ var credentialsPeople = []mutant{
 		file:   "pkg/credentials/connect.go",
 		old:    `if !c.Events.Now().Before(started.ExpiresAt) || started.Nonce`,
 		new:    `if started.Nonce`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestAnExpiredStateIsRefusedWithAFreshCode$"},
 	},
 	{
 		id:     "credentials/nonce-not-compared",
@@ -459,7 +459,7 @@ var credentialsPeople = []mutant{
 		file:   "pkg/credentials/connect.go",
 		old:    ` || started.Nonce != nonce.SHA256() || `,
 		new:    ` || `,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestConnectRefuses$"},
 	},
 	{
 		id:     "credentials/too-few-scopes-accepted",
@@ -467,7 +467,7 @@ var credentialsPeople = []mutant{
 		file:   "pkg/credentials/connect.go",
 		old:    `if !c.OAuth.Rules().enough(candidate.Scopes) {`,
 		new:    `if false {`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestInsufficientScopesLeaveTheBetterGrant$"},
 	},
 	{
 		id:     "credentials/session-of-another-generation",
@@ -475,7 +475,7 @@ var credentialsPeople = []mutant{
 		file:   "pkg/credentials/connect.go",
 		old:    `return Authorization{athleteID, grant.Generation}, nil`,
 		new:    `return Authorization{athleteID, grant.Generation + 1}, nil`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestConnect$"},
 	},
 	{
 		id:     "credentials/session-lives-too-long",
@@ -483,7 +483,7 @@ var credentialsPeople = []mutant{
 		file:   "pkg/credentials/sessions.go",
 		old:    `SessionTTL = 30 * 24 * time.Hour`,
 		new:    `SessionTTL = 70 * 24 * time.Hour`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestIdleAthletes$"},
 	},
 	{
 		id:     "credentials/idle-session-lives",
@@ -491,7 +491,7 @@ var credentialsPeople = []mutant{
 		file:   "pkg/credentials/sessions.go",
 		old:    `idleTTL = 7 * 24 * time.Hour`,
 		new:    `idleTTL = 29 * 24 * time.Hour`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestASessionBelongsToOneAthlete$"},
 	},
 	{
 		id:     "credentials/session-without-an-end",
@@ -499,15 +499,15 @@ var credentialsPeople = []mutant{
 		file:   "pkg/credentials/sessions.go",
 		old:    `c.ExpiresAt = sessionEnd(c)`,
 		new:    ``,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestASessionBelongsToOneAthlete$"},
 	},
 	{
 		id:     "credentials/session-outlives-its-check",
 		breaks: "a session or key that is made while the athlete leaves works on",
 		file:   "pkg/credentials/credential.go",
 		old:    `if err == nil && !grant.Admits(c.Authorization) {`,
-		new:    `if false {`,
-		by:     []string{credentials},
+		new:    `if err == nil && !grant.Admits(c.Authorization) && false {`,
+		by:     []string{credentials + " ^TestKeysAreRefused$"},
 	},
 	{
 		id:     "credentials/ended-session-in-memory",
@@ -515,14 +515,14 @@ var credentialsPeople = []mutant{
 		file:   "pkg/credentials/authenticate.go",
 		old:    `cacheTTL = 30 * time.Second`,
 		new:    `cacheTTL = 30 * time.Minute`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestACachedCallerIsValidForHalfAMinute$"},
 	},
 	{
 		id:     "credentials/change-by-an-ended-session",
 		breaks: "a session that has just ended may still change something",
 		file:   "pkg/credentials/handler/authorizer.go",
 		old:    `fresh := !strings.HasPrefix(req.RouteKey, http.MethodGet+" ")`,
-		new:    `fresh := false`,
+		new:    `fresh := !strings.HasPrefix(req.RouteKey, http.MethodGet+" ") && false`,
 		by:     []string{"./pkg/credentials/handler"},
 	},
 	{
@@ -530,7 +530,7 @@ var credentialsPeople = []mutant{
 		breaks: "the session's cookie is sent without TLS in every stage",
 		file:   "pkg/credentials/handler/cookies.go",
 		old:    `return Cookies{plain: stage == settings.StageLocal}`,
-		new:    `return Cookies{plain: true}`,
+		new:    `return Cookies{plain: stage == settings.StageLocal || true}`,
 		by:     []string{"./pkg/credentials/handler"},
 	},
 	{
@@ -539,15 +539,15 @@ var credentialsPeople = []mutant{
 		file:   "pkg/credentials/keys.go",
 		old:    `if err == nil && n > MaxKeys {`,
 		new:    `if err == nil && n > MaxKeys+1 {`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestAnAthleteHasTenKeysAtMost$"},
 	},
 	{
 		id:     "credentials/full-application-connects",
 		breaks: "an athlete beyond the capacity is connected, and another one loses the place at Strava",
 		file:   "pkg/credentials/capacity.go",
 		old:    `return err == nil && n >= c.Capacity.Athletes`,
-		new:    `return false`,
-		by:     []string{credentials},
+		new:    `return err == nil && n > 2*c.Capacity.Athletes`,
+		by:     []string{credentials + " ^TestAtTheCapacityNewAthletesAreRefusedAndOthersReconnect$"},
 	},
 	{
 		id:     "credentials/link-survives-leaving",
@@ -555,7 +555,7 @@ var credentialsPeople = []mutant{
 		file:   "pkg/credentials/grantend.go",
 		old:    "for _, l := range g.Links {\n\t\t\tr.Links = append(r.Links, l.Account)\n\t\t}",
 		new:    "",
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestLeavingEndsTheLinks$"},
 	},
 	{
 		id:     "credentials/orphaned-link-published",
@@ -563,7 +563,7 @@ var credentialsPeople = []mutant{
 		file:   "pkg/credentials/links.go",
 		old:    `if link := owner.linkOf(grant.Account.Provider); !owner.inForce() || link == nil || link.Account != grant.Account {`,
 		new:    `if link := owner.linkOf(grant.Account.Provider); false && link == nil {`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestALinkThatItsAthleteDoesNotHaveIsRevoked$"},
 	},
 	{
 		id:     "credentials/old-removal-removes-a-new-link",
@@ -571,7 +571,7 @@ var credentialsPeople = []mutant{
 		file:   "pkg/credentials/links.go",
 		old:    `return l.Account == account && l.Generation <= generation })`,
 		new:    `return l.Account == account })`,
-		by:     []string{credentials},
+		by:     []string{credentials + " ^TestALateUnlinkLeavesALaterLink$"},
 	},
 	{
 		id:     "credentials/unreadable-answer-as-refusal",

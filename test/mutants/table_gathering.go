@@ -10,7 +10,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/scanjob.go",
 		old:    "if err := j.g.publish(ctx, facts...); err != nil {\n\t\treturn err\n\t}\n\treturn j.save(ctx, func(a *Athlete) { *a = next })",
 		new:    "if err := j.save(ctx, func(a *Athlete) { *a = next }); err != nil {\n\t\treturn err\n\t}\n\treturn j.g.publish(ctx, facts...)",
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestAGathererRecoversFromAFailureOfAnyCall$"},
 	},
 	{
 		id:     "gathering/lost-lease-saves",
@@ -18,7 +18,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/scanjob.go",
 		old:    `if saved = a.Generation == leased.Generation && a.Job.LeaseOwner == leased.Job.LeaseOwner; saved {`,
 		new:    `if saved = true; saved {`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestADeletionDuringTheFirstPageHidesNothing$"},
 	},
 	{
 		id:     "gathering/lease-ignored",
@@ -26,7 +26,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/job.go",
 		old:    ` || j.Due.After(now) || j.LeasedUntil.After(now) {`,
 		new:    ` || j.Due.After(now) {`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestALeaseOutlastsACallAndAnOldList$"},
 	},
 	{
 		id:     "gathering/lease-too-short",
@@ -34,7 +34,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/retry.go",
 		old:    `leaseDuration = 90 * time.Second`,
 		new:    `leaseDuration = 20 * time.Second`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestALeaseOutlastsACallAndAnOldList$"},
 	},
 	{
 		id:     "gathering/killer-job-first",
@@ -42,7 +42,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/scanjob.go",
 		old:    "if abandoned {\n\t\t\ta.Job.fail(failure{at: now})\n\t\t\treturn true, nil\n\t\t}",
 		new:    "abandoned = false",
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestAJobThatKillsItsGathererHoldsNoOtherUp$"},
 	},
 	{
 		id:     "gathering/one-item-stops-all",
@@ -52,8 +52,8 @@ var gatheringScans = []mutant{
 					return false, err
 				}
 				continue`,
-		new: `return false, err`,
-		by:  []string{gathering},
+		new: `return false, errors.Join(append(failures, err)...)`,
+		by:  []string{gathering + " ^TestAnAthleteWhoCannotBeReadStopsNoOther$"},
 	},
 	{
 		id:     "gathering/storage-down-goes-on",
@@ -61,7 +61,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/gatherer.go",
 		old:    `if calls.answered && fault.Is(err, fault.Transient) {`,
 		new:    `if false {`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestABusThatIsDownQuarantinesNothing$"},
 	},
 	{
 		id:     "gathering/ours-quarantined",
@@ -69,7 +69,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/gatherer.go",
 		old:    `f.waitingFor, f.servedOthers = gatheringv1.WaitingForInternal, time.Time{}`,
 		new:    `f.waitingFor = gatheringv1.WaitingForInternal`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^(TestAFailureOfOursQuarantinesNothing|TestABusThatIsDownQuarantinesNothing)$"},
 	},
 	{
 		id:     "gathering/sick-athlete-never-quarantined",
@@ -77,7 +77,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/retry.go",
 		old:    `delay, quarantined = quarantineTime, true`,
 		new:    ``,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestWorkThatNeverSucceedsIsQuarantined$"},
 	},
 	{
 		id:     "gathering/outage-quarantines",
@@ -85,7 +85,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/retry.go",
 		old:    `if failures >= maxFailures && !f.callsPaused && !f.servedOthers.IsZero() && !f.servedOthers.Before(since) {`,
 		new:    `if failures >= maxFailures {`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^(TestWorkThatNeverSucceedsIsQuarantined|TestAllAthletesRecoverFromAnOutage)$"},
 	},
 	{
 		id:     "gathering/no-way-around-a-page",
@@ -93,7 +93,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/scan.go",
 		old:    "case s.Size > 1:\n\t\tif s.Size < s.LargestSize || failures >= narrowAfter {",
 		new:    "case s.Size > 1:\n\t\tif failures > 1000 {",
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestOneActivityThatStravaFailsToShowCostsFewCalls$"},
 	},
 	{
 		id:     "gathering/hole-counts-as-read",
@@ -101,7 +101,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/scan.go",
 		old:    `if s.closeHole(st.From, 0); st.From.IsZero() {`,
 		new:    `if s.Skipped, s.Holes = 0, nil; st.From.IsZero() {`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^(TestAHoleHidesNoneThatStravaShows|TestAHoleAtTheEndOfAStretchEndsThere)$"},
 	},
 	{
 		id:     "gathering/unreadable-counts-as-gone",
@@ -109,7 +109,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/scan.go",
 		old:    `s.noteUnreadable(p)`,
 		new:    ``,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^(TestAnActivityWithoutAReadableStartHarmsNoOther|TestAnUnreadableEndIsNoHoleOfAnotherStretch)$"},
 	},
 	{
 		id:     "gathering/empty-page-believed",
@@ -117,7 +117,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/scanadvance.go",
 		old:    `case a.rereadsEnd(now):`,
 		new:    `case false:`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestOneEmptyLastPageRemovesNothingHoweverShortItWas$"},
 	},
 	{
 		id:     "gathering/repeated-page-forever",
@@ -125,23 +125,23 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/scanjob.go",
 		old:    "if a.Scan.stalls(page) {\n\t\treturn errStalled\n\t}",
 		new:    "",
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestAListWithoutAnEndIsNotReadForEver$"},
 	},
 	{
 		id:     "gathering/page-twice",
 		breaks: "late uploads move activities to the next page, and they are counted twice in the progress",
 		file:   "pkg/gathering/scan.go",
 		old:    `return p.Activities[at+1:]`,
-		new:    `return p.Activities`,
-		by:     []string{gathering},
+		new:    `return p.Activities[0*at:]`,
+		by:     []string{gathering + " ^(TestAScanReadsWhatThereWasWhenItBegan|TestAnUploadWhileTheEndIsReadAgainStopsNoScan)$"},
 	},
 	{
 		id:     "gathering/deletion-shifts-the-pages",
 		breaks: "an activity that moves up because of a deletion is missed by the scan, and removed",
 		file:   "pkg/gathering/inboxjob.go",
 		old:    `return a.rewindForDeletion(deleted, now) })`,
-		new:    `return false })`,
-		by:     []string{gathering},
+		new:    `return a.rewindForDeletion(deleted, now) && false })`,
+		by:     []string{gathering + " ^TestADeletionDuringTheFirstPageHidesNothing$"},
 	},
 	{
 		id:     "gathering/pages-not-pinned",
@@ -149,7 +149,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/scanadvance.go",
 		old:    `case a.Scan.untouched() && a.Job.Failures == 0:`,
 		new:    `case a.Job.Failures == 0 && a.Scan.Cutoff.Before(now.Add(horizon).Truncate(time.Second)):`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^(TestAScanReadsWhatThereWasWhenItBegan|TestABackfillOf2000TakesElevenLists)$"},
 	},
 	{
 		id:     "gathering/gap-leads-to-no-scan",
@@ -157,7 +157,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/promote.go",
 		old:    `if gap.To.IsZero() || gap.Planned {`,
 		new:    `if true {`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^(TestAGapIsRepairedAlthoughTheReceiverRestarted|TestAGapIsRepairedOnceAllScansArePlanned)$"},
 	},
 	{
 		id:     "gathering/gap-planned-too-early",
@@ -165,7 +165,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/promote.go",
 		old:    "last = &refs[len(refs)-1]\n\t}\n\treturn false, nil",
 		new:    "last = &refs[len(refs)-1]\n\t}\n\treturn true, nil",
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestAGapIsRepairedOnceAllScansArePlanned$"},
 	},
 	{
 		id:     "gathering/gap-end-ignored",
@@ -173,7 +173,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/scanplan.go",
 		old:    `case a.Last.Started.Before(gapEnd):`,
 		new:    `case false:`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestAScanThatAGapOvertakesIsRepeated$"},
 	},
 	{
 		id:     "gathering/rescan-too-late",
@@ -181,7 +181,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/scanplan.go",
 		old:    `reconcileAge = 4 * 24 * time.Hour`,
 		new:    `reconcileAge = 8 * 24 * time.Hour`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestEverythingIsReadAgain$"},
 	},
 	{
 		id:     "gathering/wrong-scan-not-repeated",
@@ -189,7 +189,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/inboxjob.go",
 		old:    "a.noteWrongScan(now)\n\t\t\t\treturn true",
 		new:    "return false",
-		by:     []string{gathering},
+		by:     []string{gathering + " ^(TestAQuestionIsAnsweredAlthoughOneOfItsSampleCannotBeRead|TestAListThatStaysWrongCostsFewCalls)$"},
 	},
 	{
 		id:     "gathering/newcomer-wakes-no-gatherer",
@@ -197,7 +197,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/authorizations.go",
 		old:    "return fmt.Errorf(\"publish the scan's progress: %w\", err)\n\t}\n\treturn z.Waker.Wake(ctx, 0)",
 		new:    "return fmt.Errorf(\"publish the scan's progress: %w\", err)\n\t}\n\treturn nil",
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestANewcomerWakesAGatherer$"},
 	},
 	{
 		id:     "gathering/newcomers-block-each-other",
@@ -205,7 +205,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/scanadvance.go",
 		old:    `a.Job.next(quota.Backfill, now)`,
 		new:    `a.Job.next(a.Job.Class, a.Job.Due)`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestALongHistoryDelaysNoOtherAthlete$"},
 	},
 	{
 		id:     "gathering/complete-athletes-wait",
@@ -213,7 +213,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/gatherer.go",
 		old:    ` && a.Scan.First && a.noteWaiting(`,
 		new:    ` && a.noteWaiting(`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestOnlyFirstScansAreReportedAsWaiting$"},
 	},
 	{
 		id:     "gathering/ended-athlete-begins",
@@ -221,7 +221,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/authorizations.go",
 		old:    `if by.Generation <= a.Generation {`,
 		new:    `if by.Generation < a.Generation {`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^(TestAnOldAuthorizationEventIsIgnored|TestEndErasesTheAthleteAndLeavesATombstone|TestBeginCanBeRepeatedAfterItWasCutOff)$"},
 	},
 	{
 		id:     "gathering/inbox-outlives-the-end",
@@ -229,7 +229,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/authorizations.go",
 		old:    `if athlete.State == Revoked && athlete.Generation >= by.Generation {`,
 		new:    `if false {`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestAnAthleteWhoLeaves.*$"},
 	},
 	{
 		id:     "gathering/old-end-erases-a-new-consent",
@@ -237,7 +237,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/authorizations.go",
 		old:    "if a.Generation > by.Generation {\n\t\t\treturn false, nil\n\t\t}\n\t\t*a = Athlete{ID: a.ID, Generation: by.Generation, State: Revoked",
 		new:    "*a = Athlete{ID: a.ID, Generation: by.Generation, State: Revoked",
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestAnOldAuthorizationEventIsIgnored$"},
 	},
 	{
 		id:     "gathering/receipt-before-erasure",
@@ -245,7 +245,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/authorizations.go",
 		old:    "if err := z.Inboxes.DropInbox(ctx, by); err != nil {\n\t\treturn fmt.Errorf(\"drop the inbox: %w\", err)\n\t}",
 		new:    "_ = z.Inboxes.DropInbox(ctx, by)",
-		by:     []string{gathering},
+		by:     []string{gathering + " ^(TestAnEventThatFailedIsHandledWhenItIsRedelivered|TestEndErasesTheAthleteAndLeavesATombstone)$"},
 	},
 	{
 		id:     "gathering/degraded-keeps-data",
@@ -253,7 +253,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/athlete.go",
 		old:    `*a = Athlete{ID: a.ID, Generation: a.Generation, State: Degraded, Scan: Scan{`,
 		new:    `*a = Athlete{ID: a.ID, Generation: a.Generation, State: Degraded, JoinedAt: a.JoinedAt, ProfileReadAt: a.ProfileReadAt, Last: a.Last, Scan: Scan{`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestADegradedAthleteKeepsNothing.*$"},
 	},
 	{
 		id:     "gathering/old-data-not-dropped",
@@ -261,7 +261,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/deadlines.go",
 		old:    `if !kept || now.Sub(readAt) < retention.StravaData {`,
 		new:    `if !kept || now.Sub(readAt) < 2*retention.StravaData {`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestStravasDataIsDroppedAfterSevenDays$"},
 	},
 	{
 		id:     "gathering/events-misrouted",
@@ -289,8 +289,8 @@ var gatheringHints = []mutant{
 		breaks: "while the bus is down, the report that an athlete withdrew access is lost",
 		file:   "pkg/gathering/inboxjob.go",
 		old:    "err := j.g.publish(ctx, gatheringv1.DeauthorizationReported{AthleteID: j.leased.AthleteID, EventTime: claim.EventTime})\n\tif err != nil {",
-		new:    "_ = j.g.publish(ctx, gatheringv1.DeauthorizationReported{AthleteID: j.leased.AthleteID, EventTime: claim.EventTime})\n\tif false {",
-		by:     []string{gathering},
+		new:    "err := j.g.publish(ctx, gatheringv1.DeauthorizationReported{AthleteID: j.leased.AthleteID, EventTime: claim.EventTime})\n\tif err = nil; err != nil {",
+		by:     []string{gathering + " ^(TestDeauthorizationsAreReportedWithoutQuota|TestAGathererRecoversFromAFailureOfAnyCall)$"},
 	},
 	{
 		id:     "gathering/acknowledged-but-not-stored",
@@ -298,7 +298,7 @@ var gatheringHints = []mutant{
 		file:   "pkg/gathering/receiver.go",
 		old:    `return fmt.Errorf("store the event: %w", err)`,
 		new:    `return nil`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestNothingIsAcknowledgedThatIsNotStored$"},
 	},
 	{
 		id:     "gathering/any-subscription",
@@ -306,7 +306,7 @@ var gatheringHints = []mutant{
 		file:   "pkg/gathering/receiver.go",
 		old:    `case e.SubscriptionID != w.SubscriptionID:`,
 		new:    `case false:`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestReceiveStoresEventsThatNeedAction$"},
 	},
 	{
 		id:     "gathering/any-key",
@@ -314,15 +314,15 @@ var gatheringHints = []mutant{
 		file:   "pkg/gathering/receiver.go",
 		old:    "case !matches(key, w.CallbackKeySHA256):\n\t\t\treturn errWrongKey\n\t\tcase w.SubscriptionID == 0:",
 		new:    "case w.SubscriptionID == 0:",
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestReceiveStoresEventsThatNeedAction$"},
 	},
 	{
 		id:     "gathering/strangers-read-the-table",
 		breaks: "every call of a stranger costs a read of the table",
 		file:   "pkg/gathering/receiver.go",
 		old:    `if err := accept(w); err == nil || fresh {`,
-		new:    `if err := accept(w); err == nil {`,
-		by:     []string{gathering},
+		new:    `if err := accept(w); err == nil || fresh && false {`,
+		by:     []string{gathering + " ^(TestHandshake|TestReceive.*)$"},
 	},
 	{
 		id:     "gathering/two-events-one-digest",
@@ -334,7 +334,7 @@ var gatheringHints = []mutant{
 	updates`,
 		new: `e.EventTime = receivedAt.Truncate(time.Hour).Unix()
 	updates`,
-		by: []string{gathering},
+		by: []string{gathering + " ^(TestEventsWithoutATimeAreDistinguishedByTheHour|TestReceive.*|TestAReplayedEventCostsNothing)$"},
 	},
 	{
 		id:     "gathering/new-hints-overwritten",
@@ -342,7 +342,7 @@ var gatheringHints = []mutant{
 		file:   "pkg/gathering/inboxjob.go",
 		old:    `m.Hints = append(m.Hints, fresh...)`,
 		new:    ``,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestAHintThatComesDuringACallIsKept$"},
 	},
 	{
 		id:     "gathering/hint-dropped-unpublished",
@@ -350,7 +350,7 @@ var gatheringHints = []mutant{
 		file:   "pkg/gathering/inboxjob.go",
 		old:    "if err := j.g.publish(ctx, facts...); err != nil {\n\t\treturn err\n\t}",
 		new:    "_ = j.g.publish(ctx, facts...)",
-		by:     []string{gathering},
+		by:     []string{gathering + " ^(TestAHintThatFailsIsTriedAgain|TestAGathererRecoversFromAFailureOfAnyCall)$"},
 	},
 	{
 		id:     "gathering/gone-at-the-first-404",
@@ -358,7 +358,7 @@ var gatheringHints = []mutant{
 		file:   "pkg/gathering/hint.go",
 		old:    `return len(notFoundDelays)`,
 		new:    `return 0`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestANewActivityIsWaitedFor$"},
 	},
 	{
 		id:     "gathering/unlisted-is-gone",
@@ -366,7 +366,7 @@ var gatheringHints = []mutant{
 		file:   "pkg/gathering/inboxjob.go",
 		old:    `m.eachHint(s.activityID, func(h *Hint) { h.Unlisted = true })`,
 		new:    `m.answered(s.activityID, true)`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^(TestEditsShowAtOnceAndAreBounded|TestHintsCoalesce)$"},
 	},
 	{
 		id:     "gathering/overflow-forgotten",
@@ -374,7 +374,7 @@ var gatheringHints = []mutant{
 		file:   "pkg/gathering/inboxplan.go",
 		old:    `case m.Overflowed, deletes > pages+scanOverhead:`,
 		new:    `case deletes > pages+scanOverhead:`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestStormOfOneAthleteIsOneScan$"},
 	},
 	{
 		id:     "gathering/flood-scan-too-early",
@@ -382,7 +382,7 @@ var gatheringHints = []mutant{
 		file:   "pkg/gathering/inboxjob.go",
 		old:    `a.Job.reschedule(quota.Webhook, now.Add(clockSkew))`,
 		new:    `a.Job.reschedule(quota.Webhook, now)`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestAScanForTooManyHintsWaitsForTheClocks$"},
 	},
 	{
 		id:     "gathering/burst-without-a-pace",
@@ -390,7 +390,7 @@ var gatheringHints = []mutant{
 		file:   "pkg/gathering/inboxplan.go",
 		old:    `return action{do: doReread, at: m.PacedAt.Add(-(paceBurst - 1) * m.pace()), about: slices.MinFunc(hinted, byFailures)}`,
 		new:    `return action{do: doReread, about: slices.MinFunc(hinted, byFailures)}`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestEditsShowAtOnceAndAreBounded$"},
 	},
 	{
 		id:     "gathering/one-sick-activity-blocks",
@@ -398,7 +398,7 @@ var gatheringHints = []mutant{
 		file:   "pkg/gathering/hint.go",
 		old:    `return a.failures - b.failures`,
 		new:    `return b.failures - a.failures`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^(TestAnActivityThatStravaFailsToShowHoldsNothingUp|TestTheNewestActivityMayFailWithoutHoldingUpNewOnes)$"},
 	},
 	{
 		id:     "gathering/question-confirmed-unseen",
@@ -406,7 +406,7 @@ var gatheringHints = []mutant{
 		file:   "pkg/gathering/inboxjob.go",
 		old:    `case q.Gone == 0:`,
 		new:    `case false:`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^(TestAQuestion.*)$"},
 	},
 	{
 		id:     "gathering/older-configuration-wins",
@@ -414,7 +414,7 @@ var gatheringHints = []mutant{
 		file:   "pkg/gathering/configuration.go",
 		old:    `if configured.Version <= w.Version {`,
 		new:    `if configured.Version == w.Version {`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestAnOlderConfigurationChangesNothing$"},
 	},
 	{
 		id:     "gathering/gaps-not-merged",
@@ -422,7 +422,7 @@ var gatheringHints = []mutant{
 		file:   "pkg/gathering/webhookstate.go",
 		old:    `if known.From.Before(gap.From) {`,
 		new:    `if false {`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestTwoGapsBeforeTheFirstIsRepairedBecomeOne$"},
 	},
 	{
 		id:     "gathering/gap-not-noticed",
@@ -430,7 +430,7 @@ var gatheringHints = []mutant{
 		file:   "pkg/gathering/webhookstate.go",
 		old:    `maxProbeGap = deliverySpan + probeDelay`,
 		new:    `maxProbeGap = 10 * deliverySpan`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestAnOutageThatStravaDoesNotBridgeIsAGap$"},
 	},
 	{
 		id:     "gathering/late-probe-counts",
@@ -438,7 +438,7 @@ var gatheringHints = []mutant{
 		file:   "pkg/gathering/webhookstate.go",
 		old:    `if h.FailingSince.Before(began) {`,
 		new:    `if true {`,
-		by:     []string{gathering},
+		by:     []string{gathering + " ^TestALateAnswerCountsForWhenItsProbeBegan$"},
 	},
 	{
 		id:     "gathering/foreign-activity-stored",
@@ -461,7 +461,7 @@ var gatheringHints = []mutant{
 		breaks: "an answer that is no list ends the scan, and the rest of the history is removed",
 		file:   "pkg/gathering/strava/decode.go",
 		old:    `if token, err := decoder.Token(); err != nil || token != json.Delim('[') {`,
-		new:    `if token, err := decoder.Token(); err != nil || token != json.Delim('[') && token != nil {`,
+		new:    "if body == `null` {\n\t\treturn gathering.Page{}, nil\n\t}\n\tif token, err := decoder.Token(); err != nil || token != json.Delim('[') {",
 		by:     []string{"./pkg/gathering/strava"},
 	},
 	{
@@ -469,7 +469,7 @@ var gatheringHints = []mutant{
 		breaks: "the 404 page of a proxy deletes an activity",
 		file:   "pkg/gathering/strava/strava.go",
 		old:    `res.Status == http.StatusNotFound && (res.Body == "" || json.Valid([]byte(res.Body)))`,
-		new:    `res.Status == http.StatusNotFound`,
+		new:    `res.Status == http.StatusNotFound && (res.Body == "" || json.Valid([]byte(res.Body)) || true)`,
 		by:     []string{"./pkg/gathering/strava"},
 	},
 	{

@@ -92,7 +92,7 @@ var athletePlane = []mutant{
 		breaks: "a profile that was read seven days ago is stored and shown",
 		file:   "pkg/athlete/events.go",
 		old:    `if s.Events.Now().Sub(f.ReadAt) >= retention.StravaData {`,
-		new:    `if s.Events.Now().Sub(f.ReadAt) >= retention.StravaData+retention.Grace {`,
+		new:    `if s.Events.Now().Sub(f.ReadAt) > retention.StravaData {`,
 		by:     []string{athlete},
 	},
 	{
@@ -169,7 +169,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/recorder.go",
 		old:    "func(g *Guard) (bool, error) { return g.Revoke(f.Generation, expires), nil })\n\tif err != nil {",
 		new:    "func(g *Guard) (bool, error) { return g.Revoke(f.Generation, expires), nil })\n\tif err == ErrNotFound {",
-		by:     []string{activity},
+		by:     []string{activity + " ^TestNothingIsPublishedIfTheStoreFails$"},
 	},
 	{
 		id:     "activity/late-reading-after-leaving",
@@ -177,7 +177,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/guard.go",
 		old:    "if by.Generation <= g.Revoked {\n\t\treturn ErrRevoked\n\t}\n\treturn nil",
 		new:    "return nil",
-		by:     []string{activity},
+		by:     []string{activity + " ^TestHistories$"},
 	},
 	{
 		id:     "activity/older-reading-wins",
@@ -185,7 +185,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/record.go",
 		old:    `return r.ReadAt.After(old.ReadAt)`,
 		new:    `return true`,
-		by:     []string{activity},
+		by:     []string{activity + " ^TestHistories$"},
 	},
 	{
 		id:     "activity/deleted-activity-returns",
@@ -193,7 +193,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/recorder.go",
 		old:    `return ignoreRevoked(r.Store.PutDeletion(ctx, deletion))`,
 		new:    `deletion.At = deletion.At.Add(-time.Hour); return ignoreRevoked(r.Store.PutDeletion(ctx, deletion))`,
-		by:     []string{activity},
+		by:     []string{activity + " ^TestVisibilityByScope$"},
 	},
 	{
 		id:     "activity/outdated-reading-stored",
@@ -201,7 +201,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/guard.go",
 		old:    "if g.Scan.Outdates(read) {\n\t\treturn old\n\t}",
 		new:    "",
-		by:     []string{activity},
+		by:     []string{activity + " ^TestHistories$"},
 	},
 	{
 		id:     "activity/private-activity-kept",
@@ -209,7 +209,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/guard.go",
 		old:    `case r.onlyYou() && r.Generation <= g.Limited:`,
 		new:    `case false:`,
-		by:     []string{activity},
+		by:     []string{activity + " ^TestVisibilityByScope$"},
 	},
 	{
 		id:     "activity/private-flag-ignored",
@@ -217,7 +217,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/record.go",
 		old:    `(r.Activity.Private || r.Activity.Visibility == onlyMe)`,
 		new:    `(r.Activity.Visibility == onlyMe)`,
-		by:     []string{activity},
+		by:     []string{activity + " ^TestAPrivateActivityWithoutAVisibilityIsOnlyYou$"},
 	},
 	{
 		id:     "activity/withdrawn-scope-keeps-all",
@@ -225,7 +225,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/recorder.go",
 		old:    `if f.Reason != credentialsv1.DegradedScopeMissing {`,
 		new:    `if true {`,
-		by:     []string{activity},
+		by:     []string{activity + " ^TestAWithdrawnScopeRemovesActivities$"},
 	},
 	{
 		id:     "activity/newer-reading-removed",
@@ -233,7 +233,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/scan.go",
 		old:    ` || r.Generation > s.Generation || !r.ReadAt.Before(s.Began) {`,
 		new:    ` {`,
-		by:     []string{activity},
+		by:     []string{activity + " ^TestVisibilityByScope$"},
 	},
 	{
 		id:     "activity/uncovered-activity-removed",
@@ -241,7 +241,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/scan.go",
 		old:    `return err == nil && slices.ContainsFunc(s.Covered, func(c Range) bool { return c.Contains(p) })`,
 		new:    `_ = p; return err == nil && slices.ContainsFunc(s.Covered, func(Range) bool { return true })`,
-		by:     []string{activity},
+		by:     []string{activity + " ^TestHistories$"},
 	},
 	{
 		id:     "activity/one-wrong-scan-removes-all",
@@ -249,7 +249,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/scan.go",
 		old:    `return missing <= maxRemoved || missing*storedPerRemoved <= stored`,
 		new:    `return true`,
-		by:     []string{activity},
+		by:     []string{activity + " ^TestHistories$"},
 	},
 	{
 		id:     "activity/reconciled-too-early",
@@ -257,7 +257,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/sync.go",
 		old:    "if _, stored := s.Stored[n]; !stored {\n\t\t\treturn false\n\t\t}",
 		new:    "if _, stored := s.Stored[n]; !stored {\n\t\t\tcontinue\n\t\t}",
-		by:     []string{activity},
+		by:     []string{activity + " ^TestAnExpiredScanLeavesNoRanges$"},
 	},
 	{
 		id:     "activity/old-chunks-complete-a-scan",
@@ -265,7 +265,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/sync.go",
 		old:    `return all && s.allStored()`,
 		new:    `_ = all; return s.allStored()`,
-		by:     []string{activity},
+		by:     []string{activity + " ^TestOldActivitiesAreUnreadableAtOnce$"},
 	},
 	{
 		id:     "activity/judged-on-an-old-report",
@@ -273,7 +273,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/sync.go",
 		old:    ` || s.ScanID != judged.ScanID || s.Sequence != judged.Sequence {`,
 		new:    ` || s.ScanID != judged.ScanID {`,
-		by:     []string{activity},
+		by:     []string{activity + " ^TestOnlyTheJudgedScanIsReconciled$"},
 	},
 	{
 		id:     "activity/older-report-wins",
@@ -281,7 +281,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/sync.go",
 		old:    ` || f.Sequence <= s.Sequence {`,
 		new:    ` {`,
-		by:     []string{activity},
+		by:     []string{activity + " ^TestAWithdrawnScopeRemovesActivities$"},
 	},
 	{
 		id:     "activity/older-scan-wins",
@@ -289,7 +289,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/sync.go",
 		old:    `generation == s.Generation && scanID < s.ScanID {`,
 		new:    `false {`,
-		by:     []string{activity},
+		by:     []string{activity + " ^TestHistories$"},
 	},
 	{
 		id:     "activity/current-while-disconnected",
@@ -297,7 +297,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/sync.go",
 		old:    ` && s.WaitingFor != gatheringv1.WaitingForReconnect:`,
 		new:    `:`,
-		by:     []string{activity},
+		by:     []string{activity + " ^TestProgressOfSync$"},
 	},
 	{
 		id:     "activity/old-activities-shown",
@@ -305,7 +305,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/reader.go",
 		old:    `if record.Activity == nil || !record.ReadAt.After(r.readAfter()) {`,
 		new:    `if record.Activity == nil {`,
-		by:     []string{activity},
+		by:     []string{activity + " ^TestOldActivitiesAreUnreadableAtOnce$"},
 	},
 	{
 		id:     "activity/old-activities-in-totals",
@@ -313,7 +313,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/reader.go",
 		old:    "if t.Oldest().After(after) {\n\t\t\tcontinue\n\t\t}",
 		new:    "if !t.Empty() {\n\t\t\tcontinue\n\t\t}",
-		by:     []string{activity},
+		by:     []string{activity + " ^TestOldActivitiesAreUnreadableAtOnce$"},
 	},
 	{
 		id:     "activity/old-reading-stored",
@@ -321,7 +321,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/recorder.go",
 		old:    `func (r *Recorder) tooOld(at time.Time) bool { return !at.After(r.readAfter()) }`,
 		new:    `func (r *Recorder) tooOld(at time.Time) bool { return at.IsZero() }`,
-		by:     []string{activity},
+		by:     []string{activity + " ^TestHistories$"},
 	},
 	{
 		id:     "activity/sweeper-stops-at-100",
@@ -329,7 +329,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/sweeper.go",
 		old:    `if !found {`,
 		new:    `if !found || true {`,
-		by:     []string{activity},
+		by:     []string{activity + " ^TestOneSweepIsForAllAthletes$"},
 	},
 	{
 		id:     "activity/sweeper-stops-at-a-failure",
@@ -337,7 +337,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/sweeper.go",
 		old:    `failed = append(failed, fmt.Errorf("athlete %d: %w", athleteID, err))`,
 		new:    `return fmt.Errorf("athlete %d: %w", athleteID, err)`,
-		by:     []string{activity},
+		by:     []string{activity + " ^TestASweepGoesOnAfterAFailure$"},
 	},
 	{
 		id:     "activity/audit-blind",
@@ -353,7 +353,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/totals.go",
 		old:    "if t := totals[MonthOf(old)]; t != nil {\n\t\tt.remove(old)\n\t}",
 		new:    "",
-		by:     []string{activity},
+		by:     []string{activity + " ^TestAWithdrawnScopeRemovesActivities$"},
 	},
 	{
 		id:     "activity/week-begins-on-sunday",
@@ -361,7 +361,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/stats.go",
 		old:    `sinceMonday := (int(day.Weekday()) + 6) % 7`,
 		new:    `sinceMonday := int(day.Weekday())`,
-		by:     []string{activity},
+		by:     []string{activity + " ^TestSummarizeByLocalDate$"},
 	},
 	{
 		id:     "activity/cursor-beyond-before",

@@ -10,7 +10,7 @@ var gatheringQuota = []mutant{
 		file:   "pkg/gathering/quota/admission.go",
 		old:    `left := func(w *Window) float64 { return float64(g.remaining(w) - len(b.Outstanding) - 1) }`,
 		new:    `left := func(w *Window) float64 { return float64(g.remaining(w) - 1) }`,
-		by:     []string{quotaPackage},
+		by:     []string{quotaPackage + " ^TestCallsUnderWayCountAgainstReserves$"},
 	},
 	{
 		id:     "quota/one-call-too-many",
@@ -18,7 +18,7 @@ var gatheringQuota = []mutant{
 		file:   "pkg/gathering/quota/admission.go",
 		old:    `len(b.Outstanding) - 1) }`,
 		new:    `len(b.Outstanding)) }`,
-		by:     []string{quotaPackage},
+		by:     []string{quotaPackage + " ^TestTheLimitThatBinds$"},
 	},
 	{
 		id:     "quota/clocks-agree",
@@ -26,7 +26,7 @@ var gatheringQuota = []mutant{
 		file:   "pkg/gathering/quota/admission.go",
 		old:    `if safe := start.Add(Skew); now.Before(safe)`,
 		new:    `if safe := start; now.Before(safe)`,
-		by:     []string{quotaPackage},
+		by:     []string{quotaPackage + " ^TestAtAnEdgeThereMustBeRoomInBothWindows$"},
 	},
 	{
 		id:     "quota/expired-permit-free",
@@ -34,7 +34,7 @@ var gatheringQuota = []mutant{
 		file:   "pkg/gathering/quota/budget.go",
 		old:    "m.Now.addUnseen(b.Issued, 1)\n\t\t\tm.Before.addUnseen(b.Issued, 1)",
 		new:    "_ = m",
-		by:     []string{quotaPackage},
+		by:     []string{quotaPackage + " ^TestAnUnsettledPermitCountsAsSpentUntilAHeaderShowsOtherwise$"},
 	},
 	{
 		id:     "quota/late-answer-lowers-usage",
@@ -42,7 +42,7 @@ var gatheringQuota = []mutant{
 		file:   "pkg/gathering/quota/meter.go",
 		old:    `w.Seen.Read = max(w.Seen.Read, usage.Read)`,
 		new:    `w.Seen.Read = usage.Read`,
-		by:     []string{quotaPackage},
+		by:     []string{quotaPackage + " ^TestCallsUnderWayCount$"},
 	},
 	{
 		id:     "quota/unseen-calls-forgotten",
@@ -50,7 +50,7 @@ var gatheringQuota = []mutant{
 		file:   "pkg/gathering/quota/meter.go",
 		old:    `if permit > w.UnseenID {`,
 		new:    `if true {`,
-		by:     []string{quotaPackage},
+		by:     []string{quotaPackage + " ^TestAnUnsettledPermitCountsAsSpentUntilAHeaderShowsOtherwise$"},
 	},
 	{
 		id:     "quota/overall-limit-ignored",
@@ -58,7 +58,7 @@ var gatheringQuota = []mutant{
 		file:   "pkg/gathering/quota/meter.go",
 		old:    `return min(m.Limit.Overall-w.Seen.Overall, m.Limit.Read-w.Seen.Read) - w.Unseen`,
 		new:    `return m.Limit.Read - w.Seen.Read - w.Unseen`,
-		by:     []string{quotaPackage},
+		by:     []string{quotaPackage + " ^TestTheLimitThatBinds$"},
 	},
 	{
 		id:     "quota/uncertain-window-counted-once",
@@ -66,7 +66,7 @@ var gatheringQuota = []mutant{
 		file:   "pkg/gathering/quota/budget.go",
 		old:    `for i := first; held && i <= last; i++ {`,
 		new:    `for i := last; held && i <= last; i++ {`,
-		by:     []string{quotaPackage},
+		by:     []string{quotaPackage + " ^TestReserves$"},
 	},
 	{
 		id:     "quota/older-limits-win",
@@ -74,7 +74,7 @@ var gatheringQuota = []mutant{
 		file:   "pkg/gathering/quota/budget.go",
 		old:    `if r == nil || at.Before(b.LimitsSeenAt) || min(`,
 		new:    `if r == nil || min(`,
-		by:     []string{quotaPackage},
+		by:     []string{quotaPackage + " ^TestLimitsAreThoseOfTheNewestAnswer$"},
 	},
 	{
 		id:     "quota/unmade-call-spent",
@@ -82,7 +82,7 @@ var gatheringQuota = []mutant{
 		file:   "pkg/gathering/quota/budget.go",
 		old:    `func(p Permit) bool { return p.ID == permit.ID })`,
 		new:    `func(p Permit) bool { return p.ID == permit.ID && answer.Calls != 0 })`,
-		by:     []string{quotaPackage},
+		by:     []string{quotaPackage + " ^TestAnUnsettledPermitCountsAsSpentUntilAHeaderShowsOtherwise$"},
 	},
 	{
 		id:     "quota/uncertain-call-lost",
@@ -90,7 +90,7 @@ var gatheringQuota = []mutant{
 		file:   "pkg/gathering/quota/budget.go",
 		old:    "if w := g.window(last); held && w != nil {\n\t\t\tw.Own++\n\t\t}",
 		new:    "",
-		by:     []string{quotaPackage},
+		by:     []string{quotaPackage + " ^TestAFailureOfOursSaysNothingOfStravaAndCostsNothing$"},
 	},
 	{
 		id:     "quota/answer-from-the-next-window",
@@ -98,7 +98,7 @@ var gatheringQuota = []mutant{
 		file:   "pkg/gathering/quota/budget.go",
 		old:    `b.roll(to)`,
 		new:    `_ = to`,
-		by:     []string{quotaPackage},
+		by:     []string{quotaPackage + " ^TestCallersAloneNeverMeetA429$"},
 	},
 	{
 		id:     "quota/half-a-day-learned",
@@ -106,7 +106,7 @@ var gatheringQuota = []mutant{
 		file:   "pkg/gathering/quota/demand.go",
 		old:    `if b.Since.Before(ended.Add(time.Hour)) {`,
 		new:    `if b.Since.Before(ended.Add(dayLength)) {`,
-		by:     []string{quotaPackage},
+		by:     []string{quotaPackage + " ^TestTheForecastIgnoresAPartOfADay$"},
 	},
 	{
 		id:     "quota/no-reserve",
@@ -114,7 +114,7 @@ var gatheringQuota = []mutant{
 		file:   "pkg/gathering/quota/reserve.go",
 		old:    `sum += b.reserve(c, g, now, t)`,
 		new:    ``,
-		by:     []string{quotaPackage},
+		by:     []string{quotaPackage + " ^TestAtAnEdgeThereMustBeRoomInBothWindows$"},
 	},
 	{
 		id:     "quota/no-floor-for-leaving",
@@ -122,7 +122,7 @@ var gatheringQuota = []mutant{
 		file:   "pkg/gathering/quota/reserve.go",
 		old:    `return max(share.least*limit*left, min(leaveFloor, math.Floor(leaveFloorShare*limit)))`,
 		new:    `return share.least * limit * left`,
-		by:     []string{quotaPackage},
+		by:     []string{quotaPackage + " ^TestAtAnEdgeThereMustBeRoomInBothWindows$"},
 	},
 	{
 		id:     "quota/too-many-at-once",
@@ -130,7 +130,7 @@ var gatheringQuota = []mutant{
 		file:   "pkg/gathering/quota/admission.go",
 		old:    "now.Sub(b.ExternalUsageAt) < externalUsageMemory:\n\t\treturn 1",
 		new:    "now.Sub(b.ExternalUsageAt) < externalUsageMemory:\n\t\treturn 8",
-		by:     []string{quotaPackage},
+		by:     []string{quotaPackage + " ^TestFirstCallIsAloneUnderStravasDefaultLimits$"},
 	},
 	{
 		id:     "quota/one-sick-athlete-pauses-all",
@@ -138,7 +138,7 @@ var gatheringQuota = []mutant{
 		file:   "pkg/gathering/quota/health.go",
 		old:    `h.Failing = slices.DeleteFunc(slices.Clone(h.Failing), same)`,
 		new:    `h.Failing = slices.Clone(h.Failing)`,
-		by:     []string{quotaPackage},
+		by:     []string{quotaPackage + " ^TestA429WithoutHeadersPausesNothingUntilAnotherAthleteGetsOne$"},
 	},
 	{
 		id:     "quota/outage-not-paused",
@@ -146,7 +146,7 @@ var gatheringQuota = []mutant{
 		file:   "pkg/gathering/quota/health.go",
 		old:    `b.Pause = Pause{Until: until, Reason: reason, ID: b.Issued}`,
 		new:    `b.Pause = Pause{Reason: reason, ID: b.Issued}`,
-		by:     []string{quotaPackage},
+		by:     []string{quotaPackage + " ^TestA429WithoutHeadersPausesNothingUntilAnotherAthleteGetsOne$"},
 	},
 	{
 		id:     "quota/old-answer-ends-a-pause",
@@ -154,7 +154,7 @@ var gatheringQuota = []mutant{
 		file:   "pkg/gathering/quota/health.go",
 		old:    `news := permit.ID > b.Pause.ID`,
 		new:    `news := true`,
-		by:     []string{quotaPackage},
+		by:     []string{quotaPackage + " ^TestCallsThatBeganBeforeAPauseDoNotLengthenIt$"},
 	},
 	{
 		id:     "quota/429-not-believed",
@@ -162,7 +162,7 @@ var gatheringQuota = []mutant{
 		file:   "pkg/gathering/quota/health.go",
 		old:    `b.pause(quarterEnd, ReasonRateLimit)`,
 		new:    ``,
-		by:     []string{quotaPackage},
+		by:     []string{quotaPackage + " ^TestOtherClientsOfTheApplicationCauseFew429s$"},
 	},
 	{
 		id:     "quota/least-urgent-first",
