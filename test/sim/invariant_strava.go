@@ -141,7 +141,9 @@ func (v *invariants) observeAnswer(c *observedCall, presented string, status int
 		if misleading[c.fault] {
 			o.lies[c.athlete] = append(o.lies[c.athlete], time.Now())
 		}
-		if status == http.StatusOK {
+		// A single activity may be another athlete's that everyone may see.
+		own := []byte(`"athlete":{"id":` + strconv.FormatInt(c.athlete, 10) + ",")
+		if status == http.StatusOK && (c.endpoint == strava.EndpointActivities || bytes.Contains(body, own)) {
 			o.show(c.athlete, body)
 		}
 	case strava.EndpointAthlete:
