@@ -194,8 +194,13 @@ func (v *invariants) corrupt(athleteID int64) (n int) {
 	return n
 }
 
-// quotaIsFree reports whether less than half of each limit is used.
+// quotaIsFree reports whether less than half of each limit is used, and the
+// system can know that: it learns of higher limits only by a call, for which it
+// may wait until the next day.
 func (v *invariants) quotaIsFree() bool {
+	if v.limitsChangedAt.After(time.Now().Add(-time.Minute).UTC().Truncate(day)) {
+		return false
+	}
 	u, s := v.strava.Usage(), v.strava.Settings()
 	for window := range u.Read {
 		if 2*u.Read[window] >= s.ReadLimit[window] || 2*u.Overall[window] >= s.OverallLimit[window] {

@@ -17,6 +17,12 @@ import (
 
 // set changes Strava's settings.
 func (w *world) set(change func(*strava.Settings)) {
+	before := w.strava.Settings()
+	defer func() {
+		if before.ReadLimit != w.strava.Settings().ReadLimit {
+			w.limitsChangedAt = time.Now()
+		}
+	}()
 	if err := w.strava.UpdateSettings(change); err != nil {
 		panic(err)
 	}
