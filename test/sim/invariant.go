@@ -92,6 +92,8 @@ type invariants struct {
 	// stranger disturbed.
 	began    time.Time
 	failures []time.Time
+	// limitsChangedAt is when Strava last changed the rate limits.
+	limitsChangedAt time.Time
 	// deadLetters returns how many messages wait for an operator, and messages how
 	// many are on their way.
 	deadLetters, messages func() int

@@ -20,7 +20,7 @@ func (w *world) set(change func(*strava.Settings)) {
 	before := w.strava.Settings()
 	defer func() {
 		if before.ReadLimit != w.strava.Settings().ReadLimit {
-			w.limitsChangedAt = time.Now()
+			w.invariants.limitsChangedAt = time.Now()
 		}
 	}()
 	if err := w.strava.UpdateSettings(change); err != nil {

@@ -60,8 +60,6 @@ type world struct {
 
 	people     people
 	invariants *invariants
-	// limitsChangedAt is when Strava last changed the rate limits.
-	limitsChangedAt time.Time
 	// closed says that the stage was cleared.
 	closed     bool
 	violations []string
