@@ -179,6 +179,7 @@ func (g *Grant) authorize(candidate Candidate, receipt string, now time.Time) bo
 	}
 	if g.Tokens.exists() {
 		authorized.Candidates = append(authorized.Candidates, Candidate{TokenRef: g.Tokens, ReceivedAt: g.Generation})
+		authorized.retire(g.Generation) // A process that was cut off may have moved a sealed pair there.
 	}
 	if g.inForce() {
 		authorized.endMovedLink(g.Owner, candidate.Owner, g.Generation, receipt, now)
