@@ -38,7 +38,8 @@ type Reconciler struct {
 // access at Strava. Webhooks can be forged, so Strava is asked before anything
 // is deleted; see [Revocation.isRevokedAtStrava]. An athlete's claims are
 // checked at most once in 10 minutes. While Strava cannot be asked, the claim
-// stays pending.
+// stays pending. A connect that is not completed is completed first, because
+// the claim may be about its authorization.
 func (r *Reconciler) HandleDeauthorization(ctx context.Context, cause event.Meta, account Account) error {
 	_, err := r.grant(ctx, account)
 	if fault.Is(err, fault.NotFound) {
@@ -47,12 +48,32 @@ func (r *Reconciler) HandleDeauthorization(ctx context.Context, cause event.Meta
 	if err != nil {
 		return fmt.Errorf("read grant: %w", err)
 	}
-	_, err = r.update(ctx, account, func(g *Grant) (bool, error) { return true, g.addClaim(cause, r.Events.Now()) })
+	err = r.addClaim(ctx, cause, account)
+	if errors.Is(err, errConnecting) {
+		r.attemptTasks(ctx, account)
+		err = r.addClaim(ctx, cause, account)
+	}
 	if err != nil && !errors.Is(err, ErrRevoked) {
 		return fmt.Errorf("record the claim: %w", err)
 	}
 	r.attemptTasks(ctx, account)
 	return nil
+}
+
+// errConnecting means that a claim is to be recorded after a connect that is not
+// completed yet.
+var errConnecting = fault.New(fault.Transient, "a connect is not completed")
+
+// addClaim records a claim in the grant. It returns ErrRevoked if there is no
+// authorization that the claim could be about.
+func (r *Reconciler) addClaim(ctx context.Context, cause event.Meta, account Account) error {
+	_, err := r.update(ctx, account, func(g *Grant) (bool, error) {
+		if !g.inForce() && g.pendingConnect() != nil {
+			return false, errConnecting
+		}
+		return true, g.addClaim(cause, r.Events.Now())
+	})
+	return err
 }
 
 // HandleErasureRequest ends the authorization of an athlete who asked to leave
