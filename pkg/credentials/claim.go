@@ -32,14 +32,16 @@ func (r *Revocation) verifyClaim(ctx context.Context, grant Grant) (Grant, error
 	}
 	receipt, claim, generation := r.NewSecret(), grant.Claim, grant.Generation
 	grant, err = r.update(ctx, account, func(g *Grant) (bool, error) {
+		if g.Generation != generation || !g.inForce() {
+			// Revoked, or authorized again, in between. The answer says nothing
+			// about the new tokens.
+			return false, nil
+		}
 		switch answer {
 		case accessStands:
 			return g.dismissClaim(claim), nil
 		case accessUnknown:
 			return g.deferClaim(claim), nil
-		}
-		if g.Generation != generation || !g.inForce() { // Revoked, or authorized again, in between.
-			return false, nil
 		}
 		now := r.Events.Now()
 		g.revoke(PendingRevocation{
