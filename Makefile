@@ -37,6 +37,7 @@ test: tools chromium ## all tests
 
 .PHONY: prove
 prove: tools chromium ## the system's story with 20,000 activities, and every deliberate fault, half an hour
+	PACELINE_PROTOCOL_MORE=1 go test -count=1 -v -run TestTheRefreshProtocol ./pkg/credentials
 	PACELINE_E2E_HISTORY=20000 PACELINE_E2E_FUZZ=10000 go test -count=1 -timeout 60m -v -run TestSystem ./test/e2e
 	@go run ./test/mutants
 
