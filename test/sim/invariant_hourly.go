@@ -131,7 +131,7 @@ func (v *invariants) checkTruth(a strava.AthleteState, records []activity.Record
 		}
 		// A scan begins at the latest a day and half an hour for each page after the
 		// last one.
-		if since := v.hours.goneSince[id]; a.Connected && time.Since(since) > deletionBound && v.calmFor() > 27*time.Hour {
+		if since := v.hours.goneSince[id]; a.Connected && v.grant(a.ID).State == credentials.Active && time.Since(since) > deletionBound && v.calmFor() > 27*time.Hour {
 			v.violation(deletionsGone, "Strava has not shown activity %d of athlete %d since %s", id, a.ID, clockTime(since))
 		}
 	}

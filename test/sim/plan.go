@@ -78,29 +78,32 @@ func newPlan(seed uint64) plan {
 var severities = []struct {
 	rate float64
 	life time.Duration
-}{{0.002, month}, {0.01, 10 * day}, {0.05, 4 * day}, {0.3, 12 * time.Hour}, {1, 90 * time.Minute}}
+}{{0.005, month}, {0.02, 14 * day}, {0.1, 5 * day}, {0.4, 18 * time.Hour}, {1, 2 * time.Hour}}
 
-// drawTroubles draws a handful of failures in the storms: each of one kind, at
-// one place or at several that belong together.
+// drawTroubles draws the failures in the storms: each of one kind, at one place,
+// at a port, or in a boundary. Some seeds have a few of them, others many.
 func (p *plan) drawTroubles(r *rand.Rand) {
 	c := catalogue()
 	places := slices.DeleteFunc(slices.Sorted(maps.Keys(c)), func(place string) bool { return len(c[place]) == 0 })
 	p.focus(c, places, r)
-	for range r.IntN(12) {
+	for range r.IntN([]int{1, 8, 40}[r.IntN(3)]) {
 		place := places[r.IntN(len(places))]
 		t := trouble{Kind: c[place][r.IntN(len(c[place]))], Where: place}
-		if r.IntN(2) == 0 {
-			t.Where = group(place)
+		severity := severities[r.IntN(len(severities))]
+		switch r.IntN(4) {
+		case 0, 1:
+			t.Where = portOf(place)
+		case 2:
+			t.Where = boundaryOf(place)
+		}
+		t.Rate = severity.rate
+		if slices.Contains([]kind{killBefore, killAfter, cut}, t.Kind) {
+			t.Rate = min(t.Rate, 0.1)
 		}
 		storm := p.Storms[r.IntN(len(p.Storms))]
-		severity := severities[r.IntN(len(severities))]
-		if t.Kind == killBefore || t.Kind == killAfter || t.Kind == cut {
-			severity.rate = min(severity.rate, 0.3)
-		}
 		length := storm.To - storm.From
 		t.From = storm.From + time.Duration(r.Int64N(int64(length)))
 		t.To = min(storm.To, t.From+time.Duration(r.Int64N(int64(min(severity.life, length)))))
-		t.Rate = severity.rate
 		p.Troubles = append(p.Troubles, t)
 	}
 	slices.SortStableFunc(p.Troubles, func(a, b trouble) int { return cmp.Compare(a.From, b.From) })
@@ -127,13 +130,19 @@ func (p *plan) focus(c map[string][]kind, places []string, r *rand.Rand) {
 	}
 }
 
-// group returns the beginning that the names of places have in common which fail
-// together, as those of one store.
-func group(place string) string {
-	if i := strings.LastIndex(place, "."); i >= 0 {
+// portOf returns the beginning that the names of all places of a port, or of
+// another part of the cloud, have in common.
+func portOf(place string) string {
+	if i := strings.LastIndexAny(place, ". "); i >= 0 {
 		return place[:i+1]
 	}
-	if i := strings.LastIndex(place, " "); i >= 0 {
+	return place
+}
+
+// boundaryOf returns the beginning that the names of all ports of a boundary have
+// in common.
+func boundaryOf(place string) string {
+	if i := strings.IndexAny(place, ". "); i >= 0 {
 		return place[:i+1]
 	}
 	return place
