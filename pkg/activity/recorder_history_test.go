@@ -15,7 +15,7 @@ func TestHistories(t *testing.T) {
 	const histories = 10_000
 	for n := range uint64(histories) {
 		s := activitytest.NewStore()
-		err := activitytest.History(t.Context(), activitytest.Subject{WriteStore: s, ReadStore: s, Held: s.Held}, 1, *seed+n, s.DropExpired)
+		err := activitytest.History(t.Context(), activitytest.Subject{WriteStore: s, ReadStore: s, Held: s.Held}, 1, *seed+n, s.DropExpiredRecords)
 		if err != nil {
 			t.Fatalf("history %d, -seed=%d: %v", n+1, *seed+n, err)
 		}

@@ -169,8 +169,11 @@ func (g *Grant) forgetCompleted(now time.Time) {
 }
 
 // TombstoneUntil returns until when an erased grant is kept as a tombstone,
-// with its receipts.
+// with its receipts; zero for a grant that is not erased or has pending tasks.
 func (g Grant) TombstoneUntil() time.Time {
+	if g.State != Erased || g.HasPendingTasks() {
+		return time.Time{}
+	}
 	last := g.RevokedAt
 	for _, c := range g.Completed {
 		if c.CompletedAt.After(last) {

@@ -52,6 +52,15 @@ type Athlete struct {
 
 func (a Athlete) authorization() Authorization { return Authorization{a.ID, a.Generation} }
 
+// TombstoneUntil returns until when a revoked athlete is kept as a tombstone;
+// zero for others.
+func (a Athlete) TombstoneUntil() time.Time {
+	if a.RevokedAt.IsZero() {
+		return time.Time{}
+	}
+	return a.RevokedAt.Add(retention.Tombstone)
+}
+
 // Clone returns a copy that shares nothing.
 func (a Athlete) Clone() Athlete {
 	s := &a.Scan

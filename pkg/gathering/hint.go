@@ -27,6 +27,10 @@ type Hint struct {
 	Unlisted bool
 }
 
+// DigestExpiresAt returns until when the digest of the hint's webhook event is
+// kept.
+func (h Hint) DigestExpiresAt() time.Time { return h.ReceivedAt.Add(DigestTTL) }
+
 // Aspects of hints.
 const (
 	AspectCreate = "create"

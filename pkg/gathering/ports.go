@@ -98,6 +98,12 @@ type Webhooks interface {
 // beginning.
 const EventCountTTL = 4 * 24 * time.Hour
 
+// EventCountExpiresAt returns until when the count of events is kept of the UTC
+// day that at falls on.
+func EventCountExpiresAt(at time.Time) time.Time {
+	return at.UTC().Truncate(24 * time.Hour).Add(EventCountTTL)
+}
+
 // Inventory visits everything that is stored about athletes.
 type Inventory interface {
 	// Each calls the functions one at a time: for every athlete, every inbox, and

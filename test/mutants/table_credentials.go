@@ -347,17 +347,17 @@ var credentialsEnds = []mutant{
 	{
 		id:     "credentials/living-grant-expires",
 		breaks: "the table drops a grant that is in force, and with it the athlete's tokens",
-		file:   "pkg/credentials/ddb/grantitem.go",
-		old:    "case g.State == credentials.Erased:",
-		new:    "default:",
+		file:   "pkg/credentials/grantend.go",
+		old:    "if g.State != Erased || g.HasPendingTasks() {",
+		new:    "if g.HasPendingTasks() {",
 		by:     []string{"./pkg/credentials/ddb"},
 	},
 	{
 		id:     "credentials/tombstone-never-expires",
 		breaks: "what is left of an athlete who left is kept for ever",
-		file:   "pkg/credentials/ddb/grantitem.go",
-		old:    "case g.State == credentials.Erased:",
-		new:    "case false:",
+		file:   "pkg/credentials/grantend.go",
+		old:    "if g.State != Erased || g.HasPendingTasks() {",
+		new:    "if true {",
 		by:     []string{"./pkg/credentials/ddb"},
 	},
 	{

@@ -274,9 +274,9 @@ var gatheringScans = []mutant{
 	{
 		id:     "gathering/tombstone-too-short",
 		breaks: "the tombstone of an athlete who left is gone before the last late event, which starts gathering again",
-		file:   "pkg/gathering/ddb/items.go",
-		old:    `item.ExpiresAt = dynamo.SecondsOf(a.RevokedAt.Add(retention.Tombstone))`,
-		new:    `item.ExpiresAt = dynamo.SecondsOf(a.RevokedAt.Add(retention.Grace))`,
+		file:   "pkg/gathering/athlete.go",
+		old:    `return a.RevokedAt.Add(retention.Tombstone)`,
+		new:    `return a.RevokedAt.Add(retention.Grace)`,
 		by:     []string{"./pkg/gathering/ddb"},
 	},
 }

@@ -63,7 +63,7 @@ func TestEveryHourIsChecked(t *testing.T) {
 		}, nil},
 		"nothing is swept for 8 days": {func(*checked) { time.Sleep(8 * 24 * time.Hour) }, []string{firstScan, retained}},
 		"a total is wrong": {func(c *checked) {
-			c.invariants.activity.DropExpired(ada, time.Now().AddDate(1, 0, 0), func() bool { return true })
+			c.invariants.activity.DropExpired(time.Now().AddDate(1, 0, 0), func() bool { return true })
 			c.hours = newHourly()
 		}, []string{trueTotals}},
 		"a request to leave is pending": {func(c *checked) {

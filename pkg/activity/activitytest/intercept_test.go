@@ -89,7 +89,7 @@ func TestTheListOfAthletesToExpireMayBeStale(t *testing.T) {
 func TestAnErasureRemovesTotalsOfWhatTheStoreDropped(t *testing.T) {
 	p := activitytest.NewPorts(time.Now)
 	kittest.Must(t, p.WriteStore.Put(t.Context(), history()))
-	p.Store.DropExpired(7, activity.ExpiresAt(activitytest.At(1)), func() bool { return true })
+	p.Store.DropExpired(activity.ExpiresAt(activitytest.At(1)), func() bool { return true })
 	kittest.Must(t, p.WriteStore.UpdateGuard(t.Context(), 7, func(g *activity.Guard) (bool, error) { return g.Revoke(by.Generation, activitytest.At(9)), nil }))
 	totals, err := p.ReadStore.MonthlyTotals(t.Context(), activity.Authorization{AthleteID: 7, Generation: activitytest.Gen2})
 	if err != nil || len(totals) != 0 {

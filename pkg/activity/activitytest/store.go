@@ -340,16 +340,3 @@ func (s *Store) Held(athleteID int64) int {
 	}
 	return n
 }
-
-// DropExpired drops each record that may have expired at the time, if drop
-// returns true, as DynamoDB's TTL would: without a change of the monthly
-// totals.
-func (s *Store) DropExpired(athleteID int64, at time.Time, drop func() bool) {
-	a, unlock := s.of(athleteID)
-	defer unlock()
-	for _, id := range a.ids() {
-		if !activity.ExpiresAt(a.records[id].ReadAt).After(at) && drop() {
-			delete(a.records, id)
-		}
-	}
-}

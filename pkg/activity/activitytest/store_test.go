@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paceline/paceline/pkg/activity"
 	"github.com/paceline/paceline/pkg/activity/activitytest"
 	"github.com/paceline/paceline/pkg/kit/kittest"
 )
@@ -22,4 +23,11 @@ func TestStoreConforms(t *testing.T) {
 
 func TestEveryCallIsIntercepted(t *testing.T) {
 	kittest.RunIntercept(t, activitytest.Boundary, activitytest.StaleReads, activitytest.NewPorts(time.Now).Ports, activitytest.Intercept)
+}
+
+func TestAnUpdateOfADroppedGuardStartsOver(t *testing.T) {
+	s := activitytest.NewStore()
+	kittest.RunDropped(t, func(change func(*activity.Guard) (bool, error)) error {
+		return s.UpdateGuard(t.Context(), 7, change)
+	}, func(g *activity.Guard) { g.Revoked, g.Expires = 1, time.Now() }, s.DropExpired)
 }

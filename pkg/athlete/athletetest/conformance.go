@@ -19,6 +19,7 @@ import (
 func Run(t *testing.T, newPorts func(*testing.T) athlete.Ports) {
 	for name, check := range map[string]func(*testing.T, athlete.Ports){
 		"an account comes back as it was put":                             accountComesBack,
+		"an account expires at a whole second":                            accountExpires,
 		"an update of an account that changes nothing writes nothing":     accountUpdateWithoutChange,
 		"parallel updates of an account all count":                        parallelAccountUpdates,
 		"a change runs again if another process writes first":             crossingUpdates,
@@ -78,6 +79,14 @@ func accountComesBack(t *testing.T, p athlete.Ports) {
 	other, err := p.Accounts.Account(t.Context(), 11)
 	kittest.Must(t, err)
 	same(t, other, athlete.Account{})
+}
+
+func accountExpires(t *testing.T, p athlete.Ports) {
+	_, err := p.Accounts.Update(t.Context(), 1, func(a *athlete.Account) (bool, error) { a.ExpiresAt = at; return true, nil })
+	kittest.Must(t, err)
+	got, err := p.Accounts.Account(t.Context(), 1)
+	kittest.Must(t, err)
+	same(t, got, athlete.Account{ExpiresAt: at.Truncate(time.Second)})
 }
 
 func accountUpdateWithoutChange(t *testing.T, p athlete.Ports) {

@@ -6,8 +6,10 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/paceline/paceline/pkg/athlete"
+	"github.com/paceline/paceline/pkg/kit/kittest"
 )
 
 // Accounts stores accounts in memory. The zero value is empty.
@@ -30,6 +32,7 @@ func cloneAccount(a athlete.Account) athlete.Account {
 		a.Consent.Scopes = slices.Clone(a.Consent.Scopes)
 	}
 	a.Links = slices.Clone(a.Links)
+	a.ExpiresAt = a.ExpiresAt.Truncate(time.Second) // As in a real store.
 	return a
 }
 
@@ -39,6 +42,17 @@ func clone[T any](p *T) *T {
 	}
 	v := *p
 	return &v
+}
+
+// DropExpired drops each account that has expired at the time, if drop returns
+// true, as DynamoDB's TTL would. Erasures never expire.
+func (s *Accounts) DropExpired(at time.Time, drop func() bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	expires := func(a athlete.Account) time.Time { return a.ExpiresAt }
+	for _, id := range kittest.DropExpired(s.values, expires, at, drop) {
+		s.revisions[id]++
+	}
 }
 
 // Erasures stores erasures in memory. The zero value is empty.

@@ -24,3 +24,11 @@ func TestStoresInMemoryConform(t *testing.T) {
 func TestEveryCallIsIntercepted(t *testing.T) {
 	kittest.RunIntercept(t, athletetest.Boundary, nil, newPorts(t), athletetest.Intercept)
 }
+
+func TestAnUpdateOfADroppedAccountStartsOver(t *testing.T) {
+	var s athletetest.Accounts
+	kittest.RunDropped(t, func(change func(*athlete.Account) (bool, error)) error {
+		_, err := s.Update(t.Context(), 7, change)
+		return err
+	}, func(a *athlete.Account) { a.ExpiresAt = time.Now() }, s.DropExpired)
+}

@@ -46,7 +46,7 @@ func (r *WaitlistStore) Add(_ context.Context, w credentials.WaitlistEntry, unti
 	if earlier, ok := r.waiting[w.Contact]; ok {
 		w.Since = earlier.since
 	}
-	r.waiting[w.Contact] = waiting{w.Since, until}
+	r.waiting[w.Contact] = waiting{w.Since, until.Truncate(time.Second)}
 	return nil
 }
 

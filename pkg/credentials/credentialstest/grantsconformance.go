@@ -272,11 +272,12 @@ func mustPage(t *testing.T, s Storage, provider string) (ids []string) {
 
 func stateIsTakenOnce(t *testing.T, s Storage) {
 	want := credentials.ConnectState{
-		Nonce: "n", ExpiresAt: at.Truncate(time.Second), Provider: "other", Owner: credentials.Authorization{AthleteID: 7, Generation: 1795168800000},
+		Nonce: "n", ExpiresAt: at, Provider: "other", Owner: credentials.Authorization{AthleteID: 7, Generation: 1795168800000},
 	}
 	if err := s.PutState(t.Context(), "k", want); err != nil {
 		t.Fatal(err)
 	}
+	want.ExpiresAt = at.Truncate(time.Second) // What expires does so at a whole second.
 	got, err := s.TakeState(t.Context(), "k")
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/kit/fault"
@@ -124,6 +125,7 @@ func byName(a, b credentials.Account) int { return strings.Compare(a.String(), b
 func (s *Store) PutState(_ context.Context, key string, state credentials.ConnectState) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	state.ExpiresAt = state.ExpiresAt.Truncate(time.Second)
 	s.states[key] = state
 	return nil
 }

@@ -48,3 +48,11 @@ func TestEveryCallIsIntercepted(t *testing.T) {
 	}
 	kittest.RunIntercept(t, credentialstest.Boundary, credentialstest.StaleReads, ports, credentialstest.Intercept)
 }
+
+func TestAnUpdateOfADroppedTombstoneStartsOver(t *testing.T) {
+	_, m := credentialstest.NewPorts(time.Now)
+	kittest.RunDropped(t, func(change func(*credentials.Grant) (bool, error)) error {
+		_, err := m.Store.Update(t.Context(), credentials.Athlete(7), change)
+		return err
+	}, func(g *credentials.Grant) { g.State, g.RevokedAt = credentials.Erased, time.Now() }, m.DropExpired)
+}

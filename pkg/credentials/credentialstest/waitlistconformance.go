@@ -37,6 +37,8 @@ func RunWaitlistStore(t *testing.T, store credentials.WaitlistStore) {
 	mustAdd(early.Contact, at.Add(time.Minute), at.Add(2*time.Hour)) // keeps its Since, and expires later
 	mustHave(at, early, late)
 	mustHave(at.Add(time.Hour), early)
+	mustAdd(early.Contact, early.Since, at.Add(2*time.Hour+9e8)) // Entries expire at whole seconds.
+	mustHave(at.Add(2*time.Hour + 1e8))
 	if err := store.Remove(t.Context(), early.Contact); err != nil {
 		t.Fatal(err)
 	}

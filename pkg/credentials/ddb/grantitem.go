@@ -146,6 +146,7 @@ func toGrantItem(g credentials.Grant) grantItem {
 		Unpublished:    g.Unpublished,
 		ClaimCheckedAt: dynamo.MillisOf(g.ClaimCheckedAt),
 		LeaseOwner:     g.Lease.Owner,
+		ExpiresAt:      dynamo.SecondsOf(g.TombstoneUntil()),
 		ownerItem:      ownerItem(g.Owner),
 	}
 	for _, l := range g.Links {
@@ -175,12 +176,9 @@ func toGrantItem(g credentials.Grant) grantItem {
 	for _, c := range g.Completed {
 		item.Completed = append(item.Completed, completedItem{c.Receipt, dynamo.MillisOf(c.RequestedAt), dynamo.MillisOf(c.CompletedAt), c.Generation, toAccountItems(c.Links)})
 	}
-	switch {
-	case g.HasPendingTasks():
+	if g.HasPendingTasks() {
 		item.Pending, item.Due = g.Account.Provider, dynamo.MillisOf(g.Retry.Next)
 		item.PendingSince, item.Attempts = dynamo.MillisOf(g.Retry.Since), g.Retry.Attempts
-	case g.State == credentials.Erased:
-		item.ExpiresAt = dynamo.SecondsOf(g.TombstoneUntil())
 	}
 	return item
 }

@@ -24,7 +24,7 @@ const (
 func (t *Table) Deliver(ctx context.Context, athleteID int64, digest string, h gathering.Hint) (delivery gathering.Delivery, err error) {
 	inbox := athleteKey(athleteID, inboxSK)
 	seen, err := dynamo.Encode(seenItem{
-		athleteKey(athleteID, seenSK+digest), dynamo.SecondsOf(h.ReceivedAt.Add(gathering.DigestTTL)),
+		athleteKey(athleteID, seenSK+digest), dynamo.SecondsOf(h.DigestExpiresAt()),
 	})
 	if err != nil {
 		return "", err

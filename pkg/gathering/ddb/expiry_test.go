@@ -1,52 +1,63 @@
 package ddb_test
 
 import (
-	"context"
-	"strconv"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/ddb"
-	"github.com/paceline/paceline/pkg/kit/dynamo"
+	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
+	"github.com/paceline/paceline/pkg/kit/dynamo/dynamotest"
 	"github.com/paceline/paceline/pkg/kit/kittest"
 	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
-// put is an empty table that keeps the item that was put last.
-type put struct {
-	dynamo.API
-	item dynamo.Item
-}
-
-func (p *put) GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
-	return &dynamodb.GetItemOutput{}, nil
-}
-
-func (p *put) PutItem(_ context.Context, in *dynamodb.PutItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error) {
-	p.item = in.Item
-	return &dynamodb.PutItemOutput{}, nil
-}
+var ended = time.Date(2026, 7, 1, 12, 0, 0, 700_000_000, time.UTC)
 
 // A tombstone outlives every late event, and an athlete without one does not
 // expire.
 func TestOnlyTombstonesExpire(t *testing.T) {
-	ended := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 	for _, a := range []gathering.Athlete{
 		{ID: 7, Generation: 1, State: gathering.Active},
 		{ID: 7, Generation: 1, State: gathering.Degraded},
 		{ID: 7, Generation: 1, State: gathering.Revoked, RevokedAt: ended},
 	} {
-		var stored put
-		_, err := ddb.New(&stored, "table").Update(t.Context(), 7, func(of *gathering.Athlete) (bool, error) { *of = a; return true, nil })
-		kittest.Must(t, err)
-		at, expires := stored.item["expires_at"].(*types.AttributeValueMemberN)
-		if want := a.State == gathering.Revoked; expires != want {
-			t.Errorf("%s: expires is %t", a.State, expires)
-		} else if expires && at.Value != strconv.FormatInt(ended.Add(retention.Tombstone).Unix(), 10) {
-			t.Errorf("%s: expires at %s", a.State, at.Value)
+		var written dynamotest.LastWrite
+		memory := gatheringtest.NewStore()
+		for _, s := range []gathering.Athletes{ddb.New(&written, "table"), memory} {
+			_, err := s.Update(t.Context(), 7, func(of *gathering.Athlete) (bool, error) { *of = a; return true, nil })
+			kittest.Must(t, err)
 		}
+		expires := written.ExpiresAt()
+		if want := a.State == gathering.Revoked; expires.IsZero() == want {
+			t.Errorf("%s: expires is %t", a.State, !want)
+		} else if want && expires.Unix() != ended.Add(retention.Tombstone).Unix() {
+			t.Errorf("%s: expires at %s", a.State, expires)
+		}
+		written.Expires(t, memory.DropExpired)
 	}
+}
+
+func TestDigestsAndCountsOfEventsExpire(t *testing.T) {
+	var written dynamotest.LastWrite
+	memory := gatheringtest.NewStore()
+	_, err := memory.UpdateInbox(t.Context(), 7, func(m *gathering.Inbox) (bool, error) { m.Generation = 1; return true, nil })
+	kittest.Must(t, err)
+	table := ddb.New(&written, "table")
+	for _, s := range []gathering.Inboxes{table, memory} {
+		_, err := s.Deliver(t.Context(), 7, "digest", gathering.Hint{Aspect: gathering.AspectUpdate, ReceivedAt: ended})
+		kittest.Must(t, err)
+	}
+	if expires := written.ExpiresAt(); expires.Unix() != ended.Add(gathering.DigestTTL).Unix() {
+		t.Errorf("the digest expires at %s", expires)
+	}
+	written.Expires(t, memory.DropExpired)
+
+	for _, s := range []gathering.Webhooks{table, memory} {
+		kittest.Must(t, s.CountWebhookEvent(t.Context(), ended))
+	}
+	if expires := written.ExpiresAt(); !expires.Equal(ended.Truncate(24 * time.Hour).Add(gathering.EventCountTTL)) {
+		t.Errorf("the count expires at %s", expires)
+	}
+	written.Expires(t, memory.DropExpired)
 }

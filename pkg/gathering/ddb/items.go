@@ -6,7 +6,6 @@ import (
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/quota"
 	"github.com/paceline/paceline/pkg/kit/dynamo"
-	"github.com/paceline/paceline/pkg/kit/retention"
 )
 
 // Parts of keys.
@@ -203,9 +202,7 @@ func toAthleteItem(a gathering.Athlete) athleteItem {
 		AthleteID: a.ID, Generation: a.Generation, State: string(a.State), RevokedAt: dynamo.MillisOf(a.RevokedAt),
 		JoinedAt: dynamo.MillisOf(a.JoinedAt), ProfileReadAt: dynamo.MillisOf(a.ProfileReadAt),
 		Holes: toHoleItems(a.Holes), WrongScans: a.WrongScans, WrongScanAt: dynamo.MillisOf(a.WrongScanAt),
-	}
-	if !a.RevokedAt.IsZero() {
-		item.ExpiresAt = dynamo.SecondsOf(a.RevokedAt.Add(retention.Tombstone))
+		ExpiresAt: dynamo.SecondsOf(a.TombstoneUntil()),
 	}
 	if a.Scan.ID != "" {
 		item.Scan = toScanItem(a.Scan)

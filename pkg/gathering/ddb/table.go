@@ -76,20 +76,18 @@ func (t *Table) UpdateWebhook(ctx context.Context, change func(*gathering.Webhoo
 	return item.webhook(), err
 }
 
-// dayKey returns the key of the count of events of a UTC day, and when the item
-// expires.
-func dayKey(at time.Time) (k itemKey, expires time.Time) {
-	day := at.UTC().Truncate(24 * time.Hour)
-	return itemKey{webhookKey.PK, daySK + day.Format(time.DateOnly)}, day.Add(gathering.EventCountTTL)
+// dayKey returns the key of the count of events of a UTC day.
+func dayKey(at time.Time) itemKey {
+	return itemKey{webhookKey.PK, daySK + at.UTC().Format(time.DateOnly)}
 }
 
 // CountWebhookEvent implements [gathering.Webhooks].
 func (t *Table) CountWebhookEvent(ctx context.Context, at time.Time) error {
-	k, expires := dayKey(at)
+	expires := dynamo.SecondsOf(gathering.EventCountExpiresAt(at))
 	_, err := t.table.UpdateExpression(ctx, &dynamodb.UpdateItemInput{
-		Key:                       k.item(),
+		Key:                       dayKey(at).item(),
 		UpdateExpression:          aws.String("ADD events :one SET expires_at = :expires"),
-		ExpressionAttributeValues: dynamo.Item{":one": dynamo.Number(1), ":expires": dynamo.Number(dynamo.SecondsOf(expires))},
+		ExpressionAttributeValues: dynamo.Item{":one": dynamo.Number(1), ":expires": dynamo.Number(expires)},
 	})
 	return err
 }
@@ -99,7 +97,6 @@ func (t *Table) WebhookEvents(ctx context.Context, at time.Time) (int, error) {
 	var item struct {
 		Events int `dynamodbav:"events"`
 	}
-	k, _ := dayKey(at)
-	_, err := t.table.Get(ctx, k.item(), &item)
+	_, err := t.table.Get(ctx, dayKey(at).item(), &item)
 	return item.Events, err
 }

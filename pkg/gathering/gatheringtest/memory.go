@@ -17,17 +17,27 @@ type Store struct {
 	mu       sync.Mutex
 	athletes map[int64]versioned[gathering.Athlete]
 	inboxes  map[int64]versioned[gathering.Inbox]
-	// seen holds when each event was received, by athlete and digest.
+	// seen holds when each digest of an event expires, by athlete.
 	seen    map[int64]map[string]time.Time
 	webhook versioned[gathering.Webhook]
 	// events counts webhook events by UTC day.
-	events map[string]int
+	events map[string]eventCount
 	queues map[quota.Class]*queue
 	// refs is where each job is queued.
 	refs map[jobKey]gathering.JobRef
 	fail error
+	// writes counts those of versioned values.
+	writes int
 }
 
+// eventCount is the count of events of a day.
+type eventCount struct {
+	events  int
+	expires time.Time
+}
+
+// versioned is a value with the number of the write that it is from; 0 if there
+// is none.
 type versioned[T any] struct {
 	value    T
 	revision int
@@ -37,7 +47,7 @@ type versioned[T any] struct {
 func NewStore() *Store {
 	s := &Store{
 		athletes: map[int64]versioned[gathering.Athlete]{}, inboxes: map[int64]versioned[gathering.Inbox]{},
-		seen: map[int64]map[string]time.Time{}, events: map[string]int{}, queues: map[quota.Class]*queue{}, refs: map[jobKey]gathering.JobRef{},
+		seen: map[int64]map[string]time.Time{}, events: map[string]eventCount{}, queues: map[quota.Class]*queue{}, refs: map[jobKey]gathering.JobRef{},
 	}
 	for _, c := range quota.Classes {
 		s.queues[c] = &queue{}
@@ -80,12 +90,13 @@ func update[T any](s *Store, get func() versioned[T], put func(versioned[T]), ch
 		if !changed {
 			return v.value, nil
 		}
-		v.revision++
 		if unlock, err = s.lock(); err != nil {
 			return *new(T), err
 		}
 		written := get().revision == seen
 		if written {
+			s.writes++
+			v.revision = s.writes
 			put(v)
 		}
 		unlock()
@@ -152,7 +163,7 @@ func (s *Store) Deliver(_ context.Context, athleteID int64, digest string, h gat
 	if s.seen[athleteID] == nil {
 		s.seen[athleteID] = map[string]time.Time{}
 	}
-	s.seen[athleteID][digest] = h.ReceivedAt
+	s.seen[athleteID][digest] = h.DigestExpiresAt().Truncate(time.Second)
 	m := &v.value
 	if len(m.Hints) < gathering.MaxHints {
 		m.Hints = append(m.Hints, h)
@@ -168,7 +179,8 @@ func (s *Store) Deliver(_ context.Context, athleteID int64, digest string, h gat
 	case m.Job.Class == "":
 		m.Job.Class = quota.Webhook
 	}
-	v.revision++
+	s.writes++
+	v.revision = s.writes
 	s.inboxes[athleteID] = v
 	// A hint makes the job due at once, even while the inbox is leased.
 	s.requeue(jobKey{athleteID, gathering.JobInbox}, gathering.Job{Class: m.Job.Class, Due: m.Job.Due})
@@ -261,7 +273,7 @@ func (s *Store) CountWebhookEvent(_ context.Context, at time.Time) error {
 		return err
 	}
 	defer unlock()
-	s.events[day(at)]++
+	s.events[day(at)] = eventCount{s.events[day(at)].events + 1, gathering.EventCountExpiresAt(at)}
 	return nil
 }
 
@@ -272,7 +284,7 @@ func (s *Store) WebhookEvents(_ context.Context, at time.Time) (int, error) {
 		return 0, err
 	}
 	defer unlock()
-	return s.events[day(at)], nil
+	return s.events[day(at)].events, nil
 }
 
 // Each implements [gathering.Inventory].
@@ -292,7 +304,7 @@ func (s *Store) Each(_ context.Context, athlete func(gathering.Athlete), inbox f
 	var events []time.Time
 	for _, id := range slices.Sorted(maps.Keys(s.seen)) {
 		for _, digest := range slices.Sorted(maps.Keys(s.seen[id])) {
-			events = append(events, s.seen[id][digest])
+			events = append(events, s.seen[id][digest].Add(-gathering.DigestTTL))
 		}
 	}
 	unlock() // The functions may update the store.

@@ -44,3 +44,11 @@ func TestEveryCallIsIntercepted(t *testing.T) {
 	}
 	kittest.RunIntercept(t, gatheringtest.Boundary, gatheringtest.StaleReads, ports, gatheringtest.Intercept)
 }
+
+func TestAnUpdateOfADroppedTombstoneStartsOver(t *testing.T) {
+	s := gatheringtest.NewStore()
+	kittest.RunDropped(t, func(change func(*gathering.Athlete) (bool, error)) error {
+		_, err := s.Update(t.Context(), 7, change)
+		return err
+	}, func(a *gathering.Athlete) { a.RevokedAt = time.Now() }, s.DropExpired)
+}

@@ -3,6 +3,7 @@ package kittest
 import (
 	"reflect"
 	"testing"
+	"time"
 )
 
 // RunCrossing checks that update runs change again if another process writes
@@ -21,6 +22,24 @@ func RunCrossing[T any](t *testing.T, update func(change func(*T) (bool, error))
 	Must(t, update(func(v *T) (bool, error) { total = count(*v); return false, nil }))
 	if runs != 2 || total != 2 {
 		t.Errorf("change ran %d times, and %d of 2 writes count", runs, total)
+	}
+}
+
+// RunDropped checks that update runs change again if the item was dropped after
+// update had read it. expire makes the item one that expires.
+func RunDropped[T any](t *testing.T, update func(change func(*T) (bool, error)) error, expire func(*T), dropExpired func(at time.Time, drop func() bool)) {
+	t.Helper()
+	Must(t, update(func(v *T) (bool, error) { expire(v); return true, nil }))
+	runs := 0
+	Must(t, update(func(v *T) (bool, error) {
+		if runs++; runs == 1 {
+			dropExpired(time.Now().AddDate(1000, 0, 0), func() bool { return true })
+		}
+		expire(v)
+		return true, nil
+	}))
+	if runs != 2 {
+		t.Errorf("change ran %d times", runs)
 	}
 }
 

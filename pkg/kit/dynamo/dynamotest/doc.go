@@ -1,0 +1,2 @@
+// Package dynamotest checks when the items of a DynamoDB table expire.
+package dynamotest
