@@ -35,6 +35,7 @@ func (w *world) live() {
 	set := false
 	w.k.spawn("set-up", 0, func() { w.setUp(); set = true })
 	startSchedules(w.cloud.cloud, w.deployment)
+	w.startTTL()
 	w.k.run(w.began.Add(setUpTime))
 	if !set {
 		w.violation("the stage can be set up", "the admin's actions have not ended")
