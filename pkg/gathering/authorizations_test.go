@@ -369,3 +369,24 @@ func TestANewcomerWakesAGatherer(t *testing.T) {
 		t.Errorf("%d wake-ups", n)
 	}
 }
+
+// The end of an authorization may arrive after the athlete has connected again.
+func TestALateEndLeavesANewAuthorizationAlone(t *testing.T) {
+	w := newWorld(t, plenty, histories(3)...)
+	id := w.athlete(0)
+	w.gather(id)
+	for _, g := range []int64{generation, generation + 1} {
+		if err := w.authorizations.Begin(t.Context(), w.news(), authorization(id, g)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.authorizations.End(t.Context(), w.news(), authorization(id, generation), "receipt"); err != nil {
+		t.Fatal(err)
+	}
+	if a := w.stored(id); a.State != gathering.Active || a.Generation != generation+1 || w.inbox(id).Generation != generation+1 {
+		t.Errorf("%s, generation %d, the inbox of %d", a.State, a.Generation, w.inbox(id).Generation)
+	}
+	if n := len(eventtest.Facts[gatheringv1.ErasureCompleted](w.bus)); n != 1 {
+		t.Errorf("%d confirmations", n)
+	}
+}

@@ -1,6 +1,7 @@
 package gathering_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -15,6 +16,7 @@ import (
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/metric"
 	"github.com/paceline/paceline/pkg/gathering/quota"
+	"github.com/paceline/paceline/pkg/kit/kittest"
 	"github.com/paceline/paceline/standin/strava"
 )
 
@@ -593,5 +595,41 @@ func TestAScanForTooManyHintsWaitsForTheClocks(t *testing.T) {
 	}
 	if m := w.inbox(l.id); len(m.Hints) != 0 || m.Overflowed {
 		t.Errorf("left %+v", m)
+	}
+}
+
+// firstRead notes the activity that is re-read first.
+type firstRead struct {
+	gathering.Strava
+	id *int64
+}
+
+func (s firstRead) Activity(ctx context.Context, by gathering.Authorization, activityID int64) (gatheringv1.Activity, gathering.Reading, error) {
+	if *s.id == 0 {
+		*s.id = activityID
+	}
+	return s.Strava.Activity(ctx, by, activityID)
+}
+
+// Of two activities that are due, the one that has failed goes last.
+func TestAnActivityThatHasFailedGoesLast(t *testing.T) {
+	w, id, _ := current(t, 500)
+	h := w.truth(id)
+	for _, a := range []int64{h[300].ID, h[301].ID} {
+		w.receive(w.event(id, a, gathering.AspectUpdate))
+	}
+	_, err := w.store.UpdateInbox(t.Context(), id, func(m *gathering.Inbox) (bool, error) {
+		for i := range m.Hints {
+			m.Hints[i].Unlisted = true
+		}
+		m.Hints[0].Failures, m.Hints[0].FailingSince = 1, w.clock.Now()
+		return true, nil
+	})
+	kittest.Must(t, err)
+	var first int64
+	w.gatherer.Strava = firstRead{w.gatherer.Strava, &first}
+	w.work()
+	if first != h[301].ID {
+		t.Errorf("the activity %d is read first, of %d and %d", first, h[300].ID, h[301].ID)
 	}
 }

@@ -152,3 +152,44 @@ func TestEventsWithoutATimeAreDistinguishedByTheHour(t *testing.T) {
 		t.Error("a second event that says the same was lost")
 	}
 }
+
+// Two edits of one activity differ by their time alone.
+func TestTwoEventsOfOneHourAreNoRetry(t *testing.T) {
+	w := newWorld(t, plenty, histories(3)...)
+	id := w.athlete(0)
+	w.gather(id)
+	n := w.event(id, w.truth(id)[0].ID, gathering.AspectUpdate)
+	w.receive(n)
+	n.EventTime++
+	w.receive(n)
+	if events, duplicates := w.metrics.Of(metric.WebhookEvents), w.metrics.Of(metric.WebhookDuplicates); events != 2 || duplicates != 0 {
+		t.Errorf("%d events, %d duplicates", events, duplicates)
+	}
+}
+
+// countingWebhooks counts reads.
+type countingWebhooks struct {
+	gathering.Webhooks
+	reads int
+}
+
+func (c *countingWebhooks) Webhook(ctx context.Context) (gathering.Webhook, error) {
+	c.reads++
+	return c.Webhooks.Webhook(ctx)
+}
+
+// Strangers cause one read of the table in a second at most.
+func TestStrangersDoNotReadTheTable(t *testing.T) {
+	w, id, _ := current(t, 1)
+	webhooks := &countingWebhooks{Webhooks: w.receiver.Webhooks}
+	w.receiver.Webhooks = webhooks
+	for range 50 {
+		if err := w.receiver.Receive(t.Context(), "x", w.event(id, 11, gathering.AspectCreate)); !fault.Is(err, fault.NotFound) {
+			t.Fatalf("got %v", err)
+		}
+		w.clock.Advance(50 * time.Millisecond)
+	}
+	if webhooks.reads > 3 { // In two and a half seconds.
+		t.Errorf("%d reads", webhooks.reads)
+	}
+}
