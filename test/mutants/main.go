@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -49,21 +50,35 @@ func run(ctx context.Context, words []string) error {
 	return err
 }
 
-// passes checks that all tests pass without a fault: one that fails anyway
-// would seem to notice every fault.
+// passes checks that the tests pass without a fault: one that fails anyway would
+// seem to notice every fault.
 func (r runner) passes(ctx context.Context, mutants []mutant) error {
-	var all []string
-	for _, m := range mutants {
-		all = append(all, m.by...)
-	}
-	slices.Sort(all)
-	return inParallel(slices.Compact(all), func(by string) error {
+	return inParallel(union(mutants), func(by string) error {
 		failed, _, err := r.test(ctx, by)
 		if failed != "" {
 			err = fmt.Errorf("%s fails without a fault", failed)
 		}
 		return err
 	})
+}
+
+// union returns what the mutants' tests are, each package once.
+func union(mutants []mutant) (all []string) {
+	patterns := map[string][]string{}
+	for _, m := range mutants {
+		for _, by := range m.by {
+			pkg, pattern, _ := strings.Cut(by, " ")
+			pattern, _, _ = strings.Cut(pattern, "/") // What follows names subtests.
+			patterns[pkg] = append(patterns[pkg], pattern)
+		}
+	}
+	for _, pkg := range slices.Sorted(maps.Keys(patterns)) {
+		if !slices.Contains(patterns[pkg], "") { // Otherwise it is all of them.
+			pkg += " " + strings.Join(slices.Compact(slices.Sorted(slices.Values(patterns[pkg]))), "|")
+		}
+		all = append(all, pkg)
+	}
+	return all
 }
 
 // runAll runs the mutants and prints what became of each. It goes on after one

@@ -50,6 +50,7 @@ func exists(by string) error {
 	if err != nil {
 		return err
 	}
+	pattern, _, _ = strings.Cut(pattern, "/") // What follows names subtests.
 	matches, err := regexp.Compile(pattern)
 	if err != nil {
 		return err
@@ -122,6 +123,14 @@ func TestARunTellsSurvivorsFromNoticedFaults(t *testing.T) {
 	mutants[0].by = []string{"./a TestNone"}
 	if o, err := r.run(t.Context(), mutants[0]); err != nil || o.noticed != "./a TestMax" {
 		t.Errorf("a fault that another test of the package notices is noticed by %q: %v", o.noticed, err)
+	}
+}
+
+func TestEachPackageIsTriedOnceWithoutAFault(t *testing.T) {
+	of := func(by ...string) mutant { return mutant{by: by} }
+	got := union([]mutant{of("./b ^TestB$"), of("./a", "./b ^TestA$/sub"), of("./a ^TestA$"), of("./b ^TestB$")})
+	if want := []string{"./a", "./b ^TestA$|^TestB$"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

@@ -85,7 +85,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/retry.go",
 		old:    `if failures >= maxFailures && !f.callsPaused && !f.servedOthers.IsZero() && !f.servedOthers.Before(since) {`,
 		new:    `if failures >= maxFailures {`,
-		by:     []string{gathering + " ^(TestWorkThatNeverSucceedsIsQuarantined|TestAllAthletesRecoverFromAnOutage)$"},
+		by:     []string{gathering + " ^TestAFailureOfOursQuarantinesNothing$"},
 	},
 	{
 		id:     "gathering/no-way-around-a-page",
@@ -123,8 +123,8 @@ var gatheringScans = []mutant{
 		id:     "gathering/repeated-page-forever",
 		breaks: "a page that Strava repeats keeps a scan going without end, at the cost of the quota",
 		file:   "pkg/gathering/scanjob.go",
-		old:    "if a.Scan.stalls(page) {\n\t\treturn errStalled\n\t}",
-		new:    "",
+		old:    `if a.Scan.stalls(page) {`,
+		new:    `if a.Scan.stalls(page) && a.Scan.Sequence > 300 {`,
 		by:     []string{gathering + " ^TestAListWithoutAnEndIsNotReadForEver$"},
 	},
 	{
@@ -181,7 +181,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/scanplan.go",
 		old:    `reconcileAge = 4 * 24 * time.Hour`,
 		new:    `reconcileAge = 8 * 24 * time.Hour`,
-		by:     []string{gathering + " ^TestEverythingIsReadAgain$"},
+		by:     []string{gathering + " ^TestCompletedScansAreQueuedByTheirAge$"},
 	},
 	{
 		id:     "gathering/wrong-scan-not-repeated",
@@ -189,7 +189,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/inboxjob.go",
 		old:    "a.noteWrongScan(now)\n\t\t\t\treturn true",
 		new:    "return false",
-		by:     []string{gathering + " ^(TestAQuestionIsAnsweredAlthoughOneOfItsSampleCannotBeRead|TestAListThatStaysWrongCostsFewCalls)$"},
+		by:     []string{gathering + " ^TestOnePageThatIsWrongRemovesNothing$"},
 	},
 	{
 		id:     "gathering/newcomer-wakes-no-gatherer",
@@ -237,7 +237,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/authorizations.go",
 		old:    "if a.Generation > by.Generation {\n\t\t\treturn false, nil\n\t\t}\n\t\t*a = Athlete{ID: a.ID, Generation: by.Generation, State: Revoked",
 		new:    "*a = Athlete{ID: a.ID, Generation: by.Generation, State: Revoked",
-		by:     []string{gathering + " ^TestAnOldAuthorizationEventIsIgnored$"},
+		by:     []string{gathering + " ^TestALateEndLeavesANewAuthorizationAlone$"},
 	},
 	{
 		id:     "gathering/receipt-before-erasure",
@@ -290,7 +290,7 @@ var gatheringHints = []mutant{
 		file:   "pkg/gathering/inboxjob.go",
 		old:    "err := j.g.publish(ctx, gatheringv1.DeauthorizationReported{AthleteID: j.leased.AthleteID, EventTime: claim.EventTime})\n\tif err != nil {",
 		new:    "err := j.g.publish(ctx, gatheringv1.DeauthorizationReported{AthleteID: j.leased.AthleteID, EventTime: claim.EventTime})\n\tif err = nil; err != nil {",
-		by:     []string{gathering + " ^(TestDeauthorizationsAreReportedWithoutQuota|TestAGathererRecoversFromAFailureOfAnyCall)$"},
+		by:     []string{gathering + " ^TestAGathererRecoversFromAFailureOfAnyCall$/deauthorization"},
 	},
 	{
 		id:     "gathering/acknowledged-but-not-stored",
@@ -322,7 +322,7 @@ var gatheringHints = []mutant{
 		file:   "pkg/gathering/receiver.go",
 		old:    `if err := accept(w); err == nil || fresh {`,
 		new:    `if err := accept(w); err == nil || fresh && false {`,
-		by:     []string{gathering + " ^(TestHandshake|TestReceive.*)$"},
+		by:     []string{gathering + " ^TestStrangersDoNotReadTheTable$"},
 	},
 	{
 		id:     "gathering/two-events-one-digest",
@@ -334,7 +334,7 @@ var gatheringHints = []mutant{
 	updates`,
 		new: `e.EventTime = receivedAt.Truncate(time.Hour).Unix()
 	updates`,
-		by: []string{gathering + " ^(TestEventsWithoutATimeAreDistinguishedByTheHour|TestReceive.*|TestAReplayedEventCostsNothing)$"},
+		by: []string{gathering + " ^TestTwoEventsOfOneHourAreNoRetry$"},
 	},
 	{
 		id:     "gathering/new-hints-overwritten",
@@ -350,7 +350,7 @@ var gatheringHints = []mutant{
 		file:   "pkg/gathering/inboxjob.go",
 		old:    "if err := j.g.publish(ctx, facts...); err != nil {\n\t\treturn err\n\t}",
 		new:    "_ = j.g.publish(ctx, facts...)",
-		by:     []string{gathering + " ^(TestAHintThatFailsIsTriedAgain|TestAGathererRecoversFromAFailureOfAnyCall)$"},
+		by:     []string{gathering + " ^TestAGathererRecoversFromAFailureOfAnyCall$/new_activity"},
 	},
 	{
 		id:     "gathering/gone-at-the-first-404",
@@ -374,7 +374,7 @@ var gatheringHints = []mutant{
 		file:   "pkg/gathering/inboxplan.go",
 		old:    `case m.Overflowed, deletes > pages+scanOverhead:`,
 		new:    `case deletes > pages+scanOverhead:`,
-		by:     []string{gathering + " ^TestStormOfOneAthleteIsOneScan$"},
+		by:     []string{gathering + " ^TestAScanForTooManyHintsWaitsForTheClocks$"},
 	},
 	{
 		id:     "gathering/flood-scan-too-early",
@@ -398,7 +398,7 @@ var gatheringHints = []mutant{
 		file:   "pkg/gathering/hint.go",
 		old:    `return a.failures - b.failures`,
 		new:    `return b.failures - a.failures`,
-		by:     []string{gathering + " ^(TestAnActivityThatStravaFailsToShowHoldsNothingUp|TestTheNewestActivityMayFailWithoutHoldingUpNewOnes)$"},
+		by:     []string{gathering + " ^TestAnActivityThatHasFailedGoesLast$"},
 	},
 	{
 		id:     "gathering/question-confirmed-unseen",
