@@ -63,7 +63,7 @@ type faults struct {
 	at       map[string][]*trouble
 	kinds    map[string][]kind
 	happened coverage
-	// ofProbe are those of the places that a probe of the webhook passes.
+	// ofProbe are the frequent ones of the places that a probe of the webhook passes.
 	ofProbe []*trouble
 }
 
@@ -80,7 +80,7 @@ func newFaults(p plan) *faults {
 	for i, t := range p.Troubles {
 		t.random = rng(p.Seed, "trouble", i)
 		f.all = append(f.all, &t)
-		if slices.ContainsFunc(probed, t.covers) {
+		if t.Rate >= 0.05 && slices.ContainsFunc(probed, t.covers) {
 			f.ofProbe = append(f.ofProbe, &t)
 		}
 	}

@@ -62,8 +62,8 @@ var probed = []string{
 }
 
 // webhookUndisturbed reports whether a probe would find the webhook healthy, as
-// the last one did: nothing that it passes fails now or within some minutes. Then
-// it stores that, as the probe would do.
+// the last one did: nothing that it passes fails often now or within some minutes.
+// Then it stores that, as the probe would do.
 func (w *world) webhookUndisturbed() bool {
 	since := time.Since(w.faults.began)
 	if slices.ContainsFunc(w.faults.ofProbe, func(t *trouble) bool {
