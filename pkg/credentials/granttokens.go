@@ -228,7 +228,9 @@ func (g *Grant) adopt(owner string, seen Grant, tokens TokenRef) error {
 	if !g.underLease(owner, seen) {
 		return errGrantChanged
 	}
-	i := slices.IndexFunc(g.Candidates, func(s Candidate) bool { return s.equal(tokens) })
+	i := slices.IndexFunc(g.Candidates, func(s Candidate) bool {
+		return s.equal(tokens) || s.Sealed == nil && s.Generation == tokens.Generation // An earlier version.
+	})
 	if i >= 0 && (!g.Candidates[i].Connecting || g.Candidates[i].Owner.AthleteID == g.Owner.AthleteID) {
 		if g.Candidates[i].Connecting {
 			g.Scopes = g.Candidates[i].Scopes

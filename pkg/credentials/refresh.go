@@ -183,13 +183,29 @@ func (t *Tokens) findOtherPair(ctx context.Context, seen Grant, refused TokenPai
 		return TokenRef{Generation: seen.Generation, Version: version}, nil
 	}
 	for _, candidate := range slices.Backward(seen.Candidates) {
-		pair, err := t.read(ctx, seen.Account, candidate.TokenRef)
+		ref, pair, err := t.newest(ctx, seen.Account, candidate.TokenRef)
 		switch {
 		case err == nil && !pair.Refresh.Equal(refused.Refresh):
-			return candidate.TokenRef, nil
+			return ref, nil
 		case err != nil && fault.Is(err, fault.Transient):
 			return TokenRef{}, err
 		}
 	}
 	return TokenRef{}, nil
+}
+
+// newest returns the pair that ref refers to, or a newer one in its parameter: a
+// refresh may have been cut off after a connect replaced its authorization.
+func (t *Tokens) newest(ctx context.Context, account Account, ref TokenRef) (TokenRef, TokenPair, error) {
+	if ref.Sealed == nil {
+		left, version, err := t.latest(ctx, account, ref.Generation)
+		if err != nil && fault.Is(err, fault.Transient) {
+			return TokenRef{}, TokenPair{}, err
+		}
+		if err == nil && version > ref.Version {
+			return TokenRef{Generation: ref.Generation, Version: version}, left, nil
+		}
+	}
+	pair, err := t.read(ctx, account, ref)
+	return ref, pair, err
 }
