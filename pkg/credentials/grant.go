@@ -60,7 +60,8 @@ type Grant struct {
 	// refusal of the refresh token then does not prove that the athlete
 	// withdrew access.
 	InDoubt bool
-	// RevokedAt is when the authorization ended; zero while it is in force.
+	// RevokedAt is when the authorization ended, and later when its tokens were
+	// last revoked at Strava; zero while it is in force.
 	RevokedAt time.Time
 	// EndRequestedAt is when the athlete or an operator last asked for an end;
 	// zero if neither did. An authorization from before cannot come into force.

@@ -377,7 +377,7 @@ func TestTransitions(t *testing.T) {
 			is: func(_, g Grant) bool { return g.isRevoking("r") },
 		},
 		"dropTokens": {
-			do: func(g *Grant) error { return g.deleteTokens("me", seen) },
+			do: func(g *Grant) error { return g.deleteTokens("me", seen, now) },
 			want: map[string]outcome{
 				"nothing": {"", errGrantChanged}, "active": {Active, errGrantChanged}, refused: {Degraded, errGrantChanged},
 				missing: {Degraded, errGrantChanged}, "revoked": {Revoked, nil}, "erased": {Erased, nil},
@@ -387,7 +387,7 @@ func TestTransitions(t *testing.T) {
 			},
 		},
 		"dropTokens, without the lease": {
-			do:   func(g *Grant) error { return g.deleteTokens("another", seen) },
+			do:   func(g *Grant) error { return g.deleteTokens("another", seen, now) },
 			want: outdated,
 		},
 		"erase": {

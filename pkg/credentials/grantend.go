@@ -185,7 +185,7 @@ func (g Grant) TombstoneUntil() time.Time {
 
 // deleteTokens records that the tokens as seen are revoked at Strava and
 // deleted. Later pairs stay. It keeps the state, revoked or erased.
-func (g *Grant) deleteTokens(owner string, seen Grant) error {
+func (g *Grant) deleteTokens(owner string, seen Grant, now time.Time) error {
 	if g.inForce() || g.Generation != seen.Generation || g.Lease.Owner != owner {
 		return errGrantChanged
 	}
@@ -193,7 +193,7 @@ func (g *Grant) deleteTokens(owner string, seen Grant) error {
 		return slices.ContainsFunc(seen.Candidates, func(d Candidate) bool { return d.TokenRef.equal(s.TokenRef) && !d.Connecting })
 	})
 	g.forgetObsolete(seen.parameterGenerations())
-	g.Tokens, g.Lease, g.InDoubt = TokenRef{}, Lease{}, false
+	g.Tokens, g.Lease, g.InDoubt, g.RevokedAt = TokenRef{}, Lease{}, false, now
 	return nil
 }
 

@@ -179,7 +179,7 @@ func (r *Revocation) revokeAndDeleteAs(ctx context.Context, owner string, grant 
 		}
 	}
 	_, err := r.update(ctx, grant.Account, func(g *Grant) (bool, error) {
-		err := g.deleteTokens(owner, grant)
+		err := g.deleteTokens(owner, grant, r.Events.Now())
 		if err != nil && g.inForce() {
 			// The athlete has connected since. The new tokens may be revoked, too.
 			return true, g.addClaim(event.Meta{}, r.Events.Now())
