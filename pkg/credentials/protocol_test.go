@@ -39,6 +39,8 @@ type protocol struct {
 	site      uint64                         // a digest of what the provider has done
 	published map[string]bool
 
+	// either is set if the provider may replace a refresh token, or not.
+	either bool
 	// next is the refresh token that the provider issued in place of another one.
 	next map[string]string
 	// superseded are the refresh tokens that the grants table no longer refers to,
@@ -175,7 +177,8 @@ func local(op string) bool {
 // newProtocol returns a world whose stores and provider are watched.
 func newProtocol(t *testing.T, x *explorer, rotation strava.Rotation) *protocol {
 	a := &protocol{
-		world: newWorld(t, strava.Settings{Rotation: rotation}), x: x,
+		either: rotation == strava.RotateRandom,
+		world:  newWorld(t, strava.Settings{Rotation: rotation}), x: x,
 		grants: map[credentials.Account]uint64{}, vaultHeld: map[string]uint64{}, published: map[string]bool{},
 		next: map[string]string{}, superseded: map[string]bool{}, refused: map[string]int{}, minds: map[string]*mind{},
 		sealed: map[string]credentials.TokenPair{},
@@ -398,6 +401,18 @@ type watchedOAuth struct {
 	m *mind
 }
 
+// answers has the provider replace the refresh token, or not, if it does so at
+// random.
+func (o watchedOAuth) answers() {
+	if !o.a.either {
+		return
+	}
+	rotation := []strava.Rotation{strava.RotateAlways, strava.RotateNever}[o.a.x.choose(2)]
+	if err := o.a.strava.UpdateSettings(func(s *strava.Settings) { s.Rotation = rotation }); err != nil {
+		o.a.t.Fatal(err)
+	}
+}
+
 func (o watchedOAuth) received(pair credentials.TokenPair) {
 	o.m.inHand = &pair
 	o.a.site = digest([3]any{o.a.site, pair.Access.Reveal(), pair.Refresh.Reveal()})
@@ -407,6 +422,7 @@ func (o watchedOAuth) received(pair credentials.TokenPair) {
 }
 
 func (o watchedOAuth) Exchange(ctx context.Context, app credentials.App, redirectURI string, code, verifier secret.String) (credentials.TokenResponse, error) {
+	o.answers()
 	res, err := o.OAuth.Exchange(ctx, app, redirectURI, code, verifier)
 	if err == nil {
 		o.received(res.Tokens)
@@ -424,6 +440,7 @@ func (o watchedOAuth) Refresh(ctx context.Context, app credentials.App, refresh 
 	if o.m.superseded[token] {
 		o.a.wrong("%s presents a refresh token that it knows to be superseded", o.p.name)
 	}
+	o.answers()
 	pair, err := o.OAuth.Refresh(ctx, app, refresh)
 	switch {
 	case err == nil:
@@ -546,9 +563,8 @@ const fewSituations = 3
 // situations are the initial states.
 var situations = []situation{
 	{"alive", strava.RotateAlways, connectedSince(time.Hour)},
-	{"expired", strava.RotateAlways, connectedSince(7 * time.Hour)},
+	{"expired", strava.RotateRandom, connectedSince(7 * time.Hour)},
 	{"newcomer", strava.RotateAlways, func(*protocol) {}},
-	{"expired and never replaced", strava.RotateNever, connectedSince(7 * time.Hour)},
 	{"sign-in to complete", strava.RotateAlways, func(a *protocol) {
 		a.connected(a.id)
 		a.age(7 * time.Hour)
