@@ -720,3 +720,50 @@ func TestALeaseOutlastsSlowCalls(t *testing.T) {
 	x.runProtocol(t, situation{"expired", strava.RotateAlways, connectedSince(7 * time.Hour)}, refreshPart, refreshPart)
 	t.Logf("%d executions, %d states", x.executions, len(x.visited))
 }
+
+// TestARefreshCutOffBesideASignInIsAdopted: an athlete signs in during a refresh,
+// Strava replaces the token only then, and the process dies once it has saved
+// the new pair in the parameter of the authorization before.
+func TestARefreshCutOffBesideASignInIsAdopted(t *testing.T) {
+	a := newProtocol(t, nil, strava.RotateNever)
+	generation := a.connected(a.id)
+	a.age(7 * time.Hour)
+	func() {
+		defer func() { _ = recover() }()
+		a.by(interceptor(func(point string) {
+			switch point {
+			case "before asking Strava":
+				a.connected(a.id)
+				if err := a.strava.UpdateSettings(func(s *strava.Settings) { s.Rotation = strava.RotateAlways }); err != nil {
+					t.Error(err)
+				}
+			case "after saving tokens":
+				panic(killed{})
+			}
+		}).watch(a.world.process(a.patient)), a.id, generation)
+	}()
+	a.age(7 * time.Hour)
+	if !a.agree(a.id) {
+		t.Errorf("at Strava %v, here %+v", a.atSite(a.id), a.grant(a.id))
+	}
+}
+
+// TestASignInDuringALateRevocation: an athlete left, and signs in minutes later,
+// while the tokens are revoked at Strava.
+func TestASignInDuringALateRevocation(t *testing.T) {
+	a := newProtocol(t, nil, strava.RotateAlways)
+	a.connected(a.id)
+	a.leftAndKilled(a.id, a.generation(), "before revoking")
+	a.clock.Advance(2 * time.Minute)
+	connect := interceptor(func(point string) {
+		if point == "after exchanging the code" {
+			if err := a.reconciler.Reconcile(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	}).watchConnect(*a.connect)
+	_, _ = connect.Finish(t.Context(), a.consent(a.id, ""))
+	if !a.agree(a.id) {
+		t.Errorf("at Strava %v, here %+v", a.atSite(a.id), a.grant(a.id))
+	}
+}
