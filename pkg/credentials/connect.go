@@ -122,7 +122,7 @@ func (c *Connect) Finish(ctx context.Context, cb Callback) (Authorization, error
 		scopes = auth.Scopes
 	}
 	grant, candidate, err := c.saveOrRevoke(ctx, app, PendingConnect{
-		Account: auth.Account, ID: c.Events.NewID(), ReceivedAt: c.Events.Now().UnixMilli(), Scopes: scopes, Tokens: auth.Tokens,
+		Account: auth.Account, ID: c.Events.NewID(), ReceivedAt: auth.receivedAt(c.Events.Now()), Scopes: scopes, Tokens: auth.Tokens,
 		Owner: owner,
 	}, seal)
 	if err != nil {
@@ -160,6 +160,19 @@ func (c *Connect) exchange(ctx context.Context, app App, cb Callback) (TokenResp
 		return TokenResponse{}, fmt.Errorf("%w: exchange: %w", ErrProviderUnavailable, err)
 	}
 	return auth, nil
+}
+
+// receivedAt returns when the provider issued the tokens, in Unix milliseconds:
+// now by our clock, moved into the second that the provider names, so that two
+// consents come into force in the order in which they were given even if the
+// clocks of the processes that receive them differ. A provider's clock that is
+// far off counts for nothing.
+func (r TokenResponse) receivedAt(now time.Time) int64 {
+	if d := now.Sub(r.AnsweredAt); d < -clockSkew || d > clockSkew {
+		return now.UnixMilli()
+	}
+	second := r.AnsweredAt.UnixMilli()
+	return min(max(now.UnixMilli(), second), second+999)
 }
 
 // saveOrRevoke makes the tokens of a connect durable, or else revokes them at

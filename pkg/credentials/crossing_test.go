@@ -4,15 +4,21 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net/http"
+	"net/url"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
+	"github.com/paceline/paceline/pkg/event/eventtest"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/secret"
+	"github.com/paceline/paceline/standin"
 	"github.com/paceline/paceline/standin/strava"
 )
 
@@ -224,5 +230,97 @@ func TestASignInWhileLeavingRevokes(t *testing.T) {
 	}
 	if !w.agree(id) {
 		t.Errorf("at Strava %v: %+v", w.strava.Athletes()[0].Connected, w.grant(id))
+	}
+}
+
+// The choices on Strava's consent screen.
+var allScopes, someScopes = "read,activity:read,activity:read_all", "read,activity:read"
+
+// mustHaveScopes fails the test unless an athlete's authorization has the scopes
+// that were accepted last, and the latest event says so.
+func (w *world) mustHaveScopes(id int64, accepted string) {
+	w.t.Helper()
+	g, published := w.grant(id), eventtest.Facts[credentialsv1.AthleteAuthorized](w.bus)
+	last := published[len(published)-1]
+	if got := strings.Join(g.Scopes, ","); got != accepted || !slices.Equal(last.Scopes, g.Scopes) || last.Generation != g.Generation {
+		w.t.Errorf("accepted %s; in force %s of generation %d; published %+v", accepted, got, g.Generation, last)
+	}
+}
+
+// withClock returns a connect in a process whose clock is fast by d.
+func (w *world) withClock(d time.Duration) *credentials.Connect {
+	connect := *w.connect
+	connect.Events.Now = func() time.Time { return w.clock.Now().Add(d) }
+	return &connect
+}
+
+// TestTheLaterConsentIsInForce: an athlete consents, and a second later consents
+// to something else. The clocks of the processes that receive Strava's answers
+// differ by half a minute.
+func TestTheLaterConsentIsInForce(t *testing.T) {
+	for _, skew := range []time.Duration{0, 15 * time.Second, -15 * time.Second} {
+		for _, accepted := range [][]string{{allScopes, someScopes}, {someScopes, allScopes}} {
+			w := newWorld(t, strava.Settings{Rotation: strava.RotateNever})
+			id := w.athlete(0)
+			for i, scopes := range accepted {
+				cb := w.consent(id, "&accept_scope="+url.QueryEscape(scopes))
+				if _, err := w.withClock(skew-2*skew*time.Duration(i)).Finish(t.Context(), cb); err != nil {
+					t.Fatal(err)
+				}
+				w.clock.Advance(time.Second)
+			}
+			w.mustHaveScopes(id, accepted[1])
+		}
+	}
+}
+
+// TestAProvidersClockThatIsFarOffIsIgnored: what the athlete accepts comes into
+// force although Strava's responses are dated years ago, or not at all.
+func TestAProvidersClockThatIsFarOffIsIgnored(t *testing.T) {
+	for _, date := range []string{"Sun, 06 Nov 1994 08:49:37 GMT", "yesterday", ""} {
+		w := newWorld(t, strava.Settings{})
+		id := w.athlete(0)
+		w.client.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+			res, err := standin.InProcess(w.strava).RoundTrip(r)
+			if err == nil {
+				res.Header.Set("Date", date)
+			}
+			return res, err
+		})
+		for _, scopes := range []string{allScopes, someScopes} {
+			if _, err := w.connect.Finish(t.Context(), w.consent(id, "&accept_scope="+url.QueryEscape(scopes))); err != nil {
+				t.Fatal(err)
+			}
+			if at := time.UnixMilli(w.grant(id).Generation); !at.Equal(w.clock.Now()) {
+				t.Errorf("date %q: generation of %s at %s", date, at, w.clock.Now())
+			}
+		}
+		w.mustHaveScopes(id, someScopes)
+	}
+}
+
+// TestTheScopesOfAnAdoptedPairAreInForce: Strava answers two consents within one
+// second, and by our clock the earlier one is the later. Strava's refusal of the
+// next refresh shows which pair is valid, and thereby what the athlete allows.
+func TestTheScopesOfAnAdoptedPairAreInForce(t *testing.T) {
+	for _, accepted := range [][]string{{allScopes, someScopes}, {someScopes, allScopes}} {
+		w := newWorld(t, strava.Settings{Rotation: strava.RotateAlways})
+		id := w.athlete(0)
+		for i, scopes := range accepted {
+			cb := w.consent(id, "&accept_scope="+url.QueryEscape(scopes))
+			if _, err := w.withClock(time.Duration(1-i)*500*time.Millisecond).Finish(t.Context(), cb); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if w.age(7 * time.Hour); strings.Join(w.grant(id).Scopes, ",") != accepted[0] {
+			t.Fatal("the consents do not cross")
+		}
+		crossed := w.grant(id)
+		w.by(w.process(w.patient), id, crossed.Generation)
+		w.mustAnswer(id, w.grant(id).Generation)
+		w.mustHaveScopes(id, accepted[1])
+		if g := w.grant(id); g.Generation != crossed.Generation+1 || g.Since != crossed.Since {
+			t.Errorf("generation %d since %d, before %d since %d", g.Generation, g.Since, crossed.Generation, crossed.Since)
+		}
 	}
 }

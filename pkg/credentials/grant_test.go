@@ -239,11 +239,17 @@ func TestTransitions(t *testing.T) {
 		"adopt, of a connect's": {
 			do: func(g *Grant) error { return g.adopt("me", seen, connecting.TokenRef) },
 			want: map[string]outcome{
-				"nothing": {"", errGrantChanged}, "active": {Active, nil}, refused: {Degraded, nil}, missing: {Degraded, nil},
+				"nothing": {"", errGrantChanged}, "active": {Active, nil}, refused: {Active, nil}, missing: {Active, nil},
 				"revoked": {Revoked, nil}, "erased": {Erased, errGrantChanged},
 			},
-			is: func(_, g Grant) bool {
-				return g.Tokens.equal(connecting.TokenRef) && g.pendingConnect() == nil && g.Scopes[0] == "activity:read" && g.Generation == 5
+			is: func(before, g Grant) bool {
+				if !g.Tokens.equal(connecting.TokenRef) || g.pendingConnect() != nil {
+					return false
+				}
+				if !before.inForce() {
+					return g.Generation == 5 && !g.Unpublished
+				}
+				return slices.Equal(g.Scopes, connecting.Scopes) && g.Generation == 6 && g.Since == 2 && g.Unpublished && g.Reason == ""
 			},
 		},
 		"adopt, without the lease": {

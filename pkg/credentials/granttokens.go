@@ -89,12 +89,21 @@ func (g *Grant) restore(s Candidate, now time.Time) {
 		return
 	}
 	g.Candidates = slices.DeleteFunc(g.Candidates, func(other Candidate) bool { return other.equal(s.TokenRef) })
-	g.Generation++
-	g.State, g.Reason, g.DegradedAt, g.Unpublished, g.InDoubt = Active, "", time.Time{}, true, false
+	g.renumber()
+	g.InDoubt = false
 	if !g.Claim.ClaimedAt.IsZero() {
 		g.Claim.CheckAt, g.Retry = now, RetryState{} // Strava can be asked about it again.
 	}
 	g.replaceTokens(s.TokenRef)
+}
+
+// renumber makes the authorization a new one of the same series, which is to be
+// published. It leads to active.
+func (g *Grant) renumber() {
+	before := g.Generation
+	g.Generation++
+	g.State, g.Reason, g.DegradedAt, g.Unpublished = Active, "", time.Time{}, true
+	g.retire(before) // As in authorize.
 }
 
 // removeCandidates removes candidates and has their parameters deleted.
@@ -178,7 +187,7 @@ func (g *Grant) authorize(candidate Candidate, receipt string, now time.Time) bo
 		authorized.Claim = Claim{ClaimedAt: now, CheckAt: now}
 	}
 	if g.Tokens.exists() {
-		authorized.Candidates = append(authorized.Candidates, Candidate{TokenRef: g.Tokens, ReceivedAt: g.Generation})
+		authorized.Candidates = append(authorized.Candidates, Candidate{TokenRef: g.Tokens, ReceivedAt: g.Generation, Scopes: g.Scopes})
 		authorized.retire(g.Generation) // A process that was cut off may have moved a sealed pair there.
 	}
 	if g.inForce() {
@@ -189,14 +198,14 @@ func (g *Grant) authorize(candidate Candidate, receipt string, now time.Time) bo
 }
 
 // endConnect ends the connect of a candidate that does not come into force. The
-// pair stays a candidate. It reports false if the connect has ended already. It
-// keeps the state.
+// pair stays a candidate, without the scopes, which may not suffice. endConnect
+// reports false if the connect has ended already. It keeps the state.
 func (g *Grant) endConnect(candidate Candidate) bool {
 	i := slices.IndexFunc(g.Candidates, func(s Candidate) bool { return s.equal(candidate.TokenRef) && s.Connecting })
 	if i < 0 {
 		return false
 	}
-	g.Candidates[i].Connecting = false
+	g.Candidates[i].Connecting, g.Candidates[i].Scopes = false, nil
 	return true
 }
 
@@ -222,8 +231,12 @@ func (g *Grant) renew(owner string, seen Grant, tokens TokenRef) error {
 // adopt makes another pair the valid one under owner's lease, which ends: a
 // pair that was left behind, in place of one that Strava refused, or the same
 // pair in another store. If a connect of the same owner received it, that
-// connect is thereby completed, within the present authorization. It keeps the
-// state, active, degraded or revoked.
+// connect is thereby completed, within the present series of authorizations.
+//
+// If the athlete accepted other scopes with that pair, these are the ones in
+// force at Strava: a new authorization of the same series has them. adopt then
+// leads from active and degraded to active, else it keeps the state, active,
+// degraded or revoked.
 func (g *Grant) adopt(owner string, seen Grant, tokens TokenRef) error {
 	if !g.underLease(owner, seen) {
 		return errGrantChanged
@@ -232,8 +245,9 @@ func (g *Grant) adopt(owner string, seen Grant, tokens TokenRef) error {
 		return s.equal(tokens) || s.Sealed == nil && s.Generation == tokens.Generation // An earlier version.
 	})
 	if i >= 0 && (!g.Candidates[i].Connecting || g.Candidates[i].Owner.AthleteID == g.Owner.AthleteID) {
-		if g.Candidates[i].Connecting {
-			g.Scopes = g.Candidates[i].Scopes
+		if scopes := g.Candidates[i].Scopes; g.inForce() && scopes != nil && !sameScopes(scopes, g.Scopes) {
+			g.Scopes = scopes
+			g.renumber()
 		}
 		g.Candidates = slices.Delete(g.Candidates, i, i+1)
 	}
@@ -252,4 +266,9 @@ func (g *Grant) replaceTokens(tokens TokenRef) {
 // seen.
 func (g *Grant) underLease(owner string, seen Grant) bool {
 	return g.State != "" && g.State != Erased && g.Generation == seen.Generation && g.Lease.Owner == owner && g.Tokens.equal(seen.Tokens)
+}
+
+// sameScopes reports whether two lists have the same scopes.
+func sameScopes(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }

@@ -112,6 +112,9 @@ type TokenResponse struct {
 	Tokens  TokenPair
 	// Scopes are those in the response; empty if it names none.
 	Scopes []string
+	// AnsweredAt is the second of the response by the provider's clock; zero if it
+	// does not say.
+	AnsweredAt time.Time
 }
 
 // Rules are the properties of a provider that the use cases need.

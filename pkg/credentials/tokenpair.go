@@ -54,7 +54,8 @@ type Candidate struct {
 	// ReceivedAt is when Strava issued the pair, in Unix milliseconds. It becomes
 	// the generation if the pair is of a connect.
 	ReceivedAt int64
-	// Scopes that were accepted with it; nil unless the pair is of a connect.
+	// Scopes that were accepted with it; nil if they are unknown or never came into
+	// force.
 	Scopes []string
 	// Connecting is set until the connect that received the pair is completed.
 	Connecting bool

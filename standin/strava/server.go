@@ -132,8 +132,12 @@ func New(c Config) *Server {
 	return s
 }
 
-// ServeHTTP implements [http.Handler].
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+// ServeHTTP implements [http.Handler]. Each response says when it was made, by
+// Strava's clock.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Date", s.clock.Now().UTC().Format(http.TimeFormat))
+	s.mux.ServeHTTP(w, r)
+}
 
 // Close ends deliveries and requests that hang, and waits for the callbacks in
 // progress.

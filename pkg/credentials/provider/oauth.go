@@ -145,11 +145,11 @@ func (o *OAuth) deauthorize(ctx context.Context, access secret.String) error {
 // token calls the token endpoint.
 func (o *OAuth) token(ctx context.Context, app credentials.App, form url.Values) (credentials.TokenResponse, tokenResponse, error) {
 	asked := o.now()
-	body, err := o.post(ctx, app, o.TokenEndpoint, form, o.BasicAuth)
+	response, err := o.post(ctx, app, o.TokenEndpoint, form, o.BasicAuth)
 	if err != nil {
 		return credentials.TokenResponse{}, nil, err
 	}
-	answer := readTokenResponse(body)
+	answer := readTokenResponse(response.Body)
 	access, refresh := answer.text("access_token"), answer.text("refresh_token")
 	if access == "" || refresh == "" {
 		return credentials.TokenResponse{}, nil, answerLost(fault.New(fault.Transient, "%s's token response has no tokens", o.Provider))
@@ -159,8 +159,18 @@ func (o *OAuth) token(ctx context.Context, app credentials.App, form url.Values)
 			Access: secret.New(access), Refresh: secret.New(refresh),
 			ExpiresAt: answer.expiry(asked, o.RefreshMargin).Truncate(time.Second).UTC(), IssuedAt: asked.UTC(),
 		},
-		Scopes: answer.scopes(),
+		Scopes:     answer.scopes(),
+		AnsweredAt: date(response.Header),
 	}, answer, nil
+}
+
+// date returns when a response was made (RFC 9110, 6.6.1); zero if it does not say.
+func date(h http.Header) time.Time {
+	at, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return time.Time{}
+	}
+	return at
 }
 
 // answerLost marks a transient fault after which it is unknown whether the
@@ -172,17 +182,17 @@ func answerLost(err error) error {
 // errRefused means that the code or token that was presented is not valid.
 var errRefused = errors.New("refused")
 
-// post sends a form as the application and returns the body of the response.
+// post sends a form as the application and returns a successful response.
 // Errors: errRefused, [credentials.ErrAppRefused], [credentials.ErrAppFull], or
 // a transient fault.
-func (o *OAuth) post(ctx context.Context, app credentials.App, target string, form url.Values, basic bool) ([]byte, error) {
+func (o *OAuth) post(ctx context.Context, app credentials.App, target string, form url.Values, basic bool) (httpcall.Answer, error) {
 	if !basic {
 		form.Set("client_id", app.ClientID)
 		form.Set("client_secret", app.ClientSecret.Reveal())
 	}
 	req, err := httpcall.Form(http.MethodPost, target, form)
 	if err != nil {
-		return nil, err
+		return httpcall.Answer{}, err
 	}
 	if basic {
 		req.SetBasicAuth(app.ClientID, app.ClientSecret.Reveal())
@@ -190,25 +200,25 @@ func (o *OAuth) post(ctx context.Context, app credentials.App, target string, fo
 	return o.read(httpcall.Do(ctx, o.client, timeout, req))
 }
 
-// read returns the body of a successful response, or the error that any other
+// read returns a successful response, or the error that any other
 // response stands for.
-func (o *OAuth) read(answer httpcall.Answer, err error) ([]byte, error) {
+func (o *OAuth) read(answer httpcall.Answer, err error) (httpcall.Answer, error) {
 	switch {
 	case err != nil:
-		return nil, answerLost(err)
+		return httpcall.Answer{}, answerLost(err)
 	case answer.Status == http.StatusBadGateway, answer.Status == http.StatusGatewayTimeout:
 		// The server behind the gateway may have done what was requested.
-		return nil, answerLost(fault.New(fault.Transient, "%s answered with status %d", o.Provider, answer.Status))
+		return httpcall.Answer{}, answerLost(fault.New(fault.Transient, "%s answered with status %d", o.Provider, answer.Status))
 	case answer.Status/100 == 2:
-		return answer.Body, nil
+		return answer, nil
 	}
 	switch o.Meaning(answer.Status, answer.Body) {
 	case GrantRefused:
-		return nil, errRefused
+		return httpcall.Answer{}, errRefused
 	case AppRefused:
-		return nil, credentials.ErrAppRefused
+		return httpcall.Answer{}, credentials.ErrAppRefused
 	case AppFull:
-		return nil, credentials.ErrAppFull
+		return httpcall.Answer{}, credentials.ErrAppFull
 	}
-	return nil, fault.New(fault.Transient, "%s answered with status %d", o.Provider, answer.Status)
+	return httpcall.Answer{}, fault.New(fault.Transient, "%s answered with status %d", o.Provider, answer.Status)
 }
