@@ -70,6 +70,7 @@ func (v *invariants) checkAtRest() {
 	for _, a := range v.athletes() {
 		g := v.grant(a.ID)
 		v.checkAgreement(a, g)
+		v.checkConsent(a, g)
 		if !inForce(g) {
 			v.checkDeparted(a.ID, g)
 		}
@@ -106,6 +107,36 @@ func (v *invariants) checkAgreement(a strava.AthleteState, g credentials.Grant) 
 	case !a.Connected && g.State == credentials.Active:
 		v.violation(agreement, "athlete %d is not connected at Strava, and the grant is active", a.ID)
 	}
+}
+
+// checkConsent compares what an athlete allows at Strava, in the grant and in the
+// athlete plane.
+func (v *invariants) checkConsent(a strava.AthleteState, g credentials.Grant) {
+	if !inForce(g) {
+		return
+	}
+	account, _ := v.athlete.Accounts.Account(context.Background(), a.ID)
+	if c := account.Consent; c == nil || c.Generation != g.Generation || c.Degraded != (g.State == credentials.Degraded) || !c.Degraded && !sameSet(c.Scopes, g.Scopes) {
+		v.violation(agreement, "the consent of athlete %d is %+v, and the grant is %s with %v", a.ID, c, g.State, g.Scopes)
+	}
+	if !a.Connected || g.State != credentials.Active || sameSet(g.Scopes, splitScopes(a.Scope)) {
+		return
+	}
+	at := v.observed.exchanged[a.ID]
+	switch {
+	case v.failedBetween(at.Add(-time.Second), at.Add(time.Minute)):
+		// The tokens may have been lost on the way to us.
+	case v.observed.crossed[a.ID] && v.strava.Settings().Rotation != strava.RotateAlways:
+		// Nothing shows which one Strava exchanged later, unless it replaced the
+		// refresh token (docs/adr/0021).
+	default:
+		v.violation(agreement, "athlete %d allows %s at Strava since %s, and %v here", a.ID, a.Scope, clockTime(at), g.Scopes)
+	}
+}
+
+// sameSet reports whether two lists have the same elements.
+func sameSet(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
 // checkDeparted checks that nothing is left of an athlete who is not connected
@@ -200,8 +231,8 @@ func (v *invariants) checkActivities(a strava.AthleteState, g credentials.Grant)
 	}
 	sync, err := v.activity.Sync(context.Background(), activity.Authorization{AthleteID: a.ID, Generation: g.Generation})
 	p := sync.Progress(time.Now().Add(-readable))
-	// Two consents that cross may be taken in the wrong order: then the scan also
-	// counts activities that Strava shows and the plane refuses.
+	// If the grant has the wrong scopes, see checkConsent, the scan also counts
+	// activities that Strava shows and the plane refuses.
 	covers := activity.CoverageOf(g.Scopes)
 	if covers > activity.CoversNone && covers == activity.CoverageOf(splitScopes(a.Scope)) && v.corrupt(a.ID) == 0 && (err != nil || p.State != activity.Current || p.Gathered != got) {
 		v.violation(trueProgress, "athlete %d: state %s with %d activities of %d (%v)", a.ID, p.State, p.Gathered, got, err)

@@ -26,8 +26,10 @@ type observations struct {
 	// lies has when Strava gave answers after which an activity may look gone, by
 	// athlete.
 	lies map[int64][]time.Time
-	// exchanged has when Strava last exchanged a code, by athlete.
+	// exchanged has when Strava last exchanged a code, by athlete. crossed says that
+	// it exchanged another one in the same second.
 	exchanged map[int64]time.Time
+	crossed   map[int64]bool
 	quota     quotaSeen
 	tokens    tokensSeen
 }
@@ -52,7 +54,7 @@ func newObservations(s *strava.Server) observations {
 	}
 	return observations{
 		athletes:   athletes,
-		activities: map[int64]*shown{}, profiles: map[int64]json.RawMessage{}, lies: map[int64][]time.Time{}, exchanged: map[int64]time.Time{},
+		activities: map[int64]*shown{}, profiles: map[int64]json.RawMessage{}, lies: map[int64][]time.Time{}, exchanged: map[int64]time.Time{}, crossed: map[int64]bool{},
 		quota:  quotaSeen{usage: s.Usage(), settings: s.Settings(), refused: map[int64]int{}},
 		tokens: tokensSeen{issued: map[string]*refreshToken{}, current: map[int64]string{}, inFlight: map[int64]time.Time{}},
 	}

@@ -89,6 +89,10 @@ func (v *invariants) observeTokens(c *observedCall, presented string, status int
 	if !refreshes && c.endpoint != strava.EndpointExchange || c.athlete == 0 {
 		return
 	}
+	if !refreshes && (status == http.StatusOK || status == 0) {
+		v.observed.crossed[c.athlete] = v.observed.exchanged[c.athlete].Unix() == now.Unix()
+		v.observed.exchanged[c.athlete] = now
+	}
 	if status != http.StatusOK {
 		if refreshes && status == http.StatusBadRequest && c.fault == "" {
 			v.refreshRefused(c.athlete, presented)
@@ -97,9 +101,6 @@ func (v *invariants) observeTokens(c *observedCall, presented string, status int
 			t.current[c.athlete] = ""
 		}
 		return
-	}
-	if !refreshes && c.fault == "" {
-		v.observed.exchanged[c.athlete] = now
 	}
 	var answer struct {
 		RefreshToken string `json:"refresh_token"`
