@@ -154,7 +154,7 @@ func TestRestIsChecked(t *testing.T) {
 		}, []string{trueData}},
 		"an activity is not covered": {func(c *checked) {
 			c.setGrant(ada, func(g *credentials.Grant) { g.Scopes = []string{"read", "activity:read"} })
-		}, []string{trueData}},
+		}, []string{agreement, trueData}},
 		"Strava cannot read an activity": {func(c *checked) {
 			kittest.Must(c.t, c.server.CorruptActivity(ada, c.records(ada)[0].Activity.ID))
 			c.remove(ada)
@@ -173,6 +173,25 @@ func TestRestIsChecked(t *testing.T) {
 		}, []string{agreement}},
 		"a grant is degraded although the scopes suffice": {func(c *checked) {
 			c.setGrant(ada, func(g *credentials.Grant) { g.State, g.Reason = credentials.Degraded, "scope_missing" })
+		}, []string{agreement}},
+		"she allows something else": {func(c *checked) {
+			time.Sleep(time.Second)
+			c.exchange(ada, "read,activity:read_all")
+		}, []string{agreement}},
+		"she allows something else, after a failure": {func(c *checked) {
+			time.Sleep(time.Second)
+			c.exchange(ada, "read,activity:read_all")
+			c.failed()
+		}, nil},
+		"she allows two things at once": {func(c *checked) {
+			kittest.Must(c.t, c.server.UpdateSettings(func(s *strava.Settings) { s.Rotation = strava.RotateNever }))
+			c.exchange(ada, "read,activity:read_all")
+		}, nil},
+		"she allows two things at once, and Strava shows which one": {func(c *checked) {
+			c.exchange(ada, "read,activity:read_all")
+		}, []string{agreement}},
+		"the site shows another consent": {func(c *checked) {
+			c.setAccount(ada, func(a *athlete.Account) { s := *a.Consent; s.Scopes = nil; a.Consent = &s })
 		}, []string{agreement}},
 
 		"she left, and all is left": {func(c *checked) {
