@@ -15,7 +15,7 @@ import (
 // adminFunction is the function that the admin's commands invoke.
 const adminFunction = "credentials/administer-app"
 
-// admin is the operator, who also sets up the stage and ends its troubles.
+// admin is the operator, who also sets up the stage and puts it in order.
 func (w *world) admin() *actor { return &actor{w, "admin", rng(w.plan.Seed, "admin", 0)} }
 
 // command performs an action of the admin function.

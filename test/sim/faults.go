@@ -30,9 +30,11 @@ const (
 	stale kind = "stale"
 )
 
-// trouble is a kind of failure that a seed has.
-type trouble struct {
-	Kind kind
+// injection is a kind of failure that a seed has.
+type injection struct {
+	// Number tells the injections of a plan apart.
+	Number int
+	Kind   kind
 	// Where is a place, or the beginning of the names of several, if it ends
 	// with a space or a dot.
 	Where string
@@ -40,14 +42,14 @@ type trouble struct {
 	Rate float64
 	// Times is how many calls fail at most; 0 for any number.
 	Times int `json:",omitempty"`
-	// From and To bound the trouble, counted from the beginning of the run.
+	// From and To bound the injection, counted from the beginning of the run.
 	From, To time.Duration
 
 	random *rand.Rand
 	hits   int
 }
 
-func (t *trouble) covers(place string) bool {
+func (t *injection) covers(place string) bool {
 	if strings.HasSuffix(t.Where, ".") || strings.HasSuffix(t.Where, " ") {
 		return strings.HasPrefix(place, t.Where)
 	}
@@ -59,12 +61,12 @@ type faults struct {
 	// began is when the first storm began; zero before.
 	began    time.Time
 	storm    func(since time.Duration) bool
-	all      []*trouble
-	at       map[string][]*trouble
+	all      []*injection
+	at       map[string][]*injection
 	kinds    map[string][]kind
 	happened coverage
 	// ofProbe are the frequent ones of the places that a probe of the webhook passes.
-	ofProbe []*trouble
+	ofProbe []*injection
 }
 
 // coverage counts failures by place and kind.
@@ -76,9 +78,9 @@ type pair struct {
 }
 
 func newFaults(p plan) *faults {
-	f := &faults{storm: p.storm, at: map[string][]*trouble{}, kinds: catalogue(), happened: coverage{}}
-	for i, t := range p.Troubles {
-		t.random = rng(p.Seed, "trouble", i)
+	f := &faults{storm: p.storm, at: map[string][]*injection{}, kinds: catalogue(), happened: coverage{}}
+	for _, t := range p.Injections {
+		t.random = rng(p.Seed, "injection", t.Number)
 		f.all = append(f.all, &t)
 		if t.Rate >= 0.05 && slices.ContainsFunc(probed, t.covers) {
 			f.ofProbe = append(f.ofProbe, &t)

@@ -66,7 +66,7 @@ var probed = []string{
 // Then it stores that, as the probe would do.
 func (w *world) webhookUndisturbed() bool {
 	since := time.Since(w.faults.began)
-	if slices.ContainsFunc(w.faults.ofProbe, func(t *trouble) bool {
+	if slices.ContainsFunc(w.faults.ofProbe, func(t *injection) bool {
 		return since >= t.From-5*time.Minute && since < t.To+5*time.Minute
 	}) {
 		return false

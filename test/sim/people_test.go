@@ -21,7 +21,7 @@ func everyActor(athletes int) []string {
 // quietPlan is a plan of days without failures and actors.
 func quietPlan(seed uint64, days int) plan {
 	p := newPlan(seed)
-	p.Athletes, p.Actors, p.Troubles, p.Skew = 3, nil, nil, 0
+	p.Athletes, p.Actors, p.Injections, p.Skew = 3, nil, nil, 0
 	p.Storms = []span{{0, time.Duration(days) * day}}
 	return p
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // plan is everything that a seed determines before a run begins. Shrinking takes
-// actors and troubles out of it.
+// actors and injections out of it.
 type plan struct {
 	Seed uint64
 	// Athletes is how many people have an account at Strava.
@@ -21,8 +21,8 @@ type plan struct {
 	Actors []string
 	// Storms are the times in which people act and things fail. After each comes a
 	// calm, in which everything must come to rest.
-	Storms   []span
-	Troubles []trouble
+	Storms     []span
+	Injections []injection
 	// Skew is how far the clocks of instances are off at most.
 	Skew time.Duration
 	// Capacity is the configured athlete capacity.
@@ -70,7 +70,7 @@ func newPlan(seed uint64) plan {
 		at += storm + calm
 	}
 	p.Actors = drawActors(r, p.Athletes)
-	p.drawTroubles(r)
+	p.drawInjections(r)
 	return p
 }
 
@@ -80,15 +80,15 @@ var severities = []struct {
 	life time.Duration
 }{{0.005, month}, {0.02, 14 * day}, {0.1, 5 * day}, {0.4, 18 * time.Hour}, {1, 2 * time.Hour}}
 
-// drawTroubles draws the failures in the storms: each of one kind, at one place,
+// drawInjections draws the failures in the storms: each of one kind, at one place,
 // at a port, or in a boundary. Some seeds have a few of them, others many.
-func (p *plan) drawTroubles(r *rand.Rand) {
+func (p *plan) drawInjections(r *rand.Rand) {
 	c := catalogue()
 	places := slices.DeleteFunc(slices.Sorted(maps.Keys(c)), func(place string) bool { return len(c[place]) == 0 })
 	p.focus(c, places, r)
 	for range r.IntN([]int{1, 8, 40}[r.IntN(3)]) {
 		place := places[r.IntN(len(places))]
-		t := trouble{Kind: c[place][r.IntN(len(c[place]))], Where: place}
+		t := injection{Kind: c[place][r.IntN(len(c[place]))], Where: place}
 		severity := severities[r.IntN(len(severities))]
 		switch r.IntN(4) {
 		case 0, 1:
@@ -104,9 +104,12 @@ func (p *plan) drawTroubles(r *rand.Rand) {
 		length := storm.To - storm.From
 		t.From = storm.From + time.Duration(r.Int64N(int64(length)))
 		t.To = min(storm.To, t.From+time.Duration(r.Int64N(int64(min(severity.life, length)))))
-		p.Troubles = append(p.Troubles, t)
+		p.Injections = append(p.Injections, t)
 	}
-	slices.SortStableFunc(p.Troubles, func(a, b trouble) int { return cmp.Compare(a.From, b.From) })
+	slices.SortStableFunc(p.Injections, func(a, b injection) int { return cmp.Compare(a.From, b.From) })
+	for i := range p.Injections {
+		p.Injections[i].Number = i
+	}
 }
 
 // focus adds a failure of the first calls at each of three places, which are
@@ -124,7 +127,7 @@ func (p *plan) focus(c map[string][]kind, places []string, r *rand.Rand) {
 		one := pairs[(p.Seed*count+n)*step%uint64(len(pairs))]
 		storm := p.Storms[r.IntN(len(p.Storms))]
 		from := storm.From + time.Duration(r.Int64N(int64(storm.To-storm.From)))
-		p.Troubles = append(p.Troubles, trouble{
+		p.Injections = append(p.Injections, injection{
 			Kind: one.Kind, Where: one.Place, Rate: 1, Times: 1 + r.IntN(4), From: from / 2, To: p.Storms[len(p.Storms)-1].To,
 		})
 	}

@@ -25,9 +25,9 @@ func shrink(t *testing.T, p plan, promise string) plan {
 	}
 	for changed := true; changed; {
 		changed = false
-		for i := len(p.Troubles) - 1; i >= 0; i-- {
+		for i := len(p.Injections) - 1; i >= 0; i-- {
 			smaller := p
-			smaller.Troubles = slices.Delete(slices.Clone(p.Troubles), i, i+1)
+			smaller.Injections = slices.Delete(slices.Clone(p.Injections), i, i+1)
 			changed = fails(smaller) || changed
 		}
 		for i := len(p.Actors) - 1; i >= 0; i-- {
