@@ -633,3 +633,20 @@ func TestAnActivityThatHasFailedGoesLast(t *testing.T) {
 		t.Errorf("the activity %d is read first, of %d and %d", first, h[300].ID, h[301].ID)
 	}
 }
+
+// A scan that missed an activity which Strava still shows was wrong: the history
+// is read again in a minute, in smaller pages.
+func TestAScanThatMissedAnActivityIsRepeatedSoon(t *testing.T) {
+	w, id, _ := current(t, 10)
+	scan := w.stored(id).Scan.ID
+	kittest.Must(t, w.authorizations.Recheck(t.Context(), authorization(id, generation), scan, []int64{w.truth(id)[5].ID}))
+	w.work()
+	a := w.stored(id)
+	if a.WrongScans != 1 || a.Scan.ID == scan || a.Job.Class != quota.Reconcile || a.Job.Due.After(w.clock.Now().Add(time.Minute)) {
+		t.Errorf("%d wrong scans, the next is due at %s, now is %s", a.WrongScans, a.Job.Due, w.clock.Now())
+	}
+	w.pass(5 * time.Minute)
+	if a := w.stored(id); a.Scan.LargestSize >= gathering.PageSize || a.Scan.State != gatheringv1.ScanCompleted {
+		t.Errorf("the next scan is %s, in pages of %d", a.Scan.State, a.Scan.LargestSize)
+	}
+}

@@ -352,6 +352,10 @@ func TestAQueueAndAScheduleRunGatherers(t *testing.T) {
 	if m.at("BatchSize") != 10.0 || m.at("ScalingConfig", "MaximumConcurrency") != 4.0 {
 		t.Errorf("batches of %v, %v at once", m.at("BatchSize"), m.at("ScalingConfig", "MaximumConcurrency"))
 	}
+	tick := s.find(t, "Gathering", "AWS::Scheduler::Schedule", "Tick")
+	if tick.at("ScheduleExpression") != "rate(1 minute)" || !strings.Contains(s.text("Gathering", tick.at("Target", "Arn")), "gatherwork") {
+		t.Errorf("%v runs %v", tick.at("ScheduleExpression"), tick.at("Target", "Arn"))
+	}
 	for _, f := range s.resources("AWS::Lambda::Function") {
 		// Lambda would stop a gatherer that woke its 16th successor.
 		allow := strings.HasPrefix(f.id, "gatherwork")
