@@ -5,7 +5,7 @@ package main
 const (
 	alarms     = "./test/infra ^TestEveryAlarmIsRaised$"
 	invariants = "./test/infra ^TestInvariants$"
-	behaviour  = "./test/infra ^Test(PendingTasksAreReconciled|AQueueAndAScheduleRunGatherers|OldActivitiesAreDeletedAndCounted)$"
+	gatherers  = "./test/infra ^TestAQueueAndAScheduleRunGatherers$"
 )
 
 // deployment are faults in the stacks.
@@ -112,7 +112,7 @@ var deployment = []mutant{
 		file:   "infra/stack/gathering.go",
 		old:    `&construct.ScheduleProps{Function: g.gatherWork, EveryMinutes: 1})`,
 		new:    `&construct.ScheduleProps{Function: g.gatherWork, EveryMinutes: 60})`,
-		by:     []string{behaviour},
+		by:     []string{gatherers},
 	},
 	{
 		id:     "infra/plane-reads-tokens",
@@ -120,6 +120,6 @@ var deployment = []mutant{
 		file:   "infra/stack/credentials_parameters.go",
 		old:    `c.allowParameter(c.checkSubscription, "GetParameter", appParameter)`,
 		new:    `c.allowParameter(c.checkSubscription, "GetParameter", appParameter, accountParameters)`,
-		by:     []string{"./test/infra ^TestAccess$"},
+		by:     []string{"./test/infra ^TestFunctionsMayDoExactlyTheListedActions$"},
 	},
 }

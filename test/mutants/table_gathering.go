@@ -189,7 +189,7 @@ var gatheringScans = []mutant{
 		file:   "pkg/gathering/inboxjob.go",
 		old:    "a.noteWrongScan(now)\n\t\t\t\treturn true",
 		new:    "return false",
-		by:     []string{gathering + " ^TestOnePageThatIsWrongRemovesNothing$"},
+		by:     []string{gathering + " ^TestAScanThatMissedAnActivityIsRepeatedSoon$"},
 	},
 	{
 		id:     "gathering/newcomer-wakes-no-gatherer",
@@ -486,6 +486,6 @@ var gatheringHints = []mutant{
 		file:   "pkg/gathering/strava/strava.go",
 		old:    `strconv.FormatInt(r.From.Unix()-1, 10)`,
 		new:    `strconv.FormatInt(r.From.Unix(), 10)`,
-		by:     []string{gathering, "./pkg/gathering/strava"},
+		by:     []string{gathering + " ^TestAnUnlistableActivityThatStartsWithItsNeighbourIsKept$"},
 	},
 }

@@ -345,7 +345,7 @@ var activityPlane = []mutant{
 		file:   "pkg/activity/auditor.go",
 		old:    `if age > retention.StravaData+retention.Grace {`,
 		new:    `if age > 2*retention.StravaData {`,
-		by:     []string{activity, "./pkg/activity/handler"},
+		by:     []string{"./pkg/activity/handler"},
 	},
 	{
 		id:     "activity/totals-drift",

@@ -170,6 +170,6 @@ var gatheringQuota = []mutant{
 		file:   "pkg/gathering/quota/permit.go",
 		old:    `[]Class{Leave, Webhook, Interactive, Reconcile, Backfill, Spare}`,
 		new:    `[]Class{Leave, Spare, Webhook, Reconcile, Backfill, Interactive}`,
-		by:     []string{quotaPackage, gathering},
+		by:     []string{quotaPackage + " ^TestReserves$"},
 	},
 }
