@@ -111,6 +111,7 @@ func (a *actor) revokeAthlete() {
 // endSessions ends the sessions of all athletes, page by page.
 func (a *actor) endSessions() {
 	asked := time.Now()
+	a.w.people.mayEnd(func(i *issued) bool { return !i.key })
 	for cursor := ""; ; {
 		res, err := a.command(handler.AdminRequest{Action: handler.ActionEndSessions, Cursor: cursor})
 		switch {

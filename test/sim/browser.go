@@ -100,6 +100,9 @@ func (b *browser) visit(r *http.Request) page {
 // session.
 func (b *browser) ask(r *http.Request) page {
 	b.addCookies(r)
+	if session := b.session(); strings.HasPrefix(r.URL.Path, "/oauth/callback") || strings.HasPrefix(r.URL.Path, "/oauth/logout") {
+		b.w.people.mayEnd(func(i *issued) bool { return i.secret == session }) // A new session replaces it.
+	}
 	viewer := viewerOf(r)
 	res, err := b.w.request(r)
 	p := b.receive(res, err)
@@ -182,7 +185,7 @@ func (b *browser) keepCookies(res *http.Response) {
 		b.jar = append(b.jar, c)
 		if c.Name == sessionCookie {
 			b.signedOut = false
-			b.w.people.given(c.Value, false)
+			b.w.people.given(c.Value, false, time.Now().Add(7*day))
 		}
 	}
 }

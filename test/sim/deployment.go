@@ -24,6 +24,7 @@ type deployment struct {
 	schedules []scheduleSpec
 	routes    []routeSpec
 	archive   archiveSpec
+	alarms    []alarmSpec
 }
 
 // functionSpec is a Lambda function.

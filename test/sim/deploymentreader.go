@@ -29,7 +29,7 @@ type deploymentReader struct {
 // ignoredTypes are the types of resources that the simulation does not play:
 // what they do is played by the in-memory adapters, or affects no request.
 var ignoredTypes = []string{
-	"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::DynamoDB::Table",
+	"AWS::CloudWatch::Dashboard", "AWS::DynamoDB::Table",
 	"AWS::IAM::Policy", "AWS::IAM::Role", "AWS::KMS::Alias", "AWS::KMS::Key", "AWS::Lambda::Permission",
 	"AWS::Logs::LogGroup", "AWS::Logs::MetricFilter", "AWS::SNS::Topic", "AWS::SNS::TopicPolicy",
 	"AWS::SQS::QueuePolicy", "AWS::ApiGatewayV2::Stage",
@@ -54,6 +54,7 @@ func (r *deploymentReader) read() {
 		{"AWS::ApiGatewayV2::Authorizer", r.authorizer},
 		{"AWS::ApiGatewayV2::Integration", r.integration},
 		{"AWS::ApiGatewayV2::Route", r.route},
+		{"AWS::CloudWatch::Alarm", r.alarm},
 	} {
 		known = append(known, step.kind)
 		for _, id := range r.all() {

@@ -7,9 +7,11 @@ import (
 
 	"github.com/paceline/paceline/pkg/activity"
 	activityhandler "github.com/paceline/paceline/pkg/activity/handler"
+	activitymetric "github.com/paceline/paceline/pkg/activity/metric"
 	"github.com/paceline/paceline/pkg/api"
 	"github.com/paceline/paceline/pkg/athlete"
 	athletehandler "github.com/paceline/paceline/pkg/athlete/handler"
+	athletemetric "github.com/paceline/paceline/pkg/athlete/metric"
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/fitbit"
 	"github.com/paceline/paceline/pkg/credentials/handler"
@@ -23,6 +25,7 @@ import (
 	gatheringhandler "github.com/paceline/paceline/pkg/gathering/handler"
 	gatheringstrava "github.com/paceline/paceline/pkg/gathering/strava"
 	"github.com/paceline/paceline/pkg/kit/consume"
+	"github.com/paceline/paceline/pkg/kit/emf"
 	"github.com/paceline/paceline/pkg/kit/fault"
 	"github.com/paceline/paceline/pkg/kit/httpcall"
 	"github.com/paceline/paceline/pkg/kit/startup"
@@ -267,6 +270,11 @@ func (w *world) showStatus(i *instance) lambdaHandler {
 	return untyped(gatheringhandler.Status(w.gatheringPorts(i).Overview()))
 }
 
+// metrics returns the metrics of a function that writes them itself.
+func (w *world) metrics(i *instance, namespace string) *emf.Metrics {
+	return emf.New(meter{w.alarms, namespace}, i.now, namespace, stage)
+}
+
 func (w *world) athletePorts(i *instance) athlete.Ports {
 	p := w.athlete
 	p.Events, p.NewReceipt = w.events(i), w.newSecret
@@ -285,7 +293,8 @@ func (w *world) athleteEvents(i *instance) lambdaHandler {
 }
 
 func (w *world) athleteDeadlines(i *instance) lambdaHandler {
-	return typed(athletehandler.EnforceDeadlines(w.athletePorts(i).Deadlines(), w.emf))
+	m := w.metrics(i, athletemetric.Namespace)
+	return typed(emf.Flushing(m, athletehandler.EnforceDeadlines(w.athletePorts(i).Deadlines(), m)))
 }
 
 func (w *world) countErasures(i *instance) lambdaHandler {
@@ -312,5 +321,6 @@ func (w *world) expireActivities(i *instance) lambdaHandler {
 }
 
 func (w *world) auditActivities(i *instance) lambdaHandler {
-	return typed(activityhandler.Audit(w.activityPorts(i).Auditor(), w.emf, w.log.Logger))
+	m := w.metrics(i, activitymetric.Namespace)
+	return typed(emf.Flushing(m, activityhandler.Audit(w.activityPorts(i).Auditor(), m, w.log.Logger)))
 }

@@ -41,7 +41,8 @@ const (
 	trueData   = "the planes hold what Strava shows"
 	nothingDue = "nothing is left to do"
 	departed   = "nothing is left of who left"
-	identities = "sessions and keys work for connected athletes alone"
+	identities = "sessions and keys work until they end, and only for connected athletes"
+	quiet      = "no alarm rings while nothing fails"
 )
 
 // The bounds of the promises, while nothing fails. Each names its source.
@@ -101,6 +102,8 @@ type invariants struct {
 	// many of them are among the secrets.
 	issued func() []*issued
 	known  int
+	// rang returns the alarms that have rung since a time.
+	rang func(since time.Time) []string
 }
 
 // holdings are what the boundaries hold, without failures.
@@ -117,6 +120,7 @@ func newInvariants(s *strava.Server, f *fitbit.Server, h holdings, report func(p
 		strava: s, fitbit: f, holdings: h, report: report, reported: map[string]int{},
 		secrets: newSecretIndex(), observed: newObservations(s), hours: newHourly(),
 		began: time.Now(), deadLetters: func() int { return 0 }, messages: func() int { return 0 }, issued: func() []*issued { return nil },
+		rang: func(time.Time) []string { return nil },
 	}
 }
 

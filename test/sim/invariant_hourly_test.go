@@ -13,6 +13,7 @@ import (
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/quota"
 	"github.com/paceline/paceline/pkg/kit/kittest"
+	"github.com/paceline/paceline/pkg/kit/secret"
 	"github.com/paceline/paceline/standin/strava"
 )
 
@@ -237,6 +238,22 @@ func TestRestIsChecked(t *testing.T) {
 
 		"a session works after logging out": {func(c *checked) { c.session().ended = time.Now() }, []string{identities}},
 		"a session works":                   {func(c *checked) { c.session() }, nil},
+		"a session is gone":                 {func(c *checked) { c.drop(c.session()) }, []string{identities}},
+		"a session is gone, of which that was asked": {func(c *checked) {
+			i := c.session()
+			i.mayHaveEnded = true
+			c.drop(i)
+		}, nil},
+		"a session has expired": {func(c *checked) { c.session(); time.Sleep(9 * day) }, []string{trueProgress, trueData}},
+		"an alarm rings": {func(c *checked) {
+			time.Sleep(day + time.Hour)
+			c.rang = func(time.Time) []string { return []string{"jobs fail"} }
+		}, []string{quiet}},
+		"an alarm rings after a failure": {func(c *checked) {
+			time.Sleep(day + time.Hour)
+			c.failed()
+			c.rang = func(time.Time) []string { return []string{"jobs fail"} }
+		}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			whileChecked(t, func(c *checked) {
@@ -248,15 +265,23 @@ func TestRestIsChecked(t *testing.T) {
 	}
 }
 
-// session opens a session of Ada.
+// drop deletes a session.
+func (c *checked) drop(i *issued) {
+	c.t.Helper()
+	sessions := credentials.Ports{CredentialStore: c.credentials.Credentials}.Sessions()
+	kittest.Must(c.t, sessions.End(c.t.Context(), secret.New(i.secret)))
+}
+
+// session opens a session of Ada, some time after she connected.
 func (c *checked) session() *issued {
 	c.t.Helper()
+	time.Sleep(2 * skewBound)
 	ports := credentials.Ports{
 		CredentialStore: c.credentials.Credentials, Events: event.Factory{Now: time.Now}, NewSecret: func() string { return "secret" + clockTime(time.Now()) },
 	}
 	token, err := ports.Sessions().Open(c.t.Context(), credentials.Authorization{AthleteID: ada, Generation: c.grant(ada).Generation})
 	kittest.Must(c.t, err)
-	i := &issued{owner: ada, secret: token.Reveal()}
+	i := &issued{owner: ada, secret: token.Reveal(), since: time.Now(), until: time.Now().Add(7 * day)}
 	c.invariants.issued = func() []*issued { return []*issued{i} }
 	return i
 }
@@ -339,22 +364,25 @@ func TestRateLimitsAreChecked(t *testing.T) {
 	for name, tc := range map[string]struct {
 		before func(*checked)
 		calls  int
+		caller string
 		want   []string
 	}{
-		"within the limit":             {func(*checked) {}, 90, nil},
-		"beyond the limit":             {func(*checked) {}, 101, []string{noOwn429}},
-		"another client used it up":    {func(c *checked) { c.server.SetUsage(strava.Usage{Read: strava.Limit{100, 100}}) }, 1, nil},
-		"we call though it is so":      {func(c *checked) { c.server.SetUsage(strava.Usage{Read: strava.Limit{100, 100}}) }, 2, []string{noOwn429}},
-		"things fail beyond it":        {(*checked).failed, 101, nil},
-		"a 429 that is Strava's fault": {func(c *checked) { c.fault = &strava.Fault{Kind: strava.Fault429, Count: 1} }, 1, nil},
+		"within the limit":             {func(*checked) {}, 90, requester, nil},
+		"beyond the limit":             {func(*checked) {}, 101, requester, []string{noOwn429}},
+		"beyond it, for a claim":       {func(*checked) {}, 101, "credentials/handle-events", nil},
+		"another client used it up":    {func(c *checked) { c.server.SetUsage(strava.Usage{Read: strava.Limit{100, 100}}) }, 1, requester, nil},
+		"we call though it is so":      {func(c *checked) { c.server.SetUsage(strava.Usage{Read: strava.Limit{100, 100}}) }, 2, requester, []string{noOwn429}},
+		"things fail beyond it":        {(*checked).failed, 101, requester, nil},
+		"a 429 that is Strava's fault": {func(c *checked) { c.fault = &strava.Fault{Kind: strava.Fault429, Count: 1} }, 1, requester, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			whileChecked(t, func(c *checked) {
 				time.Sleep(time.Hour)
 				pair, _ := c.pair(c.grant(ada).Account, c.grant(ada).Tokens)
 				tc.before(c)
+				c.caller = tc.caller
 				for range tc.calls {
-					c.call(http.MethodGet, "/api/v3/athlete/activities", pair.Access.Reveal(), nil)
+					c.call(http.MethodGet, "/api/v3/athlete", pair.Access.Reveal(), nil)
 				}
 				c.want(tc.want...)
 			})

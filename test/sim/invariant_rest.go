@@ -76,6 +76,7 @@ func (v *invariants) checkAtRest() {
 		}
 		if a.Connected && g.State == credentials.Active {
 			v.checkActivities(a, g)
+			v.checkShown(a.ID, g.Generation)
 			v.checkProfile(a)
 		}
 	}
@@ -83,6 +84,11 @@ func (v *invariants) checkAtRest() {
 	v.checkLinks()
 	v.checkNothingDue()
 	v.checkIdentities()
+	if v.calmFor() > day {
+		for _, name := range v.rang(time.Now().Add(-day)) {
+			v.violation(quiet, "%s", name)
+		}
+	}
 }
 
 // checkAgreement compares who is connected.
@@ -239,6 +245,31 @@ func (v *invariants) checkActivities(a strava.AthleteState, g credentials.Grant)
 	}
 }
 
+// checkShown compares the activities that an athlete is shown with the totals
+// that the athlete is shown.
+func (v *invariants) checkShown(id, generation int64) {
+	ctx, by := context.Background(), activity.Authorization{AthleteID: id, Generation: generation}
+	reader := activity.Ports{ReadStore: v.activity, Events: event.Factory{Now: time.Now}}.Reader()
+	listed, page := []activity.Record{}, activity.Page{}
+	for in := (activity.Selection{In: activity.Everything(), Limit: 50}); ; in.In.To = *page.Next {
+		var err error
+		if page, err = reader.List(ctx, by, in); err != nil {
+			v.violation(trueTotals, "the activities of athlete %d cannot be read: %v", id, err)
+			return
+		}
+		listed = append(listed, page.Records...)
+		if page.Next == nil {
+			break
+		}
+	}
+	for _, period := range []activity.Period{activity.Day, activity.Year} {
+		want, err := activity.Summarize(activity.TotalsByMonth(listed), period, "")
+		if got, statsErr := reader.Stats(ctx, by, period, ""); err != nil || statsErr != nil || !reflect.DeepEqual(got, want) {
+			v.violation(trueTotals, "athlete %d is shown %d activities, and %v by %s (%v, %v)", id, len(listed), got.Total, period, err, statsErr)
+		}
+	}
+}
+
 // difference names the fields in which two structs differ.
 func difference(a, b any) string {
 	va, vb := reflect.ValueOf(a), reflect.ValueOf(b)
@@ -363,8 +394,8 @@ func tasks(g credentials.Grant) string {
 	return strings.Join(out, ", ")
 }
 
-// checkIdentities checks that sessions and keys that have ended, or whose
-// athletes left, are refused.
+// checkIdentities checks that sessions and keys work if they should, and those
+// that have ended, or whose athletes left, do not.
 func (v *invariants) checkIdentities() {
 	ports := credentials.Ports{
 		CredentialStore: v.credentials.Credentials, Events: event.Factory{Now: time.Now}, Log: slog.New(slog.DiscardHandler),
@@ -376,8 +407,15 @@ func (v *invariants) checkIdentities() {
 			kind = credentials.KeyCredential
 		}
 		_, err := authenticator.Authenticate(context.Background(), kind, secret.New(i.secret), true)
-		if gone := !inForce(v.grant(i.owner)); err == nil && (gone || !i.ended.IsZero()) {
+		g := v.grant(i.owner)
+		gone := !inForce(g) || !i.ended.IsZero()
+		// A grant that was in force all the time admits it.
+		admitted := !gone && !i.mayHaveEnded && i.since.After(time.UnixMilli(g.Since).Add(skewBound)) && time.Now().Before(i.until.Add(-skewBound))
+		switch {
+		case gone && err == nil:
 			v.violation(identities, "a %s of athlete %d still works", kind, i.owner)
+		case admitted && err != nil:
+			v.violation(identities, "a %s of athlete %d of %s does not work: %v", kind, i.owner, clockTime(i.since), err)
 		}
 	}
 }

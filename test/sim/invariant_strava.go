@@ -45,7 +45,16 @@ type observedCall struct {
 	endpoint string
 	athlete  int64
 	fault    strava.FaultKind
+	// ofClaim says that credentials makes the call, to check a claim.
+	ofClaim bool
 }
+
+// callerKey is the key of the name of the function that makes a request, in its
+// context.
+type callerKey struct{}
+
+// requester is the function that makes calls for gathering.
+const requester = "credentials/forward-request"
 
 func newObservations(s *strava.Server) observations {
 	athletes := map[int64]bool{}
@@ -78,7 +87,7 @@ func (v *invariants) faultOf(next func(strava.Request) *strava.Fault) func(strav
 func (v *invariants) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o := &v.observed
-		call := &observedCall{}
+		call := &observedCall{ofClaim: r.Context().Value(callerKey{}) != requester}
 		o.call = call
 		defer func() { o.call = nil }()
 		v.observeUsage()

@@ -46,6 +46,8 @@ type checked struct {
 	server *strava.Server
 	client *http.Client
 	fault  *strava.Fault
+	// caller is the function that calls Strava.
+	caller string
 	// broken are the promises that were violated.
 	broken []string
 	texts  []string
@@ -104,7 +106,7 @@ func (c *checked) want(promises ...string) {
 // call calls Strava and returns the status and the body; 0 without an answer.
 func (c *checked) call(method, path, token string, form url.Values) (int, []byte) {
 	c.t.Helper()
-	r, err := http.NewRequestWithContext(c.t.Context(), method, "https://strava.test"+path, strings.NewReader(form.Encode()))
+	r, err := http.NewRequestWithContext(context.WithValue(c.t.Context(), callerKey{}, c.caller), method, "https://strava.test"+path, strings.NewReader(form.Encode()))
 	kittest.Must(c.t, err)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if token != "" {

@@ -47,9 +47,8 @@ func (v *invariants) observeMetered(c *observedCall, status int) {
 	q.usage, q.at = v.strava.Usage(), now
 	over := q.usage.Read[0] > q.settings.ReadLimit[0] || q.usage.Read[1] > q.settings.ReadLimit[1] ||
 		q.usage.Overall[0] > q.settings.OverallLimit[0] || q.usage.Overall[1] > q.settings.OverallLimit[1]
-	// The check of a claim needs no permit, see quota.Budget.Settle; it calls this
-	// endpoint alone.
-	if status != http.StatusTooManyRequests || c.fault != "" || !over || c.endpoint == strava.EndpointAthlete {
+	// The check of a claim needs no permit, see quota.Budget.Settle.
+	if status != http.StatusTooManyRequests || c.fault != "" || !over || c.ofClaim {
 		return
 	}
 	quarter := now.Unix() / 900

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
+	"github.com/paceline/paceline/pkg/credentials/metric"
 	"github.com/paceline/paceline/standin/strava"
 )
 
@@ -21,6 +22,15 @@ func (w *world) newInvariants() *invariants {
 			n += len(q.deadLetters)
 		}
 		return n
+	}
+	v.rang = func(since time.Time) (names []string) {
+		for _, a := range w.alarms.all {
+			// All places may be taken, and a cleared stage has no subscription.
+			if a.rang.After(since) && !w.closed && !strings.HasSuffix(a.metric, " "+metric.Authorized) {
+				names = append(names, a.name)
+			}
+		}
+		return names
 	}
 	v.messages = func() (n int) {
 		for _, q := range w.cloud.queues {

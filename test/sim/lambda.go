@@ -100,10 +100,16 @@ func (w *world) prepare(name string, payload any, done func(any, error)) (body f
 		defer cancel()
 		out, err := w.handle(ctx, name, i, payload)
 		returned = true
+		if err != nil {
+			w.alarms.count(lambdaErrors+" "+name, 1)
+		}
 		done(out, err)
 	}
 	ended = func() {
 		f.busy--
+		if !returned {
+			w.alarms.count(lambdaErrors+" "+name, 1)
+		}
 		if returned && i.version == w.version {
 			i.idleAt = time.Now()
 			f.idle = append(f.idle, i)

@@ -24,13 +24,27 @@ type issued struct {
 	secret string
 	key    bool
 	since  time.Time
-	// ended is when the answer came that it has ended; zero before.
-	ended time.Time
+	// until is how long it works at least: a session for a week, even if it is not
+	// used.
+	until time.Time
+	// ended is when the answer came that it has ended; zero before. mayHaveEnded
+	// says that this was requested, perhaps in vain.
+	ended        time.Time
+	mayHaveEnded bool
 }
 
 // given notes that an athlete was given a session or a key.
-func (p *people) given(secret string, key bool) {
-	p.issued = append(p.issued, &issued{owner: ownerOf(strings.TrimPrefix(secret, keyPrefix)), secret: secret, key: key, since: time.Now()})
+func (p *people) given(secret string, key bool, until time.Time) {
+	p.issued = append(p.issued, &issued{
+		owner: ownerOf(strings.TrimPrefix(secret, keyPrefix)), secret: secret, key: key, since: time.Now(), until: until,
+	})
+}
+
+// mayEnd notes that someone is about to request the end of sessions and keys.
+func (p *people) mayEnd(which func(*issued) bool) {
+	for _, i := range p.issued {
+		i.mayHaveEnded = i.mayHaveEnded || which(i)
+	}
 }
 
 // ended notes that sessions and keys ended at an athlete's or the admin's request.

@@ -197,9 +197,10 @@ func (p *person) requestGather() {
 }
 
 func (p *person) makeKey() {
-	body := `{"name":"watch"}`
+	body, until := `{"name":"watch"}`, time.Now().Add(10*month)
 	if p.oneIn(3) {
-		body = `{"name":"watch","expires_at":"` + time.Now().Add(time.Hour+p.upTo(10*day)).Format(time.RFC3339) + `"}`
+		until = time.Now().Add(time.Hour + p.upTo(10*day))
+		body = `{"name":"watch","expires_at":"` + until.Format(time.RFC3339) + `"}`
 	}
 	res := p.signedIn().send(http.MethodPost, "/v1/me/keys", []byte(body))
 	p.tell("makes a key: status %d", res.status)
@@ -209,7 +210,7 @@ func (p *person) makeKey() {
 	}
 	if res.read(&made); res.status == http.StatusCreated {
 		p.keys = append(p.keys, key{made.ID, made.Secret})
-		p.w.people.given(made.Secret, true)
+		p.w.people.given(made.Secret, true, until)
 	}
 }
 
@@ -224,6 +225,7 @@ func (p *person) useKey() {
 func (p *person) revokeKey() {
 	i := p.random.IntN(len(p.keys))
 	k := p.keys[i]
+	p.w.people.mayEnd(func(i *issued) bool { return i.secret == k.secret })
 	res := p.signedIn().send(http.MethodDelete, "/v1/me/keys/"+url.PathEscape(k.id), nil)
 	p.tell("revokes a key: status %d", res.status)
 	if res.status == http.StatusNoContent {
@@ -243,6 +245,7 @@ func (p *person) logOut() {
 
 func (p *person) logOutEverywhere() {
 	asked := time.Now()
+	p.w.people.mayEnd(func(i *issued) bool { return !i.key && i.owner == p.id })
 	res := p.signedIn().send(http.MethodDelete, "/v1/me/sessions", nil)
 	p.tell("logs out everywhere: status %d", res.status)
 	if res.status == http.StatusNoContent {

@@ -88,12 +88,13 @@ func (n network) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	var res *http.Response
 	var err error
+	withCaller := context.WithValue(context.WithoutCancel(r.Context()), callerKey{}, w.k.running.name)
 	left := w.k.call(r.Context(), r.URL.Host, 0, func() {
 		if failure == slow {
 			w.k.pause(time.Duration(w.delays.Int64N(int64(15 * time.Second))))
 		}
 		w.k.pause(30*time.Millisecond + time.Duration(w.delays.Int64N(int64(600*time.Millisecond))))
-		res, err = server.RoundTrip(r.WithContext(context.WithoutCancel(r.Context())))
+		res, err = server.RoundTrip(r.WithContext(withCaller))
 		if w.story.tell && err == nil {
 			query := "" // Others' queries hold secrets.
 			if strings.HasPrefix(r.URL.Path, "/api/v3/athlete") {

@@ -6,7 +6,6 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -18,10 +17,10 @@ import (
 	"github.com/paceline/paceline/pkg/athlete/athletetest"
 	"github.com/paceline/paceline/pkg/credentials"
 	"github.com/paceline/paceline/pkg/credentials/credentialstest"
+	credentialsmetric "github.com/paceline/paceline/pkg/credentials/metric"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/gatheringtest"
-	"github.com/paceline/paceline/pkg/kit/emf"
-	"github.com/paceline/paceline/pkg/kit/kittest"
+	gatheringmetric "github.com/paceline/paceline/pkg/gathering/metric"
 	"github.com/paceline/paceline/standin"
 	"github.com/paceline/paceline/standin/fitbit"
 	"github.com/paceline/paceline/standin/strava"
@@ -54,8 +53,7 @@ type world struct {
 	athlete     athlete.Ports
 	activity    activity.Ports
 	stored      stored
-	metrics     *kittest.Metrics
-	emf         *emf.Metrics
+	alarms      *alarms
 	log         *logs
 
 	people     people
@@ -83,13 +81,13 @@ func newWorld(p plan) *world {
 	w := &world{
 		plan: p, began: time.Now(), k: &kernel{ties: rng(p.Seed, "ties", 0)}, faults: newFaults(p),
 		delays: rng(p.Seed, "delays", 0), ids: rng(p.Seed, "ids", 0),
-		functions: map[string]*function{}, idleTicks: map[string]int{}, metrics: &kittest.Metrics{},
-		emf: emf.New(io.Discard, time.Now, "sim", stage),
+		functions: map[string]*function{}, idleTicks: map[string]int{},
 	}
 	var err error
 	if w.deployment, err = loadDeployment(); err != nil {
 		panic(err)
 	}
+	w.alarms = newAlarms(w.deployment)
 	w.log = newLogs(w)
 	w.strava, w.fitbit = w.newStrava(), w.newFitbit()
 	w.cloud = w.newDeployed()
@@ -118,7 +116,7 @@ func (w *world) openStores() {
 	w.stored.athlete, _ = athletetest.NewPorts(now)
 	w.stored.activity = activitytest.NewPorts(now)
 	g, at, ac := w.stored.gathering.Ports(now), w.stored.athlete, w.stored.activity.Ports
-	c.Metrics, g.Metrics = w.metrics, w.metrics
+	c.Metrics, g.Metrics = meter{w.alarms, credentialsmetric.Namespace}, meter{w.alarms, gatheringmetric.Namespace}
 	events := w.cloud.bus.publisher()
 	c.Publisher, g.Publisher, at.Publisher, ac.Publisher = events, events, events, events
 	g.Waker = waker{w.cloud.queues[wakeQueueName]}
