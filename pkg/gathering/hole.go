@@ -68,23 +68,22 @@ func (h Hole) stretch(cutoff time.Time) Stretch {
 	return st
 }
 
-// closeHole makes a hole of the skipped entries, once the activity after them
-// is known. The hole is probed at the end of the scan, since a passing outage
-// may have caused it.
+// closeHole makes a hole of what was not read, once the activity after it is
+// known. The hole is probed at the end of the scan, since a passing outage may
+// have caused it.
 func (s *Scan) closeHole(older time.Time, olderID int64) {
-	if s.Skipped > 0 {
+	if s.Unread {
 		h := Hole{Older: older, Newer: s.newer(), OlderID: olderID, NewerID: s.LastID}
 		if s.Stretches[0].Probe {
 			s.Holes = append(s.Holes, h)
 		} else {
 			s.Stretches = append(s.Stretches, h.stretch(s.Cutoff))
 		}
-		s.Skipped = 0
+		s.Skipped, s.Unread = 0, false
 	}
 	// An unreadable entry at the end of the previous page has its older side here.
-	// Stretches that are probed later do not follow it.
 	for i := range s.Holes {
-		if h := &s.Holes[i]; h.Listed && h.Older.IsZero() && !s.Stretches[0].Probe {
+		if h := &s.Holes[i]; h.Listed && h.Older.IsZero() {
 			h.Older = older
 		}
 	}
@@ -169,14 +168,20 @@ func byNewest(a, b Hole) int {
 }
 
 // lasting returns the holes that the next scan goes around: those with an
-// activity on either side, at most maxHoles. Holes at an end of the history may
-// have grown.
+// activity on either side, at most maxHoles. Holes that meet count as one. Holes
+// at an end of the history may have grown.
 func (s Scan) lasting() []Hole {
 	var out []Hole
 	for _, h := range slices.SortedFunc(slices.Values(s.Holes), byNewest) {
-		if !h.Listed && !h.Older.IsZero() && h.Newer.Sub(h.Older) > time.Second && len(out) < maxHoles {
+		if h.Listed || h.Older.IsZero() || h.Newer.IsZero() {
+			continue
+		}
+		if n := len(out); n == 0 || h.Newer.Before(out[n-1].Older) {
 			out = append(out, h)
+		} else if last := &out[n-1]; h.Older.Before(last.Older) {
+			last.Older, last.OlderID = h.Older, h.OlderID
 		}
 	}
-	return out
+	out = slices.DeleteFunc(out, func(h Hole) bool { return h.Newer.Sub(h.Older) <= time.Second })
+	return out[:min(len(out), maxHoles)]
 }

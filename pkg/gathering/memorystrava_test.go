@@ -24,6 +24,9 @@ type memoryStrava struct {
 	nextID  int64
 	// calls counts all calls, lists those for a page.
 	calls, lists int
+	// emptyPages says that a page is empty if all its activities are hidden. Strava
+	// would otherwise skip it.
+	emptyPages bool
 	// answer, when not nil, may replace the answer to a list; it gets the true
 	// one.
 	answer func(gathering.PageRequest, gathering.Page, error) (gathering.Page, error)
@@ -38,6 +41,8 @@ type entry struct {
 	corrupt bool
 	// anonymous: the page shows it without an id that can be read.
 	anonymous bool
+	// hidden: the application may not see the activity. Its page is shorter.
+	hidden bool
 }
 
 // newMemoryStrava is a world whose Strava is a memoryStrava of n activities, a
@@ -126,15 +131,28 @@ func (l *memoryStrava) Activities(_ context.Context, _ gathering.Authorization, 
 }
 
 func (l *memoryStrava) page(req gathering.PageRequest) (p gathering.Page, _ error) {
-	from, to := (req.Page-1)*req.PerPage, req.Page*req.PerPage
-	i := 0
+	var list []entry
 	for _, e := range l.entries {
-		if e.start.Before(req.From) || !e.start.Before(req.To) {
+		if !e.start.Before(req.From) && e.start.Before(req.To) {
+			list = append(list, e)
+		}
+	}
+	page := 0
+	for chunk := range slices.Chunk(list, req.PerPage) {
+		chunk = slices.DeleteFunc(slices.Clone(chunk), func(e entry) bool { return e.hidden })
+		if len(chunk) == 0 && !l.emptyPages {
 			continue
 		}
-		if i++; i <= from || i > to {
-			continue
+		if page++; page == req.Page {
+			return show(chunk)
 		}
+	}
+	return p, nil
+}
+
+// show returns a page with these entries.
+func show(list []entry) (p gathering.Page, _ error) {
+	for _, e := range list {
 		switch {
 		case e.corrupt:
 			return gathering.Page{}, gathering.ErrUnavailable
@@ -156,7 +174,7 @@ func (l *memoryStrava) Activity(_ context.Context, _ gathering.Authorization, ac
 	}
 	i := l.index(activityID)
 	switch {
-	case i < 0:
+	case i < 0, l.entries[i].hidden:
 		return gatheringv1.Activity{}, r, gathering.ErrNotVisible
 	case l.entries[i].corrupt, l.entries[i].anonymous:
 		r.Answer.Outcome = quota.Unavailable
@@ -170,7 +188,7 @@ func (l *memoryStrava) Activity(_ context.Context, _ gathering.Authorization, ac
 func (l *memoryStrava) differs() error {
 	rows := l.w.planes.held[l.id]
 	for _, e := range l.entries {
-		if a := rows[e.ID].activity; !e.corrupt && !e.anonymous && (a == nil || *a != e.Activity) {
+		if a := rows[e.ID].activity; !e.corrupt && !e.anonymous && !e.hidden && (a == nil || *a != e.Activity) {
 			return fmt.Errorf("activity %d, %q, is held as %+v", e.ID, e.Name, a)
 		}
 	}

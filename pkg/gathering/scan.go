@@ -30,8 +30,7 @@ const (
 	maxEndReads = 2
 )
 
-// pageSizes are the sizes of pages. Each divides the one before, so that pages
-// of different sizes meet without a gap.
+// pageSizes are the sizes of pages. Each divides the one before.
 var pageSizes = []int{PageSize, 100, 50, 25, 5, 1}
 
 // Scan is one walk through an athlete's whole history, newest activity first,
@@ -50,11 +49,14 @@ type Scan struct {
 	ProfileDone bool
 	// Stretches are still to be read, the present one first.
 	Stretches []Stretch
-	// Offset is how many entries of the present stretch lie behind, and Size
-	// how many the next page asks for, LargestSize at most.
+	// Offset is how many entries of the present stretch lie behind, hidden ones
+	// included, and Size how many the next page asks for. A stretch begins with
+	// LargestSize.
 	Offset, Size, LargestSize int
-	// Skipped counts the entries right before Offset that Strava failed to show.
+	// Skipped counts the single entries since the last activity that Strava failed
+	// to show. Unread says that activities may be missing right after that activity.
 	Skipped int
+	Unread  bool
 	// LastID and LastStart are the id and start of the last activity that was
 	// read.
 	LastID    int64
@@ -92,9 +94,14 @@ type PageRead struct {
 // rewind takes the scan back to the first page.
 func (s *Scan) rewind(holes []Hole) {
 	s.Stretches = stretches(holes, s.Cutoff)
-	s.Offset, s.Size, s.Skipped, s.EndReads = 0, s.LargestSize, 0, 0
 	s.Pages, s.Chunks, s.Activities, s.Holes = 0, 0, 0, nil
-	s.RecentPages, s.LastID, s.LastStart = nil, 0, time.Time{}
+	s.LastID, s.LastStart = 0, time.Time{}
+	s.firstPage(s.LargestSize)
+}
+
+// firstPage goes to the first page of the present stretch.
+func (s *Scan) firstPage(size int) {
+	s.Offset, s.Size, s.Skipped, s.Unread, s.EndReads, s.RecentPages = 0, size, 0, false, 0, nil
 }
 
 // untouched reports whether no page was read: the scan is at the beginning of
@@ -106,12 +113,10 @@ func (s Scan) untouched() bool {
 
 // widest is the size of the largest page that can begin at an offset.
 func (s Scan) widest(offset int) int {
-	for _, size := range pageSizes {
-		if size <= s.LargestSize && offset%size == 0 {
-			return size
-		}
+	if offset == 0 {
+		return s.LargestSize
 	}
-	return 1
+	return pageSizes[slices.IndexFunc(pageSizes, func(size int) bool { return offset%size == 0 })]
 }
 
 // narrower is the next smaller size of a page.
@@ -147,22 +152,22 @@ func (s Scan) unread(list []gatheringv1.Activity) []gatheringv1.Activity {
 }
 
 // endsShort reports whether the last page of the present stretch had fewer
-// activities than it asked for.
+// activities than it asked for. The first of them may have been the last one of
+// the page before.
 func (s Scan) endsShort() bool {
 	n := len(s.RecentPages)
-	return n > 0 && s.Activities-s.RecentPages[n-1].Activities < s.Offset-s.RecentPages[n-1].Offset
+	return n > 0 && s.Activities-s.RecentPages[n-1].Activities+1 < s.Offset-s.RecentPages[n-1].Offset
 }
 
 // stalls reports whether a page that is not empty brings the scan no further:
 // it repeats the page before, or it holds only unreadable entries right after
-// another unreadable one. There may be no end of such pages. A short page
-// without new activities is the end of a list that late uploads have pushed
-// down; a second one in a row is not.
+// another unreadable one. There may be no end of such pages. A page with fewer
+// activities than the one before, none of them new, is the end of a list that
+// late uploads have pushed down.
 func (s Scan) stalls(p Page) bool {
 	if len(p.Activities) > 0 {
 		n := len(s.RecentPages)
-		twice := n > 0 && s.RecentPages[n-1].Activities == s.Activities
-		return len(s.fresh(p)) == 0 && (p.Entries == s.Size || twice)
+		return n > 0 && len(s.fresh(p)) == 0 && len(p.Activities) >= s.Activities-s.RecentPages[n-1].Activities
 	}
 	n := len(s.Holes)
 	return p.Entries > 0 && n > 0 && s.Holes[n-1].Listed && s.Holes[n-1].Older.IsZero()
@@ -182,12 +187,13 @@ func startOf(a gatheringv1.Activity) time.Time {
 func (s *Scan) takePage(p Page, at time.Time, chunks, activities int) {
 	s.RecentPages = append(s.RecentPages, PageRead{at, s.Offset, s.Pages, s.Chunks, s.Activities})
 	s.RecentPages = s.RecentPages[max(0, len(s.RecentPages)-maxRecentPages):]
+	around := s.Unread && len(p.Activities) > 0
 	if len(p.Activities) > 0 {
 		s.closeHole(startOf(p.Activities[0]), p.Activities[0].ID)
 	}
 	s.noteUnreadable(p)
 	s.Offset += s.Size
-	s.Size, s.EndReads = s.widest(s.Offset), 0
+	s.EndReads = 0
 	s.Pages++
 	s.Chunks += chunks
 	s.Activities += activities
@@ -198,36 +204,108 @@ func (s *Scan) takePage(p Page, at time.Time, chunks, activities int) {
 			s.Oldest = s.LastStart
 		}
 	}
+	switch larger := wider(s.Size); {
+	case around && !s.beginAtLast(s.LargestSize):
+		s.Unread = true // There may be more in this second.
+	case s.Size < s.LargestSize && s.Offset >= larger:
+		s.beginAtLast(larger)
+	}
+}
+
+// resize asks for smaller pages. Their numbers do not tell how far the larger
+// ones have got: a page lacks the activities that the application may not see,
+// and Strava may skip a page that holds no others. So the stretch begins again,
+// with the last activity if possible. Once something there was not read, the
+// scan goes on instead: what it misses then lies in the same hole.
+func (s *Scan) resize(size int) {
+	if s.beginAtLast(size) {
+		return
+	}
+	if s.Size = size; !s.Unread {
+		s.firstPage(size)
+	}
+}
+
+// beginAtLast shortens the present stretch, so that it begins in the second in
+// which the last activity starts, and goes to its first page. It reports false
+// if the stretch begins there already.
+func (s *Scan) beginAtLast(size int) bool {
+	st, to := &s.Stretches[0], s.LastStart.Add(time.Second)
+	if s.LastStart.IsZero() || !to.Before(st.To) {
+		return false
+	}
+	st.To = to
+	s.firstPage(size)
+	return true
+}
+
+// takeEmpty advances the scan by an empty page that is smaller than Strava's
+// largest, and reports whether the scan is over. Such a page need not be the
+// end: the application may see none of its activities.
+func (s *Scan) takeEmpty() (over bool) {
+	switch st := s.Stretches[0]; {
+	case st.Probe && st.Neighbours[0] == 0: // The scan has been there already, up to the end.
+		return s.failProbe()
+	case !st.From.IsZero() && s.LastStart.Equal(st.From): // There is nothing older.
+		s.Unread = true
+		return s.nextStretch()
+	case !s.Unread && s.beginAtLast(PageSize):
+		return false
+	}
+	s.Unread = true
+	s.Offset += s.Size
+	if larger := wider(s.Size); s.Offset%larger == 0 {
+		s.Size = larger
+	}
+	return false
 }
 
 // nextStretch ends the present stretch and reports whether it was the last.
 func (s *Scan) nextStretch() (last bool) {
 	st := s.Stretches[0]
-	if s.closeHole(st.From, 0); st.From.IsZero() {
+	if s.closeHole(st.From, st.Neighbours[0]); st.From.IsZero() {
 		// No later stretch closes such a hole.
 		for i := range s.Holes {
 			s.Holes[i].Listed = s.Holes[i].Listed && !s.Holes[i].Older.IsZero()
 		}
 	}
 	s.Stretches = s.Stretches[1:]
-	if s.Offset, s.Size = 0, s.LargestSize; len(s.Stretches) > 0 && s.Stretches[0].Probe {
-		s.Size = 1 // One entry of a hole must not hide another.
-	}
-	s.EndReads = 0
 	s.RecentPages, s.LastID, s.LastStart = nil, 0, time.Time{}
-	return len(s.Stretches) == 0
+	if len(s.Stretches) == 0 {
+		return true
+	}
+	s.firstPage(s.LargestSize)
+	return false
 }
 
-// failProbe skips an entry of a hole that Strava still fails to show. After
-// maxSkipped of them it leaves the rest of the hole. It reports whether the
-// scan is over.
+// failProbe reacts to a page of a hole that Strava still fails to show. It goes
+// on with single entries, since one must not hide another, and skips those that
+// fail. After maxSkipped of them it leaves the rest of the hole. It reports
+// whether the scan is over.
 func (s *Scan) failProbe() (over bool) {
-	if s.Size = 1; s.Skipped < maxSkipped {
-		s.Offset++
-		s.Skipped++
-		return false
+	switch {
+	case s.Size > 1:
+		s.resize(1)
+	case s.Skipped < maxSkipped:
+		s.skip()
+	default:
+		return s.nextStretch()
 	}
-	return s.nextStretch()
+	return false
+}
+
+// skip goes past the single entry that Strava failed to show.
+func (s *Scan) skip() {
+	s.Offset++
+	s.Skipped++
+	s.Unread = true
+}
+
+// probed reports whether the page ends the probe of a hole: it shows the
+// activity after the hole.
+func (s Scan) probed(p Page) bool {
+	st := s.Stretches[0]
+	return st.Probe && slices.ContainsFunc(p.Activities, func(a gatheringv1.Activity) bool { return a.ID == st.Neighbours[0] })
 }
 
 // goAround makes the page that failed smaller, or skips the single entry on it.
@@ -236,14 +314,14 @@ func (s *Scan) goAround(failures int) bool {
 	switch {
 	case s.Size > 1:
 		if s.Size < s.LargestSize || failures >= narrowAfter {
-			s.Size = narrower(s.Size)
+			s.resize(narrower(s.Size))
 		}
 	case s.Skipped < maxSkipped:
-		s.Offset++
-		s.Skipped++
+		s.skip()
 	default:
-		s.Offset -= s.Skipped
-		s.Skipped, s.Size = 0, s.widest(s.Offset)
+		if !s.beginAtLast(s.LargestSize) {
+			s.firstPage(s.LargestSize)
+		}
 		return false
 	}
 	return true

@@ -55,18 +55,25 @@ func (a *Athlete) restart(now time.Time) {
 func (a *Athlete) applyPage(p Page, at, now, gapEnd time.Time, chunks, activities int) {
 	s := &a.Scan
 	s.scanning()
+	over := false
 	switch {
 	case p.Entries > 0:
 		s.takePage(p, at, chunks, activities)
 		if a.JoinedAt.IsZero() {
 			s.Oldest = time.Time{}
 		}
+		over = s.probed(p) && s.nextStretch()
+	case s.Size < PageSize:
+		over = s.takeEmpty()
 	case a.rereadsEnd(now):
 		s.EndReads++
 		// In class spare the scan might wait for days.
 		a.Job.next(quota.Reconcile, now.Add(endDelay))
 		return
-	case s.nextStretch():
+	default:
+		over = s.nextStretch()
+	}
+	if over {
 		a.complete(now, gapEnd)
 		return
 	}
@@ -195,7 +202,7 @@ func (a *Athlete) rewindForDeletion(deleted, now time.Time) bool {
 	} else {
 		back := s.RecentPages[before-1]
 		s.Offset, s.Pages, s.Chunks, s.Activities = back.Offset, back.Pages, back.Chunks, back.Activities
-		s.Size, s.Skipped, s.RecentPages = s.widest(back.Offset), 0, s.RecentPages[:before-1]
+		s.Size, s.Skipped, s.Unread, s.RecentPages = s.widest(back.Offset), 0, false, s.RecentPages[:before-1]
 		s.LastID, s.LastStart = 0, time.Time{}
 	}
 	a.Job.release()

@@ -93,6 +93,7 @@ type scanItem struct {
 	Offset      int           `dynamodbav:"offset,omitempty"`
 	Size        int           `dynamodbav:"size,omitempty"`
 	Skipped     int           `dynamodbav:"skipped,omitempty"`
+	Unread      bool          `dynamodbav:"unread,omitempty"`
 	LastID      int64         `dynamodbav:"last_id,omitempty"`
 	LastStart   dynamo.Millis `dynamodbav:"last_start,omitempty"`
 	LargestSize int           `dynamodbav:"largest_size,omitempty"`
@@ -161,7 +162,7 @@ func holesOf(items []holeItem) (holes []gathering.Hole) {
 func toScanItem(s gathering.Scan) *scanItem {
 	item := &scanItem{
 		ID: s.ID, StartedAt: dynamo.MillisOf(s.StartedAt), First: s.First, Cutoff: dynamo.MillisOf(s.Cutoff), ProfileDone: s.ProfileDone,
-		Offset: s.Offset, Size: s.Size, Skipped: s.Skipped, LastID: s.LastID, LastStart: dynamo.MillisOf(s.LastStart),
+		Offset: s.Offset, Size: s.Size, Skipped: s.Skipped, Unread: s.Unread, LastID: s.LastID, LastStart: dynamo.MillisOf(s.LastStart),
 		LargestSize: s.LargestSize, EndReads: s.EndReads, Holes: toHoleItems(s.Holes),
 		Pages: s.Pages, Chunks: s.Chunks, Activities: s.Activities, Oldest: dynamo.MillisOf(s.Oldest), Confirmed: s.Confirmed,
 		Sequence: s.Sequence, State: s.State, WaitingFor: s.WaitingFor, ResumesAt: dynamo.MillisOf(s.ResumesAt),
@@ -178,7 +179,7 @@ func toScanItem(s gathering.Scan) *scanItem {
 func (i *scanItem) scan() gathering.Scan {
 	s := gathering.Scan{
 		ID: i.ID, StartedAt: i.StartedAt.Time(), First: i.First, Cutoff: i.Cutoff.Time(), ProfileDone: i.ProfileDone,
-		Offset: i.Offset, Size: i.Size, Skipped: i.Skipped, LastID: i.LastID, LastStart: i.LastStart.Time(),
+		Offset: i.Offset, Size: i.Size, Skipped: i.Skipped, Unread: i.Unread, LastID: i.LastID, LastStart: i.LastStart.Time(),
 		LargestSize: i.LargestSize, EndReads: i.EndReads, Holes: holesOf(i.Holes),
 		Pages: i.Pages, Chunks: i.Chunks, Activities: i.Activities, Oldest: i.Oldest.Time(), Confirmed: i.Confirmed,
 		Sequence: i.Sequence, State: i.State, WaitingFor: i.WaitingFor, ResumesAt: i.ResumesAt.Time(),

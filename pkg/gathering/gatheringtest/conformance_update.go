@@ -24,7 +24,7 @@ func wholeAthletes() []gathering.Athlete {
 			Scan: gathering.Scan{
 				ID: "5", StartedAt: at(0), First: true, Cutoff: at(500), ProfileDone: true,
 				Stretches: []gathering.Stretch{{From: at(-60), To: at(500)}, {To: at(-70)}, {From: at(-70), To: at(-60), Probe: true, Neighbours: [2]int64{3, 4}}},
-				Offset:    400, Size: 100, Skipped: 1, LastID: 77, LastStart: at(-55), LargestSize: 100, EndReads: 1,
+				Offset:    400, Size: 100, Skipped: 1, Unread: true, LastID: 77, LastStart: at(-55), LargestSize: 100, EndReads: 1,
 				Holes: []gathering.Hole{{Newer: at(-50), Listed: true}, {Older: at(-52)}},
 				Pages: 2, Chunks: 8, Activities: 400, Oldest: at(-55), Confirmed: true,
 				RecentPages: []gathering.PageRead{{At: at(0)}, {At: at(1), Offset: 200, Pages: 1, Chunks: 4, Activities: 200}},
