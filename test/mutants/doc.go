@@ -1,8 +1,8 @@
 // Command mutants puts deliberate faults into the code, one at a time, and
-// checks that a test notices each. A fault that no test notices is dead code,
-// which goes, or a missing test, which comes.
+// checks that a test notices each. If no test notices a fault, either the code is
+// unnecessary and should be deleted, or a test is missing.
 //
-// The faults are in table_*.go, a file for each boundary. Each names what it
+// The faults are in table_*.go. Each names what it
 // breaks and for whom, the text that it replaces, and the packages whose tests
 // notice it. No file is changed: the tests are built with an overlay.
 //

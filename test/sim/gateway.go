@@ -266,7 +266,7 @@ func httpResponse(r *http.Request, res api.Response) (*http.Response, error) {
 	return out, nil
 }
 
-// plain returns a response that API Gateway makes itself.
+// gatewayAnswer returns a response that API Gateway makes itself.
 func gatewayAnswer(status int, text string) api.Response {
 	return api.Response{
 		StatusCode: status, Headers: map[string]string{"Content-Type": "application/json"}, Body: `{"message":"` + text + `"}`,

@@ -11,7 +11,7 @@ import (
 )
 
 // Most runs of frequent schedules find nothing to do. So that a month takes less
-// than a second, only one in about idleRuns of these takes place.
+// than a second, only about one in idleRuns of these takes place.
 const idleRuns = 60
 
 // idle reports whether a run of a scheduled function is left out, because it

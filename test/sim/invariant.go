@@ -20,12 +20,12 @@ import (
 // The promises that the invariants check.
 const (
 	// At every step.
-	noLeaks       = "no token, secret, code, session or position outside its place"
+	noLeaks       = "no token, client secret, code, session, key or GPS coordinate leaks"
 	ownDataOnly   = "athletes see their own data only"
 	freshDataOnly = "nothing is shown that Strava did not show within 7 days"
 	trueTotals    = "totals are those of the activities"
-	trueReceipts  = "a receipt says what is so"
-	trueProgress  = "progress says what is so"
+	trueReceipts  = "a receipt shows the true state of its erasure"
+	trueProgress  = "the progress shown is true"
 	oneRefresh    = "one refresh of an athlete's tokens at a time"
 	liveTokens    = "no superseded refresh token is used"
 	noOwn429      = "Strava refuses no call for the rate limit while nothing else uses it"
@@ -33,14 +33,14 @@ const (
 	retained      = "nothing is kept for longer than 7 days"
 	nothingLost   = "nothing disappears that Strava shows"
 	deletionsGone = "what Strava no longer shows is gone within 48 hours"
-	erasedInTime  = "who leaves is erased in time"
+	erasedInTime  = "an athlete who leaves is erased in time"
 	workInTime    = "work that is due is done"
 	firstScan     = "a new athlete's history is read"
 	// At rest.
 	agreement  = "Strava and we agree on who is connected"
 	trueData   = "the planes hold what Strava shows"
 	nothingDue = "nothing is left to do"
-	departed   = "nothing is left of who left"
+	departed   = "nothing is left of an athlete who left"
 	identities = "sessions and keys work until they end, and only for connected athletes"
 	quiet      = "no alarm rings while nothing fails"
 )

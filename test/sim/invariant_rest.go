@@ -95,10 +95,11 @@ func (v *invariants) checkAtRest() {
 func (v *invariants) checkAgreement(a strava.AthleteState, g credentials.Grant) {
 	current := v.observed.tokens.current[a.ID]
 	// tokensLost: the newest tokens may have been lost on the way to us, which
-	// only the athlete can repair (docs/token-safety.md).
+	// only the athlete can repair (docs/token-safety.md). A slow request reaches
+	// Strava up to 20 s after its failure was drawn.
 	tokensLost := func() bool {
 		if token := v.observed.tokens.issued[current]; token != nil {
-			return !v.holdsRefreshToken(g, current) && v.failedBetween(token.issuedAt.Add(-time.Second), token.issuedAt.Add(time.Minute))
+			return !v.holdsRefreshToken(g, current) && v.failedBetween(token.issuedAt.Add(-20*time.Second), token.issuedAt.Add(time.Minute))
 		}
 		return true
 	}

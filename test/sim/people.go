@@ -88,7 +88,11 @@ func drawActors(r *rand.Rand, athletes int) []string {
 		names = append(names, athletePrefix+strconv.Itoa(n))
 	}
 	for _, name := range sortedKeys(others) {
-		if name != closer && r.IntN(2) == 0 || r.IntN(4) == 0 {
+		oneIn := 2
+		if name == closer {
+			oneIn = 4
+		}
+		if r.IntN(oneIn) == 0 {
 			names = append(names, name)
 		}
 	}

@@ -35,7 +35,7 @@ func inWorld(t *testing.T, p plan, do func(w *world)) {
 		w.k.spawn("set-up", 0, w.setUp)
 		startSchedules(w.cloud.cloud, w.deployment)
 		w.k.run(w.began.Add(setUpTime))
-		w.began = time.Now()
+		w.began, w.faults.began = time.Now(), time.Now()
 		ended := false
 		w.k.spawn("test", 0, func() { do(w); ended = true })
 		w.k.run(w.began.Add(w.plan.Storms[0].To))

@@ -37,8 +37,8 @@ const (
 	day = 24 * time.Hour
 	// month is how long a run lasts.
 	month = 30 * day
-	// calm is how long the system may take to come to rest: true deletions without
-	// a webhook are gone within 48 h.
+	// calm is how long the system has to come to rest: 48 h for a deletion that no
+	// webhook reported, and 6 h for the operator's actions at its beginning.
 	calm = 54 * time.Hour
 )
 

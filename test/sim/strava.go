@@ -56,12 +56,7 @@ func (w *world) stravaFault(r strava.Request) *strava.Fault {
 	if k == "" {
 		return nil
 	}
-	answer, edge := strings.CutSuffix(string(k), " with rate headers")
-	f := &strava.Fault{Kind: strava.FaultKind(answer), Count: 1}
-	if edge {
-		f.RateHeaders = strava.RateHeadersOn
-	}
-	return f
+	return &strava.Fault{Kind: strava.FaultKind(k), Count: 1}
 }
 
 // network carries requests to the providers.
