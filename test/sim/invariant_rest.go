@@ -104,6 +104,7 @@ func (v *invariants) checkAgreement(a strava.AthleteState, g credentials.Grant) 
 		return true
 	}
 	switch {
+	case a.Connected && v.observed.unrevoked[a.ID]:
 	case a.Connected && !inForce(g) && !tokensLost():
 		v.violation(agreement, "athlete %d is connected at Strava, and the grant is %q", a.ID, g.State)
 	case a.Connected && g.Reason == credentialsv1.DegradedTokenRefused && !tokensLost():

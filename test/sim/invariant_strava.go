@@ -29,6 +29,9 @@ type observations struct {
 	// exchanged has when Strava last exchanged a code, by athlete. crossed says that
 	// it exchanged another one in the same second.
 	exchanged map[int64]time.Time
+	// unrevoked are athletes for whom Strava answered 200 to a revocation that it did
+	// not carry out. A client cannot tell (RFC 7009, 2.2).
+	unrevoked map[int64]bool
 	crossed   map[int64]bool
 	quota     quotaSeen
 	tokens    tokensSeen
@@ -63,7 +66,7 @@ func newObservations(s *strava.Server) observations {
 	}
 	return observations{
 		athletes:   athletes,
-		activities: map[int64]*shown{}, profiles: map[int64]json.RawMessage{}, lies: map[int64][]time.Time{}, exchanged: map[int64]time.Time{}, crossed: map[int64]bool{},
+		activities: map[int64]*shown{}, profiles: map[int64]json.RawMessage{}, lies: map[int64][]time.Time{}, exchanged: map[int64]time.Time{}, unrevoked: map[int64]bool{}, crossed: map[int64]bool{},
 		quota:  quotaSeen{usage: s.Usage(), settings: s.Settings(), refused: map[int64]int{}},
 		tokens: tokensSeen{issued: map[string]*refreshToken{}, current: map[int64]string{}, inFlight: map[int64]time.Time{}},
 	}
@@ -147,6 +150,9 @@ func (v *invariants) observeAnswer(c *observedCall, presented string, status int
 	switch c.endpoint {
 	case strava.EndpointExchange, strava.EndpointRefresh, strava.EndpointRevoke, strava.EndpointDeauthorize, strava.EndpointAuthorize:
 		v.secrets.stale = true
+		if c.endpoint == strava.EndpointRevoke && status == http.StatusOK && c.fault != "" {
+			o.unrevoked[c.athlete] = true
+		}
 		v.observeTokens(c, presented, status, body)
 	case strava.EndpointActivities, strava.EndpointActivity:
 		if misleading[c.fault] {
