@@ -89,7 +89,7 @@ func (n network) RoundTrip(r *http.Request) (*http.Response, error) {
 			w.k.pause(time.Duration(w.delays.Int64N(int64(15 * time.Second))))
 		}
 		w.k.pause(30*time.Millisecond + time.Duration(w.delays.Int64N(int64(600*time.Millisecond))))
-		res, err = server.RoundTrip(r.WithContext(withCaller))
+		res, err = server.RoundTrip(r.WithContext(withCaller)) //nolint:bodyclose // The caller closes it.
 		if w.story.tell && err == nil {
 			query := "" // Others' queries hold secrets.
 			if strings.HasPrefix(r.URL.Path, "/api/v3/athlete") {
