@@ -1,9 +1,11 @@
 package provider
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -119,7 +121,11 @@ func (o *OAuth) Revoke(ctx context.Context, app credentials.App, pair credential
 		hint  string
 	}{{pair.Refresh, "refresh_token"}, {pair.Access, "access_token"}} {
 		form := url.Values{"token": {t.token.Reveal()}, "token_type_hint": {t.hint}}
-		if _, err := o.post(ctx, app, o.RevocationEndpoint, form, true); err != nil && !errors.Is(err, errRefused) {
+		answer, err := o.post(ctx, app, o.RevocationEndpoint, form, true)
+		if err == nil {
+			err = o.checkRevocation(answer)
+		}
+		if err != nil && !errors.Is(err, errRefused) {
 			return err
 		}
 	}
@@ -138,8 +144,24 @@ func (o *OAuth) deauthorize(ctx context.Context, access secret.String) error {
 	if err == nil && answer.Status == http.StatusUnauthorized {
 		return credentials.ErrAccessTokenInvalid
 	}
-	_, err = o.read(answer, err)
-	return err
+	if answer, err = o.read(answer, err); err != nil {
+		return err
+	}
+	return o.checkRevocation(answer)
+}
+
+// checkRevocation returns a transient fault if a successful response is not the
+// endpoint's: the page of an edge server, or an error under a wrong status. Any
+// other body counts for nothing (RFC 7009, 2.2).
+func (o *OAuth) checkRevocation(answer httpcall.Answer) error {
+	var body struct {
+		Message string `json:"message"`
+	}
+	_ = json.Unmarshal(answer.Body, &body) // What is not such an object has no message.
+	if body.Message != "" || bytes.HasPrefix(bytes.TrimSpace(answer.Body), []byte("<")) {
+		return fault.New(fault.Transient, "%s's response to a revocation is another page or an error", o.Provider)
+	}
+	return nil
 }
 
 // token calls the token endpoint.

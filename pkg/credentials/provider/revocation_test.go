@@ -78,7 +78,7 @@ func TestRevocation(t *testing.T) {
 			if want := map[string]error{settings.RevocationDeauthorize: credentials.ErrAccessTokenInvalid}[revocation]; !errors.Is(err, want) {
 				t.Errorf("invalid tokens: %v", err)
 			}
-			for _, kind := range []strava.FaultKind{strava.Fault500, strava.Fault502, strava.Fault503, strava.Fault597, strava.Fault429, strava.FaultReset, strava.FaultDrop} {
+			for _, kind := range []strava.FaultKind{strava.Fault500, strava.Fault502, strava.Fault503, strava.Fault597, strava.Fault429, strava.FaultReset, strava.FaultDrop, strava.Fault200HTML, strava.Fault200Message} {
 				if err := p.strava.Inject(strava.Fault{Endpoint: revocation, Kind: kind}); err != nil {
 					t.Fatal(err)
 				}
