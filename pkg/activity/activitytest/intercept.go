@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/activity"
-	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/kit/kittest"
 )
 
@@ -37,7 +36,7 @@ func Intercept(p activity.Ports, around kittest.Around) activity.Ports {
 		p.AuditStore = auditStore{p.AuditStore, around}
 	}
 	if p.Publisher != nil {
-		p.Publisher = publisher{p.Publisher, around}
+		p.Publisher = kittest.Publisher{Port: p.Publisher, Around: around, Boundary: Boundary}
 	}
 	return p
 }
@@ -127,13 +126,4 @@ type auditStore struct {
 
 func (i auditStore) Ages(ctx context.Context, count func(kind string, readAt time.Time)) error {
 	return i.around.Do(ctx, "activity.AuditStore.Ages", func(ctx context.Context) error { return i.port.Ages(ctx, count) })
-}
-
-type publisher struct {
-	port   activity.Publisher
-	around kittest.Around
-}
-
-func (i publisher) Publish(ctx context.Context, events ...event.Event) error {
-	return i.around.Do(ctx, "activity.Publisher.Publish", func(ctx context.Context) error { return i.port.Publish(ctx, events...) })
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/paceline/paceline/pkg/athlete"
-	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/kit/kittest"
 )
 
@@ -24,7 +23,7 @@ func Intercept(p athlete.Ports, around kittest.Around) athlete.Ports {
 		p.Inventory = inventory{p.Inventory, around}
 	}
 	if p.Publisher != nil {
-		p.Publisher = publisher{p.Publisher, around}
+		p.Publisher = kittest.Publisher{Port: p.Publisher, Around: around, Boundary: Boundary}
 	}
 	return p
 }
@@ -70,13 +69,4 @@ type inventory struct {
 
 func (i inventory) Each(ctx context.Context, v athlete.Visitor) error {
 	return i.around.Do(ctx, "athlete.Inventory.Each", func(ctx context.Context) error { return i.port.Each(ctx, v) })
-}
-
-type publisher struct {
-	port   athlete.Publisher
-	around kittest.Around
-}
-
-func (i publisher) Publish(ctx context.Context, events ...event.Event) error {
-	return i.around.Do(ctx, "athlete.Publisher.Publish", func(ctx context.Context) error { return i.port.Publish(ctx, events...) })
 }

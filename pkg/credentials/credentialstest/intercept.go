@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/paceline/paceline/pkg/credentials"
-	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/kit/kittest"
 )
@@ -28,7 +27,7 @@ var InParts = []string{"credentials.CredentialStore.Delete", "credentials.Parame
 // so.
 func Intercept(p credentials.Ports, around kittest.Around) credentials.Ports {
 	if p.Publisher != nil {
-		p.Publisher = publisher{p.Publisher, around}
+		p.Publisher = kittest.Publisher{Port: p.Publisher, Around: around, Boundary: Boundary}
 	}
 	if p.Grants != nil {
 		p.Grants = newGrants(p.Grants, around)
@@ -75,15 +74,6 @@ func interceptProvider(p credentials.Ports, around kittest.Around) credentials.P
 		}
 	}
 	return p
-}
-
-type publisher struct {
-	port   credentials.Publisher
-	around kittest.Around
-}
-
-func (i publisher) Publish(ctx context.Context, events ...event.Event) error {
-	return i.around.Do(ctx, "credentials.Publisher.Publish", func(ctx context.Context) error { return i.port.Publish(ctx, events...) })
 }
 
 type states struct {

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/paceline/paceline/pkg/event"
 	"github.com/paceline/paceline/pkg/event/credentialsv1"
 	"github.com/paceline/paceline/pkg/gathering"
 	"github.com/paceline/paceline/pkg/gathering/quota"
@@ -57,7 +56,7 @@ func Intercept(p gathering.Ports, around kittest.Around) gathering.Ports {
 		p.Waker = waker{p.Waker, around}
 	}
 	if p.Publisher != nil {
-		p.Publisher = publisher{p.Publisher, around}
+		p.Publisher = kittest.Publisher{Port: p.Publisher, Around: around, Boundary: Boundary}
 	}
 	return p
 }
@@ -196,13 +195,4 @@ type waker struct {
 
 func (i waker) Wake(ctx context.Context, after time.Duration) error {
 	return i.around.Do(ctx, "gathering.Waker.Wake", func(ctx context.Context) error { return i.port.Wake(ctx, after) })
-}
-
-type publisher struct {
-	port   gathering.Publisher
-	around kittest.Around
-}
-
-func (i publisher) Publish(ctx context.Context, events ...event.Event) error {
-	return i.around.Do(ctx, "gathering.Publisher.Publish", func(ctx context.Context) error { return i.port.Publish(ctx, events...) })
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync"
+
+	"github.com/paceline/paceline/pkg/event"
 )
 
 // Around makes a call of a port by calling call, and returns its error. op
@@ -136,4 +138,18 @@ func (r *StaleRead[K, T]) Get(ctx context.Context, key K, call func(context.Cont
 		r.last[key] = r.Copy(answer)
 	}
 	return answer, err
+}
+
+// Publisher is the port of this name of a boundary, with an Around at its call.
+type Publisher struct {
+	Port interface {
+		Publish(ctx context.Context, events ...event.Event) error
+	}
+	Around   Around
+	Boundary string
+}
+
+// Publish makes the call.
+func (p Publisher) Publish(ctx context.Context, events ...event.Event) error {
+	return p.Around.Do(ctx, p.Boundary+".Publisher.Publish", func(ctx context.Context) error { return p.Port.Publish(ctx, events...) })
 }
