@@ -30,7 +30,7 @@ type observations struct {
 	// it exchanged another one in the same second.
 	exchanged map[int64]time.Time
 	// unrevoked are athletes for whom Strava answered 200 to a revocation that it did
-	// not carry out. A client cannot tell (RFC 7009, 2.2).
+	// not carry out, with a body from which a client cannot tell (RFC 7009, 2.2).
 	unrevoked map[int64]bool
 	crossed   map[int64]bool
 	quota     quotaSeen
@@ -150,7 +150,8 @@ func (v *invariants) observeAnswer(c *observedCall, presented string, status int
 	switch c.endpoint {
 	case strava.EndpointExchange, strava.EndpointRefresh, strava.EndpointRevoke, strava.EndpointDeauthorize, strava.EndpointAuthorize:
 		v.secrets.stale = true
-		if c.endpoint == strava.EndpointRevoke && status == http.StatusOK && c.fault != "" {
+		told := c.fault == strava.Fault200HTML || c.fault == strava.Fault200Message
+		if c.endpoint == strava.EndpointRevoke && status == http.StatusOK && c.fault != "" && !told {
 			o.unrevoked[c.athlete] = true
 		}
 		v.observeTokens(c, presented, status, body)

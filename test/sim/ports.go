@@ -87,16 +87,10 @@ func (w *world) draw(place string) kind {
 }
 
 // reads are the methods of ports that change nothing.
-var reads = map[string]bool{}
-
-func init() {
-	for name := range strings.FieldsSeq(`
-		Grant List Pending CountAuthorized App Tokens Latest PendingConnects Open NewSeal Credential Credentials
-		Sessions Entries Athlete Due Waiting Webhook WebhookEvents Each Budget Account Erasure Get MonthlyTotals
-		Records Sync AthletesToExpire Ages Subscription Handshake AuthorizeURL Rules Activities Activity`) {
-		reads[name] = true
-	}
-}
+var reads = strings.Fields(`
+	Grant List Pending CountAuthorized App Tokens Latest PendingConnects Open NewSeal Credential Credentials
+	Sessions Entries Athlete Due Waiting Webhook WebhookEvents Each Budget Account Erasure Get MonthlyTotals
+	Records Sync AthletesToExpire Ages`)
 
 // staleReads are the reads that may miss the latest writes, and inParts the
 // operations that may stop between two parts.
@@ -115,7 +109,7 @@ func kindsOf(op string) []kind {
 		return []kind{refuse, slow, killBefore}
 	case slices.Contains(staleReads, op):
 		return []kind{refuse, slow, hang, killBefore, stale}
-	case reads[method]:
+	case slices.Contains(reads, method):
 		return []kind{refuse, slow, hang, killBefore}
 	}
 	return []kind{refuse, lose, slow, hang, hangLate, killBefore, killAfter}

@@ -174,7 +174,7 @@ func explain(t *testing.T, p plan, o outcome) {
 		t.Fatal(err)
 	}
 	tail := told.story[max(0, len(told.story)-200):]
-	t.Errorf("seed %d breaks a promise: %s\nthe smallest plan that does, for testdata/regressions:\n%s\nits story:\n%s",
+	t.Errorf("failed at seed %d: %s\nthe smallest plan that does, for testdata/regressions:\n%s\nits story:\n%s",
 		p.Seed, cmp.Or(strings.Join(told.violations, "\n"), o.violations[0]), file, strings.Join(tail, "\n"))
 }
 
