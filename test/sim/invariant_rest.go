@@ -132,7 +132,7 @@ func (v *invariants) checkConsent(a strava.AthleteState, g credentials.Grant) {
 	}
 	at := v.observed.exchanged[a.ID]
 	switch {
-	case v.failedBetween(at.Add(-time.Second), at.Add(time.Minute)):
+	case v.failedBetween(at.Add(-20*time.Second), at.Add(time.Minute)):
 		// The tokens may have been lost on the way to us.
 	case v.observed.crossed[a.ID] && v.strava.Settings().Rotation != strava.RotateAlways:
 		// Nothing shows which one Strava exchanged later, unless it replaced the

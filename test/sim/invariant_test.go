@@ -96,6 +96,7 @@ func whileChecked(t *testing.T, do func(c *checked)) {
 func (c *checked) want(promises ...string) {
 	c.t.Helper()
 	slices.Sort(c.broken)
+	slices.Sort(promises)
 	if !slices.Equal(slices.Compact(c.broken), promises) {
 		c.t.Errorf("violated:\n%s\nwant %q", strings.Join(c.texts, "\n"), promises)
 	}
